@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# deps.sh: install what pagetrim needs to be built, tested and shown on
+# Debian 12.  Asks dpkg first, so it takes milliseconds and no network when
+# nothing is missing; asks nothing of the person who runs it.
+#
+#     scripts/deps.sh            install what is missing (root)
+#     scripts/deps.sh --check    only say what is missing; exit 1 if anything is
+#
+# Exit: 0 all there, 1 something is missing or cannot be installed, 2 usage.
+set -euo pipefail
+
+build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
+       libxxhash-dev libjansson-dev libmnl-dev libssl-dev)
+tests=(libcmocka-dev libclang-rt-14-dev cppcheck shellcheck jq python3
+       python3-xxhash iproute2 ethtool iputils-ping iperf3 procps util-linux
+       libcap2-bin)
+guest=(qemu-system-x86 busybox-static cpio)
+
+say() { echo "deps: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# missing PACKAGE...: print those that dpkg does not call installed.
+missing()
+{
+	local have p
+
+	have=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" \
+		2>/dev/null) || true
+	for p; do
+		grep -qxF "$p installed" <<<"$have" || echo "$p"
+	done
+}
+
+# known PACKAGE...: true if apt has a version to install of each of them.
+known()
+{
+	local p
+
+	for p; do
+		apt-cache policy "$p" 2>/dev/null |
+			grep -q '^  Candidate: [0-9]' || return 1
+	done
+}
+
+apt()
+{
+	DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >&2
+}
+
+update()
+{
+	say "fetching the package lists"
+	apt update || die "apt-get update failed: see its message above (is" \
+		"the network up, do /etc/apt/sources.list* name a mirror?)"
+}
+
+install()
+{
+	apt install --no-install-recommends "$@"
+}
+
+check_only=
+case ${1-} in
+'')		;;
+--check)	check_only=1 ;;
+-h | --help)	sed -n '4,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
+*)		say "$1: not an option (see --help)"; exit 2 ;;
+esac
+
+if ! command -v dpkg-query apt-get >/dev/null; then
+	die "no dpkg and apt-get here: this is not Debian; install by hand:" \
+		"${build[*]} ${tests[*]} ${guest[*]}"
+fi
+
+mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}")
+[[ ${#lack[@]} -gt 0 ]] || exit 0
+[[ -z $check_only ]] || die "missing: ${lack[*]}"
+[[ $EUID -eq 0 ]] || die "missing: ${lack[*]} (run as root to install them)"
+
+say "installing ${lack[*]}"
+updated=
+if ! known "${lack[@]}"; then
+	update
+	updated=1
+	known "${lack[@]}" || die "apt knows no package for one of:" \
+		"${lack[*]} (Debian 12 main has them all: check" \
+		"/etc/apt/sources.list*)"
+fi
+if ! install "${lack[@]}"; then
+	# Old lists name package files that the mirror has since replaced.
+	[[ -z $updated ]] || die "apt-get install failed: see its message above"
+	update
+	install "${lack[@]}" ||
+		die "apt-get install failed: see its message above"
+fi
+
+mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}")
+[[ ${#lack[@]} -eq 0 ]] || die "still missing after apt-get: ${lack[*]}"
