@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   bpf/X.bpf.c --clang--> X.bpf.o --bpftool--> X.skel.h --cc--> build/pagetrim
+#   user/*/*.c, without user/cli --cc--> build/libpagetrim.a
+#
+# make             build the agent          make V=1     show the commands
+# make check       unit and BPF tests       make test    everything (scripts/test.sh)
+# make check-net   namespace tests          make demo    scripts/demo.sh
+# make san         units under ASan, UBSan  make lint    cppcheck, shellcheck
+# make bench       against its peers        make install [DESTDIR=] [PREFIX=/usr/local]
+
+B      ?= build
+PREFIX ?= /usr/local
+CC     ?= gcc
+CLANG  ?= clang
+BPFTOOL ?= bpftool
+CFLAGS ?= -O2 -g
+
+PKGS       := libbpf libxdp libxxhash jansson libmnl libcrypto
+OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
+	      -Iinclude -Iuser -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LDLIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
+	      -I/usr/include/$(shell $(CC) -dumpmachine)
+
+LIB_SRC  := $(filter-out user/cli/%,$(sort $(wildcard user/*/*.c)))
+CLI_SRC  := $(sort $(wildcard user/cli/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
+UNIT     := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
+BPFTEST  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bpf/test_*.c)))
+FUZZ     := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+JUDGE    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/vectors/*.c)))
+NET      := $(filter-out %wire_plan,$(patsubst %.c,$(B)/%,$(sort $(wildcard tests/net/*.c))))
+BENCH    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
+TOOLS    := $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE)
+
+ifeq ($(V),1)
+Q :=
+say =
+else
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2:$(B)/%=%)
+endif
+
+.DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
+.SECONDARY:
+.PHONY: all tools tests check check-net san lint bench demo test install clean
+
+all: $(B)/pagetrim $(B)/libpagetrim.a
+
+tools: $(TOOLS)
+
+tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
+
+$(B)/pagetrim: $(CLI_OBJ) $(B)/libpagetrim.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/libpagetrim.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# The skeleton must exist before the first object that may include it.
+$(B)/%.o: %.c | $(B)/pagetrim.skel.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+define BPF_RULE
+$$(B)/%.bpf.o: $(1)/%.bpf.c
+	$$(call say,BPF,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CLANG) $$(BPF_CFLAGS) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
+endef
+$(foreach dir,bpf tests/net tests/bench tests/bpf,$(eval $(call BPF_RULE,$(dir))))
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(B)/tests/unit/test_wire_plan: $(B)/tests/net/wire_plan.o
+
+$(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+# A fuzz target with a plain main that replays its corpus.
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libpagetrim.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Each test tool is one C file with, for the wire, its pure plan.
+$(B)/tests/net/wire: $(B)/tests/net/wire_plan.o
+$(patsubst %.c,$(B)/%.o,$(wildcard tests/net/*.c)): | $(patsubst tests/net/%.bpf.c,$(B)/%.skel.h,$(wildcard tests/net/*.bpf.c))
+$(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)): | $(patsubst tests/bench/%.bpf.c,$(B)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
+$(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE): $(B)/%: $(B)/%.o $(B)/libpagetrim.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+check: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
+	$(Q)scripts/check.sh $(B)
+
+check-net: all tools
+	$(Q)tests/net/run.sh
+
+san:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/san \
+		CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" check-units
+
+.PHONY: check-units
+check-units: $(UNIT) $(FUZZ)
+	$(Q)scripts/check.sh $(B) unit
+
+lint:
+	$(Q)scripts/lint.sh
+
+bench: all tools
+	$(Q)tests/bench/bench.sh
+
+demo:
+	$(Q)scripts/demo.sh
+
+test:
+	$(Q)scripts/test.sh
+
+install: all
+	install -D -m 0755 $(B)/pagetrim $(DESTDIR)$(PREFIX)/bin/pagetrim
+	install -D -m 0644 $(B)/libpagetrim.a $(DESTDIR)$(PREFIX)/lib/libpagetrim.a
+	install -d $(DESTDIR)$(PREFIX)/include/pagetrim $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 include/pagetrim/*.h $(DESTDIR)$(PREFIX)/include/pagetrim/
+	install -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -D -m 0644 scripts/completion.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pagetrim
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

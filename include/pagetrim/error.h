@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* error: what went wrong, for a person: operand, cause, remedy, in one line.
+ * The library fills it and prints nothing; the command line prints it. */
+#ifndef PAGETRIM_ERROR_H
+#define PAGETRIM_ERROR_H
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* pt_exit: the exit codes of every subcommand, and what an ABORT carries. */
+enum pt_exit {
+	PT_EXIT_OK	 = 0,	/* done */
+	PT_EXIT_FAILED	 = 1,	/* failed; nothing was committed */
+	PT_EXIT_USAGE	 = 2,	/* wrong options */
+	PT_EXIT_HOST	 = 3,	/* this host lacks what was asked: device,
+				 * queue, privilege, kernel, source, sink */
+	PT_EXIT_PEER	 = 4,	/* peer absent, silent, of another version,
+				 * not pagetrim, or it gave up */
+	PT_EXIT_MISMATCH = 5,	/* the copy differs from the source, or the
+				 * ledger does not balance */
+	PT_EXIT_UNKNOWN	 = 6,	/* outcome unknown: ask the receiver */
+};
+
+struct pt_error {
+	enum pt_exit exit;
+	char text[512];		/* "eth0 queue 3: taken by pid 71 (use ...)" */
+};
+
+/* pt_error_set fills err (which may be NULL) and returns code, so that a
+ * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`. */
+static inline __attribute__((format(printf, 4, 5))) int
+pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
+	     const char *fmt, ...)
+{
+	va_list args;
+
+	if (!err)
+		return code;
+	err->exit = exit;
+	va_start(args, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, args);
+	va_end(args);
+	return code;
+}
+
+#endif

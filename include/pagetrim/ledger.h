@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ledger: what became of every frame and record of a session, as the receiver
+ * counts it.  This list is the one place: struct, wire message, JSON keys.
+ *
+ * X(name, "what it counts")
+ */
+#ifndef PAGETRIM_LEDGER_H
+#define PAGETRIM_LEDGER_H
+
+#include <linux/types.h>
+
+#define PT_LEDGER_FIELDS(X)						\
+	X(received, "data frames that reached the agent")		\
+	X(accepted, "frames taken, late ones among them")		\
+	X(duplicate, "frames whose sequence number was taken before")	\
+	X(late, "accepted frames that had been called missing")	\
+	X(missing, "sequence numbers sent that never came")		\
+	X(refused_checksum, "frames whose checksum is wrong")		\
+	X(refused_record, "frames that name pages outside the memory")	\
+	X(refused_window, "frames whose sequence number is out of range") \
+	X(placed, "records placed in memory")				\
+	X(stale, "records older than what memory holds")		\
+	X(records, "records of the accepted frames")			\
+	X(probes, "probe frames, apart from all others")		\
+	X(steered, "this session's frames steered by XDP")		\
+	X(xdp_dropped, "this session's frames dropped by XDP")		\
+	X(socket_dropped, "frames steered that the sockets dropped")
+
+struct pt_ledger {
+#define X(name, text) __u64 name;
+	PT_LEDGER_FIELDS(X)
+#undef X
+};
+
+#endif

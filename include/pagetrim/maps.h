@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* maps: keys and values of the receive program's maps, shared with the agent.
+ *
+ * pt_endpoints  HASH         pt_endpoint -> __u32 sessions open on it
+ * pt_sessions   HASH         __u64 session_id -> pt_session
+ * pt_xsks       XSKMAP       __u32 queue -> AF_XDP socket
+ * pt_queue_counters   PERCPU_ARRAY  __u32 queue -> pt_counters
+ * pt_session_counters PERCPU_HASH   __u64 session_id -> pt_counters
+ */
+#ifndef PAGETRIM_MAPS_H
+#define PAGETRIM_MAPS_H
+
+#include <linux/types.h>
+#include <pagetrim/verdict.h>
+#include <pagetrim/wire.h>
+
+#define PT_QUEUES_MAX		256	/* queue numbers 0..255 of a device */
+#define PT_SESSIONS_MAX		1024	/* sessions open at once on a device */
+
+#define PT_QUEUE_ANY		0xffff	/* lane not agreed yet: probes only */
+
+/* pt_endpoint: an address and port that a session opened.  A frame to both
+ * is ours; any other is the kernel's. */
+struct pt_endpoint {
+	__u8	addr[16];	/* IPv6, or IPv4 as ::ffff:a.b.c.d */
+	__be16	port;		/* UDP destination port, network order */
+	__u16	unused;		/* zero: a hash key has no padding */
+};
+
+/* pt_session: what XDP must know of an open session. */
+struct pt_session {
+	struct pt_endpoint endpoint;	/* where its frames are sent */
+	__u16	lane_queue[PT_LANES_MAX]; /* host order: the queue on which the
+					   * lane's data frames must arrive, or
+					   * PT_QUEUE_ANY: its data frames are
+					   * dropped, its probes steered */
+	__u16	lane_cnt;		/* lanes 0..lane_cnt - 1 exist */
+	__u16	unused;			/* zero */
+};
+
+#endif

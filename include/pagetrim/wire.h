@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* wire: the data frame as it stands on the network.  docs/wire-format.md is
+ * its prose; BPF program, agents and tests all read this one header.
+ *
+ *    Ethernet [VLAN] | IPv4 or IPv6 | UDP | frame header | records | pad | blocks
+ *                                         ^ 64 bytes       n * 16    ^
+ *                                         |                          |
+ *                                         +-------- data_off --------+
+ *
+ * The UDP payload is exactly data_off + block_cnt * 64 bytes.  The pad, under
+ * 64 bytes and zero, makes the first block start on a 64-byte boundary of the
+ * untagged Ethernet frame, so that no block straddles an RX descriptor.
+ *
+ * Every field is big-endian.  Numbers here are the protocol: add, never
+ * renumber.
+ */
+#ifndef PAGETRIM_WIRE_H
+#define PAGETRIM_WIRE_H
+
+#include <linux/types.h>	/* nothing else: BPF, agent and tests read this */
+
+#define PT_RECORD_SZ		16	/* bytes of a page record */
+#define PT_BLOCK_SZ		64	/* bytes of a block */
+#define PT_PAGE_SZ		4096	/* bytes of a page */
+#define PT_REGION_SZ		(2u << 20)	/* bytes of a region */
+#define PT_PAGE_BLOCKS		64	/* blocks of a page */
+#define PT_REGION_PAGES		512	/* pages of a region */
+
+#define PT_UDP_PORT		16644	/* default of control (TCP) and data */
+#define PT_FRAME_MAGIC		0x5054524d	/* "PTRM" */
+#define PT_WIRE_VERSION		1
+#define PT_FRAME_HDR_SZ		64
+#define PT_AUTH_SZ		16
+#define PT_RECORDS_MAX		96	/* records of one frame */
+#define PT_LANES_MAX		64	/* lanes of one session */
+#define PT_HEADERS_MAX		1792	/* Ethernet to last record, bytes */
+#define PT_GFN_BITS		40	/* 2^40 pages: 4 PiB of guest memory */
+#define PT_GFN_MAX		((1ULL << PT_GFN_BITS) - 1)
+#define PT_MTU_MIN		1280
+#define PT_MTU_MAX		65535
+
+/* pt_frame_kind: what a frame is for. */
+enum pt_frame_kind {
+	PT_FRAME_DATA	= 1,	/* 1..96 records and their blocks */
+	PT_FRAME_PROBE	= 2,	/* no records; zero blocks make up its size */
+};
+
+/* Bits of pt_frame_hdr.flags; all others are zero. */
+#define PT_FLAG_SEALED		0x0001	/* auth is an AEAD tag; reserved so far */
+
+/* pt_frame_hdr: who sent the frame, where it stands in its lane, what
+ * follows.  packed: it starts 42 bytes into an untagged IPv4 frame. */
+struct pt_frame_hdr {
+	__be32	magic;		/*  0 PT_FRAME_MAGIC */
+	__u8	version;	/*  4 PT_WIRE_VERSION */
+	__u8	kind;		/*  5 enum pt_frame_kind */
+	__be16	flags;		/*  6 PT_FLAG_* */
+	__be64	session_id;	/*  8 chosen at random by the receiver, not 0 */
+	__be64	seq;		/* 16 sequence number; probes: probe number */
+	__be32	generation;	/* 24 of every page in the frame, from 1; probes: 0 */
+	__be16	lane;		/* 28 0..PT_LANES_MAX - 1 */
+	__be16	key_epoch;	/* 30 key of a sealed frame; else 0 */
+	__u8	record_cnt;	/* 32 data: 1..96; probe: 0 */
+	__u8	reserved0;	/* 33 zero */
+	__be16	data_off;	/* 34 bytes from the header's start to block 0 */
+	__be16	block_cnt;	/* 36 blocks that follow, 0..1023 */
+	__be16	reserved1;	/* 38 zero */
+	__u8	header_mac[8];	/* 40 of a sealed frame; else zero */
+	__u8	auth[PT_AUTH_SZ]; /* 48 XXH3-128, canonical, seed 0, of the UDP
+				   * payload with these 16 bytes zero */
+} __attribute__((packed));
+
+/* pt_record_kind: the numbers above PT_RECORD_ZEROES are set aside by
+ * docs/wire-format.md and refused by version 1. */
+enum pt_record_kind {
+	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
+				 * of them follow as data, the others are zero */
+	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero; first
+				 * is 0, last is 63 */
+};
+
+/* pt_record: what the frame says of one page, of a part of it, or of a run.
+ * A record covers the block positions [gfn * 64 + first, ...]; the records of
+ * a frame stand in ascending order and cover no position twice. */
+struct pt_record {
+	__u8	kind;		/*  0 enum pt_record_kind */
+	__u8	first;		/*  1 first block spoken for, 0..63 */
+	__u8	last;		/*  2 last block spoken for, first..63 */
+	__u8	gfn_hi;		/*  3 guest page number, bits 39..32 */
+	__be32	gfn_lo;		/*  4 guest page number, bits 31..0 */
+	__be64	mask;		/*  8 bit b is block b; ZEROES: page count */
+} __attribute__((packed));
+
+#define PT_OFFSET_IS(type, field, off) \
+	_Static_assert(__builtin_offsetof(type, field) == (off), #field)
+PT_OFFSET_IS(struct pt_frame_hdr, session_id, 8);
+PT_OFFSET_IS(struct pt_frame_hdr, seq, 16);
+PT_OFFSET_IS(struct pt_frame_hdr, generation, 24);
+PT_OFFSET_IS(struct pt_frame_hdr, lane, 28);
+PT_OFFSET_IS(struct pt_frame_hdr, record_cnt, 32);
+PT_OFFSET_IS(struct pt_frame_hdr, data_off, 34);
+PT_OFFSET_IS(struct pt_frame_hdr, block_cnt, 36);
+PT_OFFSET_IS(struct pt_frame_hdr, header_mac, 40);
+PT_OFFSET_IS(struct pt_frame_hdr, auth, 48);
+PT_OFFSET_IS(struct pt_record, gfn_lo, 4);
+PT_OFFSET_IS(struct pt_record, mask, 8);
+_Static_assert(sizeof(struct pt_frame_hdr) == PT_FRAME_HDR_SZ, "frame header");
+_Static_assert(sizeof(struct pt_record) == PT_RECORD_SZ, "record");
+_Static_assert(PT_BLOCK_SZ * PT_PAGE_BLOCKS == PT_PAGE_SZ, "page");
+_Static_assert(PT_PAGE_SZ * PT_REGION_PAGES == PT_REGION_SZ, "region");
+/* 18 Ethernet and VLAN, 40 IPv6, 8 UDP */
+_Static_assert(18 + 40 + 8 + PT_FRAME_HDR_SZ + PT_RECORDS_MAX * PT_RECORD_SZ <=
+	       PT_HEADERS_MAX, "records end within the first fragment");
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* commands: one function a subcommand.  argv[0] is the subcommand's name;
+ * each returns an enum pt_exit.  Only these and output.c print. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#define PT_COMMANDS(X)							\
+	X(inspect, "what trimming would save here, before anything is sent") \
+	X(send, "send memory to a receiver")				\
+	X(receive, "receive memory and rebuild it")			\
+	X(attach, "attach and pin the receive program on a device")	\
+	X(detach, "detach and unpin it")				\
+	X(stats, "the receive program's counters")
+
+#define X(name, text) int pt_cmd_##name(int argc, char **argv);
+PT_COMMANDS(X)
+#undef X
+
+#endif

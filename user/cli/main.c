@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include <pagetrim/error.h>
+
+#ifndef PAGETRIM_VERSION
+#define PAGETRIM_VERSION "0.1"
+#endif
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *text;
+} commands[] = {
+#define X(name, text) { #name, pt_cmd_##name, text },
+	PT_COMMANDS(X)
+#undef X
+};
+
+static const size_t command_cnt = sizeof(commands) / sizeof(commands[0]);
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: pagetrim COMMAND [options]\n\n"
+	      "Moves memory to another host as trimmed pages over AF_XDP.\n\n"
+	      "Commands:\n", out);
+	for (size_t i = 0; i < command_cnt; i++)
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].text);
+	fputs("\n'pagetrim COMMAND --help' tells its options.\n\n"
+	      "Exit: 0 done, 1 failed (nothing committed), 2 wrong usage, "
+	      "3 this host\n"
+	      "      lacks what was asked, 4 the peer is absent, silent or "
+	      "gave up,\n"
+	      "      5 copy or ledger wrong, 6 outcome unknown: ask the "
+	      "receiver.\n\n"
+	      "AF_XDP bypasses the firewall (netfilter) and traffic control "
+	      "(tc) of both\nhosts: see pagetrim(8).\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		fputs("pagetrim: no command (try 'pagetrim --help')\n", stderr);
+		return PT_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return PT_EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("pagetrim " PAGETRIM_VERSION);
+		return PT_EXIT_OK;
+	}
+	for (size_t i = 0; i < command_cnt; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "pagetrim: no command '%s' (try 'pagetrim --help')\n",
+		argv[1]);
+	return PT_EXIT_USAGE;
+}
