@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* guard: turns the SIGBUS of a mapped file into a branch.
+ *
+ * Reading a mapping past the end of a file that someone cut short, or writing
+ * one when the file system is full, raises SIGBUS in the thread that did it.
+ *
+ *     struct pt_guard guard;
+ *
+ *     if (pt_guard_enter(&guard)) {
+ *             // SIGBUS at guard.addr; the guard is left already
+ *             return pt_source_fault(src, guard.addr, err);
+ *     }
+ *     ... read and write mappings ...
+ *     pt_guard_leave(&guard);
+ *
+ * As with setjmp(3): enter and leave in one function, do not return in
+ * between, and a local that changes in between is volatile or not read after
+ * a fault.  Between them call nothing that takes a lock or memory: it would
+ * not be given back.  Guards nest, per thread; entering costs no system call.
+ *
+ * The handler is installed at the first enter.  A SIGBUS outside of a guard,
+ * or sent by kill(2), does what it did before: by default it kills.
+ */
+#ifndef PT_MEMORY_GUARD_H
+#define PT_MEMORY_GUARD_H
+
+#include <setjmp.h>
+
+struct pt_guard {
+	sigjmp_buf env;
+	struct pt_guard *outer;
+	void *addr;		/* after a fault: the byte that failed */
+};
+
+/* pt_guard_enter(guard): false at first, true after a fault. */
+#define pt_guard_enter(guard) \
+	(pt_guard_push(guard), sigsetjmp((guard)->env, 0) != 0)
+
+void pt_guard_push(struct pt_guard *guard);	/* of pt_guard_enter only */
+void pt_guard_leave(struct pt_guard *guard);	/* the innermost */
+
+#endif

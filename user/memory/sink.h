@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sink: the file in which memory is rebuilt, and small files that go with it.
+ *
+ *     while it is received          once committed
+ *     NAME.partial                  NAME             the image (see layout.h)
+ *     NAME.with.partial/            NAME.with/       only if needed:
+ *         segments.json                 segments.json   more than one segment
+ *         device-state ...              device-state    or any file
+ *
+ * Nothing stands under its final name before pt_sink_commit, and NAME comes
+ * last: NAME.with/ means nothing without NAME.  The .partial is created anew
+ * (O_EXCL, O_NOFOLLOW, 0600), sparse, and locked (flock) as long as the sink
+ * is open, so that one left by a dead receiver can be told, and replaced.
+ *
+ * Threads: any number may write pages through pt_sink_page, each its own
+ * pages; all else by one thread at a time.  No memory for each page.
+ */
+#ifndef PT_MEMORY_SINK_H
+#define PT_MEMORY_SINK_H
+
+#include <linux/types.h>
+#include <pagetrim/error.h>
+#include "memory/layout.h"
+
+struct pt_sink;
+
+/* pt_sink_create makes NAME.partial for path NAME, as large as the layout's
+ * image, all holes, and maps it.  The layout must outlive the sink.  On
+ * success returns 0 and *out is the caller's, to pt_sink_close.  Else:
+ *   -EEXIST  NAME or NAME.with exists; NAME.partial is no regular file
+ *   -ELOOP   NAME.partial is a symbolic link
+ *   -EBUSY   another receiver writes NAME.partial
+ *   -ENOENT, -EACCES, -EROFS, -EFBIG, -ENOSPC ...  as the system says
+ *   -ENAMETOOLONG, -EINVAL  path cannot name a file
+ *   -ENOMEM  no memory; too few huge pages, for a hugetlbfs
+ * hugetlbfs: the image's size must be a multiple of its page size (-EINVAL). */
+int pt_sink_create(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err);
+
+/* pt_sink_page returns the 4096 bytes of a page, to read and write; page_idx
+ * stands for a page of the layout.  All zero until written.  Writing raises
+ * SIGBUS when the file system is full or fails: write inside of a pt_guard,
+ * and give pt_sink_fault the address. */
+__u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx);
+
+/* pt_sink_fault: what to say of a SIGBUS at addr.  Returns -ENOSPC or -EIO
+ * and fills err if addr is in the sink's mapping; 0 if it is not. */
+int pt_sink_fault(const struct pt_sink *s, const void *addr,
+		  struct pt_error *err);
+
+/* pt_sink_file_begin starts the next small file; the one before it must be
+ * complete.  name is one path component: 1..255 bytes, no '/', no control
+ * character, not ".", "..", or "segments.json".
+ *   -EINVAL  the name; the file before is not complete
+ *   -EEXIST  a file of that name was begun before
+ *   or as the system says */
+int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
+		       struct pt_error *err);
+
+/* pt_sink_file_write appends to it: -EINVAL beyond the sz that was begun. */
+int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
+		       struct pt_error *err);
+
+/* pt_sink_sync writes segments.json if there is need of it, and brings all to
+ * the disk: files, image, folders.  No page is written after it.  -EINVAL: a
+ * file is not complete. */
+int pt_sink_sync(struct pt_sink *s, struct pt_error *err);
+
+/* pt_sink_commit gives all its final name: folder first, image last, then the
+ * parent folder goes to the disk.  After pt_sink_sync.  Never replaces a file
+ * (-EEXIST).  On failure nothing has its final name.  Twice is fine. */
+int pt_sink_commit(struct pt_sink *s, struct pt_error *err);
+
+/* pt_sink_discard removes the partials now; what is committed stays.  After
+ * it only pt_sink_close (the mapping stays until then).  Twice is fine. */
+void pt_sink_discard(struct pt_sink *s);
+
+/* pt_sink_close discards what was not committed, and frees.  NULL is fine. */
+void pt_sink_close(struct pt_sink *s);
+
+#endif

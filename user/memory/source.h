@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* source: memory that is to be sent, seen 2 MiB at a time.
+ *
+ * Files (an image, a memfd by its /proc/PID/fd/N, /dev/shm, hugetlbfs) are
+ * mapped and read in place.  A process is read through /proc/PID/mem into the
+ * view's own buffer; so is a hugetlbfs file with holes, since reading one
+ * through a mapping would take a huge page from the pool, and the last region
+ * of a file that ends within a page, whose bytes past the end are not ours.
+ *
+ * Threads: a source may be viewed by any number of threads, each with a view
+ * of its own.  Open and close by one thread, which stays alive in between: the
+ * kernel lets go of a stopped process when the thread that stopped it ends.
+ * No memory for each page.
+ */
+#ifndef PT_MEMORY_SOURCE_H
+#define PT_MEMORY_SOURCE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <pagetrim/error.h>
+#include "memory/layout.h"
+
+struct pt_source;
+
+/* pt_source_open_files opens 1..PT_SOURCE_FILES_MAX regular files as the
+ * segments of one memory, in the order given: each named by the last part of
+ * its path, each starting at the next gfn that is a multiple of 512.  On
+ * success returns 0 and *out is the caller's, to pt_source_close.  Else:
+ *   -ENOENT, -EACCES, ...  as open(2) says, text with the path
+ *   -EINVAL  a directory, device, pipe or socket; an empty file; cnt
+ *   -E2BIG   larger than the wire can number
+ *   -ENOMEM  no memory, or no address space to map it */
+#define PT_SOURCE_FILES_MAX 256
+int pt_source_open_files(struct pt_source **out, const char *const *paths,
+			 unsigned int cnt, struct pt_error *err);
+
+/* pt_source_open_pid opens the private writable mappings of a process, each a
+ * segment with gfn = address / 4096, named as in /proc/PID/maps ("[heap]",
+ * "[stack]", the file's last part) or "anon".  Left out: shared mappings, those
+ * not writable now (code, constants), and devices.
+ * All its threads are stopped until pt_source_close; they run on when this
+ * thread dies, however it dies.  With keep_running they are not stopped, and
+ * the copy mixes moments.
+ *   -ESRCH   no such process, or it went away; a zombie or kernel thread
+ *   -EINVAL  pid is a thread of another process, or ourselves
+ *   -EPERM, -EACCES   not allowed; traced by another (named)
+ *   -ENODATA nothing private and writable
+ *   -ETIMEDOUT  a thread did not stop within 5 s
+ *   -ENOMEM */
+int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
+		       struct pt_error *err);
+
+/* pt_source_close lets a stopped process go on.  NULL is fine. */
+void pt_source_close(struct pt_source *src);
+
+/* pt_source_segments returns the table for pt_layout_create and OPEN; it is
+ * the source's and lives as long. */
+const struct pt_segment *pt_source_segments(const struct pt_source *src,
+					    __u32 *cnt);
+
+/* pt_view: one region of a source.  Of one thread. */
+struct pt_view {
+	const __u8 *pages;	/* page_cnt * 4096 bytes, bytes past the end of
+				 * the segment zero; pages that are holes must
+				 * not be read */
+	__u32 page_cnt;		/* 1..512 */
+	bool is_stable;		/* pages stays valid until pt_source_close; else
+				 * until the next pt_source_view of this view */
+	__u64 holes[8];		/* bit i % 64 of [i / 64]: page i is known to be
+				 * zero and was not read; 0 from page_cnt on */
+	/* the rest is the source's */
+	__u8 *buffer;		/* 2 MiB, or NULL while none was needed */
+	__u32 extent_seg;	/* segment whose data extent is known */
+	__u64 data_off;		/* the extent: [data_off, data_end) is data, */
+	__u64 data_end;		/* all between known_off and data_off a hole */
+	__u64 known_off;
+};
+
+void pt_view_init(struct pt_view *v);
+void pt_view_free(struct pt_view *v);	/* as after init; twice is fine */
+
+static inline bool pt_view_is_hole(const struct pt_view *v, __u32 page)
+{
+	return v->holes[page / 64] >> (page % 64) & 1;
+}
+
+/* pt_source_view makes v show region region_idx of l, which was made from this
+ * source's segments.  Some system calls for each region, none for a page.
+ * Returns 0 or
+ *   -EIO     cut short, grown or failing while it is read; a mapping that went
+ *            away (only with keep_running)
+ *   -ESRCH   the process went away
+ *   -ENOMEM
+ * A file that is cut short after this call raises SIGBUS where v->pages is
+ * read: read it inside of a pt_guard, and give pt_source_fault the address. */
+int pt_source_view(struct pt_source *src, struct pt_view *v,
+		   const struct pt_layout *l, __u64 region_idx,
+		   struct pt_error *err);
+
+/* pt_source_fault: what to say of a SIGBUS at addr.  Returns -EIO and fills
+ * err if addr is in a mapping of this source; 0 if it is not. */
+int pt_source_fault(const struct pt_source *src, const void *addr,
+		    struct pt_error *err);
+
+#endif

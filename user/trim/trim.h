@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* trim: which blocks of a page travel.
+ *
+ *     page     ....DDDD..DDDDD........     D a block with data, . a zero block
+ *     none     DDDDDDDDDDDDDDDDDDDDDDD     the whole page, unless all zero
+ *     ends         DDDDDDDDDDD             from the first block to the last
+ *     blocks       DDDD  DDDDD             nothing but data
+ *
+ * A page that is wholly zero never travels as blocks, whatever the method.
+ * Pure functions: any thread.
+ */
+#ifndef PT_TRIM_TRIM_H
+#define PT_TRIM_TRIM_H
+
+#include <linux/types.h>
+
+/* pt_trim: the numbers travel in the OPEN message; never renumber. */
+enum pt_trim {
+	PT_TRIM_NONE	= 0,
+	PT_TRIM_ENDS	= 1,
+	PT_TRIM_BLOCKS	= 2,
+};
+#define PT_TRIM_CNT 3
+
+/* pt_trim_mask returns the blocks that travel of a page whose pt_scan() mask
+ * is scanned: a superset of it, and 0 if and only if scanned is 0. */
+static inline __u64 pt_trim_mask(enum pt_trim trim, __u64 scanned)
+{
+	if (!scanned || trim == PT_TRIM_BLOCKS)
+		return scanned;
+	if (trim == PT_TRIM_NONE)
+		return ~0ULL;
+	return (~0ULL << __builtin_ctzll(scanned)) &
+	       (~0ULL >> __builtin_clzll(scanned));
+}
+
+/* pt_trim_name returns "none", "ends" or "blocks"; NULL for any other. */
+const char *pt_trim_name(enum pt_trim trim);
+
+/* pt_trim_parse is its inverse: 0 and *out, or -EINVAL and *out as it was. */
+int pt_trim_parse(const char *name, enum pt_trim *out);
+
+#endif
