@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* listener: a TCP port that hands out connections past their HELLO.
+ *
+ *	loop: poll(pt_listener_fd(l), POLLIN)
+ *		while ((ret = pt_listener_accept(l, &c, err)))
+ *			ret > 0: serve c;  ret < 0: log err.text, go on
+ *
+ * Strangers (port scanners, other protocols, silent or slow clients) cost one
+ * of PT_PENDING_MAX places for at most PT_PENDING_MS and are told nothing; a
+ * newcomer to a full house takes the place of the oldest.  Everything happens
+ * inside pt_listener_accept: nothing blocks, there is no thread.
+ * Threads: one.
+ */
+#ifndef CONTROL_LISTENER_H
+#define CONTROL_LISTENER_H
+
+#include "control/conn.h"
+
+#define PT_PENDING_MAX	32	/* connections that have not said HELLO yet */
+#define PT_PENDING_MS	5000	/* they have this long for it */
+
+struct pt_listener;
+
+/* pt_listener_open listens at addr ("::" also takes IPv4); port 0 asks the
+ * kernel for one.  On success returns 0 and *out is the caller's.
+ *   -EADDRINUSE     the port is taken
+ *   -EADDRNOTAVAIL  the address is none of this host's
+ *   -EACCES         a port below 1024, without privilege */
+int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
+		     const struct pt_conn_cfg *cfg, struct pt_error *err);
+
+/* pt_listener_close also drops who has not said HELLO.  NULL is allowed. */
+void pt_listener_close(struct pt_listener *l);
+
+/* pt_listener_fd: for poll and epoll, POLLIN only; valid until close. */
+int pt_listener_fd(const struct pt_listener *l);
+
+/* pt_listener_address: where it listens, with the port that it got. */
+const struct pt_address *pt_listener_address(const struct pt_listener *l);
+
+/* pt_listener_accept: 1 and *out is the caller's; 0: wait for the descriptor
+ * again; -errno: one stranger was turned away, or the host is short of
+ * descriptors or memory; err says whom and why, the listener lives on. */
+int pt_listener_accept(struct pt_listener *l, struct pt_conn **out,
+		       struct pt_error *err);
+
+#endif
