@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* builder: makes frames out of pages.
+ *
+ * Staging only notes records and where their pages lie; closing, when the
+ * number of records and with it the place of the first block is known, copies
+ * each block once, from the page to the frame.
+ *
+ *     init --> add_page, add_zeroes ... --> close --> add_page ...
+ *                                       '-> discard
+ *
+ * A page is cut only where at least PT_BUILDER_CUT_MIN of its data blocks, or
+ * all that are left of it, find room: slivers cost a record and a visit each.
+ *
+ * Ownership: the builder is the caller's and allocates nothing.  Pages stay
+ * readable from add_page to close.
+ * Threads: one builder, one thread; no locks.
+ */
+#ifndef WIRE_BUILDER_H
+#define WIRE_BUILDER_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#include <pagetrim/wire.h>
+
+#include "wire/link.h"
+#include "wire/record.h"
+
+#define PT_BUILDER_CUT_MIN	8	/* data blocks of a page's first piece */
+
+struct pt_builder_cfg {
+	__u32	l2l3l4_sz;	/* bytes before the frame header: pt_link_sz() */
+	__u32	frame_sz_max;	/* Ethernet bytes without FCS; IP and above:
+				 * PT_MTU_MIN..PT_MTU_MAX */
+};
+
+/* pt_builder: fields are for reading only. */
+struct pt_builder {
+	struct pt_builder_cfg cfg;
+	__u32	record_cnt;	/* staged: 0..PT_RECORDS_MAX */
+	__u32	block_cnt;	/* staged: data blocks of all of them */
+	__u64	next_pos;	/* gfn * 64 + block: the lowest position that
+				 * the next record may start at */
+	struct pt_record_host records[PT_RECORDS_MAX];
+	const __u8 *pages[PT_RECORDS_MAX];	/* BLOCKS: where the page lies */
+};
+
+/* pt_frame_id: the fields of the frame header that the caller decides. */
+struct pt_frame_id {
+	__u64	session_id;	/* not 0 */
+	__u64	seq;		/* probes: probe number */
+	__u32	generation;	/* of every page in the frame, >= 1; probes: 0 */
+	__u16	lane;		/* 0..PT_LANES_MAX - 1 */
+	__u16	key_epoch;	/* 0 */
+};
+
+void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg);
+
+/* pt_builder_add_page stages the blocks first..63 of page gfn; of them, those
+ * in mask (bits below first do not matter) follow as data, the others are
+ * zero.  Returns the first block not staged:
+ *   64      the page is done
+ *   above   it was cut: close, then go on from there
+ *   first   nothing was staged: close and try again
+ * Positions ascend within a frame: what lies below the last staged record is
+ * not staged either.  An empty builder always stages something. */
+unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
+				 unsigned int first, __u64 mask,
+				 const void *page);
+
+/* pt_builder_add_zeroes stages page_cnt (>= 1) zero pages from gfn on; they
+ * join a run that ends where they start.  False: nothing was staged, close and
+ * try again. */
+bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
+
+static inline bool pt_builder_is_empty(const struct pt_builder *b)
+{
+	return !b->record_cnt;
+}
+
+/* pt_builder_frame_sz returns the Ethernet bytes that close would write now;
+ * never above frame_sz_max. */
+__u32 pt_builder_frame_sz(const struct pt_builder *b);
+
+/* pt_builder_close writes what is staged, at least one record, as a frame,
+ * empties the builder and returns the frame's Ethernet bytes.  The frame has
+ * room for frame_sz_max and is best aligned to 64 bytes; pt_link_sz(link) is
+ * the builder's l2l3l4_sz. */
+__u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
+		       const struct pt_frame_id *id, void *frame);
+
+/* pt_builder_discard does as close does, but writes nothing and needs no
+ * pages: to count frames and bytes. */
+__u32 pt_builder_discard(struct pt_builder *b);
+
+/* pt_probe_write writes a probe of exactly frame_sz Ethernet bytes, at least
+ * pt_link_sz() + PT_FRAME_HDR_SZ. */
+void pt_probe_write(const struct pt_link *link, const struct pt_frame_id *id,
+		    __u32 frame_sz, void *frame);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* record: a page record in the host's byte order, and how it goes to the wire
+ * and back.  Pure functions: any thread.
+ */
+#ifndef WIRE_RECORD_H
+#define WIRE_RECORD_H
+
+#include <endian.h>
+#include <linux/types.h>
+
+#include <pagetrim/wire.h>
+
+/* pt_record_host: what <pagetrim/wire.h> says of struct pt_record, in fields
+ * that can be calculated with. */
+struct pt_record_host {
+	__u64	gfn;		/* guest page number, 0..PT_GFN_MAX */
+	__u64	mask;		/* BLOCKS: bit b is set if block b follows as
+				 * data; ZEROES: pages, >= 1 */
+	__u8	kind;		/* enum pt_record_kind */
+	__u8	first;		/* first block spoken for, 0..63 */
+	__u8	last;		/* last block spoken for, first..63 */
+};
+
+/* pt_record_block_cnt returns how many blocks follow as the record's data. */
+static inline unsigned int pt_record_block_cnt(const struct pt_record_host *r)
+{
+	return r->kind == PT_RECORD_BLOCKS ? __builtin_popcountll(r->mask) : 0;
+}
+
+/* pt_record_page_cnt returns how many pages the record speaks of. */
+static inline __u64 pt_record_page_cnt(const struct pt_record_host *r)
+{
+	return r->kind == PT_RECORD_ZEROES ? r->mask : 1;
+}
+
+/* pt_record_write puts the record at to, any alignment. */
+static inline void pt_record_write(struct pt_record *to,
+				   const struct pt_record_host *from)
+{
+	to->kind = from->kind;
+	to->first = from->first;
+	to->last = from->last;
+	to->gfn_hi = from->gfn >> 32;
+	to->gfn_lo = htobe32((__u32)from->gfn);
+	to->mask = htobe64(from->mask);
+}
+
+/* pt_record_read takes a record, of any content, from from. */
+static inline void pt_record_read(struct pt_record_host *to,
+				  const struct pt_record *from)
+{
+	to->gfn = (__u64)from->gfn_hi << 32 | be32toh(from->gfn_lo);
+	to->mask = be64toh(from->mask);
+	to->kind = from->kind;
+	to->first = from->first;
+	to->last = from->last;
+}
+
+#endif
