@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* parse: judges the structure of a frame.  The one parser: the XDP program and
+ * the agent compile this source.  Pure; any thread.
+ *
+ *     pt_parse_packet   outer headers: where is it sent?
+ *     pt_parse_header   lengths and frame header
+ *     pt_parse_records  page records
+ *     pt_parse_frame    all three, for who asks nothing in between
+ *
+ * Order of judgement.  The first rule that a frame breaks is its verdict.
+ *
+ *  passed       1. Ethernet; no VLAN tag or one, 0x8100; IPv4 or IPv6 inside.
+ *               2. IPv4: version 4, header length 5, neither more-fragments
+ *                  flag nor fragment offset, protocol UDP.  IPv6: version 6,
+ *                  next header UDP, destination not ::ffff:0:0/96, which
+ *                  never stands on a network.
+ *               3. A whole UDP header; its port and the destination address
+ *                  are a pt_endpoint that a session opened (the caller asks).
+ *  truncated    4. UDP's length fits in IP's, and in the bytes that came.
+ *               5. The UDP payload holds a frame header.
+ *  bad_magic    6. magic.
+ *  bad_version  7. version.
+ *  bad_header   8. IP's length is UDP's: nothing stands behind the datagram.
+ *                  Bytes behind IP's end are the link's, and ignored.
+ *               9. kind known; no flags; session not 0; lane 0..63;
+ *                  key_epoch, reserved0, reserved1 and header_mac zero.
+ *              10. Data: 1..96 records, generation not 0.  Probe: 0 and 0.
+ *              11. data_off is 64 + 16 * record_cnt, plus 0..63.
+ *  truncated   12. The payload is not shorter than data_off + 64 * block_cnt,
+ *  bad_header  13. ... nor longer.
+ *                  Here the XDP program asks for session, lane and queue.
+ *  bad_record  14. In each record of a data frame, in order:
+ *                  (truncated: not in the linear part of the frame)
+ *                  BLOCKS: first <= last <= 63; mask within first..last.
+ *                  ZEROES: first 0, last 63, 1 <= count <= 2^40 - gfn.
+ *                  Any other kind is refused.
+ *                  It starts not before the end of the record before it.
+ *              15. The BLOCKS masks have block_cnt bits, together.
+ *
+ * Not judged: Ethernet addresses, VLAN number, IP checksum, UDP source port
+ * and checksum, sequence number, pad, and the blocks (the agent's checksum
+ * covers all from the frame header on).
+ */
+#ifndef PAGETRIM_PARSE_H
+#define PAGETRIM_PARSE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/bpf_endian.h>
+
+#include <pagetrim/maps.h>
+#include <pagetrim/outer.h>
+#include <pagetrim/verdict.h>
+#include <pagetrim/wire.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+/* pt_load reads a field of a packed header.  clang for BPF reads an unaligned
+ * field byte by byte; the CPUs that XDP runs on read it at once, and where one
+ * cannot the verifier refuses the program. */
+#ifdef __bpf__
+#define pt_load(field) (*(const __typeof__(field) *)(const void *)&(field))
+#else
+#define pt_load(field) (field)
+#endif
+
+/* pt_cursor: what is unread of a frame's linear part, the bytes up to end. */
+struct pt_cursor {
+	const void *pos;	/* next unread byte */
+	const void *end;	/* one past the last byte; never moves */
+};
+
+/* pt_packet: what the outer headers say. */
+struct pt_packet {
+	struct pt_endpoint dst;
+	__u32	udp_off;	/* bytes before the UDP header, 34..58 */
+	__u32	frame_sz;	/* Ethernet bytes, those past the linear part
+				 * included */
+	__u32	ip_end_off;	/* bytes before the datagram's end, as IP says,
+				 * and ... */
+	__u32	udp_end_off;	/* ... as UDP says */
+};
+
+/* pt_frame: what the frame header says, in host order.  In range once
+ * pt_parse_header says PT_VERDICT_STEERED. */
+struct pt_frame {
+	__u64	session_id;
+	__u64	seq;
+	__u32	generation;
+	__u16	lane;
+	__u16	key_epoch;
+	__u16	data_off;	/* bytes from the frame header to block 0 */
+	__u16	block_cnt;
+	__u8	kind;		/* enum pt_frame_kind */
+	__u8	record_cnt;
+};
+
+/* pt_cursor_take steps over the next sz bytes and returns where they start, or
+ * NULL, cursor unmoved, if fewer are left.  sz is a compile-time constant: the
+ * verifier follows a constant step without help. */
+static __always_inline const void *pt_cursor_take(struct pt_cursor *c,
+						  const __u32 sz)
+{
+	const void *at = c->pos;
+
+	if (at + sz > c->end)
+		return NULL;
+	c->pos = at + sz;
+	return at;
+}
+
+/* pt_parse_ipv4 and _ipv6 read an IP header at p->udp_off, and move that. */
+static __always_inline bool pt_parse_ipv4(struct pt_cursor *c,
+					  struct pt_packet *p)
+{
+	const struct pt_ipv4_hdr *ip = pt_cursor_take(c, sizeof(*ip));
+
+	if (!ip || ip->version_ihl != PT_IPV4_PLAIN)
+		return false;
+	if (pt_load(ip->frag_off) & bpf_htons(PT_IPV4_FRAGMENT))
+		return false;
+	if (ip->protocol != PT_IPPROTO_UDP)
+		return false;
+	p->dst.addr[10] = 0xff;
+	p->dst.addr[11] = 0xff;
+	__builtin_memcpy(&p->dst.addr[12], ip->dst, 4);
+	p->ip_end_off = p->udp_off + bpf_ntohs(pt_load(ip->total_sz));
+	p->udp_off += sizeof(*ip);
+	return true;
+}
+
+/* pt_is_mapped tells the addresses that stand for IPv4 in a pt_endpoint. */
+static __always_inline bool pt_is_mapped(const __u8 addr[16])
+{
+	for (int i = 0; i < 10; i++)
+		if (addr[i])
+			return false;
+	return addr[10] == 0xff && addr[11] == 0xff;
+}
+
+static __always_inline bool pt_parse_ipv6(struct pt_cursor *c,
+					  struct pt_packet *p)
+{
+	const struct pt_ipv6_hdr *ip = pt_cursor_take(c, sizeof(*ip));
+
+	if (!ip || ip->version_class >> 4 != PT_IPV6_VERSION)
+		return false;
+	if (ip->next_header != PT_IPPROTO_UDP || pt_is_mapped(ip->dst))
+		return false;
+	__builtin_memcpy(p->dst.addr, ip->dst, sizeof(ip->dst));
+	p->udp_off += sizeof(*ip);
+	p->ip_end_off = p->udp_off + bpf_ntohs(pt_load(ip->payload_sz));
+	return true;
+}
+
+/* pt_parse_packet reads the outer headers of a frame of frame_sz Ethernet
+ * bytes at c.  False: not ours, whatever its port; else *p is filled and the
+ * cursor stands on the UDP payload. */
+static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
+					    struct pt_packet *p)
+{
+	const struct pt_eth_hdr *eth = pt_cursor_take(c, sizeof(*eth));
+	const struct pt_vlan_tag *tag;
+	const struct pt_udp_hdr *udp;
+	__be16 type;
+
+	if (!eth)
+		return false;
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_sz = frame_sz;
+	p->udp_off = sizeof(*eth);
+	type = pt_load(eth->type);
+	if (type == bpf_htons(ETH_P_8021Q)) {
+		tag = pt_cursor_take(c, sizeof(*tag));
+		if (!tag)
+			return false;
+		p->udp_off += sizeof(*tag);
+		type = pt_load(tag->type);
+	}
+
+	if (type == bpf_htons(ETH_P_IP)) {
+		if (!pt_parse_ipv4(c, p))
+			return false;
+	} else if (type == bpf_htons(ETH_P_IPV6)) {
+		if (!pt_parse_ipv6(c, p))
+			return false;
+	} else {
+		return false;
+	}
+
+	udp = pt_cursor_take(c, sizeof(*udp));
+	if (!udp)
+		return false;
+	p->dst.port = pt_load(udp->dst_port);
+	p->udp_end_off = p->udp_off + bpf_ntohs(pt_load(udp->sz));
+	return true;
+}
+
+/* pt_header_is_sound judges what a header says whatever its payload's size. */
+static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
+					       const struct pt_frame *f)
+{
+	const __u32 records_end = PT_FRAME_HDR_SZ + f->record_cnt * PT_RECORD_SZ;
+
+	if (f->kind == PT_FRAME_DATA) {
+		if (!f->record_cnt || f->record_cnt > PT_RECORDS_MAX)
+			return false;
+		if (!f->generation)
+			return false;
+	} else if (f->kind == PT_FRAME_PROBE) {
+		if (f->record_cnt || f->generation)
+			return false;
+	} else {
+		return false;
+	}
+	if (pt_load(h->flags) || f->key_epoch || h->reserved0 ||
+	    pt_load(h->reserved1))
+		return false;
+	for (int i = 0; i < (int)sizeof(h->header_mac); i++)
+		if (h->header_mac[i])
+			return false;
+	if (!f->session_id || f->lane >= PT_LANES_MAX)
+		return false;
+	return f->data_off >= records_end &&
+	       f->data_off < records_end + PT_BLOCK_SZ;
+}
+
+/* pt_parse_header judges lengths and frame header of a packet that is ours.
+ * c: as pt_parse_packet left it; then, if the verdict is PT_VERDICT_STEERED,
+ * it stands on the first record. */
+static __always_inline enum pt_verdict
+pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
+		struct pt_frame *f)
+{
+	const struct pt_frame_hdr *h;
+	const __u32 payload_off = p->udp_off + sizeof(struct pt_udp_hdr);
+	__u32 end_off;
+
+	if (p->udp_end_off > p->ip_end_off || p->udp_end_off > p->frame_sz)
+		return PT_VERDICT_TRUNCATED;
+	if (p->udp_end_off < payload_off + sizeof(*h))
+		return PT_VERDICT_TRUNCATED;
+	h = pt_cursor_take(c, sizeof(*h));
+	if (!h)
+		return PT_VERDICT_TRUNCATED;
+
+	if (pt_load(h->magic) != bpf_htonl(PT_FRAME_MAGIC))
+		return PT_VERDICT_BAD_MAGIC;
+	if (h->version != PT_WIRE_VERSION)
+		return PT_VERDICT_BAD_VERSION;
+	if (p->udp_end_off != p->ip_end_off)
+		return PT_VERDICT_BAD_HEADER;
+
+	f->session_id = bpf_be64_to_cpu(pt_load(h->session_id));
+	f->seq = bpf_be64_to_cpu(pt_load(h->seq));
+	f->generation = bpf_ntohl(pt_load(h->generation));
+	f->lane = bpf_ntohs(pt_load(h->lane));
+	f->key_epoch = bpf_ntohs(pt_load(h->key_epoch));
+	f->data_off = bpf_ntohs(pt_load(h->data_off));
+	f->block_cnt = bpf_ntohs(pt_load(h->block_cnt));
+	f->kind = h->kind;
+	f->record_cnt = h->record_cnt;
+	if (!pt_header_is_sound(h, f))
+		return PT_VERDICT_BAD_HEADER;
+
+	end_off = payload_off + f->data_off + f->block_cnt * PT_BLOCK_SZ;
+	if (p->udp_end_off < end_off)
+		return PT_VERDICT_TRUNCATED;
+	return p->udp_end_off == end_off ? PT_VERDICT_STEERED :
+					   PT_VERDICT_BAD_HEADER;
+}
+
+/* pt_record_is_sound judges a record alone.  If it is sound, *pos is moved
+ * from the end of the record before it to its own end, in blocks from the
+ * start of memory, and *block_cnt grows by what it brings. */
+static __always_inline bool pt_record_is_sound(const struct pt_record *r,
+					       __u64 *pos, __u32 *block_cnt)
+{
+	const __u64 gfn = (__u64)r->gfn_hi << 32 | bpf_ntohl(pt_load(r->gfn_lo));
+	const __u64 mask = bpf_be64_to_cpu(pt_load(r->mask));
+	const __u32 first = r->first, last = r->last;
+	__u64 range, end;
+
+	if (first > last || last >= PT_PAGE_BLOCKS)
+		return false;
+	if (gfn * PT_PAGE_BLOCKS + first < *pos)
+		return false;
+
+	if (r->kind == PT_RECORD_BLOCKS) {
+		range = ~0ULL >> (PT_PAGE_BLOCKS - 1 - last) & ~0ULL << first;
+		if (mask & ~range)
+			return false;
+		end = gfn * PT_PAGE_BLOCKS + last + 1;
+		*block_cnt += __builtin_popcountll(mask);
+	} else if (r->kind == PT_RECORD_ZEROES) {
+		if (first || last != PT_PAGE_BLOCKS - 1)
+			return false;
+		if (!mask || mask > PT_GFN_MAX + 1 - gfn)
+			return false;
+		end = (gfn + mask) * PT_PAGE_BLOCKS;
+	} else {
+		return false;
+	}
+	*pos = end;
+	return true;
+}
+
+/* pt_parse_records judges the records of a frame whose header is sound.
+ * c: as pt_parse_header left it. */
+static __always_inline enum pt_verdict
+pt_parse_records(struct pt_cursor *c, const struct pt_frame *f)
+{
+	const struct pt_record *r;
+	__u32 block_cnt = 0;
+	__u64 pos = 0;
+
+	if (f->kind == PT_FRAME_PROBE)
+		return PT_VERDICT_STEERED;
+	for (__u32 i = 0; i < PT_RECORDS_MAX && i < f->record_cnt; i++) {
+		r = pt_cursor_take(c, sizeof(*r));
+		if (!r)
+			return PT_VERDICT_TRUNCATED;
+		if (!pt_record_is_sound(r, &pos, &block_cnt))
+			return PT_VERDICT_BAD_RECORD;
+	}
+	return block_cnt == f->block_cnt ? PT_VERDICT_STEERED :
+					   PT_VERDICT_BAD_RECORD;
+}
+
+/* pt_parse_frame judges a whole frame that is known to be ours if it is to an
+ * endpoint at all: PT_VERDICT_STEERED, *p and *f filled, or why not. */
+static __always_inline enum pt_verdict
+pt_parse_frame(const void *linear, __u32 linear_sz, __u32 frame_sz,
+	       struct pt_packet *p, struct pt_frame *f)
+{
+	struct pt_cursor c = { linear, linear + linear_sz };
+	enum pt_verdict verdict;
+
+	if (!pt_parse_packet(&c, frame_sz, p))
+		return PT_VERDICT_PASSED;
+	verdict = pt_parse_header(&c, p, f);
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
+	return pt_parse_records(&c, f);
+}
+
+#endif
