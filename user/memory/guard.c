@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "memory/guard.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <pagetrim/check.h>
+
+static __thread struct pt_guard *innermost;
+static struct sigaction before;	/* who had SIGBUS before us */
+
+/* pass_on does what would have been done without us. */
+static void pass_on(int signo, siginfo_t *info, void *context)
+{
+	if (before.sa_flags & SA_SIGINFO) {
+		before.sa_sigaction(signo, info, context);
+	} else if (before.sa_handler == SIG_IGN && info->si_code <= 0) {
+		return;
+	} else if (before.sa_handler == SIG_DFL ||
+		   before.sa_handler == SIG_IGN) {
+		/* A fault happens again at once, and then ends us; what
+		 * kill(2) sent does not. */
+		sigaction(signo, &before, NULL);
+		if (info->si_code <= 0)
+			raise(signo);
+	} else {
+		before.sa_handler(signo);
+	}
+}
+
+static void on_sigbus(int signo, siginfo_t *info, void *context)
+{
+	struct pt_guard *guard = innermost;
+
+	if (!guard || info->si_code <= 0) {	/* <= 0: sent, not a fault */
+		pass_on(signo, info, context);
+		return;
+	}
+	innermost = guard->outer;
+	guard->addr = info->si_addr;
+	siglongjmp(guard->env, 1);
+}
+
+static void install(void)
+{
+	/* SA_NODEFER: we leave by longjmp and restore no signal mask, which
+	 * saves pt_guard_enter a system call. */
+	struct sigaction ours = {
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO | SA_NODEFER,
+	};
+
+	sigemptyset(&ours.sa_mask);
+	pt_check(sigaction(SIGBUS, &ours, &before) == 0);
+}
+
+void pt_guard_push(struct pt_guard *guard)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, install);
+	guard->addr = NULL;
+	guard->outer = innermost;
+	innermost = guard;
+}
+
+void pt_guard_leave(struct pt_guard *guard)
+{
+	pt_check(innermost == guard);
+	innermost = guard->outer;
+}

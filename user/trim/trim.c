@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "trim/trim.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+static const char *const names[PT_TRIM_CNT] = {
+	[PT_TRIM_NONE] = "none",
+	[PT_TRIM_ENDS] = "ends",
+	[PT_TRIM_BLOCKS] = "blocks",
+};
+
+const char *pt_trim_name(enum pt_trim trim)
+{
+	return (unsigned int)trim < PT_TRIM_CNT ? names[trim] : NULL;
+}
+
+int pt_trim_parse(const char *name, enum pt_trim *out)
+{
+	for (unsigned int i = 0; i < PT_TRIM_CNT; i++) {
+		if (!strcmp(name, names[i])) {
+			*out = (enum pt_trim)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
