@@ -17,7 +17,7 @@
  *    u64_list     __u32 name_cnt, __u64 name[max]     u32 items, then u64 each
  *    u64_array    __u32 name_cnt, const __u64 *name   the same
  *    range_array  __u32 name_cnt, const struct pt_seq_range *name
- *                                              u32 items, then u64 first, u32 cnt
+ *                                              u32 items; u64 first, u32 cnt each
  *    bytes        __u32 name_sz, const void *name     u32 bytes, then them
  *    ledger       struct pt_ledger name        u64 each of PT_LEDGER_FIELDS
  *
@@ -27,7 +27,7 @@
  *
  * Decoding checks every length and range of these lists, that the payload
  * ends with its last field (HELLO alone may be longer: later versions append
- * to it), and that ranges ascend without touching.  An error names message
+ * to it), and that ranges ascend without overlap.  An error names message
  * and field.
  */
 #ifndef CONTROL_MESSAGES_H
@@ -55,7 +55,7 @@
 #define PT_FILE_SZ_MAX		(1ULL << 40)	/* bytes of one --with file */
 #define PT_FILE_DATA_SZ_MAX	(64u * 1024)	/* bytes of one FILE_DATA */
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
-#define PT_DIGESTS_MAX		4096		/* region digests of one DIGESTS */
+#define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
 #define PT_FRAME_SZ_MAX		(PT_MTU_MAX + 18)	/* Ethernet, VLAN */
 #define PT_SEQ_MAX		((1ULL << 62) - 1)
 #define PT_REGION_MAX		((1ULL << 32) - 1)
@@ -140,7 +140,7 @@ enum pt_message_type {
 	X(u32, file_cnt, 0, PT_FILES_MAX)				\
 	X(str, name, 0, 128)
 
-#define PT_MSG_SEGMENT_FIELDS(X)						\
+#define PT_MSG_SEGMENT_FIELDS(X)					\
 	X(u64, gfn, 0, PT_GFN_MAX)					\
 	X(u64, sz, 1, PT_MEMORY_SZ_MAX)	/* bytes */			\
 	X(str, name, 0, 63)
@@ -149,24 +149,24 @@ enum pt_message_type {
 	X(u64, sz, 0, PT_FILE_SZ_MAX)	/* bytes, in FILE_DATAs */	\
 	X(str, name, 1, 255)
 
-#define PT_MSG_FILE_DATA_FIELDS(X)						\
+#define PT_MSG_FILE_DATA_FIELDS(X)					\
 	X(bytes, data, 1, PT_FILE_DATA_SZ_MAX)
 
 #define PT_MSG_OPENED_FIELDS(X)						\
 	X(u64, session_id, 1, ~0ULL)
 
-#define PT_MSG_PROBE_SEEN_FIELDS(X)						\
+#define PT_MSG_PROBE_SEEN_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\
 	X(u64, probe, 0, PT_SEQ_MAX)					\
 	X(u32, frame_sz, 1, PT_FRAME_SZ_MAX)	/* Ethernet bytes */	\
 	X(u16, queue, 0, PT_QUEUES_MAX - 1)
 
-#define PT_MSG_LANE_SET_FIELDS(X)						\
+#define PT_MSG_LANE_SET_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\
 	X(u16, queue, 0, PT_QUEUES_MAX - 1)				\
 	X(u32, frame_sz, 1, PT_FRAME_SZ_MAX)
 
-#define PT_MSG_LANE_READY_FIELDS(X)						\
+#define PT_MSG_LANE_READY_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\
 	X(u32, window, 0, 1 << 24)		/* RX descriptors */
 
@@ -181,10 +181,10 @@ enum pt_message_type {
 	X(u32, window, 0, 1 << 24)		/* RX descriptors */	\
 	X(range_array, missing, 0, PT_MISSING_MAX)
 
-#define PT_MSG_REPROBE_FIELDS(X)						\
+#define PT_MSG_REPROBE_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)
 
-#define PT_MSG_DIGESTS_FIELDS(X)						\
+#define PT_MSG_DIGESTS_FIELDS(X)					\
 	X(u64, region_first, 0, PT_REGION_MAX)				\
 	X(u64_array, digest, 1, PT_DIGESTS_MAX)
 
@@ -193,14 +193,14 @@ enum pt_message_type {
 
 #define PT_MSG_VERIFIED_FIELDS(X)
 
-#define PT_MSG_MISMATCH_FIELDS(X)						\
+#define PT_MSG_MISMATCH_FIELDS(X)					\
 	X(u64, region, 0, PT_REGION_MAX)				\
 	X(u64_array, digest, 1, PT_REGION_PAGES) /* of its pages */
 
 #define PT_MSG_COMMIT_FIELDS(X)						\
 	X(u64, transfer_id, 1, ~0ULL)
 
-#define PT_MSG_COMMITTED_FIELDS(X)						\
+#define PT_MSG_COMMITTED_FIELDS(X)					\
 	X(u64, transfer_id, 1, ~0ULL)
 
 #define PT_MSG_ASK_FIELDS(X)						\
@@ -279,7 +279,8 @@ int pt_message_encode(const struct pt_message *m, void *buf, size_t room,
  * before the message does: call again with more.  A header that cannot be
  * sound is refused before its payload is there.
  *   -EPROTO   not a message, or a field outside its limits; err names it */
-int pt_message_decode(struct pt_message *out, struct pt_message_scratch *scratch,
+int pt_message_decode(struct pt_message *out,
+		      struct pt_message_scratch *scratch,
 		      enum pt_role peer, const void *buf, size_t sz,
 		      struct pt_error *err);
 
