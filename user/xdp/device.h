@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* device: what must be known of a network device, as it was when opened.  A
+ * copy of facts: holds no descriptor, needs no close. */
+#ifndef PT_XDP_DEVICE_H
+#define PT_XDP_DEVICE_H
+
+#include <linux/types.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <pagetrim/error.h>
+
+#define PT_ETH_HDR_SZ	14	/* Ethernet header without a VLAN tag, bytes */
+
+struct pt_device {
+	char	name[IF_NAMESIZE];
+	char	driver[32];	/* "veth", "ice"; "" if it does not say */
+	__u32	ifindex;
+	__u32	mtu;		/* bytes, without the Ethernet header */
+	__u8	mac[6];
+	bool	is_up;		/* administratively */
+	bool	has_carrier;	/* the link works: for a veth, its peer is up */
+	__u16	rx_queue_cnt;	/* in use now, >= 1 */
+	__u16	tx_queue_cnt;	/* in use now, >= 1 */
+	__u64	netns_cookie;	/* of the network namespace; with ifindex it
+				 * names the device on this host until reboot */
+};
+
+/* pt_device_open looks the name up in the caller's network namespace.
+ * Returns 0, or with *dev as it was:
+ *   -ENODEV      no such device
+ *   -EINVAL      not a name, or no Ethernet device (lo, tun, ...)
+ *   or as the system says */
+int pt_device_open(struct pt_device *dev, const char *name,
+		   struct pt_error *err);
+
+/* pt_device_check tells whether frames can be sent and received now:
+ *   -ENETDOWN    the device is down
+ *   -EMSGSIZE    its MTU is under PT_MTU_MIN */
+int pt_device_check(const struct pt_device *dev, struct pt_error *err);
+
+/* pt_device_frame_sz returns the Ethernet bytes, without FCS and VLAN tag, of
+ * the largest frame. */
+static inline __u32 pt_device_frame_sz(const struct pt_device *dev)
+{
+	return dev->mtu + PT_ETH_HDR_SZ;
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* lease: the right to use one queue of a device, of one process on this host.
+ *
+ * Only one AF_XDP memory can own a (device, queue), for both directions; the
+ * kernel says EBUSY and not who has it.  A lease is a locked file under
+ * /run/pagetrim that says who.  It binds pagetrim's processes; the kernel frees
+ * it when its owner dies, however it dies.
+ *
+ * Threads: none share a lease.
+ */
+#ifndef PT_XDP_LEASE_H
+#define PT_XDP_LEASE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <pagetrim/error.h>
+#include "xdp/device.h"
+
+#define PT_LEASE_ROLE_SZ 32	/* bytes of a role, with its NUL */
+
+struct pt_lease;
+
+struct pt_lease_owner {
+	pid_t	pid;
+	char	role[PT_LEASE_ROLE_SZ];	/* "receive", "send" */
+};
+
+/* pt_lease_take takes a queue for this process; role, under
+ * PT_LEASE_ROLE_SZ bytes of [a-z0-9_-], is what others are told.  On
+ * success returns 0 and *out is the caller's, to pt_lease_release.  Else:
+ *   -EBUSY   taken; the text names the owner
+ *   -EINVAL  the device has no such queue
+ *   -EACCES, -EROFS, ... /run/pagetrim cannot be written */
+int pt_lease_take(struct pt_lease **out, const struct pt_device *dev,
+		  __u32 queue, const char *role, struct pt_error *err);
+
+/* pt_lease_take_free takes the cnt lowest queues that are free, 1..256, all or
+ * none.  -EBUSY: fewer than cnt are free; the text names an owner. */
+int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
+		       const struct pt_device *dev, const char *role,
+		       struct pt_error *err);
+
+__u32 pt_lease_queue(const struct pt_lease *lease);
+
+void pt_lease_release(struct pt_lease *lease);	/* NULL is fine */
+
+/* pt_lease_owner returns whether a process holds the queue, and which. */
+bool pt_lease_owner(const struct pt_device *dev, __u32 queue,
+		    struct pt_lease_owner *owner);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* program: the XDP receive program on a device, and its maps.
+ *
+ *     attach   pin ------------------------------> unpin       (persistent)
+ *     receive  open, sessions, sockets, close                  (a process)
+ *     stats    peek, read, close                               (read only)
+ *
+ * pt_program_open uses the pinned program when there is one; several processes
+ * may share it, on different queues.  Else it attaches one of its own by an
+ * unpinned bpf_link, which the kernel detaches when the process ends.
+ *
+ * A session in pinned maps is tied to its process by a locked file; one whose
+ * owner died is removed by the next process that opens or adds.
+ *
+ * Threads: every function may be called by any thread.
+ */
+#ifndef PT_XDP_PROGRAM_H
+#define PT_XDP_PROGRAM_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <pagetrim/error.h>
+#include <pagetrim/maps.h>
+#include "xdp/device.h"
+
+#define PT_PIN_ROOT "/sys/fs/bpf/pagetrim"	/* DEV/{prog,link,pt_xsks,...} */
+
+struct pt_program;
+
+struct pt_program_cfg {
+	const struct pt_device *device;
+	bool	generic;	/* in the network stack, not in the driver */
+};
+
+struct pt_program_info {
+	__u32	id;		/* of the program, as bpftool prog shows */
+	bool	generic;	/* mode in which it is attached */
+	bool	pinned;		/* by pagetrim attach */
+	bool	dispatcher;	/* called by libxdp's dispatcher */
+	bool	multi_buffer;	/* frames may have several buffers */
+};
+
+/* pt_program_open: the pinned program, or an own one.  On success returns 0
+ * and *out is the caller's, to pt_program_close.  Else:
+ *   -EBUSY       another XDP program holds the device; the text names it
+ *   -EOPNOTSUPP  the driver has no native XDP (generic was not asked for)
+ *   -EPERM       no CAP_NET_ADMIN, CAP_BPF
+ *   -EINVAL      what is pinned is in the other mode
+ *   -ESTALE      what is pinned belongs to another device of that name, or to
+ *                another version of pagetrim
+ *   -ENOSPC, -ERANGE  a veth with too few queues, or too large an MTU */
+int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
+		    struct pt_error *err);
+
+/* pt_program_peek: the program that runs on the device, pinned or another
+ * process's, for reading counters and sessions.  -ENOENT: none of ours. */
+int pt_program_peek(struct pt_program **out, const struct pt_device *device,
+		    struct pt_error *err);
+
+/* pt_program_close removes this process's sessions, and detaches an own
+ * program.  NULL is fine. */
+void pt_program_close(struct pt_program *p);
+
+void pt_program_info(const struct pt_program *p, struct pt_program_info *info);
+
+/* pt_program_pin loads, attaches and pins program and maps under
+ * PT_PIN_ROOT/DEV, beside other programs by libxdp's dispatcher where kernel
+ * and libxdp can.  Errors of pt_program_open, and
+ *   -EEXIST      it is pinned already
+ *   -ENOENT      no BPF file system at /sys/fs/bpf */
+int pt_program_pin(const struct pt_program_cfg *cfg,
+		   struct pt_program_info *info, struct pt_error *err);
+
+/* pt_program_unpin detaches and removes what pt_program_pin made, and what it
+ * left when it was killed half-way.  -ENOENT: nothing is attached.  -EBUSY:
+ * a process receives by it (the text names it) and force is not set. */
+int pt_program_unpin(const struct pt_device *device, bool force,
+		     struct pt_error *err);
+
+/* pt_program_session_add makes frames to session->endpoint ours, and those
+ * of session_id steered.
+ *   -EEXIST  session_id is open
+ *   -E2BIG   PT_SESSIONS_MAX are open */
+int pt_program_session_add(struct pt_program *p, __u64 session_id,
+			   const struct pt_session *session,
+			   struct pt_error *err);
+
+/* pt_program_session_remove forgets it and its counters (read them before);
+ * its endpoint stays ours while another session has it. */
+void pt_program_session_remove(struct pt_program *p, __u64 session_id);
+
+/* pt_program_lane_queue: the lane's data frames must arrive on queue, or
+ * PT_QUEUE_ANY: only probes pass.  lane < lane_cnt.  -ENOENT: no session. */
+int pt_program_lane_queue(struct pt_program *p, __u64 session_id, __u32 lane,
+			  __u16 queue);
+
+/* pt_program_socket_set gives the queue's frames to an AF_XDP socket; closing
+ * the socket takes it out again.  fd -1 takes it out now. */
+int pt_program_socket_set(struct pt_program *p, __u32 queue, int xsk_fd,
+			  struct pt_error *err);
+
+/* pt_program_*_counters: sums over all CPUs.  Returns 0, or -ENOENT: no such
+ * queue or session. */
+int pt_program_queue_counters(const struct pt_program *p, __u32 queue,
+			      struct pt_counters *sum);
+int pt_program_session_counters(const struct pt_program *p, __u64 session_id,
+				struct pt_counters *sum);
+
+/* pt_program_sessions writes up to max session ids, and returns how many. */
+__u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max);
+
+#endif
