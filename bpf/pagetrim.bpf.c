@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* pagetrim: the receive program of a device.
+ *
+ *     classify (changes nothing) --> count, once --> act, in one place
+ *
+ * A frame that is not ours goes to the kernel untouched, always; one that is
+ * ours goes to the AF_XDP socket of the queue it came on, or is dropped with a
+ * reason.  The packet pointer never moves, so that the program runs behind
+ * libxdp's dispatcher, beside others, as well as alone.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <xdp/xdp_helpers.h>
+
+#include <pagetrim/parse.h>
+
+#include "maps.bpf.h"
+
+/* found: what classify learns on its way to a verdict. */
+struct found {
+	__u64 frame_sz;		/* Ethernet bytes */
+	__u64 session_id;	/* if session_is_known */
+	bool session_is_known;
+};
+
+/* In words: BPF has no memcmp, and both sides stand aligned, in a map value
+ * and on the stack. */
+static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
+					      const struct pt_endpoint *b)
+{
+	typedef __u32 __attribute__((may_alias)) word;
+	const word *x = (const void *)a, *y = (const void *)b;
+
+	for (int i = 0; i < (int)(sizeof(*a) / sizeof(*x)); i++)
+		if (x[i] != y[i])
+			return false;
+	return true;
+}
+
+/* A session must have agreed to what the frame says of itself.  Probes ask on
+ * which queue their lane arrives, so any is right for them. */
+static __always_inline enum pt_verdict
+judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)
+{
+	__u32 lane = f->lane;
+
+	if (lane >= s->lane_cnt || lane >= PT_LANES_MAX)
+		return PT_VERDICT_BAD_HEADER;
+	if (f->kind == PT_FRAME_DATA && s->lane_queue[lane] != queue)
+		return PT_VERDICT_WRONG_QUEUE;
+	return PT_VERDICT_STEERED;
+}
+
+static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
+						struct found *found)
+{
+	struct pt_cursor c = {
+		.pos = (const void *)(long)ctx->data,
+		.end = (const void *)(long)ctx->data_end,
+	};
+	__u32 queue = ctx->rx_queue_index;
+	const struct pt_session *session;
+	enum pt_verdict verdict;
+	struct pt_packet p;
+	struct pt_frame f;
+
+	if (!pt_parse_packet(&c, found->frame_sz, &p) ||
+	    !bpf_map_lookup_elem(&pt_endpoints, &p.dst))
+		return PT_VERDICT_PASSED;	/* not ours: never drop it */
+
+	verdict = pt_parse_header(&c, &p, &f);	/* ours: what is wrong, drops */
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
+
+	session = bpf_map_lookup_elem(&pt_sessions, &f.session_id);
+	if (!session || !endpoint_is_equal(&session->endpoint, &p.dst))
+		return PT_VERDICT_UNKNOWN_SESSION;
+	found->session_id = f.session_id;
+	found->session_is_known = true;
+
+	verdict = judge_session(session, &f, queue);
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
+	verdict = pt_parse_records(&c, &f);
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
+	return bpf_map_lookup_elem(&pt_xsks, &queue) ? PT_VERDICT_STEERED :
+						       PT_VERDICT_NO_SOCKET;
+}
+
+/* Per-CPU slots, in softirq: no atomics. */
+static __always_inline void count_verdict(struct pt_counters *counters,
+					  enum pt_verdict verdict, __u64 sz)
+{
+	counters->seen++;
+	counters->seen_bytes += sz;
+	switch (verdict) {
+#define X(SYMBOL, name, text)						\
+	case PT_VERDICT_##SYMBOL:					\
+		counters->name++;					\
+		break;
+	PT_VERDICTS(X)
+#undef X
+	default:
+		break;
+	}
+}
+
+static __always_inline void count(const struct xdp_md *ctx,
+				  enum pt_verdict verdict,
+				  const struct found *found)
+{
+	__u32 queue = ctx->rx_queue_index;
+	__u64 id = found->session_id;
+	struct pt_counters *counters;
+
+	counters = bpf_map_lookup_elem(&pt_queue_counters, &queue);
+	if (counters)
+		count_verdict(counters, verdict, found->frame_sz);
+	if (!found->session_is_known)
+		return;
+	counters = bpf_map_lookup_elem(&pt_session_counters, &id);
+	if (counters)
+		count_verdict(counters, verdict, found->frame_sz);
+}
+
+/* Beside other programs, behind a dispatcher: early, for guest memory is many
+ * frames; what we pass goes on to the next program. */
+struct {
+	__uint(priority, 20);
+	__uint(XDP_PASS, 1);
+} XDP_RUN_CONFIG(pagetrim);
+
+SEC("xdp.frags")
+int pagetrim(struct xdp_md *ctx)
+{
+	struct found found = { .frame_sz = bpf_xdp_get_buff_len(ctx) };
+	enum pt_verdict verdict = classify(ctx, &found);
+
+	count(ctx, verdict, &found);
+
+	switch (verdict) {
+	case PT_VERDICT_PASSED:
+		return XDP_PASS;
+	case PT_VERDICT_STEERED:
+		return bpf_redirect_map(&pt_xsks, ctx->rx_queue_index,
+					XDP_DROP);
+	default:
+		return XDP_DROP;
+	}
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
