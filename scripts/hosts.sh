@@ -1,0 +1,267 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# hosts.sh: two hosts on this machine, as network namespaces, joined by a veth
+# pair or by the test wire in a third namespace.
+#
+#   up NAME                 netns pt-NAME-a              netns pt-NAME-b
+#                           +---------------+            +---------------+
+#                           |       ptNAMEa ============== ptNAMEb       |
+#                           +---------------+            +---------------+
+#                            10.77.0.1/24                 10.77.0.2/24
+#                            fd77::1/64                   fd77::2/64
+#
+#   up NAME --wire          netns pt-NAME-w between them:
+#
+#            +---------+     +------------------------+     +---------+
+#            | ptNAMEa ======= ptNAMEx  wire  ptNAMEy ======= ptNAMEb |
+#            +---------+     +------------------------+     +---------+
+#
+# As a command (root):
+#     hosts.sh up NAME [--queues N] [--mtu BYTES] [--wire]
+#     hosts.sh run NAME a|b|w COMMAND...
+#     hosts.sh down NAME
+# As a library, after `source scripts/hosts.sh`: hosts_up, hosts_run, hosts_exec
+# (for background jobs: $! is then the command itself), hosts_down, and
+# hosts_wire_start, hosts_wire_stop for the wire's process.
+#
+# NAME: 1 to 10 letters and digits; $$ makes it the caller's own.  Every queue
+# has a TX and an RX side.  Commands run by nsenter, because `ip netns exec`
+# hides /sys/fs/bpf.  `down` ends every process of the namespaces and removes
+# namespaces, devices and pins, whatever state they are in.
+
+# shellcheck disable=SC2034 # for those who source this
+HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2
+# shellcheck disable=SC2034
+HOSTS_A6=fd77::1   HOSTS_B6=fd77::2
+
+hosts_say() { echo "hosts: $*" >&2; }
+
+# hosts_netns NAME HOST: the namespace of host a, b or w.
+hosts_netns() { echo "pt-$1-$2"; }
+
+# hosts_dev NAME SIDE: the device of host a or b, or x or y of the wire.
+hosts_dev() { echo "pt$1$2"; }
+
+# hosts_run NAME HOST COMMAND...: run it in that host.
+hosts_run()
+{
+	local netns
+
+	netns=/run/netns/$(hosts_netns "$1" "$2")
+	shift 2
+	nsenter --net="$netns" -- "$@"
+}
+
+# hosts_exec NAME HOST COMMAND...: as hosts_run, in place of the calling
+# (sub)shell.
+hosts_exec()
+{
+	local netns
+
+	netns=/run/netns/$(hosts_netns "$1" "$2")
+	shift 2
+	exec nsenter --net="$netns" -- "$@"
+}
+
+# hosts_netns_add NAME HOST: a namespace in which addresses are usable at once
+# (no duplicate address detection) and no host speaks unasked.
+hosts_netns_add()
+{
+	ip netns add "$(hosts_netns "$1" "$2")" &&
+	hosts_run "$1" "$2" sysctl -qw net.ipv6.conf.default.accept_dad=0 \
+		net.ipv6.conf.default.router_solicitations=0 &&
+	hosts_run "$1" "$2" ip link set lo up
+}
+
+# hosts_veth_add NAME QUEUES MTU HOST SIDE HOST SIDE: a veth pair of which each
+# end stands in its host.
+hosts_veth_add()
+{
+	local name=$1 queues=$2 mtu=$3 left=$4 right=$6
+	local left_dev right_dev
+	local q=(numtxqueues "$queues" numrxqueues "$queues")
+
+	left_dev=$(hosts_dev "$name" "$5")
+	right_dev=$(hosts_dev "$name" "$7")
+	ip link add "$left_dev" mtu "$mtu" "${q[@]}" \
+		netns "$(hosts_netns "$name" "$left")" type veth \
+		peer name "$right_dev" mtu "$mtu" "${q[@]}" \
+		netns "$(hosts_netns "$name" "$right")"
+}
+
+# hosts_address NAME HOST NUMBER: MAC and addresses of a host, device up.
+hosts_address()
+{
+	local dev
+
+	dev=$(hosts_dev "$1" "$2")
+	hosts_run "$1" "$2" ip link set "$dev" address "02:70:74:00:00:0$3" up &&
+	hosts_run "$1" "$2" ip address add "10.77.0.$3/24" dev "$dev" &&
+	hosts_run "$1" "$2" ip address add "fd77::$3/64" dev "$dev" nodad
+}
+
+hosts_is_up() { [[ -e /run/netns/$(hosts_netns "$1" a) ]]; }
+
+# hosts_up NAME [--queues N] [--mtu BYTES] [--wire]: make the hosts.  What is
+# there when it fails half-way is for hosts_down.
+hosts_up()
+{
+	local name=$1 queues=1 mtu=1500 wire='' host side
+
+	shift
+	while (($#)); do
+		case $1 in
+		--queues)	queues=$2; shift 2 ;;
+		--mtu)		mtu=$2; shift 2 ;;
+		--wire)		wire=1; shift ;;
+		*)		hosts_say "$1: not an option of up"; return 2 ;;
+		esac
+	done
+
+	for host in a b ${wire:+w}; do
+		hosts_netns_add "$name" "$host" || return
+	done
+	if [[ -z $wire ]]; then
+		hosts_veth_add "$name" "$queues" "$mtu" a a b b || return
+	else
+		hosts_veth_add "$name" "$queues" "$mtu" a a w x || return
+		hosts_veth_add "$name" "$queues" "$mtu" w y b b || return
+		for side in x y; do
+			hosts_wire_dev "$name" "$side" || return
+		done
+	fi
+	hosts_address "$name" a 1 && hosts_address "$name" b 2 || return
+	[[ -z $wire ]] || hosts_checksums_full "$name"
+}
+
+# hosts_wire_dev NAME SIDE: a device of the wire.  It has no address, so the
+# wire's own host says nothing.  With a queueing discipline veth answers "busy"
+# where it would drop without one, so the wire can hold a frame and try again.
+hosts_wire_dev()
+{
+	local dev
+
+	dev=$(hosts_dev "$1" "$2")
+	hosts_run "$1" w sysctl -qw "net.ipv6.conf.$dev.disable_ipv6=1" &&
+	hosts_run "$1" w tc qdisc add dev "$dev" root pfifo &&
+	hosts_run "$1" w ip link set "$dev" up
+}
+
+# hosts_checksums_full NAME: AF_XDP copies frames as they are; a checksum left
+# for hardware to fill in would arrive unfilled.
+hosts_checksums_full()
+{
+	local host
+
+	for host in a b; do
+		hosts_run "$1" "$host" ethtool -K "$(hosts_dev "$1" "$host")" \
+			tx off >/dev/null || return
+	done
+}
+
+# hosts_wire_start NAME OUT WIRE [OPTION...]: start the wire's program, WIRE,
+# and return when it forwards.  Sets HOSTS_WIRE_PID; its counts go to OUT.json,
+# its words to OUT.err.
+hosts_wire_start()
+{
+	local name=$1 out=$2 wire=$3
+
+	shift 3
+	hosts_exec "$name" w "$wire" "$@" "$(hosts_dev "$name" x)" \
+		"$(hosts_dev "$name" y)" >"$out.json" 2>"$out.err" &
+	HOSTS_WIRE_PID=$!
+	for _ in {1..500}; do
+		grep -q '^wire: ready' "$out.err" && return 0
+		kill -0 "$HOSTS_WIRE_PID" 2>/dev/null || break
+		sleep 0.02
+	done
+	hosts_say "the wire did not start: $(cat "$out.err")"
+	return 1
+}
+
+# hosts_wire_stop: end the wire; it then writes its counts.  Fails if the wire
+# lost a frame by itself.
+hosts_wire_stop()
+{
+	kill -TERM "$HOSTS_WIRE_PID" && wait "$HOSTS_WIRE_PID"
+}
+
+# hosts_pids NAME: the processes of its namespaces.
+hosts_pids()
+{
+	local host netns
+
+	for host in a b w; do
+		netns=$(hosts_netns "$1" "$host")
+		[[ ! -e /run/netns/$netns ]] || ip netns pids "$netns"
+	done
+}
+
+# hosts_down NAME: all of it gone, in whatever state it was.
+hosts_down()
+{
+	local name=$1 signal side host netns
+	local -a pids
+
+	for signal in TERM KILL; do
+		mapfile -t pids < <(hosts_pids "$name")
+		((${#pids[@]})) || break
+		# A stopped process takes no TERM before it goes on.
+		kill -"$signal" "${pids[@]}" 2>/dev/null || true
+		kill -CONT "${pids[@]}" 2>/dev/null || true
+		for _ in {1..100}; do
+			[[ -n $(hosts_pids "$name") ]] || break
+			sleep 0.02
+		done
+	done
+	for host in a b w; do
+		netns=$(hosts_netns "$name" "$host")
+		[[ -e /run/netns/$netns ]] || continue
+		# A namespace dies later than its name; its devices must not.
+		for side in a b x y; do
+			hosts_run "$name" "$host" ip link delete \
+				"$(hosts_dev "$name" "$side")" 2>/dev/null ||
+				true
+		done
+		ip netns delete "$netns"
+	done
+	for side in a b x y; do
+		rm -rf "/sys/fs/bpf/pagetrim/$(hosts_dev "$name" "$side")"
+	done
+}
+
+hosts_main()
+{
+	local verb=${1-} name=${2-}
+
+	case $verb in
+	-h | --help)
+		sed -n '4,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+		return
+		;;
+	up | run | down) ;;
+	*)
+		hosts_say "usage: hosts.sh up|run|down NAME ... (see --help)"
+		return 2
+		;;
+	esac
+	if ! [[ $name =~ ^[A-Za-z0-9]{1,10}$ ]]; then
+		hosts_say "'$name': a name is 1 to 10 letters and digits"
+		return 2
+	fi
+	shift
+	if [[ $verb == up ]] && hosts_is_up "$name"; then
+		hosts_say "$name is up already (hosts.sh down $name)"
+		return 1
+	fi
+	[[ $verb != run ]] || hosts_exec "$@"
+	"hosts_$verb" "$@" && return
+	[[ $verb != up ]] || hosts_down "$name"
+	return 1
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+	set -euo pipefail
+	hosts_main "$@"
+fi
