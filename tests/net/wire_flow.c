@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "wire_flow.h"
+
+#include <pagetrim/check.h>
+#include <stdlib.h>
+
+#define BATCH		64	/* frames read in one turn */
+#define WORK_EVERY	32	/* frames after which the kernel is called */
+#define TX_PAUSE_NS	50000	/* when the kernel takes no more for now */
+
+struct wire_flow {
+	struct wire_flow_cfg cfg;
+	struct wire_counts counts;
+	struct wire_hold hold;
+	struct wire_frame frames[WIRE_HELD_MAX]; /* the held ones' storage */
+	struct wire_frame *free[WIRE_HELD_MAX];
+	__u32 free_cnt;
+};
+
+struct wire_flow *wire_flow_create(const struct wire_flow_cfg *cfg)
+{
+	struct wire_flow *flow = calloc(1, sizeof(*flow));
+
+	if (!flow)
+		return NULL;
+	flow->cfg = *cfg;
+	while (flow->free_cnt < WIRE_HELD_MAX) {
+		flow->free[flow->free_cnt] = &flow->frames[flow->free_cnt];
+		flow->free_cnt++;
+	}
+	return flow;
+}
+
+void wire_flow_free(struct wire_flow *flow)
+{
+	free(flow);
+}
+
+static void frame_out(struct wire_flow *flow, const struct wire_frame *f)
+{
+	wire_queue_send(flow->cfg.queue, !flow->cfg.from, f);
+	flow->counts.out++;
+	flow->counts.out_bytes += f->sz;
+}
+
+/* copy_out sends a copy on its way, at once or later. */
+static void copy_out(struct wire_flow *flow, __u16 lane,
+		     const struct wire_frame *f, __u32 hold, __u64 now_ns)
+{
+	struct wire_frame *kept;
+
+	flow->counts.data_out++;
+	if (!hold || !flow->free_cnt) {
+		frame_out(flow, f);
+		return;
+	}
+	kept = flow->free[--flow->free_cnt];
+	*kept = *f;
+	pt_check(wire_hold_put(&flow->hold, lane, kept, hold,
+			       now_ns + flow->cfg.hold_ns));
+	flow->counts.reordered++;
+}
+
+static void data_in(struct wire_flow *flow, const struct wire_id *id,
+		    const struct wire_frame *f, __u64 now_ns)
+{
+	const struct wire_plan *plan = flow->cfg.plan;
+	struct wire_counts *c = &flow->counts;
+	struct wire_verdict v[2] = { wire_plan_judge(plan, id, 0) };
+	unsigned copy_cnt = 1 + v[0].repeat, out_cnt = 0;
+
+	if (v[0].repeat) {
+		v[1] = wire_plan_judge(plan, id, 1);
+		c->repeated++;
+		wire_queue_get(flow->cfg.queue, f);
+	}
+	c->data_in++;
+	wire_hold_arrive(&flow->hold, id->lane);
+	for (unsigned copy = 0; copy < copy_cnt; copy++) {
+		if (v[copy].drop) {
+			wire_queue_put(flow->cfg.queue, f);
+			c->dropped++;
+			continue;
+		}
+		copy_out(flow, id->lane, f, v[copy].hold, now_ns);
+		out_cnt++;
+	}
+	c->vanished += out_cnt == 0;
+	c->surplus += out_cnt == 2;
+}
+
+static void frame_in(struct wire_flow *flow, const struct wire_frame *f,
+		     __u64 now_ns)
+{
+	struct wire_id id;
+
+	flow->counts.in++;
+	flow->counts.in_bytes += f->sz;
+	switch (wire_classify(wire_queue_data(flow->cfg.queue, f),
+			      f->descs[0].len, flow->cfg.port, &id)) {
+	case WIRE_DATA:
+		data_in(flow, &id, f, now_ns);
+		return;
+	case WIRE_PROBE:
+		flow->counts.probes++;
+		break;
+	case WIRE_OTHER:
+		flow->counts.others++;
+		break;
+	}
+	frame_out(flow, f);
+}
+
+/* held_out lets the held frames go that are due, as far as there is room. */
+static bool held_out(struct wire_flow *flow, __u64 now_ns)
+{
+	struct wire_frame *f;
+	bool moved = false;
+
+	while (wire_queue_room(flow->cfg.queue, !flow->cfg.from) > 0) {
+		f = wire_hold_take(&flow->hold, now_ns);
+		if (!f)
+			break;
+		frame_out(flow, f);
+		flow->free[flow->free_cnt++] = f;
+		moved = true;
+	}
+	return moved;
+}
+
+/* batch_in reads what arrived, as far as there is room for two copies of each
+ * frame.  The rest waits on the RX ring, which has room for all that can
+ * arrive.  Returns how many, or -errno. */
+static int batch_in(struct wire_flow *flow, __u64 now_ns)
+{
+	struct wire_queue *q = flow->cfg.queue;
+	struct wire_frame frames[BATCH];
+	unsigned cnt, room = wire_queue_room(q, !flow->cfg.from) / 2;
+	int err;
+
+	if (!room)
+		return 0;
+	cnt = wire_queue_recv(q, flow->cfg.from, frames,
+			      room < BATCH ? room : BATCH);
+	for (unsigned i = 0; i < cnt; i++) {
+		/* Held frames go out between arrivals, or the count of those
+		 * that overtake one would be the batch's.  They may use the
+		 * room that was seen above. */
+		while (wire_queue_room(q, !flow->cfg.from) < 2) {
+			err = wire_queue_work(q, !flow->cfg.from);
+			if (err < 0)
+				return err;
+		}
+		frame_in(flow, &frames[i], now_ns);
+		held_out(flow, now_ns);
+		if (i % WORK_EVERY == WORK_EVERY - 1) {
+			err = wire_queue_work(q, !flow->cfg.from);
+			if (err < 0)
+				return err;
+		}
+	}
+	return cnt;
+}
+
+int wire_flow_turn(struct wire_flow *flow, __u64 now_ns, __u64 *next_ns)
+{
+	bool moved = held_out(flow, now_ns);
+	int cnt, waiting;
+
+	cnt = batch_in(flow, now_ns);
+	if (cnt < 0)
+		return cnt;
+	waiting = wire_queue_work(flow->cfg.queue, !flow->cfg.from);
+	if (waiting < 0)
+		return waiting;
+	*next_ns = wire_hold_deadline_ns(&flow->hold);
+	if (waiting && now_ns + TX_PAUSE_NS < *next_ns)
+		*next_ns = now_ns + TX_PAUSE_NS;
+	if (cnt || moved)
+		*next_ns = 0;
+	return 0;
+}
+
+struct wire_counts wire_flow_counts(const struct wire_flow *flow)
+{
+	struct wire_counts counts = flow->counts;
+
+	counts.lost += wire_queue_tx_lost(flow->cfg.queue, !flow->cfg.from) +
+		       flow->hold.held_cnt;
+	return counts;
+}
