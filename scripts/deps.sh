@@ -70,7 +70,7 @@ case ${1-} in
 *)		say "$1: not an option (see --help)"; exit 2 ;;
 esac
 
-if ! command -v dpkg-query apt-get >/dev/null; then
+if ! hash dpkg-query apt-get 2>/dev/null; then
 	die "no dpkg and apt-get here: this is not Debian; install by hand:" \
 		"${build[*]} ${tests[*]} ${guest[*]}"
 fi

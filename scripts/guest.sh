@@ -1,0 +1,373 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# guest.sh: a real Linux guest whose RAM is a file.
+#
+#     Debian packages --apt-get download, dpkg-deb--> kernel, initramfs (cached)
+#                                                         |
+#     start --ram FILE:   QEMU (emulated CPU) <-- boots --+
+#                           | guest RAM = FILE, shared
+#                           v
+#     serial console: "guest: ready" --> QMP stop --> FILE stands still
+#
+# The kernel is unpacked, never installed.  Needs no KVM and no network of its
+# own; root only for --netns.  `help` prints the commands.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pagetrim
+qemu="qemu-system-x86_64"
+
+# The guest's userland: Debian 12 packages, unpacked, no scripts run.
+packages=(libc6 bash coreutils findutils sed grep mawk gzip util-linux mount
+	  libmount1 libblkid1 libsmartcols1 libuuid1 libselinux1 libpcre2-8-0
+	  libtinfo6 libcap2 libacl1 libattr1 libgmp10 zlib1g perl-base
+	  python3.11-minimal libpython3.11-minimal libpython3.11-stdlib
+	  libexpat1 libcrypt1 libffi8 libssl3 libbz2-1.0 liblzma5 sqlite3
+	  libsqlite3-0 libreadline8 tzdata libc-bin util-linux-extra)
+
+usage()
+{
+	cat <<USAGE
+Usage: guest.sh COMMAND [options]
+
+A Linux guest in QEMU whose RAM is a file, for pagetrim to move.
+
+Commands:
+  prepare   fetch and unpack kernel and userland, build the initramfs (cached)
+  start     boot a guest on the RAM file, wait until it is ready, stop it
+  incoming  start a QEMU that waits for a migration, on a RAM file of its own
+  load      start a QEMU on an existing RAM file and saved state, stopped
+  save      write the state of a stopped guest, without its RAM, to a file
+  resume    let a stopped guest run and wait until it has checked its files
+  pause     stop a running guest: its RAM file stands still
+  stop      end the QEMU, remove its RAM file and the state folder
+  clean     empty the cache
+  help      this text
+
+Options:
+  --dir STATE      folder of this guest (all but prepare, clean); made by
+                   start, incoming and load; holds qemu.pid, qmp.sock,
+                   serial.log and ram, a link to the RAM file
+  --ram FILE       RAM file, e.g. /dev/shm/guest (start, incoming, load)
+  --size-mib N     RAM in MiB, 256..3072 (default 512; start, incoming, load)
+  --work N         how much the guest does, 1..16 (default 1: about 300 MiB of
+                   RAM used, and 70 MiB more for each further; start)
+  --netns NAME     network namespace to run QEMU in (start, incoming, load)
+  --listen URI     where to wait, e.g. tcp:10.0.0.2:4444 (incoming)
+  --state FILE     the saved state (save, load)
+  --keep-ram       leave the RAM file (stop)
+  --timeout-s N    how long to wait for the guest, 1..3600 (default 180)
+
+Exit: 0 done, 1 failed (one line on stderr, nothing left behind), 2 usage.
+Example: guest.sh start --ram /dev/shm/vm --dir /tmp/vm &&
+         guest.sh stop --dir /tmp/vm
+USAGE
+}
+
+die() { echo "guest: $*" >&2; exit 1; }
+misuse() { echo "guest: $* (see guest.sh help)" >&2; exit 2; }
+
+# ---------------------------------------------------------------- the image
+
+# image_key: changes with whatever the initramfs is made of, but not with new
+# versions of the packages: a cached image needs no network.
+image_key()
+{
+	{
+		cat "$here"/guest/{init,app.py,grow.awk}
+		echo "${packages[*]}"
+		declare -f unpack
+	} | sha256sum | cut -c 1-12
+}
+
+# fetch DIR: download the kernel and the packages into DIR.
+fetch()
+{
+	local kernel=
+
+	kernel=$(apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p')
+	if [[ -z $kernel && $EUID -eq 0 ]]; then
+		apt-get -q update >&2 || die "apt-get update failed: see above"
+		kernel=$(apt-cache depends linux-image-amd64 |
+			sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p')
+	fi
+	[[ -n $kernel ]] || die "apt knows no linux-image-amd64: run" \
+		"apt-get update with Debian 12 main as a source"
+
+	echo "guest: downloading $kernel and ${#packages[@]} packages" >&2
+	(cd "$1" && apt-get -q -o APT::Sandbox::User=root download \
+		"$kernel" "${packages[@]}") >"$1/log" 2>&1 || {
+		tail -n 5 "$1/log" >&2
+		die "apt-get download failed (is the network up? are the" \
+			"package lists old? try apt-get update)"
+	}
+}
+
+# unpack DIR: DIR/*.deb --> DIR/root and DIR/vmlinuz.
+unpack()
+{
+	local deb root=$1/root d
+
+	mkdir -p "$root"/{proc,sys,dev,tmp} "$root"/usr/{bin,sbin,lib,lib64}
+	for d in bin sbin lib lib64; do
+		ln -s "usr/$d" "$root/$d"
+	done
+	for deb in "$1"/*.deb; do
+		case ${deb##*/} in
+		linux-image-*)
+			dpkg-deb --fsys-tarfile "$deb" |
+				tar -xO --wildcards './boot/vmlinuz-*' \
+					>"$1/vmlinuz"
+			;;
+		*)
+			dpkg-deb --fsys-tarfile "$deb" |
+				tar -x --keep-directory-symlink -C "$root"
+			;;
+		esac
+	done
+	rm -rf "$root/usr/share/locale"
+	cp "$here"/guest/{init,app.py,grow.awk} "$root"
+	chmod 755 "$root/init"
+}
+
+# prepare: make sure that $image holds vmlinuz and initramfs.gz.
+prepare()
+{
+	local new
+
+	image=$cache/guest-$(image_key)
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	flock -w 600 9 || die "$cache/lock: still held after 600 s"
+	if [[ ! -d $image ]]; then
+		new=$(mktemp -d "$cache/new.XXXXXX")
+		undo+=("rm -rf '$new'")
+		fetch "$new"
+		unpack "$new"
+		(cd "$new/root" && find . -print0 | LC_ALL=C sort -z |
+			cpio --null --quiet -o -H newc -R 0:0) |
+			gzip -1n >"$new/initramfs.gz"
+		rm -rf "$new"/{root,log,*.deb}
+		mv "$new" "$image"
+	fi
+	exec 9>&-
+}
+
+# ------------------------------------------------------------------ the QEMU
+
+qmp() { "$here/guest/qmp.py" "$dir/qmp.sock" "$@"; }
+
+# alive: true while our QEMU runs; a recycled pid is not ours.
+alive()
+{
+	local pid
+
+	pid=$(cat "$dir/qemu.pid" 2>/dev/null) &&
+		grep -qaF "$dir/qmp.sock" "/proc/$pid/cmdline" 2>/dev/null
+}
+
+# launch ARG...: start QEMU on the RAM file; returns when it answers on QMP.
+launch()
+{
+	local in_ns=() free_mib
+
+	[[ -n $dir && -n $ram ]] || misuse "$command needs --dir and --ram"
+	command -v "$qemu" >/dev/null ||
+		die "$qemu: not found (run scripts/deps.sh)"
+	[[ ! -e $dir/qemu.pid ]] ||
+		die "$dir: holds a guest already (guest.sh stop --dir $dir)"
+	[[ $ram != *,* ]] || die "$ram: QEMU takes no comma in a RAM file's name"
+	if [[ -n $netns ]]; then
+		[[ -e /run/netns/$netns ]] ||
+			die "$netns: no such network namespace (see ip netns)"
+		in_ns=(nsenter "--net=/run/netns/$netns")
+	fi
+	mkdir -p "$dir"
+	dir=$(cd "$dir" && pwd)
+	[[ ${#dir} -le 90 ]] ||
+		die "$dir: too long to hold a socket (at most 90 characters)"
+	undo+=("stop_qemu")
+
+	if [[ $command != load ]]; then
+		[[ ! -e $ram ]] || die "$ram: exists (give another --ram)"
+		free_mib=$(df --output=avail -BM "$(dirname "$ram")" |
+			tail -n 1 | tr -dc 0-9) || die "$ram: no such folder"
+		[[ $free_mib -ge $size_mib ]] ||
+			die "$ram: $free_mib MiB free, $size_mib needed"
+		undo+=("rm -f '$ram'")
+	fi
+	ln -sfn "$(realpath -m "$ram")" "$dir/ram"
+
+	"${in_ns[@]}" "$qemu" -name pagetrim-guest -accel tcg -M q35 -cpu max \
+		-m "$size_mib" -object memory-backend-file,id=ram,"size=${size_mib}M,mem-path=$ram,share=on$backend" \
+		-machine memory-backend=ram -nodefaults -no-user-config \
+		-display none -no-reboot -serial "file:$dir/serial.log" \
+		-qmp "unix:$dir/qmp.sock,server=on,wait=off" \
+		-pidfile "$dir/qemu.pid" -daemonize "$@" ||
+		die "$qemu did not start: see its message above"
+}
+
+# said TEXT: how many lines of the serial console hold it.
+said() { grep -cF "$1" "$dir/serial.log" 2>/dev/null || true; }
+
+# wait_said TEXT N: until the console has said it N times, at most timeout_s.
+wait_said()
+{
+	local end=$((SECONDS + timeout_s)) n
+
+	until n=$(said "$1") && [[ ${n:-0} -ge $2 ]]; do
+		alive || die "QEMU ended; the guest's last words:" \
+			"$(tail -n 3 "$dir/serial.log" 2>/dev/null)"
+		[[ $SECONDS -lt $end ]] ||
+			die "no '$1' from the guest within $timeout_s s (see" \
+				"--timeout-s); its last words:" \
+				"$(tail -n 1 "$dir/serial.log" 2>/dev/null)"
+		sleep 0.05
+	done
+}
+
+# stop_qemu: end it, kindly, then not; take away what it left in the folder.
+stop_qemu()
+{
+	local pid i
+
+	pid=$(cat "$dir/qemu.pid" 2>/dev/null) || true
+	if alive; then
+		timeout 5 "$here/guest/qmp.py" "$dir/qmp.sock" quit \
+			>/dev/null 2>&1 || kill "$pid" || true
+		for ((i = 0; i < 100; i++)); do
+			alive || break
+			sleep 0.05
+		done
+		if alive; then
+			kill -KILL "$pid"
+			while alive; do sleep 0.01; done
+		fi
+	fi
+	rm -f "$dir"/{qemu.pid,qmp.sock,serial.log,ram}
+	rmdir "$dir" 2>/dev/null || true
+}
+
+# -------------------------------------------------------------- the commands
+
+guest_start()
+{
+	prepare
+	launch -kernel "$image/vmlinuz" -initrd "$image/initramfs.gz" -append \
+		"console=ttyS0 quiet panic=-1 pagetrim.work=$work"
+	wait_said "guest: ready" 1
+	qmp stop >/dev/null
+}
+
+guest_incoming()
+{
+	[[ -n $listen ]] || misuse "incoming needs --listen"
+	backend=,prealloc=on	# page faults are not what is measured
+	launch -S -incoming "$listen"
+}
+
+guest_load()
+{
+	[[ -r $state && -s $state ]] ||
+		misuse "load needs --state, a file that save wrote"
+	[[ -r $ram ]] || misuse "load needs --ram, an existing file"
+	[[ $(stat -Lc %s "$ram") -eq $((size_mib << 20)) ]] ||
+		die "$ram: not $size_mib MiB long (give --size-mib)"
+	launch -S -incoming defer
+	qmp load "$state"
+}
+
+guest_save()
+{
+	[[ -n $state ]] || misuse "save needs --state"
+	qmp save "$state"
+}
+
+guest_resume()
+{
+	local beats
+
+	beats=$(said "guest: beat")	# 0 in the new console of a loaded guest
+	qmp cont >/dev/null
+	wait_said "guest: beat" $((beats + 1))
+	grep -F "guest: beat" "$dir/serial.log" | tail -n 1 | tr -d '\r'
+	[[ $(said DAMAGED) -eq 0 ]] || die "$dir: the guest's files are damaged"
+}
+
+guest_pause() { qmp stop >/dev/null; }
+
+guest_stop()
+{
+	local file
+
+	[[ -d $dir ]] || die "$dir: no such folder"
+	file=$(readlink "$dir/ram") || true
+	stop_qemu
+	[[ -n $keep_ram || -z $file ]] || rm -f "$file"
+}
+
+# ------------------------------------------------------------------ the start
+
+# number NAME VALUE LOW HIGH: refuse what is not a number in the range.
+number()
+{
+	if ! [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || (($2 < $3 || $2 > $4)); then
+		misuse "$1 $2: not a number $3..$4"
+	fi
+}
+
+command=${1-}
+[[ $# -eq 0 ]] || shift
+dir='' ram='' netns='' listen='' state='' keep_ram='' backend=''
+size_mib=512 work=1 timeout_s=180
+while [[ $# -gt 0 ]]; do
+	[[ $# -gt 1 || $1 == --keep-ram || $1 == --help ]] ||
+		misuse "$1: needs a value"
+	case $1 in
+	--dir)		dir=$2; shift ;;
+	--ram)		ram=$2; shift ;;
+	--size-mib)	number "$1" "$2" 256 3072; size_mib=$2; shift ;;
+	--work)		number "$1" "$2" 1 16; work=$2; shift ;;
+	--netns)	netns=$2; shift ;;
+	--listen)	listen=$2; shift ;;
+	--state)	state=$2; shift ;;
+	--timeout-s)	number "$1" "$2" 1 3600; timeout_s=$2; shift ;;
+	--keep-ram)	keep_ram=1 ;;
+	--help)		usage; exit 0 ;;
+	*)		misuse "$1: not an option" ;;
+	esac
+	shift
+done
+
+# What a failure takes back, last first.  A success takes back nothing.
+undo=()
+roll_back()
+{
+	local i
+
+	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
+		eval "${undo[i]}" || true
+	done
+}
+trap roll_back EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+case $command in
+start | incoming | load)
+	"guest_$command"
+	;;
+save | resume | pause | stop)
+	[[ -n $dir ]] || misuse "$command needs --dir"
+	[[ $command == stop ]] || alive || die "$dir: no guest runs there"
+	"guest_$command"
+	;;
+prepare)	prepare ;;
+clean)		rm -rf "$cache"/guest-* "$cache"/new.* ;;
+help | --help | -h)	usage ;;
+'')		misuse "no command" ;;
+*)		misuse "$command: no such command" ;;
+esac
+undo=()
