@@ -26,10 +26,11 @@
 #include "wire/link.h"
 #include "wire/record.h"
 
-#define PT_BUILDER_CUT_MIN	8	/* data blocks of a page's first piece */
+#define PT_BUILDER_CUT_MIN	8	/* data blocks of a piece, at least */
 
 struct pt_builder_cfg {
-	__u32	l2l3l4_sz;	/* bytes before the frame header: pt_link_sz() */
+	__u32	l2l3l4_sz;	/* bytes before the frame header:
+				 * pt_link_sz() */
 	__u32	frame_sz_max;	/* Ethernet bytes without FCS; IP and above:
 				 * PT_MTU_MIN..PT_MTU_MAX */
 };
@@ -42,14 +43,14 @@ struct pt_builder {
 	__u64	next_pos;	/* gfn * 64 + block: the lowest position that
 				 * the next record may start at */
 	struct pt_record_host records[PT_RECORDS_MAX];
-	const __u8 *pages[PT_RECORDS_MAX];	/* BLOCKS: where the page lies */
+	const __u8 *pages[PT_RECORDS_MAX];	/* of BLOCKS records */
 };
 
 /* pt_frame_id: the fields of the frame header that the caller decides. */
 struct pt_frame_id {
 	__u64	session_id;	/* not 0 */
 	__u64	seq;		/* probes: probe number */
-	__u32	generation;	/* of every page in the frame, >= 1; probes: 0 */
+	__u32	generation;	/* of every page in it, >= 1; probes: 0 */
 	__u16	lane;		/* 0..PT_LANES_MAX - 1 */
 	__u16	key_epoch;	/* 0 */
 };

@@ -20,11 +20,13 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-#define PT_ETH_SZ	14
-#define PT_VLAN_SZ	4
-#define PT_IPV4_SZ	20
-#define PT_IPV6_SZ	40
-#define PT_UDP_SZ	8
+#include <pagetrim/outer.h>
+
+#define PT_ETH_SZ	((__u32)sizeof(struct pt_eth_hdr))
+#define PT_VLAN_SZ	((__u32)sizeof(struct pt_vlan_tag))
+#define PT_IPV4_SZ	((__u32)sizeof(struct pt_ipv4_hdr))
+#define PT_IPV6_SZ	((__u32)sizeof(struct pt_ipv6_hdr))
+#define PT_UDP_SZ	((__u32)sizeof(struct pt_udp_hdr))
 
 struct pt_link {
 	__u8	src_mac[6];

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The body compiled for AVX2.  System headers come first: what they define
+ * inline is not ours to compile for another CPU. */
+#ifdef __x86_64__
+#include <immintrin.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/checksum.h"
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2"))), \
+			     apply_to = function)
+#else
+#pragma GCC target("avx2")
+#endif
+
+#define XXH_INLINE_ALL
+#define XXH_VECTOR XXH_AVX2
+#include <xxhash.h>
+
+#include "wire/checksum_body.h"
+
+void pt_checksum_avx2(const struct pt_span *spans, unsigned int span_cnt,
+		      __u8 out[PT_AUTH_SZ])
+{
+	checksum_body(spans, span_cnt, out);
+}
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include <string.h>
+
+#include <pagetrim/check.h>
+#include <pagetrim/parse.h>
+
+#include "wire/checksum.h"
+#include "wire/reader.h"
+
+#define AUTH_OFF	offsetof(struct pt_frame_hdr, auth)
+
+/* take_payload keeps of the spans what the UDP payload fills. */
+static void take_payload(struct pt_reader *r, const struct pt_span *spans,
+			 __u32 off, __u32 payload_sz)
+{
+	__u32 left = payload_sz;
+	__u32 i = 0;
+
+	while (left) {
+		__u32 sz = spans[i].sz - off;
+
+		r->spans[i].base = spans[i].base + off;
+		r->spans[i].sz = sz < left ? sz : left;
+		left -= r->spans[i++].sz;
+		off = 0;
+	}
+	r->span_cnt = i;
+}
+
+enum pt_verdict pt_reader_open(struct pt_reader *r,
+			       const struct pt_span *spans,
+			       unsigned int span_cnt)
+{
+	enum pt_verdict verdict;
+	struct pt_packet packet;
+	struct pt_frame frame;
+	__u32 payload_off;
+
+	pt_check(span_cnt >= 1 && span_cnt <= PT_SPANS_MAX);
+	r->frame_sz = 0;
+	for (unsigned int i = 0; i < span_cnt; i++)
+		r->frame_sz += spans[i].sz;
+
+	verdict = pt_parse_frame(spans->base, spans->sz, r->frame_sz, &packet,
+				 &frame);
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
+
+	r->id = (struct pt_frame_id){
+		.session_id = frame.session_id,
+		.seq = frame.seq,
+		.generation = frame.generation,
+		.lane = frame.lane,
+		.key_epoch = frame.key_epoch,
+	};
+	r->dst = packet.dst;
+	r->kind = frame.kind;
+	r->record_cnt = frame.record_cnt;
+	r->block_cnt = frame.block_cnt;
+	r->data_off = frame.data_off;
+	payload_off = packet.udp_off + sizeof(struct pt_udp_hdr);
+	take_payload(r, spans, payload_off, packet.udp_end_off - payload_off);
+	pt_reader_rewind(r);
+	return PT_VERDICT_STEERED;
+}
+
+bool pt_reader_auth_ok(const struct pt_reader *r)
+{
+	static const __u8 no_auth[PT_AUTH_SZ];
+	const struct pt_frame_hdr *hdr = r->spans->base;
+	struct pt_span pieces[PT_SPANS_MAX + 2];
+	__u8 want[PT_AUTH_SZ];
+
+	/* The first span, in three: what it says of itself counts as zero. */
+	pieces[0] = (struct pt_span){ hdr, AUTH_OFF };
+	pieces[1] = (struct pt_span){ no_auth, PT_AUTH_SZ };
+	pieces[2] = (struct pt_span){ hdr + 1, r->spans->sz - sizeof(*hdr) };
+	memcpy(&pieces[3], &r->spans[1],
+	       (r->span_cnt - 1) * sizeof(pieces[0]));
+	pt_checksum(pieces, r->span_cnt + 2, want);
+	return !memcmp(want, hdr->auth, sizeof(want));
+}
+
+/* skip moves the place of the next block sz bytes on. */
+static void skip(struct pt_reader *r, __u32 sz)
+{
+	r->span_off += sz;
+	while (r->span_idx < r->span_cnt &&
+	       r->span_off >= r->spans[r->span_idx].sz)
+		r->span_off -= r->spans[r->span_idx++].sz;
+}
+
+void pt_reader_rewind(struct pt_reader *r)
+{
+	r->record_idx = 0;
+	r->blocks_left = 0;
+	r->span_idx = 0;
+	r->span_off = 0;
+	skip(r, r->data_off);
+}
+
+bool pt_reader_next(struct pt_reader *r, struct pt_record_host *out)
+{
+	const struct pt_frame_hdr *hdr = r->spans->base;
+	const struct pt_record *records = (const void *)(hdr + 1);
+
+	skip(r, r->blocks_left * PT_BLOCK_SZ);
+	r->blocks_left = 0;
+	if (r->record_idx == r->record_cnt)
+		return false;
+	pt_record_read(out, &records[r->record_idx++]);
+	r->blocks_left = pt_record_block_cnt(out);
+	return true;
+}
+
+/* gather copies the next block, which several spans hold, to the bounce. */
+static const void *gather(struct pt_reader *r)
+{
+	__u32 done = 0;
+
+	while (done < PT_BLOCK_SZ) {
+		const struct pt_span *s = &r->spans[r->span_idx];
+		__u32 sz = s->sz - r->span_off;
+
+		if (sz > PT_BLOCK_SZ - done)
+			sz = PT_BLOCK_SZ - done;
+		memcpy(r->bounce + done, s->base + r->span_off, sz);
+		done += sz;
+		skip(r, sz);
+	}
+	r->blocks_left--;
+	return r->bounce;
+}
+
+const void *pt_reader_blocks(struct pt_reader *r, unsigned int want,
+			     unsigned int *got)
+{
+	const struct pt_span *s;
+	const void *at;
+	__u32 here;
+
+	*got = 0;
+	if (want > r->blocks_left)
+		want = r->blocks_left;
+	if (!want)
+		return NULL;
+
+	/* Sound records have as many blocks as the payload: there is a span. */
+	s = &r->spans[r->span_idx];
+	here = (s->sz - r->span_off) / PT_BLOCK_SZ;
+	if (!here) {
+		*got = 1;
+		return gather(r);
+	}
+	*got = want < here ? want : here;
+	at = s->base + r->span_off;
+	r->blocks_left -= *got;
+	skip(r, *got * PT_BLOCK_SZ);
+	return at;
+}
