@@ -168,6 +168,7 @@ hosts_wire_start()
 	local name=$1 out=$2 wire=$3
 
 	shift 3
+	: >"$out.err"
 	hosts_exec "$name" w "$wire" "$@" "$(hosts_dev "$name" x)" \
 		"$(hosts_dev "$name" y)" >"$out.json" 2>"$out.err" &
 	HOSTS_WIRE_PID=$!

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Data frames without a transfer, to test the wire itself.
+
+    frames.py send --to ADDR --cnt N [--lanes N] [--sz BYTES]
+        N UDP datagrams of sz bytes that begin as pagetrim's data frames do,
+        sequence numbers from 0 in each lane
+    frames.py receive --listen ADDR
+        until SIGTERM; then what came, as JSON: {"LANE": [SEQ, ...]} in order
+        of arrival.  A datagram whose content is wrong fails it.
+    frames.py judge --cnt N --lanes N --wire WIRE.json --got GOT.json
+                    [--overtaken N]
+        compares what came with what the wire says it did, at least N frames
+        being out of order; prints those that vanished
+"""
+import argparse
+import json
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+import zlib
+
+PORT = 16644
+MAGIC = 0x5054524D
+DATA = 1
+HEADER = struct.Struct("!IBBHQQIHHBBHHH8s16s")  # include/pagetrim/wire.h
+BURST = 32  # datagrams at once: fewer than a veth queue holds
+
+
+def udp_socket(addr):
+    family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+    return socket.socket(family, socket.SOCK_DGRAM)
+
+
+def datagram(lane, seq, sz):
+    body = (b"%d.%d " % (lane, seq)).ljust(sz - HEADER.size, b"x")
+    auth = struct.pack("!I", zlib.crc32(body)).ljust(16, b"\0")
+    return HEADER.pack(MAGIC, 1, DATA, 0, 1, seq, 1, lane, 0, 1, 0, 0, 0, 0,
+                       bytes(8), auth) + body
+
+
+def send(args):
+    with udp_socket(args.to) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        for i in range(args.cnt):
+            sock.sendto(datagram(i % args.lanes, i // args.lanes, args.sz),
+                        (args.to, PORT))
+            if i % BURST == BURST - 1:
+                time.sleep(0.001)  # a rate that no buffer overflows at
+
+
+def receive(args):
+    wake, wake_write = socket.socketpair()
+    wake_write.setblocking(False)
+    signal.set_wakeup_fd(wake_write.fileno())
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    got = {}
+    sock = udp_socket(args.listen)
+    sock.setsockopt(socket.SOL_SOCKET, 33, 1 << 28)  # SO_RCVBUFFORCE
+    sock.bind((args.listen, PORT))
+    sock.setblocking(False)
+    print("frames: ready", file=sys.stderr, flush=True)
+    stop = False
+    while not stop:
+        # When told to stop, once more reads what is there.
+        stop = wake in select.select([sock, wake], [], [])[0]
+        while True:
+            try:
+                data = sock.recv(1 << 16)
+            except BlockingIOError:
+                break
+            fields = HEADER.unpack_from(data)
+            seq, lane, auth = fields[5], fields[7], fields[15]
+            crc = struct.unpack_from("!I", auth)[0]
+            if zlib.crc32(data[HEADER.size:]) != crc:
+                sys.exit(f"frames: lane {lane} seq {seq}: content is wrong")
+            got.setdefault(lane, []).append(seq)
+    print(json.dumps(got))
+
+
+def same(what, got, want):
+    if got != want:
+        sys.exit(f"frames: {what}: {got}, want {want}")
+
+
+def judge(args):
+    with open(args.wire, encoding="ascii") as file:
+        wire = json.load(file)["forth"]
+    with open(args.got, encoding="ascii") as file:
+        got = {int(lane): seqs for lane, seqs in json.load(file).items()}
+    came = [(lane, seq) for lane in got for seq in got[lane]]
+    sent = {(i % args.lanes, i // args.lanes) for i in range(args.cnt)}
+    overtaken = sum(seqs[i] < max(seqs[:i], default=-1)
+                    for seqs in got.values() for i in range(len(seqs)))
+
+    same("data_in", wire["data_in"], args.cnt)
+    same("lost", wire["lost"], 0)
+    same("datagrams that came", len(came), wire["data_out"])
+    same("frames nobody sent", set(came) - sent, set())
+    same("vanished", wire["vanished"], len(sent - set(came)))
+    same("surplus", wire["surplus"], len(came) - len(set(came)))
+    same("data_out", wire["data_out"],
+         wire["data_in"] - wire["vanished"] + wire["surplus"])
+    same("dropped + data_out", wire["dropped"] + wire["data_out"],
+         wire["data_in"] + wire["repeated"])
+    if wire["reordered"] == 0:
+        same("frames out of order", overtaken, 0)
+    elif overtaken < args.overtaken:
+        sys.exit(f"frames: {overtaken} came out of order, "
+                 f"want {args.overtaken} or more")
+    print(json.dumps(sorted(sent - set(came))))
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    args.add_argument("verb", choices=["send", "receive", "judge"])
+    args.add_argument("--to")
+    args.add_argument("--listen")
+    args.add_argument("--cnt", type=int)
+    args.add_argument("--lanes", type=int, default=1)
+    args.add_argument("--sz", type=int, default=1400)
+    args.add_argument("--wire")
+    args.add_argument("--got")
+    args.add_argument("--overtaken", type=int, default=0)
+    args = args.parse_args()
+    {"send": send, "receive": receive, "judge": judge}[args.verb](args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""TCP peers that tests need: honest ones, and odd ones.
+
+    peer.py take ADDR PORT      accept one connection, copy it to stdout
+    peer.py give ADDR PORT      connect, send stdin
+    peer.py silent ADDR PORT    accept and say nothing, until killed
+    peer.py garbage ADDR PORT   accept, answer as an HTTP server would
+    peer.py version ADDR PORT   accept, be a pagetrim of version 77 only
+    peer.py close ADDR PORT     accept and close at once
+    peer.py proxy ADDR PORT TO_PORT MODE FILE
+        copy connections to PORT to TO_PORT of the same address, both ways,
+        until FILE exists; then cut (close both) or freeze (copy nothing more)
+
+Each says "ready" on stderr when it can be connected to.
+"""
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+POLL_S = 0.005  # how soon a proxy sees its file
+
+
+def listen(addr, port):
+    family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((addr, port))
+    sock.listen(8)
+    print("peer: ready", file=sys.stderr, flush=True)
+    return sock
+
+
+def read_until_end(sock):
+    while True:
+        data = sock.recv(1 << 16)
+        if not data:
+            return
+        yield data
+
+
+def take(addr, port):
+    sock, _ = listen(addr, port).accept()
+    for data in read_until_end(sock):
+        sys.stdout.buffer.write(data)
+
+
+def give(addr, port):
+    with socket.create_connection((addr, port)) as sock:
+        while True:
+            data = sys.stdin.buffer.read(1 << 16)
+            if not data:
+                return
+            sock.sendall(data)
+
+
+def silent(addr, port):
+    server = listen(addr, port)
+    kept = []
+    while True:
+        kept.append(server.accept())
+
+
+def garbage(addr, port):
+    sock, _ = listen(addr, port).accept()
+    sock.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+    for _ in read_until_end(sock):
+        pass
+
+
+def version(addr, port):
+    sock, _ = listen(addr, port).accept()
+    hello = b"PTCT" + struct.pack("!HHQB", 77, 77, 0, 2)
+    sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+    for _ in read_until_end(sock):
+        pass
+
+
+def close(addr, port):
+    sock, _ = listen(addr, port).accept()
+    sock.close()
+
+
+def proxy(addr, port, to_port, mode, file):
+    server = listen(addr, port)
+    to = {}
+    while not os.path.exists(file):
+        for sock in select.select([server, *to], [], [], POLL_S)[0]:
+            if sock is server:
+                client, _ = server.accept()
+                host = socket.create_connection((addr, int(to_port)))
+                to[client], to[host] = host, client
+                continue
+            try:
+                data = sock.recv(1 << 16)
+            except ConnectionError:
+                data = b""
+            if data:
+                to[sock].sendall(data)
+                continue
+            other = to.pop(sock)
+            to.pop(other, None)
+            sock.close()
+            other.close()
+    if mode == "freeze":
+        while True:
+            time.sleep(60)
+    for sock in list(to):
+        sock.close()
+
+
+def main():
+    verb, addr, port, *rest = sys.argv[1:]
+    {"take": take, "give": give, "silent": silent, "garbage": garbage,
+     "version": version, "close": close,
+     "proxy": proxy}[verb](addr, int(port), *rest)
+
+
+if __name__ == "__main__":
+    main()
