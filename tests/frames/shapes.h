@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* shapes: the good frames that the tests' rows start from. */
+#ifndef FRAMES_SHAPES_H
+#define FRAMES_SHAPES_H
+
+#include "frame.h"
+
+#define SHAPE_CNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* Every kind of record, and neighbours that touch: two pieces of a page, a
+ * run right behind a page, a page right behind the run. */
+static const struct shape_record shape_mixed_records[] = {
+	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 0x8000000000000001 },
+	{ PT_RECORD_BLOCKS, 3, 10, 0x1001, 0x0000000000000428 },
+	{ PT_RECORD_BLOCKS, 11, 63, 0x1001, 0x0000000000000800 },
+	{ PT_RECORD_ZEROES, 0, 63, 0x1002, 5 },
+	{ PT_RECORD_BLOCKS, 0, 63, 0x1007, 0 },
+};
+
+/* shape_one_record: rows that need other records write over this one. */
+static const struct shape_record shape_one_record[] = {
+	{ PT_RECORD_BLOCKS, 5, 9, 0x12345678aa, 0x220 },	/* blocks 5, 9 */
+};
+
+static const struct shape_record shape_run_record[] = {
+	{ PT_RECORD_ZEROES, 0, 63, 0x1000, 1 },
+};
+
+/* As many as fit, one more. */
+#define EMPTY(gfn)	{ PT_RECORD_BLOCKS, 0, 63, gfn, 0 }
+#define EMPTY4(gfn)	EMPTY(gfn), EMPTY((gfn) + 1), EMPTY((gfn) + 2),	\
+			EMPTY((gfn) + 3)
+#define EMPTY16(gfn)	EMPTY4(gfn), EMPTY4((gfn) + 4), EMPTY4((gfn) + 8), \
+			EMPTY4((gfn) + 12)
+static const struct shape_record shape_full_records[] = {
+	EMPTY16(0), EMPTY16(16), EMPTY16(32), EMPTY16(48), EMPTY16(64),
+	EMPTY16(80),
+};
+static const struct shape_record shape_overfull_records[] = {
+	EMPTY16(0), EMPTY16(16), EMPTY16(32), EMPTY16(48), EMPTY16(64),
+	EMPTY16(80), EMPTY(96),
+};
+
+/* Pieces whose mask is empty, so that their range alone is judged. */
+static const struct shape_record shape_pieces_records[] = {
+	{ PT_RECORD_BLOCKS, 5, 9, 0x2000000100, 0 },
+	{ PT_RECORD_BLOCKS, 10, 20, 0x2000000100, 0 },
+};
+static const struct shape_record shape_run_page_records[] = {
+	{ PT_RECORD_ZEROES, 0, 63, 0x1000, 5 },
+	{ PT_RECORD_BLOCKS, 0, 0, 0x1005, 0 },
+};
+static const struct shape_record shape_page_run_records[] = {
+	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 0 },
+	{ PT_RECORD_ZEROES, 0, 63, 0x1001, 2 },
+};
+
+/* Twelve whole pages: many RX descriptors. */
+#define WHOLE(gfn)	{ PT_RECORD_BLOCKS, 0, 63, gfn, ~0ULL }
+static const struct shape_record shape_big_records[] = {
+	WHOLE(0), WHOLE(1), WHOLE(2), WHOLE(3), WHOLE(4), WHOLE(5),
+	WHOLE(6), WHOLE(7), WHOLE(8), WHOLE(9), WHOLE(10), WHOLE(11),
+};
+
+#define SHAPE_DATA(list)						\
+	.kind = PT_FRAME_DATA, .records = (list),			\
+	.record_cnt = SHAPE_CNT_OF(list)
+
+static const struct shape shape_ipv4 = {
+	SHAPE_DATA(shape_mixed_records), .pad_sz = 6,
+};
+static const struct shape shape_ipv6 = {
+	SHAPE_DATA(shape_mixed_records), .pad_sz = 50, .ipv6 = true,
+};
+static const struct shape shape_ipv4_vlan = {
+	SHAPE_DATA(shape_mixed_records), .pad_sz = 6, .vlan = true,
+};
+static const struct shape shape_ipv6_vlan = {
+	SHAPE_DATA(shape_mixed_records), .pad_sz = 50, .vlan = true,
+	.ipv6 = true,
+};
+static const struct shape shape_one = {
+	SHAPE_DATA(shape_one_record), .pad_sz = 6,
+};
+static const struct shape shape_run = {
+	SHAPE_DATA(shape_run_record), .pad_sz = 6,
+};
+static const struct shape shape_no_pad = {
+	SHAPE_DATA(shape_one_record), .pad_sz = 0,
+};
+static const struct shape shape_most_pad = {
+	SHAPE_DATA(shape_one_record), .pad_sz = 63,
+};
+static const struct shape shape_too_much_pad = {
+	SHAPE_DATA(shape_one_record), .pad_sz = 64,
+};
+static const struct shape shape_full = { SHAPE_DATA(shape_full_records) };
+static const struct shape shape_full_ipv6_vlan = {
+	SHAPE_DATA(shape_full_records), .vlan = true, .ipv6 = true,
+};
+static const struct shape shape_overfull = {
+	SHAPE_DATA(shape_overfull_records),
+};
+static const struct shape shape_no_record = { .kind = PT_FRAME_DATA };
+static const struct shape shape_pieces = { SHAPE_DATA(shape_pieces_records) };
+static const struct shape shape_run_page = {
+	SHAPE_DATA(shape_run_page_records),
+};
+static const struct shape shape_page_run = {
+	SHAPE_DATA(shape_page_run_records),
+};
+static const struct shape shape_big = {
+	SHAPE_DATA(shape_big_records), .pad_sz = 22,
+};
+static const struct shape shape_probe = {
+	.kind = PT_FRAME_PROBE, .pad_sz = 22, .probe_blocks = 20,
+};
+static const struct shape shape_big_probe = {
+	.kind = PT_FRAME_PROBE, .pad_sz = 22, .probe_blocks = 1000,
+};
+
+#endif
