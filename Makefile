@@ -18,7 +18,7 @@ CFLAGS ?= -O2 -g
 
 PKGS       := libbpf libxdp libxxhash jansson libmnl libcrypto
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
-	      -Iinclude -Iuser -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
 	      -I/usr/include/$(shell $(CC) -dumpmachine)
