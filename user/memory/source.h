@@ -59,7 +59,7 @@ void pt_source_close(struct pt_source *src);
 const struct pt_segment *pt_source_segments(const struct pt_source *src,
 					    __u32 *cnt);
 
-/* pt_view: one region of a source.  Of one thread. */
+/* pt_view: one region of a source.  Of one thread and one source. */
 struct pt_view {
 	const __u8 *pages;	/* page_cnt * 4096 bytes, bytes past the end of
 				 * the segment zero; pages that are holes must

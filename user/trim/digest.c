@@ -17,24 +17,37 @@ static inline bool block_is_zero(const __u8 *block)
 	return !(w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]);
 }
 
-static inline __u64 block_digest(__u64 key, __u64 position, const __u8 *block)
+static inline __u64 run_digest(__u64 key, __u64 position, const __u8 *block,
+			       unsigned int block_cnt)
 {
-	if (block_is_zero(block))
-		return 0;
-	return XXH3_64bits_withSeed(block, PT_BLOCK_SZ, key ^ position);
+	__u64 sum = 0;
+
+	for (unsigned int b = 0; b < block_cnt; b++) {
+		if (!block_is_zero(block))
+			sum += XXH3_64bits_withSeed(block, PT_BLOCK_SZ,
+						    key ^ (position + b));
+		block += PT_BLOCK_SZ;
+	}
+	return sum;
 }
 
+/* By runs of set bits: a full page is one tight loop. */
 __u64 pt_digest_page(__u64 key, __u64 gfn, __u64 mask, const void *page)
 {
 	const __u8 *blocks = page;
 	__u64 position = gfn * PT_PAGE_BLOCKS;
 	__u64 sum = 0;
 
-	for (; mask; mask &= mask - 1) {
-		unsigned int b = __builtin_ctzll(mask);
+	while (mask) {
+		unsigned int first = __builtin_ctzll(mask);
+		__u64 after = ~(mask >> first);
+		unsigned int cnt = after ? __builtin_ctzll(after) : 64;
 
-		sum += block_digest(key, position + b,
-				    blocks + b * PT_BLOCK_SZ);
+		sum += run_digest(key, position + first,
+				  blocks + first * PT_BLOCK_SZ, cnt);
+		if (first + cnt == PT_PAGE_BLOCKS)
+			break;
+		mask &= ~0ULL << (first + cnt);
 	}
 	return sum;
 }
@@ -42,15 +55,7 @@ __u64 pt_digest_page(__u64 key, __u64 gfn, __u64 mask, const void *page)
 __u64 pt_digest_blocks(__u64 key, __u64 gfn, unsigned int first,
 		       unsigned int block_cnt, const void *blocks)
 {
-	const __u8 *block = blocks;
-	__u64 position = gfn * PT_PAGE_BLOCKS + first;
-	__u64 sum = 0;
-
 	pt_check(block_cnt <= PT_PAGE_BLOCKS);
 	pt_check(first + block_cnt <= PT_PAGE_BLOCKS);
-	for (unsigned int b = 0; b < block_cnt; b++) {
-		sum += block_digest(key, position + b, block);
-		block += PT_BLOCK_SZ;
-	}
-	return sum;
+	return run_digest(key, gfn * PT_PAGE_BLOCKS + first, blocks, block_cnt);
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "memory/freeze.h"
+
+#include <errno.h>
+#include <linux/types.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <pagetrim/check.h>
+#include "memory/proc.h"
+
+#define POLL_NS		200000	/* between looks at a stopping thread */
+
+struct thread {
+	pid_t tid;
+	int signo;	/* to hand on when it is let go, or 0 */
+};
+
+struct pt_freeze {
+	pid_t pid;
+	pid_t owner;		/* the thread that must release */
+	struct thread *threads;	/* the first sorted_cnt ascend in tid */
+	__u32 thread_cnt, sorted_cnt, capacity;
+	__u64 deadline_ns;	/* CLOCK_MONOTONIC */
+	struct pt_error *err;	/* of pt_freeze_take */
+};
+
+static __u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static int thread_cmp(const void *a, const void *b)
+{
+	const struct thread *left = a, *right = b;
+
+	return (left->tid > right->tid) - (left->tid < right->tid);
+}
+
+static int not_permitted(const struct pt_freeze *f)
+{
+	long tracer = pt_proc_number(f->pid, "TracerPid:");
+
+	if (tracer > 0)
+		return pt_error_set(f->err, PT_EXIT_HOST, -EPERM,
+				    "process %d: process %ld traces it already "
+				    "(end that debugger first)", f->pid,
+				    tracer);
+	return pt_error_set(f->err, PT_EXIT_HOST, -EPERM,
+			    "process %d: not permitted to stop and read it "
+			    "(run as root, or with CAP_SYS_PTRACE)", f->pid);
+}
+
+/* stop_wait waits until the thread has stopped, at most to the deadline.
+ * Returns 1, or 0 if it ended instead. */
+static int stop_wait(struct pt_freeze *f, struct thread *t)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	int status;
+
+	for (;;) {
+		pid_t got = waitpid(t->tid, &status, __WALL | WNOHANG);
+
+		if (got == t->tid)
+			break;
+		if (got < 0 && errno != EINTR)
+			return 0;
+		if (now_ns() > f->deadline_ns)
+			return pt_error_set(f->err, PT_EXIT_HOST, -ETIMEDOUT,
+					    "process %d: its thread %d does "
+					    "not stop within %d s (see "
+					    "/proc/%d/task/%d/stack)", f->pid,
+					    t->tid, PT_FREEZE_TIMEOUT_MS / 1000,
+					    f->pid, t->tid);
+		nanosleep(&pause, NULL);
+	}
+	if (!WIFSTOPPED(status))
+		return 0;
+	/* A signal may have come before our interrupt: it must not be lost. */
+	if (status >> 16 != PTRACE_EVENT_STOP)
+		t->signo = WSTOPSIG(status);
+	return 1;
+}
+
+static int thread_add(struct pt_freeze *f, const struct thread *t)
+{
+	__u32 capacity = f->capacity ? 2 * f->capacity : 64;
+	struct thread *threads;
+
+	if (f->thread_cnt == f->capacity) {
+		threads = realloc(f->threads, capacity * sizeof(threads[0]));
+		if (!threads)
+			return -ENOMEM;
+		f->threads = threads;
+		f->capacity = capacity;
+	}
+	f->threads[f->thread_cnt++] = *t;
+	return 0;
+}
+
+/* thread_take stops a thread that is not stopped yet.  A thread that ends
+ * meanwhile is none of ours. */
+static int thread_take(void *arg, pid_t tid)
+{
+	struct thread t = { .tid = tid };
+	struct pt_freeze *f = arg;
+	int code;
+
+	if (f->sorted_cnt && bsearch(&t, f->threads, f->sorted_cnt, sizeof(t),
+				     thread_cmp))
+		return 0;
+	if (ptrace(PTRACE_SEIZE, tid, 0, 0)) {
+		if (errno == ESRCH || !pt_proc_thread_lives(f->pid, tid))
+			return 0;
+		return not_permitted(f);
+	}
+	if (ptrace(PTRACE_INTERRUPT, tid, 0, 0))
+		return 0;	/* ended */
+	code = stop_wait(f, &t);
+	if (code > 0 && thread_add(f, &t)) {
+		ptrace(PTRACE_DETACH, tid, 0, t.signo);
+		return pt_error_set(f->err, PT_EXIT_HOST, -ENOMEM,
+				    "process %d: no memory to stop it", f->pid);
+	}
+	return code < 0 ? code : 0;
+}
+
+int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err)
+{
+	struct pt_freeze *f = calloc(1, sizeof(*f));
+	int code;
+
+	if (!f)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "process %d: no memory to stop it", pid);
+	f->pid = pid;
+	f->owner = gettid();
+	f->err = err;
+	f->deadline_ns = now_ns() + PT_FREEZE_TIMEOUT_MS * 1000000ULL;
+
+	/* A thread that still runs may start others: look until a whole pass
+	 * finds none that is new, at most to the deadline. */
+	do {
+		f->sorted_cnt = f->thread_cnt;
+		if (f->thread_cnt)
+			qsort(f->threads, f->thread_cnt, sizeof(f->threads[0]),
+			      thread_cmp);
+		code = pt_proc_threads(pid, thread_take, f);
+		if (!code && now_ns() > f->deadline_ns)
+			code = pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT,
+					    "process %d: starts threads faster "
+					    "than they are stopped", pid);
+	} while (!code && f->thread_cnt > f->sorted_cnt);
+	if (!code && !f->thread_cnt)
+		code = -ESRCH;
+	if (code == -ESRCH)
+		pt_error_set(err, PT_EXIT_HOST, code,
+			     "process %d: it went away", pid);
+	if (code) {
+		pt_freeze_release(f);
+		return code;
+	}
+	f->err = NULL;
+	*out = f;
+	return 0;
+}
+
+void pt_freeze_release(struct pt_freeze *f)
+{
+	if (!f)
+		return;
+	pt_check(f->owner == gettid());
+	for (__u32 i = 0; i < f->thread_cnt; i++)
+		ptrace(PTRACE_DETACH, f->threads[i].tid, 0,
+		       f->threads[i].signo);
+	free(f->threads);
+	free(f);
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "memory/sink_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <pagetrim/check.h>
+
+int pt_sink_fail(const struct pt_sink *s, const char *what,
+		 struct pt_error *err)
+{
+	int code = errno;
+	const char *remedy = "";
+
+	switch (code) {
+	case ENOSPC:
+	case EDQUOT:
+		remedy = " (free some space, or name another file system)";
+		break;
+	case EROFS:
+		remedy = " (name a file system that can be written)";
+		break;
+	case EACCES:
+	case EPERM:
+		remedy = " (run as a user who may write there)";
+		break;
+	case ENOENT:
+		remedy = " (make its folder first)";
+		break;
+	case EFBIG:
+		remedy = " (this file system takes no file as large)";
+		break;
+	}
+	return pt_error_set(err, PT_EXIT_HOST, -code, "%s: %s: %s%s", s->path,
+			    what, strerror(code), remedy);
+}
+
+/* --- create ---------------------------------------------------------- */
+
+/* names_set takes path apart. */
+static int names_set(struct pt_sink *s, const char *path, struct pt_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t sz = strlen(name);
+
+	s->path = strdup(path);
+	if (!s->path)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory", path);
+	if (!sz || !strcmp(name, ".") || !strcmp(name, ".."))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: names a folder (name a file in it)",
+				    path);
+	if (sz + strlen(".with.partial") > NAME_MAX)
+		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
+				    "%s: its last part is longer than %zu "
+				    "bytes", path,
+				    NAME_MAX - strlen(".with.partial"));
+	memcpy(s->name, name, sz);	/* all of *s was zero */
+	strcat(memcpy(s->partial, name, sz), ".partial");
+	strcat(memcpy(s->with, name, sz), ".with");
+	strcat(memcpy(s->with_partial, name, sz), ".with.partial");
+	return 0;
+}
+
+static int parent_open(struct pt_sink *s, struct pt_error *err)
+{
+	const char *slash = strrchr(s->path, '/');
+	char *parent = slash ? strndup(s->path, slash - s->path + 1) :
+			       strdup(".");
+
+	if (!parent)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory", s->path);
+	s->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(parent);
+	return s->parent < 0 ? pt_sink_fail(s, "cannot open its folder", err) :
+			       0;
+}
+
+static bool has(const struct pt_sink *s, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(s->parent, name, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* names_claim makes sure that nothing has the final names, and makes
+ * NAME.partial. */
+static int names_claim(struct pt_sink *s, struct pt_error *err)
+{
+	bool was_stale;
+	int code;
+
+	if (has(s, s->name))
+		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+				    "%s: exists already (remove it, or name "
+				    "another file)", s->path);
+	code = pt_partial_claim(s, &was_stale, err);
+	if (code)
+		return code;
+	/* A receiver that died between the two renames of its commit left
+	 * NAME.with without NAME: not a result, and its .partial says so. */
+	if (was_stale && !has(s, s->name) &&
+	    pt_folder_is_ours(s->parent, s->with))
+		pt_folder_remove(s->parent, s->with);
+	if (has(s, s->with))
+		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+				    "%s.with: exists already (remove it, or "
+				    "name another file)", s->path);
+	code = pt_folder_remove(s->parent, s->with_partial);
+	if (code && code != -ENOENT)
+		return pt_error_set(err, PT_EXIT_HOST, code,
+				    "%s.with.partial: cannot be removed: %s "
+				    "(remove it)", s->path, strerror(-code));
+	return 0;
+}
+
+static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
+			      struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+			    "%s: fewer huge pages are free than the %llu of "
+			    "%llu KiB it takes (see /sys/kernel/mm/hugepages/"
+			    "hugepages-%llukB/nr_hugepages)", s->path,
+			    s->map_sz / page_sz, page_sz >> 10, page_sz >> 10);
+}
+
+static int image_map(struct pt_sink *s, struct pt_error *err)
+{
+	__u64 sz = pt_layout_image_sz(s->layout);
+	__u64 page_sz = 0;		/* of hugetlbfs */
+	struct statfs fs;
+	void *map;
+
+	s->map_sz = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ;
+	if (!fstatfs(s->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC)
+		page_sz = fs.f_bsize;
+	if (page_sz && sz % page_sz)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: hugetlbfs holds whole pages of %llu "
+				    "KiB, and the memory has %llu bytes (name "
+				    "another file system)", s->path,
+				    page_sz >> 10, sz);
+	if (ftruncate(s->fd, sz))
+		return pt_sink_fail(s, "cannot make it as large as the memory",
+				    err);
+	map = mmap(NULL, s->map_sz, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd,
+		   0);
+	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
+		return too_few_huge_pages(s, page_sz, err);
+	if (map == MAP_FAILED)
+		return pt_sink_fail(s, "cannot map it", err);
+	s->map = map;
+	return 0;
+}
+
+int pt_sink_create(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_sink *s = calloc(1, sizeof(*s));
+	int code;
+
+	if (!s)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory", path);
+	s->layout = l;
+	s->parent = s->fd = s->folder.fd = s->folder.file = -1;
+	code = names_set(s, path, err);
+	if (!code)
+		code = parent_open(s, err);
+	if (!code)
+		code = names_claim(s, err);
+	if (!code)
+		code = image_map(s, err);
+	if (code) {
+		pt_sink_close(s);
+		return code;
+	}
+	*out = s;
+	return 0;
+}
+
+__u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx)
+{
+	return s->map + pt_layout_image_off(s->layout, page_idx);
+}
+
+/* --- the end --------------------------------------------------------- */
+
+int pt_sink_sync(struct pt_sink *s, struct pt_error *err)
+{
+	int code;
+
+	pt_check(s->state == SINK_OPEN || s->state == SINK_SYNCED);
+	if (s->state == SINK_SYNCED)
+		return 0;
+	code = pt_folder_sync(s, err);
+	if (code)
+		return code;
+	/* Pages written through the mapping are the file's dirty pages. */
+	if (fsync(s->fd) && errno != EINVAL)
+		return pt_sink_fail(s, "cannot write it to the disk", err);
+	s->state = SINK_SYNCED;
+	return 0;
+}
+
+/* name_give renames, and never replaces.  Where the file system has no such
+ * rename (EINVAL), a look beforehand must do. */
+static int name_give(const struct pt_sink *s, const char *from, const char *to)
+{
+	if (!renameat2(s->parent, from, s->parent, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	if (has(s, to))
+		return -EEXIST;
+	return renameat(s->parent, from, s->parent, to) ? -errno : 0;
+}
+
+static int commit_failed(const struct pt_sink *s, int code,
+			 struct pt_error *err)
+{
+	errno = -code;
+	return pt_sink_fail(s, "cannot give it its name", err);
+}
+
+int pt_sink_commit(struct pt_sink *s, struct pt_error *err)
+{
+	bool has_folder = s->folder.fd >= 0;
+	int code;
+
+	if (s->state == SINK_COMMITTED)
+		return 0;
+	pt_check(s->state == SINK_SYNCED);
+	if (!pt_partial_is_ours(s))
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+				    "%s.partial: someone removed or replaced "
+				    "it", s->path);
+	if (has_folder) {
+		code = name_give(s, s->with_partial, s->with);
+		if (code)
+			return commit_failed(s, code, err);
+	}
+	code = name_give(s, s->partial, s->name);
+	if (code)
+		goto take_folder_back;
+	if (fsync(s->parent) && errno != EINVAL) {
+		code = -errno;
+		goto take_image_back;
+	}
+	s->state = SINK_COMMITTED;
+	return 0;
+
+take_image_back:
+	name_give(s, s->name, s->partial);
+take_folder_back:
+	if (has_folder)
+		name_give(s, s->with, s->with_partial);
+	return commit_failed(s, code, err);
+}
+
+void pt_sink_discard(struct pt_sink *s)
+{
+	if (s->state == SINK_COMMITTED || s->state == SINK_DISCARDED)
+		return;
+	s->state = SINK_DISCARDED;
+	if (!pt_partial_is_ours(s))
+		return;		/* never claimed, or another's by now */
+	if (s->folder.fd >= 0)
+		pt_folder_remove(s->parent, s->with_partial);
+	unlinkat(s->parent, s->partial, 0);	/* last: it holds the lock */
+}
+
+void pt_sink_close(struct pt_sink *s)
+{
+	if (!s)
+		return;
+	pt_sink_discard(s);
+	pt_folder_close(&s->folder);
+	if (s->map)
+		munmap(s->map, s->map_sz);
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->parent >= 0)
+		close(s->parent);
+	free(s->path);
+	free(s);
+}

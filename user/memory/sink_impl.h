@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sink_impl: what the parts of the sink share; for user/memory alone. */
+#ifndef PT_MEMORY_SINK_IMPL_H
+#define PT_MEMORY_SINK_IMPL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include "memory/sink.h"
+
+enum sink_state {
+	SINK_OPEN,	/* pages and files may be written */
+	SINK_SYNCED,	/* all is on the disk */
+	SINK_COMMITTED,
+	SINK_DISCARDED,
+};
+
+/* pt_folder: NAME.with.partial/, made when the first file needs it. */
+struct pt_folder {
+	int fd;			/* -1: there is none */
+	int file;		/* the file being written, or -1 */
+	char file_name[NAME_MAX + 1];
+	__u64 file_left;	/* bytes it still lacks */
+	__u32 file_cnt;
+};
+
+struct pt_sink {
+	const struct pt_layout *layout;
+	enum sink_state state;
+	int parent;		/* the folder in which NAME will stand */
+	int fd;			/* NAME.partial, locked */
+	__u8 *map;		/* NULL before it is mapped */
+	__u64 map_sz;
+	struct pt_folder folder;
+	char *path;		/* as given, for messages */
+	char name[NAME_MAX + 1];	/* the last part of path */
+	char partial[NAME_MAX + 1];	/* name.partial */
+	char with[NAME_MAX + 1];	/* name.with */
+	char with_partial[NAME_MAX + 1]; /* name.with.partial */
+};
+
+/* pt_sink_fail: "PATH: WHAT: errno's text", and the remedy of the common
+ * errors; returns -errno.  Reads errno. */
+int pt_sink_fail(const struct pt_sink *s, const char *what,
+		 struct pt_error *err);
+
+/* pt_partial_claim makes NAME.partial anew and locks it: s->fd.  *was_stale
+ * says whether it replaced that of a dead receiver. */
+int pt_partial_claim(struct pt_sink *s, bool *was_stale, struct pt_error *err);
+
+/* pt_partial_is_ours: NAME.partial is the file that s->fd is. */
+bool pt_partial_is_ours(const struct pt_sink *s);
+
+/* pt_folder_remove removes a folder and the plain files in it; -ENOENT if
+ * there is none, -ENOTEMPTY if there is more in it. */
+int pt_folder_remove(int parent, const char *name);
+
+/* pt_folder_is_ours: it holds a segments.json. */
+bool pt_folder_is_ours(int parent, const char *name);
+
+/* pt_folder_sync writes segments.json if there is need of it, and brings the
+ * folder to the disk. */
+int pt_folder_sync(struct pt_sink *s, struct pt_error *err);
+
+void pt_folder_close(struct pt_folder *folder);
+
+#endif

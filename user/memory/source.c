@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "memory/source_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <pagetrim/check.h>
+
+void pt_source_close(struct pt_source *src)
+{
+	struct pt_segment *segs;
+
+	if (!src)
+		return;
+	segs = src->segs;
+	src->ops->close(src);
+	free(segs);
+}
+
+const struct pt_segment *pt_source_segments(const struct pt_source *src,
+					    __u32 *cnt)
+{
+	*cnt = src->seg_cnt;
+	return src->segs;
+}
+
+int pt_source_fault(const struct pt_source *src, const void *addr,
+		    struct pt_error *err)
+{
+	return src->ops->fault(src, addr, err);
+}
+
+int pt_source_view(struct pt_source *src, struct pt_view *v,
+		   const struct pt_layout *l, __u64 region_idx,
+		   struct pt_error *err)
+{
+	struct pt_piece piece;
+	__u64 left;
+
+	piece.seg = pt_layout_region_segment(l, region_idx, &piece.off);
+	pt_check(piece.seg < src->seg_cnt);
+	left = src->segs[piece.seg].sz - piece.off;
+	piece.sz = left < PT_REGION_SZ ? left : PT_REGION_SZ;
+
+	v->page_cnt = pt_layout_region(l, region_idx, NULL);
+	memset(v->holes, 0, sizeof(v->holes));
+	return src->ops->view(src, v, &piece, err);
+}
+
+void pt_view_init(struct pt_view *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->extent_seg = ~0u;	/* no segment's extent is known */
+}
+
+void pt_view_free(struct pt_view *v)
+{
+	if (v->buffer)
+		munmap(v->buffer, PT_REGION_SZ);
+	pt_view_init(v);
+}
+
+__u8 *pt_view_buffer(struct pt_view *v)
+{
+	void *map;
+
+	if (v->buffer)
+		return v->buffer;
+	map = mmap(NULL, PT_REGION_SZ, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	v->buffer = map;
+	return v->buffer;
+}
+
+void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end)
+{
+	pt_check(end <= v->page_cnt);
+	for (__u32 page = first; page < end; page++)
+		v->holes[page / 64] |= 1ULL << (page % 64);
+}
+
+__u32 pt_view_run(const struct pt_view *v, __u32 first)
+{
+	__u32 end = first;
+
+	while (end < v->page_cnt &&
+	       pt_view_is_hole(v, end) == pt_view_is_hole(v, first))
+		end++;
+	return end;
+}
+
+void pt_segment_set_name(struct pt_segment *seg, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t i;
+
+	/* "[anon:a/b]" is a name, and "x/" has no last part. */
+	if (path[0] != '[' && slash && slash[1])
+		path = slash + 1;
+	memset(seg->name, 0, sizeof(seg->name));
+	for (i = 0; path[i] && i < sizeof(seg->name) - 1; i++)
+		seg->name[i] = path[i] < ' ' || path[i] > '~' ? '?' : path[i];
+}
