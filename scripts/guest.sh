@@ -54,7 +54,8 @@ Options:
   --work N         how much the guest does, 1..16 (default 1: about 300 MiB of
                    RAM used, and 70 MiB more for each further; start)
   --netns NAME     network namespace to run QEMU in (start, incoming, load)
-  --listen URI     where to wait, e.g. tcp:10.0.0.2:4444 (incoming)
+  --listen URI     where to wait, e.g. tcp:10.0.0.2:4444, or defer: until told
+                   by QMP (incoming)
   --state FILE     the saved state (save, load)
   --keep-ram       leave the RAM file (stop)
   --timeout-s N    how long to wait for the guest, 1..3600 (default 180)
