@@ -69,6 +69,15 @@ static int split(char host[HOST_SZ], __u16 *port, const char *text,
 	return digits ? parse_port(port, digits, text, err) : 0;
 }
 
+/* The resolver would read "10.1" as 10.0.0.1, and "10.0.0.300" as a name. */
+static bool is_bad_v4(const char *host)
+{
+	struct in_addr v4;
+
+	return strspn(host, "0123456789.") == strlen(host) &&
+	       inet_pton(AF_INET, host, &v4) != 1;
+}
+
 int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
 		       __u16 default_port, struct pt_error *err)
 {
@@ -86,7 +95,11 @@ int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
 		return ret;
 	if (*text == '[' && !strchr(host, ':'))
 		return refuse(err, text, "not an IPv6 address in brackets");
+	if (is_bad_v4(host))
+		return refuse(err, text, "not an IPv4 address");
 	ret = getaddrinfo(host, NULL, &hints, &list);
+	if (ret && strchr(host, '%'))
+		return refuse(err, text, "no IPv6 address of a device here");
 	if (ret && strchr(host, ':'))
 		return refuse(err, text, "not an IPv6 address");
 	if (ret)

@@ -15,12 +15,14 @@
  * Threads: any thread may send; one at a time receives, and only that one
  * finishes and closes, when no other sends any more.
  *
- * Failure: the first one is kept, and every later call returns it again.  An
- * err names the peer and the cause, with PT_EXIT_PEER.
+ * Failure: the first one is kept, and later calls return it again.  An err
+ * names the peer and the cause, with PT_EXIT_PEER.  Silence is none: TCP itself
+ * gives up after an hour, how long to wait is the caller's to decide.
  *   -EPIPE       the peer closed the connection
  *   -ECONNRESET  the peer's host cut it (its process died, or a firewall)
  *   -ETIMEDOUT   the network gave up on it
- *   -EPROTO      what came is no message that the peer may send
+ *   -EPROTO      what came is no message that the peer may send; only this
+ *                one still lets us send: an ABORT that says so
  *   other        as the socket said
  */
 #ifndef CONTROL_CONN_H
@@ -44,6 +46,8 @@ struct pt_conn_cfg {
 	__u64	capabilities;	/* ours, bits */
 	__u16	version_min;	/* 0: PT_CONTROL_VERSION_MIN */
 	__u16	version_max;	/* 0: PT_CONTROL_VERSION_MAX */
+	__u32	hello_ms;	/* listener: a newcomer has this long for its
+				 * HELLO; 0: PT_PENDING_MS */
 };
 
 /* pt_conn_connect resolves to (see pt_address_resolve; default port

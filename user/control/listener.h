@@ -6,7 +6,7 @@
  *			ret > 0: serve c;  ret < 0: log err.text, go on
  *
  * Strangers (port scanners, other protocols, silent or slow clients) cost one
- * of PT_PENDING_MAX places for at most PT_PENDING_MS and are told nothing; a
+ * of PT_PENDING_MAX places for a limited time and are told nothing; a
  * newcomer to a full house takes the place of the oldest.  Everything happens
  * inside pt_listener_accept: nothing blocks, there is no thread.
  * Threads: one.
@@ -17,7 +17,7 @@
 #include "control/conn.h"
 
 #define PT_PENDING_MAX	32	/* connections that have not said HELLO yet */
-#define PT_PENDING_MS	5000	/* they have this long for it */
+#define PT_PENDING_MS	5000	/* they have this long for it, by default */
 
 struct pt_listener;
 

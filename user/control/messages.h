@@ -17,7 +17,7 @@
  *    u64_list     __u32 name_cnt, __u64 name[max]     u32 items, then u64 each
  *    u64_array    __u32 name_cnt, const __u64 *name   the same
  *    range_array  __u32 name_cnt, const struct pt_seq_range *name
- *                                              u32 items; u64 first, u32 cnt each
+ *                                         u32 items; u64 first, u32 cnt each
  *    bytes        __u32 name_sz, const void *name     u32 bytes, then them
  *    ledger       struct pt_ledger name        u64 each of PT_LEDGER_FIELDS
  *

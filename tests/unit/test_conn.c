@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "conn_kit.h"
+
+#include <sys/eventfd.h>
+
+#include "control/fields.h"
+
+static void test_pair(void **state)
+{
+	static const char *const where[] = { "127.0.0.1", "::1", "::",
+					     "localhost" };
+	struct pt_conn *s, *r;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		make_pair(&s, &r, where[i]);
+		assert_int_equal(pt_conn_version(s), 1);
+		assert_int_equal(pt_conn_version(r), 1);
+		assert_int_equal(pt_conn_capabilities(s), 0x0c);
+		assert_int_equal(pt_conn_capabilities(r), 0x0c);
+		assert_true(pt_address_same_ip(pt_conn_peer(s),
+					       pt_conn_local(r)));
+		assert_int_equal(pt_conn_peer(s)->port, pt_conn_local(r)->port);
+		assert_int_equal(pt_conn_peer(r)->port, pt_conn_local(s)->port);
+		assert_int_equal(send_ping(s, 1), 0);
+		assert_int_equal(send_ping(r, 2), 0);
+		expect_ping(r, 1);
+		expect_ping(s, 2);
+		pt_conn_close(s);
+		pt_conn_close(r);
+	}
+}
+
+static void test_every_message_crosses(void **state)
+{
+	struct pt_message m, out;
+	struct pt_conn *s, *r;
+	bool down;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	for (size_t i = 0; i < MESSAGE_TYPE_CNT; i++) {
+		m = good_message(message_types[i]);
+		if (m.type == PT_MSG_HELLO)
+			continue;
+		down = pt_message_who(m.type) & PT_FROM_SENDER;
+		assert_int_equal(pt_conn_send(down ? s : r, &m, &err), 0);
+		assert_int_equal(pt_conn_recv_wait(down ? r : s, &out, WAIT_MS,
+						   -1, &err), 1);
+		assert_int_equal(out.type, m.type);
+	}
+	pt_conn_close(s);
+	pt_conn_close(r);
+}
+
+static void test_byte_by_byte(void **state)
+{
+	struct pt_message m = good_message(PT_MSG_SEGMENT), out;
+	__u8 bytes[256];
+	struct pt_conn *c;
+	int fd = raw_sender(&c);
+	size_t sz = put_message(bytes, &m);
+	__u64 before = pt_conn_last_recv_ns(c);
+	struct pollfd readable = { .fd = pt_conn_fd(c), .events = POLLIN };
+
+	(void)state;
+	for (size_t i = 0; i < sz; i++) {
+		assert_int_equal(pt_conn_recv(c, &out, &err), 0);
+		raw_write(fd, bytes + i, 1);
+		assert_int_equal(poll(&readable, 1, WAIT_MS), 1);
+	}
+	assert_int_equal(pt_conn_recv(c, &out, &err), 1);
+	assert_int_equal(out.type, PT_MSG_SEGMENT);
+	assert_string_equal(out.segment.name, "ram");
+	assert_true(pt_conn_last_recv_ns(c) > before);
+	assert_int_equal(pt_conn_recv(c, &out, &err), 0);
+	close(fd);
+	pt_conn_close(c);
+}
+
+/* The HELLO and what follows it in one segment: nothing is lost. */
+static void test_coalesced(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	struct pt_message m = { .type = PT_MSG_PING };
+	int fd = raw_connect(l);
+	__u8 bytes[1024];
+	size_t sz = put_hello(bytes, PT_ROLE_SENDER, 1, 1);
+	struct pt_conn *c;
+
+	(void)state;
+	for (m.ping.time_ns = 0; m.ping.time_ns < 20; m.ping.time_ns++)
+		sz += put_message(bytes + sz, &m);
+	raw_write(fd, bytes, sz);
+	assert_int_equal(accept_any(l, &c), 1);
+	for (__u64 i = 0; i < 20; i++)
+		expect_ping(c, i);
+	close(fd);
+	pt_conn_close(c);
+	pt_listener_close(l);
+}
+
+/* What came before the end is delivered before it is told. */
+static void test_peer_closes(void **state)
+{
+	struct pt_message m = { .type = PT_MSG_PING, .ping = { 7 } };
+	struct pt_conn *c;
+	__u8 bytes[64];
+	size_t sz;
+	int fd;
+
+	(void)state;
+	fd = raw_sender(&c);
+	raw_write(fd, bytes, put_message(bytes, &m));
+	close(fd);
+	expect_ping(c, 7);
+	expect_failure(c, -EPIPE, "closed the connection");
+	assert_int_equal(send_ping(c, 1), -EPIPE);
+	pt_conn_close(c);
+
+	fd = raw_sender(&c);
+	sz = put_message(bytes, &m);
+	raw_write(fd, bytes, sz - 1);
+	close(fd);
+	expect_failure(c, -EPIPE, "in the middle of a message");
+	pt_conn_close(c);
+
+	fd = raw_sender(&c);
+	raw_reset(fd);
+	expect_failure(c, -ECONNRESET, "cut");
+	pt_conn_close(c);
+}
+
+/* Sending into a connection that is gone is an error, never a signal. */
+static void test_send_after_cut(void **state)
+{
+	struct pollfd over;
+	struct pt_conn *c;
+	int fd = raw_sender(&c), ret;
+
+	(void)state;
+	raw_reset(fd);
+	over = (struct pollfd){ .fd = pt_conn_fd(c), .events = POLLIN };
+	assert_int_equal(poll(&over, 1, WAIT_MS), 1);
+	ret = send_ping(c, 1);
+	assert_int_equal(ret, -ECONNRESET);
+	assert_int_equal(send_ping(c, 2), -ECONNRESET);
+	expect_failure(c, -ECONNRESET, "cut");
+	pt_conn_close(c);
+}
+
+static void test_bad_message(void **state)
+{
+	struct pt_message m = good_message(PT_MSG_ACK);
+	struct pt_conn *c;
+	__u8 bytes[256];
+	int fd;
+
+	(void)state;
+	fd = raw_sender(&c);	/* a receiver's message */
+	raw_write(fd, bytes, put_message(bytes, &m));
+	expect_failure(c, -EPROTO, "message ACK: not for a sender to send");
+	pt_message_abort(&m, PT_EXIT_PEER, err.text);	/* can still be told */
+	assert_int_equal(pt_conn_send(c, &m, &err), 0);
+	raw_read_message(fd, &m);
+	assert_int_equal(m.type, PT_MSG_ABORT);
+	assert_non_null(strstr(m.abort.text, "message ACK"));
+	close(fd);
+	pt_conn_close(c);
+
+	fd = raw_sender(&c);
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	expect_failure(c, -EPROTO, "HELLO: a second one");
+	close(fd);
+	pt_conn_close(c);
+
+	fd = raw_sender(&c);
+	raw_write(fd, "\0\1\0\5\0\6\0\0", 8);
+	expect_failure(c, -EPROTO, "message FILE_DATA: 65541 bytes");
+	close(fd);
+	pt_conn_close(c);
+}
+
+static unsigned fill_queue(struct pt_conn *c)
+{
+	unsigned cnt = 0;
+	int ret;
+
+	while (!(ret = send_ping(c, cnt))) {
+		assert_true(pt_conn_queued_sz(c) <= PT_CONN_OUT_SZ);
+		cnt++;
+	}
+	assert_int_equal(ret, -ENOBUFS);
+	assert_true(pt_conn_queued_sz(c) > PT_CONN_OUT_SZ - 64);
+	return cnt;
+}
+
+/* A peer that does not read costs one full queue; when it reads on, nothing
+ * is missing, and polling the one descriptor was enough to send the rest. */
+static void test_queue_full(void **state)
+{
+	struct pt_conn *s, *r;
+	struct pollfd writable;
+	struct pt_message m;
+	unsigned cnt, got = 0;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	cnt = fill_queue(s);
+	writable = (struct pollfd){ .fd = pt_conn_fd(s), .events = POLLIN };
+	while (got < cnt) {
+		if (pt_conn_queued_sz(s) && poll(&writable, 1, 0) == 1)
+			assert_int_equal(pt_conn_recv(s, &m, &err), 0);
+		if (pt_conn_recv(r, &m, &err) == 1) {
+			assert_int_equal(m.type, PT_MSG_PING);
+			assert_int_equal(m.ping.time_ns, got++);
+		}
+	}
+	assert_int_equal(pt_conn_queued_sz(s), 0);
+	assert_int_equal(poll(&writable, 1, 0), 0);	/* no busy loop */
+	pt_conn_close(s);
+	pt_conn_close(r);
+}
+
+static void test_send_wait(void **state)
+{
+	struct pt_message m = good_message(PT_MSG_FILE_DATA);
+	static __u8 data[PT_FILE_DATA_SZ_MAX];
+	struct pt_conn *s, *r;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	m.file_data = (struct pt_msg_file_data){ sizeof(data), data };
+	while (!pt_conn_send(s, &m, &err))
+		;
+	assert_int_equal(pt_conn_send_wait(s, &m, 20, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "has read nothing for 20 ms"));
+	pt_conn_close(r);	/* with input unread: a reset */
+	assert_int_equal(pt_conn_send_wait(s, &m, WAIT_MS, &err), -ECONNRESET);
+	pt_conn_close(s);
+}
+
+#define THREAD_CNT	4
+#define EACH_CNT	3000
+
+struct talker {
+	struct pt_conn *conn;
+	__u64 id;
+	int ret;
+};
+
+static void *talk(void *arg)
+{
+	struct talker *t = arg;
+	struct pt_message m = { .type = PT_MSG_PING };
+
+	for (__u64 i = 0; i < EACH_CNT && !t->ret; i++) {
+		m.ping.time_ns = t->id << 32 | i;
+		t->ret = pt_conn_send_wait(t->conn, &m, WAIT_MS, NULL);
+	}
+	return NULL;
+}
+
+/* Messages of several threads never mix, and each thread's stay in order. */
+static void test_threads(void **state)
+{
+	struct talker talkers[THREAD_CNT];
+	__u64 next[THREAD_CNT] = { 0 };
+	pthread_t threads[THREAD_CNT];
+	struct pt_conn *s, *r;
+	struct pt_message m;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	for (int i = 0; i < THREAD_CNT; i++) {
+		talkers[i] = (struct talker){ .conn = s, .id = i };
+		pthread_create(&threads[i], NULL, talk, &talkers[i]);
+	}
+	for (int i = 0; i < THREAD_CNT * EACH_CNT; i++) {
+		while (!pt_conn_recv(r, &m, &err))
+			assert_int_equal(pt_conn_recv(s, &m, &err), 0);
+		assert_int_equal(m.type, PT_MSG_PING);
+		assert_true(m.ping.time_ns >> 32 < THREAD_CNT);
+		assert_int_equal((__u32)m.ping.time_ns,
+				 next[m.ping.time_ns >> 32]++);
+	}
+	for (int i = 0; i < THREAD_CNT; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(talkers[i].ret, 0);
+	}
+	pt_conn_close(s);
+	pt_conn_close(r);
+}
+
+static void test_recv_wait(void **state)
+{
+	struct pt_conn *s, *r;
+	struct pt_message m;
+	int stop = eventfd(0, EFD_CLOEXEC);
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	assert_int_equal(pt_conn_recv_wait(r, &m, 20, stop, &err), -ETIMEDOUT);
+	assert_int_equal(eventfd_write(stop, 1), 0);
+	assert_int_equal(pt_conn_recv_wait(r, &m, WAIT_MS, stop, &err),
+			 -ECANCELED);
+	assert_int_equal(send_ping(s, 5), 0);	/* it lives on */
+	expect_ping(r, 5);
+	close(stop);
+	pt_conn_close(s);
+	pt_conn_close(r);
+}
+
+static void *finish(void *arg)
+{
+	return (void *)(intptr_t)pt_conn_finish(arg, WAIT_MS);
+}
+
+/* A last message reaches a peer even when we have not read all of its own. */
+static void test_finish(void **state)
+{
+	struct pt_conn *s, *r;
+	struct pt_message m;
+	pthread_t thread;
+	void *ret;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(send_ping(s, i), 0);	/* r never reads them */
+	pt_message_abort(&m, PT_EXIT_HOST, "disk full");
+	assert_int_equal(pt_conn_send(r, &m, &err), 0);
+	assert_int_equal(pthread_create(&thread, NULL, finish, r), 0);
+	assert_int_equal(pt_conn_recv_wait(s, &m, WAIT_MS, -1, &err), 1);
+	assert_int_equal(m.type, PT_MSG_ABORT);
+	assert_string_equal(m.abort.text, "disk full");
+	expect_failure(s, -EPIPE, "closed");
+	pt_conn_close(s);
+	pthread_join(thread, &ret);
+	assert_int_equal((intptr_t)ret, 0);
+	pt_conn_close(r);
+
+	make_pair(&s, &r, "127.0.0.1");		/* a peer that never closes */
+	assert_int_equal(pt_conn_finish(r, 20), -ETIMEDOUT);
+	pt_conn_close(s);
+	pt_conn_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pair),
+		cmocka_unit_test(test_every_message_crosses),
+		cmocka_unit_test(test_byte_by_byte),
+		cmocka_unit_test(test_coalesced),
+		cmocka_unit_test(test_peer_closes),
+		cmocka_unit_test(test_send_after_cut),
+		cmocka_unit_test(test_bad_message),
+		cmocka_unit_test(test_queue_full),
+		cmocka_unit_test(test_send_wait),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_recv_wait),
+		cmocka_unit_test(test_finish),
+	};
+
+	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
+}

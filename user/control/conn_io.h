@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* conn_io: the inside of a connection, before and during its HELLO.  For
+ * conn.c, hello.c, connect.c and listener.c alone. */
+#ifndef CONTROL_CONN_IO_H
+#define CONTROL_CONN_IO_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "control/conn.h"
+
+#define PT_CONN_IN_SZ	(2 * PT_MESSAGE_SZ_MAX)
+
+struct pt_conn {
+	int sock;
+	int epoll;			/* holds sock; what callers poll */
+	struct pt_conn_cfg cfg;
+	struct pt_address peer, local;
+	char peer_text[PT_ADDRESS_TEXT_SZ];
+	bool greeted;			/* our HELLO was sent */
+	__u16 version;			/* agreed in HELLO; 0 before */
+	__u64 capabilities;
+	__u64 last_recv_ns;		/* atomic */
+
+	/* The receiving thread's. */
+	__u8 *in;			/* PT_CONN_IN_SZ bytes */
+	size_t in_at, in_end;		/* received, not yet decoded */
+	bool in_bad;			/* what is there is no message */
+	bool in_over;			/* nothing more will come */
+	struct pt_message_scratch scratch;
+
+	/* Any thread's, under lock. */
+	pthread_mutex_t lock;
+	__u8 *out;			/* PT_CONN_OUT_SZ bytes */
+	size_t out_at, out_end;		/* queued, not yet written */
+	bool out_watched;		/* epoll wakes us when it can be */
+	bool out_over;			/* nothing more can go */
+	int failure;			/* the first -errno, or 0 */
+	struct pt_error failed;		/* its text */
+};
+
+static inline __u64 pt_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline __u64 pt_deadline_ns(int timeout_ms)
+{
+	return pt_now_ns() + timeout_ms * 1000000ULL;
+}
+
+/* pt_left_ms: milliseconds for poll until deadline, rounded up; 0: passed. */
+static inline int pt_left_ms(__u64 deadline_ns)
+{
+	__u64 now = pt_now_ns();
+	__u64 ms;
+
+	if (now >= deadline_ns)
+		return 0;
+	ms = (deadline_ns - now + 999999) / 1000000;
+	return ms > INT_MAX ? INT_MAX : ms;
+}
+
+/* pt_conn_adopt makes a connection of a connected socket, which it owns from
+ * now on, even if it fails (-ENOMEM, or as the socket said). */
+int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
+		  const struct pt_conn_cfg *cfg, struct pt_error *err);
+
+/* pt_conn_fail keeps the connection's first failure and tells it.  why NULL:
+ * the usual text for code. */
+int pt_conn_fail(struct pt_conn *c, int code, const char *why,
+		 struct pt_error *err);
+
+/* pt_conn_flush writes what is queued and the socket takes. */
+void pt_conn_flush(struct pt_conn *c);
+
+/* pt_conn_fill reads once: 1 something came, 0 nothing now, -errno. */
+int pt_conn_fill(struct pt_conn *c, struct pt_error *err);
+
+/* pt_conn_decode: 1 and the next message of what was read, 0 when none is
+ * complete, or -EPROTO. */
+int pt_conn_decode(struct pt_conn *c, struct pt_message *out,
+		   struct pt_error *err);
+
+/* pt_conn_hello_send queues our HELLO. */
+int pt_conn_hello_send(struct pt_conn *c, struct pt_error *err);
+
+/* pt_conn_hello_recv: 1 when the peer's HELLO came and agrees with ours, 0
+ * when there is more to come, else -errno.  Who was greeted first answers:
+ *   -EPROTO           not pagetrim, or of our role
+ *   -EPROTONOSUPPORT  no version in common
+ *   or a failure of the connection */
+int pt_conn_hello_recv(struct pt_conn *c, struct pt_error *err);
+
+#endif
