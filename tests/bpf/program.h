@@ -28,7 +28,7 @@
 
 #include <pagetrim/maps.h>
 
-#include "../frames/frame.h"
+#include "../frames/judge.h"
 #include "pagetrim.skel.h"
 
 #ifndef AF_XDP
@@ -223,23 +223,6 @@ static inline void assert_verdict(const char *what, enum pt_verdict is,
 			 verdict_names[want]);
 }
 
-static inline struct pt_endpoint endpoint_ipv4(void)
-{
-	struct pt_endpoint e = { .port = htobe16(FRAME_PORT) };
-
-	e.addr[10] = e.addr[11] = 0xff;
-	memcpy(&e.addr[12], frame_ipv4_dst, 4);
-	return e;
-}
-
-static inline struct pt_endpoint endpoint_ipv6(void)
-{
-	struct pt_endpoint e = { .port = htobe16(FRAME_PORT) };
-
-	memcpy(e.addr, frame_ipv6_dst, 16);
-	return e;
-}
-
 /* program_open_session: lanes 0..lane_cnt - 1, each on queue 0. */
 static inline void program_open_session(struct program *p, __u64 session_id,
 					const struct pt_endpoint *endpoint,
@@ -323,7 +306,7 @@ static inline void program_close(struct program *p)
  * IPv6, each with all lanes on queue 0, and a socket there. */
 static inline int program_open_usual(struct program *p)
 {
-	const struct pt_endpoint v4 = endpoint_ipv4(), v6 = endpoint_ipv6();
+	const struct pt_endpoint v4 = frame_endpoint_ipv4(), v6 = frame_endpoint_ipv6();
 
 	if (program_open(p))
 		return -1;

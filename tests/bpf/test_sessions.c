@@ -39,7 +39,7 @@ static int setup(void **state)
 
 static void open_session(__u64 session_id, __u16 lane_cnt)
 {
-	const struct pt_endpoint e = endpoint_ipv4();
+	const struct pt_endpoint e = frame_endpoint_ipv4();
 
 	program_open_session(&program, session_id, &e, lane_cnt);
 }
@@ -72,7 +72,7 @@ static void test_nothing_open(void **state)
 
 static void test_endpoint_closed(void **state)
 {
-	const struct pt_endpoint e = endpoint_ipv4();
+	const struct pt_endpoint e = frame_endpoint_ipv4();
 
 	(void)state;
 	open_session(A, 1);
@@ -111,7 +111,7 @@ static void test_no_such_session(void **state)
  * differs in one byte. */
 static void test_session_of_another_endpoint(void **state)
 {
-	const struct pt_endpoint open = endpoint_ipv4();
+	const struct pt_endpoint open = frame_endpoint_ipv4();
 
 	(void)state;
 	program_set_socket(&program, 0);
@@ -129,7 +129,7 @@ static void test_session_of_another_endpoint(void **state)
 
 static void test_ipv6_frame_of_an_ipv4_session(void **state)
 {
-	const struct pt_endpoint e = endpoint_ipv6();
+	const struct pt_endpoint e = frame_endpoint_ipv6();
 
 	(void)state;
 	open_session(A, 1);
