@@ -10,14 +10,15 @@
 # ended without a case, or nothing ran.
 set -uo pipefail
 
-cd "$(dirname "$0")" || exit 1
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 say() { echo "run: $*" >&2; }
 
 if [[ $EUID -ne 0 ]]; then
 	say "needs root, for namespaces and XDP"
 	exit 1
 fi
-build=${PAGETRIM_BUILD:-../../build}
+build=$(realpath -m "${PAGETRIM_BUILD:-$root/build}")
+export PAGETRIM_BUILD=$build
 for program in pagetrim tests/net/wire; do
 	if [[ ! -x $build/$program ]]; then
 		say "no $build/$program (run: make all tools)"
@@ -29,17 +30,16 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
 
-tests=("$@")
-(($#)) || tests=(test_*.sh)
-for test in "${tests[@]}"; do
-	"./$(basename "$test")" | tee "$log"
+(($#)) || set -- "$root"/tests/net/test_*.sh
+for test; do
+	"$(realpath "$test")" | tee "$log"
 	status=${PIPESTATUS[0]}
 	ok=$(grep -c '^ok ' "$log")
 	not_ok=$(grep -c '^not ok ' "$log")
 	# A test that ended early, or without a case, has failed as a whole.
 	if [[ $status -ne 0 && $not_ok -eq 0 ]] ||
 	   [[ $((ok + not_ok)) -eq 0 && -z ${ONLY-} ]]; then
-		echo "not ok $test: exit $status after $ok cases"
+		echo "not ok $(basename "$test"): exit $status after $ok cases"
 		not_ok=$((not_ok + 1))
 	fi
 	passed=$((passed + ok))

@@ -45,6 +45,7 @@ struct wire {
 	__u16 port;			/* UDP destination port that is ours */
 	__u64 hold_ns;			/* a held frame waits no longer */
 	__u32 posted_cnt;
+	__u32 eat_above;		/* see wire_flow.h */
 	__u32 queue_cnt;
 	struct wire_queue *queues[QUEUES_MAX];
 	struct wire_flow *flows[QUEUES_MAX][2];	/* by side of arrival */
@@ -244,6 +245,7 @@ static void queues_open(struct wire *w)
 					.from = from,
 					.port = w->port,
 					.hold_ns = w->hold_ns,
+					.eat_above = w->eat_above,
 				});
 			if (!w->flows[i][from])
 				die("no memory");
@@ -287,6 +289,8 @@ static const char usage[] =
 "      --span N         frames that overtake a held one, at most 1..1024\n"
 "                       (default 32)\n"
 "      --hold-us N      a held frame goes after N us anyway (default 2000)\n"
+"      --eat-above N    pagetrim's frames of more than N bytes vanish, probes too,\n"
+"                       60..65549 (default: none)\n"
 "      --port N         UDP port of the data frames (default 16644)\n"
 "      --posted N       chunks of 4096 bytes ready on each side of a queue, a\n"
 "                       power of two, 64..32768 (default 4096)\n"
@@ -316,7 +320,7 @@ static void options_read(struct wire *w, int argc, char **argv)
 		{ "repeat", 1, 0, 'r' }, { "reorder", 1, 0, 'o' },
 		{ "span", 1, 0, 'n' }, { "hold-us", 1, 0, 'u' },
 		{ "port", 1, 0, 'p' }, { "posted", 1, 0, 'c' },
-		{ "help", 0, 0, 'h' }, { 0 },
+		{ "eat-above", 1, 0, 'e' }, { "help", 0, 0, 'h' }, { 0 },
 	};
 	int c, i = 0;
 
@@ -331,6 +335,7 @@ static void options_read(struct wire *w, int argc, char **argv)
 		case 'u': w->hold_ns = NUMBER(1, 10000000) * 1000; break;
 		case 'p': w->port = NUMBER(1, 65535); break;
 		case 'c': w->posted_cnt = NUMBER(64, 32768); break;
+		case 'e': w->eat_above = NUMBER(60, 65549); break;
 		case 'h': fputs(usage, stdout); exit(0);
 		default: exit(2);
 		}

@@ -92,22 +92,25 @@ static void data_in(struct wire_flow *flow, const struct wire_id *id,
 static void frame_in(struct wire_flow *flow, const struct wire_frame *f,
 		     __u64 now_ns)
 {
+	const struct wire_flow_cfg *cfg = &flow->cfg;
+	enum wire_class class;
 	struct wire_id id;
 
 	flow->counts.in++;
 	flow->counts.in_bytes += f->sz;
-	switch (wire_classify(wire_queue_data(flow->cfg.queue, f),
-			      f->descs[0].len, flow->cfg.port, &id)) {
-	case WIRE_DATA:
+	class = wire_classify(wire_queue_data(cfg->queue, f), f->descs[0].len,
+			      cfg->port, &id);
+	if (class != WIRE_OTHER && cfg->eat_above && f->sz > cfg->eat_above) {
+		flow->counts.eaten++;
+		wire_queue_put(cfg->queue, f);
+		return;
+	}
+	if (class == WIRE_DATA) {
 		data_in(flow, &id, f, now_ns);
 		return;
-	case WIRE_PROBE:
-		flow->counts.probes++;
-		break;
-	case WIRE_OTHER:
-		flow->counts.others++;
-		break;
 	}
+	flow->counts.probes += class == WIRE_PROBE;
+	flow->counts.others += class == WIRE_OTHER;
 	frame_out(flow, f);
 }
 

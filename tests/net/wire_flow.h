@@ -33,8 +33,9 @@
 	X(reordered)	/* copies that waited for later frames */	\
 	X(vanished)	/* data frames of which no copy went out */	\
 	X(surplus)	/* data frames of which both copies went out */	\
-	X(probes)	/* probes; never disturbed */			\
+	X(probes)	/* probes; the plan leaves them alone */	\
 	X(others)	/* frames that are not pagetrim's */		\
+	X(eaten)	/* probes and data frames longer than eat_above */ \
 	X(lost)		/* frames that the wire itself lost */
 
 struct wire_counts {
@@ -49,6 +50,9 @@ struct wire_flow_cfg {
 	unsigned from;			/* side 0 or 1, where frames come in */
 	__u16 port;			/* UDP port of pagetrim's frames */
 	__u64 hold_ns;			/* a held frame waits no longer */
+	__u32 eat_above;		/* Ethernet bytes: pagetrim's frames
+					 * that are longer vanish, before the
+					 * plan; 0: none does */
 };
 
 struct wire_flow;
