@@ -281,6 +281,8 @@ static void test_probe_sizes(void **state)
 			memset(frame, 0xee, sizeof(frame));
 			pt_probe_write(link, &id, sz, frame);
 			assert_int_equal(frame[sz], 0xee);
+			for (__u32 at = min; at < sz; at++)
+				assert_int_equal(frame[at], 0);
 			assert_int_equal(pt_parse_frame(frame, sz, sz, &p, &f),
 					 PT_VERDICT_STEERED);
 			assert_int_equal(f.kind, PT_FRAME_PROBE);
