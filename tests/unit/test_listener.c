@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "conn_kit.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+/* Each stranger says one thing; the listener turns it away and says why, and
+ * serves the next client. */
+static const struct stranger {
+	const char *name;
+	const char *says;
+	size_t says_sz;
+	int want;
+	const char *why;
+} strangers[] = {
+#define SAYS(text) text, sizeof(text) - 1
+#define HELLO(size, type, magic) \
+	SAYS(size type "\0\0" magic "\0\1\0\1\0\0\0\0\0\0\0\0\1")
+	{ "an HTTP request", SAYS("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+	  -EPROTO, "is not pagetrim" },
+	{ "TLS", SAYS("\x16\3\1\2\0\1\0\1\xfc\3\3"), -EPROTO,
+	  "is not pagetrim" },
+	{ "one wrong byte", SAYS("\1"), -EPROTO, "is not pagetrim" },
+	{ "another magic", HELLO("\0\0\0\21", "\0\1", "PTCU"), -EPROTO,
+	  "is not pagetrim" },
+	{ "another message first", SAYS("\0\0\0\10\0\27\0\0\0\0\0\0\0\0\0\0"),
+	  -EPROTO, "is not pagetrim" },
+	{ "a HELLO too short", HELLO("\0\0\0\20", "\0\1", "PTCT"), -EPROTO,
+	  "message HELLO: 16 bytes" },
+	{ "a HELLO too long", HELLO("\0\0\4\1", "\0\1", "PTCT"), -EPROTO,
+	  "message HELLO: 1025 bytes" },
+	{ "nothing, and goes", SAYS(""), -EPIPE, "closed the connection" },
+	{ "half a HELLO, and goes", SAYS("\0\0\0\21\0\1\0\0PT"), -EPIPE,
+	  "in the middle of a message" },
+};
+
+static void expect_service(struct pt_listener *l)
+{
+	__u8 bytes[64];
+	struct pt_message m;
+	struct pt_conn *c;
+	int fd = raw_connect(l);
+
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	assert_int_equal(accept_any(l, &c), 1);
+	raw_read_message(fd, &m);
+	assert_int_equal(m.hello.role, PT_ROLE_RECEIVER);
+	pt_conn_close(c);
+	close(fd);
+}
+
+static void test_stranger(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	const struct stranger *st = *state;
+	struct pt_conn *c;
+	char answer;
+	int fd = raw_connect(l);
+
+	raw_write(fd, st->says, st->says_sz);
+	if (st->want == -EPIPE)
+		shutdown(fd, SHUT_WR);
+	assert_int_equal(accept_any(l, &c), st->want);
+	assert_non_null(strstr(err.text, "127.0.0.1:"));
+	if (!strstr(err.text, st->why))
+		fail_msg("'%s' lacks '%s'", err.text, st->why);
+	assert_true(recv(fd, &answer, 1, 0) <= 0);	/* told nothing */
+	close(fd);
+	expect_service(l);
+	pt_listener_close(l);
+}
+
+static void test_silence(void **state)
+{
+	struct pt_conn_cfg cfg = receiver_cfg;
+	struct pt_listener *l;
+	struct pt_conn *c;
+	int silent, slow;
+	char end;
+
+	(void)state;
+	cfg.hello_ms = 50;
+	l = listen_at("127.0.0.1", &cfg);
+	silent = raw_connect(l);
+	slow = raw_connect(l);
+	raw_write(slow, "\0\0", 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(accept_any(l, &c), -ETIMEDOUT);
+		assert_non_null(strstr(err.text, "no HELLO for 50 ms"));
+	}
+	assert_true(recv(silent, &end, 1, 0) <= 0);
+	assert_true(recv(slow, &end, 1, 0) <= 0);
+	close(silent);
+	close(slow);
+	expect_service(l);
+	pt_listener_close(l);
+}
+
+static void test_other_versions(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	int fd = raw_connect(l);
+	struct pt_message m;
+	struct pt_conn *c;
+	__u8 bytes[64];
+
+	(void)state;
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 7, 9));
+	assert_int_equal(accept_any(l, &c), -EPROTONOSUPPORT);
+	assert_non_null(strstr(err.text, "versions 7..9, we 1..1"));
+	raw_read_message(fd, &m);	/* it can name both, too */
+	assert_int_equal(m.hello.version_max, 1);
+	close(fd);
+
+	fd = raw_connect(l);
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_RECEIVER, 1, 1));
+	assert_int_equal(accept_any(l, &c), -EPROTO);
+	assert_non_null(strstr(err.text, "is a receiver, as we are"));
+	close(fd);
+	expect_service(l);
+	pt_listener_close(l);
+}
+
+/* The highest version of both; longer HELLOs of later versions are read. */
+static void test_version_agreed(void **state)
+{
+	struct pt_conn_cfg cfg = receiver_cfg;
+	struct pt_listener *l;
+	struct pt_conn *c;
+	__u8 bytes[64];
+	size_t sz;
+	int fd;
+
+	(void)state;
+	cfg.version_min = 2;
+	cfg.version_max = 5;
+	l = listen_at("127.0.0.1", &cfg);
+	fd = raw_connect(l);
+	sz = put_hello(bytes, PT_ROLE_SENDER, 1, 3);
+	memset(bytes + sz, 0xaa, 3);
+	bytes[3] += 3;
+	raw_write(fd, bytes, sz + 3);
+	assert_int_equal(accept_any(l, &c), 1);
+	assert_int_equal(pt_conn_version(c), 3);
+	assert_int_equal(pt_conn_capabilities(c), 0x30);
+	pt_conn_close(c);
+	close(fd);
+	pt_listener_close(l);
+}
+
+static int is_open(int fd)
+{
+	char end;
+
+	return recv(fd, &end, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* Twice as many silent strangers as there are places: the oldest go, and who
+ * speaks is served. */
+static void test_full_house(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	int fds[2 * PT_PENDING_MAX], open_cnt = 0;
+	struct pt_conn *c;
+
+	(void)state;
+	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+		fds[i] = raw_connect(l);
+	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+		assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+		open_cnt += is_open(fds[i]);
+	assert_int_equal(open_cnt, PT_PENDING_MAX);
+	assert_false(is_open(fds[0]));
+	assert_true(is_open(fds[2 * PT_PENDING_MAX - 1]));
+	expect_service(l);
+	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+		close(fds[i]);
+	pt_listener_close(l);
+}
+
+/* Without free descriptors the listener says so once, does not spin, and
+ * serves again when there are some. */
+static void test_no_descriptors(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	struct pollfd fd = { .fd = pt_listener_fd(l), .events = POLLIN };
+	int hog[64], cnt = 0, client = raw_connect(l);
+	struct rlimit old, few;
+	struct pt_conn *c;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (cnt < 64 && (hog[cnt] = dup(client)) >= 0)
+		cnt++;
+	assert_int_equal(accept_any(l, &c), -EMFILE);
+	assert_non_null(strstr(err.text, "cannot accept"));
+	assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	while (cnt--)
+		close(hog[cnt]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	expect_service(l);
+	close(client);
+	pt_listener_close(l);
+}
+
+static void test_cannot_listen(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg), *second;
+	struct pt_address addr = *pt_listener_address(l);
+	char text[PT_ADDRESS_TEXT_SZ];
+
+	(void)state;
+	assert_int_equal(pt_listener_open(&second, &addr, &receiver_cfg, &err),
+			 -EADDRINUSE);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_non_null(strstr(err.text, pt_address_print(&addr, text)));
+	assert_int_equal(pt_address_parse(&addr, "192.0.2.1:0x", 0, &err),
+			 -EINVAL);
+	assert_int_equal(pt_address_parse(&addr, "192.0.2.1", 0, &err), 0);
+	assert_int_equal(pt_listener_open(&second, &addr, &receiver_cfg, &err),
+			 -EADDRNOTAVAIL);
+	assert_int_equal(pt_address_parse(&addr, "fe80::1", 0, &err), 0);
+	assert_int_equal(pt_listener_open(&second, &addr, &receiver_cfg, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.text, "needs its device"));
+	pt_listener_close(l);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest single[] = {
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_other_versions),
+		cmocka_unit_test(test_version_agreed),
+		cmocka_unit_test(test_full_house),
+		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_cannot_listen),
+	};
+	struct CMUnitTest tests[32];
+	size_t cnt = 0;
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+		tests[cnt++] = (struct CMUnitTest){
+			strangers[i].name, test_stranger, NULL, NULL,
+			(void *)&strangers[i] };
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+		tests[cnt++] = single[i];
+	return _cmocka_run_group_tests("listener", tests, cnt, NULL, NULL);
+}
