@@ -23,13 +23,19 @@
 #include <pagetrim/maps.h>
 #include "xdp/device.h"
 
-#define PT_PIN_ROOT "/sys/fs/bpf/pagetrim"	/* DEV/{prog,link,pt_xsks,...} */
+#define PT_PROGRAM_NAME	"pagetrim"	/* as bpftool prog shows it */
+#define PT_PIN_ROOT "/sys/fs/bpf/pagetrim"	/* DEV/{prog,link,pt_xsks,...};
+						 * a dot in DEV becomes a colon,
+						 * bpffs allows no dots */
 
 struct pt_program;
 
 struct pt_program_cfg {
 	const struct pt_device *device;
 	bool	generic;	/* in the network stack, not in the driver */
+	bool	single_buffer;	/* do not even try for frames of several
+				 * buffers; else a driver that refuses them gets
+				 * this by itself */
 };
 
 struct pt_program_info {
@@ -46,8 +52,7 @@ struct pt_program_info {
  *   -EOPNOTSUPP  the driver has no native XDP (generic was not asked for)
  *   -EPERM       no CAP_NET_ADMIN, CAP_BPF
  *   -EINVAL      what is pinned is in the other mode
- *   -ESTALE      what is pinned belongs to another device of that name, or to
- *                another version of pagetrim
+ *   -ESTALE      the program is of another version of pagetrim
  *   -ENOSPC, -ERANGE  a veth with too few queues, or too large an MTU */
 int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		    struct pt_error *err);
@@ -67,6 +72,8 @@ void pt_program_info(const struct pt_program *p, struct pt_program_info *info);
  * PT_PIN_ROOT/DEV, beside other programs by libxdp's dispatcher where kernel
  * and libxdp can.  Errors of pt_program_open, and
  *   -EEXIST      it is pinned already
+ *   -ESTALE      the pins are of another device of that name, in another
+ *                network namespace
  *   -ENOENT      no BPF file system at /sys/fs/bpf */
 int pt_program_pin(const struct pt_program_cfg *cfg,
 		   struct pt_program_info *info, struct pt_error *err);

@@ -81,7 +81,8 @@ void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *frames,
 
 /* pt_xsk_wait sleeps until a frame arrived (bit 0 of the result), extra_fd
  * (-1: none) is readable (bit 1), or timeout_ms (-1: never) passed (0); a
- * signal returns 0 too.  -errno: ENETDOWN and the like. */
+ * signal returns 0 too.  -ENETDOWN: the device is gone for good; one that is
+ * down for a while is silence. */
 int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd);
 
 /* pt_xsk_tx_frame returns a free buffer of tx_frame_sz_max bytes, 4096-byte
@@ -131,8 +132,13 @@ struct pt_xsk_stats {
 };
 
 /* Every frame that XDP steered to this queue is received or dropped here:
- *     steered == received + pt_xsk_dropped()
- * once the RX ring is read empty.  In frames, whatever their descriptors. */
+ *
+ *     steered == received + rx_dropped + rx_ring_full + rx_oversized
+ *
+ * once the RX ring is read empty.  All in frames, whatever their descriptors:
+ * the kernel drops a frame whole, and counts it in one of the first two.  Only
+ * rx_fill_empty means something else: for frames of one descriptor it equals
+ * rx_dropped, for larger ones it may stay 0. */
 static inline __u64 pt_xsk_dropped(const struct pt_xsk_stats *s)
 {
 	return s->rx_dropped + s->rx_ring_full + s->rx_oversized;

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* veth: a network namespace of the test's own, and in it a pair
+ *
+ *     near ===== far
+ *
+ * What is sent on queue q of one arrives on queue q of the other.  All goes
+ * away with the process, or with the next veth_make.
+ */
+#ifndef TESTS_BPF_VETH_H
+#define TESTS_BPF_VETH_H
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "xdp/device.h"
+
+struct veth {
+	struct pt_device near, far;
+};
+
+__attribute__((format(printf, 1, 2)))
+static inline void run(const char *fmt, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	if (system(command))
+		fail_msg("failed: %s", command);
+}
+
+/* veth_learn reads both devices anew. */
+static inline void veth_learn(struct veth *v)
+{
+	struct pt_error err;
+	char name[IF_NAMESIZE];
+
+	snprintf(name, sizeof(name), "n%d", getpid());
+	if (pt_device_open(&v->near, name, &err))
+		fail_msg("%s", err.text);
+	name[0] = 'f';
+	if (pt_device_open(&v->far, name, &err))
+		fail_msg("%s", err.text);
+}
+
+/* veth_make: the namespace of before, if it was ours, goes away.  The names
+ * hold the pid: pins are by name, for all namespaces of the machine. */
+static inline void veth_make(struct veth *v, unsigned int queues,
+			     unsigned int mtu)
+{
+	int pid = getpid();
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	run("ip link add n%d numtxqueues %u numrxqueues %u type veth "
+	    "peer name f%d numtxqueues %u numrxqueues %u",
+	    pid, queues, queues, pid, queues, queues);
+	run("ip link set n%d mtu %u addrgenmode none up", pid, mtu);
+	run("ip link set f%d mtu %u addrgenmode none up", pid, mtu);
+	veth_learn(v);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* lockfile: a file under /run/pagetrim that a living process holds.
+ *
+ * It holds one line, "PID ROLE\n", of its owner.  Only the lock (flock) counts:
+ * the kernel drops it when the owner dies, and a file without one is litter
+ * that the next taker uses.
+ */
+#ifndef PT_XDP_LOCKFILE_H
+#define PT_XDP_LOCKFILE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <pagetrim/error.h>
+#include "xdp/device.h"
+
+#define PT_LOCKFILE_DIR	"/run/pagetrim"
+#define PT_LOCKFILE_ROLE_SZ 32
+
+struct pt_lockfile {
+	int	fd;
+	char	path[96];
+};
+
+struct pt_lockfile_owner {
+	pid_t	pid;		/* 0: not known */
+	char	role[PT_LOCKFILE_ROLE_SZ];
+};
+
+/* pt_lockfile_path writes where the lock TAIL ("q3") of the device lies. */
+void pt_lockfile_path(char path[96], const struct pt_device *dev,
+		      const char *tail);
+
+/* pt_lockfile_take takes it for this process, at once or not at all.  The
+ * folder is made when it is missing.
+ *   -EBUSY   taken: *owner, which may be NULL, says by whom
+ *   or what the system says, in err */
+int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
+		     const char *role, struct pt_lockfile_owner *owner,
+		     struct pt_error *err);
+
+/* pt_lockfile_wait is the same, and waits up to 5 s.  For locks that are held
+ * for moments only. */
+int pt_lockfile_wait(struct pt_lockfile *lock, const char *path,
+		     const char *role, struct pt_error *err);
+
+/* pt_lockfile_release removes the file. */
+void pt_lockfile_release(struct pt_lockfile *lock);
+
+/* pt_lockfile_is_held returns whether a process holds it, and which. */
+bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner);
+
+#endif

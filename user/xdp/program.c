@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "xdp/program_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include <pagetrim/check.h>
+#include "xdp/cause.h"
+#include "xdp/lease.h"
+
+#ifndef BPF_F_XDP_HAS_FRAGS
+#define BPF_F_XDP_HAS_FRAGS (1U << 5)
+#endif
+
+struct pt_program *program_new(const struct pt_device *device)
+{
+	struct pt_program *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->device = *device;
+	p->prog_fd = -1;
+	p->link_fd = -1;
+	for (int i = 0; i < MAP_CNT; i++)
+		p->map_fd[i] = -1;
+	pthread_mutex_init(&p->mutex, NULL);
+	p->cpu_cnt = libbpf_num_possible_cpus();
+	if (p->cpu_cnt > 0)
+		p->percpu = calloc(p->cpu_cnt, sizeof(*p->percpu));
+	p->sessions = calloc(PT_SESSIONS_MAX, sizeof(*p->sessions));
+	if (p->percpu && p->sessions)
+		return p;
+	program_free(p);
+	return NULL;
+}
+
+void program_free(struct pt_program *p)
+{
+	if (!p)
+		return;
+	if (p->link_fd >= 0)
+		close(p->link_fd);	/* the last reference: detaches */
+	if (p->prog_fd >= 0)
+		close(p->prog_fd);
+	for (int i = 0; i < MAP_CNT; i++)
+		if (p->map_fd[i] >= 0)
+			close(p->map_fd[i]);
+	pthread_mutex_destroy(&p->mutex);
+	free(p->percpu);
+	free(p->sessions);
+	free(p);
+}
+
+/* name_holder writes who holds the device's XDP hook, "" if nobody. */
+static void name_holder(char *text, size_t sz, const struct pt_device *device)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_prog_info info = { 0 };
+	struct pt_lease_owner owner;
+	__u32 info_sz = sizeof(info), id;
+	int fd, used;
+
+	text[0] = '\0';
+	if (bpf_xdp_query(device->ifindex, 0, &query))
+		return;
+	id = query.prog_id ? query.prog_id :
+	     query.drv_prog_id ? query.drv_prog_id : query.skb_prog_id;
+	if (!id)
+		return;
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd >= 0) {
+		bpf_obj_get_info_by_fd(fd, &info, &info_sz);
+		close(fd);
+	}
+	used = snprintf(text, sz, "XDP program '%s' (id %u)",
+			info.name[0] ? info.name : "?", id);
+	if (strcmp(info.name, PT_PROGRAM_NAME))
+		return;
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
+		if (!pt_lease_owner(device, q, &owner))
+			continue;
+		snprintf(text + used, sz - used, " of pid %d, pagetrim %s",
+			 owner.pid, owner.role);
+		return;
+	}
+}
+
+int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
+		 int code)
+{
+	const struct pt_device *dev = cfg->device;
+	char holder[160] = "";
+
+	switch (code) {
+	case -EBUSY:
+	case -EEXIST:	/* native against generic */
+		name_holder(holder, sizeof(holder), dev);
+		return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
+			"%s: held by %s ('ip link set %s xdp off' removes "
+			"another's; several receivers share a device after "
+			"'pagetrim attach --dev %s')", dev->name,
+			holder[0] ? holder : "another XDP program", dev->name,
+			dev->name);
+	case -EOPNOTSUPP:
+		return pt_error_set(err, PT_EXIT_HOST, code,
+			"%s: driver %s has no %s XDP (%s)", dev->name,
+			dev->driver[0] ? dev->driver : "?",
+			cfg->generic ? "generic" : "native",
+			cfg->generic ? "use another device" : "use --generic");
+	case -EPERM:
+	case -EACCES:
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
+			"%s: no privilege for the XDP program (run as root, or "
+			"with CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF)",
+			dev->name);
+	case -ENOSPC:
+		return pt_error_set(err, PT_EXIT_HOST, code,
+			"%s: it has %u receive queues, fewer than its veth "
+			"peer has transmit queues (ethtool -L %s rx N)",
+			dev->name, dev->rx_queue_cnt, dev->name);
+	case -ERANGE:
+		return pt_error_set(err, PT_EXIT_HOST, code,
+			"%s: MTU %u, or its peer's, is too large for XDP here "
+			"(lower it, or use --generic)", dev->name, dev->mtu);
+	}
+	return pt_error_set(err, PT_EXIT_HOST, code,
+		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
+		"or newer with BTF is needed)", dev->name, strerror(-code),
+		pt_cause_text()[0] ? ": " : "", pt_cause_text());
+}
+
+static int drop_frags(struct bpf_program *prog,
+		      struct bpf_prog_load_opts *opts, long cookie)
+{
+	(void)prog;
+	(void)cookie;
+	opts->prog_flags &= ~BPF_F_XDP_HAS_FRAGS;
+	return 0;
+}
+
+/* load_skeleton: libbpf takes the frags flag from the section's name; only a
+ * handler of that section can take it off again. */
+static int load_skeleton(struct pagetrim_bpf **out, bool frags)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts,
+		    .prog_prepare_load_fn = drop_frags);
+	struct pagetrim_bpf *skel;
+	int handler = 0, ret;
+
+	if (!frags) {
+		handler = libbpf_register_prog_handler("xdp.frags",
+				BPF_PROG_TYPE_XDP, BPF_XDP, &opts);
+		if (handler < 0)
+			return handler;
+	}
+	skel = pagetrim_bpf__open();
+	ret = skel ? pagetrim_bpf__load(skel) : -errno;
+	if (!frags)
+		libbpf_unregister_prog_handler(handler);
+	if (ret) {
+		pagetrim_bpf__destroy(skel);
+		return ret;
+	}
+	*out = skel;
+	return 0;
+}
+
+static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
+		      struct pagetrim_bpf **out, bool frags)
+{
+	/* The mode is always said: without, the kernel chooses. */
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = cfg->generic ?
+		    XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	struct pagetrim_bpf *skel;
+	int ret = load_skeleton(&skel, frags);
+
+	if (ret)
+		return ret;
+	ret = bpf_link_create(bpf_program__fd(skel->progs.pagetrim),
+			      p->device.ifindex, BPF_XDP, &opts);
+	if (ret < 0) {
+		pagetrim_bpf__destroy(skel);
+		return ret;
+	}
+	p->link_fd = ret;
+	p->info.multi_buffer = frags;
+	*out = skel;
+	return 0;
+}
+
+static int keep_fd(int *to, int fd)
+{
+	*to = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return *to < 0 ? -errno : 0;
+}
+
+static int adopt_skeleton(struct pt_program *p, const struct pagetrim_bpf *skel)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 info_sz = sizeof(info);
+	int ret = keep_fd(&p->prog_fd, bpf_program__fd(skel->progs.pagetrim));
+
+#define X(SYMBOL, name, type, key_sz, value_sz)				\
+	if (!ret)							\
+		ret = keep_fd(&p->map_fd[MAP_##SYMBOL],			\
+			      bpf_map__fd(skel->maps.name));
+	PROGRAM_MAPS(X)
+#undef X
+	if (ret)
+		return ret;
+	if (bpf_obj_get_info_by_fd(p->prog_fd, &info, &info_sz))
+		return -errno;
+	p->info.id = info.id;
+	return 0;
+}
+
+int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
+		   struct pt_error *err)
+{
+	struct pagetrim_bpf *skel;
+	int ret;
+
+	ret = try_attach(p, cfg, &skel, !cfg->single_buffer);
+	/* A driver without multi-buffer XDP says one of these. */
+	if ((ret == -EOPNOTSUPP || ret == -EINVAL) && !cfg->generic &&
+	    !cfg->single_buffer)
+		ret = try_attach(p, cfg, &skel, false);
+	if (ret)
+		return program_fail(err, cfg, ret);
+	ret = adopt_skeleton(p, skel);
+	pagetrim_bpf__destroy(skel);
+	if (ret)
+		return program_fail(err, cfg, ret);
+	p->info.generic = cfg->generic;
+	return 0;
+}
+
+/* is_pinned: pins go by the device's name, and two namespaces may have one of
+ * that name each; the id is the device's own. */
+static bool is_pinned(const struct pt_program *p)
+{
+	return p->info.id == program_pinned_id(&p->device) ||
+	       p->info.id == program_recorded_id(&p->device);
+}
+
+static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
+			struct pt_error *err)
+{
+	const char *name = p->device.name;
+
+	if (p->info.generic != cfg->generic)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+			"%s: attached in %s mode, %s was asked for (%s --generic, "
+			"or attach it anew)", name,
+			p->info.generic ? "generic" : "native",
+			cfg->generic ? "generic" : "native",
+			p->info.generic ? "use" : "leave out");
+	p->info.pinned = true;
+	program_prune(p);
+	return 0;
+}
+
+int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
+		    struct pt_error *err)
+{
+	const struct pt_device *dev = cfg->device;
+	struct pt_program *p = program_new(dev);
+	int ret;
+
+	pt_cause_begin();
+	if (!p)
+		return program_fail(err, cfg, -ENOMEM);
+	ret = program_find(p);
+	if (ret == -EPROTO)
+		ret = pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+			"%s: the program on it is of another version of "
+			"pagetrim (pagetrim detach --dev %s, then attach)",
+			dev->name, dev->name);
+	else if (!ret && is_pinned(p))
+		ret = adopt_pinned(p, cfg, err);
+	else if (!ret)
+		ret = program_fail(err, cfg, -EBUSY);	/* a receiver's own */
+	else if (ret == -ENOENT)
+		ret = program_attach(p, cfg, err);
+	else
+		ret = program_fail(err, cfg, ret);
+	if (ret) {
+		program_free(p);
+		return ret;
+	}
+	*out = p;
+	return 0;
+}
+
+int pt_program_peek(struct pt_program **out, const struct pt_device *device,
+		    struct pt_error *err)
+{
+	struct pt_program_cfg cfg = { .device = device };
+	struct pt_program *p = program_new(device);
+	int ret;
+
+	pt_cause_begin();
+	if (!p)
+		return program_fail(err, &cfg, -ENOMEM);
+	ret = program_find(p);
+	if (!ret) {
+		p->info.pinned = is_pinned(p);
+		*out = p;
+		return 0;
+	}
+	program_free(p);
+	if (ret == -ENOENT || ret == -EPROTO)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOENT,
+			"%s: no pagetrim program%s runs on it (pagetrim attach "
+			"--dev %s, or a running pagetrim receive)",
+			device->name, ret == -EPROTO ? " of this version" : "",
+			device->name);
+	return program_fail(err, &cfg, ret);
+}
+
+void pt_program_close(struct pt_program *p)
+{
+	if (!p)
+		return;
+	while (p->session_cnt)
+		pt_program_session_remove(p, p->sessions[0].id);
+	program_free(p);
+}
+
+void pt_program_info(const struct pt_program *p, struct pt_program_info *info)
+{
+	*info = p->info;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* program_impl: what program.c, program_pin.c, program_find.c and
+ * program_maps.c share. */
+#ifndef PT_XDP_PROGRAM_IMPL_H
+#define PT_XDP_PROGRAM_IMPL_H
+
+#include <linux/types.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "pagetrim.skel.h"
+#include "xdp/lockfile.h"
+#include "xdp/program.h"
+
+/* X(SYMBOL, name, type, key bytes, value bytes): the maps of maps.h. */
+#define PROGRAM_MAPS(X)							\
+	X(ENDPOINTS, pt_endpoints, HASH, sizeof(struct pt_endpoint), 4)	\
+	X(SESSIONS, pt_sessions, HASH, 8, sizeof(struct pt_session))	\
+	X(XSKS, pt_xsks, XSKMAP, 4, 4)					\
+	X(QUEUE_COUNTERS, pt_queue_counters, PERCPU_ARRAY, 4,		\
+	  sizeof(struct pt_counters))					\
+	X(SESSION_COUNTERS, pt_session_counters, PERCPU_HASH, 8,	\
+	  sizeof(struct pt_counters))
+
+enum program_map {
+#define X(SYMBOL, name, type, key_sz, value_sz) MAP_##SYMBOL,
+	PROGRAM_MAPS(X)
+#undef X
+	MAP_CNT
+};
+
+/* program_session: a session that this process opened. */
+struct program_session {
+	__u64	id;
+	struct pt_lockfile lock; /* of pinned maps; else fd is -1 */
+};
+
+struct pt_program {
+	struct pt_device device;
+	struct pt_program_info info;
+	int	prog_fd;
+	int	link_fd;	/* of an own program; else -1 */
+	int	map_fd[MAP_CNT];
+	int	cpu_cnt;	/* slots of a per-CPU value */
+
+	pthread_mutex_t mutex;	/* of all below */
+	struct pt_counters *percpu;	/* [cpu_cnt] */
+	struct program_session *sessions;	/* [PT_SESSIONS_MAX] */
+	__u32	session_cnt;
+};
+
+/* program_new returns an empty one; program_free closes what it holds.
+ * program_free removes no sessions. */
+struct pt_program *program_new(const struct pt_device *device);
+void program_free(struct pt_program *p);
+
+/* program_fail names the cause of a failed load or attach, the holder among
+ * them. */
+int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
+		 int code);
+
+/* program_attach loads the program and attaches it by a bpf_link. */
+int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
+		   struct pt_error *err);
+
+/* program_find fills p with the pagetrim program that the device runs, and
+ * its maps.  Returns 0, -ENOENT: none, or -EPROTO: one of another version. */
+int program_find(struct pt_program *p);
+
+/* program_pinned_id returns the id of what is pinned for the device's name, 0:
+ * nothing is. */
+__u32 program_pinned_id(const struct pt_device *device);
+
+/* program_recorded_id returns the id that pagetrim attach wrote down for this
+ * device, 0: none.  Unlike pins it is seen under `ip netns exec`. */
+__u32 program_recorded_id(const struct pt_device *device);
+
+/* program_prune removes the sessions of pinned maps whose owner is gone.  The
+ * mutex is held, or p is not shared yet. */
+void program_prune(struct pt_program *p);
+
+/* program_session_owner returns whether a living process holds the session. */
+bool program_session_owner(const struct pt_program *p, __u64 session_id,
+			   struct pt_lockfile_owner *owner);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "xdp/program_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <xdp/libxdp.h>
+
+#include "xdp/cause.h"
+
+#define BPFFS "/sys/fs/bpf"
+#define PIN_PATH_SZ 96
+
+static const char *const map_name[MAP_CNT] = {
+#define X(SYMBOL, name, type, key_sz, value_sz) [MAP_##SYMBOL] = #name,
+	PROGRAM_MAPS(X)
+#undef X
+};
+
+/* pin_path writes PT_PIN_ROOT/DEV[/name]. */
+static void pin_path(char path[PIN_PATH_SZ], const struct pt_device *device,
+		     const char *name)
+{
+	int sz = snprintf(path, PIN_PATH_SZ, "%s/%s%s%s", PT_PIN_ROOT,
+			  device->name, name ? "/" : "", name ? name : "");
+
+	for (int i = sizeof(PT_PIN_ROOT); i < sz; i++)
+		if (path[i] == '.')
+			path[i] = ':';
+}
+
+static void record_path(char path[96], const struct pt_device *device)
+{
+	pt_lockfile_path(path, device, "attached");
+}
+
+static __u32 prog_id(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 info_sz = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &info_sz) ? 0 : info.id;
+}
+
+__u32 program_pinned_id(const struct pt_device *device)
+{
+	char path[PIN_PATH_SZ];
+	__u32 id;
+	int fd;
+
+	pin_path(path, device, "prog");
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	id = prog_id(fd);
+	close(fd);
+	return id;
+}
+
+__u32 program_recorded_id(const struct pt_device *device)
+{
+	char path[96];
+	FILE *file;
+	__u32 id;
+
+	record_path(path, device);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%u", &id) != 1)
+		id = 0;
+	fclose(file);
+	return id;
+}
+
+static int write_record(const struct pt_device *device, __u32 id)
+{
+	char path[96];
+	FILE *file;
+
+	record_path(path, device);
+	if (mkdir(PT_LOCKFILE_DIR, 0755) && errno != EEXIST)
+		return -errno;
+	file = fopen(path, "we");
+	if (!file)
+		return -errno;
+	fprintf(file, "%u\n", id);
+	return fclose(file) ? -errno : 0;
+}
+
+static void remove_pins(const struct pt_device *device)
+{
+	char path[PIN_PATH_SZ];
+
+	pin_path(path, device, "link");
+	unlink(path);
+	pin_path(path, device, "prog");
+	unlink(path);
+	for (int i = 0; i < MAP_CNT; i++) {
+		pin_path(path, device, map_name[i]);
+		unlink(path);
+	}
+	pin_path(path, device, NULL);
+	rmdir(path);
+	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
+	record_path(path, device);
+	unlink(path);
+}
+
+static int pin(const struct pt_device *device, const char *name, int fd)
+{
+	char path[PIN_PATH_SZ];
+
+	pin_path(path, device, name);
+	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+static int make_pins(const struct pt_program *p)
+{
+	char path[PIN_PATH_SZ];
+	int ret = 0;
+
+	if (mkdir(PT_PIN_ROOT, 0700) && errno != EEXIST)
+		return -errno;
+	pin_path(path, &p->device, NULL);
+	if (mkdir(path, 0700))
+		return -errno;
+	for (int i = 0; i < MAP_CNT && !ret; i++)
+		ret = pin(&p->device, map_name[i], p->map_fd[i]);
+	if (!ret)
+		ret = pin(&p->device, "prog", p->prog_fd);
+	if (!ret && p->link_fd >= 0)
+		ret = pin(&p->device, "link", p->link_fd);
+	if (!ret)
+		ret = write_record(&p->device, p->info.id);
+	return ret;
+}
+
+/* attach_beside: by libxdp's dispatcher, which needs a kernel that loads
+ * extension programs.  -ENOTSUP: not here, nothing was done. */
+static int attach_beside(struct pt_program *p, const struct pt_program_cfg *cfg)
+{
+	enum xdp_attach_mode mode = cfg->generic ? XDP_MODE_SKB :
+						   XDP_MODE_NATIVE;
+	struct pagetrim_bpf *skel;
+	struct xdp_program *xp;
+	int ret;
+
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) != 1)
+		return -ENOTSUP;
+	skel = pagetrim_bpf__open();
+	if (!skel)
+		return -errno;
+	xp = xdp_program__from_bpf_obj(skel->obj, NULL);
+	ret = libxdp_get_error(xp);
+	if (ret)
+		goto destroy;
+	ret = xdp_program__attach(xp, p->device.ifindex, mode, 0);
+	if (!ret) {
+		ret = program_find(p);
+		if (ret)
+			xdp_program__detach(xp, p->device.ifindex, mode, 0);
+	}
+	xdp_program__close(xp);
+destroy:
+	pagetrim_bpf__destroy(skel);
+	return ret;
+}
+
+static int detach_component(const struct pt_device *device, __u32 id)
+{
+	struct xdp_multiprog *mp =
+		xdp_multiprog__get_from_ifindex(device->ifindex);
+	struct xdp_program *component = NULL;
+	int ret = -ENOENT;
+
+	if (libxdp_get_error(mp))
+		return -ENOENT;
+	while ((component = xdp_multiprog__next_prog(component, mp)))
+		if (xdp_program__id(component) == id)
+			break;
+	if (component)
+		ret = xdp_program__detach(component, device->ifindex,
+					  xdp_multiprog__attach_mode(mp), 0);
+	xdp_multiprog__close(mp);
+	return ret;
+}
+
+/* detach takes p's program, which program_find found, off the device.
+ * -EBUSY: a process holds it by a link of its own. */
+static int detach(const struct pt_program *p)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = p->prog_fd);
+	char path[PIN_PATH_SZ];
+	int fd, ret;
+
+	if (p->info.dispatcher)
+		return detach_component(&p->device, p->info.id);
+	pin_path(path, &p->device, "link");
+	fd = p->info.pinned ? bpf_obj_get(path) : -1;
+	if (fd >= 0) {
+		ret = bpf_link_detach(fd) ? -errno : 0;
+		close(fd);
+		return ret;
+	}
+	return bpf_xdp_detach(p->device.ifindex, p->info.generic ?
+			      XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, &opts);
+}
+
+/* link_is_dead: its device is gone, or it was never made. */
+static bool link_is_dead(const struct pt_device *device)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 info_sz = sizeof(info);
+	char path[PIN_PATH_SZ];
+	bool dead;
+	int fd;
+
+	pin_path(path, device, "link");
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return !program_pinned_id(device);
+	dead = !bpf_obj_get_info_by_fd(fd, &info, &info_sz) &&
+	       !info.xdp.ifindex;
+	close(fd);
+	return dead;
+}
+
+static int check_bpffs(struct pt_error *err)
+{
+	struct statfs fs;
+
+	if (!statfs(BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -ENOENT,
+		"%s: no BPF file system here (mount -t bpf bpf %s; 'ip netns "
+		"exec' hides it: use nsenter --net=/run/netns/NAME)", BPFFS,
+		BPFFS);
+}
+
+static int fail_foreign(struct pt_error *err, const struct pt_device *device)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+		"%s: %s/%s is of another device of that name, in another "
+		"network namespace (detach it there; if that is gone: pagetrim "
+		"detach --dev %s --force)", device->name, PT_PIN_ROOT,
+		device->name, device->name);
+}
+
+static int attach_and_pin(struct pt_program *p,
+			  const struct pt_program_cfg *cfg,
+			  struct pt_error *err)
+{
+	int ret = attach_beside(p, cfg);
+
+	if (ret == -ENOTSUP)
+		ret = program_attach(p, cfg, err);
+	else if (ret)
+		ret = program_fail(err, cfg, ret);
+	if (ret)
+		return ret;
+	ret = make_pins(p);
+	if (!ret)
+		return 0;
+	if (p->link_fd < 0)
+		detach(p);
+	remove_pins(&p->device);
+	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot pin the "
+			    "program under %s: %s", p->device.name,
+			    PT_PIN_ROOT, strerror(-ret));
+}
+
+int pt_program_pin(const struct pt_program_cfg *cfg,
+		   struct pt_program_info *info, struct pt_error *err)
+{
+	const struct pt_device *device = cfg->device;
+	struct pt_program *found, *p;
+	char path[PIN_PATH_SZ];
+	struct stat st;
+	__u32 id;
+	int ret = check_bpffs(err);
+
+	if (ret)
+		return ret;
+	pt_cause_begin();
+	pin_path(path, device, NULL);
+	if (!stat(path, &st)) {
+		id = program_pinned_id(device);
+		if (id && !pt_program_peek(&found, device, NULL)) {
+			bool here = found->info.id == id;
+
+			pt_program_close(found);
+			if (here)
+				return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+					"%s: attached already (pagetrim detach "
+					"--dev %s first)", device->name,
+					device->name);
+		}
+		if (!link_is_dead(device))
+			return fail_foreign(err, device);
+		remove_pins(device);
+	}
+	p = program_new(device);
+	if (!p)
+		return program_fail(err, cfg, -ENOMEM);
+	ret = attach_and_pin(p, cfg, err);
+	if (!ret) {
+		p->info.pinned = true;
+		*info = p->info;
+	}
+	program_free(p);
+	return ret;
+}
+
+/* refuse_users: -EBUSY when a living process has sessions in the maps. */
+static int refuse_users(const struct pt_program *p, struct pt_error *err)
+{
+	__u64 ids[PT_SESSIONS_MAX];
+	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
+	struct pt_lockfile_owner owner;
+
+	for (__u32 i = 0; i < cnt; i++)
+		if (program_session_owner(p, ids[i], &owner))
+			return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
+				"%s: in use by pid %d, pagetrim %s (stop it, "
+				"or use --force)", p->device.name, owner.pid,
+				owner.role);
+	return 0;
+}
+
+int pt_program_unpin(const struct pt_device *device, bool force,
+		     struct pt_error *err)
+{
+	struct pt_program_cfg cfg = { .device = device };
+	struct pt_program *p;
+	char path[PIN_PATH_SZ];
+	struct stat st;
+	int ret = check_bpffs(err);
+	bool any;
+
+	if (ret)
+		return ret;
+	pt_cause_begin();
+	p = program_new(device);
+	if (!p)
+		return program_fail(err, &cfg, -ENOMEM);
+	pin_path(path, device, NULL);
+	any = !stat(path, &st);
+	ret = program_find(p);
+	p->info.pinned = !ret && p->info.id == program_pinned_id(device);
+	if (ret == -EPROTO && any)
+		ret = 0;	/* another version's: its link is its own */
+	if (!ret && !force)
+		ret = refuse_users(p, err);
+	else if (ret == -ENOENT && any)
+		ret = link_is_dead(device) || force ? 0 :
+		      fail_foreign(err, device);
+	else if (ret == -ENOENT)
+		ret = pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: nothing "
+				   "is attached (pagetrim attach --dev %s "
+				   "does)", device->name, device->name);
+	else if (ret)
+		program_fail(err, &cfg, ret);
+	if (ret)
+		goto free;
+	if (p->prog_fd >= 0) {
+		ret = detach(p);
+		if (ret) {
+			program_fail(err, &cfg, ret);
+			goto free;
+		}
+	}
+	remove_pins(device);
+free:
+	program_free(p);
+	return ret;
+}
