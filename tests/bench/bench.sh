@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# bench.sh: pagetrim against its peers, the same guest over the same link.
+#
+#     netns pt-b$$-a                               netns pt-b$$-b
+#     +-----------------------------+              +--------------------------+
+#     | guest, stopped  --- ptb$$a ================== ptb$$b --- the other end |
+#     +-----------------------------+     veth     +--------------------------+
+#
+#     pagetrim   send                        -->  receive (own XDP program)
+#     qemu       QEMU, guest loaded, migrate -->  QEMU -incoming, no XDP
+#     multifd    the same with 2 channels
+#     blast      AF_XDP frames as full as the MTU lets, nothing else: the limit
+#
+# In each round every contestant runs once at every MTU, so that a busy moment
+# of the machine hits all alike; the table shows medians.  Memory is touched
+# before it is timed: the image stands in /dev/shm, QEMU's destination is
+# preallocated.  pagetrim's sink is a new file whose pages are allocated while
+# the clock runs.  After each transfer the two memories are compared.
+#
+# Run as root by `make bench`; leaves nothing behind but --json's file.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+guest=$top/scripts/guest.sh
+# shellcheck source=scripts/hosts.sh
+source "$top/scripts/hosts.sh"
+
+usage()
+{
+	cat <<'USAGE'
+Usage: bench.sh [options]
+
+Options:
+      --runs N         rounds, 1..99 (default 5)
+      --mtus LIST      MTUs, 1280..65535 (default "1500 9000 65535")
+      --only LIST      of pagetrim qemu multifd blast (default all four)
+      --size-mib N     the guest's RAM (default 2048)
+      --work N         how much the guest has done, 1..16 (default 8)
+      --queues N       queues of link and pagetrim, 1..8 (default 1)
+      --build DIR      where pagetrim and the blast were built (default build)
+      --json FILE      one JSON object a run goes there too
+  -h, --help           this text
+
+Exit: 0 all ran, 1 one failed, 2 wrong usage.
+USAGE
+}
+
+die() { echo "bench: $*" >&2; exit 1; }
+misuse() { echo "bench: $* (see --help)" >&2; exit 2; }
+
+runs=5 mtus="1500 9000 65535" only="pagetrim qemu multifd blast"
+size_mib=2048 work=8 queues=1 build=$top/build json=
+while (($#)); do
+	case $1 in
+	-h | --help)	usage; exit 0 ;;
+	--runs | --mtus | --only | --size-mib | --work | --queues | --build | \
+	--json)
+		(($# > 1)) || misuse "$1: needs a value" ;;
+	*)		misuse "$1: not an option" ;;
+	esac
+	case $1 in
+	--runs)		runs=$2 ;;
+	--mtus)		mtus=$2 ;;
+	--only)		only=$2 ;;
+	--size-mib)	size_mib=$2 ;;
+	--work)		work=$2 ;;
+	--queues)	queues=$2 ;;
+	--build)	build=$(realpath "$2") ;;
+	--json)		json=$(realpath -m "$2") ;;
+	esac
+	shift 2
+done
+for number in "$runs" "$queues" $mtus; do
+	[[ $number =~ ^[1-9][0-9]{0,4}$ ]] || misuse "$number: not a number"
+done
+for what in $only; do
+	[[ $what =~ ^(pagetrim|qemu|multifd|blast)$ ]] ||
+		misuse "$what: not a contestant"
+done
+[[ $EUID -eq 0 ]] || die "needs root: namespaces, AF_XDP"
+pagetrim=$build/pagetrim blast=$build/tests/bench/blast
+[[ ! " $only " == *" pagetrim "* || -x $pagetrim ]] ||
+	die "$pagetrim: not built (make)"
+[[ ! " $only " == *" blast "* || -x $blast ]] ||
+	die "$blast: not built (make tools)"
+
+name=b$$
+tmp=$(mktemp -d) ram=/dev/shm/pt-bench-$$
+a=$(hosts_dev "$name" a) b=$(hosts_dev "$name" b)
+tmp_src=$tmp/src tmp_dst=$tmp/dst
+
+cleanup()
+{
+	local d
+
+	for d in "$tmp_src" "$tmp_dst"; do
+		[[ ! -d $d ]] || "$guest" stop --dir "$d" || true
+	done
+	hosts_down "$name" || true
+	rm -rf "$tmp" "$ram" "$ram".*
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# until_true SECONDS COMMAND...: wait for it, or fail.
+until_true()
+{
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		sleep 0.02
+	done
+}
+
+# timed FILE COMMAND...: run it; its user and system seconds go to FILE.
+timed()
+{
+	local file=$1 TIMEFORMAT='%U %S'
+
+	shift
+	{ time "$@" 2>"$file.err"; } 2>"$file"
+}
+
+# cpu_s FILE...: the sum of what `timed` wrote.
+cpu_s() { awk '{ s += $1 + $2 } END { printf "%.3f", s }' "$@"; }
+
+# link_is_bare: no XDP program, and TCP's segments cross whole.
+link_is_bare()
+{
+	local host dev
+
+	for host in a b; do
+		dev=$(hosts_dev "$name" "$host")
+		! hosts_run "$name" "$host" ip link show "$dev" |
+			grep -q xdp || return
+		hosts_run "$name" "$host" ethtool -k "$dev" |
+			grep -q '^tcp-segmentation-offload: on' || return
+	done
+}
+
+set_mtu()
+{
+	hosts_run "$name" a ip link set "$a" mtu "$1"
+	hosts_run "$name" b ip link set "$b" mtu "$1"
+}
+
+# report WHAT MTU RUN JSON: one line of the results.
+report()
+{
+	jq -c --arg what "$1" --argjson mtu "$2" --argjson run "$3" \
+		'{what: $what, mtu: $mtu, run: $run} + .' <<<"$4" |
+		tee -a "$tmp/results" ${json:+"$json"} >/dev/null
+	[[ ! -t 2 ]] || printf '\rbench: round %d of %d, MTU %5d, %-8s' \
+		"$3" "$runs" "$2" "$1" >&2
+}
+
+# --------------------------------------------------------------- contestants
+
+run_pagetrim()
+{
+	local out=$ram.copy receiver
+
+	timed "$tmp/rx" hosts_run "$name" b timeout 120 "$pagetrim" receive \
+		--dev "$b" --listen "$HOSTS_B4" --queues "$queues" \
+		--out "$out" --json >"$tmp/rx.json" &
+	receiver=$!
+	until_true 10 listens || die "receive: $(cat "$tmp/rx.err")"
+	timed "$tmp/tx" hosts_run "$name" a timeout 120 "$pagetrim" send \
+		--dev "$a" --to "$HOSTS_B4" --queues "$queues" --json "$ram" \
+		>"$tmp/tx.json" || die "send: $(cat "$tmp/tx.err")"
+	wait "$receiver" || die "receive: $(cat "$tmp/rx.err")"
+	cmp "$ram" "$out" >&2 || die "pagetrim: the copy differs"
+	rm -f "$out"
+	result=$(jq --argjson cpu_s "$(cpu_s "$tmp/rx" "$tmp/tx")" '{
+		seconds: (."total-time" / 1000), bytes: .ram.transferred,
+		cpu_s: $cpu_s, report: . }' "$tmp/tx.json")
+}
+
+listens()
+{
+	[[ -n $(hosts_run "$name" b ss -Hltn "src $HOSTS_B4") ]]
+}
+
+# run_qemu [CHANNELS]
+run_qemu()
+{
+	until_true 5 link_is_bare ||
+		die "$a, $b: an XDP program, or no segmentation offload"
+	"$guest" load --ram "$ram" --size-mib "$size_mib" --dir "$tmp_src" \
+		--state "$tmp/state" --netns "$(hosts_netns "$name" a)"
+	"$guest" incoming --ram "$ram.copy" --size-mib "$size_mib" \
+		--dir "$tmp_dst" --listen defer \
+		--netns "$(hosts_netns "$name" b)"
+	result=$("$here/qemu_migrate.py" "$tmp_src" "$tmp_dst" \
+		"tcp:$HOSTS_B4:4444" "${1-0}")
+	"$guest" stop --dir "$tmp_src" --keep-ram
+	cmp "$ram" "$ram.copy" >&2 || die "QEMU: the copy differs"
+	"$guest" stop --dir "$tmp_dst"
+}
+
+run_multifd() { run_qemu 2; }
+
+run_blast()
+{
+	local receiver
+
+	timed "$tmp/rx" hosts_run "$name" b timeout 120 "$blast" receive "$b" \
+		>"$tmp/rx.json" &
+	receiver=$!
+	until_true 10 grep -qs ready "$tmp/rx.err" ||
+		die "blast: $(cat "$tmp/rx.err")"
+	timed "$tmp/tx" hosts_run "$name" a timeout 120 "$blast" send "$a" \
+		$((mtu + 14)) "$volume" >"$tmp/tx.json" ||
+		die "blast: $(cat "$tmp/tx.err")"
+	wait "$receiver" || die "blast: $(cat "$tmp/rx.err")"
+	rm -f "$tmp/rx.err"
+	# The limit is what arrives: time for the volume at that rate.
+	result=$(jq -n --slurpfile tx "$tmp/tx.json" --slurpfile rx \
+		"$tmp/rx.json" --argjson cpu_s "$(cpu_s "$tmp/rx" "$tmp/tx")" '
+		{ seconds: ($tx[0].bytes * $rx[0].seconds / $rx[0].bytes),
+		  bytes: $tx[0].bytes, cpu_s: $cpu_s,
+		  lost: (1 - $rx[0].frames / $tx[0].frames) }')
+}
+
+# ------------------------------------------------------------------- the run
+
+echo "bench: booting a guest of $size_mib MiB" >&2
+"$guest" start --ram "$ram" --dir "$tmp_src" --size-mib "$size_mib" \
+	--work "$work" --timeout-s 600
+"$guest" save --dir "$tmp_src" --state "$tmp/state"
+"$guest" stop --dir "$tmp_src" --keep-ram
+# A host may give this machine its memory only when it is first touched.
+cp "$ram" "$ram.touch"
+rm "$ram.touch"
+
+hosts_up "$name" --queues "$queues" --mtu 1500
+set_mtu 9000
+run_qemu	# warms up, and says how many bytes the blast has to carry
+volume=$(jq .bytes <<<"$result")
+for ((run = 1; run <= runs; run++)); do
+	for mtu in $mtus; do
+		set_mtu "$mtu"
+		for what in $only; do
+			"run_$what"
+			report "$what" "$mtu" "$run" "$result"
+		done
+	done
+done
+[[ ! -t 2 ]] || echo >&2
+
+echo "Guest of $size_mib MiB, $((volume >> 20)) MiB in QEMU's pre-copy;" \
+	"medians of $runs runs on $(nproc) CPUs, Linux $(uname -r)"
+jq -rs -f "$here/table.jq" "$tmp/results"
