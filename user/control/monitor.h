@@ -26,7 +26,9 @@ int pt_monitor_open(struct pt_monitor **out, __u32 ifindex,
 
 void pt_monitor_close(struct pt_monitor *m);	/* NULL is allowed */
 
-int pt_monitor_fd(const struct pt_monitor *m);	/* poll for POLLIN */
+/* pt_monitor_fd: poll for POLLIN; POLLERR beside it means that something was
+ * not told: read, too. */
+int pt_monitor_fd(const struct pt_monitor *m);
 
 /* pt_monitor_read: never blocks; the enum pt_change bits since the last call,
  * 0 for none.  LINK, ROUTE and NEIGHBOUR all at once also when the kernel had
