@@ -36,7 +36,8 @@
 #endif
 
 #define PROGRAM_DEV	"ptbpf0"
-#define PROGRAM_QUEUES	300	/* more than the maps have: PT_QUEUES_MAX */
+#define PROGRAM_PEER	"ptbpf1"
+#define PROGRAM_QUEUES	"300"	/* more than the maps have: PT_QUEUES_MAX */
 #define PROGRAM_CPUS	1024	/* possible CPUs of the host, at most */
 
 struct program {
@@ -282,8 +283,8 @@ static inline int program_open(struct program *p)
 		perror("network namespace (these tests need root)");
 		return -1;
 	}
-	if (system("ip link add " PROGRAM_DEV " numrxqueues 300 type veth"
-		   " peer name ptbpf1"))
+	if (system("ip link add " PROGRAM_DEV " numrxqueues " PROGRAM_QUEUES
+		   " type veth peer name " PROGRAM_PEER))
 		return -1;
 	p->ifindex = if_nametoindex(PROGRAM_DEV);
 	p->cpu_cnt = libbpf_num_possible_cpus();

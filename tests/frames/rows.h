@@ -35,18 +35,23 @@ static void row_service_tag(struct frame *f)
 	frame_store(f->bytes + 12, 2, 0x88a8);
 }
 
+/* A router alert that has our port where UDP would. */
 static void row_ipv4_option(struct frame *f)
 {
 	frame_insert(f, f->udp_off, 4);
+	frame_store(f->bytes + f->udp_off, 4, 0x94040000 | FRAME_PORT);
 	f->udp_off += 4;
 	FRAME_SET(f, PART_IP, struct pt_ipv4_hdr, version_ihl, 0x46);
 	FRAME_SET(f, PART_UDP, struct pt_udp_hdr, sz, f->sz - f->udp_off);
 }
 
+/* An extension header that has our port where UDP would: it is an option of 4
+ * bytes of the type 0x41. */
 static void row_ipv6_extension(struct frame *f, __u8 kind)
 {
+	_Static_assert(FRAME_PORT == 0x4104, "reads as an option");
 	frame_insert(f, f->udp_off, 8);
-	f->bytes[f->udp_off] = PT_IPPROTO_UDP;
+	frame_store(f->bytes + f->udp_off, 4, PT_IPPROTO_UDP << 24 | FRAME_PORT);
 	f->udp_off += 8;
 	FRAME_SET(f, PART_IP, struct pt_ipv6_hdr, next_header, kind);
 	FRAME_SET(f, PART_UDP, struct pt_udp_hdr, sz, f->sz - f->udp_off);
