@@ -177,9 +177,13 @@ void pt_freeze_release(struct pt_freeze *f)
 	if (!f)
 		return;
 	pt_check(f->owner == gettid());
-	for (__u32 i = 0; i < f->thread_cnt; i++)
-		ptrace(PTRACE_DETACH, f->threads[i].tid, 0,
-		       f->threads[i].signo);
+	for (__u32 i = 0; i < f->thread_cnt; i++) {
+		const struct thread *t = &f->threads[i];
+
+		/* One that was killed meanwhile waits for its tracer. */
+		if (ptrace(PTRACE_DETACH, t->tid, 0, t->signo))
+			waitpid(t->tid, NULL, __WALL | WNOHANG);
+	}
 	free(f->threads);
 	free(f);
 }
