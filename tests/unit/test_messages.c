@@ -318,8 +318,8 @@ static void test_encode_refuses(void **state)
 	m.open.lane_cnt = 65;
 	assert_int_equal(pt_message_encode(&m, bytes, sizeof(bytes), &err),
 			 -EINVAL);
-	assert_string_equal(err.text,
-			    "message OPEN: lane_cnt: value 65 is outside 1..64");
+	assert_string_equal(err.text, "message OPEN: lane_cnt: value 65 is "
+			    "outside 1..64");
 	m = good_message(PT_MSG_FILE);
 	m.file.name[0] = '\0';
 	assert_int_equal(pt_message_encode(&m, bytes, sizeof(bytes), &err),
@@ -379,7 +379,32 @@ static void test_text(void **state)
 			fail_msg("text %zu", i);
 }
 
-int main(void)
+/* write_corpus: each good message as an input of fuzz_message: a byte whose
+ * parity says who sent it, and the message. */
+static int write_corpus(const char *folder)
+{
+	struct pt_message m;
+	char path[4096];
+	FILE *f;
+	int sz;
+
+	for (size_t i = 0; i < MESSAGE_TYPE_CNT; i++) {
+		m = good_message(message_types[i]);
+		sz = pt_message_encode(&m, bytes, sizeof(bytes), &err);
+		snprintf(path, sizeof(path), "%s/%s", folder,
+			 pt_message_name(m.type));
+		f = fopen(path, "wb");
+		if (!f || fputc(who(m.type) - PT_ROLE_SENDER, f) == EOF ||
+		    fwrite(bytes, 1, sz, f) != (size_t)sz || fclose(f)) {
+			perror(path);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* test_messages --corpus FOLDER: writes fuzz_message's corpus instead. */
+int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
@@ -402,6 +427,8 @@ int main(void)
 	struct CMUnitTest tests[512];
 	size_t cnt = 0;
 
+	if (argc == 3 && !strcmp(argv[1], "--corpus"))
+		return write_corpus(argv[2]);
 	for (size_t t = 0; t < MESSAGE_TYPE_CNT; t++)
 		for (size_t i = 0; i < sizeof(of_each) / sizeof(of_each[0]);
 		     i++) {
