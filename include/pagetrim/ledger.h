@@ -24,7 +24,8 @@
 	X(probes, "probe frames, apart from all others")		\
 	X(steered, "this session's frames steered by XDP")		\
 	X(xdp_dropped, "this session's frames dropped by XDP")		\
-	X(socket_dropped, "frames steered that the sockets dropped")
+	X(socket_dropped, "frames steered that the sockets dropped")	\
+	X(queue_unaccounted, "frames on the queues that no counter explains")
 
 struct pt_ledger {
 #define X(name, text) __u64 name;

@@ -92,8 +92,9 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 			   const struct pt_session *session,
 			   struct pt_error *err);
 
-/* pt_program_session_remove forgets it and its counters (read them before);
- * its endpoint stays ours while another session has it. */
+/* pt_program_session_remove forgets it; its endpoint stays ours while another
+ * session has it.  Its counters stay to be read, until the place is needed for
+ * another session's. */
 void pt_program_session_remove(struct pt_program *p, __u64 session_id);
 
 /* pt_program_lane_queue: the lane's data frames must arrive on queue, or

@@ -80,7 +80,8 @@ static int count_endpoint(struct pt_program *p, const struct pt_endpoint *ep)
 	return 0;
 }
 
-/* forget removes a session of the maps, whoever opened it. */
+/* forget removes a session of the maps, whoever opened it.  Its counters stay
+ * to be read, until their place is needed. */
 static void forget(struct pt_program *p, __u64 id)
 {
 	struct pt_session session;
@@ -88,7 +89,6 @@ static void forget(struct pt_program *p, __u64 id)
 					  &session);
 
 	bpf_map_delete_elem(p->map_fd[MAP_SESSIONS], &id);
-	bpf_map_delete_elem(p->map_fd[MAP_SESSION_COUNTERS], &id);
 	if (known)
 		count_endpoint(p, &session.endpoint);
 }
@@ -114,13 +114,44 @@ void program_prune(struct pt_program *p)
 	unlock_maps(&lock);
 }
 
-static int insert(struct pt_program *p, __u64 id,
-		  const struct pt_session *session)
+/* drop_old_counters makes room: sessions that are closed lose theirs. */
+static void drop_old_counters(struct pt_program *p)
+{
+	int fd = p->map_fd[MAP_SESSION_COUNTERS];
+	__u64 ids[PT_SESSIONS_MAX];
+	struct pt_session session;
+	__u64 *prev = NULL;
+	__u32 cnt = 0;
+
+	while (cnt < PT_SESSIONS_MAX &&
+	       !bpf_map_get_next_key(fd, prev, &ids[cnt]))
+		prev = &ids[cnt++];
+	for (__u32 i = 0; i < cnt; i++)
+		if (bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &ids[i],
+					&session))
+			bpf_map_delete_elem(fd, &ids[i]);
+}
+
+static int insert_counters(struct pt_program *p, __u64 id)
 {
 	memset(p->percpu, 0, p->cpu_cnt * sizeof(*p->percpu));
 	if (bpf_map_update_elem(p->map_fd[MAP_SESSION_COUNTERS], &id,
 				p->percpu, BPF_NOEXIST))
 		return -errno;
+	return 0;
+}
+
+static int insert(struct pt_program *p, __u64 id,
+		  const struct pt_session *session)
+{
+	int ret = insert_counters(p, id);
+
+	if (ret == -E2BIG) {
+		drop_old_counters(p);
+		ret = insert_counters(p, id);
+	}
+	if (ret)
+		return ret;
 	if (bpf_map_update_elem(p->map_fd[MAP_SESSIONS], &id, session,
 				BPF_NOEXIST))
 		return -errno;

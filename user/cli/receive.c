@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/stop.h"
+#include "transfer/receiver.h"
+
+static const char help[] =
+"Usage: pagetrim receive --dev DEV --listen ADDR --out PATH [options]\n"
+"\n"
+"Receives memory sent by 'pagetrim send' and rebuilds it in PATH.  PATH\n"
+"appears when all has arrived, was compared and is on disk; until then it is\n"
+"PATH.partial.  Ends after one transfer.\n"
+"\n"
+"Required:\n"
+"      --dev DEV            network device that the frames arrive on\n"
+"      --listen ADDR[:PORT] address of DEV to listen on; TCP and UDP port\n"
+"                           (default 16644)\n"
+"      --out PATH           image to make; must not exist.  A file, or a file\n"
+"                           on a tmpfs or hugetlbfs.  With --serve a folder\n"
+"Options:\n"
+"      --serve              keep accepting, up to 64 transfers at once, each\n"
+"                           to its own name in the folder PATH, until a signal\n"
+"      --queues N           receive queues to use, 1..64 (default 1)\n"
+"      --generic            XDP in the network stack, not in the driver; never\n"
+"                           chosen by itself\n"
+"      --peer-timeout S     give up on a silent sender after S seconds, 1..3600\n"
+"                           (default 20)\n"
+"      --json               one JSON object on stdout (with --serve one a\n"
+"                           transfer); keys: pagetrim-receive(8)\n"
+"  -h, --help               this text, on stdout, exit 0\n"
+"\n"
+"Uses the program of 'pagetrim attach' if DEV has it, else attaches one for as\n"
+"long as it runs.  AF_XDP bypasses the firewall (netfilter) and tc on DEV.\n"
+"\n"
+"Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
+"      something, 4 the sender vanished or gave up, 5 copy or ledger wrong.\n"
+"Example: pagetrim receive --dev eth1 --listen 10.0.0.2 --out /var/tmp/vm.ram\n";
+
+struct receive {
+	struct pt_receiver_cfg cfg;
+	bool json;
+};
+
+static void on_opened(const struct pt_receive_report *r, void *arg)
+{
+	char memory[16];
+
+	(void)arg;
+	pt_out_log("transfer %016llx from %s: %s to %s",
+		   (unsigned long long)r->transfer_id, r->peer,
+		   pt_out_human(r->memory_sz, memory), r->path);
+}
+
+static void on_progress(const struct pt_receive_report *r, void *arg)
+{
+	char placed[16], memory[16];
+
+	(void)arg;
+	pt_out_progress("%s: %s of data placed, memory %s", r->path,
+			pt_out_human(r->placed_sz, placed),
+			pt_out_human(r->memory_sz, memory));
+}
+
+static void on_ended(const struct pt_receive_report *r, void *arg)
+{
+	const struct receive *rx = arg;
+
+	pt_out_progress("%s", "");
+	if (rx->cfg.serve && r->result)
+		pt_out_log("transfer %016llx from %s failed: %s",
+			   (unsigned long long)r->transfer_id, r->peer,
+			   r->error.text);
+	if (rx->json)
+		pt_out_json(pt_report_receive_json(r));
+	else if (!r->result)
+		pt_report_receive_text(r);
+	fflush(stdout);
+}
+
+static void on_stranger(const struct pt_error *err, void *arg)
+{
+	(void)arg;
+	pt_out_log("turned away: %s", err->text);
+}
+
+enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_QUEUES, OPT_GENERIC,
+       OPT_TIMEOUT, OPT_JSON };
+
+static const struct option options[] = {
+	{ "dev", required_argument, NULL, OPT_DEV },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "out", required_argument, NULL, OPT_OUT },
+	{ "serve", no_argument, NULL, OPT_SERVE },
+	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "generic", no_argument, NULL, OPT_GENERIC },
+	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/* parse returns -1 to go on, or an exit code. */
+static int parse(struct receive *rx, int argc, char **argv)
+{
+	__u64 number;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (opt) {
+		case OPT_DEV:
+			rx->cfg.dev = optarg;
+			break;
+		case OPT_LISTEN:
+			rx->cfg.listen = optarg;
+			break;
+		case OPT_OUT:
+			rx->cfg.path = optarg;
+			break;
+		case OPT_SERVE:
+			rx->cfg.serve = true;
+			break;
+		case OPT_QUEUES:
+			if (!pt_out_number(optarg, 1, PT_LANES_MAX, false,
+					   &number))
+				return pt_out_usage("receive", "--queues '%s': "
+						    "want 1..64", optarg);
+			rx->cfg.queue_cnt = number;
+			break;
+		case OPT_GENERIC:
+			rx->cfg.generic = true;
+			break;
+		case OPT_TIMEOUT:
+			if (!pt_out_number(optarg, 1, 3600, false, &number))
+				return pt_out_usage("receive", "--peer-timeout "
+						    "'%s': want 1..3600 s",
+						    optarg);
+			rx->cfg.peer_timeout_ms = number * 1000;
+			break;
+		case OPT_JSON:
+			rx->json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return PT_EXIT_OK;
+		default:
+			return pt_out_usage("receive", "wrong option");
+		}
+	}
+	if (optind < argc)
+		return pt_out_usage("receive", "'%s': no such argument",
+				    argv[optind]);
+	if (!rx->cfg.dev || !rx->cfg.listen || !rx->cfg.path)
+		return pt_out_usage("receive", "%s is missing",
+				    !rx->cfg.dev ? "--dev" :
+				    !rx->cfg.listen ? "--listen" : "--out");
+	return -1;
+}
+
+static void announce(const struct pt_receiver *r, const struct receive *rx)
+{
+	struct pt_receiver_info info;
+
+	pt_receiver_info(r, &info);
+	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, %s",
+		   info.listen, rx->cfg.dev, info.program_id,
+		   info.generic ? "generic" : "native",
+		   info.pinned ? ", pinned" : "", info.queue_cnt,
+		   info.queue_cnt == 1 ? "" : "s",
+		   info.zero_copy ? "zero copy" : "copy mode",
+		   info.multi_buffer ? "multi-buffer" : "single buffer");
+}
+
+int pt_cmd_receive(int argc, char **argv)
+{
+	struct receive rx = {
+		.cfg = {
+			.queue_cnt = 1,
+			.peer_timeout_ms = 20000,
+			.events = {
+				.opened = on_opened,
+				.progress = on_progress,
+				.ended = on_ended,
+				.stranger = on_stranger,
+				.arg = &rx,
+			},
+		},
+	};
+	struct pt_receiver *receiver;
+	struct pt_error err;
+	int code = parse(&rx, argc, argv);
+	int stop_fd;
+	int ret;
+
+	if (code >= 0)
+		return code;
+	stop_fd = pt_stop_open();
+	ret = pt_receiver_open(&receiver, &rx.cfg, &err);
+	if (ret)
+		return pt_out_fail("receive", &err);
+	announce(receiver, &rx);
+	ret = pt_receiver_run(receiver, stop_fd, &err);
+	pt_receiver_close(receiver);
+	return ret ? pt_out_fail("receive", &err) : PT_EXIT_OK;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/report.h"
+
+#include <stdio.h>
+
+#include "cli/output.h"
+
+#define MS(ns)	((ns) / 1e6)
+
+static json_t *ledger_json(const struct pt_ledger *ledger, __u64 sent,
+			   __u64 unaccounted)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "sent", json_integer(sent));
+#define X(name, text) \
+	json_object_set_new(o, #name, json_integer(ledger->name));
+	PT_LEDGER_FIELDS(X)
+#undef X
+	json_object_set_new(o, "unaccounted", json_integer(unaccounted));
+	return o;
+}
+
+static void ledger_text(const struct pt_ledger *ledger, __u64 sent,
+			__u64 unaccounted)
+{
+	printf("Ledger:\n");
+	printf("  %-18s %12llu  %s\n", "sent", (unsigned long long)sent,
+	       "data frames, by the sender");
+#define X(name, text) \
+	printf("  %-18s %12llu  %s\n", #name, \
+	       (unsigned long long)ledger->name, text);
+	PT_LEDGER_FIELDS(X)
+#undef X
+	printf("  %-18s %12llu  %s\n", "unaccounted",
+	       (unsigned long long)unaccounted, "must be 0");
+}
+
+static void set_error(json_t *o, const struct pt_error *err)
+{
+	json_object_set_new(o, "error-desc", json_string(err->text));
+	json_object_set_new(o, "exit", json_integer(err->exit));
+}
+
+static json_t *id_json(__u64 id)
+{
+	return json_sprintf("%016llx", (unsigned long long)id);
+}
+
+static json_t *lanes_json(const struct pt_send_report *r)
+{
+	json_t *lanes = json_array();
+
+	for (__u32 i = 0; i < r->lane_cnt; i++) {
+		const struct pt_send_lane_report *l = &r->lanes[i];
+
+		json_array_append_new(lanes, json_pack(
+			"{s:i, s:i, s:i, s:I}", "tx-queue", l->tx_queue,
+			"rx-queue", l->rx_queue, "frame-bytes", l->frame_sz,
+			"frames", (json_int_t)l->frames));
+	}
+	return lanes;
+}
+
+static json_t *ram_json(const struct pt_send_report *r)
+{
+	double s = r->send_ns / 1e9;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f}",
+		"transferred", (json_int_t)r->wire_bytes,
+		"remaining", (json_int_t)(r->pages_left * PT_PAGE_SZ),
+		"total", (json_int_t)r->memory_sz,
+		"duplicate", (json_int_t)r->zero_pages_sent,
+		"normal", (json_int_t)r->pages_sent,
+		"normal-bytes", (json_int_t)(r->pages_sent * PT_PAGE_SZ),
+		"mbps", s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0.0,
+		"dirty-sync-count", (json_int_t)r->generations,
+		"page-size", (json_int_t)PT_PAGE_SZ,
+		"pages-per-second", s > 0 ? r->page_cnt / s : 0.0);
+}
+
+json_t *pt_report_send_json(const struct pt_send_report *r, int result,
+			    const struct pt_error *err)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "status", json_string(result ?
+		err->exit == PT_EXIT_UNKNOWN ? "unknown" : "failed" :
+		"completed"));
+	if (result) {
+		set_error(o, err);
+		json_object_set_new(o, "phase", json_string(
+				    pt_send_phase_name(r->phase)));
+	}
+	json_object_set_new(o, "total-time", json_real(MS(r->total_ns)));
+	json_object_set_new(o, "setup-time", json_real(MS(r->setup_ns)));
+	json_object_set_new(o, "send-time", json_real(MS(r->send_ns)));
+	json_object_set_new(o, "verify-time", json_real(MS(r->verify_ns)));
+	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
+	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
+	json_object_set_new(o, "session-id", id_json(r->session_id));
+	json_object_set_new(o, "ram", ram_json(r));
+	json_object_set_new(o, "pages", json_integer(r->page_cnt));
+	json_object_set_new(o, "block-bytes", json_integer(r->block_bytes));
+	json_object_set_new(o, "frames", json_integer(r->frames));
+	json_object_set_new(o, "frames-lost", json_integer(r->frames_lost));
+	json_object_set_new(o, "probes", json_integer(r->probes));
+	json_object_set_new(o, "credit-waits", json_integer(r->credit_waits));
+	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
+	json_object_set_new(o, "lanes", lanes_json(r));
+	if (r->has_ledger)
+		json_object_set_new(o, "ledger",
+				    ledger_json(&r->ledger, r->frames,
+						r->unaccounted));
+	return o;
+}
+
+json_t *pt_report_receive_json(const struct pt_receive_report *r)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "status", json_string(r->result ? "failed"
+							       : "completed"));
+	if (r->result)
+		set_error(o, &r->error);
+	json_object_set_new(o, "name", json_string(r->name));
+	json_object_set_new(o, "path", json_string(r->path));
+	json_object_set_new(o, "peer", json_string(r->peer));
+	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
+	json_object_set_new(o, "session-id", id_json(r->session_id));
+	json_object_set_new(o, "total-time", json_real(MS(r->total_ns)));
+	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
+	json_object_set_new(o, "total", json_integer(r->memory_sz));
+	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
+	json_object_set_new(o, "segments", json_integer(r->segment_cnt));
+	json_object_set_new(o, "lanes", json_integer(r->lane_cnt));
+	if (r->has_ledger)
+		json_object_set_new(o, "ledger",
+				    ledger_json(&r->ledger, r->sent,
+						r->unaccounted));
+	return o;
+}
+
+void pt_report_send_text(const struct pt_send_report *r)
+{
+	char memory[16], wire[16];
+	double s = r->send_ns / 1e9;
+
+	printf("Sent %s of memory, %llu pages, in %.3f s (set-up %.3f, send "
+	       "%.3f, verify %.3f, commit %.3f).\n",
+	       pt_out_human(r->memory_sz, memory),
+	       (unsigned long long)r->page_cnt, r->total_ns / 1e9,
+	       r->setup_ns / 1e9, s, r->verify_ns / 1e9, r->commit_ns / 1e9);
+	printf("On the wire: %s in %llu frames, %.0f Mbit/s; %llu pages with "
+	       "data, %llu zero.\n", pt_out_human(r->wire_bytes, wire),
+	       (unsigned long long)r->frames,
+	       s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
+	       (unsigned long long)r->pages_sent,
+	       (unsigned long long)r->zero_pages_sent);
+	for (__u32 i = 0; i < r->lane_cnt; i++)
+		if (r->lanes[i].frame_sz)
+			printf("Lane %u: TX queue %u to RX queue %u, frames of "
+			       "up to %u bytes, %llu of them.\n", i,
+			       r->lanes[i].tx_queue, r->lanes[i].rx_queue,
+			       r->lanes[i].frame_sz,
+			       (unsigned long long)r->lanes[i].frames);
+	if (r->has_ledger)
+		ledger_text(&r->ledger, r->frames, r->unaccounted);
+}
+
+void pt_report_receive_text(const struct pt_receive_report *r)
+{
+	char memory[16];
+
+	printf("Received %s from %s to %s in %.3f s (commit %.3f).\n",
+	       pt_out_human(r->memory_sz, memory), r->peer, r->path,
+	       r->total_ns / 1e9, r->commit_ns / 1e9);
+	if (r->has_ledger)
+		ledger_text(&r->ledger, r->sent, r->unaccounted);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* report: a transfer's figures, for programs and for people. */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include <jansson.h>
+
+#include "transfer/receiver.h"
+#include "transfer/sender.h"
+
+/* The keys of both are in pagetrim-send(8) and pagetrim-receive(8); those
+ * that QEMU's query-migrate has too mean the same. */
+json_t *pt_report_send_json(const struct pt_send_report *r, int result,
+			    const struct pt_error *err);
+json_t *pt_report_receive_json(const struct pt_receive_report *r);
+
+/* pt_report_send_text prints a summary and the ledger on stdout. */
+void pt_report_send_text(const struct pt_send_report *r);
+void pt_report_receive_text(const struct pt_receive_report *r);
+
+#endif

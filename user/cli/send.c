@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/stop.h"
+#include "memory/source.h"
+#include "transfer/sender.h"
+
+#define FILES_MAX 1024
+
+static const char help[] =
+"Usage: pagetrim send --dev DEV --to HOST SOURCE... [options]\n"
+"       pagetrim send --dev DEV --to HOST --pid PID [options]\n"
+"\n"
+"Sends memory, trimmed of its zero blocks, to a 'pagetrim receive'.  The\n"
+"memory must stand still: a change while it is sent fails the transfer.\n"
+"\n"
+"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
+"hugetlbfs file; several are segments of one memory, in the order given.\n"
+"\n"
+"Required:\n"
+"      --dev DEV            network device; the route to HOST must use it\n"
+"      --to HOST[:PORT]     the receiver (default port 16644)\n"
+"Options:\n"
+"      --pid PID            send the private writable memory of a process; it\n"
+"                           is stopped meanwhile.  Layout: pagetrim-send(8)\n"
+"      --keep-running       do not stop the process: the copy mixes moments\n"
+"      --trim HOW           none: non-zero pages whole; ends: without zero\n"
+"                           blocks at head and tail; blocks: without any zero\n"
+"                           block (default)\n"
+"      --with FILE          take FILE along, committed with the memory or not\n"
+"                           at all; may be repeated, 1024 times at most\n"
+"      --name NAME          what a receiver with --serve calls it (default: the\n"
+"                           last part of the first SOURCE)\n"
+"      --queues N           TX queues to use, a lane each, 1..64 (default 1)\n"
+"      --mtu N              frames for an MTU of N, 1280..65535 (default: as\n"
+"                           large as probes show to pass)\n"
+"      --max-bandwidth N    Ethernet bytes a second at most, with K, M or G for\n"
+"                           powers of 1024; 0: no limit (default)\n"
+"      --generic            AF_XDP in copy mode, even if the driver can zero copy\n"
+"      --peer-timeout S     give up on a silent receiver after S seconds,\n"
+"                           1..3600 (default 20)\n"
+"      --json               one JSON object on stdout; keys: pagetrim-send(8)\n"
+"  -h, --help               this text, on stdout, exit 0\n"
+"\n"
+"AF_XDP bypasses the firewall (netfilter) and traffic control (tc) of DEV: use\n"
+"--max-bandwidth for a limit.\n"
+"\n"
+"Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
+"      something, 4 the receiver is absent, silent or gave up, 5 copy or ledger\n"
+"      wrong, 6 outcome unknown: look for the image at the receiver.\n"
+"Example: pagetrim send --dev eth1 --to 10.0.0.2 /dev/shm/vm.ram\n";
+
+struct send {
+	struct pt_send_cfg cfg;
+	const char *files[FILES_MAX];
+	pid_t pid;
+	bool keep_running;
+	bool json;
+};
+
+static void on_progress(const struct pt_send_report *r, void *arg)
+{
+	static __u64 left_before;
+	__u64 done = r->page_cnt - r->pages_left;
+	char wire[16];
+
+	(void)arg;
+	/* Four calls a second. */
+	if (r->phase != PT_SEND_SEND)
+		pt_out_progress("%s", pt_send_phase_name(r->phase));
+	else if (left_before > r->pages_left)
+		pt_out_progress("%3.0f %%  %s on the wire, %.0f MiB/s of "
+				"memory, %.0f s left",
+				r->page_cnt ? 100.0 * done / r->page_cnt : 100,
+				pt_out_human(r->wire_bytes, wire),
+				(left_before - r->pages_left) * 4 / 256.0,
+				r->pages_left / 4.0 /
+				(left_before - r->pages_left));
+	else
+		pt_out_progress("%3.0f %%  %s on the wire",
+				r->page_cnt ? 100.0 * done / r->page_cnt : 100,
+				pt_out_human(r->wire_bytes, wire));
+	left_before = r->pages_left;
+}
+
+enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
+       OPT_NAME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_GENERIC, OPT_TIMEOUT,
+       OPT_JSON };
+
+static const struct option options[] = {
+	{ "dev", required_argument, NULL, OPT_DEV },
+	{ "to", required_argument, NULL, OPT_TO },
+	{ "pid", required_argument, NULL, OPT_PID },
+	{ "keep-running", no_argument, NULL, OPT_RUNNING },
+	{ "trim", required_argument, NULL, OPT_TRIM },
+	{ "with", required_argument, NULL, OPT_WITH },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "max-bandwidth", required_argument, NULL, OPT_BANDWIDTH },
+	{ "generic", no_argument, NULL, OPT_GENERIC },
+	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/* number_option: one option with a range. */
+static const struct number_option {
+	int opt;
+	const char *name;
+	__u64 min, max;
+	bool suffix;
+} numbers[] = {
+	{ OPT_PID, "--pid", 1, 1 << 22, false },
+	{ OPT_QUEUES, "--queues", 1, PT_LANES_MAX, false },
+	{ OPT_MTU, "--mtu", PT_MTU_MIN, PT_MTU_MAX, false },
+	{ OPT_BANDWIDTH, "--max-bandwidth", 0, 1ULL << 40, true },
+	{ OPT_TIMEOUT, "--peer-timeout", 1, 3600, false },
+};
+
+static void set_number(struct send *tx, int opt, __u64 number)
+{
+	switch (opt) {
+	case OPT_PID:
+		tx->pid = number;
+		break;
+	case OPT_QUEUES:
+		tx->cfg.queue_cnt = number;
+		break;
+	case OPT_MTU:
+		tx->cfg.mtu = number;
+		break;
+	case OPT_BANDWIDTH:
+		tx->cfg.bytes_per_s = number;
+		break;
+	case OPT_TIMEOUT:
+		tx->cfg.peer_timeout_ms = number * 1000;
+		break;
+	}
+}
+
+/* parse_number: -1 if it was one and in range, -2 if opt is no number. */
+static int parse_number(struct send *tx, int opt)
+{
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		const struct number_option *n = &numbers[i];
+		__u64 number;
+
+		if (n->opt != opt)
+			continue;
+		if (!pt_out_number(optarg, n->min, n->max, n->suffix, &number))
+			return pt_out_usage("send", "%s '%s': want %llu..%llu",
+					    n->name, optarg,
+					    (unsigned long long)n->min,
+					    (unsigned long long)n->max);
+		set_number(tx, opt, number);
+		return -1;
+	}
+	return -2;
+}
+
+static int parse_option(struct send *tx, int opt)
+{
+	switch (opt) {
+	case OPT_DEV:
+		tx->cfg.dev = optarg;
+		return -1;
+	case OPT_TO:
+		tx->cfg.to = optarg;
+		return -1;
+	case OPT_RUNNING:
+		tx->keep_running = true;
+		return -1;
+	case OPT_TRIM:
+		if (pt_trim_parse(optarg, &tx->cfg.trim))
+			return pt_out_usage("send", "--trim '%s': want none, "
+					    "ends or blocks", optarg);
+		return -1;
+	case OPT_WITH:
+		if (tx->cfg.file_cnt == FILES_MAX)
+			return pt_out_usage("send", "--with: at most %d files",
+					    FILES_MAX);
+		tx->files[tx->cfg.file_cnt++] = optarg;
+		return -1;
+	case OPT_NAME:
+		if (strlen(optarg) > 128)
+			return pt_out_usage("send", "--name: at most 128 "
+					    "bytes");
+		tx->cfg.name = optarg;
+		return -1;
+	case OPT_GENERIC:
+		tx->cfg.generic = true;
+		return -1;
+	case OPT_JSON:
+		tx->json = true;
+		return -1;
+	case 'h':
+		fputs(help, stdout);
+		return PT_EXIT_OK;
+	default:
+		return pt_out_usage("send", "wrong option");
+	}
+}
+
+/* parse returns -1 to go on, or an exit code. */
+static int parse(struct send *tx, int argc, char **argv)
+{
+	int opt, code;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		code = parse_number(tx, opt);
+		if (code == -2)
+			code = parse_option(tx, opt);
+		if (code >= 0)
+			return code;
+	}
+	if (!tx->cfg.dev || !tx->cfg.to)
+		return pt_out_usage("send", "%s is missing",
+				    !tx->cfg.dev ? "--dev" : "--to");
+	if (!tx->pid == (optind == argc))
+		return pt_out_usage("send", "%s", tx->pid
+				    ? "either SOURCE or --pid, not both"
+				    : "no SOURCE, and no --pid");
+	return -1;
+}
+
+static int open_source(struct send *tx, int argc, char **argv,
+		       struct pt_error *err)
+{
+	const char *slash;
+
+	if (tx->pid)
+		return pt_source_open_pid(&tx->cfg.source, tx->pid,
+					  tx->keep_running, err);
+	if (!tx->cfg.name) {
+		slash = strrchr(argv[optind], '/');
+		tx->cfg.name = slash ? slash + 1 : argv[optind];
+	}
+	return pt_source_open_files(&tx->cfg.source,
+				    (const char *const *)argv + optind,
+				    argc - optind, err);
+}
+
+int pt_cmd_send(int argc, char **argv)
+{
+	struct send tx = {
+		.cfg = {
+			.trim = PT_TRIM_BLOCKS,
+			.queue_cnt = 1,
+			.peer_timeout_ms = 20000,
+			.progress = on_progress,
+		},
+	};
+	struct pt_send_report report;
+	struct pt_error err;
+	int code = parse(&tx, argc, argv);
+	int ret;
+
+	if (code >= 0)
+		return code;
+	tx.cfg.files = tx.files;
+	tx.cfg.stop_fd = pt_stop_open();
+	ret = open_source(&tx, argc, argv, &err);
+	if (ret)
+		return pt_out_fail("send", &err);
+	ret = pt_send(&tx.cfg, &report, &err);
+	pt_source_close(tx.cfg.source);
+	pt_out_progress("%s", "");
+	if (tx.json)
+		pt_out_json(pt_report_send_json(&report, ret, &err));
+	else if (!ret)
+		pt_report_send_text(&report);
+	return ret ? pt_out_fail("send", &err) : PT_EXIT_OK;
+}

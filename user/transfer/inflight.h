@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* inflight: what each frame that is not acknowledged yet carried, so that a
+ * lost frame's pages can be made dirty again.
+ *
+ * Shape: a ring of frames in order of sequence number, and a ring of their
+ * extents (runs of guest pages).  Both bounded; a full ring is backpressure.
+ *
+ *      upto                          next
+ *   ----|--------------------------------|----> seq
+ *  decided      in flight (kept here)      not sent
+ *
+ * Threads: one lane's, no locks.
+ */
+#ifndef TRANSFER_INFLIGHT_H
+#define TRANSFER_INFLIGHT_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include <pagetrim/wire.h>
+
+struct pt_inflight;
+
+struct pt_extent {
+	__u64 gfn;
+	__u64 page_cnt;
+};
+
+struct pt_inflight_cfg {
+	__u32 frame_cnt;	/* frames at most; a power of two */
+	__u32 extent_cnt;	/* extents at most; a power of two,
+				 * >= PT_RECORDS_MAX */
+};
+
+/* -EINVAL: cfg out of range; -ENOMEM. */
+int pt_inflight_create(struct pt_inflight **out,
+		       const struct pt_inflight_cfg *cfg);
+void pt_inflight_destroy(struct pt_inflight *f);
+
+/* pt_inflight_has_room: a frame of PT_RECORDS_MAX extents fits. */
+bool pt_inflight_has_room(const struct pt_inflight *f);
+
+/* pt_inflight_push appends the frame next_seq, which took desc_cnt
+ * descriptors, and returns its sequence number. */
+__u64 pt_inflight_push(struct pt_inflight *f, __u32 desc_cnt,
+		       const struct pt_extent *extents, __u32 extent_cnt);
+
+__u64 pt_inflight_next_seq(const struct pt_inflight *f);
+bool pt_inflight_is_empty(const struct pt_inflight *f);
+
+/* pt_inflight_extents returns what the frame seq carried, and its descriptors,
+ * or NULL if seq is not in flight: a peer's mistake, not ours. */
+const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
+					    __u64 seq, __u32 *extent_cnt,
+					    __u32 *desc_cnt);
+
+/* pt_inflight_release forgets the frames below upto.  -EPROTO if upto goes
+ * backwards or past what was sent. */
+int pt_inflight_release(struct pt_inflight *f, __u64 upto);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/intake.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+
+void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err)
+{
+	static atomic_flag writing = ATOMIC_FLAG_INIT;
+
+	while (atomic_flag_test_and_set(&writing))
+		;	/* two queues failing in the same microsecond */
+	if (!atomic_load(&i->failed)) {
+		i->error = *err;
+		atomic_store(&i->failed, code);
+	}
+	atomic_flag_clear(&writing);
+	eventfd_write(i->wake_fd, 1);
+}
+
+void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
+{
+	memset(ledger, 0, sizeof(*ledger));
+	for (__u16 n = 0; n < i->lane_cnt; n++) {
+		const struct pt_rx_lane *l = &i->lanes[n];
+
+		ledger->received += l->received;
+		ledger->accepted += l->accepted;
+		ledger->duplicate += l->duplicate;
+		ledger->late += l->late;
+		ledger->missing += l->missing;
+		ledger->refused_checksum += l->refused_checksum;
+		ledger->refused_record += l->refused_record;
+		ledger->refused_window += l->refused_window;
+		ledger->placed += l->placed.placed;
+		ledger->stale += l->placed.stale;
+		ledger->records += l->records;
+		ledger->probes += l->probes;
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* intake: the half of a receiving session that the queues see: its lanes,
+ * where its blocks go, whom to tell.
+ *
+ * Threads: fields are set before the first queue knows the intake and stay,
+ * but for those marked.  Lanes are under the lock of the queue they are on.
+ */
+#ifndef TRANSFER_INTAKE_H
+#define TRANSFER_INTAKE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "control/conn.h"
+#include "transfer/rx_lane.h"
+#include <pagetrim/maps.h>
+
+struct pt_intake {
+	__u64 session_id;
+	struct pt_endpoint endpoint;	/* where its frames are sent */
+	struct pt_conn *conn;		/* ACK and PROBE_SEEN go here */
+	struct pt_rebuild *rebuild;
+	struct pt_rx_lane *lanes;	/* lane_cnt of them */
+	__u16 lane_cnt;
+	int wake_fd;			/* eventfd: control has work to do */
+	bool was_shared;		/* another session ran meanwhile; control's */
+	__u64 dropped_before;		/* by the sockets, when it began; control's */
+
+	_Atomic __u64 grace_ns;		/* any thread */
+	atomic_int failed;		/* 0, or -errno with error filled */
+	struct pt_error error;		/* by whoever set failed */
+};
+
+/* pt_intake_fail notes the first failure and wakes control.  Any thread. */
+void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err);
+
+/* pt_intake_ledger adds up the lanes, with all queues locked. */
+void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger);
+
+#endif

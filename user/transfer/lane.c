@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/lane_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "memory/guard.h"
+#include "trim/digest.h"
+#include "trim/scan.h"
+
+#define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
+
+static void set_state(struct pt_lane *l, enum pt_lane_state state)
+{
+	if (atomic_exchange(&l->state, state) != (int)state)
+		eventfd_write(l->cfg.job->wake_fd, 1);
+}
+
+static void show_dirty(struct pt_lane *l)
+{
+	__u64 cnt = l->dirty_cnt;
+
+	atomic_store_explicit(&l->counts.dirty_pages,
+			      cnt < ~0U ? cnt : ~0U, memory_order_relaxed);
+}
+
+static int take_ack(struct pt_lane *l)
+{
+	const struct pt_mail *mail = &l->mail;
+	int ret;
+
+	for (__u32 i = 0; i < mail->missing_cnt; i++) {
+		ret = pt_lane_lost(l, &mail->missing[i]);
+		if (ret)
+			return ret;
+	}
+	if (mail->freed_desc < l->freed_desc ||
+	    mail->freed_desc + l->lost_desc > l->sent_desc ||
+	    pt_inflight_release(l->inflight, mail->upto))
+		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
+				    "lane %u: the receiver acknowledges what "
+				    "was not sent (is it pagetrim?)",
+				    l->cfg.lane_idx);
+	l->freed_desc = mail->freed_desc;
+	l->window = mail->window;
+	return 0;
+}
+
+int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
+{
+	struct pt_mail *mail = &l->mail;
+
+	mail->missing_cnt = 0;
+	if (!pt_inbox_take(l->inbox, mail, timeout_ns))
+		return 0;
+	if (mail->stop) {
+		l->stop = true;
+		return -ECANCELED;
+	}
+	if (mail->is_ready)
+		l->window = mail->window;
+	if (mail->has_link) {
+		mail->link.src_port = l->cfg.link.src_port;
+		l->cfg.link = mail->link;
+	}
+	if (mail->go) {
+		l->go = true;
+		l->slot = mail->slot;
+		l->slot_cnt = mail->slot_cnt;
+	}
+	l->reprobe |= mail->reprobe;
+	return mail->has_ack ? take_ack(l) : 0;
+}
+
+/* word: 64 pages of a region, and what a scan found in those asked for. */
+struct word {
+	const __u8 *pages;
+	__u64 gfn;		/* of the first */
+	__u64 dirty;		/* bit: asked for */
+	__u64 holes;		/* bit: zero, not to be read */
+	__u64 masks[64];	/* blocks that hold data */
+	__u64 digests[64];
+};
+
+static void scan_pages(struct word *w, __u64 digest_key)
+{
+	for (__u64 bits = w->dirty; bits; bits &= bits - 1) {
+		unsigned i = __builtin_ctzll(bits);
+		const __u8 *page = w->pages + i * PT_PAGE_SZ;
+
+		w->masks[i] = w->holes >> i & 1 ? 0 : pt_scan(page);
+		w->digests[i] = w->masks[i]
+			? pt_digest_page(digest_key, w->gfn + i, w->masks[i],
+					 page)
+			: 0;
+	}
+}
+
+static int scan_guarded(struct pt_lane *l, struct word *w)
+{
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard)) {
+		int ret = pt_source_fault(l->cfg.job->source, guard.addr,
+					  &l->error_text);
+
+		return ret ? ret : pt_error_set(&l->error_text, PT_EXIT_HOST,
+						-EIO, "memory fault while "
+						"reading the source");
+	}
+	scan_pages(w, l->cfg.job->digest_key);
+	pt_guard_leave(&guard);
+	return 0;
+}
+
+static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u32 first = page_idx % PT_REGION_PAGES;
+	struct word w = {
+		.pages = l->view.pages + (__u64)first * PT_PAGE_SZ,
+		.gfn = pt_layout_gfn(job->layout, page_idx),
+		.dirty = dirty,
+		.holes = l->view.holes[first / 64],
+	};
+	int ret = scan_guarded(l, &w);
+
+	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
+		unsigned i = __builtin_ctzll(bits);
+		__u64 *digest = &job->digests[page_idx + i];
+
+		if (*digest != w.digests[i])	/* a hole's stays untouched */
+			*digest = w.digests[i];
+		ret = w.masks[i]
+			? pt_lane_add_page(l, w.gfn + i,
+					   pt_trim_mask(job->trim, w.masks[i]),
+					   w.pages + i * PT_PAGE_SZ)
+			: pt_lane_add_zeroes(l, w.gfn + i, 1);
+	}
+	return ret;
+}
+
+static int send_region(struct pt_lane *l, __u64 region_idx,
+		       const __u64 bits[PT_REGION_WORDS])
+{
+	const struct pt_send_job *job = l->cfg.job;
+	int ret;
+
+	ret = pt_source_view(job->source, &l->view, job->layout, region_idx,
+			     &l->error_text);
+	for (unsigned i = 0; !ret && i < PT_REGION_WORDS; i++)
+		if (bits[i])
+			ret = send_word(l, region_idx * PT_REGION_PAGES +
+					   i * 64, bits[i]);
+	/* The next view overwrites a bounce buffer: copy what is staged. */
+	if (!ret && !l->view.is_stable)
+		ret = pt_lane_flush(l);
+	return ret;
+}
+
+/* sweep sends each dirty page once, in a generation of its own. */
+static int sweep(struct pt_lane *l)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 region_cnt = pt_layout_region_cnt(job->layout);
+	__u64 bits[PT_REGION_WORDS];
+	int ret = 0;
+
+	atomic_store(&l->counts.generation, ++l->generation);
+	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
+		__u32 cnt = pt_dirty_take(job->dirty, r, bits);
+
+		if (!cnt)
+			continue;
+		l->dirty_cnt -= cnt;
+		ret = send_region(l, r, bits);
+		show_dirty(l);
+	}
+	return ret ? ret : pt_lane_flush(l);
+}
+
+/* settle waits for acknowledgements when there is nothing to send. */
+static int settle(struct pt_lane *l)
+{
+	int ret = 0;
+
+	if (pt_inflight_is_empty(l->inflight)) {
+		set_state(l, PT_LANE_CLEAN);
+		return pt_lane_take_mail(l, IDLE_NS);
+	}
+	if (l->synced_seq != pt_inflight_next_seq(l->inflight))
+		ret = pt_lane_sync(l);
+	return ret ? ret : pt_lane_take_mail(l, IDLE_NS);
+}
+
+static void mark_all_dirty(struct pt_lane *l)
+{
+	const struct pt_layout *layout = l->cfg.job->layout;
+	__u64 region_cnt = pt_layout_region_cnt(layout);
+
+	for (__u64 r = l->slot; r < region_cnt; r += l->slot_cnt)
+		l->dirty_cnt += pt_dirty_set(l->cfg.job->dirty,
+					     r * PT_REGION_PAGES,
+					     pt_layout_region(layout, r, NULL));
+	show_dirty(l);
+}
+
+static int lane_run(struct pt_lane *l)
+{
+	int ret = pt_lane_probe(l);
+
+	if (ret)
+		return ret;
+	set_state(l, PT_LANE_READY);
+	while (!l->go && !ret)
+		ret = pt_lane_take_mail(l, IDLE_NS);
+	if (ret)
+		return ret;
+	mark_all_dirty(l);
+
+	while (!ret) {
+		if (l->reprobe)
+			ret = pt_lane_probe(l);
+		else if (l->dirty_cnt) {
+			set_state(l, PT_LANE_SENDING);
+			ret = sweep(l);
+		} else
+			ret = settle(l);
+	}
+	return ret;
+}
+
+static void *lane_main(void *arg)
+{
+	struct pt_lane *l = arg;
+	int ret = lane_run(l);
+
+	pt_inbox_stop(l->inbox);	/* nobody takes any more */
+	l->error = ret;
+	if (ret == -ECANCELED)
+		return NULL;
+	set_state(l, ret == -EHOSTUNREACH && !l->go ? PT_LANE_UNREACHED
+						     : PT_LANE_FAILED);
+	return NULL;
+}
+
+int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
+		  struct pt_error *err)
+{
+	const struct pt_inflight_cfg ring = {
+		.frame_cnt = PT_LANE_FRAMES,
+		.extent_cnt = PT_LANE_EXTENTS,
+	};
+	struct pt_lane *l = calloc(1, sizeof(*l));
+	int ret = -ENOMEM;
+
+	if (!l)
+		goto fail;
+	l->cfg = *cfg;
+	l->pacer.bytes_per_s = cfg->bytes_per_s;
+	l->slot_cnt = 1;
+	pt_view_init(&l->view);
+	ret = pt_inbox_create(&l->inbox);
+	if (ret)
+		goto free_lane;
+	ret = pt_inflight_create(&l->inflight, &ring);
+	if (ret)
+		goto free_inbox;
+	ret = -pthread_create(&l->thread, NULL, lane_main, l);
+	if (ret)
+		goto free_inflight;
+	*out = l;
+	return 0;
+
+free_inflight:
+	pt_inflight_destroy(l->inflight);
+free_inbox:
+	pt_inbox_destroy(l->inbox);
+free_lane:
+	free(l);
+fail:
+	return pt_error_set(err, PT_EXIT_HOST, ret,
+			    "lane %u: cannot start: %s (memory, or ulimit -u)",
+			    cfg->lane_idx, strerror(-ret));
+}
+
+void pt_lane_stop(struct pt_lane *l)
+{
+	if (!l)
+		return;
+	pt_inbox_stop(l->inbox);
+	pthread_join(l->thread, NULL);
+	pt_view_free(&l->view);
+	pt_inflight_destroy(l->inflight);
+	pt_inbox_destroy(l->inbox);
+	free(l);
+}
+
+struct pt_inbox *pt_lane_inbox(struct pt_lane *l)
+{
+	return l->inbox;
+}
+
+enum pt_lane_state pt_lane_state(const struct pt_lane *l)
+{
+	return atomic_load(&l->state);
+}
+
+const struct pt_lane_counts *pt_lane_counts(const struct pt_lane *l)
+{
+	return &l->counts;
+}
+
+int pt_lane_error(const struct pt_lane *l, struct pt_error *err)
+{
+	*err = l->error_text;
+	return l->error;
+}

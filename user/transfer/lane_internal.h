@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* lane_internal: what lane.c, lane_frame.c and lane_probe.c share. */
+#ifndef TRANSFER_LANE_INTERNAL_H
+#define TRANSFER_LANE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "transfer/inflight.h"
+#include "transfer/lane.h"
+#include "transfer/pacer.h"
+#include "wire/builder.h"
+
+#define PT_LANE_FRAMES		2048		/* unacknowledged at most */
+#define PT_LANE_EXTENTS		(1u << 16)
+#define PT_LANE_BATCH		16		/* frames of one TX kick */
+#define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
+
+struct pt_lane {
+	struct pt_lane_cfg cfg;
+	pthread_t thread;
+	struct pt_inbox *inbox;
+	atomic_int state;
+	int error;			/* of state FAILED */
+	struct pt_error error_text;
+	struct pt_lane_counts counts;
+
+	struct pt_view view;
+	struct pt_builder builder;
+	struct pt_inflight *inflight;
+	struct pt_pacer pacer;
+	__u32 frame_sz;			/* agreed with the receiver */
+	__u32 generation;
+	__u64 dirty_cnt;
+	__u64 sent_desc;		/* since the start */
+	__u64 lost_desc;
+	__u64 freed_desc;
+	__u32 window;
+	__u64 synced_seq;		/* last SYNC said so */
+	__u32 unkicked;			/* frames submitted since the last kick */
+	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
+	__u16 slot_cnt;
+	__u64 probe_next;
+	bool go;
+	bool reprobe;
+	bool stop;
+	struct pt_mail mail;		/* taken last */
+};
+
+/* Everything returns 0 or -errno with l->error_text filled; -ECANCELED: the
+ * lane is to stop. */
+
+/* lane.c: takes the inbox, waiting up to timeout_ns, and acts on acks. */
+int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns);
+
+/* lane_frame.c */
+int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
+		     const void *page);
+int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
+int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
+void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
+int pt_lane_kick(struct pt_lane *l);
+int pt_lane_drain(struct pt_lane *l);	/* kicks until the device took all */
+int pt_lane_sync(struct pt_lane *l);	/* tells the receiver how far we are */
+int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range);
+__u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
+
+/* lane_probe.c: finds the receiver's queue and the largest frame, and agrees
+ * on them.  -EHOSTUNREACH: no probe arrived. */
+int pt_lane_probe(struct pt_lane *l);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/lane_internal.h"
+
+#include <errno.h>
+
+#include "transfer/clock.h"
+#include "transfer/ladder.h"
+
+#define COPIES		2		/* probes sent of one size */
+#define ROUND_NS	100000000ULL	/* wait for answers */
+#define ROUNDS_MAX	24
+#define READY_NS	5000000000ULL	/* wait for LANE_READY */
+#define PORTS_MAX	8		/* source ports tried: RSS hashes them */
+
+struct round {
+	__u32 sizes[PT_LADDER_RUNGS];
+	__u32 cnt;
+	__u64 probe_first;
+	bool is_complete;	/* the largest arrived: no need to wait */
+};
+
+static int send_probe(struct pt_lane *l, __u32 frame_sz)
+{
+	struct pt_frame_id id = {
+		.session_id = l->cfg.job->session_id,
+		.seq = l->probe_next,
+		.lane = l->cfg.lane_idx,
+	};
+	__u64 deadline = pt_clock_ns() + ROUND_NS;
+	void *frame;
+
+	while (!(frame = pt_xsk_tx_frame(l->cfg.xsk))) {
+		pt_xsk_tx_wait(l->cfg.xsk, 10);
+		if (pt_clock_ns() > deadline)
+			return 0;	/* as good as lost: the round goes on */
+	}
+	pt_probe_write(&l->cfg.link, &id, frame_sz, frame);
+	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
+	l->probe_next++;
+	atomic_fetch_add_explicit(&l->counts.probes, 1, memory_order_relaxed);
+	return 0;
+}
+
+/* take_answers notes the probes of this lane that arrived. */
+static void take_answers(struct pt_lane *l, struct pt_ladder *ladder,
+			 struct round *round)
+{
+	for (__u32 i = 0; i < l->mail.probe_cnt; i++) {
+		const struct pt_msg_probe_seen *seen = &l->mail.probes[i];
+
+		if (seen->probe < round->probe_first)
+			continue;	/* of an earlier round */
+		pt_ladder_seen(ladder, seen->frame_sz);
+		atomic_store(&l->counts.queue, seen->queue);
+		if (seen->frame_sz == round->sizes[0])
+			round->is_complete = true;
+	}
+	l->mail.probe_cnt = 0;
+}
+
+static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
+		     struct round *round)
+{
+	__u64 deadline, now;
+	int ret;
+
+	round->probe_first = l->probe_next;
+	round->is_complete = false;
+	for (unsigned copy = 0; copy < COPIES; copy++)
+		for (__u32 i = 0; i < round->cnt; i++)
+			send_probe(l, round->sizes[i]);
+	ret = pt_lane_kick(l);
+	if (ret)
+		return ret;
+	deadline = pt_clock_ns() + ROUND_NS;
+	while (!round->is_complete && (now = pt_clock_ns()) < deadline) {
+		ret = pt_lane_take_mail(l, deadline - now);
+		if (ret)
+			return ret;
+		take_answers(l, ladder, round);
+	}
+	pt_ladder_close(ladder, round->sizes, round->cnt);
+	return 0;
+}
+
+static int find_size(struct pt_lane *l, __u32 *frame_sz)
+{
+	__u32 min_sz = pt_link_frame_sz_max(&l->cfg.link, PT_MTU_MIN);
+	struct pt_ladder ladder;
+	struct round round;
+	int ret;
+
+	pt_ladder_init(&ladder, min_sz, l->cfg.job->frame_sz_max);
+	for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+		round.cnt = pt_ladder_next(&ladder, round.sizes);
+		if (!round.cnt)
+			break;
+		ret = run_round(l, &ladder, &round);
+		if (ret)
+			return ret;
+	}
+	*frame_sz = ladder.seen_sz;
+	return 0;
+}
+
+/* agree tells the receiver what was found and waits for its window. */
+static int agree(struct pt_lane *l, __u32 frame_sz)
+{
+	struct pt_message m = {
+		.type = PT_MSG_LANE_SET,
+		.lane_set = {
+			.lane = l->cfg.lane_idx,
+			.queue = atomic_load(&l->counts.queue),
+			.frame_sz = frame_sz,
+		},
+	};
+	__u64 deadline = pt_clock_ns() + READY_NS;
+	__u64 now;
+	int ret;
+
+	l->mail.is_ready = false;
+	ret = pt_conn_send_wait(l->cfg.job->conn, &m, 1000, &l->error_text);
+	if (ret)
+		return ret;
+	while (!l->mail.is_ready) {
+		now = pt_clock_ns();
+		if (now >= deadline)
+			return pt_error_set(&l->error_text, PT_EXIT_PEER,
+					    -ETIMEDOUT, "lane %u: the receiver "
+					    "does not grant it (see its log)",
+					    l->cfg.lane_idx);
+		ret = pt_lane_take_mail(l, deadline - now);
+		if (ret)
+			return ret;
+	}
+	l->mail.is_ready = false;
+	l->frame_sz = frame_sz;
+	pt_lane_builder_reset(l);
+	atomic_store(&l->counts.frame_sz, frame_sz);
+	return 0;
+}
+
+int pt_lane_probe(struct pt_lane *l)
+{
+	__u32 frame_sz = 0;
+	int ret;
+
+	l->reprobe = false;
+	for (unsigned i = 0; i < PORTS_MAX && !frame_sz; i++) {
+		/* Another source port may hash to another queue. */
+		if (i)
+			l->cfg.link.src_port += PT_LANES_MAX;
+		ret = find_size(l, &frame_sz);
+		if (ret)
+			return ret;
+	}
+	if (!frame_sz)
+		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EHOSTUNREACH,
+				    "TX queue %u: no probe reached a queue of "
+				    "the receiver (do frames pass that way? "
+				    "does the receiver hold the queue that they "
+				    "arrive on?)", l->cfg.tx_queue);
+	return agree(l, frame_sz);
+}

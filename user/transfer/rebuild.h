@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rebuild: places what frames say into the sink, older never over newer.
+ *
+ * Each page has the generation of its content, 0 until it is first spoken of.
+ * A record of a lower generation is stale.  A record of a higher one clears
+ * the page, if anything was written to it, before it is placed: so the pieces
+ * of one generation, in any order, make the whole page, and no block needs
+ * zeroing.  A page that only zero runs speak of is never touched and stays a
+ * hole.
+ *
+ *     check --> place          check alone refuses; place cannot
+ *
+ * Memory: 4 bytes and 1 bit a page, 8 bytes a region.
+ * Threads: any number, each with its own regions; no locks.
+ */
+#ifndef TRANSFER_REBUILD_H
+#define TRANSFER_REBUILD_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "memory/layout.h"
+#include "memory/sink.h"
+#include "wire/reader.h"
+
+struct pt_rebuild;
+
+/* pt_rebuild_create: layout and sink outlive it.  -ENOMEM. */
+int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
+		      struct pt_sink *sink, __u64 digest_key);
+void pt_rebuild_destroy(struct pt_rebuild *r);
+
+/* pt_rebuild_check tells whether all that the frame's records name lies in
+ * the memory.  Leaves the reader before its first record. */
+bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame);
+
+struct pt_rebuild_counts {
+	__u64 placed;		/* records */
+	__u64 stale;
+	__u64 bytes;		/* of blocks placed */
+};
+
+/* pt_rebuild_place places the records of a checked frame whose checksum is
+ * right, and adds to counts.
+ *   -ENOSPC, -EIO  the sink failed, err says why; the frame may be half
+ *                  placed, and the transfer is lost */
+int pt_rebuild_place(struct pt_rebuild *r, struct pt_reader *frame,
+		     struct pt_rebuild_counts *counts, struct pt_error *err);
+
+/* pt_rebuild_region_digest returns the digest of what was placed there. */
+__u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx);
+
+/* pt_rebuild_page_digests computes the digests of a region's pages afresh
+ * from the sink, to name the one that differs; returns how many pages. */
+__u32 pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
+			      __u64 digests[PT_REGION_PAGES]);
+
+#endif

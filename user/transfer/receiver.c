@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/receiver.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/listener.h"
+#include "transfer/clock.h"
+#include "transfer/rx_session.h"
+
+#define SESSIONS_MAX	(2 * PT_TRANSFERS_MAX)	/* those that ask, too */
+#define HISTORY_CNT	64		/* outcomes remembered */
+#define TICK_MS		100
+#define VERIFY_TICK_MS	1		/* while counters settle */
+#define PROGRESS_NS	250000000ULL
+
+struct outcome {
+	__u64 transfer_id;
+	int result;
+	struct pt_error error;
+};
+
+struct pt_receiver {
+	struct pt_receiver_cfg cfg;
+	struct pt_rx_host host;
+	struct pt_listener *listener;
+	int wake_fd;
+	struct pt_rx_session *sessions[SESSIONS_MAX];
+	__u32 session_cnt;
+	struct outcome history[HISTORY_CNT];
+	__u32 history_next;
+	bool is_over;		/* the one transfer has ended */
+	int result;
+	struct pt_error error;	/* if result is not 0 */
+	__u64 linger_until_ns;	/* for a sender that may ask again */
+	__u64 shown_ns;
+};
+
+static int check_path(const struct pt_receiver_cfg *cfg, struct pt_error *err)
+{
+	struct stat st;
+
+	if (!cfg->serve) {
+		if (lstat(cfg->path, &st))
+			return 0;
+		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+				    "%s: exists already (remove it, or choose "
+				    "another --out)", cfg->path);
+	}
+	if (stat(cfg->path, &st))
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m (make "
+				    "the folder first)", cfg->path);
+	if (!S_ISDIR(st.st_mode))
+		return pt_error_set(err, PT_EXIT_HOST, -ENOTDIR, "%s: not a "
+				    "folder (with --serve, --out names one)",
+				    cfg->path);
+	return 0;
+}
+
+int pt_receiver_open(struct pt_receiver **out,
+		     const struct pt_receiver_cfg *cfg, struct pt_error *err)
+{
+	const struct pt_rx_host_cfg host = {
+		.dev = cfg->dev,
+		.queue_cnt = cfg->queue_cnt,
+		.generic = cfg->generic,
+	};
+	const struct pt_conn_cfg conn = { .role = PT_ROLE_RECEIVER };
+	struct pt_receiver *r;
+	struct pt_address listen;
+	int ret;
+
+	ret = pt_address_parse(&listen, cfg->listen, PT_UDP_PORT, err);
+	if (!ret)
+		ret = check_path(cfg, err);
+	if (ret)
+		return ret;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "out of memory");
+	r->cfg = *cfg;
+	r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (r->wake_fd < 0) {
+		ret = pt_error_set(err, PT_EXIT_HOST, -errno,
+				   "eventfd: %m (raise ulimit -n)");
+		goto free_receiver;
+	}
+	ret = pt_rx_host_open(&r->host, &host, err);
+	if (ret)
+		goto close_wake;
+	ret = pt_listener_open(&r->listener, &listen, &conn, err);
+	if (ret)
+		goto close_host;
+	*out = r;
+	return 0;
+
+close_host:
+	pt_rx_host_close(&r->host);
+close_wake:
+	close(r->wake_fd);
+free_receiver:
+	free(r);
+	return ret;
+}
+
+void pt_receiver_info(const struct pt_receiver *r,
+		      struct pt_receiver_info *info)
+{
+	struct pt_program_info program;
+	struct pt_xsk_info xsk;
+
+	memset(info, 0, sizeof(*info));
+	pt_address_print(pt_listener_address(r->listener), info->listen);
+	pt_program_info(r->host.program, &program);
+	pt_xsk_info(r->host.xsks[0], &xsk);
+	info->generic = program.generic;
+	info->pinned = program.pinned;
+	info->program_id = program.id;
+	info->zero_copy = xsk.zero_copy;
+	info->multi_buffer = xsk.multi_buffer;
+	info->queue_cnt = r->host.queue_cnt;
+	for (__u32 i = 0; i < info->queue_cnt; i++)
+		info->queues[i] = pt_rx_queue_number(r->host.queues[i]);
+}
+
+static void accept_all(struct pt_receiver *r)
+{
+	struct pt_rx_session *s;
+	struct pt_conn *conn;
+	struct pt_error err;
+	int ret;
+
+	while (r->session_cnt < SESSIONS_MAX &&
+	       (ret = pt_listener_accept(r->listener, &conn, &err))) {
+		if (ret < 0) {
+			if (r->cfg.events.stranger)
+				r->cfg.events.stranger(&err, r->cfg.events.arg);
+			continue;
+		}
+		s = pt_rx_session_start(conn, &r->cfg, &r->host, r->wake_fd);
+		if (s)
+			r->sessions[r->session_cnt++] = s;
+	}
+}
+
+static void remember(struct pt_receiver *r, const struct pt_rx_session *s)
+{
+	struct outcome *o = &r->history[r->history_next++ % HISTORY_CNT];
+
+	o->transfer_id = s->report.transfer_id;
+	o->result = s->report.result;
+	o->error = s->report.error;
+}
+
+/* answer finds out what became of the transfer that s asks for.  One that is
+ * still committing is answered when it is not any more. */
+static void answer(struct pt_receiver *r, struct pt_rx_session *s)
+{
+	struct pt_error err;
+
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		const struct pt_rx_session *other = r->sessions[i];
+
+		if (!other->is_open ||
+		    other->report.transfer_id != s->asked_id)
+			continue;
+		if (other->state == PT_RX_DONE)
+			pt_rx_session_answer(s, NULL);
+		return;
+	}
+	for (__u32 i = 0; i < HISTORY_CNT; i++) {
+		const struct outcome *o = &r->history[i];
+
+		if (o->transfer_id != s->asked_id)
+			continue;
+		pt_rx_session_answer(s, o->result ? &o->error : NULL);
+		r->linger_until_ns = 0;
+		return;
+	}
+	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
+		     "(it was started after it; look for the image)",
+		     (unsigned long long)s->asked_id);
+	pt_rx_session_answer(s, &err);
+}
+
+/* reap frees the session; if it was a transfer, its outcome is told. */
+static void reap(struct pt_receiver *r, __u32 i)
+{
+	struct pt_rx_session *s = r->sessions[i];
+
+	r->sessions[i] = r->sessions[--r->session_cnt];
+	if (s->is_open) {
+		remember(r, s);
+		if (r->cfg.events.ended)
+			r->cfg.events.ended(&s->report, r->cfg.events.arg);
+	}
+	if (s->is_open && !r->cfg.serve) {
+		r->is_over = true;
+		r->result = s->report.result;
+		r->error = s->report.error;
+		if (!r->result && !s->is_bye)
+			r->linger_until_ns = pt_clock_ns() +
+				r->cfg.peer_timeout_ms * 1000000ULL;
+	}
+	pt_rx_session_free(s);
+}
+
+static void show(struct pt_receiver *r, __u64 now_ns)
+{
+	if (!r->cfg.events.progress || now_ns - r->shown_ns < PROGRESS_NS)
+		return;
+	r->shown_ns = now_ns;
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (!s->is_on_host)
+			continue;
+		s->report.placed_sz = 0;
+		pt_rx_host_lock(&r->host);
+		for (__u16 n = 0; n < s->intake.lane_cnt; n++)
+			s->report.placed_sz += s->intake.lanes[n].placed.bytes;
+		pt_rx_host_unlock(&r->host);
+		r->cfg.events.progress(&s->report, r->cfg.events.arg);
+	}
+}
+
+/* wait polls listener, stop, wake and every session; returns whether to
+ * stop. */
+static bool wait(struct pt_receiver *r, int stop_fd)
+{
+	struct pollfd fds[3 + SESSIONS_MAX] = {
+		{ .fd = stop_fd, .events = POLLIN },
+		{ .fd = r->wake_fd, .events = POLLIN },
+		{ .fd = r->session_cnt < SESSIONS_MAX
+			? pt_listener_fd(r->listener) : -1, .events = POLLIN },
+	};
+	int timeout_ms = TICK_MS;
+	eventfd_t value;
+
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		fds[3 + i].fd = pt_rx_session_fd(r->sessions[i]);
+		fds[3 + i].events = POLLIN;
+		if (r->sessions[i]->state == PT_RX_VERIFYING)
+			timeout_ms = VERIFY_TICK_MS;
+	}
+	poll(fds, 3 + r->session_cnt, timeout_ms);
+	eventfd_read(r->wake_fd, &value);
+	return fds[0].revents;
+}
+
+static void end_all(struct pt_receiver *r, const struct pt_error *err)
+{
+	while (r->session_cnt) {
+		struct pt_rx_session *s = r->sessions[0];
+
+		/* A commit that has begun is carried through. */
+		while (s->state == PT_RX_COMMITTING) {
+			poll(NULL, 0, 10);
+			pt_rx_session_tick(s, pt_clock_ns());
+		}
+		if (s->state == PT_RX_DONE)
+			s->state = PT_RX_ENDED;
+		pt_rx_session_end(s, -ECANCELED, err);
+		reap(r, 0);
+	}
+}
+
+int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
+{
+	struct pt_error stopped;
+	bool stop = false;
+
+	while (!stop && !(r->is_over && pt_clock_ns() >= r->linger_until_ns)) {
+		stop = wait(r, stop_fd);
+		accept_all(r);
+		for (__u32 i = 0; i < r->session_cnt; i++) {
+			struct pt_rx_session *s = r->sessions[i];
+
+			pt_rx_session_read(s);
+			pt_rx_session_tick(s, pt_clock_ns());
+			if (s->asked_id && s->state == PT_RX_OFFERED)
+				answer(r, s);
+		}
+		show(r, pt_clock_ns());
+		for (__u32 i = r->session_cnt; i-- > 0; )
+			if (r->sessions[i]->state == PT_RX_ENDED)
+				reap(r, i);
+	}
+	pt_error_set(&stopped, PT_EXIT_FAILED, -ECANCELED, "receiver: "
+		     "interrupted; nothing was committed");
+	end_all(r, &stopped);
+	if (r->is_over) {
+		*err = r->error;
+		return r->result;
+	}
+	if (r->cfg.serve)
+		return 0;
+	return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+			    "interrupted; nothing was received");
+}
+
+void pt_receiver_close(struct pt_receiver *r)
+{
+	if (!r)
+		return;
+	pt_listener_close(r->listener);
+	pt_rx_host_close(&r->host);
+	close(r->wake_fd);
+	free(r);
+}

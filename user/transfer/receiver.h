@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* receiver: takes transfers and rebuilds their memory.
+ *
+ *     pt_receiver_open     device, queues, XDP program, sockets, TCP port
+ *     pt_receiver_run      until one transfer ended, or until stopped
+ *     pt_receiver_close    detaches, frees; what is not committed is removed
+ *
+ * Threads: run is control, in the caller's thread; a thread a queue.
+ */
+#ifndef TRANSFER_RECEIVER_H
+#define TRANSFER_RECEIVER_H
+
+#include "control/address.h"
+#include "xdp/xsk.h"
+#include <pagetrim/error.h>
+#include <pagetrim/ledger.h>
+#include <pagetrim/wire.h>
+
+/* pt_receive_report: one transfer, as far as it got. */
+struct pt_receive_report {
+	int result;		/* 0: committed; else -errno */
+	struct pt_error error;	/* if result is not 0 */
+	char name[129];
+	char path[512];		/* of the image */
+	char peer[PT_ADDRESS_TEXT_SZ];
+	__u64 transfer_id;
+	__u64 session_id;
+	__u64 memory_sz;	/* bytes */
+	__u64 placed_sz;	/* bytes of blocks placed */
+	__u64 files_sz;
+	__u32 segment_cnt;
+	__u32 lane_cnt;
+	__u64 total_ns;		/* OPEN to the end */
+	__u64 commit_ns;	/* to disk and renamed */
+	bool has_ledger;
+	struct pt_ledger ledger;
+	__u64 sent;		/* frames, as the sender says */
+	__u64 unaccounted;
+};
+
+/* pt_receive_events: what a command line may want to show.  Called from
+ * pt_receiver_run; any may be NULL. */
+struct pt_receive_events {
+	void (*opened)(const struct pt_receive_report *report, void *arg);
+	void (*progress)(const struct pt_receive_report *report, void *arg);
+	void (*ended)(const struct pt_receive_report *report, void *arg);
+	void (*stranger)(const struct pt_error *err, void *arg);
+	void *arg;
+};
+
+struct pt_receiver_cfg {
+	const char *dev;
+	const char *listen;	/* "ADDR[:PORT]" */
+	const char *path;	/* of the image; serve: of a folder */
+	bool serve;		/* keep accepting, several at once */
+	bool generic;		/* XDP mode */
+	__u32 queue_cnt;	/* 1..PT_LANES_MAX */
+	__u32 peer_timeout_ms;
+	struct pt_receive_events events;
+};
+
+struct pt_receiver_info {
+	char listen[PT_ADDRESS_TEXT_SZ];	/* with the port it got */
+	bool generic;
+	bool pinned;		/* uses the program of pagetrim attach */
+	bool zero_copy;
+	bool multi_buffer;
+	__u32 program_id;
+	__u32 queue_cnt;
+	__u16 queues[PT_LANES_MAX];
+};
+
+struct pt_receiver;
+
+/* Errors name device, queue, address or path.  On failure nothing is held. */
+int pt_receiver_open(struct pt_receiver **out,
+		     const struct pt_receiver_cfg *cfg, struct pt_error *err);
+void pt_receiver_info(const struct pt_receiver *r,
+		      struct pt_receiver_info *info);
+
+/* pt_receiver_run returns the result of the one transfer; with serve 0 once
+ * stop_fd is readable.  -ECANCELED: stop_fd, before one transfer was done. */
+int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err);
+
+void pt_receiver_close(struct pt_receiver *r);	/* NULL is fine */
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/rx_host.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
+#define RX_CREDIT	1536		/* granted; the rest bears repeats */
+
+static int open_queue(struct pt_rx_host *h, __u32 i, bool generic,
+		      struct pt_error *err)
+{
+	const struct pt_xsk_cfg cfg = {
+		.device = &h->device,
+		.queue = pt_lease_queue(h->leases[i]),
+		.rx_chunk_cnt = RX_CHUNKS,
+		.generic = generic,
+	};
+	struct pt_rx_queue_cfg queue = {
+		.queue = cfg.queue,
+		.credit = RX_CREDIT,
+	};
+	struct pt_xsk_info info;
+	int ret = pt_xsk_open(&h->xsks[i], &cfg, err);
+
+	if (ret)
+		return ret;
+	pt_xsk_info(h->xsks[i], &info);
+	if (!h->desc_sz || info.rx_desc_sz < h->desc_sz)
+		h->desc_sz = info.rx_desc_sz;
+	if (!h->frame_sz_max || info.rx_frame_sz_max < h->frame_sz_max)
+		h->frame_sz_max = info.rx_frame_sz_max;
+	queue.xsk = h->xsks[i];
+	queue.desc_sz = h->desc_sz;
+	pt_program_queue_counters(h->program, cfg.queue, &h->before[i]);
+	ret = pt_program_socket_set(h->program, cfg.queue,
+				    pt_xsk_fd(h->xsks[i]), err);
+	return ret ? ret : pt_rx_queue_start(&h->queues[i], &queue, err);
+}
+
+int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
+		    struct pt_error *err)
+{
+	const struct pt_program_cfg program = {
+		.device = &h->device,
+		.generic = cfg->generic,
+	};
+	int ret;
+
+	memset(h, 0, sizeof(*h));
+	ret = pt_device_open(&h->device, cfg->dev, err);
+	if (!ret)
+		ret = pt_device_check(&h->device, err);
+	if (!ret)
+		ret = pt_lease_take_free(h->leases, cfg->queue_cnt, &h->device,
+					 "receive", err);
+	if (ret)
+		return ret;
+	h->queue_cnt = cfg->queue_cnt;
+	ret = pt_program_open(&h->program, &program, err);
+	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
+		ret = open_queue(h, i, cfg->generic, err);
+	if (ret)
+		pt_rx_host_close(h);
+	return ret;
+}
+
+void pt_rx_host_close(struct pt_rx_host *h)
+{
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		pt_rx_queue_stop(h->queues[i]);
+	pt_program_close(h->program);
+	for (__u32 i = 0; i < h->queue_cnt; i++) {
+		pt_xsk_close(h->xsks[i]);
+		pt_lease_release(h->leases[i]);
+	}
+	memset(h, 0, sizeof(*h));
+}
+
+void pt_rx_host_lock(struct pt_rx_host *h)
+{
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		pt_rx_queue_lock(h->queues[i]);
+}
+
+void pt_rx_host_unlock(struct pt_rx_host *h)
+{
+	for (__u32 i = h->queue_cnt; i-- > 0; )
+		pt_rx_queue_unlock(h->queues[i]);
+}
+
+static __u64 sockets_dropped(const struct pt_rx_host *h)
+{
+	struct pt_xsk_stats stats;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		if (!pt_xsk_stats(h->xsks[i], &stats))
+			sum += pt_xsk_dropped(&stats);
+	return sum;
+}
+
+int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
+		   struct pt_error *err)
+{
+	struct pt_session session = {
+		.endpoint = intake->endpoint,
+		.lane_cnt = intake->lane_cnt,
+	};
+	int ret = 0;
+
+	for (__u32 i = 0; i < PT_LANES_MAX; i++)
+		session.lane_queue[i] = PT_QUEUE_ANY;
+	if (h->session_cnt == PT_TRANSFERS_MAX)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC,
+				    "%u transfers are running already (wait "
+				    "for one to end)", PT_TRANSFERS_MAX);
+	intake->dropped_before = sockets_dropped(h);
+	intake->was_shared = h->session_cnt > 0;
+	for (__u32 i = 0; i < h->session_cnt; i++)
+		h->sessions[i]->was_shared = true;
+	h->sessions[h->session_cnt++] = intake;
+	pt_rx_host_lock(h);
+	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
+		ret = pt_rx_queue_session_add(h->queues[i], intake);
+	pt_rx_host_unlock(h);
+	if (!ret)
+		ret = pt_program_session_add(h->program, intake->session_id,
+					     &session, err);
+	if (ret)
+		pt_rx_host_remove(h, intake);
+	return ret;
+}
+
+void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake)
+{
+	pt_program_session_remove(h->program, intake->session_id);
+}
+
+static struct pt_rx_queue *find_queue(struct pt_rx_host *h, __u16 queue)
+{
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		if (pt_rx_queue_number(h->queues[i]) == queue)
+			return h->queues[i];
+	return NULL;
+}
+
+static void lane_remove(struct pt_rx_host *h, struct pt_rx_lane *lane)
+{
+	struct pt_rx_queue *q = find_queue(h, lane->queue);
+
+	if (q)
+		pt_rx_queue_lane_remove(q, lane);
+}
+
+void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake)
+{
+	pt_program_session_remove(h->program, intake->session_id);
+	pt_rx_host_lock(h);
+	for (__u32 i = 0; i < intake->lane_cnt; i++)
+		lane_remove(h, &intake->lanes[i]);
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		pt_rx_queue_session_remove(h->queues[i], intake);
+	pt_rx_host_unlock(h);
+	for (__u32 i = 0; i < h->session_cnt; i++) {
+		if (h->sessions[i] != intake)
+			continue;
+		h->sessions[i] = h->sessions[--h->session_cnt];
+		return;
+	}
+}
+
+int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
+			__u16 lane_idx, __u16 queue)
+{
+	struct pt_rx_lane *lane = &intake->lanes[lane_idx];
+	struct pt_rx_queue *q = find_queue(h, queue);
+	int ret;
+
+	if (!q)
+		return -ENOENT;
+	pt_rx_host_lock(h);
+	lane_remove(h, lane);
+	ret = pt_rx_queue_lane_add(q, lane);
+	pt_rx_host_unlock(h);
+	return ret ? ret : pt_program_lane_queue(h->program,
+						 intake->session_id, lane_idx,
+						 queue);
+}
+
+void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
+			  __u16 lane_idx, __u64 seq_end)
+{
+	struct pt_rx_lane *lane = &intake->lanes[lane_idx];
+	struct pt_rx_queue *q = find_queue(h, lane->queue);
+
+	if (!q)
+		return;
+	pt_rx_queue_lock(q);
+	pt_seqmap_raise(&lane->seqs, seq_end);
+	pt_rx_queue_unlock(q);
+	pt_rx_queue_wake(q);
+}
+
+static __u64 verdict_sum(const struct pt_counters *c)
+{
+	__u64 sum = 0;
+
+#define X(SYMBOL, name, text) sum += c->name;
+	PT_VERDICTS(X)
+#undef X
+	return sum;
+}
+
+static __u64 distance(__u64 a, __u64 b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* queue_unaccounted: frames of a queue, since the start, that no counter
+ * explains.  What the socket is owed can only be told when no other session
+ * is in flight. */
+static __u64 queue_unaccounted(struct pt_rx_host *h, __u32 i)
+{
+	struct pt_counters now;
+	struct pt_xsk_stats stats;
+	__u64 steered;
+	__u64 lost;
+
+	if (pt_program_queue_counters(h->program,
+				      pt_rx_queue_number(h->queues[i]), &now) ||
+	    pt_xsk_stats(h->xsks[i], &stats))
+		return 0;
+	lost = distance(now.seen, verdict_sum(&now));
+	steered = now.steered - h->before[i].steered;
+	if (h->session_cnt == 1)
+		lost += distance(steered,
+				 pt_rx_queue_received(h->queues[i]) +
+				 pt_xsk_dropped(&stats));
+	return lost;
+}
+
+bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
+		       struct pt_ledger *ledger)
+{
+	struct pt_counters c = { 0 };
+
+	pt_rx_host_lock(h);
+	pt_intake_ledger(intake, ledger);
+	pt_program_session_counters(h->program, intake->session_id, &c);
+	ledger->steered = c.steered;
+	ledger->xdp_dropped = c.seen - c.steered;
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		ledger->queue_unaccounted += queue_unaccounted(h, i);
+	/* Which session a socket's drops belonged to, only we can tell. */
+	ledger->socket_dropped = intake->was_shared
+		? ledger->steered - ledger->received - ledger->probes
+		: sockets_dropped(h) - intake->dropped_before;
+	pt_rx_host_unlock(h);
+	return ledger->steered == ledger->received + ledger->probes +
+				  ledger->socket_dropped &&
+	       !ledger->queue_unaccounted;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rx_host: what all sessions of a receiver share: device, XDP program, queues
+ * with their sockets and threads.
+ * Threads: control's, but for what rx_queue.h says.
+ */
+#ifndef TRANSFER_RX_HOST_H
+#define TRANSFER_RX_HOST_H
+
+#include "transfer/rx_queue.h"
+#include "xdp/device.h"
+#include "xdp/lease.h"
+#include "xdp/program.h"
+
+struct pt_rx_host {
+	struct pt_device device;
+	struct pt_program *program;
+	__u32 queue_cnt;
+	struct pt_lease *leases[PT_LANES_MAX];
+	struct pt_xsk *xsks[PT_LANES_MAX];
+	struct pt_rx_queue *queues[PT_LANES_MAX];
+	struct pt_counters before[PT_LANES_MAX]; /* of the queues, at start */
+	__u32 desc_sz;		/* bytes of a frame in one RX descriptor */
+	__u32 frame_sz_max;	/* Ethernet bytes */
+	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
+	__u32 session_cnt;
+	bool is_full;		/* takes no further session */
+};
+
+struct pt_rx_host_cfg {
+	const char *dev;
+	__u32 queue_cnt;
+	bool generic;
+};
+
+int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
+		    struct pt_error *err);
+void pt_rx_host_close(struct pt_rx_host *h);
+
+void pt_rx_host_lock(struct pt_rx_host *h);	/* all queues */
+void pt_rx_host_unlock(struct pt_rx_host *h);
+
+/* pt_rx_host_add makes the session known to queues and XDP.  -ENOSPC, or as
+ * pt_program_session_add. */
+int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
+		   struct pt_error *err);
+
+/* pt_rx_host_freeze: XDP steers no more frames of the session; its counters
+ * stay.  pt_rx_host_remove: the queues forget it, after which no thread
+ * touches it. */
+void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake);
+void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake);
+
+/* pt_rx_host_lane_set puts a lane on a queue.  -ENOENT: no such queue here;
+ * -ENOSPC: its credit is given out. */
+int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
+			__u16 lane_idx, __u16 queue);
+
+/* pt_rx_host_lane_sync: the sender has sent all below seq_end. */
+void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
+			  __u16 lane_idx, __u64 seq_end);
+
+/* pt_rx_host_ledger fills in what XDP and the sockets say of the session, and
+ * returns whether every frame that XDP steered has been taken or is known as
+ * dropped: until then, ask again. */
+bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
+		       struct pt_ledger *ledger);
+
+#endif

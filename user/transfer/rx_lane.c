@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/rx_lane.h"
+
+#include <string.h>
+
+enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt)
+{
+	enum pt_seq what = pt_seqmap_take(&l->seqs, seq);
+
+	switch (what) {
+	case PT_SEQ_NEW:
+		l->freed_desc += desc_cnt;
+		l->accepted++;
+		break;
+	case PT_SEQ_LATE:
+		l->missing--;
+		l->late++;
+		l->accepted++;
+		break;
+	case PT_SEQ_DUPLICATE:
+		l->duplicate++;
+		break;
+	case PT_SEQ_OUT:
+		l->refused_window++;
+		break;
+	}
+	return what;
+}
+
+static void decide(struct pt_rx_lane *l, __u64 upto)
+{
+	struct pt_seq_range *ranges = &l->missing_ranges[l->missing_range_cnt];
+	__u32 cnt = pt_seqmap_decide(&l->seqs, upto, ranges,
+				     PT_MISSING_MAX - l->missing_range_cnt);
+
+	for (__u32 i = 0; i < cnt; i++)
+		l->missing += ranges[i].cnt;
+	/* A gap that one mark cut in two is told as one. */
+	if (cnt && l->missing_range_cnt &&
+	    ranges[-1].first + ranges[-1].cnt == ranges[0].first) {
+		ranges[-1].cnt += ranges[0].cnt;
+		memmove(&ranges[0], &ranges[1], (cnt - 1) * sizeof(*ranges));
+		cnt--;
+	}
+	l->missing_range_cnt += cnt;
+}
+
+void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns)
+{
+	pt_seqmap_advance(&l->seqs);
+	if (l->mark_end > l->seqs.decided) {
+		if (now_ns - l->mark_ns < grace_ns)
+			return;
+		decide(l, l->mark_end);
+	}
+	if (l->mark_end <= l->seqs.decided && l->seqs.decided < l->seqs.top) {
+		l->mark_end = l->seqs.top;
+		l->mark_ns = now_ns;
+	}
+}
+
+bool pt_rx_lane_has_news(const struct pt_rx_lane *l)
+{
+	return l->missing_range_cnt || l->told.upto != l->seqs.decided ||
+	       l->told.freed_desc != l->freed_desc ||
+	       l->told.window != l->window;
+}
+
+bool pt_rx_lane_is_urgent(const struct pt_rx_lane *l)
+{
+	return l->missing_range_cnt ||
+	       l->freed_desc - l->told.freed_desc >= l->window / 4;
+}
+
+void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m)
+{
+	m->type = PT_MSG_ACK;
+	m->ack = (struct pt_msg_ack){
+		.lane = l->lane_idx,
+		.upto = l->seqs.decided,
+		.freed_desc = l->freed_desc,
+		.window = l->window,
+		.missing_cnt = l->missing_range_cnt,
+		.missing = l->missing_ranges,
+	};
+}
+
+void pt_rx_lane_told(struct pt_rx_lane *l)
+{
+	l->told.upto = l->seqs.decided;
+	l->told.freed_desc = l->freed_desc;
+	l->told.window = l->window;
+	l->missing_range_cnt = 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rx_lane: what the receiver keeps of one lane: which frames came, which are
+ * missing, what credit that frees, and the ACK that says so.
+ *
+ * Credit is counted in RX descriptors.  A frame that is taken frees its own;
+ * what a missing frame had is the sender's to know, who is told the range.
+ * A late or repeated frame frees nothing: its credit was freed before.
+ *
+ * Threads: one at a time, under the lock of the queue that the lane is on.
+ */
+#ifndef TRANSFER_RX_LANE_H
+#define TRANSFER_RX_LANE_H
+
+#include "transfer/rebuild.h"
+#include "transfer/seqmap.h"
+
+#define PT_GRACE_MIN_NS	5000000ULL	/* a gap is lost no sooner than this */
+
+struct pt_intake;
+
+struct pt_rx_lane {
+	struct pt_intake *intake;	/* the session's */
+	__u16 lane_idx;
+	__u16 queue;			/* PT_QUEUE_ANY: on none yet */
+	__u32 window;			/* descriptors granted */
+
+	struct pt_seqmap seqs;
+	__u64 mark_end;			/* gaps below are lost ... */
+	__u64 mark_ns;			/* ... once grace has passed since */
+	__u64 freed_desc;
+	struct pt_seq_range missing_ranges[PT_MISSING_MAX];
+	__u32 missing_range_cnt;	/* not told to the sender yet */
+
+	struct {			/* what the sender was told last */
+		__u64 upto;
+		__u64 freed_desc;
+		__u32 window;
+	} told;
+
+	/* For the ledger. */
+	__u64 received, accepted, duplicate, late, missing;
+	__u64 refused_checksum, refused_record, refused_window;
+	__u64 probes, records;
+	struct pt_rebuild_counts placed;
+};
+
+/* pt_desc_cnt returns the RX descriptors that a frame is charged for: of
+ * frame_sz untagged Ethernet bytes, desc_sz bytes to a descriptor. */
+static inline __u32 pt_desc_cnt(__u32 frame_sz, __u32 desc_sz)
+{
+	return (frame_sz + desc_sz - 1) / desc_sz;
+}
+
+/* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt. */
+enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt);
+
+/* pt_rx_lane_tick calls gaps lost that are older than grace_ns. */
+void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns);
+
+/* pt_rx_lane_is_open: numbers are still undecided, so ticks are needed. */
+static inline bool pt_rx_lane_is_open(const struct pt_rx_lane *l)
+{
+	return l->seqs.decided < l->seqs.top || l->missing_range_cnt;
+}
+
+/* pt_rx_lane_has_news: the sender does not know all yet.  is_urgent: it
+ * should not wait for the next tick. */
+bool pt_rx_lane_has_news(const struct pt_rx_lane *l);
+bool pt_rx_lane_is_urgent(const struct pt_rx_lane *l);
+
+/* pt_rx_lane_ack writes the ACK; pt_rx_lane_told notes that it was queued. */
+void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m);
+void pt_rx_lane_told(struct pt_rx_lane *l);
+
+#endif

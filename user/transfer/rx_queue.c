@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/rx_queue.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pagetrim/check.h>
+#include "transfer/clock.h"
+
+#define BATCH		64		/* frames taken under one lock */
+#define TICK_NS		1000000ULL	/* between looks at open gaps */
+#define IDLE_MS		100		/* wait when nothing is open */
+
+struct pt_rx_queue {
+	struct pt_rx_queue_cfg cfg;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	atomic_bool stop;
+	int event_fd;
+	__u64 ticked_ns;
+
+	struct pt_intake *sessions[PT_TRANSFERS_MAX];
+	__u32 session_cnt;
+	struct pt_rx_lane *lanes[PT_QUEUE_LANES_MAX];
+	__u32 lane_cnt;
+	struct pt_rx_lane *last;	/* the lane of the frame before */
+	__u64 received;
+
+	struct pt_rx_frame frames[BATCH];
+	struct pt_reader reader;
+};
+
+static struct pt_intake *find_session(struct pt_rx_queue *q, __u64 session_id)
+{
+	for (__u32 i = 0; i < q->session_cnt; i++)
+		if (q->sessions[i]->session_id == session_id)
+			return q->sessions[i];
+	return NULL;
+}
+
+static struct pt_rx_lane *find_lane(struct pt_rx_queue *q, __u64 session_id,
+				    __u16 lane_idx)
+{
+	struct pt_rx_lane *l = q->last;
+
+	if (l && l->lane_idx == lane_idx && l->intake->session_id == session_id)
+		return l;
+	for (__u32 i = 0; i < q->lane_cnt; i++) {
+		l = q->lanes[i];
+		if (l->lane_idx == lane_idx &&
+		    l->intake->session_id == session_id)
+			return q->last = l;
+	}
+	return NULL;
+}
+
+static void take_probe(struct pt_rx_queue *q)
+{
+	const struct pt_frame_id *id = &q->reader.id;
+	struct pt_intake *intake = find_session(q, id->session_id);
+	struct pt_message m = {
+		.type = PT_MSG_PROBE_SEEN,
+		.probe_seen = {
+			.lane = id->lane,
+			.probe = id->seq,
+			.frame_sz = q->reader.frame_sz,
+			.queue = q->cfg.queue,
+		},
+	};
+
+	if (!intake || id->lane >= intake->lane_cnt ||
+	    !pt_reader_auth_ok(&q->reader))
+		return;
+	intake->lanes[id->lane].probes++;
+	/* A full output queue loses the answer: the sender probes again. */
+	pt_conn_send(intake->conn, &m, NULL);
+}
+
+static void take_data(struct pt_rx_queue *q)
+{
+	struct pt_reader *r = &q->reader;
+	struct pt_rx_lane *l = find_lane(q, r->id.session_id, r->id.lane);
+	struct pt_error err;
+	enum pt_seq seq;
+	int ret;
+
+	if (!l)
+		return;		/* of a session that has just ended */
+	l->received++;
+	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
+		return;
+	if (!pt_reader_auth_ok(r)) {
+		l->refused_checksum++;
+		return;
+	}
+	if (memcmp(&r->dst, &l->intake->endpoint, sizeof(r->dst)) ||
+	    !pt_rebuild_check(l->intake->rebuild, r)) {
+		l->refused_record++;
+		return;
+	}
+	seq = pt_rx_lane_take(l, r->id.seq,
+			      pt_desc_cnt(r->frame_sz, q->cfg.desc_sz));
+	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
+		return;
+	l->records += r->record_cnt;
+	ret = pt_rebuild_place(l->intake->rebuild, r, &l->placed, &err);
+	if (ret)
+		pt_intake_fail(l->intake, ret, &err);
+}
+
+static void take_frame(struct pt_rx_queue *q, const struct pt_rx_frame *frame)
+{
+	q->received++;
+	if (pt_reader_open(&q->reader, frame->spans, frame->span_cnt) !=
+	    PT_VERDICT_STEERED)
+		return;		/* the ledger will not balance: XDP steered it */
+	if (q->reader.kind == PT_FRAME_PROBE)
+		take_probe(q);
+	else
+		take_data(q);
+}
+
+/* tell sends the ACKs that are due.  What cannot be queued now stays news. */
+static void tell(struct pt_rx_queue *q, bool tick)
+{
+	struct pt_message m;
+
+	for (__u32 i = 0; i < q->lane_cnt; i++) {
+		struct pt_rx_lane *l = q->lanes[i];
+
+		if (!(tick ? pt_rx_lane_has_news(l) : pt_rx_lane_is_urgent(l)))
+			continue;
+		pt_rx_lane_ack(l, &m);
+		if (!pt_conn_send(l->intake->conn, &m, NULL))
+			pt_rx_lane_told(l);
+	}
+}
+
+/* tick looks for gaps that are lost, as of now_ns: a moment after which the
+ * ring was found empty.  A frame that waits in the ring is not lost. */
+static void tick(struct pt_rx_queue *q, __u64 now_ns)
+{
+	if (now_ns - q->ticked_ns < TICK_NS) {
+		tell(q, false);
+		return;
+	}
+	q->ticked_ns = now_ns;
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		pt_rx_lane_tick(q->lanes[i], now_ns,
+				atomic_load_explicit(
+					&q->lanes[i]->intake->grace_ns,
+					memory_order_relaxed));
+	tell(q, true);
+}
+
+static bool is_open(const struct pt_rx_queue *q)
+{
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		if (pt_rx_lane_is_open(q->lanes[i]) ||
+		    pt_rx_lane_has_news(q->lanes[i]))
+			return true;
+	return false;
+}
+
+static void *queue_main(void *arg)
+{
+	struct pt_rx_queue *q = arg;
+	eventfd_t value;
+
+	while (!atomic_load_explicit(&q->stop, memory_order_relaxed)) {
+		__u64 now_ns = pt_clock_ns();
+		unsigned cnt = pt_xsk_recv(q->cfg.xsk, q->frames, BATCH);
+		bool open;
+
+		pt_rx_queue_lock(q);
+		for (unsigned i = 0; i < cnt; i++)
+			take_frame(q, &q->frames[i]);
+		if (cnt)
+			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
+		if (cnt < BATCH)
+			tick(q, now_ns);
+		else
+			tell(q, false);
+		open = is_open(q);
+		pt_rx_queue_unlock(q);
+
+		if (!cnt) {
+			pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS,
+				    q->event_fd);
+			eventfd_read(q->event_fd, &value);
+		}
+	}
+	return NULL;
+}
+
+int pt_rx_queue_start(struct pt_rx_queue **out,
+		      const struct pt_rx_queue_cfg *cfg, struct pt_error *err)
+{
+	struct pt_rx_queue *q = calloc(1, sizeof(*q));
+	int ret;
+
+	if (!q)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "queue %u: out of memory", cfg->queue);
+	q->cfg = *cfg;
+	pthread_mutex_init(&q->lock, NULL);
+	q->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (q->event_fd < 0) {
+		ret = pt_error_set(err, PT_EXIT_HOST, -errno,
+				   "queue %u: eventfd: %m (raise ulimit -n)",
+				   cfg->queue);
+		goto free_queue;
+	}
+	ret = -pthread_create(&q->thread, NULL, queue_main, q);
+	if (ret) {
+		pt_error_set(err, PT_EXIT_HOST, ret,
+			     "queue %u: cannot start a thread: %s "
+			     "(raise ulimit -u)", cfg->queue, strerror(-ret));
+		goto close_event;
+	}
+	*out = q;
+	return 0;
+
+close_event:
+	close(q->event_fd);
+free_queue:
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+	return ret;
+}
+
+void pt_rx_queue_stop(struct pt_rx_queue *q)
+{
+	if (!q)
+		return;
+	atomic_store(&q->stop, true);
+	pt_rx_queue_wake(q);
+	pthread_join(q->thread, NULL);
+	close(q->event_fd);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+void pt_rx_queue_lock(struct pt_rx_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+}
+
+void pt_rx_queue_unlock(struct pt_rx_queue *q)
+{
+	pthread_mutex_unlock(&q->lock);
+}
+
+__u16 pt_rx_queue_number(const struct pt_rx_queue *q)
+{
+	return q->cfg.queue;
+}
+
+void pt_rx_queue_wake(struct pt_rx_queue *q)
+{
+	eventfd_write(q->event_fd, 1);
+}
+
+int pt_rx_queue_session_add(struct pt_rx_queue *q, struct pt_intake *intake)
+{
+	if (q->session_cnt == PT_TRANSFERS_MAX)
+		return -ENOSPC;
+	q->sessions[q->session_cnt++] = intake;
+	return 0;
+}
+
+void pt_rx_queue_session_remove(struct pt_rx_queue *q,
+				struct pt_intake *intake)
+{
+	for (__u32 i = 0; i < q->session_cnt; i++) {
+		if (q->sessions[i] != intake)
+			continue;
+		q->sessions[i] = q->sessions[--q->session_cnt];
+		return;
+	}
+}
+
+/* share divides the queue's credit evenly.  A lane that had more learns of it
+ * with its next ACK; until then the reserve of the fill ring bears it. */
+static void share(struct pt_rx_queue *q)
+{
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		q->lanes[i]->window = q->cfg.credit / q->lane_cnt;
+}
+
+int pt_rx_queue_lane_add(struct pt_rx_queue *q, struct pt_rx_lane *lane)
+{
+	if (q->lane_cnt == PT_QUEUE_LANES_MAX ||
+	    q->cfg.credit / (q->lane_cnt + 1) < PT_SPANS_MAX)
+		return -ENOSPC;
+	q->lanes[q->lane_cnt++] = lane;
+	lane->queue = q->cfg.queue;
+	share(q);
+	return 0;
+}
+
+void pt_rx_queue_lane_remove(struct pt_rx_queue *q, struct pt_rx_lane *lane)
+{
+	for (__u32 i = 0; i < q->lane_cnt; i++) {
+		if (q->lanes[i] != lane)
+			continue;
+		q->lanes[i] = q->lanes[--q->lane_cnt];
+		q->last = NULL;
+		lane->queue = PT_QUEUE_ANY;
+		share(q);
+		return;
+	}
+}
+
+__u64 pt_rx_queue_received(const struct pt_rx_queue *q)
+{
+	return q->received;
+}

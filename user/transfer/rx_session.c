@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A session's life: start, time, end.  Its messages are in rx_messages.c. */
+#include "transfer/rx_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "transfer/balance.h"
+#include "transfer/clock.h"
+#include "transfer/rx_messages.h"
+
+#define PING_NS		1000000000ULL
+#define FINISH_MS	300	/* for the peer to read a last message */
+
+struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
+					  const struct pt_receiver_cfg *cfg,
+					  struct pt_rx_host *host, int wake_fd)
+{
+	struct pt_rx_session *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		pt_conn_close(conn);
+		return NULL;
+	}
+	s->cfg = cfg;
+	s->host = host;
+	s->conn = conn;
+	s->err = &s->report.error;
+	s->wake_fd = wake_fd;
+	s->pinged_ns = pt_clock_ns();
+	strncpy(s->report.peer, pt_conn_peer_text(conn),
+		sizeof(s->report.peer) - 1);
+	if (pt_rx_offer(s)) {
+		pt_rx_session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+int pt_rx_session_fd(const struct pt_rx_session *s)
+{
+	return s->conn ? pt_conn_fd(s->conn) : -1;
+}
+
+/* lose_conn: a sender that is gone ends the transfer, unless the commit has
+ * begun: that is carried through, and the sender may ask again. */
+static void lose_conn(struct pt_rx_session *s, int code,
+		      const struct pt_error *err)
+{
+	if (s->state == PT_RX_COMMITTING) {
+		pt_conn_close(s->conn);
+		s->conn = NULL;
+		s->intake.conn = NULL;
+	} else if (s->state == PT_RX_DONE) {
+		s->state = PT_RX_ENDED;
+	} else {
+		pt_rx_session_end(s, code, err);
+	}
+}
+
+void pt_rx_session_read(struct pt_rx_session *s)
+{
+	struct pt_message m;
+	struct pt_error err;
+	int ret;
+
+	while (s->conn && s->state != PT_RX_ENDED) {
+		ret = pt_conn_recv(s->conn, &m, &err);
+		if (!ret)
+			return;
+		if (ret < 0) {
+			lose_conn(s, ret, &err);
+			return;
+		}
+		ret = pt_rx_take(s, &m, &err);
+		if (ret < 0)
+			pt_rx_session_end(s, ret, &err);
+	}
+}
+
+static void *commit_main(void *arg)
+{
+	struct pt_rx_session *s = arg;
+	int ret = pt_sink_sync(s->sink, &s->commit_error);
+
+	if (!ret)
+		ret = pt_sink_commit(s->sink, &s->commit_error);
+	atomic_store(&s->commit_result, ret);
+	eventfd_write(s->wake_fd, 1);
+	return NULL;
+}
+
+int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret;
+
+	/* No queue may touch the sink from here on. */
+	pt_rx_host_remove(s->host, &s->intake);
+	s->is_on_host = false;
+	s->report.commit_ns = pt_clock_ns();
+	atomic_store(&s->commit_result, 1);
+	ret = -pthread_create(&s->committer, NULL, commit_main, s);
+	if (ret)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
+				    "thread: %s (raise ulimit -u)",
+				    strerror(-ret));
+	s->has_committer = true;
+	s->state = PT_RX_COMMITTING;
+	return 0;
+}
+
+static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = {
+		.type = PT_MSG_COMMITTED,
+		.committed = { .transfer_id = s->open.transfer_id },
+	};
+	int ret = atomic_load(&s->commit_result);
+
+	if (ret > 0)
+		return;
+	pthread_join(s->committer, NULL);
+	s->has_committer = false;
+	s->report.commit_ns = now_ns - s->report.commit_ns;
+	if (ret) {
+		s->state = PT_RX_VERIFIED;
+		pt_rx_session_end(s, ret, &s->commit_error);
+		return;
+	}
+	s->report.result = 0;
+	s->report.total_ns = now_ns - s->opened_ns;
+	s->state = PT_RX_DONE;
+	if (!s->conn || pt_conn_send(s->conn, &m, NULL))
+		s->state = PT_RX_ENDED;
+}
+
+/* check_counters: once they have settled, or never will, the ledger is told,
+ * and whether it balances. */
+static void check_counters(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = { .type = PT_MSG_LEDGER };
+	struct pt_ledger *ledger = &s->report.ledger;
+	struct pt_error err;
+
+	if (!pt_rx_host_ledger(s->host, &s->intake, ledger) &&
+	    now_ns < s->verify_deadline_ns)
+		return;
+	s->report.has_ledger = true;
+	s->report.unaccounted = pt_balance(ledger, s->report.sent);
+	m.ledger.counts = *ledger;
+	pt_conn_send(s->conn, &m, NULL);
+	if (s->report.unaccounted) {
+		pt_error_set(&err, PT_EXIT_MISMATCH, -EIO, "ledger: %llu "
+			     "frames or records unaccounted for",
+			     (unsigned long long)s->report.unaccounted);
+		pt_rx_session_end(s, -EIO, &err);
+		return;
+	}
+	m.type = PT_MSG_VERIFIED;
+	pt_conn_send(s->conn, &m, NULL);
+	s->state = PT_RX_VERIFIED;
+}
+
+/* watch_queues: frames on a wrong queue mean that a lane's way has changed. */
+static void watch_queues(struct pt_rx_session *s)
+{
+	struct pt_counters c;
+
+	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	    pt_program_session_counters(s->host->program,
+					s->intake.session_id, &c) ||
+	    c.wrong_queue == s->wrong_queue)
+		return;
+	s->wrong_queue = c.wrong_queue;
+	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
+		struct pt_message m = {
+			.type = PT_MSG_REPROBE,
+			.reprobe = { .lane = i },
+		};
+
+		if (s->intake.lanes[i].queue != PT_QUEUE_ANY)
+			pt_conn_send(s->conn, &m, NULL);
+	}
+}
+
+static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = {
+		.type = PT_MSG_PING,
+		.ping = { .time_ns = now_ns },
+	};
+	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
+	struct pt_error err;
+
+	if (now_ns > heard_ns &&
+	    now_ns - heard_ns > s->cfg->peer_timeout_ms * 1000000ULL) {
+		pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: silent for "
+			     "%u ms (--peer-timeout)", s->report.peer,
+			     s->cfg->peer_timeout_ms);
+		lose_conn(s, -ETIMEDOUT, &err);
+		return;
+	}
+	if (now_ns - s->pinged_ns < PING_NS)
+		return;
+	s->pinged_ns = now_ns;
+	pt_conn_send(s->conn, &m, NULL);
+}
+
+void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
+{
+	int failed = atomic_load(&s->intake.failed);
+
+	if (s->state == PT_RX_COMMITTING)
+		take_commit_result(s, now_ns);
+	if (s->state == PT_RX_ENDED)
+		return;
+	if (failed && s->state < PT_RX_COMMITTING) {
+		pt_rx_session_end(s, failed, &s->intake.error);
+		return;
+	}
+	if (s->state == PT_RX_VERIFYING)
+		check_counters(s, now_ns);
+	watch_queues(s);
+	if (s->conn && s->state != PT_RX_ENDED)
+		watch_peer(s, now_ns);
+}
+
+void pt_rx_session_end(struct pt_rx_session *s, int code,
+		       const struct pt_error *err)
+{
+	struct pt_message m;
+
+	if (s->state == PT_RX_ENDED)
+		return;
+	s->state = PT_RX_ENDED;
+	s->report.result = code;
+	if (err != &s->report.error)
+		s->report.error = *err;
+	if (s->opened_ns)
+		s->report.total_ns = pt_clock_ns() - s->opened_ns;
+	if (s->is_on_host)
+		pt_rx_host_remove(s->host, &s->intake);
+	s->is_on_host = false;
+	if (s->sink)
+		pt_sink_discard(s->sink);
+	if (!s->conn || s->is_bye)
+		return;
+	pt_message_abort(&m, err->exit, err->text);
+	if (!pt_conn_send(s->conn, &m, NULL))
+		pt_conn_finish(s->conn, FINISH_MS);
+}
+
+void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
+{
+	struct pt_message m = {
+		.type = PT_MSG_COMMITTED,
+		.committed = { .transfer_id = s->asked_id },
+	};
+
+	if (err)
+		pt_message_abort(&m, err->exit, err->text);
+	if (!pt_conn_send(s->conn, &m, NULL))
+		pt_conn_finish(s->conn, FINISH_MS);
+	s->state = PT_RX_ENDED;
+}
+
+void pt_rx_session_free(struct pt_rx_session *s)
+{
+	if (!s)
+		return;
+	if (s->has_committer)
+		pthread_join(s->committer, NULL);
+	if (s->is_on_host)
+		pt_rx_host_remove(s->host, &s->intake);
+	pt_rebuild_destroy(s->rebuild);
+	pt_sink_close(s->sink);
+	pt_layout_free(s->layout);
+	pt_conn_close(s->conn);
+	free(s->intake.lanes);
+	free(s->segments);
+	free(s);
+}

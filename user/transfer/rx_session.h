@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rx_session: the control half of one transfer at the receiver: a connection,
+ * what was agreed on it, and where it stands.
+ *
+ *     offered -> opening -> data -> verifying -> verified -> committing -> done
+ *        |          |        |          |           |            |
+ *        +----------+--------+----------+-----------+------------+--> ended
+ *
+ * Threads: control's; committing syncs to disk in a thread of its own.
+ */
+#ifndef TRANSFER_RX_SESSION_H
+#define TRANSFER_RX_SESSION_H
+
+#include <pthread.h>
+
+#include "transfer/receiver.h"
+#include "transfer/rx_host.h"
+
+enum pt_rx_state {
+	PT_RX_OFFERED,		/* OFFER sent; OPEN or ASK comes */
+	PT_RX_OPENING,		/* SEGMENTs come */
+	PT_RX_DATA,
+	PT_RX_VERIFYING,	/* until the counters have settled */
+	PT_RX_VERIFIED,		/* COMMIT comes */
+	PT_RX_COMMITTING,	/* its thread runs */
+	PT_RX_DONE,		/* COMMITTED was said; BYE comes */
+	PT_RX_ENDED,		/* to be freed; report says how it went */
+};
+
+struct pt_rx_session {
+	enum pt_rx_state state;
+	const struct pt_receiver_cfg *cfg;
+	struct pt_rx_host *host;
+	struct pt_conn *conn;		/* NULL: lost after COMMIT */
+	struct pt_receive_report report;
+	struct pt_error *err;		/* &report.error */
+	bool is_open;			/* OPEN was accepted: a transfer */
+	bool is_bye;			/* the sender said BYE or ABORT: it knows */
+	__u64 asked_id;			/* ASKs for the outcome of this transfer */
+
+	struct pt_msg_open open;
+	struct pt_segment *segments;
+	__u32 segment_cnt;
+	struct pt_layout *layout;
+	struct pt_sink *sink;
+	struct pt_rebuild *rebuild;
+	struct pt_intake intake;
+	bool is_on_host;
+	__u32 files_left;
+	__u64 file_bytes_left;
+	__u64 regions_compared;
+	__u64 mismatch_region;		/* if has_mismatch */
+	bool has_mismatch;
+	__u64 verify_deadline_ns;
+
+	pthread_t committer;
+	bool has_committer;
+	atomic_int commit_result;	/* 1: running; 0, -errno: over */
+	struct pt_error commit_error;
+
+	__u64 opened_ns;
+	__u64 pinged_ns;
+	__u64 wrong_queue;		/* XDP's count when last looked at */
+	int wake_fd;
+};
+
+/* pt_rx_session_start takes the connection, in any case, and offers.  NULL:
+ * no memory, or it is gone already. */
+struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
+					  const struct pt_receiver_cfg *cfg,
+					  struct pt_rx_host *host, int wake_fd);
+
+/* pt_rx_session_read acts on all messages that have come. */
+void pt_rx_session_read(struct pt_rx_session *s);
+
+/* pt_rx_session_tick looks after time-outs, failures of queues, the commit;
+ * at least every 100 ms. */
+void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns);
+
+/* pt_rx_session_end aborts the transfer and tells the peer; state is ENDED.
+ * Not while committing: that is waited for. */
+void pt_rx_session_end(struct pt_rx_session *s, int code,
+		       const struct pt_error *err);
+
+/* pt_rx_session_answer tells one that ASKed: committed, or (err) not. */
+void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
+
+void pt_rx_session_free(struct pt_rx_session *s);
+
+/* pt_rx_session_fd: for poll; -1: none. */
+int pt_rx_session_fd(const struct pt_rx_session *s);
+
+#endif

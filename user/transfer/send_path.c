@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/send_path.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "control/route.h"
+#include "transfer/clock.h"
+
+#define TX_CHUNKS	2048		/* 8 MiB: stays in the cache */
+#define SRC_PORT	49152		/* first of the dynamic ports */
+
+/* find_link looks up route and next hop; *link's ports stay. */
+static int find_link(const struct pt_device *device,
+		     const struct pt_address *dst, struct pt_link *link,
+		     struct pt_error *err)
+{
+	struct pt_route route;
+	int ret = pt_route_find(&route, dst, err);
+
+	if (ret)
+		return ret;
+	if (route.ifindex != device->ifindex) {
+		char text[PT_ADDRESS_TEXT_SZ];
+
+		return pt_error_set(err, PT_EXIT_HOST, -EXDEV,
+				    "%s: the route to %s is by %s (use --dev "
+				    "%s, or change the route)", device->name,
+				    pt_address_print(dst, text), route.ifname,
+				    route.ifname);
+	}
+	memcpy(link->src_mac, device->mac, sizeof(link->src_mac));
+	memcpy(link->src_addr, route.src.ip, sizeof(link->src_addr));
+	memcpy(link->dst_addr, dst->ip, sizeof(link->dst_addr));
+	link->ipv6 = !pt_address_is_v4(dst);
+	return pt_neighbour_find(device->ifindex, &route.next_hop,
+				 link->dst_mac, err);
+}
+
+static int find_link_wait(struct pt_send_path *path, int timeout_ms,
+			  struct pt_error *err)
+{
+	__u64 deadline = pt_clock_ns() + timeout_ms * 1000000ULL;
+	int ret;
+
+	while ((ret = find_link(&path->device, &path->dst, &path->link, err)) ==
+	       -EAGAIN && pt_clock_ns() < deadline) {
+		struct pollfd fd = {
+			.fd = pt_monitor_fd(path->monitor),
+			.events = POLLIN,
+		};
+
+		poll(&fd, 1, 100);
+		pt_monitor_read(path->monitor, NULL);
+	}
+	return ret;
+}
+
+static __u32 min_u32(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
+}
+
+/* lease_queues takes those queues first that the receiver has too: on a veth
+ * a frame arrives on the queue of the number it was sent on. */
+static int lease_queues(struct pt_send_path *path,
+			const struct pt_send_path_cfg *cfg,
+			struct pt_error *err)
+{
+	const struct pt_msg_offer *offer = cfg->offer;
+	int ret;
+
+	if (cfg->queue_cnt > path->device.tx_queue_cnt)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: has %u TX queues, --queues asks for "
+				    "%u (ethtool -L)", path->device.name,
+				    path->device.tx_queue_cnt, cfg->queue_cnt);
+	for (__u32 i = 0; i < offer->queue_cnt &&
+			  path->queue_cnt < cfg->queue_cnt; i++) {
+		if (offer->queue[i] >= path->device.tx_queue_cnt)
+			continue;
+		ret = pt_lease_take(&path->leases[path->queue_cnt],
+				    &path->device, offer->queue[i], "send",
+				    err);
+		if (!ret)
+			path->queue_cnt++;
+		else if (ret != -EBUSY)
+			return ret;
+	}
+	if (path->queue_cnt == cfg->queue_cnt)
+		return 0;
+	ret = pt_lease_take_free(&path->leases[path->queue_cnt],
+				 cfg->queue_cnt - path->queue_cnt,
+				 &path->device, "send", err);
+	if (!ret)
+		path->queue_cnt = cfg->queue_cnt;
+	return ret;
+}
+
+static int open_sockets(struct pt_send_path *path,
+			const struct pt_send_path_cfg *cfg,
+			struct pt_error *err)
+{
+	for (__u32 i = 0; i < path->queue_cnt; i++) {
+		struct pt_xsk_cfg xsk = {
+			.device = &path->device,
+			.queue = pt_lease_queue(path->leases[i]),
+			.tx_chunk_cnt = TX_CHUNKS,
+			.tx_frame_sz_max = path->frame_sz_max,
+			.generic = cfg->generic,
+		};
+		int ret = pt_xsk_open(&path->xsks[i], &xsk, err);
+
+		if (ret == -EMSGSIZE) {
+			/* No multi-buffer here: frames of one chunk. */
+			path->frame_sz_max = PT_XSK_CHUNK_SZ;
+			xsk.tx_frame_sz_max = path->frame_sz_max;
+			ret = pt_xsk_open(&path->xsks[i], &xsk, err);
+		}
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int pt_send_path_open(struct pt_send_path *path,
+		      const struct pt_send_path_cfg *cfg,
+		      struct pt_error *err)
+{
+	int ret;
+
+	memset(path, 0, sizeof(*path));
+	path->dst = *cfg->dst;
+	path->link.dst_port = cfg->offer->udp_port;
+	path->link.src_port = SRC_PORT;
+	ret = pt_device_open(&path->device, cfg->dev, err);
+	if (!ret)
+		ret = pt_device_check(&path->device, err);
+	if (!ret && cfg->mtu > path->device.mtu)
+		ret = pt_error_set(err, PT_EXIT_HOST, -EMSGSIZE,
+				   "%s: its MTU is %u, --mtu asks for %u (ip "
+				   "link set %s mtu %u)", cfg->dev,
+				   path->device.mtu, cfg->mtu, cfg->dev,
+				   cfg->mtu);
+	if (!ret)
+		ret = pt_monitor_open(&path->monitor, path->device.ifindex,
+				      err);
+	if (!ret)
+		ret = find_link_wait(path, cfg->timeout_ms, err);
+	if (ret)
+		goto close;
+	path->frame_sz_max = pt_link_frame_sz_max(&path->link,
+		min_u32(cfg->mtu ? cfg->mtu : path->device.mtu,
+			cfg->offer->mtu));
+	path->frame_sz_max = min_u32(path->frame_sz_max,
+				     cfg->offer->frame_sz_max);
+	ret = lease_queues(path, cfg, err);
+	if (!ret)
+		ret = open_sockets(path, cfg, err);
+	if (!ret)
+		return 0;
+close:
+	pt_send_path_close(path);
+	return ret;
+}
+
+void pt_send_path_close(struct pt_send_path *path)
+{
+	for (__u32 i = 0; i < path->queue_cnt; i++) {
+		pt_xsk_close(path->xsks[i]);
+		pt_lease_release(path->leases[i]);
+	}
+	path->queue_cnt = 0;
+	pt_monitor_close(path->monitor);
+	path->monitor = NULL;
+}
+
+int pt_send_path_refresh(struct pt_send_path *path, struct pt_error *err)
+{
+	struct pt_link link = path->link;
+	int ret = find_link(&path->device, &path->dst, &link, err);
+
+	if (ret == -EAGAIN)
+		return 0;	/* not resolved now: keep what was */
+	if (ret)
+		return ret;
+	if (!memcmp(&link, &path->link, sizeof(link)))
+		return 0;
+	path->link = link;
+	return 1;
+}

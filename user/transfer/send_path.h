@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* send_path: the way from this host to the receiver: device, route, next
+ * hop's MAC address, leased queues and their TX sockets.
+ * Threads: control's.
+ */
+#ifndef TRANSFER_SEND_PATH_H
+#define TRANSFER_SEND_PATH_H
+
+#include "control/address.h"
+#include "control/messages.h"
+#include "control/monitor.h"
+#include "wire/link.h"
+#include "xdp/device.h"
+#include "xdp/lease.h"
+#include "xdp/xsk.h"
+
+struct pt_send_path {
+	struct pt_device device;
+	struct pt_address dst;		/* the receiver, its UDP port */
+	struct pt_link link;		/* source port: the first lane's */
+	struct pt_monitor *monitor;
+	__u32 queue_cnt;		/* leased, with a socket each */
+	struct pt_lease *leases[PT_LANES_MAX];
+	struct pt_xsk *xsks[PT_LANES_MAX];
+	__u32 frame_sz_max;		/* Ethernet bytes both ends can do */
+};
+
+struct pt_send_path_cfg {
+	const char *dev;
+	const struct pt_address *dst;	/* of the control connection */
+	const struct pt_msg_offer *offer;
+	__u32 queue_cnt;		/* wanted, 1..PT_LANES_MAX */
+	__u32 mtu;			/* 0: the device's; else no larger */
+	bool generic;			/* copy mode */
+	int timeout_ms;			/* for the next hop's MAC address */
+};
+
+/* pt_send_path_open finds and opens it all; the control connection to the
+ * receiver exists, so that its MAC address gets resolved.  Errors name what is
+ * missing.  On failure nothing is held. */
+int pt_send_path_open(struct pt_send_path *path,
+		      const struct pt_send_path_cfg *cfg,
+		      struct pt_error *err);
+void pt_send_path_close(struct pt_send_path *path);
+
+/* pt_send_path_refresh looks route and MAC address up again after the monitor
+ * reported a change.  1: link changed; 0: as before; -errno: the receiver is
+ * not reached by this device any more. */
+int pt_send_path_refresh(struct pt_send_path *path, struct pt_error *err);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/sender_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "transfer/balance.h"
+#include "transfer/clock.h"
+#include "transfer/send_files.h"
+
+#define CONNECT_MS	10000
+#define PROGRESS_NS	250000000ULL
+#define PING_NS		1000000000ULL
+
+static int draw(void *to, size_t sz)
+{
+	return getrandom(to, sz, 0) == (ssize_t)sz ? 0 : -EIO;
+}
+
+/* reply waits for a message of a type during set-up, when nothing else but
+ * PING and ABORT may come. */
+static int reply(struct pt_sender *s, enum pt_message_type type,
+		 struct pt_message *m)
+{
+	int ret;
+
+	for (;;) {
+		ret = pt_conn_recv_wait(s->conn, m, s->cfg->peer_timeout_ms,
+					s->cfg->stop_fd, s->err);
+		if (ret == -ETIMEDOUT)
+			return pt_error_set(s->err, PT_EXIT_PEER, ret,
+					    "%s: silent for %u ms (is the "
+					    "receiver stuck?)",
+					    pt_conn_peer_text(s->conn),
+					    s->cfg->peer_timeout_ms);
+		if (ret < 0)
+			return ret;
+		if (m->type == type)
+			return 0;
+		ret = pt_sender_take(s, m);
+		if (ret)
+			return ret;
+	}
+}
+
+static int connect_peer(struct pt_sender *s)
+{
+	const struct pt_conn_cfg cfg = { .role = PT_ROLE_SENDER };
+	int timeout_ms = s->cfg->peer_timeout_ms < CONNECT_MS
+		? s->cfg->peer_timeout_ms : CONNECT_MS;
+
+	return pt_conn_connect(&s->conn, s->cfg->to, &cfg, timeout_ms,
+			       s->cfg->stop_fd, s->err);
+}
+
+static int prepare_memory(struct pt_sender *s)
+{
+	struct pt_send_report *report = s->report;
+	const struct pt_segment *segs;
+	__u32 cnt;
+	int ret;
+
+	segs = pt_source_segments(s->cfg->source, &cnt);
+	ret = pt_layout_create(&s->layout, segs, cnt, s->err);
+	if (ret)
+		return ret;
+	for (__u32 i = 0; i < cnt; i++) {
+		report->memory_sz += segs[i].sz;
+		report->page_cnt += pt_segment_page_cnt(&segs[i]);
+	}
+	report->pages_left = report->page_cnt;
+	ret = pt_dirty_create(&s->dirty, pt_layout_region_cnt(s->layout));
+	s->digests_sz = pt_layout_page_cnt(s->layout) * sizeof(*s->digests);
+	s->digests = mmap(NULL, s->digests_sz, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ret || s->digests == MAP_FAILED) {
+		s->digests = NULL;
+		return pt_error_set(s->err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory for the dirty set and digests "
+				    "of %llu pages",
+				    (unsigned long long)report->page_cnt);
+	}
+	return 0;
+}
+
+/* offer takes the receiver's OFFER and opens the way to it. */
+static int open_path(struct pt_sender *s)
+{
+	struct pt_send_path_cfg cfg = {
+		.dev = s->cfg->dev,
+		.dst = pt_conn_peer(s->conn),
+		.queue_cnt = s->cfg->queue_cnt,
+		.mtu = s->cfg->mtu,
+		.generic = s->cfg->generic,
+		.timeout_ms = 2000,
+	};
+	struct pt_message m;
+	int ret = reply(s, PT_MSG_OFFER, &m);
+
+	if (ret)
+		return ret;
+	cfg.offer = &m.offer;
+	s->desc_sz = m.offer.desc_sz;
+	ret = pt_send_path_open(&s->path, &cfg, s->err);
+	s->has_path = !ret;
+	return ret;
+}
+
+static int send_open(struct pt_sender *s)
+{
+	struct pt_message m = {
+		.type = PT_MSG_OPEN,
+		.open = {
+			.transfer_id = s->report->transfer_id,
+			.digest_key = s->digest_key,
+			.lane_cnt = s->path.queue_cnt,
+			.trim = s->cfg->trim,
+			.file_cnt = s->cfg->file_cnt,
+		},
+	};
+	const struct pt_segment *segs;
+	__u32 cnt;
+	int ret;
+
+	segs = pt_layout_segments(s->layout, &cnt);
+	m.open.segment_cnt = cnt;
+	memcpy(m.open.dst_addr, s->path.dst.ip, sizeof(m.open.dst_addr));
+	strncpy(m.open.name, s->cfg->name ? s->cfg->name : "",
+		sizeof(m.open.name) - 1);
+	ret = pt_conn_send(s->conn, &m, s->err);
+	for (__u32 i = 0; !ret && i < cnt; i++) {
+		m = (struct pt_message){
+			.type = PT_MSG_SEGMENT,
+			.segment = { .gfn = segs[i].gfn, .sz = segs[i].sz },
+		};
+		strcpy(m.segment.name, segs[i].name);
+		ret = pt_conn_send_wait(s->conn, &m, s->cfg->peer_timeout_ms,
+					s->err);
+	}
+	if (!ret)
+		ret = reply(s, PT_MSG_OPENED, &m);
+	if (!ret)
+		s->report->session_id = m.opened.session_id;
+	return ret;
+}
+
+static int start_lanes(struct pt_sender *s)
+{
+	s->job = (struct pt_send_job){
+		.source = s->cfg->source,
+		.layout = s->layout,
+		.dirty = s->dirty,
+		.digests = s->digests,
+		.digest_key = s->digest_key,
+		.trim = s->cfg->trim,
+		.conn = s->conn,
+		.session_id = s->report->session_id,
+		.desc_sz = s->desc_sz,
+		.frame_sz_max = s->path.frame_sz_max,
+		.wake_fd = s->wake_fd,
+	};
+	for (__u32 i = 0; i < s->path.queue_cnt; i++) {
+		struct pt_lane_cfg cfg = {
+			.job = &s->job,
+			.xsk = s->path.xsks[i],
+			.lane_idx = i,
+			.tx_queue = pt_lease_queue(s->path.leases[i]),
+			.link = s->path.link,
+			.bytes_per_s = s->cfg->bytes_per_s / s->path.queue_cnt,
+		};
+		int ret;
+
+		cfg.link.src_port += i;
+		ret = pt_lane_start(&s->lanes[i], &cfg, s->err);
+		if (ret)
+			return ret;
+		s->lane_cnt++;
+	}
+	return 0;
+}
+
+static void stop_lanes(struct pt_sender *s)
+{
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		pt_lane_stop(s->lanes[i]);
+	s->lane_cnt = 0;
+}
+
+static int set_up(struct pt_sender *s)
+{
+	int ret = 0;
+
+	if (draw(&s->report->transfer_id, sizeof(__u64)) ||
+	    draw(&s->digest_key, sizeof(s->digest_key)))
+		return pt_error_set(s->err, PT_EXIT_HOST, -EIO,
+				    "no random numbers (getrandom)");
+	s->report->transfer_id |= 1;	/* never 0 */
+	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (s->wake_fd < 0)
+		return pt_error_set(s->err, PT_EXIT_HOST, -errno,
+				    "eventfd: %m (raise ulimit -n)");
+	ret = prepare_memory(s);
+	if (!ret)
+		ret = connect_peer(s);
+	if (ret)
+		return ret;
+	s->report->phase = PT_SEND_SETUP;
+	ret = open_path(s);
+	if (!ret)
+		ret = send_open(s);
+	if (!ret)
+		ret = pt_send_files(s->conn, s->cfg->files, s->cfg->file_cnt,
+				    s->cfg->peer_timeout_ms,
+				    &s->report->files_sz, s->err);
+	if (ret)
+		return ret;
+	s->report->phase = PT_SEND_PROBE;
+	return start_lanes(s);
+}
+
+static void watch_peer(struct pt_sender *s, __u64 now_ns, int *ret)
+{
+	struct pt_message m = {
+		.type = PT_MSG_PING,
+		.ping = { .time_ns = now_ns },
+	};
+	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
+
+	if (now_ns > heard_ns &&
+	    now_ns - heard_ns > s->cfg->peer_timeout_ms * 1000000ULL)
+		*ret = pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT,
+				    "%s: silent for %u ms (--peer-timeout)",
+				    pt_conn_peer_text(s->conn),
+				    s->cfg->peer_timeout_ms);
+	if (now_ns - s->pinged_ns < PING_NS)
+		return;
+	s->pinged_ns = now_ns;
+	pt_conn_send(s->conn, &m, NULL);
+}
+
+static int watch_path(struct pt_sender *s)
+{
+	int change = pt_monitor_read(s->path.monitor, s->err);
+	int ret;
+
+	if (change <= 0)
+		return change;
+	if (change & PT_CHANGE_GONE)
+		return pt_error_set(s->err, PT_EXIT_HOST, -ENODEV,
+				    "%s: was removed", s->cfg->dev);
+	ret = pt_send_path_refresh(&s->path, s->err);
+	for (__u32 i = 0; ret > 0 && i < s->lane_cnt; i++)
+		pt_inbox_link(pt_lane_inbox(s->lanes[i]), &s->path.link);
+	/* A route that is gone may come back within the peer timeout. */
+	return 0;
+}
+
+static int take_all(struct pt_sender *s)
+{
+	struct pt_message m;
+	int ret;
+
+	while ((ret = pt_conn_recv(s->conn, &m, s->err)) > 0) {
+		ret = pt_sender_take(s, &m);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+static int run(struct pt_sender *s)
+{
+	eventfd_t value;
+	int ret = 0;
+
+	while (!ret && s->report->phase != PT_SEND_DONE) {
+		struct pollfd fds[] = {
+			{ .fd = pt_conn_fd(s->conn), .events = POLLIN },
+			{ .fd = s->wake_fd, .events = POLLIN },
+			{ .fd = pt_monitor_fd(s->path.monitor),
+			  .events = POLLIN },
+			{ .fd = s->cfg->stop_fd, .events = POLLIN },
+		};
+		__u64 now_ns;
+
+		poll(fds, 4, 100);
+		if (fds[3].revents)
+			return pt_error_set(s->err, PT_EXIT_FAILED, -ECANCELED,
+					    "interrupted; nothing was "
+					    "committed");
+		eventfd_read(s->wake_fd, &value);
+		ret = take_all(s);
+		if (!ret)
+			ret = watch_path(s);
+		if (!ret)
+			ret = pt_sender_advance(s);
+		now_ns = pt_clock_ns();
+		if (!ret)
+			watch_peer(s, now_ns, &ret);
+		if (s->cfg->progress && now_ns - s->shown_ns > PROGRESS_NS) {
+			s->shown_ns = now_ns;
+			pt_sender_count(s);
+			s->cfg->progress(s->report, s->cfg->progress_arg);
+		}
+	}
+	return ret;
+}
+
+/* ask reconnects and asks whether the transfer was committed, as long as the
+ * peer timeout lasts. */
+static int ask(struct pt_sender *s)
+{
+	__u64 deadline = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
+	struct pt_message m = {
+		.type = PT_MSG_ASK,
+		.ask = { .transfer_id = s->report->transfer_id },
+	};
+	struct pt_error why;
+	int ret;
+
+	do {
+		pt_conn_close(s->conn);
+		s->conn = NULL;
+		ret = connect_peer(s);
+		if (!ret)
+			ret = pt_conn_send(s->conn, &m, s->err);
+		if (!ret)
+			ret = reply(s, PT_MSG_COMMITTED, &m);
+		if (!ret)
+			s->report->phase = PT_SEND_DONE;
+		if (!ret || s->is_aborted)
+			return ret;
+		poll(NULL, 0, 200);
+	} while (pt_clock_ns() < deadline);
+	why = *s->err;
+	return pt_error_set(s->err, PT_EXIT_UNKNOWN, ret, "outcome unknown: "
+			    "lost the receiver during commit: %.300s (look "
+			    "for the image at the receiver)", why.text);
+}
+
+/* part says goodbye, or why not. */
+static void part(struct pt_sender *s, int ret)
+{
+	struct pt_message m = { .type = PT_MSG_BYE };
+
+	if (!s->conn)
+		return;
+	if (ret && !s->is_aborted)
+		pt_message_abort(&m, s->err->exit, s->err->text);
+	pt_conn_send(s->conn, &m, NULL);
+	pt_conn_finish(s->conn, 1000);
+}
+
+int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
+	    struct pt_error *err)
+{
+	struct pt_sender s = {
+		.cfg = cfg,
+		.report = report,
+		.err = err,
+		.wake_fd = -1,
+		.started_ns = pt_clock_ns(),
+	};
+	int ret;
+
+	memset(report, 0, sizeof(*report));
+	ret = set_up(&s);
+	if (!ret)
+		ret = run(&s);
+	pt_sender_count(&s);
+	stop_lanes(&s);
+	if (ret && report->phase == PT_SEND_COMMIT && !s.is_aborted)
+		ret = ask(&s);
+	part(&s, ret);
+	report->total_ns = pt_clock_ns() - s.started_ns;
+
+	pt_conn_close(s.conn);
+	if (s.has_path)
+		pt_send_path_close(&s.path);
+	if (s.digests)
+		munmap(s.digests, s.digests_sz);
+	pt_dirty_destroy(s.dirty);
+	pt_layout_free(s.layout);
+	if (s.wake_fd >= 0)
+		close(s.wake_fd);
+	return ret;
+}
+
+const char *pt_send_phase_name(enum pt_send_phase phase)
+{
+	static const char *const names[] = {
+		"connect", "setup", "probe", "active", "verify", "commit",
+		"completed",
+	};
+
+	return names[phase];
+}

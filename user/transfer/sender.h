@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sender: sends a memory to a receiver, from connecting to commit.
+ *
+ *     connect > set up > probe > send > verify > commit > done
+ *
+ * Threads: pt_send runs control in the caller's thread and a thread a lane.
+ */
+#ifndef TRANSFER_SENDER_H
+#define TRANSFER_SENDER_H
+
+#include "memory/source.h"
+#include "trim/trim.h"
+#include <pagetrim/error.h>
+#include <pagetrim/ledger.h>
+#include <pagetrim/wire.h>
+
+enum pt_send_phase {
+	PT_SEND_CONNECT,
+	PT_SEND_SETUP,
+	PT_SEND_PROBE,
+	PT_SEND_SEND,
+	PT_SEND_VERIFY,
+	PT_SEND_COMMIT,
+	PT_SEND_DONE,
+};
+
+/* pt_send_lane_report: one lane's part. */
+struct pt_send_lane_report {
+	__u16 tx_queue;
+	__u16 rx_queue;		/* of the receiver, where it arrives */
+	__u32 frame_sz;		/* Ethernet bytes of its largest frame */
+	__u64 frames;
+};
+
+struct pt_send_report {
+	enum pt_send_phase phase;	/* reached */
+	__u64 memory_sz;	/* bytes of all segments */
+	__u64 page_cnt;
+	__u64 files_sz;		/* bytes of the --with files */
+	__u64 pages_left;	/* still dirty */
+	__u64 pages_sent;	/* non-zero pages, sent again ones too */
+	__u64 zero_pages_sent;
+	__u64 frames;		/* data frames */
+	__u64 frames_lost;	/* reported missing at some time */
+	__u64 probes;
+	__u64 wire_bytes;	/* Ethernet bytes of data frames, no FCS */
+	__u64 block_bytes;	/* bytes of blocks in them */
+	__u64 credit_waits;
+	__u32 generations;	/* highest of any lane */
+	__u64 setup_ns;		/* connect to first data frame */
+	__u64 send_ns;		/* to the last acknowledgement */
+	__u64 verify_ns;
+	__u64 commit_ns;
+	__u64 total_ns;
+	__u64 transfer_id;
+	__u64 session_id;
+	bool has_ledger;
+	struct pt_ledger ledger;	/* the receiver's */
+	__u64 unaccounted;
+	__u32 lane_cnt;
+	struct pt_send_lane_report lanes[PT_LANES_MAX];
+};
+
+struct pt_send_cfg {
+	const char *dev;
+	const char *to;			/* "HOST[:PORT]" */
+	struct pt_source *source;
+	const char *name;		/* for a receiver that serves */
+	const char *const *files;	/* paths of the --with files */
+	__u32 file_cnt;
+	enum pt_trim trim;
+	__u32 queue_cnt;		/* 1..PT_LANES_MAX */
+	bool generic;
+	__u32 mtu;			/* 0: as large as passes */
+	__u64 bytes_per_s;		/* of Ethernet bytes; 0: no limit */
+	__u32 peer_timeout_ms;
+	int stop_fd;			/* readable: abort; -1: never */
+	void (*progress)(const struct pt_send_report *report, void *arg);
+	void *progress_arg;		/* progress is called about 4 times a s */
+};
+
+/* pt_send returns 0 when the receiver has committed.  Else -errno, err says
+ * why and how to exit; PT_EXIT_UNKNOWN when the commit may or may not have
+ * happened.  report is filled as far as it got. */
+int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
+	    struct pt_error *err);
+
+const char *pt_send_phase_name(enum pt_send_phase phase);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sender_internal: what sender.c (set-up, loop, end) and sender_phase.c
+ * (messages, phases) share. */
+#ifndef TRANSFER_SENDER_INTERNAL_H
+#define TRANSFER_SENDER_INTERNAL_H
+
+#include "transfer/lane.h"
+#include "transfer/send_path.h"
+#include "transfer/sender.h"
+
+struct pt_sender {
+	const struct pt_send_cfg *cfg;
+	struct pt_send_report *report;
+	struct pt_error *err;
+	struct pt_conn *conn;
+	struct pt_layout *layout;
+	struct pt_dirty *dirty;
+	__u64 *digests;
+	__u64 digests_sz;
+	__u64 digest_key;
+	__u32 desc_sz;
+	struct pt_send_path path;
+	bool has_path;
+	struct pt_send_job job;
+	struct pt_lane *lanes[PT_LANES_MAX];
+	__u32 lane_cnt;
+	int wake_fd;
+	bool is_aborted;	/* the peer said ABORT: it knows */
+	bool is_verified;
+	bool is_committed;
+	__u64 started_ns;
+	__u64 phase_ns;		/* when the phase began */
+	__u64 pinged_ns;
+	__u64 shown_ns;
+};
+
+/* pt_sender_take acts on a message. */
+int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
+
+/* pt_sender_advance moves to the next phase when this one is done. */
+int pt_sender_advance(struct pt_sender *s);
+
+/* pt_sender_count sums the lanes' counters into the report. */
+void pt_sender_count(struct pt_sender *s);
+
+#endif

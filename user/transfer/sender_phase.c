@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a sender does with each message, and when a phase is over. */
+#include "transfer/sender_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "transfer/balance.h"
+#include "transfer/clock.h"
+
+static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
+{
+	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
+}
+
+static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
+{
+	s->is_aborted = true;
+	return pt_error_set(s->err, m->exit, -ECONNABORTED,
+			    "receiver: %s", m->text);
+}
+
+/* take_mismatch names the first page whose digest differs. */
+static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
+{
+	__u64 page_idx = m->region * PT_REGION_PAGES;
+	__u64 gfn;
+	__u32 page_cnt;
+
+	if (m->region >= pt_layout_region_cnt(s->layout))
+		return pt_error_set(s->err, PT_EXIT_PEER, -EPROTO,
+				    "receiver: a difference in region %llu, "
+				    "which does not exist",
+				    (unsigned long long)m->region);
+	page_cnt = pt_layout_region(s->layout, m->region, &gfn);
+	for (__u32 i = 0; i < page_cnt && i < m->digest_cnt; i++)
+		if (m->digest[i] != s->digests[page_idx + i])
+			return pt_error_set(s->err, PT_EXIT_MISMATCH, -EIO,
+					    "page %llu differs at the receiver "
+					    "(did the source change while it "
+					    "was sent?); nothing was committed",
+					    (unsigned long long)(gfn + i));
+	return pt_error_set(s->err, PT_EXIT_MISMATCH, -EIO,
+			    "region %llu, from page %llu on, differs at the "
+			    "receiver; nothing was committed",
+			    (unsigned long long)m->region,
+			    (unsigned long long)gfn);
+}
+
+static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
+{
+	pt_sender_count(s);
+	s->report->has_ledger = true;
+	s->report->ledger = *ledger;
+	s->report->unaccounted = pt_balance(ledger, s->report->frames);
+	if (!s->report->unaccounted)
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_MISMATCH, -EIO,
+			    "ledger: %llu frames or records unaccounted for; "
+			    "nothing was committed",
+			    (unsigned long long)s->report->unaccounted);
+}
+
+int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
+{
+	struct pt_message answer;
+	struct pt_inbox *in;
+
+	switch (m->type) {
+	case PT_MSG_ACK:
+		in = inbox_of(s, m->ack.lane);
+		if (in)
+			pt_inbox_ack(in, &m->ack);
+		return 0;
+	case PT_MSG_PROBE_SEEN:
+		in = inbox_of(s, m->probe_seen.lane);
+		if (in)
+			pt_inbox_probe(in, &m->probe_seen);
+		return 0;
+	case PT_MSG_LANE_READY:
+		in = inbox_of(s, m->lane_ready.lane);
+		if (in)
+			pt_inbox_ready(in, m->lane_ready.window);
+		return 0;
+	case PT_MSG_REPROBE:
+		in = inbox_of(s, m->reprobe.lane);
+		if (in)
+			pt_inbox_reprobe(in);
+		return 0;
+	case PT_MSG_PING:
+		answer.type = PT_MSG_PONG;
+		answer.pong.time_ns = m->ping.time_ns;
+		pt_conn_send(s->conn, &answer, NULL);
+		return 0;
+	case PT_MSG_PONG:
+		return 0;
+	case PT_MSG_LEDGER:
+		return take_ledger(s, &m->ledger.counts);
+	case PT_MSG_VERIFIED:
+		s->is_verified = true;
+		return 0;
+	case PT_MSG_MISMATCH:
+		return take_mismatch(s, &m->mismatch);
+	case PT_MSG_COMMITTED:
+		s->is_committed = true;
+		return 0;
+	case PT_MSG_ABORT:
+		return take_abort(s, &m->abort);
+	default:
+		return pt_error_set(s->err, PT_EXIT_PEER, -EPROTO,
+				    "receiver: unexpected %s (another version "
+				    "of pagetrim?)", pt_message_name(m->type));
+	}
+}
+
+/* enter begins a phase; returns how long the one before took. */
+static __u64 enter(struct pt_sender *s, enum pt_send_phase phase)
+{
+	__u64 now_ns = pt_clock_ns();
+	__u64 took_ns = now_ns - (s->phase_ns ? s->phase_ns : s->started_ns);
+
+	s->report->phase = phase;
+	s->phase_ns = now_ns;
+	return took_ns;
+}
+
+/* go divides the regions among the lanes that reach the receiver. */
+static int go(struct pt_sender *s)
+{
+	__u16 reached = 0;
+	__u16 slot = 0;
+
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		enum pt_lane_state state = pt_lane_state(s->lanes[i]);
+
+		if (state == PT_LANE_PROBING)
+			return 0;
+		reached += state == PT_LANE_READY;
+	}
+	if (!reached)
+		return pt_lane_error(s->lanes[0], s->err);
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		if (pt_lane_state(s->lanes[i]) == PT_LANE_READY)
+			pt_inbox_go(pt_lane_inbox(s->lanes[i]), slot++,
+				    reached);
+	s->report->setup_ns = enter(s, PT_SEND_SEND);
+	return 0;
+}
+
+static bool lanes_are_clean(struct pt_sender *s)
+{
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		enum pt_lane_state state = pt_lane_state(s->lanes[i]);
+
+		if (state != PT_LANE_CLEAN && state != PT_LANE_UNREACHED)
+			return false;
+	}
+	return true;
+}
+
+/* send_digests sums up the pages of each region and sends the sums. */
+static int send_digests(struct pt_sender *s)
+{
+	__u64 region_cnt = pt_layout_region_cnt(s->layout);
+	__u64 sums[PT_DIGESTS_MAX];
+	int ret = 0;
+
+	for (__u64 r = 0; !ret && r < region_cnt; ) {
+		struct pt_message m = {
+			.type = PT_MSG_DIGESTS,
+			.digests = { .region_first = r, .digest = sums },
+		};
+		__u32 cnt = 0;
+
+		for (; r < region_cnt && cnt < PT_DIGESTS_MAX; r++) {
+			const __u64 *page = &s->digests[r * PT_REGION_PAGES];
+
+			sums[cnt] = 0;
+			for (__u32 i = 0; i < PT_REGION_PAGES; i++)
+				sums[cnt] += page[i];
+			cnt++;
+		}
+		m.digests.digest_cnt = cnt;
+		ret = pt_conn_send_wait(s->conn, &m, s->cfg->peer_timeout_ms,
+					s->err);
+	}
+	return ret;
+}
+
+static int verify(struct pt_sender *s)
+{
+	struct pt_message m = {
+		.type = PT_MSG_VERIFY,
+		.verify = { .sent_cnt = s->lane_cnt },
+	};
+	int ret;
+
+	s->report->send_ns = enter(s, PT_SEND_VERIFY);
+	ret = send_digests(s);
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		m.verify.sent[i] = atomic_load(
+			&pt_lane_counts(s->lanes[i])->frames);
+	return ret ? ret : pt_conn_send(s->conn, &m, s->err);
+}
+
+static int commit(struct pt_sender *s)
+{
+	struct pt_message m = {
+		.type = PT_MSG_COMMIT,
+		.commit = { .transfer_id = s->report->transfer_id },
+	};
+
+	s->report->verify_ns = enter(s, PT_SEND_COMMIT);
+	return pt_conn_send(s->conn, &m, s->err);
+}
+
+int pt_sender_advance(struct pt_sender *s)
+{
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		if (pt_lane_state(s->lanes[i]) == PT_LANE_FAILED)
+			return pt_lane_error(s->lanes[i], s->err);
+	switch (s->report->phase) {
+	case PT_SEND_PROBE:
+		return go(s);
+	case PT_SEND_SEND:
+		return lanes_are_clean(s) ? verify(s) : 0;
+	case PT_SEND_VERIFY:
+		return s->is_verified ? commit(s) : 0;
+	case PT_SEND_COMMIT:
+		if (s->is_committed)
+			s->report->commit_ns = enter(s, PT_SEND_DONE);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+void pt_sender_count(struct pt_sender *s)
+{
+	struct pt_send_report *r = s->report;
+
+	if (!s->lane_cnt)
+		return;
+	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
+	r->frames = r->frames_lost = r->probes = 0;
+	r->wire_bytes = r->block_bytes = r->credit_waits = 0;
+	r->generations = 0;
+	r->lane_cnt = s->lane_cnt;
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
+
+		r->pages_left += atomic_load(&c->dirty_pages);
+		r->pages_sent += atomic_load(&c->pages);
+		r->zero_pages_sent += atomic_load(&c->zero_pages);
+		r->frames += atomic_load(&c->frames);
+		r->frames_lost += atomic_load(&c->frames_lost);
+		r->probes += atomic_load(&c->probes);
+		r->wire_bytes += atomic_load(&c->wire_bytes);
+		r->block_bytes += atomic_load(&c->block_bytes);
+		r->credit_waits += atomic_load(&c->credit_waits);
+		if (atomic_load(&c->generation) > r->generations)
+			r->generations = atomic_load(&c->generation);
+		r->lanes[i] = (struct pt_send_lane_report){
+			.tx_queue = pt_lease_queue(s->path.leases[i]),
+			.rx_queue = atomic_load(&c->queue),
+			.frame_sz = atomic_load(&c->frame_sz),
+			.frames = atomic_load(&c->frames),
+		};
+	}
+}
