@@ -16,7 +16,7 @@ build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
 tests=(libcmocka-dev libclang-rt-14-dev cppcheck shellcheck jq python3
        python3-xxhash iproute2 ethtool iputils-ping iperf3 procps util-linux
        libcap2-bin)
-guest=(qemu-system-x86 busybox-static cpio)
+guest=(qemu-system-x86 cpio)
 
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -36,12 +36,7 @@ missing()
 # known PACKAGE...: true if apt has a version to install of each of them.
 known()
 {
-	local p
-
-	for p; do
-		apt-cache policy "$p" 2>/dev/null |
-			grep -q '^  Candidate: [0-9]' || return 1
-	done
+	[[ $(apt-cache policy "$@" | grep -c '^  Candidate: [0-9]') -eq $# ]]
 }
 
 apt()
@@ -85,9 +80,8 @@ updated=
 if ! known "${lack[@]}"; then
 	update
 	updated=1
-	known "${lack[@]}" || die "apt knows no package for one of:" \
-		"${lack[*]} (Debian 12 main has them all: check" \
-		"/etc/apt/sources.list*)"
+	known "${lack[@]}" || die "apt has no package for one of: ${lack[*]}" \
+		"(Debian 12 main has all: check /etc/apt/sources.list*)"
 fi
 if ! install "${lack[@]}"; then
 	# Old lists name package files that the mirror has since replaced.

@@ -82,28 +82,44 @@ image_key()
 	} | sha256sum | cut -c 1-12
 }
 
+# kernel_package: the package that linux-image-amd64 stands for; empty when apt
+# knows none.
+kernel_package()
+{
+	{ apt-cache depends linux-image-amd64 2>/dev/null || true; } |
+		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p'
+}
+
 # fetch DIR: download the kernel and the packages into DIR.
 fetch()
 {
-	local kernel=
+	local kernel
 
-	kernel=$(apt-cache depends linux-image-amd64 2>/dev/null |
-		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p')
-	if [[ -z $kernel && $EUID -eq 0 ]]; then
+	# No lists, or old ones that name what the mirror has since replaced.
+	if ! download "$1" && [[ $EUID -eq 0 ]]; then
 		apt-get -q update >&2 || die "apt-get update failed: see above"
-		kernel=$(apt-cache depends linux-image-amd64 |
-			sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p')
+		download "$1" || true
 	fi
+	kernel=$(kernel_package)
 	[[ -n $kernel ]] || die "apt knows no linux-image-amd64: run" \
 		"apt-get update with Debian 12 main as a source"
-
-	echo "guest: downloading $kernel and ${#packages[@]} packages" >&2
-	(cd "$1" && apt-get -q -o APT::Sandbox::User=root download \
-		"$kernel" "${packages[@]}") >"$1/log" 2>&1 || {
-		tail -n 5 "$1/log" >&2
+	compgen -G "$1/${kernel}_*.deb" >/dev/null || {
+		tail -n 3 "$1/log" >&2
 		die "apt-get download failed (is the network up? are the" \
 			"package lists old? try apt-get update)"
 	}
+}
+
+# download DIR: all or nothing.
+download()
+{
+	local kernel
+
+	kernel=$(kernel_package)
+	[[ -n $kernel ]] || return
+	echo "guest: downloading $kernel and ${#packages[@]} packages" >&2
+	(cd "$1" && apt-get -q -o APT::Sandbox::User=root download "$kernel" \
+		"${packages[@]}") >"$1/log" 2>&1 || { rm -f "$1"/*.deb; return 1; }
 }
 
 # unpack DIR: DIR/*.deb --> DIR/root and DIR/vmlinuz.
