@@ -113,7 +113,7 @@ static void test_segments_and_their_table(void **state)
 	struct pt_sink *s = make(two_layout);
 	__u8 image[4 * PAGE] = { 0 };
 	const char *name;
-	json_t *table, *row;
+	json_t *root, *table, *row;
 	json_int_t gfn, bytes, offset;
 
 	(void)state;
@@ -124,11 +124,11 @@ static void test_segments_and_their_table(void **state)
 	pt_sink_close(s);
 	assert_content(OUT, image, sizeof(image));
 
-	table = json_load_file(OUT ".with/segments.json", 0, NULL);
-	assert_non_null(table);
-	assert_int_equal(json_integer_value(json_object_get(table, "bytes")),
+	root = json_load_file(OUT ".with/segments.json", 0, NULL);
+	assert_non_null(root);
+	assert_int_equal(json_integer_value(json_object_get(root, "bytes")),
 			 4 * PAGE);
-	table = json_object_get(table, "segments");
+	table = json_object_get(root, "segments");
 	assert_int_equal(json_array_size(table), 2);
 	row = json_array_get(table, 0);
 	assert_int_equal(json_unpack(row, "{s:s, s:I, s:I, s:I}", "name",
@@ -145,6 +145,7 @@ static void test_segments_and_their_table(void **state)
 	assert_string_equal(name, "h?gh");
 	assert_int_equal(gfn, 1000);
 	assert_int_equal(offset, 2 * PAGE);
+	json_decref(root);
 	unlink(OUT ".with/segments.json");
 	rmdir(OUT ".with");
 	unlink(OUT);

@@ -93,6 +93,14 @@ static bool has(const struct pt_sink *s, const char *name)
 	return !fstatat(s->parent, name, &st, AT_SYMLINK_NOFOLLOW);
 }
 
+static int exists_already(const struct pt_sink *s, const char *tail,
+			  struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+			    "%s%s: exists already (remove it, or name another "
+			    "file)", s->path, tail);
+}
+
 /* names_claim makes sure that nothing has the final names, and makes
  * NAME.partial. */
 static int names_claim(struct pt_sink *s, struct pt_error *err)
@@ -101,21 +109,20 @@ static int names_claim(struct pt_sink *s, struct pt_error *err)
 	int code;
 
 	if (has(s, s->name))
-		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-				    "%s: exists already (remove it, or name "
-				    "another file)", s->path);
+		return exists_already(s, "", err);
 	code = pt_partial_claim(s, &was_stale, err);
 	if (code)
 		return code;
+	/* From here on no other receiver can commit to this name; one may
+	 * have, since we looked. */
+	if (has(s, s->name))
+		return exists_already(s, "", err);
 	/* A receiver that died between the two renames of its commit left
 	 * NAME.with without NAME: not a result, and its .partial says so. */
-	if (was_stale && !has(s, s->name) &&
-	    pt_folder_is_ours(s->parent, s->with))
+	if (was_stale && pt_folder_is_ours(s->parent, s->with))
 		pt_folder_remove(s->parent, s->with);
 	if (has(s, s->with))
-		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-				    "%s.with: exists already (remove it, or "
-				    "name another file)", s->path);
+		return exists_already(s, ".with", err);
 	code = pt_folder_remove(s->parent, s->with_partial);
 	if (code && code != -ENOENT)
 		return pt_error_set(err, PT_EXIT_HOST, code,
