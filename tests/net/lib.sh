@@ -41,17 +41,37 @@ show() { echo "+ $*" >&2; "$@"; }
 
 # ---- cases ------------------------------------------------------------------
 
+# What a case makes outside of its folder and hosts.
+mounts=() litter=()
+
 # case_end: what a case leaves behind ends here.  Keeps the case's status.
 case_end()
 {
-	local status=$?
+	local code=$?
 
+	set +e
 	trap - EXIT
-	hosts_down "$net" || status=1
-	[[ ! -s $dir/mounts ]] || xargs -r umount -l <"$dir/mounts"
-	rm -rf "$dir"
-	exit "$status"
+	# shellcheck disable=SC2046 # pids
+	{ kill -KILL $(jobs -p); wait; } 2>/dev/null
+	hosts_down "$net" || code=1
+	[[ $code -eq 0 ]] || evidence >&2
+	((${#mounts[@]} == 0)) || umount -l "${mounts[@]}"
+	rm -rf "$dir" "${litter[@]}"
+	exit "$code"
 }
+
+# evidence: what pagetrim and the wire said, of a case that failed.
+evidence()
+{
+	local file
+
+	for file in *.json; do
+		[[ ! -s $file ]] || echo "$file: $(jq -c . "$file" || cat "$file")"
+	done
+	for file in *.err; do
+		[[ ! -s $file ]] || sed "s/^/$file: /" "$file"
+	done
+} 2>/dev/null
 
 case_body()
 {
@@ -130,4 +150,174 @@ same_file()
 	want=$(sha256sum <"$1")
 	got=$(sha256sum <"$2")
 	[[ $want == "$got" ]] || die "$2 differs from $1: $(cmp "$1" "$2" 2>&1)"
+}
+
+# ---- pagetrim in the hosts --------------------------------------------------
+
+# image NAME [OPTION...]: the path of an image made once for all cases, see
+# make_image.py.
+image()
+{
+	local path=$tmp/image-$1
+
+	shift
+	[[ -e $path ]] || "$here/make_image.py" "$path" "$@"
+	echo "$path"
+}
+
+dev_a() { hosts_dev "$net" a; }
+dev_b() { hosts_dev "$net" b; }
+
+# on HOST COMMAND...: print it and run it there.
+on() { show hosts_run "$net" "$@"; }
+
+# receive_begin RUN OPTION...: start a receiver in host b, and return when it
+# accepts connections, or fail.  Sets receiver; RUN.json and RUN.err get its
+# output.
+receive_begin()
+{
+	receive_launch "$@"
+	wait_until 10 receive_is_ready "$1"
+}
+
+receive_launch()
+{
+	local run=$1
+
+	shift
+	echo "+ [b] pagetrim receive --json --dev $(dev_b) $*" >&2
+	hosts_exec "$net" b "$pagetrim" receive --json --dev "$(dev_b)" "$@" \
+		>"$run.json" 2>"$run.err" &
+	receiver=$!
+}
+
+receive_is_ready()
+{
+	! is_gone "$receiver" || die "receive ended: $(cat "$1.err")"
+	listens b "${port:-16644}"
+}
+
+# listens HOST PORT
+listens() { hosts_run "$net" "$1" ss -Hltn "sport = :$2" | grep -q .; }
+
+# send_begin RUN OPTION...: start a sender in host a.  Sets sender.
+send_begin()
+{
+	local run=$1
+
+	shift
+	echo "+ [a] pagetrim send --json --dev $(dev_a) $*" >&2
+	hosts_exec "$net" a "$pagetrim" send --json --dev "$(dev_a)" "$@" \
+		>"$run.json" 2>"$run.err" &
+	sender=$!
+}
+
+# ended RUN PID SECONDS EXIT [WORD]: the process ends by itself, so, and if
+# EXIT is not 0, with one line on stderr that has WORD (an extended regular
+# expression).
+ended()
+{
+	local run=$1 want=$4 word=${5-}
+
+	finish "$2" "$3"
+	[[ $status -eq $want ]] ||
+		die "$run: exit $status, want $want: $(cat "$run.err")"
+	[[ $want -eq 0 ]] || one_error "$run" "$word"
+}
+
+# one_error RUN WORD: what it says about its failure is one line with WORD in
+# it; time-stamped log lines may stand before it.
+one_error()
+{
+	local text
+
+	text=$(grep -v '^[0-9-]*T[0-9:.]*Z ' "$1.err" || true)
+	echo "  $1: $text" >&2
+	[[ $(wc -l <<<"$text") -eq 1 && $text == pagetrim* ]] ||
+		die "$1: not one line of error: '$text'"
+	[[ -z $2 ]] || grep -Eqi -- "$2" <<<"$text" ||
+		die "$1: its error does not say '$2': $text"
+}
+
+# field RUN JQ-PATH: a value of its JSON.
+field()
+{
+	jq -er "$2" "$1.json" || die "$1.json has no $2: $(cat "$1.json")"
+}
+
+# balanced: the ledgers of both ends of the transfer in send.json and
+# receive.json add up, by the identities of the design.
+balanced()
+{
+	local run
+
+	for run in send receive; do
+		same "unaccounted of $run" \
+			"$(field $run .ledger.unaccounted)" 0
+	done
+	jq -e '.ledger |
+		.sent == .accepted + .missing and
+		.received == .accepted + .duplicate + .refused_checksum +
+			     .refused_record + .refused_window and
+		.records == .placed + .stale and
+		.steered == .received + .probes + .socket_dropped' \
+		receive.json >/dev/null || die "ledger: $(jq .ledger receive.json)"
+	same "frames sent" "$(field send .frames)" \
+		"$(field receive .ledger.sent)"
+	same "ledgers of both ends" "$(jq -S .ledger send.json)" \
+		"$(jq -S .ledger receive.json)"
+}
+
+# no_loss: nothing was missing, twice, or sent again.
+no_loss()
+{
+	same missing "$(field receive .ledger.missing)" 0
+	same duplicate "$(field receive .ledger.duplicate)" 0
+	same "dropped at the socket" "$(field receive .ledger.socket_dropped)" 0
+}
+
+# as_the_wire_says: missing and duplicate are what the wire in wire.json says
+# it dropped and repeated.
+as_the_wire_says()
+{
+	same "data frames at the wire" "$(field wire .forth.data_in)" \
+		"$(field send .frames)"
+	same missing "$(field receive .ledger.missing)" \
+		"$(field wire .forth.vanished)"
+	same duplicate "$(field receive .ledger.duplicate)" \
+		"$(field wire .forth.surplus)"
+}
+
+# nothing_left: no program, pin, process, lock or partial file remains.
+nothing_left()
+{
+	local host dev
+
+	for host in a b; do
+		dev=$(hosts_dev "$net" "$host")
+		same "XDP program on $dev" "$(hosts_run "$net" "$host" \
+			ip -j link show "$dev" | jq -c '.[0].xdp.prog.id')" null
+		[[ ! -e /sys/fs/bpf/pagetrim/$dev ]] || die "pinned: $dev"
+	done
+	same "processes left" "$(hosts_pids "$net" | wc -l)" 0
+	same "partial files" "$(find "$dir" -name '*.partial*')" ''
+}
+
+receive_options=()
+
+# transfer IMAGE SEND-OPTION...: from a to b, one receiver, one sender; what
+# arrives is the image, and the ledger balances.  The receiver's options are in
+# the array receive_options; ADDR is b's address.
+transfer()
+{
+	local image=$1 addr=${ADDR:-$HOSTS_B4}
+
+	shift
+	receive_begin receive --listen "$addr" --out copy \
+		"${receive_options[@]}"
+	send_begin send --to "$addr" "$@" "$image"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$image" copy
+	balanced
 }

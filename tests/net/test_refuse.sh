@@ -1,0 +1,330 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
+#                  what cannot work           or an odd peer
+#
+# What is asked and cannot be: one line that names what, why and what to do, a
+# documented exit code (2 usage, 3 this host, 4 the peer), nothing left behind.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+wrap=()	# what pagetrim is run by
+
+# refused HOST EXIT WORD COMMAND...: pagetrim COMMAND ends so, at once.
+refused()
+{
+	local host=$1 want=$2 word=$3
+
+	shift 3
+	echo "+ [$host] ${wrap[*]-} pagetrim $*" >&2
+	hosts_exec "$net" "$host" "${wrap[@]}" "$pagetrim" "$@" \
+		>out.json 2>out.err &
+	ended out $! 15 "$want" "$word"
+}
+
+# refuses HOST EXIT WORD COMMAND...: a whole case of it: an idle network.
+refuses()
+{
+	show hosts_up "$net" --mtu 1500
+	refused "$@"
+	nothing_left
+}
+
+receive() { echo receive --dev "$(dev_b)" --listen "$HOSTS_B4" --out copy; }
+
+# ---- the device -------------------------------------------------------------
+
+device()
+{
+	local change=$1 word=$2 host
+
+	show hosts_up "$net"
+	for host in a b; do
+		# shellcheck disable=SC2086 # words on purpose
+		hosts_run "$net" "$host" ip link set \
+			"$(hosts_dev "$net" "$host")" $change
+	done
+	# shellcheck disable=SC2046
+	refused b 3 "$(dev_b).*$word" $(receive)
+	refused a 3 "$(dev_a).*$word" send --dev "$(dev_a)" --to "$HOSTS_B4" \
+		"$(image small --pages 64)"
+	[[ $word == down ]] ||
+		refused b 3 "$(dev_b).*$word" attach --dev "$(dev_b)"
+	nothing_left
+}
+
+queue_missing()
+{
+	show hosts_up "$net" --queues 2
+	# shellcheck disable=SC2046
+	refused b 3 "$(dev_b).*queue" $(receive) --queues 3
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	refused a 3 "$(dev_a).*queue" send --dev "$(dev_a)" --to "$HOSTS_B4" \
+		--queues 3 "$(image small --pages 64)"
+	kill "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
+queue_taken()
+{
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	refused b 3 "$(dev_b).*$receiver" receive --dev "$(dev_b)" \
+		--listen "$HOSTS_B4:16645" --out other
+	! is_gone "$receiver" || die "the first receiver ended"
+	send_begin send --to "$HOSTS_B4" "$(image small --pages 64)"
+	ended send "$sender" 30 0
+	ended receive "$receiver" 10 0
+	same_file "$(image small)" copy
+	nothing_left
+}
+
+# The sender's queue is held by a receiver on the same device.
+queue_taken_for_sending()
+{
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	hosts_exec "$net" a "$pagetrim" receive --dev "$(dev_a)" \
+		--listen "$HOSTS_A4" --out other >/dev/null 2>other.err &
+	local other=$!
+	wait_until 10 listens a 16644
+	refused a 3 "$(dev_a).*$other" send --dev "$(dev_a)" --to "$HOSTS_B4" \
+		"$(image small --pages 64)"
+	kill "$other" "$receiver"
+	finish "$other" 5
+	finish "$receiver" 5
+	nothing_left
+}
+
+no_privilege()
+{
+	local -a wrap=(setpriv --bounding-set=-all --inh-caps=-all)
+
+	show hosts_up "$net"
+	# shellcheck disable=SC2046
+	refused b 3 'CAP_|privilege|root' $(receive)
+	refused b 3 'CAP_|privilege|root' attach --dev "$(dev_b)"
+	wrap=()
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	wrap=(setpriv --bounding-set=-all --inh-caps=-all)
+	refused a 3 'CAP_|privilege|root' send --dev "$(dev_a)" \
+		--to "$HOSTS_B4" "$(image small --pages 64)"
+	kill "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
+# The wire's program stands for somebody else's.
+held_by_another()
+{
+	local pin=/sys/fs/bpf/pt$net-other mode
+
+	show hosts_up "$net"
+	show bpftool prog load "$build/wire.bpf.o" "$pin"
+	litter=("$pin")
+	for mode in xdpdrv xdpgeneric; do
+		on b bpftool net attach "$mode" pinned "$pin" dev "$(dev_b)"
+		# shellcheck disable=SC2046
+		refused b 3 "$(dev_b).*wire_rx" $(receive)
+		refused b 3 "$(dev_b).*wire_rx" attach --dev "$(dev_b)"
+		on b bpftool net detach "$mode" dev "$(dev_b)"
+	done
+	rm -f "$pin"
+	nothing_left
+}
+
+other_route()
+{
+	show hosts_up "$net"
+	hosts_run "$net" a ip link add "${net}c" type veth peer name "${net}d"
+	hosts_run "$net" a ip link set "${net}c" up
+	hosts_run "$net" a ip link set "${net}d" up
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	refused a 3 "${net}c.*$(dev_a)|$(dev_a).*${net}c" send \
+		--dev "${net}c" --to "$HOSTS_B4" "$(image small --pages 64)"
+	kill "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
+# ---- attach and detach ------------------------------------------------------
+
+attach_twice()
+{
+	show hosts_up "$net"
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	refused b 3 "$(dev_b)" attach --dev "$(dev_b)"
+	# Attached natively; a receiver that wants generic is not served otherwise.
+	# shellcheck disable=SC2046
+	refused b 3 "$(dev_b).*(native|generic)" $(receive) --generic
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	refused b 3 "$(dev_b)" detach --dev "$(dev_b)"
+	refused b 3 "$(dev_b)" stats --dev "$(dev_b)"
+	nothing_left
+}
+
+# ---- peers ------------------------------------------------------------------
+
+# odd_peer VERB WORD: a sender meets it and says what it is.
+odd_peer()
+{
+	local peer
+
+	show hosts_up "$net"
+	hosts_exec "$net" b "$here/peer.py" "$1" "$HOSTS_B4" 16644 2>ready &
+	peer=$!
+	wait_until 10 grep -q ready ready
+	refused a 4 "$2" send --dev "$(dev_a)" --to "$HOSTS_B4" \
+		--peer-timeout 2 "$(image small --pages 64)"
+	kill "$peer" 2>/dev/null || true
+	nothing_left
+}
+
+# odd_sender INPUT WORD: what connects to a receiver is no sender.  One
+# transfer, then exit, means one transfer: it goes on waiting for one.
+odd_sender()
+{
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy --peer-timeout 2
+	printf '%b' "$1" | on a "$here/peer.py" give "$HOSTS_B4" 16644
+	! is_gone "$receiver" || die "ended: $(cat receive.err)"
+	send_begin send --to "$HOSTS_B4" "$(image small --pages 64)"
+	ended send "$sender" 30 0
+	ended receive "$receiver" 10 0
+	same_file "$(image small)" copy
+	nothing_left
+}
+
+peer_host_absent()
+{
+	refuses a 4 '10\.77\.0\.99' send --dev "$(dev_a)" --to 10.77.0.99 \
+		--peer-timeout 2 "$(image small --pages 64)"
+}
+
+# ---- sources ----------------------------------------------------------------
+
+unreadable()
+{
+	# Root without the capability to pass over modes.
+	local -a wrap=(setpriv --inh-caps=-all
+		       "--bounding-set=-dac_override,-dac_read_search")
+
+	echo secret >locked
+	chmod 000 locked
+	chown 1:1 locked
+	refuses a 3 'locked.*[Pp]ermission' send --dev "$(dev_a)" \
+		--to "$HOSTS_B4" locked
+}
+
+source_refused()
+{
+	local word=$1
+
+	shift
+	: >empty
+	head -c 5000 /dev/urandom >sound
+	refuses a 3 "$word" send --dev "$(dev_a)" --to "$HOSTS_B4" "$@"
+}
+
+process_gone()
+{
+	local pid
+
+	sleep 1000 &
+	pid=$!
+	kill "$pid"
+	finish "$pid" 5
+	source_refused "$pid" --pid "$pid"
+}
+
+# ---- sinks ------------------------------------------------------------------
+
+sink_refused()
+{
+	local word=$1 out=$2
+
+	echo mine >taken
+	mkdir folder
+	mkdir ro
+	mount -t tmpfs -o ro none ro
+	mounts=("$PWD/ro")
+	refuses b 3 "$word" receive --dev "$(dev_b)" --listen "$HOSTS_B4" \
+		--out "$out"
+	same "the file that was there" "$(<taken)" mine
+}
+
+listen_refused()
+{
+	refuses b 3 '10\.77\.0\.1' receive --dev "$(dev_b)" \
+		--listen "$HOSTS_A4" --out copy
+}
+
+# ---- options ----------------------------------------------------------------
+
+usage()
+{
+	refuses b 2 "$@"
+}
+
+# inspect's answer for what it cannot read.
+inspect_refused()
+{
+	: >empty
+	refuses a 3 "$@"
+}
+
+case_run "refuse: no such device (receive)" \
+	refuses b 3 'nosuch0' receive --dev nosuch0 --listen "$HOSTS_B4" \
+	--out copy
+case_run "refuse: no such device (send)" \
+	refuses a 3 'nosuch0' send --dev nosuch0 --to "$HOSTS_B4" /etc/hostname
+case_run "refuse: no such device (attach)" refuses b 3 nosuch0 attach \
+	--dev nosuch0
+case_run "refuse: device down" device down down
+case_run "refuse: MTU too small" device "mtu 1000" '1280'
+case_run "refuse: queue missing" queue_missing
+case_run "refuse: queue taken, its owner named" queue_taken
+case_run "refuse: queue taken, for sending" queue_taken_for_sending
+case_run "refuse: no privilege" no_privilege
+case_run "refuse: held by another XDP program, named" held_by_another
+case_run "refuse: not the route's device, both named" other_route
+case_run "refuse: attach and detach twice, other mode" attach_twice
+case_run "refuse: peer absent" refuses a 4 refused send \
+	--dev "$(dev_a)" --to "$HOSTS_B4" "$(image small --pages 64)"
+case_run "refuse: peer's host absent" peer_host_absent
+case_run "refuse: peer silent" odd_peer silent 'silent|answer'
+case_run "refuse: peer is a web server" odd_peer garbage 'not pagetrim'
+case_run "refuse: peer of another version" odd_peer version '77'
+case_run "refuse: peer closes at once" odd_peer close 'clos'
+case_run "refuse: a stranger connects, then a sender" \
+	odd_sender 'GET / HTTP/1.1\r\n\r\n'
+case_run "refuse: a scan connects and leaves, then a sender" odd_sender ''
+case_run "refuse: source missing" source_refused nowhere nowhere
+case_run "refuse: source unreadable" unreadable
+case_run "refuse: source empty" source_refused empty empty
+case_run "refuse: source a folder" source_refused /etc /etc
+case_run "refuse: source a device" source_refused /dev/zero /dev/zero
+case_run "refuse: one of two sources missing" \
+	source_refused nowhere sound nowhere
+case_run "refuse: --with file missing" \
+	source_refused nowhere --with nowhere sound
+case_run "refuse: process gone" process_gone
+case_run "refuse: sink exists" sink_refused taken taken
+case_run "refuse: sink's folder missing" sink_refused no/such no/such/copy
+case_run "refuse: sink's folder read-only" sink_refused ro ro/copy
+case_run "refuse: sink a folder" sink_refused folder folder
+case_run "refuse: address of another host" listen_refused
+case_run "refuse: no options" usage 'dev' receive
+case_run "refuse: unknown option" usage 'bogus' receive --bogus
+case_run "refuse: unknown trim" usage 'most' send --dev x --to y --trim most z
+case_run "refuse: no source" usage '' send --dev x --to y
+case_run "refuse: 0 queues" usage 'queues' receive --dev x --listen y \
+	--out z --queues 0
+case_run "refuse: inspect nothing" inspect_refused nowhere inspect nowhere
+case_run "refuse: inspect an empty file" inspect_refused empty inspect empty
+cases_end

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                          host b
+#   send x 2, ping, TCP -- ptNAMEa === ptNAMEb -- receive --serve, ping, TCP
+#
+# What shares an interface with a transfer: other transfers, the kernel's own
+# traffic, and people who read the counters.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+two_at_once()
+{
+	local first second
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
+		--queues 2
+	send_begin one --to "$HOSTS_B4" --name one --max-bandwidth 20M \
+		"$(image even)"
+	first=$sender
+	send_begin two --to "$HOSTS_B4" --name two --max-bandwidth 20M \
+		"$(image odd --tail 777 --seed 2)"
+	second=$sender
+	wait_until 10 test -e copies/one.partial -a -e copies/two.partial
+	ended one "$first" 60 0
+	ended two "$second" 60 0
+	same_file "$(image even)" copies/one
+	same_file "$(image odd)" copies/two
+	same "unaccounted of one" "$(field one .ledger.unaccounted)" 0
+	same "unaccounted of two" "$(field two .ledger.unaccounted)" 0
+	# It goes on serving until it is told to end.
+	! is_gone "$receiver" || die "--serve ended after the transfers"
+	send_begin three --to "$HOSTS_B4" --name three "$(image odd)"
+	ended three "$sender" 60 0
+	same_file "$(image odd)" copies/three
+	kill -TERM "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
+# Ping both ways, TCP both ways, and UDP to the very port at another address
+# of host b, while a transfer runs.
+ordinary_traffic()
+{
+	local pings taker frames ADDR=$HOSTS_B4
+	local -a receive_options=("$@")
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	hosts_run "$net" b ip address add 10.77.0.9/24 dev "$(dev_b)"
+	head -c 30000000 /dev/urandom >sent
+	receive_begin receive --listen "$HOSTS_B4" --out copy "$@"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M "$@" \
+		"$(image even)"
+	wait_until 10 test -e copy.partial
+
+	hosts_exec "$net" b ping -q -c 100 -i 0.01 -s 8000 "$HOSTS_A6" >&2 &
+	pings=$!
+	hosts_exec "$net" b "$here/peer.py" take "$HOSTS_B4" 5001 >got 2>ready &
+	taker=$!
+	hosts_exec "$net" b "$here/frames.py" receive --listen 10.77.0.9 \
+		>frames 2>frames.ready &
+	frames=$!
+	wait_until 10 grep -q ready ready
+	wait_until 10 grep -q ready frames.ready
+	on a ping -q -c 100 -i 0.01 "$HOSTS_B4"
+	on a "$here/peer.py" give "$HOSTS_B4" 5001 <sent
+	on a "$here/frames.py" send --to 10.77.0.9 --cnt 100
+	! is_gone "$sender" || die "the transfer ended too early to tell"
+
+	finish "$pings" 10
+	same "ping from b" "$status" 0
+	finish "$taker" 10
+	same_file sent got
+	kill -TERM "$frames"
+	finish "$frames" 10
+	same "datagrams to our port at another address" \
+		"$(jq '."0" | length' frames)" 100
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+	nothing_left
+}
+
+# queue_counters: what bpftool prints of the pinned map, summed over CPUs and
+# queues, as one object by name.
+queue_counters()
+{
+	bpftool -j map dump pinned \
+		"/sys/fs/bpf/pagetrim/$(dev_b)/pt_queue_counters" |
+		jq -S '[.[] | (.formatted // .).values[].value | to_entries[]] |
+			group_by(.key) |
+			map({(.[0].key): (map(.value) | add)}) | add'
+}
+
+# stats_counters: the same as pagetrim stats says it.
+stats_counters()
+{
+	hosts_run "$net" b "$pagetrim" stats --dev "$(dev_b)" --json |
+		jq -S '[.queues[] | del(.queue) | to_entries[]] |
+			group_by(.key) |
+			map({(.[0].key): (map(.value) | add)}) | add'
+}
+
+# counters_still: the counters of frames that are ours, when they stand still.
+counters_still()
+{
+	local before after
+
+	after=$(queue_counters)
+	until [[ ${before-} == "$after" ]]; do
+		before=$after
+		sleep 0.1
+		after=$(queue_counters)
+	done
+	same "stats, against bpftool" "$(stats_counters)" "$after"
+	jq -e '.seen == .passed + .steered + .no_socket + .truncated +
+		.bad_magic + .bad_version + .bad_header + .bad_record +
+		.unknown_session + .wrong_queue' <<<"$after" >/dev/null ||
+		die "seen is not the sum of the verdicts: $after"
+}
+
+attached()
+{
+	local ADDR=$HOSTS_B4 pinned
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	pinned=/sys/fs/bpf/pagetrim/$(dev_b)
+	on b "$pagetrim" attach --dev "$(dev_b)" "$@"
+	[[ -e $pinned/prog ]] || die "no $pinned/prog"
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 "$@"
+	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 20M "$@" \
+		"$(image even)"
+	wait_until 10 test -e copy.partial
+	# While it runs: the sender stands still for a moment, so that two
+	# readings can be compared.
+	kill -STOP "$sender"
+	counters_still
+	kill -CONT "$sender"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+	counters_still
+	same "steered, against the ledger" "$(queue_counters | jq .steered)" \
+		"$(field receive .ledger.steered)"
+	# The receiver is gone, what attach made stays.
+	[[ -e $pinned/prog ]] || die "the receiver unpinned the program"
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
+}
+
+# Two receivers of one pinned program, each with its queue and port.
+attached_shared()
+{
+	local port first
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	receive_begin one --listen "$HOSTS_B4" --out one.copy
+	first=$receiver
+	port=16645 receive_begin two --listen "$HOSTS_B4:16645" --out two.copy
+	send_begin send1 --to "$HOSTS_B4" --max-bandwidth 20M "$(image even)"
+	local sender1=$sender
+	send_begin send2 --to "$HOSTS_B4:16645" "$(image odd)"
+	ended send2 "$sender" 60 0
+	ended two "$receiver" 10 0
+	ended send1 "$sender1" 60 0
+	ended one "$first" 10 0
+	same_file "$(image even)" one.copy
+	same_file "$(image odd)" two.copy
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
+}
+
+image odd --tail 777 --seed 2 >/dev/null
+case_run "shared: two transfers at once, then a third" two_at_once
+case_run "shared: ping, TCP and UDP beside a transfer" ordinary_traffic
+case_run "shared: the same, generic" ordinary_traffic --generic
+case_run "shared: attach, counters by bpftool, detach" attached
+case_run "shared: the same, generic" attached --generic
+case_run "shared: two receivers under one attached program" attached_shared
+cases_end

@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
+#                      AF_XDP TX      XDP program, AF_XDP RX
+#
+# Memory arrives bit for bit: MTU, queues, mode, address family, trim, size,
+# segments, sorts of source and sink.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# plain MTU QUEUES MODE ADDR [SEND-OPTION...]: a lossless path loses nothing.
+plain()
+{
+	local mtu=$1 queues=$2 mode=$3 ADDR=$4
+	local -a receive_options=(--queues "$queues") options
+
+	shift 4
+	options=(--queues "$queues" "$@")
+	if [[ $mode == generic ]]; then
+		receive_options+=(--generic)
+		options+=(--generic)
+	fi
+	show hosts_up "$net" --mtu "$mtu" --queues "$queues"
+	transfer "$(image even)" "${options[@]}"
+	no_loss
+	same "lanes" "$(field send '.lanes | length')" "$queues"
+	nothing_left
+}
+
+# sized BYTES: an image of that size comes back with that size.
+sized()
+{
+	show hosts_up "$net" --mtu 9000
+	truncate -s "$1" sized
+	[[ $1 -gt 100000000 ]] ||
+		head -c "$1" "$(image odd --tail 777 --seed 2)" >sized
+	transfer "$PWD/sized"
+	same "bytes of the copy" "$(stat -c %s copy)" "$1"
+	nothing_left
+}
+
+holes_stay()
+{
+	show hosts_up "$net" --mtu 9000
+	truncate -s 1G empty
+	transfer "$PWD/empty"
+	[[ $(stat -c %b copy) -lt 100 ]] || die "holes were filled"
+}
+
+segments()
+{
+	show hosts_up "$net" --mtu 9000
+	head -c 5000001 "$(image even)" >one
+	head -c 4096 "$(image odd --tail 777 --seed 2)" >two
+	tail -c 3000000 "$(image odd --tail 777 --seed 2)" >three
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" one two three
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	balanced
+	jq . copy.with/segments.json >&2
+	same "names" "$(jq -c '[.. | .name? // empty]' copy.with/segments.json)" \
+		'["one","two","three"]'
+	part_is 0 one
+	part_is 1 two
+	part_is 2 three
+	nothing_left
+}
+
+# part_is N FILE: segment N of the copy is the file.
+part_is()
+{
+	local off sz
+
+	read -r off sz < <(jq -r "[.. | objects | select(has(\"gfn\"))][$1] |
+		\"\\(.offset) \\(.bytes)\"" copy.with/segments.json)
+	same "bytes of $2" "$sz" "$(stat -c %s "$2")"
+	cmp <(tail -c +$((off + 1)) copy | head -c "$sz") "$2" ||
+		die "segment $1 is not $2"
+}
+
+with_files()
+{
+	show hosts_up "$net" --mtu 1500
+	echo '{"cpus": 4}' >devices
+	head -c 300000 /dev/urandom >state
+	: >nothing
+	transfer "$(image even)" --with devices --with state --with nothing
+	cmp devices copy.with/devices
+	cmp state copy.with/state
+	cmp nothing copy.with/nothing
+	nothing_left
+}
+
+# A memfd, read through /proc, and a sink in memory.
+memfd_to_shm()
+{
+	local holder sink=/dev/shm/pagetrim-$net
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	python3 -c 'if True:
+		import os, sys, time
+		fd = os.memfd_create("guest")
+		with open(sys.argv[1], "rb") as image:
+			os.write(fd, image.read())
+		print(f"/proc/{os.getpid()}/fd/{fd}", flush=True)
+		time.sleep(600)' "$(image even)" >holder &
+	holder=$!
+	wait_until 10 test -s holder
+	litter=("$sink")
+	receive_begin receive --listen "$HOSTS_B4" --out "$sink"
+	send_begin send --to "$HOSTS_B4" "$(<holder)"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" "$sink"
+	kill "$holder"
+}
+
+# --pid: the process is stopped while it is read, and goes on.  It fills its
+# memory with a pattern that must arrive.
+process()
+{
+	local pid
+
+	show hosts_up "$net" --mtu 9000
+	python3 -c 'if True:
+		import time
+		pattern = b"".join(b"page %8d|" % i * 292 + b"pagetrim"
+				   for i in range(2048))
+		print("ready", flush=True)
+		while True:
+			time.sleep(0.01)' >process &
+	pid=$!
+	wait_until 10 test -s process
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --pid "$pid"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	balanced
+	for i in 0 1 1000 2047; do
+		grep -qaF "$(printf 'page %8d|page %8d|' "$i" "$i")" copy ||
+			die "page $i of the pattern is not in the copy"
+	done
+	[[ -s copy.with/segments.json ]] || die "no segments.json"
+	! grep -q '^State:.*[Tt]' "/proc/$pid/status" ||
+		die "the process is still stopped"
+	kill "$pid"
+	nothing_left
+}
+
+for mtu in 1280 1500 3506 9000 65535; do
+	for mode in native generic; do
+		case_run "transfer: MTU $mtu, $mode" \
+			plain "$mtu" 1 "$mode" "$HOSTS_B4"
+	done
+	case_run "transfer: MTU $mtu, IPv6, 2 queues" \
+		plain "$mtu" 2 native "$HOSTS_B6"
+done
+for mtu in 1500 9000 65535; do
+	case_run "transfer: MTU $mtu, 4 queues" \
+		plain "$mtu" 4 native "$HOSTS_B4"
+done
+case_run "transfer: 4 lanes on one queue, generic" \
+	plain 9000 4 generic "$HOSTS_B4"
+for trim in none ends blocks; do
+	case_run "transfer: --trim $trim" \
+		plain 9000 1 native "$HOSTS_B4" --trim "$trim"
+done
+for sz in 1 4095 4096 4097 2097152 2097153 9999999; do
+	case_run "transfer: $sz bytes" sized "$sz"
+done
+case_run "transfer: holes stay holes" holes_stay
+case_run "transfer: three segments" segments
+case_run "transfer: --with files" with_files
+case_run "transfer: memfd to /dev/shm" memfd_to_shm
+case_run "transfer: --pid" process
+cases_end
