@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What the parser calls sound must add up, and a short first descriptor may
+ * hide records, but never change another verdict than by hiding them. */
+#include <endian.h>
+
+#include <pagetrim/check.h>
+#include <pagetrim/parse.h>
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz);
+
+static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
+			const struct pt_frame *f)
+{
+	const __u32 payload_off = p->udp_off + sizeof(struct pt_udp_hdr);
+	const struct pt_record *r = (const void *)(data + payload_off +
+						   PT_FRAME_HDR_SZ);
+	__u32 block_cnt = 0;
+
+	pt_check(payload_off + f->data_off + f->block_cnt * PT_BLOCK_SZ <= sz);
+	pt_check(PT_FRAME_HDR_SZ + f->record_cnt * sizeof(*r) <= f->data_off);
+	for (__u32 i = 0; i < f->record_cnt; i++)
+		for (int bit = 0; bit < 64; bit++)
+			if (r[i].kind == PT_RECORD_BLOCKS &&
+			    be64toh(r[i].mask) >> bit & 1) {
+				pt_check(bit >= r[i].first && bit <= r[i].last);
+				block_cnt++;
+			}
+	pt_check(f->kind == PT_FRAME_PROBE || block_cnt == f->block_cnt);
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
+{
+	enum pt_verdict whole, part;
+	struct pt_packet p;
+	struct pt_frame f;
+
+	whole = pt_parse_frame(data, sz, sz, &p, &f);
+	if (whole == PT_VERDICT_STEERED)
+		check_sound(data, sz, &p, &f);
+	if (!sz)
+		return 0;
+	part = pt_parse_frame(data, data[sz - 1] % sz, sz, &p, &f);
+	pt_check(part == whole || part == PT_VERDICT_TRUNCATED ||
+		 part == PT_VERDICT_PASSED);
+	return 0;
+}
