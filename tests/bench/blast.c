@@ -95,7 +95,7 @@ static double cpu_s(void)
 static void port_open(struct port *p, const char *dev, bool receives)
 {
 	const struct xsk_umem_config umem_cfg = {
-		.fill_size = CHUNK_CNT,
+		.fill_size = 2 * CHUNK_CNT,
 		.comp_size = CHUNK_CNT,
 		.frame_size = CHUNK_SZ,
 	};
@@ -133,7 +133,8 @@ static void fill_chunk(struct port *p, __u64 addr)
 {
 	__u32 idx;
 
-	/* As many slots as chunks: there is always one. */
+	/* The kernel shows a frame before it shows that it took its chunks:
+	 * with twice as many slots as chunks there is always one. */
 	if (xsk_ring_prod__reserve(&p->fill, 1, &idx) != 1)
 		die("fill ring", ENOSPC);
 	*xsk_ring_prod__fill_addr(&p->fill, idx) = addr & ~(CHUNK_SZ - 1ULL);
