@@ -1,0 +1,283 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Reference reader of pagetrim frames, written from docs/wire-format.md alone.
+
+Slow and plain on purpose: each line follows a sentence of the document, whose
+section numbers stand in the comments.
+
+    reader.py [--endpoint ADDRESS PORT]... [--verdicts] < HEX-FRAMES
+
+reads frames as hex, one a line, from the Ethernet header on, and prints what
+each means, or with --verdicts only its verdict.  Without --endpoint, any
+endpoint counts as open.
+"""
+import argparse
+import ipaddress
+import sys
+from dataclasses import dataclass, field
+
+import xxhash
+
+# Section 1
+BLOCK = 64
+PAGE_BLOCKS = 64
+HEADER = 64
+RECORD = 16
+RECORDS_MAX = 96
+LANES_MAX = 64
+GFN_CNT = 1 << 40
+
+AUTH_OFF, AUTH = 48, 16
+KIND_DATA, KIND_PROBE = 1, 2
+RECORD_BLOCKS, RECORD_ZEROES = 1, 2
+MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+
+
+class Refused(Exception):
+    """Carries the verdict of the first rule that a frame breaks."""
+
+
+def require(condition, verdict):
+    if not condition:
+        raise Refused(verdict)
+
+
+@dataclass
+class Record:
+    kind: int
+    first: int
+    last: int
+    gfn: int
+    mask: int
+
+    def start(self):
+        return self.gfn * PAGE_BLOCKS + self.first
+
+    def end(self):
+        if self.kind == RECORD_ZEROES:
+            return (self.gfn + self.mask) * PAGE_BLOCKS
+        return self.gfn * PAGE_BLOCKS + self.last + 1
+
+    def block_cnt(self):
+        return bin(self.mask).count("1") if self.kind == RECORD_BLOCKS else 0
+
+    def text(self):
+        if self.kind == RECORD_ZEROES:
+            return f"zeroes 0x{self.gfn:x} {self.mask}"
+        return f"blocks 0x{self.gfn:x} {self.first} {self.last} " \
+               f"0x{self.mask:016x}"
+
+
+@dataclass
+class Frame:
+    verdict: str = "steered"
+    endpoint: tuple = None
+    kind: int = 0
+    session: int = 0
+    seq: int = 0
+    generation: int = 0
+    lane: int = 0
+    data_off: int = 0
+    block_cnt: int = 0
+    auth_ok: bool = False
+    auth_right: bytes = b""     # what auth should be
+    records: list = field(default_factory=list)
+    blocks: bytes = b""
+
+
+def number(data, off, size):
+    return int.from_bytes(data[off:off + size], "big")
+
+
+def take(data, off, size, verdict):
+    """The size bytes at off, which must be there."""
+    require(off + size <= len(data), verdict)
+    return data[off:off + size]
+
+
+def read_ipv4(data, off):
+    """Section 4: where IPv4's payload and datagram end, and to whom."""
+    ip = take(data, off, 20, "passed")
+    require(ip[0] == 0x45, "passed")
+    require(number(ip, 6, 2) & 0x3FFF == 0, "passed")
+    require(ip[9] == 17, "passed")
+    return off + 20, off + number(ip, 2, 2), ipaddress.ip_address(ip[16:20])
+
+
+def read_ipv6(data, off):
+    ip = take(data, off, 40, "passed")
+    require(ip[0] >> 4 == 6, "passed")
+    require(ip[6] == 17, "passed")
+    dst = ipaddress.ip_address(ip[24:40])
+    require(dst not in MAPPED, "passed")
+    return off + 40, off + 40 + number(ip, 4, 2), dst
+
+
+def read_outer(data, endpoints):
+    """Rules 1 to 5 and what rule 8 asks: the UDP payload, where it ends by
+    IP, and the endpoint."""
+    take(data, 0, 14, "passed")
+    off = 14
+    if number(data, 12, 2) == 0x8100:
+        take(data, 14, 4, "passed")
+        off = 18
+    ethertype = number(data, off - 2, 2)
+    require(ethertype in (0x0800, 0x86DD), "passed")
+    read_ip = read_ipv4 if ethertype == 0x0800 else read_ipv6
+    udp_off, ip_end, dst = read_ip(data, off)
+
+    udp = take(data, udp_off, 8, "passed")
+    endpoint = (dst, number(udp, 2, 2))
+    require(endpoints is None or endpoint in endpoints, "passed")
+
+    udp_end = udp_off + number(udp, 4, 2)
+    require(udp_end <= ip_end and udp_end <= len(data), "truncated")
+    require(udp_end - (udp_off + 8) >= HEADER, "truncated")
+    return data[udp_off + 8:udp_end], udp_end == ip_end, endpoint
+
+
+def read_header(payload, ends_with_ip, frame):
+    """Rules 6 to 11, section 5."""
+    require(payload[0:4] == b"PTRM", "bad_magic")
+    require(payload[4] == 1, "bad_version")
+    require(ends_with_ip, "bad_header")
+
+    frame.kind = payload[5]
+    frame.session = number(payload, 8, 8)
+    frame.seq = number(payload, 16, 8)
+    frame.generation = number(payload, 24, 4)
+    frame.lane = number(payload, 28, 2)
+    record_cnt = payload[32]
+    frame.data_off = number(payload, 34, 2)
+    frame.block_cnt = number(payload, 36, 2)
+    pad = frame.data_off - HEADER - RECORD * record_cnt
+
+    require(frame.kind in (KIND_DATA, KIND_PROBE), "bad_header")
+    if frame.kind == KIND_DATA:
+        require(1 <= record_cnt <= RECORDS_MAX, "bad_header")
+        require(frame.generation != 0, "bad_header")
+    else:
+        require(record_cnt == 0 and frame.generation == 0, "bad_header")
+    require(number(payload, 6, 2) == 0, "bad_header")       # flags
+    require(frame.session != 0, "bad_header")
+    require(frame.lane < LANES_MAX, "bad_header")
+    require(number(payload, 30, 2) == 0, "bad_header")      # key_epoch
+    require(payload[33] == 0, "bad_header")                 # reserved0
+    require(0 <= pad <= 63, "bad_header")
+    require(number(payload, 38, 2) == 0, "bad_header")      # reserved1
+    require(number(payload, 40, 8) == 0, "bad_header")      # header_mac
+
+    need = frame.data_off + BLOCK * frame.block_cnt
+    require(len(payload) >= need, "truncated")
+    require(len(payload) <= need, "bad_header")
+    return record_cnt
+
+
+def read_record(raw):
+    """Section 6, one record alone."""
+    record = Record(kind=raw[0], first=raw[1], last=raw[2],
+                    gfn=number(raw, 3, 5), mask=number(raw, 8, 8))
+    require(record.kind in (RECORD_BLOCKS, RECORD_ZEROES), "bad_record")
+    if record.kind == RECORD_BLOCKS:
+        require(record.first <= record.last <= 63, "bad_record")
+        spoken = sum(1 << b for b in range(record.first, record.last + 1))
+        require(record.mask & ~spoken == 0, "bad_record")
+    else:
+        require(record.first == 0 and record.last == 63, "bad_record")
+        require(1 <= record.mask <= GFN_CNT - record.gfn, "bad_record")
+    return record
+
+
+def read_records(payload, record_cnt, frame):
+    """Rules 15 and 16."""
+    end = 0
+    for i in range(record_cnt):
+        off = HEADER + RECORD * i
+        record = read_record(payload[off:off + RECORD])
+        require(record.start() >= end, "bad_record")
+        end = record.end()
+        frame.records.append(record)
+    if frame.kind == KIND_DATA:
+        require(sum(r.block_cnt() for r in frame.records) == frame.block_cnt,
+                "bad_record")
+
+
+def checksum(payload):
+    """Section 8."""
+    hashed = payload[:AUTH_OFF] + bytes(AUTH) + payload[AUTH_OFF + AUTH:]
+    return xxhash.xxh3_128(hashed, seed=0).digest()
+
+
+def read(data, endpoints=None):
+    """What a frame means to a receiver with these open endpoints, a set of
+    (address, port), or with all if None; every session is open, on any queue."""
+    frame = Frame()
+    try:
+        payload, ends_with_ip, frame.endpoint = read_outer(data, endpoints)
+        record_cnt = read_header(payload, ends_with_ip, frame)
+        read_records(payload, record_cnt, frame)
+    except Refused as refused:
+        return Frame(verdict=str(refused))
+    frame.auth_right = checksum(payload)
+    frame.auth_ok = payload[AUTH_OFF:AUTH_OFF + AUTH] == frame.auth_right
+    frame.blocks = payload[frame.data_off:]
+    return frame
+
+
+def blocks_of(frame):
+    """Section 7: gfn, block, bytes of each block that travels."""
+    off = 0
+    for record in frame.records:
+        if record.kind != RECORD_BLOCKS:
+            continue
+        for b in range(PAGE_BLOCKS):
+            if record.mask >> b & 1:
+                yield record.gfn, b, frame.blocks[off:off + BLOCK]
+                off += BLOCK
+
+
+def describe(frame):
+    lines = [f"verdict {frame.verdict}"]
+    if frame.verdict != "steered":
+        return lines
+    lines += [
+        f"endpoint {frame.endpoint[0]} {frame.endpoint[1]}",
+        f"auth {'right' if frame.auth_ok else 'wrong'}"
+        f"{'' if frame.auth_ok else ', should be ' + frame.auth_right.hex()}",
+        f"kind {'data' if frame.kind == KIND_DATA else 'probe'}",
+        f"session 0x{frame.session:016x}", f"seq {frame.seq}",
+        f"generation {frame.generation}", f"lane {frame.lane}",
+        f"data_off {frame.data_off}", f"block_cnt {frame.block_cnt}",
+    ]
+    lines += [f"record {r.text()}" for r in frame.records]
+    lines += [f"block 0x{gfn:x} {b} {data.hex()}"
+              for gfn, b, data in blocks_of(frame)]
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What pagetrim frames mean.")
+    parser.add_argument("--endpoint", nargs=2, action="append",
+                        metavar=("ADDRESS", "PORT"),
+                        help="an endpoint that is open (default: all are)")
+    parser.add_argument("--verdicts", action="store_true",
+                        help="print each frame's verdict only")
+    args = parser.parse_args()
+    endpoints = None
+    if args.endpoint:
+        endpoints = {(ipaddress.ip_address(address), int(port))
+                     for address, port in args.endpoint}
+    for line_no, line in enumerate(sys.stdin, 1):
+        try:
+            data = bytes.fromhex(line)
+        except ValueError:
+            sys.exit(f"reader.py: line {line_no}: not a frame in hex")
+        frame = read(data, endpoints)
+        if args.verdicts:
+            print(frame.verdict)
+        else:
+            print("\n".join(describe(frame)), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
