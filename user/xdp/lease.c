@@ -67,6 +67,7 @@ int pt_lease_take(struct pt_lease **out, const struct pt_device *dev,
 				       ret;
 	}
 	lease->queue = queue;
+	pt_lockfile_sweep();
 	*out = lease;
 	return 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "xdp/lockfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +13,8 @@
 #include <pagetrim/check.h>
 
 #define RACES_MAX 100	/* files removed between our open and our lock */
+#define TRIES_MAX 5	/* a sweeper holds a file for a moment */
+#define TRY_PAUSE_NS 1000000
 
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail)
@@ -57,6 +59,34 @@ static bool still_there(int fd, const char *path)
 	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
 }
 
+/* The lock belongs to the open file and not to the process: threads exclude
+ * each other, and it can be asked for without being taken. */
+static bool lock_fd(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return !fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+static bool fd_is_locked(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
+}
+
+static bool lock_patiently(int fd)
+{
+	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
+
+	for (int i = 0; i < TRIES_MAX; i++) {
+		if (lock_fd(fd))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 static int write_owner(int fd, const char *role)
 {
 	char line[16 + PT_LOCKFILE_ROLE_SZ];
@@ -81,7 +111,7 @@ int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
 			  0644);
 		if (fd < 0)
 			return fail(err, path);
-		if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (!lock_patiently(fd)) {
 			if (owner)
 				read_owner(fd, owner);
 			close(fd);
@@ -110,14 +140,12 @@ int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
 int pt_lockfile_wait(struct pt_lockfile *lock, const char *path,
 		     const char *role, struct pt_error *err)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
 	int ret;
 
-	for (int i = 0; i < 2500; i++) {
+	for (int i = 0; i < 1000; i++) {
 		ret = pt_lockfile_take(lock, path, role, NULL, err);
 		if (ret != -EBUSY)
 			return ret;
-		nanosleep(&pause, NULL);
 	}
 	return ret;
 }
@@ -137,10 +165,45 @@ bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner)
 	memset(owner, 0, sizeof(*owner));
 	if (fd < 0)
 		return false;
-	/* Shared: two who only look do not see each other as an owner. */
-	held = flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	held = fd_is_locked(fd);
 	if (held)
 		read_owner(fd, owner);
 	close(fd);
 	return held;
+}
+
+static void sweep_one(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	if (!fd_is_locked(fd) && lock_fd(fd) && still_there(fd, path))
+		unlink(path);
+	close(fd);
+}
+
+void pt_lockfile_sweep(void)
+{
+	DIR *dir = opendir(PT_LOCKFILE_DIR);
+	struct dirent *entry;
+	char path[96];
+	int sz;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		unsigned long long cookie, number;
+		unsigned int ifindex;
+		char kind;
+
+		if (sscanf(entry->d_name, "%llu-%u-%c%llx", &cookie, &ifindex,
+			   &kind, &number) != 4 || !strchr("qs", kind))
+			continue;
+		sz = snprintf(path, sizeof(path), "%s/%s", PT_LOCKFILE_DIR,
+			      entry->d_name);
+		if (sz < (int)sizeof(path))
+			sweep_one(path);
+	}
+	closedir(dir);
 }

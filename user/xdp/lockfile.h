@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* lockfile: a file under /run/pagetrim that a living process holds.
  *
- * It holds one line, "PID ROLE\n", of its owner.  Only the lock (flock) counts:
- * the kernel drops it when the owner dies, and a file without one is litter
- * that the next taker uses.
+ * It holds one line, "PID ROLE\n", of its owner.  Only the lock counts: the
+ * kernel drops it when the owner dies, and a file without one is litter.
  */
 #ifndef PT_XDP_LOCKFILE_H
 #define PT_XDP_LOCKFILE_H
@@ -46,6 +45,10 @@ int pt_lockfile_wait(struct pt_lockfile *lock, const char *path,
 
 /* pt_lockfile_release removes the file. */
 void pt_lockfile_release(struct pt_lockfile *lock);
+
+/* pt_lockfile_sweep removes what dead processes left: files of queues ("q3")
+ * and sessions ("s12ab") of any device. */
+void pt_lockfile_sweep(void);
 
 /* pt_lockfile_is_held returns whether a process holds it, and which. */
 bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner);

@@ -135,34 +135,48 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		pt_cause_text()[0] ? ": " : "", pt_cause_text());
 }
 
-static int drop_frags(struct bpf_program *prog,
-		      struct bpf_prog_load_opts *opts, long cookie)
+/* libbpf takes the frags flag from the section's name, and only a handler of
+ * that section can leave it off.  Once registered it stays, since libbpf 1.1
+ * frees its table twice when the last one goes; so it does what libbpf would,
+ * but where load_skeleton says otherwise. */
+static __thread bool without_frags;
+
+static int set_frags(struct bpf_program *prog, struct bpf_prog_load_opts *opts,
+		     long cookie)
 {
 	(void)prog;
 	(void)cookie;
-	opts->prog_flags &= ~BPF_F_XDP_HAS_FRAGS;
+	if (!without_frags)
+		opts->prog_flags |= BPF_F_XDP_HAS_FRAGS;
 	return 0;
 }
 
-/* load_skeleton: libbpf takes the frags flag from the section's name; only a
- * handler of that section can take it off again. */
-static int load_skeleton(struct pagetrim_bpf **out, bool frags)
+static int handle_section(void)
 {
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	LIBBPF_OPTS(libbpf_prog_handler_opts, opts,
-		    .prog_prepare_load_fn = drop_frags);
-	struct pagetrim_bpf *skel;
-	int handler = 0, ret;
+		    .prog_prepare_load_fn = set_frags);
+	static int handler;
 
-	if (!frags) {
+	pthread_mutex_lock(&mutex);
+	if (handler <= 0)
 		handler = libbpf_register_prog_handler("xdp.frags",
 				BPF_PROG_TYPE_XDP, BPF_XDP, &opts);
-		if (handler < 0)
-			return handler;
-	}
+	pthread_mutex_unlock(&mutex);
+	return handler < 0 ? handler : 0;
+}
+
+static int load_skeleton(struct pagetrim_bpf **out, bool frags)
+{
+	struct pagetrim_bpf *skel;
+	int ret = frags ? 0 : handle_section();
+
+	if (ret)
+		return ret;
+	without_frags = !frags;
 	skel = pagetrim_bpf__open();
 	ret = skel ? pagetrim_bpf__load(skel) : -errno;
-	if (!frags)
-		libbpf_unregister_prog_handler(handler);
+	without_frags = false;
 	if (ret) {
 		pagetrim_bpf__destroy(skel);
 		return ret;

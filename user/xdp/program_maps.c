@@ -102,6 +102,7 @@ static void prune_locked(struct pt_program *p)
 	for (__u32 i = 0; i < cnt; i++)
 		if (!program_session_owner(p, ids[i], &owner))
 			forget(p, ids[i]);
+	pt_lockfile_sweep();
 }
 
 void program_prune(struct pt_program *p)
@@ -132,11 +133,13 @@ static void drop_old_counters(struct pt_program *p)
 			bpf_map_delete_elem(fd, &ids[i]);
 }
 
+/* insert_counters: from zero, also if those of an old session of that id are
+ * still there. */
 static int insert_counters(struct pt_program *p, __u64 id)
 {
 	memset(p->percpu, 0, p->cpu_cnt * sizeof(*p->percpu));
 	if (bpf_map_update_elem(p->map_fd[MAP_SESSION_COUNTERS], &id,
-				p->percpu, BPF_NOEXIST))
+				p->percpu, BPF_ANY))
 		return -errno;
 	return 0;
 }

@@ -97,6 +97,35 @@ static int write_record(const struct pt_device *device, __u32 id)
 	return fclose(file) ? -errno : 0;
 }
 
+/* sweep_records removes those whose program is gone with its device, or with
+ * its network namespace. */
+static void sweep_records(void)
+{
+	DIR *dir = opendir(PT_LOCKFILE_DIR);
+	struct dirent *entry;
+	struct pt_device device;
+	int fd;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		unsigned long long cookie;
+		char tail[10];
+
+		if (sscanf(entry->d_name, "%llu-%u-%9s", &cookie,
+			   &device.ifindex, tail) != 3 ||
+		    strcmp(tail, "attached"))
+			continue;
+		device.netns_cookie = cookie;
+		fd = bpf_prog_get_fd_by_id(program_recorded_id(&device));
+		if (fd >= 0)
+			close(fd);
+		else if (errno == ENOENT)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	closedir(dir);
+}
+
 static void remove_pins(const struct pt_device *device)
 {
 	char path[PIN_PATH_SZ];
@@ -114,6 +143,8 @@ static void remove_pins(const struct pt_device *device)
 	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
 	record_path(path, device);
 	unlink(path);
+	sweep_records();
+	pt_lockfile_sweep();
 }
 
 static int pin(const struct pt_device *device, const char *name, int fd)
