@@ -203,7 +203,8 @@ static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 					       const struct pt_frame *f)
 {
-	const __u32 records_end = PT_FRAME_HDR_SZ + f->record_cnt * PT_RECORD_SZ;
+	const __u32 records_end =
+		PT_FRAME_HDR_SZ + f->record_cnt * PT_RECORD_SZ;
 
 	if (f->kind == PT_FRAME_DATA) {
 		if (!f->record_cnt || f->record_cnt > PT_RECORDS_MAX)
@@ -279,7 +280,8 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 					       __u64 *pos, __u32 *block_cnt)
 {
-	const __u64 gfn = (__u64)r->gfn_hi << 32 | bpf_ntohl(pt_load(r->gfn_lo));
+	const __u64 gfn_hi = r->gfn_hi;
+	const __u64 gfn = gfn_hi << 32 | bpf_ntohl(pt_load(r->gfn_lo));
 	const __u64 mask = bpf_be64_to_cpu(pt_load(r->mask));
 	const __u32 first = r->first, last = r->last;
 	__u64 range, end;

@@ -307,7 +307,8 @@ static inline void program_close(struct program *p)
  * IPv6, each with all lanes on queue 0, and a socket there. */
 static inline int program_open_usual(struct program *p)
 {
-	const struct pt_endpoint v4 = frame_endpoint_ipv4(), v6 = frame_endpoint_ipv6();
+	const struct pt_endpoint v4 = frame_endpoint_ipv4();
+	const struct pt_endpoint v6 = frame_endpoint_ipv6();
 
 	if (program_open(p))
 		return -1;

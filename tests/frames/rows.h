@@ -51,7 +51,8 @@ static void row_ipv6_extension(struct frame *f, __u8 kind)
 {
 	_Static_assert(FRAME_PORT == 0x4104, "reads as an option");
 	frame_insert(f, f->udp_off, 8);
-	frame_store(f->bytes + f->udp_off, 4, PT_IPPROTO_UDP << 24 | FRAME_PORT);
+	frame_store(f->bytes + f->udp_off, 4,
+		    PT_IPPROTO_UDP << 24 | FRAME_PORT);
 	f->udp_off += 8;
 	FRAME_SET(f, PART_IP, struct pt_ipv6_hdr, next_header, kind);
 	FRAME_SET(f, PART_UDP, struct pt_udp_hdr, sz, f->sz - f->udp_off);

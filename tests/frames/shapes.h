@@ -19,7 +19,7 @@ static const struct shape_record shape_mixed_records[] = {
 
 /* shape_one_record: rows that need other records write over this one. */
 static const struct shape_record shape_one_record[] = {
-	{ PT_RECORD_BLOCKS, 5, 9, 0x12345678aa, 0x220 },	/* blocks 5, 9 */
+	{ PT_RECORD_BLOCKS, 5, 9, 0x12345678aa, 0x220 },	/* bits 5, 9 */
 };
 
 static const struct shape_record shape_run_record[] = {
