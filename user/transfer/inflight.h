@@ -28,7 +28,7 @@ struct pt_extent {
 struct pt_inflight_cfg {
 	__u32 frame_cnt;	/* frames at most; a power of two */
 	__u32 extent_cnt;	/* extents at most; a power of two,
-				 * >= PT_RECORDS_MAX */
+				 * >= 2 * PT_RECORDS_MAX */
 };
 
 /* -EINVAL: cfg out of range; -ENOMEM. */

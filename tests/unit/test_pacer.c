@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "wire_kit.h"
+
+#include "transfer/pacer.h"
+
+#define SECOND	1000000000ULL
+#define START	(77 * SECOND)	/* some time after boot */
+#define RATE	1000000ULL	/* a byte takes a microsecond */
+
+static void test_no_limit(void **state)
+{
+	struct pt_pacer p = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(pt_pacer_wait_ns(&p, START, 65553), 0);
+}
+
+/* Silence saves up the burst and no more; then each byte waits its turn. */
+static void test_burst(void **state)
+{
+	struct pt_pacer p = { .bytes_per_s = RATE };
+
+	(void)state;
+	/* 2 ms are saved: due exactly now still goes, past now waits. */
+	assert_int_equal(pt_pacer_wait_ns(&p, START, 1000), 0);
+	assert_int_equal(pt_pacer_wait_ns(&p, START, 1000), 0);
+	assert_int_equal(pt_pacer_wait_ns(&p, START, 1500), 0);
+	assert_int_equal(pt_pacer_wait_ns(&p, START, 1500), 1500000);
+	/* Asking does not book. */
+	assert_int_equal(pt_pacer_wait_ns(&p, START, 1500), 1500000);
+	assert_int_equal(pt_pacer_wait_ns(&p, START + 1499999, 1500), 1);
+	assert_int_equal(pt_pacer_wait_ns(&p, START + 1500000, 1500), 0);
+	assert_int_equal(pt_pacer_wait_ns(&p, START + 1500000, 1), 1500000);
+}
+
+/* Silence just as long as the burst counts whole; of a longer one, its end. */
+static void test_silence(void **state)
+{
+	struct pt_pacer p = { .bytes_per_s = RATE };
+
+	(void)state;
+	p.due_ns = START;
+	assert_int_equal(pt_pacer_wait_ns(&p, START + PT_PACER_BURST_NS, 1),
+			 0);
+	assert_int_equal(p.due_ns, START + 1000);
+	p.due_ns = START;
+	assert_int_equal(pt_pacer_wait_ns(&p, START + PT_PACER_BURST_NS + 1,
+					  1), 0);
+	assert_int_equal(p.due_ns, START + 1 + 1000);
+}
+
+/* In whatever steps time goes: never above the rate from any moment on but by
+ * the burst and a frame, and when it is asked all the time, not below. */
+static void test_rates(void **state)
+{
+	static const __u64 rates[] = {
+		1, 1000, 125000, 12500000, 1250000000, 12500000000,
+	};
+	__u64 random = 3;
+
+	(void)state;
+	for (size_t r = 0; r < COUNT_OF(rates); r++) {
+		struct pt_pacer p = { .bytes_per_s = rates[r] };
+		__u64 now = START;
+		__u64 bytes = 0;
+
+		for (int i = 0; i < 20000; i++) {
+			__u32 sz = 128 + kit_random(&random) % 9000;
+			__u64 wait = pt_pacer_wait_ns(&p, now, sz);
+
+			if (wait) {
+				/* sometimes woken early */
+				now += 1 + kit_random(&random) % wait;
+				continue;
+			}
+			bytes += sz;
+			/* Each frame's time is rounded down: 1 ns a frame. */
+			assert_true(bytes - sz <= (double)rates[r] *
+				    (now - START + PT_PACER_BURST_NS + i) /
+				    SECOND + 1);
+		}
+		now += pt_pacer_wait_ns(&p, now, 1);
+		assert_true((double)bytes >= (double)rates[r] * (now - START) /
+					     SECOND);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_limit),
+		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_rates),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
