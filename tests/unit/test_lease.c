@@ -203,6 +203,7 @@ static void *fight(void *arg)
 		if (__atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST) != 1)
 			__atomic_add_fetch(&overlaps, 1, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&wins, 1, __ATOMIC_SEQ_CST);
+		usleep(100);	/* let the others try */
 		__atomic_sub_fetch(&holders, 1, __ATOMIC_SEQ_CST);
 		pt_lease_release(lease);
 	}
