@@ -3,6 +3,7 @@
 
 #include <sys/eventfd.h>
 
+#include "control/conn_io.h"
 #include "control/fields.h"
 
 static void test_pair(void **state)
@@ -147,6 +148,13 @@ static void test_send_after_cut(void **state)
 	assert_int_equal(send_ping(c, 2), -ECONNRESET);
 	expect_failure(c, -ECONNRESET, "cut");
 	pt_conn_close(c);
+
+	fd = raw_sender(&c);	/* the case that would raise SIGPIPE */
+	close(fd);
+	while (!(ret = send_ping(c, 1)))
+		;
+	assert_int_equal(ret, -EPIPE);
+	pt_conn_close(c);
 }
 
 static void test_bad_message(void **state)
@@ -181,9 +189,9 @@ static void test_bad_message(void **state)
 	pt_conn_close(c);
 }
 
-static unsigned fill_queue(struct pt_conn *c)
+/* fill_queue sends PINGs from cnt on until the queue is full: the next. */
+static unsigned fill_queue(struct pt_conn *c, unsigned cnt)
 {
-	unsigned cnt = 0;
 	int ret;
 
 	while (!(ret = send_ping(c, cnt))) {
@@ -195,27 +203,44 @@ static unsigned fill_queue(struct pt_conn *c)
 	return cnt;
 }
 
+/* step: r reads one message, if there is one; s sends on, if it can. */
+static unsigned step(struct pt_conn *s, struct pt_conn *r, unsigned got)
+{
+	struct pollfd writable = { .fd = pt_conn_fd(s), .events = POLLIN };
+	struct pt_message m;
+
+	if (pt_conn_queued_sz(s) && poll(&writable, 1, 0) == 1)
+		assert_int_equal(pt_conn_recv(s, &m, &err), 0);
+	if (!pt_conn_recv(r, &m, &err))
+		return got;
+	assert_int_equal(m.type, PT_MSG_PING);
+	assert_int_equal(m.ping.time_ns, got);
+	return got + 1;
+}
+
 /* A peer that does not read costs one full queue; when it reads on, nothing
  * is missing, and polling the one descriptor was enough to send the rest. */
 static void test_queue_full(void **state)
 {
+	struct pollfd writable = { .events = POLLIN };
 	struct pt_conn *s, *r;
-	struct pollfd writable;
-	struct pt_message m;
+	const int sz = 32768;	/* so that the queue drains in small steps */
 	unsigned cnt, got = 0;
 
 	(void)state;
 	make_pair(&s, &r, "127.0.0.1");
-	cnt = fill_queue(s);
-	writable = (struct pollfd){ .fd = pt_conn_fd(s), .events = POLLIN };
-	while (got < cnt) {
-		if (pt_conn_queued_sz(s) && poll(&writable, 1, 0) == 1)
-			assert_int_equal(pt_conn_recv(s, &m, &err), 0);
-		if (pt_conn_recv(r, &m, &err) == 1) {
-			assert_int_equal(m.type, PT_MSG_PING);
-			assert_int_equal(m.ping.time_ns, got++);
-		}
-	}
+	assert_int_equal(setsockopt(s->sock, SOL_SOCKET, SO_SNDBUF, &sz,
+				    sizeof(sz)), 0);
+	assert_int_equal(setsockopt(r->sock, SOL_SOCKET, SO_RCVBUF, &sz,
+				    sizeof(sz)), 0);
+	cnt = fill_queue(s, 0);
+	while (pt_conn_queued_sz(s) > PT_CONN_OUT_SZ / 2)
+		got = step(s, r, got);
+	assert_true(pt_conn_queued_sz(s) > PT_CONN_OUT_SZ / 4);
+	cnt = fill_queue(s, cnt);	/* in the room before what is left */
+	while (got < cnt)
+		got = step(s, r, got);
+	writable.fd = pt_conn_fd(s);
 	assert_int_equal(pt_conn_queued_sz(s), 0);
 	assert_int_equal(poll(&writable, 1, 0), 0);	/* no busy loop */
 	pt_conn_close(s);
@@ -326,8 +351,8 @@ static void test_finish(void **state)
 
 	(void)state;
 	make_pair(&s, &r, "127.0.0.1");
-	for (int i = 0; i < 1000; i++)
-		assert_int_equal(send_ping(s, i), 0);	/* r never reads them */
+	for (int i = 0; i < 20000; i++)	/* more than r's buffer; unread */
+		assert_int_equal(send_ping(s, i), 0);
 	pt_message_abort(&m, PT_EXIT_HOST, "disk full");
 	assert_int_equal(pt_conn_send(r, &m, &err), 0);
 	assert_int_equal(pthread_create(&thread, NULL, finish, r), 0);
@@ -340,7 +365,9 @@ static void test_finish(void **state)
 	assert_int_equal((intptr_t)ret, 0);
 	pt_conn_close(r);
 
-	make_pair(&s, &r, "127.0.0.1");		/* a peer that never closes */
+	make_pair(&s, &r, "127.0.0.1");	/* a peer that talks, never closes */
+	for (int i = 0; i < 20000; i++)
+		assert_int_equal(send_ping(s, i), 0);
 	assert_int_equal(pt_conn_finish(r, 20), -ETIMEDOUT);
 	pt_conn_close(s);
 	pt_conn_close(r);

@@ -123,6 +123,28 @@ static void test_not_pagetrim(void **state)
 			 PT_ROLE_RECEIVER, 1, 1)), 0);
 }
 
+/* "::" takes IPv4, and calls its clients by their IPv4 address. */
+static void test_dual_stack(void **state)
+{
+	struct pt_listener *l = listen_at("::", &receiver_cfg);
+	struct caller caller = { .ret = 1 };
+	pthread_t thread;
+	struct pt_conn *c;
+
+	(void)state;
+	snprintf(caller.to, sizeof(caller.to), "127.0.0.1:%u",
+		 pt_listener_address(l)->port);
+	assert_int_equal(pthread_create(&thread, NULL, call, &caller), 0);
+	assert_int_equal(accept_any(l, &c), 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(caller.ret, 0);
+	assert_true(pt_address_is_v4(pt_conn_peer(c)));
+	assert_true(pt_address_is_v4(pt_conn_local(c)));
+	pt_conn_close(caller.conn);
+	pt_conn_close(c);
+	pt_listener_close(l);
+}
+
 static void test_bad_address(void **state)
 {
 	(void)state;
@@ -161,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_not_pagetrim),
+		cmocka_unit_test(test_dual_stack),
 		cmocka_unit_test(test_bad_address),
 		cmocka_unit_test(test_unreachable),
 	};

@@ -145,6 +145,37 @@ static void test_version_agreed(void **state)
 	assert_int_equal(pt_conn_capabilities(c), 0x30);
 	pt_conn_close(c);
 	close(fd);
+	fd = raw_connect(l);
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	assert_int_equal(accept_any(l, &c), -EPROTONOSUPPORT);
+	assert_non_null(strstr(err.text, "versions 1..1, we 2..5"));
+	close(fd);
+	pt_listener_close(l);
+}
+
+/* A connection that was handed out is no business of the listener's. */
+static void test_handed_out(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	struct pollfd fds[2] = { { .fd = pt_listener_fd(l),
+				   .events = POLLIN } };
+	struct pt_message m = good_message(PT_MSG_PING);
+	int fd = raw_connect(l);
+	struct pt_conn *c;
+	__u8 bytes[64];
+
+	(void)state;
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	assert_int_equal(accept_any(l, &c), 1);
+	raw_write(fd, bytes, put_message(bytes, &m));
+	fds[1] = (struct pollfd){ .fd = pt_conn_fd(c), .events = POLLIN };
+	assert_int_equal(poll(&fds[1], 1, WAIT_MS), 1);
+	assert_int_equal(pt_listener_accept(l, &(struct pt_conn *){ NULL },
+					    &err), 0);
+	assert_int_equal(poll(fds, 2, 0), 1);
+	assert_int_equal(fds[0].revents, 0);
+	pt_conn_close(c);
+	close(fd);
 	pt_listener_close(l);
 }
 
@@ -204,6 +235,8 @@ static void test_no_descriptors(void **state)
 		close(hog[cnt]);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	expect_service(l);
+	assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+	assert_int_equal(poll(&fd, 1, 0), 0);
 	close(client);
 	pt_listener_close(l);
 }
@@ -237,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_other_versions),
 		cmocka_unit_test(test_version_agreed),
+		cmocka_unit_test(test_handed_out),
 		cmocka_unit_test(test_full_house),
 		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_cannot_listen),

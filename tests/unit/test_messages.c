@@ -81,10 +81,11 @@ static void test_cut_at_every_byte(void **state)
 	}
 }
 
-static void test_too_long(void **state)
+static void test_wrong_length(void **state)
 {
 	const struct pt_message good = good_message(*(unsigned *)*state);
-	unsigned sz = encode(&good);
+	unsigned sz = encode(&good), sz_min = 0;
+	const struct pt_field *f;
 
 	bytes[sz] = 0;
 	set_payload_sz(sz + 1 - PT_MESSAGE_HDR_SZ);
@@ -92,8 +93,15 @@ static void test_too_long(void **state)
 		assert_int_equal(decode(good.type, sz + 1), sz + 1);
 	else
 		refused(good.type, sz + 1, NULL);
+	/* Of what cannot be, the payload is not waited for. */
 	set_payload_sz(~0u);
 	refused(good.type, PT_MESSAGE_HDR_SZ, NULL);
+	for (f = pt_message_fields(good.type); f->name; f++)
+		sz_min += pt_field_sz(f, f->min);
+	if (sz_min > 0) {
+		set_payload_sz(sz_min - 1);
+		refused(good.type, PT_MESSAGE_HDR_SZ, NULL);
+	}
 }
 
 static void test_encode_room(void **state)
@@ -154,6 +162,7 @@ static void test_every_limit(void **state)
 		if (f->max < max) {
 			poke(at, n, f->max + 1);
 			refused(good.type, sz, f->name);
+			assert_non_null(strstr(err.text, "is outside"));
 			poke(at, n, max);
 			refused(good.type, sz, f->name);
 		}
@@ -412,7 +421,7 @@ int main(int argc, char **argv)
 	} of_each[] = {
 		{ "round trip", test_round_trip },
 		{ "cut at every byte", test_cut_at_every_byte },
-		{ "too long", test_too_long },
+		{ "wrong length", test_wrong_length },
 		{ "room for encoding", test_encode_room },
 		{ "who may send it", test_direction },
 		{ "every limit", test_every_limit },

@@ -198,6 +198,7 @@ int pt_conn_fill(struct pt_conn *c, struct pt_error *err)
 	memmove(c->in, c->in + c->in_at, c->in_end - c->in_at);
 	c->in_end -= c->in_at;
 	c->in_at = 0;
+	pt_check(c->in_end < PT_CONN_IN_SZ);	/* half a message at most */
 
 	do
 		sz = recv(c->sock, c->in + c->in_end, PT_CONN_IN_SZ - c->in_end,

@@ -62,7 +62,7 @@
 #define PT_MEMORY_SZ_MAX	((PT_GFN_MAX + 1) * PT_PAGE_SZ)	/* bytes */
 #define PT_ABORT_TEXT_MAX	400
 
-/* Who may send a message; also the bits of pt_hello.role. */
+/* Who may send a message, and what HELLO says of its own side. */
 enum pt_role {
 	PT_ROLE_SENDER	 = 1,
 	PT_ROLE_RECEIVER = 2,
