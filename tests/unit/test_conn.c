@@ -199,6 +199,7 @@ static unsigned fill_queue(struct pt_conn *c, unsigned cnt)
 		cnt++;
 	}
 	assert_int_equal(ret, -ENOBUFS);
+	assert_non_null(strstr(err.text, "reads too slowly"));
 	assert_true(pt_conn_queued_sz(c) > PT_CONN_OUT_SZ - 64);
 	return cnt;
 }

@@ -139,14 +139,27 @@ static int send_locked(struct pt_conn *c, const struct pt_message *m,
 	return ret < 0 ? ret : 0;
 }
 
-int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
-		 struct pt_error *err)
+/* send_now: as pt_conn_send, but -ENOBUFS leaves err as it was. */
+static int send_now(struct pt_conn *c, const struct pt_message *m,
+		    struct pt_error *err)
 {
 	int ret;
 
 	pthread_mutex_lock(&c->lock);
 	ret = send_locked(c, m, err);
 	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
+int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
+		 struct pt_error *err)
+{
+	int ret = send_now(c, m, err);
+
+	if (ret == -ENOBUFS)
+		pt_error_set(err, PT_EXIT_PEER, ret, "%s: the peer reads too "
+			     "slowly (%u bytes wait for it)", c->peer_text,
+			     PT_CONN_OUT_SZ);
 	return ret;
 }
 
@@ -158,7 +171,7 @@ int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 	int ret;
 
 	for (;;) {
-		ret = pt_conn_send(c, m, err);
+		ret = send_now(c, m, err);
 		if (ret != -ENOBUFS)
 			return ret;
 		if (!pt_left_ms(deadline))

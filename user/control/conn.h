@@ -74,7 +74,7 @@ int pt_conn_fd(const struct pt_conn *c);
 
 /* pt_conn_send queues m.  Any thread.
  *   -ENOBUFS  the queue is full: the peer reads too slowly; not a failure of
- *             the connection, m was not queued, err is not touched
+ *             the connection, m was not queued
  *   -EINVAL   m is outside its limits; err names the field */
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err);
