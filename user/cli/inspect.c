@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/svg.h"
+#include "memory/source.h"
+#include "survey/survey.h"
+#include "trim/scan.h"
+
+static const char help[] =
+"Usage: pagetrim inspect SOURCE... [options]\n"
+"       pagetrim inspect --pid PID [options]\n"
+"\n"
+"Tells what trimming would save, before anything is sent: zero pages, zero\n"
+"blocks of 64 bytes in the others, pages that are copies of another, and the\n"
+"bytes and frames that 'pagetrim send' would put on the wire, by its own\n"
+"packing, for one lane, IPv4 and no loss.\n"
+"\n"
+"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
+"hugetlbfs file; several are segments of one memory, in the order given.\n"
+"\n"
+"Options:\n"
+"      --pid PID        inspect the private writable memory of a process; it\n"
+"                       is stopped meanwhile.  Layout: pagetrim-inspect(8)\n"
+"      --keep-running   do not stop the process: the figures mix moments\n"
+"      --mtu N          frames for an MTU of N bytes, 1280..65535 (default\n"
+"                       1500)\n"
+"      --rate-mbit N    times for a link of N Mbit/s, 1..10000000 (default\n"
+"                       10000)\n"
+"      --svg FILE       write a picture to FILE: the memory as a map of 2 MiB\n"
+"                       regions, shaded by what they hold\n"
+"      --json           one JSON object on stdout; keys: pagetrim-inspect(8)\n"
+"  -h, --help           this text, on stdout, exit 0\n"
+"\n"
+"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"
+"      usage, 3 source missing, unreadable or empty, no such process, no\n"
+"      privilege, picture cannot be written.\n"
+"Example: pagetrim inspect --mtu 9000 --svg ram.svg /dev/shm/vm.ram\n";
+
+struct inspect {
+	pid_t pid;
+	bool keep_running;
+	bool json;
+	__u32 mtu;
+	__u64 rate_mbit;
+	const char *svg;
+	char title[256];
+};
+
+enum { OPT_PID = 256, OPT_RUNNING, OPT_MTU, OPT_RATE, OPT_SVG, OPT_JSON };
+
+static const struct option options[] = {
+	{ "pid", required_argument, NULL, OPT_PID },
+	{ "keep-running", no_argument, NULL, OPT_RUNNING },
+	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "rate-mbit", required_argument, NULL, OPT_RATE },
+	{ "svg", required_argument, NULL, OPT_SVG },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/* parse_number: -1 if text is one in range, or the exit code. */
+static int parse_number(const char *name, __u64 min, __u64 max, __u64 *out)
+{
+	if (pt_out_number(optarg, min, max, false, out))
+		return -1;
+	return pt_out_usage("inspect", "%s '%s': want %llu..%llu", name,
+			    optarg, min, max);
+}
+
+static int parse_option(struct inspect *in, int opt)
+{
+	__u64 number = 0;
+	int code;
+
+	switch (opt) {
+	case OPT_PID:
+		code = parse_number("--pid", 1, 1 << 22, &number);
+		in->pid = number;
+		return code;
+	case OPT_RUNNING:
+		in->keep_running = true;
+		return -1;
+	case OPT_MTU:
+		code = parse_number("--mtu", PT_MTU_MIN, PT_MTU_MAX, &number);
+		in->mtu = number;
+		return code;
+	case OPT_RATE:
+		return parse_number("--rate-mbit", 1, 10000000,
+				    &in->rate_mbit);
+	case OPT_SVG:
+		in->svg = optarg;
+		return -1;
+	case OPT_JSON:
+		in->json = true;
+		return -1;
+	case 'h':
+		fputs(help, stdout);
+		return PT_EXIT_OK;
+	default:
+		return pt_out_usage("inspect", "wrong option");
+	}
+}
+
+/* parse returns -1 to go on, or an exit code. */
+static int parse(struct inspect *in, int argc, char **argv)
+{
+	int opt, code;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		code = parse_option(in, opt);
+		if (code >= 0)
+			return code;
+	}
+	if (in->pid && optind < argc)
+		return pt_out_usage("inspect",
+				    "either SOURCE or --pid, not both");
+	if (!in->pid && optind == argc)
+		return pt_out_usage("inspect", "no SOURCE, and no --pid");
+	if (in->keep_running && !in->pid)
+		return pt_out_usage("inspect", "--keep-running needs --pid");
+	return -1;
+}
+
+static int open_source(struct inspect *in, struct pt_source **src, int argc,
+		       char **argv, struct pt_error *err)
+{
+	int left = argc - optind;
+
+	if (in->pid) {
+		snprintf(in->title, sizeof(in->title), "process %d", in->pid);
+		return pt_source_open_pid(src, in->pid, in->keep_running, err);
+	}
+	if (left == 1)
+		snprintf(in->title, sizeof(in->title), "%s", argv[optind]);
+	else
+		snprintf(in->title, sizeof(in->title), "%.200s and %d more",
+			 argv[optind], left - 1);
+	return pt_source_open_files(src, (const char *const *)argv + optind,
+				    left, err);
+}
+
+static void on_progress(void *arg, __u64 done, __u64 cnt)
+{
+	(void)arg;
+	if (done % 512 == 0)	/* 1 GiB */
+		pt_out_progress("%3.0f %%", 100.0 * done / cnt);
+}
+
+/* --- what it says ---------------------------------------------------- */
+
+static double percent(__u64 part, __u64 whole)
+{
+	return whole ? 100.0 * part / whole : 0;
+}
+
+static json_t *share_json(__u64 blocks, const struct pt_survey *s)
+{
+	return json_pack("{s:I, s:f}", "bytes",
+			 (json_int_t)(blocks * PT_BLOCK_SZ), "percent",
+			 percent(blocks, s->data_cnt * PT_PAGE_BLOCKS));
+}
+
+static json_t *segments_json(const struct pt_layout *l)
+{
+	json_t *rows = json_array();
+	const struct pt_segment *segs;
+	__u32 cnt;
+
+	segs = pt_layout_segments(l, &cnt);
+	for (__u32 i = 0; i < cnt; i++)
+		json_array_append_new(rows, json_pack(
+			"{s:s, s:I, s:I}", "name", segs[i].name, "gfn",
+			(json_int_t)segs[i].gfn, "bytes",
+			(json_int_t)segs[i].sz));
+	return rows;
+}
+
+static json_t *costs_json(const struct inspect *in, const struct pt_survey *s)
+{
+	json_t *rows = json_object();
+
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++) {
+		const struct pt_survey_cost *cost = &s->costs[t];
+
+		json_object_set_new(rows, pt_trim_name(t), json_pack(
+			"{s:I, s:I, s:f}", "wire-bytes",
+			(json_int_t)cost->wire_bytes, "frames",
+			(json_int_t)cost->frames, "seconds",
+			pt_survey_seconds(cost, in->rate_mbit)));
+	}
+	return rows;
+}
+
+static void print_json(const struct inspect *in, const struct pt_survey *s,
+		       const struct pt_layout *l)
+{
+	pt_out_json(json_pack(
+		"{s:I, s:i, s:I, s:I, s:I, s:I, s:{s:I, s:f, s:I},"
+		" s:{s:o, s:o, s:o}, s:i, s:I, s:o, s:s, s:o}",
+		"total", (json_int_t)s->memory_sz,
+		"page-size", PT_PAGE_SZ,
+		"pages", (json_int_t)s->page_cnt,
+		"zero-pages", (json_int_t)s->zero_cnt,
+		"hole-pages", (json_int_t)s->hole_cnt,
+		"data-pages", (json_int_t)s->data_cnt,
+		"copies", "pages", (json_int_t)s->copy_cnt,
+			"percent", percent(s->copy_cnt, s->data_cnt),
+			"sample", (json_int_t)s->copy_sample,
+		"zero-blocks", "head", share_json(s->head_cnt, s),
+			"tail", share_json(s->tail_cnt, s),
+			"interior", share_json(s->interior_cnt, s),
+		"mtu", (int)in->mtu,
+		"rate-mbit", (json_int_t)in->rate_mbit,
+		"trim", costs_json(in, s),
+		"scan", pt_scan_name(),
+		"segments", segments_json(l)));
+}
+
+static void print_costs(const struct inspect *in, const struct pt_survey *s)
+{
+	printf("\nOn the wire, MTU %u, IPv4, no loss; time at %llu Mbit/s\n"
+	       "  --trim %16s %12s %10s %9s\n", in->mtu, in->rate_mbit,
+	       "bytes", "frames", "of memory", "time");
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++) {
+		const struct pt_survey_cost *cost = &s->costs[t];
+
+		printf("  %-6s %16llu %12llu %8.2f %% %7.2f s\n",
+		       pt_trim_name(t), cost->wire_bytes, cost->frames,
+		       percent(cost->wire_bytes, s->memory_sz),
+		       pt_survey_seconds(cost, in->rate_mbit));
+	}
+}
+
+static void print_text(const struct inspect *in, const struct pt_survey *s,
+		       const struct pt_layout *l)
+{
+	__u64 blocks = s->data_cnt * PT_PAGE_BLOCKS;
+	char human[16], sample[64] = "";
+	__u32 seg_cnt;
+
+	pt_layout_segments(l, &seg_cnt);
+	printf("%s: %s, %llu pages, %u segment%s\n\n", in->title,
+	       pt_out_human(s->memory_sz, human), s->page_cnt, seg_cnt,
+	       seg_cnt == 1 ? "" : "s");
+	printf("Zero pages     %12llu  %6.2f %%   %llu of them holes, not "
+	       "read\n", s->zero_cnt, percent(s->zero_cnt, s->page_cnt),
+	       s->hole_cnt);
+	printf("Data pages     %12llu  %6.2f %%\n", s->data_cnt,
+	       percent(s->data_cnt, s->page_cnt));
+	printf("  zero blocks of their bytes:\n"
+	       "    head                     %6.2f %%   before the first data\n"
+	       "    tail                     %6.2f %%   after the last\n"
+	       "    interior                 %6.2f %%   between\n",
+	       percent(s->head_cnt, blocks), percent(s->tail_cnt, blocks),
+	       percent(s->interior_cnt, blocks));
+	if (s->copy_sample > 1)
+		snprintf(sample, sizeof(sample),
+			 " (estimated from 1 content in %llu)",
+			 s->copy_sample);
+	printf("  copies       %12llu  %6.2f %%   equal to an earlier "
+	       "page%s\n", s->copy_cnt, percent(s->copy_cnt, s->data_cnt),
+	       sample);
+	print_costs(in, s);
+	if (in->svg)
+		printf("\nPicture: %s\n", in->svg);
+}
+
+static int inspect(struct inspect *in, struct pt_source *src,
+		   struct pt_error *err)
+{
+	const struct pt_segment *segs;
+	struct pt_survey survey;
+	struct pt_layout *l;
+	__u32 seg_cnt;
+	int code;
+
+	segs = pt_source_segments(src, &seg_cnt);
+	code = pt_layout_create(&l, segs, seg_cnt, err);
+	if (code)
+		return code;
+	code = pt_survey_take(&survey, src, l, in->mtu, on_progress, NULL,
+			      err);
+	pt_out_progress("%s", "");
+	if (code)
+		goto free_layout;
+	if (in->svg)
+		code = pt_svg_write(in->svg, in->title, &survey, l, err);
+	if (!code && in->json)
+		print_json(in, &survey, l);
+	else if (!code)
+		print_text(in, &survey, l);
+	pt_survey_free(&survey);
+free_layout:
+	pt_layout_free(l);
+	return code;
+}
+
+int pt_cmd_inspect(int argc, char **argv)
+{
+	struct inspect in = { .mtu = 1500, .rate_mbit = 10000 };
+	struct pt_source *src;
+	struct pt_error err;
+	int code = parse(&in, argc, argv);
+
+	if (code >= 0)
+		return code;
+	code = open_source(&in, &src, argc, argv, &err);
+	if (code)
+		return pt_out_fail("inspect", &err);
+	code = inspect(&in, src, &err);
+	pt_source_close(src);
+	return code ? pt_out_fail("inspect", &err) : PT_EXIT_OK;
+}

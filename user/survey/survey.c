@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "survey/survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "memory/guard.h"
+#include "survey/twins.h"
+#include "trim/scan.h"
+#include "wire/builder.h"
+
+#define FRAME_AROUND_SZ	24	/* preamble 8, FCS 4, gap 12 */
+
+/* region: what one look at a region's pages gave. */
+struct region {
+	__u64 masks[PT_REGION_PAGES];
+	__u64 hashes[PT_REGION_PAGES];	/* of pages with data */
+};
+
+struct walk {
+	struct pt_survey *survey;
+	struct pt_source *src;
+	const struct pt_layout *layout;
+	struct pt_view view;
+	struct pt_twins *twins;
+	struct pt_builder builders[PT_TRIM_CNT];
+	struct region region;
+};
+
+/* region_scan reads the region's pages, once; the only one that may fault. */
+static int region_scan(struct walk *w, struct pt_error *err)
+{
+	struct pt_view *v = &w->view;
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard)) {
+		int code = pt_source_fault(w->src, guard.addr, err);
+
+		return code ? code : pt_error_set(err, PT_EXIT_FAILED, -EIO,
+						  "memory fault while the "
+						  "source was read");
+	}
+	for (__u32 i = 0; i < v->page_cnt; i++) {
+		const __u8 *page = v->pages + (__u64)i * PT_PAGE_SZ;
+		__u64 mask = pt_view_is_hole(v, i) ? 0 : pt_scan(page);
+
+		w->region.masks[i] = mask;
+		if (mask)
+			w->region.hashes[i] = XXH3_64bits(page, PT_PAGE_SZ);
+	}
+	pt_guard_leave(&guard);
+	return 0;
+}
+
+static void frame_count(struct walk *w, enum pt_trim trim)
+{
+	struct pt_survey_cost *cost = &w->survey->costs[trim];
+
+	if (pt_builder_is_empty(&w->builders[trim]))
+		return;
+	cost->wire_bytes += pt_builder_discard(&w->builders[trim]);
+	cost->frames++;
+}
+
+/* page_pack stages one page as a sender does.  The builders never look into
+ * it: nothing is written. */
+static void page_pack(struct walk *w, enum pt_trim trim, __u64 gfn,
+		      __u64 scanned)
+{
+	struct pt_builder *b = &w->builders[trim];
+	__u64 mask = pt_trim_mask(trim, scanned);
+	unsigned int first = 0;
+
+	if (!mask) {
+		while (!pt_builder_add_zeroes(b, gfn, 1))
+			frame_count(w, trim);
+		return;
+	}
+	while (first < PT_PAGE_BLOCKS) {
+		first = pt_builder_add_page(b, gfn, first, mask, NULL);
+		if (first < PT_PAGE_BLOCKS)
+			frame_count(w, trim);
+	}
+}
+
+static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
+{
+	__u64 mask = w->region.masks[page];
+	struct pt_survey *s = w->survey;
+	unsigned int head, tail, all;
+
+	s->page_cnt++;
+	r->page_cnt++;
+	if (!mask) {
+		s->zero_cnt++;
+		r->zero_cnt++;
+		s->hole_cnt += pt_view_is_hole(&w->view, page);
+		return 0;
+	}
+	head = __builtin_ctzll(mask);
+	tail = __builtin_clzll(mask);
+	all = PT_PAGE_BLOCKS - __builtin_popcountll(mask);
+	s->data_cnt++;
+	s->head_cnt += head;
+	s->tail_cnt += tail;
+	s->interior_cnt += all - head - tail;
+	r->trimmed_cnt += all;
+	return pt_twins_add(w->twins, w->region.hashes[page]);
+}
+
+static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
+{
+	struct pt_survey_region *r = &w->survey->regions[region_idx];
+	__u64 gfn;
+	int code;
+
+	code = pt_source_view(w->src, &w->view, w->layout, region_idx, err);
+	if (!code)
+		code = region_scan(w, err);
+	if (code)
+		return code;
+	pt_layout_region(w->layout, region_idx, &gfn);
+	for (__u32 i = 0; i < w->view.page_cnt; i++) {
+		if (page_count(w, r, i))
+			return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+					    "no memory to count copies");
+		for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+			page_pack(w, t, gfn + i, w->region.masks[i]);
+	}
+	/* A sender's frame holds no pages that the next view overwrites. */
+	for (enum pt_trim t = 0; !w->view.is_stable && t < PT_TRIM_CNT; t++)
+		frame_count(w, t);
+	return 0;
+}
+
+static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
+{
+	const struct pt_link link = { .ipv6 = false };
+	const struct pt_builder_cfg cfg = {
+		.l2l3l4_sz = pt_link_sz(&link),
+		.frame_sz_max = pt_link_frame_sz_max(&link, mtu),
+	};
+	struct pt_survey *s = w->survey;
+
+	memset(s, 0, sizeof(*s));
+	s->mtu = mtu;
+	s->region_cnt = pt_layout_region_cnt(w->layout);
+	s->regions = calloc(s->region_cnt, sizeof(s->regions[0]));
+	if (!s->regions || pt_twins_create(&w->twins, PT_TWINS_SLOTS))
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory to inspect %llu regions",
+				    s->region_cnt);
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		pt_builder_init(&w->builders[t], &cfg);
+	return 0;
+}
+
+int pt_survey_take(struct pt_survey *out, struct pt_source *src,
+		   const struct pt_layout *l, __u32 mtu,
+		   pt_survey_progress *progress, void *arg,
+		   struct pt_error *err)
+{
+	struct walk w = { .survey = out, .src = src, .layout = l };
+	const struct pt_segment *segs;
+	__u32 seg_cnt;
+	int code;
+
+	pt_view_init(&w.view);
+	code = walk_init(&w, mtu, err);
+	for (__u64 r = 0; !code && r < out->region_cnt; r++) {
+		code = region_take(&w, r, err);
+		if (!code && progress)
+			progress(arg, r + 1, out->region_cnt);
+	}
+	pt_view_free(&w.view);
+	if (code) {
+		pt_twins_destroy(w.twins);
+		pt_survey_free(out);
+		return code;
+	}
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		frame_count(&w, t);
+	out->copy_cnt = pt_twins_copies(w.twins);
+	out->copy_sample = pt_twins_sample(w.twins);
+	pt_twins_destroy(w.twins);
+	segs = pt_layout_segments(l, &seg_cnt);
+	for (__u32 i = 0; i < seg_cnt; i++)
+		out->memory_sz += segs[i].sz;
+	return 0;
+}
+
+void pt_survey_free(struct pt_survey *s)
+{
+	free(s->regions);
+	s->regions = NULL;
+}
+
+double pt_survey_seconds(const struct pt_survey_cost *cost, __u64 rate_mbit)
+{
+	double bytes = (double)cost->wire_bytes +
+		       (double)cost->frames * FRAME_AROUND_SZ;
+
+	return bytes * 8 / (rate_mbit * 1e6);
+}
