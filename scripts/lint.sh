@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# lint.sh: cppcheck on the C, shellcheck on the shell, and the rules of the
+# house that a program can check.  Exit: 0 nothing found, 1 findings.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+failed=0
+say() { echo "lint: $*" >&2; }
+finding() { say "$*"; failed=1; }
+
+mapfile -t c < <(git ls-files '*.c' '*.h')
+mapfile -t shell < <(git ls-files '*.sh' '*.bash' .ci/run)
+mapfile -t all < <(git ls-files ':!LICENSES' ':!tests/fuzz/corpus' \
+	':!tests/vectors/*.hex' ':!docs/*.svg')
+
+for f in "${all[@]}"; do
+	head -n 5 "$f" | grep -q 'SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only' ||
+		finding "$f: no SPDX licence line in its first five lines"
+done
+for f in "${c[@]}"; do
+	lines=$(wc -l <"$f")
+	[ "$lines" -le 500 ] || finding "$f: $lines lines, over 500"
+done
+
+shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
+	finding "shellcheck found something"
+
+# bpf/ is judged by clang with -Wall -Wextra -Werror, and by the verifier.
+# unusedStructMember and the like do not see other files' users.
+cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
+	--enable=warning,performance,portability \
+	--suppress=missingIncludeSystem --suppress=unusedStructMember \
+	--suppress=nullPointerRedundantCheck:tests/* \
+	-D__x86_64__ -D__linux__ -Iinclude -Iuser \
+	user tests/net tests/bench tests/vectors ||
+	finding "cppcheck found something"
+
+[ "$failed" = 0 ] && say "clean"
+exit "$failed"
