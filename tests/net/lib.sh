@@ -222,21 +222,27 @@ ended()
 	finish "$2" "$3"
 	[[ $status -eq $want ]] ||
 		die "$run: exit $status, want $want: $(cat "$run.err")"
-	[[ $want -eq 0 ]] || one_error "$run" "$word"
+	case $want in
+	0) ;;
+	2) one_error "$run" "$word" '^Try ' ;;
+	*) one_error "$run" "$word" ;;
+	esac
 }
 
-# one_error RUN WORD: what it says about its failure is one line with WORD in
-# it; time-stamped log lines may stand before it.
+# one_error RUN WORD [HINT]: what it says about its failure is one line with
+# WORD in it, and, about wrong usage, a second that matches HINT.  Time-stamped
+# log lines may stand before it.
 one_error()
 {
-	local text
+	local -a lines
 
-	text=$(grep -v '^[0-9-]*T[0-9:.]*Z ' "$1.err" || true)
-	echo "  $1: $text" >&2
-	[[ $(wc -l <<<"$text") -eq 1 && $text == pagetrim* ]] ||
-		die "$1: not one line of error: '$text'"
-	[[ -z $2 ]] || grep -Eqi -- "$2" <<<"$text" ||
-		die "$1: its error does not say '$2': $text"
+	mapfile -t lines < <(grep -v '^[0-9-]*T[0-9:.]*Z ' "$1.err")
+	printf '  %s\n' "${lines[@]}" >&2
+	[[ ${#lines[@]} -eq $(($# - 1)) && ${lines[0]} == pagetrim* ]] ||
+		die "$1: not one line of error"
+	[[ -z ${3-} || ${lines[1]} =~ $3 ]] || die "$1: no hint"
+	[[ -z $2 ]] || grep -Eqi -- "$2" <<<"${lines[0]}" ||
+		die "$1: its error does not say '$2'"
 }
 
 # field RUN JQ-PATH: a value of its JSON.

@@ -25,22 +25,23 @@ sent_bytes()
 
 has_sent() { [[ $(sent_bytes) -ge $1 ]]; }
 
-# under_way BYTES [SEND-OPTION...]: start a transfer and return when that much
-# of it was sent.  0: the sender has connected.
+# under_way MOMENT [SEND-OPTION...]: start a transfer and return at that
+# moment: connected, opened (the receiver knows of the transfer), or a number of
+# bytes sent.
 under_way()
 {
-	local bytes=$1
+	local moment=$1
 
 	shift
 	receive_begin receive --listen "$HOSTS_B4" --out "${out:-copy}" \
 		--peer-timeout "${peer_timeout:-20}"
 	send_begin send --to "$HOSTS_B4" --max-bandwidth "$rate" \
 		--peer-timeout "${peer_timeout:-20}" "${@:-$(image even)}"
-	if [[ $bytes -eq 0 ]]; then
-		wait_until 10 is_connected
-	else
-		wait_until 10 has_sent "$bytes"
-	fi
+	case $moment in
+	connected)	wait_until 10 is_connected ;;
+	opened)		wait_until 10 grep -q ' transfer ' receive.err ;;
+	*)		wait_until 10 has_sent "$moment" ;;
+	esac
 	! is_gone "$sender" || die "the transfer ended too early to tell"
 }
 
@@ -51,15 +52,26 @@ is_connected()
 }
 
 # again: the same transfer, undisturbed; what a dead receiver left is no
-# hindrance.
+# hindrance.  A receiver that lives still takes it.
 again()
 {
-	receive_begin receive --listen "$HOSTS_B4" --out copy
+	is_gone "$receiver" && receive_begin receive --listen "$HOSTS_B4" \
+		--out copy
 	send_begin send --to "$HOSTS_B4" "$(image even)"
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
 	nothing_left
+}
+
+# receiver_ended EXIT: the receiver ends, so.  Before a transfer is opened, a
+# connection that goes away is nobody's: the receiver waits on for a sender.
+receiver_ended()
+{
+	if grep -q ' transfer ' receive.err; then
+		ended receive "$receiver" 5 "$1"
+		nothing_left
+	fi
 }
 
 nothing_committed() { [[ ! -e ${out:-copy} ]] || die "committed all the same"; }
@@ -79,9 +91,45 @@ sender_killed()
 	show hosts_up "$net" --mtu 9000
 	under_way "$1"
 	show kill -KILL "$sender"
-	ended receive "$receiver" 5 4
+	finish "$sender" 5
+	receiver_ended 4
 	nothing_committed
-	nothing_left
+	again
+}
+
+# killed_any_moment WHO: kill -9 at ten moments from connecting to after commit.
+# Whatever the moment, what the other side says is what happened.
+killed_any_moment()
+{
+	local pause who=$1 other pid other_pid
+
+	other=$([[ $who == sender ]] && echo receive || echo send)
+	show hosts_up "$net" --mtu 9000
+	for pause in 0.{005,02,035,05,06,07,08,09,10,12}; do
+		receive_begin receive --listen "$HOSTS_B4" --out copy \
+			--peer-timeout 3
+		send_begin send --to "$HOSTS_B4" --peer-timeout 3 \
+			"$(image even)"
+		pid=${!who}
+		other_pid=$([[ $who == sender ]] && echo "$receiver" ||
+			echo "$sender")
+		sleep "$pause"
+		kill -KILL "$pid" 2>/dev/null || true
+		finish "$pid" 5
+		# A receiver that was never told of a transfer waits for one.
+		if [[ $who == sender ]] && ! grep -q ' transfer ' receive.err; then
+			kill -TERM "$receiver"
+		fi
+		finish "$other_pid" 10
+		echo "killed $who after $pause s: $other exits $status" >&2
+		case $status in
+		0)	same_file "$(image even)" copy ;;
+		1 | 4)	nothing_committed ;;
+		6)	[[ ! -e copy ]] || same_file "$(image even)" copy ;;
+		*)	die "$other exits $status: $(cat "$other.err")" ;;
+		esac
+		rm -f copy
+	done
 	again
 }
 
@@ -111,7 +159,7 @@ connection_cut()
 	under_way "$1"
 	on a ss -Kt dport = :16644 >/dev/null
 	ended send "$sender" 5 4
-	ended receive "$receiver" 5 4
+	receiver_ended 4
 	nothing_committed
 	again
 }
@@ -182,7 +230,7 @@ source_cut_short()
 	cp "$(image even)" source
 	under_way 3000000 source
 	truncate -s 1M source
-	ended send "$sender" 10 3 'source'
+	ended send "$sender" 10 1 'source.*cut short'
 	ended receive "$receiver" 10 4
 	nothing_committed
 	nothing_left
@@ -203,7 +251,7 @@ process_dies()
 	wait_until 10 test -s process
 	under_way 3000000 --pid "$pid"
 	kill -KILL "$pid"
-	ended send "$sender" 10 3 "$pid"
+	ended send "$sender" 10 1 "$pid.*went away"
 	ended receive "$receiver" 10 4
 	nothing_committed
 	nothing_left
@@ -218,7 +266,7 @@ disk_full()
 	mkdir small
 	mount -t tmpfs -o size=8m none small
 	mounts=("$PWD/small")
-	under_way 0
+	under_way opened
 	ended receive "$receiver" 20 3 'space|full'
 	ended send "$sender" 10 4 'space|full'
 	nothing_committed
@@ -226,16 +274,16 @@ disk_full()
 	again
 }
 
-for bytes in 0 1000000 11000000 20000000; do
-	case_run "death: receiver killed after $bytes bytes" \
-		receiver_killed "$bytes"
-	case_run "death: sender killed after $bytes bytes" \
-		sender_killed "$bytes"
+for moment in connected opened 1000000 15000000; do
+	case_run "death: receiver killed at $moment" receiver_killed "$moment"
+	case_run "death: sender killed at $moment" sender_killed "$moment"
 done
+case_run "death: receiver killed at ten moments" killed_any_moment receiver
+case_run "death: sender killed at ten moments" killed_any_moment sender
 case_run "death: sender told to end" told_to_end sender
 case_run "death: receiver told to end" told_to_end receiver
-case_run "death: control connection cut at once" connection_cut 0
-case_run "death: control connection cut half-way" connection_cut 11000000
+case_run "death: control connection cut at once" connection_cut connected
+case_run "death: control connection cut half-way" connection_cut 10000000
 case_run "death: link silent beyond the peer timeout" link_silent
 case_run "death: link down for half a second is survived" link_blinks
 case_run "death: sender stopped for a second is survived" \

@@ -244,6 +244,8 @@ process_gone()
 
 # ---- sinks ------------------------------------------------------------------
 
+# sink_refused WORD PATH: by the receiver at once, or when a sender comes, who
+# is told.
 sink_refused()
 {
 	local word=$1 out=$2
@@ -253,10 +255,19 @@ sink_refused()
 	mkdir ro
 	mount -t tmpfs -o ro none ro
 	mounts=("$PWD/ro")
-	refuses b 3 "$word" receive --dev "$(dev_b)" --listen "$HOSTS_B4" \
-		--out "$out"
+	show hosts_up "$net"
+	receive_launch receive --listen "$HOSTS_B4" --out "$out"
+	wait_until 10 gone_or_listens "$receiver" b
+	if ! is_gone "$receiver"; then
+		send_begin send --to "$HOSTS_B4" "$(image small --pages 64)"
+		ended send "$sender" 10 4 "$word"
+	fi
+	ended receive "$receiver" 10 3 "$word"
 	same "the file that was there" "$(<taken)" mine
+	nothing_left
 }
+
+gone_or_listens() { is_gone "$1" || listens "$2" 16644; }
 
 listen_refused()
 {
@@ -266,10 +277,7 @@ listen_refused()
 
 # ---- options ----------------------------------------------------------------
 
-usage()
-{
-	refuses b 2 "$@"
-}
+usage() { refuses b 2 "$@"; }
 
 # inspect's answer for what it cannot read.
 inspect_refused()
@@ -297,10 +305,10 @@ case_run "refuse: attach and detach twice, other mode" attach_twice
 case_run "refuse: peer absent" refuses a 4 refused send \
 	--dev "$(dev_a)" --to "$HOSTS_B4" "$(image small --pages 64)"
 case_run "refuse: peer's host absent" peer_host_absent
-case_run "refuse: peer silent" odd_peer silent 'silent|answer'
+case_run "refuse: peer silent" odd_peer silent 'says nothing'
 case_run "refuse: peer is a web server" odd_peer garbage 'not pagetrim'
 case_run "refuse: peer of another version" odd_peer version '77'
-case_run "refuse: peer closes at once" odd_peer close 'clos'
+case_run "refuse: peer closes at once" odd_peer close 'clos|cut'
 case_run "refuse: a stranger connects, then a sender" \
 	odd_sender 'GET / HTTP/1.1\r\n\r\n'
 case_run "refuse: a scan connects and leaves, then a sender" odd_sender ''
