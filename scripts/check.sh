@@ -35,6 +35,7 @@ done
 if [ "$only" = all ]; then
 	for t in tests/bpf/test_*.c; do run "$build/${t%.c}"; done
 	run /usr/bin/python3 tests/reference/test_reader.py "$build"
+	run /usr/bin/python3 tests/reference/test_document.py
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -53,6 +53,7 @@ static void place(const struct kit_spans *s, __u64 *random)
 	assert_memory_equal(&r.id, &kit_id, sizeof(kit_id));
 	while (pt_reader_next(&r, &rec))
 		pt_reader_blocks(&r, kit_random(random) & 63, &got);
+	assert_null(pt_reader_blocks(&r, 1, &got));
 	assert_false(pt_reader_next(&r, &rec));
 
 	pt_reader_rewind(&r);

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The frames of tests/vectors against parser, reader and builder. */
+#include "wire_kit.h"
+
+#include <endian.h>
+#include <xxhash.h>
+
+#include <pagetrim/parse.h>
+
+#include "vector_file.h"
+#include "wire/reader.h"
+
+enum { GOOD };		/* the file of frames that the builder writes */
+
+static const struct source {
+	const char *path;
+	unsigned int least;	/* frames that it has, at least */
+} sources[] = {
+	[GOOD] = { "tests/vectors/good.txt", 30 },
+	{ "tests/vectors/odd.txt", 20 },
+	{ "tests/vectors/damaged.txt", 20 },
+	{ "tests/vectors/bad.txt", 90 },
+};
+
+static struct vector_file files[COUNT_OF(sources)];
+
+/* judge asks as XDP does: is it to an endpoint that is open? */
+static enum pt_verdict judge(const struct vector *v)
+{
+	const struct vector_file *f = v->file;
+	struct pt_packet p;
+	struct pt_frame frame;
+	enum pt_verdict verdict = pt_parse_frame(v->frame, v->frame_sz,
+						 v->frame_sz, &p, &frame);
+
+	if (verdict == PT_VERDICT_PASSED)
+		return verdict;
+	for (unsigned int i = 0; i < f->endpoint_cnt; i++)
+		if (!memcmp(&f->endpoints[i], &p.dst, sizeof(p.dst)))
+			return verdict;
+	return PT_VERDICT_PASSED;
+}
+
+static void check_header(const struct pt_reader *r, const struct vector *v)
+{
+	assert_int_equal(r->kind, v->kind);
+	assert_true(r->id.session_id == v->id.session_id);
+	assert_true(r->id.seq == v->id.seq);
+	assert_int_equal(r->id.generation, v->id.generation);
+	assert_int_equal(r->id.lane, v->id.lane);
+	assert_int_equal(r->data_off, v->data_off);
+	assert_int_equal(r->block_cnt, v->block_cnt);
+	assert_int_equal(r->record_cnt, v->record_cnt);
+	assert_int_equal(pt_reader_auth_ok(r), v->auth_ok);
+}
+
+static void check_blocks(const XXH3_state_t *state, const char *want)
+{
+	XXH128_canonical_t sum;
+	char hex[33];
+
+	XXH128_canonicalFromHash(&sum, XXH3_128bits_digest(state));
+	for (int i = 0; i < 16; i++)
+		sprintf(hex + 2 * i, "%02x", sum.digest[i]);
+	assert_string_equal(hex, want);
+}
+
+static void check_records(struct pt_reader *r, const struct vector *v)
+{
+	struct pt_record_host rec;
+	unsigned int got;
+	XXH3_state_t *state = XXH3_createState();
+
+	XXH3_128bits_reset(state);
+	for (__u32 i = 0; i < v->record_cnt; i++) {
+		const void *at;
+
+		assert_true(pt_reader_next(r, &rec));
+		assert_int_equal(rec.kind, v->records[i].kind);
+		assert_int_equal(rec.first, v->records[i].first);
+		assert_int_equal(rec.last, v->records[i].last);
+		assert_true(rec.gfn == v->records[i].gfn);
+		assert_true(rec.mask == v->records[i].mask);
+		while ((at = pt_reader_blocks(r, 64, &got)))
+			XXH3_128bits_update(state, at, got * 64);
+	}
+	assert_false(pt_reader_next(r, &rec));
+	if (v->kind == PT_FRAME_DATA)
+		check_blocks(state, v->blocks);
+	XXH3_freeState(state);
+}
+
+/* check_meaning reads it whole, and in pieces of two sizes. */
+static void check_meaning(const struct vector *v)
+{
+	static const __u32 piece_szs[] = { FRAME_SZ_MAX, 3840, 3847 };
+
+	for (size_t i = 0; i < COUNT_OF(piece_szs); i++) {
+		struct kit_spans s;
+		struct pt_reader r;
+
+		kit_cut(&s, v->frame, v->frame_sz, piece_szs[i], piece_szs[i]);
+		assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
+				 PT_VERDICT_STEERED);
+		check_header(&r, v);
+		check_records(&r, v);
+		kit_free(&s);
+	}
+}
+
+/* link_of takes the link from a frame that is known to be sound. */
+static struct pt_link link_of(const struct vector *v)
+{
+	struct pt_link link = { 0 };
+	const __u8 *at = v->frame + 12;
+	const struct pt_udp_hdr *udp;
+
+	memcpy(link.dst_mac, v->frame, 6);
+	memcpy(link.src_mac, v->frame + 6, 6);
+	if (at[0] == 0x81) {
+		link.vlan = at[2] << 8 | at[3];
+		at += 4;
+	}
+	link.ipv6 = at[0] == 0x86;
+	at += 2;
+	if (link.ipv6) {
+		memcpy(link.src_addr, at + 8, 16);
+		memcpy(link.dst_addr, at + 24, 16);
+		at += 40;
+	} else {
+		memcpy(link.src_addr + 12, at + 12, 4);
+		memcpy(link.dst_addr + 12, at + 16, 4);
+		at += 20;
+	}
+	udp = (const void *)at;
+	link.src_port = be16toh(udp->src_port);
+	link.dst_port = be16toh(udp->dst_port);
+	return link;
+}
+
+/* stage gives the builder pages that hold the vector's blocks.  One that is
+ * cut has data behind the cut too: the builder must find the place. */
+static void stage(struct pt_builder *b, const struct vector *v,
+		  __u8 (*pages)[PT_PAGE_SZ], const __u8 *blocks)
+{
+	for (__u32 i = 0; i < v->record_cnt; i++) {
+		const struct pt_record_host *r = &v->records[i];
+		__u64 mask = r->mask;
+
+		if (r->kind == PT_RECORD_ZEROES) {
+			assert_true(pt_builder_add_zeroes(b, r->gfn, r->mask));
+			continue;
+		}
+		for (; mask; mask &= mask - 1, blocks += 64)
+			memcpy(&pages[i][__builtin_ctzll(mask) * 64], blocks,
+			       64);
+		mask = r->mask;
+		if (r->last < 63)
+			mask |= ~0ULL << (r->last + 1);
+		assert_int_equal(pt_builder_add_page(b, r->gfn, r->first, mask,
+						     pages[i]), r->last + 1);
+	}
+}
+
+static void check_builder(const struct vector *v)
+{
+	static __u8 pages[PT_RECORDS_MAX][PT_PAGE_SZ];
+	static __u8 frame[FRAME_SZ_MAX];
+	struct pt_link link = link_of(v);
+	struct pt_builder_cfg cfg = kit_cfg(&link, v->mtu);
+	struct pt_builder b;
+
+	if (v->kind == PT_FRAME_PROBE) {
+		pt_probe_write(&link, &v->id, v->frame_sz, frame);
+	} else {
+		pt_builder_init(&b, &cfg);
+		stage(&b, v, pages, v->frame + pt_link_sz(&link) +
+		      v->data_off);
+		assert_int_equal(pt_builder_close(&b, &link, &v->id, frame),
+				 v->frame_sz);
+	}
+	assert_memory_equal(frame, v->frame, v->frame_sz);
+}
+
+static void test_vector(void **state)
+{
+	const struct vector *v = *state;
+
+	assert_int_equal(judge(v), v->verdict);
+	if (v->verdict == PT_VERDICT_STEERED)
+		check_meaning(v);
+	assert_int_equal(v->mtu != 0, v->file == &files[GOOD]);
+	if (v->mtu)
+		check_builder(v);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[COUNT_OF(sources) * VECTORS_MAX];
+	size_t cnt = 0;
+	int failed;
+
+	for (size_t i = 0; i < COUNT_OF(sources); i++) {
+		struct vector_file *f = &files[i];
+
+		vector_load(f, sources[i].path);
+		if (f->cnt < sources[i].least)
+			vector_die(f, "only %u frames", f->cnt);
+		for (unsigned int n = 0; n < f->cnt; n++)
+			tests[cnt++] = (struct CMUnitTest){
+				.name = f->vectors[n]->name,
+				.test_func = test_vector,
+				.initial_state = f->vectors[n],
+			};
+	}
+	failed = _cmocka_run_group_tests("vectors", tests, cnt, NULL, NULL);
+	for (size_t i = 0; i < COUNT_OF(sources); i++)
+		vector_free(&files[i]);
+	return failed;
+}
