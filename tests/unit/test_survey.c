@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "survey/survey.h"
+
+#include "scratch.h"
+
+#define PAGE 4096u
+#define IMAGE SCRATCH "/image"
+
+/* The frame before its blocks: Ethernet 14, IPv4 20, UDP 8, header 64 and 16
+ * a record, up to a multiple of 64. */
+static __u64 before_blocks(unsigned int record_cnt)
+{
+	return (42 + 64 + 16 * record_cnt + 63) / 64 * 64;
+}
+
+static void survey(struct pt_survey *s, __u32 mtu)
+{
+	static const char *const path = IMAGE;
+	const struct pt_segment *segs;
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+	struct pt_layout *l;
+	__u32 cnt;
+
+	assert_int_equal(pt_source_open_files(&src, &path, 1, &err), 0);
+	segs = pt_source_segments(src, &cnt);
+	assert_int_equal(pt_layout_create(&l, segs, cnt, &err), 0);
+	if (pt_survey_take(s, src, l, mtu, NULL, NULL, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(s->page_cnt, s->zero_cnt + s->data_cnt);
+	assert_int_equal(s->mtu, mtu);
+	pt_layout_free(l);
+	pt_source_close(src);
+}
+
+static void assert_cost(const struct pt_survey *s, enum pt_trim trim,
+			__u64 frames, __u64 wire_bytes)
+{
+	assert_int_equal(s->costs[trim].frames, frames);
+	assert_int_equal(s->costs[trim].wire_bytes, wire_bytes);
+}
+
+static void test_nothing_but_holes(void **state)
+{
+	struct pt_survey s;
+
+	(void)state;
+	close(scratch_file(IMAGE, 1000 * PAGE));
+	survey(&s, 1500);
+	assert_int_equal(s.memory_sz, 1000 * PAGE);
+	assert_int_equal(s.zero_cnt, 1000);
+	assert_int_equal(s.hole_cnt, 1000);
+	assert_int_equal(s.copy_cnt, 0);
+	/* one run, one record, no block */
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		assert_cost(&s, t, 1, before_blocks(1));
+	assert_int_equal(s.region_cnt, 2);
+	assert_int_equal(s.regions[0].page_cnt, 512);
+	assert_int_equal(s.regions[1].page_cnt, 488);
+	assert_int_equal(s.regions[1].zero_cnt, 488);
+	pt_survey_free(&s);
+}
+
+/* Block b of the only page holds data if bit b of mask is set. */
+static void one_page(__u64 mask)
+{
+	int fd = scratch_file(IMAGE, PAGE);
+
+	for (unsigned int b = 0; b < 64; b++)
+		if (mask >> b & 1)
+			scratch_write(fd, b * 64 + b, "x", 1);
+	if (!mask)
+		scratch_write(fd, 0, "", 1);	/* zero, and no hole */
+	close(fd);
+}
+
+static const struct row {
+	const char *name;
+	__u64 mask;
+	__u64 head, tail, interior;
+	__u64 none, ends, blocks;	/* blocks that travel */
+} rows[] = {
+	{ "written zeroes", 0, 0, 0, 0, 0, 0, 0 },
+	{ "full", ~0ULL, 0, 0, 0, 64, 64, 64 },
+	{ "first block", 1, 0, 63, 0, 64, 1, 1 },
+	{ "last block", 1ULL << 63, 63, 0, 0, 64, 1, 1 },
+	{ "both ends", 1ULL << 63 | 1, 0, 0, 62, 64, 64, 2 },
+	{ "inside, with a gap", 0xd0, 4, 56, 1, 64, 4, 3 },
+};
+
+static void test_row(void **state)
+{
+	const struct row *row = *state;
+	struct pt_survey s;
+
+	one_page(row->mask);
+	survey(&s, 9000);
+	assert_int_equal(s.data_cnt, row->mask != 0);
+	assert_int_equal(s.hole_cnt, 0);
+	assert_int_equal(s.head_cnt, row->head);
+	assert_int_equal(s.tail_cnt, row->tail);
+	assert_int_equal(s.interior_cnt, row->interior);
+	assert_int_equal(s.regions[0].trimmed_cnt,
+			 row->head + row->tail + row->interior);
+	assert_cost(&s, PT_TRIM_NONE, 1, before_blocks(1) + 64 * row->none);
+	assert_cost(&s, PT_TRIM_ENDS, 1, before_blocks(1) + 64 * row->ends);
+	assert_cost(&s, PT_TRIM_BLOCKS, 1, before_blocks(1) + 64 * row->blocks);
+	pt_survey_free(&s);
+}
+
+/* Full pages at an MTU of 1500: a frame of 1514 bytes has room for 21 blocks
+ * beside two records: 21 * 64 + 192 = 1536 is too much, 20 fit. */
+static void test_pages_are_cut_over_frames(void **state)
+{
+	struct pt_survey s;
+	__u8 page[PAGE];
+	int fd = scratch_file(IMAGE, 512 * PAGE);
+	__u64 blocks = 512 * 64;
+
+	(void)state;
+	memset(page, 1, PAGE);
+	for (int i = 0; i < 512; i++)
+		scratch_write(fd, i * PAGE, page, PAGE);
+	close(fd);
+	survey(&s, 1500);
+	assert_int_equal(s.copy_cnt, 511);
+	/* Each frame has 128 or 192 bytes before its blocks, and 20 or 21 of
+	 * them: within what that allows. */
+	assert_in_range(s.costs[0].frames, blocks / 21, blocks / 20 + 1);
+	assert_in_range(s.costs[0].wire_bytes,
+			blocks * 64 + s.costs[0].frames * 128,
+			blocks * 64 + s.costs[0].frames * 192);
+	for (enum pt_trim t = 1; t < PT_TRIM_CNT; t++)
+		assert_cost(&s, t, s.costs[0].frames, s.costs[0].wire_bytes);
+	pt_survey_free(&s);
+}
+
+static void test_copies(void **state)
+{
+	int fd = scratch_file(IMAGE, 6 * PAGE);
+	struct pt_survey s;
+
+	(void)state;
+	scratch_write(fd, 0 * PAGE + 5, "a", 1);
+	scratch_write(fd, 1 * PAGE + 5, "b", 1);
+	scratch_write(fd, 2 * PAGE + 5, "a", 1);
+	scratch_write(fd, 4 * PAGE + 6, "a", 1);	/* another place */
+	scratch_write(fd, 5 * PAGE + 5, "a", 1);
+	close(fd);
+	survey(&s, 1500);
+	assert_int_equal(s.data_cnt, 5);
+	assert_int_equal(s.copy_cnt, 2);
+	assert_int_equal(s.copy_sample, 1);
+	pt_survey_free(&s);
+}
+
+static void test_odd_size(void **state)
+{
+	int fd = scratch_file(IMAGE, 513 * PAGE + 1);
+	struct pt_survey s;
+
+	(void)state;
+	scratch_write(fd, 513 * PAGE, "z", 1);
+	close(fd);
+	survey(&s, 1500);
+	assert_int_equal(s.memory_sz, 513 * PAGE + 1);
+	assert_int_equal(s.page_cnt, 514);
+	assert_int_equal(s.data_cnt, 1);
+	assert_int_equal(s.tail_cnt, 63);
+	/* one frame, a run and a piece, and one block */
+	assert_cost(&s, PT_TRIM_BLOCKS, 1, before_blocks(2) + 64);
+	pt_survey_free(&s);
+}
+
+static void test_seconds(void **state)
+{
+	/* 1500 frames of 976 bytes are 1000 a piece on the cable. */
+	const struct pt_survey_cost cost = { 1500, 1500 * 976 };
+
+	(void)state;
+	assert_true(pt_survey_seconds(&cost, 12) > 0.9999999);
+	assert_true(pt_survey_seconds(&cost, 12) < 1.0000001);
+}
+
+static void cut_short(void *arg, __u64 done, __u64 cnt)
+{
+	(void)done;
+	(void)cnt;
+	assert_int_equal(ftruncate(*(int *)arg, PAGE), 0);
+}
+
+static void test_source_cut_short(void **state)
+{
+	static const char *const path = IMAGE;
+	int fd = scratch_file(IMAGE, 1024 * PAGE);
+	const struct pt_segment *segs;
+	struct pt_error err = { 0 };
+	struct pt_survey s;
+	struct pt_source *src;
+	struct pt_layout *l;
+	__u32 cnt;
+
+	(void)state;
+	assert_int_equal(pt_source_open_files(&src, &path, 1, &err), 0);
+	segs = pt_source_segments(src, &cnt);
+	assert_int_equal(pt_layout_create(&l, segs, cnt, &err), 0);
+	assert_int_equal(pt_survey_take(&s, src, l, 1500, cut_short, &fd, &err),
+			 -EIO);
+	assert_non_null(strstr(err.text, "cut short"));
+	pt_layout_free(l);
+	pt_source_close(src);
+	close(fd);
+}
+
+#define ROW_CNT (sizeof(rows) / sizeof(rows[0]))
+
+int main(void)
+{
+	struct CMUnitTest tests[6 + ROW_CNT] = {
+		cmocka_unit_test(test_nothing_but_holes),
+		cmocka_unit_test(test_pages_are_cut_over_frames),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_odd_size),
+		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_source_cut_short),
+	};
+
+	if (scratch_mount())
+		return 1;
+	for (size_t i = 0; i < ROW_CNT; i++)
+		tests[6 + i] = (struct CMUnitTest){ rows[i].name, test_row,
+						    NULL, NULL,
+						    (void *)&rows[i] };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
