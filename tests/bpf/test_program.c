@@ -135,6 +135,23 @@ static struct pt_session session_to(unsigned int last_byte)
 	return session;
 }
 
+/* endpoint_users returns the value of the pinned pt_endpoints for 10.0.0.X. */
+static __u32 endpoint_users(unsigned int last_byte)
+{
+	struct pt_session session = session_to(last_byte);
+	__u32 users = 0;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/pt_endpoints", PT_PIN_ROOT,
+		 veth.far.name);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	bpf_map_lookup_elem(fd, &session.endpoint, &users);
+	close(fd);
+	return users;
+}
+
 static void must_add(struct pt_program *p, __u64 id, unsigned int last_byte)
 {
 	struct pt_session session = session_to(last_byte);
@@ -580,11 +597,14 @@ static void test_pin(void **state)
 	assert_true(second.pinned && second.id == info.id);
 	must_add(p, ID, 2);
 	must_add(q, ID + 1, 2);
+	assert_int_equal(endpoint_users(2), 2);
 	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -EBUSY);
 	snprintf(path, sizeof(path), "pid %d, pagetrim receive", getpid());
 	assert_non_null(strstr(err.text, path));
 	pt_program_close(p);
+	assert_int_equal(endpoint_users(2), 1);
 	pt_program_close(q);
+	assert_int_equal(endpoint_users(2), 0);
 	assert_int_equal(attached_id(false), info.id);
 
 	must_unpin(false);

@@ -250,6 +250,51 @@ static void test_starved(void **state)
 	rig_break(&rig);
 }
 
+enum { STREAM = 60000 };
+
+static void *stream(void *arg)
+{
+	struct rig *rig = arg;
+
+	for (__u32 n = 0; n < STREAM; n++)
+		send_one(rig, n, 60);
+	send_flush(rig);
+	return NULL;
+}
+
+/* Sent by one thread and read by another, with few chunks, so that they go
+ * round and round; each frame comes at most once, and in order. */
+static void test_stream(void **state)
+{
+	struct pt_rx_frame frames[PT_XSK_BATCH_MAX];
+	struct pt_xsk_stats stats = { 0 };
+	pthread_t thread;
+	struct rig rig;
+	__u32 cnt, n = 0;
+
+	(void)state;
+	rig_make(&rig, 1500, false, 64);
+	assert_int_equal(pthread_create(&thread, NULL, stream, &rig), 0);
+	while (stats.received + pt_xsk_dropped(&stats) < STREAM) {
+		assert_true(pt_xsk_wait(rig.rx, 5000, -1) >= 0);
+		while ((cnt = pt_xsk_recv(rig.rx, frames, 7))) {
+			for (__u32 f = 0; f < cnt; f++, n++) {
+				const __u8 *bytes = frames[f].spans[0].base;
+
+				while (n < STREAM && bytes[20] != pattern(n, 20))
+					n++;	/* dropped */
+				check_frame(&frames[f], n, 60);
+			}
+			pt_xsk_recycle(rig.rx, frames, cnt);
+		}
+		assert_int_equal(pt_xsk_stats(rig.rx, &stats), 0);
+	}
+	pthread_join(thread, NULL);
+	assert_true(n <= STREAM);
+	assert_int_equal(stats.received + pt_xsk_dropped(&stats), STREAM);
+	rig_break(&rig);
+}
+
 static void test_tx_buffers_run_out(void **state)
 {
 	struct pt_xsk_info info;
@@ -454,6 +499,7 @@ static void test_no_privilege(void **state)
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
+		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_tx_buffers_run_out),
 		cmocka_unit_test(test_device_down),
 		cmocka_unit_test(test_device_gone),
