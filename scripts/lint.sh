@@ -35,7 +35,9 @@ cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 	--suppress=missingIncludeSystem --suppress=unusedStructMember \
 	--suppress=arithOperationsOnVoidPointer \
 	--suppress=nullPointerRedundantCheck:tests/* \
-	-D__x86_64__ -D__linux__ -Iinclude -Iuser \
+	-D__x86_64__ -D__linux__ '-DSEC(x)=' \
+	'-DLIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
+	-Iinclude -Iuser \
 	user tests/net tests/bench tests/vectors ||
 	finding "cppcheck found something"
 

@@ -100,6 +100,6 @@ void pt_segment_set_name(struct pt_segment *seg, const char *path)
 	if (path[0] != '[' && slash && slash[1])
 		path = slash + 1;
 	memset(seg->name, 0, sizeof(seg->name));
-	for (i = 0; path[i] && i < sizeof(seg->name) - 1; i++)
+	for (i = 0; i < sizeof(seg->name) - 1 && path[i]; i++)
 		seg->name[i] = path[i] < ' ' || path[i] > '~' ? '?' : path[i];
 }

@@ -230,9 +230,9 @@ static void show(struct pt_receiver *r, __u64 now_ns)
 	}
 }
 
-/* wait polls listener, stop, wake and every session; returns whether to
+/* wait_any polls listener, stop, wake and every session; returns whether to
  * stop. */
-static bool wait(struct pt_receiver *r, int stop_fd)
+static bool wait_any(struct pt_receiver *r, int stop_fd)
 {
 	struct pollfd fds[3 + SESSIONS_MAX] = {
 		{ .fd = stop_fd, .events = POLLIN },
@@ -277,7 +277,7 @@ int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 	bool stop = false;
 
 	while (!stop && !(r->is_over && pt_clock_ns() >= r->linger_until_ns)) {
-		stop = wait(r, stop_fd);
+		stop = wait_any(r, stop_fd);
 		accept_all(r);
 		for (__u32 i = 0; i < r->session_cnt; i++) {
 			struct pt_rx_session *s = r->sessions[i];

@@ -82,9 +82,8 @@ __u32 pt_seqmap_decide(struct pt_seqmap *m, __u64 upto,
 			return cnt;
 		while (m->decided < upto && !is_taken(m, m->decided))
 			m->decided++;
-		ranges[cnt++] = (struct pt_seq_range){
-			.first = first,
-			.cnt = m->decided - first,
-		};
+		ranges[cnt].first = first;
+		ranges[cnt].cnt = m->decided - first;
+		cnt++;
 	}
 }
