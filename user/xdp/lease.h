@@ -27,7 +27,8 @@ struct pt_lease_owner {
 };
 
 /* pt_lease_take takes a queue for this process; role, under
- * PT_LEASE_ROLE_SZ bytes of [a-z0-9_-], is what others are told.  On
+ * PT_LEASE_ROLE_SZ bytes of [a-z0-9_-], is the subcommand that others are told
+ * of; one that is "receive" keeps a pinned program from being detached.  On
  * success returns 0 and *out is the caller's, to pt_lease_release.  Else:
  *   -EBUSY   taken; the text names the owner
  *   -EINVAL  the device has no such queue

@@ -19,6 +19,7 @@
 
 #include <linux/types.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <pagetrim/error.h>
 #include <pagetrim/maps.h>
 #include "xdp/device.h"
@@ -78,6 +79,13 @@ void pt_program_info(const struct pt_program *p, struct pt_program_info *info);
 int pt_program_pin(const struct pt_program_cfg *cfg,
 		   struct pt_program_info *info, struct pt_error *err);
 
+#define PT_PIN_PATH_SZ 96
+
+/* pt_program_pin_path writes PT_PIN_ROOT/DEV, or with a name PT_PIN_ROOT/DEV/name
+ * ("pt_queue_counters"). */
+void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
+			 const struct pt_device *device, const char *name);
+
 /* pt_program_unpin detaches and removes what pt_program_pin made, and what it
  * left when it was killed half-way.  -ENOENT: nothing is attached.  -EBUSY:
  * a process receives by it (the text names it) and force is not set. */
@@ -116,5 +124,9 @@ int pt_program_session_counters(const struct pt_program *p, __u64 session_id,
 
 /* pt_program_sessions writes up to max session ids, and returns how many. */
 __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max);
+
+/* pt_program_session_pid returns the process that opened the session, 0: not
+ * known (an unpinned program's), or gone. */
+pid_t pt_program_session_pid(const struct pt_program *p, __u64 session_id);
 
 #endif

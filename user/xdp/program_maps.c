@@ -46,6 +46,13 @@ bool program_session_owner(const struct pt_program *p, __u64 session_id,
 	return pt_lockfile_is_held(path, owner);
 }
 
+pid_t pt_program_session_pid(const struct pt_program *p, __u64 session_id)
+{
+	struct pt_lockfile_owner owner;
+
+	return program_session_owner(p, session_id, &owner) ? owner.pid : 0;
+}
+
 __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max)
 {
 	int fd = p->map_fd[MAP_SESSIONS];

@@ -16,9 +16,9 @@
 #include <xdp/libxdp.h>
 
 #include "xdp/cause.h"
+#include "xdp/lease.h"
 
 #define BPFFS "/sys/fs/bpf"
-#define PIN_PATH_SZ 96
 
 static const char *const map_name[MAP_CNT] = {
 #define X(SYMBOL, name, type, key_sz, value_sz) [MAP_##SYMBOL] = #name,
@@ -26,11 +26,10 @@ static const char *const map_name[MAP_CNT] = {
 #undef X
 };
 
-/* pin_path writes PT_PIN_ROOT/DEV[/name]. */
-static void pin_path(char path[PIN_PATH_SZ], const struct pt_device *device,
-		     const char *name)
+void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
+			 const struct pt_device *device, const char *name)
 {
-	int sz = snprintf(path, PIN_PATH_SZ, "%s/%s%s%s", PT_PIN_ROOT,
+	int sz = snprintf(path, PT_PIN_PATH_SZ, "%s/%s%s%s", PT_PIN_ROOT,
 			  device->name, name ? "/" : "", name ? name : "");
 
 	for (int i = sizeof(PT_PIN_ROOT); i < sz; i++)
@@ -53,11 +52,11 @@ static __u32 prog_id(int fd)
 
 __u32 program_pinned_id(const struct pt_device *device)
 {
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 	__u32 id;
 	int fd;
 
-	pin_path(path, device, "prog");
+	pt_program_pin_path(path, device, "prog");
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return 0;
@@ -128,17 +127,17 @@ static void sweep_records(void)
 
 static void remove_pins(const struct pt_device *device)
 {
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 
-	pin_path(path, device, "link");
+	pt_program_pin_path(path, device, "link");
 	unlink(path);
-	pin_path(path, device, "prog");
+	pt_program_pin_path(path, device, "prog");
 	unlink(path);
 	for (int i = 0; i < MAP_CNT; i++) {
-		pin_path(path, device, map_name[i]);
+		pt_program_pin_path(path, device, map_name[i]);
 		unlink(path);
 	}
-	pin_path(path, device, NULL);
+	pt_program_pin_path(path, device, NULL);
 	rmdir(path);
 	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
 	record_path(path, device);
@@ -149,20 +148,20 @@ static void remove_pins(const struct pt_device *device)
 
 static int pin(const struct pt_device *device, const char *name, int fd)
 {
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 
-	pin_path(path, device, name);
+	pt_program_pin_path(path, device, name);
 	return bpf_obj_pin(fd, path) ? -errno : 0;
 }
 
 static int make_pins(const struct pt_program *p)
 {
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 	int ret = 0;
 
 	if (mkdir(PT_PIN_ROOT, 0700) && errno != EEXIST)
 		return -errno;
-	pin_path(path, &p->device, NULL);
+	pt_program_pin_path(path, &p->device, NULL);
 	if (mkdir(path, 0700))
 		return -errno;
 	for (int i = 0; i < MAP_CNT && !ret; i++)
@@ -231,12 +230,12 @@ static int detach_component(const struct pt_device *device, __u32 id)
 static int detach(const struct pt_program *p)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = p->prog_fd);
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 	int fd, ret;
 
 	if (p->info.dispatcher)
 		return detach_component(&p->device, p->info.id);
-	pin_path(path, &p->device, "link");
+	pt_program_pin_path(path, &p->device, "link");
 	fd = p->info.pinned ? bpf_obj_get(path) : -1;
 	if (fd >= 0) {
 		ret = bpf_link_detach(fd) ? -errno : 0;
@@ -252,11 +251,11 @@ static bool link_is_dead(const struct pt_device *device)
 {
 	struct bpf_link_info info = { 0 };
 	__u32 info_sz = sizeof(info);
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 	bool dead;
 	int fd;
 
-	pin_path(path, device, "link");
+	pt_program_pin_path(path, device, "link");
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return !program_pinned_id(device);
@@ -315,7 +314,7 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 {
 	const struct pt_device *device = cfg->device;
 	struct pt_program *found, *p;
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 	struct stat st;
 	__u32 id;
 	int ret = check_bpffs(err);
@@ -323,7 +322,7 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 	if (ret)
 		return ret;
 	pt_cause_begin();
-	pin_path(path, device, NULL);
+	pt_program_pin_path(path, device, NULL);
 	if (!stat(path, &st)) {
 		id = program_pinned_id(device);
 		if (id && !pt_program_peek(&found, device, NULL)) {
@@ -352,19 +351,30 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 	return ret;
 }
 
-/* refuse_users: -EBUSY when a living process has sessions in the maps. */
+static int fail_used(struct pt_error *err, const struct pt_program *p,
+		     pid_t pid, const char *role)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
+			    "%s: in use by pid %d, pagetrim %s (stop it, or "
+			    "use --force)", p->device.name, pid, role);
+}
+
+/* refuse_users: -EBUSY when a living process receives by the program, or has
+ * sessions in its maps. */
 static int refuse_users(const struct pt_program *p, struct pt_error *err)
 {
 	__u64 ids[PT_SESSIONS_MAX];
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
 	struct pt_lockfile_owner owner;
+	struct pt_lease_owner lease;
 
 	for (__u32 i = 0; i < cnt; i++)
 		if (program_session_owner(p, ids[i], &owner))
-			return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-				"%s: in use by pid %d, pagetrim %s (stop it, "
-				"or use --force)", p->device.name, owner.pid,
-				owner.role);
+			return fail_used(err, p, owner.pid, owner.role);
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
+		if (pt_lease_owner(&p->device, q, &lease) &&
+		    !strcmp(lease.role, "receive"))
+			return fail_used(err, p, lease.pid, lease.role);
 	return 0;
 }
 
@@ -373,7 +383,7 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 {
 	struct pt_program_cfg cfg = { .device = device };
 	struct pt_program *p;
-	char path[PIN_PATH_SZ];
+	char path[PT_PIN_PATH_SZ];
 	struct stat st;
 	int ret = check_bpffs(err);
 	bool any;
@@ -384,7 +394,7 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 	p = program_new(device);
 	if (!p)
 		return program_fail(err, &cfg, -ENOMEM);
-	pin_path(path, device, NULL);
+	pt_program_pin_path(path, device, NULL);
 	any = !stat(path, &st);
 	ret = program_find(p);
 	p->info.pinned = !ret && p->info.id == program_pinned_id(device);

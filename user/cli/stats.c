@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <getopt.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/stop.h"
+#include "xdp/lease.h"
+#include "xdp/program.h"
+
+static const char help[] =
+"Usage: pagetrim stats --dev DEV [options]\n"
+"\n"
+"Prints what the receive program on DEV counted, by verdict and queue: every\n"
+"frame that entered it has one verdict.  For a program that 'pagetrim attach'\n"
+"put there, or a running 'pagetrim receive' brought along.\n"
+"\n"
+"Required:\n"
+"      --dev DEV            network device, e.g. eth1\n"
+"Options:\n"
+"      --watch[=SECONDS]    again every 1..3600 seconds (default 1), with frames\n"
+"                           a second, until a signal\n"
+"      --json               one JSON object on stdout (with --watch one each\n"
+"                           time); keys: pagetrim-stats(8)\n"
+"  -h, --help               this text, on stdout, exit 0\n"
+"\n"
+"The maps themselves: bpftool map dump pinned\n"
+"/sys/fs/bpf/pagetrim/DEV/pt_queue_counters\n"
+"\n"
+"Exit: 0 printed, 2 wrong usage, 3 no pagetrim program runs on DEV, or this host\n"
+"      lacks something.\n"
+"Example: pagetrim stats --dev eth1 --watch=5\n";
+
+/* counter: one field of struct pt_counters. */
+static const struct counter {
+	const char *name;
+	size_t off;		/* bytes into struct pt_counters */
+	const char *text;
+} counters[] = {
+#define COUNTER(name, text) \
+	{ #name, __builtin_offsetof(struct pt_counters, name), text }
+	COUNTER(seen, "frames that entered the program"),
+	COUNTER(seen_bytes, "their Ethernet bytes"),
+#define X(SYMBOL, name, text) COUNTER(name, text),
+	PT_VERDICTS(X)
+#undef X
+};
+
+#define COUNTER_CNT (sizeof(counters) / sizeof(counters[0]))
+_Static_assert(COUNTER_CNT * sizeof(__u64) == sizeof(struct pt_counters),
+	       "each field is printed");
+
+struct queue {
+	__u32 queue;
+	struct pt_counters counters;
+	bool is_leased;
+	struct pt_lease_owner owner;
+};
+
+struct session {
+	__u64 id;
+	pid_t pid;		/* 0: not known */
+	struct pt_counters counters;
+};
+
+/* sample: everything at one moment, or nearly: frames go on meanwhile. */
+struct sample {
+	struct pt_device device;
+	struct pt_program_info info;
+	__u32 queue_cnt, session_cnt;
+	struct queue queues[PT_QUEUES_MAX];
+	struct pt_counters total;
+	struct session sessions[PT_SESSIONS_MAX];
+};
+
+static __u64 value(const struct pt_counters *c, size_t i)
+{
+	return *(const __u64 *)((const char *)c + counters[i].off);
+}
+
+static void add(struct pt_counters *sum, const struct pt_counters *c)
+{
+	for (size_t i = 0; i < COUNTER_CNT; i++)
+		*(__u64 *)((char *)sum + counters[i].off) += value(c, i);
+}
+
+/* take_queues: those that the device has, and those that it had when frames
+ * came on them. */
+static void take_queues(struct sample *s, const struct pt_program *p)
+{
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
+		struct queue *to = &s->queues[s->queue_cnt];
+
+		if (pt_program_queue_counters(p, q, &to->counters))
+			break;
+		if (q >= s->device.rx_queue_cnt && !to->counters.seen)
+			continue;
+		to->queue = q;
+		to->is_leased = pt_lease_owner(&s->device, q, &to->owner);
+		add(&s->total, &to->counters);
+		s->queue_cnt++;
+	}
+}
+
+static void take_sessions(struct sample *s, const struct pt_program *p)
+{
+	__u64 ids[PT_SESSIONS_MAX];
+	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
+
+	for (__u32 i = 0; i < cnt; i++) {
+		struct session *to = &s->sessions[s->session_cnt];
+
+		if (pt_program_session_counters(p, ids[i], &to->counters))
+			continue;	/* it just closed */
+		to->id = ids[i];
+		to->pid = pt_program_session_pid(p, ids[i]);
+		s->session_cnt++;
+	}
+}
+
+static int take(struct sample *s, const char *dev, struct pt_error *err)
+{
+	struct pt_program *p;
+	int ret;
+
+	memset(s, 0, sizeof(*s));
+	ret = pt_device_open(&s->device, dev, err);
+	if (ret)
+		return ret;
+	ret = pt_program_peek(&p, &s->device, err);
+	if (ret)
+		return ret;
+	pt_program_info(p, &s->info);
+	take_queues(s, p);
+	take_sessions(s, p);
+	pt_program_close(p);
+	return 0;
+}
+
+static json_t *counters_json(const struct pt_counters *c)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < COUNTER_CNT; i++)
+		json_object_set_new(object, counters[i].name,
+				    json_integer(value(c, i)));
+	return object;
+}
+
+/* print_json: the objects of queues hold numbers only, of the names that
+ * bpftool prints, so that the two can be compared. */
+static void print_json(const struct sample *s)
+{
+	json_t *queues = json_array(), *leases = json_array();
+	json_t *sessions = json_array(), *object;
+	char id[20];
+
+	for (__u32 i = 0; i < s->queue_cnt; i++) {
+		const struct queue *q = &s->queues[i];
+
+		object = counters_json(&q->counters);
+		json_object_set_new(object, "queue", json_integer(q->queue));
+		json_array_append_new(queues, object);
+		if (q->is_leased)
+			json_array_append_new(leases, json_pack(
+				"{s:i, s:i, s:s}", "queue", q->queue, "pid",
+				q->owner.pid, "role", q->owner.role));
+	}
+	for (__u32 i = 0; i < s->session_cnt; i++) {
+		const struct session *session = &s->sessions[i];
+
+		snprintf(id, sizeof(id), "%016llx",
+			 (unsigned long long)session->id);
+		object = counters_json(&session->counters);
+		json_object_set_new(object, "session", json_string(id));
+		if (session->pid)
+			json_object_set_new(object, "pid",
+					    json_integer(session->pid));
+		json_array_append_new(sessions, object);
+	}
+	pt_out_json(json_pack("{s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:o, s:o, "
+		"s:o}", "device", s->device.name,
+		"mode", s->info.generic ? "generic" : "native",
+		"program-id", (json_int_t)s->info.id,
+		"pinned", s->info.pinned, "dispatcher", s->info.dispatcher,
+		"multi-buffer", s->info.multi_buffer,
+		"total", counters_json(&s->total), "queues", queues,
+		"leases", leases, "sessions", sessions));
+}
+
+static void print_head(const struct sample *s)
+{
+	printf("%s: program %u, %s, %s%s; %u session%s\n", s->device.name,
+	       s->info.id, s->info.generic ? "generic" : "native",
+	       s->info.pinned ? "pinned" : "of a running receiver",
+	       s->info.dispatcher ? ", behind libxdp's dispatcher" : "",
+	       s->session_cnt, s->session_cnt == 1 ? "" : "s");
+	for (__u32 i = 0; i < s->queue_cnt; i++) {
+		const struct queue *q = &s->queues[i];
+
+		if (q->is_leased)
+			printf("queue %u: pid %d, pagetrim %s\n", q->queue,
+			       q->owner.pid, q->owner.role);
+		else
+			printf("queue %u: free\n", q->queue);
+	}
+}
+
+static void print_sessions(const struct sample *s)
+{
+	for (__u32 i = 0; i < s->session_cnt; i++) {
+		const struct session *session = &s->sessions[i];
+
+		printf("session %016llx: seen %llu, steered %llu",
+		       (unsigned long long)session->id,
+		       session->counters.seen, session->counters.steered);
+		if (session->pid)
+			printf(", pid %d", session->pid);
+		putchar('\n');
+	}
+}
+
+/* print_text: a row a counter, a column a queue.  before is NULL, or a sample
+ * of seconds ago. */
+static void print_text(const struct sample *s, const struct sample *before,
+		       double seconds)
+{
+	char column[16];
+
+	print_head(s);
+	printf("\n%-16s %15s", "", "total");
+	if (before)
+		printf(" %13s", "a second");
+	for (__u32 q = 0; q < s->queue_cnt; q++) {
+		snprintf(column, sizeof(column), "queue %u",
+			 s->queues[q].queue);
+		printf(" %15s", column);
+	}
+	putchar('\n');
+	for (size_t i = 0; i < COUNTER_CNT; i++) {
+		printf("%-16s %15llu", counters[i].name,
+		       (unsigned long long)value(&s->total, i));
+		if (before)
+			printf(" %13.0f", (value(&s->total, i) -
+			       value(&before->total, i)) / seconds);
+		for (__u32 q = 0; q < s->queue_cnt; q++)
+			printf(" %15llu", (unsigned long long)
+			       value(&s->queues[q].counters, i));
+		printf("  %s\n", counters[i].text);
+	}
+	print_sessions(s);
+	fflush(stdout);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+struct stats {
+	const char *dev;
+	__u32 watch_s;		/* 0: once */
+	bool json;
+};
+
+/* show prints samples until a signal, or once. */
+static int show(const struct stats *o, struct sample *s, struct sample *before)
+{
+	struct pollfd stop = { .fd = -1, .events = POLLIN };
+	double at = 0, before_at = 0;
+	struct pt_error err;
+
+	if (o->watch_s)
+		stop.fd = pt_stop_open();
+	for (int round = 0;; round++) {
+		if (take(s, o->dev, &err))
+			return pt_out_fail("stats", &err);
+		at = now();
+		if (o->json) {
+			print_json(s);
+		} else {
+			if (o->watch_s && isatty(STDOUT_FILENO))
+				fputs("\033[H\033[J", stdout);
+			else if (round)
+				putchar('\n');
+			/* Another program than before counts from zero. */
+			print_text(s, round && before->info.id == s->info.id ?
+				   before : NULL, at - before_at);
+		}
+		if (!o->watch_s || ferror(stdout) ||
+		    poll(&stop, 1, o->watch_s * 1000) != 0)
+			return ferror(stdout) ? PT_EXIT_FAILED : PT_EXIT_OK;
+		*before = *s;
+		before_at = at;
+	}
+}
+
+enum { OPT_DEV = 256, OPT_WATCH, OPT_JSON };
+
+static const struct option options[] = {
+	{ "dev", required_argument, NULL, OPT_DEV },
+	{ "watch", optional_argument, NULL, OPT_WATCH },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+/* parse returns -1 to go on, or an exit code. */
+static int parse(struct stats *o, int argc, char **argv)
+{
+	__u64 number;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (opt) {
+		case OPT_DEV:
+			o->dev = optarg;
+			break;
+		case OPT_WATCH:
+			if (!pt_out_number(optarg ? optarg : "1", 1, 3600,
+					   false, &number))
+				return pt_out_usage("stats", "--watch '%s': "
+						    "want 1..3600 s", optarg);
+			o->watch_s = number;
+			break;
+		case OPT_JSON:
+			o->json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return PT_EXIT_OK;
+		default:
+			return pt_out_usage("stats", "wrong option");
+		}
+	}
+	if (optind < argc)
+		return pt_out_usage("stats", "'%s': no such argument",
+				    argv[optind]);
+	if (!o->dev)
+		return pt_out_usage("stats", "--dev is missing");
+	return -1;
+}
+
+int pt_cmd_stats(int argc, char **argv)
+{
+	struct stats o = { 0 };
+	struct sample *samples;
+	int code = parse(&o, argc, argv);
+
+	if (code >= 0)
+		return code;
+	samples = calloc(2, sizeof(*samples));
+	if (!samples)
+		return pt_out_fail("stats", &(struct pt_error){
+				   PT_EXIT_HOST, "no memory" });
+	code = show(&o, &samples[0], &samples[1]);
+	free(samples);
+	return code;
+}
