@@ -81,9 +81,11 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		$(filter %.a,$^) -lcmocka $(LDLIBS)
 
 $(B)/tests/unit/test_wire_plan: $(B)/tests/net/wire_plan.o
+$(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect svg output)
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)

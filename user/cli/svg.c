@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/output.h"
@@ -399,6 +400,8 @@ int pt_svg_write(const char *path, const char *title,
 {
 	struct picture p = { .survey = s, .layout = l };
 	int code = bands_choose(&p);
+	struct stat st;
+	bool is_file;
 
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: no memory",
@@ -409,13 +412,15 @@ int pt_svg_write(const char *path, const char *title,
 		code = -errno;
 		goto fail;
 	}
+	is_file = !fstat(fileno(p.out), &st) && S_ISREG(st.st_mode);
+	errno = 0;		/* stdio keeps that there was an error, not
+				 * which: nothing below clears it again */
 	put_picture(&p, title);
-	code = ferror(p.out) ? -EIO : 0;
-	errno = 0;
-	if (fclose(p.out) && !code)
+	code = ferror(p.out) ? -1 : 0;
+	if (fclose(p.out) || code)
 		code = errno ? -errno : -EIO;
-	if (code)
-		unlink(path);
+	if (code && is_file)
+		unlink(path);	/* half a picture; never a device */
 fail:
 	free(p.rest);
 	if (code)
