@@ -56,6 +56,7 @@ Options:
   --netns NAME     network namespace to run QEMU in (start, incoming, load)
   --listen URI     where to wait, e.g. tcp:10.0.0.2:4444, or defer: until told
                    by QMP (incoming)
+  --prealloc       have all of the RAM allocated before it waits (incoming)
   --state FILE     the saved state (save, load)
   --keep-ram       leave the RAM file (stop)
   --timeout-s N    how long to wait for the guest, 1..3600 (default 180)
@@ -281,7 +282,6 @@ guest_start()
 guest_incoming()
 {
 	[[ -n $listen ]] || misuse "incoming needs --listen"
-	backend=,prealloc=on	# page faults are not what is measured
 	launch -S -incoming "$listen"
 }
 
@@ -340,7 +340,7 @@ command=${1-}
 dir='' ram='' netns='' listen='' state='' keep_ram='' backend=''
 size_mib=512 work=1 timeout_s=180
 while [[ $# -gt 0 ]]; do
-	[[ $# -gt 1 || $1 == --keep-ram || $1 == --help ]] ||
+	[[ $# -gt 1 || $1 =~ ^--(keep-ram|prealloc|help)$ ]] ||
 		misuse "$1: needs a value"
 	case $1 in
 	--dir)		dir=$2; shift ;;
@@ -352,6 +352,7 @@ while [[ $# -gt 0 ]]; do
 	--state)	state=$2; shift ;;
 	--timeout-s)	number "$1" "$2" 1 3600; timeout_s=$2; shift ;;
 	--keep-ram)	keep_ram=1 ;;
+	--prealloc)	backend=,prealloc=on ;;
 	--help)		usage; exit 0 ;;
 	*)		misuse "$1: not an option" ;;
 	esac

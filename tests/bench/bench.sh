@@ -10,14 +10,16 @@
 #
 #     pagetrim   send                        -->  receive (own XDP program)
 #     qemu       QEMU, guest loaded, migrate -->  QEMU -incoming, no XDP
-#     multifd    the same with 2 channels
+#     qemu-cold  the same, its RAM not allocated beforehand
+#     multifd    as qemu, over 2 channels
 #     blast      AF_XDP frames as full as the MTU lets, nothing else: the limit
 #
 # In each round every contestant runs once at every MTU, so that a busy moment
-# of the machine hits all alike; the table shows medians.  Memory is touched
-# before it is timed: the image stands in /dev/shm, QEMU's destination is
-# preallocated.  pagetrim's sink is a new file whose pages are allocated while
-# the clock runs.  After each transfer the two memories are compared.
+# of the machine hits all alike; the table shows medians.  The image is touched
+# before it is timed.  Sinks are files in /dev/shm: those of pagetrim and
+# qemu-cold start empty and have their pages allocated while the clock runs;
+# those of qemu and multifd are allocated before, their best case.  After each
+# transfer the two memories are compared.
 #
 # Run as root by `make bench`; leaves nothing behind but --json's file.
 set -euo pipefail
@@ -36,7 +38,8 @@ Usage: bench.sh [options]
 Options:
       --runs N         rounds, 1..99 (default 5)
       --mtus LIST      MTUs, 1280..65535 (default "1500 9000 65535")
-      --only LIST      of pagetrim qemu multifd blast (default all four)
+      --only LIST      some of pagetrim qemu qemu-cold multifd blast
+                       (default all)
       --size-mib N     the guest's RAM (default 2048)
       --work N         how much the guest has done, 1..16 (default 8)
       --queues N       queues of link and pagetrim, 1..8 (default 1)
@@ -51,7 +54,7 @@ USAGE
 die() { echo "bench: $*" >&2; exit 1; }
 misuse() { echo "bench: $* (see --help)" >&2; exit 2; }
 
-runs=5 mtus="1500 9000 65535" only="pagetrim qemu multifd blast"
+runs=5 mtus="1500 9000 65535" only="pagetrim qemu qemu-cold multifd blast"
 size_mib=2048 work=8 queues=1 build=$top/build json=
 while (($#)); do
 	case $1 in
@@ -77,7 +80,7 @@ for number in "$runs" "$queues" $mtus; do
 	[[ $number =~ ^[1-9][0-9]{0,4}$ ]] || misuse "$number: not a number"
 done
 for what in $only; do
-	[[ $what =~ ^(pagetrim|qemu|multifd|blast)$ ]] ||
+	[[ $what =~ ^(pagetrim|qemu|qemu-cold|multifd|blast)$ ]] ||
 		misuse "$what: not a contestant"
 done
 [[ $EUID -eq 0 ]] || die "needs root: namespaces, AF_XDP"
@@ -188,24 +191,29 @@ listens()
 	[[ -n $(hosts_run "$name" b ss -Hltn "src $HOSTS_B4") ]]
 }
 
-# run_qemu [CHANNELS]
-run_qemu()
+# migrate CHANNELS [--prealloc]
+migrate()
 {
+	local channels=$1
+
+	shift
 	until_true 5 link_is_bare ||
 		die "$a, $b: an XDP program, or no segmentation offload"
 	"$guest" load --ram "$ram" --size-mib "$size_mib" --dir "$tmp_src" \
 		--state "$tmp/state" --netns "$(hosts_netns "$name" a)"
 	"$guest" incoming --ram "$ram.copy" --size-mib "$size_mib" \
-		--dir "$tmp_dst" --listen defer \
+		--dir "$tmp_dst" --listen defer "$@" \
 		--netns "$(hosts_netns "$name" b)"
 	result=$("$here/qemu_migrate.py" "$tmp_src" "$tmp_dst" \
-		"tcp:$HOSTS_B4:4444" "${1-0}")
+		"tcp:$HOSTS_B4:4444" "$channels")
 	"$guest" stop --dir "$tmp_src" --keep-ram
 	cmp "$ram" "$ram.copy" >&2 || die "QEMU: the copy differs"
 	"$guest" stop --dir "$tmp_dst"
 }
 
-run_multifd() { run_qemu 2; }
+run_qemu() { migrate 0 --prealloc; }
+run_qemu-cold() { migrate 0; }
+run_multifd() { migrate 2 --prealloc; }
 
 run_blast()
 {

@@ -13,12 +13,13 @@ def row: [(.[0] | left(10)), (.[1] | right(6)), (.[2] | right(9)),
 	(.[6] | right(7)), (.[7] | right(8)), (.[8] | right(7))] | join(" ");
 
 (["what", "MTU", "seconds", "least..most", "MB", "Gbit/s", "CPU s",
-  "x QEMU", "lost"] | row),
+  "x qemu", "lost"] | row),
 (group_by(.mtu)[]
 	| (map(select(.what == "qemu").seconds)
 		| if length > 0 then median else null end) as $qemu
 	| group_by(.what)
-	| sort_by({pagetrim: 0, qemu: 1, multifd: 2, blast: 3}[.[0].what])[]
+	| sort_by(.[0].what as $what | ["pagetrim", "qemu", "qemu-cold",
+		"multifd", "blast"] | index($what))[]
 	| (map(.seconds) | median) as $s
 	| (map(.bytes) | median) as $bytes
 	| [.[0].what, (.[0].mtu | tostring), ($s | fixed(3)),
