@@ -49,7 +49,7 @@ void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns)
 {
 	pt_seqmap_advance(&l->seqs);
 	if (l->mark_end > l->seqs.decided) {
-		if (now_ns - l->mark_ns < grace_ns)
+		if (now_ns < l->mark_ns + grace_ns)
 			return;
 		decide(l, l->mark_end);
 	}
