@@ -4,13 +4,8 @@
 #include "veth.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/if_link.h>
 #include <pthread.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -281,7 +276,8 @@ static void test_stream(void **state)
 			for (__u32 f = 0; f < cnt; f++, n++) {
 				const __u8 *bytes = frames[f].spans[0].base;
 
-				while (n < STREAM && bytes[20] != pattern(n, 20))
+				while (n < STREAM &&
+				       bytes[20] != pattern(n, 20))
 					n++;	/* dropped */
 				check_frame(&frames[f], n, 60);
 			}
@@ -376,124 +372,6 @@ static void test_wait(void **state)
 	rig_break(&rig);
 }
 
-static const struct cfg_row {
-	const char *name;
-	__u32 queue, rx, tx, frame_sz;
-	int want;
-} cfg_rows[] = {
-	{ "neither receives nor sends", 0, 0, 0, 1514, -EINVAL },
-	{ "63 RX chunks", 0, 63, 0, 0, -EINVAL },
-	{ "96 RX chunks, no power of two", 0, 96, 0, 0, -EINVAL },
-	{ "131072 RX chunks", 0, 131072, 0, 0, -EINVAL },
-	{ "63 TX chunks", 0, 0, 63, 1514, -EINVAL },
-	{ "TX frames of 63 bytes", 0, 0, 64, 63, -EINVAL },
-	{ "TX frames of 19 chunks", 0, 0, 64, 18 * 4096 + 1, -EINVAL },
-	{ "TX frames of 18 chunks", 0, 0, 64, 18 * 4096, 0 },
-	{ "64 RX chunks", 0, 64, 0, 0, 0 },
-	{ "both ways", 1, 64, 64, 1514, 0 },
-	{ "queue 2 of 2", 2, 64, 0, 0, -EINVAL },
-};
-
-static void test_cfg(void **state)
-{
-	const struct cfg_row *row = *state;
-	struct pt_error err = { 0 };
-	struct pt_xsk *x = NULL;
-	struct veth veth;
-
-	veth_make(&veth, QUEUES, 1500);
-	assert_int_equal(pt_xsk_open(&x, &(struct pt_xsk_cfg){
-		.device = &veth.far, .queue = row->queue,
-		.rx_chunk_cnt = row->rx, .tx_chunk_cnt = row->tx,
-		.tx_frame_sz_max = row->frame_sz }, &err), row->want);
-	if (row->want) {
-		assert_null(x);
-		assert_non_null(strstr(err.text, veth.far.name));
-		assert_int_equal(err.exit, PT_EXIT_HOST);
-	}
-	pt_xsk_close(x);
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void test_taken(void **state)
-{
-	struct pt_xsk *second = NULL;
-	struct pt_error err;
-	struct rig rig;
-	double began;
-
-	(void)state;
-	rig_make(&rig, 1500, false, 64);
-	began = now();
-	assert_int_equal(pt_xsk_open(&second, &(struct pt_xsk_cfg){
-		.device = &rig.veth.far, .rx_chunk_cnt = 64 }, &err), -EBUSY);
-	assert_true(now() - began > 0.9 && now() - began < 10);
-	assert_non_null(strstr(err.text, "queue 0"));
-	assert_null(second);
-	rig_break(&rig);
-}
-
-static void *close_soon(void *x)
-{
-	const struct timespec pause = { .tv_nsec = 200000000 };
-
-	nanosleep(&pause, NULL);
-	pt_xsk_close(x);
-	return NULL;
-}
-
-static void test_taken_for_a_moment(void **state)
-{
-	struct pt_xsk *second;
-	pthread_t thread;
-	struct rig rig;
-
-	(void)state;
-	rig_make(&rig, 1500, false, 64);
-	assert_int_equal(pthread_create(&thread, NULL, close_soon, rig.rx), 0);
-	second = must_open(&(struct pt_xsk_cfg){ .device = &rig.veth.far,
-						 .rx_chunk_cnt = 64 });
-	pthread_join(thread, NULL);
-	rig.rx = second;
-	rig_break(&rig);
-}
-
-static int open_without(const struct pt_device *device, int capability)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
-						 0 };
-	struct __user_cap_data_struct caps[2];
-	struct pt_xsk *x;
-
-	syscall(SYS_capget, &head, caps);
-	caps[0].effective &= ~(1u << capability);
-	syscall(SYS_capset, &head, caps);
-	return -pt_xsk_open(&x, &(struct pt_xsk_cfg){
-		.device = device, .rx_chunk_cnt = 64 }, NULL);
-}
-
-static void test_no_privilege(void **state)
-{
-	struct veth veth;
-	int status;
-	pid_t pid;
-
-	(void)state;
-	veth_make(&veth, QUEUES, 1500);
-	pid = fork();
-	if (!pid)
-		_exit(open_without(&veth.far, CAP_NET_RAW));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(WEXITSTATUS(status), EPERM);
-}
-
 #define ROWS(rows) (sizeof(rows) / sizeof(rows[0]))
 
 int main(void)
@@ -504,12 +382,9 @@ int main(void)
 		cmocka_unit_test(test_device_down),
 		cmocka_unit_test(test_device_gone),
 		cmocka_unit_test(test_wait),
-		cmocka_unit_test(test_taken),
-		cmocka_unit_test(test_taken_for_a_moment),
-		cmocka_unit_test(test_no_privilege),
 	};
 	struct CMUnitTest tests[ROWS(plain) + ROWS(sz_rows) +
-				ROWS(starve_rows) + ROWS(cfg_rows)];
+				ROWS(starve_rows)];
 	size_t cnt = 0;
 
 	pt_cause_begin();
@@ -519,9 +394,6 @@ int main(void)
 	for (size_t i = 0; i < ROWS(starve_rows); i++)
 		tests[cnt++] = (struct CMUnitTest){ starve_rows[i].name,
 			test_starved, NULL, NULL, (void *)&starve_rows[i] };
-	for (size_t i = 0; i < ROWS(cfg_rows); i++)
-		tests[cnt++] = (struct CMUnitTest){ cfg_rows[i].name,
-			test_cfg, NULL, NULL, (void *)&cfg_rows[i] };
 	memcpy(&tests[cnt], plain, sizeof(plain));
 	return cmocka_run_group_tests_name("xsk", tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static int take_link(const struct nlmsghdr *msg, void *data)
 
 static int query_link(struct found *found, const char *name)
 {
-	char buf[16384];	/* one link with all its attributes: under 8 K */
+	char buf[16384];	/* one link, all attributes: under 8 K */
 	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
 	struct mnl_socket *nl;
 	struct ifinfomsg *link;

@@ -103,8 +103,9 @@ int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
 		return ret;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-			    "%s: %u queues asked for, %u of %u are free; %.200s",
-			    dev->name, cnt, have, queue_cnt(dev), taken.text);
+			    "%s: %u queues asked for, %u of %u are free; "
+			    "%.200s", dev->name, cnt, have, queue_cnt(dev),
+			    taken.text);
 }
 
 __u32 pt_lease_queue(const struct pt_lease *lease)

@@ -270,8 +270,8 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 
 	if (p->info.generic != cfg->generic)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-			"%s: attached in %s mode, %s was asked for (%s --generic, "
-			"or attach it anew)", name,
+			"%s: attached in %s mode, %s was asked for (%s "
+			"--generic, or attach it anew)", name,
 			p->info.generic ? "generic" : "native",
 			cfg->generic ? "generic" : "native",
 			p->info.generic ? "use" : "leave out");

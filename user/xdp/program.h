@@ -81,8 +81,8 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 
 #define PT_PIN_PATH_SZ 96
 
-/* pt_program_pin_path writes PT_PIN_ROOT/DEV, or with a name PT_PIN_ROOT/DEV/name
- * ("pt_queue_counters"). */
+/* pt_program_pin_path writes PT_PIN_ROOT/DEV, or PT_PIN_ROOT/DEV/name for a
+ * name that is not NULL ("pt_queue_counters"). */
 void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 			 const struct pt_device *device, const char *name);
 

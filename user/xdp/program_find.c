@@ -28,8 +28,8 @@ static const char *const map_name[MAP_CNT] = {
 #undef X
 };
 
-/* take_map, by as much of the name as the kernel keeps, keeps the map if it is one of ours; -EPROTO if it has our name
- * and another shape. */
+/* take_map keeps the map if it is one of ours, by as much of the name as the
+ * kernel keeps; -EPROTO if it has our name and another shape. */
 static int take_map(struct pt_program *p, __u32 id)
 {
 	struct bpf_map_info info = { 0 };

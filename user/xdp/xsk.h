@@ -122,13 +122,13 @@ struct pt_xsk_stats {
 	__u64	received;	/* frames handed out by pt_xsk_recv */
 	__u64	rx_dropped;	/* frames: no chunk to fill, or too long */
 	__u64	rx_ring_full;	/* frames: RX ring full */
-	__u64	rx_oversized;	/* frames of more than PT_SPANS_MAX descriptors */
+	__u64	rx_oversized;	/* frames of over PT_SPANS_MAX descriptors */
 	__u64	rx_fill_empty;	/* times the fill ring was found empty: neither
 				 * frames nor descriptors, a hint only */
 	__u64	tx_submitted;	/* frames */
 	__u64	tx_completed;	/* frames, the refused among them */
 	__u64	tx_refused;	/* frames dropped by the device on sending */
-	__u64	tx_invalid;	/* descriptors the kernel refused: our mistake */
+	__u64	tx_invalid;	/* descriptors refused by the kernel: a bug */
 };
 
 /* Every frame that XDP steered to this queue is received or dropped here:

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The receive program pinned: shared by several receivers, outliving them, in
+ * the way of nobody, and gone without a trace when it is unpinned. */
+#include "receiver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include "xdp/cause.h"
+#include "xdp/lease.h"
+
+/* endpoint_users returns the value of the pinned pt_endpoints for 10.0.0.X. */
+static __u32 endpoint_users(unsigned int last_byte)
+{
+	struct pt_session session = session_to(last_byte);
+	__u32 users = 0;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/pt_endpoints", PT_PIN_ROOT,
+		 veth.far.name);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	bpf_map_lookup_elem(fd, &session.endpoint, &users);
+	close(fd);
+	return users;
+}
+
+static void test_pin(void **state)
+{
+	static const char *const names[] = { "prog", "link", "pt_endpoints",
+		"pt_sessions", "pt_xsks", "pt_queue_counters",
+		"pt_session_counters" };
+	struct pt_program_cfg cfg = native();
+	struct pt_program_info info, second;
+	struct pt_program *p, *q;
+	struct pt_lease *lease;
+	struct pt_error err;
+	char path[128];
+	struct stat st;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	info = must_pin(cfg);
+	assert_true(info.pinned);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s/%s", PT_PIN_ROOT,
+			 veth.far.name, names[i]);
+		assert_int_equal(stat(path, &st), 0);
+	}
+	assert_int_equal(attached_id(false), info.id);
+	assert_int_equal(pt_program_pin(&cfg, &info, &err), -EEXIST);
+	refused(generic(), -EINVAL, "native mode");
+
+	/* two share it */
+	p = must_open(native());
+	q = must_open(native());
+	pt_program_info(p, &second);
+	assert_true(second.pinned && second.id == info.id);
+	must_add(p, ID, 2);
+	must_add(q, ID + 1, 2);
+	assert_int_equal(endpoint_users(2), 2);
+	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -EBUSY);
+	snprintf(path, sizeof(path), "pid %d, pagetrim receive", getpid());
+	assert_non_null(strstr(err.text, path));
+	pt_program_close(p);
+	assert_int_equal(endpoint_users(2), 1);
+	pt_program_close(q);
+	assert_int_equal(endpoint_users(2), 0);
+	assert_int_equal(attached_id(false), info.id);
+
+	/* one that waits for its first session is a user, a sender is not */
+	assert_int_equal(pt_lease_take(&lease, &veth.far, 1, "receive", NULL),
+			 0);
+	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -EBUSY);
+	assert_non_null(strstr(err.text, path));
+	pt_lease_release(lease);
+	assert_int_equal(pt_lease_take(&lease, &veth.far, 1, "send", NULL), 0);
+	must_unpin(false);
+	pt_lease_release(lease);
+	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(litter(), 0);
+	assert_int_equal(pt_program_unpin(&veth.far, false, NULL), -ENOENT);
+
+	must_pin(generic());
+	assert_true(attached_id(true) > 0);
+	p = must_open(generic());
+	must_add(p, ID, 2);
+	must_unpin(true);	/* by force, in use or not */
+	assert_int_equal(attached_id(true), 0);
+	pt_program_close(p);
+	assert_int_equal(litter(), 0);
+}
+
+static void receive_pinned(void)
+{
+	must_add(must_open(native()), ID, 2);
+}
+
+static void test_killed_receiver_leaves_no_session(void **state)
+{
+	struct pt_program *p;
+	struct pt_xsk *tx;
+	__u64 ids[2];
+	pid_t pid;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	pid = child(receive_pinned);
+	p = must_open(native());	/* while it lives, its session stays */
+	assert_int_equal(pt_program_sessions(p, ids, 2), 1);
+	kill_hard(pid);
+	must_add(p, ID + 1, 3);
+	assert_int_equal(pt_program_sessions(p, ids, 2), 1);
+	assert_true(ids[0] == ID + 1);
+	tx = sender(0);
+	send_probes(tx, 2, 200, 3);
+	assert_int_equal(queue_counters(p, 0).unknown_session, 0);
+	send_probes(tx, 3, 200, 3);
+	assert_int_equal(queue_counters(p, 0).unknown_session, 3);
+	pt_xsk_close(tx);
+	pt_program_close(p);
+
+	kill_hard(child(receive_pinned));
+	pt_program_close(must_open(native()));
+	must_unpin(false);
+	assert_int_equal(litter(), 0);	/* not even the dead one's lock file */
+}
+
+/* The device goes and comes again under its name. */
+static void test_device_recreated(void **state)
+{
+	struct pt_program *p;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	run("ip link del %s", veth.far.name);
+	run("ip link add %s numtxqueues 2 numrxqueues 2 type veth peer name %s "
+	    "numtxqueues 2 numrxqueues 2", veth.near.name, veth.far.name);
+	veth_learn(&veth);
+	p = must_open(native());	/* its own: the pins are dead */
+	pt_program_close(p);
+	assert_int_equal(attached_id(false), 0);
+	must_pin(native());
+	must_unpin(false);
+	assert_int_equal(litter(), 0);	/* nor a record of the old device */
+}
+
+static void test_same_name_elsewhere(void **state)
+{
+	struct pt_program_cfg cfg = native();
+	struct pt_program_info info;
+	struct veth first;
+	struct pt_error err;
+	char path[64];
+	int netns;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	first = veth;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", getpid());
+	netns = open(path, O_RDONLY);
+	assert_true(netns >= 0);
+
+	veth_make(&veth, QUEUES, 1500);
+	pt_program_close(must_open(native()));
+	assert_int_equal(pt_program_pin(&cfg, &info, &err), -ESTALE);
+	assert_non_null(strstr(err.text, "another network namespace"));
+	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -ESTALE);
+
+	assert_int_equal(setns(netns, CLONE_NEWNET), 0);
+	close(netns);
+	veth = first;
+	assert_true(attached_id(false) > 0);
+	must_unpin(false);
+	assert_int_equal(litter(), 0);
+}
+
+/* As under `ip netns exec`: another /sys, without /sys/fs/bpf. */
+static int without_bpffs(void)
+{
+	struct pt_program_cfg cfg = native();
+	struct pt_program_info info;
+	struct pt_program *p;
+	struct pt_error err;
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("", "/", "none", MS_SLAVE | MS_REC, NULL) ||
+	    mount("sysfs", "/sys", "sysfs", 0, NULL))
+		return 1;
+	if (pt_program_open(&p, &cfg, &err))
+		return 2;
+	pt_program_info(p, &info);
+	if (!info.pinned)
+		return 3;
+	pt_program_close(p);
+	if (pt_program_pin(&cfg, &info, &err) != -ENOENT ||
+	    !strstr(err.text, "nsenter"))
+		return 4;
+	if (pt_program_unpin(&veth.far, true, &err) != -ENOENT ||
+	    !strstr(err.text, "nsenter"))
+		return 5;
+	return 0;
+}
+
+static void test_no_bpffs(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	pid = fork();
+	if (!pid)
+		_exit(without_bpffs());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	must_unpin(false);
+}
+
+/* Whatever a failed test left pinned goes. */
+static int clean(void **state)
+{
+	(void)state;
+	pt_program_unpin(&veth.far, true, NULL);
+	return 0;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, clean)
+	const struct CMUnitTest tests[] = {
+		TEST(test_pin),
+		TEST(test_killed_receiver_leaves_no_session),
+		TEST(test_device_recreated),
+		TEST(test_same_name_elsewhere),
+		TEST(test_no_bpffs),
+	};
+
+	pt_cause_begin();
+	return cmocka_run_group_tests_name("pin", tests, NULL, NULL);
+}
