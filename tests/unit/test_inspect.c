@@ -2,6 +2,7 @@
 /* The subcommand as a user meets it: options, text, JSON, picture, exits. */
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <pagetrim/error.h>
@@ -205,14 +206,31 @@ static void test_disk_full(void **state)
 
 static void test_process(void **state)
 {
+	pid_t sleeper = fork();
 	char pid[16];
 
 	(void)state;
-	snprintf(pid, sizeof(pid), "%d", getpid());	/* a parent is stopped */
+	if (!sleeper) {
+		execlp("sleep", "sleep", "60", NULL);
+		_exit(1);
+	}
+	snprintf(pid, sizeof(pid), "%d", sleeper);
+	for (int ms = 0; ms < 5000; ms++) {	/* until it is `sleep` */
+		char path[64], name[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", sleeper);
+		slurp(path, name, sizeof(name));
+		if (!strcmp(name, "sleep\n"))
+			break;
+		usleep(1000);
+	}
 	assert_int_equal(INSPECT("--pid", pid), 0);
 	assert_non_null(strstr(out, "process "));
 	assert_int_equal(INSPECT("--pid", pid, "--keep-running", "--json"), 0);
 	assert_non_null(strstr(out, "\"[stack]\""));
+	assert_non_null(strstr(out, "\"libc.so.6\""));
+	kill(sleeper, SIGKILL);
+	assert_int_equal(waitpid(sleeper, NULL, 0), sleeper);
 }
 
 /* --- the picture ----------------------------------------------------- */
