@@ -212,6 +212,15 @@ send_begin()
 	sender=$!
 }
 
+# sent_bytes: what left host a so far.
+sent_bytes()
+{
+	hosts_run "$net" a ip -s -j link show "$(dev_a)" |
+		jq '.[0].stats64.tx.bytes'
+}
+
+has_sent() { [[ $(sent_bytes) -ge $1 ]]; }
+
 # ended RUN PID SECONDS EXIT [WORD]: the process ends by itself, so, and if
 # EXIT is not 0, with one line on stderr that has WORD (an extended regular
 # expression).

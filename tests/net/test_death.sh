@@ -16,15 +16,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # A transfer of about 22 MB that takes 2 s: time to do something to it.
 rate=10M
 
-# sent_bytes: what left host a so far.
-sent_bytes()
-{
-	hosts_run "$net" a ip -s -j link show "$(dev_a)" |
-		jq '.[0].stats64.tx.bytes'
-}
-
-has_sent() { [[ $(sent_bytes) -ge $1 ]]; }
-
 # under_way MOMENT [SEND-OPTION...]: start a transfer and return at that
 # moment: connected, opened (the receiver knows of the transfer), or a number of
 # bytes sent.
@@ -95,6 +86,34 @@ sender_killed()
 	receiver_ended 4
 	nothing_committed
 	again
+}
+
+# sessions: how many the pinned maps know.
+sessions()
+{
+	bpftool -j map dump pinned \
+		"/sys/fs/bpf/pagetrim/$(dev_b)/pt_sessions" | jq length
+}
+
+# What a killed receiver leaves in pinned maps, the next one removes; the
+# interface goes on carrying other traffic in between.
+attached_killed()
+{
+	show hosts_up "$net" --mtu 9000
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	under_way 5000000
+	show kill -KILL "$receiver"
+	ended send "$sender" 5 4
+	nothing_committed
+	on a ping -q -c 5 -i 0.01 "$HOSTS_B4"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" "$(image even)"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	same "sessions in the pinned maps" "$(sessions)" 0
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
 }
 
 # killed_any_moment WHO: kill -9 at ten moments from connecting to after commit.
@@ -237,6 +256,29 @@ source_cut_short()
 	again
 }
 
+# A stopped process goes on when the sender that stopped it is killed.
+process_freed()
+{
+	local pid
+
+	show hosts_up "$net" --mtu 9000
+	python3 -c 'if True:
+		import random, time
+		memory = random.Random(1).randbytes(1 << 25)
+		print("ready", flush=True)
+		while True:
+			time.sleep(0.01)' >process &
+	pid=$!
+	wait_until 10 test -s process
+	under_way 3000000 --pid "$pid"
+	grep -q '^State:.[tT]' "/proc/$pid/status" || die "it was not stopped"
+	show kill -KILL "$sender"
+	finish "$sender" 5
+	receiver_ended 4
+	wait_until 5 grep -q '^State:.[RS]' "/proc/$pid/status"
+	kill "$pid"
+}
+
 process_dies()
 {
 	local pid
@@ -293,5 +335,7 @@ case_run "death: receiver stopped for a second is survived" \
 case_run "death: receiver stopped for good" receiver_stopped
 case_run "death: source cut short while it is read" source_cut_short
 case_run "death: process killed while it is read" process_dies
+case_run "death: a stopped process survives its sender" process_freed
+case_run "death: a receiver under an attached program" attached_killed
 case_run "death: sink's disk full" disk_full
 cases_end

@@ -53,11 +53,11 @@ ordinary_traffic()
 	hosts_run "$net" b ip address add 10.77.0.9/24 dev "$(dev_b)"
 	head -c 30000000 /dev/urandom >sent
 	receive_begin receive --listen "$HOSTS_B4" --out copy "$@"
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M "$@" \
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 5M "$@" \
 		"$(image even)"
 	wait_until 10 test -e copy.partial
 
-	hosts_exec "$net" b ping -q -c 100 -i 0.01 -s 8000 "$HOSTS_A6" >&2 &
+	hosts_exec "$net" b ping -q -c 50 -i 0.01 -s 8000 "$HOSTS_A6" >&2 &
 	pings=$!
 	hosts_exec "$net" b "$here/peer.py" take "$HOSTS_B4" 5001 >got 2>ready &
 	taker=$!
@@ -66,7 +66,7 @@ ordinary_traffic()
 	frames=$!
 	wait_until 10 grep -q ready ready
 	wait_until 10 grep -q ready frames.ready
-	on a ping -q -c 100 -i 0.01 "$HOSTS_B4"
+	on a ping -q -c 50 -i 0.01 "$HOSTS_B4"
 	on a "$here/peer.py" give "$HOSTS_B4" 5001 <sent
 	on a "$here/frames.py" send --to 10.77.0.9 --cnt 100
 	! is_gone "$sender" || die "the transfer ended too early to tell"
@@ -106,18 +106,19 @@ stats_counters()
 			map({(.[0].key): (map(.value) | add)}) | add'
 }
 
-# counters_still: the counters of frames that are ours, when they stand still.
-counters_still()
+# counters_agree: bpftool and stats, read while no frame came in between; and
+# each frame got one verdict.
+counters_agree()
 {
-	local before after
+	local before after stats
 
-	after=$(queue_counters)
-	until [[ ${before-} == "$after" ]]; do
-		before=$after
-		sleep 0.1
+	for _ in {1..50}; do
+		before=$(queue_counters)
+		stats=$(stats_counters)
 		after=$(queue_counters)
+		[[ $before != "$after" ]] || break
 	done
-	same "stats, against bpftool" "$(stats_counters)" "$after"
+	same "stats, against bpftool" "$stats" "$after"
 	jq -e '.seen == .passed + .steered + .no_socket + .truncated +
 		.bad_magic + .bad_version + .bad_header + .bad_record +
 		.unknown_session + .wrong_queue' <<<"$after" >/dev/null ||
@@ -135,17 +136,18 @@ attached()
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 "$@"
 	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 20M "$@" \
 		"$(image even)"
-	wait_until 10 test -e copy.partial
+	wait_until 10 has_sent 1000000
 	# While it runs: the sender stands still for a moment, so that two
 	# readings can be compared.
 	kill -STOP "$sender"
-	counters_still
+	counters_agree
+	[[ $(queue_counters | jq .steered) -gt 0 ]] || die "nothing steered yet"
 	kill -CONT "$sender"
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
 	balanced
-	counters_still
+	counters_agree
 	same "steered, against the ledger" "$(queue_counters | jq .steered)" \
 		"$(field receive .ledger.steered)"
 	# The receiver is gone, what attach made stays.
