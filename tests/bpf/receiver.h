@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -200,6 +201,7 @@ static inline pid_t child(void (*body)(void))
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test may abort */
 		body();
 		if (write(ready[1], "x", 1) == 1)
 			pause();

@@ -54,6 +54,7 @@ static int parse(struct attach *a, int argc, char **argv)
 {
 	int opt;
 
+	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case OPT_DEV:
@@ -69,7 +70,9 @@ static int parse(struct attach *a, int argc, char **argv)
 			fputs(help, stdout);
 			return PT_EXIT_OK;
 		default:
-			return pt_out_usage("attach", "wrong option");
+			return pt_out_usage("attach", "'%s': wrong option, "
+					    "or its value is missing",
+					    argv[optind - 1]);
 		}
 	}
 	if (optind < argc)

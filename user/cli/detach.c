@@ -43,6 +43,7 @@ static int parse(struct detach *d, int argc, char **argv)
 {
 	int opt;
 
+	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case OPT_DEV:
@@ -58,7 +59,9 @@ static int parse(struct detach *d, int argc, char **argv)
 			fputs(help, stdout);
 			return PT_EXIT_OK;
 		default:
-			return pt_out_usage("detach", "wrong option");
+			return pt_out_usage("detach", "'%s': wrong option, "
+					    "or its value is missing",
+					    argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
