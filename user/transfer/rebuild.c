@@ -192,8 +192,10 @@ static void place_records(struct pt_rebuild *r, struct pt_reader *frame,
 		}
 		counts->placed += placed;
 		counts->stale += !placed;
+		if (placed)
+			counts->bytes += pt_record_block_cnt(&record) *
+					 PT_BLOCK_SZ;
 	}
-	counts->bytes += (__u64)frame->block_cnt * PT_BLOCK_SZ;
 }
 
 int pt_rebuild_place(struct pt_rebuild *r, struct pt_reader *frame,
