@@ -15,8 +15,8 @@ cd "$(dirname "$0")/.."
 source scripts/hosts.sh
 
 name=d$$
-pagetrim=$PWD/build/pagetrim
-picture=$PWD/build/memory.svg
+pagetrim=build/pagetrim
+picture=build/memory.svg
 ram=/dev/shm/pagetrim-demo-$$
 copy=$ram.copy
 tmp=$(mktemp -d)
