@@ -33,7 +33,7 @@ section()
 	echo "$lines"
 }
 
-# subsection: of what stands on stdin, up to its first subsection.
+# first_part: of a section on stdin, what stands before its first subsection.
 first_part() { sed '/^\.Ss /,$d'; }
 
 help_options()
@@ -346,13 +346,6 @@ transfer_keys()
 		"$(keys receive.json | grep '^ledger\.')" "$ledger"
 	alike "keys, segments.json and pagetrim-receive.8" \
 		"$(keys copy.with/segments.json)" "$(page_keys receive FILES)"
-}
-
-# counters PREFIX: the keys on stdin that stand under one of PREFIX, without
-# it; they are the same under each.
-strip_counters()
-{
-	sed -nE "s/^(total|queues|sessions)\.($counter_names)$/\2/p" | sort -u
 }
 
 # What stats says while a transfer runs, of a device with the program attached.
