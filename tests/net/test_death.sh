@@ -194,6 +194,7 @@ link_silent()
 	ended send "$sender" 12 4
 	ended receive "$receiver" 12 4
 	on b ip link set "$(dev_b)" up
+	wait_until 10 hosts_run "$net" a ping -q -c 1 -W 1 "$HOSTS_B4" >&2
 	nothing_committed
 	again
 }
