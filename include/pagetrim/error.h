@@ -21,6 +21,14 @@ enum pt_exit {
 	PT_EXIT_UNKNOWN	 = 6,	/* outcome unknown: ask the receiver */
 };
 
+/* pt_exit_of_peer: how to exit when the peer gave up with such a code.  Its
+ * trouble is its own; what concerns both stays. */
+static inline enum pt_exit pt_exit_of_peer(unsigned exit)
+{
+	return exit == PT_EXIT_MISMATCH || exit == PT_EXIT_UNKNOWN
+		? (enum pt_exit)exit : PT_EXIT_PEER;
+}
+
 struct pt_error {
 	enum pt_exit exit;
 	char text[512];		/* "eth0 queue 3: taken by pid 71 (use ...)" */

@@ -328,7 +328,7 @@ transfer_keys()
 	wait_until 10 test -e copy2.partial
 	kill -TERM "$sender"
 	ended send2 "$sender" 10 1
-	ended receive2 "$receiver" 10 1
+	ended receive2 "$receiver" 10 4
 	send_begin send3 --to "$HOSTS_B4" "$(image even)"
 	ended send3 "$sender" 15 4 refused
 	same "exit in send3.json" "$(field send3 .exit)" 4
@@ -365,7 +365,7 @@ stats_keys()
 	on b "$pagetrim" stats --dev "$(dev_b)" >stats.text
 	kill -TERM "$sender"
 	ended send "$sender" 10 1
-	ended receive "$receiver" 10 1
+	ended receive "$receiver" 10 4
 	same "role in stats.json" "$(field stats '.leases[0].role')" receive
 
 	rows=$(section stats COUNTERS | first_part | items)

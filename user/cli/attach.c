@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <errno.h>
 #include <getopt.h>
 #include <string.h>
 
@@ -114,7 +115,9 @@ int pt_cmd_attach(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	/* A device that is down may be brought up later; its MTU stays. */
 	if (pt_device_open(&device, a.dev, &err) ||
+	    pt_device_check(&device, &err) == -EMSGSIZE ||
 	    pt_program_pin(&(struct pt_program_cfg){ .device = &device,
 						     .generic = a.generic },
 			   &info, &err))

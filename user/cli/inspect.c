@@ -72,7 +72,7 @@ static int parse_number(const char *name, __u64 min, __u64 max, __u64 *out)
 			    optarg, min, max);
 }
 
-static int parse_option(struct inspect *in, int opt)
+static int parse_option(struct inspect *in, int opt, const char *word)
 {
 	__u64 number = 0;
 	int code;
@@ -102,7 +102,8 @@ static int parse_option(struct inspect *in, int opt)
 		fputs(help, stdout);
 		return PT_EXIT_OK;
 	default:
-		return pt_out_usage("inspect", "wrong option");
+		return pt_out_usage("inspect", "'%s': wrong option, or its "
+				    "value is missing", word);
 	}
 }
 
@@ -111,8 +112,9 @@ static int parse(struct inspect *in, int argc, char **argv)
 {
 	int opt, code;
 
+	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		code = parse_option(in, opt);
+		code = parse_option(in, opt, argv[optind - 1]);
 		if (code >= 0)
 			return code;
 	}

@@ -29,7 +29,8 @@ static void print_help(FILE *out)
 	      "Commands:\n", out);
 	for (size_t i = 0; i < command_cnt; i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].text);
-	fputs("\n'pagetrim COMMAND --help' tells its options.\n\n"
+	fputs("\n'pagetrim COMMAND --help' tells its options; 'pagetrim "
+	      "--version' the\nversion.\n\n"
 	      "Exit: 0 done, 1 failed (nothing committed), 2 wrong usage, "
 	      "3 this host\n"
 	      "      lacks what was asked, 4 the peer is absent, silent or "

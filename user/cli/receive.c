@@ -109,6 +109,7 @@ static int parse(struct receive *rx, int argc, char **argv)
 	__u64 number;
 	int opt;
 
+	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case OPT_DEV:
@@ -147,7 +148,9 @@ static int parse(struct receive *rx, int argc, char **argv)
 			fputs(help, stdout);
 			return PT_EXIT_OK;
 		default:
-			return pt_out_usage("receive", "wrong option");
+			return pt_out_usage("receive", "'%s': wrong option, or "
+					    "its value is missing",
+					    argv[optind - 1]);
 		}
 	}
 	if (optind < argc)

@@ -38,8 +38,8 @@ static const char help[] =
 "      --queues N           TX queues to use, a lane each, 1..64 (default 1)\n"
 "      --mtu N              frames for an MTU of N, 1280..65535 (default: as\n"
 "                           large as probes show to pass)\n"
-"      --max-bandwidth N    Ethernet bytes a second at most, with K, M or G for\n"
-"                           powers of 1024; 0: no limit (default)\n"
+"      --max-bandwidth N    Ethernet bytes a second at most, with K, M, G or T\n"
+"                           for powers of 1024; 0: no limit (default)\n"
 "      --generic            AF_XDP in copy mode, even if the driver can zero copy\n"
 "      --peer-timeout S     give up on a silent receiver after S seconds,\n"
 "                           1..3600 (default 20)\n"
@@ -164,7 +164,7 @@ static int parse_number(struct send *tx, int opt)
 	return -2;
 }
 
-static int parse_option(struct send *tx, int opt)
+static int parse_option(struct send *tx, int opt, const char *word)
 {
 	switch (opt) {
 	case OPT_DEV:
@@ -203,7 +203,8 @@ static int parse_option(struct send *tx, int opt)
 		fputs(help, stdout);
 		return PT_EXIT_OK;
 	default:
-		return pt_out_usage("send", "wrong option");
+		return pt_out_usage("send", "'%s': wrong option, or its value "
+				    "is missing", word);
 	}
 }
 
@@ -212,10 +213,11 @@ static int parse(struct send *tx, int argc, char **argv)
 {
 	int opt, code;
 
+	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		code = parse_number(tx, opt);
 		if (code == -2)
-			code = parse_option(tx, opt);
+			code = parse_option(tx, opt, argv[optind - 1]);
 		if (code >= 0)
 			return code;
 	}

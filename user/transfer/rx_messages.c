@@ -293,7 +293,8 @@ static int take_abort(struct pt_rx_session *s, const struct pt_msg_abort *m,
 		      struct pt_error *err)
 {
 	s->is_bye = true;	/* it knows, and needs no ABORT */
-	return pt_error_set(err, m->exit, -ECONNABORTED, "sender: %s", m->text);
+	return pt_error_set(err, pt_exit_of_peer(m->exit), -ECONNABORTED,
+			    "sender: %s", m->text);
 }
 
 /* take_any: what may come at any time; -ENOMSG: m is none of these. */

@@ -285,12 +285,14 @@ void pt_rx_queue_session_remove(struct pt_rx_queue *q,
 	}
 }
 
-/* share divides the queue's credit evenly.  A lane that had more learns of it
- * with its next ACK; until then the reserve of the fill ring bears it. */
+/* share divides the queue's credit evenly, and tells the lanes at once: one
+ * that had more must know before another gets its share.  What they have in
+ * flight by then, the reserve of the fill ring bears. */
 static void share(struct pt_rx_queue *q)
 {
 	for (__u32 i = 0; i < q->lane_cnt; i++)
 		q->lanes[i]->window = q->cfg.credit / q->lane_cnt;
+	tell(q, true);
 }
 
 int pt_rx_queue_lane_add(struct pt_rx_queue *q, struct pt_rx_lane *lane)

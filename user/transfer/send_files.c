@@ -46,34 +46,61 @@ static int send_bytes(struct pt_conn *conn, int fd, const char *path, __u64 sz,
 	return 0;
 }
 
-static int send_file(struct pt_conn *conn, const char *path, int timeout_ms,
-		     __u64 *total_sz, struct pt_error *err)
+/* open_file returns a descriptor of a regular file with a name that a FILE
+ * message can carry. */
+static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 {
-	struct pt_message m = { .type = PT_MSG_FILE };
 	struct stat st;
-	int ret;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
 				    "(--with)", path);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		ret = pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: not a "
-				   "regular file (--with takes files)", path);
-		goto close;
+		close(fd);
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: not a "
+				    "regular file (--with takes files)", path);
 	}
-	if (strlen(last_part(path)) >= sizeof(m.file.name)) {
-		ret = pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
-				   "%s: name too long", path);
-		goto close;
+	if (strlen(last_part(path)) > 255) {
+		close(fd);
+		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
+				    "%s: its name is over 255 bytes", path);
 	}
-	m.file.sz = st.st_size;
+	*sz = st.st_size;
+	return fd;
+}
+
+int pt_send_files_check(const char *const *paths, __u32 cnt,
+			struct pt_error *err)
+{
+	__u64 sz;
+
+	for (__u32 i = 0; i < cnt; i++) {
+		int fd = open_file(paths[i], &sz, err);
+
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return 0;
+}
+
+static int send_file(struct pt_conn *conn, const char *path, int timeout_ms,
+		     __u64 *total_sz, struct pt_error *err)
+{
+	struct pt_message m = { .type = PT_MSG_FILE };
+	__u64 sz;
+	int fd = open_file(path, &sz, err);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	m.file.sz = sz;
 	strcpy(m.file.name, last_part(path));
 	ret = pt_conn_send_wait(conn, &m, timeout_ms, err);
 	if (!ret)
-		ret = send_bytes(conn, fd, path, m.file.sz, timeout_ms, err);
-	*total_sz += m.file.sz;
-close:
+		ret = send_bytes(conn, fd, path, sz, timeout_ms, err);
+	*total_sz += sz;
 	close(fd);
 	return ret;
 }

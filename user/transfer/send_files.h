@@ -7,6 +7,13 @@
 
 #include "control/conn.h"
 
+/* pt_send_files_check: whether they can be sent, before anything begins.
+ *   -EINVAL        not a regular file
+ *   -ENAMETOOLONG  its name is over 255 bytes
+ *   or as open(2) says */
+int pt_send_files_check(const char *const *paths, __u32 cnt,
+			struct pt_error *err);
+
 /* pt_send_files sends the regular files at paths, each under the last part of
  * its path, and adds their bytes to *total_sz.
  *   -EIO    a file got shorter or longer meanwhile

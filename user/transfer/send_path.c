@@ -124,45 +124,44 @@ static int open_sockets(struct pt_send_path *path,
 	return 0;
 }
 
-int pt_send_path_open(struct pt_send_path *path,
-		      const struct pt_send_path_cfg *cfg,
+int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err)
 {
 	int ret;
 
 	memset(path, 0, sizeof(*path));
+	ret = pt_device_open(&path->device, dev, err);
+	if (!ret)
+		ret = pt_device_check(&path->device, err);
+	if (!ret && mtu > path->device.mtu)
+		ret = pt_error_set(err, PT_EXIT_HOST, -EMSGSIZE, "%s: its MTU "
+				   "is %u, --mtu asks for %u (ip link set %s "
+				   "mtu %u)", dev, path->device.mtu, mtu, dev,
+				   mtu);
+	return ret;
+}
+
+int pt_send_path_open(struct pt_send_path *path,
+		      const struct pt_send_path_cfg *cfg,
+		      struct pt_error *err)
+{
+	__u32 mtu = cfg->mtu ? cfg->mtu : path->device.mtu;
+	int ret;
+
 	path->dst = *cfg->dst;
 	path->link.dst_port = cfg->offer->udp_port;
 	path->link.src_port = SRC_PORT;
-	ret = pt_device_open(&path->device, cfg->dev, err);
-	if (!ret)
-		ret = pt_device_check(&path->device, err);
-	if (!ret && cfg->mtu > path->device.mtu)
-		ret = pt_error_set(err, PT_EXIT_HOST, -EMSGSIZE,
-				   "%s: its MTU is %u, --mtu asks for %u (ip "
-				   "link set %s mtu %u)", cfg->dev,
-				   path->device.mtu, cfg->mtu, cfg->dev,
-				   cfg->mtu);
-	if (!ret)
-		ret = pt_monitor_open(&path->monitor, path->device.ifindex,
-				      err);
+	ret = pt_monitor_open(&path->monitor, path->device.ifindex, err);
 	if (!ret)
 		ret = find_link_wait(path, cfg->timeout_ms, err);
 	if (ret)
-		goto close;
+		return ret;
 	path->frame_sz_max = pt_link_frame_sz_max(&path->link,
-		min_u32(cfg->mtu ? cfg->mtu : path->device.mtu,
-			cfg->offer->mtu));
+		min_u32(mtu, cfg->offer->mtu));
 	path->frame_sz_max = min_u32(path->frame_sz_max,
 				     cfg->offer->frame_sz_max);
 	ret = lease_queues(path, cfg, err);
-	if (!ret)
-		ret = open_sockets(path, cfg, err);
-	if (!ret)
-		return 0;
-close:
-	pt_send_path_close(path);
-	return ret;
+	return ret ? ret : open_sockets(path, cfg, err);
 }
 
 void pt_send_path_close(struct pt_send_path *path)

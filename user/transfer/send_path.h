@@ -26,7 +26,6 @@ struct pt_send_path {
 };
 
 struct pt_send_path_cfg {
-	const char *dev;
 	const struct pt_address *dst;	/* of the control connection */
 	const struct pt_msg_offer *offer;
 	__u32 queue_cnt;		/* wanted, 1..PT_LANES_MAX */
@@ -35,12 +34,19 @@ struct pt_send_path_cfg {
 	int timeout_ms;			/* for the next hop's MAC address */
 };
 
-/* pt_send_path_open finds and opens it all; the control connection to the
+/* pt_send_path_init looks the device up: what can be told to be wrong before
+ * anyone is called.  mtu as in the cfg below. */
+int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
+		      struct pt_error *err);
+
+/* pt_send_path_open finds and opens the rest; the control connection to the
  * receiver exists, so that its MAC address gets resolved.  Errors name what is
- * missing.  On failure nothing is held. */
+ * missing. */
 int pt_send_path_open(struct pt_send_path *path,
 		      const struct pt_send_path_cfg *cfg,
 		      struct pt_error *err);
+
+/* pt_send_path_close: after init, whether open or not. */
 void pt_send_path_close(struct pt_send_path *path);
 
 /* pt_send_path_refresh looks route and MAC address up again after the monitor

@@ -93,7 +93,6 @@ static int prepare_memory(struct pt_sender *s)
 static int open_path(struct pt_sender *s)
 {
 	struct pt_send_path_cfg cfg = {
-		.dev = s->cfg->dev,
 		.dst = pt_conn_peer(s->conn),
 		.queue_cnt = s->cfg->queue_cnt,
 		.mtu = s->cfg->mtu,
@@ -107,9 +106,7 @@ static int open_path(struct pt_sender *s)
 		return ret;
 	cfg.offer = &m.offer;
 	s->desc_sz = m.offer.desc_sz;
-	ret = pt_send_path_open(&s->path, &cfg, s->err);
-	s->has_path = !ret;
-	return ret;
+	return pt_send_path_open(&s->path, &cfg, s->err);
 }
 
 static int send_open(struct pt_sender *s)
@@ -207,7 +204,12 @@ static int set_up(struct pt_sender *s)
 	if (s->wake_fd < 0)
 		return pt_error_set(s->err, PT_EXIT_HOST, -errno,
 				    "eventfd: %m (raise ulimit -n)");
-	ret = prepare_memory(s);
+	ret = pt_send_path_init(&s->path, s->cfg->dev, s->cfg->mtu, s->err);
+	if (!ret)
+		ret = pt_send_files_check(s->cfg->files, s->cfg->file_cnt,
+					  s->err);
+	if (!ret)
+		ret = prepare_memory(s);
 	if (!ret)
 		ret = connect_peer(s);
 	if (ret)
@@ -383,8 +385,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	report->total_ns = pt_clock_ns() - s.started_ns;
 
 	pt_conn_close(s.conn);
-	if (s.has_path)
-		pt_send_path_close(&s.path);
+	pt_send_path_close(&s.path);
 	if (s.digests)
 		munmap(s.digests, s.digests_sz);
 	pt_dirty_destroy(s.dirty);

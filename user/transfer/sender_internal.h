@@ -20,7 +20,6 @@ struct pt_sender {
 	__u64 digest_key;
 	__u32 desc_sz;
 	struct pt_send_path path;
-	bool has_path;
 	struct pt_send_job job;
 	struct pt_lane *lanes[PT_LANES_MAX];
 	__u32 lane_cnt;

@@ -16,7 +16,7 @@ static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
 static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
 {
 	s->is_aborted = true;
-	return pt_error_set(s->err, m->exit, -ECONNABORTED,
+	return pt_error_set(s->err, pt_exit_of_peer(m->exit), -ECONNABORTED,
 			    "receiver: %s", m->text);
 }
 

@@ -117,7 +117,8 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 	case -EACCES:
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
 			"%s: no privilege for the XDP program (run as root, or "
-			"with CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF)",
+			"with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, "
+			"CAP_PERFMON)",
 			dev->name);
 	case -ENOSPC:
 		return pt_error_set(err, PT_EXIT_HOST, code,
