@@ -56,7 +56,8 @@ static inline int scratch_file(const char *path, __u64 sz)
 	return fd;
 }
 
-static inline void scratch_write(int fd, __u64 off, const void *bytes, size_t sz)
+static inline void scratch_write(int fd, __u64 off, const void *bytes,
+				 size_t sz)
 {
 	assert_int_equal(pwrite(fd, bytes, sz, off), sz);
 }

@@ -1,86 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Files as sources; processes are in test_source_process.c. */
-#include "memory/source.h"
-
+/* Files as sources; what goes wrong with them is in test_source_trouble.c,
+ * processes are in test_source_process.c. */
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include "guard_again.h"
-#include "scratch.h"
-
-#define REGION (2u << 20)
-#define PAGE 4096u
-
-struct opened {
-	struct pt_source *src;
-	struct pt_layout *layout;
-	struct pt_view view;
-};
-
-static void open_all(struct opened *o, const char *const *paths,
-		     unsigned int cnt)
-{
-	struct pt_error err = { 0 };
-	const struct pt_segment *segs;
-	__u32 seg_cnt;
-
-	if (pt_source_open_files(&o->src, paths, cnt, &err))
-		fail_msg("%s", err.text);
-	segs = pt_source_segments(o->src, &seg_cnt);
-	assert_int_equal(seg_cnt, cnt);
-	assert_int_equal(pt_layout_create(&o->layout, segs, seg_cnt, &err), 0);
-	pt_view_init(&o->view);
-}
-
-static void open_one(struct opened *o, const char *path)
-{
-	open_all(o, &path, 1);
-}
-
-static void close_all(struct opened *o)
-{
-	pt_view_free(&o->view);
-	pt_view_free(&o->view);		/* twice is fine */
-	pt_layout_free(o->layout);
-	pt_source_close(o->src);
-}
-
-static void see(struct opened *o, __u64 region)
-{
-	struct pt_error err = { 0 };
-
-	if (pt_source_view(o->src, &o->view, o->layout, region, &err))
-		fail_msg("%s", err.text);
-}
-
-/* The whole source equals the image, page by page, holes being zero; returns
- * how many pages were holes. */
-static __u64 check_content(struct opened *o, const __u8 *image, __u64 sz)
-{
-	static const __u8 zero[PAGE];
-	__u64 holes = 0, off = 0;
-
-	for (__u64 r = 0; r < pt_layout_region_cnt(o->layout); r++) {
-		see(o, r);
-		for (__u32 i = 0; i < o->view.page_cnt; i++, off += PAGE) {
-			__u64 left = sz - off < PAGE ? sz - off : PAGE;
-
-			if (pt_view_is_hole(&o->view, i)) {
-				assert_memory_equal(image + off, zero, left);
-				holes++;
-				continue;
-			}
-			assert_memory_equal(o->view.pages + i * PAGE,
-					    image + off, left);
-			assert_memory_equal(o->view.pages + i * PAGE + left,
-					    zero, PAGE - left);
-		}
-		for (__u32 i = o->view.page_cnt; i < 512; i++)
-			assert_false(pt_view_is_hole(&o->view, i));
-	}
-	assert_true(off >= sz && off - sz < PAGE);
-	return holes;
-}
+#include "opened.h"
 
 static void test_sparse_of_odd_size(void **state)
 {
@@ -223,6 +145,34 @@ static void test_several_files(void **state)
 	close_all(&o);
 }
 
+/* A view's buffer keeps nothing of the region it showed before. */
+static void test_tails_one_after_the_other(void **state)
+{
+	static const char *const paths[] = { SCRATCH "/tail1",
+					     SCRATCH "/tail2" };
+	static const __u8 zero[PAGE];
+	__u8 page[PAGE - 1];
+	struct opened o;
+	int fd;
+
+	(void)state;
+	memset(page, 0xff, sizeof(page));
+	fd = scratch_file(paths[0], sizeof(page));
+	scratch_write(fd, 0, page, sizeof(page));
+	close(fd);
+	fd = scratch_file(paths[1], 1);
+	scratch_write(fd, 0, "x", 1);
+	close(fd);
+	open_all(&o, paths, 2);
+	see(&o, 0);
+	assert_memory_equal(o.view.pages, page, sizeof(page));
+	assert_int_equal(o.view.pages[PAGE - 1], 0);
+	see(&o, 1);
+	assert_int_equal(o.view.pages[0], 'x');
+	assert_memory_equal(o.view.pages + 1, zero, PAGE - 1);
+	close_all(&o);
+}
+
 static void test_long_name_is_cut(void **state)
 {
 	char path[sizeof(SCRATCH) + 101];
@@ -239,64 +189,39 @@ static void test_long_name_is_cut(void **state)
 	close_all(&o);
 }
 
-/* --- changes while it is read ---------------------------------------- */
-
-static void test_cut_short_before_the_view(void **state)
+/* ext4 with blocks of 1 KiB: data and holes begin and end within pages. */
+static void test_extents_smaller_than_a_page(void **state)
 {
-	static const char path[] = SCRATCH "/cut1";
-	int fd = scratch_file(path, 2 * REGION);
-	struct pt_error err = { 0 };
+	static const char path[] = SCRATCH "/ext4/ram";
+	const __u64 sz = 1024 * PAGE;
+	__u8 *image = calloc(1, sz);
 	struct opened o;
+	__u64 holes;
+	int fd;
 
 	(void)state;
-	open_one(&o, path);
-	see(&o, 1);
-	assert_int_equal(ftruncate(fd, 2 * REGION - 1), 0);
-	assert_int_equal(pt_source_view(o.src, &o.view, o.layout, 0, &err),
-			 -EIO);
-	assert_non_null(strstr(err.text, path));
-	assert_non_null(strstr(err.text, "cut short while it was read, from "
-			       "4194304 bytes to 4194303"));
-	assert_int_equal(err.exit, PT_EXIT_FAILED);
-	assert_int_equal(ftruncate(fd, 2 * REGION + 1), 0);
-	assert_int_equal(pt_source_view(o.src, &o.view, o.layout, 0, &err),
-			 -EIO);
-	assert_non_null(strstr(err.text, "grew"));
-	close_all(&o);
-	close(fd);
-}
-
-static void test_cut_short_after_the_view(void **state)
-{
-	static const char path[] = SCRATCH "/cut2";
-	int fd = scratch_file(path, 2 * REGION);
-	static __u8 ones[2 * REGION];
-	struct pt_error err = { 0 };
-	volatile __u64 sum = 0;
-	struct pt_guard guard;
-	struct opened o;
-
-	(void)state;
-	guard_again();
-	memset(ones, 1, sizeof(ones));
-	scratch_write(fd, 0, ones, sizeof(ones));
-	open_one(&o, path);
-	see(&o, 1);
-	if (pt_guard_enter(&guard)) {
-		assert_int_equal(sum, PAGE);
-		assert_int_equal(pt_source_fault(o.src, guard.addr, &err),
-				 -EIO);
-		assert_non_null(strstr(err.text, path));
-		assert_non_null(strstr(err.text, "cut short"));
-		assert_int_equal(pt_source_fault(o.src, &o, &err), 0);
-		close_all(&o);
-		close(fd);
-		return;
+	mkdir(SCRATCH "/ext4", 0700);
+	if (system("truncate -s 16M " SCRATCH "/disk && mkfs.ext4 -q -b 1024 "
+		   SCRATCH "/disk && mount -o loop " SCRATCH "/disk " SCRATCH
+		   "/ext4"))
+		fail_msg("no loop device, or no mkfs.ext4");
+	fd = scratch_file(path, sz);
+	for (__u64 i = 0; i < sz / 1024; i++) {
+		/* page i / 4: its blocks by the bits of its number */
+		if (i / 4 % 16 >> (i % 4) & 1) {
+			memset(image + i * 1024, 1 + i % 200, 1024);
+			scratch_write(fd, i * 1024, image + i * 1024, 1024);
+		}
 	}
-	assert_int_equal(ftruncate(fd, REGION + PAGE), 0);
-	for (__u32 i = 0; i < REGION; i++)
-		sum += o.view.pages[i];
-	fail_msg("no SIGBUS");
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	open_one(&o, path);
+	holes = check_content(&o, image, sz);
+	assert_int_equal(holes, 1024 / 16);
+	close_all(&o);
+	assert_int_equal(umount(SCRATCH "/ext4"), 0);
+	unlink(SCRATCH "/disk");
+	free(image);
 }
 
 /* --- hugetlbfs ------------------------------------------------------- */
@@ -356,106 +281,21 @@ clean_up:
 	free(image);
 }
 
-/* --- refusals -------------------------------------------------------- */
-
-static const struct refusal {
-	const char *name;
-	const char *path;
-	int want;
-	const char *text;
-} refusals[] = {
-	{ "missing", SCRATCH "/no-such", -ENOENT, "No such file" },
-	{ "a folder", SCRATCH, -EINVAL, "not a regular file" },
-	{ "a device", "/dev/null", -EINVAL, "not a regular file" },
-	{ "a pipe without writer", SCRATCH "/pipe", -EINVAL, "not a regular" },
-	{ "empty", SCRATCH "/empty", -EINVAL, "empty" },
-	{ "no path", "", -ENOENT, "No such file" },
-	{ "an end that is no folder", SCRATCH "/empty/x", -ENOTDIR,
-	  "Not a directory" },
-	{ "links in a circle", SCRATCH "/loop", -ELOOP, "symbolic links" },
-};
-
-static void test_refusal(void **state)
-{
-	const struct refusal *row = *state;
-	const char *paths[2] = { SCRATCH "/good", row->path };
-	struct pt_source *src = (void *)7;
-	struct pt_error err = { 0 };
-
-	mkfifo(SCRATCH "/pipe", 0600);
-	close(scratch_file(SCRATCH "/empty", 0));
-	close(scratch_file(SCRATCH "/good", 1));
-	if (symlink("loop", SCRATCH "/loop"))
-		assert_int_equal(errno, EEXIST);
-	/* alone, and behind a good one */
-	assert_int_equal(pt_source_open_files(&src, &row->path, 1, &err),
-			 row->want);
-	assert_int_equal(pt_source_open_files(&src, paths, 2, &err),
-			 row->want);
-	assert_ptr_equal(src, (void *)7);
-	assert_int_equal(err.exit, PT_EXIT_HOST);
-	assert_int_equal(strncmp(err.text, row->path, strlen(row->path)), 0);
-	assert_non_null(strstr(err.text, row->text));
-}
-
-static void test_unreadable(void **state)
-{
-	static const char *const path = SCRATCH "/secret";
-	struct pt_source *src = NULL;
-	struct pt_error err = { 0 };
-
-	(void)state;
-	close(scratch_file(path, 1));
-	assert_int_equal(chmod(SCRATCH, 0711), 0);
-	assert_int_equal(seteuid(65534), 0);
-	assert_int_equal(pt_source_open_files(&src, &path, 1, &err), -EACCES);
-	assert_int_equal(seteuid(0), 0);
-	assert_non_null(strstr(err.text, "Permission denied"));
-}
-
-static void test_counts(void **state)
-{
-	const char *paths[PT_SOURCE_FILES_MAX + 1];
-	struct pt_source *src = NULL;
-	struct pt_error err;
-
-	(void)state;
-	close(scratch_file(SCRATCH "/good", 1));
-	for (int i = 0; i <= PT_SOURCE_FILES_MAX; i++)
-		paths[i] = SCRATCH "/good";
-	assert_int_equal(pt_source_open_files(&src, paths, 0, &err), -EINVAL);
-	assert_int_equal(pt_source_open_files(&src, paths,
-					      PT_SOURCE_FILES_MAX + 1, &err),
-			 -EINVAL);
-	assert_int_equal(pt_source_open_files(&src, paths, PT_SOURCE_FILES_MAX,
-					      &err), 0);
-	pt_source_close(src);
-	pt_source_close(NULL);
-}
-
-#define REFUSAL_CNT (sizeof(refusals) / sizeof(refusals[0]))
-
 int main(void)
 {
-	struct CMUnitTest tests[11 + REFUSAL_CNT] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sparse_of_odd_size),
 		cmocka_unit_test(test_full_region_is_stable),
 		cmocka_unit_test(test_bytes_behind_the_end_are_zero),
 		cmocka_unit_test(test_memfd_by_proc_path),
 		cmocka_unit_test(test_several_files),
+		cmocka_unit_test(test_tails_one_after_the_other),
 		cmocka_unit_test(test_long_name_is_cut),
-		cmocka_unit_test(test_cut_short_before_the_view),
-		cmocka_unit_test(test_cut_short_after_the_view),
+		cmocka_unit_test(test_extents_smaller_than_a_page),
 		cmocka_unit_test(test_hugetlbfs),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_counts),
 	};
 
 	if (scratch_mount())
 		return 1;
-	for (size_t i = 0; i < REFUSAL_CNT; i++)
-		tests[11 + i] = (struct CMUnitTest){ refusals[i].name,
-						     test_refusal, NULL, NULL,
-						     (void *)&refusals[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

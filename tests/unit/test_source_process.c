@@ -1,141 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* A real child with threads as the source. */
-#include "memory/source.h"
-
-#include <dirent.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include "scratch.h"
-
-#define PAGE 4096u
-#define REGION (2u << 20)
-#define THREADS 4
-
-/* What child and test share; in a shared mapping, which is itself left out
- * of the source. */
-static struct shared {
-	volatile __u64 beats[THREADS];	/* each thread counts its own up */
-	volatile int ready;
-	volatile int signals;		/* SIGUSR1 that the child handled */
-	__u8 *anon;			/* 4 MiB and 3 pages, few of them used */
-	__u8 *file;			/* private mapping of a file, 2 pages */
-	__u8 *readonly;
-	__u8 *guarded;			/* 2 pages, one a guard region */
-	int has_guard;
-} *shared;
-
-#define ANON_SZ (2 * REGION + 3 * PAGE)
-
-static void *beat(void *arg)
-{
-	long i = (long)arg;
-
-	for (;;) {
-		shared->beats[i]++;
-		usleep(100);
-	}
-	return NULL;
-}
-
-static void count_signal(int signo)
-{
-	(void)signo;
-	shared->signals++;
-}
-
-static void *private_map(size_t sz, int prot, int fd)
-{
-	return mmap(NULL, sz, prot,
-		    MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
-}
-
-static void child_main(void)
-{
-	int fd = scratch_file(SCRATCH "/data", 2 * PAGE);
-	pthread_t thread;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGUSR1, count_signal);
-	scratch_write(fd, 0, "first", 5);
-	scratch_write(fd, PAGE, "second", 6);
-	shared->file = private_map(2 * PAGE, PROT_READ | PROT_WRITE, fd);
-	shared->file[1] = 'I';		/* page 1 stays the file's */
-	shared->anon = private_map(ANON_SZ, PROT_READ | PROT_WRITE, -1);
-	shared->anon[10] = 1;
-	shared->anon[REGION + 5 * PAGE] = 2;
-	shared->anon[ANON_SZ - 1] = 3;
-	shared->readonly = private_map(PAGE, PROT_READ, -1);
-	shared->guarded = private_map(2 * PAGE, PROT_READ | PROT_WRITE, -1);
-	memset(shared->guarded, 4, 2 * PAGE);
-	/* MADV_GUARD_INSTALL, Linux 6.13 */
-	shared->has_guard = !madvise(shared->guarded + PAGE, PAGE, 102);
-	for (long i = 0; i < THREADS; i++)
-		pthread_create(&thread, NULL, beat, (void *)i);
-	shared->ready = 1;
-	for (;;)
-		pause();
-}
-
-static pid_t child_start(void)
-{
-	pid_t pid;
-
-	memset(shared, 0, sizeof(*shared));
-	pid = fork();
-	if (!pid)
-		child_main();
-	assert_true(pid > 0);
-	while (!shared->ready || !shared->beats[THREADS - 1])
-		usleep(1000);
-	return pid;
-}
-
-static void child_end(pid_t pid)
-{
-	int status;
-
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, __WALL) == pid &&
-	       !WIFSIGNALED(status))	/* a stop that we traced */
-		continue;
-}
-
-static __u64 beats(void)
-{
-	__u64 sum = 0;
-
-	for (int i = 0; i < THREADS; i++)
-		sum += shared->beats[i];
-	return sum;
-}
-
-/* All threads count on: waits until each has, at most 5 s. */
-static void assert_runs(void)
-{
-	__u64 before[THREADS];
-
-	for (int i = 0; i < THREADS; i++)
-		before[i] = shared->beats[i];
-	for (int i = 0; i < THREADS; i++) {
-		for (int ms = 0; shared->beats[i] == before[i]; ms++) {
-			assert_true(ms < 5000);
-			usleep(1000);
-		}
-	}
-}
-
-static void assert_stands(void)
-{
-	__u64 before = beats();
-
-	usleep(20000);		/* 200 beats of each thread, if it ran */
-	assert_int_equal(beats(), before);
-}
+#include "victim.h"
 
 static const struct pt_segment *segment_at(const struct pt_source *src,
 					   const void *addr)
@@ -215,6 +80,8 @@ static void check_content(bool keep_running)
 
 	/* What is left out. */
 	assert_null(segment_at(src, shared));
+	assert_non_null(shared->of_all);
+	assert_null(segment_at(src, shared->of_all));
 	assert_null(segment_at(src, shared->readonly));
 	assert_null(segment_at(src, (void *)check_content));
 
@@ -387,100 +254,6 @@ static void test_killed_while_it_is_read(void **state)
 	}
 }
 
-/* --- refusals -------------------------------------------------------- */
-
-static void assert_refused(pid_t pid, int want, const char *text)
-{
-	struct pt_source *src = (void *)7;
-	struct pt_error err = { 0 };
-
-	assert_int_equal(pt_source_open_pid(&src, pid, false, &err), want);
-	assert_ptr_equal(src, (void *)7);
-	assert_int_equal(err.exit, PT_EXIT_HOST);
-	if (!strstr(err.text, text))
-		fail_msg("'%s' does not say '%s'", err.text, text);
-}
-
-static void test_no_such_process(void **state)
-{
-	pid_t pid = fork();
-
-	(void)state;
-	if (!pid)
-		_exit(0);
-	/* first a zombie, then nothing */
-	assert_int_equal(waitid(P_PID, pid, NULL, WEXITED | WNOWAIT), 0);
-	assert_refused(pid, -ESRCH, "went away");
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_refused(pid, -ESRCH, "there is none");
-	assert_refused(0, -ESRCH, "there is none");
-	assert_refused(-1, -ESRCH, "there is none");
-}
-
-static void test_ourselves_and_the_kernel(void **state)
-{
-	(void)state;
-	assert_refused(getpid(), -EINVAL, "it is this one");
-	if (!kill(2, 0))	/* not seen from within a container */
-		assert_refused(2, -ENODATA, "thread of the kernel");
-}
-
-static void test_a_thread(void **state)
-{
-	pid_t pid = child_start(), tid = 0;
-	const struct dirent *entry;
-	char text[64];
-	DIR *dir;
-
-	(void)state;
-	snprintf(text, sizeof(text), "/proc/%d/task", pid);
-	dir = opendir(text);
-	assert_non_null(dir);
-	while ((entry = readdir(dir)))
-		if (atoi(entry->d_name) > pid)
-			tid = atoi(entry->d_name);
-	closedir(dir);
-	snprintf(text, sizeof(text), "a thread of process %d", pid);
-	assert_refused(tid, -EINVAL, text);
-	child_end(pid);
-}
-
-static void test_traced_by_another(void **state)
-{
-	pid_t pid = child_start();
-	char text[64];
-
-	(void)state;
-	assert_int_equal(ptrace(PTRACE_SEIZE, pid, 0, 0), 0);
-	snprintf(text, sizeof(text), "process %d traces it", getpid());
-	assert_refused(pid, -EPERM, text);
-	assert_runs();
-	child_end(pid);
-}
-
-static void test_not_permitted(void **state)
-{
-	pid_t pid = child_start(), other = fork();
-	struct pt_error err = { 0 };
-	struct pt_source *src;
-	int status;
-
-	(void)state;
-	if (!other) {
-		if (setuid(65534))
-			_exit(1);
-		if (pt_source_open_pid(&src, pid, false, &err) != -EPERM)
-			_exit(2);
-		if (pt_source_open_pid(&src, pid, true, &err) != -EACCES)
-			_exit(3);
-		_exit(strstr(err.text, "CAP_SYS_PTRACE") ? 0 : 4);
-	}
-	assert_int_equal(waitpid(other, &status, 0), other);
-	assert_int_equal(status, 0);
-	assert_runs();
-	child_end(pid);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,18 +264,9 @@ int main(void)
 		cmocka_unit_test(test_runs_on_when_we_are_killed),
 		cmocka_unit_test(test_one_that_was_stopped_stays_so),
 		cmocka_unit_test(test_killed_while_it_is_read),
-		cmocka_unit_test(test_no_such_process),
-		cmocka_unit_test(test_ourselves_and_the_kernel),
-		cmocka_unit_test(test_a_thread),
-		cmocka_unit_test(test_traced_by_another),
-		cmocka_unit_test(test_not_permitted),
 	};
 
-	if (scratch_mount())
-		return 1;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
+	if (victim_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

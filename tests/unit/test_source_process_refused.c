@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What is no process that can be read. */
+#include <dirent.h>
+#include <sys/ptrace.h>
+#include "victim.h"
+
+static void assert_refused(pid_t pid, int want, const char *text)
+{
+	struct pt_source *src = (void *)7;
+	struct pt_error err = { 0 };
+
+	assert_int_equal(pt_source_open_pid(&src, pid, false, &err), want);
+	assert_ptr_equal(src, (void *)7);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	if (!strstr(err.text, text))
+		fail_msg("'%s' does not say '%s'", err.text, text);
+}
+
+static void test_no_such_process(void **state)
+{
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		_exit(0);
+	/* first a zombie, then nothing */
+	assert_int_equal(waitid(P_PID, pid, NULL, WEXITED | WNOWAIT), 0);
+	assert_refused(pid, -ESRCH, "went away");
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_refused(pid, -ESRCH, "there is none");
+	assert_refused(0, -ESRCH, "there is none");
+	assert_refused(-1, -ESRCH, "there is none");
+}
+
+static void test_ourselves_and_the_kernel(void **state)
+{
+	(void)state;
+	assert_refused(getpid(), -EINVAL, "it is this one");
+	if (!kill(2, 0))	/* not seen from within a container */
+		assert_refused(2, -ENODATA, "thread of the kernel");
+}
+
+static void test_a_thread(void **state)
+{
+	pid_t pid = child_start(), tid = 0;
+	const struct dirent *entry;
+	char text[64];
+	DIR *dir;
+
+	(void)state;
+	snprintf(text, sizeof(text), "/proc/%d/task", pid);
+	dir = opendir(text);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		if (atoi(entry->d_name) > pid)
+			tid = atoi(entry->d_name);
+	closedir(dir);
+	snprintf(text, sizeof(text), "a thread of process %d", pid);
+	assert_refused(tid, -EINVAL, text);
+	child_end(pid);
+}
+
+static void test_traced_by_another(void **state)
+{
+	pid_t pid = child_start();
+	char text[64];
+
+	(void)state;
+	assert_int_equal(ptrace(PTRACE_SEIZE, pid, 0, 0), 0);
+	snprintf(text, sizeof(text), "process %d traces it", getpid());
+	assert_refused(pid, -EPERM, text);
+	assert_runs();
+	child_end(pid);
+}
+
+static void test_not_permitted(void **state)
+{
+	pid_t pid = child_start(), other = fork();
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+	int status;
+
+	(void)state;
+	if (!other) {
+		if (setuid(65534))
+			_exit(1);
+		if (pt_source_open_pid(&src, pid, false, &err) != -EPERM)
+			_exit(2);
+		if (pt_source_open_pid(&src, pid, true, &err) != -EACCES)
+			_exit(3);
+		_exit(strstr(err.text, "CAP_SYS_PTRACE") ? 0 : 4);
+	}
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(status, 0);
+	assert_runs();
+	child_end(pid);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_such_process),
+		cmocka_unit_test(test_ourselves_and_the_kernel),
+		cmocka_unit_test(test_a_thread),
+		cmocka_unit_test(test_traced_by_another),
+		cmocka_unit_test(test_not_permitted),
+	};
+
+	if (victim_init())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
