@@ -140,7 +140,9 @@ static void test_pieces(void **state)
 {
 	(void)state;
 	for (unsigned int n = 0; n < 256; n++) {
-		unsigned int order[] = { n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6 };
+		unsigned int order[] = {
+			n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6,
+		};
 
 		if ((1 << order[0] | 1 << order[1] | 1 << order[2] |
 		     1 << order[3]) != 15)

@@ -60,9 +60,10 @@ static void assert_ack(void)
 	}
 }
 
-#define MISSING(...) assert_missing((const struct pt_seq_range[])	\
-		{ __VA_ARGS__ }, sizeof((struct pt_seq_range[]){ __VA_ARGS__ }) / \
-		sizeof(struct pt_seq_range))
+#define MISSING(...) do {						\
+		const struct pt_seq_range want[] = { __VA_ARGS__ };	\
+		assert_missing(want, COUNT_OF(want));			\
+	} while (0)
 
 /* assert_missing: what the sender will be told, exactly. */
 static void assert_missing(const struct pt_seq_range *want, __u32 cnt)

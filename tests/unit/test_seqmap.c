@@ -203,7 +203,7 @@ static void test_raise(void **state)
 static void assert_decide(__u64 upto, __u32 max,
 			  const struct pt_seq_range *want, __u32 want_cnt)
 {
-	struct pt_seq_range got[8];
+	struct pt_seq_range got[9];
 
 	memset(got, 0xee, sizeof(got));
 	assert_int_equal(pt_seqmap_decide(&map, upto, got, max), want_cnt);
@@ -238,7 +238,8 @@ static const struct row {
 	{ "no ranges", 13, 0, 3, 0, { { 0 } } },
 	{ "one range of three", 13, 1, 6, 1, { { 3, 2 } } },
 	{ "two ranges of three", 13, 2, 8, 2, { { 3, 2 }, { 6, 1 } } },
-	{ "just enough ranges", 13, 3, 13, 3, { { 3, 2 }, { 6, 1 }, { 8, 3 } } },
+	{ "just enough ranges", 13, 3, 13, 3,
+	  { { 3, 2 }, { 6, 1 }, { 8, 3 } } },
 	{ "to nothing", 0, 8, 3, 0, { { 0 } } },
 	{ "in what was taken", 2, 8, 3, 0, { { 0 } } },
 	{ "to where a gap begins", 3, 8, 3, 0, { { 0 } } },
