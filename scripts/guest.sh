@@ -50,7 +50,7 @@ Options:
                    start, incoming and load; holds qemu.pid, qmp.sock,
                    serial.log and ram, a link to the RAM file
   --ram FILE       RAM file, e.g. /dev/shm/guest (start, incoming, load)
-  --size-mib N     RAM in MiB, 256..3072 (default 512; start, incoming, load)
+  --size-mib N     RAM in MiB, 420..3072 (default 512)
   --work N         how much the guest does, 1..16 (default 1: about 300 MiB of
                    RAM used, and 70 MiB more for each further; start)
   --netns NAME     network namespace to run QEMU in (start, incoming, load)
@@ -246,23 +246,31 @@ wait_said()
 	done
 }
 
+# has_ended PID: true once it holds no memory and no file.  The first thread of
+# many may end before the others, and init may take its time to bury it.
+has_ended()
+{
+	local -a stat
+
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+	read -ra stat <<<"${stat##*) }"
+	[[ ${stat[0]} == [ZX] && ${stat[17]} -le 1 ]]
+}
+
 # stop_qemu: end it, kindly, then not; take away what it left in the folder.
 stop_qemu()
 {
 	local pid i
 
-	pid=$(cat "$dir/qemu.pid" 2>/dev/null) || true
 	if alive; then
+		pid=$(cat "$dir/qemu.pid")
 		timeout 5 "$here/guest/qmp.py" "$dir/qmp.sock" quit \
 			>/dev/null 2>&1 || kill "$pid" || true
-		for ((i = 0; i < 100; i++)); do
-			alive || break
+		for ((i = 0; i < 500; i++)); do
+			! has_ended "$pid" || break
+			((i != 100)) || kill -KILL "$pid" || true
 			sleep 0.05
 		done
-		if alive; then
-			kill -KILL "$pid"
-			while alive; do sleep 0.01; done
-		fi
 	fi
 	rm -f "$dir"/{qemu.pid,qmp.sock,serial.log,ram}
 	rmdir "$dir" 2>/dev/null || true
@@ -272,6 +280,10 @@ stop_qemu()
 
 guest_start()
 {
+	local need_mib=$((350 + 70 * work))
+
+	[[ $size_mib -ge $need_mib ]] ||
+		misuse "--work $work needs --size-mib $need_mib or more"
 	prepare
 	launch -kernel "$image/vmlinuz" -initrd "$image/initramfs.gz" -append \
 		"console=ttyS0 quiet panic=-1 pagetrim.work=$work"
@@ -345,7 +357,7 @@ while [[ $# -gt 0 ]]; do
 	case $1 in
 	--dir)		dir=$2; shift ;;
 	--ram)		ram=$2; shift ;;
-	--size-mib)	number "$1" "$2" 256 3072; size_mib=$2; shift ;;
+	--size-mib)	number "$1" "$2" 420 3072; size_mib=$2; shift ;;
 	--work)		number "$1" "$2" 1 16; work=$2; shift ;;
 	--netns)	netns=$2; shift ;;
 	--listen)	listen=$2; shift ;;

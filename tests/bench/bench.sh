@@ -16,10 +16,11 @@
 #
 # In each round every contestant runs once at every MTU, so that a busy moment
 # of the machine hits all alike; the table shows medians.  The image is touched
-# before it is timed.  Sinks are files in /dev/shm: those of pagetrim and
-# qemu-cold start empty and have their pages allocated while the clock runs;
-# those of qemu and multifd are allocated before, their best case.  After each
-# transfer the two memories are compared.
+# before it is timed.  Image and sinks are files of one tmpfs: the sinks of
+# pagetrim and qemu-cold start empty and have their pages allocated while the
+# clock runs; those of qemu and multifd are allocated before, their best case.
+# With --huge the tmpfs has pages of 2 MiB.  After each transfer the two
+# memories are compared.
 #
 # Run as root by `make bench`; leaves nothing behind but --json's file.
 set -euo pipefail
@@ -42,6 +43,7 @@ Options:
                        (default all)
       --size-mib N     the guest's RAM (default 2048)
       --work N         how much the guest has done, 1..16 (default 8)
+      --huge           guest memory in pages of 2 MiB, for all alike
       --queues N       queues of link and pagetrim, 1..8 (default 1)
       --build DIR      where pagetrim and the blast were built (default build)
       --json FILE      one JSON object a run goes there too
@@ -56,9 +58,11 @@ misuse() { echo "bench: $* (see --help)" >&2; exit 2; }
 
 runs=5 mtus="1500 9000 65535" only="pagetrim qemu qemu-cold multifd blast"
 size_mib=2048 work=8 queues=1 build=$top/build json=
+huge=never
 while (($#)); do
 	case $1 in
 	-h | --help)	usage; exit 0 ;;
+	--huge)		huge=always; shift; continue ;;
 	--runs | --mtus | --only | --size-mib | --work | --queues | --build | \
 	--json)
 		(($# > 1)) || misuse "$1: needs a value" ;;
@@ -91,7 +95,7 @@ pagetrim=$build/pagetrim blast=$build/tests/bench/blast
 	die "$blast: not built (make tools)"
 
 name=b$$
-tmp=$(mktemp -d) ram=/dev/shm/pt-bench-$$
+tmp=$(mktemp -d) ram=$tmp/memory/ram
 a=$(hosts_dev "$name" a) b=$(hosts_dev "$name" b)
 tmp_src=$tmp/src tmp_dst=$tmp/dst
 
@@ -103,7 +107,8 @@ cleanup()
 		[[ ! -d $d ]] || "$guest" stop --dir "$d" || true
 	done
 	hosts_down "$name" || true
-	rm -rf "$tmp" "$ram" "$ram".*
+	! mountpoint -q "$tmp/memory" || umount "$tmp/memory"
+	rm -rf "$tmp"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -239,6 +244,9 @@ run_blast()
 
 # ------------------------------------------------------------------- the run
 
+mkdir "$tmp/memory"
+mount -t tmpfs -o "size=$((size_mib * 9 / 4))M,huge=$huge" pt-bench \
+	"$tmp/memory"
 echo "bench: booting a guest of $size_mib MiB" >&2
 "$guest" start --ram "$ram" --dir "$tmp_src" --size-mib "$size_mib" \
 	--work "$work" --timeout-s 600
@@ -264,5 +272,6 @@ done
 [[ ! -t 2 ]] || echo >&2
 
 echo "Guest of $size_mib MiB, $((volume >> 20)) MiB in QEMU's pre-copy;" \
-	"medians of $runs runs on $(nproc) CPUs, Linux $(uname -r)"
+	"medians of $runs runs on $(nproc) CPUs, Linux $(uname -r)," \
+	"huge pages $huge"
 jq -rs -f "$here/table.jq" "$tmp/results"
