@@ -332,7 +332,7 @@ transfer_keys()
 	send_begin send3 --to "$HOSTS_B4" "$(image even)"
 	ended send3 "$sender" 15 4 refused
 	same "exit in send3.json" "$(field send3 .exit)" 4
-	same "exit in receive2.json" "$(field receive2 .exit)" 1
+	same "exit in receive2.json" "$(field receive2 .exit)" 4
 	same "phase in send3.json" "$(field send3 .phase)" connect
 
 	same_keys send "$(keys send.json send2.json send3.json |
