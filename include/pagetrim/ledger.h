@@ -17,7 +17,7 @@
 	X(missing, "sequence numbers sent that never came")		\
 	X(refused_checksum, "frames whose checksum is wrong")		\
 	X(refused_record, "frames that name pages outside the memory")	\
-	X(refused_window, "frames whose sequence number is out of range") \
+	X(refused_window, "frames out of window or on their lane's old queue") \
 	X(placed, "records placed in memory")				\
 	X(stale, "records older than what memory holds")		\
 	X(records, "records of the accepted frames")			\

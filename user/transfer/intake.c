@@ -37,4 +37,6 @@ void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
 		ledger->records += l->records;
 		ledger->probes += l->probes;
 	}
+	ledger->received += i->strays;
+	ledger->refused_window += i->strays;
 }

@@ -27,6 +27,8 @@ struct pt_intake {
 	__u64 dropped_before;		/* by the sockets, when it began; control's */
 
 	_Atomic __u64 grace_ns;		/* any thread */
+	_Atomic __u64 strays;		/* data frames met on a queue that
+					 * their lane had left; any thread */
 	atomic_int failed;		/* 0, or -errno with error filled */
 	struct pt_error error;		/* by whoever set failed */
 };

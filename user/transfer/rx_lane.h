@@ -11,6 +11,8 @@
 #ifndef TRANSFER_RX_LANE_H
 #define TRANSFER_RX_LANE_H
 
+#include <stdatomic.h>
+
 #include "transfer/rebuild.h"
 #include "transfer/seqmap.h"
 
@@ -40,7 +42,8 @@ struct pt_rx_lane {
 	/* For the ledger. */
 	__u64 received, accepted, duplicate, late, missing;
 	__u64 refused_checksum, refused_record, refused_window;
-	__u64 probes, records;
+	__u64 records;
+	_Atomic __u64 probes;		/* on any queue, by its thread */
 	struct pt_rebuild_counts placed;
 };
 

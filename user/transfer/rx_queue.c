@@ -68,17 +68,29 @@ static void take_probe(struct pt_rx_queue *q)
 		.probe_seen = {
 			.lane = id->lane,
 			.probe = id->seq,
-			.frame_sz = q->reader.frame_sz,
+			.frame_sz = q->reader.sent_sz,
 			.queue = q->cfg.queue,
 		},
 	};
 
-	if (!intake || id->lane >= intake->lane_cnt ||
-	    !pt_reader_auth_ok(&q->reader))
+	if (!intake || id->lane >= intake->lane_cnt)
 		return;
-	intake->lanes[id->lane].probes++;
+	atomic_fetch_add_explicit(&intake->lanes[id->lane].probes, 1,
+				  memory_order_relaxed);
+	if (!pt_reader_auth_ok(&q->reader))
+		return;
 	/* A full output queue loses the answer: the sender probes again. */
 	pt_conn_send(intake->conn, &m, NULL);
+}
+
+/* count_stray: the lane has left this queue, and is under another's lock. */
+static void count_stray(struct pt_rx_queue *q)
+{
+	struct pt_intake *intake = find_session(q, q->reader.id.session_id);
+
+	if (intake)	/* else of a session that has just ended */
+		atomic_fetch_add_explicit(&intake->strays, 1,
+					  memory_order_relaxed);
 }
 
 static void take_data(struct pt_rx_queue *q)
@@ -89,8 +101,10 @@ static void take_data(struct pt_rx_queue *q)
 	enum pt_seq seq;
 	int ret;
 
-	if (!l)
-		return;		/* of a session that has just ended */
+	if (!l) {
+		count_stray(q);
+		return;
+	}
 	l->received++;
 	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
 		return;
@@ -104,7 +118,7 @@ static void take_data(struct pt_rx_queue *q)
 		return;
 	}
 	seq = pt_rx_lane_take(l, r->id.seq,
-			      pt_desc_cnt(r->frame_sz, q->cfg.desc_sz));
+			      pt_desc_cnt(r->sent_sz, q->cfg.desc_sz));
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
 		return;
 	l->records += r->record_cnt;

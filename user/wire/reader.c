@@ -9,6 +9,16 @@
 
 #define AUTH_OFF	offsetof(struct pt_frame_hdr, auth)
 
+/* untagged_sz returns the bytes of a packet but for its VLAN tag. */
+static __u32 untagged_sz(const struct pt_packet *p)
+{
+	__u32 ip_sz = p->udp_off - sizeof(struct pt_eth_hdr);
+	bool is_tagged = ip_sz != sizeof(struct pt_ipv4_hdr) &&
+			 ip_sz != sizeof(struct pt_ipv6_hdr);
+
+	return p->udp_end_off - (is_tagged ? sizeof(struct pt_vlan_tag) : 0);
+}
+
 /* take_payload keeps of the spans what the UDP payload fills. */
 static void take_payload(struct pt_reader *r, const struct pt_span *spans,
 			 __u32 off, __u32 payload_sz)
@@ -54,6 +64,7 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 		.key_epoch = frame.key_epoch,
 	};
 	r->dst = packet.dst;
+	r->sent_sz = untagged_sz(&packet);
 	r->kind = frame.kind;
 	r->record_cnt = frame.record_cnt;
 	r->block_cnt = frame.block_cnt;

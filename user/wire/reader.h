@@ -30,6 +30,9 @@ struct pt_reader {
 	struct pt_frame_id id;
 	struct pt_endpoint dst;	/* where the frame was sent */
 	__u32	frame_sz;	/* Ethernet bytes, of all spans */
+	__u32	sent_sz;	/* those up to the datagram's end, without a
+				 * VLAN tag: one may be put on or taken off on
+				 * the way, as may be bytes behind the end */
 	__u16	block_cnt;
 	__u8	kind;		/* enum pt_frame_kind */
 	__u8	record_cnt;
