@@ -254,21 +254,32 @@ static bool wait_any(struct pt_receiver *r, int stop_fd)
 	return fds[0].revents;
 }
 
+static void end_session(struct pt_receiver *r, __u32 i,
+			const struct pt_error *err)
+{
+	struct pt_rx_session *s = r->sessions[i];
+
+	/* A commit that has begun is carried through. */
+	while (s->state == PT_RX_COMMITTING) {
+		poll(NULL, 0, 10);
+		pt_rx_session_tick(s, pt_clock_ns());
+	}
+	if (s->state == PT_RX_DONE)
+		s->state = PT_RX_ENDED;
+	if (s->asked_id && s->state == PT_RX_OFFERED)
+		answer(r, s);
+	pt_rx_session_end(s, -ECANCELED, err);
+	reap(r, i);
+}
+
+/* end_all ends transfers first, so that who asks is told how they ended. */
 static void end_all(struct pt_receiver *r, const struct pt_error *err)
 {
-	while (r->session_cnt) {
-		struct pt_rx_session *s = r->sessions[0];
-
-		/* A commit that has begun is carried through. */
-		while (s->state == PT_RX_COMMITTING) {
-			poll(NULL, 0, 10);
-			pt_rx_session_tick(s, pt_clock_ns());
-		}
-		if (s->state == PT_RX_DONE)
-			s->state = PT_RX_ENDED;
-		pt_rx_session_end(s, -ECANCELED, err);
-		reap(r, 0);
-	}
+	for (__u32 i = r->session_cnt; i-- > 0; )
+		if (r->sessions[i]->is_open)
+			end_session(r, i, err);
+	while (r->session_cnt)
+		end_session(r, r->session_cnt - 1, err);
 }
 
 int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)

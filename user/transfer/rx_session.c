@@ -44,8 +44,9 @@ int pt_rx_session_fd(const struct pt_rx_session *s)
 	return s->conn ? pt_conn_fd(s->conn) : -1;
 }
 
-/* lose_conn: a sender that is gone ends the transfer, unless the commit has
- * begun: that is carried through, and the sender may ask again. */
+/* lose_conn: a sender that is gone, or makes no sense, ends the transfer, unless
+ * the commit has begun: that is carried through, and the sender may ask again.
+ */
 static void lose_conn(struct pt_rx_session *s, int code,
 		      const struct pt_error *err)
 {
@@ -53,6 +54,7 @@ static void lose_conn(struct pt_rx_session *s, int code,
 		pt_conn_close(s->conn);
 		s->conn = NULL;
 		s->intake.conn = NULL;
+		s->is_bye = false;	/* it cannot know how this ends */
 	} else if (s->state == PT_RX_DONE) {
 		s->state = PT_RX_ENDED;
 	} else {
@@ -76,7 +78,7 @@ void pt_rx_session_read(struct pt_rx_session *s)
 		}
 		ret = pt_rx_take(s, &m, &err);
 		if (ret < 0)
-			pt_rx_session_end(s, ret, &err);
+			lose_conn(s, ret, &err);
 	}
 }
 

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""A sender of a memory that is all zero: that needs no data frames, so control
+messages alone bring it to its commit, where it does something odd.
+
+    odd_sender.py ADDR PORT SZ ODDITY
+
+    late-message    a SYNC in one segment with COMMIT
+    late-abort      an ABORT in one segment with COMMIT
+    abort-at-end    an ABORT once COMMITTED came
+    twice           COMMIT again, then BYE
+
+It then asks on a new connection what became of the transfer, if the first was
+closed, and prints COMMITTED, or what else it was told, on stdout.
+"""
+import socket
+import struct
+import sys
+
+HELLO, OFFER, OPEN, SEGMENT, OPENED = 1, 2, 3, 4, 7
+SYNC, DIGESTS, VERIFY, VERIFIED = 11, 14, 15, 16
+COMMIT, COMMITTED, ASK, ABORT, BYE = 18, 19, 20, 22, 25
+TRANSFER = 0x0123456789ABCDEF
+REGION_SZ = 2 << 20
+
+
+def text(words):
+    return struct.pack("!H", len(words)) + words
+
+
+def message(kind, payload=b""):
+    return struct.pack("!IHH", len(payload), kind, 0) + payload
+
+
+def numbers(*items):
+    return struct.pack("!I%dQ" % len(items), len(items), *items)
+
+
+class Peer:
+    def __init__(self, addr, port):
+        self.sock = socket.create_connection((addr, port), timeout=20)
+        self.sock.sendall(message(HELLO, b"PTCT" +
+                                  struct.pack("!HHQB", 1, 1, 0, 1)))
+        self.expect(OFFER)
+
+    def send(self, *messages):
+        self.sock.sendall(b"".join(messages))
+
+    def read(self):
+        """The next message, or None when the connection was closed."""
+        head = self.exactly(8)
+        if not head:
+            return None
+        size, kind, _ = struct.unpack("!IHH", head)
+        return kind, self.exactly(size)
+
+    def exactly(self, size):
+        got = b""
+        while len(got) < size:
+            try:
+                data = self.sock.recv(size - len(got))
+            except ConnectionError:
+                data = b""
+            if not data:
+                return b""
+            got += data
+        return got
+
+    def expect(self, *kinds):
+        """Skips other messages; None: closed before one of kinds came."""
+        while True:
+            got = self.read()
+            if not got or got[0] in kinds:
+                return got
+            if got[0] == ABORT:
+                sys.exit("aborted: %s" % got[1][4:].decode())
+
+
+def verified(addr, port, size):
+    peer = Peer(addr, port)
+    dst = b"\0" * 10 + b"\xff\xff" + socket.inet_aton(addr)
+    peer.send(message(OPEN, struct.pack("!QQ16sHBII", TRANSFER, 7, dst, 1, 2,
+                                        1, 0) + text(b"odd")),
+              message(SEGMENT, struct.pack("!QQ", 0, size) + text(b"ram")))
+    peer.expect(OPENED)
+    regions = -(-size // REGION_SZ)
+    peer.send(message(DIGESTS, struct.pack("!Q", 0) + numbers(*[0] * regions)),
+              message(VERIFY, numbers(0)))
+    if not peer.expect(VERIFIED):
+        sys.exit("not verified")
+    return peer
+
+
+def main():
+    addr, port, size, oddity = sys.argv[1:]
+    port = int(port)
+    peer = verified(addr, port, int(size))
+    commit = message(COMMIT, struct.pack("!Q", TRANSFER))
+    abort = message(ABORT, struct.pack("!H", 1) + text(b"interrupted"))
+    if oddity == "late-message":
+        peer.send(commit, message(SYNC, struct.pack("!HQ", 0, 1)))
+    elif oddity == "late-abort":
+        peer.send(commit, abort)
+    elif oddity == "twice":
+        peer.send(commit, commit)
+    else:
+        peer.send(commit)
+    got = peer.expect(COMMITTED, ABORT)
+    if oddity == "abort-at-end":
+        peer.send(abort)
+    elif got:
+        peer.send(message(BYE))
+    if not got:
+        peer = Peer(addr, port)
+        peer.send(message(ASK, struct.pack("!Q", TRANSFER)))
+        got = peer.expect(COMMITTED, ABORT)
+    if not got:
+        print("no answer")
+    elif got[0] == COMMITTED:
+        print("COMMITTED")
+    else:
+        print(got[1][4:].decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   odd_sender.py -- ptNAMEa ================= ptNAMEb -- pagetrim receive
+#
+# Once COMMIT was received, what the sender does changes nothing: the memory
+# gets its name, the receiver says so, and who asks is told.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+memory_sz=$((5 * (2 << 20) + 4097))
+
+# odd ODDITY OPTION...: a receiver, and a sender that does that.
+odd()
+{
+	local oddity=$1
+
+	shift
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy "$@"
+	on a "$here/odd_sender.py" "$HOSTS_B4" 16644 "$memory_sz" "$oddity" \
+		>answer
+	same "what the sender is told" "$(cat answer)" COMMITTED
+	ended receive "$receiver" 10 0
+	same "size of the copy" "$(stat -c %s copy)" "$memory_sz"
+	cmp -n "$memory_sz" copy /dev/zero || die "copy is not zero"
+	same "result of receive" "$(field receive .status)" completed
+	nothing_left
+}
+
+case_run "commit: a message that comes too late" odd late-message
+case_run "commit: an ABORT that comes too late" odd late-abort
+case_run "commit: an ABORT after COMMITTED" odd abort-at-end
+case_run "commit: COMMIT twice" odd twice
+cases_end
