@@ -57,7 +57,12 @@ static inline int rebuild_start(void **state)
 
 static inline int rebuild_stop(void **state)
 {
+	struct stat st;
+
 	(void)state;
+	/* Exactly as large as it was made, whatever was placed. */
+	assert_int_equal(stat(OUT ".partial", &st), 0);
+	assert_int_equal(st.st_size, pt_layout_image_sz(layout));
 	pt_rebuild_destroy(rebuild);
 	pt_sink_close(sink);
 	pt_layout_free(layout);
@@ -100,14 +105,17 @@ static inline void frame_open(struct pt_reader *r, struct kit_spans *s,
 /* frame_place checks and places what bytes say. */
 static inline void frame_place(const void *bytes, __u32 sz)
 {
+	static struct pt_sink_run run;
 	struct pt_error err = { 0 };
 	struct kit_spans s;
 	struct pt_reader r;
 
 	frame_open(&r, &s, bytes, sz, 3840);
 	assert_true(pt_rebuild_check(rebuild, &r));
-	if (pt_rebuild_place(rebuild, &r, &counts, &err))
+	if (pt_rebuild_place(rebuild, &run, &r, &counts, &err) ||
+	    pt_rebuild_flush(rebuild, &run, &err))
 		fail_msg("%s", err.text);
+	assert_int_equal(run.sz, 0);
 	kit_free(&s);
 }
 

@@ -151,6 +151,7 @@ static int image_map(struct pt_sink *s, struct pt_error *err)
 	s->map_sz = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ;
 	if (!fstatfs(s->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC)
 		page_sz = fs.f_bsize;
+	s->takes_write = !page_sz;
 	if (page_sz && sz % page_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: hugetlbfs holds whole pages of %llu "

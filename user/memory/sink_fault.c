@@ -41,25 +41,12 @@ close_mounts:
 		fclose(mounts);
 }
 
-int pt_sink_fault(const struct pt_sink *s, const void *addr,
-		  struct pt_error *err)
+int pt_sink_write_failed(const struct pt_sink *s, int code,
+			 struct pt_error *err)
 {
-	const __u8 *at = addr;
 	char where[340];
-	struct stat st;
-	int code;
 
-	if (!s->map || at < s->map || at >= s->map + s->map_sz)
-		return 0;
 	mount_name(s->fd, where, sizeof(where));
-	if (!fstat(s->fd, &st) &&
-	    (__u64)st.st_size < pt_layout_image_sz(s->layout))
-		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
-				    "%s.partial: someone cut it short while it "
-				    "was written", s->path);
-	/* A signal carries no errno; the same write by pwrite(2) does.  The
-	 * page has no content to lose. */
-	code = pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
 	if (code == ENOSPC || code == EDQUOT)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC,
 				    "%s.partial: its file system%s is full "
@@ -68,4 +55,24 @@ int pt_sink_fault(const struct pt_sink *s, const void *addr,
 	return pt_error_set(err, PT_EXIT_HOST, -EIO,
 			    "%s.partial: cannot be written%s: %s", s->path,
 			    where, strerror(code));
+}
+
+int pt_sink_fault(const struct pt_sink *s, const void *addr,
+		  struct pt_error *err)
+{
+	const __u8 *at = addr;
+	struct stat st;
+	int code;
+
+	if (!s->map || at < s->map || at >= s->map + s->map_sz)
+		return 0;
+	if (!fstat(s->fd, &st) &&
+	    (__u64)st.st_size < pt_layout_image_sz(s->layout))
+		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
+				    "%s.partial: someone cut it short while it "
+				    "was written", s->path);
+	/* A signal carries no errno; the same write by pwrite(2) does.  The
+	 * page has no content to lose. */
+	code = pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
+	return pt_sink_write_failed(s, code, err);
 }

@@ -30,6 +30,7 @@ struct pt_sink {
 	int fd;			/* NAME.partial, locked */
 	__u8 *map;		/* NULL before it is mapped */
 	__u64 map_sz;
+	bool takes_write;	/* write(2) works: no hugetlbfs */
 	struct pt_folder folder;
 	char *path;		/* as given, for messages */
 	char name[NAME_MAX + 1];	/* the last part of path */
@@ -42,6 +43,11 @@ struct pt_sink {
  * errors; returns -errno.  Reads errno. */
 int pt_sink_fail(const struct pt_sink *s, const char *what,
 		 struct pt_error *err);
+
+/* pt_sink_write_failed: what to say of a write that failed with the errno
+ * code; -ENOSPC or -EIO. */
+int pt_sink_write_failed(const struct pt_sink *s, int code,
+			 struct pt_error *err);
 
 /* pt_partial_claim makes NAME.partial anew and locks it: s->fd.  *was_stale
  * says whether it replaced that of a dead receiver. */

@@ -97,122 +97,200 @@ static bool is_written(const struct pt_rebuild *r, __u64 page_idx)
 	return r->written[page_idx / 64] >> (page_idx % 64) & 1;
 }
 
-/* page_renew readies a page for content of a generation: clears what an older
- * one left.  False: the content is stale. */
-static bool page_renew(struct pt_rebuild *r, __u64 page_idx, __u64 gfn,
-		       __u32 generation)
+/* placing: one frame on its way into the sink. */
+struct placing {
+	struct pt_rebuild *rebuild;
+	struct pt_sink_run *run;
+	struct pt_reader *frame;
+	struct pt_error *err;
+};
+
+/* page_clear takes out of page and digest what an older generation left. */
+static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
 {
-	__u8 *page;
+	struct pt_rebuild *r = p->rebuild;
+	__u8 *page = pt_sink_page(r->sink, page_idx);
+	int ret = pt_sink_run_flush(p->run, p->err);
+
+	if (ret)
+		return ret;
+	r->region_digests[page_idx / PT_REGION_PAGES] -=
+		pt_digest_page(r->digest_key, gfn, pt_scan(page), page);
+	memset(page, 0, PT_PAGE_SZ);
+	r->written[page_idx / 64] &= ~(1ULL << (page_idx % 64));
+	return 0;
+}
+
+/* page_renew readies a page for content of the frame's generation.  1: it may
+ * be placed; 0: it is stale; -errno. */
+static int page_renew(const struct placing *p, __u64 page_idx, __u64 gfn)
+{
+	struct pt_rebuild *r = p->rebuild;
+	__u32 generation = p->frame->id.generation;
+	int ret;
 
 	if (generation < r->generations[page_idx])
-		return false;
+		return 0;
 	if (generation > r->generations[page_idx] && is_written(r, page_idx)) {
-		page = pt_sink_page(r->sink, page_idx);
-		r->region_digests[page_idx / PT_REGION_PAGES] -=
-			pt_digest_page(r->digest_key, gfn, pt_scan(page), page);
-		memset(page, 0, PT_PAGE_SZ);
-		r->written[page_idx / 64] &= ~(1ULL << (page_idx % 64));
+		ret = page_clear(p, page_idx, gfn);
+		if (ret)
+			return ret;
 	}
 	r->generations[page_idx] = generation;
-	return true;
+	return 1;
 }
 
-/* run_length: how many of the bits of mask from bit first on are ones. */
+/* run_length: how many bits of mask, from bit first on, are like that one. */
 static unsigned run_length(__u64 mask, unsigned first)
 {
-	__u64 holes = ~(mask >> first);
+	__u64 rest = mask >> first;
+	__u64 other = rest & 1 ? ~rest : rest;
 
-	return holes ? (unsigned)__builtin_ctzll(holes) : 64 - first;
+	return other ? (unsigned)__builtin_ctzll(other) : 64 - first;
 }
 
-static void place_blocks(struct pt_rebuild *r, struct pt_reader *frame,
-			 const struct pt_record_host *record, __u64 page_idx)
+/* place_blocks stages the record's whole range, the zero blocks between the
+ * others too: they make the run one piece. */
+static int place_blocks(const struct placing *p,
+			const struct pt_record_host *record, __u64 page_idx)
 {
-	__u8 *page = pt_sink_page(r->sink, page_idx);
-	__u64 mask = record->mask;
+	struct pt_rebuild *r = p->rebuild;
+	__u64 off = pt_layout_image_off(r->layout, page_idx);
+	unsigned end = record->last + 1;
 	__u64 digest = 0;
+	int ret = 0;
 
-	while (mask) {
-		unsigned first = __builtin_ctzll(mask);
-		unsigned cnt = run_length(mask, first);
-		const void *blocks = pt_reader_blocks(frame, cnt, &cnt);
-
-		memcpy(page + first * PT_BLOCK_SZ, blocks, cnt * PT_BLOCK_SZ);
-		digest += pt_digest_blocks(r->digest_key, record->gfn, first,
-					   cnt, blocks);
-		mask &= ~((~0ULL >> (64 - cnt)) << first);
-	}
 	if (!record->mask)
-		return;
+		return 0;	/* the page was cleared: it is zero already */
+	for (unsigned at = record->first, cnt; !ret && at < end; at += cnt) {
+		const void *blocks = NULL;
+
+		cnt = run_length(record->mask, at);
+		cnt = cnt < end - at ? cnt : end - at;
+		if (record->mask >> at & 1) {
+			blocks = pt_reader_blocks(p->frame, cnt, &cnt);
+			digest += pt_digest_blocks(r->digest_key, record->gfn,
+						   at, cnt, blocks);
+		}
+		ret = pt_sink_run_add(p->run, r->sink, off + at * PT_BLOCK_SZ,
+				      blocks, cnt * PT_BLOCK_SZ, p->err);
+		/* The reader's bounce holds one block at a time. */
+		if (!ret && blocks == p->frame->bounce)
+			ret = pt_sink_run_flush(p->run, p->err);
+	}
 	r->region_digests[page_idx / PT_REGION_PAGES] += digest;
 	r->written[page_idx / 64] |= 1ULL << (page_idx % 64);
+	return ret;
 }
 
-/* place_zeroes: the record is stale if all its pages are. */
-static bool place_zeroes(struct pt_rebuild *r,
-			 const struct pt_record_host *record, __u32 generation)
+/* place_zeroes: 1: placed; 0: all its pages are stale; -errno. */
+static int place_zeroes(const struct placing *p,
+			const struct pt_record_host *record)
 {
+	const struct pt_layout *layout = p->rebuild->layout;
 	__u64 gfn = record->gfn;
 	__u64 left = record->mask;
-	bool placed = false;
+	int placed = 0;
 	__u64 page_idx;
 
 	while (left) {
-		__u64 run = pt_layout_run_cnt(r->layout, gfn);
+		__u64 run = pt_layout_run_cnt(layout, gfn);
 
 		run = run < left ? run : left;
-		pt_check(pt_layout_find(r->layout, gfn, &page_idx));
-		for (__u64 i = 0; i < run; i++)
-			placed |= page_renew(r, page_idx + i, gfn + i,
-					     generation);
+		pt_check(pt_layout_find(layout, gfn, &page_idx));
+		for (__u64 i = 0; i < run; i++) {
+			int ret = page_renew(p, page_idx + i, gfn + i);
+
+			if (ret < 0)
+				return ret;
+			placed |= ret;
+		}
 		gfn += run;
 		left -= run;
 	}
 	return placed;
 }
 
-static void place_records(struct pt_rebuild *r, struct pt_reader *frame,
-			  struct pt_rebuild_counts *counts)
+/* place_page: 1: placed; 0: stale; -errno. */
+static int place_page(const struct placing *p,
+		      const struct pt_record_host *record)
+{
+	__u64 page_idx;
+	int placed, ret;
+
+	pt_check(pt_layout_find(p->rebuild->layout, record->gfn, &page_idx));
+	placed = page_renew(p, page_idx, record->gfn);
+	if (placed <= 0)
+		return placed;
+	ret = place_blocks(p, record, page_idx);
+	return ret ? ret : placed;
+}
+
+static int place_records(const struct placing *p,
+			 struct pt_rebuild_counts *counts)
 {
 	struct pt_record_host record;
-	__u64 page_idx;
 
-	while (pt_reader_next(frame, &record)) {
-		bool placed;
+	while (pt_reader_next(p->frame, &record)) {
+		int placed = record.kind == PT_RECORD_ZEROES
+			? place_zeroes(p, &record) : place_page(p, &record);
 
-		if (record.kind == PT_RECORD_ZEROES) {
-			placed = place_zeroes(r, &record, frame->id.generation);
-		} else {
-			pt_check(pt_layout_find(r->layout, record.gfn,
-						&page_idx));
-			placed = page_renew(r, page_idx, record.gfn,
-					    frame->id.generation);
-			if (placed)
-				place_blocks(r, frame, &record, page_idx);
-		}
+		if (placed < 0)
+			return placed;
 		counts->placed += placed;
 		counts->stale += !placed;
 		if (placed)
 			counts->bytes += pt_record_block_cnt(&record) *
 					 PT_BLOCK_SZ;
 	}
+	return 0;
 }
 
-int pt_rebuild_place(struct pt_rebuild *r, struct pt_reader *frame,
-		     struct pt_rebuild_counts *counts, struct pt_error *err)
+static int fault(const struct pt_rebuild *r, const struct pt_guard *guard,
+		 struct pt_error *err)
+{
+	int ret = pt_sink_fault(r->sink, guard->addr, err);
+
+	return ret ? ret : pt_error_set(err, PT_EXIT_FAILED, -EIO,
+					"memory fault while placing pages "
+					"(see the kernel log)");
+}
+
+int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
+		     struct pt_error *err)
+{
+	const struct placing p = {
+		.rebuild = r,
+		.run = run,
+		.frame = frame,
+		.err = err,
+	};
+	struct pt_guard guard;
+	int ret;
+
+	if (pt_guard_enter(&guard))
+		return fault(r, &guard, err);
+	ret = place_records(&p, counts);
+	pt_guard_leave(&guard);
+	return ret;
+}
+
+int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_error *err)
 {
 	struct pt_guard guard;
 	int ret;
 
+	if (!run->sz)
+		return 0;
 	if (pt_guard_enter(&guard)) {
-		ret = pt_sink_fault(r->sink, guard.addr, err);
-		return ret ? ret : pt_error_set(err, PT_EXIT_FAILED, -EIO,
-						"memory fault while placing "
-						"pages (see the kernel log)");
+		run->sz = 0;
+		return fault(r, &guard, err);
 	}
-	place_records(r, frame, counts);
+	ret = pt_sink_run_flush(run, err);
 	pt_guard_leave(&guard);
-	return 0;
+	return ret;
 }
 
 __u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx)

@@ -21,6 +21,7 @@
 
 #include "memory/layout.h"
 #include "memory/sink.h"
+#include "memory/sink_run.h"
 #include "wire/reader.h"
 
 struct pt_rebuild;
@@ -41,11 +42,17 @@ struct pt_rebuild_counts {
 };
 
 /* pt_rebuild_place places the records of a checked frame whose checksum is
- * right, and adds to counts.
+ * right, and adds to counts.  Blocks may stay staged in run, and the frame's
+ * bytes in use, until pt_rebuild_flush.  A run is of one rebuild at a time.
  *   -ENOSPC, -EIO  the sink failed, err says why; the frame may be half
  *                  placed, and the transfer is lost */
-int pt_rebuild_place(struct pt_rebuild *r, struct pt_reader *frame,
-		     struct pt_rebuild_counts *counts, struct pt_error *err);
+int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
+		     struct pt_error *err);
+
+/* pt_rebuild_flush writes what is staged.  Errors as pt_rebuild_place. */
+int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_error *err);
 
 /* pt_rebuild_region_digest returns the digest of what was placed there. */
 __u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx);

@@ -31,6 +31,8 @@ struct pt_rx_queue {
 	struct pt_rx_lane *last;	/* the lane of the frame before */
 	__u64 received;
 
+	struct pt_intake *placing;	/* whose blocks the run holds */
+	struct pt_sink_run run;
 	struct pt_rx_frame frames[BATCH];
 	struct pt_reader reader;
 };
@@ -93,6 +95,21 @@ static void count_stray(struct pt_rx_queue *q)
 					  memory_order_relaxed);
 }
 
+/* flush writes what is staged, before its frames are recycled or another
+ * session's blocks are staged. */
+static void flush(struct pt_rx_queue *q)
+{
+	struct pt_error err;
+	int ret;
+
+	if (!q->placing)
+		return;
+	ret = pt_rebuild_flush(q->placing->rebuild, &q->run, &err);
+	if (ret)
+		pt_intake_fail(q->placing, ret, &err);
+	q->placing = NULL;
+}
+
 static void take_data(struct pt_rx_queue *q)
 {
 	struct pt_reader *r = &q->reader;
@@ -122,7 +139,11 @@ static void take_data(struct pt_rx_queue *q)
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
 		return;
 	l->records += r->record_cnt;
-	ret = pt_rebuild_place(l->intake->rebuild, r, &l->placed, &err);
+	if (q->placing != l->intake)
+		flush(q);
+	q->placing = l->intake;
+	ret = pt_rebuild_place(l->intake->rebuild, &q->run, r, &l->placed,
+			       &err);
 	if (ret)
 		pt_intake_fail(l->intake, ret, &err);
 }
@@ -194,6 +215,7 @@ static void *queue_main(void *arg)
 		pt_rx_queue_lock(q);
 		for (unsigned i = 0; i < cnt; i++)
 			take_frame(q, &q->frames[i]);
+		flush(q);
 		if (cnt)
 			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
 		if (cnt < BATCH)

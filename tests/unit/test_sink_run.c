@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Runs of bytes written to a sink at once: the sink must look as if each had
+ * been copied to its place. */
+#include "scratch.h"
+
+#include "memory/sink_run.h"
+
+#define PAGES	64
+#define IMAGE_SZ ((PAGES - 1) * PT_PAGE_SZ + 100)	/* ends within a page */
+
+static struct pt_layout *layout;
+static struct pt_sink *sink;
+static struct pt_sink_run run;
+static __u8 want[PAGES * PT_PAGE_SZ];
+static __u8 data[PAGES * PT_PAGE_SZ];
+
+static int set_up(void **state)
+{
+	const struct pt_segment ram = { "ram", 0, IMAGE_SZ };
+	struct pt_error err;
+
+	(void)state;
+	memset(want, 0, sizeof(want));
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = 1 + i * 7 % 255;
+	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
+	assert_int_equal(pt_sink_create(&sink, SCRATCH "/ram", layout, &err),
+			 0);
+	memset(&run, 0, sizeof(run));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	pt_sink_close(sink);
+	pt_layout_free(layout);
+	return 0;
+}
+
+static void add(__u64 off, const void *bytes, __u32 sz)
+{
+	struct pt_error err;
+
+	assert_int_equal(pt_sink_run_add(&run, sink, off, bytes, sz, &err), 0);
+	if (bytes)
+		memcpy(want + off, bytes, sz);
+	else
+		memset(want + off, 0, sz);
+}
+
+/* flushed: nothing is staged, and the sink is what it should be. */
+static void flushed(void)
+{
+	struct pt_error err;
+
+	assert_int_equal(pt_sink_run_flush(&run, &err), 0);
+	assert_int_equal(run.sz, 0);
+	assert_memory_equal(pt_sink_page(sink, 0), want, IMAGE_SZ);
+}
+
+static void test_one_after_another(void **state)
+{
+	(void)state;
+	for (__u64 off = 0; off < 8 * PT_PAGE_SZ; off += 512)
+		add(off, data + off, 512);
+	assert_int_equal(run.piece_cnt, 1);	/* they follow in memory too */
+	assert_int_equal(run.sz, 8 * PT_PAGE_SZ);
+	flushed();
+}
+
+static void test_zeroes_between(void **state)
+{
+	(void)state;
+	for (__u64 off = 0; off < 8 * PT_PAGE_SZ; off += 1024) {
+		add(off, data + off, 512);
+		add(off + 512, NULL, 512);
+	}
+	assert_int_equal(run.piece_cnt, 64);
+	flushed();
+}
+
+static void test_gap_flushes(void **state)
+{
+	(void)state;
+	add(0, data, PT_PAGE_SZ);
+	add(2 * PT_PAGE_SZ, data, PT_PAGE_SZ);
+	assert_int_equal(run.off, 2 * PT_PAGE_SZ);
+	assert_int_equal(run.sz, PT_PAGE_SZ);
+	assert_memory_equal(pt_sink_page(sink, 0), data, PT_PAGE_SZ);
+	add(PT_PAGE_SZ, data, PT_PAGE_SZ);	/* backwards */
+	flushed();
+}
+
+static void test_too_many_pieces(void **state)
+{
+	(void)state;
+	for (__u32 i = 0; i <= PT_SINK_RUN_PIECES; i++)
+		add(i * 64, data + (i % 7) * 128, 64);
+	assert_int_equal(run.piece_cnt, 1);
+	flushed();
+}
+
+static void test_end_of_image(void **state)
+{
+	const __u64 last = (PAGES - 1) * PT_PAGE_SZ;
+	struct pt_error err;
+	struct stat st;
+
+	(void)state;
+	add(last - 2 * PT_PAGE_SZ, data, PT_PAGE_SZ);
+	add(last - PT_PAGE_SZ, data, PT_PAGE_SZ);
+	add(last, data, PT_PAGE_SZ);	/* 100 bytes of it are in the image */
+	assert_int_equal(run.sz, 2 * PT_PAGE_SZ + 100);
+	assert_int_equal(pt_sink_run_add(&run, sink, IMAGE_SZ, data, 64, &err),
+			 0);
+	assert_int_equal(run.sz, 2 * PT_PAGE_SZ + 100);
+	flushed();
+	assert_int_equal(stat(SCRATCH "/ram.partial", &st), 0);
+	assert_int_equal(st.st_size, IMAGE_SZ);
+}
+
+/* The same bytes in runs of random lengths, in random places. */
+static void test_random(void **state)
+{
+	(void)state;
+	srandom(1);
+	for (int i = 0; i < 20000; i++) {
+		__u64 off = random() % (IMAGE_SZ - PT_PAGE_SZ);
+
+		for (int n = random() % 12; n >= 0; n--) {
+			__u32 sz = 1 + random() % PT_PAGE_SZ;
+
+			if (off + sz > IMAGE_SZ)
+				break;
+			add(off, random() % 4 ? data + random() %
+			    (sizeof(data) - PT_PAGE_SZ) : NULL, sz);
+			off += sz;
+		}
+	}
+	flushed();
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_one_after_another),
+		TEST(test_zeroes_between),
+		TEST(test_gap_flushes),
+		TEST(test_too_many_pieces),
+		TEST(test_end_of_image),
+		TEST(test_random),
+	};
+
+	if (scratch_mount())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
