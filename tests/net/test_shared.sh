@@ -179,7 +179,43 @@ attached_shared()
 	nothing_left
 }
 
+# Someone moves the lane to another queue behind our back: its frames are
+# dropped as wrong_queue, the sender probes again, and nothing is lost for good.
+moved_lane()
+{
+	local pin key value
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	pin=/sys/fs/bpf/pagetrim/$(dev_b)/pt_sessions
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M "$(image even)"
+	wait_until 10 data_flows
+	key=$(bpftool -j map dump pinned "$pin" | jq -r '.[0].key | join(" ")')
+	# struct pt_session: lane_queue[0] is the 16 bits after the endpoint.
+	value=$(bpftool -j map dump pinned "$pin" |
+		jq -r '.[0].value | .[20] = "0x01" | join(" ")')
+	# shellcheck disable=SC2086 # bytes, each a word
+	show bpftool map update pinned "$pin" key $key value $value
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+	[[ $(field receive .ledger.xdp_dropped) -gt 0 ]] ||
+		die "no frame was dropped as wrong_queue"
+	[[ $(field send .probes) -gt 2 ]] || die "the sender did not probe again"
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
+}
+
+data_flows()
+{
+	hosts_run "$net" b "$pagetrim" stats --json --dev "$(dev_b)" |
+		jq -e '.total.steered > 20' >/dev/null
+}
+
 image odd --tail 777 --seed 2 >/dev/null
+case_run "shared: a lane moved to another queue" moved_lane
 case_run "shared: two transfers at once, then a third" two_at_once
 case_run "shared: ping, TCP and UDP beside a transfer" ordinary_traffic
 case_run "shared: the same, generic" ordinary_traffic --generic
