@@ -62,7 +62,7 @@ predicted()
 	hosts_up "$net" --mtu "$mtu"
 	litter=("/dev/shm/pagetrim-$net")
 	"$pagetrim" inspect --json --mtu "$mtu" "$ram" >inspect.json
-	said=$(field inspect ".trim.$trim[\"wire-bytes\"]")
+	said=$(field inspect ".trim[\"$trim\"][\"wire-bytes\"]")
 	receive_begin receive --listen "$HOSTS_B4" --out "${litter[0]}"
 	send_begin send --to "$HOSTS_B4" --trim "$trim" "$ram"
 	ended send "$sender" 60 0
