@@ -220,14 +220,17 @@ static int lane_run(struct pt_lane *l)
 		return ret;
 	mark_all_dirty(l);
 
+	/* A lane with nothing to send needs no way: while the receiver verifies,
+	 * it would not even answer probes. */
 	while (!ret) {
-		if (l->reprobe)
+		if (!l->dirty_cnt) {
+			ret = settle(l);
+		} else if (l->reprobe) {
 			ret = pt_lane_probe(l);
-		else if (l->dirty_cnt) {
+		} else {
 			set_state(l, PT_LANE_SENDING);
 			ret = sweep(l);
-		} else
-			ret = settle(l);
+		}
 	}
 	return ret;
 }

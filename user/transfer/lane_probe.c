@@ -72,6 +72,8 @@ static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
 	ret = pt_lane_kick(l);
 	if (ret)
 		return ret;
+	/* The time to answer begins when the device took them all. */
+	pt_xsk_tx_wait(l->cfg.xsk, ROUND_NS / 1000000);
 	deadline = pt_clock_ns() + ROUND_NS;
 	while (!round->is_complete && (now = pt_clock_ns()) < deadline) {
 		ret = pt_lane_take_mail(l, deadline - now);
