@@ -7,6 +7,7 @@
     peer.py silent ADDR PORT    accept and say nothing, until killed
     peer.py garbage ADDR PORT   accept, answer as an HTTP server would
     peer.py version ADDR PORT   accept, be a pagetrim of version 77 only
+    peer.py small ADDR PORT     accept, be a receiver of frames of 64 bytes
     peer.py close ADDR PORT     accept and close at once
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
@@ -79,6 +80,16 @@ def version(addr, port):
         pass
 
 
+def small(addr, port):
+    sock, _ = listen(addr, port).accept()
+    hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 2)
+    offer = struct.pack("!HIIIIH", 16644, 1500, 64, 3840, 1, 0)
+    sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello +
+                 struct.pack("!IHH", len(offer), 2, 0) + offer)
+    for _ in read_until_end(sock):
+        pass
+
+
 def close(addr, port):
     sock, _ = listen(addr, port).accept()
     sock.close()
@@ -115,7 +126,7 @@ def proxy(addr, port, to_port, mode, file):
 def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
-     "version": version, "close": close,
+     "version": version, "small": small, "close": close,
      "proxy": proxy}[verb](addr, int(port), *rest)
 
 

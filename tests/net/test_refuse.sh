@@ -309,6 +309,8 @@ case_run "refuse: peer silent" odd_peer silent 'says nothing'
 case_run "refuse: peer is a web server" odd_peer garbage 'not pagetrim'
 case_run "refuse: peer of another version" odd_peer version '77'
 case_run "refuse: peer closes at once" odd_peer close 'clos|cut'
+case_run "refuse: peer takes tiny frames only" odd_peer small \
+	'frames of 64 bytes'
 case_run "refuse: a stranger connects, then a sender" \
 	odd_sender 'GET / HTTP/1.1\r\n\r\n'
 case_run "refuse: a scan connects and leaves, then a sender" odd_sender ''

@@ -160,6 +160,12 @@ int pt_send_path_open(struct pt_send_path *path,
 		min_u32(mtu, cfg->offer->mtu));
 	path->frame_sz_max = min_u32(path->frame_sz_max,
 				     cfg->offer->frame_sz_max);
+	if (path->frame_sz_max < pt_link_frame_sz_max(&path->link, PT_MTU_MIN))
+		return pt_error_set(err, PT_EXIT_PEER, -EMSGSIZE, "the receiver "
+				    "takes frames of %u bytes at most, too few "
+				    "for an MTU of %u (another version of "
+				    "pagetrim?)", path->frame_sz_max,
+				    PT_MTU_MIN);
 	ret = lease_queues(path, cfg, err);
 	return ret ? ret : open_sockets(path, cfg, err);
 }

@@ -169,7 +169,10 @@ static int start_lanes(struct pt_sender *s)
 			.lane_idx = i,
 			.tx_queue = pt_lease_queue(s->path.leases[i]),
 			.link = s->path.link,
-			.bytes_per_s = s->cfg->bytes_per_s / s->path.queue_cnt,
+			/* rounded up: 0 would be no limit */
+			.bytes_per_s = (s->cfg->bytes_per_s +
+					s->path.queue_cnt - 1) /
+				       s->path.queue_cnt,
 		};
 		int ret;
 
