@@ -244,6 +244,7 @@ bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 		       struct pt_ledger *ledger)
 {
 	struct pt_counters c = { 0 };
+	__u64 dropped, taken;
 
 	pt_rx_host_lock(h);
 	pt_intake_ledger(intake, ledger);
@@ -252,12 +253,13 @@ bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 	ledger->xdp_dropped = c.seen - c.steered;
 	for (__u32 i = 0; i < h->queue_cnt; i++)
 		ledger->queue_unaccounted += queue_unaccounted(h, i);
-	/* Which session a socket's drops belonged to, only we can tell. */
-	ledger->socket_dropped = intake->was_shared
-		? ledger->steered - ledger->received - ledger->probes
-		: sockets_dropped(h) - intake->dropped_before;
+	/* Of what the sockets dropped while other sessions ran, that is ours
+	 * which we lack; never more than they dropped. */
+	dropped = sockets_dropped(h) - intake->dropped_before;
+	taken = ledger->received + ledger->probes;
+	if (intake->was_shared && ledger->steered < taken + dropped)
+		dropped = ledger->steered > taken ? ledger->steered - taken : 0;
+	ledger->socket_dropped = dropped;
 	pt_rx_host_unlock(h);
-	return ledger->steered == ledger->received + ledger->probes +
-				  ledger->socket_dropped &&
-	       !ledger->queue_unaccounted;
+	return ledger->steered == taken + dropped && !ledger->queue_unaccounted;
 }
