@@ -102,21 +102,44 @@ static inline void frame_open(struct pt_reader *r, struct kit_spans *s,
 	assert_true(pt_reader_auth_ok(r));
 }
 
-/* frame_place checks and places what bytes say. */
-static inline void frame_place(const void *bytes, __u32 sz)
-{
-	static struct pt_sink_run run;
-	struct pt_error err = { 0 };
-	struct kit_spans s;
-	struct pt_reader r;
+/* A batch, as a queue takes it: one reader and one run, and the frames stay
+ * until the run was flushed. */
+#define BATCH	64
 
-	frame_open(&r, &s, bytes, sz, 3840);
-	assert_true(pt_rebuild_check(rebuild, &r));
-	if (pt_rebuild_place(rebuild, &run, &r, &counts, &err) ||
-	    pt_rebuild_flush(rebuild, &run, &err))
+static struct pt_sink_run run;
+static struct kit_spans batch[BATCH];
+static unsigned int batch_cnt;
+
+static inline void batch_flush(void)
+{
+	struct pt_error err = { 0 };
+
+	if (pt_rebuild_flush(rebuild, &run, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(run.sz, 0);
-	kit_free(&s);
+	while (batch_cnt)
+		kit_free(&batch[--batch_cnt]);
+}
+
+/* batch_place checks and places what bytes say, cut in pieces of piece_sz. */
+static inline void batch_place(const void *bytes, __u32 sz, __u32 piece_sz)
+{
+	static struct pt_reader r;
+	struct pt_error err = { 0 };
+
+	if (batch_cnt == BATCH)
+		batch_flush();
+	frame_open(&r, &batch[batch_cnt++], bytes, sz, piece_sz);
+	assert_true(pt_rebuild_check(rebuild, &r));
+	if (pt_rebuild_place(rebuild, &run, &r, &counts, &err))
+		fail_msg("%s", err.text);
+}
+
+/* frame_place: a batch of one. */
+static inline void frame_place(const void *bytes, __u32 sz)
+{
+	batch_place(bytes, sz, 3840);
+	batch_flush();
 }
 
 /* place_page places a page, whole, in a generation. */

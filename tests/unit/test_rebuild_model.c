@@ -150,7 +150,7 @@ static void model_frame(const struct sent *f, __u64 seed)
 	}
 }
 
-/* arrive takes a frame as a queue does. */
+/* arrive takes a frame as a queue does: in batches, cut at blocks or not. */
 static void arrive(__u32 seq, __u64 seed)
 {
 	enum pt_seq what = pt_rx_lane_take(&lane, seq, 1);
@@ -158,7 +158,10 @@ static void arrive(__u32 seq, __u64 seed)
 	assert_int_not_equal(what, PT_SEQ_OUT);
 	if (what == PT_SEQ_DUPLICATE)
 		return;
-	frame_place(frames[seq].bytes, frames[seq].sz);
+	batch_place(frames[seq].bytes, frames[seq].sz,
+		    seq % 7 ? 3840 : 3841 + seq % 200);
+	if (seq % 31 == 0)
+		batch_flush();
 	model_frame(&frames[seq], seed);
 }
 
@@ -168,6 +171,7 @@ static void assert_as_modelled(void)
 	__u64 fresh[PT_REGION_PAGES];
 	__u64 page_idx;
 
+	batch_flush();
 	assert_true(pt_layout_region_cnt(layout) <= 8);
 	for (__u32 page = 0; page < PAGES; page++) {
 		__u64 gfn = kit_gfn(page);

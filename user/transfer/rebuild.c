@@ -246,11 +246,15 @@ static int place_records(const struct placing *p,
 	return 0;
 }
 
-static int fault(const struct pt_rebuild *r, const struct pt_guard *guard,
-		 struct pt_error *err)
+/* fault: a write to the mapping failed.  What is staged is dropped: the run's
+ * next bytes may be another memory's. */
+static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
+		 const struct pt_guard *guard, struct pt_error *err)
 {
 	int ret = pt_sink_fault(r->sink, guard->addr, err);
 
+	run->sz = 0;
+	run->piece_cnt = 0;
 	return ret ? ret : pt_error_set(err, PT_EXIT_FAILED, -EIO,
 					"memory fault while placing pages "
 					"(see the kernel log)");
@@ -270,7 +274,7 @@ int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
 	int ret;
 
 	if (pt_guard_enter(&guard))
-		return fault(r, &guard, err);
+		return fault(r, run, &guard, err);
 	ret = place_records(&p, counts);
 	pt_guard_leave(&guard);
 	return ret;
@@ -284,10 +288,8 @@ int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 
 	if (!run->sz)
 		return 0;
-	if (pt_guard_enter(&guard)) {
-		run->sz = 0;
-		return fault(r, &guard, err);
-	}
+	if (pt_guard_enter(&guard))
+		return fault(r, run, &guard, err);
 	ret = pt_sink_run_flush(run, err);
 	pt_guard_leave(&guard);
 	return ret;
