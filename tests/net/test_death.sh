@@ -318,7 +318,40 @@ disk_full()
 }
 
 for moment in connected opened 1000000 15000000; do
-	case_run "death: receiver killed at $moment" receiver_killed "$moment"
+	# data_placed: some of the image is in the partial file.
+data_placed() { [[ -e copy.partial && $(stat -c %b copy.partial) -gt 2000 ]]; }
+
+# A source that does not stand still is never committed, and the page is named.
+source_changes()
+{
+	show hosts_up "$net" --mtu 9000
+	cp "$(image even)" source
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 20M source
+	wait_until 10 data_placed
+	printf changed | dd of=source conv=notrunc status=none
+	ended send "$sender" 30 5 "page 0 changed"
+	ended receive "$receiver" 10 5 "page 0 changed"
+	[[ ! -e copy ]] || die "committed all the same"
+	nothing_left
+}
+
+# The data path dies, the control connection lives: that ends, too.
+detached_meanwhile()
+{
+	show hosts_up "$net" --mtu 9000
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M --peer-timeout 2 \
+		"$(image even)"
+	wait_until 10 data_placed
+	on b "$pagetrim" detach --force --dev "$(dev_b)"
+	ended send "$sender" 20 4 "no frame was accepted"
+	ended receive "$receiver" 10 4 "no frame was accepted"
+	nothing_left
+}
+
+case_run "death: receiver killed at $moment" receiver_killed "$moment"
 	case_run "death: sender killed at $moment" sender_killed "$moment"
 done
 case_run "death: receiver killed at ten moments" killed_any_moment receiver
@@ -339,4 +372,6 @@ case_run "death: process killed while it is read" process_dies
 case_run "death: a stopped process survives its sender" process_freed
 case_run "death: a receiver under an attached program" attached_killed
 case_run "death: sink's disk full" disk_full
+case_run "death: a source that changes while it is sent" source_changes
+case_run "death: the XDP program detached meanwhile" detached_meanwhile
 cases_end

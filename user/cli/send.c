@@ -266,6 +266,8 @@ int pt_cmd_send(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	tx.cfg.files = tx.files;
+	/* A stopped process cannot change; one kept running is meant to. */
+	tx.cfg.recheck = !tx.pid;
 	tx.cfg.stop_fd = pt_stop_open();
 	ret = open_source(&tx, argc, argv, &err);
 	if (ret)

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "memory/guard.h"
-#include "trim/digest.h"
-#include "trim/scan.h"
+#include "transfer/clock.h"
+#include "transfer/page_word.h"
 
 #define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
 
@@ -43,9 +42,27 @@ static int take_ack(struct pt_lane *l)
 				    "lane %u: the receiver acknowledges what "
 				    "was not sent (is it pagetrim?)",
 				    l->cfg.lane_idx);
+	if (pt_inflight_is_empty(l->inflight) && !l->dirty_cnt)
+		l->unaccepted_ns = 0;
+	else if (mail->freed_desc > l->freed_desc)
+		l->unaccepted_ns = pt_clock_ns();
 	l->freed_desc = mail->freed_desc;
 	l->window = mail->window;
 	return 0;
+}
+
+/* watch_progress: the control connection may live while no frame arrives any
+ * more, and loss alone would have us send for ever. */
+static int watch_progress(struct pt_lane *l)
+{
+	if (!l->unaccepted_ns ||
+	    pt_clock_ns() - l->unaccepted_ns <= l->cfg.job->progress_ns)
+		return 0;
+	return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT, "lane %u: "
+			    "no frame was accepted for %llu s, though the "
+			    "receiver answers (was its XDP program detached, "
+			    "the path cut?)", l->cfg.lane_idx,
+			    l->cfg.job->progress_ns / 1000000000ULL);
 }
 
 int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
@@ -54,7 +71,7 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 
 	mail->missing_cnt = 0;
 	if (!pt_inbox_take(l->inbox, mail, timeout_ns))
-		return 0;
+		return watch_progress(l);
 	if (mail->stop) {
 		l->stop = true;
 		return -ECANCELED;
@@ -71,61 +88,27 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 		l->slot_cnt = mail->slot_cnt;
 	}
 	l->reprobe |= mail->reprobe;
-	return mail->has_ack ? take_ack(l) : 0;
-}
+	if (mail->has_ack) {
+		int ret = take_ack(l);
 
-/* word: 64 pages of a region, and what a scan found in those asked for. */
-struct word {
-	const __u8 *pages;
-	__u64 gfn;		/* of the first */
-	__u64 dirty;		/* bit: asked for */
-	__u64 holes;		/* bit: zero, not to be read */
-	__u64 masks[64];	/* blocks that hold data */
-	__u64 digests[64];
-};
-
-static void scan_pages(struct word *w, __u64 digest_key)
-{
-	for (__u64 bits = w->dirty; bits; bits &= bits - 1) {
-		unsigned i = __builtin_ctzll(bits);
-		const __u8 *page = w->pages + i * PT_PAGE_SZ;
-
-		w->masks[i] = w->holes >> i & 1 ? 0 : pt_scan(page);
-		w->digests[i] = w->masks[i]
-			? pt_digest_page(digest_key, w->gfn + i, w->masks[i],
-					 page)
-			: 0;
+		if (ret)
+			return ret;
 	}
-}
-
-static int scan_guarded(struct pt_lane *l, struct word *w)
-{
-	struct pt_guard guard;
-
-	if (pt_guard_enter(&guard)) {
-		int ret = pt_source_fault(l->cfg.job->source, guard.addr,
-					  &l->error_text);
-
-		return ret ? ret : pt_error_set(&l->error_text, PT_EXIT_HOST,
-						-EIO, "memory fault while "
-						"reading the source");
-	}
-	scan_pages(w, l->cfg.job->digest_key);
-	pt_guard_leave(&guard);
-	return 0;
+	return watch_progress(l);
 }
 
 static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 {
 	const struct pt_send_job *job = l->cfg.job;
 	__u32 first = page_idx % PT_REGION_PAGES;
-	struct word w = {
+	struct pt_page_word w = {
 		.pages = l->view.pages + (__u64)first * PT_PAGE_SZ,
 		.gfn = pt_layout_gfn(job->layout, page_idx),
-		.dirty = dirty,
+		.wanted = dirty,
 		.holes = l->view.holes[first / 64],
 	};
-	int ret = scan_guarded(l, &w);
+	int ret = pt_page_word_scan(&w, job->source, job->digest_key,
+				    &l->error_text);
 
 	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);

@@ -227,6 +227,8 @@ static __u64 push(struct pt_lane *l, __u32 desc_cnt)
 			.page_cnt = pt_record_page_cnt(&b->records[i]),
 		};
 	l->sent_desc += desc_cnt;
+	if (!l->unaccepted_ns)
+		l->unaccepted_ns = pt_clock_ns();
 	return pt_inflight_push(l->inflight, desc_cnt, extents, b->record_cnt);
 }
 

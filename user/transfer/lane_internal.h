@@ -34,6 +34,8 @@ struct pt_lane {
 	__u64 sent_desc;		/* since the start */
 	__u64 lost_desc;
 	__u64 freed_desc;
+	__u64 unaccepted_ns;		/* since when frames were sent and none
+					 * was accepted; 0: none was sent */
 	__u32 window;
 	__u64 synced_seq;		/* last SYNC said so */
 	__u32 unkicked;			/* frames submitted since the last kick */

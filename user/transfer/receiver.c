@@ -303,8 +303,8 @@ int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 			if (r->sessions[i]->state == PT_RX_ENDED)
 				reap(r, i);
 	}
-	pt_error_set(&stopped, PT_EXIT_FAILED, -ECANCELED, "receiver: "
-		     "interrupted; nothing was committed");
+	pt_error_set(&stopped, PT_EXIT_FAILED, -ECANCELED, "interrupted; "
+		     "nothing was committed");
 	end_all(r, &stopped);
 	if (r->is_over) {
 		*err = r->error;

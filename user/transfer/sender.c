@@ -32,7 +32,7 @@ static int reply(struct pt_sender *s, enum pt_message_type type,
 
 	for (;;) {
 		ret = pt_conn_recv_wait(s->conn, m, s->cfg->peer_timeout_ms,
-					s->cfg->stop_fd, s->err);
+					s->stop_fd, s->err);
 		if (ret == -ETIMEDOUT)
 			return pt_error_set(s->err, PT_EXIT_PEER, ret,
 					    "%s: silent for %u ms (is the "
@@ -56,7 +56,7 @@ static int connect_peer(struct pt_sender *s)
 		? s->cfg->peer_timeout_ms : CONNECT_MS;
 
 	return pt_conn_connect(&s->conn, s->cfg->to, &cfg, timeout_ms,
-			       s->cfg->stop_fd, s->err);
+			       s->stop_fd, s->err);
 }
 
 static int prepare_memory(struct pt_sender *s)
@@ -160,8 +160,17 @@ static int start_lanes(struct pt_sender *s)
 		.session_id = s->report->session_id,
 		.desc_sz = s->desc_sz,
 		.frame_sz_max = s->path.frame_sz_max,
+		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
 		.wake_fd = s->wake_fd,
 	};
+	s->recheck = (struct pt_recheck){
+		.source = s->cfg->source,
+		.layout = s->layout,
+		.digests = s->digests,
+		.digest_key = s->digest_key,
+	};
+	pt_recheck_init(&s->recheck);
+	s->is_rechecked = !s->cfg->recheck;
 	for (__u32 i = 0; i < s->path.queue_cnt; i++) {
 		struct pt_lane_cfg cfg = {
 			.job = &s->job,
@@ -292,7 +301,7 @@ static int run(struct pt_sender *s)
 			{ .fd = s->wake_fd, .events = POLLIN },
 			{ .fd = pt_monitor_fd(s->path.monitor),
 			  .events = POLLIN },
-			{ .fd = s->cfg->stop_fd, .events = POLLIN },
+			{ .fd = s->stop_fd, .events = POLLIN },
 		};
 		__u64 now_ns;
 
@@ -372,6 +381,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		.report = report,
 		.err = err,
 		.wake_fd = -1,
+		.stop_fd = cfg->stop_fd,
 		.started_ns = pt_clock_ns(),
 	};
 	int ret;
@@ -389,6 +399,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 
 	pt_conn_close(s.conn);
 	pt_send_path_close(&s.path);
+	pt_recheck_free(&s.recheck);
 	if (s.digests)
 		munmap(s.digests, s.digests_sz);
 	pt_dirty_destroy(s.dirty);

@@ -69,6 +69,8 @@ struct pt_send_cfg {
 	const char *const *files;	/* paths of the --with files */
 	__u32 file_cnt;
 	enum pt_trim trim;
+	bool recheck;			/* read the source again before commit:
+					 * no change may go unseen */
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX */
 	bool generic;
 	__u32 mtu;			/* 0: as large as passes */

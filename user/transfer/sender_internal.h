@@ -5,6 +5,7 @@
 #define TRANSFER_SENDER_INTERNAL_H
 
 #include "transfer/lane.h"
+#include "transfer/recheck.h"
 #include "transfer/send_path.h"
 #include "transfer/sender.h"
 
@@ -24,7 +25,10 @@ struct pt_sender {
 	struct pt_lane *lanes[PT_LANES_MAX];
 	__u32 lane_cnt;
 	int wake_fd;
+	int stop_fd;		/* -1 once commit has begun: it is seen through */
 	bool is_aborted;	/* the peer said ABORT: it knows */
+	struct pt_recheck recheck;
+	bool is_rechecked;
 	bool is_verified;
 	bool is_committed;
 	__u64 started_ns;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "transfer/balance.h"
 #include "transfer/clock.h"
@@ -187,6 +188,19 @@ static int send_digests(struct pt_sender *s)
 	return ret;
 }
 
+/* recheck compares the source with what was sent, a step at a time: the peer
+ * wants answers meanwhile. */
+static int recheck(struct pt_sender *s)
+{
+	int ret = pt_recheck_step(&s->recheck, s->err);
+
+	if (ret < 0)
+		return ret;
+	s->is_rechecked = ret;
+	eventfd_write(s->wake_fd, 1);	/* come back at once */
+	return 0;
+}
+
 static int verify(struct pt_sender *s)
 {
 	struct pt_message m = {
@@ -211,6 +225,7 @@ static int commit(struct pt_sender *s)
 	};
 
 	s->report->verify_ns = enter(s, PT_SEND_COMMIT);
+	s->stop_fd = -1;
 	return pt_conn_send(s->conn, &m, s->err);
 }
 
@@ -223,7 +238,9 @@ int pt_sender_advance(struct pt_sender *s)
 	case PT_SEND_PROBE:
 		return go(s);
 	case PT_SEND_SEND:
-		return lanes_are_clean(s) ? verify(s) : 0;
+		if (!lanes_are_clean(s))
+			return 0;
+		return s->is_rechecked ? verify(s) : recheck(s);
 	case PT_SEND_VERIFY:
 		return s->is_verified ? commit(s) : 0;
 	case PT_SEND_COMMIT:

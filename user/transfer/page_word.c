@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/page_word.h"
+
+#include <errno.h>
+
+#include "memory/guard.h"
+#include "trim/digest.h"
+#include "trim/scan.h"
+
+static void scan_pages(struct pt_page_word *w, __u64 digest_key)
+{
+	for (__u64 bits = w->wanted; bits; bits &= bits - 1) {
+		unsigned i = __builtin_ctzll(bits);
+		const __u8 *page = w->pages + i * PT_PAGE_SZ;
+
+		w->masks[i] = w->holes >> i & 1 ? 0 : pt_scan(page);
+		w->digests[i] = w->masks[i]
+			? pt_digest_page(digest_key, w->gfn + i, w->masks[i],
+					 page)
+			: 0;
+	}
+}
+
+int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
+		      __u64 digest_key, struct pt_error *err)
+{
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard)) {
+		int ret = pt_source_fault(src, guard.addr, err);
+
+		return ret ? ret : pt_error_set(err, PT_EXIT_HOST, -EIO,
+						"memory fault while reading "
+						"the source");
+	}
+	scan_pages(w, digest_key);
+	pt_guard_leave(&guard);
+	return 0;
+}

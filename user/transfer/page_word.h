@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* page_word: 64 pages of a source in a row, and what a scan finds in them.
+ * Threads: of one thread; the source may be seen by many. */
+#ifndef TRANSFER_PAGE_WORD_H
+#define TRANSFER_PAGE_WORD_H
+
+#include "memory/source.h"
+
+struct pt_page_word {
+	const __u8 *pages;	/* of a view */
+	__u64 gfn;		/* of the first */
+	__u64 wanted;		/* bit: to be scanned */
+	__u64 holes;		/* bit: zero, not to be read */
+	__u64 masks[64];	/* of those wanted: blocks that hold data */
+	__u64 digests[64];
+};
+
+/* pt_page_word_scan fills masks and digests.  -EIO: the source was cut short
+ * or failed; err says so. */
+int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
+		      __u64 digest_key, struct pt_error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/recheck.h"
+
+#include <errno.h>
+
+#include "transfer/page_word.h"
+
+#define STEP_REGIONS	32
+
+void pt_recheck_init(struct pt_recheck *r)
+{
+	r->region_next = 0;
+	pt_view_init(&r->view);
+}
+
+void pt_recheck_free(struct pt_recheck *r)
+{
+	pt_view_free(&r->view);
+}
+
+static int compare_word(const struct pt_recheck *r, __u64 page_idx,
+			__u32 first, struct pt_error *err)
+{
+	__u32 cnt = r->view.page_cnt - first;
+	struct pt_page_word w = {
+		.pages = r->view.pages + (__u64)first * PT_PAGE_SZ,
+		.gfn = pt_layout_gfn(r->layout, page_idx + first),
+		.wanted = cnt >= 64 ? ~0ULL : (1ULL << cnt) - 1,
+		.holes = r->view.holes[first / 64],
+	};
+	int ret = pt_page_word_scan(&w, r->source, r->digest_key, err);
+
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < cnt && i < 64; i++)
+		if (w.digests[i] != r->digests[page_idx + first + i])
+			return pt_error_set(err, PT_EXIT_MISMATCH, -ESTALE,
+					    "page %llu changed after it was "
+					    "sent; nothing was committed (pause "
+					    "who writes it, then send again)",
+					    (unsigned long long)(w.gfn + i));
+	return 0;
+}
+
+int pt_recheck_step(struct pt_recheck *r, struct pt_error *err)
+{
+	__u64 region_cnt = pt_layout_region_cnt(r->layout);
+
+	for (unsigned i = 0; i < STEP_REGIONS; i++) {
+		int ret;
+
+		if (r->region_next == region_cnt)
+			return 1;
+		ret = pt_source_view(r->source, &r->view, r->layout,
+				     r->region_next, err);
+		for (__u32 first = 0; !ret && first < r->view.page_cnt;
+		     first += 64)
+			ret = compare_word(r, r->region_next * PT_REGION_PAGES,
+					   first, err);
+		if (ret)
+			return ret;
+		r->region_next++;
+	}
+	return 0;
+}
