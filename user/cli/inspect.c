@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -107,6 +108,21 @@ static int parse_option(struct inspect *in, int opt, const char *word)
 	}
 }
 
+/* is_source: the picture would be written over a source, as path or link. */
+static bool is_source(const char *svg, char *const *sources)
+{
+	struct stat picture, source;
+
+	if (stat(svg, &picture))
+		return false;
+	for (; *sources; sources++)
+		if (!stat(*sources, &source) &&
+		    source.st_dev == picture.st_dev &&
+		    source.st_ino == picture.st_ino)
+			return true;
+	return false;
+}
+
 /* parse returns -1 to go on, or an exit code. */
 static int parse(struct inspect *in, int argc, char **argv)
 {
@@ -123,6 +139,9 @@ static int parse(struct inspect *in, int argc, char **argv)
 				    "either SOURCE or --pid, not both");
 	if (!in->pid && optind == argc)
 		return pt_out_usage("inspect", "no SOURCE, and no --pid");
+	if (in->svg && is_source(in->svg, argv + optind))
+		return pt_out_usage("inspect", "--svg '%s': is a SOURCE, and "
+				    "would be overwritten", in->svg);
 	if (in->keep_running && !in->pid)
 		return pt_out_usage("inspect", "--keep-running needs --pid");
 	return -1;

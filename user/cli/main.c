@@ -41,6 +41,19 @@ static void print_help(FILE *out)
 	      "(tc) of both\nhosts: see pagetrim(8).\n", out);
 }
 
+/* finish: what could not be printed is said.  The code of a transfer stays
+ * what became of the transfer. */
+static int finish(const char *name, int code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	fprintf(stderr, "pagetrim %s: standard output: cannot be written (is "
+		"the disk full?)\n", name);
+	if (code || !strcmp(name, "send") || !strcmp(name, "receive"))
+		return code;
+	return PT_EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -59,7 +72,8 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < command_cnt; i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			return finish(argv[1],
+				      commands[i].run(argc - 1, argv + 1));
 	fprintf(stderr, "pagetrim: no command '%s' (try 'pagetrim --help')\n",
 		argv[1]);
 	return PT_EXIT_USAGE;
