@@ -49,7 +49,7 @@ def send(args):
             sock.sendto(datagram(i % args.lanes, i // args.lanes, args.sz),
                         (args.to, PORT))
             if i % BURST == BURST - 1:
-                time.sleep(0.001)  # a rate that no buffer overflows at
+                time.sleep(0.02)  # no buffer overflows, even if the wire must wait
 
 
 def receive(args):
