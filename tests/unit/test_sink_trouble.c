@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "guard_again.h"
 #include "scratch.h"
@@ -327,6 +328,47 @@ static void test_race_for_one_name(void **state)
 	pt_layout_free(l);
 }
 
+/* A receiver that has looked at a stale .partial, but not locked it yet, when
+ * another one replaces it: it must not remove the new one. */
+static void test_stale_one_replaced_by_another(void **state)
+{
+	struct pt_layout *l = layout_of(PAGE, 1);
+	struct __ptrace_syscall_info info;
+	struct pt_sink *s;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(system("rm -rf " SCRATCH "/kill && mkdir " SCRATCH
+				"/kill"), 0);
+	close(scratch_file(OUT ".partial", 9));
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		_exit(-pt_sink_create(&s, OUT, l, NULL));
+	}
+	do {		/* up to its first flock(2), that of the stale file */
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSTOPPED(status));
+		assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info),
+				   &info) > 0);
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY &&
+		    info.entry.nr == SYS_flock)
+			break;
+	} while (!ptrace(PTRACE_SYSCALL, pid, 0, 0));
+	assert_int_equal(pt_sink_create(&s, OUT, l, NULL), 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, pid, 0, 0), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EBUSY);
+	assert_true(scratch_has(OUT ".partial"));
+	assert_int_equal(pt_sink_sync(s, NULL), 0);
+	assert_int_equal(pt_sink_commit(s, NULL), 0);
+	pt_sink_close(s);
+	pt_layout_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_hugetlbfs),
 		cmocka_unit_test(test_killed_at_each_system_call),
 		cmocka_unit_test(test_race_for_one_name),
+		cmocka_unit_test(test_stale_one_replaced_by_another),
 	};
 
 	if (scratch_mount())
