@@ -348,15 +348,17 @@ static void test_stale_one_replaced_by_another(void **state)
 		raise(SIGSTOP);
 		_exit(-pt_sink_create(&s, OUT, l, NULL));
 	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, 0,
+				PTRACE_O_TRACESYSGOOD), 0);
 	do {		/* up to its first flock(2), that of the stale file */
+		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, 0, 0), 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSTOPPED(status));
 		assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info),
 				   &info) > 0);
-		if (info.op == PTRACE_SYSCALL_INFO_ENTRY &&
-		    info.entry.nr == SYS_flock)
-			break;
-	} while (!ptrace(PTRACE_SYSCALL, pid, 0, 0));
+	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY ||
+		 info.entry.nr != SYS_flock);
 	assert_int_equal(pt_sink_create(&s, OUT, l, NULL), 0);
 	assert_int_equal(ptrace(PTRACE_DETACH, pid, 0, 0), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
