@@ -1,245 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A lane's thread between a real source and a network of the test's own, which
- * eats what is too large, loses what it is told to, and answers as a receiver
- * does.  All of the network runs in the lane's thread, from within its calls.
- */
-#include "guard_again.h"
-#include "scratch.h"
-#include "wire_kit.h"
+/* A lane's thread between a real source and a network of the test's own. */
+#include "lane_net.h"
 
-#include <pthread.h>
 #include <sys/eventfd.h>
 
-#include <pagetrim/check.h>
+#include "guard_again.h"
 #include "transfer/clock.h"
 #include "transfer/ladder.h"
-#include "transfer/lane.h"
-#include "transfer/rx_lane.h"
 #include "trim/digest.h"
-#include "wire/reader.h"
 
 #define SESSION	0x99
-#define RAM	SCRATCH "/ram"
-#define PAGES	(3 * PT_REGION_PAGES + 5)
-#define DESC_SZ	3840
-#define SLOTS	32			/* TX buffers */
-#define FRAMES_MAX 100000
 #define WAIT_NS	20000000000ULL		/* for what must happen */
-
-/* --- the network ------------------------------------------------------ */
-
-struct net {
-	const char *name;
-	__u32 mtu;		/* larger frames vanish; 0: all do */
-	__u32 mtu_max;		/* what both devices say; 0: mtu */
-	__u32 loss_pct;		/* of data frames */
-	__u32 window;
-	__u32 reprobe_at;	/* data frame that makes it say REPROBE */
-	__u32 mtu_then;		/* from there on */
-	__u32 cut_at;		/* data frame that cuts the source short */
-	void (*spoil)(struct pt_msg_ack *ack);
-};
-
-static struct net net;
-static struct pt_lane *_Atomic lane;
-static struct pt_rx_lane rx;
-static __u64 random_state, now_ns;
-
-static struct {
-	void *buffer;
-	__u32 sz;
-} queued[SLOTS];
-static __u32 queued_cnt;
-static void *buffers[SLOTS];
-static __u32 buffer_cnt;		/* free ones */
-
-static __u32 data_cnt, probe_cnt, sync_cnt, set_cnt, set_sz;
-static __u8 descs[FRAMES_MAX];		/* by sequence number */
-static __u64 sent_desc;			/* credit taken, */
-static __u64 freed_desc, lost_desc;	/* given back as far as told */
-
-static __u8 ram[PAGES][PT_PAGE_SZ], copy[PAGES][PT_PAGE_SZ];
-static __u32 generations[PAGES];
-
-/* inbox: the lane's thread may be here before its start returned. */
-static struct pt_inbox *inbox(void)
-{
-	while (!lane)
-		usleep(100);
-	return pt_lane_inbox(lane);
-}
-
-static void ack(void)
-{
-	struct pt_message m;
-
-	pt_rx_lane_ack(&rx, &m);
-	freed_desc = m.ack.freed_desc;
-	for (__u32 i = 0; i < m.ack.missing_cnt; i++)
-		for (__u32 n = 0; n < m.ack.missing[i].cnt; n++)
-			lost_desc += descs[m.ack.missing[i].first + n];
-	if (net.spoil)
-		net.spoil(&m.ack);
-	pt_inbox_ack(inbox(), &m.ack);
-	pt_rx_lane_told(&rx);
-}
-
-/* place: what a frame says of its pages, as the receiver must take it. */
-static void place(struct pt_reader *r)
-{
-	struct pt_record_host rec;
-	unsigned int got;
-
-	while (pt_reader_next(r, &rec)) {
-		for (__u64 i = 0; i < pt_record_page_cnt(&rec); i++) {
-			__u64 gfn = rec.gfn + i;
-
-			pt_check(gfn < PAGES);
-			if (r->id.generation < generations[gfn])
-				continue;
-			if (r->id.generation > generations[gfn])
-				memset(copy[gfn], 0, PT_PAGE_SZ);
-			generations[gfn] = r->id.generation;
-		}
-		if (rec.kind != PT_RECORD_BLOCKS ||
-		    r->id.generation < generations[rec.gfn])
-			continue;
-		for (__u64 left = rec.mask; left; left &= left - 1)
-			memcpy(&copy[rec.gfn][__builtin_ctzll(left) * 64],
-			       pt_reader_blocks(r, 1, &got), 64);
-	}
-}
-
-static void data_arrives(struct pt_reader *r)
-{
-	enum pt_seq what = pt_rx_lane_take(&rx, r->id.seq,
-					   pt_desc_cnt(r->sent_sz, DESC_SZ));
-
-	pt_check(what == PT_SEQ_NEW);
-	place(r);
-	if (pt_rx_lane_is_urgent(&rx))
-		ack();
-}
-
-static void data_sent(struct pt_reader *r, __u32 sz)
-{
-	pt_check(r->id.seq == data_cnt++);
-	pt_check(data_cnt < FRAMES_MAX);
-	pt_check(sz <= set_sz);
-	descs[r->id.seq] = pt_desc_cnt(sz, DESC_SZ);
-	sent_desc += descs[r->id.seq];
-	pt_check(sent_desc - freed_desc - lost_desc <= net.window);
-	if (data_cnt == net.cut_at)
-		pt_check(!truncate(RAM, PT_PAGE_SZ));
-	if (data_cnt == net.reprobe_at) {
-		net.mtu = net.mtu_then;
-		pt_inbox_reprobe(inbox());
-	}
-}
-
-static void probe_arrives(const struct pt_reader *r)
-{
-	const struct pt_msg_probe_seen seen = {
-		.probe = r->id.seq,
-		.frame_sz = r->sent_sz,
-		.queue = 3,
-	};
-
-	pt_inbox_probe(inbox(), &seen);
-}
-
-static void carry(const void *bytes, __u32 sz)
-{
-	const struct pt_span span = { bytes, sz };
-	struct pt_reader r;
-
-	pt_check(pt_reader_open(&r, &span, 1) == PT_VERDICT_STEERED);
-	pt_check(pt_reader_auth_ok(&r));
-	if (r.kind == PT_FRAME_PROBE)
-		probe_cnt++;
-	else
-		data_sent(&r, sz);
-	if (sz > net.mtu + PT_ETH_SZ)
-		return;
-	if (r.kind == PT_FRAME_PROBE)
-		probe_arrives(&r);
-	else if (kit_random(&random_state) % 100 >= net.loss_pct)
-		data_arrives(&r);
-}
-
-void *pt_xsk_tx_frame(struct pt_xsk *x)
-{
-	(void)x;
-	return buffer_cnt ? buffers[--buffer_cnt] : NULL;
-}
-
-void pt_xsk_tx_give_back(struct pt_xsk *x, void *buffer)
-{
-	(void)x;
-	buffers[buffer_cnt++] = buffer;
-}
-
-void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz)
-{
-	(void)x;
-	pt_check(queued_cnt < SLOTS);
-	queued[queued_cnt].buffer = buffer;
-	queued[queued_cnt++].sz = sz;
-}
-
-/* A device that takes ten frames at a time. */
-int pt_xsk_tx_kick(struct pt_xsk *x)
-{
-	__u32 cnt = queued_cnt < 10 ? queued_cnt : 10;
-
-	for (__u32 i = 0; i < cnt; i++) {
-		carry(queued[i].buffer, queued[i].sz);
-		pt_xsk_tx_give_back(x, queued[i].buffer);
-	}
-	queued_cnt -= cnt;
-	memmove(queued, queued + cnt, queued_cnt * sizeof(queued[0]));
-	return queued_cnt > 0;
-}
-
-int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
-{
-	(void)timeout_ms;
-	while (pt_xsk_tx_kick(x))
-		;
-	return 1;
-}
-
-/* SYNC: what is not there by now is lost. */
-int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
-		 struct pt_error *err)
-{
-	(void)c;
-	(void)err;
-	pt_check(m->type == PT_MSG_SYNC);
-	pt_check(m->sync.seq_end == data_cnt);
-	sync_cnt++;
-	pt_seqmap_raise(&rx.seqs, m->sync.seq_end);
-	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
-	now_ns += PT_GRACE_MIN_NS;
-	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
-	ack();
-	return 0;
-}
-
-int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
-		      int timeout_ms, struct pt_error *err)
-{
-	(void)c;
-	(void)timeout_ms;
-	(void)err;
-	pt_check(m->type == PT_MSG_LANE_SET);
-	pt_check(m->lane_set.queue == 3);
-	set_cnt++;
-	set_sz = m->lane_set.frame_sz;
-	rx.window = net.window;
-	pt_inbox_ready(inbox(), net.window);
-	return 0;
-}
 
 /* --- the lane --------------------------------------------------------- */
 
@@ -302,9 +73,12 @@ static void start(const struct net *with)
 		.frame_sz_max = PT_ETH_SZ + (net.mtu_max ? net.mtu_max
 							  : net.mtu),
 		.wake_fd = eventfd(0, EFD_NONBLOCK),
+		.progress_ns = net.progress_ms ? net.progress_ms * 1000000ULL
+					       : WAIT_NS,
 	};
 	assert_int_equal(pt_dirty_create(&job.dirty,
 					 pt_layout_region_cnt(layout)), 0);
+	cfg.bytes_per_s = net.bytes_per_s;
 	lane = NULL;
 	assert_int_equal(pt_lane_start(&l, &cfg, &err), 0);
 	lane = l;
@@ -477,6 +251,53 @@ static void test_source_cut(void **state)
 	stop();
 }
 
+/* Probes pass, data does not: it ends, though the receiver answers. */
+static void test_no_progress(void **state)
+{
+	struct pt_error err;
+	__u64 start_ns;
+
+	(void)state;
+	start(&(struct net){ .mtu = 1500, .window = 64, .loss_pct = 100,
+			     .progress_ms = 300 });
+	reach(PT_LANE_READY);
+	start_ns = pt_clock_ns();
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_FAILED);
+	assert_true(pt_clock_ns() - start_ns >= 300000000);
+	assert_int_equal(pt_lane_error(lane, &err), -ETIMEDOUT);
+	assert_int_equal(err.exit, PT_EXIT_PEER);
+	stop();
+}
+
+/* Nor does time that a clean lane spends count, or that of a slow path. */
+static void test_slow_progress(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 1500, .window = 20, .loss_pct = 40,
+			     .progress_ms = 300 });
+	run_to_clean();
+	usleep(400000);
+	assert_int_equal(pt_lane_state(lane), PT_LANE_CLEAN);
+	assert_memory_equal(copy, ram, sizeof(ram));
+	stop();
+}
+
+/* A lane that may send a frame every 75 ms waits, and nobody is to blame. */
+static void test_slow_rate(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 1500, .window = WINDOW,
+			     .bytes_per_s = 20000, .progress_ms = 30 });
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_SENDING);
+	usleep(1000000);
+	assert_int_equal(pt_lane_state(lane), PT_LANE_SENDING);
+	stop();
+	assert_in_range(data_cnt, 8, 18);
+}
+
 /* Stopped while it probes, waits, is out of credit, has done all. */
 static void test_stop(void **state)
 {
@@ -498,7 +319,7 @@ static void test_stop(void **state)
 	stop();
 }
 
-#define FIXED	4
+#define FIXED	7
 
 int main(void)
 {
@@ -506,6 +327,9 @@ int main(void)
 		cmocka_unit_test(test_reprobe_when_clean),
 		cmocka_unit_test(test_unreached),
 		cmocka_unit_test(test_source_cut),
+		cmocka_unit_test(test_no_progress),
+		cmocka_unit_test(test_slow_progress),
+		cmocka_unit_test(test_slow_rate),
 		cmocka_unit_test(test_stop),
 	};
 

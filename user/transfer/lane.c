@@ -42,10 +42,10 @@ static int take_ack(struct pt_lane *l)
 				    "lane %u: the receiver acknowledges what "
 				    "was not sent (is it pagetrim?)",
 				    l->cfg.lane_idx);
-	if (pt_inflight_is_empty(l->inflight) && !l->dirty_cnt)
-		l->unaccepted_ns = 0;
-	else if (mail->freed_desc > l->freed_desc)
-		l->unaccepted_ns = pt_clock_ns();
+	/* With nothing in flight, slow is who sends: a limit, the source. */
+	if (mail->freed_desc > l->freed_desc)
+		l->unaccepted_ns = pt_inflight_is_empty(l->inflight)
+			? 0 : pt_clock_ns();
 	l->freed_desc = mail->freed_desc;
 	l->window = mail->window;
 	return 0;
