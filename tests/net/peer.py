@@ -12,6 +12,9 @@
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
         until FILE exists; then cut (close both) or freeze (copy nothing more)
+    peer.py forget ADDR PORT TO_PORT
+        as proxy, but the first connection is cut (both ways) when COMMITTED
+        comes back on it, which is not passed on; later ones are copied
 
 Each says "ready" on stderr when it can be connected to.
 """
@@ -123,11 +126,35 @@ def proxy(addr, port, to_port, mode, file):
         sock.close()
 
 
+def forget(addr, port, to_port):
+    committed = struct.pack("!IHH", 8, 19, 0)  # the header of its message
+    server = listen(addr, port)
+    cut = False
+    to = {}
+    while True:
+        for sock in select.select([server, *to], [], [])[0]:
+            if sock is server:
+                client, _ = server.accept()
+                host = socket.create_connection((addr, int(to_port)))
+                to[client], to[host] = host, client
+                continue
+            if sock not in to:
+                continue
+            data = sock.recv(1 << 16)
+            if data and (cut or committed not in data):
+                to[sock].sendall(data)
+                continue
+            cut = cut or bool(data)
+            for end in sock, to[sock]:
+                del to[end]
+                end.close()
+
+
 def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
      "version": version, "small": small, "close": close,
-     "proxy": proxy}[verb](addr, int(port), *rest)
+     "proxy": proxy, "forget": forget}[verb](addr, int(port), *rest)
 
 
 if __name__ == "__main__":

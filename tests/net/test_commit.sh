@@ -7,6 +7,11 @@
 # Once COMMIT was received, what the sender does changes nothing: the memory
 # gets its name, the receiver says so, and who asks is told.
 #
+#   host a                                     host b
+#   pagetrim send -- ptNAMEa ===== ptNAMEb -- peer.py forget -- pagetrim receive
+#
+# A sender that lost the answer asks for it itself.
+#
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -31,8 +36,37 @@ odd()
 	nothing_left
 }
 
+# answer_lost OUT OPTION...: COMMITTED does not reach the sender, whose
+# connection ends; out is where the receiver's options put the image.
+answer_lost()
+{
+	local out=$1 proxy
+
+	shift
+	show hosts_up "$net" --mtu 9000
+	mkdir folder
+	receive_begin receive --listen "$HOSTS_B4" "$@"
+	hosts_exec "$net" b "$here/peer.py" forget "$HOSTS_B4" 17000 16644 \
+		2>peer.err &
+	proxy=$!
+	wait_until 10 listens b 17000
+	send_begin send --to "$HOSTS_B4:17000" --name copy --peer-timeout 10 \
+		"$(image even)"
+	ended send "$sender" 30 0
+	same "result of send" "$(field send .status)" completed
+	same_file "$(image even)" "$out"
+	[[ " $* " != *" --serve "* ]] || kill -INT "$receiver"
+	ended receive "$receiver" 10 0
+	kill "$proxy"
+	wait "$proxy" || true
+	nothing_left
+}
+
 case_run "commit: a message that comes too late" odd late-message
 case_run "commit: an ABORT that comes too late" odd late-abort
 case_run "commit: an ABORT after COMMITTED" odd abort-at-end
 case_run "commit: COMMIT twice" odd twice
+case_run "commit: the answer is lost" answer_lost copy --out copy
+case_run "commit: the answer is lost, --serve" answer_lost folder/copy \
+	--serve --out folder
 cases_end

@@ -328,26 +328,34 @@ static int run(struct pt_sender *s)
 	return ret;
 }
 
-/* ask reconnects and asks whether the transfer was committed, as long as the
- * peer timeout lasts. */
-static int ask(struct pt_sender *s)
+/* ask_once asks on a new connection whether the transfer was committed. */
+static int ask_once(struct pt_sender *s)
 {
-	__u64 deadline = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
 	struct pt_message m = {
 		.type = PT_MSG_ASK,
 		.ask = { .transfer_id = s->report->transfer_id },
 	};
+	int ret;
+
+	pt_conn_close(s->conn);
+	s->conn = NULL;
+	ret = connect_peer(s);
+	if (!ret)
+		ret = pt_conn_send(s->conn, &m, s->err);
+	if (!ret)	/* it offers before it hears what we want */
+		ret = reply(s, PT_MSG_OFFER, &m);
+	return ret ? ret : reply(s, PT_MSG_COMMITTED, &m);
+}
+
+/* ask asks as long as the peer timeout lasts. */
+static int ask(struct pt_sender *s)
+{
+	__u64 deadline = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
 	struct pt_error why;
 	int ret;
 
 	do {
-		pt_conn_close(s->conn);
-		s->conn = NULL;
-		ret = connect_peer(s);
-		if (!ret)
-			ret = pt_conn_send(s->conn, &m, s->err);
-		if (!ret)
-			ret = reply(s, PT_MSG_COMMITTED, &m);
+		ret = ask_once(s);
 		if (!ret)
 			s->report->phase = PT_SEND_DONE;
 		if (!ret || s->is_aborted)
