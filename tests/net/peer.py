@@ -9,6 +9,7 @@
     peer.py version ADDR PORT   accept, be a pagetrim of version 77 only
     peer.py small ADDR PORT     accept, be a receiver of frames of 64 bytes
     peer.py close ADDR PORT     accept and close at once
+    peer.py chatter ADDR PORT   connect, be a sender that says PING without end
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
         until FILE exists; then cut (close both) or freeze (copy nothing more)
@@ -16,7 +17,7 @@
         as proxy, but the first connection is cut (both ways) when COMMITTED
         comes back on it, which is not passed on; later ones are copied
 
-Each says "ready" on stderr when it can be connected to.
+Each says "ready" on stderr when it can be connected to, or is connected.
 """
 import os
 import select
@@ -93,6 +94,16 @@ def small(addr, port):
         pass
 
 
+def chatter(addr, port):
+    hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 1)
+    ping = struct.pack("!IHHQ", 8, 23, 0, 0)
+    with socket.create_connection((addr, port)) as sock:
+        sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+        print("peer: ready", file=sys.stderr, flush=True)
+        while True:
+            sock.sendall(ping * 4096)
+
+
 def close(addr, port):
     sock, _ = listen(addr, port).accept()
     sock.close()
@@ -153,7 +164,7 @@ def forget(addr, port, to_port):
 def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
-     "version": version, "small": small, "close": close,
+     "version": version, "small": small, "chatter": chatter, "close": close,
      "proxy": proxy, "forget": forget}[verb](addr, int(port), *rest)
 
 

@@ -11,6 +11,27 @@
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# A sender that never stops talking keeps no other waiting, nor the wish to end.
+chatter()
+{
+	local talker
+
+	show hosts_up "$net"
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve
+	hosts_exec "$net" a "$here/peer.py" chatter "$HOSTS_B4" 16644 \
+		2>peer.err &
+	talker=$!
+	wait_until 10 grep -q ready peer.err
+	send_begin one --to "$HOSTS_B4" --name one "$(image even)"
+	ended one "$sender" 60 0
+	same_file "$(image even)" copies/one
+	kill -TERM "$receiver"
+	finish "$receiver" 5
+	finish "$talker" 5
+	nothing_left
+}
+
 two_at_once()
 {
 	local first second
@@ -217,6 +238,7 @@ data_flows()
 image odd --tail 777 --seed 2 >/dev/null
 case_run "shared: a lane moved to another queue" moved_lane
 case_run "shared: two transfers at once, then a third" two_at_once
+case_run "shared: a peer that never stops talking" chatter
 case_run "shared: ping, TCP and UDP beside a transfer" ordinary_traffic
 case_run "shared: the same, generic" ordinary_traffic --generic
 case_run "shared: attach, counters by bpftool, detach" attached

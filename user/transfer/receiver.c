@@ -246,8 +246,11 @@ static bool wait_any(struct pt_receiver *r, int stop_fd)
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		fds[3 + i].fd = pt_rx_session_fd(r->sessions[i]);
 		fds[3 + i].events = POLLIN;
-		if (r->sessions[i]->state == PT_RX_VERIFYING)
+		if (r->sessions[i]->state == PT_RX_VERIFYING &&
+		    timeout_ms > VERIFY_TICK_MS)
 			timeout_ms = VERIFY_TICK_MS;
+		if (r->sessions[i]->has_more)
+			timeout_ms = 0;
 	}
 	poll(fds, 3 + r->session_cnt, timeout_ms);
 	eventfd_read(r->wake_fd, &value);

@@ -13,6 +13,7 @@
 
 #define PING_NS		1000000000ULL
 #define FINISH_MS	300	/* for the peer to read a last message */
+#define READ_MAX	64	/* messages, before other sessions are heard */
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
@@ -68,7 +69,12 @@ void pt_rx_session_read(struct pt_rx_session *s)
 	struct pt_error err;
 	int ret;
 
-	while (s->conn && s->state != PT_RX_ENDED) {
+	s->has_more = false;
+	for (int i = 0; s->conn && s->state != PT_RX_ENDED; i++) {
+		if (i == READ_MAX) {
+			s->has_more = true;
+			return;
+		}
 		ret = pt_conn_recv(s->conn, &m, &err);
 		if (!ret)
 			return;

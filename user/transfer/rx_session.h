@@ -35,6 +35,7 @@ struct pt_rx_session {
 	struct pt_receive_report report;
 	struct pt_error *err;		/* &report.error */
 	bool is_open;			/* OPEN was accepted: a transfer */
+	bool has_more;			/* to read, though poll may not say so */
 	bool is_bye;			/* the sender said BYE or ABORT: it knows */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
@@ -70,7 +71,8 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
 					  struct pt_rx_host *host, int wake_fd);
 
-/* pt_rx_session_read acts on all messages that have come. */
+/* pt_rx_session_read acts on messages that have come; has_more: not on all, so
+ * that a peer that never stops talking keeps no other waiting. */
 void pt_rx_session_read(struct pt_rx_session *s);
 
 /* pt_rx_session_tick looks after time-outs, failures of queues, the commit;
