@@ -36,7 +36,8 @@ struct pt_send_job {
 	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
 	__u32 frame_sz_max;	/* both ends' devices and sockets can do this */
 	__u64 progress_ns;	/* frames in flight, and none accepted for as
-				 * long: the lane fails */
+				 * long, or LANE_READY not come: the lane
+				 * fails */
 	int wake_fd;		/* eventfd: a lane's state changed */
 };
 

@@ -9,7 +9,6 @@
 #define COPIES		2		/* probes sent of one size */
 #define ROUND_NS	100000000ULL	/* wait for answers */
 #define ROUNDS_MAX	24
-#define READY_NS	5000000000ULL	/* wait for LANE_READY */
 #define PORTS_MAX	8		/* source ports tried: RSS hashes them */
 
 struct round {
@@ -116,7 +115,8 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 			.frame_sz = frame_sz,
 		},
 	};
-	__u64 deadline = pt_clock_ns() + READY_NS;
+	/* As long as the connection itself may be silent. */
+	__u64 deadline = pt_clock_ns() + l->cfg.job->progress_ns;
 	__u64 now;
 	int ret;
 
