@@ -14,6 +14,7 @@
 #include "memory/proc.h"
 
 #define POLL_NS		200000	/* between looks at a stopping thread */
+#define RELEASE_MS	1000	/* for killed threads to be gone */
 
 struct thread {
 	pid_t tid;
@@ -172,18 +173,39 @@ int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err)
 	return 0;
 }
 
+/* reap_killed waits for the threads that could not be let go, as they were
+ * killed meanwhile: each stays a zombie, and its process with it, until its
+ * tracer has waited for it.  The first of a process can only be waited for
+ * after the others, hence the rounds; bounded by RELEASE_MS. */
+static void reap_killed(struct pt_freeze *f)
+{
+	bool left = f->thread_cnt > 0;
+
+	for (int ms = 0; left && ms < RELEASE_MS; ms++) {
+		left = false;
+		for (__u32 i = 0; i < f->thread_cnt; i++)
+			left |= !waitpid(f->threads[i].tid, NULL,
+					 __WALL | WNOHANG);
+		if (left)
+			usleep(1000);
+	}
+}
+
 void pt_freeze_release(struct pt_freeze *f)
 {
+	__u32 killed_cnt = 0;
+
 	if (!f)
 		return;
 	pt_check(f->owner == gettid());
 	for (__u32 i = 0; i < f->thread_cnt; i++) {
-		const struct thread *t = &f->threads[i];
+		const struct thread t = f->threads[i];
 
-		/* One that was killed meanwhile waits for its tracer. */
-		if (ptrace(PTRACE_DETACH, t->tid, 0, t->signo))
-			waitpid(t->tid, NULL, __WALL | WNOHANG);
+		if (ptrace(PTRACE_DETACH, t.tid, 0, t.signo))
+			f->threads[killed_cnt++] = t;
 	}
+	f->thread_cnt = killed_cnt;
+	reap_killed(f);
 	free(f->threads);
 	free(f);
 }
