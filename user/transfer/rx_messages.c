@@ -259,6 +259,19 @@ static int say_mismatch(struct pt_rx_session *s, struct pt_error *err)
 			    s->report.path, (unsigned long long)gfn);
 }
 
+/* stragglers_ns: where frames were lost, late or repeated, the path may still
+ * hold some; they are given time to be counted.  A clean path waits for none. */
+static __u64 stragglers_ns(struct pt_rx_session *s)
+{
+	struct pt_ledger ledger;
+
+	pt_rx_host_lock(s->host);
+	pt_intake_ledger(&s->intake, &ledger);
+	pt_rx_host_unlock(s->host);
+	return ledger.duplicate || ledger.late || ledger.missing
+		? 2 * atomic_load(&s->intake.grace_ns) : 0;
+}
+
 static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		       struct pt_error *err)
 {
@@ -272,8 +285,8 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		return say_mismatch(s, err);
 	for (__u32 i = 0; i < m->sent_cnt; i++)
 		s->report.sent += m->sent[i];
-	pt_rx_host_freeze(s->host, &s->intake);
-	s->verify_deadline_ns = pt_clock_ns() + SETTLE_NS;
+	s->freeze_ns = pt_clock_ns() + stragglers_ns(s);
+	s->verify_deadline_ns = s->freeze_ns + SETTLE_NS;
 	s->state = PT_RX_VERIFYING;
 	return 0;
 }

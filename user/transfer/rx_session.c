@@ -152,6 +152,11 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_ledger *ledger = &s->report.ledger;
 	struct pt_error err;
 
+	if (now_ns < s->freeze_ns)
+		return;
+	if (!s->is_frozen)
+		pt_rx_host_freeze(s->host, &s->intake);
+	s->is_frozen = true;
 	if (!pt_rx_host_ledger(s->host, &s->intake, ledger) &&
 	    now_ns < s->verify_deadline_ns)
 		return;

@@ -52,6 +52,8 @@ struct pt_rx_session {
 	__u64 regions_compared;
 	__u64 mismatch_region;		/* if has_mismatch */
 	bool has_mismatch;
+	__u64 freeze_ns;		/* when XDP is to forget the session */
+	bool is_frozen;
 	__u64 verify_deadline_ns;
 
 	pthread_t committer;
