@@ -204,7 +204,7 @@ static void reap(struct pt_receiver *r, __u32 i)
 		r->is_over = true;
 		r->result = s->report.result;
 		r->error = s->report.error;
-		if (!r->result && !s->is_bye)
+		if ((!r->result && !s->is_bye) || s->may_be_asked)
 			r->linger_until_ns = pt_clock_ns() +
 				r->cfg.peer_timeout_ms * 1000000ULL;
 	}

@@ -37,6 +37,7 @@ struct pt_rx_session {
 	bool is_open;			/* OPEN was accepted: a transfer */
 	bool has_more;			/* to read, though poll may not say so */
 	bool is_bye;			/* the sender said BYE or ABORT: it knows */
+	bool may_be_asked;		/* lost when COMMIT may have been on its way */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
 	struct pt_msg_open open;
