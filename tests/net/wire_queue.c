@@ -56,7 +56,9 @@ static int sockets_create(struct wire_queue *q, const char *const devs[2],
 			  __u32 queue)
 {
 	const struct xsk_umem_config umem_cfg = {
-		.fill_size = q->posted_cnt,
+		/* Twice: the kernel shows a frame on the RX ring before it
+		 * shows that it took the chunk off the FILL ring. */
+		.fill_size = 2 * q->posted_cnt,
 		.comp_size = 2 * TX_RING_CNT,
 		.frame_size = WIRE_CHUNK_SZ,
 	};
