@@ -79,8 +79,8 @@ class Peer:
 def verified(addr, port, size):
     peer = Peer(addr, port)
     dst = b"\0" * 10 + b"\xff\xff" + socket.inet_aton(addr)
-    peer.send(message(OPEN, struct.pack("!QQ16sHBII", TRANSFER, 7, dst, 1, 2,
-                                        1, 0) + text(b"odd")),
+    peer.send(message(OPEN, struct.pack("!QQ16sHBBBBII", TRANSFER, 7, dst, 1,
+                                        2, 0, 16, 0, 1, 0) + text(b"odd")),
               message(SEGMENT, struct.pack("!QQ", 0, size) + text(b"ram")))
     peer.expect(OPENED)
     regions = -(-size // REGION_SZ)

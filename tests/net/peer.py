@@ -87,7 +87,7 @@ def version(addr, port):
 def small(addr, port):
     sock, _ = listen(addr, port).accept()
     hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 2)
-    offer = struct.pack("!HIIIIH", 16644, 1500, 64, 3840, 1, 0)
+    offer = struct.pack("!HIIIHIH", 16644, 1500, 64, 3840, 0, 1, 0)
     sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello +
                  struct.pack("!IHH", len(offer), 2, 0) + offer)
     for _ in read_until_end(sock):

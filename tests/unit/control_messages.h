@@ -33,13 +33,15 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_OFFER:
 		m.offer = (struct pt_msg_offer){
 			.udp_port = 16644, .mtu = 9000, .frame_sz_max = 9014,
-			.desc_sz = 3840, .queue_cnt = 3, .queue = { 0, 1, 7 } };
+			.desc_sz = 3840, .ciphers = 0xe,
+			.queue_cnt = 3, .queue = { 0, 1, 7 } };
 		break;
 	case PT_MSG_OPEN:
 		m.open = (struct pt_msg_open){
 			.transfer_id = 99, .digest_key = 0x1234, .dst_addr = {
 			[10] = 0xff, 0xff, 10, 0, 0, 2 }, .lane_cnt = 2,
-			.trim = 2, .segment_cnt = 1, .file_cnt = 1,
+			.trim = 2, .cipher = 1, .rekey_log2 = 22, .resume = 1,
+			.segment_cnt = 1, .file_cnt = 1,
 			.name = "w\xc3\xa4rme" };
 		break;
 	case PT_MSG_SEGMENT:
@@ -53,7 +55,8 @@ static inline struct pt_message good_message(unsigned type)
 		m.file_data = (struct pt_msg_file_data){ 3, "a\0b" };
 		break;
 	case PT_MSG_OPENED:
-		m.opened.session_id = 0xabcdef;
+		m.opened = (struct pt_msg_opened){
+			.session_id = 0xabcdef, .resumes = 1 };
 		break;
 	case PT_MSG_PROBE_SEEN:
 		m.probe_seen = (struct pt_msg_probe_seen){ 1, 17, 9014, 3 };

@@ -61,6 +61,8 @@
 #define PT_REGION_MAX		((1ULL << 32) - 1)
 #define PT_MEMORY_SZ_MAX	((PT_GFN_MAX + 1) * PT_PAGE_SZ)	/* bytes */
 #define PT_ABORT_TEXT_MAX	400
+#define PT_REKEY_LOG2_MIN	16	/* frames sealed with one key: 2^16 ... */
+#define PT_REKEY_LOG2_MAX	22	/* ... to 2^22 */
 
 /* Who may send a message, and what HELLO says of its own side. */
 enum pt_role {
@@ -128,6 +130,7 @@ enum pt_message_type {
 	X(u32, mtu, PT_MTU_MIN, PT_MTU_MAX)	/* of the device */	\
 	X(u32, frame_sz_max, PT_FRAME_HDR_SZ, PT_FRAME_SZ_MAX)		\
 	X(u32, desc_sz, PT_HEADERS_MAX, 1 << 20) /* bytes an RX descriptor */ \
+	X(u16, ciphers, 0, 0xffff)		/* bit c: enum pt_cipher c */ \
 	X(u16_list, queue, 1, PT_LANES_MAX)	/* 0..PT_QUEUES_MAX - 1 */
 
 #define PT_MSG_OPEN_FIELDS(X)						\
@@ -136,6 +139,9 @@ enum pt_message_type {
 	X(addr, dst_addr, 16, 16)	/* where its frames are sent */	\
 	X(u16, lane_cnt, 1, PT_LANES_MAX)				\
 	X(u8,  trim, 0, 2)		/* enum pt_trim */		\
+	X(u8,  cipher, 0, 3)		/* enum pt_cipher */		\
+	X(u8,  rekey_log2, PT_REKEY_LOG2_MIN, PT_REKEY_LOG2_MAX)		\
+	X(u8,  resume, 0, 1)		/* take up what is held */	\
 	X(u32, segment_cnt, 1, PT_SEGMENTS_MAX)				\
 	X(u32, file_cnt, 0, PT_FILES_MAX)				\
 	X(str, name, 0, 128)
@@ -153,7 +159,8 @@ enum pt_message_type {
 	X(bytes, data, 1, PT_FILE_DATA_SZ_MAX)
 
 #define PT_MSG_OPENED_FIELDS(X)						\
-	X(u64, session_id, 1, ~0ULL)
+	X(u64, session_id, 1, ~0ULL)					\
+	X(u8,  resumes, 0, 1)		/* HELD follows */
 
 #define PT_MSG_PROBE_SEEN_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\

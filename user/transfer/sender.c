@@ -118,6 +118,7 @@ static int send_open(struct pt_sender *s)
 			.digest_key = s->digest_key,
 			.lane_cnt = s->path.queue_cnt,
 			.trim = s->cfg->trim,
+			.rekey_log2 = PT_REKEY_LOG2_MAX,
 			.file_cnt = s->cfg->file_cnt,
 		},
 	};
