@@ -268,7 +268,7 @@ static void end_session(struct pt_receiver *r, __u32 i,
 		pt_rx_session_tick(s, pt_clock_ns());
 	}
 	if (s->state == PT_RX_DONE)
-		s->state = PT_RX_ENDED;
+		pt_rx_session_enter(s, PT_RX_ENDED);
 	if (s->asked_id && s->state == PT_RX_OFFERED)
 		answer(r, s);
 	pt_rx_session_end(s, -ECANCELED, err);

@@ -98,7 +98,7 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for %u segments",
 				    m->segment_cnt);
-	s->state = PT_RX_OPENING;
+	pt_rx_session_enter(s, PT_RX_OPENING);
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 	r->lane_cnt = s->intake.lane_cnt;
 	r->session_id = s->intake.session_id;
 	m.opened.session_id = s->intake.session_id;
-	s->state = PT_RX_DATA;
+	pt_rx_session_enter(s, PT_RX_DATA);
 	if (s->cfg->events.opened)
 		s->cfg->events.opened(r, s->cfg->events.arg);
 	return pt_conn_send(s->conn, &m, err);
@@ -287,7 +287,7 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		s->report.sent += m->sent[i];
 	s->freeze_ns = pt_clock_ns() + stragglers_ns(s);
 	s->verify_deadline_ns = s->freeze_ns + SETTLE_NS;
-	s->state = PT_RX_VERIFYING;
+	pt_rx_session_enter(s, PT_RX_VERIFYING);
 	return 0;
 }
 
@@ -386,7 +386,7 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	if (m->type == PT_MSG_BYE &&
 	    (s->state == PT_RX_DONE || s->state == PT_RX_OFFERED)) {
 		s->is_bye = true;
-		s->state = PT_RX_ENDED;
+		pt_rx_session_enter(s, PT_RX_ENDED);
 		return 0;
 	}
 	return protocol_error(s, m, err);

@@ -33,11 +33,17 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->pinged_ns = pt_clock_ns();
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
+	pt_rx_session_enter(s, PT_RX_OFFERED);
 	if (pt_rx_offer(s)) {
 		pt_rx_session_free(s);
 		return NULL;
 	}
 	return s;
+}
+
+void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
+{
+	s->state = state;
 }
 
 int pt_rx_session_fd(const struct pt_rx_session *s)
@@ -58,7 +64,7 @@ static void lose_conn(struct pt_rx_session *s, int code,
 		s->intake.conn = NULL;
 		s->is_bye = false;	/* it cannot know how this ends */
 	} else if (s->state == PT_RX_DONE) {
-		s->state = PT_RX_ENDED;
+		pt_rx_session_enter(s, PT_RX_ENDED);
 	} else {
 		pt_rx_session_end(s, code, err);
 	}
@@ -116,7 +122,7 @@ int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
 				    "thread: %s (raise ulimit -u)",
 				    strerror(-ret));
 	s->has_committer = true;
-	s->state = PT_RX_COMMITTING;
+	pt_rx_session_enter(s, PT_RX_COMMITTING);
 	return 0;
 }
 
@@ -134,15 +140,15 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 	s->has_committer = false;
 	s->report.commit_ns = now_ns - s->report.commit_ns;
 	if (ret) {
-		s->state = PT_RX_VERIFIED;
+		pt_rx_session_enter(s, PT_RX_VERIFIED);
 		pt_rx_session_end(s, ret, &s->commit_error);
 		return;
 	}
 	s->report.result = 0;
 	s->report.total_ns = now_ns - s->opened_ns;
-	s->state = PT_RX_DONE;
+	pt_rx_session_enter(s, PT_RX_DONE);
 	if (!s->conn || pt_conn_send(s->conn, &m, NULL))
-		s->state = PT_RX_ENDED;
+		pt_rx_session_enter(s, PT_RX_ENDED);
 }
 
 /* check_counters: once they have settled, or never will, the ledger is told,
@@ -174,7 +180,7 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	}
 	m.type = PT_MSG_VERIFIED;
 	pt_conn_send(s->conn, &m, NULL);
-	s->state = PT_RX_VERIFIED;
+	pt_rx_session_enter(s, PT_RX_VERIFIED);
 }
 
 /* watch_queues: frames on a wrong queue mean that a lane's way has changed. */
@@ -248,7 +254,7 @@ void pt_rx_session_end(struct pt_rx_session *s, int code,
 
 	if (s->state == PT_RX_ENDED)
 		return;
-	s->state = PT_RX_ENDED;
+	pt_rx_session_enter(s, PT_RX_ENDED);
 	s->report.result = code;
 	if (err != &s->report.error)
 		s->report.error = *err;
@@ -277,7 +283,7 @@ void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
 		pt_message_abort(&m, err->exit, err->text);
 	if (!pt_conn_send(s->conn, &m, NULL))
 		pt_conn_finish(s->conn, FINISH_MS);
-	s->state = PT_RX_ENDED;
+	pt_rx_session_enter(s, PT_RX_ENDED);
 }
 
 void pt_rx_session_free(struct pt_rx_session *s)

@@ -16,19 +16,26 @@
 #include "transfer/receiver.h"
 #include "transfer/rx_host.h"
 
+/* PT_RX_STATES: X(symbol), in the order in which a session passes them.  The
+ * tests read this list, and kill a receiver in each of these. */
+#define PT_RX_STATES(X)							\
+	X(OFFERED)	/* OFFER was sent; OPEN or ASK comes */		\
+	X(OPENING)	/* SEGMENTs come */				\
+	X(DATA)								\
+	X(VERIFYING)	/* until the counters have settled */		\
+	X(VERIFIED)	/* COMMIT comes */				\
+	X(COMMITTING)	/* its thread runs */				\
+	X(DONE)		/* COMMITTED was said; BYE comes */		\
+	X(ENDED)	/* to be freed; report says how it went */
+
 enum pt_rx_state {
-	PT_RX_OFFERED,		/* OFFER sent; OPEN or ASK comes */
-	PT_RX_OPENING,		/* SEGMENTs come */
-	PT_RX_DATA,
-	PT_RX_VERIFYING,	/* until the counters have settled */
-	PT_RX_VERIFIED,		/* COMMIT comes */
-	PT_RX_COMMITTING,	/* its thread runs */
-	PT_RX_DONE,		/* COMMITTED was said; BYE comes */
-	PT_RX_ENDED,		/* to be freed; report says how it went */
+#define X(symbol) PT_RX_##symbol,
+	PT_RX_STATES(X)
+#undef X
 };
 
 struct pt_rx_session {
-	enum pt_rx_state state;
+	enum pt_rx_state state;		/* see pt_rx_session_enter */
 	const struct pt_receiver_cfg *cfg;
 	struct pt_rx_host *host;
 	struct pt_conn *conn;		/* NULL: lost after COMMIT */
@@ -73,6 +80,12 @@ struct pt_rx_session {
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
 					  struct pt_rx_host *host, int wake_fd);
+
+/* pt_rx_session_enter begins a state.  Every change goes through here, the
+ * first one too, and it stays a function of its own: it is where a debugger
+ * stops a receiver in a given state. */
+void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
+	__attribute__((noinline));
 
 /* pt_rx_session_read acts on messages that have come; has_more: not on all, so
  * that a peer that never stops talking keeps no other waiting. */

@@ -227,7 +227,7 @@ static int set_up(struct pt_sender *s)
 		ret = connect_peer(s);
 	if (ret)
 		return ret;
-	s->report->phase = PT_SEND_SETUP;
+	pt_sender_enter(s, PT_SEND_SETUP);
 	ret = open_path(s);
 	if (!ret)
 		ret = send_open(s);
@@ -237,7 +237,7 @@ static int set_up(struct pt_sender *s)
 				    &s->report->files_sz, s->err);
 	if (ret)
 		return ret;
-	s->report->phase = PT_SEND_PROBE;
+	pt_sender_enter(s, PT_SEND_PROBE);
 	return start_lanes(s);
 }
 
@@ -358,7 +358,7 @@ static int ask(struct pt_sender *s)
 	do {
 		ret = ask_once(s);
 		if (!ret)
-			s->report->phase = PT_SEND_DONE;
+			pt_sender_enter(s, PT_SEND_DONE);
 		if (!ret || s->is_aborted)
 			return ret;
 		poll(NULL, 0, 200);
@@ -396,6 +396,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	int ret;
 
 	memset(report, 0, sizeof(*report));
+	pt_sender_enter(&s, PT_SEND_CONNECT);
 	ret = set_up(&s);
 	if (!ret)
 		ret = run(&s);
@@ -421,8 +422,9 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 const char *pt_send_phase_name(enum pt_send_phase phase)
 {
 	static const char *const names[] = {
-		"connect", "setup", "probe", "active", "verify", "commit",
-		"completed",
+#define X(symbol, name) name,
+		PT_SEND_PHASES(X)
+#undef X
 	};
 
 	return names[phase];

@@ -14,14 +14,22 @@
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
 
+/* PT_SEND_PHASES: X(symbol, name), in the order in which a transfer passes
+ * them.  name is what people and JSON are told.  The tests read this list, and
+ * kill a sender in each of these. */
+#define PT_SEND_PHASES(X)		\
+	X(CONNECT, "connect")		\
+	X(SETUP, "setup")		\
+	X(PROBE, "probe")		\
+	X(SEND, "active")		\
+	X(VERIFY, "verify")		\
+	X(COMMIT, "commit")		\
+	X(DONE, "completed")
+
 enum pt_send_phase {
-	PT_SEND_CONNECT,
-	PT_SEND_SETUP,
-	PT_SEND_PROBE,
-	PT_SEND_SEND,
-	PT_SEND_VERIFY,
-	PT_SEND_COMMIT,
-	PT_SEND_DONE,
+#define X(symbol, name) PT_SEND_##symbol,
+	PT_SEND_PHASES(X)
+#undef X
 };
 
 /* pt_send_lane_report: one lane's part. */

@@ -43,6 +43,12 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
 /* pt_sender_advance moves to the next phase when this one is done. */
 int pt_sender_advance(struct pt_sender *s);
 
+/* pt_sender_enter begins a phase; returns how long the one before took.  Every
+ * change goes through here, the first one too, and it stays a function of its
+ * own: it is where a debugger stops a sender in a given phase. */
+__u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
+	__attribute__((noinline));
+
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
 

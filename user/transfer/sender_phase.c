@@ -114,11 +114,10 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	}
 }
 
-/* enter begins a phase; returns how long the one before took. */
-static __u64 enter(struct pt_sender *s, enum pt_send_phase phase)
+__u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 {
 	__u64 now_ns = pt_clock_ns();
-	__u64 took_ns = now_ns - (s->phase_ns ? s->phase_ns : s->started_ns);
+	__u64 took_ns = now_ns - s->phase_ns;
 
 	s->report->phase = phase;
 	s->phase_ns = now_ns;
@@ -144,7 +143,8 @@ static int go(struct pt_sender *s)
 		if (pt_lane_state(s->lanes[i]) == PT_LANE_READY)
 			pt_inbox_go(pt_lane_inbox(s->lanes[i]), slot++,
 				    reached);
-	s->report->setup_ns = enter(s, PT_SEND_SEND);
+	pt_sender_enter(s, PT_SEND_SEND);
+	s->report->setup_ns = s->phase_ns - s->started_ns;
 	return 0;
 }
 
@@ -209,7 +209,7 @@ static int verify(struct pt_sender *s)
 	};
 	int ret;
 
-	s->report->send_ns = enter(s, PT_SEND_VERIFY);
+	s->report->send_ns = pt_sender_enter(s, PT_SEND_VERIFY);
 	ret = send_digests(s);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		m.verify.sent[i] = atomic_load(
@@ -224,7 +224,7 @@ static int commit(struct pt_sender *s)
 		.commit = { .transfer_id = s->report->transfer_id },
 	};
 
-	s->report->verify_ns = enter(s, PT_SEND_COMMIT);
+	s->report->verify_ns = pt_sender_enter(s, PT_SEND_COMMIT);
 	s->stop_fd = -1;
 	return pt_conn_send(s->conn, &m, s->err);
 }
@@ -245,7 +245,7 @@ int pt_sender_advance(struct pt_sender *s)
 		return s->is_verified ? commit(s) : 0;
 	case PT_SEND_COMMIT:
 		if (s->is_committed)
-			s->report->commit_ns = enter(s, PT_SEND_DONE);
+			s->report->commit_ns = pt_sender_enter(s, PT_SEND_DONE);
 		return 0;
 	default:
 		return 0;
