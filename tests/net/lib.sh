@@ -303,8 +303,8 @@ as_the_wire_says()
 		"$(field wire .forth.surplus)"
 }
 
-# nothing_left: no program, pin, process, lock or partial file remains.
-nothing_left()
+# nothing_attached: no program, pin or process remains.
+nothing_attached()
 {
 	local host dev
 
@@ -315,6 +315,13 @@ nothing_left()
 		[[ ! -e /sys/fs/bpf/pagetrim/$dev ]] || die "pinned: $dev"
 	done
 	same "processes left" "$(hosts_pids "$net" | wc -l)" 0
+}
+
+# nothing_left: no partial file either.  (A receiver that is killed leaves one,
+# for the next to replace.)
+nothing_left()
+{
+	nothing_attached
 	same "partial files" "$(find "$dir" -name '*.partial*')" ''
 }
 

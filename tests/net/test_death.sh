@@ -72,6 +72,7 @@ receiver_killed()
 	show hosts_up "$net" --mtu 9000
 	under_way "$1"
 	show kill -KILL "$receiver"
+	finish "$receiver" 5
 	ended send "$sender" 5 4
 	nothing_committed
 	again
@@ -103,6 +104,7 @@ attached_killed()
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	under_way 5000000
 	show kill -KILL "$receiver"
+	finish "$receiver" 5
 	ended send "$sender" 5 4
 	nothing_committed
 	on a ping -q -c 5 -i 0.01 "$HOSTS_B4"
@@ -317,8 +319,7 @@ disk_full()
 	again
 }
 
-for moment in connected opened 1000000 15000000; do
-	# data_placed: some of the image is in the partial file.
+# data_placed: some of the image is in the partial file.
 data_placed() { [[ -e copy.partial && $(stat -c %b copy.partial) -gt 2000 ]]; }
 
 # A source that does not stand still is never committed, and the page is named.
@@ -351,7 +352,9 @@ detached_meanwhile()
 	nothing_left
 }
 
-case_run "death: receiver killed at $moment" receiver_killed "$moment"
+# In each state of the protocol: test_states.sh.  In the midst of the data:
+for moment in 1000000 15000000; do
+	case_run "death: receiver killed at $moment" receiver_killed "$moment"
 	case_run "death: sender killed at $moment" sender_killed "$moment"
 done
 case_run "death: receiver killed at ten moments" killed_any_moment receiver

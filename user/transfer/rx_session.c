@@ -116,13 +116,15 @@ int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
 	s->is_on_host = false;
 	s->report.commit_ns = pt_clock_ns();
 	atomic_store(&s->commit_result, 1);
+	pt_rx_session_enter(s, PT_RX_COMMITTING);
 	ret = -pthread_create(&s->committer, NULL, commit_main, s);
-	if (ret)
+	if (ret) {
+		pt_rx_session_enter(s, PT_RX_VERIFIED);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
 				    "thread: %s (raise ulimit -u)",
 				    strerror(-ret));
+	}
 	s->has_committer = true;
-	pt_rx_session_enter(s, PT_RX_COMMITTING);
 	return 0;
 }
 
@@ -178,9 +180,9 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 		pt_rx_session_end(s, -EIO, &err);
 		return;
 	}
+	pt_rx_session_enter(s, PT_RX_VERIFIED);
 	m.type = PT_MSG_VERIFIED;
 	pt_conn_send(s->conn, &m, NULL);
-	pt_rx_session_enter(s, PT_RX_VERIFIED);
 }
 
 /* watch_queues: frames on a wrong queue mean that a lane's way has changed. */
