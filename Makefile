@@ -31,7 +31,7 @@ UNIT     := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 BPFTEST  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bpf/test_*.c)))
 FUZZ     := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 JUDGE    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/vectors/*.c)))
-NET      := $(filter-out %wire_plan %wire_flow %wire_queue,$(patsubst %.c,$(B)/%,$(sort $(wildcard tests/net/*.c))))
+NET      := $(filter-out $(B)/tests/net/wire_%,$(patsubst %.c,$(B)/%,$(sort $(wildcard tests/net/*.c))))
 BENCH    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 TOOLS    := $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE)
 
@@ -84,7 +84,8 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		$(filter %.a,$^) -lcmocka $(LDLIBS)
 
-$(B)/tests/unit/test_wire_plan: $(B)/tests/net/wire_plan.o
+$(B)/tests/unit/test_wire_plan: $(patsubst %,$(B)/tests/net/wire_%.o,plan hold)
+$(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect svg output)
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a
@@ -97,7 +98,7 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/l
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Each test tool is one C file; the wire has parts.
-$(B)/tests/net/wire: $(addprefix $(B)/tests/net/,wire_plan.o wire_flow.o wire_queue.o)
+$(B)/tests/net/wire: $(patsubst %.c,$(B)/%.o,$(wildcard tests/net/wire_*.c))
 $(patsubst %.c,$(B)/%.o,$(wildcard tests/net/*.c)): | $(patsubst tests/net/%.bpf.c,$(B)/%.skel.h,$(wildcard tests/net/*.bpf.c))
 $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)): | $(patsubst tests/bench/%.bpf.c,$(B)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE): $(B)/%: $(B)/%.o $(B)/libpagetrim.a

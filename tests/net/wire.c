@@ -4,10 +4,10 @@
  *     host a ===== DEV-X  -- wire --  DEV-Y ===== host b
  *
  * Forwards every frame from one device to the other, TX queue = RX queue,
- * whole whatever its size.  Data frames of pagetrim it drops, repeats and
- * holds back by the plan of wire_plan.h; everything else passes undisturbed.
- * It counts what it does; what it lost without meaning to is counted apart,
- * and makes it fail.
+ * whole whatever its size.  Data frames of pagetrim it drops, repeats, holds
+ * back and damages by the plan of wire_plan.h; everything else passes
+ * undisturbed, but for a silence, in which nothing does.  It counts what it
+ * does; what it lost without meaning to is counted apart, and makes it fail.
  *
  * One thread: it reads each queue and direction in turn and sleeps when none
  * has anything.
@@ -41,11 +41,8 @@
 
 struct wire {
 	const char *devs[2];
-	struct wire_plan plan;
-	__u16 port;			/* UDP destination port that is ours */
-	__u64 hold_ns;			/* a held frame waits no longer */
+	struct wire_path path;
 	__u32 posted_cnt;
-	__u32 eat_above;		/* see wire_flow.h */
 	__u32 queue_cnt;
 	struct wire_queue *queues[QUEUES_MAX];
 	struct wire_flow *flows[QUEUES_MAX][2];	/* by side of arrival */
@@ -240,12 +237,9 @@ static void queues_open(struct wire *w)
 		for (unsigned from = 0; from < 2; from++) {
 			w->flows[i][from] = wire_flow_create(
 				&(struct wire_flow_cfg){
-					.plan = &w->plan,
+					.path = &w->path,
 					.queue = w->queues[i],
 					.from = from,
-					.port = w->port,
-					.hold_ns = w->hold_ns,
-					.eat_above = w->eat_above,
 				});
 			if (!w->flows[i][from])
 				die("no memory");
@@ -283,14 +277,27 @@ static const char usage[] =
 "data frames; then print the counts as JSON (on SIGUSR1 too, going on).\n"
 "\n"
 "      --seed N         of the plan (default 1)\n"
-"      --drop N         frames dropped, per mille, 0..1000 (default 0)\n"
-"      --repeat N       frames sent twice, per mille (default 0)\n"
-"      --reorder N      frames held back, per mille (default 0)\n"
+"                       PM below: per mille of the data frames, 0..1000\n"
+"      --drop PM        frames dropped\n"
+"      --repeat PM      frames sent twice\n"
+"      --reorder PM     frames held back\n"
 "      --span N         frames that overtake a held one, at most 1..1024\n"
 "                       (default 32)\n"
 "      --hold-us N      a held frame goes after N us anyway (default 2000)\n"
-"      --eat-above N    pagetrim's frames of more than N bytes vanish, probes too,\n"
-"                       60..65549 (default: none)\n"
+"      --delay PM       frames that come later, by up to\n"
+"      --delay-us N     so many us, 1..10000000 (default 1000)\n"
+"      --cut PM         frames that lose their end\n"
+"      --flip PM        frames of which one bit changes, in\n"
+"      --flip-part PART outer, header, auth, records, pad or blocks (default:\n"
+"                       in any)\n"
+"      --burst N        frames of a lane in a row that fare alike, 1..1024\n"
+"                       (default 1)\n"
+"      --lane N         disturb only this lane, 0..63 (default: all)\n"
+"      --silence-ms N   let nothing pass for N ms, either way, but first\n"
+"      --silence-after N  so many data frames (default 0)\n"
+"      --eat-above N    pagetrim's frames of more than N bytes vanish, probes\n"
+"                       too, 60..65549 (default: none), but first come\n"
+"      --eat-after N    so many data frames (default 0)\n"
 "      --port N         UDP port of the data frames (default 16644)\n"
 "      --posted N       chunks of 4096 bytes ready on each side of a queue, a\n"
 "                       power of two, 64..32768 (default 4096)\n"
@@ -313,29 +320,60 @@ static __u64 number(const char *option, const char *text, __u64 min, __u64 max)
 	return n;
 }
 
+static enum wire_part part_read(const char *text)
+{
+	static const char *const names[] = {
+#define X(symbol, name) #name,
+		WIRE_PARTS(X)
+#undef X
+	};
+
+	for (unsigned i = 0; i < WIRE_PART_CNT; i++)
+		if (!strcmp(text, names[i]))
+			return i;
+	fprintf(stderr, "wire: --flip-part %s: not a part of a frame\n", text);
+	exit(2);
+}
+
 static void options_read(struct wire *w, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "seed", 1, 0, 's' }, { "drop", 1, 0, 'd' },
 		{ "repeat", 1, 0, 'r' }, { "reorder", 1, 0, 'o' },
 		{ "span", 1, 0, 'n' }, { "hold-us", 1, 0, 'u' },
-		{ "port", 1, 0, 'p' }, { "posted", 1, 0, 'c' },
-		{ "eat-above", 1, 0, 'e' }, { "help", 0, 0, 'h' }, { 0 },
+		{ "delay", 1, 0, 'y' }, { "delay-us", 1, 0, 'Y' },
+		{ "cut", 1, 0, 'x' }, { "flip", 1, 0, 'f' },
+		{ "flip-part", 1, 0, 'F' }, { "burst", 1, 0, 'b' },
+		{ "lane", 1, 0, 'l' }, { "silence-ms", 1, 0, 'q' },
+		{ "silence-after", 1, 0, 'Q' }, { "eat-above", 1, 0, 'e' },
+		{ "eat-after", 1, 0, 'E' }, { "port", 1, 0, 'p' },
+		{ "posted", 1, 0, 'c' }, { "help", 0, 0, 'h' }, { 0 },
 	};
+	struct wire_plan *plan = &w->path.plan;
 	int c, i = 0;
 
 #define NUMBER(min, max) number(options[i].name, optarg, min, max)
 	while ((c = getopt_long(argc, argv, "h", options, &i)) != -1)
 		switch (c) {
-		case 's': w->plan.seed = NUMBER(0, ~0ULL); break;
-		case 'd': w->plan.drop_pm = NUMBER(0, WIRE_PM_MAX); break;
-		case 'r': w->plan.repeat_pm = NUMBER(0, WIRE_PM_MAX); break;
-		case 'o': w->plan.reorder_pm = NUMBER(0, WIRE_PM_MAX); break;
-		case 'n': w->plan.reorder_span = NUMBER(1, WIRE_SPAN_MAX); break;
-		case 'u': w->hold_ns = NUMBER(1, 10000000) * 1000; break;
-		case 'p': w->port = NUMBER(1, 65535); break;
+		case 's': plan->seed = NUMBER(0, ~0ULL); break;
+		case 'd': plan->drop_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'r': plan->repeat_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'o': plan->reorder_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'n': plan->reorder_span = NUMBER(1, WIRE_SPAN_MAX); break;
+		case 'u': w->path.hold_ns = NUMBER(1, 10000000) * 1000; break;
+		case 'y': plan->delay_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'Y': plan->delay_us = NUMBER(1, 10000000); break;
+		case 'x': plan->cut_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'f': plan->flip_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'F': w->path.flip_parts = 1u << part_read(optarg); break;
+		case 'b': plan->burst_cnt = NUMBER(1, WIRE_BURST_MAX); break;
+		case 'l': plan->only_lane = 1 + NUMBER(0, PT_LANES_MAX - 1); break;
+		case 'q': w->path.silence_ns = NUMBER(0, 3600000) * 1000000; break;
+		case 'Q': w->path.silence_after = NUMBER(0, ~0ULL); break;
+		case 'e': w->path.eat_above = NUMBER(60, 65549); break;
+		case 'E': w->path.eat_after = NUMBER(0, ~0ULL); break;
+		case 'p': w->path.port = NUMBER(1, 65535); break;
 		case 'c': w->posted_cnt = NUMBER(64, 32768); break;
-		case 'e': w->eat_above = NUMBER(60, 65549); break;
 		case 'h': fputs(usage, stdout); exit(0);
 		default: exit(2);
 		}
@@ -351,9 +389,13 @@ static void options_read(struct wire *w, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static struct wire w = {
-		.plan = { .seed = 1, .reorder_span = 32 },
-		.port = PT_UDP_PORT,
-		.hold_ns = 2000000,
+		.path = {
+			.plan = { .seed = 1, .reorder_span = 32,
+				  .delay_us = 1000, .burst_cnt = 1 },
+			.port = PT_UDP_PORT,
+			.flip_parts = WIRE_PARTS_ALL,
+			.hold_ns = 2000000,
+		},
 		.posted_cnt = 4096,
 	};
 	sigset_t signals;

@@ -4,6 +4,8 @@
 #include <pagetrim/check.h>
 #include <stdlib.h>
 
+#include "wire_hold.h"
+
 #define BATCH		64	/* frames read in one turn */
 #define WORK_EVERY	32	/* frames after which the kernel is called */
 #define TX_PAUSE_NS	50000	/* when the kernel takes no more for now */
@@ -45,73 +47,152 @@ static void frame_out(struct wire_flow *flow, const struct wire_frame *f)
 
 /* copy_out sends a copy on its way, at once or later. */
 static void copy_out(struct wire_flow *flow, __u16 lane,
-		     const struct wire_frame *f, __u32 hold, __u64 now_ns)
+		     const struct wire_frame *f, const struct wire_verdict *v,
+		     __u64 now_ns)
 {
+	__u64 wait_ns = v->delay_us * 1000ULL;
 	struct wire_frame *kept;
 
 	flow->counts.data_out++;
-	if (!hold || !flow->free_cnt) {
+	if ((!v->hold && !v->delay_us) || !flow->free_cnt) {
 		frame_out(flow, f);
 		return;
 	}
 	kept = flow->free[--flow->free_cnt];
 	*kept = *f;
-	pt_check(wire_hold_put(&flow->hold, lane, kept, hold,
-			       now_ns + flow->cfg.hold_ns));
-	flow->counts.reordered++;
+	if (v->hold)
+		wait_ns = flow->cfg.path->hold_ns;
+	pt_check(wire_hold_put(&flow->hold, lane, kept,
+			       v->hold ? v->hold : WIRE_HOLD_TIME,
+			       now_ns + wait_ns));
+	flow->counts.reordered += v->hold > 0;
+	flow->counts.delayed += v->delay_us > 0;
+}
+
+/* flip changes a bit of a part of f; WIRE_PART_CNT: of none. */
+static enum wire_part flip(struct wire_flow *flow, struct wire_frame *f,
+			   __u32 at)
+{
+	const struct wire_path *path = flow->cfg.path;
+	struct wire_queue *q = flow->cfg.queue;
+	struct wire_parts parts;
+	enum wire_part part;
+	__u32 bit;
+
+	if (!wire_parts_find(wire_queue_data(q, f), f->descs[0].len, f->sz,
+			     path->port, &parts) ||
+	    !wire_parts_bit(&parts, path->flip_parts, at, &part, &bit) ||
+	    !wire_queue_own(q, f))
+		return WIRE_PART_CNT;
+	wire_queue_flip(q, f, bit);
+	switch (part) {
+#define X(symbol, name)						\
+	case WIRE_PART_##symbol:				\
+		flow->counts.flip_##name++;			\
+		break;
+	WIRE_PARTS(X)
+#undef X
+	default:
+		break;
+	}
+	return part;
+}
+
+/* damage does to a copy what the plan says; returns whether it is whole. */
+static bool damage(struct wire_flow *flow, struct wire_frame *f,
+		   const struct wire_verdict *v, bool *doubtful)
+{
+	enum wire_part part = WIRE_PART_CNT;
+
+	if (v->cut && f->sz > WIRE_CUT_MIN) {
+		wire_queue_cut(flow->cfg.queue, f, wire_cut_sz(f->sz, v->at));
+		flow->counts.cut++;
+		return false;
+	}
+	if (v->flip)
+		part = flip(flow, f, v->at);
+	*doubtful |= part == WIRE_PART_OUTER;
+	return part == WIRE_PART_CNT || part == WIRE_PART_OUTER;
 }
 
 static void data_in(struct wire_flow *flow, const struct wire_id *id,
 		    const struct wire_frame *f, __u64 now_ns)
 {
-	const struct wire_plan *plan = flow->cfg.plan;
+	const struct wire_plan *plan = &flow->cfg.path->plan;
 	struct wire_counts *c = &flow->counts;
 	struct wire_verdict v[2] = { wire_plan_judge(plan, id, 0) };
-	unsigned copy_cnt = 1 + v[0].repeat, out_cnt = 0;
+	unsigned copy_cnt = 1 + v[0].repeat, whole_cnt = 0;
+	bool doubtful = false;
 
 	if (v[0].repeat) {
 		v[1] = wire_plan_judge(plan, id, 1);
 		c->repeated++;
 		wire_queue_get(flow->cfg.queue, f);
 	}
-	c->data_in++;
 	wire_hold_arrive(&flow->hold, id->lane);
 	for (unsigned copy = 0; copy < copy_cnt; copy++) {
+		struct wire_frame out = *f;
+
 		if (v[copy].drop) {
 			wire_queue_put(flow->cfg.queue, f);
 			c->dropped++;
 			continue;
 		}
-		copy_out(flow, id->lane, f, v[copy].hold, now_ns);
-		out_cnt++;
+		whole_cnt += damage(flow, &out, &v[copy], &doubtful);
+		copy_out(flow, id->lane, &out, &v[copy], now_ns);
 	}
-	c->vanished += out_cnt == 0;
-	c->surplus += out_cnt == 2;
+	c->vanished += whole_cnt == 0;
+	c->surplus += whole_cnt == 2;
+	c->doubtful += doubtful;
+}
+
+/* is_silent: the silence begins with the data frame after silence_after. */
+static bool is_silent(struct wire_path *path, __u64 now_ns)
+{
+	if (!path->silence_ns || path->data_cnt <= path->silence_after)
+		return false;
+	if (!path->silent_until_ns)
+		path->silent_until_ns = now_ns + path->silence_ns;
+	return now_ns < path->silent_until_ns;
+}
+
+static bool is_eaten(const struct wire_path *path, enum wire_class class,
+		     __u32 sz)
+{
+	return class != WIRE_OTHER && path->eat_above && sz > path->eat_above &&
+	       path->data_cnt >= path->eat_after;
 }
 
 static void frame_in(struct wire_flow *flow, const struct wire_frame *f,
 		     __u64 now_ns)
 {
-	const struct wire_flow_cfg *cfg = &flow->cfg;
+	struct wire_path *path = flow->cfg.path;
+	struct wire_queue *q = flow->cfg.queue;
+	struct wire_counts *c = &flow->counts;
 	enum wire_class class;
 	struct wire_id id;
+	bool silenced, eaten;
 
-	flow->counts.in++;
-	flow->counts.in_bytes += f->sz;
-	class = wire_classify(wire_queue_data(cfg->queue, f), f->descs[0].len,
-			      cfg->port, &id);
-	if (class != WIRE_OTHER && cfg->eat_above && f->sz > cfg->eat_above) {
-		flow->counts.eaten++;
-		wire_queue_put(cfg->queue, f);
-		return;
-	}
-	if (class == WIRE_DATA) {
+	c->in++;
+	c->in_bytes += f->sz;
+	class = wire_classify(wire_queue_data(q, f), f->descs[0].len,
+			      path->port, &id);
+	eaten = is_eaten(path, class, f->sz);
+	path->data_cnt += class == WIRE_DATA && flow->cfg.from == 0;
+	silenced = is_silent(path, now_ns);
+	c->data_in += class == WIRE_DATA;
+	c->probes += class == WIRE_PROBE;
+	c->others += class == WIRE_OTHER;
+	if (silenced || eaten) {
+		c->silenced += silenced;
+		c->eaten += !silenced;
+		c->vanished += class == WIRE_DATA;
+		wire_queue_put(q, f);
+	} else if (class == WIRE_DATA) {
 		data_in(flow, &id, f, now_ns);
-		return;
+	} else {
+		frame_out(flow, f);
 	}
-	flow->counts.probes += class == WIRE_PROBE;
-	flow->counts.others += class == WIRE_OTHER;
-	frame_out(flow, f);
 }
 
 /* held_out lets the held frames go that are due, as far as there is room. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* wire_flow: one queue of the test wire in one direction.
  *
- *     in --> judged --> [held] --> out
- *              |--> dropped        + repetition --> out
+ *     in --> silence? --> judged --> [damaged] --> [held] --> out
+ *               |           |           + repetition, likewise --> out
+ *            silenced    dropped
  *
- * Threads: no locks; one thread uses both flows of a queue.
+ * Threads: no locks; one thread uses all flows of a wire.
  */
 #ifndef WIRE_FLOW_H
 #define WIRE_FLOW_H
@@ -12,14 +13,19 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
+#include "wire_parts.h"
 #include "wire_plan.h"
 #include "wire_queue.h"
 
 /* WIRE_COUNTS: what the wire did, by the names that its JSON has.  Each data
- * frame is one of: vanished, delivered once, delivered twice.  So
+ * frame is one of: vanished, whole once, whole twice; a copy is whole if none
+ * of it is missing or wrong, headers around the frame aside: what a bit there
+ * means is for the hosts to find out, and such a frame is doubtful.  So
  *
- *     data_out = data_in - vanished + surplus
  *     data_in + repeated = data_out + dropped
+ *     data_out = data_in - vanished + surplus + cut + flips but of outer
+ *
+ * for frames that came through no silence and are not eaten.
  */
 #define WIRE_COUNTS(X)							\
 	X(in)		/* frames that came in */			\
@@ -31,11 +37,21 @@
 	X(dropped)	/* copies that the plan dropped */		\
 	X(repeated)	/* copies that the plan added */		\
 	X(reordered)	/* copies that waited for later frames */	\
-	X(vanished)	/* data frames of which no copy went out */	\
-	X(surplus)	/* data frames of which both copies went out */	\
+	X(delayed)	/* copies that waited for their time */		\
+	X(cut)		/* copies that lost their end */		\
+	X(flip_outer)	/* copies of which a bit changed: where */	\
+	X(flip_header)							\
+	X(flip_auth)							\
+	X(flip_records)							\
+	X(flip_pad)							\
+	X(flip_blocks)							\
+	X(vanished)	/* data frames of which no copy went out whole */ \
+	X(surplus)	/* data frames of which both did */		\
+	X(doubtful)	/* data frames with a copy of flip_outer */	\
 	X(probes)	/* probes; the plan leaves them alone */	\
 	X(others)	/* frames that are not pagetrim's */		\
 	X(eaten)	/* probes and data frames longer than eat_above */ \
+	X(silenced)	/* frames of any kind that came in a silence */	\
 	X(lost)		/* frames that the wire itself lost */
 
 struct wire_counts {
@@ -44,15 +60,28 @@ struct wire_counts {
 #undef X
 };
 
+/* wire_path: what is the same for all flows of a wire: its plan, and what
+ * happens to all of them at a moment of the transfer, told by how many data
+ * frames have come in from side 0. */
+struct wire_path {
+	struct wire_plan plan;
+	__u16 port;		/* UDP port of pagetrim's frames */
+	__u32 flip_parts;	/* where bits change: 1 << enum wire_part */
+	__u64 hold_ns;		/* a reordered frame waits no longer */
+	__u32 eat_above;	/* Ethernet bytes: pagetrim's frames that are
+				 * longer vanish, before the plan; 0: none */
+	__u64 eat_after;	/* data frames that come before that */
+	__u64 silence_after;	/* data frames; then nothing passes, */
+	__u64 silence_ns;	/* as long; 0: no silence */
+
+	__u64 data_cnt;		/* data frames so far */
+	__u64 silent_until_ns;	/* 0: the silence has not begun */
+};
+
 struct wire_flow_cfg {
-	const struct wire_plan *plan;	/* outlives the flow */
+	struct wire_path *path;		/* outlives the flow */
 	struct wire_queue *queue;	/* shared with the other direction */
 	unsigned from;			/* side 0 or 1, where frames come in */
-	__u16 port;			/* UDP port of pagetrim's frames */
-	__u64 hold_ns;			/* a held frame waits no longer */
-	__u32 eat_above;		/* Ethernet bytes: pagetrim's frames
-					 * that are longer vanish, before the
-					 * plan; 0: none does */
 };
 
 struct wire_flow;

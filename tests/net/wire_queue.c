@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pagetrim/check.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -256,6 +257,53 @@ void wire_queue_put(struct wire_queue *q, const struct wire_frame *f)
 {
 	for (__u32 i = 0; i < f->desc_cnt; i++)
 		chunk_put(q, chunk_of(q, f->descs[i].addr));
+}
+
+bool wire_queue_own(struct wire_queue *q, struct wire_frame *f)
+{
+	struct wire_frame own = *f;
+
+	if (q->free_cnt < f->desc_cnt)
+		return false;
+	for (__u32 i = 0; i < f->desc_cnt; i++) {
+		__u32 idx = q->free_idx[--q->free_cnt];
+		__u64 in_chunk = f->descs[i].addr % WIRE_CHUNK_SZ;
+
+		q->refs[idx] = 1;
+		own.descs[i].addr = (__u64)idx * WIRE_CHUNK_SZ + in_chunk;
+		memcpy(q->base + own.descs[i].addr, q->base + f->descs[i].addr,
+		       f->descs[i].len);
+	}
+	wire_queue_put(q, f);
+	*f = own;
+	return true;
+}
+
+void wire_queue_cut(struct wire_queue *q, struct wire_frame *f, __u32 sz)
+{
+	struct xdp_desc *last;
+
+	pt_check(sz > 0);
+	pt_check(sz < f->sz);
+	while (f->sz - (last = &f->descs[f->desc_cnt - 1])->len >= sz) {
+		f->sz -= last->len;
+		f->desc_cnt--;
+		chunk_put(q, chunk_of(q, last->addr));
+	}
+	last->len -= f->sz - sz;
+	last->options &= ~XDP_PKT_CONTD;
+	f->sz = sz;
+}
+
+void wire_queue_flip(struct wire_queue *q, const struct wire_frame *f,
+		     __u32 bit)
+{
+	__u32 at = bit / 8, i = 0;
+
+	pt_check(at < f->sz);
+	while (at >= f->descs[i].len)
+		at -= f->descs[i++].len;
+	q->base[f->descs[i].addr + at] ^= 0x80 >> bit % 8;
 }
 
 static __u32 tx_waiting(const struct port *p)

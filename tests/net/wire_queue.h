@@ -63,6 +63,19 @@ void wire_queue_send(struct wire_queue *q, unsigned side,
 void wire_queue_get(struct wire_queue *q, const struct wire_frame *f);
 void wire_queue_put(struct wire_queue *q, const struct wire_frame *f);
 
+/* wire_queue_own gives the caller, who holds a reference to f, chunks with the
+ * same bytes that nobody else refers to, and f is those.  False: no chunks are
+ * free, and nothing changed. */
+bool wire_queue_own(struct wire_queue *q, struct wire_frame *f);
+
+/* wire_queue_cut leaves the first sz bytes of f, 1..f->sz - 1. */
+void wire_queue_cut(struct wire_queue *q, struct wire_frame *f, __u32 sz);
+
+/* wire_queue_flip changes a bit of f, counted from its start, 0..8 * f->sz -
+ * 1, the highest of a byte first. */
+void wire_queue_flip(struct wire_queue *q, const struct wire_frame *f,
+		     __u32 bit);
+
 /* wire_queue_work makes the kernel send what side has on its TX ring, takes
  * back what was sent and posts free chunks for what may arrive.  Returns
  * whether frames are left that the kernel could not take yet, or -errno. */
