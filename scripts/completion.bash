@@ -22,8 +22,8 @@ _pagetrim_options()
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
-			--queues:number --generic --peer-timeout:number \
-			--json --help
+			--queues:number --generic --user:user \
+			--peer-timeout:number --json --help
 		;;
 	attach)
 		echo --dev:device --generic --json --help
@@ -102,6 +102,7 @@ _pagetrim_value()
 	address)	_pagetrim_words "$(_pagetrim_addresses "$dev")" ;;
 	host)		mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
 	pid)		_pagetrim_words "$(_pagetrim_pids)" ;;
+	user)		mapfile -t COMPREPLY < <(compgen -A user -- "$word") ;;
 	trim)		_pagetrim_words none ends blocks ;;
 	mtu)		_pagetrim_words 1280 1500 9000 65535 ;;
 	file)		_pagetrim_files ;;

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/privilege.h"
 #include "cli/report.h"
 #include "cli/stop.h"
 #include "transfer/receiver.h"
@@ -27,6 +28,8 @@ static const char help[] =
 "      --queues N           receive queues to use, 1..64 (default 1)\n"
 "      --generic            XDP in the network stack, not in the driver; never\n"
 "                           chosen by itself\n"
+"      --user USER          go on as NAME, UID or UID:GID once all is opened; the\n"
+"                           image is made as that user\n"
 "      --peer-timeout S     give up on a silent sender after S seconds, 1..3600\n"
 "                           (default 20)\n"
 "      --json               one JSON object on stdout (with --serve one a\n"
@@ -42,6 +45,7 @@ static const char help[] =
 
 struct receive {
 	struct pt_receiver_cfg cfg;
+	struct pt_user user;
 	bool json;
 };
 
@@ -88,7 +92,7 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_QUEUES, OPT_GENERIC,
-       OPT_TIMEOUT, OPT_JSON };
+       OPT_USER, OPT_TIMEOUT, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -97,6 +101,7 @@ static const struct option options[] = {
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
+	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
@@ -106,6 +111,7 @@ static const struct option options[] = {
 /* parse returns -1 to go on, or an exit code. */
 static int parse(struct receive *rx, int argc, char **argv)
 {
+	struct pt_error err;
 	__u64 number;
 	int opt;
 
@@ -133,6 +139,10 @@ static int parse(struct receive *rx, int argc, char **argv)
 			break;
 		case OPT_GENERIC:
 			rx->cfg.generic = true;
+			break;
+		case OPT_USER:
+			if (pt_user_parse(&rx->user, optarg, &err))
+				return pt_out_usage("receive", "%s", err.text);
 			break;
 		case OPT_TIMEOUT:
 			if (!pt_out_number(optarg, 1, 3600, false, &number))
@@ -201,11 +211,19 @@ int pt_cmd_receive(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	stop_fd = pt_stop_open();
-	ret = pt_receiver_open(&receiver, &rx.cfg, &err);
+	ret = pt_privilege_harden(&err);
+	if (!ret)
+		ret = pt_receiver_open(&receiver, &rx.cfg, &err);
 	if (ret)
 		return pt_out_fail("receive", &err);
-	announce(receiver, &rx);
-	ret = pt_receiver_run(receiver, stop_fd, &err);
+	/* All that needs a privilege is open, and no thread has started. */
+	ret = pt_privilege_drop(0, &rx.user, &err);
+	if (!ret)
+		ret = pt_receiver_start(receiver, &err);
+	if (!ret) {
+		announce(receiver, &rx);
+		ret = pt_receiver_run(receiver, stop_fd, &err);
+	}
 	pt_receiver_close(receiver);
 	return ret ? pt_out_fail("receive", &err) : PT_EXIT_OK;
 }

@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
+#include "memory/path.h"
 
 int pt_sink_fail(const struct pt_sink *s, const char *what,
 		 struct pt_error *err)
@@ -29,10 +30,14 @@ int pt_sink_fail(const struct pt_sink *s, const char *what,
 		break;
 	case EACCES:
 	case EPERM:
-		remedy = " (run as a user who may write there)";
+		remedy = " (run it as a user who may write there: --user)";
 		break;
 	case ENOENT:
 		remedy = " (make its folder first)";
+		break;
+	case ELOOP:
+		remedy = " (a symbolic link on the way is another user's: "
+			 "remove it, and ask who made it)";
 		break;
 	case EFBIG:
 		remedy = " (this file system takes no file as large)";
@@ -80,10 +85,16 @@ static int parent_open(struct pt_sink *s, struct pt_error *err)
 	if (!parent)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "%s: no memory", s->path);
-	s->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->parent = pt_path_folder(parent);
 	free(parent);
-	return s->parent < 0 ? pt_sink_fail(s, "cannot open its folder", err) :
-			       0;
+	errno = s->parent < 0 ? -s->parent : 0;
+	return errno ? pt_sink_fail(s, "cannot open its folder", err) : 0;
+}
+
+/* may_write: who this process is now may make files in the folder. */
+static bool may_write(int folder)
+{
+	return !faccessat(folder, ".", W_OK | X_OK, AT_EACCESS);
 }
 
 static bool has(const struct pt_sink *s, const char *name)
@@ -169,6 +180,45 @@ static int image_map(struct pt_sink *s, struct pt_error *err)
 		return pt_sink_fail(s, "cannot map it", err);
 	s->map = map;
 	return 0;
+}
+
+int pt_sink_check_path(const char *path, struct pt_error *err)
+{
+	struct pt_sink s = { .parent = -1 };
+	int code = names_set(&s, path, err);
+
+	if (!code)
+		code = parent_open(&s, err);
+	if (!code && has(&s, s.name))
+		code = exists_already(&s, "", err);
+	if (!code && !may_write(s.parent))
+		code = pt_sink_fail(&s, "cannot write in its folder", err);
+	if (s.parent >= 0)
+		close(s.parent);
+	free(s.path);
+	return code;
+}
+
+int pt_sink_check_folder(const char *path, struct pt_error *err)
+{
+	int fd = pt_path_folder(path);
+	int code = fd < 0 ? fd : 0;
+	const char *remedy = "run it as a user who may write there: --user";
+
+	if (fd >= 0 && !may_write(fd))
+		code = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (!code)
+		return 0;
+	if (code == -ENOENT)
+		remedy = "make the folder first";
+	else if (code == -ENOTDIR)
+		remedy = "with --serve, --out names a folder";
+	else if (code == -ELOOP)
+		remedy = "a symbolic link on the way is another user's";
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s)", path,
+			    strerror(-code), remedy);
 }
 
 int pt_sink_create(struct pt_sink **out, const char *path,

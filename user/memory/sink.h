@@ -24,11 +24,18 @@
 
 struct pt_sink;
 
+/* pt_sink_check_path: whether pt_sink_create would be let make the file, for
+ * who the process is now; so that a mistake is told before a peer comes.
+ * pt_sink_check_folder: whether it would in this folder. */
+int pt_sink_check_path(const char *path, struct pt_error *err);
+int pt_sink_check_folder(const char *path, struct pt_error *err);
+
 /* pt_sink_create makes NAME.partial for path NAME, as large as the layout's
  * image, all holes, and maps it.  The layout must outlive the sink.  On
  * success returns 0 and *out is the caller's, to pt_sink_close.  Else:
  *   -EEXIST  NAME or NAME.with exists; NAME.partial is no regular file
- *   -ELOOP   NAME.partial is a symbolic link
+ *   -ELOOP   NAME.partial is a symbolic link; or a link on the way to NAME
+ *            is neither root's nor the effective user's
  *   -EBUSY   another receiver writes NAME.partial
  *   -ENOENT, -EACCES, -EROFS, -EFBIG, -ENOSPC ...  as the system says
  *   -ENAMETOOLONG, -EINVAL  path cannot name a file

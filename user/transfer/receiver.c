@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/listener.h"
+#include "memory/sink.h"
 #include "transfer/clock.h"
 #include "transfer/rx_session.h"
 
@@ -41,27 +41,6 @@ struct pt_receiver {
 	__u64 shown_ns;
 };
 
-static int check_path(const struct pt_receiver_cfg *cfg, struct pt_error *err)
-{
-	struct stat st;
-
-	if (!cfg->serve) {
-		if (lstat(cfg->path, &st))
-			return 0;
-		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-				    "%s: exists already (remove it, or choose "
-				    "another --out)", cfg->path);
-	}
-	if (stat(cfg->path, &st))
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m (make "
-				    "the folder first)", cfg->path);
-	if (!S_ISDIR(st.st_mode))
-		return pt_error_set(err, PT_EXIT_HOST, -ENOTDIR, "%s: not a "
-				    "folder (with --serve, --out names one)",
-				    cfg->path);
-	return 0;
-}
-
 int pt_receiver_open(struct pt_receiver **out,
 		     const struct pt_receiver_cfg *cfg, struct pt_error *err)
 {
@@ -76,8 +55,6 @@ int pt_receiver_open(struct pt_receiver **out,
 	int ret;
 
 	ret = pt_address_parse(&listen, cfg->listen, PT_UDP_PORT, err);
-	if (!ret)
-		ret = check_path(cfg, err);
 	if (ret)
 		return ret;
 	r = calloc(1, sizeof(*r));
@@ -126,7 +103,15 @@ void pt_receiver_info(const struct pt_receiver *r,
 	info->multi_buffer = xsk.multi_buffer;
 	info->queue_cnt = r->host.queue_cnt;
 	for (__u32 i = 0; i < info->queue_cnt; i++)
-		info->queues[i] = pt_rx_queue_number(r->host.queues[i]);
+		info->queues[i] = pt_lease_queue(r->host.leases[i]);
+}
+
+int pt_receiver_start(struct pt_receiver *r, struct pt_error *err)
+{
+	int ret = r->cfg.serve ? pt_sink_check_folder(r->cfg.path, err) :
+				 pt_sink_check_path(r->cfg.path, err);
+
+	return ret ? ret : pt_rx_host_start(&r->host, err);
 }
 
 static void accept_all(struct pt_receiver *r)

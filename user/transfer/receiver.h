@@ -2,8 +2,12 @@
 /* receiver: takes transfers and rebuilds their memory.
  *
  *     pt_receiver_open     device, queues, XDP program, sockets, TCP port
+ *     pt_receiver_start    the place of the image, threads
  *     pt_receiver_run      until one transfer ended, or until stopped
  *     pt_receiver_close    detaches, frees; what is not committed is removed
+ *
+ * Whatever needs a privilege is done by open, which starts no thread: between
+ * open and start the process may give its privileges up.
  *
  * Threads: run is control, in the caller's thread; a thread a queue.
  */
@@ -78,7 +82,11 @@ int pt_receiver_open(struct pt_receiver **out,
 void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info);
 
-/* pt_receiver_run returns the result of the one transfer; with serve 0 once
+/* pt_receiver_start checks that the image can be made, as who the process is
+ * now, and starts the queues' threads. */
+int pt_receiver_start(struct pt_receiver *r, struct pt_error *err);
+
+/* pt_receiver_run, after start, returns the result of the one transfer; with serve 0 once
  * stop_fd is readable.  -ECANCELED: stop_fd, before one transfer was done. */
 int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err);
 

@@ -16,10 +16,6 @@ static int open_queue(struct pt_rx_host *h, __u32 i, bool generic,
 		.rx_chunk_cnt = RX_CHUNKS,
 		.generic = generic,
 	};
-	struct pt_rx_queue_cfg queue = {
-		.queue = cfg.queue,
-		.credit = RX_CREDIT,
-	};
 	struct pt_xsk_info info;
 	int ret = pt_xsk_open(&h->xsks[i], &cfg, err);
 
@@ -30,12 +26,9 @@ static int open_queue(struct pt_rx_host *h, __u32 i, bool generic,
 		h->desc_sz = info.rx_desc_sz;
 	if (!h->frame_sz_max || info.rx_frame_sz_max < h->frame_sz_max)
 		h->frame_sz_max = info.rx_frame_sz_max;
-	queue.xsk = h->xsks[i];
-	queue.desc_sz = h->desc_sz;
 	pt_program_queue_counters(h->program, cfg.queue, &h->before[i]);
-	ret = pt_program_socket_set(h->program, cfg.queue,
-				    pt_xsk_fd(h->xsks[i]), err);
-	return ret ? ret : pt_rx_queue_start(&h->queues[i], &queue, err);
+	return pt_program_socket_set(h->program, cfg.queue,
+				     pt_xsk_fd(h->xsks[i]), err);
 }
 
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
@@ -62,6 +55,23 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		ret = open_queue(h, i, cfg->generic, err);
 	if (ret)
 		pt_rx_host_close(h);
+	return ret;
+}
+
+int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
+{
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < h->queue_cnt; i++) {
+		const struct pt_rx_queue_cfg cfg = {
+			.xsk = h->xsks[i],
+			.queue = pt_lease_queue(h->leases[i]),
+			.desc_sz = h->desc_sz,
+			.credit = RX_CREDIT,
+		};
+
+		ret = pt_rx_queue_start(&h->queues[i], &cfg, err);
+	}
 	return ret;
 }
 

@@ -32,8 +32,11 @@ struct pt_rx_host_cfg {
 	bool generic;
 };
 
+/* pt_rx_host_open opens all of it, and starts no thread: pt_rx_host_start
+ * does, so that the process can give up privileges in between. */
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		    struct pt_error *err);
+int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);
 void pt_rx_host_close(struct pt_rx_host *h);
 
 void pt_rx_host_lock(struct pt_rx_host *h);	/* all queues */
