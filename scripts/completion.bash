@@ -18,7 +18,7 @@ _pagetrim_options()
 		echo --dev:device --to:host --pid:pid --keep-running \
 			--trim:trim --with:file --name:text --queues:number \
 			--mtu:mtu --max-bandwidth:number --generic \
-			--peer-timeout:number --json --help
+			--user:user --peer-timeout:number --json --help
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <getopt.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/privilege.h"
 #include "cli/report.h"
 #include "cli/stop.h"
 #include "memory/source.h"
@@ -41,6 +44,7 @@ static const char help[] =
 "      --max-bandwidth N    Ethernet bytes a second at most, with K, M, G or T\n"
 "                           for powers of 1024; 0: no limit (default)\n"
 "      --generic            AF_XDP in copy mode, even if the driver can zero copy\n"
+"      --user USER          go on as NAME, UID or UID:GID once all is opened\n"
 "      --peer-timeout S     give up on a silent receiver after S seconds,\n"
 "                           1..3600 (default 20)\n"
 "      --json               one JSON object on stdout; keys: pagetrim-send(8)\n"
@@ -57,6 +61,7 @@ static const char help[] =
 struct send {
 	struct pt_send_cfg cfg;
 	const char *files[FILES_MAX];
+	struct pt_user user;
 	pid_t pid;
 	bool keep_running;
 	bool json;
@@ -88,8 +93,8 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
-       OPT_NAME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_GENERIC, OPT_TIMEOUT,
-       OPT_JSON };
+       OPT_NAME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_GENERIC, OPT_USER,
+       OPT_TIMEOUT, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -103,6 +108,7 @@ static const struct option options[] = {
 	{ "mtu", required_argument, NULL, OPT_MTU },
 	{ "max-bandwidth", required_argument, NULL, OPT_BANDWIDTH },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
+	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
@@ -166,6 +172,8 @@ static int parse_number(struct send *tx, int opt)
 
 static int parse_option(struct send *tx, int opt, const char *word)
 {
+	struct pt_error err;
+
 	switch (opt) {
 	case OPT_DEV:
 		tx->cfg.dev = optarg;
@@ -195,6 +203,10 @@ static int parse_option(struct send *tx, int opt, const char *word)
 		return -1;
 	case OPT_GENERIC:
 		tx->cfg.generic = true;
+		return -1;
+	case OPT_USER:
+		if (pt_user_parse(&tx->user, optarg, &err))
+			return pt_out_usage("send", "%s", err.text);
 		return -1;
 	case OPT_JSON:
 		tx->json = true;
@@ -248,6 +260,30 @@ static int open_source(struct send *tx, int argc, char **argv,
 				    argc - optind, err);
 }
 
+/* needs_less: the user changes last, as the lock files of queues are root's. */
+static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
+{
+	const struct send *tx = arg;
+	__u64 keep = PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK);
+
+	if (need == PT_SEND_NEEDS_NOTHING)
+		return pt_privilege_drop(0, &tx->user, err);
+	if (tx->user.is_set)
+		keep |= PT_CAP(CAP_SETUID) | PT_CAP(CAP_SETGID);
+	return pt_privilege_drop(keep, NULL, err);
+}
+
+/* raise_files: each --with file is held open. */
+static void raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int pt_cmd_send(int argc, char **argv)
 {
 	struct send tx = {
@@ -255,6 +291,8 @@ int pt_cmd_send(int argc, char **argv)
 			.trim = PT_TRIM_BLOCKS,
 			.queue_cnt = 1,
 			.peer_timeout_ms = 20000,
+			.needs_less = needs_less,
+			.needs_less_arg = &tx,
 			.progress = on_progress,
 		},
 	};
@@ -269,7 +307,10 @@ int pt_cmd_send(int argc, char **argv)
 	/* A stopped process cannot change; one kept running is meant to. */
 	tx.cfg.recheck = !tx.pid;
 	tx.cfg.stop_fd = pt_stop_open();
-	ret = open_source(&tx, argc, argv, &err);
+	raise_files();
+	ret = pt_privilege_harden(&err);
+	if (!ret)
+		ret = open_source(&tx, argc, argv, &err);
 	if (ret)
 		return pt_out_fail("send", &err);
 	ret = pt_send(&tx.cfg, &report, &err);

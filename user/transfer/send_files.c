@@ -3,9 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+struct file {
+	const char *path;
+	int fd;
+};
+
+struct pt_send_files {
+	__u32 cnt;		/* opened so far */
+	struct file files[];
+};
 
 static const char *last_part(const char *path)
 {
@@ -48,10 +59,10 @@ static int send_bytes(struct pt_conn *conn, int fd, const char *path, __u64 sz,
 
 /* open_file returns a descriptor of a regular file with a name that a FILE
  * message can carry. */
-static int open_file(const char *path, __u64 *sz, struct pt_error *err)
+static int open_file(const char *path, struct pt_error *err)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
@@ -66,51 +77,67 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
 				    "%s: its name is over 255 bytes", path);
 	}
-	*sz = st.st_size;
 	return fd;
 }
 
-int pt_send_files_check(const char *const *paths, __u32 cnt,
-			struct pt_error *err)
+int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
+		       __u32 cnt, struct pt_error *err)
 {
-	__u64 sz;
+	struct pt_send_files *f;
 
-	for (__u32 i = 0; i < cnt; i++) {
-		int fd = open_file(paths[i], &sz, err);
+	f = calloc(1, sizeof(*f) + cnt * sizeof(f->files[0]));
+	if (!f)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory for %u files (--with)", cnt);
+	while (f->cnt < cnt) {
+		int fd = open_file(paths[f->cnt], err);
 
-		if (fd < 0)
+		if (fd < 0) {
+			pt_send_files_close(f);
 			return fd;
-		close(fd);
+		}
+		f->files[f->cnt].path = paths[f->cnt];
+		f->files[f->cnt++].fd = fd;
 	}
+	*out = f;
 	return 0;
 }
 
-static int send_file(struct pt_conn *conn, const char *path, int timeout_ms,
-		     __u64 *total_sz, struct pt_error *err)
+void pt_send_files_close(struct pt_send_files *f)
+{
+	if (!f)
+		return;
+	for (__u32 i = 0; i < f->cnt; i++)
+		close(f->files[i].fd);
+	free(f);
+}
+
+static int send_file(const struct file *file, struct pt_conn *conn,
+		     int timeout_ms, __u64 *total_sz, struct pt_error *err)
 {
 	struct pt_message m = { .type = PT_MSG_FILE };
-	__u64 sz;
-	int fd = open_file(path, &sz, err);
+	struct stat st;
 	int ret;
 
-	if (fd < 0)
-		return fd;
-	m.file.sz = sz;
-	strcpy(m.file.name, last_part(path));
+	if (fstat(file->fd, &st))
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m",
+				    file->path);
+	m.file.sz = st.st_size;
+	strcpy(m.file.name, last_part(file->path));
 	ret = pt_conn_send_wait(conn, &m, timeout_ms, err);
 	if (!ret)
-		ret = send_bytes(conn, fd, path, sz, timeout_ms, err);
-	*total_sz += sz;
-	close(fd);
+		ret = send_bytes(conn, file->fd, file->path, st.st_size,
+				 timeout_ms, err);
+	*total_sz += st.st_size;
 	return ret;
 }
 
-int pt_send_files(struct pt_conn *conn, const char *const *paths, __u32 cnt,
+int pt_send_files(struct pt_send_files *f, struct pt_conn *conn,
 		  int timeout_ms, __u64 *total_sz, struct pt_error *err)
 {
 	int ret = 0;
 
-	for (__u32 i = 0; !ret && i < cnt; i++)
-		ret = send_file(conn, paths[i], timeout_ms, total_sz, err);
+	for (__u32 i = 0; !ret && i < f->cnt; i++)
+		ret = send_file(&f->files[i], conn, timeout_ms, total_sz, err);
 	return ret;
 }

@@ -7,18 +7,23 @@
 
 #include "control/conn.h"
 
-/* pt_send_files_check: whether they can be sent, before anything begins.
+struct pt_send_files;
+
+/* pt_send_files_open opens the regular files at paths, which must stay, before
+ * privileges are given up; what is sent is what was opened.  On success returns
+ * 0 and *out is the caller's, to pt_send_files_close.
  *   -EINVAL        not a regular file
  *   -ENAMETOOLONG  its name is over 255 bytes
  *   or as open(2) says */
-int pt_send_files_check(const char *const *paths, __u32 cnt,
-			struct pt_error *err);
+int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
+		       __u32 cnt, struct pt_error *err);
+void pt_send_files_close(struct pt_send_files *files);	/* NULL is fine */
 
-/* pt_send_files sends the regular files at paths, each under the last part of
- * its path, and adds their bytes to *total_sz.
- *   -EIO    a file got shorter or longer meanwhile
- *   or as open(2), read(2), pt_conn_send_wait say */
-int pt_send_files(struct pt_conn *conn, const char *const *paths, __u32 cnt,
+/* pt_send_files sends them, each under the last part of its path, and adds
+ * their bytes to *total_sz.
+ *   -EIO    a file got shorter meanwhile
+ *   or as read(2), pt_conn_send_wait say */
+int pt_send_files(struct pt_send_files *files, struct pt_conn *conn,
 		  int timeout_ms, __u64 *total_sz, struct pt_error *err);
 
 #endif

@@ -12,7 +12,6 @@
 
 #include "transfer/balance.h"
 #include "transfer/clock.h"
-#include "transfer/send_files.h"
 
 #define CONNECT_MS	10000
 #define PROGRESS_NS	250000000ULL
@@ -204,6 +203,12 @@ static void stop_lanes(struct pt_sender *s)
 	s->lane_cnt = 0;
 }
 
+static int needs_less(struct pt_sender *s, enum pt_send_need need)
+{
+	return s->cfg->needs_less ?
+	       s->cfg->needs_less(need, s->cfg->needs_less_arg, s->err) : 0;
+}
+
 static int set_up(struct pt_sender *s)
 {
 	int ret = 0;
@@ -219,10 +224,12 @@ static int set_up(struct pt_sender *s)
 				    "eventfd: %m (raise ulimit -n)");
 	ret = pt_send_path_init(&s->path, s->cfg->dev, s->cfg->mtu, s->err);
 	if (!ret)
-		ret = pt_send_files_check(s->cfg->files, s->cfg->file_cnt,
-					  s->err);
+		ret = pt_send_files_open(&s->files, s->cfg->files,
+					 s->cfg->file_cnt, s->err);
 	if (!ret)
 		ret = prepare_memory(s);
+	if (!ret)
+		ret = needs_less(s, PT_SEND_NEEDS_SOCKETS);
 	if (!ret)
 		ret = connect_peer(s);
 	if (ret)
@@ -230,10 +237,11 @@ static int set_up(struct pt_sender *s)
 	pt_sender_enter(s, PT_SEND_SETUP);
 	ret = open_path(s);
 	if (!ret)
+		ret = needs_less(s, PT_SEND_NEEDS_NOTHING);
+	if (!ret)
 		ret = send_open(s);
 	if (!ret)
-		ret = pt_send_files(s->conn, s->cfg->files, s->cfg->file_cnt,
-				    s->cfg->peer_timeout_ms,
+		ret = pt_send_files(s->files, s->conn, s->cfg->peer_timeout_ms,
 				    &s->report->files_sz, s->err);
 	if (ret)
 		return ret;
@@ -409,6 +417,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 
 	pt_conn_close(s.conn);
 	pt_send_path_close(&s.path);
+	pt_send_files_close(s.files);
 	pt_recheck_free(&s.recheck);
 	if (s.digests)
 		munmap(s.digests, s.digests_sz);

@@ -32,6 +32,14 @@ enum pt_send_phase {
 #undef X
 };
 
+/* pt_send_need: what of the privileges that the process began with is still
+ * needed. */
+enum pt_send_need {
+	PT_SEND_NEEDS_SOCKETS,	/* AF_XDP sockets and the lock files of queues;
+				 * all else is open, the peer not spoken to */
+	PT_SEND_NEEDS_NOTHING,	/* threads are about to be started */
+};
+
 /* pt_send_lane_report: one lane's part. */
 struct pt_send_lane_report {
 	__u16 tx_queue;
@@ -85,6 +93,11 @@ struct pt_send_cfg {
 	__u64 bytes_per_s;		/* of Ethernet bytes; 0: no limit */
 	__u32 peer_timeout_ms;
 	int stop_fd;			/* readable: abort; -1: never */
+	/* needs_less may give privileges up; an error ends the transfer.  May
+	 * be NULL. */
+	int (*needs_less)(enum pt_send_need need, void *arg,
+			  struct pt_error *err);
+	void *needs_less_arg;
 	void (*progress)(const struct pt_send_report *report, void *arg);
 	void *progress_arg;		/* progress is called about 4 times a s */
 };

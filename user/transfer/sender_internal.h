@@ -6,6 +6,7 @@
 
 #include "transfer/lane.h"
 #include "transfer/recheck.h"
+#include "transfer/send_files.h"
 #include "transfer/send_path.h"
 #include "transfer/sender.h"
 
@@ -20,6 +21,7 @@ struct pt_sender {
 	__u64 digests_sz;
 	__u64 digest_key;
 	__u32 desc_sz;
+	struct pt_send_files *files;
 	struct pt_send_path path;
 	struct pt_send_job job;
 	struct pt_lane *lanes[PT_LANES_MAX];
