@@ -37,6 +37,19 @@ static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 	return true;
 }
 
+/* Whether the frame is of its session at all.  Before anything else is asked:
+ * a stranger must not have a lane's frames called strays. */
+static __always_inline enum pt_verdict
+judge_sender(const struct pt_session *s, const struct pt_frame *f,
+	     const struct pt_frame_hdr *hdr)
+{
+	if (!!s->is_sealed != !!(f->flags & PT_FLAG_SEALED))
+		return PT_VERDICT_BAD_HEADER;
+	if (s->is_sealed && !pt_header_is_right(hdr, s->header_key))
+		return PT_VERDICT_BAD_MAC;
+	return PT_VERDICT_STEERED;
+}
+
 /* A session must have agreed to what the frame says of itself.  Probes ask on
  * which queue their lane arrives, so any is right for them. */
 static __always_inline enum pt_verdict
@@ -60,6 +73,7 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	};
 	__u32 queue = ctx->rx_queue_index;
 	const struct pt_session *session;
+	const struct pt_frame_hdr *hdr;
 	enum pt_verdict verdict;
 	struct pt_packet p;
 	struct pt_frame f;
@@ -68,6 +82,7 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	    !bpf_map_lookup_elem(&pt_endpoints, &p.dst))
 		return PT_VERDICT_PASSED;	/* not ours: never drop it */
 
+	hdr = c.pos;
 	verdict = pt_parse_header(&c, &p, &f);	/* ours: what is wrong, drops */
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
@@ -75,6 +90,9 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	session = bpf_map_lookup_elem(&pt_sessions, &f.session_id);
 	if (!session || !endpoint_is_equal(&session->endpoint, &p.dst))
 		return PT_VERDICT_UNKNOWN_SESSION;
+	verdict = judge_sender(session, &f, hdr);
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
 	found->session_id = f.session_id;
 	found->session_is_known = true;
 

@@ -15,7 +15,7 @@
 	X(duplicate, "frames whose sequence number was taken before")	\
 	X(late, "accepted frames that had been called missing")	\
 	X(missing, "sequence numbers sent that never came")		\
-	X(refused_checksum, "frames whose checksum is wrong")		\
+	X(refused_auth, "frames whose checksum or tag is wrong")		\
 	X(refused_record, "frames that name pages outside the memory")	\
 	X(refused_window, "frames out of window or on their lane's old queue") \
 	X(placed, "records placed in memory")				\

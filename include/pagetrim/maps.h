@@ -35,7 +35,11 @@ struct pt_session {
 					   * PT_QUEUE_ANY: its data frames are
 					   * dropped, its probes steered */
 	__u16	lane_cnt;		/* lanes 0..lane_cnt - 1 exist */
-	__u16	unused;			/* zero */
+	__u8	is_sealed;		/* 0, 1: its frames are; others are
+					 * refused */
+	__u8	unused;			/* zero */
+	__u64	header_key[2];		/* pt_siphash_key of its key; not
+					 * sealed: zero */
 };
 
 #endif

@@ -4,8 +4,9 @@
  *
  *     pt_parse_packet   outer headers: where is it sent?
  *     pt_parse_header   lengths and frame header
+ *     pt_header_is_right  of a sealed frame: its keyed check
  *     pt_parse_records  page records
- *     pt_parse_frame    all three, for who asks nothing in between
+ *     pt_parse_frame    all but the keyed check, for who asks nothing between
  *
  * Order of judgement.  The first rule that a frame breaks is its verdict.
  *
@@ -22,24 +23,29 @@
  *  bad_version  7. version.
  *  bad_header   8. IP's length is UDP's: nothing stands behind the datagram.
  *                  Bytes behind IP's end are the link's, and ignored.
- *               9. kind known; no flags; session not 0; lane 0..63;
- *                  key_epoch, reserved0, reserved1 and header_mac zero.
+ *               9. kind known; session not 0; lane 0..63; reserved0 and
+ *                  reserved1 zero.  Flags: none, and then key_epoch and
+ *                  header_mac are zero; sealed; data: sealed and padded.
  *              10. Data: 1..96 records, generation not 0.  Probe: 0 and 0.
  *              11. data_off is 64 + 16 * record_cnt, plus 0..63.
  *  truncated   12. The payload is not shorter than data_off + 64 * block_cnt,
  *  bad_header  13. ... nor longer.
- *                  Here the XDP program asks for session, lane and queue.
+ *                  Here the XDP program asks for the session, whether it
+ *                  is sealed as the frame is (bad_header), the header's keyed
+ *                  check (bad_mac), lane and queue.
  *  bad_record  14. In each record of a data frame, in order:
  *                  (truncated: not in the linear part of the frame)
  *                  BLOCKS: first <= last <= 63; mask within first..last.
- *                  ZEROES: first 0, last 63, 1 <= count <= 2^40 - gfn.
+ *                  ZEROES: first 0, last 63, 1 <= count <= 512, and not
+ *                  past page 2^40 - 1.
  *                  Any other kind is refused.
  *                  It starts not before the end of the record before it.
- *              15. The BLOCKS masks have block_cnt bits, together.
+ *              15. The BLOCKS masks have block_cnt bits, together; in a
+ *                  padded frame that many at most.
  *
  * Not judged: Ethernet addresses, VLAN number, IP checksum, UDP source port
- * and checksum, sequence number, pad, and the blocks (the agent's checksum
- * covers all from the frame header on).
+ * and checksum, sequence number, pad, and the blocks (the checksum or tag
+ * that the agent verifies covers all from the frame header on).
  */
 #ifndef PAGETRIM_PARSE_H
 #define PAGETRIM_PARSE_H
@@ -51,12 +57,9 @@
 
 #include <pagetrim/maps.h>
 #include <pagetrim/outer.h>
+#include <pagetrim/siphash.h>
 #include <pagetrim/verdict.h>
 #include <pagetrim/wire.h>
-
-#ifndef __always_inline
-#define __always_inline inline __attribute__((always_inline))
-#endif
 
 /* pt_load reads a field of a packed header.  clang for BPF reads an unaligned
  * field byte by byte; the CPUs that XDP runs on read it at once, and where one
@@ -94,6 +97,7 @@ struct pt_frame {
 	__u16	key_epoch;
 	__u16	data_off;	/* bytes from the frame header to block 0 */
 	__u16	block_cnt;
+	__u16	flags;		/* PT_FLAG_* */
 	__u8	kind;		/* enum pt_frame_kind */
 	__u8	record_cnt;
 };
@@ -199,6 +203,31 @@ static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 	return true;
 }
 
+/* pt_flags_are_sound judges flags, and the fields that go with them. */
+static __always_inline bool pt_flags_are_sound(const struct pt_frame_hdr *h,
+					       const struct pt_frame *f)
+{
+	switch (f->flags) {
+	case 0:
+		return !f->key_epoch && !pt_siphash_load(h->header_mac);
+	case PT_FLAG_SEALED:
+		return true;
+	case PT_FLAG_SEALED | PT_FLAG_PADDED:
+		return f->kind == PT_FRAME_DATA;
+	default:
+		return false;
+	}
+}
+
+/* pt_header_is_right tells whether who wrote the header of a sealed frame has
+ * the session's key. */
+static __always_inline bool pt_header_is_right(const struct pt_frame_hdr *h,
+					       const __u64 key[2])
+{
+	return pt_siphash_words(key, h, PT_HEADER_MACED_SZ / 8) ==
+	       pt_siphash_load(h->header_mac);
+}
+
 /* pt_header_is_sound judges what a header says whatever its payload's size. */
 static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 					       const struct pt_frame *f)
@@ -217,12 +246,10 @@ static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 	} else {
 		return false;
 	}
-	if (pt_load(h->flags) || f->key_epoch || h->reserved0 ||
-	    pt_load(h->reserved1))
+	if (h->reserved0 || pt_load(h->reserved1))
 		return false;
-	for (int i = 0; i < (int)sizeof(h->header_mac); i++)
-		if (h->header_mac[i])
-			return false;
+	if (!pt_flags_are_sound(h, f))
+		return false;
 	if (!f->session_id || f->lane >= PT_LANES_MAX)
 		return false;
 	return f->data_off >= records_end &&
@@ -262,6 +289,7 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 	f->key_epoch = bpf_ntohs(pt_load(h->key_epoch));
 	f->data_off = bpf_ntohs(pt_load(h->data_off));
 	f->block_cnt = bpf_ntohs(pt_load(h->block_cnt));
+	f->flags = bpf_ntohs(pt_load(h->flags));
 	f->kind = h->kind;
 	f->record_cnt = h->record_cnt;
 	if (!pt_header_is_sound(h, f))
@@ -300,7 +328,8 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 	} else if (r->kind == PT_RECORD_ZEROES) {
 		if (first || last != PT_PAGE_BLOCKS - 1)
 			return false;
-		if (!mask || mask > PT_GFN_MAX + 1 - gfn)
+		if (!mask || mask > PT_ZEROES_MAX ||
+		    mask > PT_GFN_MAX + 1 - gfn)
 			return false;
 		end = (gfn + mask) * PT_PAGE_BLOCKS;
 	} else {
@@ -328,8 +357,10 @@ pt_parse_records(struct pt_cursor *c, const struct pt_frame *f)
 		if (!pt_record_is_sound(r, &pos, &block_cnt))
 			return PT_VERDICT_BAD_RECORD;
 	}
-	return block_cnt == f->block_cnt ? PT_VERDICT_STEERED :
-					   PT_VERDICT_BAD_RECORD;
+	if (f->flags & PT_FLAG_PADDED ? block_cnt > f->block_cnt :
+					block_cnt != f->block_cnt)
+		return PT_VERDICT_BAD_RECORD;
+	return PT_VERDICT_STEERED;
 }
 
 /* pt_parse_frame judges a whole frame that is known to be ours if it is to an

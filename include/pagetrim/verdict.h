@@ -21,7 +21,8 @@
 	X(BAD_HEADER, bad_header, "frame header out of range")		\
 	X(BAD_RECORD, bad_record, "page records not sound")		\
 	X(UNKNOWN_SESSION, unknown_session, "no such session is open")	\
-	X(WRONG_QUEUE, wrong_queue, "on another queue than agreed")
+	X(WRONG_QUEUE, wrong_queue, "on another queue than agreed")	\
+	X(BAD_MAC, bad_mac, "header's keyed check fails: forged")
 
 enum pt_verdict {
 #define X(SYMBOL, name, text) PT_VERDICT_##SYMBOL,
@@ -32,7 +33,8 @@ enum pt_verdict {
 
 /* pt_counters: the value of the counter maps, of one CPU.  For a queue,
  * seen = the sum of the verdicts.  For a session, passed, bad_magic,
- * bad_version and unknown_session stay 0: such frames name no session. */
+ * bad_version and unknown_session stay 0, since such frames name no session,
+ * and so does bad_mac: who forges a frame is not of the session. */
 struct pt_counters {
 	__u64 seen;		/* frames that entered the program */
 	__u64 seen_bytes;	/* Ethernet bytes of those frames */

@@ -31,6 +31,8 @@
 #define PT_WIRE_VERSION		1
 #define PT_FRAME_HDR_SZ		64
 #define PT_AUTH_SZ		16
+#define PT_HEADER_MAC_SZ	8
+#define PT_HEADER_MACED_SZ	40	/* bytes that header_mac covers */
 #define PT_RECORDS_MAX		96	/* records of one frame */
 #define PT_LANES_MAX		64	/* lanes of one session */
 #define PT_HEADERS_MAX		1792	/* Ethernet to last record, bytes */
@@ -38,6 +40,11 @@
 #define PT_GFN_MAX		((1ULL << PT_GFN_BITS) - 1)
 #define PT_MTU_MIN		1280
 #define PT_MTU_MAX		65535
+#define PT_ZEROES_MAX		512	/* pages of one record of zeroes */
+#define PT_REKEY_LOG2_MIN	16	/* data frames of a key, as a power of 2 */
+#define PT_REKEY_LOG2_MAX	22
+#define PT_SEALED_SEQ_MAX	((1ULL << 38) - 1)	/* of data frames */
+#define PT_SEALED_PROBE_MAX	((1ULL << 32) - 1)	/* of probes */
 
 /* pt_frame_kind: what a frame is for. */
 enum pt_frame_kind {
@@ -46,7 +53,9 @@ enum pt_frame_kind {
 };
 
 /* Bits of pt_frame_hdr.flags; all others are zero. */
-#define PT_FLAG_SEALED		0x0001	/* auth is an AEAD tag; reserved so far */
+#define PT_FLAG_SEALED		0x0001	/* blocks are encrypted, auth is a tag */
+#define PT_FLAG_PADDED		0x0002	/* of a sealed data frame: blocks that
+					 * no record names may follow */
 
 /* pt_frame_hdr: who sent the frame, where it stands in its lane, what
  * follows.  packed: it starts 42 bytes into an untagged IPv4 frame. */
@@ -65,9 +74,12 @@ struct pt_frame_hdr {
 	__be16	data_off;	/* 34 bytes from the header's start to block 0 */
 	__be16	block_cnt;	/* 36 blocks that follow, 0..1023 */
 	__be16	reserved1;	/* 38 zero */
-	__u8	header_mac[8];	/* 40 of a sealed frame; else zero */
-	__u8	auth[PT_AUTH_SZ]; /* 48 XXH3-128, canonical, seed 0, of the UDP
-				   * payload with these 16 bytes zero */
+	__u8	header_mac[PT_HEADER_MAC_SZ];	/* 40 of a sealed frame:
+				 * SipHash-2-4 of bytes 0..39, lowest byte
+				 * first; else zero */
+	__u8	auth[PT_AUTH_SZ]; /* 48 sealed: the AEAD's tag; else XXH3-128,
+				   * canonical, seed 0, of the UDP payload with
+				   * these 16 bytes zero */
 } __attribute__((packed));
 
 /* pt_record_kind: the numbers above PT_RECORD_ZEROES are set aside by
@@ -75,8 +87,9 @@ struct pt_frame_hdr {
 enum pt_record_kind {
 	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
 				 * of them follow as data, the others are zero */
-	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero; first
-				 * is 0, last is 63 */
+	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero, 1 to
+				 * PT_ZEROES_MAX of them; first is 0, last is
+				 * 63 */
 };
 
 /* pt_record: what the frame says of one page, of a part of it, or of a run.
@@ -100,7 +113,7 @@ PT_OFFSET_IS(struct pt_frame_hdr, lane, 28);
 PT_OFFSET_IS(struct pt_frame_hdr, record_cnt, 32);
 PT_OFFSET_IS(struct pt_frame_hdr, data_off, 34);
 PT_OFFSET_IS(struct pt_frame_hdr, block_cnt, 36);
-PT_OFFSET_IS(struct pt_frame_hdr, header_mac, 40);
+PT_OFFSET_IS(struct pt_frame_hdr, header_mac, PT_HEADER_MACED_SZ);
 PT_OFFSET_IS(struct pt_frame_hdr, auth, 48);
 PT_OFFSET_IS(struct pt_record, gfn_lo, 4);
 PT_OFFSET_IS(struct pt_record, mask, 8);

@@ -224,18 +224,22 @@ static inline void assert_verdict(const char *what, enum pt_verdict is,
 			 verdict_names[want]);
 }
 
-/* program_open_session: lanes 0..lane_cnt - 1, each on queue 0. */
+/* program_open_session: lanes 0..lane_cnt - 1, each on queue 0.  The session
+ * FRAME_SESSION_SEALED is sealed. */
 static inline void program_open_session(struct program *p, __u64 session_id,
 					const struct pt_endpoint *endpoint,
 					__u16 lane_cnt)
 {
-	const struct pt_session s = {
-		.endpoint = *endpoint, .lane_cnt = lane_cnt,
-	};
+	struct pt_session s = { .endpoint = *endpoint, .lane_cnt = lane_cnt };
 	struct pt_counters *zero = calloc(p->cpu_cnt, sizeof(*zero));
 	const __u32 one = 1;
 
 	assert_non_null(zero);
+	if (session_id == FRAME_SESSION_SEALED) {
+		s.is_sealed = 1;
+		s.header_key[0] = mac_word(frame_header_key, 8);
+		s.header_key[1] = mac_word(frame_header_key + 8, 8);
+	}
 	assert_int_equal(0, bpf_map_update_elem(
 		bpf_map__fd(p->skel->maps.pt_endpoints), endpoint, &one, 0));
 	assert_int_equal(0, bpf_map_update_elem(
@@ -303,8 +307,8 @@ static inline void program_close(struct program *p)
 	pagetrim_bpf__destroy(p->skel);
 }
 
-/* program_open_usual: as the rows want it.  A session over IPv4 and one over
- * IPv6, each with all lanes on queue 0, and a socket there. */
+/* program_open_usual: as the rows want it.  A session over IPv4, one over IPv6
+ * and a sealed one, each with all lanes on queue 0, and a socket there. */
 static inline int program_open_usual(struct program *p)
 {
 	const struct pt_endpoint v4 = frame_endpoint_ipv4();
@@ -314,6 +318,7 @@ static inline int program_open_usual(struct program *p)
 		return -1;
 	program_open_session(p, FRAME_SESSION, &v4, PT_LANES_MAX);
 	program_open_session(p, FRAME_SESSION_IPV6, &v6, PT_LANES_MAX);
+	program_open_session(p, FRAME_SESSION_SEALED, &v4, PT_LANES_MAX);
 	program_set_socket(p, 0);
 	return 0;
 }

@@ -154,7 +154,7 @@ static inline void send_probes(struct pt_xsk *tx, unsigned int last_byte,
 	for (; cnt; cnt--, id.seq++) {
 		while (!(frame = pt_xsk_tx_frame(tx)))
 			assert_int_equal(pt_xsk_tx_wait(tx, 2000), 1);
-		pt_probe_write(&link, &id, sz, frame);
+		pt_probe_write(&link, &id, sz, NULL, frame);
 		pt_xsk_tx_submit(tx, frame, sz);
 	}
 	flush(tx);

@@ -20,17 +20,26 @@ static enum pt_verdict model(const struct frame *frame)
 	enum pt_verdict verdict;
 	struct pt_packet p;
 	struct pt_frame f;
-	bool ipv6;
+	bool ipv6, is_sealed;
+	const __u8 *hdr;
 
 	if (!pt_parse_packet(&c, frame->sz, &p) ||
 	    !frame_endpoint_is_open(&p.dst))
 		return PT_VERDICT_PASSED;
+	hdr = c.pos;
 	verdict = pt_parse_header(&c, &p, &f);
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
 	ipv6 = !memcmp(&p.dst, &v6, sizeof(v6));
-	if (f.session_id != (ipv6 ? FRAME_SESSION_IPV6 : FRAME_SESSION))
+	is_sealed = f.session_id == FRAME_SESSION_SEALED;
+	if (ipv6 ? f.session_id != FRAME_SESSION_IPV6 :
+		   f.session_id != FRAME_SESSION && !is_sealed)
 		return PT_VERDICT_UNKNOWN_SESSION;
+	if (is_sealed != (f.flags & PT_FLAG_SEALED))
+		return PT_VERDICT_BAD_HEADER;
+	if (is_sealed && mac_word(hdr + 40, 8) !=
+			 mac_of(frame_header_key, hdr, 40))
+		return PT_VERDICT_BAD_MAC;
 	if (f.lane >= LANE_CNT)
 		return PT_VERDICT_BAD_HEADER;
 	if (f.kind == PT_FRAME_DATA && f.lane == 2)
@@ -63,14 +72,15 @@ static void test_corpus(void **state)
 
 static int group_setup(void **state)
 {
-	const __u64 ids[] = { FRAME_SESSION, FRAME_SESSION_IPV6 };
+	const __u64 ids[] = { FRAME_SESSION, FRAME_SESSION_IPV6,
+			      FRAME_SESSION_SEALED };
 
 	(void)state;
 	if (program_open_usual(&program))
 		return -1;
-	for (int i = 0; i < 2; i++) {
-		const struct pt_endpoint e = i ? frame_endpoint_ipv6() :
-						 frame_endpoint_ipv4();
+	for (int i = 0; i < 3; i++) {
+		const struct pt_endpoint e = i == 1 ? frame_endpoint_ipv6() :
+						      frame_endpoint_ipv4();
 
 		program_open_session(&program, ids[i], &e, LANE_CNT);
 		program_set_lane_queue(&program, ids[i], 2, 1);

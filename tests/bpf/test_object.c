@@ -43,7 +43,8 @@ static void test_map_fields(void **state)
 	};
 	static const char *const endpoint[] = { "addr", "port", "unused" };
 	static const char *const session[] = {
-		"endpoint", "lane_queue", "lane_cnt", "unused",
+		"endpoint", "lane_queue", "lane_cnt", "is_sealed", "unused",
+		"header_key",
 	};
 	const struct bpf_map *map;
 

@@ -233,10 +233,11 @@ static void send_data(struct pt_xsk *tx, unsigned int last_byte)
 	void *frame = pt_xsk_tx_frame(tx);
 
 	assert_non_null(frame);
-	pt_builder_init(&b, &(struct pt_builder_cfg){ pt_link_sz(&link),
-						      1514 });
+	pt_builder_init(&b, &(struct pt_builder_cfg){
+		.l2l3l4_sz = pt_link_sz(&link), .frame_sz_max = 1514 });
 	assert_true(pt_builder_add_zeroes(&b, 7, 1));
-	pt_xsk_tx_submit(tx, frame, pt_builder_close(&b, &link, &id, frame));
+	pt_xsk_tx_submit(tx, frame,
+			 pt_builder_close(&b, &link, &id, NULL, frame));
 	flush(tx);
 }
 

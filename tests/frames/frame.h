@@ -13,9 +13,12 @@
 #include <pagetrim/outer.h>
 #include <pagetrim/wire.h>
 
+#include "mac.h"
+
 #define FRAME_SZ_MAX	(18 + 65535)
 #define FRAME_SESSION	0x1122334455667788ULL	/* of frames over IPv4 */
 #define FRAME_SESSION_IPV6 (FRAME_SESSION + 1)
+#define FRAME_SESSION_SEALED (FRAME_SESSION + 2)	/* over IPv4 */
 #define FRAME_PORT	PT_UDP_PORT
 
 struct shape_record {
@@ -28,6 +31,7 @@ struct shape {
 	__u32	record_cnt;
 	__u32	pad_sz;		/* bytes between records and blocks, 0..63 */
 	__u16	probe_blocks;	/* of a probe, which has no records */
+	__u16	flags;		/* PT_FLAG_SEALED: of the sealed session */
 	__u8	kind;
 	bool	vlan;
 	bool	ipv6;
@@ -47,6 +51,10 @@ enum part { PART_ETH, PART_IP, PART_UDP, PART_HDR, PART_RECORDS };
 static const __u8 frame_ipv4_dst[4] = { 10, 1, 2, 3 };
 static const __u8 frame_ipv6_dst[16] = {
 	0xfd, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x17
+};
+
+static const __u8 frame_header_key[16] = {
+	0x5e, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xa1
 };
 
 static inline void frame_store(__u8 *at, __u32 sz, __u64 value)
@@ -162,6 +170,32 @@ static inline void frame_insert(struct frame *f, __u32 off, __u32 sz)
 	frame_fit_lengths(f);
 }
 
+static inline bool frame_is_sealed(const struct frame *f)
+{
+	return f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, flags) + 1] &
+	       PT_FLAG_SEALED;
+}
+
+static inline __u64 frame_mac(const struct frame *f)
+{
+	return mac_of(frame_header_key, f->bytes + f->hdr_off,
+		      offsetof(struct pt_frame_hdr, header_mac));
+}
+
+/* frame_set_mac makes the keyed check fit the header. */
+static inline void frame_set_mac(struct frame *f)
+{
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, header_mac,
+		  __builtin_bswap64(frame_mac(f)));
+}
+
+static inline __u64 frame_session(const struct shape *s)
+{
+	if (s->flags & PT_FLAG_SEALED)
+		return FRAME_SESSION_SEALED;
+	return s->ipv6 ? FRAME_SESSION_IPV6 : FRAME_SESSION;
+}
+
 /* frame_build makes a frame of that shape, lane 0, with right lengths. */
 static inline void frame_build(struct frame *f, const struct shape *s)
 {
@@ -177,7 +211,8 @@ static inline void frame_build(struct frame *f, const struct shape *s)
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, version, 1);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, kind, s->kind);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, session_id,
-		  s->ipv6 ? FRAME_SESSION_IPV6 : FRAME_SESSION);
+		  frame_session(s));
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, flags, s->flags);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, seq, 7);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, generation,
 		  s->kind == PT_FRAME_DATA);
@@ -189,6 +224,8 @@ static inline void frame_build(struct frame *f, const struct shape *s)
 	pt_check(f->sz <= FRAME_SZ_MAX);
 	memset(f->bytes + f->data_off, 0xd5, f->sz - f->data_off);
 	frame_fit_lengths(f);
+	if (s->flags & PT_FLAG_SEALED)
+		frame_set_mac(f);
 }
 
 #endif

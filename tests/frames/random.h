@@ -47,7 +47,7 @@ static inline struct shape_record random_record(struct random *r, __u64 *pos)
 		rec.kind = PT_RECORD_ZEROES;
 		rec.gfn = gfn + !!(*pos % PT_PAGE_BLOCKS);
 		rec.last = 63;
-		rec.mask = 1 + random_below(r, 1ULL << random_below(r, 20));
+		rec.mask = 1 + random_below(r, 1ULL << random_below(r, 10));
 		*pos = (rec.gfn + rec.mask) * PT_PAGE_BLOCKS;
 		return rec;
 	}
@@ -73,6 +73,7 @@ static inline void random_frame(struct random *r, struct frame *f)
 		.vlan = random_chance(r, 3),
 		.ipv6 = random_chance(r, 2),
 	};
+	const bool is_sealed = random_chance(r, 2);
 	__u64 pos = random_chance(r, 4) ? (PT_GFN_MAX - 200) * PT_PAGE_BLOCKS :
 					  random_below(r, 1ULL << 44);
 
@@ -84,9 +85,17 @@ static inline void random_frame(struct random *r, struct frame *f)
 		for (__u32 i = 0; i < s.record_cnt; i++)
 			records[i] = random_record(r, &pos);
 	}
+	if (is_sealed) {
+		s.ipv6 = false;
+		s.flags = PT_FLAG_SEALED;
+		if (s.kind == PT_FRAME_DATA && random_chance(r, 2))
+			s.flags |= PT_FLAG_PADDED;
+	}
 	frame_build(f, &s);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, lane, random_below(r, 4));
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, seq, random_next(r));
+	if (is_sealed)
+		frame_set_mac(f);
 }
 
 struct random_field {
@@ -239,6 +248,9 @@ static inline void random_mutate(struct random *r, struct frame *f)
 		break;
 	case 3:
 		random_move_record(r, f);
+		break;
+	case 11:	/* by someone who has the key: what follows counts */
+		frame_set_mac(f);
 		break;
 	case 4: case 5: case 6: case 7:
 		if (records && records <= PT_RECORDS_MAX) {

@@ -89,6 +89,14 @@ static void row_one_block_less(struct frame *f)
 	frame_fit_lengths(f);
 }
 
+static void row_set_mask(struct frame *f, __u64 mask)
+{
+	FRAME_SET(f, PART_RECORDS, struct pt_record, mask, mask);
+}
+
+static void row_run_of_5(struct frame *f) { row_set_mask(f, 5); }
+static void row_run_of_all(struct frame *f) { row_set_mask(f, 1ULL << 40); }
+
 #define SET(p, type, field, to)						\
 	.part = (p), .off = offsetof(type, field),			\
 	.sz = sizeof(((type *)0)->field), .value = (to)
@@ -234,8 +242,27 @@ static const struct row rows_header[] = {
 	BAD("kind 3", ipv4, BAD_HEADER, HDR(kind, 3)),
 	BAD("data called a probe", ipv4, BAD_HEADER, HDR(kind, 2)),
 	BAD("probe called data", probe, BAD_HEADER, HDR(kind, 1)),
-	BAD("sealed", ipv4, BAD_HEADER, HDR(flags, PT_FLAG_SEALED)),
+	GOOD("sealed", sealed),
+	GOOD("sealed, a tag", sealed_vlan),
+	GOOD("sealed probe", sealed_probe),
+	GOOD("sealed and padded", padded),
+	GOOD("padded with a block", padded, .change = row_one_block_more),
+	BAD("padded, a block less than bits", padded, BAD_RECORD,
+	    .change = row_one_block_less),
+	BAD("sealed, a block more than bits", sealed, BAD_RECORD,
+	    .change = row_one_block_more),
+	BAD("padded, not sealed", one, BAD_HEADER, HDR(flags, PT_FLAG_PADDED)),
+	BAD("padded probe", sealed_probe, BAD_HEADER,
+	    HDR(flags, PT_FLAG_SEALED | PT_FLAG_PADDED)),
+	BAD("third flag", ipv4, BAD_HEADER, HDR(flags, 4)),
+	BAD("sealed, third flag", sealed, BAD_HEADER,
+	    HDR(flags, PT_FLAG_SEALED | 4)),
 	BAD("highest flag", ipv4, BAD_HEADER, HDR(flags, 0x8000)),
+	BAD("sealed, highest flag", sealed, BAD_HEADER,
+	    HDR(flags, PT_FLAG_SEALED | 0x8000)),
+	GOOD("sealed, any key epoch", sealed, HDR(key_epoch, 0xffff)),
+	GOOD("sealed, highest seq", sealed, HDR(seq, ~0ULL)),
+	BAD("sealed, reserved byte", sealed, BAD_HEADER, HDR(reserved0, 1)),
 	BAD("session 0", ipv4, BAD_HEADER, HDR(session_id, 0)),
 	GOOD("seq 0", ipv4, HDR(seq, 0)),
 	GOOD("highest seq", ipv4, HDR(seq, ~0ULL)),
@@ -305,10 +332,14 @@ static const struct row rows_records[] = {
 	GOOD("first page", pieces, GFN(0, 0)),
 	GOOD("last page", one, GFN(0, PT_GFN_MAX)),
 
-	GOOD("run to the last page", run,
-	     REC(0, mask, (1ULL << 40) - 0x1000)),
-	BAD("run past the last page", run, BAD_RECORD,
-	    REC(0, mask, (1ULL << 40) - 0x1000 + 1)),
+	GOOD("longest run", run, REC(0, mask, 512)),
+	BAD("run too long", run, BAD_RECORD, REC(0, mask, 513)),
+	BAD("run of all memory", run, BAD_RECORD, GFN(0, 0),
+	    .change = row_run_of_all),
+	GOOD("run to the last page", run, GFN(0, PT_GFN_MAX - 4),
+	     .change = row_run_of_5),
+	BAD("run past the last page", run, BAD_RECORD, GFN(0, PT_GFN_MAX - 3),
+	    .change = row_run_of_5),
 	GOOD("run of the last page", run, GFN(0, PT_GFN_MAX)),
 	BAD("run that wraps", run, BAD_RECORD, REC(0, mask, ~0ULL)),
 	BAD("run of 0 pages", run, BAD_RECORD, REC(0, mask, 0)),
@@ -334,6 +365,8 @@ static inline void row_build(const struct row *row, struct frame *f)
 		frame_set(f, row->part, row->off, row->sz, row->value);
 	if (row->change)
 		row->change(f);
+	if (row->shape->flags & PT_FLAG_SEALED)
+		frame_set_mac(f);
 	if (row->grow_sz) {
 		f->sz += row->grow_sz;
 		frame_fit_lengths(f);

@@ -272,7 +272,7 @@ balanced()
 	done
 	jq -e '.ledger |
 		.sent == .accepted + .missing and
-		.received == .accepted + .duplicate + .refused_checksum +
+		.received == .accepted + .duplicate + .refused_auth +
 			     .refused_record + .refused_window and
 		.records == .placed + .stale and
 		.steered == .received + .probes + .socket_dropped' \

@@ -89,7 +89,7 @@ static inline __u32 frame_close(struct pt_builder *b, __u32 generation,
 		.generation = generation,
 	};
 
-	return pt_builder_close(b, &kit_links[0].link, &id, frame);
+	return pt_builder_close(b, &kit_links[0].link, &id, NULL, frame);
 }
 
 /* frame_open reads the sz bytes at bytes, in one span or cut. */

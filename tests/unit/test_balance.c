@@ -16,7 +16,7 @@ static const struct pt_ledger good = {
 	.duplicate = 19,
 	.late = 7,
 	.missing = 23,
-	.refused_checksum = 8,
+	.refused_auth = 8,
 	.refused_record = 5,
 	.refused_window = 2,
 	.placed = 2900,
@@ -48,7 +48,7 @@ static const struct row {
 	FIELD(missing, 1),	/* sent */
 	FIELD(received, 2),	/* received, steered */
 	FIELD(duplicate, 1),	/* received */
-	FIELD(refused_checksum, 1),
+	FIELD(refused_auth, 1),
 	FIELD(refused_record, 1),
 	FIELD(refused_window, 1),
 	FIELD(records, 1),	/* records */

@@ -51,7 +51,7 @@ static void test_every_byte(void **state)
 					     0x8000000000000005ULL, page), 64);
 	assert_true(pt_builder_add_zeroes(&b, 0xfedcba9877ULL, 9));
 	assert_int_equal(pt_builder_frame_sz(&b), 42 + 150 + 3 * 64);
-	assert_int_equal(pt_builder_close(&b, IPV4, &kit_id, frame),
+	assert_int_equal(pt_builder_close(&b, IPV4, &kit_id, NULL, frame),
 			 42 + 150 + 3 * 64);
 	assert_true(pt_builder_is_empty(&b));
 
@@ -86,7 +86,7 @@ static void test_full_and_aligned(void **state)
 				if (pt_builder_add_page(&b, gfn, 0, ~0ULL,
 							page) < 64)
 					break;
-			sz = pt_builder_close(&b, link, &kit_id, frame);
+			sz = pt_builder_close(&b, link, &kit_id, NULL, frame);
 			assert_true(sz <= max);
 			assert_true(sz + PT_BUILDER_CUT_MIN * 64 + 16 > max);
 			hdr = (void *)frame + pt_link_sz(link);
@@ -197,8 +197,13 @@ static void test_zero_runs_merge(void **state)
 	assert_int_equal(pt_builder_add_page(&b, 19, 0, 1, page), 64);
 	assert_true(pt_builder_add_zeroes(&b, 20, 1));	/* after a page */
 	assert_int_equal(b.record_cnt, 4);
-	assert_true(pt_builder_add_zeroes(&b, 21, PT_GFN_MAX + 1 - 21));
+	assert_true(pt_builder_add_zeroes(&b, 21, 511));
 	assert_int_equal(b.record_cnt, 4);
+	assert_int_equal(b.records[3].mask, 512);
+	assert_true(pt_builder_add_zeroes(&b, 532, 1));	/* the longest run */
+	assert_int_equal(b.record_cnt, 5);
+	assert_true(pt_builder_add_zeroes(&b, PT_GFN_MAX - 511, 512));
+	assert_int_equal(b.record_cnt, 6);
 	assert_false(pt_builder_add_zeroes(&b, 21, 1));
 }
 
@@ -216,7 +221,7 @@ static void test_record_limit(void **state)
 	assert_true(pt_builder_add_zeroes(&b, 191, 5));
 	assert_int_equal(b.records[95].mask, 6);
 	assert_int_equal(b.record_cnt, PT_RECORDS_MAX);
-	pt_builder_close(&b, IPV4, &kit_id, frame);
+	pt_builder_close(&b, IPV4, &kit_id, NULL, frame);
 	assert_true(pt_builder_add_zeroes(&b, 0, 1));
 }
 
@@ -235,7 +240,7 @@ static void test_records_fill_frame(void **state)
 	sz = pt_builder_frame_sz(&b);
 	assert_int_equal(sz, 1284);
 	assert_int_equal(pt_builder_close(&b, &kit_links[3].link, &kit_id,
-					  frame), sz);
+					  NULL, frame), sz);
 }
 
 static void test_positions_ascend(void **state)
@@ -279,7 +284,7 @@ static void test_probe_sizes(void **state)
 			struct pt_frame f;
 
 			memset(frame, 0xee, sizeof(frame));
-			pt_probe_write(link, &id, sz, frame);
+			pt_probe_write(link, &id, sz, NULL, frame);
 			assert_int_equal(frame[sz], 0xee);
 			for (__u32 at = min; at < sz; at++)
 				assert_int_equal(frame[at], 0);
@@ -304,21 +309,21 @@ static void close_good(void)
 {
 	struct pt_builder b = one_page();
 
-	pt_builder_close(&b, IPV4, &kit_id, frame);
+	pt_builder_close(&b, IPV4, &kit_id, NULL, frame);
 }
 
 static void close_empty(void)
 {
 	struct pt_builder b = make(IPV4, 1280);
 
-	pt_builder_close(&b, IPV4, &kit_id, frame);
+	pt_builder_close(&b, IPV4, &kit_id, NULL, frame);
 }
 
 static void close_other_link(void)
 {
 	struct pt_builder b = one_page();
 
-	pt_builder_close(&b, &kit_links[1].link, &kit_id, frame);
+	pt_builder_close(&b, &kit_links[1].link, &kit_id, NULL, frame);
 }
 
 static void close_no_session(void)
@@ -327,7 +332,7 @@ static void close_no_session(void)
 	struct pt_frame_id id = kit_id;
 
 	id.session_id = 0;
-	pt_builder_close(&b, IPV4, &id, frame);
+	pt_builder_close(&b, IPV4, &id, NULL, frame);
 }
 
 static void close_no_generation(void)
@@ -336,7 +341,7 @@ static void close_no_generation(void)
 	struct pt_frame_id id = kit_id;
 
 	id.generation = 0;
-	pt_builder_close(&b, IPV4, &id, frame);
+	pt_builder_close(&b, IPV4, &id, NULL, frame);
 }
 
 static void close_lane_64(void)
@@ -345,7 +350,7 @@ static void close_lane_64(void)
 	struct pt_frame_id id = kit_id;
 
 	id.lane = 64;
-	pt_builder_close(&b, IPV4, &id, frame);
+	pt_builder_close(&b, IPV4, &id, NULL, frame);
 }
 
 static void zeroes_past_end(void)
@@ -353,6 +358,13 @@ static void zeroes_past_end(void)
 	struct pt_builder b = one_page();
 
 	pt_builder_add_zeroes(&b, PT_GFN_MAX, 2);
+}
+
+static void zeroes_513(void)
+{
+	struct pt_builder b = one_page();
+
+	pt_builder_add_zeroes(&b, 10, 513);
 }
 
 static void mtu_1279(void)
@@ -365,7 +377,7 @@ static void probe_too_small(void)
 	struct pt_frame_id id = kit_id;
 
 	id.generation = 0;
-	pt_probe_write(IPV4, &id, 42 + 63, frame);
+	pt_probe_write(IPV4, &id, 42 + 63, NULL, frame);
 }
 
 static void test_checks(void **state)
@@ -378,6 +390,7 @@ static void test_checks(void **state)
 	assert_true(kit_aborts(close_no_generation));
 	assert_true(kit_aborts(close_lane_64));
 	assert_true(kit_aborts(zeroes_past_end));
+	assert_true(kit_aborts(zeroes_513));
 	assert_true(kit_aborts(mtu_1279));
 	assert_true(kit_aborts(probe_too_small));
 }

@@ -94,7 +94,7 @@ struct way {
 static void send_frame(struct pt_builder *b, const struct way *w,
 		       __u64 *random)
 {
-	__u32 sz = pt_builder_close(b, w->link, &kit_id, frame);
+	__u32 sz = pt_builder_close(b, w->link, &kit_id, NULL, frame);
 	struct kit_spans s;
 
 	assert_true(sz <= b->cfg.frame_sz_max);
@@ -160,7 +160,7 @@ static __u32 good_frame(const struct pt_link *link)
 	pt_builder_add_page(&b, 3, 0, 0x80000000000000f1ULL, source[3]);
 	pt_builder_add_zeroes(&b, 4, 100);
 	pt_builder_add_page(&b, 500, 0, 0x7, source[5]);
-	return pt_builder_close(&b, link, &kit_id, frame);
+	return pt_builder_close(&b, link, &kit_id, NULL, frame);
 }
 
 static bool is_taken(const void *bytes, __u32 sz, __u32 first_sz,
@@ -322,7 +322,7 @@ static void test_probe(void **state)
 
 	(void)state;
 	id.generation = 0;
-	pt_probe_write(&kit_links[1].link, &id, 9018, frame);
+	pt_probe_write(&kit_links[1].link, &id, 9018, NULL, frame);
 	kit_cut(&s, frame, 9018, 3840, 3840);
 	assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
 			 PT_VERDICT_STEERED);

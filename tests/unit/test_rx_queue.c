@@ -205,7 +205,7 @@ static struct pt_ledger settle(void)
 	assert_int_equal(ledger.received, data_cnt);
 	assert_int_equal(ledger.probes, probe_cnt);
 	assert_int_equal(ledger.received, ledger.accepted + ledger.duplicate +
-			 ledger.refused_checksum + ledger.refused_record +
+			 ledger.refused_auth + ledger.refused_record +
 			 ledger.refused_window);
 	assert_int_equal(ledger.records, ledger.placed + ledger.stale);
 	return ledger;
@@ -231,7 +231,7 @@ static __u32 data_frame(const struct kit_link *link, __u16 lane, __u64 seq,
 	data_cnt++;
 	pt_builder_init(&b, &cfg);
 	assert_int_equal(pt_builder_add_page(&b, gfn, 0, mask, page), 64);
-	return pt_builder_close(&b, &link->link, &id, frame);
+	return pt_builder_close(&b, &link->link, &id, NULL, frame);
 }
 
 static __u32 probe_frame(const struct kit_link *link, __u16 lane, __u64 number,
@@ -244,7 +244,7 @@ static __u32 probe_frame(const struct kit_link *link, __u16 lane, __u64 number,
 	};
 
 	probe_cnt++;
-	pt_probe_write(&link->link, &id, sz, frame);
+	pt_probe_write(&link->link, &id, sz, NULL, frame);
 	return sz;
 }
 
@@ -309,7 +309,7 @@ static void test_refusals(void **state)
 	put(0, frame, data_frame(&kit_links[0], 0, 3, LOW + 1, 1));
 	put(0, frame, data_frame(&kit_links[0], 0, 3, LOW + 1, 1));
 	ledger = settle();
-	assert_int_equal(ledger.refused_checksum, 1);
+	assert_int_equal(ledger.refused_auth, 1);
 	assert_int_equal(ledger.refused_record, 2);
 	assert_int_equal(ledger.refused_window, 1);
 	assert_int_equal(ledger.accepted, 1);
@@ -374,7 +374,7 @@ static void *put_probes(void *arg)
 	__u8 bytes[256];
 	const struct pt_frame_id id = { .session_id = SESSION, .lane = 0 };
 
-	pt_probe_write(&kit_links[0].link, &id, sizeof(bytes), bytes);
+	pt_probe_write(&kit_links[0].link, &id, sizeof(bytes), NULL, bytes);
 	for (int i = 0; i < 100000; i++)
 		put(queue, bytes, sizeof(bytes));
 	return NULL;

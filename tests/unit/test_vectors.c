@@ -171,13 +171,13 @@ static void check_builder(const struct vector *v)
 	struct pt_builder b;
 
 	if (v->kind == PT_FRAME_PROBE) {
-		pt_probe_write(&link, &v->id, v->frame_sz, frame);
+		pt_probe_write(&link, &v->id, v->frame_sz, NULL, frame);
 	} else {
 		pt_builder_init(&b, &cfg);
 		stage(&b, v, pages, v->frame + pt_link_sz(&link) +
 		      v->data_off);
-		assert_int_equal(pt_builder_close(&b, &link, &v->id, frame),
-				 v->frame_sz);
+		assert_int_equal(pt_builder_close(&b, &link, &v->id, NULL,
+						  frame), v->frame_sz);
 	}
 	assert_memory_equal(frame, v->frame, v->frame_sz);
 }

@@ -8,7 +8,7 @@ static __u64 distance(__u64 a, __u64 b)
 
 __u64 pt_balance(const struct pt_ledger *ledger, __u64 sent)
 {
-	__u64 refused = ledger->refused_checksum + ledger->refused_record +
+	__u64 refused = ledger->refused_auth + ledger->refused_record +
 			ledger->refused_window;
 
 	return distance(sent, ledger->accepted + ledger->missing) +

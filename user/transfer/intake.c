@@ -29,7 +29,7 @@ void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
 		ledger->duplicate += l->duplicate;
 		ledger->late += l->late;
 		ledger->missing += l->missing;
-		ledger->refused_checksum += l->refused_checksum;
+		ledger->refused_auth += l->refused_auth;
 		ledger->refused_record += l->refused_record;
 		ledger->refused_window += l->refused_window;
 		ledger->placed += l->placed.placed;

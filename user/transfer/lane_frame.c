@@ -210,7 +210,7 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 						-EIO, "memory fault while "
 						"reading the source");
 	}
-	pt_builder_close(&l->builder, &l->cfg.link, id, frame);
+	pt_builder_close(&l->builder, &l->cfg.link, id, NULL, frame);
 	pt_guard_leave(&guard);
 	return 0;
 }

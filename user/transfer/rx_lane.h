@@ -41,7 +41,7 @@ struct pt_rx_lane {
 
 	/* For the ledger. */
 	__u64 received, accepted, duplicate, late, missing;
-	__u64 refused_checksum, refused_record, refused_window;
+	__u64 refused_auth, refused_record, refused_window;
 	__u64 records;
 	_Atomic __u64 probes;		/* on any queue, by its thread */
 	struct pt_rebuild_counts placed;

@@ -126,7 +126,7 @@ static void take_data(struct pt_rx_queue *q)
 	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
 		return;
 	if (!pt_reader_auth_ok(r)) {
-		l->refused_checksum++;
+		l->refused_auth++;
 		return;
 	}
 	if (memcmp(&r->dst, &l->intake->endpoint, sizeof(r->dst)) ||

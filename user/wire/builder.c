@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include <endian.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <pagetrim/check.h>
@@ -10,7 +11,8 @@
 #define LINK_IPV4_SZ	(PT_ETH_SZ + PT_IPV4_SZ + PT_UDP_SZ)
 #define LINK_IPV6_SZ	(PT_ETH_SZ + PT_IPV6_SZ + PT_UDP_SZ)
 
-#define ROUND_UP(n, step)	(((n) + (step) - 1) / (step) * (step))
+#define ROUND_DOWN(n, step)	((n) / (step) * (step))
+#define ROUND_UP(n, step)	ROUND_DOWN((n) + (step) - 1, step)
 
 static __u32 tag_sz(const struct pt_builder_cfg *cfg)
 {
@@ -114,10 +116,12 @@ bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
 	struct pt_record_host *run = &b->records[b->record_cnt];
 
 	pt_check(gfn <= PT_GFN_MAX);
-	pt_check(page_cnt >= 1 && page_cnt <= PT_GFN_MAX + 1 - gfn);
+	pt_check(page_cnt >= 1 && page_cnt <= PT_ZEROES_MAX);
+	pt_check(page_cnt <= PT_GFN_MAX + 1 - gfn);
 
 	if (b->record_cnt && run[-1].kind == PT_RECORD_ZEROES &&
-	    run[-1].gfn + run[-1].mask == gfn) {
+	    run[-1].gfn + run[-1].mask == gfn &&
+	    run[-1].mask + page_cnt <= PT_ZEROES_MAX) {
 		run[-1].mask += page_cnt;
 	} else {
 		if (room(b) < 0 || gfn * PT_PAGE_BLOCKS < b->next_pos)
@@ -137,7 +141,11 @@ bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
 
 __u32 pt_builder_frame_sz(const struct pt_builder *b)
 {
-	return data_pos(&b->cfg, b->record_cnt) + b->block_cnt * PT_BLOCK_SZ;
+	__u32 at = data_pos(&b->cfg, b->record_cnt);
+
+	return at + (b->cfg.pad ?
+		     ROUND_DOWN(b->cfg.frame_sz_max - at, PT_BLOCK_SZ) :
+		     b->block_cnt * PT_BLOCK_SZ);
 }
 
 __u32 pt_builder_discard(struct pt_builder *b)
@@ -150,9 +158,19 @@ __u32 pt_builder_discard(struct pt_builder *b)
 	return frame_sz;
 }
 
-/* put_blocks copies the blocks in mask to at, each run of neighbours at once,
+/* put writes sz bytes of the frame's data part, sealed or as they are. */
+static void put(struct pt_seal *seal, __u8 *to, const __u8 *from, __u32 sz)
+{
+	if (seal)
+		pt_seal_put(seal, to, from, sz);
+	else
+		memcpy(to, from, sz);
+}
+
+/* put_blocks puts the blocks in mask to at, each run of neighbours at once,
  * and returns the byte behind them. */
-static __u8 *put_blocks(__u8 *at, const __u8 *page, __u64 mask)
+static __u8 *put_blocks(struct pt_seal *seal, __u8 *at, const __u8 *page,
+			__u64 mask)
 {
 	while (mask) {
 		unsigned int first = __builtin_ctzll(mask);
@@ -160,7 +178,7 @@ static __u8 *put_blocks(__u8 *at, const __u8 *page, __u64 mask)
 		unsigned int cnt = gaps ? __builtin_ctzll(gaps) :
 					  PT_PAGE_BLOCKS;
 
-		memcpy(at, page + first * PT_BLOCK_SZ, cnt * PT_BLOCK_SZ);
+		put(seal, at, page + first * PT_BLOCK_SZ, cnt * PT_BLOCK_SZ);
 		at += cnt * PT_BLOCK_SZ;
 		if (first + cnt == PT_PAGE_BLOCKS)
 			break;
@@ -169,76 +187,137 @@ static __u8 *put_blocks(__u8 *at, const __u8 *page, __u64 mask)
 	return at;
 }
 
-static void put_header(void *at, enum pt_frame_kind kind,
+/* put_filler puts sz zero bytes to at. */
+static void put_filler(struct pt_seal *seal, __u8 *at, __u32 sz)
+{
+	static const __u8 zeroes[PT_PAGE_SZ];
+
+	while (sz) {
+		__u32 step = sz < sizeof(zeroes) ? sz : sizeof(zeroes);
+
+		put(seal, at, zeroes, step);
+		at += step;
+		sz -= step;
+	}
+}
+
+/* payload: the UDP payload of a frame that is being written. */
+struct payload {
+	__u8	*base;
+	__u32	sz;
+	__u32	data_off;	/* bytes before block 0 */
+};
+
+static void put_header(const struct payload *p, enum pt_frame_kind kind,
 		       const struct pt_frame_id *id, __u32 record_cnt,
-		       __u32 data_off, __u32 block_cnt)
+		       __u16 flags)
 {
 	struct pt_frame_hdr hdr = {
 		.magic = htobe32(PT_FRAME_MAGIC),
 		.version = PT_WIRE_VERSION,
 		.kind = kind,
+		.flags = htobe16(flags),
 		.session_id = htobe64(id->session_id),
 		.seq = htobe64(id->seq),
 		.generation = htobe32(id->generation),
 		.lane = htobe16(id->lane),
 		.record_cnt = record_cnt,
-		.data_off = htobe16(data_off),
-		.block_cnt = htobe16(block_cnt),
+		.data_off = htobe16(p->data_off),
+		.block_cnt = htobe16((p->sz - p->data_off) / PT_BLOCK_SZ),
 	};
 
 	pt_check(id->session_id);
 	pt_check(id->lane < PT_LANES_MAX);
-	pt_check(!id->key_epoch);
-	memcpy(at, &hdr, sizeof(hdr));
+	memcpy(p->base, &hdr, sizeof(hdr));
 }
 
-/* seal writes the checksum of a payload whose auth field is still zero. */
-static void seal(void *payload, __u32 payload_sz)
+/* start_auth begins what finish_auth ends: between them the blocks are put.
+ * All before them stands; of the header, key_epoch, header_mac and auth are
+ * still zero. */
+static void start_auth(const struct payload *p, enum pt_frame_kind kind,
+		       __u64 seq, struct pt_seal *seal)
 {
-	struct pt_frame_hdr *hdr = payload;
+	struct pt_frame_hdr *hdr = (struct pt_frame_hdr *)p->base;
+	const struct pt_span clear[] = {
+		{ hdr, offsetof(struct pt_frame_hdr, auth) },
+		{ hdr + 1, p->data_off - sizeof(*hdr) },
+	};
 
-	pt_checksum(&(struct pt_span){ payload, payload_sz }, 1, hdr->auth);
+	if (!seal)
+		return;
+	hdr->key_epoch = htobe16(pt_seal_key_epoch(seal, kind, seq));
+	pt_seal_header(seal, hdr);
+	pt_seal_start(seal, kind, seq, clear, 2);
+}
+
+static void finish_auth(const struct payload *p, struct pt_seal *seal)
+{
+	struct pt_frame_hdr *hdr = (struct pt_frame_hdr *)p->base;
+
+	if (seal)
+		pt_seal_finish(seal, hdr->auth);
+	else
+		pt_checksum(&(struct pt_span){ p->base, p->sz }, 1, hdr->auth);
+}
+
+static void put_records(const struct pt_builder *b, const struct payload *p)
+{
+	__u8 *at = p->base + PT_FRAME_HDR_SZ;
+
+	for (__u32 i = 0; i < b->record_cnt; i++, at += PT_RECORD_SZ)
+		pt_record_write((struct pt_record *)at, &b->records[i]);
+	memset(at, 0, p->base + p->data_off - at);
 }
 
 __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
-		       const struct pt_frame_id *id, void *frame)
+		       const struct pt_frame_id *id, struct pt_seal *seal,
+		       void *frame)
 {
-	__u32 payload_sz = pt_builder_frame_sz(b) - b->cfg.l2l3l4_sz;
-	__u32 data_off = payload_sz - b->block_cnt * PT_BLOCK_SZ;
-	__u8 *payload, *at;
+	__u16 flags = (seal ? PT_FLAG_SEALED : 0) |
+		      (b->cfg.pad ? PT_FLAG_PADDED : 0);
+	struct payload p = {
+		.sz = pt_builder_frame_sz(b) - b->cfg.l2l3l4_sz,
+		.data_off = data_pos(&b->cfg, b->record_cnt) -
+			    b->cfg.l2l3l4_sz,
+	};
+	__u8 *at;
 
 	pt_check(b->record_cnt);
 	pt_check(id->generation);
 	pt_check(pt_link_sz(link) == b->cfg.l2l3l4_sz);
+	pt_check(seal || !b->cfg.pad);
 
-	payload = pt_link_write(link, frame, payload_sz);
-	put_header(payload, PT_FRAME_DATA, id, b->record_cnt, data_off,
-		   b->block_cnt);
-	at = payload + PT_FRAME_HDR_SZ;
-	for (__u32 i = 0; i < b->record_cnt; i++, at += PT_RECORD_SZ)
-		pt_record_write((struct pt_record *)at, &b->records[i]);
-	memset(at, 0, payload + data_off - at);
-	at = payload + data_off;
+	p.base = pt_link_write(link, frame, p.sz);
+	put_header(&p, PT_FRAME_DATA, id, b->record_cnt, flags);
+	put_records(b, &p);
+	start_auth(&p, PT_FRAME_DATA, id->seq, seal);
+	at = p.base + p.data_off;
 	for (__u32 i = 0; i < b->record_cnt; i++)
 		if (b->records[i].kind == PT_RECORD_BLOCKS)
-			at = put_blocks(at, b->pages[i], b->records[i].mask);
-	seal(payload, payload_sz);
+			at = put_blocks(seal, at, b->pages[i],
+					b->records[i].mask);
+	put_filler(seal, at, p.base + p.sz - at);
+	finish_auth(&p, seal);
 	return pt_builder_discard(b);
 }
 
 void pt_probe_write(const struct pt_link *link, const struct pt_frame_id *id,
-		    __u32 frame_sz, void *frame)
+		    __u32 frame_sz, struct pt_seal *seal, void *frame)
 {
-	__u32 payload_sz = frame_sz - pt_link_sz(link);
-	__u32 block_cnt = (payload_sz - PT_FRAME_HDR_SZ) / PT_BLOCK_SZ;
-	__u32 data_off = payload_sz - block_cnt * PT_BLOCK_SZ;
-	__u8 *payload;
+	__u32 sz = frame_sz - pt_link_sz(link);
+	struct payload p = {
+		.sz = sz,
+		.data_off = PT_FRAME_HDR_SZ +
+			    (sz - PT_FRAME_HDR_SZ) % PT_BLOCK_SZ,
+	};
 
 	pt_check(frame_sz >= pt_link_sz(link) + PT_FRAME_HDR_SZ);
 	pt_check(!id->generation);
 
-	payload = pt_link_write(link, frame, payload_sz);
-	put_header(payload, PT_FRAME_PROBE, id, 0, data_off, block_cnt);
-	memset(payload + PT_FRAME_HDR_SZ, 0, payload_sz - PT_FRAME_HDR_SZ);
-	seal(payload, payload_sz);
+	p.base = pt_link_write(link, frame, sz);
+	put_header(&p, PT_FRAME_PROBE, id, 0, seal ? PT_FLAG_SEALED : 0);
+	memset(p.base + PT_FRAME_HDR_SZ, 0, p.data_off - PT_FRAME_HDR_SZ);
+	start_auth(&p, PT_FRAME_PROBE, id->seq, seal);
+	put_filler(seal, p.base + p.data_off, sz - p.data_off);
+	finish_auth(&p, seal);
 }

@@ -3,7 +3,7 @@
  *
  * Staging only notes records and where their pages lie; closing, when the
  * number of records and with it the place of the first block is known, copies
- * each block once, from the page to the frame.
+ * each block once, from the page to the frame; to encrypt it is that copy.
  *
  *     init --> add_page, add_zeroes ... --> close --> add_page ...
  *                                       '-> discard
@@ -25,6 +25,7 @@
 
 #include "wire/link.h"
 #include "wire/record.h"
+#include "wire/seal.h"
 
 #define PT_BUILDER_CUT_MIN	8	/* data blocks of a piece, at least */
 
@@ -33,6 +34,8 @@ struct pt_builder_cfg {
 				 * pt_link_sz() */
 	__u32	frame_sz_max;	/* Ethernet bytes without FCS; IP and above:
 				 * PT_MTU_MIN..PT_MTU_MAX */
+	bool	pad;		/* fill every frame up, so that its size tells
+				 * nothing: of sealed frames only */
 };
 
 /* pt_builder: fields are for reading only. */
@@ -52,7 +55,8 @@ struct pt_frame_id {
 	__u64	seq;		/* probes: probe number */
 	__u32	generation;	/* of every page in it, >= 1; probes: 0 */
 	__u16	lane;		/* 0..PT_LANES_MAX - 1 */
-	__u16	key_epoch;	/* 0 */
+	__u16	key_epoch;	/* what a received frame says; the builder
+				 * fills in its own */
 };
 
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg);
@@ -69,8 +73,9 @@ unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
 				 unsigned int first, __u64 mask,
 				 const void *page);
 
-/* pt_builder_add_zeroes stages page_cnt (>= 1) zero pages from gfn on; they
- * join a run that ends where they start.  False: nothing was staged, close and
+/* pt_builder_add_zeroes stages page_cnt (1..PT_ZEROES_MAX) zero pages from gfn
+ * on; they join a run that ends where they start, if it stays within
+ * PT_ZEROES_MAX.  False: nothing was staged, close and
  * try again. */
 bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
 
@@ -86,17 +91,19 @@ __u32 pt_builder_frame_sz(const struct pt_builder *b);
 /* pt_builder_close writes what is staged, at least one record, as a frame,
  * empties the builder and returns the frame's Ethernet bytes.  The frame has
  * room for frame_sz_max and is best aligned to 64 bytes; pt_link_sz(link) is
- * the builder's l2l3l4_sz. */
+ * the builder's l2l3l4_sz.  seal: of the lane, for id->seq is above all that it
+ * sealed; NULL: the frame gets a checksum. */
 __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
-		       const struct pt_frame_id *id, void *frame);
+		       const struct pt_frame_id *id, struct pt_seal *seal,
+		       void *frame);
 
 /* pt_builder_discard does as close does, but writes nothing and needs no
  * pages: to count frames and bytes. */
 __u32 pt_builder_discard(struct pt_builder *b);
 
 /* pt_probe_write writes a probe of exactly frame_sz Ethernet bytes, at least
- * pt_link_sz() + PT_FRAME_HDR_SZ. */
+ * pt_link_sz() + PT_FRAME_HDR_SZ.  seal: as above. */
 void pt_probe_write(const struct pt_link *link, const struct pt_frame_id *id,
-		    __u32 frame_sz, void *frame);
+		    __u32 frame_sz, struct pt_seal *seal, void *frame);
 
 #endif

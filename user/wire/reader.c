@@ -68,6 +68,7 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 	r->kind = frame.kind;
 	r->record_cnt = frame.record_cnt;
 	r->block_cnt = frame.block_cnt;
+	r->is_sealed = frame.flags & PT_FLAG_SEALED;
 	r->data_off = frame.data_off;
 	payload_off = packet.udp_off + sizeof(struct pt_udp_hdr);
 	take_payload(r, spans, payload_off, packet.udp_end_off - payload_off);
@@ -82,6 +83,8 @@ bool pt_reader_auth_ok(const struct pt_reader *r)
 	struct pt_span pieces[PT_SPANS_MAX + 2];
 	__u8 want[PT_AUTH_SZ];
 
+	if (r->is_sealed)
+		return false;
 	/* The first span, in three: what it says of itself counts as zero. */
 	pieces[0] = (struct pt_span){ hdr, AUTH_OFF };
 	pieces[1] = (struct pt_span){ no_auth, PT_AUTH_SZ };
@@ -90,6 +93,48 @@ bool pt_reader_auth_ok(const struct pt_reader *r)
 	       (r->span_cnt - 1) * sizeof(pieces[0]));
 	pt_checksum(pieces, r->span_cnt + 2, want);
 	return !memcmp(want, hdr->auth, sizeof(want));
+}
+
+/* take_clear lists, in two pieces or more, what the tag covers in clear: the
+ * payload up to block 0 without auth.  Returns how many. */
+static unsigned int take_clear(const struct pt_reader *r,
+			       struct pt_span clear[PT_SPANS_MAX + 1])
+{
+	const struct pt_frame_hdr *hdr = r->spans->base;
+	__u32 left = r->data_off;
+	unsigned int cnt = 1;
+
+	clear[0] = (struct pt_span){ hdr, AUTH_OFF };
+	for (__u32 i = 0; left; i++) {
+		__u32 sz = r->spans[i].sz < left ? r->spans[i].sz : left;
+		__u32 skip = i ? 0 : sizeof(*hdr);
+
+		clear[cnt++] = (struct pt_span){ r->spans[i].base + skip,
+						 sz - skip };
+		left -= sz;
+	}
+	return cnt;
+}
+
+bool pt_reader_unseal(struct pt_reader *r, struct pt_seal *seal)
+{
+	const struct pt_frame_hdr *hdr = r->spans->base;
+	struct pt_span clear[PT_SPANS_MAX + 1];
+	unsigned int clear_cnt;
+
+	if (!r->is_sealed ||
+	    r->id.key_epoch != pt_seal_key_epoch(seal, r->kind, r->id.seq))
+		return false;
+	clear_cnt = take_clear(r, clear);
+	if (!pt_unseal_start(seal, r->kind, r->id.seq, clear, clear_cnt))
+		return false;
+	pt_reader_rewind(r);	/* to block 0 */
+	for (__u32 i = r->span_idx, off = r->span_off; i < r->span_cnt; i++) {
+		pt_unseal_take(seal, (void *)r->spans[i].base + off,
+			       r->spans[i].sz - off);
+		off = 0;
+	}
+	return pt_unseal_finish(seal, hdr->auth);
 }
 
 /* skip moves the place of the next block sz bytes on. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* reader: takes a received frame apart.  Nothing in it is trusted.
  *
- *     open --> auth_ok --> next --> blocks ... --> next --> ...
+ *     open --> auth_ok or unseal --> next --> blocks ... --> next --> ...
  *
  * A frame lies in 1..PT_SPANS_MAX pieces (RX descriptors) cut anywhere, but the
  * first holds all headers and records.
  *
  * Ownership: the reader is the caller's, allocates nothing, and points into the
- * spans' bytes, which stay as they are until the reader is done with.
+ * spans' bytes, which stay as they are until the reader is done with.  Those of
+ * a frame that is unsealed can be written to: it is decrypted in place.
  * Threads: one reader, one thread; no locks.
  */
 #ifndef WIRE_READER_H
@@ -23,6 +24,7 @@
 
 #include "wire/builder.h"	/* struct pt_frame_id */
 #include "wire/record.h"
+#include "wire/seal.h"
 
 /* pt_reader: the fields above the line are for reading, once open said
  * PT_VERDICT_STEERED. */
@@ -36,6 +38,7 @@ struct pt_reader {
 	__u16	block_cnt;
 	__u8	kind;		/* enum pt_frame_kind */
 	__u8	record_cnt;
+	bool	is_sealed;	/* ask unseal, not auth_ok */
 
 	/* ---- private ---- */
 	struct pt_span spans[PT_SPANS_MAX];	/* clipped to the UDP payload;
@@ -58,8 +61,15 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 			       unsigned int span_cnt);
 
 /* pt_reader_auth_ok tells whether the checksum is right: only then are
- * records and blocks what the sender wrote.  Reads every byte of the frame. */
+ * records and blocks what the sender wrote.  Reads every byte of the frame.  Of
+ * a sealed frame: false. */
 bool pt_reader_auth_ok(const struct pt_reader *r);
+
+/* pt_reader_unseal decrypts the blocks in place, once a frame, and tells
+ * whether the tag is right: only then are header, records and blocks what the
+ * sender sealed, and nothing else of the frame may be used before.  False also
+ * of a frame that is not sealed, or with a key that seal no longer has. */
+bool pt_reader_unseal(struct pt_reader *r, struct pt_seal *seal);
 
 /* pt_reader_next moves to the next record, past what is left of the current
  * one's blocks.  False: that was the last. */
