@@ -16,7 +16,7 @@ CLANG  ?= clang
 BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g
 
-PKGS       := libbpf libxdp libxxhash jansson libmnl libcrypto libcap-ng
+PKGS       := libbpf libxdp libxxhash jansson libmnl libssl libcrypto libcap-ng
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
 	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread

@@ -144,6 +144,7 @@ static inline void raw_reset(int fd)
 
 struct caller {
 	char to[PT_ADDRESS_TEXT_SZ];
+	const struct pt_conn_cfg *cfg;
 	struct pt_conn *conn;
 	struct pt_error err;
 	int ret;
@@ -153,16 +154,19 @@ static inline void *call(void *arg)
 {
 	struct caller *a = arg;
 
-	a->ret = pt_conn_connect(&a->conn, a->to, &sender_cfg, WAIT_MS, -1,
+	a->ret = pt_conn_connect(&a->conn, a->to, a->cfg, WAIT_MS, -1,
 				 &a->err);
 	return NULL;
 }
 
-static inline void make_pair(struct pt_conn **sender,
-			     struct pt_conn **receiver, const char *where)
+static inline void make_pair_of(struct pt_conn **sender,
+				const struct pt_conn_cfg *sender_cfg,
+				struct pt_conn **receiver,
+				const struct pt_conn_cfg *receiver_cfg,
+				const char *where)
 {
-	struct pt_listener *l = listen_at(where, &receiver_cfg);
-	struct caller caller = { .ret = 1 };
+	struct pt_listener *l = listen_at(where, receiver_cfg);
+	struct caller caller = { .cfg = sender_cfg, .ret = 1 };
 	pthread_t thread;
 
 	pt_address_print(pt_listener_address(l), caller.to);
@@ -172,6 +176,12 @@ static inline void make_pair(struct pt_conn **sender,
 	assert_int_equal(caller.ret, 0);
 	*sender = caller.conn;
 	pt_listener_close(l);
+}
+
+static inline void make_pair(struct pt_conn **sender,
+			     struct pt_conn **receiver, const char *where)
+{
+	make_pair_of(sender, &sender_cfg, receiver, &receiver_cfg, where);
 }
 
 static inline int send_ping(struct pt_conn *c, __u64 number)

@@ -127,7 +127,7 @@ static void test_not_pagetrim(void **state)
 static void test_dual_stack(void **state)
 {
 	struct pt_listener *l = listen_at("::", &receiver_cfg);
-	struct caller caller = { .ret = 1 };
+	struct caller caller = { .cfg = &sender_cfg, .ret = 1 };
 	pthread_t thread;
 	struct pt_conn *c;
 

@@ -18,8 +18,6 @@ static const struct stranger {
 	SAYS(size type "\0\0" magic "\0\1\0\1\0\0\0\0\0\0\0\0\1")
 	{ "an HTTP request", SAYS("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
 	  -EPROTO, "is not pagetrim" },
-	{ "TLS", SAYS("\x16\3\1\2\0\1\0\1\xfc\3\3"), -EPROTO,
-	  "is not pagetrim" },
 	{ "one wrong byte", SAYS("\1"), -EPROTO, "is not pagetrim" },
 	{ "another magic", HELLO("\0\0\0\21", "\0\1", "PTCU"), -EPROTO,
 	  "is not pagetrim" },
@@ -65,6 +63,27 @@ static void test_stranger(void **state)
 	if (!strstr(err.text, st->why))
 		fail_msg("'%s' lacks '%s'", err.text, st->why);
 	assert_true(recv(fd, &answer, 1, 0) <= 0);	/* told nothing */
+	close(fd);
+	expect_service(l);
+	pt_listener_close(l);
+}
+
+/* TLS to a listener without a key is told that this is pagetrim, so that a
+ * sender with a key can say what is wrong. */
+static void test_tls_to_plaintext(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	int fd = raw_connect(l);
+	struct pt_message m;
+	struct pt_conn *c;
+
+	(void)state;
+	raw_write(fd, "\x16\3\1\2\0\1\0\1\xfc\3\3", 11);
+	assert_int_equal(accept_any(l, &c), -EPROTO);
+	assert_non_null(strstr(err.text, "speaks TLS, we were told "
+			       "--insecure"));
+	raw_read_message(fd, &m);
+	assert_int_equal(m.type, PT_MSG_HELLO);
 	close(fd);
 	expect_service(l);
 	pt_listener_close(l);
@@ -267,6 +286,7 @@ static void test_cannot_listen(void **state)
 int main(void)
 {
 	static const struct CMUnitTest single[] = {
+		cmocka_unit_test(test_tls_to_plaintext),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_other_versions),
 		cmocka_unit_test(test_version_agreed),

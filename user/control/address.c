@@ -11,8 +11,6 @@
 
 #include <pagetrim/check.h>
 
-#define HOST_SZ	256	/* a host name has at most 253 bytes */
-
 static const __u8 v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 static int refuse(struct pt_error *err, const char *text, const char *why)
@@ -38,7 +36,7 @@ static int parse_port(__u16 *port, const char *digits, const char *text,
 }
 
 /* split: the host, without brackets, and the port, if text has one. */
-static int split(char host[HOST_SZ], __u16 *port, const char *text,
+static int split(char host[PT_ADDRESS_HOST_SZ], __u16 *port, const char *text,
 		 struct pt_error *err)
 {
 	const char *start = text, *end, *digits = NULL;
@@ -62,7 +60,7 @@ static int split(char host[HOST_SZ], __u16 *port, const char *text,
 
 	if (end == start)
 		return refuse(err, text, "no address");
-	if (end - start >= HOST_SZ)
+	if (end - start >= PT_ADDRESS_HOST_SZ)
 		return refuse(err, text, "too long");
 	memcpy(host, start, end - start);
 	host[end - start] = '\0';
@@ -85,7 +83,7 @@ int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
 	struct addrinfo *list, *ai;
 	struct sockaddr_storage sa;
 	__u16 port = default_port;
-	char host[HOST_SZ];
+	char host[PT_ADDRESS_HOST_SZ];
 	unsigned cnt = 0;
 	int ret;
 
@@ -131,6 +129,17 @@ int pt_address_parse(struct pt_address *out, const char *text,
 		return ret;
 	*out = first;
 	return 0;
+}
+
+int pt_address_host(char host[PT_ADDRESS_HOST_SZ], const char *text,
+		    struct pt_error *err)
+{
+	__u16 port;
+	int ret = split(host, &port, text, err);
+
+	if (!ret)
+		host[strcspn(host, "%")] = '\0';
+	return ret;
 }
 
 const char *pt_address_print(const struct pt_address *a,

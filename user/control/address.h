@@ -12,6 +12,7 @@
 #include <pagetrim/error.h>
 
 #define PT_ADDRESSES_MAX	8	/* taken of what a name resolves to */
+#define PT_ADDRESS_HOST_SZ	256	/* a host name has at most 253 bytes */
 #define PT_ADDRESS_TEXT_SZ	80	/* "[v6%device]:port" and NUL */
 
 struct pt_address {
@@ -32,6 +33,12 @@ int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
 /* pt_address_parse: the first of pt_address_resolve; 0 or -errno. */
 int pt_address_parse(struct pt_address *out, const char *text,
 		     __u16 default_port, struct pt_error *err);
+
+/* pt_address_host: the host in such a text, without port, brackets and device:
+ * the name that its certificate carries.
+ *   -EINVAL       as pt_address_resolve */
+int pt_address_host(char host[PT_ADDRESS_HOST_SZ], const char *text,
+		    struct pt_error *err);
 
 /* pt_address_print writes "10.0.0.2:16644" or "[fd00::2]:16644", without the
  * brackets and the port when it is 0, and returns buf. */

@@ -2,26 +2,14 @@
 #include "control/conn.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "control/conn_io.h"
 #include <pagetrim/check.h>
-
-#ifndef TCP_RTO_MAX_MS
-#define TCP_RTO_MAX_MS	44	/* Linux 6.15 */
-#endif
-
-#define RTO_MAX_MS	1000
-#define GIVE_UP_MS	(3600 * 1000)
 
 /* ---- failure ---- */
 
@@ -67,6 +55,17 @@ static void fail_io_locked(struct pt_conn *c, int code)
 	}
 }
 
+/* fail_stream_locked: what a read or a write of the stream said. */
+static void fail_stream_locked(struct pt_conn *c, int code)
+{
+	const char *why = c->tls ? pt_tls_stream_why(c->tls) : NULL;
+
+	if (why)
+		fail_locked(c, code, why);
+	else
+		fail_io_locked(c, code);
+}
+
 int pt_conn_fail(struct pt_conn *c, int code, const char *why,
 		 struct pt_error *err)
 {
@@ -84,10 +83,12 @@ int pt_conn_fail(struct pt_conn *c, int code, const char *why,
 
 /* ---- output ---- */
 
-/* watch_locked: wake the polling thread when the socket can take more. */
+/* watch_locked: wake the polling thread when the socket can take more.  TLS may
+ * have something of its own to write, and before it is agreed nothing else. */
 static void watch_locked(struct pt_conn *c)
 {
-	bool want = c->out_at < c->out_end;
+	bool want = (c->is_secured && c->out_at < c->out_end) ||
+		    (c->tls && pt_tls_stream_wants_write(c->tls));
 	struct epoll_event ev = { .events = EPOLLIN | (want ? EPOLLOUT : 0) };
 
 	if (want == c->out_watched)
@@ -97,17 +98,28 @@ static void watch_locked(struct pt_conn *c)
 	c->out_watched = want;
 }
 
+/* write_locked: bytes that the stream took, -EAGAIN or -errno. */
+static ssize_t write_locked(struct pt_conn *c, const void *buf, size_t sz)
+{
+	ssize_t ret;
+
+	if (c->tls)
+		return pt_tls_stream_write(c->tls, buf, sz);
+	do
+		ret = send(c->sock, buf, sz, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
+}
+
 static void flush_locked(struct pt_conn *c)
 {
 	ssize_t sz;
 
-	while (c->out_at < c->out_end) {
-		sz = send(c->sock, c->out + c->out_at, c->out_end - c->out_at,
-			  MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (sz < 0 && errno == EINTR)
-			continue;
-		if (sz < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-			fail_io_locked(c, -errno);
+	while (c->is_secured && c->out_at < c->out_end) {
+		sz = write_locked(c, c->out + c->out_at,
+				  c->out_end - c->out_at);
+		if (sz < 0 && sz != -EAGAIN)
+			fail_stream_locked(c, sz);
 		if (sz < 0)
 			break;
 		c->out_at += sz;
@@ -124,13 +136,13 @@ static int send_locked(struct pt_conn *c, const struct pt_message *m,
 
 	if (c->out_over)
 		return failure_tell(c, err);
-	if (c->out_at && PT_CONN_OUT_SZ - c->out_end < PT_MESSAGE_SZ_MAX) {
+	if (c->out_at && c->out_room - c->out_end < PT_MESSAGE_SZ_MAX) {
 		memmove(c->out, c->out + c->out_at, c->out_end - c->out_at);
 		c->out_end -= c->out_at;
 		c->out_at = 0;
 	}
 	ret = pt_message_encode(m, c->out + c->out_end,
-				PT_CONN_OUT_SZ - c->out_end, err);
+				c->out_room - c->out_end, err);
 	if (ret > 0)
 		c->out_end += ret;
 	flush_locked(c);
@@ -200,7 +212,67 @@ void pt_conn_flush(struct pt_conn *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* ---- TLS ---- */
+
+int pt_conn_secure(struct pt_conn *c, struct pt_error *err)
+{
+	int ret = 1;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->is_secured) {
+		ret = pt_tls_stream_handshake(c->tls);
+		c->is_secured = ret > 0;
+		if (ret < 0) {
+			c->in_over = true;
+			fail_stream_locked(c, ret);
+			ret = failure_tell(c, err);
+		}
+		watch_locked(c);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
+bool pt_conn_is_sealed(const struct pt_conn *c)
+{
+	return c->tls != NULL;
+}
+
+int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
+		   size_t context_sz, void *out, size_t out_sz)
+{
+	int ret;
+
+	if (!c->tls)
+		return -ENOTSUP;
+	pthread_mutex_lock(&c->lock);
+	ret = pt_tls_stream_export(c->tls, label, context, context_sz, out,
+				   out_sz);
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
 /* ---- input ---- */
+
+/* read_some: as read(2), but -errno; 0: the peer will write no more. */
+static ssize_t read_some(struct pt_conn *c, void *buf, size_t sz)
+{
+	ssize_t ret;
+
+	if (!c->tls) {
+		do
+			ret = recv(c->sock, buf, sz, MSG_DONTWAIT);
+		while (ret < 0 && errno == EINTR);
+		return ret < 0 ? -errno : ret;
+	}
+	pthread_mutex_lock(&c->lock);
+	ret = pt_tls_stream_read(c->tls, buf, sz);
+	if (ret < 0 && ret != -EAGAIN)
+		fail_stream_locked(c, ret);
+	watch_locked(c);
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
 
 int pt_conn_fill(struct pt_conn *c, struct pt_error *err)
 {
@@ -211,13 +283,10 @@ int pt_conn_fill(struct pt_conn *c, struct pt_error *err)
 	memmove(c->in, c->in + c->in_at, c->in_end - c->in_at);
 	c->in_end -= c->in_at;
 	c->in_at = 0;
-	pt_check(c->in_end < PT_CONN_IN_SZ);	/* half a message at most */
+	pt_check(c->in_end < c->in_room);	/* half a message at most */
 
-	do
-		sz = recv(c->sock, c->in + c->in_end, PT_CONN_IN_SZ - c->in_end,
-			  MSG_DONTWAIT);
-	while (sz < 0 && errno == EINTR);
-	if (sz < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	sz = read_some(c, c->in + c->in_end, c->in_room - c->in_end);
+	if (sz == -EAGAIN)
 		return 0;
 	if (sz <= 0) {
 		c->in_over = true;
@@ -225,7 +294,7 @@ int pt_conn_fill(struct pt_conn *c, struct pt_error *err)
 			return pt_conn_fail(c, -EPIPE, "the peer closed the "
 					    "connection in the middle of a "
 					    "message", err);
-		return pt_conn_fail(c, sz ? -errno : -EPIPE, NULL, err);
+		return pt_conn_fail(c, sz ? sz : -EPIPE, NULL, err);
 	}
 	c->in_end += sz;
 	__atomic_store_n(&c->last_recv_ns, pt_now_ns(), __ATOMIC_RELAXED);
@@ -246,7 +315,7 @@ int pt_conn_decode(struct pt_conn *c, struct pt_message *out,
 
 	if (c->in_bad)
 		return pt_conn_fail(c, -EPROTO, "no message", err);
-	ret = pt_message_decode(out, &c->scratch, peer_role(c),
+	ret = pt_message_decode(out, c->scratch, peer_role(c),
 				c->in + c->in_at, c->in_end - c->in_at, &why);
 	if (ret > 0 && c->version && out->type == PT_MSG_HELLO)
 		ret = pt_error_set(&why, PT_EXIT_PEER, -EPROTO,
@@ -298,154 +367,4 @@ int pt_conn_recv_wait(struct pt_conn *c, struct pt_message *out,
 		if (poll(fds, 2, pt_left_ms(deadline)) < 0)
 			fds[1].revents = 0;
 	}
-}
-
-/* ---- begin and end ---- */
-
-static int socket_prepare(struct pt_conn *c)
-{
-	struct epoll_event ev = { .events = EPOLLIN };
-	unsigned rto_max_ms = RTO_MAX_MS, give_up_ms = GIVE_UP_MS;
-	struct sockaddr_storage sa;
-	socklen_t sz = sizeof(sa);
-	int one = 1, flags;
-
-	memset(&sa, 0, sizeof(sa));
-	flags = fcntl(c->sock, F_GETFL);
-	if (flags < 0 || fcntl(c->sock, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
-	if (getsockname(c->sock, (struct sockaddr *)&sa, &sz))
-		return -errno;
-	pt_address_from_sockaddr(&c->local, &sa);
-	sz = sizeof(sa);	/* who asked for "::" got ::1 */
-	if (!getpeername(c->sock, (struct sockaddr *)&sa, &sz))
-		pt_address_from_sockaddr(&c->peer, &sa);
-	pt_address_print(&c->peer, c->peer_text);
-	if (setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
-		return -errno;
-	/* After a silence of the link TCP must speak again within a second,
-	 * and how long a silence may be is --peer-timeout's to say.  Kernels
-	 * before 6.15 keep their own back-off. */
-	setsockopt(c->sock, IPPROTO_TCP, TCP_RTO_MAX_MS, &rto_max_ms,
-		   sizeof(rto_max_ms));
-	setsockopt(c->sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms,
-		   sizeof(give_up_ms));
-	if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->sock, &ev))
-		return -errno;
-	return 0;
-}
-
-int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
-		  const struct pt_conn_cfg *cfg, struct pt_error *err)
-{
-	struct pt_conn *c;
-	int ret = -ENOMEM;
-
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		goto close_sock;
-	c->sock = sock;
-	c->cfg = *cfg;
-	if (!c->cfg.version_min)
-		c->cfg.version_min = PT_CONTROL_VERSION_MIN;
-	if (!c->cfg.version_max)
-		c->cfg.version_max = PT_CONTROL_VERSION_MAX;
-	c->peer = *peer;
-	c->last_recv_ns = pt_now_ns();
-	c->in = malloc(PT_CONN_IN_SZ);
-	c->out = malloc(PT_CONN_OUT_SZ);
-	if (!c->in || !c->out)
-		goto free_conn;
-	c->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (c->epoll < 0) {
-		ret = -errno;
-		goto free_conn;
-	}
-	ret = socket_prepare(c);
-	if (ret)
-		goto close_epoll;
-	pthread_mutex_init(&c->lock, NULL);
-	*out = c;
-	return 0;
-
-close_epoll:
-	close(c->epoll);
-free_conn:
-	free(c->out);
-	free(c->in);
-	free(c);
-close_sock:
-	close(sock);
-	return pt_error_set(err, PT_EXIT_HOST, ret,
-			    "control connection: %s", strerror(-ret));
-}
-
-void pt_conn_close(struct pt_conn *c)
-{
-	if (!c)
-		return;
-	close(c->sock);
-	close(c->epoll);
-	pthread_mutex_destroy(&c->lock);
-	free(c->out);
-	free(c->in);
-	free(c);
-}
-
-int pt_conn_finish(struct pt_conn *c, int timeout_ms)
-{
-	struct pollfd fd = { .fd = c->epoll, .events = POLLIN };
-	__u64 deadline = pt_deadline_ns(timeout_ms);
-	bool shut = false;
-
-	while (!c->in_over) {
-		pt_conn_flush(c);
-		if (!shut && !pt_conn_queued_sz(c)) {
-			shutdown(c->sock, SHUT_WR);
-			shut = true;
-		}
-		c->in_at = c->in_end;	/* dropped */
-		if (pt_conn_fill(c, NULL) == 0)
-			poll(&fd, 1, pt_left_ms(deadline));
-		if (!pt_left_ms(deadline))
-			return -ETIMEDOUT;
-	}
-	return shut && c->failure == -EPIPE ? 0 : c->failure;
-}
-
-/* ---- what it is ---- */
-
-int pt_conn_fd(const struct pt_conn *c)
-{
-	return c->epoll;
-}
-
-__u64 pt_conn_last_recv_ns(const struct pt_conn *c)
-{
-	return __atomic_load_n(&c->last_recv_ns, __ATOMIC_RELAXED);
-}
-
-__u16 pt_conn_version(const struct pt_conn *c)
-{
-	return c->version;
-}
-
-__u64 pt_conn_capabilities(const struct pt_conn *c)
-{
-	return c->capabilities;
-}
-
-const struct pt_address *pt_conn_peer(const struct pt_conn *c)
-{
-	return &c->peer;
-}
-
-const struct pt_address *pt_conn_local(const struct pt_conn *c)
-{
-	return &c->local;
-}
-
-const char *pt_conn_peer_text(const struct pt_conn *c)
-{
-	return c->peer_text;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* conn: one TCP connection between two agents, past its HELLO.
+/* conn: one TCP connection between two agents, past its HELLO; over TLS where
+ * the process has keys (tls.h), in plaintext where it has none.
  *
  *	ret = pt_conn_connect(&c, "host:port", &cfg, timeout_ms, stop_fd, err);
  *	loop: poll(pt_conn_fd(c), POLLIN)
  *		while ((ret = pt_conn_recv(c, &m, err)) > 0)
  *			...;			(0: wait again, < 0: it is over)
+ * A new one may hold messages already: receive before the first poll.
  *
  * Output: pt_conn_send queues whole messages, at most PT_CONN_OUT_SZ bytes,
  * and writes what the socket takes at once.  The rest goes out as the socket
@@ -21,6 +23,7 @@
  *   -EPIPE       the peer closed the connection
  *   -ECONNRESET  the peer's host cut it (its process died, or a firewall)
  *   -ETIMEDOUT   the network gave up on it
+ *   -EBADMSG     what came was broken under way (TLS)
  *   -EPROTO      what came is no message that the peer may send; only this
  *                one still lets us send: an ABORT that says so
  *   other        as the socket said
@@ -35,6 +38,7 @@
 
 #include "control/address.h"
 #include "control/messages.h"
+#include "control/tls.h"
 #include <pagetrim/error.h>
 
 #define PT_CONN_OUT_SZ		(1u << 20)	/* bytes queued for output */
@@ -48,23 +52,38 @@ struct pt_conn_cfg {
 	__u16	version_max;	/* 0: PT_CONTROL_VERSION_MAX */
 	__u32	hello_ms;	/* listener: a newcomer has this long for its
 				 * HELLO; 0: PT_PENDING_MS */
+	struct pt_tls *tls;	/* the caller's, until the last close; NULL:
+				 * plaintext */
 };
 
 /* pt_conn_connect resolves to (see pt_address_resolve; default port
  * PT_UDP_PORT), connects to the first of its addresses that answers, and
- * exchanges HELLO, all within timeout_ms.  It blocks; stop_fd (or -1) becoming
+ * exchanges TLS handshake and HELLO, all within timeout_ms.  It blocks; stop_fd (or -1) becoming
  * readable ends it.  On success returns 0 and *out is the caller's, to
  * pt_conn_close.  On failure returns -errno and leaves *out as it was:
  *   -EINVAL, -ENOENT  as pt_address_resolve
  *   -ECONNREFUSED     nothing listens there
  *   -EHOSTUNREACH, -ENETUNREACH  no way there
  *   -ETIMEDOUT        no answer, or a connection that says nothing
- *   -EPROTO           the other side is not pagetrim, or has the same role
+ *   -EPROTO           the other side is not pagetrim, or has the same role,
+ *                     or one side speaks TLS and the other plaintext
+ *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or name
+ *   -EBADMSG          TLS: what came is broken
  *   -EPROTONOSUPPORT  no version in common; err names both ranges
  *   -ECANCELED        stop_fd */
 int pt_conn_connect(struct pt_conn **out, const char *to,
 		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
 		    struct pt_error *err);
+
+/* pt_conn_is_sealed: the connection is TLS, and the peer is who it must be. */
+bool pt_conn_is_sealed(const struct pt_conn *c);
+
+/* pt_conn_export: keying material that both ends get and nobody else (RFC 8446,
+ * 7.5): out_sz bytes for label and context.  Any thread.  The caller wipes.
+ *   -ENOTSUP  the connection is plaintext
+ *   -EIO      OpenSSL failed */
+int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
+		   size_t context_sz, void *out, size_t out_sz);
 
 /* pt_conn_close drops what is queued and closes.  NULL is allowed. */
 void pt_conn_close(struct pt_conn *c);

@@ -9,8 +9,11 @@
 #include <time.h>
 
 #include "control/conn.h"
+#include "control/tls_stream.h"
 
 #define PT_CONN_IN_SZ	(2 * PT_MESSAGE_SZ_MAX)
+#define PT_CONN_HELLO_SZ 2048	/* room for input and for output before HELLO:
+				 * who has not said it may be anybody */
 
 struct pt_conn {
 	int sock;
@@ -24,15 +27,19 @@ struct pt_conn {
 	__u64 last_recv_ns;		/* atomic */
 
 	/* The receiving thread's. */
-	__u8 *in;			/* PT_CONN_IN_SZ bytes */
+	__u8 *in;
+	size_t in_room;			/* PT_CONN_HELLO_SZ, then PT_CONN_IN_SZ */
 	size_t in_at, in_end;		/* received, not yet decoded */
 	bool in_bad;			/* what is there is no message */
 	bool in_over;			/* nothing more will come */
-	struct pt_message_scratch scratch;
+	struct pt_message_scratch *scratch;	/* NULL before HELLO */
 
 	/* Any thread's, under lock. */
 	pthread_mutex_t lock;
-	__u8 *out;			/* PT_CONN_OUT_SZ bytes */
+	struct pt_tls_stream *tls;	/* NULL: plaintext */
+	bool is_secured;		/* the handshake is done, or none is due */
+	__u8 *out;
+	size_t out_room;		/* PT_CONN_HELLO_SZ, then PT_CONN_OUT_SZ */
 	size_t out_at, out_end;		/* queued, not yet written */
 	bool out_watched;		/* epoll wakes us when it can be */
 	bool out_over;			/* nothing more can go */
@@ -66,9 +73,18 @@ static inline int pt_left_ms(__u64 deadline_ns)
 }
 
 /* pt_conn_adopt makes a connection of a connected socket, which it owns from
- * now on, even if it fails (-ENOMEM, or as the socket said). */
+ * now on, even if it fails (-ENOMEM, or as the socket said).  host: whom we
+ * connected to; NULL: the peer did. */
 int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
-		  const struct pt_conn_cfg *cfg, struct pt_error *err);
+		  const char *host, const struct pt_conn_cfg *cfg,
+		  struct pt_error *err);
+
+/* pt_conn_grow gives a connection past its HELLO its full room. */
+int pt_conn_grow(struct pt_conn *c, struct pt_error *err);
+
+/* pt_conn_secure goes on with the TLS handshake: 1 done, or none is due; 0
+ * there is more to come, -errno. */
+int pt_conn_secure(struct pt_conn *c, struct pt_error *err);
 
 /* pt_conn_fail keeps the connection's first failure and tells it.  why NULL:
  * the usual text for code. */

@@ -117,12 +117,14 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 {
 	__u64 deadline = pt_deadline_ns(timeout_ms), now;
 	struct pt_address peers[PT_ADDRESSES_MAX];
+	char host[PT_ADDRESS_HOST_SZ];
 	int cnt, ret = 0, sock = -1;
 	struct pt_conn *c;
 
 	cnt = pt_address_resolve(peers, PT_ADDRESSES_MAX, to, PT_UDP_PORT, err);
 	if (cnt < 0)
 		return cnt;
+	pt_address_host(host, to, NULL);
 	/* Each address gets its share of the time that is left. */
 	for (int i = 0; i < cnt && sock < 0 && sock != -ECANCELED; i++) {
 		now = pt_now_ns();
@@ -130,7 +132,8 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 				   now + (deadline - now) / (cnt - i), stop_fd,
 				   err);
 		if (sock >= 0)
-			ret = pt_conn_adopt(&c, sock, &peers[i], cfg, err);
+			ret = pt_conn_adopt(&c, sock, &peers[i], host, cfg,
+					    err);
 	}
 	if (sock < 0)
 		return sock;

@@ -69,24 +69,43 @@ static int hello_agree(struct pt_conn *c, const struct pt_msg_hello *theirs,
 	return 1;
 }
 
+/* refuse whoever did not begin with a HELLO.  TLS is told ours, so that it can
+ * say what is wrong: we are no secret, having no key. */
+static int refuse(struct pt_conn *c, struct pt_error *err)
+{
+	if (c->tls || c->in[c->in_at] < 20 || c->in[c->in_at] > 23)
+		return pt_conn_fail(c, -EPROTO, "is not pagetrim (is the port "
+				    "right?)", err);
+	if (!c->greeted)
+		pt_conn_hello_send(c, NULL);
+	return pt_conn_fail(c, -EPROTO, "speaks TLS, we were told --insecure "
+			    "(give both ends --psk or --tls-cert, or both "
+			    "--insecure)", err);
+}
+
 int pt_conn_hello_recv(struct pt_conn *c, struct pt_error *err)
 {
 	struct pt_message m;
-	int ret;
+	int ret = pt_conn_secure(c, err);
 
+	if (ret <= 0)
+		return ret;
 	pt_conn_flush(c);
 	for (;;) {
 		if (!is_hello_start(c))
-			return pt_conn_fail(c, -EPROTO, "is not pagetrim (is "
-					    "the port right?)", err);
+			return refuse(c, err);
 		ret = pt_conn_decode(c, &m, err);
 		if (ret < 0)
 			return ret;
 		/* Before judging it: the peer can then name both, too. */
 		if (ret && !c->greeted)
 			ret = pt_conn_hello_send(c, err) ? : 1;
+		if (ret > 0)
+			ret = hello_agree(c, &m.hello, err);
+		if (ret > 0)
+			ret = pt_conn_grow(c, err) ? : 1;
 		if (ret)
-			return ret < 0 ? ret : hello_agree(c, &m.hello, err);
+			return ret;
 		ret = pt_conn_fill(c, err);
 		if (ret <= 0)
 			return ret;

@@ -199,7 +199,7 @@ static int welcome(struct pt_listener *l, struct pt_error *err)
 		}
 	}
 	pt_address_from_sockaddr(&peer, &sa);
-	ret = pt_conn_adopt(&c, sock, &peer, &l->cfg, err);
+	ret = pt_conn_adopt(&c, sock, &peer, NULL, &l->cfg, err);
 	if (ret)
 		return pause_accepting(l, ret, err);
 	if (l->pending_cnt == PT_PENDING_MAX)

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A connection's begin and end, and what it is. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/conn_io.h"
+
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS	44	/* Linux 6.15 */
+#endif
+
+#define RTO_MAX_MS	1000
+#define GIVE_UP_MS	(3600 * 1000)
+
+static int socket_prepare(struct pt_conn *c)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	unsigned rto_max_ms = RTO_MAX_MS, give_up_ms = GIVE_UP_MS;
+	struct sockaddr_storage sa;
+	socklen_t sz = sizeof(sa);
+	int one = 1, flags;
+
+	memset(&sa, 0, sizeof(sa));
+	flags = fcntl(c->sock, F_GETFL);
+	if (flags < 0 || fcntl(c->sock, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	if (getsockname(c->sock, (struct sockaddr *)&sa, &sz))
+		return -errno;
+	pt_address_from_sockaddr(&c->local, &sa);
+	sz = sizeof(sa);	/* who asked for "::" got ::1 */
+	if (!getpeername(c->sock, (struct sockaddr *)&sa, &sz))
+		pt_address_from_sockaddr(&c->peer, &sa);
+	pt_address_print(&c->peer, c->peer_text);
+	if (setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
+		return -errno;
+	/* After a silence of the link TCP must speak again within a second,
+	 * and how long a silence may be is --peer-timeout's to say.  Kernels
+	 * before 6.15 keep their own back-off. */
+	setsockopt(c->sock, IPPROTO_TCP, TCP_RTO_MAX_MS, &rto_max_ms,
+		   sizeof(rto_max_ms));
+	setsockopt(c->sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms,
+		   sizeof(give_up_ms));
+	if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->sock, &ev))
+		return -errno;
+	return 0;
+}
+
+/* room: the little that a stranger gets. */
+static int room(struct pt_conn *c, const char *host)
+{
+	c->in_room = c->out_room = PT_CONN_HELLO_SZ;
+	c->in = malloc(c->in_room);
+	c->out = malloc(c->out_room);
+	if (c->cfg.tls)
+		c->tls = pt_tls_stream_open(c->cfg.tls, c->sock, host);
+	c->is_secured = !c->cfg.tls;
+	return c->in && c->out && (c->tls || !c->cfg.tls) ? 0 : -ENOMEM;
+}
+
+static void room_free(struct pt_conn *c)
+{
+	pt_tls_stream_close(c->tls);
+	free(c->scratch);
+	free(c->out);
+	free(c->in);
+}
+
+int pt_conn_grow(struct pt_conn *c, struct pt_error *err)
+{
+	__u8 *in = malloc(PT_CONN_IN_SZ), *out = malloc(PT_CONN_OUT_SZ);
+
+	c->scratch = malloc(sizeof(*c->scratch));
+	if (!in || !out || !c->scratch) {
+		free(in);
+		free(out);
+		return pt_conn_fail(c, -ENOMEM, NULL, err);
+	}
+	c->in_end -= c->in_at;
+	memcpy(in, c->in + c->in_at, c->in_end);
+	c->in_at = 0;
+	free(c->in);
+	c->in = in;
+	c->in_room = PT_CONN_IN_SZ;
+
+	pthread_mutex_lock(&c->lock);
+	memcpy(out, c->out, c->out_end);
+	free(c->out);
+	c->out = out;
+	c->out_room = PT_CONN_OUT_SZ;
+	pthread_mutex_unlock(&c->lock);
+	return 0;
+}
+
+int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
+		  const char *host, const struct pt_conn_cfg *cfg,
+		  struct pt_error *err)
+{
+	struct pt_conn *c;
+	int ret = -ENOMEM;
+
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		goto close_sock;
+	c->sock = sock;
+	c->cfg = *cfg;
+	if (!c->cfg.version_min)
+		c->cfg.version_min = PT_CONTROL_VERSION_MIN;
+	if (!c->cfg.version_max)
+		c->cfg.version_max = PT_CONTROL_VERSION_MAX;
+	c->peer = *peer;
+	c->last_recv_ns = pt_now_ns();
+	ret = room(c, host);
+	if (ret)
+		goto free_conn;
+	c->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (c->epoll < 0) {
+		ret = -errno;
+		goto free_conn;
+	}
+	ret = socket_prepare(c);
+	if (ret)
+		goto close_epoll;
+	pthread_mutex_init(&c->lock, NULL);
+	*out = c;
+	return 0;
+
+close_epoll:
+	close(c->epoll);
+free_conn:
+	room_free(c);
+	free(c);
+close_sock:
+	close(sock);
+	return pt_error_set(err, PT_EXIT_HOST, ret,
+			    "control connection: %s", strerror(-ret));
+}
+
+void pt_conn_close(struct pt_conn *c)
+{
+	if (!c)
+		return;
+	close(c->sock);
+	close(c->epoll);
+	pthread_mutex_destroy(&c->lock);
+	room_free(c);
+	free(c);
+}
+
+static void say_end(struct pt_conn *c)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->tls)
+		pt_tls_stream_shut(c->tls);
+	shutdown(c->sock, SHUT_WR);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int pt_conn_finish(struct pt_conn *c, int timeout_ms)
+{
+	struct pollfd fd = { .fd = c->epoll, .events = POLLIN };
+	__u64 deadline = pt_deadline_ns(timeout_ms);
+	bool shut = false;
+
+	while (!c->in_over) {
+		pt_conn_flush(c);
+		if (!shut && !pt_conn_queued_sz(c)) {
+			say_end(c);
+			shut = true;
+		}
+		c->in_at = c->in_end;	/* dropped */
+		if (pt_conn_fill(c, NULL) == 0)
+			poll(&fd, 1, pt_left_ms(deadline));
+		if (!pt_left_ms(deadline))
+			return -ETIMEDOUT;
+	}
+	return shut && c->failure == -EPIPE ? 0 : c->failure;
+}
+
+/* ---- what it is ---- */
+
+int pt_conn_fd(const struct pt_conn *c)
+{
+	return c->epoll;
+}
+
+__u64 pt_conn_last_recv_ns(const struct pt_conn *c)
+{
+	return __atomic_load_n(&c->last_recv_ns, __ATOMIC_RELAXED);
+}
+
+__u16 pt_conn_version(const struct pt_conn *c)
+{
+	return c->version;
+}
+
+__u64 pt_conn_capabilities(const struct pt_conn *c)
+{
+	return c->capabilities;
+}
+
+const struct pt_address *pt_conn_peer(const struct pt_conn *c)
+{
+	return &c->peer;
+}
+
+const struct pt_address *pt_conn_local(const struct pt_conn *c)
+{
+	return &c->local;
+}
+
+const char *pt_conn_peer_text(const struct pt_conn *c)
+{
+	return c->peer_text;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* tls_impl: the inside of struct pt_tls.  For tls*.c alone. */
+#ifndef CONTROL_TLS_IMPL_H
+#define CONTROL_TLS_IMPL_H
+
+#include <stdbool.h>
+
+#include <openssl/ssl.h>
+
+#include "control/psk.h"
+#include "control/tls.h"
+#include "control/tls_stream.h"
+
+struct pt_tls {
+	enum pt_role role;
+	SSL_CTX *ctx;
+	BIO_METHOD *bio;		/* tls_bio.c */
+	bool has_psk;
+	struct pt_psk psk;
+	__u8 no_key[PT_PSK_KEY_MIN];	/* random: for identities unknown here */
+	char *ca_path;			/* for messages */
+	char *hostname;			/* or NULL */
+	char *peers[PT_TLS_PEERS_MAX];
+	__u32 peer_cnt;
+};
+
+/* pt_tls_why keeps the first reason why the stream failed, for a person, and
+ * returns code. */
+int pt_tls_why(struct pt_tls_stream *s, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- tls_bio.c: the socket as OpenSSL sees it ---- */
+
+/* pt_tls_gate: what a peer may say before it is known.  Each record's start is
+ * looked at before OpenSSL allocates for it. */
+struct pt_tls_gate {
+	__u8 start[9];			/* of a record, held back */
+	unsigned have_sz, given_sz;	/* bytes of start */
+	size_t body_sz;			/* of the record, after start */
+	bool is_first;			/* nothing was judged yet */
+	bool is_strict;			/* the peer is a stranger: judge all */
+	size_t left_sz;			/* it may still send, while strict */
+};
+
+BIO_METHOD *pt_tls_bio_method(void);	/* NULL: out of memory */
+
+/* pt_tls_gate_open: 1 when the start of what comes is sound, 0 wait, -errno. */
+int pt_tls_gate_open(struct pt_tls_stream *s);
+
+/* ---- tls_load.c: our certificate ---- */
+
+int pt_tls_load(struct pt_tls *t, const struct pt_tls_cfg *cfg,
+		struct pt_error *err);
+
+/* ---- tls_verify.c: whom we believe ---- */
+
+int pt_tls_verify(X509_STORE_CTX *store, void *arg);	/* SSL_CTX's callback */
+
+/* ---- tls_error.c: what went wrong, for a person ---- */
+
+/* pt_tls_explain reads OpenSSL's error queue after a failed call: keeps the
+ * reason and returns -errno. */
+int pt_tls_explain(struct pt_tls_stream *s);
+
+struct pt_tls_stream {
+	struct pt_tls *tls;
+	int sock;
+	SSL *ssl;			/* NULL until a stranger's first bytes
+					 * are sound */
+	char *host;			/* whom we connect to, or NULL */
+	struct pt_tls_gate gate;
+	bool is_done;			/* the handshake is */
+	bool has_heard;			/* the peer said something after it, so
+					 * it believes us */
+	bool wants_write;
+	int io_error;			/* -errno of the socket, or 0 */
+	char *peer_identity;		/* a PSK identity not ours, printable */
+	__u64 since_rekey_sz;		/* bytes written with this key */
+	char why[300];			/* the first reason; "": none yet */
+};
+
+#endif
