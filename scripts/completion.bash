@@ -10,6 +10,9 @@
 _pagetrim_options()
 {
 	case $1 in
+	doctor)
+		echo --dev:device --to:host --json --help
+		;;
 	inspect)
 		echo --pid:pid --keep-running --mtu:mtu --rate-mbit:number \
 			--svg:file --json --help
@@ -128,8 +131,8 @@ _pagetrim()
 	COMPREPLY=()
 	_pagetrim_line
 	if ((${#words[@]} <= 2)); then
-		_pagetrim_words inspect send receive attach detach stats help \
-			--help --version
+		_pagetrim_words doctor inspect send receive attach detach stats \
+			help --help --version
 		return
 	fi
 	command=${words[1]}

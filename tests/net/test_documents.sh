@@ -308,6 +308,21 @@ inspect_keys()
 		sed -E 's/^trim\.(none|ends|blocks)\./trim.*./' | sort -u)"
 }
 
+# Findings, too, by the list that they are made of.
+doctor_keys()
+{
+	local -a ids
+
+	show hosts_up "$net"
+	on b "$pagetrim" doctor --json --dev "$(dev_b)" >out.json || true
+	same_keys doctor "$(keys out.json)"
+	mapfile -t ids < <(sed -nE \
+		's/^\tX\([A-Z_]+, "([a-z-]+)", (OK|INFO|WARNING|ERROR).*/\1/p' \
+		"$root/user/doctor/finding.h" | sort -u)
+	alike "findings, finding.h and pagetrim-doctor.8" \
+		"$(printf '%s\n' "${ids[@]}")" "$(page_keys doctor FINDINGS)"
+}
+
 # One that is committed, one that is given up while it runs, one that never
 # connects.  `ledger` has its own section.
 transfer_keys()
@@ -423,6 +438,7 @@ for command in "${commands[@]}"; do
 	case_run "documents: wrong options of $command" wrong_option "$command"
 done
 case_run "documents: JSON keys of inspect" inspect_keys
+case_run "documents: JSON keys of doctor, findings" doctor_keys
 case_run "documents: JSON keys of send and receive" transfer_keys
 case_run "documents: JSON keys of attach, stats, detach; counters" stats_keys
 cases_end

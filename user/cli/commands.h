@@ -5,6 +5,7 @@
 #define CLI_COMMANDS_H
 
 #define PT_COMMANDS(X)							\
+	X(doctor, "what will and will not work here, and how to mend it") \
 	X(inspect, "what trimming would save here, before anything is sent") \
 	X(send, "send memory to a receiver")				\
 	X(receive, "receive memory and rebuild it")			\

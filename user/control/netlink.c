@@ -10,7 +10,7 @@
 #define ANSWER_SZ	8192	/* bytes; a route or a neighbour takes < 500 */
 #define READS_MAX	16
 
-int pt_netlink_ask(struct nlmsghdr *nlh, mnl_cb_t answer, void *data)
+int pt_netlink_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t answer, void *data)
 {
 	char buf[ANSWER_SZ] __attribute__((aligned(8)));
 	struct pollfd readable = { .events = POLLIN };
@@ -20,7 +20,7 @@ int pt_netlink_ask(struct nlmsghdr *nlh, mnl_cb_t answer, void *data)
 
 	nlh->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
 	nlh->nlmsg_seq = SEQ;
-	sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	sock = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	if (!sock)
 		return -errno;
 	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0 ||

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* netlink: one question to the kernel's rtnetlink and its answer.  For
- * route.c alone.  Threads: any. */
+/* netlink: one question to the kernel and its answer.  Threads: any. */
 #ifndef CONTROL_NETLINK_H
 #define CONTROL_NETLINK_H
 
@@ -9,10 +8,10 @@
 /* A request has room for a header and a few addresses. */
 #define PT_NETLINK_ASK_SZ	256
 
-/* pt_netlink_ask sends the request nlh (flags and sequence number are set
- * here) in the calling thread's network namespace and calls answer for each
- * message that comes back.  Returns 0, or -errno: the kernel's own, or
+/* pt_netlink_ask sends the request nlh to bus (NETLINK_ROUTE; flags beyond its
+ * own and sequence number are set here) in the calling thread's network
+ * namespace and calls answer for each message that comes back.  Returns 0, or -errno: the kernel's own, or
  * -ETIMEDOUT after a second. */
-int pt_netlink_ask(struct nlmsghdr *nlh, mnl_cb_t answer, void *data);
+int pt_netlink_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t answer, void *data);
 
 #endif

@@ -120,7 +120,7 @@ static int ask_route(struct found *f, const struct pt_address *dst)
 	mnl_attr_put(nlh, RTA_DST, ip_sz(family), dst->ip + ip_off(family));
 	if (dst->scope)
 		mnl_attr_put_u32(nlh, RTA_OIF, dst->scope);
-	return pt_netlink_ask(nlh, on_route, f);
+	return pt_netlink_ask(NETLINK_ROUTE, nlh, on_route, f);
 }
 
 /* refuse: why there is no way for frames to dst. */
@@ -256,7 +256,7 @@ static int ask_neighbour(struct neighbour *n, __u32 ifindex,
 	ndm->ndm_ifindex = ifindex;
 	mnl_attr_put(nlh, NDA_DST, ip_sz(family),
 		     next_hop->ip + ip_off(family));
-	return pt_netlink_ask(nlh, on_neighbour, n);
+	return pt_netlink_ask(NETLINK_ROUTE, nlh, on_neighbour, n);
 }
 
 /* link_is_ethernet: 1, 0, or -errno. */

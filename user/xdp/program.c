@@ -186,6 +186,21 @@ static int load_skeleton(struct pagetrim_bpf **out, bool frags)
 	return 0;
 }
 
+int pt_program_try(struct pt_error *err)
+{
+	struct pagetrim_bpf *skel;
+	int ret;
+
+	pt_cause_begin();
+	ret = load_skeleton(&skel, true);
+	if (ret)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s%s%s",
+				    strerror(-ret), pt_cause_text()[0] ?
+				    ": " : "", pt_cause_text());
+	pagetrim_bpf__destroy(skel);
+	return 0;
+}
+
 static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		      struct pagetrim_bpf **out, bool frags)
 {

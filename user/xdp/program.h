@@ -63,6 +63,10 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 		    struct pt_error *err);
 
+/* pt_program_try loads the program, as far as the verifier, and lets go of it:
+ * nothing is attached.  -EPERM, or what the kernel says. */
+int pt_program_try(struct pt_error *err);
+
 /* pt_program_close removes this process's sessions, and detaches an own
  * program.  NULL is fine. */
 void pt_program_close(struct pt_program *p);

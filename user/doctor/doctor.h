@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* doctor: what will work on this host, and what will not, before anything is
+ * sent.
+ *
+ *     gather: ask kernel, device and path ---> facts ---> judge: findings
+ *
+ * Gathering changes nothing and leaves nothing: what it tries, it gives back at
+ * once (see gather_xdp.c).  It takes under 15 s, whatever does not answer.
+ * Judging is pure.
+ */
+#ifndef DOCTOR_DOCTOR_H
+#define DOCTOR_DOCTOR_H
+
+#include "doctor/facts.h"
+#include "doctor/finding.h"
+
+/* pt_doctor_gather fills *facts.  to is "HOST[:PORT]", or NULL: receiving is
+ * asked about.  What cannot be looked at is a fact, too: no error. */
+void pt_doctor_gather(struct pt_facts *facts, const char *dev, const char *to);
+
+/* pt_doctor_judge fills *findings, which points to dev and to. */
+void pt_doctor_judge(struct pt_findings *findings, const struct pt_facts *facts,
+		     const char *dev, const char *to);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "doctor/gather.h"
+
+#include <errno.h>
+#include <linux/genetlink.h>
+
+#include "control/netlink.h"
+
+/* Of the kernel's netdev netlink family; its header is younger than ours. */
+#define NETDEV_FAMILY		"netdev"
+#define NETDEV_VERSION		1
+#define NETDEV_DEV_GET		1
+#define NETDEV_DEV_IFINDEX	1
+#define NETDEV_DEV_XDP_FEATURES	3
+
+static struct nlmsghdr *begin(void *buf, __u16 type, __u8 cmd, __u8 version)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct genlmsghdr *head;
+
+	nlh->nlmsg_type = type;
+	head = mnl_nlmsg_put_extra_header(nlh, sizeof(*head));
+	head->cmd = cmd;
+	head->version = version;
+	return nlh;
+}
+
+static int take_family(const struct nlattr *attr, void *data)
+{
+	__u16 *id = data;
+
+	if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID &&
+	    !mnl_attr_validate(attr, MNL_TYPE_U16))
+		*id = mnl_attr_get_u16(attr);
+	return MNL_CB_OK;
+}
+
+static int on_family(const struct nlmsghdr *nlh, void *data)
+{
+	return mnl_attr_parse(nlh, sizeof(struct genlmsghdr), take_family,
+			      data);
+}
+
+/* answer: of the device; known once the kernel said something. */
+struct answer {
+	bool known;
+	__u64 features;
+};
+
+static int take_features(const struct nlattr *attr, void *data)
+{
+	struct answer *answer = data;
+
+	if (mnl_attr_get_type(attr) == NETDEV_DEV_XDP_FEATURES &&
+	    !mnl_attr_validate(attr, MNL_TYPE_U64)) {
+		answer->features = mnl_attr_get_u64(attr);
+		answer->known = true;
+	}
+	return MNL_CB_OK;
+}
+
+static int on_device(const struct nlmsghdr *nlh, void *data)
+{
+	return mnl_attr_parse(nlh, sizeof(struct genlmsghdr), take_features,
+			      data);
+}
+
+bool gather_xdp_features(__u32 ifindex, __u64 *features)
+{
+	char buf[PT_NETLINK_ASK_SZ] __attribute__((aligned(8)));
+	struct answer answer = { 0 };
+	struct nlmsghdr *nlh;
+	__u16 family = 0;
+
+	nlh = begin(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
+	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_family, &family) ||
+	    !family)
+		return false;
+	nlh = begin(buf, family, NETDEV_DEV_GET, NETDEV_VERSION);
+	mnl_attr_put_u32(nlh, NETDEV_DEV_IFINDEX, ifindex);
+	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_device, &answer) ||
+	    !answer.known)
+		return false;
+	*features = answer.features;
+	return true;
+}

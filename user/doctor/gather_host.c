@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "doctor/gather.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "trim/scan.h"
+#include "wire/checksum.h"
+#include "xdp/cause.h"
+#include "xdp/lockfile.h"
+#include "xdp/program.h"
+
+static void gather_kernel(struct pt_facts_host *h)
+{
+	struct utsname name;
+	unsigned int major = 0, minor = 0;
+	struct statfs fs;
+	int fd;
+
+	uname(&name);
+	snprintf(h->release, sizeof(h->release), "%s", name.release);
+	sscanf(name.release, "%u.%u", &major, &minor);
+	h->kernel = PT_KERNEL(major, minor);
+	h->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
+	h->has_bpffs = !statfs("/sys/fs/bpf", &fs) &&
+		       fs.f_type == BPF_FS_MAGIC;
+	/* The family is looked up before the privilege. */
+	fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	h->has_af_xdp = fd >= 0 || errno != EAFNOSUPPORT;
+	if (fd >= 0)
+		close(fd);
+}
+
+static __u64 effective_caps(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data))
+		return 0;
+	return data[0].effective | (__u64)data[1].effective << 32;
+}
+
+bool gather_has_cap(const struct pt_facts_host *h, int cap)
+{
+	return h->caps >> cap & 1;
+}
+
+bool gather_can_load(const struct pt_facts_host *h)
+{
+	bool admin = gather_has_cap(h, CAP_SYS_ADMIN);
+
+	return gather_has_cap(h, CAP_NET_ADMIN) &&
+	       (admin || (gather_has_cap(h, CAP_BPF) &&
+			  gather_has_cap(h, CAP_PERFMON)));
+}
+
+static bool is_writable(const char *path)
+{
+	return !faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS);
+}
+
+static void gather_rights(struct pt_facts_host *h)
+{
+	struct rlimit limit = { 0 };
+
+	h->caps = effective_caps();
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	h->memlock_sz = limit.rlim_cur == RLIM_INFINITY ? ~0ull :
+			limit.rlim_cur;
+	/* The folder is made by the first who needs it. */
+	h->locks_writable = is_writable(PT_LOCKFILE_DIR) ||
+			    (access(PT_LOCKFILE_DIR, F_OK) &&
+			     is_writable("/run"));
+}
+
+static void gather_bpf(struct pt_facts_host *h)
+{
+	const char *why = "CAP_NET_ADMIN, CAP_BPF or CAP_PERFMON";
+	struct pt_error err;
+
+	if (!gather_can_load(h)) {
+		gather_not_tried(&h->program, "%s", why);
+		gather_not_tried(&h->dispatcher, "%s", why);
+		return;
+	}
+	gather_try(&h->program, pt_program_try(&err), &err);
+	h->dispatcher.ret = -ENOTSUP;
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) == 1)
+		h->dispatcher.ret = 0;
+}
+
+/* read_line: the first line of a small file; "" if it cannot be read. */
+static void read_line(const char *path, char *line, size_t sz)
+{
+	FILE *file = fopen(path, "re");
+
+	if (!file || !fgets(line, sz, file))
+		line[0] = '\0';
+	if (file)
+		fclose(file);
+}
+
+static void gather_memory(struct pt_facts_host *h)
+{
+	unsigned long long cnt = 0;
+	char line[128];
+
+	read_line("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+		  line, sizeof(line));
+	sscanf(line, "%llu", &cnt);
+	h->huge_free_cnt = cnt;
+	read_line("/sys/kernel/mm/transparent_hugepage/enabled", line,
+		  sizeof(line));
+	h->thp_never = strstr(line, "[never]");
+}
+
+#ifdef __x86_64__
+#include <cpuid.h>
+
+/* By CPUID itself: not every compiler's __builtin_cpu_supports knows VAES. */
+static void gather_aes(struct pt_facts_host *h)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx))
+		h->has_aes = ecx & bit_AES;
+	if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+		h->has_vaes = h->has_aes && ecx & bit_VAES;
+}
+#else
+#include <sys/auxv.h>
+
+static void gather_aes(struct pt_facts_host *h)
+{
+#ifdef HWCAP_AES
+	h->has_aes = getauxval(AT_HWCAP) & HWCAP_AES;
+#endif
+}
+#endif
+
+static void gather_cpu(struct pt_facts_host *h)
+{
+	const struct pt_checksum_variant *sums;
+	unsigned int cnt;
+
+	gather_aes(h);
+	h->scan = pt_scan_name();
+	sums = pt_checksum_variants(&cnt);
+	for (unsigned int i = 0; i < cnt; i++)
+		if (sums[i].is_supported)
+			h->checksum = sums[i].name;
+}
+
+void gather_host(struct pt_facts_host *h)
+{
+	pt_cause_begin();	/* libbpf is not to print */
+	gather_kernel(h);
+	gather_rights(h);
+	gather_bpf(h);
+	gather_memory(h);
+	gather_cpu(h);
+}

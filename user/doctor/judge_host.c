@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "doctor/judge.h"
+
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "xdp/lockfile.h"
+
+#define KERNEL_MIN	PT_KERNEL(6, 1)
+#define BIT(n)		(1ull << (n))
+
+static void judge_kernel(struct pt_findings *f, const struct pt_facts_host *h)
+{
+	pt_findings_add(f, h->kernel < KERNEL_MIN ? PT_FOUND_KERNEL_OLD :
+			PT_FOUND_KERNEL, "%s", h->release);
+	if (h->kernel < PT_TX_BUDGET_KERNEL)
+		pt_findings_add(f, PT_FOUND_TX_BUDGET, "%s", h->release);
+	pt_findings_say(f, h->has_btf ? PT_FOUND_BTF : PT_FOUND_BTF_NONE);
+	pt_findings_say(f, h->has_af_xdp ? PT_FOUND_AF_XDP :
+			PT_FOUND_AF_XDP_NONE);
+	pt_findings_say(f, h->has_bpffs ? PT_FOUND_BPFFS :
+			PT_FOUND_BPFFS_NONE);
+}
+
+/* lacking lists those of want that have has not; CAP_SYS_ADMIN still counts
+ * for what was split from it. */
+static const char *lacking(__u64 has, __u64 want, char buf[160])
+{
+	static const struct {
+		int cap;
+		const char *name;
+	} caps[] = {
+		{ CAP_NET_RAW, "CAP_NET_RAW" },
+		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+		{ CAP_BPF, "CAP_BPF" },
+		{ CAP_PERFMON, "CAP_PERFMON" },
+		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
+		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE" },
+	};
+	int used = 0;
+
+	if (has & BIT(CAP_SYS_ADMIN))
+		has |= BIT(CAP_BPF) | BIT(CAP_PERFMON);
+	buf[0] = '\0';
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
+		if (want & ~has & BIT(caps[i].cap))
+			used += snprintf(buf + used, 160 - used, "%s%s",
+					 used ? ", " : "", caps[i].name);
+	return buf;
+}
+
+static void judge_caps(struct pt_findings *f, const struct pt_facts *facts)
+{
+	const __u64 send = BIT(CAP_NET_RAW);
+	__u64 receive = send | BIT(CAP_NET_ADMIN) | BIT(CAP_BPF) |
+			BIT(CAP_PERFMON), has = facts->host.caps;
+	char list[160];
+
+	/* To find a program that is there by its number. */
+	if (facts->xdp.prog_id)
+		receive |= BIT(CAP_SYS_ADMIN);
+	if (lacking(has, f->to ? send : receive, list)[0])
+		pt_findings_add(f, PT_FOUND_CAPS_NONE, "%s", list);
+	else if (f->to && lacking(has, receive, list)[0])
+		pt_findings_add(f, PT_FOUND_CAPS_RECEIVE, "%s", list);
+	else
+		pt_findings_say(f, PT_FOUND_CAPS);
+	if (lacking(has, BIT(CAP_SYS_PTRACE), list)[0])
+		pt_findings_add(f, PT_FOUND_CAPS_PID, "%s", list);
+}
+
+static void judge_memlock(struct pt_findings *f, const struct pt_facts *facts)
+{
+	const struct pt_facts_host *h = &facts->host;
+	__u64 queues = h->memlock_sz / PT_QUEUE_MEMORY_SZ;
+
+	if (h->caps & BIT(CAP_IPC_LOCK))
+		pt_findings_add(f, PT_FOUND_MEMLOCK, "any, by CAP_IPC_LOCK");
+	else if (h->memlock_sz == ~0ull)
+		pt_findings_add(f, PT_FOUND_MEMLOCK, "any");
+	else if (!queues)
+		pt_findings_add_number(f, PT_FOUND_MEMLOCK_NONE,
+				       h->memlock_sz / 1024);
+	else if (!facts->device.found.ret &&
+		 queues < facts->device.dev.rx_queue_cnt)
+		pt_findings_add_number(f, PT_FOUND_MEMLOCK_FEW, queues);
+	else
+		pt_findings_add(f, PT_FOUND_MEMLOCK, "%llu MiB",
+				(unsigned long long)h->memlock_sz >> 20);
+}
+
+static void judge_program(struct pt_findings *f, const struct pt_facts_host *h)
+{
+	if (h->program.ret == PT_NOT_TRIED)
+		pt_findings_add(f, PT_FOUND_PROGRAM_UNSEEN, "%s",
+				h->program.why);
+	else if (h->program.ret)
+		pt_findings_add(f, PT_FOUND_PROGRAM_REFUSED, "%s",
+				h->program.why);
+	else
+		pt_findings_say(f, PT_FOUND_PROGRAM);
+	if (h->dispatcher.ret != PT_NOT_TRIED)
+		pt_findings_say(f, h->dispatcher.ret ?
+				PT_FOUND_DISPATCHER_NONE :
+				PT_FOUND_DISPATCHER);
+}
+
+static void judge_memory(struct pt_findings *f, const struct pt_facts_host *h)
+{
+	if (h->huge_free_cnt)
+		pt_findings_add_number(f, PT_FOUND_HUGE, h->huge_free_cnt);
+	else
+		pt_findings_say(f, PT_FOUND_HUGE_NONE);
+	if (h->thp_never)
+		pt_findings_say(f, PT_FOUND_THP_NEVER);
+}
+
+static void judge_cpu(struct pt_findings *f, const struct pt_facts_host *h)
+{
+	bool wide = strcmp(h->scan, "portable");
+
+	if (!strcmp(h->scan, h->checksum))
+		pt_findings_add(f, wide ? PT_FOUND_CPU : PT_FOUND_CPU_PORTABLE,
+				"%s", h->scan);
+	else
+		pt_findings_add(f, wide ? PT_FOUND_CPU : PT_FOUND_CPU_PORTABLE,
+				"%s and %s", h->scan, h->checksum);
+	if (h->has_aes)
+		pt_findings_add(f, PT_FOUND_CIPHER, "%s",
+				h->has_vaes ? "vaes" : "aes");
+	else
+		pt_findings_say(f, PT_FOUND_CIPHER_SOFT);
+}
+
+void judge_host(struct pt_findings *f, const struct pt_facts *facts)
+{
+	judge_kernel(f, &facts->host);
+	judge_caps(f, facts);
+	pt_findings_add(f, facts->host.locks_writable ? PT_FOUND_LOCKS :
+			PT_FOUND_LOCKS_NONE, "%s", PT_LOCKFILE_DIR);
+	judge_memlock(f, facts);
+	judge_program(f, &facts->host);
+	judge_memory(f, &facts->host);
+	judge_cpu(f, &facts->host);
+}
