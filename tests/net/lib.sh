@@ -291,16 +291,37 @@ no_loss()
 	same "dropped at the socket" "$(field receive .ledger.socket_dropped)" 0
 }
 
+# within WHAT GOT LEAST MOST
+within()
+{
+	[[ $2 -ge $3 && $2 -le $4 ]] || die "$1: $2, want $3 to $4"
+}
+
 # as_the_wire_says: missing and duplicate are what the wire in wire.json says
-# it dropped and repeated.
+# it dropped, damaged and repeated, and what the sockets dropped after it.
+# Exactly, but for frames whose outer headers the wire damaged, which may or may
+# not be taken, those that it delayed, which may come when the session has
+# ended, and damaged ones among those that the sockets dropped.
 as_the_wire_says()
 {
+	local dropped fewer unsure damaged least
+
 	same "data frames at the wire" "$(field wire .forth.data_in)" \
 		"$(field send .frames)"
-	same missing "$(field receive .ledger.missing)" \
-		"$(field wire .forth.vanished)"
-	same duplicate "$(field receive .ledger.duplicate)" \
-		"$(field wire .forth.surplus)"
+	dropped=$(field receive .ledger.socket_dropped)
+	fewer=$(($(field receive '.ledger.missing - .ledger.duplicate') +
+		 $(field wire '.forth.surplus - .forth.vanished')))
+	unsure=$(field wire '.forth.doubtful + .forth.delayed')
+	damaged=$(field wire '.forth | .cut + ([to_entries[] |
+		select(.key | startswith("flip")).value] | add)')
+	least=$((damaged < dropped ? dropped - damaged : 0))
+	within "frames fewer than went through the wire" "$fewer" \
+		"$least" \
+		$((dropped + unsure))
+	within missing "$(field receive .ledger.missing)" \
+		"$(field wire .forth.vanished)" "$(field send .frames)"
+	within duplicate "$(field receive .ledger.duplicate)" \
+		0 "$(field wire .forth.surplus)"
 }
 
 # nothing_attached: no program, pin or process remains.
