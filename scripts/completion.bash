@@ -37,6 +37,9 @@ _pagetrim_options()
 	stats)
 		echo --dev:device --watch --json --help
 		;;
+	keygen)
+		echo --identity:text --help
+		;;
 	esac
 }
 
@@ -132,7 +135,7 @@ _pagetrim()
 	_pagetrim_line
 	if ((${#words[@]} <= 2)); then
 		_pagetrim_words doctor inspect send receive attach detach stats \
-			help --help --version
+			keygen help --help --version
 		return
 	fi
 	command=${words[1]}
@@ -158,8 +161,9 @@ _pagetrim()
 	done
 	if [[ $word == -* ]]; then
 		_pagetrim_words "${left[@]}"
-	elif [[ $command == inspect || $command == send ]]; then
-		_pagetrim_files		# a SOURCE
+	elif [[ $command == inspect || $command == send || $command == keygen ]]
+	then
+		_pagetrim_files		# a SOURCE, a FILE
 	else
 		_pagetrim_words "${left[@]}"
 	fi

@@ -11,7 +11,8 @@
 	X(receive, "receive memory and rebuild it")			\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin it")				\
-	X(stats, "the receive program's counters")
+	X(stats, "the receive program's counters")			\
+	X(keygen, "make a pre-shared key for send and receive")
 
 #define X(name, text) int pt_cmd_##name(int argc, char **argv);
 PT_COMMANDS(X)
