@@ -303,6 +303,59 @@ static void test_partial_in_use_is_refused(void **state)
 	unlink(OUT);
 }
 
+/* What a peer may call an image that --serve names after it. */
+static void test_names_of_our_own_files(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	assert_refused(OUT ".partial", -EINVAL, "ends as the files beside");
+	assert_refused(OUT ".with", -EINVAL, "ends as the files beside");
+	assert_refused(OUT ".journal", -EINVAL, "ends as the files beside");
+	assert_refused(DIR_OUT "/.with", -EINVAL, "ends as the files beside");
+	assert_int_equal(pt_sink_check_path(OUT ".with", &err), -EINVAL);
+	assert_int_equal(pt_sink_check_path(OUT ".withal", &err), 0);
+}
+
+/* Somebody swaps the folder of the files between making and committing. */
+static void test_swapped_folder(void **state)
+{
+	struct pt_sink *s = make(one_layout);
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(pt_sink_file_begin(s, "f", 0, &err), 0);
+	assert_int_equal(pt_sink_sync(s, &err), 0);
+	assert_int_equal(rename(OUT ".with.partial", DIR_OUT "/away"), 0);
+	assert_int_equal(mkdir(OUT ".with.partial", 0700), 0);
+	assert_int_equal(pt_sink_commit(s, &err), -ESTALE);
+	assert_non_null(strstr(err.text, "replaced it"));
+	assert_false(scratch_has(OUT));
+	assert_false(scratch_has(OUT ".with"));
+	pt_sink_close(s);
+	assert_int_equal(system("rm -r " DIR_OUT "/away"), 0);
+}
+
+/* As a user who may not write there: told before a peer comes. */
+static void test_check_as_a_user(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(pt_sink_check_path(OUT, &err), 0);
+	assert_int_equal(pt_sink_check_folder(DIR_OUT, &err), 0);
+	assert_int_equal(pt_sink_check_folder(DIR_OUT "/no", &err), -ENOENT);
+	assert_int_equal(chmod(SCRATCH, 0755), 0);
+	assert_int_equal(chmod(DIR_OUT, 0755), 0);
+	assert_int_equal(seteuid(4242), 0);
+	assert_int_equal(pt_sink_check_path(OUT, &err), -EACCES);
+	assert_non_null(strstr(err.text, "--user"));
+	assert_int_equal(pt_sink_check_folder(DIR_OUT, &err), -EACCES);
+	assert_non_null(strstr(err.text, "--user"));
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chmod(DIR_OUT, 0700), 0);
+}
+
 static void test_planted_links(void **state)
 {
 	struct stat st;
@@ -321,6 +374,11 @@ static void test_planted_links(void **state)
 	s = make(one_layout);
 	pt_sink_page(s, 0)[0] = 1;
 	pt_sink_close(s);
+	/* A link of a stranger on the way. */
+	assert_int_equal(symlink(DIR_OUT, SCRATCH "/way"), 0);
+	assert_int_equal(lchown(SCRATCH "/way", 4242, 0), 0);
+	assert_refused(SCRATCH "/way/ram", -ELOOP, "another user's");
+	unlink(SCRATCH "/way");
 	/* A link in place of the folder. */
 	assert_int_equal(mkdir(DIR_OUT "/home", 0700), 0);
 	close(scratch_file(DIR_OUT "/home/precious", 1));
@@ -413,6 +471,9 @@ int main(void)
 		TEST(test_existing_names),
 		TEST(test_stale_partial_is_replaced),
 		TEST(test_partial_in_use_is_refused),
+		TEST(test_names_of_our_own_files),
+		TEST(test_swapped_folder),
+		TEST(test_check_as_a_user),
 		TEST(test_planted_links),
 		TEST(test_name_taken_meanwhile),
 		TEST(test_partial_replaced_by_another),

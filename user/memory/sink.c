@@ -49,6 +49,22 @@ int pt_sink_fail(const struct pt_sink *s, const char *what,
 
 /* --- create ---------------------------------------------------------- */
 
+/* has_own_tail: an image NAME.partial would look like what a receiver that
+ * died left of NAME, and be removed by the next. */
+static bool has_own_tail(const char *name)
+{
+	static const char *const tails[] = { ".partial", ".with", ".journal" };
+	size_t sz = strlen(name);
+
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		size_t tail_sz = strlen(tails[i]);
+
+		if (sz >= tail_sz && !strcmp(name + sz - tail_sz, tails[i]))
+			return true;
+	}
+	return false;
+}
+
 /* names_set takes path apart. */
 static int names_set(struct pt_sink *s, const char *path, struct pt_error *err)
 {
@@ -64,6 +80,11 @@ static int names_set(struct pt_sink *s, const char *path, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: names a folder (name a file in it)",
 				    path);
+	if (has_own_tail(name))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: ends as the files beside an image do "
+				    "(choose a name without .partial, .with "
+				    "or .journal at its end)", path);
 	if (sz + strlen(".with.partial") > NAME_MAX)
 		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
 				    "%s: its last part is longer than %zu "
@@ -303,6 +324,10 @@ int pt_sink_commit(struct pt_sink *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
 				    "%s.partial: someone removed or replaced "
 				    "it", s->path);
+	if (has_folder && !pt_name_is(s->parent, s->with_partial, s->folder.fd))
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+				    "%s.with.partial: someone removed or "
+				    "replaced it", s->path);
 	if (has_folder) {
 		code = name_give(s, s->with_partial, s->with);
 		if (code)
@@ -311,6 +336,11 @@ int pt_sink_commit(struct pt_sink *s, struct pt_error *err)
 	code = name_give(s, s->partial, s->name);
 	if (code)
 		goto take_folder_back;
+	/* Who may write in the folder could swap it after we looked. */
+	if (!pt_name_is(s->parent, s->name, s->fd)) {
+		code = -ESTALE;
+		goto take_folder_back;
+	}
 	if (fsync(s->parent) && errno != EINVAL) {
 		code = -errno;
 		goto take_image_back;

@@ -59,15 +59,23 @@ void pt_folder_close(struct pt_folder *folder)
 /* folder_make makes NAME.with.partial/, unless it is there. */
 static int folder_make(struct pt_sink *s, struct pt_error *err)
 {
+	struct stat st;
+
 	if (s->folder.fd >= 0)
 		return 0;
 	if (mkdirat(s->parent, s->with_partial, 0700))
 		return pt_sink_fail(s, "cannot make its .with.partial", err);
 	s->folder.fd = openat(s->parent, s->with_partial,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return s->folder.fd < 0 ?
-		       pt_sink_fail(s, "cannot open its .with.partial", err) :
-		       0;
+	if (s->folder.fd < 0)
+		return pt_sink_fail(s, "cannot open its .with.partial", err);
+	/* Who may write in the parent could swap it before we opened it. */
+	if (fstat(s->folder.fd, &st) || st.st_uid != geteuid() ||
+	    st.st_mode & 077)
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+				    "%s.with.partial: someone replaced it",
+				    s->path);
+	return 0;
 }
 
 /* file_end closes the file that is being written, once it is complete. */
@@ -216,7 +224,7 @@ static int table_write(struct pt_sink *s, struct pt_error *err)
 				    "%s: no memory for its " TABLE_NAME,
 				    s->path);
 	s->folder.file = openat(s->folder.fd, TABLE_NAME,
-				O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
 				O_CLOEXEC, 0600);
 	if (s->folder.file < 0) {
 		free(text);

@@ -53,6 +53,9 @@ int pt_sink_write_failed(const struct pt_sink *s, int code,
  * says whether it replaced that of a dead receiver. */
 int pt_partial_claim(struct pt_sink *s, bool *was_stale, struct pt_error *err);
 
+/* pt_name_is: what has the name in the folder is what fd is. */
+bool pt_name_is(int parent, const char *name, int fd);
+
 /* pt_partial_is_ours: NAME.partial is the file that s->fd is. */
 bool pt_partial_is_ours(const struct pt_sink *s);
 

@@ -9,14 +9,19 @@
 
 #define CLAIM_TRIES	8	/* races with other receivers */
 
-/* is_same: the name still leads to the open file. */
-static bool is_same(const struct pt_sink *s, int fd)
+bool pt_name_is(int parent, const char *name, int fd)
 {
 	struct stat by_fd, by_name;
 
 	return !fstat(fd, &by_fd) &&
-	       !fstatat(s->parent, s->partial, &by_name, AT_SYMLINK_NOFOLLOW) &&
+	       !fstatat(parent, name, &by_name, AT_SYMLINK_NOFOLLOW) &&
 	       by_fd.st_dev == by_name.st_dev && by_fd.st_ino == by_name.st_ino;
+}
+
+/* is_same: the name still leads to the open file. */
+static bool is_same(const struct pt_sink *s, int fd)
+{
+	return pt_name_is(s->parent, s->partial, fd);
 }
 
 bool pt_partial_is_ours(const struct pt_sink *s)
