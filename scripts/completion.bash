@@ -25,8 +25,8 @@ _pagetrim_options()
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
-			--queues:number --generic --user:user \
-			--peer-timeout:number --json --help
+			--queues:number --max-memory:number --generic \
+			--user:user --peer-timeout:number --json --help
 		;;
 	attach)
 		echo --dev:device --generic --json --help

@@ -7,6 +7,7 @@
 #include "cli/privilege.h"
 #include "cli/report.h"
 #include "cli/stop.h"
+#include "memory/layout.h"
 #include "transfer/receiver.h"
 
 static const char help[] =
@@ -26,6 +27,9 @@ static const char help[] =
 "      --serve              keep accepting, up to 64 transfers at once, each\n"
 "                           to its own name in the folder PATH, until a signal\n"
 "      --queues N           receive queues to use, 1..64 (default 1)\n"
+"      --max-memory N       bytes of memory that senders may announce, all\n"
+"                           transfers together, with K, M, G or T for powers\n"
+"                           of 1024 (default 16T)\n"
 "      --generic            XDP in the network stack, not in the driver; never\n"
 "                           chosen by itself\n"
 "      --user USER          go on as NAME, UID or UID:GID once all is opened; the\n"
@@ -91,7 +95,8 @@ static void on_stranger(const struct pt_error *err, void *arg)
 	pt_out_log("turned away: %s", err->text);
 }
 
-enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_QUEUES, OPT_GENERIC,
+enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_QUEUES,
+       OPT_MEMORY, OPT_GENERIC,
        OPT_USER, OPT_TIMEOUT, OPT_JSON };
 
 static const struct option options[] = {
@@ -100,6 +105,7 @@ static const struct option options[] = {
 	{ "out", required_argument, NULL, OPT_OUT },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -136,6 +142,13 @@ static int parse(struct receive *rx, int argc, char **argv)
 				return pt_out_usage("receive", "--queues '%s': "
 						    "want 1..64", optarg);
 			rx->cfg.queue_cnt = number;
+			break;
+		case OPT_MEMORY:
+			if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX,
+					   true, &rx->cfg.memory_sz_max))
+				return pt_out_usage("receive", "--max-memory "
+						    "'%s': want 4096..256T",
+						    optarg);
 			break;
 		case OPT_GENERIC:
 			rx->cfg.generic = true;
@@ -192,6 +205,7 @@ int pt_cmd_receive(int argc, char **argv)
 	struct receive rx = {
 		.cfg = {
 			.queue_cnt = 1,
+			.memory_sz_max = 16ULL << 40,
 			.peer_timeout_ms = 20000,
 			.events = {
 				.opened = on_opened,

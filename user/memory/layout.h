@@ -29,6 +29,7 @@
 #define PT_SEGMENTS_MAX		65536	/* segments of one memory */
 #define PT_SEGMENT_NAME_SZ	64	/* bytes of a name, with its NUL */
 #define PT_LAYOUT_PAGES_MAX	(1ULL << 36)	/* dense indices: 256 TiB */
+#define PT_LAYOUT_SZ_MAX	(PT_LAYOUT_PAGES_MAX * PT_PAGE_SZ)
 
 /* pt_segment: sz bytes from the start of page gfn. */
 struct pt_segment {

@@ -48,6 +48,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.dev = cfg->dev,
 		.queue_cnt = cfg->queue_cnt,
 		.generic = cfg->generic,
+		.memory_sz_max = cfg->memory_sz_max,
 	};
 	const struct pt_conn_cfg conn = { .role = PT_ROLE_RECEIVER };
 	struct pt_receiver *r;

@@ -59,6 +59,8 @@ struct pt_receiver_cfg {
 	bool serve;		/* keep accepting, several at once */
 	bool generic;		/* XDP mode */
 	__u32 queue_cnt;	/* 1..PT_LANES_MAX */
+	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
+				 * transfers together */
 	__u32 peer_timeout_ms;
 	struct pt_receive_events events;
 };

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <pagetrim/check.h>
+
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
 #define RX_CREDIT	1536		/* granted; the rest bears repeats */
 
@@ -50,6 +52,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	if (ret)
 		return ret;
 	h->queue_cnt = cfg->queue_cnt;
+	h->memory_sz_max = cfg->memory_sz_max;
 	ret = pt_program_open(&h->program, &program, err);
 	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
 		ret = open_queue(h, i, cfg->generic, err);
@@ -108,6 +111,25 @@ static __u64 sockets_dropped(const struct pt_rx_host *h)
 		if (!pt_xsk_stats(h->xsks[i], &stats))
 			sum += pt_xsk_dropped(&stats);
 	return sum;
+}
+
+int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
+		     struct pt_error *err)
+{
+	if (memory_sz > h->memory_sz_max - h->memory_sz)
+		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "%llu bytes of "
+				    "memory announced, and %llu of %llu are "
+				    "left to announce (receive --max-memory)",
+				    memory_sz, h->memory_sz_max - h->memory_sz,
+				    h->memory_sz_max);
+	h->memory_sz += memory_sz;
+	return 0;
+}
+
+void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz)
+{
+	pt_check(memory_sz <= h->memory_sz);
+	h->memory_sz -= memory_sz;
 }
 
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,

@@ -24,12 +24,15 @@ struct pt_rx_host {
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
 	__u32 session_cnt;
 	bool is_full;		/* takes no further session */
+	__u64 memory_sz_max;	/* bytes that all sessions may announce */
+	__u64 memory_sz;	/* bytes that they have announced */
 };
 
 struct pt_rx_host_cfg {
 	const char *dev;
 	__u32 queue_cnt;
 	bool generic;
+	__u64 memory_sz_max;	/* see pt_rx_host_claim */
 };
 
 /* pt_rx_host_open opens all of it, and starts no thread: pt_rx_host_start
@@ -41,6 +44,13 @@ void pt_rx_host_close(struct pt_rx_host *h);
 
 void pt_rx_host_lock(struct pt_rx_host *h);	/* all queues */
 void pt_rx_host_unlock(struct pt_rx_host *h);
+
+/* pt_rx_host_claim lets a session have that much memory, before anything is
+ * kept for each page of it; pt_rx_host_unclaim gives it back.  -E2BIG: all
+ * sessions together would have more than memory_sz_max. */
+int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
+		     struct pt_error *err);
+void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz);
 
 /* pt_rx_host_add makes the session known to queues and XDP.  -ENOSPC, or as
  * pt_program_session_add. */

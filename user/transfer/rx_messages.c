@@ -133,13 +133,31 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	return ret;
 }
 
+/* claim_memory: segments that overlap or are too large are the layout's to
+ * refuse, so the sum must not wrap before. */
+static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
+{
+	__u64 sum = 0;
+	int ret;
+
+	for (__u32 i = 0; i < s->segment_cnt; i++)
+		if (__builtin_add_overflow(sum, s->segments[i].sz, &sum))
+			sum = ~0ULL - s->segments[i].sz;
+	ret = pt_rx_host_claim(s->host, sum, err);
+	s->claimed_sz = ret ? 0 : sum;
+	return ret;
+}
+
 static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_message m = { .type = PT_MSG_OPENED };
 	struct pt_receive_report *r = &s->report;
 	int ret;
 
-	ret = pt_layout_create(&s->layout, s->segments, s->segment_cnt, err);
+	ret = claim_memory(s, err);
+	if (!ret)
+		ret = pt_layout_create(&s->layout, s->segments,
+				       s->segment_cnt, err);
 	if (!ret)
 		ret = pt_sink_create(&s->sink, r->path, s->layout, err);
 	if (ret)

@@ -299,6 +299,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_rebuild_destroy(s->rebuild);
 	pt_sink_close(s->sink);
 	pt_layout_free(s->layout);
+	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_conn_close(s->conn);
 	free(s->intake.lanes);
 	free(s->segments);

@@ -48,6 +48,7 @@ struct pt_rx_session {
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
 	struct pt_msg_open open;
+	__u64 claimed_sz;		/* see pt_rx_host_claim */
 	struct pt_segment *segments;
 	__u32 segment_cnt;
 	struct pt_layout *layout;
