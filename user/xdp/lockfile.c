@@ -15,6 +15,7 @@
 #define RACES_MAX 100	/* files removed between our open and our lock */
 #define TRIES_MAX 5	/* a sweeper holds a file for a moment */
 #define TRY_PAUSE_NS 1000000
+#define WAIT_TRIES 5000	/* of a lock that is held for moments only */
 
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail)
@@ -28,7 +29,7 @@ void pt_lockfile_path(char path[96], const struct pt_device *dev,
 
 static void read_owner(int fd, struct pt_lockfile_owner *owner)
 {
-	char line[16 + PT_LOCKFILE_ROLE_SZ];
+	char line[PT_LOCKFILE_LINE_SZ];
 	ssize_t sz = pread(fd, line, sizeof(line) - 1, 0);
 	int pid;
 
@@ -87,15 +88,45 @@ static bool lock_patiently(int fd)
 	return false;
 }
 
+/* write_owner: a line of PT_LOCKFILE_LINE_SZ bytes. */
 static int write_owner(int fd, const char *role)
 {
-	char line[16 + PT_LOCKFILE_ROLE_SZ];
-	int sz = snprintf(line, sizeof(line), "%d %s\n", getpid(), role);
+	char words[PT_LOCKFILE_LINE_SZ], line[PT_LOCKFILE_LINE_SZ + 1];
+	int sz = snprintf(words, sizeof(words), "%d %s", getpid(), role);
 
-	pt_check(sz > 0 && (size_t)sz < sizeof(line));
+	pt_check(sz > 0 && (size_t)sz < sizeof(words));
+	sz = snprintf(line, sizeof(line), "%-*s\n", PT_LOCKFILE_LINE_SZ - 1,
+		      words);
 	if (ftruncate(fd, 0) || pwrite(fd, line, sz, 0) != sz)
 		return -1;
 	return 0;
+}
+
+/* make_folder: what stands in it is believed, so nobody else may write it. */
+static int make_folder(struct pt_error *err)
+{
+	struct stat st;
+
+	if (mkdir(PT_LOCKFILE_DIR, 0755) && errno != EEXIST)
+		return fail(err, PT_LOCKFILE_DIR);
+	if (lstat(PT_LOCKFILE_DIR, &st))
+		return fail(err, PT_LOCKFILE_DIR);
+	if (!S_ISDIR(st.st_mode) || st.st_mode & S_IWOTH ||
+	    (st.st_uid && st.st_uid != geteuid()))
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: must be a "
+				    "folder of root's that others cannot write "
+				    "(remove it)", PT_LOCKFILE_DIR);
+	return 0;
+}
+
+int pt_lockfile_open(const char *path, struct pt_error *err)
+{
+	int ret = make_folder(err), fd;
+
+	if (ret)
+		return ret;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	return fd < 0 ? fail(err, path) : fd;
 }
 
 int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
@@ -104,13 +135,10 @@ int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
 {
 	int fd;
 
-	if (mkdir(PT_LOCKFILE_DIR, 0755) && errno != EEXIST)
-		return fail(err, PT_LOCKFILE_DIR);
 	for (int i = 0; i < RACES_MAX; i++) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			  0644);
+		fd = pt_lockfile_open(path, err);
 		if (fd < 0)
-			return fail(err, path);
+			return fd;
 		if (!lock_patiently(fd)) {
 			if (owner)
 				read_owner(fd, owner);
@@ -137,39 +165,61 @@ int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
 			    "%s: taken and released all the time", path);
 }
 
-int pt_lockfile_wait(struct pt_lockfile *lock, const char *path,
-		     const char *role, struct pt_error *err)
+int pt_lockfile_lock(int fd, const struct pt_device *dev,
+		     struct pt_error *err)
 {
-	int ret;
+	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
 
-	for (int i = 0; i < 1000; i++) {
-		ret = pt_lockfile_take(lock, path, role, NULL, err);
-		if (ret != -EBUSY)
-			return ret;
+	for (int i = 0; i < WAIT_TRIES; i++) {
+		if (lock_fd(fd))
+			return 0;
+		nanosleep(&pause, NULL);
 	}
-	return ret;
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process "
+			    "has held the lock of its maps for 5 s (is it "
+			    "stopped?)", dev->name);
+}
+
+void pt_lockfile_unlock(int fd)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 void pt_lockfile_release(struct pt_lockfile *lock)
 {
-	unlink(lock->path);	/* still locked: nobody else's */
+	int ret = unlink(lock->path);	/* still locked: nobody else's */
+
+	if (ret)	/* gave up the right: empty, it is the next sweep's */
+		ret = ftruncate(lock->fd, 0);
+	(void)ret;
 	close(lock->fd);
 	lock->fd = -1;
 }
 
-bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner)
+int pt_lockfile_open_held(const char *path, struct pt_lockfile_owner *owner)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool held;
 
 	memset(owner, 0, sizeof(*owner));
 	if (fd < 0)
-		return false;
-	held = fd_is_locked(fd);
-	if (held)
-		read_owner(fd, owner);
-	close(fd);
-	return held;
+		return -1;
+	if (!fd_is_locked(fd)) {
+		close(fd);
+		return -1;
+	}
+	read_owner(fd, owner);
+	return fd;
+}
+
+bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner)
+{
+	int fd = pt_lockfile_open_held(path, owner);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static void sweep_one(const char *path)
@@ -193,12 +243,12 @@ void pt_lockfile_sweep(void)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		unsigned long long cookie, number;
-		unsigned int ifindex;
+		unsigned int ifindex, number;
+		unsigned long long cookie;
 		char kind;
 
-		if (sscanf(entry->d_name, "%llu-%u-%c%llx", &cookie, &ifindex,
-			   &kind, &number) != 4 || !strchr("qs", kind))
+		if (sscanf(entry->d_name, "%llu-%u-%c%u", &cookie, &ifindex,
+			   &kind, &number) != 4 || !strchr("qo", kind))
 			continue;
 		sz = snprintf(path, sizeof(path), "%s/%s", PT_LOCKFILE_DIR,
 			      entry->d_name);

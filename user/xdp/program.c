@@ -27,6 +27,8 @@ struct pt_program *program_new(const struct pt_device *device)
 	p->device = *device;
 	p->prog_fd = -1;
 	p->link_fd = -1;
+	p->owner.fd = -1;
+	p->maps_fd = -1;
 	for (int i = 0; i < MAP_CNT; i++)
 		p->map_fd[i] = -1;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -44,6 +46,7 @@ void program_free(struct pt_program *p)
 {
 	if (!p)
 		return;
+	program_disown(p);
 	if (p->link_fd >= 0)
 		close(p->link_fd);	/* the last reference: detaches */
 	if (p->prog_fd >= 0)
@@ -283,6 +286,7 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 			struct pt_error *err)
 {
 	const char *name = p->device.name;
+	int ret;
 
 	if (p->info.generic != cfg->generic)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
@@ -291,6 +295,9 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 			p->info.generic ? "generic" : "native",
 			cfg->generic ? "generic" : "native",
 			p->info.generic ? "use" : "leave out");
+	ret = program_own(p, err);
+	if (ret)
+		return ret;
 	p->info.pinned = true;
 	program_prune(p);
 	return 0;
@@ -359,7 +366,7 @@ void pt_program_close(struct pt_program *p)
 	if (!p)
 		return;
 	while (p->session_cnt)
-		pt_program_session_remove(p, p->sessions[0].id);
+		pt_program_session_remove(p, p->sessions[0]);
 	program_free(p);
 }
 

@@ -29,10 +29,13 @@ enum program_map {
 	MAP_CNT
 };
 
-/* program_session: a session that this process opened. */
-struct program_session {
-	__u64	id;
-	struct pt_lockfile lock; /* of pinned maps; else fd is -1 */
+/* program_living: the sessions of pinned maps whose process lives. */
+struct program_living {
+	__u32	cnt;
+	struct program_owned {
+		__u64	id;
+		pid_t	pid;	/* as its process sees itself */
+	} sessions[PT_SESSIONS_MAX];
 };
 
 struct pt_program {
@@ -45,8 +48,11 @@ struct pt_program {
 
 	pthread_mutex_t mutex;	/* of all below */
 	struct pt_counters *percpu;	/* [cpu_cnt] */
-	struct program_session *sessions;	/* [PT_SESSIONS_MAX] */
+	__u64	*sessions;	/* [PT_SESSIONS_MAX]: ids of our own */
 	__u32	session_cnt;
+	struct pt_lockfile owner;	/* of pinned maps, names our sessions;
+					 * else fd is -1 */
+	int	maps_fd;	/* what is locked to change pinned maps, or -1 */
 };
 
 /* program_new returns an empty one; program_free closes what it holds.
@@ -79,8 +85,22 @@ __u32 program_recorded_id(const struct pt_device *device);
  * mutex is held, or p is not shared yet. */
 void program_prune(struct pt_program *p);
 
-/* program_session_owner returns whether a living process holds the session. */
-bool program_session_owner(const struct pt_program *p, __u64 session_id,
-			   struct pt_lockfile_owner *owner);
+/* program_own makes this process an owner of sessions of pinned maps;
+ * program_disown ends that.  program_own_sessions writes down p's sessions. */
+int program_own(struct pt_program *p, struct pt_error *err);
+void program_disown(struct pt_program *p);
+int program_own_sessions(struct pt_program *p);
+
+/* program_lock_maps: several processes change pinned maps, one at a time.  Own
+ * maps need the mutex only. */
+int program_lock_maps(struct pt_program *p, struct pt_error *err);
+void program_unlock_maps(struct pt_program *p);
+
+/* program_living asks the lock files; program_living_pid returns the process
+ * of a session, 0: none lives. */
+void program_living(const struct pt_device *device,
+		    struct program_living *living);
+pid_t program_living_pid(const struct program_living *living,
+			 __u64 session_id);
 
 #endif

@@ -9,48 +9,17 @@
 
 #include <pagetrim/check.h>
 
-/* Changes of pinned maps are made under a lock of the device, since several
- * processes make them; own maps need the mutex only. */
-static int lock_maps(struct pt_program *p, struct pt_lockfile *lock,
-		     struct pt_error *err)
-{
-	char path[96];
-
-	lock->fd = -1;
-	if (!p->info.pinned)
-		return 0;
-	pt_lockfile_path(path, &p->device, "maps");
-	return pt_lockfile_wait(lock, path, "maps", err);
-}
-
-static void unlock_maps(struct pt_lockfile *lock)
-{
-	if (lock->fd >= 0)
-		pt_lockfile_release(lock);
-}
-
-static void session_path(char path[96], const struct pt_program *p, __u64 id)
-{
-	char tail[24];
-
-	snprintf(tail, sizeof(tail), "s%016llx", (unsigned long long)id);
-	pt_lockfile_path(path, &p->device, tail);
-}
-
-bool program_session_owner(const struct pt_program *p, __u64 session_id,
-			   struct pt_lockfile_owner *owner)
-{
-	char path[96];
-
-	session_path(path, p, session_id);
-	return pt_lockfile_is_held(path, owner);
-}
-
 pid_t pt_program_session_pid(const struct pt_program *p, __u64 session_id)
 {
-	struct pt_lockfile_owner owner;
+	struct program_living *living = malloc(sizeof(*living));
+	pid_t pid;
 
-	return program_session_owner(p, session_id, &owner) ? owner.pid : 0;
+	if (!living)
+		return 0;
+	program_living(&p->device, living);
+	pid = program_living_pid(living, session_id);
+	free(living);
+	return pid;
 }
 
 __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max)
@@ -102,24 +71,26 @@ static void forget(struct pt_program *p, __u64 id)
 
 static void prune_locked(struct pt_program *p)
 {
+	struct program_living *living = malloc(sizeof(*living));
 	__u64 ids[PT_SESSIONS_MAX];
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
-	struct pt_lockfile_owner owner;
 
+	if (!living)
+		return;
+	program_living(&p->device, living);
 	for (__u32 i = 0; i < cnt; i++)
-		if (!program_session_owner(p, ids[i], &owner))
+		if (!program_living_pid(living, ids[i]))
 			forget(p, ids[i]);
+	free(living);
 	pt_lockfile_sweep();
 }
 
 void program_prune(struct pt_program *p)
 {
-	struct pt_lockfile lock;
-
-	if (lock_maps(p, &lock, NULL))
+	if (program_lock_maps(p, NULL))
 		return;
 	prune_locked(p);
-	unlock_maps(&lock);
+	program_unlock_maps(p);
 }
 
 /* drop_old_counters makes room: sessions that are closed lose theirs. */
@@ -168,34 +139,38 @@ static int insert(struct pt_program *p, __u64 id,
 	return count_endpoint(p, &session->endpoint);
 }
 
+/* own writes the session down as ours before the maps have it: what nobody
+ * names is removed. */
+static int own(struct pt_program *p, __u64 id)
+{
+	p->sessions[p->session_cnt++] = id;
+	return p->info.pinned ? program_own_sessions(p) : 0;
+}
+
+static void disown(struct pt_program *p, __u32 i)
+{
+	p->sessions[i] = p->sessions[--p->session_cnt];
+	if (p->info.pinned)
+		program_own_sessions(p);
+}
+
 static int add(struct pt_program *p, __u64 id,
 	       const struct pt_session *session, struct pt_error *err)
 {
-	struct program_session *own = &p->sessions[p->session_cnt];
 	struct pt_session present;
-	char path[96];
 	int ret;
 
 	if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &id, &present))
 		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
 				    "%s: session %016llx is open already",
 				    p->device.name, (unsigned long long)id);
-	own->id = id;
-	own->lock.fd = -1;
-	if (p->info.pinned) {
-		session_path(path, p, id);
-		ret = pt_lockfile_take(&own->lock, path, "receive", NULL, err);
-		if (ret)
-			return ret;
-	}
-	ret = insert(p, id, session);
-	if (!ret) {
-		p->session_cnt++;
+	ret = own(p, id);
+	if (!ret)
+		ret = insert(p, id, session);
+	if (!ret)
 		return 0;
-	}
 	forget(p, id);
-	if (own->lock.fd >= 0)
-		pt_lockfile_release(&own->lock);
+	disown(p, p->session_cnt - 1);
 	return pt_error_set(err, PT_EXIT_HOST, ret,
 			    "%s: cannot open a session in the XDP maps: %s "
 			    "(at most %u sessions on a device)",
@@ -206,14 +181,13 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 			   const struct pt_session *session,
 			   struct pt_error *err)
 {
-	struct pt_lockfile lock;
 	int ret;
 
 	pt_check(session_id);
 	pt_check(session->lane_cnt >= 1 && session->lane_cnt <= PT_LANES_MAX);
 	pt_check(!session->unused && !session->endpoint.unused);
 	pthread_mutex_lock(&p->mutex);
-	ret = lock_maps(p, &lock, err);
+	ret = program_lock_maps(p, err);
 	if (ret)
 		goto unlock;
 	if (p->info.pinned)
@@ -224,38 +198,26 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 				   "can be", p->device.name, PT_SESSIONS_MAX);
 	else
 		ret = add(p, session_id, session, err);
-	unlock_maps(&lock);
+	program_unlock_maps(p);
 unlock:
 	pthread_mutex_unlock(&p->mutex);
 	return ret;
 }
 
-static struct program_session *find_own(struct pt_program *p, __u64 id)
-{
-	for (__u32 i = 0; i < p->session_cnt; i++)
-		if (p->sessions[i].id == id)
-			return &p->sessions[i];
-	return NULL;
-}
-
 void pt_program_session_remove(struct pt_program *p, __u64 session_id)
 {
-	struct program_session *own;
-	struct pt_lockfile lock;
-	int ret;
+	__u32 i = 0;
 
 	pthread_mutex_lock(&p->mutex);
-	own = find_own(p, session_id);
-	if (own) {
-		/* Without the lock the next user removes it, as if we died. */
-		ret = lock_maps(p, &lock, NULL);
-		if (!ret)
-			forget(p, session_id);
-		if (own->lock.fd >= 0)
-			pt_lockfile_release(&own->lock);
-		if (!ret)
-			unlock_maps(&lock);
-		*own = p->sessions[--p->session_cnt];
+	while (i < p->session_cnt && p->sessions[i] != session_id)
+		i++;
+	/* Without the lock the next user removes it, as if we died. */
+	if (i < p->session_cnt && !program_lock_maps(p, NULL)) {
+		forget(p, session_id);
+		disown(p, i);
+		program_unlock_maps(p);
+	} else if (i < p->session_cnt) {
+		disown(p, i);
 	}
 	pthread_mutex_unlock(&p->mutex);
 }

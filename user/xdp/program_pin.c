@@ -84,16 +84,25 @@ __u32 program_recorded_id(const struct pt_device *device)
 static int write_record(const struct pt_device *device, __u32 id)
 {
 	char path[96];
-	FILE *file;
+	int fd, ret = 0;
 
 	record_path(path, device);
-	if (mkdir(PT_LOCKFILE_DIR, 0755) && errno != EEXIST)
-		return -errno;
-	file = fopen(path, "we");
-	if (!file)
-		return -errno;
-	fprintf(file, "%u\n", id);
-	return fclose(file) ? -errno : 0;
+	fd = pt_lockfile_open(path, NULL);
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, 0) || dprintf(fd, "%u\n", id) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* unlink_sibling removes the lock of the maps that a record tells of. */
+static void unlink_sibling(int dir, unsigned long long cookie, __u32 ifindex)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%llu-%u-maps", cookie, ifindex);
+	unlinkat(dir, name, 0);
 }
 
 /* sweep_records removes those whose program is gone with its device, or with
@@ -117,10 +126,12 @@ static void sweep_records(void)
 			continue;
 		device.netns_cookie = cookie;
 		fd = bpf_prog_get_fd_by_id(program_recorded_id(&device));
-		if (fd >= 0)
+		if (fd >= 0) {
 			close(fd);
-		else if (errno == ENOENT)
+		} else if (errno == ENOENT) {
 			unlinkat(dirfd(dir), entry->d_name, 0);
+			unlink_sibling(dirfd(dir), cookie, device.ifindex);
+		}
 	}
 	closedir(dir);
 }
@@ -142,6 +153,8 @@ static void remove_pins(const struct pt_device *device)
 	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
 	record_path(path, device);
 	unlink(path);
+	pt_lockfile_path(path, device, "maps");
+	unlink(path);
 	sweep_records();
 	pt_lockfile_sweep();
 }
@@ -157,10 +170,16 @@ static int pin(const struct pt_device *device, const char *name, int fd)
 static int make_pins(const struct pt_program *p)
 {
 	char path[PT_PIN_PATH_SZ];
+	struct stat st;
 	int ret = 0;
 
 	if (mkdir(PT_PIN_ROOT, 0700) && errno != EEXIST)
 		return -errno;
+	/* What is pinned in it is believed, so nobody else may write it. */
+	if (lstat(PT_PIN_ROOT, &st) || !S_ISDIR(st.st_mode) ||
+	    st.st_mode & (S_IWGRP | S_IWOTH) ||
+	    (st.st_uid && st.st_uid != geteuid()))
+		return -EPERM;
 	pt_program_pin_path(path, &p->device, NULL);
 	if (mkdir(path, 0700))
 		return -errno;
@@ -365,12 +384,14 @@ static int refuse_users(const struct pt_program *p, struct pt_error *err)
 {
 	__u64 ids[PT_SESSIONS_MAX];
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
-	struct pt_lockfile_owner owner;
 	struct pt_lease_owner lease;
 
-	for (__u32 i = 0; i < cnt; i++)
-		if (program_session_owner(p, ids[i], &owner))
-			return fail_used(err, p, owner.pid, owner.role);
+	for (__u32 i = 0; i < cnt; i++) {
+		pid_t pid = pt_program_session_pid(p, ids[i]);
+
+		if (pid)
+			return fail_used(err, p, pid, "receive");
+	}
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
 		if (pt_lease_owner(&p->device, q, &lease) &&
 		    !strcmp(lease.role, "receive"))
