@@ -16,6 +16,7 @@
 #     other-ca.pem, other-receiver.pem, other-sender.pem    of a CA not known
 #     expired-receiver.pem, expired-sender.pem
 #     stranger-receiver.pem     for stranger.pagetrim.test only
+#     nameless-receiver.pem     localhost as common name, which counts for nothing
 #     sender-as-receiver.pem    its extended key usage is a client's alone
 # Each X.pem has its key in X-key.pem, mode 0600.
 #
@@ -41,19 +42,19 @@ authority()
 		-addext keyUsage=critical,keyCertSign,cRLSign
 }
 
-# certify NAME CA DAYS USAGE SAN: a certificate that CA signs.
+# certify NAME CA DAYS USAGE SAN [CN]: a certificate that CA signs.
 certify()
 {
-	local name=$1 ca=$2 days=$3 usage=$4 san=$5
+	local name=$1 ca=$2 days=$3 usage=$4 san=$5 cn=${6:-pagetrim $1}
 
 	key "$name"
-	openssl req -new -key "$name-key.pem" -subj "/CN=pagetrim $name" |
+	openssl req -new -key "$name-key.pem" -subj "/CN=$cn" |
 		openssl x509 -req -CA "$ca.pem" -CAkey "$ca-key.pem" -sha256 \
 			-days "$days" -out "$name.pem" -extfile <(
 				echo "basicConstraints=critical,CA:false"
 				echo "keyUsage=critical,digitalSignature"
 				echo "extendedKeyUsage=$usage"
-				echo "subjectAltName=$san"
+				[[ -z $san ]] || echo "subjectAltName=$san"
 			) 2>"$name.log" || {
 		say "$name: $(<"$name.log")"
 		exit 1
@@ -95,4 +96,5 @@ certify other-sender other-ca 30 clientAuth "$sender"
 certify expired-receiver ca -1 serverAuth "$san"
 certify expired-sender ca -1 clientAuth "$sender"
 certify stranger-receiver ca 30 serverAuth DNS:stranger.pagetrim.test
+certify nameless-receiver ca 30 serverAuth '' localhost
 certify sender-as-receiver ca 30 clientAuth "$san"

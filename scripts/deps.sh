@@ -14,7 +14,7 @@ set -euo pipefail
 build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
        libxxhash-dev libjansson-dev libmnl-dev libssl-dev libcap-ng-dev)
 tests=(libcmocka-dev libclang-rt-14-dev cppcheck shellcheck jq python3
-       python3-xxhash iproute2 ethtool iputils-ping iperf3 procps util-linux
+       python3-xxhash openssl iproute2 ethtool iputils-ping iperf3 procps util-linux
        libcap2-bin mandoc e2fsprogs gdb)
 guest=(qemu-system-x86 cpio)
 

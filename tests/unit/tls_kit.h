@@ -46,4 +46,61 @@ static inline struct pt_tls *psk_of(enum pt_role role, const char *text)
 	return t;
 }
 
+/* ---- certificates: certs_make once, from main; certs_remove at its end ---- */
+
+static char certs_dir[] = "/tmp/pagetrim-certs-XXXXXX";
+
+static inline int certs_make(void **state)
+{
+	char command[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(certs_dir));
+	snprintf(command, sizeof(command), "scripts/certs.sh %s", certs_dir);
+	return system(command);
+}
+
+static inline int certs_remove(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", certs_dir);
+	return system(command);
+}
+
+/* keys: what one side is given.  psk: the text of a key file; else cert: one of
+ * certs.sh's, which are believed if ca has signed them. */
+struct keys {
+	const char *psk, *cert, *ca, *name;
+};
+
+static inline int tls_open(struct pt_tls **t, enum pt_role role,
+			   const struct keys *k)
+{
+	char path[3][96];
+	struct pt_tls_cfg cfg = {
+		.cert_path = path[0], .key_path = path[1], .ca_path = path[2],
+	};
+
+	if (k->psk) {
+		*t = psk_of(role, k->psk);
+		return 0;
+	}
+	if (!k->cert) {
+		*t = NULL;
+		return 0;
+	}
+	snprintf(path[0], sizeof(path[0]), "%s/%s.pem", certs_dir, k->cert);
+	snprintf(path[1], sizeof(path[1]), "%s/%s-key.pem", certs_dir, k->cert);
+	snprintf(path[2], sizeof(path[2]), "%s/%s.pem", certs_dir, k->ca);
+	if (role == PT_ROLE_SENDER) {
+		cfg.hostname = k->name;
+	} else if (k->name) {
+		cfg.peers = &k->name;
+		cfg.peer_cnt = 1;
+	}
+	return pt_tls_open(t, role, &cfg, &err);
+}
+
 #endif

@@ -141,6 +141,24 @@ ssize_t pt_tls_stream_read(struct pt_tls_stream *s, void *buf, size_t sz)
 	return got;
 }
 
+/* last_words: a peer that refused us may have said so before it cut the
+ * connection into which we write. */
+static int last_words(struct pt_tls_stream *s, int code)
+{
+	char byte;
+	size_t got;
+	int ret;
+
+	if (s->has_heard || (code != -EPIPE && code != -ECONNRESET))
+		return code;
+	ERR_clear_error();
+	s->io_error = 0;
+	ret = SSL_peek_ex(s->ssl, &byte, 1, &got);
+	if (ret != 1)
+		ret = result(s, ret);
+	return ret == -EKEYREJECTED ? ret : code;
+}
+
 ssize_t pt_tls_stream_write(struct pt_tls_stream *s, const void *buf,
 			    size_t sz)
 {
@@ -154,7 +172,7 @@ ssize_t pt_tls_stream_write(struct pt_tls_stream *s, const void *buf,
 		s->since_rekey_sz = 0;
 	ret = SSL_write_ex(s->ssl, buf, sz, &done);
 	if (ret != 1)
-		return result(s, ret) ? : -EPIPE;
+		return last_words(s, result(s, ret) ? : -EPIPE);
 	s->since_rekey_sz += done;
 	return done;
 }
