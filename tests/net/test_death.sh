@@ -13,35 +13,6 @@
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# A transfer of about 22 MB that takes 2 s: time to do something to it.
-rate=10M
-
-# under_way MOMENT [SEND-OPTION...]: start a transfer and return at that
-# moment: connected, opened (the receiver knows of the transfer), or a number of
-# bytes sent.
-under_way()
-{
-	local moment=$1
-
-	shift
-	receive_begin receive --listen "$HOSTS_B4" --out "${out:-copy}" \
-		--peer-timeout "${peer_timeout:-20}"
-	send_begin send --to "$HOSTS_B4" --max-bandwidth "$rate" \
-		--peer-timeout "${peer_timeout:-20}" "${@:-$(image even)}"
-	case $moment in
-	connected)	wait_until 10 is_connected ;;
-	opened)		wait_until 10 grep -q ' transfer ' receive.err ;;
-	*)		wait_until 10 has_sent "$moment" ;;
-	esac
-	! is_gone "$sender" || die "the transfer ended too early to tell"
-}
-
-is_connected()
-{
-	hosts_run "$net" b ss -Htn state established "sport = :16644" |
-		grep -q .
-}
-
 # again: the same transfer, undisturbed; what a dead receiver left is no
 # hindrance.  A receiver that lives still takes it.
 again()
@@ -64,8 +35,6 @@ receiver_ended()
 		nothing_left
 	fi
 }
-
-nothing_committed() { [[ ! -e ${out:-copy} ]] || die "committed all the same"; }
 
 receiver_killed()
 {

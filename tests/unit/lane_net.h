@@ -34,6 +34,7 @@ struct net {
 	__u32 loss_pct;		/* of data frames */
 	__u32 window;
 	__u32 reprobe_at;	/* data frame that makes it say REPROBE */
+	__u32 narrow_at;	/* data frame that finds another MTU, unsaid */
 	__u32 mtu_then;		/* from there on */
 	__u32 cut_at;		/* data frame that cuts the source short */
 	void (*spoil)(struct pt_msg_ack *ack);
@@ -140,6 +141,8 @@ static void data_sent(struct pt_reader *r, __u32 sz)
 		net.mtu = net.mtu_then;
 		pt_inbox_reprobe(inbox());
 	}
+	if (data_cnt == net.narrow_at)
+		net.mtu = net.mtu_then;
 }
 
 static void probe_arrives(const struct pt_reader *r)

@@ -31,8 +31,8 @@ static __u64 push(struct pt_inflight *f, __u32 desc_cnt, __u32 extent_cnt)
 
 	for (__u32 i = 0; i < extent_cnt; i++)
 		extents[i] = extent(seq, i);
-	assert_int_equal(pt_inflight_push(f, desc_cnt, extents, extent_cnt),
-			 seq);
+	assert_int_equal(pt_inflight_push(f, 100 + seq, desc_cnt, extents,
+					  extent_cnt), seq);
 	/* It keeps a copy. */
 	memset(extents, 0xee, sizeof(extents));
 	assert_int_equal(pt_inflight_next_seq(f), seq + 1);
@@ -230,14 +230,14 @@ static void push_full(void)
 {
 	struct pt_extent one = { 1, 1 };
 
-	pt_inflight_push(victim, 1, &one, 1);
+	pt_inflight_push(victim, 1, 1, &one, 1);
 }
 
 static void push_too_many(void)
 {
 	struct pt_extent many[PT_RECORDS_MAX + 1] = { 0 };
 
-	pt_inflight_push(victim, 1, many, PT_RECORDS_MAX + 1);
+	pt_inflight_push(victim, 1, 1, many, PT_RECORDS_MAX + 1);
 }
 
 static void test_misuse(void **state)
@@ -306,9 +306,30 @@ static void test_model(void **state)
 	pt_inflight_destroy(f);
 }
 
+/* What came is what was not lost; what is not in flight does not count. */
+static void test_lost_and_came(void **state)
+{
+	struct pt_inflight *f = make(FRAMES, EXTENTS);
+
+	(void)state;
+	assert_int_equal(pt_inflight_came(f, 0), 0);
+	for (int i = 0; i < 4; i++)
+		push(f, 1, 1);
+	assert_int_equal(pt_inflight_came(f, 0), 0);
+	assert_int_equal(pt_inflight_came(f, 3), 102);
+	assert_int_equal(pt_inflight_came(f, ~0ULL), 103);
+	assert_int_equal(pt_inflight_lost(f, 2), 102);
+	assert_int_equal(pt_inflight_came(f, 3), 101);
+	assert_int_equal(pt_inflight_release(f, 2), 0);
+	assert_int_equal(pt_inflight_came(f, 3), 0);
+	assert_int_equal(pt_inflight_came(f, 4), 103);
+	pt_inflight_destroy(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lost_and_came),
 		cmocka_unit_test(test_cfgs),
 		cmocka_unit_test(test_starts_empty),
 		cmocka_unit_test(test_frame_ring),

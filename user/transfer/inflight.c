@@ -11,6 +11,7 @@ struct frame {
 	__u64 extent_first;	/* absolute; slot is extent_first % extent_cnt */
 	__u16 extent_cnt;
 	__u16 desc_cnt;
+	__u32 sz;		/* bytes; 0: it was lost */
 };
 
 struct pt_inflight {
@@ -69,7 +70,7 @@ bool pt_inflight_has_room(const struct pt_inflight *f)
 	       f->cfg.extent_cnt;
 }
 
-__u64 pt_inflight_push(struct pt_inflight *f, __u32 desc_cnt,
+__u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 		       const struct pt_extent *extents, __u32 extent_cnt)
 {
 	struct frame *frame = &f->frames[f->next % f->cfg.frame_cnt];
@@ -86,6 +87,7 @@ __u64 pt_inflight_push(struct pt_inflight *f, __u32 desc_cnt,
 		.extent_first = f->extent_next,
 		.extent_cnt = extent_cnt,
 		.desc_cnt = desc_cnt,
+		.sz = frame_sz,
 	};
 	f->extent_next += extent_cnt;
 	return f->next++;
@@ -112,6 +114,30 @@ const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 	*extent_cnt = frame->extent_cnt;
 	*desc_cnt = frame->desc_cnt;
 	return &f->extents[frame->extent_first % f->cfg.extent_cnt];
+}
+
+__u32 pt_inflight_lost(struct pt_inflight *f, __u64 seq)
+{
+	struct frame *frame = &f->frames[seq % f->cfg.frame_cnt];
+	__u32 sz = frame->sz;
+
+	pt_check(seq >= f->upto);
+	pt_check(seq < f->next);
+	frame->sz = 0;
+	return sz;
+}
+
+__u32 pt_inflight_came(const struct pt_inflight *f, __u64 upto)
+{
+	__u32 largest = 0;
+
+	for (__u64 seq = f->upto; seq < upto && seq < f->next; seq++) {
+		__u32 sz = f->frames[seq % f->cfg.frame_cnt].sz;
+
+		if (sz > largest)
+			largest = sz;
+	}
+	return largest;
 }
 
 int pt_inflight_release(struct pt_inflight *f, __u64 upto)

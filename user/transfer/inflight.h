@@ -39,9 +39,9 @@ void pt_inflight_destroy(struct pt_inflight *f);
 /* pt_inflight_has_room: a frame of PT_RECORDS_MAX extents fits. */
 bool pt_inflight_has_room(const struct pt_inflight *f);
 
-/* pt_inflight_push appends the frame next_seq, which took desc_cnt
- * descriptors, and returns its sequence number. */
-__u64 pt_inflight_push(struct pt_inflight *f, __u32 desc_cnt,
+/* pt_inflight_push appends the frame next_seq of frame_sz bytes, which took
+ * desc_cnt descriptors, and returns its sequence number. */
+__u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 		       const struct pt_extent *extents, __u32 extent_cnt);
 
 __u64 pt_inflight_next_seq(const struct pt_inflight *f);
@@ -52,6 +52,14 @@ bool pt_inflight_is_empty(const struct pt_inflight *f);
 const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 					    __u64 seq, __u32 *extent_cnt,
 					    __u32 *desc_cnt);
+
+/* pt_inflight_lost notes that the frame seq, which is in flight, was lost, and
+ * returns its size in bytes. */
+__u32 pt_inflight_lost(struct pt_inflight *f, __u64 seq);
+
+/* pt_inflight_came returns the size of the largest frame in flight below upto
+ * of which that was not noted; 0: there is none. */
+__u32 pt_inflight_came(const struct pt_inflight *f, __u64 upto);
 
 /* pt_inflight_release forgets the frames below upto.  -EPROTO if upto goes
  * backwards or past what was sent. */

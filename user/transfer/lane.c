@@ -25,9 +25,22 @@ static void show_dirty(struct pt_lane *l)
 			      cnt < ~0U ? cnt : ~0U, memory_order_relaxed);
 }
 
+/* watch_path: a path may begin to eat large frames, silently, while small ones
+ * still pass; then it is time to probe for what it takes now. */
+static void watch_path(struct pt_lane *l, __u32 came_sz)
+{
+	if (came_sz > pt_lane_small_sz(l))
+		l->large_lost = 0;
+	if (l->large_lost < PT_LANE_LARGE_LOST)
+		return;
+	l->large_lost = 0;
+	l->reprobe = true;
+}
+
 static int take_ack(struct pt_lane *l)
 {
 	const struct pt_mail *mail = &l->mail;
+	__u32 came_sz;
 	int ret;
 
 	for (__u32 i = 0; i < mail->missing_cnt; i++) {
@@ -35,6 +48,7 @@ static int take_ack(struct pt_lane *l)
 		if (ret)
 			return ret;
 	}
+	came_sz = pt_inflight_came(l->inflight, mail->upto);
 	if (mail->freed_desc < l->freed_desc ||
 	    mail->freed_desc + l->lost_desc > l->sent_desc ||
 	    pt_inflight_release(l->inflight, mail->upto))
@@ -48,6 +62,7 @@ static int take_ack(struct pt_lane *l)
 			? 0 : pt_clock_ns();
 	l->freed_desc = mail->freed_desc;
 	l->window = mail->window;
+	watch_path(l, came_sz);
 	return 0;
 }
 
@@ -59,9 +74,9 @@ static int watch_progress(struct pt_lane *l)
 	    pt_clock_ns() - l->unaccepted_ns <= l->cfg.job->progress_ns)
 		return 0;
 	return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT, "lane %u: "
-			    "no frame was accepted for %llu s, though the "
-			    "receiver answers (was its XDP program detached, "
-			    "the path cut?)", l->cfg.lane_idx,
+			    "no frame was accepted for %llu s (is the path "
+			    "cut, was the receiver's XDP program detached?)",
+			    l->cfg.lane_idx,
 			    l->cfg.job->progress_ns / 1000000000ULL);
 }
 
@@ -245,6 +260,7 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	if (!l)
 		goto fail;
 	l->cfg = *cfg;
+	l->src_port = cfg->link.src_port;
 	l->pacer.bytes_per_s = cfg->bytes_per_s;
 	l->slot_cnt = 1;
 	pt_view_init(&l->view);

@@ -38,6 +38,11 @@ __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 	return added;
 }
 
+__u32 pt_lane_small_sz(const struct pt_lane *l)
+{
+	return pt_link_frame_sz_max(&l->cfg.link, PT_MTU_MIN);
+}
+
 int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 {
 	for (__u32 i = 0; i < range->cnt; i++) {
@@ -52,6 +57,9 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 					    "frame that is not in flight (is "
 					    "it pagetrim?)");
 		l->lost_desc += desc_cnt;
+		if (pt_inflight_lost(l->inflight, range->first + i) >
+		    pt_lane_small_sz(l))
+			l->large_lost++;
 		for (__u32 e = 0; e < extent_cnt; e++)
 			pt_lane_mark_dirty(l, extents[e].gfn,
 					   extents[e].page_cnt);
@@ -216,7 +224,7 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 }
 
 /* push notes what the staged frame carries, before close empties the stage. */
-static __u64 push(struct pt_lane *l, __u32 desc_cnt)
+static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
 {
 	struct pt_extent extents[PT_RECORDS_MAX];
 	const struct pt_builder *b = &l->builder;
@@ -229,7 +237,8 @@ static __u64 push(struct pt_lane *l, __u32 desc_cnt)
 	l->sent_desc += desc_cnt;
 	if (!l->unaccepted_ns)
 		l->unaccepted_ns = pt_clock_ns();
-	return pt_inflight_push(l->inflight, desc_cnt, extents, b->record_cnt);
+	return pt_inflight_push(l->inflight, frame_sz, desc_cnt, extents,
+				b->record_cnt);
 }
 
 /* close_frame sends what is staged. */
@@ -258,7 +267,7 @@ static int close_frame(struct pt_lane *l)
 	if (ret)
 		return ret;
 
-	id.seq = push(l, desc_cnt);
+	id.seq = push(l, frame_sz, desc_cnt);
 	ret = close_guarded(l, &id, frame);
 	if (ret) {
 		pt_xsk_tx_give_back(l->cfg.xsk, frame);

@@ -13,6 +13,8 @@
 #define PT_LANE_FRAMES		2048		/* unacknowledged at most */
 #define PT_LANE_EXTENTS		(1u << 16)
 #define PT_LANE_BATCH		16		/* frames of one TX kick */
+#define PT_LANE_LARGE_LOST	128	/* large frames lost, and none came: */
+					/* the path takes smaller ones only */
 #define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
 
 struct pt_lane {
@@ -29,6 +31,9 @@ struct pt_lane {
 	struct pt_inflight *inflight;
 	struct pt_pacer pacer;
 	__u32 frame_sz;			/* agreed with the receiver */
+	__u32 large_lost;		/* frames that not every path takes, lost
+					 * since one last came */
+	__u16 src_port;			/* the first that was tried */
 	__u32 generation;
 	__u64 dirty_cnt;
 	__u64 sent_desc;		/* since the start */
@@ -64,10 +69,12 @@ int pt_lane_kick(struct pt_lane *l);
 int pt_lane_drain(struct pt_lane *l);	/* kicks until the device took all */
 int pt_lane_sync(struct pt_lane *l);	/* tells the receiver how far we are */
 int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range);
+__u32 pt_lane_small_sz(const struct pt_lane *l);	/* passes everywhere */
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
 
 /* lane_probe.c: finds the receiver's queue and the largest frame, and agrees
- * on them.  -EHOSTUNREACH: no probe arrived. */
+ * on them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already does
+ * not give up before it has made no progress for as long as it may. */
 int pt_lane_probe(struct pt_lane *l);
 
 #endif

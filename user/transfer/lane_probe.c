@@ -86,7 +86,7 @@ static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
 
 static int find_size(struct pt_lane *l, __u32 *frame_sz)
 {
-	__u32 min_sz = pt_link_frame_sz_max(&l->cfg.link, PT_MTU_MIN);
+	__u32 min_sz = pt_lane_small_sz(l);
 	struct pt_ladder ladder;
 	struct round round;
 	int ret;
@@ -142,16 +142,28 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 	return 0;
 }
 
+/* next_port: another source port may hash to another queue. */
+static void next_port(struct pt_lane *l)
+{
+	__u16 tried = (l->cfg.link.src_port - l->src_port) / PT_LANES_MAX;
+
+	l->cfg.link.src_port = l->src_port +
+			       (tried + 1) % PORTS_MAX * PT_LANES_MAX;
+}
+
 int pt_lane_probe(struct pt_lane *l)
 {
 	__u32 frame_sz = 0;
 	int ret;
 
 	l->reprobe = false;
-	for (unsigned i = 0; i < PORTS_MAX && !frame_sz; i++) {
-		/* Another source port may hash to another queue. */
+	/* On a path that was good once, time alone ends the search: see
+	 * watch_progress. */
+	if (l->go && !l->unaccepted_ns)
+		l->unaccepted_ns = pt_clock_ns();
+	for (unsigned i = 0; !frame_sz && (l->go || i < PORTS_MAX); i++) {
 		if (i)
-			l->cfg.link.src_port += PT_LANES_MAX;
+			next_port(l);
 		ret = find_size(l, &frame_sz);
 		if (ret)
 			return ret;
