@@ -99,7 +99,8 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	struct found *f = data;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE)
+	if (nlh->nlmsg_type != RTM_NEWROUTE ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm))
 		return MNL_CB_OK;
 	f->answered = true;
 	f->type = rtm->rtm_type;
@@ -236,7 +237,8 @@ static int on_neighbour(const struct nlmsghdr *nlh, void *data)
 	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
 	struct neighbour *n = data;
 
-	if (nlh->nlmsg_type != RTM_NEWNEIGH)
+	if (nlh->nlmsg_type != RTM_NEWNEIGH ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*ndm))
 		return MNL_CB_OK;
 	n->state = ndm->ndm_state;
 	return mnl_attr_parse(nlh, sizeof(*ndm), on_neighbour_attr, n);
