@@ -92,10 +92,12 @@ $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
-# A fuzz target with a plain main that replays its corpus.
-$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libpagetrim.a
+# A fuzz target with a plain main that replays its corpus; scripts/fuzz.sh puts
+# libFuzzer's in its place.
+FUZZ_MAIN ?= $(B)/tests/fuzz/replay.o
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 # Each test tool is one C file; the wire has parts.
 $(B)/tests/net/wire: $(patsubst %.c,$(B)/%.o,$(wildcard tests/net/wire_*.c))

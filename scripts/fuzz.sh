@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# fuzz.sh: run the fuzz targets, tests/fuzz/fuzz_TARGET.c, under libFuzzer with
+# ASan and UBSan, and end with a table of what they did (root, for the targets
+# that use namespaces or BPF).
+#
+#     scripts/fuzz.sh [--keep] [MINUTES] [TARGET...]
+#
+#     MINUTES   for each target, 1 by default; fractions are fine
+#     TARGET    only these, e.g. frame message; default: all
+#     --keep    afterwards add to tests/fuzz/corpus what reaches new code, the
+#               smallest inputs first, up to KEEP_BYTES a target
+#
+# Each starts from its corpus in the tree and what earlier runs left in
+# build/fuzz/corpus.  Findings, smallest input last, are in build/fuzz/findings;
+# build/fuzz/tests/fuzz/fuzz_TARGET FILE runs one again.
+#
+# Environment: JOBS, targets at once (default 2); B, the build folder.
+# Exit: 0 nothing found, 1 findings, or a target that did not run; 2 usage.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+KEEP_BYTES=49152	# of new inputs in the tree, a target and a call
+KEEP_EACH=2048		# bytes of one of them, at most
+INPUT_BYTES=4096	# of an input that the fuzzer tries, at most
+
+build=${B:-build/fuzz}
+say() { echo "fuzz: $*" >&2; }
+usage() { say "usage: scripts/fuzz.sh [--keep] [MINUTES] [TARGET...]"; exit 2; }
+
+keep='' minutes=1
+if [[ ${1-} == --keep ]]; then
+	keep=1
+	shift
+fi
+if [[ ${1-} =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
+	minutes=$1
+	shift
+fi
+(($#)) || mapfile -t all < <(basename -a -s .c tests/fuzz/fuzz_*.c)
+(($#)) || set -- "${all[@]#fuzz_}"
+for target; do
+	[[ -e tests/fuzz/fuzz_$target.c ]] || usage
+done
+seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60 + 0.5) }')
+((seconds > 0)) || usage
+
+say "building $*"
+make -s -j 2 B="$build" CC=clang FUZZ_MAIN= \
+	CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all" \
+	LDFLAGS=-fsanitize=fuzzer "${@/#/$build/tests/fuzz/fuzz_}" || exit 1
+
+# What targets leave behind when a finding ends them goes with this folder.
+export TMPDIR
+TMPDIR=$(mktemp -d -p /dev/shm) || exit 1
+trap 'rm -rf "$TMPDIR"' EXIT
+export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
+export UBSAN_OPTIONS=print_stacktrace=1
+
+# fuzz TARGET: its words go to build/fuzz/TARGET.log.
+fuzz()
+{
+	local findings=$build/findings/$1/ corpus=$build/corpus/$1
+
+	mkdir -p "$findings" "$corpus"
+	timeout -k 10 $((seconds + 120)) \
+		"$build/tests/fuzz/fuzz_$1" -max_total_time="$seconds" \
+		-max_len="$INPUT_BYTES" -timeout=20 -rss_limit_mb=2560 \
+		-print_final_stats=1 -artifact_prefix="$findings" \
+		"$corpus" "tests/fuzz/corpus/$1" >"$build/$1.log" 2>&1
+}
+
+# keep TARGET: add the smallest inputs that reach code the tree's do not.
+keep()
+{
+	local new=$TMPDIR/keep-$1 tree=tests/fuzz/corpus/$1 bytes=0 file sz
+
+	mkdir -p "$new"
+	cp "$tree"/* "$new"
+	"$build/tests/fuzz/fuzz_$1" -merge=1 -max_len="$KEEP_EACH" "$new" \
+		"$build/corpus/$1" >"$build/$1.merge.log" 2>&1 || return 1
+	while read -r sz file; do
+		[[ ! -e $tree/$file ]] || continue
+		((bytes += sz, bytes <= KEEP_BYTES)) || break
+		cp "$new/$file" "$tree/"
+	done < <(find "$new" -type f -printf '%s %f\n' | sort -n)
+}
+
+# row TARGET STATUS: of the table.
+row()
+{
+	local log=$build/$1.log cov ft runs corpus verdict=none
+
+	cov=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1)
+	ft=$(grep -o 'ft: [0-9]*' "$log" | tail -n 1)
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+	corpus=$(find "$build/corpus/$1" -type f | wc -l)
+	if [[ $2 -ne 0 || -z $runs ]]; then
+		verdict=$(grep -m 1 -oE 'SUMMARY: .*|pagetrim: bug: .*' "$log")
+		verdict=${verdict:-"exit $2, see $log"}
+	fi
+	printf '%-14s %12s %8s %8s %8s  %s\n' "$1" "${runs:--}" \
+		"${cov#cov: }" "${ft#ft: }" "$corpus" "$verdict"
+	[[ $verdict == none ]]
+}
+
+jobs=0
+for target; do
+	while ((jobs >= ${JOBS:-2})); do
+		wait -n
+		jobs=$((jobs - 1))
+	done
+	say "$target for $seconds s"
+	(renice -n 19 $BASHPID >/dev/null; fuzz "$target"
+	 echo $? >"$TMPDIR/status-$target") &
+	jobs=$((jobs + 1))
+done
+wait
+
+failed=0
+printf '%-14s %12s %8s %8s %8s  %s\n' target executions edges features \
+	inputs finding
+for target; do
+	row "$target" "$(<"$TMPDIR/status-$target")" || failed=1
+	[[ -z $keep ]] || keep "$target" || failed=1
+done
+exit "$failed"

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Frames of arbitrary records, in sound frame headers, cut anywhere, are read
+ * and placed in a small memory.  What names a page that it has not is refused
+ * whole; of all else the memory holds what a model says. */
+#include "input.h"
+#include "memory.h"
+
+#define FRAMES_MAX	32
+#define RECORDS_MAX	6
+
+/* take_shape: 12 bytes a record. */
+static void take_shape(struct input *in, struct shape *s,
+		       struct shape_record *records)
+{
+	s->record_cnt = 1 + input_u8(in) % RECORDS_MAX;
+	for (__u32 i = 0; i < s->record_cnt; i++) {
+		struct shape_record *r = &records[i];
+
+		r->kind = input_u8(in);
+		r->first = input_u8(in);
+		r->last = input_u8(in);
+		r->gfn = input_u8(in);
+		if (r->gfn >= 0xf0)	/* where memory ends */
+			r->gfn += PT_GFN_MAX - 0xff;
+		input_bytes(in, &r->mask, sizeof(r->mask));
+	}
+}
+
+/* cut makes spans of their own memory: the first with all records, the others
+ * of piece_sz bytes. */
+static unsigned cut(struct pt_span *spans, const struct frame *f,
+		    __u32 piece_sz)
+{
+	__u32 least = (f->sz - f->data_off) / (PT_SPANS_MAX - 2) + 1;
+	unsigned cnt = 0;
+
+	piece_sz = piece_sz > least ? piece_sz : least;
+	for (__u32 at = 0, sz = f->data_off; at < f->sz; at += sz) {
+		void *copy;
+
+		if (at)
+			sz = piece_sz < f->sz - at ? piece_sz : f->sz - at;
+		copy = malloc(sz);
+		memcpy(copy, f->bytes + at, sz);
+		spans[cnt++] = (struct pt_span){ copy, sz };
+	}
+	return cnt;
+}
+
+static void place(const struct shape *s, __u32 generation,
+		  struct pt_reader *r, const struct frame *f)
+{
+	bool is_ours = memory_has(s);
+
+	pt_check(pt_rebuild_check(memory.rebuild, r) == is_ours);
+	if (!is_ours)
+		return;
+	pt_check(!pt_rebuild_place(memory.rebuild, &memory.run, r,
+				   &memory.counts, NULL));
+	model_frame(s, generation, f->bytes + f->data_off);
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
+{
+	static struct pt_span spans[FRAMES_MAX][PT_SPANS_MAX];
+	static struct pt_reader r;
+	static struct frame f;
+	unsigned cnts[FRAMES_MAX], frame_cnt = 0;
+	struct input in = { data, sz };
+
+	memory_begin();
+	while (in.sz && frame_cnt < FRAMES_MAX) {
+		struct shape_record records[RECORDS_MAX];
+		struct shape s = { .records = records, .kind = PT_FRAME_DATA };
+		__u32 generation = 1 + input_u8(&in) % 4;
+		__u32 piece_sz = 1 + input_u8(&in) * 16;
+
+		take_shape(&in, &s, records);
+		s.ipv6 = generation == 4;
+		frame_build(&f, &s);
+		FRAME_SET(&f, PART_HDR, struct pt_frame_hdr, generation,
+			  generation);
+		for (__u32 at = f.data_off; at < f.sz; at++)
+			f.bytes[at] = frame_cnt + at / 3;
+		cnts[frame_cnt] = cut(spans[frame_cnt], &f, piece_sz);
+		if (pt_reader_open(&r, spans[frame_cnt], cnts[frame_cnt]) ==
+		    PT_VERDICT_STEERED)
+			place(&s, generation, &r, &f);
+		frame_cnt++;
+	}
+	memory_check();
+	memory_end();
+	for (unsigned i = 0; i < frame_cnt; i++)
+		while (cnts[i])
+			free((void *)spans[i][--cnts[i]].base);
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A receiving session is told whatever decodes, in whatever order: its memory
+ * and files are real, its device is not.  However it ends, nothing is left
+ * but what it says it committed.  The first byte: bit 0: --serve. */
+#include "input.h"
+#include "folder.h"
+#include "loopback.h"
+#include "rx_host_fake.h"
+
+#include "control/conn_io.h"
+#include "transfer/clock.h"
+#include "transfer/rx_messages.h"
+
+/* More costs time and tells nothing. */
+#define SEGMENT_SZ_MAX	(1ULL << 36)
+
+static int listener = -1;
+static __u16 port;
+
+/* start: a session with a peer that has nothing more to say; its messages we
+ * bring ourselves. */
+static struct pt_rx_session *start(const struct pt_receiver_cfg *cfg,
+				   struct pt_rx_host *host, int *peer)
+{
+	const struct pt_conn_cfg conn_cfg = { .role = PT_ROLE_RECEIVER };
+	struct pt_address address = { 0 };
+	struct pt_rx_session *s;
+	struct pt_conn *conn;
+
+	if (listener < 0) {
+		folder_make("image");
+		listener = loopback_listen(&port);
+	}
+	*peer = loopback_connect(port);
+	shutdown(*peer, SHUT_WR);
+	pt_check(!pt_conn_adopt(&conn, accept(listener, NULL, NULL), &address,
+				NULL, &conn_cfg, NULL));
+	s = pt_rx_session_start(conn, cfg, host, -1);
+	pt_check(s);
+	return s;
+}
+
+/* take as pt_rx_session_read does; false: that was the last. */
+static bool take(struct pt_rx_session *s, const struct pt_message *m)
+{
+	enum pt_rx_state was = s->state;
+	struct pt_error err;
+	int ret = pt_rx_take(s, m, &err);
+
+	if (ret < 0 && s->state < PT_RX_COMMITTING)
+		pt_rx_session_end(s, ret, &err);
+	do
+		pt_rx_session_tick(s, pt_clock_ns());
+	while (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING);
+	pt_check(s->state >= was);
+	return !ret && s->state != PT_RX_ENDED;
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
+{
+	static struct pt_message_scratch scratch;
+	struct input in = { data, sz };
+	bool serve = input_u8(&in) & 1, committed;
+	const struct pt_error stop = { .exit = PT_EXIT_FAILED };
+	struct pt_rx_host host = {
+		.queue_cnt = 1, .desc_sz = 3840, .frame_sz_max = 9014,
+		.device.mtu = 9000,
+	};
+	struct pt_receiver_cfg cfg;
+	struct pt_rx_session *s;
+	struct pt_message m;
+	int peer, ret;
+
+	cfg = (struct pt_receiver_cfg){
+		.path = serve ? folder_path : folder_file,
+		.serve = serve, .peer_timeout_ms = 60000,
+	};
+	s = start(&cfg, &host, &peer);
+	while ((ret = pt_message_decode(&m, &scratch, PT_ROLE_SENDER, in.at,
+					in.sz, NULL)) > 0) {
+		in.at += ret;
+		in.sz -= ret;
+		if (m.type == PT_MSG_HELLO ||
+		    (m.type == PT_MSG_SEGMENT && m.segment.sz > SEGMENT_SZ_MAX))
+			continue;
+		if (!take(s, &m))
+			break;
+	}
+	committed = s->is_open && !s->report.result;
+	pt_rx_session_end(s, -ECANCELED, &stop);
+	pt_rx_session_free(s);
+	close(peer);
+	pt_check(!rx_host_intake);
+	pt_check(!folder_empty() == !committed);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Text from a stranger: what is made clean is clean, fits, and is what it was
+ * if it was clean already and fitted. */
+#include "input.h"
+
+#include <pagetrim/check.h>
+#include "control/text.h"
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
+{
+	struct input in = { data, sz };
+	size_t to_sz = 1 + input_u8(&in);
+	char from[1024] = "", to[256];
+	size_t from_sz = in.sz < sizeof(from) ? in.sz : sizeof(from) - 1;
+
+	input_bytes(&in, from, from_sz);
+	from_sz = strlen(from);
+	memset(to, 0x55, sizeof(to));
+	pt_text_clean(to, to_sz, from);
+	pt_check(memchr(to, 0, to_sz));
+	pt_check(pt_text_is_clean(to, strlen(to)));
+	if (from_sz < to_sz)
+		pt_check(strlen(to) == from_sz);
+	if (from_sz < to_sz && pt_text_is_clean(from, from_sz))
+		pt_check(!strcmp(to, from));
+	return 0;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* memory: a small memory that frames are placed in, and a model of what it
+ * must hold then, made from section 12 of docs/wire-format.md alone: without
+ * readers, runs, digests of parts and files. */
+#ifndef FUZZ_MEMORY_H
+#define FUZZ_MEMORY_H
+
+#include "folder.h"
+
+#include "transfer/rebuild.h"
+#include "trim/digest.h"
+#include "../frames/frame.h"
+
+#define MEMORY_KEY	0x5eed5eed5eed5eedULL
+#define MEMORY_PAGES	7
+
+static const struct pt_segment memory_segments[] = {
+	{ "low", 4, 3 * PT_PAGE_SZ },
+	{ "mid", 7, 2 * PT_PAGE_SZ },
+	{ "high", 100, 2 * PT_PAGE_SZ - 100 },
+};
+static const __u64 memory_gfns[MEMORY_PAGES] = { 4, 5, 6, 7, 8, 100, 101 };
+
+static struct memory {
+	struct pt_layout *layout;
+	struct pt_sink *sink;
+	struct pt_rebuild *rebuild;
+	struct pt_sink_run run;
+	struct pt_rebuild_counts counts;
+
+	struct {
+		__u32 generation;
+		__u64 spoken_for;	/* blocks, in this generation, and ... */
+		__u64 twice;		/* ... those more than once */
+		__u8 bytes[PT_PAGE_SZ];
+	} model[MEMORY_PAGES];
+	struct pt_rebuild_counts want;
+	bool has_twice;		/* at any time */
+} memory;
+
+static inline __u8 *memory_page(__u32 i)
+{
+	__u64 page_idx;
+
+	pt_check(pt_layout_find(memory.layout, memory_gfns[i], &page_idx));
+	return pt_sink_page(memory.sink, page_idx);
+}
+
+/* memory_begin: all zero, nothing placed. */
+static inline void memory_begin(void)
+{
+	if (!memory.sink) {
+		folder_make("ram");
+		pt_check(!pt_layout_create(&memory.layout, memory_segments, 3,
+					   NULL));
+		pt_check(!pt_sink_create(&memory.sink, folder_file,
+					 memory.layout, NULL));
+	}
+	for (__u32 i = 0; i < MEMORY_PAGES; i++)
+		memset(memory_page(i), 0, PT_PAGE_SZ);
+	memset(memory.model, 0, sizeof(memory.model));
+	memory.has_twice = false;
+	memset(&memory.counts, 0, sizeof(memory.counts));
+	memset(&memory.want, 0, sizeof(memory.want));
+	pt_check(!pt_rebuild_create(&memory.rebuild, memory.layout,
+				    memory.sink, MEMORY_KEY));
+}
+
+static inline void memory_end(void)
+{
+	pt_rebuild_destroy(memory.rebuild);
+	memory.rebuild = NULL;
+}
+
+/* memory_find: which page, or -1. */
+static inline int memory_find(__u64 gfn)
+{
+	for (int i = 0; i < MEMORY_PAGES; i++)
+		if (memory_gfns[i] == gfn)
+			return i;
+	return -1;
+}
+
+static inline __u64 memory_page_cnt(const struct shape_record *r)
+{
+	return r->kind == PT_RECORD_ZEROES ? r->mask : 1;
+}
+
+/* memory_has: all pages that the records name. */
+static inline bool memory_has(const struct shape *s)
+{
+	for (__u32 i = 0; i < s->record_cnt; i++)
+		for (__u64 n = 0; n < memory_page_cnt(&s->records[i]); n++)
+			if (memory_find(s->records[i].gfn + n) < 0)
+				return false;
+	return true;
+}
+
+/* model_renew readies page i for a record of that generation, of blocks first
+ * to last; false: it is stale. */
+static inline bool model_renew(int i, __u32 generation, __u8 first, __u8 last)
+{
+	const __u64 blocks = ~0ULL << first & ~0ULL >> (63 - last);
+
+	if (generation < memory.model[i].generation)
+		return false;
+	if (generation > memory.model[i].generation) {
+		memset(memory.model[i].bytes, 0, PT_PAGE_SZ);
+		memory.model[i].spoken_for = 0;
+		memory.model[i].twice = 0;
+	}
+	memory.model[i].generation = generation;
+	memory.model[i].twice |= memory.model[i].spoken_for & blocks;
+	memory.has_twice |= memory.model[i].twice;
+	memory.model[i].spoken_for |= blocks;
+	return true;
+}
+
+/* model_record: blocks are those of its mask. */
+static inline void model_record(const struct shape_record *r, __u32 generation,
+				const __u8 *blocks)
+{
+	bool placed = false;
+
+	for (__u64 n = 0; n < memory_page_cnt(r); n++) {
+		int i = memory_find(r->gfn + n);
+
+		if (!model_renew(i, generation, r->first, r->last))
+			continue;
+		placed = true;
+		if (r->kind != PT_RECORD_BLOCKS)
+			continue;
+		for (int bit = 0; bit < 64; bit++)
+			if (r->mask >> bit & 1) {
+				memcpy(memory.model[i].bytes + bit * 64, blocks,
+				       PT_BLOCK_SZ);
+				blocks += PT_BLOCK_SZ;
+				memory.want.bytes += PT_BLOCK_SZ;
+			}
+	}
+	memory.want.placed += placed;
+	memory.want.stale += !placed;
+}
+
+static inline void model_frame(const struct shape *s, __u32 generation,
+			       const __u8 *blocks)
+{
+	for (__u32 i = 0; i < s->record_cnt; i++) {
+		const struct shape_record *r = &s->records[i];
+
+		model_record(r, generation, blocks);
+		if (r->kind == PT_RECORD_BLOCKS)
+			blocks += __builtin_popcountll(r->mask) * PT_BLOCK_SZ;
+	}
+}
+
+/* page_check: of sz bytes, all but blocks that the sender spoke of twice in one
+ * generation, which it must not: those may hold either. */
+static inline void page_check(__u32 i, __u32 sz)
+{
+	const __u8 *page = memory_page(i), *want = memory.model[i].bytes;
+
+	for (__u32 b = 0, at = 0; at < sz; b++, at += PT_BLOCK_SZ)
+		pt_check(memory.model[i].twice >> b & 1 ||
+			 !memcmp(page + at, want + at, sz - at < PT_BLOCK_SZ
+				 ? sz - at : PT_BLOCK_SZ));
+}
+
+/* memory_check: it holds what the model does, to the last byte and no byte
+ * further; the digest of each segment's one region is of what it holds, unless
+ * the sender broke a rule that digests are there to find: a block twice in one
+ * generation, or, in the last segment, bytes past the end of memory. */
+static inline void memory_check(void)
+{
+	__u64 digests[2] = { 0 };
+
+	pt_check(!pt_rebuild_flush(memory.rebuild, &memory.run, NULL));
+	for (__u32 i = 0; i < MEMORY_PAGES; i++) {
+		page_check(i, i < MEMORY_PAGES - 1 ? PT_PAGE_SZ
+						   : PT_PAGE_SZ - 100);
+		if (i < 5)
+			digests[i / 3] += pt_digest_page(
+				MEMORY_KEY, memory_gfns[i], ~0ULL,
+				memory.model[i].bytes);
+	}
+	for (__u32 i = 0; i < 2; i++)
+		pt_check(memory.has_twice ||
+			 pt_rebuild_region_digest(memory.rebuild, i) ==
+			 digests[i]);
+	pt_check(!memcmp(&memory.counts, &memory.want, sizeof(memory.want)));
+}
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rx_host_fake: transfer/rx_host.h without device, program and queues: knows
+ * whether a session is on it, and minds that it is added and removed once. */
+#ifndef FUZZ_RX_HOST_FAKE_H
+#define FUZZ_RX_HOST_FAKE_H
+
+#include <errno.h>
+
+#include <pagetrim/check.h>
+#include "transfer/rx_host.h"
+
+static struct pt_intake *rx_host_intake;
+
+__u16 pt_rx_queue_number(const struct pt_rx_queue *q)
+{
+	(void)q;
+	return 0;
+}
+
+void pt_rx_host_lock(struct pt_rx_host *h)
+{
+	(void)h;
+}
+
+void pt_rx_host_unlock(struct pt_rx_host *h)
+{
+	(void)h;
+}
+
+int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
+		   struct pt_error *err)
+{
+	(void)h;
+	(void)err;
+	pt_check(!rx_host_intake && intake->session_id);
+	rx_host_intake = intake;
+	return 0;
+}
+
+void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake);
+}
+
+void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake);
+	rx_host_intake = NULL;
+}
+
+int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
+			__u16 lane_idx, __u16 queue)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake && lane_idx < intake->lane_cnt);
+	intake->lanes[lane_idx].queue = queue;
+	return queue ? -ENOENT : 0;
+}
+
+void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
+			  __u16 lane_idx, __u64 seq_end)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake && lane_idx < intake->lane_cnt);
+	pt_seqmap_raise(&intake->lanes[lane_idx].seqs, seq_end);
+}
+
+bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
+		       struct pt_ledger *ledger)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake);
+	pt_intake_ledger(intake, ledger);
+	return true;
+}
+
+int pt_program_session_counters(const struct pt_program *p, __u64 session_id,
+				struct pt_counters *c)
+{
+	(void)p;
+	pt_check(session_id == rx_host_intake->session_id);
+	memset(c, 0, sizeof(*c));
+	return 0;
+}
+
+#endif
