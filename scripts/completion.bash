@@ -21,12 +21,17 @@ _pagetrim_options()
 		echo --dev:device --to:host --pid:pid --keep-running \
 			--trim:trim --with:file --name:text --queues:number \
 			--mtu:mtu --max-bandwidth:number --generic \
-			--user:user --peer-timeout:number --json --help
+			--user:user --peer-timeout:number --psk:file \
+			--tls-cert:file --tls-key:file --tls-ca:file \
+			--tls-hostname:text --cipher:cipher \
+			--rekey-frames:number --pad --insecure --json --help
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
 			--queues:number --max-memory:number --generic \
-			--user:user --peer-timeout:number --json --help
+			--user:user --peer-timeout:number --psk:file \
+			--tls-cert:file --tls-key:file --tls-ca:file \
+			--tls-peer:text --cipher:cipher --insecure --json --help
 		;;
 	attach)
 		echo --dev:device --generic --json --help
@@ -110,6 +115,8 @@ _pagetrim_value()
 	pid)		_pagetrim_words "$(_pagetrim_pids)" ;;
 	user)		mapfile -t COMPREPLY < <(compgen -A user -- "$word") ;;
 	trim)		_pagetrim_words none ends blocks ;;
+	cipher)		_pagetrim_words aes-128-gcm aes-256-gcm \
+				chacha20-poly1305 ;;
 	mtu)		_pagetrim_words 1280 1500 9000 65535 ;;
 	file)		_pagetrim_files ;;
 	esac	# text, number: the user's to say

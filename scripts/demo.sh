@@ -61,13 +61,14 @@ run "$pagetrim" inspect --mtu 9000 --svg "$picture" "$ram"
 title "The receive program is attached and pinned on host b"
 on b "$pagetrim" attach --dev "$dev_b"
 
-title "The guest's memory, and its devices' state, go from a to b"
-printf '[b] $ %s\n' "pagetrim receive --dev $dev_b --listen $HOSTS_B4 --queues 2 --out $copy"
-hosts_exec "$name" b "$pagetrim" receive --dev "$dev_b" --listen "$HOSTS_B4" \
+title "The guest's memory, and its devices' state, go from a to b, sealed"
+run "$pagetrim" keygen "$tmp/psk"
+printf '[b] $ %s\n' "pagetrim receive --psk $tmp/psk --dev $dev_b --listen $HOSTS_B4 --queues 2 --out $copy"
+hosts_exec "$name" b "$pagetrim" receive --psk "$tmp/psk" --dev "$dev_b" --listen "$HOSTS_B4" \
 	--queues 2 --out "$copy" >"$tmp/received" 2>"$tmp/log" &
 receiver=$!
 wait_for listening "$tmp/log" "$receiver"
-on a "$pagetrim" send --dev "$dev_a" --to "$HOSTS_B4" --queues 2 \
+on a "$pagetrim" send --psk "$tmp/psk" --dev "$dev_a" --to "$HOSTS_B4" --queues 2 \
 	--with "$tmp/devices" "$ram"
 wait "$receiver"
 cat "$tmp/log" "$tmp/received"

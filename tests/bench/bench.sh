@@ -9,6 +9,7 @@
 #     +-----------------------------+     veth     +--------------------------+
 #
 #     pagetrim   send                        -->  receive (own XDP program)
+#     insecure   the same, with --insecure: nothing sealed
 #     qemu       QEMU, guest loaded, migrate -->  QEMU -incoming, no XDP
 #     qemu-cold  the same, its RAM not allocated beforehand
 #     multifd    as qemu, over 2 channels
@@ -41,7 +42,8 @@ Usage: bench.sh [options]
 Options:
       --runs N         rounds, 1..99 (default 5)
       --mtus LIST      MTUs, 1280..65535 (default "1500 9000 65535")
-      --only LIST      some of pagetrim qemu qemu-cold multifd blast
+      --only LIST      some of pagetrim insecure qemu qemu-cold multifd
+                       blast
                        (default all)
       --size-mib N     the guest's RAM (default 2048)
       --work N         how much the guest has done, 1..16 (default 8)
@@ -58,7 +60,7 @@ USAGE
 die() { echo "bench: $*" >&2; exit 1; }
 misuse() { echo "bench: $* (see --help)" >&2; exit 2; }
 
-runs=5 mtus="1500 9000 65535" only="pagetrim qemu qemu-cold multifd blast"
+runs=5 mtus="1500 9000 65535" only="pagetrim insecure qemu qemu-cold multifd blast"
 size_mib=2048 work=8 queues=1 build=$top/build json=
 huge=never
 while (($#)); do
@@ -86,12 +88,12 @@ for number in "$runs" "$queues" $mtus; do
 	[[ $number =~ ^[1-9][0-9]{0,4}$ ]] || misuse "$number: not a number"
 done
 for what in $only; do
-	[[ $what =~ ^(pagetrim|qemu|qemu-cold|multifd|blast)$ ]] ||
+	[[ $what =~ ^(pagetrim|insecure|qemu|qemu-cold|multifd|blast)$ ]] ||
 		misuse "$what: not a contestant"
 done
 [[ $EUID -eq 0 ]] || die "needs root: namespaces, AF_XDP"
 pagetrim=$build/pagetrim blast=$build/tests/bench/blast
-[[ ! " $only " == *" pagetrim "* || -x $pagetrim ]] ||
+[[ ! " $only " =~ " "(pagetrim|insecure)" " || -x $pagetrim ]] ||
 	die "$pagetrim: not built (make)"
 [[ ! " $only " == *" blast "* || -x $blast ]] ||
 	die "$blast: not built (make tools)"
@@ -180,16 +182,20 @@ report()
 
 # --------------------------------------------------------------- contestants
 
-run_pagetrim()
+run_pagetrim() { transfer --psk "$tmp/psk"; }
+run_insecure() { transfer --insecure; }
+
+# transfer SECURITY...
+transfer()
 {
 	local out=$ram.copy receiver
 
-	timed "$tmp/rx" hosts_run "$name" b timeout 120 "$pagetrim" receive \
+	timed "$tmp/rx" hosts_run "$name" b timeout 120 "$pagetrim" receive "$@" \
 		--dev "$b" --listen "$HOSTS_B4" --queues "$queues" \
 		--out "$out" --json >"$tmp/rx.json" &
 	receiver=$!
 	until_true 10 listens || die "receive: $(cat "$tmp/rx.err")"
-	timed "$tmp/tx" hosts_run "$name" a timeout 120 "$pagetrim" send \
+	timed "$tmp/tx" hosts_run "$name" a timeout 120 "$pagetrim" send "$@" \
 		--dev "$a" --to "$HOSTS_B4" --queues "$queues" --json "$ram" \
 		>"$tmp/tx.json" || die "send: $(cat "$tmp/tx.err")"
 	wait "$receiver" || die "receive: $(cat "$tmp/rx.err")"
@@ -264,6 +270,7 @@ echo "bench: booting a guest of $size_mib MiB" >&2
 
 hosts_up "$name" --queues "$queues" --mtu 1500
 set_mtu 9000
+[[ ! " $only " == *" pagetrim "* ]] || "$pagetrim" keygen "$tmp/psk"
 run_qemu	# warms up, and says how many bytes the blast has to carry
 volume=$(jq .bytes <<<"$result")
 for ((run = 1; run <= runs; run++)); do

@@ -18,7 +18,7 @@ def row: [(.[0] | left(10)), (.[1] | right(6)), (.[2] | right(9)),
 	| (map(select(.what == "qemu").seconds)
 		| if length > 0 then median else null end) as $qemu
 	| group_by(.what)
-	| sort_by(.[0].what as $what | ["pagetrim", "qemu", "qemu-cold",
+	| sort_by(.[0].what as $what | ["pagetrim", "insecure", "qemu", "qemu-cold",
 		"multifd", "blast"] | index($what))[]
 	| (map(.seconds) | median) as $s
 	| (map(.bytes) | median) as $bytes

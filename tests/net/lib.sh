@@ -154,6 +154,11 @@ same_file()
 
 # ---- pagetrim in the hosts --------------------------------------------------
 
+# How both ends know each other, options of send and receive: a key, as it
+# should be; (--insecure) where a case needs frames or messages in clear.
+security=(--psk "$tmp/keys.psk")
+[[ ! -x $pagetrim ]] || "$pagetrim" keygen "$tmp/keys.psk"
+
 # image NAME [OPTION...]: the path of an image made once for all cases, see
 # make_image.py.
 image()
@@ -185,6 +190,7 @@ receive_launch()
 	local run=$1
 
 	shift
+	set -- "${security[@]}" "$@"
 	echo "+ [b] pagetrim receive --json --dev $(dev_b) $*" >&2
 	hosts_exec "$net" b "$pagetrim" receive --json --dev "$(dev_b)" "$@" \
 		>"$run.json" 2>"$run.err" &
@@ -206,6 +212,7 @@ send_begin()
 	local run=$1
 
 	shift
+	set -- "${security[@]}" "$@"
 	echo "+ [a] pagetrim send --json --dev $(dev_a) $*" >&2
 	hosts_exec "$net" a "$pagetrim" send --json --dev "$(dev_a)" "$@" \
 		>"$run.json" 2>"$run.err" &

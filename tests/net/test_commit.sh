@@ -15,6 +15,7 @@
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+security=(--insecure)	# these peers speak in clear
 
 memory_sz=$((5 * (2 << 20) + 4097))
 

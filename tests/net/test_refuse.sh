@@ -20,6 +20,9 @@ refused()
 	local host=$1 want=$2 word=$3
 
 	shift 3
+	case $1 in
+	send|receive) set -- "$1" "${security[@]}" "${@:2}" ;;
+	esac
 	echo "+ [$host] ${wrap[*]-} pagetrim $*" >&2
 	hosts_exec "$net" "$host" "${wrap[@]}" "$pagetrim" "$@" \
 		>out.json 2>out.err &
@@ -89,7 +92,8 @@ queue_taken_for_sending()
 {
 	show hosts_up "$net"
 	receive_begin receive --listen "$HOSTS_B4" --out copy
-	hosts_exec "$net" a "$pagetrim" receive --dev "$(dev_a)" \
+	hosts_exec "$net" a "$pagetrim" receive "${security[@]}" \
+		--dev "$(dev_a)" \
 		--listen "$HOSTS_A4" --out other >/dev/null 2>other.err &
 	local other=$!
 	wait_until 10 listens a 16644
@@ -174,6 +178,7 @@ attach_twice()
 odd_peer()
 {
 	local peer
+	local -a security=(--insecure)
 
 	show hosts_up "$net"
 	hosts_exec "$net" b "$here/peer.py" "$1" "$HOSTS_B4" 16644 2>ready &
@@ -279,6 +284,26 @@ listen_refused()
 
 usage() { refuses b 2 "$@"; }
 
+# Neither end does without keys unless told to.
+no_key()
+{
+	local -a security=()
+
+	show hosts_up "$net"
+	# shellcheck disable=SC2046
+	refused b 2 'no key.*keygen.*--insecure' $(receive)
+	refused a 2 'no key.*keygen.*--insecure' send --dev "$(dev_a)" \
+		--to "$HOSTS_B4" "$(image small --pages 64)"
+	nothing_left
+}
+
+half_a_certificate()
+{
+	local -a security=(--tls-cert cert.pem --tls-ca ca.pem)
+
+	usage 'all three' receive --dev x --listen y --out z
+}
+
 # inspect's answer for what it cannot read.
 inspect_refused()
 {
@@ -330,6 +355,10 @@ case_run "refuse: sink's folder read-only" sink_refused ro ro/copy
 case_run "refuse: sink a folder" sink_refused folder folder
 case_run "refuse: address of another host" listen_refused
 case_run "refuse: no options" usage 'dev' receive
+case_run "refuse: no key" no_key
+case_run "refuse: a key, and --insecure" usage 'choose one' receive \
+	--dev x --listen y --out z --insecure
+case_run "refuse: half a certificate" half_a_certificate
 case_run "refuse: unknown option" usage 'bogus' receive --bogus
 case_run "refuse: unknown trim" usage 'most' send --dev x --to y --trim most z
 case_run "refuse: no source" usage '' send --dev x --to y

@@ -15,6 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 chatter()
 {
 	local talker
+	local -a security=(--insecure)
 
 	show hosts_up "$net"
 	mkdir copies

@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "cli/report.h"
+#include "cli/security.h"
 #include "cli/stop.h"
 #include "memory/layout.h"
 #include "transfer/receiver.h"
@@ -23,9 +24,18 @@ static const char help[] =
 "                           (default 16644)\n"
 "      --out PATH           image to make; must not exist.  A file, or a file\n"
 "                           on a tmpfs or hugetlbfs.  With --serve a folder\n"
+"and one of:\n"
+"      --psk FILE           the key that both hosts share: 'pagetrim keygen'\n"
+"      --tls-cert FILE --tls-key FILE --tls-ca FILE   certificates, PEM\n"
+"      --insecure           nothing is encrypted, nobody authenticated; on both\n"
+"                           hosts\n"
 "Options:\n"
 "      --serve              keep accepting, up to 64 transfers at once, each\n"
 "                           to its own name in the folder PATH, until a signal\n"
+"      --tls-peer NAME      the sender's certificate must be of NAME; may be\n"
+"                           repeated (default: any that --tls-ca signed)\n"
+"      --cipher CIPHER      take frames sealed with aes-128-gcm, aes-256-gcm or\n"
+"                           chacha20-poly1305; may be repeated (default: all)\n"
 "      --queues N           receive queues to use, 1..64 (default 1)\n"
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
@@ -50,6 +60,7 @@ static const char help[] =
 struct receive {
 	struct pt_receiver_cfg cfg;
 	struct pt_user user;
+	struct pt_security security;
 	bool json;
 };
 
@@ -109,72 +120,85 @@ static const struct option options[] = {
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
+	PT_SECURITY_OPTIONS,
+	{ "tls-peer", required_argument, NULL, PT_SECURITY_PEER },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
 
+static int parse_number(const char *name, __u64 max, __u64 *number)
+{
+	if (pt_out_number(optarg, 1, max, false, number))
+		return -1;
+	return pt_out_usage("receive", "%s '%s': want 1..%llu", name, optarg,
+			    (unsigned long long)max);
+}
+
+static int parse_option(struct receive *rx, int opt, const char *word)
+{
+	struct pt_error err;
+	__u64 number = 0;
+	int code;
+
+	switch (opt) {
+	case OPT_DEV:
+		rx->cfg.dev = optarg;
+		return -1;
+	case OPT_LISTEN:
+		rx->cfg.listen = optarg;
+		return -1;
+	case OPT_OUT:
+		rx->cfg.path = optarg;
+		return -1;
+	case OPT_SERVE:
+		rx->cfg.serve = true;
+		return -1;
+	case OPT_QUEUES:
+		code = parse_number("--queues", PT_LANES_MAX, &number);
+		rx->cfg.queue_cnt = number;
+		return code;
+	case OPT_MEMORY:
+		if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX, true,
+				   &rx->cfg.memory_sz_max))
+			return pt_out_usage("receive", "--max-memory '%s': "
+					    "want 4096..256T", optarg);
+		return -1;
+	case OPT_GENERIC:
+		rx->cfg.generic = true;
+		return -1;
+	case OPT_USER:
+		if (pt_user_parse(&rx->user, optarg, &err))
+			return pt_out_usage("receive", "%s", err.text);
+		return -1;
+	case OPT_TIMEOUT:
+		code = parse_number("--peer-timeout", 3600, &number);
+		rx->cfg.peer_timeout_ms = number * 1000;
+		return code;
+	case OPT_JSON:
+		rx->json = true;
+		return -1;
+	case 'h':
+		fputs(help, stdout);
+		return PT_EXIT_OK;
+	default:
+		return pt_out_usage("receive", "'%s': wrong option, or its "
+				    "value is missing", word);
+	}
+}
+
 /* parse returns -1 to go on, or an exit code. */
 static int parse(struct receive *rx, int argc, char **argv)
 {
-	struct pt_error err;
-	__u64 number;
-	int opt;
+	int opt, code;
 
 	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_DEV:
-			rx->cfg.dev = optarg;
-			break;
-		case OPT_LISTEN:
-			rx->cfg.listen = optarg;
-			break;
-		case OPT_OUT:
-			rx->cfg.path = optarg;
-			break;
-		case OPT_SERVE:
-			rx->cfg.serve = true;
-			break;
-		case OPT_QUEUES:
-			if (!pt_out_number(optarg, 1, PT_LANES_MAX, false,
-					   &number))
-				return pt_out_usage("receive", "--queues '%s': "
-						    "want 1..64", optarg);
-			rx->cfg.queue_cnt = number;
-			break;
-		case OPT_MEMORY:
-			if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX,
-					   true, &rx->cfg.memory_sz_max))
-				return pt_out_usage("receive", "--max-memory "
-						    "'%s': want 4096..256T",
-						    optarg);
-			break;
-		case OPT_GENERIC:
-			rx->cfg.generic = true;
-			break;
-		case OPT_USER:
-			if (pt_user_parse(&rx->user, optarg, &err))
-				return pt_out_usage("receive", "%s", err.text);
-			break;
-		case OPT_TIMEOUT:
-			if (!pt_out_number(optarg, 1, 3600, false, &number))
-				return pt_out_usage("receive", "--peer-timeout "
-						    "'%s': want 1..3600 s",
-						    optarg);
-			rx->cfg.peer_timeout_ms = number * 1000;
-			break;
-		case OPT_JSON:
-			rx->json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PT_EXIT_OK;
-		default:
-			return pt_out_usage("receive", "'%s': wrong option, or "
-					    "its value is missing",
-					    argv[optind - 1]);
-		}
+		code = pt_security_option(&rx->security, opt);
+		if (code == -2)
+			code = parse_option(rx, opt, argv[optind - 1]);
+		if (code >= 0)
+			return code;
 	}
 	if (optind < argc)
 		return pt_out_usage("receive", "'%s': no such argument",
@@ -183,7 +207,7 @@ static int parse(struct receive *rx, int argc, char **argv)
 		return pt_out_usage("receive", "%s is missing",
 				    !rx->cfg.dev ? "--dev" :
 				    !rx->cfg.listen ? "--listen" : "--out");
-	return -1;
+	return pt_security_check(&rx->security);
 }
 
 static void announce(const struct pt_receiver *r, const struct receive *rx)
@@ -198,6 +222,25 @@ static void announce(const struct pt_receiver *r, const struct receive *rx)
 		   info.queue_cnt == 1 ? "" : "s",
 		   info.zero_copy ? "zero copy" : "copy mode",
 		   info.multi_buffer ? "multi-buffer" : "single buffer");
+}
+
+static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
+{
+	struct pt_receiver *receiver;
+	int ret = pt_receiver_open(&receiver, &rx->cfg, err);
+
+	if (ret)
+		return ret;
+	/* All that needs a privilege is open, and no thread has started. */
+	ret = pt_privilege_drop(0, &rx->user, err);
+	if (!ret)
+		ret = pt_receiver_start(receiver, err);
+	if (!ret) {
+		announce(receiver, rx);
+		ret = pt_receiver_run(receiver, stop_fd, err);
+	}
+	pt_receiver_close(receiver);
+	return ret;
 }
 
 int pt_cmd_receive(int argc, char **argv)
@@ -215,8 +258,8 @@ int pt_cmd_receive(int argc, char **argv)
 				.arg = &rx,
 			},
 		},
+		.security = { .command = "receive" },
 	};
-	struct pt_receiver *receiver;
 	struct pt_error err;
 	int code = parse(&rx, argc, argv);
 	int stop_fd;
@@ -224,20 +267,14 @@ int pt_cmd_receive(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	rx.cfg.ciphers = rx.security.ciphers;
 	stop_fd = pt_stop_open();
 	ret = pt_privilege_harden(&err);
 	if (!ret)
-		ret = pt_receiver_open(&receiver, &rx.cfg, &err);
-	if (ret)
-		return pt_out_fail("receive", &err);
-	/* All that needs a privilege is open, and no thread has started. */
-	ret = pt_privilege_drop(0, &rx.user, &err);
+		ret = pt_security_open(&rx.cfg.tls, &rx.security,
+				       PT_ROLE_RECEIVER, &err);
 	if (!ret)
-		ret = pt_receiver_start(receiver, &err);
-	if (!ret) {
-		announce(receiver, &rx);
-		ret = pt_receiver_run(receiver, stop_fd, &err);
-	}
-	pt_receiver_close(receiver);
+		ret = receive(&rx, stop_fd, &err);
+	pt_tls_close(rx.cfg.tls);
 	return ret ? pt_out_fail("receive", &err) : PT_EXIT_OK;
 }

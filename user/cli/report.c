@@ -99,6 +99,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
 	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
 	json_object_set_new(o, "session-id", id_json(r->session_id));
+	json_object_set_new(o, "cipher",
+			    json_string(pt_cipher_name(r->cipher)));
 	json_object_set_new(o, "ram", ram_json(r));
 	json_object_set_new(o, "pages", json_integer(r->page_cnt));
 	json_object_set_new(o, "block-bytes", json_integer(r->block_bytes));
@@ -128,6 +130,8 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "peer", json_string(r->peer));
 	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
 	json_object_set_new(o, "session-id", id_json(r->session_id));
+	json_object_set_new(o, "cipher",
+			    json_string(pt_cipher_name(r->cipher)));
 	json_object_set_new(o, "total-time", json_real(MS(r->total_ns)));
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
 	json_object_set_new(o, "total", json_integer(r->memory_sz));

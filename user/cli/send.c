@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "cli/report.h"
+#include "cli/security.h"
 #include "cli/stop.h"
 #include "memory/source.h"
 #include "transfer/sender.h"
@@ -27,6 +28,11 @@ static const char help[] =
 "Required:\n"
 "      --dev DEV            network device; the route to HOST must use it\n"
 "      --to HOST[:PORT]     the receiver (default port 16644)\n"
+"and one of:\n"
+"      --psk FILE           the key that both hosts share: 'pagetrim keygen'\n"
+"      --tls-cert FILE --tls-key FILE --tls-ca FILE   certificates, PEM\n"
+"      --insecure           nothing is encrypted, nobody authenticated; on both\n"
+"                           hosts\n"
 "Options:\n"
 "      --pid PID            send the private writable memory of a process; it\n"
 "                           is stopped meanwhile.  Layout: pagetrim-send(8)\n"
@@ -43,6 +49,13 @@ static const char help[] =
 "                           large as probes show to pass)\n"
 "      --max-bandwidth N    Ethernet bytes a second at most, with K, M, G or T\n"
 "                           for powers of 1024; 0: no limit (default)\n"
+"      --tls-hostname NAME  the receiver's certificate is of NAME (default: HOST)\n"
+"      --cipher CIPHER      aes-128-gcm, aes-256-gcm or chacha20-poly1305; may be\n"
+"                           repeated (default: the best of both hosts)\n"
+"      --rekey-frames N     frames to a key, a power of two, 65536..4194304\n"
+"                           (default 4194304)\n"
+"      --pad                send zero pages and blocks too, in frames of one size:\n"
+"                           an observer learns nothing of what is empty\n"
 "      --generic            AF_XDP in copy mode, even if the driver can zero copy\n"
 "      --user USER          go on as NAME, UID or UID:GID once all is opened\n"
 "      --peer-timeout S     give up on a silent receiver after S seconds,\n"
@@ -62,6 +75,7 @@ struct send {
 	struct pt_send_cfg cfg;
 	const char *files[FILES_MAX];
 	struct pt_user user;
+	struct pt_security security;
 	pid_t pid;
 	bool keep_running;
 	bool json;
@@ -94,7 +108,7 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
        OPT_NAME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_GENERIC, OPT_USER,
-       OPT_TIMEOUT, OPT_JSON };
+       OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -110,6 +124,10 @@ static const struct option options[] = {
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "rekey-frames", required_argument, NULL, OPT_REKEY },
+	{ "pad", no_argument, NULL, OPT_PAD },
+	PT_SECURITY_OPTIONS,
+	{ "tls-hostname", required_argument, NULL, PT_SECURITY_HOSTNAME },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -127,6 +145,8 @@ static const struct number_option {
 	{ OPT_MTU, "--mtu", PT_MTU_MIN, PT_MTU_MAX, false },
 	{ OPT_BANDWIDTH, "--max-bandwidth", 0, 1ULL << 40, true },
 	{ OPT_TIMEOUT, "--peer-timeout", 1, 3600, false },
+	{ OPT_REKEY, "--rekey-frames", 1 << PT_REKEY_LOG2_MIN,
+	  1 << PT_REKEY_LOG2_MAX, false },
 };
 
 static void set_number(struct send *tx, int opt, __u64 number)
@@ -147,6 +167,9 @@ static void set_number(struct send *tx, int opt, __u64 number)
 	case OPT_TIMEOUT:
 		tx->cfg.peer_timeout_ms = number * 1000;
 		break;
+	case OPT_REKEY:
+		tx->cfg.rekey_log2 = __builtin_ctzll(number);
+		break;
 	}
 }
 
@@ -164,6 +187,9 @@ static int parse_number(struct send *tx, int opt)
 					    n->name, optarg,
 					    (unsigned long long)n->min,
 					    (unsigned long long)n->max);
+		if (opt == OPT_REKEY && number & (number - 1))
+			return pt_out_usage("send", "--rekey-frames '%s': want "
+					    "a power of two", optarg);
 		set_number(tx, opt, number);
 		return -1;
 	}
@@ -208,6 +234,9 @@ static int parse_option(struct send *tx, int opt, const char *word)
 		if (pt_user_parse(&tx->user, optarg, &err))
 			return pt_out_usage("send", "%s", err.text);
 		return -1;
+	case OPT_PAD:
+		tx->cfg.pad = true;
+		return -1;
 	case OPT_JSON:
 		tx->json = true;
 		return -1;
@@ -229,6 +258,8 @@ static int parse(struct send *tx, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		code = parse_number(tx, opt);
 		if (code == -2)
+			code = pt_security_option(&tx->security, opt);
+		if (code == -2)
 			code = parse_option(tx, opt, argv[optind - 1]);
 		if (code >= 0)
 			return code;
@@ -240,7 +271,7 @@ static int parse(struct send *tx, int argc, char **argv)
 		return pt_out_usage("send", "%s", tx->pid
 				    ? "either SOURCE or --pid, not both"
 				    : "no SOURCE, and no --pid");
-	return -1;
+	return pt_security_check(&tx->security);
 }
 
 static int open_source(struct send *tx, int argc, char **argv,
@@ -289,12 +320,14 @@ int pt_cmd_send(int argc, char **argv)
 	struct send tx = {
 		.cfg = {
 			.trim = PT_TRIM_BLOCKS,
+			.rekey_log2 = PT_REKEY_LOG2_MAX,
 			.queue_cnt = 1,
 			.peer_timeout_ms = 20000,
 			.needs_less = needs_less,
 			.needs_less_arg = &tx,
 			.progress = on_progress,
 		},
+		.security = { .command = "send" },
 	};
 	struct pt_send_report report;
 	struct pt_error err;
@@ -306,15 +339,22 @@ int pt_cmd_send(int argc, char **argv)
 	tx.cfg.files = tx.files;
 	/* A stopped process cannot change; one kept running is meant to. */
 	tx.cfg.recheck = !tx.pid;
+	tx.cfg.ciphers = tx.security.ciphers;
 	tx.cfg.stop_fd = pt_stop_open();
 	raise_files();
 	ret = pt_privilege_harden(&err);
 	if (!ret)
+		ret = pt_security_open(&tx.cfg.tls, &tx.security,
+				       PT_ROLE_SENDER, &err);
+	if (!ret)
 		ret = open_source(&tx, argc, argv, &err);
-	if (ret)
+	if (ret) {
+		pt_tls_close(tx.cfg.tls);
 		return pt_out_fail("send", &err);
+	}
 	ret = pt_send(&tx.cfg, &report, &err);
 	pt_source_close(tx.cfg.source);
+	pt_tls_close(tx.cfg.tls);
 	pt_out_progress("%s", "");
 	if (tx.json)
 		pt_out_json(pt_report_send_json(&report, ret, &err));

@@ -1,8 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "transfer/intake.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+
+#include <openssl/crypto.h>
+
+void pt_intake_free(struct pt_intake *i)
+{
+	if (!i->lanes)
+		return;
+	for (__u16 n = 0; n < i->lane_cnt; n++) {
+		pt_seal_destroy(i->lanes[n].seal);
+		pt_seal_destroy(i->lanes[n].probe_seal);
+	}
+	free(i->lanes);
+	i->lanes = NULL;
+	pthread_mutex_destroy(&i->probe_lock);
+	OPENSSL_cleanse(i->header_key, sizeof(i->header_key));
+}
 
 void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err)
 {

@@ -8,6 +8,7 @@
 #ifndef TRANSFER_INTAKE_H
 #define TRANSFER_INTAKE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -18,6 +19,9 @@
 struct pt_intake {
 	__u64 session_id;
 	struct pt_endpoint endpoint;	/* where its frames are sent */
+	bool is_sealed;			/* its frames are, all of them */
+	__u8 header_key[PT_SIPHASH_KEY_SZ];	/* if so */
+	pthread_mutex_t probe_lock;	/* probes come on any queue */
 	struct pt_conn *conn;		/* ACK and PROBE_SEEN go here */
 	struct pt_rebuild *rebuild;
 	struct pt_rx_lane *lanes;	/* lane_cnt of them */
@@ -32,6 +36,10 @@ struct pt_intake {
 	atomic_int failed;		/* 0, or -errno with error filled */
 	struct pt_error error;		/* by whoever set failed */
 };
+
+/* pt_intake_free frees lanes and wipes keys, when no queue knows it (any
+ * more). */
+void pt_intake_free(struct pt_intake *i);
 
 /* pt_intake_fail notes the first failure and wakes control.  Any thread. */
 void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err);

@@ -112,6 +112,22 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 	return watch_progress(l);
 }
 
+/* send_page sends what trimming leaves of a page; padding hides what that is.
+ * A zero page is read from one of our own: the source's may be a hole. */
+static int send_page(struct pt_lane *l, __u64 gfn, __u64 mask,
+		     const void *page)
+{
+	static const __u8 zero_page[PT_PAGE_SZ];
+	const struct pt_send_job *job = l->cfg.job;
+
+	if (job->pad)
+		return pt_lane_add_page(l, gfn, ~0ULL,
+					mask ? page : zero_page);
+	if (!mask)
+		return pt_lane_add_zeroes(l, gfn, 1);
+	return pt_lane_add_page(l, gfn, pt_trim_mask(job->trim, mask), page);
+}
+
 static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 {
 	const struct pt_send_job *job = l->cfg.job;
@@ -131,11 +147,8 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 
 		if (*digest != w.digests[i])	/* a hole's stays untouched */
 			*digest = w.digests[i];
-		ret = w.masks[i]
-			? pt_lane_add_page(l, w.gfn + i,
-					   pt_trim_mask(job->trim, w.masks[i]),
-					   w.pages + i * PT_PAGE_SZ)
-			: pt_lane_add_zeroes(l, w.gfn + i, 1);
+		ret = send_page(l, w.gfn + i, w.masks[i],
+				w.pages + i * PT_PAGE_SZ);
 	}
 	return ret;
 }

@@ -21,6 +21,7 @@
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
 #include "trim/trim.h"
+#include "wire/seal.h"
 #include "xdp/xsk.h"
 
 /* pt_send_job: what all lanes of a transfer share.  Set before they start. */
@@ -31,6 +32,7 @@ struct pt_send_job {
 	__u64 *digests;		/* by page_idx: of what was sent last */
 	__u64 digest_key;
 	enum pt_trim trim;
+	bool pad;		/* every page whole, every frame full */
 	struct pt_conn *conn;
 	__u64 session_id;
 	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
@@ -74,6 +76,7 @@ struct pt_lane_cfg {
 	__u16 lane_idx;
 	__u16 tx_queue;
 	struct pt_link link;
+	struct pt_seal *seal;	/* stays the caller's; NULL: not sealed */
 	__u64 bytes_per_s;	/* 0: no limit */
 };
 

@@ -118,6 +118,7 @@ void pt_lane_builder_reset(struct pt_lane *l)
 	struct pt_builder_cfg cfg = {
 		.l2l3l4_sz = pt_link_sz(&l->cfg.link),
 		.frame_sz_max = l->frame_sz,
+		.pad = l->cfg.job->pad,
 	};
 
 	pt_builder_init(&l->builder, &cfg);
@@ -218,7 +219,7 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 						-EIO, "memory fault while "
 						"reading the source");
 	}
-	pt_builder_close(&l->builder, &l->cfg.link, id, NULL, frame);
+	pt_builder_close(&l->builder, &l->cfg.link, id, l->cfg.seal, frame);
 	pt_guard_leave(&guard);
 	return 0;
 }

@@ -33,7 +33,7 @@ static int send_probe(struct pt_lane *l, __u32 frame_sz)
 		if (pt_clock_ns() > deadline)
 			return 0;	/* as good as lost: the round goes on */
 	}
-	pt_probe_write(&l->cfg.link, &id, frame_sz, NULL, frame);
+	pt_probe_write(&l->cfg.link, &id, frame_sz, l->cfg.seal, frame);
 	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
 	l->probe_next++;
 	atomic_fetch_add_explicit(&l->counts.probes, 1, memory_order_relaxed);

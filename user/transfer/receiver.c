@@ -50,7 +50,10 @@ int pt_receiver_open(struct pt_receiver **out,
 		.generic = cfg->generic,
 		.memory_sz_max = cfg->memory_sz_max,
 	};
-	const struct pt_conn_cfg conn = { .role = PT_ROLE_RECEIVER };
+	const struct pt_conn_cfg conn = {
+		.role = PT_ROLE_RECEIVER,
+		.tls = cfg->tls,
+	};
 	struct pt_receiver *r;
 	struct pt_address listen;
 	int ret;
@@ -63,6 +66,8 @@ int pt_receiver_open(struct pt_receiver **out,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "out of memory");
 	r->cfg = *cfg;
+	if (!r->cfg.ciphers)
+		r->cfg.ciphers = pt_ciphers_here();
 	r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (r->wake_fd < 0) {
 		ret = pt_error_set(err, PT_EXIT_HOST, -errno,

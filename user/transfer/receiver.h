@@ -15,6 +15,8 @@
 #define TRANSFER_RECEIVER_H
 
 #include "control/address.h"
+#include "control/tls.h"
+#include "wire/cipher.h"
 #include "xdp/xsk.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
@@ -29,6 +31,7 @@ struct pt_receive_report {
 	char peer[PT_ADDRESS_TEXT_SZ];
 	__u64 transfer_id;
 	__u64 session_id;
+	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */
 	__u64 memory_sz;	/* bytes */
 	__u64 placed_sz;	/* bytes of blocks placed */
 	__u64 files_sz;
@@ -62,6 +65,8 @@ struct pt_receiver_cfg {
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
 				 * transfers together */
 	__u32 peer_timeout_ms;
+	struct pt_tls *tls;	/* the caller's; NULL: insecure */
+	__u16 ciphers;		/* PT_CIPHER_BIT of those taken; 0: any */
 	struct pt_receive_events events;
 };
 

@@ -15,6 +15,7 @@
 
 #include "transfer/rebuild.h"
 #include "transfer/seqmap.h"
+#include "wire/seal.h"
 
 #define PT_GRACE_MIN_NS	5000000ULL	/* a gap is lost no sooner than this */
 
@@ -25,6 +26,10 @@ struct pt_rx_lane {
 	__u16 lane_idx;
 	__u16 queue;			/* PT_QUEUE_ANY: on none yet */
 	__u32 window;			/* descriptors granted */
+	struct pt_seal *seal;		/* opens its data frames; NULL: they
+					 * are not sealed */
+	struct pt_seal *probe_seal;	/* opens its probes, on whatever queue:
+					 * under the intake's probe_lock */
 
 	struct pt_seqmap seqs;
 	__u64 mark_end;			/* gaps below are lost ... */

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "transfer/clock.h"
+#include "transfer/frame_keys.h"
 
 #define GRACE_MAX_NS	200000000ULL
 #define SETTLE_NS	2000000000ULL	/* for counters to agree */
@@ -24,6 +25,8 @@ int pt_rx_offer(struct pt_rx_session *s)
 			.frame_sz_max = h->frame_sz_max < PT_FRAME_SZ_MAX
 				? h->frame_sz_max : PT_FRAME_SZ_MAX,
 			.desc_sz = h->desc_sz,
+			.ciphers = pt_conn_is_sealed(s->conn)
+				? s->cfg->ciphers : 0,
 			.queue_cnt = h->queue_cnt,
 		},
 	};
@@ -67,6 +70,20 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 			       "%s: path too long", s->cfg->path);
 }
 
+/* check_cipher: frames are sealed if the connection is, with what we offered. */
+static int check_cipher(struct pt_rx_session *s, __u8 cipher,
+			struct pt_error *err)
+{
+	bool is_offered = pt_conn_is_sealed(s->conn)
+		? cipher && s->cfg->ciphers & PT_CIPHER_BIT(cipher) : !cipher;
+
+	s->report.cipher = cipher;
+	return is_offered ? 0
+		: pt_error_set(err, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: wants "
+			       "cipher %u, which was not offered (another "
+			       "version of pagetrim?)", s->report.peer, cipher);
+}
+
 static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 		     struct pt_error *err)
 {
@@ -90,7 +107,9 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    "one it is connected to (address "
 				    "translation on the way?)",
 				    s->report.peer);
-	ret = name_path(s, err);
+	ret = check_cipher(s, m->cipher, err);
+	if (!ret)
+		ret = name_path(s, err);
 	if (ret)
 		return ret;
 	s->segments = calloc(m->segment_cnt, sizeof(*s->segments));
@@ -100,6 +119,31 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    m->segment_cnt);
 	pt_rx_session_enter(s, PT_RX_OPENING);
 	return 0;
+}
+
+/* open_seals makes what opens the frames of each lane. */
+static int open_seals(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_intake *i = &s->intake;
+	const struct pt_frame_keys keys = {
+		.conn = s->conn,
+		.session_id = i->session_id,
+		.cipher = s->open.cipher,
+		.rekey_log2 = s->open.rekey_log2,
+	};
+	int ret;
+
+	i->is_sealed = s->open.cipher;
+	if (!i->is_sealed)
+		return 0;
+	ret = pt_frame_keys_header(&keys, i->header_key, err);
+	for (__u16 n = 0; !ret && n < i->lane_cnt; n++) {
+		ret = pt_frame_keys_seal(&i->lanes[n].seal, &keys, n, err);
+		if (!ret)
+			ret = pt_frame_keys_seal(&i->lanes[n].probe_seal,
+						 &keys, n, err);
+	}
+	return ret;
 }
 
 static int open_intake(struct pt_rx_session *s, struct pt_error *err)
@@ -128,6 +172,10 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 		i->lanes[n].lane_idx = n;
 		i->lanes[n].queue = PT_QUEUE_ANY;
 	}
+	pthread_mutex_init(&i->probe_lock, NULL);
+	ret = open_seals(s, err);
+	if (ret)
+		return ret;
 	ret = pt_rx_host_add(s->host, i, err);
 	s->is_on_host = !ret;
 	return ret;

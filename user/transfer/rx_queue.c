@@ -61,10 +61,32 @@ static struct pt_rx_lane *find_lane(struct pt_rx_queue *q, __u64 session_id,
 	return NULL;
 }
 
+/* is_authentic: the frame is as its session's sender wrote it.  A sealed one
+ * is open then. */
+static bool is_authentic(struct pt_reader *r, const struct pt_intake *intake,
+			 struct pt_seal *seal)
+{
+	if (r->is_sealed != intake->is_sealed)
+		return false;
+	return r->is_sealed ? pt_reader_unseal(r, seal) : pt_reader_auth_ok(r);
+}
+
+static bool is_authentic_probe(struct pt_rx_queue *q, struct pt_intake *intake,
+			       struct pt_rx_lane *lane)
+{
+	bool ok;
+
+	pthread_mutex_lock(&intake->probe_lock);
+	ok = is_authentic(&q->reader, intake, lane->probe_seal);
+	pthread_mutex_unlock(&intake->probe_lock);
+	return ok;
+}
+
 static void take_probe(struct pt_rx_queue *q)
 {
 	const struct pt_frame_id *id = &q->reader.id;
 	struct pt_intake *intake = find_session(q, id->session_id);
+	struct pt_rx_lane *lane;
 	struct pt_message m = {
 		.type = PT_MSG_PROBE_SEEN,
 		.probe_seen = {
@@ -77,9 +99,9 @@ static void take_probe(struct pt_rx_queue *q)
 
 	if (!intake || id->lane >= intake->lane_cnt)
 		return;
-	atomic_fetch_add_explicit(&intake->lanes[id->lane].probes, 1,
-				  memory_order_relaxed);
-	if (!pt_reader_auth_ok(&q->reader))
+	lane = &intake->lanes[id->lane];
+	atomic_fetch_add_explicit(&lane->probes, 1, memory_order_relaxed);
+	if (!is_authentic_probe(q, intake, lane))
 		return;
 	/* A full output queue loses the answer: the sender probes again. */
 	pt_conn_send(intake->conn, &m, NULL);
@@ -125,7 +147,7 @@ static void take_data(struct pt_rx_queue *q)
 	l->received++;
 	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
 		return;
-	if (!pt_reader_auth_ok(r)) {
+	if (!is_authentic(r, l->intake, l->seal)) {
 		l->refused_auth++;
 		return;
 	}

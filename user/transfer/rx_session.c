@@ -301,7 +301,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_conn_close(s->conn);
-	free(s->intake.lanes);
+	pt_intake_free(&s->intake);
 	free(s->segments);
 	free(s);
 }

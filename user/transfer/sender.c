@@ -12,6 +12,7 @@
 
 #include "transfer/balance.h"
 #include "transfer/clock.h"
+#include "transfer/frame_keys.h"
 
 #define CONNECT_MS	10000
 #define PROGRESS_NS	250000000ULL
@@ -50,7 +51,10 @@ static int reply(struct pt_sender *s, enum pt_message_type type,
 
 static int connect_peer(struct pt_sender *s)
 {
-	const struct pt_conn_cfg cfg = { .role = PT_ROLE_SENDER };
+	const struct pt_conn_cfg cfg = {
+		.role = PT_ROLE_SENDER,
+		.tls = s->cfg->tls,
+	};
 	int timeout_ms = s->cfg->peer_timeout_ms < CONNECT_MS
 		? s->cfg->peer_timeout_ms : CONNECT_MS;
 
@@ -88,7 +92,22 @@ static int prepare_memory(struct pt_sender *s)
 	return 0;
 }
 
-/* offer takes the receiver's OFFER and opens the way to it. */
+/* choose_cipher: frames are sealed if the connection is. */
+static int choose_cipher(struct pt_sender *s, const struct pt_msg_offer *offer)
+{
+	__u16 ours = s->cfg->ciphers ? s->cfg->ciphers : pt_ciphers_here();
+
+	if (!s->cfg->tls)
+		return 0;
+	s->report->cipher = pt_cipher_choose(offer->ciphers & ours);
+	if (s->report->cipher)
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: takes "
+			    "none of our ciphers (see --cipher, on both hosts)",
+			    pt_conn_peer_text(s->conn));
+}
+
+/* open_path takes the receiver's OFFER and opens the way to it. */
 static int open_path(struct pt_sender *s)
 {
 	struct pt_send_path_cfg cfg = {
@@ -105,6 +124,9 @@ static int open_path(struct pt_sender *s)
 		return ret;
 	cfg.offer = &m.offer;
 	s->desc_sz = m.offer.desc_sz;
+	ret = choose_cipher(s, &m.offer);
+	if (ret)
+		return ret;
 	return pt_send_path_open(&s->path, &cfg, s->err);
 }
 
@@ -117,7 +139,8 @@ static int send_open(struct pt_sender *s)
 			.digest_key = s->digest_key,
 			.lane_cnt = s->path.queue_cnt,
 			.trim = s->cfg->trim,
-			.rekey_log2 = PT_REKEY_LOG2_MAX,
+			.cipher = s->report->cipher,
+			.rekey_log2 = s->cfg->rekey_log2,
 			.file_cnt = s->cfg->file_cnt,
 		},
 	};
@@ -147,8 +170,45 @@ static int send_open(struct pt_sender *s)
 	return ret;
 }
 
+static int make_seals(struct pt_sender *s)
+{
+	const struct pt_frame_keys keys = {
+		.conn = s->conn,
+		.session_id = s->report->session_id,
+		.cipher = s->report->cipher,
+		.rekey_log2 = s->cfg->rekey_log2,
+	};
+	int ret = 0;
+
+	if (!s->report->cipher)
+		return 0;
+	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
+		ret = pt_frame_keys_seal(&s->seals[i], &keys, i, s->err);
+	return ret;
+}
+
+static int start_lane(struct pt_sender *s, __u32 i)
+{
+	struct pt_lane_cfg cfg = {
+		.job = &s->job,
+		.xsk = s->path.xsks[i],
+		.lane_idx = i,
+		.tx_queue = pt_lease_queue(s->path.leases[i]),
+		.link = s->path.link,
+		.seal = s->seals[i],
+		/* rounded up: 0 would be no limit */
+		.bytes_per_s = (s->cfg->bytes_per_s + s->path.queue_cnt - 1) /
+			       s->path.queue_cnt,
+	};
+
+	cfg.link.src_port += i;
+	return pt_lane_start(&s->lanes[i], &cfg, s->err);
+}
+
 static int start_lanes(struct pt_sender *s)
 {
+	int ret = make_seals(s);
+
 	s->job = (struct pt_send_job){
 		.source = s->cfg->source,
 		.layout = s->layout,
@@ -156,6 +216,7 @@ static int start_lanes(struct pt_sender *s)
 		.digests = s->digests,
 		.digest_key = s->digest_key,
 		.trim = s->cfg->trim,
+		.pad = s->cfg->pad,
 		.conn = s->conn,
 		.session_id = s->report->session_id,
 		.desc_sz = s->desc_sz,
@@ -171,27 +232,11 @@ static int start_lanes(struct pt_sender *s)
 	};
 	pt_recheck_init(&s->recheck);
 	s->is_rechecked = !s->cfg->recheck;
-	for (__u32 i = 0; i < s->path.queue_cnt; i++) {
-		struct pt_lane_cfg cfg = {
-			.job = &s->job,
-			.xsk = s->path.xsks[i],
-			.lane_idx = i,
-			.tx_queue = pt_lease_queue(s->path.leases[i]),
-			.link = s->path.link,
-			/* rounded up: 0 would be no limit */
-			.bytes_per_s = (s->cfg->bytes_per_s +
-					s->path.queue_cnt - 1) /
-				       s->path.queue_cnt,
-		};
-		int ret;
-
-		cfg.link.src_port += i;
-		ret = pt_lane_start(&s->lanes[i], &cfg, s->err);
-		if (ret)
-			return ret;
-		s->lane_cnt++;
+	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++) {
+		ret = start_lane(s, i);
+		s->lane_cnt += !ret;
 	}
-	return 0;
+	return ret;
 }
 
 static void stop_lanes(struct pt_sender *s)
@@ -201,6 +246,8 @@ static void stop_lanes(struct pt_sender *s)
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		pt_lane_stop(s->lanes[i]);
 	s->lane_cnt = 0;
+	for (__u32 i = 0; i < PT_LANES_MAX; i++)
+		pt_seal_destroy(s->seals[i]);
 }
 
 static int needs_less(struct pt_sender *s, enum pt_send_need need)

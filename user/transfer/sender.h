@@ -8,8 +8,10 @@
 #ifndef TRANSFER_SENDER_H
 #define TRANSFER_SENDER_H
 
+#include "control/tls.h"
 #include "memory/source.h"
 #include "trim/trim.h"
+#include "wire/cipher.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
@@ -70,6 +72,7 @@ struct pt_send_report {
 	__u64 total_ns;
 	__u64 transfer_id;
 	__u64 session_id;
+	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */
 	bool has_ledger;
 	struct pt_ledger ledger;	/* the receiver's */
 	__u64 unaccounted;
@@ -85,6 +88,11 @@ struct pt_send_cfg {
 	const char *const *files;	/* paths of the --with files */
 	__u32 file_cnt;
 	enum pt_trim trim;
+	struct pt_tls *tls;		/* the caller's; NULL: insecure */
+	__u16 ciphers;			/* PT_CIPHER_BIT of those that will do;
+					 * 0: any */
+	__u8 rekey_log2;		/* frames sealed with one key */
+	bool pad;			/* hide which pages and blocks are zero */
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX */

@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
+#                        keys, certificates, ciphers
+#
+# Who may talk, and how: each cipher, new keys on the way, padding, certificates;
+# and what is refused, in one line on each end.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+certs=$tmp/certs
+"$root/scripts/certs.sh" "$certs" "$HOSTS_B4" >&2
+
+# with_cipher NAME SEND-OPTION...
+with_cipher()
+{
+	local want=$1
+
+	shift
+	show hosts_up "$net" --mtu 9000
+	transfer "$(image even)" "$@"
+	no_loss
+	same "cipher of send" "$(field send .cipher)" "$want"
+	same "cipher of receive" "$(field receive .cipher)" "$want"
+	nothing_left
+}
+
+# rekeyed: more frames than a key seals, some of them lost where keys change.
+rekeyed()
+{
+	show hosts_up "$net" --mtu 1280 --wire
+	hosts_wire_start "$net" wire "$wire" --drop 10 --seed 5
+	head -c 96M /dev/urandom >dense
+	transfer "$PWD/dense" --rekey-frames 65536
+	[[ $(field send .frames) -gt 70000 ]] ||
+		die "one key sufficed: $(field send .frames) frames"
+	hosts_wire_stop "$net" wire
+	as_the_wire_says
+	nothing_left
+}
+
+# padded: all frames are of one size, as many as the memory's pages need,
+# whatever they hold.
+padded()
+{
+	show hosts_up "$net" --mtu 9000
+	truncate -s 4M zero
+	head -c 4M /dev/urandom >dense
+	transfer "$PWD/zero" --pad
+	mv send.json zero.json
+	rm copy
+	transfer "$PWD/dense" --pad
+	mv send.json dense.json
+	same "frames of zero memory" "$(field zero .frames)" \
+		"$(field dense .frames)"
+	same "bytes of zero memory" "$(field zero .ram.transferred)" \
+		"$(field dense .ram.transferred)"
+	same "bytes of a frame" "$(($(field zero .ram.transferred) /
+		$(field zero .frames)))" $((9014 / 64 * 64))
+	nothing_left
+}
+
+by_certificate()
+{
+	show hosts_up "$net" --mtu 9000
+	security=()
+	receive_options=(--tls-cert "$certs/receiver.pem"
+		--tls-key "$certs/receiver-key.pem" --tls-ca "$certs/ca.pem"
+		--tls-peer sender.pagetrim.test)
+	transfer "$(image even)" --tls-cert "$certs/sender.pem" \
+		--tls-key "$certs/sender-key.pem" --tls-ca "$certs/ca.pem"
+	nothing_left
+}
+
+# refused SENDER-WORD RECEIVER-WORD: the two do not come together; each says
+# why, and the receiver goes on waiting for one who may.
+refused()
+{
+	show hosts_up "$net"
+	security=()
+	receive_begin receive "${theirs[@]}" --listen "$HOSTS_B4" --out copy
+	send_begin send "${ours[@]}" --to "$HOSTS_B4" --peer-timeout 5 \
+		"$(image small --pages 64)"
+	ended send "$sender" 20 4 "$1"
+	grep -Eqi -- "turned away.*($2)" receive.err ||
+		die "the receiver does not say '$2': $(<receive.err)"
+	! is_gone "$receiver" || die "the receiver ended"
+	kill "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
+key=(--psk "$tmp/keys.psk")
+clear=(--insecure)
+"$pagetrim" keygen "$tmp/other.psk"
+other_key=(--psk "$tmp/other.psk")
+"$pagetrim" keygen "$tmp/stranger.psk" --identity stranger
+other_name=(--psk "$tmp/stranger.psk")
+
+# certificate WHO [CA]
+certificate()
+{
+	echo --tls-cert "$certs/$1.pem" --tls-key "$certs/$1-key.pem" \
+		--tls-ca "$certs/${2:-ca}.pem"
+}
+
+# pair SENDER RECEIVER SENDER-WORD RECEIVER-WORD: by names of arrays, or of
+# certificates.
+pair()
+{
+	local -a ours theirs
+
+	read -ra ours <<<"$(side "$1")"
+	read -ra theirs <<<"$(side "$2" --tls-peer sender.pagetrim.test)"
+	refused "$3" "$4"
+}
+
+side()
+{
+	case $1 in
+	key)		echo "${key[@]}" ;;
+	clear)		echo "${clear[@]}" ;;
+	other_key)	echo "${other_key[@]}" ;;
+	other_name)	echo "${other_name[@]}" ;;
+	*)		echo "$(certificate "$1")" "${@:2}" ;;
+	esac
+}
+
+no_common_cipher()
+{
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy \
+		--cipher chacha20-poly1305
+	send_begin send --to "$HOSTS_B4" --cipher aes-256-gcm \
+		"$(image small --pages 64)"
+	ended send "$sender" 10 4 'cipher'
+	kill "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
+for cipher in aes-128-gcm aes-256-gcm chacha20-poly1305; do
+	case_run "sealed: $cipher" with_cipher "$cipher" --cipher "$cipher"
+done
+case_run "sealed: without --cipher" with_cipher aes-128-gcm
+case_run "sealed: the receiver chooses" no_common_cipher
+case_run "sealed: new keys on the way, with loss" rekeyed
+case_run "sealed: --pad hides what is zero" padded
+case_run "sealed: certificates" by_certificate
+case_run "sealed: another key" pair other_key key 'key' 'key'
+case_run "sealed: another identity" pair other_name key 'key' 'key'
+case_run "sealed: --insecure to a receiver with a key" \
+	pair clear key 'psk|tls' 'clear|plain|--insecure'
+case_run "sealed: a key to a receiver with --insecure" \
+	pair key clear '--insecure' 'TLS'
+case_run "sealed: the receiver's certificate is of another name" \
+	pair sender stranger-receiver 'name' 'certificate'
+case_run "sealed: the sender's certificate is of another CA" \
+	pair other-sender receiver 'certificate|refuse' 'CA|signed'
+case_run "sealed: the receiver's certificate has expired" \
+	pair sender expired-receiver 'expired' 'certificate'
+case_run "sealed: the receiver is nobody's sender" \
+	pair sender sender-as-receiver 'certificate' 'certificate'
+case_run "sealed: the sender's certificate has expired" \
+	pair expired-sender receiver 'certificate|expired' 'expired'
+cases_end
