@@ -9,6 +9,7 @@
 
 #include <pagetrim/maps.h>
 #include "control/route.h"
+#include "wire/cipher.h"
 #include "xdp/device.h"
 #include "xdp/lease.h"
 
@@ -34,6 +35,7 @@ struct pt_facts_host {
 	__u64	huge_free_cnt;	/* pages of 2 MiB */
 	bool	thp_never;
 	bool	has_aes, has_vaes;
+	enum pt_cipher cipher;	/* chosen here */
 	const char *scan, *checksum;	/* the variants chosen, static */
 };
 

@@ -37,8 +37,7 @@ static struct pt_finding *add(struct pt_findings *f, enum pt_outcome outcome)
 	struct pt_finding *finding;
 
 	pt_check((unsigned)outcome < PT_FOUND_CNT);
-	if (f->cnt == PT_FINDINGS_MAX)
-		return NULL;
+	pt_check(f->cnt < PT_FINDINGS_MAX);
 	finding = &f->list[f->cnt++];
 	finding->outcome = outcome;
 	finding->severity = kind->severity;
@@ -56,8 +55,6 @@ void pt_findings_add(struct pt_findings *f, enum pt_outcome outcome,
 	struct pt_finding *finding = add(f, outcome);
 	va_list args;
 
-	if (!finding)
-		return;
 	va_start(args, fmt);
 	vsnprintf(finding->value, sizeof(finding->value), fmt, args);
 	va_end(args);
@@ -68,8 +65,6 @@ void pt_findings_add_number(struct pt_findings *f, enum pt_outcome outcome,
 {
 	struct pt_finding *finding = add(f, outcome);
 
-	if (!finding)
-		return;
 	finding->is_number = true;
 	snprintf(finding->value, sizeof(finding->value), "%.10g", value);
 }

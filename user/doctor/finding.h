@@ -92,9 +92,11 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(CPU_PORTABLE, "cpu", INFO, BOTH,				\
 	  "no AVX2: scans and sums with {}, at half the speed", "")	\
 	X(CIPHER, "cipher", OK, BOTH,					\
-	  "AES instructions ({}): aes-128-gcm by itself", "")		\
+	  "{} by itself, by the processor's AES instructions", "")	\
+	X(CIPHER_WIDE, "cipher", OK, BOTH,				\
+	  "{} by itself, by the processor's wide AES instructions (VAES)", "") \
 	X(CIPHER_SOFT, "cipher", INFO, BOTH,				\
-	  "no AES instructions: chacha20-poly1305 by itself", "")	\
+	  "{} by itself: the processor has no AES instructions", "")	\
 	/* the device */						\
 	X(DEVICE, "device", OK, BOTH, "{dev}, driver {}", "")		\
 	X(DEVICE_NONE, "device", ERROR, BOTH, "{}", "")			\
@@ -138,6 +140,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "ethtool -L {dev} rx N, or --generic")			\
 	X(QUEUE_TAKEN, "queue-owner", INFO, BOTH, "queue {}",		\
 	  "it takes another, or waits")					\
+	X(QUEUES_MORE, "queue-owner", INFO, BOTH, "and {} more of them", "") \
 	X(QUEUES_TAKEN, "queue-owner", ERROR, BOTH, "no queue is free of {}", \
 	  "end one of their owners, or ethtool -L {dev}")		\
 	X(QUEUES_FREE, "queue-owner", OK, BOTH, "no queue is taken", "") \
@@ -228,7 +231,7 @@ enum pt_outcome {
 	PT_FOUND_CNT
 };
 
-#define PT_FINDINGS_MAX		96	/* of one examination */
+#define PT_FINDINGS_MAX		64	/* of one examination */
 #define PT_FINDING_VALUE_SZ	256	/* bytes of a value, with its NUL */
 #define PT_FINDING_TEXT_SZ	512	/* bytes of a text, with its NUL */
 
@@ -246,8 +249,7 @@ struct pt_findings {
 	struct pt_finding list[PT_FINDINGS_MAX];
 };
 
-/* pt_findings_add adds one, with its value; one too many is dropped, for only
- * queues are many, and the first tell enough. */
+/* pt_findings_add adds one, with its value; at most PT_FINDINGS_MAX. */
 __attribute__((format(printf, 3, 4)))
 void pt_findings_add(struct pt_findings *f, enum pt_outcome outcome,
 		     const char *fmt, ...);

@@ -10,8 +10,12 @@
 #define NETDEV_FAMILY		"netdev"
 #define NETDEV_VERSION		1
 #define NETDEV_DEV_GET		1
-#define NETDEV_DEV_IFINDEX	1
-#define NETDEV_DEV_XDP_FEATURES	3
+#define NETDEV_IFINDEX		1
+#define NETDEV_XDP_FEATURES	3
+#define NETDEV_QUEUE_GET	10
+#define NETDEV_QUEUE_ID		1
+#define NETDEV_QUEUE_IFINDEX	2
+#define NETDEV_QUEUE_XSK	7
 
 static struct nlmsghdr *begin(void *buf, __u16 type, __u8 cmd, __u8 version)
 {
@@ -51,7 +55,7 @@ static int take_features(const struct nlattr *attr, void *data)
 {
 	struct answer *answer = data;
 
-	if (mnl_attr_get_type(attr) == NETDEV_DEV_XDP_FEATURES &&
+	if (mnl_attr_get_type(attr) == NETDEV_XDP_FEATURES &&
 	    !mnl_attr_validate(attr, MNL_TYPE_U64)) {
 		answer->features = mnl_attr_get_u64(attr);
 		answer->known = true;
@@ -65,23 +69,75 @@ static int on_device(const struct nlmsghdr *nlh, void *data)
 			      data);
 }
 
+static __u16 netdev_family(void)
+{
+	char buf[PT_NETLINK_ASK_SZ] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = begin(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	__u16 family = 0;
+
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
+	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_family, &family))
+		return 0;
+	return family;
+}
+
 bool gather_xdp_features(__u32 ifindex, __u64 *features)
 {
 	char buf[PT_NETLINK_ASK_SZ] __attribute__((aligned(8)));
+	__u16 family = netdev_family();
 	struct answer answer = { 0 };
 	struct nlmsghdr *nlh;
-	__u16 family = 0;
 
-	nlh = begin(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
-	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_family, &family) ||
-	    !family)
+	if (!family)
 		return false;
 	nlh = begin(buf, family, NETDEV_DEV_GET, NETDEV_VERSION);
-	mnl_attr_put_u32(nlh, NETDEV_DEV_IFINDEX, ifindex);
+	mnl_attr_put_u32(nlh, NETDEV_IFINDEX, ifindex);
 	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_device, &answer) ||
 	    !answer.known)
 		return false;
 	*features = answer.features;
 	return true;
+}
+
+/* queue: what the kernel says of one. */
+struct queue {
+	__u32 id;
+	bool bound;
+};
+
+static int take_queue(const struct nlattr *attr, void *data)
+{
+	struct queue *queue = data;
+
+	if (mnl_attr_get_type(attr) == NETDEV_QUEUE_XSK)
+		queue->bound = true;
+	if (mnl_attr_get_type(attr) == NETDEV_QUEUE_ID &&
+	    !mnl_attr_validate(attr, MNL_TYPE_U32))
+		queue->id = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+static int on_queue(const struct nlmsghdr *nlh, void *data)
+{
+	struct queue queue = { .id = PT_QUEUES_MAX };
+	__u64 *bound = data;
+
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), take_queue, &queue);
+	if (queue.bound && queue.id < PT_QUEUES_MAX)
+		bound[queue.id / 64] |= 1ull << queue.id % 64;
+	return MNL_CB_OK;
+}
+
+void gather_bound_queues(__u32 ifindex, __u64 bound[PT_QUEUES_MAX / 64])
+{
+	char buf[PT_NETLINK_ASK_SZ] __attribute__((aligned(8)));
+	__u16 family = netdev_family();
+	struct nlmsghdr *nlh;
+
+	if (!family)
+		return;
+	nlh = begin(buf, family, NETDEV_QUEUE_GET, NETDEV_VERSION);
+	nlh->nlmsg_flags = NLM_F_DUMP;
+	mnl_attr_put_u32(nlh, NETDEV_QUEUE_IFINDEX, ifindex);
+	pt_netlink_ask(NETLINK_GENERIC, nlh, on_queue, bound);
 }

@@ -159,6 +159,7 @@ static void gather_cpu(struct pt_facts_host *h)
 	unsigned int cnt;
 
 	gather_aes(h);
+	h->cipher = pt_cipher_choose(pt_ciphers_here());
 	h->scan = pt_scan_name();
 	sums = pt_checksum_variants(&cnt);
 	for (unsigned int i = 0; i < cnt; i++)

@@ -64,8 +64,9 @@ static double seal_rate(const __u8 *memory, const EVP_CIPHER *cipher)
 
 void gather_speed(struct pt_facts *facts)
 {
-	const EVP_CIPHER *cipher = facts->host.has_aes ? EVP_aes_128_gcm() :
-				   EVP_chacha20_poly1305();
+	const EVP_CIPHER *cipher =
+		facts->host.cipher == PT_CIPHER_CHACHA20_POLY1305 ?
+		EVP_chacha20_poly1305() : EVP_aes_128_gcm();
 	__u8 *memory = mmap(NULL, BUFFER_SZ, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	double rate;

@@ -98,13 +98,16 @@ static void gather_queues(struct pt_facts_xdp *x, const struct pt_device *dev)
 {
 	__u32 cnt = dev->rx_queue_cnt > dev->tx_queue_cnt ?
 		    dev->rx_queue_cnt : dev->tx_queue_cnt;
+	__u64 bound[PT_QUEUES_MAX / 64] = { 0 };
 
+	gather_bound_queues(dev->ifindex, bound);
 	for (__u32 q = 0; q < cnt && q < PT_QUEUES_MAX; q++) {
 		struct pt_facts_queue *taken = &x->taken[x->taken_cnt];
 
 		memset(taken, 0, sizeof(*taken));
 		taken->queue = q;
-		if (pt_lease_owner(dev, q, &taken->owner))
+		if (pt_lease_owner(dev, q, &taken->owner) ||
+		    bound[q / 64] >> q % 64 & 1)
 			x->taken_cnt++;
 	}
 }

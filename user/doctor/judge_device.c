@@ -10,11 +10,13 @@ static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 {
 	const struct pt_facts_device *d = &facts->device;
 	const struct pt_try *attach = &facts->xdp.attach;
+	/* Queues or MTU: the driver has it, and these are findings of their
+	 * own. */
+	bool other = attach->ret == -ENOSPC || attach->ret == -ERANGE;
 
-	if (attach->ret < 0 && attach->ret != -ENOSPC &&
-	    attach->ret != -ERANGE)
+	if (attach->ret < 0 && !other)
 		pt_findings_add(f, PT_FOUND_MODE_REFUSED, "%s", attach->why);
-	else if (!attach->ret || d->xdp_features & PT_XDP_BASIC)
+	else if (!attach->ret || other || d->xdp_features & PT_XDP_BASIC)
 		pt_findings_say(f, PT_FOUND_MODE_NATIVE);
 	else if (d->features_known)
 		pt_findings_add(f, PT_FOUND_MODE_GENERIC, "%s",

@@ -126,11 +126,9 @@ static void judge_cpu(struct pt_findings *f, const struct pt_facts_host *h)
 	else
 		pt_findings_add(f, wide ? PT_FOUND_CPU : PT_FOUND_CPU_PORTABLE,
 				"%s and %s", h->scan, h->checksum);
-	if (h->has_aes)
-		pt_findings_add(f, PT_FOUND_CIPHER, "%s",
-				h->has_vaes ? "vaes" : "aes");
-	else
-		pt_findings_say(f, PT_FOUND_CIPHER_SOFT);
+	pt_findings_add(f, !h->has_aes ? PT_FOUND_CIPHER_SOFT : h->has_vaes ?
+			PT_FOUND_CIPHER_WIDE : PT_FOUND_CIPHER, "%s",
+			pt_cipher_name(h->cipher));
 }
 
 void judge_host(struct pt_findings *f, const struct pt_facts *facts)

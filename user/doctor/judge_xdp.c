@@ -7,6 +7,8 @@
 
 #include "xdp/program.h"
 
+#define NAMED_MAX	16	/* owners of queues: tell enough */
+
 /* name_owner: of a queue that is taken. */
 static const char *name_owner(const struct pt_facts_queue *q, char buf[80])
 {
@@ -90,10 +92,14 @@ static void judge_queues(struct pt_findings *f, const struct pt_facts *facts)
 		pt_findings_add_number(f, PT_FOUND_QUEUES, cnt);
 	for (__u32 i = 0; i < x->taken_cnt; i++) {
 		taken += x->taken[i].queue < cnt;
-		pt_findings_add(f, PT_FOUND_QUEUE_TAKEN, "%u: %s",
-				x->taken[i].queue,
-				name_owner(&x->taken[i], name));
+		if (i < NAMED_MAX)
+			pt_findings_add(f, PT_FOUND_QUEUE_TAKEN, "%u: %s",
+					x->taken[i].queue,
+					name_owner(&x->taken[i], name));
 	}
+	if (x->taken_cnt > NAMED_MAX)
+		pt_findings_add_number(f, PT_FOUND_QUEUES_MORE,
+				       x->taken_cnt - NAMED_MAX);
 	if (taken >= cnt)
 		pt_findings_add_number(f, PT_FOUND_QUEUES_TAKEN, cnt);
 	else if (!x->taken_cnt)
