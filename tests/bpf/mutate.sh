@@ -15,6 +15,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 parse=include/pagetrim/parse.h
+sip=include/pagetrim/siphash.h
 prog=bpf/pagetrim.bpf.c
 
 # file | sed command, on one line of it | what it changes
@@ -36,7 +37,20 @@ mutants=(
 "$parse|s/mask > PT_GFN_MAX + 1 - gfn/mask > PT_GFN_MAX + 2 - gfn/|a run may go a page past the last"
 "$parse|s/(gfn + mask) \\* PT_PAGE_BLOCKS/(gfn + 1) * PT_PAGE_BLOCKS/|a run counts as one page"
 "$parse|s/i < PT_RECORDS_MAX \&\& i < f->record_cnt/i < PT_RECORDS_MAX - 1 \&\& i < f->record_cnt/|the last of 96 records is not judged"
-"$parse|s/return block_cnt == f->block_cnt ?/return block_cnt <= f->block_cnt ?/|blocks that no record speaks for"
+"$parse|s/block_cnt != f->block_cnt)/block_cnt > f->block_cnt)/|blocks that no record speaks for"
+"$parse|s/? block_cnt > f->block_cnt/? block_cnt < 0 * f->block_cnt/|records of a padded frame that have no blocks"
+"$parse|s/mask > PT_ZEROES_MAX/mask > PT_ZEROES_MAX + 1/|a run of 513 pages"
+"$parse|s/return !f->key_epoch/return true/|a key epoch of a frame that is not sealed"
+"$parse|s/return f->kind == PT_FRAME_DATA;/return true;/|padded probes"
+"$parse|s/case PT_FLAG_SEALED:/case PT_FLAG_PADDED:/|padded frames for sealed ones"
+"$parse|s/h, PT_HEADER_MACED_SZ \\/ 8/h, PT_HEADER_MACED_SZ \\/ 8 - 1/|the keyed check leaves out eight bytes"
+"$sip|s/unsigned int i = 0; i < word_cnt/unsigned int i = 1; i < word_cnt/|the keyed check leaves out the first eight bytes"
+"$sip|s/word_cnt \\* 8 << 56/word_cnt * 4 << 56/|another hash than SipHash"
+"$sip|s/i < 4; i++/i < 3; i++/|SipHash with a round less"
+"$prog|s/return PT_VERDICT_BAD_MAC/return PT_VERDICT_STEERED/|forged headers are taken"
+"$prog|s/s->is_sealed \&\& !pt_header/!s->is_sealed \&\& !pt_header/|the keyed check is asked of the wrong sessions"
+"$prog|s/!!s->is_sealed != !!(f->flags/!!s->is_sealed > !!(f->flags/|sealed frames of a session that is not"
+"$prog|s/!!s->is_sealed != !!(f->flags/!!s->is_sealed < !!(f->flags/|frames that are not sealed, of a session that is"
 "$prog|s/lane >= s->lane_cnt/lane > s->lane_cnt/|one lane more than the session has"
 "$prog|s/f->kind == PT_FRAME_DATA \&\&/f->kind != PT_FRAME_DATA \&\&/|probes must come on the agreed queue, data need not"
 "$prog|s/return false/return true/|a session answers at any endpoint"
@@ -61,7 +75,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cp -r Makefile include bpf user tests "$tmp"
 
-tests=(test_object test_verdicts test_cuts test_sessions)
+tests=(test_object test_verdicts test_cuts test_sessions test_sealed)
 
 # build: only what a change here touches; the tests need nothing of user/.
 build()
