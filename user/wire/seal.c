@@ -15,6 +15,12 @@
  * derives ahead and has not seen proved. */
 enum { NEWEST, BEFORE, AHEAD, KEYS };
 
+/* An update of the AEAD costs as much as 300 bytes of it: shorter runs are
+ * gathered in the frame, while it is in the cache, and encrypted there.  The
+ * copy is cheap beside that, and runs of some length need none. */
+#define DIRECT_SZ_MIN	512	/* bytes of a run that is encrypted on its way */
+#define GATHERED_SZ_MAX	4096
+
 struct pt_seal {
 	struct pt_seal_algorithms algorithms;
 	__u64	header_key[2];
@@ -25,6 +31,8 @@ struct pt_seal {
 	struct pt_seal_key keys[KEYS];
 	struct pt_seal_key probe;
 	struct pt_seal_key *key;	/* of the frame at work */
+	__u8	*gathered;		/* bytes of it that are copied and not */
+	__u32	gathered_sz;		/* yet encrypted */
 };
 
 static __u64 epoch_of(const struct pt_seal *s, enum pt_frame_kind kind,
@@ -154,20 +162,45 @@ void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 		go_ahead(s);
 		pt_seal_key_forget(&s->keys[BEFORE]);
 	}
+	s->gathered_sz = 0;
 	pt_seal_key_start(s->key, true, kind, seq, clear, clear_cnt);
 }
 
-void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz)
+static void encrypt(struct pt_seal *s, void *to, const void *from, __u32 sz)
 {
 	int done;
 
 	pt_check(EVP_EncryptUpdate(s->key->ctx, to, &done, from, sz) == 1);
 }
 
+static void encrypt_gathered(struct pt_seal *s)
+{
+	if (s->gathered_sz)
+		encrypt(s, s->gathered, s->gathered, s->gathered_sz);
+	s->gathered_sz = 0;
+}
+
+void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz)
+{
+	if (sz >= DIRECT_SZ_MIN) {
+		encrypt_gathered(s);
+		encrypt(s, to, from, sz);
+		return;
+	}
+	if (!s->gathered_sz)
+		s->gathered = to;
+	pt_check(to == s->gathered + s->gathered_sz);
+	memcpy(to, from, sz);
+	s->gathered_sz += sz;
+	if (s->gathered_sz >= GATHERED_SZ_MAX)
+		encrypt_gathered(s);
+}
+
 void pt_seal_finish(struct pt_seal *s, __u8 tag[PT_AUTH_SZ])
 {
 	int done;
 
+	encrypt_gathered(s);
 	pt_check(EVP_EncryptFinal_ex(s->key->ctx, tag, &done) == 1);
 	pt_check(EVP_CIPHER_CTX_ctrl(s->key->ctx, EVP_CTRL_AEAD_GET_TAG,
 				     PT_AUTH_SZ, tag) == 1);
