@@ -14,8 +14,8 @@ set -euo pipefail
 build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
        libxxhash-dev libjansson-dev libmnl-dev libssl-dev libcap-ng-dev)
 tests=(libcmocka-dev libclang-rt-14-dev cppcheck shellcheck jq python3
-       python3-xxhash openssl iproute2 ethtool iputils-ping iperf3 procps util-linux
-       libcap2-bin mandoc e2fsprogs gdb)
+       python3-xxhash python3-cryptography openssl iproute2 ethtool
+       iputils-ping iperf3 procps util-linux libcap2-bin mandoc e2fsprogs gdb)
 guest=(qemu-system-x86 cpio)
 
 say() { echo "deps: $*" >&2; }

@@ -5,18 +5,26 @@
 Slow and plain on purpose: each line follows a sentence of the document, whose
 section numbers stand in the comments.
 
-    reader.py [--endpoint ADDRESS PORT]... [--verdicts] < HEX-FRAMES
+    reader.py [--endpoint ADDRESS PORT]... [--verdicts]
+              [--cipher NAME --secret HEX --header-key HEX [--rekey-log2 N]]
+              < HEX-FRAMES
 
 reads frames as hex, one a line, from the Ethernet header on, and prints what
 each means, or with --verdicts only its verdict.  Without --endpoint, any
-endpoint counts as open.
+endpoint counts as open.  With --cipher the session is sealed, with these
+secrets; without, sealed frames are judged as far as one without keys can.
 """
 import argparse
+import hashlib
+import hmac
 import ipaddress
 import sys
 from dataclasses import dataclass, field
 
 import xxhash
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import (
+    AESGCM, ChaCha20Poly1305)
 
 # Section 1
 BLOCK = 64
@@ -26,15 +34,99 @@ RECORD = 16
 RECORDS_MAX = 96
 LANES_MAX = 64
 GFN_CNT = 1 << 40
+ZEROES_MAX = 512
 
 AUTH_OFF, AUTH = 48, 16
 KIND_DATA, KIND_PROBE = 1, 2
 RECORD_BLOCKS, RECORD_ZEROES = 1, 2
+FLAG_SEALED, FLAG_PADDED = 1, 2
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+
+# Section 11: bytes of key, and what opens
+CIPHERS = {
+    "aes-128-gcm": (16, AESGCM),
+    "aes-256-gcm": (32, AESGCM),
+    "chacha20-poly1305": (32, ChaCha20Poly1305),
+}
 
 
 class Refused(Exception):
     """Carries the verdict of the first rule that a frame breaks."""
+
+
+def expand(secret, label, size):
+    """Section 11: Expand of RFC 5869, of one block at most."""
+    return hmac.new(secret, label.encode("ascii") + b"\x01",
+                    hashlib.sha256).digest()[:size]
+
+
+def siphash(key, data):
+    """SipHash-2-4, as its paper describes it; the 8 bytes of the result."""
+    def word(raw):
+        return int.from_bytes(raw, "little")
+
+    def left(value, by):
+        return (value << by | value >> (64 - by)) & (1 << 64) - 1
+
+    def rounds(v, cnt):
+        for _ in range(cnt):
+            for a, b, c, d, turn_b, turn_d in ((0, 1, 2, 3, 13, 16),
+                                               (2, 1, 0, 3, 17, 21)):
+                v[a] = v[a] + v[b] & (1 << 64) - 1
+                v[c] = v[c] + v[d] & (1 << 64) - 1
+                v[b] = left(v[b], turn_b) ^ v[a]
+                v[d] = left(v[d], turn_d) ^ v[c]
+                v[a] = left(v[a], 32)
+
+    k = word(key[:8]), word(key[8:])
+    v = [k[i % 2] ^ word(b"somepseudorandomlygeneratedbytes"[8 * i:8 * i + 8]
+                         [::-1]) for i in range(4)]
+    padded = data + bytes(7 - len(data) % 8) + bytes([len(data) % 256])
+    for i in range(0, len(padded), 8):
+        m = word(padded[i:i + 8])
+        v[3] ^= m
+        rounds(v, 2)
+        v[0] ^= m
+    v[2] ^= 0xFF
+    rounds(v, 4)
+    return (v[0] ^ v[1] ^ v[2] ^ v[3]).to_bytes(8, "little")
+
+
+@dataclass
+class Seal:
+    """What the two ends of a lane know: section 11."""
+    cipher: str
+    secret: bytes
+    header_key: bytes
+    rekey_log2: int = 22
+
+    def epoch(self, kind, seq):
+        return seq >> self.rekey_log2 if kind == KIND_DATA else 0
+
+    def key_and_iv(self, kind, epoch):
+        secret = self.secret
+        if kind == KIND_PROBE:
+            secret = expand(secret, "pagetrim probe", 32)
+        for _ in range(epoch):
+            secret = expand(secret, "pagetrim epoch", 32)
+        return (expand(secret, "pagetrim key", CIPHERS[self.cipher][0]),
+                expand(secret, "pagetrim iv", 12))
+
+    def open(self, frame, payload):
+        """The blocks of a frame; None if the tag is wrong."""
+        epoch = self.epoch(frame.kind, frame.seq)
+        if frame.key_epoch != epoch % 65536:
+            return None
+        key, iv = self.key_and_iv(frame.kind, epoch)
+        number_of = frame.kind.to_bytes(4, "big") + frame.seq.to_bytes(8, "big")
+        nonce = bytes(a ^ b for a, b in zip(iv, number_of))
+        clear = payload[:AUTH_OFF] + payload[HEADER:frame.data_off]
+        tag = payload[AUTH_OFF:AUTH_OFF + AUTH]
+        try:
+            return CIPHERS[self.cipher][1](key).decrypt(
+                nonce, payload[frame.data_off:] + tag, clear)
+        except InvalidTag:
+            return None
 
 
 def require(condition, verdict):
@@ -77,10 +169,12 @@ class Frame:
     seq: int = 0
     generation: int = 0
     lane: int = 0
+    flags: int = 0
+    key_epoch: int = 0
     data_off: int = 0
     block_cnt: int = 0
     auth_ok: bool = False
-    auth_right: bytes = b""     # what auth should be
+    auth_right: bytes = b""     # what auth should be, of a checksum
     records: list = field(default_factory=list)
     blocks: bytes = b""
 
@@ -143,10 +237,12 @@ def read_header(payload, ends_with_ip, frame):
     require(ends_with_ip, "bad_header")
 
     frame.kind = payload[5]
+    frame.flags = number(payload, 6, 2)
     frame.session = number(payload, 8, 8)
     frame.seq = number(payload, 16, 8)
     frame.generation = number(payload, 24, 4)
     frame.lane = number(payload, 28, 2)
+    frame.key_epoch = number(payload, 30, 2)
     record_cnt = payload[32]
     frame.data_off = number(payload, 34, 2)
     frame.block_cnt = number(payload, 36, 2)
@@ -158,14 +254,18 @@ def read_header(payload, ends_with_ip, frame):
         require(frame.generation != 0, "bad_header")
     else:
         require(record_cnt == 0 and frame.generation == 0, "bad_header")
-    require(number(payload, 6, 2) == 0, "bad_header")       # flags
+    if frame.flags == 0:
+        require(frame.key_epoch == 0, "bad_header")
+        require(number(payload, 40, 8) == 0, "bad_header")  # header_mac
+    elif frame.flags == FLAG_SEALED | FLAG_PADDED:
+        require(frame.kind == KIND_DATA, "bad_header")
+    else:
+        require(frame.flags == FLAG_SEALED, "bad_header")
     require(frame.session != 0, "bad_header")
     require(frame.lane < LANES_MAX, "bad_header")
-    require(number(payload, 30, 2) == 0, "bad_header")      # key_epoch
     require(payload[33] == 0, "bad_header")                 # reserved0
     require(0 <= pad <= 63, "bad_header")
     require(number(payload, 38, 2) == 0, "bad_header")      # reserved1
-    require(number(payload, 40, 8) == 0, "bad_header")      # header_mac
 
     need = frame.data_off + BLOCK * frame.block_cnt
     require(len(payload) >= need, "truncated")
@@ -184,12 +284,13 @@ def read_record(raw):
         require(record.mask & ~spoken == 0, "bad_record")
     else:
         require(record.first == 0 and record.last == 63, "bad_record")
-        require(1 <= record.mask <= GFN_CNT - record.gfn, "bad_record")
+        require(1 <= record.mask <= ZEROES_MAX, "bad_record")
+        require(record.gfn + record.mask <= GFN_CNT, "bad_record")
     return record
 
 
 def read_records(payload, record_cnt, frame):
-    """Rules 15 and 16."""
+    """Rules 17 and 18."""
     end = 0
     for i in range(record_cnt):
         off = HEADER + RECORD * i
@@ -197,9 +298,11 @@ def read_records(payload, record_cnt, frame):
         require(record.start() >= end, "bad_record")
         end = record.end()
         frame.records.append(record)
-    if frame.kind == KIND_DATA:
-        require(sum(r.block_cnt() for r in frame.records) == frame.block_cnt,
-                "bad_record")
+    named = sum(r.block_cnt() for r in frame.records)
+    if frame.flags & FLAG_PADDED:
+        require(named <= frame.block_cnt, "bad_record")
+    elif frame.kind == KIND_DATA:
+        require(named == frame.block_cnt, "bad_record")
 
 
 def checksum(payload):
@@ -208,25 +311,42 @@ def checksum(payload):
     return xxhash.xxh3_128(hashed, seed=0).digest()
 
 
-def read(data, endpoints=None):
+def judge_sender(payload, frame, seal):
+    """Rules 13 and 14, of a session that is sealed."""
+    require(frame.flags & FLAG_SEALED, "bad_header")
+    require(payload[40:48] == siphash(seal.header_key, payload[:40]), "bad_mac")
+
+
+def read(data, endpoints=None, seal=None):
     """What a frame means to a receiver with these open endpoints, a set of
-    (address, port), or with all if None; every session is open, on any queue."""
+    (address, port), or with all if None; every session is open, on any queue,
+    and sealed if there is a seal."""
     frame = Frame()
     try:
         payload, ends_with_ip, frame.endpoint = read_outer(data, endpoints)
         record_cnt = read_header(payload, ends_with_ip, frame)
+        if seal:
+            judge_sender(payload, frame, seal)
         read_records(payload, record_cnt, frame)
     except Refused as refused:
         return Frame(verdict=str(refused))
-    frame.auth_right = checksum(payload)
-    frame.auth_ok = payload[AUTH_OFF:AUTH_OFF + AUTH] == frame.auth_right
-    frame.blocks = payload[frame.data_off:]
+    if not frame.flags & FLAG_SEALED:
+        frame.auth_right = checksum(payload)
+        frame.auth_ok = payload[AUTH_OFF:AUTH_OFF + AUTH] == frame.auth_right
+        frame.blocks = payload[frame.data_off:]
+    elif seal:
+        blocks = seal.open(frame, payload)
+        frame.auth_ok = blocks is not None
+        frame.blocks = blocks or b""
     return frame
 
 
 def blocks_of(frame):
-    """Section 7: gfn, block, bytes of each block that travels."""
+    """Section 7: gfn, block, bytes of each block that travels and can be read;
+    of a padded frame, not those that no record names."""
     off = 0
+    if not frame.blocks:
+        return
     for record in frame.records:
         if record.kind != RECORD_BLOCKS:
             continue
@@ -242,8 +362,10 @@ def describe(frame):
         return lines
     lines += [
         f"endpoint {frame.endpoint[0]} {frame.endpoint[1]}",
-        f"auth {'right' if frame.auth_ok else 'wrong'}"
-        f"{'' if frame.auth_ok else ', should be ' + frame.auth_right.hex()}",
+        f"auth {'right' if frame.auth_ok else 'wrong, or no key for it'}"
+        f"{', should be ' if not frame.auth_ok and frame.auth_right else ''}"
+        f"{'' if frame.auth_ok else frame.auth_right.hex()}",
+        f"flags {frame.flags}", f"key_epoch {frame.key_epoch}",
         f"kind {'data' if frame.kind == KIND_DATA else 'probe'}",
         f"session 0x{frame.session:016x}", f"seq {frame.seq}",
         f"generation {frame.generation}", f"lane {frame.lane}",
@@ -262,7 +384,18 @@ def main():
                         help="an endpoint that is open (default: all are)")
     parser.add_argument("--verdicts", action="store_true",
                         help="print each frame's verdict only")
+    parser.add_argument("--cipher", choices=CIPHERS,
+                        help="the session is sealed")
+    parser.add_argument("--secret", type=bytes.fromhex, metavar="HEX",
+                        help="the lane's, 32 bytes")
+    parser.add_argument("--header-key", type=bytes.fromhex, metavar="HEX",
+                        help="16 bytes")
+    parser.add_argument("--rekey-log2", type=int, default=22, metavar="N")
     args = parser.parse_args()
+    if args.cipher and not (args.secret and args.header_key):
+        parser.error("--cipher needs --secret and --header-key")
+    seal = Seal(args.cipher, args.secret, args.header_key,
+                args.rekey_log2) if args.cipher else None
     endpoints = None
     if args.endpoint:
         endpoints = {(ipaddress.ip_address(address), int(port))
@@ -272,7 +405,7 @@ def main():
             data = bytes.fromhex(line)
         except ValueError:
             sys.exit(f"reader.py: line {line_no}: not a frame in hex")
-        frame = read(data, endpoints)
+        frame = read(data, endpoints, seal)
         if args.verdicts:
             print(frame.verdict)
         else:

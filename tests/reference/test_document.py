@@ -170,6 +170,8 @@ class Document(unittest.TestCase):
         self.assertEqual(
             limits["from the Ethernet header to the last record"],
             str(value("PT_HEADERS_MAX")))
+        self.assertEqual(limits["pages of one record of zeroes"],
+                         str(value("PT_ZEROES_MAX")))
         self.assertIn(str(value("PT_UDP_PORT")), section(4))
         self.assertIn(f"0x{value('PT_FRAME_MAGIC'):X}", section(5))
 
@@ -181,6 +183,40 @@ class Document(unittest.TestCase):
                                   source).group(1))
         self.assertIn(f"seq >= upto + {ahead}", section(12))
         self.assertIn(f"seq {kept - 64} or more below", section(12))
+
+    def test_key_schedule(self):
+        secret = bytes(range(0x20))
+        wide = reader.Seal("aes-256-gcm", secret, b"")
+        narrow = reader.Seal("aes-128-gcm", secret, b"")
+        table = list(rows(between("keys")))[1:]
+        self.assertEqual([row[0] for row in table],
+                         ["epoch 0", "epoch 1", "epoch 2", "probes"])
+        for (_, key, iv), (kind, epoch) in zip(table, ((1, 0), (1, 1), (1, 2),
+                                                       (2, 0))):
+            raw, raw_iv = wide.key_and_iv(kind, epoch)
+            self.assertEqual([key, iv], [f"`{raw.hex()}`", f"`{raw_iv.hex()}`"])
+            self.assertEqual(narrow.key_and_iv(kind, epoch), (raw[:16], raw_iv))
+
+    def test_ciphers(self):
+        source = code("user/wire/cipher.h")
+        numbers = dict(re.findall(r"PT_CIPHER_(\w+)\s*= (\d)", source))
+        del numbers["NONE"]
+        table = {row[0]: row[1:3] for row in rows(section(11))}
+        self.assertEqual(
+            {name.replace("-", "_").upper(): row[0]
+             for name, row in table.items() if "-" in name and
+             row[0].isdigit()}, numbers)
+        for name, (key_sz, _) in reader.CIPHERS.items():
+            row = {k.lower(): v for k, v in table.items()}[name]
+            self.assertEqual(row[1], str(key_sz))
+        source = code("include/pagetrim/wire.h")
+        for name in ("MIN", "MAX"):
+            self.assertIn(f"PT_REKEY_LOG2_{name}", source)
+        self.assertIn(f"{value('PT_REKEY_LOG2_MIN')}.."
+                      f"{value('PT_REKEY_LOG2_MAX')}, agreed", section(11))
+        for name in ("SEQ", "PROBE"):
+            limit = number_text(value(f"PT_SEALED_{name}_MAX"))
+            self.assertIn(limit, section(11))
 
     def test_hashes(self):
         table = [row[1].strip("`") for row in rows(section(8))][1:]
@@ -215,6 +251,21 @@ class Document(unittest.TestCase):
         self.assertTrue(frame.auth_ok)
         self.assertEqual([r.text() for r in frame.records],
                          ["blocks 0x1234 0 63 0x0000000000000020"])
+        self.check_sealed_example(bytearray(data))
+
+    def check_sealed_example(self, data):
+        """What section 11 changes of section 14's frame."""
+        blocks = bytes(data[0x80:])
+        for off, line in re.findall(r"^([0-9a-f]{4})  ((?:[0-9a-f]{2} ?)+)",
+                                    between("sealed"), re.M):
+            raw = bytes.fromhex(line)
+            data[int(off, 16):int(off, 16) + len(raw)] = raw
+        seal = reader.Seal("aes-128-gcm", bytes(range(0x20)),
+                           bytes(range(0x20, 0x30)), 16)
+        frame = reader.read(bytes(data), None, seal)
+        self.assertTrue(frame.auth_ok)
+        self.assertEqual(frame.blocks, blocks)
+        self.assertNotIn(blocks[:16], data)
 
 
 if __name__ == "__main__":

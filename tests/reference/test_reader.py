@@ -33,6 +33,7 @@ CORPUS_ENDPOINTS = {(ipaddress.ip_address("10.1.2.3"), 16644),
 # What a frame's structure alone can lead to.
 STRUCTURAL = {"passed", "steered", "truncated", "bad_magic", "bad_version",
               "bad_header", "bad_record"}
+FILES = ("good.txt", "odd.txt", "damaged.txt", "bad.txt", "sealed.txt")
 
 
 def entries(path):
@@ -61,6 +62,13 @@ class Vector:
             else:
                 setattr(self, key, values[0] if values else "")
 
+    def seal(self):
+        if not hasattr(self, "cipher"):
+            return None
+        return reader.Seal(self.cipher, bytes.fromhex(self.secret),
+                           bytes.fromhex(self.header_key),
+                           int(self.rekey_log2))
+
 
 def load(name):
     """The vectors of a file, and the endpoints open to them."""
@@ -71,7 +79,7 @@ def load(name):
 
 def load_all():
     vectors = []
-    for name in ("good.txt", "odd.txt", "damaged.txt", "bad.txt"):
+    for name in FILES:
         more, endpoints = load(name)
         vectors += more
     return vectors, endpoints
@@ -105,7 +113,7 @@ def mutate(frame, dice):
 
 class Vectors(unittest.TestCase):
     def check(self, vector, endpoints):
-        frame = reader.read(vector.frame, endpoints)
+        frame = reader.read(vector.frame, endpoints, vector.seal())
         self.assertEqual(frame.verdict, vector.verdict)
         if frame.verdict != "steered":
             return
@@ -114,12 +122,18 @@ class Vectors(unittest.TestCase):
         self.assertEqual(frame.session, int(vector.session, 0))
         for key in ("seq", "generation", "lane", "data_off", "block_cnt"):
             self.assertEqual(getattr(frame, key), int(getattr(vector, key)))
+        self.assertEqual(frame.flags, int(getattr(vector, "flags", 0)))
+        self.assertEqual(frame.key_epoch, int(getattr(vector, "key_epoch", 0)))
         self.assertEqual([r.text() for r in frame.records], vector.records)
-        self.assertEqual(xxhash.xxh3_128(frame.blocks).hexdigest(),
-                         vector.blocks)
+        blocks = frame.blocks
         if frame.kind == reader.KIND_DATA:
-            placed = b"".join(data for _, _, data in reader.blocks_of(frame))
-            self.assertEqual(placed, frame.blocks)
+            blocks = b"".join(data for _, _, data in reader.blocks_of(frame))
+            filler = len(frame.blocks) - len(blocks)
+            if frame.auth_ok:
+                self.assertEqual(filler, reader.BLOCK *
+                                 int(getattr(vector, "filler", 0)))
+            self.assertEqual(blocks, frame.blocks[:len(blocks)])
+        self.assertEqual(xxhash.xxh3_128(blocks).hexdigest(), vector.blocks)
 
     def check_file(self, name, least, verdicts):
         vectors, endpoints = load(name)
@@ -140,6 +154,27 @@ class Vectors(unittest.TestCase):
 
     def test_bad(self):
         self.check_file("bad.txt", 90, STRUCTURAL - {"steered"})
+
+    def test_sealed(self):
+        self.check_file("sealed.txt", 30, {"steered", "bad_mac", "bad_header"})
+        vectors, _ = load("sealed.txt")
+        self.assertEqual({v.cipher for v in vectors}, set(reader.CIPHERS))
+
+    def test_not_without_the_keys(self):
+        """Neither the blocks nor a right auth come out of a sealed frame with
+        no keys, or with ones that differ in a bit."""
+        for vector in load("sealed.txt")[0]:
+            if vector.verdict != "steered":
+                continue
+            frame = reader.read(vector.frame)
+            self.assertEqual((frame.auth_ok, frame.blocks), (False, b""))
+            seal = vector.seal()
+            seal.secret = bytes([seal.secret[0] ^ 1]) + seal.secret[1:]
+            frame = reader.read(vector.frame, None, seal)
+            self.assertEqual((frame.auth_ok, frame.blocks), (False, b""))
+            seal.header_key = seal.secret[:16]
+            frame = reader.read(vector.frame, None, seal)
+            self.assertEqual(frame.verdict, "bad_mac")
 
     def test_names_are_unique(self):
         names = Counter(v.name for v in load_all()[0])

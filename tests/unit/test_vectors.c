@@ -10,19 +10,44 @@
 #include "vector_file.h"
 #include "wire/reader.h"
 
-enum { GOOD };		/* the file of frames that the builder writes */
+enum { GOOD, SEALED };	/* files of frames that the builder writes */
 
 static const struct source {
 	const char *path;
 	unsigned int least;	/* frames that it has, at least */
 } sources[] = {
 	[GOOD] = { "tests/vectors/good.txt", 30 },
+	[SEALED] = { "tests/vectors/sealed.txt", 60 },
 	{ "tests/vectors/odd.txt", 20 },
 	{ "tests/vectors/damaged.txt", 20 },
 	{ "tests/vectors/bad.txt", 90 },
 };
 
 static struct vector_file files[COUNT_OF(sources)];
+
+/* judge_sealed asks as XDP does of a sealed session. */
+static enum pt_verdict judge_sealed(const struct vector *v)
+{
+	struct pt_cursor c = { v->frame, v->frame + v->frame_sz };
+	const struct pt_frame_hdr *hdr;
+	enum pt_verdict verdict;
+	struct pt_packet p;
+	struct pt_frame frame;
+	__u64 key[2];
+
+	pt_siphash_key(key, v->seal.header_key);
+	if (!pt_parse_packet(&c, v->frame_sz, &p))
+		return PT_VERDICT_PASSED;
+	hdr = c.pos;
+	verdict = pt_parse_header(&c, &p, &frame);
+	if (verdict != PT_VERDICT_STEERED)
+		return verdict;
+	if (!(frame.flags & PT_FLAG_SEALED))
+		return PT_VERDICT_BAD_HEADER;
+	if (!pt_header_is_right(hdr, key))
+		return PT_VERDICT_BAD_MAC;
+	return pt_parse_records(&c, &frame);
+}
 
 /* judge asks as XDP does: is it to an endpoint that is open? */
 static enum pt_verdict judge(const struct vector *v)
@@ -35,10 +60,35 @@ static enum pt_verdict judge(const struct vector *v)
 
 	if (verdict == PT_VERDICT_PASSED)
 		return verdict;
+	if (v->seal.cipher)
+		return judge_sealed(v);
 	for (unsigned int i = 0; i < f->endpoint_cnt; i++)
 		if (!memcmp(&f->endpoints[i], &p.dst, sizeof(p.dst)))
 			return verdict;
 	return PT_VERDICT_PASSED;
+}
+
+static struct pt_seal *make_seal(const struct vector *v)
+{
+	struct pt_seal *seal = NULL;
+
+	if (v->seal.cipher)
+		assert_int_equal(pt_seal_create(&seal, &v->seal), 0);
+	return seal;
+}
+
+/* auth_ok asks the checksum or the tag; the other question has one answer. */
+static bool auth_ok(struct pt_reader *r, const struct vector *v)
+{
+	struct pt_seal *seal = make_seal(v);
+	bool ok;
+
+	if (!seal)
+		return pt_reader_auth_ok(r);
+	assert_false(pt_reader_auth_ok(r));
+	ok = pt_reader_unseal(r, seal);
+	pt_seal_destroy(seal);
+	return ok;
 }
 
 static void check_header(const struct pt_reader *r, const struct vector *v)
@@ -51,7 +101,8 @@ static void check_header(const struct pt_reader *r, const struct vector *v)
 	assert_int_equal(r->data_off, v->data_off);
 	assert_int_equal(r->block_cnt, v->block_cnt);
 	assert_int_equal(r->record_cnt, v->record_cnt);
-	assert_int_equal(pt_reader_auth_ok(r), v->auth_ok);
+	assert_int_equal(r->id.key_epoch, v->id.key_epoch);
+	assert_int_equal(r->is_sealed, v->flags & PT_FLAG_SEALED);
 }
 
 static void check_blocks(const XXH3_state_t *state, const char *want)
@@ -85,7 +136,7 @@ static void check_records(struct pt_reader *r, const struct vector *v)
 			XXH3_128bits_update(state, at, got * 64);
 	}
 	assert_false(pt_reader_next(r, &rec));
-	if (v->kind == PT_FRAME_DATA)
+	if (v->kind == PT_FRAME_DATA && (v->auth_ok || !v->seal.cipher))
 		check_blocks(state, v->blocks);
 	XXH3_freeState(state);
 }
@@ -103,6 +154,7 @@ static void check_meaning(const struct vector *v)
 		assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
 				 PT_VERDICT_STEERED);
 		check_header(&r, v);
+		assert_int_equal(auth_ok(&r, v), v->auth_ok);
 		check_records(&r, v);
 		kit_free(&s);
 	}
@@ -162,24 +214,40 @@ static void stage(struct pt_builder *b, const struct vector *v,
 	}
 }
 
+/* open_copy: the frame, its blocks in clear. */
+static void open_copy(const struct vector *v, __u8 *to)
+{
+	struct pt_reader r;
+
+	memcpy(to, v->frame, v->frame_sz);
+	assert_int_equal(pt_reader_open(&r, &(struct pt_span){ to,
+					v->frame_sz }, 1), PT_VERDICT_STEERED);
+	assert_true(auth_ok(&r, v));
+}
+
 static void check_builder(const struct vector *v)
 {
 	static __u8 pages[PT_RECORDS_MAX][PT_PAGE_SZ];
-	static __u8 frame[FRAME_SZ_MAX];
+	static __u8 frame[FRAME_SZ_MAX], plain[FRAME_SZ_MAX];
 	struct pt_link link = link_of(v);
 	struct pt_builder_cfg cfg = kit_cfg(&link, v->mtu);
+	struct pt_seal *seal = make_seal(v);
 	struct pt_builder b;
 
+	cfg.pad = v->flags & PT_FLAG_PADDED;
 	if (v->kind == PT_FRAME_PROBE) {
-		pt_probe_write(&link, &v->id, v->frame_sz, NULL, frame);
+		pt_probe_write(&link, &v->id, v->frame_sz, seal, frame);
 	} else {
 		pt_builder_init(&b, &cfg);
-		stage(&b, v, pages, v->frame + pt_link_sz(&link) +
-		      v->data_off);
-		assert_int_equal(pt_builder_close(&b, &link, &v->id, NULL,
+		open_copy(v, plain);
+		stage(&b, v, pages, plain + pt_link_sz(&link) + v->data_off);
+		assert_int_equal(b.block_cnt + v->filler, v->block_cnt);
+		assert_int_equal(pt_builder_frame_sz(&b), v->frame_sz);
+		assert_int_equal(pt_builder_close(&b, &link, &v->id, seal,
 						  frame), v->frame_sz);
 	}
 	assert_memory_equal(frame, v->frame, v->frame_sz);
+	pt_seal_destroy(seal);
 }
 
 static void test_vector(void **state)
@@ -189,7 +257,8 @@ static void test_vector(void **state)
 	assert_int_equal(judge(v), v->verdict);
 	if (v->verdict == PT_VERDICT_STEERED)
 		check_meaning(v);
-	assert_int_equal(v->mtu != 0, v->file == &files[GOOD]);
+	if (v->file != &files[SEALED])
+		assert_int_equal(v->mtu != 0, v->file == &files[GOOD]);
 	if (v->mtu)
 		check_builder(v);
 }

@@ -32,7 +32,11 @@ struct vector {
 	bool	auth_ok;
 	__u8	kind;
 	struct pt_frame_id id;
+	__u16	flags;
 	__u32	data_off, block_cnt, record_cnt;
+	__u32	filler;		/* blocks that no record names */
+	struct pt_seal_cfg seal;	/* cipher NONE: of a session that is
+					 * not sealed */
 	struct pt_record_host records[PT_RECORDS_MAX];
 	char	*blocks;	/* XXH3-128 of all blocks, in hex */
 	__u32	frame_sz;
@@ -115,6 +119,24 @@ static inline void vector_hex(struct vector_file *f, struct vector *v)
 	}
 }
 
+/* vector_bytes reads sz bytes in hex, exactly. */
+static inline void vector_bytes(struct vector_file *f, __u8 *out, __u32 sz)
+{
+	const char *hex = vector_word(f);
+
+	if (strlen(hex) != 2 * sz)
+		vector_die(f, "not %u bytes in hex", sz);
+	for (__u32 i = 0; i < sz; i++)
+		if (sscanf(hex + 2 * i, "%2hhx", &out[i]) != 1)
+			vector_die(f, "not hex");
+}
+
+static inline void vector_cipher(struct vector_file *f, struct vector *v)
+{
+	if (pt_cipher_parse(vector_word(f), &v->seal.cipher))
+		vector_die(f, "no such cipher");
+}
+
 static inline void vector_fill(struct vector_file *f, struct vector *v)
 {
 	unsigned int byte = strtoul(vector_word(f), NULL, 16);
@@ -183,6 +205,13 @@ static inline void vector_line(struct vector_file *f, const char *key)
 		return vector_fill(f, v);
 	if (KEY("record"))
 		return vector_record(f, v);
+	if (KEY("cipher"))
+		return vector_cipher(f, v);
+	if (KEY("secret"))
+		return vector_bytes(f, v->seal.secret, sizeof(v->seal.secret));
+	if (KEY("header_key"))
+		return vector_bytes(f, v->seal.header_key,
+				    sizeof(v->seal.header_key));
 	if (KEY("mtu"))
 		v->mtu = vector_number(f, PT_MTU_MAX);
 	else if (KEY("verdict"))
@@ -199,6 +228,14 @@ static inline void vector_line(struct vector_file *f, const char *key)
 		v->id.generation = vector_number(f, ~0U);
 	else if (KEY("lane"))
 		v->id.lane = vector_number(f, 63);
+	else if (KEY("flags"))
+		v->flags = vector_number(f, 65535);
+	else if (KEY("key_epoch"))
+		v->id.key_epoch = vector_number(f, 65535);
+	else if (KEY("rekey_log2"))
+		v->seal.rekey_log2 = vector_number(f, 255);
+	else if (KEY("filler"))
+		v->filler = vector_number(f, 65535);
 	else if (KEY("data_off"))
 		v->data_off = vector_number(f, 65535);
 	else if (KEY("block_cnt"))
