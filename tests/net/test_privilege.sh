@@ -1,0 +1,291 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   docs/security.md, "Privileges"   what each thread may have
+#              |
+#   /proc/PID/task/*/status          what it has, of both agents, while they run
+#
+# And: no core, no key where others look, files as the user, paths checked as
+# the user, a bound on what a peer announces.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+document=$root/docs/security.md
+nobody=$(id -u nobody)
+
+# ---- the document, and /proc ------------------------------------------------
+
+# listed AGENT PHASE [user]: the capabilities that the table lists, one a line;
+# for none it must say "none".
+listed()
+{
+	local row
+
+	row=$(grep -E "^\| $1 \| $2 \| " "$document") ||
+		die "$document has no row for $1, $2"
+	row=$(awk -F' *[|] *' -v user="${3-}" \
+		'{ print $4, user ? $5 : "" }' <<<"$row")
+	[[ $row == *none* || $row == *CAP_* ]] || die "$1, $2: nothing listed"
+	sed 's/none//g' <<<"$row" | tr -s ' ' '\n' | sed '/^$/d' |
+		tr '[:upper:]' '[:lower:]' | sort
+}
+
+# held STATUS KEY: the capabilities of a set, one a line.
+held()
+{
+	local hex
+
+	hex=$(awk -v key="$2:" '$1 == key { print $2 }' "$1")
+	[[ $hex =~ ^[0-9a-f]{16}$ ]] || die "$1: no $2"
+	[[ $hex != 0000000000000000 ]] || return 0
+	capsh --decode="$hex" | cut -d= -f2 | tr ',' '\n' | sort
+}
+
+# of_thread STATUS KEY: a line of it, without its name.
+of_thread()
+{
+	awk -v key="$2:" '$1 == key { $1 = ""; print substr($0, 2) }' "$1"
+}
+
+# as_listed PID AGENT PHASE THREADS [UID]: every thread of the process, of which
+# there are at least so many, has what the document lists, and no more.
+as_listed()
+{
+	local pid=$1 want uid=${5-} user status set cnt=0
+
+	user=${uid:+user}
+	want=$(listed "$2" "$3" "$user")
+	for status in "/proc/$pid/task/"*/status; do
+		cnt=$((cnt + 1))
+		for set in CapEff CapPrm; do
+			same "$2, $3: $set" "$(held "$status" $set)" "$want"
+		done
+		for set in CapInh CapAmb CapBnd; do
+			same "$2, $3: $set" "$(held "$status" $set)" ''
+		done
+		same "$2, $3: NoNewPrivs" "$(of_thread "$status" NoNewPrivs)" 1
+		[[ $3 != connecting ]] || uid=
+		same "$2, $3: Uid" "$(of_thread "$status" Uid)" \
+			"${uid:-0} ${uid:-0} ${uid:-0} ${uid:-0}"
+	done
+	[[ $cnt -ge $4 ]] || die "$2, $3: only $cnt threads"
+	same "$2, $3: core limit" "$(awk '/^Max core file/ { print $5, $6 }' \
+		"/proc/$pid/limits")" "0 0"
+}
+
+# slowly SEND-OPTION...: a transfer that lasts long enough to be looked at:
+# until `faster`, nothing but its beginning.
+slowly() { send_begin send --to "$HOSTS_B4" --max-bandwidth 4M "$@"; }
+
+is_sending() { [[ $(sent_bytes) -gt 1000000 ]]; }
+
+# a folder that a user can reach and write, all the way from the root.
+user_folder()
+{
+	chmod 0711 "$tmp" "$dir"
+	mkdir -m 0700 "$1"
+	chown nobody "$1"
+}
+
+# ---- cases ------------------------------------------------------------------
+
+# during RECEIVE-USER SEND-USER [attached]: a transfer, looked at midway.
+during()
+{
+	local -a receive_user=() send_user=()
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	[[ -z ${3-} ]] || on b "$pagetrim" attach --dev "$(dev_b)"
+	user_folder place
+	[[ -z $1 ]] || receive_user=(--user "$1")
+	[[ -z $2 ]] || send_user=(--user "$2")
+	[[ -n $1 ]] || chown root place
+	echo secret >state
+	chmod 0600 state	# only root may read it
+	receive_begin receive --listen "$HOSTS_B4" --out "$PWD/place/copy" \
+		--queues 2 "${receive_user[@]}"
+	wait_until 10 grep -q 'listening on' receive.err
+	as_listed "$receiver" receive listening 3 "${1:+$nobody}"
+	slowly --queues 2 --with state "${send_user[@]}" "$(image even)"
+	wait_until 10 is_sending
+	as_listed "$receiver" receive listening 3 "${1:+$nobody}"
+	as_listed "$sender" send sending 3 "${2:+$nobody}"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" place/copy
+	same_file state place/copy.with/state
+	balanced
+	same "owner and mode" "$(stat -c '%U %a' place/copy)" \
+		"${1:-root} 600"
+	same "of the folder" "$(stat -c '%U %a' place/copy.with)" \
+		"${1:-root} 700"
+	[[ -z ${3-} ]] || on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
+}
+
+# The sender while its peer says nothing yet.
+connecting()
+{
+	local peer
+
+	show hosts_up "$net"
+	hosts_exec "$net" b "$here/peer.py" silent "$HOSTS_B4" 16644 2>ready &
+	peer=$!
+	wait_until 10 grep -q ready ready
+	send_begin send --to "$HOSTS_B4" --peer-timeout 3 "$@" \
+		"$(image small --pages 64)"
+	wait_until 5 connected
+	as_listed "$sender" send connecting 1 "${1:+$nobody}"
+	ended send "$sender" 20 4
+	kill "$peer" 2>/dev/null || true
+}
+
+connected()
+{
+	hosts_run "$net" a ss -Htn state established "dport = :16644" | grep -q .
+}
+
+# The process that is sent belongs to another user than the one we become.
+process_of_another()
+{
+	local pid
+
+	show hosts_up "$net" --mtu 9000
+	setpriv --reuid daemon --clear-groups sleep 1000 &
+	pid=$!
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	slowly --user nobody --pid "$pid"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	balanced
+	! grep -q '^State:.*[Tt]' "/proc/$pid/status" ||
+		die "the process is still stopped"
+	kill "$pid"
+}
+
+# A process that crashes leaves no core, though the shell asked for one.
+no_core()
+{
+	ulimit -c unlimited
+	show hosts_up "$net"
+	user_folder place
+	cd place
+	receive_begin ../receive --listen "$HOSTS_B4" --out "$PWD/copy" \
+		--user nobody
+	slowly "$(image even)" --user nobody
+	wait_until 10 is_sending
+	kill -SEGV "$sender" "$receiver"
+	finish "$sender" 10
+	same "the sender's exit" "$status" 139
+	finish "$receiver" 10
+	same "the receiver's exit" "$status" 139
+	same "cores" "$(find "$dir" -name '*core*')" ''
+}
+
+# sink_refused_to WORD COMMAND...: what --user nobody may not write is told
+# before a sender comes.
+sink_refused_to()
+{
+	local word=$1
+
+	shift
+	show hosts_up "$net"
+	chmod 0711 "$tmp" "$dir"
+	"$@"
+	receive_launch receive --listen "$HOSTS_B4" --out "$PWD/place/copy" \
+		--user nobody
+	ended receive "$receiver" 10 3 "$word"
+	nothing_left
+}
+
+not_root_to_become()
+{
+	show hosts_up "$net"
+	hosts_exec "$net" b setpriv --bounding-set=-setuid \
+		--inh-caps=-setuid "$pagetrim" receive --dev "$(dev_b)" \
+		--listen "$HOSTS_B4" --out copy --user nobody \
+		>receive.json 2>receive.err &
+	ended receive $! 10 3 'nobody.*CAP_SETUID'
+	nothing_left
+}
+
+# Root, but without the right to write everywhere: it has given that up.
+root_overrides_nothing()
+{
+	show hosts_up "$net"
+	user_folder place
+	receive_launch receive --listen "$HOSTS_B4" --out "$PWD/place/copy"
+	ended receive "$receiver" 10 3 '--user'
+	nothing_left
+}
+
+# A link that a stranger put on the way to the image.
+planted_link()
+{
+	show hosts_up "$net"
+	mkdir victim
+	ln -s victim place
+	chown -h nobody place
+	receive_launch receive --listen "$HOSTS_B4" --out "$PWD/place/copy"
+	ended receive "$receiver" 10 3 "another user's"
+	same "files" "$(ls victim)" ''
+	nothing_left
+}
+
+# Two at once may announce 40 MiB together, and not more; when one has ended
+# there is room again.
+max_memory()
+{
+	local first
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
+		--max-memory 40M
+	slowly "$(image even)"
+	first=$sender
+	wait_until 10 is_sending
+	send_begin second --to "$HOSTS_B4" --name other "$(image even)"
+	ended second "$sender" 20 4 'max-memory'
+	ended send "$first" 60 0
+	send_begin third --to "$HOSTS_B4" --name other "$(image even)"
+	ended third "$sender" 20 0
+	kill "$receiver"
+	finish "$receiver" 10
+	same_file "$(image even)" copies/other
+	nothing_left
+}
+
+max_memory_exactly()
+{
+	show hosts_up "$net" --mtu 9000
+	receive_begin receive --listen "$HOSTS_B4" --out copy \
+		--max-memory $(($(stat -c %s "$(image even)") - 1))
+	send_begin send --to "$HOSTS_B4" "$(image even)"
+	ended send "$sender" 20 4 'max-memory'
+	ended receive "$receiver" 10 3 'max-memory'
+	local -a receive_options=(--max-memory
+		"$(stat -c %s "$(image even)")")
+	transfer "$(image even)"
+	nothing_left
+}
+
+case_run "privilege: as the document lists" during '' ''
+case_run "privilege: as the document lists, --user on both" during nobody nobody
+case_run "privilege: --user, an attached program" during nobody '' attached
+case_run "privilege: while it connects" connecting
+case_run "privilege: while it connects, --user" connecting --user nobody
+case_run "privilege: --user, a process of another user" process_of_another
+case_run "privilege: no core" no_core
+case_run "privilege: --user may not write there" \
+	sink_refused_to '--user' mkdir -m 0755 place
+case_run "privilege: --user may not look there" \
+	sink_refused_to '--user' mkdir -m 0700 place
+case_run "privilege: --user without the right to" not_root_to_become
+case_run "privilege: root overrides no mode" root_overrides_nothing
+case_run "privilege: a stranger's link on the way" planted_link
+case_run "privilege: --max-memory, together" max_memory
+case_run "privilege: --max-memory, to the byte" max_memory_exactly
+cases_end
