@@ -116,10 +116,52 @@ static void test_long_ways(void **state)
 	assert_int_equal(pt_path_folder("dots/real"), -ENAMETOOLONG);
 }
 
+static int rewrite(const char *path)
+{
+	int fd = pt_path_rewrite(path, 0640);
+
+	if (fd < 0)
+		return fd;
+	assert_int_equal(write(fd, "new", 3), 3);
+	close(fd);
+	return 0;
+}
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* A picture may replace what it replaced before, but no file of a stranger's
+ * choice. */
+static void test_rewrite(void **state)
+{
+	(void)state;
+	close(scratch_file("real/old", 100));
+	assert_int_equal(symlink("old", "real/ours"), 0);
+	assert_int_equal(symlink("old", "real/strange"), 0);
+	assert_int_equal(lchown("real/strange", STRANGER, 0), 0);
+	assert_int_equal(rewrite("real/strange"), -ELOOP);
+	assert_int_equal(rewrite("strange/old"), -ELOOP);
+	assert_int_equal(size_of("real/old"), 100);
+	assert_int_equal(rewrite("real/ours"), 0);
+	assert_int_equal(size_of("real/old"), 3);
+	assert_int_equal(rewrite("new"), 0);
+	assert_int_equal(size_of("new"), 3);
+	assert_int_equal(rewrite("new"), 0);
+	assert_int_equal(rewrite("/dev/null"), 0);
+	assert_int_equal(rewrite("no/new"), -ENOENT);
+	assert_int_equal(rewrite("real"), -EISDIR);
+	assert_int_equal(rewrite("real/"), -ENOENT);
+}
+
 int main(void)
 {
 	enum { ROW_CNT = sizeof(rows) / sizeof(rows[0]) };
-	struct CMUnitTest tests[ROW_CNT + 2];
+	struct CMUnitTest tests[ROW_CNT + 3];
 
 	if (scratch_mount() || chdir(SCRATCH) || mkdir("real", 0700) ||
 	    close(scratch_file("file", 1)))
@@ -138,5 +180,7 @@ int main(void)
 		cmocka_unit_test(test_owner_is_the_effective_user);
 	tests[ROW_CNT + 1] = (struct CMUnitTest)
 		cmocka_unit_test(test_long_ways);
+	tests[ROW_CNT + 2] = (struct CMUnitTest)
+		cmocka_unit_test(test_rewrite);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

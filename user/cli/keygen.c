@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/privilege.h"
 #include "control/psk.h"
 
 #define IDENTITY	"pagetrim"
@@ -72,6 +73,8 @@ int pt_cmd_keygen(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (pt_privilege_harden(&err))
+		return pt_out_fail("keygen", &err);
 	if (pt_psk_make(&psk, k.identity, &err))
 		return pt_out_fail("keygen", &err);
 	ret = pt_psk_save(&psk, k.path, &err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "memory/path.h"
 
 /* Pixels. */
 #define WIDTH		912
@@ -402,14 +403,18 @@ int pt_svg_write(const char *path, const char *title,
 	int code = bands_choose(&p);
 	struct stat st;
 	bool is_file;
+	int fd;
 
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: no memory",
 				    path);
 	bands_place(&p);
-	p.out = fopen(path, "we");
+	fd = pt_path_rewrite(path, 0666);
+	p.out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!p.out) {
-		code = -errno;
+		code = fd < 0 ? fd : -errno;
+		if (fd >= 0)
+			close(fd);
 		goto fail;
 	}
 	is_file = !fstat(fileno(p.out), &st) && S_ISREG(st.st_mode);

@@ -12,6 +12,12 @@
 
 #define LINKS_MAX	40	/* as many as the kernel follows */
 
+/* is_trusted: the link is root's or ours. */
+static bool is_trusted(const struct stat *link)
+{
+	return !link->st_uid || link->st_uid == geteuid();
+}
+
 /* walk: a way that is partly gone. */
 struct walk {
 	int at;			/* the folder reached */
@@ -38,8 +44,7 @@ static int follow(struct walk *w, int link)
 		return -errno;
 	if (!S_ISLNK(st.st_mode))
 		return -ENOTDIR;
-	if ((st.st_uid && st.st_uid != geteuid()) ||
-	    ++w->link_cnt > LINKS_MAX)
+	if (!is_trusted(&st) || ++w->link_cnt > LINKS_MAX)
 		return -ELOOP;
 	sz = readlinkat(link, "", text, sizeof(text) - 1);
 	if (sz <= 0)
@@ -119,5 +124,34 @@ int pt_path_folder(const char *path)
 	if (fd < 0 && !ret)
 		fd = -errno;
 	close(w.at);
+	return fd;
+}
+
+int pt_path_rewrite(const char *path, unsigned int mode)
+{
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC;
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	char parent[PATH_MAX];
+	struct stat st;
+	int folder, fd;
+
+	if (strlen(path) >= sizeof(parent))
+		return -ENAMETOOLONG;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path);
+	folder = pt_path_folder(parent);
+	if (folder < 0)
+		return folder;
+	fd = openat(folder, name, flags | O_NOFOLLOW, mode);
+	if (fd < 0 && errno == ELOOP) {
+		if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    !is_trusted(&st))
+			errno = ELOOP;
+		else
+			fd = openat(folder, name, flags, mode);
+	}
+	if (fd < 0)
+		fd = -errno;
+	close(folder);
 	return fd;
 }

@@ -17,4 +17,10 @@
  *   or as the system says */
 int pt_path_folder(const char *path);
 
+/* pt_path_rewrite returns a descriptor of the file, made (mode) or emptied, to
+ * write to.  For files that may be replaced, such as a picture: here a link as
+ * the last part is followed, too, on the same condition.  It may lead to a
+ * device, /dev/stdout.  Errors as above. */
+int pt_path_rewrite(const char *path, unsigned int mode);
+
 #endif
