@@ -88,9 +88,133 @@ device_narrows()
 		"$(field send '.lanes[0]."frame-bytes"')" 1294 1514
 }
 
+# stopped AGENT SECONDS: it does nothing for as long.
+stopped()
+{
+	show kill -STOP "${!1}"
+	sleep "$2"
+	show kill -CONT "${!1}"
+}
+
+stopped_and_survived()
+{
+	show hosts_up "$net" --mtu 9000
+	under_way 5000000
+	stopped "$1" 3
+	survived
+	nothing_left
+}
+
+# The agent's own clock jumps by more than its peer timeout, as that of a
+# suspended machine.  Its peer is patient; it was not the peer that was silent.
+jumped()
+{
+	local jumping=$1
+	local -A timeout=([sender]=20 [receiver]=20)
+
+	timeout[$jumping]=1
+	show hosts_up "$net" --mtu 9000
+	receive_begin receive --listen "$HOSTS_B4" --out copy \
+		--peer-timeout "${timeout[receiver]}"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth "$rate" \
+		--peer-timeout "${timeout[sender]}" "$(image even)"
+	wait_until 10 has_sent 5000000
+	stopped "$jumping" 3
+	survived
+	nothing_left
+}
+
+# Each end reads its own clocks only: one host runs 30 years ahead of the other.
+years_apart()
+{
+	local whole=$pagetrim
+
+	show hosts_up "$net" --mtu 9000
+	cat >ahead <<-EOF
+		#!/bin/sh
+		exec unshare --time --fork --kill-child --monotonic 1000000000 \\
+			--boottime 1000000000 '$pagetrim' "\$@"
+	EOF
+	chmod +x ahead
+	[[ $1 != receiver ]] || pagetrim=$PWD/ahead
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	pagetrim=$whole
+	[[ $1 != sender ]] || pagetrim=$PWD/ahead
+	send_begin send --to "$HOSTS_B4" "$(image even)"
+	survived
+	nothing_left
+}
+
+# Every frame twice, and nobody reads them for a while: more than the ring has
+# room for.  What the socket drops is in the ledger.
+starved()
+{
+	wire_begin --repeat 1000
+	under_way 5000000
+	stopped receiver 1
+	survived
+	wire_end
+	[[ $(field receive .ledger.socket_dropped) -gt 0 ]] || die "not starved"
+}
+
+# program_id: of the XDP program on host b's device.
+program_id()
+{
+	hosts_run "$net" b ip -j link show "$(dev_b)" | jq '.[0].xdp.prog.id'
+}
+
+# program_detach: by the link that holds it there, as root can.
+program_detach()
+{
+	local link
+
+	link=$(bpftool -j link list | jq ".[] | select(.type == \"xdp\" and
+		.prog_id == $(program_id)) | .id")
+	show bpftool link detach id "$link"
+	same "the program on the device" "$(program_id)" null
+}
+
+# Somebody takes the receiver's program off its device, and may put another in
+# its place: one that drops all, TCP too.
+detached()
+{
+	show hosts_up "$net" --mtu 9000
+	under_way 5000000
+	program_detach
+	[[ ${1-} != replaced ]] || on b ip link set "$(dev_b)" xdp \
+		object "$build/wire.bpf.o" section xdp.frags
+	ended receive "$receiver" 5 3 'took .* XDP program off'
+	[[ ${1-} != replaced ]] || on b ip link set "$(dev_b)" xdp off
+	ended send "$sender" 12 4
+	nothing_committed
+	nothing_left
+}
+
+# No frame comes any more, but the control connection lives.
+data_cut()
+{
+	local peer_timeout=2
+
+	wire_begin --eat-above 200 --eat-after 500
+	under_way 3000000
+	both_end 4 'no frame was accepted'
+	show hosts_wire_stop
+	nothing_left
+}
+
 case_run "meanwhile: 5 s of silence are survived" silence_survived
 case_run "meanwhile: silence beyond the peer timeout" silence_too_long
 case_run "meanwhile: the path begins to eat large frames" path_narrows
 case_run "meanwhile: the receiver's MTU is lowered" device_narrows b
 case_run "meanwhile: the sender's MTU is lowered" device_narrows a
+case_run "meanwhile: only the control connection lives" data_cut
+case_run "meanwhile: the receiver stopped for 3 s" stopped_and_survived receiver
+case_run "meanwhile: the sender stopped for 3 s" stopped_and_survived sender
+case_run "meanwhile: the receiver's clock jumps" jumped receiver
+case_run "meanwhile: the sender's clock jumps" jumped sender
+case_run "meanwhile: the receiver's clock is 30 years ahead" years_apart receiver
+case_run "meanwhile: the sender's clock is 30 years ahead" years_apart sender
+case_run "meanwhile: the receiver's ring overflows" starved
+case_run "meanwhile: the XDP program is detached" detached
+case_run "meanwhile: the XDP program is replaced" detached replaced
 cases_end

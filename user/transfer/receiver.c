@@ -18,6 +18,7 @@
 #define TICK_MS		100
 #define VERIFY_TICK_MS	1		/* while counters settle */
 #define PROGRESS_NS	250000000ULL
+#define WATCH_NS	1000000000ULL	/* between looks at the device */
 
 struct outcome {
 	__u64 transfer_id;
@@ -39,6 +40,7 @@ struct pt_receiver {
 	struct pt_error error;	/* if result is not 0 */
 	__u64 linger_until_ns;	/* for a sender that may ask again */
 	__u64 shown_ns;
+	__u64 watched_ns;
 };
 
 int pt_receiver_open(struct pt_receiver **out,
@@ -276,33 +278,62 @@ static void end_all(struct pt_receiver *r, const struct pt_error *err)
 		end_session(r, r->session_cnt - 1, err);
 }
 
+/* watch_device: without its program a receiver is deaf, and its senders would
+ * wait for the peer timeout to learn it. */
+static bool watch_device(struct pt_receiver *r, __u64 now_ns)
+{
+	if (r->is_over || now_ns - r->watched_ns < WATCH_NS)
+		return true;
+	r->watched_ns = now_ns;
+	return pt_program_is_attached(r->host.program);
+}
+
+/* turn: what has come is read, what has ended is told. */
+static void turn(struct pt_receiver *r)
+{
+	accept_all(r);
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		pt_rx_session_read(s);
+		pt_rx_session_tick(s, pt_clock_ns());
+		if (s->asked_id && s->state == PT_RX_OFFERED)
+			answer(r, s);
+	}
+	show(r, pt_clock_ns());
+	for (__u32 i = r->session_cnt; i-- > 0; )
+		if (r->sessions[i]->state == PT_RX_ENDED)
+			reap(r, i);
+}
+
 int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 {
-	struct pt_error stopped;
+	struct pt_error why;
 	bool stop = false;
+	bool deaf = false;
 
-	while (!stop && !(r->is_over && pt_clock_ns() >= r->linger_until_ns)) {
+	while (!stop && !deaf &&
+	       !(r->is_over && pt_clock_ns() >= r->linger_until_ns)) {
 		stop = wait_any(r, stop_fd);
-		accept_all(r);
-		for (__u32 i = 0; i < r->session_cnt; i++) {
-			struct pt_rx_session *s = r->sessions[i];
-
-			pt_rx_session_read(s);
-			pt_rx_session_tick(s, pt_clock_ns());
-			if (s->asked_id && s->state == PT_RX_OFFERED)
-				answer(r, s);
-		}
-		show(r, pt_clock_ns());
-		for (__u32 i = r->session_cnt; i-- > 0; )
-			if (r->sessions[i]->state == PT_RX_ENDED)
-				reap(r, i);
+		turn(r);
+		deaf = !watch_device(r, pt_clock_ns());
 	}
-	pt_error_set(&stopped, PT_EXIT_FAILED, -ECANCELED, "interrupted; "
-		     "nothing was committed");
-	end_all(r, &stopped);
+	if (deaf)
+		pt_error_set(&why, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
+			     "pagetrim's XDP program off it, or removed the "
+			     "device (find out who, then start receive again)",
+			     r->cfg.dev);
+	else
+		pt_error_set(&why, PT_EXIT_FAILED, -ECANCELED,
+			     "interrupted; nothing was committed");
+	end_all(r, &why);
 	if (r->is_over) {
 		*err = r->error;
 		return r->result;
+	}
+	if (deaf) {
+		*err = why;
+		return -ENODEV;
 	}
 	if (r->cfg.serve)
 		return 0;

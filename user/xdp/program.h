@@ -73,6 +73,10 @@ void pt_program_close(struct pt_program *p);
 
 void pt_program_info(const struct pt_program *p, struct pt_program_info *info);
 
+/* pt_program_is_attached: false once somebody has taken the program off its
+ * device, or put another in its place.  Needs no privilege. */
+bool pt_program_is_attached(const struct pt_program *p);
+
 /* pt_program_pin loads, attaches and pins program and maps under
  * PT_PIN_ROOT/DEV, beside other programs by libxdp's dispatcher where kernel
  * and libxdp can.  Errors of pt_program_open, and
