@@ -157,8 +157,7 @@ static void good_facts(struct pt_facts *f)
 	  DEVICE_LOST, ERROR, 3, "cable")				\
 	X(no_native, f->device.xdp_features = 0, ALONE,			\
 	  MODE_GENERIC, WARNING, 1, "driver ice")			\
-	X(no_native_sending, f->device.xdp_features = 0;		\
-	  f->device.dev.mtu = 1500; f->path.mtu_sz = 1500, PEER,	\
+	X(no_native_sending, f->device.xdp_features = 0, PEER,		\
 	  MODE_GENERIC, INFO, 0, "--generic")				\
 	X(mode_unknown, f->device.features_known = false;		\
 	  f->device.xdp_features = 0, ALONE,				\
@@ -191,6 +190,8 @@ static void good_facts(struct pt_facts *f)
 	  BUFFERS, OK, 0, "")						\
 	X(small_driver, f->device.xdp_features &= ~PT_XDP_RX_SG, ALONE,	\
 	  BUFFERS_NONE, WARNING, 1, "driver ice has not")		\
+	X(small_driver_sending, f->device.xdp_features &= ~PT_XDP_RX_SG, \
+	  PEER, BUFFERS, OK, 0, "")					\
 	X(small_driver_tried, f->xdp.attach.ret = 0, ALONE,		\
 	  BUFFERS_NONE, WARNING, 1, "driver ice has not")		\
 	X(small_enough, f->device.xdp_features &= ~PT_XDP_RX_SG;	\

@@ -21,7 +21,7 @@ static void judge_speed(struct pt_findings *f, const struct pt_facts *facts)
 		snprintf(tail, sizeof(tail), "; the link carries %u Mbit/s",
 			 mbit);
 	pt_findings_add(f, PT_FOUND_SPEED,
-			"reads and scans %.1f GB/s, seals %.1f GB/s%s",
+			"reads and scans %.2f GB/s, seals %.2f GB/s%s",
 			s->scan_sz_s / 1e9, s->seal_sz_s / 1e9, tail);
 	lane = (1 << 30) / s->scan_sz_s + (1 << 30) / s->seal_sz_s;
 	link = mbit ? (1 << 30) * 8.0 / (mbit * 1e6) : 0;

@@ -21,7 +21,7 @@ static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 	else if (d->features_known)
 		pt_findings_add(f, PT_FOUND_MODE_GENERIC, "%s",
 				d->dev.driver[0] ? d->dev.driver : "?");
-	else
+	else if (!f->to)	/* a sender needs no program */
 		pt_findings_add(f, PT_FOUND_MODE_UNSEEN, "%s",
 				facts->host.release);
 }
@@ -52,7 +52,11 @@ static void judge_buffers(struct pt_findings *f, const struct pt_facts *facts)
 		      x->bind_large.ret != -EMSGSIZE;
 	bool tried = !x->attach.ret;
 
-	if (!kernel)
+	/* What is sent is the kernel's to put together; a driver that has zero
+	 * copy for frames of one buffer only is sent copies. */
+	if (kernel && f->to)
+		pt_findings_say(f, PT_FOUND_BUFFERS);
+	else if (!kernel)
 		pt_findings_add(f, lack, "Linux %s", facts->host.release);
 	else if (tried ? x->attach_multi_buffer :
 		 d->xdp_features & PT_XDP_RX_SG)

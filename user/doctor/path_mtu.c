@@ -274,6 +274,8 @@ static int search(struct prober *p, __u32 sz, __u32 *passed, bool *hole)
 		}
 	}
 search:
+	if (sz <= least)
+		return -ETIMEDOUT;
 	if (sz > PT_MTU_MIN && probe(p, PT_MTU_MIN, &mtu) == PASSED)
 		least = PT_MTU_MIN;
 	else if (probe(p, least, &mtu) != PASSED)
