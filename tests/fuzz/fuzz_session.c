@@ -11,8 +11,7 @@
 #include "transfer/clock.h"
 #include "transfer/rx_messages.h"
 
-/* More costs time and tells nothing. */
-#define SEGMENT_SZ_MAX	(1ULL << 36)
+#define MEMORY_SZ_MAX	(1ULL << 36)	/* bytes: more takes its time */
 
 static int listener = -1;
 static __u16 port;
@@ -64,7 +63,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 	const struct pt_error stop = { .exit = PT_EXIT_FAILED };
 	struct pt_rx_host host = {
 		.queue_cnt = 1, .desc_sz = 3840, .frame_sz_max = 9014,
-		.device.mtu = 9000,
+		.device.mtu = 9000, .memory_sz_max = MEMORY_SZ_MAX,
 	};
 	struct pt_receiver_cfg cfg;
 	struct pt_rx_session *s;
@@ -80,8 +79,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 					in.sz, NULL)) > 0) {
 		in.at += ret;
 		in.sz -= ret;
-		if (m.type == PT_MSG_HELLO ||
-		    (m.type == PT_MSG_SEGMENT && m.segment.sz > SEGMENT_SZ_MAX))
+		if (m.type == PT_MSG_HELLO)
 			continue;
 		if (!take(s, &m))
 			break;
@@ -90,7 +88,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 	pt_rx_session_end(s, -ECANCELED, &stop);
 	pt_rx_session_free(s);
 	close(peer);
-	pt_check(!rx_host_intake);
+	pt_check(!rx_host_intake && !host.memory_sz);
 	pt_check(!folder_empty() == !committed);
 	return 0;
 }

@@ -27,6 +27,21 @@ void pt_rx_host_unlock(struct pt_rx_host *h)
 	(void)h;
 }
 
+int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
+		     struct pt_error *err)
+{
+	if (memory_sz > h->memory_sz_max)
+		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "too much");
+	h->memory_sz += memory_sz;
+	return 0;
+}
+
+void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz)
+{
+	pt_check(memory_sz <= h->memory_sz);
+	h->memory_sz -= memory_sz;
+}
+
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err)
 {
