@@ -92,6 +92,8 @@ static int names_set(struct pt_sink *s, const char *path, struct pt_error *err)
 				    NAME_MAX - strlen(".with.partial"));
 	memcpy(s->name, name, sz);	/* all of *s was zero */
 	strcat(memcpy(s->partial, name, sz), ".partial");
+	strcat(memcpy(s->journal, name, sz), ".journal");
+	strcat(memcpy(s->journal_new, name, sz), ".with.journal");
 	strcat(memcpy(s->with, name, sz), ".with");
 	strcat(memcpy(s->with_partial, name, sz), ".with.partial");
 	return 0;
@@ -133,6 +135,27 @@ static int exists_already(const struct pt_sink *s, const char *tail,
 			    "file)", s->path, tail);
 }
 
+/* folders_clear removes what an earlier receiver left of NAME.with.  was_stale:
+ * it left a .partial, too. */
+static int folders_clear(struct pt_sink *s, bool was_stale,
+			 struct pt_error *err)
+{
+	int code;
+
+	/* A receiver that died between the two renames of its commit left
+	 * NAME.with without NAME: not a result, and its .partial says so. */
+	if (was_stale && pt_folder_is_ours(s->parent, s->with))
+		pt_folder_remove(s->parent, s->with);
+	if (has(s, s->with))
+		return exists_already(s, ".with", err);
+	code = pt_folder_remove(s->parent, s->with_partial);
+	if (code && code != -ENOENT)
+		return pt_error_set(err, PT_EXIT_HOST, code,
+				    "%s.with.partial: cannot be removed: %s "
+				    "(remove it)", s->path, strerror(-code));
+	return 0;
+}
+
 /* names_claim makes sure that nothing has the final names, and makes
  * NAME.partial. */
 static int names_claim(struct pt_sink *s, struct pt_error *err)
@@ -149,18 +172,8 @@ static int names_claim(struct pt_sink *s, struct pt_error *err)
 	 * have, since we looked. */
 	if (has(s, s->name))
 		return exists_already(s, "", err);
-	/* A receiver that died between the two renames of its commit left
-	 * NAME.with without NAME: not a result, and its .partial says so. */
-	if (was_stale && pt_folder_is_ours(s->parent, s->with))
-		pt_folder_remove(s->parent, s->with);
-	if (has(s, s->with))
-		return exists_already(s, ".with", err);
-	code = pt_folder_remove(s->parent, s->with_partial);
-	if (code && code != -ENOENT)
-		return pt_error_set(err, PT_EXIT_HOST, code,
-				    "%s.with.partial: cannot be removed: %s "
-				    "(remove it)", s->path, strerror(-code));
-	return 0;
+	pt_sink_journal_remove(s);	/* of a .partial that is gone */
+	return folders_clear(s, was_stale, err);
 }
 
 static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
@@ -242,8 +255,9 @@ int pt_sink_check_folder(const char *path, struct pt_error *err)
 			    strerror(-code), remedy);
 }
 
-int pt_sink_create(struct pt_sink **out, const char *path,
-		   const struct pt_layout *l, struct pt_error *err)
+/* sink_make: a sink that has its names and nothing else. */
+static int sink_make(struct pt_sink **out, const char *path,
+		     const struct pt_layout *l, struct pt_error *err)
 {
 	struct pt_sink *s = calloc(1, sizeof(*s));
 	int code;
@@ -256,8 +270,23 @@ int pt_sink_create(struct pt_sink **out, const char *path,
 	code = names_set(s, path, err);
 	if (!code)
 		code = parent_open(s, err);
-	if (!code)
-		code = names_claim(s, err);
+	if (code) {
+		pt_sink_close(s);
+		return code;
+	}
+	*out = s;
+	return 0;
+}
+
+int pt_sink_create(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_sink *s;
+	int code = sink_make(&s, path, l, err);
+
+	if (code)
+		return code;
+	code = names_claim(s, err);
 	if (!code)
 		code = image_map(s, err);
 	if (code) {
@@ -266,6 +295,37 @@ int pt_sink_create(struct pt_sink **out, const char *path,
 	}
 	*out = s;
 	return 0;
+}
+
+int pt_sink_reopen(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_sink *s;
+	int code = sink_make(&s, path, l, err);
+
+	if (code)
+		return code;
+	s->is_kept = true;
+	if (has(s, s->name))
+		code = exists_already(s, "", err);
+	if (!code)
+		code = pt_partial_reopen(s, err);
+	/* One may have committed to the name since we looked. */
+	if (!code && has(s, s->name))
+		code = exists_already(s, "", err);
+	if (code) {
+		pt_sink_close(s);
+		return code;
+	}
+	*out = s;
+	return 0;
+}
+
+int pt_sink_take_up(struct pt_sink *s, struct pt_error *err)
+{
+	int code = folders_clear(s, true, err);
+
+	return code ? code : image_map(s, err);
 }
 
 __u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx)
@@ -346,6 +406,7 @@ int pt_sink_commit(struct pt_sink *s, struct pt_error *err)
 		goto take_image_back;
 	}
 	s->state = SINK_COMMITTED;
+	pt_sink_journal_remove(s);
 	return 0;
 
 take_image_back:
@@ -363,9 +424,18 @@ void pt_sink_discard(struct pt_sink *s)
 	s->state = SINK_DISCARDED;
 	if (!pt_partial_is_ours(s))
 		return;		/* never claimed, or another's by now */
-	if (s->folder.fd >= 0)
+	if (s->folder.fd >= 0)		/* files are sent anew in any case */
 		pt_folder_remove(s->parent, s->with_partial);
+	if (s->is_kept)
+		return;
+	/* First, so that no journal speaks of another's .partial. */
+	pt_sink_journal_remove(s);
 	unlinkat(s->parent, s->partial, 0);	/* last: it holds the lock */
+}
+
+void pt_sink_spoil(struct pt_sink *s)
+{
+	s->is_kept = false;
 }
 
 void pt_sink_close(struct pt_sink *s)

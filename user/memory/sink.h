@@ -7,10 +7,21 @@
  *         segments.json                 segments.json   more than one segment
  *         device-state ...              device-state    or any file
  *
+ *     NAME.journal                               if it is to be kept
+ *
  * Nothing stands under its final name before pt_sink_commit, and NAME comes
  * last: NAME.with/ means nothing without NAME.  The .partial is created anew
  * (O_EXCL, O_NOFOLLOW, 0600), sparse, and locked (flock) as long as the sink
  * is open, so that one left by a dead receiver can be told, and replaced.
+ *
+ * A sink with a journal is kept: closed without commit, or killed, it leaves
+ * NAME.partial and NAME.journal, and a later one takes them up:
+ *
+ *     create ---------------------> journal_write --> pages --> sync, commit
+ *     reopen --> journal_read --> take_up --------------^ \--> close: kept
+ *
+ * The journal's bytes are the caller's, and say of which image the .partial is.
+ * A .partial without a journal, or a journal without one, is nothing.
  *
  * Threads: any number may write pages through pt_sink_page, each its own
  * pages; all else by one thread at a time.  No memory for each page.
@@ -19,6 +30,8 @@
 #define PT_MEMORY_SINK_H
 
 #include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <pagetrim/error.h>
 #include "memory/layout.h"
 
@@ -44,8 +57,48 @@ int pt_sink_check_folder(const char *path, struct pt_error *err);
 int pt_sink_create(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err);
 
+/* pt_sink_reopen locks the NAME.partial that an earlier sink for path left, and
+ * changes nothing.  On success *out is the caller's, for pt_sink_journal_read,
+ * pt_sink_take_up and pt_sink_close only.  Else:
+ *   -ENOENT  there is none
+ *   -EPERM   another user owns it or may write it, or it has a second name:
+ *            who can write it could do so after it was compared
+ *   -ELOOP, -EEXIST, -EBUSY and the rest  as pt_sink_create */
+int pt_sink_reopen(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err);
+
+/* pt_sink_journal_read: *bytes, sz of them, are the caller's, to free.
+ *   -ENOENT  there is none
+ *   -EFBIG   larger than PT_SINK_JOURNAL_SZ_MAX
+ *   -EPERM, -ELOOP, -EEXIST  as of the .partial, or as the system says */
+#define PT_SINK_JOURNAL_SZ_MAX	(8u << 20)
+int pt_sink_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
+			 struct pt_error *err);
+
+/* pt_sink_take_up makes a reopened sink ready for pages: it holds what it held,
+ * and is as large as the layout's image.  Errors as pt_sink_create. */
+int pt_sink_take_up(struct pt_sink *s, struct pt_error *err);
+
+/* pt_sink_journal_write writes NAME.journal: whatever happens, it is whole or
+ * not there.  From here on the sink is kept.  A hugetlbfs takes a huge page for
+ * it: bytes behind sz are zero there.  -ENOMEM: it has none; or as the system
+ * says. */
+int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
+			  struct pt_error *err);
+
+/* pt_sink_data finds the first stretch of data that starts at or behind off,
+ * or has off in it: [*from, *to), in bytes of the image.  False: all the rest
+ * is a hole.  By one thread at a time. */
+bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to);
+
+/* pt_sink_read reads sz bytes from off on as the file holds them: holes and
+ * what is behind its end are zero, and stay holes.  Any thread.
+ *   -EIO  it cannot be read; err says why */
+int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
+		 struct pt_error *err);
+
 /* pt_sink_page returns the 4096 bytes of a page, to read and write; page_idx
- * stands for a page of the layout.  All zero until written.  Writing raises
+ * stands for a page of the layout.  All zero until written, or as taken up.  Writing raises
  * SIGBUS when the file system is full or fails: write inside of a pt_guard,
  * and give pt_sink_fault the address. */
 __u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx);
@@ -78,11 +131,14 @@ int pt_sink_sync(struct pt_sink *s, struct pt_error *err);
  * (-EEXIST).  On failure nothing has its final name.  Twice is fine. */
 int pt_sink_commit(struct pt_sink *s, struct pt_error *err);
 
-/* pt_sink_discard removes the partials now; what is committed stays.  After
- * it only pt_sink_close (the mapping stays until then).  Twice is fine. */
+/* pt_sink_spoil: what it holds is worth nothing; it is kept no longer. */
+void pt_sink_spoil(struct pt_sink *s);
+
+/* pt_sink_discard removes what is neither committed nor kept now.  After it
+ * only pt_sink_close (the mapping stays until then).  Twice is fine. */
 void pt_sink_discard(struct pt_sink *s);
 
-/* pt_sink_close discards what was not committed, and frees.  NULL is fine. */
+/* pt_sink_close discards, and frees.  NULL is fine. */
 void pt_sink_close(struct pt_sink *s);
 
 #endif

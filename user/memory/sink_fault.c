@@ -72,7 +72,8 @@ int pt_sink_fault(const struct pt_sink *s, const void *addr,
 				    "%s.partial: someone cut it short while it "
 				    "was written", s->path);
 	/* A signal carries no errno; the same write by pwrite(2) does.  The
-	 * page has no content to lose. */
+	 * page has no content to lose: the transfer fails, and what is kept of
+	 * it is compared before it is used. */
 	code = pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
 	return pt_sink_write_failed(s, code, err);
 }

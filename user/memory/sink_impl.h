@@ -26,6 +26,7 @@ struct pt_folder {
 struct pt_sink {
 	const struct pt_layout *layout;
 	enum sink_state state;
+	bool is_kept;		/* it has a journal: close leaves it */
 	int parent;		/* the folder in which NAME will stand */
 	int fd;			/* NAME.partial, locked */
 	__u8 *map;		/* NULL before it is mapped */
@@ -35,6 +36,9 @@ struct pt_sink {
 	char *path;		/* as given, for messages */
 	char name[NAME_MAX + 1];	/* the last part of path */
 	char partial[NAME_MAX + 1];	/* name.partial */
+	char journal[NAME_MAX + 1];	/* name.journal */
+	char journal_new[NAME_MAX + 1];	/* name.with.journal: no image may end
+					 * in .with, so it is no other's */
 	char with[NAME_MAX + 1];	/* name.with */
 	char with_partial[NAME_MAX + 1]; /* name.with.partial */
 };
@@ -52,6 +56,23 @@ int pt_sink_write_failed(const struct pt_sink *s, int code,
 /* pt_partial_claim makes NAME.partial anew and locks it: s->fd.  *was_stale
  * says whether it replaced that of a dead receiver. */
 int pt_partial_claim(struct pt_sink *s, bool *was_stale, struct pt_error *err);
+
+/* pt_partial_reopen opens and locks the NAME.partial that is there: s->fd.
+ * Errors as pt_sink_reopen. */
+int pt_partial_reopen(struct pt_sink *s, struct pt_error *err);
+
+/* pt_partial_open opens, with flags, what an earlier receiver left under name,
+ * NAME followed by tail; returns a descriptor.  -ENOENT, -ELOOP, -EEXIST, or as
+ * the system says; err is not filled for -ENOENT. */
+int pt_partial_open(const struct pt_sink *s, const char *name,
+		    const char *tail, int flags, struct pt_error *err);
+
+/* pt_partial_check: nobody else can change the file that fd is.  -EPERM. */
+int pt_partial_check(const struct pt_sink *s, int fd, const char *tail,
+		     struct pt_error *err);
+
+/* pt_sink_journal_remove removes the journal, one half written, too. */
+void pt_sink_journal_remove(const struct pt_sink *s);
 
 /* pt_name_is: what has the name in the folder is what fd is. */
 bool pt_name_is(int parent, const char *name, int fd);

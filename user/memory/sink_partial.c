@@ -29,6 +29,93 @@ bool pt_partial_is_ours(const struct pt_sink *s)
 	return s->fd >= 0 && is_same(s, s->fd);
 }
 
+int pt_partial_open(const struct pt_sink *s, const char *name,
+		    const char *tail, int flags, struct pt_error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (fstatat(s->parent, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? -ENOENT :
+			pt_sink_fail(s, "cannot look at what is left of it",
+				     err);
+	if (S_ISLNK(st.st_mode))
+		return pt_error_set(err, PT_EXIT_HOST, -ELOOP,
+				    "%s%s: a symbolic link (remove it, and ask "
+				    "who made it)", s->path, tail);
+	if (!S_ISREG(st.st_mode))
+		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+				    "%s%s: not a regular file (remove it)",
+				    s->path, tail);
+	fd = openat(s->parent, name,
+		    flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT :
+			pt_error_set(err, PT_EXIT_HOST, -errno, "%s%s: cannot "
+				     "be opened: %m (run as its owner: --user; "
+				     "or remove it)", s->path, tail);
+	return fd;
+}
+
+int pt_partial_check(const struct pt_sink *s, int fd, const char *tail,
+		     struct pt_error *err)
+{
+	const char *why = NULL;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return pt_sink_fail(s, "cannot look at what is left of it",
+				    err);
+	if (!S_ISREG(st.st_mode))
+		why = "not a regular file";
+	else if (st.st_uid != geteuid())
+		why = "another user's";
+	else if (st.st_mode & (S_IWGRP | S_IWOTH))
+		why = "others may write it";
+	else if (st.st_nlink > 1)
+		why = "it has a second name";
+	return !why ? 0 : pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s%s: %s, "
+				       "so it is not taken up (remove it, or "
+				       "receive without --resume)", s->path,
+				       tail, why);
+}
+
+static int in_use(const struct pt_sink *s, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.partial: another "
+			    "receiver writes it (wait for it, or name another "
+			    "file)", s->path);
+}
+
+int pt_partial_reopen(struct pt_sink *s, struct pt_error *err)
+{
+	int code;
+
+	for (unsigned int i = 0; i < CLAIM_TRIES; i++) {
+		int fd = pt_partial_open(s, s->partial, ".partial", O_RDWR,
+					 err);
+
+		if (fd < 0)
+			return fd;
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			close(fd);
+			return in_use(s, err);
+		}
+		if (!is_same(s, fd)) {	/* removed before we locked it */
+			close(fd);
+			continue;
+		}
+		code = pt_partial_check(s, fd, ".partial", err);
+		if (code) {
+			close(fd);
+			return code;
+		}
+		s->fd = fd;
+		return 0;
+	}
+	return in_use(s, err);
+}
+
 /* stale_remove removes the NAME.partial of a receiver that is dead: its lock
  * is free.  Returns 0 also when it is gone by itself.
  *
@@ -36,33 +123,20 @@ bool pt_partial_is_ours(const struct pt_sink *s)
  * receivers cannot remove each other's new file. */
 static int stale_remove(struct pt_sink *s, struct pt_error *err)
 {
-	struct stat st;
 	int code = 0;
-	int fd;
+	int fd = pt_partial_open(s, s->partial, ".partial", O_RDONLY, err);
 
-	if (fstatat(s->parent, s->partial, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 :
-			pt_sink_fail(s, "cannot look at its .partial", err);
-	if (S_ISLNK(st.st_mode))
-		return pt_error_set(err, PT_EXIT_HOST, -ELOOP,
-				    "%s.partial: a symbolic link (remove it, "
-				    "and ask who made it)", s->path);
-	if (!S_ISREG(st.st_mode))
-		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-				    "%s.partial: not a regular file (remove "
-				    "it)", s->path);
-	fd = openat(s->parent, s->partial,
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 :
-			pt_sink_fail(s, "cannot open its old .partial", err);
-	if (flock(fd, LOCK_EX | LOCK_NB))
-		code = pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-				    "%s.partial: another receiver writes it "
-				    "(wait for it, or name another file)",
-				    s->path);
-	else if (is_same(s, fd) && unlinkat(s->parent, s->partial, 0))
-		code = pt_sink_fail(s, "cannot remove its old .partial", err);
+		return fd == -ENOENT ? 0 : fd;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		code = in_use(s, err);
+	} else if (is_same(s, fd)) {
+		/* First: no journal may speak of another's .partial. */
+		pt_sink_journal_remove(s);
+		if (unlinkat(s->parent, s->partial, 0))
+			code = pt_sink_fail(s, "cannot remove its old .partial",
+					    err);
+	}
 	close(fd);
 	return code;
 }
