@@ -57,6 +57,17 @@ __u32 pt_dirty_set(struct pt_dirty *d, __u64 page_idx, __u32 cnt)
 	return added;
 }
 
+__u32 pt_dirty_cnt(const struct pt_dirty *d, __u64 region_idx)
+{
+	const __u64 *words = &d->words[region_idx * PT_REGION_WORDS];
+	__u32 cnt = 0;
+
+	pt_check(region_idx < d->region_cnt);
+	for (unsigned i = 0; i < PT_REGION_WORDS; i++)
+		cnt += __builtin_popcountll(words[i]);
+	return cnt;
+}
+
 __u32 pt_dirty_take(struct pt_dirty *d, __u64 region_idx,
 		    __u64 bits[PT_REGION_WORDS])
 {

@@ -23,6 +23,9 @@ void pt_dirty_destroy(struct pt_dirty *d);
  * returns how many were not in the set before. */
 __u32 pt_dirty_set(struct pt_dirty *d, __u64 page_idx, __u32 cnt);
 
+/* pt_dirty_cnt returns how many pages of a region are in the set. */
+__u32 pt_dirty_cnt(const struct pt_dirty *d, __u64 region_idx);
+
 /* pt_dirty_take moves a region's pages out of the set into bits; returns how
  * many they are. */
 __u32 pt_dirty_take(struct pt_dirty *d, __u64 region_idx,

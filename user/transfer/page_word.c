@@ -7,6 +7,21 @@
 #include "trim/digest.h"
 #include "trim/scan.h"
 
+struct pt_page_word pt_page_word_of(const struct pt_view *v,
+				    const struct pt_layout *layout,
+				    __u64 region_idx, __u32 first)
+{
+	__u32 cnt = v->page_cnt - first;
+
+	return (struct pt_page_word){
+		.pages = v->pages + (__u64)first * PT_PAGE_SZ,
+		.gfn = pt_layout_gfn(layout,
+				     region_idx * PT_REGION_PAGES + first),
+		.wanted = cnt >= 64 ? ~0ULL : (1ULL << cnt) - 1,
+		.holes = v->holes[first / 64],
+	};
+}
+
 static void scan_pages(struct pt_page_word *w, __u64 digest_key)
 {
 	for (__u64 bits = w->wanted; bits; bits &= bits - 1) {

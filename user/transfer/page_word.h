@@ -15,6 +15,12 @@ struct pt_page_word {
 	__u64 digests[64];
 };
 
+/* pt_page_word_of returns the word of the view, which shows region region_idx,
+ * that begins with page first, a multiple of 64: all its pages are wanted. */
+struct pt_page_word pt_page_word_of(const struct pt_view *v,
+				    const struct pt_layout *layout,
+				    __u64 region_idx, __u32 first);
+
 /* pt_page_word_scan fills masks and digests.  -EIO: the source was cut short
  * or failed; err says so. */
 int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,

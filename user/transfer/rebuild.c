@@ -70,6 +70,41 @@ void pt_rebuild_destroy(struct pt_rebuild *r)
 	free(r);
 }
 
+int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
+		    struct pt_held_region *out, struct pt_error *err)
+{
+	__u64 page_idx = region_idx * PT_REGION_PAGES;
+	__u64 gfn;
+	__u32 cnt = pt_layout_region(r->layout, region_idx, &gfn);
+	int ret = pt_sink_read(r->sink,
+			       pt_layout_image_off(r->layout, page_idx), pages,
+			       (__u64)cnt * PT_PAGE_SZ, err);
+
+	memset(out, 0, sizeof(*out));
+	for (__u32 i = 0; !ret && i < cnt; i++) {
+		const __u8 *page = pages + (__u64)i * PT_PAGE_SZ;
+		__u64 mask = pt_scan(page);
+
+		if (!mask)
+			continue;
+		out->has_data[i / 64] |= 1ULL << (i % 64);
+		out->digests[i] = pt_digest_page(r->digest_key, gfn + i, mask,
+						 page);
+	}
+	return ret;
+}
+
+void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
+		      const struct pt_held_region *held)
+{
+	__u64 *written = &r->written[region_idx * (PT_REGION_PAGES / 64)];
+
+	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++)
+		written[i] |= held->has_data[i];
+	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
+		r->region_digests[region_idx] += held->digests[i];
+}
+
 bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 {
 	struct pt_record_host record;

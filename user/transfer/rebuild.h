@@ -8,6 +8,7 @@
  * zeroing.  A page that only zero runs speak of is never touched and stays a
  * hole.
  *
+ *     (held --> adopt)         what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
  * Memory: 4 bytes and 1 bit a page, 8 bytes a region.
@@ -30,6 +31,22 @@ struct pt_rebuild;
 int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
 		      struct pt_sink *sink, __u64 digest_key);
 void pt_rebuild_destroy(struct pt_rebuild *r);
+
+/* pt_held_region: what the sink holds of a region before any frame of it. */
+struct pt_held_region {
+	__u64 digests[PT_REGION_PAGES];	/* of its pages, 0 behind the last */
+	__u64 has_data[PT_REGION_PAGES / 64]; /* bit: the page is not zero */
+};
+
+/* pt_rebuild_held reads a region of the sink as the file holds it, into pages
+ * (2 MiB), and digests it.  Changes nothing.  -EIO: err says why. */
+int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
+		    struct pt_held_region *out, struct pt_error *err);
+
+/* pt_rebuild_adopt makes what is held of a region its content, of generation
+ * 0: what no frame replaces, stays.  Once a region, before its first frame. */
+void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
+		      const struct pt_held_region *held);
 
 /* pt_rebuild_check tells whether all that the frame's records name lies in
  * the memory.  Leaves the reader before its first record. */

@@ -18,22 +18,19 @@ void pt_recheck_free(struct pt_recheck *r)
 	pt_view_free(&r->view);
 }
 
-static int compare_word(const struct pt_recheck *r, __u64 page_idx,
-			__u32 first, struct pt_error *err)
+static int compare_word(const struct pt_recheck *r, __u32 first,
+			struct pt_error *err)
 {
-	__u32 cnt = r->view.page_cnt - first;
-	struct pt_page_word w = {
-		.pages = r->view.pages + (__u64)first * PT_PAGE_SZ,
-		.gfn = pt_layout_gfn(r->layout, page_idx + first),
-		.wanted = cnt >= 64 ? ~0ULL : (1ULL << cnt) - 1,
-		.holes = r->view.holes[first / 64],
-	};
+	const __u64 *sent = &r->digests[r->region_next * PT_REGION_PAGES +
+					first];
+	struct pt_page_word w = pt_page_word_of(&r->view, r->layout,
+						r->region_next, first);
 	int ret = pt_page_word_scan(&w, r->source, r->digest_key, err);
 
 	if (ret)
 		return ret;
-	for (unsigned i = 0; i < cnt && i < 64; i++)
-		if (w.digests[i] != r->digests[page_idx + first + i])
+	for (unsigned i = 0; i < 64 && w.wanted >> i & 1; i++)
+		if (w.digests[i] != sent[i])
 			return pt_error_set(err, PT_EXIT_MISMATCH, -ESTALE,
 					    "page %llu changed after it was "
 					    "sent; nothing was committed (pause "
@@ -55,8 +52,7 @@ int pt_recheck_step(struct pt_recheck *r, struct pt_error *err)
 				     r->region_next, err);
 		for (__u32 first = 0; !ret && first < r->view.page_cnt;
 		     first += 64)
-			ret = compare_word(r, r->region_next * PT_REGION_PAGES,
-					   first, err);
+			ret = compare_word(r, first, err);
 		if (ret)
 			return ret;
 		r->region_next++;
