@@ -19,7 +19,8 @@ _pagetrim_options()
 		;;
 	send)
 		echo --dev:device --to:host --pid:pid --keep-running \
-			--trim:trim --with:file --name:text --queues:number \
+			--trim:trim --with:file --name:text --resume \
+			--queues:number \
 			--mtu:mtu --max-bandwidth:number --generic \
 			--user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
@@ -28,8 +29,8 @@ _pagetrim_options()
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
-			--queues:number --max-memory:number --generic \
-			--user:user --peer-timeout:number --psk:file \
+			--resume --queues:number --max-memory:number \
+			--generic --user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-peer:text --cipher:cipher --insecure --json --help
 		;;

@@ -350,7 +350,8 @@ nothing_attached()
 nothing_left()
 {
 	nothing_attached
-	same "partial files" "$(find "$dir" -name '*.partial*')" ''
+	same "partial files" \
+		"$(find "$dir" -name '*.partial*' -o -name '*.journal*')" ''
 }
 
 receive_options=()

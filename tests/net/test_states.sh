@@ -36,6 +36,7 @@ declare -A sender_rows=(
 	[CONNECT]="waits none"
 	[SETUP]="waits none"	# connected, no OPEN yet
 	[PROBE]="4 none"
+	[COMPARE]="4 none"
 	[SEND]="4 none"
 	[VERIFY]="4 none"
 	[COMMIT]="4 none"	# not said yet

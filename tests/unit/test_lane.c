@@ -78,6 +78,9 @@ static void start(const struct net *with)
 	};
 	assert_int_equal(pt_dirty_create(&job.dirty,
 					 pt_layout_region_cnt(layout)), 0);
+	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++)
+		pt_dirty_set(job.dirty, r * PT_REGION_PAGES,
+			     pt_layout_region(layout, r, NULL));
 	cfg.bytes_per_s = net.bytes_per_s;
 	lane = NULL;
 	assert_int_equal(pt_lane_start(&l, &cfg, &err), 0);

@@ -282,7 +282,7 @@ static void test_row(void **state)
 
 static void test_unknown_type(void **state)
 {
-	const unsigned types[] = { 0, 26, 0xffff };
+	const unsigned types[] = { 0, 27, 0xffff };
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {

@@ -36,6 +36,9 @@ static const char help[] =
 "                           repeated (default: any that --tls-ca signed)\n"
 "      --cipher CIPHER      take frames sealed with aes-128-gcm, aes-256-gcm or\n"
 "                           chacha20-poly1305; may be repeated (default: all)\n"
+"      --resume             keep what a transfer that fails has brought, as\n"
+"                           PATH.partial with PATH.journal; and take it up when\n"
+"                           a sender with --resume comes again\n"
 "      --queues N           receive queues to use, 1..64 (default 1)\n"
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
@@ -69,9 +72,10 @@ static void on_opened(const struct pt_receive_report *r, void *arg)
 	char memory[16];
 
 	(void)arg;
-	pt_out_log("transfer %016llx from %s: %s to %s",
+	pt_out_log("transfer %016llx from %s: %s to %s%s",
 		   (unsigned long long)r->transfer_id, r->peer,
-		   pt_out_human(r->memory_sz, memory), r->path);
+		   pt_out_human(r->memory_sz, memory), r->path,
+		   r->is_resumed ? ", resumes" : "");
 }
 
 static void on_progress(const struct pt_receive_report *r, void *arg)
@@ -106,15 +110,15 @@ static void on_stranger(const struct pt_error *err, void *arg)
 	pt_out_log("turned away: %s", err->text);
 }
 
-enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_QUEUES,
-       OPT_MEMORY, OPT_GENERIC,
-       OPT_USER, OPT_TIMEOUT, OPT_JSON };
+enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
+       OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "out", required_argument, NULL, OPT_OUT },
 	{ "serve", no_argument, NULL, OPT_SERVE },
+	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
@@ -153,6 +157,9 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 		return -1;
 	case OPT_SERVE:
 		rx->cfg.serve = true;
+		return -1;
+	case OPT_RESUME:
+		rx->cfg.resume = true;
 		return -1;
 	case OPT_QUEUES:
 		code = parse_number("--queues", PT_LANES_MAX, &number);

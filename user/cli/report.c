@@ -94,6 +94,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	}
 	json_object_set_new(o, "total-time", json_real(MS(r->total_ns)));
 	json_object_set_new(o, "setup-time", json_real(MS(r->setup_ns)));
+	json_object_set_new(o, "compare-time", json_real(MS(r->compare_ns)));
 	json_object_set_new(o, "send-time", json_real(MS(r->send_ns)));
 	json_object_set_new(o, "verify-time", json_real(MS(r->verify_ns)));
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
@@ -103,6 +104,9 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 			    json_string(pt_cipher_name(r->cipher)));
 	json_object_set_new(o, "ram", ram_json(r));
 	json_object_set_new(o, "pages", json_integer(r->page_cnt));
+	json_object_set_new(o, "resumed", json_boolean(r->is_resumed));
+	json_object_set_new(o, "held-pages", json_integer(r->held_page_cnt));
+	json_object_set_new(o, "held-bytes", json_integer(r->held_block_bytes));
 	json_object_set_new(o, "block-bytes", json_integer(r->block_bytes));
 	json_object_set_new(o, "frames", json_integer(r->frames));
 	json_object_set_new(o, "frames-lost", json_integer(r->frames_lost));
@@ -134,6 +138,8 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 			    json_string(pt_cipher_name(r->cipher)));
 	json_object_set_new(o, "total-time", json_real(MS(r->total_ns)));
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
+	json_object_set_new(o, "resumed", json_boolean(r->is_resumed));
+	json_object_set_new(o, "held-pages", json_integer(r->held_page_cnt));
 	json_object_set_new(o, "total", json_integer(r->memory_sz));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "segments", json_integer(r->segment_cnt));
@@ -161,6 +167,10 @@ void pt_report_send_text(const struct pt_send_report *r)
 	       s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
 	       (unsigned long long)r->pages_sent,
 	       (unsigned long long)r->zero_pages_sent);
+	if (r->is_resumed)
+		printf("Resumed: %llu pages with data, %s of blocks, were there "
+		       "already.\n", (unsigned long long)r->held_page_cnt,
+		       pt_out_human(r->held_block_bytes, memory));
 	for (__u32 i = 0; i < r->lane_cnt; i++)
 		if (r->lanes[i].frame_sz)
 			printf("Lane %u: TX queue %u to RX queue %u, frames of "
@@ -179,6 +189,9 @@ void pt_report_receive_text(const struct pt_receive_report *r)
 	printf("Received %s from %s to %s in %.3f s (commit %.3f).\n",
 	       pt_out_human(r->memory_sz, memory), r->peer, r->path,
 	       r->total_ns / 1e9, r->commit_ns / 1e9);
+	if (r->is_resumed)
+		printf("Resumed: %llu pages with data were held.\n",
+		       (unsigned long long)r->held_page_cnt);
 	if (r->has_ledger)
 		ledger_text(&r->ledger, r->sent, r->unaccounted);
 }

@@ -44,6 +44,8 @@ static const char help[] =
 "                           at all; may be repeated, 1024 times at most\n"
 "      --name NAME          what a receiver with --serve calls it (default: the\n"
 "                           last part of the first SOURCE)\n"
+"      --resume             send only what a receiver with --resume does not\n"
+"                           hold already of this image\n"
 "      --queues N           TX queues to use, a lane each, 1..64 (default 1)\n"
 "      --mtu N              frames for an MTU of N, 1280..65535 (default: as\n"
 "                           large as probes show to pass)\n"
@@ -107,8 +109,8 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
-       OPT_NAME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_GENERIC, OPT_USER,
-       OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_JSON };
+       OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH,
+       OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -118,6 +120,7 @@ static const struct option options[] = {
 	{ "trim", required_argument, NULL, OPT_TRIM },
 	{ "with", required_argument, NULL, OPT_WITH },
 	{ "name", required_argument, NULL, OPT_NAME },
+	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "mtu", required_argument, NULL, OPT_MTU },
 	{ "max-bandwidth", required_argument, NULL, OPT_BANDWIDTH },
@@ -226,6 +229,9 @@ static int parse_option(struct send *tx, int opt, const char *word)
 			return pt_out_usage("send", "--name: at most 128 "
 					    "bytes");
 		tx->cfg.name = optarg;
+		return -1;
+	case OPT_RESUME:
+		tx->cfg.resume = true;
 		return -1;
 	case OPT_GENERIC:
 		tx->cfg.generic = true;

@@ -106,7 +106,8 @@ struct pt_seq_range {
 	X(ABORT,	abort,		22, BOTH)			\
 	X(PING,		ping,		23, BOTH)			\
 	X(PONG,		pong,		24, BOTH)			\
-	X(BYE,		bye,		25, BOTH)
+	X(BYE,		bye,		25, BOTH)			\
+	X(HELD,		held,		26, RECEIVER)
 
 enum pt_message_type {
 #define X(SYMBOL, name, number, who) PT_MSG_##SYMBOL = number,
@@ -227,6 +228,10 @@ enum pt_message_type {
 	X(u64, time_ns, 0, ~0ULL)	/* as it stood in the PING */
 
 #define PT_MSG_BYE_FIELDS(X)
+
+#define PT_MSG_HELD_FIELDS(X)						\
+	X(u64, region_first, 0, PT_REGION_MAX)				\
+	X(u64_array, digest, 0, PT_DIGESTS_MAX)	/* of pages; 0: all said */
 
 #define PT_DECLARE_u8(name, max)	  __u8 name;
 #define PT_DECLARE_u16(name, max)	  __u16 name;

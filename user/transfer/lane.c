@@ -206,15 +206,14 @@ static int settle(struct pt_lane *l)
 	return ret ? ret : pt_lane_take_mail(l, IDLE_NS);
 }
 
-static void mark_all_dirty(struct pt_lane *l)
+/* count_dirty: what of the lane's regions is to be sent, control has marked. */
+static void count_dirty(struct pt_lane *l)
 {
-	const struct pt_layout *layout = l->cfg.job->layout;
-	__u64 region_cnt = pt_layout_region_cnt(layout);
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 region_cnt = pt_layout_region_cnt(job->layout);
 
 	for (__u64 r = l->slot; r < region_cnt; r += l->slot_cnt)
-		l->dirty_cnt += pt_dirty_set(l->cfg.job->dirty,
-					     r * PT_REGION_PAGES,
-					     pt_layout_region(layout, r, NULL));
+		l->dirty_cnt += pt_dirty_cnt(job->dirty, r);
 	show_dirty(l);
 }
 
@@ -229,7 +228,7 @@ static int lane_run(struct pt_lane *l)
 		ret = pt_lane_take_mail(l, IDLE_NS);
 	if (ret)
 		return ret;
-	mark_all_dirty(l);
+	count_dirty(l);
 
 	/* A lane with nothing to send needs no way: while the receiver verifies,
 	 * it would not even answer probes. */

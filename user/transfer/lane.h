@@ -28,7 +28,7 @@
 struct pt_send_job {
 	struct pt_source *source;
 	const struct pt_layout *layout;
-	struct pt_dirty *dirty;
+	struct pt_dirty *dirty;	/* before go: what is to be sent */
 	__u64 *digests;		/* by page_idx: of what was sent last */
 	__u64 digest_key;
 	enum pt_trim trim;

@@ -34,6 +34,8 @@ struct pt_receive_report {
 	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */
 	__u64 memory_sz;	/* bytes */
 	__u64 placed_sz;	/* bytes of blocks placed */
+	bool is_resumed;	/* it took up what another one left */
+	__u64 held_page_cnt;	/* that was in it, and not zero */
 	__u64 files_sz;
 	__u32 segment_cnt;
 	__u32 lane_cnt;
@@ -60,6 +62,8 @@ struct pt_receiver_cfg {
 	const char *listen;	/* "ADDR[:PORT]" */
 	const char *path;	/* of the image; serve: of a folder */
 	bool serve;		/* keep accepting, several at once */
+	bool resume;		/* keep what a failed transfer brought, and
+				 * take it up */
 	bool generic;		/* XDP mode */
 	__u32 queue_cnt;	/* 1..PT_LANES_MAX */
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all

@@ -9,6 +9,7 @@
 
 #include "transfer/clock.h"
 #include "transfer/frame_keys.h"
+#include "transfer/rx_resume.h"
 
 #define GRACE_MAX_NS	200000000ULL
 #define SETTLE_NS	2000000000ULL	/* for counters to agree */
@@ -196,6 +197,20 @@ static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
 	return ret;
 }
 
+/* tell_held begins to say what the sink holds. */
+static int tell_held(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_rx_held *h = &s->held;
+
+	h->host = s->host;
+	h->conn = s->conn;
+	h->layout = s->layout;
+	h->sink = s->sink;
+	h->rebuild = s->rebuild;
+	h->wake_fd = s->wake_fd;
+	return pt_rx_held_start(h, err);
+}
+
 static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_message m = { .type = PT_MSG_OPENED };
@@ -207,7 +222,7 @@ static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 		ret = pt_layout_create(&s->layout, s->segments,
 				       s->segment_cnt, err);
 	if (!ret)
-		ret = pt_sink_create(&s->sink, r->path, s->layout, err);
+		ret = pt_rx_sink_open(s, err);
 	if (ret)
 		return ret;
 	if (pt_rebuild_create(&s->rebuild, s->layout, s->sink,
@@ -225,10 +240,12 @@ static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 	r->lane_cnt = s->intake.lane_cnt;
 	r->session_id = s->intake.session_id;
 	m.opened.session_id = s->intake.session_id;
+	m.opened.resumes = r->is_resumed;
 	pt_rx_session_enter(s, PT_RX_DATA);
 	if (s->cfg->events.opened)
 		s->cfg->events.opened(r, s->cfg->events.arg);
-	return pt_conn_send(s->conn, &m, err);
+	ret = pt_conn_send(s->conn, &m, err);
+	return ret || !r->is_resumed ? ret : tell_held(s, err);
 }
 
 static int take_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
@@ -342,11 +359,12 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		       struct pt_error *err)
 {
 	if (s->files_left || s->file_bytes_left ||
-	    m->sent_cnt != s->intake.lane_cnt ||
+	    !pt_rx_held_finish(&s->held) || m->sent_cnt != s->intake.lane_cnt ||
 	    s->regions_compared != pt_layout_region_cnt(s->layout))
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: VERIFY "
 				    "before all files and digests were sent",
 				    s->report.peer);
+	s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
 	if (s->has_mismatch)
 		return say_mismatch(s, err);
 	for (__u32 i = 0; i < m->sent_cnt; i++)

@@ -242,6 +242,11 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 		pt_rx_session_end(s, failed, &s->intake.error);
 		return;
 	}
+	failed = atomic_load(&s->held.failed);
+	if (failed && s->state < PT_RX_COMMITTING) {
+		pt_rx_session_end(s, failed, &s->held.error);
+		return;
+	}
 	if (s->state == PT_RX_VERIFYING)
 		check_counters(s, now_ns);
 	watch_queues(s);
@@ -262,9 +267,13 @@ void pt_rx_session_end(struct pt_rx_session *s, int code,
 		s->report.error = *err;
 	if (s->opened_ns)
 		s->report.total_ns = pt_clock_ns() - s->opened_ns;
+	pt_rx_held_stop(&s->held);
+	s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
 	if (s->is_on_host)
 		pt_rx_host_remove(s->host, &s->intake);
 	s->is_on_host = false;
+	if (s->sink && err->exit == PT_EXIT_MISMATCH)
+		pt_sink_spoil(s->sink);
 	if (s->sink)
 		pt_sink_discard(s->sink);
 	if (!s->conn || s->is_bye)
@@ -294,6 +303,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 		return;
 	if (s->has_committer)
 		pthread_join(s->committer, NULL);
+	pt_rx_held_stop(&s->held);
 	if (s->is_on_host)
 		pt_rx_host_remove(s->host, &s->intake);
 	pt_rebuild_destroy(s->rebuild);

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "transfer/receiver.h"
+#include "transfer/rx_held.h"
 #include "transfer/rx_host.h"
 
 /* PT_RX_STATES: X(symbol), in the order in which a session passes them.  The
@@ -54,6 +55,7 @@ struct pt_rx_session {
 	struct pt_layout *layout;
 	struct pt_sink *sink;
 	struct pt_rebuild *rebuild;
+	struct pt_rx_held held;		/* if report.is_resumed */
 	struct pt_intake intake;
 	bool is_on_host;
 	__u32 files_left;

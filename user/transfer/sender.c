@@ -141,6 +141,7 @@ static int send_open(struct pt_sender *s)
 			.trim = s->cfg->trim,
 			.cipher = s->report->cipher,
 			.rekey_log2 = s->cfg->rekey_log2,
+			.resume = s->cfg->resume,
 			.file_cnt = s->cfg->file_cnt,
 		},
 	};
@@ -165,9 +166,14 @@ static int send_open(struct pt_sender *s)
 	}
 	if (!ret)
 		ret = reply(s, PT_MSG_OPENED, &m);
-	if (!ret)
-		s->report->session_id = m.opened.session_id;
-	return ret;
+	if (ret)
+		return ret;
+	s->report->session_id = m.opened.session_id;
+	s->report->is_resumed = m.opened.resumes;
+	return m.opened.resumes && !s->cfg->resume
+		? pt_error_set(s->err, PT_EXIT_PEER, -EPROTO, "receiver: "
+			       "resumes, and was not asked to (another version "
+			       "of pagetrim?)") : 0;
 }
 
 static int make_seals(struct pt_sender *s)
@@ -224,6 +230,7 @@ static int start_lanes(struct pt_sender *s)
 		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
 		.wake_fd = s->wake_fd,
 	};
+	pt_held_init(&s->held, &s->job);
 	s->recheck = (struct pt_recheck){
 		.source = s->cfg->source,
 		.layout = s->layout,
@@ -465,6 +472,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	pt_conn_close(s.conn);
 	pt_send_path_close(&s.path);
 	pt_send_files_close(s.files);
+	pt_held_free(&s.held);
 	pt_recheck_free(&s.recheck);
 	if (s.digests)
 		munmap(s.digests, s.digests_sz);

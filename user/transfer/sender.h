@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sender: sends a memory to a receiver, from connecting to commit.
  *
- *     connect > set up > probe > send > verify > commit > done
+ *     connect > set up > probe > compare > send > verify > commit > done
+ *
+ * compare: with what the receiver holds; over at once if that is nothing.
  *
  * Threads: pt_send runs control in the caller's thread and a thread a lane.
  */
@@ -23,6 +25,7 @@
 	X(CONNECT, "connect")		\
 	X(SETUP, "setup")		\
 	X(PROBE, "probe")		\
+	X(COMPARE, "compare")		\
 	X(SEND, "active")		\
 	X(VERIFY, "verify")		\
 	X(COMMIT, "commit")		\
@@ -55,6 +58,9 @@ struct pt_send_report {
 	__u64 memory_sz;	/* bytes of all segments */
 	__u64 page_cnt;
 	__u64 files_sz;		/* bytes of the --with files */
+	bool is_resumed;	/* the receiver holds something of it */
+	__u64 held_page_cnt;	/* it has them: not zero, and not sent */
+	__u64 held_block_bytes;	/* of blocks not sent therefore */
 	__u64 pages_left;	/* still dirty */
 	__u64 pages_sent;	/* non-zero pages, sent again ones too */
 	__u64 zero_pages_sent;
@@ -66,6 +72,7 @@ struct pt_send_report {
 	__u64 credit_waits;
 	__u32 generations;	/* highest of any lane */
 	__u64 setup_ns;		/* connect to first data frame */
+	__u64 compare_ns;	/* part of it */
 	__u64 send_ns;		/* to the last acknowledgement */
 	__u64 verify_ns;
 	__u64 commit_ns;
@@ -93,6 +100,7 @@ struct pt_send_cfg {
 					 * 0: any */
 	__u8 rekey_log2;		/* frames sealed with one key */
 	bool pad;			/* hide which pages and blocks are zero */
+	bool resume;			/* take up what the receiver holds */
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX */

@@ -4,6 +4,7 @@
 #ifndef TRANSFER_SENDER_INTERNAL_H
 #define TRANSFER_SENDER_INTERNAL_H
 
+#include "transfer/held.h"
 #include "transfer/lane.h"
 #include "transfer/recheck.h"
 #include "transfer/send_files.h"
@@ -30,6 +31,7 @@ struct pt_sender {
 	int wake_fd;
 	int stop_fd;		/* -1 once commit has begun: it is seen through */
 	bool is_aborted;	/* the peer said ABORT: it knows */
+	struct pt_held held;
 	struct pt_recheck recheck;
 	bool is_rechecked;
 	bool is_verified;

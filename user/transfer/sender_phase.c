@@ -62,6 +62,20 @@ static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
 			    (unsigned long long)s->report->unaccounted);
 }
 
+static int unexpected(struct pt_sender *s, const struct pt_message *m)
+{
+	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTO, "receiver: unexpected "
+			    "%s (another version of pagetrim?)",
+			    pt_message_name(m->type));
+}
+
+static int take_held(struct pt_sender *s, const struct pt_message *m)
+{
+	if (!s->report->is_resumed || s->report->phase > PT_SEND_COMPARE)
+		return unexpected(s, m);
+	return pt_held_take(&s->held, &m->held, s->err);
+}
+
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 {
 	struct pt_message answer;
@@ -88,6 +102,8 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 		if (in)
 			pt_inbox_reprobe(in);
 		return 0;
+	case PT_MSG_HELD:
+		return take_held(s, m);
 	case PT_MSG_PING:
 		answer.type = PT_MSG_PONG;
 		answer.pong.time_ns = m->ping.time_ns;
@@ -108,9 +124,7 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	case PT_MSG_ABORT:
 		return take_abort(s, &m->abort);
 	default:
-		return pt_error_set(s->err, PT_EXIT_PEER, -EPROTO,
-				    "receiver: unexpected %s (another version "
-				    "of pagetrim?)", pt_message_name(m->type));
+		return unexpected(s, m);
 	}
 }
 
@@ -124,28 +138,57 @@ __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 	return took_ns;
 }
 
-/* go divides the regions among the lanes that reach the receiver. */
-static int go(struct pt_sender *s)
+static __u16 lanes_ready(const struct pt_sender *s)
 {
-	__u16 reached = 0;
+	__u16 cnt = 0;
+
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		cnt += pt_lane_state(s->lanes[i]) == PT_LANE_READY;
+	return cnt;
+}
+
+/* probe waits until every lane has found a way, or that there is none. */
+static int probe(struct pt_sender *s)
+{
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		if (pt_lane_state(s->lanes[i]) == PT_LANE_PROBING)
+			return 0;
+	if (!lanes_ready(s))
+		return pt_lane_error(s->lanes[0], s->err);
+	pt_sender_enter(s, PT_SEND_COMPARE);
+	if (!s->report->is_resumed)
+		pt_held_skip(&s->held);
+	eventfd_write(s->wake_fd, 1);	/* come back at once */
+	return 0;
+}
+
+/* go divides the regions among the lanes that reach the receiver. */
+static void go(struct pt_sender *s)
+{
+	__u16 reached = lanes_ready(s);
 	__u16 slot = 0;
 
-	for (__u32 i = 0; i < s->lane_cnt; i++) {
-		enum pt_lane_state state = pt_lane_state(s->lanes[i]);
-
-		if (state == PT_LANE_PROBING)
-			return 0;
-		reached += state == PT_LANE_READY;
-	}
-	if (!reached)
-		return pt_lane_error(s->lanes[0], s->err);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		if (pt_lane_state(s->lanes[i]) == PT_LANE_READY)
 			pt_inbox_go(pt_lane_inbox(s->lanes[i]), slot++,
 				    reached);
-	pt_sender_enter(s, PT_SEND_SEND);
+	s->report->compare_ns = pt_sender_enter(s, PT_SEND_SEND);
 	s->report->setup_ns = s->phase_ns - s->started_ns;
-	return 0;
+}
+
+/* compare marks what is to be sent, a step at a time: the peer wants answers
+ * meanwhile. */
+static int compare(struct pt_sender *s)
+{
+	int ret = pt_held_step(&s->held, s->err);
+
+	s->report->held_page_cnt = s->held.page_cnt;
+	s->report->held_block_bytes = s->held.block_bytes;
+	if (ret > 0)
+		go(s);
+	else if (!ret && !pt_held_is_waiting(&s->held))
+		eventfd_write(s->wake_fd, 1);	/* come back at once */
+	return ret < 0 ? ret : 0;
 }
 
 static bool lanes_are_clean(struct pt_sender *s)
@@ -236,7 +279,9 @@ int pt_sender_advance(struct pt_sender *s)
 			return pt_lane_error(s->lanes[i], s->err);
 	switch (s->report->phase) {
 	case PT_SEND_PROBE:
-		return go(s);
+		return probe(s);
+	case PT_SEND_COMPARE:
+		return compare(s);
 	case PT_SEND_SEND:
 		if (!lanes_are_clean(s))
 			return 0;

@@ -1,0 +1,410 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   pagetrim send --resume -- ptNAMEa ====== ptNAMEb -- pagetrim receive --resume
+#     is killed                  is cut                   is killed; keeps
+#                                                         copy.partial, .journal
+#
+# Transfers that are interrupted, and taken up where they were.  What was there
+# is told by comparing files byte by byte, not by what pagetrim says; what is
+# sent again is at most 5 % more than what was missing; the result is the image.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# About 22 MB in 2 s: time to do something to it.
+rate=10M
+
+# begin [SEND-OPTION...]: a transfer of $source to copy, both ends with --resume.
+begin()
+{
+	receive_begin receive --listen "$HOSTS_B4" --out "${out:-copy}" \
+		--peer-timeout "${peer_timeout:-20}" --resume \
+		"${receive_options[@]}"
+	send_more "$@"
+}
+
+send_more()
+{
+	send_begin send --to "$HOSTS_B4" --resume \
+		--peer-timeout "${peer_timeout:-20}" "$@" "$source"
+}
+
+# under_way BYTES [SEND-OPTION...]: begin slowly, and return when as many bytes
+# have been sent.
+under_way()
+{
+	local bytes=$1 before
+
+	shift
+	before=$(sent_bytes)
+	begin --max-bandwidth "$rate" "$@"
+	wait_until 10 has_sent $((before + bytes))
+	! is_gone "$sender" || die "the transfer ended too early to tell"
+}
+
+# look [PARTIAL]: what is missing now, and what is held; see missing.py.
+look()
+{
+	local -A seen
+
+	eval "seen=($("$here/missing.py" "$source" "${1:-copy.partial}" |
+		jq -r 'to_entries[] | "[\(.key)]=\(.value)"'))"
+	bytes=${seen[bytes]} held=${seen[held]}
+}
+
+kept()
+{
+	local bytes held
+
+	[[ ! -e copy ]] || die "committed all the same"
+	[[ -f copy.partial && -f copy.journal ]] || die "not kept: $(ls)"
+	look
+	((held > 500)) || die "no more than $held pages"
+}
+
+# taken_up: run the transfer again, to its end: it is resumed, sends no more
+# than 5 % above what was missing, and makes the image.
+taken_up()
+{
+	local bytes held
+
+	look
+	begin "$@"
+	finished
+	same "pages that were held" "$(field send '."held-pages"')" "$held"
+	[[ $(field send '."block-bytes"') -le $((bytes * 105 / 100)) ]] ||
+		die "sent $(field send '."block-bytes"'), $bytes were missing"
+	echo "missing $bytes bytes, sent $(field send '."block-bytes"')" >&2
+}
+
+# finished: both ends, with a resumed transfer.
+finished()
+{
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same resumed "$(field send .resumed) $(field receive .resumed)" \
+		"${resumed:-true true}"
+	same_file "$source" copy
+	balanced
+	nothing_left
+}
+
+# both_refuse WORD: one line on each side that has WORD; what is kept stays.
+both_refuse()
+{
+	begin
+	ended send "$sender" 10 4 "$1"
+	ended receive "$receiver" 10 3 "$1"
+	[[ -e copy.partial || -L copy.partial ]] || die "the .partial is gone"
+}
+
+setup()
+{
+	show hosts_up "$net" --mtu 9000
+	source=$(image even)
+}
+
+# leftover: what a receiver leaves that is killed halfway; made once for all.
+leftover()
+{
+	if [[ ! -e $tmp/leftover ]]; then
+		under_way 11000000
+		show kill -KILL "$receiver"
+		ended send "$sender" 5 4
+		mkdir "$tmp/leftover"
+		cp copy.partial copy.journal "$tmp/leftover"
+	fi
+	rm -f copy copy.partial copy.journal
+	cp "$tmp"/leftover/* .
+	kept
+}
+
+# ---- interrupted ------------------------------------------------------------
+
+receiver_killed()
+{
+	setup
+	under_way 11000000
+	show kill -KILL "$receiver"
+	ended send "$sender" 5 4
+	kept
+	taken_up
+}
+
+sender_killed()
+{
+	setup
+	under_way 11000000
+	show kill -KILL "$sender"
+	finish "$sender" 5
+	ended receive "$receiver" 5 4
+	kept
+	taken_up
+}
+
+# In the middle of being taken up, too: again and again, from either side.
+killed_again()
+{
+	setup
+	under_way 5000000
+	show kill -KILL "$receiver"
+	ended send "$sender" 5 4
+	kept
+	under_way 5000000
+	show kill -KILL "$sender"
+	finish "$sender" 5
+	ended receive "$receiver" 5 4
+	kept
+	under_way 5000000
+	show kill -KILL "$receiver" "$sender"
+	finish "$sender" 5
+	finish "$receiver" 5
+	kept
+	taken_up
+}
+
+link_lost()
+{
+	local peer_timeout=2
+
+	setup
+	under_way 11000000
+	on b ip link set "$(dev_b)" down
+	ended send "$sender" 12 4
+	ended receive "$receiver" 12 4
+	on b ip link set "$(dev_b)" up
+	wait_until 10 hosts_run "$net" a ping -q -c 1 -W 1 "$HOSTS_B4" >&2
+	kept
+	taken_up
+}
+
+# Told to end by a signal: kept as well.
+told_to_end()
+{
+	setup
+	under_way 11000000
+	show kill -TERM "$receiver"
+	ended receive "$receiver" 5 1
+	ended send "$sender" 5 4
+	kept
+	taken_up
+}
+
+# A receiver that lives on takes up what has the name; another name is another
+# transfer.
+by_name()
+{
+	local out=many receive_options=(--serve) other bytes held
+
+	setup
+	mkdir many
+	other=$(image other --pages 1024 --seed 7)
+	under_way 11000000 --name guest
+	show kill -KILL "$sender"
+	finish "$sender" 5
+	wait_until 10 grep -q ' failed: ' receive.err
+	[[ -f many/guest.partial && -f many/guest.journal ]] || die "not kept"
+	on a "$pagetrim" send --json --dev "$(dev_a)" --to "$HOSTS_B4" \
+		"${security[@]}" --resume --name other "$other" >other.json
+	same "the other resumed" "$(jq .resumed other.json)" false
+	same_file "$other" many/other
+	look many/guest.partial
+	send_more --name guest
+	ended send "$sender" 60 0
+	same "pages that were held" "$(field send '."held-pages"')" "$held"
+	same_file "$source" many/guest
+	show kill -TERM "$receiver"
+	ended receive "$receiver" 5 0
+	nothing_left
+}
+
+# Small files that go along are sent anew, whole.
+with_files()
+{
+	setup
+	head -c 300000 /dev/urandom >state
+	under_way 5000000 --with state
+	show kill -KILL "$receiver"
+	ended send "$sender" 5 4
+	kept
+	[[ -d copy.with.partial ]] || die "no file has come"
+	taken_up --with state
+	same_file state copy.with/state
+}
+
+# ---- another content --------------------------------------------------------
+
+# The guest went on running meanwhile: what comes out is what it is now.
+source_changed()
+{
+	setup
+	mkdir now
+	cp "$source" now/
+	under_way 16000000
+	show kill -KILL "$sender"
+	finish "$sender" 5
+	ended receive "$receiver" 5 4
+	kept
+	source=now/${source##*/}
+	for at in 0 1 700 701 2000 5000; do
+		dd if=/dev/urandom of="$source" bs=4096 seek="$at" count=1 \
+			conv=notrunc
+		dd if=/dev/zero of="$source" bs=4096 seek=$((at + 60)) \
+			count=2 conv=notrunc
+	done 2>/dev/null
+	taken_up
+}
+
+# Whatever stands in the .partial is believed only where its digest is right.
+partial_spoilt()
+{
+	local how at
+
+	setup
+	for how in changed shorter longer empty; do
+		echo "$how" >&2
+		leftover
+		case $how in
+		changed)
+			for at in 0 3 512 900; do
+				dd if=/dev/urandom of=copy.partial bs=4096 \
+					count=1 seek="$at" conv=notrunc
+			done ;;
+		shorter)	truncate -s 3000001 copy.partial ;;
+		longer)		head -c 70000 /dev/urandom >>copy.partial ;;
+		empty)		truncate -s 0 copy.partial ;;
+		esac 2>/dev/null
+		taken_up
+	done
+}
+
+# A source that does not stand still is not kept: nothing of it is whole.
+mismatch_is_not_kept()
+{
+	setup
+	cp "$source" moving
+	source=moving
+	under_way 5000000
+	dd if=/dev/urandom of=moving bs=4096 count=1 conv=notrunc 2>/dev/null
+	ended send "$sender" 20 5 'changed'
+	ended receive "$receiver" 10 5
+	nothing_left
+}
+
+# ---- refused ----------------------------------------------------------------
+
+# anew: without --resume at the sender, what is kept is dropped.
+anew()
+{
+	receive_begin receive --listen "$HOSTS_B4" --out copy --resume
+	send_begin send --to "$HOSTS_B4" "$source"
+	resumed='false false' finished
+}
+
+journal_damaged()
+{
+	setup
+	leftover
+	printf X | dd of=copy.journal bs=1 seek=30 conv=notrunc 2>/dev/null
+	both_refuse 'journal: damaged.*without --resume'
+	truncate -s 20 copy.journal
+	both_refuse 'journal: damaged.*without --resume'
+	anew
+}
+
+another_image()
+{
+	setup
+	leftover
+	source=$(image other --pages 1024 --seed 7)
+	both_refuse "another image: '.*even', segments 1, .*without --resume"
+	source=$(image even)
+	begin --name renamed
+	ended send "$sender" 10 4 "another image: .* not 'renamed'"
+	ended receive "$receiver" 10 3
+	cp "$source" renamed
+	source=renamed
+	taken_up --name "$(basename "$(image even)")"
+}
+
+# Nobody else's file, no link, no file that others may write.
+partial_planted()
+{
+	setup
+	leftover
+	chmod o+w copy.partial
+	both_refuse 'partial: others may write it'
+	chmod o-w copy.partial
+	chown 12345 copy.partial
+	both_refuse "partial: (another user's|cannot be opened)"
+	chown 0 copy.partial
+	chmod go+r copy.journal
+	chown 12345 copy.journal
+	both_refuse "journal: another user's"
+	chown 0 copy.journal
+	ln copy.partial second
+	both_refuse 'partial: it has a second name'
+	rm second
+	mv copy.partial elsewhere
+	ln -s elsewhere copy.partial
+	both_refuse 'partial: a symbolic link'
+	mv elsewhere copy.partial
+	mv copy.journal elsewhere
+	ln -s elsewhere copy.journal
+	both_refuse 'journal: a symbolic link'
+	mv elsewhere copy.journal
+	(flock -n 9 && echo locked >lock && exec sleep 60) 9<copy.partial &
+	wait_until 5 test -s lock
+	both_refuse 'another receiver writes it'
+	kill %%
+	wait %% || true
+	taken_up
+}
+
+# A receiver without --resume keeps nothing, nor takes anything up.
+not_asked_to()
+{
+	setup
+	leftover
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_more
+	resumed='false false' finished
+	rm copy
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --resume --max-bandwidth "$rate" \
+		"$source"
+	wait_until 10 grep -q ' transfer ' receive.err
+	show kill -KILL "$sender"
+	ended receive "$receiver" 5 4
+	nothing_left
+}
+
+# What it leaves when it dies between the image's name and the journal's end.
+journal_alone()
+{
+	setup
+	leftover
+	rm copy.partial
+	begin
+	resumed='false false' finished
+}
+
+case_run "resume: receiver killed" receiver_killed
+case_run "resume: sender killed" sender_killed
+case_run "resume: killed again while it is taken up" killed_again
+case_run "resume: link lost" link_lost
+case_run "resume: told to end" told_to_end
+case_run "resume: a receiver that serves finds it by name" by_name
+case_run "resume: files that go along are sent anew" with_files
+case_run "resume: source changed meanwhile" source_changed
+case_run "resume: what the .partial holds is proved" partial_spoilt
+case_run "resume: a mismatch keeps nothing" mismatch_is_not_kept
+case_run "resume: damaged journal" journal_damaged
+case_run "resume: another image" another_image
+case_run "resume: planted files" partial_planted
+case_run "resume: not asked to" not_asked_to
+case_run "resume: a journal alone" journal_alone
+cases_end

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/held.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "transfer/page_word.h"
+
+#define STEP_REGIONS	8
+#define STEP_SKIPS	65536	/* regions that are to be sent anyway */
+
+void pt_held_init(struct pt_held *h, const struct pt_send_job *job)
+{
+	*h = (struct pt_held){ .job = job };
+	pt_view_init(&h->view);
+}
+
+void pt_held_free(struct pt_held *h)
+{
+	pt_view_free(&h->view);
+}
+
+/* mark_until: the regions from those told of to end are to be sent. */
+static void mark_until(struct pt_held *h, __u64 end)
+{
+	for (; h->region_told < end; h->region_told++)
+		pt_dirty_set(h->job->dirty, h->region_told * PT_REGION_PAGES,
+			     pt_layout_region(h->job->layout, h->region_told,
+					      NULL));
+}
+
+void pt_held_skip(struct pt_held *h)
+{
+	mark_until(h, pt_layout_region_cnt(h->job->layout));
+	h->region_next = h->region_told;
+	h->is_told = true;
+}
+
+int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
+		 struct pt_error *err)
+{
+	__u64 region_cnt = pt_layout_region_cnt(h->job->layout);
+	__u64 cnt = m->digest_cnt / PT_REGION_PAGES;
+
+	if (m->digest_cnt % PT_REGION_PAGES ||
+	    m->region_first < h->region_told || m->region_first > region_cnt ||
+	    cnt > region_cnt - m->region_first || h->is_told ||
+	    (!cnt && m->region_first != region_cnt))
+		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "receiver: says "
+				    "that it holds regions that are not next "
+				    "(another version of pagetrim?)");
+	mark_until(h, m->region_first);
+	for (__u64 i = 0; i < cnt; i++) {
+		__u64 r = m->region_first + i;
+		__u32 page_cnt = pt_layout_region(h->job->layout, r, NULL);
+
+		/* What it says of indices without a page would spoil sums. */
+		memcpy(&h->job->digests[r * PT_REGION_PAGES],
+		       &m->digest[i * PT_REGION_PAGES],
+		       page_cnt * sizeof(*h->job->digests));
+	}
+	h->region_told = m->region_first + cnt;
+	h->is_told = !cnt;
+	return 0;
+}
+
+bool pt_held_is_waiting(const struct pt_held *h)
+{
+	return h->region_next == h->region_told;
+}
+
+static int compare_word(struct pt_held *h, __u32 first, struct pt_error *err)
+{
+	__u64 page_idx = h->region_next * PT_REGION_PAGES + first;
+	struct pt_page_word w = pt_page_word_of(&h->view, h->job->layout,
+						h->region_next, first);
+	int ret = pt_page_word_scan(&w, h->job->source, h->job->digest_key, err);
+
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < 64 && w.wanted >> i & 1; i++) {
+		__u64 mask = pt_trim_mask(h->job->trim, w.masks[i]);
+
+		if (w.digests[i] != h->job->digests[page_idx + i]) {
+			pt_dirty_set(h->job->dirty, page_idx + i, 1);
+			continue;
+		}
+		h->page_cnt += mask != 0;
+		h->block_bytes += __builtin_popcountll(mask) * PT_BLOCK_SZ;
+	}
+	return 0;
+}
+
+/* compare_region marks what differs of region_next. */
+static int compare_region(struct pt_held *h, struct pt_error *err)
+{
+	int ret = pt_source_view(h->job->source, &h->view, h->job->layout,
+				 h->region_next, err);
+
+	for (__u32 first = 0; !ret && first < h->view.page_cnt; first += 64)
+		ret = compare_word(h, first, err);
+	return ret;
+}
+
+int pt_held_step(struct pt_held *h, struct pt_error *err)
+{
+	unsigned compared = 0;
+
+	for (unsigned i = 0; i < STEP_SKIPS && compared < STEP_REGIONS; i++) {
+		int ret = 0;
+
+		if (pt_held_is_waiting(h))
+			return h->is_told;
+		if (!pt_dirty_cnt(h->job->dirty, h->region_next)) {
+			ret = compare_region(h, err);
+			compared++;
+		}
+		if (ret)
+			return ret;
+		h->region_next++;
+	}
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rx_held: reads what a kept image holds, makes it the rebuild's, and tells the
+ * sender in HELD messages.  Regions that are holes cost a look each and are not
+ * spoken of.
+ *
+ * Threads: one of its own, for as long as that takes; start, stop and finish by
+ * the session's.  It adopts a region under the lock of all queues: a sender
+ * that sends frames before the last HELD spoils its own transfer, no memory.
+ */
+#ifndef TRANSFER_RX_HELD_H
+#define TRANSFER_RX_HELD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "control/conn.h"
+#include "transfer/rebuild.h"
+#include "transfer/rx_host.h"
+
+struct pt_rx_held {
+	struct pt_rx_host *host;
+	struct pt_conn *conn;
+	const struct pt_layout *layout;
+	struct pt_sink *sink;
+	struct pt_rebuild *rebuild;
+	int wake_fd;		/* eventfd: it has failed */
+	/* The rest is for reading only. */
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool stop;
+	atomic_bool is_told;	/* all was said, or is on its way */
+	atomic_int failed;	/* -errno, and error says why */
+	struct pt_error error;
+	_Atomic __u64 page_cnt;	/* held, and not zero */
+};
+
+/* pt_rx_held_start: the fields above are set.  -EAGAIN, -ENOMEM. */
+int pt_rx_held_start(struct pt_rx_held *h, struct pt_error *err);
+
+/* pt_rx_held_finish returns whether all was said; then the thread is over.
+ * True, too, if it was never started. */
+bool pt_rx_held_finish(struct pt_rx_held *h);
+
+/* pt_rx_held_stop ends the thread wherever it is.  Twice is fine. */
+void pt_rx_held_stop(struct pt_rx_held *h);
+
+#endif
