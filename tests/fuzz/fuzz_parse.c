@@ -18,14 +18,20 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 
 	pt_check(payload_off + f->data_off + f->block_cnt * PT_BLOCK_SZ <= sz);
 	pt_check(PT_FRAME_HDR_SZ + f->record_cnt * sizeof(*r) <= f->data_off);
-	for (__u32 i = 0; i < f->record_cnt; i++)
+	for (__u32 i = 0; i < f->record_cnt; i++) {
+		if (r[i].kind == PT_RECORD_ZEROES)
+			pt_check(be64toh(r[i].mask) <= PT_ZEROES_MAX);
 		for (int bit = 0; bit < 64; bit++)
 			if (r[i].kind == PT_RECORD_BLOCKS &&
 			    be64toh(r[i].mask) >> bit & 1) {
 				pt_check(bit >= r[i].first && bit <= r[i].last);
 				block_cnt++;
 			}
-	pt_check(f->kind == PT_FRAME_PROBE || block_cnt == f->block_cnt);
+	}
+	if (f->kind == PT_FRAME_PROBE)
+		return;
+	pt_check(block_cnt <= f->block_cnt);
+	pt_check(block_cnt == f->block_cnt || f->flags & PT_FLAG_PADDED);
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)

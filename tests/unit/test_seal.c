@@ -180,6 +180,35 @@ static void test_each_bit_counts(void **state)
 	close_ends(&e);
 }
 
+/* The pad between records and blocks, in pieces: covered, each byte, as the
+ * first of a block is. */
+static void test_pieces_of_the_pad(void **state)
+{
+	struct ends e = open_ends(PT_CIPHER_AES_128_GCM);
+	const __u32 records_end = PAYLOAD_OFF + 64 + 16;
+	__u32 sz = write_frame(e.tx, 3);
+	struct kit_spans s;
+	struct pt_reader r;
+
+	(void)state;
+	for (__u32 piece_sz = 14; piece_sz < 40; piece_sz++)
+		for (__u32 at = records_end; at <= records_end + 6; at++) {
+			frame[at] ^= 1;
+			kit_cut(&s, frame, sz, records_end + at % 3, piece_sz);
+			assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
+					 PT_VERDICT_STEERED);
+			assert_false(pt_reader_unseal(&r, e.rx));
+			kit_free(&s);
+			frame[at] ^= 1;
+			kit_cut(&s, frame, sz, records_end + at % 3, piece_sz);
+			assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
+					 PT_VERDICT_STEERED);
+			assert_true(pt_reader_unseal(&r, e.rx));
+			kit_free(&s);
+		}
+	close_ends(&e);
+}
+
 static void test_wrong_keys(void **state)
 {
 	struct pt_seal *other_lane = make(PT_CIPHER_AES_256_GCM, 0x12);
@@ -450,6 +479,10 @@ static const __u8 turned_secret[NEEDLE_SZ] = {	/* its bytes 8..23 */
 	0xf7, 0xf6, 0xf5, 0xf4, 0xf3, 0xf2, 0xf1, 0xf0,
 	0xef, 0xee, 0xed, 0xec, 0xeb, 0xea, 0xe9, 0xe8,
 };
+static const __u8 turned_secret_1[NEEDLE_SZ] = {	/* of epoch 1 */
+	0xa4, 0x6d, 0x79, 0x5c, 0x3c, 0x33, 0x17, 0xa2,
+	0x89, 0x72, 0x2e, 0x1e, 0x32, 0xff, 0x4a, 0xe9,
+};
 static const __u8 turned_key_0[NEEDLE_SZ] = {
 	0x42, 0x1d, 0xce, 0xc1, 0x07, 0xf0, 0x42, 0xde,
 	0xd3, 0x53, 0x7a, 0x2b, 0x92, 0x0b, 0x4a, 0xe7,
@@ -475,9 +508,11 @@ static void test_keys_are_wiped(void **state)
 	assert_int_equal(count_of(turned_secret), 0);
 	assert_int_equal(count_of(turned_key_0), 0);
 	assert_int_not_equal(count_of(turned_key_1), 0);
+	assert_int_equal(count_of(turned_secret_1), 1);
 
 	pt_seal_destroy(tx);
 	assert_int_equal(count_of(turned_key_1), 0);
+	assert_int_equal(count_of(turned_secret_1), 0);
 	pt_seal_destroy(NULL);
 }
 
@@ -492,6 +527,7 @@ int main(void)
 		OF_EACH_CIPHER(test_there_and_back),
 		OF_EACH_CIPHER(test_nothing_in_clear),
 		OF_EACH_CIPHER(test_each_bit_counts),
+		cmocka_unit_test(test_pieces_of_the_pad),
 		cmocka_unit_test(test_wrong_keys),
 		cmocka_unit_test(test_not_sealed),
 		OF_EACH_CIPHER(test_epochs),
