@@ -205,28 +205,36 @@ static int is_open(int fd)
 	return recv(fd, &end, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-/* Twice as many silent strangers as there are places: the oldest go, and who
- * speaks is served. */
+/* Twice as many silent strangers as there are places (a quarter of the
+ * descriptors): the oldest go, and who speaks is served. */
 static void test_full_house(void **state)
 {
-	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
-	int fds[2 * PT_PENDING_MAX], open_cnt = 0;
+	enum { PLACES = 32 };
+	struct pt_listener *l;
+	int fds[2 * PLACES], open_cnt = 0;
+	struct rlimit old, few;
 	struct pt_conn *c;
 
 	(void)state;
-	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 4 * PLACES;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	l = listen_at("127.0.0.1", &receiver_cfg);
+	for (int i = 0; i < 2 * PLACES; i++) {
 		fds[i] = raw_connect(l);
-	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
 		assert_int_equal(pt_listener_accept(l, &c, &err), 0);
-	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+	}
+	for (int i = 0; i < 2 * PLACES; i++)
 		open_cnt += is_open(fds[i]);
-	assert_int_equal(open_cnt, PT_PENDING_MAX);
-	assert_false(is_open(fds[0]));
-	assert_true(is_open(fds[2 * PT_PENDING_MAX - 1]));
+	assert_int_equal(open_cnt, PLACES);
+	for (int i = 0; i < PLACES; i++)
+		assert_false(is_open(fds[i]));
 	expect_service(l);
-	for (int i = 0; i < 2 * PT_PENDING_MAX; i++)
+	for (int i = 0; i < 2 * PLACES; i++)
 		close(fds[i]);
 	pt_listener_close(l);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
 /* Without free descriptors the listener says so once, does not spin, and

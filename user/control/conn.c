@@ -89,7 +89,10 @@ static void watch_locked(struct pt_conn *c)
 {
 	bool want = (c->is_secured && c->out_at < c->out_end) ||
 		    (c->tls && pt_tls_stream_wants_write(c->tls));
-	struct epoll_event ev = { .events = EPOLLIN | (want ? EPOLLOUT : 0) };
+	struct epoll_event ev = {
+		.events = EPOLLIN | (want ? EPOLLOUT : 0),
+		.data.ptr = c->tag,
+	};
 
 	if (want == c->out_watched)
 		return;

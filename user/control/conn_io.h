@@ -18,6 +18,8 @@
 struct pt_conn {
 	int sock;
 	int epoll;			/* holds sock; what callers poll */
+	bool has_epoll;			/* it is ours, to close */
+	void *tag;			/* of sock's events in it */
 	struct pt_conn_cfg cfg;
 	struct pt_address peer, local;
 	char peer_text[PT_ADDRESS_TEXT_SZ];
@@ -74,12 +76,18 @@ static inline int pt_left_ms(__u64 deadline_ns)
 
 /* pt_conn_adopt makes a connection of a connected socket, which it owns from
  * now on, even if it fails (-ENOMEM, or as the socket said).  host: whom we
- * connected to; NULL: the peer did. */
+ * connected to; NULL: the peer did.  Nothing watches it yet. */
 int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
 		  const char *host, const struct pt_conn_cfg *cfg,
 		  struct pt_error *err);
 
-/* pt_conn_grow gives a connection past its HELLO its full room. */
+/* pt_conn_watch has sock watched by epoll, which stays the caller's, its events
+ * marked by tag; -1: by one of its own.  What watched it before does not any
+ * more.  0 or -errno. */
+int pt_conn_watch(struct pt_conn *c, int epoll, void *tag);
+
+/* pt_conn_grow gives a connection past its HELLO its full room, and an epoll
+ * descriptor of its own. */
 int pt_conn_grow(struct pt_conn *c, struct pt_error *err);
 
 /* pt_conn_secure goes on with the TLS handshake: 1 done, or none is due; 0

@@ -22,7 +22,6 @@
 
 static int socket_prepare(struct pt_conn *c)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	unsigned rto_max_ms = RTO_MAX_MS, give_up_ms = GIVE_UP_MS;
 	struct sockaddr_storage sa;
 	socklen_t sz = sizeof(sa);
@@ -48,8 +47,35 @@ static int socket_prepare(struct pt_conn *c)
 		   sizeof(rto_max_ms));
 	setsockopt(c->sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms,
 		   sizeof(give_up_ms));
-	if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->sock, &ev))
+	return 0;
+}
+
+int pt_conn_watch(struct pt_conn *c, int epoll, void *tag)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | (c->out_watched ? EPOLLOUT : 0),
+		.data.ptr = tag,
+	};
+	bool is_own = epoll < 0;
+
+	if (is_own)
+		epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll < 0)
 		return -errno;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->sock, &ev)) {
+		int ret = -errno;
+
+		if (is_own)
+			close(epoll);
+		return ret;
+	}
+	if (c->has_epoll)
+		close(c->epoll);
+	else if (c->epoll >= 0)
+		epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->sock, NULL);
+	c->epoll = epoll;
+	c->has_epoll = is_own;
+	c->tag = tag;
 	return 0;
 }
 
@@ -76,12 +102,15 @@ static void room_free(struct pt_conn *c)
 int pt_conn_grow(struct pt_conn *c, struct pt_error *err)
 {
 	__u8 *in = malloc(PT_CONN_IN_SZ), *out = malloc(PT_CONN_OUT_SZ);
+	int ret = -ENOMEM;
 
 	c->scratch = malloc(sizeof(*c->scratch));
-	if (!in || !out || !c->scratch) {
+	if (in && out && c->scratch)
+		ret = c->has_epoll ? 0 : pt_conn_watch(c, -1, NULL);
+	if (ret) {
 		free(in);
 		free(out);
-		return pt_conn_fail(c, -ENOMEM, NULL, err);
+		return pt_conn_fail(c, ret, NULL, err);
 	}
 	c->in_end -= c->in_at;
 	memcpy(in, c->in + c->in_at, c->in_end);
@@ -110,6 +139,7 @@ int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
 	if (!c)
 		goto close_sock;
 	c->sock = sock;
+	c->epoll = -1;
 	c->cfg = *cfg;
 	if (!c->cfg.version_min)
 		c->cfg.version_min = PT_CONTROL_VERSION_MIN;
@@ -120,20 +150,13 @@ int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
 	ret = room(c, host);
 	if (ret)
 		goto free_conn;
-	c->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (c->epoll < 0) {
-		ret = -errno;
-		goto free_conn;
-	}
 	ret = socket_prepare(c);
 	if (ret)
-		goto close_epoll;
+		goto free_conn;
 	pthread_mutex_init(&c->lock, NULL);
 	*out = c;
 	return 0;
 
-close_epoll:
-	close(c->epoll);
 free_conn:
 	room_free(c);
 	free(c);
@@ -147,8 +170,9 @@ void pt_conn_close(struct pt_conn *c)
 {
 	if (!c)
 		return;
-	close(c->sock);
-	close(c->epoll);
+	close(c->sock);		/* a shared epoll forgets it so */
+	if (c->has_epoll)
+		close(c->epoll);
 	pthread_mutex_destroy(&c->lock);
 	room_free(c);
 	free(c);

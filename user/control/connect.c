@@ -139,7 +139,11 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 		return sock;
 	if (ret)
 		return ret;
-	ret = greet(c, deadline, stop_fd, err);
+	ret = pt_conn_watch(c, -1, NULL);
+	if (ret)
+		ret = pt_conn_fail(c, ret, NULL, err);
+	else
+		ret = greet(c, deadline, stop_fd, err);
 	if (ret) {
 		pt_conn_close(c);
 		return ret;

@@ -6,18 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "control/conn_io.h"
 
-#define BACKLOG		64
-#define WELCOME_MAX	8	/* newcomers, before the pending are heard */
+#define BACKLOG		256
 #define PAUSE_MS	100	/* without accepting, when descriptors lack */
+#define PLACES_MIN	16
 
 /* pending: a connection that has not said HELLO; the oldest stands first. */
 struct pending {
+	TAILQ_ENTRY(pending) link;
 	struct pt_conn *conn;
 	__u64 deadline_ns;
 };
@@ -26,8 +29,8 @@ struct pt_listener {
 	int sock, timer, epoll;
 	struct pt_conn_cfg cfg;
 	struct pt_address address;
-	struct pending pending[PT_PENDING_MAX];
-	unsigned pending_cnt;
+	TAILQ_HEAD(, pending) pending;
+	unsigned pending_cnt, places;
 	__u64 paused_until_ns;		/* 0: accepting */
 };
 
@@ -49,11 +52,24 @@ static int refuse(const struct pt_address *addr, int code,
 			    strerror(-code), hint);
 }
 
-static int watch(struct pt_listener *l, int fd)
+/* places: what the process needs descriptors for comes first. */
+static unsigned places(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct rlimit files;
+	rlim_t cnt = PT_PENDING_MAX;
 
-	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur / 4 < cnt)
+		cnt = files.rlim_cur / 4;
+	return cnt < PLACES_MIN ? PLACES_MIN : cnt;
+}
+
+/* watch: events of fd are marked by its place in l; those of strangers by
+ * their struct pending. */
+static int watch(struct pt_listener *l, int *fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = fd };
+
+	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, *fd, &ev) ? -errno : 0;
 }
 
 static int bind_and_listen(struct pt_listener *l, const struct pt_address *addr)
@@ -91,6 +107,8 @@ int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
 	if (!l->cfg.hello_ms)
 		l->cfg.hello_ms = PT_PENDING_MS;
 	l->sock = l->timer = l->epoll = -1;
+	TAILQ_INIT(&l->pending);
+	l->places = places();
 	ret = bind_and_listen(l, addr);
 	if (ret)
 		goto close;
@@ -101,9 +119,9 @@ int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
 		ret = -errno;
 		goto close;
 	}
-	ret = watch(l, l->sock);
+	ret = watch(l, &l->sock);
 	if (!ret)
-		ret = watch(l, l->timer);
+		ret = watch(l, &l->timer);
 	if (ret)
 		goto close;
 	*out = l;
@@ -114,12 +132,28 @@ close:
 	return refuse(addr, ret, err);
 }
 
+/* pending_take removes p, whose connection is the caller's. */
+static struct pt_conn *pending_take(struct pt_listener *l, struct pending *p)
+{
+	struct pt_conn *c = p->conn;
+
+	TAILQ_REMOVE(&l->pending, p, link);
+	l->pending_cnt--;
+	free(p);
+	return c;
+}
+
+static void drop_oldest(struct pt_listener *l)
+{
+	pt_conn_close(pending_take(l, TAILQ_FIRST(&l->pending)));
+}
+
 void pt_listener_close(struct pt_listener *l)
 {
 	if (!l)
 		return;
 	while (l->pending_cnt)
-		pt_conn_close(l->pending[--l->pending_cnt].conn);
+		drop_oldest(l);
 	if (l->sock >= 0)
 		close(l->sock);
 	if (l->timer >= 0)
@@ -139,22 +173,11 @@ const struct pt_address *pt_listener_address(const struct pt_listener *l)
 	return &l->address;
 }
 
-/* pending_take removes entry idx, whose connection is the caller's. */
-static struct pt_conn *pending_take(struct pt_listener *l, unsigned idx)
-{
-	struct pt_conn *c = l->pending[idx].conn;
-
-	epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->epoll, NULL);
-	l->pending_cnt--;
-	memmove(&l->pending[idx], &l->pending[idx + 1],
-		(l->pending_cnt - idx) * sizeof(l->pending[0]));
-	return c;
-}
-
 /* timer_set: when the oldest runs out of time, or the pause ends. */
 static void timer_set(struct pt_listener *l)
 {
-	__u64 at = l->pending_cnt ? l->pending[0].deadline_ns : 0;
+	struct pending *oldest = TAILQ_FIRST(&l->pending);
+	__u64 at = oldest ? oldest->deadline_ns : 0;
 	struct itimerspec spec = { 0 };
 
 	if (l->paused_until_ns && (!at || l->paused_until_ns < at))
@@ -164,12 +187,16 @@ static void timer_set(struct pt_listener *l)
 	timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* pause: without a free descriptor accept would only be called in vain. */
-static int pause_accepting(struct pt_listener *l, int code,
-			   struct pt_error *err)
+/* make_room: the oldest goes; if there is none, accept would only be called in
+ * vain. */
+static int make_room(struct pt_listener *l, int code, struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT_SZ];
 
+	if (l->pending_cnt) {
+		drop_oldest(l);
+		return 0;
+	}
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->sock, NULL);
 	l->paused_until_ns = pt_deadline_ns(PAUSE_MS);
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot accept: %s "
@@ -177,13 +204,40 @@ static int pause_accepting(struct pt_listener *l, int code,
 			    strerror(-code));
 }
 
-/* welcome takes one newcomer in: 1, 0 when there is none, -errno. */
+/* take_in gives a newcomer its place: 0 or -errno. */
+static int take_in(struct pt_listener *l, int sock,
+		   const struct sockaddr_storage *sa)
+{
+	struct pending *p = malloc(sizeof(*p));
+	struct pt_address peer;
+	int ret;
+
+	if (!p) {
+		close(sock);
+		return -ENOMEM;
+	}
+	pt_address_from_sockaddr(&peer, sa);
+	ret = pt_conn_adopt(&p->conn, sock, &peer, NULL, &l->cfg, NULL);
+	if (ret) {
+		free(p);
+		return ret;
+	}
+	p->deadline_ns = pt_deadline_ns(l->cfg.hello_ms);
+	if (l->pending_cnt == l->places)
+		drop_oldest(l);
+	TAILQ_INSERT_TAIL(&l->pending, p, link);
+	l->pending_cnt++;
+	ret = pt_conn_watch(p->conn, l->epoll, p);
+	if (ret)
+		pt_conn_close(pending_take(l, p));
+	return ret;
+}
+
+/* welcome takes a newcomer in, if one is there: 0 or -errno. */
 static int welcome(struct pt_listener *l, struct pt_error *err)
 {
 	struct sockaddr_storage sa = { 0 };
 	socklen_t sz = sizeof(sa);
-	struct pt_address peer;
-	struct pt_conn *c;
 	int sock, ret;
 
 	sock = accept4(l->sock, (struct sockaddr *)&sa, &sz,
@@ -191,77 +245,63 @@ static int welcome(struct pt_listener *l, struct pt_error *err)
 	if (sock < 0) {
 		switch (errno) {
 		case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM:
-			return pause_accepting(l, -errno, err);
-		case EAGAIN:
+			return make_room(l, -errno, err);
+		default:	/* the newcomer has gone */
 			return 0;
-		default:	/* the newcomer has gone: look for the next */
-			return 1;
 		}
 	}
-	pt_address_from_sockaddr(&peer, &sa);
-	ret = pt_conn_adopt(&c, sock, &peer, NULL, &l->cfg, err);
-	if (ret)
-		return pause_accepting(l, ret, err);
-	if (l->pending_cnt == PT_PENDING_MAX)
-		pt_conn_close(pending_take(l, 0));
-	ret = watch(l, c->epoll);
-	if (ret) {
-		pt_conn_close(c);
-		return pause_accepting(l, ret, err);
-	}
-	l->pending[l->pending_cnt++] = (struct pending){
-		.conn = c, .deadline_ns = pt_deadline_ns(l->cfg.hello_ms),
-	};
-	return 1;
+	ret = take_in(l, sock, &sa);
+	return ret ? make_room(l, ret, err) : 0;
 }
 
-static int welcome_all(struct pt_listener *l, struct pt_error *err)
+/* greet goes on with p: 1 and *out has said HELLO and got ours, 0 when there is
+ * more to come, -errno when it was turned away. */
+static int greet(struct pt_listener *l, struct pending *p, struct pt_conn **out,
+		 struct pt_error *err)
 {
-	int ret = 1;
+	int ret = pt_conn_hello_recv(p->conn, err);
 
-	if (l->paused_until_ns) {
-		if (pt_left_ms(l->paused_until_ns))
-			return 0;
-		l->paused_until_ns = 0;
-		watch(l, l->sock);
-	}
-	for (int i = 0; i < WELCOME_MAX && ret > 0; i++)
-		ret = welcome(l, err);
-	return ret < 0 ? ret : 0;
-}
-
-/* greet: 1 when pending idx has said HELLO and got ours, 0 when there is more
- * to come, -errno when it must go. */
-static int greet(struct pt_listener *l, unsigned idx, struct pt_error *err)
-{
-	struct pt_conn *c = l->pending[idx].conn;
-	int ret = pt_conn_hello_recv(c, err);
-
-	if (!ret && !pt_left_ms(l->pending[idx].deadline_ns))
-		return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT,
-				    "%s: connected, but said no HELLO for %u "
-				    "ms", c->peer_text, l->cfg.hello_ms);
+	if (ret > 0)
+		*out = pending_take(l, p);
+	else if (ret < 0)
+		pt_conn_close(pending_take(l, p));
 	return ret;
+}
+
+/* expire turns away the oldest if its time is over. */
+static int expire(struct pt_listener *l, struct pt_error *err)
+{
+	struct pending *p = TAILQ_FIRST(&l->pending);
+
+	if (!p || pt_left_ms(p->deadline_ns))
+		return 0;
+	pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "%s: connected, but said "
+		     "no HELLO for %u ms", p->conn->peer_text, l->cfg.hello_ms);
+	pt_conn_close(pending_take(l, p));
+	return -ETIMEDOUT;
 }
 
 int pt_listener_accept(struct pt_listener *l, struct pt_conn **out,
 		       struct pt_error *err)
 {
-	struct pt_conn *c;
+	struct epoll_event ev;
 	int ret = 0;
 
-	for (unsigned i = 0; !ret && i < l->pending_cnt; i++) {
-		ret = greet(l, i, err);
-		if (!ret)
-			continue;
-		c = pending_take(l, i);
-		if (ret > 0)
-			*out = c;
-		else
-			pt_conn_close(c);
+	if (l->paused_until_ns && !pt_left_ms(l->paused_until_ns)) {
+		l->paused_until_ns = 0;
+		watch(l, &l->sock);
+	}
+	/* The kernel hands out what is ready in turn, one at a time. */
+	for (int i = 0; !ret && i < PT_STEPS_MAX; i++) {
+		if (epoll_wait(l->epoll, &ev, 1, 0) != 1)
+			break;
+		if (ev.data.ptr == &l->sock)
+			ret = welcome(l, err);
+		else if (ev.data.ptr != &l->timer)
+			ret = greet(l, ev.data.ptr, out, err);
 	}
 	if (!ret)
-		ret = welcome_all(l, err);
+		ret = expire(l, err);
 	timer_set(l);
 	return ret;
 }

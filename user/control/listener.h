@@ -5,10 +5,16 @@
  *		while ((ret = pt_listener_accept(l, &c, err)))
  *			ret > 0: serve c;  ret < 0: log err.text, go on
  *
- * Strangers (port scanners, other protocols, silent or slow clients) cost one
- * of PT_PENDING_MAX places for a limited time and are told nothing; a
- * newcomer to a full house takes the place of the oldest.  Everything happens
- * inside pt_listener_accept: nothing blocks, there is no thread.
+ * Who connects is pending until its TLS handshake, if there is one, and its
+ * HELLO are done.  It has a limited time for them, one descriptor, and at most
+ * PT_PENDING_SZ bytes of our memory.  There are PT_PENDING_MAX places, fewer
+ * where descriptors are short (a quarter of their soft limit); a newcomer to a
+ * full house takes the place of the oldest.
+ *
+ * Everything happens inside pt_listener_accept: nothing blocks, there is no
+ * thread.  One call takes at most PT_STEPS_MAX steps of what is pending, each
+ * in its turn; a step may be one handshake's signature.  So whoever calls can
+ * look after its other connections in between.
  * Threads: one.
  */
 #ifndef CONTROL_LISTENER_H
@@ -16,7 +22,9 @@
 
 #include "control/conn.h"
 
-#define PT_PENDING_MAX	32	/* connections that have not said HELLO yet */
+#define PT_PENDING_MAX	1024	/* connections that have not said HELLO yet */
+#define PT_PENDING_SZ	65536	/* bytes of memory for each, at most */
+#define PT_STEPS_MAX	8	/* of strangers, a call */
 #define PT_PENDING_MS	5000	/* they have this long for it, by default */
 
 struct pt_listener;
@@ -39,7 +47,7 @@ int pt_listener_fd(const struct pt_listener *l);
 const struct pt_address *pt_listener_address(const struct pt_listener *l);
 
 /* pt_listener_accept: 1 and *out is the caller's; 0: wait for the descriptor
- * again; -errno: one stranger was turned away, or the host is short of
+ * again (which may be readable still); -errno: one stranger was turned away, or the host is short of
  * descriptors or memory; err says whom and why, the listener lives on. */
 int pt_listener_accept(struct pt_listener *l, struct pt_conn **out,
 		       struct pt_error *err);
