@@ -12,7 +12,7 @@
 
 #define PSK_SUITE	"TLS_AES_128_GCM_SHA256"
 #define GROUPS		"X25519:P-256:P-384"
-#define CHAIN_SZ_MAX	16384	/* bytes of a peer's certificates */
+#define CHAIN_SZ_MAX	12288	/* bytes of a peer's certificates */
 
 static int no_memory(struct pt_error *err)
 {
@@ -128,6 +128,7 @@ static int ctx_setup(struct pt_tls *t, struct pt_error *err)
 	if (SSL_CTX_set_min_proto_version(t->ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(t->ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set1_groups_list(t->ctx, GROUPS) != 1 ||
+	    SSL_CTX_set_max_send_fragment(t->ctx, PT_TLS_FRAGMENT_SZ) != 1 ||
 	    SSL_CTX_set_num_tickets(t->ctx, 0) != 1)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOTSUP, "OpenSSL "
 				    "offers no TLS 1.3 here (is it switched "

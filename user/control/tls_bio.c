@@ -3,6 +3,7 @@
  * at what a stranger sends before OpenSSL allocates for it. */
 #include <errno.h>
 #include <openssl/bio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -34,15 +35,19 @@ static int not_tls(struct pt_tls_stream *s)
 	return pt_tls_why(s, -EPROTO, "is not pagetrim (is the port right?)");
 }
 
-/* hello_fits: a stranger's hello, whole in its record and of modest size: what
- * OpenSSL will allocate for it is known. */
+/* hello_fits: a stranger's hello is whole in its record: what OpenSSL will
+ * allocate for it is known. */
 static bool hello_fits(const __u8 *b)
 {
-	unsigned record_sz = b[3] << 8 | b[4];
+	unsigned fragment_sz = b[3] << 8 | b[4];
 	unsigned hello_sz = b[6] << 16 | b[7] << 8 | b[8];
 
-	return b[5] == CLIENT_HELLO && hello_sz + 4 == record_sz &&
-	       record_sz <= PT_TLS_HELLO_SZ_MAX;
+	return b[5] == CLIENT_HELLO && hello_sz + 4 == fragment_sz;
+}
+
+static size_t record_sz(const __u8 *b)
+{
+	return RECORD_HDR_SZ + (b[3] << 8 | b[4]);
 }
 
 /* judge the start that has come: 0, or -errno. */
@@ -61,107 +66,127 @@ static int judge(struct pt_tls_stream *s)
 		       0 : not_tls(s);
 	if (g->have_sz < start_sz(g))
 		return 0;
-	if (from_client && b[0] == HANDSHAKE && !hello_fits(b))
+	if (from_client && (record_sz(b) > PT_TLS_RECORD_SZ_MAX ||
+			    (b[0] == HANDSHAKE && !hello_fits(b))))
 		return pt_tls_why(s, -EBADMSG, "sent a TLS hello that pagetrim "
 				  "would not send");
 	return 0;
 }
 
-/* take_start reads on at a record's start: 1 it is whole and sound, 0 wait,
- * -errno; *sz: what recv said. */
-static int take_start(struct pt_tls_stream *s)
+/* take reads up to sz bytes more of the record: 1, 0 wait, -errno. */
+static int take(struct pt_tls_stream *s, __u8 *at, size_t sz)
 {
 	struct pt_tls_gate *g = &s->gate;
-	ssize_t sz;
-	int ret;
+	ssize_t ret;
 
-	while (g->have_sz < start_sz(g)) {
-		sz = recv(s->sock, g->start + g->have_sz,
-			  start_sz(g) - g->have_sz, MSG_DONTWAIT);
-		if (sz < 0 && errno == EINTR)
-			continue;
-		if (sz < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		if (!sz)
-			return -EPIPE;
-		g->have_sz += sz;
-		ret = judge(s);
-		if (ret)
-			return ret;
-	}
-	g->is_first = false;
-	g->given_sz = 0;
-	g->body_sz = RECORD_HDR_SZ + (g->start[3] << 8 | g->start[4]) -
-		     g->have_sz;
-	/* Who has shown that it speaks TLS to us is judged by OpenSSL. */
-	if (s->tls->role == PT_ROLE_SENDER || g->start[0] == DATA)
-		g->is_strict = false;
+	if (sz > g->left_sz)
+		return pt_tls_why(s, -EBADMSG, "said too much in its TLS "
+				  "handshake");
+	do
+		ret = recv(s->sock, at, sz, MSG_DONTWAIT);
+	while (ret < 0 && errno == EINTR);
+	if (ret < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	if (!ret)
+		return -EPIPE;
+	g->have_sz += ret;
+	g->left_sz -= ret;
 	return 1;
 }
 
-int pt_tls_gate_open(struct pt_tls_stream *s)
-{
-	return take_start(s);
-}
-
-static ssize_t take_body(struct pt_tls_stream *s, void *buf, size_t sz)
+/* take_start: the start of a record, judged as it comes. */
+static int take_start(struct pt_tls_stream *s)
 {
 	struct pt_tls_gate *g = &s->gate;
-	size_t held = g->have_sz - g->given_sz;
-	ssize_t ret;
+	int ret;
 
-	if (held) {
-		sz = sz < held ? sz : held;
-		memcpy(buf, g->start + g->given_sz, sz);
-		g->given_sz += sz;
-		ret = sz;
-	} else {
-		if (g->is_strict && sz > g->body_sz)
-			sz = g->body_sz;
-		do
-			ret = recv(s->sock, buf, sz, MSG_DONTWAIT);
-		while (ret < 0 && errno == EINTR);
-		if (ret > 0 && g->is_strict)
-			g->body_sz -= ret;
+	while (g->have_sz < start_sz(g)) {
+		ret = take(s, g->start + g->have_sz,
+			   start_sz(g) - g->have_sz);
+		if (ret > 0)
+			ret = judge(s) ? : 1;
+		if (ret <= 0)
+			return ret;
 	}
-	/* The next record's start is held back again. */
-	if (g->is_strict && g->given_sz == g->have_sz && !g->body_sz)
-		g->have_sz = g->given_sz = 0;
+	g->is_first = false;
+	return 1;
+}
+
+int pt_tls_gate_take(struct pt_tls_stream *s)
+{
+	struct pt_tls_gate *g = &s->gate;
+	int ret = 1;
+
+	if (!g->record) {
+		ret = take_start(s);
+		if (ret <= 0 || s->tls->role == PT_ROLE_SENDER)
+			return ret;
+		g->record_sz = record_sz(g->start);
+		g->record = malloc(g->record_sz);
+		if (!g->record)
+			return -ENOMEM;
+		memcpy(g->record, g->start, g->have_sz);
+	}
+	while (ret > 0 && g->have_sz < g->record_sz)
+		ret = take(s, g->record + g->have_sz,
+			   g->record_sz - g->have_sz);
 	return ret;
+}
+
+void pt_tls_gate_close(struct pt_tls_gate *g)
+{
+	free(g->record);
+	g->record = NULL;
+	g->have_sz = g->given_sz = 0;
+}
+
+/* give hands out what was held back. */
+static int give(struct pt_tls_gate *g, char *buf, int sz)
+{
+	const __u8 *held = g->record ? g->record : g->start;
+
+	if ((size_t)sz > g->have_sz - g->given_sz)
+		sz = g->have_sz - g->given_sz;
+	memcpy(buf, held + g->given_sz, sz);
+	g->given_sz += sz;
+	if (g->given_sz == g->have_sz)
+		pt_tls_gate_close(g);
+	return sz;
+}
+
+/* gate_read: as recv, of what passes the gate; -errno, 0: closed. */
+static int gate_read(struct pt_tls_stream *s, char *buf, int sz)
+{
+	struct pt_tls_gate *g = &s->gate;
+	int ret;
+
+	if (g->is_strict && !g->given_sz) {
+		ret = pt_tls_gate_take(s);
+		if (ret <= 0)
+			return ret == 0 ? -EAGAIN : ret == -EPIPE ? 0 : ret;
+		/* Whom we connected to is no stranger beyond this. */
+		if (s->tls->role == PT_ROLE_SENDER)
+			g->is_strict = false;
+	}
+	if (g->have_sz)
+		return give(g, buf, sz);
+	do
+		ret = recv(s->sock, buf, sz, MSG_DONTWAIT);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
 }
 
 static int bio_read(BIO *bio, char *buf, int sz)
 {
 	struct pt_tls_stream *s = BIO_get_data(bio);
-	ssize_t ret;
+	int ret = gate_read(s, buf, sz);
 
 	BIO_clear_retry_flags(bio);
-	if (s->gate.is_strict && s->gate.have_sz < start_sz(&s->gate)) {
-		ret = take_start(s);
-		if (ret == 0) {
-			BIO_set_retry_read(bio);
-			return -1;
-		}
-		if (ret < 0) {
-			s->io_error = ret;
-			return ret == -EPIPE ? 0 : -1;
-		}
-	}
-	if (!s->is_done && !s->gate.left_sz) {
-		s->io_error = pt_tls_why(s, -EBADMSG, "said too much in its "
-					 "TLS handshake");
-		return -1;
-	}
-	if (!s->is_done && (size_t)sz > s->gate.left_sz)
-		sz = s->gate.left_sz;
-	ret = take_body(s, buf, sz);
-	if (ret > 0 && !s->is_done)
-		s->gate.left_sz -= ret;
-	if (ret < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (ret == -EAGAIN || ret == -EWOULDBLOCK)
 		BIO_set_retry_read(bio);
 	else if (ret < 0)
-		s->io_error = -errno;
-	return ret;
+		s->io_error = ret;
+	return ret < 0 ? -1 : ret;
 }
 
 static int bio_write(BIO *bio, const char *buf, int sz)

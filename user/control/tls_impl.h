@@ -31,21 +31,27 @@ int pt_tls_why(struct pt_tls_stream *s, int code, const char *fmt, ...)
 
 /* ---- tls_bio.c: the socket as OpenSSL sees it ---- */
 
-/* pt_tls_gate: what a peer may say before it is known.  Each record's start is
- * looked at before OpenSSL allocates for it. */
+/* pt_tls_gate: what a peer may say before it is known.  From a stranger OpenSSL
+ * gets whole records of modest size only, so that it need not keep its own,
+ * larger buffer for one that never ends.  Who connects looks at the first
+ * record's start alone. */
 struct pt_tls_gate {
-	__u8 start[9];			/* of a record, held back */
-	unsigned have_sz, given_sz;	/* bytes of start */
-	size_t body_sz;			/* of the record, after start */
+	__u8 start[9];			/* of a record */
+	__u8 *record;			/* record_sz bytes, with the start; NULL:
+					 * its size is not known yet */
+	size_t record_sz;
+	size_t have_sz, given_sz;	/* bytes of start or record */
 	bool is_first;			/* nothing was judged yet */
-	bool is_strict;			/* the peer is a stranger: judge all */
+	bool is_strict;			/* the peer is a stranger */
 	size_t left_sz;			/* it may still send, while strict */
 };
 
 BIO_METHOD *pt_tls_bio_method(void);	/* NULL: out of memory */
 
-/* pt_tls_gate_open: 1 when the start of what comes is sound, 0 wait, -errno. */
-int pt_tls_gate_open(struct pt_tls_stream *s);
+/* pt_tls_gate_take: 1 when a stranger's next record is there and sound, 0 wait,
+ * -errno. */
+int pt_tls_gate_take(struct pt_tls_stream *s);
+void pt_tls_gate_close(struct pt_tls_gate *g);	/* forgets what it holds */
 
 /* ---- tls_load.c: our certificate ---- */
 

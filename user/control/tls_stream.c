@@ -38,6 +38,7 @@ void pt_tls_stream_close(struct pt_tls_stream *s)
 	if (!s)
 		return;
 	SSL_free(s->ssl);
+	pt_tls_gate_close(&s->gate);
 	free(s->peer_identity);
 	free(s->host);
 	free(s);
@@ -95,6 +96,8 @@ static int accept_peer(struct pt_tls_stream *s)
 		return pt_tls_why(s, -EKEYREJECTED, "did not show who it is");
 	s->is_done = true;
 	s->gate.is_strict = false;
+	SSL_set_max_send_fragment(s->ssl, SSL3_RT_MAX_PLAIN_LENGTH);
+	SSL_set_split_send_fragment(s->ssl, SSL3_RT_MAX_PLAIN_LENGTH);
 	return 1;
 }
 
@@ -107,7 +110,7 @@ int pt_tls_stream_handshake(struct pt_tls_stream *s)
 	s->wants_write = false;
 	if (!s->ssl) {
 		if (s->tls->role == PT_ROLE_RECEIVER) {
-			ret = pt_tls_gate_open(s);
+			ret = pt_tls_gate_take(s);
 			if (ret == -EPROTO || ret == -EBADMSG)
 				pt_tls_alert(s->sock);
 			if (ret <= 0)

@@ -6,7 +6,7 @@
  * nothing that came is left inside.
  * A stranger (who listens has no other before the handshake is done) costs
  * less than PT_TLS_STRANGER_SZ bytes of memory: nothing is allocated for OpenSSL
- * before the start of a TLS hello of modest size has come.
+ * before a whole TLS hello of modest size has come.
  * Threads: one at a time; the connection's lock sees to it.
  *
  * Failures, with a reason for a person (pt_tls_stream_why):
@@ -26,7 +26,8 @@
 #include "control/tls.h"
 
 #define PT_TLS_STRANGER_SZ	(64u * 1024)	/* bytes */
-#define PT_TLS_HELLO_SZ_MAX	4096u		/* bytes of a stranger's hello */
+#define PT_TLS_FRAGMENT_SZ	4096u	/* of a record in a handshake */
+#define PT_TLS_RECORD_SZ_MAX	(PT_TLS_FRAGMENT_SZ + 256 + 5)
 #define PT_TLS_UNKNOWN_SZ_MAX	32768u	/* all that comes in a handshake */
 
 struct pt_tls_stream;
