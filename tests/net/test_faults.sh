@@ -65,7 +65,7 @@ flipped()
 	case $1 in
 	auth | blocks)	# XDP cannot see that
 		same "frames with a wrong checksum" \
-			"$(field receive .ledger.refused_checksum)" \
+			"$(field receive .ledger.refused_auth)" \
 			"$(field wire ".forth.flip_$1")" ;;
 	esac
 }
