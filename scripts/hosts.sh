@@ -17,9 +17,17 @@
 #            | ptNAMEa ======= ptNAMEx  wire  ptNAMEy ======= ptNAMEb |
 #            +---------+     +------------------------+     +---------+
 #
+#   up NAME --hub           netns pt-NAME-w and a third host, pt-NAME-c: the
+#                           bridge ptNAMEh sends all to all, so c hears a and b
+#            +---------+     +------------------------+     +---------+
+#            | ptNAMEa ======= ptNAMEx        ptNAMEy ======= ptNAMEb |
+#            +---------+     |     ptNAMEh  ptNAMEz ---.    +---------+
+#                            +------------------------+ \   +---------+
+#                                 10.77.0.3, fd77::3     `=== ptNAMEc |
+#                                                           +---------+
 # As a command (root):
-#     hosts.sh up NAME [--queues N] [--mtu BYTES] [--wire]
-#     hosts.sh run NAME a|b|w COMMAND...
+#     hosts.sh up NAME [--queues N] [--mtu BYTES] [--wire | --hub]
+#     hosts.sh run NAME a|b|c|w COMMAND...
 #     hosts.sh down NAME
 # As a library, after `source scripts/hosts.sh`: hosts_up, hosts_run, hosts_exec
 # (for background jobs: $! is then the command itself), hosts_down, and
@@ -31,16 +39,17 @@
 # namespaces, devices and pins, whatever state they are in.
 
 # shellcheck disable=SC2034 # for those who source this
-HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2
+HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2 HOSTS_C4=10.77.0.3
 # shellcheck disable=SC2034
 HOSTS_A6=fd77::1   HOSTS_B6=fd77::2
 
 hosts_say() { echo "hosts: $*" >&2; }
 
-# hosts_netns NAME HOST: the namespace of host a, b or w.
+# hosts_netns NAME HOST: the namespace of host a, b, c or w.
 hosts_netns() { echo "pt-$1-$2"; }
 
-# hosts_dev NAME SIDE: the device of host a or b, or x or y of the wire.
+# hosts_dev NAME SIDE: the device of host a, b or c, or x, y, z of the wire or
+# the hub h.
 hosts_dev() { echo "pt$1$2"; }
 
 # hosts_run NAME HOST COMMAND...: run it in that host.
@@ -103,11 +112,36 @@ hosts_address()
 
 hosts_is_up() { [[ -e /run/netns/$(hosts_netns "$1" a) ]]; }
 
-# hosts_up NAME [--queues N] [--mtu BYTES] [--wire]: make the hosts.  What is
-# there when it fails half-way is for hosts_down.
+# hosts_hub_up NAME QUEUES MTU: the hub, silent, with a port for each host, and
+# host c.  Without learning a bridge sends every frame to all ports; where it
+# asks netfilter, that drops what is no sound IP.
+hosts_hub_up()
+{
+	local name=$1 hub host side
+
+	hub=$(hosts_dev "$name" h)
+	hosts_run "$name" w sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+		net.ipv6.conf.default.disable_ipv6=1 &&
+	hosts_run "$name" w sysctl -qew net.bridge.bridge-nf-call-iptables=0 \
+		net.bridge.bridge-nf-call-ip6tables=0 \
+		net.bridge.bridge-nf-call-arptables=0 &&
+	hosts_run "$name" w ip link add "$hub" mtu "$3" type bridge \
+		ageing_time 0 mcast_snooping 0 &&
+	hosts_run "$name" w ip link set "$hub" up || return
+	for host in a b c; do
+		case $host in a) side=x ;; b) side=y ;; c) side=z ;; esac
+		hosts_veth_add "$name" "$2" "$3" "$host" "$host" w $side &&
+		hosts_run "$name" w ip link set "$(hosts_dev "$name" $side)" \
+			master "$hub" up || return
+	done
+	hosts_address "$name" c 3
+}
+
+# hosts_up NAME [--queues N] [--mtu BYTES] [--wire | --hub]: make the hosts.
+# What is there when it fails half-way is for hosts_down.
 hosts_up()
 {
-	local name=$1 queues=1 mtu=1500 wire='' host side
+	local name=$1 queues=1 mtu=1500 wire='' hub='' host side
 
 	shift
 	while (($#)); do
@@ -115,14 +149,17 @@ hosts_up()
 		--queues)	queues=$2; shift 2 ;;
 		--mtu)		mtu=$2; shift 2 ;;
 		--wire)		wire=1; shift ;;
+		--hub)		hub=1; shift ;;
 		*)		hosts_say "$1: not an option of up"; return 2 ;;
 		esac
 	done
 
-	for host in a b ${wire:+w}; do
+	for host in a b ${wire:+w} ${hub:+c w}; do
 		hosts_netns_add "$name" "$host" || return
 	done
-	if [[ -z $wire ]]; then
+	if [[ -n $hub ]]; then
+		hosts_hub_up "$name" "$queues" "$mtu" || return
+	elif [[ -z $wire ]]; then
 		hosts_veth_add "$name" "$queues" "$mtu" a a b b || return
 	else
 		hosts_veth_add "$name" "$queues" "$mtu" a a w x || return
@@ -193,7 +230,7 @@ hosts_pids()
 {
 	local host netns
 
-	for host in a b w; do
+	for host in a b c w; do
 		netns=$(hosts_netns "$1" "$host")
 		[[ ! -e /run/netns/$netns ]] || ip netns pids "$netns"
 	done
@@ -216,18 +253,18 @@ hosts_down()
 			sleep 0.02
 		done
 	done
-	for host in a b w; do
+	for host in a b c w; do
 		netns=$(hosts_netns "$name" "$host")
 		[[ -e /run/netns/$netns ]] || continue
 		# A namespace dies later than its name; its devices must not.
-		for side in a b x y; do
+		for side in a b c x y z h; do
 			hosts_run "$name" "$host" ip link delete \
 				"$(hosts_dev "$name" "$side")" 2>/dev/null ||
 				true
 		done
 		ip netns delete "$netns"
 	done
-	for side in a b x y; do
+	for side in a b c x y z h; do
 		rm -rf "/sys/fs/bpf/pagetrim/$(hosts_dev "$name" "$side")"
 	done
 }
