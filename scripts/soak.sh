@@ -114,9 +114,16 @@ draw_agents()
 		pick 40M 200M
 		send_options+=(--max-bandwidth "$drawn")
 	fi
+	if perhaps 20; then
+		security=(--insecure)
+	else
+		pick aes-128-gcm aes-256-gcm chacha20-poly1305
+		send_options+=(--cipher "$drawn" --rekey-frames 65536)
+		! perhaps 15 || send_options+=(--pad)
+	fi
 	if perhaps 10; then
 		send_options+=(--mtu 1400)
-		((mtu >= 1400)) || send_options=("${send_options[@]:0:2}")
+		((mtu >= 1400)) || unset 'send_options[-1]' 'send_options[-1]'
 	fi
 }
 
@@ -239,6 +246,7 @@ soak_seed()
 {
 	local mtu queues addr event event_at picture
 	local -a wire_options send_options receive_options
+	local -a security=("${security[@]}")
 
 	RANDOM=$1
 	draw_hosts

@@ -31,7 +31,7 @@ again()
 receiver_ended()
 {
 	if grep -q ' transfer ' receive.err; then
-		ended receive "$receiver" 5 "$1"
+		ended receive "$receiver" 10 "$1"
 		nothing_left
 	fi
 }
@@ -41,8 +41,8 @@ receiver_killed()
 	show hosts_up "$net" --mtu 9000
 	under_way "$1"
 	show kill -KILL "$receiver"
-	finish "$receiver" 5
-	ended send "$sender" 5 4
+	finish "$receiver" 10
+	ended send "$sender" 10 4
 	nothing_committed
 	again
 }
@@ -52,7 +52,7 @@ sender_killed()
 	show hosts_up "$net" --mtu 9000
 	under_way "$1"
 	show kill -KILL "$sender"
-	finish "$sender" 5
+	finish "$sender" 10
 	receiver_ended 4
 	nothing_committed
 	again
@@ -73,8 +73,8 @@ attached_killed()
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	under_way 5000000
 	show kill -KILL "$receiver"
-	finish "$receiver" 5
-	ended send "$sender" 5 4
+	finish "$receiver" 10
+	ended send "$sender" 10 4
 	nothing_committed
 	on a ping -q -c 5 -i 0.01 "$HOSTS_B4"
 	receive_begin receive --listen "$HOSTS_B4" --out copy
@@ -133,11 +133,11 @@ told_to_end()
 	pid=${!1}
 	show kill -TERM "$pid"
 	if [[ $1 == sender ]]; then
-		ended send "$sender" 5 1
-		ended receive "$receiver" 5 4
+		ended send "$sender" 10 1
+		ended receive "$receiver" 10 4
 	else
-		ended receive "$receiver" 5 1
-		ended send "$sender" 5 4
+		ended receive "$receiver" 10 1
+		ended send "$sender" 10 4
 	fi
 	nothing_committed
 	again
@@ -148,7 +148,7 @@ connection_cut()
 	show hosts_up "$net" --mtu 9000
 	under_way "$1"
 	on a ss -Kt dport = :16644 >/dev/null
-	ended send "$sender" 5 4
+	ended send "$sender" 10 4
 	receiver_ended 4
 	nothing_committed
 	again
@@ -196,7 +196,7 @@ receiver_stopped()
 	show kill -STOP "$receiver"
 	ended send "$sender" 12 4 'silent|timeout|answer'
 	show kill -KILL "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 10
 	nothing_committed
 	again
 }
@@ -231,7 +231,7 @@ process_freed()
 	under_way 3000000 --pid "$pid"
 	grep -q '^State:.[tT]' "/proc/$pid/status" || die "it was not stopped"
 	show kill -KILL "$sender"
-	finish "$sender" 5
+	finish "$sender" 10
 	receiver_ended 4
 	wait_until 5 grep -q '^State:.[RS]' "/proc/$pid/status"
 	kill "$pid"

@@ -59,7 +59,7 @@ silence_too_long()
 
 	wire_begin --silence-after 500 --silence-ms 60000
 	under_way 3000000
-	both_end 4 'silent|no frame was accepted'
+	both_end 4 'silent for'
 	show hosts_wire_stop
 	nothing_left
 }

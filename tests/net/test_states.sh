@@ -80,21 +80,22 @@ begin()
 
 	[[ ! ${1-} ]] || dying=$(killed_at_entry "$1" "$2")
 	[[ ${1-} != receiver ]] || pagetrim=$dying
-	receive_begin receive --listen "$HOSTS_B4" --out copy --peer-timeout 2
+	receive_begin receive --listen "$HOSTS_B4" --out copy \
+		--peer-timeout 2 "${resume[@]}"
 	pagetrim=$whole
 	[[ ${1-} != sender ]] || pagetrim=$dying
-	send_begin send --to "$HOSTS_B4" --peer-timeout 2 \
+	send_begin send --to "$HOSTS_B4" --peer-timeout 2 "${resume[@]}" \
 		"$(image small --pages 1024)"
 	pagetrim=$whole
 }
+resume=()
 
-# killed VICTIM STATE EXIT IMAGE: see the rows.
-killed()
+# dies VICTIM STATE EXIT IMAGE: see the rows.
+dies()
 {
 	local victim=$1 state=$2 want=$3 image=$4 survivor
 
 	survivor=$([[ $victim == sender ]] && echo receiver || echo sender)
-	show hosts_up "$net" --mtu 9000
 	begin "$victim" "$state"
 	finish "${!victim}" 20
 	grep -q '^\(Thread .* hit \)\?Breakpoint 1, ' debugger.log ||
@@ -111,16 +112,39 @@ killed()
 	whole)	same_file "$(image small)" copy ;;
 	esac
 	rm -f copy
+}
 
-	if [[ $want == waits ]]; then
-		send_begin send --to "$HOSTS_B4" "$(image small)"
-	else
-		begin
-	fi
+works_now()
+{
 	ended send "$sender" 20 0
 	ended receive "$receiver" 10 0
 	same_file "$(image small)" copy
 	nothing_left
+}
+
+killed()
+{
+	show hosts_up "$net" --mtu 9000
+	dies "$@"
+	if [[ $3 == waits ]]; then
+		send_begin send --to "$HOSTS_B4" "$(image small)"
+	else
+		begin
+	fi
+	works_now
+}
+
+# killed_again: with --resume, and when it takes up what the killed one left,
+# it is killed there again.
+killed_again()
+{
+	local resume=(--resume)
+
+	show hosts_up "$net" --mtu 9000
+	dies "$@"
+	dies "$@"
+	begin
+	works_now
 }
 
 declare -A run_of=([receiver]=receive [sender]=send)
@@ -151,6 +175,9 @@ for agent in receiver sender; do
 		read -r want image <<<"${agent_rows[$state]:-missing}"
 		case_run "states: $agent killed in $state" \
 			killed "$agent" "$state" "$want" "$image"
+		[[ $want != waits && $image == none ]] || continue
+		case_run "states: $agent killed in $state, twice, --resume" \
+			killed_again "$agent" "$state" "$want" "$image"
 	done
 done
 case_run "states: entered in one place" entered_in_one_place

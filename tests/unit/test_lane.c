@@ -276,6 +276,20 @@ static void test_no_progress(void **state)
 	stop();
 }
 
+/* If the receiver is silent altogether, that is for control to say. */
+static void test_no_progress_of_the_mute(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 1500, .window = 64, .loss_pct = 100,
+			     .progress_ms = 100, .is_mute = true });
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_SENDING);
+	usleep(400000);
+	assert_int_equal(pt_lane_state(lane), PT_LANE_SENDING);
+	stop();
+}
+
 /* Nor does time that a clean lane spends count, or that of a slow path. */
 static void test_slow_progress(void **state)
 {
@@ -334,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_unreached),
 		cmocka_unit_test(test_source_cut),
 		cmocka_unit_test(test_no_progress),
+		cmocka_unit_test(test_no_progress_of_the_mute),
 		cmocka_unit_test(test_slow_progress),
 		cmocka_unit_test(test_slow_rate),
 		cmocka_unit_test(test_stop),

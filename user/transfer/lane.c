@@ -67,17 +67,22 @@ static int take_ack(struct pt_lane *l)
 }
 
 /* watch_progress: the control connection may live while no frame arrives any
- * more, and loss alone would have us send for ever. */
+ * more, and loss alone would have us send for ever.  If the peer is silent
+ * there, too, control knows better what to say, and soon. */
 static int watch_progress(struct pt_lane *l)
 {
+	__u64 limit_ns = l->cfg.job->progress_ns;
+
 	if (!l->unaccepted_ns ||
-	    pt_clock_ns() - l->unaccepted_ns <= l->cfg.job->progress_ns)
+	    pt_clock_ns() - l->unaccepted_ns <= limit_ns ||
+	    pt_conn_last_recv_ns(l->cfg.job->conn) <
+		    l->unaccepted_ns + limit_ns / 2)
 		return 0;
 	return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT, "lane %u: "
-			    "no frame was accepted for %llu s (is the path "
-			    "cut, was the receiver's XDP program detached?)",
-			    l->cfg.lane_idx,
-			    l->cfg.job->progress_ns / 1000000000ULL);
+			    "no frame was accepted for %llu s, though the "
+			    "receiver answers (is the path cut for frames, was "
+			    "its XDP program detached?)", l->cfg.lane_idx,
+			    limit_ns / 1000000000ULL);
 }
 
 int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
