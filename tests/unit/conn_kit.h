@@ -24,10 +24,10 @@
 
 #define WAIT_MS	5000	/* for what must happen; far more than it takes */
 
-static const struct pt_conn_cfg sender_cfg = { .role = PT_ROLE_SENDER,
-					       .capabilities = 0x0f };
-static const struct pt_conn_cfg receiver_cfg = { .role = PT_ROLE_RECEIVER,
-						 .capabilities = 0x3c };
+static struct pt_conn_cfg sender_cfg = { .role = PT_ROLE_SENDER,
+					 .capabilities = 0x0f };
+static struct pt_conn_cfg receiver_cfg = { .role = PT_ROLE_RECEIVER,
+					   .capabilities = 0x3c };
 
 static struct pt_error err;
 

@@ -354,6 +354,14 @@ static void serve(struct pt_listener *l)
 		assert_true(pt_listener_accept(l, &c, &err) <= 0);
 }
 
+/* A sanitizer's malloc does not count: then only that all are served is seen,
+ * and that nothing is lost. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EACH_MIN	0
+#else
+#define EACH_MIN	1024
+#endif
+
 static size_t memory(void)
 {
 	struct mallinfo2 m = mallinfo2();
@@ -400,25 +408,25 @@ static void test_crowds(void **state)
 	(void)state;
 	each = crowd(receiver_key, sender_key, hello, 0);
 	print_message("silent: %zu bytes each\n", each);
-	assert_in_range(each, 1, 8192);
+	assert_in_range(each, EACH_MIN, 8192);
 	each = crowd(receiver_key, sender_key, hello, sz - 1);
 	print_message("all but one byte of a hello: %zu bytes each\n", each);
-	assert_in_range(each, 1, PT_PENDING_SZ);
+	assert_in_range(each, EACH_MIN, PT_PENDING_SZ);
 	each = crowd(receiver_key, sender_key, hello, sz);
 	print_message("a hello: %zu bytes each\n", each);
-	assert_in_range(each, 1, PT_PENDING_SZ);
+	assert_in_range(each, EACH_MIN, PT_PENDING_SZ);
 
 	cert_sz = hello_of(sender_cert, hello, 2048);
 	each = crowd(receiver_cert, sender_cert, hello, cert_sz);
 	print_message("a hello to a certificate: %zu bytes each\n", each);
-	assert_in_range(each, 1, PT_PENDING_SZ);
+	assert_in_range(each, EACH_MIN, PT_PENDING_SZ);
 	/* And the longest record that we wait for, but for its last byte. */
 	memset(hello + cert_sz, 'a', PT_TLS_RECORD_SZ_MAX);
 	memcpy(hello + cert_sz, "\x17\3\3\x11\0", 5);
 	each = crowd(receiver_cert, sender_cert, hello,
 		     cert_sz + PT_TLS_RECORD_SZ_MAX - 1);
 	print_message("and most of a record: %zu bytes each\n", each);
-	assert_in_range(each, 1, PT_PENDING_SZ);
+	assert_in_range(each, EACH_MIN, PT_PENDING_SZ);
 }
 
 /* One call is a few steps, however many wait, and each gets its turn. */

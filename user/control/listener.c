@@ -29,7 +29,7 @@ struct pt_listener {
 	int sock, timer, epoll;
 	struct pt_conn_cfg cfg;
 	struct pt_address address;
-	TAILQ_HEAD(, pending) pending;
+	TAILQ_HEAD(pending_list, pending) pending;
 	unsigned pending_cnt, places;
 	__u64 paused_until_ns;		/* 0: accepting */
 };
