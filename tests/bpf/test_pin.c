@@ -35,6 +35,7 @@ static void test_pin(void **state)
 	struct pt_program_cfg cfg = native();
 	struct pt_program_info info, second;
 	struct pt_program *p, *q;
+	struct pt_leases *leases;
 	struct pt_lease *lease;
 	struct pt_error err;
 	char path[128];
@@ -71,14 +72,15 @@ static void test_pin(void **state)
 	assert_int_equal(attached_id(false), info.id);
 
 	/* one that waits for its first session is a user, a sender is not */
-	assert_int_equal(pt_lease_take(&lease, &veth.far, 1, "receive", NULL),
-			 0);
+	assert_int_equal(pt_leases_open(&leases, &veth.far, NULL), 0);
+	assert_int_equal(pt_lease_take(&lease, leases, 1, "receive", NULL), 0);
 	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -EBUSY);
 	assert_non_null(strstr(err.text, path));
 	pt_lease_release(lease);
-	assert_int_equal(pt_lease_take(&lease, &veth.far, 1, "send", NULL), 0);
+	assert_int_equal(pt_lease_take(&lease, leases, 1, "send", NULL), 0);
 	must_unpin(false);
 	pt_lease_release(lease);
+	pt_leases_close(leases);
 	assert_int_equal(attached_id(false), 0);
 	assert_int_equal(litter(), 0);
 	assert_int_equal(pt_program_unpin(&veth.far, false, NULL), -ENOENT);

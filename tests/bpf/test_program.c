@@ -129,11 +129,12 @@ static __u32 attached_soon(bool in_generic)
 
 static void receive_alone(void)
 {
+	struct pt_leases *leases;
 	struct pt_lease *lease;
 	struct pt_program *p = must_open(native());
 
-	assert_int_equal(pt_lease_take(&lease, &veth.far, 1, "receive", NULL),
-			 0);
+	assert_int_equal(pt_leases_open(&leases, &veth.far, NULL), 0);
+	assert_int_equal(pt_lease_take(&lease, leases, 1, "receive", NULL), 0);
 	must_add(p, ID, 2);
 }
 

@@ -17,7 +17,7 @@ nobody=$(id -u nobody)
 
 # ---- the document, and /proc ------------------------------------------------
 
-# listed AGENT PHASE [user]: the capabilities that the table lists, one a line;
+# listed AGENT PHASE: the capabilities that the table lists, one a line;
 # for none it must say "none".
 listed()
 {
@@ -25,10 +25,9 @@ listed()
 
 	row=$(grep -E "^\| $1 \| $2 \| " "$document") ||
 		die "$document has no row for $1, $2"
-	row=$(awk -F' *[|] *' -v user="${3-}" \
-		'{ print $4, user ? $5 : "" }' <<<"$row")
+	row=$(awk -F' *[|] *' '{ print $4 }' <<<"$row")
 	[[ $row == *none* || $row == *CAP_* ]] || die "$1, $2: nothing listed"
-	sed 's/none//g' <<<"$row" | tr -s ' ' '\n' | sed '/^$/d' |
+	tr -s ' ' '\n' <<<"${row//none/}" | sed '/^$/d' |
 		tr '[:upper:]' '[:lower:]' | sort
 }
 
@@ -53,22 +52,20 @@ of_thread()
 # there are at least so many, has what the document lists, and no more.
 as_listed()
 {
-	local pid=$1 want uid=${5-} user status set cnt=0
+	local pid=$1 want uid=${5:-0} status set cnt=0
 
-	user=${uid:+user}
-	want=$(listed "$2" "$3" "$user")
+	want=$(listed "$2" "$3")
 	for status in "/proc/$pid/task/"*/status; do
 		cnt=$((cnt + 1))
 		for set in CapEff CapPrm; do
-			same "$2, $3: $set" "$(held "$status" $set)" "$want"
+			same "$2, $3: $set" "$(held "$status" "$set")" "$want"
 		done
 		for set in CapInh CapAmb CapBnd; do
-			same "$2, $3: $set" "$(held "$status" $set)" ''
+			same "$2, $3: $set" "$(held "$status" "$set")" ''
 		done
 		same "$2, $3: NoNewPrivs" "$(of_thread "$status" NoNewPrivs)" 1
-		[[ $3 != connecting ]] || uid=
 		same "$2, $3: Uid" "$(of_thread "$status" Uid)" \
-			"${uid:-0} ${uid:-0} ${uid:-0} ${uid:-0}"
+			"$uid $uid $uid $uid"
 	done
 	[[ $cnt -ge $4 ]] || die "$2, $3: only $cnt threads"
 	same "$2, $3: core limit" "$(awk '/^Max core file/ { print $5, $6 }' \
@@ -184,6 +181,33 @@ no_core()
 	same "cores" "$(find "$dir" -name '*core*')" ''
 }
 
+# Keys stand neither in the arguments nor in the environment, nor in what either
+# end says; and another user may not look into the process.
+no_key_to_see()
+{
+	local key identity pid
+
+	IFS=: read -r identity key <"$tmp/keys.psk"
+	[[ ${#key} -ge 64 ]] || die "no key of '$identity'"
+	show hosts_up "$net" --mtu 9000
+	user_folder place
+	receive_begin receive --listen "$HOSTS_B4" --out "$PWD/place/copy" \
+		--user nobody
+	slowly --user nobody "$(image even)"
+	wait_until 10 is_sending
+	for pid in "$receiver" "$sender"; do
+		! grep -qai "$key" "/proc/$pid/cmdline" "/proc/$pid/environ" ||
+			die "the key can be seen in /proc/$pid"
+		! setpriv --reuid nobody --regid nogroup --clear-groups \
+			cat "/proc/$pid/environ" >/dev/null 2>&1 ||
+			die "the same user can look into process $pid"
+	done
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	! grep -rqai --exclude-dir=place "$key" . ||
+		die "the key was printed"
+}
+
 # sink_refused_to WORD COMMAND...: what --user nobody may not write is told
 # before a sender comes.
 sink_refused_to()
@@ -205,7 +229,7 @@ not_root_to_become()
 	show hosts_up "$net"
 	hosts_exec "$net" b setpriv --bounding-set=-setuid \
 		--inh-caps=-setuid "$pagetrim" receive --dev "$(dev_b)" \
-		--listen "$HOSTS_B4" --out copy --user nobody \
+		--insecure --listen "$HOSTS_B4" --out copy --user nobody \
 		>receive.json 2>receive.err &
 	ended receive $! 10 3 'nobody.*CAP_SETUID'
 	nothing_left
@@ -279,6 +303,7 @@ case_run "privilege: while it connects" connecting
 case_run "privilege: while it connects, --user" connecting --user nobody
 case_run "privilege: --user, a process of another user" process_of_another
 case_run "privilege: no core" no_core
+case_run "privilege: no key to be seen" no_key_to_see
 case_run "privilege: --user may not write there" \
 	sink_refused_to '--user' mkdir -m 0755 place
 case_run "privilege: --user may not look there" \

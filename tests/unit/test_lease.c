@@ -2,6 +2,7 @@
 /* Leases of queues of a device that does not exist: they are files only. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,30 +26,66 @@ static struct pt_device dev = {
 	.name = "eth9", .ifindex = 7, .rx_queue_cnt = 4, .tx_queue_cnt = 2,
 };
 
-static void path_of(char path[96], unsigned int queue)
+/* Two of each device, as two processes have it. */
+static struct pt_leases *one, *two;
+
+static void path_of(char path[96])
 {
-	snprintf(path, 96, "/run/pagetrim/%llu-7-q%u",
-		 (unsigned long long)dev.netns_cookie, queue);
+	snprintf(path, 96, "/run/pagetrim/%llu-7-queues",
+		 (unsigned long long)dev.netns_cookie);
 }
 
-static bool file_exists(unsigned int queue)
+static bool file_exists(void)
 {
 	struct stat st;
 	char path[96];
 
-	path_of(path, queue);
+	path_of(path);
 	return !stat(path, &st);
 }
 
-static struct pt_lease *must_take(__u32 queue)
+static struct pt_leases *must_open(const struct pt_device *device)
+{
+	struct pt_leases *leases;
+	struct pt_error err;
+
+	if (pt_leases_open(&leases, device, &err))
+		fail_msg("%s", err.text);
+	return leases;
+}
+
+static int open_both(void **state)
+{
+	(void)state;
+	one = must_open(&dev);
+	two = must_open(&dev);
+	return 0;
+}
+
+static int close_both(void **state)
+{
+	(void)state;
+	pt_leases_close(one);
+	assert_true(file_exists());
+	pt_leases_close(two);
+	assert_false(file_exists());	/* the last one removes it */
+	return 0;
+}
+
+static struct pt_lease *must_take_of(struct pt_leases *leases, __u32 queue)
 {
 	struct pt_lease *lease = NULL;
 	struct pt_error err;
 
-	if (pt_lease_take(&lease, &dev, queue, "receive", &err))
+	if (pt_lease_take(&lease, leases, queue, "receive", &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(pt_lease_queue(lease), queue);
 	return lease;
+}
+
+static struct pt_lease *must_take(__u32 queue)
+{
+	return must_take_of(one, queue);
 }
 
 static void test_taken_is_refused_and_named(void **state)
@@ -58,7 +96,8 @@ static void test_taken_is_refused_and_named(void **state)
 	char want[64];
 
 	(void)state;
-	assert_int_equal(pt_lease_take(&second, &dev, 1, "send", &err), -EBUSY);
+	assert_int_equal(pt_lease_take(&second, one, 1, "send", &err), -EBUSY);
+	assert_int_equal(pt_lease_take(&second, two, 1, "send", &err), -EBUSY);
 	assert_null(second);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	snprintf(want, sizeof(want), "eth9 queue 1: taken by pid %d, pagetrim "
@@ -71,9 +110,10 @@ static void test_taken_is_refused_and_named(void **state)
 
 	pt_lease_release(lease);
 	assert_false(pt_lease_owner(&dev, 1, &owner));
-	assert_false(file_exists(1));
+	pt_lease_release(must_take_of(two, 1));
 	pt_lease_release(must_take(1));
 	pt_lease_release(NULL);
+	pt_leases_close(NULL);
 }
 
 static void test_no_such_queue(void **state)
@@ -82,9 +122,9 @@ static void test_no_such_queue(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(pt_lease_take(&lease, &dev, 4, "send", &err), -EINVAL);
+	assert_int_equal(pt_lease_take(&lease, one, 4, "send", &err), -EINVAL);
 	assert_non_null(strstr(err.text, "0..3"));
-	assert_int_equal(pt_lease_take_free(many, 5, &dev, "send", &err),
+	assert_int_equal(pt_lease_take_free(many, 5, one, "send", &err),
 			 -EINVAL);
 	assert_non_null(strstr(err.text, "5 queues asked for, it has 4"));
 	pt_lease_release(must_take(3));
@@ -92,18 +132,22 @@ static void test_no_such_queue(void **state)
 
 static void test_devices_do_not_meet(void **state)
 {
-	struct pt_device other = dev;
-	struct pt_lease *a = must_take(0), *b = NULL, *c = NULL;
+	struct pt_device other = dev, third = dev;
+	struct pt_leases *others, *thirds;
+	struct pt_lease *a = must_take(0), *b, *c;
 
 	(void)state;
 	other.ifindex++;
-	assert_int_equal(pt_lease_take(&b, &other, 0, "send", NULL), 0);
-	other = dev;
-	other.netns_cookie++;
-	assert_int_equal(pt_lease_take(&c, &other, 0, "send", NULL), 0);
+	third.netns_cookie++;
+	others = must_open(&other);
+	thirds = must_open(&third);
+	b = must_take_of(others, 0);
+	c = must_take_of(thirds, 0);
 	pt_lease_release(a);
 	pt_lease_release(b);
 	pt_lease_release(c);
+	pt_leases_close(others);
+	pt_leases_close(thirds);
 }
 
 static void test_free_ones_all_or_none(void **state)
@@ -113,7 +157,7 @@ static void test_free_ones_all_or_none(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(pt_lease_take_free(got, 3, &dev, "send", &err), 0);
+	assert_int_equal(pt_lease_take_free(got, 3, two, "send", &err), 0);
 	assert_int_equal(pt_lease_queue(got[0]), 0);
 	assert_int_equal(pt_lease_queue(got[1]), 2);
 	assert_int_equal(pt_lease_queue(got[2]), 3);
@@ -121,7 +165,7 @@ static void test_free_ones_all_or_none(void **state)
 	pt_lease_release(got[2]);
 	pt_lease_release(got[0]);
 
-	assert_int_equal(pt_lease_take_free(got, 4, &dev, "send", &err),
+	assert_int_equal(pt_lease_take_free(got, 4, two, "send", &err),
 			 -EBUSY);
 	assert_non_null(strstr(err.text, "3 of 4 are free"));
 	assert_non_null(strstr(err.text, "pagetrim receive"));
@@ -141,7 +185,7 @@ static pid_t child_with_lease(void)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test may abort */
-		must_take(2);
+		must_take_of(must_open(&dev), 2);
 		if (write(ready[1], "x", 1) == 1)
 			pause();
 		_exit(1);
@@ -162,27 +206,106 @@ static void test_death_frees_it(void **state)
 	(void)state;
 	assert_true(pt_lease_owner(&dev, 2, &owner));
 	assert_int_equal(owner.pid, pid);
-	assert_int_equal(pt_lease_take(&lease, &dev, 2, "send", &err), -EBUSY);
+	assert_int_equal(pt_lease_take(&lease, one, 2, "send", &err), -EBUSY);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_true(file_exists(2));	/* it could not clean up */
 	assert_false(pt_lease_owner(&dev, 2, &owner));
-	pt_lease_release(must_take(0));	/* but the next one does */
-	assert_false(file_exists(2));
 	pt_lease_release(must_take(2));
+}
+
+/* Nobody else has the file of a dead one: the next to open any removes it. */
+static void test_what_the_dead_left(void **state)
+{
+	struct pt_device other = dev;
+	struct pt_leases *others;
+	pid_t pid = child_with_lease();
+
+	(void)state;
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(file_exists());
+	other.ifindex++;
+	others = must_open(&other);
+	assert_false(file_exists());
+	pt_leases_close(others);
+}
+
+/* One who has given up the right to remove the file, and to make one, can
+ * still take queues; and what it leaves holds nobody up. */
+static void test_without_privileges(void **state)
+{
+	struct pt_lease_owner owner;
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		struct pt_leases *leases = must_open(&dev);
+		struct pt_lease *lease;
+
+		if (setuid(65534) ||
+		    pt_lease_take(&lease, leases, 3, "send", NULL) ||
+		    !pt_lease_owner(&dev, 3, &owner))
+			_exit(1);
+		pt_lease_release(lease);
+		pt_leases_close(leases);
+		_exit(pt_lease_owner(&dev, 3, &owner));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(file_exists());
+	open_both(NULL);
+	pt_lease_release(must_take(3));
+	close_both(NULL);
+}
+
+/* refused_folder, in a mount namespace of its own: with the folder's mode and
+ * owner as given nothing is opened. */
+static void refused_folder(mode_t mode, uid_t owner)
+{
+	struct pt_leases *leases = NULL;
+	struct pt_error err;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (unshare(CLONE_NEWNS) ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    (mkdir("/run/pagetrim", 0755) && errno != EEXIST) ||
+		    mount("none", "/run/pagetrim", "tmpfs", 0, NULL) ||
+		    chmod("/run/pagetrim", mode) ||
+		    chown("/run/pagetrim", owner, 0))
+			_exit(2);
+		if (pt_leases_open(&leases, &dev, &err) != -EPERM || leases ||
+		    !strstr(err.text, "/run/pagetrim: must be a folder"))
+			_exit(1);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* A folder in which others may write is not believed. */
+static void test_folder_of_others(void **state)
+{
+	(void)state;
+	refused_folder(01777, 0);
+	refused_folder(0757, 0);
+	refused_folder(0755, 65534);
 }
 
 /* A file that is not ours to write through. */
 static void test_planted_link(void **state)
 {
-	struct pt_lease *lease = NULL;
+	struct pt_leases *leases = NULL;
 	struct pt_error err;
 	char path[96];
 
 	(void)state;
-	path_of(path, 0);
+	path_of(path);
 	assert_int_equal(symlink("/dev/null", path), 0);
-	assert_int_equal(pt_lease_take(&lease, &dev, 0, "send", &err), -ELOOP);
+	assert_int_equal(pt_leases_open(&leases, &dev, &err), -ELOOP);
+	assert_null(leases);
 	assert_non_null(strstr(err.text, path));
 	assert_int_equal(unlink(path), 0);
 }
@@ -194,20 +317,26 @@ static int holders, overlaps, wins;
 
 static void *fight(void *arg)
 {
-	struct pt_lease *lease;
 	struct pt_lease_owner owner;
+	struct pt_leases *leases;
+	struct pt_lease *lease;
 
 	(void)arg;
 	for (int i = 0; i < ROUNDS; i++) {
 		pt_lease_owner(&dev, 0, &owner);
-		if (pt_lease_take(&lease, &dev, 0, "fight", NULL))
+		if (pt_leases_open(&leases, &dev, NULL))
 			continue;
+		if (pt_lease_take(&lease, leases, 0, "fight", NULL)) {
+			pt_leases_close(leases);
+			continue;
+		}
 		if (__atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST) != 1)
 			__atomic_add_fetch(&overlaps, 1, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&wins, 1, __ATOMIC_SEQ_CST);
 		usleep(100);	/* let the others try */
 		__atomic_sub_fetch(&holders, 1, __ATOMIC_SEQ_CST);
 		pt_lease_release(lease);
+		pt_leases_close(leases);
 	}
 	return NULL;
 }
@@ -225,17 +354,22 @@ static void test_never_two_owners(void **state)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(overlaps, 0);
 	assert_true(wins >= ROUNDS);
-	assert_false(file_exists(0));
+	assert_false(file_exists());
 }
+
+#define BOTH(fn) cmocka_unit_test_setup_teardown(fn, open_both, close_both)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken_is_refused_and_named),
-		cmocka_unit_test(test_no_such_queue),
-		cmocka_unit_test(test_devices_do_not_meet),
-		cmocka_unit_test(test_free_ones_all_or_none),
-		cmocka_unit_test(test_death_frees_it),
+		BOTH(test_taken_is_refused_and_named),
+		BOTH(test_no_such_queue),
+		BOTH(test_devices_do_not_meet),
+		BOTH(test_free_ones_all_or_none),
+		BOTH(test_death_frees_it),
+		cmocka_unit_test(test_what_the_dead_left),
+		cmocka_unit_test(test_without_privileges),
+		cmocka_unit_test(test_folder_of_others),
 		cmocka_unit_test(test_planted_link),
 		cmocka_unit_test(test_never_two_owners),
 	};

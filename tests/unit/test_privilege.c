@@ -222,6 +222,22 @@ static void as_user_with_groups(void)
 	WANT(getgroups(8, groups) == 1 && groups[0] == 65534);
 }
 
+/* The user first, with what is still needed; then nothing. */
+static void as_user_in_two_steps(void)
+{
+	const __u64 keep = PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK);
+	struct pt_user user;
+
+	WANT(!pt_user_parse(&user, "12345:678", NULL));
+	WANT(!pt_privilege_drop(keep, &user, NULL));
+	check_thread(keep);
+	WANT(getuid() == 12345 && geteuid() == 12345 && getgid() == 678);
+	WANT(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+	WANT(prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) == 0);
+	WANT(!pt_privilege_drop(0, NULL, NULL));
+	check_thread(0);
+}
+
 static void *sleep_on(void *arg)
 {
 	return pause(), arg;
@@ -296,7 +312,7 @@ static void test_apart(void **state)
 
 int main(void)
 {
-	enum { ROW_CNT = sizeof(rows) / sizeof(rows[0]), APART_CNT = 10 };
+	enum { ROW_CNT = sizeof(rows) / sizeof(rows[0]), APART_CNT = 11 };
 	struct CMUnitTest tests[ROW_CNT + APART_CNT];
 	int cnt = 0;
 
@@ -318,6 +334,7 @@ int main(void)
 	APART(with_ambient);
 	APART(as_user);
 	APART(as_user_with_groups);
+	APART(as_user_in_two_steps);
 	APART(while_threads_run);
 	APART(without_setuid);
 	APART(without_setpcap);

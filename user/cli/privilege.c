@@ -112,10 +112,15 @@ static int refuse_threads(struct pt_error *err)
 	return 0;
 }
 
-static int become(const struct pt_user *user, struct pt_error *err)
+/* become: a change of the user takes the capabilities along only if that is
+ * said before; keep_only then takes all that are too many. */
+static int become(const struct pt_user *user, bool with_caps,
+		  struct pt_error *err)
 {
 	uid_t uid[3];
 
+	if (prctl(PR_SET_KEEPCAPS, with_caps, 0, 0, 0))
+		return fail(err, "keep capabilities");
 	if (user->has_groups ? initgroups(user->name, user->gid) :
 	    setgroups(0, NULL))
 		goto fail;
@@ -125,6 +130,8 @@ static int become(const struct pt_user *user, struct pt_error *err)
 	if (getresuid(&uid[0], &uid[1], &uid[2]) || uid[0] != user->uid ||
 	    uid[1] != user->uid || uid[2] != user->uid)
 		goto fail;
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0))
+		return fail(err, "keep no more capabilities");
 	return 0;
 
 fail:
@@ -187,7 +194,7 @@ int pt_privilege_drop(__u64 keep, const struct pt_user *user,
 	if (!ret)
 		ret = empty_bounds(err);
 	if (!ret && user && user->is_set)
-		ret = become(user, err);
+		ret = become(user, keep, err);
 	if (!ret)
 		ret = keep_only(keep, err);
 	return ret ? ret : not_dumpable(err);

@@ -297,17 +297,16 @@ static int open_source(struct send *tx, int argc, char **argv,
 				    argc - optind, err);
 }
 
-/* needs_less: the user changes last, as the lock files of queues are root's. */
+/* needs_less: what a peer says is only heard as the user, and with no more than
+ * its offer makes necessary. */
 static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
 {
 	const struct send *tx = arg;
-	__u64 keep = PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK);
 
 	if (need == PT_SEND_NEEDS_NOTHING)
-		return pt_privilege_drop(0, &tx->user, err);
-	if (tx->user.is_set)
-		keep |= PT_CAP(CAP_SETUID) | PT_CAP(CAP_SETGID);
-	return pt_privilege_drop(keep, NULL, err);
+		return pt_privilege_drop(0, NULL, err);
+	return pt_privilege_drop(PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK),
+				 &tx->user, err);
 }
 
 /* raise_files: each --with file is held open. */

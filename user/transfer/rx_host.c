@@ -47,10 +47,15 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	if (!ret)
 		ret = pt_device_check(&h->device, err);
 	if (!ret)
-		ret = pt_lease_take_free(h->leases, cfg->queue_cnt, &h->device,
-					 "receive", err);
+		ret = pt_leases_open(&h->device_leases, &h->device, err);
 	if (ret)
 		return ret;
+	ret = pt_lease_take_free(h->leases, cfg->queue_cnt, h->device_leases,
+				 "receive", err);
+	if (ret) {
+		pt_leases_close(h->device_leases);
+		return ret;
+	}
 	h->queue_cnt = cfg->queue_cnt;
 	h->memory_sz_max = cfg->memory_sz_max;
 	ret = pt_program_open(&h->program, &program, err);
@@ -87,6 +92,7 @@ void pt_rx_host_close(struct pt_rx_host *h)
 		pt_xsk_close(h->xsks[i]);
 		pt_lease_release(h->leases[i]);
 	}
+	pt_leases_close(h->device_leases);
 	memset(h, 0, sizeof(*h));
 }
 

@@ -15,6 +15,7 @@ struct pt_rx_host {
 	struct pt_device device;
 	struct pt_program *program;
 	__u32 queue_cnt;
+	struct pt_leases *device_leases;
 	struct pt_lease *leases[PT_LANES_MAX];
 	struct pt_xsk *xsks[PT_LANES_MAX];
 	struct pt_rx_queue *queues[PT_LANES_MAX];

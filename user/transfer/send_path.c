@@ -81,8 +81,8 @@ static int lease_queues(struct pt_send_path *path,
 		if (offer->queue[i] >= path->device.tx_queue_cnt)
 			continue;
 		ret = pt_lease_take(&path->leases[path->queue_cnt],
-				    &path->device, offer->queue[i], "send",
-				    err);
+				    path->device_leases, offer->queue[i],
+				    "send", err);
 		if (!ret)
 			path->queue_cnt++;
 		else if (ret != -EBUSY)
@@ -92,7 +92,7 @@ static int lease_queues(struct pt_send_path *path,
 		return 0;
 	ret = pt_lease_take_free(&path->leases[path->queue_cnt],
 				 cfg->queue_cnt - path->queue_cnt,
-				 &path->device, "send", err);
+				 path->device_leases, "send", err);
 	if (!ret)
 		path->queue_cnt = cfg->queue_cnt;
 	return ret;
@@ -138,7 +138,8 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 				   "is %u, --mtu asks for %u (ip link set %s "
 				   "mtu %u)", dev, path->device.mtu, mtu, dev,
 				   mtu);
-	return ret;
+	return ret ? ret : pt_leases_open(&path->device_leases, &path->device,
+					  err);
 }
 
 int pt_send_path_open(struct pt_send_path *path,
@@ -177,6 +178,8 @@ void pt_send_path_close(struct pt_send_path *path)
 		pt_lease_release(path->leases[i]);
 	}
 	path->queue_cnt = 0;
+	pt_leases_close(path->device_leases);
+	path->device_leases = NULL;
 	pt_monitor_close(path->monitor);
 	path->monitor = NULL;
 }

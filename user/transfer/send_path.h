@@ -20,6 +20,7 @@ struct pt_send_path {
 	struct pt_link link;		/* source port: the first lane's */
 	struct pt_monitor *monitor;
 	__u32 queue_cnt;		/* leased, with a socket each */
+	struct pt_leases *device_leases;
 	struct pt_lease *leases[PT_LANES_MAX];
 	struct pt_xsk *xsks[PT_LANES_MAX];
 	__u32 frame_sz_max;		/* Ethernet bytes both ends can do */
@@ -34,8 +35,8 @@ struct pt_send_path_cfg {
 	int timeout_ms;			/* for the next hop's MAC address */
 };
 
-/* pt_send_path_init looks the device up: what can be told to be wrong before
- * anyone is called.  mtu as in the cfg below. */
+/* pt_send_path_init looks the device up, and opens the file of its leases: what
+ * can be told to be wrong before anyone is called.  mtu as in the cfg below. */
 int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err);
 

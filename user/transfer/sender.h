@@ -40,8 +40,8 @@ enum pt_send_phase {
 /* pt_send_need: what of the privileges that the process began with is still
  * needed. */
 enum pt_send_need {
-	PT_SEND_NEEDS_SOCKETS,	/* AF_XDP sockets and the lock files of queues;
-				 * all else is open, the peer not spoken to */
+	PT_SEND_NEEDS_SOCKETS,	/* AF_XDP sockets; all files are open, and the
+				 * peer not spoken to */
 	PT_SEND_NEEDS_NOTHING,	/* threads are about to be started */
 };
 

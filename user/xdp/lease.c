@@ -2,8 +2,10 @@
 #include "xdp/lease.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pagetrim/check.h>
 #include <pagetrim/maps.h>
@@ -11,10 +13,31 @@
 
 _Static_assert(PT_LEASE_ROLE_SZ == PT_LOCKFILE_ROLE_SZ, "a role fits a file");
 
+/* Who has the file open holds this byte for reading: it is removed by one who
+ * holds all of it for writing. */
+#define IN_USE_OFF	((__u64)PT_QUEUES_MAX * PT_LOCKFILE_LINE_SZ)
+#define OPEN_TRIES	100	/* files removed between our open and our lock */
+
+struct pt_leases {
+	struct pt_device dev;
+	int fd;
+	char path[96];
+	bool is_ours[PT_QUEUES_MAX];	/* a descriptor's locks do not exclude
+					 * one another */
+};
+
 struct pt_lease {
-	struct pt_lockfile lock;
+	struct pt_leases *leases;
 	__u32 queue;
 };
+
+static struct pt_lockfile_part part_of(__u32 queue)
+{
+	return (struct pt_lockfile_part){
+		.off = (__u64)queue * PT_LOCKFILE_LINE_SZ,
+		.sz = PT_LOCKFILE_LINE_SZ,
+	};
+}
 
 static __u32 queue_cnt(const struct pt_device *dev)
 {
@@ -24,12 +47,47 @@ static __u32 queue_cnt(const struct pt_device *dev)
 	return cnt < PT_QUEUES_MAX ? cnt : PT_QUEUES_MAX;
 }
 
-static void queue_path(char path[96], const struct pt_device *dev, __u32 queue)
+int pt_leases_open(struct pt_leases **out, const struct pt_device *dev,
+		   struct pt_error *err)
 {
-	char tail[16];
+	const struct pt_lockfile_part in_use = { .off = IN_USE_OFF, .sz = 1 };
+	struct pt_leases *l = calloc(1, sizeof(*l));
 
-	snprintf(tail, sizeof(tail), "q%u", queue);
-	pt_lockfile_path(path, dev, tail);
+	if (!l)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	l->dev = *dev;
+	pt_lockfile_path(l->path, dev, "queues");
+	pt_lockfile_sweep();
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		l->fd = pt_lockfile_open(l->path, err);
+		if (l->fd < 0) {
+			int ret = l->fd;
+
+			free(l);
+			return ret;
+		}
+		if (pt_lockfile_share_part(l->fd, in_use) &&
+		    pt_lockfile_still_there(l->fd, l->path)) {
+			*out = l;
+			return 0;
+		}
+		close(l->fd);
+	}
+	pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: made and removed all the "
+		     "time", l->path);
+	free(l);
+	return -EBUSY;
+}
+
+void pt_leases_close(struct pt_leases *l)
+{
+	if (!l)
+		return;
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
+		pt_check(!l->is_ours[q]);
+	pt_lockfile_remove(l->fd, l->path);
+	close(l->fd);
+	free(l);
 }
 
 static int fail_taken(struct pt_error *err, const struct pt_device *dev,
@@ -41,12 +99,12 @@ static int fail_taken(struct pt_error *err, const struct pt_device *dev,
 			    queue, owner->pid, owner->role);
 }
 
-int pt_lease_take(struct pt_lease **out, const struct pt_device *dev,
+int pt_lease_take(struct pt_lease **out, struct pt_leases *leases,
 		  __u32 queue, const char *role, struct pt_error *err)
 {
+	const struct pt_device *dev = &leases->dev;
 	struct pt_lockfile_owner owner;
 	struct pt_lease *lease;
-	char path[96];
 	int ret;
 
 	pt_check(role[0] && strlen(role) < PT_LEASE_ROLE_SZ);
@@ -59,23 +117,31 @@ int pt_lease_take(struct pt_lease **out, const struct pt_device *dev,
 	lease = calloc(1, sizeof(*lease));
 	if (!lease)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
-	queue_path(path, dev, queue);
-	ret = pt_lockfile_take(&lease->lock, path, role, &owner, err);
-	if (ret) {
+	if (leases->is_ours[queue] ||
+	    !pt_lockfile_lock_part(leases->fd, part_of(queue))) {
+		pt_lockfile_read_owner(leases->fd, part_of(queue), &owner);
 		free(lease);
-		return ret == -EBUSY ? fail_taken(err, dev, queue, &owner) :
-				       ret;
+		return fail_taken(err, dev, queue, &owner);
 	}
+	ret = pt_lockfile_write_owner(leases->fd, part_of(queue), role);
+	if (ret) {
+		pt_lockfile_unlock_part(leases->fd, part_of(queue));
+		free(lease);
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: %s",
+				    leases->path, strerror(-ret));
+	}
+	leases->is_ours[queue] = true;
+	lease->leases = leases;
 	lease->queue = queue;
-	pt_lockfile_sweep();
 	*out = lease;
 	return 0;
 }
 
 int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
-		       const struct pt_device *dev, const char *role,
+		       struct pt_leases *leases, const char *role,
 		       struct pt_error *err)
 {
+	const struct pt_device *dev = &leases->dev;
 	struct pt_error taken = { 0 };
 	__u32 have = 0;
 	int ret = 0;
@@ -87,7 +153,7 @@ int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
 				    "(ask for fewer; ethtool -L %s makes more)",
 				    dev->name, cnt, queue_cnt(dev), dev->name);
 	for (__u32 q = 0; q < queue_cnt(dev) && have < cnt; q++) {
-		ret = pt_lease_take(&out[have], dev, q, role, &taken);
+		ret = pt_lease_take(&out[have], leases, q, role, &taken);
 		if (!ret)
 			have++;
 		else if (ret != -EBUSY)
@@ -117,20 +183,30 @@ void pt_lease_release(struct pt_lease *lease)
 {
 	if (!lease)
 		return;
-	pt_lockfile_release(&lease->lock);
+	lease->leases->is_ours[lease->queue] = false;
+	pt_lockfile_unlock_part(lease->leases->fd, part_of(lease->queue));
 	free(lease);
 }
 
 bool pt_lease_owner(const struct pt_device *dev, __u32 queue,
 		    struct pt_lease_owner *owner)
 {
-	struct pt_lockfile_owner file;
+	struct pt_lockfile_owner line;
 	char path[96];
+	bool is_held;
+	int fd;
 
-	queue_path(path, dev, queue);
-	if (!pt_lockfile_is_held(path, &file))
+	pt_lockfile_path(path, dev, "queues");
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
 		return false;
-	owner->pid = file.pid;
-	memcpy(owner->role, file.role, sizeof(owner->role));
+	is_held = pt_lockfile_part_is_held(fd, part_of(queue));
+	if (is_held)
+		pt_lockfile_read_owner(fd, part_of(queue), &line);
+	close(fd);
+	if (!is_held)
+		return false;
+	owner->pid = line.pid;
+	memcpy(owner->role, line.role, sizeof(owner->role));
 	return true;
 }

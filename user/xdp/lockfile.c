@@ -13,7 +13,7 @@
 #include <pagetrim/check.h>
 
 #define RACES_MAX 100	/* files removed between our open and our lock */
-#define TRIES_MAX 5	/* a sweeper holds a file for a moment */
+#define TRIES_MAX 5	/* who removes files holds a file for a moment */
 #define TRY_PAUSE_NS 1000000
 #define WAIT_TRIES 5000	/* of a lock that is held for moments only */
 
@@ -27,10 +27,78 @@ void pt_lockfile_path(char path[96], const struct pt_device *dev,
 	pt_check(sz > 0 && sz < 96);
 }
 
-static void read_owner(int fd, struct pt_lockfile_owner *owner)
+static int fail(struct pt_error *err, const char *path)
+{
+	int code = -errno;
+
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s must be "
+			    "writable: run as root)", path, strerror(-code),
+			    PT_LOCKFILE_DIR);
+}
+
+bool pt_lockfile_still_there(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !lstat(path, &named) &&
+	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
+/* The lock belongs to the open file and not to the process: threads exclude
+ * each other, and it can be asked for without being taken. */
+static struct flock lock_of(short type, struct pt_lockfile_part part)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET,
+			       .l_start = part.off, .l_len = part.sz };
+}
+
+static bool set_lock(int fd, short type, struct pt_lockfile_part part)
+{
+	struct flock lock = lock_of(type, part);
+
+	return !fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+static bool set_patiently(int fd, short type, struct pt_lockfile_part part,
+			  int tries)
+{
+	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
+
+	for (int i = 0; i < tries; i++) {
+		if (set_lock(fd, type, part))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+bool pt_lockfile_lock_part(int fd, struct pt_lockfile_part part)
+{
+	return set_lock(fd, F_WRLCK, part);
+}
+
+bool pt_lockfile_share_part(int fd, struct pt_lockfile_part part)
+{
+	return set_patiently(fd, F_RDLCK, part, TRIES_MAX);
+}
+
+void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part)
+{
+	set_lock(fd, F_UNLCK, part);
+}
+
+bool pt_lockfile_part_is_held(int fd, struct pt_lockfile_part part)
+{
+	struct flock lock = lock_of(F_WRLCK, part);
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
+}
+
+void pt_lockfile_read_owner(int fd, struct pt_lockfile_part part,
+			    struct pt_lockfile_owner *owner)
 {
 	char line[PT_LOCKFILE_LINE_SZ];
-	ssize_t sz = pread(fd, line, sizeof(line) - 1, 0);
+	ssize_t sz = pread(fd, line, sizeof(line) - 1, part.off);
 	int pid;
 
 	memset(owner, 0, sizeof(*owner));
@@ -41,55 +109,8 @@ static void read_owner(int fd, struct pt_lockfile_owner *owner)
 		owner->pid = pid;
 }
 
-static int fail(struct pt_error *err, const char *path)
-{
-	int code = -errno;
-
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s must be "
-			    "writable: run as root)", path, strerror(-code),
-			    PT_LOCKFILE_DIR);
-}
-
-/* still_there: a releasing owner removes the file, so the one that we opened
- * and locked may have no name any more, and another may hold the name. */
-static bool still_there(int fd, const char *path)
-{
-	struct stat ours, named;
-
-	return !fstat(fd, &ours) && !stat(path, &named) &&
-	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
-}
-
-/* The lock belongs to the open file and not to the process: threads exclude
- * each other, and it can be asked for without being taken. */
-static bool lock_fd(int fd)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	return !fcntl(fd, F_OFD_SETLK, &lock);
-}
-
-static bool fd_is_locked(int fd)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
-}
-
-static bool lock_patiently(int fd)
-{
-	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
-
-	for (int i = 0; i < TRIES_MAX; i++) {
-		if (lock_fd(fd))
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
-/* write_owner: a line of PT_LOCKFILE_LINE_SZ bytes. */
-static int write_owner(int fd, const char *role)
+int pt_lockfile_write_owner(int fd, struct pt_lockfile_part part,
+			    const char *role)
 {
 	char words[PT_LOCKFILE_LINE_SZ], line[PT_LOCKFILE_LINE_SZ + 1];
 	int sz = snprintf(words, sizeof(words), "%d %s", getpid(), role);
@@ -97,9 +118,8 @@ static int write_owner(int fd, const char *role)
 	pt_check(sz > 0 && (size_t)sz < sizeof(words));
 	sz = snprintf(line, sizeof(line), "%-*s\n", PT_LOCKFILE_LINE_SZ - 1,
 		      words);
-	if (ftruncate(fd, 0) || pwrite(fd, line, sz, 0) != sz)
-		return -1;
-	return 0;
+	errno = ENOSPC;		/* of a write that is cut short */
+	return pwrite(fd, line, sz, part.off) == sz ? 0 : -errno;
 }
 
 /* make_folder: what stands in it is believed, so nobody else may write it. */
@@ -130,32 +150,30 @@ int pt_lockfile_open(const char *path, struct pt_error *err)
 }
 
 int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
-		     const char *role, struct pt_lockfile_owner *owner,
-		     struct pt_error *err)
+		     const char *role, struct pt_error *err)
 {
-	int fd;
+	int fd, ret;
 
 	for (int i = 0; i < RACES_MAX; i++) {
 		fd = pt_lockfile_open(path, err);
 		if (fd < 0)
 			return fd;
-		if (!lock_patiently(fd)) {
-			if (owner)
-				read_owner(fd, owner);
+		if (!set_patiently(fd, F_WRLCK, PT_LOCKFILE_ALL, TRIES_MAX)) {
 			close(fd);
 			return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
 					    "%s: held by another process",
 					    path);
 		}
-		if (!still_there(fd, path)) {
+		if (!pt_lockfile_still_there(fd, path)) {
 			close(fd);
 			continue;
 		}
-		if (write_owner(fd, role)) {
-			fail(err, path);
+		ret = pt_lockfile_write_owner(fd, PT_LOCKFILE_ALL, role);
+		if (ret) {
 			unlink(path);
 			close(fd);
-			return -EIO;
+			errno = -ret;
+			return fail(err, path);
 		}
 		lock->fd = fd;
 		snprintf(lock->path, sizeof(lock->path), "%s", path);
@@ -168,13 +186,8 @@ int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
 int pt_lockfile_lock(int fd, const struct pt_device *dev,
 		     struct pt_error *err)
 {
-	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
-
-	for (int i = 0; i < WAIT_TRIES; i++) {
-		if (lock_fd(fd))
-			return 0;
-		nanosleep(&pause, NULL);
-	}
+	if (set_patiently(fd, F_WRLCK, PT_LOCKFILE_ALL, WAIT_TRIES))
+		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process "
 			    "has held the lock of its maps for 5 s (is it "
 			    "stopped?)", dev->name);
@@ -182,18 +195,19 @@ int pt_lockfile_lock(int fd, const struct pt_device *dev,
 
 void pt_lockfile_unlock(int fd)
 {
-	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	pt_lockfile_unlock_part(fd, PT_LOCKFILE_ALL);
+}
 
-	fcntl(fd, F_OFD_SETLK, &lock);
+void pt_lockfile_remove(int fd, const char *path)
+{
+	if (pt_lockfile_lock_part(fd, PT_LOCKFILE_ALL) &&
+	    pt_lockfile_still_there(fd, path))
+		unlink(path);
 }
 
 void pt_lockfile_release(struct pt_lockfile *lock)
 {
-	int ret = unlink(lock->path);	/* still locked: nobody else's */
-
-	if (ret)	/* gave up the right: empty, it is the next sweep's */
-		ret = ftruncate(lock->fd, 0);
-	(void)ret;
+	pt_lockfile_remove(lock->fd, lock->path);
 	close(lock->fd);
 	lock->fd = -1;
 }
@@ -205,21 +219,12 @@ int pt_lockfile_open_held(const char *path, struct pt_lockfile_owner *owner)
 	memset(owner, 0, sizeof(*owner));
 	if (fd < 0)
 		return -1;
-	if (!fd_is_locked(fd)) {
+	if (!pt_lockfile_part_is_held(fd, PT_LOCKFILE_ALL)) {
 		close(fd);
 		return -1;
 	}
-	read_owner(fd, owner);
+	pt_lockfile_read_owner(fd, PT_LOCKFILE_ALL, owner);
 	return fd;
-}
-
-bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner)
-{
-	int fd = pt_lockfile_open_held(path, owner);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
 }
 
 static void sweep_one(const char *path)
@@ -228,9 +233,25 @@ static void sweep_one(const char *path)
 
 	if (fd < 0)
 		return;
-	if (!fd_is_locked(fd) && lock_fd(fd) && still_there(fd, path))
-		unlink(path);
+	if (!pt_lockfile_part_is_held(fd, PT_LOCKFILE_ALL))
+		pt_lockfile_remove(fd, path);
 	close(fd);
+}
+
+/* is_litter: whether a file of that name, unlocked, is of no use to anybody.
+ * The lock of pinned maps is, without the record of what is attached. */
+static bool is_litter(int dir, const char *name)
+{
+	unsigned long long cookie;
+	unsigned int ifindex;
+	char tail[8], record[64];
+
+	if (sscanf(name, "%llu-%u-%7s", &cookie, &ifindex, tail) != 3)
+		return false;
+	if (!strcmp(tail, "queues") || tail[0] == 'o')
+		return true;
+	snprintf(record, sizeof(record), "%llu-%u-attached", cookie, ifindex);
+	return !strcmp(tail, "maps") && faccessat(dir, record, F_OK, 0);
 }
 
 void pt_lockfile_sweep(void)
@@ -243,12 +264,7 @@ void pt_lockfile_sweep(void)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		unsigned int ifindex, number;
-		unsigned long long cookie;
-		char kind;
-
-		if (sscanf(entry->d_name, "%llu-%u-%c%u", &cookie, &ifindex,
-			   &kind, &number) != 4 || !strchr("qo", kind))
+		if (!is_litter(dirfd(dir), entry->d_name))
 			continue;
 		sz = snprintf(path, sizeof(path), "%s/%s", PT_LOCKFILE_DIR,
 			      entry->d_name);

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lockfile: a file under /run/pagetrim that a living process holds.
+/* lockfile: files under /run/pagetrim that living processes hold, whole or in
+ * parts.
  *
- * It begins with the line "PID ROLE" of its owner, padded with spaces.  Only the lock counts: the
- * kernel drops it when the owner dies, and a file without one is litter.
+ * What is held begins with the line "PID ROLE" of its owner, padded with spaces
+ * to PT_LOCKFILE_LINE_SZ.  Only the lock counts: the kernel drops it when the
+ * owner dies, and a file without one is litter.  The folder must be root's (or
+ * the effective user's) and not for others to write.
+ *
+ * A process that has given up the right to remove a file leaves it unlocked.
  */
 #ifndef PT_XDP_LOCKFILE_H
 #define PT_XDP_LOCKFILE_H
@@ -15,7 +20,7 @@
 
 #define PT_LOCKFILE_DIR	"/run/pagetrim"
 #define PT_LOCKFILE_ROLE_SZ 32
-#define PT_LOCKFILE_LINE_SZ 48	/* bytes of the first line, with its end */
+#define PT_LOCKFILE_LINE_SZ 48	/* bytes of an owner's line, with its end */
 
 struct pt_lockfile {
 	int	fd;
@@ -27,38 +32,67 @@ struct pt_lockfile_owner {
 	char	role[PT_LOCKFILE_ROLE_SZ];
 };
 
-/* pt_lockfile_path writes where the lock TAIL ("q3") of the device lies. */
+/* pt_lockfile_part: bytes of the file, there or not. */
+struct pt_lockfile_part {
+	__u64	off;
+	__u64	sz;		/* 0: all from off on */
+};
+
+#define PT_LOCKFILE_ALL	((struct pt_lockfile_part){ 0 })
+
+/* pt_lockfile_path writes where the file TAIL ("queues") of the device lies. */
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail);
 
+/* ---- a file held whole ---- */
+
 /* pt_lockfile_take takes it for this process, at once or not at all.  The
  * folder is made when it is missing.
- *   -EBUSY   taken: *owner, which may be NULL, says by whom
+ *   -EBUSY   taken
  *   or what the system says, in err */
 int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
-		     const char *role, struct pt_lockfile_owner *owner,
-		     struct pt_error *err);
+		     const char *role, struct pt_error *err);
 
-/* pt_lockfile_release removes the file; one who may not any more empties it. */
+/* pt_lockfile_release removes the file. */
 void pt_lockfile_release(struct pt_lockfile *lock);
 
-/* pt_lockfile_open returns a descriptor of the file, made if it is missing,
- * for pt_lockfile_lock, which waits up to 5 s (-EBUSY), and pt_lockfile_unlock:
- * locks that are taken again and again, for moments, by descriptor alone. */
+/* pt_lockfile_open_held returns a descriptor for reading if a process holds the
+ * file, and which; else -1. */
+int pt_lockfile_open_held(const char *path, struct pt_lockfile_owner *owner);
+
+/* pt_lockfile_sweep removes what dead processes left: files of queues and of
+ * owners of sessions ("o1"), of any device. */
+void pt_lockfile_sweep(void);
+
+/* ---- by descriptor ---- */
+
+/* pt_lockfile_open returns a descriptor of the file, made if it is missing. */
 int pt_lockfile_open(const char *path, struct pt_error *err);
+
+/* pt_lockfile_lock waits up to 5 s: for locks held for moments.  -EBUSY. */
 int pt_lockfile_lock(int fd, const struct pt_device *dev,
 		     struct pt_error *err);
 void pt_lockfile_unlock(int fd);
 
-/* pt_lockfile_sweep removes what dead processes left: files of queues ("q3")
- * and of owners of sessions ("o1") of any device. */
-void pt_lockfile_sweep(void);
+/* pt_lockfile_lock_part takes it for this descriptor alone, _share_part
+ * together with others that share; false: it is held. */
+bool pt_lockfile_lock_part(int fd, struct pt_lockfile_part part);
+bool pt_lockfile_share_part(int fd, struct pt_lockfile_part part);
+void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part);
 
-/* pt_lockfile_is_held returns whether a process holds it, and which. */
-bool pt_lockfile_is_held(const char *path, struct pt_lockfile_owner *owner);
+/* pt_lockfile_part_is_held: by another descriptor. */
+bool pt_lockfile_part_is_held(int fd, struct pt_lockfile_part part);
 
-/* pt_lockfile_open_held does the same, and returns a descriptor to read on by;
- * -1: no process holds it. */
-int pt_lockfile_open_held(const char *path, struct pt_lockfile_owner *owner);
+/* The owner's line at the start of a part. */
+void pt_lockfile_read_owner(int fd, struct pt_lockfile_part part,
+			    struct pt_lockfile_owner *owner);
+int pt_lockfile_write_owner(int fd, struct pt_lockfile_part part,
+			    const char *role);
+
+/* pt_lockfile_still_there: path still leads to the file that fd is; one who
+ * removes it may have come between our open and our lock.
+ * pt_lockfile_remove removes it unless others hold a part. */
+bool pt_lockfile_still_there(int fd, const char *path);
+void pt_lockfile_remove(int fd, const char *path);
 
 #endif

@@ -42,7 +42,7 @@ int program_own(struct pt_program *p, struct pt_error *err)
 	for (int i = 0; i < OWNERS_MAX; i++) {
 		snprintf(tail, sizeof(tail), "o%d", i);
 		pt_lockfile_path(path, &p->device, tail);
-		ret = pt_lockfile_take(&p->owner, path, "receive", NULL, err);
+		ret = pt_lockfile_take(&p->owner, path, "receive", err);
 		if (ret != -EBUSY)
 			return ret;
 	}

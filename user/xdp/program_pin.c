@@ -96,15 +96,6 @@ static int write_record(const struct pt_device *device, __u32 id)
 	return ret;
 }
 
-/* unlink_sibling removes the lock of the maps that a record tells of. */
-static void unlink_sibling(int dir, unsigned long long cookie, __u32 ifindex)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%llu-%u-maps", cookie, ifindex);
-	unlinkat(dir, name, 0);
-}
-
 /* sweep_records removes those whose program is gone with its device, or with
  * its network namespace. */
 static void sweep_records(void)
@@ -126,12 +117,10 @@ static void sweep_records(void)
 			continue;
 		device.netns_cookie = cookie;
 		fd = bpf_prog_get_fd_by_id(program_recorded_id(&device));
-		if (fd >= 0) {
+		if (fd >= 0)
 			close(fd);
-		} else if (errno == ENOENT) {
+		else if (errno == ENOENT)
 			unlinkat(dirfd(dir), entry->d_name, 0);
-			unlink_sibling(dirfd(dir), cookie, device.ifindex);
-		}
 	}
 	closedir(dir);
 }
@@ -152,8 +141,6 @@ static void remove_pins(const struct pt_device *device)
 	rmdir(path);
 	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
 	record_path(path, device);
-	unlink(path);
-	pt_lockfile_path(path, device, "maps");
 	unlink(path);
 	sweep_records();
 	pt_lockfile_sweep();
