@@ -114,6 +114,9 @@ draw_agents()
 		pick 40M 200M
 		send_options+=(--max-bandwidth "$drawn")
 	fi
+	if perhaps 50; then
+		receive_options+=(--resume) send_options+=(--resume)
+	fi
 	if perhaps 20; then
 		security=(--insecure)
 	else
@@ -177,6 +180,7 @@ happens()
 # its_time: or there will be none any more.
 its_time() { has_sent "$event_at" || is_gone "$sender"; }
 
+# agents_begin: what killed ones left, later ones take up, if they may.
 agents_begin()
 {
 	receive_begin receive --listen "$addr" --out copy --peer-timeout 20 \
@@ -226,14 +230,22 @@ soak_run()
 		wait_until 60 its_time
 		happens
 	fi
-	if [[ $event == kill-* ]]; then
+	case $event in
+	kill-*)
 		cut_short
 		show hosts_wire_stop
-	else
+		;;
+	link-down)	# which loses frames that the wire cannot count
+		both_well
+		show hosts_wire_stop || jq -e '.forth.lost + .back.lost > 0' \
+			wire.json
+		;;
+	*)
 		both_well
 		show hosts_wire_stop
 		as_the_wire_says
-	fi
+		;;
+	esac
 	nothing_left
 	jq '.forth | [.dropped, .repeated, .reordered, .delayed, .cut, .eaten,
 		.silenced, (to_entries[] | select(.key | startswith("flip")) |

@@ -17,6 +17,7 @@
 static struct pt_source *source;
 static struct pt_layout *layout;
 static struct pt_send_job job;
+static struct pt_pacer pacer;
 static __u64 digests[4 * PT_REGION_PAGES];
 static void *slabs[SLOTS];
 
@@ -81,7 +82,8 @@ static void start(const struct net *with)
 	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++)
 		pt_dirty_set(job.dirty, r * PT_REGION_PAGES,
 			     pt_layout_region(layout, r, NULL));
-	cfg.bytes_per_s = net.bytes_per_s;
+	pacer = (struct pt_pacer){ .bytes_per_s = net.bytes_per_s };
+	job.pacer = net.bytes_per_s ? &pacer : NULL;
 	lane = NULL;
 	assert_int_equal(pt_lane_start(&l, &cfg, &err), 0);
 	lane = l;

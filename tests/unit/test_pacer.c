@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
+#include <pthread.h>
+
 #include "transfer/pacer.h"
 
 #define SECOND	1000000000ULL
@@ -86,6 +88,54 @@ static void test_rates(void **state)
 	}
 }
 
+#define ASKERS	4
+
+struct asker {
+	struct pt_pacer *pacer;
+	__u64 until_ns;
+	__u64 bytes;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+	__u64 now = START;
+
+	while (now < a->until_ns) {
+		__u64 wait = pt_pacer_wait_ns(a->pacer, now, 9000);
+
+		now += wait;
+		if (!wait)
+			a->bytes += 9000;
+	}
+	return NULL;
+}
+
+/* Lanes that share it stay under the rate together, whatever each of them
+ * sends, and whoever is alone has all of it. */
+static void test_shared(void **state)
+{
+	struct pt_pacer p = { .bytes_per_s = 125000000 };
+	struct asker askers[ASKERS];
+	pthread_t threads[ASKERS];
+	__u64 bytes = 0;
+
+	(void)state;
+	for (int i = 0; i < ASKERS; i++) {
+		askers[i] = (struct asker){
+			&p, START + (i ? SECOND / 2 : SECOND), 0,
+		};
+		assert_int_equal(pthread_create(&threads[i], NULL, ask,
+						&askers[i]), 0);
+	}
+	for (int i = 0; i < ASKERS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		bytes += askers[i].bytes;
+	}
+	assert_in_range(bytes, 125000000, 125000000 + 250000 + ASKERS * 9000 +
+					  200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +143,7 @@ int main(void)
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,7 +278,6 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		goto fail;
 	l->cfg = *cfg;
 	l->src_port = cfg->link.src_port;
-	l->pacer.bytes_per_s = cfg->bytes_per_s;
 	l->slot_cnt = 1;
 	pt_view_init(&l->view);
 	ret = pt_inbox_create(&l->inbox);

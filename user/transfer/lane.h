@@ -20,6 +20,7 @@
 #include "memory/source.h"
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
+#include "transfer/pacer.h"
 #include "trim/trim.h"
 #include "wire/seal.h"
 #include "xdp/xsk.h"
@@ -40,6 +41,7 @@ struct pt_send_job {
 	__u64 progress_ns;	/* frames in flight, and none accepted for as
 				 * long, or LANE_READY not come: the lane
 				 * fails */
+	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit */
 	int wake_fd;		/* eventfd: a lane's state changed */
 };
 
@@ -77,7 +79,6 @@ struct pt_lane_cfg {
 	__u16 tx_queue;
 	struct pt_link link;
 	struct pt_seal *seal;	/* stays the caller's; NULL: not sealed */
-	__u64 bytes_per_s;	/* 0: no limit */
 };
 
 /* pt_lane_start: -ENOMEM, -EAGAIN. */

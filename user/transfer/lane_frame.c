@@ -193,7 +193,7 @@ static int wait_pace(struct pt_lane *l, __u32 frame_sz)
 	__u64 wait_ns;
 	int ret;
 
-	while ((wait_ns = pt_pacer_wait_ns(&l->pacer, pt_clock_ns(),
+	while ((wait_ns = pt_pacer_wait_ns(l->cfg.job->pacer, pt_clock_ns(),
 					   frame_sz))) {
 		ret = pt_lane_kick(l);
 		if (!ret)
@@ -261,7 +261,7 @@ static int close_frame(struct pt_lane *l)
 		forget(l);
 		return pt_lane_probe(l);
 	}
-	if (!ret && l->pacer.bytes_per_s)
+	if (!ret && l->cfg.job->pacer)
 		ret = wait_pace(l, frame_sz);
 	if (!ret)
 		ret = wait_buffer(l, &frame);

@@ -7,7 +7,6 @@
 
 #include "transfer/inflight.h"
 #include "transfer/lane.h"
-#include "transfer/pacer.h"
 #include "wire/builder.h"
 
 #define PT_LANE_FRAMES		2048		/* unacknowledged at most */
@@ -29,7 +28,6 @@ struct pt_lane {
 	struct pt_view view;
 	struct pt_builder builder;
 	struct pt_inflight *inflight;
-	struct pt_pacer pacer;
 	__u32 frame_sz;			/* agreed with the receiver */
 	__u32 large_lost;		/* frames that not every path takes, lost
 					 * since one last came */

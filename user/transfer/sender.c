@@ -202,9 +202,6 @@ static int start_lane(struct pt_sender *s, __u32 i)
 		.tx_queue = pt_lease_queue(s->path.leases[i]),
 		.link = s->path.link,
 		.seal = s->seals[i],
-		/* rounded up: 0 would be no limit */
-		.bytes_per_s = (s->cfg->bytes_per_s + s->path.queue_cnt - 1) /
-			       s->path.queue_cnt,
 	};
 
 	cfg.link.src_port += i;
@@ -215,6 +212,7 @@ static int start_lanes(struct pt_sender *s)
 {
 	int ret = make_seals(s);
 
+	s->pacer.bytes_per_s = s->cfg->bytes_per_s;
 	s->job = (struct pt_send_job){
 		.source = s->cfg->source,
 		.layout = s->layout,
@@ -228,6 +226,7 @@ static int start_lanes(struct pt_sender *s)
 		.desc_sz = s->desc_sz,
 		.frame_sz_max = s->path.frame_sz_max,
 		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
+		.pacer = s->pacer.bytes_per_s ? &s->pacer : NULL,
 		.wake_fd = s->wake_fd,
 	};
 	pt_held_init(&s->held, &s->job);

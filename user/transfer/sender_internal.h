@@ -25,6 +25,7 @@ struct pt_sender {
 	struct pt_send_files *files;
 	struct pt_send_path path;
 	struct pt_send_job job;
+	struct pt_pacer pacer;
 	struct pt_seal *seals[PT_LANES_MAX]; /* by lane; NULL: not sealed */
 	struct pt_lane *lanes[PT_LANES_MAX];
 	__u32 lane_cnt;
