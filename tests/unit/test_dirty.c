@@ -51,6 +51,9 @@ static void test_every_run(void **state)
 				continue;
 			assert_int_equal(pt_dirty_set(d, PT_REGION_PAGES +
 							 first, cnt), cnt);
+			assert_int_equal(pt_dirty_cnt(d, 0), 0);
+			assert_int_equal(pt_dirty_cnt(d, 1), cnt);
+			assert_int_equal(pt_dirty_cnt(d, 2), 0);
 			assert_int_equal(pt_dirty_take(d, 0, bits), 0);
 			assert_int_equal(pt_dirty_take(d, 2, bits), 0);
 			assert_int_equal(pt_dirty_take(d, 1, bits), cnt);
@@ -152,6 +155,11 @@ static void take_past_end(void)
 	pt_dirty_take(victim, REGIONS, bits);
 }
 
+static void cnt_past_end(void)
+{
+	pt_dirty_cnt(victim, REGIONS);
+}
+
 static void set_last(void)
 {
 	pt_dirty_set(victim, REGIONS * PT_REGION_PAGES - 1, 1);
@@ -165,6 +173,7 @@ static void test_misuse(void **state)
 	assert_true(kit_aborts(set_two_regions));
 	assert_true(kit_aborts(set_past_end));
 	assert_true(kit_aborts(take_past_end));
+	assert_true(kit_aborts(cnt_past_end));
 	assert_false(kit_aborts(set_last));
 	pt_dirty_destroy(victim);
 }
