@@ -10,6 +10,7 @@
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include <xdp/xdp_helpers.h>
 
 #include <pagetrim/parse.h>
@@ -64,6 +65,27 @@ judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)
 	return PT_VERDICT_STEERED;
 }
 
+/* xdp_sock: the kernel's AF_XDP socket, as it is since Linux 6.6.  Before, a
+ * frame in several pieces vanishes between bpf_redirect_map and the socket,
+ * in no counter of either; so it is ours to count.  Asked when the program is
+ * loaded, and no code where the answer is yes. */
+struct xdp_sock___in_pieces {
+	bool sg;
+} __attribute__((preserve_access_index));
+
+static __always_inline enum pt_verdict
+judge_socket(const struct xdp_md *ctx, const struct found *found)
+{
+	__u32 queue = ctx->rx_queue_index;
+
+	if (!bpf_map_lookup_elem(&pt_xsks, &queue))
+		return PT_VERDICT_NO_SOCKET;
+	if (!bpf_core_field_exists(struct xdp_sock___in_pieces, sg) &&
+	    found->frame_sz > ctx->data_end - ctx->data)
+		return PT_VERDICT_IN_PIECES;
+	return PT_VERDICT_STEERED;
+}
+
 static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 						struct found *found)
 {
@@ -102,8 +124,7 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	verdict = pt_parse_records(&c, &f);
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
-	return bpf_map_lookup_elem(&pt_xsks, &queue) ? PT_VERDICT_STEERED :
-						       PT_VERDICT_NO_SOCKET;
+	return judge_socket(ctx, found);
 }
 
 /* Per-CPU slots, in softirq: no atomics. */

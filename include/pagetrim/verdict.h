@@ -22,7 +22,8 @@
 	X(BAD_RECORD, bad_record, "page records not sound")		\
 	X(UNKNOWN_SESSION, unknown_session, "no such session is open")	\
 	X(WRONG_QUEUE, wrong_queue, "on another queue than agreed")	\
-	X(BAD_MAC, bad_mac, "header's keyed check fails: forged")
+	X(BAD_MAC, bad_mac, "header's keyed check fails: forged")	\
+	X(IN_PIECES, in_pieces, "sound, but this kernel gives sockets no pieces")
 
 enum pt_verdict {
 #define X(SYMBOL, name, text) PT_VERDICT_##SYMBOL,

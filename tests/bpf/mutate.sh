@@ -58,6 +58,7 @@ mutants=(
 "$prog|s/counters->seen++/counters->seen += 2/|frames are seen twice"
 "$prog|s/\&pt_xsks, ctx->rx_queue_index/\&pt_xsks, 0/|all frames go to queue 0's socket"
 "$prog|s/found->session_is_known = true/found->session_is_known = false/|sessions are not counted"
+"$prog|s/\!bpf_core_field_exists/bpf_core_field_exists/|frames in pieces are dropped where sockets take them"
 "$prog|s/return XDP_PASS/return XDP_DROP/|what is not ours is dropped"
 "$prog|s/SEC(\"xdp.frags\")/SEC(\"xdp\")/|no frames in several buffers"
 )

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include <pagetrim/maps.h>
@@ -39,19 +40,23 @@
 #define PROGRAM_PEER	"ptbpf1"
 #define PROGRAM_QUEUES	"300"	/* more than the maps have: PT_QUEUES_MAX */
 #define PROGRAM_CPUS	1024	/* possible CPUs of the host, at most */
+#define PROGRAM_PIECE_SZ 3520	/* a test run's first piece, at least */
 
 struct program {
 	struct pagetrim_bpf *skel;
 	int	fd;
 	__u32	ifindex;
 	int	cpu_cnt;
+	bool	takes_pieces;	/* this kernel's AF_XDP does, since 6.6 */
 	int	xsks[PT_QUEUES_MAX];	/* AF_XDP sockets, 0: none */
 };
 
-/* outcome: what a run did, its invariants checked. */
+/* outcome: what a run did, its invariants checked.  A frame in pieces that a
+ * kernel before 6.6 would lose is called steered, as it is by all others. */
 struct outcome {
 	enum pt_verdict verdict;
 	bool	session_counted;
+	bool	in_pieces;	/* counted as that */
 };
 
 static const char *const verdict_names[] = {
@@ -206,6 +211,12 @@ static inline struct outcome program_run_linear(const struct program *p,
 		assert_int_equal(action, XDP_REDIRECT);
 	else
 		assert_int_equal(action, XDP_DROP);
+	o.in_pieces = o.verdict == PT_VERDICT_IN_PIECES;
+	if (o.in_pieces) {
+		assert_false(p->takes_pieces);
+		assert_true(f->sz > PROGRAM_PIECE_SZ);
+		o.verdict = PT_VERDICT_STEERED;
+	}
 	return o;
 }
 
@@ -276,6 +287,26 @@ static inline int program_quiet(enum libbpf_print_level level, const char *fmt,
 	return level == LIBBPF_WARN ? vfprintf(stderr, fmt, args) : 0;
 }
 
+/* kernel_takes_pieces: the kernel's AF_XDP socket has the field that says
+ * whether it does. */
+static inline bool kernel_takes_pieces(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_type *type;
+	bool found = false;
+	__s32 id;
+
+	assert_int_equal(libbpf_get_error(btf), 0);
+	id = btf__find_by_name_kind(btf, "xdp_sock", BTF_KIND_STRUCT);
+	assert_true(id > 0);
+	type = btf__type_by_id(btf, id);
+	for (__u32 i = 0; i < btf_vlen(type) && !found; i++)
+		found = !strcmp("sg", btf__name_by_offset(btf,
+				btf_members(type)[i].name_off));
+	btf__free(btf);
+	return found;
+}
+
 /* program_open loads the program and makes a device with many queues, in a
  * network namespace that ends with the process.  Fails the test if it cannot:
  * nothing here is skipped. */
@@ -292,6 +323,7 @@ static inline int program_open(struct program *p)
 		return -1;
 	p->ifindex = if_nametoindex(PROGRAM_DEV);
 	p->cpu_cnt = libbpf_num_possible_cpus();
+	p->takes_pieces = kernel_takes_pieces();
 	p->skel = pagetrim_bpf__open_and_load();
 	if (!p->skel)
 		return -1;

@@ -265,6 +265,27 @@ static void test_no_socket(void **state)
 	assert_run(0, PT_VERDICT_STEERED, true);
 }
 
+/* Where the kernel would lose a frame in pieces, it is dropped and counted;
+ * the next one, in one piece, is steered. */
+static void test_in_pieces(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	open_session(A, 1);
+	program_set_socket(&program, 0);
+	frame_build(&frame, &shape_big);
+	set_session(A);
+	o = program_run(&program, &frame, 0);
+	assert_verdict("big frame", o.verdict, PT_VERDICT_STEERED);
+	assert_int_equal(o.in_pieces, !program.takes_pieces);
+	frame_build(&frame, &shape_ipv4);
+	set_session(A);
+	o = program_run(&program, &frame, 0);
+	assert_verdict("small frame", o.verdict, PT_VERDICT_STEERED);
+	assert_false(o.in_pieces);
+}
+
 /* The kernel takes a closed socket out of the map, be it closed by exit. */
 static void test_socket_closed(void **state)
 {
@@ -377,6 +398,7 @@ int main(void)
 		TEST(test_lane_not_agreed),
 		TEST(test_probe_on_any_queue),
 		TEST(test_no_socket),
+		TEST(test_in_pieces),
 		TEST(test_socket_closed),
 		TEST(test_order),
 		TEST(test_last_queue),
