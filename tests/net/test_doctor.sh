@@ -108,7 +108,7 @@ fine()
 	found leftover ok
 	found firewall info netfilter
 	found speed info 'GB/s'
-	jq -e 'any(.id == "time" and .value > 0.01 and .value < 60)' out.json ||
+	jq -e 'any(.id == "time" and .value > 0)' out.json ||
 		die "no time to expect"
 	jq -e 'all(.severity | IN("ok", "info"))' out.json >/dev/null ||
 		[[ $large == warning ]] || die "something is wrong"

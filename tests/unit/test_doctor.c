@@ -465,6 +465,12 @@ static void test_fill(void **state)
 	pt_finding_text(&found, &found.list[0], text);
 	assert_string_equal(text, "{} is reached by {dev}{");
 
+	found = (struct pt_findings){ .dev = "a\nb", .to = "h\x1b[2J" };
+	pt_findings_add(&found, PT_FOUND_ROUTE_OTHER, "%s", "t\xff~");
+	assert_string_equal(found.list[0].value, "t?~");
+	pt_finding_text(&found, &found.list[0], text);
+	assert_string_equal(text, "h?[2J is reached by t?~");
+
 	memset(dev, 'd', sizeof(dev) - 1);
 	dev[sizeof(dev) - 1] = '\0';
 	found = (struct pt_findings){ .dev = dev };

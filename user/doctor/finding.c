@@ -31,6 +31,14 @@ static const char *const severity_names[] = {
 #undef X
 };
 
+/* plain: one line of ASCII, whatever names the user and drivers choose. */
+static void plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static struct pt_finding *add(struct pt_findings *f, enum pt_outcome outcome)
 {
 	const struct kind *kind = &kinds[outcome];
@@ -58,6 +66,7 @@ void pt_findings_add(struct pt_findings *f, enum pt_outcome outcome,
 	va_start(args, fmt);
 	vsnprintf(finding->value, sizeof(finding->value), fmt, args);
 	va_end(args);
+	plain(finding->value);
 }
 
 void pt_findings_add_number(struct pt_findings *f, enum pt_outcome outcome,
@@ -147,6 +156,7 @@ static const char *fill(const struct pt_findings *f,
 		used += sz;
 	}
 	buf[used] = '\0';
+	plain(buf);
 	return buf;
 }
 

@@ -239,7 +239,7 @@ struct pt_finding {
 	enum pt_outcome outcome;
 	enum pt_severity severity;
 	bool	is_number;	/* the value is a number, in decimal */
-	char	value[PT_FINDING_VALUE_SZ]; /* "" if it has none */
+	char	value[PT_FINDING_VALUE_SZ]; /* ASCII, "" if it has none */
 };
 
 struct pt_findings {
@@ -265,7 +265,7 @@ const char *pt_finding_id(const struct pt_finding *finding);
 const char *pt_severity_name(enum pt_severity severity);
 
 /* pt_finding_text and pt_finding_remedy write them, their parts filled in, and
- * return buf; a remedy may be "". */
+ * return buf, one line of ASCII; a remedy may be "". */
 const char *pt_finding_text(const struct pt_findings *f,
 			    const struct pt_finding *finding,
 			    char buf[PT_FINDING_TEXT_SZ]);
