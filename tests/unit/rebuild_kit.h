@@ -152,12 +152,18 @@ static inline void place_page(__u64 gfn, __u64 mask, const void *page,
 	frame_place(frame, frame_close(&b, generation, 0));
 }
 
+/* place_zero_run: in as many records, a frame each, as it takes. */
 static inline void place_zero_run(__u64 gfn, __u64 cnt, __u32 generation)
 {
-	struct pt_builder b = kit_builder(1280);
+	while (cnt) {
+		struct pt_builder b = kit_builder(1280);
+		__u64 run = cnt < PT_ZEROES_MAX ? cnt : PT_ZEROES_MAX;
 
-	assert_true(pt_builder_add_zeroes(&b, gfn, cnt));
-	frame_place(frame, frame_close(&b, generation, 0));
+		assert_true(pt_builder_add_zeroes(&b, gfn, run));
+		frame_place(frame, frame_close(&b, generation, 0));
+		gfn += run;
+		cnt -= run;
+	}
 }
 
 /* sink_read reads a page as the file holds it: a look through the mapping
