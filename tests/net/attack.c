@@ -69,7 +69,7 @@ struct attack {
 	__u64 cnt;		/* frames to send; 0: until told to stop */
 	__u32 pause_us;		/* after each salvo */
 	__u32 after;		/* data frames to hear first */
-	bool small;		/* only kinds under 1000 bytes: more a second */
+	__u32 kinds;		/* bits of those to send */
 	struct random random;
 
 	struct heard data[HEARD_CNT], probe;
@@ -171,12 +171,6 @@ static void listen_first(struct attack *a)
 	}
 }
 
-static bool is_small(enum attack_kind kind)
-{
-	return kind == ATTACK_GARBAGE || kind == ATTACK_SHORT ||
-	       kind == ATTACK_FORGED;
-}
-
 /* load makes the salvo's frame i of some kind. */
 static void load(struct attack *a, unsigned i, enum attack_kind kind)
 {
@@ -197,7 +191,7 @@ static void load_all(struct attack *a)
 	for (unsigned i = 0; i < SALVO; i++) {
 		do
 			kind = (kind + 1) % ATTACK_KIND_CNT;
-		while (a->small && !is_small(kind));
+		while (!(a->kinds >> kind & 1));
 		load(a, i, kind);
 	}
 }
@@ -297,8 +291,16 @@ static const char usage[] =
 	"  --after N    data frames to hear first (default 32)\n"
 	"  --count N    frames to send (default: until SIGTERM)\n"
 	"  --pause US   after each 64 frames, and hear anew (default 0: full rate)\n"
-	"  --small      only small frames\n"
+	"  --kind KIND  only this; may be repeated (default: all)\n"
 	"  --seed N     of what is random (default 1)\n";
+
+static enum attack_kind kind_of(const char *name)
+{
+	for (int kind = 0; kind < ATTACK_KIND_CNT; kind++)
+		if (!strcmp(name, kind_names[kind]))
+			return kind;
+	die("%s: no such kind", name);
+}
 
 static const char *parse(struct attack *a, int argc, char **argv)
 {
@@ -307,7 +309,7 @@ static const char *parse(struct attack *a, int argc, char **argv)
 		{ "after", required_argument, NULL, 'a' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "pause", required_argument, NULL, 'u' },
-		{ "small", no_argument, NULL, 's' },
+		{ "kind", required_argument, NULL, 'k' },
 		{ "seed", required_argument, NULL, 'r' },
 		{ 0 }
 	};
@@ -319,7 +321,7 @@ static const char *parse(struct attack *a, int argc, char **argv)
 		case 'a': a->after = strtoul(optarg, NULL, 10); break;
 		case 'c': a->cnt = strtoull(optarg, NULL, 10); break;
 		case 'u': a->pause_us = strtoul(optarg, NULL, 10); break;
-		case 's': a->small = true; break;
+		case 'k': a->kinds |= 1u << kind_of(optarg); break;
 		case 'r': a->random.state = strtoull(optarg, NULL, 10); break;
 		default: exit(2);
 		}
@@ -327,6 +329,8 @@ static const char *parse(struct attack *a, int argc, char **argv)
 		fputs(usage, stderr);
 		exit(2);
 	}
+	if (!a->kinds)
+		a->kinds = (1u << ATTACK_KIND_CNT) - 1;
 	return argv[optind];
 }
 

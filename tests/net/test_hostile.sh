@@ -56,7 +56,7 @@ exactly_counted()
 	same "frames that the attacker lost" "$(field attack .failed)" 0
 	for name in bad_magic bad_version bad_header truncated bad_record \
 		    unknown_session bad_mac wrong_queue no_socket; do
-		same "$name" "$(seen $name)" "$(field attack ".verdicts.$name")"
+		same "$name" "$(seen "$name")" "$(field attack ".verdicts.$name")"
 	done
 	same steered "$(seen steered)" "$(($(field send .frames) +
 		$(field attack .heard.probes) +
@@ -77,13 +77,30 @@ every_kind()
 		attack.json >/dev/null || die "kinds: $(jq .kinds attack.json)"
 }
 
+# hub_up MTU: three hosts; the counters on b outlive its receivers.
+hub_up()
+{
+	show hosts_up "$net" --hub --mtu "$1"
+	on b "$pagetrim" attach --dev "$(dev_b)" >&2
+	unseen=0
+	unseen=$(difference)
+}
+
+# difference: what a and c sent, less what b's program saw and the hub had no
+# room for, less what went by before the program was there.
+difference()
+{
+	rm -f stats.json
+	echo $(($(link a a tx.packets) + $(link c c tx.packets) -
+		$(seen seen) - $(link w y tx.dropped) - unseen))
+}
+
 # attacked_begin IMAGE SEND-OPTION...: a receiver and a sender on a hub.
 attacked_begin()
 {
 	local image=$1
 
 	shift
-	hosts_run "$net" b "$pagetrim" attach --dev "$(dev_b)" >&2
 	receive_begin receive --listen "$HOSTS_B4" --out copy
 	send_begin send --to "$HOSTS_B4" "$@" "$image"
 }
@@ -100,7 +117,7 @@ attacked_end()
 # of them while the transfer runs.
 all_kinds()
 {
-	show hosts_up "$net" --hub --mtu "$1"
+	hub_up "$1"
 	attack_begin --count "$2" --pause 20000
 	attacked_begin "$(image even)" --max-bandwidth 5M
 	ended attack "$attacker" 60 0
@@ -110,8 +127,143 @@ all_kinds()
 	exactly_counted
 }
 
+# conserved: what a and c sent, b's program saw or the hub had no room for; and
+# what the program saw has a verdict.
+conserved()
+{
+	wait_until 5 is_conserved
+	jq -e '.total | .seen == ([.[]] | add) - .seen - .seen_bytes' \
+		stats.json >/dev/null || die "verdicts: $(<stats.json)"
+}
+
+is_conserved() { [[ $(difference) -eq 0 ]]; }
+
+# flooded NAME OPTION...: at full rate, as long as the transfer takes.  Says
+# how long that is without.
+flooded()
+{
+	local image calm
+
+	image=$(image large --pages 49152)
+	shift
+	hub_up 9000
+	attacked_begin "$image"
+	attacked_end "$image"
+	calm=$(field send '."send-time"')
+	rm copy
+	attack_begin --after 1 "$@"
+	attacked_begin "$image" --peer-timeout 60
+	ended send "$sender" 120 0
+	kill -TERM "$attacker"
+	ended attack "$attacker" 10 0
+	ended receive "$receiver" 10 0
+	same_file "$image" copy
+	balanced
+	conserved
+	[[ $(field attack .sent) -gt 50000 ]] ||
+		die "no flood: $(field attack .sent) frames"
+	slowdown "$calm"
+}
+
+# slowdown CALM: for people; a number that no test can promise.
+slowdown()
+{
+	jq -rn --argjson calm "$1" --slurpfile send send.json \
+		--slurpfile attack attack.json '($send[0]."send-time") as $ms |
+		"# \($attack[0].sent) frames in \($ms / 1000) s: " +
+		"\($ms / $calm * 10 | round / 10) times as long as without"'
+}
+
+# strangers_begin OPTION...: from host c to the receiver.  Sets strangers.
+strangers_begin()
+{
+	echo "+ [c] strangers.py $*" >&2
+	hosts_exec "$net" c "$here/strangers.py" "$HOSTS_B4" 16644 \
+		"$receiver" "$@" >strangers.json 2>strangers.err &
+	strangers=$!
+	wait_until 30 grep -q 'all here' strangers.err
+}
+
+# strangers_bounded: they came and were turned away, and the receiver had at
+# most 1024 of them at once, 64 KiB for each, 128 sessions, and a listener.
+strangers_bounded()
+{
+	kill -TERM "$strangers"
+	ended strangers "$strangers" 10 0
+	echo "# strangers: $(jq -c . strangers.json)" >&2
+	jq -e '(.came | add) >= 3000 and (.went | add) >= 300' \
+		strangers.json >/dev/null || die "too few strangers"
+	jq -e '.sockets <= 1024 + 128 + 16' strangers.json >/dev/null ||
+		die "$(field strangers .sockets) sockets"
+	jq -e '.rss - ."rss-before" <= 1024 * 64 + 16 * 1024' \
+		strangers.json >/dev/null || die "memory: $(<strangers.json)"
+}
+
+# besieged IMAGE: strangers first, then the sender comes.
+besieged()
+{
+	show hosts_up "$net" --hub --mtu 9000
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	strangers_begin
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M "$(image even)"
+	ended send "$sender" 60 0
+	strangers_bounded
+	ended receive "$receiver" 30 0
+	same_file "$(image even)" copy
+	balanced
+}
+
+# joined: without keys strangers get as far as HELLO; the transfer that runs
+# minds none of them.
+joined()
+{
+	show hosts_up "$net" --hub --mtu 9000
+	under_way 1000000
+	strangers_begin
+	ended send "$sender" 60 0
+	strangers_bounded
+	ended receive "$receiver" 30 0
+	same_file "$(image even)" copy
+	balanced
+}
+
+# captured FOUND: what the hub carried has all of the memory's blocks, or none.
+captured()
+{
+	local dev found has words cnt key
+
+	dev=$(hosts_dev "$net" c)
+	show hosts_up "$net" --hub --mtu 9000
+	hosts_exec "$net" c "$here/capture.py" listen "$dev" captured \
+		>captured.cnt 2>capture.err &
+	local capture=$!
+	wait_until 10 grep -q ready capture.err
+	head -c 4M /dev/urandom >memory
+	transfer memory --max-bandwidth 20M
+	kill -TERM "$capture"
+	ended capture "$capture" 30 0
+	same "frames captured" "$(<captured.cnt)" \
+		"$(($(field send .frames) + $(field send .probes)))"
+	key=$(cut -d : -f 2 "$tmp/keys.psk")
+	read -r found has words < <("$here/capture.py" search captured \
+		memory "$key" "$(printf %s "$key" | od -An -v -tx1 |
+				 tr -d ' \n')")
+	same "blocks" "$has" 65536
+	same "blocks found" "$found" "$1"
+	same "keys found" "$words" 0
+}
+
 case_run "hostile: every kind of frame, MTU 1500" all_kinds 1500 5000
 case_run "hostile: every kind of frame, MTU 9000" all_kinds 9000 5000
+case_run "hostile: a flood of forged frames" \
+	flooded forged --kind garbage --kind short --kind forged
+case_run "hostile: a flood of replayed frames" \
+	flooded replayed --kind replay --kind probe --kind block
+case_run "hostile: strangers without end" besieged
+case_run "hostile: a capture shows nothing" captured 0
+
 security=(--insecure)
 case_run "hostile: every kind of frame, not sealed" all_kinds 9000 5000
+case_run "hostile: strangers without end, not sealed" joined
+case_run "hostile: a capture of what is not sealed shows all" captured 65536
 cases_end
