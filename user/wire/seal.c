@@ -15,10 +15,11 @@
  * derives ahead and has not seen proved. */
 enum { NEWEST, BEFORE, AHEAD, KEYS };
 
-/* An update of the AEAD costs as much as 300 bytes of it: shorter runs are
- * gathered in the frame, while it is in the cache, and encrypted there.  The
- * copy is cheap beside that, and runs of some length need none. */
-#define DIRECT_SZ_MIN	512	/* bytes of a run that is encrypted on its way */
+/* An update of libcrypto's AEAD costs as much as 300 bytes of it, and what is
+ * no multiple of its stride costs more: short runs are gathered in the frame,
+ * while it is in the cache, and encrypted there.  That copy is cheap beside,
+ * and a whole page needs none.  Measured with tests/bench/seal.c. */
+#define DIRECT_SZ_MIN	1280	/* bytes of a run that is encrypted on its way */
 #define GATHERED_SZ_MAX	4096
 
 struct pt_seal {
