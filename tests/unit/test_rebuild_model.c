@@ -183,7 +183,7 @@ static void assert_as_modelled(void)
 		regions[page_idx / PT_REGION_PAGES] += digest;
 		if (page_idx % PT_REGION_PAGES == 0)
 			pt_rebuild_page_digests(rebuild, page_idx /
-						PT_REGION_PAGES, fresh);
+						PT_REGION_PAGES, fresh, NULL);
 		assert_int_equal(fresh[page_idx % PT_REGION_PAGES], digest);
 	}
 	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++)

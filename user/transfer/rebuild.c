@@ -335,20 +335,20 @@ __u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx)
 	return r->region_digests[region_idx];
 }
 
-__u32 pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
-			      __u64 digests[PT_REGION_PAGES])
+int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
+			    __u64 digests[PT_REGION_PAGES], struct pt_error *err)
 {
-	__u64 page_idx = region_idx * PT_REGION_PAGES;
-	__u64 gfn;
-	__u32 cnt = pt_layout_region(r->layout, region_idx, &gfn);
+	struct pt_held_region held;
+	__u8 *pages = malloc(PT_REGION_SZ);
+	int ret = -ENOMEM;
 
-	for (__u32 i = 0; i < cnt; i++, page_idx++) {
-		const __u8 *page = pt_sink_page(r->sink, page_idx);
-
-		digests[i] = is_written(r, page_idx)
-			? pt_digest_page(r->digest_key, gfn + i, pt_scan(page),
-					 page)
-			: 0;
-	}
-	return cnt;
+	if (pages)
+		ret = pt_rebuild_held(r, region_idx, pages, &held, err);
+	else
+		pt_error_set(err, PT_EXIT_HOST, ret, "no memory for a region");
+	free(pages);
+	if (ret)
+		return ret;
+	memcpy(digests, held.digests, sizeof(held.digests));
+	return pt_layout_region(r->layout, region_idx, NULL);
 }

@@ -75,8 +75,10 @@ int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 __u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx);
 
 /* pt_rebuild_page_digests computes the digests of a region's pages afresh
- * from the sink, to name the one that differs; returns how many pages. */
-__u32 pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
-			      __u64 digests[PT_REGION_PAGES]);
+ * from the file, to name the one that differs; returns how many pages, -EIO or
+ * -ENOMEM. */
+int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
+			    __u64 digests[PT_REGION_PAGES],
+			    struct pt_error *err);
 
 #endif

@@ -330,11 +330,13 @@ static int say_mismatch(struct pt_rx_session *s, struct pt_error *err)
 		.type = PT_MSG_MISMATCH,
 		.mismatch = { .region = s->mismatch_region, .digest = digests },
 	};
+	int cnt = pt_rebuild_page_digests(s->rebuild, s->mismatch_region,
+					  digests, err);
 	__u64 gfn;
 
-	m.mismatch.digest_cnt = pt_rebuild_page_digests(s->rebuild,
-							s->mismatch_region,
-							digests);
+	if (cnt < 0)
+		return cnt;
+	m.mismatch.digest_cnt = cnt;
 	pt_layout_region(s->layout, s->mismatch_region, &gfn);
 	pt_conn_send(s->conn, &m, NULL);
 	return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%s: the 2 MiB from "
