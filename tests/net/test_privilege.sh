@@ -93,6 +93,7 @@ during()
 {
 	local -a receive_user=() send_user=()
 
+	ulimit -c unlimited
 	show hosts_up "$net" --mtu 9000 --queues 2
 	[[ -z ${3-} ]] || on b "$pagetrim" attach --dev "$(dev_b)"
 	user_folder place

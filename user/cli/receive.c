@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "cli/report.h"
@@ -276,6 +277,7 @@ int pt_cmd_receive(int argc, char **argv)
 		return code;
 	rx.cfg.ciphers = rx.security.ciphers;
 	stop_fd = pt_stop_open();
+	pt_limits_raise_files();
 	ret = pt_privilege_harden(&err);
 	if (!ret)
 		ret = pt_security_open(&rx.cfg.tls, &rx.security,

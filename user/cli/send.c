@@ -2,9 +2,9 @@
 #include <getopt.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "cli/commands.h"
+#include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "cli/report.h"
@@ -309,17 +309,6 @@ static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
 				 &tx->user, err);
 }
 
-/* raise_files: each --with file is held open. */
-static void raise_files(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files))
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-}
-
 int pt_cmd_send(int argc, char **argv)
 {
 	struct send tx = {
@@ -346,7 +335,7 @@ int pt_cmd_send(int argc, char **argv)
 	tx.cfg.recheck = !tx.pid;
 	tx.cfg.ciphers = tx.security.ciphers;
 	tx.cfg.stop_fd = pt_stop_open();
-	raise_files();
+	pt_limits_raise_files();
 	ret = pt_privilege_harden(&err);
 	if (!ret)
 		ret = pt_security_open(&tx.cfg.tls, &tx.security,
