@@ -33,6 +33,27 @@ chatter()
 	nothing_left
 }
 
+# One that says PING and opens no transfer does not keep its place.
+idle_talker()
+{
+	local talker
+	local -a security=(--insecure)
+
+	show hosts_up "$net"
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
+		--peer-timeout 1
+	hosts_exec "$net" a "$here/peer.py" chatter "$HOSTS_B4" 16644 \
+		2>peer.err &
+	talker=$!
+	finish "$talker" 10
+	grep -q ready peer.err || die "it was never let in: $(<peer.err)"
+	kill -0 "$receiver" || die "the receiver ended: $(<receive.err)"
+	kill -TERM "$receiver"
+	finish "$receiver" 5
+	nothing_left
+}
+
 two_at_once()
 {
 	local first second
@@ -239,6 +260,7 @@ image odd --tail 777 --seed 2 >/dev/null
 case_run "shared: a lane moved to another queue" moved_lane
 case_run "shared: two transfers at once, then a third" two_at_once
 case_run "shared: a peer that never stops talking" chatter
+case_run "shared: a peer that opens no transfer" idle_talker
 case_run "shared: ping, TCP and UDP beside a transfer" ordinary_traffic
 case_run "shared: the same, generic" ordinary_traffic --generic
 case_run "shared: attach, counters by bpftool, detach" attached

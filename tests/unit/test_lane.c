@@ -278,6 +278,26 @@ static void test_no_progress(void **state)
 	stop();
 }
 
+/* Nor is a sender held by a receiver that answers, and grants nothing. */
+static void test_no_credit(void **state)
+{
+	struct pt_error err;
+	__u64 start_ns;
+
+	(void)state;
+	start(&(struct net){ .mtu = 1500, .window = 0, .progress_ms = 300 });
+	reach(PT_LANE_READY);
+	start_ns = pt_clock_ns();
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_FAILED);
+	assert_true(pt_clock_ns() - start_ns >= 300000000);
+	assert_int_equal(pt_lane_error(lane, &err), -ETIMEDOUT);
+	assert_int_equal(err.exit, PT_EXIT_PEER);
+	assert_non_null(strstr(err.text, "has let no frame go"));
+	assert_int_equal(data_cnt, 0);
+	stop();
+}
+
 /* If the receiver is silent altogether, that is for control to say. */
 static void test_no_progress_of_the_mute(void **state)
 {
@@ -350,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_unreached),
 		cmocka_unit_test(test_source_cut),
 		cmocka_unit_test(test_no_progress),
+		cmocka_unit_test(test_no_credit),
 		cmocka_unit_test(test_no_progress_of_the_mute),
 		cmocka_unit_test(test_slow_progress),
 		cmocka_unit_test(test_slow_rate),

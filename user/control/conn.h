@@ -120,6 +120,10 @@ int pt_conn_recv_wait(struct pt_conn *c, struct pt_message *out,
  * peer that lives: 0, else -errno.  pt_conn_close follows. */
 int pt_conn_finish(struct pt_conn *c, int timeout_ms);
 
+/* pt_conn_finish_step: one step of it, which does not wait: whether it is over.
+ * If not, again when pt_conn_fd is readable. */
+bool pt_conn_finish_step(struct pt_conn *c);
+
 /* pt_conn_last_recv_ns: CLOCK_MONOTONIC of the last byte received.  Any
  * thread. */
 __u64 pt_conn_last_recv_ns(const struct pt_conn *c);

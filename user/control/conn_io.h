@@ -34,6 +34,7 @@ struct pt_conn {
 	size_t in_at, in_end;		/* received, not yet decoded */
 	bool in_bad;			/* what is there is no message */
 	bool in_over;			/* nothing more will come */
+	bool has_said_end;		/* pt_conn_finish */
 	struct pt_message_scratch *scratch;	/* NULL before HELLO */
 
 	/* Any thread's, under lock. */

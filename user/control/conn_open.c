@@ -19,6 +19,7 @@
 
 #define RTO_MAX_MS	1000
 #define GIVE_UP_MS	(3600 * 1000)
+#define FINISH_READS	16
 
 static int socket_prepare(struct pt_conn *c)
 {
@@ -184,28 +185,35 @@ static void say_end(struct pt_conn *c)
 	if (c->tls)
 		pt_tls_stream_shut(c->tls);
 	shutdown(c->sock, SHUT_WR);
+	c->has_said_end = true;
 	pthread_mutex_unlock(&c->lock);
+}
+
+bool pt_conn_finish_step(struct pt_conn *c)
+{
+	/* A peer that never stops talking keeps nobody waiting. */
+	for (int i = 0; i < FINISH_READS && !c->in_over; i++) {
+		pt_conn_flush(c);
+		if (!c->has_said_end && !pt_conn_queued_sz(c))
+			say_end(c);
+		c->in_at = c->in_end;	/* dropped */
+		if (pt_conn_fill(c, NULL) == 0)
+			break;
+	}
+	return c->in_over;
 }
 
 int pt_conn_finish(struct pt_conn *c, int timeout_ms)
 {
 	struct pollfd fd = { .fd = c->epoll, .events = POLLIN };
 	__u64 deadline = pt_deadline_ns(timeout_ms);
-	bool shut = false;
 
-	while (!c->in_over) {
-		pt_conn_flush(c);
-		if (!shut && !pt_conn_queued_sz(c)) {
-			say_end(c);
-			shut = true;
-		}
-		c->in_at = c->in_end;	/* dropped */
-		if (pt_conn_fill(c, NULL) == 0)
-			poll(&fd, 1, pt_left_ms(deadline));
+	while (!pt_conn_finish_step(c)) {
 		if (!pt_left_ms(deadline))
 			return -ETIMEDOUT;
+		poll(&fd, 1, pt_left_ms(deadline));
 	}
-	return shut && c->failure == -EPIPE ? 0 : c->failure;
+	return c->has_said_end && c->failure == -EPIPE ? 0 : c->failure;
 }
 
 /* ---- what it is ---- */

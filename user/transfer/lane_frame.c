@@ -164,6 +164,9 @@ static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 		return 0;
 	ret = pt_lane_drain(l);
 	while (!ret && !l->reprobe && !has_credit(l, desc_cnt)) {
+		/* None granted is as little progress as none accepted. */
+		if (!l->unaccepted_ns)
+			l->unaccepted_ns = pt_clock_ns();
 		count(&l->counts.credit_waits, 1);
 		freed = l->freed_desc + l->lost_desc;
 		ret = pt_lane_take_mail(l, PT_LANE_SYNC_NS);

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "control/farewell.h"
 #include "control/listener.h"
 #include "memory/sink.h"
 #include "transfer/clock.h"
@@ -18,6 +19,8 @@
 #define TICK_MS		100
 #define VERIFY_TICK_MS	1		/* while counters settle */
 #define PROGRESS_NS	250000000ULL
+#define FINISH_MS	300	/* for a peer to read a last message */
+#define ACCEPT_MAX	8	/* newcomers and strangers, before others are heard */
 #define WATCH_NS	1000000000ULL	/* between looks at the device */
 
 struct outcome {
@@ -30,6 +33,7 @@ struct pt_receiver {
 	struct pt_receiver_cfg cfg;
 	struct pt_rx_host host;
 	struct pt_listener *listener;
+	struct pt_farewell *farewell;
 	int wake_fd;
 	struct pt_rx_session *sessions[SESSIONS_MAX];
 	__u32 session_cnt;
@@ -76,9 +80,15 @@ int pt_receiver_open(struct pt_receiver **out,
 				   "eventfd: %m (raise ulimit -n)");
 		goto free_receiver;
 	}
+	ret = pt_farewell_open(&r->farewell);
+	if (ret) {
+		pt_error_set(err, PT_EXIT_HOST, ret, "epoll: %s (raise ulimit "
+			     "-n)", strerror(-ret));
+		goto close_wake;
+	}
 	ret = pt_rx_host_open(&r->host, &host, err);
 	if (ret)
-		goto close_wake;
+		goto close_farewell;
 	ret = pt_listener_open(&r->listener, &listen, &conn, err);
 	if (ret)
 		goto close_host;
@@ -87,6 +97,8 @@ int pt_receiver_open(struct pt_receiver **out,
 
 close_host:
 	pt_rx_host_close(&r->host);
+close_farewell:
+	pt_farewell_close(r->farewell);
 close_wake:
 	close(r->wake_fd);
 free_receiver:
@@ -129,8 +141,10 @@ static void accept_all(struct pt_receiver *r)
 	struct pt_error err;
 	int ret;
 
-	while (r->session_cnt < SESSIONS_MAX &&
-	       (ret = pt_listener_accept(r->listener, &conn, &err))) {
+	for (int i = 0; i < ACCEPT_MAX && r->session_cnt < SESSIONS_MAX; i++) {
+		ret = pt_listener_accept(r->listener, &conn, &err);
+		if (!ret)
+			return;
 		if (ret < 0) {
 			if (r->cfg.events.stranger)
 				r->cfg.events.stranger(&err, r->cfg.events.arg);
@@ -186,6 +200,7 @@ static void answer(struct pt_receiver *r, struct pt_rx_session *s)
 static void reap(struct pt_receiver *r, __u32 i)
 {
 	struct pt_rx_session *s = r->sessions[i];
+	struct pt_conn *leaving;
 
 	r->sessions[i] = r->sessions[--r->session_cnt];
 	if (s->is_open) {
@@ -201,6 +216,9 @@ static void reap(struct pt_receiver *r, __u32 i)
 			r->linger_until_ns = pt_clock_ns() +
 				r->cfg.peer_timeout_ms * 1000000ULL;
 	}
+	leaving = pt_rx_session_leave(s);
+	if (leaving)
+		pt_farewell_take(r->farewell, leaving, FINISH_MS);
 	pt_rx_session_free(s);
 }
 
@@ -227,25 +245,26 @@ static void show(struct pt_receiver *r, __u64 now_ns)
  * stop. */
 static bool wait_any(struct pt_receiver *r, int stop_fd)
 {
-	struct pollfd fds[3 + SESSIONS_MAX] = {
+	struct pollfd fds[4 + SESSIONS_MAX] = {
 		{ .fd = stop_fd, .events = POLLIN },
 		{ .fd = r->wake_fd, .events = POLLIN },
 		{ .fd = r->session_cnt < SESSIONS_MAX
 			? pt_listener_fd(r->listener) : -1, .events = POLLIN },
+		{ .fd = pt_farewell_fd(r->farewell), .events = POLLIN },
 	};
 	int timeout_ms = TICK_MS;
 	eventfd_t value;
 
 	for (__u32 i = 0; i < r->session_cnt; i++) {
-		fds[3 + i].fd = pt_rx_session_fd(r->sessions[i]);
-		fds[3 + i].events = POLLIN;
+		fds[4 + i].fd = pt_rx_session_fd(r->sessions[i]);
+		fds[4 + i].events = POLLIN;
 		if (r->sessions[i]->state == PT_RX_VERIFYING &&
 		    timeout_ms > VERIFY_TICK_MS)
 			timeout_ms = VERIFY_TICK_MS;
 		if (r->sessions[i]->has_more)
 			timeout_ms = 0;
 	}
-	poll(fds, 3 + r->session_cnt, timeout_ms);
+	poll(fds, 4 + r->session_cnt, timeout_ms);
 	eventfd_read(r->wake_fd, &value);
 	return fds[0].revents;
 }
@@ -276,6 +295,7 @@ static void end_all(struct pt_receiver *r, const struct pt_error *err)
 			end_session(r, i, err);
 	while (r->session_cnt)
 		end_session(r, r->session_cnt - 1, err);
+	pt_farewell_wait(r->farewell);
 }
 
 /* watch_device: without its program a receiver is deaf, and its senders would
@@ -300,6 +320,7 @@ static void turn(struct pt_receiver *r)
 		if (s->asked_id && s->state == PT_RX_OFFERED)
 			answer(r, s);
 	}
+	pt_farewell_tick(r->farewell);
 	show(r, pt_clock_ns());
 	for (__u32 i = r->session_cnt; i-- > 0; )
 		if (r->sessions[i]->state == PT_RX_ENDED)
@@ -346,6 +367,7 @@ void pt_receiver_close(struct pt_receiver *r)
 	if (!r)
 		return;
 	pt_listener_close(r->listener);
+	pt_farewell_close(r->farewell);
 	pt_rx_host_close(&r->host);
 	close(r->wake_fd);
 	free(r);

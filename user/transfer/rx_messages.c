@@ -253,6 +253,7 @@ static int take_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 {
 	struct pt_segment *seg = &s->segments[s->segment_cnt++];
 
+	s->stepped_ns = pt_clock_ns();
 	seg->gfn = m->gfn;
 	seg->sz = m->sz;
 	strcpy(seg->name, m->name);

@@ -12,7 +12,6 @@
 #include "transfer/rx_messages.h"
 
 #define PING_NS		1000000000ULL
-#define FINISH_MS	300	/* for the peer to read a last message */
 #define READ_MAX	64	/* messages, before other sessions are heard */
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
@@ -44,6 +43,7 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
 {
 	s->state = state;
+	s->stepped_ns = pt_clock_ns();
 }
 
 int pt_rx_session_fd(const struct pt_rx_session *s)
@@ -230,6 +230,30 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 	pt_conn_send(s->conn, &m, NULL);
 }
 
+/* watch_steps: a sender that only PINGs would keep its place for ever.  Data and
+ * digests take the time that they take, and the sender's --peer-timeout sees
+ * to them. */
+static void watch_steps(struct pt_rx_session *s, __u64 now_ns)
+{
+	static const char *const due[] = {
+		[PT_RX_OFFERED] = "opened no transfer",
+		[PT_RX_OPENING] = "went on with no SEGMENT",
+		[PT_RX_DONE] = "said no BYE",
+	};
+	struct pt_error err;
+
+	if (s->state != PT_RX_OFFERED && s->state != PT_RX_OPENING &&
+	    s->state != PT_RX_DONE)
+		return;
+	if (s->asked_id || now_ns < s->stepped_ns ||
+	    now_ns - s->stepped_ns <= s->cfg->peer_timeout_ms * 1000000ULL)
+		return;
+	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: %s for %u ms "
+		     "(--peer-timeout)", s->report.peer, due[s->state],
+		     s->cfg->peer_timeout_ms);
+	lose_conn(s, -ETIMEDOUT, &err);
+}
+
 void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 {
 	int failed = atomic_load(&s->intake.failed);
@@ -252,6 +276,8 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	watch_queues(s);
 	if (s->conn && s->state != PT_RX_ENDED)
 		watch_peer(s, now_ns);
+	if (s->conn)
+		watch_steps(s, now_ns);
 }
 
 void pt_rx_session_end(struct pt_rx_session *s, int code,
@@ -279,8 +305,7 @@ void pt_rx_session_end(struct pt_rx_session *s, int code,
 	if (!s->conn || s->is_bye)
 		return;
 	pt_message_abort(&m, err->exit, err->text);
-	if (!pt_conn_send(s->conn, &m, NULL))
-		pt_conn_finish(s->conn, FINISH_MS);
+	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
 }
 
 void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
@@ -292,9 +317,17 @@ void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
 
 	if (err)
 		pt_message_abort(&m, err->exit, err->text);
-	if (!pt_conn_send(s->conn, &m, NULL))
-		pt_conn_finish(s->conn, FINISH_MS);
+	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
 	pt_rx_session_enter(s, PT_RX_ENDED);
+}
+
+struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s)
+{
+	struct pt_conn *conn = s->is_leaving ? s->conn : NULL;
+
+	if (conn)
+		s->conn = NULL;
+	return conn;
 }
 
 void pt_rx_session_free(struct pt_rx_session *s)

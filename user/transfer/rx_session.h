@@ -45,6 +45,7 @@ struct pt_rx_session {
 	bool is_open;			/* OPEN was accepted: a transfer */
 	bool has_more;			/* to read, though poll may not say so */
 	bool is_bye;			/* the sender said BYE or ABORT: it knows */
+	bool is_leaving;		/* ENDED; a last message is on its way */
 	bool may_be_asked;		/* lost when COMMIT may have been on its way */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
@@ -73,6 +74,8 @@ struct pt_rx_session {
 	struct pt_error commit_error;
 
 	__u64 opened_ns;
+	__u64 stepped_ns;		/* when the sender last did what its state
+					 * is for; PINGs do not count */
 	__u64 pinged_ns;
 	__u64 wrong_queue;		/* XDP's count when last looked at */
 	int wake_fd;
@@ -99,12 +102,17 @@ void pt_rx_session_read(struct pt_rx_session *s);
 void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns);
 
 /* pt_rx_session_end aborts the transfer and tells the peer; state is ENDED.
- * Not while committing: that is waited for. */
+ * Not while committing: that is waited for.  Nothing waits for the peer: see
+ * is_leaving. */
 void pt_rx_session_end(struct pt_rx_session *s, int code,
 		       const struct pt_error *err);
 
 /* pt_rx_session_answer tells one that ASKed: committed, or (err) not. */
 void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
+
+/* pt_rx_session_leave: the connection, if it is still to finish; the caller's
+ * then.  Else NULL. */
+struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s);
 
 void pt_rx_session_free(struct pt_rx_session *s);
 

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "tls_kit.h"
+
+#include "control/conn_io.h"
+#include "control/farewell.h"
+
+#define LONG_MS	60000	/* longer than any test may take */
+
+static struct pt_farewell *farewell(void)
+{
+	struct pt_farewell *f;
+
+	assert_int_equal(pt_farewell_open(&f), 0);
+	return f;
+}
+
+/* leaver: *r's last message is said and f has it; s is the peer's end. */
+static struct pt_conn *leaver(struct pt_farewell *f, int timeout_ms)
+{
+	struct pt_conn *s, *r;
+	struct pt_message m;
+
+	make_pair(&s, &r, "127.0.0.1");
+	pt_message_abort(&m, PT_EXIT_HOST, "disk full");
+	assert_int_equal(pt_conn_send(r, &m, &err), 0);
+	pt_farewell_take(f, r, timeout_ms);
+	return s;
+}
+
+static void expect_abort(struct pt_conn *s)
+{
+	struct pt_message m;
+
+	assert_int_equal(pt_conn_recv_wait(s, &m, WAIT_MS, -1, &err), 1);
+	assert_int_equal(m.type, PT_MSG_ABORT);
+	assert_string_equal(m.abort.text, "disk full");
+	expect_failure(s, -EPIPE, "closed");
+}
+
+/* until_left ticks when the descriptor says so until so many are left. */
+static void until_left(struct pt_farewell *f, unsigned want)
+{
+	struct pollfd fd = { .fd = pt_farewell_fd(f), .events = POLLIN };
+
+	while (pt_farewell_tick(f) > want)
+		assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+	assert_int_equal(pt_farewell_tick(f), want);
+}
+
+/* Who reads its last message and closes is gone at once; others stay. */
+static void test_read_and_closed(void **state)
+{
+	struct pt_farewell *f = farewell();
+	struct pt_conn *a = leaver(f, LONG_MS), *b = leaver(f, LONG_MS);
+
+	(void)state;
+	assert_int_equal(pt_farewell_tick(f), 2);
+	expect_abort(a);
+	assert_int_equal(pt_farewell_tick(f), 2);
+	pt_conn_close(a);
+	until_left(f, 1);
+	expect_abort(b);
+	pt_conn_close(b);
+	pt_farewell_wait(f);
+	assert_int_equal(pt_farewell_tick(f), 0);
+	pt_farewell_close(f);
+}
+
+/* Many that never close cost their time once, and a tick none of it. */
+static void test_never_closed(void **state)
+{
+	enum { CNT = 20, TIME_MS = 200 };
+	struct pt_farewell *f = farewell();
+	struct pt_conn *peers[CNT];
+	__u64 start_ns;
+
+	(void)state;
+	for (int i = 0; i < CNT; i++)
+		peers[i] = leaver(f, LONG_MS);
+	start_ns = pt_now_ns();
+	assert_int_equal(pt_farewell_tick(f), CNT);
+	assert_true(pt_now_ns() - start_ns < CNT * TIME_MS * 1000000ULL / 4);
+	for (int i = 0; i < CNT; i++)
+		pt_conn_close(peers[i]);
+	pt_farewell_close(f);
+
+	f = farewell();
+	for (int i = 0; i < CNT; i++)
+		peers[i] = leaver(f, TIME_MS);
+	start_ns = pt_now_ns();
+	pt_farewell_wait(f);
+	assert_true(pt_now_ns() - start_ns < CNT * TIME_MS * 1000000ULL / 4);
+	for (int i = 0; i < CNT; i++) {
+		expect_abort(peers[i]);
+		pt_conn_close(peers[i]);
+	}
+	pt_farewell_close(f);
+}
+
+struct flood {
+	struct pt_conn *conn;
+	unsigned cnt;
+};
+
+static void *flood_main(void *arg)
+{
+	struct flood *f = arg;
+	struct pt_message m = good_message(PT_MSG_FILE_DATA);
+	static __u8 data[PT_FILE_DATA_SZ_MAX];
+
+	m.file_data = (struct pt_msg_file_data){ sizeof(data), data };
+	while (!pt_conn_send_wait(f->conn, &m, WAIT_MS, NULL))
+		f->cnt++;
+	return NULL;
+}
+
+/* One that talks without end is heard in steps, and dropped in its time. */
+static void test_flood(void **state)
+{
+	struct pt_farewell *f = farewell();
+	struct flood flood = { .conn = leaver(f, 100) };
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, flood_main, &flood), 0);
+	pt_farewell_wait(f);
+	pthread_join(thread, NULL);
+	assert_true(flood.cnt > 0);
+	pt_conn_close(flood.conn);
+	pt_farewell_close(f);
+}
+
+static void test_too_many(void **state)
+{
+	struct pt_farewell *f = farewell();
+	struct pt_conn *peers[PT_FAREWELL_MAX + 1];
+
+	(void)state;
+	for (int i = 0; i <= PT_FAREWELL_MAX; i++)
+		peers[i] = leaver(f, LONG_MS);
+	assert_int_equal(pt_farewell_tick(f), PT_FAREWELL_MAX);
+	expect_abort(peers[0]);		/* it was written, all the same */
+	for (int i = 1; i <= PT_FAREWELL_MAX; i++)
+		pt_conn_close(peers[i]);
+	pt_farewell_wait(f);
+	pt_conn_close(peers[0]);
+	pt_farewell_close(f);
+}
+
+static int secure(void **state)
+{
+	(void)state;
+	sender_cfg.tls = psk_of(PT_ROLE_SENDER, "a:" KEY_A "\n");
+	receiver_cfg.tls = psk_of(PT_ROLE_RECEIVER, "a:" KEY_A "\n");
+	return 0;
+}
+
+static int insecure(void **state)
+{
+	(void)state;
+	pt_tls_close(sender_cfg.tls);
+	pt_tls_close(receiver_cfg.tls);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read_and_closed),
+		cmocka_unit_test(test_never_closed),
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_too_many),
+	};
+
+	return cmocka_run_group_tests_name("farewell", tests, NULL, NULL) +
+	       cmocka_run_group_tests_name("farewell over TLS", tests, secure,
+					   insecure);
+}
