@@ -31,6 +31,7 @@ static void pass_on(int signo, siginfo_t *info, void *context)
 static void on_sigbus(int signo, siginfo_t *info, void *context)
 {
 	struct pt_guard *guard = innermost;
+	sigset_t bus;
 
 	if (!guard || info->si_code <= 0) {	/* <= 0: sent, not a fault */
 		pass_on(signo, info, context);
@@ -38,6 +39,11 @@ static void on_sigbus(int signo, siginfo_t *info, void *context)
 	}
 	innermost = guard->outer;
 	guard->addr = info->si_addr;
+	/* A runtime that stands between us and the kernel, as ThreadSanitizer's,
+	 * blocks signals whatever we asked for.  The next fault would kill. */
+	sigemptyset(&bus);
+	sigaddset(&bus, SIGBUS);
+	pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
 	siglongjmp(guard->env, 1);
 }
 
