@@ -12,6 +12,7 @@
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+image look --pages 2048 >/dev/null
 document=$root/docs/security.md
 nobody=$(id -u nobody)
 
@@ -72,11 +73,16 @@ as_listed()
 		"/proc/$pid/limits")" "0 0"
 }
 
-# slowly SEND-OPTION...: a transfer that lasts long enough to be looked at:
-# until `faster`, nothing but its beginning.
-slowly() { send_begin send --to "$HOSTS_B4" --max-bandwidth 4M "$@"; }
+# midway SEND-OPTION...: a transfer that has begun and not ended; the sender is
+# stopped for as long as it is looked at, until `kill -CONT`.
+midway()
+{
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 4M "$@"
+	wait_until 10 is_sending
+	kill -STOP "$sender"
+}
 
-is_sending() { [[ $(sent_bytes) -gt 1000000 ]]; }
+is_sending() { [[ $(sent_bytes) -gt 300000 ]]; }
 
 # a folder that a user can reach and write, all the way from the root.
 user_folder()
@@ -106,13 +112,13 @@ during()
 		--queues 2 "${receive_user[@]}"
 	wait_until 10 grep -q 'listening on' receive.err
 	as_listed "$receiver" receive listening 3 "${1:+$nobody}"
-	slowly --queues 2 --with state "${send_user[@]}" "$(image even)"
-	wait_until 10 is_sending
+	midway --queues 2 --with state "${send_user[@]}" "$(image look)"
 	as_listed "$receiver" receive listening 3 "${1:+$nobody}"
 	as_listed "$sender" send sending 3 "${2:+$nobody}"
+	kill -CONT "$sender"
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
-	same_file "$(image even)" place/copy
+	same_file "$(image look)" place/copy
 	same_file state place/copy.with/state
 	balanced
 	same "owner and mode" "$(stat -c '%U %a' place/copy)" \
@@ -136,8 +142,9 @@ connecting()
 		"$(image small --pages 64)"
 	wait_until 5 connected
 	as_listed "$sender" send connecting 1 "${1:+$nobody}"
-	ended send "$sender" 20 4
-	kill "$peer" 2>/dev/null || true
+	kill "$sender"
+	finish "$sender" 10
+	kill "$peer"
 }
 
 connected()
@@ -154,7 +161,7 @@ process_of_another()
 	setpriv --reuid daemon --clear-groups sleep 1000 &
 	pid=$!
 	receive_begin receive --listen "$HOSTS_B4" --out copy
-	slowly --user nobody --pid "$pid"
+	send_begin send --to "$HOSTS_B4" --user nobody --pid "$pid"
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	balanced
@@ -172,9 +179,9 @@ no_core()
 	cd place
 	receive_begin ../receive --listen "$HOSTS_B4" --out "$PWD/copy" \
 		--user nobody
-	slowly "$(image even)" --user nobody
-	wait_until 10 is_sending
+	midway "$(image look)" --user nobody
 	kill -SEGV "$sender" "$receiver"
+	kill -CONT "$sender"
 	finish "$sender" 10
 	same "the sender's exit" "$status" 139
 	finish "$receiver" 10
@@ -194,8 +201,7 @@ no_key_to_see()
 	user_folder place
 	receive_begin receive --listen "$HOSTS_B4" --out "$PWD/place/copy" \
 		--user nobody
-	slowly --user nobody "$(image even)"
-	wait_until 10 is_sending
+	midway --user nobody "$(image look)"
 	for pid in "$receiver" "$sender"; do
 		! grep -qai "$key" "/proc/$pid/cmdline" "/proc/$pid/environ" ||
 			die "the key can be seen in /proc/$pid"
@@ -203,6 +209,7 @@ no_key_to_see()
 			cat "/proc/$pid/environ" >/dev/null 2>&1 ||
 			die "the same user can look into process $pid"
 	done
+	kill -CONT "$sender"
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	! grep -rqai --exclude-dir=place "$key" . ||
@@ -259,7 +266,7 @@ planted_link()
 	nothing_left
 }
 
-# Two at once may announce 40 MiB together, and not more; when one has ended
+# Two at once may announce 10 MiB together, and not more; when one has ended
 # there is room again.
 max_memory()
 {
@@ -268,18 +275,18 @@ max_memory()
 	show hosts_up "$net" --mtu 9000 --queues 2
 	mkdir copies
 	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
-		--max-memory 40M
-	slowly "$(image even)"
+		--max-memory 10M
+	midway "$(image look)"
 	first=$sender
-	wait_until 10 is_sending
-	send_begin second --to "$HOSTS_B4" --name other "$(image even)"
+	send_begin second --to "$HOSTS_B4" --name other "$(image look)"
 	ended second "$sender" 20 4 'max-memory'
+	kill -CONT "$first"
 	ended send "$first" 60 0
-	send_begin third --to "$HOSTS_B4" --name other "$(image even)"
+	send_begin third --to "$HOSTS_B4" --name other "$(image look)"
 	ended third "$sender" 20 0
 	kill "$receiver"
 	finish "$receiver" 10
-	same_file "$(image even)" copies/other
+	same_file "$(image look)" copies/other
 	nothing_left
 }
 
@@ -287,13 +294,13 @@ max_memory_exactly()
 {
 	show hosts_up "$net" --mtu 9000
 	receive_begin receive --listen "$HOSTS_B4" --out copy \
-		--max-memory $(($(stat -c %s "$(image even)") - 1))
-	send_begin send --to "$HOSTS_B4" "$(image even)"
+		--max-memory $(($(stat -c %s "$(image look)") - 1))
+	send_begin send --to "$HOSTS_B4" "$(image look)"
 	ended send "$sender" 20 4 'max-memory'
 	ended receive "$receiver" 10 3 'max-memory'
 	local -a receive_options=(--max-memory
-		"$(stat -c %s "$(image even)")")
-	transfer "$(image even)"
+		"$(stat -c %s "$(image look)")")
+	transfer "$(image look)"
 	nothing_left
 }
 
