@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* A receiving session is told whatever decodes, in whatever order: its memory
- * and files are real, its device is not.  However it ends, nothing is left
- * but what it says it committed.  The first byte: bit 0: --serve. */
+ * and files are real, its device is not.  When it ends, the next is told the
+ * rest.  However each ends, nothing is left but what it says it committed.  The
+ * first byte: bit 0: --serve; bit 1: --resume, which keeps more. */
 #include "input.h"
 #include "folder.h"
 #include "loopback.h"
@@ -11,10 +12,19 @@
 #include "transfer/clock.h"
 #include "transfer/rx_messages.h"
 
+#define SESSIONS_MAX	4
 #define MEMORY_SZ_MAX	(1ULL << 36)	/* bytes: more takes its time */
 
 static int listener = -1;
 static __u16 port;
+
+static void listen_once(void)
+{
+	if (listener >= 0)
+		return;
+	folder_make("image");
+	listener = loopback_listen(&port);
+}
 
 /* start: a session with a peer that has nothing more to say; its messages we
  * bring ourselves. */
@@ -26,10 +36,6 @@ static struct pt_rx_session *start(const struct pt_receiver_cfg *cfg,
 	struct pt_rx_session *s;
 	struct pt_conn *conn;
 
-	if (listener < 0) {
-		folder_make("image");
-		listener = loopback_listen(&port);
-	}
 	*peer = loopback_connect(port);
 	shutdown(*peer, SHUT_WR);
 	pt_check(!pt_conn_adopt(&conn, accept(listener, NULL, NULL), &address,
@@ -48,47 +54,63 @@ static bool take(struct pt_rx_session *s, const struct pt_message *m)
 
 	if (ret < 0 && s->state < PT_RX_COMMITTING)
 		pt_rx_session_end(s, ret, &err);
-	do
+	pt_rx_session_tick(s, pt_clock_ns());
+	while (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING) {
+		usleep(50);	/* for the thread that commits */
 		pt_rx_session_tick(s, pt_clock_ns());
-	while (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING);
+	}
 	pt_check(s->state >= was);
 	return !ret && s->state != PT_RX_ENDED;
 }
 
-int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
+/* session tells one what in holds, until it ends; returns whether it committed
+ * anything. */
+static bool session(struct input *in, const struct pt_receiver_cfg *cfg)
 {
 	static struct pt_message_scratch scratch;
-	struct input in = { data, sz };
-	bool serve = input_u8(&in) & 1, committed;
 	const struct pt_error stop = { .exit = PT_EXIT_FAILED };
 	struct pt_rx_host host = {
 		.queue_cnt = 1, .desc_sz = 3840, .frame_sz_max = 9014,
 		.device.mtu = 9000, .memory_sz_max = MEMORY_SZ_MAX,
 	};
-	struct pt_receiver_cfg cfg;
 	struct pt_rx_session *s;
 	struct pt_message m;
+	bool is_committed;
 	int peer, ret;
 
-	cfg = (struct pt_receiver_cfg){
-		.path = serve ? folder_path : folder_file,
-		.serve = serve, .peer_timeout_ms = 60000,
-	};
-	s = start(&cfg, &host, &peer);
-	while ((ret = pt_message_decode(&m, &scratch, PT_ROLE_SENDER, in.at,
-					in.sz, NULL)) > 0) {
-		in.at += ret;
-		in.sz -= ret;
-		if (m.type == PT_MSG_HELLO)
-			continue;
-		if (!take(s, &m))
+	s = start(cfg, &host, &peer);
+	while ((ret = pt_message_decode(&m, &scratch, PT_ROLE_SENDER, in->at,
+					in->sz, NULL)) > 0) {
+		in->at += ret;
+		in->sz -= ret;
+		if (m.type != PT_MSG_HELLO && !take(s, &m))
 			break;
 	}
-	committed = s->is_open && !s->report.result;
+	if (ret <= 0)
+		in->sz = 0;
+	is_committed = s->is_open && !s->report.result;
 	pt_rx_session_end(s, -ECANCELED, &stop);
 	pt_rx_session_free(s);
 	close(peer);
 	pt_check(!rx_host_intake && !host.memory_sz);
-	pt_check(!folder_empty() == !committed);
+	return is_committed;
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
+{
+	struct input in = { data, sz };
+	__u8 options = input_u8(&in);
+	struct pt_receiver_cfg cfg;
+	bool is_committed = false;
+
+	listen_once();
+	cfg = (struct pt_receiver_cfg){
+		.path = options & 1 ? folder_path : folder_file,
+		.serve = options & 1, .resume = options & 2,
+		.peer_timeout_ms = 60000,
+	};
+	for (int i = 0; i < SESSIONS_MAX && in.sz; i++)
+		is_committed |= session(&in, &cfg);
+	pt_check(!folder_empty() == !is_committed || cfg.resume);
 	return 0;
 }

@@ -174,12 +174,12 @@ slowdown()
 		"\($ms / $calm * 10 | round / 10) times as long as without"'
 }
 
-# strangers_begin OPTION...: from host c to the receiver.  Sets strangers.
+# strangers_begin: from host c to the receiver.  Sets strangers.
 strangers_begin()
 {
-	echo "+ [c] strangers.py $*" >&2
+	echo "+ [c] strangers.py" >&2
 	hosts_exec "$net" c "$here/strangers.py" "$HOSTS_B4" 16644 \
-		"$receiver" "$@" >strangers.json 2>strangers.err &
+		"$receiver" >strangers.json 2>strangers.err &
 	strangers=$!
 	wait_until 30 grep -q 'all here' strangers.err
 }
@@ -230,7 +230,7 @@ joined()
 # captured FOUND: what the hub carried has all of the memory's blocks, or none.
 captured()
 {
-	local dev found has words cnt key
+	local dev found has words key
 
 	dev=$(hosts_dev "$net" c)
 	show hosts_up "$net" --hub --mtu 9000
