@@ -15,6 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 image look --pages 2048 >/dev/null
 document=$root/docs/security.md
 nobody=$(id -u nobody)
+patient=300	# while the other is looked at, on a slow machine
 
 # ---- the document, and /proc ------------------------------------------------
 
@@ -77,7 +78,8 @@ as_listed()
 # stopped for as long as it is looked at, until `kill -CONT`.
 midway()
 {
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 4M "$@"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 4M \
+		--peer-timeout "$patient" "$@"
 	wait_until 10 is_sending
 	kill -STOP "$sender"
 }
@@ -109,7 +111,7 @@ during()
 	echo secret >state
 	chmod 0600 state	# only root may read it
 	receive_begin receive --listen "$HOSTS_B4" --out "$PWD/place/copy" \
-		--queues 2 "${receive_user[@]}"
+		--queues 2 --peer-timeout "$patient" "${receive_user[@]}"
 	wait_until 10 grep -q 'listening on' receive.err
 	as_listed "$receiver" receive listening 3 "${1:+$nobody}"
 	midway --queues 2 --with state "${send_user[@]}" "$(image look)"
@@ -200,7 +202,7 @@ no_key_to_see()
 	show hosts_up "$net" --mtu 9000
 	user_folder place
 	receive_begin receive --listen "$HOSTS_B4" --out "$PWD/place/copy" \
-		--user nobody
+		--peer-timeout "$patient" --user nobody
 	midway --user nobody "$(image look)"
 	for pid in "$receiver" "$sender"; do
 		! grep -qai "$key" "/proc/$pid/cmdline" "/proc/$pid/environ" ||
@@ -214,6 +216,29 @@ no_key_to_see()
 	ended receive "$receiver" 10 0
 	! grep -rqai --exclude-dir=place "$key" . ||
 		die "the key was printed"
+}
+
+# Started with nothing open: no file that is opened may become what is printed
+# to.
+closed_descriptors()
+{
+	local fd
+
+	show hosts_up "$net" --mtu 9000
+	hosts_exec "$net" b "$pagetrim" receive --dev "$(dev_b)" \
+		"${security[@]}" --listen "$HOSTS_B4" --out copy --json \
+		<&- >&- 2>&- &
+	receiver=$!
+	wait_until 10 listens b 16644
+	for fd in 0 1 2; do
+		same "descriptor $fd" "$(readlink "/proc/$receiver/fd/$fd")" \
+			/dev/null
+	done
+	send_begin send --to "$HOSTS_B4" "$(image look)"
+	ended send "$sender" 30 0
+	finish "$receiver" 10
+	same_file "$(image look)" copy
+	nothing_left
 }
 
 # sink_refused_to WORD COMMAND...: what --user nobody may not write is told
@@ -275,7 +300,7 @@ max_memory()
 	show hosts_up "$net" --mtu 9000 --queues 2
 	mkdir copies
 	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
-		--max-memory 10M
+		--max-memory 10M --peer-timeout "$patient"
 	midway "$(image look)"
 	first=$sender
 	send_begin second --to "$HOSTS_B4" --name other "$(image look)"
@@ -312,6 +337,7 @@ case_run "privilege: while it connects, --user" connecting --user nobody
 case_run "privilege: --user, a process of another user" process_of_another
 case_run "privilege: no core" no_core
 case_run "privilege: no key to be seen" no_key_to_see
+case_run "privilege: closed descriptors" closed_descriptors
 case_run "privilege: --user may not write there" \
 	sink_refused_to '--user' mkdir -m 0755 place
 case_run "privilege: --user may not look there" \

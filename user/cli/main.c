@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include <pagetrim/error.h>
@@ -54,8 +56,19 @@ static int finish(const char *name, int code)
 	return PT_EXIT_FAILED;
 }
 
+/* hold_standard: a descriptor 0, 1 or 2 that is closed would be given to the
+ * next file that is opened, and what is printed would go there.  Held so that
+ * reading and writing fails as before. */
+static void hold_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv)
 {
+	hold_standard();
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		fputs("pagetrim: no command (try 'pagetrim --help')\n", stderr);
