@@ -308,6 +308,10 @@ foreign()
 		state >before
 		doctor b 3
 		found xdp-program error "wire_rx"
+		found socket ok '' 0
+		# It was not tried to attach there.
+		jq -e 'all(.id != "xdp-mode" or .severity != "error")' \
+			out.json >/dev/null || die "tried to attach"
 		remedy xdp-program "ip link set $(dev_b) xdp off"
 		# It lets nothing pass, and no answer to a connection.
 		doctor b 4 --to "$HOSTS_A4"

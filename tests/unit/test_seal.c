@@ -1,66 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Sealed frames: out of the builder, into the reader, and what does not get
  * through.  What they look like byte for byte: test_vectors.c. */
-#include "wire_kit.h"
-
-#include <openssl/crypto.h>
-
-#include "wire/reader.h"
-
-#define REKEY		PT_REKEY_LOG2_MIN
-#define EPOCH(n)	((__u64)(n) << REKEY)	/* its first frame */
-#define LINK		(&kit_links[0].link)
-#define PAYLOAD_OFF	42			/* of frames over LINK */
-
-static __u8 page[PT_PAGE_SZ];
-static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
-
-static struct pt_seal *make_rekeyed(enum pt_cipher cipher, __u8 secret,
-				    __u8 rekey_log2)
-{
-	struct pt_seal_cfg cfg = { .cipher = cipher, .rekey_log2 = rekey_log2 };
-	struct pt_seal *s = NULL;
-
-	memset(cfg.secret, secret, sizeof(cfg.secret));
-	memset(cfg.header_key, 0x22, sizeof(cfg.header_key));
-	assert_int_equal(pt_seal_create(&s, &cfg), 0);
-	return s;
-}
-
-static struct pt_seal *make(enum pt_cipher cipher, __u8 secret)
-{
-	return make_rekeyed(cipher, secret, REKEY);
-}
-
-/* ends: a sender's seal and a receiver's, of one lane. */
-struct ends {
-	struct pt_seal *tx, *rx;
-};
-
-static struct ends open_ends(enum pt_cipher cipher)
-{
-	return (struct ends){ make(cipher, 0x11), make(cipher, 0x11) };
-}
-
-static void close_ends(struct ends *e)
-{
-	pt_seal_destroy(e->tx);
-	pt_seal_destroy(e->rx);
-}
-
-/* write_frame seals a small data frame and returns its bytes. */
-static __u32 write_frame(struct pt_seal *tx, __u64 seq)
-{
-	struct pt_builder_cfg cfg = kit_cfg(LINK, 1280);
-	struct pt_frame_id id = kit_id;
-	struct pt_builder b;
-
-	id.seq = seq;
-	pt_builder_init(&b, &cfg);
-	assert_int_equal(pt_builder_add_page(&b, 5, 0, 0x8000000000000003ULL,
-					     page), 64);
-	return pt_builder_close(&b, LINK, &id, tx, frame);
-}
+#include "seal_kit.h"
 
 /* opens: is it a frame that rx opens?  The bytes stay as they are. */
 static bool opens(const __u8 *bytes, __u32 sz, struct pt_seal *rx)
@@ -432,90 +373,6 @@ static void test_no_nonce_twice(void **state)
 	assert_true(kit_aborts(rekey_too_late));
 }
 
-/* ---- what stays in memory ---- */
-
-#define NEEDLE_SZ	16
-#define SHADOW_SZ_MIN	(1ULL << 30)	/* a sanitizer's, not ours */
-
-/* count_of: how often bytes stand in memory that can be written to; they are
- * given turned over, so that the test itself has none. */
-static __attribute__((no_sanitize("address"))) unsigned int
-count_of(const __u8 turned[NEEDLE_SZ])
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned long from, to;
-	unsigned int cnt = 0;
-	char line[512], mode[5];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 ||
-		    strncmp(mode, "rw", 2) || to - from > SHADOW_SZ_MIN)
-			continue;
-		for (const __u8 *at = (void *)from;
-		     at + NEEDLE_SZ <= (const __u8 *)to; at++) {
-			int i = 0;
-
-			while (i < NEEDLE_SZ && at[i] + turned[i] == 255)
-				i++;
-			cnt += i == NEEDLE_SZ;
-		}
-	}
-	fclose(maps);
-	return cnt;
-}
-
-static void make_cfg(struct pt_seal_cfg *cfg)
-{
-	*cfg = (struct pt_seal_cfg){
-		.cipher = PT_CIPHER_AES_128_GCM, .rekey_log2 = REKEY
-	};
-	for (size_t i = 0; i < sizeof(cfg->secret); i++)
-		cfg->secret[i] = i;
-}
-
-/* Keys of secret 00 01 .. 1f, as docs/wire-format.md has them, turned over. */
-static const __u8 turned_secret[NEEDLE_SZ] = {	/* its bytes 8..23 */
-	0xf7, 0xf6, 0xf5, 0xf4, 0xf3, 0xf2, 0xf1, 0xf0,
-	0xef, 0xee, 0xed, 0xec, 0xeb, 0xea, 0xe9, 0xe8,
-};
-static const __u8 turned_secret_1[NEEDLE_SZ] = {	/* of epoch 1 */
-	0xa4, 0x6d, 0x79, 0x5c, 0x3c, 0x33, 0x17, 0xa2,
-	0x89, 0x72, 0x2e, 0x1e, 0x32, 0xff, 0x4a, 0xe9,
-};
-static const __u8 turned_key_0[NEEDLE_SZ] = {
-	0x42, 0x1d, 0xce, 0xc1, 0x07, 0xf0, 0x42, 0xde,
-	0xd3, 0x53, 0x7a, 0x2b, 0x92, 0x0b, 0x4a, 0xe7,
-};
-static const __u8 turned_key_1[NEEDLE_SZ] = {
-	0xa9, 0x5e, 0x80, 0x19, 0xdc, 0xbd, 0xec, 0xd9,
-	0xcd, 0xbb, 0x90, 0xec, 0x95, 0x4e, 0x56, 0xc4,
-};
-
-static void test_keys_are_wiped(void **state)
-{
-	struct pt_seal_cfg cfg;
-	struct pt_seal *tx = NULL;
-
-	(void)state;
-	make_cfg(&cfg);
-	assert_int_equal(pt_seal_create(&tx, &cfg), 0);
-	OPENSSL_cleanse(&cfg, sizeof(cfg));
-	assert_int_equal(count_of(turned_secret), 1);
-	assert_int_not_equal(count_of(turned_key_0), 0);
-
-	write_frame(tx, EPOCH(1));
-	assert_int_equal(count_of(turned_secret), 0);
-	assert_int_equal(count_of(turned_key_0), 0);
-	assert_int_not_equal(count_of(turned_key_1), 0);
-	assert_int_equal(count_of(turned_secret_1), 1);
-
-	pt_seal_destroy(tx);
-	assert_int_equal(count_of(turned_key_1), 0);
-	assert_int_equal(count_of(turned_secret_1), 0);
-	pt_seal_destroy(NULL);
-}
-
 #define OF_EACH_CIPHER(test)						\
 	{ #test " AES-128-GCM", test, NULL, NULL, (void *)1 },		\
 	{ #test " AES-256-GCM", test, NULL, NULL, (void *)2 },		\
@@ -537,7 +394,6 @@ int main(void)
 		cmocka_unit_test(test_padded_frames_are_equal),
 		OF_EACH_CIPHER(test_frame_left_half_way),
 		cmocka_unit_test(test_no_nonce_twice),
-		cmocka_unit_test(test_keys_are_wiped),
 	};
 
 	return cmocka_run_group_tests_name("seal", tests, NULL, NULL);
