@@ -87,10 +87,45 @@ static void test_keys_are_wiped(void **state)
 	pt_seal_destroy(NULL);
 }
 
+/* What opens probes alone tells nothing of data frames. */
+static void test_probes_alone(void **state)
+{
+	struct pt_frame_id id = kit_id;
+	struct pt_seal_cfg cfg;
+	struct pt_seal *seal = NULL, *other = NULL;
+	struct pt_span span = { frame, 0 };
+	struct pt_reader r;
+
+	(void)state;
+	make_cfg(&cfg);
+	assert_int_equal(pt_seal_create(&seal, &cfg), 0);
+	pt_seal_keep_probes(seal);
+	OPENSSL_cleanse(&cfg, sizeof(cfg));
+	assert_int_equal(count_of(turned_secret), 0);
+	assert_int_equal(count_of(turned_key_0), 0);
+
+	make_cfg(&cfg);
+	assert_int_equal(pt_seal_create(&other, &cfg), 0);
+	for (int epoch = 0; epoch < 3; epoch++) {
+		span.sz = write_frame(other, EPOCH(epoch));
+		assert_int_equal(pt_reader_open(&r, &span, 1),
+				 PT_VERDICT_STEERED);
+		assert_false(pt_reader_unseal(&r, seal));
+	}
+	id.generation = 0;
+	id.seq = 0;
+	pt_probe_write(LINK, &id, span.sz, other, frame);
+	assert_int_equal(pt_reader_open(&r, &span, 1), PT_VERDICT_STEERED);
+	assert_true(pt_reader_unseal(&r, seal));
+	pt_seal_destroy(seal);
+	pt_seal_destroy(other);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys_are_wiped),
+		cmocka_unit_test(test_probes_alone),
 	};
 
 	return cmocka_run_group_tests_name("seal wiped", tests, NULL, NULL);

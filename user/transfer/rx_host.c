@@ -149,8 +149,7 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 	int ret = 0;
 
 	if (intake->is_sealed)
-		memcpy(session.header_key, intake->header_key,
-		       sizeof(session.header_key));
+		pt_siphash_key(session.header_key, intake->header_key);
 
 	for (__u32 i = 0; i < PT_LANES_MAX; i++)
 		session.lane_queue[i] = PT_QUEUE_ANY;

@@ -143,6 +143,8 @@ static int open_seals(struct pt_rx_session *s, struct pt_error *err)
 		if (!ret)
 			ret = pt_frame_keys_seal(&i->lanes[n].probe_seal,
 						 &keys, n, err);
+		if (!ret)
+			pt_seal_keep_probes(i->lanes[n].probe_seal);
 	}
 	return ret;
 }

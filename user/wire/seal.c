@@ -88,6 +88,14 @@ int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg)
 	return 0;
 }
 
+void pt_seal_keep_probes(struct pt_seal *s)
+{
+	for (int i = 0; i < KEYS; i++)
+		pt_seal_key_forget(&s->keys[i]);
+	OPENSSL_cleanse(s->secret, sizeof(s->secret));
+	OPENSSL_cleanse(s->secret_ahead, sizeof(s->secret_ahead));
+}
+
 void pt_seal_destroy(struct pt_seal *s)
 {
 	if (!s)
@@ -158,6 +166,7 @@ void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 						 PT_SEALED_PROBE_MAX));
 	s->next_seq[kind] = seq + 1;
 	s->key = kind == PT_FRAME_DATA ? &s->keys[NEWEST] : &s->probe;
+	pt_check(s->key->is_set);
 	if (epoch != s->key->epoch) {
 		pt_check(look_ahead(s, epoch));	/* there is memory */
 		go_ahead(s);
@@ -216,7 +225,7 @@ static struct pt_seal_key *key_to_open(struct pt_seal *s,
 
 	if (kind == PT_FRAME_PROBE)
 		return seq <= PT_SEALED_PROBE_MAX ? &s->probe : NULL;
-	if (seq > PT_SEALED_SEQ_MAX)
+	if (seq > PT_SEALED_SEQ_MAX || !s->keys[NEWEST].is_set)
 		return NULL;
 	if (epoch == newest)
 		return &s->keys[NEWEST];

@@ -55,6 +55,10 @@ struct pt_seal_cfg {
  *   -ENOMEM   no memory */
 int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg);
 
+/* pt_seal_keep_probes forgets all but the key of probes: a seal that opens
+ * those, beside another for data, holds nothing that tells past epochs. */
+void pt_seal_keep_probes(struct pt_seal *s);
+
 /* pt_seal_destroy: NULL is fine. */
 void pt_seal_destroy(struct pt_seal *s);
 
