@@ -31,11 +31,16 @@ attack_begin()
 	wait_until 10 grep -q '^attack: ready' attack.err
 }
 
-# seen COUNTER: what the program on b counted, all queues together.
+# look: what the program on b counted by now, for seen.
+look()
+{
+	hosts_run "$net" b "$pagetrim" stats --json --dev "$(dev_b)" \
+		>stats.json
+}
+
+# seen COUNTER: all queues together.
 seen()
 {
-	[[ -s stats.json ]] || hosts_run "$net" b "$pagetrim" stats --json \
-		--dev "$(dev_b)" >stats.json
 	jq "[.queues[].$1] | add" stats.json
 }
 
@@ -52,6 +57,7 @@ exactly_counted()
 {
 	local name
 
+	look
 	same "frames that the hub lost" "$(link w y tx.dropped)" 0
 	same "frames that the attacker lost" "$(field attack .failed)" 0
 	for name in bad_magic bad_version bad_header truncated bad_record \
@@ -90,7 +96,7 @@ hub_up()
 # room for, less what went by before the program was there.
 difference()
 {
-	rm -f stats.json
+	look
 	echo $(($(link a a tx.packets) + $(link c c tx.packets) -
 		$(seen seen) - $(link w y tx.dropped) - unseen))
 }
