@@ -81,6 +81,17 @@ __u32 program_pinned_id(const struct pt_device *device);
  * device, 0: none.  Unlike pins it is seen under `ip netns exec`. */
 __u32 program_recorded_id(const struct pt_device *device);
 
+/* program_record_write writes it down; -errno. */
+int program_record_write(const struct pt_device *device, __u32 id);
+
+/* program_record_remove forgets the device's record, others of the program id
+ * (0: none), and those of programs that are no more. */
+void program_record_remove(const struct pt_device *device, __u32 id);
+
+/* program_record_is_dead: program id, which device does not run, was attached
+ * to no other device, or to one of this network namespace that is gone. */
+bool program_record_is_dead(const struct pt_device *device, __u32 id);
+
 /* program_prune removes the sessions of pinned maps whose owner is gone.  The
  * mutex is held, or p is not shared yet. */
 void program_prune(struct pt_program *p);

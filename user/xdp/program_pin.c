@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "xdp/program_impl.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -37,11 +36,6 @@ void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 			path[i] = ':';
 }
 
-static void record_path(char path[96], const struct pt_device *device)
-{
-	pt_lockfile_path(path, device, "attached");
-}
-
 static __u32 prog_id(int fd)
 {
 	struct bpf_prog_info info = { 0 };
@@ -65,68 +59,9 @@ __u32 program_pinned_id(const struct pt_device *device)
 	return id;
 }
 
-__u32 program_recorded_id(const struct pt_device *device)
-{
-	char path[96];
-	FILE *file;
-	__u32 id;
-
-	record_path(path, device);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%u", &id) != 1)
-		id = 0;
-	fclose(file);
-	return id;
-}
-
-static int write_record(const struct pt_device *device, __u32 id)
-{
-	char path[96];
-	int fd, ret = 0;
-
-	record_path(path, device);
-	fd = pt_lockfile_open(path, NULL);
-	if (fd < 0)
-		return fd;
-	if (ftruncate(fd, 0) || dprintf(fd, "%u\n", id) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-/* sweep_records removes those whose program is gone with its device, or with
- * its network namespace. */
-static void sweep_records(void)
-{
-	DIR *dir = opendir(PT_LOCKFILE_DIR);
-	struct dirent *entry;
-	struct pt_device device;
-	int fd;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		unsigned long long cookie;
-		char tail[10];
-
-		if (sscanf(entry->d_name, "%llu-%u-%9s", &cookie,
-			   &device.ifindex, tail) != 3 ||
-		    strcmp(tail, "attached"))
-			continue;
-		device.netns_cookie = cookie;
-		fd = bpf_prog_get_fd_by_id(program_recorded_id(&device));
-		if (fd >= 0)
-			close(fd);
-		else if (errno == ENOENT)
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	}
-	closedir(dir);
-}
-
 static void remove_pins(const struct pt_device *device)
 {
+	__u32 id = program_pinned_id(device);
 	char path[PT_PIN_PATH_SZ];
 
 	pt_program_pin_path(path, device, "link");
@@ -140,9 +75,7 @@ static void remove_pins(const struct pt_device *device)
 	pt_program_pin_path(path, device, NULL);
 	rmdir(path);
 	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
-	record_path(path, device);
-	unlink(path);
-	sweep_records();
+	program_record_remove(device, id);
 	pt_lockfile_sweep();
 }
 
@@ -177,7 +110,7 @@ static int make_pins(const struct pt_program *p)
 	if (!ret && p->link_fd >= 0)
 		ret = pin(&p->device, "link", p->link_fd);
 	if (!ret)
-		ret = write_record(&p->device, p->info.id);
+		ret = program_record_write(&p->device, p->info.id);
 	return ret;
 }
 
@@ -252,7 +185,8 @@ static int detach(const struct pt_program *p)
 			      XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, &opts);
 }
 
-/* link_is_dead: its device is gone, or it was never made. */
+/* link_is_dead: its device is gone, or it was never made.  Behind libxdp's
+ * dispatcher there is none: what attach wrote down says for whom it was. */
 static bool link_is_dead(const struct pt_device *device)
 {
 	struct bpf_link_info info = { 0 };
@@ -264,7 +198,8 @@ static bool link_is_dead(const struct pt_device *device)
 	pt_program_pin_path(path, device, "link");
 	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return !program_pinned_id(device);
+		return program_record_is_dead(device,
+					      program_pinned_id(device));
 	dead = !bpf_obj_get_info_by_fd(fd, &info, &info_sz) &&
 	       !info.xdp.ifindex;
 	close(fd);
