@@ -8,6 +8,7 @@
 # make check-net   namespace tests          make demo    scripts/demo.sh
 # make san         units under ASan, UBSan  make lint    cppcheck, shellcheck
 # make bench       against its peers        make install [DESTDIR=] [PREFIX=/usr/local]
+# make check-kernel  tests under Debian 12's own kernel (scripts/test-kernel.sh)
 
 B      ?= build
 PREFIX ?= /usr/local
@@ -45,13 +46,13 @@ endif
 
 .DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
 .SECONDARY:
-.PHONY: all tools tests check check-net san lint bench demo test install clean
+.PHONY: all tools tests check check-net check-kernel san lint bench demo test install clean
 
 all: $(B)/pagetrim $(B)/libpagetrim.a
 
 tools: $(TOOLS)
 
-tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
+tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS) $(B)/count.bpf.o
 
 $(B)/pagetrim: $(CLI_OBJ) $(B)/libpagetrim.a
 	$(call say,LINK,$@)
@@ -73,7 +74,7 @@ $$(B)/%.bpf.o: $(1)/%.bpf.c
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CLANG) $$(BPF_CFLAGS) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
 endef
-$(foreach dir,bpf tests/net tests/bench tests/bpf,$(eval $(call BPF_RULE,$(dir))))
+$(foreach dir,bpf tests/net tests/bench tests/bpf tests/kernel,$(eval $(call BPF_RULE,$(dir))))
 
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKEL,$@)
@@ -113,6 +114,9 @@ check: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
 
 check-net: all tools
 	$(Q)tests/net/run.sh
+
+check-kernel: all tests
+	$(Q)scripts/test-kernel.sh
 
 san:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/san \

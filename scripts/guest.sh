@@ -67,6 +67,9 @@ Example: guest.sh start --ram /dev/shm/vm --dir /tmp/vm &&
 USAGE
 }
 
+# shellcheck source=scripts/guest/packages.sh
+source "$here/guest/packages.sh"
+
 die() { echo "guest: $*" >&2; exit 1; }
 misuse() { echo "guest: $* (see guest.sh help)" >&2; exit 2; }
 
@@ -81,46 +84,6 @@ image_key()
 		echo "${packages[*]}"
 		declare -f unpack
 	} | sha256sum | cut -c 1-12
-}
-
-# kernel_package: the package that linux-image-amd64 stands for; empty when apt
-# knows none.
-kernel_package()
-{
-	{ apt-cache depends linux-image-amd64 2>/dev/null || true; } |
-		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p'
-}
-
-# fetch DIR: download the kernel and the packages into DIR.
-fetch()
-{
-	local kernel
-
-	# No lists, or old ones that name what the mirror has since replaced.
-	if ! download "$1" && [[ $EUID -eq 0 ]]; then
-		apt-get -q update >&2 || die "apt-get update failed: see above"
-		download "$1" || true
-	fi
-	kernel=$(kernel_package)
-	[[ -n $kernel ]] || die "apt knows no linux-image-amd64: run" \
-		"apt-get update with Debian 12 main as a source"
-	compgen -G "$1/${kernel}_*.deb" >/dev/null || {
-		tail -n 3 "$1/log" >&2
-		die "apt-get download failed (is the network up? are the" \
-			"package lists old? try apt-get update)"
-	}
-}
-
-# download DIR: all or nothing.
-download()
-{
-	local kernel
-
-	kernel=$(kernel_package)
-	[[ -n $kernel ]] || return
-	echo "guest: downloading $kernel and ${#packages[@]} packages" >&2
-	(cd "$1" && apt-get -q -o APT::Sandbox::User=root download "$kernel" \
-		"${packages[@]}") >"$1/log" 2>&1 || { rm -f "$1"/*.deb; return 1; }
 }
 
 # unpack DIR: DIR/*.deb --> DIR/root and DIR/vmlinuz.
@@ -162,7 +125,7 @@ prepare()
 	if [[ ! -d $image ]]; then
 		new=$(mktemp -d "$cache/new.XXXXXX")
 		undo+=("rm -rf '$new'")
-		fetch "$new"
+		fetch "$new" "${packages[@]}"
 		unpack "$new"
 		(cd "$new/root" && find . -print0 | LC_ALL=C sort -z |
 			cpio --null --quiet -o -H newc -R 0:0) |

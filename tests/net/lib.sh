@@ -14,7 +14,9 @@
 # NAME` or `not ok NAME`, the latter with all it printed.
 #
 # Environment: PAGETRIM_BUILD, the build folder (default build); KEEP=1 prints
-# what passing cases print, too; ONLY=WORD runs the cases whose name has it.
+# what passing cases print, too; ONLY=WORD runs the cases whose name has it;
+# PAGETRIM_CASES, a file that names the cases to run, one a line;
+# PAGETRIM_PATIENCE=N waits N times as long, for a slow machine.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -28,6 +30,7 @@ source "$root/scripts/hosts.sh"
 net=t$$
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pagetrim-net.XXXXXX")
 case_cnt=0 failed_cnt=0
+patience=${PAGETRIM_PATIENCE:-1}
 
 cleanup() { hosts_down "$net"; rm -rf "$tmp"; }
 trap cleanup EXIT
@@ -89,6 +92,8 @@ case_run()
 
 	shift
 	[[ -z ${ONLY-} || $name == *"$ONLY"* ]] || return 0
+	[[ -z ${PAGETRIM_CASES-} ]] ||
+		grep -qxF -- "$name" "$PAGETRIM_CASES" || return 0
 	case_cnt=$((case_cnt + 1))
 	dir=$tmp/case
 	set +e
@@ -116,7 +121,7 @@ cases_end()
 # wait_until SECONDS COMMAND...: until it succeeds.
 wait_until()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * patience))
 
 	shift
 	until "$@"; do
@@ -130,10 +135,11 @@ is_gone() { ! kill -0 "$1" 2>/dev/null; }
 # finish PID SECONDS: wait for that child to end by itself; sets status.
 finish()
 {
-	local end=$((SECONDS + $2))
+	local end=$((SECONDS + $2 * patience))
 
 	until is_gone "$1"; do
-		((SECONDS <= end)) || die "process $1 hangs: still there after $2 s"
+		((SECONDS <= end)) ||
+			die "process $1 hangs: still there after $2 s * $patience"
 		sleep 0.02
 	done
 	status=0

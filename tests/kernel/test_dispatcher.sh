@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                    host b
+#   send, ping -- ptNAMEa === ptNAMEb: libxdp's dispatcher: pagetrim, count
+#
+# `pagetrim attach` beside somebody else's XDP program, which xdp-loader brings
+# and takes away: each sees its frames, in the order of their priorities, and
+# either can go without the other.  Needs a kernel that loads programs which
+# extend others; scripts/test-kernel.sh has one.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
+
+count=$build/count.bpf.o
+
+# count_load PRIORITY: the other program.  Ours has priority 20; lower is first.
+count_load()
+{
+	on b xdp-loader load --mode native --prio "$1" "$(dev_b)" "$count"
+}
+
+# other_ids: the programs behind the dispatcher, but ours.
+other_ids()
+{
+	hosts_run "$net" b xdp-loader status "$(dev_b)" |
+		awk '/=>/ && $3 == "count" { print $4 }'
+}
+
+count_unload() { on b xdp-loader unload "$(dev_b)" --id "$(other_ids)"; }
+
+# order: the names behind the dispatcher, the first first.
+order()
+{
+	hosts_run "$net" b xdp-loader status "$(dev_b)" |
+		awk '/=>/ { printf "%s ", $3 }'
+}
+
+# counted: what the other program has seen.
+counted()
+{
+	local map
+
+	map=$(bpftool -j prog show id "$(other_ids)" | jq '.map_ids[0]')
+	bpftool -j map dump id "$map" | jq '.[0].formatted.value // .[0].value'
+}
+
+attach() { on b "$pagetrim" attach --dev "$(dev_b)"; }
+detach() { on b "$pagetrim" detach --dev "$(dev_b)"; }
+
+ping_b() { on a ping -q -c 5 -i 0.05 "$HOSTS_B4"; }
+
+# hook_is_free: nothing is left on the device, nor of the dispatcher's pins.
+hook_is_free()
+{
+	nothing_left
+	same "pins of libxdp" \
+		"$(find /sys/fs/bpf/xdp -name 'dispatch-*' 2>/dev/null)" ''
+}
+
+# beside MTU PRIORITY: both on the device while a transfer runs.
+beside()
+{
+	local mtu=$1 priority=$2 frames before
+
+	show hosts_up "$net" --mtu "$mtu"
+	count_load "$priority"
+	attach
+	if [[ $priority -lt 20 ]]; then
+		same order "$(order)" "count pagetrim "
+	else
+		same order "$(order)" "pagetrim count "
+	fi
+	before=$(counted)
+	transfer "$(image even --pages 2048)"
+	no_loss
+	frames=$(field receive .ledger.steered)
+	echo "steered $frames, the other saw $(($(counted) - before))" >&2
+	if [[ $priority -lt 20 ]]; then
+		[[ $(counted) -ge $((before + frames)) ]] ||
+			die "the first program did not see all frames"
+	else
+		# Ours ends here; what is not ours goes on to the next.
+		[[ $(counted) -lt $((before + frames)) ]] ||
+			die "the second program saw our frames"
+		before=$(counted)
+		ping_b
+		[[ $(counted) -ge $((before + 5)) ]] ||
+			die "the second program did not see the pings"
+	fi
+}
+
+ours_goes_first()
+{
+	local before
+
+	beside 1500 10
+	detach
+	same order "$(order)" "count "
+	before=$(counted)
+	ping_b
+	[[ $(counted) -ge $((before + 5)) ]] || die "it lost its frames with us"
+	count_unload
+	hook_is_free
+}
+
+other_goes_first()
+{
+	beside 3506 50
+	count_unload
+	same order "$(order)" "pagetrim "
+	transfer_again
+	detach
+	hook_is_free
+}
+
+transfer_again()
+{
+	rm -rf copy copy.with
+	transfer "$(image small --pages 64)"
+	no_loss
+}
+
+# Frames in several buffers: the dispatcher takes them if all behind it do.
+large_mtu()
+{
+	beside 9000 10
+	on b "$pagetrim" stats --dev "$(dev_b)"
+	detach
+	count_unload
+	hook_is_free
+}
+
+# It comes while a receiver runs by our pinned program.
+other_comes()
+{
+	show hosts_up "$net"
+	attach
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 2M "$(image even --pages 2048)"
+	wait_until 10 has_sent 1000000
+	count_load 50
+	! is_gone "$sender" || die "the transfer ended too early to tell"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even --pages 2048)" copy
+	detach
+	count_unload
+	hook_is_free
+}
+
+# Without `attach` pagetrim holds the hook alone: it says who is there.
+receive_alone()
+{
+	show hosts_up "$net"
+	count_load 50
+	receive_launch receive --listen "$HOSTS_B4" --out copy
+	ended receive "$receiver" 10 3 "$(dev_b).*xdp_dispatcher.*attach"
+	count_unload
+	hook_is_free
+}
+
+# libxdp without its dispatcher: ours alone on the hook, as on kernels that
+# load no extensions.
+no_dispatcher()
+{
+	show hosts_up "$net" --mtu "$1"
+	on b env LIBXDP_SKIP_DISPATCHER=1 "$pagetrim" attach --dev "$(dev_b)"
+	transfer "$(image even --pages 2048)"
+	no_loss
+	detach
+	hook_is_free
+}
+
+# The device went and another came with its name: what is pinned for it is of
+# nobody, and in nobody's way.
+device_anew()
+{
+	show hosts_up "$net"
+	attach
+	hosts_run "$net" b ip link delete "$(dev_b)"
+	hosts_veth_add "$net" 1 1500 a a b b
+	hosts_address "$net" a 1
+	hosts_address "$net" b 2
+	attach
+	transfer_again
+	detach
+	nothing_left
+	on b xdp-loader clean	# libxdp's own pins for the device that went
+}
+
+case_run "dispatcher: another program first, ours leaves" ours_goes_first
+case_run "dispatcher: ours first, the other leaves" other_goes_first
+case_run "dispatcher: MTU 9000" large_mtu
+case_run "dispatcher: another comes during a transfer" other_comes
+case_run "dispatcher: receive without attach names it" receive_alone
+case_run "dispatcher: the device went, another came" device_anew
+for mtu in 1500 9000; do
+	case_run "dispatcher: without it, MTU $mtu" no_dispatcher "$mtu"
+done
+cases_end
