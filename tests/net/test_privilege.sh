@@ -102,7 +102,7 @@ during()
 	local -a receive_user=() send_user=()
 
 	ulimit -c unlimited
-	show hosts_up "$net" --mtu 9000 --queues 2
+	show hosts_up "$net" --queues 2
 	[[ -z ${3-} ]] || on b "$pagetrim" attach --dev "$(dev_b)"
 	user_folder place
 	[[ -z $1 ]] || receive_user=(--user "$1")
@@ -143,8 +143,10 @@ connecting()
 	send_begin send --to "$HOSTS_B4" --peer-timeout 3 "$@" \
 		"$(image small --pages 64)"
 	wait_until 5 connected
+	kill -STOP "$sender"
 	as_listed "$sender" send connecting 1 "${1:+$nobody}"
 	kill "$sender"
+	kill -CONT "$sender"
 	finish "$sender" 10
 	kill "$peer"
 }
