@@ -278,6 +278,8 @@ static void test_wrong_messages(void **state)
 	m.region_first = region_cnt - 1;
 	assert_int_equal(pt_held_take(&held, &m, &err), -EPROTO);
 	m.region_first = region_cnt + 1;
+	m.digest_cnt = PT_REGION_PAGES;
+	assert_int_equal(pt_held_take(&held, &m, &err), -EPROTO);
 	m.digest_cnt = 0;
 	assert_int_equal(pt_held_take(&held, &m, &err), -EPROTO);
 	m.region_first = region_cnt - 1;

@@ -155,6 +155,33 @@ static void test_row(void **state)
 	assert_int_equal(parse(GOOD_SZ), row->want);
 }
 
+/* Sizes that leave no room for what must be there. */
+static void test_tiny(void **state)
+{
+	(void)state;
+	for (unsigned sz = 0; sz < 41; sz++) {
+		encode();
+		memset(bytes + 12, 0, sizeof(bytes) - 12);
+		bytes[11] = sz;
+		if (sz >= 12 + PT_AUTH_SZ)
+			hash_anew(sz);
+		for (size_t room = sz; room < 64; room++)
+			assert_int_equal(parse(room), -EBADMSG);
+	}
+}
+
+/* Whole, of no segment at all. */
+static void test_no_segment(void **state)
+{
+	struct pt_journal j = good;
+
+	(void)state;
+	j.segment_cnt = 0;
+	memset(bytes, 0, sizeof(bytes));
+	pt_journal_encode(&j, bytes);
+	assert_int_equal(parse(pt_journal_sz(&j)), -EBADMSG);
+}
+
 /* A name as long as may be, and one byte more. */
 static void test_longest_name(void **state)
 {
@@ -206,9 +233,11 @@ static void test_same(void **state)
 	assert_false(pt_journal_is_same(&j, &good));
 }
 
+#define FIXED	9
+
 int main(void)
 {
-	struct CMUnitTest tests[7 + COUNT_OF(rows)] = {
+	struct CMUnitTest tests[FIXED + COUNT_OF(rows)] = {
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_zeroes_behind),
@@ -216,10 +245,12 @@ int main(void)
 		cmocka_unit_test(test_flipped_anywhere),
 		cmocka_unit_test(test_longest_name),
 		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_tiny),
+		cmocka_unit_test(test_no_segment),
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		tests[7 + i] = (struct CMUnitTest){
+		tests[FIXED + i] = (struct CMUnitTest){
 			.name = rows[i].name,
 			.test_func = test_row,
 			.initial_state = (void *)&rows[i],

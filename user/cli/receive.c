@@ -98,6 +98,9 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_log("transfer %016llx from %s failed: %s",
 			   (unsigned long long)r->transfer_id, r->peer,
 			   r->error.text);
+	if (r->is_kept)
+		pt_out_log("kept %s.partial: to be taken up, start both with "
+			   "--resume", r->path);
 	if (rx->json)
 		pt_out_json(pt_report_receive_json(r));
 	else if (!r->result)

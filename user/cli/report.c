@@ -140,6 +140,7 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
 	json_object_set_new(o, "resumed", json_boolean(r->is_resumed));
 	json_object_set_new(o, "held-pages", json_integer(r->held_page_cnt));
+	json_object_set_new(o, "kept", json_boolean(r->is_kept));
 	json_object_set_new(o, "total", json_integer(r->memory_sz));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "segments", json_integer(r->segment_cnt));

@@ -433,6 +433,11 @@ void pt_sink_discard(struct pt_sink *s)
 	unlinkat(s->parent, s->partial, 0);	/* last: it holds the lock */
 }
 
+bool pt_sink_is_kept(const struct pt_sink *s)
+{
+	return s->is_kept;
+}
+
 void pt_sink_spoil(struct pt_sink *s)
 {
 	s->is_kept = false;

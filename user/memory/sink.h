@@ -131,6 +131,9 @@ int pt_sink_sync(struct pt_sink *s, struct pt_error *err);
  * (-EEXIST).  On failure nothing has its final name.  Twice is fine. */
 int pt_sink_commit(struct pt_sink *s, struct pt_error *err);
 
+/* pt_sink_is_kept: it has a journal, and was not spoilt. */
+bool pt_sink_is_kept(const struct pt_sink *s);
+
 /* pt_sink_spoil: what it holds is worth nothing; it is kept no longer. */
 void pt_sink_spoil(struct pt_sink *s);
 

@@ -141,7 +141,6 @@ int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
 {
 	int code = 0;
 
-	unlinkat(s->parent, s->journal_new, 0);
 	/* The .partial has its size on disk before the journal says so. */
 	if (fsync(s->fd) && errno != EINVAL)
 		code = -errno;

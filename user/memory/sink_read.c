@@ -18,7 +18,7 @@ bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to)
 	/* A file system that knows no holes has data everywhere. */
 	*from = at < 0 ? off : (__u64)at;
 	at = lseek(s->fd, *from, SEEK_HOLE);
-	*to = at < 0 || (__u64)at > end ? end : (__u64)at;
+	*to = at < 0 ? end : (__u64)at;
 	return *from < end;
 }
 

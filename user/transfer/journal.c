@@ -122,9 +122,8 @@ static int take_segments(struct cursor *c, struct pt_journal *j)
 {
 	struct pt_segment *segments;
 
-	/* So that a count alone cannot take memory. */
-	if (!j->segment_cnt || j->segment_cnt > PT_SEGMENTS_MAX ||
-	    j->segment_cnt > c->left / SEGMENT_SZ)
+	if (c->is_bad || !j->segment_cnt || j->segment_cnt > PT_SEGMENTS_MAX ||
+	    c->left != (size_t)j->segment_cnt * SEGMENT_SZ)
 		return -EBADMSG;
 	segments = calloc(j->segment_cnt, sizeof(*segments));
 	if (!segments)
@@ -152,14 +151,9 @@ int pt_journal_parse(struct pt_journal *out, const void *bytes, size_t sz)
 	j.transfer_id = take_number(&c, 8);
 	take_name(&c, j.name);
 	ret = take_segments(&c, &j);
-	if (!ret && (c.is_bad || c.left))
-		ret = -EBADMSG;
-	if (ret) {
-		pt_journal_free(&j);
-		return ret;
-	}
-	*out = j;
-	return 0;
+	if (!ret)
+		*out = j;
+	return ret;
 }
 
 void pt_journal_free(struct pt_journal *j)

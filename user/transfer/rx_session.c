@@ -280,6 +280,15 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 		watch_steps(s, now_ns);
 }
 
+/* let_go: a copy that was found wrong is not worth keeping. */
+static void let_go(struct pt_rx_session *s, const struct pt_error *err)
+{
+	if (err->exit == PT_EXIT_MISMATCH)
+		pt_sink_spoil(s->sink);
+	s->report.is_kept = pt_sink_is_kept(s->sink);
+	pt_sink_discard(s->sink);
+}
+
 void pt_rx_session_end(struct pt_rx_session *s, int code,
 		       const struct pt_error *err)
 {
@@ -298,10 +307,8 @@ void pt_rx_session_end(struct pt_rx_session *s, int code,
 	if (s->is_on_host)
 		pt_rx_host_remove(s->host, &s->intake);
 	s->is_on_host = false;
-	if (s->sink && err->exit == PT_EXIT_MISMATCH)
-		pt_sink_spoil(s->sink);
 	if (s->sink)
-		pt_sink_discard(s->sink);
+		let_go(s, err);
 	if (!s->conn || s->is_bye)
 		return;
 	pt_message_abort(&m, err->exit, err->text);
