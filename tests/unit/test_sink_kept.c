@@ -1,50 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Sinks with a journal: kept when they are closed, or killed at any instant,
- * and taken up by a later one. */
-#include "memory/sink.h"
-
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include "scratch.h"
-
-#define PAGE 4096u
-#define DIR_OUT SCRATCH "/out"
-#define OUT DIR_OUT "/ram"
-#define PARTIAL OUT ".partial"
-#define JOURNAL OUT ".journal"
-
-static const char words[] = "a journal's bytes are the caller's";
-static const char other_words[] = "other";
-static struct pt_layout *layout, *other_layout;
-
-static int out_begin(void **state)
-{
-	(void)state;
-	if (system("umount " DIR_OUT " 2>/dev/null; rm -rf " DIR_OUT))
-		return -1;
-	return mkdir(DIR_OUT, 0700);
-}
-
-static struct pt_sink *make(void)
-{
-	struct pt_error err = { 0 };
-	struct pt_sink *s = NULL;
-
-	if (pt_sink_create(&s, OUT, layout, &err) ||
-	    pt_sink_journal_write(s, words, sizeof(words), &err))
-		fail_msg("%s", err.text);
-	return s;
-}
-
-/* leave: a sink with 'x' at the start of page 1 was killed. */
-static void leave(void)
-{
-	struct pt_sink *s = make();
-
-	pt_sink_page(s, 1)[0] = 'x';
-	pt_sink_close(s);
-}
+/* Sinks with a journal: kept when they are closed, and taken up by a later
+ * one. */
+#include "kept_kit.h"
 
 static void assert_journal(const struct pt_sink *s, const char *want,
 			   size_t want_sz)
@@ -453,189 +410,10 @@ static void test_hugetlbfs(void **state)
 	pt_layout_free(l);
 }
 
-/* --- killed at any instant ------------------------------------------- */
-
-/* finish: a receiver with --resume, from whatever there is to the image. */
-static void finish(void)
-{
-	struct pt_sink *s = NULL;
-	void *bytes = NULL;
-	size_t sz;
-	int ret = pt_sink_reopen(&s, OUT, layout, NULL);
-
-	if (!ret) {
-		ret = pt_sink_journal_read(s, &bytes, &sz, NULL);
-		if (!ret && (sz != sizeof(words) || memcmp(bytes, words, sz)))
-			_exit(3);	/* not whole */
-		if (ret == -ENOENT)
-			pt_sink_close(s);
-		else if (!ret)
-			ret = pt_sink_take_up(s, NULL);
-	}
-	if (ret == -ENOENT) {
-		ret = pt_sink_create(&s, OUT, layout, NULL);
-		if (!ret)
-			ret = pt_sink_journal_write(s, words, sizeof(words),
-						    NULL);
-	}
-	if (ret == -EEXIST)
-		_exit(4);
-	if (ret)
-		_exit(5);
-	pt_sink_page(s, 1)[0] = 'x';
-	if (pt_sink_sync(s, NULL) || pt_sink_commit(s, NULL))
-		_exit(6);
-	pt_sink_close(s);
-	_exit(0);
-}
-
-/* begin_another: a receiver that drops what is kept for another image. */
-static void begin_another(void)
-{
-	struct pt_sink *s;
-
-	if (pt_sink_create(&s, OUT, other_layout, NULL) ||
-	    pt_sink_journal_write(s, other_words, sizeof(other_words), NULL))
-		_exit(5);
-	pt_sink_close(s);
-	_exit(0);
-}
-
-/* killed_at runs what in a child and kills it as it enters its Nth system
- * call; false: it came to its end before. */
-static bool killed_at(void (*what)(void), int n)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		what();
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	for (int i = 0; i < 2 * n - 1; i++) {	/* entry and exit of each */
-		ptrace(PTRACE_SYSCALL, pid, 0, 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (WIFEXITED(status)) {
-			assert_int_equal(WEXITSTATUS(status), 0);
-			return false;
-		}
-	}
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-	return true;
-}
-
-static bool journal_has(const char *want, size_t want_sz)
-{
-	char got[100];
-	int fd = open(JOURNAL, O_RDONLY);
-	ssize_t sz;
-
-	if (fd < 0)
-		return false;
-	sz = read(fd, got, sizeof(got));
-	close(fd);
-	return sz == (ssize_t)want_sz && !memcmp(got, want, sz);
-}
-
-static __u64 partial_sz(void)
-{
-	struct stat st;
-
-	return stat(PARTIAL, &st) ? 0 : st.st_size;
-}
-
-/* From nothing, and from what was kept: whatever the instant, the journal is
- * whole or not there, and the next one comes to its end. */
-static void killed_everywhere(bool from_kept)
-{
-	int before = 0, both = 0, after = 0, n;
-	bool was_killed = true;
-
-	for (n = 1; was_killed; n++) {
-		assert_true(n < 500);
-		assert_int_equal(out_begin(NULL), 0);
-		if (from_kept)
-			leave();
-		was_killed = killed_at(finish, n);
-		if (scratch_has(JOURNAL))
-			assert_true(journal_has(words, sizeof(words)));
-		if (scratch_has(OUT)) {
-			after++;
-			assert_false(scratch_has(PARTIAL));
-			continue;
-		}
-		if (scratch_has(JOURNAL)) {
-			both++;
-			assert_int_equal(partial_sz(),
-					 pt_layout_image_sz(layout));
-		} else {
-			before++;
-		}
-		assert_false(killed_at(finish, 400));
-		assert_true(scratch_has(OUT));
-		assert_false(scratch_has(PARTIAL));
-		assert_false(scratch_has(JOURNAL));
-		assert_false(scratch_has(OUT ".with.journal"));
-	}
-	print_message("killed at %d system calls: %d without a journal, %d "
-		      "with one, %d after the commit\n", n, before, both,
-		      after);
-	assert_true(from_kept ? !before : before > 10);
-	assert_true(both > 3);
-	assert_true(after > 3);
-}
-
-static void test_killed_from_nothing(void **state)
-{
-	(void)state;
-	killed_everywhere(false);
-}
-
-static void test_killed_from_kept(void **state)
-{
-	(void)state;
-	killed_everywhere(true);
-}
-
-/* While one image's replaces another's: no journal speaks of the other. */
-static void test_killed_while_replacing(void **state)
-{
-	int ours = 0, none = 0, others = 0, n;
-	bool was_killed = true;
-
-	(void)state;
-	for (n = 1; was_killed; n++) {
-		assert_true(n < 500);
-		assert_int_equal(out_begin(NULL), 0);
-		leave();
-		was_killed = killed_at(begin_another, n);
-		if (journal_has(words, sizeof(words))) {
-			ours++;
-			assert_int_equal(partial_sz(),
-					 pt_layout_image_sz(layout));
-		} else if (scratch_has(JOURNAL)) {
-			others++;
-			assert_true(journal_has(other_words,
-						sizeof(other_words)));
-			assert_int_equal(partial_sz(),
-					 pt_layout_image_sz(other_layout));
-		} else {
-			none++;
-		}
-	}
-	assert_true(ours > 3 && none > 3 && others > 1);
-}
-
 #define TEST(fn) cmocka_unit_test_setup(fn, out_begin)
 
 int main(void)
 {
-	static const struct pt_segment seg = { "ram", 0, 3 * PAGE + 5 };
-	static const struct pt_segment other = { "ram", 0, 9 * PAGE };
 	const struct CMUnitTest tests[] = {
 		TEST(test_kept_and_taken_up),
 		TEST(test_looked_at_only),
@@ -650,14 +428,9 @@ int main(void)
 		TEST(test_partial_replaced_by_another),
 		TEST(test_no_room_for_journal),
 		TEST(test_hugetlbfs),
-		TEST(test_killed_from_nothing),
-		TEST(test_killed_from_kept),
-		TEST(test_killed_while_replacing),
 	};
 
-	if (scratch_mount() ||
-	    pt_layout_create(&layout, &seg, 1, NULL) ||
-	    pt_layout_create(&other_layout, &other, 1, NULL))
+	if (kept_start())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* kept_kit: a sink with a journal in the scratch folder, and what it leaves. */
+#ifndef TEST_KEPT_KIT_H
+#define TEST_KEPT_KIT_H
+
+#include "memory/sink.h"
+#include "scratch.h"
+
+#define PAGE 4096u
+#define DIR_OUT SCRATCH "/out"
+#define OUT DIR_OUT "/ram"
+#define PARTIAL OUT ".partial"
+#define JOURNAL OUT ".journal"
+
+static const char words[] = "a journal's bytes are the caller's";
+static struct pt_layout *layout;
+
+static inline int out_begin(void **state)
+{
+	(void)state;
+	if (system("umount " DIR_OUT " 2>/dev/null; rm -rf " DIR_OUT))
+		return -1;
+	return mkdir(DIR_OUT, 0700);
+}
+
+static inline struct pt_sink *make(void)
+{
+	struct pt_error err = { 0 };
+	struct pt_sink *s = NULL;
+
+	if (pt_sink_create(&s, OUT, layout, &err) ||
+	    pt_sink_journal_write(s, words, sizeof(words), &err))
+		fail_msg("%s", err.text);
+	return s;
+}
+
+/* leave: a sink with 'x' at the start of page 1 was killed. */
+static inline void leave(void)
+{
+	struct pt_sink *s = make();
+
+	pt_sink_page(s, 1)[0] = 'x';
+	pt_sink_close(s);
+}
+
+/* kept_start: once, from main(). */
+static inline int kept_start(void)
+{
+	static const struct pt_segment seg = { "ram", 0, 3 * PAGE + 5 };
+
+	return scratch_mount() || pt_layout_create(&layout, &seg, 1, NULL);
+}
+
+#endif

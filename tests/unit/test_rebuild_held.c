@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What an interrupted transfer left in a sink, and what frames make of it. */
+#include "rebuild_kit.h"
+
+static const __u8 zeroes[PT_PAGE_SZ];
+static __u8 page_a[PT_PAGE_SZ], page_b[PT_PAGE_SZ];	/* no zero block */
+static __u8 other[PT_PAGE_SZ];
+
+/* As it lies in the sink, by whomever: of the page, and of its region alone. */
+static void test_held_is_read(void **state)
+{
+	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
+	struct pt_held_region held;
+	struct pt_error err;
+
+	(void)state;
+	memcpy(pt_sink_page(sink, 512), page_a, PT_PAGE_SZ);
+	memset(&held, 0xee, sizeof(held));
+	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
+	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
+		assert_int_equal(held.digests[i], 0);
+	assert_int_equal(held.has_data[0] | held.has_data[7], 0);
+	assert_int_equal(pt_rebuild_held(rebuild, 1, pages, &held, &err), 0);
+	assert_int_equal(held.digests[0], true_digest(LOW + 512, page_a));
+	assert_int_equal(held.digests[1], 0);
+	assert_int_equal(held.has_data[0], 1);
+	assert_int_equal(pt_rebuild_region_digest(rebuild, 1), 0);
+	assert_int_equal(scratch_blocks(OUT ".partial"), PT_PAGE_SZ);
+}
+
+/* What no frame replaces stays; what one does is wholly the frame's. */
+static void test_held_is_adopted(void **state)
+{
+	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
+	struct pt_held_region held;
+	__u64 digests[PT_REGION_PAGES];
+	__u64 kept = true_digest(LOW + 3, page_a);
+	struct pt_error err;
+
+	(void)state;
+	for (int i = 3; i < 6; i++)
+		memcpy(pt_sink_page(sink, i), page_a, PT_PAGE_SZ);
+	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
+	pt_rebuild_adopt(rebuild, 0, &held);
+	assert_int_equal(pt_rebuild_region_digest(rebuild, 0),
+			 kept + true_digest(LOW + 4, page_a) +
+			 true_digest(LOW + 5, page_a));
+	place_page(LOW + 4, 1, page_b, 1);
+	place_zero_run(LOW + 5, 1, 1);
+	memcpy(other, page_b, PT_BLOCK_SZ);
+	assert_content(LOW + 3, page_a);
+	assert_content(LOW + 4, other);
+	assert_content(LOW + 5, zeroes);
+	assert_int_equal(pt_rebuild_region_digest(rebuild, 0),
+			 kept + true_digest(LOW + 4, other));
+	pt_rebuild_page_digests(rebuild, 0, digests, NULL);
+	assert_int_equal(digests[3], kept);
+	assert_int_equal(digests[4], true_digest(LOW + 4, other));
+	assert_int_equal(digests[5], 0);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, rebuild_start, \
+						 rebuild_stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_held_is_read),
+		TEST(test_held_is_adopted),
+	};
+	__u64 random = 3;
+
+	if (scratch_mount())
+		return 1;
+	kit_fill(page_a, sizeof(page_a), &random);
+	kit_fill(page_b, sizeof(page_b), &random);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
