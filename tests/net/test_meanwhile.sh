@@ -202,6 +202,19 @@ data_cut()
 	nothing_left
 }
 
+# The real clock may jump as it likes: it stamps log lines, nothing else.  (To
+# set it would set that of the whole machine.)
+real_clock_unused()
+{
+	local -a users
+
+	mapfile -t users < <(grep -lrE \
+		'CLOCK_REALTIME|gettimeofday|[^_a-z]time\((NULL|0|&)' \
+		"$root/user" "$root/bpf" "$root/include")
+	same "files that read the real clock" "${users[*]#"$root"/}" \
+		user/cli/output.c
+}
+
 case_run "meanwhile: 5 s of silence are survived" silence_survived
 case_run "meanwhile: silence beyond the peer timeout" silence_too_long
 case_run "meanwhile: the path begins to eat large frames" path_narrows
@@ -214,6 +227,7 @@ case_run "meanwhile: the receiver's clock jumps" jumped receiver
 case_run "meanwhile: the sender's clock jumps" jumped sender
 case_run "meanwhile: the receiver's clock is 30 years ahead" years_apart receiver
 case_run "meanwhile: the sender's clock is 30 years ahead" years_apart sender
+case_run "meanwhile: the real clock is for log lines" real_clock_unused
 case_run "meanwhile: the receiver's ring overflows" starved
 case_run "meanwhile: the XDP program is detached" detached
 case_run "meanwhile: the XDP program is replaced" detached replaced

@@ -78,7 +78,7 @@ static int watch_progress(struct pt_lane *l)
 	    pt_conn_last_recv_ns(l->cfg.job->conn) <
 		    l->unaccepted_ns + limit_ns / 2)
 		return 0;
-	if (pt_inflight_is_empty(l->inflight))
+	if (pt_inflight_is_empty(l->inflight) && !l->is_probing)
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT,
 				    "lane %u: the receiver has let no frame go "
 				    "for %llu s, though it answers (is it "

@@ -47,6 +47,7 @@ struct pt_lane {
 	__u64 probe_next;
 	bool go;
 	bool reprobe;
+	bool is_probing;
 	bool stop;
 	struct pt_mail mail;		/* taken last */
 };

@@ -161,6 +161,7 @@ int pt_lane_probe(struct pt_lane *l)
 	 * watch_progress. */
 	if (l->go && !l->unaccepted_ns)
 		l->unaccepted_ns = pt_clock_ns();
+	l->is_probing = true;
 	for (unsigned i = 0; !frame_sz && (l->go || i < PORTS_MAX); i++) {
 		if (i)
 			next_port(l);
@@ -168,6 +169,7 @@ int pt_lane_probe(struct pt_lane *l)
 		if (ret)
 			return ret;
 	}
+	l->is_probing = false;
 	if (!frame_sz)
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EHOSTUNREACH,
 				    "TX queue %u: no probe reached a queue of "

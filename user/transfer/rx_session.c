@@ -11,7 +11,6 @@
 #include "transfer/clock.h"
 #include "transfer/rx_messages.h"
 
-#define PING_NS		1000000000ULL
 #define READ_MAX	64	/* messages, before other sessions are heard */
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
@@ -224,7 +223,7 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 		lose_conn(s, -ETIMEDOUT, &err);
 		return;
 	}
-	if (now_ns - s->pinged_ns < PING_NS)
+	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
 		return;
 	s->pinged_ns = now_ns;
 	pt_conn_send(s->conn, &m, NULL);

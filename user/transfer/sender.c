@@ -16,7 +16,6 @@
 
 #define CONNECT_MS	10000
 #define PROGRESS_NS	250000000ULL
-#define PING_NS		1000000000ULL
 
 static int draw(void *to, size_t sz)
 {
@@ -316,7 +315,7 @@ static void watch_peer(struct pt_sender *s, __u64 now_ns, int *ret)
 				    "%s: silent for %u ms (--peer-timeout)",
 				    pt_conn_peer_text(s->conn),
 				    s->cfg->peer_timeout_ms);
-	if (now_ns - s->pinged_ns < PING_NS)
+	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
 		return;
 	s->pinged_ns = now_ns;
 	pt_conn_send(s->conn, &m, NULL);
