@@ -9,6 +9,7 @@
     peer.py version ADDR PORT   accept, be a pagetrim of version 77 only
     peer.py small ADDR PORT     accept, be a receiver of frames of 64 bytes
     peer.py close ADDR PORT     accept and close at once
+    peer.py pings ADDR PORT     accept, be a receiver that says PING, no more
     peer.py chatter ADDR PORT   connect, be a sender that says PING without end
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
@@ -94,6 +95,15 @@ def small(addr, port):
         pass
 
 
+def pings(addr, port):
+    sock, _ = listen(addr, port).accept()
+    hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 2)
+    sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+    while True:
+        sock.sendall(struct.pack("!IHHQ", 8, 23, 0, 0))
+        time.sleep(0.1)
+
+
 def chatter(addr, port):
     hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 1)
     ping = struct.pack("!IHHQ", 8, 23, 0, 0)
@@ -164,8 +174,8 @@ def forget(addr, port, to_port):
 def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
-     "version": version, "small": small, "chatter": chatter, "close": close,
-     "proxy": proxy, "forget": forget}[verb](addr, int(port), *rest)
+     "version": version, "small": small, "chatter": chatter, "pings": pings,
+     "close": close, "proxy": proxy, "forget": forget}[verb](addr, int(port), *rest)
 
 
 if __name__ == "__main__":

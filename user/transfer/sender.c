@@ -27,14 +27,19 @@ static int draw(void *to, size_t sz)
 static int reply(struct pt_sender *s, enum pt_message_type type,
 		 struct pt_message *m)
 {
+	__u64 end_ns = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
+	__u64 now_ns;
 	int ret;
 
 	for (;;) {
-		ret = pt_conn_recv_wait(s->conn, m, s->cfg->peer_timeout_ms,
+		now_ns = pt_clock_ns();
+		ret = now_ns >= end_ns ? -ETIMEDOUT :
+		      pt_conn_recv_wait(s->conn, m,
+					(end_ns - now_ns) / 1000000 + 1,
 					s->stop_fd, s->err);
 		if (ret == -ETIMEDOUT)
 			return pt_error_set(s->err, PT_EXIT_PEER, ret,
-					    "%s: silent for %u ms (is the "
+					    "%s: no answer for %u ms (is the "
 					    "receiver stuck?)",
 					    pt_conn_peer_text(s->conn),
 					    s->cfg->peer_timeout_ms);

@@ -39,6 +39,8 @@ struct pt_sender {
 	bool is_committed;
 	__u64 started_ns;
 	__u64 phase_ns;		/* when the phase began */
+	__u64 stepped_ns;	/* when the receiver last did, or was asked to
+				 * do, what the phase waits for */
 	__u64 pinged_ns;
 	__u64 shown_ns;
 };

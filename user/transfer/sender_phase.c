@@ -9,6 +9,8 @@
 #include "transfer/balance.h"
 #include "transfer/clock.h"
 
+#define SLACK_NS	5000000000ULL	/* a receiver's counters settle in half */
+
 static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
 {
 	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
@@ -73,6 +75,7 @@ static int take_held(struct pt_sender *s, const struct pt_message *m)
 {
 	if (!s->report->is_resumed || s->report->phase > PT_SEND_COMPARE)
 		return unexpected(s, m);
+	s->stepped_ns = pt_clock_ns();
 	return pt_held_take(&s->held, &m->held, s->err);
 }
 
@@ -134,7 +137,7 @@ __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 	__u64 took_ns = now_ns - s->phase_ns;
 
 	s->report->phase = phase;
-	s->phase_ns = now_ns;
+	s->phase_ns = s->stepped_ns = now_ns;
 	return took_ns;
 }
 
@@ -176,6 +179,20 @@ static void go(struct pt_sender *s)
 	s->report->setup_ns = s->phase_ns - s->started_ns;
 }
 
+/* overdue: a receiver that only answers PINGs would hold us for ever.  While
+ * frames flow the lanes see to that, and a commit takes as long as its disk. */
+static int overdue(struct pt_sender *s, const char *what)
+{
+	__u64 limit_ns = s->cfg->peer_timeout_ms * 1000000ULL + SLACK_NS;
+
+	if (pt_clock_ns() - s->stepped_ns <= limit_ns)
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but "
+			    "has not said %s for %llu s (is the receiver "
+			    "stuck? its log tells)", pt_conn_peer_text(s->conn),
+			    what, limit_ns / 1000000000ULL);
+}
+
 /* compare marks what is to be sent, a step at a time: the peer wants answers
  * meanwhile. */
 static int compare(struct pt_sender *s)
@@ -184,11 +201,16 @@ static int compare(struct pt_sender *s)
 
 	s->report->held_page_cnt = s->held.page_cnt;
 	s->report->held_block_bytes = s->held.block_bytes;
-	if (ret > 0)
+	if (ret < 0)
+		return ret;
+	if (!ret && pt_held_is_waiting(&s->held))
+		return overdue(s, "what it holds");
+	s->stepped_ns = pt_clock_ns();	/* the receiver waits for us */
+	if (ret)
 		go(s);
-	else if (!ret && !pt_held_is_waiting(&s->held))
+	else
 		eventfd_write(s->wake_fd, 1);	/* come back at once */
-	return ret < 0 ? ret : 0;
+	return 0;
 }
 
 static bool lanes_are_clean(struct pt_sender *s)
@@ -257,6 +279,7 @@ static int verify(struct pt_sender *s)
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		m.verify.sent[i] = atomic_load(
 			&pt_lane_counts(s->lanes[i])->frames);
+	s->stepped_ns = pt_clock_ns();
 	return ret ? ret : pt_conn_send(s->conn, &m, s->err);
 }
 
@@ -287,7 +310,8 @@ int pt_sender_advance(struct pt_sender *s)
 			return 0;
 		return s->is_rechecked ? verify(s) : recheck(s);
 	case PT_SEND_VERIFY:
-		return s->is_verified ? commit(s) : 0;
+		return s->is_verified ? commit(s) :
+		       overdue(s, "whether the copy is right");
 	case PT_SEND_COMMIT:
 		if (s->is_committed)
 			s->report->commit_ns = pt_sender_enter(s, PT_SEND_DONE);
