@@ -157,6 +157,47 @@ starved()
 	[[ $(field receive .ledger.socket_dropped) -gt 0 ]] || die "not starved"
 }
 
+# One end's link goes down, and comes up again.
+link_down_and_up()
+{
+	local dev
+
+	dev=$(hosts_dev "$net" "$1")
+	show hosts_up "$net" --mtu 9000
+	under_way 3000000
+	on "$1" ip link set "$dev" down
+	sleep 2
+	on "$1" ip link set "$dev" up
+	survived
+	nothing_left
+}
+
+# The sink's disk fills up; when there is room again, --resume goes on there.
+disk_full()
+{
+	local out=$PWD/small/copy
+
+	show hosts_up "$net" --mtu 9000
+	mkdir small
+	mount -t tmpfs -o size=8m none small
+	mounts=("$PWD/small")
+	receive_begin receive --listen "$HOSTS_B4" --out "$out" --resume
+	send_begin send --to "$HOSTS_B4" --resume "$(image even)"
+	ended receive "$receiver" 20 3 'space|full'
+	ended send "$sender" 10 4 'space|full'
+	nothing_committed
+	nothing_attached
+	mount -o remount,size=64m small
+	receive_begin receive --listen "$HOSTS_B4" --out "$out" --resume
+	send_begin send --to "$HOSTS_B4" --resume "$(image even)"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" "$out"
+	balanced
+	same resumed "$(field send .resumed)" true
+	within "pages that were held" "$(field send '."held-pages"')" 500 2048
+}
+
 # program_id: of the XDP program on host b's device.
 program_id()
 {
@@ -221,6 +262,9 @@ case_run "meanwhile: the path begins to eat large frames" path_narrows
 case_run "meanwhile: the receiver's MTU is lowered" device_narrows b
 case_run "meanwhile: the sender's MTU is lowered" device_narrows a
 case_run "meanwhile: only the control connection lives" data_cut
+case_run "meanwhile: the sink's disk full, and room again" disk_full
+case_run "meanwhile: the receiver's link down for 2 s" link_down_and_up b
+case_run "meanwhile: the sender's link down for 2 s" link_down_and_up a
 case_run "meanwhile: the receiver stopped for 3 s" stopped_and_survived receiver
 case_run "meanwhile: the sender stopped for 3 s" stopped_and_survived sender
 case_run "meanwhile: the receiver's clock jumps" jumped receiver
