@@ -114,6 +114,28 @@ static void test_several_buffers(void **state)
 	bpf_link__destroy(link);
 }
 
+/* The verifier gives up at a million instructions; compilers and kernels
+ * differ, so half of that must do. */
+static void test_verifier(void **state)
+{
+	struct pagetrim_bpf *skel = pagetrim_bpf__open();
+	static char log[65536];
+	unsigned int cnt = 0;
+	const char *line;
+
+	(void)state;
+	assert_non_null(skel);
+	bpf_program__set_log_level(skel->progs.pagetrim, 4);	/* counts only */
+	bpf_program__set_log_buf(skel->progs.pagetrim, log, sizeof(log));
+	assert_int_equal(pagetrim_bpf__load(skel), 0);
+	line = strstr(log, "processed ");
+	assert_non_null(line);
+	assert_int_equal(sscanf(line, "processed %u insns", &cnt), 1);
+	print_message("verifier: %u instructions\n", cnt);
+	assert_in_range(cnt, 1, 500000);
+	pagetrim_bpf__destroy(skel);
+}
+
 static int group_setup(void **state)
 {
 	(void)state;
@@ -133,6 +155,7 @@ int main(void)
 		cmocka_unit_test(test_map_fields),
 		cmocka_unit_test(test_kernel_has_the_types),
 		cmocka_unit_test(test_several_buffers),
+		cmocka_unit_test(test_verifier),
 		cmocka_unit_test(test_place_behind_the_dispatcher),
 	};
 

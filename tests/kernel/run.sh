@@ -40,6 +40,7 @@ bpf_tests()
 		if timeout 300 "$PAGETRIM_BUILD/tests/bpf/test_$name" \
 			>/run/log 2>&1; then
 			echo "ok bpf: $name"
+			grep '^verifier' /run/log
 			passed=$((passed + 1))
 		else
 			echo "not ok bpf: $name"
