@@ -114,26 +114,27 @@ static int make_pins(const struct pt_program *p)
 	return ret;
 }
 
-/* attach_beside: by libxdp's dispatcher, which needs a kernel that loads
- * extension programs.  -ENOTSUP: not here, nothing was done. */
-static int attach_beside(struct pt_program *p, const struct pt_program_cfg *cfg)
+/* try_beside: frags says whether ours takes frames of several buffers.  libxdp
+ * does not go by the section's name; its dispatcher takes such frames if all
+ * programs behind it do. */
+static int try_beside(struct pt_program *p, const struct pt_program_cfg *cfg,
+		      bool frags)
 {
 	enum xdp_attach_mode mode = cfg->generic ? XDP_MODE_SKB :
 						   XDP_MODE_NATIVE;
-	struct pagetrim_bpf *skel;
+	struct pagetrim_bpf *skel = pagetrim_bpf__open();
 	struct xdp_program *xp;
 	int ret;
 
-	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) != 1)
-		return -ENOTSUP;
-	skel = pagetrim_bpf__open();
 	if (!skel)
 		return -errno;
 	xp = xdp_program__from_bpf_obj(skel->obj, NULL);
 	ret = libxdp_get_error(xp);
 	if (ret)
 		goto destroy;
-	ret = xdp_program__attach(xp, p->device.ifindex, mode, 0);
+	ret = xdp_program__set_xdp_frags_support(xp, frags);
+	if (!ret)
+		ret = xdp_program__attach(xp, p->device.ifindex, mode, 0);
 	if (!ret) {
 		ret = program_find(p);
 		if (ret)
@@ -142,6 +143,21 @@ static int attach_beside(struct pt_program *p, const struct pt_program_cfg *cfg)
 	xdp_program__close(xp);
 destroy:
 	pagetrim_bpf__destroy(skel);
+	return ret;
+}
+
+/* attach_beside: by libxdp's dispatcher, which needs a kernel that loads
+ * extension programs.  -ENOTSUP: not here, nothing was done. */
+static int attach_beside(struct pt_program *p, const struct pt_program_cfg *cfg)
+{
+	int ret;
+
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) != 1)
+		return -ENOTSUP;
+	ret = try_beside(p, cfg, !cfg->single_buffer);
+	/* A driver without multi-buffer XDP says one of these. */
+	if ((ret == -EOPNOTSUPP || ret == -EINVAL) && !cfg->single_buffer)
+		ret = try_beside(p, cfg, false);
 	return ret;
 }
 
