@@ -220,6 +220,34 @@ static void test_lost_tail(void **state)
 	assert_false(pt_rx_lane_is_open(&lane));
 }
 
+/* --- probes ---------------------------------------------------------- */
+
+/* Each number is new once, in whatever order, and what is too old never. */
+static void test_probes(void **state)
+{
+	static const struct {
+		__u64 probe;
+		bool is_new;
+	} rows[] = {
+		{ 0, true }, { 0, false }, { 2, true }, { 1, true },
+		{ 1, false }, { 2, false }, { 65, true }, { 2, false },
+		{ 3, true }, { 3, false }, { 65, false }, { 64, true },
+		{ 128, true }, { 64, false }, { 65, false }, { 66, true },
+		{ 191, true }, { 128, false }, { 129, true },
+		{ 255, true }, { 191, false }, { 192, true },
+		{ 1000, true }, { 255, false }, { 936, false },
+		{ 937, true }, { 937, false }, { 1000, false },
+		{ (1ULL << 32) - 1, true }, { (1ULL << 32) - 1, false },
+		{ 1001, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (pt_rx_lane_probe_is_new(&lane, rows[i].probe) !=
+		    rows[i].is_new)
+			fail_msg("row %zu: probe %llu", i, rows[i].probe);
+}
+
 /* --- what is told ---------------------------------------------------- */
 
 /* One gap that a mark cut in two: told as one, unless half was told before. */
@@ -411,6 +439,7 @@ int main(void)
 		TEST(test_next_mark),
 		TEST(test_younger_gap),
 		TEST(test_lost_tail),
+		TEST(test_probes),
 		TEST(test_cut_gap),
 		TEST(test_full_ack),
 		TEST(test_news),

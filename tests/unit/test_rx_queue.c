@@ -25,8 +25,24 @@ struct pt_xsk {
 	int event_fd;
 	unsigned int cnt;
 	struct pt_span held[HELD];
+	struct pt_span flood;	/* fills what is asked for and not held */
+	unsigned int flooded;	/* frames */
 	atomic_uint recycled;
 };
+
+/* pour fills rx with copies of the flood's frame. */
+static void pour(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 cnt)
+{
+	for (__u32 i = 0; i < cnt; i++) {
+		struct pt_span span = { malloc(x->flood.sz), x->flood.sz };
+
+		memcpy((void *)span.base, x->flood.base, span.sz);
+		rx[i] = (struct pt_rx_frame){
+			.spans = { span }, .span_cnt = 1, .sz = span.sz,
+		};
+	}
+	x->flooded += cnt;
+}
 
 __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
 {
@@ -42,6 +58,10 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
 		};
 	x->cnt -= cnt;
 	memmove(x->held, x->held + cnt, x->cnt * sizeof(x->held[0]));
+	if (x->flood.sz) {
+		pour(x, rx + cnt, max - cnt);
+		cnt = max;
+	}
 	pthread_mutex_unlock(&x->lock);
 	return cnt;
 }
@@ -117,6 +137,7 @@ static int start(void **state)
 
 	rebuild_start(state);
 	data_cnt = probe_cnt = seen_cnt = 0;
+	memset(&acked, 0, sizeof(acked));
 	lanes = calloc(LANES, sizeof(*lanes));
 	intake = (struct pt_intake){
 		.session_id = SESSION,
@@ -291,6 +312,33 @@ static void test_probes(void **state)
 	assert_int_equal(seen_cnt, 1);
 }
 
+/* A probe that somebody repeats is counted, and not answered again: on
+ * whatever queue. */
+static void test_probes_repeated(void **state)
+{
+	const struct pt_seal_cfg cfg = {
+		.cipher = PT_CIPHER_AES_128_GCM,
+		.rekey_log2 = PT_REKEY_LOG2_MIN,
+	};
+	struct pt_frame_id id = { .session_id = SESSION, .seq = 7 };
+	struct pt_seal *tx;
+
+	(void)state;
+	assert_int_equal(pt_seal_create(&tx, &cfg), 0);
+	assert_int_equal(pt_seal_create(&lanes[0].probe_seal, &cfg), 0);
+	intake.is_sealed = true;
+	for (; id.seq < 9; id.seq++) {
+		pt_probe_write(&kit_links[0].link, &id, 1500, tx, frame);
+		for (int i = 0; i < 10; i++)
+			put(i % QUEUES, frame, 1500);
+	}
+	probe_cnt = 20;
+	settle();
+	assert_int_equal(seen_cnt, 2);
+	pt_seal_destroy(lanes[0].probe_seal);
+	pt_seal_destroy(tx);
+}
+
 /* What is refused is counted, by its reason, and places nothing. */
 static void test_refusals(void **state)
 {
@@ -393,6 +441,54 @@ static void test_probes_on_two_queues(void **state)
 	settle();
 }
 
+/* flood gives a queue's socket one frame over and over, so that it is never
+ * empty; sz 0: no more. */
+static void flood(int queue, const void *bytes, __u32 sz)
+{
+	struct pt_xsk *x = &xsks[queue];
+
+	pthread_mutex_lock(&x->lock);
+	x->flood = (struct pt_span){ bytes, sz };
+	if (!sz) {
+		put_cnt[queue] += x->flooded;
+		data_cnt += x->flooded;
+	}
+	pthread_mutex_unlock(&x->lock);
+	eventfd_write(x->event_fd, 1);
+}
+
+/* Who repeats a frame without end keeps no sender waiting for news. */
+static void test_flooded(void **state)
+{
+	__u64 deadline = pt_clock_ns() + 20000000000ULL;
+	static __u8 again[2 * PT_PAGE_SZ];
+	struct pt_ledger ledger;
+	bool told = false;
+	__u32 sz;
+
+	(void)state;
+	sz = data_frame(&kit_links[0], 0, 0, LOW, 1);
+	memcpy(again, frame, sz);
+	put(0, frame, sz);
+	flood(0, again, sz);
+	for (__u64 seq = 1; seq < 10; seq++)	/* 3 is lost on the way */
+		if (seq != 3)
+			put(0, frame, data_frame(&kit_links[0], 0, seq,
+						 LOW + seq, 1));
+	while (!told && pt_clock_ns() < deadline) {
+		usleep(1000);
+		pthread_mutex_lock(&told_lock);
+		told = acked.lane == 0 && acked.upto == 10;
+		pthread_mutex_unlock(&told_lock);
+	}
+	flood(0, NULL, 0);
+	ledger = settle();
+	assert_true(told);
+	assert_int_equal(ledger.accepted, 9);
+	assert_int_equal(ledger.missing, 1);
+	assert_true(ledger.duplicate > 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
 
 int main(void)
@@ -400,10 +496,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_takes_and_tells),
 		TEST(test_probes),
+		TEST(test_probes_repeated),
 		TEST(test_refusals),
 		TEST(test_lane_moved),
 		TEST(test_tagged),
 		TEST(test_probes_on_two_queues),
+		TEST(test_flooded),
 	};
 	__u64 random = 2;
 

@@ -59,6 +59,22 @@ void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns)
 	}
 }
 
+bool pt_rx_lane_probe_is_new(struct pt_rx_lane *l, __u64 probe)
+{
+	__u64 ahead = probe - l->probe_end, behind = l->probe_end - 1 - probe;
+
+	if (probe >= l->probe_end) {
+		l->probes_seen = ahead < 63 ? l->probes_seen << (ahead + 1) : 0;
+		l->probes_seen |= 1;
+		l->probe_end = probe + 1;
+		return true;
+	}
+	if (behind >= 64 || l->probes_seen >> behind & 1)
+		return false;
+	l->probes_seen |= 1ULL << behind;
+	return true;
+}
+
 bool pt_rx_lane_has_news(const struct pt_rx_lane *l)
 {
 	return l->missing_range_cnt || l->told.upto != l->seqs.decided ||

@@ -49,6 +49,11 @@ struct pt_rx_lane {
 	__u64 refused_auth, refused_record, refused_window;
 	__u64 records;
 	_Atomic __u64 probes;		/* on any queue, by its thread */
+
+	__u64 probe_end;		/* one above the highest number of its
+					 * probes; under the intake's ... */
+	__u64 probes_seen;		/* bit i: probe_end - 1 - i came; ...
+					 * probe_lock, both */
 	struct pt_rebuild_counts placed;
 };
 
@@ -64,6 +69,10 @@ enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt);
 
 /* pt_rx_lane_tick calls gaps lost that are older than grace_ns. */
 void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns);
+
+/* pt_rx_lane_probe_is_new notes an authentic probe.  False: it came before, or
+ * is older than the 64 before the newest. */
+bool pt_rx_lane_probe_is_new(struct pt_rx_lane *l, __u64 probe);
 
 /* pt_rx_lane_is_open: numbers are still undecided, so ticks are needed. */
 static inline bool pt_rx_lane_is_open(const struct pt_rx_lane *l)

@@ -14,6 +14,8 @@
 
 #define BATCH		64		/* frames taken under one lock */
 #define TICK_NS		1000000ULL	/* between looks at open gaps */
+#define BUSY_TICK_NS	50000000ULL	/* the same, while the ring is never
+					 * empty: it is gone through many times */
 #define IDLE_MS		100		/* wait when nothing is open */
 
 struct pt_rx_queue {
@@ -71,13 +73,17 @@ static bool is_authentic(struct pt_reader *r, const struct pt_intake *intake,
 	return r->is_sealed ? pt_reader_unseal(r, seal) : pt_reader_auth_ok(r);
 }
 
+/* is_authentic_probe: and, if that can be told, seen for the first time: an
+ * answer to each of a flood of old ones would keep ACKs from the sender. */
 static bool is_authentic_probe(struct pt_rx_queue *q, struct pt_intake *intake,
 			       struct pt_rx_lane *lane)
 {
 	bool ok;
 
 	pthread_mutex_lock(&intake->probe_lock);
-	ok = is_authentic(&q->reader, intake, lane->probe_seal);
+	ok = is_authentic(&q->reader, intake, lane->probe_seal) &&
+	     (!intake->is_sealed ||
+	      pt_rx_lane_probe_is_new(lane, q->reader.id.seq));
 	pthread_mutex_unlock(&intake->probe_lock);
 	return ok;
 }
@@ -192,6 +198,8 @@ static void tell(struct pt_rx_queue *q, bool tick)
 
 		if (!(tick ? pt_rx_lane_has_news(l) : pt_rx_lane_is_urgent(l)))
 			continue;
+		if (!tick)	/* what a tick would: numbers taken in order */
+			pt_seqmap_advance(&l->seqs);
 		pt_rx_lane_ack(l, &m);
 		if (!pt_conn_send(l->intake->conn, &m, NULL))
 			pt_rx_lane_told(l);
@@ -199,7 +207,9 @@ static void tell(struct pt_rx_queue *q, bool tick)
 }
 
 /* tick looks for gaps that are lost, as of now_ns: a moment after which the
- * ring was found empty.  A frame that waits in the ring is not lost. */
+ * ring was found empty.  A frame that waits in the ring is not lost.  But who
+ * floods us with what XDP cannot tell from ours keeps the ring full for ever:
+ * then a frame may be called lost and come late, and nothing worse. */
 static void tick(struct pt_rx_queue *q, __u64 now_ns)
 {
 	if (now_ns - q->ticked_ns < TICK_NS) {
@@ -240,7 +250,7 @@ static void *queue_main(void *arg)
 		flush(q);
 		if (cnt)
 			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
-		if (cnt < BATCH)
+		if (cnt < BATCH || now_ns - q->ticked_ns > BUSY_TICK_NS)
 			tick(q, now_ns);
 		else
 			tell(q, false);
