@@ -180,9 +180,10 @@ slowdown()
 		"\($ms / $calm * 10 | round / 10) times as long as without"'
 }
 
-# strangers_begin: from host c to the receiver.  Sets strangers.
+# strangers_begin: from host c to the receiver.  Sets strangers, since.
 strangers_begin()
 {
+	since=$SECONDS
 	echo "+ [c] strangers.py" >&2
 	hosts_exec "$net" c "$here/strangers.py" "$HOSTS_B4" 16644 \
 		"$receiver" >strangers.json 2>strangers.err &
@@ -191,9 +192,12 @@ strangers_begin()
 }
 
 # strangers_bounded: they came and were turned away, and the receiver had at
-# most 1024 of them at once, 64 KiB for each, 128 sessions, and a listener.
+# most 1024 of them at once, 64 KiB for each, 128 sessions, and a listener; and
+# its log has ten lines a second about them.
 strangers_bounded()
 {
+	local lines
+
 	kill -TERM "$strangers"
 	ended strangers "$strangers" 10 0
 	echo "# strangers: $(jq -c . strangers.json)" >&2
@@ -203,6 +207,9 @@ strangers_bounded()
 		die "$(field strangers .sockets) sockets"
 	jq -e '.rss - ."rss-before" <= 1024 * 64 + 16 * 1024' \
 		strangers.json >/dev/null || die "memory: $(<strangers.json)"
+	lines=$(grep -c 'turned away' receive.err)
+	echo "# lines about them: $lines" >&2
+	((lines <= 11 * (SECONDS - since + 1))) || die "$lines lines of log"
 }
 
 # besieged IMAGE: strangers first, then the sender comes.

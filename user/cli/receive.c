@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <getopt.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/commands.h"
 #include "cli/limits.h"
@@ -66,7 +67,11 @@ struct receive {
 	struct pt_user user;
 	struct pt_security security;
 	bool json;
+	time_t stranger_time;		/* the second of stranger_cnt */
+	unsigned stranger_cnt;		/* turned away in it */
 };
+
+#define STRANGERS_MAX	10	/* lines a second about them */
 
 static void on_opened(const struct pt_receive_report *r, void *arg)
 {
@@ -108,10 +113,21 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 	fflush(stdout);
 }
 
+/* on_stranger: a log is a place that strangers can fill. */
 static void on_stranger(const struct pt_error *err, void *arg)
 {
-	(void)arg;
-	pt_out_log("turned away: %s", err->text);
+	struct receive *rx = arg;
+	time_t now = time(NULL);
+
+	if (now != rx->stranger_time) {
+		if (rx->stranger_cnt > STRANGERS_MAX)
+			pt_out_log("turned away: %u more within a second",
+				   rx->stranger_cnt - STRANGERS_MAX);
+		rx->stranger_time = now;
+		rx->stranger_cnt = 0;
+	}
+	if (rx->stranger_cnt++ < STRANGERS_MAX)
+		pt_out_log("turned away: %s", err->text);
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
