@@ -75,6 +75,8 @@ taken_up()
 	begin "$@"
 	finished
 	same "pages that were held" "$(field send '."held-pages"')" "$held"
+	(($(field receive '."held-pages"') >= held)) ||
+		die "the receiver does not say what it held"
 	[[ $(field send '."block-bytes"') -le $((bytes * 105 / 100)) ]] ||
 		die "sent $(field send '."block-bytes"'), $bytes were missing"
 	echo "missing $bytes bytes, sent $(field send '."block-bytes"')" >&2
