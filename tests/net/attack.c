@@ -23,6 +23,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -230,6 +231,18 @@ static __u64 total(const struct attack *a)
 	return sum;
 }
 
+/* hop goes on on the next CPU: of several queues, which one a frame leaves and
+ * arrives on follows from where it is sent. */
+static void hop(void)
+{
+	static unsigned cpu;
+	cpu_set_t next;
+
+	CPU_ZERO(&next);
+	CPU_SET(cpu++ % sysconf(_SC_NPROCESSORS_ONLN), &next);
+	sched_setaffinity(0, sizeof(next), &next);
+}
+
 static void run(struct attack *a)
 {
 	const struct timespec pause = { .tv_nsec = a->pause_us * 1000L };
@@ -243,6 +256,7 @@ static void run(struct attack *a)
 		if (!a->pause_us)
 			continue;	/* at full rate the same ones again */
 		nanosleep(&pause, NULL);
+		hop();
 		hear(a, SALVO);
 		load_all(a);
 	}

@@ -20,8 +20,9 @@
 #define HEARD_SZ_MAX	(18 + 65535)
 
 /* X(SYMBOL, name, verdict of XDP if the session is sealed, if it is not, what
- * the agent counts a steered one as).  A forgery that an unsealed session could
- * not tell from its own frames is not among them. */
+ * the agent counts a steered one as).  An astray one is a replay that hashes to
+ * another queue, if there is one: wrong_queue then.  A forgery that an unsealed
+ * session could not tell from its own frames is not among them. */
 #define ATTACK_KINDS(X)							\
 	X(GARBAGE, garbage, BAD_MAGIC, BAD_MAGIC, none)			\
 	X(SHORT, short, TRUNCATED, TRUNCATED, none)			\
@@ -38,6 +39,7 @@
 	X(PAGE, page, STEERED, STEERED, refused_auth)			\
 	X(BLOCK, block, STEERED, STEERED, refused_auth)			\
 	X(REPLAY, replay, STEERED, STEERED, duplicate)			\
+	X(ASTRAY, astray, STEERED, STEERED, duplicate)			\
 	X(PROBE, probe, STEERED, STEERED, probes)			\
 	X(ELSEWHERE, elsewhere, PASSED, PASSED, none)			\
 	X(FRAGMENT, fragment, PASSED, PASSED, none)
@@ -215,6 +217,9 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 	case ATTACK_BLOCK:
 		h->bytes[h->data_off + random_below(r, h->sz - h->data_off)] ^=
 			1 + random_below(r, 255);
+		break;
+	case ATTACK_ASTRAY:
+		udp->src_port = htobe16(1024 + random_below(r, 60000));
 		break;
 	case ATTACK_ELSEWHERE:
 		udp->dst_port ^= htobe16(1);

@@ -180,6 +180,27 @@ slowdown()
 		"\($ms / $calm * 10 | round / 10) times as long as without"'
 }
 
+# led_astray: replays on another queue than the lane's must not make the two
+# look for a new way for ever.
+led_astray()
+{
+	show hosts_up "$net" --hub --mtu 9000 --queues 2
+	on b "$pagetrim" attach --dev "$(dev_b)" >&2
+	attack_begin --pause 1000 --kind astray
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M "$(image even)"
+	ended send "$sender" 60 0
+	kill -TERM "$attacker"
+	ended attack "$attacker" 10 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+	look
+	[[ $(seen wrong_queue) -gt 1000 ]] ||
+		die "$(seen wrong_queue) frames on the wrong queue"
+	echo "# $(field send .probes) probes, $(seen wrong_queue) astray"
+}
+
 # strangers_begin: from host c to the receiver.  Sets strangers, since.
 strangers_begin()
 {
@@ -272,6 +293,7 @@ case_run "hostile: a flood of forged frames" \
 	flooded forged --kind garbage --kind short --kind forged
 case_run "hostile: a flood of replayed frames" \
 	flooded replayed --kind replay --kind probe --kind block
+case_run "hostile: replays on another queue" led_astray
 case_run "hostile: strangers without end" besieged
 case_run "hostile: a capture shows nothing" captured 0
 
