@@ -89,7 +89,17 @@ hub_up()
 	show hosts_up "$net" --hub --mtu "$1"
 	on b "$pagetrim" attach --dev "$(dev_b)" >&2
 	unseen=0
-	unseen=$(difference)
+	wait_until 10 is_quiet
+}
+
+# is_quiet: no frame is under way; what went by unseen is known.
+is_quiet()
+{
+	local before
+
+	before=$(($(link a a tx.packets) + $(link c c tx.packets)))
+	unseen=$(unseen=0 difference)
+	[[ $(($(link a a tx.packets) + $(link c c tx.packets))) -eq $before ]]
 }
 
 # difference: what a and c sent, less what b's program saw and the hub had no
@@ -137,12 +147,19 @@ all_kinds()
 # what the program saw has a verdict.
 conserved()
 {
-	wait_until 5 is_conserved
+	wait_until 2 is_conserved
 	jq -e '.total | .seen == ([.[]] | add) - .seen - .seen_bytes' \
 		stats.json >/dev/null || die "verdicts: $(<stats.json)"
 }
 
-is_conserved() { [[ $(difference) -eq 0 ]]; }
+is_conserved()
+{
+	local left
+
+	left=$(difference)
+	[[ $left -eq 0 ]] || echo "$left frames not accounted for" >&2
+	[[ $left -eq 0 ]]
+}
 
 # flooded NAME OPTION...: at full rate, as long as the transfer takes.  Says
 # how long that is without.
