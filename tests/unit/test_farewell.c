@@ -147,22 +147,6 @@ static void test_too_many(void **state)
 	pt_farewell_close(f);
 }
 
-static int secure(void **state)
-{
-	(void)state;
-	sender_cfg.tls = psk_of(PT_ROLE_SENDER, "a:" KEY_A "\n");
-	receiver_cfg.tls = psk_of(PT_ROLE_RECEIVER, "a:" KEY_A "\n");
-	return 0;
-}
-
-static int insecure(void **state)
-{
-	(void)state;
-	pt_tls_close(sender_cfg.tls);
-	pt_tls_close(receiver_cfg.tls);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -46,6 +46,24 @@ static inline struct pt_tls *psk_of(enum pt_role role, const char *text)
 	return t;
 }
 
+/* secure: pairs of conn_kit speak TLS from here on; insecure: no more. */
+static inline int secure(void **state)
+{
+	(void)state;
+	sender_cfg.tls = psk_of(PT_ROLE_SENDER, "a:" KEY_A "\n");
+	receiver_cfg.tls = psk_of(PT_ROLE_RECEIVER, "a:" KEY_A "\n");
+	return 0;
+}
+
+static inline int insecure(void **state)
+{
+	(void)state;
+	pt_tls_close(sender_cfg.tls);
+	pt_tls_close(receiver_cfg.tls);
+	sender_cfg.tls = receiver_cfg.tls = NULL;
+	return 0;
+}
+
 /* ---- certificates: certs_make once, from main; certs_remove at its end ---- */
 
 static char certs_dir[] = "/tmp/pagetrim-certs-XXXXXX";
