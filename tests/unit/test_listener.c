@@ -268,6 +268,39 @@ static void test_no_descriptors(void **state)
 	pt_listener_close(l);
 }
 
+/* Where strangers hold the last descriptors, the oldest of them goes. */
+static void test_descriptors_held(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	int hog[64], cnt = 0, silent = raw_connect(l), client;
+	struct rlimit old, few;
+	struct pt_conn *c;
+	__u8 bytes[64];
+
+	(void)state;
+	assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+	assert_true(is_open(silent));
+	client = raw_connect(l);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (cnt < 64 && (hog[cnt] = dup(client)) >= 0)
+		cnt++;
+	assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+	assert_false(is_open(silent));
+	close(hog[--cnt]);		/* for the connection's own epoll */
+	raw_write(client, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	assert_int_equal(accept_any(l, &c), 1);
+	while (cnt--)
+		close(hog[cnt]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	pt_conn_close(c);
+	close(client);
+	close(silent);
+	pt_listener_close(l);
+}
+
 static void test_cannot_listen(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg), *second;
@@ -301,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_handed_out),
 		cmocka_unit_test(test_full_house),
 		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_descriptors_held),
 		cmocka_unit_test(test_cannot_listen),
 	};
 	struct CMUnitTest tests[32];
