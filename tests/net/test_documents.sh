@@ -209,6 +209,25 @@ same_exits()
 	done
 }
 
+# Examples start as they stand: none lacks keys, and --insecure is no example.
+examples_are_safe()
+{
+	local example examples
+
+	examples=$({
+		sed -n 's/^\.Dl //p' "$man"/*.8
+		for command in "${commands[@]}"; do
+			"$pagetrim" "$command" --help | sed -n 's/^Example: //p'
+		done
+		sed -n 's/^    \(pagetrim .*\)/\1/p' "$root/README.md"
+	} | grep -E '^pagetrim (send|receive) ' | grep -v -e ' --json ')
+	[[ $(wc -l <<<"$examples") -ge 12 ]] || die "too few: $examples"
+	while read -r example; do
+		[[ $example =~ \ --(psk|tls-cert)\  ]] ||
+			die "an example without keys: $example"
+	done <<<"$examples"
+}
+
 # said STATUS COMMAND...: pagetrim ends so; fills out and err.
 said()
 {
@@ -430,6 +449,7 @@ case_run "documents: man pages are clean" pages_are_clean
 case_run "documents: commands" same_commands
 case_run "documents: exit codes" same_exits
 case_run "documents: verdicts and ledger, with their meanings" meanings
+case_run "documents: examples have keys" examples_are_safe
 case_run "documents: wrong command, version" wrong_command
 case_run "documents: help" help_is_asked_for
 for command in "${commands[@]}"; do

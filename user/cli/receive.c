@@ -62,7 +62,7 @@ static const char help[] =
 "\n"
 "Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
 "      something, 4 the sender vanished or gave up, 5 copy or ledger wrong.\n"
-"Example: pagetrim receive --dev eth1 --listen 10.0.0.2 --out /var/tmp/vm.ram\n";
+"Example: pagetrim receive --psk key --dev eth1 --listen 10.0.0.2 --out vm.ram\n";
 
 struct receive {
 	struct pt_receiver_cfg cfg;

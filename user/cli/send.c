@@ -73,7 +73,7 @@ static const char help[] =
 "Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
 "      something, 4 the receiver is absent, silent or gave up, 5 copy or ledger\n"
 "      wrong, 6 outcome unknown: look for the image at the receiver.\n"
-"Example: pagetrim send --dev eth1 --to 10.0.0.2 /dev/shm/vm.ram\n";
+"Example: pagetrim send --psk key --dev eth1 --to 10.0.0.2 /dev/shm/vm.ram\n";
 
 struct send {
 	struct pt_send_cfg cfg;
