@@ -2,8 +2,11 @@
 /* Large messages, plain and over TLS. */
 #include "tls_kit.h"
 
+#include "control/conn_io.h"
+#include "control/tls_impl.h"
+
 /* FILE_DATA of 64 KiB, both ways at once, to readers that take a message now
- * and then: all arrive whole and in order. */
+ * and then: all arrive whole and in order, over new keys too. */
 #define BIG_CNT		400
 
 static __u8 big_byte(__u32 number, __u32 at)
@@ -74,6 +77,15 @@ static int read_one(struct pt_conn *c, struct pt_message *m, bool *drained)
 	return ret;
 }
 
+/* as_if_much makes either side believe that its key has served long enough. */
+static void as_if_much(struct pt_conn *c)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->tls)
+		c->tls->since_rekey_sz = PT_TLS_REKEY_SZ;
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void test_big_both_ways(void **state)
 {
 	__u32 sent[2] = { 0 }, got[2] = { 0 };
@@ -84,6 +96,10 @@ static void test_big_both_ways(void **state)
 	(void)state;
 	make_pair(&s, &r, "127.0.0.1");
 	while (got[0] < BIG_CNT || got[1] < BIG_CNT) {
+		if (sent[0] % 50 == 1 && sent[0] < BIG_CNT / 2)
+			as_if_much(s);
+		if (sent[1] % 50 == 1 && sent[1] < BIG_CNT / 2)
+			as_if_much(r);
 		while (sent[0] < BIG_CNT && send_big(s, sent[0]))
 			sent[0]++;
 		while (sent[1] < BIG_CNT && send_digests(r, sent[1]))
@@ -96,6 +112,9 @@ static void test_big_both_ways(void **state)
 	assert_int_equal(pt_conn_recv(s, &m, &err), 0);
 	assert_int_equal(pt_conn_recv(r, &m, &err), 0);
 	assert_int_equal(pt_conn_queued_sz(s) + pt_conn_queued_sz(r), 0);
+	if (s->tls)		/* new keys were taken meanwhile */
+		assert_true(s->tls->since_rekey_sz < PT_TLS_REKEY_SZ / 2 &&
+			    r->tls->since_rekey_sz < PT_TLS_REKEY_SZ / 2);
 	pt_conn_close(s);
 	pt_conn_close(r);
 }

@@ -11,6 +11,10 @@
 #include "control/tls.h"
 #include "control/tls_stream.h"
 
+/* Far below what AES-GCM bears under one key (RFC 8446, 5.5: 2^24.5 records,
+ * ours are up to 16 KiB). */
+#define PT_TLS_REKEY_SZ	(1ULL << 36)	/* bytes */
+
 struct pt_tls {
 	enum pt_role role;
 	SSL_CTX *ctx;

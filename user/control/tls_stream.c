@@ -8,10 +8,6 @@
 
 #include "control/tls_impl.h"
 
-/* Far below what AES-GCM bears under one key (RFC 8446, 5.5: 2^24.5 records,
- * ours are up to 16 KiB). */
-#define REKEY_SZ	(1ULL << 36)
-
 struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
 					 const char *host)
 {
@@ -168,11 +164,12 @@ ssize_t pt_tls_stream_write(struct pt_tls_stream *s, const void *buf,
 	size_t done;
 	int ret;
 
-	ERR_clear_error();
 	s->wants_write = false;
-	if (s->since_rekey_sz >= REKEY_SZ &&
+	/* Not in the middle of a record; then it is for the next time. */
+	if (s->since_rekey_sz >= PT_TLS_REKEY_SZ &&
 	    SSL_key_update(s->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
 		s->since_rekey_sz = 0;
+	ERR_clear_error();
 	ret = SSL_write_ex(s->ssl, buf, sz, &done);
 	if (ret != 1)
 		return last_words(s, result(s, ret) ? : -EPIPE);
