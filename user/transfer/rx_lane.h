@@ -12,6 +12,7 @@
 #define TRANSFER_RX_LANE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "transfer/rebuild.h"
 #include "transfer/seqmap.h"
@@ -43,6 +44,12 @@ struct pt_rx_lane {
 		__u64 freed_desc;
 		__u32 window;
 	} told;
+
+	/* Control's: has the lane lost its way? */
+	__u64 looked_accepted;		/* accepted when last looked at; ~0: it
+					 * was not since LANE_SET */
+	bool is_deaf;			/* none was accepted between two looks */
+	bool is_asked;			/* REPROBE was said, LANE_SET is due */
 
 	/* For the ledger. */
 	__u64 received, accepted, duplicate, late, missing;

@@ -296,6 +296,8 @@ static int take_lane_set(struct pt_rx_session *s,
 				    m->queue, ret == -ENOSPC ?
 				    "too many lanes (start receive with more "
 				    "--queues)" : "no such lane or queue");
+	s->intake.lanes[m->lane].is_asked = false;
+	s->intake.lanes[m->lane].looked_accepted = ~0ULL;
 	ready.lane_ready.window = s->intake.lanes[m->lane].window;
 	return pt_conn_send(s->conn, &ready, err);
 }

@@ -11,6 +11,7 @@
 #include "transfer/clock.h"
 #include "transfer/rx_messages.h"
 
+#define QUEUES_NS	250000000ULL	/* between looks at what strayed */
 #define READ_MAX	64	/* messages, before other sessions are heard */
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
@@ -184,25 +185,47 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	pt_conn_send(s->conn, &m, NULL);
 }
 
-/* watch_queues: frames on a wrong queue mean that a lane's way has changed. */
-static void watch_queues(struct pt_rx_session *s)
+/* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
+static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
+{
+	struct pt_message m = {
+		.type = PT_MSG_REPROBE,
+		.reprobe = { .lane = l->lane_idx },
+	};
+
+	l->is_asked = !pt_conn_send(s->conn, &m, NULL);
+}
+
+/* watch_queues: frames on a wrong queue mean that a lane's way has changed, but
+ * only for a lane that takes none any more on the right one: who repeats a
+ * recorded frame, from a port that hashes to another queue, must not keep the
+ * lanes that go well probing for ever. */
+static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 {
 	struct pt_counters c;
+	bool have_strayed;
 
 	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	    now_ns - s->looked_ns < QUEUES_NS ||
 	    pt_program_session_counters(s->host->program,
-					s->intake.session_id, &c) ||
-	    c.wrong_queue == s->wrong_queue)
+					s->intake.session_id, &c))
 		return;
+	s->looked_ns = now_ns;
+	have_strayed = c.wrong_queue != s->wrong_queue;
 	s->wrong_queue = c.wrong_queue;
+	pt_rx_host_lock(s->host);
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
-		struct pt_message m = {
-			.type = PT_MSG_REPROBE,
-			.reprobe = { .lane = i },
-		};
+		struct pt_rx_lane *l = &s->intake.lanes[i];
 
-		if (s->intake.lanes[i].queue != PT_QUEUE_ANY)
-			pt_conn_send(s->conn, &m, NULL);
+		l->is_deaf = l->accepted == l->looked_accepted;
+		l->looked_accepted = l->accepted;
+	}
+	pt_rx_host_unlock(s->host);
+	for (__u16 i = 0; have_strayed && i < s->intake.lane_cnt; i++) {
+		struct pt_rx_lane *l = &s->intake.lanes[i];
+
+		if (l->is_deaf && !l->is_asked && l->queue != PT_QUEUE_ANY)
+			ask_again(s, l);
 	}
 }
 
@@ -272,7 +295,7 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	}
 	if (s->state == PT_RX_VERIFYING)
 		check_counters(s, now_ns);
-	watch_queues(s);
+	watch_queues(s, now_ns);
 	if (s->conn && s->state != PT_RX_ENDED)
 		watch_peer(s, now_ns);
 	if (s->conn)

@@ -77,7 +77,8 @@ struct pt_rx_session {
 	__u64 stepped_ns;		/* when the sender last did what its state
 					 * is for; PINGs do not count */
 	__u64 pinged_ns;
-	__u64 wrong_queue;		/* XDP's count when last looked at */
+	__u64 wrong_queue;		/* XDP's count when last looked at, ... */
+	__u64 looked_ns;		/* ... which was then */
 	int wake_fd;
 };
 
