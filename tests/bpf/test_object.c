@@ -115,7 +115,8 @@ static void test_several_buffers(void **state)
 }
 
 /* The verifier gives up at a million instructions; compilers and kernels
- * differ, so half of that must do. */
+ * differ, so three quarters of that must do.  Linux 6.1 needs seven times what
+ * 6.18 needs. */
 static void test_verifier(void **state)
 {
 	struct pagetrim_bpf *skel = pagetrim_bpf__open();
@@ -132,7 +133,7 @@ static void test_verifier(void **state)
 	assert_non_null(line);
 	assert_int_equal(sscanf(line, "processed %u insns", &cnt), 1);
 	print_message("verifier: %u instructions\n", cnt);
-	assert_in_range(cnt, 1, 500000);
+	assert_in_range(cnt, 1, 750000);
 	pagetrim_bpf__destroy(skel);
 }
 

@@ -96,7 +96,7 @@ ordinary_traffic()
 	hosts_run "$net" b ip address add 10.77.0.9/24 dev "$(dev_b)"
 	head -c 30000000 /dev/urandom >sent
 	receive_begin receive --listen "$HOSTS_B4" --out copy "$@"
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 5M "$@" \
+	send_begin send --to "$HOSTS_B4" --max-bandwidth $((5000000 / patience)) "$@" \
 		"$(image even)"
 	wait_until 10 test -e copy.partial
 
