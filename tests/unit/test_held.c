@@ -89,7 +89,7 @@ static void start(const __u8 *ours, const __u8 *theirs)
 
 	job = (struct pt_send_job){
 		.source = source, .layout = layout, .digest_key = KEY,
-		.trim = PT_TRIM_BLOCKS,
+		.trim = PT_TRIM_BLOCKS, .progress_ns = 60000000000ULL,
 		.digests = calloc(region_cnt * PT_REGION_PAGES, 8),
 	};
 	assert_int_equal(pt_dirty_create(&job.dirty, region_cnt), 0);
@@ -301,6 +301,38 @@ static void test_wrong_messages(void **state)
 	stop();
 }
 
+/* One that says no more, and lives. */
+static void test_silence(void **state)
+{
+	static __u8 kinds[PAGES];
+	static __u64 digests[PT_REGION_PAGES];
+	struct pt_msg_held m = { 3, PT_REGION_PAGES, digests };
+	__u64 started_ns;
+
+	(void)state;
+	start(kinds, kinds);
+	started_ns = held.heard_ns;
+	assert_int_equal(pt_held_step(&held, &err), 0);
+	held.heard_ns -= job.progress_ns;
+	assert_int_equal(pt_held_step(&held, &err), -ETIMEDOUT);
+	assert_int_equal(err.exit, PT_EXIT_PEER);
+	/* What is refused does not count, */
+	m.digest_cnt--;
+	assert_int_equal(pt_held_take(&held, &m, &err), -EPROTO);
+	assert_int_equal(pt_held_step(&held, &err), -ETIMEDOUT);
+	/* what is taken does, */
+	m.digest_cnt++;
+	assert_int_equal(pt_held_take(&held, &m, &err), 0);
+	assert_true(held.heard_ns >= started_ns);
+	assert_int_equal(pt_held_step(&held, &err), 0);
+	/* and after the last one there is nothing to wait for. */
+	m = (struct pt_msg_held){ pt_layout_region_cnt(layout), 0, digests };
+	assert_int_equal(pt_held_take(&held, &m, &err), 0);
+	held.heard_ns -= job.progress_ns;
+	assert_int_equal(pt_held_step(&held, &err), 1);
+	stop();
+}
+
 static void test_skip(void **state)
 {
 	static __u8 kinds[PAGES];
@@ -362,13 +394,14 @@ static void test_deaf_sender(void **state)
 	pt_layout_free(layout);
 }
 
-#define FIXED	4
+#define FIXED	5
 
 int main(void)
 {
 	struct CMUnitTest tests[FIXED + COUNT_OF(rows)] = {
 		cmocka_unit_test(test_another_key),
 		cmocka_unit_test(test_wrong_messages),
+		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_skip),
 		cmocka_unit_test(test_deaf_sender),
 	};

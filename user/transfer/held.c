@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "transfer/clock.h"
 #include "transfer/page_word.h"
 
 #define STEP_REGIONS	8
@@ -11,7 +12,7 @@
 
 void pt_held_init(struct pt_held *h, const struct pt_send_job *job)
 {
-	*h = (struct pt_held){ .job = job };
+	*h = (struct pt_held){ .job = job, .heard_ns = pt_clock_ns() };
 	pt_view_init(&h->view);
 }
 
@@ -49,6 +50,7 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "receiver: says "
 				    "that it holds regions that are not next "
 				    "(another version of pagetrim?)");
+	h->heard_ns = pt_clock_ns();
 	mark_until(h, m->region_first);
 	for (__u64 i = 0; i < cnt; i++) {
 		__u64 r = m->region_first + i;
@@ -102,6 +104,17 @@ static int compare_region(struct pt_held *h, struct pt_error *err)
 	return ret;
 }
 
+/* wait_on: the connection may live while nothing more is said on it. */
+static int wait_on(const struct pt_held *h, struct pt_error *err)
+{
+	if (pt_clock_ns() - h->heard_ns <= h->job->progress_ns)
+		return 0;
+	return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "receiver: says no "
+			    "more of what it holds for %llu s, though it "
+			    "answers (is its disk stuck?)",
+			    h->job->progress_ns / 1000000000ULL);
+}
+
 int pt_held_step(struct pt_held *h, struct pt_error *err)
 {
 	unsigned compared = 0;
@@ -110,7 +123,7 @@ int pt_held_step(struct pt_held *h, struct pt_error *err)
 		int ret = 0;
 
 		if (pt_held_is_waiting(h))
-			return h->is_told;
+			return h->is_told ? 1 : wait_on(h, err);
 		if (!pt_dirty_cnt(h->job->dirty, h->region_next)) {
 			ret = compare_region(h, err);
 			compared++;

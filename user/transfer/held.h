@@ -25,6 +25,7 @@ struct pt_held {
 	__u64 region_told;	/* HELD has spoken of all below */
 	__u64 region_next;	/* compared all below */
 	bool is_told;		/* the last HELD has come */
+	__u64 heard_ns;		/* when one came last */
 	__u64 page_cnt;		/* that need not be sent, and are not zero */
 	__u64 block_bytes;	/* of blocks that would have been sent for them */
 	struct pt_view view;
@@ -45,7 +46,8 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 bool pt_held_is_waiting(const struct pt_held *h);
 
 /* pt_held_step compares the next 16 MiB.  1: done; 0: call again;
- *   -errno as pt_source_view */
+ *   -ETIMEDOUT  no HELD came for the job's progress_ns, though one is due
+ *   -errno      as pt_source_view */
 int pt_held_step(struct pt_held *h, struct pt_error *err);
 
 #endif
