@@ -1,35 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* A stranger's bytes to the listener, in two pieces, and then its end.  Whoever
- * gets in said a HELLO; every stranger leaves the house again. */
+ * gets in said a HELLO; where a key is asked for, nobody gets in, as the fuzzer
+ * has none.  The first byte: bits 0..6: where the pieces part, in fours; bit 7:
+ * a key is asked for. */
 #include "input.h"
+#include "folder.h"
 #include "loopback.h"
 
 #include <poll.h>
 
 #include "control/listener.h"
+#include "control/psk.h"
+#include "control/tls.h"
 
-static struct pt_listener *listener;
+#define HELLO_SZ	(PT_MESSAGE_HDR_SZ + 17)
+
+static struct pt_listener *listeners[2];	/* clear, with a key */
 
 static void listen_once(void)
 {
-	const struct pt_conn_cfg cfg = { .role = PT_ROLE_RECEIVER };
+	struct pt_conn_cfg cfg = { .role = PT_ROLE_RECEIVER };
 	struct pt_address at;
+	struct pt_psk psk;
 
-	if (listener)
+	if (listeners[0])
 		return;
+	folder_make("key");
 	pt_check(!pt_address_parse(&at, "127.0.0.1", 0, NULL));
-	pt_check(!pt_listener_open(&listener, &at, &cfg, NULL));
+	pt_check(!pt_listener_open(&listeners[0], &at, &cfg, NULL));
+	pt_check(!pt_psk_make(&psk, "pagetrim", NULL) &&
+		 !pt_psk_save(&psk, folder_file, NULL));
+	pt_check(!pt_tls_open(&cfg.tls, PT_ROLE_RECEIVER,
+			      &(struct pt_tls_cfg){ .psk_path = folder_file },
+			      NULL));
+	pt_check(!pt_listener_open(&listeners[1], &at, &cfg, NULL));
 }
 
 /* hear: what the listener makes of what came so far. */
-static int hear(struct pt_conn **c)
+static int hear(struct pt_listener *l, struct pt_conn **c)
 {
-	struct pollfd fd = { pt_listener_fd(listener), POLLIN, 0 };
+	struct pollfd fd = { pt_listener_fd(l), POLLIN, 0 };
 	struct pt_error err;
 	int ret;
 
 	do
-		ret = pt_listener_accept(listener, c, &err);
+		ret = pt_listener_accept(l, c, &err);
 	while (!ret && poll(&fd, 1, 0) == 1);
 	pt_check(ret >= 0 || memchr(err.text, 0, sizeof(err.text)));
 	return ret;
@@ -37,23 +52,28 @@ static int hear(struct pt_conn **c)
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 {
-	size_t first = sz ? data[0] : 0;
+	struct input in = { data, sz };
+	__u8 options = input_u8(&in);
+	size_t first = options % 128 * 4;
 	struct pt_conn *c = NULL;
+	struct pt_listener *l;
 	struct pt_message m;
 	int fd, ret;
 
 	listen_once();
-	fd = loopback_connect(pt_listener_address(listener)->port);
-	first = first < sz ? first : sz;
-	pt_check(send(fd, data + 1, first ? first - 1 : 0, 0) >= 0);
-	ret = hear(&c);
-	if (!ret && first < sz)
-		pt_check(send(fd, data + first, sz - first, MSG_NOSIGNAL) >= 0);
+	l = listeners[options >> 7];
+	fd = loopback_connect(pt_listener_address(l)->port);
+	first = first < in.sz ? first : in.sz;
+	pt_check(send(fd, in.at, first, 0) >= 0);
+	ret = hear(l, &c);
+	if (!ret && first < in.sz)
+		pt_check(send(fd, in.at + first, in.sz - first,
+			      MSG_NOSIGNAL) >= 0);
 	shutdown(fd, SHUT_WR);
 	while (!ret)
-		ret = hear(&c);
+		ret = hear(l, &c);
 	if (ret > 0) {
-		pt_check(sz >= 1 + PT_MESSAGE_HDR_SZ + 17);
+		pt_check(l == listeners[0] && in.sz >= HELLO_SZ);
 		while ((ret = pt_conn_recv(c, &m, NULL)) > 0)
 			;
 		pt_check(ret < 0);	/* it has said all */
