@@ -139,9 +139,9 @@ static inline struct pt_xsk *sender(__u32 queue)
 
 static inline void flush(struct pt_xsk *tx)
 {
-	for (int i = 0; i < 1000 && pt_xsk_tx_in_flight(tx); i++)
+	for (int i = 0; i < 1000 && in_flight(tx); i++)
 		assert_int_equal(pt_xsk_tx_wait(tx, 2000), 1);
-	assert_int_equal(pt_xsk_tx_in_flight(tx), 0);
+	assert_int_equal(in_flight(tx), 0);
 }
 
 static inline void send_probes(struct pt_xsk *tx, unsigned int last_byte,

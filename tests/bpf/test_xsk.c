@@ -128,9 +128,9 @@ static void send_one(struct rig *rig, __u32 n, __u32 sz)
 
 static void send_flush(struct rig *rig)
 {
-	for (int i = 0; i < 1000 && pt_xsk_tx_in_flight(rig->tx); i++)
+	for (int i = 0; i < 1000 && in_flight(rig->tx); i++)
 		assert_true(pt_xsk_tx_wait(rig->tx, 2000) == 1);
-	assert_int_equal(pt_xsk_tx_in_flight(rig->tx), 0);
+	assert_int_equal(in_flight(rig->tx), 0);
 }
 
 static void check_frame(const struct pt_rx_frame *frame, __u32 n, __u32 sz)
@@ -308,7 +308,7 @@ static void test_tx_buffers_run_out(void **state)
 		cnt++;
 	}
 	assert_int_equal(cnt, info.tx_frame_cnt);
-	assert_int_equal(pt_xsk_tx_in_flight(rig.tx), cnt);
+	assert_int_equal(in_flight(rig.tx), cnt);
 	send_flush(&rig);
 	frame = pt_xsk_tx_frame(rig.tx);
 	assert_non_null(frame);

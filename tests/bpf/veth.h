@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "xdp/device.h"
+#include "xdp/xsk.h"
 
 struct veth {
 	struct pt_device near, far;
@@ -68,6 +69,15 @@ static inline void veth_make(struct veth *v, unsigned int queues,
 	run("ip link set n%d mtu %u addrgenmode none up", pid, mtu);
 	run("ip link set f%d mtu %u addrgenmode none up", pid, mtu);
 	veth_learn(v);
+}
+
+/* in_flight: frames submitted and not yet reaped. */
+static inline __u32 in_flight(const struct pt_xsk *tx)
+{
+	struct pt_xsk_stats stats;
+
+	assert_int_equal(pt_xsk_stats(tx, &stats), 0);
+	return stats.tx_submitted - stats.tx_completed;
 }
 
 #endif

@@ -77,7 +77,7 @@ static void test_zero_counts_nothing(void **state)
 			 pt_digest_page(KEY, GFN, scanned, page));
 	memset(room, 0, sizeof(room));
 	assert_int_equal(pt_digest_page(KEY, GFN, ~0ULL, room), 0);
-	assert_int_equal(pt_digest_block(KEY, GFN, 7, room), 0);
+	assert_int_equal(pt_digest_blocks(KEY, GFN, 7, 1, room), 0);
 	assert_int_equal(pt_digest_page(KEY, GFN, 0, room), 0);
 }
 
@@ -97,7 +97,8 @@ static void test_pieces_add_up(void **state)
 
 		sum = 0;
 		for (unsigned int i = 0; i < 64; i++)
-			sum += pt_digest_block(KEY, GFN, i, page + 64 * i);
+			sum += pt_digest_blocks(KEY, GFN, i, 1,
+						page + 64 * i);
 		assert_int_equal(sum, pt_digest_page(KEY, GFN, ~0ULL, page));
 	}
 }

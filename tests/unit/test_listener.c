@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "control/conn_io.h"
+
 /* Each stranger says one thing; the listener turns it away and says why, and
  * serves the next client. */
 static const struct stranger {
@@ -160,8 +162,8 @@ static void test_version_agreed(void **state)
 	bytes[3] += 3;
 	raw_write(fd, bytes, sz + 3);
 	assert_int_equal(accept_any(l, &c), 1);
-	assert_int_equal(pt_conn_version(c), 3);
-	assert_int_equal(pt_conn_capabilities(c), 0x30);
+	assert_int_equal(c->version, 3);
+	assert_int_equal(c->capabilities, 0x30);
 	pt_conn_close(c);
 	close(fd);
 	fd = raw_connect(l);

@@ -183,11 +183,6 @@ bool pt_address_is_link_local(const struct pt_address *a)
 	return a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
 }
 
-bool pt_address_same_ip(const struct pt_address *a, const struct pt_address *b)
-{
-	return !memcmp(a->ip, b->ip, sizeof(a->ip)) && a->scope == b->scope;
-}
-
 socklen_t pt_address_to_sockaddr(const struct pt_address *a,
 				 struct sockaddr_storage *sa)
 {

@@ -131,10 +131,6 @@ __u64 pt_conn_last_recv_ns(const struct pt_conn *c);
 /* pt_conn_queued_sz: bytes of output not yet taken by the socket. */
 size_t pt_conn_queued_sz(struct pt_conn *c);
 
-/* What HELLO agreed: the highest version of both, the bits of both. */
-__u16 pt_conn_version(const struct pt_conn *c);
-__u64 pt_conn_capabilities(const struct pt_conn *c);
-
 /* The two ends, with ports; and the peer's as text, for messages. */
 const struct pt_address *pt_conn_peer(const struct pt_conn *c);
 const struct pt_address *pt_conn_local(const struct pt_conn *c);

@@ -228,16 +228,6 @@ __u64 pt_conn_last_recv_ns(const struct pt_conn *c)
 	return __atomic_load_n(&c->last_recv_ns, __ATOMIC_RELAXED);
 }
 
-__u16 pt_conn_version(const struct pt_conn *c)
-{
-	return c->version;
-}
-
-__u64 pt_conn_capabilities(const struct pt_conn *c)
-{
-	return c->capabilities;
-}
-
 const struct pt_address *pt_conn_peer(const struct pt_conn *c)
 {
 	return &c->peer;

@@ -201,14 +201,6 @@ static __u32 index_segment(const struct pt_layout *l, __u64 page_idx,
 	return seg;
 }
 
-bool pt_layout_has(const struct pt_layout *l, __u64 page_idx)
-{
-	__u64 page;
-	__u32 seg = index_segment(l, page_idx, &page);
-
-	return page < pt_segment_page_cnt(&l->segs[seg]);
-}
-
 __u64 pt_layout_gfn(const struct pt_layout *l, __u64 page_idx)
 {
 	__u64 page;

@@ -75,9 +75,6 @@ __u64 pt_layout_run_cnt(const struct pt_layout *l, __u64 gfn);
 /* The following take an index below pt_layout_page_cnt() (a region below
  * pt_layout_region_cnt()) and O(1). */
 
-/* pt_layout_has returns whether the index stands for a page. */
-bool pt_layout_has(const struct pt_layout *l, __u64 page_idx);
-
 /* pt_layout_gfn returns the page's number; the index stands for a page. */
 __u64 pt_layout_gfn(const struct pt_layout *l, __u64 page_idx);
 

@@ -28,11 +28,4 @@ __u64 pt_digest_page(__u64 key, __u64 gfn, __u64 mask, const void *page);
 __u64 pt_digest_blocks(__u64 key, __u64 gfn, unsigned int first,
 		       unsigned int block_cnt, const void *blocks);
 
-/* pt_digest_block: the same of one block, 0..63. */
-static inline __u64 pt_digest_block(__u64 key, __u64 gfn,
-				    unsigned int block_idx, const void *block)
-{
-	return pt_digest_blocks(key, gfn, block_idx, 1, block);
-}
-
 #endif

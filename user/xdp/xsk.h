@@ -114,9 +114,6 @@ __u32 pt_xsk_tx_reap(struct pt_xsk *x);
  * Returns 1: so it is; 0: time is up; -errno as pt_xsk_tx_kick. */
 int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms);
 
-/* pt_xsk_tx_in_flight: frames submitted and not yet reaped. */
-__u32 pt_xsk_tx_in_flight(const struct pt_xsk *x);
-
 /* pt_xsk_stats: what became of frames at this socket. */
 struct pt_xsk_stats {
 	__u64	received;	/* frames handed out by pt_xsk_recv */

@@ -215,8 +215,3 @@ int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 			   left < WAIT_SLICE_MS ? left : WAIT_SLICE_MS);
 	}
 }
-
-__u32 pt_xsk_tx_in_flight(const struct pt_xsk *x)
-{
-	return x->tx_submitted - x->tx_completed;
-}
