@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <getopt.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/commands.h"
 #include "cli/limits.h"
@@ -11,6 +10,7 @@
 #include "cli/security.h"
 #include "cli/stop.h"
 #include "memory/layout.h"
+#include "transfer/clock.h"
 #include "transfer/receiver.h"
 
 static const char help[] =
@@ -69,7 +69,7 @@ struct receive {
 	struct pt_user user;
 	struct pt_security security;
 	bool json;
-	time_t stranger_time;		/* the second of stranger_cnt */
+	__u64 stranger_time;		/* the second of stranger_cnt */
 	unsigned stranger_cnt;		/* turned away in it */
 };
 
@@ -119,7 +119,7 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 static void on_stranger(const struct pt_error *err, void *arg)
 {
 	struct receive *rx = arg;
-	time_t now = time(NULL);
+	__u64 now = pt_clock_ns() / 1000000000;
 
 	if (now != rx->stranger_time) {
 		if (rx->stranger_cnt > STRANGERS_MAX)
