@@ -175,6 +175,8 @@ attached()
 	pinned=/sys/fs/bpf/pagetrim/$(dev_b)
 	on b "$pagetrim" attach --dev "$(dev_b)" "$@"
 	[[ -e $pinned/prog ]] || die "no $pinned/prog"
+	# Standing still must not be taken for silence.
+	set -- --peer-timeout $((20 * patience)) "$@"
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 "$@"
 	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 20M "$@" \
 		"$(image even)"
