@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Leases of queues of a device that does not exist: they are files only. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #include "xdp/lease.h"
+#include "xdp/lockfile.h"
 
 /* A namespace cookie that the kernel does not give: it counts up from 1. */
 static struct pt_device dev = {
@@ -235,28 +237,94 @@ static void test_what_the_dead_left(void **state)
 static void test_without_privileges(void **state)
 {
 	struct pt_lease_owner owner;
-	int status;
-	pid_t pid = fork();
+	int status, taken[2], go[2];
+	char byte;
+	pid_t pid;
 
 	(void)state;
+	assert_int_equal(pipe(taken) | pipe(go), 0);
+	pid = fork();
 	if (!pid) {
 		struct pt_leases *leases = must_open(&dev);
 		struct pt_lease *lease;
 
+		close(go[1]);
 		if (setuid(65534) ||
 		    pt_lease_take(&lease, leases, 3, "send", NULL) ||
-		    !pt_lease_owner(&dev, 3, &owner))
+		    write(taken[1], "", 1) != 1 || read(go[0], &byte, 1))
 			_exit(1);
 		pt_lease_release(lease);
 		pt_leases_close(leases);
-		_exit(pt_lease_owner(&dev, 3, &owner));
+		_exit(0);
 	}
+	assert_int_equal(read(taken[0], &byte, 1), 1);
+	assert_true(pt_lease_owner(&dev, 3, &owner));
+	assert_int_equal(owner.pid, pid);
+	close(go[1]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	assert_false(pt_lease_owner(&dev, 3, &owner));
+	close(go[0]);
+	close(taken[0]);
+	close(taken[1]);
 	assert_true(file_exists());
 	open_both(NULL);
 	pt_lease_release(must_take(3));
 	close_both(NULL);
+}
+
+/* as_stranger runs what in a process of another user; returns its status. */
+static int as_stranger(int (*what)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(setgid(65534) || setuid(65534) ? 99 : what());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* Who can open the file could lock it, and nobody would get a queue. */
+static int open_refused(void)
+{
+	char path[96];
+
+	path_of(path);
+	return open(path, O_RDONLY) != -1 || errno != EACCES;
+}
+
+static void test_strangers_lock(void **state)
+{
+	(void)state;
+	assert_int_equal(as_stranger(open_refused), 0);
+}
+
+/* An owner's file is for all to read; a reader's lock makes nobody its owner. */
+static void test_readers_lock(void **state)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct pt_lockfile_owner owner;
+	struct pt_lockfile file;
+	struct pt_error err;
+	char path[96];
+	int fd, held;
+
+	(void)state;
+	pt_lockfile_path(path, &dev, "o0");
+	assert_int_equal(pt_lockfile_take(&file, path, "receive", &err), 0);
+	held = pt_lockfile_open_held(path, &owner);
+	assert_true(held >= 0);
+	assert_int_equal(owner.pid, getpid());
+	close(held);
+	close(file.fd);		/* as if we were killed */
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(pt_lockfile_open_held(path, &owner), -1);
+	close(fd);
+	pt_lockfile_sweep();
+	assert_int_equal(access(path, F_OK), -1);
 }
 
 /* refused_folder, in a mount namespace of its own: with the folder's mode and
@@ -378,6 +446,8 @@ int main(void)
 		BOTH(test_death_frees_it),
 		cmocka_unit_test(test_what_the_dead_left),
 		cmocka_unit_test(test_without_privileges),
+		BOTH(test_strangers_lock),
+		cmocka_unit_test(test_readers_lock),
 		cmocka_unit_test(test_folder_of_others),
 		cmocka_unit_test(test_planted_link),
 		cmocka_unit_test(test_never_two_owners),

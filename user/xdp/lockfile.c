@@ -87,9 +87,10 @@ void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part)
 	set_lock(fd, F_UNLCK, part);
 }
 
+/* Asked as a reader: what only a reader holds, who may be anybody, is free. */
 bool pt_lockfile_part_is_held(int fd, struct pt_lockfile_part part)
 {
-	struct flock lock = lock_of(F_WRLCK, part);
+	struct flock lock = lock_of(F_RDLCK, part);
 
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
@@ -139,14 +140,20 @@ static int make_folder(struct pt_error *err)
 	return 0;
 }
 
-int pt_lockfile_open(const char *path, struct pt_error *err)
+static int open_file(const char *path, mode_t mode, struct pt_error *err)
 {
 	int ret = make_folder(err), fd;
 
 	if (ret)
 		return ret;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
 	return fd < 0 ? fail(err, path) : fd;
+}
+
+/* Who can read a file can lock it against us. */
+int pt_lockfile_open(const char *path, struct pt_error *err)
+{
+	return open_file(path, 0600, err);
 }
 
 int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
@@ -155,7 +162,8 @@ int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
 	int fd, ret;
 
 	for (int i = 0; i < RACES_MAX; i++) {
-		fd = pt_lockfile_open(path, err);
+		/* Those who gave up their privileges must read it, too. */
+		fd = open_file(path, 0644, err);
 		if (fd < 0)
 			return fd;
 		if (!set_patiently(fd, F_WRLCK, PT_LOCKFILE_ALL, TRIES_MAX)) {
@@ -233,8 +241,7 @@ static void sweep_one(const char *path)
 
 	if (fd < 0)
 		return;
-	if (!pt_lockfile_part_is_held(fd, PT_LOCKFILE_ALL))
-		pt_lockfile_remove(fd, path);
+	pt_lockfile_remove(fd, path);	/* unless somebody has a part of it */
 	close(fd);
 }
 

@@ -8,6 +8,8 @@
  * the effective user's) and not for others to write.
  *
  * A process that has given up the right to remove a file leaves it unlocked.
+ * Who can open a file can lock it, so that others can read only those that are
+ * taken whole; and there only the lock of a writer counts.
  */
 #ifndef PT_XDP_LOCKFILE_H
 #define PT_XDP_LOCKFILE_H
@@ -80,7 +82,7 @@ bool pt_lockfile_lock_part(int fd, struct pt_lockfile_part part);
 bool pt_lockfile_share_part(int fd, struct pt_lockfile_part part);
 void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part);
 
-/* pt_lockfile_part_is_held: by another descriptor. */
+/* pt_lockfile_part_is_held: by another descriptor that does not share it. */
 bool pt_lockfile_part_is_held(int fd, struct pt_lockfile_part part);
 
 /* The owner's line at the start of a part. */
