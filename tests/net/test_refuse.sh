@@ -304,6 +304,14 @@ half_a_certificate()
 	usage 'all three' receive --dev x --listen y --out z
 }
 
+# What only sealed frames have is not silently left out, nor a crash.
+insecure_but()
+{
+	local -a security=(--insecure)
+
+	usage "$1" send --dev x --to y "${@:2}" z
+}
+
 # inspect's answer for what it cannot read.
 inspect_refused()
 {
@@ -360,6 +368,9 @@ case_run "refuse: no key" no_key
 case_run "refuse: a key, and --insecure" usage 'choose one' receive \
 	--dev x --listen y --out z --insecure
 case_run "refuse: half a certificate" half_a_certificate
+case_run "refuse: --pad, and --insecure" insecure_but 'hides nothing' --pad
+case_run "refuse: --cipher, and --insecure" insecure_but \
+	'nothing is encrypted' --cipher aes-128-gcm
 case_run "refuse: unknown option" usage 'bogus' receive --bogus
 case_run "refuse: unknown trim" usage 'most' send --dev x --to y --trim most z
 case_run "refuse: no source" usage '' send --dev x --to y

@@ -17,9 +17,9 @@ static int take_cipher(struct pt_security *s)
 
 static int take_peer(struct pt_security *s)
 {
-	if (s->tls.peer_cnt == PT_SECURITY_PEERS_MAX)
+	if (s->tls.peer_cnt == PT_TLS_PEERS_MAX)
 		return pt_out_usage(s->command, "--tls-peer: at most %d",
-				    PT_SECURITY_PEERS_MAX);
+				    PT_TLS_PEERS_MAX);
 	s->peers[s->tls.peer_cnt++] = optarg;
 	s->tls.peers = s->peers;
 	return -1;

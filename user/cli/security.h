@@ -10,12 +10,10 @@
 #include "control/tls.h"
 #include "wire/cipher.h"
 
-#define PT_SECURITY_PEERS_MAX	16
-
 struct pt_security {
 	const char *command;		/* for complaints */
 	struct pt_tls_cfg tls;
-	const char *peers[PT_SECURITY_PEERS_MAX];
+	const char *peers[PT_TLS_PEERS_MAX];
 	__u16 ciphers;			/* PT_CIPHER_BIT; 0: any */
 	bool insecure;
 };

@@ -279,6 +279,9 @@ static int parse(struct send *tx, int argc, char **argv)
 		return pt_out_usage("send", "%s", tx->pid
 				    ? "either SOURCE or --pid, not both"
 				    : "no SOURCE, and no --pid");
+	if (tx->cfg.pad && tx->security.insecure)
+		return pt_out_usage("send", "--pad: hides nothing with "
+				    "--insecure");
 	return pt_security_check(&tx->security);
 }
 

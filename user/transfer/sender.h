@@ -99,7 +99,8 @@ struct pt_send_cfg {
 	__u16 ciphers;			/* PT_CIPHER_BIT of those that will do;
 					 * 0: any */
 	__u8 rekey_log2;		/* frames sealed with one key */
-	bool pad;			/* hide which pages and blocks are zero */
+	bool pad;			/* hide which pages and blocks are zero;
+					 * only with tls */
 	bool resume;			/* take up what the receiver holds */
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */
