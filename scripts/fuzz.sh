@@ -9,8 +9,8 @@
 #
 #     MINUTES   for each target, 1 by default; fractions are fine
 #     TARGET    only these, e.g. frame message; default: all
-#     --keep    afterwards add to tests/fuzz/corpus what reaches new code, the
-#               smallest inputs first, up to KEEP_BYTES a target
+#     --keep    afterwards add to tests/fuzz/corpus some of what reaches new
+#               code: KEEP_FILES a target, small ones and large ones
 #
 # Each starts from its corpus in the tree and what earlier runs left in
 # build/fuzz/corpus.  Findings, smallest input last, are in build/fuzz/findings;
@@ -21,7 +21,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-KEEP_BYTES=49152	# of new inputs in the tree, a target and a call
+KEEP_FILES=24		# new inputs in the tree, a target and a call, at most
 KEEP_EACH=2048		# bytes of one of them, at most
 INPUT_BYTES=4096	# of an input that the fuzzer tries, at most
 
@@ -72,20 +72,26 @@ fuzz()
 		"$corpus" "tests/fuzz/corpus/$1" >"$build/$1.log" 2>&1
 }
 
-# keep TARGET: add the smallest inputs that reach code the tree's do not.
+# keep TARGET: of the inputs that reach code the tree's do not, add every n-th
+# by size.
 keep()
 {
-	local new=$TMPDIR/keep-$1 tree=tests/fuzz/corpus/$1 bytes=0 file sz
+	local new=$TMPDIR/keep-$1 tree=tests/fuzz/corpus/$1 i
+	local -a files
 
 	mkdir -p "$new"
 	cp "$tree"/* "$new"
 	"$build/tests/fuzz/fuzz_$1" -merge=1 -max_len="$KEEP_EACH" "$new" \
 		"$build/corpus/$1" >"$build/$1.merge.log" 2>&1 || return 1
-	while read -r sz file; do
-		[[ ! -e $tree/$file ]] || continue
-		((bytes += sz, bytes <= KEEP_BYTES)) || break
-		cp "$new/$file" "$tree/"
-	done < <(find "$new" -type f -printf '%s %f\n' | sort -n)
+	for i in "$tree"/*; do
+		rm "$new/${i##*/}"
+	done
+	mapfile -t files < <(find "$new" -type f -printf '%s %f\n' | sort -n |
+		cut -d ' ' -f 2)
+	for ((i = 0; i < ${#files[@]};
+	      i += (${#files[@]} + KEEP_FILES - 1) / KEEP_FILES)); do
+		cp "$new/${files[i]}" "$tree/"
+	done
 }
 
 # row TARGET STATUS: of the table.
