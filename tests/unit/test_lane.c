@@ -104,6 +104,12 @@ static void reach(enum pt_lane_state want)
 
 	while (pt_lane_state(lane) != want && pt_clock_ns() < deadline)
 		usleep(200);
+	if (pt_lane_state(lane) == PT_LANE_FAILED && want != PT_LANE_FAILED) {
+		struct pt_error err;
+
+		pt_lane_error(lane, &err);
+		fail_msg("failed: %s", err.text);
+	}
 	assert_int_equal(pt_lane_state(lane), want);
 }
 
@@ -317,9 +323,9 @@ static void test_slow_progress(void **state)
 {
 	(void)state;
 	start(&(struct net){ .mtu = 1500, .window = 20, .loss_pct = 40,
-			     .progress_ms = 300 });
+			     .progress_ms = 1000 });
 	run_to_clean();
-	usleep(400000);
+	usleep(1300000);
 	assert_int_equal(pt_lane_state(lane), PT_LANE_CLEAN);
 	assert_memory_equal(copy, ram, sizeof(ram));
 	stop();
