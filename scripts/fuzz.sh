@@ -46,6 +46,7 @@ done
 seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60 + 0.5) }')
 ((seconds > 0)) || usage
 
+scripts/deps.sh || exit 1
 say "building $*"
 make -s -j 2 B="$build" CC=clang FUZZ_MAIN= \
 	CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined \

@@ -14,7 +14,8 @@
 # and at the end the counts.  A seed decides what is done and which frames are
 # struck; when exactly is the machine's.  Exit: 0 all held, 1 not, 2 usage.
 #
-# Environment: PAGETRIM_BUILD, the build folder (default build).
+# Installs what is missing and builds.  Environment: PAGETRIM_BUILD, a build
+# folder to use as it is.
 #
 # shellcheck disable=SC2317 # runs are called by name
 
@@ -33,6 +34,10 @@ elif [[ $# -eq 1 && $1 =~ ^[1-9][0-9]*$ ]]; then
 else
 	echo "soak: usage: soak.sh MINUTES | --seed N [CNT] (see --help)" >&2
 	exit 2
+fi
+if [[ -z ${PAGETRIM_BUILD-} ]]; then
+	(cd "$(dirname "${BASH_SOURCE[0]}")/.." && scripts/deps.sh &&
+		make -s -j "$(nproc)" all tools) || exit 1
 fi
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../tests/net/lib.sh"

@@ -32,9 +32,9 @@ send_more()
 		--peer-timeout "${peer_timeout:-20}" "$@" "$source"
 }
 
-# under_way BYTES [SEND-OPTION...]: begin slowly, and return when as many bytes
+# partly_sent BYTES [SEND-OPTION...]: begin slowly, and return when as many bytes
 # have been sent.
-under_way()
+partly_sent()
 {
 	local bytes=$1 before
 
@@ -113,7 +113,7 @@ setup()
 leftover()
 {
 	if [[ ! -e $tmp/leftover ]]; then
-		under_way 4000000
+		partly_sent 4000000
 		show kill -KILL "$receiver"
 		ended send "$sender" 5 4
 		mkdir "$tmp/leftover"
@@ -129,7 +129,7 @@ leftover()
 receiver_killed()
 {
 	setup
-	under_way 4000000
+	partly_sent 4000000
 	show kill -KILL "$receiver"
 	ended send "$sender" 5 4
 	kept
@@ -139,7 +139,7 @@ receiver_killed()
 sender_killed()
 {
 	setup
-	under_way 4000000
+	partly_sent 4000000
 	show kill -KILL "$sender"
 	finish "$sender" 5
 	ended receive "$receiver" 5 4
@@ -153,16 +153,16 @@ sender_killed()
 killed_again()
 {
 	setup
-	under_way 1500000
+	partly_sent 1500000
 	show kill -KILL "$receiver"
 	ended send "$sender" 5 4
 	kept
-	under_way 1500000
+	partly_sent 1500000
 	show kill -KILL "$sender"
 	finish "$sender" 5
 	ended receive "$receiver" 5 4
 	kept
-	under_way 1500000
+	partly_sent 1500000
 	show kill -KILL "$receiver" "$sender"
 	finish "$sender" 5
 	finish "$receiver" 5
@@ -175,7 +175,7 @@ link_lost()
 	local peer_timeout=2
 
 	setup
-	under_way 4000000
+	partly_sent 4000000
 	on b ip link set "$(dev_b)" down
 	ended send "$sender" 12 4
 	ended receive "$receiver" 12 4
@@ -189,7 +189,7 @@ link_lost()
 told_to_end()
 {
 	setup
-	under_way 4000000
+	partly_sent 4000000
 	show kill -TERM "$receiver"
 	ended receive "$receiver" 5 1
 	ended send "$sender" 5 4
@@ -206,7 +206,7 @@ by_name()
 	setup
 	mkdir many
 	other=$(image other --pages 1024 --seed 7)
-	under_way 4000000 --name guest
+	partly_sent 4000000 --name guest
 	show kill -KILL "$sender"
 	finish "$sender" 5
 	wait_until 10 grep -q ' failed: ' receive.err
@@ -230,7 +230,7 @@ with_files()
 {
 	setup
 	head -c 300000 /dev/urandom >state
-	under_way 1500000 --with state
+	partly_sent 1500000 --with state
 	show kill -KILL "$receiver"
 	ended send "$sender" 5 4
 	kept
@@ -247,7 +247,7 @@ source_changed()
 	setup
 	mkdir now
 	cp "$source" now/
-	under_way 4000000
+	partly_sent 4000000
 	show kill -KILL "$sender"
 	finish "$sender" 5
 	ended receive "$receiver" 5 4
@@ -289,7 +289,7 @@ mismatch_is_not_kept()
 	setup
 	cp "$source" moving
 	source=moving
-	under_way 1500000
+	partly_sent 1500000
 	dd if=/dev/urandom of=moving bs=4096 count=1 conv=notrunc 2>/dev/null
 	ended send "$sender" 20 5 'changed'
 	ended receive "$receiver" 10 5
