@@ -54,7 +54,7 @@ static void pause_ms(long ms)
 }
 
 static int sockets_create(struct wire_queue *q, const char *const devs[2],
-			  __u32 queue)
+			  __u32 queue, __u16 pieces)
 {
 	const struct xsk_umem_config umem_cfg = {
 		/* Twice: the kernel shows a frame on the RX ring before it
@@ -68,7 +68,7 @@ static int sockets_create(struct wire_queue *q, const char *const devs[2],
 		.rx_size = q->posted_cnt,
 		.tx_size = TX_RING_CNT,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = XDP_COPY | XDP_USE_SG,
+		.bind_flags = XDP_COPY | pieces,
 	};
 	struct port *x = &q->ports[0], *y = &q->ports[1];
 	int err;
@@ -109,6 +109,7 @@ static void budget_raise(const struct port *p)
 int wire_queue_open(struct wire_queue **out, const char *const devs[2],
 		    __u32 queue, __u32 posted_cnt)
 {
+	__u16 pieces = XDP_USE_SG;
 	struct wire_queue *q;
 	int err, tries;
 
@@ -133,13 +134,16 @@ int wire_queue_open(struct wire_queue **out, const char *const devs[2],
 		goto free_queue;
 
 	for (tries = 0; tries < BIND_TRIES; tries++) {
-		err = sockets_create(q, devs, queue);
+		err = sockets_create(q, devs, queue, pieces);
 		if (!err)
 			break;
 		sockets_delete(q);
-		if (err != -EBUSY)
+		if (err == -EINVAL && pieces)
+			pieces = 0;	/* a kernel before 6.6 */
+		else if (err == -EBUSY)
+			pause_ms(10);
+		else
 			break;
-		pause_ms(10);
 	}
 	if (err)
 		goto unmap;
