@@ -16,7 +16,7 @@
 # need no large frames, the net tests' cases in tests/kernel/cases, and the
 # tests in that folder.  Environment: PAGETRIM_BUILD, a build folder to use as
 # it is; ONLY, as for the net tests, one word; TIMEOUT_S, for all of it
-# (default 1500).
+# (default 3600).
 # The last line is 'N passed, N failed'; a warning or worse of the kernel
 # counts as one that failed.  Exit: 0 all passed, else 1.
 set -euo pipefail
@@ -171,7 +171,7 @@ for program in pagetrim tests/net/wire count.bpf.o; do
 done
 [[ $root$build$* != *[[:space:]\"]* ]] ||
 	die "$root: spaces cannot pass the kernel's command line"
-timeout_s=${TIMEOUT_S:-1500}
+timeout_s=${TIMEOUT_S:-3600}
 passed=0 failed=0 tmp='' machine='' reader=''
 trap cleanup EXIT
 trap 'exit 130' INT
