@@ -241,8 +241,8 @@ static inline struct pt_ledger settle(void)
 static __u8 page[PT_PAGE_SZ];
 
 /* data_frame writes a frame of one page to frame; returns its bytes. */
-static inline __u32 data_frame(const struct kit_link *link, __u16 lane, __u64 seq,
-			__u64 gfn, __u64 mask)
+static inline __u32 data_frame(const struct kit_link *link, __u16 lane,
+			       __u64 seq, __u64 gfn, __u64 mask)
 {
 	const struct pt_frame_id id = {
 		.session_id = SESSION,
@@ -259,8 +259,8 @@ static inline __u32 data_frame(const struct kit_link *link, __u16 lane, __u64 se
 	return pt_builder_close(&b, &link->link, &id, NULL, frame);
 }
 
-static inline __u32 probe_frame(const struct kit_link *link, __u16 lane, __u64 number,
-			 __u32 sz)
+static inline __u32 probe_frame(const struct kit_link *link, __u16 lane,
+				__u64 number, __u32 sz)
 {
 	const struct pt_frame_id id = {
 		.session_id = SESSION,

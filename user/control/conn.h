@@ -58,16 +58,18 @@ struct pt_conn_cfg {
 
 /* pt_conn_connect resolves to (see pt_address_resolve; default port
  * PT_UDP_PORT), connects to the first of its addresses that answers, and
- * exchanges TLS handshake and HELLO, all within timeout_ms.  It blocks; stop_fd (or -1) becoming
- * readable ends it.  On success returns 0 and *out is the caller's, to
- * pt_conn_close.  On failure returns -errno and leaves *out as it was:
+ * exchanges TLS handshake and HELLO, all within timeout_ms.  It blocks; stop_fd
+ * (or -1) becoming readable ends it.  On success returns 0 and *out is the
+ * caller's, to pt_conn_close.  On failure returns -errno and leaves *out as it
+ * was:
  *   -EINVAL, -ENOENT  as pt_address_resolve
  *   -ECONNREFUSED     nothing listens there
  *   -EHOSTUNREACH, -ENETUNREACH  no way there
  *   -ETIMEDOUT        no answer, or a connection that says nothing
  *   -EPROTO           the other side is not pagetrim, or has the same role,
  *                     or one side speaks TLS and the other plaintext
- *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or name
+ *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or
+ *                     name
  *   -EBADMSG          TLS: what came is broken
  *   -EPROTONOSUPPORT  no version in common; err names both ranges
  *   -ECANCELED        stop_fd */

@@ -47,8 +47,9 @@ int pt_listener_fd(const struct pt_listener *l);
 const struct pt_address *pt_listener_address(const struct pt_listener *l);
 
 /* pt_listener_accept: 1 and *out is the caller's; 0: wait for the descriptor
- * again (which may be readable still); -errno: one stranger was turned away, or the host is short of
- * descriptors or memory; err says whom and why, the listener lives on. */
+ * again (which may be readable still); -errno: one stranger was turned away, or
+ * the host is short of descriptors or memory; err says whom and why, the
+ * listener lives on. */
 int pt_listener_accept(struct pt_listener *l, struct pt_conn **out,
 		       struct pt_error *err);
 

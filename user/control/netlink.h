@@ -10,8 +10,8 @@
 
 /* pt_netlink_ask sends the request nlh to bus (NETLINK_ROUTE; flags beyond its
  * own and sequence number are set here) in the calling thread's network
- * namespace and calls answer for each message that comes back.  Returns 0, or -errno: the kernel's own, or
- * -ETIMEDOUT after a second. */
+ * namespace and calls answer for each message that comes back.  Returns 0, or
+ * -errno: the kernel's own, or -ETIMEDOUT after a second. */
 int pt_netlink_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t answer, void *data);
 
 #endif

@@ -7,7 +7,6 @@
 #include "doctor/finding.h"
 
 #define PT_LARGE_FRAME_KERNEL	PT_KERNEL(6, 6)	/* AF_XDP, several buffers */
-#define PT_FEATURES_KERNEL	PT_KERNEL(6, 3)	/* tells XDP features */
 #define PT_TX_BUDGET_KERNEL	PT_KERNEL(6, 17)
 #define PT_QUEUE_MEMORY_SZ	(8ull << 20)	/* bytes locked for a queue */
 #define PT_ONE_BUFFER_MTU	3822	/* of frames of one RX buffer: 3840

@@ -98,9 +98,9 @@ int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		 struct pt_error *err);
 
 /* pt_sink_page returns the 4096 bytes of a page, to read and write; page_idx
- * stands for a page of the layout.  All zero until written, or as taken up.  Writing raises
- * SIGBUS when the file system is full or fails: write inside of a pt_guard,
- * and give pt_sink_fault the address. */
+ * stands for a page of the layout.  All zero until written, or as taken up.
+ * Writing raises SIGBUS when the file system is full or fails: write inside of
+ * a pt_guard, and give pt_sink_fault the address. */
 __u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx);
 
 /* pt_sink_fault: what to say of a SIGBUS at addr.  Returns -ENOSPC or -EIO

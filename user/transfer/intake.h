@@ -27,8 +27,8 @@ struct pt_intake {
 	struct pt_rx_lane *lanes;	/* lane_cnt of them */
 	__u16 lane_cnt;
 	int wake_fd;			/* eventfd: control has work to do */
-	bool was_shared;		/* another session ran meanwhile; control's */
-	__u64 dropped_before;		/* by the sockets, when it began; control's */
+	bool was_shared;		/* with another session; control's */
+	__u64 dropped_before;		/* by sockets, before it; control's */
 
 	_Atomic __u64 grace_ns;		/* any thread */
 	_Atomic __u64 strays;		/* data frames met on a queue that

@@ -98,8 +98,9 @@ void pt_receiver_info(const struct pt_receiver *r,
  * now, and starts the queues' threads. */
 int pt_receiver_start(struct pt_receiver *r, struct pt_error *err);
 
-/* pt_receiver_run, after start, returns the result of the one transfer; with serve 0 once
- * stop_fd is readable.  -ECANCELED: stop_fd, before one transfer was done. */
+/* pt_receiver_run, after start, returns the result of the one transfer; with
+ * serve 0 once stop_fd is readable.  -ECANCELED: stop_fd, before one transfer
+ * was done. */
 int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err);
 
 void pt_receiver_close(struct pt_receiver *r);	/* NULL is fine */

@@ -43,10 +43,10 @@ struct pt_rx_session {
 	struct pt_receive_report report;
 	struct pt_error *err;		/* &report.error */
 	bool is_open;			/* OPEN was accepted: a transfer */
-	bool has_more;			/* to read, though poll may not say so */
-	bool is_bye;			/* the sender said BYE or ABORT: it knows */
+	bool has_more;			/* to read, whatever poll says */
+	bool is_bye;			/* the sender said BYE or ABORT */
 	bool is_leaving;		/* ENDED; a last message is on its way */
-	bool may_be_asked;		/* lost when COMMIT may have been on its way */
+	bool may_be_asked;		/* lost when COMMIT may have come */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
 	struct pt_msg_open open;
