@@ -133,7 +133,8 @@ int pt_psk_load(struct pt_psk *out, const char *path, struct pt_error *err)
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot "
-				    "read the key: %m", path);
+				    "read the key: %m (`pagetrim keygen` makes "
+				    "one; both hosts need the same)", path);
 	ret = check_file(fd, path, err);
 	if (ret)
 		goto close;
@@ -198,10 +199,11 @@ int pt_psk_save(const struct pt_psk *psk, const char *path,
 	if (fd < 0) {
 		ret = -errno;
 		OPENSSL_cleanse(text, sizeof(text));
-		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: %s%s", path,
-				    strerror(-ret), ret == -EEXIST ? " (a key "
-				    "is never overwritten: remove it, or "
-				    "choose another FILE)" : "");
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: %s (%s)", path,
+				    strerror(-ret), ret == -EEXIST ? "a key is "
+				    "never overwritten: remove it, or choose "
+				    "another FILE" : "name a FILE in a folder "
+				    "that is there and may be written");
 	}
 	wrote = write(fd, text, sz);
 	if (wrote != sz)

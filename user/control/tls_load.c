@@ -54,7 +54,9 @@ static int file_read(struct file *f, const char *path, bool is_key,
 	ssize_t sz;
 
 	if (fd < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m", path);
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot "
+				    "read it: %m (--tls-cert, --tls-key and "
+				    "--tls-ca name PEM files)", path);
 	if (fstat(fd, &st))
 		ret = pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m", path);
 	if (!ret)
@@ -90,7 +92,8 @@ static int no_password(char *buf, int sz, int is_writing, void *asked)
 static int bad_file(const char *path, const char *what, struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "%s: holds no %s in "
-			    "PEM form", path, what);
+			    "PEM form (is it DER, or another option's?)", path,
+			    what);
 }
 
 static int rejected(const char *path, struct pt_error *err)
