@@ -135,7 +135,7 @@ all_kinds()
 {
 	hub_up "$1"
 	attack_begin --count "$2" --pause 20000
-	attacked_begin "$(image even)" --max-bandwidth 5M
+	attacked_begin "$(image even)" --max-bandwidth 4M
 	ended attack "$attacker" 60 0
 	! is_gone "$sender" || die "the transfer ended before the attack"
 	attacked_end "$(image even)"
@@ -167,7 +167,7 @@ flooded()
 {
 	local image=$tmp/dense calm
 
-	[[ -e $image ]] || head -c 256M /dev/urandom >"$image"
+	[[ -e $image ]] || head -c 128M /dev/urandom >"$image"
 	shift
 	hub_up 9000
 	attacked_begin "$image"
@@ -305,8 +305,8 @@ captured()
 	same "keys found" "$words" 0
 }
 
-case_run "hostile: every kind of frame, MTU 1500" all_kinds 1500 5000
-case_run "hostile: every kind of frame, MTU 9000" all_kinds 9000 5000
+case_run "hostile: every kind of frame, MTU 1500" all_kinds 1500 3000
+case_run "hostile: every kind of frame, MTU 9000" all_kinds 9000 3000
 case_run "hostile: a flood of forged frames" \
 	flooded forged --kind garbage --kind short --kind forged
 case_run "hostile: a flood of replayed frames" \
@@ -316,7 +316,7 @@ case_run "hostile: strangers without end" besieged
 case_run "hostile: a capture shows nothing" captured 0
 
 security=(--insecure)
-case_run "hostile: every kind of frame, not sealed" all_kinds 9000 5000
+case_run "hostile: every kind of frame, not sealed" all_kinds 9000 3000
 case_run "hostile: strangers without end, not sealed" joined
 case_run "hostile: a capture of what is not sealed shows all" captured 65536
 cases_end
