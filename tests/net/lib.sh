@@ -163,7 +163,7 @@ same_file()
 # How both ends know each other, options of send and receive: a key, as it
 # should be; (--insecure) where a case needs frames or messages in clear.
 security=(--psk "$tmp/keys.psk")
-[[ ! -x $pagetrim ]] || "$pagetrim" keygen "$tmp/keys.psk"
+[[ ! -x $pagetrim ]] || "$pagetrim" keygen "$tmp/keys.psk" >/dev/null
 
 # image NAME [OPTION...]: the path of an image made once for all cases, see
 # make_image.py.

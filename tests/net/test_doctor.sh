@@ -72,8 +72,9 @@ state()
 		hosts_run "$net" "$host" bpftool -j net show dev "$dev"
 		hosts_run "$net" "$host" ip route show table all
 	done
-	ls -A /sys/fs/bpf/pagetrim 2>/dev/null || true
-	# Other tests may run; ours are those of the devices' namespaces.
+	# Other tests may run; ours are of our devices and their namespaces.
+	find /sys/fs/bpf/pagetrim -maxdepth 1 -name "pt$net*" 2>/dev/null ||
+		true
 	for host in a b; do
 		hosts_run "$net" "$host" ss -Htuan '( sport = :16644 )'
 		ip netns pids "$(hosts_netns "$net" "$host")" | sort

@@ -96,9 +96,9 @@ refused()
 
 key=(--psk "$tmp/keys.psk")
 clear=(--insecure)
-"$pagetrim" keygen "$tmp/other.psk"
+"$pagetrim" keygen "$tmp/other.psk" >/dev/null
 other_key=(--psk "$tmp/other.psk")
-"$pagetrim" keygen "$tmp/stranger.psk" --identity stranger
+"$pagetrim" keygen "$tmp/stranger.psk" --identity stranger >/dev/null
 other_name=(--psk "$tmp/stranger.psk")
 
 # certificate WHO [CA]
