@@ -75,10 +75,12 @@ as_listed()
 }
 
 # midway SEND-OPTION...: a transfer that has begun and not ended; the sender is
-# stopped for as long as it is looked at, until `kill -CONT`.
+# stopped for as long as it is looked at, until `kill -CONT`.  A slow machine
+# looks late, so the transfer is as slow there.
 midway()
 {
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 4M \
+	send_begin send --to "$HOSTS_B4" \
+		--max-bandwidth "$((4096 / patience))K" \
 		--peer-timeout "$patient" "$@"
 	wait_until 10 is_sending
 	kill -STOP "$sender"
