@@ -35,6 +35,9 @@ modules=(virtio_pci 9pnet_virtio 9p overlay veth)
 
 die() { echo "test-kernel: $*" >&2; exit 1; }
 
+# It goes over the kernel's command line.
+[[ ${ONLY-} != *[[:space:]]* ]] || die "ONLY='$ONLY': one word, please"
+
 # ---------------------------------------------------------------- the image
 
 image_key()
