@@ -28,6 +28,14 @@ done
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+# bpffs: what stands there, but for what the cases themselves look after.
+bpffs()
+{
+	find /sys/fs/bpf -mindepth 1 -maxdepth 1 ! -name pagetrim \
+		! -name 'ptt*' | sort
+}
+before=$(bpffs)
 passed=0 failed=0
 
 (($#)) || set -- "$root"/tests/net/test_*.sh
@@ -45,5 +53,10 @@ for test; do
 	passed=$((passed + ok))
 	failed=$((failed + not_ok))
 done
+left=$(comm -13 <(echo "$before") <(bpffs))
+if [[ -n $left ]]; then
+	echo "not ok nothing is left in the BPF file system: ${left//$'\n'/ }"
+	failed=$((failed + 1))
+fi
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 && $passed -gt 0 ]]

@@ -217,15 +217,21 @@ program_detach()
 
 # Somebody takes the receiver's program off its device, and may put another in
 # its place: one that drops all, TCP too.
+# Not by ip(8): that leaves folders in the BPF file system for ever.
 detached()
 {
+	local pin=/sys/fs/bpf/pt$net-other
+
+	show bpftool prog load "$build/wire.bpf.o" "$pin"
+	litter=("$pin")
 	show hosts_up "$net" --mtu 9000
 	under_way 5000000
 	program_detach
-	[[ ${1-} != replaced ]] || on b ip link set "$(dev_b)" xdp \
-		object "$build/wire.bpf.o" section xdp.frags
+	[[ ${1-} != replaced ]] || on b bpftool net attach xdpdrv \
+		pinned "$pin" dev "$(dev_b)"
 	ended receive "$receiver" 5 3 'took .* XDP program off'
-	[[ ${1-} != replaced ]] || on b ip link set "$(dev_b)" xdp off
+	[[ ${1-} != replaced ]] ||
+		on b bpftool net detach xdpdrv dev "$(dev_b)"
 	ended send "$sender" 12 4
 	nothing_committed
 	nothing_left
