@@ -290,6 +290,34 @@ static void test_stale_run(void **state)
 	assert_content(LOW + 10, masked(page_a, 1));
 }
 
+/* Runs of whole regions, which keep nothing by page: content and staleness are
+ * as if they did. */
+static void test_region_run(void **state)
+{
+	(void)state;
+	place_zero_run(HIGH, HIGH_CNT, 3);	/* a region, and the rest */
+	assert_counts(2, 0, 0);
+	place_zero_run(HIGH, 512, 2);		/* older */
+	place_zero_run(HIGH + 1, 511, 2);
+	place_page(HIGH + 5, ~0ULL, page_a, 2);
+	assert_counts(2, 3, 0);
+	assert_content(HIGH + 5, zeroes);
+	place_page(HIGH + 5, 1, page_a, 3);	/* as old */
+	place_page(HIGH + 6, 1, page_a, 5);
+	place_zero_run(HIGH, 512, 4);		/* over one and under one */
+	assert_counts(5, 3, 2);
+	assert_content(HIGH + 5, zeroes);
+	assert_content(HIGH + 6, masked(page_a, 1));
+	assert_region(HIGH, true_digest(HIGH + 6, other));
+	place_page(HIGH + 7, 1, page_a, 3);
+	assert_counts(5, 4, 2);
+	place_zero_run(HIGH + 512, HIGH_CNT - 512, 2);
+	assert_counts(5, 5, 2);
+	place_zero_run(HIGH + 512, HIGH_CNT - 512 - 1, 4); /* not all of it */
+	place_zero_run(HIGH + 512, HIGH_CNT - 512, 3);
+	assert_counts(7, 5, 2);			/* the last page was of 3 */
+}
+
 /* --- pages that are not there ---------------------------------------- */
 
 static const struct outside {
@@ -432,6 +460,7 @@ int main(void)
 		TEST(test_zero_runs_stay_holes),
 		TEST(test_zero_run_over_pages),
 		TEST(test_stale_run),
+		TEST(test_region_run),
 		TEST(test_pieces),
 		cmocka_unit_test(test_full_disk),
 	};

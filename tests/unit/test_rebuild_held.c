@@ -59,6 +59,22 @@ static void test_held_is_adopted(void **state)
 	assert_int_equal(digests[5], 0);
 }
 
+/* A run of the whole region says so of what is held, too. */
+static void test_held_is_cleared(void **state)
+{
+	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
+	struct pt_held_region held;
+	struct pt_error err;
+
+	(void)state;
+	memcpy(pt_sink_page(sink, 3), page_a, PT_PAGE_SZ);
+	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
+	pt_rebuild_adopt(rebuild, 0, &held);
+	place_zero_run(LOW, 512, 1);
+	assert_content(LOW + 3, zeroes);
+	assert_int_equal(pt_rebuild_region_digest(rebuild, 0), 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, rebuild_start, \
 						 rebuild_stop)
 
@@ -67,6 +83,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_held_is_read),
 		TEST(test_held_is_adopted),
+		TEST(test_held_is_cleared),
 	};
 	__u64 random = 3;
 

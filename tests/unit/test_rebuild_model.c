@@ -38,6 +38,34 @@ static __u32 page_of(__u64 gfn)
 	return gfn < HIGH ? gfn - LOW : gfn - HIGH + LOW_CNT + MID_CNT;
 }
 
+/* The regions of the memory, as pages of the model. */
+static const struct {
+	__u32 first, cnt;
+} regions[] = {
+	{ 0, 512 }, { 512, LOW_CNT - 512 }, { LOW_CNT, MID_CNT },
+	{ LOW_CNT + MID_CNT, 512 }, { LOW_CNT + MID_CNT + 512, HIGH_CNT - 512 },
+};
+
+/* region_begins returns how many pages the region has of which page is the
+ * first, if in that generation it has no data; else 0. */
+static __u32 region_begins(__u32 page, __u32 generation, __u64 seed)
+{
+	for (__u32 i = 0; i < COUNT_OF(regions); i++)
+		if (regions[i].first == page)
+			return (seed * 7 + generation * 3 + i) % 3
+				? 0 : regions[i].cnt;
+	return 0;
+}
+
+static bool is_empty(__u32 page, __u32 generation, __u64 seed)
+{
+	__u32 i = 0;
+
+	while (page - regions[i].first >= regions[i].cnt)
+		i++;
+	return region_begins(regions[i].first, generation, seed);
+}
+
 /* page_content makes a page as it is in a generation; returns its mask. */
 static __u64 page_content(__u32 page, __u32 generation, __u64 seed,
 			  __u8 bytes[PT_PAGE_SZ])
@@ -48,6 +76,8 @@ static __u64 page_content(__u32 page, __u32 generation, __u64 seed,
 	for (int i = 0; i < 4; i++)
 		kit_random(&random);
 	mask = kit_random(&random) % 4 ? kit_mask(&random) : 0;
+	if (is_empty(page, generation, seed))
+		mask = 0;
 	if (page == PAGES - 1)	/* memory ends 100 bytes before it does */
 		mask &= ~0ULL >> 2;
 	memset(bytes, 0, PT_PAGE_SZ);
@@ -94,15 +124,23 @@ static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
 	}
 }
 
-/* send_generation sends every page, or each with some chance. */
+/* send_generation sends every page, or each with some chance; regions without
+ * data as one run. */
 static void send_generation(__u32 generation, bool all, __u64 *random,
 			    __u64 seed)
 {
 	struct pt_builder b = kit_builder(kit_mtus[kit_random(random) % 4]);
 
-	for (__u32 page = 0; page < PAGES; page++)
-		if (all || kit_random(random) % 3 == 0)
+	for (__u32 page = 0, cnt; page < PAGES; page += cnt ? cnt : 1) {
+		cnt = region_begins(page, generation, seed);
+		if (!all && kit_random(random) % 3)
+			cnt = 0;
+		else if (cnt)
+			while (!pt_builder_add_zeroes(&b, kit_gfn(page), cnt))
+				close_frame(&b, generation);
+		else
 			send_page(&b, page, generation, seed);
+	}
 	if (!pt_builder_is_empty(&b))
 		close_frame(&b, generation);
 }

@@ -11,6 +11,15 @@
 #include "trim/digest.h"
 #include "trim/scan.h"
 
+/* region: what is kept of one.  While nothing but zero runs of the whole region
+ * was placed there, its pages have nothing of their own: a hole of a terabyte
+ * costs 16 bytes for each 2 MiB. */
+struct region {
+	__u64 digest;
+	__u32 generation;	/* of its pages, at least */
+	bool has_pages;		/* tables by page_idx speak of it */
+};
+
 struct pt_rebuild {
 	const struct pt_layout *layout;
 	struct pt_sink *sink;
@@ -18,7 +27,7 @@ struct pt_rebuild {
 	__u64 page_cnt;
 	__u32 *generations;	/* by page_idx; 0: never spoken of */
 	__u64 *written;		/* bit: blocks were placed in the page */
-	__u64 *region_digests;
+	struct region *regions;
 };
 
 /* table maps zeroed memory that costs nothing until it is touched. */
@@ -50,8 +59,8 @@ int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
 	r->page_cnt = pt_layout_page_cnt(layout);
 	r->generations = table(r->page_cnt * sizeof(*r->generations));
 	r->written = table(r->page_cnt / 8);
-	r->region_digests = table(region_cnt * sizeof(*r->region_digests));
-	if (!r->generations || !r->written || !r->region_digests) {
+	r->regions = table(region_cnt * sizeof(*r->regions));
+	if (!r->generations || !r->written || !r->regions) {
 		pt_rebuild_destroy(r);
 		return -ENOMEM;
 	}
@@ -63,8 +72,8 @@ void pt_rebuild_destroy(struct pt_rebuild *r)
 {
 	if (!r)
 		return;
-	table_free(r->region_digests, pt_layout_region_cnt(r->layout) *
-				      sizeof(*r->region_digests));
+	table_free(r->regions, pt_layout_region_cnt(r->layout) *
+			       sizeof(*r->regions));
 	table_free(r->written, r->page_cnt / 8);
 	table_free(r->generations, r->page_cnt * sizeof(*r->generations));
 	free(r);
@@ -102,7 +111,8 @@ void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++)
 		written[i] |= held->has_data[i];
 	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
-		r->region_digests[region_idx] += held->digests[i];
+		r->regions[region_idx].digest += held->digests[i];
+	r->regions[region_idx].has_pages = true;
 }
 
 bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
@@ -127,6 +137,11 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 	return ok;
 }
 
+static struct region *region_of(const struct pt_rebuild *r, __u64 page_idx)
+{
+	return &r->regions[page_idx / PT_REGION_PAGES];
+}
+
 static bool is_written(const struct pt_rebuild *r, __u64 page_idx)
 {
 	return r->written[page_idx / 64] >> (page_idx % 64) & 1;
@@ -149,7 +164,7 @@ static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
 
 	if (ret)
 		return ret;
-	r->region_digests[page_idx / PT_REGION_PAGES] -=
+	region_of(r, page_idx)->digest -=
 		pt_digest_page(r->digest_key, gfn, pt_scan(page), page);
 	memset(page, 0, PT_PAGE_SZ);
 	r->written[page_idx / 64] &= ~(1ULL << (page_idx % 64));
@@ -161,10 +176,12 @@ static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
 static int page_renew(const struct placing *p, __u64 page_idx, __u64 gfn)
 {
 	struct pt_rebuild *r = p->rebuild;
+	struct region *region = region_of(r, page_idx);
 	__u32 generation = p->frame->id.generation;
 	int ret;
 
-	if (generation < r->generations[page_idx])
+	if (generation < r->generations[page_idx] ||
+	    generation < region->generation)
 		return 0;
 	if (generation > r->generations[page_idx] && is_written(r, page_idx)) {
 		ret = page_clear(p, page_idx, gfn);
@@ -172,6 +189,7 @@ static int page_renew(const struct placing *p, __u64 page_idx, __u64 gfn)
 			return ret;
 	}
 	r->generations[page_idx] = generation;
+	region->has_pages = true;
 	return 1;
 }
 
@@ -213,9 +231,49 @@ static int place_blocks(const struct placing *p,
 		if (!ret && blocks == p->frame->bounce)
 			ret = pt_sink_run_flush(p->run, p->err);
 	}
-	r->region_digests[page_idx / PT_REGION_PAGES] += digest;
+	region_of(r, page_idx)->digest += digest;
 	r->written[page_idx / 64] |= 1ULL << (page_idx % 64);
 	return ret;
+}
+
+/* renew_region readies a whole region for zeroes without a look at its pages.
+ * 1, 0: as page_renew; -EAGAIN: they must be looked at, since they have content
+ * or generations of their own. */
+static int renew_region(const struct placing *p, __u64 page_idx)
+{
+	struct region *region = region_of(p->rebuild, page_idx);
+	__u32 generation = p->frame->id.generation;
+
+	if (region->has_pages)
+		return -EAGAIN;
+	if (generation < region->generation)
+		return 0;
+	region->generation = generation;
+	return 1;
+}
+
+/* renew_run: 1: at least one of the cnt pages may be placed; 0: all are stale;
+ * -errno.  They are of one segment. */
+static int renew_run(const struct placing *p, __u64 page_idx, __u64 gfn,
+		     __u64 cnt)
+{
+	const struct pt_layout *layout = p->rebuild->layout;
+	int placed = 0, ret;
+
+	/* A record has no more pages than a region. */
+	if (page_idx % PT_REGION_PAGES == 0 &&
+	    cnt == pt_layout_region(layout, page_idx / PT_REGION_PAGES, NULL)) {
+		ret = renew_region(p, page_idx);
+		if (ret != -EAGAIN)
+			return ret;
+	}
+	for (__u64 i = 0; i < cnt; i++) {
+		ret = page_renew(p, page_idx + i, gfn + i);
+		if (ret < 0)
+			return ret;
+		placed |= ret;
+	}
+	return placed;
 }
 
 /* place_zeroes: 1: placed; 0: all its pages are stale; -errno. */
@@ -225,7 +283,7 @@ static int place_zeroes(const struct placing *p,
 	const struct pt_layout *layout = p->rebuild->layout;
 	__u64 gfn = record->gfn;
 	__u64 left = record->mask;
-	int placed = 0;
+	int placed = 0, ret;
 	__u64 page_idx;
 
 	while (left) {
@@ -233,13 +291,10 @@ static int place_zeroes(const struct placing *p,
 
 		run = run < left ? run : left;
 		pt_check(pt_layout_find(layout, gfn, &page_idx));
-		for (__u64 i = 0; i < run; i++) {
-			int ret = page_renew(p, page_idx + i, gfn + i);
-
-			if (ret < 0)
-				return ret;
-			placed |= ret;
-		}
+		ret = renew_run(p, page_idx, gfn, run);
+		if (ret < 0)
+			return ret;
+		placed |= ret;
 		gfn += run;
 		left -= run;
 	}
@@ -332,7 +387,7 @@ int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 
 __u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx)
 {
-	return r->region_digests[region_idx];
+	return r->regions[region_idx].digest;
 }
 
 int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,

@@ -11,7 +11,8 @@
  *     (held --> adopt)         what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
- * Memory: 4 bytes and 1 bit a page, 8 bytes a region.
+ * Memory: 4 bytes and 1 bit a page, but for regions of which only zero runs of
+ * all their pages speak; 16 bytes a region.
  * Threads: any number, each with its own regions; no locks.
  */
 #ifndef TRANSFER_REBUILD_H
