@@ -149,9 +149,14 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 		.wanted = dirty,
 		.holes = l->view.holes[first / 64],
 	};
-	int ret = pt_page_word_scan(&w, job->source, job->digest_key,
-				    &l->error_text);
+	int ret;
 
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
+	ret = pt_page_word_scan(&w, job->source, job->digest_key,
+				&l->error_text);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN,
+		       pt_page_word_sz(&w));
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
 		__u64 *digest = &job->digests[page_idx + i];
@@ -170,8 +175,11 @@ static int send_region(struct pt_lane *l, __u64 region_idx,
 	const struct pt_send_job *job = l->cfg.job;
 	int ret;
 
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
 	ret = pt_source_view(job->source, &l->view, job->layout, region_idx,
 			     &l->error_text);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_MAP,
+		       (__u64)l->view.page_cnt * PT_PAGE_SZ);
 	for (unsigned i = 0; !ret && i < PT_REGION_WORDS; i++)
 		if (bits[i])
 			ret = send_word(l, region_idx * PT_REGION_PAGES +
@@ -209,9 +217,11 @@ static int settle(struct pt_lane *l)
 	int ret = 0;
 
 	if (pt_inflight_is_empty(l->inflight)) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_IDLE);
 		set_state(l, PT_LANE_CLEAN);
 		return pt_lane_take_mail(l, IDLE_NS);
 	}
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	if (l->synced_seq != pt_inflight_next_seq(l->inflight))
 		ret = pt_lane_sync(l);
 	return ret ? ret : pt_lane_take_mail(l, IDLE_NS);
@@ -259,8 +269,11 @@ static int lane_run(struct pt_lane *l)
 static void *lane_main(void *arg)
 {
 	struct pt_lane *l = arg;
-	int ret = lane_run(l);
+	int ret;
 
+	pt_stage_start(l->cfg.clock, PT_SEND_STAGE_IDLE);
+	ret = lane_run(l);
+	pt_stage_stop(l->cfg.clock);
 	pt_inbox_stop(l->inbox);	/* nobody takes any more */
 	l->error = ret;
 	if (ret == -ECANCELED)

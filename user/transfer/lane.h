@@ -18,6 +18,7 @@
 
 #include "control/conn.h"
 #include "memory/source.h"
+#include "profile/stages.h"
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
 #include "transfer/pacer.h"
@@ -79,6 +80,8 @@ struct pt_lane_cfg {
 	__u16 tx_queue;
 	struct pt_link link;
 	struct pt_seal *seal;	/* stays the caller's; NULL: not sealed */
+	struct pt_stage_clock *clock;	/* of PT_SEND_STAGES, the caller's;
+					 * NULL: not profiled */
 };
 
 /* pt_lane_start: -ENOMEM, -EAGAIN. */

@@ -71,8 +71,10 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 /* kick: 1: the device did not take all. */
 static int kick(struct pt_lane *l)
 {
+	unsigned stage = pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_TX);
 	int ret = pt_xsk_tx_kick(l->cfg.xsk);
 
+	pt_stage_enter(l->cfg.clock, stage);
 	l->unkicked = 0;
 	/* A device that is down loses frames, as a wire does. */
 	if (ret == -ENETDOWN)
@@ -96,6 +98,7 @@ int pt_lane_drain(struct pt_lane *l)
 	int ret;
 
 	while ((ret = kick(l)) > 0) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 		pt_xsk_tx_wait(l->cfg.xsk, 10);
 		ret = pt_lane_take_mail(l, 0);
 		if (ret)
@@ -119,6 +122,7 @@ void pt_lane_builder_reset(struct pt_lane *l)
 		.l2l3l4_sz = pt_link_sz(&l->cfg.link),
 		.frame_sz_max = l->frame_sz,
 		.pad = l->cfg.job->pad,
+		.clock = l->cfg.clock,
 	};
 
 	pt_builder_init(&l->builder, &cfg);
@@ -163,6 +167,7 @@ static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 	if (has_credit(l, desc_cnt) && !l->reprobe)
 		return 0;
 	ret = pt_lane_drain(l);
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	while (!ret && !l->reprobe && !has_credit(l, desc_cnt)) {
 		/* None granted is as little progress as none accepted. */
 		if (!l->unaccepted_ns)
@@ -181,6 +186,7 @@ static int wait_buffer(struct pt_lane *l, void **frame)
 	int ret = 0;
 
 	while (!(*frame = pt_xsk_tx_frame(l->cfg.xsk))) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 		ret = pt_lane_kick(l);
 		if (!ret)
 			ret = pt_lane_take_mail(l, 0);
@@ -198,6 +204,7 @@ static int wait_pace(struct pt_lane *l, __u32 frame_sz)
 
 	while ((wait_ns = pt_pacer_wait_ns(l->cfg.job->pacer, pt_clock_ns(),
 					   frame_sz))) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 		ret = pt_lane_kick(l);
 		if (!ret)
 			ret = pt_lane_take_mail(l, wait_ns);
@@ -271,6 +278,7 @@ static int close_frame(struct pt_lane *l)
 	if (ret)
 		return ret;
 
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	id.seq = push(l, frame_sz, desc_cnt);
 	ret = close_guarded(l, &id, frame);
 	if (ret) {
@@ -281,6 +289,9 @@ static int close_frame(struct pt_lane *l)
 	count(&l->counts.frames, 1);
 	count(&l->counts.wire_bytes, frame_sz);
 	count(&l->counts.block_bytes, (__u64)block_cnt * PT_BLOCK_SZ);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD,
+		       (__u64)block_cnt * PT_BLOCK_SZ);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
 	return ++l->unkicked < PT_LANE_BATCH ? 0 : pt_lane_kick(l);
 }
 

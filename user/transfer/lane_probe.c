@@ -153,6 +153,7 @@ static void next_port(struct pt_lane *l)
 
 int pt_lane_probe(struct pt_lane *l)
 {
+	unsigned stage = pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_PROBE);
 	__u32 frame_sz = 0;
 	int ret;
 
@@ -176,5 +177,7 @@ int pt_lane_probe(struct pt_lane *l)
 				    "the receiver (do frames pass that way? "
 				    "does the receiver hold the queue that they "
 				    "arrive on?)", l->cfg.tx_queue);
-	return agree(l, frame_sz);
+	ret = agree(l, frame_sz);
+	pt_stage_enter(l->cfg.clock, stage);
+	return ret;
 }

@@ -26,4 +26,11 @@ struct pt_page_word pt_page_word_of(const struct pt_view *v,
 int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err);
 
+/* pt_page_word_sz returns the bytes that scanning it reads. */
+static inline __u64 pt_page_word_sz(const struct pt_page_word *w)
+{
+	return __builtin_popcountll(w->wanted & ~w->holes) *
+	       (__u64)PT_PAGE_SZ;
+}
+
 #endif

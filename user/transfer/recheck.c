@@ -18,7 +18,7 @@ void pt_recheck_free(struct pt_recheck *r)
 	pt_view_free(&r->view);
 }
 
-static int compare_word(const struct pt_recheck *r, __u32 first,
+static int compare_word(struct pt_recheck *r, __u32 first,
 			struct pt_error *err)
 {
 	const __u64 *sent = &r->digests[r->region_next * PT_REGION_PAGES +
@@ -29,6 +29,7 @@ static int compare_word(const struct pt_recheck *r, __u32 first,
 
 	if (ret)
 		return ret;
+	r->read_sz += pt_page_word_sz(&w);
 	for (unsigned i = 0; i < 64 && w.wanted >> i & 1; i++)
 		if (w.digests[i] != sent[i])
 			return pt_error_set(err, PT_EXIT_MISMATCH, -ESTALE,

@@ -15,6 +15,7 @@ struct pt_recheck {
 	const __u64 *digests;	/* by page_idx */
 	__u64 digest_key;
 	__u64 region_next;	/* done when it is the region count */
+	__u64 read_sz;		/* bytes read so far; holes are not */
 	struct pt_view view;
 };
 

@@ -10,9 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "transfer/balance.h"
 #include "transfer/clock.h"
-#include "transfer/frame_keys.h"
 
 #define CONNECT_MS	10000
 #define PROGRESS_NS	250000000ULL
@@ -180,86 +178,6 @@ static int send_open(struct pt_sender *s)
 			       "of pagetrim?)") : 0;
 }
 
-static int make_seals(struct pt_sender *s)
-{
-	const struct pt_frame_keys keys = {
-		.conn = s->conn,
-		.session_id = s->report->session_id,
-		.cipher = s->report->cipher,
-		.rekey_log2 = s->cfg->rekey_log2,
-	};
-	int ret = 0;
-
-	if (!s->report->cipher)
-		return 0;
-	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
-		ret = pt_frame_keys_seal(&s->seals[i], &keys, i, s->err);
-	return ret;
-}
-
-static int start_lane(struct pt_sender *s, __u32 i)
-{
-	struct pt_lane_cfg cfg = {
-		.job = &s->job,
-		.xsk = s->path.xsks[i],
-		.lane_idx = i,
-		.tx_queue = pt_lease_queue(s->path.leases[i]),
-		.link = s->path.link,
-		.seal = s->seals[i],
-	};
-
-	cfg.link.src_port += i;
-	return pt_lane_start(&s->lanes[i], &cfg, s->err);
-}
-
-static int start_lanes(struct pt_sender *s)
-{
-	int ret = make_seals(s);
-
-	s->pacer.bytes_per_s = s->cfg->bytes_per_s;
-	s->job = (struct pt_send_job){
-		.source = s->cfg->source,
-		.layout = s->layout,
-		.dirty = s->dirty,
-		.digests = s->digests,
-		.digest_key = s->digest_key,
-		.trim = s->cfg->trim,
-		.pad = s->cfg->pad,
-		.conn = s->conn,
-		.session_id = s->report->session_id,
-		.desc_sz = s->desc_sz,
-		.frame_sz_max = s->path.frame_sz_max,
-		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
-		.pacer = s->pacer.bytes_per_s ? &s->pacer : NULL,
-		.wake_fd = s->wake_fd,
-	};
-	pt_held_init(&s->held, &s->job);
-	s->recheck = (struct pt_recheck){
-		.source = s->cfg->source,
-		.layout = s->layout,
-		.digests = s->digests,
-		.digest_key = s->digest_key,
-	};
-	pt_recheck_init(&s->recheck);
-	s->is_rechecked = !s->cfg->recheck;
-	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++) {
-		ret = start_lane(s, i);
-		s->lane_cnt += !ret;
-	}
-	return ret;
-}
-
-static void stop_lanes(struct pt_sender *s)
-{
-	for (__u32 i = 0; i < s->lane_cnt; i++)
-		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
-	for (__u32 i = 0; i < s->lane_cnt; i++)
-		pt_lane_stop(s->lanes[i]);
-	s->lane_cnt = 0;
-	for (__u32 i = 0; i < PT_LANES_MAX; i++)
-		pt_seal_destroy(s->seals[i]);
-}
-
 static int needs_less(struct pt_sender *s, enum pt_send_need need)
 {
 	return s->cfg->needs_less ?
@@ -303,7 +221,7 @@ static int set_up(struct pt_sender *s)
 	if (ret)
 		return ret;
 	pt_sender_enter(s, PT_SEND_PROBE);
-	return start_lanes(s);
+	return pt_sender_start_lanes(s);
 }
 
 static void watch_peer(struct pt_sender *s, __u64 now_ns, int *ret)
@@ -460,13 +378,16 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	};
 	int ret;
 
+	if (cfg->profile)
+		s.clock = &s.control_clock;
+	pt_stage_start(s.clock, PT_SEND_STAGE_IDLE);
 	memset(report, 0, sizeof(*report));
 	pt_sender_enter(&s, PT_SEND_CONNECT);
 	ret = set_up(&s);
 	if (!ret)
 		ret = run(&s);
 	pt_sender_count(&s);
-	stop_lanes(&s);
+	pt_sender_stop_lanes(&s);
 	if (ret && report->phase == PT_SEND_COMMIT && !s.is_aborted)
 		ret = ask(&s);
 	part(&s, ret);

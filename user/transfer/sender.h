@@ -12,6 +12,7 @@
 
 #include "control/tls.h"
 #include "memory/source.h"
+#include "profile/stages.h"
 #include "trim/trim.h"
 #include "wire/cipher.h"
 #include <pagetrim/error.h>
@@ -85,6 +86,9 @@ struct pt_send_report {
 	__u64 unaccounted;
 	__u32 lane_cnt;
 	struct pt_send_lane_report lanes[PT_LANES_MAX];
+	bool has_profile;
+	struct pt_profile profile;	/* of the lanes' threads */
+	struct pt_profile control;	/* and of the one beside them */
 };
 
 struct pt_send_cfg {
@@ -105,6 +109,7 @@ struct pt_send_cfg {
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX */
+	bool profile;			/* see has_profile */
 	bool generic;
 	__u32 mtu;			/* 0: as large as passes */
 	__u64 bytes_per_s;		/* of Ethernet bytes; 0: no limit */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sender_internal: what sender.c (set-up, loop, end) and sender_phase.c
- * (messages, phases) share. */
+/* sender_internal: what sender.c (set-up, loop, end), sender_lanes.c and
+ * sender_phase.c (messages, phases) share. */
 #ifndef TRANSFER_SENDER_INTERNAL_H
 #define TRANSFER_SENDER_INTERNAL_H
 
@@ -28,6 +28,9 @@ struct pt_sender {
 	struct pt_pacer pacer;
 	struct pt_seal *seals[PT_LANES_MAX]; /* by lane; NULL: not sealed */
 	struct pt_lane *lanes[PT_LANES_MAX];
+	struct pt_stage_clock clocks[PT_LANES_MAX];	/* with profile */
+	struct pt_stage_clock control_clock;
+	struct pt_stage_clock *clock;	/* it; NULL: not profiled */
 	__u32 lane_cnt;
 	int wake_fd;
 	int stop_fd;		/* -1 once commit has begun: it is seen through */
@@ -59,5 +62,10 @@ __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
+
+/* pt_sender_start_lanes: what was started is to be stopped, whatever it
+ * returns.  pt_sender_stop_lanes: reports the profile, too. */
+int pt_sender_start_lanes(struct pt_sender *s);
+void pt_sender_stop_lanes(struct pt_sender *s);
 
 #endif

@@ -257,8 +257,14 @@ static int send_digests(struct pt_sender *s)
  * wants answers meanwhile. */
 static int recheck(struct pt_sender *s)
 {
-	int ret = pt_recheck_step(&s->recheck, s->err);
+	__u64 read_sz = s->recheck.read_sz;
+	int ret;
 
+	pt_stage_enter(s->clock, PT_SEND_STAGE_RECHECK);
+	ret = pt_recheck_step(&s->recheck, s->err);
+	pt_stage_bytes(s->clock, PT_SEND_STAGE_RECHECK,
+		       s->recheck.read_sz - read_sz);
+	pt_stage_enter(s->clock, PT_SEND_STAGE_IDLE);
 	if (ret < 0)
 		return ret;
 	s->is_rechecked = ret;

@@ -290,6 +290,8 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 	p.base = pt_link_write(link, frame, p.sz);
 	put_header(&p, PT_FRAME_DATA, id, b->record_cnt, flags);
 	put_records(b, &p);
+	if (seal)	/* then putting the blocks is encrypting them */
+		pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_SEAL);
 	start_auth(&p, PT_FRAME_DATA, id->seq, seal);
 	at = p.base + p.data_off;
 	for (__u32 i = 0; i < b->record_cnt; i++)
@@ -297,7 +299,10 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 			at = put_blocks(seal, at, b->pages[i],
 					b->records[i].mask);
 	put_filler(seal, at, p.base + p.sz - at);
+	pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_SEAL);
 	finish_auth(&p, seal);
+	pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_BUILD);
+	pt_stage_bytes(b->cfg.clock, PT_SEND_STAGE_SEAL, p.sz);
 	return pt_builder_discard(b);
 }
 

@@ -23,6 +23,7 @@
 
 #include <pagetrim/wire.h>
 
+#include "profile/stages.h"
 #include "wire/link.h"
 #include "wire/record.h"
 #include "wire/seal.h"
@@ -36,6 +37,8 @@ struct pt_builder_cfg {
 				 * PT_MTU_MIN..PT_MTU_MAX */
 	bool	pad;		/* fill every frame up, so that its size tells
 				 * nothing: of sealed frames only */
+	struct pt_stage_clock *clock;	/* in BUILD when a frame is closed; NULL:
+					 * not profiled */
 };
 
 /* pt_builder: fields are for reading only. */

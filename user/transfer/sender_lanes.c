@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A sender's lanes: their keys, start and end. */
+#include "transfer/sender_internal.h"
+
+#include "transfer/clock.h"
+#include "transfer/frame_keys.h"
+
+static int make_seals(struct pt_sender *s)
+{
+	const struct pt_frame_keys keys = {
+		.conn = s->conn,
+		.session_id = s->report->session_id,
+		.cipher = s->report->cipher,
+		.rekey_log2 = s->cfg->rekey_log2,
+	};
+	int ret = 0;
+
+	if (!s->report->cipher)
+		return 0;
+	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
+		ret = pt_frame_keys_seal(&s->seals[i], &keys, i, s->err);
+	return ret;
+}
+
+static int start_lane(struct pt_sender *s, __u32 i)
+{
+	struct pt_lane_cfg cfg = {
+		.job = &s->job,
+		.xsk = s->path.xsks[i],
+		.lane_idx = i,
+		.tx_queue = pt_lease_queue(s->path.leases[i]),
+		.link = s->path.link,
+		.seal = s->seals[i],
+		.clock = s->cfg->profile ? &s->clocks[i] : NULL,
+	};
+	__u64 started_ns;
+	int ret;
+
+	cfg.link.src_port += i;
+	started_ns = pt_clock_ns();
+	ret = pt_lane_start(&s->lanes[i], &cfg, s->err);
+	if (ret)
+		return ret;
+	s->lane_cnt++;
+	s->report->profile.time_ns -= started_ns;
+	return 0;
+}
+
+int pt_sender_start_lanes(struct pt_sender *s)
+{
+	int ret = make_seals(s);
+
+	s->pacer.bytes_per_s = s->cfg->bytes_per_s;
+	s->job = (struct pt_send_job){
+		.source = s->cfg->source,
+		.layout = s->layout,
+		.dirty = s->dirty,
+		.digests = s->digests,
+		.digest_key = s->digest_key,
+		.trim = s->cfg->trim,
+		.pad = s->cfg->pad,
+		.conn = s->conn,
+		.session_id = s->report->session_id,
+		.desc_sz = s->desc_sz,
+		.frame_sz_max = s->path.frame_sz_max,
+		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
+		.pacer = s->pacer.bytes_per_s ? &s->pacer : NULL,
+		.wake_fd = s->wake_fd,
+	};
+	pt_held_init(&s->held, &s->job);
+	s->recheck = (struct pt_recheck){
+		.source = s->cfg->source,
+		.layout = s->layout,
+		.digests = s->digests,
+		.digest_key = s->digest_key,
+	};
+	pt_recheck_init(&s->recheck);
+	s->is_rechecked = !s->cfg->recheck;
+	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
+		ret = start_lane(s, i);
+	return ret;
+}
+
+/* take_profile: the lanes' threads have ended. */
+static void take_profile(struct pt_sender *s)
+{
+	struct pt_send_report *report = s->report;
+	__u64 now_ns = pt_clock_ns();
+
+	report->has_profile = true;
+	report->profile.thread_cnt = s->lane_cnt;
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		report->profile.time_ns += now_ns;
+		pt_stage_look(&s->clocks[i], report->profile.stages);
+	}
+	report->control.thread_cnt = 1;
+	report->control.time_ns = now_ns - s->started_ns;
+	pt_stage_look(&s->control_clock, report->control.stages);
+}
+
+void pt_sender_stop_lanes(struct pt_sender *s)
+{
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		pt_lane_stop(s->lanes[i]);
+	if (s->cfg->profile)
+		take_profile(s);
+	s->lane_cnt = 0;
+	for (__u32 i = 0; i < PT_LANES_MAX; i++)
+		pt_seal_destroy(s->seals[i]);
+}
