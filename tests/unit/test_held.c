@@ -26,6 +26,7 @@ static struct pt_rebuild *rebuild;
 static struct pt_conn *sender, *receiver;
 static struct pt_rx_host host;		/* no queues: locks nothing */
 static struct pt_send_job job;
+static struct pt_digests known;
 static struct pt_held held;
 static struct pt_rx_held rx_held;
 
@@ -90,8 +91,9 @@ static void start(const __u8 *ours, const __u8 *theirs)
 	job = (struct pt_send_job){
 		.source = source, .layout = layout, .digest_key = KEY,
 		.trim = PT_TRIM_BLOCKS, .progress_ns = 60000000000ULL,
-		.digests = calloc(region_cnt * PT_REGION_PAGES, 8),
+		.digests = &known,
 	};
+	assert_int_equal(pt_digests_init(&known, region_cnt), 0);
 	assert_int_equal(pt_dirty_create(&job.dirty, region_cnt), 0);
 	pt_held_init(&held, &job);
 	rx_held = (struct pt_rx_held){
@@ -106,7 +108,7 @@ static void stop(void)
 	pt_rx_held_stop(&rx_held);
 	pt_held_free(&held);
 	pt_dirty_destroy(job.dirty);
-	free(job.digests);
+	pt_digests_free(&known);
 	pt_conn_close(sender);
 	pt_conn_close(receiver);
 	pt_rebuild_destroy(rebuild);
@@ -225,7 +227,7 @@ static void test_row(void **state)
 		data_cnt += theirs[i] > 1;
 		held_cnt += clean && ours[i] > 1;
 		if (clean)
-			assert_int_equal(job.digests[idx], digest);
+			assert_int_equal(pt_digests_get(&known, idx), digest);
 	}
 	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++)
 		assert_int_equal(pt_rebuild_region_digest(rebuild, r),
@@ -286,11 +288,12 @@ static void test_wrong_messages(void **state)
 	assert_int_equal(pt_held_take(&held, &m, &err), -EPROTO);
 	m.digest_cnt = PT_REGION_PAGES;
 	assert_int_equal(pt_held_take(&held, &m, &err), 0);
-	assert_int_equal(job.digests[(region_cnt - 1) * PT_REGION_PAGES],
+	assert_int_equal(pt_digests_get(&known, (region_cnt - 1) *
+						PT_REGION_PAGES),
 			 0xeeeeeeeeeeeeeeeeULL);
 	for (__u32 i = HIGH - PT_REGION_PAGES; i < PT_REGION_PAGES; i++)
-		assert_int_equal(job.digests[(region_cnt - 1) *
-					     PT_REGION_PAGES + i], 0);
+		assert_int_equal(pt_digests_get(&known, (region_cnt - 1) *
+						PT_REGION_PAGES + i), 0);
 	/* All regions were spoken of, and yet it is not the end. */
 	while (!pt_held_is_waiting(&held))
 		assert_int_equal(pt_held_step(&held, &err), 0);

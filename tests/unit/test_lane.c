@@ -18,7 +18,7 @@ static struct pt_source *source;
 static struct pt_layout *layout;
 static struct pt_send_job job;
 static struct pt_pacer pacer;
-static __u64 digests[4 * PT_REGION_PAGES];
+static struct pt_digests digests;
 static void *slabs[SLOTS];
 
 static void make_ram(void)
@@ -59,7 +59,6 @@ static void start(const struct net *with)
 	memset(&rx, 0, sizeof(rx));
 	memset(copy, 0xee, sizeof(copy));
 	memset(generations, 0, sizeof(generations));
-	memset(digests, 0, sizeof(digests));
 	queued_cnt = 0;
 	buffer_cnt = SLOTS;
 	memcpy(buffers, slabs, sizeof(buffers));
@@ -68,7 +67,7 @@ static void start(const struct net *with)
 	segs = pt_source_segments(source, &cnt);
 	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
 	job = (struct pt_send_job){
-		.source = source, .layout = layout, .digests = digests,
+		.source = source, .layout = layout, .digests = &digests,
 		.digest_key = 5, .trim = PT_TRIM_BLOCKS,
 		.session_id = SESSION, .desc_sz = DESC_SZ,
 		.frame_sz_max = PT_ETH_SZ + (net.mtu_max ? net.mtu_max
@@ -78,6 +77,8 @@ static void start(const struct net *with)
 					       : WAIT_NS,
 	};
 	assert_int_equal(pt_dirty_create(&job.dirty,
+					 pt_layout_region_cnt(layout)), 0);
+	assert_int_equal(pt_digests_init(&digests,
 					 pt_layout_region_cnt(layout)), 0);
 	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++)
 		pt_dirty_set(job.dirty, r * PT_REGION_PAGES,
@@ -93,6 +94,7 @@ static void stop(void)
 {
 	pt_lane_stop(lane);
 	pt_dirty_destroy(job.dirty);
+	pt_digests_free(&digests);
 	pt_layout_free(layout);
 	pt_source_close(source);
 	close(job.wake_fd);
@@ -159,8 +161,8 @@ static void test_net(void **state)
 	c = pt_lane_counts(lane);
 	assert_memory_equal(copy, ram, sizeof(ram));
 	for (__u32 i = 0; i < PAGES; i++)
-		assert_int_equal(digests[i], pt_digest_page(5, i, ~0ULL,
-							    ram[i]));
+		assert_int_equal(pt_digests_get(&digests, i),
+				 pt_digest_page(5, i, ~0ULL, ram[i]));
 	assert_int_equal(atomic_load(&c->frames), data_cnt);
 	assert_int_equal(atomic_load(&c->probes), probe_cnt);
 	assert_int_equal(atomic_load(&c->dirty_pages), 0);

@@ -77,18 +77,28 @@ __u8 *pt_view_buffer(struct pt_view *v)
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end)
 {
 	pt_check(end <= v->page_cnt);
-	for (__u32 page = first; page < end; page++)
-		v->holes[page / 64] |= 1ULL << (page % 64);
+	for (__u32 page = first, next; page < end; page = next) {
+		next = page / 64 * 64 + 64 < end ? page / 64 * 64 + 64 : end;
+		v->holes[page / 64] |= (~0ULL >> (64 - (next - page)))
+				       << (page % 64);
+	}
 }
 
 __u32 pt_view_run(const struct pt_view *v, __u32 first)
 {
+	__u64 like = pt_view_is_hole(v, first) ? ~0ULL : 0;
 	__u32 end = first;
 
-	while (end < v->page_cnt &&
-	       pt_view_is_hole(v, end) == pt_view_is_hole(v, first))
-		end++;
-	return end;
+	while (end < v->page_cnt) {
+		__u64 others = (v->holes[end / 64] ^ like) >> (end % 64);
+
+		if (others) {
+			end += __builtin_ctzll(others);
+			break;
+		}
+		end = end / 64 * 64 + 64;
+	}
+	return end < v->page_cnt ? end : v->page_cnt;
 }
 
 void pt_segment_set_name(struct pt_segment *seg, const char *path)

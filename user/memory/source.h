@@ -85,6 +85,16 @@ static inline bool pt_view_is_hole(const struct pt_view *v, __u32 page)
 	return v->holes[page / 64] >> (page % 64) & 1;
 }
 
+/* pt_view_is_hole_whole: all its pages are known to be zero. */
+static inline bool pt_view_is_hole_whole(const struct pt_view *v)
+{
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < 8; i++)
+		cnt += __builtin_popcountll(v->holes[i]);
+	return cnt == v->page_cnt;
+}
+
 /* pt_source_view makes v show region region_idx of l, which was made from this
  * source's segments.  Some system calls for each region, none for a page.
  * Returns 0 or

@@ -2,7 +2,6 @@
 #include "transfer/held.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "transfer/clock.h"
 #include "transfer/page_word.h"
@@ -57,9 +56,8 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 		__u32 page_cnt = pt_layout_region(h->job->layout, r, NULL);
 
 		/* What it says of indices without a page would spoil sums. */
-		memcpy(&h->job->digests[r * PT_REGION_PAGES],
-		       &m->digest[i * PT_REGION_PAGES],
-		       page_cnt * sizeof(*h->job->digests));
+		pt_digests_copy(h->job->digests, r,
+				&m->digest[i * PT_REGION_PAGES], page_cnt);
 	}
 	h->region_told = m->region_first + cnt;
 	h->is_told = !cnt;
@@ -83,7 +81,8 @@ static int compare_word(struct pt_held *h, __u32 first, struct pt_error *err)
 	for (unsigned i = 0; i < 64 && w.wanted >> i & 1; i++) {
 		__u64 mask = pt_trim_mask(h->job->trim, w.masks[i]);
 
-		if (w.digests[i] != h->job->digests[page_idx + i]) {
+		if (w.digests[i] !=
+		    pt_digests_get(h->job->digests, page_idx + i)) {
 			pt_dirty_set(h->job->dirty, page_idx + i, 1);
 			continue;
 		}

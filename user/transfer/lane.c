@@ -159,18 +159,29 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
-		__u64 *digest = &job->digests[page_idx + i];
 
-		if (*digest != w.digests[i])	/* a hole's stays untouched */
-			*digest = w.digests[i];
+		pt_digests_set(job->digests, page_idx + i, w.digests[i]);
 		ret = send_page(l, w.gfn + i, w.masks[i],
 				w.pages + i * PT_PAGE_SZ);
 	}
 	return ret;
 }
 
+/* send_hole sends a region that is one, and wanted whole, as one run. */
+static int send_hole(struct pt_lane *l, __u64 region_idx)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 gfn;
+	__u32 page_cnt = pt_layout_region(job->layout, region_idx, &gfn);
+
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	pt_digests_clear(job->digests, region_idx);
+	return pt_lane_add_zeroes(l, gfn, page_cnt);
+}
+
+/* send_region sends those of its pages that are in bits, cnt of them. */
 static int send_region(struct pt_lane *l, __u64 region_idx,
-		       const __u64 bits[PT_REGION_WORDS])
+		       const __u64 bits[PT_REGION_WORDS], __u32 cnt)
 {
 	const struct pt_send_job *job = l->cfg.job;
 	int ret;
@@ -180,6 +191,9 @@ static int send_region(struct pt_lane *l, __u64 region_idx,
 			     &l->error_text);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_MAP,
 		       (__u64)l->view.page_cnt * PT_PAGE_SZ);
+	if (!ret && !job->pad && cnt == l->view.page_cnt &&
+	    pt_view_is_hole_whole(&l->view))
+		return send_hole(l, region_idx);
 	for (unsigned i = 0; !ret && i < PT_REGION_WORDS; i++)
 		if (bits[i])
 			ret = send_word(l, region_idx * PT_REGION_PAGES +
@@ -205,7 +219,7 @@ static int sweep(struct pt_lane *l)
 		if (!cnt)
 			continue;
 		l->dirty_cnt -= cnt;
-		ret = send_region(l, r, bits);
+		ret = send_region(l, r, bits, cnt);
 		show_dirty(l);
 	}
 	return ret ? ret : pt_lane_flush(l);

@@ -19,6 +19,7 @@
 #include "control/conn.h"
 #include "memory/source.h"
 #include "profile/stages.h"
+#include "transfer/digests.h"
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
 #include "transfer/pacer.h"
@@ -31,7 +32,7 @@ struct pt_send_job {
 	struct pt_source *source;
 	const struct pt_layout *layout;
 	struct pt_dirty *dirty;	/* before go: what is to be sent */
-	__u64 *digests;		/* by page_idx: of what was sent last */
+	struct pt_digests *digests;	/* of what was sent last */
 	__u64 digest_key;
 	enum pt_trim trim;
 	bool pad;		/* every page whole, every frame full */

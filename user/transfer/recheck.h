@@ -8,11 +8,12 @@
 #define TRANSFER_RECHECK_H
 
 #include "memory/source.h"
+#include "transfer/digests.h"
 
 struct pt_recheck {
 	struct pt_source *source;
 	const struct pt_layout *layout;
-	const __u64 *digests;	/* by page_idx */
+	const struct pt_digests *digests;
 	__u64 digest_key;
 	__u64 region_next;	/* done when it is the region count */
 	__u64 read_sz;		/* bytes read so far; holes are not */
@@ -23,7 +24,7 @@ struct pt_recheck {
 void pt_recheck_init(struct pt_recheck *r);
 void pt_recheck_free(struct pt_recheck *r);
 
-/* pt_recheck_step compares the next 64 MiB.  1: done; 0: call again;
+/* pt_recheck_step compares the next 64 MiB, holes not counted.  1: done; 0: call again;
  *   -ESTALE  a page has changed; err names it
  *   or as pt_source_view */
 int pt_recheck_step(struct pt_recheck *r, struct pt_error *err);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -81,16 +80,14 @@ static int prepare_memory(struct pt_sender *s)
 	}
 	report->pages_left = report->page_cnt;
 	ret = pt_dirty_create(&s->dirty, pt_layout_region_cnt(s->layout));
-	s->digests_sz = pt_layout_page_cnt(s->layout) * sizeof(*s->digests);
-	s->digests = mmap(NULL, s->digests_sz, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ret || s->digests == MAP_FAILED) {
-		s->digests = NULL;
+	if (!ret)
+		ret = pt_digests_init(&s->digests,
+				      pt_layout_region_cnt(s->layout));
+	if (ret)
 		return pt_error_set(s->err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for the dirty set and digests "
 				    "of %llu pages",
 				    (unsigned long long)report->page_cnt);
-	}
 	return 0;
 }
 
@@ -398,8 +395,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	pt_send_files_close(s.files);
 	pt_held_free(&s.held);
 	pt_recheck_free(&s.recheck);
-	if (s.digests)
-		munmap(s.digests, s.digests_sz);
+	pt_digests_free(&s.digests);
 	pt_dirty_destroy(s.dirty);
 	pt_layout_free(s.layout);
 	if (s.wake_fd >= 0)

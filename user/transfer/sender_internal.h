@@ -18,8 +18,7 @@ struct pt_sender {
 	struct pt_conn *conn;
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
-	__u64 *digests;
-	__u64 digests_sz;
+	struct pt_digests digests;
 	__u64 digest_key;
 	__u32 desc_sz;
 	struct pt_send_files *files;

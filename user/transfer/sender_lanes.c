@@ -55,7 +55,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.source = s->cfg->source,
 		.layout = s->layout,
 		.dirty = s->dirty,
-		.digests = s->digests,
+		.digests = &s->digests,
 		.digest_key = s->digest_key,
 		.trim = s->cfg->trim,
 		.pad = s->cfg->pad,
@@ -71,7 +71,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 	s->recheck = (struct pt_recheck){
 		.source = s->cfg->source,
 		.layout = s->layout,
-		.digests = s->digests,
+		.digests = &s->digests,
 		.digest_key = s->digest_key,
 	};
 	pt_recheck_init(&s->recheck);

@@ -37,7 +37,7 @@ static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
 				    (unsigned long long)m->region);
 	page_cnt = pt_layout_region(s->layout, m->region, &gfn);
 	for (__u32 i = 0; i < page_cnt && i < m->digest_cnt; i++)
-		if (m->digest[i] != s->digests[page_idx + i])
+		if (m->digest[i] != pt_digests_get(&s->digests, page_idx + i))
 			return pt_error_set(s->err, PT_EXIT_MISMATCH, -EIO,
 					    "page %llu differs at the receiver "
 					    "(did the source change while it "
@@ -238,14 +238,8 @@ static int send_digests(struct pt_sender *s)
 		};
 		__u32 cnt = 0;
 
-		for (; r < region_cnt && cnt < PT_DIGESTS_MAX; r++) {
-			const __u64 *page = &s->digests[r * PT_REGION_PAGES];
-
-			sums[cnt] = 0;
-			for (__u32 i = 0; i < PT_REGION_PAGES; i++)
-				sums[cnt] += page[i];
-			cnt++;
-		}
+		for (; r < region_cnt && cnt < PT_DIGESTS_MAX; r++)
+			sums[cnt++] = pt_digests_sum(&s->digests, r);
 		m.digests.digest_cnt = cnt;
 		ret = pt_conn_send_wait(s->conn, &m, s->cfg->peer_timeout_ms,
 					s->err);
