@@ -25,14 +25,16 @@ _pagetrim_options()
 			--user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-hostname:text --cipher:cipher \
-			--rekey-frames:number --pad --insecure --json --help
+			--rekey-frames:number --pad --insecure --profile \
+			--json --help
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
 			--resume --queues:number --max-memory:number \
 			--generic --user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
-			--tls-peer:text --cipher:cipher --insecure --json --help
+			--tls-peer:text --cipher:cipher --insecure --profile \
+			--json --help
 		;;
 	attach)
 		echo --dev:device --generic --json --help

@@ -342,6 +342,23 @@ doctor_keys()
 		"$(printf '%s\n' "${ids[@]}")" "$(page_keys doctor FINDINGS)"
 }
 
+# same_stages RUN LIST: the stages of a command's list, its page and its JSON,
+# with their meanings.
+same_stages()
+{
+	local want
+
+	want=$(sed -n "/^#define PT_$2_STAGES/,/^\$/p" \
+		"$root/user/profile/stages.h" |
+		sed -nE 's/.*"([a-z]+)", *"([^"]*)".*/\1 \2/p')
+	same "stages of stages.h, and pagetrim-$1.8" "$want" \
+		"$(section "$1" PROFILE | items)"
+	alike "stages of stages.h, and $1 --json" "${want// *([^$'\n'])/}" \
+		"$(jq -r '.profile.stages | keys[]' "$1.json")"
+	alike "keys of a stage" $'time\nbytes' \
+		"$(jq -r '.profile.stages[] | keys[]' "$1.json" | sort -u)"
+}
+
 # One that is committed, one that is given up while it runs, one that never
 # connects.  `ledger` has its own section.
 transfer_keys()
@@ -351,8 +368,8 @@ transfer_keys()
 	show hosts_up "$net" --mtu 9000
 	echo state >devices
 	head -c 5000 /dev/urandom >second
-	receive_begin receive --listen "$HOSTS_B4" --out copy
-	send_begin send --to "$HOSTS_B4" --with devices \
+	receive_begin receive --listen "$HOSTS_B4" --out copy --profile
+	send_begin send --to "$HOSTS_B4" --with devices --profile \
 		"$(image small --pages 64)" second
 	ended send "$sender" 30 0
 	ended receive "$receiver" 10 0
@@ -370,9 +387,11 @@ transfer_keys()
 	same "phase in send3.json" "$(field send3 .phase)" connect
 
 	same_keys send "$(keys send.json send2.json send3.json |
-		grep -v '^ledger\.')"
+		grep -vE '^ledger\.|stages\.')"
 	same_keys receive "$(keys receive.json receive2.json |
-		grep -v '^ledger\.')"
+		grep -vE '^ledger\.|stages\.')"
+	same_stages send SEND
+	same_stages receive RECEIVE
 	ledger=$(page_keys '' LEDGER | sed 's/^/ledger./')
 	alike "ledger keys, send --json and pagetrim.8" \
 		"$(keys send.json | grep '^ledger\.')" "$ledger"

@@ -53,6 +53,8 @@ static const char help[] =
 "                           image is made as that user\n"
 "      --peer-timeout S     give up on a silent sender after S seconds, 1..3600\n"
 "                           (default 20)\n"
+"      --profile            tell where the time went, stage by stage, and how\n"
+"                           many bytes each worked on\n"
 "      --json               one JSON object on stdout (with --serve one a\n"
 "                           transfer); keys: pagetrim-receive(8)\n"
 "  -h, --help               this text, on stdout, exit 0\n"
@@ -133,7 +135,7 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_JSON };
+       OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_PROFILE, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -148,6 +150,7 @@ static const struct option options[] = {
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
 	PT_SECURITY_OPTIONS,
 	{ "tls-peer", required_argument, NULL, PT_SECURITY_PEER },
+	{ "profile", no_argument, NULL, OPT_PROFILE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -204,6 +207,9 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 		code = parse_number("--peer-timeout", 3600, &number);
 		rx->cfg.peer_timeout_ms = number * 1000;
 		return code;
+	case OPT_PROFILE:
+		rx->cfg.profile = true;
+		return -1;
 	case OPT_JSON:
 		rx->json = true;
 		return -1;

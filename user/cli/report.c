@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/output.h"
+#include "cli/profile.h"
 
 #define MS(ns)	((ns) / 1e6)
 
@@ -79,6 +80,16 @@ static json_t *ram_json(const struct pt_send_report *r)
 		"pages-per-second", s > 0 ? r->page_cnt / s : 0.0);
 }
 
+static json_t *send_profile_json(const struct pt_send_report *r)
+{
+	json_t *o = pt_profile_json(&r->profile, pt_send_stage_names,
+				    PT_SEND_STAGE_CNT);
+
+	json_object_set_new(o, "control", pt_profile_json(&r->control,
+			    pt_send_stage_names, PT_SEND_STAGE_CNT));
+	return o;
+}
+
 json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 			    const struct pt_error *err)
 {
@@ -118,6 +129,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 		json_object_set_new(o, "ledger",
 				    ledger_json(&r->ledger, r->frames,
 						r->unaccounted));
+	if (r->has_profile)
+		json_object_set_new(o, "profile", send_profile_json(r));
 	return o;
 }
 
@@ -149,6 +162,10 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 		json_object_set_new(o, "ledger",
 				    ledger_json(&r->ledger, r->sent,
 						r->unaccounted));
+	if (r->has_profile)
+		json_object_set_new(o, "profile", pt_profile_json(&r->profile,
+				    pt_receive_stage_names,
+				    PT_RECEIVE_STAGE_CNT));
 	return o;
 }
 
@@ -181,6 +198,12 @@ void pt_report_send_text(const struct pt_send_report *r)
 			       (unsigned long long)r->lanes[i].frames);
 	if (r->has_ledger)
 		ledger_text(&r->ledger, r->frames, r->unaccounted);
+	if (!r->has_profile)
+		return;
+	pt_profile_text(&r->profile, "the lanes", pt_send_stage_names,
+			PT_SEND_STAGE_CNT);
+	pt_profile_text(&r->control, "control", pt_send_stage_names,
+			PT_SEND_STAGE_CNT);
 }
 
 void pt_report_receive_text(const struct pt_receive_report *r)
@@ -195,4 +218,7 @@ void pt_report_receive_text(const struct pt_receive_report *r)
 		       (unsigned long long)r->held_page_cnt);
 	if (r->has_ledger)
 		ledger_text(&r->ledger, r->sent, r->unaccounted);
+	if (r->has_profile)
+		pt_profile_text(&r->profile, "the queues", pt_receive_stage_names,
+				PT_RECEIVE_STAGE_CNT);
 }

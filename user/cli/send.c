@@ -64,6 +64,8 @@ static const char help[] =
 "      --user USER          go on as NAME, UID or UID:GID once all is opened\n"
 "      --peer-timeout S     give up on a silent receiver after S seconds,\n"
 "                           1..3600 (default 20)\n"
+"      --profile            tell where the time went, stage by stage, and how\n"
+"                           many bytes each worked on\n"
 "      --json               one JSON object on stdout; keys: pagetrim-send(8)\n"
 "  -h, --help               this text, on stdout, exit 0\n"
 "\n"
@@ -112,7 +114,8 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
        OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH,
-       OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_JSON };
+       OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE,
+       OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -133,6 +136,7 @@ static const struct option options[] = {
 	{ "pad", no_argument, NULL, OPT_PAD },
 	PT_SECURITY_OPTIONS,
 	{ "tls-hostname", required_argument, NULL, PT_SECURITY_HOSTNAME },
+	{ "profile", no_argument, NULL, OPT_PROFILE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -244,6 +248,9 @@ static int parse_option(struct send *tx, int opt, const char *word)
 		return -1;
 	case OPT_PAD:
 		tx->cfg.pad = true;
+		return -1;
+	case OPT_PROFILE:
+		tx->cfg.profile = true;
 		return -1;
 	case OPT_JSON:
 		tx->json = true;

@@ -54,6 +54,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.dev = cfg->dev,
 		.queue_cnt = cfg->queue_cnt,
 		.generic = cfg->generic,
+		.profile = cfg->profile,
 		.memory_sz_max = cfg->memory_sz_max,
 	};
 	const struct pt_conn_cfg conn = {

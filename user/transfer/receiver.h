@@ -16,6 +16,7 @@
 
 #include "control/address.h"
 #include "control/tls.h"
+#include "profile/stages.h"
 #include "wire/cipher.h"
 #include "xdp/xsk.h"
 #include <pagetrim/error.h>
@@ -46,6 +47,9 @@ struct pt_receive_report {
 	struct pt_ledger ledger;
 	__u64 sent;		/* frames, as the sender says */
 	__u64 unaccounted;
+	bool has_profile;
+	struct pt_profile profile;	/* of the queues' threads meanwhile,
+					 * whichever transfer they served */
 };
 
 /* pt_receive_events: what a command line may want to show.  Called from
@@ -66,6 +70,7 @@ struct pt_receiver_cfg {
 	bool resume;		/* keep what a failed transfer brought, and
 				 * take it up */
 	bool generic;		/* XDP mode */
+	bool profile;		/* see has_profile */
 	__u32 queue_cnt;	/* 1..PT_LANES_MAX */
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
 				 * transfers together */

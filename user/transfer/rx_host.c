@@ -58,6 +58,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	}
 	h->queue_cnt = cfg->queue_cnt;
 	h->memory_sz_max = cfg->memory_sz_max;
+	h->profile = cfg->profile;
 	ret = pt_program_open(&h->program, &program, err);
 	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
 		ret = open_queue(h, i, cfg->generic, err);
@@ -76,6 +77,7 @@ int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
 			.queue = pt_lease_queue(h->leases[i]),
 			.desc_sz = h->desc_sz,
 			.credit = RX_CREDIT,
+			.clock = h->profile ? &h->clocks[i] : NULL,
 		};
 
 		ret = pt_rx_queue_start(&h->queues[i], &cfg, err);
@@ -94,6 +96,14 @@ void pt_rx_host_close(struct pt_rx_host *h)
 	}
 	pt_leases_close(h->device_leases);
 	memset(h, 0, sizeof(*h));
+}
+
+void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->thread_cnt = h->queue_cnt;
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		pt_stage_look(&h->clocks[i], out->stages);
 }
 
 void pt_rx_host_lock(struct pt_rx_host *h)

@@ -19,6 +19,8 @@ struct pt_rx_host {
 	struct pt_lease *leases[PT_LANES_MAX];
 	struct pt_xsk *xsks[PT_LANES_MAX];
 	struct pt_rx_queue *queues[PT_LANES_MAX];
+	struct pt_stage_clock clocks[PT_LANES_MAX];	/* theirs, ... */
+	bool profile;			/* ... if so */
 	struct pt_counters before[PT_LANES_MAX]; /* of the queues, at start */
 	__u32 desc_sz;		/* bytes of a frame in one RX descriptor */
 	__u32 frame_sz_max;	/* Ethernet bytes */
@@ -33,6 +35,7 @@ struct pt_rx_host_cfg {
 	const char *dev;
 	__u32 queue_cnt;
 	bool generic;
+	bool profile;
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
 };
 
@@ -42,6 +45,9 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		    struct pt_error *err);
 int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);
 void pt_rx_host_close(struct pt_rx_host *h);
+
+/* pt_rx_host_profile: of the queues' threads, since they started. */
+void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out);
 
 void pt_rx_host_lock(struct pt_rx_host *h);	/* all queues */
 void pt_rx_host_unlock(struct pt_rx_host *h);

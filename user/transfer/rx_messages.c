@@ -97,7 +97,7 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	s->open = *m;
 	s->is_open = true;
 	s->host->is_full = !s->cfg->serve;
-	s->opened_ns = pt_clock_ns();
+	pt_rx_session_open(s);
 	s->report.transfer_id = m->transfer_id;
 	s->report.result = -EINPROGRESS;
 	s->files_left = m->file_cnt;

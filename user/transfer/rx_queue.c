@@ -132,6 +132,7 @@ static void flush(struct pt_rx_queue *q)
 
 	if (!q->placing)
 		return;
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
 	ret = pt_rebuild_flush(q->placing->rebuild, &q->run, &err);
 	if (ret)
 		pt_intake_fail(q->placing, ret, &err);
@@ -142,6 +143,7 @@ static void take_data(struct pt_rx_queue *q)
 {
 	struct pt_reader *r = &q->reader;
 	struct pt_rx_lane *l = find_lane(q, r->id.session_id, r->id.lane);
+	__u64 placed_sz = l ? l->placed.bytes : 0;
 	struct pt_error err;
 	enum pt_seq seq;
 	int ret;
@@ -151,12 +153,17 @@ static void take_data(struct pt_rx_queue *q)
 		return;
 	}
 	l->received++;
+	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_POLL, r->sent_sz);
 	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
 		return;
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_OPEN);
+	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_OPEN,
+		       pt_reader_payload_sz(r));
 	if (!is_authentic(r, l->intake, l->seal)) {
 		l->refused_auth++;
 		return;
 	}
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
 	if (memcmp(&r->dst, &l->intake->endpoint, sizeof(r->dst)) ||
 	    !pt_rebuild_check(l->intake->rebuild, r)) {
 		l->refused_record++;
@@ -170,14 +177,18 @@ static void take_data(struct pt_rx_queue *q)
 	if (q->placing != l->intake)
 		flush(q);
 	q->placing = l->intake;
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
 	ret = pt_rebuild_place(l->intake->rebuild, &q->run, r, &l->placed,
 			       &err);
+	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_PLACE,
+		       l->placed.bytes - placed_sz);
 	if (ret)
 		pt_intake_fail(l->intake, ret, &err);
 }
 
 static void take_frame(struct pt_rx_queue *q, const struct pt_rx_frame *frame)
 {
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
 	q->received++;
 	if (pt_reader_open(&q->reader, frame->spans, frame->span_cnt) !=
 	    PT_VERDICT_STEERED)
@@ -239,17 +250,22 @@ static void *queue_main(void *arg)
 	struct pt_rx_queue *q = arg;
 	eventfd_t value;
 
+	pt_stage_start(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
 	while (!atomic_load_explicit(&q->stop, memory_order_relaxed)) {
 		__u64 now_ns = pt_clock_ns();
-		unsigned cnt = pt_xsk_recv(q->cfg.xsk, q->frames, BATCH);
+		unsigned cnt;
 		bool open;
 
+		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_POLL);
+		cnt = pt_xsk_recv(q->cfg.xsk, q->frames, BATCH);
 		pt_rx_queue_lock(q);
 		for (unsigned i = 0; i < cnt; i++)
 			take_frame(q, &q->frames[i]);
 		flush(q);
+		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_POLL);
 		if (cnt)
 			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
+		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_ACK);
 		if (cnt < BATCH || now_ns - q->ticked_ns > BUSY_TICK_NS)
 			tick(q, now_ns);
 		else
@@ -258,6 +274,7 @@ static void *queue_main(void *arg)
 		pt_rx_queue_unlock(q);
 
 		if (!cnt) {
+			pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
 			pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS,
 				    q->event_fd);
 			eventfd_read(q->event_fd, &value);

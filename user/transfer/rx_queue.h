@@ -9,6 +9,7 @@
 #ifndef TRANSFER_RX_QUEUE_H
 #define TRANSFER_RX_QUEUE_H
 
+#include "profile/stages.h"
 #include "transfer/intake.h"
 #include "xdp/xsk.h"
 
@@ -22,6 +23,8 @@ struct pt_rx_queue_cfg {
 	__u16 queue;
 	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
 	__u32 credit;		/* descriptors to grant to all lanes together */
+	struct pt_stage_clock *clock;	/* of PT_RECEIVE_STAGES, the caller's;
+					 * NULL: not profiled */
 };
 
 /* pt_rx_queue_start starts the thread.  -ENOMEM, -EAGAIN. */

@@ -95,6 +95,28 @@ void pt_rx_session_read(struct pt_rx_session *s)
 	}
 }
 
+void pt_rx_session_open(struct pt_rx_session *s)
+{
+	s->opened_ns = pt_clock_ns();
+	if (s->cfg->profile)
+		pt_rx_host_profile(s->host, &s->opened_profile);
+}
+
+/* close_times: what passed since OPEN was the transfer's. */
+static void close_times(struct pt_rx_session *s)
+{
+	struct pt_receive_report *report = &s->report;
+
+	report->total_ns = pt_clock_ns() - s->opened_ns;
+	if (!s->cfg->profile)
+		return;
+	report->has_profile = true;
+	pt_rx_host_profile(s->host, &report->profile);
+	pt_profile_since(&report->profile, &s->opened_profile);
+	report->profile.time_ns = report->total_ns *
+				  report->profile.thread_cnt;
+}
+
 static void *commit_main(void *arg)
 {
 	struct pt_rx_session *s = arg;
@@ -147,7 +169,7 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 		return;
 	}
 	s->report.result = 0;
-	s->report.total_ns = now_ns - s->opened_ns;
+	close_times(s);
 	pt_rx_session_enter(s, PT_RX_DONE);
 	if (!s->conn || pt_conn_send(s->conn, &m, NULL))
 		pt_rx_session_enter(s, PT_RX_ENDED);
@@ -323,7 +345,7 @@ void pt_rx_session_end(struct pt_rx_session *s, int code,
 	if (err != &s->report.error)
 		s->report.error = *err;
 	if (s->opened_ns)
-		s->report.total_ns = pt_clock_ns() - s->opened_ns;
+		close_times(s);
 	pt_rx_held_stop(&s->held);
 	s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
 	if (s->is_on_host)

@@ -74,6 +74,7 @@ struct pt_rx_session {
 	struct pt_error commit_error;
 
 	__u64 opened_ns;
+	struct pt_profile opened_profile;	/* the host's, then */
 	__u64 stepped_ns;		/* when the sender last did what its state
 					 * is for; PINGs do not count */
 	__u64 pinged_ns;
@@ -116,6 +117,9 @@ void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
 struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s);
 
 void pt_rx_session_free(struct pt_rx_session *s);
+
+/* pt_rx_session_open notes the time from which the transfer counts. */
+void pt_rx_session_open(struct pt_rx_session *s);
 
 /* pt_rx_session_fd: for poll; -1: none. */
 int pt_rx_session_fd(const struct pt_rx_session *s);

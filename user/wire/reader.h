@@ -52,6 +52,13 @@ struct pt_reader {
 	__u8	bounce[PT_BLOCK_SZ] __attribute__((aligned(PT_BLOCK_SZ)));
 };
 
+/* pt_reader_payload_sz: UDP payload bytes: all that the checksum or the tag
+ * speaks for. */
+static inline __u32 pt_reader_payload_sz(const struct pt_reader *r)
+{
+	return r->data_off + (__u32)r->block_cnt * PT_BLOCK_SZ;
+}
+
 /* pt_reader_open judges headers and records as the XDP program does, but for
  * session and queue, which it does not know: PT_VERDICT_STEERED, or why not.
  * PT_VERDICT_PASSED: not a frame of ours in the first place.  Spans: 1 to

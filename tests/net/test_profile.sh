@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#     lane   |--probe--|-map-|-scan-|--build--|-seal-|--tx--|-wait-| ...
+#     queue  |--idle---|-poll-|-check-|-open-|--place--|-ack-|-idle| ...
+#
+# --profile: stages are all of a thread's time, no more and no less, and what they
+# worked on is what the report counts.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+outer_sz=42	# Ethernet, IPv4, UDP
+
+# bytes RUN STAGE
+bytes() { field "$1" ".profile.stages[\"$2\"].bytes"; }
+
+# close_to WHAT GOT WANT: times in ms, within 3 % and 10 ms.
+close_to()
+{
+	echo "$1: $2 ms, by another clock $3 ms" >&2
+	jq -ne "($2 - $3 | fabs) <= $3 * 0.03 + 10" >/dev/null ||
+		die "$1: $2 ms, want $3"
+}
+
+stage_sum() { jq -e "[$2.stages[].time] | add" "$1.json"; }
+
+# tiled QUEUES: lanes against when they were started and had ended, queues
+# against OPEN and the end.
+tiled()
+{
+	close_to "stages of the lanes" "$(stage_sum send .profile)" \
+		"$(field send .profile.time)"
+	close_to "stages of control" "$(stage_sum send .profile.control)" \
+		"$(field send '."total-time"')"
+	close_to "stages of the queues" "$(stage_sum receive .profile)" \
+		"$(field receive ".\"total-time\" * $1")"
+	same "threads of send" "$(field send .profile.threads)" "$1"
+	same "threads of receive" "$(field receive .profile.threads)" "$1"
+}
+
+# counted: on a path that loses nothing, each byte passes each stage once.
+counted()
+{
+	local wire blocks covered memory
+
+	no_loss
+	wire=$(field send .ram.transferred)
+	blocks=$(field send '."block-bytes"')
+	covered=$((wire - $(field send .frames) * outer_sz))
+	memory=$(field send '.pages * 4096')
+	same "tx" "$(bytes send tx)" "$wire"
+	same "build" "$(bytes send build)" "$blocks"
+	same "seal" "$(bytes send seal)" "$covered"
+	same "map" "$(bytes send map)" "$memory"
+	same "scan" "$(bytes send scan)" "$memory"
+	same "recheck" "$(field send .profile.control.stages.recheck.bytes)" \
+		"$memory"
+	same "poll" "$(bytes receive poll)" "$wire"
+	same "open" "$(bytes receive open)" "$covered"
+	same "place" "$(bytes receive place)" "$blocks"
+}
+
+# took RUN STAGE...: each of them took time.
+took()
+{
+	local run=$1 stage
+
+	shift
+	for stage; do
+		field "$run" ".profile.stages[\"$stage\"].time > 0" >/dev/null
+	done
+}
+
+# profiled QUEUES [OPTION...]
+profiled()
+{
+	local queues=$1
+	local -a receive_options=(--queues "$queues" --profile)
+
+	shift
+	show hosts_up "$net" --mtu 9000 --queues "$queues"
+	# Without holes, which nothing reads.
+	cp --sparse=never "$(image full --pages 20000)" whole
+	transfer "$PWD/whole" --queues "$queues" --profile "$@"
+	tiled "$queues"
+	counted
+	took send map scan build seal tx
+	took receive poll check open place ack
+	nothing_left
+}
+
+in_clear()
+{
+	local -a security=(--insecure)
+
+	profiled "$@"
+}
+
+# limited: a limit is waited for, and nothing else is.
+limited()
+{
+	local -a receive_options=(--profile)
+
+	show hosts_up "$net" --mtu 9000
+	transfer "$(image even)" --profile --max-bandwidth 40M
+	tiled 1
+	jq . send.json >&2
+	field send '.profile.stages.wait.time > ."send-time" * 0.4' >/dev/null
+}
+
+unasked()
+{
+	show hosts_up "$net" --mtu 9000
+	transfer "$(image small --pages 64)"
+	same "profile of send" "$(jq .profile send.json)" null
+	same "profile of receive" "$(jq .profile receive.json)" null
+}
+
+case_run "profile: sealed, one queue" profiled 1
+case_run "profile: sealed, two queues" profiled 2
+case_run "profile: in clear, one queue" in_clear 1
+case_run "profile: time under a limit is waiting" limited
+case_run "profile: none that was not asked for" unasked
+cases_end

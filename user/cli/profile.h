@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* profile: where a transfer's time went, for programs and for people. */
+#ifndef CLI_PROFILE_H
+#define CLI_PROFILE_H
+
+#include <jansson.h>
+
+#include "profile/stages.h"
+
+/* pt_profile_json: names has cnt entries; keys: pagetrim-send(8). */
+json_t *pt_profile_json(const struct pt_profile *p,
+			const struct pt_stage_name *names, unsigned cnt);
+
+/* pt_profile_text prints a table on stdout.  what: whose threads. */
+void pt_profile_text(const struct pt_profile *p, const char *what,
+		     const struct pt_stage_name *names, unsigned cnt);
+
+#endif
