@@ -50,7 +50,10 @@ static void keys_begin(enum pt_cipher cipher)
 static void make(struct input *in, struct sealed *f)
 {
 	static const __u64 steps[] = { 1, 2, 1 << 16, 3 << 16, 65ULL << 16 };
-	const struct pt_builder_cfg cfg = { pt_link_sz(&route), 9014, false };
+	const struct pt_builder_cfg cfg = {
+		.l2l3l4_sz = pt_link_sz(&route),
+		.frame_sz_max = 9014,
+	};
 	struct pt_frame_id id = { .session_id = 1, .generation = 1, .lane = 3 };
 	__u8 pages[2][PT_PAGE_SZ], jump;
 	struct pt_builder b;

@@ -74,6 +74,12 @@ int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 	return queue ? -ENOENT : 0;
 }
 
+void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out)
+{
+	(void)h;
+	memset(out, 0, sizeof(*out));
+}
+
 void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 			  __u16 lane_idx, __u64 seq_end)
 {

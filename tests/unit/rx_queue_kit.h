@@ -155,7 +155,10 @@ static inline int start(void **state)
 	intake.endpoint.port = htobe16(kit_links[0].link.dst_port);
 	for (int i = 0; i < QUEUES; i++) {
 		const struct pt_rx_queue_cfg cfg = {
-			&xsks[i], i, DESC_SZ, CREDIT,
+			.xsk = &xsks[i],
+			.queue = i,
+			.desc_sz = DESC_SZ,
+			.credit = CREDIT,
 		};
 
 		xsks[i] = (struct pt_xsk){
