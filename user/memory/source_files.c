@@ -11,10 +11,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_READ	/* Linux 5.14; unknown before, and then unused */
-#define MADV_POPULATE_READ 22
-#endif
-
 struct file {
 	int fd;
 	__u8 *map;	/* NULL: read by pread(2) */
@@ -223,21 +219,6 @@ static int pages_read(struct pt_view *v, const struct file *f,
 	return 0;
 }
 
-/* pages_map shows the mapping itself.  To fault a run in by one call is
- * cheaper than page by page; if it fails, the reader's guard will know. */
-static void pages_map(struct pt_view *v, const struct file *f,
-		      const struct pt_piece *piece)
-{
-	v->pages = f->map + piece->off;
-	v->is_stable = true;
-	for (__u32 page = 0, end; page < v->page_cnt; page = end) {
-		end = pt_view_run(v, page);
-		if (!pt_view_is_hole(v, page))
-			madvise(f->map + piece->off + page * PT_PAGE_SZ,
-				(end - page) * PT_PAGE_SZ, MADV_POPULATE_READ);
-	}
-}
-
 static int files_view(struct pt_source *src, struct pt_view *v,
 		      const struct pt_piece *piece, struct pt_error *err)
 {
@@ -252,7 +233,11 @@ static int files_view(struct pt_source *src, struct pt_view *v,
 	/* What a mapping shows past the end of the file is anybody's. */
 	if (!f->map || piece->sz % PT_PAGE_SZ)
 		return pages_read(v, f, piece, err);
-	pages_map(v, f, piece);
+	/* The mapping itself.  Whoever reads it faults its pages in, sixteen at
+	 * a time (the kernel's fault-around): cheaper than to ask for them by
+	 * madvise(2), and nothing for those that are there already. */
+	v->pages = f->map + piece->off;
+	v->is_stable = true;
 	return 0;
 }
 
