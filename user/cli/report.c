@@ -108,6 +108,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "compare-time", json_real(MS(r->compare_ns)));
 	json_object_set_new(o, "send-time", json_real(MS(r->send_ns)));
 	json_object_set_new(o, "verify-time", json_real(MS(r->verify_ns)));
+	json_object_set_new(o, "recheck-time", json_real(MS(r->recheck_ns)));
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
 	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
 	json_object_set_new(o, "session-id", id_json(r->session_id));

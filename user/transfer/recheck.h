@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* recheck: reads a source again after it was sent, and compares it with the
  * digests of what was sent: a source that did not stand still must not be
- * committed.  In steps, so that the caller can do other things in between.
- * Threads: one.
+ * committed.
+ *
+ *     start --> (threads read) --> result --> stop
+ *
+ * The reading is nothing but memory and arithmetic, so a thread a CPU takes
+ * part, up to PT_RECHECK_THREADS; each takes the next region when it has done
+ * one.  The first error ends all of them.
+ *
+ * Threads: its own; start, result and stop by one other.
  */
 #ifndef TRANSFER_RECHECK_H
 #define TRANSFER_RECHECK_H
@@ -10,23 +17,32 @@
 #include "memory/source.h"
 #include "transfer/digests.h"
 
-struct pt_recheck {
+#define PT_RECHECK_THREADS	8
+
+struct pt_recheck;
+
+struct pt_recheck_cfg {		/* all of it outlives the recheck */
 	struct pt_source *source;
 	const struct pt_layout *layout;
-	const struct pt_digests *digests;
+	const struct pt_digests *digests;	/* nobody writes them meanwhile */
 	__u64 digest_key;
-	__u64 region_next;	/* done when it is the region count */
-	__u64 read_sz;		/* bytes read so far; holes are not */
-	struct pt_view view;
+	int wake_fd;		/* eventfd: written when there is a result;
+				 * -1: none */
 };
 
-/* pt_recheck_init: the rest is to be set by the caller first. */
-void pt_recheck_init(struct pt_recheck *r);
-void pt_recheck_free(struct pt_recheck *r);
+/* pt_recheck_start: -ENOMEM; -EAGAIN: not one thread could be started. */
+int pt_recheck_start(struct pt_recheck **out, const struct pt_recheck_cfg *cfg,
+		     struct pt_error *err);
 
-/* pt_recheck_step compares the next 64 MiB, holes not counted.  1: done; 0: call again;
+/* pt_recheck_result.  1: the source is what was sent; 0: not known yet;
  *   -ESTALE  a page has changed; err names it
  *   or as pt_source_view */
-int pt_recheck_step(struct pt_recheck *r, struct pt_error *err);
+int pt_recheck_result(const struct pt_recheck *r, struct pt_error *err);
+
+/* pt_recheck_read_sz returns the bytes read so far. */
+__u64 pt_recheck_read_sz(const struct pt_recheck *r);
+
+/* pt_recheck_stop ends the threads, done or not, and frees r; NULL is fine. */
+void pt_recheck_stop(struct pt_recheck *r);
 
 #endif

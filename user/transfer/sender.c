@@ -384,6 +384,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	if (!ret)
 		ret = run(&s);
 	pt_sender_count(&s);
+	pt_recheck_stop(s.recheck);
 	pt_sender_stop_lanes(&s);
 	if (ret && report->phase == PT_SEND_COMMIT && !s.is_aborted)
 		ret = ask(&s);
@@ -394,7 +395,6 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	pt_send_path_close(&s.path);
 	pt_send_files_close(s.files);
 	pt_held_free(&s.held);
-	pt_recheck_free(&s.recheck);
 	pt_digests_free(&s.digests);
 	pt_dirty_destroy(s.dirty);
 	pt_layout_free(s.layout);

@@ -75,7 +75,8 @@ struct pt_send_report {
 	__u64 setup_ns;		/* connect to first data frame */
 	__u64 compare_ns;	/* part of it */
 	__u64 send_ns;		/* to the last acknowledgement */
-	__u64 verify_ns;
+	__u64 verify_ns;	/* to when both ends are sure */
+	__u64 recheck_ns;	/* part of it: reading the source again */
 	__u64 commit_ns;
 	__u64 total_ns;
 	__u64 transfer_id;

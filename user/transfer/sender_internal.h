@@ -35,7 +35,7 @@ struct pt_sender {
 	int stop_fd;		/* -1 once commit has begun: it is seen through */
 	bool is_aborted;	/* the peer said ABORT: it knows */
 	struct pt_held held;
-	struct pt_recheck recheck;
+	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */
 	bool is_rechecked;
 	bool is_verified;
 	bool is_committed;

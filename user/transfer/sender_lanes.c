@@ -68,14 +68,6 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.wake_fd = s->wake_fd,
 	};
 	pt_held_init(&s->held, &s->job);
-	s->recheck = (struct pt_recheck){
-		.source = s->cfg->source,
-		.layout = s->layout,
-		.digests = &s->digests,
-		.digest_key = s->digest_key,
-	};
-	pt_recheck_init(&s->recheck);
-	s->is_rechecked = !s->cfg->recheck;
 	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
 		ret = start_lane(s, i);
 	return ret;

@@ -247,22 +247,39 @@ static int send_digests(struct pt_sender *s)
 	return ret;
 }
 
-/* recheck compares the source with what was sent, a step at a time: the peer
- * wants answers meanwhile. */
-static int recheck(struct pt_sender *s)
+/* start_recheck: a source that may have changed is read again, in threads of
+ * its own: the peer wants answers meanwhile. */
+static int start_recheck(struct pt_sender *s)
 {
-	__u64 read_sz = s->recheck.read_sz;
+	const struct pt_recheck_cfg cfg = {
+		.source = s->cfg->source,
+		.layout = s->layout,
+		.digests = &s->digests,
+		.digest_key = s->digest_key,
+		.wake_fd = s->wake_fd,
+	};
+
+	s->is_rechecked = !s->cfg->recheck;
+	if (s->is_rechecked)
+		return 0;
+	pt_stage_enter(s->clock, PT_SEND_STAGE_RECHECK);
+	return pt_recheck_start(&s->recheck, &cfg, s->err);
+}
+
+static int watch_recheck(struct pt_sender *s)
+{
 	int ret;
 
-	pt_stage_enter(s->clock, PT_SEND_STAGE_RECHECK);
-	ret = pt_recheck_step(&s->recheck, s->err);
-	pt_stage_bytes(s->clock, PT_SEND_STAGE_RECHECK,
-		       s->recheck.read_sz - read_sz);
-	pt_stage_enter(s->clock, PT_SEND_STAGE_IDLE);
-	if (ret < 0)
+	if (s->is_rechecked)
+		return 0;
+	ret = pt_recheck_result(s->recheck, s->err);
+	if (ret <= 0)
 		return ret;
-	s->is_rechecked = ret;
-	eventfd_write(s->wake_fd, 1);	/* come back at once */
+	s->is_rechecked = true;
+	s->report->recheck_ns = pt_clock_ns() - s->phase_ns;
+	pt_stage_bytes(s->clock, PT_SEND_STAGE_RECHECK,
+		       pt_recheck_read_sz(s->recheck));
+	pt_stage_enter(s->clock, PT_SEND_STAGE_IDLE);
 	return 0;
 }
 
@@ -275,7 +292,9 @@ static int verify(struct pt_sender *s)
 	int ret;
 
 	s->report->send_ns = pt_sender_enter(s, PT_SEND_VERIFY);
-	ret = send_digests(s);
+	ret = start_recheck(s);
+	if (!ret)
+		ret = send_digests(s);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		m.verify.sent[i] = atomic_load(
 			&pt_lane_counts(s->lanes[i])->frames);
@@ -295,6 +314,19 @@ static int commit(struct pt_sender *s)
 	return pt_conn_send(s->conn, &m, s->err);
 }
 
+/* watch_verify: nothing is committed before both ends are sure: the receiver
+ * of its copy, we that the source stood still until now. */
+static int watch_verify(struct pt_sender *s)
+{
+	int ret = watch_recheck(s);
+
+	if (ret)
+		return ret;
+	if (!s->is_verified)
+		return overdue(s, "whether the copy is right");
+	return s->is_rechecked ? commit(s) : 0;
+}
+
 int pt_sender_advance(struct pt_sender *s)
 {
 	for (__u32 i = 0; i < s->lane_cnt; i++)
@@ -306,12 +338,9 @@ int pt_sender_advance(struct pt_sender *s)
 	case PT_SEND_COMPARE:
 		return compare(s);
 	case PT_SEND_SEND:
-		if (!lanes_are_clean(s))
-			return 0;
-		return s->is_rechecked ? verify(s) : recheck(s);
+		return lanes_are_clean(s) ? verify(s) : 0;
 	case PT_SEND_VERIFY:
-		return s->is_verified ? commit(s) :
-		       overdue(s, "whether the copy is right");
+		return watch_verify(s);
 	case PT_SEND_COMMIT:
 		if (s->is_committed)
 			s->report->commit_ns = pt_sender_enter(s, PT_SEND_DONE);
