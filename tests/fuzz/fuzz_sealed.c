@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Sealed frames, changed on the way or not, late or not: nothing opens but what
  * is as it was, then it holds what was sealed, and what was forged before it
- * did no harm.  The first byte is the cipher, less one.  A frame: u8 how much
- * memory it brings; u8 how far its number jumps, bit 7: the next overtakes it;
- * u8 bytes changed, then of each u16 which and u8 how. */
+ * did no harm.  The first byte is the cipher, less one, and 3 more if the
+ * libraries of the two ends change places.  A frame: u8 how much memory it
+ * brings; u8 how far its number jumps, bit 7: the next overtakes it; u8 bytes
+ * changed, then of each u16 which and u8 how. */
 #include "input.h"
 
 #include <pagetrim/check.h>
@@ -33,16 +34,20 @@ static struct keys {
 	__u64 newest, before;	/* epochs */
 } keys;
 
-static void keys_begin(enum pt_cipher cipher)
+static void keys_begin(enum pt_cipher cipher, bool is_swapped)
 {
-	const struct pt_seal_cfg cfg = {
+	const struct pt_aead_lib *quickest = pt_aead_lib_choose(cipher);
+	const struct pt_aead_lib *usual = pt_aead_lib_choose(PT_CIPHER_NONE);
+	struct pt_seal_cfg cfg = {
 		.cipher = cipher, .rekey_log2 = PT_REKEY_LOG2_MIN,
 		.secret = "a secret of thirty-two bytes...",
 		.header_key = "a header key....",
 	};
 
 	keys = (struct keys){ .seq = 0 };
+	cfg.lib = is_swapped ? quickest : usual;
 	pt_check(!pt_seal_create(&keys.seal, &cfg));
+	cfg.lib = is_swapped ? usual : quickest;
 	pt_check(!pt_seal_create(&keys.unseal, &cfg));
 }
 
@@ -134,9 +139,10 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 {
 	static struct sealed frames[2];
 	struct input in = { data, sz };
+	__u8 first = input_u8(&in);
 	bool waits = false;
 
-	keys_begin(PT_CIPHER_AES_128_GCM + input_u8(&in) % 3);
+	keys_begin(PT_CIPHER_AES_128_GCM + first % 3, first / 3 % 2);
 	for (__u32 i = 0; i < FRAMES_MAX && in.sz; i++) {
 		struct sealed *f = &frames[i % 2];
 

@@ -3,7 +3,7 @@
 #ifndef TEST_SEAL_KIT_H
 #define TEST_SEAL_KIT_H
 
-#include "wire_kit.h"
+#include "aead_kit.h"
 
 #include "wire/reader.h"
 
@@ -18,7 +18,10 @@ static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 static inline struct pt_seal *make_rekeyed(enum pt_cipher cipher, __u8 secret,
 					   __u8 rekey_log2)
 {
-	struct pt_seal_cfg cfg = { .cipher = cipher, .rekey_log2 = rekey_log2 };
+	struct pt_seal_cfg cfg = {
+		.cipher = cipher, .rekey_log2 = rekey_log2,
+		.lib = aead_kit_lib_of(cipher),
+	};
 	struct pt_seal *s = NULL;
 
 	memset(cfg.secret, secret, sizeof(cfg.secret));

@@ -352,7 +352,9 @@ static void padded_not_sealed(void)
 
 static void rekey_too_late(void)
 {
-	struct pt_seal_cfg cfg = { .cipher = 1, .rekey_log2 = 23 };
+	struct pt_seal_cfg cfg = {
+		.cipher = 1, .rekey_log2 = 23, .lib = aead_kit_lib,
+	};
 	struct pt_seal *s;
 
 	pt_seal_create(&s, &cfg);
@@ -396,5 +398,5 @@ int main(void)
 		cmocka_unit_test(test_no_nonce_twice),
 	};
 
-	return cmocka_run_group_tests_name("seal", tests, NULL, NULL);
+	return aead_kit_run("seal", tests, COUNT_OF(tests));
 }

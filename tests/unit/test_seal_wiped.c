@@ -39,7 +39,8 @@ count_of(const __u8 turned[NEEDLE_SZ])
 static void make_cfg(struct pt_seal_cfg *cfg)
 {
 	*cfg = (struct pt_seal_cfg){
-		.cipher = PT_CIPHER_AES_128_GCM, .rekey_log2 = REKEY
+		.cipher = PT_CIPHER_AES_128_GCM, .rekey_log2 = REKEY,
+		.lib = aead_kit_lib,
 	};
 	for (size_t i = 0; i < sizeof(cfg->secret); i++)
 		cfg->secret[i] = i;
@@ -106,6 +107,7 @@ static void test_probes_alone(void **state)
 
 	make_cfg(&cfg);
 	assert_int_equal(pt_seal_create(&other, &cfg), 0);
+	OPENSSL_cleanse(&cfg, sizeof(cfg));
 	for (int epoch = 0; epoch < 3; epoch++) {
 		span.sz = write_frame(other, EPOCH(epoch));
 		assert_int_equal(pt_reader_open(&r, &span, 1),
@@ -128,5 +130,5 @@ int main(void)
 		cmocka_unit_test(test_probes_alone),
 	};
 
-	return cmocka_run_group_tests_name("seal wiped", tests, NULL, NULL);
+	return aead_kit_run("seal wiped", tests, COUNT_OF(tests));
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <pagetrim/check.h>
 
@@ -15,15 +14,12 @@
  * derives ahead and has not seen proved. */
 enum { NEWEST, BEFORE, AHEAD, KEYS };
 
-/* An update of libcrypto's AEAD costs as much as 300 bytes of it, and what is
- * no multiple of its stride costs more: short runs are gathered in the frame,
- * while it is in the cache, and encrypted there.  That copy is cheap beside,
- * and a whole page needs none.  Measured with tests/bench/seal.c. */
-#define DIRECT_SZ_MIN	1280	/* bytes of a run that is encrypted on its way */
+/* Short runs are gathered in the frame, up to so many bytes, and encrypted
+ * there while they are in the cache. */
 #define GATHERED_SZ_MAX	4096
 
 struct pt_seal {
-	struct pt_seal_algorithms algorithms;
+	struct pt_seal_kdf kdf;
 	__u64	header_key[2];
 	__u64	next_seq[PT_FRAME_PROBE + 1];	/* by kind; sending */
 	__u8	rekey_log2;
@@ -48,12 +44,26 @@ static bool set_first_keys(struct pt_seal *s)
 	__u8 secret[PT_SEAL_SECRET_SZ];
 	bool ok;
 
-	ok = pt_seal_key_set(&s->keys[NEWEST], &s->algorithms, s->secret, 0) &&
-	     pt_seal_expand(&s->algorithms, s->secret, "pagetrim probe",
+	ok = pt_seal_key_set(&s->keys[NEWEST], &s->kdf, s->secret, 0) &&
+	     pt_seal_expand(&s->kdf, s->secret, "pagetrim probe",
 			    secret, sizeof(secret)) &&
-	     pt_seal_key_set(&s->probe, &s->algorithms, secret, 0);
+	     pt_seal_key_set(&s->probe, &s->kdf, secret, 0);
 	OPENSSL_cleanse(secret, sizeof(secret));
 	return ok;
+}
+
+static int create_keys(struct pt_seal *s, const struct pt_seal_cfg *cfg)
+{
+	const struct pt_aead_lib *lib = cfg->lib ? cfg->lib :
+				pt_aead_lib_choose(cfg->cipher);
+	int ret;
+
+	ret = pt_aead_key_create(&s->probe.aead, lib, cfg->cipher);
+	for (int i = 0; !ret && i < KEYS; i++)
+		ret = pt_aead_key_create(&s->keys[i].aead, lib, cfg->cipher);
+	if (!ret && !set_first_keys(s))
+		ret = -ENOMEM;
+	return ret;
 }
 
 int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg)
@@ -66,20 +76,13 @@ int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	ret = pt_seal_algorithms_open(&s->algorithms, cfg->cipher);
-	if (ret) {
-		free(s);
-		return ret;
-	}
 	s->rekey_log2 = cfg->rekey_log2;
 	memcpy(s->secret, cfg->secret, sizeof(s->secret));
 	pt_siphash_key(s->header_key, cfg->header_key);
 
-	ret = pt_seal_key_init(&s->probe);
-	for (int i = 0; !ret && i < KEYS; i++)
-		ret = pt_seal_key_init(&s->keys[i]);
-	if (!ret && !set_first_keys(s))
-		ret = -ENOMEM;
+	ret = pt_seal_kdf_open(&s->kdf, cfg->cipher);
+	if (!ret)
+		ret = create_keys(s, cfg);
 	if (ret) {
 		pt_seal_destroy(s);
 		return ret;
@@ -103,7 +106,7 @@ void pt_seal_destroy(struct pt_seal *s)
 	for (int i = 0; i < KEYS; i++)
 		pt_seal_key_wipe(&s->keys[i]);
 	pt_seal_key_wipe(&s->probe);
-	pt_seal_algorithms_close(&s->algorithms);
+	pt_seal_kdf_close(&s->kdf);
 	OPENSSL_cleanse(s, sizeof(*s));
 	free(s);
 }
@@ -136,11 +139,11 @@ static bool look_ahead(struct pt_seal *s, __u64 epoch)
 	key->is_set = false;
 	memcpy(s->secret_ahead, s->secret, sizeof(s->secret));
 	while (steps--)
-		if (!pt_seal_expand(&s->algorithms, s->secret_ahead,
+		if (!pt_seal_expand(&s->kdf, s->secret_ahead,
 				    "pagetrim epoch", s->secret_ahead,
 				    sizeof(s->secret_ahead)))
 			return false;
-	return pt_seal_key_set(key, &s->algorithms, s->secret_ahead, epoch);
+	return pt_seal_key_set(key, &s->kdf, s->secret_ahead, epoch);
 }
 
 /* go_ahead makes the key ahead the newest, and forgets the oldest. */
@@ -176,25 +179,19 @@ void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 	pt_seal_key_start(s->key, true, kind, seq, clear, clear_cnt);
 }
 
-static void encrypt(struct pt_seal *s, void *to, const void *from, __u32 sz)
-{
-	int done;
-
-	pt_check(EVP_EncryptUpdate(s->key->ctx, to, &done, from, sz) == 1);
-}
-
 static void encrypt_gathered(struct pt_seal *s)
 {
 	if (s->gathered_sz)
-		encrypt(s, s->gathered, s->gathered, s->gathered_sz);
+		pt_aead_encrypt(s->key->aead, s->gathered, s->gathered,
+				s->gathered_sz);
 	s->gathered_sz = 0;
 }
 
 void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz)
 {
-	if (sz >= DIRECT_SZ_MIN) {
+	if (sz >= s->key->aead->lib->direct_sz_min) {
 		encrypt_gathered(s);
-		encrypt(s, to, from, sz);
+		pt_aead_encrypt(s->key->aead, to, from, sz);
 		return;
 	}
 	if (!s->gathered_sz)
@@ -208,12 +205,8 @@ void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz)
 
 void pt_seal_finish(struct pt_seal *s, __u8 tag[PT_AUTH_SZ])
 {
-	int done;
-
 	encrypt_gathered(s);
-	pt_check(EVP_EncryptFinal_ex(s->key->ctx, tag, &done) == 1);
-	pt_check(EVP_CIPHER_CTX_ctrl(s->key->ctx, EVP_CTRL_AEAD_GET_TAG,
-				     PT_AUTH_SZ, tag) == 1);
+	pt_aead_seal(s->key->aead, tag);
 }
 
 /* key_to_open finds the key of a received frame; NULL: there is none. */
@@ -249,19 +242,12 @@ bool pt_unseal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 
 void pt_unseal_take(struct pt_seal *s, void *bytes, __u32 sz)
 {
-	int done;
-
-	pt_check(EVP_DecryptUpdate(s->key->ctx, bytes, &done, bytes, sz) == 1);
+	pt_aead_decrypt(s->key->aead, bytes, sz);
 }
 
 bool pt_unseal_finish(struct pt_seal *s, const __u8 tag[PT_AUTH_SZ])
 {
-	__u8 none[PT_AUTH_SZ];
-	int done;
-
-	pt_check(EVP_CIPHER_CTX_ctrl(s->key->ctx, EVP_CTRL_AEAD_SET_TAG,
-				     PT_AUTH_SZ, (void *)tag) == 1);
-	if (EVP_DecryptFinal_ex(s->key->ctx, none, &done) != 1)
+	if (!pt_aead_open(s->key->aead, tag))
 		return false;
 	if (s->key == &s->keys[AHEAD])
 		go_ahead(s);

@@ -34,7 +34,7 @@
 #include <pagetrim/span.h>
 #include <pagetrim/wire.h>
 
-#include "wire/cipher.h"
+#include "wire/aead.h"
 
 #define PT_SEAL_SECRET_SZ	32	/* bytes */
 #define PT_SEAL_AHEAD_MAX	64	/* epochs that a receiver goes forward
@@ -47,11 +47,12 @@ struct pt_seal_cfg {
 	__u8	rekey_log2;	/* PT_REKEY_LOG2_MIN..PT_REKEY_LOG2_MAX */
 	__u8	secret[PT_SEAL_SECRET_SZ];	/* of the lane and direction */
 	__u8	header_key[PT_SIPHASH_KEY_SZ];	/* of the direction */
+	const struct pt_aead_lib *lib;	/* NULL: the quickest here */
 };
 
 /* pt_seal_create derives the first keys; *out is the caller's, to
  * pt_seal_destroy, which wipes it.  cfg stays the caller's, to be wiped.
- *   -ENOTSUP  libcrypto does not provide the cipher
+ *   -ENOTSUP  the library does not provide the cipher
  *   -ENOMEM   no memory */
 int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg);
 

@@ -10,44 +10,26 @@
 
 #include <pagetrim/check.h>
 
-/* As libcrypto knows them. */
-static const char *const names[] = {
-	[PT_CIPHER_AES_128_GCM] = "AES-128-GCM",
-	[PT_CIPHER_AES_256_GCM] = "AES-256-GCM",
-	[PT_CIPHER_CHACHA20_POLY1305] = "ChaCha20-Poly1305",
-};
-
-int pt_seal_algorithms_open(struct pt_seal_algorithms *a,
-			    enum pt_cipher cipher)
+int pt_seal_kdf_open(struct pt_seal_kdf *kdf, enum pt_cipher cipher)
 {
 	EVP_KDF *hkdf;
 
 	pt_check(cipher > PT_CIPHER_NONE && cipher <= PT_CIPHER_MAX);
-	a->key_sz = pt_cipher_key_sz(cipher);
-	a->aead = EVP_CIPHER_fetch(NULL, names[cipher], NULL);
-	if (!a->aead)
-		return -ENOTSUP;
+	kdf->key_sz = pt_cipher_key_sz(cipher);
 	hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-	if (!hkdf) {
-		EVP_CIPHER_free(a->aead);
+	if (!hkdf)
 		return -ENOTSUP;
-	}
-	a->hkdf = EVP_KDF_CTX_new(hkdf);
+	kdf->hkdf = EVP_KDF_CTX_new(hkdf);
 	EVP_KDF_free(hkdf);	/* the context holds it */
-	if (!a->hkdf) {
-		EVP_CIPHER_free(a->aead);
-		return -ENOMEM;
-	}
-	return 0;
+	return kdf->hkdf ? 0 : -ENOMEM;
 }
 
-void pt_seal_algorithms_close(struct pt_seal_algorithms *a)
+void pt_seal_kdf_close(struct pt_seal_kdf *kdf)
 {
-	EVP_KDF_CTX_free(a->hkdf);
-	EVP_CIPHER_free(a->aead);
+	EVP_KDF_CTX_free(kdf->hkdf);
 }
 
-bool pt_seal_expand(const struct pt_seal_algorithms *a,
+bool pt_seal_expand(const struct pt_seal_kdf *kdf,
 		    const __u8 secret[PT_SEAL_SECRET_SZ], const char *label,
 		    __u8 *out, size_t sz)
 {
@@ -62,32 +44,27 @@ bool pt_seal_expand(const struct pt_seal_algorithms *a,
 		OSSL_PARAM_END,
 	};
 
-	ok = EVP_KDF_derive(a->hkdf, out, sz, params);
-	EVP_KDF_CTX_reset(a->hkdf);	/* wipes its copy of the secret */
+	ok = EVP_KDF_derive(kdf->hkdf, out, sz, params);
+	EVP_KDF_CTX_reset(kdf->hkdf);	/* wipes its copy of the secret */
 	return ok == 1;
-}
-
-int pt_seal_key_init(struct pt_seal_key *k)
-{
-	k->ctx = EVP_CIPHER_CTX_new();
-	return k->ctx ? 0 : -ENOMEM;
 }
 
 void pt_seal_key_wipe(struct pt_seal_key *k)
 {
-	EVP_CIPHER_CTX_free(k->ctx);	/* wipes the key in it */
+	pt_aead_key_destroy(k->aead);
 	OPENSSL_cleanse(k, sizeof(*k));
 }
 
-bool pt_seal_key_set(struct pt_seal_key *k, const struct pt_seal_algorithms *a,
+bool pt_seal_key_set(struct pt_seal_key *k, const struct pt_seal_kdf *kdf,
 		     const __u8 secret[PT_SEAL_SECRET_SZ], __u64 epoch)
 {
 	__u8 key[PT_CIPHER_KEY_SZ_MAX];
 
-	k->is_set = pt_seal_expand(a, secret, "pagetrim key", key, a->key_sz) &&
-		    pt_seal_expand(a, secret, "pagetrim iv", k->iv,
+	k->is_set = pt_seal_expand(kdf, secret, "pagetrim key", key,
+				   kdf->key_sz) &&
+		    pt_seal_expand(kdf, secret, "pagetrim iv", k->iv,
 				   sizeof(k->iv)) &&
-		    EVP_EncryptInit_ex2(k->ctx, a->aead, key, NULL, NULL) == 1;
+		    pt_aead_key_set(k->aead, key);
 	k->epoch = epoch;
 	OPENSSL_cleanse(key, sizeof(key));
 	return k->is_set;
@@ -95,7 +72,7 @@ bool pt_seal_key_set(struct pt_seal_key *k, const struct pt_seal_algorithms *a,
 
 void pt_seal_key_forget(struct pt_seal_key *k)
 {
-	EVP_CIPHER_CTX_reset(k->ctx);	/* wipes the key in it */
+	pt_aead_key_forget(k->aead);
 	k->is_set = false;
 }
 
@@ -107,16 +84,11 @@ void pt_seal_key_start(struct pt_seal_key *k, bool is_sending,
 		__be32	kind;
 		__be64	seq;
 	} __attribute__((packed)) number = { htobe32(kind), htobe64(seq) };
-	__u8 nonce[PT_SEAL_IV_SZ];
-	int sz;
+	__u8 nonce[PT_AEAD_NONCE_SZ];
 
 	_Static_assert(sizeof(number) == sizeof(nonce), "nonce");
 	memcpy(nonce, &number, sizeof(nonce));
 	for (unsigned int i = 0; i < sizeof(nonce); i++)
 		nonce[i] ^= k->iv[i];
-	pt_check(EVP_CipherInit_ex2(k->ctx, NULL, NULL, nonce, is_sending,
-				    NULL) == 1);
-	for (unsigned int i = 0; i < clear_cnt; i++)
-		pt_check(EVP_CipherUpdate(k->ctx, NULL, &sz, clear[i].base,
-					  clear[i].sz) == 1);
+	pt_aead_start(k->aead, is_sending, nonce, clear, clear_cnt);
 }

@@ -11,50 +11,42 @@
 
 #include <stdbool.h>
 #include <linux/types.h>
-#include <openssl/evp.h>
 #include <openssl/kdf.h>
 
 #include <pagetrim/span.h>
 #include <pagetrim/wire.h>
 
-#include "wire/cipher.h"
+#include "wire/aead.h"
 #include "wire/seal.h"
 
-#define PT_SEAL_IV_SZ	12
-
-/* pt_seal_algorithms: what libcrypto provides, looked up once. */
-struct pt_seal_algorithms {
-	EVP_CIPHER *aead;
+/* pt_seal_kdf: what keys are derived with, looked up once. */
+struct pt_seal_kdf {
 	EVP_KDF_CTX *hkdf;
-	__u32	key_sz;		/* bytes of the AEAD's key */
+	__u32	key_sz;		/* bytes of the cipher's key */
 };
 
-/* pt_seal_algorithms_open: 0; or -ENOTSUP, -ENOMEM, and there is nothing to
- * close. */
-int pt_seal_algorithms_open(struct pt_seal_algorithms *a,
-			    enum pt_cipher cipher);
-void pt_seal_algorithms_close(struct pt_seal_algorithms *a);
+/* pt_seal_kdf_open: 0; or -ENOTSUP, -ENOMEM, and there is nothing to close. */
+int pt_seal_kdf_open(struct pt_seal_kdf *kdf, enum pt_cipher cipher);
+void pt_seal_kdf_close(struct pt_seal_kdf *kdf);
 
 /* pt_seal_expand derives sz bytes, at most PT_SEAL_SECRET_SZ, from a secret.
  * False: out of memory. */
-bool pt_seal_expand(const struct pt_seal_algorithms *a,
+bool pt_seal_expand(const struct pt_seal_kdf *kdf,
 		    const __u8 secret[PT_SEAL_SECRET_SZ], const char *label,
 		    __u8 *out, size_t sz);
 
 struct pt_seal_key {
-	EVP_CIPHER_CTX *ctx;
+	struct pt_aead_key *aead;
 	__u64	epoch;
 	bool	is_set;		/* there is a key; epoch says whose */
-	__u8	iv[PT_SEAL_IV_SZ];
+	__u8	iv[PT_AEAD_NONCE_SZ];
 };
 
-/* pt_seal_key_init: -ENOMEM. */
-int pt_seal_key_init(struct pt_seal_key *k);
 void pt_seal_key_wipe(struct pt_seal_key *k);
 
 /* pt_seal_key_set derives key and iv of an epoch.  False: out of memory, and k
  * is not set. */
-bool pt_seal_key_set(struct pt_seal_key *k, const struct pt_seal_algorithms *a,
+bool pt_seal_key_set(struct pt_seal_key *k, const struct pt_seal_kdf *kdf,
 		     const __u8 secret[PT_SEAL_SECRET_SZ], __u64 epoch);
 
 /* pt_seal_key_forget wipes the key of an epoch that is over. */
