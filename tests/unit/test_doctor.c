@@ -51,6 +51,7 @@ static void good_host(struct pt_facts_host *h)
 	h->huge_free_cnt = 12;
 	h->has_aes = true;
 	h->cipher = PT_CIPHER_AES_128_GCM;
+	h->cipher_lib = "libcrypto";
 	h->scan = h->checksum = "avx2";
 }
 
@@ -145,7 +146,7 @@ static void good_facts(struct pt_facts *f)
 	X(mixed, f->host.scan = "avx512", PEER,				\
 	  CPU, OK, 0, "avx512 and avx2")				\
 	X(vaes, f->host.has_vaes = true, PEER,				\
-	  CIPHER_WIDE, OK, 0, "aes-128-gcm")				\
+	  CIPHER_WIDE, OK, 0, "aes-128-gcm by libcrypto:")		\
 	X(no_aes, f->host.has_aes = false;				\
 	  f->host.cipher = PT_CIPHER_CHACHA20_POLY1305, PEER,		\
 	  CIPHER_SOFT, INFO, 0, "chacha20-poly1305")			\

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include <pagetrim/error.h>
+#include "wire/aead.h"
 
 #ifndef PAGETRIM_VERSION
 #define PAGETRIM_VERSION "0.1"
@@ -41,6 +42,19 @@ static void print_help(FILE *out)
 	      "receiver.\n\n"
 	      "AF_XDP bypasses the firewall (netfilter) and traffic control "
 	      "(tc) of both\nhosts: see pagetrim(8).\n", out);
+}
+
+static void print_version(void)
+{
+	const struct pt_aead_lib *const *libs;
+	unsigned int cnt;
+
+	puts("pagetrim " PAGETRIM_VERSION);
+	libs = pt_aead_libs(&cnt);
+	for (unsigned int i = 0; i < cnt; i++)
+		printf("%s%s %s", i ? ", " : "seals with ", libs[i]->name,
+		       libs[i]->version());
+	putchar('\n');
 }
 
 /* finish: what could not be printed is said.  The code of a transfer stays
@@ -80,7 +94,7 @@ int main(int argc, char **argv)
 		return PT_EXIT_OK;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		puts("pagetrim " PAGETRIM_VERSION);
+		print_version();
 		return PT_EXIT_OK;
 	}
 	for (size_t i = 0; i < command_cnt; i++)

@@ -36,6 +36,7 @@ struct pt_facts_host {
 	bool	thp_never;
 	bool	has_aes, has_vaes;
 	enum pt_cipher cipher;	/* chosen here */
+	const char *cipher_lib;	/* and who computes it, static */
 	const char *scan, *checksum;	/* the variants chosen, static */
 };
 

@@ -92,11 +92,11 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(CPU_PORTABLE, "cpu", INFO, BOTH,				\
 	  "no AVX2: scans and sums with {}, at half the speed", "")	\
 	X(CIPHER, "cipher", OK, BOTH,					\
-	  "{} by itself: the processor has AES instructions", "")	\
+	  "{}: the processor has AES instructions", "")		\
 	X(CIPHER_WIDE, "cipher", OK, BOTH,				\
-	  "{} by itself: the processor has AES instructions, and VAES", "") \
+	  "{}: the processor has AES instructions, and VAES", "")	\
 	X(CIPHER_SOFT, "cipher", INFO, BOTH,				\
-	  "{} by itself: the processor has no AES instructions", "")	\
+	  "{}: the processor has no AES instructions", "")		\
 	/* the device */						\
 	X(DEVICE, "device", OK, BOTH, "{dev}, driver {}", "")		\
 	X(DEVICE_NONE, "device", ERROR, BOTH, "{}", "")			\

@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "trim/scan.h"
+#include "wire/aead.h"
 #include "wire/checksum.h"
 #include "xdp/cause.h"
 #include "xdp/lockfile.h"
@@ -160,6 +161,7 @@ static void gather_cpu(struct pt_facts_host *h)
 
 	gather_aes(h);
 	h->cipher = pt_cipher_choose(pt_ciphers_here());
+	h->cipher_lib = pt_aead_lib_choose(h->cipher)->name;
 	h->scan = pt_scan_name();
 	sums = pt_checksum_variants(&cnt);
 	for (unsigned int i = 0; i < cnt; i++)

@@ -5,10 +5,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include <openssl/evp.h>
-
 #include <pagetrim/wire.h>
 #include "trim/scan.h"
+#include "wire/seal.h"
 
 #define BUFFER_SZ	(64u << 20)	/* above the caches of most */
 #define SEAL_SZ		(32u << 20)
@@ -40,45 +39,35 @@ static double scan_rate(const __u8 *memory)
 	return seen == ~0ull ? off / took : 0;
 }
 
-/* seal_frame: as a lane does, from the memory to the frame. */
-static bool seal_frame(EVP_CIPHER_CTX *ctx, const __u8 *from, __u8 *to,
-		       __u32 seq)
+/* seal_rate: as a lane does, from the memory to the frame. */
+static double seal_rate(const __u8 *memory, enum pt_cipher cipher)
 {
-	__u8 iv[12] = { 0 }, tag[16];
-	int sz;
-
-	memcpy(iv, &seq, sizeof(seq));
-	return EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, iv) == 1 &&
-	       EVP_EncryptUpdate(ctx, to, &sz, from, FRAME_SZ) == 1 &&
-	       EVP_EncryptFinal_ex(ctx, to + sz, &sz) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, sizeof(tag),
-				   tag) == 1;
-}
-
-static double seal_rate(const __u8 *memory, const EVP_CIPHER *cipher)
-{
-	static const __u8 key[32];	/* nothing of anybody's is sealed */
-	static __u8 frame[FRAME_SZ + 64];
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool good = ctx && EVP_EncryptInit_ex(ctx, cipher, NULL, key, NULL);
+	/* Nothing of anybody's is sealed. */
+	const struct pt_seal_cfg cfg = {
+		.cipher = cipher, .rekey_log2 = PT_REKEY_LOG2_MAX,
+	};
+	static __u8 frame[FRAME_SZ];
 	double begin = seconds(), took = 0;
+	__u8 tag[PT_AUTH_SZ];
+	struct pt_seal *seal;
 	size_t off = 0;
 
-	while (good && off < SEAL_SZ && took < SECONDS_MAX) {
-		good = seal_frame(ctx, memory + off, frame, off / FRAME_SZ);
+	if (pt_seal_create(&seal, &cfg))
+		return 0;
+	while (off < SEAL_SZ && took < SECONDS_MAX) {
+		pt_seal_start(seal, PT_FRAME_DATA, off / FRAME_SZ, NULL, 0);
+		pt_seal_put(seal, frame, memory + off, FRAME_SZ);
+		pt_seal_finish(seal, tag);
 		off += FRAME_SZ;
 		if (off % STEP_SZ == 0)
 			took = seconds() - begin;
 	}
-	EVP_CIPHER_CTX_free(ctx);
-	return good ? off / took : 0;
+	pt_seal_destroy(seal);
+	return off / took;
 }
 
 void gather_speed(struct pt_facts *facts)
 {
-	const EVP_CIPHER *cipher =
-		facts->host.cipher == PT_CIPHER_CHACHA20_POLY1305 ?
-		EVP_chacha20_poly1305() : EVP_aes_128_gcm();
 	__u8 *memory = mmap(NULL, BUFFER_SZ, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	double rate;
@@ -92,7 +81,7 @@ void gather_speed(struct pt_facts *facts)
 		rate = scan_rate(memory);
 		if (rate > facts->speed.scan_sz_s)
 			facts->speed.scan_sz_s = rate;
-		rate = seal_rate(memory, cipher);
+		rate = seal_rate(memory, facts->host.cipher);
 		if (rate > facts->speed.seal_sz_s)
 			facts->speed.seal_sz_s = rate;
 	}

@@ -127,8 +127,8 @@ static void judge_cpu(struct pt_findings *f, const struct pt_facts_host *h)
 		pt_findings_add(f, wide ? PT_FOUND_CPU : PT_FOUND_CPU_PORTABLE,
 				"%s and %s", h->scan, h->checksum);
 	pt_findings_add(f, !h->has_aes ? PT_FOUND_CIPHER_SOFT : h->has_vaes ?
-			PT_FOUND_CIPHER_WIDE : PT_FOUND_CIPHER, "%s",
-			pt_cipher_name(h->cipher));
+			PT_FOUND_CIPHER_WIDE : PT_FOUND_CIPHER, "%s by %s",
+			pt_cipher_name(h->cipher), h->cipher_lib);
 }
 
 void judge_host(struct pt_findings *f, const struct pt_facts *facts)
