@@ -43,7 +43,7 @@ struct pt_send_job {
 	__u64 progress_ns;	/* frames in flight, and none accepted for as
 				 * long, or LANE_READY not come: the lane
 				 * fails */
-	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit */
+	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit ever */
 	int wake_fd;		/* eventfd: a lane's state changed */
 };
 

@@ -10,6 +10,8 @@
 #include "transfer/clock.h"
 #include "transfer/rx_lane.h"	/* pt_desc_cnt */
 
+#define NAP_NS	100000ULL	/* the least a lane sleeps to keep a limit */
+
 static void count(_Atomic __u64 *counter, __u64 by)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter,
@@ -197,13 +199,16 @@ static int wait_buffer(struct pt_lane *l, void **frame)
 	return 0;
 }
 
+/* wait_pace: a nap is never shorter than it takes to be worth one. */
 static int wait_pace(struct pt_lane *l, __u32 frame_sz)
 {
+	struct pt_pacer *pacer = l->cfg.job->pacer;
 	__u64 wait_ns;
 	int ret;
 
-	while ((wait_ns = pt_pacer_wait_ns(l->cfg.job->pacer, pt_clock_ns(),
-					   frame_sz))) {
+	while (pt_pacer_rate(pacer) &&
+	       (wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), frame_sz))) {
+		wait_ns = wait_ns < NAP_NS ? NAP_NS : wait_ns;
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 		ret = pt_lane_kick(l);
 		if (!ret)

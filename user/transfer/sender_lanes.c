@@ -50,7 +50,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 {
 	int ret = make_seals(s);
 
-	s->pacer.bytes_per_s = s->cfg->bytes_per_s;
+	pt_pacer_set(&s->pacer, s->cfg->bytes_per_s, pt_clock_ns());
 	s->job = (struct pt_send_job){
 		.source = s->cfg->source,
 		.layout = s->layout,
@@ -64,7 +64,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.desc_sz = s->desc_sz,
 		.frame_sz_max = s->path.frame_sz_max,
 		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
-		.pacer = s->pacer.bytes_per_s ? &s->pacer : NULL,
+		.pacer = &s->pacer,
 		.wake_fd = s->wake_fd,
 	};
 	pt_held_init(&s->held, &s->job);
