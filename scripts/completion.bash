@@ -21,7 +21,8 @@ _pagetrim_options()
 		echo --dev:device --to:host --pid:pid --keep-running \
 			--trim:trim --with:file --name:text --resume \
 			--queues:number \
-			--mtu:mtu --max-bandwidth:number --generic \
+			--mtu:mtu --max-bandwidth:number --control:file \
+			--generic \
 			--user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-hostname:text --cipher:cipher \
@@ -41,6 +42,12 @@ _pagetrim_options()
 		;;
 	detach)
 		echo --dev:attached --force --json --help
+		;;
+	status)
+		echo --json --help
+		;;
+	set)
+		echo --help
 		;;
 	stats)
 		echo --dev:device --watch --json --help
@@ -144,8 +151,8 @@ _pagetrim()
 	COMPREPLY=()
 	_pagetrim_line
 	if ((${#words[@]} <= 2)); then
-		_pagetrim_words doctor inspect send receive attach detach stats \
-			keygen help --help --version
+		_pagetrim_words doctor inspect send receive status set attach \
+			detach stats keygen help --help --version
 		return
 	fi
 	command=${words[1]}
@@ -171,9 +178,10 @@ _pagetrim()
 	done
 	if [[ $word == -* ]]; then
 		_pagetrim_words "${left[@]}"
-	elif [[ $command == inspect || $command == send || $command == keygen ]]
-	then
-		_pagetrim_files		# a SOURCE, a FILE
+	elif [[ $command == set && ${#words[@]} -eq 4 ]]; then
+		_pagetrim_words max-bandwidth
+	elif [[ " inspect send keygen status set " == *" $command "* ]]; then
+		_pagetrim_files		# a SOURCE, a FILE, a PATH
 	else
 		_pagetrim_words "${left[@]}"
 	fi

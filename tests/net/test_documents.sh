@@ -375,8 +375,11 @@ transfer_keys()
 	ended receive "$receiver" 10 0
 
 	receive_begin receive2 --listen "$HOSTS_B4" --out copy2
-	send_begin send2 --to "$HOSTS_B4" --max-bandwidth 1M "$(image even)"
+	send_begin send2 --to "$HOSTS_B4" --max-bandwidth 1M --control control \
+		"$(image even)"
 	wait_until 10 test -e copy2.partial
+	"$pagetrim" status control --json >status.json
+	same_keys status "$(keys status.json)"
 	kill -TERM "$sender"
 	ended send2 "$sender" 10 1
 	ended receive2 "$receiver" 10 4

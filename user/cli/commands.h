@@ -9,6 +9,8 @@
 	X(inspect, "what trimming would save here, before anything is sent") \
 	X(send, "send memory to a receiver")				\
 	X(receive, "receive memory and rebuild it")			\
+	X(status, "how far a sender with --control is")			\
+	X(set, "change its limit while it runs")			\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin it")				\
 	X(stats, "the receive program's counters")			\

@@ -53,6 +53,8 @@ static const char help[] =
 "                           large as probes show to pass)\n"
 "      --max-bandwidth N    Ethernet bytes a second at most, with K, M, G or T\n"
 "                           for powers of 1024; 0: no limit (default)\n"
+"      --control PATH       a socket to ask and change this transfer by while it\n"
+"                           runs: 'pagetrim status' and 'pagetrim set'\n"
 "      --tls-hostname NAME  the receiver's certificate is of NAME (default: HOST)\n"
 "      --cipher CIPHER      aes-128-gcm, aes-256-gcm or chacha20-poly1305; may be\n"
 "                           repeated (default: the best of both hosts)\n"
@@ -113,7 +115,7 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
-       OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH,
+       OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_CONTROL,
        OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE,
        OPT_JSON };
 
@@ -129,6 +131,7 @@ static const struct option options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "mtu", required_argument, NULL, OPT_MTU },
 	{ "max-bandwidth", required_argument, NULL, OPT_BANDWIDTH },
+	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -238,6 +241,9 @@ static int parse_option(struct send *tx, int opt, const char *word)
 		return -1;
 	case OPT_RESUME:
 		tx->cfg.resume = true;
+		return -1;
+	case OPT_CONTROL:
+		tx->cfg.control = optarg;
 		return -1;
 	case OPT_GENERIC:
 		tx->cfg.generic = true;

@@ -202,6 +202,8 @@ static int set_up(struct pt_sender *s)
 		ret = prepare_memory(s);
 	if (!ret)
 		ret = needs_less(s, PT_SEND_NEEDS_SOCKETS);
+	if (!ret && s->cfg->control)
+		ret = pt_console_open(&s->console, s->cfg->control, s->err);
 	if (!ret)
 		ret = connect_peer(s);
 	if (ret)
@@ -283,15 +285,17 @@ static int run(struct pt_sender *s)
 			{ .fd = pt_monitor_fd(s->path.monitor),
 			  .events = POLLIN },
 			{ .fd = s->stop_fd, .events = POLLIN },
+			{ .fd = pt_console_fd(s->console), .events = POLLIN },
 		};
 		__u64 now_ns;
 
-		poll(fds, 4, 100);
+		poll(fds, 5, 100);
 		if (fds[3].revents)
 			return pt_error_set(s->err, PT_EXIT_FAILED, -ECANCELED,
 					    "interrupted; nothing was "
 					    "committed");
 		eventfd_read(s->wake_fd, &value);
+		pt_sender_answer(s);
 		ret = take_all(s);
 		if (!ret)
 			ret = watch_path(s);
@@ -391,6 +395,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	part(&s, ret);
 	report->total_ns = pt_clock_ns() - s.started_ns;
 
+	pt_console_close(s.console);
 	pt_conn_close(s.conn);
 	pt_send_path_close(&s.path);
 	pt_send_files_close(s.files);

@@ -114,6 +114,10 @@ struct pt_send_cfg {
 	bool generic;
 	__u32 mtu;			/* 0: as large as passes */
 	__u64 bytes_per_s;		/* of Ethernet bytes; 0: no limit */
+	const char *control;		/* path of the socket on which it is
+					 * asked and told, see control/console;
+					 * made when only SOCKETS are needed;
+					 * NULL: none */
 	__u32 peer_timeout_ms;
 	int stop_fd;			/* readable: abort; -1: never */
 	/* needs_less may give privileges up; an error ends the transfer.  May

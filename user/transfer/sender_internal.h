@@ -4,12 +4,19 @@
 #ifndef TRANSFER_SENDER_INTERNAL_H
 #define TRANSFER_SENDER_INTERNAL_H
 
+#include "control/console.h"
 #include "transfer/held.h"
 #include "transfer/lane.h"
 #include "transfer/recheck.h"
 #include "transfer/send_files.h"
 #include "transfer/send_path.h"
 #include "transfer/sender.h"
+
+/* pt_send_look: how much had been sent at some moment. */
+struct pt_send_look {
+	__u64 ns;
+	__u64 wire_bytes;
+};
 
 struct pt_sender {
 	const struct pt_send_cfg *cfg;
@@ -25,6 +32,9 @@ struct pt_sender {
 	struct pt_send_path path;
 	struct pt_send_job job;
 	struct pt_pacer pacer;
+	struct pt_console *console;	/* NULL: nobody asks */
+	struct pt_send_look looks[2];	/* the second at least LOOK_NS after
+					 * the first; for the console */
 	struct pt_seal *seals[PT_LANES_MAX]; /* by lane; NULL: not sealed */
 	struct pt_lane *lanes[PT_LANES_MAX];
 	struct pt_stage_clock clocks[PT_LANES_MAX];	/* with profile */
@@ -58,6 +68,9 @@ int pt_sender_advance(struct pt_sender *s);
  * own: it is where a debugger stops a sender in a given phase. */
 __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 	__attribute__((noinline));
+
+/* pt_sender_answer answers who asks on the console. */
+void pt_sender_answer(struct pt_sender *s);
 
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);

@@ -1,0 +1,256 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
+#      --control PATH
+#        |
+#   pagetrim status PATH, pagetrim set PATH max-bandwidth N
+#
+# The limit is kept, within 5 %, as the device counts; it can be changed while
+# the transfer runs, by its user and root alone; and the socket for it is gone
+# afterwards.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# ---- the rate ---------------------------------------------------------------
+
+# A memory that takes 4 s at the higher rate.
+memory() { [[ -e $tmp/memory ]] || head -c 128M /dev/urandom >"$tmp/memory"; }
+
+# measured: bytes a second that leave host a, over 0.8 s.  Sets bandwidth.
+measured()
+{
+	local from to bytes
+
+	from=${EPOCHREALTIME/./} bytes=$(sent_bytes)
+	from=$(((from + ${EPOCHREALTIME/./}) / 2))
+	sleep 0.8
+	to=${EPOCHREALTIME/./} bytes=$(($(sent_bytes) - bytes))
+	to=$(((to + ${EPOCHREALTIME/./}) / 2))
+	bandwidth=$((bytes * 1000000 / (to - from)))
+}
+
+# keeps LIMIT: never more than 5 % above; and, as a machine that is busy may
+# send less, in one of three windows at most 5 % below.
+keeps()
+{
+	local i
+
+	for i in 1 2 3; do
+		measured
+		echo "limit $1, window $i: $bandwidth" >&2
+		((bandwidth <= $1 * 105 / 100)) ||
+			die "limit $1: sends $bandwidth"
+		((bandwidth < $1 * 95 / 100)) || return 0
+	done
+	die "limit $1: sends $bandwidth"
+}
+
+# control ARGUMENT...: pagetrim COMMAND PATH ..., of the socket ./control.
+control()
+{
+	local command=$1
+
+	shift
+	show "$pagetrim" "$command" control "$@"
+}
+
+is_sending() { [[ $(control status --json | jq -r .status) == active ]]; }
+
+# changed MTU QUEUES: before and after a change, and after the next.
+changed()
+{
+	memory
+	show hosts_up "$net" --mtu "$1" --queues "$2"
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues "$2"
+	send_begin send --to "$HOSTS_B4" --queues "$2" --control control \
+		--max-bandwidth 16M "$tmp/memory"
+	wait_until 10 test -S control
+	wait_until 10 is_sending
+	keeps $((16 << 20))
+	control set max-bandwidth 32M
+	control status --json >status.json
+	keeps $((32 << 20))
+	control set max-bandwidth 8M
+	keeps $((8 << 20))
+	control set max-bandwidth 0
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$tmp/memory" copy
+	balanced
+	same "limit told" "$(field status '."max-bandwidth"')" $((32 << 20))
+	[[ ! -e control ]] || die "the socket is still there"
+	nothing_left
+}
+
+# From nearly nothing: what is owed at the old rate must not be waited for.
+freed()
+{
+	show hosts_up "$net"
+	rate=1K under_way opened --control control "$(image even)"
+	wait_until 10 is_sending
+	control set max-bandwidth 0
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+}
+
+# ---- who asks ---------------------------------------------------------------
+
+told()
+{
+	show hosts_up "$net"
+	under_way 1000000 --control control "$(image even)"
+	control status --json >status.json
+	same "status" "$(field status .status)" active
+	same "limit" "$(field status '."max-bandwidth"')" $((10 << 20))
+	within "bytes sent" "$(field status .transferred)" 900000 \
+		"$(sent_bytes)"
+	within "bytes left" "$(field status .remaining)" 1 \
+		"$(field status .total)"
+	control status >text
+	grep -q '^active, .* left$' text || die "status: $(<text)"
+	grep -q ', at most 10.0 MiB$' text || die "status: $(<text)"
+	kill -TERM "$sender"
+	ended send "$sender" 10 1 interrupted
+	[[ ! -e control ]] || die "the socket outlives SIGTERM"
+	ended receive "$receiver" 10 4
+	nothing_left
+}
+
+# talk: says nonsense, a line at a time, and hears that it is none; and then
+# more, and goes before it is answered.
+talk()
+{
+	python3 - <<-'END'
+		import json, os, socket, time
+
+		def dial():
+		    s = socket.socket(socket.AF_UNIX)
+		    s.settimeout(10)
+		    for attempt in range(1000):
+		        try:
+		            s.connect("control")
+		            return s
+		        except BlockingIOError:	# more wait than there is room for
+		            time.sleep(0.01)
+		    raise TimeoutError
+
+		for line in (b"", b"x", b"status ", b"set", b"set max-bandwidth ",
+		             b"set max-bandwidth x", b"set max-bandwidth -1",
+		             b"set max-bandwidth 1K", b"set max-bandwidth  5",
+		             b"set max-bandwidth 1099511627777",
+		             b"set max-bandwidth 99999999999999999999",
+		             b"set max-downtime 5", b"\xff\xfe\x1b[2J",
+		             b"status\0", b"x" * 2000):
+		    s = dial()
+		    s.sendall(line + b"\n")
+		    answer = s.makefile().readline()
+		    assert json.loads(answer)["error"], (line, answer)
+		for i in range(500):
+		    s = dial()
+		    try:
+		        s.sendall(os.urandom(i * 10))
+		    except OSError:
+		        pass
+		    s.close()
+	END
+}
+
+# Nonsense is answered, harms nothing, and the transfer goes on.
+nonsense()
+{
+	show hosts_up "$net"
+	rate=1M under_way 100000 --control control "$(image even)"
+	show talk
+	control status --json >status.json
+	same "limit" "$(field status '."max-bandwidth"')" $((1 << 20))
+	# Another user is kept out, even where he is let to the socket.
+	chmod 755 "$tmp" "$dir"
+	chmod 666 control
+	! setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$pagetrim" set "$PWD/control" max-bandwidth 1 2>other.err ||
+		die "another user may change it"
+	one_error other 'ask as root'
+	control set max-bandwidth 0
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+}
+
+# As another user, whose socket it then is.
+as_user()
+{
+	show hosts_up "$net"
+	chmod 755 "$tmp" "$dir"
+	mkdir theirs
+	chown 65534:65534 theirs
+	under_way opened --user 65534:65534 --control "$PWD/theirs/control" \
+		"$(image even)"
+	wait_until 10 test -S theirs/control
+	same "owner and mode" "$(stat -c '%u %a' theirs/control)" "65534 600"
+	show setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$pagetrim" set "$PWD/theirs/control" max-bandwidth 0
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	[[ ! -e theirs/control ]] || die "the socket is still there"
+}
+
+# ---- paths ------------------------------------------------------------------
+
+# refuses PATH WORD [OPTION...]: no sender starts, nothing is made there.
+refuses()
+{
+	local path=$1 word=$2
+
+	shift 2
+	send_begin send --to "$HOSTS_B4" --control "$path" "$@" "$(image even)"
+	ended send "$sender" 10 3 "$word"
+}
+
+paths()
+{
+	show hosts_up "$net"
+	under_way 100000 --control control "$(image even)"
+	mv send.err first.err
+	first=$sender
+	refuses control exists
+	touch file
+	refuses file exists
+	[[ -f file && ! -s file ]] || die "the file was touched"
+	refuses none/control folder
+	refuses "$(printf '%0120d' 0)" '1..107 bytes'
+	mkdir -m 755 ours
+	chmod 755 "$tmp" "$dir"
+	refuses "$PWD/ours/control" 'may write' --user 65534:65534
+	[[ -z $(ls -A ours) ]] || die "left: $(ls -A ours)"
+	# One that is killed leaves its socket; the next takes its place.
+	kill -KILL "$first"
+	wait "$first" || true
+	ended receive "$receiver" 10 4
+	[[ -S control ]] || die "nothing was left to be replaced"
+	! "$pagetrim" status control 2>status.err || die "the dead answer"
+	one_error status 'nobody listens'
+	rm -f copy.partial
+	under_way opened --control control "$(image even)"
+	wait_until 10 is_sending
+	control set max-bandwidth 0
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	[[ ! -e control ]] || die "the socket is still there"
+	! "$pagetrim" status control 2>status.err || die "nobody answers"
+	one_error status '--control'
+}
+
+case_run "the limit is kept, and changed" changed 9000 1
+case_run "the limit is kept, and changed, with two lanes" changed 1500 2
+case_run "no limit, from nearly nothing" freed
+case_run "status tells, and the socket goes with SIGTERM" told
+case_run "nonsense and others on the socket" nonsense
+case_run "the socket of another user" as_user
+case_run "paths of the socket" paths
+cases_end

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "scratch.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "control/console.h"
+
+#define PATH	SCRATCH "/control"
+#define NOBODY	65534
+
+static struct pt_console *console;
+static char line[PT_CONSOLE_LINE_SZ];
+
+static int start(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	if (pt_console_open(&console, PATH, &err))
+		fail_msg("%s", err.text);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	pt_console_close(console);
+	console = NULL;
+	assert_int_not_equal(access(PATH, F_OK), 0);
+	return 0;
+}
+
+static int dial(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(addr.sun_path, path);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
+			 0);
+	return fd;
+}
+
+static void type(int fd, const char *text)
+{
+	size_t sz = strlen(text);
+
+	assert_int_equal(send(fd, text, sz, MSG_NOSIGNAL), sz);
+}
+
+/* hears: what the console says next, within a second, is text. */
+static void hears(int fd, const char *text)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char got[PT_CONSOLE_ANSWER_SZ] = "";
+
+	assert_int_equal(poll(&poll_fd, 1, 1000), 1);
+	assert_true(recv(fd, got, strlen(text), 0) >= 0);
+	assert_string_equal(got, text);
+}
+
+static void is_dropped(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	assert_int_equal(poll(&poll_fd, 1, 1000), 1);
+	assert_true(recv(fd, &byte, 1, 0) <= 0);
+	close(fd);
+}
+
+/* take looks until nothing more is to be done; how many requests there were. */
+static int take(void)
+{
+	struct pollfd poll_fd = {
+		.fd = pt_console_fd(console), .events = POLLIN,
+	};
+	int cnt = 0;
+
+	do
+		while (pt_console_take(console, line)) {
+			cnt++;
+			pt_console_answer(console, line);
+		}
+	while (poll(&poll_fd, 1, 0) > 0);
+	return cnt;
+}
+
+/* --- asking ---------------------------------------------------------- */
+
+static void test_requests(void **state)
+{
+	int one = dial(PATH), two = dial(PATH);
+
+	(void)state;
+	assert_int_equal(take(), 0);
+	type(one, "status\n");
+	assert_int_equal(take(), 1);
+	hears(one, "status\n");
+	/* In pieces, and several at once. */
+	type(one, "set max");
+	assert_int_equal(take(), 0);
+	type(one, " 5\nsta");
+	type(two, "a\nb\n\n");
+	assert_int_equal(take(), 4);
+	type(one, "tus\n");
+	assert_int_equal(take(), 1);
+	hears(one, "set max 5\nstatus\n");
+	hears(two, "a\nb\n\n");
+	close(one);
+	close(two);
+	assert_int_equal(take(), 0);
+}
+
+static void *answer_one(void *arg)
+{
+	struct pollfd poll_fd = {
+		.fd = pt_console_fd(console), .events = POLLIN,
+	};
+
+	while (poll(&poll_fd, 1, 5000) > 0)
+		if (pt_console_take(console, line)) {
+			pt_console_answer(console, arg);
+			return NULL;
+		}
+	return "never asked";
+}
+
+static void test_ask(void **state)
+{
+	char answer[PT_CONSOLE_ANSWER_SZ], longest[PT_CONSOLE_ANSWER_SZ - 1];
+	struct pt_error err;
+	pthread_t thread;
+	void *why;
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(pthread_create(&thread, NULL, answer_one, longest), 0);
+	if (pt_console_ask(PATH, "how far", answer, 5000, &err))
+		fail_msg("%s", err.text);
+	pthread_join(thread, &why);
+	assert_null(why);
+	assert_string_equal(line, "how far");
+	assert_string_equal(answer, longest);
+}
+
+/* --- who says too much, or listens to nothing ------------------------ */
+
+static void test_wrong_requests(void **state)
+{
+	char much[PT_CONSOLE_LINE_SZ + 1];
+	int fd = dial(PATH);
+
+	(void)state;
+	memset(much, 'm', sizeof(much));
+	much[PT_CONSOLE_LINE_SZ - 1] = '\n';	/* the longest that may be */
+	much[PT_CONSOLE_LINE_SZ] = '\0';
+	type(fd, much);
+	assert_int_equal(take(), 1);
+	hears(fd, much);
+	much[PT_CONSOLE_LINE_SZ - 1] = 'm';
+	type(fd, much);
+	assert_int_equal(take(), 0);
+	hears(fd, "{\"error\": \"the request is too long\"}\n");
+	is_dropped(fd);
+
+	fd = dial(PATH);
+	assert_int_equal(send(fd, "status\0!\n", 9, 0), 9);
+	assert_int_equal(take(), 1);
+	assert_string_equal(line, "status?!");
+	type(fd, "half of a");
+	close(fd);
+	assert_int_equal(take(), 0);
+}
+
+/* Who reads no answers is dropped, and nobody waits for him. */
+static void test_deaf(void **state)
+{
+	int fd = dial(PATH);
+	int cnt = 0;
+
+	(void)state;
+	while (cnt < 100000 && send(fd, "status\n", 7, MSG_NOSIGNAL |
+				    MSG_DONTWAIT) == 7) {
+		take();
+		cnt++;
+	}
+	assert_in_range(cnt, 10, 99999);
+	close(fd);
+	fd = dial(PATH);
+	type(fd, "status\n");
+	assert_int_equal(take(), 1);
+	close(fd);
+}
+
+/* A house of four: the newcomer gets the place not heard of for longest. */
+static void test_crowd(void **state)
+{
+	int fds[PT_CONSOLE_CLIENTS + 1];
+
+	(void)state;
+	for (int i = 0; i < PT_CONSOLE_CLIENTS; i++) {
+		fds[i] = dial(PATH);
+		take();
+	}
+	type(fds[0], "here\n");
+	assert_int_equal(take(), 1);
+	fds[PT_CONSOLE_CLIENTS] = dial(PATH);
+	take();
+	is_dropped(fds[1]);
+	fds[1] = fds[PT_CONSOLE_CLIENTS];
+	for (int i = 0; i < PT_CONSOLE_CLIENTS; i++)
+		type(fds[i], "still\n");
+	assert_int_equal(take(), PT_CONSOLE_CLIENTS);
+	for (int i = 0; i < PT_CONSOLE_CLIENTS; i++)
+		close(fds[i]);
+}
+
+/* --- who may ask ----------------------------------------------------- */
+
+/* as_nobody runs in a child: 0: answered; 1: not; 2: not even connected. */
+static int as_nobody(void)
+{
+	char answer[PT_CONSOLE_ANSWER_SZ];
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct pt_error err;
+		int ret;
+
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(3);
+		ret = pt_console_ask(PATH, "status", answer, 5000, &err);
+		_exit(!ret ? 0 : ret == -EACCES ? 2 : 1);
+	}
+	for (int i = 0; waitpid(pid, &status, WNOHANG) != pid; i++) {
+		assert_true(i < 5000);
+		take();
+		usleep(1000);
+	}
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_others(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(lstat(PATH, &st), 0);
+	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
+	assert_int_equal(chmod(SCRATCH, 0755), 0);
+	assert_int_equal(as_nobody(), 2);
+	/* Whoever opens the door: it is looked who comes in. */
+	assert_int_equal(chmod(PATH, 0666), 0);
+	assert_int_equal(as_nobody(), 1);
+	assert_int_equal(chmod(SCRATCH, 0700), 0);
+}
+
+/* --- the path -------------------------------------------------------- */
+
+static void refused(const char *path, int code, const char *word)
+{
+	struct pt_console *other = NULL;
+	struct pt_error err = { 0 };
+
+	assert_int_equal(pt_console_open(&other, path, &err), code);
+	assert_null(other);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_non_null(strstr(err.text, word));
+}
+
+static void test_path_refused(void **state)
+{
+	char path[109] = SCRATCH "/";
+	struct pt_error err;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	refused(SCRATCH "/none/control", -ENOENT, "folder");
+	refused("", -ENAMETOOLONG, "1..107");
+	memset(path + strlen(path), 'p', 108 - strlen(path));
+	refused(path, -ENAMETOOLONG, "1..107");
+	path[107] = '\0';
+	assert_int_equal(pt_console_open(&console, path, &err), 0);
+	refused(path, -EADDRINUSE, "exists");
+	pt_console_close(console);
+	console = NULL;
+	assert_int_not_equal(access(path, F_OK), 0);
+
+	fd = scratch_file(PATH, 5);
+	close(fd);
+	refused(PATH, -EADDRINUSE, "exists");
+	assert_int_equal(stat(PATH, &st), 0);
+	assert_int_equal(st.st_size, 5);
+	unlink(PATH);
+	/* A link to nowhere is not followed. */
+	assert_int_equal(symlink(SCRATCH "/aim", PATH), 0);
+	refused(PATH, -EADDRINUSE, "exists");
+	assert_int_not_equal(access(SCRATCH "/aim", F_OK), 0);
+	unlink(PATH);
+}
+
+/* What a process that was killed left is replaced; nothing else is removed. */
+static void test_path_left(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = PATH };
+	struct pt_error err;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	assert_int_equal(pt_console_open(&console, PATH, &err), 0);
+	close(dial(PATH));
+	assert_int_equal(unlink(PATH), 0);
+	close(scratch_file(PATH, 1));
+	pt_console_close(console);
+	console = NULL;
+	assert_int_equal(unlink(PATH), 0);
+}
+
+/* --- who asks, and is told nothing ----------------------------------- */
+
+static void unanswered(const char *path, int timeout_ms, int code,
+		       const char *word)
+{
+	char answer[PT_CONSOLE_ANSWER_SZ];
+	struct pt_error err = { 0 };
+
+	assert_int_equal(pt_console_ask(path, "status", answer, timeout_ms,
+					&err), code);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_non_null(strstr(err.text, word));
+	assert_null(strchr(err.text, '\n'));
+}
+
+static void *babble(void *arg)
+{
+	char much[2 * PT_CONSOLE_ANSWER_SZ];
+	int fd = accept(*(int *)arg, NULL, NULL);
+
+	memset(much, 'b', sizeof(much));
+	send(fd, much, sizeof(much), MSG_NOSIGNAL);
+	close(fd);
+	return NULL;
+}
+
+static void test_unanswered(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = PATH };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char path[200] = "";
+	pthread_t thread;
+
+	(void)state;
+	memset(path, 'p', sizeof(path) - 1);
+	unanswered(path, 10, -ENAMETOOLONG, "too long");
+	unanswered("", 10, -ENAMETOOLONG, "too long");
+	unanswered(PATH, 10, -ENOENT, "--control");
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	unanswered(PATH, 10, -ECONNREFUSED, "nobody listens");
+	assert_int_equal(listen(fd, 1), 0);
+	unanswered(PATH, 10, -ETIMEDOUT, "no answer");
+	close(accept(fd, NULL, NULL));
+	assert_int_equal(pthread_create(&thread, NULL, babble, &fd), 0);
+	unanswered(PATH, 5000, -EPROTO, "not the answer");
+	pthread_join(thread, NULL);
+	close(fd);
+	unlink(PATH);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_requests),
+		TEST(test_ask),
+		TEST(test_wrong_requests),
+		TEST(test_deaf),
+		TEST(test_crowd),
+		TEST(test_others),
+		cmocka_unit_test(test_path_refused),
+		cmocka_unit_test(test_path_left),
+		cmocka_unit_test(test_unanswered),
+	};
+
+	if (scratch_mount())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

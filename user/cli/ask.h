@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ask: a question to a sender that runs, at the socket of its --control. */
+#ifndef CLI_ASK_H
+#define CLI_ASK_H
+
+#include <jansson.h>
+#include <pagetrim/error.h>
+
+/* pt_ask: *answer is the caller's, an object.
+ *   -EINVAL  the sender refused; err has its words
+ *   or as pt_console_ask */
+int pt_ask(json_t **answer, const char *path, const char *request,
+	   struct pt_error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+
+static const char help[] =
+"Usage: pagetrim set PATH max-bandwidth N [options]\n"
+"\n"
+"Changes the limit of a 'pagetrim send --control PATH' while it runs: N Ethernet\n"
+"bytes a second at most, with K, M, G or T for powers of 1024; 0: no limit.\n"
+"\n"
+"Options:\n"
+"  -h, --help               this text, on stdout, exit 0\n"
+"\n"
+"Exit: 0 changed, 1 the sender refused, 2 wrong usage, 3 no sender listens at\n"
+"      PATH, or it does not answer.\n"
+"Example: pagetrim set /run/vm.control max-bandwidth 500M\n";
+
+static const struct option options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+int pt_cmd_set(int argc, char **argv)
+{
+	char request[64], human[16];
+	struct pt_error err;
+	json_t *answer;
+	__u64 rate;
+	int opt;
+
+	opterr = 0;	/* we say it, in one line */
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt != 'h')
+			return pt_out_usage("set", "'%s': wrong option",
+					    argv[optind - 1]);
+		fputs(help, stdout);
+		return PT_EXIT_OK;
+	}
+	argv += optind;
+	if (argc - optind != 3)
+		return pt_out_usage("set", "want PATH max-bandwidth N");
+	if (strcmp(argv[1], "max-bandwidth"))
+		return pt_out_usage("set", "'%s': cannot be set (want "
+				    "max-bandwidth)", argv[1]);
+	if (!pt_out_number(argv[2], 0, 1ULL << 40, true, &rate))
+		return pt_out_usage("set", "max-bandwidth '%s': want "
+				    "0..1099511627776", argv[2]);
+	snprintf(request, sizeof(request), "set max-bandwidth %llu",
+		 (unsigned long long)rate);
+	if (pt_ask(&answer, argv[0], request, &err))
+		return pt_out_fail("set", &err);
+	json_decref(answer);
+	if (rate)
+		printf("%s: at most %s a second\n", argv[0],
+		       pt_out_human(rate, human));
+	else
+		printf("%s: no limit\n", argv[0]);
+	return PT_EXIT_OK;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <getopt.h>
+
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "control/text.h"
+
+static const char help[] =
+"Usage: pagetrim status PATH [options]\n"
+"\n"
+"Tells how far a 'pagetrim send --control PATH' is.\n"
+"\n"
+"Options:\n"
+"      --json               one JSON object on stdout; keys: pagetrim-status(8)\n"
+"  -h, --help               this text, on stdout, exit 0\n"
+"\n"
+"Exit: 0 told, 1 the sender refused, 2 wrong usage, 3 no sender listens at PATH,\n"
+"      or it does not answer.\n"
+"Example: pagetrim status /run/vm.control\n";
+
+enum { OPT_JSON = 256 };
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static __u64 number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static void print(const json_t *o)
+{
+	__u64 total = number(o, "total"), left = number(o, "remaining");
+	__u64 limit = number(o, "max-bandwidth");
+	const char *said = json_string_value(json_object_get(o, "status"));
+	char phase[32], a[16], b[16];
+
+	pt_text_clean(phase, sizeof(phase), said ? said : "?");
+	printf("%s, %.1f s: %.0f %% of %s, %s left\n", phase,
+	       number(o, "total-time") / 1e3,
+	       total ? 100.0 * (total - left) / total : 100,
+	       pt_out_human(total, a), pt_out_human(left, b));
+	printf("On the wire: %s, %s a second",
+	       pt_out_human(number(o, "transferred"), a),
+	       pt_out_human(number(o, "bandwidth"), b));
+	if (limit)
+		printf(", at most %s\n", pt_out_human(limit, a));
+	else
+		printf(", no limit\n");
+	printf("Frames: %llu, of which %llu were lost on the way\n",
+	       (unsigned long long)number(o, "frames"),
+	       (unsigned long long)number(o, "frames-lost"));
+}
+
+int pt_cmd_status(int argc, char **argv)
+{
+	bool json = false;
+	struct pt_error err;
+	json_t *answer;
+	int opt;
+
+	opterr = 0;	/* we say it, in one line */
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (opt) {
+		case OPT_JSON:
+			json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return PT_EXIT_OK;
+		default:
+			return pt_out_usage("status", "'%s': wrong option",
+					    argv[optind - 1]);
+		}
+	}
+	if (argc - optind != 1)
+		return pt_out_usage("status", "want one PATH");
+	if (pt_ask(&answer, argv[optind], "status", &err))
+		return pt_out_fail("status", &err);
+	if (json) {
+		pt_out_json(answer);
+		return PT_EXIT_OK;
+	}
+	print(answer);
+	json_decref(answer);
+	return PT_EXIT_OK;
+}
