@@ -19,7 +19,8 @@ _pagetrim_options()
 		;;
 	send)
 		echo --dev:device --to:host --pid:pid --keep-running \
-			--trim:trim --with:file --name:text --resume \
+			--trim:trim --observe --with:file --name:text \
+			--resume \
 			--queues:number \
 			--mtu:mtu --max-bandwidth:number --control:file \
 			--generic \

@@ -210,6 +210,12 @@ int pt_xsk_tx_kick(struct pt_xsk *x)
 	return queued_cnt > 0;
 }
 
+bool pt_xsk_tx_is_idle(struct pt_xsk *x)
+{
+	(void)x;
+	return !queued_cnt;
+}
+
 int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 {
 	(void)timeout_ms;

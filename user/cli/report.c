@@ -63,6 +63,17 @@ static json_t *lanes_json(const struct pt_send_report *r)
 	return lanes;
 }
 
+static json_t *governor_json(const struct pt_governor_counts *c)
+{
+	json_t *o = json_object();
+
+#define X(symbol, name, text) \
+	json_object_set_new(o, name, json_integer(c->symbol));
+	PT_GOVERNOR_COUNTS(X)
+#undef X
+	return o;
+}
+
 static json_t *ram_json(const struct pt_send_report *r)
 {
 	double s = r->send_ns / 1e9;
@@ -124,6 +135,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "frames-lost", json_integer(r->frames_lost));
 	json_object_set_new(o, "probes", json_integer(r->probes));
 	json_object_set_new(o, "credit-waits", json_integer(r->credit_waits));
+	json_object_set_new(o, "governor", governor_json(&r->governor));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "lanes", lanes_json(r));
 	if (r->has_ledger)
@@ -186,6 +198,16 @@ void pt_report_send_text(const struct pt_send_report *r)
 	       s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
 	       (unsigned long long)r->pages_sent,
 	       (unsigned long long)r->zero_pages_sent);
+	if (r->governor.pages_searched || r->governor.pages_unsearched)
+		printf("Trimmed: %llu of %llu pages were searched; the others "
+		       "%s whole, about %.2f %% of their blocks zero.\n",
+		       (unsigned long long)r->governor.pages_searched,
+		       (unsigned long long)(r->governor.pages_searched +
+					    r->governor.pages_unsearched),
+		       r->observes ? "would have gone" : "went",
+		       r->governor.pages_unsearched
+		       ? 100.0 * r->governor.blocks_missed /
+			 (r->governor.pages_unsearched * PT_PAGE_BLOCKS) : 0);
 	if (r->is_resumed)
 		printf("Resumed: %llu pages with data, %s of blocks, were there "
 		       "already.\n", (unsigned long long)r->held_page_cnt,

@@ -42,6 +42,8 @@ static const char help[] =
 "      --trim HOW           none: non-zero pages whole; ends: without zero\n"
 "                           blocks at head and tail; blocks: without any zero\n"
 "                           block (default)\n"
+"      --observe            trim everything; of memory where it does not pay,\n"
+"                           only tell what would not have been searched\n"
 "      --with FILE          take FILE along, committed with the memory or not\n"
 "                           at all; may be repeated, 1024 times at most\n"
 "      --name NAME          what a receiver with --serve calls it (default: the\n"
@@ -117,7 +119,7 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
        OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_CONTROL,
        OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE,
-       OPT_JSON };
+       OPT_OBSERVE, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -125,6 +127,7 @@ static const struct option options[] = {
 	{ "pid", required_argument, NULL, OPT_PID },
 	{ "keep-running", no_argument, NULL, OPT_RUNNING },
 	{ "trim", required_argument, NULL, OPT_TRIM },
+	{ "observe", no_argument, NULL, OPT_OBSERVE },
 	{ "with", required_argument, NULL, OPT_WITH },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "resume", no_argument, NULL, OPT_RESUME },
@@ -255,6 +258,9 @@ static int parse_option(struct send *tx, int opt, const char *word)
 	case OPT_PAD:
 		tx->cfg.pad = true;
 		return -1;
+	case OPT_OBSERVE:
+		tx->cfg.observe = true;
+		return -1;
 	case OPT_PROFILE:
 		tx->cfg.profile = true;
 		return -1;
@@ -295,6 +301,10 @@ static int parse(struct send *tx, int argc, char **argv)
 	if (tx->cfg.pad && tx->security.insecure)
 		return pt_out_usage("send", "--pad: hides nothing with "
 				    "--insecure");
+	if (tx->cfg.observe && (tx->cfg.pad || tx->cfg.trim == PT_TRIM_NONE))
+		return pt_out_usage("send", "--observe: nothing is trimmed "
+				    "with %s", tx->cfg.pad ? "--pad"
+							   : "--trim none");
 	return pt_security_check(&tx->security);
 }
 

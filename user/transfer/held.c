@@ -74,8 +74,10 @@ static int compare_word(struct pt_held *h, __u32 first, struct pt_error *err)
 	__u64 page_idx = h->region_next * PT_REGION_PAGES + first;
 	struct pt_page_word w = pt_page_word_of(&h->view, h->job->layout,
 						h->region_next, first);
-	int ret = pt_page_word_scan(&w, h->job->source, h->job->digest_key, err);
+	int ret;
 
+	w.search = ~0ULL;	/* to tell how much need not be sent */
+	ret = pt_page_word_scan(&w, h->job->source, h->job->digest_key, err);
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < 64 && w.wanted >> i & 1; i++) {

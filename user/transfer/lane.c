@@ -139,6 +139,20 @@ static int send_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 	return pt_lane_add_page(l, gfn, pt_trim_mask(job->trim, mask), page);
 }
 
+/* learn tells the governor what a word showed, and others what it counts. */
+static void learn(struct pt_lane *l, const struct pt_page_word *w)
+{
+	const struct pt_governor_counts *from = &l->governor.counts;
+	struct pt_lane_counts *to = &l->counts;
+
+	pt_governor_learn(&l->governor, pt_page_word_data(w), w->masks);
+#define X(symbol, name, text) \
+	atomic_store_explicit(&to->governor.symbol, from->symbol, \
+			      memory_order_relaxed);
+	PT_GOVERNOR_COUNTS(X)
+#undef X
+}
+
 static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 {
 	const struct pt_send_job *job = l->cfg.job;
@@ -148,6 +162,7 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 		.gfn = pt_layout_gfn(job->layout, page_idx),
 		.wanted = dirty,
 		.holes = l->view.holes[first / 64],
+		.search = job->pad ? 0 : pt_governor_plan(&l->governor),
 	};
 	int ret;
 
@@ -156,6 +171,8 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 				&l->error_text);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN,
 		       pt_page_word_sz(&w));
+	if (!ret && !job->pad)
+		learn(l, &w);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
@@ -313,6 +330,7 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	l->src_port = cfg->link.src_port;
 	l->slot_cnt = 1;
 	pt_view_init(&l->view);
+	pt_governor_init(&l->governor, cfg->job->trim, cfg->job->observe);
 	ret = pt_inbox_create(&l->inbox);
 	if (ret)
 		goto free_lane;

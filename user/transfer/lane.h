@@ -23,6 +23,7 @@
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
 #include "transfer/pacer.h"
+#include "trim/governor.h"
 #include "trim/trim.h"
 #include "wire/seal.h"
 #include "xdp/xsk.h"
@@ -35,6 +36,7 @@ struct pt_send_job {
 	struct pt_digests *digests;	/* of what was sent last */
 	__u64 digest_key;
 	enum pt_trim trim;
+	bool observe;		/* the governor decides nothing, and counts */
 	bool pad;		/* every page whole, every frame full */
 	struct pt_conn *conn;
 	__u64 session_id;
@@ -70,6 +72,11 @@ struct pt_lane_counts {
 	_Atomic __u32 generation;
 	_Atomic __u32 frame_sz;		/* agreed */
 	_Atomic __u32 queue;		/* of the receiver */
+	struct {
+#define X(symbol, name, text) _Atomic __u64 symbol;
+		PT_GOVERNOR_COUNTS(X)
+#undef X
+	} governor;			/* struct pt_governor_counts */
 };
 
 struct pt_lane;

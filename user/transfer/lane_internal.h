@@ -26,6 +26,7 @@ struct pt_lane {
 	struct pt_lane_counts counts;
 
 	struct pt_view view;
+	struct pt_governor governor;
 	struct pt_builder builder;
 	struct pt_inflight *inflight;
 	__u32 frame_sz;			/* agreed with the receiver */

@@ -22,13 +22,24 @@ struct pt_page_word pt_page_word_of(const struct pt_view *v,
 	};
 }
 
+/* mask_of: which blocks of page i hold data, or all that may. */
+static __u64 mask_of(const struct pt_page_word *w, unsigned i,
+		     const __u8 *page)
+{
+	if (w->holes >> i & 1)
+		return 0;
+	if (w->search >> i & 1)
+		return pt_scan(page);
+	return pt_scan_any(page) ? ~0ULL : 0;
+}
+
 static void scan_pages(struct pt_page_word *w, __u64 digest_key)
 {
 	for (__u64 bits = w->wanted; bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
 		const __u8 *page = w->pages + i * PT_PAGE_SZ;
 
-		w->masks[i] = w->holes >> i & 1 ? 0 : pt_scan(page);
+		w->masks[i] = mask_of(w, i, page);
 		w->digests[i] = w->masks[i]
 			? pt_digest_page(digest_key, w->gfn + i, w->masks[i],
 					 page)

@@ -383,6 +383,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		s.clock = &s.control_clock;
 	pt_stage_start(s.clock, PT_SEND_STAGE_IDLE);
 	memset(report, 0, sizeof(*report));
+	report->observes = cfg->observe;
 	pt_sender_enter(&s, PT_SEND_CONNECT);
 	ret = set_up(&s);
 	if (!ret)

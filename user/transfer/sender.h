@@ -13,6 +13,7 @@
 #include "control/tls.h"
 #include "memory/source.h"
 #include "profile/stages.h"
+#include "trim/governor.h"
 #include "trim/trim.h"
 #include "wire/cipher.h"
 #include <pagetrim/error.h>
@@ -71,6 +72,8 @@ struct pt_send_report {
 	__u64 wire_bytes;	/* Ethernet bytes of data frames, no FCS */
 	__u64 block_bytes;	/* bytes of blocks in them */
 	__u64 credit_waits;
+	bool observes;		/* the governor decides nothing */
+	struct pt_governor_counts governor;	/* of all lanes */
 	__u32 generations;	/* highest of any lane */
 	__u64 setup_ns;		/* connect to first data frame */
 	__u64 compare_ns;	/* part of it */
@@ -100,6 +103,7 @@ struct pt_send_cfg {
 	const char *const *files;	/* paths of the --with files */
 	__u32 file_cnt;
 	enum pt_trim trim;
+	bool observe;			/* trim as if there were no governor */
 	struct pt_tls *tls;		/* the caller's; NULL: insecure */
 	__u16 ciphers;			/* PT_CIPHER_BIT of those that will do;
 					 * 0: any */

@@ -58,6 +58,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.digests = &s->digests,
 		.digest_key = s->digest_key,
 		.trim = s->cfg->trim,
+		.observe = s->cfg->observe,
 		.pad = s->cfg->pad,
 		.conn = s->conn,
 		.session_id = s->report->session_id,

@@ -360,6 +360,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->frames = r->frames_lost = r->probes = 0;
 	r->wire_bytes = r->block_bytes = r->credit_waits = 0;
 	r->generations = 0;
+	memset(&r->governor, 0, sizeof(r->governor));
 	r->lane_cnt = s->lane_cnt;
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
 		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
@@ -373,6 +374,10 @@ void pt_sender_count(struct pt_sender *s)
 		r->wire_bytes += atomic_load(&c->wire_bytes);
 		r->block_bytes += atomic_load(&c->block_bytes);
 		r->credit_waits += atomic_load(&c->credit_waits);
+#define X(symbol, name, text) \
+		r->governor.symbol += atomic_load(&c->governor.symbol);
+		PT_GOVERNOR_COUNTS(X)
+#undef X
 		if (atomic_load(&c->generation) > r->generations)
 			r->generations = atomic_load(&c->generation);
 		r->lanes[i] = (struct pt_send_lane_report){

@@ -3,7 +3,8 @@
  *
  * A page is 64 blocks of 64 bytes.  The scan reads all 4096 bytes once, in
  * order, and always says everything: a page that is read for its mask is in
- * the cache for its copy, and a scan that stops early would not be.
+ * the cache for its copy, and a scan that stops early would not be.  Who need not
+ * know more than whether a page is all zero asks pt_scan_any.
  *
  * Variants in portable C, AVX2 and AVX-512; the widest that the CPU has is
  * chosen once, before main() runs.  All give the same mask for any page at any
@@ -25,6 +26,17 @@ extern pt_scan_fn *pt_scan_chosen;
 static inline __u64 pt_scan(const void *page)
 {
 	return pt_scan_chosen(page);
+}
+
+/* pt_scan_any: whether the page holds anything at all.  Where it does, the first
+ * block mostly tells. */
+static inline bool pt_scan_any(const void *page)
+{
+	__u64 w[8];
+
+	__builtin_memcpy(w, page, sizeof(w));
+	return (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]) ||
+	       pt_scan(page);
 }
 
 /* pt_scan_variant: one way to scan, for tests, benchmarks and reports. */

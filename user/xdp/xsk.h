@@ -109,6 +109,10 @@ int pt_xsk_tx_kick(struct pt_xsk *x);
  * system call. */
 __u32 pt_xsk_tx_reap(struct pt_xsk *x);
 
+/* pt_xsk_tx_is_idle: every frame that was submitted is completed.  Reaps; no
+ * system call. */
+bool pt_xsk_tx_is_idle(struct pt_xsk *x);
+
 /* pt_xsk_tx_wait sleeps until a buffer is free and nothing is queued that the
  * kernel did not take, kicking as needed; at most timeout_ms (0..60000).
  * Returns 1: so it is; 0: time is up; -errno as pt_xsk_tx_kick. */

@@ -147,6 +147,12 @@ __u32 pt_xsk_tx_reap(struct pt_xsk *x)
 	return frames;
 }
 
+bool pt_xsk_tx_is_idle(struct pt_xsk *x)
+{
+	pt_xsk_tx_reap(x);
+	return x->tx_free_cnt == x->info.tx_frame_cnt;
+}
+
 /* queued_cnt: descriptors that the kernel did not take yet. */
 static __u32 queued_cnt(struct pt_xsk *x)
 {
