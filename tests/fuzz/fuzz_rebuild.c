@@ -55,7 +55,7 @@ static void place(const struct shape *s, __u32 generation,
 	pt_check(pt_rebuild_check(memory.rebuild, r) == is_ours);
 	if (!is_ours)
 		return;
-	pt_check(!pt_rebuild_place(memory.rebuild, &memory.run, r,
+	pt_check(!pt_rebuild_place(memory.rebuild, &memory.run, &memory.sum, r,
 				   &memory.counts, NULL));
 	model_frame(s, generation, f->bytes + f->data_off);
 }

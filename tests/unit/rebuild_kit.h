@@ -33,6 +33,7 @@ static struct pt_layout *layout;
 static struct pt_sink *sink;
 static struct pt_rebuild *rebuild;
 static struct pt_rebuild_counts counts;
+static struct pt_page_sum sum;
 static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 
 /* kit_gfn: page i of PAGES. */
@@ -52,6 +53,7 @@ static inline int rebuild_start(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	memset(&counts, 0, sizeof(counts));
+	memset(&sum, 0, sizeof(sum));
 	return 0;
 }
 
@@ -131,7 +133,7 @@ static inline void batch_place(const void *bytes, __u32 sz, __u32 piece_sz)
 		batch_flush();
 	frame_open(&r, &batch[batch_cnt++], bytes, sz, piece_sz);
 	assert_true(pt_rebuild_check(rebuild, &r));
-	if (pt_rebuild_place(rebuild, &run, &r, &counts, &err))
+	if (pt_rebuild_place(rebuild, &run, &sum, &r, &counts, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -210,10 +212,21 @@ static inline void assert_content(__u64 gfn, const __u8 *page)
 		fail_msg("page %llu differs", gfn);
 }
 
+/* region_digest: what the rebuild says of a region. */
+static inline __u64 region_digest(__u64 region_idx)
+{
+	struct pt_error err = { 0 };
+	__u64 digest;
+
+	if (pt_rebuild_region_digest(rebuild, region_idx, &digest, &err))
+		fail_msg("%s", err.text);
+	return digest;
+}
+
 /* true_digest: of a page, from its bytes alone. */
 static inline __u64 true_digest(__u64 gfn, const void *page)
 {
-	return pt_digest_page(KEY, gfn, ~0ULL, page);
+	return pt_digest_page(KEY, gfn, page);
 }
 
 #endif

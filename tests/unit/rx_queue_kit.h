@@ -142,15 +142,15 @@ static inline int start(void **state)
 	rebuild_start(state);
 	data_cnt = probe_cnt = seen_cnt = 0;
 	memset(&acked, 0, sizeof(acked));
-	lanes = calloc(LANES, sizeof(*lanes));
 	intake = (struct pt_intake){
 		.session_id = SESSION,
 		.rebuild = rebuild,
-		.lanes = lanes,
 		.lane_cnt = LANES,
 		.grace_ns = PT_GRACE_MIN_NS,
 		.wake_fd = -1,
 	};
+	assert_int_equal(pt_intake_lanes_make(&intake), 0);
+	lanes = intake.lanes;
 	memcpy(intake.endpoint.addr, kit_links[0].link.dst_addr, 16);
 	intake.endpoint.port = htobe16(kit_links[0].link.dst_port);
 	for (int i = 0; i < QUEUES; i++) {
@@ -172,12 +172,9 @@ static inline int start(void **state)
 	for (int i = 0; i < QUEUES; i++)
 		assert_int_equal(pt_rx_queue_session_add(queues[i], &intake),
 				 0);
-	for (int i = 0; i < LANES; i++) {
-		lanes[i].intake = &intake;
-		lanes[i].lane_idx = i;
+	for (int i = 0; i < LANES; i++)
 		assert_int_equal(pt_rx_queue_lane_add(queues[i], &lanes[i]),
 				 0);
-	}
 	all_unlock();
 	return 0;
 }
@@ -188,7 +185,7 @@ static inline int stop(void **state)
 		pt_rx_queue_stop(queues[i]);
 		close(xsks[i].event_fd);
 	}
-	free(lanes);
+	pt_intake_free(&intake);
 	return rebuild_stop(state);
 }
 

@@ -162,7 +162,7 @@ static void test_net(void **state)
 	assert_memory_equal(copy, ram, sizeof(ram));
 	for (__u32 i = 0; i < PAGES; i++)
 		assert_int_equal(pt_digests_get(&digests, i),
-				 pt_digest_page(5, i, ~0ULL, ram[i]));
+				 pt_digest_page(5, i, ram[i]));
 	assert_int_equal(atomic_load(&c->frames), data_cnt);
 	assert_int_equal(atomic_load(&c->probes), probe_cnt);
 	assert_int_equal(atomic_load(&c->dirty_pages), 0);

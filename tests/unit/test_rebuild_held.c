@@ -24,7 +24,7 @@ static void test_held_is_read(void **state)
 	assert_int_equal(held.digests[0], true_digest(LOW + 512, page_a));
 	assert_int_equal(held.digests[1], 0);
 	assert_int_equal(held.has_data[0], 1);
-	assert_int_equal(pt_rebuild_region_digest(rebuild, 1), 0);
+	assert_int_equal(region_digest(1), 0);
 	assert_int_equal(scratch_blocks(OUT ".partial"), PT_PAGE_SZ);
 }
 
@@ -42,8 +42,7 @@ static void test_held_is_adopted(void **state)
 		memcpy(pt_sink_page(sink, i), page_a, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	pt_rebuild_adopt(rebuild, 0, &held);
-	assert_int_equal(pt_rebuild_region_digest(rebuild, 0),
-			 kept + true_digest(LOW + 4, page_a) +
+	assert_int_equal(region_digest(0), kept + true_digest(LOW + 4, page_a) +
 			 true_digest(LOW + 5, page_a));
 	place_page(LOW + 4, 1, page_b, 1);
 	place_zero_run(LOW + 5, 1, 1);
@@ -51,8 +50,7 @@ static void test_held_is_adopted(void **state)
 	assert_content(LOW + 3, page_a);
 	assert_content(LOW + 4, other);
 	assert_content(LOW + 5, zeroes);
-	assert_int_equal(pt_rebuild_region_digest(rebuild, 0),
-			 kept + true_digest(LOW + 4, other));
+	assert_int_equal(region_digest(0), kept + true_digest(LOW + 4, other));
 	pt_rebuild_page_digests(rebuild, 0, digests, NULL);
 	assert_int_equal(digests[3], kept);
 	assert_int_equal(digests[4], true_digest(LOW + 4, other));
@@ -72,7 +70,7 @@ static void test_held_is_cleared(void **state)
 	pt_rebuild_adopt(rebuild, 0, &held);
 	place_zero_run(LOW, 512, 1);
 	assert_content(LOW + 3, zeroes);
-	assert_int_equal(pt_rebuild_region_digest(rebuild, 0), 0);
+	assert_int_equal(region_digest(0), 0);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, rebuild_start, \

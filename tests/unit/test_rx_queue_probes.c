@@ -43,7 +43,6 @@ static void test_probes_repeated(void **state)
 	probe_cnt = 20;
 	settle();
 	assert_int_equal(seen_cnt, 2);
-	pt_seal_destroy(lanes[0].probe_seal);
 	pt_seal_destroy(tx);
 }
 

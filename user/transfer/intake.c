@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "transfer/intake.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include <openssl/crypto.h>
+
+int pt_intake_lanes_make(struct pt_intake *i)
+{
+	size_t sz = i->lane_cnt * sizeof(*i->lanes);
+
+	/* calloc(3) does not know of their alignment. */
+	i->lanes = aligned_alloc(_Alignof(struct pt_rx_lane), sz);
+	if (!i->lanes)
+		return -ENOMEM;
+	memset(i->lanes, 0, sz);
+	for (__u16 n = 0; n < i->lane_cnt; n++) {
+		i->lanes[n].intake = i;
+		i->lanes[n].lane_idx = n;
+		i->lanes[n].queue = PT_QUEUE_ANY;
+	}
+	pthread_mutex_init(&i->probe_lock, NULL);
+	return 0;
+}
 
 void pt_intake_free(struct pt_intake *i)
 {

@@ -37,6 +37,9 @@ struct pt_intake {
 	struct pt_error error;		/* by whoever set failed */
 };
 
+/* pt_intake_lanes_make makes lane_cnt lanes, on no queue yet.  -ENOMEM. */
+int pt_intake_lanes_make(struct pt_intake *i);
+
 /* pt_intake_free frees lanes and wipes keys, when no queue knows it (any
  * more). */
 void pt_intake_free(struct pt_intake *i);

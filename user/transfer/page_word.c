@@ -41,9 +41,7 @@ static void scan_pages(struct pt_page_word *w, __u64 digest_key)
 
 		w->masks[i] = mask_of(w, i, page);
 		w->digests[i] = w->masks[i]
-			? pt_digest_page(digest_key, w->gfn + i, w->masks[i],
-					 page)
-			: 0;
+			? pt_digest_page(digest_key, w->gfn + i, page) : 0;
 	}
 }
 

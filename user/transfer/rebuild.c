@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "transfer/rebuild.h"
+#include "transfer/rebuild_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,27 +8,6 @@
 
 #include <pagetrim/check.h>
 #include "memory/guard.h"
-#include "trim/digest.h"
-#include "trim/scan.h"
-
-/* region: what is kept of one.  While nothing but zero runs of the whole region
- * was placed there, its pages have nothing of their own: a hole of a terabyte
- * costs 16 bytes for each 2 MiB. */
-struct region {
-	__u64 digest;
-	__u32 generation;	/* of its pages, at least */
-	bool has_pages;		/* tables by page_idx speak of it */
-};
-
-struct pt_rebuild {
-	const struct pt_layout *layout;
-	struct pt_sink *sink;
-	__u64 digest_key;
-	__u64 page_cnt;
-	__u32 *generations;	/* by page_idx; 0: never spoken of */
-	__u64 *written;		/* bit: blocks were placed in the page */
-	struct region *regions;
-};
 
 /* table maps zeroed memory that costs nothing until it is touched. */
 static void *table(__u64 sz)
@@ -59,8 +38,9 @@ int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
 	r->page_cnt = pt_layout_page_cnt(layout);
 	r->generations = table(r->page_cnt * sizeof(*r->generations));
 	r->written = table(r->page_cnt / 8);
+	r->summed = table(r->page_cnt / 8);
 	r->regions = table(region_cnt * sizeof(*r->regions));
-	if (!r->generations || !r->written || !r->regions) {
+	if (!r->generations || !r->written || !r->summed || !r->regions) {
 		pt_rebuild_destroy(r);
 		return -ENOMEM;
 	}
@@ -74,45 +54,10 @@ void pt_rebuild_destroy(struct pt_rebuild *r)
 		return;
 	table_free(r->regions, pt_layout_region_cnt(r->layout) *
 			       sizeof(*r->regions));
+	table_free(r->summed, r->page_cnt / 8);
 	table_free(r->written, r->page_cnt / 8);
 	table_free(r->generations, r->page_cnt * sizeof(*r->generations));
 	free(r);
-}
-
-int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
-		    struct pt_held_region *out, struct pt_error *err)
-{
-	__u64 page_idx = region_idx * PT_REGION_PAGES;
-	__u64 gfn;
-	__u32 cnt = pt_layout_region(r->layout, region_idx, &gfn);
-	int ret = pt_sink_read(r->sink,
-			       pt_layout_image_off(r->layout, page_idx), pages,
-			       (__u64)cnt * PT_PAGE_SZ, err);
-
-	memset(out, 0, sizeof(*out));
-	for (__u32 i = 0; !ret && i < cnt; i++) {
-		const __u8 *page = pages + (__u64)i * PT_PAGE_SZ;
-		__u64 mask = pt_scan(page);
-
-		if (!mask)
-			continue;
-		out->has_data[i / 64] |= 1ULL << (i % 64);
-		out->digests[i] = pt_digest_page(r->digest_key, gfn + i, mask,
-						 page);
-	}
-	return ret;
-}
-
-void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
-		      const struct pt_held_region *held)
-{
-	__u64 *written = &r->written[region_idx * (PT_REGION_PAGES / 64)];
-
-	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++)
-		written[i] |= held->has_data[i];
-	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
-		r->regions[region_idx].digest += held->digests[i];
-	r->regions[region_idx].has_pages = true;
 }
 
 bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
@@ -137,37 +82,39 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 	return ok;
 }
 
-static struct region *region_of(const struct pt_rebuild *r, __u64 page_idx)
-{
-	return &r->regions[page_idx / PT_REGION_PAGES];
-}
-
-static bool is_written(const struct pt_rebuild *r, __u64 page_idx)
-{
-	return r->written[page_idx / 64] >> (page_idx % 64) & 1;
-}
-
 /* placing: one frame on its way into the sink. */
 struct placing {
 	struct pt_rebuild *rebuild;
 	struct pt_sink_run *run;
+	struct pt_page_sum *sum;
 	struct pt_reader *frame;
 	struct pt_error *err;
 };
 
+/* page_unsum takes the page as it is out of its region's digest. */
+static int page_unsum(const struct placing *p, __u64 page_idx, __u64 gfn)
+{
+	struct pt_rebuild *r = p->rebuild;
+	int ret = pt_sink_run_flush(p->run, p->err);
+
+	if (ret || !bit_is_set(r->summed, page_idx))
+		return ret;
+	region_of(r, page_idx)->digest -=
+		pt_digest_page(r->digest_key, gfn,
+			       pt_sink_page(r->sink, page_idx));
+	bit_clear(r->summed, page_idx);
+	return 0;
+}
+
 /* page_clear takes out of page and digest what an older generation left. */
 static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
 {
-	struct pt_rebuild *r = p->rebuild;
-	__u8 *page = pt_sink_page(r->sink, page_idx);
-	int ret = pt_sink_run_flush(p->run, p->err);
+	int ret = page_unsum(p, page_idx, gfn);
 
 	if (ret)
 		return ret;
-	region_of(r, page_idx)->digest -=
-		pt_digest_page(r->digest_key, gfn, pt_scan(page), page);
-	memset(page, 0, PT_PAGE_SZ);
-	r->written[page_idx / 64] &= ~(1ULL << (page_idx % 64));
+	memset(pt_sink_page(p->rebuild->sink, page_idx), 0, PT_PAGE_SZ);
+	bit_clear(p->rebuild->written, page_idx);
 	return 0;
 }
 
@@ -183,7 +130,8 @@ static int page_renew(const struct placing *p, __u64 page_idx, __u64 gfn)
 	if (generation < r->generations[page_idx] ||
 	    generation < region->generation)
 		return 0;
-	if (generation > r->generations[page_idx] && is_written(r, page_idx)) {
+	if (generation > r->generations[page_idx] &&
+	    bit_is_set(r->written, page_idx)) {
 		ret = page_clear(p, page_idx, gfn);
 		if (ret)
 			return ret;
@@ -202,6 +150,70 @@ static unsigned run_length(__u64 mask, unsigned first)
 	return other ? (unsigned)__builtin_ctzll(other) : 64 - first;
 }
 
+/* sum_begin readies the lane's sum for a record of a page that may be placed.
+ * 1: it is the page's first, or goes on where the one before ended; 0: neither,
+ * and the page is left to be summed as a whole; -errno. */
+static int sum_begin(const struct placing *p,
+		     const struct pt_record_host *record, __u64 page_idx)
+{
+	struct pt_page_sum *sum = p->sum;
+	struct pt_rebuild *r = p->rebuild;
+	__u32 generation = p->frame->id.generation;
+	bool is_same = sum->page_idx == page_idx &&
+		       sum->generation == generation;
+
+	if (is_same && sum->next && sum->next == record->first)
+		return 1;
+	if (!record->first && !bit_is_set(r->written, page_idx)) {
+		sum->page_idx = page_idx;
+		sum->generation = generation;
+		pt_digest_start(&sum->stream, r->digest_key, record->gfn);
+		return 1;
+	}
+	if (is_same)
+		sum->next = 0;
+	/* Summed already, and here is more of it: the sender speaks of it
+	 * twice, and is to hear of what is there in the end. */
+	return bit_is_set(r->summed, page_idx)
+		? page_unsum(p, page_idx, record->gfn) : 0;
+}
+
+/* sum_end notes that the lane's sum has the blocks below end. */
+static void sum_end(const struct placing *p, unsigned end)
+{
+	struct pt_rebuild *r = p->rebuild;
+	__u64 page_idx = p->sum->page_idx;
+
+	p->sum->next = end % PT_PAGE_BLOCKS;
+	if (end < PT_PAGE_BLOCKS || !bit_is_set(r->written, page_idx))
+		return;
+	region_of(r, page_idx)->digest += pt_digest_end(&p->sum->stream);
+	bit_set(r->summed, page_idx);
+}
+
+/* stage_run stages and sums the next blocks of a record, from at on, that are
+ * all data or all zero: up to cnt, returns how many; -errno. */
+static int stage_run(const struct placing *p,
+		     const struct pt_record_host *record, __u64 off,
+		     unsigned at, unsigned cnt, bool is_summing)
+{
+	const void *blocks = NULL;
+	int ret;
+
+	if (record->mask >> at & 1)
+		blocks = pt_reader_blocks(p->frame, cnt, &cnt);
+	if (is_summing)
+		pt_digest_add(&p->sum->stream, blocks, cnt * PT_BLOCK_SZ);
+	if (!record->mask)
+		return cnt;	/* the page was cleared: it is zero already */
+	ret = pt_sink_run_add(p->run, p->rebuild->sink, off + at * PT_BLOCK_SZ,
+			      blocks, cnt * PT_BLOCK_SZ, p->err);
+	/* The reader's bounce holds one block at a time. */
+	if (!ret && blocks == p->frame->bounce)
+		ret = pt_sink_run_flush(p->run, p->err);
+	return ret ? ret : (int)cnt;
+}
+
 /* place_blocks stages the record's whole range, the zero blocks between the
  * others too: they make the run one piece. */
 static int place_blocks(const struct placing *p,
@@ -209,31 +221,26 @@ static int place_blocks(const struct placing *p,
 {
 	struct pt_rebuild *r = p->rebuild;
 	__u64 off = pt_layout_image_off(r->layout, page_idx);
+	int is_summing = sum_begin(p, record, page_idx);
 	unsigned end = record->last + 1;
-	__u64 digest = 0;
-	int ret = 0;
 
-	if (!record->mask)
-		return 0;	/* the page was cleared: it is zero already */
-	for (unsigned at = record->first, cnt; !ret && at < end; at += cnt) {
-		const void *blocks = NULL;
+	if (is_summing < 0)
+		return is_summing;
+	if (record->mask)
+		bit_set(r->written, page_idx);
+	for (unsigned at = record->first; at < end; ) {
+		unsigned cnt = run_length(record->mask, at);
+		int ret;
 
-		cnt = run_length(record->mask, at);
 		cnt = cnt < end - at ? cnt : end - at;
-		if (record->mask >> at & 1) {
-			blocks = pt_reader_blocks(p->frame, cnt, &cnt);
-			digest += pt_digest_blocks(r->digest_key, record->gfn,
-						   at, cnt, blocks);
-		}
-		ret = pt_sink_run_add(p->run, r->sink, off + at * PT_BLOCK_SZ,
-				      blocks, cnt * PT_BLOCK_SZ, p->err);
-		/* The reader's bounce holds one block at a time. */
-		if (!ret && blocks == p->frame->bounce)
-			ret = pt_sink_run_flush(p->run, p->err);
+		ret = stage_run(p, record, off, at, cnt, is_summing);
+		if (ret < 0)
+			return ret;
+		at += ret;
 	}
-	region_of(r, page_idx)->digest += digest;
-	r->written[page_idx / 64] |= 1ULL << (page_idx % 64);
-	return ret;
+	if (is_summing)
+		sum_end(p, end);
+	return 0;
 }
 
 /* renew_region readies a whole region for zeroes without a look at its pages.
@@ -351,12 +358,13 @@ static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
 }
 
 int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
-		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
-		     struct pt_error *err)
+		     struct pt_page_sum *sum, struct pt_reader *frame,
+		     struct pt_rebuild_counts *counts, struct pt_error *err)
 {
 	const struct placing p = {
 		.rebuild = r,
 		.run = run,
+		.sum = sum,
 		.frame = frame,
 		.err = err,
 	};
@@ -383,27 +391,4 @@ int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 	ret = pt_sink_run_flush(run, err);
 	pt_guard_leave(&guard);
 	return ret;
-}
-
-__u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx)
-{
-	return r->regions[region_idx].digest;
-}
-
-int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
-			    __u64 digests[PT_REGION_PAGES], struct pt_error *err)
-{
-	struct pt_held_region held;
-	__u8 *pages = malloc(PT_REGION_SZ);
-	int ret = -ENOMEM;
-
-	if (pages)
-		ret = pt_rebuild_held(r, region_idx, pages, &held, err);
-	else
-		pt_error_set(err, PT_EXIT_HOST, ret, "no memory for a region");
-	free(pages);
-	if (ret)
-		return ret;
-	memcpy(digests, held.digests, sizeof(held.digests));
-	return pt_layout_region(r->layout, region_idx, NULL);
 }

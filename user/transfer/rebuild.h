@@ -11,7 +11,7 @@
  *     (held --> adopt)         what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
- * Memory: 4 bytes and 1 bit a page, but for regions of which only zero runs of
+ * Memory: 4 bytes and 2 bits a page, but for regions of which only zero runs of
  * all their pages speak; 16 bytes a region.
  * Threads: any number, each with its own regions; no locks.
  */
@@ -24,6 +24,7 @@
 #include "memory/layout.h"
 #include "memory/sink.h"
 #include "memory/sink_run.h"
+#include "trim/digest.h"
 #include "wire/reader.h"
 
 struct pt_rebuild;
@@ -59,21 +60,35 @@ struct pt_rebuild_counts {
 	__u64 bytes;		/* of blocks placed */
 };
 
+/* pt_page_sum: the digest of the page that a lane's frames bring now, as far as
+ * its pieces came in order.  All zero: of none.  Private. */
+struct pt_page_sum {
+	__u64 page_idx;
+	__u32 generation;
+	__u32 next;		/* the block that is to come; 0: none is */
+	struct pt_digest_stream stream;
+};
+
 /* pt_rebuild_place places the records of a checked frame whose checksum is
  * right, and adds to counts.  Blocks may stay staged in run, and the frame's
- * bytes in use, until pt_rebuild_flush.  A run is of one rebuild at a time.
+ * bytes in use, until pt_rebuild_flush.  A run is of one rebuild at a time, sum
+ * of one lane: pages whose pieces its frames bring in order are digested as
+ * they are placed, others when they are asked for.
  *   -ENOSPC, -EIO  the sink failed, err says why; the frame may be half
  *                  placed, and the transfer is lost */
 int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
-		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
-		     struct pt_error *err);
+		     struct pt_page_sum *sum, struct pt_reader *frame,
+		     struct pt_rebuild_counts *counts, struct pt_error *err);
 
 /* pt_rebuild_flush writes what is staged.  Errors as pt_rebuild_place. */
 int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 		     struct pt_error *err);
 
-/* pt_rebuild_region_digest returns the digest of what was placed there. */
-__u64 pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx);
+/* pt_rebuild_region_digest tells the digest of what was placed there, and was
+ * flushed.  Reads the pages that were not digested when they came.
+ *   -EIO  one cannot be read; err says why */
+int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
+			     __u64 *digest, struct pt_error *err);
 
 /* pt_rebuild_page_digests computes the digests of a region's pages afresh
  * from the file, to name the one that differs; returns how many pages, -EIO or

@@ -62,6 +62,7 @@ struct pt_rx_lane {
 	__u64 probes_seen;		/* bit i: probe_end - 1 - i came; ...
 					 * probe_lock, both */
 	struct pt_rebuild_counts placed;
+	struct pt_page_sum sum;		/* of what it brings */
 };
 
 /* pt_desc_cnt returns the RX descriptors that a frame is charged for: of

@@ -166,16 +166,9 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->wake_fd = s->wake_fd;
 	i->lane_cnt = s->open.lane_cnt;
 	atomic_store(&i->grace_ns, PT_GRACE_MIN_NS);
-	i->lanes = calloc(i->lane_cnt, sizeof(*i->lanes));
-	if (!i->lanes)
+	if (pt_intake_lanes_make(i))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for %u lanes", i->lane_cnt);
-	for (__u16 n = 0; n < i->lane_cnt; n++) {
-		i->lanes[n].intake = i;
-		i->lanes[n].lane_idx = n;
-		i->lanes[n].queue = PT_QUEUE_ANY;
-	}
-	pthread_mutex_init(&i->probe_lock, NULL);
 	ret = open_seals(s, err);
 	if (ret)
 		return ret;
@@ -302,29 +295,41 @@ static int take_lane_set(struct pt_rx_session *s,
 	return pt_conn_send(s->conn, &ready, err);
 }
 
+/* compare_region.  The locks are held for one region at a time: pages that came
+ * out of order are read. */
+static int compare_region(struct pt_rx_session *s, __u64 region_idx,
+			  __u64 theirs, struct pt_error *err)
+{
+	__u64 ours;
+	int ret;
+
+	pt_rx_host_lock(s->host);
+	ret = pt_rebuild_region_digest(s->rebuild, region_idx, &ours, err);
+	pt_rx_host_unlock(s->host);
+	if (ret || ours == theirs)
+		return ret;
+	s->has_mismatch = true;
+	s->mismatch_region = region_idx;
+	return 0;
+}
+
 /* take_digests compares as they come; all lanes have settled. */
 static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 			struct pt_error *err)
 {
 	__u64 region_cnt = pt_layout_region_cnt(s->layout);
+	int ret = 0;
 
 	if (m->region_first != s->regions_compared ||
 	    m->digest_cnt > region_cnt - m->region_first)
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: digests "
 				    "of regions that are not next",
 				    s->report.peer);
-	pt_rx_host_lock(s->host);
-	for (__u32 i = 0; i < m->digest_cnt && !s->has_mismatch; i++) {
-		__u64 r = m->region_first + i;
-
-		if (pt_rebuild_region_digest(s->rebuild, r) == m->digest[i])
-			continue;
-		s->has_mismatch = true;
-		s->mismatch_region = r;
-	}
-	pt_rx_host_unlock(s->host);
+	for (__u32 i = 0; !ret && i < m->digest_cnt && !s->has_mismatch; i++)
+		ret = compare_region(s, m->region_first + i, m->digest[i],
+				     err);
 	s->regions_compared += m->digest_cnt;
-	return 0;
+	return ret;
 }
 
 /* say_mismatch sends our page digests, by which the sender finds the page. */

@@ -178,8 +178,8 @@ static void take_data(struct pt_rx_queue *q)
 		flush(q);
 	q->placing = l->intake;
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
-	ret = pt_rebuild_place(l->intake->rebuild, &q->run, r, &l->placed,
-			       &err);
+	ret = pt_rebuild_place(l->intake->rebuild, &q->run, &l->sum, r,
+			       &l->placed, &err);
 	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_PLACE,
 		       l->placed.bytes - placed_sz);
 	if (ret)

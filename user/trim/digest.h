@@ -1,31 +1,74 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* digest: 64-bit sums by which two hosts compare memory.
  *
- *     block   XXH3-64 of its 64 bytes, seed key ^ (gfn * 64 + block_idx);
- *             0 for a block that is all zero
- *     page    sum of its blocks       modulo 2^64
+ *     page    XXH3-64 of its 4096 bytes, seed key ^ gfn;
+ *             0 for a page that is all zero
  *     region  sum of its pages        modulo 2^64
  *
- * Sums: the pieces of a page may be placed in any order, by any frame, and
- * zero blocks cost nothing.  The seed holds the position, so that blocks that
+ * Sums: pages may come in any order, one that is replaced is taken out, and
+ * zero pages cost nothing.  The seed holds the position, so that pages that
  * change places do not cancel out.  The key is drawn for each transfer; it
  * keeps accidents of one transfer from repeating in the next, and is no
- * secret.  Pure functions: any thread.
+ * secret.
+ *
+ * Variants in portable C and AVX2 (AVX-512 is no faster); the widest that the
+ * CPU has is chosen once, before main() runs.  No shared state: any thread.
  */
 #ifndef PT_TRIM_DIGEST_H
 #define PT_TRIM_DIGEST_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 
-/* pt_digest_page returns the digest of the page gfn, 4096 bytes at page, of
- * which the blocks in mask count: its pt_scan() mask, or a superset (a zero
- * block that is in the mask still counts nothing). */
-__u64 pt_digest_page(__u64 key, __u64 gfn, __u64 mask, const void *page);
+/* pt_digest_stream: a page's digest from its bytes in order, piece by piece.
+ * All zero before its first start; may be left unfinished. */
+struct pt_digest_stream {
+	__u8 state[640] __attribute__((aligned(64)));	/* XXH3's */
+	bool has_data;		/* a byte that is not zero was added */
+};
 
-/* pt_digest_blocks returns the sum of block_cnt blocks (0..64) that lie one
- * after the other at blocks and are first, first + 1, ... of page gfn;
- * first + block_cnt <= 64.  Any alignment. */
-__u64 pt_digest_blocks(__u64 key, __u64 gfn, unsigned int first,
-		       unsigned int block_cnt, const void *blocks);
+/* pt_digest_variant: one way to compute it.  Its functions may only be called
+ * if is_supported. */
+struct pt_digest_variant {
+	const char *name;	/* "portable", "avx2" */
+	bool is_supported;	/* by this CPU and this kernel */
+	__u64 (*page)(__u64 key, __u64 gfn, const void *page);
+	void (*start)(struct pt_digest_stream *s, __u64 key, __u64 gfn);
+	void (*add)(struct pt_digest_stream *s, const void *bytes, __u32 sz);
+	__u64 (*end)(const struct pt_digest_stream *s);
+};
+
+/* pt_digest_chosen: the variant of this CPU.  Nobody writes it after start. */
+extern const struct pt_digest_variant *pt_digest_chosen;
+
+/* pt_digest_variants returns the *cnt variants of this build. */
+const struct pt_digest_variant *pt_digest_variants(unsigned int *cnt);
+
+/* pt_digest_page returns the digest of the page gfn, 4096 bytes at page of any
+ * alignment. */
+static inline __u64 pt_digest_page(__u64 key, __u64 gfn, const void *page)
+{
+	return pt_digest_chosen->page(key, gfn, page);
+}
+
+/* pt_digest_start begins page gfn.  pt_digest_add adds its next sz bytes, NULL:
+ * zeroes; 0..4096, and no more than 4096 in all.  pt_digest_end returns the
+ * digest once all 4096 are in: pt_digest_page's. */
+static inline void pt_digest_start(struct pt_digest_stream *s, __u64 key,
+				   __u64 gfn)
+{
+	pt_digest_chosen->start(s, key, gfn);
+}
+
+static inline void pt_digest_add(struct pt_digest_stream *s, const void *bytes,
+				 __u32 sz)
+{
+	pt_digest_chosen->add(s, bytes, sz);
+}
+
+static inline __u64 pt_digest_end(const struct pt_digest_stream *s)
+{
+	return pt_digest_chosen->end(s);
+}
 
 #endif

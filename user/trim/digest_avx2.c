@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The body compiled for AVX2.  System headers come first: what they define
+ * inline is not ours to compile for another CPU. */
+#ifdef __x86_64__
+#include <immintrin.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pagetrim/check.h>
+#include "trim/digest.h"
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2"))), \
+			     apply_to = function)
+#else
+#pragma GCC target("avx2")
+#endif
+
+#define XXH_INLINE_ALL
+#define XXH_VECTOR XXH_AVX2
+#include <xxhash.h>
+
+#include "trim/digest_body.h"
+
+const struct pt_digest_variant pt_digest_avx2 = {
+	.name = "avx2", DIGEST_BODY
+};
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#endif
