@@ -57,7 +57,8 @@ int pt_rx_session_fd(const struct pt_rx_session *s)
 static void lose_conn(struct pt_rx_session *s, int code,
 		      const struct pt_error *err)
 {
-	s->may_be_asked = s->state == PT_RX_VERIFIED;
+	/* Who said ABORT sent no COMMIT. */
+	s->may_be_asked = s->state == PT_RX_VERIFIED && !s->is_bye;
 	if (s->state == PT_RX_COMMITTING) {
 		pt_conn_close(s->conn);
 		s->conn = NULL;
