@@ -143,7 +143,7 @@ lint:
 	$(Q)scripts/lint.sh
 
 bench: all tools
-	$(Q)tests/bench/bench.sh
+	$(Q)scripts/bench.sh
 
 demo:
 	$(Q)scripts/demo.sh

@@ -18,6 +18,7 @@ tests=(libcmocka-dev libclang-rt-14-dev cppcheck shellcheck jq python3
        iputils-ping iperf3 procps util-linux libcap2-bin mandoc e2fsprogs gdb
        xdp-tools git)
 guest=(qemu-system-x86 cpio busybox-static kmod)
+peers=(criu)
 
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -68,14 +69,14 @@ esac
 
 if ! hash dpkg-query apt-get 2>/dev/null; then
 	die "no dpkg and apt-get here: this is not Debian; install by hand:" \
-		"${build[*]} ${tests[*]} ${guest[*]}"
+		"${build[*]} ${tests[*]} ${guest[*]} ${peers[*]}"
 fi
 
 # What is for x86-64 alone, and only makes it faster.
 [[ $(dpkg-query -W -f='${Architecture}' dpkg) != amd64 ]] ||
 	build+=(libipsec-mb-dev)
 
-mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}")
+mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@]}")
 [[ ${#lack[@]} -gt 0 ]] || exit 0
 [[ -z $check_only ]] || die "missing: ${lack[*]}"
 [[ $EUID -eq 0 ]] || die "missing: ${lack[*]} (run as root to install them)"
@@ -96,5 +97,5 @@ if ! install "${lack[@]}"; then
 		die "apt-get install failed: see its message above"
 fi
 
-mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}")
+mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@]}")
 [[ ${#lack[@]} -eq 0 ]] || die "still missing after apt-get: ${lack[*]}"

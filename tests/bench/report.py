@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""report: the results of bench.sh, printed and written.
+
+    report.py RESULTS [--write FILE.md]
+
+Prints the tables.  With --write, document.md with its @NAME@ lines replaced by
+tables goes to FILE.md, each chart to FILE-NAME.svg, and what verdicts.md says
+about the targets that are not reached goes in, too.
+"""
+import argparse
+import os
+import re
+import sys
+
+from charts import svg
+from results import Results
+from tables import (IMAGES, all_charts, contestants, images, limits, memory,
+                    targets, ways)
+from targets import all_targets
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+BUSY = 0.05  # of the time stolen, or of load before the start
+
+
+def verdicts(path):
+    """key -> what is said of it; a heading may name several keys."""
+    said = {}
+    with open(path, encoding="utf-8") as file:
+        parts = re.split(r"^## ", file.read(), flags=re.M)[1:]
+    for part in parts:
+        keys, _, text = part.partition("\n")
+        for key in keys.split():
+            said[key] = text.strip()
+    return said
+
+
+def missed(results, said):
+    """What holds each target that is not reached; one text once."""
+    texts = {}
+    for t in all_targets(results):
+        if t.is_measured and not t.is_reached:
+            text = said.get(t.key, "Not looked into yet.")
+            texts.setdefault(text, []).append(t)
+    if not texts:
+        return "All that was measured is reached."
+    return "\n\n".join(
+        "".join(f"- **{t.what}**: {t.figure:.2f} of {t.goal:g}{t.unit}.\n"
+                for t in ts) + f"\n{text}" for text, ts in texts.items())
+
+
+def stolen(results):
+    """The share of their time that the runs did not have the CPUs."""
+    seconds = sum(r["seconds"] for r in results.runs)
+    return sum(r["steal_s"] for r in results.runs) / seconds if seconds else 0
+
+
+def machine(results):
+    m = results.machine
+    guest = "a virtual machine, " if m["hypervisor"] == "yes" else ""
+    lines = [
+        f"{guest}{m['cpu']}, {m['cores']} cores, {m['memory_mib']} MiB of "
+        f"memory, Linux {m['kernel']}; QEMU {m['qemu']}.",
+        f"{m['date']}, commit {m['commit']}; load before the start "
+        f"{m['load']}, {stolen(results) * 100:.1f} % of the time stolen by "
+        "the hypervisor.",
+        f"Images of {m['size_mib']} MiB, the guest's work {m['work']}; "
+        f"medians of {m['runs']} runs.",
+    ]
+    if m["load"] > 0.5 or stolen(results) > BUSY:
+        lines.append("**The machine was busy: doubt these figures.**")
+    if m["huge"] != "never":
+        lines.append("Memory in pages of 2 MiB.")
+    if m["args"].strip():
+        lines.append(f"Further options of pagetrim: `{m['args'].strip()}`.")
+    lines += [f"Not run: {what}: {why}."
+              for what, why in results.absent.items()]
+    return lines
+
+
+def parts(results):
+    """The tables: heading -> table."""
+    found = {"Targets": targets(results)}
+    for image, name in IMAGES.items():
+        found[f"The contestants: {name}"] = contestants(results, image)
+    found["Images: seconds"] = images(results)
+    found["Queues and trimming"] = ways(results)
+    found["Limits"] = limits(results)
+    found["Memory"] = memory(results)
+    return {name: table for name, table in found.items() if table.rows}
+
+
+def write_document(results, path, said):
+    stem = os.path.splitext(path)[0]
+    with open(f"{HERE}/document.md", encoding="utf-8") as file:
+        text = file.read()
+    filled = {"machine": "\n".join(f"- {line}" for line in machine(results)),
+              "targets": targets(results).markdown(),
+              "missed": missed(results, said),
+              "guest": contestants(results, "guest").markdown(),
+              "images": images(results).markdown(),
+              "ways": ways(results).markdown(),
+              "limits": limits(results).markdown(),
+              "memory": memory(results).markdown()}
+    for name, chart in all_charts(results).items():
+        with open(f"{stem}-{name}.svg", "w", encoding="utf-8") as file:
+            file.write(svg(chart))
+        filled[f"chart-{name}"] = \
+            f"![{chart.title}]({os.path.basename(stem)}-{name}.svg)"
+    text = re.sub(r"^@([a-z-]+)@$",
+                  lambda match: filled.get(match[1], "(not measured)"), text,
+                  flags=re.M)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    args.add_argument("results")
+    args.add_argument("--write", metavar="FILE.md")
+    args.add_argument("--verdicts", default=f"{HERE}/verdicts.md")
+    args = args.parse_args()
+    try:
+        with open(args.results, encoding="utf-8") as file:
+            results = Results(file)
+    except (OSError, ValueError) as err:
+        print(f"report: {args.results}: {err}", file=sys.stderr)
+        return 1
+    if not results.runs or not results.machine:
+        print(f"report: {args.results}: no results", file=sys.stderr)
+        return 1
+    said = verdicts(args.verdicts)
+    print("\n".join(machine(results)))
+    for name, table in parts(results).items():
+        print(f"\n{name}\n\n{table.text()}")
+    for t in all_targets(results):
+        if t.is_measured and not t.is_reached and t.key not in said:
+            print(f"report: verdicts.md says nothing of {t.key}, which is "
+                  "missed", file=sys.stderr)
+    if args.write:
+        write_document(results, args.write, said)
+        print(f"\nWritten: {args.write}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
