@@ -20,10 +20,9 @@ _pagetrim_options()
 	send)
 		echo --dev:device --to:host --pid:pid --keep-running \
 			--trim:trim --observe --with:file --name:text \
-			--resume \
-			--queues:number \
-			--mtu:mtu --max-bandwidth:number --control:file \
-			--generic \
+			--resume --queues:count --mtu:mtu \
+			--max-bandwidth:count --control:file \
+			--hugepages:hugepages --generic \
 			--user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-hostname:text --cipher:cipher \
@@ -32,8 +31,8 @@ _pagetrim_options()
 		;;
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
-			--resume --queues:number --max-memory:number \
-			--generic --user:user --peer-timeout:number --psk:file \
+			--resume --queues:count --max-memory:number \
+			--hugepages:hugepages --generic --user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-peer:text --cipher:cipher --insecure --profile \
 			--json --help
@@ -128,7 +127,9 @@ _pagetrim_value()
 	trim)		_pagetrim_words none ends blocks ;;
 	cipher)		_pagetrim_words aes-128-gcm aes-256-gcm \
 				chacha20-poly1305 ;;
-	mtu)		_pagetrim_words 1280 1500 9000 65535 ;;
+	mtu)		_pagetrim_words auto 1280 1500 9000 65535 ;;
+	count)		_pagetrim_words auto ;;
+	hugepages)	_pagetrim_words off thp on auto ;;
 	file)		_pagetrim_files ;;
 	esac	# text, number: the user's to say
 }

@@ -11,6 +11,7 @@
 #include "cli/stop.h"
 #include "memory/layout.h"
 #include "transfer/clock.h"
+#include "transfer/queues.h"
 #include "transfer/receiver.h"
 
 static const char help[] =
@@ -43,10 +44,14 @@ static const char help[] =
 "      --resume             keep what a transfer that fails has brought, as\n"
 "                           PATH.partial with PATH.journal; and take it up when\n"
 "                           a sender with --resume comes again\n"
-"      --queues N           receive queues to use, 1..64 (default 1)\n"
+"      --queues N           receive queues to use, 1..64 (default 1), or auto:\n"
+"                           those free, no more than CPUs\n"
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
 "                           of 1024 (default 16T)\n"
+"      --hugepages HOW      for the memory of queues, 8 MiB each: off, thp: where\n"
+"                           the kernel has some at hand (default), on: from the\n"
+"                           reserved pool, or auto: on, or else thp\n"
 "      --generic            XDP in the network stack, not in the driver; never\n"
 "                           chosen by itself\n"
 "      --user USER          go on as NAME, UID or UID:GID once all is opened; the\n"
@@ -135,7 +140,8 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_PROFILE, OPT_JSON };
+       OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_PROFILE,
+       OPT_HUGEPAGES, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -145,6 +151,7 @@ static const struct option options[] = {
 	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
+	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -187,6 +194,9 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 		rx->cfg.resume = true;
 		return -1;
 	case OPT_QUEUES:
+		rx->cfg.queue_cnt = PT_QUEUES_AUTO;
+		if (!strcmp(optarg, "auto"))
+			return -1;
 		code = parse_number("--queues", PT_LANES_MAX, &number);
 		rx->cfg.queue_cnt = number;
 		return code;
@@ -195,6 +205,11 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 				   &rx->cfg.memory_sz_max))
 			return pt_out_usage("receive", "--max-memory '%s': "
 					    "want 4096..256T", optarg);
+		return -1;
+	case OPT_HUGEPAGES:
+		if (pt_hugepages_parse(optarg, &rx->cfg.hugepages))
+			return pt_out_usage("receive", "--hugepages '%s': want "
+					    "off, thp, on or auto", optarg);
 		return -1;
 	case OPT_GENERIC:
 		rx->cfg.generic = true;
@@ -250,13 +265,15 @@ static void announce(const struct pt_receiver *r, const struct receive *rx)
 	struct pt_receiver_info info;
 
 	pt_receiver_info(r, &info);
-	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, %s",
+	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, "
+		   "%s, huge pages: %s",
 		   info.listen, rx->cfg.dev, info.program_id,
 		   info.generic ? "generic" : "native",
 		   info.pinned ? ", pinned" : "", info.queue_cnt,
 		   info.queue_cnt == 1 ? "" : "s",
 		   info.zero_copy ? "zero copy" : "copy mode",
-		   info.multi_buffer ? "multi-buffer" : "single buffer");
+		   info.multi_buffer ? "multi-buffer" : "single buffer",
+		   pt_hugepages_name(info.hugepages));
 }
 
 static int receive(struct receive *rx, int stop_fd, struct pt_error *err)

@@ -56,8 +56,9 @@ static json_t *lanes_json(const struct pt_send_report *r)
 		const struct pt_send_lane_report *l = &r->lanes[i];
 
 		json_array_append_new(lanes, json_pack(
-			"{s:i, s:i, s:i, s:I}", "tx-queue", l->tx_queue,
+			"{s:i, s:i, s:i, s:s, s:I}", "tx-queue", l->tx_queue,
 			"rx-queue", l->rx_queue, "frame-bytes", l->frame_sz,
+			"hugepages", pt_hugepages_name(l->hugepages),
 			"frames", (json_int_t)l->frames));
 	}
 	return lanes;
@@ -121,6 +122,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "verify-time", json_real(MS(r->verify_ns)));
 	json_object_set_new(o, "recheck-time", json_real(MS(r->recheck_ns)));
 	json_object_set_new(o, "commit-time", json_real(MS(r->commit_ns)));
+	json_object_set_new(o, "max-bandwidth", json_integer(r->bytes_per_s));
 	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
 	json_object_set_new(o, "session-id", id_json(r->session_id));
 	json_object_set_new(o, "cipher",
@@ -171,6 +173,9 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "segments", json_integer(r->segment_cnt));
 	json_object_set_new(o, "lanes", json_integer(r->lane_cnt));
+	json_object_set_new(o, "queues", json_integer(r->queue_cnt));
+	json_object_set_new(o, "hugepages",
+			    json_string(pt_hugepages_name(r->hugepages)));
 	if (r->has_ledger)
 		json_object_set_new(o, "ledger",
 				    ledger_json(&r->ledger, r->sent,
@@ -212,13 +217,18 @@ void pt_report_send_text(const struct pt_send_report *r)
 		printf("Resumed: %llu pages with data, %s of blocks, were there "
 		       "already.\n", (unsigned long long)r->held_page_cnt,
 		       pt_out_human(r->held_block_bytes, memory));
+	if (r->bytes_per_s)
+		printf("Limit: %s a second.\n",
+		       pt_out_human(r->bytes_per_s, memory));
 	for (__u32 i = 0; i < r->lane_cnt; i++)
 		if (r->lanes[i].frame_sz)
 			printf("Lane %u: TX queue %u to RX queue %u, frames of "
-			       "up to %u bytes, %llu of them.\n", i,
+			       "up to %u bytes, %llu of them; huge pages: "
+			       "%s.\n", i,
 			       r->lanes[i].tx_queue, r->lanes[i].rx_queue,
 			       r->lanes[i].frame_sz,
-			       (unsigned long long)r->lanes[i].frames);
+			       (unsigned long long)r->lanes[i].frames,
+			       pt_hugepages_name(r->lanes[i].hugepages));
 	if (r->has_ledger)
 		ledger_text(&r->ledger, r->frames, r->unaccounted);
 	if (!r->has_profile)

@@ -11,6 +11,8 @@
 #include "cli/security.h"
 #include "cli/stop.h"
 #include "memory/source.h"
+#include "transfer/queues.h"
+#include "transfer/rate.h"
 #include "transfer/sender.h"
 
 #define FILES_MAX 1024
@@ -50,13 +52,18 @@ static const char help[] =
 "                           last part of the first SOURCE)\n"
 "      --resume             send only what a receiver with --resume does not\n"
 "                           hold already of this image\n"
-"      --queues N           TX queues to use, a lane each, 1..64 (default 1)\n"
-"      --mtu N              frames for an MTU of N, 1280..65535 (default: as\n"
-"                           large as probes show to pass)\n"
-"      --max-bandwidth N    Ethernet bytes a second at most, with K, M, G or T\n"
-"                           for powers of 1024; 0: no limit (default)\n"
+"      --queues N           TX queues to use, a lane each, 1..64 (default 1), or\n"
+"                           auto: those free, no more than the receiver or CPUs\n"
+"      --mtu N              frames for an MTU of N, 1280..65535, or auto: as large\n"
+"                           as probes show to pass (default)\n"
+"      --max-bandwidth N    Ethernet bytes a second at most, from 64K on, with K,\n"
+"                           M, G or T for powers of 1024; auto: the link's speed,\n"
+"                           if known; 0: no limit (default)\n"
 "      --control PATH       a socket to ask and change this transfer by while it\n"
 "                           runs: 'pagetrim status' and 'pagetrim set'\n"
+"      --hugepages HOW      for the memory of lanes, 8 MiB each: off, thp: where\n"
+"                           the kernel has some at hand (default), on: from the\n"
+"                           reserved pool, or auto: on, or else thp\n"
 "      --tls-hostname NAME  the receiver's certificate is of NAME (default: HOST)\n"
 "      --cipher CIPHER      aes-128-gcm, aes-256-gcm or chacha20-poly1305; may be\n"
 "                           repeated (default: the best of both hosts)\n"
@@ -119,7 +126,7 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
        OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_CONTROL,
        OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE,
-       OPT_OBSERVE, OPT_JSON };
+       OPT_OBSERVE, OPT_HUGEPAGES, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -135,6 +142,7 @@ static const struct option options[] = {
 	{ "mtu", required_argument, NULL, OPT_MTU },
 	{ "max-bandwidth", required_argument, NULL, OPT_BANDWIDTH },
 	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -154,14 +162,19 @@ static const struct number_option {
 	const char *name;
 	__u64 min, max;
 	bool suffix;
+	const __u64 *auto_value;	/* what the word auto stands for; NULL:
+					 * it is no value */
 } numbers[] = {
-	{ OPT_PID, "--pid", 1, 1 << 22, false },
-	{ OPT_QUEUES, "--queues", 1, PT_LANES_MAX, false },
-	{ OPT_MTU, "--mtu", PT_MTU_MIN, PT_MTU_MAX, false },
-	{ OPT_BANDWIDTH, "--max-bandwidth", 0, 1ULL << 40, true },
-	{ OPT_TIMEOUT, "--peer-timeout", 1, 3600, false },
+	{ OPT_PID, "--pid", 1, 1 << 22, false, NULL },
+	{ OPT_QUEUES, "--queues", 1, PT_LANES_MAX, false,
+	  &(const __u64){ PT_QUEUES_AUTO } },
+	{ OPT_MTU, "--mtu", PT_MTU_MIN, PT_MTU_MAX, false,
+	  &(const __u64){ 0 } },
+	{ OPT_BANDWIDTH, "--max-bandwidth", 0, PT_RATE_MAX, true,
+	  &(const __u64){ PT_RATE_AUTO } },
+	{ OPT_TIMEOUT, "--peer-timeout", 1, 3600, false, NULL },
 	{ OPT_REKEY, "--rekey-frames", 1 << PT_REKEY_LOG2_MIN,
-	  1 << PT_REKEY_LOG2_MAX, false },
+	  1 << PT_REKEY_LOG2_MAX, false, NULL },
 };
 
 static void set_number(struct send *tx, int opt, __u64 number)
@@ -197,11 +210,15 @@ static int parse_number(struct send *tx, int opt)
 
 		if (n->opt != opt)
 			continue;
-		if (!pt_out_number(optarg, n->min, n->max, n->suffix, &number))
-			return pt_out_usage("send", "%s '%s': want %llu..%llu",
-					    n->name, optarg,
+		if (n->auto_value && !strcmp(optarg, "auto"))
+			number = *n->auto_value;
+		else if (!pt_out_number(optarg, n->min, n->max, n->suffix,
+					&number))
+			return pt_out_usage("send", "%s '%s': want "
+					    "%llu..%llu%s", n->name, optarg,
 					    (unsigned long long)n->min,
-					    (unsigned long long)n->max);
+					    (unsigned long long)n->max,
+					    n->auto_value ? ", or auto" : "");
 		if (opt == OPT_REKEY && number & (number - 1))
 			return pt_out_usage("send", "--rekey-frames '%s': want "
 					    "a power of two", optarg);
@@ -229,6 +246,11 @@ static int parse_option(struct send *tx, int opt, const char *word)
 		if (pt_trim_parse(optarg, &tx->cfg.trim))
 			return pt_out_usage("send", "--trim '%s': want none, "
 					    "ends or blocks", optarg);
+		return -1;
+	case OPT_HUGEPAGES:
+		if (pt_hugepages_parse(optarg, &tx->cfg.hugepages))
+			return pt_out_usage("send", "--hugepages '%s': want "
+					    "off, thp, on or auto", optarg);
 		return -1;
 	case OPT_WITH:
 		if (tx->cfg.file_cnt == FILES_MAX)

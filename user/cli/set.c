@@ -10,7 +10,8 @@ static const char help[] =
 "Usage: pagetrim set PATH max-bandwidth N [options]\n"
 "\n"
 "Changes the limit of a 'pagetrim send --control PATH' while it runs: N Ethernet\n"
-"bytes a second at most, with K, M, G or T for powers of 1024; 0: no limit.\n"
+"bytes a second at most, from 64K on, with K, M, G or T for powers of 1024; auto:\n"
+"the link's speed, if known; 0: no limit.\n"
 "\n"
 "Options:\n"
 "  -h, --help               this text, on stdout, exit 0\n"
@@ -46,13 +47,17 @@ int pt_cmd_set(int argc, char **argv)
 	if (strcmp(argv[1], "max-bandwidth"))
 		return pt_out_usage("set", "'%s': cannot be set (want "
 				    "max-bandwidth)", argv[1]);
-	if (!pt_out_number(argv[2], 0, 1ULL << 40, true, &rate))
+	if (!strcmp(argv[2], "auto"))
+		snprintf(request, sizeof(request), "set max-bandwidth auto");
+	else if (pt_out_number(argv[2], 0, 1ULL << 40, true, &rate))
+		snprintf(request, sizeof(request), "set max-bandwidth %llu",
+			 (unsigned long long)rate);
+	else
 		return pt_out_usage("set", "max-bandwidth '%s': want "
-				    "0..1099511627776", argv[2]);
-	snprintf(request, sizeof(request), "set max-bandwidth %llu",
-		 (unsigned long long)rate);
+				    "0..1099511627776, or auto", argv[2]);
 	if (pt_ask(&answer, argv[0], request, &err))
 		return pt_out_fail("set", &err);
+	rate = json_integer_value(json_object_get(answer, "max-bandwidth"));
 	json_decref(answer);
 	if (rate)
 		printf("%s: at most %s a second\n", argv[0],

@@ -54,6 +54,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.dev = cfg->dev,
 		.queue_cnt = cfg->queue_cnt,
 		.generic = cfg->generic,
+		.hugepages = cfg->hugepages,
 		.profile = cfg->profile,
 		.memory_sz_max = cfg->memory_sz_max,
 	};
@@ -122,6 +123,7 @@ void pt_receiver_info(const struct pt_receiver *r,
 	info->program_id = program.id;
 	info->zero_copy = xsk.zero_copy;
 	info->multi_buffer = xsk.multi_buffer;
+	info->hugepages = r->host.hugepages;
 	info->queue_cnt = r->host.queue_cnt;
 	for (__u32 i = 0; i < info->queue_cnt; i++)
 		info->queues[i] = pt_lease_queue(r->host.leases[i]);

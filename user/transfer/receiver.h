@@ -41,6 +41,8 @@ struct pt_receive_report {
 	__u64 files_sz;
 	__u32 segment_cnt;
 	__u32 lane_cnt;
+	__u32 queue_cnt;	/* of the receiver */
+	enum pt_hugepages hugepages;	/* ON: of all of them */
 	__u64 total_ns;		/* OPEN to the end */
 	__u64 commit_ns;	/* to disk and renamed */
 	bool has_ledger;
@@ -70,8 +72,9 @@ struct pt_receiver_cfg {
 	bool resume;		/* keep what a failed transfer brought, and
 				 * take it up */
 	bool generic;		/* XDP mode */
+	enum pt_hugepages hugepages;	/* for the queues' memory */
 	bool profile;		/* see has_profile */
-	__u32 queue_cnt;	/* 1..PT_LANES_MAX */
+	__u32 queue_cnt;	/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
 				 * transfers together */
 	__u32 peer_timeout_ms;
@@ -86,6 +89,7 @@ struct pt_receiver_info {
 	bool pinned;		/* uses the program of pagetrim attach */
 	bool zero_copy;
 	bool multi_buffer;
+	enum pt_hugepages hugepages;	/* ON: of all queues */
 	__u32 program_id;
 	__u32 queue_cnt;
 	__u16 queues[PT_LANES_MAX];

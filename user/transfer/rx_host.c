@@ -5,18 +5,20 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
+#include "transfer/queues.h"
 
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
 #define RX_CREDIT	1536		/* granted; the rest bears repeats */
 
-static int open_queue(struct pt_rx_host *h, __u32 i, bool generic,
-		      struct pt_error *err)
+static int open_queue(struct pt_rx_host *h, __u32 i,
+		      const struct pt_rx_host_cfg *host, struct pt_error *err)
 {
 	const struct pt_xsk_cfg cfg = {
 		.device = &h->device,
 		.queue = pt_lease_queue(h->leases[i]),
 		.rx_chunk_cnt = RX_CHUNKS,
-		.generic = generic,
+		.generic = host->generic,
+		.hugepages = host->hugepages,
 	};
 	struct pt_xsk_info info;
 	int ret = pt_xsk_open(&h->xsks[i], &cfg, err);
@@ -24,6 +26,8 @@ static int open_queue(struct pt_rx_host *h, __u32 i, bool generic,
 	if (ret)
 		return ret;
 	pt_xsk_info(h->xsks[i], &info);
+	if (!i || info.hugepages != PT_HUGEPAGES_ON)
+		h->hugepages = info.hugepages;
 	if (!h->desc_sz || info.rx_desc_sz < h->desc_sz)
 		h->desc_sz = info.rx_desc_sz;
 	if (!h->frame_sz_max || info.rx_frame_sz_max < h->frame_sz_max)
@@ -31,6 +35,27 @@ static int open_queue(struct pt_rx_host *h, __u32 i, bool generic,
 	pt_program_queue_counters(h->program, cfg.queue, &h->before[i]);
 	return pt_program_socket_set(h->program, cfg.queue,
 				     pt_xsk_fd(h->xsks[i]), err);
+}
+
+static int lease_queues(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
+			struct pt_error *err)
+{
+	const struct pt_queues_wish wish = {
+		.cnt = cfg->queue_cnt,
+		.auto_max = pt_queues_cpu_cnt(),
+		.kind = "RX",
+		.have_cnt = h->device.rx_queue_cnt,
+	};
+	__u32 cnt;
+	int ret = pt_queues_choose(&cnt, &wish, &h->device, h->device_leases,
+				   err);
+
+	if (!ret)
+		ret = pt_lease_take_free(h->leases, cnt, h->device_leases,
+					 "receive", err);
+	if (!ret)
+		h->queue_cnt = cnt;
+	return ret;
 }
 
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
@@ -50,18 +75,16 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		ret = pt_leases_open(&h->device_leases, &h->device, err);
 	if (ret)
 		return ret;
-	ret = pt_lease_take_free(h->leases, cfg->queue_cnt, h->device_leases,
-				 "receive", err);
+	ret = lease_queues(h, cfg, err);
 	if (ret) {
 		pt_leases_close(h->device_leases);
 		return ret;
 	}
-	h->queue_cnt = cfg->queue_cnt;
 	h->memory_sz_max = cfg->memory_sz_max;
 	h->profile = cfg->profile;
 	ret = pt_program_open(&h->program, &program, err);
 	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
-		ret = open_queue(h, i, cfg->generic, err);
+		ret = open_queue(h, i, cfg, err);
 	if (ret)
 		pt_rx_host_close(h);
 	return ret;

@@ -22,6 +22,7 @@ struct pt_rx_host {
 	struct pt_stage_clock clocks[PT_LANES_MAX];	/* theirs, ... */
 	bool profile;			/* ... if so */
 	struct pt_counters before[PT_LANES_MAX]; /* of the queues, at start */
+	enum pt_hugepages hugepages;	/* ON: of all queues */
 	__u32 desc_sz;		/* bytes of a frame in one RX descriptor */
 	__u32 frame_sz_max;	/* Ethernet bytes */
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
@@ -33,8 +34,9 @@ struct pt_rx_host {
 
 struct pt_rx_host_cfg {
 	const char *dev;
-	__u32 queue_cnt;
+	__u32 queue_cnt;	/* as struct pt_queues_wish */
 	bool generic;
+	enum pt_hugepages hugepages;
 	bool profile;
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
 };

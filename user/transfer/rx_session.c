@@ -99,6 +99,8 @@ void pt_rx_session_read(struct pt_rx_session *s)
 void pt_rx_session_open(struct pt_rx_session *s)
 {
 	s->opened_ns = pt_clock_ns();
+	s->report.queue_cnt = s->host->queue_cnt;
+	s->report.hugepages = s->host->hugepages;
 	if (s->cfg->profile)
 		pt_rx_host_profile(s->host, &s->opened_profile);
 }

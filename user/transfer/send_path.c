@@ -7,6 +7,7 @@
 
 #include "control/route.h"
 #include "transfer/clock.h"
+#include "transfer/queues.h"
 
 #define TX_CHUNKS	2048		/* 8 MiB: stays in the cache */
 #define SRC_PORT	49152		/* first of the dynamic ports */
@@ -62,6 +63,23 @@ static __u32 min_u32(__u32 a, __u32 b)
 	return a < b ? a : b;
 }
 
+/* choose_queues: more lanes than the receiver has queues would share them. */
+static int choose_queues(const struct pt_send_path *path,
+			 const struct pt_send_path_cfg *cfg, __u32 *cnt,
+			 struct pt_error *err)
+{
+	const struct pt_queues_wish wish = {
+		.cnt = cfg->queue_cnt,
+		.auto_max = min_u32(cfg->offer->queue_cnt,
+				    pt_queues_cpu_cnt()),
+		.kind = "TX",
+		.have_cnt = path->device.tx_queue_cnt,
+	};
+
+	return pt_queues_choose(cnt, &wish, &path->device,
+				path->device_leases, err);
+}
+
 /* lease_queues takes those queues first that the receiver has too: on a veth
  * a frame arrives on the queue of the number it was sent on. */
 static int lease_queues(struct pt_send_path *path,
@@ -69,15 +87,12 @@ static int lease_queues(struct pt_send_path *path,
 			struct pt_error *err)
 {
 	const struct pt_msg_offer *offer = cfg->offer;
-	int ret;
+	__u32 cnt;
+	int ret = choose_queues(path, cfg, &cnt, err);
 
-	if (cfg->queue_cnt > path->device.tx_queue_cnt)
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "%s: has %u TX queues, --queues asks for "
-				    "%u (ethtool -L)", path->device.name,
-				    path->device.tx_queue_cnt, cfg->queue_cnt);
-	for (__u32 i = 0; i < offer->queue_cnt &&
-			  path->queue_cnt < cfg->queue_cnt; i++) {
+	if (ret)
+		return ret;
+	for (__u32 i = 0; i < offer->queue_cnt && path->queue_cnt < cnt; i++) {
 		if (offer->queue[i] >= path->device.tx_queue_cnt)
 			continue;
 		ret = pt_lease_take(&path->leases[path->queue_cnt],
@@ -88,13 +103,13 @@ static int lease_queues(struct pt_send_path *path,
 		else if (ret != -EBUSY)
 			return ret;
 	}
-	if (path->queue_cnt == cfg->queue_cnt)
+	if (path->queue_cnt == cnt)
 		return 0;
 	ret = pt_lease_take_free(&path->leases[path->queue_cnt],
-				 cfg->queue_cnt - path->queue_cnt,
+				 cnt - path->queue_cnt,
 				 path->device_leases, "send", err);
 	if (!ret)
-		path->queue_cnt = cfg->queue_cnt;
+		path->queue_cnt = cnt;
 	return ret;
 }
 
@@ -109,6 +124,7 @@ static int open_sockets(struct pt_send_path *path,
 			.tx_chunk_cnt = TX_CHUNKS,
 			.tx_frame_sz_max = path->frame_sz_max,
 			.generic = cfg->generic,
+			.hugepages = cfg->hugepages,
 		};
 		int ret = pt_xsk_open(&path->xsks[i], &xsk, err);
 
@@ -124,6 +140,20 @@ static int open_sockets(struct pt_send_path *path,
 	return 0;
 }
 
+int pt_send_path_check_mtu(const struct pt_send_path *path, __u32 mtu,
+			   __u32 frame_sz, const char *what,
+			   struct pt_error *err)
+{
+	__u32 works = frame_sz - pt_link_frame_sz_max(&path->link, 0);
+
+	if (works >= mtu)
+		return 0;
+	return pt_error_set(err, PT_EXIT_PEER, -EMSGSIZE, "%s: %s take frames "
+			    "for an MTU of %u, --mtu asks for %u (--mtu %u "
+			    "works, or --mtu auto)", path->device.name, what,
+			    works, mtu, works);
+}
+
 int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err)
 {
@@ -135,9 +165,10 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		ret = pt_device_check(&path->device, err);
 	if (!ret && mtu > path->device.mtu)
 		ret = pt_error_set(err, PT_EXIT_HOST, -EMSGSIZE, "%s: its MTU "
-				   "is %u, --mtu asks for %u (ip link set %s "
-				   "mtu %u)", dev, path->device.mtu, mtu, dev,
-				   mtu);
+				   "is %u, --mtu asks for %u (--mtu %u works, "
+				   "or --mtu auto, or ip link set %s mtu %u)",
+				   dev, path->device.mtu, mtu,
+				   path->device.mtu, dev, mtu);
 	return ret ? ret : pt_leases_open(&path->device_leases, &path->device,
 					  err);
 }
@@ -168,7 +199,11 @@ int pt_send_path_open(struct pt_send_path *path,
 				    "pagetrim?)", path->frame_sz_max,
 				    PT_MTU_MIN);
 	ret = lease_queues(path, cfg, err);
-	return ret ? ret : open_sockets(path, cfg, err);
+	if (!ret)
+		ret = open_sockets(path, cfg, err);
+	return ret ? ret : pt_send_path_check_mtu(path, cfg->mtu,
+						  path->frame_sz_max,
+						  "sockets and receiver", err);
 }
 
 void pt_send_path_close(struct pt_send_path *path)

@@ -29,9 +29,10 @@ struct pt_send_path {
 struct pt_send_path_cfg {
 	const struct pt_address *dst;	/* of the control connection */
 	const struct pt_msg_offer *offer;
-	__u32 queue_cnt;		/* wanted, 1..PT_LANES_MAX */
+	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	__u32 mtu;			/* 0: the device's; else no larger */
 	bool generic;			/* copy mode */
+	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	int timeout_ms;			/* for the next hop's MAC address */
 };
 
@@ -39,6 +40,12 @@ struct pt_send_path_cfg {
  * can be told to be wrong before anyone is called.  mtu as in the cfg below. */
 int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err);
+
+/* pt_send_path_check_mtu: -EMSGSIZE: what ("the path") takes, frames of frame_sz
+ * Ethernet bytes, is less than the mtu asked for; 0: none was, any will do. */
+int pt_send_path_check_mtu(const struct pt_send_path *path, __u32 mtu,
+			   __u32 frame_sz, const char *what,
+			   struct pt_error *err);
 
 /* pt_send_path_open finds and opens the rest; the control connection to the
  * receiver exists, so that its MAC address gets resolved.  Errors name what is

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "transfer/clock.h"
+#include "transfer/rate.h"
 
 #define CONNECT_MS	10000
 #define PROGRESS_NS	250000000ULL
@@ -114,6 +115,7 @@ static int open_path(struct pt_sender *s)
 		.queue_cnt = s->cfg->queue_cnt,
 		.mtu = s->cfg->mtu,
 		.generic = s->cfg->generic,
+		.hugepages = s->cfg->hugepages,
 		.timeout_ms = 2000,
 	};
 	struct pt_message m;
@@ -195,6 +197,10 @@ static int set_up(struct pt_sender *s)
 		return pt_error_set(s->err, PT_EXIT_HOST, -errno,
 				    "eventfd: %m (raise ulimit -n)");
 	ret = pt_send_path_init(&s->path, s->cfg->dev, s->cfg->mtu, s->err);
+	if (!ret)
+		ret = pt_rate_choose(&s->report->bytes_per_s,
+				     s->cfg->bytes_per_s, &s->path.device,
+				     s->err);
 	if (!ret)
 		ret = pt_send_files_open(&s->files, s->cfg->files,
 					 s->cfg->file_cnt, s->err);

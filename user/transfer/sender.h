@@ -16,6 +16,7 @@
 #include "trim/governor.h"
 #include "trim/trim.h"
 #include "wire/cipher.h"
+#include "xdp/umem.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
@@ -52,6 +53,7 @@ struct pt_send_lane_report {
 	__u16 tx_queue;
 	__u16 rx_queue;		/* of the receiver, where it arrives */
 	__u32 frame_sz;		/* Ethernet bytes of its largest frame */
+	enum pt_hugepages hugepages;	/* its memory's */
 	__u64 frames;
 };
 
@@ -82,6 +84,7 @@ struct pt_send_report {
 	__u64 recheck_ns;	/* part of it: reading the source again */
 	__u64 commit_ns;
 	__u64 total_ns;
+	__u64 bytes_per_s;	/* the limit; 0: none */
 	__u64 transfer_id;
 	__u64 session_id;
 	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */
@@ -113,11 +116,13 @@ struct pt_send_cfg {
 	bool resume;			/* take up what the receiver holds */
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */
-	__u32 queue_cnt;		/* 1..PT_LANES_MAX */
+	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
+	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	bool profile;			/* see has_profile */
 	bool generic;
 	__u32 mtu;			/* 0: as large as passes */
-	__u64 bytes_per_s;		/* of Ethernet bytes; 0: no limit */
+	__u64 bytes_per_s;		/* of Ethernet bytes: as pt_rate_choose
+					 * takes it */
 	const char *control;		/* path of the socket on which it is
 					 * asked and told, see control/console;
 					 * made when only SOCKETS are needed;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "transfer/clock.h"
+#include "transfer/rate.h"
 
 #define REQUESTS_MAX	16		/* answered before frames and messages
 					 * are looked after again */
@@ -43,17 +44,24 @@ static json_t *refuse(const char *text)
 	return json_pack("{s:s}", "error", text);
 }
 
-/* set_bandwidth: text is a whole number of bytes, digits only. */
+/* set_bandwidth: text is a whole number of bytes, digits only, or auto. */
 static json_t *set_bandwidth(struct pt_sender *s, const char *text)
 {
-	unsigned long long rate;
+	struct pt_error err;
+	__u64 rate = PT_RATE_AUTO;
 
 	errno = 0;
-	rate = strtoull(text, NULL, 10);
-	if (!*text || strspn(text, "0123456789") != strlen(text) || errno ||
-	    rate > PT_PACER_RATE_MAX)
-		return refuse("max-bandwidth: want 0..1099511627776 bytes a "
-			      "second, 0 for no limit");
+	if (strcmp(text, "auto")) {
+		rate = strtoull(text, NULL, 10);
+		if (!*text || strspn(text, "0123456789") != strlen(text) ||
+		    errno || rate > PT_RATE_MAX)
+			return refuse("max-bandwidth: want 0..1099511627776 "
+				      "bytes a second, 0 for no limit, or "
+				      "auto");
+	}
+	if (pt_rate_choose(&rate, rate, &s->path.device, &err))
+		return refuse(err.text);
+	s->report->bytes_per_s = rate;
 	pt_pacer_set(&s->pacer, rate, pt_clock_ns());
 	return json_pack("{s:I}", "max-bandwidth", (json_int_t)rate);
 }

@@ -50,7 +50,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 {
 	int ret = make_seals(s);
 
-	pt_pacer_set(&s->pacer, s->cfg->bytes_per_s, pt_clock_ns());
+	pt_pacer_set(&s->pacer, s->report->bytes_per_s, pt_clock_ns());
 	s->job = (struct pt_send_job){
 		.source = s->cfg->source,
 		.layout = s->layout,

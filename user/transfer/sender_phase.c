@@ -150,14 +150,34 @@ static __u16 lanes_ready(const struct pt_sender *s)
 	return cnt;
 }
 
+/* check_mtu: who asked for an MTU is told when the path takes less.  Later,
+ * when it begins to, the lanes make do with that. */
+static int check_mtu(struct pt_sender *s)
+{
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < s->lane_cnt; i++)
+		if (pt_lane_state(s->lanes[i]) == PT_LANE_READY)
+			ret = pt_send_path_check_mtu(&s->path, s->cfg->mtu,
+				atomic_load(&pt_lane_counts(
+					s->lanes[i])->frame_sz),
+				"path and receiver", s->err);
+	return ret;
+}
+
 /* probe waits until every lane has found a way, or that there is none. */
 static int probe(struct pt_sender *s)
 {
+	int ret;
+
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		if (pt_lane_state(s->lanes[i]) == PT_LANE_PROBING)
 			return 0;
 	if (!lanes_ready(s))
 		return pt_lane_error(s->lanes[0], s->err);
+	ret = check_mtu(s);
+	if (ret)
+		return ret;
 	pt_sender_enter(s, PT_SEND_COMPARE);
 	if (!s->report->is_resumed)
 		pt_held_skip(&s->held);
@@ -364,6 +384,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->lane_cnt = s->lane_cnt;
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
 		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
+		struct pt_xsk_info xsk;
 
 		r->pages_left += atomic_load(&c->dirty_pages);
 		r->pages_sent += atomic_load(&c->pages);
@@ -380,10 +401,12 @@ void pt_sender_count(struct pt_sender *s)
 #undef X
 		if (atomic_load(&c->generation) > r->generations)
 			r->generations = atomic_load(&c->generation);
+		pt_xsk_info(s->path.xsks[i], &xsk);
 		r->lanes[i] = (struct pt_send_lane_report){
 			.tx_queue = pt_lease_queue(s->path.leases[i]),
 			.rx_queue = atomic_load(&c->queue),
 			.frame_sz = atomic_load(&c->frame_sz),
+			.hugepages = xsk.hugepages,
 			.frames = atomic_load(&c->frames),
 		};
 	}

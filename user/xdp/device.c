@@ -130,6 +130,20 @@ static void query_driver(int fd, struct pt_device *dev)
 		dev->tx_queue_cnt = used.tx_count + used.combined_count;
 }
 
+/* query_speed: veth and tap devices say a number that means nothing. */
+static void query_speed(int fd, struct pt_device *dev)
+{
+	struct ethtool_cmd link = { .cmd = ETHTOOL_GSET };
+	__u32 speed_mbit;
+
+	if (!strcmp(dev->driver, "veth") || !strcmp(dev->driver, "tun") ||
+	    !ethtool(fd, dev->name, &link))
+		return;
+	speed_mbit = ethtool_cmd_speed(&link);
+	if (speed_mbit != (__u32)SPEED_UNKNOWN)
+		dev->speed_mbit = speed_mbit;
+}
+
 int pt_device_open(struct pt_device *out, const char *name,
 		   struct pt_error *err)
 {
@@ -169,6 +183,7 @@ int pt_device_open(struct pt_device *out, const char *name,
 				    strerror(-ret));
 	}
 	query_driver(fd, &dev);
+	query_speed(fd, &dev);
 	close(fd);
 	if (!dev.rx_queue_cnt)
 		dev.rx_queue_cnt = 1;

@@ -21,6 +21,8 @@ struct pt_device {
 	bool	has_carrier;	/* the link works: for a veth, its peer is up */
 	__u16	rx_queue_cnt;	/* in use now, >= 1 */
 	__u16	tx_queue_cnt;	/* in use now, >= 1 */
+	__u32	speed_mbit;	/* Mbit/s of the link; 0: not known, or it has
+				 * none, as a veth or tap device */
 	__u64	netns_cookie;	/* of the network namespace; with ifindex it
 				 * names the device on this host until reboot */
 };

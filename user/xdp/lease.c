@@ -174,6 +174,27 @@ int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
 			    taken.text);
 }
 
+__u32 pt_lease_free_cnt(const struct pt_leases *leases, __u32 below,
+			struct pt_error *holder)
+{
+	__u32 cnt = 0;
+
+	if (below > queue_cnt(&leases->dev))
+		below = queue_cnt(&leases->dev);
+	for (__u32 q = 0; q < below; q++) {
+		struct pt_lockfile_owner owner;
+
+		if (!leases->is_ours[q] &&
+		    !pt_lockfile_part_is_held(leases->fd, part_of(q))) {
+			cnt++;
+			continue;
+		}
+		pt_lockfile_read_owner(leases->fd, part_of(q), &owner);
+		fail_taken(holder, &leases->dev, q, &owner);
+	}
+	return cnt;
+}
+
 __u32 pt_lease_queue(const struct pt_lease *lease)
 {
 	return lease->queue;

@@ -58,6 +58,11 @@ int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
 		       struct pt_leases *leases, const char *role,
 		       struct pt_error *err);
 
+/* pt_lease_free_cnt returns how many of the queues 0..below - 1 nobody holds;
+ * if there are others, *holder names who has the last of them. */
+__u32 pt_lease_free_cnt(const struct pt_leases *leases, __u32 below,
+			struct pt_error *holder);
+
 __u32 pt_lease_queue(const struct pt_lease *lease);
 
 void pt_lease_release(struct pt_lease *lease);	/* NULL is fine */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +14,6 @@
 #define BIND_TRIES	100	/* 10 ms apart: the kernel frees the queue of a
 				 * closed socket some 10 ms later */
 #define BIND_PAUSE_NS	10000000
-#define HUGE_SZ		(2u << 20)
 
 /* What the kernel keeps of an RX chunk: 256 bytes of headroom; of the
  * fragments of zero-copy frames also the tail, rounded to 128. */
@@ -45,28 +43,26 @@ static bool cfg_is_valid(const struct pt_xsk_cfg *cfg)
 		       cfg->tx_frame_sz_max <= PT_SPANS_MAX * PT_XSK_CHUNK_SZ);
 }
 
-/* map_chunks: huge pages where there are some, touched before the kernel
- * pins them. */
-static int map_chunks(struct pt_xsk *x)
+/* chunks_sz: one mapping, RX chunks first. */
+static size_t chunks_sz(const struct pt_xsk_cfg *cfg)
 {
-	size_t sz = ((size_t)x->cfg.rx_chunk_cnt + x->cfg.tx_chunk_cnt) *
-		    PT_XSK_CHUNK_SZ;
-	__u8 *base = mmap(NULL, sz + HUGE_SZ, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t head;
+	return ((size_t)cfg->rx_chunk_cnt + cfg->tx_chunk_cnt) *
+	       PT_XSK_CHUNK_SZ;
+}
 
-	if (base == MAP_FAILED)
-		return -errno;
-	head = -(size_t)base % HUGE_SZ;
-	if (head)
-		munmap(base, head);
-	if (head != HUGE_SZ)
-		munmap(base + head + sz, HUGE_SZ - head);
-	x->base = base + head;
-	x->map_sz = sz;
-	madvise(x->base, sz, MADV_HUGEPAGE);
-	for (size_t off = 0; off < sz; off += PT_XSK_CHUNK_SZ)
-		x->base[off] = 0;
+/* map_chunks: which queue it is for, the mapping cannot say. */
+static int map_chunks(struct pt_xsk *x, struct pt_error *err)
+{
+	struct pt_error why;
+	int ret = pt_umem_map(&x->memory, chunks_sz(&x->cfg), x->cfg.hugepages,
+			      &why);
+
+	if (ret)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s queue %u: "
+				    "%.400s", x->cfg.device->name,
+				    x->cfg.queue, why.text);
+	x->base = x->memory.base;
+	x->info.hugepages = x->memory.got;
 	return 0;
 }
 
@@ -80,8 +76,8 @@ static int create_umem(struct pt_xsk *x)
 		.frame_size = PT_XSK_CHUNK_SZ,
 	};
 
-	return xsk_umem__create(&x->umem, x->base, x->map_sz, &x->fill,
-				&x->comp, &cfg);
+	return xsk_umem__create(&x->umem, x->base, chunks_sz(&x->cfg),
+				&x->fill, &x->comp, &cfg);
 }
 
 static int bind_once(struct pt_xsk *x, bool multi_buffer)
@@ -172,6 +168,7 @@ static int learn(struct pt_xsk *x)
 static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 {
 	const char *dev = cfg->device->name, *remedy;
+	char memlock[96];
 
 	switch (code) {
 	case -EBUSY:
@@ -186,7 +183,10 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 		remedy = "run as root, or with CAP_NET_RAW";
 		break;
 	case -ENOBUFS:
-		remedy = "raise RLIMIT_MEMLOCK, or run with CAP_IPC_LOCK";
+		snprintf(memlock, sizeof(memlock), "raise RLIMIT_MEMLOCK by "
+			 "ulimit -l: %zu KiB a queue; or run with CAP_IPC_LOCK",
+			 chunks_sz(cfg) >> 10);
+		remedy = memlock;
 		break;
 	case -EAFNOSUPPORT:
 		remedy = "the kernel is built without XDP_SOCKETS";
@@ -226,9 +226,11 @@ int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 	memset(x, 0, sizeof(*x));
 	x->cfg = *cfg;
 	x->tx_epoll = -1;
-	ret = map_chunks(x);
-	if (ret)
-		goto free_x;
+	ret = map_chunks(x, err);
+	if (ret) {
+		free(x);
+		return ret;
+	}
 	ret = xsk_tx_start(x);
 	if (ret)
 		goto unmap;
@@ -249,8 +251,7 @@ stop_tx:
 	unbind(x);
 	xsk_tx_stop(x);
 unmap:
-	munmap(x->base, x->map_sz);
-free_x:
+	pt_umem_unmap(&x->memory);
 	free(x);
 	return fail(err, cfg, ret);
 }
@@ -261,7 +262,7 @@ void pt_xsk_close(struct pt_xsk *x)
 		return;
 	unbind(x);
 	xsk_tx_stop(x);
-	munmap(x->base, x->map_sz);
+	pt_umem_unmap(&x->memory);
 	free(x);
 }
 

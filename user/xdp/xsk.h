@@ -21,6 +21,7 @@
 #include <pagetrim/error.h>
 #include <pagetrim/span.h>
 #include "xdp/device.h"
+#include "xdp/umem.h"
 
 #define PT_XSK_CHUNK_SZ		4096	/* bytes; the kernel takes no larger */
 #define PT_XSK_BATCH_MAX	64	/* frames of one pt_xsk_recv */
@@ -35,6 +36,7 @@ struct pt_xsk_cfg {
 	__u32	tx_frame_sz_max; /* Ethernet bytes of the largest frame sent,
 				  * 64..PT_XSK_CHUNK_SZ * PT_SPANS_MAX */
 	bool	generic;	/* the XDP program runs in generic mode */
+	enum pt_hugepages hugepages;	/* for the chunks */
 };
 
 struct pt_xsk_info {
@@ -44,6 +46,7 @@ struct pt_xsk_info {
 	__u32	rx_frame_sz_max; /* Ethernet bytes; longer ones are dropped */
 	__u32	tx_frame_sz_max; /* Ethernet bytes */
 	__u32	tx_frame_cnt;	/* TX buffers */
+	enum pt_hugepages hugepages;	/* what the chunks got */
 };
 
 /* pt_xsk_open binds the queue: zero copy where the driver has it, else copy;

@@ -21,8 +21,8 @@ struct pt_xsk {
 	struct pt_xsk_info info;
 	struct xsk_socket *socket;
 	struct xsk_umem *umem;
-	__u8	*base;		/* of the UMEM: RX chunks, then TX buffers */
-	size_t	map_sz;		/* bytes */
+	struct pt_umem memory;	/* RX chunks, then TX buffers */
+	__u8	*base;		/* of it */
 
 	/* RX: of the receiving thread */
 	struct xsk_ring_cons rx __attribute__((aligned(64)));

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/rate.h"
+
+#include <errno.h>
+
+#include <pagetrim/wire.h>
+
+#define BYTES_A_MBIT	125000ULL
+
+_Static_assert(PT_RATE_MIN >= PT_MTU_MAX, "the largest frame within a second");
+
+int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
+		   const struct pt_device *dev, struct pt_error *err)
+{
+	__u64 link = dev->speed_mbit * BYTES_A_MBIT;
+
+	*bytes_per_s = wish == PT_RATE_AUTO ? link : wish;
+	if (*bytes_per_s == PT_RATE_NONE)
+		return 0;
+	if (*bytes_per_s < PT_RATE_MIN)
+		return pt_error_set(err, PT_EXIT_HOST, -ERANGE,
+				    "max-bandwidth %llu: a frame would wait "
+				    "for longer than a second (64K works)",
+				    (unsigned long long)*bytes_per_s);
+	if (link && *bytes_per_s > link)
+		return pt_error_set(err, PT_EXIT_HOST, -ERANGE, "%s: its link "
+				    "has %u Mbit/s, max-bandwidth asks for "
+				    "%llu bytes a second (%llu works, or "
+				    "auto)",
+				    dev->name, dev->speed_mbit,
+				    (unsigned long long)*bytes_per_s,
+				    (unsigned long long)link);
+	return 0;
+}
