@@ -141,7 +141,7 @@ talk()
 
 		for line in (b"", b"x", b"status ", b"set", b"set max-bandwidth ",
 		             b"set max-bandwidth x", b"set max-bandwidth -1",
-		             b"set max-bandwidth 1K", b"set max-bandwidth  5",
+		             b"set max-bandwidth 64K", b"set max-bandwidth  5",
 		             b"set max-bandwidth 1099511627777",
 		             b"set max-bandwidth 99999999999999999999",
 		             b"set max-downtime 5", b"\xff\xfe\x1b[2J",

@@ -14,21 +14,20 @@ int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
 {
 	__u64 link = dev->speed_mbit * BYTES_A_MBIT;
 
-	*bytes_per_s = wish == PT_RATE_AUTO ? link : wish;
-	if (*bytes_per_s == PT_RATE_NONE)
-		return 0;
-	if (*bytes_per_s < PT_RATE_MIN)
+	__u64 rate = wish == PT_RATE_AUTO ? link : wish;
+
+	if (rate != PT_RATE_NONE && rate < PT_RATE_MIN)
 		return pt_error_set(err, PT_EXIT_HOST, -ERANGE,
 				    "max-bandwidth %llu: a frame would wait "
 				    "for longer than a second (64K works)",
-				    (unsigned long long)*bytes_per_s);
-	if (link && *bytes_per_s > link)
+				    (unsigned long long)rate);
+	if (link && rate > link)
 		return pt_error_set(err, PT_EXIT_HOST, -ERANGE, "%s: its link "
 				    "has %u Mbit/s, max-bandwidth asks for "
 				    "%llu bytes a second (%llu works, or "
-				    "auto)",
-				    dev->name, dev->speed_mbit,
-				    (unsigned long long)*bytes_per_s,
+				    "auto)", dev->name, dev->speed_mbit,
+				    (unsigned long long)rate,
 				    (unsigned long long)link);
+	*bytes_per_s = rate;
 	return 0;
 }

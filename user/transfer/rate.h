@@ -13,7 +13,8 @@
 #define PT_RATE_AUTO	(~0ULL)		/* the link's speed; none if that is
 					 * not known */
 
-/* pt_rate_choose writes the limit for a wish: a rate, NONE or AUTO.
+/* pt_rate_choose writes the limit for a wish: a rate, NONE or AUTO; an error
+ * leaves it as it was.
  *   -ERANGE  too little to pace, or more than the link has */
 int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
 		   const struct pt_device *dev, struct pt_error *err);
