@@ -90,7 +90,7 @@ changed()
 freed()
 {
 	show hosts_up "$net"
-	rate=1K under_way opened --control control "$(image even)"
+	rate=64K under_way opened --control control "$(image even)"
 	wait_until 10 is_sending
 	control set max-bandwidth 0
 	ended send "$sender" 20 0
@@ -141,7 +141,7 @@ talk()
 
 		for line in (b"", b"x", b"status ", b"set", b"set max-bandwidth ",
 		             b"set max-bandwidth x", b"set max-bandwidth -1",
-		             b"set max-bandwidth 64K", b"set max-bandwidth  5",
+		             b"set max-bandwidth 1K", b"set max-bandwidth  5",
 		             b"set max-bandwidth 1099511627777",
 		             b"set max-bandwidth 99999999999999999999",
 		             b"set max-downtime 5", b"\xff\xfe\x1b[2J",
