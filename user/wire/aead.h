@@ -41,11 +41,6 @@ struct pt_aead_lib {
 	const char *name;	/* "libcrypto", "libipsec-mb" */
 	const char *(*version)(void);
 
-	/* Bytes of a run that is encrypted on its way into the frame; shorter
-	 * ones are cheaper copied there first, together.  Measured with
-	 * tests/bench/seal.c. */
-	__u32	direct_sz_min;
-
 	/* has: is it this library's, on this CPU? */
 	bool	(*has)(enum pt_cipher cipher);
 

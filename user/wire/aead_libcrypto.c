@@ -127,12 +127,9 @@ static bool open(struct pt_aead_key *k, const __u8 tag[PT_AUTH_SZ])
 	return EVP_DecryptFinal_ex(ctx, none, &done) == 1;
 }
 
-/* An update costs as much as 300 bytes of it, and what is no multiple of its
- * stride costs more; a copy within the cache is cheap beside. */
 const struct pt_aead_lib pt_aead_libcrypto = {
 	.name = "libcrypto",
 	.version = version,
-	.direct_sz_min = 1280,
 	.has = has,
 	.create = create,
 	.destroy = destroy,

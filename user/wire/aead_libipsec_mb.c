@@ -202,7 +202,6 @@ static bool open(struct pt_aead_key *head, const __u8 tag[PT_AUTH_SZ])
 const struct pt_aead_lib pt_aead_libipsec_mb = {
 	.name = "libipsec-mb",
 	.version = version,
-	.direct_sz_min = 512,
 	.has = has,
 	.create = create,
 	.destroy = destroy,

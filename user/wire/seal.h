@@ -77,8 +77,9 @@ void pt_seal_header(const struct pt_seal *s, struct pt_frame_hdr *hdr);
 void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 		   const struct pt_span *clear, unsigned int clear_cnt);
 
-/* pt_seal_put encrypts sz bytes to to, which is where those before it ended.
- * What stands there is ciphertext once the frame is finished. */
+/* pt_seal_put encrypts sz bytes, whole blocks, to to, which is where those
+ * before it ended.  What stands there is ciphertext once the frame is
+ * finished. */
 void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz);
 
 /* pt_seal_finish writes the frame's tag. */
