@@ -27,6 +27,20 @@ void pt_rx_host_unlock(struct pt_rx_host *h)
 	(void)h;
 }
 
+void pt_rx_host_session_lock(struct pt_rx_host *h,
+			     const struct pt_intake *intake)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake);
+}
+
+void pt_rx_host_session_unlock(struct pt_rx_host *h,
+			       const struct pt_intake *intake)
+{
+	(void)h;
+	pt_check(intake == rx_host_intake);
+}
+
 int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 		     struct pt_error *err)
 {

@@ -47,7 +47,7 @@ void pt_intake_free(struct pt_intake *i);
 /* pt_intake_fail notes the first failure and wakes control.  Any thread. */
 void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err);
 
-/* pt_intake_ledger adds up the lanes, with all queues locked. */
+/* pt_intake_ledger adds up the lanes, with their queues locked. */
 void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger);
 
 #endif

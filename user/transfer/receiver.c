@@ -236,10 +236,10 @@ static void show(struct pt_receiver *r, __u64 now_ns)
 		if (!s->is_on_host)
 			continue;
 		s->report.placed_sz = 0;
-		pt_rx_host_lock(&r->host);
+		pt_rx_host_session_lock(&r->host, &s->intake);
 		for (__u16 n = 0; n < s->intake.lane_cnt; n++)
 			s->report.placed_sz += s->intake.lanes[n].placed.bytes;
-		pt_rx_host_unlock(&r->host);
+		pt_rx_host_session_unlock(&r->host, &s->intake);
 		r->cfg.events.progress(&s->report, r->cfg.events.arg);
 	}
 }

@@ -141,6 +141,31 @@ void pt_rx_host_unlock(struct pt_rx_host *h)
 		pt_rx_queue_unlock(h->queues[i]);
 }
 
+static bool has_lane_on(const struct pt_intake *intake,
+			const struct pt_rx_queue *q)
+{
+	for (__u16 i = 0; i < intake->lane_cnt; i++)
+		if (intake->lanes[i].queue == pt_rx_queue_number(q))
+			return true;
+	return false;
+}
+
+void pt_rx_host_session_lock(struct pt_rx_host *h,
+			     const struct pt_intake *intake)
+{
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		if (has_lane_on(intake, h->queues[i]))
+			pt_rx_queue_lock(h->queues[i]);
+}
+
+void pt_rx_host_session_unlock(struct pt_rx_host *h,
+			       const struct pt_intake *intake)
+{
+	for (__u32 i = h->queue_cnt; i-- > 0; )
+		if (has_lane_on(intake, h->queues[i]))
+			pt_rx_queue_unlock(h->queues[i]);
+}
+
 static __u64 sockets_dropped(const struct pt_rx_host *h)
 {
 	struct pt_xsk_stats stats;
@@ -195,10 +220,11 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 	for (__u32 i = 0; i < h->session_cnt; i++)
 		h->sessions[i]->was_shared = true;
 	h->sessions[h->session_cnt++] = intake;
-	pt_rx_host_lock(h);
-	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
+	for (__u32 i = 0; !ret && i < h->queue_cnt; i++) {
+		pt_rx_queue_lock(h->queues[i]);
 		ret = pt_rx_queue_session_add(h->queues[i], intake);
-	pt_rx_host_unlock(h);
+		pt_rx_queue_unlock(h->queues[i]);
+	}
 	if (!ret)
 		ret = pt_program_session_add(h->program, intake->session_id,
 					     &session, err);
@@ -224,19 +250,23 @@ static void lane_remove(struct pt_rx_host *h, struct pt_rx_lane *lane)
 {
 	struct pt_rx_queue *q = find_queue(h, lane->queue);
 
-	if (q)
-		pt_rx_queue_lane_remove(q, lane);
+	if (!q)
+		return;
+	pt_rx_queue_lock(q);
+	pt_rx_queue_lane_remove(q, lane);
+	pt_rx_queue_unlock(q);
 }
 
 void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake)
 {
 	pt_program_session_remove(h->program, intake->session_id);
-	pt_rx_host_lock(h);
 	for (__u32 i = 0; i < intake->lane_cnt; i++)
 		lane_remove(h, &intake->lanes[i]);
-	for (__u32 i = 0; i < h->queue_cnt; i++)
+	for (__u32 i = 0; i < h->queue_cnt; i++) {
+		pt_rx_queue_lock(h->queues[i]);
 		pt_rx_queue_session_remove(h->queues[i], intake);
-	pt_rx_host_unlock(h);
+		pt_rx_queue_unlock(h->queues[i]);
+	}
 	for (__u32 i = 0; i < h->session_cnt; i++) {
 		if (h->sessions[i] != intake)
 			continue;
@@ -254,10 +284,10 @@ int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 
 	if (!q)
 		return -ENOENT;
-	pt_rx_host_lock(h);
 	lane_remove(h, lane);
+	pt_rx_queue_lock(q);
 	ret = pt_rx_queue_lane_add(q, lane);
-	pt_rx_host_unlock(h);
+	pt_rx_queue_unlock(q);
 	return ret ? ret : pt_program_lane_queue(h->program,
 						 intake->session_id, lane_idx,
 						 queue);
@@ -292,6 +322,9 @@ static __u64 distance(__u64 a, __u64 b)
 	return a > b ? a - b : b - a;
 }
 
+/* What follows reads counters one after the other, while they may still move:
+ * XDP's, which lead, last.  They agree only once they stand still. */
+
 /* queue_unaccounted: frames of a queue, since the start, that no counter
  * explains.  What the socket is owed can only be told when no other session
  * is in flight. */
@@ -299,9 +332,12 @@ static __u64 queue_unaccounted(struct pt_rx_host *h, __u32 i)
 {
 	struct pt_counters now;
 	struct pt_xsk_stats stats;
-	__u64 steered;
+	__u64 received, steered;
 	__u64 lost;
 
+	pt_rx_queue_lock(h->queues[i]);
+	received = pt_rx_queue_received(h->queues[i]);
+	pt_rx_queue_unlock(h->queues[i]);
 	if (pt_program_queue_counters(h->program,
 				      pt_rx_queue_number(h->queues[i]), &now) ||
 	    pt_xsk_stats(h->xsks[i], &stats))
@@ -310,8 +346,7 @@ static __u64 queue_unaccounted(struct pt_rx_host *h, __u32 i)
 	steered = now.steered - h->before[i].steered;
 	if (h->session_cnt == 1)
 		lost += distance(steered,
-				 pt_rx_queue_received(h->queues[i]) +
-				 pt_xsk_dropped(&stats));
+				 received + pt_xsk_dropped(&stats));
 	return lost;
 }
 
@@ -321,8 +356,9 @@ bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 	struct pt_counters c = { 0 };
 	__u64 dropped, taken;
 
-	pt_rx_host_lock(h);
+	pt_rx_host_session_lock(h, intake);
 	pt_intake_ledger(intake, ledger);
+	pt_rx_host_session_unlock(h, intake);
 	pt_program_session_counters(h->program, intake->session_id, &c);
 	ledger->steered = c.steered;
 	ledger->xdp_dropped = c.seen - c.steered;
@@ -335,6 +371,5 @@ bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 	if (intake->was_shared && ledger->steered < taken + dropped)
 		dropped = ledger->steered > taken ? ledger->steered - taken : 0;
 	ledger->socket_dropped = dropped;
-	pt_rx_host_unlock(h);
 	return ledger->steered == taken + dropped && !ledger->queue_unaccounted;
 }

@@ -303,9 +303,9 @@ static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 	__u64 ours;
 	int ret;
 
-	pt_rx_host_lock(s->host);
+	pt_rx_host_session_lock(s->host, &s->intake);
 	ret = pt_rebuild_region_digest(s->rebuild, region_idx, &ours, err);
-	pt_rx_host_unlock(s->host);
+	pt_rx_host_session_unlock(s->host, &s->intake);
 	if (ret || ours == theirs)
 		return ret;
 	s->has_mismatch = true;
@@ -360,9 +360,9 @@ static __u64 stragglers_ns(struct pt_rx_session *s)
 {
 	struct pt_ledger ledger;
 
-	pt_rx_host_lock(s->host);
+	pt_rx_host_session_lock(s->host, &s->intake);
 	pt_intake_ledger(&s->intake, &ledger);
-	pt_rx_host_unlock(s->host);
+	pt_rx_host_session_unlock(s->host, &s->intake);
 	return ledger.duplicate || ledger.late || ledger.missing
 		? 2 * atomic_load(&s->intake.grace_ns) : 0;
 }

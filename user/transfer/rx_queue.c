@@ -21,6 +21,7 @@
 struct pt_rx_queue {
 	struct pt_rx_queue_cfg cfg;
 	pthread_t thread;
+	pthread_mutex_t turn;	/* held while one waits for the lock */
 	pthread_mutex_t lock;
 	atomic_bool stop;
 	int event_fd;
@@ -293,6 +294,7 @@ int pt_rx_queue_start(struct pt_rx_queue **out,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "queue %u: out of memory", cfg->queue);
 	q->cfg = *cfg;
+	pthread_mutex_init(&q->turn, NULL);
 	pthread_mutex_init(&q->lock, NULL);
 	q->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (q->event_fd < 0) {
@@ -315,6 +317,7 @@ close_event:
 	close(q->event_fd);
 free_queue:
 	pthread_mutex_destroy(&q->lock);
+	pthread_mutex_destroy(&q->turn);
 	free(q);
 	return ret;
 }
@@ -328,12 +331,18 @@ void pt_rx_queue_stop(struct pt_rx_queue *q)
 	pthread_join(q->thread, NULL);
 	close(q->event_fd);
 	pthread_mutex_destroy(&q->lock);
+	pthread_mutex_destroy(&q->turn);
 	free(q);
 }
 
+/* The queue's thread takes the lock again as soon as it has let go of it, and a
+ * mutex is nobody's in between: without a turn, who waits would wait for ever
+ * while frames come. */
 void pt_rx_queue_lock(struct pt_rx_queue *q)
 {
+	pthread_mutex_lock(&q->turn);
 	pthread_mutex_lock(&q->lock);
+	pthread_mutex_unlock(&q->turn);
 }
 
 void pt_rx_queue_unlock(struct pt_rx_queue *q)

@@ -238,14 +238,14 @@ static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 	s->looked_ns = now_ns;
 	have_strayed = c.wrong_queue != s->wrong_queue;
 	s->wrong_queue = c.wrong_queue;
-	pt_rx_host_lock(s->host);
+	pt_rx_host_session_lock(s->host, &s->intake);
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
 		struct pt_rx_lane *l = &s->intake.lanes[i];
 
 		l->is_deaf = l->accepted == l->looked_accepted;
 		l->looked_accepted = l->accepted;
 	}
-	pt_rx_host_unlock(s->host);
+	pt_rx_host_session_unlock(s->host, &s->intake);
 	for (__u16 i = 0; have_strayed && i < s->intake.lane_cnt; i++) {
 		struct pt_rx_lane *l = &s->intake.lanes[i];
 
