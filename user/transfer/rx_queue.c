@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #define BUSY_TICK_NS	50000000ULL	/* the same, while the ring is never
 					 * empty: it is gone through many times */
 #define IDLE_MS		100		/* wait when nothing is open */
+#define NAP_NS		50000		/* first, after a frame; far below ... */
+#define NAPS_MAX	8		/* ... TICK_NS, all of them */
 
 struct pt_rx_queue {
 	struct pt_rx_queue_cfg cfg;
@@ -26,6 +29,7 @@ struct pt_rx_queue {
 	atomic_bool stop;
 	int event_fd;
 	__u64 ticked_ns;
+	__u32 nap_cnt;			/* since the last frame */
 
 	struct pt_intake *sessions[PT_TRANSFERS_MAX];
 	__u32 session_cnt;
@@ -246,11 +250,31 @@ static bool is_open(const struct pt_rx_queue *q)
 	return false;
 }
 
+/* rest sleeps, the ring being empty.  To be woken by a frame costs whoever
+ * delivers it an interrupt of this CPU, and finds one frame.  So while frames
+ * flow the thread wakes by itself, and finds several: longer runs to write. */
+static void rest(struct pt_rx_queue *q, bool open)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	eventfd_t value;
+
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
+	if (q->nap_cnt < NAPS_MAX) {
+		q->nap_cnt++;
+		nanosleep(&nap, NULL);
+		return;
+	}
+	pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS, q->event_fd);
+	eventfd_read(q->event_fd, &value);
+}
+
 static void *queue_main(void *arg)
 {
 	struct pt_rx_queue *q = arg;
-	eventfd_t value;
 
+	/* Naps end when they should, not up to 50 us later. */
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	q->nap_cnt = NAPS_MAX;
 	pt_stage_start(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
 	while (!atomic_load_explicit(&q->stop, memory_order_relaxed)) {
 		__u64 now_ns = pt_clock_ns();
@@ -274,12 +298,10 @@ static void *queue_main(void *arg)
 		open = is_open(q);
 		pt_rx_queue_unlock(q);
 
-		if (!cnt) {
-			pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
-			pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS,
-				    q->event_fd);
-			eventfd_read(q->event_fd, &value);
-		}
+		if (cnt)
+			q->nap_cnt = 0;
+		else
+			rest(q, open);
 	}
 	return NULL;
 }
