@@ -221,7 +221,9 @@ static int parse_number(struct send *tx, int opt)
 					    n->auto_value ? ", or auto" : "");
 		if (opt == OPT_REKEY && number & (number - 1))
 			return pt_out_usage("send", "--rekey-frames '%s': want "
-					    "a power of two", optarg);
+					    "a power of two, such as %llu",
+					    optarg, 1ULL <<
+					    (63 - __builtin_clzll(number)));
 		set_number(tx, opt, number);
 		return -1;
 	}
