@@ -225,12 +225,15 @@ send_begin()
 	sender=$!
 }
 
-# sent_bytes: what left host a so far.
-sent_bytes()
+# sent_bytes_of HOST: what left it so far.
+sent_bytes_of()
 {
-	hosts_run "$net" a ip -s -j link show "$(dev_a)" |
+	hosts_run "$net" "$1" \
+		ip -s -j link show "$(hosts_dev "$net" "$1")" |
 		jq '.[0].stats64.tx.bytes'
 }
+
+sent_bytes() { sent_bytes_of a; }
 
 has_sent() { [[ $(sent_bytes) -ge $1 ]]; }
 

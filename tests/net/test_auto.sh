@@ -102,6 +102,78 @@ queues_taken()
 	nothing_left
 }
 
+# hidden HOST COMMAND...: in the background, and what it leases nobody sees, as of
+# a program that knows no leases.
+hidden()
+{
+	local host=$1
+
+	shift
+	# shellcheck disable=SC2016 # expanded there
+	hosts_exec "$net" "$host" unshare -m --propagation private sh -c '
+		mount -t tmpfs none /run && exec "$@"' hidden "$@"
+}
+
+# stranger HOST ADDRESS: a program that knows no leases holds queue 0 of a host.
+stranger()
+{
+	local before
+
+	before=$(sent_bytes_of "$1")
+	hidden "$1" "$pagetrim" send "${security[@]}" \
+		--dev "$(hosts_dev "$net" "$1")" --to "$2" \
+		--max-bandwidth 1M --name strange "$(image even)" \
+		2>stranger.err &
+	stranger=$!
+	wait_until 10 sends "$1" "$before"
+}
+
+sends() { [[ $(sent_bytes_of "$1") -ge $(($2 + 100000)) ]]; }
+
+queues_of_strangers()
+{
+	[[ $(cpus) -ge 2 ]] || die "needs two CPUs"
+	show hosts_up "$net" --queues 2
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
+		--queues 2
+	stranger a "$HOSTS_B4"
+	refused a 3 "$(dev_a) queue 0: .*holds the queue; --queues auto" \
+		send --name one
+	send_begin send --to "$HOSTS_B4" --queues auto --name other \
+		"$(image small)"
+	ended send "$sender" 30 0
+	same "queues" "$(field send '[.lanes[]."tx-queue"] | @csv')" 1
+	kill "$stranger" "$receiver"
+	finish "$stranger" 10
+	finish "$receiver" 10
+	nothing_left
+}
+
+queues_of_strangers_at_receiver()
+{
+	local -a receive_options=(--queues auto)
+	local other
+
+	[[ $(cpus) -ge 2 ]] || die "needs two CPUs"
+	show hosts_up "$net" --queues 2
+	hosts_exec "$net" a "$pagetrim" receive "${security[@]}" \
+		--dev "$(dev_a)" --listen "$HOSTS_A4" --out strange \
+		>/dev/null 2>other.err &
+	other=$!
+	wait_until 10 listens a 16644
+	stranger b "$HOSTS_A4"
+	refused b 3 "$(dev_b) queue 0: .*holds the queue; --queues auto" \
+		receive
+	transfer "$(image small)" --queues auto
+	same "queues" "$(field receive .queues)" 1
+	same "queue" "$(field send '.lanes[0]."rx-queue"')" 1
+	kill "$stranger" "$other"
+	finish "$stranger" 10
+	finish "$other" 10
+	nothing_left
+}
+
 # A process that may run on one CPU has use for one queue.
 queues_of_cpus()
 {
@@ -338,6 +410,9 @@ locked_memory()
 image small --pages 64 >/dev/null
 case_run "auto: queues of the device" queues_of_device
 case_run "auto: queues that are taken, the holder named" queues_taken
+case_run "auto: queues of programs without leases" queues_of_strangers
+case_run "auto: queues of programs without leases, at the receiver" \
+	queues_of_strangers_at_receiver
 case_run "auto: queues for one CPU" queues_of_cpus
 case_run "auto: MTU of the device" mtu_of_device
 case_run "auto: MTU of the receiver" mtu_of_receiver

@@ -163,12 +163,13 @@ static const struct option options[] = {
 	{ }
 };
 
-static int parse_number(const char *name, __u64 max, __u64 *number)
+static int parse_number(const char *name, __u64 max, const char *or_else,
+			__u64 *number)
 {
 	if (pt_out_number(optarg, 1, max, false, number))
 		return -1;
-	return pt_out_usage("receive", "%s '%s': want 1..%llu", name, optarg,
-			    (unsigned long long)max);
+	return pt_out_usage("receive", "%s '%s': want 1..%llu%s", name, optarg,
+			    (unsigned long long)max, or_else);
 }
 
 static int parse_option(struct receive *rx, int opt, const char *word)
@@ -197,7 +198,8 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 		rx->cfg.queue_cnt = PT_QUEUES_AUTO;
 		if (!strcmp(optarg, "auto"))
 			return -1;
-		code = parse_number("--queues", PT_LANES_MAX, &number);
+		code = parse_number("--queues", PT_LANES_MAX, ", or auto",
+				    &number);
 		rx->cfg.queue_cnt = number;
 		return code;
 	case OPT_MEMORY:
@@ -219,7 +221,7 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 			return pt_out_usage("receive", "%s", err.text);
 		return -1;
 	case OPT_TIMEOUT:
-		code = parse_number("--peer-timeout", 3600, &number);
+		code = parse_number("--peer-timeout", 3600, "", &number);
 		rx->cfg.peer_timeout_ms = number * 1000;
 		return code;
 	case OPT_PROFILE:

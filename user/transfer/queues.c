@@ -52,3 +52,13 @@ int pt_queues_choose(__u32 *cnt, const struct pt_queues_wish *wish,
 				    holder.text);
 	return 0;
 }
+
+bool pt_queues_pass_over(struct pt_lease **leases, __u32 *cnt, __u32 i)
+{
+	if (*cnt == 1)
+		return false;
+	pt_lease_release(leases[i]);
+	for (--*cnt; i < *cnt; i++)
+		leases[i] = leases[i + 1];
+	return true;
+}

@@ -23,6 +23,11 @@ int pt_queues_choose(__u32 *cnt, const struct pt_queues_wish *wish,
 		     const struct pt_device *dev,
 		     const struct pt_leases *leases, struct pt_error *err);
 
+/* pt_queues_pass_over gives lease i of *cnt back, and closes the gap, if it is
+ * not the only one: of a queue that turned out to be held by a socket that knows
+ * no leases.  False: it is. */
+bool pt_queues_pass_over(struct pt_lease **leases, __u32 *cnt, __u32 i);
+
 /* pt_queues_cpu_cnt: CPUs that this process may run on: a queue is a thread, and
  * more of them than that help nobody. */
 __u32 pt_queues_cpu_cnt(void);

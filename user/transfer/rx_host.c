@@ -37,6 +37,22 @@ static int open_queue(struct pt_rx_host *h, __u32 i,
 				     pt_xsk_fd(h->xsks[i]), err);
 }
 
+static int open_queues(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
+		       struct pt_error *err)
+{
+	for (__u32 i = 0; i < h->queue_cnt; ) {
+		int ret = open_queue(h, i, cfg, err);
+
+		if (ret == -EBUSY && cfg->queue_cnt == PT_QUEUES_AUTO &&
+		    pt_queues_pass_over(h->leases, &h->queue_cnt, i))
+			continue;
+		if (ret)
+			return ret;
+		i++;
+	}
+	return 0;
+}
+
 static int lease_queues(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 			struct pt_error *err)
 {
@@ -83,8 +99,8 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	h->memory_sz_max = cfg->memory_sz_max;
 	h->profile = cfg->profile;
 	ret = pt_program_open(&h->program, &program, err);
-	for (__u32 i = 0; !ret && i < h->queue_cnt; i++)
-		ret = open_queue(h, i, cfg, err);
+	if (!ret)
+		ret = open_queues(h, cfg, err);
 	if (ret)
 		pt_rx_host_close(h);
 	return ret;

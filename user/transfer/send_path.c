@@ -113,29 +113,41 @@ static int lease_queues(struct pt_send_path *path,
 	return ret;
 }
 
+static int open_socket(struct pt_send_path *path, __u32 i,
+		       const struct pt_send_path_cfg *cfg,
+		       struct pt_error *err)
+{
+	struct pt_xsk_cfg xsk = {
+		.device = &path->device,
+		.queue = pt_lease_queue(path->leases[i]),
+		.tx_chunk_cnt = TX_CHUNKS,
+		.tx_frame_sz_max = path->frame_sz_max,
+		.generic = cfg->generic,
+		.hugepages = cfg->hugepages,
+	};
+	int ret = pt_xsk_open(&path->xsks[i], &xsk, err);
+
+	if (ret != -EMSGSIZE)
+		return ret;
+	/* No multi-buffer here: frames of one chunk. */
+	path->frame_sz_max = PT_XSK_CHUNK_SZ;
+	xsk.tx_frame_sz_max = path->frame_sz_max;
+	return pt_xsk_open(&path->xsks[i], &xsk, err);
+}
+
 static int open_sockets(struct pt_send_path *path,
 			const struct pt_send_path_cfg *cfg,
 			struct pt_error *err)
 {
-	for (__u32 i = 0; i < path->queue_cnt; i++) {
-		struct pt_xsk_cfg xsk = {
-			.device = &path->device,
-			.queue = pt_lease_queue(path->leases[i]),
-			.tx_chunk_cnt = TX_CHUNKS,
-			.tx_frame_sz_max = path->frame_sz_max,
-			.generic = cfg->generic,
-			.hugepages = cfg->hugepages,
-		};
-		int ret = pt_xsk_open(&path->xsks[i], &xsk, err);
+	for (__u32 i = 0; i < path->queue_cnt; ) {
+		int ret = open_socket(path, i, cfg, err);
 
-		if (ret == -EMSGSIZE) {
-			/* No multi-buffer here: frames of one chunk. */
-			path->frame_sz_max = PT_XSK_CHUNK_SZ;
-			xsk.tx_frame_sz_max = path->frame_sz_max;
-			ret = pt_xsk_open(&path->xsks[i], &xsk, err);
-		}
+		if (ret == -EBUSY && cfg->queue_cnt == PT_QUEUES_AUTO &&
+		    pt_queues_pass_over(path->leases, &path->queue_cnt, i))
+			continue;
 		if (ret)
 			return ret;
+		i++;
 	}
 	return 0;
 }

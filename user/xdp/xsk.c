@@ -172,8 +172,8 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 
 	switch (code) {
 	case -EBUSY:
-		remedy = "another AF_XDP socket holds the queue; use another "
-			 "queue";
+		remedy = "an AF_XDP socket, not pagetrim's, holds the queue; "
+			 "--queues auto passes over it";
 		break;
 	case -EINVAL:
 		remedy = "no such queue, or the kernel has no AF_XDP copy mode "
