@@ -39,6 +39,60 @@ static void test_sparse_of_odd_size(void **state)
 	free(image);
 }
 
+/* afresh: another view of the same source, as another thread has. */
+static __u64 afresh(struct opened *o, const __u8 *image, __u64 sz)
+{
+	pt_view_free(&o->view);
+	return check_content(o, image, sz);
+}
+
+/* What was seen to be data is not asked for again; what was a hole is. */
+static void test_seen_again(void **state)
+{
+	static const char path[] = SCRATCH "/again";
+	static const __u32 spots[] = { 0, 30, 31, 511, 513, 700, 1024, 1030,
+				       2047, 2048, 4 * 512 + 2 };
+	const __u64 sz = 4 * REGION + 2 * PAGE + 5;
+	__u8 *image = calloc(1, sz + PAGE);
+	int fd = scratch_file(path, sz);
+	struct opened o;
+	__u64 holes;
+
+	(void)state;
+	/* data: pages 100 to 109, 512 to 1023, the last one */
+	memset(image + 100 * PAGE, 1, 10 * PAGE);
+	memset(image + 512 * PAGE, 2, 512 * PAGE);
+	image[sz - 1] = 3;
+	scratch_write(fd, 100 * PAGE, image + 100 * PAGE, 10 * PAGE);
+	scratch_write(fd, 512 * PAGE, image + 512 * PAGE, 512 * PAGE);
+	scratch_write(fd, sz - 1, image + sz - 1, 1);
+	open_one(&o, path);
+	holes = 4 * 512 + 3 - 10 - 512 - 1;
+	assert_int_equal(check_content(&o, image, sz), holes);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(afresh(&o, image, sz), holes);
+	/* A byte here and there, in holes and in data. */
+	for (unsigned i = 0; i < sizeof(spots) / sizeof(spots[0]); i++) {
+		__u64 at = (__u64)spots[i] * PAGE + (i ? 4 : 0);
+
+		holes -= !image[(__u64)spots[i] * PAGE + 5] &&
+			 spots[i] != 4 * 512 + 2;
+		image[at] = 9;
+		scratch_write(fd, at, &image[at], 1);
+		assert_int_equal(afresh(&o, image, sz), holes);
+		assert_int_equal(afresh(&o, image, sz), holes);
+	}
+	/* Data that is no more is zero, whether it is called a hole or not. */
+	memset(image + 512 * PAGE, 0, 100 * PAGE);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+				   FALLOC_FL_KEEP_SIZE, 512 * PAGE, 100 * PAGE),
+			 0);
+	afresh(&o, image, sz);
+	close_all(&o);
+	close(fd);
+	free(image);
+}
+
 static void test_full_region_is_stable(void **state)
 {
 	static const char path[] = SCRATCH "/full";
@@ -285,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sparse_of_odd_size),
+		cmocka_unit_test(test_seen_again),
 		cmocka_unit_test(test_full_region_is_stable),
 		cmocka_unit_test(test_bytes_behind_the_end_are_zero),
 		cmocka_unit_test(test_memfd_by_proc_path),

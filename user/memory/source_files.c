@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,8 @@ struct file {
 	__u8 *map;	/* NULL: read by pread(2) */
 	__u64 sz;	/* bytes, when it was opened */
 	char *path;
+	/* By page, 512 bits a region: a view found it to be no hole. */
+	_Atomic __u64 *known;
 };
 
 struct files {
@@ -61,7 +64,9 @@ static int file_open(struct file *f, const char *path, struct pt_error *err)
 		return fail(err, -EINVAL, path, "empty: no memory in it");
 	f->sz = st.st_size;
 	f->path = strdup(path);
-	if (!f->path)
+	f->known = calloc((f->sz + PT_REGION_SZ - 1) / PT_REGION_SZ,
+			  PT_REGION_PAGES / 8);
+	if (!f->path || !f->known)
 		return fail(err, -ENOMEM, path, "no memory");
 	if (!is_mappable(f->fd, &st))
 		return 0;
@@ -118,6 +123,7 @@ static void files_close(struct pt_source *src)
 		if (f->fd >= 0)
 			close(f->fd);
 		free(f->path);
+		free(f->known);
 	}
 	free(s);
 }
@@ -140,9 +146,10 @@ static int files_fault(const struct pt_source *src, const void *addr,
 }
 
 /* extent_find makes [v->data_off, v->data_end) the first data at or after
- * off; both are the end of the file if there is none. */
+ * off; both are the end of the file if there is none, and the same if it begins
+ * at end or later: to find where it ends, the kernel goes through all of it. */
 static void extent_find(struct pt_view *v, const struct file *f, __u32 seg,
-			__u64 off)
+			__u64 off, __u64 end)
 {
 	off_t at;
 
@@ -157,6 +164,9 @@ static void extent_find(struct pt_view *v, const struct file *f, __u32 seg,
 	}
 	/* A file system that knows no holes has data everywhere. */
 	v->data_off = at < 0 ? off : (__u64)at;
+	v->data_end = v->data_off;
+	if (v->data_off >= end)
+		return;
 	at = lseek(f->fd, v->data_off, SEEK_HOLE);
 	v->data_end = at < 0 ? f->sz : (__u64)at;
 }
@@ -172,7 +182,7 @@ static void holes_find(struct pt_view *v, const struct file *f,
 		__u64 data_off;
 		__u32 first, last;
 
-		extent_find(v, f, piece->seg, off);
+		extent_find(v, f, piece->seg, off, end);
 		data_off = v->data_off < end ? v->data_off : end;
 		first = (off - piece->off + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
 		last = data_off == end ?
@@ -184,6 +194,81 @@ static void holes_find(struct pt_view *v, const struct file *f,
 			break;
 		off = v->data_end;
 	}
+}
+
+static _Atomic __u64 *known_of(const struct file *f,
+			       const struct pt_piece *piece)
+{
+	return &f->known[piece->off / PT_REGION_SZ * (PT_REGION_PAGES / 64)];
+}
+
+/* is_hole_still: nothing was written from off to end, once a hole. */
+static bool is_hole_still(struct pt_view *v, const struct file *f, __u32 seg,
+			  __u64 off, __u64 end)
+{
+	off_t at;
+
+	if (v->extent_seg == seg && v->known_off <= off && end <= v->data_off)
+		return true;
+	at = lseek(f->fd, off, SEEK_DATA);
+	v->extent_seg = seg;
+	v->known_off = off;
+	v->data_off = at < 0 && errno == ENXIO ? f->sz :
+		      at < 0 ? off : (__u64)at;
+	v->data_end = v->data_off;	/* not known: to look costs more */
+	return end <= v->data_off;
+}
+
+/* holes_recall marks the pages that were holes when the region was seen before,
+ * if they are still.  What was data is read, whatever became of it; to ask where
+ * data ends has the kernel go through all of it, page by page.  Returns whether
+ * that is all there is to mark. */
+static bool holes_recall(struct pt_view *v, const struct file *f,
+			 const struct pt_piece *piece)
+{
+	const _Atomic __u64 *known = known_of(f, piece);
+	__u64 stop = piece->off + piece->sz;
+	__u64 any = 0;
+
+	for (unsigned i = 0; i < PT_REGION_PAGES / 64; i++) {
+		__u32 left = v->page_cnt > i * 64 ? v->page_cnt - i * 64 : 0;
+		__u64 is_data = atomic_load_explicit(&known[i],
+						     memory_order_relaxed);
+
+		any |= is_data;
+		v->holes[i] = ~is_data & (left >= 64 ? ~0ULL :
+							(1ULL << left) - 1);
+	}
+	if (!any)	/* a hole, or never seen */
+		return false;
+	for (__u32 page = 0, end; page < v->page_cnt; page = end) {
+		__u64 last;
+
+		end = pt_view_run(v, page);
+		last = piece->off + (__u64)end * PT_PAGE_SZ;
+		if (pt_view_is_hole(v, page) &&
+		    !is_hole_still(v, f, piece->seg,
+				   piece->off + (__u64)page * PT_PAGE_SZ,
+				   last < stop ? last : stop))
+			return false;
+	}
+	return true;
+}
+
+/* holes_mark marks the holes, and remembers the data for the next time. */
+static void holes_mark(struct pt_view *v, const struct file *f,
+		       const struct pt_piece *piece)
+{
+	_Atomic __u64 *known = known_of(f, piece);
+
+	if (holes_recall(v, f, piece))
+		return;
+	memset(v->holes, 0, sizeof(v->holes));
+	holes_find(v, f, piece);
+	for (unsigned i = 0; i * 64 < v->page_cnt; i++)
+		if (~v->holes[i])
+			atomic_store_explicit(&known[i], ~v->holes[i],
+					      memory_order_relaxed);
 }
 
 /* pages_read reads the runs that are no holes into the view's buffer. */
@@ -229,7 +314,7 @@ static int files_view(struct pt_source *src, struct pt_view *v,
 	code = size_check(f, err);
 	if (code)
 		return code;
-	holes_find(v, f, piece);
+	holes_mark(v, f, piece);
 	/* What a mapping shows past the end of the file is anybody's. */
 	if (!f->map || piece->sz % PT_PAGE_SZ)
 		return pages_read(v, f, piece, err);
