@@ -2,9 +2,10 @@
 /* rx_queue: one thread that takes the frames of one queue's AF_XDP socket and
  * gives them to the lanes of the sessions.
  *
- * Locking: the thread holds the queue's lock for a batch of frames.  Whoever
- * adds or removes sessions or lanes holds the locks of all queues (in order of
- * their numbers), so that under any one lock these lists stand still.
+ * Locking: the thread holds the queue's lock for a batch of frames, whoever
+ * changes the queue's lists or looks at the lanes on it holds it, too.  A lane is
+ * on one queue at a time, and moved by one thread, which so need not hold two.
+ * Who holds several took them in order of the queues' numbers.
  */
 #ifndef TRANSFER_RX_QUEUE_H
 #define TRANSFER_RX_QUEUE_H
@@ -42,7 +43,7 @@ __u16 pt_rx_queue_number(const struct pt_rx_queue *q);
 /* pt_rx_queue_wake makes a waiting thread look at its lanes again. */
 void pt_rx_queue_wake(struct pt_rx_queue *q);
 
-/* The following with the locks of all queues held.
+/* The following with the lock held.
  * -ENOSPC: PT_TRANSFERS_MAX or PT_QUEUE_LANES_MAX. */
 int pt_rx_queue_session_add(struct pt_rx_queue *q, struct pt_intake *intake);
 void pt_rx_queue_session_remove(struct pt_rx_queue *q,
