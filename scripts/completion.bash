@@ -22,7 +22,7 @@ _pagetrim_options()
 			--trim:trim --observe --with:file --name:text \
 			--resume --queues:count --mtu:mtu \
 			--max-bandwidth:count --control:file \
-			--hugepages:hugepages --generic \
+			--hugepages:hugepages --cpus:text --generic \
 			--user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-hostname:text --cipher:cipher \
@@ -32,7 +32,8 @@ _pagetrim_options()
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
 			--resume --queues:count --max-memory:number \
-			--hugepages:hugepages --generic --user:user --peer-timeout:number --psk:file \
+			--hugepages:hugepages --cpus:text --generic \
+			--user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-peer:text --cipher:cipher --insecure --profile \
 			--json --help

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-#   asked for:    queues      MTU             huge pages    rate     locked memory
-#   given by:     device,     device, peer,   the pool      pacer,   the limit
+#   asked for:    queues      MTU             huge pages    rate     locked memory  CPUs
+#   given by:     device,     device, peer,   the pool      pacer,   the limit      affinity
 #                 leases      path                          link
 #
 # Options that ask for more than there is: refused, and the error names what
@@ -385,6 +385,37 @@ speed_is_known()
 	[[ $(hosts_run "$net" a ethtool "$1" 2>/dev/null) == *"Speed: 10000"* ]]
 }
 
+# ---- CPUs -------------------------------------------------------------------
+
+# cpus_of PID: where each of its threads may run.
+cpus_of() { sed -n 's/^Cpus_allowed_list:\t//p' /proc/"$1"/task/*/status | sort; }
+
+cpus_of_threads()
+{
+	local last=$(($(cpus) - 1)) all
+
+	[[ $last -gt 0 ]] || die "one CPU: two are needed"
+	all=0-$last
+	show hosts_up "$net" --queues 2
+	refused b 2 "--cpus '1023': CPU 1023: .* $all works" \
+		receive --cpus 1023
+	refused a 2 "--cpus '0,': want CPU numbers" send --cpus 0,
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 \
+		--cpus "$last,0"
+	same "CPUs of the receiver's threads" "$(cpus_of "$receiver" | xargs)" \
+		"0 $all $last"
+	send_begin send --to "$HOSTS_B4" --queues 2 --cpus "$last" \
+		--max-bandwidth 1M "$(image small)"
+	wait_until 10 pinned "$sender" "$all $last $last"
+	kill "$sender"
+	finish "$sender" 5
+	ended receive "$receiver" 10 4
+	nothing_left
+}
+
+# pinned PID LIST: its threads may run there.
+pinned() { [[ $(cpus_of "$1" | xargs) == "$2" ]]; }
+
 # ---- locked memory ----------------------------------------------------------
 
 locked_memory()
@@ -421,5 +452,6 @@ case_run "auto: huge pages that are lacking" huge_lacking
 case_run "auto: huge pages that are there" huge_there
 case_run "auto: a rate too low to pace" rate_too_low
 case_run "auto: a rate above the link's" rate_of_link
+case_run "auto: CPUs, a thread each" cpus_of_threads
 case_run "auto: locked memory" locked_memory
 cases_end

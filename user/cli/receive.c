@@ -52,6 +52,8 @@ static const char help[] =
 "      --hugepages HOW      for the memory of queues, 8 MiB each: off, thp: where\n"
 "                           the kernel has some at hand (default), on: from the\n"
 "                           reserved pool, or auto: on, or else thp\n"
+"      --cpus LIST          CPUs to keep the threads of queues on, in their order,\n"
+"                           as 0,2-3 (default: any)\n"
 "      --generic            XDP in the network stack, not in the driver; never\n"
 "                           chosen by itself\n"
 "      --user USER          go on as NAME, UID or UID:GID once all is opened; the\n"
@@ -141,7 +143,7 @@ static void on_stranger(const struct pt_error *err, void *arg)
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
        OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_PROFILE,
-       OPT_HUGEPAGES, OPT_JSON };
+       OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -152,6 +154,7 @@ static const struct option options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -212,6 +215,11 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 		if (pt_hugepages_parse(optarg, &rx->cfg.hugepages))
 			return pt_out_usage("receive", "--hugepages '%s': want "
 					    "off, thp, on or auto", optarg);
+		return -1;
+	case OPT_CPUS:
+		if (pt_cpus_parse(&rx->cfg.cpus, optarg, &err))
+			return pt_out_usage("receive", "--cpus '%s': %s", optarg,
+					    err.text);
 		return -1;
 	case OPT_GENERIC:
 		rx->cfg.generic = true;

@@ -64,6 +64,8 @@ static const char help[] =
 "      --hugepages HOW      for the memory of lanes, 8 MiB each: off, thp: where\n"
 "                           the kernel has some at hand (default), on: from the\n"
 "                           reserved pool, or auto: on, or else thp\n"
+"      --cpus LIST          CPUs to keep the threads of lanes on, in their order,\n"
+"                           as 0,2-3 (default: any)\n"
 "      --tls-hostname NAME  the receiver's certificate is of NAME (default: HOST)\n"
 "      --cipher CIPHER      aes-128-gcm, aes-256-gcm or chacha20-poly1305; may be\n"
 "                           repeated (default: the best of both hosts)\n"
@@ -126,7 +128,7 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_WITH,
        OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU, OPT_BANDWIDTH, OPT_CONTROL,
        OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE,
-       OPT_OBSERVE, OPT_HUGEPAGES, OPT_JSON };
+       OPT_OBSERVE, OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -143,6 +145,7 @@ static const struct option options[] = {
 	{ "max-bandwidth", required_argument, NULL, OPT_BANDWIDTH },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -253,6 +256,11 @@ static int parse_option(struct send *tx, int opt, const char *word)
 		if (pt_hugepages_parse(optarg, &tx->cfg.hugepages))
 			return pt_out_usage("send", "--hugepages '%s': want "
 					    "off, thp, on or auto", optarg);
+		return -1;
+	case OPT_CPUS:
+		if (pt_cpus_parse(&tx->cfg.cpus, optarg, &err))
+			return pt_out_usage("send", "--cpus '%s': %s", optarg,
+					    err.text);
 		return -1;
 	case OPT_WITH:
 		if (tx->cfg.file_cnt == FILES_MAX)

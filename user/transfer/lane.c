@@ -302,6 +302,7 @@ static void *lane_main(void *arg)
 	struct pt_lane *l = arg;
 	int ret;
 
+	pt_cpus_pin(l->cfg.job->cpus, l->cfg.lane_idx);
 	pt_stage_start(l->cfg.clock, PT_SEND_STAGE_IDLE);
 	ret = lane_run(l);
 	pt_stage_stop(l->cfg.clock);

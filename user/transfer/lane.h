@@ -20,6 +20,7 @@
 #include "memory/source.h"
 #include "profile/stages.h"
 #include "transfer/digests.h"
+#include "transfer/cpus.h"
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
 #include "transfer/pacer.h"
@@ -45,6 +46,7 @@ struct pt_send_job {
 	__u64 progress_ns;	/* frames in flight, and none accepted for as
 				 * long, or LANE_READY not come: the lane
 				 * fails */
+	const struct pt_cpus *cpus;	/* of the lanes; NULL: any */
 	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit ever */
 	int wake_fd;		/* eventfd: a lane's state changed */
 };

@@ -56,6 +56,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.generic = cfg->generic,
 		.hugepages = cfg->hugepages,
 		.profile = cfg->profile,
+		.cpus = cfg->cpus,
 		.memory_sz_max = cfg->memory_sz_max,
 	};
 	const struct pt_conn_cfg conn = {

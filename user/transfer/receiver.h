@@ -17,6 +17,7 @@
 #include "control/address.h"
 #include "control/tls.h"
 #include "profile/stages.h"
+#include "transfer/cpus.h"
 #include "wire/cipher.h"
 #include "xdp/xsk.h"
 #include <pagetrim/error.h>
@@ -74,6 +75,7 @@ struct pt_receiver_cfg {
 	bool generic;		/* XDP mode */
 	enum pt_hugepages hugepages;	/* for the queues' memory */
 	bool profile;		/* see has_profile */
+	struct pt_cpus cpus;	/* of the queues' threads */
 	__u32 queue_cnt;	/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
 				 * transfers together */

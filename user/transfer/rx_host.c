@@ -98,6 +98,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	}
 	h->memory_sz_max = cfg->memory_sz_max;
 	h->profile = cfg->profile;
+	h->cpus = cfg->cpus;
 	ret = pt_program_open(&h->program, &program, err);
 	if (!ret)
 		ret = open_queues(h, cfg, err);
@@ -116,6 +117,8 @@ int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
 			.queue = pt_lease_queue(h->leases[i]),
 			.desc_sz = h->desc_sz,
 			.credit = RX_CREDIT,
+			.cpus = &h->cpus,
+			.thread_idx = i,
 			.clock = h->profile ? &h->clocks[i] : NULL,
 		};
 

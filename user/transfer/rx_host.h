@@ -21,6 +21,7 @@ struct pt_rx_host {
 	struct pt_rx_queue *queues[PT_LANES_MAX];
 	struct pt_stage_clock clocks[PT_LANES_MAX];	/* theirs, ... */
 	bool profile;			/* ... if so */
+	struct pt_cpus cpus;		/* of their threads */
 	struct pt_counters before[PT_LANES_MAX]; /* of the queues, at start */
 	enum pt_hugepages hugepages;	/* ON: of all queues */
 	__u32 desc_sz;		/* bytes of a frame in one RX descriptor */
@@ -38,6 +39,7 @@ struct pt_rx_host_cfg {
 	bool generic;
 	enum pt_hugepages hugepages;
 	bool profile;
+	struct pt_cpus cpus;
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
 };
 

@@ -275,6 +275,7 @@ static void *queue_main(void *arg)
 	/* Naps end when they should, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	q->nap_cnt = NAPS_MAX;
+	pt_cpus_pin(q->cfg.cpus, q->cfg.thread_idx);
 	pt_stage_start(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
 	while (!atomic_load_explicit(&q->stop, memory_order_relaxed)) {
 		__u64 now_ns = pt_clock_ns();

@@ -11,6 +11,7 @@
 #define TRANSFER_RX_QUEUE_H
 
 #include "profile/stages.h"
+#include "transfer/cpus.h"
 #include "transfer/intake.h"
 #include "xdp/xsk.h"
 
@@ -24,6 +25,8 @@ struct pt_rx_queue_cfg {
 	__u16 queue;
 	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
 	__u32 credit;		/* descriptors to grant to all lanes together */
+	const struct pt_cpus *cpus;	/* the caller's; NULL: any; ... */
+	__u32 thread_idx;		/* ... its thread: the so-many-th */
 	struct pt_stage_clock *clock;	/* of PT_RECEIVE_STAGES, the caller's;
 					 * NULL: not profiled */
 };

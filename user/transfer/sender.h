@@ -14,6 +14,7 @@
 #include "memory/source.h"
 #include "profile/stages.h"
 #include "trim/governor.h"
+#include "transfer/cpus.h"
 #include "trim/trim.h"
 #include "wire/cipher.h"
 #include "xdp/umem.h"
@@ -106,6 +107,7 @@ struct pt_send_cfg {
 	const char *const *files;	/* paths of the --with files */
 	__u32 file_cnt;
 	enum pt_trim trim;
+	struct pt_cpus cpus;		/* of the lanes */
 	bool observe;			/* trim as if there were no governor */
 	struct pt_tls *tls;		/* the caller's; NULL: insecure */
 	__u16 ciphers;			/* PT_CIPHER_BIT of those that will do;

@@ -59,6 +59,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.digest_key = s->digest_key,
 		.trim = s->cfg->trim,
 		.observe = s->cfg->observe,
+		.cpus = &s->cfg->cpus,
 		.pad = s->cfg->pad,
 		.conn = s->conn,
 		.session_id = s->report->session_id,
