@@ -32,8 +32,8 @@ _pagetrim_options()
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
 			--resume --queues:count --max-memory:number \
-			--hugepages:hugepages --cpus:text --generic \
-			--user:user --peer-timeout:number --psk:file \
+			--prealloc:number --hugepages:hugepages --cpus:text \
+			--generic --user:user --peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-peer:text --cipher:cipher --insecure --profile \
 			--json --help

@@ -33,6 +33,7 @@ static struct pt_rx_session *start(const struct pt_receiver_cfg *cfg,
 {
 	const struct pt_conn_cfg conn_cfg = { .role = PT_ROLE_RECEIVER };
 	struct pt_address address = { 0 };
+	static struct pt_sink *reserved;
 	struct pt_rx_session *s;
 	struct pt_conn *conn;
 
@@ -40,7 +41,7 @@ static struct pt_rx_session *start(const struct pt_receiver_cfg *cfg,
 	shutdown(*peer, SHUT_WR);
 	pt_check(!pt_conn_adopt(&conn, accept(listener, NULL, NULL), &address,
 				NULL, &conn_cfg, NULL));
-	s = pt_rx_session_start(conn, cfg, host, -1);
+	s = pt_rx_session_start(conn, cfg, host, &reserved, -1);
 	pt_check(s);
 	return s;
 }

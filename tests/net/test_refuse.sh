@@ -373,6 +373,12 @@ case_run "refuse: --cipher, and --insecure" insecure_but \
 	'nothing is encrypted' --cipher aes-128-gcm
 case_run "refuse: unknown option" usage 'bogus' receive --bogus
 case_run "refuse: unknown trim" usage 'most' send --dev x --to y --trim most z
+case_run "refuse: --prealloc of nothing" usage 'prealloc' receive --dev x \
+	--listen y --out z --insecure --prealloc 0
+case_run "refuse: --prealloc for many" usage 'serve' receive --dev x \
+	--listen y --out z --insecure --prealloc 1G --serve
+case_run "refuse: --prealloc of what is kept" usage 'resume' receive --dev x \
+	--listen y --out z --insecure --prealloc 1G --resume
 case_run "refuse: no source" usage '' send --dev x --to y
 case_run "refuse: 0 queues" usage 'queues' receive --dev x --listen y \
 	--out z --queues 0

@@ -51,6 +51,27 @@ holes_stay()
 	[[ $(stat -c %b copy) -lt 100 ]] || die "holes were filled"
 }
 
+# preallocated SIZE: an image that was allocated before, more or less of it.
+preallocated()
+{
+	local -a receive_options=(--prealloc "$1")
+
+	show hosts_up "$net" --mtu 9000
+	transfer "$(image even)"
+	nothing_left
+}
+
+# Nobody comes, and it goes with the receiver.
+prealloc_unused()
+{
+	show hosts_up "$net" --mtu 9000
+	receive_begin receive --listen "$HOSTS_B4" --out copy --prealloc 8M
+	same "bytes allocated" "$(stat -c %s copy.partial)" 8388608
+	show kill -TERM "$receiver"
+	ended receive "$receiver" 10 1
+	[[ ! -e copy && ! -e copy.partial ]] || die "something is left"
+}
+
 segments()
 {
 	show hosts_up "$net" --mtu 9000
@@ -174,6 +195,10 @@ for sz in 1 4095 4096 4097 2097152 2097153 9999999; do
 	case_run "transfer: $sz bytes" sized "$sz"
 done
 case_run "transfer: holes stay holes" holes_stay
+for sz in 1M 100M; do
+	case_run "transfer: --prealloc $sz" preallocated "$sz"
+done
+case_run "transfer: --prealloc, and nobody comes" prealloc_unused
 case_run "transfer: three segments" segments
 case_run "transfer: --with files" with_files
 case_run "transfer: memfd to /dev/shm" memfd_to_shm

@@ -11,6 +11,7 @@
 static struct pt_layout *layout;
 static struct pt_sink *sink;
 static struct pt_sink_run run;
+static bool is_reserved;	/* half of the sink is, before */
 static __u8 want[PAGES * PT_PAGE_SZ];
 static __u8 data[PAGES * PT_PAGE_SZ];
 
@@ -24,8 +25,15 @@ static int set_up(void **state)
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = 1 + i * 7 % 255;
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
-	assert_int_equal(pt_sink_create(&sink, SCRATCH "/ram", layout, &err),
-			 0);
+	if (!is_reserved) {
+		assert_int_equal(pt_sink_create(&sink, SCRATCH "/ram", layout,
+						&err), 0);
+	} else {
+		assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/ram",
+						 PAGES / 2 * PT_PAGE_SZ, -1,
+						 &err), 0);
+		assert_int_equal(pt_sink_fit(sink, layout, &err), 0);
+	}
 	memset(&run, 0, sizeof(run));
 	return 0;
 }
@@ -152,8 +160,12 @@ int main(void)
 		TEST(test_end_of_image),
 		TEST(test_random),
 	};
+	int failed_cnt;
 
 	if (scratch_mount())
 		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed_cnt = cmocka_run_group_tests(tests, NULL, NULL);
+	is_reserved = true;
+	return failed_cnt + cmocka_run_group_tests_name("reserved", tests,
+							NULL, NULL);
 }

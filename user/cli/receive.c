@@ -46,6 +46,9 @@ static const char help[] =
 "                           a sender with --resume comes again\n"
 "      --queues N           receive queues to use, 1..64 (default 1), or auto:\n"
 "                           those free, no more than CPUs\n"
+"      --prealloc SIZE      allocate SIZE bytes of the image, with K, M, G or T\n"
+"                           for powers of 1024, before a sender comes; with\n"
+"                           neither --serve nor --resume\n"
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
 "                           of 1024 (default 16T)\n"
@@ -142,8 +145,8 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_PROFILE,
-       OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
+       OPT_MEMORY, OPT_PREALLOC, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
+       OPT_PROFILE, OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -152,6 +155,7 @@ static const struct option options[] = {
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "prealloc", required_argument, NULL, OPT_PREALLOC },
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
@@ -205,6 +209,12 @@ static int parse_option(struct receive *rx, int opt, const char *word)
 				    &number);
 		rx->cfg.queue_cnt = number;
 		return code;
+	case OPT_PREALLOC:
+		if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX, true,
+				   &rx->cfg.prealloc_sz))
+			return pt_out_usage("receive", "--prealloc '%s': want "
+					    "4096..256T", optarg);
+		return -1;
 	case OPT_MEMORY:
 		if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX, true,
 				   &rx->cfg.memory_sz_max))
@@ -267,6 +277,10 @@ static int parse(struct receive *rx, int argc, char **argv)
 		return pt_out_usage("receive", "%s is missing",
 				    !rx->cfg.dev ? "--dev" :
 				    !rx->cfg.listen ? "--listen" : "--out");
+	if (rx->cfg.prealloc_sz && (rx->cfg.serve || rx->cfg.resume))
+		return pt_out_usage("receive", "--prealloc with %s: it is for "
+				    "one image, made anew",
+				    rx->cfg.serve ? "--serve" : "--resume");
 	return pt_security_check(&rx->security);
 }
 
@@ -296,7 +310,7 @@ static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 	/* All that needs a privilege is open, and no thread has started. */
 	ret = pt_privilege_drop(0, &rx->user, err);
 	if (!ret)
-		ret = pt_receiver_start(receiver, err);
+		ret = pt_receiver_start(receiver, stop_fd, err);
 	if (!ret) {
 		announce(receiver, rx);
 		ret = pt_receiver_run(receiver, stop_fd, err);

@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
 #include "memory/path.h"
@@ -156,9 +154,7 @@ static int folders_clear(struct pt_sink *s, bool was_stale,
 	return 0;
 }
 
-/* names_claim makes sure that nothing has the final names, and makes
- * NAME.partial. */
-static int names_claim(struct pt_sink *s, struct pt_error *err)
+int pt_sink_claim(struct pt_sink *s, struct pt_error *err)
 {
 	bool was_stale;
 	int code;
@@ -174,46 +170,6 @@ static int names_claim(struct pt_sink *s, struct pt_error *err)
 		return exists_already(s, "", err);
 	pt_sink_journal_remove(s);	/* of a .partial that is gone */
 	return folders_clear(s, was_stale, err);
-}
-
-static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
-			      struct pt_error *err)
-{
-	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-			    "%s: fewer huge pages are free than the %llu of "
-			    "%llu KiB it takes (see /sys/kernel/mm/hugepages/"
-			    "hugepages-%llukB/nr_hugepages)", s->path,
-			    s->map_sz / page_sz, page_sz >> 10, page_sz >> 10);
-}
-
-static int image_map(struct pt_sink *s, struct pt_error *err)
-{
-	__u64 sz = pt_layout_image_sz(s->layout);
-	__u64 page_sz = 0;		/* of hugetlbfs */
-	struct statfs fs;
-	void *map;
-
-	s->map_sz = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ;
-	if (!fstatfs(s->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC)
-		page_sz = fs.f_bsize;
-	s->takes_write = !page_sz;
-	if (page_sz && sz % page_sz)
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "%s: hugetlbfs holds whole pages of %llu "
-				    "KiB, and the memory has %llu bytes (name "
-				    "another file system)", s->path,
-				    page_sz >> 10, sz);
-	if (ftruncate(s->fd, sz))
-		return pt_sink_fail(s, "cannot make it as large as the memory",
-				    err);
-	map = mmap(NULL, s->map_sz, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd,
-		   0);
-	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
-		return too_few_huge_pages(s, page_sz, err);
-	if (map == MAP_FAILED)
-		return pt_sink_fail(s, "cannot map it", err);
-	s->map = map;
-	return 0;
 }
 
 int pt_sink_check_path(const char *path, struct pt_error *err)
@@ -255,9 +211,8 @@ int pt_sink_check_folder(const char *path, struct pt_error *err)
 			    strerror(-code), remedy);
 }
 
-/* sink_make: a sink that has its names and nothing else. */
-static int sink_make(struct pt_sink **out, const char *path,
-		     const struct pt_layout *l, struct pt_error *err)
+int pt_sink_make(struct pt_sink **out, const char *path,
+		 const struct pt_layout *l, struct pt_error *err)
 {
 	struct pt_sink *s = calloc(1, sizeof(*s));
 	int code;
@@ -282,13 +237,13 @@ int pt_sink_create(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err)
 {
 	struct pt_sink *s;
-	int code = sink_make(&s, path, l, err);
+	int code = pt_sink_make(&s, path, l, err);
 
 	if (code)
 		return code;
-	code = names_claim(s, err);
+	code = pt_sink_claim(s, err);
 	if (!code)
-		code = image_map(s, err);
+		code = pt_sink_map(s, err);
 	if (code) {
 		pt_sink_close(s);
 		return code;
@@ -301,7 +256,7 @@ int pt_sink_reopen(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err)
 {
 	struct pt_sink *s;
-	int code = sink_make(&s, path, l, err);
+	int code = pt_sink_make(&s, path, l, err);
 
 	if (code)
 		return code;
@@ -325,7 +280,7 @@ int pt_sink_take_up(struct pt_sink *s, struct pt_error *err)
 {
 	int code = folders_clear(s, true, err);
 
-	return code ? code : image_map(s, err);
+	return code ? code : pt_sink_map(s, err);
 }
 
 __u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx)

@@ -23,6 +23,8 @@
  * The journal's bytes are the caller's, and say of which image the .partial is.
  * A .partial without a journal, or a journal without one, is nothing.
  *
+ * A sink may be reserved before a layout is known: reserve --> fit --> pages.
+ *
  * Threads: any number may write pages through pt_sink_page, each its own
  * pages; all else by one thread at a time.  No memory for each page.
  */
@@ -56,6 +58,20 @@ int pt_sink_check_folder(const char *path, struct pt_error *err);
  * hugetlbfs: the image's size must be a multiple of its page size (-EINVAL). */
 int pt_sink_create(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err);
+
+/* pt_sink_reserve makes NAME.partial before it is known of which image: sz bytes
+ * (up to PT_LAYOUT_SZ_MAX, rounded up to whole pages), allocated and mapped, in
+ * huge pages where the file system has them.  Takes about 0.5 s a GiB; gives up
+ * once stop_fd (-1: none) is readable.  On success *out is the caller's, for
+ * pt_sink_fit and pt_sink_close only.  Else, besides those of pt_sink_create:
+ *   -ENOSPC     there is less; err names how much
+ *   -ECANCELED  stop_fd
+ * pt_sink_fit makes it the sink of an image, as pt_sink_create would have: of
+ * a larger one the rest is holes, of a smaller one the rest is given back. */
+int pt_sink_reserve(struct pt_sink **out, const char *path, __u64 sz,
+		    int stop_fd, struct pt_error *err);
+int pt_sink_fit(struct pt_sink *s, const struct pt_layout *l,
+		struct pt_error *err);
 
 /* pt_sink_reopen locks the NAME.partial that an earlier sink for path left, and
  * changes nothing.  On success *out is the caller's, for pt_sink_journal_read,

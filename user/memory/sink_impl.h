@@ -31,6 +31,8 @@ struct pt_sink {
 	int fd;			/* NAME.partial, locked */
 	__u8 *map;		/* NULL before it is mapped */
 	__u64 map_sz;
+	__u64 populated_sz;	/* of map, from its start: writing there faults
+				 * and allocates nothing */
 	bool takes_write;	/* write(2) works: no hugetlbfs */
 	struct pt_folder folder;
 	char *path;		/* as given, for messages */
@@ -47,6 +49,18 @@ struct pt_sink {
  * errors; returns -errno.  Reads errno. */
 int pt_sink_fail(const struct pt_sink *s, const char *what,
 		 struct pt_error *err);
+
+/* pt_sink_make: a sink that has its names and nothing else. */
+int pt_sink_make(struct pt_sink **out, const char *path,
+		 const struct pt_layout *l, struct pt_error *err);
+
+/* pt_sink_claim makes sure that nothing has the final names, and makes
+ * NAME.partial. */
+int pt_sink_claim(struct pt_sink *s, struct pt_error *err);
+
+/* pt_sink_map makes NAME.partial as large as the layout's image, and maps it;
+ * if it is mapped already, what stays of it stays populated. */
+int pt_sink_map(struct pt_sink *s, struct pt_error *err);
 
 /* pt_sink_write_failed: what to say of a write that failed with the errno
  * code; -ENOSPC or -EIO. */

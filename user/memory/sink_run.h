@@ -6,7 +6,8 @@
  * kernel need not clear pages that are written whole, nor map them (measured
  * on tmpfs, a page: 2.8 us by fault, 1.7 us in runs of 15 pages).  A run of
  * less than two pages, and a hugetlbfs, which takes no write(2), are copied
- * through the mapping: never more than half a system call for each page.
+ * through the mapping: never more than half a system call for each page.  What
+ * was reserved (pt_sink_reserve) is populated, and copied past the cache.
  *
  * Threads: a run is of one thread.
  */

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <pagetrim/check.h>
 #include "control/farewell.h"
 #include "control/listener.h"
 #include "memory/sink.h"
@@ -39,6 +40,7 @@ struct pt_receiver {
 	__u32 session_cnt;
 	struct outcome history[HISTORY_CNT];
 	__u32 history_next;
+	struct pt_sink *reserved;	/* by prealloc_sz, until it is taken */
 	bool is_over;		/* the one transfer has ended */
 	int result;
 	struct pt_error error;	/* if result is not 0 */
@@ -130,11 +132,15 @@ void pt_receiver_info(const struct pt_receiver *r,
 		info->queues[i] = pt_lease_queue(r->host.leases[i]);
 }
 
-int pt_receiver_start(struct pt_receiver *r, struct pt_error *err)
+int pt_receiver_start(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 {
 	int ret = r->cfg.serve ? pt_sink_check_folder(r->cfg.path, err) :
 				 pt_sink_check_path(r->cfg.path, err);
 
+	pt_check(!r->cfg.prealloc_sz || !(r->cfg.serve || r->cfg.resume));
+	if (!ret && r->cfg.prealloc_sz)
+		ret = pt_sink_reserve(&r->reserved, r->cfg.path,
+				      r->cfg.prealloc_sz, stop_fd, err);
 	return ret ? ret : pt_rx_host_start(&r->host, err);
 }
 
@@ -154,7 +160,8 @@ static void accept_all(struct pt_receiver *r)
 				r->cfg.events.stranger(&err, r->cfg.events.arg);
 			continue;
 		}
-		s = pt_rx_session_start(conn, &r->cfg, &r->host, r->wake_fd);
+		s = pt_rx_session_start(conn, &r->cfg, &r->host, &r->reserved,
+					r->wake_fd);
 		if (s)
 			r->sessions[r->session_cnt++] = s;
 	}
@@ -373,6 +380,7 @@ void pt_receiver_close(struct pt_receiver *r)
 	pt_listener_close(r->listener);
 	pt_farewell_close(r->farewell);
 	pt_rx_host_close(&r->host);
+	pt_sink_close(r->reserved);
 	close(r->wake_fd);
 	free(r);
 }

@@ -72,6 +72,8 @@ struct pt_receiver_cfg {
 	bool serve;		/* keep accepting, several at once */
 	bool resume;		/* keep what a failed transfer brought, and
 				 * take it up */
+	__u64 prealloc_sz;	/* bytes of the image to allocate before a sender
+				 * comes; 0: none.  Not with serve or resume */
 	bool generic;		/* XDP mode */
 	enum pt_hugepages hugepages;	/* for the queues' memory */
 	bool profile;		/* see has_profile */
@@ -106,8 +108,10 @@ void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info);
 
 /* pt_receiver_start checks that the image can be made, as who the process is
- * now, and starts the queues' threads. */
-int pt_receiver_start(struct pt_receiver *r, struct pt_error *err);
+ * now, allocates what is to be, and starts the queues' threads.  -ECANCELED:
+ * stop_fd, while it did. */
+int pt_receiver_start(struct pt_receiver *r, int stop_fd,
+		      struct pt_error *err);
 
 /* pt_receiver_run, after start, returns the result of the one transfer; with
  * serve 0 once stop_fd is readable.  -ECANCELED: stop_fd, before one transfer

@@ -118,6 +118,11 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
 	int ret = -ENOENT;
 
+	if (*s->reserved) {	/* not with resume */
+		s->sink = *s->reserved;
+		*s->reserved = NULL;
+		return pt_sink_fit(s->sink, s->layout, err);
+	}
 	if (keeps && s->open.resume)
 		ret = take_up(s, err);
 	if (ret != -ENOENT)

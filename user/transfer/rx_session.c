@@ -16,7 +16,9 @@
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
-					  struct pt_rx_host *host, int wake_fd)
+					  struct pt_rx_host *host,
+					  struct pt_sink **reserved,
+					  int wake_fd)
 {
 	struct pt_rx_session *s = calloc(1, sizeof(*s));
 
@@ -26,6 +28,7 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	}
 	s->cfg = cfg;
 	s->host = host;
+	s->reserved = reserved;
 	s->conn = conn;
 	s->err = &s->report.error;
 	s->wake_fd = wake_fd;

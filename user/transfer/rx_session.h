@@ -55,6 +55,8 @@ struct pt_rx_session {
 	__u32 segment_cnt;
 	struct pt_layout *layout;
 	struct pt_sink *sink;
+	struct pt_sink **reserved;	/* the receiver's, for who comes first;
+					 * NULL in it: none */
 	struct pt_rebuild *rebuild;
 	struct pt_rx_held held;		/* if report.is_resumed */
 	struct pt_intake intake;
@@ -83,11 +85,14 @@ struct pt_rx_session {
 	int wake_fd;
 };
 
-/* pt_rx_session_start takes the connection, in any case, and offers.  NULL:
- * no memory, or it is gone already. */
+/* pt_rx_session_start takes the connection, in any case, and offers.  Its
+ * transfer takes *reserved, if there is still one.  NULL: no memory, or it is
+ * gone already. */
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
-					  struct pt_rx_host *host, int wake_fd);
+					  struct pt_rx_host *host,
+					  struct pt_sink **reserved,
+					  int wake_fd);
 
 /* pt_rx_session_enter begins a state.  Every change goes through here, the
  * first one too, and it stays a function of its own: it is where a debugger

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* A sink that was reserved before its image was known: as large as it was said,
+ * then as large as the image, with the same bytes as any other. */
+#include "scratch.h"
+
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "memory/sink_impl.h"
+#include "memory/sink_run.h"
+
+#define OUT	SCRATCH "/ram"
+#define MIB	(1ULL << 20)
+
+static struct pt_error err;
+
+/* is_resident: every page of the sink's first sz bytes is there. */
+static bool is_resident(const struct pt_sink *sink, __u64 sz)
+{
+	static unsigned char there[64 * MIB / PT_PAGE_SZ];
+
+	assert_int_equal(mincore(sink->map, sz, there), 0);
+	for (__u64 i = 0; i < sz / PT_PAGE_SZ; i++)
+		if (!(there[i] & 1))
+			return false;
+	return true;
+}
+
+/* fill writes every other page of the image by runs of cnt pages, and says in
+ * want what it must hold. */
+static void fill(struct pt_sink *sink, __u8 *want, __u64 sz, unsigned cnt)
+{
+	static struct pt_sink_run run;
+	static __u8 page[PT_PAGE_SZ];
+
+	for (__u64 i = 0; i * PT_PAGE_SZ < sz; i++) {
+		__u64 off = i * PT_PAGE_SZ;
+
+		if (i / cnt % 2)
+			continue;
+		memset(page, 1 + i % 200, sizeof(page));
+		memcpy(want + off, page, sz - off < PT_PAGE_SZ ? sz - off
+							       : PT_PAGE_SZ);
+		assert_int_equal(pt_sink_run_add(&run, sink, off, page,
+						 PT_PAGE_SZ, &err), 0);
+		assert_int_equal(pt_sink_run_flush(&run, &err), 0);
+	}
+}
+
+static const struct row {
+	const char *name;
+	__u64 reserved_sz, image_sz;
+} rows[] = {
+	{ "as large as the image", 8 * MIB, 8 * MIB },
+	{ "larger", 8 * MIB, 3 * MIB },
+	{ "smaller", 2 * MIB, 8 * MIB },
+	{ "a page smaller", 8 * MIB - PT_PAGE_SZ, 8 * MIB },
+	{ "a page", PT_PAGE_SZ, 8 * MIB },
+	{ "an image that ends within a page", 8 * MIB, 8 * MIB - 100 },
+	{ "reserved within a page", 4 * MIB - 5, 8 * MIB - 100 },
+};
+
+static void test_row(void **state)
+{
+	const struct row *row = *state;
+	const struct pt_segment ram = { "ram", 0, row->image_sz };
+	__u64 sz = (row->reserved_sz + PT_PAGE_SZ - 1) & ~(PT_PAGE_SZ - 1ULL);
+	__u64 kept = row->image_sz < sz ? row->image_sz : sz;
+	__u8 *want = calloc(1, row->image_sz);
+	struct pt_layout *layout;
+	struct pt_sink *sink;
+	struct stat st;
+	__u8 *got;
+	int fd;
+
+	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
+	assert_int_equal(pt_sink_reserve(&sink, OUT, row->reserved_sz, -1,
+					 &err), 0);
+	assert_int_equal(scratch_blocks(OUT ".partial"), sz);
+	assert_true(is_resident(sink, sz));
+
+	assert_int_equal(pt_sink_fit(sink, layout, &err), 0);
+	assert_int_equal(stat(OUT ".partial", &st), 0);
+	assert_int_equal(st.st_size, row->image_sz);
+	assert_int_equal(scratch_blocks(OUT ".partial"),
+			 (kept + PT_PAGE_SZ - 1) & ~(PT_PAGE_SZ - 1ULL));
+	assert_true(is_resident(sink, kept & ~(PT_PAGE_SZ - 1ULL)));
+	assert_true(sink->populated_sz <= sink->map_sz);
+	fill(sink, want, row->image_sz, 3);
+
+	assert_int_equal(pt_sink_sync(sink, &err), 0);
+	assert_int_equal(pt_sink_commit(sink, &err), 0);
+	pt_sink_close(sink);
+	pt_layout_free(layout);
+	got = malloc(row->image_sz);
+	assert_int_equal(stat(OUT, &st), 0);
+	assert_int_equal(st.st_size, row->image_sz);
+	fd = open(OUT, O_RDONLY);
+	assert_int_equal(read(fd, got, row->image_sz), row->image_sz);
+	close(fd);
+	assert_memory_equal(got, want, row->image_sz);
+	assert_int_equal(unlink(OUT), 0);
+	free(got);
+	free(want);
+}
+
+static void assert_nothing(void)
+{
+	assert_false(scratch_has(OUT));
+	assert_false(scratch_has(OUT ".partial"));
+	assert_false(scratch_has(OUT ".journal"));
+	assert_int_equal(scratch_blocks(SCRATCH), 0);
+}
+
+static void test_nobody_comes(void **state)
+{
+	struct pt_sink *sink;
+
+	(void)state;
+	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, -1, &err), 0);
+	assert_true(scratch_has(OUT ".partial"));
+	pt_sink_close(sink);
+	assert_nothing();
+}
+
+/* The error names what works, and that works. */
+static void test_too_much(void **state)
+{
+	unsigned long long mib = 0;
+	struct pt_sink *sink;
+	const char *works;
+
+	(void)state;
+	assert_int_equal(pt_sink_reserve(&sink, OUT, 65 * MIB, -1, &err),
+			 -ENOSPC);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_nothing();
+	works = strstr(err.text, "(--prealloc ");
+	assert_non_null(works);
+	assert_int_equal(sscanf(works, "(--prealloc %lluM works)", &mib), 1);
+	assert_in_range(mib, 60, 64);
+	assert_int_equal(pt_sink_reserve(&sink, OUT, mib * MIB, -1, &err), 0);
+	pt_sink_close(sink);
+	assert_nothing();
+}
+
+/* More than the host has, on a file system that would take it.  The host is
+ * said to have little: were the check wrong, a test that asks for all that there
+ * is would have something killed. */
+static void test_more_than_memory(void **state)
+{
+	static const char said[] = "MemTotal: 99999999 kB\n"
+				   "MemAvailable: 81920 kB\n";
+	struct pt_sink *sink;
+	int fd = scratch_file(SCRATCH "/meminfo", 0);
+
+	(void)state;
+	scratch_write(fd, 0, said, sizeof(said) - 1);
+	close(fd);
+	assert_int_equal(mount(SCRATCH "/meminfo", "/proc/meminfo", NULL,
+			       MS_BIND, NULL), 0);
+	assert_int_equal(pt_sink_reserve(&sink, OUT, 17 * MIB, -1, &err),
+			 -ENOSPC);
+	assert_non_null(strstr(err.text, "16 MiB are free of the host's memory "
+					 "(--prealloc 16M works)"));
+	assert_int_equal(pt_sink_reserve(&sink, OUT, 16 * MIB, -1, &err), 0);
+	pt_sink_close(sink);
+	umount("/proc/meminfo");
+	unlink(SCRATCH "/meminfo");
+	assert_nothing();
+}
+
+static void test_stopped(void **state)
+{
+	int stop = eventfd(1, 0);
+	struct pt_sink *sink;
+
+	(void)state;
+	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, stop, &err),
+			 -ECANCELED);
+	assert_int_equal(err.exit, PT_EXIT_FAILED);
+	close(stop);
+	assert_nothing();
+}
+
+static void test_name_is_taken(void **state)
+{
+	struct pt_sink *sink, *other;
+
+	(void)state;
+	close(scratch_file(OUT, 0));
+	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, -1, &err), -EEXIST);
+	unlink(OUT);
+	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, -1, &err), 0);
+	assert_int_equal(pt_sink_reserve(&other, OUT, MIB, -1, &err), -EBUSY);
+	pt_sink_close(sink);
+	assert_nothing();
+}
+
+/* A hugetlbfs: whole huge pages, and an error that counts them. */
+static void test_huge(void **state)
+{
+	const struct pt_segment ram = { "ram", 0, 4 * MIB };
+	struct pt_layout *layout;
+	struct pt_sink *sink;
+
+	(void)state;
+	if (!scratch_huge(3)) {
+		print_message("no huge pages to be had: not tried\n");
+		skip();
+	}
+	scratch_fs("huge", "hugetlbfs", 0, "pagesize=2M");
+	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
+	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/huge/ram",
+					 1ULL << 40, -1, &err), -ENOSPC);
+	assert_non_null(strstr(err.text, "free in huge pages (--prealloc "));
+	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/huge/ram",
+					 5 * MIB, -1, &err), 0);
+	assert_int_equal(sink->map_sz, 6 * MIB);
+	assert_int_equal(pt_sink_fit(sink, layout, &err), 0);
+	memset(pt_sink_page(sink, 0), 1, 4 * MIB);
+	pt_sink_close(sink);
+	pt_layout_free(layout);
+	umount(SCRATCH "/huge");
+	rmdir(SCRATCH "/huge");
+	scratch_huge(-3);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 6] = {
+		cmocka_unit_test(test_nobody_comes),
+		cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_more_than_memory),
+		cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_name_is_taken),
+		cmocka_unit_test(test_huge),
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		tests[6 + i] = (struct CMUnitTest){
+			rows[i].name, test_row, NULL, NULL, (void *)&rows[i]
+		};
+	if (scratch_mount())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
