@@ -77,7 +77,8 @@ static int kick(struct pt_lane *l)
 	int ret = pt_xsk_tx_kick(l->cfg.xsk);
 
 	pt_stage_enter(l->cfg.clock, stage);
-	l->unkicked = 0;
+	l->unkicked_cnt = 0;
+	l->unkicked_sz = 0;
 	/* A device that is down loses frames, as a wire does. */
 	if (ret == -ENETDOWN)
 		return 0;
@@ -300,7 +301,9 @@ static int close_frame(struct pt_lane *l)
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD,
 		       (__u64)block_cnt * PT_BLOCK_SZ);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
-	return ++l->unkicked < PT_LANE_BATCH ? 0 : pt_lane_kick(l);
+	l->unkicked_sz += frame_sz;
+	return ++l->unkicked_cnt < PT_LANE_BATCH &&
+	       l->unkicked_sz < PT_LANE_BATCH_SZ ? 0 : pt_lane_kick(l);
 }
 
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,

@@ -11,7 +11,8 @@
 
 #define PT_LANE_FRAMES		2048		/* unacknowledged at most */
 #define PT_LANE_EXTENTS		(1u << 16)
-#define PT_LANE_BATCH		16		/* frames of one TX kick */
+#define PT_LANE_BATCH		64		/* frames of one TX kick, */
+#define PT_LANE_BATCH_SZ	(256 << 10)	/* or bytes */
 #define PT_LANE_LARGE_LOST	128	/* large frames lost, and none came: */
 					/* the path takes smaller ones only */
 #define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
@@ -42,7 +43,8 @@ struct pt_lane {
 					 * was accepted; 0: none was sent */
 	__u32 window;
 	__u64 synced_seq;		/* last SYNC said so */
-	__u32 unkicked;			/* frames submitted since the last kick */
+	__u32 unkicked_cnt;		/* frames submitted since the last kick */
+	__u32 unkicked_sz;		/* bytes of them */
 	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
 	__u16 slot_cnt;
 	__u64 probe_next;

@@ -100,8 +100,9 @@ void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz);
 /* pt_xsk_tx_give_back returns a buffer unsent. */
 void pt_xsk_tx_give_back(struct pt_xsk *x, void *buffer);
 
-/* pt_xsk_tx_kick has the kernel send what is queued; once for 16 to 32
- * descriptors is best.  Returns 0: it took all; 1: some are still queued
+/* pt_xsk_tx_kick has the kernel send what is queued, and reaps, so that the
+ * buffers just sent are the next to be filled; best once for some 256 KiB of
+ * them, which the cache holds.  Returns 0: it took all; 1: some are still queued
  * (driver or socket buffer full): pt_xsk_tx_wait, then kick again;
  *   -ENETDOWN  the device is down: frames stay queued, a later kick sends them
  *   -ENXIO     the device is gone

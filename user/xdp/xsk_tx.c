@@ -159,7 +159,7 @@ static __u32 queued_cnt(struct pt_xsk *x)
 	return x->tx_ring_cnt - xsk_prod_nb_free(&x->tx, x->tx_ring_cnt);
 }
 
-int pt_xsk_tx_kick(struct pt_xsk *x)
+static int kick(struct pt_xsk *x)
 {
 	__u32 before, after = queued_cnt(x);
 
@@ -187,6 +187,16 @@ int pt_xsk_tx_kick(struct pt_xsk *x)
 			return 1;
 	}
 	return 1;
+}
+
+int pt_xsk_tx_kick(struct pt_xsk *x)
+{
+	int ret = kick(x);
+
+	/* What was copied out by now is taken again first, and still in the
+	 * cache; from the bottom of the stack everything is cold. */
+	pt_xsk_tx_reap(x);
+	return ret;
 }
 
 static __s64 now_ms(void)
