@@ -111,8 +111,8 @@ sparse_tib()
 		$((524288 / 96 + scattered * 16 / 2 + 2 * scattered))
 	same "bytes of blocks" "$(field send '."block-bytes"')" \
 		$((scattered * 65536))
-	# A bit a page is 32 MiB; 8 bytes a page would be 2 GiB.
-	flat send $((96 << 10))
+	# A bit a page would be 32 MiB, 8 bytes a page 2 GiB.
+	flat send $((48 << 10))
 	flat receive $((64 << 10))
 	nothing_left
 }

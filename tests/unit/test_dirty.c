@@ -5,6 +5,21 @@
 
 #define REGIONS	3
 
+/* anon_kib: this process's anonymous memory. */
+static __u64 anon_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	unsigned long long kib = 0;
+	char line[128];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "RssAnon: %llu", &kib);
+	fclose(f);
+	assert_true(kib);
+	return kib;
+}
+
 static struct pt_dirty *make(__u64 region_cnt)
 {
 	struct pt_dirty *d = NULL;
@@ -104,9 +119,11 @@ static void test_model(void **state)
 	(void)state;
 	for (int n = 0; n < 100000; n++) {
 		__u32 region = kit_random(&random) % REGIONS;
-		__u32 first = kit_random(&random) % PT_REGION_PAGES;
-		__u32 cnt = 1 + kit_random(&random) %
-				(PT_REGION_PAGES - first);
+		__u32 first = kit_random(&random) % 4
+			? kit_random(&random) % PT_REGION_PAGES : 0;
+		__u32 cnt = kit_random(&random) % 4
+			? 1 + kit_random(&random) % (PT_REGION_PAGES - first)
+			: PT_REGION_PAGES - first;
 		bool *page = &model[region * PT_REGION_PAGES];
 		__u32 want = 0;
 
@@ -128,6 +145,28 @@ static void test_model(void **state)
 		}
 		assert_int_equal(cnt, want);
 	}
+	pt_dirty_destroy(d);
+}
+
+/* Regions that are set whole, counted and taken cost next to nothing. */
+static void test_takes_no_memory(void **state)
+{
+	const __u64 many = 1 << 19;	/* 1 TiB of memory: 32 MiB of bits */
+	struct pt_dirty *d = make(many);
+	__u64 bits[PT_REGION_WORDS];
+	__u64 before = anon_kib();
+
+	(void)state;
+	for (__u64 r = 0; r < many; r++)
+		assert_int_equal(pt_dirty_set(d, r * PT_REGION_PAGES, 512),
+				 512);
+	for (__u64 r = 0; r < many; r++)
+		assert_int_equal(pt_dirty_cnt(d, r), 512);
+	for (__u64 r = 0; r < many; r++) {
+		assert_int_equal(pt_dirty_take(d, r, bits), 512);
+		assert_int_equal(bits[0] & bits[7], ~0ULL);
+	}
+	assert_in_range(anon_kib() - before, 0, 4096);
 	pt_dirty_destroy(d);
 }
 
@@ -186,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_take_empties),
 		cmocka_unit_test(test_overlaps),
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_takes_no_memory),
 		cmocka_unit_test(test_misuse),
 	};
 

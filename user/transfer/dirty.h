@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* dirty: the set of pages that the receiver does not surely have as they are.
  *
- * Shape: one bit a page, eight words a region.  Indices are the layout's.
+ * Shape: one bit a page, eight words a region, which take no memory while all
+ * that was ever in the set of a region is the region, whole; 4 bytes a region.
+ * Indices are the layout's.
  * Threads: no locks.  A region belongs to one lane, so each word has one
- * writer; counts are the caller's to keep.
+ * writer; sums over regions are the caller's to keep.
  */
 #ifndef TRANSFER_DIRTY_H
 #define TRANSFER_DIRTY_H
