@@ -272,7 +272,7 @@ for image in "${images[@]}"; do
 				"$trim"
 		done
 	done
-	image_end "$image"
+	rm "$ram"
 done
 [[ ! -t 2 ]] || echo >&2
 shown "$json"

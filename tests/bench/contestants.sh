@@ -6,8 +6,9 @@
 #
 #     insecure      pagetrim --insecure: nothing sealed
 #     pagetrim      pagetrim as it comes: sealed, AES-128-GCM
-#     qemu          QEMU's pre-copy; all memory of both ends allocated before
-#     qemu-cold     the same; source as the guest left it, destination empty
+#     qemu          QEMU's pre-copy; all memory of both ends allocated and mapped
+#                   before, as the source's is where a guest ran
+#     qemu-cold     the same, but the destination starts empty, as all others'
 #     multifd, multifd-cold   as these two, over 2 channels
 #     tcp           tcp_pages.c; zero pages left out, nothing checked
 #     criu          CRIU's page server; the image in a process of ours
@@ -54,10 +55,10 @@ ends_measured()
 end_a() { hosts_run "$name" a timeout 300 "$tools/usage" "$tmp/tx" "$@"; }
 end_b() { hosts_run "$name" b timeout 300 "$tools/usage" "$tmp/rx" "$@"; }
 
-# same_copy WHAT: $ram.copy is the image; then it is gone.
+# same_copy WHAT SOURCE: $ram.copy is that memory; then it is gone.
 same_copy()
 {
-	cmp "$ram" "$ram.copy" >&2 || die "$1: the copy differs"
+	cmp "$2" "$ram.copy" >&2 || die "$1: the copy differs"
 	rm "$ram.copy"
 }
 
@@ -81,7 +82,7 @@ ours()
 	local queue_cnt=$1 trim=$2 security=("${@:3}") ends
 
 	ends_measured ours_receive ours_send "$ETHERNET_SZ"
-	same_copy pagetrim
+	same_copy pagetrim "$ram"
 	ledgers_balance
 	result=$(jq --argjson ends "$ends" --slurpfile rx "$tmp/rx.json" '
 		{ seconds: (."total-time" / 1000), bytes: .ram.transferred }
@@ -120,17 +121,23 @@ run_multifd() { migrate 2 --prealloc; }
 run_multifd-cold() { migrate 2; }
 
 # migrate CHANNELS [--prealloc]: of a copy of the image, because a QEMU that
-# looks at its memory fills the holes of the file.
+# looks at its memory fills the holes of the file.  Its devices want to find the
+# first MiB as the guest had it; images that are no guest are written over the
+# rest of one.
 migrate()
 {
-	local channels=$1 link
+	local channels=$1 link from=$ram
 
 	shift
 	need_bare_link
-	cp --sparse=auto "$ram" "$ram.qemu"
+	[[ $image =~ ^(guest|filled|worked)$ ]] || from=$memory/guest
+	cp --sparse=auto "$from" "$ram.qemu"
 	"$guest" load --ram "$ram.qemu" --size-mib "$size_mib" \
-		--dir "$tmp_src" --state "$tmp/state" "$@" \
+		--dir "$tmp_src" --state "$tmp/state" --prealloc \
 		--netns "$(hosts_netns "$name" a)"
+	[[ $from == "$ram" ]] ||
+		dd if="$ram" of="$ram.qemu" bs=1M skip=1 seek=1 \
+			conv=notrunc status=none
 	"$guest" incoming --ram "$ram.copy" --size-mib "$size_mib" \
 		--dir "$tmp_dst" --listen defer "$@" \
 		--netns "$(hosts_netns "$name" b)"
@@ -140,9 +147,10 @@ migrate()
 	result=$(jq --argjson link "$link" --argjson link_after \
 		"$(link_bytes 0)" '.link_bytes = $link_after - $link' \
 		<<<"$result")
-	"$guest" stop --dir "$tmp_src"
+	"$guest" stop --dir "$tmp_src" --keep-ram
 	"$guest" stop --dir "$tmp_dst" --keep-ram
-	same_copy QEMU
+	same_copy QEMU "$ram.qemu"
+	rm "$ram.qemu"
 }
 
 # ------------------------------------------------------------------- plain TCP
@@ -153,7 +161,7 @@ run_tcp()
 
 	need_bare_link
 	ends_measured tcp_receive tcp_send
-	same_copy tcp_pages
+	same_copy tcp_pages "$ram"
 	result=$(jq --argjson ends "$ends" '. + $ends' "$tmp/tx.json")
 }
 

@@ -64,8 +64,11 @@ guest_boot()
 image_make()
 {
 	case $1 in
-	guest | worked)
-		mv "$memory/$1" "$ram"
+	guest)
+		cp --sparse=auto "$memory/guest" "$ram"
+		;;
+	worked)
+		mv "$memory/worked" "$ram"
 		;;
 	filled)
 		cp --sparse=never "$memory/guest" "$ram"
@@ -80,16 +83,6 @@ image_make()
 		head -c "${size_mib}M" /dev/zero >"$ram"
 		;;
 	esac
-}
-
-# image_end IMAGE: it is no longer needed.
-image_end()
-{
-	if [[ $1 == guest && " ${images[*]} " == *" filled "* ]]; then
-		mv "$ram" "$memory/guest"
-	else
-		rm "$ram"
-	fi
 }
 
 half_pages()

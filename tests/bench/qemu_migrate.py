@@ -8,8 +8,9 @@ The folders are those of guest.sh (load and incoming).  CHANNELS 0, the
 default, is plain pre-copy over one connection; more is multifd.  Bandwidth is
 not limited.  Waits by events, so that nothing polls while it runs.
 
-Prints one JSON object: seconds (query-migrate's total time), end_to_end_s
-(until the destination says that it has all), bytes, cpu_s of both QEMUs,
+Prints one JSON object: seconds (from the command until the destination says
+that it has all), source_s (query-migrate's total time, which ends when the last
+byte is in a socket: up to a second earlier), bytes, cpu_s of both QEMUs,
 machine_s of the whole machine meanwhile, and the whole of query-migrate.
 """
 import json
@@ -67,8 +68,8 @@ def migrate(source, destination, uri, channels):
             break
         time.sleep(0.01)
     return {
-        "seconds": info["total-time"] / 1000,
-        "end_to_end_s": round(end_to_end, 4),
+        "seconds": round(end_to_end, 4),
+        "source_s": info["total-time"] / 1000,
         "bytes": info["ram"]["transferred"],
         "cpu_s": round(cpu, 3),
         "machine_s": round(machine, 3),

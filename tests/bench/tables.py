@@ -7,9 +7,9 @@ from targets import all_targets, cpu_per_gib
 NAMES = {
     "insecure": "pagetrim --insecure",
     "pagetrim": "pagetrim, sealed",
-    "qemu": "QEMU, preallocated",
+    "qemu": "QEMU, warm sink",
     "qemu-cold": "QEMU",
-    "multifd": "QEMU multifd, preallocated",
+    "multifd": "QEMU multifd, warm sink",
     "multifd-cold": "QEMU multifd",
     "tcp": "plain TCP",
     "criu": "CRIU page server",
@@ -61,7 +61,7 @@ def spread(cell, *path):
 
 
 def targets(results):
-    table = Table("what", "target", "figure", "QEMU preallocated", "reached")
+    table = Table("what", "target", "figure", "QEMU's sink warm", "reached")
     for t in all_targets(results):
         goal = f"{'≥' if t.at_least else '≤'} {t.goal:g}{t.unit}"
         if not t.is_measured:

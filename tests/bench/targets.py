@@ -3,8 +3,8 @@
 
 A target has a key (verdicts.md explains, by key, what holds one that is not
 reached), a goal, a figure, and, where QEMU is the peer, a second figure: against
-a QEMU of which both ends had all memory allocated beforehand, which pagetrim,
-whose sink starts empty, does not have.
+a QEMU of which the destination, too, had all memory allocated beforehand, while
+pagetrim's sink starts empty.
 """
 from dataclasses import dataclass
 
