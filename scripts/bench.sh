@@ -57,7 +57,7 @@ What to run:
       --only LIST      of ${all_contestants[*]}
       --queues LIST    1..8 (default "1 2")
       --trims LIST     of none ends blocks (default all)
-      --size-mib N     RAM of guest and images, 512..3072 (default 1024)
+      --size-mib N     RAM of guest and images, 64..3072 (default 1024)
       --work N         how much the guest has done, 1..16 (default 6)
       --huge           memory in pages of 2 MiB, for all alike
       --guest DIR      keep the guest's memory there, and take it from there
@@ -123,7 +123,7 @@ quick()
 {
 	grid=quick runs=3 size_mib=512 work=2 chosen=1
 	images=(guest random) mtus=(1500 9000 65535) queues=(1)
-	only=(insecure pagetrim qemu-cold tcp blast memory)
+	only=(insecure pagetrim stages qemu-cold tcp blast memory)
 }
 
 # The quick grid is a base for the other options, wherever it stands.
@@ -162,7 +162,7 @@ while (($#)); do
 	shift 2
 done
 numbers 1 99 "$runs"
-numbers 512 3072 "$size_mib"
+numbers 64 3072 "$size_mib"
 numbers 1 16 "$work"
 numbers 1280 65535 "${mtus[@]}"
 numbers 1 8 "${queues[@]}"
@@ -171,7 +171,11 @@ one_of all_contestants "a contestant" "${only[@]}"
 one_of all_trims "a method of trimming" "${trims[@]}"
 ((${#images[@]} && ${#mtus[@]} && ${#only[@]} && ${#queues[@]} && ${#trims[@]})) ||
 	misuse "an empty list runs nothing"
-((size_mib >= 350 + 70 * work)) ||
+# The base, from which one thing at a time is varied: least queues, most trimming.
+mapfile -t queues < <(printf '%s\n' "${queues[@]}" | sort -nu)
+mapfile -t trims < <(printf '%s\n' "${all_trims[@]}" |
+	grep -xE "$(IFS='|'; echo "${trims[*]}")")
+((size_mib >= 350 + 70 * work)) || ! images_need_guest ||
 	misuse "--work $work needs --size-mib $((350 + 70 * work)) or more"
 [[ -n $write || -n $chosen ]] || write=$top/docs/benchmarks.md
 
@@ -216,6 +220,7 @@ cleanup()
 {
 	local d
 
+	trap '' INT TERM
 	for d in "$tmp_src" "$tmp_dst"; do
 		[[ ! -d $d ]] || "$guest" stop --dir "$d" || true
 	done
@@ -254,8 +259,7 @@ machine_check
 mkdir "$memory"
 mount -t tmpfs -o "size=$((size_mib * 6))M,huge=$huge" pt-bench "$memory"
 machine_json >"$json"
-hosts_up "$name" --queues "$(printf '%s\n' "${queues[@]}" | sort -n | tail -n 1)" \
-	--mtu 1500
+hosts_up "$name" --queues "${queues[-1]}" --mtu 1500
 "$pagetrim" keygen "$tmp/psk" >/dev/null
 contestants_absent >>"$json"
 images_begin

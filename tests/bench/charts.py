@@ -85,7 +85,7 @@ class Drawing:
         self.parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" '
                           f'y2="{y2:.1f}" class="{kind}"/>')
 
-    def bar(self, bar, y):
+    def bar(self, bar, y, mark):
         end, middle = self.x(bar.value), y + ROW / 2
         self.text(LEFT - 8, middle + 4, bar.name, anchor="end")
         self.parts.append(
@@ -98,6 +98,8 @@ class Drawing:
             for x in (least, most):
                 self.line(x, middle - 4, x, middle + 4, "spread")
             end = max(end, most)
+        if mark is not None and end < self.x(mark) + 6:
+            end = max(end, self.x(mark))  # words do not stand on the mark
         self.text(end + 6, middle + 4, bar.text or number(bar.value))
 
 
@@ -120,7 +122,7 @@ def svg(chart):
         drawing.text(8, y + 14, name, "quiet")
         y += ROW
         for bar in bars:
-            drawing.bar(bar, y)
+            drawing.bar(bar, y, chart.mark)
             y += ROW
         y += GAP
     if chart.mark is not None:

@@ -6,6 +6,7 @@
 #
 #     insecure      pagetrim --insecure: nothing sealed
 #     pagetrim      pagetrim as it comes: sealed, AES-128-GCM
+#     stages, stages-sealed   as these two, with --profile: where the time goes
 #     qemu          QEMU's pre-copy; all memory of both ends allocated and mapped
 #                   before, as the source's is where a guest ran
 #     qemu-cold     the same, but the destination starts empty, as all others'
@@ -75,11 +76,13 @@ run_insecure()
 }
 
 run_pagetrim() { ours "$2" "$3" --psk "$tmp/psk"; }
+run_stages() { ours "$2" "$3" --insecure --profile; }
+run_stages-sealed() { ours "$2" "$3" --psk "$tmp/psk" --profile; }
 
-# ours QUEUES TRIM SECURITY...
+# ours QUEUES TRIM OPTION...: the options are those of both ends.
 ours()
 {
-	local queue_cnt=$1 trim=$2 security=("${@:3}") ends
+	local queue_cnt=$1 trim=$2 both=("${@:3}") ends
 
 	ends_measured ours_receive ours_send "$ETHERNET_SZ"
 	same_copy pagetrim "$ram"
@@ -91,7 +94,7 @@ ours()
 
 ours_receive()
 {
-	end_b "$pagetrim" receive "${security[@]}" --listen "$HOSTS_B4" \
+	end_b "$pagetrim" receive "${both[@]}" --listen "$HOSTS_B4" \
 		--dev "$(hosts_dev "$name" b)" --queues "$queue_cnt" \
 		--out "$ram.copy" --json "${receive_args[@]}"
 }
@@ -100,7 +103,7 @@ ours_receive_is_ready() { listens 16644; }
 
 ours_send()
 {
-	end_a "$pagetrim" send "${security[@]}" --to "$HOSTS_B4" \
+	end_a "$pagetrim" send "${both[@]}" --to "$HOSTS_B4" \
 		--dev "$(hosts_dev "$name" a)" --queues "$queue_cnt" \
 		--trim "$trim" --json "${send_args[@]}" "$ram"
 }
@@ -186,12 +189,20 @@ contestants_absent()
 {
 	local reason
 
-	[[ " ${only[*]} " == *" criu "* ]] || return 0
-	reason=$(criu_absent)
-	[[ -n $reason ]] || return 0
-	warn "criu is not run: $reason"
-	jq -nc --arg reason "$reason" '{absent: {criu: $reason}}'
-	mapfile -t only < <(printf '%s\n' "${only[@]}" | grep -vx criu)
+	if [[ " ${only[*]} " == *" criu "* ]]; then
+		reason=$(criu_absent)
+		[[ -z $reason ]] || leave_out criu "$reason"
+	fi
+	[[ $("$pagetrim" send --help) == *--profile* ]] ||
+		leave_out 'stages.*' "this build knows no --profile"
+}
+
+# leave_out WHAT REASON: WHAT is a regular expression.
+leave_out()
+{
+	warn "$1 is not run: $2"
+	jq -nc --arg what "$1" --arg reason "$2" '{absent: {($what): $reason}}'
+	mapfile -t only < <(printf '%s\n' "${only[@]}" | grep -vxE "$1")
 }
 
 run_criu()

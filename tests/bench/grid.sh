@@ -11,8 +11,8 @@
 #     full    everything with everything
 # shellcheck disable=SC2034,SC2154 # variables shared with bench.sh
 
-all_contestants=(insecure pagetrim qemu qemu-cold multifd multifd-cold tcp criu
-		 blast memory)
+all_contestants=(insecure pagetrim stages stages-sealed qemu qemu-cold multifd
+		 multifd-cold tcp criu blast memory)
 
 # grid_cases IMAGE: its cases in the order of a round, one a line:
 # WHAT MTU QUEUES TRIM.
@@ -28,6 +28,8 @@ grid_cases()
 			case $what in
 			insecure | pagetrim)
 				grid_ours "$image" "$what" "$mtu" ;;
+			stages*)
+				echo "$what $mtu ${queues[0]} ${trims[-1]}" ;;
 			*)	echo "$what $mtu ${queues[0]} -" ;;
 			esac
 		done
@@ -67,13 +69,13 @@ grid_has()
 	[[ $grid != full && $1 != guest ]] || return 0
 	case $2 in
 	insecure | pagetrim | tcp | qemu-cold) ;;
-	blast)	[[ $1 == random ]] ;;
+	blast | stages)
+		[[ $1 == random ]] ;;
 	*)	return 1 ;;
 	esac
 }
 
-# grid_ours IMAGE WHAT MTU: pagetrim's ways.  The last of trims and the first of
-# queues are the base.
+# grid_ours IMAGE WHAT MTU: pagetrim's ways.
 grid_ours()
 {
 	local queue_cnt trim base_trim=${trims[-1]} base_queues=${queues[0]}

@@ -16,7 +16,7 @@ import sys
 from charts import svg
 from results import Results
 from tables import (IMAGES, all_charts, contestants, images, limits, memory,
-                    targets, ways)
+                    stages, targets, ways)
 from targets import all_targets
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -45,7 +45,7 @@ def missed(results, said):
     if not texts:
         return "All that was measured is reached."
     return "\n\n".join(
-        "".join(f"- **{t.what}**: {t.figure:.2f} of {t.goal:g}{t.unit}.\n"
+        "".join(f"- **{t.what}**: {t.text} of {t.goal:g}{t.unit}.\n"
                 for t in ts) + f"\n{text}" for text, ts in texts.items())
 
 
@@ -85,6 +85,7 @@ def parts(results):
         found[f"The contestants: {name}"] = contestants(results, image)
     found["Images: seconds"] = images(results)
     found["Queues and trimming"] = ways(results)
+    found["Stages: ms (GB/s)"] = stages(results)
     found["Limits"] = limits(results)
     found["Memory"] = memory(results)
     return {name: table for name, table in found.items() if table.rows}
@@ -100,6 +101,7 @@ def write_document(results, path, said):
               "guest": contestants(results, "guest").markdown(),
               "images": images(results).markdown(),
               "ways": ways(results).markdown(),
+              "stages": stages(results).markdown(),
               "limits": limits(results).markdown(),
               "memory": memory(results).markdown()}
     for name, chart in all_charts(results).items():
@@ -129,6 +131,7 @@ def main():
     if not results.runs or not results.machine:
         print(f"report: {args.results}: no results", file=sys.stderr)
         return 1
+    sys.stdout.reconfigure(encoding="utf-8")
     said = verdicts(args.verdicts)
     print("\n".join(machine(results)))
     for name, table in parts(results).items():

@@ -8,8 +8,7 @@ import json
 import statistics
 
 GIB = 1 << 30
-BASE_TRIM = "blocks"
-OURS = ("insecure", "pagetrim")
+TRIMS = ("none", "ends", "blocks")
 
 
 class Cell:
@@ -52,18 +51,21 @@ class Results:
             self.absent.update(entry.get("absent", {}))
             if "what" in entry:
                 self.runs.append(entry)
+        # What the others are varied from.
         self.base_queues = min((r["queues"] for r in self.runs), default=1)
+        self.base_trim = max((r["trim"] for r in self.runs
+                              if r["trim"] in TRIMS),
+                             key=TRIMS.index, default=TRIMS[-1])
 
     def cell(self, image, what, mtu, queues=None, trim=None):
         """The runs of a case; the base's queues and trimming, if not told."""
-        if trim is None:
-            trim = BASE_TRIM if what in OURS else "-"
-        want = {"image": image, "what": what, "trim": trim,
+        trims = (trim,) if trim else (self.base_trim, "-")
+        want = {"image": image, "what": what,
                 "queues": queues or self.base_queues}
         if what != "memory":  # of which no link is part
             want["mtu"] = mtu
-        return Cell([r for r in self.runs
-                     if all(r[key] == want[key] for key in want)])
+        return Cell([r for r in self.runs if r["trim"] in trims and
+                     all(r[key] == want[key] for key in want)])
 
     def all_of(self, what):
         return Cell([r for r in self.runs if r["what"] == what])

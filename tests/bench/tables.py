@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """tables: the bench's results as tables and charts."""
 from charts import Bar, Chart
-from results import GIB
+from results import GIB, TRIMS
 from targets import all_targets, cpu_per_gib
 
 NAMES = {
@@ -37,6 +37,8 @@ class Table:
         self.rows.append([str(cell) for cell in row])
 
     def markdown(self):
+        if not self.rows:
+            return "(not measured)"
         lines = ["| " + " | ".join(row) + " |"
                  for row in (self.head, *self.rows)]
         lines.insert(1, "|---" + "|---:" * (len(self.head) - 1) + "|")
@@ -61,14 +63,15 @@ def spread(cell, *path):
 
 
 def targets(results):
-    table = Table("what", "target", "figure", "QEMU's sink warm", "reached")
+    table = Table("what", "key", "target", "figure", "QEMU's sink warm",
+                  "reached")
     for t in all_targets(results):
         goal = f"{'≥' if t.at_least else '≤'} {t.goal:g}{t.unit}"
         if not t.is_measured:
-            table.add(t.what, goal, "not measured", "-", "-")
+            table.add(t.what, t.key, goal, "not measured", "-", "-")
             continue
-        table.add(t.what, goal, fixed(t.figure) + t.unit,
-                  fixed(t.best_peer), "yes" if t.is_reached else "**no**")
+        table.add(t.what, t.key, goal, t.text, fixed(t.best_peer),
+                  "yes" if t.is_reached else "**no**")
     return table
 
 
@@ -127,7 +130,7 @@ def add_ways(table, results, where, name):
     base = results.cell(*where)
     found = [(queues, trim, results.cell(*where, queues, trim))
              for queues in sorted(results.values("queues"))
-             for trim in ("none", "ends", "blocks")]
+             for trim in TRIMS]
     found = [way for way in found if way[2]]
     if len(found) < 2:
         return
@@ -157,6 +160,39 @@ def limits(results):
                           fixed(cell.median("bytes") / cell.seconds / 1e9),
                           f"{cell.median('frame_sz'):.0f} bytes a frame")
     return table
+
+
+def stages(results):
+    """Where the time of pagetrim's threads goes, by --profile."""
+    columns = [(image, what, mtu) for image in IMAGES
+               for what in ("stages", "stages-sealed")
+               for mtu in results.mtus(image)
+               if results.cell(image, what, mtu)]
+    table = Table("end, stage", *(
+        f"{IMAGES[image]}, {mtu}{', sealed' if 'sealed' in what else ''}"
+        for image, what, mtu in columns))
+    for end, report in (("send", "report"), ("receive", "receive_report")):
+        for stage in stage_names(results, report):
+            table.add(f"{end}, {stage}", *(
+                stage_text(results.cell(*column), report, stage)
+                for column in columns))
+    return table
+
+
+def stage_names(results, report):
+    return list(dict.fromkeys(
+        stage for what in ("stages", "stages-sealed")
+        for profile in results.all_of(what).values(report, "profile")
+        for stage in profile["stages"]))
+
+
+def stage_text(cell, report, stage):
+    path = (report, "profile", "stages", stage)
+    ms, sz = cell.median(*path, "time"), cell.median(*path, "bytes")
+    if not ms:
+        return "-"
+    rate = f" ({sz / ms / 1e6:.1f})" if sz and ms > 1 else ""
+    return f"{ms:.0f}{rate}"
 
 
 def memory(results):
@@ -211,13 +247,13 @@ def chart_trim(results):
                   "% of the memory's size; less is better")
     for image, name in IMAGES.items():
         for mtu in results.mtus(image)[-1:]:
-            for trim in ("none", "ends", "blocks"):
+            for trim in TRIMS:
                 cell = results.cell(image, "insecure", mtu, trim=trim)
                 if cell:
                     chart.add(f"{name}, MTU {mtu}", Bar(
                         f"--trim {trim}", cell.median("link_bytes") * 100 /
                         results.memory_sz,
-                        "ours" if trim == "blocks" else "limit"))
+                        "ours" if trim == results.base_trim else "limit"))
     return chart
 
 
@@ -228,7 +264,7 @@ def chart_targets(results):
         if t.is_measured:
             chart.add("", Bar(t.key, min(t.progress, 4),
                               "good" if t.is_reached else "bad",
-                              text=f"{t.figure:.2f} of {t.goal:g}{t.unit}"))
+                              text=f"{t.text} of {t.goal:g}{t.unit}"))
     return chart
 
 

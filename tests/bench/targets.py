@@ -35,6 +35,12 @@ class Target:
         return self.figure <= self.goal
 
     @property
+    def text(self):
+        """The figure; where it is near the goal, so that one sees which side."""
+        digits = 2 if abs(self.progress - 1) > 0.02 else 4
+        return f"{self.figure:.{digits}f}{self.unit}"
+
+    @property
     def progress(self):
         """1 where the goal is met, less where it is missed."""
         if self.at_least:
