@@ -18,8 +18,10 @@
 #define BUSY_TICK_NS	50000000ULL	/* the same, while the ring is never
 					 * empty: it is gone through many times */
 #define IDLE_MS		100		/* wait when nothing is open */
-#define NAP_NS		50000		/* first, after a frame; far below ... */
-#define NAPS_MAX	8		/* ... TICK_NS, all of them */
+#define NAP_MIN_NS	50000		/* while frames flow */
+#define NAP_MAX_NS	400000		/* well below TICK_NS, and what a window of
+					 * credit takes to be used */
+#define NAPPING_NS	2000000ULL	/* since the last frame */
 
 struct pt_rx_queue {
 	struct pt_rx_queue_cfg cfg;
@@ -29,7 +31,9 @@ struct pt_rx_queue {
 	atomic_bool stop;
 	int event_fd;
 	__u64 ticked_ns;
-	__u32 nap_cnt;			/* since the last frame */
+	__u64 taken_ns;			/* the last frame was */
+	__u32 nap_ns;			/* the last nap */
+	__u32 nap_desc_cnt;		/* descriptors taken since */
 
 	struct pt_intake *sessions[PT_TRANSFERS_MAX];
 	__u32 session_cnt;
@@ -195,6 +199,7 @@ static void take_frame(struct pt_rx_queue *q, const struct pt_rx_frame *frame)
 {
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
 	q->received++;
+	q->nap_desc_cnt += frame->span_cnt;
 	if (pt_reader_open(&q->reader, frame->spans, frame->span_cnt) !=
 	    PT_VERDICT_STEERED)
 		return;		/* the ledger will not balance: XDP steered it */
@@ -250,20 +255,34 @@ static bool is_open(const struct pt_rx_queue *q)
 	return false;
 }
 
-/* rest sleeps, the ring being empty.  To be woken by a frame costs whoever
- * delivers it an interrupt of this CPU, and finds one frame.  So while frames
- * flow the thread wakes by itself, and finds several: longer runs to write. */
-static void rest(struct pt_rx_queue *q, bool open)
+/* nap_next says how long to nap: so that about a sixteenth to an eighth of the
+ * credit has come after it. */
+static __u32 nap_next(const struct pt_rx_queue *q)
 {
-	const struct timespec nap = { .tv_nsec = NAP_NS };
+	if (q->nap_desc_cnt < q->cfg.credit / 16 && q->nap_ns < NAP_MAX_NS)
+		return 2 * q->nap_ns;
+	if (q->nap_desc_cnt > q->cfg.credit / 8 && q->nap_ns > NAP_MIN_NS)
+		return q->nap_ns / 2;
+	return q->nap_ns;
+}
+
+/* rest sleeps, the ring having been empty at now_ns.  To be woken by a frame costs
+ * whoever delivers it an interrupt of this CPU, and finds one frame.  So while
+ * frames flow the thread wakes by itself, and finds several: longer runs to
+ * write. */
+static void rest(struct pt_rx_queue *q, __u64 now_ns, bool open)
+{
+	struct timespec nap = { 0 };
 	eventfd_t value;
 
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
-	if (q->nap_cnt < NAPS_MAX) {
-		q->nap_cnt++;
+	if (now_ns - q->taken_ns < NAPPING_NS) {
+		nap.tv_nsec = q->nap_ns = nap_next(q);
+		q->nap_desc_cnt = 0;
 		nanosleep(&nap, NULL);
 		return;
 	}
+	q->nap_ns = NAP_MIN_NS;
 	pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS, q->event_fd);
 	eventfd_read(q->event_fd, &value);
 }
@@ -274,7 +293,7 @@ static void *queue_main(void *arg)
 
 	/* Naps end when they should, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	q->nap_cnt = NAPS_MAX;
+	q->nap_ns = NAP_MIN_NS;
 	pt_cpus_pin(q->cfg.cpus, q->cfg.thread_idx);
 	pt_stage_start(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
 	while (!atomic_load_explicit(&q->stop, memory_order_relaxed)) {
@@ -300,9 +319,9 @@ static void *queue_main(void *arg)
 		pt_rx_queue_unlock(q);
 
 		if (cnt)
-			q->nap_cnt = 0;
+			q->taken_ns = now_ns;
 		else
-			rest(q, open);
+			rest(q, now_ns, open);
 	}
 	return NULL;
 }

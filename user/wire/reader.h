@@ -7,8 +7,9 @@
  * first holds all headers and records.
  *
  * Ownership: the reader is the caller's, allocates nothing, and points into the
- * spans' bytes, which stay as they are until the reader is done with.  Those of
- * a frame that is unsealed can be written to: it is decrypted in place.
+ * spans' bytes, which stay as they are until the reader is done with, and can be
+ * written to: a sealed frame is decrypted in place, and the checksum of another
+ * stands for zeroes while it is computed.
  * Threads: one reader, one thread; no locks.
  */
 #ifndef WIRE_READER_H
@@ -70,7 +71,7 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 /* pt_reader_auth_ok tells whether the checksum is right: only then are
  * records and blocks what the sender wrote.  Reads every byte of the frame.  Of
  * a sealed frame: false. */
-bool pt_reader_auth_ok(const struct pt_reader *r);
+bool pt_reader_auth_ok(struct pt_reader *r);
 
 /* pt_reader_unseal decrypts the blocks in place, once a frame, and tells
  * whether the tag is right: only then are header, records and blocks what the
