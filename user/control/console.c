@@ -70,8 +70,8 @@ static int set_address(struct sockaddr_un *addr, const char *path,
 	addr->sun_family = AF_UNIX;
 	if (!sz || sz >= sizeof(addr->sun_path))
 		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
-				    "%.80s: the path of a socket has 1..%zu "
-				    "bytes, this has %zu", path,
+				    "--control '%.80s': the path of a socket "
+				    "has 1..%zu bytes, this has %zu", path,
 				    sizeof(addr->sun_path) - 1, sz);
 	memcpy(addr->sun_path, path, sz);
 	return 0;
