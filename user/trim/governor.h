@@ -23,11 +23,13 @@
  * frames, and more in large ones; and what is lost by not searching is less than
  * one block in 128 of memory that stays as it is.
  *
- * Holes do not come free: each one that ends within a page breaks a run, and a
- * run costs the receiver 50 ns or so, as much as PT_GOVERNOR_HOLE blocks.  The
- * sender gains by every block it does not copy.  So holes count only while it is
- * the receiver that holds the transfer up (pt_governor_strain), and for
- * PT_GOVERNOR_STRAIN pieces after: a slow link is always worth any block.
+ * Holes do not come free: each breaks a run, which costs the receiver about as
+ * much as PT_GOVERNOR_HOLE blocks.  (In frames of 64 KiB a page of 16 holes of
+ * two blocks takes both ends as long as a whole one, of 32 holes of one 2 us
+ * longer.)  The sender gains by every block it does not copy.  So holes count
+ * only while it is the receiver that holds the transfer up
+ * (pt_governor_strain), and for PT_GOVERNOR_STRAIN pieces after: on a link that
+ * is slow any block is worth its hole.
  *
  * Pure: no clock, no memory, no system call.  Threads: of one.
  */

@@ -60,11 +60,16 @@ static int room(const struct pt_builder *b)
 	return left / PT_BLOCK_SZ;
 }
 
-/* nth_bit returns where the n-th set bit of mask, from 0, stands. */
+/* nth_bit returns where the n-th set bit of mask, from 0, stands; there is one.
+ * Most pages have no holes. */
 static unsigned int nth_bit(__u64 mask, unsigned int n)
 {
+	unsigned int low = __builtin_ctzll(mask);
+	__u64 gaps = ~(mask >> low);
 	unsigned int at = 0;
 
+	if (!gaps || n < (unsigned int)__builtin_ctzll(gaps))
+		return low + n;
 	for (unsigned int half = 32; half; half /= 2) {
 		__u64 low = mask >> at & ((1ULL << half) - 1);
 		unsigned int cnt = __builtin_popcountll(low);
