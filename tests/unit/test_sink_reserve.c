@@ -226,19 +226,70 @@ static void test_huge(void **state)
 	scratch_huge(-3);
 }
 
+/* huge_kib: of what this process has mapped of the file. */
+static unsigned long huge_kib(const char *name)
+{
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	unsigned long kib = 0, sum = 0;
+	bool is_it = false;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (strstr(line, " " SCRATCH) || strstr(line, " /"))
+			is_it = strstr(line, name);
+		if (is_it &&
+		    sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1)
+			sum += kib;
+	}
+	fclose(maps);
+	return sum;
+}
+
+/* in_huge: of 8 MiB reserved on a tmpfs, how many KiB are in huge pages. */
+static unsigned long in_huge(const char *options)
+{
+	struct pt_sink *sink;
+	unsigned long kib;
+
+	scratch_fs("thp", "tmpfs", 0, options);
+	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/thp/ram", 8 * MIB, -1,
+					 &err), 0);
+	kib = huge_kib("/thp/ram");
+	pt_sink_close(sink);
+	umount(SCRATCH "/thp");
+	rmdir(SCRATCH "/thp");
+	return kib;
+}
+
+/* A tmpfs that gives huge pages on advice gives as many as one that always
+ * does. */
+static void test_tmpfs_huge(void **state)
+{
+	(void)state;
+	if (in_huge("size=32m,huge=always") < 8192) {
+		print_message("the kernel has no huge pages for a tmpfs: not "
+			      "tried\n");
+		skip();
+	}
+	assert_int_equal(in_huge("size=32m,huge=advise"), 8192);
+	assert_int_equal(in_huge("size=32m,huge=never"), 0);
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 6] = {
+	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 7] = {
 		cmocka_unit_test(test_nobody_comes),
 		cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_more_than_memory),
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_name_is_taken),
 		cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_tmpfs_huge),
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		tests[6 + i] = (struct CMUnitTest){
+		tests[7 + i] = (struct CMUnitTest){
 			rows[i].name, test_row, NULL, NULL, (void *)&rows[i]
 		};
 	if (scratch_mount())

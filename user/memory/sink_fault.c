@@ -9,31 +9,30 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* mount_name says on which file system the file is, " on tmpfs /dev/shm", or
- * nothing if /proc does not tell. */
-static void mount_name(int fd, char *text, size_t text_sz)
+void pt_sink_mount(const struct pt_sink *s, struct pt_sink_mount *out)
 {
 	unsigned int major_no, minor_no;
-	char point[256], type[64];
-	size_t room = 0;
 	char *line = NULL;
+	size_t room = 0;
 	struct stat st;
 	FILE *mounts;
 
-	text[0] = '\0';
+	memset(out, 0, sizeof(*out));
 	mounts = fopen("/proc/self/mountinfo", "re");
-	if (!mounts || fstat(fd, &st))
+	if (!mounts || fstat(s->fd, &st))
 		goto close_mounts;
-	/* "ID PARENT MAJ:MIN ROOT POINT OPTIONS ... - TYPE SOURCE ..." */
+	/* "ID PARENT MAJ:MIN ROOT POINT OPTIONS ... - TYPE SOURCE OPTIONS" */
 	while (getline(&line, &room, mounts) > 0) {
 		const char *tail = strstr(line, " - ");
+		struct pt_sink_mount m = { .options = "" };
 
-		if (!tail || sscanf(tail, " - %63s", type) != 1 ||
+		if (!tail || sscanf(tail, " - %63s %*s %255s", m.type,
+				    m.options) < 1 ||
 		    sscanf(line, "%*d %*d %u:%u %*s %255s", &major_no,
-			   &minor_no, point) != 3)
+			   &minor_no, m.point) != 3)
 			continue;
 		if (makedev(major_no, minor_no) == st.st_dev)
-			snprintf(text, text_sz, ", %s on %s", type, point);
+			*out = m;
 	}
 close_mounts:
 	free(line);
@@ -44,9 +43,12 @@ close_mounts:
 int pt_sink_write_failed(const struct pt_sink *s, int code,
 			 struct pt_error *err)
 {
-	char where[340];
+	char where[340] = "";
+	struct pt_sink_mount m;
 
-	mount_name(s->fd, where, sizeof(where));
+	pt_sink_mount(s, &m);
+	if (m.type[0])
+		snprintf(where, sizeof(where), ", %s on %s", m.type, m.point);
 	if (code == ENOSPC || code == EDQUOT)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC,
 				    "%s.partial: its file system%s is full "

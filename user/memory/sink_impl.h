@@ -62,6 +62,16 @@ int pt_sink_claim(struct pt_sink *s, struct pt_error *err);
  * if it is mapped already, what stays of it stays populated. */
 int pt_sink_map(struct pt_sink *s, struct pt_error *err);
 
+/* pt_sink_mount: the file system that the file is on; all empty if /proc does
+ * not tell. */
+struct pt_sink_mount {
+	char type[64];
+	char point[256];
+	char options[256];	/* of the file system, "rw,size=...,huge=..." */
+};
+
+void pt_sink_mount(const struct pt_sink *s, struct pt_sink_mount *out);
+
 /* pt_sink_write_failed: what to say of a write that failed with the errno
  * code; -ENOSPC or -EIO. */
 int pt_sink_write_failed(const struct pt_sink *s, int code,

@@ -164,10 +164,21 @@ static int check_room(const struct pt_sink *s, __u64 page_sz, __u64 sz,
 			    sz >> 20, room >> 20, of, room >> 20);
 }
 
-/* allocate: the next sz bytes; else -1, and errno. */
-static int allocate(const struct pt_sink *s, __u64 sz)
+/* takes_advice: a tmpfs gives huge pages on advice, but to who maps it alone:
+ * fallocate(2) would get small ones. */
+static bool takes_advice(const struct pt_sink *s)
 {
-	if (s->takes_write && fallocate(s->fd, 0, s->populated_sz, sz) &&
+	struct pt_sink_mount m;
+
+	pt_sink_mount(s, &m);
+	return !strcmp(m.type, "tmpfs") && strstr(m.options, "huge=advise") &&
+	       !madvise(s->map, s->map_sz, MADV_HUGEPAGE);
+}
+
+/* allocate: the next sz bytes; else -1, and errno. */
+static int allocate(const struct pt_sink *s, __u64 sz, bool by_fault)
+{
+	if (!by_fault && fallocate(s->fd, 0, s->populated_sz, sz) &&
 	    errno != EOPNOTSUPP)
 		return -1;
 	return madvise(s->map + s->populated_sz, sz, MADV_POPULATE_WRITE);
@@ -177,9 +188,8 @@ static int allocate(const struct pt_sink *s, __u64 sz)
 static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
 {
 	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+	bool by_fault = !s->takes_write || takes_advice(s);
 
-	/* Where a tmpfs gives huge pages on advice, and nowhere else. */
-	madvise(s->map, s->map_sz, MADV_HUGEPAGE);
 	while (s->populated_sz < s->map_sz) {
 		__u64 sz = s->map_sz - s->populated_sz;
 
@@ -188,7 +198,7 @@ static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
 			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
 					    "interrupted; nothing was "
 					    "received");
-		if (allocate(s, sz)) {
+		if (allocate(s, sz, by_fault)) {
 			if (errno == EINTR)
 				continue;
 			return pt_sink_fail(s, "cannot allocate what "
