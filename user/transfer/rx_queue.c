@@ -255,15 +255,18 @@ static bool is_open(const struct pt_rx_queue *q)
 	return false;
 }
 
-/* nap_next says how long to nap: so that about a sixteenth to an eighth of the
- * credit has come after it. */
-static __u32 nap_next(const struct pt_rx_queue *q)
+/* nap_fit makes the next nap such that a sixteenth to an eighth of a lane's
+ * credit has come after it: a lane that is the only one of many to send must
+ * not wait for us. */
+static void nap_fit(struct pt_rx_queue *q)
 {
-	if (q->nap_desc_cnt < q->cfg.credit / 16 && q->nap_ns < NAP_MAX_NS)
-		return 2 * q->nap_ns;
-	if (q->nap_desc_cnt > q->cfg.credit / 8 && q->nap_ns > NAP_MIN_NS)
-		return q->nap_ns / 2;
-	return q->nap_ns;
+	__u32 credit = q->cfg.credit / (q->lane_cnt ? q->lane_cnt : 1);
+
+	if (q->nap_desc_cnt < credit / 16 && q->nap_ns < NAP_MAX_NS)
+		q->nap_ns *= 2;
+	else if (q->nap_desc_cnt > credit / 8 && q->nap_ns > NAP_MIN_NS)
+		q->nap_ns /= 2;
+	q->nap_desc_cnt = 0;
 }
 
 /* rest sleeps, the ring having been empty at now_ns.  To be woken by a frame costs
@@ -272,13 +275,11 @@ static __u32 nap_next(const struct pt_rx_queue *q)
  * write. */
 static void rest(struct pt_rx_queue *q, __u64 now_ns, bool open)
 {
-	struct timespec nap = { 0 };
+	const struct timespec nap = { .tv_nsec = q->nap_ns };
 	eventfd_t value;
 
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_IDLE);
 	if (now_ns - q->taken_ns < NAPPING_NS) {
-		nap.tv_nsec = q->nap_ns = nap_next(q);
-		q->nap_desc_cnt = 0;
 		nanosleep(&nap, NULL);
 		return;
 	}
@@ -316,6 +317,8 @@ static void *queue_main(void *arg)
 		else
 			tell(q, false);
 		open = is_open(q);
+		if (!cnt)
+			nap_fit(q);
 		pt_rx_queue_unlock(q);
 
 		if (cnt)
