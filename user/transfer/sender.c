@@ -300,10 +300,12 @@ static int run(struct pt_sender *s)
 			return pt_error_set(s->err, PT_EXIT_FAILED, -ECANCELED,
 					    "interrupted; nothing was "
 					    "committed");
-		eventfd_read(s->wake_fd, &value);
+		/* Acknowledgements are what wakes us most: no call for more. */
+		if (fds[1].revents)
+			eventfd_read(s->wake_fd, &value);
 		pt_sender_answer(s);
 		ret = take_all(s);
-		if (!ret)
+		if (!ret && fds[2].revents)
 			ret = watch_path(s);
 		if (!ret)
 			ret = pt_sender_advance(s);
