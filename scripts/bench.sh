@@ -69,7 +69,8 @@ What to write:
       --write FILE     the document FILE, plots beside it
       --json FILE      the results, one JSON object a line (default
                        bench.json in the build folder)
-      --render FILE    run nothing: tables, and the document, of these results
+      --render FILE    run nothing: the tables of these results and, with
+                       --write, the document
       --list           run nothing: print the cases
   -h, --help           this text
 
@@ -177,7 +178,7 @@ mapfile -t trims < <(printf '%s\n' "${all_trims[@]}" |
 	grep -xE "$(IFS='|'; echo "${trims[*]}")")
 ((size_mib >= 350 + 70 * work)) || ! images_need_guest ||
 	misuse "--work $work needs --size-mib $((350 + 70 * work)) or more"
-[[ -n $write || -n $chosen ]] || write=$top/docs/benchmarks.md
+[[ -n $write$chosen$render ]] || write=$top/docs/benchmarks.md
 
 # shown FILE: the tables of the results in FILE, and the document.
 shown()
@@ -190,10 +191,13 @@ if [[ -n $render ]]; then
 	shown "$render"
 	exit
 fi
+all_cases=$(for image in "${images[@]}"; do
+	grid_cases "$image" | sed "s/^/$image /"
+done)
+[[ -n $all_cases ]] ||
+	misuse "nothing of that runs with these images (--full makes it)"
 if [[ -n $list ]]; then
-	for image in "${images[@]}"; do
-		grid_cases "$image" | sed "s/^/$image /"
-	done
+	echo "$all_cases"
 	exit
 fi
 

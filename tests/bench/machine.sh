@@ -44,7 +44,7 @@ machine_check()
 	((have >= need)) ||
 		die "$have MiB of memory are free, $need needed (--size-mib)"
 	read -r load _ </proc/loadavg
-	awk -v l="$load" 'BEGIN { exit l < 0.5 }' ||
+	awk -v l="$load" 'BEGIN { exit l >= 0.5 }' ||
 		warn "the machine is busy (load $load): figures will be, too"
 }
 

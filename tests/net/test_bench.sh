@@ -43,6 +43,7 @@ nonsense_is_refused()
 	refused "cat: not an image" --images cat
 	refused "some: not a method" --trims some
 	refused "empty list" --only ""
+	refused "nothing of that runs" --only criu --images random
 	refused "needs --size-mib 1470" --work 16 --size-mib 1024
 }
 
