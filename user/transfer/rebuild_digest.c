@@ -61,8 +61,10 @@ int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 	int ret = 0;
 	__u64 gfn;
 
-	pt_layout_region(r->layout, region_idx, &gfn);
 	*digest = r->regions[region_idx].digest;
+	if (!r->regions[region_idx].has_pages)
+		return 0;
+	pt_layout_region(r->layout, region_idx, &gfn);
 	for (__u64 at = 0; at < PT_REGION_PAGES; at += 64) {
 		__u64 word = (first + at) / 64;
 		__u64 left = r->written[word] & ~r->summed[word];
