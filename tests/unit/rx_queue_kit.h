@@ -31,21 +31,24 @@ struct pt_xsk {
 	struct pt_span held[HELD];
 	struct pt_span flood;	/* fills what is asked for and not held */
 	unsigned int flooded;	/* frames */
+	struct pt_span drop;	/* handed out every other time, ... */
+	unsigned int dripping;	/* ... so often */
+	bool was_empty;
+	atomic_uint waits;
 	atomic_uint recycled;
 };
 
-/* pour fills rx with copies of the flood's frame. */
-static void pour(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 cnt)
+/* pour fills rx with copies of a frame. */
+static void pour(const struct pt_span *from, struct pt_rx_frame *rx, __u32 cnt)
 {
 	for (__u32 i = 0; i < cnt; i++) {
-		struct pt_span span = { malloc(x->flood.sz), x->flood.sz };
+		struct pt_span span = { malloc(from->sz), from->sz };
 
-		memcpy((void *)span.base, x->flood.base, span.sz);
+		memcpy((void *)span.base, from->base, span.sz);
 		rx[i] = (struct pt_rx_frame){
 			.spans = { span }, .span_cnt = 1, .sz = span.sz,
 		};
 	}
-	x->flooded += cnt;
 }
 
 __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
@@ -63,8 +66,14 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
 	x->cnt -= cnt;
 	memmove(x->held, x->held + cnt, x->cnt * sizeof(x->held[0]));
 	if (x->flood.sz) {
-		pour(x, rx + cnt, max - cnt);
+		pour(&x->flood, rx + cnt, max - cnt);
+		x->flooded += max - cnt;
 		cnt = max;
+	}
+	x->was_empty = !x->was_empty;
+	if (!cnt && x->dripping && x->was_empty) {
+		pour(&x->drop, rx, ++cnt);
+		x->dripping--;
 	}
 	pthread_mutex_unlock(&x->lock);
 	return cnt;
@@ -85,6 +94,7 @@ int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd)
 	};
 	eventfd_t value;
 
+	atomic_fetch_add(&x->waits, 1);
 	poll(fds, 2, timeout_ms);
 	if (fds[0].revents)
 		eventfd_read(x->event_fd, &value);
