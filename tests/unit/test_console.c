@@ -355,6 +355,17 @@ static void *babble(void *arg)
 	return NULL;
 }
 
+/* drip: an answer that never ends, a byte at a time. */
+static void *drip(void *arg)
+{
+	int fd = accept(*(int *)arg, NULL, NULL);
+
+	while (send(fd, "d", 1, MSG_NOSIGNAL) == 1)
+		usleep(1000);
+	close(fd);
+	return NULL;
+}
+
 static void test_unanswered(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = PATH };
@@ -374,6 +385,9 @@ static void test_unanswered(void **state)
 	close(accept(fd, NULL, NULL));
 	assert_int_equal(pthread_create(&thread, NULL, babble, &fd), 0);
 	unanswered(PATH, 5000, -EPROTO, "not the answer");
+	pthread_join(thread, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, drip, &fd), 0);
+	unanswered(PATH, 100, -ETIMEDOUT, "no answer");
 	pthread_join(thread, NULL);
 	close(fd);
 	unlink(PATH);

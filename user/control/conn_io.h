@@ -4,11 +4,10 @@
 #ifndef CONTROL_CONN_IO_H
 #define CONTROL_CONN_IO_H
 
-#include <limits.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "control/conn.h"
+#include "control/deadline.h"
 #include "control/tls_stream.h"
 
 #define PT_CONN_IN_SZ	(2 * PT_MESSAGE_SZ_MAX)
@@ -49,31 +48,6 @@ struct pt_conn {
 	int failure;			/* the first -errno, or 0 */
 	struct pt_error failed;		/* its text */
 };
-
-static inline __u64 pt_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static inline __u64 pt_deadline_ns(int timeout_ms)
-{
-	return pt_now_ns() + timeout_ms * 1000000ULL;
-}
-
-/* pt_left_ms: milliseconds for poll until deadline, rounded up; 0: passed. */
-static inline int pt_left_ms(__u64 deadline_ns)
-{
-	__u64 now = pt_now_ns();
-	__u64 ms;
-
-	if (now >= deadline_ns)
-		return 0;
-	ms = (deadline_ns - now + 999999) / 1000000;
-	return ms > INT_MAX ? INT_MAX : ms;
-}
 
 /* pt_conn_adopt makes a connection of a connected socket, which it owns from
  * now on, even if it fails (-ENOMEM, or as the socket said).  host: whom we

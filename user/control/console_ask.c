@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/deadline.h"
+
 static int fail(struct pt_error *err, const char *path, int code)
 {
 	const char *remedy = "";
@@ -54,17 +56,21 @@ static int connect_to(const char *path, struct pt_error *err)
 	return fail(err, path, code);
 }
 
-/* read_line: -EPROTO: more than an answer has, or an end without one. */
+/* read_line: -EPROTO: more than an answer has, or an end without one.  Who
+ * answers byte by byte has no more time than others. */
 static int read_line(int fd, char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	__u64 deadline = pt_deadline_ns(timeout_ms);
 	size_t sz = 0;
 
 	while (sz < PT_CONSOLE_ANSWER_SZ) {
 		ssize_t got;
 
-		if (poll(&poll_fd, 1, timeout_ms) <= 0)
+		if (!pt_left_ms(deadline))
 			return -ETIMEDOUT;
+		if (poll(&poll_fd, 1, pt_left_ms(deadline)) <= 0)
+			continue;	/* a signal, or the end of the time */
 		got = recv(fd, answer + sz, PT_CONSOLE_ANSWER_SZ - sz, 0);
 		if (got < 0)
 			return -errno;
