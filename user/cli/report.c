@@ -81,7 +81,7 @@ static json_t *ram_json(const struct pt_send_report *r)
 
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f}",
 		"transferred", (json_int_t)r->wire_bytes,
-		"remaining", (json_int_t)(r->pages_left * PT_PAGE_SZ),
+		"remaining", (json_int_t)pt_send_left_sz(r),
 		"total", (json_int_t)r->memory_sz,
 		"duplicate", (json_int_t)r->zero_pages_sent,
 		"normal", (json_int_t)r->pages_sent,

@@ -5,6 +5,7 @@
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "transfer/rate.h"
 
 static const char help[] =
 "Usage: pagetrim set PATH max-bandwidth N [options]\n"
@@ -49,7 +50,7 @@ int pt_cmd_set(int argc, char **argv)
 				    "max-bandwidth)", argv[1]);
 	if (!strcmp(argv[2], "auto"))
 		snprintf(request, sizeof(request), "set max-bandwidth auto");
-	else if (pt_out_number(argv[2], 0, 1ULL << 40, true, &rate))
+	else if (pt_out_number(argv[2], 0, PT_RATE_MAX, true, &rate))
 		snprintf(request, sizeof(request), "set max-bandwidth %llu",
 			 (unsigned long long)rate);
 	else

@@ -42,7 +42,7 @@ static void print(const json_t *o)
 	pt_text_clean(phase, sizeof(phase), said ? said : "?");
 	printf("%s, %.1f s: %.0f %% of %s, %s left\n", phase,
 	       number(o, "total-time") / 1e3,
-	       total ? 100.0 * (total - left) / total : 100,
+	       total ? 100.0 - 100.0 * left / total : 100,
 	       pt_out_human(total, a), pt_out_human(left, b));
 	printf("On the wire: %s, %s a second",
 	       pt_out_human(number(o, "transferred"), a),

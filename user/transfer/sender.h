@@ -99,6 +99,16 @@ struct pt_send_report {
 	struct pt_profile control;	/* and of the one beside them */
 };
 
+/* pt_send_left_sz: bytes of the memory still to be sent, never more than it has:
+ * a segment may end within a page.  Lanes count from SEND on. */
+static inline __u64 pt_send_left_sz(const struct pt_send_report *r)
+{
+	__u64 left = r->pages_left * PT_PAGE_SZ;
+
+	return r->phase < PT_SEND_SEND || left > r->memory_sz ? r->memory_sz
+							      : left;
+}
+
 struct pt_send_cfg {
 	const char *dev;
 	const char *to;			/* "HOST[:PORT]" */

@@ -20,17 +20,15 @@ static json_t *status(struct pt_sender *s)
 	const struct pt_send_report *r = s->report;
 	const struct pt_send_look *look = &s->looks[0];
 	__u64 now_ns = pt_clock_ns();
-	__u64 left;
 
 	pt_sender_count(s);
-	left = r->phase < PT_SEND_SEND ? r->page_cnt : r->pages_left;
 	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"status", pt_send_phase_name(r->phase),
 		"transfer-id", json_sprintf("%016llx", (unsigned long long)
 					    r->transfer_id),
 		"total-time", (json_int_t)((now_ns - s->started_ns) / 1000000),
 		"total", (json_int_t)r->memory_sz,
-		"remaining", (json_int_t)(left * PT_PAGE_SZ),
+		"remaining", (json_int_t)pt_send_left_sz(r),
 		"transferred", (json_int_t)r->wire_bytes,
 		"frames", (json_int_t)r->frames,
 		"frames-lost", (json_int_t)r->frames_lost,
