@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """tables: the bench's results as tables and charts."""
+import statistics
+
 from charts import Bar, Chart
 from results import GIB, TRIMS
 from targets import all_targets, cpu_per_gib
@@ -212,9 +214,8 @@ def memory(results):
 
 def bar(results, cell, what, figure):
     values = [figure(run) for run in cell.runs]
-    middle = sorted(values)[len(values) // 2]
-    return Bar(NAMES[what], middle, KINDS.get(what, "peer"),
-               (min(values), max(values)))
+    return Bar(NAMES[what], statistics.median(values),
+               KINDS.get(what, "peer"), (min(values), max(values)))
 
 
 def by_mtu(results, title, axis, figure, leave_out=()):
