@@ -239,7 +239,7 @@ trap 'exit 143' TERM
 # one_run IMAGE ROUND WHAT MTU QUEUES TRIM: its result goes to the results.
 one_run()
 {
-	local result='' before blocks
+	local result='' before blocks start=$EPOCHREALTIME
 
 	[[ ! -t 2 ]] || printf '\rbench: %-7s round %d of %d: %-13s MTU %5d' \
 		"$1" "$2" "$runs" "$3" "$4" >&2
@@ -254,8 +254,9 @@ one_run()
 	jq -c --arg image "$1" --argjson run "$2" --arg what "$3" \
 		--argjson mtu "$4" --argjson queues "$5" --arg trim "$6" \
 		--argjson steal_s "$(machine_stolen "$before")" \
+		--argjson start "$start" --argjson ended "$EPOCHREALTIME" \
 		'{image: $image, run: $run, what: $what, mtu: $mtu,
-		  queues: $queues, trim: $trim, steal_s: $steal_s} + .' \
+		  queues: $queues, trim: $trim, steal_s: $steal_s, case_s: ($ended - $start)} + .' \
 		<<<"$result" >>"$json"
 }
 
@@ -274,6 +275,7 @@ for image in "${images[@]}"; do
 	read -r what mtu queue_cnt trim <<<"${cases[0]}"
 	one_run "$image" 0 "$what" "$mtu" "$queue_cnt" "$trim"
 	for ((run = 1; run <= runs; run++)); do
+		machine_others >>"$json"
 		for case in "${cases[@]}"; do
 			read -r what mtu queue_cnt trim <<<"$case"
 			one_run "$image" "$run" "$what" "$mtu" "$queue_cnt" \

@@ -35,6 +35,18 @@ machine_since()
 		<<<"$2"$'\n'"$(machine_ticks)"
 }
 
+# machine_others: what others use of the machine while the bench does nothing, a
+# line of results: CPUs.
+machine_others()
+{
+	local before
+
+	before=$(machine_ticks)
+	sleep 0.5
+	jq -nc --argjson spent "$(machine_spent "$before")" \
+		'{others_cpus: ($spent / 0.5)}'
+}
+
 # machine_check: refuse what would fail half-way, warn of what spoils figures.
 machine_check()
 {
@@ -45,7 +57,7 @@ machine_check()
 		die "$have MiB of memory are free, $need needed (--size-mib)"
 	read -r load _ </proc/loadavg
 	awk -v l="$load" 'BEGIN { exit l >= 0.5 }' ||
-		warn "the machine is busy (load $load): figures will be, too"
+		warn "the machine is busy (load $load): doubt its figures"
 }
 
 # machine_json: the first line of the results.

@@ -11,6 +11,7 @@ about the targets that are not reached goes in, too.
 import argparse
 import os
 import re
+import statistics
 import sys
 
 from charts import svg
@@ -20,7 +21,7 @@ from tables import (IMAGES, all_charts, contestants, images, limits, memory,
 from targets import all_targets
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-BUSY = 0.05  # of the time stolen, or of load before the start
+BUSY = 0.05  # of the machine's CPUs, stolen or used by others
 
 
 def verdicts(path):
@@ -50,9 +51,16 @@ def missed(results, said):
 
 
 def stolen(results):
-    """The share of their time that the runs did not have the CPUs."""
-    seconds = sum(r["seconds"] for r in results.runs)
-    return sum(r["steal_s"] for r in results.runs) / seconds if seconds else 0
+    """The share of the CPUs that the hypervisor took away during the cases."""
+    cpu_s = sum(r["case_s"] for r in results.runs) * results.machine["cores"]
+    return sum(r["steal_s"] for r in results.runs) / cpu_s
+
+
+def others(results):
+    """The share of the CPUs that others used between the rounds."""
+    if not results.others_cpus:
+        return 0
+    return statistics.median(results.others_cpus) / results.machine["cores"]
 
 
 def machine(results):
@@ -61,13 +69,13 @@ def machine(results):
     lines = [
         f"{guest}{m['cpu']}, {m['cores']} cores, {m['memory_mib']} MiB of "
         f"memory, Linux {m['kernel']}; QEMU {m['qemu']}.",
-        f"{m['date']}, commit {m['commit']}; load before the start "
-        f"{m['load']}, {stolen(results) * 100:.1f} % of the time stolen by "
-        "the hypervisor.",
+        f"{m['date']}, commit {m['commit']}. Of its CPUs others used "
+        f"{others(results) * 100:.1f} % between the rounds, and the "
+        f"hypervisor took {stolen(results) * 100:.1f} % away.",
         f"Images of {m['size_mib']} MiB, the guest's work {m['work']}; "
-        f"medians of {m['runs']} runs.",
+        f"medians of {m['runs']} rounds.",
     ]
-    if m["load"] > 0.5 or stolen(results) > BUSY:
+    if others(results) > BUSY or stolen(results) > BUSY:
         lines.append("**The machine was busy: doubt these figures.**")
     if m["huge"] != "never":
         lines.append("Memory in pages of 2 MiB.")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """results: what bench.sh wrote, one JSON object a line, and medians of it.
 
-The first object is {"machine": ...}, some are {"absent": {WHAT: why}}, all
-others are runs: image, run, what, mtu, queues, trim, and figures.
+The first object is {"machine": ...}, some are {"absent": {WHAT: why}} or
+{"others_cpus": what others used of the machine between rounds}, all others are
+runs: image, run, what, mtu, queues, trim, and figures.
 """
 import json
 import statistics
@@ -45,10 +46,13 @@ class Cell:
 class Results:
     def __init__(self, lines):
         self.machine, self.absent, self.runs = {}, {}, []
+        self.others_cpus = []
         for line in lines:
             entry = json.loads(line)
             self.machine.update(entry.get("machine", {}))
             self.absent.update(entry.get("absent", {}))
+            if "others_cpus" in entry:
+                self.others_cpus.append(entry["others_cpus"])
             if "what" in entry:
                 self.runs.append(entry)
         # What the others are varied from.

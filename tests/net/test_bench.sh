@@ -104,7 +104,7 @@ result()
 	jq -nc --arg image "$1" --argjson run "$2" --arg what "$3" \
 		--argjson mtu "$4" --arg trim "$5" --argjson seconds "$6" \
 		--argjson more "$7" '{image: $image, run: $run, what: $what,
-		mtu: $mtu, queues: 1, trim: $trim, steal_s: 0, seconds: $seconds,
+		mtu: $mtu, queues: 1, trim: $trim, steal_s: 0, case_s: 1, seconds: $seconds,
 		cpu_s: 0.5, machine_s: 0.6, bytes: 1000, link_bytes: 900} + $more'
 }
 
@@ -119,7 +119,7 @@ canned()
 		load: 0.1, memory_mib: 8000, date: "2001-02-03 04:05 UTC",
 		commit: "abc", hypervisor: "no", qemu: "7.2", size_mib: 512,
 		work: 1, runs: 3, huge: "never", grid: "sound", args: " "}}'
-	jq -nc '{absent: {criu: "too old"}}'
+	jq -nc '{absent: {criu: "too old"}}, {others_cpus: 0.02}'
 	for s in 0.5 0.4 9; do
 		run=$((run + 1))
 		result guest "$run" insecure 65535 blocks "$s" "$ends"
@@ -188,9 +188,14 @@ plots_are_sound()
 
 doubt_is_shown()
 {
-	canned | sed 's/"load":0.1/"load":3.1/' >results
+	canned | sed 's/"others_cpus":0.02/"others_cpus":1/' >results
 	show "$report" results >said 2>&1
+	grep -q 'others used 50.0 %' said || die "others, unsaid"
 	grep -q 'doubt these figures' said || die "a busy machine, unsaid"
+	canned | sed 's/"steal_s":0,/"steal_s":0.2,/' >results
+	show "$report" results >said 2>&1
+	grep -q 'took 10.0 % away' said || die "what was stolen, unsaid"
+	grep -q 'doubt these figures' said || die "a busy host, unsaid"
 	head -n 1 results >nothing
 	! show "$report" nothing >said 2>&1 || die "no results, and no error"
 	grep -q 'no results' said || die "$(cat said)"
