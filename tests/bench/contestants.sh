@@ -6,6 +6,7 @@
 #
 #     insecure      pagetrim --insecure: nothing sealed
 #     pagetrim      pagetrim as it comes: sealed, AES-128-GCM
+#     insecure-warm, pagetrim-warm   as these two, all of the sink allocated before
 #     stages, stages-sealed   as these two, with --profile: where the time goes
 #     qemu          QEMU's pre-copy; all memory of both ends allocated and mapped
 #                   before, as the source's is where a guest ran
@@ -18,7 +19,8 @@
 #
 # run_WHAT MTU QUEUES TRIM sets result, a JSON object with at least
 #     seconds     what the user waits for
-#     cpu_s       CPU time of both ends' processes
+#     cpu_s       CPU time of both ends' processes, from when the receiver is
+#                 ready
 #     machine_s   CPU time of the whole machine meanwhile: kernel threads, too
 #     bytes       what it says that it transferred
 #     link_bytes  Ethernet bytes of both directions (of TCP's segments, large
@@ -27,6 +29,7 @@
 # shellcheck disable=SC2034,SC2154 # variables shared with bench.sh
 
 ETHERNET_SZ=14
+sink_args=()	# of pagetrim receive
 
 # ends_measured RECEIVE SEND [HEADER_SZ]: run both, functions that use end_b and
 # end_a; RECEIVE_is_ready says when to send.  What both used goes to $ends.
@@ -34,20 +37,22 @@ ends_measured()
 {
 	local receive=$1 send=$2 header_sz=${3-0} receiver ticks link
 
-	rm -f "$tmp"/{rx,tx}{,.err,.json}
+	rm -f "$tmp"/{rx,tx}{,.err,.json,.ready}
 	link=$(link_bytes "$header_sz")
-	ticks=$(machine_ticks)
 	"$receive" >"$tmp/rx.json" 2>"$tmp/rx.err" &
 	receiver=$!
 	until_true 10 "${receive}_is_ready" ||
 		die "$receive: not ready: $(cat "$tmp/rx.err")"
+	touch "$tmp/rx.ready"
+	sleep 0.02	# longer than the watcher's nap
+	ticks=$(machine_ticks)
 	"$send" >"$tmp/tx.json" 2>"$tmp/tx.err" ||
 		die "$send: $(cat "$tmp/tx.err" "$tmp/rx.err")"
 	wait "$receiver" || die "$receive: $(cat "$tmp/rx.err")"
 	ends=$(jq -n --slurpfile rx "$tmp/rx" --slurpfile tx "$tmp/tx" \
 		--argjson machine_s "$(machine_spent "$ticks")" \
 		--argjson link "$link" --argjson link_after "$(link_bytes "$header_sz")" '
-		{ cpu_s: ([$rx[0], $tx[0]] | map(.user_s + .sys_s) | add),
+		{ cpu_s: ([$rx[0], $tx[0]] | map(.user_s + .sys_s - .ready_s) | add),
 		  machine_s: $machine_s, link_bytes: ($link_after - $link),
 		  receive: $rx[0], send: $tx[0] }')
 }
@@ -76,8 +81,17 @@ run_insecure()
 }
 
 run_pagetrim() { ours "$2" "$3" --psk "$tmp/psk"; }
+run_insecure-warm() { ours_warm "$2" "$3" --insecure; }
+run_pagetrim-warm() { ours_warm "$2" "$3" --psk "$tmp/psk"; }
 run_stages() { ours "$2" "$3" --insecure --profile; }
 run_stages-sealed() { ours "$2" "$3" --psk "$tmp/psk" --profile; }
+
+ours_warm()
+{
+	local sink_args=(--prealloc "${size_mib}M")
+
+	ours "$@"
+}
 
 # ours QUEUES TRIM OPTION...: the options are those of both ends.
 ours()
@@ -96,10 +110,10 @@ ours_receive()
 {
 	end_b "$pagetrim" receive "${both[@]}" --listen "$HOSTS_B4" \
 		--dev "$(hosts_dev "$name" b)" --queues "$queue_cnt" \
-		--out "$ram.copy" --json "${receive_args[@]}"
+		--out "$ram.copy" --json "${sink_args[@]}" "${receive_args[@]}"
 }
 
-ours_receive_is_ready() { listens 16644; }
+ours_receive_is_ready() { grep -qs " listening on " "$tmp/rx.err"; }
 
 ours_send()
 {
@@ -195,6 +209,9 @@ contestants_absent()
 	fi
 	[[ $("$pagetrim" send --help) == *--profile* ]] ||
 		leave_out 'stages.*' "this build knows no --profile"
+	[[ $("$pagetrim" receive --help) == *--prealloc* ]] ||
+		leave_out '(insecure|pagetrim)-warm' \
+			"this build knows no --prealloc"
 }
 
 # leave_out WHAT REASON: WHAT is a regular expression.

@@ -11,8 +11,9 @@
 #     full    everything with everything
 # shellcheck disable=SC2034,SC2154 # variables shared with bench.sh
 
-all_contestants=(insecure pagetrim stages stages-sealed qemu qemu-cold multifd
-		 multifd-cold tcp criu blast memory)
+all_contestants=(insecure pagetrim insecure-warm pagetrim-warm stages
+		 stages-sealed qemu qemu-cold multifd multifd-cold tcp criu
+		 blast memory)
 
 # grid_cases IMAGE: its cases in the order of a round, one a line:
 # WHAT MTU QUEUES TRIM.
@@ -28,7 +29,7 @@ grid_cases()
 			case $what in
 			insecure | pagetrim)
 				grid_ours "$image" "$what" "$mtu" ;;
-			stages*)
+			*-warm | stages*)
 				echo "$what $mtu ${queues[0]} ${trims[-1]}" ;;
 			*)	echo "$what $mtu ${queues[0]} -" ;;
 			esac

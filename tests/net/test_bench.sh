@@ -126,6 +126,7 @@ canned()
 		result guest "$run" pagetrim 65535 blocks 1 "$ends"
 		result guest "$run" qemu-cold 65535 - 1.5 '{"cpu_s": 1}'
 		result guest "$run" qemu 65535 - 0.25 '{}'
+		result guest "$run" insecure-warm 65535 blocks 0.5 '{}'
 		result guest "$run" memory 1500 - 1 \
 			'{"read_s": 0.9, "scan_s": 1, "copy_s": 2}'
 	done
@@ -145,7 +146,7 @@ tables_follow_from_results()
 		2>warned
 	cat said benchmarks.md >&2
 	in_document "| Real guest, MTU 65535: times faster than QEMU pre-copy | total-65535 | ≥ 3 | 3.0000 | 0.50 | yes |"
-	in_document "| Real guest, MTU 65535, sealed: times faster than QEMU pre-copy | total-65535-sealed | ≥ 2 | 1.50 | 0.25 | **no** |"
+	in_document "| Real guest, MTU 65535, sealed: times faster than QEMU pre-copy | total-65535-sealed | ≥ 2 | 1.50 | - | **no** |"
 	in_document "| Real guest: speed of the scan of that of a plain read of the same memory | scan | ≥ 0.95 | 0.90 | - | **no** |"
 	in_document "| Real guest, MTU 65535: CPU seconds per GiB, both ends, of QEMU's | cpu-65535 | ≤ 0.6 | 0.50 | 1.00 | yes |"
 	in_document "| Memory of the agent that sends, the most that was seen | memory-send | ≤ 65 MiB | 1.00 MiB | - | yes |"
