@@ -179,6 +179,8 @@ mapfile -t trims < <(printf '%s\n' "${all_trims[@]}" |
 ((size_mib >= 350 + 70 * work)) || ! images_need_guest ||
 	misuse "--work $work needs --size-mib $((350 + 70 * work)) or more"
 [[ -n $write$chosen$render ]] || write=$top/docs/benchmarks.md
+[[ -z $write || -d $(dirname "$write") ]] ||
+	misuse "--write $write: its folder is not there"
 
 # shown FILE: the tables of the results in FILE, and the document.
 shown()

@@ -149,7 +149,11 @@ def main():
             print(f"report: verdicts.md says nothing of {t.key}, which is "
                   "missed", file=sys.stderr)
     if args.write:
-        write_document(results, args.write, said)
+        try:
+            write_document(results, args.write, said)
+        except OSError as err:
+            print(f"report: {err}", file=sys.stderr)
+            return 1
         print(f"\nWritten: {args.write}")
     return 0
 

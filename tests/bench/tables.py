@@ -192,7 +192,9 @@ def stage_names(results, report):
 
 
 def stage_text(cell, report, stage):
-    path = (report, "profile", "stages", stage)
+    # Reading the source again is done beside the lanes.
+    thread = ("profile", "control") if stage == "recheck" else ("profile",)
+    path = (report, *thread, "stages", stage)
     ms, sz = cell.median(*path, "time"), cell.median(*path, "bytes")
     if not ms:
         return "-"

@@ -43,6 +43,7 @@ nonsense_is_refused()
 	refused "cat: not an image" --images cat
 	refused "some: not a method" --trims some
 	refused "empty list" --only ""
+	refused "its folder is not there" --list --write none/doc.md
 	refused "nothing of that runs" --only criu --images random
 	refused "needs --size-mib 1470" --work 16 --size-mib 1024
 }
@@ -111,8 +112,13 @@ result()
 # canned: results whose medians are round: 3 runs at 0.5, 0.4, 9 s.
 canned()
 {
-	local run=0 s ends
+	local run=0 s ends stages
 
+	stages='{"report": {"profile": {
+		"stages": {"scan": {"time": 20, "bytes": 50000000},
+			   "recheck": {"time": 0, "bytes": 0}},
+		"control": {"stages": {
+			"recheck": {"time": 7, "bytes": 7000000}}}}}}'
 	ends='{"send": {"anon_kib": 1024, "resident_kib": 4096},
 	       "receive": {"anon_kib": 102400, "resident_kib": 4096}}'
 	jq -nc '{machine: {cpu: "An \"ALU\" & <co>", cores: 2, kernel: "6.1",
@@ -127,6 +133,7 @@ canned()
 		result guest "$run" qemu-cold 65535 - 1.5 '{"cpu_s": 1}'
 		result guest "$run" qemu 65535 - 0.25 '{}'
 		result guest "$run" insecure-warm 65535 blocks 0.5 '{}'
+		result guest "$run" stages 65535 blocks 1 "$stages"
 		result guest "$run" memory 1500 - 1 \
 			'{"read_s": 0.9, "scan_s": 1, "copy_s": 2}'
 	done
@@ -153,6 +160,8 @@ tables_follow_from_results()
 	in_document "| Memory of the agent that receives, the most that was seen | memory-receive | ≤ 65 MiB | 100.00 MiB | - | **no** |"
 	in_document "| Real guest, MTU 9000: times faster than QEMU pre-copy | total-9000 | ≥ 2.2 | not measured | - | - |"
 	in_document "| 65535, pagetrim --insecure | 0.500 | 0.400..9.000 | 3.00 | 0.0 | 1.00 | 0.60 | - |"
+	in_document "| send, scan | 20 (2.5) |"
+	in_document "| send, recheck | 7 (1.0) |"
 	in_document "- Not run: criu: too old."
 	in_document "It reads."
 	! grep -q "Not here\|was busy\|^@" benchmarks.md ||
