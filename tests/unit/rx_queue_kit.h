@@ -20,7 +20,7 @@
 #define LANES	2
 #define DESC_SZ	3840
 #define CREDIT	1536
-#define HELD	64		/* frames in a socket at once */
+#define HELD	256		/* frames in a socket at once */
 
 /* --- the socket ------------------------------------------------------ */
 
@@ -169,6 +169,7 @@ static inline int start(void **state)
 			.queue = i,
 			.desc_sz = DESC_SZ,
 			.credit = CREDIT,
+			.ring_cnt = 2048,
 		};
 
 		xsks[i] = (struct pt_xsk){

@@ -129,6 +129,20 @@ static void test_grace(void **state)
 	MISSING({ 1, 1 });
 }
 
+/* Grace counts from the mark to what was seen, not to when it was seen. */
+static void test_seen_before(void **state)
+{
+	(void)state;
+	take_all(0, 1);
+	take_all(2, 3);
+	pt_rx_lane_tick_at(&lane, START - GRACE, START, GRACE);
+	pt_rx_lane_tick_at(&lane, START, START + 9 * GRACE, GRACE);
+	pt_rx_lane_tick_at(&lane, START + GRACE - 1, START + 9 * GRACE, GRACE);
+	assert_missing(NULL, 0);
+	pt_rx_lane_tick_at(&lane, START + GRACE, START + 9 * GRACE, GRACE);
+	MISSING({ 1, 1 });
+}
+
 /* A grace that grew meanwhile holds; one that shrank holds at once. */
 static void test_grace_changes(void **state)
 {
@@ -433,6 +447,7 @@ int main(void)
 		TEST(test_credit),
 		TEST(test_desc_cnt),
 		TEST(test_grace),
+		TEST(test_seen_before),
 		TEST(test_grace_changes),
 		TEST(test_clock_of_another_thread),
 		TEST(test_filled_in_time),

@@ -152,6 +152,28 @@ static void test_flooded(void **state)
 	assert_true(ledger.duplicate > 0);
 }
 
+/* However long it takes to go through the ring, what waits there is not lost. */
+static void test_slow(void **state)
+{
+	struct pt_ledger ledger;
+
+	(void)state;
+	pt_rx_queue_lock(queues[0]);
+	for (__u64 seq = 0; seq < HELD; seq++)
+		put(0, frame, data_frame(&kit_links[0], 0, seq, LOW + seq, 1));
+	pt_seqmap_raise(&lanes[0].seqs, HELD);	/* as SYNC does */
+	for (int i = 0; i < 2 * HELD / 64; i++) {
+		usleep(60000);
+		pt_rx_queue_unlock(queues[0]);	/* for a batch: its turn */
+		pt_rx_queue_lock(queues[0]);
+	}
+	pt_rx_queue_unlock(queues[0]);
+	ledger = settle();
+	assert_int_equal(ledger.accepted, HELD);
+	assert_int_equal(ledger.late, 0);
+	assert_int_equal(ledger.missing, 0);
+}
+
 /* Frames that come one by one, the ring empty in between, wake nobody; when no
  * more come the thread waits. */
 static void test_naps(void **state)
@@ -184,6 +206,7 @@ int main(void)
 		TEST(test_takes_and_tells),
 		TEST(test_refusals),
 		TEST(test_lane_moved),
+		TEST(test_slow),
 		TEST(test_naps),
 		TEST(test_tagged),
 		TEST(test_flooded),

@@ -117,6 +117,7 @@ int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
 			.queue = pt_lease_queue(h->leases[i]),
 			.desc_sz = h->desc_sz,
 			.credit = RX_CREDIT,
+			.ring_cnt = RX_CHUNKS,
 			.cpus = &h->cpus,
 			.thread_idx = i,
 			.clock = h->profile ? &h->clocks[i] : NULL,

@@ -45,11 +45,12 @@ static void decide(struct pt_rx_lane *l, __u64 upto)
 	l->missing_range_cnt += cnt;
 }
 
-void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns)
+void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
+			__u64 grace_ns)
 {
 	pt_seqmap_advance(&l->seqs);
 	if (l->mark_end > l->seqs.decided) {
-		if (now_ns < l->mark_ns + grace_ns)
+		if (seen_ns < l->mark_ns + grace_ns)
 			return;
 		decide(l, l->mark_end);
 	}

@@ -75,8 +75,17 @@ static inline __u32 pt_desc_cnt(__u32 frame_sz, __u32 desc_sz)
 /* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt. */
 enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt);
 
-/* pt_rx_lane_tick calls gaps lost that are older than grace_ns. */
-void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns, __u64 grace_ns);
+/* pt_rx_lane_tick_at calls gaps lost that are older than grace_ns, as of seen_ns:
+ * all that had arrived by then was taken.  pt_rx_lane_tick: of which that is
+ * true now. */
+void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
+			__u64 grace_ns);
+
+static inline void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns,
+				   __u64 grace_ns)
+{
+	pt_rx_lane_tick_at(l, now_ns, now_ns, grace_ns);
+}
 
 /* pt_rx_lane_probe_is_new notes an authentic probe.  False: it came before, or
  * is older than the 64 before the newest. */

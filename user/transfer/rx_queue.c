@@ -15,8 +15,6 @@
 
 #define BATCH		64		/* frames taken under one lock */
 #define TICK_NS		1000000ULL	/* between looks at open gaps */
-#define BUSY_TICK_NS	50000000ULL	/* the same, while the ring is never
-					 * empty: it is gone through many times */
 #define IDLE_MS		100		/* wait when nothing is open */
 #define NAP_MIN_NS	50000		/* while frames flow */
 #define NAP_MAX_NS	400000		/* well below TICK_NS, and what a window of
@@ -31,6 +29,8 @@ struct pt_rx_queue {
 	atomic_bool stop;
 	int event_fd;
 	__u64 ticked_ns;
+	__u64 round_ns;			/* when it began to go through the ring */
+	__u32 round_desc_cnt;		/* descriptors taken since */
 	__u64 taken_ns;			/* the last frame was */
 	__u32 nap_ns;			/* the last nap */
 	__u32 nap_desc_cnt;		/* descriptors taken since */
@@ -200,6 +200,7 @@ static void take_frame(struct pt_rx_queue *q, const struct pt_rx_frame *frame)
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
 	q->received++;
 	q->nap_desc_cnt += frame->span_cnt;
+	q->round_desc_cnt += frame->span_cnt;
 	if (pt_reader_open(&q->reader, frame->spans, frame->span_cnt) !=
 	    PT_VERDICT_STEERED)
 		return;		/* the ledger will not balance: XDP steered it */
@@ -227,20 +228,33 @@ static void tell(struct pt_rx_queue *q, bool tick)
 	}
 }
 
-/* tick looks for gaps that are lost, as of now_ns: a moment after which the
- * ring was found empty.  A frame that waits in the ring is not lost.  But who
- * floods us with what XDP cannot tell from ours keeps the ring full for ever:
- * then a frame may be called lost and come late, and nothing worse. */
+/* has_gone_round: all that was in the ring at round_ns is taken, since it was
+ * found empty, or as much was taken as it holds.  A slow sink, or who floods us
+ * with what XDP cannot tell from ours, may keep it full for ever. */
+static bool has_gone_round(struct pt_rx_queue *q, unsigned taken_cnt,
+			   __u64 now_ns)
+{
+	if (taken_cnt < BATCH)
+		q->round_ns = now_ns;
+	return taken_cnt < BATCH || q->round_desc_cnt >= q->cfg.ring_cnt;
+}
+
+/* tick looks for gaps that are lost, as of round_ns: a frame that waits in the
+ * ring is not lost. */
 static void tick(struct pt_rx_queue *q, __u64 now_ns)
 {
+	__u64 seen_ns = q->round_ns;
+
+	q->round_ns = now_ns;
+	q->round_desc_cnt = 0;
 	if (now_ns - q->ticked_ns < TICK_NS) {
 		tell(q, false);
 		return;
 	}
 	q->ticked_ns = now_ns;
 	for (__u32 i = 0; i < q->lane_cnt; i++)
-		pt_rx_lane_tick(q->lanes[i], now_ns,
-				atomic_load_explicit(
+		pt_rx_lane_tick_at(q->lanes[i], seen_ns, now_ns,
+				   atomic_load_explicit(
 					&q->lanes[i]->intake->grace_ns,
 					memory_order_relaxed));
 	tell(q, true);
@@ -312,7 +326,7 @@ static void *queue_main(void *arg)
 		if (cnt)
 			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_ACK);
-		if (cnt < BATCH || now_ns - q->ticked_ns > BUSY_TICK_NS)
+		if (has_gone_round(q, cnt, now_ns))
 			tick(q, now_ns);
 		else
 			tell(q, false);
