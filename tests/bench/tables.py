@@ -264,11 +264,11 @@ def chart_trim(results):
 
 
 def chart_targets(results):
-    chart = Chart("Targets", "figure over target; the line is the target",
-                  mark=1)
+    chart = Chart("Targets", "how far: 1 is the target, more is better; "
+                  "bars end at 3", mark=1)
     for t in all_targets(results):
         if t.is_measured:
-            chart.add("", Bar(t.key, min(t.progress, 4),
+            chart.add("", Bar(t.key, min(t.progress, 3),
                               "good" if t.is_reached else "bad",
                               text=f"{t.text} of {t.goal:g}{t.unit}"))
     return chart
