@@ -13,7 +13,6 @@ int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
 		   const struct pt_device *dev, struct pt_error *err)
 {
 	__u64 link = dev->speed_mbit * BYTES_A_MBIT;
-
 	__u64 rate = wish == PT_RATE_AUTO ? link : wish;
 
 	if (rate != PT_RATE_NONE && rate < PT_RATE_MIN)

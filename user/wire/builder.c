@@ -71,8 +71,8 @@ static unsigned int nth_bit(__u64 mask, unsigned int n)
 	if (!gaps || n < (unsigned int)__builtin_ctzll(gaps))
 		return low + n;
 	for (unsigned int half = 32; half; half /= 2) {
-		__u64 low = mask >> at & ((1ULL << half) - 1);
-		unsigned int cnt = __builtin_popcountll(low);
+		__u64 lower = mask >> at & ((1ULL << half) - 1);
+		unsigned int cnt = __builtin_popcountll(lower);
 
 		if (cnt <= n) {
 			n -= cnt;
