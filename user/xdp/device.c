@@ -139,7 +139,8 @@ static void query_speed(int fd, struct pt_device *dev)
 	if (!strcmp(dev->driver, "veth") || !strcmp(dev->driver, "tun") ||
 	    !ethtool(fd, dev->name, &link))
 		return;
-	speed_mbit = ethtool_cmd_speed(&link);
+	/* ethtool_cmd_speed() shifts an int over its end for SPEED_UNKNOWN. */
+	speed_mbit = (__u32)link.speed_hi << 16 | link.speed;
 	if (speed_mbit != (__u32)SPEED_UNKNOWN)
 		dev->speed_mbit = speed_mbit;
 }
