@@ -40,7 +40,7 @@ class Peer:
     def __init__(self, addr, port):
         self.sock = socket.create_connection((addr, port), timeout=20)
         self.sock.sendall(message(HELLO, b"PTCT" +
-                                  struct.pack("!HHQB", 1, 1, 0, 1)))
+                                  struct.pack("!HHQB", 2, 2, 0, 1)))
         self.expect(OFFER)
 
     def send(self, *messages):

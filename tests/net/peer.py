@@ -87,7 +87,7 @@ def version(addr, port):
 
 def small(addr, port):
     sock, _ = listen(addr, port).accept()
-    hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 2)
+    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 2)
     offer = struct.pack("!HIIIHIH", 16644, 1500, 64, 3840, 0, 1, 0)
     sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello +
                  struct.pack("!IHH", len(offer), 2, 0) + offer)
@@ -97,7 +97,7 @@ def small(addr, port):
 
 def pings(addr, port):
     sock, _ = listen(addr, port).accept()
-    hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 2)
+    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 2)
     sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
     while True:
         sock.sendall(struct.pack("!IHHQ", 8, 23, 0, 0))
@@ -105,7 +105,7 @@ def pings(addr, port):
 
 
 def chatter(addr, port):
-    hello = b"PTCT" + struct.pack("!HHQB", 1, 1, 0, 1)
+    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 1)
     ping = struct.pack("!IHHQ", 8, 23, 0, 0)
     with socket.create_connection((addr, port)) as sock:
         sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)

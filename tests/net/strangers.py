@@ -34,7 +34,7 @@ TURN_S = 0.02  # between looks at all of them
 BURST = 64     # newcomers of a turn
 
 HELLO = (struct.pack("!IHH", 17, 1, 0) + b"PTCT" +
-         struct.pack("!HHQB", 1, 1, 0, 1))
+         struct.pack("!HHQB", 2, 2, 0, 1))
 PING = struct.pack("!IHHQ", 8, 23, 0, 0)
 
 

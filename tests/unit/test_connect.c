@@ -114,13 +114,13 @@ static void test_not_pagetrim(void **state)
 	says("is not pagetrim (is the port right?)");
 	assert_int_equal(connect_to_answer("", 0), -EPIPE);
 	assert_int_equal(connect_to_answer(bytes, put_hello(bytes,
-			 PT_ROLE_RECEIVER, 2, 4)), -EPROTONOSUPPORT);
-	says("speaks control versions 2..4, we 1..1");
+			 PT_ROLE_RECEIVER, 3, 5)), -EPROTONOSUPPORT);
+	says("speaks control versions 3..5, we 2..2");
 	assert_int_equal(connect_to_answer(bytes, put_hello(bytes,
-			 PT_ROLE_SENDER, 1, 1)), -EPROTO);
+			 PT_ROLE_SENDER, 2, 2)), -EPROTO);
 	says("is a sender, as we are");
 	assert_int_equal(connect_to_answer(bytes, put_hello(bytes,
-			 PT_ROLE_RECEIVER, 1, 1)), 0);
+			 PT_ROLE_RECEIVER, 2, 2)), 0);
 }
 
 /* "::" takes IPv4, and calls its clients by their IPv4 address. */

@@ -41,7 +41,7 @@ static void expect_service(struct pt_listener *l)
 	struct pt_conn *c;
 	int fd = raw_connect(l);
 
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
 	assert_int_equal(accept_any(l, &c), 1);
 	raw_read_message(fd, &m);
 	assert_int_equal(m.hello.role, PT_ROLE_RECEIVER);
@@ -128,13 +128,13 @@ static void test_other_versions(void **state)
 	(void)state;
 	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 7, 9));
 	assert_int_equal(accept_any(l, &c), -EPROTONOSUPPORT);
-	assert_non_null(strstr(err.text, "versions 7..9, we 1..1"));
+	assert_non_null(strstr(err.text, "versions 7..9, we 2..2"));
 	raw_read_message(fd, &m);	/* it can name both, too */
-	assert_int_equal(m.hello.version_max, 1);
+	assert_int_equal(m.hello.version_max, 2);
 	close(fd);
 
 	fd = raw_connect(l);
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_RECEIVER, 1, 1));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_RECEIVER, 2, 2));
 	assert_int_equal(accept_any(l, &c), -EPROTO);
 	assert_non_null(strstr(err.text, "is a receiver, as we are"));
 	close(fd);
@@ -186,7 +186,7 @@ static void test_handed_out(void **state)
 	__u8 bytes[64];
 
 	(void)state;
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
 	assert_int_equal(accept_any(l, &c), 1);
 	raw_write(fd, bytes, put_message(bytes, &m));
 	fds[1] = (struct pollfd){ .fd = pt_conn_fd(c), .events = POLLIN };
@@ -292,7 +292,7 @@ static void test_descriptors_held(void **state)
 	assert_int_equal(pt_listener_accept(l, &c, &err), 0);
 	assert_false(is_open(silent));
 	close(hog[--cnt]);		/* for the connection's own epoll */
-	raw_write(client, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
+	raw_write(client, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
 	assert_int_equal(accept_any(l, &c), 1);
 	while (cnt--)
 		close(hog[cnt]);

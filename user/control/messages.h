@@ -43,8 +43,8 @@
 #include <pagetrim/wire.h>
 
 #define PT_CONTROL_MAGIC	0x50544354	/* "PTCT" */
-#define PT_CONTROL_VERSION_MIN	1		/* what this build speaks */
-#define PT_CONTROL_VERSION_MAX	1
+#define PT_CONTROL_VERSION_MIN	2		/* what this build speaks */
+#define PT_CONTROL_VERSION_MAX	2
 
 #define PT_MESSAGE_HDR_SZ	8
 #define PT_PAYLOAD_SZ_MAX	(64u * 1024 + 64)
