@@ -401,8 +401,9 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	pt_sender_stop_lanes(&s);
 	if (ret && report->phase == PT_SEND_COMMIT && !s.is_aborted)
 		ret = ask(&s);
-	part(&s, ret);
+	/* What the receiver does after the commit is its own time. */
 	report->total_ns = pt_clock_ns() - s.started_ns;
+	part(&s, ret);
 
 	pt_console_close(s.console);
 	pt_conn_close(s.conn);
