@@ -99,6 +99,68 @@ static void test_full_and_aligned(void **state)
 		}
 }
 
+/* Packed, blocks follow the records at once, and one more may fit. */
+static void test_packed(void **state)
+{
+	__u32 more = 0;
+
+	(void)state;
+	for (size_t l = 0; l < COUNT_OF(kit_links); l++)
+		for (size_t m = 0; m < COUNT_OF(kit_mtus); m++) {
+			const struct pt_link *link = &kit_links[l].link;
+			struct pt_builder aligned = make(link, kit_mtus[m]);
+			struct pt_builder_cfg cfg = kit_cfg(link, kit_mtus[m]);
+			struct pt_builder b;
+			struct pt_frame_hdr *hdr;
+			__u32 records, sz;
+
+			cfg.packed = true;
+			pt_builder_init(&b, &cfg);
+			for (__u64 gfn = 0; ; gfn++)
+				if (pt_builder_add_page(&b, gfn, 0, ~0ULL,
+							page) < 64)
+					break;
+			for (__u64 gfn = 0; ; gfn++)
+				if (pt_builder_add_page(&aligned, gfn, 0, ~0ULL,
+							page) < 64)
+					break;
+			assert_in_range(b.block_cnt, aligned.block_cnt,
+					aligned.block_cnt + PT_BUILDER_CUT_MIN);
+			more += b.block_cnt > aligned.block_cnt;
+			records = b.record_cnt;
+			sz = pt_builder_close(&b, link, &kit_id, NULL, frame);
+			assert_true(sz <= cfg.frame_sz_max);
+			hdr = (void *)frame + pt_link_sz(link);
+			assert_int_equal(be16toh(hdr->data_off),
+					 64 + 16 * records);
+			assert_int_equal(sz, pt_link_sz(link) +
+					 be16toh(hdr->data_off) +
+					 be16toh(hdr->block_cnt) * 64);
+			assert_memory_equal(frame + sz - 64 *
+					    be16toh(hdr->block_cnt), page, 64);
+		}
+	assert_true(more > 0);
+}
+
+/* At an MTU of 1500 a record and its blocks: 21 of them, not 20. */
+static void test_packed_1500(void **state)
+{
+	struct pt_builder_cfg cfg = kit_cfg(IPV4, 1500);
+	struct pt_builder b;
+
+	(void)state;
+	cfg.packed = true;
+	pt_builder_init(&b, &cfg);
+	assert_int_equal(pt_builder_add_page(&b, 7, 51, ~0ULL, page), 64);
+	assert_int_equal(pt_builder_add_page(&b, 8, 0, ~0ULL, page), 8);
+	assert_int_equal(pt_builder_frame_sz(&b), 42 + 64 + 32 + 21 * 64);
+	cfg.packed = false;
+	pt_builder_init(&b, &cfg);
+	assert_int_equal(pt_builder_add_page(&b, 7, 51, ~0ULL, page), 64);
+	assert_int_equal(pt_builder_add_page(&b, 8, 0, ~0ULL, page), 0);
+	assert_int_equal(pt_builder_frame_sz(&b), 128 + 13 * 64);
+}
+
 /* A page is cut behind the last data block that fits; the zero blocks after it
  * come along. */
 static void test_cut(void **state)
@@ -400,6 +462,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_full_and_aligned),
+		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_packed_1500),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_no_slivers),

@@ -12,6 +12,7 @@
 #include "wire/builder.h"
 
 #define FRAME_AROUND_SZ	24	/* preamble 8, FCS 4, gap 12 */
+#define COPY_DESC_SZ	3840	/* of a frame in a descriptor, in copy mode */
 
 /* region: what one look at a region's pages gave. */
 struct region {
@@ -138,9 +139,11 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
 {
 	const struct pt_link link = { .ipv6 = false };
+	const __u32 frame_sz_max = pt_link_frame_sz_max(&link, mtu);
 	const struct pt_builder_cfg cfg = {
 		.l2l3l4_sz = pt_link_sz(&link),
-		.frame_sz_max = pt_link_frame_sz_max(&link, mtu),
+		.frame_sz_max = frame_sz_max,
+		.packed = frame_sz_max <= COPY_DESC_SZ,
 	};
 	struct pt_survey *s = w->survey;
 

@@ -124,6 +124,8 @@ void pt_lane_builder_reset(struct pt_lane *l)
 	struct pt_builder_cfg cfg = {
 		.l2l3l4_sz = pt_link_sz(&l->cfg.link),
 		.frame_sz_max = l->frame_sz,
+		.packed = l->frame_sz <= l->cfg.job->desc_sz &&
+			  !l->cfg.job->pad,
 		.pad = l->cfg.job->pad,
 		.clock = l->cfg.clock,
 	};

@@ -21,15 +21,16 @@ static __u32 tag_sz(const struct pt_builder_cfg *cfg)
 	return (cfg->l2l3l4_sz - LINK_IPV4_SZ) % (PT_IPV6_SZ - PT_IPV4_SZ);
 }
 
-/* data_pos returns where in the frame block 0 stands: the next multiple of 64
- * after the records, not counting a VLAN tag, which hardware may strip. */
+/* data_pos returns where in the frame block 0 stands: unless packed, at the next
+ * multiple of 64 after the records, not counting a VLAN tag, which hardware may
+ * strip. */
 static __u32 data_pos(const struct pt_builder_cfg *cfg, __u32 record_cnt)
 {
 	__u32 tag = tag_sz(cfg);
 	__u32 end = cfg->l2l3l4_sz - tag + PT_FRAME_HDR_SZ +
 		    record_cnt * PT_RECORD_SZ;
 
-	return tag + ROUND_UP(end, PT_BLOCK_SZ);
+	return tag + (cfg->packed ? end : ROUND_UP(end, PT_BLOCK_SZ));
 }
 
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
@@ -39,6 +40,7 @@ void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 	pt_check(cfg->l2l3l4_sz >= LINK_IPV4_SZ);
 	pt_check(cfg->l2l3l4_sz <= LINK_IPV6_SZ + PT_VLAN_SZ);
 	pt_check(tag == 0 || tag == PT_VLAN_SZ);
+	pt_check(!cfg->packed || !cfg->pad);	/* sizes would tell */
 	pt_check(cfg->frame_sz_max >= PT_ETH_SZ + tag + PT_MTU_MIN);
 	pt_check(cfg->frame_sz_max <= PT_ETH_SZ + tag + PT_MTU_MAX);
 	b->cfg = *cfg;

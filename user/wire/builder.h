@@ -35,6 +35,10 @@ struct pt_builder_cfg {
 				 * pt_link_sz() */
 	__u32	frame_sz_max;	/* Ethernet bytes without FCS; IP and above:
 				 * PT_MTU_MIN..PT_MTU_MAX */
+	bool	packed;		/* blocks follow the records at once, aligned or
+				 * not, so that one more may fit: for frames
+				 * that one receive descriptor holds whole,
+				 * where none can straddle; never with pad */
 	bool	pad;		/* fill every frame up, so that its size tells
 				 * nothing: of sealed frames only */
 	struct pt_stage_clock *clock;	/* in BUILD when a frame is closed; NULL:
