@@ -124,6 +124,7 @@ quick()
 {
 	grid=quick runs=3 size_mib=512 work=2 chosen=1
 	images=(guest random) mtus=(1500 9000 65535) queues=(1)
+	trims=(none blocks)
 	only=(insecure pagetrim stages qemu-cold tcp blast memory)
 }
 
