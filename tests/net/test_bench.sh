@@ -253,7 +253,7 @@ lies_are_found()
 
 	liar build/tests/bench/tcp_pages <<-'SH'
 		"$honest" "$@" || exit
-		[[ $1 != receive ]] || printf x |
+		[[ $1 != receive ]] || printf 'not what was sent' |
 			dd of="$4" bs=1 seek=70000 conv=notrunc status=none
 	SH
 	stopped_by "the copy differs" tcp
