@@ -224,6 +224,13 @@ class Document(unittest.TestCase):
         self.assertEqual(table,
                          [xxhash.xxh3_128(i).hexdigest() for i in inputs])
 
+    def test_digests(self):
+        key, page, gfn = 7, bytes([1]) * 4096, 5
+        content = xxhash.xxh3_64(page, seed=key).intdigest()
+        digest = xxhash.xxh3_64(content.to_bytes(8, "big"), seed=gfn)
+        self.assertEqual(re.findall(r"`([0-9a-f]{16})`", section(13)),
+                         [f"{content:016x}", digest.hexdigest()])
+
     def test_record_examples(self):
         examples = [row for row in rows(section(6)) if "`" in row[1]
                     and " " in row[1]]

@@ -2,6 +2,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <endian.h>
+
 #include "trim/digest_body.h"
 
 static const struct pt_digest_variant portable = {
@@ -30,4 +32,11 @@ const struct pt_digest_variant *pt_digest_variants(unsigned int *cnt)
 {
 	*cnt = variant_cnt;
 	return variants;
+}
+
+__u64 pt_digest_at(__u64 content, __u64 gfn)
+{
+	__u64 bytes = htobe64(content);
+
+	return content ? XXH3_64bits_withSeed(&bytes, sizeof(bytes), gfn) : 0;
 }

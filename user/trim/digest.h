@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* digest: 64-bit sums by which two hosts compare memory.
  *
- *     page    XXH3-64 of its 4096 bytes, seed key ^ gfn;
- *             0 for a page that is all zero
- *     region  sum of its pages        modulo 2^64
+ *     content  XXH3-64 of a page's 4096 bytes, seed key;
+ *              0 for a page that is all zero
+ *     page     XXH3-64 of its content's 8 bytes, big-endian, seed gfn;
+ *              0 for content 0
+ *     region   sum of its pages       modulo 2^64
  *
  * Sums: pages may come in any order, one that is replaced is taken out, and
- * zero pages cost nothing.  The seed holds the position, so that pages that
- * change places do not cancel out.  The key is drawn for each transfer; it
- * keeps accidents of one transfer from repeating in the next, and is no
- * secret.
+ * zero pages cost nothing.  The page's digest holds its position, so that pages
+ * that change places do not cancel out; its content's does not, so that pages
+ * that are alike are found by it.  The key is drawn for each transfer; it keeps
+ * accidents of one transfer from repeating in the next, and is no secret.
  *
  * Variants in portable C and AVX2 (AVX-512 is no faster); the widest that the
  * CPU has is chosen once, before main() runs.  No shared state: any thread.
@@ -24,6 +26,7 @@
  * All zero before its first start; may be left unfinished. */
 struct pt_digest_stream {
 	__u8 state[640] __attribute__((aligned(64)));	/* XXH3's */
+	__u64 gfn;
 	bool has_data;		/* a byte that is not zero was added */
 };
 
@@ -32,7 +35,7 @@ struct pt_digest_stream {
 struct pt_digest_variant {
 	const char *name;	/* "portable", "avx2" */
 	bool is_supported;	/* by this CPU and this kernel */
-	__u64 (*page)(__u64 key, __u64 gfn, const void *page);
+	__u64 (*content)(__u64 key, const void *page);
 	void (*start)(struct pt_digest_stream *s, __u64 key, __u64 gfn);
 	void (*add)(struct pt_digest_stream *s, const void *bytes, __u32 sz);
 	__u64 (*end)(const struct pt_digest_stream *s);
@@ -44,11 +47,20 @@ extern const struct pt_digest_variant *pt_digest_chosen;
 /* pt_digest_variants returns the *cnt variants of this build. */
 const struct pt_digest_variant *pt_digest_variants(unsigned int *cnt);
 
-/* pt_digest_page returns the digest of the page gfn, 4096 bytes at page of any
- * alignment. */
+/* pt_digest_content returns that of the 4096 bytes at page, of any alignment,
+ * wherever they stand. */
+static inline __u64 pt_digest_content(__u64 key, const void *page)
+{
+	return pt_digest_chosen->content(key, page);
+}
+
+/* pt_digest_at returns the digest of the page gfn whose content is given. */
+__u64 pt_digest_at(__u64 content, __u64 gfn);
+
+/* pt_digest_page returns the digest of the page gfn, from its bytes. */
 static inline __u64 pt_digest_page(__u64 key, __u64 gfn, const void *page)
 {
-	return pt_digest_chosen->page(key, gfn, page);
+	return pt_digest_at(pt_digest_content(key, page), gfn);
 }
 
 /* pt_digest_start begins page gfn.  pt_digest_add adds its next sz bytes, NULL:

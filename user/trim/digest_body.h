@@ -32,10 +32,10 @@ static bool has_data(const __u8 *bytes, __u32 sz)
 	return false;
 }
 
-static __u64 body_page(__u64 key, __u64 gfn, const void *page)
+static __u64 body_content(__u64 key, const void *page)
 {
 	return has_data(page, PT_PAGE_SZ)
-		? XXH3_64bits_withSeed(page, PT_PAGE_SZ, key ^ gfn) : 0;
+		? XXH3_64bits_withSeed(page, PT_PAGE_SZ, key) : 0;
 }
 
 static XXH3_state_t *state_of(const struct pt_digest_stream *s)
@@ -47,8 +47,9 @@ static XXH3_state_t *state_of(const struct pt_digest_stream *s)
 static void body_start(struct pt_digest_stream *s, __u64 key, __u64 gfn)
 {
 	pt_check(!((uintptr_t)s % _Alignof(XXH3_state_t)));
+	s->gfn = gfn;
 	s->has_data = false;
-	XXH3_64bits_reset_withSeed(state_of(s), key ^ gfn);
+	XXH3_64bits_reset_withSeed(state_of(s), key);
 }
 
 static void body_add(struct pt_digest_stream *s, const void *bytes, __u32 sz)
@@ -63,11 +64,12 @@ static void body_add(struct pt_digest_stream *s, const void *bytes, __u32 sz)
 
 static __u64 body_end(const struct pt_digest_stream *s)
 {
-	return s->has_data ? XXH3_64bits_digest(state_of(s)) : 0;
+	return s->has_data
+		? pt_digest_at(XXH3_64bits_digest(state_of(s)), s->gfn) : 0;
 }
 
 #define DIGEST_BODY			\
-	.page = body_page,		\
+	.content = body_content,	\
 	.start = body_start,		\
 	.add = body_add,		\
 	.end = body_end
