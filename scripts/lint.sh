@@ -24,6 +24,11 @@ for f in "${c[@]}"; do
 	[ "$lines" -le 500 ] || finding "$f: $lines lines, over 500"
 done
 
+while read -r at; do
+	finding "$at: a clock of its own (<pagetrim/clock.h>)"
+done < <(git grep -n 'clock_gettime(CLOCK_MONOTONIC' -- user \
+	include ':!include/pagetrim/clock.h' | cut -d: -f1,2)
+
 shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
 	finding "shellcheck found something"
 

@@ -8,8 +8,8 @@
 #include "loopback.h"
 #include "rx_host_fake.h"
 
+#include <pagetrim/clock.h>
 #include "control/conn_io.h"
-#include "transfer/clock.h"
 #include "transfer/rx_messages.h"
 
 #define SESSIONS_MAX	4

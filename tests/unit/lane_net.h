@@ -16,7 +16,7 @@
 #include "wire_kit.h"
 
 #include <pagetrim/check.h>
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/lane.h"
 #include "transfer/rx_lane.h"
 #include "wire/reader.h"

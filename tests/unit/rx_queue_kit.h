@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/rx_queue.h"
 
 #define SESSION	0x1122334455667788ULL

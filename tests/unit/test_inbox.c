@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/inbox.h"
 
 #define SECOND	1000000000ULL

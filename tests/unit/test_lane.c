@@ -4,8 +4,8 @@
 
 #include <sys/eventfd.h>
 
+#include <pagetrim/clock.h>
 #include "guard_again.h"
-#include "transfer/clock.h"
 #include "transfer/ladder.h"
 #include "trim/digest.h"
 

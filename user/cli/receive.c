@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include <pagetrim/clock.h>
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/output.h"
@@ -10,7 +11,6 @@
 #include "cli/security.h"
 #include "cli/stop.h"
 #include "memory/layout.h"
-#include "transfer/clock.h"
 #include "transfer/queues.h"
 #include "transfer/receiver.h"
 

@@ -3,9 +3,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/stop.h"
@@ -256,14 +256,6 @@ static void print_text(const struct sample *s, const struct sample *before,
 	fflush(stdout);
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
 struct stats {
 	const char *dev;
 	__u32 watch_s;		/* 0: once */
@@ -282,7 +274,7 @@ static int show(const struct stats *o, struct sample *s, struct sample *before)
 	for (int round = 0;; round++) {
 		if (take(s, o->dev, &err))
 			return pt_out_fail("stats", &err);
-		at = now();
+		at = pt_clock_ns() / 1e9;
 		if (o->json) {
 			print_json(s);
 		} else {

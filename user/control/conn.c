@@ -300,7 +300,7 @@ int pt_conn_fill(struct pt_conn *c, struct pt_error *err)
 		return pt_conn_fail(c, sz ? sz : -EPIPE, NULL, err);
 	}
 	c->in_end += sz;
-	__atomic_store_n(&c->last_recv_ns, pt_now_ns(), __ATOMIC_RELAXED);
+	__atomic_store_n(&c->last_recv_ns, pt_clock_ns(), __ATOMIC_RELAXED);
 	return 1;
 }
 

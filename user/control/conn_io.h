@@ -6,8 +6,8 @@
 
 #include <pthread.h>
 
+#include <pagetrim/clock.h>
 #include "control/conn.h"
-#include "control/deadline.h"
 #include "control/tls_stream.h"
 
 #define PT_CONN_IN_SZ	(2 * PT_MESSAGE_SZ_MAX)

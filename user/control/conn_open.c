@@ -147,7 +147,7 @@ int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
 	if (!c->cfg.version_max)
 		c->cfg.version_max = PT_CONTROL_VERSION_MAX;
 	c->peer = *peer;
-	c->last_recv_ns = pt_now_ns();
+	c->last_recv_ns = pt_clock_ns();
 	ret = room(c, host);
 	if (ret)
 		goto free_conn;

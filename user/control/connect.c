@@ -127,7 +127,7 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 	pt_address_host(host, to, NULL);
 	/* Each address gets its share of the time that is left. */
 	for (int i = 0; i < cnt && sock < 0 && sock != -ECANCELED; i++) {
-		now = pt_now_ns();
+		now = pt_clock_ns();
 		sock = connect_one(&peers[i], now >= deadline ? now :
 				   now + (deadline - now) / (cnt - i), stop_fd,
 				   err);

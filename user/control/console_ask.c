@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control/deadline.h"
+#include <pagetrim/clock.h>
 
 static int fail(struct pt_error *err, const char *path, int code)
 {

@@ -3,8 +3,8 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include <pagetrim/clock.h>
 #include <pagetrim/wire.h>
 #include "trim/scan.h"
 #include "wire/seal.h"
@@ -17,10 +17,7 @@
 
 static double seconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
+	return pt_clock_ns() / 1e9;
 }
 
 static double scan_rate(const __u8 *memory)

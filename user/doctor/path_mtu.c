@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include <pagetrim/wire.h>
 
 #define ANSWER_MS	200	/* for an echo, which is sent twice */
@@ -179,24 +179,16 @@ static int read_error(struct prober *p, __u32 *mtu)
 	return EIO;	/* one that says nothing */
 }
 
-static __u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
-}
-
 static enum fate wait_answer(struct prober *p, __u32 *mtu)
 {
 	struct pollfd fd = { .fd = p->fd, .events = POLLIN };
-	__u64 end = now_ms() + ANSWER_MS, now;
+	__u64 deadline = pt_deadline_ns(ANSWER_MS);
 	__u8 bytes[256];	/* the rest of an answer is cut off */
+	int said, left_ms;
 	ssize_t sz;
-	int said;
 
-	while ((now = now_ms()) < end) {
-		if (poll(&fd, 1, end - now) <= 0)
+	while ((left_ms = pt_left_ms(deadline))) {
+		if (poll(&fd, 1, left_ms) <= 0)
 			continue;
 		while ((said = read_error(p, mtu)))
 			if (said == EMSGSIZE)

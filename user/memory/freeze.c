@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
+#include <pagetrim/clock.h>
 #include "memory/proc.h"
 
 #define POLL_NS		200000	/* between looks at a stopping thread */
@@ -26,17 +27,9 @@ struct pt_freeze {
 	pid_t owner;		/* the thread that must release */
 	struct thread *threads;	/* the first sorted_cnt ascend in tid */
 	__u32 thread_cnt, sorted_cnt, capacity;
-	__u64 deadline_ns;	/* CLOCK_MONOTONIC */
+	__u64 deadline_ns;
 	struct pt_error *err;	/* of pt_freeze_take */
 };
-
-static __u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 static int thread_cmp(const void *a, const void *b)
 {
@@ -73,7 +66,7 @@ static int stop_wait(struct pt_freeze *f, struct thread *t)
 			break;
 		if (got < 0 && errno != EINTR)
 			return 0;
-		if (now_ns() > f->deadline_ns)
+		if (!pt_left_ms(f->deadline_ns))
 			return pt_error_set(f->err, PT_EXIT_HOST, -ETIMEDOUT,
 					    "process %d: its thread %d does "
 					    "not stop within %d s (see "
@@ -144,7 +137,7 @@ int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err)
 	f->pid = pid;
 	f->owner = gettid();
 	f->err = err;
-	f->deadline_ns = now_ns() + PT_FREEZE_TIMEOUT_MS * 1000000ULL;
+	f->deadline_ns = pt_deadline_ns(PT_FREEZE_TIMEOUT_MS);
 
 	/* A thread that still runs may start others: look until a whole pass
 	 * finds none that is new, at most to the deadline. */
@@ -154,7 +147,7 @@ int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err)
 			qsort(f->threads, f->thread_cnt, sizeof(f->threads[0]),
 			      thread_cmp);
 		code = pt_proc_threads(pid, thread_take, f);
-		if (!code && now_ns() > f->deadline_ns)
+		if (!code && !pt_left_ms(f->deadline_ns))
 			code = pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT,
 					    "process %d: starts threads faster "
 					    "than they are stopped", pid);

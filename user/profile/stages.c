@@ -81,7 +81,7 @@ void pt_stage_look_at(const struct pt_stage_clock *c,
 	if (stopped_ns)
 		return;
 	if (!now_ns)	/* after the sum, which must not be ahead of it */
-		now_ns = pt_stage_now_ns();
+		now_ns = pt_clock_ns();
 	stages[stage].ns += now_ns - started_ns - charged_ns;
 }
 

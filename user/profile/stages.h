@@ -15,7 +15,7 @@
 
 #include <linux/types.h>
 #include <stdatomic.h>
-#include <time.h>
+#include <pagetrim/clock.h>
 
 /* PT_SEND_STAGES, PT_RECEIVE_STAGES: X(SYMBOL, name, text), in the order in
  * which they are shown; text is for people.  The tests hold the manual pages
@@ -79,14 +79,6 @@ struct pt_stage_clock {
 	__u64 since_ns;			/* its thread's */
 };
 
-static inline __u64 pt_stage_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* These take the time, for tests; the ones below ask for it. */
 void pt_stage_start_at(struct pt_stage_clock *c, unsigned stage, __u64 now_ns);
 void pt_stage_enter_at(struct pt_stage_clock *c, unsigned stage, __u64 now_ns);
@@ -98,7 +90,7 @@ void pt_stage_look_at(const struct pt_stage_clock *c,
 static inline void pt_stage_start(struct pt_stage_clock *c, unsigned stage)
 {
 	if (__builtin_expect(c != NULL, 0))
-		pt_stage_start_at(c, stage, pt_stage_now_ns());
+		pt_stage_start_at(c, stage, pt_clock_ns());
 }
 
 /* pt_stage_enter returns the stage that was left, for who wants to go back to
@@ -111,7 +103,7 @@ static inline unsigned pt_stage_enter(struct pt_stage_clock *c, unsigned stage)
 		return stage;
 	left = atomic_load_explicit(&c->stage, memory_order_relaxed);
 	if (left != stage)
-		pt_stage_enter_at(c, stage, pt_stage_now_ns());
+		pt_stage_enter_at(c, stage, pt_clock_ns());
 	return left;
 }
 
@@ -131,7 +123,7 @@ static inline void pt_stage_bytes(struct pt_stage_clock *c, unsigned stage,
 static inline void pt_stage_stop(struct pt_stage_clock *c)
 {
 	if (__builtin_expect(c != NULL, 0))
-		pt_stage_stop_at(c, pt_stage_now_ns());
+		pt_stage_stop_at(c, pt_clock_ns());
 }
 
 /* pt_stage_look adds what the clock shows to stages, the time of the stage that

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/page_word.h"
 
 #define STEP_REGIONS	8

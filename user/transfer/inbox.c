@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <pagetrim/clock.h>
 
 struct pt_inbox {
 	pthread_mutex_t lock;
@@ -58,13 +59,11 @@ static void post_end(struct pt_inbox *in)
 
 static struct timespec after_ns(__u64 ns)
 {
-	struct timespec when;
-
-	clock_gettime(CLOCK_MONOTONIC, &when);
-	ns += when.tv_nsec;
-	when.tv_sec += ns / 1000000000ULL;
-	when.tv_nsec = ns % 1000000000ULL;
-	return when;
+	ns += pt_clock_ns();
+	return (struct timespec){
+		.tv_sec = ns / 1000000000ULL,
+		.tv_nsec = ns % 1000000000ULL,
+	};
 }
 
 void pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)

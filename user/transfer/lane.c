@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/page_word.h"
 
 #define IDLE_NS		100000000ULL	/* wait when there is nothing to do */

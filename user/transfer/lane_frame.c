@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
+#include <pagetrim/clock.h>
 #include "memory/guard.h"
-#include "transfer/clock.h"
 #include "transfer/rx_lane.h"	/* pt_desc_cnt */
 
 #define NAP_NS	100000ULL	/* the least a lane sleeps to keep a limit */

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/ladder.h"
 
 #define COPIES		2		/* probes sent of one size */

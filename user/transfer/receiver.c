@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include <pagetrim/check.h>
+#include <pagetrim/clock.h>
 #include "control/farewell.h"
 #include "control/listener.h"
 #include "memory/sink.h"
-#include "transfer/clock.h"
 #include "transfer/rx_session.h"
 
 #define SESSIONS_MAX	(2 * PT_TRANSFERS_MAX)	/* those that ask, too */

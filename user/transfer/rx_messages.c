@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/frame_keys.h"
 #include "transfer/rx_resume.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include <pagetrim/check.h>
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 
 #define BATCH		64		/* frames taken under one lock */
 #define TICK_NS		1000000ULL	/* between looks at open gaps */

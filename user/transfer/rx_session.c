@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include <pagetrim/clock.h>
 #include "transfer/balance.h"
-#include "transfer/clock.h"
+#include "transfer/ping.h"
 #include "transfer/rx_messages.h"
 
 #define QUEUES_NS	250000000ULL	/* between looks at what strayed */

@@ -5,8 +5,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include <pagetrim/clock.h>
 #include "control/route.h"
-#include "transfer/clock.h"
 #include "transfer/queues.h"
 
 #define TX_CHUNKS	2048		/* 8 MiB: stays in the cache */

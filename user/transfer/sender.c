@@ -9,7 +9,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
+#include "transfer/ping.h"
 #include "transfer/rate.h"
 
 #define CONNECT_MS	10000

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/rate.h"
 
 #define REQUESTS_MAX	16		/* answered before frames and messages

@@ -2,7 +2,7 @@
 /* A sender's lanes: their keys, start and end. */
 #include "transfer/sender_internal.h"
 
-#include "transfer/clock.h"
+#include <pagetrim/clock.h>
 #include "transfer/frame_keys.h"
 
 static int make_seals(struct pt_sender *s)

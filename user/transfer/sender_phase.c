@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include <pagetrim/clock.h>
 #include "transfer/balance.h"
-#include "transfer/clock.h"
 
 #define SLACK_NS	5000000000ULL	/* a receiver's counters settle in half */
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pagetrim/check.h>
+#include <pagetrim/clock.h>
 #include <pagetrim/wire.h>
 
 #ifndef XDP_MAX_TX_SKB_BUDGET
@@ -199,20 +199,11 @@ int pt_xsk_tx_kick(struct pt_xsk *x)
 	return ret;
 }
 
-static __s64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 {
-	const __s64 deadline = now_ms() + timeout_ms;
+	const __u64 deadline = pt_deadline_ns(timeout_ms);
 	struct epoll_event event;
-	__s64 left;
-	int ret;
+	int ret, left_ms;
 
 	for (;;) {
 		ret = pt_xsk_tx_kick(x);
@@ -221,13 +212,13 @@ int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 			return ret;
 		if (!ret && x->tx_free_cnt)
 			return 1;
-		left = deadline - now_ms();
-		if (left <= 0)
+		left_ms = pt_left_ms(deadline);
+		if (!left_ms)
 			return 0;
 		/* Not poll(2): that calls a TX ring under half full writable,
 		 * and returns at once however full the socket buffer is.  The
 		 * edge comes when frames in flight were freed. */
 		epoll_wait(x->tx_epoll, &event, 1,
-			   left < WAIT_SLICE_MS ? left : WAIT_SLICE_MS);
+			   left_ms < WAIT_SLICE_MS ? left_ms : WAIT_SLICE_MS);
 	}
 }
