@@ -38,6 +38,8 @@
  *                  BLOCKS: first <= last <= 63; mask within first..last.
  *                  ZEROES: first 0, last 63, 1 <= count <= 512, and not
  *                  past page 2^40 - 1.
+ *                  COPY: first 0, last 63, original <= 2^40 - 1 and another
+ *                  page.
  *                  Any other kind is refused.
  *                  It starts not before the end of the record before it.
  *              15. The BLOCKS masks have block_cnt bits, together; in a
@@ -319,19 +321,22 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 	if (gfn * PT_PAGE_BLOCKS + first < *pos)
 		return false;
 
+	end = gfn * PT_PAGE_BLOCKS + last + 1;
 	if (r->kind == PT_RECORD_BLOCKS) {
 		range = ~0ULL >> (PT_PAGE_BLOCKS - 1 - last) & ~0ULL << first;
 		if (mask & ~range)
 			return false;
-		end = gfn * PT_PAGE_BLOCKS + last + 1;
 		*block_cnt += __builtin_popcountll(mask);
+	} else if (first || last != PT_PAGE_BLOCKS - 1) {
+		return false;
 	} else if (r->kind == PT_RECORD_ZEROES) {
-		if (first || last != PT_PAGE_BLOCKS - 1)
-			return false;
 		if (!mask || mask > PT_ZEROES_MAX ||
 		    mask > PT_GFN_MAX + 1 - gfn)
 			return false;
 		end = (gfn + mask) * PT_PAGE_BLOCKS;
+	} else if (r->kind == PT_RECORD_COPY) {
+		if (mask > PT_GFN_MAX || mask == gfn)
+			return false;
 	} else {
 		return false;
 	}

@@ -82,14 +82,18 @@ struct pt_frame_hdr {
 				   * these 16 bytes zero */
 } __attribute__((packed));
 
-/* pt_record_kind: the numbers above PT_RECORD_ZEROES are set aside by
- * docs/wire-format.md and refused by version 1. */
+/* pt_record_kind: 3, 5 and 6 are set aside by docs/wire-format.md and refused
+ * by version 1. */
 enum pt_record_kind {
 	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
 				 * of them follow as data, the others are zero */
 	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero, 1 to
 				 * PT_ZEROES_MAX of them; first is 0, last is
 				 * 63 */
+	PT_RECORD_COPY	= 4,	/* page gfn equals page mask, its original:
+				 * what that holds when the record is placed;
+				 * first is 0, last is 63.  Only to a receiver
+				 * with PT_CAP_COPIES */
 };
 
 /* pt_record: what the frame says of one page, of a part of it, or of a run.
@@ -101,7 +105,8 @@ struct pt_record {
 	__u8	last;		/*  2 last block spoken for, first..63 */
 	__u8	gfn_hi;		/*  3 guest page number, bits 39..32 */
 	__be32	gfn_lo;		/*  4 guest page number, bits 31..0 */
-	__be64	mask;		/*  8 bit b is block b; ZEROES: page count */
+	__be64	mask;		/*  8 bit b is block b; ZEROES: page count;
+				 * COPY: the original's guest page number */
 } __attribute__((packed));
 
 #define PT_OFFSET_IS(type, field, off) \

@@ -38,7 +38,7 @@ ZEROES_MAX = 512
 
 AUTH_OFF, AUTH = 48, 16
 KIND_DATA, KIND_PROBE = 1, 2
-RECORD_BLOCKS, RECORD_ZEROES = 1, 2
+RECORD_BLOCKS, RECORD_ZEROES, RECORD_COPY = 1, 2, 4
 FLAG_SEALED, FLAG_PADDED = 1, 2
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
@@ -156,6 +156,8 @@ class Record:
     def text(self):
         if self.kind == RECORD_ZEROES:
             return f"zeroes 0x{self.gfn:x} {self.mask}"
+        if self.kind == RECORD_COPY:
+            return f"copy 0x{self.gfn:x} 0x{self.mask:x}"
         return f"blocks 0x{self.gfn:x} {self.first} {self.last} " \
                f"0x{self.mask:016x}"
 
@@ -277,15 +279,20 @@ def read_record(raw):
     """Section 6, one record alone."""
     record = Record(kind=raw[0], first=raw[1], last=raw[2],
                     gfn=number(raw, 3, 5), mask=number(raw, 8, 8))
-    require(record.kind in (RECORD_BLOCKS, RECORD_ZEROES), "bad_record")
+    require(record.kind in (RECORD_BLOCKS, RECORD_ZEROES, RECORD_COPY),
+            "bad_record")
     if record.kind == RECORD_BLOCKS:
         require(record.first <= record.last <= 63, "bad_record")
         spoken = sum(1 << b for b in range(record.first, record.last + 1))
         require(record.mask & ~spoken == 0, "bad_record")
     else:
         require(record.first == 0 and record.last == 63, "bad_record")
+    if record.kind == RECORD_ZEROES:
         require(1 <= record.mask <= ZEROES_MAX, "bad_record")
         require(record.gfn + record.mask <= GFN_CNT, "bad_record")
+    elif record.kind == RECORD_COPY:
+        require(record.mask < GFN_CNT, "bad_record")
+        require(record.mask != record.gfn, "bad_record")
     return record
 
 

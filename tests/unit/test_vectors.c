@@ -205,6 +205,10 @@ static void stage(struct pt_builder *b, const struct vector *v,
 			assert_true(pt_builder_add_zeroes(b, r->gfn, r->mask));
 			continue;
 		}
+		if (r->kind == PT_RECORD_COPY) {
+			assert_true(pt_builder_add_copy(b, r->gfn, r->mask));
+			continue;
+		}
 		for (; mask; mask &= mask - 1, blocks += 64)
 			memcpy(&pages[i][__builtin_ctzll(mask) * 64], blocks,
 			       64);

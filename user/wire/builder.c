@@ -120,6 +120,24 @@ unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
 	return end;
 }
 
+/* add_whole stages a record of page_cnt whole pages without blocks; false: no
+ * room, or not in order. */
+static bool add_whole(struct pt_builder *b, enum pt_record_kind kind, __u64 gfn,
+		      __u64 mask, __u64 page_cnt)
+{
+	if (room(b) < 0 || gfn * PT_PAGE_BLOCKS < b->next_pos)
+		return false;
+	b->records[b->record_cnt++] = (struct pt_record_host){
+		.kind = kind,
+		.first = 0,
+		.last = PT_PAGE_BLOCKS - 1,
+		.gfn = gfn,
+		.mask = mask,
+	};
+	b->next_pos = (gfn + page_cnt) * PT_PAGE_BLOCKS;
+	return true;
+}
+
 bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
 {
 	struct pt_record_host *run = &b->records[b->record_cnt];
@@ -128,24 +146,21 @@ bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
 	pt_check(page_cnt >= 1 && page_cnt <= PT_ZEROES_MAX);
 	pt_check(page_cnt <= PT_GFN_MAX + 1 - gfn);
 
-	if (b->record_cnt && run[-1].kind == PT_RECORD_ZEROES &&
-	    run[-1].gfn + run[-1].mask == gfn &&
-	    run[-1].mask + page_cnt <= PT_ZEROES_MAX) {
-		run[-1].mask += page_cnt;
-	} else {
-		if (room(b) < 0 || gfn * PT_PAGE_BLOCKS < b->next_pos)
-			return false;
-		*run = (struct pt_record_host){
-			.kind = PT_RECORD_ZEROES,
-			.first = 0,
-			.last = PT_PAGE_BLOCKS - 1,
-			.gfn = gfn,
-			.mask = page_cnt,
-		};
-		b->record_cnt++;
-	}
+	if (!b->record_cnt || run[-1].kind != PT_RECORD_ZEROES ||
+	    run[-1].gfn + run[-1].mask != gfn ||
+	    run[-1].mask + page_cnt > PT_ZEROES_MAX)
+		return add_whole(b, PT_RECORD_ZEROES, gfn, page_cnt, page_cnt);
+	run[-1].mask += page_cnt;
 	b->next_pos = (gfn + page_cnt) * PT_PAGE_BLOCKS;
 	return true;
+}
+
+bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn)
+{
+	pt_check(gfn <= PT_GFN_MAX);
+	pt_check(original_gfn <= PT_GFN_MAX);
+	pt_check(original_gfn != gfn);
+	return add_whole(b, PT_RECORD_COPY, gfn, original_gfn, 1);
 }
 
 __u32 pt_builder_frame_sz(const struct pt_builder *b)

@@ -5,8 +5,8 @@
  * number of records and with it the place of the first block is known, copies
  * each block once, from the page to the frame; to encrypt it is that copy.
  *
- *     init --> add_page, add_zeroes ... --> close --> add_page ...
- *                                       '-> discard
+ *     init --> add_page, add_zeroes, add_copy ... --> close --> add_page ...
+ *                                                 '-> discard
  *
  * A page is cut only where at least PT_BUILDER_CUT_MIN of its data blocks, or
  * all that are left of it, find room: slivers cost a record and a visit each.
@@ -85,6 +85,12 @@ unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
  * PT_ZEROES_MAX.  False: nothing was staged, close and
  * try again. */
 bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
+
+/* pt_builder_add_copy stages page gfn as a copy of another, original_gfn: the
+ * receiver has that one already, or places nothing right (section 12 of
+ * docs/wire-format.md has the sender's part).  False: nothing was staged, close
+ * and try again. */
+bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn);
 
 static inline bool pt_builder_is_empty(const struct pt_builder *b)
 {

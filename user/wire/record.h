@@ -15,7 +15,8 @@
 struct pt_record_host {
 	__u64	gfn;		/* guest page number, 0..PT_GFN_MAX */
 	__u64	mask;		/* BLOCKS: bit b is set if block b follows as
-				 * data; ZEROES: pages, >= 1 */
+				 * data; ZEROES: pages, >= 1; COPY: the
+				 * original's guest page number */
 	__u8	kind;		/* enum pt_record_kind */
 	__u8	first;		/* first block spoken for, 0..63 */
 	__u8	last;		/* last block spoken for, first..63 */
