@@ -19,8 +19,8 @@ _pagetrim_options()
 		;;
 	send)
 		echo --dev:device --to:host --pid:pid --keep-running \
-			--trim:trim --observe --with:file --name:text \
-			--resume --queues:count --mtu:mtu \
+			--trim:trim --observe --copies:copies --with:file \
+			--name:text --resume --queues:count --mtu:mtu \
 			--max-bandwidth:count --control:file \
 			--hugepages:hugepages --cpus:text --generic \
 			--user:user --peer-timeout:number --psk:file \
@@ -126,6 +126,7 @@ _pagetrim_value()
 	pid)		_pagetrim_words "$(_pagetrim_pids)" ;;
 	user)		mapfile -t COMPREPLY < <(compgen -A user -- "$word") ;;
 	trim)		_pagetrim_words none ends blocks ;;
+	copies)		_pagetrim_words auto on off ;;
 	cipher)		_pagetrim_words aes-128-gcm aes-256-gcm \
 				chacha20-poly1305 ;;
 	mtu)		_pagetrim_words auto 1280 1500 9000 65535 ;;

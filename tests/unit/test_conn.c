@@ -17,8 +17,8 @@ static void test_pair(void **state)
 		make_pair(&s, &r, where[i]);
 		assert_int_equal(s->version, PT_CONTROL_VERSION_MAX);
 		assert_int_equal(r->version, PT_CONTROL_VERSION_MAX);
-		assert_int_equal(s->capabilities, 0x0c);
-		assert_int_equal(r->capabilities, 0x0c);
+		assert_int_equal(pt_conn_capabilities(s), 0x0c);
+		assert_int_equal(pt_conn_capabilities(r), 0x0c);
 		assert_memory_equal(pt_conn_peer(s)->ip, pt_conn_local(r)->ip,
 				    sizeof(pt_conn_peer(s)->ip));
 		assert_int_equal(pt_conn_peer(s)->port, pt_conn_local(r)->port);

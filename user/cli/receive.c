@@ -170,91 +170,135 @@ static const struct option options[] = {
 	{ }
 };
 
-static int parse_number(const char *name, __u64 max, const char *or_else,
-			__u64 *number)
+/* flag_of: what an option without a value sets; NULL: opt is none. */
+static bool *flag_of(struct receive *rx, int opt)
 {
-	if (pt_out_number(optarg, 1, max, false, number))
+	switch (opt) {
+	case OPT_SERVE:
+		return &rx->cfg.serve;
+	case OPT_RESUME:
+		return &rx->cfg.resume;
+	case OPT_GENERIC:
+		return &rx->cfg.generic;
+	case OPT_PROFILE:
+		return &rx->cfg.profile;
+	case OPT_JSON:
+		return &rx->json;
+	default:
+		return NULL;
+	}
+}
+
+/* text_of: where an option's value goes as it stands; NULL: opt is none. */
+static const char **text_of(struct receive *rx, int opt)
+{
+	switch (opt) {
+	case OPT_DEV:
+		return &rx->cfg.dev;
+	case OPT_LISTEN:
+		return &rx->cfg.listen;
+	case OPT_OUT:
+		return &rx->cfg.path;
+	default:
+		return NULL;
+	}
+}
+
+static int number(const char *name, __u64 max, const char *or_else, __u64 *out)
+{
+	if (pt_out_number(optarg, 1, max, false, out))
 		return -1;
 	return pt_out_usage("receive", "%s '%s': want 1..%llu%s", name, optarg,
 			    (unsigned long long)max, or_else);
 }
 
-static int parse_option(struct receive *rx, int opt, const char *word)
+static int size(const char *name, __u64 *out)
 {
-	struct pt_error err;
-	__u64 number = 0;
+	if (pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX, true, out))
+		return -1;
+	return pt_out_usage("receive", "%s '%s': want 4096..256T", name,
+			    optarg);
+}
+
+/* parse_number: -1 if it was one and in range, -2 if opt is no number. */
+static int parse_number(struct receive *rx, int opt)
+{
+	__u64 value = 0;
 	int code;
 
 	switch (opt) {
-	case OPT_DEV:
-		rx->cfg.dev = optarg;
-		return -1;
-	case OPT_LISTEN:
-		rx->cfg.listen = optarg;
-		return -1;
-	case OPT_OUT:
-		rx->cfg.path = optarg;
-		return -1;
-	case OPT_SERVE:
-		rx->cfg.serve = true;
-		return -1;
-	case OPT_RESUME:
-		rx->cfg.resume = true;
-		return -1;
 	case OPT_QUEUES:
 		rx->cfg.queue_cnt = PT_QUEUES_AUTO;
 		if (!strcmp(optarg, "auto"))
 			return -1;
-		code = parse_number("--queues", PT_LANES_MAX, ", or auto",
-				    &number);
-		rx->cfg.queue_cnt = number;
+		code = number("--queues", PT_LANES_MAX, ", or auto", &value);
+		rx->cfg.queue_cnt = value;
 		return code;
 	case OPT_PREALLOC:
-		if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX, true,
-				   &rx->cfg.prealloc_sz))
-			return pt_out_usage("receive", "--prealloc '%s': want "
-					    "4096..256T", optarg);
-		return -1;
+		return size("--prealloc", &rx->cfg.prealloc_sz);
 	case OPT_MEMORY:
-		if (!pt_out_number(optarg, 4096, PT_LAYOUT_SZ_MAX, true,
-				   &rx->cfg.memory_sz_max))
-			return pt_out_usage("receive", "--max-memory '%s': "
-					    "want 4096..256T", optarg);
-		return -1;
-	case OPT_HUGEPAGES:
-		if (pt_hugepages_parse(optarg, &rx->cfg.hugepages))
-			return pt_out_usage("receive", "--hugepages '%s': want "
-					    "off, thp, on or auto", optarg);
-		return -1;
-	case OPT_CPUS:
-		if (pt_cpus_parse(&rx->cfg.cpus, optarg, &err))
-			return pt_out_usage("receive", "--cpus '%s': %s", optarg,
-					    err.text);
-		return -1;
-	case OPT_GENERIC:
-		rx->cfg.generic = true;
-		return -1;
-	case OPT_USER:
-		if (pt_user_parse(&rx->user, optarg, &err))
-			return pt_out_usage("receive", "%s", err.text);
-		return -1;
+		return size("--max-memory", &rx->cfg.memory_sz_max);
 	case OPT_TIMEOUT:
-		code = parse_number("--peer-timeout", 3600, "", &number);
-		rx->cfg.peer_timeout_ms = number * 1000;
+		code = number("--peer-timeout", 3600, "", &value);
+		rx->cfg.peer_timeout_ms = value * 1000;
 		return code;
-	case OPT_PROFILE:
-		rx->cfg.profile = true;
-		return -1;
-	case OPT_JSON:
-		rx->json = true;
-		return -1;
+	default:
+		return -2;
+	}
+}
+
+/* parse_other: what has a form of its own; -2 if opt is no option at all. */
+static int parse_other(struct receive *rx, int opt)
+{
+	struct pt_error err;
+
+	switch (opt) {
+	case OPT_HUGEPAGES:
+		if (!pt_hugepages_parse(optarg, &rx->cfg.hugepages))
+			return -1;
+		return pt_out_usage("receive", "--hugepages '%s': want off, "
+				    "thp, on or auto", optarg);
+	case OPT_CPUS:
+		if (!pt_cpus_parse(&rx->cfg.cpus, optarg, &err))
+			return -1;
+		return pt_out_usage("receive", "--cpus '%s': %s", optarg,
+				    err.text);
+	case OPT_USER:
+		if (!pt_user_parse(&rx->user, optarg, &err))
+			return -1;
+		return pt_out_usage("receive", "%s", err.text);
 	case 'h':
 		fputs(help, stdout);
 		return PT_EXIT_OK;
 	default:
-		return pt_out_usage("receive", "'%s': wrong option, or its "
-				    "value is missing", word);
+		return -2;
 	}
+}
+
+/* parse_option: -1 to go on, or an exit code. */
+static int parse_option(struct receive *rx, int opt, const char *word)
+{
+	const char **text = text_of(rx, opt);
+	bool *flag = flag_of(rx, opt);
+	int code;
+
+	if (flag) {
+		*flag = true;
+		return -1;
+	}
+	if (text) {
+		*text = optarg;
+		return -1;
+	}
+	code = parse_number(rx, opt);
+	if (code == -2)
+		code = parse_other(rx, opt);
+	if (code == -2)
+		code = pt_security_option(&rx->security, opt);
+	if (code == -2)
+		code = pt_out_usage("receive", "'%s': wrong option, or its "
+				    "value is missing", word);
+	return code;
 }
 
 /* parse returns -1 to go on, or an exit code. */
@@ -264,9 +308,7 @@ static int parse(struct receive *rx, int argc, char **argv)
 
 	opterr = 0;	/* we say it, in one line */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		code = pt_security_option(&rx->security, opt);
-		if (code == -2)
-			code = parse_option(rx, opt, argv[optind - 1]);
+		code = parse_option(rx, opt, argv[optind - 1]);
 		if (code >= 0)
 			return code;
 	}

@@ -241,6 +241,11 @@ bool pt_conn_is_sealed(const struct pt_conn *c)
 	return c->tls != NULL;
 }
 
+__u64 pt_conn_capabilities(const struct pt_conn *c)
+{
+	return c->capabilities;
+}
+
 int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
 		   size_t context_sz, void *out, size_t out_sz)
 {

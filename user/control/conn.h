@@ -47,7 +47,7 @@ struct pt_conn;
 
 struct pt_conn_cfg {
 	enum pt_role role;	/* ours; the peer must be the other */
-	__u64	capabilities;	/* ours, bits */
+	__u64	capabilities;	/* ours, PT_CAP bits */
 	__u16	version_min;	/* 0: PT_CONTROL_VERSION_MIN */
 	__u16	version_max;	/* 0: PT_CONTROL_VERSION_MAX */
 	__u32	hello_ms;	/* listener: a newcomer has this long for its
@@ -79,6 +79,9 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 
 /* pt_conn_is_sealed: the connection is TLS, and the peer is who it must be. */
 bool pt_conn_is_sealed(const struct pt_conn *c);
+
+/* pt_conn_capabilities: the bits that both ends said in their HELLO. */
+__u64 pt_conn_capabilities(const struct pt_conn *c);
 
 /* pt_conn_export: keying material that both ends get and nobody else (RFC 8446,
  * 7.5): out_sz bytes for label and context.  Any thread.  The caller wipes.

@@ -118,6 +118,9 @@ enum pt_message_type {
 /* The fields of each message: X(kind, name, min, max).  min and max bound the
  * value of a number, the bytes of a str or bytes, the items of the others. */
 
+/* Bits of HELLO's capabilities: what both ends say may be used. */
+#define PT_CAP_COPIES		(1ULL << 0)	/* records of kind COPY */
+
 /* First on a connection, both ways.  The layout never changes. */
 #define PT_MSG_HELLO_FIELDS(X)						\
 	X(u32, magic, PT_CONTROL_MAGIC, PT_CONTROL_MAGIC)		\

@@ -52,10 +52,20 @@ static int reply(struct pt_sender *s, enum pt_message_type type,
 	}
 }
 
+/* may_copy: as far as it is for our side to say.  Records stand in clear, and a copy
+ * tells who sees it that two pages have one content. */
+static bool may_copy(const struct pt_send_cfg *cfg)
+{
+	if (cfg->copies == PT_SEND_COPIES_AUTO)
+		return !cfg->tls && !cfg->pad;
+	return cfg->copies == PT_SEND_COPIES_ON;
+}
+
 static int connect_peer(struct pt_sender *s)
 {
 	const struct pt_conn_cfg cfg = {
 		.role = PT_ROLE_SENDER,
+		.capabilities = may_copy(s->cfg) ? PT_CAP_COPIES : 0,
 		.tls = s->cfg->tls,
 	};
 	int timeout_ms = s->cfg->peer_timeout_ms < CONNECT_MS
@@ -63,6 +73,19 @@ static int connect_peer(struct pt_sender *s)
 
 	return pt_conn_connect(&s->conn, s->cfg->to, &cfg, timeout_ms,
 			       s->stop_fd, s->err);
+}
+
+/* agree_on_copies: what both ends said in HELLO is for the lanes. */
+static int agree_on_copies(struct pt_sender *s)
+{
+	__u64 both = pt_conn_capabilities(s->conn);
+
+	s->report->uses_copies = both & PT_CAP_COPIES;
+	if (s->report->uses_copies || s->cfg->copies != PT_SEND_COPIES_ON)
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTONOSUPPORT, "--copies "
+			    "on: %s takes no copies of pages (--copies auto "
+			    "does without)", pt_conn_peer_text(s->conn));
 }
 
 static int prepare_memory(struct pt_sender *s)
@@ -213,6 +236,8 @@ static int set_up(struct pt_sender *s)
 		ret = pt_console_open(&s->console, s->cfg->control, s->err);
 	if (!ret)
 		ret = connect_peer(s);
+	if (!ret)
+		ret = agree_on_copies(s);
 	if (ret)
 		return ret;
 	pt_sender_enter(s, PT_SEND_SETUP);

@@ -49,6 +49,14 @@ enum pt_send_need {
 	PT_SEND_NEEDS_NOTHING,	/* threads are about to be started */
 };
 
+/* pt_send_copies: whether a page that equals another may go as a copy of it. */
+enum pt_send_copies {
+	PT_SEND_COPIES_AUTO,	/* where the receiver takes them and frames are
+				 * not sealed: records stand in clear */
+	PT_SEND_COPIES_ON,	/* else the transfer fails; never with pad */
+	PT_SEND_COPIES_OFF,
+};
+
 /* pt_send_lane_report: one lane's part. */
 struct pt_send_lane_report {
 	__u16 tx_queue;
@@ -66,6 +74,7 @@ struct pt_send_report {
 	bool is_resumed;	/* the receiver holds something of it */
 	__u64 held_page_cnt;	/* it has them: not zero, and not sent */
 	__u64 held_block_bytes;	/* of blocks not sent therefore */
+	bool uses_copies;	/* both ends have them, and they are wanted */
 	__u64 pages_left;	/* still dirty */
 	__u64 pages_sent;	/* non-zero pages, sent again ones too */
 	__u64 zero_pages_sent;
@@ -125,6 +134,7 @@ struct pt_send_cfg {
 	__u8 rekey_log2;		/* frames sealed with one key */
 	bool pad;			/* hide which pages and blocks are zero;
 					 * only with tls */
+	enum pt_send_copies copies;
 	bool resume;			/* take up what the receiver holds */
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */

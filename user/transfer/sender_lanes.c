@@ -61,6 +61,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.observe = s->cfg->observe,
 		.cpus = &s->cfg->cpus,
 		.pad = s->cfg->pad,
+		.copies = s->report->uses_copies,
 		.conn = s->conn,
 		.session_id = s->report->session_id,
 		.desc_sz = s->desc_sz,

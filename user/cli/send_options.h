@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* send_options: what `pagetrim send` is asked to do, by its command line. */
+#ifndef CLI_SEND_OPTIONS_H
+#define CLI_SEND_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "cli/privilege.h"
+#include "cli/security.h"
+#include "transfer/sender.h"
+
+#define PT_SEND_FILES_MAX	1024
+
+struct pt_send_options {
+	struct pt_send_cfg cfg;		/* but for source, tls, stop_fd and
+					 * calls: the caller's to set */
+	const char *files[PT_SEND_FILES_MAX];	/* cfg.file_cnt of them */
+	const char *const *sources;	/* paths; none with pid */
+	int source_cnt;
+	struct pt_user user;
+	struct pt_security security;
+	pid_t pid;			/* 0: sources are sent */
+	bool keep_running;
+	bool json;
+};
+
+/* pt_send_options_parse sets o, all of it, from the arguments behind the
+ * command's name, argv[0]; what it points to stays argv's.  Returns -1 to go
+ * on, or an exit code: help was printed, or a complaint. */
+int pt_send_options_parse(struct pt_send_options *o, int argc, char **argv);
+
+#endif
