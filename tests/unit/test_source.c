@@ -2,6 +2,7 @@
 /* Files as sources; what goes wrong with them is in test_source_trouble.c,
  * processes are in test_source_process.c. */
 #include <sys/mman.h>
+#include "guard_again.h"
 #include "opened.h"
 
 static void test_sparse_of_odd_size(void **state)
@@ -121,12 +122,27 @@ static void test_full_region_is_stable(void **state)
 	free(image);
 }
 
+/* page_again: what pt_source_page says of a page; whether it is the view's. */
+static bool page_again(struct opened *o, __u64 page_idx, const void *want)
+{
+	__u8 buffer[PAGE];
+	const __u8 *page;
+
+	memset(buffer, 0xee, sizeof(buffer));
+	page = pt_source_page(o->src, o->layout, page_idx, buffer);
+	assert_non_null(page);
+	assert_memory_equal(page, want, PAGE);
+	see(o, page_idx / 512);
+	return page == o->view.pages + page_idx % 512 * PAGE;
+}
+
 /* What lies behind the end of a file in its last page is not sent. */
 static void test_bytes_behind_the_end_are_zero(void **state)
 {
 	static const char path[] = SCRATCH "/behind";
 	int fd = scratch_file(path, 10);
 	__u8 *map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	__u8 page[PAGE] = { 0 };
 	struct opened o;
 
 	(void)state;
@@ -134,6 +150,8 @@ static void test_bytes_behind_the_end_are_zero(void **state)
 	memset(map, 0xee, PAGE);
 	open_one(&o, path);
 	check_content(&o, map, 10);
+	memset(page, 0xee, 10);
+	assert_false(page_again(&o, 0, page));
 	close_all(&o);
 	munmap(map, PAGE);
 	close(fd);
@@ -243,6 +261,67 @@ static void test_long_name_is_cut(void **state)
 	close_all(&o);
 }
 
+/* Pages by themselves: in the mapping, but for one that the file fills in part,
+ * even where the view that shows them is a buffer. */
+static void test_pages(void **state)
+{
+	static const char *const paths[] = { SCRATCH "/p1", SCRATCH "/p2" };
+	const __u64 sz = REGION + 2 * PAGE + 7;
+	__u8 *image = calloc(1, REGION + 3 * PAGE);
+	struct opened o;
+	int fd;
+
+	(void)state;
+	for (__u64 i = 0; i < sz; i++)
+		image[i] = i * 5 + (i >> 12) + 1;
+	for (int i = 0; i < 2; i++) {
+		fd = scratch_file(paths[i], i ? sz : PAGE);
+		scratch_write(fd, 0, image, i ? sz : PAGE);
+		close(fd);
+	}
+	open_all(&o, paths, 2);
+	assert_true(page_again(&o, 0, image));
+	for (__u64 i = 0; i < 512; i++)
+		assert_true(page_again(&o, 512 + i, image + i * PAGE));
+	/* The last region's view is no mapping. */
+	for (__u64 i = 512; i < 515; i++)
+		assert_false(page_again(&o, 512 + i, image + i * PAGE));
+	assert_false(o.view.is_stable);
+	assert_ptr_equal(pt_source_page(o.src, o.layout, 1025, NULL),
+			 pt_source_page(o.src, o.layout, 1023, NULL) +
+			 2 * PAGE);
+	close_all(&o);
+	free(image);
+}
+
+/* A page that went away: the mapping faults, a read says so. */
+static void test_pages_of_a_cut_file(void **state)
+{
+	static const char path[] = SCRATCH "/cut";
+	int fd = scratch_file(path, PAGE + 1);
+	struct pt_error err = { 0 };
+	struct pt_guard guard;
+	const __u8 *page;
+	__u8 buffer[PAGE];
+	struct opened o;
+
+	(void)state;
+	guard_again();
+	open_one(&o, path);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	close(fd);
+	assert_null(pt_source_page(o.src, o.layout, 1, buffer));
+	page = pt_source_page(o.src, o.layout, 0, buffer);
+	assert_non_null(page);
+	if (!pt_guard_enter(&guard)) {
+		buffer[0] = *(const volatile __u8 *)page;
+		fail_msg("no fault");
+	}
+	assert_int_equal(pt_source_fault(o.src, guard.addr, &err), -EIO);
+	assert_non_null(strstr(err.text, path));
+	close_all(&o);
+}
+
 /* ext4 with blocks of 1 KiB: data and holes begin and end within pages. */
 static void test_extents_smaller_than_a_page(void **state)
 {
@@ -315,6 +394,7 @@ static void test_hugetlbfs(void **state)
 	open_one(&o, path);
 	check_content(&o, image, 2 * REGION);
 	assert_false(o.view.is_stable);
+	assert_false(page_again(&o, 512, image + REGION));
 	close_all(&o);
 	assert_int_equal(scratch_blocks(path), blocks);
 
@@ -326,6 +406,7 @@ static void test_hugetlbfs(void **state)
 	open_one(&o, path);
 	check_content(&o, image, 2 * REGION);
 	assert_true(o.view.is_stable);
+	assert_true(page_again(&o, 512, image + REGION));
 	close_all(&o);
 	unlink(path);
 	scratch_huge(-2);
@@ -346,6 +427,8 @@ int main(void)
 		cmocka_unit_test(test_several_files),
 		cmocka_unit_test(test_tails_one_after_the_other),
 		cmocka_unit_test(test_long_name_is_cut),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_pages_of_a_cut_file),
 		cmocka_unit_test(test_extents_smaller_than_a_page),
 		cmocka_unit_test(test_hugetlbfs),
 	};

@@ -18,11 +18,12 @@ static const struct pt_segment *segment_at(const struct pt_source *src,
 }
 
 /* peek reads one byte of the process by way of a view; *is_hole says that
- * nobody read it. */
+ * nobody read it.  What was read is what pt_source_page reads. */
 static __u8 peek(struct pt_source *src, const struct pt_layout *l,
 		 struct pt_view *v, const void *addr, bool *is_hole)
 {
 	struct pt_error err = { 0 };
+	__u8 again[PAGE];
 	__u64 idx;
 	__u32 page;
 
@@ -31,7 +32,12 @@ static __u8 peek(struct pt_source *src, const struct pt_layout *l,
 		fail_msg("%s", err.text);
 	page = idx % 512;
 	*is_hole = pt_view_is_hole(v, page);
-	return *is_hole ? 0 : v->pages[page * PAGE + (__u64)addr % PAGE];
+	if (*is_hole)
+		return 0;
+	assert_ptr_equal(pt_source_page(src, l, idx, again), again);
+	assert_int_equal(again[(__u64)addr % PAGE],
+			 v->pages[page * PAGE + (__u64)addr % PAGE]);
+	return again[(__u64)addr % PAGE];
 }
 
 static struct pt_layout *layout_of(struct pt_source *src)
@@ -222,6 +228,7 @@ static void test_killed_while_it_is_read(void **state)
 		struct pt_source *src;
 		struct pt_layout *l;
 		struct pt_view v;
+		__u8 page[PAGE];
 		__u64 idx;
 
 		(void)state;
@@ -242,6 +249,7 @@ static void test_killed_while_it_is_read(void **state)
 		assert_int_equal(pt_source_view(src, &v, l, idx / 512, &err),
 				 -ESRCH);
 		assert_non_null(strstr(err.text, "went away while it was"));
+		assert_null(pt_source_page(src, l, idx, page));
 		assert_true(pt_layout_find(l, (__u64)shared->file / PAGE,
 					   &idx));
 		assert_int_equal(pt_source_view(src, &v, l, idx / 512, &err),

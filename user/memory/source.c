@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "memory/source_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <pagetrim/check.h>
 
 void pt_source_close(struct pt_source *src)
@@ -45,6 +47,34 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 	v->page_cnt = pt_layout_region(l, region_idx, NULL);
 	memset(v->holes, 0, sizeof(v->holes));
 	return src->ops->view(src, v, &piece, err);
+}
+
+const __u8 *pt_source_page(const struct pt_source *src,
+			   const struct pt_layout *l, __u64 page_idx,
+			   void *buffer)
+{
+	__u64 off, left;
+	__u32 seg = pt_layout_region_segment(l, page_idx / PT_REGION_PAGES,
+					     &off);
+
+	off += page_idx % PT_REGION_PAGES * PT_PAGE_SZ;
+	pt_check(seg < src->seg_cnt);
+	pt_check(off < src->segs[seg].sz);
+	left = src->segs[seg].sz - off;
+	if (left >= PT_PAGE_SZ)
+		return src->ops->page(src, seg, off, PT_PAGE_SZ, buffer);
+	memset((__u8 *)buffer + left, 0, PT_PAGE_SZ - left);
+	return src->ops->page(src, seg, off, left, buffer);
+}
+
+bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, to, sz, off);
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)sz;
 }
 
 void pt_view_init(struct pt_view *v)

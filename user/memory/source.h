@@ -108,6 +108,18 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 		   const struct pt_layout *l, __u64 region_idx,
 		   struct pt_error *err);
 
+/* pt_source_page returns the 4096 bytes of page page_idx of l, bytes past the
+ * end of its segment zero: to look once more at a page that a view showed to
+ * hold data, since reading a hole may fill it.
+ * Of a mapped file they are the mapping: no system call, valid until
+ * pt_source_close, and to be read inside of a pt_guard, as v->pages is.  Else,
+ * and where the file ends within the page, one system call reads them into
+ * buffer, 4096 bytes of the caller's.
+ * NULL: it cannot be read any more; pt_source_view would say why. */
+const __u8 *pt_source_page(const struct pt_source *src,
+			   const struct pt_layout *l, __u64 page_idx,
+			   void *buffer);
+
 /* pt_source_fault: what to say of a SIGBUS at addr.  Returns -EIO and fills
  * err if addr is in a mapping of this source; 0 if it is not. */
 int pt_source_fault(const struct pt_source *src, const void *addr,

@@ -326,8 +326,19 @@ static int files_view(struct pt_source *src, struct pt_view *v,
 	return 0;
 }
 
+static const __u8 *files_page(const struct pt_source *src, __u32 seg, __u64 off,
+			      __u32 sz, void *buffer)
+{
+	const struct file *f = &((const struct files *)src)->files[seg];
+
+	if (f->map && sz == PT_PAGE_SZ)
+		return f->map + off;
+	return pt_source_pread(f->fd, buffer, sz, off) ? buffer : NULL;
+}
+
 static const struct pt_source_ops files_ops = {
 	.view = files_view,
+	.page = files_page,
 	.fault = files_fault,
 	.close = files_close,
 };

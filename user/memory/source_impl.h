@@ -17,6 +17,10 @@ struct pt_source_ops {
 	/* Fills v->pages, is_stable and holes (given as zero). */
 	int (*view)(struct pt_source *src, struct pt_view *v,
 		    const struct pt_piece *piece, struct pt_error *err);
+	/* off: bytes into the segment, a multiple of 4096; sz: of them that are
+	 * the segment's, 1..4096; what it reads into buffer. */
+	const __u8 *(*page)(const struct pt_source *src, __u32 seg, __u64 off,
+			    __u32 sz, void *buffer);
 	int (*fault)(const struct pt_source *src, const void *addr,
 		     struct pt_error *err);
 	void (*close)(struct pt_source *src);
@@ -38,6 +42,9 @@ void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end);
 /* pt_view_run returns the end of the run of pages from `first` on that are
  * all holes, or all none; v->page_cnt ends it. */
 __u32 pt_view_run(const struct pt_view *v, __u32 first);
+
+/* pt_source_pread returns whether all sz bytes, up to a page, were there. */
+bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off);
 
 /* pt_segment_set_name copies the last part of path that fits, in printable
  * ASCII: other bytes become '?'. */

@@ -176,6 +176,16 @@ static int process_view(struct pt_source *src, struct pt_view *v,
 	return code;
 }
 
+static const __u8 *process_page(const struct pt_source *src, __u32 seg,
+				__u64 off, __u32 sz, void *buffer)
+{
+	const struct process *p = (const struct process *)src;
+
+	return pt_source_pread(p->mem, buffer, sz,
+			       src->segs[seg].gfn * PT_PAGE_SZ + off)
+		? buffer : NULL;
+}
+
 static int process_fault(const struct pt_source *src, const void *addr,
 			 struct pt_error *err)
 {
@@ -202,6 +212,7 @@ static void process_close(struct pt_source *src)
 
 static const struct pt_source_ops process_ops = {
 	.view = process_view,
+	.page = process_page,
 	.fault = process_fault,
 	.close = process_close,
 };
