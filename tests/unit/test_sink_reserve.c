@@ -5,6 +5,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "memory/sink_impl.h"
 #include "memory/sink_run.h"
@@ -170,6 +171,88 @@ static void test_more_than_memory(void **state)
 	assert_nothing();
 }
 
+/* cgroup_make makes a cgroup of the test's own, with a limit; false: none can
+ * be made here. */
+static bool cgroup_make(char dir[128], char limit[160], __u64 limit_sz)
+{
+	static const char *const roots[][2] = {
+		{ "/sys/fs/cgroup", "memory.max" },
+		{ "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		int fd;
+
+		snprintf(dir, 128, "%s/pagetrim-%d", roots[i][0], getpid());
+		snprintf(limit, 160, "%s/%s", dir, roots[i][1]);
+		if (mkdir(dir, 0700))
+			continue;
+		fd = open(limit, O_WRONLY);
+		if (fd >= 0 && dprintf(fd, "%llu", limit_sz) > 0) {
+			close(fd);
+			return true;
+		}
+		if (fd >= 0)
+			close(fd);
+		rmdir(dir);
+	}
+	return false;
+}
+
+/* reserve_within runs in a child: whether in a cgroup of 128 MiB more is not
+ * reserved, and what the error says works; if so, who asked still lives. */
+static bool reserve_within(const char *dir, const char *limit)
+{
+	unsigned long long mib = 0;
+	struct pt_sink *sink;
+	char procs[160];
+	const char *at;
+	int fd;
+
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
+	fd = open(procs, O_WRONLY);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return false;
+	close(fd);
+	scratch_fs("large", "tmpfs", 0, "size=1g");
+	if (pt_sink_reserve(&sink, SCRATCH "/large/ram", 256 * MIB, -1,
+			    &err) != -ENOSPC)
+		return false;
+	at = strstr(err.text, "(--prealloc ");
+	if (!strstr(err.text, "free of the 128 that /") ||
+	    !strstr(err.text, limit) || !at ||
+	    sscanf(at, "(--prealloc %lluM works)", &mib) != 1 ||
+	    mib < 32 || mib > 64 ||
+	    pt_sink_reserve(&sink, SCRATCH "/large/ram", mib * MIB, -1, &err) ||
+	    !is_resident(sink, mib * MIB)) {
+		fprintf(stderr, "%llu: %s\n", mib, err.text);
+		return false;
+	}
+	pt_sink_close(sink);
+	return true;
+}
+
+static void test_more_than_cgroup(void **state)
+{
+	char dir[128], limit[160];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (!cgroup_make(dir, limit, 128 * MIB)) {
+		print_message("no cgroup of memory to be had: not tried\n");
+		skip();
+	}
+	pid = fork();
+	if (!pid)	/* its mounts are its own, and go with it */
+		_exit(unshare(CLONE_NEWNS) || !reserve_within(dir, limit));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	for (int i = 0; rmdir(dir) && errno == EBUSY && i < 1000; i++)
+		usleep(1000);	/* until it is gone from there, too */
+	assert_false(scratch_has(dir));
+	assert_int_equal(status, 0);
+}
+
 static void test_stopped(void **state)
 {
 	int stop = eventfd(1, 0);
@@ -278,10 +361,11 @@ static void test_tmpfs_huge(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 7] = {
+	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 8] = {
 		cmocka_unit_test(test_nobody_comes),
 		cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_more_than_memory),
+		cmocka_unit_test(test_more_than_cgroup),
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_name_is_taken),
 		cmocka_unit_test(test_huge),
@@ -289,7 +373,7 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		tests[7 + i] = (struct CMUnitTest){
+		tests[8 + i] = (struct CMUnitTest){
 			rows[i].name, test_row, NULL, NULL, (void *)&rows[i]
 		};
 	if (scratch_mount())

@@ -64,7 +64,8 @@ int pt_sink_create(struct pt_sink **out, const char *path,
  * huge pages where the file system has them.  Takes about 0.5 s a GiB; gives up
  * once stop_fd (-1: none) is readable.  On success *out is the caller's, for
  * pt_sink_fit and pt_sink_close only.  Else, besides those of pt_sink_create:
- *   -ENOSPC     there is less; err names how much
+ *   -ENOSPC     there is less, or a cgroup allows less (room.h); err names
+ *               how much
  *   -ECANCELED  stop_fd
  * pt_sink_fit makes it the sink of an image, as pt_sink_create would have: of
  * a larger one the rest is holes, of a smaller one the rest is given back. */

@@ -13,12 +13,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "memory/room.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
 #endif
 
 #define STEP_SZ		(64ULL << 20)	/* populated between looks at stop_fd */
-#define SPARE_SZ	(64ULL << 20)	/* of the host's memory that is left */
 
 static __u64 round_up(__u64 sz, __u64 to)
 {
@@ -91,22 +92,6 @@ int pt_sink_map(struct pt_sink *s, struct pt_error *err)
 
 /* --- reserved -------------------------------------------------------- */
 
-/* host_free: bytes of memory that the host can give, less a rest to live on. */
-static __u64 host_free(void)
-{
-	unsigned long long kib = 0;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	if (!f)
-		return ~0ULL;	/* then it is tried */
-	while (fgets(line, sizeof(line), f) &&
-	       sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
-		;
-	fclose(f);
-	return kib << 10 > SPARE_SZ ? (kib << 10) - SPARE_SZ : 0;
-}
-
 static __u64 huge_free(__u64 page_sz)
 {
 	unsigned long long cnt = 0;
@@ -141,27 +126,43 @@ static bool is_in_memory(const struct pt_sink *s)
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-/* check_room: fallocate(2) on a tmpfs takes memory that the host does not have,
- * until something is killed; so what is there is asked first. */
-static int check_room(const struct pt_sink *s, __u64 page_sz, __u64 sz,
-		      struct pt_error *err)
+/* too_little: room_sz bytes are all that there is, of what. */
+static int too_little(const struct pt_sink *s, __u64 sz, __u64 room_sz,
+		      const char *of, struct pt_error *err)
 {
-	__u64 room = page_sz ? huge_free(page_sz) : file_system_free(s);
-	__u64 host = is_in_memory(s) ? host_free() : ~0ULL;
-	const char *of = page_sz ? "free in huge pages" :
-			 room < host ? "free on its file system"
-				     : "free of the host's memory";
-
-	room = room < host ? room : host;
-	if (sz <= room)
-		return 0;
-	if (!(room >> 20))
+	if (!(room_sz >> 20))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: --prealloc "
 				    "%lluM: nothing is %s (receive without)",
 				    s->path, sz >> 20, of);
 	return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: --prealloc %lluM: "
 			    "%llu MiB are %s (--prealloc %lluM works)", s->path,
-			    sz >> 20, room >> 20, of, room >> 20);
+			    sz >> 20, room_sz >> 20, of, room_sz >> 20);
+}
+
+/* check_room: fallocate(2) on a tmpfs takes memory that the host does not have,
+ * or a cgroup may not, until something is killed; so what is there is asked
+ * first. */
+static int check_room(const struct pt_sink *s, __u64 page_sz, __u64 sz,
+		      struct pt_error *err)
+{
+	__u64 free_sz = page_sz ? huge_free(page_sz) : file_system_free(s);
+	struct pt_room memory = { .sz = ~0ULL };
+	char of[384];
+
+	if (is_in_memory(s))
+		pt_room_look(&memory, "");
+	if (sz <= free_sz && sz <= memory.sz)
+		return 0;
+	if (free_sz <= memory.sz)
+		return too_little(s, sz, free_sz, page_sz
+				  ? "free in huge pages"
+				  : "free on its file system", err);
+	if (!*memory.limit)
+		return too_little(s, sz, memory.sz,
+				  "free of the host's memory", err);
+	snprintf(of, sizeof(of), "free of the %llu that %.300s allows",
+		 memory.limit_sz >> 20, memory.limit);
+	return too_little(s, sz, memory.sz, of, err);
 }
 
 /* takes_advice: a tmpfs gives huge pages on advice, but to who maps it alone:
