@@ -183,7 +183,7 @@ dev_b() { hosts_dev "$net" b; }
 on() { show hosts_run "$net" "$@"; }
 
 # receive_begin RUN OPTION...: start a receiver in host b, and return when it
-# accepts connections, or fail.  Sets receiver; RUN.json and RUN.err get its
+# says that it listens, or fail.  Sets receiver; RUN.json and RUN.err get its
 # output.
 receive_begin()
 {
@@ -198,16 +198,21 @@ receive_launch()
 	shift
 	set -- "${security[@]}" "$@"
 	echo "+ [b] pagetrim receive --json --dev $(dev_b) $*" >&2
+	rm -f "$run.err"	# what the last one said there is not its word
 	hosts_exec "$net" b "$pagetrim" receive --json --dev "$(dev_b)" "$@" \
 		>"$run.json" 2>"$run.err" &
 	receiver=$!
 }
 
+# It says so when all is done that it does before a sender comes; its port can be
+# connected to before that.
 receive_is_ready()
 {
 	! is_gone "$receiver" || die "receive ended: $(cat "$1.err")"
-	listens b "${port:-16644}"
+	says_it_listens "$1"
 }
+
+says_it_listens() { grep -qs ' listening on ' "$1.err"; }
 
 # listens HOST PORT
 listens() { hosts_run "$net" "$1" ss -Hltn "sport = :$2" | grep -q .; }

@@ -186,7 +186,8 @@ odd_peer()
 	wait_until 10 grep -q ready ready
 	refused a 4 "$2" send --dev "$(dev_a)" --to "$HOSTS_B4" \
 		--peer-timeout 2 "$(image small --pages 64)"
-	kill "$peer" 2>/dev/null || true
+	kill "$peer" 2>/dev/null || true	# some end by themselves
+	finish "$peer" 5
 	nothing_left
 }
 
@@ -262,7 +263,7 @@ sink_refused()
 	mounts=("$PWD/ro")
 	show hosts_up "$net"
 	receive_launch receive --listen "$HOSTS_B4" --out "$out"
-	wait_until 10 gone_or_listens "$receiver" b
+	wait_until 10 gone_or_ready "$receiver" receive
 	if ! is_gone "$receiver"; then
 		send_begin send --to "$HOSTS_B4" "$(image small --pages 64)"
 		ended send "$sender" 10 4 "$word"
@@ -272,7 +273,7 @@ sink_refused()
 	nothing_left
 }
 
-gone_or_listens() { is_gone "$1" || listens "$2" 16644; }
+gone_or_ready() { is_gone "$1" || says_it_listens "$2"; }
 
 listen_refused()
 {

@@ -203,13 +203,13 @@ attached()
 # Two receivers of one pinned program, each with its queue and port.
 attached_shared()
 {
-	local port first
+	local first
 
 	show hosts_up "$net" --mtu 9000 --queues 2
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	receive_begin one --listen "$HOSTS_B4" --out one.copy
 	first=$receiver
-	port=16645 receive_begin two --listen "$HOSTS_B4:16645" --out two.copy
+	receive_begin two --listen "$HOSTS_B4:16645" --out two.copy
 	send_begin send1 --to "$HOSTS_B4" --max-bandwidth 20M "$(image even)"
 	local sender1=$sender
 	send_begin send2 --to "$HOSTS_B4:16645" "$(image odd)"

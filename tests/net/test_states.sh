@@ -54,7 +54,8 @@ states_of()
 }
 
 # killed_at_entry AGENT STATE: a program to run in place of pagetrim, which dies
-# by SIGKILL when it enters that state.  A debugger's words go to debugger.log.
+# by SIGKILL when it enters that state.  A debugger's words go to debugger.log,
+# its program's errors where they always go.
 killed_at_entry()
 {
 	local where="pt_rx_session_enter if state == PT_RX_$2"
@@ -66,7 +67,7 @@ killed_at_entry()
 		exec gdb -batch -nx -iex 'set debuginfod enabled off' \\
 			-iex 'set startup-with-shell off' \\
 			-ex 'break $where' -ex run -ex kill \\
-			--args '$pagetrim' "\$@" >debugger.log 2>&1
+			--args '$pagetrim' "\$@" >debugger.log
 	EOF
 	chmod +x killed
 	echo "$PWD/killed"
