@@ -62,13 +62,15 @@ two_at_once()
 	mkdir copies
 	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
 		--queues 2
-	send_begin one --to "$HOSTS_B4" --name one --max-bandwidth 20M \
-		"$(image even)"
+	send_begin one --to "$HOSTS_B4" --name one --max-bandwidth 1M \
+		--control one "$(image even)"
 	first=$sender
-	send_begin two --to "$HOSTS_B4" --name two --max-bandwidth 20M \
-		"$(image odd --tail 777 --seed 2)"
+	send_begin two --to "$HOSTS_B4" --name two --max-bandwidth 1M \
+		--control two "$(image odd --tail 777 --seed 2)"
 	second=$sender
 	wait_until 10 test -e copies/one.partial -a -e copies/two.partial
+	show "$pagetrim" set one max-bandwidth 0
+	show "$pagetrim" set two max-bandwidth 0
 	ended one "$first" 60 0
 	ended two "$second" 60 0
 	same_file "$(image even)" copies/one
