@@ -149,9 +149,15 @@ years_apart()
 # room for.  What the socket drops is in the ledger.
 starved()
 {
+	local sent
+
 	wire_begin --repeat 1000
 	under_way 5000000
-	stopped receiver 1
+	sent=$(sent_bytes)
+	show kill -STOP "$receiver"
+	# Of 4.5 MB that it granted, twice 3 fit in the ring.
+	wait_until 10 has_sent $((sent + 4000000))
+	show kill -CONT "$receiver"
 	survived
 	wire_end
 	[[ $(field receive .ledger.socket_dropped) -gt 0 ]] || die "not starved"
