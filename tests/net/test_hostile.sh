@@ -147,7 +147,7 @@ all_kinds()
 # what the program saw has a verdict.
 conserved()
 {
-	wait_until 2 is_conserved
+	wait_until 10 is_conserved
 	jq -e '.total | .seen == ([.[]] | add) - .seen - .seen_bytes' \
 		stats.json >/dev/null || die "verdicts: $(<stats.json)"
 }
