@@ -82,8 +82,7 @@ int pt_sink_run_flush(struct pt_sink_run *run, struct pt_error *err)
 		ret = write_all(run, err);
 	else
 		copy(run);
-	run->sz = 0;
-	run->piece_cnt = 0;
+	pt_sink_run_drop(run);
 	return ret;
 }
 
@@ -103,6 +102,22 @@ static void append(struct pt_sink_run *run, const void *bytes, __u32 sz)
 	run->sz += sz;
 }
 
+/* make_ready flushes what is staged if bytes for off cannot follow it. */
+static int make_ready(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
+		      struct pt_error *err)
+{
+	int ret = 0;
+
+	if (run->sz && (run->sink != sink || run->off + run->sz != off ||
+			run->piece_cnt == PT_SINK_RUN_PIECES))
+		ret = pt_sink_run_flush(run, err);
+	if (!run->sz) {
+		run->sink = sink;
+		run->off = off;
+	}
+	return ret;
+}
+
 int pt_sink_run_add(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 		    const void *bytes, __u32 sz, struct pt_error *err)
 {
@@ -114,16 +129,41 @@ int pt_sink_run_add(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 		return 0;
 	if (sz > end - off)
 		sz = end - off;
-	if (run->sz && (run->sink != sink || run->off + run->sz != off ||
-			run->piece_cnt == PT_SINK_RUN_PIECES)) {
+	ret = make_ready(run, sink, off, err);
+	if (!ret)
+		append(run, bytes ? bytes : zeroes, sz);
+	return ret;
+}
+
+/* is_staged: some byte of the page at off waits in the run. */
+static bool is_staged(const struct pt_sink_run *run,
+		      const struct pt_sink *sink, __u64 off)
+{
+	return run->sz && run->sink == sink && off < run->off + run->sz &&
+	       run->off < off + PT_PAGE_SZ;
+}
+
+int pt_sink_run_copy(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
+		     __u64 from, const void **page, struct pt_error *err)
+{
+	__u64 end = pt_layout_image_sz(sink->layout);
+	__u32 sz = PT_PAGE_SZ;
+	int ret = 0;
+	__u8 *to;
+
+	pt_check(off < end && from < end);
+	if (sz > end - off)
+		sz = end - off;
+	if (run->copy_cnt == PT_SINK_RUN_COPIES || is_staged(run, sink, from))
 		ret = pt_sink_run_flush(run, err);
-		if (ret)
-			return ret;
-	}
-	if (!run->sz) {
-		run->sink = sink;
-		run->off = off;
-	}
-	append(run, bytes ? bytes : zeroes, sz);
+	if (!ret)
+		ret = make_ready(run, sink, off, err);
+	if (ret)
+		return ret;
+	to = run->copies[run->copy_cnt++];
+	memcpy(to, sink->map + from, PT_PAGE_SZ);
+	memset(to + sz, 0, PT_PAGE_SZ - sz);
+	append(run, to, sz);
+	*page = to;
 	return 0;
 }

@@ -60,24 +60,30 @@ void pt_rebuild_destroy(struct pt_rebuild *r)
 	free(r);
 }
 
+/* has_pages: cnt of them, gfn and those after it, lie in the memory. */
+static bool has_pages(const struct pt_rebuild *r, __u64 gfn, __u64 cnt)
+{
+	while (cnt) {
+		__u64 run = pt_layout_run_cnt(r->layout, gfn);
+
+		if (!run)
+			return false;
+		run = run < cnt ? run : cnt;
+		gfn += run;
+		cnt -= run;
+	}
+	return true;
+}
+
 bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 {
 	struct pt_record_host record;
 	bool ok = true;
 
-	while (ok && pt_reader_next(frame, &record)) {
-		__u64 gfn = record.gfn;
-		__u64 left = pt_record_page_cnt(&record);
-
-		while (ok && left) {
-			__u64 run = pt_layout_run_cnt(r->layout, gfn);
-
-			ok = run > 0;
-			run = run < left ? run : left;
-			gfn += run;
-			left -= run;
-		}
-	}
+	while (ok && pt_reader_next(frame, &record))
+		ok = has_pages(r, record.gfn, pt_record_page_cnt(&record)) &&
+		     (record.kind != PT_RECORD_COPY ||
+		      has_pages(r, record.mask, 1));
 	pt_reader_rewind(frame);
 	return ok;
 }
@@ -323,14 +329,74 @@ static int place_page(const struct placing *p,
 	return ret ? ret : placed;
 }
 
+/* stage_copy stages the original for a page that is cleared; never written, it
+ * is zero, and stays a hole. */
+static int stage_copy(const struct placing *p, __u64 page_idx, __u64 gfn,
+		      __u64 original_idx)
+{
+	struct pt_rebuild *r = p->rebuild;
+	const void *page;
+	int ret;
+
+	if (!bit_is_set(r->written, original_idx))
+		return 0;
+	ret = pt_sink_run_copy(p->run, r->sink,
+			       pt_layout_image_off(r->layout, page_idx),
+			       pt_layout_image_off(r->layout, original_idx),
+			       &page, p->err);
+	if (ret)
+		return ret;
+	region_of(r, page_idx)->digest += pt_digest_page(r->digest_key, gfn,
+							 page);
+	bit_set(r->written, page_idx);
+	bit_set(r->summed, page_idx);
+	return 0;
+}
+
+/* place_copy: 1: placed; 0: stale; -errno. */
+static int place_copy(const struct placing *p,
+		      const struct pt_record_host *record)
+{
+	const struct pt_layout *layout = p->rebuild->layout;
+	__u64 page_idx, original_idx;
+	int placed, ret = 0;
+
+	pt_check(pt_layout_find(layout, record->gfn, &page_idx));
+	pt_check(pt_layout_find(layout, record->mask, &original_idx));
+	placed = page_renew(p, page_idx, record->gfn);
+	if (placed <= 0)
+		return placed;
+	/* Pieces of this generation, that no sender sends beside a copy. */
+	if (p->sum->page_idx == page_idx)
+		p->sum->next = 0;
+	if (bit_is_set(p->rebuild->written, page_idx))
+		ret = page_clear(p, page_idx, record->gfn);
+	if (!ret)
+		ret = stage_copy(p, page_idx, record->gfn, original_idx);
+	return ret ? ret : placed;
+}
+
+/* place_record: 1: placed; 0: stale; -errno. */
+static int place_record(const struct placing *p,
+			const struct pt_record_host *record)
+{
+	switch (record->kind) {
+	case PT_RECORD_ZEROES:
+		return place_zeroes(p, record);
+	case PT_RECORD_COPY:
+		return place_copy(p, record);
+	default:
+		return place_page(p, record);
+	}
+}
+
 static int place_records(const struct placing *p,
 			 struct pt_rebuild_counts *counts)
 {
 	struct pt_record_host record;
 
 	while (pt_reader_next(p->frame, &record)) {
-		int placed = record.kind == PT_RECORD_ZEROES
-			? place_zeroes(p, &record) : place_page(p, &record);
+		int placed = place_record(p, &record);
 
 		if (placed < 0)
 			return placed;
@@ -343,15 +409,14 @@ static int place_records(const struct placing *p,
 	return 0;
 }
 
-/* fault: a write to the mapping failed.  What is staged is dropped: the run's
+/* fault: the mapping failed.  What is staged is dropped: the run's
  * next bytes may be another memory's. */
 static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
 		 const struct pt_guard *guard, struct pt_error *err)
 {
 	int ret = pt_sink_fault(r->sink, guard->addr, err);
 
-	run->sz = 0;
-	run->piece_cnt = 0;
+	pt_sink_run_drop(run);
 	return ret ? ret : pt_error_set(err, PT_EXIT_FAILED, -EIO,
 					"memory fault while placing pages "
 					"(see the kernel log)");

@@ -8,12 +8,21 @@
  * zeroing.  A page that only zero runs speak of is never touched and stays a
  * hole.
  *
+ * A copy makes its page what its original holds when it is placed, whatever the
+ * original's generation: zero, and no hole filled, if nothing was written to it.
+ * What comes to the original later does not change the copy.  It is for the
+ * sender to keep both on one lane and to send the copy when the original was
+ * placed: else the copy is of what is there, and the digests differ.
+ *
  *     (held --> adopt)         what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
  * Memory: 4 bytes and 2 bits a page, but for regions of which only zero runs of
  * all their pages speak; 16 bytes a region.
- * Threads: any number, each with its own regions; no locks.
+ * Threads: any number, each with its own regions; no locks.  An original of
+ * another thread's region (a wrong sender) is copied as it is at that moment,
+ * maybe half of it new: what is digested is what is written, and no count,
+ * generation or digest of the original's region is touched.
  */
 #ifndef TRANSFER_REBUILD_H
 #define TRANSFER_REBUILD_H
@@ -50,8 +59,8 @@ int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 		      const struct pt_held_region *held);
 
-/* pt_rebuild_check tells whether all that the frame's records name lies in
- * the memory.  Leaves the reader before its first record. */
+/* pt_rebuild_check tells whether all that the frame's records name, originals
+ * too, lies in the memory.  Leaves the reader before its first record. */
 bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame);
 
 struct pt_rebuild_counts {

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Pages that are said to be copies of others: what they hold is what the other
+ * held at that moment, wherever that was by then. */
+#include "rebuild_kit.h"
+
+static __u8 zeroes[PT_PAGE_SZ];
+static __u8 page_a[PT_PAGE_SZ], page_b[PT_PAGE_SZ];	/* no zero block */
+static __u8 page_c[PT_PAGE_SZ];		/* page_a as LAST can hold it */
+
+#define A page_a
+#define B page_b
+#define C page_c
+#define Z zeroes
+#define LAST (HIGH + HIGH_CNT - 1)	/* of which 100 bytes are missing */
+
+/* step: what one record says. */
+struct step {
+	enum { END, PAGE, ZERO_RUN, COPY_OF } what;
+	__u64 gfn;
+	__u32 generation;
+	unsigned first, last;	/* blocks, of PAGE */
+	__u64 mask;		/* of PAGE */
+	const __u8 *content;	/* of PAGE */
+	__u64 original;		/* of COPY_OF */
+	bool is_stale;
+};
+
+#define STEP(kind, page, g, ...) \
+	{ .what = kind, .gfn = page, .generation = g, __VA_ARGS__ }
+#define DATA(gfn, g, bytes) \
+	STEP(PAGE, gfn, g, .last = 63, .mask = ~0ULL, .content = bytes)
+#define PIECE(gfn, g, bytes) \
+	STEP(PAGE, gfn, g, .last = 19, .mask = 0xfffff, .content = bytes)
+#define REST(gfn, g, bytes) \
+	STEP(PAGE, gfn, g, .first = 20, .last = 63, .mask = ~0xfffffULL, \
+	     .content = bytes)
+#define NO_DATA(gfn, g)		STEP(PAGE, gfn, g, .last = 63)
+#define ZEROES(gfn, g)		STEP(ZERO_RUN, gfn, g, .last = 63)
+#define COPY(gfn, g, of)	STEP(COPY_OF, gfn, g, .original = of)
+#define STALE_COPY(gfn, g, of) \
+	STEP(COPY_OF, gfn, g, .original = of, .is_stale = true)
+
+/* Each row: steps, and what pages hold after them. */
+static const struct row {
+	const char *name;
+	struct step steps[6];
+	struct {
+		__u64 gfn;
+		const __u8 *content;	/* NULL: it is a hole, too */
+	} want[4];
+} rows[] = {
+	{ "a page", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+	}, { { LOW, A }, { LOW + 1, A }, { LOW + 2, NULL } } },
+	{ "of one behind it", {
+		DATA(LOW + 9, 1, A), COPY(LOW, 1, LOW + 9),
+	}, { { LOW, A }, { LOW + 9, A } } },
+	{ "of another segment", {
+		DATA(HIGH + 512, 1, A),
+		COPY(LOW + 512, 1, HIGH + 512),
+	}, { { LOW + 512, A }, { MID, NULL }, { LOW + 511, NULL } } },
+	{ "of a newer one", {
+		DATA(LOW, 7, A), COPY(LOW + 1, 1, LOW),
+	}, { { LOW + 1, A } } },
+	{ "of one that was never spoken of", {
+		COPY(LOW + 1, 1, LOW),
+	}, { { LOW, NULL }, { LOW + 1, NULL } } },
+	{ "of a zero run", {
+		ZEROES(LOW, 1), COPY(LOW + 1, 1, LOW),
+	}, { { LOW, NULL }, { LOW + 1, NULL } } },
+	{ "of a page without blocks", {
+		NO_DATA(LOW, 1), COPY(LOW + 1, 1, LOW),
+	}, { { LOW, NULL }, { LOW + 1, NULL } } },
+	{ "of one that was cleared", {
+		DATA(LOW, 1, A), ZEROES(LOW, 2),
+		COPY(LOW + 1, 1, LOW),
+	}, { { LOW, Z }, { LOW + 1, NULL } } },
+	{ "of zero bytes sent as data", {
+		DATA(LOW, 1, Z), COPY(LOW + 1, 1, LOW),
+	}, { { LOW, Z }, { LOW + 1, Z } } },
+	{ "over an older page", {
+		DATA(LOW, 1, A), DATA(LOW + 1, 1, B),
+		COPY(LOW + 1, 2, LOW),
+	}, { { LOW + 1, A } } },
+	{ "over an older page, of a hole", {
+		DATA(LOW + 1, 1, B), COPY(LOW + 1, 2, LOW),
+	}, { { LOW + 1, Z }, { LOW, NULL } } },
+	{ "under a newer page", {
+		DATA(LOW, 1, A), DATA(LOW + 1, 3, B),
+		STALE_COPY(LOW + 1, 2, LOW),
+	}, { { LOW + 1, B } } },
+	{ "under a newer zero run", {
+		DATA(LOW, 1, A), ZEROES(LOW + 1, 3),
+		STALE_COPY(LOW + 1, 2, LOW),
+	}, { { LOW + 1, NULL } } },
+	{ "over a page as old", {
+		DATA(LOW, 1, A), DATA(LOW + 1, 1, B),
+		COPY(LOW + 1, 1, LOW),
+	}, { { LOW + 1, A } } },
+	{ "over a page as old, of a hole", {
+		DATA(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW),
+	}, { { LOW + 1, Z } } },
+	{ "over pieces as old", {
+		DATA(LOW, 1, A), PIECE(LOW + 1, 1, B),
+		COPY(LOW + 1, 1, LOW),
+	}, { { LOW + 1, A } } },
+	{ "over pieces as old, of a hole, and more of them", {
+		PIECE(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW), REST(LOW + 1, 1, C),
+		REST(LOW + 1, 1, Z),
+	}, { { LOW + 1, Z } } },
+	{ "over pieces as old, and more of them", {
+		DATA(LOW, 1, A), PIECE(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW),
+		REST(LOW + 1, 1, A),
+	}, { { LOW + 1, A } } },
+	{ "under newer data", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+		DATA(LOW + 1, 2, B),
+	}, { { LOW, A }, { LOW + 1, B } } },
+	{ "under a newer zero run, later", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+		ZEROES(LOW + 1, 2),
+	}, { { LOW, A }, { LOW + 1, Z } } },
+	{ "of what is older by then", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+		DATA(LOW, 2, B),
+	}, { { LOW, B }, { LOW + 1, A } } },
+	{ "of what is other data as old by then", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+		DATA(LOW, 1, B),
+	}, { { LOW, B }, { LOW + 1, A } } },
+	{ "of what was replaced", {
+		DATA(LOW, 1, A), DATA(LOW, 2, B),
+		COPY(LOW + 1, 2, LOW),
+	}, { { LOW + 1, B } } },
+	{ "of a copy of a copy", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+		COPY(LOW + 2, 1, LOW + 1),
+		COPY(LOW + 3, 1, LOW + 2),
+	}, { { LOW + 1, A }, { LOW + 2, A }, { LOW + 3, A } } },
+	{ "two of each other", {
+		DATA(LOW, 1, A), DATA(LOW + 1, 1, B),
+		COPY(LOW, 2, LOW + 1),
+		COPY(LOW + 1, 2, LOW),
+	}, { { LOW, B }, { LOW + 1, B } } },
+	{ "again", {
+		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
+		DATA(LOW, 2, B), COPY(LOW + 1, 1, LOW),
+	}, { { LOW + 1, B } } },
+	{ "a page that memory has a part of", {
+		DATA(LOW, 1, A), COPY(LAST, 1, LOW),
+	}, { { LAST, C } } },
+	{ "of a page that memory has a part of", {
+		DATA(LAST, 1, C), COPY(LAST - 1, 1, LAST),
+	}, { { LAST, C }, { LAST - 1, C } } }
+};
+
+/* --- placing --------------------------------------------------------- */
+
+static void stage(struct pt_builder *b, const struct step *s)
+{
+	switch (s->what) {
+	case PAGE:
+		assert_int_equal(pt_builder_add_page(b, s->gfn, s->first,
+						     s->mask, s->content), 64);
+		b->records[b->record_cnt - 1].last = s->last;
+		break;
+	case ZERO_RUN:
+		assert_true(pt_builder_add_zeroes(b, s->gfn, 1));
+		break;
+	case COPY_OF:
+		assert_true(pt_builder_add_copy(b, s->gfn, s->original));
+		break;
+	case END:
+		fail();
+	}
+}
+
+static void place(const struct step *s)
+{
+	struct pt_builder b = kit_builder(9000);
+	__u64 stale = counts.stale, placed = counts.placed;
+
+	stage(&b, s);
+	batch_place(frame, frame_close(&b, s->generation, 0), 3840);
+	assert_int_equal(counts.stale, stale + s->is_stale);
+	assert_int_equal(counts.placed, placed + !s->is_stale);
+}
+
+/* --- judging --------------------------------------------------------- */
+
+/* assert_digests: each region's is of what its pages hold. */
+static void assert_digests(void)
+{
+	__u64 digests[PT_REGION_PAGES];
+
+	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++) {
+		int cnt = pt_rebuild_page_digests(rebuild, r, digests, NULL);
+		__u64 want = 0;
+
+		assert_true(cnt > 0);
+		while (cnt)
+			want += digests[--cnt];
+		assert_int_equal(region_digest(r), want);
+	}
+}
+
+static void assert_want(const struct row *row)
+{
+	for (size_t i = 0; i < COUNT_OF(row->want) && row->want[i].gfn; i++) {
+		const __u8 *content = row->want[i].content;
+
+		assert_int_equal(sink_is_hole(row->want[i].gfn), !content);
+		assert_content(row->want[i].gfn, content ? content : zeroes);
+	}
+	assert_digests();
+}
+
+/* Flushed after each record, and once at the end: what is staged counts. */
+static void test_row(void **state)
+{
+	const struct row *row = *state;
+
+	for (int at_once = 0; at_once < 2; at_once++) {
+		for (size_t i = 0; row->steps[i].what; i++) {
+			place(&row->steps[i]);
+			if (!at_once)
+				batch_flush();
+		}
+		batch_flush();
+		assert_want(row);
+		rebuild_stop(NULL);
+		rebuild_start(NULL);
+	}
+}
+
+/* --- originals that are not there ------------------------------------ */
+
+static const struct original {
+	const char *name;
+	__u64 gfn;
+	bool ok;
+} originals[] = {
+	{ "original: first page", LOW, true },
+	{ "original: below the first", LOW - 1, false },
+	{ "original: page 0", 0, false },
+	{ "original: last page before the gap", MID + MID_CNT - 1, true },
+	{ "original: first page of the gap", MID + MID_CNT, false },
+	{ "original: last page of the gap", HIGH - 1, false },
+	{ "original: first page behind the gap", HIGH, true },
+	{ "original: last page", LAST, true },
+	{ "original: behind the last", LAST + 1, false },
+	{ "original: padding in the last region", HIGH + 1023, false },
+	{ "original: highest page there can be", PT_GFN_MAX, false },
+};
+
+/* Refused whole, whatever else the frame says. */
+static void test_original(void **state)
+{
+	const struct original *row = *state;
+	struct pt_builder b = kit_builder(9000);
+	struct kit_spans s;
+	struct pt_reader r;
+
+	assert_int_equal(pt_builder_add_page(&b, LOW + 1, 0, ~0ULL, A), 64);
+	assert_true(pt_builder_add_copy(&b, LOW + 2, row->gfn));
+	assert_int_equal(pt_builder_add_page(&b, LOW + 3, 0, ~0ULL, A), 64);
+	frame_open(&r, &s, frame, frame_close(&b, 1, 0), 9999);
+	assert_int_equal(pt_rebuild_check(rebuild, &r), row->ok);
+	assert_int_equal(scratch_blocks(OUT ".partial"), 0);
+	kit_free(&s);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[COUNT_OF(rows) + COUNT_OF(originals)];
+	__u64 random = 3;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		tests[i] = (struct CMUnitTest){
+			rows[i].name, test_row, rebuild_start, rebuild_stop,
+			(void *)&rows[i],
+		};
+	for (size_t i = 0; i < COUNT_OF(originals); i++)
+		tests[COUNT_OF(rows) + i] = (struct CMUnitTest){
+			originals[i].name, test_original, rebuild_start,
+			rebuild_stop, (void *)&originals[i],
+		};
+	if (scratch_mount())
+		return 1;
+	kit_fill(page_a, sizeof(page_a), &random);
+	kit_fill(page_b, sizeof(page_b), &random);
+	memcpy(page_c, page_a, PT_PAGE_SZ - 100);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
