@@ -61,7 +61,7 @@ What to run:
       --work N         how much the guest has done, 1..16 (default 6)
       --huge           memory in pages of 2 MiB, for all alike
       --guest DIR      keep the guest's memory there, and take it from there
-                       the next time
+                       the next time, for the same --size-mib and --work
       --build DIR      take pagetrim and the tools from there, as they are
                        (default: build, made up to date)
       --send-args STR, --receive-args STR   further options for pagetrim
@@ -125,7 +125,7 @@ quick()
 	grid=quick runs=3 size_mib=512 work=2 chosen=1
 	images=(guest random) mtus=(1500 9000 65535) queues=(1)
 	trims=(none blocks)
-	only=(insecure pagetrim stages qemu-cold tcp blast memory)
+	only=(insecure no-copies pagetrim stages qemu-cold tcp blast memory)
 }
 
 # The quick grid is a base for the other options, wherever it stands.
@@ -194,6 +194,7 @@ if [[ -n $render ]]; then
 	shown "$render"
 	exit
 fi
+images_kept_fits
 all_cases=$(for image in "${images[@]}"; do
 	grid_cases "$image" | sed "s/^/$image /"
 done)

@@ -4,7 +4,9 @@
 # contestants.sh: who moves the memory.  Sourced by scripts/bench.sh, whose
 # variables it reads.
 #
-#     insecure      pagetrim --insecure: nothing sealed
+#     insecure      pagetrim --insecure: nothing sealed; a page that equals
+#                   another goes as a copy of it
+#     no-copies     the same with --copies off: as many pages as sealed sends
 #     pagetrim      pagetrim as it comes: sealed, AES-128-GCM
 #     insecure-warm, pagetrim-warm   as these two, all of the sink allocated before
 #     stages, stages-sealed   as these two, with --profile: where the time goes
@@ -78,6 +80,13 @@ run_insecure()
 	ours "$2" "$3" --insecure
 	frames_of["$1"]=$(jq -r '.ram.transferred as $sz |
 		"\($sz / .frames | round) \($sz)"' "$tmp/tx.json")
+}
+
+run_no-copies()
+{
+	local send_args=("${send_args[@]}" --copies off)
+
+	ours "$2" "$3" --insecure
 }
 
 run_pagetrim() { ours "$2" "$3" --psk "$tmp/psk"; }
@@ -209,6 +218,8 @@ contestants_absent()
 	fi
 	[[ $("$pagetrim" send --help) == *--profile* ]] ||
 		leave_out 'stages.*' "this build knows no --profile"
+	[[ $("$pagetrim" send --help) == *--copies* ]] ||
+		leave_out no-copies "this build knows no --copies"
 	[[ $("$pagetrim" receive --help) == *--prealloc* ]] ||
 		leave_out '(insecure|pagetrim)-warm' \
 			"this build knows no --prealloc"

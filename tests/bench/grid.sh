@@ -5,15 +5,16 @@
 # reads: mtus, only, queues, trims, grid.
 #
 #     sound   the guest: every contestant at every MTU; queues, methods of
-#             trimming and the other images: each alone, at the base MTUs
+#             trimming and the other images: each alone, at the base MTUs;
+#             without copies, whole pages, too
 #     quick   the same, but of methods and images only random memory at MTU
-#             9000
+#             9000; without copies at that, for what sealing costs
 #     full    everything with everything
 # shellcheck disable=SC2034,SC2154 # variables shared with bench.sh
 
-all_contestants=(insecure pagetrim insecure-warm pagetrim-warm stages
-		 stages-sealed qemu qemu-cold multifd multifd-cold tcp criu
-		 blast memory)
+all_contestants=(insecure no-copies pagetrim insecure-warm pagetrim-warm
+		 stages stages-sealed qemu qemu-cold multifd multifd-cold tcp
+		 criu blast memory)
 
 # grid_cases IMAGE: its cases in the order of a round, one a line:
 # WHAT MTU QUEUES TRIM.
@@ -27,7 +28,7 @@ grid_cases()
 			[[ $what != memory ]] || continue
 			grid_has "$image" "$what" "$mtu" || continue
 			case $what in
-			insecure | pagetrim)
+			insecure | no-copies | pagetrim)
 				grid_ours "$image" "$what" "$mtu" ;;
 			*-warm | stages*)
 				echo "$what $mtu ${queues[0]} ${trims[-1]}" ;;
@@ -68,6 +69,7 @@ grid_is_base() { [[ " ${base_mtus[*]} " == *" $1 "* ]]; }
 # grid_has IMAGE WHAT MTU: that contestant runs there, be it in one way.
 grid_has()
 {
+	[[ $grid != quick || $2 != no-copies ]] || [[ $3 == 9000 ]] || return 1
 	[[ $grid != full && $1 != guest ]] || return 0
 	case $2 in
 	insecure | pagetrim | tcp | qemu-cold) ;;
@@ -96,6 +98,12 @@ grid_way()
 {
 	if [[ $queue_cnt == "$base_queues" && $trim == "$base_trim" ]]; then
 		return 0
+	fi
+	# What trimming saves, and what copies do, is told apart.
+	if [[ $2 == no-copies ]]; then
+		[[ $queue_cnt == "$base_queues" && $trim == none &&
+			$grid == sound ]]
+		return
 	fi
 	grid_is_base "$3" || return
 	if [[ $queue_cnt != "$base_queues" ]]; then

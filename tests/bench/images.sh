@@ -16,6 +16,20 @@
 
 all_images=(guest filled worked random half zero)
 
+# images_kept_fits: what is kept is the guest that was asked for, or nothing is
+# kept yet; else refused.
+images_kept_fits()
+{
+	local kept_work=''
+
+	images_need_guest && [[ -n $kept && -e $kept/state ]] || return 0
+	[[ $(stat -Lc %s "$kept/guest" 2>/dev/null) -eq $((size_mib << 20)) ]] ||
+		misuse "--guest $kept: a guest of another size (--size-mib)"
+	[[ ! -e $kept/work ]] || kept_work=$(<"$kept/work")
+	[[ $kept_work == "$work" ]] ||
+		misuse "--guest $kept: a guest that did ${kept_work:-unknown} work, not --work $work (give that, or another folder)"
+}
+
 # images_begin: the guest's memory, now and after more work, in $memory, and
 # its devices' state, without which QEMU has no guest to move.
 images_begin()
@@ -23,8 +37,6 @@ images_begin()
 	if ! images_need_guest; then
 		return
 	elif [[ -n $kept && -e $kept/state ]]; then
-		[[ $(stat -Lc %s "$kept/guest") -eq $((size_mib << 20)) ]] ||
-			die "$kept: a guest of another size (--size-mib)"
 		cp --sparse=auto "$kept"/{guest,worked} "$memory"
 		cp "$kept/state" "$tmp"
 	else
@@ -57,6 +69,8 @@ guest_boot()
 	"$guest" stop --dir "$tmp_src"
 	[[ -n $kept ]] || return 0
 	mkdir -p "$kept"
+	echo "$work" >"$kept/work"
+	# The state last: where it is, all is.
 	cp --sparse=auto "$memory"/{guest,worked} "$tmp/state" "$kept"
 }
 

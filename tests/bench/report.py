@@ -16,8 +16,8 @@ import sys
 
 from charts import svg
 from results import Results
-from tables import (IMAGES, all_charts, contestants, images, limits, memory,
-                    stages, targets, ways)
+from tables import (IMAGES, all_charts, contestants, images, left_out, limits,
+                    memory, stages, targets, ways)
 from targets import all_targets
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -92,6 +92,7 @@ def parts(results):
     for image, name in IMAGES.items():
         found[f"The contestants: {name}"] = contestants(results, image)
     found["Images: seconds"] = images(results)
+    found["Trimming and copies"] = left_out(results)
     found["Queues and trimming"] = ways(results)
     found["Stages: ms (GB/s)"] = stages(results)
     found["Limits"] = limits(results)
@@ -108,6 +109,7 @@ def write_document(results, path, said):
               "missed": missed(results, said),
               "guest": contestants(results, "guest").markdown(),
               "images": images(results).markdown(),
+              "left-out": left_out(results).markdown(),
               "ways": ways(results).markdown(),
               "stages": stages(results).markdown(),
               "limits": limits(results).markdown(),

@@ -4,10 +4,11 @@ import statistics
 
 from charts import Bar, Chart
 from results import GIB, TRIMS
-from targets import all_targets, cpu_per_gib
+from targets import all_targets, cpu_per_gib, ratio
 
 NAMES = {
     "insecure": "pagetrim --insecure",
+    "no-copies": "--insecure, no copies",
     "pagetrim": "pagetrim, sealed",
     "insecure-warm": "--insecure, warm sink",
     "pagetrim-warm": "sealed, warm sink",
@@ -21,7 +22,7 @@ NAMES = {
 }
 KINDS = {"insecure": "ours", "pagetrim": "sealed", "qemu": "warm",
          "multifd": "warm", "blast": "limit", "insecure-warm": "ours",
-         "pagetrim-warm": "sealed"}  # all others: peer
+         "pagetrim-warm": "sealed", "no-copies": "ours"}  # all others: peer
 IMAGES = {
     "guest": "real guest",
     "filled": "real guest, no holes",
@@ -147,6 +148,26 @@ def add_ways(table, results, where, name):
                   fixed(cpu_per_gib(results, cell)))
 
 
+def left_out(results):
+    """What of a guest's pages with data does not travel, and why."""
+    table = Table("MTU", "pages whole, MB", "trimmed", "trimmed, copies",
+                  "trimming saves", "copies save", "pages sent as copies")
+    for mtu in results.mtus("guest"):
+        whole = results.cell("guest", "no-copies", mtu, trim="none")
+        trimmed = results.cell("guest", "no-copies", mtu)
+        copied = results.cell("guest", "insecure", mtu)
+        if not (whole and trimmed and copied):
+            continue
+        sizes = [c.median("link_bytes") for c in (whole, trimmed, copied)]
+        pages = ratio(copied.median("report", "copies", "pages"),
+                      copied.median("report", "ram", "normal"))
+        table.add(mtu, *(fixed(sz / 1e6, 1) for sz in sizes),
+                  *(f"{(a - b) / sizes[0] * 100:.1f} %"
+                    for a, b in zip(sizes, sizes[1:])),
+                  "-" if pages is None else f"{pages * 100:.1f} %")
+    return table
+
+
 def limits(results):
     table = Table("what", "GB/s", "by")
     for image, name in IMAGES.items():
@@ -249,17 +270,20 @@ def chart_images(results):
 
 
 def chart_trim(results):
-    chart = Chart("What trimming saves on the link",
+    chart = Chart("What trimming and copies save on the link",
                   "% of the memory's size; less is better")
     for image, name in IMAGES.items():
         for mtu in results.mtus(image)[-1:]:
-            for trim in TRIMS:
-                cell = results.cell(image, "insecure", mtu, trim=trim)
-                if cell:
-                    chart.add(f"{name}, MTU {mtu}", Bar(
-                        f"--trim {trim}", cell.median("link_bytes") * 100 /
-                        results.memory_sz,
-                        "ours" if trim == results.base_trim else "limit"))
+            for what, tail in (("no-copies", ", no copies"), ("insecure", "")):
+                for trim in TRIMS:
+                    cell = results.cell(image, what, mtu, trim=trim)
+                    if cell:
+                        chart.add(f"{name}, MTU {mtu}", Bar(
+                            f"--trim {trim}{tail}",
+                            cell.median("link_bytes") * 100 /
+                            results.memory_sz,
+                            "ours" if trim == results.base_trim and
+                            what == "insecure" else "limit"))
     return chart
 
 
