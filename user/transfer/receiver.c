@@ -63,6 +63,7 @@ int pt_receiver_open(struct pt_receiver **out,
 	};
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
+		.capabilities = PT_CAP_COPIES,
 		.tls = cfg->tls,
 	};
 	struct pt_receiver *r;
