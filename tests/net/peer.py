@@ -14,6 +14,9 @@
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
         until FILE exists; then cut (close both) or freeze (copy nothing more)
+    peer.py plain ADDR PORT TO_PORT
+        as proxy, of one connection, but the HELLO of the host that it leads to
+        says no capability
     peer.py forget ADDR PORT TO_PORT
         as proxy, but the first connection is cut (both ways) when COMMITTED
         comes back on it, which is not passed on; later ones are copied
@@ -147,6 +150,30 @@ def proxy(addr, port, to_port, mode, file):
         sock.close()
 
 
+def plain(addr, port, to_port):
+    capabilities = range(16, 24)  # where HELLO has them
+    client, _ = listen(addr, port).accept()
+    host = socket.create_connection((addr, int(to_port)))
+    come = 0
+    while True:
+        for sock in select.select([client, host], [], [])[0]:
+            data = bytearray(sock.recv(1 << 16))
+            if sock is client:
+                host.sendall(data)
+            else:
+                for i in range(len(data)):
+                    if come + i in capabilities:
+                        data[i] = 0
+                    elif come + i >= capabilities.stop:
+                        break
+                come += len(data)
+                client.sendall(data)
+            if not data:
+                client.close()
+                host.close()
+                return
+
+
 def forget(addr, port, to_port):
     committed = struct.pack("!IHH", 8, 19, 0)  # the header of its message
     server = listen(addr, port)
@@ -175,7 +202,8 @@ def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
      "version": version, "small": small, "chatter": chatter, "pings": pings,
-     "close": close, "proxy": proxy, "forget": forget}[verb](addr, int(port), *rest)
+     "close": close, "proxy": proxy, "plain": plain,
+     "forget": forget}[verb](addr, int(port), *rest)
 
 
 if __name__ == "__main__":
