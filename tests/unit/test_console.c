@@ -1,95 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "scratch.h"
+#include "console_kit.h"
 
-#include <poll.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#include "control/console.h"
-
-#define PATH	SCRATCH "/control"
 #define NOBODY	65534
-
-static struct pt_console *console;
-static char line[PT_CONSOLE_LINE_SZ];
-
-static int start(void **state)
-{
-	struct pt_error err;
-
-	(void)state;
-	if (pt_console_open(&console, PATH, &err))
-		fail_msg("%s", err.text);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	pt_console_close(console);
-	console = NULL;
-	assert_int_not_equal(access(PATH, F_OK), 0);
-	return 0;
-}
-
-static int dial(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
-			 0);
-	return fd;
-}
-
-static void type(int fd, const char *text)
-{
-	size_t sz = strlen(text);
-
-	assert_int_equal(send(fd, text, sz, MSG_NOSIGNAL), sz);
-}
-
-/* hears: what the console says next, within a second, is text. */
-static void hears(int fd, const char *text)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char got[PT_CONSOLE_ANSWER_SZ] = "";
-
-	assert_int_equal(poll(&poll_fd, 1, 1000), 1);
-	assert_true(recv(fd, got, strlen(text), 0) >= 0);
-	assert_string_equal(got, text);
-}
-
-static void is_dropped(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char byte;
-
-	assert_int_equal(poll(&poll_fd, 1, 1000), 1);
-	assert_true(recv(fd, &byte, 1, 0) <= 0);
-	close(fd);
-}
-
-/* take looks until nothing more is to be done; how many requests there were. */
-static int take(void)
-{
-	struct pollfd poll_fd = {
-		.fd = pt_console_fd(console), .events = POLLIN,
-	};
-	int cnt = 0;
-
-	do
-		while (pt_console_take(console, line)) {
-			cnt++;
-			pt_console_answer(console, line);
-		}
-	while (poll(&poll_fd, 1, 0) > 0);
-	return cnt;
-}
 
 /* --- asking ---------------------------------------------------------- */
 
@@ -264,70 +179,6 @@ static void test_others(void **state)
 	assert_int_equal(chmod(SCRATCH, 0700), 0);
 }
 
-/* --- the path -------------------------------------------------------- */
-
-static void refused(const char *path, int code, const char *word)
-{
-	struct pt_console *other = NULL;
-	struct pt_error err = { 0 };
-
-	assert_int_equal(pt_console_open(&other, path, &err), code);
-	assert_null(other);
-	assert_int_equal(err.exit, PT_EXIT_HOST);
-	assert_non_null(strstr(err.text, word));
-}
-
-static void test_path_refused(void **state)
-{
-	char path[109] = SCRATCH "/";
-	struct pt_error err;
-	struct stat st;
-	int fd;
-
-	(void)state;
-	refused(SCRATCH "/none/control", -ENOENT, "folder");
-	refused("", -ENAMETOOLONG, "1..107");
-	memset(path + strlen(path), 'p', 108 - strlen(path));
-	refused(path, -ENAMETOOLONG, "1..107");
-	path[107] = '\0';
-	assert_int_equal(pt_console_open(&console, path, &err), 0);
-	refused(path, -EADDRINUSE, "exists");
-	pt_console_close(console);
-	console = NULL;
-	assert_int_not_equal(access(path, F_OK), 0);
-
-	fd = scratch_file(PATH, 5);
-	close(fd);
-	refused(PATH, -EADDRINUSE, "exists");
-	assert_int_equal(stat(PATH, &st), 0);
-	assert_int_equal(st.st_size, 5);
-	unlink(PATH);
-	/* A link to nowhere is not followed. */
-	assert_int_equal(symlink(SCRATCH "/aim", PATH), 0);
-	refused(PATH, -EADDRINUSE, "exists");
-	assert_int_not_equal(access(SCRATCH "/aim", F_OK), 0);
-	unlink(PATH);
-}
-
-/* What a process that was killed left is replaced; nothing else is removed. */
-static void test_path_left(void **state)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = PATH };
-	struct pt_error err;
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	(void)state;
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	close(fd);
-	assert_int_equal(pt_console_open(&console, PATH, &err), 0);
-	close(dial(PATH));
-	assert_int_equal(unlink(PATH), 0);
-	close(scratch_file(PATH, 1));
-	pt_console_close(console);
-	console = NULL;
-	assert_int_equal(unlink(PATH), 0);
-}
-
 /* --- who asks, and is told nothing ----------------------------------- */
 
 static void unanswered(const char *path, int timeout_ms, int code,
@@ -404,8 +255,6 @@ int main(void)
 		TEST(test_deaf),
 		TEST(test_crowd),
 		TEST(test_others),
-		cmocka_unit_test(test_path_refused),
-		cmocka_unit_test(test_path_left),
 		cmocka_unit_test(test_unanswered),
 	};
 

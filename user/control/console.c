@@ -6,13 +6,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <pagetrim/check.h>
+#include "control/console_path.h"
 
-#define BACKLOG		64	/* wait until it is looked who they are */
 #define EVENTS_MAX	16	/* taken in one call, before others have a turn */
 
 struct client {
@@ -28,89 +26,8 @@ struct pt_console {
 	unsigned step;
 	struct client clients[PT_CONSOLE_CLIENTS];
 	struct client *asking;	/* whose request was taken last; NULL: gone */
-	dev_t dev;		/* of the socket in the file system */
-	ino_t ino;
-	struct sockaddr_un addr;
+	struct pt_console_path path;
 };
-
-/* --- the socket ------------------------------------------------------ */
-
-static int fail(struct pt_error *err, const char *path, int code)
-{
-	const char *remedy = "";
-
-	switch (code) {
-	case -EACCES:
-	case -EPERM:
-		remedy = " (name a folder that the user it runs as may write: "
-			 "--user)";
-		break;
-	case -ENOENT:
-	case -ENOTDIR:
-		remedy = " (make its folder first)";
-		break;
-	case -EROFS:
-		remedy = " (name another folder, e.g. in /run)";
-		break;
-	case -EMFILE:
-	case -ENFILE:
-		remedy = " (raise ulimit -n)";
-		break;
-	}
-	return pt_error_set(err, PT_EXIT_HOST, code, "--control %s: %s%s", path,
-			    strerror(-code), remedy);
-}
-
-static int set_address(struct sockaddr_un *addr, const char *path,
-		       struct pt_error *err)
-{
-	size_t sz = strlen(path);
-
-	memset(addr, 0, sizeof(*addr));
-	addr->sun_family = AF_UNIX;
-	if (!sz || sz >= sizeof(addr->sun_path))
-		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
-				    "--control '%.80s': the path of a socket "
-				    "has 1..%zu bytes, this has %zu", path,
-				    sizeof(addr->sun_path) - 1, sz);
-	memcpy(addr->sun_path, path, sz);
-	return 0;
-}
-
-/* is_dead: a socket stands at the address, and nobody listens on it: a process
- * that was killed left it. */
-static bool is_dead(const struct sockaddr_un *addr)
-{
-	struct stat st;
-	bool dead;
-	int fd;
-
-	if (lstat(addr->sun_path, &st) || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	dead = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) &&
-	       errno == ECONNREFUSED;
-	close(fd);
-	return dead;
-}
-
-static int bind_path(struct pt_console *c)
-{
-	const struct sockaddr *addr = (const struct sockaddr *)&c->addr;
-
-	/* The mode of the file is the socket's; it has it from the start. */
-	if (fchmod(c->listen_fd, 0600))
-		return -errno;
-	if (!bind(c->listen_fd, addr, sizeof(c->addr)))
-		return 0;
-	if (errno != EADDRINUSE || !is_dead(&c->addr))
-		return -errno;
-	if (unlink(c->addr.sun_path))
-		return -errno;
-	return bind(c->listen_fd, addr, sizeof(c->addr)) ? -errno : 0;
-}
 
 static int watch(struct pt_console *c, int fd, struct client *client)
 {
@@ -122,28 +39,6 @@ static int watch(struct pt_console *c, int fd, struct client *client)
 	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static int open_sockets(struct pt_console *c)
-{
-	struct stat st;
-	int ret;
-
-	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
-			      SOCK_NONBLOCK, 0);
-	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (c->listen_fd < 0 || c->epoll_fd < 0)
-		return -errno;
-	ret = bind_path(c);
-	if (ret)
-		return ret;
-	if (lstat(c->addr.sun_path, &st))
-		return -errno;
-	c->dev = st.st_dev;
-	c->ino = st.st_ino;
-	if (listen(c->listen_fd, BACKLOG))
-		return -errno;
-	return watch(c, c->listen_fd, NULL);
-}
-
 int pt_console_open(struct pt_console **out, const char *path,
 		    struct pt_error *err)
 {
@@ -151,20 +46,16 @@ int pt_console_open(struct pt_console **out, const char *path,
 	int ret;
 
 	if (!c)
-		return fail(err, path, -ENOMEM);
-	c->listen_fd = c->epoll_fd = -1;
+		return pt_console_path_fail(path, -ENOMEM, err);
+	c->listen_fd = -1;
 	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
 		c->clients[i].fd = -1;
-	ret = set_address(&c->addr, path, err);
-	if (!ret) {
-		ret = open_sockets(c);
-		if (ret == -EADDRINUSE)
-			pt_error_set(err, PT_EXIT_HOST, ret, "--control %s: "
-				     "exists already (is it another sender's? "
-				     "name another path)", path);
-		else if (ret)
-			fail(err, path, ret);
-	}
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ret = c->epoll_fd < 0
+		? pt_console_path_fail(path, -errno, err)
+		: pt_console_path_take(&c->path, path, &c->listen_fd, err);
+	if (!ret && watch(c, c->listen_fd, NULL))
+		ret = pt_console_path_fail(path, -errno, err);
 	if (ret) {
 		pt_console_close(c);
 		return ret;
@@ -183,16 +74,12 @@ static void drop(struct pt_console *c, struct client *client)
 
 void pt_console_close(struct pt_console *c)
 {
-	struct stat st;
-
 	if (!c)
 		return;
 	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			drop(c, &c->clients[i]);
-	if (c->ino && !lstat(c->addr.sun_path, &st) &&
-	    st.st_dev == c->dev && st.st_ino == c->ino)
-		unlink(c->addr.sun_path);
+	pt_console_path_leave(&c->path);
 	if (c->listen_fd >= 0)
 		close(c->listen_fd);
 	if (c->epoll_fd >= 0)

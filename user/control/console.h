@@ -27,6 +27,7 @@ struct pt_console;
 /* pt_console_open listens at path, in place of a socket there on which nobody
  * listens any more.  On success returns 0 and *out is the caller's.
  *   -EADDRINUSE    somebody listens there, or it is no socket
+ *   -EBUSY         somebody holds path.pagetrim-lock (console_path.h)
  *   -ENAMETOOLONG  of 108 bytes or more
  *   -EACCES, -ENOENT, -EROFS, ...  as bind(2) says */
 int pt_console_open(struct pt_console **out, const char *path,

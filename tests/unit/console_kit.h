@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* console_kit: a console at a path of the test's own, and who asks it. */
+#ifndef TEST_CONSOLE_KIT_H
+#define TEST_CONSOLE_KIT_H
+
+#include "scratch.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "control/console.h"
+
+#define PATH	SCRATCH "/control"
+
+static struct pt_console *console;
+static char line[PT_CONSOLE_LINE_SZ];
+
+static inline int start(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	if (pt_console_open(&console, PATH, &err))
+		fail_msg("%s", err.text);
+	return 0;
+}
+
+static inline int stop(void **state)
+{
+	(void)state;
+	pt_console_close(console);
+	console = NULL;
+	assert_int_not_equal(access(PATH, F_OK), 0);
+	return 0;
+}
+
+static inline int dial(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(addr.sun_path, path);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
+			 0);
+	return fd;
+}
+
+static inline void type(int fd, const char *text)
+{
+	size_t sz = strlen(text);
+
+	assert_int_equal(send(fd, text, sz, MSG_NOSIGNAL), sz);
+}
+
+/* hears: what the console says next, within a second, is text. */
+static inline void hears(int fd, const char *text)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char got[PT_CONSOLE_ANSWER_SZ] = "";
+
+	assert_int_equal(poll(&poll_fd, 1, 1000), 1);
+	assert_true(recv(fd, got, strlen(text), 0) >= 0);
+	assert_string_equal(got, text);
+}
+
+static inline void is_dropped(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	assert_int_equal(poll(&poll_fd, 1, 1000), 1);
+	assert_true(recv(fd, &byte, 1, 0) <= 0);
+	close(fd);
+}
+
+/* take looks until nothing more is to be done; how many requests there were. */
+static inline int take(void)
+{
+	struct pollfd poll_fd = {
+		.fd = pt_console_fd(console), .events = POLLIN,
+	};
+	int cnt = 0;
+
+	do
+		while (pt_console_take(console, line)) {
+			cnt++;
+			pt_console_answer(console, line);
+		}
+	while (poll(&poll_fd, 1, 0) > 0);
+	return cnt;
+}
+
+#endif
