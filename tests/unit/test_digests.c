@@ -65,6 +65,22 @@ static void test_clear(void **state)
 	assert_int_equal(pt_digests_sum(&d, 2), 4);
 }
 
+static void test_forget(void **state)
+{
+	(void)state;
+	for (__u32 i = 0; i < 3 * PT_REGION_PAGES; i++)
+		pt_digests_set(&d, i, 1);
+	pt_digests_forget(&d, PT_REGION_PAGES + 10, 5);
+	assert_int_equal(pt_digests_sum(&d, 1), PT_REGION_PAGES - 5);
+	assert_int_equal(pt_digests_get(&d, PT_REGION_PAGES + 9), 1);
+	assert_int_equal(pt_digests_get(&d, PT_REGION_PAGES + 10), 0);
+	assert_int_equal(pt_digests_get(&d, PT_REGION_PAGES + 14), 0);
+	pt_digests_forget(&d, PT_REGION_PAGES, PT_REGION_PAGES);
+	assert_int_equal(pt_digests_sum(&d, 0), PT_REGION_PAGES);
+	assert_int_equal(pt_digests_sum(&d, 1), 0);
+	assert_int_equal(pt_digests_sum(&d, 2), PT_REGION_PAGES);
+}
+
 static void test_copy(void **state)
 {
 	static __u64 told[PT_REGION_PAGES];
@@ -94,6 +110,7 @@ static void test_takes_no_memory(void **state)
 	assert_int_equal(pt_digests_init(&big, many), 0);
 	for (__u64 r = 0; r < many; r++) {
 		pt_digests_clear(&big, r);
+		pt_digests_forget(&big, r * PT_REGION_PAGES + 1, 3);
 		pt_digests_set(&big, r * PT_REGION_PAGES, 0);
 		assert_int_equal(pt_digests_sum(&big, r), 0);
 		assert_int_equal(pt_digests_get(&big, r * PT_REGION_PAGES), 0);
@@ -115,6 +132,7 @@ int main(void)
 		TEST(test_starts_at_zero),
 		TEST(test_set),
 		TEST(test_clear),
+		TEST(test_forget),
 		TEST(test_copy),
 		TEST(test_takes_no_memory),
 	};

@@ -104,6 +104,7 @@ static void test_starts_empty(void **state)
 	assert_int_equal(pt_inflight_next_seq(f), 0);
 	assert_unknown(f, 0);
 	assert_unknown(f, ~0ULL);
+	assert_int_equal(pt_inflight_upto(f), 0);
 	assert_int_equal(pt_inflight_release(f, 0), 0);
 	assert_int_equal(pt_inflight_release(f, 1), -EPROTO);
 	pt_inflight_destroy(f);
@@ -142,7 +143,9 @@ static void test_release(void **state)
 		push(f, 1, 1);
 	assert_int_equal(pt_inflight_release(f, 3), 0);
 	assert_int_equal(pt_inflight_release(f, 3), 0);		/* again */
+	assert_int_equal(pt_inflight_upto(f), 3);
 	assert_int_equal(pt_inflight_release(f, 2), -EPROTO);	/* backwards */
+	assert_int_equal(pt_inflight_upto(f), 3);
 	assert_int_equal(pt_inflight_release(f, 7), -EPROTO);	/* not sent */
 	assert_int_equal(pt_inflight_release(f, ~0ULL), -EPROTO);
 	assert_unknown(f, 2);

@@ -55,6 +55,14 @@ void pt_digests_clear(struct pt_digests *d, __u64 region_idx)
 		       PT_REGION_PAGES * sizeof(*d->pages));
 }
 
+void pt_digests_forget(struct pt_digests *d, __u64 page_idx, __u32 cnt)
+{
+	pt_check(page_idx / PT_REGION_PAGES < d->region_cnt);
+	pt_check(page_idx % PT_REGION_PAGES + cnt <= PT_REGION_PAGES);
+	if (d->has_pages[page_idx / PT_REGION_PAGES])
+		memset(&d->pages[page_idx], 0, cnt * sizeof(*d->pages));
+}
+
 void pt_digests_copy(struct pt_digests *d, __u64 region_idx,
 		     const __u64 *digests, __u32 cnt)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* digests: of each page as it was sent last, or as the receiver holds it; 0: a
- * page of zeroes.
+ * page of zeroes, or one that is to be sent again.
  *
  * Shape: 8 bytes a page, by page_idx, and a byte a region, which says whether
  * any of its digests was ever another than 0.  Those of other regions are never
@@ -58,6 +58,10 @@ __u64 pt_digests_sum(const struct pt_digests *d, __u64 region_idx);
 
 /* pt_digests_clear: the region's pages are zeroes now. */
 void pt_digests_clear(struct pt_digests *d, __u64 region_idx);
+
+/* pt_digests_forget: of cnt pages of one region, page_idx and those after it,
+ * it is not known any more what they are. */
+void pt_digests_forget(struct pt_digests *d, __u64 page_idx, __u32 cnt);
 
 /* pt_digests_copy sets those of the region's first cnt pages, all others being
  * 0 as yet. */

@@ -93,6 +93,11 @@ __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 	return f->next++;
 }
 
+__u64 pt_inflight_upto(const struct pt_inflight *f)
+{
+	return f->upto;
+}
+
 __u64 pt_inflight_next_seq(const struct pt_inflight *f)
 {
 	return f->next;

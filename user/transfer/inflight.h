@@ -44,6 +44,7 @@ bool pt_inflight_has_room(const struct pt_inflight *f);
 __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 		       const struct pt_extent *extents, __u32 extent_cnt);
 
+__u64 pt_inflight_upto(const struct pt_inflight *f);
 __u64 pt_inflight_next_seq(const struct pt_inflight *f);
 bool pt_inflight_is_empty(const struct pt_inflight *f);
 

@@ -40,8 +40,9 @@ static void scan_pages(struct pt_page_word *w, __u64 digest_key)
 		const __u8 *page = w->pages + i * PT_PAGE_SZ;
 
 		w->masks[i] = mask_of(w, i, page);
-		w->digests[i] = w->masks[i]
-			? pt_digest_page(digest_key, w->gfn + i, page) : 0;
+		w->contents[i] = w->masks[i]
+			? pt_digest_content(digest_key, page) : 0;
+		w->digests[i] = pt_digest_at(w->contents[i], w->gfn + i);
 	}
 }
 
@@ -50,13 +51,8 @@ int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
 {
 	struct pt_guard guard;
 
-	if (pt_guard_enter(&guard)) {
-		int ret = pt_source_fault(src, guard.addr, err);
-
-		return ret ? ret : pt_error_set(err, PT_EXIT_HOST, -EIO,
-						"memory fault while reading "
-						"the source");
-	}
+	if (pt_guard_enter(&guard))
+		return pt_source_faulted(src, guard.addr, err);
 	scan_pages(w, digest_key);
 	pt_guard_leave(&guard);
 	return 0;

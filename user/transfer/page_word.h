@@ -14,7 +14,8 @@ struct pt_page_word {
 	__u64 search;		/* bit: for zero blocks, too */
 	__u64 masks[64];	/* of those wanted: blocks that hold data; of
 				 * those not searched: 0 or all */
-	__u64 digests[64];
+	__u64 contents[64];	/* their digests, wherever they stand, */
+	__u64 digests[64];	/* and where they do */
 };
 
 /* pt_page_word_of returns the word of the view, which shows region region_idx,
@@ -24,7 +25,7 @@ struct pt_page_word pt_page_word_of(const struct pt_view *v,
 				    const struct pt_layout *layout,
 				    __u64 region_idx, __u32 first);
 
-/* pt_page_word_scan fills masks and digests.  -EIO: the source was cut short
+/* pt_page_word_scan fills masks, contents, digests.  -EIO: the source was cut short
  * or failed; err says so. */
 int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err);
