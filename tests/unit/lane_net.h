@@ -41,6 +41,9 @@ struct net {
 	__u32 progress_ms;	/* the lane gives up after; 0: after long */
 	bool is_mute;		/* its control connection is silent, too */
 	__u32 bytes_per_s;	/* 0: no limit */
+	bool copies;		/* pages may go as copies */
+	void (*shape)(void);	/* changes ram before the source is made */
+	bool (*is_held)(__u32 page);	/* the receiver has it already */
 };
 
 static struct net net;
@@ -66,6 +69,12 @@ static __u64 freed_desc, lost_desc;	/* given back as far as told */
 static __u8 ram[PAGES][PT_PAGE_SZ], copy[PAGES][PT_PAGE_SZ];
 static __u32 generations[PAGES];
 
+/* What a sender of copies must keep, by sequence numbers, each + 1. */
+static __u64 carried[PAGES];	/* the last frame that speaks of the page */
+static __u64 named[PAGES];	/* the last that names it as an original */
+static __u64 upto;		/* the receiver has decided on those below */
+static __u32 copy_cnt;		/* records, sent again ones too */
+
 /* inbox: the lane's thread may be here before its start returned. */
 static struct pt_inbox *inbox(void)
 {
@@ -85,10 +94,34 @@ static void ack(void)
 		for (__u32 n = 0; n < m.ack.missing[i].cnt; n++)
 			lost_desc += descs[(m.ack.missing[i].first + n) %
 					   FRAMES_MAX];
+	upto = m.ack.upto;
 	if (net.spoil)
 		net.spoil(&m.ack);
 	pt_inbox_ack(inbox(), &m.ack);
 	pt_rx_lane_told(&rx);
+}
+
+/* note_sent holds the sender to its part: a copy goes when its original's frames
+ * are decided on, and that is not sent again before the copy's is. */
+static void note_sent(struct pt_reader *r)
+{
+	struct pt_record_host rec;
+
+	while (pt_reader_next(r, &rec)) {
+		for (__u64 i = 0; i < pt_record_page_cnt(&rec); i++) {
+			pt_check(rec.gfn + i < PAGES);
+			pt_check(named[rec.gfn + i] <= upto);
+			carried[rec.gfn + i] = r->id.seq + 1;
+		}
+		if (rec.kind != PT_RECORD_COPY)
+			continue;
+		pt_check(net.copies);
+		pt_check(rec.mask < PAGES);
+		pt_check(carried[rec.mask] && carried[rec.mask] <= upto);
+		named[rec.mask] = r->id.seq + 1;
+		copy_cnt++;
+	}
+	pt_reader_rewind(r);
 }
 
 /* place: what a frame says of its pages, as the receiver must take it. */
@@ -108,6 +141,9 @@ static void place(struct pt_reader *r)
 				memset(copy[gfn], 0, PT_PAGE_SZ);
 			generations[gfn] = r->id.generation;
 		}
+		if (rec.kind == PT_RECORD_COPY &&
+		    r->id.generation == generations[rec.gfn])
+			memcpy(copy[rec.gfn], copy[rec.mask], PT_PAGE_SZ);
 		if (rec.kind != PT_RECORD_BLOCKS ||
 		    r->id.generation < generations[rec.gfn])
 			continue;
@@ -133,6 +169,7 @@ static void data_sent(struct pt_reader *r, __u32 sz)
 {
 	pt_check(r->id.seq == data_cnt++);
 	pt_check(sz <= set_sz);
+	note_sent(r);
 	descs[r->id.seq % FRAMES_MAX] = pt_desc_cnt(sz, DESC_SZ);
 	sent_desc += descs[r->id.seq % FRAMES_MAX];
 	pt_check(sent_desc - freed_desc - lost_desc <= net.window);

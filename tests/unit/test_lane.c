@@ -1,128 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* A lane's thread between a real source and a network of the test's own. */
-#include "lane_net.h"
+#include "lane_kit.h"
 
-#include <sys/eventfd.h>
-
-#include <pagetrim/clock.h>
-#include "guard_again.h"
 #include "transfer/ladder.h"
-#include "trim/digest.h"
-
-#define SESSION	0x99
-#define WAIT_NS	20000000000ULL		/* for what must happen */
-
-/* --- the lane --------------------------------------------------------- */
-
-static struct pt_source *source;
-static struct pt_layout *layout;
-static struct pt_send_job job;
-static struct pt_pacer pacer;
-static struct pt_digests digests;
-static void *slabs[SLOTS];
-
-static void make_ram(void)
-{
-	int fd = scratch_file(RAM, sizeof(ram));
-	__u64 random = 8;
-
-	memset(ram, 0, sizeof(ram));
-	for (__u32 i = 0; i < PAGES; i++) {
-		__u64 mask = kit_random(&random) % 3 ? kit_mask(&random) : 0;
-
-		for (__u64 left = mask; left; left &= left - 1)
-			kit_fill(&ram[i][__builtin_ctzll(left) * 64], 64,
-				 &random);
-	}
-	scratch_write(fd, 0, ram, sizeof(ram));
-	close(fd);
-}
-
-static void start(const struct net *with)
-{
-	const char *path = RAM;
-	struct pt_lane_cfg cfg = {
-		.job = &job, .link = kit_links[0].link, .tx_queue = 3,
-	};
-	const struct pt_segment *segs;
-	struct pt_error err = { 0 };
-	struct pt_lane *l;
-	__u32 cnt;
-
-	guard_again();
-	make_ram();
-	net = *with;
-	data_cnt = probe_cnt = sync_cnt = set_cnt = set_sz = 0;
-	sent_desc = freed_desc = lost_desc = 0;
-	random_state = 12;
-	now_ns = 1000 * PT_GRACE_MIN_NS;
-	memset(&rx, 0, sizeof(rx));
-	memset(copy, 0xee, sizeof(copy));
-	memset(generations, 0, sizeof(generations));
-	queued_cnt = 0;
-	buffer_cnt = SLOTS;
-	memcpy(buffers, slabs, sizeof(buffers));
-
-	assert_int_equal(pt_source_open_files(&source, &path, 1, &err), 0);
-	segs = pt_source_segments(source, &cnt);
-	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
-	job = (struct pt_send_job){
-		.source = source, .layout = layout, .digests = &digests,
-		.digest_key = 5, .trim = PT_TRIM_BLOCKS,
-		.session_id = SESSION, .desc_sz = DESC_SZ,
-		.frame_sz_max = PT_ETH_SZ + (net.mtu_max ? net.mtu_max
-							  : net.mtu),
-		.wake_fd = eventfd(0, EFD_NONBLOCK),
-		.progress_ns = net.progress_ms ? net.progress_ms * 1000000ULL
-					       : WAIT_NS,
-	};
-	assert_int_equal(pt_dirty_create(&job.dirty,
-					 pt_layout_region_cnt(layout)), 0);
-	assert_int_equal(pt_digests_init(&digests,
-					 pt_layout_region_cnt(layout)), 0);
-	for (__u64 r = 0; r < pt_layout_region_cnt(layout); r++)
-		pt_dirty_set(job.dirty, r * PT_REGION_PAGES,
-			     pt_layout_region(layout, r, NULL));
-	pacer = (struct pt_pacer){ .bytes_per_s = net.bytes_per_s };
-	job.pacer = net.bytes_per_s ? &pacer : NULL;
-	lane = NULL;
-	assert_int_equal(pt_lane_start(&l, &cfg, &err), 0);
-	lane = l;
-}
-
-static void stop(void)
-{
-	pt_lane_stop(lane);
-	pt_dirty_destroy(job.dirty);
-	pt_digests_free(&digests);
-	pt_layout_free(layout);
-	pt_source_close(source);
-	close(job.wake_fd);
-}
-
-static void reach(enum pt_lane_state want)
-{
-	__u64 deadline = pt_clock_ns() + WAIT_NS;
-
-	while (pt_lane_state(lane) != want && pt_clock_ns() < deadline)
-		usleep(200);
-	if (pt_lane_state(lane) == PT_LANE_FAILED && want != PT_LANE_FAILED) {
-		struct pt_error err;
-
-		pt_lane_error(lane, &err);
-		fail_msg("failed: %s", err.text);
-	}
-	assert_int_equal(pt_lane_state(lane), want);
-}
-
-static void run_to_clean(void)
-{
-	reach(PT_LANE_READY);
-	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
-	reach(PT_LANE_CLEAN);
-}
-
-/* --- tests ------------------------------------------------------------ */
 
 #define WINDOW	1536
 
@@ -162,7 +42,7 @@ static void test_net(void **state)
 	assert_memory_equal(copy, ram, sizeof(ram));
 	for (__u32 i = 0; i < PAGES; i++)
 		assert_int_equal(pt_digests_get(&digests, i),
-				 pt_digest_page(5, i, ram[i]));
+				 pt_digest_page(KEY, i, ram[i]));
 	assert_int_equal(atomic_load(&c->frames), data_cnt);
 	assert_int_equal(atomic_load(&c->probes), probe_cnt);
 	assert_int_equal(atomic_load(&c->dirty_pages), 0);
@@ -394,10 +274,7 @@ int main(void)
 			spoilt[i].name, test_spoilt_ack, NULL, NULL,
 			(void *)&spoilt[i],
 		};
-	if (scratch_mount())
+	if (lane_init())
 		return 1;
-	for (int i = 0; i < SLOTS; i++)
-		assert_non_null(slabs[i] = aligned_alloc(4096, 69632));
-	guard_again();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

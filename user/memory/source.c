@@ -32,6 +32,15 @@ int pt_source_fault(const struct pt_source *src, const void *addr,
 	return src->ops->fault(src, addr, err);
 }
 
+int pt_source_faulted(const struct pt_source *src, const void *addr,
+		      struct pt_error *err)
+{
+	int ret = pt_source_fault(src, addr, err);
+
+	return ret ? ret : pt_error_set(err, PT_EXIT_HOST, -EIO, "memory fault "
+					"while reading the source");
+}
+
 int pt_source_view(struct pt_source *src, struct pt_view *v,
 		   const struct pt_layout *l, __u64 region_idx,
 		   struct pt_error *err)

@@ -125,4 +125,8 @@ const __u8 *pt_source_page(const struct pt_source *src,
 int pt_source_fault(const struct pt_source *src, const void *addr,
 		    struct pt_error *err);
 
+/* pt_source_faulted: the same for who was reading this source: always -EIO. */
+int pt_source_faulted(const struct pt_source *src, const void *addr,
+		      struct pt_error *err);
+
 #endif

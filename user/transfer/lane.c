@@ -7,7 +7,6 @@
 #include <sys/eventfd.h>
 
 #include <pagetrim/clock.h>
-#include "transfer/page_word.h"
 
 #define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
 
@@ -123,20 +122,41 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 	return watch_progress(l);
 }
 
-/* send_page sends what trimming leaves of a page; padding hides what that is.
- * A zero page is read from one of our own: the source's may be a hole. */
-static int send_page(struct pt_lane *l, __u64 gfn, __u64 mask,
-		     const void *page)
+/* send_data sends what trimming leaves of a page that is not zero, or says that
+ * it equals another. */
+static int send_data(struct pt_lane *l, const struct pt_page_word *w,
+		     unsigned i, __u64 page_idx)
+{
+	const __u8 *page = w->pages + i * PT_PAGE_SZ;
+	__u64 mask = pt_trim_mask(l->cfg.job->trim, w->masks[i]);
+	int ret;
+
+	if (!l->copies.slots)
+		return pt_lane_add_page(l, w->gfn + i, mask, page);
+	ret = pt_lane_try_copy(l, page_idx, w->contents[i], page);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = pt_lane_add_page(l, w->gfn + i, mask, page);
+	/* The end of it is staged, and goes with the next frame. */
+	pt_copies_note(&l->copies, w->contents[i], page_idx,
+		       pt_inflight_next_seq(l->inflight));
+	return ret;
+}
+
+/* send_page sends page i of the word; padding hides what it holds.  A zero page
+ * is read from one of our own then: the source's may be a hole. */
+static int send_page(struct pt_lane *l, const struct pt_page_word *w,
+		     unsigned i, __u64 page_idx)
 {
 	static const __u8 zero_page[PT_PAGE_SZ];
-	const struct pt_send_job *job = l->cfg.job;
 
-	if (job->pad)
-		return pt_lane_add_page(l, gfn, ~0ULL,
-					mask ? page : zero_page);
-	if (!mask)
-		return pt_lane_add_zeroes(l, gfn, 1);
-	return pt_lane_add_page(l, gfn, pt_trim_mask(job->trim, mask), page);
+	if (l->cfg.job->pad)
+		return pt_lane_add_page(l, w->gfn + i, ~0ULL, w->masks[i]
+					? w->pages + i * PT_PAGE_SZ
+					: zero_page);
+	if (!w->masks[i])
+		return pt_lane_add_zeroes(l, w->gfn + i, 1);
+	return send_data(l, w, i, page_idx);
 }
 
 /* learn tells the governor what a word showed, and others what it counts. */
@@ -169,6 +189,8 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
 	ret = pt_page_word_scan(&w, job->source, job->digest_key,
 				&l->error_text);
+	if (!ret)
+		pt_lane_copies_ahead(l, &w);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN,
 		       pt_page_word_sz(&w));
 	if (!ret && !job->pad)
@@ -178,8 +200,7 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 		unsigned i = __builtin_ctzll(bits);
 
 		pt_digests_set(job->digests, page_idx + i, w.digests[i]);
-		ret = send_page(l, w.gfn + i, w.masks[i],
-				w.pages + i * PT_PAGE_SZ);
+		ret = send_page(l, &w, i, page_idx + i);
 	}
 	return ret;
 }
@@ -227,7 +248,9 @@ static int sweep(struct pt_lane *l)
 	const struct pt_send_job *job = l->cfg.job;
 	__u64 region_cnt = pt_layout_region_cnt(job->layout);
 	__u64 bits[PT_REGION_WORDS];
-	int ret = 0;
+	/* Of what the last sweep sent, more is acknowledged than when it ended:
+	 * originals. */
+	int ret = pt_lane_take_mail(l, 0);
 
 	atomic_store(&l->counts.generation, ++l->generation);
 	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
@@ -281,6 +304,7 @@ static int lane_run(struct pt_lane *l)
 	if (ret)
 		return ret;
 	count_dirty(l);
+	ret = pt_lane_copies_open(l);
 
 	/* A lane with nothing to send needs no way: while the receiver verifies,
 	 * it would not even answer probes. */
@@ -363,6 +387,7 @@ void pt_lane_stop(struct pt_lane *l)
 	pt_inbox_stop(l->inbox);
 	pthread_join(l->thread, NULL);
 	pt_view_free(&l->view);
+	pt_copies_free(&l->copies);
 	pt_inflight_destroy(l->inflight);
 	pt_inbox_destroy(l->inbox);
 	free(l);

@@ -67,6 +67,8 @@ struct pt_lane_counts {
 	_Atomic __u64 wire_bytes;	/* Ethernet bytes of them */
 	_Atomic __u64 block_bytes;	/* bytes of blocks of them */
 	_Atomic __u64 pages;		/* non-zero pages sent, again ones too */
+	_Atomic __u64 copies;		/* pages of them that went as copies */
+	_Atomic __u64 put_off;		/* for a later sweep, to go as copies */
 	_Atomic __u64 zero_pages;
 	_Atomic __u64 frames_lost;	/* reported missing */
 	_Atomic __u64 probes;

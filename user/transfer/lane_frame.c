@@ -12,12 +12,6 @@
 
 #define NAP_NS	100000ULL	/* the least a lane sleeps to keep a limit */
 
-static void count(_Atomic __u64 *counter, __u64 by)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter,
-			      memory_order_relaxed) + by, memory_order_relaxed);
-}
-
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 {
 	const struct pt_layout *layout = l->cfg.job->layout;
@@ -33,6 +27,7 @@ __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 		if (run > pt_layout_run_cnt(layout, gfn))
 			run = pt_layout_run_cnt(layout, gfn);
 		added += pt_dirty_set(l->cfg.job->dirty, page_idx, run);
+		pt_digests_forget(l->cfg.job->digests, page_idx, run);
 		gfn += run;
 		page_cnt -= run;
 	}
@@ -66,7 +61,7 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 			pt_lane_mark_dirty(l, extents[e].gfn,
 					   extents[e].page_cnt);
 	}
-	count(&l->counts.frames_lost, range->cnt);
+	pt_lane_count(&l->counts.frames_lost, range->cnt);
 	return 0;
 }
 
@@ -180,7 +175,7 @@ static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 		/* None granted is as little progress as none accepted. */
 		if (!l->unaccepted_ns)
 			l->unaccepted_ns = pt_clock_ns();
-		count(&l->counts.credit_waits, 1);
+		pt_lane_count(&l->counts.credit_waits, 1);
 		freed = l->freed_desc + l->lost_desc;
 		ret = pt_lane_take_mail(l, PT_LANE_SYNC_NS);
 		if (!ret && freed == l->freed_desc + l->lost_desc)
@@ -232,14 +227,9 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 {
 	struct pt_guard guard;
 
-	if (pt_guard_enter(&guard)) {
-		int ret = pt_source_fault(l->cfg.job->source, guard.addr,
-					  &l->error_text);
-
-		return ret ? ret : pt_error_set(&l->error_text, PT_EXIT_HOST,
-						-EIO, "memory fault while "
-						"reading the source");
-	}
+	if (pt_guard_enter(&guard))
+		return pt_source_faulted(l->cfg.job->source, guard.addr,
+					 &l->error_text);
 	pt_builder_close(&l->builder, &l->cfg.link, id, l->cfg.seal, frame);
 	pt_guard_leave(&guard);
 	return 0;
@@ -297,9 +287,9 @@ static int close_frame(struct pt_lane *l)
 		return ret;
 	}
 	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
-	count(&l->counts.frames, 1);
-	count(&l->counts.wire_bytes, frame_sz);
-	count(&l->counts.block_bytes, (__u64)block_cnt * PT_BLOCK_SZ);
+	pt_lane_count(&l->counts.frames, 1);
+	pt_lane_count(&l->counts.wire_bytes, frame_sz);
+	pt_lane_count(&l->counts.block_bytes, (__u64)block_cnt * PT_BLOCK_SZ);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD,
 		       (__u64)block_cnt * PT_BLOCK_SZ);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
@@ -325,7 +315,7 @@ int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 		}
 		first = next;
 	}
-	count(&l->counts.pages, 1);
+	pt_lane_count(&l->counts.pages, 1);
 	return 0;
 }
 
@@ -338,7 +328,21 @@ int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 		if (ret)
 			return ret;
 	}
-	count(&l->counts.zero_pages, page_cnt);
+	pt_lane_count(&l->counts.zero_pages, page_cnt);
+	return 0;
+}
+
+int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn)
+{
+	int ret;
+
+	while (!pt_builder_add_copy(&l->builder, gfn, original_gfn)) {
+		ret = close_frame(l);
+		if (ret)
+			return ret;
+	}
+	pt_lane_count(&l->counts.pages, 1);
+	pt_lane_count(&l->counts.copies, 1);
 	return 0;
 }
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lane_internal: what lane.c, lane_frame.c and lane_probe.c share. */
+/* lane_internal: what lane.c, lane_copy.c, lane_frame.c and lane_probe.c share. */
 #ifndef TRANSFER_LANE_INTERNAL_H
 #define TRANSFER_LANE_INTERNAL_H
 
 #include <pthread.h>
 
+#include "transfer/copies.h"
 #include "transfer/inflight.h"
 #include "transfer/lane.h"
+#include "transfer/page_word.h"
 #include "wire/builder.h"
 
 #define PT_LANE_FRAMES		2048		/* unacknowledged at most */
@@ -27,6 +29,7 @@ struct pt_lane {
 	struct pt_lane_counts counts;
 
 	struct pt_view view;
+	struct pt_copies copies;	/* without slots: none are made */
 	struct pt_governor governor;
 	struct pt_builder builder;
 	struct pt_inflight *inflight;
@@ -65,6 +68,7 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns);
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 		     const void *page);
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
+int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn);
 int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
@@ -73,6 +77,21 @@ int pt_lane_sync(struct pt_lane *l);	/* tells the receiver how far we are */
 int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range);
 __u32 pt_lane_small_sz(const struct pt_lane *l);	/* passes everywhere */
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
+
+static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter,
+			      memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+/* lane_copy.c: open once slot_cnt is known.  ahead: the word's pages will be
+ * asked for.  try: whether the non-zero page went as a copy, or was put off: 1;
+ * 0: it is to be sent as data. */
+int pt_lane_copies_open(struct pt_lane *l);
+void pt_lane_copies_ahead(const struct pt_lane *l,
+			  const struct pt_page_word *w);
+int pt_lane_try_copy(struct pt_lane *l, __u64 page_idx, __u64 content,
+		     const __u8 *page);
 
 /* lane_probe.c: finds the receiver's queue and the largest frame, and agrees
  * on them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already does

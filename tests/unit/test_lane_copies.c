@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* A lane that may send pages as copies.  lane_net holds each of its frames to
+ * what a sender must keep; here is what comes of it. */
+#include "lane_kit.h"
+
+#define WINDOW	64	/* small: the lane has to wait for acknowledgements */
+
+/* --- memories ---------------------------------------------------------- */
+
+/* some_twins: each third page equals one before it, near or far, in another
+ * region, or a twin itself.  The source ends within a page. */
+static void some_twins(void)
+{
+	__u64 random = 3;
+
+	for (__u32 i = 1; i < PAGES; i++) {
+		__u32 back = kit_random(&random) % 2 ? i : i < 40 ? i : 40;
+
+		if (!(kit_random(&random) % 3))
+			memcpy(ram[i], ram[i - 1 - kit_random(&random) % back],
+			       PT_PAGE_SZ);
+	}
+	memset(&ram[PAGES - 1][PT_PAGE_SZ - 100], 0, 100);
+	memcpy(ram[PAGES - 2], ram[700], PT_PAGE_SZ);
+}
+
+/* one_for_all: 64 pages, again and again. */
+static void one_for_all(void)
+{
+	for (__u32 i = 0; i < PAGES; i++)
+		if (i < 64)
+			memset(ram[i], i + 1, PT_PAGE_SZ);
+		else
+			memcpy(ram[i], ram[i % 64], PT_PAGE_SZ);
+}
+
+/* twin_cnt: pages with data that equal one before them, of the regions slot,
+ * slot + slot_cnt, ... */
+static __u32 twin_cnt(__u32 slot, __u32 slot_cnt)
+{
+	static const __u8 zero[PT_PAGE_SZ];
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < PAGES; i++) {
+		if (i / PT_REGION_PAGES % slot_cnt != slot ||
+		    !memcmp(ram[i], zero, PT_PAGE_SZ))
+			continue;
+		for (__u32 k = 0; k < i; k++)
+			if (k / PT_REGION_PAGES % slot_cnt == slot &&
+			    !memcmp(ram[i], ram[k], PT_PAGE_SZ)) {
+				cnt++;
+				break;
+			}
+	}
+	return cnt;
+}
+
+static void assert_arrived(void)
+{
+	const struct pt_lane_counts *c = pt_lane_counts(lane);
+
+	assert_memory_equal(copy, ram, sizeof(ram));
+	for (__u32 i = 0; i < PAGES; i++)
+		assert_int_equal(pt_digests_get(&digests, i),
+				 pt_digest_page(KEY, i, ram[i]));
+	/* Those that were staged when it had to probe are counted, too. */
+	assert_true(atomic_load(&c->copies) >= copy_cnt);
+	if (set_cnt == 1)
+		assert_int_equal(atomic_load(&c->copies), copy_cnt);
+	assert_int_equal(atomic_load(&c->dirty_pages), 0);
+}
+
+/* --- tests ------------------------------------------------------------- */
+
+static const struct net nets[] = {
+	{ "MTU 1280", .mtu = 1280, .window = WINDOW },
+	{ "MTU 9000", .mtu = 9000, .window = WINDOW },
+	{ "MTU 65535", .mtu = 65535, .window = WINDOW },
+	{ "small window", .mtu = 3000, .window = 20 },
+	{ "1 of 100 lost", .mtu = 1500, .window = 100, .loss_pct = 1 },
+	{ "1 of 10 lost", .mtu = 9000, .window = 64, .loss_pct = 10 },
+	{ "half lost", .mtu = 3000, .window = 20, .loss_pct = 50 },
+	{ "probes again", .mtu = 1500, .window = 40,
+	  .reprobe_at = 100, .mtu_then = 1500 },
+	{ "the way gets smaller", .mtu = 9000, .window = 64,
+	  .reprobe_at = 50, .mtu_then = 1400, .loss_pct = 5 },
+	{ "the way gets smaller, nobody says so", .mtu = 9000, .window = 64,
+	  .narrow_at = 50, .mtu_then = 1400, .loss_pct = 5 },
+};
+
+/* Whatever the way, all arrives; without loss most twins go as copies, those
+ * after their originals are there, and none is put off twice. */
+static void test_net(void **state)
+{
+	struct net with = *(const struct net *)*state;
+	__u32 twins;
+
+	with.copies = true;
+	with.shape = some_twins;
+	start(&with);
+	run_to_clean();
+	assert_arrived();
+	twins = twin_cnt(0, 1);
+	assert_true(twins > PAGES / 8);
+	assert_true(atomic_load(&pt_lane_counts(lane)->put_off) > 10);
+	if (!with.loss_pct && !with.reprobe_at) {
+		assert_int_equal(atomic_load(&pt_lane_counts(lane)->generation),
+				 2);
+		assert_in_range(copy_cnt, twins * 3 / 4, twins);
+	}
+	assert_true(copy_cnt > 10);
+	stop();
+}
+
+static void test_off(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW,
+			     .shape = some_twins });
+	run_to_clean();
+	assert_arrived();
+	assert_int_equal(copy_cnt, 0);
+	assert_int_equal(atomic_load(&pt_lane_counts(lane)->put_off), 0);
+	assert_int_equal(atomic_load(&pt_lane_counts(lane)->generation), 1);
+	stop();
+}
+
+/* Originals are of the lane's own regions: no other frame of this lane, and
+ * none of another, was ever sent here. */
+static void test_one_of_two_lanes(void **state)
+{
+	__u32 twins;
+
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW, .copies = true,
+			     .shape = some_twins });
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 1, 2);
+	reach(PT_LANE_CLEAN);
+	twins = twin_cnt(1, 2);
+	assert_true(twins > 50);
+	assert_in_range(copy_cnt, twins * 3 / 4, twins);
+	for (__u32 i = 0; i < PAGES; i++)
+		if (i / PT_REGION_PAGES % 2)
+			assert_memory_equal(copy[i], ram[i], PT_PAGE_SZ);
+		else
+			assert_int_equal(carried[i], 0);
+	stop();
+}
+
+static bool each_second(__u32 page)
+{
+	return page % 2;
+}
+
+/* What the receiver held is no original: this lane never sent it. */
+static void test_held(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = 64, .copies = true,
+			     .shape = some_twins, .is_held = each_second });
+	run_to_clean();
+	assert_arrived();
+	assert_true(copy_cnt > 10);
+	stop();
+}
+
+/* weak: a digest that most pages share. */
+static __u64 weak_content(__u64 key, const void *page)
+{
+	__u64 content = pt_digest_variants(&(unsigned int){ 0 })->content(key,
+									  page);
+
+	return content ? 1 + content % 3 : 0;
+}
+
+/* Digests suggest, bytes decide. */
+static void test_digests_only_suggest(void **state)
+{
+	const struct pt_digest_variant *true_one = pt_digest_chosen;
+	struct pt_digest_variant weak = *true_one;
+
+	(void)state;
+	weak.content = weak_content;
+	pt_digest_chosen = &weak;
+	start(&(struct net){ .mtu = 9000, .window = 20, .copies = true,
+			     .shape = some_twins });
+	run_to_clean();
+	pt_digest_chosen = true_one;
+	assert_memory_equal(copy, ram, sizeof(ram));
+	stop();
+}
+
+/* The source is cut short when nothing but copies is left to send: it is the
+ * comparison that finds out. */
+static void test_source_cut(void **state)
+{
+	struct net with = {
+		.mtu = 1500, .window = PT_SPANS_MAX, .copies = true,
+		.shape = one_for_all,
+	};
+	struct pt_error err;
+
+	(void)state;
+	start(&with);
+	run_to_clean();
+	assert_arrived();
+	assert_int_equal(copy_cnt, PAGES - 64);
+	stop();
+	with.cut_at = data_cnt - 8;
+	start(&with);
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_FAILED);
+	assert_int_equal(pt_lane_error(lane, &err), -EIO);
+	assert_int_equal(err.exit, PT_EXIT_FAILED);
+	assert_non_null(strstr(err.text, RAM));
+	stop();
+}
+
+#define FIXED	5
+
+int main(void)
+{
+	struct CMUnitTest tests[FIXED + COUNT_OF(nets)] = {
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_one_of_two_lanes),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_digests_only_suggest),
+		cmocka_unit_test(test_source_cut),
+	};
+
+	for (size_t i = 0; i < COUNT_OF(nets); i++)
+		tests[FIXED + i] = (struct CMUnitTest){
+			nets[i].name, test_net, NULL, NULL, (void *)&nets[i],
+		};
+	if (lane_init())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
