@@ -334,7 +334,7 @@ huge_there()
 rate_too_low()
 {
 	show hosts_up "$net"
-	refused a 3 '64K works' send --max-bandwidth 1000
+	refused a 2 '64K works' send --max-bandwidth 1000
 	receive_begin receive --listen "$HOSTS_B4" --out copy
 	send_begin send --to "$HOSTS_B4" --max-bandwidth 64K --control where \
 		"$(image even)"

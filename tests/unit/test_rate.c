@@ -16,20 +16,24 @@ static const struct row {
 	int want;
 	__u64 rate;		/* if want is 0 */
 	const char *works;	/* else: named */
+	enum pt_exit exit;	/* and whose fault it is */
 } rows[] = {
-	{ "no limit", PT_RATE_NONE, 10000, 0, 0, NULL },
-	{ "no limit, no speed", PT_RATE_NONE, 0, 0, 0, NULL },
-	{ "auto is the link's speed", PT_RATE_AUTO, 1000, 0, 125000000, NULL },
-	{ "auto of 400 Gbit/s", PT_RATE_AUTO, 400000, 0, 50000000000, NULL },
-	{ "auto without a speed is no limit", PT_RATE_AUTO, 0, 0, 0, NULL },
-	{ "under the speed", 124999999, 1000, 0, 124999999, NULL },
-	{ "just the speed", 125000000, 1000, 0, 125000000, NULL },
+	{ "no limit", PT_RATE_NONE, 10000, 0, 0, NULL, 0 },
+	{ "no limit, no speed", PT_RATE_NONE, 0, 0, 0, NULL, 0 },
+	{ "auto is the link's speed", PT_RATE_AUTO, 1000, 0, 125000000, NULL, 0 },
+	{ "auto of 400 Gbit/s", PT_RATE_AUTO, 400000, 0, 50000000000, NULL, 0 },
+	{ "auto without a speed is no limit", PT_RATE_AUTO, 0, 0, 0, NULL, 0 },
+	{ "under the speed", 124999999, 1000, 0, 124999999, NULL, 0 },
+	{ "just the speed", 125000000, 1000, 0, 125000000, NULL, 0 },
 	{ "over the speed", 125000001, 1000, -ERANGE, 0,
-	  "(125000000 works, or auto)" },
-	{ "over any, and no speed", PT_RATE_MAX, 0, 0, PT_RATE_MAX, NULL },
-	{ "the least", PT_RATE_MIN, 0, 0, PT_RATE_MIN, NULL },
-	{ "less", PT_RATE_MIN - 1, 0, -ERANGE, 0, "(64K works)" },
-	{ "the least, of a slow link", PT_RATE_MIN, 1, 0, PT_RATE_MIN, NULL },
+	  "(125000000 works, or auto)", PT_EXIT_HOST },
+	{ "over any, and no speed", PT_RATE_MAX, 0, 0, PT_RATE_MAX, NULL, 0 },
+	{ "the least", PT_RATE_MIN, 0, 0, PT_RATE_MIN, NULL, 0 },
+	{ "less", PT_RATE_MIN - 1, 0, -ERANGE, 0, "(64K works)",
+	  PT_EXIT_USAGE },
+	{ "less, of a fast link", 1, 10000, -ERANGE, 0, "(64K works)",
+	  PT_EXIT_USAGE },
+	{ "the least, of a slow link", PT_RATE_MIN, 1, 0, PT_RATE_MIN, NULL, 0 },
 };
 
 static void test_row(void **state)
@@ -47,7 +51,7 @@ static void test_row(void **state)
 		assert_int_equal(rate, row->rate);
 		return;
 	}
-	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_int_equal(err.exit, row->exit);
 	assert_non_null(strstr(err.text, row->works));
 }
 

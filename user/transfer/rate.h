@@ -15,7 +15,8 @@
 
 /* pt_rate_choose writes the limit for a wish: a rate, NONE or AUTO; an error
  * leaves it as it was.
- *   -ERANGE  too little to pace, or more than the link has */
+ *   -ERANGE  too little to pace (PT_EXIT_USAGE), or more than the link has
+ *            (PT_EXIT_HOST) */
 int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
 		   const struct pt_device *dev, struct pt_error *err);
 
