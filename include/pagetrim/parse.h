@@ -321,23 +321,21 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 	if (gfn * PT_PAGE_BLOCKS + first < *pos)
 		return false;
 
+	range = ~0ULL >> (PT_PAGE_BLOCKS - 1 - last) & ~0ULL << first;
 	end = gfn * PT_PAGE_BLOCKS + last + 1;
 	if (r->kind == PT_RECORD_BLOCKS) {
-		range = ~0ULL >> (PT_PAGE_BLOCKS - 1 - last) & ~0ULL << first;
 		if (mask & ~range)
 			return false;
 		*block_cnt += __builtin_popcountll(mask);
-	} else if (first || last != PT_PAGE_BLOCKS - 1) {
-		return false;
+	} else if (~range) {
+		return false;	/* the others are of whole pages */
 	} else if (r->kind == PT_RECORD_ZEROES) {
 		if (!mask || mask > PT_ZEROES_MAX ||
 		    mask > PT_GFN_MAX + 1 - gfn)
 			return false;
-		end = (gfn + mask) * PT_PAGE_BLOCKS;
-	} else if (r->kind == PT_RECORD_COPY) {
-		if (mask > PT_GFN_MAX || mask == gfn)
-			return false;
-	} else {
+		end += (mask - 1) * PT_PAGE_BLOCKS;
+	} else if (r->kind != PT_RECORD_COPY || mask > PT_GFN_MAX ||
+		   mask == gfn) {
 		return false;
 	}
 	*pos = end;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* The receive program and the same parser in user space judge a corpus of
  * mutated frames; sessions, lanes and queues are modelled.  No
- * disagreement; and every verdict must have come up, or nothing was shown. */
+ * disagreement; and every verdict, and every kind of record in what is steered,
+ * must have come up, or nothing was shown. */
 #include "../frames/random.h"
 #include "model.h"
 
@@ -10,9 +11,21 @@
 
 static struct program program;
 
+/* count_kinds: of the records of a data frame. */
+static void count_kinds(struct frame *f, __u32 cnts[PT_RECORD_COPY + 1])
+{
+	const __u8 *record = frame_part(f, PART_RECORDS);
+
+	for (__u32 left = random_record_cnt(f); left--; ) {
+		pt_check(*record <= PT_RECORD_COPY);
+		cnts[*record]++;
+		record += PT_RECORD_SZ;
+	}
+}
+
 static void test_corpus(void **state)
 {
-	static __u32 cnts[PT_VERDICT_CNT];
+	static __u32 cnts[PT_VERDICT_CNT], kinds[PT_RECORD_COPY + 1];
 	static struct frame f;
 
 	(void)state;
@@ -25,11 +38,21 @@ static void test_corpus(void **state)
 		snprintf(what, sizeof(what), "seed %d frame %u", SEED, i);
 		assert_verdict(what, o.verdict, model_verdict(&f));
 		cnts[o.verdict]++;
+		if (o.verdict == PT_VERDICT_STEERED)
+			count_kinds(&f, kinds);
 	}
 	for (int v = 0; v < PT_VERDICT_CNT; v++) {
 		print_message("%-16s %u\n", verdict_names[v], cnts[v]);
 		if (v != PT_VERDICT_NO_SOCKET && v != PT_VERDICT_IN_PIECES)
 			assert_true(cnts[v] >= 100);
+	}
+	for (int k = 0; k <= PT_RECORD_COPY; k++) {
+		const bool is_known = k == PT_RECORD_BLOCKS ||
+				      k == PT_RECORD_ZEROES ||
+				      k == PT_RECORD_COPY;
+
+		print_message("records of kind %d %u\n", k, kinds[k]);
+		assert_int_equal(kinds[k] >= 100, is_known);
 	}
 }
 

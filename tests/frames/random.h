@@ -33,6 +33,15 @@ static inline bool random_chance(struct random *r, __u32 one_in)
 	return !random_below(r, one_in);
 }
 
+/* random_original: any page but gfn, a neighbour half the time. */
+static inline __u64 random_original(struct random *r, __u64 gfn)
+{
+	__u64 other = random_chance(r, 2) ? gfn ^ 1 : random_next(r);
+
+	other &= PT_GFN_MAX;
+	return other == gfn ? gfn ^ 1 : other;
+}
+
 /* random_record makes a sound record that starts at or after *pos, in blocks
  * from the start of memory, and moves *pos to its end. */
 static inline struct shape_record random_record(struct random *r, __u64 *pos)
@@ -43,12 +52,20 @@ static inline struct shape_record random_record(struct random *r, __u64 *pos)
 	if (random_chance(r, 3))
 		*pos += random_below(r, 1ULL << random_below(r, 34));
 	gfn = *pos / PT_PAGE_BLOCKS;
-	if (random_chance(r, 4)) {
-		rec.kind = PT_RECORD_ZEROES;
+	if (random_chance(r, 3)) {
+		__u64 cnt = 1;
+
 		rec.gfn = gfn + !!(*pos % PT_PAGE_BLOCKS);
 		rec.last = 63;
-		rec.mask = 1 + random_below(r, 1ULL << random_below(r, 10));
-		*pos = (rec.gfn + rec.mask) * PT_PAGE_BLOCKS;
+		if (random_chance(r, 3)) {
+			rec.kind = PT_RECORD_COPY;
+			rec.mask = random_original(r, rec.gfn);
+		} else {
+			rec.kind = PT_RECORD_ZEROES;
+			rec.mask = cnt = 1 + random_below(r, 1ULL <<
+							  random_below(r, 10));
+		}
+		*pos = (rec.gfn + cnt) * PT_PAGE_BLOCKS;
 		return rec;
 	}
 	rec.gfn = gfn;

@@ -96,6 +96,14 @@ static void row_set_mask(struct frame *f, __u64 mask)
 
 static void row_run_of_5(struct frame *f) { row_set_mask(f, 5); }
 static void row_run_of_all(struct frame *f) { row_set_mask(f, 1ULL << 40); }
+static void row_copy_of_last(struct frame *f) { row_set_mask(f, PT_GFN_MAX); }
+
+/* The second record becomes a copy into the first's page. */
+static void row_copy_into_first(struct frame *f)
+{
+	frame_set(f, PART_RECORDS, PT_RECORD_SZ + 3, 5, 0x1000);
+	frame_set(f, PART_RECORDS, PT_RECORD_SZ + 8, 8, 0x3000);
+}
 
 #define SET(p, type, field, to)						\
 	.part = (p), .off = offsetof(type, field),			\
@@ -297,12 +305,17 @@ static const struct row rows_header[] = {
 };
 
 /* Records.  "one" is blocks 5 and 9 in 5..9 of a page, "run" one zero page,
- * "pieces" 5..9 and 10..20 of a page, all zero. */
+ * "pieces" 5..9 and 10..20 of a page, all zero; "copies" page 0x1000, two
+ * copies and a run, one behind the other. */
 static const struct row rows_records[] = {
 	BAD("record kind 0", one, BAD_RECORD, REC(0, kind, 0)),
 	BAD("record kind 3", one, BAD_RECORD, REC(0, kind, 3)),
 	BAD("record kind 3, no data", run, BAD_RECORD, REC(0, kind, 3)),
+	BAD("record kind 5, no data", run, BAD_RECORD, REC(0, kind, 5)),
+	BAD("record kind 6, no data", run, BAD_RECORD, REC(0, kind, 6)),
+	BAD("record kind 255, no data", run, BAD_RECORD, REC(0, kind, 255)),
 	BAD("blocks called zeroes", one, BAD_RECORD, REC(0, kind, 2)),
+	BAD("blocks called a copy", one, BAD_RECORD, REC(0, kind, 4)),
 	BAD("last record's kind", full, BAD_RECORD, REC(95, kind, 0)),
 	GOOD("range wider below", one, REC(0, first, 0)),
 	BAD("mask below the range", one, BAD_RECORD, REC(0, first, 6)),
@@ -352,6 +365,49 @@ static const struct row rows_records[] = {
 	GOOD("page up to a run", page_run),
 	BAD("page in a run", page_run, BAD_RECORD, GFN(1, 0x1000)),
 	BAD("run, high byte first", run_page, BAD_RECORD, REC(0, gfn_hi, 1)),
+
+	GOOD("copy", copy),
+	GOOD("zeroes called a copy", run, REC(0, kind, 4)),
+	BAD("copy called blocks", copy, BAD_RECORD, REC(0, kind, 1)),
+	BAD("copy called zeroes", copy, BAD_RECORD, REC(0, kind, 2)),
+	BAD("copy called a delta", copy, BAD_RECORD, REC(0, kind, 3)),
+	BAD("copy of unknown kind", copy, BAD_RECORD, REC(0, kind, 5)),
+	BAD("copy from block 1", copy, BAD_RECORD, REC(0, first, 1)),
+	BAD("copy from block 63", copy, BAD_RECORD, REC(0, first, 63)),
+	BAD("copy to block 0", copy, BAD_RECORD, REC(0, last, 0)),
+	BAD("copy to block 62", copy, BAD_RECORD, REC(0, last, 62)),
+	BAD("copy to block 64", copy, BAD_RECORD, REC(0, last, 64)),
+	GOOD("copy of the first page", copy, REC(0, mask, 0)),
+	GOOD("copy of the last page", copy, REC(0, mask, PT_GFN_MAX)),
+	BAD("copy of a page past the last", copy, BAD_RECORD,
+	    REC(0, mask, PT_GFN_MAX + 1)),
+	BAD("copy of page 2^64 - 1", copy, BAD_RECORD, REC(0, mask, ~0ULL)),
+	BAD("copy of a page with a stray bit", copy, BAD_RECORD,
+	    REC(0, mask, 1ULL << 63 | 0x2000)),
+	BAD("copy of itself", copy, BAD_RECORD, REC(0, mask, 0x1000)),
+	GOOD("copy of the page before", copy, REC(0, mask, 0xfff)),
+	GOOD("copy of the page behind", copy, REC(0, mask, 0x1001)),
+	GOOD("copy into the first page", copy, GFN(0, 0)),
+	GOOD("copy into the last page", copy, GFN(0, PT_GFN_MAX)),
+	BAD("last page, copy of itself", copy, BAD_RECORD,
+	    GFN(0, PT_GFN_MAX), .change = row_copy_of_last),
+	GOOD("copy of a page 2^32 away", copy, GFN(0, 0x100002000)),
+	BAD("copy with a block", copy, BAD_RECORD,
+	    .change = row_one_block_more),
+	GOOD("copies that touch", copies),
+	GOOD("copies that touch, sealed", sealed_copies),
+	BAD("copy over the page before", copies, BAD_RECORD, GFN(1, 0x1000)),
+	BAD("page over the copy behind", copies, BAD_RECORD, GFN(0, 0x1001)),
+	BAD("copy over the piece before", copies, BAD_RECORD,
+	    REC(0, last, 0), .change = row_copy_into_first),
+	BAD("copy twice", copies, BAD_RECORD, GFN(2, 0x1001)),
+	BAD("copies descend", copies, BAD_RECORD, GFN(2, 0xfff)),
+	BAD("copies descend, high byte", copies, BAD_RECORD,
+	    REC(1, gfn_hi, 1)),
+	BAD("copy over the run behind", copies, BAD_RECORD, GFN(2, 0x1003)),
+	BAD("run over the copy before", copies, BAD_RECORD, GFN(3, 0x1002)),
+	BAD("last copy's original", copies, BAD_RECORD,
+	    REC(2, mask, 0x1002)),
 };
 
 #define ROW_LISTS(X)							\

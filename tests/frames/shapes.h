@@ -7,8 +7,8 @@
 
 #define SHAPE_CNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Every kind of record, and neighbours that touch: two pieces of a page, a
- * run right behind a page, a page right behind the run. */
+/* Neighbours that touch: two pieces of a page, a run right behind a page, a
+ * page right behind the run. */
 static const struct shape_record shape_mixed_records[] = {
 	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 0x8000000000000001 },
 	{ PT_RECORD_BLOCKS, 3, 10, 0x1001, 0x0000000000000428 },
@@ -24,6 +24,10 @@ static const struct shape_record shape_one_record[] = {
 
 static const struct shape_record shape_run_record[] = {
 	{ PT_RECORD_ZEROES, 0, 63, 0x1000, 1 },
+};
+
+static const struct shape_record shape_copy_record[] = {
+	{ PT_RECORD_COPY, 0, 63, 0x1000, 0x2000 },
 };
 
 /* As many as fit, one more. */
@@ -53,6 +57,14 @@ static const struct shape_record shape_run_page_records[] = {
 static const struct shape_record shape_page_run_records[] = {
 	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 0 },
 	{ PT_RECORD_ZEROES, 0, 63, 0x1001, 2 },
+};
+
+/* A copy between a page and a run, both of one page. */
+static const struct shape_record shape_copies_records[] = {
+	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 0 },
+	{ PT_RECORD_COPY, 0, 63, 0x1001, 0x1000 },
+	{ PT_RECORD_COPY, 0, 63, 0x1002, 0xffffffffff },
+	{ PT_RECORD_ZEROES, 0, 63, 0x1003, 1 },
 };
 
 /* Twelve whole pages: many RX descriptors. */
@@ -108,6 +120,13 @@ static const struct shape shape_run_page = {
 };
 static const struct shape shape_page_run = {
 	SHAPE_DATA(shape_page_run_records),
+};
+static const struct shape shape_copy = {
+	SHAPE_DATA(shape_copy_record), .pad_sz = 6,
+};
+static const struct shape shape_copies = { SHAPE_DATA(shape_copies_records) };
+static const struct shape shape_sealed_copies = {
+	SHAPE_DATA(shape_copies_records), .flags = PT_FLAG_SEALED,
 };
 static const struct shape shape_big = {
 	SHAPE_DATA(shape_big_records), .pad_sz = 22,

@@ -33,11 +33,16 @@ static void read_frame(struct pt_reader *r)
 	__u8 page[PT_PAGE_SZ];
 	__u32 blocks = 0, got;
 
-	while (pt_reader_next(r, &record))
+	while (pt_reader_next(r, &record)) {
+		const __u32 before = blocks;
+
 		for (const void *b; (b = pt_reader_blocks(r, 64, &got)); ) {
 			memcpy(page, b, got * PT_BLOCK_SZ);
 			blocks += got;
 		}
+		pt_check(blocks - before == pt_record_block_cnt(&record));
+		pt_check(blocks == before || record.kind == PT_RECORD_BLOCKS);
+	}
 	if (r->kind == PT_FRAME_PROBE)
 		pt_check(!blocks);
 	else if (r->is_sealed)

@@ -15,12 +15,26 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 	const struct pt_record *r = (const void *)(data + payload_off +
 						   PT_FRAME_HDR_SZ);
 	__u32 block_cnt = 0;
+	__u64 pos = 0;
 
 	pt_check(payload_off + f->data_off + f->block_cnt * PT_BLOCK_SZ <= sz);
 	pt_check(PT_FRAME_HDR_SZ + f->record_cnt * sizeof(*r) <= f->data_off);
 	for (__u32 i = 0; i < f->record_cnt; i++) {
-		if (r[i].kind == PT_RECORD_ZEROES)
+		const __u64 gfn = (__u64)r[i].gfn_hi << 32 |
+				  be32toh(r[i].gfn_lo);
+
+		pt_check(gfn * PT_PAGE_BLOCKS + r[i].first >= pos);
+		pos = gfn * PT_PAGE_BLOCKS + r[i].last + 1;
+		if (r[i].kind == PT_RECORD_ZEROES) {
 			pt_check(be64toh(r[i].mask) <= PT_ZEROES_MAX);
+			pos += (be64toh(r[i].mask) - 1) * PT_PAGE_BLOCKS;
+		}
+		if (r[i].kind == PT_RECORD_COPY) {
+			pt_check(be64toh(r[i].mask) <= PT_GFN_MAX);
+			pt_check(be64toh(r[i].mask) != gfn);
+		}
+		if (r[i].kind != PT_RECORD_BLOCKS)
+			pt_check(!r[i].first && r[i].last == 63);
 		for (int bit = 0; bit < 64; bit++)
 			if (r[i].kind == PT_RECORD_BLOCKS &&
 			    be64toh(r[i].mask) >> bit & 1) {

@@ -23,8 +23,11 @@ static const struct {
 	{ FRAME_SZ_MAX - 1, 1 },	/* one byte apart */
 };
 
-/* Masks of the source's pages; page i is wholly zero if masks[i] is 0. */
+/* Masks of the source's pages; page i is wholly zero if masks[i] is 0.  Of
+ * seven pages the sixth equals the third. */
 static __u64 masks[PAGES];
+
+static bool is_copy(__u64 i) { return i % 7 == 5; }
 
 static void make_source(__u64 *random)
 {
@@ -34,6 +37,8 @@ static void make_source(__u64 *random)
 		for (int b = 0; b < 64; b++)
 			if (masks[i] >> b & 1)
 				kit_fill(&source[i][b * 64], 64, random);
+		if (is_copy(i))
+			memcpy(source[i], source[i - 3], PT_PAGE_SZ);
 	}
 }
 
@@ -64,6 +69,11 @@ static void place(const struct kit_spans *s, __u64 *random)
 		if (rec.kind == PT_RECORD_ZEROES) {
 			assert_null(pt_reader_blocks(&r, 64, &got));
 			memset(copy[rec.gfn], 0, rec.mask * PT_PAGE_SZ);
+			continue;
+		}
+		if (rec.kind == PT_RECORD_COPY) {
+			assert_null(pt_reader_blocks(&r, 64, &got));
+			memcpy(copy[rec.gfn], copy[rec.mask], PT_PAGE_SZ);
 			continue;
 		}
 		memset(&copy[rec.gfn][rec.first * 64], 0,
@@ -111,6 +121,11 @@ static void send_all(const struct way *w, __u64 *random)
 
 	pt_builder_init(&b, &cfg);
 	for (__u64 i = 0; i < PAGES; i++) {
+		if (is_copy(i)) {
+			while (!pt_builder_add_copy(&b, i, i - 3))
+				send_frame(&b, w, random);
+			continue;
+		}
 		if (!masks[i]) {
 			while (!pt_builder_add_zeroes(&b, i, 1))
 				send_frame(&b, w, random);
@@ -148,7 +163,7 @@ static void test_round_trips(void **state)
 			}
 }
 
-/* good_frame writes a frame of two pages and a run; returns its bytes. */
+/* good_frame writes a frame of two pages, a run, a copy; returns its bytes. */
 static __u32 good_frame(const struct pt_link *link)
 {
 	struct pt_builder_cfg cfg = kit_cfg(link, 1500);
@@ -160,6 +175,7 @@ static __u32 good_frame(const struct pt_link *link)
 	pt_builder_add_page(&b, 3, 0, 0x80000000000000f1ULL, source[3]);
 	pt_builder_add_zeroes(&b, 4, 100);
 	pt_builder_add_page(&b, 500, 0, 0x7, source[5]);
+	pt_builder_add_copy(&b, 501, 0x123456789a);
 	return pt_builder_close(&b, link, &kit_id, NULL, frame);
 }
 
@@ -243,7 +259,7 @@ static void test_first_span(void **state)
 	(void)state;
 	for (size_t l = 0; l < COUNT_OF(kit_links); l++) {
 		__u32 sz = good_frame(&kit_links[l].link);
-		__u32 records_end = kit_links[l].sz + 64 + 3 * 16;
+		__u32 records_end = kit_links[l].sz + 64 + 4 * 16;
 
 		for (__u32 first = 1; first < sz; first++) {
 			struct kit_spans s;
@@ -299,7 +315,7 @@ static void test_fields(void **state)
 	assert_int_equal(pt_reader_open(&r, &span, 1), PT_VERDICT_STEERED);
 	assert_int_equal(r.kind, PT_FRAME_DATA);
 	assert_int_equal(r.frame_sz, sz + 4);
-	assert_int_equal(r.record_cnt, 3);
+	assert_int_equal(r.record_cnt, 4);
 	assert_int_equal(r.block_cnt, 9);
 	assert_memory_equal(r.dst.addr, kit_links[2].link.dst_addr, 16);
 	assert_memory_equal(&r.id, &kit_id, sizeof(kit_id));
@@ -311,6 +327,16 @@ static void test_fields(void **state)
 	assert_int_equal(rec.kind, PT_RECORD_ZEROES);
 	assert_int_equal(pt_record_page_cnt(&rec), 100);
 	assert_int_equal(pt_record_block_cnt(&rec), 0);
+	assert_true(pt_reader_next(&r, &rec));
+	assert_true(pt_reader_next(&r, &rec));
+	assert_int_equal(rec.kind, PT_RECORD_COPY);
+	assert_int_equal(rec.first, 0);
+	assert_int_equal(rec.last, 63);
+	assert_int_equal(rec.gfn, 501);
+	assert_true(rec.mask == 0x123456789aULL);
+	assert_int_equal(pt_record_page_cnt(&rec), 1);
+	assert_int_equal(pt_record_block_cnt(&rec), 0);
+	assert_false(pt_reader_next(&r, &rec));
 }
 
 static void test_probe(void **state)

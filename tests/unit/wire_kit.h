@@ -109,6 +109,19 @@ static inline struct pt_builder_cfg kit_cfg(const struct pt_link *link,
 	};
 }
 
+/* kit_builder: an empty one, in memory that was not. */
+static inline struct pt_builder kit_builder(const struct pt_link *link,
+					    __u32 mtu)
+{
+	struct pt_builder_cfg cfg = kit_cfg(link, mtu);
+	struct pt_builder b;
+
+	memset(&b, 0xee, sizeof(b));
+	pt_builder_init(&b, &cfg);
+	assert_true(pt_builder_is_empty(&b));
+	return b;
+}
+
 /* kit_spans: a frame cut into pieces, each in memory of its own of exactly its
  * size, so that a sanitizer sees each byte too far. */
 struct kit_spans {
