@@ -1,18 +1,35 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""fair.py PATH...: lets the senders whose --control sockets these are go, at
-once and without a limit, and says how alike they were treated.
+"""Lets senders go, at once and without a limit, and says how alike they were
+treated.
 
-Prints JSON: the bytes that each sent from the moment when all were under way to
-the one when the first was no longer active, and Jain's index of them: 1 if all
-are alike, 1/n if one had all.
+    fair.py SZ DEV CONTROL...
+
+Each sends SZ bytes of memory and listens at a CONTROL socket; each has a queue
+of DEV, the receiving veth, of its own.  What came on all queues is read in one
+moment, by a process that waits for no sender, nor long for a CPU.
+
+Prints JSON: the bytes that came on each queue from the moment when all were
+under way to the last look before the first had brought SZ, how often it was
+looked between, and Jain's index of the bytes: 1 if all are alike, 1/n if one
+had all.
 """
+import array
+import fcntl
 import json
+import os
+import re
 import socket
+import struct
 import sys
+import time
 
+UNDER_WAY = 256 << 10    # bytes that came without a limit
+LOOK_S = 0.005
 
-UNDER_WAY = 256 << 10    # bytes sent without a limit
+SIOCETHTOOL = 0x8946
+ETHTOOL_GDRVINFO, ETHTOOL_GSTRINGS, ETHTOOL_GSTATS = 3, 0x1b, 0x1d
+ETH_SS_STATS = 1
 
 
 class Sender:
@@ -36,26 +53,65 @@ def all_of(senders, line):
     return [s.answer() for s in senders]
 
 
-senders = [Sender(path) for path in sys.argv[1:]]
-while {a.get("status") for a in all_of(senders, "status")} != {"active"}:
-    pass
-held = [a["transferred"] for a in all_of(senders, "status")]
-all_of(senders, "set max-bandwidth 0")
-begun = sent = None
-look_cnt = 0
-try:
-    while True:
-        answers = all_of(senders, "status")
-        if {a.get("status") for a in answers} != {"active"}:
-            break
-        sent = [a["transferred"] for a in answers]
+class Queues:
+    """What came on each queue of a veth that has an XDP program, as ethtool -S
+    says it."""
+
+    def __init__(self, dev):
+        self.dev = dev.encode()
+        self.socket = socket.socket()
+        info = self.ioctl(struct.pack("I192x", ETHTOOL_GDRVINFO))
+        self.stat_cnt = struct.unpack_from("I", info, 180)[0]
+        names = self.ioctl(struct.pack("III%dx" % (32 * self.stat_cnt),
+                                       ETHTOOL_GSTRINGS, ETH_SS_STATS,
+                                       self.stat_cnt))[12:]
+        names = [names[i:i + 32].rstrip(b"\0").decode()
+                 for i in range(0, len(names), 32)]
+        self.at = [i for i, name in enumerate(names)
+                   if re.fullmatch(r"rx_queue_\d+_xdp_bytes", name)]
+
+    def ioctl(self, request):
+        bytes_ = array.array("B", request)
+        fcntl.ioctl(self.socket, SIOCETHTOOL,
+                    struct.pack("16sP8x", self.dev, bytes_.buffer_info()[0]))
+        return bytes_.tobytes()
+
+    def came(self):
+        """Bytes by now, a number for each queue."""
+        stats = self.ioctl(struct.pack("II%dx" % (8 * self.stat_cnt),
+                                       ETHTOOL_GSTATS, self.stat_cnt))
+        return [struct.unpack_from("Q", stats, 8 + 8 * i)[0] for i in self.at]
+
+
+def less(now, before):
+    return [n - b for n, b in zip(now, before)]
+
+
+def main():
+    size, queues = int(sys.argv[1]), Queues(sys.argv[2])
+    senders = [Sender(path) for path in sys.argv[3:]]
+    os.nice(-10)
+    while {a.get("status") for a in all_of(senders, "status")} != {"active"}:
+        pass
+    held = queues.came()
+    if len(held) != len(senders):
+        sys.exit(f"fair: {len(held)} queues, {len(senders)} senders")
+    for s in senders:
+        s.ask("set max-bandwidth 0")
+    begun = sent = None
+    look_cnt = 0
+    while max(now := queues.came()) < size:
         if begun:
             look_cnt += 1
-        elif all(s - h >= UNDER_WAY for h, s in zip(held, sent)):
-            begun = sent
-except (OSError, ValueError):
-    pass        # one has ended, and its socket with it
-got = [s - b for b, s in zip(begun or [0], sent or [0])]
-squares = len(got) * sum(g * g for g in got)
-print(json.dumps({"looks": look_cnt, "sent": got,
-                  "jain": sum(got) ** 2 / squares if squares else 0}))
+            sent = less(now, begun)
+        elif min(less(now, held)) >= UNDER_WAY:
+            begun = now
+        time.sleep(LOOK_S)
+    got = sent or [0]
+    squares = len(got) * sum(g * g for g in got)
+    print(json.dumps({"looks": look_cnt, "sent": got,
+                      "jain": sum(got) ** 2 / squares if squares else 0}))
+
+
+if __name__ == "__main__":
+    main()

@@ -176,7 +176,8 @@ together()
 	# One more finds no queue.
 	send_begin more --to "$HOSTS_B4" --name more copies/image
 	ended more "$sender" 10 3 'taken by pid'
-	timeout $((60 * patience)) "$here/fair.py" "${paths[@]}" >fair.json
+	hosts_run "$net" b timeout $((60 * patience)) "$here/fair.py" \
+		$(($2 << 20)) "$(dev_b)" "${paths[@]}" >fair.json
 	cat fair.json >&2
 	for ((i = 0; i < cnt; i++)); do
 		ended "send$i" "${pids[i]}" 60 0
