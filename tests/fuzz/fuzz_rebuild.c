@@ -8,7 +8,14 @@
 #define FRAMES_MAX	32
 #define RECORDS_MAX	6
 
-/* take_shape: 12 bytes a record. */
+static __u64 take_gfn(struct input *in)
+{
+	__u64 gfn = input_u8(in);
+
+	return gfn < 0xf0 ? gfn : gfn + PT_GFN_MAX - 0xff; /* where it ends */
+}
+
+/* take_shape: 12 bytes a record, 5 a copy. */
 static void take_shape(struct input *in, struct shape *s,
 		       struct shape_record *records)
 {
@@ -19,10 +26,11 @@ static void take_shape(struct input *in, struct shape *s,
 		r->kind = input_u8(in);
 		r->first = input_u8(in);
 		r->last = input_u8(in);
-		r->gfn = input_u8(in);
-		if (r->gfn >= 0xf0)	/* where memory ends */
-			r->gfn += PT_GFN_MAX - 0xff;
-		input_bytes(in, &r->mask, sizeof(r->mask));
+		r->gfn = take_gfn(in);
+		if (r->kind == PT_RECORD_COPY)
+			r->mask = take_gfn(in);
+		else
+			input_bytes(in, &r->mask, sizeof(r->mask));
 	}
 }
 

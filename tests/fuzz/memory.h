@@ -89,10 +89,15 @@ static inline __u64 memory_page_cnt(const struct shape_record *r)
 /* memory_has: all pages that the records name. */
 static inline bool memory_has(const struct shape *s)
 {
-	for (__u32 i = 0; i < s->record_cnt; i++)
-		for (__u64 n = 0; n < memory_page_cnt(&s->records[i]); n++)
-			if (memory_find(s->records[i].gfn + n) < 0)
+	for (__u32 i = 0; i < s->record_cnt; i++) {
+		const struct shape_record *r = &s->records[i];
+
+		for (__u64 n = 0; n < memory_page_cnt(r); n++)
+			if (memory_find(r->gfn + n) < 0)
 				return false;
+		if (r->kind == PT_RECORD_COPY && memory_find(r->mask) < 0)
+			return false;
+	}
 	return true;
 }
 
@@ -115,6 +120,16 @@ static inline bool model_renew(int i, __u32 generation, __u8 first, __u8 last)
 	return true;
 }
 
+/* model_copy makes page i what page o holds now; with nothing of its own
+ * generation left, and nothing from behind the end of memory. */
+static inline void model_copy(int i, int o)
+{
+	memcpy(memory.model[i].bytes, memory.model[o].bytes, PT_PAGE_SZ);
+	memory.model[i].twice = memory.model[o].twice;
+	if (o == MEMORY_PAGES - 1)
+		memset(memory.model[i].bytes + PT_PAGE_SZ - 100, 0, 100);
+}
+
 /* model_record: blocks are those of its mask. */
 static inline void model_record(const struct shape_record *r, __u32 generation,
 				const __u8 *blocks)
@@ -127,6 +142,8 @@ static inline void model_record(const struct shape_record *r, __u32 generation,
 		if (!model_renew(i, generation, r->first, r->last))
 			continue;
 		placed = true;
+		if (r->kind == PT_RECORD_COPY)
+			model_copy(i, memory_find(r->mask));
 		if (r->kind != PT_RECORD_BLOCKS)
 			continue;
 		for (int bit = 0; bit < 64; bit++)

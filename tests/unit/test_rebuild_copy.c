@@ -6,10 +6,13 @@
 static __u8 zeroes[PT_PAGE_SZ];
 static __u8 page_a[PT_PAGE_SZ], page_b[PT_PAGE_SZ];	/* no zero block */
 static __u8 page_c[PT_PAGE_SZ];		/* page_a as LAST can hold it */
+static __u8 page_head[PT_PAGE_SZ], page_tail[PT_PAGE_SZ];	/* of page_a */
 
 #define A page_a
 #define B page_b
 #define C page_c
+#define HEAD page_head
+#define TAIL page_tail
 #define Z zeroes
 #define LAST (HIGH + HIGH_CNT - 1)	/* of which 100 bytes are missing */
 
@@ -132,6 +135,12 @@ static const struct row {
 		DATA(LOW, 1, A), DATA(LOW, 2, B),
 		COPY(LOW + 1, 2, LOW),
 	}, { { LOW + 1, B } } },
+	{ "of the head of a page", {
+		DATA(LOW, 1, B), PIECE(LOW, 2, A), COPY(LOW + 1, 2, LOW),
+	}, { { LOW, HEAD }, { LOW + 1, HEAD } } },
+	{ "of the tail of a page", {
+		DATA(LOW, 1, B), REST(LOW, 2, A), COPY(LOW + 1, 2, LOW),
+	}, { { LOW, TAIL }, { LOW + 1, TAIL } } },
 	{ "of a copy of a copy", {
 		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
 		COPY(LOW + 2, 1, LOW + 1),
@@ -233,6 +242,46 @@ static void test_row(void **state)
 	}
 }
 
+/* --- many ------------------------------------------------------------ */
+
+#define MANY	(PT_SINK_RUN_COPIES * 2 + 10)
+
+static __u8 many[2 * MANY][PT_PAGE_SZ];	/* what LOW and those behind hold */
+
+/* More than a run keeps, in one frame; with data between them, too: their
+ * originals lie behind them, and some are copies of that frame. */
+static void test_many(void **state)
+{
+	__u64 random = 9;
+
+	(void)state;
+	for (__u32 i = 0; i < MANY; i++) {
+		kit_fill(many[MANY + i], PT_PAGE_SZ, &random);
+		place_page(LOW + MANY + i, ~0ULL, many[MANY + i], 1);
+	}
+	for (__u32 step = MANY; step; step /= 3) {
+		struct pt_builder b = kit_builder(65535);
+
+		for (__u32 i = 0; i < MANY; i++) {
+			__u32 original = step < MANY && i >= MANY / 2
+				? i - step : MANY + i * 7 % MANY;
+
+			if (step < MANY && i % 16 == 5) {
+				pt_builder_add_page(&b, LOW + i, 0, ~0ULL, A);
+				memcpy(many[i], A, PT_PAGE_SZ);
+				continue;
+			}
+			assert_true(pt_builder_add_copy(&b, LOW + i,
+							LOW + original));
+			memcpy(many[i], many[original], PT_PAGE_SZ);
+		}
+		frame_place(frame, frame_close(&b, 100 - step, 0));
+		for (__u32 i = 0; i < 2 * MANY; i++)
+			assert_content(LOW + i, many[i]);
+		assert_digests();
+	}
+}
+
 /* --- originals that are not there ------------------------------------ */
 
 static const struct original {
@@ -270,18 +319,24 @@ static void test_original(void **state)
 	kit_free(&s);
 }
 
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, rebuild_start, \
+						 rebuild_stop)
+#define FIXED	1
+
 int main(void)
 {
-	struct CMUnitTest tests[COUNT_OF(rows) + COUNT_OF(originals)];
+	struct CMUnitTest tests[COUNT_OF(rows) + COUNT_OF(originals) + FIXED] = {
+		TEST(test_many),
+	};
 	__u64 random = 3;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		tests[i] = (struct CMUnitTest){
+		tests[FIXED + i] = (struct CMUnitTest){
 			rows[i].name, test_row, rebuild_start, rebuild_stop,
 			(void *)&rows[i],
 		};
 	for (size_t i = 0; i < COUNT_OF(originals); i++)
-		tests[COUNT_OF(rows) + i] = (struct CMUnitTest){
+		tests[FIXED + COUNT_OF(rows) + i] = (struct CMUnitTest){
 			originals[i].name, test_original, rebuild_start,
 			rebuild_stop, (void *)&originals[i],
 		};
@@ -290,5 +345,8 @@ int main(void)
 	kit_fill(page_a, sizeof(page_a), &random);
 	kit_fill(page_b, sizeof(page_b), &random);
 	memcpy(page_c, page_a, PT_PAGE_SZ - 100);
+	memcpy(page_head, page_a, 20 * PT_BLOCK_SZ);
+	memcpy(page_tail + 20 * PT_BLOCK_SZ, page_a + 20 * PT_BLOCK_SZ,
+	       44 * PT_BLOCK_SZ);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

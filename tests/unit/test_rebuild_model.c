@@ -25,7 +25,8 @@ static __u32 frame_cnt;
 /* The model: pages in order of gfn. */
 static struct {
 	__u32 generation;
-	bool is_touched;	/* a block was placed in it at some time */
+	bool is_touched;	/* a block was placed in it at some time ... */
+	bool is_written;	/* ... and since it was cleared last */
 	__u8 bytes[PT_PAGE_SZ];
 } model[PAGES];
 
@@ -103,6 +104,19 @@ static void close_frame(struct pt_builder *b, __u32 generation)
 	frame_cnt++;
 }
 
+/* send_copy says that a page is a copy of another, any or one near by: as it is
+ * when the frame comes, in whatever order frames come. */
+static void send_copy(struct pt_builder *b, __u32 page, __u32 generation,
+		      __u64 *random)
+{
+	__u32 farther = kit_random(random) % 2 ? 4 : PAGES - 1;
+	__u32 step = 1 + kit_random(random) % farther;
+	__u64 original = kit_gfn((page + PAGES - step) % PAGES);
+
+	while (!pt_builder_add_copy(b, kit_gfn(page), original))
+		close_frame(b, generation);
+}
+
 /* send_page: bytes stay as they are until the frame is closed, so what is
  * staged goes out before they change. */
 static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
@@ -124,8 +138,8 @@ static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
 	}
 }
 
-/* send_generation sends every page, or each with some chance; regions without
- * data as one run. */
+/* send_generation sends every page as it is, or each with some chance, stretches
+ * of them as copies; regions without data as one run. */
 static void send_generation(__u32 generation, bool all, __u64 *random,
 			    __u64 seed)
 {
@@ -138,6 +152,8 @@ static void send_generation(__u32 generation, bool all, __u64 *random,
 		else if (cnt)
 			while (!pt_builder_add_zeroes(&b, kit_gfn(page), cnt))
 				close_frame(&b, generation);
+		else if (!all && (page / 32 + generation + seed) % 4 == 0)
+			send_copy(&b, page, generation, random);
 		else
 			send_page(&b, page, generation, seed);
 	}
@@ -147,6 +163,16 @@ static void send_generation(__u32 generation, bool all, __u64 *random,
 
 /* --- receiving ------------------------------------------------------- */
 
+/* model_copy: memory ends 100 bytes before its last page does. */
+static void model_copy(__u32 page, __u32 original)
+{
+	memcpy(model[page].bytes, model[original].bytes, PT_PAGE_SZ);
+	if (page == PAGES - 1)
+		memset(model[page].bytes + PT_PAGE_SZ - 100, 0, 100);
+	model[page].is_written = model[original].is_written;
+	model[page].is_touched |= model[original].is_written;
+}
+
 static void model_place(const struct pt_record_host *r, __u32 page,
 			__u32 generation, __u64 seed)
 {
@@ -155,7 +181,10 @@ static void model_place(const struct pt_record_host *r, __u32 page,
 	if (generation > model[page].generation) {
 		memset(model[page].bytes, 0, PT_PAGE_SZ);
 		model[page].generation = generation;
+		model[page].is_written = false;
 	}
+	if (r->kind == PT_RECORD_COPY)
+		model_copy(page, page_of(r->mask));
 	if (r->kind != PT_RECORD_BLOCKS)
 		return;
 	page_content(page, generation, seed, bytes);
@@ -164,6 +193,7 @@ static void model_place(const struct pt_record_host *r, __u32 page,
 
 		memcpy(model[page].bytes + at, bytes + at, 64);
 		model[page].is_touched = true;
+		model[page].is_written = true;
 	}
 }
 
