@@ -282,6 +282,31 @@ static void test_many(void **state)
 	}
 }
 
+/* --- of another queue, a wrong sender's ------------------------------- */
+
+/* What was digested is what is written, whatever the other queue writes before
+ * that is. */
+static void test_of_another_queue(void **state)
+{
+	struct pt_builder b = kit_builder(9000);
+	static struct pt_sink_run other;
+	struct kit_spans s;
+	struct pt_reader r;
+
+	(void)state;
+	place_page(LOW, ~0ULL, A, 1);
+	assert_true(pt_builder_add_copy(&b, HIGH, LOW));
+	frame_open(&r, &s, frame, frame_close(&b, 1, 0), 9999);
+	assert_int_equal(pt_rebuild_place(rebuild, &other, &sum, &r, &counts,
+					  NULL), 0);
+	place_page(LOW, ~0ULL, B, 2);
+	assert_int_equal(pt_rebuild_flush(rebuild, &other, NULL), 0);
+	kit_free(&s);
+	assert_content(LOW, B);
+	assert_content(HIGH, A);
+	assert_digests();
+}
+
 /* --- originals that are not there ------------------------------------ */
 
 static const struct original {
@@ -321,12 +346,13 @@ static void test_original(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, rebuild_start, \
 						 rebuild_stop)
-#define FIXED	1
+#define FIXED	2
 
 int main(void)
 {
 	struct CMUnitTest tests[COUNT_OF(rows) + COUNT_OF(originals) + FIXED] = {
 		TEST(test_many),
+		TEST(test_of_another_queue),
 	};
 	__u64 random = 3;
 

@@ -73,6 +73,39 @@ static void test_held_is_cleared(void **state)
 	assert_int_equal(region_digest(0), 0);
 }
 
+/* What is held is an original like any other, and a page like any other. */
+static void test_held_is_copied(void **state)
+{
+	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
+	static const __u64 originals[] = { LOW + 3, LOW + 4, LOW + 2 };
+	struct pt_builder b = kit_builder(9000);
+	struct pt_held_region held;
+	struct pt_error err;
+
+	(void)state;
+	memcpy(pt_sink_page(sink, 3), page_a, PT_PAGE_SZ);
+	memcpy(pt_sink_page(sink, 4), page_b, PT_PAGE_SZ);
+	memcpy(pt_sink_page(sink, 8), page_b, PT_PAGE_SZ);
+	memcpy(pt_sink_page(sink, 9), page_b, PT_PAGE_SZ);
+	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
+	pt_rebuild_adopt(rebuild, 0, &held);
+	for (int i = 0; i < 3; i++)	/* over a hole, data, data */
+		assert_true(pt_builder_add_copy(&b, LOW + 7 + i, originals[i]));
+	assert_true(pt_builder_add_copy(&b, HIGH, LOW + 3));
+	frame_place(frame, frame_close(&b, 1, 0));
+	assert_content(LOW + 3, page_a);
+	assert_content(LOW + 7, page_a);
+	assert_content(LOW + 8, page_b);
+	assert_content(LOW + 9, zeroes);
+	assert_content(HIGH, page_a);
+	assert_true(sink_is_hole(LOW + 2));
+	assert_int_equal(region_digest(0), true_digest(LOW + 3, page_a) +
+			 true_digest(LOW + 4, page_b) +
+			 true_digest(LOW + 7, page_a) +
+			 true_digest(LOW + 8, page_b));
+	assert_int_equal(region_digest(3), true_digest(HIGH, page_a));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, rebuild_start, \
 						 rebuild_stop)
 
@@ -82,6 +115,7 @@ int main(void)
 		TEST(test_held_is_read),
 		TEST(test_held_is_adopted),
 		TEST(test_held_is_cleared),
+		TEST(test_held_is_copied),
 	};
 	__u64 random = 3;
 

@@ -35,19 +35,24 @@ static inline struct region *region_of(const struct pt_rebuild *r,
 	return &r->regions[page_idx / PT_REGION_PAGES];
 }
 
+/* Bits of a page are changed by its region's thread alone.  Another may look, as
+ * of an original that a wrong sender names: it is told what was or what is. */
 static inline bool bit_is_set(const __u64 *bits, __u64 page_idx)
 {
-	return bits[page_idx / 64] >> (page_idx % 64) & 1;
+	return __atomic_load_n(&bits[page_idx / 64], __ATOMIC_RELAXED) >>
+	       (page_idx % 64) & 1;
 }
 
 static inline void bit_set(__u64 *bits, __u64 page_idx)
 {
-	bits[page_idx / 64] |= 1ULL << (page_idx % 64);
+	__atomic_store_n(&bits[page_idx / 64], bits[page_idx / 64] |
+			 1ULL << (page_idx % 64), __ATOMIC_RELAXED);
 }
 
 static inline void bit_clear(__u64 *bits, __u64 page_idx)
 {
-	bits[page_idx / 64] &= ~(1ULL << (page_idx % 64));
+	__atomic_store_n(&bits[page_idx / 64], bits[page_idx / 64] &
+			 ~(1ULL << (page_idx % 64)), __ATOMIC_RELAXED);
 }
 
 #endif
