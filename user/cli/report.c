@@ -75,6 +75,13 @@ static json_t *governor_json(const struct pt_governor_counts *c)
 	return o;
 }
 
+static json_t *copies_json(const struct pt_send_report *r)
+{
+	return json_pack("{s:b, s:I, s:I}", "used", r->uses_copies,
+			 "pages", (json_int_t)r->copies,
+			 "put-off", (json_int_t)r->put_off);
+}
+
 static json_t *ram_json(const struct pt_send_report *r)
 {
 	double s = r->send_ns / 1e9;
@@ -138,6 +145,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "probes", json_integer(r->probes));
 	json_object_set_new(o, "credit-waits", json_integer(r->credit_waits));
 	json_object_set_new(o, "governor", governor_json(&r->governor));
+	json_object_set_new(o, "copies", copies_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "lanes", lanes_json(r));
 	if (r->has_ledger)
@@ -203,6 +211,11 @@ void pt_report_send_text(const struct pt_send_report *r)
 	       s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
 	       (unsigned long long)r->pages_sent,
 	       (unsigned long long)r->zero_pages_sent);
+	if (r->uses_copies)
+		printf("Copies: %llu of the pages with data equal another, and "
+		       "only that was said; %llu were put off for it.\n",
+		       (unsigned long long)r->copies,
+		       (unsigned long long)r->put_off);
 	if (r->governor.pages_searched || r->governor.pages_unsearched)
 		printf("Trimmed: %llu of %llu pages were searched; the others "
 		       "%s whole, about %.2f %% of their blocks zero.\n",

@@ -77,6 +77,8 @@ struct pt_send_report {
 	bool uses_copies;	/* both ends have them, and they are wanted */
 	__u64 pages_left;	/* still dirty */
 	__u64 pages_sent;	/* non-zero pages, sent again ones too */
+	__u64 copies;		/* of them, as copies of others */
+	__u64 put_off;		/* pages that waited, once, to go as copies */
 	__u64 zero_pages_sent;
 	__u64 frames;		/* data frames */
 	__u64 frames_lost;	/* reported missing at some time */

@@ -377,6 +377,7 @@ void pt_sender_count(struct pt_sender *s)
 	if (!s->lane_cnt)
 		return;
 	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
+	r->copies = r->put_off = 0;
 	r->frames = r->frames_lost = r->probes = 0;
 	r->wire_bytes = r->block_bytes = r->credit_waits = 0;
 	r->generations = 0;
@@ -388,6 +389,8 @@ void pt_sender_count(struct pt_sender *s)
 
 		r->pages_left += atomic_load(&c->dirty_pages);
 		r->pages_sent += atomic_load(&c->pages);
+		r->copies += atomic_load(&c->copies);
+		r->put_off += atomic_load(&c->put_off);
 		r->zero_pages_sent += atomic_load(&c->zero_pages);
 		r->frames += atomic_load(&c->frames);
 		r->frames_lost += atomic_load(&c->frames_lost);
