@@ -6,7 +6,9 @@
 #include <pagetrim/clock.h>
 #include "transfer/ladder.h"
 
-#define COPIES		2		/* probes sent of one size */
+#define COPIES		2		/* probes sent of one size, and */
+#define COPIES_AGAIN	8		/* of the largest, if it was lost before:
+					 * who asked for an MTU gets no other */
 #define ROUND_NS	100000000ULL	/* wait for answers */
 #define ROUNDS_MAX	24
 #define PORTS_MAX	8		/* source ports tried: RSS hashes them */
@@ -14,7 +16,8 @@
 struct round {
 	__u32 sizes[PT_LADDER_RUNGS];
 	__u32 cnt;
-	__u64 probe_first;
+	__u64 probe_first;	/* of all rounds of the search: what passed has
+				 * passed, however late it is told */
 	bool is_complete;	/* the largest arrived: no need to wait */
 };
 
@@ -48,10 +51,10 @@ static void take_answers(struct pt_lane *l, struct pt_ladder *ladder,
 		const struct pt_msg_probe_seen *seen = &l->mail.probes[i];
 
 		if (seen->probe < round->probe_first)
-			continue;	/* of an earlier round */
+			continue;	/* of another way */
 		pt_ladder_seen(ladder, seen->frame_sz);
 		atomic_store(&l->counts.queue, seen->queue);
-		if (seen->frame_sz == round->sizes[0])
+		if (seen->frame_sz >= round->sizes[0])
 			round->is_complete = true;
 	}
 	l->mail.probe_cnt = 0;
@@ -63,11 +66,13 @@ static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
 	__u64 deadline, now;
 	int ret;
 
-	round->probe_first = l->probe_next;
 	round->is_complete = false;
 	for (unsigned copy = 0; copy < COPIES; copy++)
 		for (__u32 i = 0; i < round->cnt; i++)
 			send_probe(l, round->sizes[i]);
+	for (unsigned copy = COPIES; copy < COPIES_AGAIN; copy++)
+		if (ladder->lost_tries)
+			send_probe(l, round->sizes[0]);
 	ret = pt_lane_kick(l);
 	if (ret)
 		return ret;
@@ -88,7 +93,7 @@ static int find_size(struct pt_lane *l, __u32 *frame_sz)
 {
 	__u32 min_sz = pt_lane_small_sz(l);
 	struct pt_ladder ladder;
-	struct round round;
+	struct round round = { .probe_first = l->probe_next };
 	int ret;
 
 	pt_ladder_init(&ladder, min_sz, l->cfg.job->frame_sz_max);
