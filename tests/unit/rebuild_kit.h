@@ -71,14 +71,10 @@ static inline int rebuild_stop(void **state)
 	return scratch_has(OUT ".partial");
 }
 
-/* kit_builder: frames for an MTU; the smallest cuts pages most. */
-static inline struct pt_builder kit_builder(__u32 mtu)
+/* page_builder: frames for an MTU; the smallest cuts pages most. */
+static inline struct pt_builder page_builder(__u32 mtu)
 {
-	struct pt_builder_cfg cfg = kit_cfg(&kit_links[0].link, mtu);
-	struct pt_builder b;
-
-	pt_builder_init(&b, &cfg);
-	return b;
+	return kit_builder(&kit_links[0].link, mtu);
 }
 
 /* frame_close writes what is staged to frame; returns its bytes. */
@@ -148,7 +144,7 @@ static inline void frame_place(const void *bytes, __u32 sz)
 static inline void place_page(__u64 gfn, __u64 mask, const void *page,
 			      __u32 generation)
 {
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 
 	assert_int_equal(pt_builder_add_page(&b, gfn, 0, mask, page), 64);
 	frame_place(frame, frame_close(&b, generation, 0));
@@ -158,7 +154,7 @@ static inline void place_page(__u64 gfn, __u64 mask, const void *page,
 static inline void place_zero_run(__u64 gfn, __u64 cnt, __u32 generation)
 {
 	while (cnt) {
-		struct pt_builder b = kit_builder(1280);
+		struct pt_builder b = page_builder(1280);
 		__u64 run = cnt < PT_ZEROES_MAX ? cnt : PT_ZEROES_MAX;
 
 		assert_true(pt_builder_add_zeroes(&b, gfn, run));

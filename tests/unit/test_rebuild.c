@@ -121,7 +121,7 @@ static void test_segment_ends(void **state)
 static void place_pieces(const unsigned int *order, unsigned int cnt)
 {
 	static __u8 pieces[8][FRAME_SZ_MAX];
-	struct pt_builder b = kit_builder(1280);
+	struct pt_builder b = page_builder(1280);
 	__u32 sizes[8];
 	unsigned int n = 0;
 
@@ -210,7 +210,7 @@ static void test_row(void **state)
 /* One frame, some of whose pages are stale: each is judged alone. */
 static void test_mixed_frame(void **state)
 {
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 
 	(void)state;
 	place_page(LOW + 1, ~0ULL, page_b, 5);
@@ -360,7 +360,7 @@ static void test_outside(void **state)
 	const struct outside *row = *state;
 
 	for (int with = 0; with < 3; with++) {
-		struct pt_builder b = kit_builder(9000);
+		struct pt_builder b = page_builder(9000);
 		struct pt_record_host first;
 		struct kit_spans s;
 		struct pt_reader r;
@@ -400,7 +400,7 @@ static void test_full_disk(void **state)
 					&err), 0);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	for (__u64 gfn = 0; !ret && gfn < 256; gfn++) {
-		struct pt_builder b = kit_builder(9000);
+		struct pt_builder b = page_builder(9000);
 
 		pt_builder_add_page(&b, gfn, 0, ~0ULL, page_a);
 		frame_open(&r, &s, frame, frame_close(&b, 1, gfn), 3840);

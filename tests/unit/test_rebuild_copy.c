@@ -186,7 +186,7 @@ static void stage(struct pt_builder *b, const struct step *s)
 
 static void place(const struct step *s)
 {
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 	__u64 stale = counts.stale, placed = counts.placed;
 
 	stage(&b, s);
@@ -260,7 +260,7 @@ static void test_many(void **state)
 		place_page(LOW + MANY + i, ~0ULL, many[MANY + i], 1);
 	}
 	for (__u32 step = MANY; step; step /= 3) {
-		struct pt_builder b = kit_builder(65535);
+		struct pt_builder b = page_builder(65535);
 
 		for (__u32 i = 0; i < MANY; i++) {
 			__u32 original = step < MANY && i >= MANY / 2
@@ -288,7 +288,7 @@ static void test_many(void **state)
  * that is. */
 static void test_of_another_queue(void **state)
 {
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 	static struct pt_sink_run other;
 	struct kit_spans s;
 	struct pt_reader r;
@@ -331,7 +331,7 @@ static const struct original {
 static void test_original(void **state)
 {
 	const struct original *row = *state;
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 	struct kit_spans s;
 	struct pt_reader r;
 

@@ -25,7 +25,7 @@ static void place_piece(unsigned lane, __u64 gfn, __u32 generation,
 			unsigned first, unsigned last, __u64 mask,
 			const __u8 *content)
 {
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 
 	mask &= ~0ULL << first & ~0ULL >> (63 - last);
 	assert_int_equal(pt_builder_add_page(&b, gfn, first, mask, content),

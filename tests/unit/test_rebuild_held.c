@@ -78,7 +78,7 @@ static void test_held_is_copied(void **state)
 {
 	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
 	static const __u64 originals[] = { LOW + 3, LOW + 4, LOW + 2 };
-	struct pt_builder b = kit_builder(9000);
+	struct pt_builder b = page_builder(9000);
 	struct pt_held_region held;
 	struct pt_error err;
 

@@ -143,7 +143,7 @@ static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
 static void send_generation(__u32 generation, bool all, __u64 *random,
 			    __u64 seed)
 {
-	struct pt_builder b = kit_builder(kit_mtus[kit_random(random) % 4]);
+	struct pt_builder b = page_builder(kit_mtus[kit_random(random) % 4]);
 
 	for (__u32 page = 0, cnt; page < PAGES; page += cnt ? cnt : 1) {
 		cnt = region_begins(page, generation, seed);

@@ -104,7 +104,7 @@ static void assert_copies(void)
 static void test_row(void **state)
 {
 	const struct row *row = *state;
-	struct pt_builder b = kit_builder(65535);
+	struct pt_builder b = page_builder(65535);
 
 	if (!strcmp(row->type, "hugetlbfs") && !scratch_huge(2)) {
 		print_message("hugetlbfs: this machine gives no huge pages: "
@@ -129,7 +129,7 @@ static void test_row(void **state)
  * did.  The run is empty after it, whatever happened. */
 static int place_copies(__u64 cnt)
 {
-	struct pt_builder b = kit_builder(65535);
+	struct pt_builder b = page_builder(65535);
 	struct kit_spans s;
 	struct pt_reader r;
 	int ret;

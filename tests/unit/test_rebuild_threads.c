@@ -59,7 +59,7 @@ static void stage(struct queue *q, struct pt_builder *b, __u32 n, __u32 i)
 
 static void place(struct queue *q, __u32 seq)
 {
-	struct pt_builder b = kit_builder(65535);
+	struct pt_builder b = page_builder(65535);
 	const struct pt_frame_id id = {
 		.session_id = 1, .seq = seq, .generation = 1 + seq,
 	};
