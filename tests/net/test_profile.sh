@@ -40,10 +40,11 @@ tiled()
 	same "threads of receive" "$(field receive .profile.threads)" "$1"
 }
 
-# counted: on a path that loses nothing, each byte passes each stage once.
+# counted: on a path that loses nothing, each byte passes each stage once; where
+# pages go as copies, what of the source is near one that was put off, twice.
 counted()
 {
-	local wire blocks covered memory
+	local wire blocks covered memory again
 
 	no_loss
 	wire=$(field send .ram.transferred)
@@ -53,8 +54,10 @@ counted()
 	same "tx" "$(bytes send tx)" "$wire"
 	same "build" "$(bytes send build)" "$blocks"
 	same "seal" "$(bytes send seal)" "$covered"
-	same "map" "$(bytes send map)" "$memory"
-	same "scan" "$(bytes send scan)" "$memory"
+	again=$memory
+	[[ $(field send '.copies."put-off"') -eq 0 ]] || again=$((2 * memory))
+	within "map" "$(bytes send map)" "$memory" "$again"
+	within "scan" "$(bytes send scan)" "$memory" "$again"
 	same "recheck" "$(field send .profile.control.stages.recheck.bytes)" \
 		"$memory"
 	same "poll" "$(bytes receive poll)" "$wire"
