@@ -16,28 +16,44 @@ outer_sz=42	# Ethernet, IPv4, UDP
 # bytes RUN STAGE
 bytes() { field "$1" ".profile.stages[\"$2\"].bytes"; }
 
-# close_to WHAT GOT WANT: times in ms, within 3 % and 10 ms.
-close_to()
+# is_close WHAT GOT WANT: times in ms, within 3 % and 10 ms.
+is_close()
 {
 	echo "$1: $2 ms, by another clock $3 ms" >&2
-	jq -ne "($2 - $3 | fabs) <= $3 * 0.03 + 10" >/dev/null ||
-		die "$1: $2 ms, want $3"
+	jq -ne "($2 - $3 | fabs) <= $3 * 0.03 + 10" >/dev/null
 }
 
 stage_sum() { jq -e "[$2.stages[].time] | add" "$1.json"; }
 
-# tiled QUEUES: lanes against when they were started and had ended, queues
+# is_tiled QUEUES: lanes against when they were started and had ended, queues
 # against OPEN and the end.
-tiled()
+is_tiled()
 {
-	close_to "stages of the lanes" "$(stage_sum send .profile)" \
-		"$(field send .profile.time)"
-	close_to "stages of control" "$(stage_sum send .profile.control)" \
-		"$(field send '."total-time"')"
-	close_to "stages of the queues" "$(stage_sum receive .profile)" \
-		"$(field receive ".\"total-time\" * $1")"
 	same "threads of send" "$(field send .profile.threads)" "$1"
 	same "threads of receive" "$(field receive .profile.threads)" "$1"
+	is_close "stages of the lanes" "$(stage_sum send .profile)" \
+		"$(field send .profile.time)" &&
+	is_close "stages of control" "$(stage_sum send .profile.control)" \
+		"$(field send '."total-time"')" &&
+	is_close "stages of the queues" "$(stage_sum receive .profile)" \
+		"$(field receive ".\"total-time\" * $1")"
+}
+
+# tiled QUEUES IMAGE SEND-OPTION...: transfers; in one of them at least the
+# stages are all of the time.  A thread that has no CPU between its looks at two
+# clocks is late with one of them: a busy machine, not a wrong sum, which is
+# wrong each time.
+tiled()
+{
+	local queues=$1
+
+	shift
+	for _ in 1 2 3; do
+		rm -f copy
+		transfer "$@"
+		! is_tiled "$queues" || return 0
+	done
+	die "in no transfer are the stages all of the time"
 }
 
 # counted: on a path that loses nothing, each byte passes each stage once; where
@@ -86,8 +102,7 @@ profiled()
 	show hosts_up "$net" --mtu 9000 --queues "$queues"
 	# Without holes, which nothing reads.
 	cp --sparse=never "$(image full --pages 20000)" whole
-	transfer "$PWD/whole" --queues "$queues" --profile "$@"
-	tiled "$queues"
+	tiled "$queues" "$PWD/whole" --queues "$queues" --profile "$@"
 	counted
 	took send map scan build seal tx
 	took receive poll check open place ack
@@ -107,8 +122,7 @@ limited()
 	local -a receive_options=(--profile)
 
 	show hosts_up "$net" --mtu 9000
-	transfer "$(image even)" --profile --max-bandwidth 40M
-	tiled 1
+	tiled 1 "$(image even)" --profile --max-bandwidth 40M
 	jq . send.json >&2
 	field send '.profile.stages.wait.time > ."send-time" * 0.4' >/dev/null
 }
