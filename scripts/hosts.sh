@@ -245,7 +245,7 @@ hosts_pids()
 hosts_down()
 {
 	local name=$1 signal side host netns
-	local -a pids
+	local -a pids devs=()
 
 	for signal in TERM KILL; do
 		mapfile -t pids < <(hosts_pids "$name")
@@ -258,20 +258,19 @@ hosts_down()
 			sleep 0.02
 		done
 	done
+	for side in a b c x y z h; do
+		devs+=("$(hosts_dev "$name" "$side")")
+	done
 	for host in a b c w; do
 		netns=$(hosts_netns "$name" "$host")
 		[[ -e /run/netns/$netns ]] || continue
 		# A namespace dies later than its name; its devices must not.
-		for side in a b c x y z h; do
-			hosts_run "$name" "$host" ip link delete \
-				"$(hosts_dev "$name" "$side")" 2>/dev/null ||
-				true
-		done
+		printf 'link delete %s\n' "${devs[@]}" |
+			hosts_run "$name" "$host" ip -force -batch - \
+				2>/dev/null || true
 		ip netns delete "$netns"
 	done
-	for side in a b c x y z h; do
-		rm -rf "/sys/fs/bpf/pagetrim/$(hosts_dev "$name" "$side")"
-	done
+	rm -rf "${devs[@]/#//sys/fs/bpf/pagetrim/}"
 }
 
 hosts_main()

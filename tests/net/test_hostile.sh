@@ -130,14 +130,15 @@ attacked_end()
 }
 
 # all_kinds MTU COUNT: frames of each kind, slowly enough that none is lost, all
-# of them while the transfer runs.
+# of them while the transfer runs, which goes on faster then.
 all_kinds()
 {
 	hub_up "$1"
 	attack_begin --count "$2" --pause 20000
-	attacked_begin "$(image even)" --max-bandwidth 4M
+	attacked_begin "$(image even)" --max-bandwidth 2M --control control
 	ended attack "$attacker" 60 0
 	! is_gone "$sender" || die "the transfer ended before the attack"
+	show "$pagetrim" set control max-bandwidth 20M
 	attacked_end "$(image even)"
 	every_kind $(($2 / 20))
 	exactly_counted

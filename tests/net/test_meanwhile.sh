@@ -112,14 +112,14 @@ jumped()
 	local jumping=$1
 	local -A timeout=([sender]=20 [receiver]=20)
 
-	timeout[$jumping]=1
+	timeout[$jumping]=1	# less than it is stopped
 	show hosts_up "$net" --mtu 9000
 	receive_begin receive --listen "$HOSTS_B4" --out copy \
 		--peer-timeout "${timeout[receiver]}"
 	send_begin send --to "$HOSTS_B4" --max-bandwidth "$rate" \
 		--peer-timeout "${timeout[sender]}" "$(image even)"
 	wait_until 10 has_sent 5000000
-	stopped "$jumping" 3
+	stopped "$jumping" 2
 	survived
 	nothing_left
 }

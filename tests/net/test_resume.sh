@@ -14,8 +14,8 @@
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# About 9 MB in 4 s: time to do something to it.
-rate=2M
+# About 9 MB in 2 s: time to do something to it.
+rate=4M
 
 # begin [SEND-OPTION...]: a transfer of $source to copy, both ends with --resume.
 begin()
