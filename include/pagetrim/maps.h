@@ -14,6 +14,12 @@
 #include <pagetrim/verdict.h>
 #include <pagetrim/wire.h>
 
+/* PT_RULES: by which rules a program judges frames; it stands among its
+ * constants, as pt_rules.  One more for each change that makes a program from
+ * before it drop what is sound now: 2, records of kind copy.  A program without
+ * the number has the rules from before there was one. */
+#define PT_RULES		2
+
 #define PT_QUEUES_MAX		256	/* queue numbers 0..255 of a device */
 #define PT_SESSIONS_MAX		1024	/* sessions open at once on a device */
 

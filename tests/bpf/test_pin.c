@@ -2,6 +2,7 @@
 /* The receive program pinned: shared by several receivers, outliving them, in
  * the way of nobody, and gone without a trace when it is unpinned. */
 #include "receiver.h"
+#include "pagetrim.skel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -182,6 +183,83 @@ static void test_same_name_elsewhere(void **state)
 	assert_int_equal(litter(), 0);
 }
 
+static void pin_as(const char *name, int fd)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s/%s", PT_PIN_ROOT, veth.far.name,
+		 name);
+	assert_int_equal(bpf_obj_pin(fd, path), 0);
+}
+
+/* attach_of_rules attaches and pins, as pagetrim attach does, a program that
+ * says to have these rules; 0: one that says nothing.  Returns its id. */
+static __u32 attach_of_rules(__u32 rules)
+{
+	struct pagetrim_bpf *skel = pagetrim_bpf__open();
+	struct bpf_link *link;
+	struct bpf_map *map;
+	char path[128];
+
+	assert_non_null(skel);
+	skel->rodata->pt_rules = rules;
+	if (!rules)
+		bpf_map__set_autocreate(skel->maps.rodata, false);
+	assert_int_equal(bpf_object__load(skel->obj), 0);
+	link = bpf_program__attach_xdp(skel->progs.pagetrim, veth.far.ifindex);
+	assert_int_equal(libbpf_get_error(link), 0);
+
+	mkdir(PT_PIN_ROOT, 0700);
+	snprintf(path, sizeof(path), "%s/%s", PT_PIN_ROOT, veth.far.name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	bpf_object__for_each_map(map, skel->obj)
+		if (!bpf_map__is_internal(map))
+			pin_as(bpf_map__name(map), bpf_map__fd(map));
+	pin_as("prog", bpf_program__fd(skel->progs.pagetrim));
+	pin_as("link", bpf_link__fd(link));
+	bpf_link__destroy(link);
+	pagetrim_bpf__destroy(skel);
+	return attached_id(false);
+}
+
+/* A program that would drop what a sender may send now is not used, however
+ * alike its maps are, and can be detached; one that knows more is fine. */
+static void test_rules(void **state)
+{
+	static const struct {
+		__u32 rules;
+		bool is_fine;
+	} rows[] = {
+		{ 0, false },
+		{ PT_RULES - 1, false },
+		{ PT_RULES, true },
+		{ PT_RULES + 1, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pt_program_cfg cfg = native();
+		struct pt_program_info info;
+		struct pt_error err;
+		__u32 id;
+
+		veth_make(&veth, QUEUES, 1500);
+		id = attach_of_rules(rows[i].rules);
+		assert_true(id > 0);
+		assert_int_equal(pt_program_pin(&cfg, &info, &err), -EEXIST);
+		assert_int_equal(!strstr(err.text, "another version"),
+				 rows[i].is_fine);
+		if (rows[i].is_fine)
+			pt_program_close(must_open(native()));
+		else
+			refused(native(), -ESTALE, "another version");
+		assert_int_equal(attached_id(false), id);
+		must_unpin(false);
+		assert_int_equal(attached_id(false), 0);
+		assert_int_equal(litter(), 0);
+	}
+}
+
 /* As under `ip netns exec`: another /sys, without /sys/fs/bpf. */
 static int without_bpffs(void)
 {
@@ -241,6 +319,7 @@ int main(void)
 		TEST(test_killed_receiver_leaves_no_session),
 		TEST(test_device_recreated),
 		TEST(test_same_name_elsewhere),
+		TEST(test_rules),
 		TEST(test_no_bpffs),
 	};
 

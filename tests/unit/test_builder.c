@@ -158,7 +158,7 @@ static void test_packed_1500(void **state)
  * come along. */
 static void test_cut(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);	/* room for 18 blocks */
+	struct pt_builder b = kit_builder_on(IPV4, 1280);	/* 18 blocks */
 	__u64 mask = 0x5555555555555555ULL;	/* 32 data blocks: 0, 2, .. */
 
 	(void)state;

@@ -111,7 +111,7 @@ static inline struct pt_builder_cfg kit_cfg(const struct pt_link *link,
 
 /* kit_builder_on: an empty one, in memory that was not. */
 static inline struct pt_builder kit_builder_on(const struct pt_link *link,
-					    __u32 mtu)
+					       __u32 mtu)
 {
 	struct pt_builder_cfg cfg = kit_cfg(link, mtu);
 	struct pt_builder b;

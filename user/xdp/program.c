@@ -139,6 +139,14 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		pt_cause_text()[0] ? ": " : "", pt_cause_text());
 }
 
+int program_fail_version(struct pt_error *err, const struct pt_device *device)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+		"%s: the program on it is of another version of pagetrim "
+		"(pagetrim detach --dev %s, then attach)", device->name,
+		device->name);
+}
+
 /* libbpf takes the frags flag from the section's name, and only a handler of
  * that section can leave it off.  Once registered it stays, since libbpf 1.1
  * frees its table twice when the last one goes; so it does what libbpf would,
@@ -315,10 +323,7 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		return program_fail(err, cfg, -ENOMEM);
 	ret = program_find(p);
 	if (ret == -EPROTO)
-		ret = pt_error_set(err, PT_EXIT_HOST, -ESTALE,
-			"%s: the program on it is of another version of "
-			"pagetrim (pagetrim detach --dev %s, then attach)",
-			dev->name, dev->name);
+		ret = program_fail_version(err, dev);
 	else if (!ret && is_pinned(p))
 		ret = adopt_pinned(p, cfg, err);
 	else if (!ret)

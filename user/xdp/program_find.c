@@ -12,6 +12,11 @@
 
 #define PROG_MAPS_MAX 64	/* maps of a program that we look at */
 
+/* The map of the program's constants, as libbpf calls it; of them, pt_rules. */
+#define CONSTANTS_NAME PT_PROGRAM_NAME ".rodata"
+_Static_assert(sizeof(*((struct pagetrim_bpf *)0)->rodata) == sizeof(__u32),
+	       "pt_rules is all that take_rules must look for");
+
 static const struct wanted {
 	__u32 type, key_sz, value_sz;
 } wanted[MAP_CNT] = {
@@ -28,13 +33,25 @@ static const char *const map_name[MAP_CNT] = {
 #undef X
 };
 
+/* take_rules notes by which rules the program judges. */
+static int take_rules(struct pt_program *p, int fd,
+		      const struct bpf_map_info *info)
+{
+	__u32 key = 0;
+
+	if (info->value_size != sizeof(p->rules) ||
+	    bpf_map_lookup_elem(fd, &key, &p->rules))
+		return -EPROTO;
+	return 0;
+}
+
 /* take_map keeps the map if it is one of ours, by as much of the name as the
  * kernel keeps; -EPROTO if it has our name and another shape. */
 static int take_map(struct pt_program *p, __u32 id)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 info_sz = sizeof(info);
-	int fd = bpf_map_get_fd_by_id(id);
+	int fd = bpf_map_get_fd_by_id(id), ret = -EPROTO;
 
 	if (fd < 0)
 		return -errno;
@@ -42,6 +59,8 @@ static int take_map(struct pt_program *p, __u32 id)
 		close(fd);
 		return -errno;
 	}
+	if (!strcmp(info.name, CONSTANTS_NAME))
+		ret = take_rules(p, fd, &info);
 	for (int i = 0; i < MAP_CNT; i++) {
 		if (strncmp(info.name, map_name[i], BPF_OBJ_NAME_LEN - 1))
 			continue;
@@ -53,10 +72,11 @@ static int take_map(struct pt_program *p, __u32 id)
 		return 0;
 	}
 	close(fd);
-	return -EPROTO;
+	return ret;
 }
 
-/* take_program fills p if program id is ours; -ENOENT if it is not. */
+/* take_program fills p if program id is ours, and as far as it is if it is of
+ * another version, -EPROTO; -ENOENT if it is not ours. */
 static int take_program(struct pt_program *p, __u32 id)
 {
 	__u32 map_ids[PROG_MAPS_MAX];
@@ -75,20 +95,22 @@ static int take_program(struct pt_program *p, __u32 id)
 		   info.nr_map_ids > PROG_MAPS_MAX) {
 		ret = -ENOENT;
 	} else {
-		/* maps of other names (constants) are not our concern */
+		/* maps of other names are not our concern */
 		for (__u32 i = 0; i < info.nr_map_ids; i++)
 			take_map(p, map_ids[i]);
 		for (int i = 0; i < MAP_CNT; i++)
 			if (p->map_fd[i] < 0)
 				ret = -EPROTO;
+		if (p->rules < PT_RULES)
+			ret = -EPROTO;
 	}
-	if (ret) {
+	if (ret && ret != -EPROTO) {
 		close(fd);
 		return ret;
 	}
 	p->prog_fd = fd;
 	p->info.id = id;
-	return 0;
+	return ret;
 }
 
 /* take_component looks among the programs that libxdp's dispatcher calls. */
@@ -104,7 +126,7 @@ static int take_component(struct pt_program *p)
 	while (!xdp_multiprog__is_legacy(mp) && ret == -ENOENT &&
 	       (component = xdp_multiprog__next_prog(component, mp)))
 		ret = take_program(p, xdp_program__id(component));
-	if (!ret) {
+	if (!ret || ret == -EPROTO) {
 		p->info.dispatcher = true;
 		p->info.multi_buffer = xdp_multiprog__xdp_frags_support(mp);
 	}

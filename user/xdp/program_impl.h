@@ -41,6 +41,8 @@ struct program_living {
 struct pt_program {
 	struct pt_device device;
 	struct pt_program_info info;
+	__u32	rules;		/* of a found program: PT_RULES when it was
+				 * built; 0: it does not say */
 	int	prog_fd;
 	int	link_fd;	/* of an own program; else -1 */
 	int	map_fd[MAP_CNT];
@@ -70,8 +72,12 @@ int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		   struct pt_error *err);
 
 /* program_find fills p with the pagetrim program that the device runs, and
- * its maps.  Returns 0, -ENOENT: none, or -EPROTO: one of another version. */
+ * its maps.  Returns 0, -ENOENT: none, or -EPROTO: one of another version, of
+ * whose maps some may be missing. */
 int program_find(struct pt_program *p);
+
+/* program_fail_version: -ESTALE, for program_find's -EPROTO. */
+int program_fail_version(struct pt_error *err, const struct pt_device *device);
 
 /* program_pinned_id returns the id of what is pinned for the device's name, 0:
  * nothing is. */

@@ -266,14 +266,35 @@ static int attach_and_pin(struct pt_program *p,
 			    PT_PIN_ROOT, strerror(-ret));
 }
 
+/* refuse_attached: -EEXIST when the device runs what is pinned for it. */
+static int refuse_attached(const struct pt_program_cfg *cfg,
+			   struct pt_error *err)
+{
+	const struct pt_device *device = cfg->device;
+	struct pt_program *found = program_new(device);
+	__u32 id = program_pinned_id(device);
+	bool here, other_version;
+
+	if (!found)
+		return program_fail(err, cfg, -ENOMEM);
+	other_version = program_find(found) == -EPROTO;
+	here = id && found->info.id == id;
+	program_free(found);
+	if (!here)
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+		"%s: attached already%s (pagetrim detach --dev %s first)",
+		device->name, other_version ?
+		", by another version of pagetrim" : "", device->name);
+}
+
 int pt_program_pin(const struct pt_program_cfg *cfg,
 		   struct pt_program_info *info, struct pt_error *err)
 {
 	const struct pt_device *device = cfg->device;
-	struct pt_program *found, *p;
 	char path[PT_PIN_PATH_SZ];
+	struct pt_program *p;
 	struct stat st;
-	__u32 id;
 	int ret = check_bpffs(err);
 
 	if (ret)
@@ -281,17 +302,9 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 	pt_cause_begin();
 	pt_program_pin_path(path, device, NULL);
 	if (!stat(path, &st)) {
-		id = program_pinned_id(device);
-		if (id && !pt_program_peek(&found, device, NULL)) {
-			bool here = found->info.id == id;
-
-			pt_program_close(found);
-			if (here)
-				return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-					"%s: attached already (pagetrim detach "
-					"--dev %s first)", device->name,
-					device->name);
-		}
+		ret = refuse_attached(cfg, err);
+		if (ret)
+			return ret;
 		if (!link_is_dead(device))
 			return fail_foreign(err, device);
 		remove_pins(device);
@@ -356,9 +369,10 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 	pt_program_pin_path(path, device, NULL);
 	any = !stat(path, &st);
 	ret = program_find(p);
-	p->info.pinned = !ret && p->info.id == program_pinned_id(device);
+	p->info.pinned = p->prog_fd >= 0 &&
+			 p->info.id == program_pinned_id(device);
 	if (ret == -EPROTO && any)
-		ret = 0;	/* another version's: its link is its own */
+		ret = 0;	/* another version's may go, too */
 	if (!ret && !force)
 		ret = refuse_users(p, err);
 	else if (ret == -ENOENT && any)
