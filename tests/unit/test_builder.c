@@ -29,7 +29,7 @@ static void test_every_byte(void **state)
 		4, 0, 63, 0xfe, 0xdc, 0xba, 0x98, 0x80,
 		0, 0, 0, 0x12, 0x34, 0x56, 0x78, 0x9a,
 	};
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 	__u8 *payload = frame + 42;
 	XXH128_canonical_t sum;
 	__u8 auth[16];
@@ -70,7 +70,7 @@ static void test_full_and_aligned(void **state)
 	for (size_t l = 0; l < COUNT_OF(kit_links); l++)
 		for (size_t m = 0; m < COUNT_OF(kit_mtus); m++) {
 			const struct pt_link *link = &kit_links[l].link;
-			struct pt_builder b = kit_builder_on(link, kit_mtus[m]);
+			struct pt_builder b = kit_builder(link, kit_mtus[m]);
 			__u32 max = b.cfg.frame_sz_max, sz;
 			struct pt_frame_hdr *hdr;
 
@@ -101,7 +101,7 @@ static void test_packed(void **state)
 		for (size_t m = 0; m < COUNT_OF(kit_mtus); m++) {
 			const struct pt_link *link = &kit_links[l].link;
 			struct pt_builder aligned =
-				kit_builder_on(link, kit_mtus[m]);
+				kit_builder(link, kit_mtus[m]);
 			struct pt_builder_cfg cfg = kit_cfg(link, kit_mtus[m]);
 			struct pt_builder b;
 			struct pt_frame_hdr *hdr;
@@ -158,7 +158,7 @@ static void test_packed_1500(void **state)
  * come along. */
 static void test_cut(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);	/* 18 blocks */
+	struct pt_builder b = kit_builder(IPV4, 1280);	/* room for 18 blocks */
 	__u64 mask = 0x5555555555555555ULL;	/* 32 data blocks: 0, 2, .. */
 
 	(void)state;
@@ -184,7 +184,7 @@ static void test_cut_anywhere(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		struct pt_builder b = kit_builder_on(IPV4, 1280);
+		struct pt_builder b = kit_builder(IPV4, 1280);
 		unsigned int first = kit_random(&random) & 63, end = first;
 		__u64 mask = kit_mask(&random), want = 0;
 		unsigned int cnt = 0;
@@ -222,7 +222,7 @@ static void test_no_slivers(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		/* with two records there is room for 17 blocks */
-		struct pt_builder b = kit_builder_on(IPV4, 1280);
+		struct pt_builder b = kit_builder(IPV4, 1280);
 		__u64 mask = rows[i].want == 64 ? ~0ULL :
 						  (1ULL << rows[i].want) - 1;
 
@@ -237,7 +237,7 @@ static void test_no_slivers(void **state)
 
 static void test_positions_ascend(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 9000);
+	struct pt_builder b = kit_builder(IPV4, 9000);
 
 	(void)state;
 	assert_int_equal(pt_builder_add_page(&b, 10, 5, 1ULL << 5, page), 64);
@@ -253,7 +253,7 @@ static void test_positions_ascend(void **state)
 
 static void test_mask_below_first_is_ignored(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 9000);
+	struct pt_builder b = kit_builder(IPV4, 9000);
 
 	(void)state;
 	assert_int_equal(pt_builder_add_page(&b, 10, 60, ~0ULL, page), 64);
@@ -291,7 +291,7 @@ static void test_probe_sizes(void **state)
 
 static struct pt_builder one_page(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_add_page(&b, 1, 0, 1, page);
 	return b;
@@ -306,7 +306,7 @@ static void close_good(void)
 
 static void close_empty(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_close(&b, IPV4, &kit_id, NULL, frame);
 }
@@ -347,7 +347,7 @@ static void close_lane_64(void)
 
 static void mtu_1279(void)
 {
-	kit_builder_on(IPV4, 1279);
+	kit_builder(IPV4, 1279);
 }
 
 static void probe_too_small(void)

@@ -9,7 +9,7 @@ static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 
 static void test_zero_runs_merge(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	(void)state;
 	assert_true(pt_builder_add_zeroes(&b, 5, 1));
@@ -38,7 +38,7 @@ static void test_zero_runs_merge(void **state)
  * may be of any page but itself, before it or behind. */
 static void test_copies(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	(void)state;
 	assert_true(pt_builder_add_copy(&b, 0, PT_GFN_MAX));
@@ -66,7 +66,7 @@ static void test_copies(void **state)
  * and what was staged is as before. */
 static void test_copies_refused(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 9000);
+	struct pt_builder b = kit_builder(IPV4, 9000);
 
 	(void)state;
 	assert_int_equal(pt_builder_add_page(&b, 10, 0, 1, page), 64);
@@ -84,7 +84,7 @@ static void test_copies_refused(void **state)
 	assert_int_equal(b.record_cnt, PT_RECORDS_MAX);
 	assert_int_equal(pt_builder_discard(&b), 42 + 64 + 96 * 16 + 22);
 
-	b = kit_builder_on(IPV4, 1280);	/* 18 blocks, no record more */
+	b = kit_builder(IPV4, 1280);	/* 18 blocks, no record more */
 	assert_int_equal(pt_builder_add_page(&b, 1, 46, ~0ULL, page), 64);
 	assert_false(pt_builder_add_copy(&b, 2, 1));
 	assert_int_equal(pt_builder_frame_sz(&b), 128 + 18 * 64);
@@ -93,7 +93,7 @@ static void test_copies_refused(void **state)
 /* A run that can still grow does so in a frame that takes no more records. */
 static void test_record_limit(void **state)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 9000);
+	struct pt_builder b = kit_builder(IPV4, 9000);
 
 	(void)state;
 	for (__u64 i = 0; i < PT_RECORDS_MAX; i++)
@@ -111,7 +111,7 @@ static void test_record_limit(void **state)
 /* Records alone fill a frame of MTU 1280 before their limit does. */
 static void test_records_fill_frame(void **state)
 {
-	struct pt_builder b = kit_builder_on(&kit_links[3].link, 1280);
+	struct pt_builder b = kit_builder(&kit_links[3].link, 1280);
 	__u64 gfn = 0;
 	__u32 sz;
 
@@ -128,35 +128,35 @@ static void test_records_fill_frame(void **state)
 
 static void zeroes_past_end(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_add_zeroes(&b, PT_GFN_MAX, 2);
 }
 
 static void zeroes_513(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_add_zeroes(&b, 10, 513);
 }
 
 static void copy_of_itself(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_add_copy(&b, 10, 10);
 }
 
 static void copy_past_end(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_add_copy(&b, PT_GFN_MAX + 1, 10);
 }
 
 static void original_past_end(void)
 {
-	struct pt_builder b = kit_builder_on(IPV4, 1280);
+	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	pt_builder_add_copy(&b, 10, PT_GFN_MAX + 1);
 }

@@ -109,9 +109,9 @@ static inline struct pt_builder_cfg kit_cfg(const struct pt_link *link,
 	};
 }
 
-/* kit_builder_on: an empty one, in memory that was not. */
-static inline struct pt_builder kit_builder_on(const struct pt_link *link,
-					       __u32 mtu)
+/* kit_builder: an empty one, in memory that was not. */
+static inline struct pt_builder kit_builder(const struct pt_link *link,
+					    __u32 mtu)
 {
 	struct pt_builder_cfg cfg = kit_cfg(link, mtu);
 	struct pt_builder b;
