@@ -296,6 +296,7 @@ static void test_partial_in_use_is_refused(void **state)
 
 	(void)state;
 	assert_refused(OUT, -EBUSY, "another receiver writes it");
+	assert_refused(OUT, -EBUSY, "--peer-timeout");
 	assert_true(scratch_has(OUT ".partial"));
 	sync_and_commit(s);
 	assert_refused(OUT, -EEXIST, "exists already");

@@ -83,8 +83,10 @@ int pt_partial_check(const struct pt_sink *s, int fd, const char *tail,
 static int in_use(const struct pt_sink *s, struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.partial: another "
-			    "receiver writes it (wait for it, or name another "
-			    "file)", s->path);
+			    "receiver writes it, or this one for another sender "
+			    "(try again when that is over: at the latest "
+			    "--peer-timeout after the sender fell silent; or "
+			    "name another file)", s->path);
 }
 
 int pt_partial_reopen(struct pt_sink *s, struct pt_error *err)
