@@ -41,6 +41,7 @@ struct net {
 	__u32 progress_ms;	/* the lane gives up after; 0: after long */
 	bool is_mute;		/* its control connection is silent, too */
 	__u32 bytes_per_s;	/* 0: no limit */
+	bool is_lazy;		/* it acknowledges at SYNC only */
 	bool copies;		/* pages may go as copies */
 	void (*shape)(void);	/* changes ram before the source is made */
 	bool (*is_held)(__u32 page);	/* the receiver has it already */
@@ -161,6 +162,8 @@ static void data_arrives(struct pt_reader *r)
 	pt_check(what == PT_SEQ_NEW);
 	place(r);
 	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
+	if (net.is_lazy)
+		return;
 	if (pt_rx_lane_is_urgent(&rx) || pt_clock_ns() - acked_ns > 1000000)
 		ack();
 }

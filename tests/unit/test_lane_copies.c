@@ -191,6 +191,21 @@ static void test_digests_only_suggest(void **state)
 	stop();
 }
 
+/* All copies name the page that was sent first: one that came after it would
+ * never be acknowledged while more of them follow. */
+static void test_the_first_is_the_original(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = 40, .copies = true,
+			     .is_lazy = true, .shape = one_for_all });
+	run_to_clean();
+	assert_arrived();
+	assert_in_range(copy_cnt, PAGES - 64 - 40, PAGES - 64 - 1);
+	for (__u32 i = 64; i < PAGES; i++)
+		assert_int_equal(named[i], 0);
+	stop();
+}
+
 /* The source is cut short when nothing but copies is left to send: it is the
  * comparison that finds out. */
 static void test_source_cut(void **state)
@@ -218,7 +233,7 @@ static void test_source_cut(void **state)
 	stop();
 }
 
-#define FIXED	5
+#define FIXED	6
 
 int main(void)
 {
@@ -227,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_one_of_two_lanes),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_digests_only_suggest),
+		cmocka_unit_test(test_the_first_is_the_original),
 		cmocka_unit_test(test_source_cut),
 	};
 

@@ -2,7 +2,8 @@
 #include "transfer/copies.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stddef.h>
+#include <sys/mman.h>
 
 #define SLOTS_MIN	64
 
@@ -18,6 +19,11 @@ static __u64 slot_cnt_of(__u64 page_cnt, __u32 lane_cnt)
 	return cnt;
 }
 
+static __u64 slots_sz(const struct pt_copies *c)
+{
+	return (c->mask + 1) * sizeof(*c->slots);
+}
+
 int pt_copies_init(struct pt_copies *c, __u64 page_cnt, __u32 lane_cnt)
 {
 	__u64 slot_cnt = slot_cnt_of(page_cnt, lane_cnt);
@@ -25,16 +31,22 @@ int pt_copies_init(struct pt_copies *c, __u64 page_cnt, __u32 lane_cnt)
 	*c = (struct pt_copies){ 0 };
 	if (page_cnt > ~0U)
 		return 0;
-	/* Large: what is never noted takes no memory. */
-	c->slots = calloc(slot_cnt, sizeof(*c->slots));
-	if (!c->slots)
-		return -ENOMEM;
 	c->mask = slot_cnt - 1;
+	c->slots = mmap(NULL, slots_sz(c), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (c->slots == MAP_FAILED) {
+		*c = (struct pt_copies){ 0 };
+		return -ENOMEM;
+	}
+	/* Each look is somewhere else: large pages spare a miss of the TLB.  An
+	 * old kernel may have none, and then it works as well. */
+	madvise(c->slots, slots_sz(c), MADV_HUGEPAGE);
 	return 0;
 }
 
 void pt_copies_free(struct pt_copies *c)
 {
-	free(c->slots);
+	if (c->slots)
+		munmap(c->slots, slots_sz(c));
 	*c = (struct pt_copies){ 0 };
 }

@@ -53,6 +53,13 @@ static inline __u64 pt_digests_get(const struct pt_digests *d, __u64 page_idx)
 	return pages ? pages[page_idx % PT_REGION_PAGES] : 0;
 }
 
+/* pt_digests_prefetch: the page's will be asked for soon. */
+static inline void pt_digests_prefetch(const struct pt_digests *d,
+				       __u64 page_idx)
+{
+	__builtin_prefetch(&d->pages[page_idx]);
+}
+
 /* pt_digests_sum returns a region's digest. */
 __u64 pt_digests_sum(const struct pt_digests *d, __u64 region_idx);
 

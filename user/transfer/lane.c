@@ -122,27 +122,6 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 	return watch_progress(l);
 }
 
-/* send_data sends what trimming leaves of a page that is not zero, or says that
- * it equals another. */
-static int send_data(struct pt_lane *l, const struct pt_page_word *w,
-		     unsigned i, __u64 page_idx)
-{
-	const __u8 *page = w->pages + i * PT_PAGE_SZ;
-	__u64 mask = pt_trim_mask(l->cfg.job->trim, w->masks[i]);
-	int ret;
-
-	if (!l->copies.slots)
-		return pt_lane_add_page(l, w->gfn + i, mask, page);
-	ret = pt_lane_try_copy(l, page_idx, w->contents[i], page);
-	if (ret)
-		return ret < 0 ? ret : 0;
-	ret = pt_lane_add_page(l, w->gfn + i, mask, page);
-	/* The end of it is staged, and goes with the next frame. */
-	pt_copies_note(&l->copies, w->contents[i], page_idx,
-		       pt_inflight_next_seq(l->inflight));
-	return ret;
-}
-
 /* send_page sends page i of the word; padding hides what it holds.  A zero page
  * is read from one of our own then: the source's may be a hole. */
 static int send_page(struct pt_lane *l, const struct pt_page_word *w,
@@ -156,7 +135,7 @@ static int send_page(struct pt_lane *l, const struct pt_page_word *w,
 					: zero_page);
 	if (!w->masks[i])
 		return pt_lane_add_zeroes(l, w->gfn + i, 1);
-	return send_data(l, w, i, page_idx);
+	return pt_lane_send_data(l, w, i, page_idx);
 }
 
 /* learn tells the governor what a word showed, and others what it counts. */

@@ -30,22 +30,37 @@ int pt_lane_copies_open(struct pt_lane *l)
 				  l->cfg.lane_idx) : 0;
 }
 
+/* In two rounds, each of which has many misses under way at a time: whatever a
+ * table as large as memory is asked for is not in the cache. */
 void pt_lane_copies_ahead(const struct pt_lane *l,
 			  const struct pt_page_word *w)
 {
-	if (!l->copies.slots)
-		return;
-	for (__u64 bits = pt_page_word_data(w); bits; bits &= bits - 1)
+	__u64 data = l->copies.slots ? pt_page_word_data(w) : 0;
+	struct pt_original original;
+
+	for (__u64 bits = data; bits; bits &= bits - 1)
 		__builtin_prefetch(pt_copies_slot(&l->copies,
 				w->contents[__builtin_ctzll(bits)]), 1);
+	for (__u64 bits = data; bits; bits &= bits - 1)
+		if (pt_copies_find(&l->copies,
+				   w->contents[__builtin_ctzll(bits)],
+				   &original))
+			pt_digests_prefetch(l->cfg.job->digests,
+					    original.page_idx);
 }
 
-/* may_equal: the digests say so, and of what was sent last. */
-static bool may_equal(const struct pt_lane *l, __u64 content,
-		      const struct pt_original *original, __u64 gfn)
+/* find: the digest of what was sent last says that *original, another page,
+ * holds what this one does. */
+static bool find(const struct pt_lane *l, __u64 page_idx, __u64 content,
+		 struct pt_original *original, __u64 *gfn)
 {
-	__u64 digest = pt_digest_at(content, gfn);
+	__u64 digest;
 
+	if (!pt_copies_find(&l->copies, content, original) ||
+	    original->page_idx == page_idx)
+		return false;
+	*gfn = pt_layout_gfn(l->cfg.job->layout, original->page_idx);
+	digest = pt_digest_at(content, *gfn);
 	return digest && digest == pt_digests_get(l->cfg.job->digests,
 						  original->page_idx);
 }
@@ -71,32 +86,42 @@ static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 	return ret;
 }
 
-int pt_lane_try_copy(struct pt_lane *l, __u64 page_idx, __u64 content,
-		     const __u8 *page)
+/* send_noted sends the page as data, and is where to look for its content from
+ * now on: it ends in the frame that is being filled. */
+static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
+		      unsigned i, __u64 page_idx)
 {
-	const struct pt_layout *layout = l->cfg.job->layout;
+	int ret = pt_lane_add_data(l, w, i);
+
+	pt_copies_note(&l->copies, w->contents[i], page_idx,
+		       pt_inflight_next_seq(l->inflight));
+	return ret;
+}
+
+int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
+		      unsigned i, __u64 page_idx)
+{
 	struct pt_original original;
-	__u64 gfn, original_gfn;
+	__u64 gfn;
 	int ret;
 
-	if (!pt_copies_find(&l->copies, content, &original) ||
-	    original.page_idx == page_idx)
-		return 0;
-	gfn = pt_layout_gfn(layout, page_idx);
-	original_gfn = pt_layout_gfn(layout, original.page_idx);
-	if (!may_equal(l, content, &original, original_gfn))
-		return 0;
-	if (!pt_copies_is_settled(&original, pt_inflight_upto(l->inflight),
-				  pt_inflight_next_seq(l->inflight))) {
-		/* Later most are, but not for ever: nothing is put off twice. */
-		if (l->generation > 1)
-			return 0;
-		pt_lane_mark_dirty(l, gfn, 1);
-		pt_lane_count(&l->counts.put_off, 1);
-		return 1;
+	if (!l->copies.slots)
+		return pt_lane_add_data(l, w, i);
+	if (!find(l, page_idx, w->contents[i], &original, &gfn))
+		return send_noted(l, w, i, page_idx);
+	if (pt_copies_is_settled(&original, pt_inflight_upto(l->inflight),
+				 pt_inflight_next_seq(l->inflight))) {
+		ret = is_equal(l, original.page_idx,
+			       w->pages + i * PT_PAGE_SZ);
+		if (ret < 0)
+			return ret;
+		return ret ? pt_lane_add_copy(l, w->gfn + i, gfn)
+			   : send_noted(l, w, i, page_idx);
 	}
-	ret = is_equal(l, original.page_idx, page);
-	if (ret > 0 && !(ret = pt_lane_add_copy(l, gfn, original_gfn)))
-		ret = 1;
-	return ret;
+	/* Of those alike the first stays noted: it is settled before others. */
+	if (l->generation > 1)
+		return pt_lane_add_data(l, w, i);
+	pt_lane_mark_dirty(l, w->gfn + i, 1);
+	pt_lane_count(&l->counts.put_off, 1);
+	return 0;
 }

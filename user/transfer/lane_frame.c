@@ -319,6 +319,14 @@ int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 	return 0;
 }
 
+int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
+		     unsigned i)
+{
+	return pt_lane_add_page(l, w->gfn + i,
+				pt_trim_mask(l->cfg.job->trim, w->masks[i]),
+				w->pages + i * PT_PAGE_SZ);
+}
+
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 {
 	int ret;

@@ -67,6 +67,8 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns);
 /* lane_frame.c */
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 		     const void *page);
+int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
+		     unsigned i);	/* page i, what trimming leaves of it */
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
 int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn);
 int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
@@ -84,14 +86,14 @@ static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
 			      memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-/* lane_copy.c: open once slot_cnt is known.  ahead: the word's pages will be
- * asked for.  try: whether the non-zero page went as a copy, or was put off: 1;
- * 0: it is to be sent as data. */
+/* lane_copy.c: open, once slot_cnt is known.  ahead: the word's pages are sent
+ * next.  send_data: page i of the word, not zero, as data, as a copy, or later;
+ * page_idx is its index. */
 int pt_lane_copies_open(struct pt_lane *l);
 void pt_lane_copies_ahead(const struct pt_lane *l,
 			  const struct pt_page_word *w);
-int pt_lane_try_copy(struct pt_lane *l, __u64 page_idx, __u64 content,
-		     const __u8 *page);
+int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
+		      unsigned i, __u64 page_idx);
 
 /* lane_probe.c: finds the receiver's queue and the largest frame, and agrees
  * on them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already does
