@@ -199,7 +199,7 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 		hdr->session_id ^= htobe64(1 + random_below(r, 1 << 30));
 		break;
 	case ATTACK_KIND:
-		last->kind = 3 + random_below(r, 250);
+		last->kind = 5 + random_below(r, 250);
 		break;
 	case ATTACK_MASK:
 		last->mask &= last->mask - 1;
