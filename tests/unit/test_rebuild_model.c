@@ -138,8 +138,8 @@ static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
 	}
 }
 
-/* send_generation sends every page as it is, or each with some chance, stretches
- * of them as copies; regions without data as one run. */
+/* send_generation sends every page as it is, or each with some chance, and
+ * stretches of them as copies; regions without data as one run. */
 static void send_generation(__u32 generation, bool all, __u64 *random,
 			    __u64 seed)
 {
