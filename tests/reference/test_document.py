@@ -175,6 +175,24 @@ class Document(unittest.TestCase):
         self.assertIn(str(value("PT_UDP_PORT")), section(4))
         self.assertIn(f"0x{value('PT_FRAME_MAGIC'):X}", section(5))
 
+    def test_record_kinds(self):
+        source = code("include/pagetrim/wire.h")
+        known = {number: name.lower() for name, number in
+                 re.findall(r"PT_RECORD_(\w+)\s*= (\d+),", source)}
+        table = {row[0]: row[1] for row in rows(section(6))
+                 if len(row) == 2 and row[0].isdigit()}
+        self.assertEqual({k: v for k, v in table.items()
+                          if not v.startswith(("set aside", "never"))}, known)
+        for number in (3, 5, 6):
+            self.assertIn(f"Record kind {number}, ", section(15))
+
+    def test_capabilities(self):
+        found = re.findall(r"PT_CAP_(\w+)\s+\(1ULL << (\d+)\)",
+                           code("user/control/messages.h"))
+        self.assertGreater(len(found), 0)
+        for name, bit in found:
+            self.assertIn(f"Bit {bit}, *{name.lower()}*:", section(13))
+
     def test_windows(self):
         source = code("user/transfer/seqmap.h")
         ahead = 2 ** int(re.search(r"PT_SEQ_AHEAD\s+\(1u << (\d+)\)",
@@ -234,7 +252,7 @@ class Document(unittest.TestCase):
     def test_record_examples(self):
         examples = [row for row in rows(section(6)) if "`" in row[1]
                     and " " in row[1]]
-        self.assertEqual(len(examples), 5)
+        self.assertEqual(len(examples), 6)
         for what, example in examples:
             raw, follows = re.fullmatch(r"`([0-9a-f ]+)`, (\d+ blocks?|none)",
                                         example).groups()
