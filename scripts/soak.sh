@@ -133,6 +133,10 @@ draw_agents()
 		send_options+=(--mtu 1400)
 		((mtu >= 1400)) || unset 'send_options[-1]' 'send_options[-1]'
 	fi
+	if [[ " ${send_options[*]} " != *" --pad "* ]] && perhaps 60; then
+		pick on on off
+		send_options+=(--copies "$drawn")
+	fi
 }
 
 # draw_event: what is done to the agents meanwhile, and after how many bytes.
