@@ -18,7 +18,7 @@ from charts import svg
 from results import Results
 from tables import (IMAGES, all_charts, contestants, images, left_out, limits,
                     memory, stages, targets, ways)
-from targets import all_targets
+from targets import all_targets, bytes_of_qemu
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 BUSY = 0.05  # of the machine's CPUs, stolen or used by others
@@ -48,6 +48,17 @@ def missed(results, said):
     return "\n\n".join(
         "".join(f"- **{t.what}**: {t.text} of {t.goal:g}{t.unit}.\n"
                 for t in ts) + f"\n{text}" for text, ts in texts.items())
+
+
+def bytes_sealed(results):
+    """The targets of bytes go by what has copies: what is true without."""
+    said = [f"{share:.2f} at MTU {mtu}"
+            for mtu, share in bytes_of_qemu(results, "pagetrim") if share]
+    if not said:
+        return "(bytes of sealed transfers: not measured)"
+    return ("The targets of bytes go by `--insecure`, where pages that equal "
+            "others go as copies. Sealed they do not, unless `--copies on` "
+            "is given: the same figure is then " + ", ".join(said) + ".")
 
 
 def stolen(results):
@@ -107,6 +118,7 @@ def write_document(results, path, said):
     filled = {"machine": "\n".join(f"- {line}" for line in machine(results)),
               "targets": targets(results).markdown(),
               "missed": missed(results, said),
+              "bytes-sealed": bytes_sealed(results),
               "guest": contestants(results, "guest").markdown(),
               "images": images(results).markdown(),
               "left-out": left_out(results).markdown(),
