@@ -79,6 +79,9 @@ static void test_text(void **state)
 	assert_non_null(strstr(out, "tail                      47.66 %"));
 	assert_non_null(strstr(out, "MTU 1500"));
 	assert_non_null(strstr(out, "at 10000 Mbit/s"));
+	assert_non_null(strstr(out, "\n  copies "));
+	assert_non_null(strstr(out, "copies: --trim blocks --copies on, at "
+			       "best\n"));
 	assert_null(strstr(out, "Picture"));
 }
 
@@ -109,6 +112,9 @@ static void test_json(void **state)
 	assert_int_equal(number(o, "data-pages", NULL, NULL), 2);
 	assert_int_equal(number(o, "copies", "pages", NULL), 0);
 	assert_int_equal(number(o, "copies", "sample", NULL), 1);
+	assert_int_equal(number(o, "copies", "frames", NULL), 1);
+	assert_int_equal(number(o, "copies", "wire-bytes", NULL),
+			 256 + 65 * 64);
 	assert_int_equal(number(o, "zero-blocks", "head", "bytes"), 128);
 	assert_int_equal(number(o, "zero-blocks", "tail", "bytes"), 61 * 64);
 	assert_int_equal(number(o, "zero-blocks", "interior", "bytes"), 0);

@@ -57,6 +57,8 @@ static void test_nothing_but_holes(void **state)
 	/* two runs of at most 512 pages, two records, no block */
 	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
 		assert_cost(&s, t, 1, before_blocks(1500, 2));
+	assert_int_equal(s.with_copies.frames, 1);
+	assert_int_equal(s.with_copies.wire_bytes, before_blocks(1500, 2));
 	assert_int_equal(s.region_cnt, 2);
 	assert_int_equal(s.regions[0].page_cnt, 512);
 	assert_int_equal(s.regions[1].page_cnt, 488);
@@ -130,6 +132,10 @@ static void test_pages_are_cut_over_frames(void **state)
 	close(fd);
 	survey(&s, 1500);
 	assert_int_equal(s.copy_cnt, 511);
+	/* 88 records fill a frame; one page in three frames and a part */
+	assert_in_range(s.with_copies.frames, 3 + 511 / 88, 4 + 511 / 88 + 1);
+	assert_in_range(s.with_copies.wire_bytes, 64 * 64 + 512 * 16,
+			64 * 64 + 515 * 16 + s.with_copies.frames * 106);
 	/* No page is cut for less than 8 blocks: some frames have fewer. */
 	assert_in_range(s.costs[0].frames, blocks / 21, blocks / 20 + 1);
 	assert_in_range(s.costs[0].wire_bytes,
@@ -158,6 +164,11 @@ static void test_copies(void **state)
 	assert_int_equal(s.data_cnt, 5);
 	assert_int_equal(s.copy_cnt, 2);
 	assert_int_equal(s.copy_sample, 1);
+	/* six pages, six records; the two copies have no block */
+	assert_cost(&s, PT_TRIM_BLOCKS, 1, before_blocks(1500, 6) + 5 * 64);
+	assert_int_equal(s.with_copies.frames, 1);
+	assert_int_equal(s.with_copies.wire_bytes,
+			 before_blocks(1500, 6) + 3 * 64);
 	pt_survey_free(&s);
 }
 

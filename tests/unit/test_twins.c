@@ -25,9 +25,13 @@ static struct pt_twins *make(__u32 slots)
 	return t;
 }
 
-static void add(struct pt_twins *t, __u64 hash)
+/* add returns whether an earlier one in the sample is equal. */
+static int add(struct pt_twins *t, __u64 hash)
 {
-	assert_int_equal(pt_twins_add(t, hash), 0);
+	int ret = pt_twins_add(t, hash);
+
+	assert_in_range(ret, 0, 1);
+	return ret;
 }
 
 static void test_counts_copies(void **state)
@@ -36,14 +40,14 @@ static void test_counts_copies(void **state)
 
 	(void)state;
 	assert_int_equal(pt_twins_copies(t), 0);
-	add(t, 5);
+	assert_int_equal(add(t, 5), 0);
 	assert_int_equal(pt_twins_copies(t), 0);
-	add(t, 5);
-	add(t, 5);
+	assert_int_equal(add(t, 5), 1);
+	assert_int_equal(add(t, 5), 1);
 	assert_int_equal(pt_twins_copies(t), 2);
-	add(t, 6);
+	assert_int_equal(add(t, 6), 0);
 	assert_int_equal(pt_twins_copies(t), 2);
-	add(t, 6);
+	assert_int_equal(add(t, 6), 1);
 	assert_int_equal(pt_twins_copies(t), 3);
 	assert_int_equal(pt_twins_sample(t), 1);
 	pt_twins_destroy(t);

@@ -201,6 +201,19 @@ static json_t *segments_json(const struct pt_layout *l)
 	return rows;
 }
 
+static json_t *copies_json(const struct inspect *in, const struct pt_survey *s)
+{
+	const struct pt_survey_cost *cost = &s->with_copies;
+
+	return json_pack("{s:I, s:f, s:I, s:I, s:I, s:f}",
+			 "pages", (json_int_t)s->copy_cnt,
+			 "percent", percent(s->copy_cnt, s->data_cnt),
+			 "sample", (json_int_t)s->copy_sample,
+			 "wire-bytes", (json_int_t)cost->wire_bytes,
+			 "frames", (json_int_t)cost->frames,
+			 "seconds", pt_survey_seconds(cost, in->rate_mbit));
+}
+
 static json_t *costs_json(const struct inspect *in, const struct pt_survey *s)
 {
 	json_t *rows = json_object();
@@ -221,7 +234,7 @@ static void print_json(const struct inspect *in, const struct pt_survey *s,
 		       const struct pt_layout *l)
 {
 	pt_out_json(json_pack(
-		"{s:I, s:i, s:I, s:I, s:I, s:I, s:{s:I, s:f, s:I},"
+		"{s:I, s:i, s:I, s:I, s:I, s:I, s:o,"
 		" s:{s:o, s:o, s:o}, s:i, s:I, s:o, s:s, s:o}",
 		"total", (json_int_t)s->memory_sz,
 		"page-size", PT_PAGE_SZ,
@@ -229,9 +242,7 @@ static void print_json(const struct inspect *in, const struct pt_survey *s,
 		"zero-pages", (json_int_t)s->zero_cnt,
 		"hole-pages", (json_int_t)s->hole_cnt,
 		"data-pages", (json_int_t)s->data_cnt,
-		"copies", "pages", (json_int_t)s->copy_cnt,
-			"percent", percent(s->copy_cnt, s->data_cnt),
-			"sample", (json_int_t)s->copy_sample,
+		"copies", copies_json(in, s),
 		"zero-blocks", "head", share_json(s->head_cnt, s),
 			"tail", share_json(s->tail_cnt, s),
 			"interior", share_json(s->interior_cnt, s),
@@ -242,19 +253,25 @@ static void print_json(const struct inspect *in, const struct pt_survey *s,
 		"segments", segments_json(l)));
 }
 
+static void print_cost(const struct inspect *in, const struct pt_survey *s,
+		       const char *name, const struct pt_survey_cost *cost)
+{
+	printf("  %-6s %16llu %12llu %8.2f %% %7.2f s\n", name,
+	       cost->wire_bytes, cost->frames,
+	       percent(cost->wire_bytes, s->memory_sz),
+	       pt_survey_seconds(cost, in->rate_mbit));
+}
+
 static void print_costs(const struct inspect *in, const struct pt_survey *s)
 {
 	printf("\nOn the wire, MTU %u, IPv4, no loss; time at %llu Mbit/s\n"
 	       "  --trim %16s %12s %10s %9s\n", in->mtu, in->rate_mbit,
 	       "bytes", "frames", "of memory", "time");
-	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++) {
-		const struct pt_survey_cost *cost = &s->costs[t];
-
-		printf("  %-6s %16llu %12llu %8.2f %% %7.2f s\n",
-		       pt_trim_name(t), cost->wire_bytes, cost->frames,
-		       percent(cost->wire_bytes, s->memory_sz),
-		       pt_survey_seconds(cost, in->rate_mbit));
-	}
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		print_cost(in, s, pt_trim_name(t), &s->costs[t]);
+	print_cost(in, s, "copies", &s->with_copies);
+	printf("  copies: --trim blocks --copies on, at best%s\n",
+	       s->copy_sample > 1 ? ", estimated" : "");
 }
 
 static void print_text(const struct inspect *in, const struct pt_survey *s,

@@ -27,6 +27,8 @@ struct walk {
 	struct pt_view view;
 	struct pt_twins *twins;
 	struct pt_builder builders[PT_TRIM_CNT];
+	struct pt_builder with_copies;
+	__u64 copies_packed;
 	struct region region;
 };
 
@@ -55,37 +57,61 @@ static int region_scan(struct walk *w, struct pt_error *err)
 	return 0;
 }
 
-static void frame_count(struct walk *w, enum pt_trim trim)
+static void frame_count(struct pt_builder *b, struct pt_survey_cost *cost)
 {
-	struct pt_survey_cost *cost = &w->survey->costs[trim];
-
-	if (pt_builder_is_empty(&w->builders[trim]))
+	if (pt_builder_is_empty(b))
 		return;
-	cost->wire_bytes += pt_builder_discard(&w->builders[trim]);
+	cost->wire_bytes += pt_builder_discard(b);
 	cost->frames++;
+}
+
+static void frames_count(struct walk *w)
+{
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		frame_count(&w->builders[t], &w->survey->costs[t]);
+	frame_count(&w->with_copies, &w->survey->with_copies);
 }
 
 /* page_pack stages one page as a sender does.  The builders never look into
  * it: nothing is written. */
-static void page_pack(struct walk *w, enum pt_trim trim, __u64 gfn,
-		      __u64 scanned)
+static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
+		      __u64 gfn, __u64 mask)
 {
-	struct pt_builder *b = &w->builders[trim];
-	__u64 mask = pt_trim_mask(trim, scanned);
 	unsigned int first = 0;
 
 	if (!mask) {
 		while (!pt_builder_add_zeroes(b, gfn, 1))
-			frame_count(w, trim);
+			frame_count(b, cost);
 		return;
 	}
 	while (first < PT_PAGE_BLOCKS) {
 		first = pt_builder_add_page(b, gfn, first, mask, NULL);
 		if (first < PT_PAGE_BLOCKS)
-			frame_count(w, trim);
+			frame_count(b, cost);
 	}
 }
 
+/* page_pack_all: in each way.  All copies cost the same, whatever they are
+ * of. */
+static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
+			  bool is_copy)
+{
+	struct pt_survey *s = w->survey;
+
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		page_pack(&w->builders[t], &s->costs[t], gfn,
+			  pt_trim_mask(t, scanned));
+	if (!is_copy) {
+		page_pack(&w->with_copies, &s->with_copies, gfn,
+			  pt_trim_mask(PT_TRIM_BLOCKS, scanned));
+		return;
+	}
+	while (!pt_builder_add_copy(&w->with_copies, gfn, gfn ^ 1))
+		frame_count(&w->with_copies, &s->with_copies);
+	w->copies_packed++;
+}
+
+/* page_count returns what pt_twins_add does. */
 static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
 {
 	__u64 mask = w->region.masks[page];
@@ -115,7 +141,7 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 {
 	struct pt_survey_region *r = &w->survey->regions[region_idx];
 	__u64 gfn;
-	int code;
+	int code, copy;
 
 	code = pt_source_view(w->src, &w->view, w->layout, region_idx, err);
 	if (!code)
@@ -124,15 +150,15 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 		return code;
 	pt_layout_region(w->layout, region_idx, &gfn);
 	for (__u32 i = 0; i < w->view.page_cnt; i++) {
-		if (page_count(w, r, i))
+		copy = page_count(w, r, i);
+		if (copy < 0)
 			return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 					    "no memory to count copies");
-		for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
-			page_pack(w, t, gfn + i, w->region.masks[i]);
+		page_pack_all(w, gfn + i, w->region.masks[i], copy);
 	}
 	/* A sender's frame holds no pages that the next view overwrites. */
-	for (enum pt_trim t = 0; !w->view.is_stable && t < PT_TRIM_CNT; t++)
-		frame_count(w, t);
+	if (!w->view.is_stable)
+		frames_count(w);
 	return 0;
 }
 
@@ -157,7 +183,28 @@ static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
 				    s->region_cnt);
 	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
 		pt_builder_init(&w->builders[t], &cfg);
+	pt_builder_init(&w->with_copies, &cfg);
 	return 0;
+}
+
+/* copies_tell takes what twins knows.  Of a sample, what its copies save
+ * stands for what all would. */
+static void copies_tell(struct walk *w)
+{
+	const struct pt_survey_cost *all = &w->survey->costs[PT_TRIM_BLOCKS];
+	struct pt_survey_cost *with = &w->survey->with_copies;
+	struct pt_survey *s = w->survey;
+	double times;
+
+	s->copy_cnt = pt_twins_copies(w->twins);
+	s->copy_sample = pt_twins_sample(w->twins);
+	if (s->copy_sample == 1 || !w->copies_packed)
+		return;
+	times = (double)s->copy_cnt / w->copies_packed;
+	with->frames = all->frames -
+		       times * ((double)all->frames - with->frames);
+	with->wire_bytes = all->wire_bytes -
+			   times * ((double)all->wire_bytes - with->wire_bytes);
 }
 
 int pt_survey_take(struct pt_survey *out, struct pt_source *src,
@@ -183,10 +230,8 @@ int pt_survey_take(struct pt_survey *out, struct pt_source *src,
 		pt_survey_free(out);
 		return code;
 	}
-	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
-		frame_count(&w, t);
-	out->copy_cnt = pt_twins_copies(w.twins);
-	out->copy_sample = pt_twins_sample(w.twins);
+	frames_count(&w);
+	copies_tell(&w);
 	pt_twins_destroy(w.twins);
 	segs = pt_layout_segments(l, &seg_cnt);
 	for (__u32 i = 0; i < seg_cnt; i++)

@@ -45,6 +45,9 @@ struct pt_survey {
 	 * block with data, after the last, between. */
 	__u64 head_cnt, tail_cnt, interior_cnt;
 	struct pt_survey_cost costs[PT_TRIM_CNT];
+	struct pt_survey_cost with_copies;	/* PT_TRIM_BLOCKS, and a record
+						 * for each of copy_cnt; exact
+						 * if that is */
 	struct pt_survey_region *regions;	/* by region_idx */
 	__u64 region_cnt;
 };

@@ -2,6 +2,7 @@
 #include "survey/twins.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <pagetrim/check.h>
@@ -49,17 +50,20 @@ void pt_twins_destroy(struct pt_twins *t)
 	free(t);
 }
 
-/* The place is taken from the low bits, the sample from the high ones.  Ends:
- * a quarter of the slots is always empty. */
-static void insert(struct pt_twins *t, __u64 hash)
+/* insert returns whether it was there.  The place is taken from the low bits,
+ * the sample from the high ones.  Ends: a quarter of the slots is always
+ * empty. */
+static bool insert(struct pt_twins *t, __u64 hash)
 {
 	__u32 at = hash & (t->slot_cnt - 1);
 
 	while (t->slots[at] && t->slots[at] != hash)
 		at = (at + 1) & (t->slot_cnt - 1);
-	if (!t->slots[at])
-		t->used++;
+	if (t->slots[at])
+		return true;
+	t->used++;
 	t->slots[at] = hash;
+	return false;
 }
 
 static unsigned int leading_zeros(__u64 hash)
@@ -97,9 +101,7 @@ int pt_twins_add(struct pt_twins *t, __u64 hash)
 			return code;
 	}
 	t->pages[leading_zeros(hash)]++;
-	if (leading_zeros(hash) >= t->zeros)
-		insert(t, hash);
-	return 0;
+	return leading_zeros(hash) >= t->zeros && insert(t, hash);
 }
 
 __u64 pt_twins_copies(const struct pt_twins *t)

@@ -26,8 +26,9 @@ struct pt_twins;
 int pt_twins_create(struct pt_twins **out, __u32 slots);
 void pt_twins_destroy(struct pt_twins *t);	/* NULL is fine */
 
-/* pt_twins_add notes one page with this hash of its content.  -ENOMEM if the
- * sample had to be halved and there was no memory to do it. */
+/* pt_twins_add notes one page with this hash of its content.  1: it equals an
+ * earlier one; 0: it does not, or is not in the sample; -ENOMEM: the sample had
+ * to be halved and there was no memory to do it. */
 int pt_twins_add(struct pt_twins *t, __u64 hash);
 
 /* pt_twins_copies returns how many of the pages added equal an earlier one:
