@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# Runs the built test programs below BUILD/tests, one after another, and ends
-# with one line of counts.
+# Runs the built test programs below BUILD/tests, as many at once as there are
+# CPUs, and ends with one line of counts.
 #   scripts/check.sh BUILD         unit, bpf, fuzz corpora, reference reader
 #   scripts/check.sh BUILD unit    unit and fuzz corpora only
 set -uo pipefail
@@ -10,20 +10,28 @@ cd "$(dirname "$0")/.." || exit 1
 
 build=${1:?usage: scripts/check.sh BUILD [unit]}
 only=${2:-all}
-passed=0 failed=0
+at_once=$(nproc)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+begun=0
 
-run() {
-	local log
-	log=$(mktemp)
+# run_one N COMMAND...: says how it went, in one piece; N.passed says it, too.
+run_one() {
+	local log=$tmp/$1
+
+	shift
 	if timeout 300 "$@" >"$log" 2>&1; then
-		passed=$((passed + 1))
+		: >"$log.passed"
 		printf 'ok      %s\n' "$*"
 	else
-		failed=$((failed + 1))
-		printf 'not ok  %s\n' "$*"
-		tail -n 40 "$log"
+		printf 'not ok  %s\n%s\n' "$*" "$(tail -n 40 "$log")"
 	fi
-	rm -f "$log"
+}
+
+run() {
+	while (($(jobs -rp | wc -l) >= at_once)); do wait -n; done
+	begun=$((begun + 1))
+	run_one "$begun" "$@" &
 }
 
 for t in tests/unit/test_*.c; do run "$build/${t%.c}"; done
@@ -37,6 +45,9 @@ if [ "$only" = all ]; then
 	run /usr/bin/python3 tests/reference/test_reader.py "$build"
 	run /usr/bin/python3 tests/reference/test_document.py
 fi
+wait
 
+passed=$(find "$tmp" -name '*.passed' | wc -l)
+failed=$((begun - passed))
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
