@@ -308,7 +308,7 @@ detached_meanwhile()
 }
 
 # In each state of the protocol: test_states.sh.  In the midst of the data:
-for moment in 1000000 15000000; do
+for moment in 1000000 12000000; do
 	case_run "death: receiver killed at $moment" receiver_killed "$moment"
 	case_run "death: sender killed at $moment" sender_killed "$moment"
 done
