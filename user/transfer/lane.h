@@ -6,8 +6,9 @@
  *       +---- reprobe -----+---------------------+
  *
  * A sweep visits each dirty page of the lane once, in one generation.  Frames
- * reported missing make their pages dirty again, for a later sweep; the lane
- * is clean when nothing is dirty and nothing unacknowledged.
+ * reported missing make their pages dirty again, for a later sweep; so does the
+ * first sweep a page that equals one still on its way, to send it as a copy.  The
+ * lane is clean when nothing is dirty and nothing unacknowledged.
  *
  * Threads: the lane's own; control posts to its inbox and reads the counters.
  */
