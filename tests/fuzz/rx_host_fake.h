@@ -17,16 +17,6 @@ __u16 pt_rx_queue_number(const struct pt_rx_queue *q)
 	return 0;
 }
 
-void pt_rx_host_lock(struct pt_rx_host *h)
-{
-	(void)h;
-}
-
-void pt_rx_host_unlock(struct pt_rx_host *h)
-{
-	(void)h;
-}
-
 void pt_rx_host_session_lock(struct pt_rx_host *h,
 			     const struct pt_intake *intake)
 {

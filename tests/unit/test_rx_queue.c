@@ -54,6 +54,24 @@ static void test_refusals(void **state)
 	assert_true(sink_is_hole(LOW));
 }
 
+/* Before the sender knows what is held, it can have nothing to send. */
+static void test_closed(void **state)
+{
+	struct pt_ledger ledger;
+
+	(void)state;
+	atomic_store(&intake.is_closed, true);
+	put(0, frame, data_frame(&kit_links[0], 0, 0, LOW, 1));
+	ledger = settle();
+	assert_int_equal(ledger.refused_window, 1);
+	assert_true(sink_is_hole(LOW));
+	atomic_store(&intake.is_closed, false);
+	put(0, frame, data_frame(&kit_links[0], 0, 0, LOW, 1));
+	ledger = settle();
+	assert_int_equal(ledger.accepted, 1);
+	assert_false(sink_is_hole(LOW));
+}
+
 /* A frame met on a queue that its lane has left is refused, and counted. */
 static void test_lane_moved(void **state)
 {
@@ -205,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_takes_and_tells),
 		TEST(test_refusals),
+		TEST(test_closed),
 		TEST(test_lane_moved),
 		TEST(test_slow),
 		TEST(test_naps),

@@ -30,6 +30,8 @@ struct pt_intake {
 	bool was_shared;		/* with another session; control's */
 	__u64 dropped_before;		/* by sockets, before it; control's */
 
+	atomic_bool is_closed;		/* what it holds is not told yet: frames
+					 * are refused; rx_held opens it */
 	_Atomic __u64 grace_ns;		/* any thread */
 	_Atomic __u64 strays;		/* data frames met on a queue that
 					 * their lane had left; any thread */

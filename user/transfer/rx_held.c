@@ -66,6 +66,7 @@ static int say_end(struct pt_rx_held *h)
 	};
 
 	/* First: the sender may answer before we are back. */
+	atomic_store(&h->intake->is_closed, false);
 	atomic_store(&h->is_told, true);
 	return say(h, &m);
 }
@@ -90,9 +91,7 @@ static int tell_region(struct pt_rx_held *h, struct telling *t,
 
 	if (ret)
 		return ret;
-	pt_rx_host_lock(h->host);
 	pt_rebuild_adopt(h->rebuild, region_idx, &t->held);
-	pt_rx_host_unlock(h->host);
 	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++)
 		page_cnt += __builtin_popcountll(t->held.has_data[i]);
 	atomic_fetch_add(&h->page_cnt, page_cnt);

@@ -4,8 +4,8 @@
  * spoken of.
  *
  * Threads: one of its own, for as long as that takes; start, stop and finish by
- * the session's.  It adopts a region under the lock of all queues: a sender
- * that sends frames before the last HELD spoils its own transfer, no memory.
+ * the session's.  It adopts without a lock: of a sender that sends frames
+ * before the last HELD, the queues refuse them.
  */
 #ifndef TRANSFER_RX_HELD_H
 #define TRANSFER_RX_HELD_H
@@ -15,11 +15,11 @@
 #include <stdbool.h>
 
 #include "control/conn.h"
+#include "transfer/intake.h"
 #include "transfer/rebuild.h"
-#include "transfer/rx_host.h"
 
 struct pt_rx_held {
-	struct pt_rx_host *host;
+	struct pt_intake *intake;	/* is_closed, until all was said */
 	struct pt_conn *conn;
 	const struct pt_layout *layout;
 	struct pt_sink *sink;

@@ -149,18 +149,6 @@ void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out)
 		pt_stage_look(&h->clocks[i], out->stages);
 }
 
-void pt_rx_host_lock(struct pt_rx_host *h)
-{
-	for (__u32 i = 0; i < h->queue_cnt; i++)
-		pt_rx_queue_lock(h->queues[i]);
-}
-
-void pt_rx_host_unlock(struct pt_rx_host *h)
-{
-	for (__u32 i = h->queue_cnt; i-- > 0; )
-		pt_rx_queue_unlock(h->queues[i]);
-}
-
 static bool has_lane_on(const struct pt_intake *intake,
 			const struct pt_rx_queue *q)
 {

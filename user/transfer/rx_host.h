@@ -53,11 +53,6 @@ void pt_rx_host_close(struct pt_rx_host *h);
 /* pt_rx_host_profile: of the queues' threads, since they started. */
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out);
 
-/* pt_rx_host_lock locks all queues: each then waits for the busiest.  Any
- * thread. */
-void pt_rx_host_lock(struct pt_rx_host *h);
-void pt_rx_host_unlock(struct pt_rx_host *h);
-
 /* pt_rx_host_session_lock locks the queues that the session's lanes are on:
  * those of other sessions go on. */
 void pt_rx_host_session_lock(struct pt_rx_host *h,

@@ -166,6 +166,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->wake_fd = s->wake_fd;
 	i->lane_cnt = s->open.lane_cnt;
 	atomic_store(&i->grace_ns, PT_GRACE_MIN_NS);
+	atomic_store(&i->is_closed, s->report.is_resumed);
 	if (pt_intake_lanes_make(i))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for %u lanes", i->lane_cnt);
@@ -197,7 +198,7 @@ static int tell_held(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_rx_held *h = &s->held;
 
-	h->host = s->host;
+	h->intake = &s->intake;
 	h->conn = s->conn;
 	h->layout = s->layout;
 	h->sink = s->sink;

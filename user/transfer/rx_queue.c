@@ -178,6 +178,10 @@ static void take_data(struct pt_rx_queue *q)
 		l->refused_record++;
 		return;
 	}
+	if (atomic_load_explicit(&l->intake->is_closed, memory_order_acquire)) {
+		l->refused_window++;
+		return;
+	}
 	seq = pt_rx_lane_take(l, r->id.seq,
 			      pt_desc_cnt(r->sent_sz, q->cfg.desc_sz));
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
