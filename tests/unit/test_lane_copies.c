@@ -233,7 +233,46 @@ static void test_source_cut(void **state)
 	stop();
 }
 
-#define FIXED	6
+/* all_alike: a guest that fills what is free with a pattern. */
+static void all_alike(void)
+{
+	memset(ram, 0xaa, sizeof(ram));
+}
+
+static atomic_uint scanned_cnt;
+
+/* stopping_content: the lane is told to stop at its first page. */
+static __u64 stopping_content(__u64 key, const void *page)
+{
+	if (!atomic_fetch_add(&scanned_cnt, 1))
+		pt_inbox_stop(pt_lane_inbox(lane));
+	return pt_digest_variants(&(unsigned int){ 0 })->content(key, page);
+}
+
+/* Where all is put off no frame is sent: the lane looks for mail all the
+ * same. */
+static void test_stop_while_putting_off(void **state)
+{
+	const struct pt_digest_variant *true_one = pt_digest_chosen;
+	struct pt_digest_variant stopping = *true_one;
+	__u64 deadline = pt_clock_ns() + WAIT_NS;
+
+	(void)state;
+	stopping.content = stopping_content;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW, .copies = true,
+			     .shape = all_alike });
+	reach(PT_LANE_READY);
+	atomic_store(&scanned_cnt, 0);
+	pt_digest_chosen = &stopping;
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	while (!atomic_load(&scanned_cnt) && pt_clock_ns() < deadline)
+		usleep(200);
+	stop();
+	pt_digest_chosen = true_one;
+	assert_in_range(atomic_load(&scanned_cnt), 1, PT_REGION_PAGES);
+}
+
+#define FIXED	7
 
 int main(void)
 {
@@ -244,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_digests_only_suggest),
 		cmocka_unit_test(test_the_first_is_the_original),
 		cmocka_unit_test(test_source_cut),
+		cmocka_unit_test(test_stop_while_putting_off),
 	};
 
 	for (size_t i = 0; i < COUNT_OF(nets); i++)

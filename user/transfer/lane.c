@@ -221,15 +221,15 @@ static int send_region(struct pt_lane *l, __u64 region_idx,
 	return ret;
 }
 
-/* sweep sends each dirty page once, in a generation of its own. */
+/* sweep sends each dirty page once, in a generation of its own.  It looks for mail
+ * at each region, since what is put off sends no frame and waits for no credit;
+ * and the more is acknowledged, the more may go as copies. */
 static int sweep(struct pt_lane *l)
 {
 	const struct pt_send_job *job = l->cfg.job;
 	__u64 region_cnt = pt_layout_region_cnt(job->layout);
 	__u64 bits[PT_REGION_WORDS];
-	/* Of what the last sweep sent, more is acknowledged than when it ended:
-	 * originals. */
-	int ret = pt_lane_take_mail(l, 0);
+	int ret = 0;
 
 	atomic_store(&l->counts.generation, ++l->generation);
 	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
@@ -238,7 +238,9 @@ static int sweep(struct pt_lane *l)
 		if (!cnt)
 			continue;
 		l->dirty_cnt -= cnt;
-		ret = send_region(l, r, bits, cnt);
+		ret = pt_lane_take_mail(l, 0);
+		if (!ret)
+			ret = send_region(l, r, bits, cnt);
 		show_dirty(l);
 	}
 	return ret ? ret : pt_lane_flush(l);
