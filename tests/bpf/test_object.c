@@ -115,7 +115,7 @@ static void test_several_buffers(void **state)
 }
 
 /* The verifier gives up at a million instructions; compilers and kernels
- * differ, so three quarters of that must do.  Linux 6.1 needs seven times what
+ * differ, so three quarters of that must do.  Linux 6.1 needs five times what
  * 6.18 needs. */
 static void test_verifier(void **state)
 {

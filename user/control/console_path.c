@@ -80,7 +80,7 @@ static bool is_there(const char *name, int fd)
 }
 
 /* lock returns a descriptor, or -errno; -EBUSY: another has it all the time.
-  Who had it removed it: then it is another file by now. */
+ * Who had it removed it: then it is another file by now. */
 static int lock(const char *name)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
