@@ -149,6 +149,47 @@ static void test_random(void **state)
 	flushed();
 }
 
+/* copy stages page to as a copy of page from, as it is by then. */
+static void copy(__u32 to, __u32 from)
+{
+	const __u64 off = to * PT_PAGE_SZ, from_off = from * PT_PAGE_SZ;
+	struct pt_error err;
+	const void *page;
+
+	assert_int_equal(pt_sink_run_copy(&run, sink, off, from_off, &page,
+					  &err), 0);
+	memcpy(want + off, want + from_off, PT_PAGE_SZ);
+	memset(want + IMAGE_SZ, 0, sizeof(want) - IMAGE_SZ);
+	assert_memory_equal(page, want + off, PT_PAGE_SZ);
+}
+
+/* Copies one behind the other, of pages that wait or do not, whole or in part,
+ * and bytes between them. */
+static void test_copies(void **state)
+{
+	(void)state;
+	srandom(2);
+	for (int i = 0; i < 3000; i++) {
+		__u32 to = random() % PAGES;
+		__u32 cnt = random() % PAGES;
+
+		for (; to < PAGES && cnt; to++, cnt--) {
+			__u32 near = to - random() % 3;
+			__u32 sz = 1 + random() % 99;
+
+			if (random() % 8)
+				copy(to, random() % 4 ? random() % PAGES
+						      : near % PAGES);
+			else
+				add(to * PT_PAGE_SZ, data + random() %
+				    (sizeof(data) - PT_PAGE_SZ),
+				    random() % 2 && to < PAGES - 1
+				    ? PT_PAGE_SZ : sz);
+		}
+	}
+	flushed();
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -159,6 +200,7 @@ int main(void)
 		TEST(test_too_many_pieces),
 		TEST(test_end_of_image),
 		TEST(test_random),
+		TEST(test_copies),
 	};
 	int failed_cnt;
 
