@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Data frames without a transfer, to test the wire itself.
 
-    frames.py send --to ADDR --cnt N [--lanes N] [--sz BYTES]
+    frames.py send --to ADDR --cnt N [--lanes N] [--sz BYTES] [--blind]
         N UDP datagrams of sz bytes that begin as pagetrim's data frames do,
-        sequence numbers from 0 in each lane
+        sequence numbers from 0 in each lane.  After each BURST of them one
+        that is none, which takes the same way; when it has come back there is
+        room for more.  --blind: at once, nobody answers.
     frames.py receive --listen ADDR
         until SIGTERM; then what came, as JSON: {"LANE": [SEQ, ...]} in order
-        of arrival.  A datagram whose content is wrong fails it.
+        of arrival.  A datagram whose content is wrong fails it; one that is no
+        data frame goes back.
     frames.py judge --cnt N --lanes N --wire WIRE.json --got GOT.json
                     [--overtaken N]
         compares what came with what the wire says it did, at least N frames
@@ -20,7 +23,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 import zlib
 
 PORT = 16644
@@ -28,6 +30,7 @@ MAGIC = 0x5054524D
 DATA = 1
 HEADER = struct.Struct("!IBBHQQIHHBBHHH8s16s")  # include/pagetrim/wire.h
 BURST = 32  # datagrams at once: fewer than a veth queue holds
+ANSWER_S = 60  # far more than it takes
 
 
 def udp_socket(addr):
@@ -42,14 +45,22 @@ def datagram(lane, seq, sz):
                        bytes(8), auth) + body
 
 
+def turn(sock, addr, i):
+    """Waits until what was sent before has been taken off the way."""
+    sock.settimeout(ANSWER_S)
+    sock.sendto(b"turn %d" % i, addr)
+    same("answer", sock.recv(100), b"turn %d" % i)
+
+
 def send(args):
     with udp_socket(args.to) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         for i in range(args.cnt):
             sock.sendto(datagram(i % args.lanes, i // args.lanes, args.sz),
                         (args.to, PORT))
-            if i % BURST == BURST - 1:
-                time.sleep(0.02)  # no buffer overflows, even if the wire must wait
+            last = i % BURST == BURST - 1 or i == args.cnt - 1
+            if last and not args.blind:
+                turn(sock, (args.to, PORT), i)
 
 
 def receive(args):
@@ -69,9 +80,12 @@ def receive(args):
         stop = wake in select.select([sock, wake], [], [])[0]
         while True:
             try:
-                data = sock.recv(1 << 16)
+                data, sender = sock.recvfrom(1 << 16)
             except BlockingIOError:
                 break
+            if data.startswith(b"turn "):
+                sock.sendto(data, sender)
+                continue
             fields = HEADER.unpack_from(data)
             seq, lane, auth = fields[5], fields[7], fields[15]
             crc = struct.unpack_from("!I", auth)[0]
@@ -122,6 +136,7 @@ def main():
     args.add_argument("--cnt", type=int)
     args.add_argument("--lanes", type=int, default=1)
     args.add_argument("--sz", type=int, default=1400)
+    args.add_argument("--blind", action="store_true")
     args.add_argument("--wire")
     args.add_argument("--got")
     args.add_argument("--overtaken", type=int, default=0)

@@ -117,7 +117,7 @@ own_loss()
 	show hosts_run "$net" a ping -q -c 1 "$HOSTS_B4"
 	kill -STOP "$HOSTS_WIRE_PID"
 	show hosts_run "$net" a "$here/frames.py" send --to "$HOSTS_B4" \
-		--cnt 200
+		--cnt 200 --blind
 	kill -CONT "$HOSTS_WIRE_PID"
 	! hosts_wire_stop || die "a wire that lost frames exits 0"
 	data=$(count run data_in) lost=$(count run lost)
