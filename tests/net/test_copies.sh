@@ -193,9 +193,9 @@ process()
 		import sys
 		import time
 
-		half = random.Random(1).randbytes(2 << 20)
+		half = random.Random(1).randbytes(6 << 20)
 		private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-		memory = mmap.mmap(-1, 4 << 20, flags=private)
+		memory = mmap.mmap(-1, 12 << 20, flags=private)
 		memory[:] = half * 2
 		with open(sys.argv[1], "wb") as out:
 		    out.write(memory)
@@ -211,7 +211,7 @@ process()
 	ended receive "$receiver" 10 0
 	kill "$pid"
 	balanced
-	within copies "$(copies)" 400 "$(field send .ram.normal)"
+	within copies "$(copies)" 1300 "$(field send .ram.normal)"
 	python3 -c 'if True:
 		import sys
 		pages, copy = (open(path, "rb").read() for path in sys.argv[1:])

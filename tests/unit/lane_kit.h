@@ -34,7 +34,7 @@ static int lane_init(void)
 
 static void make_ram(void)
 {
-	int fd = scratch_file(RAM, sizeof(ram));
+	int fd = scratch_file(RAM, sizeof(ram) - net.short_sz);
 	__u64 random = 8;
 
 	memset(ram, 0, sizeof(ram));
@@ -47,7 +47,7 @@ static void make_ram(void)
 	}
 	if (net.shape)
 		net.shape();
-	scratch_write(fd, 0, ram, sizeof(ram));
+	scratch_write(fd, 0, ram, sizeof(ram) - net.short_sz);
 	close(fd);
 }
 

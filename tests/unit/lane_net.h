@@ -45,6 +45,8 @@ struct net {
 	bool copies;		/* pages may go as copies */
 	void (*shape)(void);	/* changes ram before the source is made */
 	bool (*is_held)(__u32 page);	/* the receiver has it already */
+	__u32 short_sz;		/* bytes that the source ends before its last
+				 * page does; they are zero */
 };
 
 static struct net net;

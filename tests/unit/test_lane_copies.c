@@ -233,6 +233,33 @@ static void test_source_cut(void **state)
 	stop();
 }
 
+/* twins_at_the_end: two pages, of the last region, next to each other. */
+static void twins_at_the_end(void)
+{
+	memset(ram[PAGES - 3], 3, 2 * PT_PAGE_SZ);
+	memset(ram[PAGES - 1], 0, PT_PAGE_SZ);
+}
+
+/* A region that is not mapped would be read as a whole once more, for one page
+ * of it: more than is saved. */
+static void test_put_off_where_mapped(void **state)
+{
+	(void)state;
+	for (__u32 is_short = 0; is_short < 2; is_short++) {
+		start(&(struct net){ .mtu = 9000, .window = WINDOW,
+				     .copies = true, .short_sz = is_short,
+				     .shape = twins_at_the_end });
+		run_to_clean();
+		assert_arrived();
+		assert_int_equal(atomic_load(&pt_lane_counts(lane)->put_off),
+				 !is_short);
+		assert_int_equal(
+			atomic_load(&pt_lane_counts(lane)->generation),
+			1 + !is_short);
+		stop();
+	}
+}
+
 /* all_alike: a guest that fills what is free with a pattern. */
 static void all_alike(void)
 {
@@ -272,7 +299,7 @@ static void test_stop_while_putting_off(void **state)
 	assert_in_range(atomic_load(&scanned_cnt), 1, PT_REGION_PAGES);
 }
 
-#define FIXED	7
+#define FIXED	8
 
 int main(void)
 {
@@ -283,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_digests_only_suggest),
 		cmocka_unit_test(test_the_first_is_the_original),
 		cmocka_unit_test(test_source_cut),
+		cmocka_unit_test(test_put_off_where_mapped),
 		cmocka_unit_test(test_stop_while_putting_off),
 	};
 

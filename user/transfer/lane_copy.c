@@ -118,8 +118,9 @@ int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		return ret ? pt_lane_add_copy(l, w->gfn + i, gfn)
 			   : send_noted(l, w, i, page_idx);
 	}
-	/* Of those alike the first stays noted: it is settled before others. */
-	if (l->generation > 1)
+	/* Of those alike the first stays noted: it is settled before others.  What
+	 * is not mapped would be read once more, all of its region. */
+	if (l->generation > 1 || !l->view.is_stable)
 		return pt_lane_add_data(l, w, i);
 	pt_lane_mark_dirty(l, w->gfn + i, 1);
 	pt_lane_count(&l->counts.put_off, 1);
