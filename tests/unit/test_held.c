@@ -24,7 +24,7 @@ static struct pt_layout *layout;
 static struct pt_sink *sink;
 static struct pt_rebuild *rebuild;
 static struct pt_conn *sender, *receiver;
-static struct pt_rx_host host;		/* no queues: locks nothing */
+static struct pt_intake intake;		/* on no queue */
 static struct pt_send_job job;
 static struct pt_digests known;
 static struct pt_held held;
@@ -97,7 +97,7 @@ static void start(const __u8 *ours, const __u8 *theirs)
 	assert_int_equal(pt_dirty_create(&job.dirty, region_cnt), 0);
 	pt_held_init(&held, &job);
 	rx_held = (struct pt_rx_held){
-		.host = &host, .conn = receiver, .layout = layout,
+		.intake = &intake, .conn = receiver, .layout = layout,
 		.sink = sink, .rebuild = rebuild, .wake_fd = -1,
 	};
 }
@@ -375,7 +375,7 @@ static void test_deaf_sender(void **state)
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	make_pair(&sender, &receiver, "127.0.0.1");
 	rx_held = (struct pt_rx_held){
-		.host = &host, .conn = receiver, .layout = layout,
+		.intake = &intake, .conn = receiver, .layout = layout,
 		.sink = sink, .rebuild = rebuild, .wake_fd = -1,
 	};
 	assert_int_equal(pt_rx_held_start(&rx_held, &err), 0);
