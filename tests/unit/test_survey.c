@@ -230,23 +230,48 @@ static void test_source_cut_short(void **state)
 	close(fd);
 }
 
+/* What a sample saves stands for all; never more than there is. */
+static void test_stretch(void **state)
+{
+	static const struct {
+		double times;
+		struct pt_survey_cost want;
+	} stretches[] = {
+		{ 1, { .frames = 90, .wire_bytes = 70000 } },
+		{ 2, { .frames = 80, .wire_bytes = 40000 } },
+		{ 3.5, { .frames = 65, .wire_bytes = 0 } },
+		{ 1000, { .frames = 0, .wire_bytes = 0 } },
+	};
+	const struct pt_survey_cost all = { 100, 100000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stretches) / sizeof(stretches[0]); i++) {
+		struct pt_survey_cost with = { 90, 70000 };
+
+		pt_survey_stretch(&with, &all, stretches[i].times);
+		assert_int_equal(with.frames, stretches[i].want.frames);
+		assert_int_equal(with.wire_bytes, stretches[i].want.wire_bytes);
+	}
+}
+
 #define ROW_CNT (sizeof(rows) / sizeof(rows[0]))
 
 int main(void)
 {
-	struct CMUnitTest tests[6 + ROW_CNT] = {
+	struct CMUnitTest tests[7 + ROW_CNT] = {
 		cmocka_unit_test(test_nothing_but_holes),
 		cmocka_unit_test(test_pages_are_cut_over_frames),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_odd_size),
 		cmocka_unit_test(test_seconds),
 		cmocka_unit_test(test_source_cut_short),
+		cmocka_unit_test(test_stretch),
 	};
 
 	if (scratch_mount())
 		return 1;
 	for (size_t i = 0; i < ROW_CNT; i++)
-		tests[6 + i] = (struct CMUnitTest){ rows[i].name, test_row,
+		tests[7 + i] = (struct CMUnitTest){ rows[i].name, test_row,
 						    NULL, NULL,
 						    (void *)&rows[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);

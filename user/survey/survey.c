@@ -187,24 +187,31 @@ static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
 	return 0;
 }
 
+static __u64 stretch(__u64 with, __u64 all, double times)
+{
+	double saved = times * ((double)all - with);
+
+	return saved < all ? all - saved : 0;
+}
+
+void pt_survey_stretch(struct pt_survey_cost *with,
+		       const struct pt_survey_cost *all, double times)
+{
+	with->frames = stretch(with->frames, all->frames, times);
+	with->wire_bytes = stretch(with->wire_bytes, all->wire_bytes, times);
+}
+
 /* copies_tell takes what twins knows.  Of a sample, what its copies save
  * stands for what all would. */
 static void copies_tell(struct walk *w)
 {
-	const struct pt_survey_cost *all = &w->survey->costs[PT_TRIM_BLOCKS];
-	struct pt_survey_cost *with = &w->survey->with_copies;
 	struct pt_survey *s = w->survey;
-	double times;
 
 	s->copy_cnt = pt_twins_copies(w->twins);
 	s->copy_sample = pt_twins_sample(w->twins);
-	if (s->copy_sample == 1 || !w->copies_packed)
-		return;
-	times = (double)s->copy_cnt / w->copies_packed;
-	with->frames = all->frames -
-		       times * ((double)all->frames - with->frames);
-	with->wire_bytes = all->wire_bytes -
-			   times * ((double)all->wire_bytes - with->wire_bytes);
+	if (s->copy_sample > 1 && w->copies_packed)
+		pt_survey_stretch(&s->with_copies, &s->costs[PT_TRIM_BLOCKS],
+				  (double)s->copy_cnt / w->copies_packed);
 }
 
 int pt_survey_take(struct pt_survey *out, struct pt_source *src,

@@ -65,6 +65,11 @@ int pt_survey_take(struct pt_survey *out, struct pt_source *src,
 		   struct pt_error *err);
 void pt_survey_free(struct pt_survey *s);
 
+/* pt_survey_stretch: *with saves so many times as much of *all; all of it at
+ * most, since the copies of a sample may hold more than the others. */
+void pt_survey_stretch(struct pt_survey_cost *with,
+		       const struct pt_survey_cost *all, double times);
+
 /* pt_survey_seconds: how long a cost takes at rate_mbit (> 0) Mbit/s of
  * Ethernet, with the 24 bytes around each frame: preamble, FCS and gap. */
 double pt_survey_seconds(const struct pt_survey_cost *cost, __u64 rate_mbit);
