@@ -121,7 +121,8 @@ default_grid_is_whole()
 
 	cases_listed
 	for case in "guest no-copies 1500 1 none" \
-		"guest no-copies 9000 1 blocks" "guest qemu-cold 1500 1 -" "guest multifd 65535 1 -" \
+		"guest no-copies 9000 1 blocks" \
+		"guest qemu-cold 1500 1 -" "guest multifd 65535 1 -" \
 		"guest insecure 3506 1 blocks" "guest pagetrim 9000 2 blocks" \
 		"guest criu 9000 1 -" "guest memory 1500 1 -" \
 		"random blast 65535 1 -" "random insecure 9000 1 none" \
