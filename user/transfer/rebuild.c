@@ -409,8 +409,8 @@ static int place_records(const struct placing *p,
 	return 0;
 }
 
-/* fault: the mapping failed.  What is staged is dropped: the run's
- * next bytes may be another memory's. */
+/* fault: the mapping failed.  What is staged is dropped: the run's next bytes
+ * may be another memory's. */
 static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
 		 const struct pt_guard *guard, struct pt_error *err)
 {
