@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What decodes must encode to the same bytes, whoever sent it. */
+/* What decodes must encode to the same bytes, whoever sent it, whatever the ends
+ * agreed on: the first byte says both. */
 #include <string.h>
 
 #include "control/messages.h"
@@ -12,11 +13,12 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 	static __u8 again[PT_MESSAGE_SZ_MAX];
 	struct pt_message m;
 	int ret, from = sz ? data[0] % 2 + PT_ROLE_SENDER : PT_ROLE_SENDER;
+	__u64 caps = sz && data[0] & 2 ? PT_CAP_ARRIVALS : 0;
 
-	ret = sz ? pt_message_decode(&m, &scratch, from, data + 1, sz - 1,
-				     NULL) : 0;
+	ret = sz ? pt_message_decode(&m, &scratch, from, caps, data + 1,
+				     sz - 1, NULL) : 0;
 	if (ret > 0 && m.type != PT_MSG_HELLO)
-		pt_check(pt_message_encode(&m, again, ret, NULL) == ret &&
+		pt_check(pt_message_encode(&m, caps, again, ret, NULL) == ret &&
 			 !memcmp(again, data + 1, ret));
 	return 0;
 }

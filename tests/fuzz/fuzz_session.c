@@ -80,8 +80,8 @@ static bool session(struct input *in, const struct pt_receiver_cfg *cfg)
 	int peer, ret;
 
 	s = start(cfg, &host, &peer);
-	while ((ret = pt_message_decode(&m, &scratch, PT_ROLE_SENDER, in->at,
-					in->sz, NULL)) > 0) {
+	while ((ret = pt_message_decode(&m, &scratch, PT_ROLE_SENDER, 0,
+					in->at, in->sz, NULL)) > 0) {
 		in->at += ret;
 		in->sz -= ret;
 		if (m.type != PT_MSG_HELLO && !take(s, &m))

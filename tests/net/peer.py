@@ -15,8 +15,7 @@
         copy connections to PORT to TO_PORT of the same address, both ways,
         until FILE exists; then cut (close both) or freeze (copy nothing more)
     peer.py plain ADDR PORT TO_PORT
-        as proxy, of one connection, but the HELLO of the host that it leads to
-        says no capability
+        as proxy, of one connection, but neither end's HELLO says a capability
     peer.py forget ADDR PORT TO_PORT
         as proxy, but the first connection is cut (both ways) when COMMITTED
         comes back on it, which is not passed on; later ones are copied
@@ -154,20 +153,17 @@ def plain(addr, port, to_port):
     capabilities = range(16, 24)  # where HELLO has them
     client, _ = listen(addr, port).accept()
     host = socket.create_connection((addr, int(to_port)))
-    come = 0
+    come = {client: 0, host: 0}
     while True:
         for sock in select.select([client, host], [], [])[0]:
             data = bytearray(sock.recv(1 << 16))
-            if sock is client:
-                host.sendall(data)
-            else:
-                for i in range(len(data)):
-                    if come + i in capabilities:
-                        data[i] = 0
-                    elif come + i >= capabilities.stop:
-                        break
-                come += len(data)
-                client.sendall(data)
+            for i in range(len(data)):
+                if come[sock] + i in capabilities:
+                    data[i] = 0
+                elif come[sock] + i >= capabilities.stop:
+                    break
+            come[sock] += len(data)
+            (host if sock is client else client).sendall(data)
             if not data:
                 client.close()
                 host.close()

@@ -90,6 +90,8 @@ def number_text(number):
 
 def field_text(kind, name, low, high):
     low, high = value(low), value(high)
+    if kind == "cap":
+        return f"*with bit {low.bit_length() - 1}*"
     if kind in ("addr", "ledger") or (kind == "u64" and
                                       (low, high) == (0, U64_MAX)):
         return f"{kind} {name}"

@@ -77,7 +77,7 @@ static inline void raw_write(int fd, const void *bytes, size_t sz)
 
 static inline size_t put_message(__u8 *at, const struct pt_message *m)
 {
-	int sz = pt_message_encode(m, at, PT_MESSAGE_SZ_MAX, &err);
+	int sz = pt_message_encode(m, 0, at, PT_MESSAGE_SZ_MAX, &err);
 
 	assert_true(sz > 0);
 	return sz;
@@ -105,10 +105,10 @@ static inline void raw_read_message(int fd, struct pt_message *m)
 	while (!ret) {
 		assert_int_equal(read(fd, bytes + sz, 1), 1);
 		sz++;
-		ret = pt_message_decode(m, &scratch, PT_ROLE_RECEIVER, bytes,
+		ret = pt_message_decode(m, &scratch, PT_ROLE_RECEIVER, 0, bytes,
 					sz, &err);
 		if (!ret)
-			ret = pt_message_decode(m, &scratch, PT_ROLE_SENDER,
+			ret = pt_message_decode(m, &scratch, PT_ROLE_SENDER, 0,
 						bytes, sz, &err);
 	}
 	assert_int_equal(ret, sz);

@@ -59,7 +59,8 @@ static inline struct pt_message good_message(unsigned type)
 			.session_id = 0xabcdef, .resumes = 1 };
 		break;
 	case PT_MSG_PROBE_SEEN:
-		m.probe_seen = (struct pt_msg_probe_seen){ 1, 17, 9014, 3 };
+		m.probe_seen = (struct pt_msg_probe_seen){ 1, 17, 9014, 3,
+							   123456789 };
 		break;
 	case PT_MSG_LANE_SET:
 		m.lane_set = (struct pt_msg_lane_set){ 1, 3, 9014 };
@@ -73,7 +74,10 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_ACK:
 		m.ack = (struct pt_msg_ack){
 			.lane = 1, .upto = 80, .freed_desc = 240,
-			.window = 2048, .missing_cnt = 2, .missing = missing };
+			.window = 2048, .missing_cnt = 2, .missing = missing,
+			.placed_upto = 79, .arrived_sz = 720000,
+			.arrived_ns = 5000000000, .top = 85,
+			.top_ns = 4999999999 };
 		break;
 	case PT_MSG_REPROBE:
 		m.reprobe.lane = 1;

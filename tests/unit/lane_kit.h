@@ -92,7 +92,8 @@ static void start(const struct net *with)
 	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
 	job = (struct pt_send_job){
 		.source = source, .layout = layout, .digests = &digests,
-		.digest_key = KEY, .copies = net.copies, .trim = PT_TRIM_BLOCKS,
+		.digest_key = KEY, .copies = net.copies,
+		.arrivals = net.arrivals, .trim = PT_TRIM_BLOCKS,
 		.session_id = SESSION, .desc_sz = DESC_SZ,
 		.frame_sz_max = PT_ETH_SZ + (net.mtu_max ? net.mtu_max
 							  : net.mtu),

@@ -43,6 +43,7 @@ struct net {
 	__u32 bytes_per_s;	/* 0: no limit */
 	bool is_lazy;		/* it acknowledges at SYNC only */
 	bool copies;		/* pages may go as copies */
+	bool arrivals;		/* ACKs tell what is placed */
 	void (*shape)(void);	/* changes ram before the source is made */
 	bool (*is_held)(__u32 page);	/* the receiver has it already */
 	__u32 short_sz;		/* bytes that the source ends before its last

@@ -33,6 +33,11 @@ static void post_ack(__u64 upto, const struct pt_seq_range *missing, __u32 cnt)
 		.upto = upto,
 		.freed_desc = upto * 2,
 		.window = upto + 7,
+		.placed_upto = upto - 1,
+		.arrived_sz = upto * 3,
+		.arrived_ns = upto + 11,
+		.top = upto + 2,
+		.top_ns = upto + 10,
 		.missing_cnt = cnt,
 		.missing = missing,
 	};
@@ -67,7 +72,7 @@ static void post_one_ack(void)
 
 static void post_probe(void)
 {
-	const struct pt_msg_probe_seen seen = { 1, 77, 1500, 3 };
+	const struct pt_msg_probe_seen seen = { 1, 77, 1500, 3, 0 };
 
 	pt_inbox_probe(in, &seen);
 }
@@ -120,6 +125,11 @@ static void assert_mail(const struct row *row)
 		assert_int_equal(mail.upto, 9);
 		assert_int_equal(mail.freed_desc, 18);
 		assert_int_equal(mail.window, 16);
+		assert_int_equal(mail.placed_upto, 8);
+		assert_int_equal(mail.arrived_sz, 27);
+		assert_int_equal(mail.arrived_ns, 20);
+		assert_int_equal(mail.top, 11);
+		assert_int_equal(mail.top_ns, 19);
 		assert_int_equal(mail.missing[1].first, 5);
 		assert_int_equal(mail.missing[1].cnt, 2);
 	}

@@ -110,6 +110,17 @@ static void miss_what_was_not_sent(struct pt_msg_ack *a)
 	a->missing = &not_sent;
 }
 
+static void place_what_is_not_decided(struct pt_msg_ack *a)
+{
+	a->placed_upto = a->upto + 1;
+}
+
+static void take_back_what_is_placed(struct pt_msg_ack *a)
+{
+	if (a->upto > 100)
+		a->placed_upto = 1;
+}
+
 static const struct net spoilt[] = {
 	{ "more credit than taken", .mtu = 1500, .window = WINDOW,
 	  .spoil = free_too_much },
@@ -117,6 +128,10 @@ static const struct net spoilt[] = {
 	  .spoil = pass_the_end },
 	{ "missing, but never sent", .mtu = 1500, .window = WINDOW,
 	  .spoil = miss_what_was_not_sent },
+	{ "placed past upto", .mtu = 1500, .window = WINDOW, .arrivals = true,
+	  .spoil = place_what_is_not_decided },
+	{ "placed goes backwards", .mtu = 1500, .window = 40,
+	  .arrivals = true, .spoil = take_back_what_is_placed },
 };
 
 static void test_spoilt_ack(void **state)

@@ -191,6 +191,41 @@ static void test_digests_only_suggest(void **state)
 	stop();
 }
 
+static void place_nothing(struct pt_msg_ack *a)
+{
+	a->placed_upto = 0;
+}
+
+static void place_all(struct pt_msg_ack *a)
+{
+	a->placed_upto = a->upto;
+}
+
+/* What has arrived and is not placed is no original; nor is a lane done before all
+ * is in the sink. */
+static void test_not_placed(void **state)
+{
+	__u64 deadline = pt_clock_ns() + WAIT_NS;
+
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW, .copies = true,
+			     .arrivals = true, .spoil = place_nothing,
+			     .shape = some_twins });
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	while ((!upto || upto != data_cnt ||
+		atomic_load(&pt_lane_counts(lane)->dirty_pages)) &&
+	       pt_clock_ns() < deadline)
+		usleep(200);
+	assert_int_equal(pt_lane_state(lane), PT_LANE_SENDING);
+	assert_int_equal(copy_cnt, 0);
+	net.spoil = place_all;
+	ack();
+	reach(PT_LANE_CLEAN);
+	assert_arrived();
+	stop();
+}
+
 /* All copies name the page that was sent first: one that came after it would
  * never be acknowledged while more of them follow. */
 static void test_the_first_is_the_original(void **state)
@@ -299,7 +334,7 @@ static void test_stop_while_putting_off(void **state)
 	assert_in_range(atomic_load(&scanned_cnt), 1, PT_REGION_PAGES);
 }
 
-#define FIXED	8
+#define FIXED	9
 
 int main(void)
 {
@@ -308,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_one_of_two_lanes),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_digests_only_suggest),
+		cmocka_unit_test(test_not_placed),
 		cmocka_unit_test(test_the_first_is_the_original),
 		cmocka_unit_test(test_source_cut),
 		cmocka_unit_test(test_put_off_where_mapped),

@@ -38,16 +38,21 @@ static void assert_ack(void)
 
 	memset(&m, 0xee, sizeof(m));
 	pt_rx_lane_ack(&lane, &m);
-	sz = pt_message_encode(&m, bytes, sizeof(bytes), &err);
+	sz = pt_message_encode(&m, PT_CAP_ARRIVALS, bytes, sizeof(bytes), &err);
 	if (sz < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(pt_message_decode(&got, &scratch, PT_ROLE_RECEIVER,
-					   bytes, sz, &err), sz);
+					   PT_CAP_ARRIVALS, bytes, sz, &err), sz);
 	assert_int_equal(got.type, PT_MSG_ACK);
 	assert_int_equal(got.ack.lane, lane.lane_idx);
 	assert_int_equal(got.ack.upto, lane.seqs.decided);
 	assert_int_equal(got.ack.freed_desc, lane.freed_desc);
 	assert_int_equal(got.ack.window, lane.window);
+	assert_int_equal(got.ack.placed_upto, lane.seqs.decided);
+	assert_int_equal(got.ack.arrived_sz, lane.arrived_sz);
+	assert_int_equal(got.ack.arrived_ns, lane.arrived_ns);
+	assert_int_equal(got.ack.top, lane.top);
+	assert_int_equal(got.ack.top_ns, lane.top_ns);
 	assert_int_equal(got.ack.missing_cnt, lane.missing_range_cnt);
 	for (__u32 i = 0; i < got.ack.missing_cnt; i++) {
 		const struct pt_seq_range *r = &got.ack.missing[i];
@@ -109,6 +114,20 @@ static void test_desc_cnt(void **state)
 	assert_int_equal(pt_desc_cnt(3841, 3840), 2);
 	assert_int_equal(pt_desc_cnt(7680, 3840), 2);
 	assert_int_equal(pt_desc_cnt(65549, 3840), 18);
+}
+
+/* What came, and when: of a late number, which was called missing, nothing. */
+static void test_arrived(void **state)
+{
+	(void)state;
+	pt_rx_lane_arrived(&lane, 0, 100, START);
+	pt_rx_lane_arrived(&lane, 2, 1000, START + 5);
+	pt_rx_lane_arrived(&lane, 1, 10, START + 7);
+	assert_int_equal(lane.arrived_sz, 1110);
+	assert_int_equal(lane.arrived_ns, START + 7);
+	assert_int_equal(lane.top, 3);
+	assert_int_equal(lane.top_ns, START + 5);
+	assert_ack();
 }
 
 /* --- marks and grace ------------------------------------------------- */
@@ -446,6 +465,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_credit),
 		TEST(test_desc_cnt),
+		TEST(test_arrived),
 		TEST(test_grace),
 		TEST(test_seen_before),
 		TEST(test_grace_changes),

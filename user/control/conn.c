@@ -144,7 +144,7 @@ static int send_locked(struct pt_conn *c, const struct pt_message *m,
 		c->out_end -= c->out_at;
 		c->out_at = 0;
 	}
-	ret = pt_message_encode(m, c->out + c->out_end,
+	ret = pt_message_encode(m, c->capabilities, c->out + c->out_end,
 				c->out_room - c->out_end, err);
 	if (ret > 0)
 		c->out_end += ret;
@@ -323,7 +323,7 @@ int pt_conn_decode(struct pt_conn *c, struct pt_message *out,
 
 	if (c->in_bad)
 		return pt_conn_fail(c, -EPROTO, "no message", err);
-	ret = pt_message_decode(out, c->scratch, peer_role(c),
+	ret = pt_message_decode(out, c->scratch, peer_role(c), c->capabilities,
 				c->in + c->in_at, c->in_end - c->in_at, &why);
 	if (ret > 0 && c->version && out->type == PT_MSG_HELLO)
 		ret = pt_error_set(&why, PT_EXIT_PEER, -EPROTO,

@@ -177,14 +177,26 @@ static int get_field(struct in *in, unsigned type, const struct pt_field *f,
 		return 0;
 	case KIND_str:
 		return get_str(in, type, f, (char *)body + f->at, err);
+	case KIND_cap:
+		return 0;
 	default:
 		return get_counted(in, type, f, body, scratch, err);
 	}
 }
 
+/* clear sets the fields from f on, which did not come, to 0.  All of them are
+ * numbers. */
+static void clear(const struct pt_field *f, __u8 *body)
+{
+	for (; f->name; f++)
+		if (f->kind != KIND_cap)
+			memset(body + f->at, 0, pt_field_item_sz(f->kind));
+}
+
 /* header_fault: 0, or what of the header cannot be. */
 static int header_fault(unsigned type, __u64 zero, size_t payload_sz,
-			enum pt_role peer, struct pt_error *err)
+			enum pt_role peer, __u64 capabilities,
+			struct pt_error *err)
 {
 	const struct pt_field *f;
 	size_t sz_min = 0, sz_max = 0;
@@ -193,7 +205,8 @@ static int header_fault(unsigned type, __u64 zero, size_t payload_sz,
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO,
 				    "not a message of this protocol "
 				    "(type %u, %zu bytes)", type, payload_sz);
-	for (f = pt_message_fields(type); f->name; f++) {
+	for (f = pt_message_fields(type); !pt_field_ends(f, capabilities);
+	     f++) {
 		sz_min += pt_field_sz(f, f->min);
 		sz_max += pt_field_sz(f, f->max);
 	}
@@ -215,9 +228,11 @@ static int header_fault(unsigned type, __u64 zero, size_t payload_sz,
 
 int pt_message_decode(struct pt_message *out,
 		      struct pt_message_scratch *scratch, enum pt_role peer,
-		      const void *buf, size_t sz, struct pt_error *err)
+		      __u64 capabilities, const void *buf, size_t sz,
+		      struct pt_error *err)
 {
 	struct in in = { .pos = buf, .left = sz };
+	__u8 *body = (__u8 *)out + PT_MESSAGE_BODY;
 	__u64 payload_sz, type, zero;
 	const struct pt_field *f;
 	int ret;
@@ -225,7 +240,7 @@ int pt_message_decode(struct pt_message *out,
 	if (!get(&in, 4, &payload_sz) || !get(&in, 2, &type) ||
 	    !get(&in, 2, &zero))
 		return 0;
-	ret = header_fault(type, zero, payload_sz, peer, err);
+	ret = header_fault(type, zero, payload_sz, peer, capabilities, err);
 	if (ret)
 		return ret;
 	if (in.left < payload_sz)
@@ -233,12 +248,13 @@ int pt_message_decode(struct pt_message *out,
 
 	in.left = payload_sz;
 	out->type = type;
-	for (f = pt_message_fields(type); f->name; f++) {
-		ret = get_field(&in, type, f, (__u8 *)out + PT_MESSAGE_BODY,
-				scratch, err);
+	for (f = pt_message_fields(type); !pt_field_ends(f, capabilities);
+	     f++) {
+		ret = get_field(&in, type, f, body, scratch, err);
 		if (ret)
 			return ret;
 	}
+	clear(f, body);
 	if (in.left && type != PT_MSG_HELLO)
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO,
 				    "message %s: %zu bytes after its last "

@@ -135,12 +135,14 @@ static int put_field(struct out *o, unsigned type, const struct pt_field *f,
 		memcpy(&borrowed, at, sizeof(borrowed));
 		return put_items(o, type, f, borrowed,
 				 load(body + f->cnt_at, 4), err);
+	case KIND_cap:
+		return 0;
 	}
 	return 0;
 }
 
-int pt_message_encode(const struct pt_message *m, void *buf, size_t room,
-		      struct pt_error *err)
+int pt_message_encode(const struct pt_message *m, __u64 capabilities,
+		      void *buf, size_t room, struct pt_error *err)
 {
 	struct out payload = { .pos = buf, .left = room };
 	const __u8 *body = (const __u8 *)m + PT_MESSAGE_BODY;
@@ -150,7 +152,8 @@ int pt_message_encode(const struct pt_message *m, void *buf, size_t room,
 
 	pt_check(pt_message_is_known(m->type));
 	put(&payload, PT_MESSAGE_HDR_SZ, 0);
-	for (f = pt_message_fields(m->type); f->name; f++) {
+	for (f = pt_message_fields(m->type); !pt_field_ends(f, capabilities);
+	     f++) {
 		ret = put_field(&payload, m->type, f, body, err);
 		if (ret)
 			return ret;

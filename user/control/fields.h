@@ -13,6 +13,7 @@ enum pt_field_kind {
 	KIND_u8, KIND_u16, KIND_u32, KIND_u64, KIND_addr, KIND_str,
 	KIND_u16_list, KIND_u64_list, KIND_u64_array, KIND_range_array,
 	KIND_bytes, KIND_ledger,
+	KIND_cap,	/* no field: what is behind needs the capability min */
 };
 
 /* Where every message's fields begin. */
@@ -25,6 +26,13 @@ struct pt_field {
 	size_t cnt_at;		/* of its name_cnt or name_sz, if it has one */
 	__u64 min, max;
 };
+
+/* pt_field_ends: f is behind the last field of a message on a connection with
+ * these capabilities. */
+static inline bool pt_field_ends(const struct pt_field *f, __u64 capabilities)
+{
+	return !f->name || (f->kind == KIND_cap && !(capabilities & f->min));
+}
 
 /* pt_message_is_known: type is one of enum pt_message_type. */
 bool pt_message_is_known(unsigned type);

@@ -16,6 +16,22 @@
 #define CNT_AT_addr		NO_CNT
 #define CNT_AT_str		NO_CNT
 #define CNT_AT_ledger		NO_CNT
+#define CNT_AT_cap		NO_CNT
+#define AT(name)		offsetof(THIS, name)
+#define NO_AT(name)		0
+#define AT_u8			AT
+#define AT_u16			AT
+#define AT_u32			AT
+#define AT_u64			AT
+#define AT_addr			AT
+#define AT_str			AT
+#define AT_ledger		AT
+#define AT_u16_list		AT
+#define AT_u64_list		AT
+#define AT_u64_array		AT
+#define AT_range_array		AT
+#define AT_bytes		AT
+#define AT_cap			NO_AT
 #define CNT_AT_u16_list		CNT
 #define CNT_AT_u64_list		CNT
 #define CNT_AT_u64_array	CNT
@@ -23,7 +39,7 @@
 #define CNT_AT_bytes		SZ
 
 #define FIELD(kind, name, min, max)					\
-	{ #name, KIND_##kind, offsetof(THIS, name), CNT_AT_##kind(name), \
+	{ #name, KIND_##kind, AT_##kind(name), CNT_AT_##kind(name),	\
 	  min, max },
 #define X(SYMBOL, msg, number, who)					\
 	static const struct pt_field *msg##_fields(void)		\
@@ -99,6 +115,8 @@ size_t pt_field_sz(const struct pt_field *f, __u64 cnt)
 	case KIND_u8: case KIND_u16: case KIND_u32: case KIND_u64:
 	case KIND_ledger:
 		return pt_field_item_sz(f->kind);
+	case KIND_cap:
+		return 0;
 	default:
 		return prefix_sz(f->kind) + cnt * pt_field_item_sz(f->kind);
 	}

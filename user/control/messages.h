@@ -20,6 +20,10 @@
  *                                         u32 items; u64 first, u32 cnt each
  *    bytes        __u32 name_sz, const void *name     u32 bytes, then them
  *    ledger       struct pt_ledger name        u64 each of PT_LEDGER_FIELDS
+ *    cap          nothing                      nothing
+ *
+ * cap is no field: those behind it are on the wire only if the connection has
+ * the capability min, which both HELLOs said.  Without it they decode as 0.
  *
  * A list lies in the struct.  An array or bytes is borrowed: when sending,
  * from the caller for the time of the call; when received, from the decoder's
@@ -120,6 +124,8 @@ enum pt_message_type {
 
 /* Bits of HELLO's capabilities: what both ends say may be used. */
 #define PT_CAP_COPIES		(1ULL << 0)	/* records of kind COPY */
+#define PT_CAP_ARRIVALS		(1ULL << 1)	/* when frames arrived, and
+						 * which are placed */
 
 /* First on a connection, both ways.  The layout never changes. */
 #define PT_MSG_HELLO_FIELDS(X)						\
@@ -170,7 +176,9 @@ enum pt_message_type {
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\
 	X(u64, probe, 0, PT_SEQ_MAX)					\
 	X(u32, frame_sz, 1, PT_FRAME_SZ_MAX)	/* Ethernet bytes */	\
-	X(u16, queue, 0, PT_QUEUES_MAX - 1)
+	X(u16, queue, 0, PT_QUEUES_MAX - 1)				\
+	X(cap, arrivals, PT_CAP_ARRIVALS, PT_CAP_ARRIVALS)		\
+	X(u64, arrived_ns, 0, ~0ULL)		/* receiver's clock */
 
 #define PT_MSG_LANE_SET_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\
@@ -190,7 +198,13 @@ enum pt_message_type {
 	X(u64, upto, 0, PT_SEQ_MAX)					\
 	X(u64, freed_desc, 0, PT_SEQ_MAX)	/* since the start */	\
 	X(u32, window, 0, 1 << 24)		/* RX descriptors */	\
-	X(range_array, missing, 0, PT_MISSING_MAX)
+	X(range_array, missing, 0, PT_MISSING_MAX)			\
+	X(cap, arrivals, PT_CAP_ARRIVALS, PT_CAP_ARRIVALS)		\
+	X(u64, placed_upto, 0, PT_SEQ_MAX) /* accepted below: in the sink */ \
+	X(u64, arrived_sz, 0, ~0ULL)	/* frames' bytes, but late ones' */ \
+	X(u64, arrived_ns, 0, ~0ULL)	/* the last of them came; ... */ \
+	X(u64, top, 0, PT_SEQ_MAX)	/* one above the highest number */ \
+	X(u64, top_ns, 0, ~0ULL)	/* ... it came, receiver's clock */
 
 #define PT_MSG_REPROBE_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)
@@ -250,6 +264,7 @@ enum pt_message_type {
 #define PT_DECLARE_bytes(name, max)	  __u32 name##_sz; const void *name;
 #define PT_DECLARE(kind, name, min, max)  PT_DECLARE_##kind(name, max)
 #define PT_DECLARE_ledger(name, max)	  struct pt_ledger name;
+#define PT_DECLARE_cap(name, max)
 
 #define X(SYMBOL, name, number, who) \
 	struct pt_msg_##name { PT_MSG_##SYMBOL##_FIELDS(PT_DECLARE) };
@@ -283,11 +298,11 @@ struct pt_message_scratch {
 const char *pt_message_name(unsigned type);
 
 /* pt_message_encode writes m, header and payload, to buf and returns its
- * bytes.  PT_MESSAGE_SZ_MAX bytes of room are always enough.
+ * bytes; capabilities (PT_CAP bits) are the connection's.  PT_MESSAGE_SZ_MAX bytes of room are always enough.
  *   -EINVAL   a field is outside its limits; err names it
  *   -ENOBUFS  more than room bytes; err is not touched */
-int pt_message_encode(const struct pt_message *m, void *buf, size_t room,
-		      struct pt_error *err);
+int pt_message_encode(const struct pt_message *m, __u64 capabilities,
+		      void *buf, size_t room, struct pt_error *err);
 
 /* pt_message_decode reads one message from the sz bytes at buf, which peer
  * (an enum pt_role) sent.  Returns the bytes it took, or 0 when buf ends
@@ -296,8 +311,8 @@ int pt_message_encode(const struct pt_message *m, void *buf, size_t room,
  *   -EPROTO   not a message, or a field outside its limits; err names it */
 int pt_message_decode(struct pt_message *out,
 		      struct pt_message_scratch *scratch,
-		      enum pt_role peer, const void *buf, size_t sz,
-		      struct pt_error *err);
+		      enum pt_role peer, __u64 capabilities, const void *buf,
+		      size_t sz, struct pt_error *err);
 
 /* pt_message_abort makes m an ABORT that says exit and text, cut and cleaned
  * to what an ABORT may carry. */

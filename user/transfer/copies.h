@@ -67,7 +67,7 @@ static inline void pt_copies_note(struct pt_copies *c, __u64 content,
 }
 
 /* pt_copies_is_settled: the original's frame is one of those below upto, which are
- * decided on, and not of [upto, next], of which next is being filled.  What is
+ * placed, and not of [upto, next], of which next is being filled.  What is
  * not settled is never called so; of seq only the lower half being known, it
  * may be the other way round with what was sent 2^32 frames ago. */
 static inline bool pt_copies_is_settled(const struct pt_original *original,

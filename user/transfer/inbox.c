@@ -85,6 +85,11 @@ void pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
 		mail->upto = ack->upto;
 		mail->freed_desc = ack->freed_desc;
 		mail->window = ack->window;
+		mail->placed_upto = ack->placed_upto;
+		mail->arrived_sz = ack->arrived_sz;
+		mail->arrived_ns = ack->arrived_ns;
+		mail->top = ack->top;
+		mail->top_ns = ack->top_ns;
 	}
 	post_end(in);
 }
@@ -156,6 +161,11 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	to->upto = from->upto;
 	to->freed_desc = from->freed_desc;
 	to->window = from->window;
+	to->placed_upto = from->placed_upto;
+	to->arrived_sz = from->arrived_sz;
+	to->arrived_ns = from->arrived_ns;
+	to->top = from->top;
+	to->top_ns = from->top_ns;
 	to->is_ready = from->is_ready;
 	to->reprobe = from->reprobe;
 	to->has_link = from->has_link;

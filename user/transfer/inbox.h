@@ -25,6 +25,11 @@ struct pt_mail {
 	__u64 upto;
 	__u64 freed_desc;
 	__u32 window;
+	__u64 placed_upto;	/* these of a peer with PT_CAP_ARRIVALS */
+	__u64 arrived_sz;
+	__u64 arrived_ns;
+	__u64 top;
+	__u64 top_ns;
 	__u32 missing_cnt;
 	struct pt_seq_range missing[PT_INBOX_RANGES];
 	__u32 probe_cnt;	/* more are dropped: the lane probes again */

@@ -39,6 +39,8 @@ static void watch_path(struct pt_lane *l, __u32 came_sz)
 static int take_ack(struct pt_lane *l)
 {
 	const struct pt_mail *mail = &l->mail;
+	__u64 placed_upto = l->cfg.job->arrivals ? mail->placed_upto
+						 : mail->upto;
 	__u32 came_sz;
 	int ret;
 
@@ -50,6 +52,7 @@ static int take_ack(struct pt_lane *l)
 	came_sz = pt_inflight_came(l->inflight, mail->upto);
 	if (mail->freed_desc < l->freed_desc ||
 	    mail->freed_desc + l->lost_desc > l->sent_desc ||
+	    placed_upto < l->placed_upto || placed_upto > mail->upto ||
 	    pt_inflight_release(l->inflight, mail->upto))
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
 				    "lane %u: the receiver acknowledges what "
@@ -61,6 +64,7 @@ static int take_ack(struct pt_lane *l)
 			? 0 : pt_clock_ns();
 	l->freed_desc = mail->freed_desc;
 	l->window = mail->window;
+	l->placed_upto = placed_upto;
 	watch_path(l, came_sz);
 	return 0;
 }
@@ -246,12 +250,19 @@ static int sweep(struct pt_lane *l)
 	return ret ? ret : pt_lane_flush(l);
 }
 
+/* is_settled: all frames are decided on, and those accepted are in the sink. */
+static bool is_settled(const struct pt_lane *l)
+{
+	return pt_inflight_is_empty(l->inflight) &&
+	       l->placed_upto == pt_inflight_next_seq(l->inflight);
+}
+
 /* settle waits for acknowledgements when there is nothing to send. */
 static int settle(struct pt_lane *l)
 {
 	int ret = 0;
 
-	if (pt_inflight_is_empty(l->inflight)) {
+	if (is_settled(l)) {
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_IDLE);
 		set_state(l, PT_LANE_CLEAN);
 		return pt_lane_take_mail(l, IDLE_NS);

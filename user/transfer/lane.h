@@ -41,6 +41,7 @@ struct pt_send_job {
 	bool observe;		/* the governor decides nothing, and counts */
 	bool pad;		/* every page whole, every frame full */
 	bool copies;		/* a page that equals another may go as a copy */
+	bool arrivals;		/* PT_CAP_ARRIVALS: ACKs tell what is placed */
 	struct pt_conn *conn;
 	__u64 session_id;
 	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */

@@ -2,8 +2,8 @@
 /* Which of a lane's pages go as copies of others.
  *
  * Frames come in any order, and a copy takes what its original holds at that
- * moment.  So an original is one whose frames are all acknowledged: what is
- * acknowledged is not sent again.  A page that is dirty again, its frame being
+ * moment.  So an original is one whose frames are all acknowledged and placed: what
+ * is acknowledged is not sent again.  A page that is dirty again, its frame being
  * lost or never sent, has the digest 0 (pt_lane_mark_dirty) and is no original
  * until it was sent once more.  Digests only suggest: the bytes are compared.
  */
@@ -109,7 +109,7 @@ int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		return pt_lane_add_data(l, w, i);
 	if (!find(l, page_idx, w->contents[i], &original, &gfn))
 		return send_noted(l, w, i, page_idx);
-	if (pt_copies_is_settled(&original, pt_inflight_upto(l->inflight),
+	if (pt_copies_is_settled(&original, l->placed_upto,
 				 pt_inflight_next_seq(l->inflight))) {
 		ret = is_equal(l, original.page_idx,
 			       w->pages + i * PT_PAGE_SZ);

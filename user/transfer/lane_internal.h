@@ -42,6 +42,7 @@ struct pt_lane {
 	__u64 sent_desc;		/* since the start */
 	__u64 lost_desc;
 	__u64 freed_desc;
+	__u64 placed_upto;		/* accepted frames below are in the sink */
 	__u64 unaccepted_ns;		/* since when frames were sent and none
 					 * was accepted; 0: none was sent */
 	__u32 window;

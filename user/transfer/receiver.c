@@ -63,7 +63,7 @@ int pt_receiver_open(struct pt_receiver **out,
 	};
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
-		.capabilities = PT_CAP_COPIES,
+		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS,
 		.tls = cfg->tls,
 	};
 	struct pt_receiver *r;

@@ -99,6 +99,11 @@ void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m)
 		.window = l->window,
 		.missing_cnt = l->missing_range_cnt,
 		.missing = l->missing_ranges,
+		.placed_upto = l->seqs.decided,
+		.arrived_sz = l->arrived_sz,
+		.arrived_ns = l->arrived_ns,
+		.top = l->top,
+		.top_ns = l->top_ns,
 	};
 }
 

@@ -36,6 +36,10 @@ struct pt_rx_lane {
 	__u64 mark_end;			/* gaps below are lost ... */
 	__u64 mark_ns;			/* ... once grace has passed since */
 	__u64 freed_desc;
+	__u64 arrived_sz;		/* bytes of frames, but for late ones, */
+	__u64 arrived_ns;		/* the last of which came then, and the */
+	__u64 top;			/* one with the highest number, top - 1, */
+	__u64 top_ns;			/* then */
 	struct pt_seq_range missing_ranges[PT_MISSING_MAX];
 	__u32 missing_range_cnt;	/* not told to the sender yet */
 
@@ -74,6 +78,19 @@ static inline __u32 pt_desc_cnt(__u32 frame_sz, __u32 desc_sz)
 
 /* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt. */
 enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt);
+
+/* pt_rx_lane_arrived notes for the path's controller that a new frame of sz
+ * bytes came at now_ns.  Late ones are not noted: they were called missing. */
+static inline void pt_rx_lane_arrived(struct pt_rx_lane *l, __u64 seq, __u32 sz,
+				      __u64 now_ns)
+{
+	l->arrived_sz += sz;
+	l->arrived_ns = now_ns;
+	if (seq < l->top)
+		return;
+	l->top = seq + 1;
+	l->top_ns = now_ns;
+}
 
 /* pt_rx_lane_tick_at calls gaps lost that are older than grace_ns, as of seen_ns:
  * all that had arrived by then was taken.  pt_rx_lane_tick: of which that is

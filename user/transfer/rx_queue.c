@@ -29,6 +29,7 @@ struct pt_rx_queue {
 	atomic_bool stop;
 	int event_fd;
 	__u64 ticked_ns;
+	__u64 looked_ns;		/* when it last took from the ring */
 	__u64 round_ns;			/* when it began to go through the ring */
 	__u32 round_desc_cnt;		/* descriptors taken since */
 	__u64 taken_ns;			/* the last frame was */
@@ -109,6 +110,7 @@ static void take_probe(struct pt_rx_queue *q)
 			.probe = id->seq,
 			.frame_sz = q->reader.sent_sz,
 			.queue = q->cfg.queue,
+			.arrived_ns = pt_clock_ns(),
 		},
 	};
 
@@ -186,6 +188,8 @@ static void take_data(struct pt_rx_queue *q)
 			      pt_desc_cnt(r->sent_sz, q->cfg.desc_sz));
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
 		return;
+	if (seq == PT_SEQ_NEW)
+		pt_rx_lane_arrived(l, r->id.seq, r->sent_sz, q->looked_ns);
 	l->records += r->record_cnt;
 	if (q->placing != l->intake)
 		flush(q);
@@ -323,6 +327,7 @@ static void *queue_main(void *arg)
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_POLL);
 		cnt = pt_xsk_recv(q->cfg.xsk, q->frames, BATCH);
 		pt_rx_queue_lock(q);
+		q->looked_ns = now_ns;
 		for (unsigned i = 0; i < cnt; i++)
 			take_frame(q, &q->frames[i]);
 		flush(q);

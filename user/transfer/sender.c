@@ -65,7 +65,8 @@ static int connect_peer(struct pt_sender *s)
 {
 	const struct pt_conn_cfg cfg = {
 		.role = PT_ROLE_SENDER,
-		.capabilities = may_copy(s->cfg) ? PT_CAP_COPIES : 0,
+		.capabilities = PT_CAP_ARRIVALS |
+				(may_copy(s->cfg) ? PT_CAP_COPIES : 0),
 		.tls = s->cfg->tls,
 	};
 	int timeout_ms = s->cfg->peer_timeout_ms < CONNECT_MS

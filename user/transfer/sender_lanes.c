@@ -62,6 +62,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.cpus = &s->cfg->cpus,
 		.pad = s->cfg->pad,
 		.copies = s->report->uses_copies,
+		.arrivals = pt_conn_capabilities(s->conn) & PT_CAP_ARRIVALS,
 		.conn = s->conn,
 		.session_id = s->report->session_id,
 		.desc_sz = s->desc_sz,
