@@ -17,6 +17,9 @@
 
 #include <pagetrim/wire.h>
 
+#ifndef ALTIFNAMSIZ
+#define ALTIFNAMSIZ 128		/* bytes of an alternative name, with its NUL */
+#endif
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71	/* Linux 5.14 */
 #endif
@@ -71,7 +74,9 @@ static int take_link(const struct nlmsghdr *msg, void *data)
 	return mnl_attr_parse(msg, sizeof(*link), take_attr, found);
 }
 
-static int query_link(struct found *found, const char *name)
+/* query_link asks by name, one of the device's alternative ones too, or by
+ * number where name is NULL. */
+static int query_link(struct found *found, const char *name, __u32 ifindex)
 {
 	char buf[16384];	/* one link, all attributes: under 8 K */
 	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
@@ -85,7 +90,10 @@ static int query_link(struct found *found, const char *name)
 	msg->nlmsg_seq = 1;
 	link = mnl_nlmsg_put_extra_header(msg, sizeof(*link));
 	link->ifi_family = AF_UNSPEC;
-	mnl_attr_put_strz(msg, IFLA_IFNAME, name);
+	link->ifi_index = ifindex;
+	if (name)
+		mnl_attr_put_strz(msg, strlen(name) < IF_NAMESIZE ?
+				  IFLA_IFNAME : IFLA_ALT_IFNAME, name);
 
 	nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!nl)
@@ -145,32 +153,27 @@ static void query_speed(int fd, struct pt_device *dev)
 		dev->speed_mbit = speed_mbit;
 }
 
-int pt_device_open(struct pt_device *out, const char *name,
-		   struct pt_error *err)
+/* open_link: label is what the caller calls the device. */
+static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
+		     const char *label, struct pt_error *err)
 {
 	struct pt_device dev = { 0 };
 	struct found found = { .dev = &dev };
 	socklen_t cookie_sz = sizeof(dev.netns_cookie);
-	int fd, ret;
+	int ret = query_link(&found, name, ifindex), fd;
 
-	if (!name[0] || strlen(name) >= IF_NAMESIZE || strchr(name, '/') ||
-	    !strcmp(name, ".") || !strcmp(name, ".."))
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "'%.64s': cannot be a device's name "
-				    "('ip link' lists them)", name);
-	ret = query_link(&found, name);
 	if (ret == -ENODEV || (!ret && !found.any))
 		return pt_error_set(err, PT_EXIT_HOST, -ENODEV,
 				    "%s: no such device in this network "
-				    "namespace ('ip link' lists them)", name);
+				    "namespace ('ip link' lists them)", label);
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, ret,
 				    "%s: cannot ask the kernel for it: %s",
-				    name, strerror(-ret));
+				    label, strerror(-ret));
 	if (found.type != ARPHRD_ETHER)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: not an Ethernet device (use the one "
-				    "that carries the peer's route)", name);
+				    "that carries the peer's route)", label);
 
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE,
@@ -180,7 +183,7 @@ int pt_device_open(struct pt_device *out, const char *name,
 			close(fd);
 		return pt_error_set(err, PT_EXIT_HOST, ret,
 				    "%s: cannot tell its network namespace: %s "
-				    "(Linux 5.14 or newer is needed)", name,
+				    "(Linux 5.14 or newer is needed)", label,
 				    strerror(-ret));
 	}
 	query_driver(fd, &dev);
@@ -192,6 +195,26 @@ int pt_device_open(struct pt_device *out, const char *name,
 		dev.tx_queue_cnt = 1;
 	*out = dev;
 	return 0;
+}
+
+int pt_device_open(struct pt_device *out, const char *name,
+		   struct pt_error *err)
+{
+	if (!name[0] || strlen(name) >= ALTIFNAMSIZ || strchr(name, '/') ||
+	    !strcmp(name, ".") || !strcmp(name, ".."))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "'%.64s': cannot be a device's name "
+				    "('ip link' lists them)", name);
+	return open_link(out, name, 0, name, err);
+}
+
+int pt_device_open_index(struct pt_device *out, __u32 ifindex,
+			 struct pt_error *err)
+{
+	char label[24];
+
+	snprintf(label, sizeof(label), "device %u", ifindex);
+	return open_link(out, NULL, ifindex, label, err);
 }
 
 int pt_device_check(const struct pt_device *dev, struct pt_error *err)

@@ -27,13 +27,16 @@ struct pt_device {
 				 * names the device on this host until reboot */
 };
 
-/* pt_device_open looks the name up in the caller's network namespace.
- * Returns 0, or with *dev as it was:
+/* pt_device_open looks the name, or alternative name, up in the caller's network
+ * namespace; _open_index the number that it had when opened before: its name
+ * may be another now.  Returns 0, or with *dev as it was:
  *   -ENODEV      no such device
  *   -EINVAL      not a name, or no Ethernet device (lo, tun, ...)
  *   or as the system says */
 int pt_device_open(struct pt_device *dev, const char *name,
 		   struct pt_error *err);
+int pt_device_open_index(struct pt_device *dev, __u32 ifindex,
+			 struct pt_error *err);
 
 /* pt_device_check tells whether frames can be sent and received now:
  *   -ENETDOWN    the device is down
