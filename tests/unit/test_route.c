@@ -237,6 +237,26 @@ static void test_monitor(void **state)
 	pt_monitor_close(m);
 }
 
+/* An address that the host had is told from one that it has. */
+static void test_local(void **state)
+{
+	struct pt_address v4 = address("10.7.0.77"), v6 = address("fd07::77");
+	struct pt_address far = address("10.7.0.2");
+
+	(void)state;
+	assert_int_equal(pt_route_is_local(&v4, &err), -EADDRNOTAVAIL);
+	sh("ip addr add 10.7.0.77/24 dev ptv0");
+	sh("ip addr add fd07::77/64 dev ptv0 nodad");
+	assert_int_equal(pt_route_is_local(&v4, &err), 0);
+	assert_int_equal(pt_route_is_local(&v6, &err), 0);
+	assert_int_equal(pt_route_is_local(&far, &err), -EADDRNOTAVAIL);
+	sh("ip addr del 10.7.0.77/24 dev ptv0");
+	sh("ip addr del fd07::77/64 dev ptv0");
+	assert_int_equal(pt_route_is_local(&v6, &err), -EADDRNOTAVAIL);
+	assert_int_equal(pt_route_is_local(&v4, &err), -EADDRNOTAVAIL);
+	assert_non_null(strstr(err.text, "10.7.0.77: no longer an address"));
+}
+
 static void test_device_gone(void **state)
 {
 	struct pt_monitor *m;
@@ -261,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_neighbour_refused),
 		cmocka_unit_test(test_link_local),
 		cmocka_unit_test(test_monitor),
+		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_device_gone),
 	};
 	struct CMUnitTest tests[64];

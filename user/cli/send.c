@@ -35,6 +35,12 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 	left_before = r->pages_left;
 }
 
+static void on_warning(const char *text, void *arg)
+{
+	(void)arg;
+	pt_out_log("warning: %s", text);
+}
+
 static int open_source(struct pt_send_options *o, struct pt_error *err)
 {
 	const char *slash;
@@ -75,6 +81,7 @@ int pt_cmd_send(int argc, char **argv)
 	o.cfg.needs_less = needs_less;
 	o.cfg.needs_less_arg = &o;
 	o.cfg.progress = on_progress;
+	o.cfg.warn = on_warning;
 	o.cfg.stop_fd = pt_stop_open();
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&err);

@@ -212,6 +212,18 @@ int pt_route_find(struct pt_route *out, const struct pt_address *dst,
 	return 0;
 }
 
+int pt_route_is_local(const struct pt_address *src, struct pt_error *err)
+{
+	struct found f = { .route.next_hop = *src };
+	int ret = ask_route(&f, src);
+
+	if (!ret && f.answered && f.type == RTN_LOCAL)
+		return 0;
+	return refuse(src, -EADDRNOTAVAIL, "no longer an address of this host, "
+		      "and the connection is from it (send again, from the "
+		      "address that it has now)", err);
+}
+
 /* ---- the neighbour ---- */
 
 struct neighbour {

@@ -34,6 +34,10 @@ struct pt_route {
 int pt_route_find(struct pt_route *out, const struct pt_address *dst,
 		  struct pt_error *err);
 
+/* pt_route_is_local: 0: frames and connections may go out from src.
+ *   -EADDRNOTAVAIL  not an address of this host (any more) */
+int pt_route_is_local(const struct pt_address *src, struct pt_error *err);
+
 /* pt_neighbour_find writes the MAC address of next_hop on the device.
  *   -EAGAIN       not known yet, or not any more: traffic to it (the control
  *                 connection) makes the kernel ask; call again

@@ -79,7 +79,8 @@ static int kick(struct pt_lane *l)
 		return 0;
 	if (ret < 0)
 		pt_error_set(&l->error_text, PT_EXIT_HOST, ret, "TX queue %u: "
-			     "%s (was the device removed?)", l->cfg.tx_queue,
+			     "%s (was the device removed, or moved to another "
+			     "network namespace?)", l->cfg.tx_queue,
 			     strerror(-ret));
 	return ret;
 }

@@ -310,14 +310,15 @@ static void end_all(struct pt_receiver *r, const struct pt_error *err)
 	pt_farewell_wait(r->farewell);
 }
 
-/* watch_device: without its program a receiver is deaf, and its senders would
- * wait for the peer timeout to learn it. */
-static bool watch_device(struct pt_receiver *r, __u64 now_ns)
+/* watch_device: a receiver that frames do not reach is deaf, and its senders
+ * would wait for the peer timeout to learn it. */
+static bool watch_device(struct pt_receiver *r, __u64 now_ns,
+			 struct pt_error *why)
 {
 	if (r->is_over || now_ns - r->watched_ns < WATCH_NS)
 		return true;
 	r->watched_ns = now_ns;
-	return pt_program_is_attached(r->host.program);
+	return !pt_rx_host_watch(&r->host, why);
 }
 
 /* turn: what has come is read, what has ended is told. */
@@ -349,14 +350,9 @@ int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 	       !(r->is_over && pt_clock_ns() >= r->linger_until_ns)) {
 		stop = wait_any(r, stop_fd);
 		turn(r);
-		deaf = !watch_device(r, pt_clock_ns());
+		deaf = !watch_device(r, pt_clock_ns(), &why);
 	}
-	if (deaf)
-		pt_error_set(&why, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
-			     "pagetrim's XDP program off it, or removed the "
-			     "device (find out who, then start receive again)",
-			     r->cfg.dev);
-	else
+	if (!deaf)
 		pt_error_set(&why, PT_EXIT_FAILED, -ECANCELED,
 			     "interrupted; nothing was committed");
 	end_all(r, &why);

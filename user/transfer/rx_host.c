@@ -141,6 +141,30 @@ void pt_rx_host_close(struct pt_rx_host *h)
 	memset(h, 0, sizeof(*h));
 }
 
+int pt_rx_host_watch(const struct pt_rx_host *h, struct pt_error *err)
+{
+	const char *dev = h->device.name;
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname(h->device.ifindex, name))
+		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was "
+				    "removed, or moved to another network "
+				    "namespace (start receive again when it is "
+				    "back)", dev);
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		if (pt_xsk_error(h->xsks[i]))
+			return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: "
+					    "was removed, or moved to another "
+					    "network namespace, and came back, "
+					    "without our AF_XDP sockets (start "
+					    "receive again)", dev);
+	if (!pt_program_is_attached(h->program))
+		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: somebody "
+				    "took pagetrim's XDP program off it (find "
+				    "out who, then start receive again)", dev);
+	return 0;
+}
+
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out)
 {
 	memset(out, 0, sizeof(*out));

@@ -50,6 +50,10 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);
 void pt_rx_host_close(struct pt_rx_host *h);
 
+/* pt_rx_host_watch: -ENODEV: frames do not reach us any more, and never will:
+ * the device went away, or the program was taken off it. */
+int pt_rx_host_watch(const struct pt_rx_host *h, struct pt_error *err);
+
 /* pt_rx_host_profile: of the queues' threads, since they started. */
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out);
 

@@ -11,15 +11,19 @@
 
 #define TX_CHUNKS	2048		/* 8 MiB: stays in the cache */
 #define SRC_PORT	49152		/* first of the dynamic ports */
+#define GRACE_NS	5000000000ULL	/* for an address to come back */
 
-/* find_link looks up route and next hop; *link's ports stay. */
-static int find_link(const struct pt_device *device,
-		     const struct pt_address *dst, struct pt_link *link,
+/* find_link looks up source, route and next hop; *link's ports stay. */
+static int find_link(const struct pt_send_path *path, struct pt_link *link,
 		     struct pt_error *err)
 {
+	const struct pt_device *device = &path->device;
+	const struct pt_address *dst = &path->dst;
 	struct pt_route route;
-	int ret = pt_route_find(&route, dst, err);
+	int ret = path->src_is_local ? pt_route_is_local(&path->src, err) : 0;
 
+	if (!ret)
+		ret = pt_route_find(&route, dst, err);
 	if (ret)
 		return ret;
 	if (route.ifindex != device->ifindex) {
@@ -32,7 +36,7 @@ static int find_link(const struct pt_device *device,
 				    route.ifname);
 	}
 	memcpy(link->src_mac, device->mac, sizeof(link->src_mac));
-	memcpy(link->src_addr, route.src.ip, sizeof(link->src_addr));
+	memcpy(link->src_addr, path->src.ip, sizeof(link->src_addr));
 	memcpy(link->dst_addr, dst->ip, sizeof(link->dst_addr));
 	link->ipv6 = !pt_address_is_v4(dst);
 	return pt_neighbour_find(device->ifindex, &route.next_hop,
@@ -45,8 +49,8 @@ static int find_link_wait(struct pt_send_path *path, int timeout_ms,
 	__u64 deadline = pt_clock_ns() + timeout_ms * 1000000ULL;
 	int ret;
 
-	while ((ret = find_link(&path->device, &path->dst, &path->link, err)) ==
-	       -EAGAIN && pt_clock_ns() < deadline) {
+	while ((ret = find_link(path, &path->link, err)) == -EAGAIN &&
+	       pt_clock_ns() < deadline) {
 		struct pollfd fd = {
 			.fd = pt_monitor_fd(path->monitor),
 			.events = POLLIN,
@@ -192,6 +196,8 @@ int pt_send_path_open(struct pt_send_path *path,
 	__u32 mtu = cfg->mtu ? cfg->mtu : path->device.mtu;
 	int ret;
 
+	path->src = *cfg->src;
+	path->src_is_local = !pt_route_is_local(&path->src, NULL);
 	path->dst = *cfg->dst;
 	path->link.dst_port = cfg->offer->udp_port;
 	path->link.src_port = SRC_PORT;
@@ -231,17 +237,47 @@ void pt_send_path_close(struct pt_send_path *path)
 	path->monitor = NULL;
 }
 
-int pt_send_path_refresh(struct pt_send_path *path, struct pt_error *err)
+int pt_send_path_refresh(struct pt_send_path *path, int change)
 {
 	struct pt_link link = path->link;
-	int ret = find_link(&path->device, &path->dst, &link, err);
+	int ret = 0;
 
+	if (change & PT_CHANGE_LINK)
+		ret = pt_device_open_index(&path->device, path->device.ifindex,
+					   &path->trouble);
+	if (!ret)
+		ret = find_link(path, &link, &path->trouble);
 	if (ret == -EAGAIN)
-		return 0;	/* not resolved now: keep what was */
-	if (ret)
-		return ret;
+		ret = 0;	/* not resolved now: keep what was */
+	if (ret) {
+		if (!path->trouble_code)
+			path->trouble_ns = pt_clock_ns();
+		path->trouble_code = ret;
+		return 0;
+	}
+	path->trouble_code = 0;
 	if (!memcmp(&link, &path->link, sizeof(link)))
 		return 0;
 	path->link = link;
 	return 1;
+}
+
+int pt_send_path_judge(const struct pt_send_path *path, struct pt_error *err)
+{
+	/* A device that is down may have lost its addresses for that long. */
+	if (path->trouble_code != -EADDRNOTAVAIL || !path->device.is_up ||
+	    pt_clock_ns() - path->trouble_ns < GRACE_NS)
+		return 0;
+	*err = path->trouble;
+	return path->trouble_code;
+}
+
+void pt_send_path_explain(const struct pt_send_path *path, int code,
+			  struct pt_error *err)
+{
+	struct pt_error said = *err;
+
+	if (code == -ETIMEDOUT && path->trouble_code)
+		pt_error_set(err, said.exit, code, "%.200s: %.250s",
+			     path->trouble.text, said.text);
 }

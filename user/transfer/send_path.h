@@ -16,8 +16,15 @@
 
 struct pt_send_path {
 	struct pt_device device;
+	struct pt_address src;		/* ours, of the control connection */
+	bool src_is_local;		/* by the host's routes: else not to be
+					 * watched */
 	struct pt_address dst;		/* the receiver, its UDP port */
 	struct pt_link link;		/* source port: the first lane's */
+	int trouble_code;		/* -errno: frames cannot go, or should
+					 * not; 0: they may */
+	struct pt_error trouble;	/* why, if so, ... */
+	__u64 trouble_ns;		/* ... and since when */
 	struct pt_monitor *monitor;
 	__u32 queue_cnt;		/* leased, with a socket each */
 	struct pt_leases *device_leases;
@@ -27,7 +34,8 @@ struct pt_send_path {
 };
 
 struct pt_send_path_cfg {
-	const struct pt_address *dst;	/* of the control connection */
+	const struct pt_address *src;	/* of the control connection */
+	const struct pt_address *dst;
 	const struct pt_msg_offer *offer;
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	__u32 mtu;			/* 0: the device's; else no larger */
@@ -57,9 +65,18 @@ int pt_send_path_open(struct pt_send_path *path,
 /* pt_send_path_close: after init, whether open or not. */
 void pt_send_path_close(struct pt_send_path *path);
 
-/* pt_send_path_refresh looks route and MAC address up again after the monitor
- * reported a change.  1: link changed; 0: as before; -errno: the receiver is
- * not reached by this device any more. */
-int pt_send_path_refresh(struct pt_send_path *path, struct pt_error *err);
+/* pt_send_path_refresh looks device, addresses, route and next hop up again
+ * after the monitor reported a change, bits of enum pt_change.  1: link changed;
+ * 0: as before, or in trouble, which may pass. */
+int pt_send_path_refresh(struct pt_send_path *path, int change);
+
+/* pt_send_path_judge: -errno: the trouble has lasted too long for anything to
+ * come of waiting. */
+int pt_send_path_judge(const struct pt_send_path *path, struct pt_error *err);
+
+/* pt_send_path_explain puts the trouble, if there is any, in front of err, which
+ * says of a transfer that ended by code what was noticed. */
+void pt_send_path_explain(const struct pt_send_path *path, int code,
+			  struct pt_error *err);
 
 #endif

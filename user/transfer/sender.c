@@ -136,6 +136,7 @@ static int choose_cipher(struct pt_sender *s, const struct pt_msg_offer *offer)
 static int open_path(struct pt_sender *s)
 {
 	struct pt_send_path_cfg cfg = {
+		.src = pt_conn_local(s->conn),
 		.dst = pt_conn_peer(s->conn),
 		.queue_cnt = s->cfg->queue_cnt,
 		.mtu = s->cfg->mtu,
@@ -285,12 +286,27 @@ static int watch_path(struct pt_sender *s)
 		return change;
 	if (change & PT_CHANGE_GONE)
 		return pt_error_set(s->err, PT_EXIT_HOST, -ENODEV,
-				    "%s: was removed", s->cfg->dev);
-	ret = pt_send_path_refresh(&s->path, s->err);
+				    "%s: was removed, or moved to another "
+				    "network namespace (send again when it is "
+				    "back)", s->cfg->dev);
+	ret = pt_send_path_refresh(&s->path, change);
+	if (s->path.trouble_code == -EXDEV && !s->is_warned && s->cfg->warn) {
+		s->is_warned = true;
+		s->cfg->warn(s->path.trouble.text, s->cfg->progress_arg);
+	}
 	for (__u32 i = 0; ret > 0 && i < s->lane_cnt; i++)
 		pt_inbox_link(pt_lane_inbox(s->lanes[i]), &s->path.link);
-	/* A route that is gone may come back within the peer timeout. */
 	return 0;
+}
+
+/* advance: of a lane that failed since its device went away, the monitor knows
+ * better why. */
+static int advance(struct pt_sender *s)
+{
+	int ret = pt_sender_advance(s);
+	int gone = ret ? watch_path(s) : 0;
+
+	return gone < 0 ? gone : ret;
 }
 
 static int take_all(struct pt_sender *s)
@@ -335,7 +351,9 @@ static int run(struct pt_sender *s)
 		if (!ret && fds[2].revents)
 			ret = watch_path(s);
 		if (!ret)
-			ret = pt_sender_advance(s);
+			ret = pt_send_path_judge(&s->path, s->err);
+		if (!ret)
+			ret = advance(s);
 		now_ns = pt_clock_ns();
 		if (!ret)
 			watch_peer(s, now_ns, &ret);
@@ -423,6 +441,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	ret = set_up(&s);
 	if (!ret)
 		ret = run(&s);
+	pt_send_path_explain(&s.path, ret, err);
 	pt_sender_count(&s);
 	pt_recheck_stop(s.recheck);
 	pt_sender_stop_lanes(&s);

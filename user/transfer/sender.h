@@ -159,6 +159,8 @@ struct pt_send_cfg {
 			  struct pt_error *err);
 	void *needs_less_arg;
 	void (*progress)(const struct pt_send_report *report, void *arg);
+	/* warn: what does not end the transfer.  May be NULL. */
+	void (*warn)(const char *text, void *progress_arg);
 	void *progress_arg;		/* progress is called about 4 times a s */
 };
 

@@ -43,6 +43,7 @@ struct pt_sender {
 	__u32 lane_cnt;
 	int wake_fd;
 	int stop_fd;		/* -1 once commit has begun: it is seen through */
+	bool is_warned;		/* the route has moved, and that was told */
 	bool is_aborted;	/* the peer said ABORT: it knows */
 	struct pt_held held;
 	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */

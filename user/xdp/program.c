@@ -384,11 +384,14 @@ bool pt_program_is_attached(const struct pt_program *p)
 {
 	struct bpf_link_info link = { 0 };
 	__u32 link_sz = sizeof(link), id;
+	int ret;
 
 	if (p->link_fd >= 0)
 		return bpf_obj_get_info_by_fd(p->link_fd, &link, &link_sz) ||
 		       link.xdp.ifindex;
 	/* What a dispatcher runs cannot be told from its number. */
-	return bpf_xdp_query_id(p->device.ifindex, 0, &id) ||
-	       (p->info.dispatcher ? id != 0 : id == p->info.id);
+	ret = bpf_xdp_query_id(p->device.ifindex, 0, &id);
+	if (ret)
+		return ret != -ENODEV;
+	return p->info.dispatcher ? id != 0 : id == p->info.id;
 }

@@ -88,6 +88,10 @@ void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *frames,
  * down for a while is silence. */
 int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd);
 
+/* pt_xsk_error: what pt_xsk_wait returned once the device was gone, as long as
+ * the socket lasts; else 0.  Any thread. */
+int pt_xsk_error(const struct pt_xsk *x);
+
 /* pt_xsk_tx_frame returns a free buffer of tx_frame_sz_max bytes, 4096-byte
  * aligned, or NULL: reap, wait, try again.  Reaps by itself when none is
  * free. */

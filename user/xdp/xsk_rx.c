@@ -140,6 +140,11 @@ static int socket_error(const struct pt_xsk *x)
 	return -error;
 }
 
+int pt_xsk_error(const struct pt_xsk *x)
+{
+	return __atomic_load_n(&x->rx_error, __ATOMIC_RELAXED);
+}
+
 int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd)
 {
 	struct pollfd fds[2] = {
@@ -151,10 +156,11 @@ int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd)
 	if (ret < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (!(fds[0].revents & POLLIN)) {
-		if (!x->rx_error)
-			x->rx_error = socket_error(x);
-		if (x->rx_error)
-			return x->rx_error;
+		if (!pt_xsk_error(x))
+			__atomic_store_n(&x->rx_error, socket_error(x),
+					 __ATOMIC_RELAXED);
+		if (pt_xsk_error(x))
+			return pt_xsk_error(x);
 	}
 	return (fds[0].revents & POLLIN ? 1 : 0) | (fds[1].revents ? 2 : 0);
 }

@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                            host b
+#   pagetrim send -- ptNAMEa =============== ptNAMEb -- pagetrim receive
+#                    other name, other MAC,  other name, other
+#                    other namespace, gone   namespace, gone
+#
+# Devices, addresses and routes that change under a transfer, or under a receiver
+# that waits for one: it goes on, or ends soon with a line that says why.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# as_it_was: the transfer that was under way goes through.
+as_it_was()
+{
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+}
+
+# all_addresses HOST NUMBER DEV: after the device was away.
+all_addresses()
+{
+	on "$1" ip link set "$3" up
+	on "$1" ip address replace "10.77.0.$2/24" dev "$3"
+	on "$1" ip address replace "fd77::$2/64" dev "$3" nodad
+}
+
+# rename HOST NUMBER: its device is called otherwise from now on.
+rename()
+{
+	local new
+
+	new=$(hosts_dev "$net" z)
+	on "$1" ip link set "$(hosts_dev "$net" "$1")" down
+	on "$1" ip link set "$(hosts_dev "$net" "$1")" name "$new"
+	all_addresses "$1" "$2" "$new"
+}
+
+# leave HOST: its device goes to a namespace of its own.
+leave()
+{
+	hosts_netns_add "$net" c
+	on "$1" ip link set "$(hosts_dev "$net" "$1")" netns \
+		"$(hosts_netns "$net" c)"
+}
+
+# leave_and_return HOST NUMBER: as it was, but for what hung on it.
+leave_and_return()
+{
+	local dev
+
+	dev=$(hosts_dev "$net" "$1")
+	leave "$1"
+	on c ip link set "$dev" netns "$(hosts_netns "$net" "$1")"
+	all_addresses "$1" "$2" "$dev"
+}
+
+# ---- the receiver's device ----------------------------------------------------
+
+# no_program HOST: nothing of ours hangs on its device, which was renamed.
+no_program()
+{
+	same "XDP program" "$(on "$1" ip -j link show \
+		"$(hosts_dev "$net" z)" | jq -c '.[0].xdp.prog.id')" null
+}
+
+# attach_if WORD: if it is "attached".
+attach_if()
+{
+	[[ $1 != attached ]] || on b "$pagetrim" attach --dev "$(dev_b)"
+}
+
+receiver_renamed()
+{
+	show hosts_up "$net" --mtu 9000
+	attach_if "$1"
+	under_way 2000000
+	rename b 2
+	as_it_was
+	[[ $1 != attached ]] ||
+		on b "$pagetrim" detach --dev "$(hosts_dev "$net" z)"
+	no_program b
+}
+
+# receiver_loses HOW ATTACHED: one that serves, idle.
+receiver_loses()
+{
+	show hosts_up "$net" --mtu 9000
+	attach_if "$2"
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve
+	case $1 in
+	removed) on b ip link delete "$(dev_b)" ;;
+	left) leave b ;;
+	returned) leave_and_return b 2 ;;
+	esac
+	ended receive "$receiver" 10 3 'removed, or moved to another network'
+}
+
+# Its sender is told, where it still can be.
+receiver_loses_meanwhile()
+{
+	local peer_timeout=3
+
+	show hosts_up "$net" --mtu 9000
+	under_way 2000000
+	leave_and_return b 2
+	ended receive "$receiver" 10 3 'removed, or moved to another network'
+	ended send "$sender" 20 4
+	nothing_committed
+}
+
+# ---- the sender's --------------------------------------------------------------
+
+sender_renamed()
+{
+	show hosts_up "$net" --mtu 9000
+	under_way 2000000
+	rename a 1
+	as_it_was
+	no_program a
+}
+
+sender_loses()
+{
+	show hosts_up "$net" --mtu 9000
+	peer_timeout=4 under_way 2000000
+	case $1 in
+	removed) on a ip link delete "$(dev_a)" ;;
+	left) leave a ;;
+	returned) leave_and_return a 1 ;;
+	esac
+	ended send "$sender" 4 3 'removed, or moved to another network'
+	# With one end of a veth pair the other goes.
+	ended receive "$receiver" 20 "$([[ $1 == removed ]] && echo 3 || echo 4)"
+	nothing_committed
+}
+
+# only_from MAC: the hub's port of host a takes frames of this sender alone.
+only_from()
+{
+	local port
+
+	port=$(hosts_dev "$net" x)
+	on w bridge link set dev "$port" locked on
+	on w bridge fdb replace "$1" dev "$port" master static
+}
+
+# A bond that fails over, or somebody who sets another address: the switch lets
+# only the present one in.
+sender_mac()
+{
+	show hosts_up "$net" --hub
+	only_from 02:70:74:00:00:01
+	under_way 2000000
+	on a ip link set "$(dev_a)" address 02:70:74:00:00:11
+	only_from 02:70:74:00:00:11
+	on w bridge fdb delete 02:70:74:00:00:01 dev \
+		"$(hosts_dev "$net" x)" master
+	as_it_was
+}
+
+# The next hop is another machine from now on, as when a router fails over.
+next_hop_mac()
+{
+	show hosts_up "$net" --mtu 9000
+	under_way 2000000
+	on b ip link set "$(dev_b)" address 02:70:74:00:00:22
+	as_it_was
+}
+
+sender_address_leaves()
+{
+	show hosts_up "$net" --mtu 9000
+	under_way 2000000
+	on a ip address delete "$HOSTS_A4/24" dev "$(dev_a)"
+	ended send "$sender" 15 3 "$HOSTS_A4: no longer an address"
+	ended receive "$receiver" 40 4
+	nothing_committed
+}
+
+# It comes back before anybody is missed.
+sender_address_returns()
+{
+	show hosts_up "$net" --mtu 9000
+	under_way 2000000
+	on a ip address delete "$HOSTS_A4/24" dev "$(dev_a)"
+	sleep 0.5
+	on a ip address add "$HOSTS_A4/24" dev "$(dev_a)"
+	as_it_was
+}
+
+# The route goes by another device: told at once, and named when it is found to
+# have cost us the receiver.
+route_moves()
+{
+	local peer_timeout=3 other
+
+	other=$(hosts_dev "$net" z)
+	show hosts_up "$net" --mtu 9000
+	on a ip link add "$other" type veth peer name "$(hosts_dev "$net" y)"
+	on a ip link set "$other" up
+	under_way 2000000
+	on a ip route add "$HOSTS_B4/32" dev "$other"
+	wait_until 3 grep -q "warning: .*route to .*by $other" send.err
+	ended send "$sender" 20 4 "by $other \(.*silent"
+	ended receive "$receiver" 20 4
+	nothing_committed
+}
+
+route_moves_and_returns()
+{
+	local other
+
+	other=$(hosts_dev "$net" z)
+	show hosts_up "$net" --mtu 9000
+	on a ip link add "$other" type veth peer name "$(hosts_dev "$net" y)"
+	on a ip link set "$other" up
+	under_way 2000000
+	on a ip route add "$HOSTS_B4/32" dev "$other"
+	wait_until 3 grep -q "warning: .*route to .*by $other" send.err
+	on a ip route delete "$HOSTS_B4/32" dev "$other"
+	as_it_was
+}
+
+# ---- unusual ones ---------------------------------------------------------------
+
+# A device on top of another, and an address that means nothing without it.
+macvlan_link_local()
+{
+	local host upper address
+
+	upper=$(hosts_dev "$net" z)
+	show hosts_up "$net"
+	for host in a b; do
+		on "$host" ip link add "$upper" link \
+			"$(hosts_dev "$net" "$host")" type macvlan mode bridge
+		on "$host" ip link set "$upper" up
+	done
+	address=$(on b ip -j -6 address show dev "$upper" scope link |
+		jq -r '.[0].addr_info[0].local')
+	dev_a() { echo "$upper"; }
+	dev_b() { echo "$upper"; }
+	receive_begin receive --listen "[$address%$upper]:7000" --out copy \
+		--generic
+	send_begin send --to "[$address%$upper]:7000" "$(image even)"
+	as_it_was
+}
+
+case_run "devices: the receiver's renamed, alone" receiver_renamed alone
+for how in alone attached; do
+	for what in removed left returned; do
+		case_run "devices: the receiver's $what, $how" \
+			receiver_loses $what $how
+	done
+done
+case_run "devices: the receiver's returned, meanwhile" receiver_loses_meanwhile
+case_run "devices: the sender's renamed" sender_renamed
+for what in removed left returned; do
+	case_run "devices: the sender's $what" sender_loses $what
+done
+case_run "devices: the sender's MAC address changes" sender_mac
+case_run "devices: the next hop's MAC address changes" next_hop_mac
+case_run "devices: the sender's address leaves" sender_address_leaves
+case_run "devices: the sender's address leaves and returns" \
+	sender_address_returns
+case_run "devices: the route moves" route_moves
+case_run "devices: the route moves and returns" route_moves_and_returns
+case_run "devices: macvlan, a link-local address" macvlan_link_local
+cases_end
