@@ -208,6 +208,7 @@ fi
 # ------------------------------------------------------------------- the run
 
 [[ $EUID -eq 0 ]] || die "needs root: namespaces, AF_XDP"
+hosts_bpffs
 # shellcheck disable=SC2034 # for contestants.sh
 pagetrim=$build/pagetrim tools=$build/tests/bench
 if [[ $build == "$top/build" ]]; then

@@ -41,6 +41,9 @@ for t in tests/fuzz/fuzz_*.c; do
 	run "$build/${t%.c}" "tests/fuzz/corpus/${name#fuzz_}"
 done
 if [ "$only" = all ]; then
+	# shellcheck source=scripts/hosts.sh
+	source scripts/hosts.sh
+	hosts_bpffs || exit 1
 	for t in tests/bpf/test_*.c; do run "$build/${t%.c}"; done
 	run /usr/bin/python3 tests/reference/test_reader.py "$build"
 	run /usr/bin/python3 tests/reference/test_document.py

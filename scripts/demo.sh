@@ -3,7 +3,8 @@
 #
 # demo.sh: a real guest's memory crosses from one host to another, on a bare
 # Debian 12 machine, as root.  Installs what is missing, builds, and shows what
-# pagetrim does; leaves nothing behind but the build and the picture.
+# pagetrim does; leaves nothing behind but the build, the picture and a mounted
+# /sys/fs/bpf.
 #
 #   host a                                              host b
 #   QEMU, stopped; its RAM file                         QEMU goes on from the copy
@@ -39,6 +40,7 @@ on() { local host=$1; shift; printf '[%s] $ %s\n' "$host" "$*"; hosts_run "$name
 wait_for() { until grep -q "$1" "$2"; do kill -0 "$3"; sleep 0.05; done; }
 
 [[ $EUID -eq 0 ]] || { echo "demo: needs root, for namespaces and XDP" >&2; exit 1; }
+hosts_bpffs
 
 title "What is missing is installed; pagetrim is built"
 scripts/deps.sh

@@ -30,13 +30,15 @@
 #     hosts.sh run NAME a|b|c|w COMMAND...
 #     hosts.sh down NAME
 # As a library, after `source scripts/hosts.sh`: hosts_up, hosts_run, hosts_exec
-# (for background jobs: $! is then the command itself), hosts_down, and
-# hosts_wire_start, hosts_wire_stop for the wire's process.
+# (for background jobs: $! is then the command itself), hosts_down,
+# hosts_wire_start, hosts_wire_stop for the wire's process, and hosts_bpffs for
+# what pins without hosts.
 #
 # NAME: 1 to 10 letters and digits; $$ makes it the caller's own.  Every queue
 # has a TX and an RX side.  Commands run by nsenter, because `ip netns exec`
-# hides /sys/fs/bpf.  `down` ends every process of the namespaces and removes
-# namespaces, devices and pins, whatever state they are in.
+# hides /sys/fs/bpf.  `up` mounts that file system where nothing did, and it
+# stays.  `down` ends every process of the namespaces and removes namespaces,
+# devices and pins, whatever state they are in.
 
 # shellcheck disable=SC2034 # for those who source this
 HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2 HOSTS_C4=10.77.0.3
@@ -44,6 +46,26 @@ HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2 HOSTS_C4=10.77.0.3
 HOSTS_A6=fd77::1   HOSTS_B6=fd77::2
 
 hosts_say() { echo "hosts: $*" >&2; }
+
+# hosts_bpffs: mount the BPF file system where nothing did, as systemd does at
+# boot: pins need it.  It stays, because others may pin there, too.  The lock,
+# because a second mount would hide the pins below the first.
+hosts_bpffs()
+{
+	local bpf_fs_magic=cafe4a11
+
+	[[ $(stat -f -c %t /sys/fs/bpf 2>/dev/null) != "$bpf_fs_magic" ]] ||
+		return 0
+	(
+		flock -w 60 9 &&
+		{ [[ $(stat -f -c %t /sys/fs/bpf) == "$bpf_fs_magic" ]] ||
+			mount -t bpf bpf /sys/fs/bpf; }
+	) 9</sys/fs || {
+		hosts_say "/sys/fs/bpf: cannot mount the BPF file system: see" \
+			"above (a container takes its host's, by a bind mount)"
+		return 1
+	}
+}
 
 # hosts_netns NAME HOST: the namespace of host a, b, c or w.
 hosts_netns() { echo "pt-$1-$2"; }
@@ -159,6 +181,7 @@ hosts_up()
 		esac
 	done
 
+	hosts_bpffs || return
 	for host in a b ${wire:+w} ${hub:+c w}; do
 		hosts_netns_add "$name" "$host" || return
 	done

@@ -35,6 +35,9 @@ else
 	echo "soak: usage: soak.sh MINUTES | --seed N [CNT] (see --help)" >&2
 	exit 2
 fi
+# shellcheck source=scripts/hosts.sh
+source "$(dirname "${BASH_SOURCE[0]}")/hosts.sh"
+hosts_bpffs || exit 1
 if [[ -z ${PAGETRIM_BUILD-} ]]; then
 	(cd "$(dirname "${BASH_SOURCE[0]}")/.." && scripts/deps.sh &&
 		make -s -j "$(nproc)" all tools) || exit 1

@@ -41,6 +41,9 @@ stage()
 	echo "== $name: exit $status after $((SECONDS - start)) s"
 }
 
+# shellcheck source=scripts/hosts.sh
+source scripts/hosts.sh
+hosts_bpffs || exit 1
 scripts/deps.sh || exit 1
 say "build"
 make -j "$(nproc)" all tools tests || exit 1

@@ -25,6 +25,7 @@ build=${PAGETRIM_BUILD:-$root/build}
 here=$root/tests/net pagetrim=$build/pagetrim wire=$build/tests/net/wire
 # shellcheck source=scripts/hosts.sh
 source "$root/scripts/hosts.sh"
+hosts_bpffs
 
 # Network names must be short; every shell has its own.
 net=t$$
