@@ -81,9 +81,12 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
 
 void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *rx, __u32 cnt)
 {
-	for (__u32 i = 0; i < cnt; i++)
+	for (__u32 i = 0; i < cnt; i++) {
+		if (!rx[i].span_cnt)	/* a placer keeps it */
+			continue;
 		free((void *)rx[i].spans[0].base);
-	atomic_fetch_add(&x->recycled, cnt);
+		atomic_fetch_add(&x->recycled, 1);
+	}
 }
 
 int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd)
@@ -130,6 +133,7 @@ static struct pt_xsk xsks[QUEUES];
 static struct pt_rx_queue *queues[QUEUES];
 static struct pt_intake intake;
 static struct pt_rx_lane *lanes;
+static bool kit_apart;			/* lanes' placers have threads */
 static unsigned int put_cnt[QUEUES];
 static __u64 data_cnt, probe_cnt;	/* frames put */
 
@@ -158,6 +162,7 @@ static inline int start(void **state)
 		.lane_cnt = LANES,
 		.grace_ns = PT_GRACE_MIN_NS,
 		.wake_fd = -1,
+		.places_apart = kit_apart,
 	};
 	assert_int_equal(pt_intake_lanes_make(&intake), 0);
 	lanes = intake.lanes;
@@ -192,11 +197,13 @@ static inline int start(void **state)
 
 static inline int stop(void **state)
 {
-	for (int i = 0; i < QUEUES; i++) {
+	for (int i = 0; i < QUEUES; i++)
 		pt_rx_queue_stop(queues[i]);
+	pt_intake_free(&intake);
+	for (int i = 0; i < QUEUES; i++) {
+		pt_rx_queue_free(queues[i]);
 		close(xsks[i].event_fd);
 	}
-	pt_intake_free(&intake);
 	return rebuild_stop(state);
 }
 
@@ -232,6 +239,9 @@ static inline struct pt_ledger settle(void)
 			usleep(500);
 		assert_int_equal(atomic_load(&xsks[i].recycled), put_cnt[i]);
 	}
+	while (!pt_intake_is_placed(&intake) && pt_clock_ns() < deadline)
+		usleep(500);
+	assert_true(pt_intake_is_placed(&intake));
 	all_lock();
 	pt_intake_ledger(&intake, &ledger);
 	for (int i = 0; i < QUEUES; i++)

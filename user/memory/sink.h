@@ -120,6 +120,10 @@ int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
  * a pt_guard, and give pt_sink_fault the address. */
 __u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx);
 
+/* pt_sink_may_wait: reading or writing pages may wait for storage: it is neither
+ * a tmpfs nor another file system that is memory alone. */
+bool pt_sink_may_wait(const struct pt_sink *s);
+
 /* pt_sink_fault: what to say of a SIGBUS at addr.  Returns -ENOSPC or -EIO
  * and fills err if addr is in the sink's mapping; 0 if it is not. */
 int pt_sink_fault(const struct pt_sink *s, const void *addr,

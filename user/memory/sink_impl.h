@@ -34,6 +34,7 @@ struct pt_sink {
 	__u64 populated_sz;	/* of map, from its start: writing there faults
 				 * and allocates nothing */
 	bool takes_write;	/* write(2) works: no hugetlbfs */
+	bool may_wait;		/* its file system is not memory alone */
 	struct pt_folder folder;
 	char *path;		/* as given, for messages */
 	char name[NAME_MAX + 1];	/* the last part of path */

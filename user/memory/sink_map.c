@@ -35,6 +35,14 @@ static __u64 huge_page_sz(const struct pt_sink *s)
 		? (__u64)fs.f_bsize : 0;
 }
 
+static bool is_in_memory(const struct pt_sink *s)
+{
+	struct statfs fs;
+
+	return !fstatfs(s->fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
 			      struct pt_error *err)
 {
@@ -69,6 +77,7 @@ int pt_sink_map(struct pt_sink *s, struct pt_error *err)
 	void *map;
 
 	s->takes_write = !page_sz;
+	s->may_wait = !page_sz && !is_in_memory(s);
 	if (page_sz && sz % page_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: hugetlbfs holds whole pages of %llu "
@@ -88,6 +97,11 @@ int pt_sink_map(struct pt_sink *s, struct pt_error *err)
 	if (s->populated_sz > map_sz)
 		s->populated_sz = map_sz;
 	return 0;
+}
+
+bool pt_sink_may_wait(const struct pt_sink *s)
+{
+	return s->may_wait;
 }
 
 /* --- reserved -------------------------------------------------------- */
@@ -116,14 +130,6 @@ static __u64 file_system_free(const struct pt_sink *s)
 	if (fstatvfs(s->fd, &fs) || !fs.f_blocks)
 		return ~0ULL;	/* it knows no bounds */
 	return (__u64)fs.f_bavail * fs.f_frsize;
-}
-
-static bool is_in_memory(const struct pt_sink *s)
-{
-	struct statfs fs;
-
-	return !fstatfs(s->fd, &fs) &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 /* too_little: room_sz bytes are all that there is, of what. */

@@ -8,9 +8,12 @@
 
 #include <openssl/crypto.h>
 
+#include "transfer/placer.h"
+
 int pt_intake_lanes_make(struct pt_intake *i)
 {
 	size_t sz = i->lane_cnt * sizeof(*i->lanes);
+	int ret = 0;
 
 	/* calloc(3) does not know of their alignment. */
 	i->lanes = aligned_alloc(_Alignof(struct pt_rx_lane), sz);
@@ -23,7 +26,40 @@ int pt_intake_lanes_make(struct pt_intake *i)
 		i->lanes[n].queue = PT_QUEUE_ANY;
 	}
 	pthread_mutex_init(&i->probe_lock, NULL);
-	return 0;
+	pthread_rwlock_init(&i->place_lock, NULL);
+	for (__u16 n = 0; !ret && n < i->lane_cnt; n++)
+		ret = pt_placer_create(&i->lanes[n].placer, &i->lanes[n],
+				       i->places_apart);
+	if (ret)
+		pt_intake_free(i);
+	return ret;
+}
+
+bool pt_intake_is_placed(const struct pt_intake *i)
+{
+	for (__u16 n = 0; n < i->lane_cnt; n++)
+		if (!pt_placer_is_idle(i->lanes[n].placer))
+			return false;
+	return true;
+}
+
+__u64 pt_intake_since_ns(const struct pt_intake *i)
+{
+	__u64 first_ns = 0;
+
+	for (__u16 n = 0; i->lanes && n < i->lane_cnt; n++) {
+		__u64 ns = pt_placer_since_ns(i->lanes[n].placer);
+
+		if (ns && (!first_ns || ns < first_ns))
+			first_ns = ns;
+	}
+	return first_ns;
+}
+
+void pt_intake_stop(struct pt_intake *i)
+{
+	for (__u16 n = 0; i->lanes && n < i->lane_cnt; n++)
+		pt_placer_stop(i->lanes[n].placer);
 }
 
 void pt_intake_free(struct pt_intake *i)
@@ -31,11 +67,13 @@ void pt_intake_free(struct pt_intake *i)
 	if (!i->lanes)
 		return;
 	for (__u16 n = 0; n < i->lane_cnt; n++) {
+		pt_placer_destroy(i->lanes[n].placer);
 		pt_seal_destroy(i->lanes[n].seal);
 		pt_seal_destroy(i->lanes[n].probe_seal);
 	}
 	free(i->lanes);
 	i->lanes = NULL;
+	pthread_rwlock_destroy(&i->place_lock);
 	pthread_mutex_destroy(&i->probe_lock);
 	OPENSSL_cleanse(i->header_key, sizeof(i->header_key));
 }
@@ -68,8 +106,8 @@ void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
 		ledger->refused_auth += l->refused_auth;
 		ledger->refused_record += l->refused_record;
 		ledger->refused_window += l->refused_window;
-		ledger->placed += l->placed.placed;
-		ledger->stale += l->placed.stale;
+		ledger->placed += atomic_load(&l->placed.placed);
+		ledger->stale += atomic_load(&l->placed.stale);
 		ledger->records += l->records;
 		ledger->probes += l->probes;
 	}

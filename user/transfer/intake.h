@@ -3,7 +3,8 @@
  * where its blocks go, whom to tell.
  *
  * Threads: fields are set before the first queue knows the intake and stay,
- * but for those marked.  Lanes are under the lock of the queue they are on.
+ * but for those marked.  Lanes are under the lock of the queue they are on; their
+ * placers see to themselves.
  */
 #ifndef TRANSFER_INTAKE_H
 #define TRANSFER_INTAKE_H
@@ -22,6 +23,11 @@ struct pt_intake {
 	bool is_sealed;			/* its frames are, all of them */
 	__u8 header_key[PT_SIPHASH_KEY_SZ];	/* if so */
 	pthread_mutex_t probe_lock;	/* probes come on any queue */
+	bool places_apart;		/* the sink may wait for storage: lanes'
+					 * placers have threads */
+	pthread_rwlock_t place_lock;	/* read: pages are placed; write: what was
+					 * placed is read.  Who holds it may wait
+					 * for storage: not for control */
 	struct pt_conn *conn;		/* ACK and PROBE_SEEN go here */
 	struct pt_rebuild *rebuild;
 	struct pt_rx_lane *lanes;	/* lane_cnt of them */
@@ -39,11 +45,24 @@ struct pt_intake {
 	struct pt_error error;		/* by whoever set failed */
 };
 
-/* pt_intake_lanes_make makes lane_cnt lanes, on no queue yet.  -ENOMEM. */
+/* pt_intake_lanes_make makes lane_cnt lanes, on no queue yet, with their
+ * placers.  -ENOMEM; -EAGAIN: no threads. */
 int pt_intake_lanes_make(struct pt_intake *i);
 
-/* pt_intake_free frees lanes and wipes keys, when no queue knows it (any
- * more). */
+/* pt_intake_is_placed: nothing of what was accepted waits to be placed.  Any
+ * thread. */
+bool pt_intake_is_placed(const struct pt_intake *i);
+
+/* pt_intake_since_ns: since when storage has been waited for, the longest of its
+ * lanes; 0: it is not.  Any thread. */
+__u64 pt_intake_since_ns(const struct pt_intake *i);
+
+/* pt_intake_stop drops what waits to be placed, when no queue knows it any
+ * more.  Waits for nothing. */
+void pt_intake_stop(struct pt_intake *i);
+
+/* pt_intake_free ends placers, frees lanes and wipes keys, when no queue knows
+ * it (any more).  Waits until what is being placed has been. */
 void pt_intake_free(struct pt_intake *i);
 
 /* pt_intake_fail notes the first failure and wakes control.  Any thread. */

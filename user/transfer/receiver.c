@@ -102,7 +102,7 @@ int pt_receiver_open(struct pt_receiver **out,
 	return 0;
 
 close_host:
-	pt_rx_host_close(&r->host);
+	pt_rx_host_free(&r->host);
 close_farewell:
 	pt_farewell_close(r->farewell);
 close_wake:
@@ -245,10 +245,9 @@ static void show(struct pt_receiver *r, __u64 now_ns)
 		if (!s->is_on_host)
 			continue;
 		s->report.placed_sz = 0;
-		pt_rx_host_session_lock(&r->host, &s->intake);
 		for (__u16 n = 0; n < s->intake.lane_cnt; n++)
-			s->report.placed_sz += s->intake.lanes[n].placed.bytes;
-		pt_rx_host_session_unlock(&r->host, &s->intake);
+			s->report.placed_sz += atomic_load(
+				&s->intake.lanes[n].placed.bytes);
 		r->cfg.events.progress(&s->report, r->cfg.events.arg);
 	}
 }
@@ -376,7 +375,7 @@ void pt_receiver_close(struct pt_receiver *r)
 		return;
 	pt_listener_close(r->listener);
 	pt_farewell_close(r->farewell);
-	pt_rx_host_close(&r->host);
+	pt_rx_host_free(&r->host);
 	pt_sink_close(r->reserved);
 	close(r->wake_fd);
 	free(r);

@@ -103,7 +103,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	if (!ret)
 		ret = open_queues(h, cfg, err);
 	if (ret)
-		pt_rx_host_close(h);
+		pt_rx_host_free(h);
 	return ret;
 }
 
@@ -130,14 +130,27 @@ int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
 
 void pt_rx_host_close(struct pt_rx_host *h)
 {
+	if (!h->device_leases)
+		return;
 	for (__u32 i = 0; i < h->queue_cnt; i++)
 		pt_rx_queue_stop(h->queues[i]);
 	pt_program_close(h->program);
+	h->program = NULL;
 	for (__u32 i = 0; i < h->queue_cnt; i++) {
-		pt_xsk_close(h->xsks[i]);
+		pt_xsk_shut(h->xsks[i]);
 		pt_lease_release(h->leases[i]);
 	}
 	pt_leases_close(h->device_leases);
+	h->device_leases = NULL;
+}
+
+void pt_rx_host_free(struct pt_rx_host *h)
+{
+	pt_rx_host_close(h);
+	for (__u32 i = 0; i < h->queue_cnt; i++) {
+		pt_rx_queue_free(h->queues[i]);
+		pt_xsk_close(h->xsks[i]);
+	}
 	memset(h, 0, sizeof(*h));
 }
 
@@ -303,8 +316,9 @@ void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake)
 		if (h->sessions[i] != intake)
 			continue;
 		h->sessions[i] = h->sessions[--h->session_cnt];
-		return;
+		break;
 	}
+	pt_intake_stop(intake);
 }
 
 int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
@@ -403,5 +417,6 @@ bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 	if (intake->was_shared && ledger->steered < taken + dropped)
 		dropped = ledger->steered > taken ? ledger->steered - taken : 0;
 	ledger->socket_dropped = dropped;
-	return ledger->steered == taken + dropped && !ledger->queue_unaccounted;
+	return ledger->steered == taken + dropped &&
+	       !ledger->queue_unaccounted && pt_intake_is_placed(intake);
 }

@@ -48,7 +48,12 @@ struct pt_rx_host_cfg {
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		    struct pt_error *err);
 int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);
+
+/* pt_rx_host_close frees queues and device: threads, sockets and program are gone
+ * after it.  Their memory stays for placers that still read frames in it, until
+ * pt_rx_host_free.  Both are fine twice, the latter alone, too. */
 void pt_rx_host_close(struct pt_rx_host *h);
+void pt_rx_host_free(struct pt_rx_host *h);
 
 /* pt_rx_host_watch: -ENODEV: frames do not reach us any more, and never will:
  * the device went away, or the program was taken off it. */
@@ -78,7 +83,7 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 
 /* pt_rx_host_freeze: XDP steers no more frames of the session; its counters
  * stay.  pt_rx_host_remove: the queues forget it, after which no thread
- * touches it. */
+ * touches it but placers, until pt_intake_free.  Waits for no storage. */
 void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake);
 void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake);
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "transfer/placer.h"
+
 enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt)
 {
 	enum pt_seq what = pt_seqmap_take(&l->seqs, seq);
@@ -76,17 +78,58 @@ bool pt_rx_lane_probe_is_new(struct pt_rx_lane *l, __u64 probe)
 	return true;
 }
 
+/* One thread adds, so a sum needs no locked instruction. */
+static void add(_Atomic __u64 *to, __u64 n)
+{
+	atomic_store_explicit(to, atomic_load_explicit(to,
+			      memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void pt_rx_lane_placed(struct pt_rx_lane *l,
+		       const struct pt_rebuild_counts *counts)
+{
+	add(&l->placed.placed, counts->placed);
+	add(&l->placed.stale, counts->stale);
+	add(&l->placed.bytes, counts->bytes);
+}
+
+void pt_rx_lane_look(struct pt_rx_lane *l)
+{
+	__u64 upto;
+
+	if (!l->placer)
+		return;
+	l->is_waiting = !pt_placer_is_idle(l->placer);
+	l->waiting_desc = pt_placer_waiting_desc(l->placer);
+	upto = pt_placer_upto(l->placer);
+	if (upto > l->placed_upto)
+		l->placed_upto = upto;
+}
+
+/* free_desc: credit that was freed and is not kept by what waits. */
+static __u64 free_desc(const struct pt_rx_lane *l)
+{
+	return l->freed_desc - l->waiting_desc;
+}
+
+/* placed_upto never goes back: what waits was accepted after it was told. */
+static __u64 placed_upto(const struct pt_rx_lane *l)
+{
+	return l->is_waiting ? l->placed_upto : l->seqs.decided;
+}
+
 bool pt_rx_lane_has_news(const struct pt_rx_lane *l)
 {
 	return l->missing_range_cnt || l->told.upto != l->seqs.decided ||
-	       l->told.freed_desc != l->freed_desc ||
+	       l->told.freed_desc != free_desc(l) ||
+	       l->told.placed_upto != placed_upto(l) ||
 	       l->told.window != l->window;
 }
 
 bool pt_rx_lane_is_urgent(const struct pt_rx_lane *l)
 {
 	return l->missing_range_cnt ||
-	       l->freed_desc - l->told.freed_desc >= l->window / 4;
+	       free_desc(l) - l->told.freed_desc >= l->window / 4;
 }
 
 void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m)
@@ -95,11 +138,11 @@ void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m)
 	m->ack = (struct pt_msg_ack){
 		.lane = l->lane_idx,
 		.upto = l->seqs.decided,
-		.freed_desc = l->freed_desc,
+		.freed_desc = free_desc(l),
 		.window = l->window,
 		.missing_cnt = l->missing_range_cnt,
 		.missing = l->missing_ranges,
-		.placed_upto = l->seqs.decided,
+		.placed_upto = placed_upto(l),
 		.arrived_sz = l->arrived_sz,
 		.arrived_ns = l->arrived_ns,
 		.top = l->top,
@@ -110,7 +153,8 @@ void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m)
 void pt_rx_lane_told(struct pt_rx_lane *l)
 {
 	l->told.upto = l->seqs.decided;
-	l->told.freed_desc = l->freed_desc;
+	l->told.freed_desc = free_desc(l);
 	l->told.window = l->window;
+	l->told.placed_upto = l->placed_upto = placed_upto(l);
 	l->missing_range_cnt = 0;
 }

@@ -4,9 +4,11 @@
  *
  * Credit is counted in RX descriptors.  A frame that is taken frees its own;
  * what a missing frame had is the sender's to know, who is told the range.
- * A late or repeated frame frees nothing: its credit was freed before.
+ * A late or repeated frame frees nothing: its credit was freed before.  A frame
+ * that waits for storage keeps its credit until it is placed.
  *
- * Threads: one at a time, under the lock of the queue that the lane is on.
+ * Threads: one at a time, under the lock of the queue that the lane is on; but
+ * for what its placer does.
  */
 #ifndef TRANSFER_RX_LANE_H
 #define TRANSFER_RX_LANE_H
@@ -21,9 +23,11 @@
 #define PT_GRACE_MIN_NS	5000000ULL	/* a gap is lost no sooner than this */
 
 struct pt_intake;
+struct pt_placer;
 
 struct pt_rx_lane {
 	struct pt_intake *intake;	/* the session's */
+	struct pt_placer *placer;	/* NULL: tests have none */
 	__u16 lane_idx;
 	__u16 queue;			/* PT_QUEUE_ANY: on none yet */
 	__u32 window;			/* descriptors granted */
@@ -35,7 +39,10 @@ struct pt_rx_lane {
 	struct pt_seqmap seqs;
 	__u64 mark_end;			/* gaps below are lost ... */
 	__u64 mark_ns;			/* ... once grace has passed since */
-	__u64 freed_desc;
+	__u64 freed_desc;		/* of it still wait to be placed, ... */
+	__u32 waiting_desc;		/* ... as pt_rx_lane_look saw it */
+	bool is_waiting;		/* some frame does; all accepted ones ... */
+	__u64 placed_upto;		/* ... below are placed, if so */
 	__u64 arrived_sz;		/* bytes of frames, but for late ones, */
 	__u64 arrived_ns;		/* the last of which came then, and the */
 	__u64 top;			/* one with the highest number, top - 1, */
@@ -47,6 +54,7 @@ struct pt_rx_lane {
 		__u64 upto;
 		__u64 freed_desc;
 		__u32 window;
+		__u64 placed_upto;
 	} told;
 
 	/* Control's: has the lane lost its way? */
@@ -65,9 +73,21 @@ struct pt_rx_lane {
 					 * probes; under the intake's ... */
 	__u64 probes_seen;		/* bit i: probe_end - 1 - i came; ...
 					 * probe_lock, both */
-	struct pt_rebuild_counts placed;
-	struct pt_page_sum sum;		/* of what it brings */
+	struct {			/* by who places; read by any thread */
+		_Atomic __u64 placed;
+		_Atomic __u64 stale;
+		_Atomic __u64 bytes;
+	} placed;			/* see struct pt_rebuild_counts */
+	struct pt_page_sum sum;		/* of what it brings; his, too */
 };
+
+/* pt_rx_lane_placed adds what a frame brought: by who places. */
+void pt_rx_lane_placed(struct pt_rx_lane *l,
+		       const struct pt_rebuild_counts *counts);
+
+/* pt_rx_lane_look sees how much is placed.  What the lane says it is, it was
+ * then. */
+void pt_rx_lane_look(struct pt_rx_lane *l);
 
 /* pt_desc_cnt returns the RX descriptors that a frame is charged for: of
  * frame_sz untagged Ethernet bytes, desc_sz bytes to a descriptor. */

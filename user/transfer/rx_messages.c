@@ -167,9 +167,12 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->lane_cnt = s->open.lane_cnt;
 	atomic_store(&i->grace_ns, PT_GRACE_MIN_NS);
 	atomic_store(&i->is_closed, s->report.is_resumed);
-	if (pt_intake_lanes_make(i))
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-				    "no memory for %u lanes", i->lane_cnt);
+	i->places_apart = pt_sink_may_wait(s->sink);
+	ret = pt_intake_lanes_make(i);
+	if (ret)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start %u "
+				    "lanes: %s (raise ulimit -u, or free some "
+				    "memory)", i->lane_cnt, strerror(-ret));
 	ret = open_seals(s, err);
 	if (ret)
 		return ret;
@@ -296,17 +299,17 @@ static int take_lane_set(struct pt_rx_session *s,
 	return pt_conn_send(s->conn, &ready, err);
 }
 
-/* compare_region.  The locks are held for one region at a time: pages that came
- * out of order are read. */
+/* compare_region.  The lock is held for one region at a time: pages that came out
+ * of order are read. */
 static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 			  __u64 theirs, struct pt_error *err)
 {
 	__u64 ours;
 	int ret;
 
-	pt_rx_host_session_lock(s->host, &s->intake);
+	pthread_rwlock_wrlock(&s->intake.place_lock);
 	ret = pt_rebuild_region_digest(s->rebuild, region_idx, &ours, err);
-	pt_rx_host_session_unlock(s->host, &s->intake);
+	pthread_rwlock_unlock(&s->intake.place_lock);
 	if (ret || ours == theirs)
 		return ret;
 	s->has_mismatch = true;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "transfer/rx_queue.h"
+#include "transfer/rx_queue_impl.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,210 +12,12 @@
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
 
-#define BATCH		64		/* frames taken under one lock */
 #define TICK_NS		1000000ULL	/* between looks at open gaps */
 #define IDLE_MS		100		/* wait when nothing is open */
 #define NAP_MIN_NS	50000		/* while frames flow */
 #define NAP_MAX_NS	400000		/* well below TICK_NS, and what a window of
 					 * credit takes to be used */
 #define NAPPING_NS	2000000ULL	/* since the last frame */
-
-struct pt_rx_queue {
-	struct pt_rx_queue_cfg cfg;
-	pthread_t thread;
-	pthread_mutex_t turn;	/* held while one waits for the lock */
-	pthread_mutex_t lock;
-	atomic_bool stop;
-	int event_fd;
-	__u64 ticked_ns;
-	__u64 looked_ns;		/* when it last took from the ring */
-	__u64 round_ns;			/* when it began to go through the ring */
-	__u32 round_desc_cnt;		/* descriptors taken since */
-	__u64 taken_ns;			/* the last frame was */
-	__u32 nap_ns;			/* the last nap */
-	__u32 nap_desc_cnt;		/* descriptors taken since */
-
-	struct pt_intake *sessions[PT_TRANSFERS_MAX];
-	__u32 session_cnt;
-	struct pt_rx_lane *lanes[PT_QUEUE_LANES_MAX];
-	__u32 lane_cnt;
-	struct pt_rx_lane *last;	/* the lane of the frame before */
-	__u64 received;
-
-	struct pt_intake *placing;	/* whose blocks the run holds */
-	struct pt_sink_run run;
-	struct pt_rx_frame frames[BATCH];
-	struct pt_reader reader;
-};
-
-static struct pt_intake *find_session(struct pt_rx_queue *q, __u64 session_id)
-{
-	for (__u32 i = 0; i < q->session_cnt; i++)
-		if (q->sessions[i]->session_id == session_id)
-			return q->sessions[i];
-	return NULL;
-}
-
-static struct pt_rx_lane *find_lane(struct pt_rx_queue *q, __u64 session_id,
-				    __u16 lane_idx)
-{
-	struct pt_rx_lane *l = q->last;
-
-	if (l && l->lane_idx == lane_idx && l->intake->session_id == session_id)
-		return l;
-	for (__u32 i = 0; i < q->lane_cnt; i++) {
-		l = q->lanes[i];
-		if (l->lane_idx == lane_idx &&
-		    l->intake->session_id == session_id)
-			return q->last = l;
-	}
-	return NULL;
-}
-
-/* is_authentic: the frame is as its session's sender wrote it.  A sealed one
- * is open then. */
-static bool is_authentic(struct pt_reader *r, const struct pt_intake *intake,
-			 struct pt_seal *seal)
-{
-	if (r->is_sealed != intake->is_sealed)
-		return false;
-	return r->is_sealed ? pt_reader_unseal(r, seal) : pt_reader_auth_ok(r);
-}
-
-/* is_authentic_probe: and, if that can be told, seen for the first time: an
- * answer to each of a flood of old ones would keep ACKs from the sender. */
-static bool is_authentic_probe(struct pt_rx_queue *q, struct pt_intake *intake,
-			       struct pt_rx_lane *lane)
-{
-	bool ok;
-
-	pthread_mutex_lock(&intake->probe_lock);
-	ok = is_authentic(&q->reader, intake, lane->probe_seal) &&
-	     (!intake->is_sealed ||
-	      pt_rx_lane_probe_is_new(lane, q->reader.id.seq));
-	pthread_mutex_unlock(&intake->probe_lock);
-	return ok;
-}
-
-static void take_probe(struct pt_rx_queue *q)
-{
-	const struct pt_frame_id *id = &q->reader.id;
-	struct pt_intake *intake = find_session(q, id->session_id);
-	struct pt_rx_lane *lane;
-	struct pt_message m = {
-		.type = PT_MSG_PROBE_SEEN,
-		.probe_seen = {
-			.lane = id->lane,
-			.probe = id->seq,
-			.frame_sz = q->reader.sent_sz,
-			.queue = q->cfg.queue,
-			.arrived_ns = pt_clock_ns(),
-		},
-	};
-
-	if (!intake || id->lane >= intake->lane_cnt)
-		return;
-	lane = &intake->lanes[id->lane];
-	atomic_fetch_add_explicit(&lane->probes, 1, memory_order_relaxed);
-	if (!is_authentic_probe(q, intake, lane))
-		return;
-	/* A full output queue loses the answer: the sender probes again. */
-	pt_conn_send(intake->conn, &m, NULL);
-}
-
-/* count_stray: the lane has left this queue, and is under another's lock. */
-static void count_stray(struct pt_rx_queue *q)
-{
-	struct pt_intake *intake = find_session(q, q->reader.id.session_id);
-
-	if (intake)	/* else of a session that has just ended */
-		atomic_fetch_add_explicit(&intake->strays, 1,
-					  memory_order_relaxed);
-}
-
-/* flush writes what is staged, before its frames are recycled or another
- * session's blocks are staged. */
-static void flush(struct pt_rx_queue *q)
-{
-	struct pt_error err;
-	int ret;
-
-	if (!q->placing)
-		return;
-	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
-	ret = pt_rebuild_flush(q->placing->rebuild, &q->run, &err);
-	if (ret)
-		pt_intake_fail(q->placing, ret, &err);
-	q->placing = NULL;
-}
-
-static void take_data(struct pt_rx_queue *q)
-{
-	struct pt_reader *r = &q->reader;
-	struct pt_rx_lane *l = find_lane(q, r->id.session_id, r->id.lane);
-	__u64 placed_sz = l ? l->placed.bytes : 0;
-	struct pt_error err;
-	enum pt_seq seq;
-	int ret;
-
-	if (!l) {
-		count_stray(q);
-		return;
-	}
-	l->received++;
-	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_POLL, r->sent_sz);
-	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
-		return;
-	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_OPEN);
-	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_OPEN,
-		       pt_reader_payload_sz(r));
-	if (!is_authentic(r, l->intake, l->seal)) {
-		l->refused_auth++;
-		return;
-	}
-	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
-	if (memcmp(&r->dst, &l->intake->endpoint, sizeof(r->dst)) ||
-	    !pt_rebuild_check(l->intake->rebuild, r)) {
-		l->refused_record++;
-		return;
-	}
-	if (atomic_load_explicit(&l->intake->is_closed, memory_order_acquire)) {
-		l->refused_window++;
-		return;
-	}
-	seq = pt_rx_lane_take(l, r->id.seq,
-			      pt_desc_cnt(r->sent_sz, q->cfg.desc_sz));
-	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
-		return;
-	if (seq == PT_SEQ_NEW)
-		pt_rx_lane_arrived(l, r->id.seq, r->sent_sz, q->looked_ns);
-	l->records += r->record_cnt;
-	if (q->placing != l->intake)
-		flush(q);
-	q->placing = l->intake;
-	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
-	ret = pt_rebuild_place(l->intake->rebuild, &q->run, &l->sum, r,
-			       &l->placed, &err);
-	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_PLACE,
-		       l->placed.bytes - placed_sz);
-	if (ret)
-		pt_intake_fail(l->intake, ret, &err);
-}
-
-static void take_frame(struct pt_rx_queue *q, const struct pt_rx_frame *frame)
-{
-	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
-	q->received++;
-	q->nap_desc_cnt += frame->span_cnt;
-	q->round_desc_cnt += frame->span_cnt;
-	if (pt_reader_open(&q->reader, frame->spans, frame->span_cnt) !=
-	    PT_VERDICT_STEERED)
-		return;		/* the ledger will not balance: XDP steered it */
-	if (q->reader.kind == PT_FRAME_PROBE)
-		take_probe(q);
-	else
-		take_data(q);
-}
 
 /* tell sends the ACKs that are due.  What cannot be queued now stays news. */
 static void tell(struct pt_rx_queue *q, bool tick)
@@ -242,9 +43,9 @@ static void tell(struct pt_rx_queue *q, bool tick)
 static bool has_gone_round(struct pt_rx_queue *q, unsigned taken_cnt,
 			   __u64 now_ns)
 {
-	if (taken_cnt < BATCH)
+	if (taken_cnt < PT_RX_BATCH)
 		q->round_ns = now_ns;
-	return taken_cnt < BATCH || q->round_desc_cnt >= q->cfg.ring_cnt;
+	return taken_cnt < PT_RX_BATCH || q->round_desc_cnt >= q->cfg.ring_cnt;
 }
 
 /* tick looks for gaps that are lost, as of round_ns: a frame that waits in the
@@ -306,8 +107,22 @@ static void rest(struct pt_rx_queue *q, __u64 now_ns, bool open)
 		return;
 	}
 	q->nap_ns = NAP_MIN_NS;
-	pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS, q->event_fd);
+	if (pt_depot_sleep(&q->depot))
+		pt_xsk_wait(q->cfg.xsk, open ? 1 : IDLE_MS, q->event_fd);
+	pt_depot_wake(&q->depot);
 	eventfd_read(q->event_fd, &value);
+}
+
+/* take_back gives the chunks of what was placed meanwhile to the socket, all of
+ * them: their credit, that was seen before, is told next. */
+static void take_back(struct pt_rx_queue *q)
+{
+	__u32 cnt;
+
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		pt_rx_lane_look(q->lanes[i]);
+	while ((cnt = pt_depot_collect(&q->depot, q->frames, PT_RX_BATCH)))
+		pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
 }
 
 static void *queue_main(void *arg)
@@ -325,15 +140,16 @@ static void *queue_main(void *arg)
 		bool open;
 
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_POLL);
-		cnt = pt_xsk_recv(q->cfg.xsk, q->frames, BATCH);
+		cnt = pt_xsk_recv(q->cfg.xsk, q->frames, PT_RX_BATCH);
 		pt_rx_queue_lock(q);
 		q->looked_ns = now_ns;
 		for (unsigned i = 0; i < cnt; i++)
-			take_frame(q, &q->frames[i]);
-		flush(q);
+			pt_rx_take_frame(q, &q->frames[i]);
+		pt_rx_hand_over(q);
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_POLL);
 		if (cnt)
 			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
+		take_back(q);
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_ACK);
 		if (has_gone_round(q, cnt, now_ns))
 			tick(q, now_ns);
@@ -371,16 +187,24 @@ int pt_rx_queue_start(struct pt_rx_queue **out,
 				   cfg->queue);
 		goto free_queue;
 	}
+	ret = pt_depot_init(&q->depot, cfg->ring_cnt, q->event_fd);
+	if (ret) {
+		pt_error_set(err, PT_EXIT_HOST, ret, "queue %u: out of memory",
+			     cfg->queue);
+		goto close_event;
+	}
 	ret = -pthread_create(&q->thread, NULL, queue_main, q);
 	if (ret) {
 		pt_error_set(err, PT_EXIT_HOST, ret,
 			     "queue %u: cannot start a thread: %s "
 			     "(raise ulimit -u)", cfg->queue, strerror(-ret));
-		goto close_event;
+		goto free_depot;
 	}
 	*out = q;
 	return 0;
 
+free_depot:
+	pt_depot_free(&q->depot);
 close_event:
 	close(q->event_fd);
 free_queue:
@@ -392,11 +216,20 @@ free_queue:
 
 void pt_rx_queue_stop(struct pt_rx_queue *q)
 {
-	if (!q)
+	if (!q || q->is_stopped)
 		return;
 	atomic_store(&q->stop, true);
 	pt_rx_queue_wake(q);
 	pthread_join(q->thread, NULL);
+	q->is_stopped = true;
+}
+
+void pt_rx_queue_free(struct pt_rx_queue *q)
+{
+	if (!q)
+		return;
+	pt_rx_queue_stop(q);
+	pt_depot_free(&q->depot);
 	close(q->event_fd);
 	pthread_mutex_destroy(&q->lock);
 	pthread_mutex_destroy(&q->turn);

@@ -36,8 +36,10 @@ struct pt_rx_queue_cfg {
 int pt_rx_queue_start(struct pt_rx_queue **out,
 		      const struct pt_rx_queue_cfg *cfg, struct pt_error *err);
 
-/* pt_rx_queue_stop ends the thread and frees the queue.  NULL is fine. */
+/* pt_rx_queue_stop ends the thread.  pt_rx_queue_free, too, and frees the queue,
+ * once no placer has a frame of it any more.  NULL is fine. */
 void pt_rx_queue_stop(struct pt_rx_queue *q);
+void pt_rx_queue_free(struct pt_rx_queue *q);
 
 void pt_rx_queue_lock(struct pt_rx_queue *q);
 void pt_rx_queue_unlock(struct pt_rx_queue *q);

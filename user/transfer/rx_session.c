@@ -397,12 +397,12 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_rx_held_stop(&s->held);
 	if (s->is_on_host)
 		pt_rx_host_remove(s->host, &s->intake);
+	pt_intake_free(&s->intake);
 	pt_rebuild_destroy(s->rebuild);
 	pt_sink_close(s->sink);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_conn_close(s->conn);
-	pt_intake_free(&s->intake);
 	free(s->segments);
 	free(s);
 }

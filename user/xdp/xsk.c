@@ -146,6 +146,8 @@ static void unbind(struct pt_xsk *x)
 		xsk_socket__delete(x->socket);
 	if (x->umem)
 		xsk_umem__delete(x->umem);
+	x->socket = NULL;
+	x->umem = NULL;
 }
 
 static int learn(struct pt_xsk *x)
@@ -254,6 +256,12 @@ unmap:
 	pt_umem_unmap(&x->memory);
 	free(x);
 	return fail(err, cfg, ret);
+}
+
+void pt_xsk_shut(struct pt_xsk *x)
+{
+	if (x)
+		unbind(x);
 }
 
 void pt_xsk_close(struct pt_xsk *x)

@@ -63,6 +63,11 @@ int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
 void pt_xsk_close(struct pt_xsk *x);	/* NULL is fine */
 
+/* pt_xsk_shut closes the socket, so that the queue is free, and leaves the
+ * memory to who still reads frames in it; only pt_xsk_close after it.  NULL is
+ * fine. */
+void pt_xsk_shut(struct pt_xsk *x);
+
 int pt_xsk_fd(const struct pt_xsk *x);	/* for pt_program_socket_set and poll */
 void pt_xsk_info(const struct pt_xsk *x, struct pt_xsk_info *info);
 
