@@ -31,7 +31,7 @@ static __u64 push(struct pt_inflight *f, __u32 desc_cnt, __u32 extent_cnt)
 
 	for (__u32 i = 0; i < extent_cnt; i++)
 		extents[i] = extent(seq, i);
-	assert_int_equal(pt_inflight_push(f, 100 + seq, desc_cnt, extents,
+	assert_int_equal(pt_inflight_push(f, 100 + seq, desc_cnt, seq + 1, extents,
 					  extent_cnt), seq);
 	/* It keeps a copy. */
 	memset(extents, 0xee, sizeof(extents));
@@ -233,14 +233,14 @@ static void push_full(void)
 {
 	struct pt_extent one = { 1, 1 };
 
-	pt_inflight_push(victim, 1, 1, &one, 1);
+	pt_inflight_push(victim, 1, 1, 0, &one, 1);
 }
 
 static void push_too_many(void)
 {
 	struct pt_extent many[PT_RECORDS_MAX + 1] = { 0 };
 
-	pt_inflight_push(victim, 1, 1, many, PT_RECORDS_MAX + 1);
+	pt_inflight_push(victim, 1, 1, 0, many, PT_RECORDS_MAX + 1);
 }
 
 static void test_misuse(void **state)

@@ -82,6 +82,19 @@ static json_t *copies_json(const struct pt_send_report *r)
 			 "put-off", (json_int_t)r->put_off);
 }
 
+static json_t *path_json(const struct pt_send_report *r)
+{
+	const struct pt_regulator_look *p = &r->path;
+
+	if (!r->has_path)
+		return json_null();
+	return json_pack("{s:s, s:I, s:I, s:f, s:f, s:I}", "mode", p->mode,
+			 "rate", (json_int_t)p->bytes_per_s,
+			 "window", (json_int_t)p->window,
+			 "rtt-min", MS(p->rtt_ns), "queue", MS(p->queue_ns),
+			 "waits", (json_int_t)r->path_waits);
+}
+
 static json_t *ram_json(const struct pt_send_report *r)
 {
 	double s = r->send_ns / 1e9;
@@ -144,6 +157,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "frames-lost", json_integer(r->frames_lost));
 	json_object_set_new(o, "probes", json_integer(r->probes));
 	json_object_set_new(o, "credit-waits", json_integer(r->credit_waits));
+	json_object_set_new(o, "path", path_json(r));
 	json_object_set_new(o, "governor", governor_json(&r->governor));
 	json_object_set_new(o, "copies", copies_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
@@ -233,6 +247,12 @@ void pt_report_send_text(const struct pt_send_report *r)
 	if (r->bytes_per_s)
 		printf("Limit: %s a second.\n",
 		       pt_out_human(r->bytes_per_s, memory));
+	if (r->has_path)
+		printf("Path: round trip of %.2f ms at least, %s a second and "
+		       "%s in flight at the end (by %s).\n",
+		       r->path.rtt_ns / 1e6,
+		       pt_out_human(r->path.bytes_per_s, memory),
+		       pt_out_human(r->path.window, wire), r->path.mode);
 	for (__u32 i = 0; i < r->lane_cnt; i++)
 		if (r->lanes[i].frame_sz)
 			printf("Lane %u: TX queue %u to RX queue %u, frames of "

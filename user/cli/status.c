@@ -51,6 +51,11 @@ static void print(const json_t *o)
 		printf(", at most %s\n", pt_out_human(limit, a));
 	else
 		printf(", no limit\n");
+	if (number(o, "path-window"))
+		printf("Path: takes %s a second, %s in flight, %.2f ms at "
+		       "least\n", pt_out_human(number(o, "path-rate"), a),
+		       pt_out_human(number(o, "path-window"), b),
+		       json_number_value(json_object_get(o, "path-rtt")));
 	printf("Frames: %llu, of which %llu were lost on the way\n",
 	       (unsigned long long)number(o, "frames"),
 	       (unsigned long long)number(o, "frames-lost"));

@@ -12,6 +12,7 @@ struct frame {
 	__u16 extent_cnt;
 	__u16 desc_cnt;
 	__u32 sz;		/* bytes; 0: it was lost */
+	__u64 sent_ns;
 };
 
 struct pt_inflight {
@@ -71,7 +72,8 @@ bool pt_inflight_has_room(const struct pt_inflight *f)
 }
 
 __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
-		       const struct pt_extent *extents, __u32 extent_cnt)
+		       __u64 sent_ns, const struct pt_extent *extents,
+		       __u32 extent_cnt)
 {
 	struct frame *frame = &f->frames[f->next % f->cfg.frame_cnt];
 	__u64 slot = f->extent_next % f->cfg.extent_cnt;
@@ -88,6 +90,7 @@ __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 		.extent_cnt = extent_cnt,
 		.desc_cnt = desc_cnt,
 		.sz = frame_sz,
+		.sent_ns = sent_ns,
 	};
 	f->extent_next += extent_cnt;
 	return f->next++;
@@ -119,6 +122,12 @@ const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 	*extent_cnt = frame->extent_cnt;
 	*desc_cnt = frame->desc_cnt;
 	return &f->extents[frame->extent_first % f->cfg.extent_cnt];
+}
+
+__u64 pt_inflight_sent_ns(const struct pt_inflight *f, __u64 seq)
+{
+	return seq < f->upto || seq >= f->next
+		? 0 : f->frames[seq % f->cfg.frame_cnt].sent_ns;
 }
 
 __u32 pt_inflight_lost(struct pt_inflight *f, __u64 seq)

@@ -40,9 +40,13 @@ void pt_inflight_destroy(struct pt_inflight *f);
 bool pt_inflight_has_room(const struct pt_inflight *f);
 
 /* pt_inflight_push appends the frame next_seq of frame_sz bytes, which took
- * desc_cnt descriptors, and returns its sequence number. */
+ * desc_cnt descriptors and goes at sent_ns, and returns its sequence number. */
 __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
-		       const struct pt_extent *extents, __u32 extent_cnt);
+		       __u64 sent_ns, const struct pt_extent *extents,
+		       __u32 extent_cnt);
+
+/* pt_inflight_sent_ns: of the frame seq; 0 if it is not in flight. */
+__u64 pt_inflight_sent_ns(const struct pt_inflight *f, __u64 seq);
 
 __u64 pt_inflight_upto(const struct pt_inflight *f);
 __u64 pt_inflight_next_seq(const struct pt_inflight *f);

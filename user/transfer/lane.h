@@ -25,6 +25,7 @@
 #include "transfer/dirty.h"
 #include "transfer/inbox.h"
 #include "transfer/pacer.h"
+#include "transfer/regulator.h"
 #include "trim/governor.h"
 #include "trim/trim.h"
 #include "wire/seal.h"
@@ -51,6 +52,8 @@ struct pt_send_job {
 				 * fails */
 	const struct pt_cpus *cpus;	/* of the lanes; NULL: any */
 	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit ever */
+	struct pt_regulator *regulator;	/* likewise; NULL: none, as without
+					 * arrivals */
 	int wake_fd;		/* eventfd: a lane's state changed */
 };
 
@@ -75,6 +78,7 @@ struct pt_lane_counts {
 	_Atomic __u64 frames_lost;	/* reported missing */
 	_Atomic __u64 probes;
 	_Atomic __u64 credit_waits;	/* times it slept for credit */
+	_Atomic __u64 path_waits;	/* and for the path */
 	_Atomic __u32 dirty_pages;	/* left to send, at most 2^32 - 1 */
 	_Atomic __u32 generation;
 	_Atomic __u32 frame_sz;		/* agreed */

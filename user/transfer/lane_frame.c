@@ -10,8 +10,6 @@
 #include "memory/guard.h"
 #include "transfer/rx_lane.h"	/* pt_desc_cnt */
 
-#define NAP_NS	100000ULL	/* the least a lane sleeps to keep a limit */
-
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 {
 	const struct pt_layout *layout = l->cfg.job->layout;
@@ -44,7 +42,7 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 {
 	for (__u32 i = 0; i < range->cnt; i++) {
 		const struct pt_extent *extents;
-		__u32 extent_cnt, desc_cnt;
+		__u32 extent_cnt, desc_cnt, sz;
 
 		extents = pt_inflight_extents(l->inflight, range->first + i,
 					      &extent_cnt, &desc_cnt);
@@ -54,8 +52,9 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 					    "frame that is not in flight (is "
 					    "it pagetrim?)");
 		l->lost_desc += desc_cnt;
-		if (pt_inflight_lost(l->inflight, range->first + i) >
-		    pt_lane_small_sz(l))
+		sz = pt_inflight_lost(l->inflight, range->first + i);
+		l->lost_sz += sz;
+		if (sz > pt_lane_small_sz(l))
 			l->large_lost++;
 		for (__u32 e = 0; e < extent_cnt; e++)
 			pt_lane_mark_dirty(l, extents[e].gfn,
@@ -201,26 +200,6 @@ static int wait_buffer(struct pt_lane *l, void **frame)
 	return 0;
 }
 
-/* wait_pace: a nap is never shorter than it takes to be worth one. */
-static int wait_pace(struct pt_lane *l, __u32 frame_sz)
-{
-	struct pt_pacer *pacer = l->cfg.job->pacer;
-	__u64 wait_ns;
-	int ret;
-
-	while (pt_pacer_rate(pacer) &&
-	       (wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), frame_sz))) {
-		wait_ns = wait_ns < NAP_NS ? NAP_NS : wait_ns;
-		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
-		ret = pt_lane_kick(l);
-		if (!ret)
-			ret = pt_lane_take_mail(l, wait_ns);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
 /* close_guarded copies the pages into the frame; the source may be cut short
  * meanwhile. */
 static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
@@ -248,10 +227,11 @@ static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
 			.page_cnt = pt_record_page_cnt(&b->records[i]),
 		};
 	l->sent_desc += desc_cnt;
+	pt_lane_pace_spend(l, frame_sz);
 	if (!l->unaccepted_ns)
-		l->unaccepted_ns = pt_clock_ns();
-	return pt_inflight_push(l->inflight, frame_sz, desc_cnt, extents,
-				b->record_cnt);
+		l->unaccepted_ns = l->sent_ns;
+	return pt_inflight_push(l->inflight, frame_sz, desc_cnt, l->sent_ns,
+				extents, b->record_cnt);
 }
 
 /* close_frame sends what is staged. */
@@ -269,12 +249,12 @@ static int close_frame(struct pt_lane *l)
 	int ret;
 
 	ret = wait_credit(l, desc_cnt);
+	if (!ret && !l->reprobe)
+		ret = pt_lane_wait_pace(l, frame_sz);
 	if (!ret && l->reprobe) {
 		forget(l);
 		return pt_lane_probe(l);
 	}
-	if (!ret && l->cfg.job->pacer)
-		ret = wait_pace(l, frame_sz);
 	if (!ret)
 		ret = wait_buffer(l, &frame);
 	if (ret)
@@ -296,7 +276,7 @@ static int close_frame(struct pt_lane *l)
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
 	l->unkicked_sz += frame_sz;
 	return ++l->unkicked_cnt < PT_LANE_BATCH &&
-	       l->unkicked_sz < PT_LANE_BATCH_SZ ? 0 : pt_lane_kick(l);
+	       l->unkicked_sz < pt_lane_batch_sz(l) ? 0 : pt_lane_kick(l);
 }
 
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
@@ -361,5 +341,6 @@ int pt_lane_flush(struct pt_lane *l)
 
 	while (!ret && !pt_builder_is_empty(&l->builder))
 		ret = close_frame(l);
+	pt_lane_leave_end(l);
 	return ret ? ret : pt_lane_drain(l);
 }

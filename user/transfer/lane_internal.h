@@ -43,6 +43,13 @@ struct pt_lane {
 	__u64 lost_desc;
 	__u64 freed_desc;
 	__u64 placed_upto;		/* accepted frames below are in the sink */
+	__u64 sent_sz;			/* bytes since the start; of them ... */
+	__u64 arrived_sz;		/* ... arrived, */
+	__u64 lost_sz;			/* ... called missing */
+	__u64 lost_told_sz;		/* of these the regulator knows */
+	__u64 top;			/* one above the newest that arrived */
+	__u64 sent_ns;			/* what goes with the next kick */
+	__u32 leave_sz;			/* the regulator's leave that is left */
 	__u64 unaccepted_ns;		/* since when frames were sent and none
 					 * was accepted; 0: none was sent */
 	__u32 window;
@@ -52,6 +59,13 @@ struct pt_lane {
 	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
 	__u16 slot_cnt;
 	__u64 probe_next;
+	struct {			/* two probes, sent one behind the other */
+		__u64 first;		/* the first's number; the other is next */
+		__u64 sent_ns;
+		__u64 seen_ns;		/* the first was told; 0: not yet */
+		__u64 arrived_ns;	/* it arrived, the receiver's clock */
+		__u64 took_ns;		/* the other did later; 0: not yet */
+	} pair;
 	bool go;
 	bool reprobe;
 	bool is_probing;
@@ -86,6 +100,16 @@ static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
 	atomic_store_explicit(counter, atomic_load_explicit(counter,
 			      memory_order_relaxed) + by, memory_order_relaxed);
 }
+
+/* lane_pace.c: waits until a frame may go, as far as --max-bandwidth and the path
+ * are concerned; spend: it goes.  leave_end gives the regulator back what was not
+ * used, take_arrivals tells it what the ACK in l->mail says.  What cannot be true
+ * is the receiver's own loss: no more is believed than was sent. */
+int pt_lane_wait_pace(struct pt_lane *l, __u32 frame_sz);
+void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz);
+void pt_lane_leave_end(struct pt_lane *l);
+void pt_lane_take_arrivals(struct pt_lane *l);
+__u32 pt_lane_batch_sz(const struct pt_lane *l);	/* of one kick, at most */
 
 /* lane_copy.c: open, once slot_cnt is known.  ahead: the word's pages are sent
  * next.  send_data: page i of the word, not zero, as data, as a copy, or later;

@@ -2,6 +2,7 @@
 #include "transfer/lane_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <pagetrim/clock.h>
 #include "transfer/ladder.h"
@@ -11,6 +12,7 @@
 					 * who asked for an MTU gets no other */
 #define ROUND_NS	100000000ULL	/* wait for answers */
 #define ROUNDS_MAX	24
+#define SPACING_NS	20000ULL	/* closer ones were taken at once */
 #define PORTS_MAX	8		/* source ports tried: RSS hashes them */
 
 struct round {
@@ -43,10 +45,47 @@ static int send_probe(struct pt_lane *l, __u32 frame_sz)
 	return 0;
 }
 
+/* take_pair: how close behind one another two of a size arrive tells what the path
+ * takes, and the first of them how long its way is. */
+static void take_pair(struct pt_lane *l)
+{
+	for (__u32 i = 0; i < l->mail.probe_cnt; i++) {
+		const struct pt_msg_probe_seen *seen = &l->mail.probes[i];
+
+		if (seen->probe == l->pair.first && !l->pair.seen_ns) {
+			l->pair.seen_ns = pt_clock_ns();
+			l->pair.arrived_ns = seen->arrived_ns;
+		} else if (seen->probe == l->pair.first + 1 &&
+			   l->pair.seen_ns) {
+			l->pair.took_ns = seen->arrived_ns -
+					  l->pair.arrived_ns;
+		}
+	}
+}
+
+/* tell_pair: while the other has not come it takes at least until now. */
+static void tell_pair(struct pt_lane *l, __u32 frame_sz)
+{
+	struct pt_regulator *r = l->cfg.job->regulator;
+	__u64 took_ns = l->pair.took_ns ? l->pair.took_ns
+					: pt_clock_ns() - l->pair.seen_ns;
+
+	if (!r)
+		return;
+	if (!l->pair.seen_ns)
+		pt_regulator_probed(r, frame_sz, 0, 0);
+	else
+		pt_regulator_probed(r, frame_sz,
+				    l->pair.seen_ns - l->pair.sent_ns,
+				    took_ns < SPACING_NS ? 0 : frame_sz *
+				    1000000000ULL / took_ns);
+}
+
 /* take_answers notes the probes of this lane that arrived. */
 static void take_answers(struct pt_lane *l, struct pt_ladder *ladder,
 			 struct round *round)
 {
+	take_pair(l);
 	for (__u32 i = 0; i < l->mail.probe_cnt; i++) {
 		const struct pt_msg_probe_seen *seen = &l->mail.probes[i];
 
@@ -67,6 +106,9 @@ static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
 	int ret;
 
 	round->is_complete = false;
+	memset(&l->pair, 0, sizeof(l->pair));
+	l->pair.first = round->cnt == 1 ? l->probe_next : ~0ULL - 1;
+	l->pair.sent_ns = pt_clock_ns();
 	for (unsigned copy = 0; copy < COPIES; copy++)
 		for (__u32 i = 0; i < round->cnt; i++)
 			send_probe(l, round->sizes[i]);
@@ -139,9 +181,12 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 		ret = pt_lane_take_mail(l, deadline - now);
 		if (ret)
 			return ret;
+		take_pair(l);
+		l->mail.probe_cnt = 0;
 	}
 	l->mail.is_ready = false;
 	l->frame_sz = frame_sz;
+	tell_pair(l, frame_sz);
 	pt_lane_builder_reset(l);
 	atomic_store(&l->counts.frame_sz, frame_sz);
 	return 0;
@@ -163,6 +208,7 @@ int pt_lane_probe(struct pt_lane *l)
 	int ret;
 
 	l->reprobe = false;
+	pt_lane_leave_end(l);
 	/* On a path that was good once, time alone ends the search: see
 	 * watch_progress. */
 	if (l->go && !l->unaccepted_ns)

@@ -432,6 +432,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	};
 	int ret;
 
+	pt_regulator_init(&s.regulator);
 	if (cfg->profile)
 		s.clock = &s.control_clock;
 	pt_stage_start(s.clock, PT_SEND_STAGE_IDLE);
@@ -459,6 +460,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	pt_digests_free(&s.digests);
 	pt_dirty_destroy(s.dirty);
 	pt_layout_free(s.layout);
+	pt_regulator_destroy(&s.regulator);
 	if (s.wake_fd >= 0)
 		close(s.wake_fd);
 	return ret;

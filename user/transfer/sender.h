@@ -14,6 +14,7 @@
 #include "memory/source.h"
 #include "profile/stages.h"
 #include "trim/governor.h"
+#include "transfer/regulator.h"
 #include "transfer/cpus.h"
 #include "trim/trim.h"
 #include "wire/cipher.h"
@@ -86,6 +87,9 @@ struct pt_send_report {
 	__u64 wire_bytes;	/* Ethernet bytes of data frames, no FCS */
 	__u64 block_bytes;	/* bytes of blocks in them */
 	__u64 credit_waits;
+	__u64 path_waits;	/* times a lane waited for the path */
+	bool has_path;		/* the receiver tells when frames arrive */
+	struct pt_regulator_look path;	/* what its controller has found */
 	bool observes;		/* the governor decides nothing */
 	struct pt_governor_counts governor;	/* of all lanes */
 	__u32 generations;	/* highest of any lane */

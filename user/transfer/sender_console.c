@@ -22,7 +22,8 @@ static json_t *status(struct pt_sender *s)
 	__u64 now_ns = pt_clock_ns();
 
 	pt_sender_count(s);
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+		" s:I, s:I, s:f}",
 		"status", pt_send_phase_name(r->phase),
 		"transfer-id", json_sprintf("%016llx", (unsigned long long)
 					    r->transfer_id),
@@ -34,7 +35,10 @@ static json_t *status(struct pt_sender *s)
 		"frames-lost", (json_int_t)r->frames_lost,
 		"bandwidth", (json_int_t)((r->wire_bytes - look->wire_bytes) *
 			1e9 / (now_ns - look->ns + 1)),
-		"max-bandwidth", (json_int_t)pt_pacer_rate(&s->pacer));
+		"max-bandwidth", (json_int_t)pt_pacer_rate(&s->pacer),
+		"path-rate", (json_int_t)r->path.bytes_per_s,
+		"path-window", (json_int_t)r->path.window,
+		"path-rtt", r->path.rtt_ns / 1e6);
 }
 
 static json_t *refuse(const char *text)

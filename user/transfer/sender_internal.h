@@ -32,6 +32,7 @@ struct pt_sender {
 	struct pt_send_path path;
 	struct pt_send_job job;
 	struct pt_pacer pacer;
+	struct pt_regulator regulator;
 	struct pt_console *console;	/* NULL: nobody asks */
 	struct pt_send_look looks[2];	/* the second at least LOOK_NS after
 					 * the first; for the console */

@@ -71,6 +71,8 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.pacer = &s->pacer,
 		.wake_fd = s->wake_fd,
 	};
+	if (s->job.arrivals)
+		s->job.regulator = &s->regulator;
 	pt_held_init(&s->held, &s->job);
 	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
 		ret = start_lane(s, i);

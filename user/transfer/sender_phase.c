@@ -379,8 +379,9 @@ void pt_sender_count(struct pt_sender *s)
 	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
 	r->copies = r->put_off = 0;
 	r->frames = r->frames_lost = r->probes = 0;
-	r->wire_bytes = r->block_bytes = r->credit_waits = 0;
+	r->wire_bytes = r->block_bytes = r->credit_waits = r->path_waits = 0;
 	r->generations = 0;
+	r->has_path = pt_regulator_look(&s->regulator, &r->path);
 	memset(&r->governor, 0, sizeof(r->governor));
 	r->lane_cnt = s->lane_cnt;
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
@@ -398,6 +399,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->wire_bytes += atomic_load(&c->wire_bytes);
 		r->block_bytes += atomic_load(&c->block_bytes);
 		r->credit_waits += atomic_load(&c->credit_waits);
+		r->path_waits += atomic_load(&c->path_waits);
 #define X(symbol, name, text) \
 		r->governor.symbol += atomic_load(&c->governor.symbol);
 		PT_GOVERNOR_COUNTS(X)
