@@ -44,7 +44,7 @@ struct {
 	__type(value, struct pt_counters);
 } pt_session_counters SEC(".maps");
 
-/* Read by agents that find the program; see PT_RULES. */
-const volatile __u32 pt_rules = PT_RULES;
+/* Read by agents that find the program. */
+const volatile struct pt_constants pt_constants = { .rules = PT_RULES };
 
 #endif

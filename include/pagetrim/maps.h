@@ -14,11 +14,19 @@
 #include <pagetrim/verdict.h>
 #include <pagetrim/wire.h>
 
-/* PT_RULES: by which rules a program judges frames; it stands among its
- * constants, as pt_rules.  One more for each change that makes a program from
+/* PT_RULES: by which rules a program judges frames.  One more for each change that makes a program from
  * before it drop what is sound now: 2, records of kind copy.  A program without
  * the number has the rules from before there was one. */
 #define PT_RULES		2
+
+/* pt_constants: what a program says of itself, as its constant of that name. */
+struct pt_constants {
+	__u32	rules;		/* PT_RULES when it was built */
+	__u32	ifindex;	/* of the device that pagetrim attach loaded it
+				 * for, and ... */
+	__u64	netns_cookie;	/* ... of its network namespace then; 0: a
+				 * receiver loaded it for itself */
+};
 
 #define PT_QUEUES_MAX		256	/* queue numbers 0..255 of a device */
 #define PT_SESSIONS_MAX		1024	/* sessions open at once on a device */
@@ -46,6 +54,8 @@ struct pt_session {
 	__u8	unused;			/* zero */
 	__u64	header_key[2];		/* pt_siphash_key of its key; not
 					 * sealed: zero */
+	__u64	holder;			/* of pinned maps: the number of the
+					 * process that opened it */
 };
 
 #endif

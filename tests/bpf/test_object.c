@@ -44,7 +44,7 @@ static void test_map_fields(void **state)
 	static const char *const endpoint[] = { "addr", "port", "unused" };
 	static const char *const session[] = {
 		"endpoint", "lane_queue", "lane_cnt", "is_sealed", "unused",
-		"header_key",
+		"header_key", "holder",
 	};
 	const struct bpf_map *map;
 

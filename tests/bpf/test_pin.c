@@ -202,7 +202,7 @@ static __u32 attach_of_rules(__u32 rules)
 	char path[128];
 
 	assert_non_null(skel);
-	skel->rodata->pt_rules = rules;
+	skel->rodata->pt_constants.rules = rules;
 	if (!rules)
 		bpf_map__set_autocreate(skel->maps.rodata, false);
 	assert_int_equal(bpf_object__load(skel->obj), 0);
@@ -272,12 +272,16 @@ static int without_bpffs(void)
 	    mount("", "/", "none", MS_SLAVE | MS_REC, NULL) ||
 	    mount("sysfs", "/sys", "sysfs", 0, NULL))
 		return 1;
-	if (pt_program_open(&p, &cfg, &err))
+	/* Nobody could see there who lives. */
+	if (pt_program_open(&p, &cfg, &err) != -ENOENT ||
+	    !strstr(err.text, "nsenter"))
 		return 2;
+	if (pt_program_peek(&p, &veth.far, &err))
+		return 3;
 	pt_program_info(p, &info);
+	pt_program_close(p);
 	if (!info.pinned)
 		return 3;
-	pt_program_close(p);
 	if (pt_program_pin(&cfg, &info, &err) != -ENOENT ||
 	    !strstr(err.text, "nsenter"))
 		return 4;
@@ -303,6 +307,154 @@ static void test_no_bpffs(void **state)
 	must_unpin(false);
 }
 
+/* As in a container that has a /run of its own: opens the pinned program, adds a
+ * session and closes it again. */
+static int with_another_run(void)
+{
+	struct pt_session session = session_to(3);
+	struct pt_program_cfg cfg = native();
+	struct pt_program *p;
+	__u64 ids[3];
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("", "/", "none", MS_SLAVE | MS_REC, NULL) ||
+	    mount("none", "/run", "tmpfs", 0, NULL))
+		return 1;
+	if (pt_program_open(&p, &cfg, NULL))
+		return 2;
+	if (pt_program_session_add(p, ID + 1, &session, NULL))
+		return 3;
+	if (pt_program_sessions(p, ids, 3) != 2)
+		return 4;
+	if (pt_program_session_pid(p, ID) != getppid())
+		return 5;
+	pt_program_close(p);
+	return 0;
+}
+
+/* Who lives is seen where the maps are. */
+static void test_another_run(void **state)
+{
+	struct pt_program *p;
+	struct pt_error err;
+	__u64 ids[2];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	p = must_open(native());
+	must_add(p, ID, 2);
+	pid = fork();
+	if (!pid)
+		_exit(with_another_run());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(pt_program_sessions(p, ids, 2), 1);
+	assert_true(ids[0] == ID);
+	/* no lease, and no session even: it is used all the same */
+	pt_program_session_remove(p, ID);
+	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -EBUSY);
+	pt_program_close(p);
+	must_unpin(false);
+	assert_int_equal(litter(), 0);
+}
+
+/* A stopped process lives. */
+static void test_stopped_receiver(void **state)
+{
+	struct pt_program *p;
+	__u64 ids[2];
+	pid_t pid;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	pid = child(receive_pinned);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	p = must_open(native());
+	assert_int_equal(pt_program_sessions(p, ids, 2), 1);
+	assert_int_equal(pt_program_session_pid(p, ID), pid);
+	kill_hard(pid);
+	assert_int_equal(pt_program_session_pid(p, ID), 0);
+	pt_program_close(p);
+	pt_program_close(must_open(native()));
+	must_unpin(false);
+	assert_int_equal(litter(), 0);
+}
+
+/* By whatever name it has, or had. */
+static void test_renamed(void **state)
+{
+	struct pt_program_cfg cfg = native();
+	struct pt_device device, old;
+	struct pt_program_info info;
+	struct pt_program *p;
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	for (int by_old = 0; by_old < 2; by_old++) {
+		veth_make(&veth, QUEUES, 1500);
+		old = veth.far;
+		info = must_pin(native());
+		run("ip link set %s name ptt-other", veth.far.name);
+		assert_int_equal(pt_program_device(&device, veth.far.name,
+						   &err), 0);
+		assert_string_equal(device.name, "ptt-other");
+		assert_int_equal(device.ifindex, veth.far.ifindex);
+		veth.far = device;
+		assert_int_equal(pt_program_pin(&cfg, &info, &err), -EEXIST);
+		p = must_open(native());
+		must_add(p, ID, 2);
+		assert_int_equal(pt_program_unpin(&veth.far, false, &err),
+				 -EBUSY);
+		pt_program_close(p);
+
+		/* another one has the name now */
+		run("ip link add %s type veth peer name ptt-more", old.name);
+		assert_int_equal(pt_program_device(&device, old.name, &err), 0);
+		assert_true(device.ifindex != veth.far.ifindex);
+		assert_int_equal(pt_program_unpin(&device, true, &err),
+				 -ESTALE);
+		assert_non_null(strstr(err.text, "detach --dev ptt-other"));
+		cfg.device = &device;
+		assert_int_equal(pt_program_pin(&cfg, &info, &err), -ESTALE);
+		assert_non_null(strstr(err.text, "detach --dev ptt-other"));
+		run("ip link del %s", old.name);
+
+		if (by_old)
+			assert_int_equal(pt_program_device(&veth.far, old.name,
+							   &err), 0);
+		must_unpin(false);
+		assert_int_equal(attached_id(false), 0);
+		snprintf(path, sizeof(path), "%s/%s", PT_PIN_ROOT, old.name);
+		assert_int_equal(access(path, F_OK), -1);
+	}
+}
+
+/* A device that is gone, known by its pins only. */
+static void test_gone(void **state)
+{
+	struct pt_device device;
+	struct pt_program *p;
+	struct pt_error err;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	must_pin(native());
+	run("ip link del %s", veth.far.name);
+	assert_int_equal(pt_program_device(&device, veth.far.name, &err), 0);
+	assert_int_equal(device.ifindex, 0);
+	assert_int_equal(pt_program_peek(&p, &device, &err), -ENODEV);
+	assert_non_null(strstr(err.text, "detach --dev"));
+	assert_int_equal(pt_program_unpin(&device, false, &err), 0);
+	assert_int_equal(litter(), 0);
+	assert_int_equal(pt_program_device(&device, veth.far.name, &err),
+			 -ENODEV);
+}
+
 /* Whatever a failed test left pinned goes. */
 static int clean(void **state)
 {
@@ -321,6 +473,10 @@ int main(void)
 		TEST(test_same_name_elsewhere),
 		TEST(test_rules),
 		TEST(test_no_bpffs),
+		TEST(test_another_run),
+		TEST(test_stopped_receiver),
+		TEST(test_renamed),
+		TEST(test_gone),
 	};
 
 	pt_cause_begin();

@@ -82,8 +82,7 @@ receiver_renamed()
 	under_way 2000000
 	rename b 2
 	as_it_was
-	[[ $1 != attached ]] ||
-		on b "$pagetrim" detach --dev "$(hosts_dev "$net" z)"
+	[[ $1 != attached ]] || on b "$pagetrim" detach --dev "$2"
 	no_program b
 }
 
@@ -100,6 +99,89 @@ receiver_loses()
 	returned) leave_and_return b 2 ;;
 	esac
 	ended receive "$receiver" 10 3 'removed, or moved to another network'
+}
+
+# Refused where the device was, with the way out; detached where it is.
+attached_moved()
+{
+	show hosts_up "$net"
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	leave b
+	refused b 'in another network namespace.*--force' detach
+	refused b 'moved to another network namespace.*detach' stats
+	on c "$pagetrim" stats --dev "$(dev_b)"
+	on c "$pagetrim" detach --dev "$(dev_b)"
+	same "XDP program" "$(on c ip -j link show "$(dev_b)" |
+		jq -c '.[0].xdp.prog.id')" null
+	[[ ! -e /sys/fs/bpf/pagetrim/$(dev_b) ]] || die "pins are left"
+}
+
+# refused HOST WORD COMMAND: of the device of host b, with exit 3.
+refused()
+{
+	local status=0
+
+	hosts_run "$net" "$1" "$pagetrim" "$3" --dev "$(dev_b)" \
+		2>refused.err || status=$?
+	same "exit of $3" "$status" 3
+	one_error refused "$2"
+}
+
+attached_gone()
+{
+	show hosts_up "$net"
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	on b ip link delete "$(dev_b)"
+	refused b 'removed.*detach' stats
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	[[ ! -e /sys/fs/bpf/pagetrim/$(dev_b) ]] || die "pins are left"
+	refused b 'no such device' detach
+}
+
+# Each with a /run of its own: the second is told what it can be told, and the
+# first one's session goes on.
+two_containers()
+{
+	local first
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	under_way 2000000
+	first=$receiver
+	receive_in_container other --listen "$HOSTS_B4:7472" --out other.copy
+	ended other "$receiver" 20 3 'queue 0.*busy.*a /run of its own'
+	! is_gone "$first" || die "the first one ended: $(<receive.err)"
+	receiver=$first
+	as_it_was
+	# Whose lease it cannot see, it passes over.
+	receive_begin receive --listen "$HOSTS_B4" --out one.copy
+	first=$receiver
+	receive_in_container other --listen "$HOSTS_B4:7472" --out other.copy \
+		--queues auto
+	wait_until 10 says_it_listens other
+	send_begin send --to "$HOSTS_B4:7472" "$(image even)"
+	ended send "$sender" 60 0
+	ended other "$receiver" 10 0
+	same_file "$(image even)" other.copy
+	refused b 'in use by pid' detach
+	kill "$first"
+	finish "$first" 5
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
+}
+
+# receive_in_container RUN OPTION...: as receive_launch.
+receive_in_container()
+{
+	local run=$1
+
+	shift
+	rm -f "$run.err"
+	# shellcheck disable=SC2016 # the inner shell's
+	hosts_exec "$net" b unshare -m sh -c 'mount -t tmpfs none /run &&
+		exec "$@"' - "$pagetrim" receive --json --dev "$(dev_b)" \
+		"${security[@]}" "$@" >"$run.json" 2>"$run.err" &
+	receiver=$!
 }
 
 # Its sender is told, where it still can be.
@@ -252,14 +334,20 @@ macvlan_link_local()
 	as_it_was
 }
 
-case_run "devices: the receiver's renamed, alone" receiver_renamed alone
 for how in alone attached; do
+	case_run "devices: the receiver's renamed, $how" receiver_renamed $how \
+		"$(hosts_dev "$net" z)"
 	for what in removed left returned; do
 		case_run "devices: the receiver's $what, $how" \
 			receiver_loses $what $how
 	done
 done
 case_run "devices: the receiver's returned, meanwhile" receiver_loses_meanwhile
+case_run "devices: the receiver's renamed, detached by its old name" \
+	receiver_renamed attached "$(dev_b)"
+case_run "devices: attached, moved to another namespace" attached_moved
+case_run "devices: attached, and gone" attached_gone
+case_run "devices: two containers, one device" two_containers
 case_run "devices: the sender's renamed" sender_renamed
 for what in removed left returned; do
 	case_run "devices: the sender's $what" sender_loses $what

@@ -300,33 +300,6 @@ static void test_strangers_lock(void **state)
 	assert_int_equal(as_stranger(open_refused), 0);
 }
 
-/* An owner's file is for all to read; a reader's lock makes nobody its owner. */
-static void test_readers_lock(void **state)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	struct pt_lockfile_owner owner;
-	struct pt_lockfile file;
-	struct pt_error err;
-	char path[96];
-	int fd, held;
-
-	(void)state;
-	pt_lockfile_path(path, &dev, "o0");
-	assert_int_equal(pt_lockfile_take(&file, path, "receive", &err), 0);
-	held = pt_lockfile_open_held(path, &owner);
-	assert_true(held >= 0);
-	assert_int_equal(owner.pid, getpid());
-	close(held);
-	close(file.fd);		/* as if we were killed */
-	fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-	assert_int_equal(pt_lockfile_open_held(path, &owner), -1);
-	close(fd);
-	pt_lockfile_sweep();
-	assert_int_equal(access(path, F_OK), -1);
-}
-
 /* refused_folder, in a mount namespace of its own: with the folder's mode and
  * owner as given nothing is opened. */
 static void refused_folder(mode_t mode, uid_t owner)
@@ -447,7 +420,6 @@ int main(void)
 		cmocka_unit_test(test_what_the_dead_left),
 		cmocka_unit_test(test_without_privileges),
 		BOTH(test_strangers_lock),
-		cmocka_unit_test(test_readers_lock),
 		cmocka_unit_test(test_folder_of_others),
 		cmocka_unit_test(test_planted_link),
 		cmocka_unit_test(test_never_two_owners),

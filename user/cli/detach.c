@@ -9,13 +9,14 @@ static const char help[] =
 "Usage: pagetrim detach --dev DEV [options]\n"
 "\n"
 "Detaches the receive program that 'pagetrim attach' put on DEV, and removes its\n"
-"pins; the counters go with it.  Other XDP programs stay.\n"
+"pins; the counters go with it.  Other XDP programs stay.  DEV may be any name\n"
+"that the device has, or had then.\n"
 "\n"
 "Required:\n"
 "      --dev DEV            network device, e.g. eth1\n"
 "Options:\n"
 "      --force              also while a receiver uses it (its transfers fail),\n"
-"                           and pins that a device of that name left behind\n"
+"                           and pins of a device in another network namespace\n"
 "      --json               one JSON object on stdout; keys: pagetrim-detach(8)\n"
 "  -h, --help               this text, on stdout, exit 0\n"
 "\n"
@@ -81,7 +82,7 @@ int pt_cmd_detach(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (pt_device_open(&device, d.dev, &err) ||
+	if (pt_program_device(&device, d.dev, &err) ||
 	    pt_program_unpin(&device, d.force, &err))
 		return pt_out_fail("detach", &err);
 	if (d.json)

@@ -128,7 +128,7 @@ static int take(struct sample *s, const char *dev, struct pt_error *err)
 	int ret;
 
 	memset(s, 0, sizeof(*s));
-	ret = pt_device_open(&s->device, dev, err);
+	ret = pt_program_device(&s->device, dev, err);
 	if (ret)
 		return ret;
 	ret = pt_program_peek(&p, &s->device, err);

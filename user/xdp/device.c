@@ -153,13 +153,25 @@ static void query_speed(int fd, struct pt_device *dev)
 		dev->speed_mbit = speed_mbit;
 }
 
+int pt_device_netns_cookie(__u64 *cookie)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret = 0;
+	socklen_t sz = sizeof(*cookie);
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &sz))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 /* open_link: label is what the caller calls the device. */
 static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
 		     const char *label, struct pt_error *err)
 {
 	struct pt_device dev = { 0 };
 	struct found found = { .dev = &dev };
-	socklen_t cookie_sz = sizeof(dev.netns_cookie);
 	int ret = query_link(&found, name, ifindex), fd;
 
 	if (ret == -ENODEV || (!ret && !found.any))
@@ -175,12 +187,10 @@ static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
 				    "%s: not an Ethernet device (use the one "
 				    "that carries the peer's route)", label);
 
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE,
-				 &dev.netns_cookie, &cookie_sz)) {
-		ret = -errno;
-		if (fd >= 0)
-			close(fd);
+	ret = pt_device_netns_cookie(&dev.netns_cookie);
+	fd = ret ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		ret = ret ? ret : -errno;
 		return pt_error_set(err, PT_EXIT_HOST, ret,
 				    "%s: cannot tell its network namespace: %s "
 				    "(Linux 5.14 or newer is needed)", label,

@@ -38,6 +38,10 @@ int pt_device_open(struct pt_device *dev, const char *name,
 int pt_device_open_index(struct pt_device *dev, __u32 ifindex,
 			 struct pt_error *err);
 
+/* pt_device_netns_cookie tells the caller's network namespace from others;
+ * -ENOPROTOOPT before Linux 5.14. */
+int pt_device_netns_cookie(__u64 *cookie);
+
 /* pt_device_check tells whether frames can be sent and received now:
  *   -ENETDOWN    the device is down
  *   -EMSGSIZE    its MTU is under PT_MTU_MIN */

@@ -12,10 +12,8 @@
 
 #include <pagetrim/check.h>
 
-#define RACES_MAX 100	/* files removed between our open and our lock */
 #define TRIES_MAX 5	/* who removes files holds a file for a moment */
 #define TRY_PAUSE_NS 1000000
-#define WAIT_TRIES 5000	/* of a lock that is held for moments only */
 
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail)
@@ -59,19 +57,6 @@ static bool set_lock(int fd, short type, struct pt_lockfile_part part)
 	return !fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-static bool set_patiently(int fd, short type, struct pt_lockfile_part part,
-			  int tries)
-{
-	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
-
-	for (int i = 0; i < tries; i++) {
-		if (set_lock(fd, type, part))
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
 bool pt_lockfile_lock_part(int fd, struct pt_lockfile_part part)
 {
 	return set_lock(fd, F_WRLCK, part);
@@ -79,7 +64,14 @@ bool pt_lockfile_lock_part(int fd, struct pt_lockfile_part part)
 
 bool pt_lockfile_share_part(int fd, struct pt_lockfile_part part)
 {
-	return set_patiently(fd, F_RDLCK, part, TRIES_MAX);
+	const struct timespec pause = { .tv_nsec = TRY_PAUSE_NS };
+
+	for (int i = 0; i < TRIES_MAX; i++) {
+		if (set_lock(fd, F_RDLCK, part))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part)
@@ -140,99 +132,24 @@ static int make_folder(struct pt_error *err)
 	return 0;
 }
 
-static int open_file(const char *path, mode_t mode, struct pt_error *err)
+/* Who can read a file can lock it against us. */
+int pt_lockfile_open(const char *path, struct pt_error *err)
 {
 	int ret = make_folder(err), fd;
 
 	if (ret)
 		return ret;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? fail(err, path) : fd;
-}
-
-/* Who can read a file can lock it against us. */
-int pt_lockfile_open(const char *path, struct pt_error *err)
-{
-	return open_file(path, 0600, err);
-}
-
-int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
-		     const char *role, struct pt_error *err)
-{
-	int fd, ret;
-
-	for (int i = 0; i < RACES_MAX; i++) {
-		/* Those who gave up their privileges must read it, too. */
-		fd = open_file(path, 0644, err);
-		if (fd < 0)
-			return fd;
-		if (!set_patiently(fd, F_WRLCK, PT_LOCKFILE_ALL, TRIES_MAX)) {
-			close(fd);
-			return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-					    "%s: held by another process",
-					    path);
-		}
-		if (!pt_lockfile_still_there(fd, path)) {
-			close(fd);
-			continue;
-		}
-		ret = pt_lockfile_write_owner(fd, PT_LOCKFILE_ALL, role);
-		if (ret) {
-			unlink(path);
-			close(fd);
-			errno = -ret;
-			return fail(err, path);
-		}
-		lock->fd = fd;
-		snprintf(lock->path, sizeof(lock->path), "%s", path);
-		return 0;
-	}
-	return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-			    "%s: taken and released all the time", path);
-}
-
-int pt_lockfile_lock(int fd, const struct pt_device *dev,
-		     struct pt_error *err)
-{
-	if (set_patiently(fd, F_WRLCK, PT_LOCKFILE_ALL, WAIT_TRIES))
-		return 0;
-	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process "
-			    "has held the lock of its maps for 5 s (is it "
-			    "stopped?)", dev->name);
-}
-
-void pt_lockfile_unlock(int fd)
-{
-	pt_lockfile_unlock_part(fd, PT_LOCKFILE_ALL);
 }
 
 void pt_lockfile_remove(int fd, const char *path)
 {
-	if (pt_lockfile_lock_part(fd, PT_LOCKFILE_ALL) &&
+	const struct pt_lockfile_part all = { 0 };
+
+	if (pt_lockfile_lock_part(fd, all) &&
 	    pt_lockfile_still_there(fd, path))
 		unlink(path);
-}
-
-void pt_lockfile_release(struct pt_lockfile *lock)
-{
-	pt_lockfile_remove(lock->fd, lock->path);
-	close(lock->fd);
-	lock->fd = -1;
-}
-
-int pt_lockfile_open_held(const char *path, struct pt_lockfile_owner *owner)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	memset(owner, 0, sizeof(*owner));
-	if (fd < 0)
-		return -1;
-	if (!pt_lockfile_part_is_held(fd, PT_LOCKFILE_ALL)) {
-		close(fd);
-		return -1;
-	}
-	pt_lockfile_read_owner(fd, PT_LOCKFILE_ALL, owner);
-	return fd;
 }
 
 static void sweep_one(const char *path)
@@ -245,20 +162,15 @@ static void sweep_one(const char *path)
 	close(fd);
 }
 
-/* is_litter: whether a file of that name, unlocked, is of no use to anybody.
- * The lock of pinned maps is, without the record of what is attached. */
-static bool is_litter(int dir, const char *name)
+/* is_litter: whether a file of that name, unlocked, is of no use to anybody. */
+static bool is_litter(const char *name)
 {
 	unsigned long long cookie;
 	unsigned int ifindex;
-	char tail[8], record[64];
+	char tail[8];
 
-	if (sscanf(name, "%llu-%u-%7s", &cookie, &ifindex, tail) != 3)
-		return false;
-	if (!strcmp(tail, "queues") || tail[0] == 'o')
-		return true;
-	snprintf(record, sizeof(record), "%llu-%u-attached", cookie, ifindex);
-	return !strcmp(tail, "maps") && faccessat(dir, record, F_OK, 0);
+	return sscanf(name, "%llu-%u-%7s", &cookie, &ifindex, tail) == 3 &&
+	       !strcmp(tail, "queues");
 }
 
 void pt_lockfile_sweep(void)
@@ -271,7 +183,7 @@ void pt_lockfile_sweep(void)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		if (!is_litter(dirfd(dir), entry->d_name))
+		if (!is_litter(entry->d_name))
 			continue;
 		sz = snprintf(path, sizeof(path), "%s/%s", PT_LOCKFILE_DIR,
 			      entry->d_name);

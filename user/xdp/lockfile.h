@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lockfile: files under /run/pagetrim that living processes hold, whole or in
- * parts.
+/* lockfile: files under /run/pagetrim of which living processes hold parts.
  *
- * What is held begins with the line "PID ROLE" of its owner, padded with spaces
- * to PT_LOCKFILE_LINE_SZ.  Only the lock counts: the kernel drops it when the
+ * A part begins with the line "PID ROLE" of its owner, padded with spaces to
+ * PT_LOCKFILE_LINE_SZ.  Only the lock counts: the kernel drops it when the
  * owner dies, and a file without one is litter.  The folder must be root's (or
  * the effective user's) and not for others to write.
  *
  * A process that has given up the right to remove a file leaves it unlocked.
- * Who can open a file can lock it, so that others can read only those that are
- * taken whole; and there only the lock of a writer counts.
+ * Who can open a file can lock it, so others cannot.
  */
 #ifndef PT_XDP_LOCKFILE_H
 #define PT_XDP_LOCKFILE_H
@@ -24,11 +22,6 @@
 #define PT_LOCKFILE_ROLE_SZ 32
 #define PT_LOCKFILE_LINE_SZ 48	/* bytes of an owner's line, with its end */
 
-struct pt_lockfile {
-	int	fd;
-	char	path[96];
-};
-
 struct pt_lockfile_owner {
 	pid_t	pid;		/* 0: not known */
 	char	role[PT_LOCKFILE_ROLE_SZ];
@@ -40,41 +33,16 @@ struct pt_lockfile_part {
 	__u64	sz;		/* 0: all from off on */
 };
 
-#define PT_LOCKFILE_ALL	((struct pt_lockfile_part){ 0 })
-
 /* pt_lockfile_path writes where the file TAIL ("queues") of the device lies. */
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail);
 
-/* ---- a file held whole ---- */
-
-/* pt_lockfile_take takes it for this process, at once or not at all.  The
- * folder is made when it is missing.
- *   -EBUSY   taken
- *   or what the system says, in err */
-int pt_lockfile_take(struct pt_lockfile *lock, const char *path,
-		     const char *role, struct pt_error *err);
-
-/* pt_lockfile_release removes the file. */
-void pt_lockfile_release(struct pt_lockfile *lock);
-
-/* pt_lockfile_open_held returns a descriptor for reading if a process holds the
- * file, and which; else -1. */
-int pt_lockfile_open_held(const char *path, struct pt_lockfile_owner *owner);
-
-/* pt_lockfile_sweep removes what dead processes left: files of queues and of
- * owners of sessions ("o1"), of any device. */
+/* pt_lockfile_sweep removes what dead processes left: files of queues, of any
+ * device. */
 void pt_lockfile_sweep(void);
-
-/* ---- by descriptor ---- */
 
 /* pt_lockfile_open returns a descriptor of the file, made if it is missing. */
 int pt_lockfile_open(const char *path, struct pt_error *err);
-
-/* pt_lockfile_lock waits up to 5 s: for locks held for moments.  -EBUSY. */
-int pt_lockfile_lock(int fd, const struct pt_device *dev,
-		     struct pt_error *err);
-void pt_lockfile_unlock(int fd);
 
 /* pt_lockfile_lock_part takes it for this descriptor alone, _share_part
  * together with others that share; false: it is held. */

@@ -27,8 +27,8 @@ struct pt_program *program_new(const struct pt_device *device)
 	p->device = *device;
 	p->prog_fd = -1;
 	p->link_fd = -1;
-	p->owner.fd = -1;
-	p->maps_fd = -1;
+	p->pins_fd = -1;
+	p->holder_fd = -1;
 	for (int i = 0; i < MAP_CNT; i++)
 		p->map_fd[i] = -1;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -46,7 +46,9 @@ void program_free(struct pt_program *p)
 {
 	if (!p)
 		return;
-	program_disown(p);
+	program_unhold(p);
+	if (p->pins_fd >= 0)
+		close(p->pins_fd);
 	if (p->link_fd >= 0)
 		close(p->link_fd);	/* the last reference: detaches */
 	if (p->prog_fd >= 0)
@@ -178,7 +180,15 @@ static int handle_section(void)
 	return handler < 0 ? handler : 0;
 }
 
-static int load_skeleton(struct pagetrim_bpf **out, bool frags)
+void program_set_constants(struct pagetrim_bpf *skel,
+			   const struct pt_constants *constants)
+{
+	skel->rodata->pt_constants.ifindex = constants->ifindex;
+	skel->rodata->pt_constants.netns_cookie = constants->netns_cookie;
+}
+
+static int load_skeleton(struct pagetrim_bpf **out, bool frags,
+			 const struct pt_constants *constants)
 {
 	struct pagetrim_bpf *skel;
 	int ret = frags ? 0 : handle_section();
@@ -187,6 +197,8 @@ static int load_skeleton(struct pagetrim_bpf **out, bool frags)
 		return ret;
 	without_frags = !frags;
 	skel = pagetrim_bpf__open();
+	if (skel)
+		program_set_constants(skel, constants);
 	ret = skel ? pagetrim_bpf__load(skel) : -errno;
 	without_frags = false;
 	if (ret) {
@@ -203,7 +215,7 @@ int pt_program_try(struct pt_error *err)
 	int ret;
 
 	pt_cause_begin();
-	ret = load_skeleton(&skel, true);
+	ret = load_skeleton(&skel, true, &(struct pt_constants){ 0 });
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "%s%s%s",
 				    strerror(-ret), pt_cause_text()[0] ?
@@ -219,7 +231,7 @@ static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = cfg->generic ?
 		    XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
 	struct pagetrim_bpf *skel;
-	int ret = load_skeleton(&skel, frags);
+	int ret = load_skeleton(&skel, frags, &p->constants);
 
 	if (ret)
 		return ret;
@@ -282,12 +294,14 @@ int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 	return 0;
 }
 
-/* is_pinned: pins go by the device's name, and two namespaces may have one of
- * that name each; the id is the device's own. */
-static bool is_pinned(const struct pt_program *p)
+int program_fail_hidden(struct pt_error *err, const struct pt_program *p)
 {
-	return p->info.id == program_pinned_id(&p->device) ||
-	       p->info.id == program_recorded_id(&p->device);
+	return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: program %u is "
+			    "pagetrim attach's, and its pins are not under %s "
+			    "here ('ip netns exec' hides them: use nsenter "
+			    "--net=/run/netns/NAME; a container needs the "
+			    "host's /sys/fs/bpf)", p->device.name, p->info.id,
+			    PT_PIN_ROOT);
 }
 
 static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
@@ -303,10 +317,10 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 			p->info.generic ? "generic" : "native",
 			cfg->generic ? "generic" : "native",
 			p->info.generic ? "use" : "leave out");
-	ret = program_own(p, err);
+	p->info.pinned = true;
+	ret = program_hold(p, err);
 	if (ret)
 		return ret;
-	p->info.pinned = true;
 	program_prune(p);
 	return 0;
 }
@@ -324,8 +338,10 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 	ret = program_find(p);
 	if (ret == -EPROTO)
 		ret = program_fail_version(err, dev);
-	else if (!ret && is_pinned(p))
+	else if (!ret && !program_find_pins(p))
 		ret = adopt_pinned(p, cfg, err);
+	else if (!ret && p->constants.netns_cookie)
+		ret = program_fail_hidden(err, p);
 	else if (!ret)
 		ret = program_fail(err, cfg, -EBUSY);	/* a receiver's own */
 	else if (ret == -ENOENT)
@@ -350,9 +366,17 @@ int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 	pt_cause_begin();
 	if (!p)
 		return program_fail(err, &cfg, -ENOMEM);
+	if (!device->ifindex) {
+		program_free(p);
+		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was "
+			"removed, or moved to another network namespace "
+			"(pagetrim detach --dev %s removes the pins that are "
+			"left)", device->name, device->name);
+	}
 	ret = program_find(p);
 	if (!ret) {
-		p->info.pinned = is_pinned(p);
+		p->info.pinned = !program_find_pins(p) ||
+				 p->constants.netns_cookie;
 		*out = p;
 		return 0;
 	}

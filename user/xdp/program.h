@@ -9,8 +9,8 @@
  * may share it, on different queues.  Else it attaches one of its own by an
  * unpinned bpf_link, which the kernel detaches when the process ends.
  *
- * A session in pinned maps is tied to its process by a locked file; one whose
- * owner died is removed by the next process that opens or adds.
+ * A session in pinned maps is tied to its process by a locked directory beside
+ * them; one whose process died is removed by the next one that opens or adds.
  *
  * Threads: every function may be called by any thread.
  */
@@ -47,6 +47,12 @@ struct pt_program_info {
 	bool	multi_buffer;	/* frames may have several buffers */
 };
 
+/* pt_program_device opens the device of that name, or the one that had it when
+ * pagetrim attach pinned a program for it.  If only its pins are left here, it
+ * has an ifindex of 0, which pt_program_unpin takes.  Else as pt_device_open. */
+int pt_program_device(struct pt_device *out, const char *name,
+		      struct pt_error *err);
+
 /* pt_program_open: the pinned program, or an own one.  On success returns 0
  * and *out is the caller's, to pt_program_close.  Else:
  *   -EBUSY       another XDP program holds the device; the text names it
@@ -54,12 +60,14 @@ struct pt_program_info {
  *   -EPERM       no CAP_NET_ADMIN, CAP_BPF
  *   -EINVAL      what is pinned is in the other mode
  *   -ESTALE      the program is of another version of pagetrim
+ *   -ENOENT      the program is pinned, and its pins are not seen here
  *   -ENOSPC, -ERANGE  a veth with too few queues, or too large an MTU */
 int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		    struct pt_error *err);
 
 /* pt_program_peek: the program that runs on the device, pinned or another
- * process's, for reading counters and sessions.  -ENOENT: none of ours. */
+ * process's, for reading counters and sessions.  -ENOENT: none of ours;
+ * -ENODEV: the device is not here any more. */
 int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 		    struct pt_error *err);
 
@@ -81,8 +89,8 @@ bool pt_program_is_attached(const struct pt_program *p);
  * PT_PIN_ROOT/DEV, beside other programs by libxdp's dispatcher where kernel
  * and libxdp can.  Errors of pt_program_open, and
  *   -EEXIST      it is pinned already
- *   -ESTALE      the pins are of another device of that name, in another
- *                network namespace
+ *   -ESTALE      the pins of that name are of a device that has another name
+ *                now, or is in another network namespace
  *   -ENOENT      no BPF file system at /sys/fs/bpf */
 int pt_program_pin(const struct pt_program_cfg *cfg,
 		   struct pt_program_info *info, struct pt_error *err);
@@ -95,8 +103,9 @@ void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 			 const struct pt_device *device, const char *name);
 
 /* pt_program_unpin detaches and removes what pt_program_pin made, and what it
- * left when it was killed half-way.  -ENOENT: nothing is attached.  -EBUSY:
- * a process receives by it (the text names it) and force is not set. */
+ * left when it was killed half-way.  -ENOENT: nothing is attached, or its pins
+ * are not seen here.  -EBUSY: a process receives by it (the text names it) and
+ * force is not set.  -ESTALE: as pt_program_pin, and force is not set. */
 int pt_program_unpin(const struct pt_device *device, bool force,
 		     struct pt_error *err);
 

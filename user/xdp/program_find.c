@@ -12,10 +12,11 @@
 
 #define PROG_MAPS_MAX 64	/* maps of a program that we look at */
 
-/* The map of the program's constants, as libbpf calls it; of them, pt_rules. */
+/* The map of the program's constants, as libbpf calls it. */
 #define CONSTANTS_NAME PT_PROGRAM_NAME ".rodata"
-_Static_assert(sizeof(*((struct pagetrim_bpf *)0)->rodata) == sizeof(__u32),
-	       "pt_rules is all that take_rules must look for");
+_Static_assert(sizeof(*((struct pagetrim_bpf *)0)->rodata) ==
+	       sizeof(struct pt_constants),
+	       "pt_constants is all that take_constants must look for");
 
 static const struct wanted {
 	__u32 type, key_sz, value_sz;
@@ -33,14 +34,15 @@ static const char *const map_name[MAP_CNT] = {
 #undef X
 };
 
-/* take_rules notes by which rules the program judges. */
-static int take_rules(struct pt_program *p, int fd,
-		      const struct bpf_map_info *info)
+/* take_constants notes by which rules the program judges, and for whom it was
+ * loaded. */
+static int take_constants(struct pt_program *p, int fd,
+			  const struct bpf_map_info *info)
 {
 	__u32 key = 0;
 
-	if (info->value_size != sizeof(p->rules) ||
-	    bpf_map_lookup_elem(fd, &key, &p->rules))
+	if (info->value_size != sizeof(p->constants) ||
+	    bpf_map_lookup_elem(fd, &key, &p->constants))
 		return -EPROTO;
 	return 0;
 }
@@ -60,7 +62,7 @@ static int take_map(struct pt_program *p, __u32 id)
 		return -errno;
 	}
 	if (!strcmp(info.name, CONSTANTS_NAME))
-		ret = take_rules(p, fd, &info);
+		ret = take_constants(p, fd, &info);
 	for (int i = 0; i < MAP_CNT; i++) {
 		if (strncmp(info.name, map_name[i], BPF_OBJ_NAME_LEN - 1))
 			continue;
@@ -75,9 +77,7 @@ static int take_map(struct pt_program *p, __u32 id)
 	return ret;
 }
 
-/* take_program fills p if program id is ours, and as far as it is if it is of
- * another version, -EPROTO; -ENOENT if it is not ours. */
-static int take_program(struct pt_program *p, __u32 id)
+int program_take(struct pt_program *p, __u32 id)
 {
 	__u32 map_ids[PROG_MAPS_MAX];
 	struct bpf_prog_info info = {
@@ -101,7 +101,7 @@ static int take_program(struct pt_program *p, __u32 id)
 		for (int i = 0; i < MAP_CNT; i++)
 			if (p->map_fd[i] < 0)
 				ret = -EPROTO;
-		if (p->rules < PT_RULES)
+		if (p->constants.rules < PT_RULES)
 			ret = -EPROTO;
 	}
 	if (ret && ret != -EPROTO) {
@@ -125,7 +125,7 @@ static int take_component(struct pt_program *p)
 		return -ENOENT;
 	while (!xdp_multiprog__is_legacy(mp) && ret == -ENOENT &&
 	       (component = xdp_multiprog__next_prog(component, mp)))
-		ret = take_program(p, xdp_program__id(component));
+		ret = program_take(p, xdp_program__id(component));
 	if (!ret || ret == -EPROTO) {
 		p->info.dispatcher = true;
 		p->info.multi_buffer = xdp_multiprog__xdp_frags_support(mp);
@@ -148,7 +148,7 @@ int program_find(struct pt_program *p)
 	for (int i = 0; i < 3; i++) {
 		if (!ids[i])
 			continue;
-		ret = take_program(p, ids[i]);
+		ret = program_take(p, ids[i]);
 		if (ret == -ENOENT)
 			ret = take_component(p);
 		p->info.generic = i == 1;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* program_impl: what program.c, program_pin.c, program_find.c and
- * program_maps.c share. */
+/* program_impl: what program.c and the program_*.c share. */
 #ifndef PT_XDP_PROGRAM_IMPL_H
 #define PT_XDP_PROGRAM_IMPL_H
 
@@ -8,9 +7,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "pagetrim.skel.h"
-#include "xdp/lockfile.h"
 #include "xdp/program.h"
+#include "pagetrim.skel.h"	/* needs types of ours */
 
 /* X(SYMBOL, name, type, key bytes, value bytes): the maps of maps.h. */
 #define PROGRAM_MAPS(X)							\
@@ -29,20 +27,22 @@ enum program_map {
 	MAP_CNT
 };
 
-/* program_living: the sessions of pinned maps whose process lives. */
-struct program_living {
+#define HOLDERS_MAX	PT_QUEUES_MAX	/* each has a queue */
+
+/* program_holders: the processes that use pinned maps, and live. */
+struct program_holders {
 	__u32	cnt;
-	struct program_owned {
-		__u64	id;
-		pid_t	pid;	/* as its process sees itself */
-	} sessions[PT_SESSIONS_MAX];
+	struct program_holder {
+		__u64	number;
+		pid_t	pid;	/* as it sees itself */
+	} holders[HOLDERS_MAX];
 };
 
 struct pt_program {
 	struct pt_device device;
 	struct pt_program_info info;
-	__u32	rules;		/* of a found program: PT_RULES when it was
-				 * built; 0: it does not say */
+	struct pt_constants constants;	/* of a found program; rules are 0 when
+					 * it says nothing */
 	int	prog_fd;
 	int	link_fd;	/* of an own program; else -1 */
 	int	map_fd[MAP_CNT];
@@ -52,9 +52,12 @@ struct pt_program {
 	struct pt_counters *percpu;	/* [cpu_cnt] */
 	__u64	*sessions;	/* [PT_SESSIONS_MAX]: ids of our own */
 	__u32	session_cnt;
-	struct pt_lockfile owner;	/* of pinned maps, names our sessions;
-					 * else fd is -1 */
-	int	maps_fd;	/* what is locked to change pinned maps, or -1 */
+
+	char	pins[PT_PIN_PATH_SZ];	/* folder of the pins, "": not found */
+	int	pins_fd;	/* it; locked to change pinned maps; or -1 */
+	int	holder_fd;	/* our directory in it, locked; or -1 */
+	__u64	holder;		/* its number */
+	char	holder_name[48];
 };
 
 /* program_new returns an empty one; program_free closes what it holds.
@@ -67,7 +70,19 @@ void program_free(struct pt_program *p);
 int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		 int code);
 
-/* program_attach loads the program and attaches it by a bpf_link. */
+/* program_fail_version: -ESTALE, for program_find's -EPROTO. */
+int program_fail_version(struct pt_error *err, const struct pt_device *device);
+
+/* program_fail_hidden: pagetrim attach put p's program there, and its pins are
+ * not to be seen here. */
+int program_fail_hidden(struct pt_error *err, const struct pt_program *p);
+
+/* program_set_constants, before the load: for whom it is. */
+void program_set_constants(struct pagetrim_bpf *skel,
+			   const struct pt_constants *constants);
+
+/* program_attach loads the program, with p's constants, and attaches it by a
+ * bpf_link. */
 int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		   struct pt_error *err);
 
@@ -76,48 +91,56 @@ int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
  * whose maps some may be missing. */
 int program_find(struct pt_program *p);
 
-/* program_fail_version: -ESTALE, for program_find's -EPROTO. */
-int program_fail_version(struct pt_error *err, const struct pt_device *device);
+/* program_take fills p if program id is ours, and as far as it is if it is of
+ * another version, -EPROTO; -ENOENT if it is not ours. */
+int program_take(struct pt_program *p, __u32 id);
 
-/* program_pinned_id returns the id of what is pinned for the device's name, 0:
- * nothing is. */
-__u32 program_pinned_id(const struct pt_device *device);
+/* ---- pins: program_pins.c ---- */
 
-/* program_recorded_id returns the id that pagetrim attach wrote down for this
- * device, 0: none.  Unlike pins it is seen under `ip netns exec`. */
-__u32 program_recorded_id(const struct pt_device *device);
+/* program_map_name: "pt_xsks", ... */
+const char *program_map_name(enum program_map map);
 
-/* program_record_write writes it down; -errno. */
-int program_record_write(const struct pt_device *device, __u32 id);
+/* program_find_pins looks for p's program, by its number, among the pins of all
+ * devices: it may have another name since.  -ENOENT: not here. */
+int program_find_pins(struct pt_program *p);
 
-/* program_record_remove forgets the device's record, others of the program id
- * (0: none), and those of programs that are no more. */
-void program_record_remove(const struct pt_device *device, __u32 id);
+/* program_remove_pins removes the folder and all in it. */
+void program_remove_pins(const char *path);
 
-/* program_record_is_dead: program id, which device does not run, was attached
- * to no other device, or to one of this network namespace that is gone. */
-bool program_record_is_dead(const struct pt_device *device, __u32 id);
+/* What has become of the device whose pins lie in a folder. */
+enum program_pins {
+	PINS_NONE,	/* there are none */
+	PINS_DEAD,	/* it is gone, or they were made half-way */
+	PINS_HERE,	/* it is in this network namespace */
+	PINS_ELSEWHERE,	/* in another one, for all we know */
+};
 
-/* program_prune removes the sessions of pinned maps whose owner is gone.  The
- * mutex is held, or p is not shared yet. */
-void program_prune(struct pt_program *p);
+/* program_judge_pins: *device is it if it is HERE. */
+enum program_pins program_judge_pins(const char *path,
+				     struct pt_device *device);
 
-/* program_own makes this process an owner of sessions of pinned maps;
- * program_disown ends that.  program_own_sessions writes down p's sessions. */
-int program_own(struct pt_program *p, struct pt_error *err);
-void program_disown(struct pt_program *p);
-int program_own_sessions(struct pt_program *p);
+/* ---- who lives: program_holder.c ---- */
+
+/* program_hold makes this process a holder of pinned maps; program_unhold ends
+ * that. */
+int program_hold(struct pt_program *p, struct pt_error *err);
+void program_unhold(struct pt_program *p);
 
 /* program_lock_maps: several processes change pinned maps, one at a time.  Own
  * maps need the mutex only. */
 int program_lock_maps(struct pt_program *p, struct pt_error *err);
 void program_unlock_maps(struct pt_program *p);
 
-/* program_living asks the lock files; program_living_pid returns the process
- * of a session, 0: none lives. */
-void program_living(const struct pt_device *device,
-		    struct program_living *living);
-pid_t program_living_pid(const struct program_living *living,
-			 __u64 session_id);
+/* program_holders lists those that live; program_holder_pid returns the process
+ * of one, 0: it does not live. */
+void program_holders(const struct pt_program *p, struct program_holders *out);
+pid_t program_holder_pid(const struct program_holders *holders, __u64 number);
+
+/* program_remove_holders removes what dead ones left; living: theirs, too. */
+void program_remove_holders(int pins_fd, bool living);
+
+/* program_prune removes the sessions of pinned maps whose holder is dead.  The
+ * mutex is held, or p is not shared yet. */
+void program_prune(struct pt_program *p);
 
 #endif

@@ -11,15 +11,13 @@
 
 pid_t pt_program_session_pid(const struct pt_program *p, __u64 session_id)
 {
-	struct program_living *living = malloc(sizeof(*living));
-	pid_t pid;
+	struct program_holders holders;
+	struct pt_session session;
 
-	if (!living)
+	if (bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &session_id, &session))
 		return 0;
-	program_living(&p->device, living);
-	pid = program_living_pid(living, session_id);
-	free(living);
-	return pid;
+	program_holders(p, &holders);
+	return program_holder_pid(&holders, session.holder);
 }
 
 __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max)
@@ -71,18 +69,20 @@ static void forget(struct pt_program *p, __u64 id)
 
 static void prune_locked(struct pt_program *p)
 {
-	struct program_living *living = malloc(sizeof(*living));
+	struct program_holders holders;
 	__u64 ids[PT_SESSIONS_MAX];
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
+	struct pt_session session;
 
-	if (!living)
-		return;
-	program_living(&p->device, living);
+	program_holders(p, &holders);
+	if (holders.cnt == HOLDERS_MAX)
+		return;		/* there may be more of them */
 	for (__u32 i = 0; i < cnt; i++)
-		if (!program_living_pid(living, ids[i]))
+		if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &ids[i],
+					 &session) &&
+		    !program_holder_pid(&holders, session.holder))
 			forget(p, ids[i]);
-	free(living);
-	pt_lockfile_sweep();
+	program_remove_holders(p->pins_fd, false);
 }
 
 void program_prune(struct pt_program *p)
@@ -139,38 +139,23 @@ static int insert(struct pt_program *p, __u64 id,
 	return count_endpoint(p, &session->endpoint);
 }
 
-/* own writes the session down as ours before the maps have it: what nobody
- * names is removed. */
-static int own(struct pt_program *p, __u64 id)
-{
-	p->sessions[p->session_cnt++] = id;
-	return p->info.pinned ? program_own_sessions(p) : 0;
-}
-
-static void disown(struct pt_program *p, __u32 i)
-{
-	p->sessions[i] = p->sessions[--p->session_cnt];
-	if (p->info.pinned)
-		program_own_sessions(p);
-}
-
 static int add(struct pt_program *p, __u64 id,
 	       const struct pt_session *session, struct pt_error *err)
 {
-	struct pt_session present;
+	struct pt_session held = *session, present;
 	int ret;
 
 	if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &id, &present))
 		return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
 				    "%s: session %016llx is open already",
 				    p->device.name, (unsigned long long)id);
-	ret = own(p, id);
-	if (!ret)
-		ret = insert(p, id, session);
-	if (!ret)
+	held.holder = p->holder;
+	ret = insert(p, id, &held);
+	if (!ret) {
+		p->sessions[p->session_cnt++] = id;
 		return 0;
+	}
 	forget(p, id);
-	disown(p, p->session_cnt - 1);
 	return pt_error_set(err, PT_EXIT_HOST, ret,
 			    "%s: cannot open a session in the XDP maps: %s "
 			    "(at most %u sessions on a device)",
@@ -211,13 +196,13 @@ void pt_program_session_remove(struct pt_program *p, __u64 session_id)
 	pthread_mutex_lock(&p->mutex);
 	while (i < p->session_cnt && p->sessions[i] != session_id)
 		i++;
-	/* Without the lock the next user removes it, as if we died. */
-	if (i < p->session_cnt && !program_lock_maps(p, NULL)) {
-		forget(p, session_id);
-		disown(p, i);
-		program_unlock_maps(p);
-	} else if (i < p->session_cnt) {
-		disown(p, i);
+	if (i < p->session_cnt) {
+		p->sessions[i] = p->sessions[--p->session_cnt];
+		/* Without the lock: who comes after our end removes it. */
+		if (!program_lock_maps(p, NULL)) {
+			forget(p, session_id);
+			program_unlock_maps(p);
+		}
 	}
 	pthread_mutex_unlock(&p->mutex);
 }

@@ -19,66 +19,6 @@
 
 #define BPFFS "/sys/fs/bpf"
 
-static const char *const map_name[MAP_CNT] = {
-#define X(SYMBOL, name, type, key_sz, value_sz) [MAP_##SYMBOL] = #name,
-	PROGRAM_MAPS(X)
-#undef X
-};
-
-void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
-			 const struct pt_device *device, const char *name)
-{
-	int sz = snprintf(path, PT_PIN_PATH_SZ, "%s/%s%s%s", PT_PIN_ROOT,
-			  device->name, name ? "/" : "", name ? name : "");
-
-	for (int i = sizeof(PT_PIN_ROOT); i < sz; i++)
-		if (path[i] == '.')
-			path[i] = ':';
-}
-
-static __u32 prog_id(int fd)
-{
-	struct bpf_prog_info info = { 0 };
-	__u32 info_sz = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &info_sz) ? 0 : info.id;
-}
-
-__u32 program_pinned_id(const struct pt_device *device)
-{
-	char path[PT_PIN_PATH_SZ];
-	__u32 id;
-	int fd;
-
-	pt_program_pin_path(path, device, "prog");
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return 0;
-	id = prog_id(fd);
-	close(fd);
-	return id;
-}
-
-static void remove_pins(const struct pt_device *device)
-{
-	__u32 id = program_pinned_id(device);
-	char path[PT_PIN_PATH_SZ];
-
-	pt_program_pin_path(path, device, "link");
-	unlink(path);
-	pt_program_pin_path(path, device, "prog");
-	unlink(path);
-	for (int i = 0; i < MAP_CNT; i++) {
-		pt_program_pin_path(path, device, map_name[i]);
-		unlink(path);
-	}
-	pt_program_pin_path(path, device, NULL);
-	rmdir(path);
-	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
-	program_record_remove(device, id);
-	pt_lockfile_sweep();
-}
-
 static int pin(const struct pt_device *device, const char *name, int fd)
 {
 	char path[PT_PIN_PATH_SZ];
@@ -104,13 +44,12 @@ static int make_pins(const struct pt_program *p)
 	if (mkdir(path, 0700))
 		return -errno;
 	for (int i = 0; i < MAP_CNT && !ret; i++)
-		ret = pin(&p->device, map_name[i], p->map_fd[i]);
+		ret = pin(&p->device, program_map_name(i),
+			  p->map_fd[i]);
 	if (!ret)
 		ret = pin(&p->device, "prog", p->prog_fd);
 	if (!ret && p->link_fd >= 0)
 		ret = pin(&p->device, "link", p->link_fd);
-	if (!ret)
-		ret = program_record_write(&p->device, p->info.id);
 	return ret;
 }
 
@@ -128,6 +67,7 @@ static int try_beside(struct pt_program *p, const struct pt_program_cfg *cfg,
 
 	if (!skel)
 		return -errno;
+	program_set_constants(skel, &p->constants);
 	xp = xdp_program__from_bpf_obj(skel->obj, NULL);
 	ret = libxdp_get_error(xp);
 	if (ret)
@@ -190,7 +130,7 @@ static int detach(const struct pt_program *p)
 
 	if (p->info.dispatcher)
 		return detach_component(&p->device, p->info.id);
-	pt_program_pin_path(path, &p->device, "link");
+	snprintf(path, sizeof(path), "%.63s/link", p->pins);
 	fd = p->info.pinned ? bpf_obj_get(path) : -1;
 	if (fd >= 0) {
 		ret = bpf_link_detach(fd) ? -errno : 0;
@@ -199,27 +139,6 @@ static int detach(const struct pt_program *p)
 	}
 	return bpf_xdp_detach(p->device.ifindex, p->info.generic ?
 			      XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE, &opts);
-}
-
-/* link_is_dead: its device is gone, or it was never made.  Behind libxdp's
- * dispatcher there is none: what attach wrote down says for whom it was. */
-static bool link_is_dead(const struct pt_device *device)
-{
-	struct bpf_link_info info = { 0 };
-	__u32 info_sz = sizeof(info);
-	char path[PT_PIN_PATH_SZ];
-	bool dead;
-	int fd;
-
-	pt_program_pin_path(path, device, "link");
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return program_record_is_dead(device,
-					      program_pinned_id(device));
-	dead = !bpf_obj_get_info_by_fd(fd, &info, &info_sz) &&
-	       !info.xdp.ifindex;
-	close(fd);
-	return dead;
 }
 
 static int check_bpffs(struct pt_error *err)
@@ -234,13 +153,28 @@ static int check_bpffs(struct pt_error *err)
 		BPFFS);
 }
 
-static int fail_foreign(struct pt_error *err, const struct pt_device *device)
+/* judge_pins: 0 if no device, of whatever name, is known to have the pins of
+ * device's name, so that they may be removed; else -ESTALE. */
+static int judge_pins(const struct pt_device *device, struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
-		"%s: %s/%s is of another device of that name, in another "
-		"network namespace (detach it there; if that is gone: pagetrim "
-		"detach --dev %s --force)", device->name, PT_PIN_ROOT,
-		device->name, device->name);
+	char path[PT_PIN_PATH_SZ];
+	struct pt_device owner;
+
+	pt_program_pin_path(path, device, NULL);
+	switch (program_judge_pins(path, &owner)) {
+	case PINS_HERE:
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s is of "
+			"%s, which had that name (pagetrim detach --dev %s)",
+			device->name, path, owner.name, owner.name);
+	case PINS_ELSEWHERE:
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s is of "
+			"a device in another network namespace, which has or "
+			"had that name (detach it there; if that is gone: "
+			"pagetrim detach --dev %s --force)", device->name, path,
+			device->name);
+	default:
+		return 0;
+	}
 }
 
 static int attach_and_pin(struct pt_program *p,
@@ -248,6 +182,7 @@ static int attach_and_pin(struct pt_program *p,
 			  struct pt_error *err)
 {
 	int ret = attach_beside(p, cfg);
+	char path[PT_PIN_PATH_SZ];
 
 	if (ret == -ENOTSUP)
 		ret = program_attach(p, cfg, err);
@@ -260,25 +195,26 @@ static int attach_and_pin(struct pt_program *p,
 		return 0;
 	if (p->link_fd < 0)
 		detach(p);
-	remove_pins(&p->device);
+	pt_program_pin_path(path, &p->device, NULL);
+	program_remove_pins(path);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot pin the "
 			    "program under %s: %s", p->device.name,
 			    PT_PIN_ROOT, strerror(-ret));
 }
 
-/* refuse_attached: -EEXIST when the device runs what is pinned for it. */
+/* refuse_attached: -EEXIST when the device runs what is pinned for it, under
+ * whatever name. */
 static int refuse_attached(const struct pt_program_cfg *cfg,
 			   struct pt_error *err)
 {
 	const struct pt_device *device = cfg->device;
 	struct pt_program *found = program_new(device);
-	__u32 id = program_pinned_id(device);
 	bool here, other_version;
 
 	if (!found)
 		return program_fail(err, cfg, -ENOMEM);
 	other_version = program_find(found) == -EPROTO;
-	here = id && found->info.id == id;
+	here = !program_find_pins(found);
 	program_free(found);
 	if (!here)
 		return 0;
@@ -294,24 +230,23 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 	const struct pt_device *device = cfg->device;
 	char path[PT_PIN_PATH_SZ];
 	struct pt_program *p;
-	struct stat st;
 	int ret = check_bpffs(err);
 
 	if (ret)
 		return ret;
 	pt_cause_begin();
+	ret = refuse_attached(cfg, err);
+	if (!ret)
+		ret = judge_pins(device, err);
+	if (ret)
+		return ret;
 	pt_program_pin_path(path, device, NULL);
-	if (!stat(path, &st)) {
-		ret = refuse_attached(cfg, err);
-		if (ret)
-			return ret;
-		if (!link_is_dead(device))
-			return fail_foreign(err, device);
-		remove_pins(device);
-	}
+	program_remove_pins(path);	/* of a dead one, if any */
 	p = program_new(device);
 	if (!p)
 		return program_fail(err, cfg, -ENOMEM);
+	p->constants.ifindex = device->ifindex;
+	p->constants.netns_cookie = device->netns_cookie;
 	ret = attach_and_pin(p, cfg, err);
 	if (!ret) {
 		p->info.pinned = true;
@@ -329,24 +264,61 @@ static int fail_used(struct pt_error *err, const struct pt_program *p,
 			    "use --force)", p->device.name, pid, role);
 }
 
-/* refuse_users: -EBUSY when a living process receives by the program, or has
- * sessions in its maps. */
+/* refuse_users: -EBUSY when a living process uses the program or its maps. */
 static int refuse_users(const struct pt_program *p, struct pt_error *err)
 {
-	__u64 ids[PT_SESSIONS_MAX];
-	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
+	struct program_holders holders;
 	struct pt_lease_owner lease;
 
-	for (__u32 i = 0; i < cnt; i++) {
-		pid_t pid = pt_program_session_pid(p, ids[i]);
-
-		if (pid)
-			return fail_used(err, p, pid, "receive");
-	}
+	program_holders(p, &holders);
+	if (holders.cnt)
+		return fail_used(err, p, holders.holders[0].pid, "receive");
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
 		if (pt_lease_owner(&p->device, q, &lease) &&
 		    !strcmp(lease.role, "receive"))
 			return fail_used(err, p, lease.pid, lease.role);
+	return 0;
+}
+
+/* unpin_running: what program_find found. */
+static int unpin_running(struct pt_program *p, bool force, struct pt_error *err)
+{
+	const struct pt_program_cfg cfg = { .device = &p->device };
+	int ret = 0;
+
+	p->info.pinned = !program_find_pins(p);
+	if (!p->info.pinned && p->constants.netns_cookie)
+		return program_fail_hidden(err, p);
+	if (!force)
+		ret = refuse_users(p, err);
+	if (ret)
+		return ret;
+	ret = detach(p);
+	if (ret)
+		return program_fail(err, &cfg, ret);
+	if (p->info.pinned)
+		program_remove_pins(p->pins);
+	return 0;
+}
+
+/* unpin_left: the device runs nothing of ours, or is gone; what of its name is
+ * pinned? */
+static int unpin_left(const struct pt_device *device, bool force,
+		      struct pt_error *err)
+{
+	char path[PT_PIN_PATH_SZ];
+	struct pt_device owner;
+	enum program_pins pins;
+
+	pt_program_pin_path(path, device, NULL);
+	pins = program_judge_pins(path, &owner);
+	if (pins == PINS_NONE)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: nothing "
+				    "is attached (pagetrim attach --dev %s "
+				    "does)", device->name, device->name);
+	if (pins == PINS_HERE || (pins == PINS_ELSEWHERE && !force))
+		return judge_pins(device, err);
+	program_remove_pins(path);
 	return 0;
 }
 
@@ -355,10 +327,7 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 {
 	struct pt_program_cfg cfg = { .device = device };
 	struct pt_program *p;
-	char path[PT_PIN_PATH_SZ];
-	struct stat st;
 	int ret = check_bpffs(err);
-	bool any;
 
 	if (ret)
 		return ret;
@@ -366,35 +335,14 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 	p = program_new(device);
 	if (!p)
 		return program_fail(err, &cfg, -ENOMEM);
-	pt_program_pin_path(path, device, NULL);
-	any = !stat(path, &st);
-	ret = program_find(p);
-	p->info.pinned = p->prog_fd >= 0 &&
-			 p->info.id == program_pinned_id(device);
-	if (ret == -EPROTO && any)
-		ret = 0;	/* another version's may go, too */
-	if (!ret && !force)
-		ret = refuse_users(p, err);
-	else if (ret == -ENOENT && any)
-		ret = link_is_dead(device) || force ? 0 :
-		      fail_foreign(err, device);
+	ret = device->ifindex ? program_find(p) : -ENOENT;
+	/* Another version's may go, too. */
+	if (!ret || ret == -EPROTO)
+		ret = unpin_running(p, force, err);
 	else if (ret == -ENOENT)
-		ret = pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: nothing "
-				   "is attached (pagetrim attach --dev %s "
-				   "does)", device->name, device->name);
-	else if (ret)
+		ret = unpin_left(device, force, err);
+	else
 		program_fail(err, &cfg, ret);
-	if (ret)
-		goto free;
-	if (p->prog_fd >= 0) {
-		ret = detach(p);
-		if (ret) {
-			program_fail(err, &cfg, ret);
-			goto free;
-		}
-	}
-	remove_pins(device);
-free:
 	program_free(p);
 	return ret;
 }

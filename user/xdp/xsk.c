@@ -174,8 +174,9 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 
 	switch (code) {
 	case -EBUSY:
-		remedy = "an AF_XDP socket, not pagetrim's, holds the queue; "
-			 "--queues auto passes over it";
+		remedy = "an AF_XDP socket holds the queue, another program's "
+			 "or that of a pagetrim in a container with a /run of "
+			 "its own; --queues auto passes over it";
 		break;
 	case -EINVAL:
 		remedy = "no such queue, or the kernel has no AF_XDP copy mode "

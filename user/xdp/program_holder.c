@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Which process a session of pinned maps belongs to.
+ *
+ * A process that uses pinned maps makes a directory beside them, named
+ * "receive-PID-NUMBER", and holds a flock(2) on it.  Its sessions carry NUMBER,
+ * drawn at random, as their holder.  The kernel drops the lock when the process
+ * dies, however it dies; a stopped process keeps it.  A session is dead when its
+ * holder's directory is not there, or nobody has the lock.  So who sees the maps
+ * sees who lives, in whatever mount, network or pid namespace; PID is for
+ * people.
+ *
+ * All of it works by descriptors opened at the start, so that the process can
+ * have given up its privileges by the time its sessions come.  One that may not
+ * look at another's directory takes it for held; and its own, which it may not
+ * remove in the end, the next one removes.
+ */
+#include "xdp/program_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pagetrim/check.h>
+
+#define WAIT_TRIES	5000	/* a millisecond apart, of a lock that is held
+				 * for moments only */
+#define WAIT_PAUSE_NS	1000000
+
+static bool lock_patiently(int fd)
+{
+	const struct timespec pause = { .tv_nsec = WAIT_PAUSE_NS };
+
+	for (int i = 0; i < WAIT_TRIES; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+int program_lock_maps(struct pt_program *p, struct pt_error *err)
+{
+	if (!p->info.pinned)
+		return 0;
+	pt_check(p->pins_fd >= 0);
+	if (lock_patiently(p->pins_fd))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process "
+			    "has held the lock of its maps for 5 s (is it "
+			    "stopped?)", p->device.name);
+}
+
+void program_unlock_maps(struct pt_program *p)
+{
+	if (p->info.pinned)
+		flock(p->pins_fd, LOCK_UN);
+}
+
+/* make_holder: with the maps locked, so that nobody takes the directory for a
+ * dead one's before we have its lock. */
+static int make_holder(struct pt_program *p)
+{
+	if (getrandom(&p->holder, sizeof(p->holder), 0) != sizeof(p->holder))
+		return -EIO;
+	snprintf(p->holder_name, sizeof(p->holder_name), "receive-%d-%016llx",
+		 getpid(), (unsigned long long)p->holder);
+	if (mkdirat(p->pins_fd, p->holder_name, 0700))
+		return -errno;
+	p->holder_fd = openat(p->pins_fd, p->holder_name, O_RDONLY |
+			      O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (p->holder_fd < 0)
+		return -errno;
+	return lock_patiently(p->holder_fd) ? 0 : -EBUSY;
+}
+
+int program_hold(struct pt_program *p, struct pt_error *err)
+{
+	int ret = program_lock_maps(p, err);
+
+	if (ret)
+		return ret;
+	ret = make_holder(p);
+	program_unlock_maps(p);
+	if (!ret)
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot make a "
+			    "directory beside its pinned maps: %s (run as "
+			    "root)", p->device.name, strerror(-ret));
+}
+
+void program_unhold(struct pt_program *p)
+{
+	if (p->holder_fd < 0)
+		return;
+	unlinkat(p->pins_fd, p->holder_name, AT_REMOVEDIR);
+	close(p->holder_fd);
+	p->holder_fd = -1;
+}
+
+/* is_held: readers' locks, of others that look, make nobody its holder. */
+static bool is_held(int pins_fd, const char *name)
+{
+	int fd = openat(pins_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+			O_CLOEXEC);
+	bool held;
+
+	if (fd < 0)
+		return errno != ENOENT;
+	held = flock(fd, LOCK_SH | LOCK_NB);
+	close(fd);
+	return held;
+}
+
+/* open_list: reads by the descriptor that we have: to open "." takes a right. */
+static DIR *open_list(int pins_fd)
+{
+	int fd = fcntl(pins_fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir && fd >= 0)
+		close(fd);
+	if (dir)
+		rewinddir(dir);
+	return dir;
+}
+
+static bool is_holder(const char *name, struct program_holder *holder)
+{
+	unsigned long long number;
+
+	if (sscanf(name, "receive-%d-%16llx", &holder->pid, &number) != 2)
+		return false;
+	holder->number = number;
+	return true;
+}
+
+void program_holders(const struct pt_program *p, struct program_holders *out)
+{
+	DIR *dir = p->pins_fd < 0 ? NULL : open_list(p->pins_fd);
+	struct dirent *entry;
+
+	out->cnt = 0;
+	while (dir && out->cnt < HOLDERS_MAX && (entry = readdir(dir)))
+		if (is_holder(entry->d_name, &out->holders[out->cnt]) &&
+		    is_held(p->pins_fd, entry->d_name))
+			out->cnt++;
+	if (dir)
+		closedir(dir);
+}
+
+pid_t program_holder_pid(const struct program_holders *holders, __u64 number)
+{
+	for (__u32 i = 0; i < holders->cnt; i++)
+		if (holders->holders[i].number == number)
+			return holders->holders[i].pid;
+	return 0;
+}
+
+void program_remove_holders(int pins_fd, bool living)
+{
+	DIR *dir = open_list(pins_fd);
+	struct program_holder holder;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_holder(entry->d_name, &holder) &&
+		    (living || !is_held(pins_fd, entry->d_name)))
+			unlinkat(pins_fd, entry->d_name, AT_REMOVEDIR);
+	if (dir)
+		closedir(dir);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Where pagetrim attach pinned program and maps, and whose they are.
+ *
+ * The folder has the name that the device had then.  The device may have got
+ * another, or have gone to another network namespace, since: whose the pins are
+ * tells the program's number, and if no device here runs it, the link and what
+ * the program's constants say. */
+#include "xdp/program_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+static const char *const map_name[MAP_CNT] = {
+#define X(SYMBOL, name, type, key_sz, value_sz) [MAP_##SYMBOL] = #name,
+	PROGRAM_MAPS(X)
+#undef X
+};
+
+const char *program_map_name(enum program_map map)
+{
+	return map_name[map];
+}
+
+static void path_in(char path[PT_PIN_PATH_SZ], const char *folder,
+		    const char *name)
+{
+	snprintf(path, PT_PIN_PATH_SZ, "%.63s/%.31s", folder, name);
+}
+
+void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
+			 const struct pt_device *device, const char *name)
+{
+	int sz = snprintf(path, PT_PIN_PATH_SZ, "%s/%s%s%s", PT_PIN_ROOT,
+			  device->name, name ? "/" : "", name ? name : "");
+
+	for (int i = sizeof(PT_PIN_ROOT); i < sz; i++)
+		if (path[i] == '.')
+			path[i] = ':';
+}
+
+/* pinned_id returns the number of the program pinned in a folder, 0: none. */
+static __u32 pinned_id(const char *folder)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 info_sz = sizeof(info), id = 0;
+	char path[PT_PIN_PATH_SZ];
+	int fd;
+
+	path_in(path, folder, "prog");
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &info_sz))
+		id = info.id;
+	close(fd);
+	return id;
+}
+
+/* is_pinned_in: then p keeps the folder. */
+static bool is_pinned_in(struct pt_program *p, const char *folder)
+{
+	if (pinned_id(folder) != p->info.id)
+		return false;
+	p->pins_fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+			  O_CLOEXEC);
+	if (p->pins_fd < 0)
+		return false;
+	snprintf(p->pins, sizeof(p->pins), "%s", folder);
+	return true;
+}
+
+int program_find_pins(struct pt_program *p)
+{
+	char path[PT_PIN_PATH_SZ];
+	struct dirent *entry;
+	bool found;
+	DIR *dir;
+
+	if (!p->info.id)
+		return -ENOENT;
+	pt_program_pin_path(path, &p->device, NULL);
+	found = is_pinned_in(p, path);
+	dir = found ? NULL : opendir(PT_PIN_ROOT);
+	while (dir && !found && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		path_in(path, PT_PIN_ROOT, entry->d_name);
+		found = is_pinned_in(p, path);
+	}
+	if (dir)
+		closedir(dir);
+	return found ? 0 : -ENOENT;
+}
+
+void program_remove_pins(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[PT_PIN_PATH_SZ];
+
+	if (fd >= 0) {
+		program_remove_holders(fd, true);
+		close(fd);
+	}
+	path_in(path, folder, "link");
+	unlink(path);
+	path_in(path, folder, "prog");
+	unlink(path);
+	for (int i = 0; i < MAP_CNT; i++) {
+		path_in(path, folder, map_name[i]);
+		unlink(path);
+	}
+	rmdir(folder);
+	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
+}
+
+/* link_device returns the number of the link's device, in whatever namespace;
+ * 0: it is gone; -ENOENT: there is no link, as behind a dispatcher. */
+static int link_device(const char *folder)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 info_sz = sizeof(info);
+	char path[PT_PIN_PATH_SZ];
+	int fd, ret = -ENOENT;
+
+	path_in(path, folder, "link");
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return ret;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &info_sz))
+		ret = info.xdp.ifindex;
+	close(fd);
+	return ret;
+}
+
+/* runs: the device of that number here runs program id. */
+static bool runs(__u32 ifindex, __u32 id, struct pt_device *device)
+{
+	struct pt_program *p;
+	bool is_it;
+
+	if (!ifindex || pt_device_open_index(device, ifindex, NULL))
+		return false;
+	p = program_new(device);
+	if (!p)
+		return false;
+	program_find(p);
+	is_it = p->info.id == id;
+	program_free(p);
+	return is_it;
+}
+
+/* constants_of: what the program says of itself; all 0: nothing. */
+static void constants_of(__u32 id, struct pt_constants *constants)
+{
+	struct pt_program *p = program_new(&(struct pt_device){ 0 });
+
+	memset(constants, 0, sizeof(*constants));
+	if (!p)
+		return;
+	program_take(p, id);
+	*constants = p->constants;
+	program_free(p);
+}
+
+enum program_pins program_judge_pins(const char *folder,
+				     struct pt_device *device)
+{
+	__u32 id = pinned_id(folder);
+	int ifindex = link_device(folder);
+	struct pt_constants was;
+	__u64 netns_cookie = 0;
+
+	if (access(folder, F_OK))
+		return PINS_NONE;
+	if (!id || !ifindex)
+		return PINS_DEAD;
+	constants_of(id, &was);
+	if (runs(ifindex > 0 ? (__u32)ifindex : was.ifindex, id, device))
+		return PINS_HERE;
+	/* A link knows its device, wherever that is; without one the device is
+	 * taken to be where it was, or gone. */
+	if (ifindex < 0 && was.netns_cookie &&
+	    !pt_device_netns_cookie(&netns_cookie) &&
+	    was.netns_cookie == netns_cookie)
+		return PINS_DEAD;
+	return PINS_ELSEWHERE;
+}
+
+int pt_program_device(struct pt_device *out, const char *name,
+		      struct pt_error *err)
+{
+	int ret = pt_device_open(out, name, err);
+	struct pt_device old = { 0 }, now;
+	char folder[PT_PIN_PATH_SZ];
+
+	if (ret != -ENODEV || strlen(name) >= sizeof(old.name))
+		return ret;
+	snprintf(old.name, sizeof(old.name), "%s", name);
+	pt_program_pin_path(folder, &old, NULL);
+	switch (program_judge_pins(folder, &now)) {
+	case PINS_NONE:
+		return ret;
+	case PINS_HERE:
+		*out = now;
+		return 0;
+	default:
+		*out = old;
+		return 0;
+	}
+}
