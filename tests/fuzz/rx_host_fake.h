@@ -89,7 +89,7 @@ void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 {
 	(void)h;
 	pt_check(intake == rx_host_intake && lane_idx < intake->lane_cnt);
-	pt_seqmap_raise(&intake->lanes[lane_idx].seqs, seq_end);
+	pt_rx_lane_sync(&intake->lanes[lane_idx], seq_end, 0);
 }
 
 bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,

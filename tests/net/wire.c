@@ -285,7 +285,8 @@ static const char usage[] =
 "                       (default 32)\n"
 "      --hold-us N      a held frame goes after N us anyway (default 2000)\n"
 "      --delay PM       frames that come later, by up to\n"
-"      --delay-us N     so many us, 1..10000000 (default 1000)\n"
+"      --delay-us N     so many us, 1..10000000 (default 1000), and no less than\n"
+"      --delay-least-us N  so many (default 1)\n"
 "      --cut PM         frames that lose their end\n"
 "      --flip PM        frames of which one bit changes, in\n"
 "      --flip-part PART outer, header, auth, records, pad or blocks (default:\n"
@@ -342,6 +343,7 @@ static void options_read(struct wire *w, int argc, char **argv)
 		{ "repeat", 1, 0, 'r' }, { "reorder", 1, 0, 'o' },
 		{ "span", 1, 0, 'n' }, { "hold-us", 1, 0, 'u' },
 		{ "delay", 1, 0, 'y' }, { "delay-us", 1, 0, 'Y' },
+		{ "delay-least-us", 1, 0, 'L' },
 		{ "cut", 1, 0, 'x' }, { "flip", 1, 0, 'f' },
 		{ "flip-part", 1, 0, 'F' }, { "burst", 1, 0, 'b' },
 		{ "lane", 1, 0, 'l' }, { "silence-ms", 1, 0, 'q' },
@@ -363,6 +365,7 @@ static void options_read(struct wire *w, int argc, char **argv)
 		case 'u': w->path.hold_ns = NUMBER(1, 10000000) * 1000; break;
 		case 'y': plan->delay_pm = NUMBER(0, WIRE_PM_MAX); break;
 		case 'Y': plan->delay_us = NUMBER(1, 10000000); break;
+		case 'L': plan->delay_least_us = NUMBER(1, 10000000); break;
 		case 'x': plan->cut_pm = NUMBER(0, WIRE_PM_MAX); break;
 		case 'f': plan->flip_pm = NUMBER(0, WIRE_PM_MAX); break;
 		case 'F': w->path.flip_parts = 1u << part_read(optarg); break;
@@ -378,6 +381,11 @@ static void options_read(struct wire *w, int argc, char **argv)
 		default: exit(2);
 		}
 #undef NUMBER
+	if (plan->delay_us < plan->delay_least_us) {
+		fputs("wire: --delay-us is less than --delay-least-us\n",
+		      stderr);
+		exit(2);
+	}
 	if (argc - optind != 2) {
 		fputs("wire: needs two devices (see --help)\n", stderr);
 		exit(2);
@@ -391,7 +399,8 @@ int main(int argc, char **argv)
 	static struct wire w = {
 		.path = {
 			.plan = { .seed = 1, .reorder_span = 32,
-				  .delay_us = 1000, .burst_cnt = 1 },
+				  .delay_least_us = 1, .delay_us = 1000,
+				  .burst_cnt = 1 },
 			.port = PT_UDP_PORT,
 			.flip_parts = WIRE_PARTS_ALL,
 			.hold_ns = 2000000,

@@ -70,7 +70,8 @@ struct wire_verdict wire_plan_judge(const struct wire_plan *plan,
 		v.hold = 1 + draw(plan, id, copy, DRAW_SPAN,
 				  plan->reorder_span);
 	else if (hits(plan, id, copy, DRAW_DELAY, plan->delay_pm))
-		v.delay_us = 1 + draw(plan, id, copy, DRAW_DELAY_US,
-				      plan->delay_us);
+		v.delay_us = plan->delay_least_us +
+			     draw(plan, id, copy, DRAW_DELAY_US,
+				  plan->delay_us + 1 - plan->delay_least_us);
 	return v;
 }

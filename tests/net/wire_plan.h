@@ -32,7 +32,8 @@ struct wire_plan {
 	__u32 reorder_span;	/* 1..WIRE_SPAN_MAX: a held frame is overtaken
 				 * by 1..reorder_span later ones of its lane */
 	__u32 delay_pm;		/* frames that come later, */
-	__u32 delay_us;		/* by 1..delay_us, not 0 */
+	__u32 delay_least_us;	/* by delay_least_us..delay_us, neither 0 */
+	__u32 delay_us;
 	__u32 cut_pm;		/* frames that lose their end */
 	__u32 flip_pm;		/* frames of which one bit changes */
 	__u32 burst_cnt;	/* 1..WIRE_BURST_MAX frames of a lane in a row

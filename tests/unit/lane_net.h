@@ -54,7 +54,7 @@ static struct net net;
 static struct pt_lane *_Atomic lane;
 static struct pt_rx_lane rx;
 static __u64 random_state;
-static __u64 now_ns;			/* of the receiver: each SYNC a grace */
+static __u64 now_ns;			/* of the receiver; each SYNC takes it on */
 static __u64 acked_ns;
 
 static struct {
@@ -160,7 +160,8 @@ static void place(struct pt_reader *r)
 static void data_arrives(struct pt_reader *r)
 {
 	enum pt_seq what = pt_rx_lane_take(&rx, r->id.seq,
-					   pt_desc_cnt(r->sent_sz, DESC_SZ));
+					   pt_desc_cnt(r->sent_sz, DESC_SZ),
+					   now_ns);
 
 	pt_check(what == PT_SEQ_NEW);
 	place(r);
@@ -283,9 +284,9 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 	pt_check(m->type == PT_MSG_SYNC);
 	pt_check(m->sync.seq_end == data_cnt);
 	sync_cnt++;
-	pt_seqmap_raise(&rx.seqs, m->sync.seq_end);
+	pt_rx_lane_sync(&rx, m->sync.seq_end, now_ns);
 	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
-	now_ns += PT_GRACE_MIN_NS;
+	now_ns += PT_REORDER_MAX_NS;
 	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
 	ack();
 	return 0;

@@ -33,6 +33,7 @@ static struct {
 static struct pt_rebuild_counts want;
 
 static struct pt_rx_lane lane;
+static __u64 now_ns;
 
 static __u32 page_of(__u64 gfn)
 {
@@ -221,7 +222,7 @@ static void model_frame(const struct sent *f, __u64 seed)
 /* arrive takes a frame as a queue does: in batches, cut at blocks or not. */
 static void arrive(__u32 seq, __u64 seed)
 {
-	enum pt_seq what = pt_rx_lane_take(&lane, seq, 1);
+	enum pt_seq what = pt_rx_lane_take(&lane, seq, 1, now_ns);
 
 	assert_int_not_equal(what, PT_SEQ_OUT);
 	if (what == PT_SEQ_DUPLICATE)
@@ -291,7 +292,6 @@ static void shuffle(__u32 *order, __u32 cnt, __u32 farther, __u64 *random)
 static void deliver(__u32 first, __u64 *random, __u64 seed)
 {
 	static __u32 order[FRAMES_MAX];
-	__u64 now = 0;
 	__u32 cnt = 0;
 
 	for (__u32 i = first; i < frame_cnt; i++)
@@ -302,7 +302,7 @@ static void deliver(__u32 first, __u64 *random, __u64 seed)
 		arrive(order[i], seed);
 		if (kit_random(random) % 5 == 0)
 			arrive(order[kit_random(random) % (i + 1)], seed);
-		pt_rx_lane_tick(&lane, now += GRACE / 50, GRACE);
+		pt_rx_lane_tick(&lane, now_ns += GRACE / 2, GRACE);
 		pt_rx_lane_told(&lane);
 	}
 }

@@ -8,22 +8,29 @@
 #define WINDOW	100
 
 static struct pt_rx_lane lane;
+static __u64 came_ns;		/* what is taken */
 
 static int clear(void **state)
 {
 	(void)state;
 	memset(&lane, 0, sizeof(lane));
+	came_ns = START;
 	lane.lane_idx = PT_LANES_MAX - 1;
 	lane.window = WINDOW;
 	lane.told.window = WINDOW;
 	return 0;
 }
 
+static enum pt_seq take(__u64 seq, __u32 desc_cnt)
+{
+	return pt_rx_lane_take(&lane, seq, desc_cnt, came_ns);
+}
+
 /* take_all takes the numbers [first, end), all new, a descriptor each. */
 static void take_all(__u64 first, __u64 end)
 {
 	for (__u64 seq = first; seq < end; seq++)
-		assert_int_equal(pt_rx_lane_take(&lane, seq, 1), PT_SEQ_NEW);
+		assert_int_equal(take(seq, 1), PT_SEQ_NEW);
 }
 
 /* assert_ack encodes the ACK, as whoever tells must be able to at any time,
@@ -87,16 +94,16 @@ static void assert_missing(const struct pt_seq_range *want, __u32 cnt)
 static void test_credit(void **state)
 {
 	(void)state;
-	assert_int_equal(pt_rx_lane_take(&lane, 0, 18), PT_SEQ_NEW);
+	assert_int_equal(take(0, 18), PT_SEQ_NEW);
 	assert_int_equal(lane.freed_desc, 18);
-	assert_int_equal(pt_rx_lane_take(&lane, 0, 18), PT_SEQ_DUPLICATE);
-	assert_int_equal(pt_rx_lane_take(&lane, 2, 3), PT_SEQ_NEW);
-	assert_int_equal(pt_rx_lane_take(&lane, PT_SEQ_AHEAD, 5), PT_SEQ_OUT);
+	assert_int_equal(take(0, 18), PT_SEQ_DUPLICATE);
+	assert_int_equal(take(2, 3), PT_SEQ_NEW);
+	assert_int_equal(take(PT_SEQ_AHEAD, 5), PT_SEQ_OUT);
 	assert_int_equal(lane.freed_desc, 21);
 	pt_rx_lane_tick(&lane, START, GRACE);
 	pt_rx_lane_tick(&lane, START + GRACE, GRACE);
 	assert_int_equal(lane.missing, 1);
-	assert_int_equal(pt_rx_lane_take(&lane, 1, 7), PT_SEQ_LATE);
+	assert_int_equal(take(1, 7), PT_SEQ_LATE);
 	assert_int_equal(lane.freed_desc, 21);	/* the sender has it back */
 	assert_int_equal(lane.accepted, 3);
 	assert_int_equal(lane.duplicate, 1);
@@ -242,7 +249,7 @@ static void test_lost_tail(void **state)
 	take_all(0, 3);
 	pt_rx_lane_tick(&lane, START, GRACE);
 	assert_false(pt_rx_lane_is_open(&lane));
-	pt_seqmap_raise(&lane.seqs, 7);
+	pt_rx_lane_sync(&lane, 7, START + 10 * GRACE);
 	assert_true(pt_rx_lane_is_open(&lane));
 	pt_rx_lane_tick(&lane, START + 10 * GRACE, GRACE);
 	assert_missing(NULL, 0);	/* its grace begins now */
@@ -283,21 +290,22 @@ static void test_probes(void **state)
 
 /* --- what is told ---------------------------------------------------- */
 
-/* One gap that a mark cut in two: told as one, unless half was told before. */
+/* One gap that SYNC cut in two: told as one, unless half was told before. */
 static void test_cut_gap(void **state)
 {
 	(void)state;
 	for (int told = 0; told < 2; told++) {
 		clear(NULL);
 		take_all(1, 2);
-		pt_seqmap_raise(&lane.seqs, 4);
-		pt_rx_lane_tick(&lane, START, GRACE);	/* marks 4 */
-		take_all(9, 10);
+		pt_rx_lane_sync(&lane, 4, START);
+		pt_rx_lane_tick(&lane, START, GRACE);
 		pt_rx_lane_tick(&lane, START + GRACE, GRACE);
 		MISSING({ 0, 1 }, { 2, 2 });
 		if (told)
 			pt_rx_lane_told(&lane);
+		take_all(9, 10);
 		take_all(7, 8);
+		pt_rx_lane_tick(&lane, START + GRACE, GRACE);
 		pt_rx_lane_tick(&lane, START + 2 * GRACE, GRACE);
 		if (told)
 			MISSING({ 4, 3 }, { 8, 1 });
@@ -353,25 +361,25 @@ static void test_news(void **state)
 	lane.window++;
 	pt_rx_lane_told(&lane);
 
-	pt_rx_lane_take(&lane, 1, 0);	/* numbers open, nothing freed */
+	take(1, 0);	/* numbers open, nothing freed */
 	assert_false(pt_rx_lane_has_news(&lane));
-	pt_rx_lane_take(&lane, 0, 0);
+	take(0, 0);
 	pt_rx_lane_tick(&lane, START, GRACE);
 	assert_true(pt_rx_lane_has_news(&lane));	/* upto */
 	assert_false(pt_rx_lane_is_urgent(&lane));
 	pt_rx_lane_told(&lane);
 	assert_false(pt_rx_lane_has_news(&lane));
 
-	pt_rx_lane_take(&lane, 2, WINDOW / 4 - 1);
+	take(2, WINDOW / 4 - 1);
 	assert_true(pt_rx_lane_has_news(&lane));	/* credit */
 	assert_false(pt_rx_lane_is_urgent(&lane));
-	pt_rx_lane_take(&lane, 3, 1);
+	take(3, 1);
 	assert_true(pt_rx_lane_is_urgent(&lane));	/* a quarter of it */
 	pt_rx_lane_told(&lane);
 	assert_false(pt_rx_lane_is_urgent(&lane));
 	assert_false(pt_rx_lane_has_news(&lane));
 
-	pt_rx_lane_take(&lane, 5, 0);
+	take(5, 0);
 	pt_rx_lane_tick(&lane, START, GRACE);
 	pt_rx_lane_told(&lane);
 	pt_rx_lane_tick(&lane, START + GRACE, GRACE);
@@ -417,7 +425,7 @@ static void arrive(__u64 seq)
 	__u32 desc_cnt = 1 + seq % 18;
 
 	life.arrived++;
-	if (pt_rx_lane_take(&lane, seq, desc_cnt) == PT_SEQ_NEW)
+	if (take(seq, desc_cnt) == PT_SEQ_NEW)
 		life.new_desc += desc_cnt;
 }
 
@@ -435,15 +443,15 @@ static void test_life(void **state)
 		life.sent++;
 		if (at >> 32 & 1)	/* an old one, again or at last */
 			arrive(life.sent - 1 - (at >> 40) %
-			       (life.sent < 500 ? life.sent : 500));
-		now += (at >> 16) % (GRACE / 10);
+			       (life.sent < 3000 ? life.sent : 3000));
+		came_ns = now += (at >> 16) % (GRACE / 10);
 		pt_rx_lane_tick(&lane, now, GRACE);
 		if (pt_rx_lane_is_urgent(&lane) && (at >> 50) % 4)
 			told();
 		assert_true(lane.seqs.decided <= life.sent);
 		assert_int_equal(lane.accepted + lane.duplicate, life.arrived);
 	}
-	pt_seqmap_raise(&lane.seqs, life.sent);
+	pt_rx_lane_sync(&lane, life.sent, now);
 	for (int i = 0; i < 100 && pt_rx_lane_is_open(&lane); i++) {
 		now += GRACE;
 		pt_rx_lane_tick(&lane, now, GRACE);

@@ -179,7 +179,7 @@ static void test_slow(void **state)
 	pt_rx_queue_lock(queues[0]);
 	for (__u64 seq = 0; seq < HELD; seq++)
 		put(0, frame, data_frame(&kit_links[0], 0, seq, LOW + seq, 1));
-	pt_seqmap_raise(&lanes[0].seqs, HELD);	/* as SYNC does */
+	pt_rx_lane_sync(&lanes[0], HELD, pt_clock_ns());
 	for (int i = 0; i < 2 * HELD / 64; i++) {
 		usleep(60000);
 		pt_rx_queue_unlock(queues[0]);	/* for a batch: its turn */

@@ -41,13 +41,17 @@ static struct rates rate_rows[] = {
 	{ "all reordered",
 	  { .seed = 7, .reorder_pm = 1000, .reorder_span = 1024 } },
 	{ "20 % delayed",
-	  { .seed = 9, .delay_pm = 200, .delay_us = 5000 } },
+	  { .seed = 9, .delay_pm = 200, .delay_least_us = 1,
+	    .delay_us = 5000 } },
+	{ "all delayed alike",
+	  { .seed = 9, .delay_pm = 1000, .delay_least_us = 700,
+	    .delay_us = 700 } },
 	{ "5 % cut", { .seed = 10, .cut_pm = 50 } },
 	{ "5 % flipped", { .seed = 11, .flip_pm = 50 } },
 	{ "everything at once",
 	  { .seed = 8, .drop_pm = 100, .repeat_pm = 50, .reorder_pm = 300,
-	    .reorder_span = 7, .delay_pm = 100, .delay_us = 10, .cut_pm = 70,
-	    .flip_pm = 70 } },
+	    .reorder_span = 7, .delay_pm = 100, .delay_least_us = 3,
+	    .delay_us = 10, .cut_pm = 70, .flip_pm = 70 } },
 };
 
 /* assert_near: within five standard deviations of a binomial count; a sound
@@ -80,6 +84,7 @@ static void test_rates(void **state)
 		assert_false(v.cut && v.flip);
 		assert_false(v.hold && v.delay_us);
 		assert_true(v.hold <= plan->reorder_span);
+		assert_true(!v.delay_us || v.delay_us >= plan->delay_least_us);
 		assert_true(v.delay_us <= plan->delay_us);
 		assert_false(judge(plan, seq % 4, seq / 4, 1).repeat);
 	}

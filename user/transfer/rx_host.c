@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
+#include <pagetrim/clock.h>
 #include "transfer/queues.h"
 
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
@@ -348,7 +349,7 @@ void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 	if (!q)
 		return;
 	pt_rx_queue_lock(q);
-	pt_seqmap_raise(&lane->seqs, seq_end);
+	pt_rx_lane_sync(lane, seq_end, pt_clock_ns());
 	pt_rx_queue_unlock(q);
 	pt_rx_queue_wake(q);
 }

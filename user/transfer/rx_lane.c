@@ -5,9 +5,13 @@
 
 #include "transfer/placer.h"
 
-enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt)
+enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt,
+			    __u64 came_ns)
 {
 	enum pt_seq what = pt_seqmap_take(&l->seqs, seq);
+
+	if (what == PT_SEQ_NEW || what == PT_SEQ_LATE)
+		pt_reorder_came(&l->reorder, seq, came_ns);
 
 	switch (what) {
 	case PT_SEQ_NEW:
@@ -27,6 +31,14 @@ enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt)
 		break;
 	}
 	return what;
+}
+
+void pt_rx_lane_sync(struct pt_rx_lane *l, __u64 seq_end, __u64 now_ns)
+{
+	pt_seqmap_raise(&l->seqs, seq_end);
+	if (seq_end > l->seqs.top)	/* out of range: as far as it goes */
+		seq_end = l->seqs.top;
+	pt_reorder_said(&l->reorder, seq_end, now_ns);
 }
 
 static void decide(struct pt_rx_lane *l, __u64 upto)
@@ -50,16 +62,16 @@ static void decide(struct pt_rx_lane *l, __u64 upto)
 void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
 			__u64 grace_ns)
 {
+	__u64 due;
+
+	l->reorder.floor_ns = grace_ns;
 	pt_seqmap_advance(&l->seqs);
-	if (l->mark_end > l->seqs.decided) {
-		if (seen_ns < l->mark_ns + grace_ns)
-			return;
-		decide(l, l->mark_end);
-	}
-	if (l->mark_end <= l->seqs.decided && l->seqs.decided < l->seqs.top) {
-		l->mark_end = l->seqs.top;
-		l->mark_ns = now_ns;
-	}
+	due = pt_reorder_due(&l->reorder, seen_ns);
+	if (due > l->due_end)
+		l->due_end = due;
+	if (l->due_end > l->seqs.decided)
+		decide(l, l->due_end);
+	pt_reorder_look(&l->reorder, l->seqs.decided, now_ns);
 }
 
 bool pt_rx_lane_probe_is_new(struct pt_rx_lane *l, __u64 probe)

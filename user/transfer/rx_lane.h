@@ -17,10 +17,11 @@
 #include <stdbool.h>
 
 #include "transfer/rebuild.h"
+#include "transfer/reorder.h"
 #include "transfer/seqmap.h"
 #include "wire/seal.h"
 
-#define PT_GRACE_MIN_NS	5000000ULL	/* a gap is lost no sooner than this */
+#define PT_GRACE_MIN_NS	5000000ULL	/* a reordering window is never shorter */
 
 struct pt_intake;
 struct pt_placer;
@@ -37,8 +38,9 @@ struct pt_rx_lane {
 					 * under the intake's probe_lock */
 
 	struct pt_seqmap seqs;
-	__u64 mark_end;			/* gaps below are lost ... */
-	__u64 mark_ns;			/* ... once grace has passed since */
+	struct pt_reorder reorder;
+	__u64 due_end;			/* numbers below are called missing as
+					 * soon as an ACK has room for them */
 	__u64 freed_desc;		/* of it still wait to be placed, ... */
 	__u32 waiting_desc;		/* ... as pt_rx_lane_look saw it */
 	bool is_waiting;		/* some frame does; all accepted ones ... */
@@ -96,8 +98,10 @@ static inline __u32 pt_desc_cnt(__u32 frame_sz, __u32 desc_sz)
 	return (frame_sz + desc_sz - 1) / desc_sz;
 }
 
-/* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt. */
-enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt);
+/* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt, which
+ * came at came_ns or later. */
+enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt,
+			    __u64 came_ns);
 
 /* pt_rx_lane_arrived notes for the path's controller that a new frame of sz
  * bytes came at now_ns.  Late ones are not noted: they were called missing. */
@@ -112,9 +116,12 @@ static inline void pt_rx_lane_arrived(struct pt_rx_lane *l, __u64 seq, __u32 sz,
 	l->top_ns = now_ns;
 }
 
-/* pt_rx_lane_tick_at calls gaps lost that are older than grace_ns, as of seen_ns:
- * all that had arrived by then was taken.  pt_rx_lane_tick: of which that is
- * true now. */
+/* pt_rx_lane_sync: the sender says that all below seq_end were sent. */
+void pt_rx_lane_sync(struct pt_rx_lane *l, __u64 seq_end, __u64 now_ns);
+
+/* pt_rx_lane_tick_at calls missing what is older than its reordering window, of
+ * at least grace_ns, as of seen_ns: all that had arrived by then was taken.
+ * pt_rx_lane_tick: of which that is true now. */
 void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
 			__u64 grace_ns);
 

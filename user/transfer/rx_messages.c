@@ -11,7 +11,6 @@
 #include "transfer/frame_keys.h"
 #include "transfer/rx_resume.h"
 
-#define GRACE_MAX_NS	200000000ULL
 #define SETTLE_NS	2000000000ULL	/* for counters to agree */
 
 int pt_rx_offer(struct pt_rx_session *s)
@@ -359,16 +358,25 @@ static int say_mismatch(struct pt_rx_session *s, struct pt_error *err)
 }
 
 /* stragglers_ns: where frames were lost, late or repeated, the path may still
- * hold some; they are given time to be counted.  A clean path waits for none. */
+ * hold some; they are given time to be counted, twice the grace or, if that is
+ * longer, the longest reordering window.  A clean path waits for none. */
 static __u64 stragglers_ns(struct pt_rx_session *s)
 {
+	__u64 ns = 2 * atomic_load(&s->intake.grace_ns);
 	struct pt_ledger ledger;
 
 	pt_rx_host_session_lock(s->host, &s->intake);
 	pt_intake_ledger(&s->intake, &ledger);
+	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
+		const struct pt_rx_lane *l = &s->intake.lanes[i];
+		__u64 window_ns = l->reorder.arrived_end
+			? pt_reorder_tail_ns(&l->reorder) : 0;
+
+		if (ns < window_ns)
+			ns = window_ns;
+	}
 	pt_rx_host_session_unlock(s->host, &s->intake);
-	return ledger.duplicate || ledger.late || ledger.missing
-		? 2 * atomic_load(&s->intake.grace_ns) : 0;
+	return ledger.duplicate || ledger.late || ledger.missing ? ns : 0;
 }
 
 static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
@@ -397,8 +405,8 @@ static void take_pong(struct pt_rx_session *s, const struct pt_msg_pong *m)
 
 	if (grace_ns < PT_GRACE_MIN_NS)
 		grace_ns = PT_GRACE_MIN_NS;
-	if (grace_ns > GRACE_MAX_NS)
-		grace_ns = GRACE_MAX_NS;
+	if (grace_ns > PT_REORDER_MAX_NS)
+		grace_ns = PT_REORDER_MAX_NS;
 	atomic_store(&s->intake.grace_ns, grace_ns);
 }
 

@@ -173,7 +173,7 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 		l->refused_window++;
 		return;
 	}
-	seq = pt_rx_lane_take(l, r->id.seq, desc_cnt);
+	seq = pt_rx_lane_take(l, r->id.seq, desc_cnt, q->round_ns);
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
 		return;
 	if (seq == PT_SEQ_NEW)
