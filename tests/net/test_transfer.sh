@@ -173,6 +173,55 @@ process()
 	nothing_left
 }
 
+# mappings: a process of thousands of them, of a page each, with little
+# in it: frames hold pages of many, and all of them arrive.
+mappings()
+{
+	local pid frames
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	python3 - pages <<-'END' >process &
+		import ctypes
+		import sys
+		import time
+
+		PAGE, CNT, READ, WRITE, PRIVATE = 4096, 2000, 1, 3, 0x22
+		libc = ctypes.CDLL(None, use_errno=True)
+		libc.mmap.restype = ctypes.c_void_p
+		libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + \
+		    3 * [ctypes.c_int] + [ctypes.c_long]
+		libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t,
+		                          ctypes.c_int]
+		at = libc.mmap(None, 2 * CNT * PAGE, READ, PRIVATE, -1, 0)
+		with open(sys.argv[1], "wb") as out:
+		    for i in range(CNT):
+		        page = at + 2 * i * PAGE
+		        assert libc.mprotect(page, PAGE, WRITE) == 0
+		        text = b"mapping %8d" % i
+		        ctypes.memmove(page, text, len(text))
+		        out.write(text.ljust(PAGE, b"\0"))
+		print("ready", flush=True)
+		while True:
+		    time.sleep(0.01)
+	END
+	pid=$!
+	wait_until 10 test -s process
+	receive_begin receive --listen "$HOSTS_B4" --queues 2 --out copy
+	send_begin send --to "$HOSTS_B4" --queues 2 --pid "$pid" --trim ends
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	kill "$pid"
+	balanced
+	frames=$(field send .frames)
+	((frames < 2000)) || die "$frames frames for 2000 small pages"
+	python3 -c 'if True:
+		import sys
+		pages, copy = (open(path, "rb").read() for path in sys.argv[1:])
+		sys.exit(pages not in copy)' pages copy ||
+		die "its pages are nowhere in the copy"
+	nothing_left
+}
+
 for mtu in 1280 1500 3506 9000 65535; do
 	for mode in native generic; do
 		case_run "transfer: MTU $mtu, $mode" \
@@ -203,4 +252,5 @@ case_run "transfer: three segments" segments
 case_run "transfer: --with files" with_files
 case_run "transfer: memfd to /dev/shm" memfd_to_shm
 case_run "transfer: --pid" process
+case_run "transfer: --pid, 2000 mappings" mappings
 cases_end

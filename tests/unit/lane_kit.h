@@ -51,6 +51,28 @@ static void make_ram(void)
 	close(fd);
 }
 
+/* open_files: the source, of RAM or of several, which begin where regions do. */
+static int open_files(struct pt_error *err)
+{
+	static char names[FILES_MAX][sizeof(RAM "0")];
+	const char *paths[FILES_MAX] = { RAM };
+	unsigned int cnt = 0;
+
+	for (; cnt < FILES_MAX && net.file_pages[cnt]; cnt++) {
+		__u32 sz = net.file_pages[cnt] * PT_PAGE_SZ - net.short_sz;
+		__u8 *from = ram[cnt * PT_REGION_PAGES];
+		int fd;
+
+		snprintf(names[cnt], sizeof(names[cnt]), RAM "%u", cnt);
+		paths[cnt] = names[cnt];
+		memset(from + sz, 0, net.short_sz);
+		fd = scratch_file(paths[cnt], sz);
+		scratch_write(fd, 0, from, sz);
+		close(fd);
+	}
+	return pt_source_open_files(&source, paths, cnt ? cnt : 1, err);
+}
+
 /* hold: the receiver has the page already. */
 static void hold(__u32 page)
 {
@@ -61,7 +83,6 @@ static void hold(__u32 page)
 /* start: the lane probes; all pages are to be sent but for those held. */
 static void start(const struct net *with)
 {
-	const char *path = RAM;
 	struct pt_lane_cfg cfg = {
 		.job = &job, .link = kit_links[0].link, .tx_queue = 3,
 	};
@@ -87,7 +108,7 @@ static void start(const struct net *with)
 	buffer_cnt = SLOTS;
 	memcpy(buffers, slabs, sizeof(buffers));
 
-	assert_int_equal(pt_source_open_files(&source, &path, 1, &err), 0);
+	assert_int_equal(open_files(&err), 0);
 	segs = pt_source_segments(source, &cnt);
 	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
 	job = (struct pt_send_job){

@@ -23,6 +23,7 @@
 
 #define RAM	SCRATCH "/ram"
 #define PAGES	(3 * PT_REGION_PAGES + 5)
+#define FILES_MAX 4
 #define DESC_SZ	3840
 #define SLOTS	32			/* TX buffers */
 #define FRAMES_MAX 4096			/* in flight */
@@ -48,6 +49,8 @@ struct net {
 	bool (*is_held)(__u32 page);	/* the receiver has it already */
 	__u32 short_sz;		/* bytes that the source ends before its last
 				 * page does; they are zero */
+	__u32 file_pages[FILES_MAX];	/* not 0: the source is so many files,
+				 * each a region, each short_sz short */
 };
 
 static struct net net;

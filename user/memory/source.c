@@ -102,15 +102,20 @@ void pt_view_free(struct pt_view *v)
 __u8 *pt_view_buffer(struct pt_view *v)
 {
 	void *map;
+	__u8 *at;
 
-	if (v->buffer)
-		return v->buffer;
-	map = mmap(NULL, PT_REGION_SZ, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	v->buffer = map;
-	return v->buffer;
+	if (!v->buffer) {
+		map = mmap(NULL, PT_REGION_SZ, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (map == MAP_FAILED)
+			return NULL;
+		v->buffer = map;
+	}
+	if (!pt_view_keeps(v, v->page_cnt))
+		pt_view_drop(v);
+	at = v->buffer + (__u64)v->kept_cnt * PT_PAGE_SZ;
+	v->kept_cnt += v->page_cnt;
+	return at;
 }
 
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end)

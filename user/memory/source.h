@@ -66,11 +66,12 @@ struct pt_view {
 				 * not be read */
 	__u32 page_cnt;		/* 1..512 */
 	bool is_stable;		/* pages stays valid until pt_source_close; else
-				 * until the next pt_source_view of this view */
+				 * as long as pt_view_keeps says */
 	__u64 holes[8];		/* bit i % 64 of [i / 64]: page i is known to be
 				 * zero and was not read; 0 from page_cnt on */
 	/* the rest is the source's */
 	__u8 *buffer;		/* 2 MiB, or NULL while none was needed */
+	__u32 kept_cnt;		/* pages of the buffer that were shown */
 	__u32 extent_seg;	/* segment whose data extent is known */
 	__u64 data_off;		/* the extent: [data_off, data_end) is data, */
 	__u64 data_end;		/* all between known_off and data_off a hole */
@@ -79,6 +80,19 @@ struct pt_view {
 
 void pt_view_init(struct pt_view *v);
 void pt_view_free(struct pt_view *v);	/* as after init; twice is fine */
+
+/* pt_view_keeps: all that v showed since it was made, or since pt_view_drop,
+ * stays valid when it shows a region of page_cnt pages next.  Small regions
+ * share the buffer.  A view that has no room drops what it showed by itself. */
+static inline bool pt_view_keeps(const struct pt_view *v, __u32 page_cnt)
+{
+	return v->kept_cnt + page_cnt <= PT_REGION_PAGES;
+}
+
+static inline void pt_view_drop(struct pt_view *v)
+{
+	v->kept_cnt = 0;
+}
 
 static inline bool pt_view_is_hole(const struct pt_view *v, __u32 page)
 {

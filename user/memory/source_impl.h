@@ -32,8 +32,8 @@ struct pt_source {
 	__u32 seg_cnt;
 };
 
-/* pt_view_buffer returns the view's 2 MiB, made when first needed; NULL if
- * there is no memory. */
+/* pt_view_buffer returns room for the view's page_cnt pages, behind those that
+ * it keeps; NULL if there is no memory. */
 __u8 *pt_view_buffer(struct pt_view *v);
 
 /* pt_view_set_holes marks pages [first, end) as holes. */

@@ -140,25 +140,28 @@ static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
 static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 {
 	struct pt_survey_region *r = &w->survey->regions[region_idx];
+	__u32 page_cnt;
 	__u64 gfn;
 	int code, copy;
 
+	/* A sender's frame holds no pages that its next view overwrites. */
+	page_cnt = pt_layout_region(w->layout, region_idx, &gfn);
+	if (!pt_view_keeps(&w->view, page_cnt)) {
+		frames_count(w);
+		pt_view_drop(&w->view);
+	}
 	code = pt_source_view(w->src, &w->view, w->layout, region_idx, err);
 	if (!code)
 		code = region_scan(w, err);
 	if (code)
 		return code;
-	pt_layout_region(w->layout, region_idx, &gfn);
-	for (__u32 i = 0; i < w->view.page_cnt; i++) {
+	for (__u32 i = 0; i < page_cnt; i++) {
 		copy = page_count(w, r, i);
 		if (copy < 0)
 			return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 					    "no memory to count copies");
 		page_pack_all(w, gfn + i, w->region.masks[i], copy);
 	}
-	/* A sender's frame holds no pages that the next view overwrites. */
-	if (!w->view.is_stable)
-		frames_count(w);
 	return 0;
 }
 

@@ -203,16 +203,30 @@ static int send_hole(struct pt_lane *l, __u64 region_idx)
 	return pt_lane_add_zeroes(l, gfn, page_cnt);
 }
 
+/* view_region looks at a region.  Frames hold pages of several: before the view
+ * overwrites those that it showed, the frames that wait for more are sent. */
+static int view_region(struct pt_lane *l, __u64 region_idx)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u32 page_cnt = pt_layout_region(job->layout, region_idx, NULL);
+	int ret = 0;
+
+	if (!pt_view_keeps(&l->view, page_cnt)) {
+		ret = pt_lane_flush(l);
+		pt_view_drop(&l->view);
+	}
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
+	return ret ? ret : pt_source_view(job->source, &l->view, job->layout,
+					  region_idx, &l->error_text);
+}
+
 /* send_region sends those of its pages that are in bits, cnt of them. */
 static int send_region(struct pt_lane *l, __u64 region_idx,
 		       const __u64 bits[PT_REGION_WORDS], __u32 cnt)
 {
 	const struct pt_send_job *job = l->cfg.job;
-	int ret;
+	int ret = view_region(l, region_idx);
 
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
-	ret = pt_source_view(job->source, &l->view, job->layout, region_idx,
-			     &l->error_text);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_MAP,
 		       (__u64)l->view.page_cnt * PT_PAGE_SZ);
 	if (!ret && !job->pad && cnt == l->view.page_cnt &&
@@ -222,9 +236,6 @@ static int send_region(struct pt_lane *l, __u64 region_idx,
 		if (bits[i])
 			ret = send_word(l, region_idx * PT_REGION_PAGES +
 					   i * 64, bits[i]);
-	/* The next view overwrites a bounce buffer: copy what is staged. */
-	if (!ret && !l->view.is_stable)
-		ret = pt_lane_flush(l);
 	return ret;
 }
 
