@@ -11,6 +11,7 @@
 #include <pagetrim/clock.h>
 #include "control/conn_io.h"
 #include "transfer/rx_messages.h"
+#include "transfer/rx_storage.h"
 
 #define SESSIONS_MAX	4
 #define MEMORY_SZ_MAX	(1ULL << 36)	/* bytes: more takes its time */
@@ -56,10 +57,13 @@ static bool take(struct pt_rx_session *s, const struct pt_message *m)
 	if (ret < 0 && s->state < PT_RX_COMMITTING)
 		pt_rx_session_end(s, ret, &err);
 	pt_rx_session_tick(s, pt_clock_ns());
-	while (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING) {
-		usleep(50);	/* for the thread that commits */
+	while (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
+	       s->is_opening ||
+	       (s->state != PT_RX_ENDED && !pt_rx_storage_is_idle(s))) {
+		usleep(50);	/* for its store's thread */
 		pt_rx_session_tick(s, pt_clock_ns());
 	}
+	pt_rx_session_tick(s, pt_clock_ns());
 	pt_check(s->state >= was);
 	return !ret && s->state != PT_RX_ENDED;
 }

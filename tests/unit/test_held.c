@@ -140,7 +140,7 @@ static void talk(void)
 		ret = pt_held_step(&held, &err);
 	}
 	assert_int_equal(ret, 1);
-	assert_true(pt_rx_held_finish(&rx_held));
+	assert_true(pt_rx_held_is_told(&rx_held));
 	assert_int_equal(atomic_load(&rx_held.failed), 0);
 }
 
@@ -379,7 +379,7 @@ static void test_deaf_sender(void **state)
 		.sink = sink, .rebuild = rebuild, .wake_fd = -1,
 	};
 	assert_int_equal(pt_rx_held_start(&rx_held, &err), 0);
-	assert_false(pt_rx_held_finish(&rx_held));
+	assert_false(pt_rx_held_is_told(&rx_held));
 	/* Until it has said much, and says nothing more for a while. */
 	do {
 		told = atomic_load(&rx_held.page_cnt);
@@ -392,7 +392,7 @@ static void test_deaf_sender(void **state)
 	assert_true(pt_conn_queued_sz(receiver) < PT_CONN_OUT_SZ / 2);
 	assert_int_equal(pt_conn_send(receiver, &ping, &err), 0);
 	pt_rx_held_stop(&rx_held);
-	assert_true(pt_rx_held_finish(&rx_held));	/* there is no thread */
+	assert_true(pt_rx_held_is_told(&rx_held));	/* there is no thread */
 	assert_int_equal(atomic_load(&rx_held.failed), 0);
 	pt_conn_close(sender);
 	pt_conn_close(receiver);

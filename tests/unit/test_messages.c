@@ -120,7 +120,7 @@ static void test_every_limit(void **state)
 
 static void test_unknown_type(void **state)
 {
-	const unsigned types[] = { 0, 27, 0xffff };
+	const unsigned types[] = { 0, 28, 0xffff };
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {

@@ -108,6 +108,16 @@ static void on_progress(const struct pt_receive_report *r, void *arg)
 			pt_out_human(r->memory_sz, memory));
 }
 
+static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg)
+{
+	(void)arg;
+	if (begins)
+		pt_out_log("%s: waiting for storage", r->path);
+	else
+		pt_out_log("%s: storage goes on, after %.1f s", r->path,
+			   r->waited_ns / 1e9);
+}
+
 static void on_ended(const struct pt_receive_report *r, void *arg)
 {
 	const struct receive *rx = arg;
@@ -371,6 +381,7 @@ int pt_cmd_receive(int argc, char **argv)
 			.events = {
 				.opened = on_opened,
 				.progress = on_progress,
+				.waiting = on_waiting,
 				.ended = on_ended,
 				.stranger = on_stranger,
 				.arg = &rx,

@@ -111,7 +111,8 @@ struct pt_seq_range {
 	X(PING,		ping,		23, BOTH)			\
 	X(PONG,		pong,		24, BOTH)			\
 	X(BYE,		bye,		25, BOTH)			\
-	X(HELD,		held,		26, RECEIVER)
+	X(HELD,		held,		26, RECEIVER)			\
+	X(WORKING,	working,	27, BOTH)
 
 enum pt_message_type {
 #define X(SYMBOL, name, number, who) PT_MSG_##SYMBOL = number,
@@ -126,6 +127,7 @@ enum pt_message_type {
 #define PT_CAP_COPIES		(1ULL << 0)	/* records of kind COPY */
 #define PT_CAP_ARRIVALS		(1ULL << 1)	/* when frames arrived, and
 						 * which are placed */
+#define PT_CAP_WORKING		(1ULL << 2)	/* WORKING */
 
 /* First on a connection, both ways.  The layout never changes. */
 #define PT_MSG_HELLO_FIELDS(X)						\
@@ -249,6 +251,16 @@ enum pt_message_type {
 #define PT_MSG_HELD_FIELDS(X)						\
 	X(u64, region_first, 0, PT_REGION_MAX)				\
 	X(u64_array, digest, 0, PT_DIGESTS_MAX)	/* of pages; 0: all said */
+
+/* WORKING: on what an end is at work that the other waits for. */
+enum pt_work {
+	PT_WORK_SOURCE	= 1,	/* a sender reads its source */
+	PT_WORK_STORAGE	= 2,	/* a receiver waits for storage */
+};
+
+#define PT_MSG_WORKING_FIELDS(X)					\
+	X(u8,  on, PT_WORK_SOURCE, PT_WORK_STORAGE)			\
+	X(u64, done_sz, 0, ~0ULL)	/* bytes read or stored so far */
 
 #define PT_DECLARE_u8(name, max)	  __u8 name;
 #define PT_DECLARE_u16(name, max)	  __u16 name;

@@ -78,9 +78,11 @@ static int take_ack(struct pt_lane *l)
 static int watch_progress(struct pt_lane *l)
 {
 	__u64 limit_ns = l->cfg.job->progress_ns;
+	__u64 since_ns = atomic_load(&l->cfg.job->waited_ns);
 
-	if (!l->unaccepted_ns ||
-	    pt_clock_ns() - l->unaccepted_ns <= limit_ns ||
+	if (since_ns < l->unaccepted_ns)
+		since_ns = l->unaccepted_ns;
+	if (!l->unaccepted_ns || pt_clock_ns() - since_ns <= limit_ns ||
 	    pt_conn_last_recv_ns(l->cfg.job->conn) <
 		    l->unaccepted_ns + limit_ns / 2)
 		return 0;

@@ -50,6 +50,8 @@ struct pt_send_job {
 	__u64 progress_ns;	/* frames in flight, and none accepted for as
 				 * long, or LANE_READY not come: the lane
 				 * fails */
+	_Atomic __u64 waited_ns;	/* when the receiver last said that it
+				 * waits for storage; control's */
 	const struct pt_cpus *cpus;	/* of the lanes; NULL: any */
 	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit ever */
 	struct pt_regulator *regulator;	/* likewise; NULL: none, as without

@@ -13,7 +13,7 @@
 #include "control/farewell.h"
 #include "control/listener.h"
 #include "memory/sink.h"
-#include "transfer/rx_session.h"
+#include "transfer/rx_storage.h"
 
 #define SESSIONS_MAX	(2 * PT_TRANSFERS_MAX)	/* those that ask, too */
 #define HISTORY_CNT	64		/* outcomes remembered */
@@ -42,6 +42,7 @@ struct pt_receiver {
 	__u32 history_next;
 	struct pt_sink *reserved;	/* by prealloc_sz, until it is taken */
 	bool is_over;		/* the one transfer has ended */
+	bool is_abandoned;	/* it ends, and its storage was not waited for */
 	int result;
 	struct pt_error error;	/* if result is not 0 */
 	__u64 linger_until_ns;	/* for a sender that may ask again */
@@ -63,7 +64,8 @@ int pt_receiver_open(struct pt_receiver **out,
 	};
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
-		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS,
+		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS |
+				PT_CAP_WORKING,
 		.tls = cfg->tls,
 	};
 	struct pt_receiver *r;
@@ -186,7 +188,7 @@ static void answer(struct pt_receiver *r, struct pt_rx_session *s)
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		const struct pt_rx_session *other = r->sessions[i];
 
-		if (!other->is_open ||
+		if (!other->is_open || other->is_parted ||
 		    other->report.transfer_id != s->asked_id)
 			continue;
 		if (other->state == PT_RX_DONE)
@@ -208,18 +210,30 @@ static void answer(struct pt_receiver *r, struct pt_rx_session *s)
 	pt_rx_session_answer(s, &err);
 }
 
+/* part: how a session ended is known from here on, and its connection is not its
+ * any more.  Its storage may still be waited for. */
+static void part(struct pt_receiver *r, struct pt_rx_session *s)
+{
+	struct pt_conn *leaving = pt_rx_session_leave(s);
+
+	s->is_parted = true;
+	if (s->is_open)
+		remember(r, s);
+	if (leaving)
+		pt_farewell_take(r->farewell, leaving, FINISH_MS);
+	pt_conn_close(s->conn);
+	s->conn = NULL;
+	pt_rx_storage_clear(s);
+}
+
 /* reap frees the session; if it was a transfer, its outcome is told. */
 static void reap(struct pt_receiver *r, __u32 i)
 {
 	struct pt_rx_session *s = r->sessions[i];
-	struct pt_conn *leaving;
 
 	r->sessions[i] = r->sessions[--r->session_cnt];
-	if (s->is_open) {
-		remember(r, s);
-		if (r->cfg.events.ended)
-			r->cfg.events.ended(&s->report, r->cfg.events.arg);
-	}
+	if (s->is_open && r->cfg.events.ended)
+		r->cfg.events.ended(&s->report, r->cfg.events.arg);
 	if (s->is_open && !r->cfg.serve) {
 		r->is_over = true;
 		r->result = s->report.result;
@@ -228,10 +242,22 @@ static void reap(struct pt_receiver *r, __u32 i)
 			r->linger_until_ns = pt_clock_ns() +
 				r->cfg.peer_timeout_ms * 1000000ULL;
 	}
-	leaving = pt_rx_session_leave(s);
-	if (leaving)
-		pt_farewell_take(r->farewell, leaving, FINISH_MS);
 	pt_rx_session_free(s);
+}
+
+/* reap_ended: those whose storage is clear, too. */
+static void reap_ended(struct pt_receiver *r)
+{
+	for (__u32 i = r->session_cnt; i-- > 0; ) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (s->state != PT_RX_ENDED)
+			continue;
+		if (!s->is_parted)
+			part(r, s);
+		if (pt_rx_storage_is_clear(s))
+			reap(r, i);
+	}
 }
 
 static void show(struct pt_receiver *r, __u64 now_ns)
@@ -280,33 +306,121 @@ static bool wait_any(struct pt_receiver *r, int stop_fd)
 	return fds[0].revents;
 }
 
-static void end_session(struct pt_receiver *r, __u32 i,
+/* end_session ends what can be ended; a commit that has begun goes on. */
+static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
 			const struct pt_error *err)
 {
-	struct pt_rx_session *s = r->sessions[i];
-
-	/* A commit that has begun is carried through. */
-	while (s->state == PT_RX_COMMITTING) {
-		poll(NULL, 0, 10);
-		pt_rx_session_tick(s, pt_clock_ns());
-	}
+	if (s->state == PT_RX_COMMITTING)
+		return;
 	if (s->state == PT_RX_DONE)
 		pt_rx_session_enter(s, PT_RX_ENDED);
 	if (s->asked_id && s->state == PT_RX_OFFERED)
 		answer(r, s);
-	pt_rx_session_end(s, -ECANCELED, err);
-	reap(r, i);
+	if (!s->asked_id || s->state == PT_RX_ENDED)
+		pt_rx_session_end(s, -ECANCELED, err);
 }
 
-/* end_all ends transfers first, so that who asks is told how they ended. */
-static void end_all(struct pt_receiver *r, const struct pt_error *err)
+/* await_commits gives commits a moment, as most take no longer. */
+static void await_commits(struct pt_receiver *r)
 {
-	for (__u32 i = r->session_cnt; i-- > 0; )
+	__u64 deadline = pt_deadline_ns(FINISH_MS);
+	__u32 left = 1;
+
+	while (left && pt_left_ms(deadline)) {
+		left = 0;
+		for (__u32 i = 0; i < r->session_cnt; i++) {
+			if (r->sessions[i]->state != PT_RX_COMMITTING)
+				continue;
+			pt_rx_session_tick(r->sessions[i], pt_clock_ns());
+			left += r->sessions[i]->state == PT_RX_COMMITTING;
+		}
+		if (left)
+			poll(NULL, 0, 5);
+	}
+}
+
+/* leave_commits: the senders of those that take longer, and who asks for one, are
+ * told that nobody can tell them any more. */
+static void leave_commits(struct pt_receiver *r)
+{
+	struct pt_message m;
+	struct pt_error err;
+
+	pt_error_set(&err, PT_EXIT_UNKNOWN, -ECANCELED, "outcome unknown: "
+		     "interrupted while its storage commits (look for the "
+		     "image)");
+	pt_message_abort(&m, err.exit, err.text);
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (s->state == PT_RX_OFFERED)
+			pt_rx_session_answer(s, &err);
+		if (s->state != PT_RX_COMMITTING || !s->conn)
+			continue;
+		pt_conn_send(s->conn, &m, NULL);
+		pt_farewell_take(r->farewell, s->conn, FINISH_MS);
+		s->conn = NULL;
+	}
+}
+
+/* await_storage: false: somebody asks twice, and it still waits. */
+static bool await_storage(struct pt_receiver *r, int stop_fd)
+{
+	struct pollfd fds[] = {
+		{ .fd = stop_fd, .events = POLLIN },
+		{ .fd = r->wake_fd, .events = POLLIN },
+	};
+	eventfd_t value;
+
+	for (;;) {
+		for (__u32 i = 0; i < r->session_cnt; i++)
+			pt_rx_session_tick(r->sessions[i], pt_clock_ns());
+		reap_ended(r);
+		if (!r->session_cnt)
+			return true;
+		poll(fds, 2, TICK_MS);
+		if (fds[0].revents)
+			return false;
+		eventfd_read(r->wake_fd, &value);
+	}
+}
+
+static bool is_committing(const struct pt_receiver *r)
+{
+	for (__u32 i = 0; i < r->session_cnt; i++)
+		if (r->sessions[i]->state == PT_RX_COMMITTING)
+			return true;
+	return false;
+}
+
+/* end_all: within moments peers are told, and connections, sockets and program
+ * are closed.  Then comes what may wait for storage.  False: a commit was not
+ * waited for. */
+static bool end_all(struct pt_receiver *r, int stop_fd,
+		    const struct pt_error *err)
+{
+	char signal[128];	/* a signalfd's, or an eventfd's number */
+	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+
+	if (poll(&stop, 1, 0) > 0 && read(stop_fd, signal, sizeof(signal)) < 0)
+		signal[0] = 0;	/* the next is then taken for the second */
+	/* Transfers first, so that who asks is told how they ended. */
+	for (__u32 i = 0; i < r->session_cnt; i++)
 		if (r->sessions[i]->is_open)
-			end_session(r, i, err);
-	while (r->session_cnt)
-		end_session(r, r->session_cnt - 1, err);
+			end_session(r, r->sessions[i], err);
+	await_commits(r);
+	reap_ended(r);
+	for (__u32 i = 0; i < r->session_cnt; i++)
+		if (r->sessions[i]->state != PT_RX_ENDED)
+			end_session(r, r->sessions[i], err);
+	leave_commits(r);
+	reap_ended(r);
 	pt_farewell_wait(r->farewell);
+	pt_listener_close(r->listener);
+	r->listener = NULL;
+	pt_rx_host_close(&r->host);
+	r->is_abandoned = !await_storage(r, stop_fd);
+	return !r->is_abandoned || !is_committing(r);
 }
 
 /* watch_device: a receiver that frames do not reach is deaf, and its senders
@@ -334,9 +448,7 @@ static void turn(struct pt_receiver *r)
 	}
 	pt_farewell_tick(r->farewell);
 	show(r, pt_clock_ns());
-	for (__u32 i = r->session_cnt; i-- > 0; )
-		if (r->sessions[i]->state == PT_RX_ENDED)
-			reap(r, i);
+	reap_ended(r);
 }
 
 int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
@@ -354,7 +466,10 @@ int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 	if (!deaf)
 		pt_error_set(&why, PT_EXIT_FAILED, -ECANCELED,
 			     "interrupted; nothing was committed");
-	end_all(r, &why);
+	if (!end_all(r, stop_fd, &why))
+		return pt_error_set(err, PT_EXIT_UNKNOWN, -ECANCELED,
+				    "outcome unknown: interrupted twice during "
+				    "commit (look for the image)");
 	if (r->is_over) {
 		*err = r->error;
 		return r->result;
@@ -372,6 +487,8 @@ int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err)
 void pt_receiver_close(struct pt_receiver *r)
 {
 	if (!r)
+		return;
+	if (r->is_abandoned)	/* threads are still at it */
 		return;
 	pt_listener_close(r->listener);
 	pt_farewell_close(r->farewell);

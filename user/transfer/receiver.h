@@ -46,6 +46,7 @@ struct pt_receive_report {
 	enum pt_hugepages hugepages;	/* ON: of all of them */
 	__u64 total_ns;		/* OPEN to the end */
 	__u64 commit_ns;	/* to disk and renamed */
+	__u64 waited_ns;	/* for storage, when last so */
 	bool has_ledger;
 	struct pt_ledger ledger;
 	__u64 sent;		/* frames, as the sender says */
@@ -60,6 +61,8 @@ struct pt_receive_report {
 struct pt_receive_events {
 	void (*opened)(const struct pt_receive_report *report, void *arg);
 	void (*progress)(const struct pt_receive_report *report, void *arg);
+	void (*waiting)(const struct pt_receive_report *report, bool begins,
+			void *arg);	/* for storage, longer than a second */
 	void (*ended)(const struct pt_receive_report *report, void *arg);
 	void (*stranger)(const struct pt_error *err, void *arg);
 	void *arg;

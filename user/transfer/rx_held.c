@@ -23,20 +23,26 @@ struct telling {
 	__u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
 };
 
+static int say_now(struct pt_rx_held *h, const struct pt_message *m)
+{
+	int ret = -ECANCELED;
+
+	pthread_mutex_lock(&h->lock);
+	if (!atomic_load(&h->stop))
+		ret = pt_conn_queued_sz(h->conn) > QUEUED_SZ_MAX
+			? -ENOBUFS : pt_conn_send(h->conn, m, &h->error);
+	pthread_mutex_unlock(&h->lock);
+	return ret;
+}
+
 /* say waits until the sender has taken most of what was said before. */
 static int say(struct pt_rx_held *h, const struct pt_message *m)
 {
 	int ret;
 
-	for (;;) {
-		if (atomic_load(&h->stop))
-			return -ECANCELED;
-		ret = pt_conn_queued_sz(h->conn) > QUEUED_SZ_MAX
-			? -ENOBUFS : pt_conn_send(h->conn, m, &h->error);
-		if (ret != -ENOBUFS)
-			return ret;
+	while ((ret = say_now(h, m)) == -ENOBUFS)
 		poll(NULL, 0, 2);
-	}
+	return ret;
 }
 
 static int flush(struct pt_rx_held *h, struct telling *t)
@@ -140,30 +146,40 @@ static void *held_main(void *arg)
 
 int pt_rx_held_start(struct pt_rx_held *h, struct pt_error *err)
 {
-	int ret = -pthread_create(&h->thread, NULL, held_main, h);
+	int ret;
 
-	if (ret)
+	pthread_mutex_init(&h->lock, NULL);
+	ret = -pthread_create(&h->thread, NULL, held_main, h);
+	if (ret) {
+		pthread_mutex_destroy(&h->lock);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
 				    "thread: %s (raise ulimit -u)",
 				    strerror(-ret));
+	}
 	h->has_thread = true;
 	return 0;
 }
 
-bool pt_rx_held_finish(struct pt_rx_held *h)
+bool pt_rx_held_is_told(const struct pt_rx_held *h)
 {
-	if (h->has_thread && !atomic_load(&h->is_told))
-		return false;
-	if (h->has_thread)
-		pthread_join(h->thread, NULL);
-	h->has_thread = false;
-	return true;
+	return !h->has_thread || atomic_load(&h->is_told);
+}
+
+void pt_rx_held_cancel(struct pt_rx_held *h)
+{
+	if (!h->has_thread)
+		return;
+	pthread_mutex_lock(&h->lock);
+	atomic_store(&h->stop, true);
+	pthread_mutex_unlock(&h->lock);
 }
 
 void pt_rx_held_stop(struct pt_rx_held *h)
 {
-	atomic_store(&h->stop, true);
-	if (h->has_thread)
-		pthread_join(h->thread, NULL);
+	if (!h->has_thread)
+		return;
+	pt_rx_held_cancel(h);
+	pthread_join(h->thread, NULL);
+	pthread_mutex_destroy(&h->lock);
 	h->has_thread = false;
 }

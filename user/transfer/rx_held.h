@@ -3,8 +3,8 @@
  * sender in HELD messages.  Regions that are holes cost a look each and are not
  * spoken of.
  *
- * Threads: one of its own, for as long as that takes; start, stop and finish by
- * the session's.  It adopts without a lock: of a sender that sends frames
+ * Threads: one of its own, for as long as that takes; start and cancel by the
+ * session's, stop by whoever may wait.  It adopts without a lock: of a sender that sends frames
  * before the last HELD, the queues refuse them.
  */
 #ifndef TRANSFER_RX_HELD_H
@@ -28,6 +28,8 @@ struct pt_rx_held {
 	/* The rest is for reading only. */
 	pthread_t thread;
 	bool has_thread;
+	pthread_mutex_t lock;	/* of conn, against control that closes it; never
+				 * held while storage is waited for */
 	atomic_bool stop;
 	atomic_bool is_told;	/* all was said, or is on its way */
 	atomic_int failed;	/* -errno, and error says why */
@@ -38,11 +40,14 @@ struct pt_rx_held {
 /* pt_rx_held_start: the fields above are set.  -EAGAIN, -ENOMEM. */
 int pt_rx_held_start(struct pt_rx_held *h, struct pt_error *err);
 
-/* pt_rx_held_finish returns whether all was said; then the thread is over.
- * True, too, if it was never started. */
-bool pt_rx_held_finish(struct pt_rx_held *h);
+/* pt_rx_held_is_told returns whether all was said, or is on its way.  True, too,
+ * if it was never started. */
+bool pt_rx_held_is_told(const struct pt_rx_held *h);
 
-/* pt_rx_held_stop ends the thread wherever it is.  Twice is fine. */
+/* pt_rx_held_cancel: the thread is to end, and uses the connection no more.  Waits
+ * for nothing.  pt_rx_held_stop waits for the thread wherever it is.  Twice is
+ * fine. */
+void pt_rx_held_cancel(struct pt_rx_held *h);
 void pt_rx_held_stop(struct pt_rx_held *h);
 
 #endif

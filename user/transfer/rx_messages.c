@@ -9,9 +9,7 @@
 
 #include <pagetrim/clock.h>
 #include "transfer/frame_keys.h"
-#include "transfer/rx_resume.h"
-
-#define SETTLE_NS	2000000000ULL	/* for counters to agree */
+#include "transfer/rx_storage.h"
 
 int pt_rx_offer(struct pt_rx_session *s)
 {
@@ -209,20 +207,27 @@ static int tell_held(struct pt_rx_session *s, struct pt_error *err)
 	return pt_rx_held_start(h, err);
 }
 
+/* open_memory: the sink is made in the store's thread; then comes opened. */
 static int open_memory(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = claim_memory(s, err);
+
+	if (!ret)
+		ret = pt_layout_create(&s->layout, s->segments,
+				       s->segment_cnt, err);
+	if (!ret)
+		ret = pt_rx_storage_open(s, err);
+	s->is_opening = !ret;
+	return ret;
+}
+
+int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_message m = { .type = PT_MSG_OPENED };
 	struct pt_receive_report *r = &s->report;
 	int ret;
 
-	ret = claim_memory(s, err);
-	if (!ret)
-		ret = pt_layout_create(&s->layout, s->segments,
-				       s->segment_cnt, err);
-	if (!ret)
-		ret = pt_rx_sink_open(s, err);
-	if (ret)
-		return ret;
+	s->is_opening = false;
 	if (pt_rebuild_create(&s->rebuild, s->layout, s->sink,
 			      s->open.digest_key))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
@@ -261,18 +266,20 @@ static int take_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 		     struct pt_error *err)
 {
+	s->stepped_ns = pt_clock_ns();
 	s->files_left--;
 	s->file_bytes_left = m->sz;
 	s->report.files_sz += m->sz;
-	return pt_sink_file_begin(s->sink, m->name, m->sz, err);
+	return pt_rx_storage_file(s, m, err);
 }
 
 static int take_file_data(struct pt_rx_session *s,
 			  const struct pt_msg_file_data *m,
 			  struct pt_error *err)
 {
+	s->stepped_ns = pt_clock_ns();
 	s->file_bytes_left -= m->data_sz;
-	return pt_sink_file_write(s->sink, m->data, m->data_sz, err);
+	return pt_rx_storage_file_data(s, m, err);
 }
 
 static int take_lane_set(struct pt_rx_session *s,
@@ -298,58 +305,34 @@ static int take_lane_set(struct pt_rx_session *s,
 	return pt_conn_send(s->conn, &ready, err);
 }
 
-/* compare_region.  The lock is held for one region at a time: pages that came out
- * of order are read. */
-static int compare_region(struct pt_rx_session *s, __u64 region_idx,
-			  __u64 theirs, struct pt_error *err)
-{
-	__u64 ours;
-	int ret;
-
-	pthread_rwlock_wrlock(&s->intake.place_lock);
-	ret = pt_rebuild_region_digest(s->rebuild, region_idx, &ours, err);
-	pthread_rwlock_unlock(&s->intake.place_lock);
-	if (ret || ours == theirs)
-		return ret;
-	s->has_mismatch = true;
-	s->mismatch_region = region_idx;
-	return 0;
-}
-
-/* take_digests compares as they come; all lanes have settled. */
+/* take_digests has them compared as they come; all lanes have settled. */
 static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 			struct pt_error *err)
 {
 	__u64 region_cnt = pt_layout_region_cnt(s->layout);
-	int ret = 0;
 
-	if (m->region_first != s->regions_compared ||
+	if (m->region_first != s->regions_told ||
 	    m->digest_cnt > region_cnt - m->region_first)
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: digests "
 				    "of regions that are not next",
 				    s->report.peer);
-	for (__u32 i = 0; !ret && i < m->digest_cnt && !s->has_mismatch; i++)
-		ret = compare_region(s, m->region_first + i, m->digest[i],
-				     err);
-	s->regions_compared += m->digest_cnt;
-	return ret;
+	s->regions_told += m->digest_cnt;
+	s->stepped_ns = pt_clock_ns();
+	return pt_rx_storage_compare(s, m, err);
 }
 
-/* say_mismatch sends our page digests, by which the sender finds the page. */
-static int say_mismatch(struct pt_rx_session *s, struct pt_error *err)
+int pt_rx_say_mismatch(struct pt_rx_session *s, struct pt_error *err)
 {
-	__u64 digests[PT_REGION_PAGES];
 	struct pt_message m = {
 		.type = PT_MSG_MISMATCH,
-		.mismatch = { .region = s->mismatch_region, .digest = digests },
+		.mismatch = {
+			.region = s->mismatch_region,
+			.digest = s->differing,
+			.digest_cnt = s->differing_cnt,
+		},
 	};
-	int cnt = pt_rebuild_page_digests(s->rebuild, s->mismatch_region,
-					  digests, err);
 	__u64 gfn;
 
-	if (cnt < 0)
-		return cnt;
-	m.mismatch.digest_cnt = cnt;
 	pt_layout_region(s->layout, s->mismatch_region, &gfn);
 	pt_conn_send(s->conn, &m, NULL);
 	return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%s: the 2 MiB from "
@@ -383,18 +366,16 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		       struct pt_error *err)
 {
 	if (s->files_left || s->file_bytes_left ||
-	    !pt_rx_held_finish(&s->held) || m->sent_cnt != s->intake.lane_cnt ||
-	    s->regions_compared != pt_layout_region_cnt(s->layout))
+	    !pt_rx_held_is_told(&s->held) ||
+	    m->sent_cnt != s->intake.lane_cnt ||
+	    s->regions_told != pt_layout_region_cnt(s->layout))
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: VERIFY "
 				    "before all files and digests were sent",
 				    s->report.peer);
 	s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
-	if (s->has_mismatch)
-		return say_mismatch(s, err);
 	for (__u32 i = 0; i < m->sent_cnt; i++)
 		s->report.sent += m->sent[i];
 	s->freeze_ns = pt_clock_ns() + stragglers_ns(s);
-	s->verify_deadline_ns = s->freeze_ns + SETTLE_NS;
 	pt_rx_session_enter(s, PT_RX_VERIFYING);
 	return 0;
 }
@@ -431,6 +412,8 @@ static int take_any(struct pt_rx_session *s, const struct pt_message *m,
 		return 0;
 	case PT_MSG_PONG:
 		take_pong(s, &m->pong);
+		return 0;
+	case PT_MSG_WORKING:
 		return 0;
 	case PT_MSG_ABORT:
 		return take_abort(s, &m->abort, err);
@@ -481,7 +464,8 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 		s->asked_id = m->ask.transfer_id;
 		return 0;
 	}
-	if (s->state == PT_RX_OPENING && m->type == PT_MSG_SEGMENT)
+	if (s->state == PT_RX_OPENING && m->type == PT_MSG_SEGMENT &&
+	    !s->is_opening)
 		return take_segment(s, &m->segment, err);
 	if (s->state == PT_RX_DATA)
 		return take_data(s, m, err);

@@ -12,8 +12,15 @@ int pt_rx_offer(struct pt_rx_session *s);
 int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	       struct pt_error *err);
 
-/* pt_rx_session_commit, in rx_session.c: brings memory and files to disk and
- * under their names, in a thread. */
+/* pt_rx_opened: the sink is there; the sender is told. */
+int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err);
+
+/* pt_rx_say_mismatch sends our page digests, by which the sender finds the page
+ * that differs; returns an error. */
+int pt_rx_say_mismatch(struct pt_rx_session *s, struct pt_error *err);
+
+/* pt_rx_session_commit, in rx_session.c: has memory and files brought to
+ * disk and under their names. */
 int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err);
 
 #endif

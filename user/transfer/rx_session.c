@@ -9,11 +9,13 @@
 
 #include <pagetrim/clock.h>
 #include "transfer/balance.h"
-#include "transfer/ping.h"
 #include "transfer/rx_messages.h"
+#include "transfer/rx_storage.h"
+#include "transfer/rx_watch.h"
 
-#define QUEUES_NS	250000000ULL	/* between looks at what strayed */
 #define READ_MAX	64	/* messages, before other sessions are heard */
+#define SETTLE_NS	2000000000ULL	/* for counters to agree */
+#define WAITING_NS	1000000000ULL	/* for storage, until it is said */
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
@@ -52,14 +54,11 @@ void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
 
 int pt_rx_session_fd(const struct pt_rx_session *s)
 {
-	return s->conn ? pt_conn_fd(s->conn) : -1;
+	return s->conn && !s->is_paused ? pt_conn_fd(s->conn) : -1;
 }
 
-/* lose_conn: a sender that is gone, or makes no sense, ends the transfer, unless
- * the commit has begun: that is carried through, and the sender may ask again.
- */
-static void lose_conn(struct pt_rx_session *s, int code,
-		      const struct pt_error *err)
+void pt_rx_session_lose(struct pt_rx_session *s, int code,
+			const struct pt_error *err)
 {
 	/* Who said ABORT sent no COMMIT. */
 	s->may_be_asked = s->state == PT_RX_VERIFIED && !s->is_bye;
@@ -83,6 +82,11 @@ void pt_rx_session_read(struct pt_rx_session *s)
 
 	s->has_more = false;
 	for (int i = 0; s->conn && s->state != PT_RX_ENDED; i++) {
+		s->is_paused = s->store && !pt_store_has_room(s->store);
+		if (s->is_paused) {
+			s->paused_ns = pt_clock_ns();
+			return;
+		}
 		if (i == READ_MAX) {
 			s->has_more = true;
 			return;
@@ -91,12 +95,12 @@ void pt_rx_session_read(struct pt_rx_session *s)
 		if (!ret)
 			return;
 		if (ret < 0) {
-			lose_conn(s, ret, &err);
+			pt_rx_session_lose(s, ret, &err);
 			return;
 		}
 		ret = pt_rx_take(s, &m, &err);
 		if (ret < 0)
-			lose_conn(s, ret, &err);
+			pt_rx_session_lose(s, ret, &err);
 	}
 }
 
@@ -109,13 +113,14 @@ void pt_rx_session_open(struct pt_rx_session *s)
 		pt_rx_host_profile(s->host, &s->opened_profile);
 }
 
-/* close_times: what passed since OPEN was the transfer's. */
+/* close_times: what passed since OPEN was the transfer's.  A host that is closed
+ * has no profile any more. */
 static void close_times(struct pt_rx_session *s)
 {
 	struct pt_receive_report *report = &s->report;
 
 	report->total_ns = pt_clock_ns() - s->opened_ns;
-	if (!s->cfg->profile)
+	if (!s->cfg->profile || !s->host->queue_cnt)
 		return;
 	report->has_profile = true;
 	pt_rx_host_profile(s->host, &report->profile);
@@ -124,16 +129,15 @@ static void close_times(struct pt_rx_session *s)
 				  report->profile.thread_cnt;
 }
 
-static void *commit_main(void *arg)
+void pt_rx_session_leave_host(struct pt_rx_session *s)
 {
-	struct pt_rx_session *s = arg;
-	int ret = pt_sink_sync(s->sink, &s->commit_error);
-
-	if (!ret)
-		ret = pt_sink_commit(s->sink, &s->commit_error);
-	atomic_store(&s->commit_result, ret);
-	eventfd_write(s->wake_fd, 1);
-	return NULL;
+	if (s->opened_ns)
+		close_times(s);
+	if (s->is_on_host)
+		pt_rx_host_remove(s->host, &s->intake);
+	s->is_on_host = false;
+	pt_rx_host_unclaim(s->host, s->claimed_sz);
+	s->claimed_sz = 0;
 }
 
 int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
@@ -144,17 +148,11 @@ int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
 	pt_rx_host_remove(s->host, &s->intake);
 	s->is_on_host = false;
 	s->report.commit_ns = pt_clock_ns();
-	atomic_store(&s->commit_result, 1);
 	pt_rx_session_enter(s, PT_RX_COMMITTING);
-	ret = -pthread_create(&s->committer, NULL, commit_main, s);
-	if (ret) {
+	ret = pt_rx_storage_commit(s, err);
+	if (ret)
 		pt_rx_session_enter(s, PT_RX_VERIFIED);
-		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
-				    "thread: %s (raise ulimit -u)",
-				    strerror(-ret));
-	}
-	s->has_committer = true;
-	return 0;
+	return ret;
 }
 
 static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
@@ -163,16 +161,16 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 		.type = PT_MSG_COMMITTED,
 		.committed = { .transfer_id = s->open.transfer_id },
 	};
-	int ret = atomic_load(&s->commit_result);
+	struct pt_error err;
+	int ret;
 
-	if (ret > 0)
+	if (!pt_store_is_idle(s->store))
 		return;
-	pthread_join(s->committer, NULL);
-	s->has_committer = false;
+	ret = pt_store_failed(s->store, &err);
 	s->report.commit_ns = now_ns - s->report.commit_ns;
 	if (ret) {
 		pt_rx_session_enter(s, PT_RX_VERIFIED);
-		pt_rx_session_end(s, ret, &s->commit_error);
+		pt_rx_session_end(s, ret, &err);
 		return;
 	}
 	s->report.result = 0;
@@ -180,6 +178,21 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 	pt_rx_session_enter(s, PT_RX_DONE);
 	if (!s->conn || pt_conn_send(s->conn, &m, NULL))
 		pt_rx_session_enter(s, PT_RX_ENDED);
+}
+
+/* tell_mismatch: what differs is read first, then told. */
+static void tell_mismatch(struct pt_rx_session *s)
+{
+	struct pt_error err;
+	int ret;
+
+	if (s->is_differing)
+		ret = pt_rx_say_mismatch(s, &err);
+	else
+		ret = pt_rx_storage_mismatch(s, &err);
+	s->is_differing = true;
+	if (ret)
+		pt_rx_session_end(s, ret, &err);
 }
 
 /* check_counters: once they have settled, or never will, the ledger is told,
@@ -190,11 +203,21 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_ledger *ledger = &s->report.ledger;
 	struct pt_error err;
 
+	if (!pt_rx_storage_is_idle(s)) {
+		s->verify_deadline_ns = 0;	/* it cannot settle before */
+		return;
+	}
 	if (now_ns < s->freeze_ns)
 		return;
+	if (s->has_mismatch) {
+		tell_mismatch(s);
+		return;
+	}
 	if (!s->is_frozen)
 		pt_rx_host_freeze(s->host, &s->intake);
 	s->is_frozen = true;
+	if (!s->verify_deadline_ns)
+		s->verify_deadline_ns = now_ns + SETTLE_NS;
 	if (!pt_rx_host_ledger(s->host, &s->intake, ledger) &&
 	    now_ns < s->verify_deadline_ns)
 		return;
@@ -214,156 +237,83 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	pt_conn_send(s->conn, &m, NULL);
 }
 
-/* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
-static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
+/* watch_storage: 0, or what failed: a queue, what it holds, the store. */
+static int watch_storage(struct pt_rx_session *s, struct pt_error *err)
 {
-	struct pt_message m = {
-		.type = PT_MSG_REPROBE,
-		.reprobe = { .lane = l->lane_idx },
-	};
+	int failed = atomic_load(&s->intake.failed);
 
-	l->is_asked = !pt_conn_send(s->conn, &m, NULL);
+	*err = s->intake.error;
+	if (!failed) {
+		failed = atomic_load(&s->held.failed);
+		*err = s->held.error;
+	}
+	if (!failed && s->store)
+		failed = pt_store_failed(s->store, err);
+	if (!failed && s->is_opening && pt_store_is_idle(s->store))
+		failed = pt_rx_opened(s, err);
+	return failed;
 }
 
-/* watch_queues: frames on a wrong queue mean that a lane's way has changed, but
- * only for a lane that takes none any more on the right one: who repeats a
- * recorded frame, from a port that hashes to another queue, must not keep the
- * lanes that go well probing for ever. */
-static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
+/* tell_waiting says once that storage is waited for, and once that it is not. */
+static void tell_waiting(struct pt_rx_session *s, __u64 now_ns)
 {
-	struct pt_counters c;
-	bool have_strayed;
+	__u64 since_ns = pt_rx_storage_since_ns(s);
+	bool is_waiting = since_ns && now_ns > since_ns + WAITING_NS;
 
-	if (!s->is_on_host || s->state != PT_RX_DATA ||
-	    now_ns - s->looked_ns < QUEUES_NS ||
-	    pt_program_session_counters(s->host->program,
-					s->intake.session_id, &c))
+	if (is_waiting == s->is_waiting)
 		return;
-	s->looked_ns = now_ns;
-	have_strayed = c.wrong_queue != s->wrong_queue;
-	s->wrong_queue = c.wrong_queue;
-	pt_rx_host_session_lock(s->host, &s->intake);
-	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
-		struct pt_rx_lane *l = &s->intake.lanes[i];
-
-		l->is_deaf = l->accepted == l->looked_accepted;
-		l->looked_accepted = l->accepted;
-	}
-	pt_rx_host_session_unlock(s->host, &s->intake);
-	for (__u16 i = 0; have_strayed && i < s->intake.lane_cnt; i++) {
-		struct pt_rx_lane *l = &s->intake.lanes[i];
-
-		if (l->is_deaf && !l->is_asked && l->queue != PT_QUEUE_ANY)
-			ask_again(s, l);
-	}
-}
-
-static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
-{
-	struct pt_message m = {
-		.type = PT_MSG_PING,
-		.ping = { .time_ns = now_ns },
-	};
-	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
-	struct pt_error err;
-
-	if (now_ns > heard_ns &&
-	    now_ns - heard_ns > s->cfg->peer_timeout_ms * 1000000ULL) {
-		pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: silent for "
-			     "%u ms (--peer-timeout)", s->report.peer,
-			     s->cfg->peer_timeout_ms);
-		lose_conn(s, -ETIMEDOUT, &err);
-		return;
-	}
-	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
-		return;
-	s->pinged_ns = now_ns;
-	pt_conn_send(s->conn, &m, NULL);
-}
-
-/* watch_steps: a sender that only PINGs would keep its place for ever.  Data and
- * digests take the time that they take, and the sender's --peer-timeout sees
- * to them. */
-static void watch_steps(struct pt_rx_session *s, __u64 now_ns)
-{
-	static const char *const due[] = {
-		[PT_RX_OFFERED] = "opened no transfer",
-		[PT_RX_OPENING] = "went on with no SEGMENT",
-		[PT_RX_DONE] = "said no BYE",
-	};
-	struct pt_error err;
-
-	if (s->state != PT_RX_OFFERED && s->state != PT_RX_OPENING &&
-	    s->state != PT_RX_DONE)
-		return;
-	if (s->asked_id || now_ns < s->stepped_ns ||
-	    now_ns - s->stepped_ns <= s->cfg->peer_timeout_ms * 1000000ULL)
-		return;
-	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: %s for %u ms "
-		     "(--peer-timeout)", s->report.peer, due[s->state],
-		     s->cfg->peer_timeout_ms);
-	lose_conn(s, -ETIMEDOUT, &err);
+	if (is_waiting)
+		s->waits_ns = since_ns;
+	s->is_waiting = is_waiting;
+	s->report.waited_ns = now_ns - s->waits_ns;
+	if (s->cfg->events.waiting)
+		s->cfg->events.waiting(&s->report, is_waiting,
+				       s->cfg->events.arg);
 }
 
 void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 {
-	int failed = atomic_load(&s->intake.failed);
+	struct pt_error err;
+	int failed;
 
 	if (s->state == PT_RX_COMMITTING)
 		take_commit_result(s, now_ns);
 	if (s->state == PT_RX_ENDED)
 		return;
-	if (failed && s->state < PT_RX_COMMITTING) {
-		pt_rx_session_end(s, failed, &s->intake.error);
-		return;
-	}
-	failed = atomic_load(&s->held.failed);
-	if (failed && s->state < PT_RX_COMMITTING) {
-		pt_rx_session_end(s, failed, &s->held.error);
+	failed = s->state < PT_RX_COMMITTING ? watch_storage(s, &err) : 0;
+	if (failed) {
+		pt_rx_session_end(s, failed, &err);
 		return;
 	}
 	if (s->state == PT_RX_VERIFYING)
 		check_counters(s, now_ns);
-	watch_queues(s, now_ns);
-	if (s->conn && s->state != PT_RX_ENDED)
-		watch_peer(s, now_ns);
-	if (s->conn)
-		watch_steps(s, now_ns);
+	tell_waiting(s, now_ns);
+	pt_rx_watch(s, now_ns);
 }
 
-/* let_go: a copy that was found wrong is not worth keeping. */
-static void let_go(struct pt_rx_session *s, const struct pt_error *err)
+/* tell_why: the sender hears of it before anything is waited for. */
+static void tell_why(struct pt_rx_session *s, const struct pt_error *err)
 {
-	if (err->exit == PT_EXIT_MISMATCH)
-		pt_sink_spoil(s->sink);
-	s->report.is_kept = pt_sink_is_kept(s->sink);
-	pt_sink_discard(s->sink);
+	struct pt_message m;
+
+	if (!s->conn || s->is_bye)
+		return;
+	pt_message_abort(&m, err->exit, err->text);
+	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
 }
 
 void pt_rx_session_end(struct pt_rx_session *s, int code,
 		       const struct pt_error *err)
 {
-	struct pt_message m;
-
 	if (s->state == PT_RX_ENDED)
 		return;
 	pt_rx_session_enter(s, PT_RX_ENDED);
 	s->report.result = code;
 	if (err != &s->report.error)
 		s->report.error = *err;
-	if (s->opened_ns)
-		close_times(s);
-	pt_rx_held_stop(&s->held);
-	s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
-	if (s->is_on_host)
-		pt_rx_host_remove(s->host, &s->intake);
-	s->is_on_host = false;
-	if (s->sink)
-		let_go(s, err);
-	if (!s->conn || s->is_bye)
-		return;
-	pt_message_abort(&m, err->exit, err->text);
-	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
+	tell_why(s, err);
+	pt_rx_session_leave_host(s);
+	pt_rx_storage_clear(s);
 }
 
 void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
@@ -392,14 +342,10 @@ void pt_rx_session_free(struct pt_rx_session *s)
 {
 	if (!s)
 		return;
-	if (s->has_committer)
-		pthread_join(s->committer, NULL);
-	pt_rx_held_stop(&s->held);
 	if (s->is_on_host)
 		pt_rx_host_remove(s->host, &s->intake);
-	pt_intake_free(&s->intake);
-	pt_rebuild_destroy(s->rebuild);
-	pt_sink_close(s->sink);
+	pt_rx_storage_clear(s);
+	pt_store_close(s->store);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_conn_close(s->conn);

@@ -6,7 +6,7 @@
  *        |          |        |          |           |            |
  *        +----------+--------+----------+-----------+------------+--> ended
  *
- * Threads: control's; committing syncs to disk in a thread of its own.
+ * Threads: control's; what may wait for storage is its store's, see rx_storage.h.
  */
 #ifndef TRANSFER_RX_SESSION_H
 #define TRANSFER_RX_SESSION_H
@@ -16,6 +16,7 @@
 #include "transfer/receiver.h"
 #include "transfer/rx_held.h"
 #include "transfer/rx_host.h"
+#include "transfer/store.h"
 
 /* PT_RX_STATES: X(symbol), in the order in which a session passes them.  The
  * tests read this list, and kill a receiver in each of these. */
@@ -27,7 +28,7 @@
 	X(VERIFIED)	/* COMMIT comes */				\
 	X(COMMITTING)	/* its thread runs */				\
 	X(DONE)		/* COMMITTED was said; BYE comes */		\
-	X(ENDED)	/* to be freed; report says how it went */
+	X(ENDED)	/* to be freed once its storage is clear */
 
 enum pt_rx_state {
 #define X(symbol) PT_RX_##symbol,
@@ -46,6 +47,8 @@ struct pt_rx_session {
 	bool has_more;			/* to read, whatever poll says */
 	bool is_bye;			/* the sender said BYE or ABORT */
 	bool is_leaving;		/* ENDED; a last message is on its way */
+	bool is_parted;			/* ENDED; outcome and connection are the
+					 * receiver's */
 	bool may_be_asked;		/* lost when COMMIT may have come */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
@@ -54,7 +57,13 @@ struct pt_rx_session {
 	struct pt_segment *segments;
 	__u32 segment_cnt;
 	struct pt_layout *layout;
-	struct pt_sink *sink;
+	struct pt_store *store;		/* NULL: nothing was stored */
+	bool is_opening;		/* it makes the sink */
+	bool is_paused;			/* it has no room: nothing is read */
+	__u64 paused_ns;		/* when that was so last */
+	bool is_waiting;		/* and that was said, since ... */
+	__u64 waits_ns;			/* ... then */
+	struct pt_sink *sink;		/* the store's, as the next is */
 	struct pt_sink **reserved;	/* the receiver's, for who comes first;
 					 * NULL in it: none */
 	struct pt_rebuild *rebuild;
@@ -63,17 +72,16 @@ struct pt_rx_session {
 	bool is_on_host;
 	__u32 files_left;
 	__u64 file_bytes_left;
-	__u64 regions_compared;
+	__u64 regions_told;		/* by DIGESTS */
+	__u64 regions_compared;		/* of them: by the store, as the next */
 	__u64 mismatch_region;		/* if has_mismatch */
 	bool has_mismatch;
+	__u64 differing[PT_REGION_PAGES];	/* digests of its pages */
+	__u32 differing_cnt;
+	bool is_differing;		/* it was asked for them; control's */
 	__u64 freeze_ns;		/* when XDP is to forget the session */
 	bool is_frozen;
-	__u64 verify_deadline_ns;
-
-	pthread_t committer;
-	bool has_committer;
-	atomic_int commit_result;	/* 1: running; 0, -errno: over */
-	struct pt_error commit_error;
+	__u64 verify_deadline_ns;	/* 0: not frozen, or storage waits */
 
 	__u64 opened_ns;
 	struct pt_profile opened_profile;	/* the host's, then */
@@ -104,15 +112,25 @@ void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
  * that a peer that never stops talking keeps no other waiting. */
 void pt_rx_session_read(struct pt_rx_session *s);
 
-/* pt_rx_session_tick looks after time-outs, failures of queues, the commit;
+/* pt_rx_session_tick looks after time-outs, failures of queues, its storage;
  * at least every 100 ms. */
 void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns);
 
 /* pt_rx_session_end aborts the transfer and tells the peer; state is ENDED.
  * Not while committing: that is waited for.  Nothing waits for the peer: see
- * is_leaving. */
+ * is_leaving; nor for storage, which clears meanwhile. */
 void pt_rx_session_end(struct pt_rx_session *s, int code,
 		       const struct pt_error *err);
+
+/* pt_rx_session_leave_host: its part of the host, queues and memory, is free for
+ * others from here on, and its profile is taken.  Once is enough. */
+void pt_rx_session_leave_host(struct pt_rx_session *s);
+
+/* pt_rx_session_lose: a sender that is gone, makes no sense or no progress ends
+ * the transfer, unless the commit has begun: that is carried through, and the
+ * sender may ask again. */
+void pt_rx_session_lose(struct pt_rx_session *s, int code,
+			const struct pt_error *err);
 
 /* pt_rx_session_answer tells one that ASKed: committed, or (err) not. */
 void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
@@ -121,12 +139,13 @@ void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
  * then.  Else NULL. */
 struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s);
 
+/* pt_rx_session_free waits for its storage, if it is not clear. */
 void pt_rx_session_free(struct pt_rx_session *s);
 
 /* pt_rx_session_open notes the time from which the transfer counts. */
 void pt_rx_session_open(struct pt_rx_session *s);
 
-/* pt_rx_session_fd: for poll; -1: none. */
+/* pt_rx_session_fd: for poll; -1: none, or nothing is to be read now. */
 int pt_rx_session_fd(const struct pt_rx_session *s);
 
 #endif

@@ -46,6 +46,9 @@ static int reply(struct pt_sender *s, enum pt_message_type type,
 			return ret;
 		if (m->type == type)
 			return 0;
+		if (m->type == PT_MSG_WORKING)	/* its storage makes it wait */
+			end_ns = pt_clock_ns() +
+				 s->cfg->peer_timeout_ms * 1000000ULL;
 		ret = pt_sender_take(s, m);
 		if (ret)
 			return ret;
@@ -65,7 +68,7 @@ static int connect_peer(struct pt_sender *s)
 {
 	const struct pt_conn_cfg cfg = {
 		.role = PT_ROLE_SENDER,
-		.capabilities = PT_CAP_ARRIVALS |
+		.capabilities = PT_CAP_ARRIVALS | PT_CAP_WORKING |
 				(may_copy(s->cfg) ? PT_CAP_COPIES : 0),
 		.tls = s->cfg->tls,
 	};

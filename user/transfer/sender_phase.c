@@ -114,6 +114,10 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 		return 0;
 	case PT_MSG_PONG:
 		return 0;
+	case PT_MSG_WORKING:
+		s->stepped_ns = s->held.heard_ns = pt_clock_ns();
+		atomic_store(&s->job.waited_ns, s->stepped_ns);
+		return 0;
 	case PT_MSG_LEDGER:
 		return take_ledger(s, &m->ledger.counts);
 	case PT_MSG_VERIFIED:
@@ -200,7 +204,8 @@ static void go(struct pt_sender *s)
 }
 
 /* overdue: a receiver that only answers PINGs would hold us for ever.  While
- * frames flow the lanes see to that, and a commit takes as long as its disk. */
+ * frames flow the lanes see to that, and a commit takes as long as its disk.  One
+ * that waits for its storage says so. */
 static int overdue(struct pt_sender *s, const char *what)
 {
 	__u64 limit_ns = s->cfg->peer_timeout_ms * 1000000ULL + SLACK_NS;

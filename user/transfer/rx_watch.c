@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "transfer/rx_watch.h"
+
+#include <errno.h>
+
+#include <pagetrim/clock.h>
+#include "transfer/ping.h"
+#include "transfer/rx_storage.h"
+
+#define QUEUES_NS	250000000ULL	/* between looks at what strayed */
+#define WORKING_NS	250000000ULL	/* for storage, until it is told */
+
+/* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
+static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
+{
+	struct pt_message m = {
+		.type = PT_MSG_REPROBE,
+		.reprobe = { .lane = l->lane_idx },
+	};
+
+	l->is_asked = !pt_conn_send(s->conn, &m, NULL);
+}
+
+/* watch_queues: frames on a wrong queue mean that a lane's way has changed, but
+ * only for a lane that takes none any more on the right one: who repeats a
+ * recorded frame, from a port that hashes to another queue, must not keep the
+ * lanes that go well probing for ever. */
+static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_counters c;
+	bool have_strayed;
+
+	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	    now_ns - s->looked_ns < QUEUES_NS ||
+	    pt_program_session_counters(s->host->program,
+					s->intake.session_id, &c))
+		return;
+	s->looked_ns = now_ns;
+	have_strayed = c.wrong_queue != s->wrong_queue;
+	s->wrong_queue = c.wrong_queue;
+	pt_rx_host_session_lock(s->host, &s->intake);
+	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
+		struct pt_rx_lane *l = &s->intake.lanes[i];
+
+		l->is_deaf = l->accepted == l->looked_accepted;
+		l->looked_accepted = l->accepted;
+	}
+	pt_rx_host_session_unlock(s->host, &s->intake);
+	for (__u16 i = 0; have_strayed && i < s->intake.lane_cnt; i++) {
+		struct pt_rx_lane *l = &s->intake.lanes[i];
+
+		if (l->is_deaf && !l->is_asked && l->queue != PT_QUEUE_ANY)
+			ask_again(s, l);
+	}
+}
+
+/* end_late ends a session of which something is overdue. */
+static void end_late(struct pt_rx_session *s, const char *what)
+{
+	struct pt_error err;
+
+	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: %s for %u ms "
+		     "(--peer-timeout)", s->report.peer, what,
+		     s->cfg->peer_timeout_ms);
+	pt_rx_session_lose(s, -ETIMEDOUT, &err);
+}
+
+/* say_working: a sender that waits for our storage is told so. */
+static void say_working(struct pt_rx_session *s, __u64 now_ns)
+{
+	const struct pt_message m = {
+		.type = PT_MSG_WORKING,
+		.working = { .on = PT_WORK_STORAGE },
+	};
+	__u64 since_ns = pt_rx_storage_since_ns(s);
+
+	if ((s->is_paused || s->state == PT_RX_COMMITTING ||
+	     (since_ns && now_ns > since_ns + WORKING_NS)) &&
+	    pt_conn_capabilities(s->conn) & PT_CAP_WORKING)
+		pt_conn_send(s->conn, &m, NULL);
+}
+
+/* watch_peer: is it there?  What we do not read, because its storage has no room,
+ * is no silence of its. */
+static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = {
+		.type = PT_MSG_PING,
+		.ping = { .time_ns = now_ns },
+	};
+	__u64 timeout_ns = s->cfg->peer_timeout_ms * 1000000ULL;
+	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
+
+	if (heard_ns < s->paused_ns)
+		heard_ns = s->paused_ns;
+	if (now_ns > heard_ns && now_ns - heard_ns > timeout_ns) {
+		end_late(s, "silent");
+		return;
+	}
+	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
+		return;
+	s->pinged_ns = now_ns;
+	pt_conn_send(s->conn, &m, NULL);
+	say_working(s, now_ns);
+}
+
+/* watch_steps: a sender that only PINGs would keep its place for ever.  Data and
+ * digests take the time that they take, and the sender's --peer-timeout sees
+ * to them. */
+static void watch_steps(struct pt_rx_session *s, __u64 now_ns)
+{
+	static const char *const due[] = {
+		[PT_RX_OFFERED] = "opened no transfer",
+		[PT_RX_OPENING] = "went on with no SEGMENT",
+		[PT_RX_DONE] = "said no BYE",
+	};
+
+	if (s->is_opening)	/* it is us who are waited for */
+		s->stepped_ns = now_ns;
+	if (s->state != PT_RX_OFFERED && s->state != PT_RX_OPENING &&
+	    s->state != PT_RX_DONE)
+		return;
+	if (s->asked_id || now_ns < s->stepped_ns ||
+	    now_ns - s->stepped_ns <= s->cfg->peer_timeout_ms * 1000000ULL)
+		return;
+	end_late(s, due[s->state]);
+}
+
+void pt_rx_watch(struct pt_rx_session *s, __u64 now_ns)
+{
+	watch_queues(s, now_ns);
+	if (s->conn && s->state != PT_RX_ENDED)
+		watch_peer(s, now_ns);
+	if (s->conn && s->state != PT_RX_ENDED)
+		watch_steps(s, now_ns);
+}
