@@ -43,6 +43,7 @@ struct frame {
 struct ack {
 	__u64 at_ns;
 	__u64 arrived_sz, lost_sz;	/* since the start */
+	__u64 lost_ns;			/* the newest of them was sent */
 	__u64 top;			/* frames below */
 	__u64 top_ns;
 };
@@ -60,6 +61,7 @@ struct flow {
 	__u64 next, upto;		/* frames in [upto, next) are on the way */
 	__u64 top, top_ns;
 	__u64 arrived_sz, missing_sz;	/* the receiver's */
+	__u64 missing_ns;		/* the newest of those was sent */
 	__u64 told_sz, told_missing_sz;
 	__u64 sent_sz, acked_sz, lost_sz, acked_top;
 	__u64 tick_ns, pace_ns;
@@ -186,6 +188,7 @@ static inline void look(struct flow *f)
 			   sim_ns - frame->noticed_ns >= path.grace_ns) {
 			frame->is_done = true;
 			f->missing_sz += f->frame_sz;
+			f->missing_ns = frame->sent_ns;
 		} else if (sim_ns - frame->sent_ns > 300 * MS + path.grace_ns &&
 			   !frame->arrives_ns) {	/* the tail: SYNC */
 			frame->is_done = true;
@@ -206,7 +209,7 @@ static inline void tell(struct flow *f)
 	f->told_missing_sz = f->missing_sz;
 	assert_true(f->ack_in - f->ack_out < ACKS);
 	*a = (struct ack){ sim_ns + path.back_ns, f->arrived_sz,
-			   f->missing_sz, f->top, f->top_ns };
+			   f->missing_sz, f->missing_ns, f->top, f->top_ns };
 	f->ack_in++;
 }
 
@@ -264,6 +267,7 @@ static inline void take_ack(struct flow *f, const struct ack *a)
 		.now_ns = sim_ns,
 		.arrived_sz = a->arrived_sz - f->acked_sz,
 		.lost_sz = a->lost_sz - f->lost_sz,
+		.lost_ns = a->lost_ns,
 		.in_flight = in_flight(f),
 		.is_limited = f->is_limited,
 	};

@@ -8,16 +8,23 @@
 #define LEFT_NS		1500000.0	/* of queue, when the rate goes on */
 #define ACK_NS		1500000.0	/* an ACK waits for others, up to */
 #define SEEN_NS		400000		/* below this a queue is noise */
-#define DRAIN_NS	250000000ULL	/* between two drains, at least */
+#define DRAIN_NS	250000000ULL	/* between two drains, at least; at most */
+#define DRAIN_MAX_NS	500000000ULL	/* while the queue is never empty */
+#define CUT		0.8		/* of the window stays, unless much waits */
 #define TEST_NS		500000000ULL	/* between two looks for others, then */
 #define TEST_MAX_NS	8000000000ULL	/* longer, up to this */
 #define STAYS_CNT	3		/* times that a queue stays: others' */
-#define LOSS_BYTES	(256 * 1024.0)	/* loss is known of so much, or */
-#define LOSS_FRAMES	128.0		/* of so many frames */
+#define LOSS_FRAMES	128.0		/* make known what part is lost */
 #define LOSS_MUCH	0.04		/* more is no path's own */
+#define LOSS_NONE	0.0005		/* a path that loses nothing */
 #define STEP_UP		1.25
 #define STEP_MAX	0.25		/* of the window, a round */
-#define CUBIC_BETA	0.7
+#define PAST		1.15		/* of the peak: more than there was */
+#define ALONE		0.3		/* of a queue is left by noise, more by others */
+#define BETA_START	0.9		/* of the window stays, when START ends, */
+#define BETA_FIRST	0.85		/* after the first loss, */
+#define FIRST_NS	3000000000ULL	/* (none was for so long) */
+#define CUBIC_BETA	0.7		/* after others */
 #define CUBIC_C		0.4		/* frames a s^3 */
 #define RATE_MIN	(64e3 / 1e9)	/* bytes a ns */
 
@@ -77,6 +84,17 @@ static double rate(const struct pt_congestion *c)
 	return highest;
 }
 
+/* queue_of: how long our frames may wait.  The smaller our part of the path is, the
+ * longer: who has much gives way first, and so it comes to be divided evenly,
+ * though none knows exactly how long the way takes without a queue. */
+static __s64 queue_of(const struct pt_congestion *c)
+{
+	double highest = -1e-9 * least(&c->rate_high);
+	double part = highest > 0 ? min2(1, rate(c) / highest) : 1;
+
+	return PT_CC_QUEUE_NS * (1.2 - 0.5 * part);
+}
+
 static double window_min(const struct pt_congestion *c)
 {
 	return 2.0 * c->frame_sz;
@@ -94,7 +112,7 @@ static void put(struct pt_congestion *c)
 	window = c->wanted;
 	if (c->is_draining)
 		window = rate(c) * pt_congestion_rtt_ns(c) *
-			 (c->is_tested ? 0.5 : 0.75);
+			 (c->is_tested ? 1 : 0.75);
 	c->window = max2(window, window_min(c));
 	pace = (c->mode == PT_CC_START ? 2 : 1.05) * c->window / rtt_ns;
 	/* The round trip known is one of a longer queue, perhaps. */
@@ -113,6 +131,7 @@ void pt_congestion_init(struct pt_congestion *c, __u32 frame_sz, __u32 weight,
 	c->round.queue_ns = NONE_NS;
 	least_init(&c->delay);
 	least_init(&c->rtt);
+	least_init(&c->rate_high);
 	c->wanted = PT_CC_START_SZ;
 	if (bytes_per_s && rtt_ns)
 		c->wanted = min2(c->wanted, bytes_per_s / 1e9 *
@@ -128,14 +147,25 @@ static void begin_drain(struct pt_congestion *c, __u64 now_ns)
 	c->low_queue_ns = NONE_NS;
 }
 
+/* begin_test drains our own part of a queue of queue_ns: if that was all of it, we
+ * are alone. */
+static void begin_test(struct pt_congestion *c, __s64 queue_ns, __u64 now_ns)
+{
+	begin_drain(c, now_ns);
+	c->is_tested = c->is_draining;
+	c->tested_queue_ns = queue_ns;
+}
+
 /* full: the window that keeps the path busy, and a little queue with it. */
 static double full(const struct pt_congestion *c)
 {
 	return rate(c) * (pt_congestion_rtt_ns(c) + ACK_NS + LEFT_NS);
 }
 
-static void enter_delay(struct pt_congestion *c)
+static void enter_delay(struct pt_congestion *c, __u64 now_ns)
 {
+	if (c->mode == PT_CC_START)
+		c->cut_ns = now_ns;
 	c->mode = PT_CC_DELAY;
 	c->step = c->frame_sz;
 	c->over_cnt = 0;
@@ -154,6 +184,8 @@ static double cube_root(double x)
 
 static void enter_loss(struct pt_congestion *c, __u64 now_ns)
 {
+	if (c->mode == PT_CC_START)
+		c->cut_ns = now_ns;
 	if (c->mode != PT_CC_LOSS) {
 		c->tested_ns = now_ns;
 		c->test_ns = TEST_NS;
@@ -165,39 +197,118 @@ static void enter_loss(struct pt_congestion *c, __u64 now_ns)
 	c->over_cnt = 0;
 }
 
-/* lost is what a loss does that says that a queue overflowed. */
-static void lost(struct pt_congestion *c, __u64 now_ns)
+/* undo_cuts: of a queue that others fill our part is half, what we gave way for
+ * nothing included. */
+static void undo_cuts(struct pt_congestion *c, const struct pt_cc_round *r)
 {
-	double window = c->wanted;
+	double half = c->rate_before *
+		      (pt_congestion_rtt_ns(c) + r->queue_ns) / 2;
+
+	c->wanted = max2(c->wanted, max2(c->before, half));
+}
+
+/* lost is what a loss does that says that a queue overflowed. */
+static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
+		 __u64 now_ns)
+{
+	double beta = now_ns - c->lost_ns < FIRST_NS ? CUBIC_BETA : BETA_FIRST;
+	double window;
+
+	if (c->mode == PT_CC_DELAY && c->over_cnt)
+		undo_cuts(c, r);
+	window = c->wanted;
 
 	c->peak = window < c->peak_before ? window * (1 + CUBIC_BETA) / 2
 					  : window;
 	c->peak_before = window;
-	c->wanted = window * CUBIC_BETA;
-	c->loss_arrived = c->loss_lost = 0;
+	c->wanted = window * beta;
+	c->beta = beta;
+	c->lost_ns = c->cut_ns = now_ns;
+	memset(&c->loss, 0, sizeof(c->loss));
 	c->is_draining = c->is_tested = false;
 	enter_loss(c, now_ns);
 }
 
-/* is_congested: bytes were lost, and not by chance: while a queue stood, or more
- * than a path loses. */
+static void part_arrived(struct pt_cc_part *p, __u64 sz, double limit_sz)
+{
+	p->arrived += sz;
+	if (p->arrived + p->lost > limit_sz) {
+		p->arrived /= 2;
+		p->lost /= 2;
+	}
+}
+
+static double part(const struct pt_cc_part *p)
+{
+	double all = p->arrived + p->lost;
+
+	return all > 0 ? p->lost / all : 0;
+}
+
+/* past finds the round that tells of frames sent at sent_ns; NULL: none any more. */
+static const struct pt_cc_past *past(const struct pt_congestion *c,
+				     __u64 sent_ns)
+{
+	const struct pt_cc_past *found = NULL;
+
+	for (__u32 i = 0; i < PT_CC_PAST && i < c->past_cnt; i++) {
+		const struct pt_cc_past *p =
+			&c->past[(c->past_cnt - 1 - i) % PT_CC_PAST];
+
+		if (p->sent_ns < sent_ns)
+			break;
+		found = p;
+	}
+	return found;
+}
+
+/* stood and was_empty: in a round with this least and this longest queue. */
+static bool stood(const struct pt_congestion *c, __s64 queue_ns)
+{
+	return queue_ns > SEEN_NS && queue_ns >= c->queue_max_ns / 2;
+}
+
+static bool was_empty(const struct pt_congestion *c, __s64 high_ns)
+{
+	return high_ns <= SEEN_NS || high_ns <= c->queue_max_ns / 4;
+}
+
+/* take_loss judges what was lost by the queue that stood when it was sent: it may
+ * be told much later.  What had been sent before the window was last cut for a loss
+ * is no other one. */
+static void take_loss(struct pt_congestion *c, const struct pt_congestion_ack *a)
+{
+	const struct pt_cc_past *p = past(c, a->lost_ns);
+	__s64 queue_ns = p ? p->queue_ns : c->queue_ns;
+
+	if (a->lost_ns <= c->cut_ns)
+		return;
+	if (p && was_empty(c, p->high_ns) && c->mode != PT_CC_START)
+		c->loss_own.lost += a->lost_sz;
+	c->round.lost_sz += a->lost_sz;
+	if (stood(c, queue_ns))
+		c->round.lost_full_sz += a->lost_sz;
+}
+
+/* is_congested: bytes were lost, and not by chance: while a queue stood, and more
+ * than the path loses without one; or more than any path loses. */
 static bool is_congested(struct pt_congestion *c, const struct pt_cc_round *r)
 {
-	__s64 high_ns = c->queue_max_ns / 2;
+	double all_sz = r->arrived_sz + r->lost_sz;
+	double limit_sz = 2 * LOSS_FRAMES * c->frame_sz;
+	double own;
 
-	c->loss_arrived += r->arrived_sz;
-	c->loss_lost += r->lost_sz;
-	if (c->loss_arrived + c->loss_lost > 2 * LOSS_FRAMES * c->frame_sz) {
-		c->loss_arrived /= 2;
-		c->loss_lost /= 2;
-	}
-	if (!r->lost_sz)
-		return false;
-	if (r->queue_ns != NONE_NS && r->queue_ns > SEEN_NS &&
-	    r->queue_ns >= high_ns)
+	c->loss.lost += r->lost_sz;
+	part_arrived(&c->loss, r->arrived_sz, limit_sz);
+	if (was_empty(c, r->queue_high_ns))
+		part_arrived(&c->loss_own, r->arrived_sz, 8 * limit_sz);
+	own = c->loss_own.arrived > LOSS_FRAMES * c->frame_sz
+		? min2(part(&c->loss_own), LOSS_MUCH) : 0;
+	if (r->lost_full_sz > 3 * own * all_sz +
+			      (own > LOSS_NONE ? 2 * c->frame_sz : 0))
 		return true;
-	return c->loss_lost > LOSS_MUCH * (c->loss_arrived + c->loss_lost) &&
-	       c->loss_lost > 4.0 * c->frame_sz;
+	return r->lost_sz && part(&c->loss) > LOSS_MUCH &&
+	       c->loss.lost > 4.0 * c->frame_sz;
 }
 
 /* grow_delay: by steps that become larger while nothing speaks against it. */
@@ -205,7 +316,7 @@ static void grow_delay(struct pt_congestion *c, const struct pt_cc_round *r)
 {
 	double weight = (double)c->weight / PT_CC_WEIGHT_ONE;
 
-	if (r->queue_ns > (__s64)PT_CC_QUEUE_NS / 2)
+	if (r->queue_ns > queue_of(c) / 2)
 		c->step = c->frame_sz;
 	c->wanted += weight * min2(c->step, STEP_MAX * c->wanted);
 	if (c->step < c->wanted)
@@ -217,23 +328,31 @@ static void round_delay(struct pt_congestion *c, const struct pt_cc_round *r,
 {
 	double less;
 
-	if (r->queue_ns <= (__s64)PT_CC_QUEUE_NS) {
+	if (r->queue_ns <= queue_of(c)) {
 		c->over_cnt = 0;
 		if (limited)
 			grow_delay(c, r);
+		if (now_ns - c->drained_ns > DRAIN_MAX_NS + 10 * c->srtt_ns &&
+		    now_ns - c->empty_ns > DRAIN_MAX_NS + 10 * c->srtt_ns)
+			begin_drain(c, now_ns);
 		return;
 	}
-	if (!c->over_cnt)
+	if (!c->over_cnt) {
 		c->before = c->wanted;
+		c->rate_before = rate(c);
+	}
 	if (++c->over_cnt > STAYS_CNT) {
-		c->wanted = c->before;
-		c->peak = c->peak_before = c->before;
+		undo_cuts(c, r);
+		c->peak = c->peak_before = c->wanted;
+		c->beta = 1;
 		c->is_draining = false;
 		enter_loss(c, now_ns);
 		return;
 	}
-	less = 0.9 * c->wanted;
-	c->wanted = rate(c) > 0 ? min2(less, full(c)) : less;
+	less = CUT * c->wanted;
+	if (r->queue_ns > 2 * (__s64)PT_CC_QUEUE_NS && rate(c) > 0)
+		less = min2(less, full(c));
+	c->wanted = less;
 	c->step = c->frame_sz;
 	c->hold = 1;
 	if (now_ns - c->drained_ns > DRAIN_NS)
@@ -245,7 +364,7 @@ static void grow_loss(struct pt_congestion *c, __u64 now_ns)
 	double weight = (double)c->weight / PT_CC_WEIGHT_ONE;
 	double frame = c->frame_sz;
 	double t = (now_ns - c->epoch_ns + c->srtt_ns) / 1e9;
-	double k = cube_root(c->peak * (1 - CUBIC_BETA) / frame / CUBIC_C);
+	double k = cube_root(c->peak * (1 - c->beta) / frame / CUBIC_C);
 	double target = CUBIC_C * (t - k) * (t - k) * (t - k) * frame * weight +
 			c->peak;
 
@@ -258,19 +377,19 @@ static void grow_loss(struct pt_congestion *c, __u64 now_ns)
 static void round_loss(struct pt_congestion *c, const struct pt_cc_round *r,
 		       bool limited, __u64 now_ns)
 {
-	if (r->queue_ns < (__s64)PT_CC_QUEUE_NS / 2 && c->wanted > c->peak) {
-		enter_delay(c);
+	if (r->queue_ns < (__s64)PT_CC_QUEUE_NS / 2 &&
+	    c->wanted > PAST * c->peak) {
+		enter_delay(c, now_ns);
 		return;
 	}
 	if (limited)
 		grow_loss(c, now_ns);
 	if (now_ns - c->tested_ns > c->test_ns &&
 	    r->queue_ns > (__s64)PT_CC_QUEUE_NS) {
-		c->is_tested = true;
 		c->tested_ns = now_ns;
 		c->test_ns = c->test_ns < TEST_MAX_NS ? 2 * c->test_ns
 						      : TEST_MAX_NS;
-		begin_drain(c, now_ns);
+		begin_test(c, r->queue_ns, now_ns);
 	}
 }
 
@@ -292,26 +411,36 @@ static void drain_on(struct pt_congestion *c, const struct pt_congestion_ack *a)
 	if (!c->is_tested)
 		return;
 	c->is_tested = false;
-	if (c->low_queue_ns < (__s64)PT_CC_QUEUE_NS / 2) {
-		c->wanted = full(c);
-		enter_delay(c);
+	if (c->low_queue_ns < ALONE * c->tested_queue_ns) {
+		c->wanted = min2(c->wanted, max2(full(c), c->wanted / 4));
+		enter_delay(c, a->now_ns);
+		c->step = max2(c->step, c->wanted / 16);
+	} else if (c->mode == PT_CC_START) {
+		c->peak = c->peak_before = c->wanted;
+		c->beta = 1;
+		enter_loss(c, a->now_ns);
 	}
 }
 
 static void round_start(struct pt_congestion *c, const struct pt_cc_round *r,
-			__u64 now_ns)
+			bool is_lost, __u64 now_ns)
 {
-	/* Once may be a receiver that slept. */
-	if (r->queue_ns == NONE_NS || r->queue_ns <= (__s64)START_QUEUE_NS) {
-		c->over_cnt = 0;
+	if (r->queue_ns > (__s64)START_QUEUE_NS) {
+		/* Once may be a receiver that slept. */
+		if (!c->over_cnt++ && !is_lost)
+			return;
+		begin_test(c, r->queue_ns, now_ns);
+		if (!c->is_draining)
+			enter_delay(c, now_ns);
 		return;
 	}
-	if (!c->over_cnt++)
+	c->over_cnt = 0;
+	if (!is_lost)
 		return;
-	c->wanted = min2(c->wanted, max2(full(c), c->wanted / 4));
-	enter_delay(c);
+	/* A short queue, which a pace of twice the rate overflowed. */
+	c->wanted *= BETA_START;
+	enter_delay(c, now_ns);
 	c->step = max2(c->step, c->wanted / 16);
-	begin_drain(c, now_ns);
 }
 
 /* sample notes the rate at which frames arrived in a round that used the window up.
@@ -328,18 +457,26 @@ static void sample(struct pt_congestion *c, const struct pt_cc_round *r,
 	if (!r->first_sent_ns || !took_ns)
 		return;
 	c->rates[c->rate_cnt++ % PT_CC_RATES] = (double)r->arrived_sz / took_ns;
+	least_add(&c->rate_high, -1e9 * r->arrived_sz / took_ns, a->now_ns);
 }
 
 static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a)
 {
 	struct pt_cc_round r = c->round;
-	bool limited = r.is_limited;
+	/* A pace alone, which a starved CPU cannot keep, is no limit. */
+	bool limited = r.is_limited && 2 * r.in_flight_max >= c->window;
+	bool is_lost;
 
 	c->round = (struct pt_cc_round){
 		.start_ns = a->now_ns,
 		.queue_ns = NONE_NS,
 		.first_sent_ns = a->sent_ns,
 		.first_arrived_ns = a->arrived_ns,
+	};
+	c->past[c->past_cnt++ % PT_CC_PAST] = (struct pt_cc_past){
+		.sent_ns = a->sent_ns,
+		.queue_ns = r.queue_ns,
+		.high_ns = r.queue_high_ns,
 	};
 	if (limited && !c->is_draining)
 		sample(c, &r, a);
@@ -354,10 +491,11 @@ static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a
 		c->hold--;
 		return;
 	}
-	if (is_congested(c, &r))
-		lost(c, a->now_ns);
-	else if (c->mode == PT_CC_START)
-		round_start(c, &r, a->now_ns);
+	is_lost = is_congested(c, &r);
+	if (c->mode == PT_CC_START)
+		round_start(c, &r, is_lost, a->now_ns);
+	else if (is_lost)
+		lost(c, &r, a->now_ns);
 	else if (c->mode == PT_CC_DELAY)
 		round_delay(c, &r, limited, a->now_ns);
 	else
@@ -377,6 +515,10 @@ static void take_delay(struct pt_congestion *c,
 				: (__u64)rtt_ns;
 	queue_ns = delay_ns - least(&c->delay);
 	c->queue_ns = queue_ns;
+	if (queue_ns < SEEN_NS)
+		c->empty_ns = a->now_ns;
+	if (queue_ns > c->round.queue_high_ns)
+		c->round.queue_high_ns = queue_ns;
 	if (queue_ns < c->round.queue_ns)
 		c->round.queue_ns = queue_ns;
 }
@@ -389,10 +531,13 @@ void pt_congestion_take(struct pt_congestion *c,
 	if (a->sent_ns)
 		take_delay(c, a);
 	r->arrived_sz += a->arrived_sz;
-	r->lost_sz += a->lost_sz;
+	if (a->lost_sz)
+		take_loss(c, a);
 	r->is_limited |= a->is_limited;
-	if (c->mode == PT_CC_START && c->queue_ns <= (__s64)START_QUEUE_NS &&
-	    a->is_limited)
+	if (a->in_flight > r->in_flight_max)
+		r->in_flight_max = a->in_flight;
+	if (c->mode == PT_CC_START && !c->is_draining &&
+	    c->queue_ns <= (__s64)START_QUEUE_NS && a->is_limited)
 		c->wanted += a->arrived_sz;
 	if (a->sent_ns > r->start_ns &&
 	    a->now_ns - r->start_ns >= PT_CC_ROUND_NS)

@@ -34,6 +34,7 @@
 
 #define PT_CC_BASES	3
 #define PT_CC_RATES	4
+#define PT_CC_PAST	128	/* rounds: longer ago than losses are told */
 
 enum pt_cc_mode {
 	PT_CC_START,
@@ -51,12 +52,28 @@ struct pt_cc_least {
  * it, and no sooner than PT_CC_ROUND_NS. */
 struct pt_cc_round {
 	__u64 start_ns;
-	__s64 queue_ns;		/* the least of it */
+	__s64 queue_ns;		/* the least of it, */
+	__s64 queue_high_ns;	/* and the most */
 	__u64 arrived_sz;
-	__u64 lost_sz;
+	__u64 lost_sz;		/* not paid for yet, of it ... */
+	__u64 lost_full_sz;	/* ... while a queue stood */
 	bool is_limited;
+	__u64 in_flight_max;
 	__u64 first_sent_ns;	/* of the frame whose ACK ended the one before, */
 	__u64 first_arrived_ns;	/* which came then */
+};
+
+/* pt_cc_past: what a round showed that ended with a frame sent at sent_ns. */
+struct pt_cc_past {
+	__u64 sent_ns;
+	__s64 queue_ns;
+	__s64 high_ns;
+};
+
+/* pt_cc_part: bytes that arrived, and were lost, lately. */
+struct pt_cc_part {
+	double arrived;
+	double lost;
 };
 
 struct pt_congestion {
@@ -75,14 +92,21 @@ struct pt_congestion {
 	double rates[PT_CC_RATES];	/* delivered, bytes a ns, of the last
 					 * rounds that used the window up */
 	__u32 rate_cnt;
+	struct pt_cc_least rate_high;	/* less the highest, bytes a s */
 	__s64 queue_ns;		/* of the newest frame */
 	__s64 queue_max_ns;	/* of rounds, forgotten slowly */
-	double loss_arrived;	/* bytes: what part of them is lost */
-	double loss_lost;
+	struct pt_cc_past past[PT_CC_PAST];
+	__u32 past_cnt;		/* rounds */
+	struct pt_cc_part loss;
+	struct pt_cc_part loss_own;	/* while there was no queue */
 	double step;		/* bytes to grow by in the next round */
 	__u32 hold;		/* rounds until what was done shows */
 	__u32 over_cnt;		/* times that the queue stayed although we left */
-	double before;		/* the window before the first of them */
+	double before;		/* the window before the first of them, */
+	double rate_before;	/* and the rate */
+	__u64 lost_ns;		/* the last loss that counted */
+	__u64 cut_ns;		/* what was sent before paid for its losses */
+	__u64 empty_ns;		/* the queue was seen empty */
 	__u64 drained_ns;	/* the last drain began */
 	__u64 low_ns;		/* when what is on the way had become little */
 	__s64 low_queue_ns;	/* the least queue since */
@@ -90,9 +114,11 @@ struct pt_congestion {
 
 	double peak;		/* LOSS: the window at the last loss */
 	double peak_before;
+	double beta;		/* of which that much was left */
 	__u64 epoch_ns;		/* the last loss was noticed */
 	double friendly;	/* window that a flow of RFC 5681 would have */
-	bool is_tested;		/* draining to see whether we are alone */
+	bool is_tested;		/* draining to see whether we are alone: */
+	__s64 tested_queue_ns;	/* in a queue that was so long */
 	__u64 tested_ns;	/* the last such drain */
 	__u64 test_ns;		/* between two of them */
 };
@@ -104,7 +130,8 @@ struct pt_congestion_ack {
 				 * it is no newer than at the ACK before */
 	__u64 arrived_ns;	/* of the same, by the receiver's clock */
 	__u64 arrived_sz;	/* bytes that arrived since the ACK before */
-	__u64 lost_sz;		/* bytes found lost since */
+	__u64 lost_sz;		/* bytes found lost since, */
+	__u64 lost_ns;		/* the newest of which was sent then */
 	__u64 in_flight;	/* bytes that were, before it */
 	bool is_limited;	/* since the ACK before, frames had to wait for
 				 * window or pace */

@@ -54,6 +54,8 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 		l->lost_desc += desc_cnt;
 		sz = pt_inflight_lost(l->inflight, range->first + i);
 		l->lost_sz += sz;
+		l->lost_ns = pt_inflight_sent_ns(l->inflight,
+						 range->first + i);
 		if (sz > pt_lane_small_sz(l))
 			l->large_lost++;
 		for (__u32 e = 0; e < extent_cnt; e++)

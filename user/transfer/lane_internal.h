@@ -47,6 +47,7 @@ struct pt_lane {
 	__u64 arrived_sz;		/* ... arrived, */
 	__u64 lost_sz;			/* ... called missing */
 	__u64 lost_told_sz;		/* of these the regulator knows */
+	__u64 lost_ns;			/* the last one was sent */
 	__u64 top;			/* one above the newest that arrived */
 	__u64 sent_ns;			/* what goes with the next kick */
 	__u32 leave_sz;			/* the regulator's leave that is left */

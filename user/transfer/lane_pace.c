@@ -110,6 +110,7 @@ void pt_lane_take_arrivals(struct pt_lane *l)
 		.now_ns = pt_clock_ns(),
 		.arrived_sz = mail->arrived_sz - l->arrived_sz,
 		.lost_sz = l->lost_sz - l->lost_told_sz,
+		.lost_ns = l->lost_ns,
 	};
 
 	if (mail->top > l->top) {
