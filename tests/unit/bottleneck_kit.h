@@ -46,6 +46,7 @@ struct ack {
 	__u64 lost_ns;			/* the newest of them was sent */
 	__u64 top;			/* frames below */
 	__u64 top_ns;
+	__u64 arrived_ns;		/* the last of all */
 };
 
 struct flow {
@@ -61,6 +62,7 @@ struct flow {
 	__u64 next, upto;		/* frames in [upto, next) are on the way */
 	__u64 top, top_ns;
 	__u64 arrived_sz, missing_sz;	/* the receiver's */
+	__u64 arrived_ns;
 	__u64 missing_ns;		/* the newest of those was sent */
 	__u64 told_sz, told_missing_sz;
 	__u64 sent_sz, acked_sz, lost_sz, acked_top;
@@ -81,8 +83,8 @@ static struct path {
 	__u64 tick_ns;			/* of ACKs */
 	__u64 grace_ns;			/* a gap is missing after */
 	__u32 loss_ppm;
-	__u32 late_ppm;			/* frames that come late_ns later */
-	__u64 late_ns;
+	__u32 late_ppm;			/* frames that come up to ... */
+	__u64 late_ns;			/* ... that much later */
 } path;
 
 static struct flow flows[FLOWS_MAX];
@@ -162,7 +164,7 @@ static inline void sim_send(struct flow *f)
 		return;
 	frame->arrives_ns = queue_free_ns + path.one_way_ns;
 	if (sim_draw() < path.late_ppm)
-		frame->arrives_ns += path.late_ns;
+		frame->arrives_ns += path.late_ns * (sim_draw() / 1e6);
 }
 
 /* ---- the receiver ---- */
@@ -178,6 +180,8 @@ static inline void look(struct flow *f)
 		if (frame->arrives_ns && frame->arrives_ns <= sim_ns) {
 			frame->is_done = true;
 			f->arrived_sz += f->frame_sz;
+			if (frame->arrives_ns > f->arrived_ns)
+				f->arrived_ns = frame->arrives_ns;
 			if (seq >= f->top) {
 				f->top = seq + 1;
 				f->top_ns = frame->arrives_ns;
@@ -209,7 +213,8 @@ static inline void tell(struct flow *f)
 	f->told_missing_sz = f->missing_sz;
 	assert_true(f->ack_in - f->ack_out < ACKS);
 	*a = (struct ack){ sim_ns + path.back_ns, f->arrived_sz,
-			   f->missing_sz, f->missing_ns, f->top, f->top_ns };
+			   f->missing_sz, f->missing_ns, f->top, f->top_ns,
+			   f->arrived_ns };
 	f->ack_in++;
 }
 
@@ -268,6 +273,7 @@ static inline void take_ack(struct flow *f, const struct ack *a)
 		.arrived_sz = a->arrived_sz - f->acked_sz,
 		.lost_sz = a->lost_sz - f->lost_sz,
 		.lost_ns = a->lost_ns,
+		.overtaken_ns = a->arrived_ns - a->top_ns,
 		.in_flight = in_flight(f),
 		.is_limited = f->is_limited,
 	};

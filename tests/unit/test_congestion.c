@@ -206,6 +206,17 @@ static void test_reordering(void **state)
 	sim_mark();
 	sim_run(2 * SECOND);
 	more_than(share(f), 0.9, "share");
+
+	/* Any order at all: up to 100 ms late, each of them. */
+	begin(&slow);
+	path.late_ppm = 1000000;
+	path.late_ns = 100 * MS;
+	path.grace_ns = 120 * MS;
+	f = ours(0);
+	sim_run(2 * SECOND);
+	sim_mark();
+	sim_run(4 * SECOND);
+	more_than(share(f), 0.8, "share in any order");
 }
 
 /* ACKs that take 50 ms, and come every 20: the way there is what counts. */

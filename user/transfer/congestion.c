@@ -16,6 +16,7 @@
 #define STAYS_CNT	3		/* times that a queue stays: others' */
 #define LOSS_FRAMES	128.0		/* make known what part is lost */
 #define LOSS_MUCH	0.04		/* more is no path's own */
+#define LOSS_LATE	0.2		/* of what comes in any order much comes late */
 #define LOSS_NONE	0.0005		/* a path that loses nothing */
 #define STEP_UP		1.25
 #define STEP_MAX	0.25		/* of the window, a round */
@@ -307,7 +308,8 @@ static bool is_congested(struct pt_congestion *c, const struct pt_cc_round *r)
 	if (r->lost_full_sz > 3 * own * all_sz +
 			      (own > LOSS_NONE ? 2 * c->frame_sz : 0))
 		return true;
-	return r->lost_sz && part(&c->loss) > LOSS_MUCH &&
+	return r->lost_sz && part(&c->loss) >
+	       (c->overtaken_ns > SEEN_NS ? LOSS_LATE : LOSS_MUCH) &&
 	       c->loss.lost > 4.0 * c->frame_sz;
 }
 
@@ -467,6 +469,7 @@ static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a
 	bool limited = r.is_limited && 2 * r.in_flight_max >= c->window;
 	bool is_lost;
 
+	c->overtaken_ns -= c->overtaken_ns / 128;
 	c->round = (struct pt_cc_round){
 		.start_ns = a->now_ns,
 		.queue_ns = NONE_NS,
@@ -513,7 +516,11 @@ static void take_delay(struct pt_congestion *c,
 	least_add(&c->rtt, rtt_ns, a->now_ns);
 	c->srtt_ns = c->srtt_ns ? (7 * c->srtt_ns + a->now_ns - a->sent_ns) / 8
 				: (__u64)rtt_ns;
-	queue_ns = delay_ns - least(&c->delay);
+	/* Where frames overtake others they wait for something, and not for
+	 * those before them. */
+	queue_ns = delay_ns - least(&c->delay) - c->overtaken_ns;
+	if (queue_ns < 0)
+		queue_ns = 0;
 	c->queue_ns = queue_ns;
 	if (queue_ns < SEEN_NS)
 		c->empty_ns = a->now_ns;
@@ -528,6 +535,8 @@ void pt_congestion_take(struct pt_congestion *c,
 {
 	struct pt_cc_round *r = &c->round;
 
+	if (a->overtaken_ns > c->overtaken_ns)
+		c->overtaken_ns = a->overtaken_ns;
 	if (a->sent_ns)
 		take_delay(c, a);
 	r->arrived_sz += a->arrived_sz;

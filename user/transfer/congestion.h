@@ -94,6 +94,8 @@ struct pt_congestion {
 	__u32 rate_cnt;
 	struct pt_cc_least rate_high;	/* less the highest, bytes a s */
 	__s64 queue_ns;		/* of the newest frame */
+	__s64 overtaken_ns;	/* frames come so much later than newer ones,
+				 * forgotten slowly */
 	__s64 queue_max_ns;	/* of rounds, forgotten slowly */
 	struct pt_cc_past past[PT_CC_PAST];
 	__u32 past_cnt;		/* rounds */
@@ -130,6 +132,8 @@ struct pt_congestion_ack {
 				 * it is no newer than at the ACK before */
 	__u64 arrived_ns;	/* of the same, by the receiver's clock */
 	__u64 arrived_sz;	/* bytes that arrived since the ACK before */
+	__s64 overtaken_ns;	/* the last frame came so long after the newest
+				 * one, by the receiver's clock */
 	__u64 lost_sz;		/* bytes found lost since, */
 	__u64 lost_ns;		/* the newest of which was sent then */
 	__u64 in_flight;	/* bytes that were, before it */

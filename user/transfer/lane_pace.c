@@ -111,6 +111,7 @@ void pt_lane_take_arrivals(struct pt_lane *l)
 		.arrived_sz = mail->arrived_sz - l->arrived_sz,
 		.lost_sz = l->lost_sz - l->lost_told_sz,
 		.lost_ns = l->lost_ns,
+		.overtaken_ns = mail->arrived_ns - mail->top_ns,
 	};
 
 	if (mail->top > l->top) {
