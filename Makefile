@@ -75,8 +75,8 @@ $(B)/libpagetrim.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The skeleton must exist before the first object that may include it.
-$(B)/%.o: %.c | $(B)/pagetrim.skel.h
+# The skeletons must exist before the first object that may include one.
+$(B)/%.o: %.c | $(B)/pagetrim.skel.h $(B)/pass.skel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

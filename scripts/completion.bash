@@ -22,8 +22,9 @@ _pagetrim_options()
 			--trim:trim --observe --copies:copies --with:file \
 			--name:text --resume --queues:count --mtu:mtu \
 			--max-bandwidth:count --control:file \
-			--hugepages:hugepages --cpus:text --generic \
-			--user:user --peer-timeout:number --psk:file \
+			--hugepages:hugepages --cpus:text \
+			--zero-copy:zero-copy --generic --user:user \
+			--peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-hostname:text --cipher:cipher \
 			--rekey-frames:number --pad --insecure --profile \
@@ -33,7 +34,8 @@ _pagetrim_options()
 		echo --dev:device --listen:address --out:file --serve \
 			--resume --queues:count --max-memory:number \
 			--prealloc:number --hugepages:hugepages --cpus:text \
-			--generic --user:user --peer-timeout:number --psk:file \
+			--zero-copy:zero-copy --generic --user:user \
+			--peer-timeout:number --psk:file \
 			--tls-cert:file --tls-key:file --tls-ca:file \
 			--tls-peer:text --cipher:cipher --insecure --profile \
 			--json --help
@@ -126,7 +128,7 @@ _pagetrim_value()
 	pid)		_pagetrim_words "$(_pagetrim_pids)" ;;
 	user)		mapfile -t COMPREPLY < <(compgen -A user -- "$word") ;;
 	trim)		_pagetrim_words none ends blocks ;;
-	copies)		_pagetrim_words auto on off ;;
+	copies | zero-copy) _pagetrim_words auto on off ;;
 	cipher)		_pagetrim_words aes-128-gcm aes-256-gcm \
 				chacha20-poly1305 ;;
 	mtu)		_pagetrim_words auto 1280 1500 9000 65535 ;;

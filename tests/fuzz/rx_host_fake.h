@@ -5,6 +5,7 @@
 #define FUZZ_RX_HOST_FAKE_H
 
 #include <errno.h>
+#include <string.h>
 
 #include <pagetrim/check.h>
 #include "transfer/rx_host.h"
@@ -76,6 +77,14 @@ int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 	pt_check(intake == rx_host_intake && lane_idx < intake->lane_cnt);
 	intake->lanes[lane_idx].queue = queue;
 	return queue ? -ENOENT : 0;
+}
+
+void pt_rx_host_sockets(const struct pt_rx_host *h, __u16 queues[PT_LANES_MAX],
+			bool zero_copy[PT_LANES_MAX])
+{
+	(void)h;
+	memset(queues, 0, PT_LANES_MAX * sizeof(*queues));
+	memset(zero_copy, 0, PT_LANES_MAX * sizeof(*zero_copy));
 }
 
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out)

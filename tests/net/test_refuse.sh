@@ -105,6 +105,27 @@ queue_taken_for_sending()
 	nothing_left
 }
 
+# No veth has zero copy.  Nobody listens: the sender is refused before it calls.
+zero_copy_missing()
+{
+	show hosts_up "$net"
+	# shellcheck disable=SC2046
+	refused b 3 "$(dev_b).*driver veth has no zero copy" $(receive) \
+		--zero-copy on
+	refused a 3 "$(dev_a).*driver veth has no zero copy" send \
+		--dev "$(dev_a)" --to "$HOSTS_B4" --zero-copy on \
+		"$(image small --pages 64)"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" "$(image small)"
+	ended send "$sender" 30 0
+	ended receive "$receiver" 10 0
+	same "lanes with zero copy" \
+		"$(field send '[.lanes[]["zero-copy"]] | any')" false
+	same "sockets with zero copy" \
+		"$(field receive '[.sockets[]["zero-copy"]] | any')" false
+	nothing_left
+}
+
 no_privilege()
 {
 	local -a wrap=(setpriv --bounding-set=-all --inh-caps=-all)
@@ -332,6 +353,7 @@ case_run "refuse: MTU too small" device "mtu 1000" '1280'
 case_run "refuse: queue missing" queue_missing
 case_run "refuse: queue taken, its owner named" queue_taken
 case_run "refuse: queue taken, for sending" queue_taken_for_sending
+case_run "refuse: zero copy, which a veth lacks" zero_copy_missing
 case_run "refuse: no privilege" no_privilege
 case_run "refuse: held by another XDP program, named" held_by_another
 case_run "refuse: not the route's device, both named" other_route

@@ -263,6 +263,13 @@ bool pt_xsk_tx_is_idle(struct pt_xsk *x)
 	return !queued_cnt;
 }
 
+/* As in copy mode. */
+bool pt_xsk_tx_waits(struct pt_xsk *x)
+{
+	(void)x;
+	return false;
+}
+
 int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 {
 	(void)timeout_ms;

@@ -57,6 +57,9 @@ static const char help[] =
 "                           reserved pool, or auto: on, or else thp\n"
 "      --cpus LIST          CPUs to keep the threads of queues on, in their\n"
 "                           order, as 0,2-3 (default: any)\n"
+"      --zero-copy HOW      auto: frames are not copied where the driver can and\n"
+"                           nobody loses by it (default); on: or it is refused;\n"
+"                           off: AF_XDP in copy mode\n"
 "      --generic            XDP in the network stack, not in the driver; never\n"
 "                           chosen by itself\n"
 "      --user USER          go on as NAME, UID or UID:GID once all is opened; the\n"
@@ -155,7 +158,7 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_PREALLOC, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
+       OPT_MEMORY, OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
        OPT_PROFILE, OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
@@ -169,6 +172,7 @@ static const struct option options[] = {
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "zero-copy", required_argument, NULL, OPT_ZERO_COPY },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -268,6 +272,11 @@ static int parse_other(struct receive *rx, int opt)
 			return -1;
 		return pt_out_usage("receive", "--hugepages '%s': want off, "
 				    "thp, on or auto", optarg);
+	case OPT_ZERO_COPY:
+		if (!pt_zero_copy_parse(optarg, &rx->cfg.zero_copy))
+			return -1;
+		return pt_out_usage("receive", "--zero-copy '%s': want auto, on "
+				    "or off", optarg);
 	case OPT_CPUS:
 		if (!pt_cpus_parse(&rx->cfg.cpus, optarg, &err))
 			return -1;
@@ -329,6 +338,9 @@ static int parse(struct receive *rx, int argc, char **argv)
 		return pt_out_usage("receive", "%s is missing",
 				    !rx->cfg.dev ? "--dev" :
 				    !rx->cfg.listen ? "--listen" : "--out");
+	if (rx->cfg.generic && rx->cfg.zero_copy == PT_ZERO_COPY_ON)
+		return pt_out_usage("receive", "--zero-copy on: not with "
+				    "--generic, which copies");
 	if (rx->cfg.prealloc_sz && (rx->cfg.serve || rx->cfg.resume))
 		return pt_out_usage("receive", "--prealloc with %s: it is for "
 				    "one image, made anew",
@@ -336,18 +348,33 @@ static int parse(struct receive *rx, int argc, char **argv)
 	return pt_security_check(&rx->security);
 }
 
+/* mode_text: of all sockets, or, where they differ, of how many. */
+static const char *mode_text(const struct pt_receiver_info *info, char text[64])
+{
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < info->queue_cnt; i++)
+		cnt += info->zero_copy[i];
+	if (!cnt || cnt == info->queue_cnt)
+		return cnt ? "zero copy" : "copy mode";
+	snprintf(text, 64, "zero copy on %u of them", cnt);
+	return text;
+}
+
 static void announce(const struct pt_receiver *r, const struct receive *rx)
 {
 	struct pt_receiver_info info;
+	char mode[64];
 
 	pt_receiver_info(r, &info);
+	if (info.copy_why.text[0])
+		pt_out_log("copy mode: %s", info.copy_why.text);
 	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, "
 		   "%s, huge pages: %s",
 		   info.listen, rx->cfg.dev, info.program_id,
 		   info.generic ? "generic" : "native",
 		   info.pinned ? ", pinned" : "", info.queue_cnt,
-		   info.queue_cnt == 1 ? "" : "s",
-		   info.zero_copy ? "zero copy" : "copy mode",
+		   info.queue_cnt == 1 ? "" : "s", mode_text(&info, mode),
 		   info.multi_buffer ? "multi-buffer" : "single buffer",
 		   pt_hugepages_name(info.hugepages));
 }

@@ -56,9 +56,10 @@ static json_t *lanes_json(const struct pt_send_report *r)
 		const struct pt_send_lane_report *l = &r->lanes[i];
 
 		json_array_append_new(lanes, json_pack(
-			"{s:i, s:i, s:i, s:s, s:I}", "tx-queue", l->tx_queue,
+			"{s:i, s:i, s:i, s:s, s:b, s:I}", "tx-queue", l->tx_queue,
 			"rx-queue", l->rx_queue, "frame-bytes", l->frame_sz,
 			"hugepages", pt_hugepages_name(l->hugepages),
+			"zero-copy", l->zero_copy,
 			"frames", (json_int_t)l->frames));
 	}
 	return lanes;
@@ -171,6 +172,16 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	return o;
 }
 
+static json_t *sockets_json(const struct pt_receive_report *r)
+{
+	json_t *sockets = json_array();
+
+	for (__u32 i = 0; i < r->queue_cnt; i++)
+		json_array_append_new(sockets, json_pack("{s:i, s:b}",
+			"queue", r->queues[i], "zero-copy", r->zero_copy[i]));
+	return sockets;
+}
+
 json_t *pt_report_receive_json(const struct pt_receive_report *r)
 {
 	json_t *o = json_object();
@@ -196,6 +207,7 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "segments", json_integer(r->segment_cnt));
 	json_object_set_new(o, "lanes", json_integer(r->lane_cnt));
 	json_object_set_new(o, "queues", json_integer(r->queue_cnt));
+	json_object_set_new(o, "sockets", sockets_json(r));
 	json_object_set_new(o, "hugepages",
 			    json_string(pt_hugepages_name(r->hugepages)));
 	if (r->has_ledger)
@@ -256,11 +268,12 @@ void pt_report_send_text(const struct pt_send_report *r)
 	for (__u32 i = 0; i < r->lane_cnt; i++)
 		if (r->lanes[i].frame_sz)
 			printf("Lane %u: TX queue %u to RX queue %u, frames of "
-			       "up to %u bytes, %llu of them; huge pages: "
+			       "up to %u bytes, %llu of them; %s, huge pages: "
 			       "%s.\n", i,
 			       r->lanes[i].tx_queue, r->lanes[i].rx_queue,
 			       r->lanes[i].frame_sz,
 			       (unsigned long long)r->lanes[i].frames,
+			       r->lanes[i].zero_copy ? "zero copy" : "copy mode",
 			       pt_hugepages_name(r->lanes[i].hugepages));
 	if (r->has_ledger)
 		ledger_text(&r->ledger, r->frames, r->unaccounted);

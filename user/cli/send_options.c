@@ -68,7 +68,10 @@ static const char help[] =
 "                           (default 4194304)\n"
 "      --pad                send zero pages and blocks too, in frames of one\n"
 "                           size: an observer learns nothing of what is empty\n"
-"      --generic            AF_XDP in copy mode, even if the driver can zero copy\n"
+"      --zero-copy HOW      auto: frames are not copied where the driver can and\n"
+"                           nobody loses by it (default); on: or it is refused;\n"
+"                           off: AF_XDP in copy mode\n"
+"      --generic            AF_XDP in copy mode, as --zero-copy off\n"
 "      --user USER          go on as NAME, UID or UID:GID once all is opened\n"
 "      --peer-timeout S     give up on a silent receiver after S seconds,\n"
 "                           1..3600 (default 20)\n"
@@ -87,8 +90,8 @@ static const char help[] =
 
 enum { OPT_DEV = 256, OPT_TO, OPT_PID, OPT_RUNNING, OPT_TRIM, OPT_OBSERVE,
        OPT_COPIES, OPT_WITH, OPT_NAME, OPT_RESUME, OPT_QUEUES, OPT_MTU,
-       OPT_BANDWIDTH, OPT_CONTROL, OPT_HUGEPAGES, OPT_CPUS, OPT_GENERIC,
-       OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE, OPT_JSON };
+       OPT_BANDWIDTH, OPT_CONTROL, OPT_HUGEPAGES, OPT_CPUS, OPT_ZERO_COPY,
+       OPT_GENERIC, OPT_USER, OPT_TIMEOUT, OPT_REKEY, OPT_PAD, OPT_PROFILE, OPT_JSON };
 
 static const struct option options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -107,6 +110,7 @@ static const struct option options[] = {
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "zero-copy", required_argument, NULL, OPT_ZERO_COPY },
 	{ "generic", no_argument, NULL, OPT_GENERIC },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "peer-timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -270,6 +274,11 @@ static int parse_word(struct pt_send_options *o, int opt)
 			return -1;
 		return pt_out_usage("send", "--hugepages '%s': want off, thp, "
 				    "on or auto", optarg);
+	case OPT_ZERO_COPY:
+		if (!pt_zero_copy_parse(optarg, &o->cfg.zero_copy))
+			return -1;
+		return pt_out_usage("send", "--zero-copy '%s': want auto, on or "
+				    "off", optarg);
 	default:
 		return -2;
 	}
@@ -353,6 +362,9 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "--copies on: tells which pages "
 				    "are equal, which --pad hides (leave one "
 				    "out)");
+	if (cfg->generic && cfg->zero_copy == PT_ZERO_COPY_ON)
+		return pt_out_usage("send", "--zero-copy on: not with "
+				    "--generic, which copies");
 	if (cfg->observe && (cfg->pad || cfg->trim == PT_TRIM_NONE))
 		return pt_out_usage("send", "--observe: nothing is trimmed "
 				    "with %s", cfg->pad ? "--pad"

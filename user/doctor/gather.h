@@ -13,14 +13,6 @@ void gather_xdp(struct pt_facts *facts, bool receiving);
 void gather_path(struct pt_facts *facts, const char *to);
 void gather_speed(struct pt_facts *facts);
 
-/* gather_xdp_features asks netdev netlink for a device's NETDEV_XDP_ACT_*;
- * false before Linux 6.3. */
-bool gather_xdp_features(__u32 ifindex, __u64 *features);
-
-/* gather_bound_queues asks it which queues an AF_XDP socket is bound to: bit q
- * of bound[q / 64].  None before Linux 6.16, which does not tell. */
-void gather_bound_queues(__u32 ifindex, __u64 bound[PT_QUEUES_MAX / 64]);
-
 /* gather_try notes ret, and the error's text if it is one. */
 void gather_try(struct pt_try *try, int ret, const struct pt_error *err);
 

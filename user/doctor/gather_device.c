@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
+#include "xdp/netdev.h"
 
 #define FEATURES_MAX	256	/* bits; the kernel has some 70 */
 #define RULES_MAX	4096
@@ -192,14 +193,16 @@ static __u32 link_mbit(const struct ethtool *e, const char *driver)
 void gather_device(struct pt_facts_device *d, const char *name)
 {
 	struct ethtool e = { .name = d->dev.name };
+	struct pt_netdev_facts netdev;
 	struct pt_error err;
 
 	d->rule = -1;
 	gather_try(&d->found, pt_device_open(&d->dev, name, &err), &err);
 	if (d->found.ret)
 		return;
-	d->features_known = gather_xdp_features(d->dev.ifindex,
-						&d->xdp_features);
+	pt_netdev_ask(&netdev, d->dev.ifindex);
+	d->features_known = netdev.known;
+	d->xdp_features = netdev.xdp_features;
 	e.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (e.fd < 0)
 		return;

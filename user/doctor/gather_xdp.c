@@ -20,6 +20,7 @@
 #include <xdp/libxdp.h>
 
 #include "xdp/cause.h"
+#include "xdp/netdev.h"
 #include "xdp/program.h"
 #include "xdp/xsk.h"
 
@@ -100,7 +101,7 @@ static void gather_queues(struct pt_facts_xdp *x, const struct pt_device *dev)
 		    dev->rx_queue_cnt : dev->tx_queue_cnt;
 	__u64 bound[PT_QUEUES_MAX / 64] = { 0 };
 
-	gather_bound_queues(dev->ifindex, bound);
+	pt_netdev_bound_queues(dev->ifindex, bound);
 	for (__u32 q = 0; q < cnt && q < PT_QUEUES_MAX; q++) {
 		struct pt_facts_queue *taken = &x->taken[x->taken_cnt];
 
@@ -126,6 +127,17 @@ static int free_queue(const struct pt_facts_xdp *x, __u32 cnt)
 	return -1;
 }
 
+/* try_open opens and closes a socket. */
+static int try_open(const struct pt_xsk_cfg *cfg, struct pt_error *err)
+{
+	struct pt_xsk *xsk;
+	int ret = pt_xsk_open(&xsk, cfg, err);
+
+	if (!ret)
+		pt_xsk_close(xsk);
+	return ret;
+}
+
 static void try_bind(struct pt_facts *facts, __u32 queue)
 {
 	struct pt_facts_xdp *x = &facts->xdp;
@@ -135,25 +147,19 @@ static void try_bind(struct pt_facts *facts, __u32 queue)
 		.rx_chunk_cnt = RX_CHUNKS,
 		/* Zero copy is the driver's affair: asked of it only where
 		 * the kernel cannot tell. */
-		.generic = facts->device.features_known,
+		.zero_copy = !facts->device.features_known,
 	};
-	struct pt_xsk_info info;
 	struct pt_error err;
-	struct pt_xsk *xsk;
 
-	gather_try(&x->bind, pt_xsk_open(&xsk, &cfg, &err), &err);
+	x->bind_zero_copy = cfg.zero_copy && !try_open(&cfg, &err);
+	cfg.zero_copy = false;
+	gather_try(&x->bind, try_open(&cfg, &err), &err);
 	if (x->bind.ret)
 		return;
-	pt_xsk_info(xsk, &info);
-	pt_xsk_close(xsk);
-	x->bind_zero_copy = info.zero_copy;
-	cfg.generic = true;
 	cfg.rx_chunk_cnt = 0;
 	cfg.tx_chunk_cnt = TX_CHUNKS;
 	cfg.tx_frame_sz_max = 2 * PT_XSK_CHUNK_SZ;
-	gather_try(&x->bind_large, pt_xsk_open(&xsk, &cfg, &err), &err);
-	if (!x->bind_large.ret)
-		pt_xsk_close(xsk);
+	gather_try(&x->bind_large, try_open(&cfg, &err), &err);
 }
 
 static void gather_bind(struct pt_facts *facts, bool receiving)

@@ -102,7 +102,10 @@ static int watch_progress(struct pt_lane *l)
 int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 {
 	struct pt_mail *mail = &l->mail;
+	int ret = timeout_ns ? pt_lane_nudge(l, &timeout_ns) : 0;
 
+	if (ret)
+		return ret;
 	mail->missing_cnt = 0;
 	if (!pt_inbox_take(l->inbox, mail, timeout_ns))
 		return watch_progress(l);
@@ -123,8 +126,7 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 	}
 	l->reprobe |= mail->reprobe;
 	if (mail->has_ack) {
-		int ret = take_ack(l);
-
+		ret = take_ack(l);
 		if (ret)
 			return ret;
 	}

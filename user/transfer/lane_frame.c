@@ -93,6 +93,15 @@ int pt_lane_kick(struct pt_lane *l)
 	return ret < 0 ? ret : 0;
 }
 
+int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns)
+{
+	if (!pt_xsk_tx_waits(l->cfg.xsk))
+		return 0;
+	if (*timeout_ns > PT_XSK_STALE_NS)
+		*timeout_ns = PT_XSK_STALE_NS;
+	return pt_lane_kick(l);
+}
+
 int pt_lane_drain(struct pt_lane *l)
 {
 	int ret;

@@ -90,6 +90,11 @@ int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn);
 int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
+
+/* pt_lane_nudge, before the lane sleeps: a zero-copy driver is told again of
+ * frames that wait, and none of them waits longer for it than
+ * PT_XSK_STALE_NS. */
+int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns);
 int pt_lane_drain(struct pt_lane *l);	/* kicks until the device took all */
 int pt_lane_sync(struct pt_lane *l);	/* tells the receiver how far we are */
 int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range);

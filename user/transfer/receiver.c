@@ -57,6 +57,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.dev = cfg->dev,
 		.queue_cnt = cfg->queue_cnt,
 		.generic = cfg->generic,
+		.zero_copy = cfg->zero_copy,
 		.hugepages = cfg->hugepages,
 		.profile = cfg->profile,
 		.cpus = cfg->cpus,
@@ -127,12 +128,11 @@ void pt_receiver_info(const struct pt_receiver *r,
 	info->generic = program.generic;
 	info->pinned = program.pinned;
 	info->program_id = program.id;
-	info->zero_copy = xsk.zero_copy;
+	info->copy_why = r->host.card.why;
 	info->multi_buffer = xsk.multi_buffer;
 	info->hugepages = r->host.hugepages;
 	info->queue_cnt = r->host.queue_cnt;
-	for (__u32 i = 0; i < info->queue_cnt; i++)
-		info->queues[i] = pt_lease_queue(r->host.leases[i]);
+	pt_rx_host_sockets(&r->host, info->queues, info->zero_copy);
 }
 
 int pt_receiver_start(struct pt_receiver *r, int stop_fd, struct pt_error *err)

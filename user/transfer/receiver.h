@@ -20,6 +20,7 @@
 #include "transfer/cpus.h"
 #include "wire/cipher.h"
 #include "xdp/xsk.h"
+#include "xdp/zero_copy.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
@@ -43,6 +44,8 @@ struct pt_receive_report {
 	__u32 segment_cnt;
 	__u32 lane_cnt;
 	__u32 queue_cnt;	/* of the receiver */
+	__u16 queues[PT_LANES_MAX];
+	bool zero_copy[PT_LANES_MAX];	/* their sockets; else copy mode */
 	enum pt_hugepages hugepages;	/* ON: of all of them */
 	__u64 total_ns;		/* OPEN to the end */
 	__u64 commit_ns;	/* to disk and renamed */
@@ -78,6 +81,7 @@ struct pt_receiver_cfg {
 	__u64 prealloc_sz;	/* bytes of the image to allocate before a sender
 				 * comes; 0: none.  Not with serve or resume */
 	bool generic;		/* XDP mode */
+	enum pt_zero_copy zero_copy;
 	enum pt_hugepages hugepages;	/* for the queues' memory */
 	bool profile;		/* see has_profile */
 	struct pt_cpus cpus;	/* of the queues' threads */
@@ -94,7 +98,8 @@ struct pt_receiver_info {
 	char listen[PT_ADDRESS_TEXT_SZ];	/* with the port it got */
 	bool generic;
 	bool pinned;		/* uses the program of pagetrim attach */
-	bool zero_copy;
+	bool zero_copy[PT_LANES_MAX];	/* by queue; else copy mode */
+	struct pt_error copy_why;	/* if somebody may wonder; text "" else */
 	bool multi_buffer;
 	enum pt_hugepages hugepages;	/* ON: of all queues */
 	__u32 program_id;

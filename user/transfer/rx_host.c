@@ -14,15 +14,14 @@
 static int open_queue(struct pt_rx_host *h, __u32 i,
 		      const struct pt_rx_host_cfg *host, struct pt_error *err)
 {
-	const struct pt_xsk_cfg cfg = {
+	struct pt_xsk_cfg cfg = {
 		.device = &h->device,
 		.queue = pt_lease_queue(h->leases[i]),
 		.rx_chunk_cnt = RX_CHUNKS,
-		.generic = host->generic,
 		.hugepages = host->hugepages,
 	};
 	struct pt_xsk_info info;
-	int ret = pt_xsk_open(&h->xsks[i], &cfg, err);
+	int ret = pt_card_open_socket(&h->card, &h->xsks[i], &cfg, err);
 
 	if (ret)
 		return ret;
@@ -89,6 +88,9 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	if (!ret)
 		ret = pt_device_check(&h->device, err);
 	if (!ret)
+		ret = pt_card_judge(&h->card, &h->device, cfg->zero_copy,
+				    cfg->generic, err);
+	if (!ret)
 		ret = pt_leases_open(&h->device_leases, &h->device, err);
 	if (ret)
 		return ret;
@@ -101,6 +103,8 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	h->profile = cfg->profile;
 	h->cpus = cfg->cpus;
 	ret = pt_program_open(&h->program, &program, err);
+	if (!ret && h->card.zero_copy)
+		ret = pt_card_wait(&h->card, err);
 	if (!ret)
 		ret = open_queues(h, cfg, err);
 	if (ret)
@@ -185,6 +189,18 @@ void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out)
 	out->thread_cnt = h->queue_cnt;
 	for (__u32 i = 0; i < h->queue_cnt; i++)
 		pt_stage_look(&h->clocks[i], out->stages);
+}
+
+void pt_rx_host_sockets(const struct pt_rx_host *h, __u16 queues[PT_LANES_MAX],
+			bool zero_copy[PT_LANES_MAX])
+{
+	struct pt_xsk_info info;
+
+	for (__u32 i = 0; i < h->queue_cnt; i++) {
+		pt_xsk_info(h->xsks[i], &info);
+		queues[i] = pt_lease_queue(h->leases[i]);
+		zero_copy[i] = info.zero_copy;
+	}
 }
 
 static bool has_lane_on(const struct pt_intake *intake,

@@ -6,6 +6,7 @@
 #ifndef TRANSFER_RX_HOST_H
 #define TRANSFER_RX_HOST_H
 
+#include "transfer/card.h"
 #include "transfer/rx_queue.h"
 #include "xdp/device.h"
 #include "xdp/lease.h"
@@ -13,6 +14,7 @@
 
 struct pt_rx_host {
 	struct pt_device device;
+	struct pt_card card;
 	struct pt_program *program;
 	__u32 queue_cnt;
 	struct pt_leases *device_leases;
@@ -37,6 +39,7 @@ struct pt_rx_host_cfg {
 	const char *dev;
 	__u32 queue_cnt;	/* as struct pt_queues_wish */
 	bool generic;
+	enum pt_zero_copy zero_copy;
 	enum pt_hugepages hugepages;
 	bool profile;
 	struct pt_cpus cpus;
@@ -61,6 +64,10 @@ int pt_rx_host_watch(const struct pt_rx_host *h, struct pt_error *err);
 
 /* pt_rx_host_profile: of the queues' threads, since they started. */
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out);
+
+/* pt_rx_host_sockets writes each one's queue, and whether it is zero copy. */
+void pt_rx_host_sockets(const struct pt_rx_host *h, __u16 queues[PT_LANES_MAX],
+			bool zero_copy[PT_LANES_MAX]);
 
 /* pt_rx_host_session_lock locks the queues that the session's lanes are on:
  * those of other sessions go on. */

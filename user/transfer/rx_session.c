@@ -109,6 +109,7 @@ void pt_rx_session_open(struct pt_rx_session *s)
 	s->opened_ns = pt_clock_ns();
 	s->report.queue_cnt = s->host->queue_cnt;
 	s->report.hugepages = s->host->hugepages;
+	pt_rx_host_sockets(s->host, s->report.queues, s->report.zero_copy);
 	if (s->cfg->profile)
 		pt_rx_host_profile(s->host, &s->opened_profile);
 }

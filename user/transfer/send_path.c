@@ -126,17 +126,28 @@ static int open_socket(struct pt_send_path *path, __u32 i,
 		.queue = pt_lease_queue(path->leases[i]),
 		.tx_chunk_cnt = TX_CHUNKS,
 		.tx_frame_sz_max = path->frame_sz_max,
-		.generic = cfg->generic,
 		.hugepages = cfg->hugepages,
 	};
-	int ret = pt_xsk_open(&path->xsks[i], &xsk, err);
+	int ret = pt_card_open_socket(&path->card, &path->xsks[i], &xsk, err);
 
 	if (ret != -EMSGSIZE)
 		return ret;
 	/* No multi-buffer here: frames of one chunk. */
 	path->frame_sz_max = PT_XSK_CHUNK_SZ;
 	xsk.tx_frame_sz_max = path->frame_sz_max;
-	return pt_xsk_open(&path->xsks[i], &xsk, err);
+	return pt_card_open_socket(&path->card, &path->xsks[i], &xsk, err);
+}
+
+static bool any_zero_copy(const struct pt_send_path *path)
+{
+	struct pt_xsk_info info;
+
+	for (__u32 i = 0; i < path->queue_cnt; i++) {
+		pt_xsk_info(path->xsks[i], &info);
+		if (info.zero_copy)
+			return true;
+	}
+	return false;
 }
 
 static int open_sockets(struct pt_send_path *path,
@@ -153,6 +164,7 @@ static int open_sockets(struct pt_send_path *path,
 			return ret;
 		i++;
 	}
+	pt_card_settle(&path->card, any_zero_copy(path));
 	return 0;
 }
 
@@ -186,6 +198,15 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 				   dev, path->device.mtu, mtu,
 				   path->device.mtu, dev, mtu);
 	return ret ? ret : pt_leases_open(&path->device_leases, &path->device,
+					  err);
+}
+
+int pt_send_path_prepare(struct pt_send_path *path, enum pt_zero_copy wish,
+			 bool generic, struct pt_error *err)
+{
+	int ret = pt_card_judge(&path->card, &path->device, wish, generic, err);
+
+	return ret ? ret : pt_card_attach(&path->card, path->device_leases,
 					  err);
 }
 
@@ -231,6 +252,7 @@ void pt_send_path_close(struct pt_send_path *path)
 		pt_lease_release(path->leases[i]);
 	}
 	path->queue_cnt = 0;
+	pt_card_close(&path->card);
 	pt_leases_close(path->device_leases);
 	path->device_leases = NULL;
 	pt_monitor_close(path->monitor);

@@ -9,6 +9,7 @@
 #include "control/address.h"
 #include "control/messages.h"
 #include "control/monitor.h"
+#include "transfer/card.h"
 #include "wire/link.h"
 #include "xdp/device.h"
 #include "xdp/lease.h"
@@ -16,6 +17,7 @@
 
 struct pt_send_path {
 	struct pt_device device;
+	struct pt_card card;
 	struct pt_address src;		/* ours, of the control connection */
 	bool src_is_local;		/* by the host's routes: else not to be
 					 * watched */
@@ -39,7 +41,6 @@ struct pt_send_path_cfg {
 	const struct pt_msg_offer *offer;
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	__u32 mtu;			/* 0: the device's; else no larger */
-	bool generic;			/* copy mode */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	int timeout_ms;			/* for the next hop's MAC address */
 };
@@ -48,6 +49,12 @@ struct pt_send_path_cfg {
  * can be told to be wrong before anyone is called.  mtu as in the cfg below. */
 int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err);
+
+/* pt_send_path_prepare makes the device ready for zero copy, if that is what
+ * wish and device agree on: it may take seconds, and the carrier meanwhile.  So
+ * it comes before the receiver is called. */
+int pt_send_path_prepare(struct pt_send_path *path, enum pt_zero_copy wish,
+			 bool generic, struct pt_error *err);
 
 /* pt_send_path_check_mtu: -EMSGSIZE: what ("the path") takes, frames of frame_sz
  * Ethernet bytes, is less than the mtu asked for; 0: none was, any will do. */

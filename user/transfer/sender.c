@@ -143,10 +143,10 @@ static int open_path(struct pt_sender *s)
 		.dst = pt_conn_peer(s->conn),
 		.queue_cnt = s->cfg->queue_cnt,
 		.mtu = s->cfg->mtu,
-		.generic = s->cfg->generic,
 		.hugepages = s->cfg->hugepages,
 		.timeout_ms = 2000,
 	};
+	char text[sizeof(s->path.card.why.text) + 16];
 	struct pt_message m;
 	int ret = reply(s, PT_MSG_OFFER, &m);
 
@@ -157,7 +157,12 @@ static int open_path(struct pt_sender *s)
 	ret = choose_cipher(s, &m.offer);
 	if (ret)
 		return ret;
-	return pt_send_path_open(&s->path, &cfg, s->err);
+	ret = pt_send_path_open(&s->path, &cfg, s->err);
+	if (ret || !s->path.card.why.text[0] || !s->cfg->warn)
+		return ret;
+	snprintf(text, sizeof(text), "copy mode: %s", s->path.card.why.text);
+	s->cfg->warn(text, s->cfg->progress_arg);
+	return 0;
 }
 
 static int send_open(struct pt_sender *s)
@@ -235,6 +240,9 @@ static int set_up(struct pt_sender *s)
 					 s->cfg->file_cnt, s->err);
 	if (!ret)
 		ret = prepare_memory(s);
+	if (!ret)
+		ret = pt_send_path_prepare(&s->path, s->cfg->zero_copy,
+					   s->cfg->generic, s->err);
 	if (!ret)
 		ret = needs_less(s, PT_SEND_NEEDS_SOCKETS);
 	if (!ret && s->cfg->control)
@@ -360,6 +368,8 @@ static int run(struct pt_sender *s)
 		now_ns = pt_clock_ns();
 		if (!ret)
 			watch_peer(s, now_ns, &ret);
+		if (!ret)
+			ret = pt_sender_watch_card(s, now_ns);
 		if (s->cfg->progress && now_ns - s->shown_ns > PROGRESS_NS) {
 			s->shown_ns = now_ns;
 			pt_sender_count(s);

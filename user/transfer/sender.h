@@ -19,6 +19,7 @@
 #include "trim/trim.h"
 #include "wire/cipher.h"
 #include "xdp/umem.h"
+#include "xdp/zero_copy.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
@@ -64,6 +65,7 @@ struct pt_send_lane_report {
 	__u16 rx_queue;		/* of the receiver, where it arrives */
 	__u32 frame_sz;		/* Ethernet bytes of its largest frame */
 	enum pt_hugepages hugepages;	/* its memory's */
+	bool zero_copy;		/* its socket; else copy mode */
 	__u64 frames;
 };
 
@@ -147,7 +149,8 @@ struct pt_send_cfg {
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	bool profile;			/* see has_profile */
-	bool generic;
+	bool generic;			/* copy mode */
+	enum pt_zero_copy zero_copy;
 	__u32 mtu;			/* 0: as large as passes */
 	__u64 bytes_per_s;		/* of Ethernet bytes: as pt_rate_choose
 					 * takes it */

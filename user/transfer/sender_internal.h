@@ -57,6 +57,7 @@ struct pt_sender {
 				 * do, what the phase waits for */
 	__u64 pinged_ns;
 	__u64 shown_ns;
+	__u64 watched_ns;	/* when the XDP program was last looked for */
 };
 
 /* pt_sender_take acts on a message. */
@@ -70,6 +71,10 @@ int pt_sender_advance(struct pt_sender *s);
  * own: it is where a debugger stops a sender in a given phase. */
 __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 	__attribute__((noinline));
+
+/* pt_sender_watch_card looks once a second whether the XDP program that zero copy
+ * needs is still there.  -ENODEV: it is not, and no more frames will go. */
+int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns);
 
 /* pt_sender_answer answers who asks on the console. */
 void pt_sender_answer(struct pt_sender *s);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A sender's lanes: their keys, start and end. */
+/* A sender's lanes: their keys, start and end; and the card they send by. */
 #include "transfer/sender_internal.h"
+
+#include <errno.h>
 
 #include <pagetrim/clock.h>
 #include "transfer/frame_keys.h"
+
+#define WATCH_NS	1000000000ULL	/* between looks at the XDP program */
 
 static int make_seals(struct pt_sender *s)
 {
@@ -107,4 +111,17 @@ void pt_sender_stop_lanes(struct pt_sender *s)
 	s->lane_cnt = 0;
 	for (__u32 i = 0; i < PT_LANES_MAX; i++)
 		pt_seal_destroy(s->seals[i]);
+}
+
+int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns)
+{
+	if (now_ns - s->watched_ns < WATCH_NS)
+		return 0;
+	s->watched_ns = now_ns;
+	if (pt_card_is_ready(&s->path.card))
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
+			    "the XDP program off it that zero copy needs (find "
+			    "out who, then send again, or use --zero-copy off)",
+			    s->cfg->dev);
 }

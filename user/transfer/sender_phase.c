@@ -417,6 +417,7 @@ void pt_sender_count(struct pt_sender *s)
 			.rx_queue = atomic_load(&c->queue),
 			.frame_sz = atomic_load(&c->frame_sz),
 			.hugepages = xsk.hugepages,
+			.zero_copy = xsk.zero_copy,
 			.frames = atomic_load(&c->frames),
 		};
 	}

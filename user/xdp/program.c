@@ -12,6 +12,7 @@
 
 #include <pagetrim/check.h>
 #include "xdp/cause.h"
+#include "xdp/hook.h"
 #include "xdp/lease.h"
 
 #ifndef BPF_F_XDP_HAS_FRAGS
@@ -29,6 +30,7 @@ struct pt_program *program_new(const struct pt_device *device)
 	p->link_fd = -1;
 	p->pins_fd = -1;
 	p->holder_fd = -1;
+	p->before_fd = -1;
 	for (int i = 0; i < MAP_CNT; i++)
 		p->map_fd[i] = -1;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -49,6 +51,11 @@ void program_free(struct pt_program *p)
 	program_unhold(p);
 	if (p->pins_fd >= 0)
 		close(p->pins_fd);
+	/* Who holds the link, too, is to find on the device what it was. */
+	if (p->before_fd >= 0) {
+		bpf_link_update(p->link_fd, p->before_fd, NULL);
+		close(p->before_fd);
+	}
 	if (p->link_fd >= 0)
 		close(p->link_fd);	/* the last reference: detaches */
 	if (p->prog_fd >= 0)
@@ -85,7 +92,8 @@ static void name_holder(char *text, size_t sz, const struct pt_device *device)
 	}
 	used = snprintf(text, sz, "XDP program '%s' (id %u)",
 			info.name[0] ? info.name : "?", id);
-	if (strcmp(info.name, PT_PROGRAM_NAME))
+	if (strcmp(info.name, PT_PROGRAM_NAME) &&
+	    strcmp(info.name, PT_PASS_NAME))
 		return;
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
 		if (!pt_lease_owner(device, q, &owner))
@@ -237,6 +245,9 @@ static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		return ret;
 	ret = bpf_link_create(bpf_program__fd(skel->progs.pagetrim),
 			      p->device.ifindex, BPF_XDP, &opts);
+	if (ret == -EBUSY && !cfg->generic)
+		ret = program_take_link(p,
+				bpf_program__fd(skel->progs.pagetrim));
 	if (ret < 0) {
 		pagetrim_bpf__destroy(skel);
 		return ret;
@@ -325,6 +336,26 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 	return 0;
 }
 
+/* replace_orphan: in place of a dead receiver's program, which p is. */
+static int replace_orphan(struct pt_program **out, struct pt_program *p,
+			  const struct pt_program_cfg *cfg,
+			  struct pt_error *err)
+{
+	int ret;
+
+	program_free(p);
+	p = program_new(cfg->device);
+	if (!p)
+		return program_fail(err, cfg, -ENOMEM);
+	ret = program_attach(p, cfg, err);
+	if (ret) {
+		program_free(p);
+		return ret;
+	}
+	*out = p;
+	return 0;
+}
+
 int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		    struct pt_error *err)
 {
@@ -342,8 +373,10 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		ret = adopt_pinned(p, cfg, err);
 	else if (!ret && p->constants.netns_cookie)
 		ret = program_fail_hidden(err, p);
-	else if (!ret)
+	else if (!ret && !program_is_orphan(p))
 		ret = program_fail(err, cfg, -EBUSY);	/* a receiver's own */
+	else if (!ret)
+		return replace_orphan(out, p, cfg, err);
 	else if (ret == -ENOENT)
 		ret = program_attach(p, cfg, err);
 	else
@@ -406,13 +439,11 @@ void pt_program_info(const struct pt_program *p, struct pt_program_info *info)
 
 bool pt_program_is_attached(const struct pt_program *p)
 {
-	struct bpf_link_info link = { 0 };
-	__u32 link_sz = sizeof(link), id;
+	__u32 id;
 	int ret;
 
 	if (p->link_fd >= 0)
-		return bpf_obj_get_info_by_fd(p->link_fd, &link, &link_sz) ||
-		       link.xdp.ifindex;
+		return pt_hook_link_runs(p->link_fd, p->info.id);
 	/* What a dispatcher runs cannot be told from its number. */
 	ret = bpf_xdp_query_id(p->device.ifindex, 0, &id);
 	if (ret)

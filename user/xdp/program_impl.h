@@ -45,6 +45,8 @@ struct pt_program {
 					 * it says nothing */
 	int	prog_fd;
 	int	link_fd;	/* of an own program; else -1 */
+	int	before_fd;	/* program that the link had before ours, which a
+				 * sender attached; else -1 */
 	int	map_fd[MAP_CNT];
 	int	cpu_cnt;	/* slots of a per-CPU value */
 
@@ -85,6 +87,19 @@ void program_set_constants(struct pagetrim_bpf *skel,
  * bpf_link. */
 int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		   struct pt_error *err);
+
+/* program_take_link puts prog_fd in the place of a sender's pass program, or of
+ * a receive program that was left by its receiver because a sender holds the
+ * link, too.  Returns the link, held, and notes in p what it had before; else
+ * -EBUSY: another's program is there, or -errno. */
+int program_take_link(struct pt_program *p, int prog_fd);
+
+/* program_keep: what the link had before does not come back. */
+void program_keep(struct pt_program *p);
+
+/* program_is_orphan: p, which program_find found, is a receiver's own that no
+ * process receives by any more. */
+bool program_is_orphan(const struct pt_program *p);
 
 /* program_find fills p with the pagetrim program that the device runs, and
  * its maps.  Returns 0, -ENOENT: none, or -EPROTO: one of another version, of

@@ -191,8 +191,10 @@ static int attach_and_pin(struct pt_program *p,
 	if (ret)
 		return ret;
 	ret = make_pins(p);
-	if (!ret)
+	if (!ret) {
+		program_keep(p);
 		return 0;
+	}
 	if (p->link_fd < 0)
 		detach(p);
 	pt_program_pin_path(path, &p->device, NULL);

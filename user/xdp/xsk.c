@@ -10,6 +10,7 @@
 
 #include <pagetrim/check.h>
 #include "xdp/cause.h"
+#include "xdp/zero_copy.h"
 
 #define BIND_TRIES	100	/* 10 ms apart: the kernel frees the queue of a
 				 * closed socket some 10 ms later */
@@ -43,11 +44,18 @@ static bool cfg_is_valid(const struct pt_xsk_cfg *cfg)
 		       cfg->tx_frame_sz_max <= PT_SPANS_MAX * PT_XSK_CHUNK_SZ);
 }
 
+/* fill_cnt: a zero-copy socket that only sends must not leave its queue's RX
+ * side without chunks, or the host is deaf on that queue. */
+static __u32 fill_cnt(const struct pt_xsk_cfg *cfg)
+{
+	return cfg->zero_copy && !cfg->rx_chunk_cnt ? XSK_PASS_CHUNKS :
+						      cfg->rx_chunk_cnt;
+}
+
 /* chunks_sz: one mapping, RX chunks first. */
 static size_t chunks_sz(const struct pt_xsk_cfg *cfg)
 {
-	return ((size_t)cfg->rx_chunk_cnt + cfg->tx_chunk_cnt) *
-	       PT_XSK_CHUNK_SZ;
+	return ((size_t)fill_cnt(cfg) + cfg->tx_chunk_cnt) * PT_XSK_CHUNK_SZ;
 }
 
 /* map_chunks: which queue it is for, the mapping cannot say. */
@@ -71,11 +79,14 @@ static int create_umem(struct pt_xsk *x)
 	const struct xsk_umem_config cfg = {
 		/* Twice: the kernel shows a frame on the RX ring before it
 		 * shows that it took the chunk off the fill ring. */
-		.fill_size = x->cfg.rx_chunk_cnt ? 2 * x->cfg.rx_chunk_cnt : 2,
+		.fill_size = x->fill_cnt ? 2 * x->fill_cnt : 2,
 		.comp_size = pow2_at_least(x->cfg.tx_chunk_cnt + 2),
 		.frame_size = PT_XSK_CHUNK_SZ,
 	};
 
+	/* libxdp leaves of a ring's last life how far it was. */
+	memset(&x->fill, 0, sizeof(x->fill));
+	memset(&x->comp, 0, sizeof(x->comp));
 	return xsk_umem__create(&x->umem, x->base, chunks_sz(&x->cfg),
 				&x->fill, &x->comp, &cfg);
 }
@@ -87,13 +98,16 @@ static int bind_once(struct pt_xsk *x, bool multi_buffer)
 		.tx_size = x->tx_ring_cnt,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = XDP_USE_NEED_WAKEUP |
-			      (x->cfg.generic ? XDP_COPY : 0) |
+			      (x->cfg.zero_copy ? XDP_ZEROCOPY : XDP_COPY) |
 			      (multi_buffer ? XDP_USE_SG : 0),
 	};
 	int ret = create_umem(x);
 
 	if (ret)
 		return ret;
+	/* Before the driver has the queue: it takes some at once, and one that
+	 * finds none may not look again by itself. */
+	xsk_rx_start(x);
 	ret = xsk_socket__create(&x->socket, x->cfg.device->name, x->cfg.queue,
 				 x->umem, x->cfg.rx_chunk_cnt ? &x->rx : NULL,
 				 x->cfg.tx_chunk_cnt ? &x->tx : NULL, &cfg);
@@ -119,19 +133,31 @@ static int bind_patiently(struct pt_xsk *x, bool multi_buffer)
 	return ret;
 }
 
+/* needs_several: what arrives, or what is sent, takes several descriptors a
+ * frame.  Of a zero-copy socket the kernel wants room for the MTU, whether it
+ * receives or not. */
+static bool needs_several(const struct pt_xsk *x, bool *tx_needs)
+{
+	const struct pt_device *dev = x->cfg.device;
+
+	*tx_needs = x->cfg.tx_chunk_cnt &&
+		    x->cfg.tx_frame_sz_max > PT_XSK_CHUNK_SZ;
+	if (x->cfg.zero_copy)
+		return *tx_needs || pt_zero_copy_needs_segs(dev->mtu);
+	return *tx_needs || (x->cfg.rx_chunk_cnt &&
+			     pt_device_frame_sz(dev) + 4 > RX_DESC_SZ);
+}
+
 static int bind_queue(struct pt_xsk *x)
 {
-	bool rx_needs = x->cfg.rx_chunk_cnt &&
-			pt_device_frame_sz(x->cfg.device) + 4 > RX_DESC_SZ;
-	bool tx_needs = x->cfg.tx_chunk_cnt &&
-			x->cfg.tx_frame_sz_max > PT_XSK_CHUNK_SZ;
+	bool tx_needs;
 	int ret;
 
 	/* Not asked for without need: some drivers have zero copy for frames
-	 * of one buffer only, and would fall back to copying. */
-	x->info.multi_buffer = rx_needs || tx_needs;
+	 * of one buffer only. */
+	x->info.multi_buffer = needs_several(x, &tx_needs);
 	ret = bind_patiently(x, x->info.multi_buffer);
-	if (ret != -EINVAL || !x->info.multi_buffer)
+	if (ret != -EINVAL || !x->info.multi_buffer || x->cfg.zero_copy)
 		return ret;
 	ret = bind_patiently(x, false);	/* a kernel before 6.6 */
 	x->info.multi_buffer = false;
@@ -204,6 +230,14 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	default:
 		remedy = "see the kernel log";
 	}
+	if (cfg->zero_copy && code != -EBUSY && code != -EPERM &&
+	    code != -ENOBUFS)
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s queue %u: "
+				    "driver %s gives no zero copy: %s "
+				    "(--zero-copy auto does without)", dev,
+				    cfg->queue, cfg->device->driver[0] ?
+				    cfg->device->driver : "?",
+				    strerror(-code));
 	return pt_error_set(err, PT_EXIT_HOST, code,
 			    "%s queue %u: cannot open an AF_XDP socket: %s "
 			    "(%s)", dev, cfg->queue, strerror(-code), remedy);
@@ -228,6 +262,7 @@ int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		return fail(err, cfg, -ENOMEM);
 	memset(x, 0, sizeof(*x));
 	x->cfg = *cfg;
+	x->fill_cnt = fill_cnt(cfg);
 	x->tx_epoll = -1;
 	ret = map_chunks(x, err);
 	if (ret) {
@@ -246,7 +281,6 @@ int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 	ret = xsk_tx_bound(x);
 	if (ret)
 		goto stop_tx;
-	xsk_rx_start(x);
 	*out = x;
 	return 0;
 

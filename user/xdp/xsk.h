@@ -3,7 +3,9 @@
  *
  * Shape: one mapping of 4096-byte chunks.  The first rx_chunk_cnt are for
  * receiving, one a descriptor; the rest are TX buffers, each as many
- * consecutive chunks as one frame of tx_frame_sz_max bytes takes.
+ * consecutive chunks as one frame of tx_frame_sz_max bytes takes.  A zero-copy
+ * socket has its queue's RX side, too, whether it receives or not: one that only
+ * sends has chunks for what arrives there, which go round in the kernel.
  *
  * Ownership: an RX chunk is the kernel's (fill ring) until pt_xsk_recv hands
  * it out in a frame, and the caller's until pt_xsk_recycle.  A TX buffer is
@@ -25,6 +27,8 @@
 
 #define PT_XSK_CHUNK_SZ		4096	/* bytes; the kernel takes no larger */
 #define PT_XSK_BATCH_MAX	64	/* frames of one pt_xsk_recv */
+#define PT_XSK_STALE_NS		10000000ULL /* zero copy: frames that wait for
+					 * longer are kicked again */
 
 struct pt_xsk;
 
@@ -35,7 +39,8 @@ struct pt_xsk_cfg {
 	__u32	tx_chunk_cnt;	/* 64..65536; 0: no sending */
 	__u32	tx_frame_sz_max; /* Ethernet bytes of the largest frame sent,
 				  * 64..PT_XSK_CHUNK_SZ * PT_SPANS_MAX */
-	bool	generic;	/* the XDP program runs in generic mode */
+	bool	zero_copy;	/* or -EOPNOTSUPP, or what the driver says; else
+				 * frames are copied */
 	enum pt_hugepages hugepages;	/* for the chunks */
 };
 
@@ -49,7 +54,7 @@ struct pt_xsk_info {
 	enum pt_hugepages hugepages;	/* what the chunks got */
 };
 
-/* pt_xsk_open binds the queue: zero copy where the driver has it, else copy;
+/* pt_xsk_open binds the queue, for zero copy if that is asked for; with
  * several descriptors a frame where frames of the device's MTU or
  * tx_frame_sz_max need it and the kernel has it (6.6), else one.  A queue that
  * another socket held a moment ago is tried again for up to 1 s.  On success
@@ -58,7 +63,8 @@ struct pt_xsk_info {
  *   -EINVAL  cfg; no such queue
  *   -EPERM   no CAP_NET_RAW
  *   -ENOMEM, -ENOBUFS  no memory, or over RLIMIT_MEMLOCK
- *   -EMSGSIZE  tx_frame_sz_max needs several descriptors; the kernel has not */
+ *   -EMSGSIZE  tx_frame_sz_max needs several descriptors; the kernel has not
+ *   -EOPNOTSUPP, -EINVAL, -ENOENT, ...  no zero copy, as the driver says */
 int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
 void pt_xsk_close(struct pt_xsk *x);	/* NULL is fine */
@@ -115,6 +121,10 @@ void pt_xsk_tx_give_back(struct pt_xsk *x, void *buffer);
  * (driver or socket buffer full): pt_xsk_tx_wait, then kick again;
  *   -ENETDOWN  the device is down: frames stay queued, a later kick sends them
  *   -ENXIO     the device is gone
+ *   -EINVAL    zero copy: the driver wants an XDP program on the device
+ * Of a zero-copy socket also: 1: the driver has not come round to all of it; and
+ * what waits for longer than PT_XSK_STALE_NS is told again, whether the driver
+ * seems to want that or not.
  * A frame that the device refuses is dropped and counted (tx_refused). */
 int pt_xsk_tx_kick(struct pt_xsk *x);
 
@@ -126,10 +136,19 @@ __u32 pt_xsk_tx_reap(struct pt_xsk *x);
  * system call. */
 bool pt_xsk_tx_is_idle(struct pt_xsk *x);
 
+/* pt_xsk_tx_waits: of a zero-copy socket, frames are not completed yet: kick
+ * again within PT_XSK_STALE_NS.  False in copy mode. */
+bool pt_xsk_tx_waits(struct pt_xsk *x);
+
 /* pt_xsk_tx_wait sleeps until a buffer is free and nothing is queued that the
  * kernel did not take, kicking as needed; at most timeout_ms (0..60000).
  * Returns 1: so it is; 0: time is up; -errno as pt_xsk_tx_kick. */
 int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms);
+
+/* pt_xsk_tx_prove sends a frame to ourselves, mac, which no switch forwards, and
+ * waits for its completion, at most timeout_ms.  Before all other frames.
+ *   -ETIMEDOUT  it was not completed;  or -errno, as pt_xsk_tx_kick last said */
+int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms);
 
 /* pt_xsk_stats: what became of frames at this socket. */
 struct pt_xsk_stats {

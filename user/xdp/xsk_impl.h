@@ -16,6 +16,10 @@
 #define XSK_CHUNKS_MIN	64
 #define XSK_CHUNKS_MAX	65536
 
+/* Chunks for what arrives where a zero-copy socket only sends: as many as RX
+ * rings mostly have. */
+#define XSK_PASS_CHUNKS	512
+
 struct pt_xsk {
 	struct pt_xsk_cfg cfg;
 	struct pt_xsk_info info;
@@ -23,6 +27,7 @@ struct pt_xsk {
 	struct xsk_umem *umem;
 	struct pt_umem memory;	/* RX chunks, then TX buffers */
 	__u8	*base;		/* of it */
+	__u32	fill_cnt;	/* RX chunks: what the fill ring begins with */
 
 	/* RX: of the receiving thread */
 	struct xsk_ring_cons rx __attribute__((aligned(64)));
@@ -41,6 +46,8 @@ struct pt_xsk {
 	__u32	tx_free_cnt;	/* entries of tx_free */
 	__u32	*tx_free;	/* stack of buffers: the warmest goes first */
 	__u8	*tx_pending;	/* [buffer] descriptors not completed */
+	__u64	tx_waits_ns;	/* zero copy: frames wait since; 0: none, or
+				 * they move */
 	int	tx_epoll;	/* edge-triggered: the kernel made room */
 	__u64	tx_submitted;
 	__u64	tx_completed;
@@ -55,10 +62,10 @@ static inline void xsk_count(__u64 *counter, __u64 n)
 
 static inline __u64 xsk_tx_base(const struct pt_xsk *x)
 {
-	return (__u64)x->cfg.rx_chunk_cnt * PT_XSK_CHUNK_SZ;
+	return (__u64)x->fill_cnt * PT_XSK_CHUNK_SZ;
 }
 
-/* xsk_rx_start gives all RX chunks to the kernel. */
+/* xsk_rx_start gives all RX chunks to the kernel, before the socket is bound. */
 void xsk_rx_start(struct pt_xsk *x);
 
 /* xsk_tx_start, before the socket: buffers.  xsk_tx_bound, after: the

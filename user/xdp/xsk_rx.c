@@ -11,7 +11,7 @@
 
 void xsk_rx_start(struct pt_xsk *x)
 {
-	__u32 cnt = x->cfg.rx_chunk_cnt, idx;
+	__u32 cnt = x->fill_cnt, idx;
 
 	if (!cnt)
 		return;

@@ -2,6 +2,7 @@
 #include "xdp/xsk_impl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -144,6 +145,8 @@ __u32 pt_xsk_tx_reap(struct pt_xsk *x)
 	if (cnt)
 		xsk_ring_cons__release(&x->comp, cnt);
 	xsk_count(&x->tx_completed, frames);
+	if (frames)
+		x->tx_waits_ns = 0;
 	return frames;
 }
 
@@ -151,6 +154,18 @@ bool pt_xsk_tx_is_idle(struct pt_xsk *x)
 {
 	pt_xsk_tx_reap(x);
 	return x->tx_free_cnt == x->info.tx_frame_cnt;
+}
+
+/* is_deaf: the driver of a socket that only sends wants to be told to look for
+ * chunks again. */
+static bool is_deaf(const struct pt_xsk *x)
+{
+	return !x->cfg.rx_chunk_cnt && xsk_ring_prod__needs_wakeup(&x->fill);
+}
+
+bool pt_xsk_tx_waits(struct pt_xsk *x)
+{
+	return x->cfg.zero_copy && (!pt_xsk_tx_is_idle(x) || is_deaf(x));
 }
 
 /* queued_cnt: descriptors that the kernel did not take yet. */
@@ -189,9 +204,50 @@ static int kick(struct pt_xsk *x)
 	return 1;
 }
 
+/* tell has the driver look at the TX ring. */
+static int tell(struct pt_xsk *x)
+{
+	if (sendto(pt_xsk_fd(x), NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
+		return 0;
+	switch (errno) {
+	case EBUSY:
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+	case EINTR:
+		return 0;
+	default:
+		return -errno;
+	}
+}
+
+/* kick_zero_copy: a driver takes frames in its own time, and may fall asleep over
+ * some while its flag says that it looks at the ring. */
+static int kick_zero_copy(struct pt_xsk *x)
+{
+	struct pollfd fd = { .fd = pt_xsk_fd(x) };
+	__u64 now_ns;
+	int ret = 0;
+
+	if (is_deaf(x))
+		poll(&fd, 1, 0);	/* recvfrom is for those with a ring */
+	if (x->tx_submitted == x->tx_completed)
+		return 0;
+	now_ns = pt_clock_ns();
+	if (!x->tx_waits_ns)
+		x->tx_waits_ns = now_ns;
+	if (xsk_ring_prod__needs_wakeup(&x->tx) ||
+	    now_ns - x->tx_waits_ns >= PT_XSK_STALE_NS) {
+		if (now_ns - x->tx_waits_ns >= PT_XSK_STALE_NS)
+			x->tx_waits_ns = now_ns;
+		ret = tell(x);
+	}
+	return ret ? ret : queued_cnt(x) > 0;
+}
+
 int pt_xsk_tx_kick(struct pt_xsk *x)
 {
-	int ret = kick(x);
+	int ret = x->cfg.zero_copy ? kick_zero_copy(x) : kick(x);
 
 	/* What was copied out by now is taken again first, and still in the
 	 * cache; from the bottom of the stack everything is cold. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "doctor/gather.h"
+#include "xdp/netdev.h"
 
 #include <errno.h>
 #include <linux/genetlink.h>
+#include <string.h>
 
 #include "control/netlink.h"
 
@@ -12,6 +13,7 @@
 #define NETDEV_DEV_GET		1
 #define NETDEV_IFINDEX		1
 #define NETDEV_XDP_FEATURES	3
+#define NETDEV_ZC_MAX_SEGS	4
 #define NETDEV_QUEUE_GET	10
 #define NETDEV_QUEUE_ID		1
 #define NETDEV_QUEUE_IFINDEX	2
@@ -45,28 +47,24 @@ static int on_family(const struct nlmsghdr *nlh, void *data)
 			      data);
 }
 
-/* answer: of the device; known once the kernel said something. */
-struct answer {
-	bool known;
-	__u64 features;
-};
-
-static int take_features(const struct nlattr *attr, void *data)
+static int take_fact(const struct nlattr *attr, void *data)
 {
-	struct answer *answer = data;
+	struct pt_netdev_facts *facts = data;
 
 	if (mnl_attr_get_type(attr) == NETDEV_XDP_FEATURES &&
 	    !mnl_attr_validate(attr, MNL_TYPE_U64)) {
-		answer->features = mnl_attr_get_u64(attr);
-		answer->known = true;
+		facts->xdp_features = mnl_attr_get_u64(attr);
+		facts->known = true;
 	}
+	if (mnl_attr_get_type(attr) == NETDEV_ZC_MAX_SEGS &&
+	    !mnl_attr_validate(attr, MNL_TYPE_U32))
+		facts->zc_max_segs = mnl_attr_get_u32(attr);
 	return MNL_CB_OK;
 }
 
 static int on_device(const struct nlmsghdr *nlh, void *data)
 {
-	return mnl_attr_parse(nlh, sizeof(struct genlmsghdr), take_features,
-			      data);
+	return mnl_attr_parse(nlh, sizeof(struct genlmsghdr), take_fact, data);
 }
 
 static __u16 netdev_family(void)
@@ -81,22 +79,19 @@ static __u16 netdev_family(void)
 	return family;
 }
 
-bool gather_xdp_features(__u32 ifindex, __u64 *features)
+void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex)
 {
 	char buf[PT_NETLINK_ASK_SZ] __attribute__((aligned(8)));
 	__u16 family = netdev_family();
-	struct answer answer = { 0 };
 	struct nlmsghdr *nlh;
 
+	memset(facts, 0, sizeof(*facts));
 	if (!family)
-		return false;
+		return;
 	nlh = begin(buf, family, NETDEV_DEV_GET, NETDEV_VERSION);
 	mnl_attr_put_u32(nlh, NETDEV_IFINDEX, ifindex);
-	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_device, &answer) ||
-	    !answer.known)
-		return false;
-	*features = answer.features;
-	return true;
+	if (pt_netlink_ask(NETLINK_GENERIC, nlh, on_device, facts))
+		facts->known = false;
 }
 
 /* queue: what the kernel says of one. */
@@ -128,7 +123,7 @@ static int on_queue(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-void gather_bound_queues(__u32 ifindex, __u64 bound[PT_QUEUES_MAX / 64])
+void pt_netdev_bound_queues(__u32 ifindex, __u64 bound[PT_QUEUES_MAX / 64])
 {
 	char buf[PT_NETLINK_ASK_SZ] __attribute__((aligned(8)));
 	__u16 family = netdev_family();
