@@ -9,6 +9,7 @@
 # make san         units under ASan, UBSan  make lint    cppcheck, shellcheck
 # make bench       against its peers        make install [DESTDIR=] [PREFIX=/usr/local]
 # make check-kernel  tests under Debian 12's own kernel (scripts/test-kernel.sh)
+# make check-nic   emulated cards with zero copy (scripts/test-nic.sh)
 
 B      ?= build
 PREFIX ?= /usr/local
@@ -58,7 +59,7 @@ endif
 
 .DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
 .SECONDARY:
-.PHONY: all tools tests check check-net check-kernel san lint bench demo test install clean
+.PHONY: all tools tests check check-net check-kernel check-nic san lint bench demo test install clean
 
 all: $(B)/pagetrim $(B)/libpagetrim.a
 
@@ -130,6 +131,9 @@ check-net: all tools
 
 check-kernel: all tests
 	$(Q)scripts/test-kernel.sh
+
+check-nic: all
+	$(Q)scripts/test-nic.sh
 
 san:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/san \

@@ -17,7 +17,7 @@ tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        python3-xxhash python3-cryptography openssl iproute2 ethtool
        iputils-ping iperf3 procps util-linux libcap2-bin mandoc e2fsprogs gdb
        xdp-tools git)
-guest=(qemu-system-x86 cpio busybox-static kmod)
+guest=(qemu-system-x86 cpio busybox-static kmod xz-utils)
 peers=(criu)
 
 say() { echo "deps: $*" >&2; }

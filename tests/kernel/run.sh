@@ -9,25 +9,11 @@
 #                              and the tests of this folder
 #     run.sh BUILD TEST...     these, all their cases
 set -uo pipefail
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root LC_ALL=C.UTF-8 PAGETRIM_BUILD=$1 TMPDIR=/run
+export PAGETRIM_BUILD=$1
 here=$(dirname "$0")
 shift
-
-mount -t devtmpfs dev /dev
-stty -F /dev/ttyS1 raw
-exec </dev/null >/dev/ttyS1 2>&1
-# Process 1 must not end: it waits here for the power to go.
-trap 'echo o >/proc/sysrq-trigger; while :; do :; done' EXIT
-mount -t proc proc /proc
-ln -s /proc/self/fd /dev/fd
-mount -t sysfs sys /sys
-mount -t bpf bpf /sys/fs/bpf
-mkdir -p /dev/shm /dev/pts
-mount -t tmpfs shm /dev/shm
-mount -t devpts pts /dev/pts
-mount -t tmpfs run /run
-ip link set lo up
+# shellcheck source=scripts/guest/process1.sh
+source "$here/../../scripts/guest/process1.sh"
 cd "$here/../.." || exit 1
 
 # bpf_tests: those that need no frames of several buffers: there Linux 6.1 is
