@@ -133,6 +133,7 @@ static struct pt_xsk xsks[QUEUES];
 static struct pt_rx_queue *queues[QUEUES];
 static struct pt_intake intake;
 static struct pt_rx_lane *lanes;
+static __u64 kit_idle_ns = ~0ULL;	/* lanes never idle */
 static bool kit_apart;			/* lanes' placers have threads */
 static unsigned int put_cnt[QUEUES];
 static __u64 data_cnt, probe_cnt;	/* frames put */
@@ -174,6 +175,7 @@ static inline int start(void **state)
 			.queue = i,
 			.desc_sz = DESC_SZ,
 			.credit = CREDIT,
+			.idle_ns = kit_idle_ns,
 			.ring_cnt = 2048,
 		};
 

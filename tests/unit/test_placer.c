@@ -3,6 +3,7 @@
  * who holds the intake's place_lock for writing is such a storage.  The queues,
  * and lanes whose storage does not wait, go on. */
 #include "rx_queue_kit.h"
+#include "transfer/credit.h"
 #include "transfer/placer.h"
 
 #define RING		2048	/* of the kit's queues */
@@ -149,11 +150,11 @@ static void test_told(void **state)
 		assert_content(LOW + seq, page);
 }
 
-/* A sender that knows no credit gets no more of the queue than its share: what is
+/* A sender that knows no credit gets no more of the queue than leaves a fifth: what is
  * above is refused, and never all of the ring. */
 static void test_bound(void **state)
 {
-	const __u32 most = CREDIT + (RING - CREDIT) / 4;
+	const __u32 most = RING * PT_HOLD_TIMES / (PT_HOLD_TIMES + 1);
 	struct pt_ledger ledger;
 
 	(void)state;

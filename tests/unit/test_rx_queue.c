@@ -218,6 +218,86 @@ static void test_naps(void **state)
 	assert_true(atomic_load(&x->waits) > waits);
 }
 
+/* acked_window: what a lane was told last is this window. */
+static bool acked_window(__u16 lane, __u32 window)
+{
+	bool is;
+
+	pthread_mutex_lock(&told_lock);
+	is = acked.lane == lane && acked.window == window;
+	pthread_mutex_unlock(&told_lock);
+	return is;
+}
+
+static int start_idling(void **state)
+{
+	kit_idle_ns = 100000000;
+	return start(state);
+}
+
+static int stop_idling(void **state)
+{
+	kit_idle_ns = ~0ULL;
+	return stop(state);
+}
+
+/* A lane that idles is left a part; it has an equal share again as soon as it
+ * sends, and is told. */
+static void test_credit_by_demand(void **state)
+{
+	__u64 deadline = pt_clock_ns() + 50000000000ULL, seq = 0;
+
+	(void)state;
+	all_lock();
+	pt_rx_queue_lane_remove(queues[1], &lanes[1]);
+	assert_int_equal(pt_rx_queue_lane_add(queues[0], &lanes[1]), 0);
+	assert_int_equal(lanes[1].window, CREDIT / 2);
+	all_unlock();
+	while (!acked_window(0, CREDIT * 3 / 4) && pt_clock_ns() < deadline) {
+		put(0, frame, data_frame(&kit_links[0], 0, seq++, LOW, 1));
+		usleep(2000);
+	}
+	assert_true(acked_window(0, CREDIT * 3 / 4));
+	seq = 0;
+	while (!acked_window(1, CREDIT * 3 / 4) && pt_clock_ns() < deadline) {
+		put(0, frame, data_frame(&kit_links[0], 1, seq++, LOW, 1));
+		usleep(2000);
+	}
+	assert_true(acked_window(1, CREDIT * 3 / 4));
+	settle();
+}
+
+/* Lanes that idle, as many as there can be, keep out nobody but the one too
+ * many, and leave half of the credit to the one that sends. */
+static void test_many_idle(void **state)
+{
+	static struct pt_rx_lane idle[PT_QUEUE_LANES_MAX];
+	__u64 deadline = pt_clock_ns() + 50000000000ULL, seq = 0;
+	__u32 cnt = 0;
+
+	(void)state;
+	all_lock();
+	memset(idle, 0, sizeof(idle));
+	for (; cnt < PT_QUEUE_LANES_MAX; cnt++) {
+		idle[cnt].intake = &intake;
+		idle[cnt].lane_idx = LANES + cnt;
+		if (pt_rx_queue_lane_add(queues[0], &idle[cnt]))
+			break;
+	}
+	assert_int_equal(cnt, PT_QUEUE_LANES_MAX - 1);
+	all_unlock();
+	while (!acked_window(0, CREDIT / 2) && pt_clock_ns() < deadline) {
+		put(0, frame, data_frame(&kit_links[0], 0, seq++, LOW, 1));
+		usleep(2000);
+	}
+	assert_true(acked_window(0, CREDIT / 2));
+	settle();
+	all_lock();
+	while (cnt)
+		pt_rx_queue_lane_remove(queues[0], &idle[--cnt]);
+	all_unlock();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +309,10 @@ int main(void)
 		TEST(test_naps),
 		TEST(test_tagged),
 		TEST(test_flooded),
+		cmocka_unit_test_setup_teardown(test_credit_by_demand,
+						start_idling, stop_idling),
+		cmocka_unit_test_setup_teardown(test_many_idle, start_idling,
+						stop_idling),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, NULL);

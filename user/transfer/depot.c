@@ -49,6 +49,7 @@ struct pt_parcel *pt_depot_take(struct pt_depot *d,
 	p->credit_desc = 0;
 	p->upto = 0;
 	frame_copy(&p->frame, frame);
+	d->chunk_cnt += frame->span_cnt;
 	return p;
 }
 
@@ -89,6 +90,7 @@ __u32 pt_depot_collect(struct pt_depot *d, struct pt_rx_frame *frames,
 	while (list && cnt < max) {
 		p = list;
 		list = p->next;
+		d->chunk_cnt -= p->frame.span_cnt;
 		frame_copy(&frames[cnt++], &p->frame);
 		p->next = d->free;
 		d->free = p;

@@ -36,6 +36,7 @@ struct pt_depot {
 	__u32	parcel_cnt;
 	__u32	used_cnt;		/* those from here on were never used */
 	struct pt_parcel *free;		/* used, and here; the warmest first */
+	__u32	chunk_cnt;		/* of frames that are out */
 	int	event_fd;		/* the caller's: wakes the queue's thread */
 
 	_Atomic(struct pt_parcel *) back;	/* came back, the last first */

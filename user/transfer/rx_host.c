@@ -6,6 +6,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "transfer/credit.h"
 #include "transfer/queues.h"
 
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
@@ -122,6 +123,7 @@ int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
 			.queue = pt_lease_queue(h->leases[i]),
 			.desc_sz = h->desc_sz,
 			.credit = RX_CREDIT,
+			.idle_ns = PT_CREDIT_IDLE_NS,
 			.ring_cnt = RX_CHUNKS,
 			.cpus = &h->cpus,
 			.thread_idx = i,

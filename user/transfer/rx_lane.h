@@ -31,7 +31,9 @@ struct pt_rx_lane {
 	struct pt_placer *placer;	/* NULL: tests have none */
 	__u16 lane_idx;
 	__u16 queue;			/* PT_QUEUE_ANY: on none yet */
-	__u32 window;			/* descriptors granted */
+	_Atomic __u32 window;		/* descriptors granted; read by control */
+	__u64 wanted_ns;		/* when it last brought a frame, or was
+					 * new; 0: never on a queue */
 	struct pt_seal *seal;		/* opens its data frames; NULL: they
 					 * are not sealed */
 	struct pt_seal *probe_seal;	/* opens its probes, on whatever queue:

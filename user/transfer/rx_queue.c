@@ -11,6 +11,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "transfer/credit.h"
 
 #define TICK_NS		1000000ULL	/* between looks at open gaps */
 #define IDLE_MS		100		/* wait when nothing is open */
@@ -35,6 +36,38 @@ static void tell(struct pt_rx_queue *q, bool tick)
 		if (!pt_conn_send(l->intake->conn, &m, NULL))
 			pt_rx_lane_told(l);
 	}
+}
+
+/* has_demand: the lane brought something not long ago, or waits for storage. */
+static bool has_demand(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
+		       __u64 now_ns)
+{
+	return l->is_waiting || now_ns < l->wanted_ns ||
+	       now_ns - l->wanted_ns < q->cfg.idle_ns;
+}
+
+/* share divides the queue's credit by demand, as of now_ns. */
+static void share(struct pt_rx_queue *q, __u64 now_ns)
+{
+	struct pt_windows w;
+	__u32 busy_cnt = 0;
+
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		busy_cnt += has_demand(q, q->lanes[i], now_ns);
+	w = pt_credit_share(q->cfg.credit, q->lane_cnt - busy_cnt, busy_cnt);
+	q->window = w.busy;
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		q->lanes[i]->window = has_demand(q, q->lanes[i], now_ns)
+			? w.busy : w.idle;
+	q->shared_ns = now_ns;
+}
+
+/* share_again divides anew now and then: a lane that begins gets its share
+ * within a tick.  The lanes are told by the next ACK. */
+static void share_again(struct pt_rx_queue *q, __u64 now_ns)
+{
+	if (q->lane_cnt > 1 && now_ns - q->shared_ns >= TICK_NS)
+		share(q, now_ns);
 }
 
 /* has_gone_round: all that was in the ring at round_ns is taken, since it was
@@ -83,11 +116,9 @@ static bool is_open(const struct pt_rx_queue *q)
  * not wait for us. */
 static void nap_fit(struct pt_rx_queue *q)
 {
-	__u32 credit = q->cfg.credit / (q->lane_cnt ? q->lane_cnt : 1);
-
-	if (q->nap_desc_cnt < credit / 16 && q->nap_ns < NAP_MAX_NS)
+	if (q->nap_desc_cnt < q->window / 16 && q->nap_ns < NAP_MAX_NS)
 		q->nap_ns *= 2;
-	else if (q->nap_desc_cnt > credit / 8 && q->nap_ns > NAP_MIN_NS)
+	else if (q->nap_desc_cnt > q->window / 8 && q->nap_ns > NAP_MIN_NS)
 		q->nap_ns /= 2;
 	q->nap_desc_cnt = 0;
 }
@@ -151,6 +182,7 @@ static void *queue_main(void *arg)
 			pt_xsk_recycle(q->cfg.xsk, q->frames, cnt);
 		take_back(q);
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_ACK);
+		share_again(q, now_ns);
 		if (has_gone_round(q, cnt, now_ns))
 			tick(q, now_ns);
 		else
@@ -280,24 +312,24 @@ void pt_rx_queue_session_remove(struct pt_rx_queue *q,
 	}
 }
 
-/* share divides the queue's credit evenly, and tells the lanes at once: one
- * that had more must know before another gets its share.  What they have in
- * flight by then, the reserve of the fill ring bears. */
-static void share(struct pt_rx_queue *q)
+/* share_at_once: one that had more must know before another gets its share.  What
+ * they have in flight by then, the reserve of the fill ring bears. */
+static void share_at_once(struct pt_rx_queue *q)
 {
-	for (__u32 i = 0; i < q->lane_cnt; i++)
-		q->lanes[i]->window = q->cfg.credit / q->lane_cnt;
+	share(q, pt_clock_ns());
 	tell(q, true);
 }
 
 int pt_rx_queue_lane_add(struct pt_rx_queue *q, struct pt_rx_lane *lane)
 {
-	if (q->lane_cnt == PT_QUEUE_LANES_MAX ||
-	    q->cfg.credit / (q->lane_cnt + 1) < PT_SPANS_MAX)
+	if (q->lane_cnt == PT_QUEUE_LANES_MAX)
 		return -ENOSPC;
 	q->lanes[q->lane_cnt++] = lane;
 	lane->queue = q->cfg.queue;
-	share(q);
+	/* Once: who sets a lane again and again sends nothing. */
+	if (!lane->wanted_ns)
+		lane->wanted_ns = pt_clock_ns();
+	share_at_once(q);
 	return 0;
 }
 
@@ -309,7 +341,7 @@ void pt_rx_queue_lane_remove(struct pt_rx_queue *q, struct pt_rx_lane *lane)
 		q->lanes[i] = q->lanes[--q->lane_cnt];
 		q->last = NULL;
 		lane->queue = PT_QUEUE_ANY;
-		share(q);
+		share_at_once(q);
 		return;
 	}
 }

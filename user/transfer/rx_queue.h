@@ -25,6 +25,7 @@ struct pt_rx_queue_cfg {
 	__u16 queue;
 	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
 	__u32 credit;		/* descriptors to grant to all lanes together */
+	__u64 idle_ns;		/* a lane that brings nothing for so long idles */
 	__u32 ring_cnt;		/* descriptors that may wait in the RX ring */
 	const struct pt_cpus *cpus;	/* the caller's; NULL: any; ... */
 	__u32 thread_idx;		/* ... its thread: the so-many-th */

@@ -31,6 +31,8 @@ struct pt_rx_queue {
 	__u32 session_cnt;
 	struct pt_rx_lane *lanes[PT_QUEUE_LANES_MAX];
 	__u32 lane_cnt;
+	__u64 shared_ns;		/* when the credit was divided, and what ... */
+	__u32 window;			/* ... lanes with demand have each since */
 	struct pt_rx_lane *last;	/* the lane of the frame before */
 	__u64 received;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include "transfer/credit.h"
 #include "transfer/placer.h"
 
 static struct pt_intake *find_session(struct pt_rx_queue *q, __u64 session_id)
@@ -128,16 +129,13 @@ static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
 				       memory_order_relaxed) - placed_sz);
 }
 
-/* has_share: a lane that waits for storage may hold these chunks, too: its share
- * of those of the queue, and never all. */
+/* has_share: a lane that waits for storage may hold these chunks, too. */
 static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 		      __u32 chunk_cnt)
 {
-	__u32 share = q->cfg.ring_cnt / q->lane_cnt;
-	__u32 most = q->cfg.credit + (q->cfg.ring_cnt - q->cfg.credit) / 4;
-
-	return pt_placer_held_cnt(l->placer) + chunk_cnt <=
-	       (share < most ? share : most);
+	return !l->intake->places_apart ||	/* it holds none */
+	       pt_credit_may_hold(q->cfg.ring_cnt, q->depot.chunk_cnt,
+				  pt_placer_held_cnt(l->placer), chunk_cnt);
 }
 
 static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
@@ -173,6 +171,7 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 		l->refused_window++;
 		return;
 	}
+	l->wanted_ns = q->looked_ns;
 	seq = pt_rx_lane_take(l, r->id.seq, desc_cnt, q->round_ns);
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
 		return;
