@@ -42,24 +42,52 @@ authority()
 		-addext keyUsage=critical,keyCertSign,cRLSign
 }
 
-# certify NAME CA DAYS USAGE SAN [CN]: a certificate that CA signs.
+# ca_config USAGE SAN: what openssl-ca(1) needs to know; it keeps its books in
+# the folder $books.
+ca_config()
+{
+	cat <<-CONFIG
+		[ca]
+		default_ca = test
+		[test]
+		database = $books/index
+		new_certs_dir = $books
+		rand_serial = yes
+		unique_subject = no
+		default_md = sha256
+		policy = policy
+		x509_extensions = extensions
+		[policy]
+		commonName = supplied
+		[extensions]
+		basicConstraints = critical,CA:false
+		keyUsage = critical,digitalSignature
+		extendedKeyUsage = $1
+		${2:+subjectAltName = $2}
+	CONFIG
+}
+
+# certify NAME CA VALIDITY USAGE SAN [CN]: a certificate that CA signs; VALIDITY
+# is valid or expired.  openssl-ca(1), because no other takes a past end.
 certify()
 {
-	local name=$1 ca=$2 days=$3 usage=$4 san=$5 cn=${6:-pagetrim $1}
+	local name=$1 ca=$2 usage=$4 san=$5 cn=${6:-pagetrim $1}
+	local -a validity=(-days 30)
 
+	[[ $3 == valid ]] ||
+		validity=(-startdate 20240101000000Z -enddate 20240201000000Z)
 	key "$name"
-	openssl req -new -key "$name-key.pem" -subj "/CN=$cn" |
-		openssl x509 -req -CA "$ca.pem" -CAkey "$ca-key.pem" -sha256 \
-			-days "$days" -out "$name.pem" -extfile <(
-				echo "basicConstraints=critical,CA:false"
-				echo "keyUsage=critical,digitalSignature"
-				echo "extendedKeyUsage=$usage"
-				[[ -z $san ]] || echo "subjectAltName=$san"
-			) 2>"$name.log" || {
-		say "$name: $(<"$name.log")"
+	ca_config "$usage" "$san" >"$books/config"
+	{
+		openssl req -new -key "$name-key.pem" -subj "/CN=$cn" \
+			-out "$books/request" &&
+		openssl ca -batch -notext -config "$books/config" \
+			-cert "$ca.pem" -keyfile "$ca-key.pem" "${validity[@]}" \
+			-in "$books/request" -out "$name.pem"
+	} 2>"$books/log" || {
+		say "$name: $(<"$books/log")"
 		exit 1
 	}
-	rm "$name.log"
 }
 
 case ${1-} in
@@ -86,15 +114,18 @@ for file in *.pem; do
 	[[ ! -e $file ]] || { say "$dir: holds $file already"; exit 1; }
 done
 
+books=$(mktemp -d)
+trap 'rm -rf "$books"' EXIT
+: >"$books/index"
 sender=DNS:sender.pagetrim.test
 authority ca
 authority other-ca
-certify receiver ca 30 serverAuth "$san"
-certify sender ca 30 clientAuth "$sender"
-certify other-receiver other-ca 30 serverAuth "$san"
-certify other-sender other-ca 30 clientAuth "$sender"
-certify expired-receiver ca -1 serverAuth "$san"
-certify expired-sender ca -1 clientAuth "$sender"
-certify stranger-receiver ca 30 serverAuth DNS:stranger.pagetrim.test
-certify nameless-receiver ca 30 serverAuth '' localhost
-certify sender-as-receiver ca 30 clientAuth "$san"
+certify receiver ca valid serverAuth "$san"
+certify sender ca valid clientAuth "$sender"
+certify other-receiver other-ca valid serverAuth "$san"
+certify other-sender other-ca valid clientAuth "$sender"
+certify expired-receiver ca expired serverAuth "$san"
+certify expired-sender ca expired clientAuth "$sender"
+certify stranger-receiver ca valid serverAuth DNS:stranger.pagetrim.test
+certify nameless-receiver ca valid serverAuth '' localhost
+certify sender-as-receiver ca valid clientAuth "$san"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # deps.sh: install what pagetrim needs to be built, tested and shown on
-# Debian 12.  Asks dpkg first, so it takes milliseconds and no network when
+# Debian 12 or 13.  Asks dpkg first, so it takes milliseconds and no network when
 # nothing is missing; asks nothing of the person who runs it.
 #
 #     scripts/deps.sh            install what is missing (root)
@@ -87,7 +87,7 @@ if ! known "${lack[@]}"; then
 	update
 	updated=1
 	known "${lack[@]}" || die "apt has no package for one of: ${lack[*]}" \
-		"(Debian 12 main has all: check /etc/apt/sources.list*)"
+		"(Debian main has all: check /etc/apt/sources.list*)"
 fi
 if ! install "${lack[@]}"; then
 	# Old lists name package files that the mirror has since replaced.

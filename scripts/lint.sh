@@ -39,6 +39,7 @@ cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 	--enable=warning,performance,portability \
 	--suppress=missingIncludeSystem --suppress=unusedStructMember \
 	--suppress=arithOperationsOnVoidPointer \
+	--suppress=normalCheckLevelMaxBranches \
 	--suppress=nullPointerRedundantCheck:tests/* \
 	-D__x86_64__ -D__linux__ '-DSEC(x)=' \
 	'-DLIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \

@@ -3,7 +3,7 @@
 #
 # A machine on which nothing has mounted /sys/fs/bpf, as one without systemd:
 # a mount namespace that lacks it.  Each script that pins mounts it, before it
-# builds or boots anything.
+# builds or boots anything.  And what Debian's releases name and do differently.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -89,6 +89,19 @@ attach_says()
 	nothing_attached
 }
 
+# expired_certificates: made by whatever OpenSSL is here, and past their time.
+expired_certificates()
+{
+	local name
+
+	show "$root/scripts/certs.sh" certs
+	for name in receiver sender; do
+		openssl x509 -in "certs/$name.pem" -noout -checkend 0
+		! openssl x509 -in "certs/expired-$name.pem" -noout \
+			-checkend 0 || die "expired-$name.pem is valid"
+	done
+}
+
 case_run "demo.sh mounts it before it builds" mounts_first "$root/scripts/demo.sh"
 case_run "test.sh mounts it before it builds" mounts_first "$root/scripts/test.sh"
 case_run "bench.sh mounts it before it builds" mounts_first \
@@ -100,5 +113,6 @@ case_run "check.sh mounts it" then_is_mounted \
 	"$root/scripts/check.sh" /nonexistent
 case_run "hosts.sh mounts it, and attach can pin" hosts_pin
 case_run "eight at once mount it once" mounted_once
+case_run "certs.sh makes expired ones" expired_certificates
 case_run "attach says the cause, and a remedy that works" attach_says
 cases_end

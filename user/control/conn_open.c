@@ -103,12 +103,11 @@ static void room_free(struct pt_conn *c)
 int pt_conn_grow(struct pt_conn *c, struct pt_error *err)
 {
 	__u8 *in = malloc(PT_CONN_IN_SZ), *out = malloc(PT_CONN_OUT_SZ);
-	int ret = -ENOMEM;
+	int ret = c->has_epoll ? 0 : pt_conn_watch(c, -1, NULL);
 
 	c->scratch = malloc(sizeof(*c->scratch));
-	if (in && out && c->scratch)
-		ret = c->has_epoll ? 0 : pt_conn_watch(c, -1, NULL);
-	if (ret) {
+	if (!in || !out || !c->scratch || ret) {
+		ret = ret ? ret : -ENOMEM;
 		free(in);
 		free(out);
 		return pt_conn_fail(c, ret, NULL, err);
