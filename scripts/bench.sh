@@ -54,7 +54,11 @@ What to run:
       --runs N         rounds, 1..99 (default 5)
       --images LIST    of ${all_images[*]}
       --mtus LIST      1280..65535 (default "1500 3506 9000 65535")
-      --only LIST      of ${all_contestants[*]}
+      --only LIST      of ${all_contestants[*]},
+                       or bottleneck alone: the family of paths that are slower
+                       than the device (with it: --quick, --list, --build,
+                       --json, --write, --render; a quarter of an hour, quick
+                       two minutes)
       --queues LIST    1..8 (default "1 2")
       --trims LIST     of none ends blocks (default all)
       --size-mib N     RAM of guest and images, 64..3072 (default 1024)
@@ -115,7 +119,7 @@ all_trims=(none ends blocks)
 images=("${all_images[@]}") only=("${all_contestants[@]}") trims=("${all_trims[@]}")
 mtus=(1500 3506 9000 65535) queues=(1 2)
 runs=5 size_mib=1024 work=6 huge=never grid=sound build=$top/build
-write='' json='' render='' list='' chosen='' kept=''
+write='' json='' render='' list='' chosen='' kept='' family=''
 # Read by contestants.sh.
 # shellcheck disable=SC2034
 send_args=() receive_args=()
@@ -163,6 +167,7 @@ while (($#)); do
 	esac
 	shift 2
 done
+[[ ${only[*]} != bottleneck ]] || family=bottleneck only=(insecure)
 numbers 1 99 "$runs"
 numbers 64 3072 "$size_mib"
 numbers 1 16 "$work"
@@ -182,6 +187,38 @@ mapfile -t trims < <(printf '%s\n' "${all_trims[@]}" |
 [[ -n $write$chosen$render ]] || write=$top/docs/benchmarks.md
 [[ -z $write || -d $(dirname "$write") ]] ||
 	misuse "--write $write: its folder is not there"
+
+# bottleneck: the family of that name; --write must name a document that has its
+# marks.
+bottleneck()
+{
+	local args=(--build "$build")
+
+	[[ $grid != quick ]] || args+=(--quick)
+	[[ -z $list ]] || args+=(--list)
+	[[ -z $json ]] || args+=(--json "$json")
+	[[ -z $write ]] || args+=(--write "$write")
+	[[ -z $render ]] || args+=(--render "$render")
+	if [[ -z $list$render ]]; then
+		[[ $EUID -eq 0 ]] || die "needs root: namespaces, AF_XDP"
+		built
+	fi
+	"$bench/bottleneck.py" "${args[@]}"
+}
+
+# built: what is missing is installed and made, unless --build names it.
+built()
+{
+	if [[ $build == "$top/build" ]]; then
+		"$top/scripts/deps.sh"
+		make -s -C "$top" -j "$(nproc)" all tools
+	fi
+}
+
+if [[ $family == bottleneck ]]; then
+	bottleneck
+	exit
+fi
 
 # shown FILE: the tables of the results in FILE, and the document.
 shown()
@@ -211,10 +248,7 @@ fi
 hosts_bpffs
 # shellcheck disable=SC2034 # for contestants.sh
 pagetrim=$build/pagetrim tools=$build/tests/bench
-if [[ $build == "$top/build" ]]; then
-	"$top/scripts/deps.sh"
-	make -s -C "$top" -j "$(nproc)" all tools
-fi
+built
 for program in "$pagetrim" "$tools"/{blast,tcp_pages,memory,usage,hold}; do
 	[[ -x $program ]] || die "$program: not built (make all tools)"
 done

@@ -14,6 +14,7 @@ import re
 import statistics
 import sys
 
+from bottleneck_tables import kept_section
 from charts import svg
 from results import Results
 from tables import (IMAGES, all_charts, contestants, images, left_out, limits,
@@ -125,7 +126,8 @@ def write_document(results, path, said):
               "ways": ways(results).markdown(),
               "stages": stages(results).markdown(),
               "limits": limits(results).markdown(),
-              "memory": memory(results).markdown()}
+              "memory": memory(results).markdown(),
+              "bottleneck": kept_section(path)}
     for name, chart in all_charts(results).items():
         with open(f"{stem}-{name}.svg", "w", encoding="utf-8") as file:
             file.write(svg(chart))

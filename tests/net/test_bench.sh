@@ -43,6 +43,7 @@ nonsense_is_refused()
 	refused "cat: not an image" --images cat
 	refused "some: not a method" --trims some
 	refused "empty list" --only ""
+	refused "bottleneck: not a contestant" --only "tcp bottleneck"
 	refused "its folder is not there" --list --write none/doc.md
 	refused "nothing of that runs" --only criu --images random
 	refused "needs --size-mib 1470" --work 16 --size-mib 1024
@@ -307,6 +308,53 @@ stopped_by()
 	same "results" "$(jq -s 'map(select(.what)) | length' results)" 0
 }
 
+# ---- behind a bottleneck -----------------------------------------------------
+
+# The quick form runs each kind, measures it, and fills the document's part; the
+# document's maker keeps that.
+bottleneck_runs()
+{
+	printf '%s\n' before '<!-- bottleneck: made by tests/bench/bottleneck.py -->' \
+		'<!-- /bottleneck -->' after >doc.md
+	timeout 280 "$bench" --only bottleneck --quick --build "$build" \
+		--json results --write doc.md >said
+	cat said >&2
+	same "cases" "$(jq -s length results)" "$("$bench" --only bottleneck \
+		--quick --list | wc -l)"
+	jq -es 'all(.figures | .unaccounted == 0 and .rate_share > 0 and
+			.rate_share < 1.1 and .again_share < 1 and .pings > 0) and
+		(map(select(.case.beside == "another").figures.jain) | all(. > 0)) and
+		(map(select(.case.beside == "cubic").figures.tcp_share) |
+			all(. > 0))' results >/dev/null ||
+		die "figures: $(jq -c .figures results)"
+	for word in before after "Two transfers" "CUBIC" "doc-bottleneck.svg" \
+		"doc-bottleneck-run.svg"; do
+		grep -qF -- "$word" doc.md || die "doc.md lacks $word"
+	done
+	same "drawings" "$(grep -l '</svg>' doc-bottleneck.svg \
+		doc-bottleneck-run.svg | wc -l)" 2
+}
+
+bottleneck_tables_follow()
+{
+	local figures='"seconds":1,"late":0,"frames":9,"bytes":9,"delay_ms":7,"pings":3'
+	local path='"rate_mbps":100,"rtt_ms":10,"queue_ms":20,"size_mib":9'
+
+	cat >results <<-JSON
+		{"case":{$path,"loss_pm":0,"beside":"alone"},"figures":{$figures,"rate_share":0.95,"again_share":0.03},"timeline":{"rates":[]}}
+		{"case":{$path,"loss_pm":10,"beside":"alone"},"figures":{$figures,"rate_share":0.5,"again_share":0.03},"timeline":{"rates":[]}}
+		{"case":{$path,"loss_pm":0,"beside":"another"},"figures":{$figures,"rate_share":0.5,"again_share":0,"jain":0.8,"shares":[0.1,0.4]},"timeline":{"rates":[]}}
+	JSON
+	"$bench" --only bottleneck --render results >said
+	cat said >&2
+	for row in "| 100 Mbit/s | 10 | 20 | 0 | 9 | 0.95 | **3.00** | **7.0** |" \
+		"| 100 Mbit/s | 10 | 20 | 1 | 9 | **0.50** | 3.00 | **7.0** |" \
+		"| 100 Mbit/s | 10 | 20 | 0 | 9 | 0.10 + 0.40 | **0.800** | 0.00 | 7.0 |" \
+		"| alone: at least 0.9 of the rate | 1 of 2 |"; do
+		grep -qxF -- "$row" said || die "no row '$row'"
+	done
+}
+
 # A build of ours but for one program that lies.
 lies_are_found()
 {
@@ -346,6 +394,9 @@ case_run "tables follow from the results" tables_follow_from_results
 case_run "copies are told apart" copies_are_told_apart
 case_run "plots are sound and named" plots_are_sound
 case_run "a busy machine is told" doubt_is_shown
+case_run "tables of a bottleneck follow from the results" \
+	bottleneck_tables_follow
+case_run "a bottleneck, quick" bottleneck_runs
 case_run "the smallest run" smallest_run
 case_run "a wrong copy or ledger ends it" lies_are_found
 cases_end

@@ -114,3 +114,17 @@ void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
 	ledger->received += i->strays;
 	ledger->refused_window += i->strays;
 }
+
+__u64 pt_intake_window_ns(const struct pt_intake *i)
+{
+	__u64 longest_ns = 0;
+
+	for (__u16 n = 0; n < i->lane_cnt; n++) {
+		const struct pt_reorder *r = &i->lanes[n].reorder;
+		__u64 ns = r->arrived_end ? pt_reorder_tail_ns(r) : 0;
+
+		if (longest_ns < ns)
+			longest_ns = ns;
+	}
+	return longest_ns;
+}

@@ -71,4 +71,8 @@ void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err);
 /* pt_intake_ledger adds up the lanes, with their queues locked. */
 void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger);
 
+/* pt_intake_window_ns returns the longest reordering window of the lanes on which
+ * something came, with their queues locked. */
+__u64 pt_intake_window_ns(const struct pt_intake *i);
+
 #endif

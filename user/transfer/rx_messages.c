@@ -345,21 +345,16 @@ int pt_rx_say_mismatch(struct pt_rx_session *s, struct pt_error *err)
  * longer, the longest reordering window.  A clean path waits for none. */
 static __u64 stragglers_ns(struct pt_rx_session *s)
 {
-	__u64 ns = 2 * atomic_load(&s->intake.grace_ns);
+	__u64 ns = 2 * atomic_load(&s->intake.grace_ns), window_ns;
 	struct pt_ledger ledger;
 
 	pt_rx_host_session_lock(s->host, &s->intake);
 	pt_intake_ledger(&s->intake, &ledger);
-	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
-		const struct pt_rx_lane *l = &s->intake.lanes[i];
-		__u64 window_ns = l->reorder.arrived_end
-			? pt_reorder_tail_ns(&l->reorder) : 0;
-
-		if (ns < window_ns)
-			ns = window_ns;
-	}
+	window_ns = pt_intake_window_ns(&s->intake);
 	pt_rx_host_session_unlock(s->host, &s->intake);
-	return ledger.duplicate || ledger.late || ledger.missing ? ns : 0;
+	if (!ledger.duplicate && !ledger.late && !ledger.missing)
+		return 0;
+	return ns > window_ns ? ns : window_ns;
 }
 
 static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
