@@ -27,7 +27,7 @@ import tempfile
 import time
 
 from bottleneck_tables import render
-from bottleneck_world import World, die
+from bottleneck_world import NotEnded, World, die
 
 MIB = 1 << 20
 
@@ -200,9 +200,12 @@ def main():
             open(path, "w", encoding="utf-8") as file:
         for c in cases:
             print(f"bottleneck: {c.name}", file=sys.stderr, flush=True)
-            figures, line = run(c, os.path.realpath(args.build), tmp)
-            results.append({"case": dict(c), "figures": figures,
-                            "timeline": line})
+            try:
+                figures, line = run(c, os.path.realpath(args.build), tmp)
+                results.append({"case": dict(c), "figures": figures,
+                                "timeline": line})
+            except NotEnded as err:
+                results.append({"case": dict(c), "failed": str(err)})
             file.write(json.dumps(results[-1]) + "\n")
             file.flush()
     render(results, args.write)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """bottleneck_tables: the results of bottleneck.py as tables, plots and a part
-of the document, between the two lines that MARKS names."""
+of the document, between the two lines that MARKS names.  bottleneck.md has what
+is said of them."""
 import os
 import re
 import sys
@@ -16,8 +17,12 @@ ADDED_LEAST_MS = 20     # of the queue, for that target
 
 
 def targets_of(case, fig):
-    """(what, is reached) of each target that the case has."""
+    """(what, is reached) of each target that the case has; without figures, of
+    a transfer that did not end, none is reached."""
     found = []
+    if not fig:
+        return [({"alone": "rate", "cubic": "ours",
+                  "another": "jain"}[case["beside"]], False)]
     alone, lossless = case["beside"] == "alone", not case["loss_pm"]
     if alone:
         found.append(("rate", fig["rate_share"] >= RATE))
@@ -44,11 +49,14 @@ def marked(text, key, reached):
 
 
 def row_of(r):
-    case, fig = r["case"], r["figures"]
+    case, fig = r["case"], r.get("figures")
     ok = dict(targets_of(case, fig))
     cells = [rate_text(case["rate_mbps"]), f"{case['rtt_ms']:g}",
              f"{case['queue_ms']:g}", f"{case['loss_pm'] / 10:g}",
              str(case["size_mib"])]
+    if not fig:
+        blank = len(TABLES[case["beside"]][1]) - len(cells) - 1
+        return cells + [f"**{r['failed']}**"] + ["-"] * blank
     again = marked(f"{fig['again_share'] * 100:.2f}", "again", ok)
     added = "-" if fig["delay_ms"] is None else f"{fig['delay_ms']:.1f}"
     if case["beside"] == "cubic":
@@ -94,7 +102,7 @@ SUMS = {"rate": "alone: at least 0.9 of the rate",
 def sums(results):
     counts = {key: [0, 0] for key in SUMS}
     for r in results:
-        for key, reached in targets_of(r["case"], r["figures"]):
+        for key, reached in targets_of(r["case"], r.get("figures")):
             counts[key][0] += reached
             counts[key][1] += 1
     return "\n".join(["| target | reached in |", "|---|---:|"] +
@@ -107,7 +115,7 @@ def chart_of_rates(results):
                   mark=RATE)
     for r in results:
         case = r["case"]
-        if case["beside"] == "alone":
+        if case["beside"] == "alone" and "figures" in r:
             chart.add(f"{rate_text(case['rate_mbps'])}, loss "
                       f"{case['loss_pm'] / 10:g} %",
                       Bar(f"rtt {case['rtt_ms']:g}, queue "
@@ -119,7 +127,7 @@ def chart_of_rates(results):
 def plot_of_run(results):
     """The first run beside CUBIC with the longest queue."""
     runs = [r for r in results if r["case"]["beside"] == "cubic"
-            and r["timeline"]["rates"]]
+            and r.get("timeline", {}).get("rates")]
     if not runs:
         return None
     run = max(runs, key=lambda r: (r["case"]["queue_ms"],
@@ -164,6 +172,9 @@ def section(results, stem):
         text = table(results, beside)
         if text:
             parts.append(f"### {title}\n\n{text}")
+    with open(f"{os.path.dirname(os.path.realpath(__file__))}/bottleneck.md",
+              encoding="utf-8") as file:
+        parts.append(file.read().strip())
     return "\n\n".join(parts)
 
 
