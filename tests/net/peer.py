@@ -10,6 +10,9 @@
     peer.py small ADDR PORT     accept, be a receiver of frames of 64 bytes
     peer.py close ADDR PORT     accept and close at once
     peer.py pings ADDR PORT     accept, be a receiver that says PING, no more
+    peer.py asks ADDR PORT FILE connect, be a sender that says PING, again and
+                                again, until FILE exists; print the
+                                milliseconds that the longest answer took
     peer.py chatter ADDR PORT   connect, be a sender that says PING without end
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
@@ -106,6 +109,36 @@ def pings(addr, port):
         time.sleep(0.1)
 
 
+def exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        data += sock.recv(size - len(data)) or sys.exit("peer: closed")
+    return data
+
+
+def asks(addr, port, file):
+    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 1)
+    longest_s = 0
+    while not os.path.exists(file):
+        # A receiver ends who opens nothing in time: a new one each second.
+        with socket.create_connection((addr, port)) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+            until = time.monotonic() + 1
+            while time.monotonic() < until and not os.path.exists(file):
+                asked = time.monotonic()
+                sock.sendall(struct.pack("!IHHQ", 8, 23, 0, 0))
+                kind = 0
+                while kind != 24:  # PONG
+                    size, kind, _ = struct.unpack("!IHH", exactly(sock, 8))
+                    exactly(sock, size)
+                if not longest_s:
+                    print("peer: ready", file=sys.stderr, flush=True)
+                longest_s = max(longest_s, time.monotonic() - asked)
+                time.sleep(0.02)
+    print(round(longest_s * 1000))
+
+
 def chatter(addr, port):
     hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 1)
     ping = struct.pack("!IHHQ", 8, 23, 0, 0)
@@ -197,7 +230,7 @@ def forget(addr, port, to_port):
 def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
-     "version": version, "small": small, "chatter": chatter, "pings": pings,
+     "version": version, "small": small, "chatter": chatter, "pings": pings, "asks": asks,
      "close": close, "proxy": proxy, "plain": plain,
      "forget": forget}[verb](addr, int(port), *rest)
 

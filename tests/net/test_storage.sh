@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                 host b
+#   pagetrim send, four -- ptNAMEa === ptNAMEb -- receive --serve --> ext4 on a
+#   peer.py asks, PING -->                        --peer-timeout 4    loop device,
+#                                                                     frozen
+#
+# The receiver's file system stands still, for longer than the peer timeout.  Its
+# transfers wait, none is lost, and control answers all the while.  The file
+# system is one of the case's own: nothing else stands still.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+security=(--insecure)
+frozen_s=10
+
+disk_make()
+{
+	show truncate -s 400M disk
+	show mkfs.ext4 -q -F disk
+	mkdir mnt
+	show mount -o loop disk mnt
+	mounts+=("$PWD/mnt")
+	mkdir mnt/out
+}
+
+freeze() { show fsfreeze -f mnt; }
+
+# thaw also when the case fails: what is frozen keeps everybody from ending.
+thaw()
+{
+	show fsfreeze -u mnt
+	trap case_end EXIT
+}
+
+freeze_until_end()
+{
+	trap 'code=$?; fsfreeze -u "$dir/mnt" 2>/dev/null
+	      (exit "$code"); case_end' EXIT
+	freeze
+}
+
+logs() { grep -q -- "$2" "$1.err"; }
+
+# is_part: the transfer has begun, and is not over.
+is_part() { compgen -G 'mnt/out/*.partial' >/dev/null; }
+
+hosts_with_disk()
+{
+	show hosts_up "$net" --mtu 1500 --queues 4
+	disk_make
+	receive_begin receive --serve --queues 4 --listen 10.77.0.2 --out mnt/out \
+		--peer-timeout 4
+}
+
+# Four transfers in their midst; a peer measures control's answers meanwhile.
+frozen_in_data()
+{
+	local senders=() i pinger
+
+	hosts_with_disk
+	for i in 1 2 3 4; do
+		send_begin "send$i" --to 10.77.0.2 --name "image$i" \
+			--peer-timeout 4 --max-bandwidth 3M "$(image even)"
+		senders+=("$sender")
+	done
+	wait_until 20 eval '[[ $(compgen -G "mnt/out/*.partial" | wc -l) -eq 4 ]]'
+	sleep 1
+	hosts_exec "$net" a "$here/peer.py" asks 10.77.0.2 16644 \
+		"$PWD/enough" >longest 2>pinger.err &
+	pinger=$!
+	wait_until 10 grep -q ready pinger.err
+	freeze_until_end
+	wait_until 10 logs receive 'waiting for storage'
+	sleep "$frozen_s"
+	touch enough
+	finish "$pinger" 10
+	thaw
+	for i in 1 2 3 4; do
+		ended "send$i" "${senders[i - 1]}" 60 0
+		same_file "$(image even)" "mnt/out/image$i"
+	done
+	logs receive 'storage goes on'
+	echo "longest answer: $(cat longest) ms" >&2
+	within "control's longest answer, ms" "$(cat longest)" 0 \
+		$((100 * patience))
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+}
+
+# The whole of what a session does with its files, one phase each.
+frozen_in()
+{
+	local option=()
+
+	hosts_with_disk
+	case $1 in
+	open) freeze_until_end ;;
+	with) head -c 1M /dev/urandom >state; option=(--with state) ;;
+	esac
+	send_begin send --to 10.77.0.2 --name image --peer-timeout 4 \
+		--max-bandwidth 20M "${option[@]}" "$(image even)"
+	if [[ $1 != open ]]; then
+		wait_until 20 is_part
+		freeze_until_end
+	fi
+	sleep "$frozen_s"
+	thaw
+	ended send "$sender" 60 0
+	same_file "$(image even)" mnt/out/image
+	[[ $1 != with ]] || same_file state mnt/out/image.with/state
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+}
+
+# SIGTERM while storage stands still: within a second the sender is told, and
+# connections, sockets and program are gone.  The process waits for the kernel.
+frozen_at_term()
+{
+	local begun
+
+	hosts_with_disk
+	send_begin send --to 10.77.0.2 --name image --peer-timeout 4 \
+		--max-bandwidth 5M "$(image even)"
+	wait_until 20 is_part
+	freeze_until_end
+	wait_until 10 logs receive 'waiting for storage'
+	begun=$SECONDS
+	kill -TERM "$receiver"
+	ended send "$sender" 3 4 interrupted
+	wait_until 3 eval '! listens b 16644'
+	wait_until 3 eval '! hosts_run "$net" b ip link show "$(dev_b)" |
+		grep -q xdp'
+	echo "after $((SECONDS - begun)) s" >&2
+	! is_gone "$receiver" || die "it did not wait for its storage"
+	thaw
+	ended receive "$receiver" 20 0
+	! is_part || die "it left a .partial"
+}
+
+case_run "storage: four transfers, frozen in their midst" frozen_in_data
+case_run "storage: frozen before the image is made" frozen_in open
+case_run "storage: frozen while files and memory come" frozen_in with
+case_run "storage: SIGTERM while it is frozen" frozen_at_term
+
+cases_end
