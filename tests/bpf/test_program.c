@@ -226,6 +226,48 @@ static void test_sessions(void **state)
 	pt_program_close(p);
 }
 
+/* churn opens and closes as many sessions as there is room for counters. */
+static void churn(struct pt_program *p)
+{
+	for (__u64 id = 1; id <= PT_SESSIONS_MAX; id++) {
+		must_add(p, id, 2);
+		pt_program_session_remove(p, id);
+	}
+}
+
+/* A session whose ledger is not read yet keeps its counters, however many come
+ * and go meanwhile. */
+static void test_closed_session(void **state)
+{
+	struct pt_counters c;
+	struct pt_program *p;
+	struct pt_xsk *tx;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	p = must_open(native());
+	tx = sender(0);
+	must_add(p, ID, 2);
+	must_add(p, ID + 1, 2);
+	send_probes(tx, 2, 200, 2);
+	pt_program_session_close(p, ID);
+	send_probes(tx, 2, 200, 4);
+	assert_int_equal(queue_counters(p, 0).unknown_session, 4);
+	pt_program_session_close(p, ID + 1);	/* the endpoint's last */
+	send_probes(tx, 2, 200, 8);
+	assert_int_equal(queue_counters(p, 0).unknown_session, 4);
+	churn(p);
+	churn(p);
+	assert_int_equal(pt_program_session_counters(p, ID, &c), 0);
+	assert_int_equal(c.seen, 2);
+	pt_program_session_remove(p, ID);
+	churn(p);
+	churn(p);
+	assert_int_equal(pt_program_session_counters(p, ID, &c), -ENOENT);
+	pt_xsk_close(tx);
+	pt_program_close(p);
+}
+
 static void send_data(struct pt_xsk *tx, unsigned int last_byte)
 {
 	struct pt_frame_id id = { .session_id = ID, .generation = 1 };
@@ -383,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_held_by_a_receiver),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_lane_queue),
+		cmocka_unit_test(test_closed_session),
 		cmocka_unit_test(test_too_many_sessions),
 		cmocka_unit_test(test_no_privilege),
 	};

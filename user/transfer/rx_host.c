@@ -299,7 +299,7 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 
 void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake)
 {
-	pt_program_session_remove(h->program, intake->session_id);
+	pt_program_session_close(h->program, intake->session_id);
 }
 
 static struct pt_rx_queue *find_queue(struct pt_rx_host *h, __u16 queue)

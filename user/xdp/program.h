@@ -117,6 +117,10 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 			   const struct pt_session *session,
 			   struct pt_error *err);
 
+/* pt_program_session_close: no more frames of it are steered, and its endpoint is
+ * as after pt_program_session_remove, but its counters stay until that. */
+void pt_program_session_close(struct pt_program *p, __u64 session_id);
+
 /* pt_program_session_remove forgets it; its endpoint stays ours while another
  * session has it.  Its counters stay to be read, until the place is needed for
  * another session's. */

@@ -38,8 +38,11 @@ static int count_endpoint(struct pt_program *p, const struct pt_endpoint *ep)
 {
 	__u64 ids[PT_SESSIONS_MAX];
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX), users = 0;
+	static const struct pt_endpoint none;
 	struct pt_session session;
 
+	if (!memcmp(ep, &none, sizeof(none)))	/* of a closed session */
+		return 0;
 	for (__u32 i = 0; i < cnt; i++)
 		if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &ids[i],
 					 &session) &&
@@ -203,6 +206,27 @@ void pt_program_session_remove(struct pt_program *p, __u64 session_id)
 			forget(p, session_id);
 			program_unlock_maps(p);
 		}
+	}
+	pthread_mutex_unlock(&p->mutex);
+}
+
+/* A closed session stays in the map, with an endpoint that no frame has: so XDP
+ * knows no such session any more, and whoever makes room, another process too,
+ * sees that its counters are still wanted. */
+void pt_program_session_close(struct pt_program *p, __u64 session_id)
+{
+	int fd = p->map_fd[MAP_SESSIONS];
+	struct pt_session session;
+	struct pt_endpoint was;
+
+	pthread_mutex_lock(&p->mutex);
+	if (!bpf_map_lookup_elem(fd, &session_id, &session) &&
+	    !program_lock_maps(p, NULL)) {
+		was = session.endpoint;
+		memset(&session.endpoint, 0, sizeof(session.endpoint));
+		bpf_map_update_elem(fd, &session_id, &session, BPF_EXIST);
+		count_endpoint(p, &was);
+		program_unlock_maps(p);
 	}
 	pthread_mutex_unlock(&p->mutex);
 }
