@@ -9,6 +9,7 @@
 
 #include <pagetrim/clock.h>
 #include "transfer/frame_keys.h"
+#include "transfer/quota.h"
 #include "transfer/rx_storage.h"
 
 int pt_rx_offer(struct pt_rx_session *s)
@@ -178,17 +179,11 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	return ret;
 }
 
-/* claim_memory: segments that overlap or are too large are the layout's to
- * refuse, so the sum must not wrap before. */
 static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
 {
-	__u64 sum = 0;
-	int ret;
+	__u64 sum = pt_quota_memory_sz(s->segments, s->segment_cnt);
+	int ret = pt_rx_host_claim(s->host, sum, err);
 
-	for (__u32 i = 0; i < s->segment_cnt; i++)
-		if (__builtin_add_overflow(sum, s->segments[i].sz, &sum))
-			sum = ~0ULL - s->segments[i].sz;
-	ret = pt_rx_host_claim(s->host, sum, err);
 	s->claimed_sz = ret ? 0 : sum;
 	return ret;
 }
