@@ -333,6 +333,21 @@ max_memory_exactly()
 	nothing_left
 }
 
+max_files_exactly()
+{
+	show hosts_up "$net" --mtu 9000
+	head -c 5000 /dev/urandom >state
+	receive_begin receive --listen "$HOSTS_B4" --out copy --max-files 12287
+	send_begin send --to "$HOSTS_B4" --with state "$(image look)"
+	ended send "$sender" 20 4 "'state'.*max-files"
+	ended receive "$receiver" 10 3 "'state'.*max-files"
+	local -a receive_options=(--max-files 12K)
+	transfer "$(image look)" --with state
+	same_file state copy.with/state
+	rm -r state copy.with
+	nothing_left
+}
+
 case_run "privilege: as the document lists" during '' ''
 case_run "privilege: as the document lists, --user on both" during nobody nobody
 case_run "privilege: --user, an attached program" during nobody '' attached
@@ -351,4 +366,5 @@ case_run "privilege: root overrides no mode" root_overrides_nothing
 case_run "privilege: a stranger's link on the way" planted_link
 case_run "privilege: --max-memory, together" max_memory
 case_run "privilege: --max-memory, to the byte" max_memory_exactly
+case_run "privilege: --max-files, to the byte" max_files_exactly
 cases_end

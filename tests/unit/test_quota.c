@@ -43,10 +43,22 @@ static void test_row(void **state)
 	free(segs);
 }
 
+static void test_files(void **state)
+{
+	(void)state;
+	assert_true(pt_quota_file_sz(0) == 4096);
+	assert_true(pt_quota_file_sz(1) == 8192);
+	assert_true(pt_quota_file_sz(4096) == 8192);
+	assert_true(pt_quota_file_sz(4097) == 12288);
+	assert_true(pt_quota_file_sz(~0ULL - 8192) != ~0ULL);
+	assert_true(pt_quota_file_sz(~0ULL - 8191) == ~0ULL);
+	assert_true(pt_quota_file_sz(~0ULL) == ~0ULL);
+}
+
 int main(void)
 {
 	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-	struct CMUnitTest tests[ROWS];
+	struct CMUnitTest tests[ROWS + 1];
 
 	for (int i = 0; i < ROWS; i++)
 		tests[i] = (struct CMUnitTest){
@@ -54,5 +66,6 @@ int main(void)
 			.test_func = test_row,
 			.initial_state = (void *)&rows[i],
 		};
+	tests[ROWS] = (struct CMUnitTest)cmocka_unit_test(test_files);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

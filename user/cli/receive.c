@@ -52,6 +52,8 @@ static const char help[] =
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
 "                           of 1024 (default 16T)\n"
+"      --max-files SIZE     bytes of the files that come with a transfer, of\n"
+"                           each 4096 more (default 1T)\n"
 "      --hugepages HOW      for the memory of queues, 8 MiB each: off, thp: where\n"
 "                           the kernel has some at hand (default), on: from the\n"
 "                           reserved pool, or auto: on, or else thp\n"
@@ -158,7 +160,7 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
+       OPT_MEMORY, OPT_FILES, OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
        OPT_PROFILE, OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
@@ -170,6 +172,7 @@ static const struct option options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "prealloc", required_argument, NULL, OPT_PREALLOC },
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
+	{ "max-files", required_argument, NULL, OPT_FILES },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "zero-copy", required_argument, NULL, OPT_ZERO_COPY },
@@ -252,6 +255,8 @@ static int parse_number(struct receive *rx, int opt)
 		return size("--prealloc", &rx->cfg.prealloc_sz);
 	case OPT_MEMORY:
 		return size("--max-memory", &rx->cfg.memory_sz_max);
+	case OPT_FILES:
+		return size("--max-files", &rx->cfg.files_sz_max);
 	case OPT_TIMEOUT:
 		code = number("--peer-timeout", 3600, "", &value);
 		rx->cfg.peer_timeout_ms = value * 1000;
@@ -404,6 +409,7 @@ int pt_cmd_receive(int argc, char **argv)
 		.cfg = {
 			.queue_cnt = 1,
 			.memory_sz_max = 16ULL << 40,
+			.files_sz_max = 1ULL << 40,
 			.peer_timeout_ms = 20000,
 			.events = {
 				.opened = on_opened,

@@ -22,3 +22,10 @@ __u64 pt_quota_memory_sz(const struct pt_segment *segs, __u32 cnt)
 	free_sz = pages_sz / PT_QUOTA_TABLES_SHARE + PT_QUOTA_TABLES_FREE;
 	return pages_sz + (tables_sz > free_sz ? tables_sz - free_sz : 0);
 }
+
+__u64 pt_quota_file_sz(__u64 sz)
+{
+	if (sz > ~0ULL - 2 * PT_PAGE_SZ)
+		return ~0ULL;
+	return (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ + PT_PAGE_SZ;
+}

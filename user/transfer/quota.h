@@ -3,6 +3,7 @@
  * that --max-memory bounds: its pages, each whole, and the tables that are kept
  * of it as far as they are above a 256th of that.  Many small segments cost a
  * table of a region each, however few pages they have.
+ * And what files cost.
  *
  * Pure: numbers in, numbers out.
  */
@@ -19,5 +20,10 @@
 /* pt_quota_memory_sz returns the bytes; ~0: more than can be counted.  Segments
  * need not make a layout. */
 __u64 pt_quota_memory_sz(const struct pt_segment *segs, __u32 cnt);
+
+/* pt_quota_file_sz: what a file that comes along costs of --max-files: its bytes
+ * in whole pages, and a page more, so that many empty ones cost, too.  ~0: more
+ * than can be counted. */
+__u64 pt_quota_file_sz(__u64 sz);
 
 #endif

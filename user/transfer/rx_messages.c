@@ -261,7 +261,15 @@ static int take_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 		     struct pt_error *err)
 {
+	__u64 sz = pt_quota_file_sz(m->sz), max = s->cfg->files_sz_max;
+
 	s->stepped_ns = pt_clock_ns();
+	if (max && sz > max - s->files_claimed_sz)
+		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "file '%s': "
+				    "with it files along take more than %llu "
+				    "bytes (receive --max-files)", m->name,
+				    (unsigned long long)max);
+	s->files_claimed_sz += sz;
 	s->files_left--;
 	s->file_bytes_left = m->sz;
 	s->report.files_sz += m->sz;

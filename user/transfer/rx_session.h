@@ -72,6 +72,7 @@ struct pt_rx_session {
 	bool is_on_host;
 	__u32 files_left;
 	__u64 file_bytes_left;
+	__u64 files_claimed_sz;		/* of cfg->files_sz_max */
 	__u64 regions_told;		/* by DIGESTS */
 	__u64 regions_compared;		/* of them: by the store, as the next */
 	__u64 mismatch_region;		/* if has_mismatch */
