@@ -91,9 +91,9 @@ static double rate(const struct pt_congestion *c)
 static __s64 queue_of(const struct pt_congestion *c)
 {
 	double highest = -1e-9 * least(&c->rate_high);
-	double part = highest > 0 ? min2(1, rate(c) / highest) : 1;
+	double ours = highest > 0 ? min2(1, rate(c) / highest) : 1;
 
-	return PT_CC_QUEUE_NS * (1.2 - 0.5 * part);
+	return PT_CC_QUEUE_NS * (1.2 - 0.5 * ours);
 }
 
 static double window_min(const struct pt_congestion *c)
