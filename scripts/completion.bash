@@ -33,7 +33,7 @@ _pagetrim_options()
 	receive)
 		echo --dev:device --listen:address --out:file --serve \
 			--resume --queues:count --max-memory:number \
-			--max-files:number \
+			--max-files:number --max-transfers:count \
 			--prealloc:number --hugepages:hugepages --cpus:text \
 			--zero-copy:zero-copy --generic --user:user \
 			--peer-timeout:number --psk:file \

@@ -333,6 +333,28 @@ max_memory_exactly()
 	nothing_left
 }
 
+max_transfers()
+{
+	local first
+
+	show hosts_up "$net" --mtu 9000 --queues 2
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
+		--max-transfers 1 --peer-timeout "$patient"
+	midway "$(image look)"
+	first=$sender
+	send_begin second --to "$HOSTS_B4" --name other "$(image look)"
+	ended second "$sender" 20 4 'max-transfers'
+	kill -CONT "$first"
+	ended send "$first" 60 0
+	send_begin third --to "$HOSTS_B4" --name other "$(image look)"
+	ended third "$sender" 20 0
+	kill "$receiver"
+	finish "$receiver" 10
+	same_file "$(image look)" copies/other
+	nothing_left
+}
+
 max_files_exactly()
 {
 	show hosts_up "$net" --mtu 9000
@@ -366,5 +388,6 @@ case_run "privilege: root overrides no mode" root_overrides_nothing
 case_run "privilege: a stranger's link on the way" planted_link
 case_run "privilege: --max-memory, together" max_memory
 case_run "privilege: --max-memory, to the byte" max_memory_exactly
+case_run "privilege: --max-transfers, of one address" max_transfers
 case_run "privilege: --max-files, to the byte" max_files_exactly
 cases_end

@@ -52,6 +52,8 @@ static const char help[] =
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
 "                           of 1024 (default 16T)\n"
+"      --max-transfers N    transfers that one address may have at once, 1..64\n"
+"                           (default 48)\n"
 "      --max-files SIZE     bytes of the files that come with a transfer, of\n"
 "                           each 4096 more (default 1T)\n"
 "      --hugepages HOW      for the memory of queues, 8 MiB each: off, thp: where\n"
@@ -160,7 +162,7 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_FILES, OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
+       OPT_MEMORY, OPT_FILES, OPT_TRANSFERS, OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
        OPT_PROFILE, OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
@@ -173,6 +175,7 @@ static const struct option options[] = {
 	{ "prealloc", required_argument, NULL, OPT_PREALLOC },
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "max-files", required_argument, NULL, OPT_FILES },
+	{ "max-transfers", required_argument, NULL, OPT_TRANSFERS },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "zero-copy", required_argument, NULL, OPT_ZERO_COPY },
@@ -255,6 +258,10 @@ static int parse_number(struct receive *rx, int opt)
 		return size("--prealloc", &rx->cfg.prealloc_sz);
 	case OPT_MEMORY:
 		return size("--max-memory", &rx->cfg.memory_sz_max);
+	case OPT_TRANSFERS:
+		code = number("--max-transfers", 64, "", &value);
+		rx->cfg.peer_transfers_max = value;
+		return code;
 	case OPT_FILES:
 		return size("--max-files", &rx->cfg.files_sz_max);
 	case OPT_TIMEOUT:
@@ -410,6 +417,7 @@ int pt_cmd_receive(int argc, char **argv)
 			.queue_cnt = 1,
 			.memory_sz_max = 16ULL << 40,
 			.files_sz_max = 1ULL << 40,
+			.peer_transfers_max = 48,
 			.peer_timeout_ms = 20000,
 			.events = {
 				.opened = on_opened,

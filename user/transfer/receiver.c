@@ -62,6 +62,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.profile = cfg->profile,
 		.cpus = cfg->cpus,
 		.memory_sz_max = cfg->memory_sz_max,
+		.peer_transfers_max = cfg->peer_transfers_max,
 	};
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,

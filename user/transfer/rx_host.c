@@ -101,6 +101,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		return ret;
 	}
 	h->memory_sz_max = cfg->memory_sz_max;
+	h->peer_transfers_max = cfg->peer_transfers_max;
 	h->profile = cfg->profile;
 	h->cpus = cfg->cpus;
 	ret = pt_program_open(&h->program, &program, err);
@@ -260,6 +261,27 @@ void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz)
 	h->memory_sz -= memory_sz;
 }
 
+/* check_peer: one peer must leave places to others. */
+static int check_peer(const struct pt_rx_host *h,
+		      const struct pt_intake *intake, struct pt_error *err)
+{
+	const struct pt_address *peer = pt_conn_peer(intake->conn);
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < h->session_cnt; i++) {
+		const struct pt_conn *conn = h->sessions[i]->conn;
+
+		cnt += conn && !memcmp(pt_conn_peer(conn)->ip, peer->ip,
+				       sizeof(peer->ip));
+	}
+	if (!h->peer_transfers_max || cnt < h->peer_transfers_max)
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EDQUOT, "%s: has %u transfers "
+			    "running already, the most of one address "
+			    "(receive --max-transfers)",
+			    pt_conn_peer_text(intake->conn), cnt);
+}
+
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err)
 {
@@ -268,8 +290,10 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		.lane_cnt = intake->lane_cnt,
 		.is_sealed = intake->is_sealed,
 	};
-	int ret = 0;
+	int ret = check_peer(h, intake, err);
 
+	if (ret)
+		return ret;
 	if (intake->is_sealed)
 		pt_siphash_key(session.header_key, intake->header_key);
 

@@ -31,6 +31,7 @@ struct pt_rx_host {
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
 	__u32 session_cnt;
 	bool is_full;		/* takes no further session */
+	__u32 peer_transfers_max;	/* sessions of one address; 0: any */
 	__u64 memory_sz_max;	/* bytes that all sessions may announce */
 	__u64 memory_sz;	/* bytes that they have announced */
 };
@@ -43,6 +44,7 @@ struct pt_rx_host_cfg {
 	enum pt_hugepages hugepages;
 	bool profile;
 	struct pt_cpus cpus;
+	__u32 peer_transfers_max;	/* of one address at once; 0: any */
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
 };
 
@@ -83,7 +85,8 @@ int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 		     struct pt_error *err);
 void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz);
 
-/* pt_rx_host_add makes the session known to queues and XDP.  -ENOSPC, or as
+/* pt_rx_host_add makes the session known to queues and XDP.  -EDQUOT: its peer
+ * has peer_transfers_max of them.  -ENOSPC, or as
  * pt_program_session_add. */
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err);
