@@ -355,6 +355,23 @@ max_transfers()
 	nothing_left
 }
 
+max_lanes()
+{
+	local security=(--insecure)
+
+	show hosts_up "$net" --mtu 1500
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
+		--peer-timeout "$patient"
+	hosts_run "$net" a python3 "$root/tests/net/many_lanes.py" \
+		"$HOSTS_B4" 16644 5 >lanes
+	grep -q '^192 .*too many lanes.*--queues' lanes ||
+		die "want 192 lanes of one address, have $(<lanes)"
+	kill "$receiver"
+	finish "$receiver" 10
+	nothing_left
+}
+
 max_files_exactly()
 {
 	show hosts_up "$net" --mtu 9000
@@ -389,5 +406,6 @@ case_run "privilege: a stranger's link on the way" planted_link
 case_run "privilege: --max-memory, together" max_memory
 case_run "privilege: --max-memory, to the byte" max_memory_exactly
 case_run "privilege: --max-transfers, of one address" max_transfers
+case_run "privilege: lanes of one address" max_lanes
 case_run "privilege: --max-files, to the byte" max_files_exactly
 cases_end

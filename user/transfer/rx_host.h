@@ -98,7 +98,8 @@ void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake);
 void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake);
 
 /* pt_rx_host_lane_set puts a lane on a queue.  -ENOENT: no such queue here;
- * -ENOSPC: its credit is given out. */
+ * -ENOSPC: it has as many lanes as it can, or three quarters of that by this
+ * peer. */
 int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 			__u16 lane_idx, __u16 queue);
 
