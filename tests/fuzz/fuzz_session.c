@@ -57,9 +57,9 @@ static bool take(struct pt_rx_session *s, const struct pt_message *m)
 	if (ret < 0 && s->state < PT_RX_COMMITTING)
 		pt_rx_session_end(s, ret, &err);
 	pt_rx_session_tick(s, pt_clock_ns());
-	while (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
-	       s->is_opening ||
-	       (s->state != PT_RX_ENDED && !pt_rx_storage_is_idle(s))) {
+	while (s->state != PT_RX_ENDED &&
+	       (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
+		s->is_opening || !pt_rx_storage_is_idle(s))) {
 		usleep(50);	/* for its store's thread */
 		pt_rx_session_tick(s, pt_clock_ns());
 	}

@@ -67,7 +67,7 @@ frozen_in_data()
 			--peer-timeout 4 --max-bandwidth 3M "$(image even)"
 		senders+=("$sender")
 	done
-	wait_until 20 eval '[[ $(compgen -G "mnt/out/*.partial" | wc -l) -eq 4 ]]'
+	wait_until 20 are_partial 4
 	sleep 1
 	hosts_exec "$net" a "$here/peer.py" asks 10.77.0.2 16644 \
 		"$PWD/enough" >longest 2>pinger.err &
@@ -131,14 +131,22 @@ frozen_at_term()
 	begun=$SECONDS
 	kill -TERM "$receiver"
 	ended send "$sender" 3 4 interrupted
-	wait_until 3 eval '! listens b 16644'
-	wait_until 3 eval '! hosts_run "$net" b ip link show "$(dev_b)" |
-		grep -q xdp'
+	wait_until 3 has_left_b
 	echo "after $((SECONDS - begun)) s" >&2
 	! is_gone "$receiver" || die "it did not wait for its storage"
 	thaw
 	ended receive "$receiver" 20 0
 	! is_part || die "it left a .partial"
+}
+
+# are_partial COUNT: so many images are being made.
+are_partial() { [[ $(compgen -G "mnt/out/*.partial" | wc -l) -eq $1 ]]; }
+
+# has_left_b: neither the port nor the program is there.
+has_left_b()
+{
+	! listens b 16644 &&
+		! hosts_run "$net" b ip link show "$(dev_b)" | grep -q xdp
 }
 
 case_run "storage: four transfers, frozen in their midst" frozen_in_data

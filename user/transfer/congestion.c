@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "transfer/congestion.h"
-
+#include "transfer/congestion_filter.h"
 #include <string.h>
 
-#define NONE_NS		((__s64)(~0ULL >> 1))
 #define START_QUEUE_NS	(PT_CC_QUEUE_NS / 2)	/* ends START */
 #define LEFT_NS		1500000.0	/* of queue, when the rate goes on */
 #define ACK_NS		1500000.0	/* an ACK waits for others, up to */
@@ -28,45 +26,6 @@
 #define CUBIC_BETA	0.7		/* after others */
 #define CUBIC_C		0.4		/* frames a s^3 */
 #define RATE_MIN	(64e3 / 1e9)	/* bytes a ns */
-
-static double max2(double a, double b)
-{
-	return a > b ? a : b;
-}
-
-static double min2(double a, double b)
-{
-	return a < b ? a : b;
-}
-
-static void least_add(struct pt_cc_least *l, __s64 value, __u64 now_ns)
-{
-	if (now_ns - l->since_ns > PT_CC_BASE_NS / PT_CC_BASES) {
-		memmove(&l->values[1], &l->values[0],
-			(PT_CC_BASES - 1) * sizeof(l->values[0]));
-		l->values[0] = value;
-		l->since_ns = now_ns;
-	}
-	if (value < l->values[0])
-		l->values[0] = value;
-}
-
-static __s64 least(const struct pt_cc_least *l)
-{
-	__s64 value = NONE_NS;
-
-	for (int i = 0; i < PT_CC_BASES; i++)
-		if (l->values[i] < value)
-			value = l->values[i];
-	return value;
-}
-
-static void least_init(struct pt_cc_least *l)
-{
-	for (int i = 0; i < PT_CC_BASES; i++)
-		l->values[i] = NONE_NS;
-	l->since_ns = 0;
-}
 
 __u64 pt_congestion_rtt_ns(const struct pt_congestion *c)
 {
@@ -228,22 +187,6 @@ static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
 	memset(&c->loss, 0, sizeof(c->loss));
 	c->is_draining = c->is_tested = false;
 	enter_loss(c, now_ns);
-}
-
-static void part_arrived(struct pt_cc_part *p, __u64 sz, double limit_sz)
-{
-	p->arrived += sz;
-	if (p->arrived + p->lost > limit_sz) {
-		p->arrived /= 2;
-		p->lost /= 2;
-	}
-}
-
-static double part(const struct pt_cc_part *p)
-{
-	double all = p->arrived + p->lost;
-
-	return all > 0 ? p->lost / all : 0;
 }
 
 /* past finds the round that tells of frames sent at sent_ns; NULL: none any more. */

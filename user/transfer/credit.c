@@ -14,8 +14,9 @@ struct pt_windows pt_credit_share(__u32 credit, __u32 idle_cnt, __u32 busy_cnt)
 	if (!lane_cnt)
 		return w;
 	even = at_least_floor(credit / lane_cnt);
+	w.idle = w.busy = even;
 	if (!idle_cnt || !busy_cnt)
-		return (struct pt_windows){ .idle = even, .busy = even };
+		return w;
 	idle = at_least_floor(credit / 4 / idle_cnt);
 	w.idle = idle < even ? idle : even;
 	taken = w.idle * idle_cnt;
