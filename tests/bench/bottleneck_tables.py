@@ -174,7 +174,7 @@ def section(results, stem):
             parts.append(f"### {title}\n\n{text}")
     with open(f"{os.path.dirname(os.path.realpath(__file__))}/bottleneck.md",
               encoding="utf-8") as file:
-        parts.append(file.read().strip())
+        parts.append(file.read().split("-->\n", 1)[-1].strip())
     return "\n\n".join(parts)
 
 
