@@ -138,7 +138,7 @@ queues_of_strangers()
 	receive_begin receive --listen "$HOSTS_B4" --out copies --serve \
 		--queues 2
 	stranger a "$HOSTS_B4"
-	refused a 3 "$(dev_a) queue 0: .*holds the queue; --queues auto" \
+	refused a 3 "$(dev_a) queue 0: .*holds the queue, .*--queues auto" \
 		send --name one
 	send_begin send --to "$HOSTS_B4" --queues auto --name other \
 		"$(image small)"
@@ -163,7 +163,7 @@ queues_of_strangers_at_receiver()
 	other=$!
 	wait_until 10 listens a 16644
 	stranger b "$HOSTS_A4"
-	refused b 3 "$(dev_b) queue 0: .*holds the queue; --queues auto" \
+	refused b 3 "$(dev_b) queue 0: .*holds the queue, .*--queues auto" \
 		receive
 	transfer "$(image small)" --queues auto
 	same "queues" "$(field receive .queues)" 1
