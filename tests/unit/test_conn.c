@@ -248,6 +248,44 @@ static void test_queue_full(void **state)
 	pt_conn_close(r);
 }
 
+/* Small messages in a row wait for a system call's worth, and for nobody once
+ * another message is sent, or one awaited. */
+static void test_send_batched(void **state)
+{
+	const struct pt_message m = good_message(PT_MSG_SEGMENT);
+	struct pt_message out;
+	struct pt_conn *s, *r;
+	size_t queued_sz = 0, last_sz;
+	__u32 sent_cnt = 0;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	do {
+		last_sz = queued_sz;
+		assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, &err), 0);
+		sent_cnt++;
+		queued_sz = pt_conn_queued_sz(s);
+	} while (queued_sz > last_sz);
+	assert_in_range(last_sz, 8 << 10, 64 << 10);
+	assert_int_equal(queued_sz, 0);
+
+	assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, &err), 0);
+	assert_int_equal(send_ping(s, 1), 0);
+	assert_int_equal(pt_conn_queued_sz(s), 0);
+	for (__u32 i = 0; i < sent_cnt + 1; i++) {
+		assert_int_equal(pt_conn_recv_wait(r, &out, WAIT_MS, -1, &err),
+				 1);
+		assert_int_equal(out.type, PT_MSG_SEGMENT);
+	}
+	expect_ping(r, 1);
+
+	assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, &err), 0);
+	assert_int_equal(pt_conn_recv(s, &out, &err), 0);
+	assert_int_equal(pt_conn_queued_sz(s), 0);
+	pt_conn_close(s);
+	pt_conn_close(r);
+}
+
 static void test_send_wait(void **state)
 {
 	struct pt_message m = good_message(PT_MSG_FILE_DATA);
@@ -387,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_pair),
 		cmocka_unit_test(test_every_message_crosses),
 		cmocka_unit_test(test_queue_full),
+		cmocka_unit_test(test_send_batched),
 		cmocka_unit_test(test_send_wait),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_recv_wait),

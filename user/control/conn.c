@@ -11,6 +11,8 @@
 #include "control/conn_io.h"
 #include <pagetrim/check.h>
 
+#define BATCH_SZ	(16u << 10)	/* bytes: a record of TLS */
+
 /* ---- failure ---- */
 
 static int failure_tell(const struct pt_conn *c, struct pt_error *err)
@@ -132,8 +134,10 @@ static void flush_locked(struct pt_conn *c)
 	watch_locked(c);
 }
 
+/* send_locked: with at_least_sz, what is queued is not written before it is so
+ * much. */
 static int send_locked(struct pt_conn *c, const struct pt_message *m,
-		       struct pt_error *err)
+		       size_t at_least_sz, struct pt_error *err)
 {
 	int ret;
 
@@ -148,7 +152,8 @@ static int send_locked(struct pt_conn *c, const struct pt_message *m,
 				c->out_room - c->out_end, err);
 	if (ret > 0)
 		c->out_end += ret;
-	flush_locked(c);
+	if (ret < 0 || c->out_end - c->out_at >= at_least_sz)
+		flush_locked(c);
 	if (c->out_over)
 		return failure_tell(c, err);
 	return ret < 0 ? ret : 0;
@@ -156,12 +161,12 @@ static int send_locked(struct pt_conn *c, const struct pt_message *m,
 
 /* send_now: as pt_conn_send, but -ENOBUFS leaves err as it was. */
 static int send_now(struct pt_conn *c, const struct pt_message *m,
-		    struct pt_error *err)
+		    size_t at_least_sz, struct pt_error *err)
 {
 	int ret;
 
 	pthread_mutex_lock(&c->lock);
-	ret = send_locked(c, m, err);
+	ret = send_locked(c, m, at_least_sz, err);
 	pthread_mutex_unlock(&c->lock);
 	return ret;
 }
@@ -169,7 +174,7 @@ static int send_now(struct pt_conn *c, const struct pt_message *m,
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err)
 {
-	int ret = send_now(c, m, err);
+	int ret = send_now(c, m, 0, err);
 
 	if (ret == -ENOBUFS)
 		pt_error_set(err, PT_EXIT_PEER, ret, "%s: the peer reads too "
@@ -178,15 +183,15 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 	return ret;
 }
 
-int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
-		      int timeout_ms, struct pt_error *err)
+static int send_wait(struct pt_conn *c, const struct pt_message *m,
+		     size_t at_least_sz, int timeout_ms, struct pt_error *err)
 {
 	struct pollfd writable = { .fd = c->sock, .events = POLLOUT };
 	__u64 deadline = pt_deadline_ns(timeout_ms);
 	int ret;
 
 	for (;;) {
-		ret = send_now(c, m, err);
+		ret = send_now(c, m, at_least_sz, err);
 		if (ret != -ENOBUFS)
 			return ret;
 		if (!pt_left_ms(deadline))
@@ -195,6 +200,18 @@ int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 					    "%d ms", c->peer_text, timeout_ms);
 		poll(&writable, 1, pt_left_ms(deadline));
 	}
+}
+
+int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
+		      int timeout_ms, struct pt_error *err)
+{
+	return send_wait(c, m, 0, timeout_ms, err);
+}
+
+int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
+			 int timeout_ms, struct pt_error *err)
+{
+	return send_wait(c, m, BATCH_SZ, timeout_ms, err);
 }
 
 size_t pt_conn_queued_sz(struct pt_conn *c)

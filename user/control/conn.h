@@ -108,6 +108,12 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 		      int timeout_ms, struct pt_error *err);
 
+/* pt_conn_send_batched: as pt_conn_send_wait, but m may stay queued until there
+ * is a system call's worth of messages, the next pt_conn_send or the next
+ * pt_conn_recv: for many small ones in a row. */
+int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
+			 int timeout_ms, struct pt_error *err);
+
 /* pt_conn_recv: 1 and a message (never a HELLO), 0 when none is complete, or
  * -errno.  Messages that came before a failure are delivered before it. */
 int pt_conn_recv(struct pt_conn *c, struct pt_message *out,

@@ -196,8 +196,8 @@ static int send_open(struct pt_sender *s)
 			.segment = { .gfn = segs[i].gfn, .sz = segs[i].sz },
 		};
 		strcpy(m.segment.name, segs[i].name);
-		ret = pt_conn_send_wait(s->conn, &m, s->cfg->peer_timeout_ms,
-					s->err);
+		ret = pt_conn_send_batched(s->conn, &m,
+					   s->cfg->peer_timeout_ms, s->err);
 	}
 	if (!ret)
 		ret = reply(s, PT_MSG_OPENED, &m);
