@@ -13,22 +13,16 @@
 #include "control/farewell.h"
 #include "control/listener.h"
 #include "memory/sink.h"
+#include "transfer/outcomes.h"
 #include "transfer/rx_storage.h"
 
 #define SESSIONS_MAX	(2 * PT_TRANSFERS_MAX)	/* those that ask, too */
-#define HISTORY_CNT	64		/* outcomes remembered */
 #define TICK_MS		100
 #define VERIFY_TICK_MS	1		/* while counters settle */
 #define PROGRESS_NS	250000000ULL
 #define FINISH_MS	300	/* for a peer to read a last message */
 #define ACCEPT_MAX	8	/* newcomers and strangers, before others are heard */
 #define WATCH_NS	1000000000ULL	/* between looks at the device */
-
-struct outcome {
-	__u64 transfer_id;
-	int result;
-	struct pt_error error;
-};
 
 struct pt_receiver {
 	struct pt_receiver_cfg cfg;
@@ -38,8 +32,7 @@ struct pt_receiver {
 	int wake_fd;
 	struct pt_rx_session *sessions[SESSIONS_MAX];
 	__u32 session_cnt;
-	struct outcome history[HISTORY_CNT];
-	__u32 history_next;
+	struct pt_outcomes outcomes;
 	struct pt_sink *reserved;	/* by prealloc_sz, until it is taken */
 	bool is_over;		/* the one transfer has ended */
 	bool is_abandoned;	/* it ends, and its storage was not waited for */
@@ -171,37 +164,29 @@ static void accept_all(struct pt_receiver *r)
 	}
 }
 
-static void remember(struct pt_receiver *r, const struct pt_rx_session *s)
-{
-	struct outcome *o = &r->history[r->history_next++ % HISTORY_CNT];
-
-	o->transfer_id = s->report.transfer_id;
-	o->result = s->report.result;
-	o->error = s->report.error;
-}
-
 /* answer finds out what became of the transfer that s asks for.  One that is
  * still committing is answered when it is not any more. */
 static void answer(struct pt_receiver *r, struct pt_rx_session *s)
 {
+	struct pt_outcome *o;
 	struct pt_error err;
 
 	for (__u32 i = 0; i < r->session_cnt; i++) {
-		const struct pt_rx_session *other = r->sessions[i];
+		struct pt_rx_session *other = r->sessions[i];
 
 		if (!other->is_open || other->is_parted ||
 		    other->report.transfer_id != s->asked_id)
 			continue;
-		if (other->state == PT_RX_DONE)
+		if (other->state == PT_RX_DONE) {
 			pt_rx_session_answer(s, NULL);
+			other->is_bye = true;
+		}
 		return;
 	}
-	for (__u32 i = 0; i < HISTORY_CNT; i++) {
-		const struct outcome *o = &r->history[i];
-
-		if (o->transfer_id != s->asked_id)
-			continue;
+	o = pt_outcomes_find(&r->outcomes, s->asked_id);
+	if (o) {
 		pt_rx_session_answer(s, o->result ? &o->error : NULL);
+		o->is_told = true;
 		r->linger_until_ns = 0;
 		return;
 	}
@@ -219,12 +204,25 @@ static void part(struct pt_receiver *r, struct pt_rx_session *s)
 
 	s->is_parted = true;
 	if (s->is_open)
-		remember(r, s);
+		pt_outcomes_note(&r->outcomes, s->report.transfer_id,
+				 s->report.result, &s->report.error);
 	if (leaving)
 		pt_farewell_take(r->farewell, leaving, FINISH_MS);
 	pt_conn_close(s->conn);
 	s->conn = NULL;
 	pt_rx_storage_clear(s);
+}
+
+/* may_be_asked: its sender may not know how it ended, and has not asked since
+ * that is known: its storage may have been waited for. */
+static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
+{
+	const struct pt_outcome *o =
+		pt_outcomes_find(&r->outcomes, s->report.transfer_id);
+
+	if (o && o->is_told)
+		return false;
+	return (!s->report.result && !s->is_bye) || s->may_be_asked;
 }
 
 /* reap frees the session; if it was a transfer, its outcome is told. */
@@ -239,7 +237,7 @@ static void reap(struct pt_receiver *r, __u32 i)
 		r->is_over = true;
 		r->result = s->report.result;
 		r->error = s->report.error;
-		if ((!r->result && !s->is_bye) || s->may_be_asked)
+		if (may_be_asked(r, s))
 			r->linger_until_ns = pt_clock_ns() +
 				r->cfg.peer_timeout_ms * 1000000ULL;
 	}

@@ -45,7 +45,8 @@ struct pt_rx_session {
 	struct pt_error *err;		/* &report.error */
 	bool is_open;			/* OPEN was accepted: a transfer */
 	bool has_more;			/* to read, whatever poll says */
-	bool is_bye;			/* the sender said BYE or ABORT */
+	bool is_bye;			/* the sender said BYE or ABORT, or was
+					 * told on another connection */
 	bool is_leaving;		/* ENDED; a last message is on its way */
 	bool is_parted;			/* ENDED; outcome and connection are the
 					 * receiver's */
