@@ -334,6 +334,34 @@ macvlan_link_local()
 	as_it_was
 }
 
+# detour FAMILY ADDRESS: two cables, and the sender's frames go by the one to
+# another device of host b than the address is on, as those do where another card
+# answered ARP for it.  Both ends are told which, and what helps helps.
+detour()
+{
+	local host other to=$2
+
+	other=$(hosts_dev "$net" z)
+	show hosts_up "$net" --mtu 9000
+	ip link add "$other" netns "$(hosts_netns "$net" a)" mtu 9000 type veth \
+		peer name "$other" netns "$(hosts_netns "$net" b)"
+	for host in a b; do
+		on "$host" ip link set "$other" up
+	done
+	on a ip "-$1" route add "$to" dev "$other"
+	on a ip "-$1" neighbour replace "$to" dev "$other" lladdr \
+		"$(on b ip -j link show "$other" | jq -r '.[0].address')"
+	dev_a() { echo "$other"; }
+	receive_begin receive --listen "$to" --out copy
+	send_begin send --to "$to" "$(image even)"
+	ended send "$sender" 10 4 "come in by $other, not by $(dev_b)"
+	ended receive "$receiver" 10 3 "come in by $other, not by $(dev_b)"
+	dev_b() { echo "$other"; }
+	receive_begin receive --listen "$to" --out copy
+	send_begin send --to "$to" "$(image even)"
+	as_it_was
+}
+
 for how in alone attached; do
 	case_run "devices: the receiver's renamed, $how" receiver_renamed $how \
 		"$(hosts_dev "$net" z)"
@@ -359,5 +387,7 @@ case_run "devices: the sender's address leaves and returns" \
 	sender_address_returns
 case_run "devices: the route moves" route_moves
 case_run "devices: the route moves and returns" route_moves_and_returns
+case_run "devices: frames by another one" detour 4 "$HOSTS_B4"
+case_run "devices: frames by another one, IPv6" detour 6 "$HOSTS_B6"
 case_run "devices: macvlan, a link-local address" macvlan_link_local
 cases_end

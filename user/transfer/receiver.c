@@ -95,6 +95,7 @@ int pt_receiver_open(struct pt_receiver **out,
 	ret = pt_listener_open(&r->listener, &listen, &conn, err);
 	if (ret)
 		goto close_host;
+	pt_rx_host_listen(&r->host, pt_listener_address(r->listener));
 	*out = r;
 	return 0;
 

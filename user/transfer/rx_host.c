@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
 #include "transfer/credit.h"
+#include "transfer/detour.h"
 #include "transfer/queues.h"
 
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
@@ -86,6 +88,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	int ret;
 
 	memset(h, 0, sizeof(*h));
+	h->detour_fd = -1;
 	ret = pt_device_open(&h->device, cfg->dev, err);
 	if (!ret)
 		ret = pt_device_check(&h->device, err);
@@ -137,10 +140,20 @@ int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err)
 	return ret;
 }
 
+void pt_rx_host_listen(struct pt_rx_host *h, const struct pt_address *listen)
+{
+	int fd = pt_detour_open(listen);
+
+	h->detour_fd = fd < 0 ? -1 : fd;
+}
+
 void pt_rx_host_close(struct pt_rx_host *h)
 {
 	if (!h->device_leases)
 		return;
+	if (h->detour_fd >= 0)
+		close(h->detour_fd);
+	h->detour_fd = -1;
 	for (__u32 i = 0; i < h->queue_cnt; i++)
 		pt_rx_queue_stop(h->queues[i]);
 	pt_program_close(h->program);

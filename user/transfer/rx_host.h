@@ -28,6 +28,7 @@ struct pt_rx_host {
 	enum pt_hugepages hugepages;	/* ON: of all queues */
 	__u32 desc_sz;		/* bytes of a frame in one RX descriptor */
 	__u32 frame_sz_max;	/* Ethernet bytes */
+	int detour_fd;		/* see detour.h; -1: none */
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
 	__u32 session_cnt;
 	bool is_full;		/* takes no further session */
@@ -53,6 +54,10 @@ struct pt_rx_host_cfg {
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		    struct pt_error *err);
 int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);
+
+/* pt_rx_host_listen: where senders are told to send frames to is looked at on
+ * the other devices, too, if it can be. */
+void pt_rx_host_listen(struct pt_rx_host *h, const struct pt_address *listen);
 
 /* pt_rx_host_close frees queues and device: threads, sockets and program are gone
  * after it.  Their memory stays for placers that still read frames in it, until

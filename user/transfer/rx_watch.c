@@ -2,12 +2,15 @@
 #include "transfer/rx_watch.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include <pagetrim/clock.h>
+#include "transfer/detour.h"
 #include "transfer/ping.h"
 #include "transfer/rx_storage.h"
 
 #define QUEUES_NS	250000000ULL	/* between looks at what strayed */
+#define UNSEEN_NS	500000000ULL	/* for a first frame to be seen */
 #define WORKING_NS	250000000ULL	/* for storage, until it is told */
 
 /* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
@@ -19,6 +22,42 @@ static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
 	};
 
 	l->is_asked = !pt_conn_send(s->conn, &m, NULL);
+}
+
+/* tell_detour: two devices in one network both answer ARP for an address, unless told
+ * not to; other ways to the wrong one are the network's. */
+static void tell_detour(struct pt_rx_session *s, const char *dev)
+{
+	struct pt_address to = *pt_conn_local(s->conn);
+	char addr[PT_ADDRESS_TEXT_SZ], arp[192] = "";
+	struct pt_error err;
+
+	to.port = to.scope = 0;
+	pt_address_print(&to, addr);
+	if (pt_address_is_v4(&to))
+		snprintf(arp, sizeof(arp), ", or here sysctl net.ipv4.conf.all."
+			 "arp_ignore=1, there ip neigh flush to %s", addr);
+	pt_error_set(&err, PT_EXIT_HOST, -EXDEV, "frames to %s come in by %s, "
+		     "not by %s (receive --dev %s%s)", addr, dev,
+		     s->host->device.name, dev, arp);
+	pt_rx_session_end(s, -EXDEV, &err);
+}
+
+/* watch_detour: where no frame is seen, they may come in by another device. */
+static void watch_detour(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_counters c;
+	char dev[IF_NAMESIZE];
+
+	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	    now_ns < s->opened_ns + UNSEEN_NS ||
+	    now_ns - s->looked_ns < QUEUES_NS)
+		return;
+	if (!pt_program_session_counters(s->host->program,
+					 s->intake.session_id, &c) &&
+	    !c.seen && pt_detour_find(s->host->detour_fd,
+				      s->intake.session_id, dev))
+		tell_detour(s, dev);
 }
 
 /* watch_queues: frames on a wrong queue mean that a lane's way has changed, but
@@ -128,6 +167,7 @@ static void watch_steps(struct pt_rx_session *s, __u64 now_ns)
 
 void pt_rx_watch(struct pt_rx_session *s, __u64 now_ns)
 {
+	watch_detour(s, now_ns);
 	watch_queues(s, now_ns);
 	if (s->conn && s->state != PT_RX_ENDED)
 		watch_peer(s, now_ns);
