@@ -74,7 +74,7 @@ static unsigned came_by(struct msghdr *m)
 
 bool pt_detour_find(int fd, __u64 session_id, char dev[IF_NAMESIZE])
 {
-	struct pt_frame_hdr hdr;
+	struct pt_frame_hdr hdr = { 0 };
 	struct iovec part = { .iov_base = &hdr, .iov_len = sizeof(hdr) };
 	char control[IN6_PKTINFO_SZ]
 		__attribute__((aligned(__alignof__(struct cmsghdr))));
