@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sender_internal: what sender.c (set-up, loop, end), sender_lanes.c and
- * sender_phase.c (messages, phases) share. */
+/* sender_internal: what sender.c (loop, end), sender_open.c (set-up), sender_lanes.c
+ * and sender_phase.c (messages, phases) share. */
 #ifndef TRANSFER_SENDER_INTERNAL_H
 #define TRANSFER_SENDER_INTERNAL_H
 
@@ -59,6 +59,16 @@ struct pt_sender {
 	__u64 shown_ns;
 	__u64 watched_ns;	/* when the XDP program was last looked for */
 };
+
+/* pt_sender_set_up: all up to lanes that probe. */
+int pt_sender_set_up(struct pt_sender *s);
+
+/* pt_sender_connect makes a connection past its HELLO. */
+int pt_sender_connect(struct pt_sender *s);
+
+/* pt_sender_reply waits for a message of a type, while no lane runs. */
+int pt_sender_reply(struct pt_sender *s, enum pt_message_type type,
+		    struct pt_message *m);
 
 /* pt_sender_take acts on a message. */
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
