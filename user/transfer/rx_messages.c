@@ -251,7 +251,6 @@ static int take_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 {
 	struct pt_segment *seg = &s->segments[s->segment_cnt++];
 
-	s->stepped_ns = pt_clock_ns();
 	seg->gfn = m->gfn;
 	seg->sz = m->sz;
 	strcpy(seg->name, m->name);
@@ -263,7 +262,6 @@ static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 {
 	__u64 sz = pt_quota_file_sz(m->sz), max = s->cfg->files_sz_max;
 
-	s->stepped_ns = pt_clock_ns();
 	if (max && sz > max - s->files_claimed_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "file '%s': "
 				    "with it files along take more than %llu "
@@ -280,9 +278,14 @@ static int take_file_data(struct pt_rx_session *s,
 			  const struct pt_msg_file_data *m,
 			  struct pt_error *err)
 {
-	s->stepped_ns = pt_clock_ns();
 	s->file_bytes_left -= m->data_sz;
 	return pt_rx_storage_file_data(s, m, err);
+}
+
+/* lane_set_is_due: a lane is new, or was asked to probe again. */
+static bool lane_set_is_due(const struct pt_rx_lane *l)
+{
+	return l->is_asked || l->queue == PT_QUEUE_ANY;
 }
 
 static int take_lane_set(struct pt_rx_session *s,
@@ -292,6 +295,8 @@ static int take_lane_set(struct pt_rx_session *s,
 		.type = PT_MSG_LANE_READY,
 		.lane_ready = { .lane = m->lane },
 	};
+	bool was_due = m->lane < s->intake.lane_cnt &&
+		       lane_set_is_due(&s->intake.lanes[m->lane]);
 	int ret = m->lane < s->intake.lane_cnt
 		? pt_rx_host_lane_set(s->host, &s->intake, m->lane, m->queue)
 		: -ENOENT;
@@ -302,6 +307,7 @@ static int take_lane_set(struct pt_rx_session *s,
 				    m->queue, ret == -ENOSPC ?
 				    "too many lanes (start receive with more "
 				    "--queues)" : "no such lane or queue");
+	s->lanes_set += was_due;
 	s->intake.lanes[m->lane].is_asked = false;
 	s->intake.lanes[m->lane].looked_accepted = ~0ULL;
 	ready.lane_ready.window = s->intake.lanes[m->lane].window;
@@ -320,7 +326,6 @@ static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 				    "of regions that are not next",
 				    s->report.peer);
 	s->regions_told += m->digest_cnt;
-	s->stepped_ns = pt_clock_ns();
 	return pt_rx_storage_compare(s, m, err);
 }
 
@@ -389,6 +394,16 @@ static void take_pong(struct pt_rx_session *s, const struct pt_msg_pong *m)
 	atomic_store(&s->intake.grace_ns, grace_ns);
 }
 
+/* take_working: before OPENED and after COMMIT a sender has nothing to work on. */
+static void take_working(struct pt_rx_session *s, const struct pt_msg_working *m)
+{
+	if (s->state < PT_RX_DATA || s->state > PT_RX_VERIFIED)
+		return;
+	pt_due_works(&s->due);
+	if (m->done_sz > s->worked_sz)
+		s->worked_sz = m->done_sz;
+}
+
 static int take_abort(struct pt_rx_session *s, const struct pt_msg_abort *m,
 		      struct pt_error *err)
 {
@@ -412,6 +427,7 @@ static int take_any(struct pt_rx_session *s, const struct pt_message *m,
 		take_pong(s, &m->pong);
 		return 0;
 	case PT_MSG_WORKING:
+		take_working(s, &m->working);
 		return 0;
 	case PT_MSG_ABORT:
 		return take_abort(s, &m->abort, err);

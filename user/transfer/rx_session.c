@@ -49,7 +49,8 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
 {
 	s->state = state;
-	s->stepped_ns = pt_clock_ns();
+	pt_due_begin(&s->due, pt_due_limit_ns(s->cfg->peer_timeout_ms),
+		     pt_clock_ns());
 }
 
 int pt_rx_session_fd(const struct pt_rx_session *s)

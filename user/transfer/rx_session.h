@@ -13,25 +13,27 @@
 
 #include <pthread.h>
 
+#include "transfer/due.h"
 #include "transfer/receiver.h"
 #include "transfer/rx_held.h"
 #include "transfer/rx_host.h"
 #include "transfer/store.h"
 
-/* PT_RX_STATES: X(symbol), in the order in which a session passes them.  The
+/* PT_RX_STATES: X(symbol, due), in the order in which a session passes them.  due:
+ * what the sender owes in that state, see due.h; NULL: nothing, the work is ours.  The
  * tests read this list, and kill a receiver in each of these. */
 #define PT_RX_STATES(X)							\
-	X(OFFERED)	/* OFFER was sent; OPEN or ASK comes */		\
-	X(OPENING)	/* SEGMENTs come */				\
-	X(DATA)								\
-	X(VERIFYING)	/* until the counters have settled */		\
-	X(VERIFIED)	/* COMMIT comes */				\
-	X(COMMITTING)	/* its thread runs */				\
-	X(DONE)		/* COMMITTED was said; BYE comes */		\
-	X(ENDED)	/* to be freed once its storage is clear */
+	X(OFFERED, "OPEN")	/* OFFER was sent; or ASK comes */	\
+	X(OPENING, "SEGMENT")						\
+	X(DATA, "data")		/* and with it files, digests, VERIFY */ \
+	X(VERIFYING, NULL)	/* until the counters have settled */	\
+	X(VERIFIED, "COMMIT")						\
+	X(COMMITTING, NULL)	/* its thread runs */			\
+	X(DONE, "BYE")		/* COMMITTED was said */		\
+	X(ENDED, NULL)		/* to be freed once its storage is clear */
 
 enum pt_rx_state {
-#define X(symbol) PT_RX_##symbol,
+#define X(symbol, due) PT_RX_##symbol,
 	PT_RX_STATES(X)
 #undef X
 };
@@ -87,8 +89,11 @@ struct pt_rx_session {
 
 	__u64 opened_ns;
 	struct pt_profile opened_profile;	/* the host's, then */
-	__u64 stepped_ns;		/* when the sender last did what its state
-					 * is for; PINGs do not count */
+	struct pt_due due;		/* what the sender owes in this state */
+	bool idles;			/* this kind of session may: nothing is due.
+					 * (None does now.) */
+	__u32 lanes_set;		/* by LANE_SETs that were due */
+	__u64 worked_sz;		/* the most that a WORKING said */
 	__u64 pinged_ns;
 	__u64 wrong_queue;		/* XDP's count when last looked at, ... */
 	__u64 looked_ns;		/* ... which was then */

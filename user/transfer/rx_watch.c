@@ -12,6 +12,9 @@
 #define QUEUES_NS	250000000ULL	/* between looks at what strayed */
 #define UNSEEN_NS	500000000ULL	/* for a first frame to be seen */
 #define WORKING_NS	250000000ULL	/* for storage, until it is told */
+#define SEGMENTS_LOG2	10		/* so many are a step forward */
+#define FILES_LOG2	16		/* bytes of files that are one */
+#define WORKED_LOG2	20		/* bytes that a WORKING says that are */
 
 /* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
 static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
@@ -93,28 +96,25 @@ static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 	}
 }
 
-/* end_late ends a session of which something is overdue. */
-static void end_late(struct pt_rx_session *s, const char *what)
+/* is_at_work: the sender waits for us, and nothing else tells it that we go on. */
+static bool is_at_work(const struct pt_rx_session *s, __u64 now_ns)
 {
-	struct pt_error err;
+	__u64 since_ns = pt_rx_storage_since_ns(s);
 
-	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: %s for %u ms "
-		     "(--peer-timeout)", s->report.peer, what,
-		     s->cfg->peer_timeout_ms);
-	pt_rx_session_lose(s, -ETIMEDOUT, &err);
+	return s->is_paused || s->is_opening || s->asked_id ||
+	       !pt_rx_held_is_told(&s->held) ||
+	       s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
+	       (since_ns && now_ns > since_ns + WORKING_NS);
 }
 
-/* say_working: a sender that waits for our storage is told so. */
 static void say_working(struct pt_rx_session *s, __u64 now_ns)
 {
 	const struct pt_message m = {
 		.type = PT_MSG_WORKING,
 		.working = { .on = PT_WORK_STORAGE },
 	};
-	__u64 since_ns = pt_rx_storage_since_ns(s);
 
-	if ((s->is_paused || s->state == PT_RX_COMMITTING ||
-	     (since_ns && now_ns > since_ns + WORKING_NS)) &&
+	if (is_at_work(s, now_ns) &&
 	    pt_conn_capabilities(s->conn) & PT_CAP_WORKING)
 		pt_conn_send(s->conn, &m, NULL);
 }
@@ -129,11 +129,15 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 	};
 	__u64 timeout_ns = s->cfg->peer_timeout_ms * 1000000ULL;
 	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
+	struct pt_error err;
 
 	if (heard_ns < s->paused_ns)
 		heard_ns = s->paused_ns;
 	if (now_ns > heard_ns && now_ns - heard_ns > timeout_ns) {
-		end_late(s, "silent");
+		pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: silent for %u "
+			     "ms (--peer-timeout)", s->report.peer,
+			     s->cfg->peer_timeout_ms);
+		pt_rx_session_lose(s, -ETIMEDOUT, &err);
 		return;
 	}
 	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
@@ -143,26 +147,49 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 	say_working(s, now_ns);
 }
 
-/* watch_steps: a sender that only PINGs would keep its place for ever.  Data and
- * digests take the time that they take, and the sender's --peer-timeout sees
- * to them. */
-static void watch_steps(struct pt_rx_session *s, __u64 now_ns)
+/* brought: how much the sender has of what it owes.  A message that says nearly
+ * nothing is no progress: 65536 segments may come one by one, but not slowly. */
+static __u64 brought(const struct pt_rx_session *s)
 {
-	static const char *const due[] = {
-		[PT_RX_OFFERED] = "opened no transfer",
-		[PT_RX_OPENING] = "went on with no SEGMENT",
-		[PT_RX_DONE] = "said no BYE",
-	};
+	__u64 sum = s->regions_told + s->lanes_set +
+		    (s->worked_sz >> WORKED_LOG2);
 
-	if (s->is_opening)	/* it is us who are waited for */
-		s->stepped_ns = now_ns;
-	if (s->state != PT_RX_OFFERED && s->state != PT_RX_OPENING &&
-	    s->state != PT_RX_DONE)
+	if (s->state == PT_RX_OPENING)
+		return s->segment_cnt >> SEGMENTS_LOG2;
+	if (s->state != PT_RX_DATA && s->state != PT_RX_VERIFIED)
+		return 0;
+	sum += (s->report.files_sz - s->file_bytes_left) >> FILES_LOG2;
+	sum += s->open.file_cnt - s->files_left;
+	for (__u16 i = 0; i < s->intake.lane_cnt; i++)
+		sum += atomic_load(&s->intake.lanes[i].placed.placed) +
+		       atomic_load(&s->intake.lanes[i].placed.stale);
+	return sum;
+}
+
+/* watch_due: a sender that only PINGs would keep its place for ever. */
+static void watch_due(struct pt_rx_session *s, __u64 now_ns)
+{
+	static const char *const dues[] = {
+#define X(symbol, due) due,
+		PT_RX_STATES(X)
+#undef X
+	};
+	const char *due = dues[s->state];
+	struct pt_error err;
+	bool owes = due && !s->idles && !s->asked_id && !s->is_opening &&
+		    !s->is_paused && pt_rx_storage_is_idle(s) &&
+		    pt_rx_held_is_told(&s->held);
+
+	pt_due_look(&s->due, now_ns, owes, owes ? brought(s) : 0);
+	if (!pt_due_is_over(&s->due))
 		return;
-	if (s->asked_id || now_ns < s->stepped_ns ||
-	    now_ns - s->stepped_ns <= s->cfg->peer_timeout_ms * 1000000ULL)
-		return;
-	end_late(s, due[s->state]);
+	if (s->state == PT_RX_DATA && s->regions_told)
+		due = "VERIFY";
+	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
+		     "%s: for %.1f s (the deadline is %u times --peer-timeout)",
+		     s->report.peer, due, s->due.still_ns / 1e9,
+		     PT_DUE_TIMEOUTS);
+	pt_rx_session_lose(s, -ETIMEDOUT, &err);
 }
 
 void pt_rx_watch(struct pt_rx_session *s, __u64 now_ns)
@@ -172,5 +199,5 @@ void pt_rx_watch(struct pt_rx_session *s, __u64 now_ns)
 	if (s->conn && s->state != PT_RX_ENDED)
 		watch_peer(s, now_ns);
 	if (s->conn && s->state != PT_RX_ENDED)
-		watch_steps(s, now_ns);
+		watch_due(s, now_ns);
 }
