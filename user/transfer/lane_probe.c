@@ -163,8 +163,9 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 		},
 	};
 	/* As long as the connection itself may be silent. */
-	__u64 deadline = pt_clock_ns() + l->cfg.job->progress_ns;
-	__u64 now;
+	__u64 limit_ns = l->cfg.job->progress_ns;
+	__u64 deadline = pt_clock_ns() + limit_ns;
+	__u64 now, waited_ns;
 	int ret;
 
 	l->mail.is_ready = false;
@@ -173,6 +174,9 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 		return ret;
 	while (!l->mail.is_ready) {
 		now = pt_clock_ns();
+		waited_ns = atomic_load(&l->cfg.job->waited_ns);
+		if (deadline < waited_ns + limit_ns)
+			deadline = waited_ns + limit_ns;
 		if (now >= deadline)
 			return pt_error_set(&l->error_text, PT_EXIT_PEER,
 					    -ETIMEDOUT, "lane %u: the receiver "

@@ -11,9 +11,40 @@
 #include "transfer/ping.h"
 
 #define PROGRESS_NS	250000000ULL
+#define TICK_MS		100
+#define READ_MAX	256	/* messages, before other things are looked after */
+#define COMMIT_NS	300000000ULL	/* it may take, after a signal */
+#define FINISH_MS	500	/* for the receiver to read a last message */
 
-static void watch_peer(struct pt_sender *s, __u64 now_ns, int *ret)
+/* say_working: while the receiver waits for us, so that its deadline does not end a
+ * sender whose source is slow.  It bears less with one that gets nowhere. */
+static void say_working(struct pt_sender *s)
 {
+	struct pt_message m = {
+		.type = PT_MSG_WORKING,
+		.working = { .on = PT_WORK_SOURCE },
+	};
+	__u64 page_cnt = 0;
+
+	if (s->report->phase < PT_SEND_PROBE ||
+	    s->report->phase > PT_SEND_VERIFY || s->is_told ||
+	    !(pt_conn_capabilities(s->conn) & PT_CAP_WORKING))
+		return;
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
+
+		page_cnt += atomic_load(&c->pages) + atomic_load(&c->zero_pages);
+	}
+	m.working.done_sz = page_cnt * PT_PAGE_SZ +
+			    s->held.region_next * PT_REGION_PAGES * PT_PAGE_SZ;
+	if (s->recheck)
+		m.working.done_sz += pt_recheck_read_sz(s->recheck);
+	pt_conn_send(s->conn, &m, NULL);
+}
+
+int pt_sender_watch_peer(struct pt_sender *s)
+{
+	__u64 now_ns = pt_clock_ns();
 	struct pt_message m = {
 		.type = PT_MSG_PING,
 		.ping = { .time_ns = now_ns },
@@ -22,14 +53,16 @@ static void watch_peer(struct pt_sender *s, __u64 now_ns, int *ret)
 
 	if (now_ns > heard_ns &&
 	    now_ns - heard_ns > s->cfg->peer_timeout_ms * 1000000ULL)
-		*ret = pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT,
+		return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT,
 				    "%s: silent for %u ms (--peer-timeout)",
 				    pt_conn_peer_text(s->conn),
 				    s->cfg->peer_timeout_ms);
 	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
-		return;
+		return 0;
 	s->pinged_ns = now_ns;
 	pt_conn_send(s->conn, &m, NULL);
+	say_working(s);
+	return 0;
 }
 
 static int watch_path(struct pt_sender *s)
@@ -64,21 +97,81 @@ static int advance(struct pt_sender *s)
 	return gone < 0 ? gone : ret;
 }
 
-static int take_all(struct pt_sender *s)
+/* take_some: a receiver that talks without pause does not keep us from our work. */
+static int take_some(struct pt_sender *s, bool *has_more)
 {
 	struct pt_message m;
-	int ret;
+	int ret = 0;
 
-	while ((ret = pt_conn_recv(s->conn, &m, s->err)) > 0) {
+	*has_more = false;
+	for (int i = 0; i < READ_MAX; i++) {
+		ret = pt_conn_recv(s->conn, &m, s->err);
+		if (ret <= 0)
+			return ret;
 		ret = pt_sender_take(s, &m);
 		if (ret)
-			break;
+			return ret;
+	}
+	*has_more = true;
+	return 0;
+}
+
+int pt_sender_stopped(struct pt_sender *s)
+{
+	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
+
+	if (poll(&stop, 1, 0) <= 0)
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_FAILED, -ECANCELED,
+			    "interrupted; nothing was committed");
+}
+
+/* stop: a commit that has begun is given a moment more, as most take no longer. */
+static int stop(struct pt_sender *s, bool is_asked)
+{
+	__u64 now_ns = pt_clock_ns();
+
+	if (s->report->phase < PT_SEND_COMMIT)
+		return is_asked ? pt_sender_stopped(s) : 0;
+	if (is_asked && !s->stopped_ns)
+		s->stopped_ns = now_ns;
+	if (!s->stopped_ns || now_ns - s->stopped_ns < COMMIT_NS)
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_UNKNOWN, -ECANCELED, "outcome "
+			    "unknown: interrupted during commit (look for the "
+			    "image at the receiver)");
+}
+
+/* step: what has come is taken, what is next is done. */
+static int step(struct pt_sender *s, bool path_changed, bool *has_more)
+{
+	__u64 now_ns;
+	int ret;
+
+	pt_sender_answer(s);
+	ret = take_some(s, has_more);
+	if (!ret && path_changed)
+		ret = watch_path(s);
+	if (!ret)
+		ret = pt_send_path_judge(&s->path, s->err);
+	if (!ret)
+		ret = advance(s);
+	if (!ret)
+		ret = pt_sender_watch_peer(s);
+	now_ns = pt_clock_ns();
+	if (!ret)
+		ret = pt_sender_watch_card(s, now_ns);
+	if (s->cfg->progress && now_ns - s->shown_ns > PROGRESS_NS) {
+		s->shown_ns = now_ns;
+		pt_sender_count(s);
+		s->cfg->progress(s->report, s->cfg->progress_arg);
 	}
 	return ret;
 }
 
 static int run(struct pt_sender *s)
 {
+	bool has_more = false;
 	eventfd_t value;
 	int ret = 0;
 
@@ -88,37 +181,18 @@ static int run(struct pt_sender *s)
 			{ .fd = s->wake_fd, .events = POLLIN },
 			{ .fd = pt_monitor_fd(s->path.monitor),
 			  .events = POLLIN },
-			{ .fd = s->stop_fd, .events = POLLIN },
+			{ .fd = s->stopped_ns ? -1 : s->stop_fd,
+			  .events = POLLIN },
 			{ .fd = pt_console_fd(s->console), .events = POLLIN },
 		};
-		__u64 now_ns;
 
-		poll(fds, 5, 100);
-		if (fds[3].revents)
-			return pt_error_set(s->err, PT_EXIT_FAILED, -ECANCELED,
-					    "interrupted; nothing was "
-					    "committed");
+		poll(fds, 5, has_more ? 0 : TICK_MS);
 		/* Acknowledgements are what wakes us most: no call for more. */
 		if (fds[1].revents)
 			eventfd_read(s->wake_fd, &value);
-		pt_sender_answer(s);
-		ret = take_all(s);
-		if (!ret && fds[2].revents)
-			ret = watch_path(s);
+		ret = stop(s, fds[3].revents);
 		if (!ret)
-			ret = pt_send_path_judge(&s->path, s->err);
-		if (!ret)
-			ret = advance(s);
-		now_ns = pt_clock_ns();
-		if (!ret)
-			watch_peer(s, now_ns, &ret);
-		if (!ret)
-			ret = pt_sender_watch_card(s, now_ns);
-		if (s->cfg->progress && now_ns - s->shown_ns > PROGRESS_NS) {
-			s->shown_ns = now_ns;
-			pt_sender_count(s);
-			s->cfg->progress(s->report, s->cfg->progress_arg);
-		}
+			ret = step(s, fds[2].revents, &has_more);
 	}
 	return ret;
 }
@@ -146,6 +220,7 @@ static int ask_once(struct pt_sender *s)
 static int ask(struct pt_sender *s)
 {
 	__u64 deadline = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
+	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
 	struct pt_error why;
 	int ret;
 
@@ -155,7 +230,8 @@ static int ask(struct pt_sender *s)
 			pt_sender_enter(s, PT_SEND_DONE);
 		if (!ret || s->is_aborted)
 			return ret;
-		poll(NULL, 0, 200);
+		if (poll(&stop, 1, 200) > 0)
+			break;
 	} while (pt_clock_ns() < deadline);
 	why = *s->err;
 	return pt_error_set(s->err, PT_EXIT_UNKNOWN, ret, "outcome unknown: "
@@ -163,17 +239,19 @@ static int ask(struct pt_sender *s)
 			    "for the image at the receiver)", why.text);
 }
 
-/* part says goodbye, or why not. */
-static void part(struct pt_sender *s, int ret)
+/* tell: the receiver hears at once why it is over, whatever our threads wait for. */
+static void tell(struct pt_sender *s, int ret)
 {
 	struct pt_message m = { .type = PT_MSG_BYE };
 
-	if (!s->conn)
+	if (!s->conn || s->is_told)
 		return;
-	if (ret && !s->is_aborted)
+	s->is_told = true;
+	if (ret && s->is_aborted)
+		return;
+	if (ret)
 		pt_message_abort(&m, s->err->exit, s->err->text);
 	pt_conn_send(s->conn, &m, NULL);
-	pt_conn_finish(s->conn, 1000);
 }
 
 int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
@@ -187,6 +265,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		.stop_fd = cfg->stop_fd,
 		.started_ns = pt_clock_ns(),
 	};
+	bool is_unknown;
 	int ret;
 
 	pt_regulator_init(&s.regulator);
@@ -201,13 +280,19 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		ret = run(&s);
 	pt_send_path_explain(&s.path, ret, err);
 	pt_sender_count(&s);
+	is_unknown = ret && ret != -ECANCELED && !s.is_aborted &&
+		     report->phase == PT_SEND_COMMIT;
+	if (!is_unknown)
+		tell(&s, ret);
 	pt_recheck_stop(s.recheck);
 	pt_sender_stop_lanes(&s);
-	if (ret && report->phase == PT_SEND_COMMIT && !s.is_aborted)
+	if (is_unknown)
 		ret = ask(&s);
 	/* What the receiver does after the commit is its own time. */
 	report->total_ns = pt_clock_ns() - s.started_ns;
-	part(&s, ret);
+	tell(&s, ret);
+	if (s.conn)
+		pt_conn_finish(s.conn, FINISH_MS);
 
 	pt_console_close(s.console);
 	pt_conn_close(s.conn);

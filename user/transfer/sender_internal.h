@@ -5,6 +5,7 @@
 #define TRANSFER_SENDER_INTERNAL_H
 
 #include "control/console.h"
+#include "transfer/due.h"
 #include "transfer/held.h"
 #include "transfer/lane.h"
 #include "transfer/recheck.h"
@@ -43,7 +44,9 @@ struct pt_sender {
 	struct pt_stage_clock *clock;	/* it; NULL: not profiled */
 	__u32 lane_cnt;
 	int wake_fd;
-	int stop_fd;		/* -1 once commit has begun: it is seen through */
+	int stop_fd;
+	__u64 stopped_ns;	/* when a signal came during commit */
+	bool is_told;		/* ABORT was said */
 	bool is_warned;		/* the route has moved, and that was told */
 	bool is_aborted;	/* the peer said ABORT: it knows */
 	struct pt_held held;
@@ -53,8 +56,8 @@ struct pt_sender {
 	bool is_committed;
 	__u64 started_ns;
 	__u64 phase_ns;		/* when the phase began */
-	__u64 stepped_ns;	/* when the receiver last did, or was asked to
-				 * do, what the phase waits for */
+	struct pt_due due;	/* what the phase waits for of the receiver, ... */
+	__u64 moves;		/* ... and how often it came nearer */
 	__u64 pinged_ns;
 	__u64 shown_ns;
 	__u64 watched_ns;	/* when the XDP program was last looked for */
@@ -69,6 +72,17 @@ int pt_sender_connect(struct pt_sender *s);
 /* pt_sender_reply waits for a message of a type, while no lane runs. */
 int pt_sender_reply(struct pt_sender *s, enum pt_message_type type,
 		    struct pt_message *m);
+
+/* pt_sender_owed: the receiver owes what, and has so since the phase began or it
+ * last moved.  -ETIMEDOUT: for too long, see due.h.  Called again and again. */
+int pt_sender_owed(struct pt_sender *s, const char *what);
+
+/* pt_sender_watch_peer: is it there?  And does it hear us?  At least every 100 ms,
+ * once there is a connection. */
+int pt_sender_watch_peer(struct pt_sender *s);
+
+/* pt_sender_stopped: -ECANCELED if stop_fd is readable. */
+int pt_sender_stopped(struct pt_sender *s);
 
 /* pt_sender_take acts on a message. */
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m);

@@ -12,39 +12,43 @@
 #include "transfer/rate.h"
 
 #define CONNECT_MS	10000
+#define REPLY_MS	100
 
 static int draw(void *to, size_t sz)
 {
 	return getrandom(to, sz, 0) == (ssize_t)sz ? 0 : -EIO;
 }
 
+/* next: 1 and a message, 0 none for a while. */
+static int next(struct pt_sender *s, struct pt_message *m)
+{
+	int ret = pt_sender_stopped(s);
+
+	if (ret)
+		return ret;
+	ret = pt_conn_recv_wait(s->conn, m, REPLY_MS, s->stop_fd, s->err);
+	if (ret == -ECANCELED)
+		return pt_sender_stopped(s);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
 int pt_sender_reply(struct pt_sender *s, enum pt_message_type type,
 		    struct pt_message *m)
 {
-	__u64 end_ns = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
-	__u64 now_ns;
 	int ret;
 
+	pt_due_begin(&s->due, pt_due_limit_ns(s->cfg->peer_timeout_ms),
+		     pt_clock_ns());
 	for (;;) {
-		now_ns = pt_clock_ns();
-		ret = now_ns >= end_ns ? -ETIMEDOUT :
-		      pt_conn_recv_wait(s->conn, m,
-					(end_ns - now_ns) / 1000000 + 1,
-					s->stop_fd, s->err);
-		if (ret == -ETIMEDOUT)
-			return pt_error_set(s->err, PT_EXIT_PEER, ret,
-					    "%s: no answer for %u ms (is the "
-					    "receiver stuck?)",
-					    pt_conn_peer_text(s->conn),
-					    s->cfg->peer_timeout_ms);
-		if (ret < 0)
-			return ret;
-		if (m->type == type)
+		ret = next(s, m);
+		if (ret > 0 && m->type == type)
 			return 0;
-		if (m->type == PT_MSG_WORKING)	/* its storage makes it wait */
-			end_ns = pt_clock_ns() +
-				 s->cfg->peer_timeout_ms * 1000000ULL;
-		ret = pt_sender_take(s, m);
+		if (ret > 0)
+			ret = pt_sender_take(s, m);
+		if (!ret)
+			ret = pt_sender_watch_peer(s);
+		if (!ret)
+			ret = pt_sender_owed(s, pt_message_name(type));
 		if (ret)
 			return ret;
 	}

@@ -9,8 +9,6 @@
 #include <pagetrim/clock.h>
 #include "transfer/balance.h"
 
-#define SLACK_NS	5000000000ULL	/* a receiver's counters settle in half */
-
 static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
 {
 	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
@@ -75,7 +73,7 @@ static int take_held(struct pt_sender *s, const struct pt_message *m)
 {
 	if (!s->report->is_resumed || s->report->phase > PT_SEND_COMPARE)
 		return unexpected(s, m);
-	s->stepped_ns = pt_clock_ns();
+	s->moves++;
 	return pt_held_take(&s->held, &m->held, s->err);
 }
 
@@ -115,8 +113,9 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	case PT_MSG_PONG:
 		return 0;
 	case PT_MSG_WORKING:
-		s->stepped_ns = s->held.heard_ns = pt_clock_ns();
-		atomic_store(&s->job.waited_ns, s->stepped_ns);
+		s->moves++;
+		s->held.heard_ns = pt_clock_ns();
+		atomic_store(&s->job.waited_ns, s->held.heard_ns);
 		return 0;
 	case PT_MSG_LEDGER:
 		return take_ledger(s, &m->ledger.counts);
@@ -141,7 +140,8 @@ __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 	__u64 took_ns = now_ns - s->phase_ns;
 
 	s->report->phase = phase;
-	s->phase_ns = s->stepped_ns = now_ns;
+	s->phase_ns = now_ns;
+	pt_due_begin(&s->due, pt_due_limit_ns(s->cfg->peer_timeout_ms), now_ns);
 	return took_ns;
 }
 
@@ -203,19 +203,18 @@ static void go(struct pt_sender *s)
 	s->report->setup_ns = s->phase_ns - s->started_ns;
 }
 
-/* overdue: a receiver that only answers PINGs would hold us for ever.  While
- * frames flow the lanes see to that, and a commit takes as long as its disk.  One
- * that waits for its storage says so. */
-static int overdue(struct pt_sender *s, const char *what)
+/* pt_sender_owed: while frames flow the lanes see to that.  A receiver that waits for
+ * its storage says so, and each time is a move. */
+int pt_sender_owed(struct pt_sender *s, const char *what)
 {
-	__u64 limit_ns = s->cfg->peer_timeout_ms * 1000000ULL + SLACK_NS;
-
-	if (pt_clock_ns() - s->stepped_ns <= limit_ns)
+	pt_due_look(&s->due, pt_clock_ns(), true, s->moves);
+	if (!pt_due_is_over(&s->due))
 		return 0;
 	return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but "
-			    "has not said %s for %llu s (is the receiver "
-			    "stuck? its log tells)", pt_conn_peer_text(s->conn),
-			    what, limit_ns / 1000000000ULL);
+			    "has not said %s for %.1f s (the deadline is %u "
+			    "times --peer-timeout; is it stuck? its log tells)",
+			    pt_conn_peer_text(s->conn), what,
+			    s->due.still_ns / 1e9, PT_DUE_TIMEOUTS);
 }
 
 /* compare marks what is to be sent, a step at a time: the peer wants answers
@@ -229,8 +228,8 @@ static int compare(struct pt_sender *s)
 	if (ret < 0)
 		return ret;
 	if (!ret && pt_held_is_waiting(&s->held))
-		return overdue(s, "what it holds");
-	s->stepped_ns = pt_clock_ns();	/* the receiver waits for us */
+		return pt_sender_owed(s, "HELD");
+	s->moves++;	/* the receiver waits for us */
 	if (ret)
 		go(s);
 	else
@@ -323,7 +322,6 @@ static int verify(struct pt_sender *s)
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		m.verify.sent[i] = atomic_load(
 			&pt_lane_counts(s->lanes[i])->frames);
-	s->stepped_ns = pt_clock_ns();
 	return ret ? ret : pt_conn_send(s->conn, &m, s->err);
 }
 
@@ -335,7 +333,6 @@ static int commit(struct pt_sender *s)
 	};
 
 	s->report->verify_ns = pt_sender_enter(s, PT_SEND_COMMIT);
-	s->stop_fd = -1;
 	return pt_conn_send(s->conn, &m, s->err);
 }
 
@@ -348,7 +345,7 @@ static int watch_verify(struct pt_sender *s)
 	if (ret)
 		return ret;
 	if (!s->is_verified)
-		return overdue(s, "whether the copy is right");
+		return pt_sender_owed(s, "VERIFIED");
 	return s->is_rechecked ? commit(s) : 0;
 }
 
@@ -367,8 +364,9 @@ int pt_sender_advance(struct pt_sender *s)
 	case PT_SEND_VERIFY:
 		return watch_verify(s);
 	case PT_SEND_COMMIT:
-		if (s->is_committed)
-			s->report->commit_ns = pt_sender_enter(s, PT_SEND_DONE);
+		if (!s->is_committed)
+			return pt_sender_owed(s, "COMMITTED");
+		s->report->commit_ns = pt_sender_enter(s, PT_SEND_DONE);
 		return 0;
 	default:
 		return 0;

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""A peer that answers every PING, and stops going on somewhere.
+
+    pretender.py sender ADDR PORT STOP [LANES]
+    pretender.py receiver ADDR PORT STOP
+
+STOP of a sender, of a memory that is all zero: it never says
+    OPEN, SEGMENT, data (nothing behind OPENED), VERIFY (digests all told),
+    COMMIT, BYE; or
+    slow        60000 SEGMENTs, ten a second
+    flood       SEGMENTs without pause, then PINGs without pause
+    lanes       data, but a way for each of its lanes
+    works       WORKING, with more done each time, for 12 s, then nothing more
+    idles       WORKING, with nothing done, for ever
+STOP of a receiver, which believes whatever it is sent: it never says
+    OFFER, OPENED, LANE_READY, VERIFIED, COMMITTED
+    flood       PINGs without pause in place of COMMITTED
+
+Each says "ready" on stderr when it can be connected to, or when it stops going
+on.  A sender prints what it was told at the end, and a receiver nothing.
+"""
+import itertools
+import os
+import socket
+import struct
+import sys
+import time
+
+HELLO, OFFER, OPEN, SEGMENT, OPENED, PROBE_SEEN = 1, 2, 3, 4, 7, 8
+LANE_SET, LANE_READY, SYNC, ACK, DIGESTS = 9, 10, 11, 12, 14
+VERIFY, VERIFIED, COMMIT, COMMITTED, ASK = 15, 16, 18, 19, 20
+ABORT, PING, PONG, BYE, WORKING = 22, 23, 24, 25, 27
+CAP_WORKING = 1 << 2
+SIZE, REGION_SZ = 4 << 20, 2 << 20
+TICK_S = 0.1
+
+
+def text(words):
+    return struct.pack("!H", len(words)) + words
+
+
+def message(kind, payload=b""):
+    return struct.pack("!IHH", len(payload), kind, 0) + payload
+
+
+def numbers(*items):
+    return struct.pack("!I%dQ" % len(items), len(items), *items)
+
+
+def ready():
+    print("peer: ready", file=sys.stderr, flush=True)
+
+
+def hello(role):
+    return message(HELLO, b"PTCT" + struct.pack("!HHQB", 2, 2, CAP_WORKING,
+                                                role))
+
+
+class Closed(Exception):
+    """What it was told, or that the connection was closed."""
+
+
+class Peer:
+    """Answers PING, whatever it waits for."""
+
+    def __init__(self, sock, role):
+        self.sock, self.have = sock, b""
+        self.send(hello(role))
+
+    def send(self, *messages):
+        try:
+            self.sock.sendall(b"".join(messages))
+        except OSError:
+            self.drain()
+
+    def drain(self):
+        while True:
+            self.take(5)
+
+    def take(self, seconds):
+        """The next message but PING, or None when there was none."""
+        end = time.monotonic() + seconds
+        while True:
+            if len(self.have) >= 8:
+                size, kind, _ = struct.unpack("!IHH", self.have[:8])
+                if len(self.have) >= 8 + size:
+                    payload = self.have[8:8 + size]
+                    self.have = self.have[8 + size:]
+                    if kind == ABORT:
+                        raise Closed(payload[4:].decode())
+                    if kind != PING:
+                        return kind, payload
+                    self.send(message(PONG, payload))
+                    continue
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            self.sock.settimeout(left)
+            try:
+                data = self.sock.recv(1 << 16)
+            except TimeoutError:
+                return None
+            except OSError:
+                data = b""
+            finally:
+                self.sock.settimeout(20)
+            if not data:
+                raise Closed("closed")
+            self.have += data
+
+    def expect(self, *kinds):
+        while True:
+            got = self.take(20)
+            if got and got[0] in kinds:
+                return got
+
+    def answers_only(self, say=None):
+        """PINGs and answers PINGs, until it is closed; say() each time, too."""
+        ready()
+        while True:
+            self.send(message(PING, struct.pack("!Q", 1)))
+            if say:
+                self.send(say())
+            end = time.monotonic() + TICK_S
+            while time.monotonic() < end:
+                self.take(end - time.monotonic())
+
+    def floods(self):
+        ready()
+        self.sock.setblocking(True)
+        pings = message(PING, struct.pack("!Q", 1)) * 1024
+        while True:
+            self.send(pings)
+            self.take(0.001)
+
+
+# ---- the sender ----
+
+
+def segments(start, cnt):
+    return b"".join(message(SEGMENT, struct.pack("!QQ", 512 * i, 4096) +
+                            text(b"r%d" % i)) for i in range(start, start + cnt))
+
+
+def send_to(peer, stop, addr, lanes):
+    peer.expect(OFFER)
+    if stop == "OPEN":
+        peer.answers_only()
+    dst = b"\0" * 10 + b"\xff\xff" + socket.inet_aton(addr)
+    many = {"slow": 60000, "flood": 65536}.get(stop, 1)
+    peer.send(message(OPEN, struct.pack(
+        "!QQ16sHBBBBII", os.getpid(), 7, dst, lanes, 2, 0, 16, 0, many, 0) +
+        text(b"pretender-%s-%d" % (stop.encode(), os.getpid()))))
+    if stop == "SEGMENT":
+        peer.answers_only()
+    if stop == "slow":
+        cnt = itertools.count()
+        peer.answers_only(lambda: segments(next(cnt), 1))
+    if stop == "flood":
+        for start in range(0, many - 64, 64):
+            peer.send(segments(start, 64))
+        peer.floods()
+    peer.send(message(SEGMENT, struct.pack("!QQ", 0, SIZE) + text(b"ram")))
+    peer.expect(OPENED)
+    if stop == "data":
+        peer.answers_only()
+    if stop == "lanes":
+        for lane in range(lanes):
+            peer.send(message(LANE_SET, struct.pack("!HHI", lane, 0, 1514)))
+            peer.expect(LANE_READY)
+        peer.answers_only()
+    if stop in ("works", "idles"):
+        end = time.monotonic() + 12
+        done = itertools.count(1 << 20, (1 << 20) if stop == "works" else 0)
+        peer.answers_only(
+            lambda: message(WORKING, struct.pack("!BQ", 1, next(done)))
+            if stop == "idles" or time.monotonic() < end else b"")
+    regions = -(-SIZE // REGION_SZ)
+    peer.send(message(DIGESTS, struct.pack("!Q", 0) + numbers(*[0] * regions)))
+    if stop == "VERIFY":
+        peer.answers_only()
+    peer.send(message(VERIFY, numbers(*[0] * lanes)))
+    peer.expect(VERIFIED)
+    if stop == "COMMIT":
+        peer.answers_only()
+    peer.send(message(COMMIT, struct.pack("!Q", os.getpid())))
+    peer.expect(COMMITTED)
+    peer.answers_only()
+
+
+def sender(addr, port, stop, lanes="1"):
+    peer = Peer(socket.create_connection((addr, port)), 1)
+    begun = time.monotonic()
+    try:
+        send_to(peer, stop, addr, int(lanes))
+    except Closed as why:
+        print("%.1f s: %s" % (time.monotonic() - begun, why))
+
+
+# ---- the receiver ----
+
+
+def offer():
+    return message(OFFER, struct.pack("!HIIIHIH", 16644, 1500, 1514, 3840, 0,
+                                      1, 0))
+
+
+def ack(payload):
+    lane, upto = struct.unpack("!HQ", payload)
+    return message(ACK, struct.pack("!HQQII", lane, upto, upto, 2048, 0))
+
+
+def take_from(peer, stop):
+    if stop == "OFFER":
+        peer.answers_only()
+    peer.send(offer())
+    kind, payload = peer.expect(OPEN, ASK)
+    if kind == ASK or stop == "OPENED":
+        peer.answers_only()
+    lanes = struct.unpack("!H", payload[32:34])[0]
+    peer.expect(SEGMENT)
+    peer.send(message(OPENED, struct.pack("!QB", 1, 0)))
+    while True:
+        got = peer.take(TICK_S)
+        kind, payload = got or (0, b"")
+        if not kind:
+            for lane, probe in itertools.product(range(lanes), range(4)):
+                peer.send(message(PROBE_SEEN,
+                                  struct.pack("!HQIH", lane, probe, 1514, 0)))
+        elif kind == LANE_SET and stop == "LANE_READY":
+            peer.answers_only()
+        elif kind == LANE_SET:
+            peer.send(message(LANE_READY, payload[:2] +
+                              struct.pack("!I", 2048)))
+        elif kind == SYNC:
+            peer.send(ack(payload))
+        elif kind == VERIFY and stop == "VERIFIED":
+            peer.answers_only()
+        elif kind == VERIFY:
+            peer.send(message(VERIFIED))
+        elif kind == COMMIT and stop == "flood":
+            peer.floods()
+        elif kind == COMMIT:
+            peer.answers_only()
+
+
+def receiver(addr, port, stop):
+    server = socket.create_server((addr, port))
+    ready()
+    while True:
+        sock, _ = server.accept()
+        try:
+            take_from(Peer(sock, 2), stop)
+        except Closed:
+            sock.close()
+
+
+def main():
+    role, addr, port, *rest = sys.argv[1:]
+    {"sender": sender, "receiver": receiver}[role](addr, int(port), *rest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                       host b
+#   pretender.py sender -- ptNAMEa === ptNAMEb -- pagetrim receive --serve
+#   pagetrim send ------------------------------- pretender.py receiver
+#
+# Peers that answer every PING and do not go on.  Each is ended at its deadline,
+# which is three times --peer-timeout, and told which; what it held is free then.
+# (What waits for storage is in test_storage.sh.)
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+security=(--insecure)
+timeout_s=1
+deadline_s=$((3 * timeout_s))
+addr=10.77.0.2
+
+serve()
+{
+	show hosts_up "$net" --mtu 1500 --queues "${1:-1}"
+	mkdir out
+	receive_begin receive --serve --queues "${1:-1}" --listen "$addr" \
+		--out out --peer-timeout "$timeout_s"
+}
+
+# pretend STOP [LANES]: adds its process to pretenders.
+pretenders=()
+pretend()
+{
+	echo "+ [a] pretender.py sender $addr 16644 $*" >&2
+	hosts_exec "$net" a "$here/pretender.py" sender "$addr" 16644 "$@" \
+		>"told-$1-${#pretenders[@]}" 2>"ready-$1-${#pretenders[@]}" &
+	pretenders+=($!)
+}
+
+stops() { grep -q ready "ready-$1"; }
+
+# told WHICH WORD MOST_S: what it heard, not before its deadline, nor much later.
+told()
+{
+	local file=told-$1 after
+
+	cat "$file" >&2
+	grep -q -- "$2" "$file" || die "$1: its end does not say '$2'"
+	after=$(sed 's/[. ].*//' "$file")
+	within "seconds of $1" "$after" "$((deadline_s - 1))" \
+		"$(($3 * patience))"
+}
+
+# A memory arrives while others pretend, and when all are gone.
+honest()
+{
+	send_begin send --to "$addr" --name "$1" --peer-timeout 5 \
+		"$(image small --pages 1024)"
+	ended send "$sender" 20 0
+	same_file "$(image small)" "out/$1"
+}
+
+# Senders, one for each state in which something is due; all at once.
+senders_that_pretend()
+{
+	local stop i=0 stops=(OPEN SEGMENT slow data VERIFY COMMIT BYE)
+
+	serve
+	for stop in "${stops[@]}"; do
+		pretend "$stop"
+	done
+	for stop in "${stops[@]}"; do
+		wait_until 20 stops "$stop-$((i++))"
+	done
+	honest meanwhile
+	i=0
+	for stop in "${stops[@]}"; do
+		finish "${pretenders[i]}" 30
+		case $stop in
+		BYE)	told "$stop-$i" closed 20 ;;
+		slow)	told "$stop-$i" 'sends no SEGMENT' 20 ;;
+		*)	told "$stop-$i" "sends no $stop" 20 ;;
+		esac
+		i=$((i + 1))
+	done
+	honest afterwards
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	same "left behind" \
+		"$(find out -name 'pretender-*' ! -name 'pretender-BYE-*')" ''
+}
+
+# One that says WORKING and gets on is waited for, four deadlines long, and then
+# ended as all are.
+one_that_works()
+{
+	serve
+	pretend works
+	sleep "$((3 * deadline_s + 1))"
+	! is_gone "${pretenders[0]}" || die "ended while it worked: $(cat told-*)"
+	finish "${pretenders[0]}" 30
+	told works-0 'sends no data' 60
+}
+
+# Talking without pause is no progress, and keeps nobody from being served.
+one_that_floods()
+{
+	serve
+	pretend flood
+	wait_until 60 stops flood-0
+	honest meanwhile
+	finish "${pretenders[0]}" 60
+	grep -q 'sends no SEGMENT' receive.err || die "not ended for its deadline"
+	honest afterwards
+}
+
+# Three hold all the lanes of a queue that one address may have, and an honest
+# sender of the same address comes in when they are gone.
+places_are_free_again()
+{
+	local i
+
+	serve
+	for i in 0 1 2; do
+		pretend lanes 64
+	done
+	for i in 0 1 2; do
+		wait_until 20 stops "lanes-$i"
+	done
+	send_begin early --to "$addr" --name early "$(image small --pages 1024)"
+	ended early "$sender" 20 4 'lanes'
+	for i in 0 1 2; do
+		finish "${pretenders[i]}" 30
+	done
+	honest afterwards
+}
+
+# A receiver that pretends.  EXIT and WORD: how its sender ends.
+receiver_that_pretends()
+{
+	local stop=$1 want=$2 word=$3 begun
+
+	show hosts_up "$net" --mtu 1500
+	truncate -s 4M zeroes
+	hosts_exec "$net" b "$here/pretender.py" receiver "$addr" 16644 "$stop" \
+		2>ready &
+	wait_until 10 grep -q ready ready
+	begun=$SECONDS
+	send_begin send --to "$addr" --peer-timeout "$timeout_s" zeroes
+	ended send "$sender" 60 "$want" "$word"
+	within "seconds until it gave up" $((SECONDS - begun)) 0 \
+		$((20 * patience))
+	kill -KILL %1
+}
+
+case_run "peers: senders that pretend" senders_that_pretend
+case_run "peers: a sender that says WORKING" one_that_works
+case_run "peers: a sender that talks without pause" one_that_floods
+case_run "peers: places are free again" places_are_free_again
+case_run "peers: a receiver that offers nothing" \
+	receiver_that_pretends OFFER 4 'has not said OFFER'
+case_run "peers: a receiver that opens nothing" \
+	receiver_that_pretends OPENED 4 'has not said OPENED'
+case_run "peers: a receiver that grants no lane" \
+	receiver_that_pretends LANE_READY 4 'does not grant'
+case_run "peers: a receiver that never verifies" \
+	receiver_that_pretends VERIFIED 4 'has not said VERIFIED'
+case_run "peers: a receiver that never commits" \
+	receiver_that_pretends COMMITTED 6 'has not said COMMITTED'
+case_run "peers: a receiver that talks without pause" \
+	receiver_that_pretends flood 6 'has not said COMMITTED'
+
+cases_end
