@@ -107,6 +107,35 @@ changed()
 	nothing_left
 }
 
+# Files travel beside the memory, under the same limit; and status tells how far
+# both are.
+beside()
+{
+	memory
+	head -c 64M /dev/urandom >state
+	show hosts_up "$net" --queues 2
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2
+	send_begin send --to "$HOSTS_B4" --queues 2 --control control \
+		--max-bandwidth 16M --with state "$tmp/memory"
+	wait_until 10 test -S control
+	wait_until 10 is_sending
+	keeps $((16 << 20))
+	control status --json >status.json
+	within "bytes of files left" "$(field status '."files-remaining"')" \
+		1 $((60 << 20))
+	same "bytes of files" "$(field status '."files-total"')" $((64 << 20))
+	within "bytes of memory left" "$(field status .remaining)" \
+		1 $((158 << 20))
+	control status >text
+	grep -q '^Files: 64.0 MiB, .* left$' text || die "status: $(<text)"
+	control set max-bandwidth 0
+	ended send "$sender" 60 0
+	ended receive "$receiver" 20 0
+	same_file "$tmp/memory" copy
+	same_file state copy.with/state
+	balanced
+}
+
 # From nearly nothing: what is owed at the old rate must not be waited for.
 freed()
 {
@@ -270,6 +299,7 @@ paths()
 
 case_run "the limit is kept, and changed" changed 9000 1
 case_run "the limit is kept, and changed, with two lanes" changed 1500 2
+case_run "files travel beside the memory, within the limit" beside
 case_run "no limit, from nearly nothing" freed
 case_run "status tells, and the socket goes with SIGTERM" told
 case_run "nonsense and others on the socket" nonsense

@@ -91,15 +91,19 @@ frozen_in_data()
 	ended receive "$receiver" 10 0
 }
 
-# The whole of what a session does with its files, one phase each.
+# The whole of what a session does with its files, one phase each.  Files that are
+# larger than what a store takes keep control from reading more of its sender,
+# and that longer than any deadline.
 frozen_in()
 {
-	local option=()
+	local option=() frozen_s=$frozen_s
 
 	hosts_with_disk
 	case $1 in
 	open) freeze_until_end ;;
 	with) head -c 1M /dev/urandom >state; option=(--with state) ;;
+	large) head -c 40M /dev/urandom >state; option=(--with state)
+	       frozen_s=15 ;;
 	esac
 	send_begin send --to 10.77.0.2 --name image --peer-timeout 4 \
 		--max-bandwidth 20M "${option[@]}" "$(image even)"
@@ -111,7 +115,7 @@ frozen_in()
 	thaw
 	ended send "$sender" 60 0
 	same_file "$(image even)" mnt/out/image
-	[[ $1 != with ]] || same_file state mnt/out/image.with/state
+	[[ ! -e state ]] || same_file state mnt/out/image.with/state
 	kill -TERM "$receiver"
 	ended receive "$receiver" 10 0
 }
@@ -152,6 +156,7 @@ has_left_b()
 case_run "storage: four transfers, frozen in their midst" frozen_in_data
 case_run "storage: frozen before the image is made" frozen_in open
 case_run "storage: frozen while files and memory come" frozen_in with
+case_run "storage: frozen while large files come" frozen_in large
 case_run "storage: SIGTERM while it is frozen" frozen_at_term
 
 cases_end

@@ -14,24 +14,27 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 {
 	static __u64 left_before;
 	__u64 done = r->page_cnt - r->pages_left;
-	char wire[16];
+	char wire[16], files[64] = "", sz[16];
 
 	(void)arg;
+	if (r->files_sent_sz < r->files_sz)
+		snprintf(files, sizeof(files), ", %s of files left",
+			 pt_out_human(r->files_sz - r->files_sent_sz, sz));
 	/* Four calls a second. */
 	if (r->phase != PT_SEND_SEND)
-		pt_out_progress("%s", pt_send_phase_name(r->phase));
+		pt_out_progress("%s%s", pt_send_phase_name(r->phase), files);
 	else if (left_before > r->pages_left)
 		pt_out_progress("%3.0f %%  %s on the wire, %.0f MiB/s of "
-				"memory, %.0f s left",
+				"memory, %.0f s left%s",
 				r->page_cnt ? 100.0 * done / r->page_cnt : 100,
 				pt_out_human(r->wire_bytes, wire),
 				(left_before - r->pages_left) * 4 / 256.0,
 				r->pages_left / 4.0 /
-				(left_before - r->pages_left));
+				(left_before - r->pages_left), files);
 	else
-		pt_out_progress("%3.0f %%  %s on the wire",
+		pt_out_progress("%3.0f %%  %s on the wire%s",
 				r->page_cnt ? 100.0 * done / r->page_cnt : 100,
-				pt_out_human(r->wire_bytes, wire));
+				pt_out_human(r->wire_bytes, wire), files);
 	left_before = r->pages_left;
 }
 

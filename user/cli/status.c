@@ -56,6 +56,10 @@ static void print(const json_t *o)
 		       "least\n", pt_out_human(number(o, "path-rate"), a),
 		       pt_out_human(number(o, "path-window"), b),
 		       json_number_value(json_object_get(o, "path-rtt")));
+	if (number(o, "files-total"))
+		printf("Files: %s, %s left\n",
+		       pt_out_human(number(o, "files-total"), a),
+		       pt_out_human(number(o, "files-remaining"), b));
 	printf("Frames: %llu, of which %llu were lost on the way\n",
 	       (unsigned long long)number(o, "frames"),
 	       (unsigned long long)number(o, "frames-lost"));

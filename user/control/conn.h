@@ -142,6 +142,10 @@ __u64 pt_conn_last_recv_ns(const struct pt_conn *c);
 /* pt_conn_queued_sz: bytes of output not yet taken by the socket. */
 size_t pt_conn_queued_sz(struct pt_conn *c);
 
+/* pt_conn_backlog_sz: the same, and what the socket has taken but not sent once.  Any
+ * thread. */
+size_t pt_conn_backlog_sz(struct pt_conn *c);
+
 /* The two ends, with ports; and the peer's as text, for messages. */
 const struct pt_address *pt_conn_peer(const struct pt_conn *c);
 const struct pt_address *pt_conn_local(const struct pt_conn *c);

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include "control/conn_io.h"
 
@@ -225,6 +228,15 @@ int pt_conn_fd(const struct pt_conn *c)
 __u64 pt_conn_last_recv_ns(const struct pt_conn *c)
 {
 	return __atomic_load_n(&c->last_recv_ns, __ATOMIC_RELAXED);
+}
+
+size_t pt_conn_backlog_sz(struct pt_conn *c)
+{
+	int unsent_sz = 0;
+
+	if (ioctl(c->sock, SIOCOUTQNSD, &unsent_sz))
+		unsent_sz = 0;
+	return pt_conn_queued_sz(c) + unsent_sz;
 }
 
 const struct pt_address *pt_conn_peer(const struct pt_conn *c)

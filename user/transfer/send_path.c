@@ -44,19 +44,24 @@ static int find_link(const struct pt_send_path *path, struct pt_link *link,
 }
 
 static int find_link_wait(struct pt_send_path *path, int timeout_ms,
-			  struct pt_error *err)
+			  int stop_fd, struct pt_error *err)
 {
 	__u64 deadline = pt_clock_ns() + timeout_ms * 1000000ULL;
 	int ret;
 
 	while ((ret = find_link(path, &path->link, err)) == -EAGAIN &&
 	       pt_clock_ns() < deadline) {
-		struct pollfd fd = {
-			.fd = pt_monitor_fd(path->monitor),
-			.events = POLLIN,
+		struct pollfd fds[] = {
+			{ .fd = pt_monitor_fd(path->monitor),
+			  .events = POLLIN },
+			{ .fd = stop_fd, .events = POLLIN },
 		};
 
-		poll(&fd, 1, 100);
+		poll(fds, 2, 100);
+		if (fds[1].revents)
+			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+					    "interrupted; nothing was "
+					    "committed");
 		pt_monitor_read(path->monitor, NULL);
 	}
 	return ret;
@@ -224,7 +229,8 @@ int pt_send_path_open(struct pt_send_path *path,
 	path->link.src_port = SRC_PORT;
 	ret = pt_monitor_open(&path->monitor, path->device.ifindex, err);
 	if (!ret)
-		ret = find_link_wait(path, cfg->timeout_ms, err);
+		ret = find_link_wait(path, cfg->timeout_ms,
+				     cfg->stop_fd, err);
 	if (ret)
 		return ret;
 	path->frame_sz_max = pt_link_frame_sz_max(&path->link,

@@ -43,6 +43,7 @@ struct pt_send_path_cfg {
 	__u32 mtu;			/* 0: the device's; else no larger */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	int timeout_ms;			/* for the next hop's MAC address */
+	int stop_fd;			/* readable: -ECANCELED; -1: never */
 };
 
 /* pt_send_path_init looks the device up, and opens the file of its leases: what

@@ -37,6 +37,7 @@ static void say_working(struct pt_sender *s)
 	}
 	m.working.done_sz = page_cnt * PT_PAGE_SZ +
 			    s->held.region_next * PT_REGION_PAGES * PT_PAGE_SZ;
+	m.working.done_sz += pt_send_files_sent_sz(s->files);
 	if (s->recheck)
 		m.working.done_sz += pt_recheck_read_sz(s->recheck);
 	pt_conn_send(s->conn, &m, NULL);
@@ -284,6 +285,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		     report->phase == PT_SEND_COMMIT;
 	if (!is_unknown)
 		tell(&s, ret);
+	pt_send_files_stop(s.files);
 	pt_recheck_stop(s.recheck);
 	pt_sender_stop_lanes(&s);
 	if (is_unknown)

@@ -74,6 +74,7 @@ struct pt_send_report {
 	__u64 memory_sz;	/* bytes of all segments */
 	__u64 page_cnt;
 	__u64 files_sz;		/* bytes of the --with files */
+	__u64 files_sent_sz;	/* of them */
 	bool is_resumed;	/* the receiver holds something of it */
 	__u64 held_page_cnt;	/* it has them: not zero, and not sent */
 	__u64 held_block_bytes;	/* of blocks not sent therefore */

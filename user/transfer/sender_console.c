@@ -23,7 +23,7 @@ static json_t *status(struct pt_sender *s)
 
 	pt_sender_count(s);
 	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:f}",
+		" s:I, s:I, s:I, s:I, s:f}",
 		"status", pt_send_phase_name(r->phase),
 		"transfer-id", json_sprintf("%016llx", (unsigned long long)
 					    r->transfer_id),
@@ -31,6 +31,9 @@ static json_t *status(struct pt_sender *s)
 		"total", (json_int_t)r->memory_sz,
 		"remaining", (json_int_t)pt_send_left_sz(r),
 		"transferred", (json_int_t)r->wire_bytes,
+		"files-total", (json_int_t)r->files_sz,
+		"files-remaining", (json_int_t)(r->files_sz -
+						r->files_sent_sz),
 		"frames", (json_int_t)r->frames,
 		"frames-lost", (json_int_t)r->frames_lost,
 		"bandwidth", (json_int_t)((r->wire_bytes - look->wire_bytes) *

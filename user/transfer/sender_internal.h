@@ -52,6 +52,8 @@ struct pt_sender {
 	struct pt_held held;
 	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */
 	bool is_rechecked;
+	__u64 region_told;	/* DIGESTS were said of all below */
+	bool is_asked;		/* VERIFY was said */
 	bool is_verified;
 	bool is_committed;
 	__u64 started_ns;

@@ -144,6 +144,7 @@ static int open_path(struct pt_sender *s)
 		.mtu = s->cfg->mtu,
 		.hugepages = s->cfg->hugepages,
 		.timeout_ms = 2000,
+		.stop_fd = s->stop_fd,
 	};
 	char text[sizeof(s->path.card.why.text) + 16];
 	struct pt_message m;
@@ -216,6 +217,17 @@ static int needs_less(struct pt_sender *s, enum pt_send_need need)
 	       s->cfg->needs_less(need, s->cfg->needs_less_arg, s->err) : 0;
 }
 
+static int start_files(struct pt_sender *s)
+{
+	const struct pt_send_files_cfg cfg = {
+		.conn = s->conn,
+		.pacer = &s->pacer,
+		.wake_fd = s->wake_fd,
+	};
+
+	return pt_send_files_start(s->files, &cfg, s->err);
+}
+
 int pt_sender_set_up(struct pt_sender *s)
 {
 	int ret = 0;
@@ -237,6 +249,7 @@ int pt_sender_set_up(struct pt_sender *s)
 	if (!ret)
 		ret = pt_send_files_open(&s->files, s->cfg->files,
 					 s->cfg->file_cnt, s->err);
+	s->report->files_sz = pt_send_files_total_sz(s->files);
 	if (!ret)
 		ret = prepare_memory(s);
 	if (!ret)
@@ -258,11 +271,9 @@ int pt_sender_set_up(struct pt_sender *s)
 		ret = needs_less(s, PT_SEND_NEEDS_NOTHING);
 	if (!ret)
 		ret = send_open(s);
-	if (!ret)
-		ret = pt_send_files(s->files, s->conn, s->cfg->peer_timeout_ms,
-				    &s->report->files_sz, s->err);
 	if (ret)
 		return ret;
 	pt_sender_enter(s, PT_SEND_PROBE);
-	return pt_sender_start_lanes(s);
+	ret = pt_sender_start_lanes(s);
+	return ret ? ret : start_files(s);
 }

@@ -9,6 +9,10 @@
 #include <pagetrim/clock.h>
 #include "transfer/balance.h"
 
+#define DIGESTS_STEP	4		/* messages of them, a step of control */
+#define QUEUED_MAX	(256u << 10)	/* bytes that wait, for more digests */
+#define FILES_LOG2	16		/* bytes of files that are a step forward */
+
 static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
 {
 	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
@@ -207,7 +211,8 @@ static void go(struct pt_sender *s)
  * its storage says so, and each time is a move. */
 int pt_sender_owed(struct pt_sender *s, const char *what)
 {
-	pt_due_look(&s->due, pt_clock_ns(), true, s->moves);
+	pt_due_look(&s->due, pt_clock_ns(), true, s->moves +
+		    (pt_send_files_sent_sz(s->files) >> FILES_LOG2));
 	if (!pt_due_is_over(&s->due))
 		return 0;
 	return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but "
@@ -248,26 +253,35 @@ static bool lanes_are_clean(struct pt_sender *s)
 	return true;
 }
 
-/* send_digests sums up the pages of each region and sends the sums. */
-static int send_digests(struct pt_sender *s)
+/* say_digests sums up the pages of each region and says the sums; a step at a time,
+ * and no more than the receiver reads. */
+static int say_digests(struct pt_sender *s)
 {
 	__u64 region_cnt = pt_layout_region_cnt(s->layout);
 	__u64 sums[PT_DIGESTS_MAX];
 	int ret = 0;
 
-	for (__u64 r = 0; !ret && r < region_cnt; ) {
+	for (int i = 0; !ret && i < DIGESTS_STEP && s->region_told < region_cnt &&
+	     pt_conn_queued_sz(s->conn) < QUEUED_MAX; i++) {
+		__u64 left = region_cnt - s->region_told;
 		struct pt_message m = {
 			.type = PT_MSG_DIGESTS,
-			.digests = { .region_first = r, .digest = sums },
+			.digests = {
+				.region_first = s->region_told,
+				.digest_cnt = left < PT_DIGESTS_MAX
+					? left : PT_DIGESTS_MAX,
+				.digest = sums,
+			},
 		};
-		__u32 cnt = 0;
 
-		for (; r < region_cnt && cnt < PT_DIGESTS_MAX; r++)
-			sums[cnt++] = pt_digests_sum(&s->digests, r);
-		m.digests.digest_cnt = cnt;
-		ret = pt_conn_send_wait(s->conn, &m, s->cfg->peer_timeout_ms,
-					s->err);
+		for (__u32 n = 0; n < m.digests.digest_cnt; n++)
+			sums[n] = pt_digests_sum(&s->digests,
+						 s->region_told++);
+		s->moves++;
+		ret = pt_conn_send(s->conn, &m, s->err);
 	}
+	if (!ret && pt_conn_queued_sz(s->conn) < QUEUED_MAX)
+		eventfd_write(s->wake_fd, 1);	/* come back at once */
 	return ret;
 }
 
@@ -309,20 +323,26 @@ static int watch_recheck(struct pt_sender *s)
 
 static int verify(struct pt_sender *s)
 {
+	s->report->send_ns = pt_sender_enter(s, PT_SEND_VERIFY);
+	eventfd_write(s->wake_fd, 1);
+	return start_recheck(s);
+}
+
+/* ask_verify: digests, then VERIFY. */
+static int ask_verify(struct pt_sender *s)
+{
 	struct pt_message m = {
 		.type = PT_MSG_VERIFY,
 		.verify = { .sent_cnt = s->lane_cnt },
 	};
-	int ret;
 
-	s->report->send_ns = pt_sender_enter(s, PT_SEND_VERIFY);
-	ret = start_recheck(s);
-	if (!ret)
-		ret = send_digests(s);
+	if (s->region_told < pt_layout_region_cnt(s->layout))
+		return say_digests(s);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		m.verify.sent[i] = atomic_load(
 			&pt_lane_counts(s->lanes[i])->frames);
-	return ret ? ret : pt_conn_send(s->conn, &m, s->err);
+	s->is_asked = true;
+	return pt_conn_send(s->conn, &m, s->err);
 }
 
 static int commit(struct pt_sender *s)
@@ -342,6 +362,8 @@ static int watch_verify(struct pt_sender *s)
 {
 	int ret = watch_recheck(s);
 
+	if (!ret && !s->is_asked)
+		ret = ask_verify(s);
 	if (ret)
 		return ret;
 	if (!s->is_verified)
@@ -349,8 +371,21 @@ static int watch_verify(struct pt_sender *s)
 	return s->is_rechecked ? commit(s) : 0;
 }
 
+/* await_files: all of the memory is there, but files travel still. */
+static int await_files(struct pt_sender *s, int is_done)
+{
+	return is_done ? verify(s)
+		: pt_sender_owed(s, "WORKING, nor read more of the --with "
+				    "files");
+}
+
 int pt_sender_advance(struct pt_sender *s)
 {
+	int files = pt_send_files_result(s->files, s->err);
+	bool is_clean;
+
+	if (files < 0)
+		return files;
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		if (pt_lane_state(s->lanes[i]) == PT_LANE_FAILED)
 			return pt_lane_error(s->lanes[i], s->err);
@@ -360,7 +395,9 @@ int pt_sender_advance(struct pt_sender *s)
 	case PT_SEND_COMPARE:
 		return compare(s);
 	case PT_SEND_SEND:
-		return lanes_are_clean(s) ? verify(s) : 0;
+		is_clean = lanes_are_clean(s);
+		pt_send_files_alone(s->files, is_clean);
+		return is_clean ? await_files(s, files) : 0;
 	case PT_SEND_VERIFY:
 		return watch_verify(s);
 	case PT_SEND_COMMIT:
@@ -377,6 +414,7 @@ void pt_sender_count(struct pt_sender *s)
 {
 	struct pt_send_report *r = s->report;
 
+	r->files_sent_sz = pt_send_files_sent_sz(s->files);
 	if (!s->lane_cnt)
 		return;
 	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
