@@ -60,6 +60,21 @@ static void test_row(void **state)
 	assert_int_equal(pt_zero_copy_is_said(got), row->is_said);
 }
 
+/* A driver that garbles what it sends: only a must is tried. */
+static void test_garbles(void **state)
+{
+	struct pt_zero_copy_facts facts = rows[0].facts;
+
+	(void)state;
+	facts.garbles = true;
+	assert_int_equal(pt_zero_copy_judge(&facts), PT_ZERO_COPY_GARBLES);
+	assert_true(pt_zero_copy_is_said(PT_ZERO_COPY_GARBLES));
+	facts.wish = PT_ZERO_COPY_ON;
+	assert_int_equal(pt_zero_copy_judge(&facts), PT_ZERO_COPY_TRY);
+	facts.mtu = 9000;
+	assert_int_equal(pt_zero_copy_judge(&facts), PT_ZERO_COPY_MTU);
+}
+
 static void test_generic(void **state)
 {
 	struct pt_zero_copy_facts facts = rows[0].facts;
@@ -80,6 +95,7 @@ static void test_explained(void **state)
 		{ PT_ZERO_COPY_ABSENT, "driver igbx has no zero copy" },
 		{ PT_ZERO_COPY_MTU, "mtu 3814" },
 		{ PT_ZERO_COPY_SEGMENTS, "MTU is 12000" },
+		{ PT_ZERO_COPY_GARBLES, "--zero-copy on tries it" },
 	};
 	const struct pt_device device = { .name = "eth7", .driver = "igbx",
 					  .mtu = 12000 };
@@ -114,8 +130,9 @@ static void test_names(void **state)
 int main(void)
 {
 	enum { CNT = sizeof(rows) / sizeof(rows[0]) };
-	struct CMUnitTest tests[CNT + 3] = {
+	struct CMUnitTest tests[CNT + 4] = {
 		[CNT] = cmocka_unit_test(test_generic),
+		cmocka_unit_test(test_garbles),
 		cmocka_unit_test(test_explained),
 		cmocka_unit_test(test_names),
 	};

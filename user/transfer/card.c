@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pagetrim/clock.h>
 #include "xdp/netdev.h"
@@ -28,12 +29,22 @@ static int give_up(struct pt_card *card, const struct pt_error *why, int code,
 	return 0;
 }
 
+/* garbles: virtio_net gives the address of a variable of its own for DMA, which
+ * is right only where the driver is built in (seen: Linux 7.3). */
+static bool garbles(const struct pt_device *device)
+{
+	return !strcmp(device->driver, "virtio_net") &&
+	       !access("/sys/module/virtio_net/initstate", F_OK);
+}
+
 int pt_card_judge(struct pt_card *card, struct pt_device *device,
-		  enum pt_zero_copy wish, bool generic, struct pt_error *err)
+		  enum pt_zero_copy wish, bool generic, bool sends,
+		  struct pt_error *err)
 {
 	struct pt_zero_copy_facts facts = {
 		.wish = wish,
 		.generic = generic,
+		.garbles = sends && garbles(device),
 		.mtu = device->mtu,
 	};
 	enum pt_zero_copy_answer answer;

@@ -20,10 +20,11 @@ struct pt_card {
 	struct pt_error why;	/* not zero copy; text "": nobody would wonder */
 };
 
-/* pt_card_judge fills the card by what the kernel says of the device.  -errno:
- * --zero-copy on, and it cannot. */
+/* pt_card_judge fills the card by what the kernel says of the device, whose
+ * sockets are to send, or to receive.  -errno: --zero-copy on, and it cannot. */
 int pt_card_judge(struct pt_card *card, struct pt_device *device,
-		  enum pt_zero_copy wish, bool generic, struct pt_error *err);
+		  enum pt_zero_copy wish, bool generic, bool sends,
+		  struct pt_error *err);
 
 /* pt_card_wait waits until the carrier is back, which attaching a program takes
  * away on many cards, and reads the device anew. -ENETDOWN: it is not. */

@@ -94,7 +94,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		ret = pt_device_check(&h->device, err);
 	if (!ret)
 		ret = pt_card_judge(&h->card, &h->device, cfg->zero_copy,
-				    cfg->generic, err);
+				    cfg->generic, false, err);
 	if (!ret)
 		ret = pt_leases_open(&h->device_leases, &h->device, err);
 	if (ret)

@@ -209,7 +209,8 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 int pt_send_path_prepare(struct pt_send_path *path, enum pt_zero_copy wish,
 			 bool generic, struct pt_error *err)
 {
-	int ret = pt_card_judge(&path->card, &path->device, wish, generic, err);
+	int ret = pt_card_judge(&path->card, &path->device, wish, generic, true,
+				err);
 
 	return ret ? ret : pt_card_attach(&path->card, path->device_leases,
 					  err);

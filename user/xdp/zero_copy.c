@@ -59,14 +59,18 @@ pt_zero_copy_judge(const struct pt_zero_copy_facts *facts)
 		return PT_ZERO_COPY_GENERIC;
 	if (!has_zero_copy(&facts->netdev))
 		return PT_ZERO_COPY_ABSENT;
-	if (facts->mtu <= pt_zero_copy_mtu_max(segs))
-		return PT_ZERO_COPY_TRY;
-	return segs > 1 ? PT_ZERO_COPY_SEGMENTS : PT_ZERO_COPY_MTU;
+	if (facts->mtu > pt_zero_copy_mtu_max(segs))
+		return segs > 1 ? PT_ZERO_COPY_SEGMENTS : PT_ZERO_COPY_MTU;
+	/* Some networks never look at these bytes: a must is tried. */
+	if (facts->garbles && facts->wish != PT_ZERO_COPY_ON)
+		return PT_ZERO_COPY_GARBLES;
+	return PT_ZERO_COPY_TRY;
 }
 
 bool pt_zero_copy_is_said(enum pt_zero_copy_answer answer)
 {
-	return answer == PT_ZERO_COPY_MTU || answer == PT_ZERO_COPY_SEGMENTS;
+	return answer == PT_ZERO_COPY_MTU || answer == PT_ZERO_COPY_SEGMENTS ||
+	       answer == PT_ZERO_COPY_GARBLES;
 }
 
 void pt_zero_copy_explain(struct pt_error *why, enum pt_zero_copy_answer answer,
@@ -90,6 +94,13 @@ void pt_zero_copy_explain(struct pt_error *why, enum pt_zero_copy_answer answer,
 			     "no zero copy for AF_XDP (--zero-copy auto does "
 			     "without)", dev->name,
 			     dev->driver[0] ? dev->driver : "?");
+		break;
+	case PT_ZERO_COPY_GARBLES:
+		pt_error_set(why, PT_EXIT_HOST, -EOPNOTSUPP, "%s: driver %s, "
+			     "as a module, may send garbage as the header of "
+			     "zero-copy frames, and its host drop them "
+			     "(--zero-copy on tries it)", dev->name,
+			     dev->driver);
 		break;
 	case PT_ZERO_COPY_MTU:
 	case PT_ZERO_COPY_SEGMENTS:

@@ -38,6 +38,8 @@ struct pt_netdev_facts {
 struct pt_zero_copy_facts {
 	enum pt_zero_copy wish;
 	bool generic;		/* the XDP program is to run in generic mode */
+	bool garbles;		/* the sockets send, by a driver that puts bytes
+				 * of a wrong page before each frame */
 	__u32 mtu;		/* of the device */
 	struct pt_netdev_facts netdev;
 };
@@ -50,7 +52,8 @@ struct pt_zero_copy_facts {
 	X(ABSENT)	/* the driver has none */			\
 	X(MTU)		/* one buffer a frame, and the MTU is above it:	\
 			 * others' frames would be lost, and ours small */ \
-	X(SEGMENTS)	/* several buffers a frame, and still too few */
+	X(SEGMENTS)	/* several buffers a frame, and still too few */ \
+	X(GARBLES)	/* frames may be lost on the way, unseen by us */
 
 enum pt_zero_copy_answer {
 #define X(SYMBOL) PT_ZERO_COPY_##SYMBOL,

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What becomes of a card's zero copy when a step on the way to it fails: copy
+ * mode with --zero-copy auto, an error with on.  The kernel's side is the test's
+ * own, and so are clock and poll: a wait for a carrier takes no time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include "transfer/card.h"
+#include "xdp/netdev.h"
+
+#define XSK	(1 | 2 | 8)	/* NETDEV_XDP_ACT_BASIC, REDIRECT, XSK_ZEROCOPY */
+
+/* what fails: a step's -errno, or 0 */
+static struct faults {
+	int	lease;		/* a queue to try the bind on */
+	int	bind;		/* of a zero-copy socket */
+	int	attach;		/* of the pass program */
+	bool	carrier_lost;	/* for good, once the program is attached */
+	int	prove;		/* of a frame to ourselves */
+} faults;
+
+static int passes, sockets;	/* open now */
+static int attached;		/* programs since begin: each resets the card */
+static bool last_zero_copy;	/* of the socket opened last */
+static __u64 now_ns;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	(void)id;
+	now->tv_sec = now_ns / 1000000000;
+	now->tv_nsec = now_ns % 1000000000;
+	return 0;
+}
+
+int poll(struct pollfd *fds, nfds_t cnt, int timeout_ms)
+{
+	(void)fds;
+	(void)cnt;
+	now_ns += timeout_ms * 1000000ULL;
+	return 0;
+}
+
+void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex)
+{
+	(void)ifindex;
+	*facts = (struct pt_netdev_facts){ .known = true, .xdp_features = XSK,
+					   .zc_max_segs = 1 };
+}
+
+int pt_device_open_index(struct pt_device *dev, __u32 ifindex,
+			 struct pt_error *err)
+{
+	(void)err;
+	*dev = (struct pt_device){ .name = "eth7", .ifindex = ifindex,
+				   .mtu = 1500, .is_up = true };
+	dev->has_carrier = !passes || !faults.carrier_lost;
+	return 0;
+}
+
+static int refuse(struct pt_error *err, int code)
+{
+	return code ? pt_error_set(err, PT_EXIT_HOST, code, "eth7: %d", code)
+		    : 0;
+}
+
+int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
+		       struct pt_leases *leases, const char *role,
+		       struct pt_error *err)
+{
+	(void)cnt;
+	(void)leases;
+	(void)role;
+	*out = NULL;
+	return refuse(err, faults.lease);
+}
+
+__u32 pt_lease_queue(const struct pt_lease *lease)
+{
+	(void)lease;
+	return 0;
+}
+
+void pt_lease_release(struct pt_lease *lease)
+{
+	(void)lease;
+}
+
+int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
+		struct pt_error *err)
+{
+	int ret = refuse(err, cfg->zero_copy ? faults.bind : 0);
+
+	if (ret)
+		return ret;
+	last_zero_copy = cfg->zero_copy;
+	sockets++;
+	*out = (struct pt_xsk *)&sockets;
+	return 0;
+}
+
+void pt_xsk_close(struct pt_xsk *x)
+{
+	sockets -= x != NULL;
+}
+
+int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms)
+{
+	(void)x;
+	(void)mac;
+	(void)timeout_ms;
+	return faults.prove;
+}
+
+int pt_pass_open(struct pt_pass **out, const struct pt_device *device,
+		 struct pt_error *err)
+{
+	int ret = refuse(err, faults.attach);
+
+	(void)device;
+	if (ret)
+		return ret;
+	passes++;
+	attached++;
+	*out = (struct pt_pass *)&passes;
+	return 0;
+}
+
+void pt_pass_close(struct pt_pass *p)
+{
+	passes -= p != NULL;
+}
+
+bool pt_pass_is_there(const struct pt_pass *p)
+{
+	(void)p;
+	return true;
+}
+
+static const struct row {
+	const char *name;
+	struct faults faults;
+	bool zero_copy;		/* with auto */
+	int on;			/* what `on` ends with */
+} rows[] = {
+	{ "nothing fails", .zero_copy = true },
+	{ "no queue free to try", { .lease = -EBUSY }, .zero_copy = true },
+	{ "bind: EINVAL", { .bind = -EINVAL }, .on = -EINVAL },
+	{ "bind: ENXIO", { .bind = -ENXIO }, .on = -ENXIO },
+	{ "bind: ENETDOWN", { .bind = -ENETDOWN }, .on = -ENETDOWN },
+	{ "bind: EOPNOTSUPP", { .bind = -EOPNOTSUPP }, .on = -EOPNOTSUPP },
+	{ "bind fails where it was not tried", { .lease = -EBUSY,
+	  .bind = -EINVAL }, .on = -EINVAL },
+	{ "a generic program has the hook", { .attach = -EEXIST },
+	  .on = -EEXIST },
+	{ "the driver takes no program", { .attach = -EOPNOTSUPP },
+	  .on = -EOPNOTSUPP },
+	{ "the carrier stays away", { .carrier_lost = true },
+	  .on = -ENETDOWN },
+	{ "no completions, with a carrier", { .prove = -ETIMEDOUT },
+	  .on = -ETIMEDOUT },
+	{ "wake-up: EINVAL", { .prove = -EINVAL }, .on = -EINVAL },
+	{ "wake-up: ENXIO", { .prove = -ENXIO }, .on = -ENXIO },
+	{ "wake-up: ENETDOWN", { .prove = -ENETDOWN }, .on = -ENETDOWN },
+};
+
+/* come_up does what a sender does, up to its first socket. */
+static int come_up(struct pt_card *card, struct pt_device *device,
+		   enum pt_zero_copy wish, struct pt_xsk **x)
+{
+	struct pt_xsk_cfg cfg = { .tx_chunk_cnt = 64 };
+	struct pt_error err;
+	int ret = pt_card_judge(card, device, wish, false, true, &err);
+
+	if (!ret)
+		ret = pt_card_attach(card, NULL, &err);
+	cfg.device = device;
+	*x = NULL;
+	if (!ret)
+		ret = pt_card_open_socket(card, x, &cfg, &err);
+	if (!ret)
+		pt_card_settle(card, last_zero_copy);
+	if (ret)
+		assert_ptr_equal(strstr(err.text, "eth7"), err.text);
+	return ret;
+}
+
+static struct pt_device begin(const struct faults *with)
+{
+	struct pt_device device;
+
+	memset(&faults, 0, sizeof(faults));
+	attached = 0;
+	pt_device_open_index(&device, 7, NULL);
+	faults = *with;
+	return device;
+}
+
+/* With auto there is always a socket; why not a zero-copy one is told, and the
+ * program that only that one needs is gone. */
+static void test_auto(void **state)
+{
+	const struct row *row = *state;
+	struct pt_device device = begin(&row->faults);
+	struct pt_card card;
+	struct pt_xsk *x;
+
+	assert_int_equal(come_up(&card, &device, PT_ZERO_COPY_AUTO, &x), 0);
+	assert_int_equal(sockets, 1);
+	assert_int_equal(last_zero_copy, row->zero_copy);
+	assert_int_equal(card.zero_copy, row->zero_copy);
+	assert_int_equal(!card.why.text[0], row->zero_copy);
+	assert_int_equal(passes, row->zero_copy);
+	/* No card is reset for sockets that it does not give. */
+	if (row->faults.bind && !row->faults.lease)
+		assert_int_equal(attached, 0);
+	pt_xsk_close(x);
+	pt_card_close(&card);
+	assert_int_equal(passes, 0);
+}
+
+static void test_on(void **state)
+{
+	const struct row *row = *state;
+	struct pt_device device = begin(&row->faults);
+	struct pt_card card;
+	struct pt_xsk *x;
+
+	assert_int_equal(come_up(&card, &device, PT_ZERO_COPY_ON, &x), row->on);
+	assert_int_equal(sockets, !row->on);
+	pt_xsk_close(x);
+	pt_card_close(&card);
+	assert_int_equal(passes, 0);
+	assert_int_equal(sockets, 0);
+}
+
+/* A queue that another socket holds says nothing of zero copy. */
+static void test_busy(void **state)
+{
+	struct pt_device device = begin(&(struct faults){ .bind = -EBUSY });
+	struct pt_card card;
+	struct pt_xsk *x;
+
+	(void)state;
+	assert_int_equal(come_up(&card, &device, PT_ZERO_COPY_AUTO, &x),
+			 -EBUSY);
+	assert_true(card.zero_copy);
+	pt_card_close(&card);
+}
+
+int main(void)
+{
+	enum { CNT = sizeof(rows) / sizeof(rows[0]) };
+	struct CMUnitTest tests[2 * CNT + 1] = {
+		[2 * CNT] = cmocka_unit_test(test_busy),
+	};
+
+	for (size_t i = 0; i < 2 * CNT; i++)
+		tests[i] = (struct CMUnitTest){
+			.name = rows[i / 2].name,
+			.test_func = i % 2 ? test_on : test_auto,
+			.initial_state = (void *)&rows[i / 2],
+		};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
