@@ -150,7 +150,7 @@ transfer_end()
 
 	"$pagetrim" set "/run/$name.control" max-bandwidth 0 >/dev/null 2>&1
 	soon is_over "$name" || kill -TERM "${senders[$name]}"
-	wait "${senders[$name]}"
+	wait "${senders[$name]}" 2>/dev/null	# "Killed" is no news
 	echo $? >"/run/$name.code"
 	[[ $(<"/run/$name.code") -eq 0 ]] ||
 		kill -TERM "${receivers[$name]}" 2>/dev/null
