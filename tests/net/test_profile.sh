@@ -31,12 +31,16 @@ is_tiled()
 {
 	same "threads of send" "$(field send .profile.threads)" "$1"
 	same "threads of receive" "$(field receive .profile.threads)" "$1"
+	same "placers" "$(field receive .profile.placers.threads)" "$1"
 	is_close "stages of the lanes" "$(stage_sum send .profile)" \
 		"$(field send .profile.time)" &&
 	is_close "stages of control" "$(stage_sum send .profile.control)" \
 		"$(field send '."total-time"')" &&
 	is_close "stages of the queues" "$(stage_sum receive .profile)" \
-		"$(field receive ".\"total-time\" * $1")"
+		"$(field receive ".\"total-time\" * $1")" &&
+	is_close "stages of the placers" \
+		"$(stage_sum receive .profile.placers)" \
+		"$(field receive .profile.placers.time)"
 }
 
 # tiled QUEUES IMAGE SEND-OPTION...: transfers; in one of them at least the
@@ -78,7 +82,9 @@ counted()
 		"$memory"
 	same "poll" "$(bytes receive poll)" "$wire"
 	same "open" "$(bytes receive open)" "$covered"
-	same "place" "$(bytes receive place)" "$blocks"
+	same "place" "$(bytes receive place)" 0
+	same "place, by placers" "$(field receive \
+		.profile.placers.stages.place.bytes)" "$blocks"
 }
 
 # took RUN STAGE...: each of them took time.
@@ -106,6 +112,7 @@ profiled()
 	counted
 	took send map scan build seal tx
 	took receive poll check open place ack
+	field receive ".profile.placers.stages.place.time > 0" >/dev/null
 	nothing_left
 }
 

@@ -172,6 +172,16 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	return o;
 }
 
+static json_t *receive_profile_json(const struct pt_receive_report *r)
+{
+	json_t *o = pt_profile_json(&r->profile, pt_receive_stage_names,
+				    PT_RECEIVE_STAGE_CNT);
+
+	json_object_set_new(o, "placers", pt_profile_json(&r->placers,
+			    pt_receive_stage_names, PT_RECEIVE_STAGE_CNT));
+	return o;
+}
+
 static json_t *sockets_json(const struct pt_receive_report *r)
 {
 	json_t *sockets = json_array();
@@ -215,9 +225,7 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 				    ledger_json(&r->ledger, r->sent,
 						r->unaccounted));
 	if (r->has_profile)
-		json_object_set_new(o, "profile", pt_profile_json(&r->profile,
-				    pt_receive_stage_names,
-				    PT_RECEIVE_STAGE_CNT));
+		json_object_set_new(o, "profile", receive_profile_json(r));
 	return o;
 }
 
@@ -297,7 +305,11 @@ void pt_report_receive_text(const struct pt_receive_report *r)
 		       (unsigned long long)r->held_page_cnt);
 	if (r->has_ledger)
 		ledger_text(&r->ledger, r->sent, r->unaccounted);
-	if (r->has_profile)
-		pt_profile_text(&r->profile, "the queues", pt_receive_stage_names,
-				PT_RECEIVE_STAGE_CNT);
+	if (!r->has_profile)
+		return;
+	pt_profile_text(&r->profile, "the queues", pt_receive_stage_names,
+			PT_RECEIVE_STAGE_CNT);
+	if (r->placers.thread_cnt)
+		pt_profile_text(&r->placers, "the placers",
+				pt_receive_stage_names, PT_RECEIVE_STAGE_CNT);
 }

@@ -56,6 +56,13 @@ __u64 pt_intake_since_ns(const struct pt_intake *i)
 	return first_ns;
 }
 
+void pt_intake_profile(const struct pt_intake *i, struct pt_profile *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (__u16 n = 0; i->lanes && n < i->lane_cnt; n++)
+		pt_placer_profile(i->lanes[n].placer, out);
+}
+
 void pt_intake_stop(struct pt_intake *i)
 {
 	for (__u16 n = 0; i->lanes && n < i->lane_cnt; n++)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "control/conn.h"
+#include "profile/stages.h"
 #include "transfer/rx_lane.h"
 #include <pagetrim/maps.h>
 
@@ -28,6 +29,7 @@ struct pt_intake {
 	pthread_rwlock_t place_lock;	/* read: pages are placed; write: what was
 					 * placed is read.  Who holds it may wait
 					 * for storage: not for control */
+	bool is_profiled;		/* those have stage clocks */
 	struct pt_conn *conn;		/* ACK and PROBE_SEEN go here */
 	struct pt_rebuild *rebuild;
 	struct pt_rx_lane *lanes;	/* lane_cnt of them */
@@ -56,6 +58,10 @@ bool pt_intake_is_placed(const struct pt_intake *i);
 /* pt_intake_since_ns: since when storage has been waited for, the longest of its
  * lanes; 0: it is not.  Any thread. */
 __u64 pt_intake_since_ns(const struct pt_intake *i);
+
+/* pt_intake_profile: of the placers' threads, since they started; PLACE and IDLE.
+ * No threads where queues place. */
+void pt_intake_profile(const struct pt_intake *i, struct pt_profile *out);
 
 /* pt_intake_stop drops what waits to be placed, when no queue knows it any
  * more.  Waits for nothing. */

@@ -35,6 +35,7 @@ struct pt_placer {
 	_Atomic __u64 upto;
 	_Atomic __u32 held_cnt;
 	_Atomic __u64 since_ns;
+	struct pt_stage_clock clock;	/* if the intake is profiled */
 	struct pt_sink_run *run;
 	struct pt_reader reader;
 };
@@ -180,17 +181,26 @@ static void *placer_main(void *arg)
 {
 	struct pt_placer *p = arg;
 	struct pt_intake *intake = p->lane->intake;
+	struct pt_stage_clock *clock = intake->is_profiled ? &p->clock : NULL;
 	struct pt_parcel *batch;
+	__u64 placed_sz;
 
+	pt_stage_start(clock, PT_RECEIVE_STAGE_IDLE);
 	while ((batch = batch_get(p))) {
+		pt_stage_enter(clock, PT_RECEIVE_STAGE_PLACE);
+		placed_sz = atomic_load(&p->lane->placed.bytes);
 		atomic_store(&p->since_ns, pt_clock_ns());
 		pthread_rwlock_rdlock(&intake->place_lock);
 		batch_place(p, batch);
 		flush(p);
 		pthread_rwlock_unlock(&intake->place_lock);
 		atomic_store(&p->since_ns, 0);
+		pt_stage_bytes(clock, PT_RECEIVE_STAGE_PLACE,
+			       atomic_load(&p->lane->placed.bytes) - placed_sz);
 		done(p, batch);
+		pt_stage_enter(clock, PT_RECEIVE_STAGE_IDLE);
 	}
+	pt_stage_stop(clock);
 	return NULL;
 }
 
@@ -221,6 +231,18 @@ __u64 pt_placer_upto(const struct pt_placer *p)
 __u64 pt_placer_since_ns(const struct pt_placer *p)
 {
 	return atomic_load(&p->since_ns);
+}
+
+void pt_placer_profile(const struct pt_placer *p, struct pt_profile *out)
+{
+	__u64 started_ns = atomic_load(&p->clock.started_ns);
+	__u64 stopped_ns = atomic_load(&p->clock.stopped_ns);
+
+	if (!started_ns)
+		return;
+	out->thread_cnt++;
+	out->time_ns += (stopped_ns ? stopped_ns : pt_clock_ns()) - started_ns;
+	pt_stage_look(&p->clock, out->stages);
 }
 
 /* --- life ------------------------------------------------------------ */

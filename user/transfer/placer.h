@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 
+#include "profile/stages.h"
 #include "transfer/depot.h"
 #include "wire/reader.h"
 
@@ -63,6 +64,9 @@ __u64 pt_placer_upto(const struct pt_placer *p);
 
 /* pt_placer_since_ns: when it began what it is at now; 0: it is at nothing. */
 __u64 pt_placer_since_ns(const struct pt_placer *p);
+
+/* pt_placer_profile adds its thread, if it has one and the intake is profiled. */
+void pt_placer_profile(const struct pt_placer *p, struct pt_profile *out);
 
 /* pt_placer_stop drops what waits, and has the thread end.  Waits for nothing:
  * what is being written goes on as long as it takes.  No take after it. */

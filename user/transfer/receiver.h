@@ -57,6 +57,7 @@ struct pt_receive_report {
 	bool has_profile;
 	struct pt_profile profile;	/* of the queues' threads meanwhile,
 					 * whichever transfer they served */
+	struct pt_profile placers;	/* of those that place, if queues do not */
 };
 
 /* pt_receive_events: what a command line may want to show.  Called from

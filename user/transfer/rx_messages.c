@@ -165,6 +165,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->lane_cnt = s->open.lane_cnt;
 	atomic_store(&i->grace_ns, PT_GRACE_MIN_NS);
 	atomic_store(&i->is_closed, s->report.is_resumed);
+	i->is_profiled = s->cfg->profile;
 	i->places_apart = pt_sink_may_wait(s->sink);
 	ret = pt_intake_lanes_make(i);
 	if (ret)

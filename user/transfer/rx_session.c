@@ -131,13 +131,21 @@ static void close_times(struct pt_rx_session *s)
 				  report->profile.thread_cnt;
 }
 
+/* leave_queues: no queue touches the sink after it, and placers get no more. */
+static void leave_queues(struct pt_rx_session *s)
+{
+	if (!s->is_on_host)
+		return;
+	pt_rx_host_remove(s->host, &s->intake);
+	s->is_on_host = false;
+	pt_intake_profile(&s->intake, &s->report.placers);
+}
+
 void pt_rx_session_leave_host(struct pt_rx_session *s)
 {
 	if (s->opened_ns)
 		close_times(s);
-	if (s->is_on_host)
-		pt_rx_host_remove(s->host, &s->intake);
-	s->is_on_host = false;
+	leave_queues(s);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	s->claimed_sz = 0;
 }
@@ -146,9 +154,7 @@ int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
 {
 	int ret;
 
-	/* No queue may touch the sink from here on. */
-	pt_rx_host_remove(s->host, &s->intake);
-	s->is_on_host = false;
+	leave_queues(s);
 	s->report.commit_ns = pt_clock_ns();
 	pt_rx_session_enter(s, PT_RX_COMMITTING);
 	ret = pt_rx_storage_commit(s, err);
@@ -344,8 +350,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 {
 	if (!s)
 		return;
-	if (s->is_on_host)
-		pt_rx_host_remove(s->host, &s->intake);
+	leave_queues(s);
 	pt_rx_storage_clear(s);
 	pt_store_close(s->store);
 	pt_layout_free(s->layout);
