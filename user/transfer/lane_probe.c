@@ -63,8 +63,10 @@ static void take_pair(struct pt_lane *l)
 	}
 }
 
-/* tell_pair: while the other has not come it takes at least until now. */
-static void tell_pair(struct pt_lane *l, __u32 frame_sz)
+/* tell_pair: while the other has not come it takes at least until now.  If none was
+ * told, as on a way longer than a round waits, that to agree took agreed_ns is known,
+ * which is no shorter than the round trip. */
+static void tell_pair(struct pt_lane *l, __u32 frame_sz, __u64 agreed_ns)
 {
 	struct pt_regulator *r = l->cfg.job->regulator;
 	__u64 took_ns = l->pair.took_ns ? l->pair.took_ns
@@ -73,7 +75,7 @@ static void tell_pair(struct pt_lane *l, __u32 frame_sz)
 	if (!r)
 		return;
 	if (!l->pair.seen_ns)
-		pt_regulator_probed(r, frame_sz, 0, 0);
+		pt_regulator_probed(r, frame_sz, agreed_ns, 0);
 	else
 		pt_regulator_probed(r, frame_sz,
 				    l->pair.seen_ns - l->pair.sent_ns,
@@ -164,7 +166,7 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 	};
 	/* As long as the connection itself may be silent. */
 	__u64 limit_ns = l->cfg.job->progress_ns;
-	__u64 deadline = pt_clock_ns() + limit_ns;
+	__u64 asked_ns = pt_clock_ns(), deadline = asked_ns + limit_ns;
 	__u64 now, waited_ns;
 	int ret;
 
@@ -190,7 +192,7 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 	}
 	l->mail.is_ready = false;
 	l->frame_sz = frame_sz;
-	tell_pair(l, frame_sz);
+	tell_pair(l, frame_sz, pt_clock_ns() - asked_ns);
 	pt_lane_builder_reset(l);
 	atomic_store(&l->counts.frame_sz, frame_sz);
 	return 0;
