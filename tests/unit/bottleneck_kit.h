@@ -21,11 +21,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer/congestion.h"
+#include "transfer/regulator.h"
 
 #define MS		1000000ULL
 #define STEP_NS		10000ULL	/* of simulated time */
-#define BURST_NS	300000ULL	/* that a late sender makes up */
+#define BURST_NS	PT_REGULATOR_BURST_NS	/* as the lanes' */
+#define NAP_NS		100000ULL	/* the least that a thread sleeps */
+#define SLICE_NS	(4 * MS)	/* that another has the CPU */
 #define FRAMES		32768		/* of a flow on the way, at most */
 #define ACKS		8192
 #define FLOWS_MAX	3
@@ -67,6 +69,7 @@ struct flow {
 	__u64 told_sz, told_missing_sz;
 	__u64 sent_sz, acked_sz, lost_sz, acked_top;
 	__u64 tick_ns, pace_ns;
+	__u64 wakes_ns, looks_ns;	/* its threads do not run before */
 	struct ack *acks;
 	__u64 ack_in, ack_out;
 	bool is_limited;		/* since the last ACK */
@@ -83,6 +86,9 @@ static struct path {
 	__u64 tick_ns;			/* of ACKs */
 	__u64 grace_ns;			/* a gap is missing after */
 	__u32 loss_ppm;
+	__u64 busy_ns;			/* threads wake that late, on average */
+	double burst;			/* bytes that pass at once after a pause */
+	double credit;			/* bytes in flight that the receiver lets */
 	__u32 late_ppm;			/* frames that come up to ... */
 	__u64 late_ns;			/* ... that much later */
 } path;
@@ -101,6 +107,18 @@ static inline __u32 sim_draw(void)
 	sim_random ^= sim_random >> 7;
 	sim_random ^= sim_random << 17;
 	return sim_random % 1000000;
+}
+
+/* wake_ns: when a thread runs again that sleeps until then_ns: late, and at times
+ * by a scheduler's slice. */
+static inline __u64 wake_ns(__u64 then_ns)
+{
+	__u64 late_ns;
+
+	if (!path.busy_ns)
+		return then_ns;
+	late_ns = path.busy_ns * 2 * (sim_draw() / 1e6);
+	return then_ns + late_ns + (sim_draw() < 3000 ? SLICE_NS : 0);
 }
 
 static inline double queue_ns(void)
@@ -159,15 +177,29 @@ static inline void sim_send(struct flow *f)
 		drops++;
 		return;
 	}
-	queue_free_ns = sim_ns + waits_ns + takes_ns;
+	queue_free_ns = waits_ns > 0 || !path.burst ||
+			sim_ns - queue_free_ns < path.burst / path.rate
+		? queue_free_ns + takes_ns
+		: sim_ns - path.burst / path.rate + takes_ns;
+	if (!path.burst && waits_ns <= 0)
+		queue_free_ns = sim_ns + takes_ns;
 	if (sim_draw() < path.loss_ppm)
 		return;
-	frame->arrives_ns = queue_free_ns + path.one_way_ns;
+	frame->arrives_ns = (queue_free_ns > sim_ns ? queue_free_ns : sim_ns) +
+			    path.one_way_ns;
 	if (sim_draw() < path.late_ppm)
 		frame->arrives_ns += path.late_ns * (sim_draw() / 1e6);
 }
 
 /* ---- the receiver ---- */
+
+/* sync_ns: after so long a flow says what it sent, so that a lost tail is noticed;
+ * TCP, at the latest, when its timer ends. */
+static inline __u64 sync_ns(const struct flow *f)
+{
+	return path.one_way_ns +
+	       (f->kind == CUBIC ? 200 * MS : 2 * f->cc.srtt_ns + MS);
+}
 
 /* look takes what has arrived by now. */
 static inline void look(struct flow *f)
@@ -178,6 +210,8 @@ static inline void look(struct flow *f)
 		if (frame->is_done)
 			continue;
 		if (frame->arrives_ns && frame->arrives_ns <= sim_ns) {
+			if (path.busy_ns && f->kind == OURS)
+				frame->arrives_ns = sim_ns;
 			frame->is_done = true;
 			f->arrived_sz += f->frame_sz;
 			if (frame->arrives_ns > f->arrived_ns)
@@ -193,8 +227,8 @@ static inline void look(struct flow *f)
 			frame->is_done = true;
 			f->missing_sz += f->frame_sz;
 			f->missing_ns = frame->sent_ns;
-		} else if (sim_ns - frame->sent_ns > 300 * MS + path.grace_ns &&
-			   !frame->arrives_ns) {	/* the tail: SYNC */
+		} else if (sim_ns - frame->sent_ns > sync_ns(f) + path.grace_ns &&
+			   !frame->arrives_ns) {
 			frame->is_done = true;
 			f->missing_sz += f->frame_sz;
 		}
@@ -295,6 +329,12 @@ static inline void take_ack(struct flow *f, const struct ack *a)
 	pt_congestion_take(&f->cc, &e);
 }
 
+/* lacks_credit: bytes that did not arrive are on the way, or in the ring. */
+static inline bool lacks_credit(const struct flow *f)
+{
+	return path.credit && in_flight(f) + f->frame_sz > path.credit;
+}
+
 static inline bool may_send(struct flow *f)
 {
 	if (sim_ns < f->start_ns || (f->stop_ns && sim_ns >= f->stop_ns) ||
@@ -305,13 +345,21 @@ static inline bool may_send(struct flow *f)
 		return false;
 	if (f->kind == CUBIC)
 		return in_flight(f) + f->frame_sz <= f->cwnd * f->frame_sz;
-	if (in_flight(f) + f->frame_sz <= f->cc.window && f->pace_ns <= sim_ns)
+	if (lacks_credit(f))
+		return false;
+	if (in_flight(f) + f->frame_sz > f->cc.window) {
+		/* As pt_regulator_ask. */
+		if (f->pace_ns + PT_REGULATOR_FULL_NS < sim_ns)
+			f->pace_ns = sim_ns - PT_REGULATOR_FULL_NS;
+	} else if (f->pace_ns <= sim_ns) {
 		return true;
+	}
 	f->is_limited = true;
 	return false;
 }
 
-static inline void serve(struct flow *f)
+/* lane: what a sender does when it runs. */
+static inline void lane(struct flow *f)
 {
 	while (f->ack_out < f->ack_in &&
 	       f->acks[f->ack_out % ACKS].at_ns <= sim_ns)
@@ -321,6 +369,23 @@ static inline void serve(struct flow *f)
 			f->pace_ns = sim_ns - BURST_NS;
 		f->pace_ns += f->frame_sz * 1e9 / f->cc.bytes_per_s;
 		sim_send(f);
+	}
+}
+
+static inline void serve(struct flow *f)
+{
+	bool is_busy = path.busy_ns && f->kind == OURS;
+
+	if (sim_ns >= f->wakes_ns) {
+		lane(f);
+		if (is_busy)
+			f->wakes_ns = wake_ns(sim_ns + NAP_NS);
+	}
+	if (sim_ns < f->looks_ns)
+		return;
+	if (is_busy) {
+		f->looks_ns = wake_ns(sim_ns + NAP_NS);
+		look(f);
 	}
 	/* TCP acknowledges each frame, we each tick. */
 	if (sim_ns - f->tick_ns >= (f->kind == CUBIC ? 50000 : path.tick_ns)) {

@@ -11,6 +11,7 @@ struct row {
 	const char *name;
 	double mbit, queue_ms, rtt_ms;
 	__u32 frame_sz, loss_ppm;
+	__u32 busy_us;		/* threads wake late; credit and burst, too */
 };
 
 static struct path path_of(const struct row *r)
@@ -24,7 +25,15 @@ static struct path path_of(const struct row *r)
 		.tick_ns = MS,
 		.grace_ns = 4 * rtt_ns,
 		.loss_ppm = r->loss_ppm,
+		.busy_ns = r->busy_us * 1000ULL,
 	};
+
+	if (r->busy_us) {
+		/* 1536 descriptors of a queue, and 200 us of tokens. */
+		p.credit = 1536.0 * (r->frame_sz > 4096 ? 3005 : r->frame_sz);
+		p.burst = p.rate * 200000 > 3 * r->frame_sz
+			? p.rate * 200000 : 3 * r->frame_sz;
+	}
 
 	p.room = r->queue_ms ? r->queue_ms * 1e6 * p.rate
 			     : 60.0 * r->frame_sz;
@@ -70,21 +79,28 @@ static __u64 time_of_image(void)
 /* --- alone ------------------------------------------------------------- */
 
 static const struct row alone[] = {
-	{ "100 Mbit/s, 43 ms of queue, 0.1 ms", 100, 0, 0.1, 9014, 0 },
-	{ "100 Mbit/s, 43 ms of queue, 10 ms", 100, 0, 10, 9014, 0 },
-	{ "100 Mbit/s, 43 ms of queue, 100 ms", 100, 0, 100, 9014, 0 },
-	{ "100 Mbit/s, 20 ms of queue, 1 ms", 100, 20, 1, 9014, 0 },
-	{ "100 Mbit/s, 100 ms of queue, 10 ms", 100, 100, 10, 1514, 0 },
-	{ "100 Mbit/s, 7 ms of queue, 1 ms", 100, 0, 1, 1514, 0 },
-	{ "100 Mbit/s, 5 ms of queue, 20 ms", 100, 5, 20, 1514, 0 },
-	{ "1 Gbit/s, 4 ms of queue, 0.1 ms", 1000, 0, 0.1, 9014, 0 },
-	{ "1 Gbit/s, 4 ms of queue, 1 ms", 1000, 0, 1, 9014, 0 },
-	{ "1 Gbit/s, 4 ms of queue, 10 ms", 1000, 0, 10, 9014, 0 },
-	{ "1 Gbit/s, 20 ms of queue, 1 ms", 1000, 20, 1, 9014, 0 },
-	{ "1 Gbit/s, 50 ms of queue, 10 ms", 1000, 50, 10, 9014, 0 },
-	{ "10 Gbit/s, 10 ms of queue, 1 ms", 10000, 10, 1, 9014, 0 },
-	{ "1 Gbit/s, 20 ms of queue, 1 % lost", 1000, 20, 1, 9014, 10000 },
-	{ "100 Mbit/s, 43 ms of queue, 1 % lost", 100, 0, 10, 9014, 10000 },
+	{ "100 Mbit/s, 43 ms of queue, 0.1 ms", 100, 0, 0.1, 9014, 0, 0 },
+	{ "100 Mbit/s, 43 ms of queue, 10 ms", 100, 0, 10, 9014, 0, 0 },
+	{ "100 Mbit/s, 43 ms of queue, 100 ms", 100, 0, 100, 9014, 0, 0 },
+	{ "100 Mbit/s, 20 ms of queue, 1 ms", 100, 20, 1, 9014, 0, 0 },
+	{ "100 Mbit/s, 100 ms of queue, 10 ms", 100, 100, 10, 1514, 0, 0 },
+	{ "100 Mbit/s, 7 ms of queue, 1 ms", 100, 0, 1, 1514, 0, 0 },
+	{ "100 Mbit/s, 5 ms of queue, 20 ms", 100, 5, 20, 1514, 0, 0 },
+	{ "1 Gbit/s, 4 ms of queue, 0.1 ms", 1000, 0, 0.1, 9014, 0, 0 },
+	{ "1 Gbit/s, 4 ms of queue, 1 ms", 1000, 0, 1, 9014, 0, 0 },
+	{ "1 Gbit/s, 4 ms of queue, 10 ms", 1000, 0, 10, 9014, 0, 0 },
+	{ "1 Gbit/s, 20 ms of queue, 1 ms", 1000, 20, 1, 9014, 0, 0 },
+	{ "1 Gbit/s, 50 ms of queue, 10 ms", 1000, 50, 10, 9014, 0, 0 },
+	{ "10 Gbit/s, 10 ms of queue, 1 ms", 10000, 10, 1, 9014, 0, 0 },
+	{ "1 Gbit/s, 20 ms of queue, 1 % lost", 1000, 20, 1, 9014, 10000, 0 },
+	{ "100 Mbit/s, 43 ms of queue, 1 % lost", 100, 0, 10, 9014, 10000, 0 },
+	{ "busy: 100 Mbit/s, 20 ms, 0.2 ms", 100, 20, 0.2, 1514, 0, 300 },
+	{ "busy: 100 Mbit/s, 20 ms, 10 ms", 100, 20, 10, 1514, 0, 300 },
+	{ "busy: 100 Mbit/s, 20 ms, 100 ms", 100, 20, 100, 1514, 0, 300 },
+	{ "busy: 100 Mbit/s, 20 ms, 20 ms, 1 % lost", 100, 20, 20, 1514,
+	  10000, 300 },
+	{ "busy: 1 Gbit/s, 20 ms, 0.2 ms", 1000, 20, 0.2, 9014, 0, 300 },
+	{ "busy: 1 Gbit/s, 20 ms, 20 ms", 1000, 20, 20, 9014, 0, 300 },
 };
 
 /* The path is used, little is lost from the first frame on, and nobody waits. */
@@ -112,13 +128,13 @@ static void test_alone(void **state)
 /* --- beside others ------------------------------------------------------ */
 
 static const struct row shared[] = {
-	{ "two, 100 Mbit/s, 43 ms of queue, 0.1 ms", 100, 0, 0.1, 9014, 0 },
-	{ "two, 100 Mbit/s, 43 ms of queue, 10 ms", 100, 0, 10, 9014, 0 },
-	{ "two, 100 Mbit/s, 100 ms of queue, 10 ms", 100, 100, 10, 1514, 0 },
-	{ "two, 100 Mbit/s, 7 ms of queue, 1 ms", 100, 0, 1, 1514, 0 },
-	{ "two, 1 Gbit/s, 4 ms of queue, 1 ms", 1000, 0, 1, 9014, 0 },
-	{ "two, 1 Gbit/s, 4 ms of queue, 10 ms", 1000, 0, 10, 9014, 0 },
-	{ "two, 2.5 Gbit/s, 1.7 ms of queue, 1 ms", 2500, 0, 1, 9014, 0 },
+	{ "two, 100 Mbit/s, 43 ms of queue, 0.1 ms", 100, 0, 0.1, 9014, 0, 0 },
+	{ "two, 100 Mbit/s, 43 ms of queue, 10 ms", 100, 0, 10, 9014, 0, 0 },
+	{ "two, 100 Mbit/s, 100 ms of queue, 10 ms", 100, 100, 10, 1514, 0, 0 },
+	{ "two, 100 Mbit/s, 7 ms of queue, 1 ms", 100, 0, 1, 1514, 0, 0 },
+	{ "two, 1 Gbit/s, 4 ms of queue, 1 ms", 1000, 0, 1, 9014, 0, 0 },
+	{ "two, 1 Gbit/s, 4 ms of queue, 10 ms", 1000, 0, 10, 9014, 0, 0 },
+	{ "two, 2.5 Gbit/s, 1.7 ms of queue, 1 ms", 2500, 0, 1, 9014, 0, 0 },
 };
 
 static void test_two(void **state)
@@ -137,11 +153,14 @@ static void test_two(void **state)
 }
 
 static const struct row cubic[] = {
-	{ "CUBIC, 100 Mbit/s, 43 ms of queue, 0.1 ms", 100, 0, 0.1, 9014, 0 },
-	{ "CUBIC, 100 Mbit/s, 43 ms of queue, 10 ms", 100, 0, 10, 9014, 0 },
-	{ "CUBIC, 100 Mbit/s, 20 ms of queue, 1 ms", 100, 20, 1, 9014, 0 },
-	{ "CUBIC, 1 Gbit/s, 4 ms of queue, 1 ms", 1000, 0, 1, 9014, 0 },
-	{ "CUBIC, 1 Gbit/s, 4 ms of queue, 10 ms", 1000, 0, 10, 9014, 0 },
+	{ "CUBIC, 100 Mbit/s, 43 ms of queue, 0.1 ms", 100, 0, 0.1, 9014, 0, 0 },
+	{ "CUBIC, 100 Mbit/s, 43 ms of queue, 10 ms", 100, 0, 10, 9014, 0, 0 },
+	{ "CUBIC, 100 Mbit/s, 20 ms of queue, 1 ms", 100, 20, 1, 9014, 0, 0 },
+	{ "CUBIC, 1 Gbit/s, 4 ms of queue, 1 ms", 1000, 0, 1, 9014, 0, 0 },
+	{ "CUBIC, 1 Gbit/s, 4 ms of queue, 10 ms", 1000, 0, 10, 9014, 0, 0 },
+	{ "CUBIC, 1 Gbit/s, 20 ms of queue, 1 ms", 1000, 20, 1, 9014, 0, 0 },
+	{ "CUBIC, 100 Mbit/s, 100 ms of queue, 20 ms", 100, 100, 20, 1514, 0, 0 },
+	{ "CUBIC, busy: 100 Mbit/s, 20 ms, 20 ms", 100, 20, 20, 1514, 0, 300 },
 };
 
 /* Each keeps at least a quarter, whoever was first. */
@@ -164,8 +183,8 @@ static void test_cubic(void **state)
 
 /* --- what paths and senders do ------------------------------------------ */
 
-static const struct row lan = { "lan", 1000, 20, 1, 9014, 0 };
-static const struct row slow = { "slow", 100, 0, 10, 9014, 0 };
+static const struct row lan = { "lan", 1000, 20, 1, 9014, 0, 0 };
+static const struct row slow = { "slow", 100, 0, 10, 9014, 0, 0 };
 
 /* A path that takes ten times as much, and then a tenth again. */
 static void test_rate_changes(void **state)

@@ -16,6 +16,8 @@
 #define LOSS_MUCH	0.04		/* more is no path's own */
 #define LOSS_LATE	0.2		/* of what comes in any order much comes late */
 #define LOSS_NONE	0.0005		/* a path that loses nothing */
+#define CLIMB		0.15		/* of the window, a round, beside others */
+#define PACE		1.2		/* windows a round trip, as threads wake late */
 #define STEP_UP		1.25
 #define STEP_MAX	0.25		/* of the window, a round */
 #define PAST		1.15		/* of the peak: more than there was */
@@ -74,7 +76,7 @@ static void put(struct pt_congestion *c)
 		window = rate(c) * pt_congestion_rtt_ns(c) *
 			 (c->is_tested ? 1 : 0.75);
 	c->window = max2(window, window_min(c));
-	pace = (c->mode == PT_CC_START ? 2 : 1.05) * c->window / rtt_ns;
+	pace = (c->mode == PT_CC_START ? 2 : PACE) * c->window / rtt_ns;
 	/* The round trip known is one of a longer queue, perhaps. */
 	if (!c->is_draining)
 		pace = max2(pace, rate(c));
@@ -127,19 +129,10 @@ static void enter_delay(struct pt_congestion *c, __u64 now_ns)
 	if (c->mode == PT_CC_START)
 		c->cut_ns = now_ns;
 	c->mode = PT_CC_DELAY;
+	memset(&c->loss, 0, sizeof(c->loss));
 	c->step = c->frame_sz;
 	c->over_cnt = 0;
 	c->hold = 1;
-}
-
-/* cube_root by Newton. */
-static double cube_root(double x)
-{
-	double y = x > 1 ? x / 3 + 1 : 1;
-
-	for (int i = 0; i < 60; i++)
-		y -= (y * y * y - x) / (3 * y * y);
-	return y;
 }
 
 static void enter_loss(struct pt_congestion *c, __u64 now_ns)
@@ -189,32 +182,20 @@ static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
 	enter_loss(c, now_ns);
 }
 
-/* past finds the round that tells of frames sent at sent_ns; NULL: none any more. */
-static const struct pt_cc_past *past(const struct pt_congestion *c,
-				     __u64 sent_ns)
-{
-	const struct pt_cc_past *found = NULL;
-
-	for (__u32 i = 0; i < PT_CC_PAST && i < c->past_cnt; i++) {
-		const struct pt_cc_past *p =
-			&c->past[(c->past_cnt - 1 - i) % PT_CC_PAST];
-
-		if (p->sent_ns < sent_ns)
-			break;
-		found = p;
-	}
-	return found;
-}
-
 /* stood and was_empty: in a round with this least and this longest queue. */
 static bool stood(const struct pt_congestion *c, __s64 queue_ns)
 {
 	return queue_ns > SEEN_NS && queue_ns >= c->queue_max_ns / 2;
 }
 
-static bool was_empty(const struct pt_congestion *c, __s64 high_ns)
+static bool was_empty(const struct pt_congestion *c, __s64 mean_ns)
 {
-	return high_ns <= SEEN_NS || high_ns <= c->queue_max_ns / 4;
+	return mean_ns <= SEEN_NS || mean_ns <= c->queue_max_ns / 4;
+}
+
+static __s64 mean_of(const struct pt_cc_round *r)
+{
+	return r->queue_cnt ? r->queue_sum_ns / r->queue_cnt : 0;
 }
 
 /* take_loss judges what was lost by the queue that stood when it was sent: it may
@@ -227,7 +208,7 @@ static void take_loss(struct pt_congestion *c, const struct pt_congestion_ack *a
 
 	if (a->lost_ns <= c->cut_ns)
 		return;
-	if (p && was_empty(c, p->high_ns) && c->mode != PT_CC_START)
+	if (p && was_empty(c, p->mean_ns) && c->mode != PT_CC_START)
 		c->loss_own.lost += a->lost_sz;
 	c->round.lost_sz += a->lost_sz;
 	if (stood(c, queue_ns))
@@ -244,7 +225,7 @@ static bool is_congested(struct pt_congestion *c, const struct pt_cc_round *r)
 
 	c->loss.lost += r->lost_sz;
 	part_arrived(&c->loss, r->arrived_sz, limit_sz);
-	if (was_empty(c, r->queue_high_ns))
+	if (was_empty(c, mean_of(r)))
 		part_arrived(&c->loss_own, r->arrived_sz, 8 * limit_sz);
 	own = c->loss_own.arrived > LOSS_FRAMES * c->frame_sz
 		? min2(part(&c->loss_own), LOSS_MUCH) : 0;
@@ -268,11 +249,29 @@ static void grow_delay(struct pt_congestion *c, const struct pt_cc_round *r)
 		c->step *= STEP_UP;
 }
 
+/* leave takes our part out of the queue: of what was on the way, not of a window
+ * that was not used up; on a long way little of it waits. */
+static void leave(struct pt_congestion *c, const struct pt_cc_round *r,
+		  __u64 now_ns)
+{
+	double way_ns = pt_congestion_rtt_ns(c) + ACK_NS;
+	double used = min2(c->wanted, r->in_flight_max);
+	double less = used * max2(CUT, (way_ns + LEFT_NS) /
+				       (way_ns + r->queue_ns));
+
+	if (r->queue_ns > 2 * (__s64)PT_CC_QUEUE_NS && rate(c) > 0)
+		less = min2(less, full(c));
+	c->wanted = less;
+	c->step = c->frame_sz;
+	c->hold = 1;
+	c->cut_ns = now_ns;
+	if (now_ns - c->drained_ns > DRAIN_NS)
+		begin_drain(c, now_ns);
+}
+
 static void round_delay(struct pt_congestion *c, const struct pt_cc_round *r,
 			bool limited, __u64 now_ns)
 {
-	double less;
-
 	if (r->queue_ns <= queue_of(c)) {
 		c->over_cnt = 0;
 		if (limited)
@@ -294,14 +293,7 @@ static void round_delay(struct pt_congestion *c, const struct pt_cc_round *r,
 		enter_loss(c, now_ns);
 		return;
 	}
-	less = CUT * c->wanted;
-	if (r->queue_ns > 2 * (__s64)PT_CC_QUEUE_NS && rate(c) > 0)
-		less = min2(less, full(c));
-	c->wanted = less;
-	c->step = c->frame_sz;
-	c->hold = 1;
-	if (now_ns - c->drained_ns > DRAIN_NS)
-		begin_drain(c, now_ns);
+	leave(c, r, now_ns);
 }
 
 static void grow_loss(struct pt_congestion *c, __u64 now_ns)
@@ -313,6 +305,10 @@ static void grow_loss(struct pt_congestion *c, __u64 now_ns)
 	double target = CUBIC_C * (t - k) * (t - k) * (t - k) * frame * weight +
 			c->peak;
 
+	/* Others fill the queue, and no loss has told our part yet: CUBIC alone
+	 * would take half a minute to find it. */
+	if (c->beta == 1)
+		c->wanted *= 1 + CLIMB;
 	c->friendly += weight * frame * 3 * (1 - CUBIC_BETA) /
 		       (1 + CUBIC_BETA);
 	target = min2(max2(target, c->friendly), 1.5 * c->wanted);
@@ -384,6 +380,10 @@ static void round_start(struct pt_congestion *c, const struct pt_cc_round *r,
 		return;
 	/* A short queue, which a pace of twice the rate overflowed. */
 	c->wanted *= BETA_START;
+	/* No more is of use than what the path brought. */
+	if (rate(c) > 0)
+		c->wanted = min2(c->wanted, rate(c) *
+				 (pt_congestion_rtt_ns(c) + ACK_NS + c->queue_ns));
 	enter_delay(c, now_ns);
 	c->step = max2(c->step, c->wanted / 16);
 }
@@ -422,7 +422,7 @@ static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a
 	c->past[c->past_cnt++ % PT_CC_PAST] = (struct pt_cc_past){
 		.sent_ns = a->sent_ns,
 		.queue_ns = r.queue_ns,
-		.high_ns = r.queue_high_ns,
+		.mean_ns = mean_of(&r),
 	};
 	if (limited && !c->is_draining)
 		sample(c, &r, a);
@@ -467,8 +467,8 @@ static void take_delay(struct pt_congestion *c,
 	c->queue_ns = queue_ns;
 	if (queue_ns < SEEN_NS)
 		c->empty_ns = a->now_ns;
-	if (queue_ns > c->round.queue_high_ns)
-		c->round.queue_high_ns = queue_ns;
+	c->round.queue_sum_ns += queue_ns;
+	c->round.queue_cnt++;
 	if (queue_ns < c->round.queue_ns)
 		c->round.queue_ns = queue_ns;
 }

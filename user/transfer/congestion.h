@@ -52,8 +52,9 @@ struct pt_cc_least {
  * it, and no sooner than PT_CC_ROUND_NS. */
 struct pt_cc_round {
 	__u64 start_ns;
-	__s64 queue_ns;		/* the least of it, */
-	__s64 queue_high_ns;	/* and the most */
+	__s64 queue_ns;		/* the least of it; */
+	__s64 queue_sum_ns;	/* of queue_cnt frames: */
+	__u32 queue_cnt;	/* so what it was on average */
 	__u64 arrived_sz;
 	__u64 lost_sz;		/* not paid for yet, of it ... */
 	__u64 lost_full_sz;	/* ... while a queue stood */
@@ -67,7 +68,7 @@ struct pt_cc_round {
 struct pt_cc_past {
 	__u64 sent_ns;
 	__s64 queue_ns;
-	__s64 high_ns;
+	__s64 mean_ns;
 };
 
 /* pt_cc_part: bytes that arrived, and were lost, lately. */

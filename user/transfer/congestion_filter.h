@@ -21,6 +21,16 @@ static inline double min2(double a, double b)
 	return a < b ? a : b;
 }
 
+/* cube_root by Newton. */
+static inline double cube_root(double x)
+{
+	double y = x > 1 ? x / 3 + 1 : 1;
+
+	for (int i = 0; i < 60; i++)
+		y -= (y * y * y - x) / (3 * y * y);
+	return y;
+}
+
 static inline void least_add(struct pt_cc_least *l, __s64 value, __u64 now_ns)
 {
 	if (now_ns - l->since_ns > PT_CC_BASE_NS / PT_CC_BASES) {
@@ -64,6 +74,23 @@ static inline double part(const struct pt_cc_part *p)
 	double all = p->arrived + p->lost;
 
 	return all > 0 ? p->lost / all : 0;
+}
+
+/* past finds the round that tells of frames sent at sent_ns; NULL: none any more. */
+static inline const struct pt_cc_past *past(const struct pt_congestion *c,
+					    __u64 sent_ns)
+{
+	const struct pt_cc_past *found = NULL;
+
+	for (__u32 i = 0; i < PT_CC_PAST && i < c->past_cnt; i++) {
+		const struct pt_cc_past *p =
+			&c->past[(c->past_cnt - 1 - i) % PT_CC_PAST];
+
+		if (p->sent_ns < sent_ns)
+			break;
+		found = p;
+	}
+	return found;
 }
 
 #endif

@@ -61,6 +61,18 @@ static void refuse(struct pt_regulator *r, __u32 leave_sz)
 	atomic_store_explicit(&r->has_refused, true, memory_order_relaxed);
 }
 
+/* forgo: time in which the window held all lanes is hardly made up for, or what
+ * one ACK lets go would come to a short queue at once. */
+static void forgo(struct pt_regulator *r, __u64 now_ns)
+{
+	__u64 due_ns = atomic_load_explicit(&r->due_ns, memory_order_relaxed);
+
+	if (due_ns + PT_REGULATOR_FULL_NS < now_ns)
+		atomic_compare_exchange_strong_explicit(&r->due_ns, &due_ns,
+			now_ns - PT_REGULATOR_FULL_NS,
+			memory_order_relaxed, memory_order_relaxed);
+}
+
 __u64 pt_regulator_ask(struct pt_regulator *r, __u64 now_ns, __u32 frame_sz,
 		       __u32 *leave_sz)
 {
@@ -76,6 +88,7 @@ __u64 pt_regulator_ask(struct pt_regulator *r, __u64 now_ns, __u32 frame_sz,
 					      memory_order_relaxed);
 	if (in_flight && in_flight + frame_sz > window) {
 		refuse(r, *leave_sz);
+		forgo(r, now_ns);
 		return PT_REGULATOR_FULL;
 	}
 	due_ns = atomic_load_explicit(&r->due_ns, memory_order_relaxed);

@@ -16,7 +16,8 @@
 
 #include "transfer/congestion.h"
 
-#define PT_REGULATOR_BURST_NS	300000ULL	/* that a late lane makes up */
+#define PT_REGULATOR_BURST_NS	1000000ULL	/* that a late lane makes up, */
+#define PT_REGULATOR_FULL_NS	300000ULL	/* and one that the window held */
 #define PT_REGULATOR_AHEAD_NS	100000ULL	/* not worth a nap */
 #define PT_REGULATOR_LEAVE_NS	250000ULL	/* leave is for so long, and */
 #define PT_REGULATOR_LEAVE_SZ	(128u << 10)	/* so much, at most */
