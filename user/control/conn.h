@@ -56,8 +56,7 @@ struct pt_conn_cfg {
 				 * plaintext */
 };
 
-/* pt_conn_connect resolves to (see pt_address_resolve; default port
- * PT_UDP_PORT), connects to the first of its addresses that answers, and
+/* pt_conn_connect resolves to (see pt_resolve; default port PT_UDP_PORT), connects to the first of its addresses that answers, and
  * exchanges TLS handshake and HELLO, all within timeout_ms.  It blocks; stop_fd
  * (or -1) becoming readable ends it.  On success returns 0 and *out is the
  * caller's, to pt_conn_close.  On failure returns -errno and leaves *out as it

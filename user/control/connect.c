@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "control/conn_io.h"
+#include "control/resolve.h"
 
 /* wait_for: 1 fd has one of events, 0 the deadline passed, -ECANCELED. */
 static int wait_for(int fd, short events, int stop_fd, __u64 deadline)
@@ -121,7 +122,8 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 	int cnt, ret = 0, sock = -1;
 	struct pt_conn *c;
 
-	cnt = pt_address_resolve(peers, PT_ADDRESSES_MAX, to, PT_UDP_PORT, err);
+	cnt = pt_resolve(peers, PT_ADDRESSES_MAX, to, PT_UDP_PORT, deadline,
+			 stop_fd, err);
 	if (cnt < 0)
 		return cnt;
 	pt_address_host(host, to, NULL);
