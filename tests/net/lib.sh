@@ -51,10 +51,14 @@ mounts=() litter=()
 # case_end: what a case leaves behind ends here.  Keeps the case's status.
 case_end()
 {
-	local code=$?
+	local code=$? frozen
 
 	set +e
 	trap - EXIT
+	# What is frozen would keep processes from ending.
+	for frozen in "${mounts[@]}"; do
+		fsfreeze -u "$frozen" 2>/dev/null
+	done
 	# shellcheck disable=SC2046 # pids
 	{ kill -KILL $(jobs -p); wait; } 2>/dev/null
 	hosts_down "$net" || code=1
@@ -411,5 +415,37 @@ is_connected()
 	hosts_run "$net" b ss -Htn state established "sport = :16644" |
 		grep -q .
 }
+
+# ---- peers that pretend ------------------------------------------------------
+
+# pretend STOP [LANES]: a sender in host a that stops going on there, see
+# pretender.py; its process is added to pretenders, with number I it writes
+# told-STOP-I, and ready-STOP-I when it has stopped.
+pretenders=()
+pretend()
+{
+	local run=$1-${#pretenders[@]}
+
+	echo "+ [a] pretender.py sender $HOSTS_B4 16644 $*" >&2
+	hosts_exec "$net" a "$here/pretender.py" sender "$HOSTS_B4" 16644 "$@" \
+		>"told-$run" 2>"ready-$run" &
+	pretenders+=($!)
+}
+
+# stops STOP-I: it has stopped going on.
+stops() { grep -q ready "ready-$1"; }
+
+# pretend_receiver STOP: one in host b; told gets what it is told.  Sets pretender.
+pretend_receiver()
+{
+	hosts_exec "$net" b "$here/pretender.py" receiver "$HOSTS_B4" 16644 \
+		"$1" >told 2>ready &
+	# shellcheck disable=SC2034 # by the tests
+	pretender=$!
+	wait_until 10 grep -q ready ready
+}
+
+# has_stopped: the receiver that pretends has, since somebody came.
+has_stopped() { [[ $(grep -c ready ready) -gt 1 ]]; }
 
 nothing_committed() { [[ ! -e ${out:-copy} ]] || die "committed all the same"; }

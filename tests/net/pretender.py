@@ -18,7 +18,7 @@ STOP of a receiver, which believes whatever it is sent: it never says
     flood       PINGs without pause in place of COMMITTED
 
 Each says "ready" on stderr when it can be connected to, or when it stops going
-on.  A sender prints what it was told at the end, and a receiver nothing.
+on.  Both print what they were told at the end, a receiver by each who came.
 """
 import itertools
 import os
@@ -132,7 +132,9 @@ class Peer:
         pings = message(PING, struct.pack("!Q", 1)) * 1024
         while True:
             self.send(pings)
-            self.take(0.001)
+            for _ in range(2048):
+                if not self.take(0.001):
+                    break
 
 
 # ---- the sender ----
@@ -252,7 +254,8 @@ def receiver(addr, port, stop):
         sock, _ = server.accept()
         try:
             take_from(Peer(sock, 2), stop)
-        except Closed:
+        except Closed as why:
+            print(why, flush=True)
             sock.close()
 
 

@@ -16,27 +16,15 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 security=(--insecure)
 timeout_s=1
 deadline_s=$((3 * timeout_s))
-addr=10.77.0.2
+addr=$HOSTS_B4
 
 serve()
 {
-	show hosts_up "$net" --mtu 1500 --queues "${1:-1}"
+	show hosts_up "$net" --mtu 1500
 	mkdir out
-	receive_begin receive --serve --queues "${1:-1}" --listen "$addr" \
-		--out out --peer-timeout "$timeout_s"
+	receive_begin receive --serve --listen "$addr" --out out \
+		--peer-timeout "$timeout_s"
 }
-
-# pretend STOP [LANES]: adds its process to pretenders.
-pretenders=()
-pretend()
-{
-	echo "+ [a] pretender.py sender $addr 16644 $*" >&2
-	hosts_exec "$net" a "$here/pretender.py" sender "$addr" 16644 "$@" \
-		>"told-$1-${#pretenders[@]}" 2>"ready-$1-${#pretenders[@]}" &
-	pretenders+=($!)
-}
-
-stops() { grep -q ready "ready-$1"; }
 
 # told WHICH WORD MOST_S: what it heard, not before its deadline, nor much later.
 told()
@@ -141,15 +129,13 @@ receiver_that_pretends()
 
 	show hosts_up "$net" --mtu 1500
 	truncate -s 4M zeroes
-	hosts_exec "$net" b "$here/pretender.py" receiver "$addr" 16644 "$stop" \
-		2>ready &
-	wait_until 10 grep -q ready ready
+	pretend_receiver "$stop"
 	begun=$SECONDS
 	send_begin send --to "$addr" --peer-timeout "$timeout_s" zeroes
 	ended send "$sender" 60 "$want" "$word"
 	within "seconds until it gave up" $((SECONDS - begun)) 0 \
 		$((20 * patience))
-	kill -KILL %1
+	kill -KILL "$pretender"
 }
 
 case_run "peers: senders that pretend" senders_that_pretend

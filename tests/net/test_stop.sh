@@ -1,0 +1,284 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                       host b
+#   pagetrim send ------- ptNAMEa === ptNAMEb -- a peer that does not go on
+#   pretender.py sender ------------------------ pagetrim receive --> ext4 on a
+#                                                    loop device, frozen
+#
+# SIGTERM in each phase.  Within a second the peer is told why, and connections,
+# sockets and program are gone.  A process whose thread is in the kernel, since a
+# file system is frozen, waits for that, and for nothing else.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+security=(--insecure)
+addr=$HOSTS_B4
+limit_ms=1000
+
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# stopped RUN PID EXIT WORD: SIGTERM ends it in time, so.
+stopped()
+{
+	local begun
+
+	begun=$(now_ms)
+	kill -TERM "$2"
+	ended "$1" "$2" 20 "$3" "$4"
+	within "ms to end" $(($(now_ms) - begun)) 0 $((limit_ms * patience))
+	nothing_of "$1"
+}
+
+# nothing_of RUN: neither program nor socket is left in its host.
+nothing_of()
+{
+	local host=a
+
+	[[ $1 == send ]] || host=b
+	! hosts_run "$net" "$host" ip link show "$(hosts_dev "$net" "$host")" |
+		grep -q xdp || die "the program is still there"
+	same "AF_XDP sockets" "$(hosts_run "$net" "$host" ss -Hx -f xdp | wc -l)" 0
+}
+
+# ---- the sender --------------------------------------------------------------
+
+# A name service that does not answer.
+sender_resolving()
+{
+	show hosts_up "$net" --mtu 1500
+	echo "nameserver $addr" >resolv.conf
+	hosts_exec "$net" b python3 -c 'if True:
+		import socket, time
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.bind(("", 53))
+		time.sleep(3600)' &
+	wait_until 10 names_are_taken
+	cat >asking <<-EOF
+		#!/bin/sh
+		exec unshare -m sh -c 'mount --bind resolv.conf \\
+			/etc/resolv.conf && exec "\$0" "\$@"' '$pagetrim' "\$@"
+	EOF
+	chmod +x asking
+	pagetrim=$PWD/asking send_begin send --to some.name.example "$(image small)"
+	wait_until 10 asks_for_a_name
+	stopped send "$sender" 1 'stopped while asking'
+}
+
+names_are_taken() { hosts_run "$net" b ss -Hlun 'sport = :53' | grep -q .; }
+asks_for_a_name() { hosts_run "$net" a ss -Hun 'dport = :53' | grep -q .; }
+
+# Nobody has the address.
+sender_connecting()
+{
+	show hosts_up "$net" --mtu 1500
+	send_begin send --to "${addr%.*}.77" "$(image small)"
+	wait_until 10 is_connecting
+	stopped send "$sender" 1 'stopped while connecting'
+}
+
+is_connecting() { hosts_run "$net" a ss -Htn state syn-sent | grep -q .; }
+
+# A peer that accepts and says nothing: neither TLS nor HELLO.
+sender_greeting()
+{
+	local security=("$@")
+
+	show hosts_up "$net" --mtu 1500
+	hosts_exec "$net" b "$here/peer.py" silent "$addr" 16644 2>ready &
+	wait_until 10 grep -q ready ready
+	send_begin send --to "$addr" "$(image small)"
+	wait_until 10 is_connected
+	stopped send "$sender" 1 'stopped while connecting'
+}
+
+# sender_with STOP EXIT WORD: a receiver that does not go on there.
+sender_with()
+{
+	show hosts_up "$net" --mtu 1500
+	truncate -s 4M zeroes
+	pretend_receiver "$1"
+	send_begin send --to "$addr" zeroes
+	wait_until 20 has_stopped
+	stopped send "$sender" "$2" "$3"
+	wait_until 5 grep -q "$3" told
+}
+
+# In its midst, with a file that takes minutes more on a slow link; the receiver is
+# told.
+sender_sending()
+{
+	show hosts_up "$net" --mtu 1500
+	on a tc qdisc add dev "$(dev_a)" root tbf rate 100mbit burst 64k \
+		latency 50ms
+	truncate -s 2G state
+	rate=0 under_way opened --with state "$(image small --pages 1024)"
+	wait_until 20 has_sent 8000000
+	stopped send "$sender" 1 interrupted
+	ended receive "$receiver" 10 4 interrupted
+	nothing_left
+}
+
+# ---- the receiver ------------------------------------------------------------
+
+# Senders in each state, and one that talks without pause.
+receiver_of_all()
+{
+	local stop i stops=(OPEN SEGMENT slow data VERIFY COMMIT BYE works flood)
+
+	show hosts_up "$net" --mtu 1500
+	mkdir out
+	receive_begin receive --serve --listen "$addr" --out out
+	for stop in "${stops[@]}"; do
+		pretend "$stop"
+	done
+	for i in "${!stops[@]}"; do
+		wait_until 60 stops "${stops[i]}-$i"
+	done
+	stopped receive "$receiver" 0 ''
+	for i in "${!stops[@]}"; do
+		finish "${pretenders[i]}" 5
+		stop=interrupted
+		[[ ${stops[i]} != BYE ]] || stop=closed
+		grep -q "$stop" "told-${stops[i]}-$i" ||
+			die "${stops[i]} was told: $(cat "told-${stops[i]}-$i")"
+	done
+	nothing_left
+}
+
+# Somebody who has not said HELLO yet, over TLS.
+receiver_of_a_stranger()
+{
+	local security=(--psk "$tmp/keys.psk")
+
+	show hosts_up "$net" --mtu 1500
+	receive_begin receive --listen "$addr" --out copy
+	hosts_exec "$net" a "$here/peer.py" give "$addr" 16644 < <(sleep 60) &
+	wait_until 10 is_connected
+	stopped receive "$receiver" 1 'interrupted'
+}
+
+# ---- the receiver, and a file system that stands still ------------------------
+
+# frozen_in STATE: a transfer whose file system is frozen when its receiver enters
+# that state.  Sets receiver (the debugger, which ends as the receiver does) and
+# frozen, the receiver.
+frozen_in()
+{
+	show hosts_up "$net" --mtu 1500
+	show truncate -s 200M disk
+	show mkfs.ext4 -q -F disk
+	mkdir mnt
+	show mount -o loop disk mnt
+	mounts+=("$PWD/mnt")
+	cat >debugged <<-EOF
+		#!/bin/sh
+		exec gdb -batch -nx -iex 'set debuginfod enabled off' \\
+			-iex 'set startup-with-shell off' \\
+			-ex 'break pt_rx_session_enter if state == PT_RX_$1' \\
+			-ex run -ex 'shell fsfreeze -f mnt' \\
+			-ex 'shell touch is-frozen' -ex delete -ex continue \\
+			-ex 'quit \$_exitcode' \\
+			--args '$pagetrim' "\$@" >debugger.log
+	EOF
+	chmod +x debugged
+	pagetrim=$PWD/debugged receive_begin receive --listen "$addr" \
+		--out mnt/copy --peer-timeout 4
+	send_begin send --to "$addr" --peer-timeout 4 --queues 1 \
+		"$(image small --pages 1024)"
+	wait_until 20 test -e is-frozen
+	frozen=$(pgrep -P "$receiver" -x pagetrim)
+	# As long as it takes to be in the midst of it.
+	sleep 1
+}
+
+thaw() { show fsfreeze -u mnt; }
+
+# gone_from_b: port, program and sockets.
+gone_from_b()
+{
+	! listens b 16644 &&
+		! hosts_run "$net" b ip link show "$(dev_b)" | grep -q xdp
+}
+
+# term_frozen EXIT WORD: SIGTERM; the sender ends so, and all but the process
+# goes.
+term_frozen()
+{
+	local begun
+
+	begun=$(now_ms)
+	kill -TERM "$frozen"
+	wait_until 5 gone_from_b
+	ended send "$sender" 5 "$1" "$2"
+	within "ms to be gone" $(($(now_ms) - begun)) 0 \
+		$((2 * limit_ms * patience))
+	! is_gone "$receiver" || die "it did not wait for its storage"
+}
+
+# In commit: one signal, and it is seen through; two, and nobody can tell.
+frozen_in_commit()
+{
+	frozen_in COMMITTING
+	! is_gone "$sender" || die "the sender did not wait"
+	term_frozen 6 'outcome unknown'
+	if [[ $1 == twice ]]; then
+		kill -TERM "$frozen"
+		wait_until 5 grep -q 'interrupted twice' receive.err
+	fi
+	thaw
+	if [[ $1 == twice ]]; then
+		ended receive "$receiver" 20 6 'outcome unknown'
+	else
+		ended receive "$receiver" 20 0
+		same_file "$(image small)" mnt/copy
+	fi
+}
+
+# Verified, and COMMIT comes while it is frozen: as in commit.
+frozen_in_verified()
+{
+	frozen_in VERIFIED
+	term_frozen 6 'outcome unknown'
+	thaw
+	ended receive "$receiver" 20 0
+	same_file "$(image small)" mnt/copy
+}
+
+# What was brought is to be removed, and cannot be yet.
+frozen_in_data()
+{
+	frozen_in DATA
+	term_frozen 4 interrupted
+	thaw
+	ended receive "$receiver" 20 1 interrupted
+	[[ ! -e mnt/copy ]] || die "committed all the same"
+}
+
+case_run "stop: a sender that asks for a name" sender_resolving
+case_run "stop: a sender that connects" sender_connecting
+case_run "stop: a sender that waits for HELLO" sender_greeting --insecure
+case_run "stop: a sender that waits for TLS" sender_greeting \
+	--psk "$tmp/keys.psk"
+case_run "stop: a sender that waits for OFFER" sender_with OFFER 1 interrupted
+case_run "stop: a sender that waits for OPENED" sender_with OPENED 1 interrupted
+case_run "stop: a sender that probes" sender_with LANE_READY 1 interrupted
+case_run "stop: a sender in its midst, with files" sender_sending
+case_run "stop: a sender that waits for VERIFIED" \
+	sender_with VERIFIED 1 interrupted
+case_run "stop: a sender that waits for COMMITTED" \
+	sender_with COMMITTED 6 'outcome unknown'
+case_run "stop: a sender whose receiver talks without pause" \
+	sender_with flood 6 'outcome unknown'
+case_run "stop: a receiver of senders in each state" receiver_of_all
+case_run "stop: a receiver of one that has not said HELLO" \
+	receiver_of_a_stranger
+case_run "stop: a receiver frozen in data" frozen_in_data
+case_run "stop: a receiver frozen when it has verified" \
+	frozen_in_verified
+case_run "stop: a receiver frozen in commit" frozen_in_commit once
+case_run "stop: a receiver frozen in commit, twice" frozen_in_commit twice
+
+cases_end
