@@ -15,7 +15,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # made of random bytes, so that what travels is what the image has
-sz=$((16 << 20))
+sz=$((64 << 20))
 
 # later PERCENT-AGAIN WIRE-OPTION...: a transfer through a wire that does so; at
 # most so many percent of its bytes travel again.
