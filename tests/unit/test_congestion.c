@@ -211,6 +211,29 @@ static void test_rate_changes(void **state)
 	less_than(queue_mean_ns(), 15 * MS, "queue of a tenth");
 }
 
+/* A tenth of all frames, whatever is sent, as on a bad radio link: giving way helps
+ * nobody.  Once the path is good again, a short queue is heeded as ever. */
+static void test_much_loss(void **state)
+{
+	struct flow *f;
+
+	(void)state;
+	begin(&lan);
+	path.loss_ppm = 100000;
+	f = ours(0);
+	sim_run(2 * SECOND);
+	sim_mark();
+	sim_run(3 * SECOND);
+	more_than(share(f), 0.75, "share of a tenth lost");
+	path.loss_ppm = 0;
+	path.room = path.rate * MS / 2;
+	sim_run(3 * SECOND);
+	sim_mark();
+	sim_run(3 * SECOND);
+	more_than(share(f), 0.7, "share of a short queue");
+	less_than(lost_share(f), 0.03, "lost in a short queue");
+}
+
 /* Frames that overtake others are no loss, and no queue. */
 static void test_reordering(void **state)
 {
@@ -335,6 +358,7 @@ int main(void)
 {
 	static const struct CMUnitTest single[] = {
 		cmocka_unit_test(test_rate_changes),
+		cmocka_unit_test(test_much_loss),
 		cmocka_unit_test(test_reordering),
 		cmocka_unit_test(test_slow_acks),
 		cmocka_unit_test(test_idle),

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "transfer/congestion_filter.h"
-#include <string.h>
+#include "transfer/congestion_loss.h"
 
 #define START_QUEUE_NS	(PT_CC_QUEUE_NS / 2)	/* ends START */
 #define LEFT_NS		1500000.0	/* of queue, when the rate goes on */
 #define ACK_NS		1500000.0	/* an ACK waits for others, up to */
-#define SEEN_NS		400000		/* below this a queue is noise */
 #define DRAIN_NS	250000000ULL	/* between two drains, at least; at most */
 #define DRAIN_MAX_NS	500000000ULL	/* while the queue is never empty */
 #define CUT		0.8		/* of the window stays, unless much waits */
 #define TEST_NS		500000000ULL	/* between two looks for others, then */
 #define TEST_MAX_NS	8000000000ULL	/* longer, up to this */
 #define STAYS_CNT	3		/* times that a queue stays: others' */
-#define LOSS_FRAMES	128.0		/* make known what part is lost */
-#define LOSS_MUCH	0.04		/* more is no path's own */
-#define LOSS_LATE	0.2		/* of what comes in any order much comes late */
-#define LOSS_NONE	0.0005		/* a path that loses nothing */
 #define CLIMB		0.15		/* of the window, a round, beside others */
 #define PACE		1.2		/* windows a round trip, as threads wake late */
 #define STEP_UP		1.25
@@ -165,8 +159,13 @@ static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
 		 __u64 now_ns)
 {
 	double beta = now_ns - c->lost_ns < FIRST_NS ? CUBIC_BETA : BETA_FIRST;
-	double window;
+	double window = pt_cc_stays(c, now_ns);
 
+	if (window > 0) {
+		c->wanted = max2(c->wanted, window);
+		enter_delay(c, now_ns);
+		return;
+	}
 	if (c->mode == PT_CC_DELAY && c->over_cnt)
 		undo_cuts(c, r);
 	window = c->wanted;
@@ -180,61 +179,6 @@ static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
 	memset(&c->loss, 0, sizeof(c->loss));
 	c->is_draining = c->is_tested = false;
 	enter_loss(c, now_ns);
-}
-
-/* stood and was_empty: in a round with this least and this longest queue. */
-static bool stood(const struct pt_congestion *c, __s64 queue_ns)
-{
-	return queue_ns > SEEN_NS && queue_ns >= c->queue_max_ns / 2;
-}
-
-static bool was_empty(const struct pt_congestion *c, __s64 mean_ns)
-{
-	return mean_ns <= SEEN_NS || mean_ns <= c->queue_max_ns / 4;
-}
-
-static __s64 mean_of(const struct pt_cc_round *r)
-{
-	return r->queue_cnt ? r->queue_sum_ns / r->queue_cnt : 0;
-}
-
-/* take_loss judges what was lost by the queue that stood when it was sent: it may
- * be told much later.  What had been sent before the window was last cut for a loss
- * is no other one. */
-static void take_loss(struct pt_congestion *c, const struct pt_congestion_ack *a)
-{
-	const struct pt_cc_past *p = past(c, a->lost_ns);
-	__s64 queue_ns = p ? p->queue_ns : c->queue_ns;
-
-	if (a->lost_ns <= c->cut_ns)
-		return;
-	if (p && was_empty(c, p->mean_ns) && c->mode != PT_CC_START)
-		c->loss_own.lost += a->lost_sz;
-	c->round.lost_sz += a->lost_sz;
-	if (stood(c, queue_ns))
-		c->round.lost_full_sz += a->lost_sz;
-}
-
-/* is_congested: bytes were lost, and not by chance: while a queue stood, and more
- * than the path loses without one; or more than any path loses. */
-static bool is_congested(struct pt_congestion *c, const struct pt_cc_round *r)
-{
-	double all_sz = r->arrived_sz + r->lost_sz;
-	double limit_sz = 2 * LOSS_FRAMES * c->frame_sz;
-	double own;
-
-	c->loss.lost += r->lost_sz;
-	part_arrived(&c->loss, r->arrived_sz, limit_sz);
-	if (was_empty(c, mean_of(r)))
-		part_arrived(&c->loss_own, r->arrived_sz, 8 * limit_sz);
-	own = c->loss_own.arrived > LOSS_FRAMES * c->frame_sz
-		? min2(part(&c->loss_own), LOSS_MUCH) : 0;
-	if (r->lost_full_sz > 3 * own * all_sz +
-			      (own > LOSS_NONE ? 2 * c->frame_sz : 0))
-		return true;
-	return r->lost_sz && part(&c->loss) >
-	       (c->overtaken_ns > SEEN_NS ? LOSS_LATE : LOSS_MUCH) &&
-	       c->loss.lost > 4.0 * c->frame_sz;
 }
 
 /* grow_delay: by steps that become larger while nothing speaks against it. */
@@ -422,7 +366,7 @@ static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a
 	c->past[c->past_cnt++ % PT_CC_PAST] = (struct pt_cc_past){
 		.sent_ns = a->sent_ns,
 		.queue_ns = r.queue_ns,
-		.mean_ns = mean_of(&r),
+		.mean_ns = pt_cc_mean_ns(&r),
 	};
 	if (limited && !c->is_draining)
 		sample(c, &r, a);
@@ -437,7 +381,7 @@ static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a
 		c->hold--;
 		return;
 	}
-	is_lost = is_congested(c, &r);
+	is_lost = pt_cc_is_congested(c, &r, a->now_ns);
 	if (c->mode == PT_CC_START)
 		round_start(c, &r, is_lost, a->now_ns);
 	else if (is_lost)
@@ -465,7 +409,7 @@ static void take_delay(struct pt_congestion *c,
 	if (queue_ns < 0)
 		queue_ns = 0;
 	c->queue_ns = queue_ns;
-	if (queue_ns < SEEN_NS)
+	if (queue_ns < PT_CC_SEEN_NS)
 		c->empty_ns = a->now_ns;
 	c->round.queue_sum_ns += queue_ns;
 	c->round.queue_cnt++;
@@ -484,7 +428,7 @@ void pt_congestion_take(struct pt_congestion *c,
 		take_delay(c, a);
 	r->arrived_sz += a->arrived_sz;
 	if (a->lost_sz)
-		take_loss(c, a);
+		pt_cc_take_loss(c, a);
 	r->is_limited |= a->is_limited;
 	if (a->in_flight > r->in_flight_max)
 		r->in_flight_max = a->in_flight;

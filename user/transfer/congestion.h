@@ -102,6 +102,10 @@ struct pt_congestion {
 	__u32 past_cnt;		/* rounds */
 	struct pt_cc_part loss;
 	struct pt_cc_part loss_own;	/* while there was no queue */
+	double loss_stays;	/* the part that smaller windows did not end, */
+	__u64 stays_ns;		/* as was seen then */
+	double much_window;	/* the window, and the part lost, when cuts */
+	double much_part;	/* began; 0: they did not */
 	double step;		/* bytes to grow by in the next round */
 	__u32 hold;		/* rounds until what was done shows */
 	__u32 over_cnt;		/* times that the queue stayed although we left */
