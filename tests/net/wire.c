@@ -279,7 +279,8 @@ static const char usage[] =
 "      --seed N         of the plan (default 1)\n"
 "                       PM below: per mille of the data frames, 0..1000\n"
 "      --drop PM        frames dropped\n"
-"      --repeat PM      frames sent twice\n"
+"      --repeat PM      frames sent twice, or more often:\n"
+"      --repeats N      copies that such a frame gets, 1..15 (default 1)\n"
 "      --reorder PM     frames held back\n"
 "      --span N         frames that overtake a held one, at most 1..1024\n"
 "                       (default 32)\n"
@@ -340,7 +341,8 @@ static void options_read(struct wire *w, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "seed", 1, 0, 's' }, { "drop", 1, 0, 'd' },
-		{ "repeat", 1, 0, 'r' }, { "reorder", 1, 0, 'o' },
+		{ "repeat", 1, 0, 'r' }, { "repeats", 1, 0, 'R' },
+		{ "reorder", 1, 0, 'o' },
 		{ "span", 1, 0, 'n' }, { "hold-us", 1, 0, 'u' },
 		{ "delay", 1, 0, 'y' }, { "delay-us", 1, 0, 'Y' },
 		{ "delay-least-us", 1, 0, 'L' },
@@ -360,6 +362,9 @@ static void options_read(struct wire *w, int argc, char **argv)
 		case 's': plan->seed = NUMBER(0, ~0ULL); break;
 		case 'd': plan->drop_pm = NUMBER(0, WIRE_PM_MAX); break;
 		case 'r': plan->repeat_pm = NUMBER(0, WIRE_PM_MAX); break;
+		case 'R':
+			plan->repeat_cnt = NUMBER(1, WIRE_REPEATS_MAX);
+			break;
 		case 'o': plan->reorder_pm = NUMBER(0, WIRE_PM_MAX); break;
 		case 'n': plan->reorder_span = NUMBER(1, WIRE_SPAN_MAX); break;
 		case 'u': w->path.hold_ns = NUMBER(1, 10000000) * 1000; break;

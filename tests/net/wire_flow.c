@@ -120,29 +120,29 @@ static void data_in(struct wire_flow *flow, const struct wire_id *id,
 {
 	const struct wire_plan *plan = &flow->cfg.path->plan;
 	struct wire_counts *c = &flow->counts;
-	struct wire_verdict v[2] = { wire_plan_judge(plan, id, 0) };
-	unsigned copy_cnt = 1 + v[0].repeat, whole_cnt = 0;
+	struct wire_verdict first = wire_plan_judge(plan, id, 0);
+	unsigned whole_cnt = 0;
 	bool doubtful = false;
 
-	if (v[0].repeat) {
-		v[1] = wire_plan_judge(plan, id, 1);
-		c->repeated++;
+	c->repeated += first.repeat_cnt;
+	for (unsigned copy = 0; copy < first.repeat_cnt; copy++)
 		wire_queue_get(flow->cfg.queue, f);
-	}
 	wire_hold_arrive(&flow->hold, id->lane);
-	for (unsigned copy = 0; copy < copy_cnt; copy++) {
+	for (unsigned copy = 0; copy <= first.repeat_cnt; copy++) {
+		struct wire_verdict v = copy ? wire_plan_judge(plan, id, copy)
+					     : first;
 		struct wire_frame out = *f;
 
-		if (v[copy].drop) {
+		if (v.drop) {
 			wire_queue_put(flow->cfg.queue, f);
 			c->dropped++;
 			continue;
 		}
-		whole_cnt += damage(flow, &out, &v[copy], &doubtful);
-		copy_out(flow, id->lane, &out, &v[copy], now_ns);
+		whole_cnt += damage(flow, &out, &v, &doubtful);
+		copy_out(flow, id->lane, &out, &v, now_ns);
 	}
 	c->vanished += whole_cnt == 0;
-	c->surplus += whole_cnt == 2;
+	c->surplus += whole_cnt > 1 ? whole_cnt - 1 : 0;
 	c->doubtful += doubtful;
 }
 

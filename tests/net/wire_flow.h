@@ -18,7 +18,7 @@
 #include "wire_queue.h"
 
 /* WIRE_COUNTS: what the wire did, by the names that its JSON has.  Each data
- * frame is one of: vanished, whole once, whole twice; a copy is whole if none
+ * frame is one of: vanished, whole once, whole more often; a copy is whole if none
  * of it is missing or wrong, headers around the frame aside: what a bit there
  * means is for the hosts to find out, and such a frame is doubtful.  So
  *
@@ -46,7 +46,7 @@
 	X(flip_pad)							\
 	X(flip_blocks)							\
 	X(vanished)	/* data frames of which no copy went out whole */ \
-	X(surplus)	/* data frames of which both did */		\
+	X(surplus)	/* copies that did, beyond a first */		\
 	X(doubtful)	/* data frames with a copy of flip_outer */	\
 	X(probes)	/* probes; the plan leaves them alone */	\
 	X(others)	/* frames that are not pagetrim's */		\

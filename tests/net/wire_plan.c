@@ -57,8 +57,8 @@ struct wire_verdict wire_plan_judge(const struct wire_plan *plan,
 
 	if (plan->only_lane && plan->only_lane - 1 != id->lane)
 		return v;
-	v.repeat = copy == 0 &&
-		   hits(plan, id, copy, DRAW_REPEAT, plan->repeat_pm);
+	if (copy == 0 && hits(plan, id, copy, DRAW_REPEAT, plan->repeat_pm))
+		v.repeat_cnt = plan->repeat_cnt ? plan->repeat_cnt : 1;
 	v.drop = hits(plan, id, copy, DRAW_DROP, plan->drop_pm);
 	if (v.drop)
 		return v;

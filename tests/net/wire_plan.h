@@ -23,11 +23,15 @@ struct wire_id {
 	__u64 seq;
 };
 
+#define WIRE_REPEATS_MAX	15
+
 /* wire_plan: rates in per mille of the frames judged, 0..WIRE_PM_MAX. */
 struct wire_plan {
 	__u64 seed;
 	__u32 drop_pm;
-	__u32 repeat_pm;	/* frames that travel twice */
+	__u32 repeat_pm;	/* frames that travel more than once */
+	__u32 repeat_cnt;	/* copies that are added to those, up to
+				 * WIRE_REPEATS_MAX; 0: one */
 	__u32 reorder_pm;	/* frames held back */
 	__u32 reorder_span;	/* 1..WIRE_SPAN_MAX: a held frame is overtaken
 				 * by 1..reorder_span later ones of its lane */
@@ -46,7 +50,7 @@ struct wire_plan {
  * flipped; one that is held is not delayed. */
 struct wire_verdict {
 	bool drop;		/* this copy goes no further */
-	bool repeat;		/* copy 0 only: copy 1 follows */
+	__u32 repeat_cnt;	/* copy 0 only: so many copies follow */
 	bool cut;		/* at: how much of it stays */
 	bool flip;		/* at: which bit */
 	__u32 at;		/* 0..2^32 - 1, from first to last */
@@ -55,7 +59,7 @@ struct wire_verdict {
 };
 
 /* wire_plan_judge tells what becomes of a copy of a frame: copy 0 is the one
- * that came in, copy 1 the one that the wire itself adds. */
+ * that came in, the others are those that the wire itself adds. */
 struct wire_verdict wire_plan_judge(const struct wire_plan *plan,
 				    const struct wire_id *id, __u32 copy);
 

@@ -74,7 +74,7 @@ static void test_rates(void **state)
 		struct wire_verdict v = judge(plan, seq % 4, seq / 4, 0);
 
 		drop_cnt += v.drop;
-		repeat_cnt += v.repeat;
+		repeat_cnt += v.repeat_cnt;
 		hold_cnt += v.hold > 0;
 		delay_cnt += v.delay_us > 0;
 		cut_cnt += v.cut;
@@ -86,7 +86,7 @@ static void test_rates(void **state)
 		assert_true(v.hold <= plan->reorder_span);
 		assert_true(!v.delay_us || v.delay_us >= plan->delay_least_us);
 		assert_true(v.delay_us <= plan->delay_us);
-		assert_false(judge(plan, seq % 4, seq / 4, 1).repeat);
+		assert_false(judge(plan, seq % 4, seq / 4, 1).repeat_cnt);
 	}
 	assert_near(drop_cnt, plan->drop_pm, FRAMES);
 	assert_near(repeat_cnt, plan->repeat_pm, FRAMES);
@@ -121,7 +121,7 @@ static void test_one_lane_only(void **state)
 	(void)state;
 	for (__u16 lane = 0; lane < PT_LANES_MAX; lane++) {
 		assert_int_equal(judge(&plan, lane, 7, 0).drop, lane == 2);
-		assert_int_equal(judge(&plan, lane, 7, 0).repeat, lane == 2);
+		assert_int_equal(judge(&plan, lane, 7, 0).repeat_cnt, lane == 2);
 	}
 }
 
@@ -139,7 +139,7 @@ static void test_verdicts_are_for_ever(void **state)
 		struct wire_verdict v = judge(&plan, i / 16, i % 16, 0);
 
 		got[2 * i] = v.drop ? 'd' : '0' + v.hold;
-		got[2 * i + 1] = v.repeat ? 'r' : '.';
+		got[2 * i + 1] = v.repeat_cnt ? 'r' : '.';
 	}
 	assert_string_equal(got, "0.4.1rd.0.0.d.d.dr0rd.9.0rd.2r0."
 				 "0.0.1r2rd.4.0.d.9.0.0.0.9.4r9.0.");
@@ -185,7 +185,7 @@ static void test_draws_are_apart(void **state)
 		struct wire_verdict a = judge(&little, 0, i, 0);
 		struct wire_verdict b = judge(&much, 0, i, 0);
 
-		assert_int_equal(a.repeat, b.repeat);
+		assert_int_equal(a.repeat_cnt, b.repeat_cnt);
 		assert_true(!a.drop || b.drop);
 		if (!b.drop)
 			assert_int_equal(a.hold, b.hold);
