@@ -167,7 +167,9 @@ bool pt_rx_held_is_told(const struct pt_rx_held *h)
 
 void pt_rx_held_cancel(struct pt_rx_held *h)
 {
-	if (!h->has_thread)
+	/* Once it is cancelled, thread and lock are the stopper's, who may be
+	 * ending them now. */
+	if (atomic_load(&h->stop) || !h->has_thread)
 		return;
 	pthread_mutex_lock(&h->lock);
 	atomic_store(&h->stop, true);
