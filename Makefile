@@ -7,6 +7,7 @@
 # make check       unit and BPF tests       make test    everything (scripts/test.sh)
 # make check-net   namespace tests          make demo    scripts/demo.sh
 # make san         units under ASan, UBSan  make lint    cppcheck, shellcheck
+# make tsan        threads under ThreadSanitizer, units and transfers (root)
 # make bench       against its peers        make install [DESTDIR=] [PREFIX=/usr/local]
 # make check-kernel  tests under Debian 12's own kernel (scripts/test-kernel.sh)
 # make check-nic   emulated cards with zero copy (scripts/test-nic.sh)
@@ -59,7 +60,7 @@ endif
 
 .DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
 .SECONDARY:
-.PHONY: all tools tests check check-net check-kernel check-nic san lint bench demo test install clean
+.PHONY: all tools tests check check-net check-kernel check-nic san tsan lint bench demo test install clean
 
 all: $(B)/pagetrim $(B)/libpagetrim.a
 
@@ -142,6 +143,15 @@ san:
 .PHONY: check-units
 check-units: $(UNIT) $(FUZZ)
 	$(Q)scripts/check.sh $(B) unit
+
+# GCC's own warning is wrong about code that is instrumented so.
+tsan:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan \
+		CFLAGS="-O1 -g -fsanitize=thread -Wno-maybe-uninitialized" check-tsan
+
+.PHONY: check-tsan
+check-tsan: all $(UNIT) $(B)/tests/net/wire
+	$(Q)scripts/tsan.sh $(B)
 
 lint:
 	$(Q)scripts/lint.sh

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # test.sh: all tests, on a bare Debian 12 machine, as root: installs what is
-# missing, builds, lints, runs units (plain and under sanitizers), the XDP
-# program under BPF_PROG_TEST_RUN, the reference reader, the namespace tests,
-# and a real guest's memory.  Nothing is skipped: what cannot run fails.
+# missing, builds, lints, runs units (plain and under sanitizers), units and
+# transfers under ThreadSanitizer, the XDP program under BPF_PROG_TEST_RUN, the
+# reference reader, the namespace tests, and a real guest's memory.  Nothing is skipped: what cannot run fails.
 #
 # The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
 set -uo pipefail
@@ -51,6 +51,7 @@ make -j "$(nproc)" all tools tests || exit 1
 stage lint make --no-print-directory lint
 stage check make --no-print-directory check
 stage sanitizers make --no-print-directory -j "$(nproc)" san
+stage threads make --no-print-directory -j "$(nproc)" tsan
 stage mutations tests/bpf/mutate.sh
 stage net make --no-print-directory check-net
 

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# tsan.sh BUILD: what threads share, under ThreadSanitizer (root; by `make
+# tsan`, which builds BUILD for it): unit tests of what threads hand over to one
+# another, and transfers with loss, kill, resume and a file system that stands
+# still.  The sink is on a disk, so that each lane has a placer's thread.
+#
+# A report of any process fails it and is shown, also of one that is killed
+# later.  No race is suppressed: rings that the kernel writes, and libraries
+# without instrumentation, have caused none.  Threads that nobody joined are no
+# finding: a receiver that is told twice to end exits without.  Left out are unit
+# tests in which only the test's own threads race (lane_copies, source_process),
+# or that do all in a signal handler (seal_wiped).
+#
+# The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+build=$(realpath "${1:?usage: scripts/tsan.sh BUILD}")
+units=(placer store rx_queue rx_queue_probes rebuild_threads recheck inbox
+       pacer conn connect tls guard lease)
+nets=(tests/net/test_{faults,resume,storage,stop})
+cases=(
+	"faults: 10 % lost, MTU 9000, 4 queues"
+	"faults: all kinds at once, MTU 1500"
+	"faults: all kinds at once, unsealed"
+	"resume: receiver killed"
+	"resume: killed again while it is taken up"
+	"resume: both ends killed on a path that loses"
+	"resume: files that go along are sent anew"
+	"resume: what the .partial holds is proved"
+	"storage: four transfers, frozen in their midst"
+	"storage: frozen while files and memory come"
+	"storage: SIGTERM while it is frozen"
+	"stop: a receiver of senders in each state"
+	"stop: a receiver frozen in commit"
+	"stop: a receiver frozen in commit, twice"
+)
+# Where addresses have more than 28 random bits, that of GCC 12 does not start.
+run=(setarch -R)
+"${run[@]}" true 2>/dev/null || run=(env)	# a container may forbid it
+
+# A disk: what is in memory is placed without a thread.
+export TMPDIR=/var/tmp
+case $(stat -f -c %T $TMPDIR) in
+tmpfs | ramfs)
+	echo "tsan: $TMPDIR is in memory (mount a disk there)" >&2
+	exit 1 ;;
+esac
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export TSAN_OPTIONS="halt_on_error=0 exitcode=66 second_deadlock_stack=1
+	report_thread_leaks=0 log_path=$tmp/report"
+passed=0 failed=0
+
+# verdict STATUS NAME: one test more; its reports are shown, and fail it.
+verdict()
+{
+	local report status=$1
+
+	for report in "$tmp"/report.*; do
+		[[ -e $report ]] || continue
+		status=1
+		cat "$report"
+	done
+	rm -f "$tmp"/report.*
+	if [[ $status -eq 0 ]]; then
+		passed=$((passed + 1))
+		echo "ok      $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok  $2"
+	fi
+}
+
+# race: one on purpose is reported, with the options above, or the rest proves
+# nothing.
+race()
+{
+	cat >"$tmp/race.c" <<'END'
+#include <pthread.h>
+static int shared;
+static void *add(void *arg) { shared++; return arg; }
+int main(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, 0, add, 0);
+	add(0);
+	return pthread_join(thread, 0);
+}
+END
+	# shellcheck disable=SC2086 # words
+	${CC:-gcc} -fsanitize=thread -g -pthread -o "$tmp/race" "$tmp/race.c" ||
+		return
+	"${run[@]}" "$tmp/race"
+	[[ $? -eq 66 ]] && grep -qs 'data race' "$tmp"/report.* ||
+		return
+	rm "$tmp"/report.*
+	grep -q __tsan_func_entry "$build/pagetrim"
+}
+
+race
+verdict $? "a race is reported, and pagetrim is built so"
+
+for unit in "${units[@]}"; do
+	timeout 300 "${run[@]}" "$build/tests/unit/test_$unit" \
+		>"$tmp/log" 2>&1
+	status=$?
+	[[ $status -eq 0 ]] || tail -n 40 "$tmp/log"
+	verdict $status "$unit"
+done
+
+printf '%s\n' "${cases[@]}" >"$tmp/cases"
+PAGETRIM_BUILD=$build PAGETRIM_CASES=$tmp/cases "${run[@]}" tests/net/run.sh \
+	"${nets[@]/%/.sh}" 2>&1 | tee "$tmp/log"
+# A case that has another name now has not passed.
+grep -c '^ok ' "$tmp/log" | grep -qx ${#cases[@]}
+verdict $? "${#cases[@]} cases between hosts"
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[[ $failed -eq 0 ]]
