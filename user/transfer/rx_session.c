@@ -250,11 +250,11 @@ static int watch_storage(struct pt_rx_session *s, struct pt_error *err)
 {
 	int failed = atomic_load(&s->intake.failed);
 
-	*err = s->intake.error;
-	if (!failed) {
-		failed = atomic_load(&s->held.failed);
+	/* Before it has failed, another thread may be writing the error. */
+	if (failed)
+		*err = s->intake.error;
+	else if ((failed = atomic_load(&s->held.failed)))
 		*err = s->held.error;
-	}
 	if (!failed && s->store)
 		failed = pt_store_failed(s->store, err);
 	if (!failed && s->is_opening && pt_store_is_idle(s->store))
