@@ -150,10 +150,9 @@ sender_killed()
 	taken_up
 }
 
-# In the middle of being taken up, too: again and again, from either side.
-killed_again()
+# killed_in_turn: the receiver, and the sender when that is taken up.
+killed_in_turn()
 {
-	setup
 	partly_sent 1500000
 	show kill -KILL "$receiver"
 	ended send "$sender" 5 4
@@ -163,6 +162,13 @@ killed_again()
 	finish "$sender" 5
 	ended receive "$receiver" 5 4
 	kept
+}
+
+# In the middle of being taken up, too: again and again, from either side.
+killed_again()
+{
+	setup
+	killed_in_turn
 	partly_sent 1500000
 	show kill -KILL "$receiver" "$sender"
 	finish "$sender" 5
@@ -179,15 +185,7 @@ killed_with_loss()
 	show hosts_up "$net" --wire --mtu 9000
 	show hosts_wire_start "$net" wire "$wire" --drop 100
 	source=$(image half --pages 4096)
-	partly_sent 4000000
-	show kill -KILL "$receiver"
-	ended send "$sender" 5 4
-	kept
-	partly_sent 1500000
-	show kill -KILL "$sender"
-	finish "$sender" 5
-	ended receive "$receiver" 5 4
-	kept
+	killed_in_turn
 	taken_up
 	[[ $(field receive .ledger.missing) -gt 0 ]] || die "nothing was lost"
 }
