@@ -20,7 +20,7 @@ cd "$(dirname "$0")/.." || exit 1
 build=$(realpath "${1:?usage: scripts/tsan.sh BUILD}")
 units=(placer store rx_queue rx_queue_probes rebuild_threads recheck inbox
        pacer conn connect tls guard lease)
-nets=(tests/net/test_{faults,resume,storage,stop})
+nets=(tests/net/test_{faults,resume,storage,stop,meanwhile,shared})
 cases=(
 	"faults: 10 % lost, MTU 9000, 4 queues"
 	"faults: all kinds at once, MTU 1500"
@@ -36,6 +36,8 @@ cases=(
 	"stop: a receiver of senders in each state"
 	"stop: a receiver frozen in commit"
 	"stop: a receiver frozen in commit, twice"
+	"meanwhile: the sink's disk full, and room again"
+	"shared: a lane moved to another queue"
 )
 # Where addresses have more than 28 random bits, that of GCC 12 does not start.
 run=(setarch -R)
