@@ -119,16 +119,20 @@ static bool is_held(int pins_fd, const char *name)
 }
 
 /* open_list: reads by the descriptor that we have: to open "." takes a right. */
-static DIR *open_list(int pins_fd)
+static int open_list(int pins_fd, DIR **out)
 {
-	int fd = fcntl(pins_fd, F_DUPFD_CLOEXEC, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = fcntl(pins_fd, F_DUPFD_CLOEXEC, 0), ret;
 
-	if (!dir && fd >= 0)
+	if (fd < 0)
+		return -errno;
+	*out = fdopendir(fd);
+	if (!*out) {
+		ret = -errno;
 		close(fd);
-	if (dir)
-		rewinddir(dir);
-	return dir;
+		return ret;
+	}
+	rewinddir(*out);
+	return 0;
 }
 
 static bool is_holder(const char *name, struct program_holder *holder)
@@ -141,18 +145,33 @@ static bool is_holder(const char *name, struct program_holder *holder)
 	return true;
 }
 
-void program_holders(const struct pt_program *p, struct program_holders *out)
+int program_holders(const struct pt_program *p, struct program_holders *out)
 {
-	DIR *dir = p->pins_fd < 0 ? NULL : open_list(p->pins_fd);
 	struct dirent *entry;
+	DIR *dir;
+	int ret;
 
 	out->cnt = 0;
-	while (dir && out->cnt < HOLDERS_MAX && (entry = readdir(dir)))
+	if (p->pins_fd < 0)
+		return 0;
+	ret = open_list(p->pins_fd, &dir);
+	if (ret)
+		return ret;
+	while (out->cnt < HOLDERS_MAX) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry) {
+			ret = -errno;
+			goto close;
+		}
 		if (is_holder(entry->d_name, &out->holders[out->cnt]) &&
 		    is_held(p->pins_fd, entry->d_name))
 			out->cnt++;
-	if (dir)
-		closedir(dir);
+	}
+	ret = -E2BIG;	/* there may be more of them */
+close:
+	closedir(dir);
+	return ret;
 }
 
 pid_t program_holder_pid(const struct program_holders *holders, __u64 number)
@@ -165,14 +184,15 @@ pid_t program_holder_pid(const struct program_holders *holders, __u64 number)
 
 void program_remove_holders(int pins_fd, bool living)
 {
-	DIR *dir = open_list(pins_fd);
 	struct program_holder holder;
 	struct dirent *entry;
+	DIR *dir;
 
-	while (dir && (entry = readdir(dir)))
+	if (open_list(pins_fd, &dir))
+		return;
+	while ((entry = readdir(dir)))
 		if (is_holder(entry->d_name, &holder) &&
 		    (living || !is_held(pins_fd, entry->d_name)))
 			unlinkat(pins_fd, entry->d_name, AT_REMOVEDIR);
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 }

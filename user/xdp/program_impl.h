@@ -146,9 +146,11 @@ void program_unhold(struct pt_program *p);
 int program_lock_maps(struct pt_program *p, struct pt_error *err);
 void program_unlock_maps(struct pt_program *p);
 
-/* program_holders lists those that live; program_holder_pid returns the process
- * of one, 0: it does not live. */
-void program_holders(const struct pt_program *p, struct program_holders *out);
+/* program_holders lists those that live.  Returns 0, or -errno where the list
+ * may lack some: -E2BIG, there are HOLDERS_MAX or more; -EMFILE, ... it could
+ * not be read to its end.  program_holder_pid returns the process of one, 0: it
+ * is not in the list. */
+int program_holders(const struct pt_program *p, struct program_holders *out);
 pid_t program_holder_pid(const struct program_holders *holders, __u64 number);
 
 /* program_remove_holders removes what dead ones left; living: theirs, too. */

@@ -70,6 +70,8 @@ static void forget(struct pt_program *p, __u64 id)
 		count_endpoint(p, &session.endpoint);
 }
 
+/* prune_locked: a session is swept only if the list of the living is complete,
+ * and none of our own: a list that lacks its holder proves nothing. */
 static void prune_locked(struct pt_program *p)
 {
 	struct program_holders holders;
@@ -77,12 +79,12 @@ static void prune_locked(struct pt_program *p)
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
 	struct pt_session session;
 
-	program_holders(p, &holders);
-	if (holders.cnt == HOLDERS_MAX)
-		return;		/* there may be more of them */
+	if (program_holders(p, &holders))
+		return;
 	for (__u32 i = 0; i < cnt; i++)
 		if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &ids[i],
 					 &session) &&
+		    session.holder != p->holder &&
 		    !program_holder_pid(&holders, session.holder))
 			forget(p, ids[i]);
 	program_remove_holders(p->pins_fd, false);
