@@ -45,7 +45,8 @@ class Case(dict):
 def case(rate, rtt, queue, loss=0, beside="alone", size=None):
     return Case(rate_mbps=rate, rtt_ms=rtt, queue_ms=queue, loss_pm=loss,
                 beside=beside,
-                size_mib=size or (64 if rate < 1000 else 256))
+                size_mib=size or (256 if rate >= 1000 or beside == "alone"
+                                  else 128))
 
 
 def all_cases(quick):
