@@ -9,6 +9,7 @@
 
 #include <pagetrim/clock.h>
 
+#define DOUBT_NS	200000000ULL	/* for control to read what came */
 #define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
 
 static void set_state(struct pt_lane *l, enum pt_lane_state state)
@@ -72,19 +73,35 @@ static int take_ack(struct pt_lane *l)
 	return 0;
 }
 
+/* is_stuck: no frame was accepted for the limit, though the receiver answers.  A
+ * process that was stopped itself finds so, too, until control has read what came
+ * meanwhile: it is looked at twice. */
+static bool is_stuck(struct pt_lane *l)
+{
+	__u64 limit_ns = l->cfg.job->progress_ns, now_ns = pt_clock_ns();
+	__u64 since_ns = atomic_load(&l->cfg.job->waited_ns);
+
+	if (since_ns < l->unaccepted_ns)
+		since_ns = l->unaccepted_ns;
+	if (!l->unaccepted_ns || now_ns - since_ns <= limit_ns ||
+	    pt_conn_last_recv_ns(l->cfg.job->conn) <
+		    l->unaccepted_ns + limit_ns / 2) {
+		l->doubt_ns = 0;
+		return false;
+	}
+	if (!l->doubt_ns)
+		l->doubt_ns = now_ns;
+	return now_ns - l->doubt_ns > DOUBT_NS;
+}
+
 /* watch_progress: the control connection may live while no frame arrives any
  * more, and loss alone would have us send for ever.  If the peer is silent
  * there, too, control knows better what to say, and soon. */
 static int watch_progress(struct pt_lane *l)
 {
 	__u64 limit_ns = l->cfg.job->progress_ns;
-	__u64 since_ns = atomic_load(&l->cfg.job->waited_ns);
 
-	if (since_ns < l->unaccepted_ns)
-		since_ns = l->unaccepted_ns;
-	if (!l->unaccepted_ns || pt_clock_ns() - since_ns <= limit_ns ||
-	    pt_conn_last_recv_ns(l->cfg.job->conn) <
-		    l->unaccepted_ns + limit_ns / 2)
+	if (!is_stuck(l))
 		return 0;
 	if (pt_inflight_is_empty(l->inflight) && !l->is_probing)
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT,

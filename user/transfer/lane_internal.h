@@ -53,6 +53,7 @@ struct pt_lane {
 	__u32 leave_sz;			/* the regulator's leave that is left */
 	__u64 unaccepted_ns;		/* since when frames were sent and none
 					 * was accepted; 0: none was sent */
+	__u64 doubt_ns;			/* since when that seems too long */
 	__u32 window;
 	__u64 synced_seq;		/* last SYNC said so */
 	__u32 unkicked_cnt;		/* frames submitted since the last kick */
