@@ -357,6 +357,7 @@ static void leave_commits(struct pt_receiver *r)
 			pt_rx_session_answer(s, &err);
 		if (s->state != PT_RX_COMMITTING || !s->conn)
 			continue;
+		pt_rx_held_cancel(&s->held);
 		pt_conn_send(s->conn, &m, NULL);
 		pt_farewell_take(r->farewell, s->conn, FINISH_MS);
 		s->conn = NULL;

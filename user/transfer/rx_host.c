@@ -275,27 +275,6 @@ void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz)
 	h->memory_sz -= memory_sz;
 }
 
-/* check_peer: one peer must leave places to others. */
-static int check_peer(const struct pt_rx_host *h,
-		      const struct pt_intake *intake, struct pt_error *err)
-{
-	const struct pt_address *peer = pt_conn_peer(intake->conn);
-	__u32 cnt = 0;
-
-	for (__u32 i = 0; i < h->session_cnt; i++) {
-		const struct pt_conn *conn = h->sessions[i]->conn;
-
-		cnt += conn && !memcmp(pt_conn_peer(conn)->ip, peer->ip,
-				       sizeof(peer->ip));
-	}
-	if (!h->peer_transfers_max || cnt < h->peer_transfers_max)
-		return 0;
-	return pt_error_set(err, PT_EXIT_HOST, -EDQUOT, "%s: has %u transfers "
-			    "running already, the most of one address "
-			    "(receive --max-transfers)",
-			    pt_conn_peer_text(intake->conn), cnt);
-}
-
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err)
 {
@@ -304,10 +283,8 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		.lane_cnt = intake->lane_cnt,
 		.is_sealed = intake->is_sealed,
 	};
-	int ret = check_peer(h, intake, err);
+	int ret = 0;
 
-	if (ret)
-		return ret;
 	if (intake->is_sealed)
 		pt_siphash_key(session.header_key, intake->header_key);
 
@@ -429,6 +406,21 @@ void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 	pt_rx_lane_sync(lane, seq_end, pt_clock_ns());
 	pt_rx_queue_unlock(q);
 	pt_rx_queue_wake(q);
+}
+
+__u64 pt_rx_host_stragglers_ns(struct pt_rx_host *h,
+			       const struct pt_intake *intake)
+{
+	__u64 ns = 2 * atomic_load(&intake->grace_ns), window_ns;
+	struct pt_ledger ledger;
+
+	pt_rx_host_session_lock(h, intake);
+	pt_intake_ledger(intake, &ledger);
+	window_ns = pt_intake_window_ns(intake);
+	pt_rx_host_session_unlock(h, intake);
+	if (!ledger.duplicate && !ledger.late && !ledger.missing)
+		return 0;
+	return ns > window_ns ? ns : window_ns;
 }
 
 static __u64 verdict_sum(const struct pt_counters *c)

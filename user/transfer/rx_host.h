@@ -6,6 +6,7 @@
 #ifndef TRANSFER_RX_HOST_H
 #define TRANSFER_RX_HOST_H
 
+#include "transfer/admission.h"
 #include "transfer/card.h"
 #include "transfer/rx_queue.h"
 #include "xdp/device.h"
@@ -32,7 +33,8 @@ struct pt_rx_host {
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
 	__u32 session_cnt;
 	bool is_full;		/* takes no further session */
-	__u32 peer_transfers_max;	/* sessions of one address; 0: any */
+	struct pt_admission admission;	/* of all that were opened */
+	__u32 peer_transfers_max;	/* of one address; 0: any */
 	__u64 memory_sz_max;	/* bytes that all sessions may announce */
 	__u64 memory_sz;	/* bytes that they have announced */
 };
@@ -90,8 +92,7 @@ int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 		     struct pt_error *err);
 void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz);
 
-/* pt_rx_host_add makes the session known to queues and XDP.  -EDQUOT: its peer
- * has peer_transfers_max of them.  -ENOSPC, or as
+/* pt_rx_host_add makes the session known to queues and XDP.  -ENOSPC, or as
  * pt_program_session_add. */
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err);
@@ -111,6 +112,12 @@ int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 /* pt_rx_host_lane_sync: the sender has sent all below seq_end. */
 void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 			  __u16 lane_idx, __u64 seq_end);
+
+/* pt_rx_host_stragglers_ns: where frames were lost, late or repeated, the path may
+ * still hold some; they are given time to be counted, twice the grace or, if that is
+ * longer, the longest reordering window.  A clean path waits for none. */
+__u64 pt_rx_host_stragglers_ns(struct pt_rx_host *h,
+			       const struct pt_intake *intake);
 
 /* pt_rx_host_ledger fills in what XDP and the sockets say of the session, and
  * returns whether every frame that XDP steered has been taken or is known as

@@ -106,7 +106,11 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    "one it is connected to (address "
 				    "translation on the way?)",
 				    s->report.peer);
-	ret = check_cipher(s, m->cipher, err);
+	ret = pt_admission_enter(&s->host->admission, pt_conn_peer(s->conn),
+				 s->host->peer_transfers_max, err);
+	s->is_admitted = !ret;
+	if (!ret)
+		ret = check_cipher(s, m->cipher, err);
 	if (!ret)
 		ret = name_path(s, err);
 	if (ret)
@@ -349,23 +353,6 @@ int pt_rx_say_mismatch(struct pt_rx_session *s, struct pt_error *err)
 			    s->report.path, (unsigned long long)gfn);
 }
 
-/* stragglers_ns: where frames were lost, late or repeated, the path may still
- * hold some; they are given time to be counted, twice the grace or, if that is
- * longer, the longest reordering window.  A clean path waits for none. */
-static __u64 stragglers_ns(struct pt_rx_session *s)
-{
-	__u64 ns = 2 * atomic_load(&s->intake.grace_ns), window_ns;
-	struct pt_ledger ledger;
-
-	pt_rx_host_session_lock(s->host, &s->intake);
-	pt_intake_ledger(&s->intake, &ledger);
-	window_ns = pt_intake_window_ns(&s->intake);
-	pt_rx_host_session_unlock(s->host, &s->intake);
-	if (!ledger.duplicate && !ledger.late && !ledger.missing)
-		return 0;
-	return ns > window_ns ? ns : window_ns;
-}
-
 static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		       struct pt_error *err)
 {
@@ -379,7 +366,8 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 	s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
 	for (__u32 i = 0; i < m->sent_cnt; i++)
 		s->report.sent += m->sent[i];
-	s->freeze_ns = pt_clock_ns() + stragglers_ns(s);
+	s->freeze_ns = pt_clock_ns() +
+		       pt_rx_host_stragglers_ns(s->host, &s->intake);
 	pt_rx_session_enter(s, PT_RX_VERIFYING);
 	return 0;
 }

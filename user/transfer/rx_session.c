@@ -36,6 +36,7 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->err = &s->report.error;
 	s->wake_fd = wake_fd;
 	s->pinged_ns = pt_clock_ns();
+	memcpy(s->ip, pt_conn_peer(conn)->ip, sizeof(s->ip));
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
 	pt_rx_session_enter(s, PT_RX_OFFERED);
@@ -64,6 +65,7 @@ void pt_rx_session_lose(struct pt_rx_session *s, int code,
 	/* Who said ABORT sent no COMMIT. */
 	s->may_be_asked = s->state == PT_RX_VERIFIED && !s->is_bye;
 	if (s->state == PT_RX_COMMITTING) {
+		pt_rx_held_cancel(&s->held);	/* it may have the last word */
 		pt_conn_close(s->conn);
 		s->conn = NULL;
 		s->intake.conn = NULL;
@@ -341,6 +343,7 @@ struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s)
 {
 	struct pt_conn *conn = s->is_leaving ? s->conn : NULL;
 
+	pt_rx_held_cancel(&s->held);
 	if (conn)
 		s->conn = NULL;
 	return conn;
@@ -355,6 +358,8 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_store_close(s->store);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
+	if (s->is_admitted)
+		pt_admission_leave(&s->host->admission, s->ip);
 	pt_conn_close(s->conn);
 	free(s->segments);
 	free(s);

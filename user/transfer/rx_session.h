@@ -53,6 +53,8 @@ struct pt_rx_session {
 	bool is_parted;			/* ENDED; outcome and connection are the
 					 * receiver's */
 	bool may_be_asked;		/* lost when COMMIT may have come */
+	bool is_admitted;		/* ip is of the host's admission */
+	__u8 ip[16];			/* the sender's */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
 	struct pt_msg_open open;
@@ -143,7 +145,7 @@ void pt_rx_session_lose(struct pt_rx_session *s, int code,
 void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
 
 /* pt_rx_session_leave: the connection, if it is still to finish; the caller's
- * then.  Else NULL. */
+ * then.  Else NULL.  No thread of the session's uses it after that. */
 struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s);
 
 /* pt_rx_session_free waits for its storage, if it is not clear. */
