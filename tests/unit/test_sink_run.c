@@ -3,6 +3,9 @@
  * been copied to its place. */
 #include "scratch.h"
 
+#include <sys/mman.h>
+
+#include "memory/sink_impl.h"
 #include "memory/sink_run.h"
 
 #define PAGES	64
@@ -97,6 +100,24 @@ static void test_gap_flushes(void **state)
 	assert_int_equal(run.sz, PT_PAGE_SZ);
 	assert_memory_equal(pt_sink_page(sink, 0), data, PT_PAGE_SZ);
 	add(PT_PAGE_SZ, data, PT_PAGE_SZ);	/* backwards */
+	flushed();
+}
+
+/* Where storage may be waited for nothing touches the mapping: a fault that waits
+ * would have others of the process wait. */
+static void test_no_fault(void **state)
+{
+	const size_t map_sz = PAGES * PT_PAGE_SZ;
+
+	(void)state;
+	sink->may_wait = true;
+	assert_int_equal(mprotect(sink->map, map_sz, PROT_NONE), 0);
+	add(64, data, 64);
+	add(5 * PT_PAGE_SZ, data, PT_PAGE_SZ);
+	add(9 * PT_PAGE_SZ, data, PT_PAGE_SZ);
+	assert_int_equal(pt_sink_run_flush(&run, &(struct pt_error){ 0 }), 0);
+	assert_int_equal(mprotect(sink->map, map_sz, PROT_READ | PROT_WRITE),
+			 0);
 	flushed();
 }
 
@@ -197,6 +218,7 @@ int main(void)
 		TEST(test_one_after_another),
 		TEST(test_zeroes_between),
 		TEST(test_gap_flushes),
+		TEST(test_no_fault),
 		TEST(test_too_many_pieces),
 		TEST(test_end_of_image),
 		TEST(test_random),

@@ -72,14 +72,19 @@ static int write_all(struct pt_sink_run *run, struct pt_error *err)
 
 int pt_sink_run_flush(struct pt_sink_run *run, struct pt_error *err)
 {
+	const struct pt_sink *sink = run->sink;
 	int ret = 0;
 
 	if (!run->sz)
 		return 0;
-	if (run->off + run->sz <= run->sink->populated_sz)
-		stream(run);
-	else if (run->sz >= WRITE_SZ_MIN && run->sink->takes_write)
+	/* A page fault that waits for storage may hold the lock of our mappings,
+	 * and who allocates memory then waits, too: control among others. */
+	if (sink->takes_write && (sink->may_wait ||
+				  (run->sz >= WRITE_SZ_MIN &&
+				   run->off + run->sz > sink->populated_sz)))
 		ret = write_all(run, err);
+	else if (run->off + run->sz <= sink->populated_sz)
+		stream(run);
 	else
 		copy(run);
 	pt_sink_run_drop(run);

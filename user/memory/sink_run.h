@@ -7,7 +7,9 @@
  * on tmpfs, a page: 2.8 us by fault, 1.7 us in runs of 15 pages).  A run of
  * less than two pages, and a hugetlbfs, which takes no write(2), are copied
  * through the mapping: never more than half a system call for each page.  What
- * was reserved (pt_sink_reserve) is populated, and copied past the cache.
+ * was reserved (pt_sink_reserve) is populated, and copied past the cache.  Where
+ * storage may be waited for (pt_sink_may_wait) all goes by pwritev(2): a page fault
+ * that waits holds a lock of the whole process's memory.
  *
  * A copy of another page of the image is taken from the mapping when it is staged
  * and kept in the run: what comes later to its original does not change it
