@@ -38,7 +38,8 @@ thaw()
 
 freeze_until_end()
 {
-	trap 'code=$?; fsfreeze -u "$dir/mnt" 2>/dev/null
+	# Without set -e, which would end the trap before case_end.
+	trap 'code=$?; set +e; fsfreeze -u "$dir/mnt" 2>/dev/null
 	      (exit "$code"); case_end' EXIT
 	freeze
 }
