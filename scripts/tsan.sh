@@ -19,7 +19,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 build=$(realpath "${1:?usage: scripts/tsan.sh BUILD}")
 units=(placer store rx_queue rx_queue_probes rebuild_threads recheck inbox
-       pacer conn connect tls guard lease)
+       pacer conn connect tls guard lease scribe)
 nets=(tests/net/test_{faults,resume,storage,stop,meanwhile,shared})
 cases=(
 	"faults: 10 % lost, MTU 9000, 4 queues"
