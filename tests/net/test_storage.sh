@@ -10,6 +10,9 @@
 # transfers wait, none is lost, and control answers all the while.  The file
 # system is one of the case's own: nothing else stands still.
 #
+# Standard output and error are storage, too: nobody waits for a pipe that nobody
+# reads, or for a log on a file system that is frozen.
+#
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -144,6 +147,81 @@ frozen_at_term()
 	! is_part || die "it left a .partial"
 }
 
+# fill PIPE: to the last byte, so that the next write to it waits.
+fill()
+{
+	# Each ends when the pipe takes no more.
+	dd if=/dev/zero of="$1" bs=4096 oflag=nonblock 2>/dev/null || true
+	dd if=/dev/zero of="$1" bs=1 oflag=nonblock 2>/dev/null || true
+	! dd if=/dev/zero of="$1" bs=1 count=1 oflag=nonblock 2>/dev/null ||
+		die "$1 is not full"
+}
+
+# is_said FD WORD: lines are read from it until one has WORD.
+is_said()
+{
+	local line
+
+	while read -r -t $((10 * patience)) line <&"$1"; do
+		[[ $line != *"$2"* ]] || return 0
+	done
+	return 1
+}
+
+# The receiver's log or its reports get nowhere: two transfers one after the
+# other go through, control answers, and what still can be written is.
+stream_stands()
+{
+	local stream=$1 log=receive.err report=receive.json pinger i held
+
+	show hosts_up "$net" --mtu 1500 --queues 4
+	mkdir out
+	mkfifo pipe
+	exec {held}<>pipe
+	case $stream in
+	log) log=pipe ;;
+	report) report=pipe ;;
+	disk) disk_make; log=mnt/log ;;
+	esac
+	hosts_exec "$net" b "$pagetrim" receive --json --dev "$(dev_b)" \
+		"${security[@]}" --serve --listen 10.77.0.2 --out out \
+		--peer-timeout 4 >"$report" 2>"$log" &
+	receiver=$!
+	if [[ $stream == log ]]; then
+		is_said "$held" ' listening on ' || die "it does not listen"
+	else
+		wait_until 10 grep -qs ' listening on ' "$log"
+	fi
+	case $stream in
+	disk) freeze_until_end ;;
+	*) fill pipe ;;
+	esac
+	hosts_exec "$net" a "$here/peer.py" asks 10.77.0.2 16644 \
+		"$PWD/enough" >longest 2>pinger.err &
+	pinger=$!
+	for i in 1 2; do
+		send_begin "send$i" --to 10.77.0.2 --name "image$i" \
+			--peer-timeout 4 "$(image even)"
+		ended "send$i" "$sender" 30 0
+		same_file "$(image even)" "out/image$i"
+	done
+	touch enough
+	finish "$pinger" 10
+	within "control's longest answer, ms" "$(cat longest)" 0 \
+		$((100 * patience))
+	[[ $stream != disk ]] || thaw
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	[[ $stream == log ]] || same "transfers in the log" \
+		"$(grep -c ' transfer .* to out/image' "$log")" 2
+	if [[ $stream == report ]]; then
+		logs receive 'standard output: takes no more'
+	else
+		same "transfers reported" "$(jq -s '[.[] |
+			select(.status == "completed")] | length' "$report")" 2
+	fi
+}
+
 # are_partial COUNT: so many images are being made.
 are_partial() { [[ $(compgen -G "mnt/out/*.partial" | wc -l) -eq $1 ]]; }
 
@@ -159,5 +237,8 @@ case_run "storage: frozen before the image is made" frozen_in open
 case_run "storage: frozen while files and memory come" frozen_in with
 case_run "storage: frozen while large files come" frozen_in large
 case_run "storage: SIGTERM while it is frozen" frozen_at_term
+case_run "storage: a log that nobody reads" stream_stands log
+case_run "storage: reports that nobody reads" stream_stands report
+case_run "storage: a log on a frozen file system" stream_stands disk
 
 cases_end

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include <pagetrim/error.h>
 #include "wire/aead.h"
 
@@ -61,10 +62,8 @@ static void print_version(void)
  * what became of the transfer. */
 static int finish(const char *name, int code)
 {
-	if (!fflush(stdout) && !ferror(stdout))
+	if (pt_out_close(name))
 		return code;
-	fprintf(stderr, "pagetrim %s: standard output: cannot be written (is "
-		"the disk full?)\n", name);
 	if (code || !strcmp(name, "send") || !strcmp(name, "receive"))
 		return code;
 	return PT_EXIT_FAILED;

@@ -4,15 +4,93 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
+#include "cli/scribe.h"
+
+#define LINE_SZ		8192	/* of a log line; two paths and a cause */
+#define CLOSE_MS	1000
+#define CLOSE_STDOUT_MS	800	/* of it; the rest is for complaints */
+
 static bool progress_is_open;
+/* By descriptor; one for both where both are the same file, whose order is then
+ * kept.  NULL: written directly. */
+static struct pt_scribe *scribes[3];
+static bool is_given_up[3];	/* it took nothing at the end: no more */
+
+static void put(int fd, const char *text, size_t sz)
+{
+	FILE *out = fd == STDERR_FILENO ? stderr : stdout;
+
+	if (is_given_up[fd])
+		return;
+	if (scribes[fd]) {
+		pt_scribe_put(scribes[fd], fd, text, sz);
+		return;
+	}
+	fwrite(text, 1, sz, out);
+	fflush(out);
+}
+
+/* stamp returns its length. */
+static int stamp(char text[40])
+{
+	struct timespec now;
+	struct tm utc;
+	int sz;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	sz = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &utc);
+	return sz + snprintf(text + sz, 40 - sz, ".%03ldZ ",
+			     now.tv_nsec / 1000000);
+}
+
+/* put_line: begin, then the text, cut to LINE_SZ, and a newline, as one text:
+ * nothing else comes in between. */
+__attribute__((format(printf, 2, 0)))
+static void put_line(const char *begin, const char *fmt, va_list args)
+{
+	char line[LINE_SZ];
+	int sz = snprintf(line, LINE_SZ, "%s", begin);
+
+	sz += vsnprintf(line + sz, LINE_SZ - sz, fmt, args);
+	if (sz > LINE_SZ - 1)
+		sz = LINE_SZ - 1;
+	line[sz] = '\n';
+	put(STDERR_FILENO, line, sz + 1);
+}
+
+__attribute__((format(printf, 2, 3)))
+static void complain(const char *command, const char *fmt, ...)
+{
+	char begin[40];
+	va_list args;
+
+	snprintf(begin, sizeof(begin), "pagetrim %s: ", command);
+	va_start(args, fmt);
+	put_line(begin, fmt, args);
+	va_end(args);
+}
+
+/* is_terminal asks once: the descriptor may be of a file system that stands
+ * still later. */
+static bool is_terminal(void)
+{
+	static int answer = -1;
+
+	if (answer < 0)
+		answer = isatty(STDERR_FILENO);
+	return answer;
+}
 
 int pt_out_fail(const char *command, const struct pt_error *err)
 {
 	pt_out_progress("%s", "");
-	fprintf(stderr, "pagetrim %s: %s\n", command, err->text);
+	complain(command, "%s", err->text);
 	return err->exit;
 }
 
@@ -30,28 +108,143 @@ int pt_out_usage(const char *command, const char *fmt, ...)
 
 void pt_out_log(const char *fmt, ...)
 {
-	struct timespec now;
-	struct tm utc;
-	char stamp[32];
+	char begin[40];
 	va_list args;
 
 	pt_out_progress("%s", "");
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-	fprintf(stderr, "%s.%03ldZ ", stamp, now.tv_nsec / 1000000);
+	stamp(begin);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	put_line(begin, fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
+}
+
+void pt_out_whole(void (*print)(FILE *out, const void *arg), const void *arg)
+{
+	char *text = NULL;
+	size_t sz = 0;
+	FILE *out;
+
+	if (!scribes[STDOUT_FILENO]) {
+		print(stdout, arg);
+		fflush(stdout);
+		return;
+	}
+	out = open_memstream(&text, &sz);
+	if (!out)
+		return;
+	print(out, arg);
+	if (!fclose(out))
+		put(STDOUT_FILENO, text, sz);
+	free(text);
+}
+
+static void print_json(FILE *out, const void *arg)
+{
+	json_dumpf(arg, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	fputc('\n', out);
 }
 
 void pt_out_json(json_t *object)
 {
-	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-	putchar('\n');
-	fflush(stdout);
+	pt_out_whole(print_json, object);
 	json_decref(object);
+}
+
+static int note_dropped(char *line, size_t sz, __u64 dropped_cnt)
+{
+	char begin[40];
+
+	stamp(begin);
+	return snprintf(line, sz, "%s%llu lines or reports were dropped here: "
+			"they were not taken in time\n", begin,
+			(unsigned long long)dropped_cnt);
+}
+
+/* note_reports: about stdout, on stderr. */
+static int note_reports(char *line, size_t sz, __u64 dropped_cnt)
+{
+	(void)line;
+	(void)sz;
+	pt_out_log("standard output: %llu reports were dropped: they were not "
+		   "taken in time", (unsigned long long)dropped_cnt);
+	return 0;
+}
+
+/* are_one: what is written to both comes out in one place. */
+static bool are_one(void)
+{
+	struct stat out, err;
+
+	return !fstat(STDOUT_FILENO, &out) && !fstat(STDERR_FILENO, &err) &&
+	       out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+}
+
+int pt_out_start(struct pt_error *err)
+{
+	const struct pt_scribe_cfg out_cfg = {
+		.note_fd = STDERR_FILENO, .note = note_reports,
+	};
+	const struct pt_scribe_cfg err_cfg = {
+		.note_fd = STDERR_FILENO, .note = note_dropped,
+	};
+	int ret;
+
+	fflush(stdout);
+	is_terminal();
+	ret = pt_scribe_open(&scribes[STDERR_FILENO], &err_cfg);
+	if (!ret && are_one())
+		scribes[STDOUT_FILENO] = scribes[STDERR_FILENO];
+	else if (!ret)
+		ret = pt_scribe_open(&scribes[STDOUT_FILENO], &out_cfg);
+	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
+				  "thread: %s (raise ulimit -u)",
+				  strerror(-ret)) : 0;
+}
+
+static void close_scribe(int fd, __u64 deadline_ns)
+{
+	is_given_up[fd] = !pt_scribe_close(scribes[fd],
+					   pt_left_ms(deadline_ns));
+	scribes[fd] = NULL;
+}
+
+/* close_stdout: returns whether all was written. */
+static bool close_stdout(const char *command, __u64 deadline_ns)
+{
+	const int fd = STDOUT_FILENO;
+	bool is_well, is_shared = scribes[fd] == scribes[STDERR_FILENO];
+
+	if (!scribes[fd]) {
+		is_well = !fflush(stdout) && !ferror(stdout);
+	} else {
+		pt_scribe_wait(scribes[fd], pt_left_ms(deadline_ns));
+		is_well = !pt_scribe_has_failed(scribes[fd], fd);
+	}
+	if (!is_well)
+		complain(command, "standard output: cannot be written (is the "
+			 "disk full?)");
+	if (!scribes[fd] || is_shared)
+		return is_well;
+	close_scribe(fd, deadline_ns);
+	if (is_given_up[fd])
+		complain(command, "standard output: takes no more; the rest is "
+			 "lost (does its reader hang, or its disk?)");
+	return is_well && !is_given_up[fd];
+}
+
+bool pt_out_close(const char *command)
+{
+	__u64 end_ns = pt_deadline_ns(CLOSE_MS);
+	bool is_well = close_stdout(command, pt_deadline_ns(CLOSE_STDOUT_MS));
+
+	if (!scribes[STDERR_FILENO])
+		return is_well;
+	close_scribe(STDERR_FILENO, end_ns);
+	if (scribes[STDOUT_FILENO]) {	/* it was the same */
+		scribes[STDOUT_FILENO] = NULL;
+		is_given_up[STDOUT_FILENO] = is_given_up[STDERR_FILENO];
+	}
+	return is_well && !is_given_up[STDOUT_FILENO];
 }
 
 const char *pt_out_human(__u64 sz, char text[16])
@@ -71,21 +264,27 @@ const char *pt_out_human(__u64 sz, char text[16])
 
 void pt_out_progress(const char *fmt, ...)
 {
+	static const char erase[] = "\r\033[K";
 	char line[160];
+	int sz = snprintf(line, sizeof(line), "%s", erase);
 	va_list args;
+	int more;
 
-	if (!isatty(STDERR_FILENO))
+	if (!is_terminal())
 		return;
 	va_start(args, fmt);
-	vsnprintf(line, sizeof(line), fmt, args);
+	more = vsnprintf(line + sz, sizeof(line) - sz, fmt, args);
 	va_end(args);
-	if (!line[0]) {
+	if (!more) {
 		if (progress_is_open)
-			fputs("\r\033[K", stderr);
+			put(STDERR_FILENO, erase, sz);
 		progress_is_open = false;
 		return;
 	}
-	fprintf(stderr, "\r\033[K%s", line);
+	if (scribes[STDERR_FILENO] &&
+	    !pt_scribe_is_idle(scribes[STDERR_FILENO]))
+		return;	/* the next will be as good */
+	put(STDERR_FILENO, line, strlen(line));
 	progress_is_open = true;
 }
 

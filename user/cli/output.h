@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* output: the few ways in which the command line speaks. */
+/* output: the few ways in which the command line speaks.
+ *
+ * Until pt_out_start the caller writes.  From then on scribes write, and nobody
+ * waits for a stream that takes nothing: lines and reports that find no room in
+ * the queue are dropped, and the log has their number. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <linux/types.h>
 #include <pagetrim/error.h>
 
@@ -20,6 +25,10 @@ int pt_out_usage(const char *command, const char *fmt, ...);
 __attribute__((format(printf, 1, 2)))
 void pt_out_log(const char *fmt, ...);
 
+/* pt_out_whole prints on stdout what print writes to out, all of it or nothing
+ * once scribes run. */
+void pt_out_whole(void (*print)(FILE *out, const void *arg), const void *arg);
+
 /* pt_out_json prints the object and a newline on stdout and releases it. */
 void pt_out_json(json_t *object);
 
@@ -30,6 +39,14 @@ const char *pt_out_human(__u64 sz, char text[16]);
  * empty line ends it.  Not a terminal: prints nothing. */
 __attribute__((format(printf, 1, 2)))
 void pt_out_progress(const char *fmt, ...);
+
+/* pt_out_start hands the streams to scribes.  To be called once privileges
+ * are given up, for it starts threads.  Exit code 3 and -errno in err. */
+int pt_out_start(struct pt_error *err);
+
+/* pt_out_close writes what is queued, for a second at most, and complains if
+ * stdout could not be written.  Returns whether it was.  The last call. */
+bool pt_out_close(const char *command);
 
 /* pt_out_number reads a whole number within [min, max] from text; false when
  * it is none.  A suffix K, M, G, T (1024-based) is taken when suffix is set. */

@@ -4,6 +4,7 @@
 #define CLI_PROFILE_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "profile/stages.h"
 
@@ -11,8 +12,8 @@
 json_t *pt_profile_json(const struct pt_profile *p,
 			const struct pt_stage_name *names, unsigned cnt);
 
-/* pt_profile_text prints a table on stdout.  what: whose threads. */
-void pt_profile_text(const struct pt_profile *p, const char *what,
+/* pt_profile_text prints a table.  what: whose threads. */
+void pt_profile_text(FILE *out, const struct pt_profile *p, const char *what,
 		     const struct pt_stage_name *names, unsigned cnt);
 
 #endif

@@ -141,7 +141,6 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_json(pt_report_receive_json(r));
 	else if (!r->result)
 		pt_report_receive_text(r);
-	fflush(stdout);
 }
 
 /* on_stranger: a log is a place that strangers can fill. */
@@ -400,6 +399,8 @@ static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 		return ret;
 	/* All that needs a privilege is open, and no thread has started. */
 	ret = pt_privilege_drop(0, &rx->user, err);
+	if (!ret)
+		ret = pt_out_start(err);
 	if (!ret)
 		ret = pt_receiver_start(receiver, stop_fd, err);
 	if (!ret) {

@@ -22,19 +22,19 @@ static json_t *ledger_json(const struct pt_ledger *ledger, __u64 sent,
 	return o;
 }
 
-static void ledger_text(const struct pt_ledger *ledger, __u64 sent,
+static void ledger_text(FILE *out, const struct pt_ledger *ledger, __u64 sent,
 			__u64 unaccounted)
 {
-	printf("Ledger:\n");
-	printf("  %-18s %12llu  %s\n", "sent", (unsigned long long)sent,
-	       "data frames, by the sender");
+	fprintf(out, "Ledger:\n");
+	fprintf(out, "  %-18s %12llu  %s\n", "sent", (unsigned long long)sent,
+		"data frames, by the sender");
 #define X(name, text) \
-	printf("  %-18s %12llu  %s\n", #name, \
-	       (unsigned long long)ledger->name, text);
+	fprintf(out, "  %-18s %12llu  %s\n", #name, \
+		(unsigned long long)ledger->name, text);
 	PT_LEDGER_FIELDS(X)
 #undef X
-	printf("  %-18s %12llu  %s\n", "unaccounted",
-	       (unsigned long long)unaccounted, "must be 0");
+	fprintf(out, "  %-18s %12llu  %s\n", "unaccounted",
+		(unsigned long long)unaccounted, "must be 0");
 }
 
 static void set_error(json_t *o, const struct pt_error *err)
@@ -229,87 +229,102 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	return o;
 }
 
-void pt_report_send_text(const struct pt_send_report *r)
+static void send_text(FILE *out, const void *arg)
 {
+	const struct pt_send_report *r = arg;
 	char memory[16], wire[16];
 	double s = r->send_ns / 1e9;
 
-	printf("Sent %s of memory, %llu pages, in %.3f s (set-up %.3f, send "
-	       "%.3f, verify %.3f, commit %.3f).\n",
-	       pt_out_human(r->memory_sz, memory),
-	       (unsigned long long)r->page_cnt, r->total_ns / 1e9,
-	       r->setup_ns / 1e9, s, r->verify_ns / 1e9, r->commit_ns / 1e9);
-	printf("On the wire: %s in %llu frames, %.0f Mbit/s; %llu pages with "
-	       "data, %llu zero.\n", pt_out_human(r->wire_bytes, wire),
-	       (unsigned long long)r->frames,
-	       s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
-	       (unsigned long long)r->pages_sent,
-	       (unsigned long long)r->zero_pages_sent);
+	fprintf(out, "Sent %s of memory, %llu pages, in %.3f s (set-up %.3f, "
+		"send %.3f, verify %.3f, commit %.3f).\n",
+		pt_out_human(r->memory_sz, memory),
+		(unsigned long long)r->page_cnt, r->total_ns / 1e9,
+		r->setup_ns / 1e9, s, r->verify_ns / 1e9, r->commit_ns / 1e9);
+	fprintf(out, "On the wire: %s in %llu frames, %.0f Mbit/s; %llu pages "
+		"with data, %llu zero.\n", pt_out_human(r->wire_bytes, wire),
+		(unsigned long long)r->frames,
+		s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
+		(unsigned long long)r->pages_sent,
+		(unsigned long long)r->zero_pages_sent);
 	if (r->uses_copies)
-		printf("Copies: %llu of the pages with data equal another, and "
-		       "only that was said; %llu were put off for it.\n",
-		       (unsigned long long)r->copies,
-		       (unsigned long long)r->put_off);
+		fprintf(out, "Copies: %llu of the pages with data equal "
+			"another, and only that was said; %llu were put off for it.\n",
+			(unsigned long long)r->copies,
+			(unsigned long long)r->put_off);
 	if (r->governor.pages_searched || r->governor.pages_unsearched)
-		printf("Trimmed: %llu of %llu pages were searched; the others "
-		       "%s whole, about %.2f %% of their blocks zero.\n",
-		       (unsigned long long)r->governor.pages_searched,
-		       (unsigned long long)(r->governor.pages_searched +
-					    r->governor.pages_unsearched),
-		       r->observes ? "would have gone" : "went",
-		       r->governor.pages_unsearched
-		       ? 100.0 * r->governor.blocks_missed /
-			 (r->governor.pages_unsearched * PT_PAGE_BLOCKS) : 0);
+		fprintf(out, "Trimmed: %llu of %llu pages were searched; the "
+			"others %s whole, about %.2f %% of their blocks "
+			"zero.\n",
+			(unsigned long long)r->governor.pages_searched,
+			(unsigned long long)(r->governor.pages_searched +
+					     r->governor.pages_unsearched),
+			r->observes ? "would have gone" : "went",
+			r->governor.pages_unsearched
+			? 100.0 * r->governor.blocks_missed /
+			  (r->governor.pages_unsearched * PT_PAGE_BLOCKS) : 0);
 	if (r->is_resumed)
-		printf("Resumed: %llu pages with data, %s of blocks, were there "
-		       "already.\n", (unsigned long long)r->held_page_cnt,
-		       pt_out_human(r->held_block_bytes, memory));
+		fprintf(out, "Resumed: %llu pages with data, %s of blocks, "
+			"were there already.\n",
+			(unsigned long long)r->held_page_cnt,
+			pt_out_human(r->held_block_bytes, memory));
 	if (r->bytes_per_s)
-		printf("Limit: %s a second.\n",
-		       pt_out_human(r->bytes_per_s, memory));
+		fprintf(out, "Limit: %s a second.\n",
+			pt_out_human(r->bytes_per_s, memory));
 	if (r->has_path)
-		printf("Path: round trip of %.2f ms at least, %s a second and "
-		       "%s in flight at the end (by %s).\n",
-		       r->path.rtt_ns / 1e6,
-		       pt_out_human(r->path.bytes_per_s, memory),
-		       pt_out_human(r->path.window, wire), r->path.mode);
+		fprintf(out, "Path: round trip of %.2f ms at least, %s a "
+			"second and %s in flight at the end (by %s).\n",
+			r->path.rtt_ns / 1e6,
+			pt_out_human(r->path.bytes_per_s, memory),
+			pt_out_human(r->path.window, wire), r->path.mode);
 	for (__u32 i = 0; i < r->lane_cnt; i++)
 		if (r->lanes[i].frame_sz)
-			printf("Lane %u: TX queue %u to RX queue %u, frames of "
-			       "up to %u bytes, %llu of them; %s, huge pages: "
-			       "%s.\n", i,
-			       r->lanes[i].tx_queue, r->lanes[i].rx_queue,
-			       r->lanes[i].frame_sz,
-			       (unsigned long long)r->lanes[i].frames,
-			       r->lanes[i].zero_copy ? "zero copy" : "copy mode",
-			       pt_hugepages_name(r->lanes[i].hugepages));
+			fprintf(out, "Lane %u: TX queue %u to RX queue %u, "
+				"frames of up to %u bytes, %llu of them; %s, "
+				"huge pages: %s.\n", i,
+				r->lanes[i].tx_queue, r->lanes[i].rx_queue,
+				r->lanes[i].frame_sz,
+				(unsigned long long)r->lanes[i].frames,
+				r->lanes[i].zero_copy ? "zero copy"
+						      : "copy mode",
+				pt_hugepages_name(r->lanes[i].hugepages));
 	if (r->has_ledger)
-		ledger_text(&r->ledger, r->frames, r->unaccounted);
+		ledger_text(out, &r->ledger, r->frames, r->unaccounted);
 	if (!r->has_profile)
 		return;
-	pt_profile_text(&r->profile, "the lanes", pt_send_stage_names,
+	pt_profile_text(out, &r->profile, "the lanes", pt_send_stage_names,
 			PT_SEND_STAGE_CNT);
-	pt_profile_text(&r->control, "control", pt_send_stage_names,
+	pt_profile_text(out, &r->control, "control", pt_send_stage_names,
 			PT_SEND_STAGE_CNT);
+}
+
+static void receive_text(FILE *out, const void *arg)
+{
+	const struct pt_receive_report *r = arg;
+	char memory[16];
+
+	fprintf(out, "Received %s from %s to %s in %.3f s (commit %.3f).\n",
+		pt_out_human(r->memory_sz, memory), r->peer, r->path,
+		r->total_ns / 1e9, r->commit_ns / 1e9);
+	if (r->is_resumed)
+		fprintf(out, "Resumed: %llu pages with data were held.\n",
+			(unsigned long long)r->held_page_cnt);
+	if (r->has_ledger)
+		ledger_text(out, &r->ledger, r->sent, r->unaccounted);
+	if (!r->has_profile)
+		return;
+	pt_profile_text(out, &r->profile, "the queues", pt_receive_stage_names,
+			PT_RECEIVE_STAGE_CNT);
+	if (r->placers.thread_cnt)
+		pt_profile_text(out, &r->placers, "the placers",
+				pt_receive_stage_names, PT_RECEIVE_STAGE_CNT);
+}
+
+void pt_report_send_text(const struct pt_send_report *r)
+{
+	pt_out_whole(send_text, r);
 }
 
 void pt_report_receive_text(const struct pt_receive_report *r)
 {
-	char memory[16];
-
-	printf("Received %s from %s to %s in %.3f s (commit %.3f).\n",
-	       pt_out_human(r->memory_sz, memory), r->peer, r->path,
-	       r->total_ns / 1e9, r->commit_ns / 1e9);
-	if (r->is_resumed)
-		printf("Resumed: %llu pages with data were held.\n",
-		       (unsigned long long)r->held_page_cnt);
-	if (r->has_ledger)
-		ledger_text(&r->ledger, r->sent, r->unaccounted);
-	if (!r->has_profile)
-		return;
-	pt_profile_text(&r->profile, "the queues", pt_receive_stage_names,
-			PT_RECEIVE_STAGE_CNT);
-	if (r->placers.thread_cnt)
-		pt_profile_text(&r->placers, "the placers",
-				pt_receive_stage_names, PT_RECEIVE_STAGE_CNT);
+	pt_out_whole(receive_text, r);
 }

@@ -65,8 +65,12 @@ static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
 {
 	const struct pt_send_options *o = arg;
 
-	if (need == PT_SEND_NEEDS_NOTHING)
-		return pt_privilege_drop(0, NULL, err);
+	int ret;
+
+	if (need == PT_SEND_NEEDS_NOTHING) {
+		ret = pt_privilege_drop(0, NULL, err);
+		return ret ? ret : pt_out_start(err);
+	}
 	return pt_privilege_drop(PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK),
 				 &o->user, err);
 }
