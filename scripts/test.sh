@@ -4,7 +4,8 @@
 # test.sh: all tests, on a bare Debian 12 machine, as root: installs what is
 # missing, builds, lints, runs units (plain and under sanitizers), units and
 # transfers under ThreadSanitizer, the XDP program under BPF_PROG_TEST_RUN, the
-# reference reader, the namespace tests, and a real guest's memory.  Nothing is skipped: what cannot run fails.
+# reference reader, the namespace tests, and a real guest's memory.  Nothing is
+# skipped: what cannot run fails.
 #
 # The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
 set -uo pipefail
