@@ -7,12 +7,13 @@
 # reference reader, the namespace tests, and a real guest's memory.  Nothing is
 # skipped: what cannot run fails.
 #
-# The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
+# At the end stand what failed, once more, and 'N passed, N failed'.
+# Exit: 0 all passed, else 1.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) failures=$(mktemp)
+trap 'rm -f "$log" "$failures"' EXIT
 passed=0 failed=0
 
 say() { printf '\n== %s\n' "$*"; }
@@ -39,6 +40,7 @@ stage()
 	else
 		failed=$((failed + 1))
 	fi
+	grep '^not ok ' "$log" | sort -u | sed "s/^/$name: /" >>"$failures"
 	echo "== $name: exit $status after $((SECONDS - start)) s"
 }
 
@@ -56,5 +58,7 @@ stage threads make --no-print-directory -j "$(nproc)" tsan
 stage mutations tests/bpf/mutate.sh
 stage net make --no-print-directory check-net
 
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
+echo
+cat "$failures"
+printf '%d passed, %d failed\n' "$passed" "$failed"
 [[ $failed -eq 0 && $passed -gt 0 ]]

@@ -30,6 +30,7 @@ struct pt_scribe {
 	__u64 first, end;
 	__u64 dropped_cnt;	/* texts, since the last note */
 	bool is_writing, is_closing;
+	bool is_abandoned;	/* its thread frees it */
 	bool has_failed[3];	/* by descriptor */
 	char ring[PT_SCRIBE_SZ];
 };
@@ -145,9 +146,17 @@ static void write_text(struct pt_scribe *s)
 		s->has_failed[head.fd] = true;
 }
 
+static void scribe_free(struct pt_scribe *s)
+{
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
 static void *scribe_main(void *arg)
 {
 	struct pt_scribe *s = arg;
+	bool is_abandoned;
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->is_closing || s->first != s->end) {
@@ -161,7 +170,10 @@ static void *scribe_main(void *arg)
 			pthread_cond_broadcast(&s->changed);
 		}
 	}
+	is_abandoned = s->is_abandoned;
 	pthread_mutex_unlock(&s->lock);
+	if (is_abandoned)
+		scribe_free(s);
 	return NULL;
 }
 
@@ -255,6 +267,7 @@ bool pt_scribe_has_failed(struct pt_scribe *s, int fd)
 bool pt_scribe_close(struct pt_scribe *s, int timeout_ms)
 {
 	__u64 deadline_ns = pt_deadline_ns(timeout_ms);
+	pthread_t thread = s->thread;
 	bool idle;
 
 	pthread_mutex_lock(&s->lock);
@@ -264,15 +277,14 @@ bool pt_scribe_close(struct pt_scribe *s, int timeout_ms)
 		idle = wait_until(s, deadline_ns);
 	}
 	s->is_closing = true;
+	s->is_abandoned = !idle;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 	if (!idle) {
-		pthread_detach(s->thread);
+		pthread_detach(thread);
 		return false;
 	}
-	pthread_join(s->thread, NULL);
-	pthread_cond_destroy(&s->changed);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
+	pthread_join(thread, NULL);
+	scribe_free(s);
 	return true;
 }

@@ -49,8 +49,9 @@ bool pt_scribe_wait(struct pt_scribe *s, int timeout_ms);
 bool pt_scribe_has_failed(struct pt_scribe *s, int fd);
 
 /* pt_scribe_close waits as pt_scribe_wait does, writes the note that is due and
- * ends the thread.  False: text is left unwritten; the thread still
- * waits in write(2), the scribe is never freed and must not be used again. */
+ * ends the thread.  False: text is left unwritten; the thread, which still waits
+ * in write(2), frees the scribe if it ever comes back.  Either way it must not
+ * be used again. */
 bool pt_scribe_close(struct pt_scribe *s, int timeout_ms);
 
 #endif
