@@ -100,11 +100,11 @@ def main():
         s.ask("set max-bandwidth 0")
     begun = sent = None
     look_cnt = 0
-    while max(now := queues.came()) < size:
+    while max(now := less(queues.came(), held)) < size:
         if begun:
             look_cnt += 1
             sent = less(now, begun)
-        elif min(less(now, held)) >= UNDER_WAY:
+        elif min(now) >= UNDER_WAY:
             begun = now
         time.sleep(LOOK_S)
     got = sent or [0]
