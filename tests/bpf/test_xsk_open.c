@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -91,6 +92,26 @@ static void test_taken(void **state)
 	pt_xsk_close(first);
 }
 
+/* Nor is it tried again once all is to stop. */
+static void test_taken_stops(void **state)
+{
+	struct pt_xsk *first, *second = NULL;
+	int stop_fd = eventfd(1, EFD_CLOEXEC);
+	struct pt_error err;
+	struct veth veth;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	first = must_open(&veth.far);
+	assert_int_equal(pt_xsk_open(&second, &(struct pt_xsk_cfg){
+		.device = &veth.far, .rx_chunk_cnt = 64,
+		.stop_fd = stop_fd }, &err), -ECANCELED);
+	assert_non_null(strstr(err.text, "interrupted"));
+	assert_null(second);
+	pt_xsk_close(first);
+	close(stop_fd);
+}
+
 static void *close_soon(void *x)
 {
 	const struct timespec pause = { .tv_nsec = 200000000 };
@@ -148,6 +169,7 @@ int main(void)
 {
 	struct CMUnitTest tests[ROWS + 3] = {
 		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_taken_stops),
 		cmocka_unit_test(test_taken_for_a_moment),
 		cmocka_unit_test(test_no_privilege),
 	};

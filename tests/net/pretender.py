@@ -14,7 +14,8 @@ STOP of a sender, of a memory that is all zero: it never says
     works       WORKING, with more done each time, for 12 s, then nothing more
     idles       WORKING, with nothing done, for ever
 STOP of a receiver, which believes whatever it is sent: it never says
-    OFFER, OPENED, LANE_READY, VERIFIED, COMMITTED
+    OFFER, OPENED, LANE_READY, VERIFIED, COMMITTED; or
+    deaf        it reads nothing behind OPEN
     flood       PINGs without pause in place of COMMITTED
 
 Each says "ready" on stderr when it can be connected to, or when it stops going
@@ -220,6 +221,9 @@ def take_from(peer, stop):
     kind, payload = peer.expect(OPEN, ASK)
     if kind == ASK or stop == "OPENED":
         peer.answers_only()
+    if stop == "deaf":
+        ready()
+        time.sleep(3600)
     lanes = struct.unpack("!H", payload[32:34])[0]
     peer.expect(SEGMENT)
     peer.send(message(OPENED, struct.pack("!QB", 1, 0)))
@@ -249,6 +253,8 @@ def take_from(peer, stop):
 
 def receiver(addr, port, stop):
     server = socket.create_server((addr, port))
+    if stop == "deaf":
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     ready()
     while True:
         sock, _ = server.accept()

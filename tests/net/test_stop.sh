@@ -106,6 +106,43 @@ sender_with()
 	wait_until 5 grep -q "$3" told
 }
 
+# Of so many mappings that to tell of them takes a receiver that reads: 5 MB, and
+# queue and kernel hold less.
+sender_of_many()
+{
+	local name victim
+
+	name=$(printf 'm%.0s' {1..60})
+	show hosts_up "$net" --mtu 1500
+	truncate -s 1G "$name"
+	python3 -c 'if True:
+		import ctypes, mmap, os, sys, time
+		libc = ctypes.CDLL(None, use_errno=True)
+		libc.mmap.restype = ctypes.c_void_p
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		for i in range(60000):
+			at = libc.mmap(None, ctypes.c_size_t(4096),
+				mmap.PROT_READ | mmap.PROT_WRITE,
+				mmap.MAP_PRIVATE, fd, ctypes.c_long(i * 8192))
+			assert at != ctypes.c_void_p(-1).value
+		print("mapped", flush=True)
+		time.sleep(3600)' "$name" >mapped &
+	victim=$!
+	wait_until 20 grep -q mapped mapped
+	pretend_receiver deaf
+	send_begin send --to "$addr" --pid "$victim"
+	wait_until 20 has_stopped
+	wait_until 20 is_held_up
+	stopped send "$sender" 1 interrupted
+}
+
+# is_held_up: what it sends next will find no room: it waits in its queue.
+is_held_up()
+{
+	grep -q '^State:.S' "/proc/$sender/status" &&
+		[[ $(cat "/proc/$sender/wchan") == *poll* ]]
+}
+
 # In its midst, with a file that takes minutes more on a slow link; the receiver is
 # told.
 sender_sending()
@@ -265,6 +302,7 @@ case_run "stop: a sender that waits for TLS" sender_greeting \
 case_run "stop: a sender that waits for OFFER" sender_with OFFER 1 interrupted
 case_run "stop: a sender that waits for OPENED" sender_with OPENED 1 interrupted
 case_run "stop: a sender that probes" sender_with LANE_READY 1 interrupted
+case_run "stop: a sender whose receiver reads no SEGMENT" sender_of_many
 case_run "stop: a sender in its midst, with files" sender_sending
 case_run "stop: a sender that waits for VERIFIED" \
 	sender_with VERIFIED 1 interrupted

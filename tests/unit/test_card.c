@@ -24,7 +24,11 @@ static struct faults {
 	int	attach;		/* of the pass program */
 	bool	carrier_lost;	/* for good, once the program is attached */
 	int	prove;		/* of a frame to ourselves */
+	bool	prove_hangs;	/* until the stop, if there is one */
 } faults;
+
+enum { STOP_FD = 7 };
+static __u64 stop_ns;		/* when it becomes readable; 0: never */
 
 static int passes, sockets;	/* open now */
 static int attached;		/* programs since begin: each resets the card */
@@ -41,10 +45,19 @@ int clock_gettime(clockid_t id, struct timespec *now)
 
 int poll(struct pollfd *fds, nfds_t cnt, int timeout_ms)
 {
-	(void)fds;
-	(void)cnt;
-	now_ns += timeout_ms * 1000000ULL;
-	return 0;
+	__u64 end_ns = now_ns + timeout_ms * 1000000ULL;
+
+	assert_int_equal(cnt, 1);
+	assert_int_equal(fds->fd, STOP_FD);
+	assert_int_equal(fds->events, POLLIN);
+	if (!stop_ns || end_ns < stop_ns) {
+		now_ns = end_ns;
+		return 0;
+	}
+	if (now_ns < stop_ns)
+		now_ns = stop_ns;
+	fds->revents = POLLIN;
+	return 1;
 }
 
 void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex)
@@ -110,12 +123,16 @@ void pt_xsk_close(struct pt_xsk *x)
 	sockets -= x != NULL;
 }
 
-int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms)
+int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms,
+		    int stop_fd)
 {
 	(void)x;
 	(void)mac;
-	(void)timeout_ms;
-	return faults.prove;
+	assert_int_equal(stop_fd, STOP_FD);
+	if (!faults.prove_hangs)
+		return faults.prove;
+	return poll(&(struct pollfd){ .fd = stop_fd, .events = POLLIN }, 1,
+		    timeout_ms) ? -ECANCELED : -ETIMEDOUT;
 }
 
 int pt_pass_open(struct pt_pass **out, const struct pt_device *device,
@@ -175,8 +192,13 @@ static int come_up(struct pt_card *card, struct pt_device *device,
 		   enum pt_zero_copy wish, struct pt_xsk **x)
 {
 	struct pt_xsk_cfg cfg = { .tx_chunk_cnt = 64 };
+	const struct pt_card_cfg card_cfg = {
+		.wish = wish,
+		.sends = true,
+		.stop_fd = STOP_FD,
+	};
 	struct pt_error err;
-	int ret = pt_card_judge(card, device, wish, false, true, &err);
+	int ret = pt_card_judge(card, device, &card_cfg, &err);
 
 	if (!ret)
 		ret = pt_card_attach(card, NULL, &err);
@@ -187,7 +209,8 @@ static int come_up(struct pt_card *card, struct pt_device *device,
 	if (!ret)
 		pt_card_settle(card, last_zero_copy);
 	if (ret)
-		assert_ptr_equal(strstr(err.text, "eth7"), err.text);
+		assert_ptr_equal(strstr(err.text, ret == -ECANCELED
+					? "interrupted" : "eth7"), err.text);
 	return ret;
 }
 
@@ -196,6 +219,7 @@ static struct pt_device begin(const struct faults *with)
 	struct pt_device device;
 
 	memset(&faults, 0, sizeof(faults));
+	stop_ns = 0;
 	attached = 0;
 	pt_device_open_index(&device, 7, NULL);
 	faults = *with;
@@ -254,11 +278,39 @@ static void test_busy(void **state)
 	pt_card_close(&card);
 }
 
+/* A stop is heard in each wait, within a step of it, and is no reason for copy
+ * mode.  What the card was given is taken off, without waiting again. */
+static void test_stop(void **state)
+{
+	const struct faults waits[] = {
+		{ 0 },				/* for the reset */
+		{ .carrier_lost = true },
+		{ .prove_hangs = true },
+	};
+	const __u64 after_ns[] = { 50000000, 5000000000, 1000000000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		struct pt_device device = begin(&waits[i]);
+		struct pt_card card;
+		struct pt_xsk *x;
+
+		stop_ns = now_ns + after_ns[i];
+		assert_int_equal(come_up(&card, &device, PT_ZERO_COPY_AUTO, &x),
+				 -ECANCELED);
+		assert_true(now_ns <= stop_ns + 100000000);
+		assert_int_equal(sockets, 0);
+		pt_card_close(&card);
+		assert_int_equal(passes, 0);
+	}
+}
+
 int main(void)
 {
 	enum { CNT = sizeof(rows) / sizeof(rows[0]) };
-	struct CMUnitTest tests[2 * CNT + 1] = {
+	struct CMUnitTest tests[2 * CNT + 2] = {
 		[2 * CNT] = cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_stop),
 	};
 
 	for (size_t i = 0; i < 2 * CNT; i++)

@@ -248,6 +248,12 @@ static void test_queue_full(void **state)
 	pt_conn_close(r);
 }
 
+static int send_batched(struct pt_conn *c, const struct pt_message *m,
+			int stop_fd)
+{
+	return pt_conn_send_batched(c, m, WAIT_MS, stop_fd, &err);
+}
+
 /* Small messages in a row wait for a system call's worth, and for nobody once
  * another message is sent, or one awaited. */
 static void test_send_batched(void **state)
@@ -262,14 +268,14 @@ static void test_send_batched(void **state)
 	make_pair(&s, &r, "127.0.0.1");
 	do {
 		last_sz = queued_sz;
-		assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, &err), 0);
+		assert_int_equal(send_batched(s, &m, -1), 0);
 		sent_cnt++;
 		queued_sz = pt_conn_queued_sz(s);
 	} while (queued_sz > last_sz);
 	assert_in_range(last_sz, 8 << 10, 64 << 10);
 	assert_int_equal(queued_sz, 0);
 
-	assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, &err), 0);
+	assert_int_equal(send_batched(s, &m, -1), 0);
 	assert_int_equal(send_ping(s, 1), 0);
 	assert_int_equal(pt_conn_queued_sz(s), 0);
 	for (__u32 i = 0; i < sent_cnt + 1; i++) {
@@ -279,11 +285,35 @@ static void test_send_batched(void **state)
 	}
 	expect_ping(r, 1);
 
-	assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, &err), 0);
+	assert_int_equal(send_batched(s, &m, -1), 0);
 	assert_int_equal(pt_conn_recv(s, &out, &err), 0);
 	assert_int_equal(pt_conn_queued_sz(s), 0);
 	pt_conn_close(s);
 	pt_conn_close(r);
+}
+
+/* A peer that reads nothing does not keep us from hearing that all is to stop. */
+static void test_send_batched_stops(void **state)
+{
+	const struct pt_message m = good_message(PT_MSG_SEGMENT);
+	int stop_fd = eventfd(0, EFD_CLOEXEC);
+	struct pt_conn *s, *r;
+	__u64 since_ns;
+	int ret;
+
+	(void)state;
+	make_pair(&s, &r, "127.0.0.1");
+	eventfd_write(stop_fd, 1);
+	since_ns = pt_clock_ns();
+	do
+		ret = send_batched(s, &m, stop_fd);
+	while (!ret);	/* as long as there is room */
+	assert_int_equal(ret, -ECANCELED);
+	assert_true(pt_clock_ns() - since_ns < WAIT_MS * 1000000ULL);
+	assert_non_null(strstr(err.text, "stopped"));
+	pt_conn_close(s);
+	pt_conn_close(r);
+	close(stop_fd);
 }
 
 static void test_send_wait(void **state)
@@ -426,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_every_message_crosses),
 		cmocka_unit_test(test_queue_full),
 		cmocka_unit_test(test_send_batched),
+		cmocka_unit_test(test_send_batched_stops),
 		cmocka_unit_test(test_send_wait),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_recv_wait),

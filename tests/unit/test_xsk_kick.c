@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* When a zero-copy socket's driver is told of frames.  The rings, the clock and
- * sendto are the test's own. */
+ * sendto are the test's own, and so is poll: it takes no time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,6 +25,7 @@ static __u64 completed[RING];
 static __u32 tx_prod, tx_cons, tx_flags, comp_prod, comp_cons, fill_flags;
 static __u64 now_ns;
 static int told, answer;	/* calls of sendto; the errno it gives, or 0 */
+static bool stops;		/* what is polled is readable */
 
 int clock_gettime(clockid_t id, struct timespec *now)
 {
@@ -31,6 +33,15 @@ int clock_gettime(clockid_t id, struct timespec *now)
 	now->tv_sec = now_ns / 1000000000;
 	now->tv_nsec = now_ns % 1000000000;
 	return 0;
+}
+
+int poll(struct pollfd *fds, nfds_t cnt, int timeout_ms)
+{
+	(void)fds;
+	(void)cnt;
+	if (!stops)
+		now_ns += timeout_ms * 1000000ULL;
+	return stops;
 }
 
 ssize_t sendto(int fd, const void *bytes, size_t sz, int flags,
@@ -59,6 +70,7 @@ static int set_up(void **state)
 	memset(&x, 0, sizeof(x));
 	tx_prod = tx_cons = tx_flags = comp_prod = comp_cons = 0;
 	told = answer = 0;
+	stops = false;
 	now_ns = 1000000000;
 	x.cfg = (struct pt_xsk_cfg){ .tx_chunk_cnt = CHUNKS,
 				     .tx_frame_sz_max = PT_XSK_CHUNK_SZ,
@@ -183,6 +195,22 @@ static void test_copy_mode(void **state)
 	assert_false(pt_xsk_tx_waits(&x));
 }
 
+/* A frame to ourselves that is not completed is waited for, and not once all is
+ * to stop. */
+static void test_prove(void **state)
+{
+	static const __u8 mac[6];
+	__u64 since_ns = now_ns;
+
+	(void)state;
+	assert_int_equal(pt_xsk_tx_prove(&x, mac, 100, 3), -ETIMEDOUT);
+	assert_in_range(now_ns - since_ns, 100000000, 110000000);
+	since_ns = now_ns;
+	stops = true;
+	assert_int_equal(pt_xsk_tx_prove(&x, mac, 100, 3), -ECANCELED);
+	assert_int_equal(now_ns, since_ns);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +220,7 @@ int main(void)
 		T(test_asked),
 		T(test_answers),
 		T(test_copy_mode),
+		T(test_prove),
 #undef T
 	};
 

@@ -393,7 +393,7 @@ static void announce(const struct pt_receiver *r, const struct receive *rx)
 static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 {
 	struct pt_receiver *receiver;
-	int ret = pt_receiver_open(&receiver, &rx->cfg, err);
+	int ret = pt_receiver_open(&receiver, &rx->cfg, stop_fd, err);
 
 	if (ret)
 		return ret;

@@ -184,9 +184,11 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 }
 
 static int send_wait(struct pt_conn *c, const struct pt_message *m,
-		     size_t at_least_sz, int timeout_ms, struct pt_error *err)
+		     size_t at_least_sz, int timeout_ms, int stop_fd,
+		     struct pt_error *err)
 {
-	struct pollfd writable = { .fd = c->sock, .events = POLLOUT };
+	struct pollfd fds[2] = { { .fd = c->sock, .events = POLLOUT },
+				 { .fd = stop_fd, .events = POLLIN } };
 	__u64 deadline = pt_deadline_ns(timeout_ms);
 	int ret;
 
@@ -198,20 +200,23 @@ static int send_wait(struct pt_conn *c, const struct pt_message *m,
 			return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT,
 					    "%s: the peer has read nothing for "
 					    "%d ms", c->peer_text, timeout_ms);
-		poll(&writable, 1, pt_left_ms(deadline));
+		if (poll(fds, 2, pt_left_ms(deadline)) > 0 && fds[1].revents)
+			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+					    "%s: stopped while the peer reads "
+					    "too slowly", c->peer_text);
 	}
 }
 
 int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 		      int timeout_ms, struct pt_error *err)
 {
-	return send_wait(c, m, 0, timeout_ms, err);
+	return send_wait(c, m, 0, timeout_ms, -1, err);
 }
 
 int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
-			 int timeout_ms, struct pt_error *err)
+			 int timeout_ms, int stop_fd, struct pt_error *err)
 {
-	return send_wait(c, m, BATCH_SZ, timeout_ms, err);
+	return send_wait(c, m, BATCH_SZ, timeout_ms, stop_fd, err);
 }
 
 size_t pt_conn_queued_sz(struct pt_conn *c)

@@ -109,9 +109,10 @@ int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 
 /* pt_conn_send_batched: as pt_conn_send_wait, but m may stay queued until there
  * is a system call's worth of messages, the next pt_conn_send or the next
- * pt_conn_recv: for many small ones in a row. */
+ * pt_conn_recv: for many small ones in a row.  -ECANCELED: in place of a wait,
+ * when stop_fd (or -1) is readable. */
 int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
-			 int timeout_ms, struct pt_error *err);
+			 int timeout_ms, int stop_fd, struct pt_error *err);
 
 /* pt_conn_recv: 1 and a message (never a HELLO), 0 when none is complete, or
  * -errno.  Messages that came before a failure are delivered before it. */

@@ -2,11 +2,11 @@
 #include "transfer/card.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include <pagetrim/stop.h>
 #include "xdp/netdev.h"
 
 #define CARRIER_MS	10000	/* a card that was reset has it back by then */
@@ -15,12 +15,12 @@
 #define PROVE_MS	3000	/* a frame to ourselves is sent by then */
 #define TRIAL_CHUNKS	64
 
-/* give_up: copy mode, unless zero copy is a must. */
+/* give_up: copy mode, unless zero copy is a must, or all is to stop. */
 static int give_up(struct pt_card *card, const struct pt_error *why, int code,
 		   struct pt_error *err)
 {
 	card->zero_copy = false;
-	if (card->wish == PT_ZERO_COPY_ON) {
+	if (code == -ECANCELED || card->cfg.wish == PT_ZERO_COPY_ON) {
 		*err = *why;
 		return code;
 	}
@@ -38,13 +38,12 @@ static bool garbles(const struct pt_device *device)
 }
 
 int pt_card_judge(struct pt_card *card, struct pt_device *device,
-		  enum pt_zero_copy wish, bool generic, bool sends,
-		  struct pt_error *err)
+		  const struct pt_card_cfg *cfg, struct pt_error *err)
 {
 	struct pt_zero_copy_facts facts = {
-		.wish = wish,
-		.generic = generic,
-		.garbles = sends && garbles(device),
+		.wish = cfg->wish,
+		.generic = cfg->generic,
+		.garbles = cfg->sends && garbles(device),
 		.mtu = device->mtu,
 	};
 	enum pt_zero_copy_answer answer;
@@ -52,12 +51,12 @@ int pt_card_judge(struct pt_card *card, struct pt_device *device,
 
 	memset(card, 0, sizeof(*card));
 	card->device = device;
-	card->wish = wish;
-	if (wish != PT_ZERO_COPY_OFF && !generic)
+	card->cfg = *cfg;
+	if (cfg->wish != PT_ZERO_COPY_OFF && !cfg->generic)
 		pt_netdev_ask(&facts.netdev, device->ifindex);
 	answer = pt_zero_copy_judge(&facts);
 	card->zero_copy = answer == PT_ZERO_COPY_TRY;
-	if (card->zero_copy || (wish != PT_ZERO_COPY_ON &&
+	if (card->zero_copy || (cfg->wish != PT_ZERO_COPY_ON &&
 				!pt_zero_copy_is_said(answer)))
 		return 0;
 	pt_zero_copy_explain(&why, answer, device, &facts.netdev);
@@ -72,7 +71,8 @@ int pt_card_wait(struct pt_card *card, struct pt_error *err)
 
 	if (!card->device->has_carrier)
 		return 0;	/* it had none before, either */
-	poll(NULL, 0, SETTLE_MS);
+	if (pt_stop_wait(card->cfg.stop_fd, SETTLE_MS))
+		return pt_stop_error(err);
 	do {
 		ret = pt_device_open_index(&now, card->device->ifindex, err);
 		if (ret)
@@ -81,7 +81,8 @@ int pt_card_wait(struct pt_card *card, struct pt_error *err)
 			*card->device = now;
 			return 0;
 		}
-		poll(NULL, 0, CARRIER_STEP_MS);
+		if (pt_stop_wait(card->cfg.stop_fd, CARRIER_STEP_MS))
+			return pt_stop_error(err);
 	} while (pt_clock_ns() < end_ns);
 	return pt_error_set(err, PT_EXIT_HOST, -ENETDOWN, "%s: no carrier for "
 			    "%u s since an XDP program was attached, which "
@@ -99,6 +100,7 @@ static int try_bind(const struct pt_card *card, struct pt_leases *leases,
 		.tx_chunk_cnt = TRIAL_CHUNKS,
 		.tx_frame_sz_max = PT_XSK_CHUNK_SZ,
 		.zero_copy = true,
+		.stop_fd = card->cfg.stop_fd,
 	};
 	struct pt_lease *lease;
 	struct pt_xsk *xsk;
@@ -140,11 +142,14 @@ static int open_zero_copy(struct pt_card *card, struct pt_xsk **out,
 
 	if (ret || !cfg->tx_chunk_cnt)
 		return ret;
-	ret = pt_xsk_tx_prove(*out, card->device->mac, PROVE_MS);
+	ret = pt_xsk_tx_prove(*out, card->device->mac, PROVE_MS,
+			      card->cfg.stop_fd);
 	if (!ret)
 		return 0;
 	pt_xsk_close(*out);
 	*out = NULL;
+	if (ret == -ECANCELED)
+		return pt_stop_error(err);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s queue %u: driver %s "
 			    "sends nothing with zero copy: %s (--zero-copy "
 			    "auto does without)", card->device->name,
@@ -159,6 +164,7 @@ int pt_card_open_socket(struct pt_card *card, struct pt_xsk **out,
 	struct pt_error why;
 	int ret;
 
+	cfg->stop_fd = card->cfg.stop_fd;
 	cfg->zero_copy = card->zero_copy;
 	if (!cfg->zero_copy)
 		return pt_xsk_open(out, cfg, err);

@@ -12,19 +12,26 @@
 #include "xdp/xsk.h"
 #include "xdp/zero_copy.h"
 
+struct pt_card_cfg {
+	enum pt_zero_copy wish;
+	bool generic;		/* XDP mode */
+	bool sends;		/* its sockets do, or they receive */
+	int stop_fd;		/* readable: -ECANCELED in place of a wait; -1:
+				 * never */
+};
+
 struct pt_card {
 	struct pt_device *device;	/* the caller's; read anew after a reset */
-	enum pt_zero_copy wish;
+	struct pt_card_cfg cfg;
 	bool zero_copy;		/* so sockets are to be opened */
 	struct pt_pass *pass;	/* a sender's; NULL: needs none */
 	struct pt_error why;	/* not zero copy; text "": nobody would wonder */
 };
 
-/* pt_card_judge fills the card by what the kernel says of the device, whose
- * sockets are to send, or to receive.  -errno: --zero-copy on, and it cannot. */
+/* pt_card_judge fills the card by what the kernel says of the device.  -errno:
+ * --zero-copy on, and it cannot. */
 int pt_card_judge(struct pt_card *card, struct pt_device *device,
-		  enum pt_zero_copy wish, bool generic, bool sends,
-		  struct pt_error *err);
+		  const struct pt_card_cfg *cfg, struct pt_error *err);
 
 /* pt_card_wait waits until the carrier is back, which attaching a program takes
  * away on many cards, and reads the device anew. -ENETDOWN: it is not. */

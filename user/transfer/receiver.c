@@ -43,8 +43,8 @@ struct pt_receiver {
 	__u64 watched_ns;
 };
 
-int pt_receiver_open(struct pt_receiver **out,
-		     const struct pt_receiver_cfg *cfg, struct pt_error *err)
+int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg,
+		     int stop_fd, struct pt_error *err)
 {
 	const struct pt_rx_host_cfg host = {
 		.dev = cfg->dev,
@@ -56,6 +56,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		.cpus = cfg->cpus,
 		.memory_sz_max = cfg->memory_sz_max,
 		.peer_transfers_max = cfg->peer_transfers_max,
+		.stop_fd = stop_fd,
 	};
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
@@ -72,8 +73,7 @@ int pt_receiver_open(struct pt_receiver **out,
 		return ret;
 	r = calloc(1, sizeof(*r));
 	if (!r)
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-				    "out of memory");
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	r->cfg = *cfg;
 	if (!r->cfg.ciphers)
 		r->cfg.ciphers = pt_ciphers_here();

@@ -113,9 +113,10 @@ struct pt_receiver_info {
 
 struct pt_receiver;
 
-/* Errors name device, queue, address or path.  On failure nothing is held. */
-int pt_receiver_open(struct pt_receiver **out,
-		     const struct pt_receiver_cfg *cfg, struct pt_error *err);
+/* Errors name device, queue, address or path.  On failure nothing is held.
+ * -ECANCELED: stop_fd. */
+int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg,
+		     int stop_fd, struct pt_error *err);
 void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info);
 

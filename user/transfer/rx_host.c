@@ -85,6 +85,11 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		.device = &h->device,
 		.generic = cfg->generic,
 	};
+	const struct pt_card_cfg card = {
+		.wish = cfg->zero_copy,
+		.generic = cfg->generic,
+		.stop_fd = cfg->stop_fd,
+	};
 	int ret;
 
 	memset(h, 0, sizeof(*h));
@@ -93,8 +98,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 	if (!ret)
 		ret = pt_device_check(&h->device, err);
 	if (!ret)
-		ret = pt_card_judge(&h->card, &h->device, cfg->zero_copy,
-				    cfg->generic, false, err);
+		ret = pt_card_judge(&h->card, &h->device, &card, err);
 	if (!ret)
 		ret = pt_leases_open(&h->device_leases, &h->device, err);
 	if (ret)

@@ -49,6 +49,7 @@ struct pt_rx_host_cfg {
 	struct pt_cpus cpus;
 	__u32 peer_transfers_max;	/* of one address at once; 0: any */
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
+	int stop_fd;		/* readable: -ECANCELED in place of a wait */
 };
 
 /* pt_rx_host_open opens all of it, and starts no thread: pt_rx_host_start

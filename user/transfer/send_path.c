@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include <pagetrim/stop.h>
 #include "control/route.h"
 #include "transfer/queues.h"
 
@@ -59,9 +60,7 @@ static int find_link_wait(struct pt_send_path *path, int timeout_ms,
 
 		poll(fds, 2, 100);
 		if (fds[1].revents)
-			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
-					    "interrupted; nothing was "
-					    "committed");
+			return pt_stop_error(err);
 		pt_monitor_read(path->monitor, NULL);
 	}
 	return ret;
@@ -206,11 +205,10 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 					  err);
 }
 
-int pt_send_path_prepare(struct pt_send_path *path, enum pt_zero_copy wish,
-			 bool generic, struct pt_error *err)
+int pt_send_path_prepare(struct pt_send_path *path,
+			 const struct pt_card_cfg *cfg, struct pt_error *err)
 {
-	int ret = pt_card_judge(&path->card, &path->device, wish, generic, true,
-				err);
+	int ret = pt_card_judge(&path->card, &path->device, cfg, err);
 
 	return ret ? ret : pt_card_attach(&path->card, path->device_leases,
 					  err);

@@ -52,10 +52,10 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err);
 
 /* pt_send_path_prepare makes the device ready for zero copy, if that is what
- * wish and device agree on: it may take seconds, and the carrier meanwhile.  So
+ * cfg and device agree on: it may take seconds, and the carrier meanwhile.  So
  * it comes before the receiver is called. */
-int pt_send_path_prepare(struct pt_send_path *path, enum pt_zero_copy wish,
-			 bool generic, struct pt_error *err);
+int pt_send_path_prepare(struct pt_send_path *path,
+			 const struct pt_card_cfg *cfg, struct pt_error *err);
 
 /* pt_send_path_check_mtu: -EMSGSIZE: what ("the path") takes, frames of frame_sz
  * Ethernet bytes, is less than the mtu asked for; 0: none was, any will do. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include <pagetrim/stop.h>
 #include "transfer/ping.h"
 
 #define PROGRESS_NS	250000000ULL
@@ -119,12 +120,7 @@ static int take_some(struct pt_sender *s, bool *has_more)
 
 int pt_sender_stopped(struct pt_sender *s)
 {
-	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
-
-	if (poll(&stop, 1, 0) <= 0)
-		return 0;
-	return pt_error_set(s->err, PT_EXIT_FAILED, -ECANCELED,
-			    "interrupted; nothing was committed");
+	return pt_stop_wait(s->stop_fd, 0) ? pt_stop_error(s->err) : 0;
 }
 
 /* stop: a commit that has begun is given a moment more, as most take no longer. */
@@ -221,7 +217,6 @@ static int ask_once(struct pt_sender *s)
 static int ask(struct pt_sender *s)
 {
 	__u64 deadline = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
-	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
 	struct pt_error why;
 	int ret;
 
@@ -231,7 +226,7 @@ static int ask(struct pt_sender *s)
 			pt_sender_enter(s, PT_SEND_DONE);
 		if (!ret || s->is_aborted)
 			return ret;
-		if (poll(&stop, 1, 200) > 0)
+		if (pt_stop_wait(s->stop_fd, 200))
 			break;
 	} while (pt_clock_ns() < deadline);
 	why = *s->err;

@@ -165,6 +165,25 @@ static int open_path(struct pt_sender *s)
 	return 0;
 }
 
+static int send_segments(struct pt_sender *s, const struct pt_segment *segs,
+			 __u32 cnt)
+{
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < cnt; i++) {
+		struct pt_message m = {
+			.type = PT_MSG_SEGMENT,
+			.segment = { .gfn = segs[i].gfn, .sz = segs[i].sz },
+		};
+
+		strcpy(m.segment.name, segs[i].name);
+		ret = pt_conn_send_batched(s->conn, &m,
+					   s->cfg->peer_timeout_ms, s->stop_fd,
+					   s->err);
+	}
+	return ret == -ECANCELED ? pt_sender_stopped(s) : ret;
+}
+
 static int send_open(struct pt_sender *s)
 {
 	struct pt_message m = {
@@ -190,15 +209,8 @@ static int send_open(struct pt_sender *s)
 	strncpy(m.open.name, s->cfg->name ? s->cfg->name : "",
 		sizeof(m.open.name) - 1);
 	ret = pt_conn_send(s->conn, &m, s->err);
-	for (__u32 i = 0; !ret && i < cnt; i++) {
-		m = (struct pt_message){
-			.type = PT_MSG_SEGMENT,
-			.segment = { .gfn = segs[i].gfn, .sz = segs[i].sz },
-		};
-		strcpy(m.segment.name, segs[i].name);
-		ret = pt_conn_send_batched(s->conn, &m,
-					   s->cfg->peer_timeout_ms, s->err);
-	}
+	if (!ret)
+		ret = send_segments(s, segs, cnt);
 	if (!ret)
 		ret = pt_sender_reply(s, PT_MSG_OPENED, &m);
 	if (ret)
@@ -230,6 +242,12 @@ static int start_files(struct pt_sender *s)
 
 int pt_sender_set_up(struct pt_sender *s)
 {
+	const struct pt_card_cfg card = {
+		.wish = s->cfg->zero_copy,
+		.generic = s->cfg->generic,
+		.sends = true,
+		.stop_fd = s->stop_fd,
+	};
 	int ret = 0;
 
 	if (draw(&s->report->transfer_id, sizeof(__u64)) ||
@@ -253,8 +271,7 @@ int pt_sender_set_up(struct pt_sender *s)
 	if (!ret)
 		ret = prepare_memory(s);
 	if (!ret)
-		ret = pt_send_path_prepare(&s->path, s->cfg->zero_copy,
-					   s->cfg->generic, s->err);
+		ret = pt_send_path_prepare(&s->path, &card, s->err);
 	if (!ret)
 		ret = needs_less(s, PT_SEND_NEEDS_SOCKETS);
 	if (!ret && s->cfg->control)

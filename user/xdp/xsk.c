@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pagetrim/check.h>
+#include <pagetrim/stop.h>
 #include "xdp/cause.h"
 #include "xdp/zero_copy.h"
 
 #define BIND_TRIES	100	/* 10 ms apart: the kernel frees the queue of a
 				 * closed socket some 10 ms later */
-#define BIND_PAUSE_NS	10000000
+#define BIND_PAUSE_MS	10
 
 /* What the kernel keeps of an RX chunk: 256 bytes of headroom; of the
  * fragments of zero-copy frames also the tail, rounded to 128. */
@@ -121,14 +121,15 @@ static int bind_once(struct pt_xsk *x, bool multi_buffer)
 
 static int bind_patiently(struct pt_xsk *x, bool multi_buffer)
 {
-	const struct timespec pause = { .tv_nsec = BIND_PAUSE_NS };
+	int stop_fd = x->cfg.stop_fd > 0 ? x->cfg.stop_fd : -1;
 	int ret;
 
 	for (int i = 0; i < BIND_TRIES; i++) {
 		ret = bind_once(x, multi_buffer);
 		if (ret != -EBUSY)
 			return ret;
-		nanosleep(&pause, NULL);
+		if (pt_stop_wait(stop_fd, BIND_PAUSE_MS))
+			return -ECANCELED;
 	}
 	return ret;
 }
@@ -199,6 +200,8 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	char memlock[96];
 
 	switch (code) {
+	case -ECANCELED:
+		return pt_stop_error(err);
 	case -EBUSY:
 		remedy = "an AF_XDP socket holds the queue, another program's "
 			 "or that of a pagetrim in a container with a /run of "

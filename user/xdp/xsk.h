@@ -42,6 +42,8 @@ struct pt_xsk_cfg {
 	bool	zero_copy;	/* or -EOPNOTSUPP, or what the driver says; else
 				 * frames are copied */
 	enum pt_hugepages hugepages;	/* for the chunks */
+	int	stop_fd;	/* readable: -ECANCELED in place of a wait; 0 or
+				 * below: never */
 };
 
 struct pt_xsk_info {
@@ -64,6 +66,7 @@ struct pt_xsk_info {
  *   -EPERM   no CAP_NET_RAW
  *   -ENOMEM, -ENOBUFS  no memory, or over RLIMIT_MEMLOCK
  *   -EMSGSIZE  tx_frame_sz_max needs several descriptors; the kernel has not
+ *   -ECANCELED  stop_fd
  *   -EOPNOTSUPP, -EINVAL, -ENOENT, ...  no zero copy, as the driver says */
 int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
@@ -147,8 +150,10 @@ int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms);
 
 /* pt_xsk_tx_prove sends a frame to ourselves, mac, which no switch forwards, and
  * waits for its completion, at most timeout_ms.  Before all other frames.
- *   -ETIMEDOUT  it was not completed;  or -errno, as pt_xsk_tx_kick last said */
-int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms);
+ *   -ETIMEDOUT  it was not completed;  or -errno, as pt_xsk_tx_kick last said
+ *   -ECANCELED  stop_fd (-1: none) is readable */
+int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms,
+		    int stop_fd);
 
 /* pt_xsk_stats: what became of frames at this socket. */
 struct pt_xsk_stats {

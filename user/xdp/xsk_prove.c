@@ -4,16 +4,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <poll.h>
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include <pagetrim/stop.h>
 
 #define PROOF_SZ	60	/* Ethernet bytes, the fewest */
 #define PROOF_TYPE	0x88b5	/* IEEE 802: local experiments, on no product */
 #define STEP_MS		10
 
-int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms)
+int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms,
+		    int stop_fd)
 {
 	__u64 deadline = pt_deadline_ns(timeout_ms);
 	struct ethhdr *frame = pt_xsk_tx_frame(x);
@@ -31,8 +32,9 @@ int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms)
 		if (!pt_left_ms(deadline))
 			return ret < 0 ? ret : -ETIMEDOUT;
 		ret = pt_xsk_tx_kick(x);
-		if (!pt_xsk_tx_is_idle(x))
-			poll(NULL, 0, ret ? STEP_MS : 1);
+		if (!pt_xsk_tx_is_idle(x) &&
+		    pt_stop_wait(stop_fd, ret ? STEP_MS : 1))
+			return -ECANCELED;
 	}
 	return 0;
 }
