@@ -106,6 +106,7 @@ struct pt_congestion {
 	__u64 stays_ns;		/* as was seen then */
 	double much_window;	/* the window, and the part lost, when cuts */
 	double much_part;	/* began; 0: they did not */
+	__u64 ended_sz;		/* arrived since with much less loss */
 	double step;		/* bytes to grow by in the next round */
 	__u32 hold;		/* rounds until what was done shows */
 	__u32 over_cnt;		/* times that the queue stayed although we left */

@@ -9,6 +9,8 @@
 #define STAYS_WINDOW	0.5		/* with so much of the window left ... */
 #define STAYS_PART	0.7		/* ... so much of the loss was left */
 #define STAYS_NS	4000000000ULL	/* that is believed */
+#define ENDED_PART	0.5		/* with so much of the loss left at most ... */
+#define ENDED_FRAMES	1024		/* ... for so long, the cuts ended it */
 
 /* stood and was_empty: in a round with this least and this longest queue. */
 static bool stood(const struct pt_congestion *c, __s64 queue_ns)
@@ -41,6 +43,18 @@ void pt_cc_take_loss(struct pt_congestion *c,
 		c->round.lost_full_sz += a->lost_sz;
 }
 
+/* weigh_cuts: much less is lost since the window was cut, for long enough that it is
+ * no chance.  So a queue was what lost, and its next loss is another one. */
+static void weigh_cuts(struct pt_congestion *c, const struct pt_cc_round *r)
+{
+	if (part(&c->loss) > ENDED_PART * c->much_part)
+		c->ended_sz = 0;
+	else
+		c->ended_sz += r->arrived_sz;
+	if (c->ended_sz > ENDED_FRAMES * (__u64)c->frame_sz)
+		c->much_window = 0;
+}
+
 bool pt_cc_is_congested(struct pt_congestion *c, const struct pt_cc_round *r,
 			__u64 now_ns)
 {
@@ -53,6 +67,7 @@ bool pt_cc_is_congested(struct pt_congestion *c, const struct pt_cc_round *r,
 	much = max2(LOSS_MUCH, c->loss_stays);
 	c->loss.lost += r->lost_sz;
 	part_arrived(&c->loss, r->arrived_sz, limit_sz);
+	weigh_cuts(c, r);
 	if (was_empty(c, pt_cc_mean_ns(r)))
 		part_arrived(&c->loss_own, r->arrived_sz, 8 * limit_sz);
 	own = c->loss_own.arrived > LOSS_FRAMES * c->frame_sz
@@ -76,6 +91,7 @@ double pt_cc_stays(struct pt_congestion *c, __u64 now_ns)
 	if (!window || lost > STAYS_MAX) {
 		c->much_window = lost > STAYS_MAX ? 0 : c->wanted;
 		c->much_part = lost;
+		c->ended_sz = 0;
 		return 0;
 	}
 	if (c->wanted > STAYS_WINDOW * window)
