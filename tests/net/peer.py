@@ -12,7 +12,9 @@
     peer.py pings ADDR PORT     accept, be a receiver that says PING, no more
     peer.py asks ADDR PORT FILE connect, be a sender that says PING, again and
                                 again, until FILE exists; print the
-                                milliseconds that the longest answer took
+                                milliseconds that the longest answer took, and
+                                those of the longest of an echo beside it, which
+                                has nothing else to do
     peer.py chatter ADDR PORT   connect, be a sender that says PING without end
     peer.py proxy ADDR PORT TO_PORT MODE FILE
         copy connections to PORT to TO_PORT of the same address, both ways,
@@ -116,9 +118,22 @@ def exactly(sock, size):
     return data
 
 
+def echo_begin():
+    """the socket of a process that sends back what it gets."""
+    ours, its = socket.socketpair()
+    if os.fork():
+        its.close()
+        return ours
+    ours.close()
+    while data := its.recv(64):
+        its.sendall(data)
+    os._exit(0)
+
+
 def asks(addr, port, file):
     hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 1)
-    longest_s = 0
+    echo = echo_begin()
+    longest_s = echo_longest_s = 0
     while not os.path.exists(file):
         # A receiver ends who opens nothing in time: a new one each second.
         with socket.create_connection((addr, port)) as sock:
@@ -135,8 +150,12 @@ def asks(addr, port, file):
                 if not longest_s:
                     print("peer: ready", file=sys.stderr, flush=True)
                 longest_s = max(longest_s, time.monotonic() - asked)
+                asked = time.monotonic()
+                echo.sendall(b"?")
+                exactly(echo, 1)
+                echo_longest_s = max(echo_longest_s, time.monotonic() - asked)
                 time.sleep(0.02)
-    print(round(longest_s * 1000))
+    print(round(longest_s * 1000), round(echo_longest_s * 1000))
 
 
 def chatter(addr, port):
