@@ -64,12 +64,12 @@ hosts_with_disk()
 # machine's load costs anybody who answers.
 answers_in_time()
 {
-	local longest echo
+	local answer_ms echo_ms
 
-	read -r longest echo <longest
-	echo "longest answer: $longest ms, of an echo $echo ms" >&2
-	within "control's longest answer, ms" "$longest" 0 \
-		$((100 * patience + 3 * echo))
+	read -r answer_ms echo_ms <longest
+	echo "longest answer: $answer_ms ms, of an echo $echo_ms ms" >&2
+	within "control's longest answer, ms" "$answer_ms" 0 \
+		$((100 * patience + 3 * echo_ms))
 }
 
 # Four transfers in their midst; a peer measures control's answers meanwhile.
