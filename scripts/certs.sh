@@ -12,6 +12,7 @@
 #     ca.pem            signs those below            (--tls-ca, on both hosts)
 #     receiver.pem      for `pagetrim receive`       (--tls-cert; -key: --tls-key)
 #     sender.pem        for `pagetrim send`; its name is sender.pagetrim.test
+#     nameless-sender.pem       for it, too, with a common name alone
 # and, to be refused:
 #     other-ca.pem, other-receiver.pem, other-sender.pem    of a CA not known
 #     expired-receiver.pem, expired-sender.pem
@@ -122,6 +123,7 @@ authority ca
 authority other-ca
 certify receiver ca valid serverAuth "$san"
 certify sender ca valid clientAuth "$sender"
+certify nameless-sender ca valid clientAuth ''
 certify other-receiver other-ca valid serverAuth "$san"
 certify other-sender other-ca valid clientAuth "$sender"
 certify expired-receiver ca expired serverAuth "$san"

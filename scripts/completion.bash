@@ -34,6 +34,7 @@ _pagetrim_options()
 		echo --dev:device --listen:address --out:file --serve \
 			--resume --queues:count --max-memory:number \
 			--max-files:number --max-transfers:count \
+			--max-peer-memory:number --max-peer-files:number \
 			--prealloc:number --hugepages:hugepages --cpus:text \
 			--zero-copy:zero-copy --generic --user:user \
 			--peer-timeout:number --psk:file \

@@ -13,7 +13,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 certs=$tmp/certs
-"$root/scripts/certs.sh" "$certs" "$HOSTS_B4" >&2
+"$root/scripts/certs.sh" "$certs" "$HOSTS_B4" "$HOSTS_B6" >&2
 
 # with_cipher NAME SEND-OPTION...
 with_cipher()
@@ -73,6 +73,50 @@ by_certificate()
 		--tls-peer sender.pagetrim.test)
 	transfer "$(image even)" --tls-cert "$certs/sender.pem" \
 		--tls-key "$certs/sender-key.pem" --tls-ca "$certs/ca.pem"
+	nothing_left
+}
+
+# of_one_name OPTION N [SEND-OPTION...]: a sender that has two addresses has the
+# receiver's OPTION N once; one of another name has its own.
+of_one_name()
+{
+	local option=$1 cnt=$2 first refused
+
+	shift 2
+	show hosts_up "$net" --mtu 9000 --queues 2
+	mkdir copies
+	head -c 5000 /dev/urandom >state
+	security=()
+	# shellcheck disable=SC2046 # words
+	receive_begin receive --listen '[::]' --out copies --serve --queues 2 \
+		--peer-timeout 300 $(certificate receiver) "$option" "$cnt"
+	# shellcheck disable=SC2046
+	send_begin first --to "$HOSTS_B4" --max-bandwidth 64K \
+		--peer-timeout 300 --control control --name first \
+		$(certificate sender) "$@" "$(image even)"
+	first=$sender
+	wait_until 20 grep -q ' transfer .* from ' receive.err
+	[[ $option != *files ]] ||
+		wait_until 20 test -s copies/first.with.partial/state
+	refused="certificate 'sender.pagetrim.test'.*$option"
+	# shellcheck disable=SC2046
+	send_begin second --to "[$HOSTS_B6]" --name second \
+		$(certificate sender) "$@" "$(image small --pages 64)"
+	ended second "$sender" 20 4 "$refused"
+	grep -q "$refused" receive.err || die "the receiver does not say so"
+	# shellcheck disable=SC2046
+	send_begin third --to "[$HOSTS_B6]" --name third \
+		$(certificate nameless-sender) "$@" "$(image small)"
+	ended third "$sender" 20 0
+	! is_gone "$first" || die "the first ended too early to tell"
+	show "$pagetrim" set control max-bandwidth 0
+	ended first "$first" 60 0
+	# shellcheck disable=SC2046
+	send_begin fourth --to "[$HOSTS_B6]" --name fourth \
+		$(certificate sender) "$@" "$(image small)"
+	ended fourth "$sender" 20 0
+	kill "$receiver"
+	finish "$receiver" 10
 	nothing_left
 }
 
@@ -151,6 +195,11 @@ case_run "sealed: the receiver chooses" no_common_cipher
 case_run "sealed: new keys on the way, with loss" rekeyed
 case_run "sealed: --pad hides what is zero" padded
 case_run "sealed: certificates" by_certificate
+case_run "sealed: --max-transfers, of one name" of_one_name --max-transfers 1
+case_run "sealed: --max-peer-memory, of one name" \
+	of_one_name --max-peer-memory "$(stat -c %s "$(image even)")"
+case_run "sealed: --max-peer-files, of one name" \
+	of_one_name --max-peer-files 12K --with state
 case_run "sealed: another key" pair other_key key 'key' 'key'
 case_run "sealed: another identity" pair other_name key 'key' 'key'
 case_run "sealed: --insecure to a receiver with a key" \

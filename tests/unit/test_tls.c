@@ -47,6 +47,8 @@ static const struct row {
 	  0, "", 0, "" },
 	{ "certificates, by name", CERT("sender", .name = "localhost"),
 	  CERT("receiver", .name = "sender.pagetrim.test"), 0, "", 0, "" },
+	{ "a sender with a common name alone", CERT("nameless-sender"),
+	  CERT("receiver"), 0, "", 0, "" },
 	{ "the receiver has another name",
 	  CERT("sender"), CERT("stranger-receiver"),
 	  REJECTED, "its certificate is not for '127.0.0.1'",
@@ -115,6 +117,19 @@ static void expect_both(struct pt_conn *s, struct pt_conn *r)
 	assert_memory_not_equal(a, b, 32);
 }
 
+/* expect_names: both know by what name the other goes. */
+static void expect_names(struct pt_conn *s, struct pt_conn *r,
+			 const struct keys *sender)
+{
+	const char *want = !sender->cert ? "" :
+		strcmp(sender->cert, "sender") ? "CN=pagetrim nameless-sender" :
+		"sender.pagetrim.test";
+
+	assert_string_equal(pt_conn_peer_name(r), want);
+	assert_string_equal(pt_conn_peer_name(s),
+			    sender->cert ? "localhost" : "");
+}
+
 static void test_row(void **state)
 {
 	struct pt_conn_cfg sc = sender_cfg, rc = receiver_cfg;
@@ -140,6 +155,7 @@ static void test_row(void **state)
 		assert_int_equal(caller.err.exit, PT_EXIT_PEER);
 	} else {
 		expect_both(caller.conn, r);
+		expect_names(caller.conn, r, &row->sender);
 		pt_conn_close(caller.conn);
 		pt_conn_close(r);
 	}

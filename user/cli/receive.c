@@ -52,10 +52,15 @@ static const char help[] =
 "      --max-memory N       bytes of memory that senders may announce, all\n"
 "                           transfers together, with K, M, G or T for powers\n"
 "                           of 1024 (default 16T)\n"
-"      --max-transfers N    transfers that one address may have at once, 1..64\n"
-"                           (default 48)\n"
+"      --max-transfers N    transfers that one peer may have at once, that is one\n"
+"                           address or one certificate's name, 1..64 (default\n"
+"                           48)\n"
+"      --max-peer-memory N  bytes of memory that all transfers of one peer may\n"
+"                           announce (default: no limit but --max-memory)\n"
 "      --max-files SIZE     bytes of the files that come with a transfer, of\n"
 "                           each 4096 more (default 1T)\n"
+"      --max-peer-files SIZE  the same, of all transfers of one peer at once\n"
+"                           (default: no limit)\n"
 "      --hugepages HOW      for the memory of queues, 8 MiB each: off, thp: where\n"
 "                           the kernel has some at hand (default), on: from the\n"
 "                           reserved pool, or auto: on, or else thp\n"
@@ -161,7 +166,8 @@ static void on_stranger(const struct pt_error *err, void *arg)
 }
 
 enum { OPT_DEV = 256, OPT_LISTEN, OPT_OUT, OPT_SERVE, OPT_RESUME, OPT_QUEUES,
-       OPT_MEMORY, OPT_FILES, OPT_TRANSFERS, OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
+       OPT_MEMORY, OPT_FILES, OPT_TRANSFERS, OPT_PEER_MEMORY, OPT_PEER_FILES,
+       OPT_PREALLOC, OPT_ZERO_COPY, OPT_GENERIC, OPT_USER, OPT_TIMEOUT,
        OPT_PROFILE, OPT_HUGEPAGES, OPT_CPUS, OPT_JSON };
 
 static const struct option options[] = {
@@ -175,6 +181,8 @@ static const struct option options[] = {
 	{ "max-memory", required_argument, NULL, OPT_MEMORY },
 	{ "max-files", required_argument, NULL, OPT_FILES },
 	{ "max-transfers", required_argument, NULL, OPT_TRANSFERS },
+	{ "max-peer-memory", required_argument, NULL, OPT_PEER_MEMORY },
+	{ "max-peer-files", required_argument, NULL, OPT_PEER_FILES },
 	{ "hugepages", required_argument, NULL, OPT_HUGEPAGES },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "zero-copy", required_argument, NULL, OPT_ZERO_COPY },
@@ -259,10 +267,14 @@ static int parse_number(struct receive *rx, int opt)
 		return size("--max-memory", &rx->cfg.memory_sz_max);
 	case OPT_TRANSFERS:
 		code = number("--max-transfers", 64, "", &value);
-		rx->cfg.peer_transfers_max = value;
+		rx->cfg.peer.transfers = value;
 		return code;
 	case OPT_FILES:
 		return size("--max-files", &rx->cfg.files_sz_max);
+	case OPT_PEER_MEMORY:
+		return size("--max-peer-memory", &rx->cfg.peer.memory_sz);
+	case OPT_PEER_FILES:
+		return size("--max-peer-files", &rx->cfg.peer.files_sz);
 	case OPT_TIMEOUT:
 		code = number("--peer-timeout", 3600, "", &value);
 		rx->cfg.peer_timeout_ms = value * 1000;
@@ -418,7 +430,7 @@ int pt_cmd_receive(int argc, char **argv)
 			.queue_cnt = 1,
 			.memory_sz_max = 16ULL << 40,
 			.files_sz_max = 1ULL << 40,
-			.peer_transfers_max = 48,
+			.peer.transfers = 48,
 			.peer_timeout_ms = 20000,
 			.events = {
 				.opened = on_opened,

@@ -151,4 +151,8 @@ const struct pt_address *pt_conn_peer(const struct pt_conn *c);
 const struct pt_address *pt_conn_local(const struct pt_conn *c);
 const char *pt_conn_peer_text(const struct pt_conn *c);
 
+/* pt_conn_peer_name: the peer's certificate's, see pt_tls_stream_name; "": it has
+ * none. */
+const char *pt_conn_peer_name(const struct pt_conn *c);
+
 #endif

@@ -253,3 +253,8 @@ const char *pt_conn_peer_text(const struct pt_conn *c)
 {
 	return c->peer_text;
 }
+
+const char *pt_conn_peer_name(const struct pt_conn *c)
+{
+	return c->tls ? pt_tls_stream_name(c->tls) : "";
+}

@@ -20,6 +20,7 @@
 #include <pagetrim/error.h>
 
 #define PT_TLS_PEERS_MAX	16	/* names of a peer */
+#define PT_TLS_NAME_SZ		256	/* of a peer's name, with NUL */
 #define PT_TLS_FILE_SZ_MAX	(1u << 20)	/* bytes of a PEM file */
 
 struct pt_tls;

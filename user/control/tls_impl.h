@@ -66,6 +66,10 @@ int pt_tls_load(struct pt_tls *t, const struct pt_tls_cfg *cfg,
 
 int pt_tls_verify(X509_STORE_CTX *store, void *arg);	/* SSL_CTX's callback */
 
+/* ---- tls_name.c: by what name a peer goes ---- */
+
+void pt_tls_name(X509 *cert, char name[PT_TLS_NAME_SZ]);
+
 /* ---- tls_error.c: what went wrong, for a person ---- */
 
 /* pt_tls_explain reads OpenSSL's error queue after a failed call: keeps the
@@ -85,6 +89,7 @@ struct pt_tls_stream {
 	bool wants_write;
 	int io_error;			/* -errno of the socket, or 0 */
 	char *peer_identity;		/* a PSK identity not ours, printable */
+	char peer_name[PT_TLS_NAME_SZ];	/* see pt_tls_stream_name */
 	__u64 since_rekey_sz;		/* bytes written with this key */
 	char why[300];			/* the first reason; "": none yet */
 };

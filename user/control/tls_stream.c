@@ -90,6 +90,8 @@ static int accept_peer(struct pt_tls_stream *s)
 	    SSL_get_verify_result(s->ssl) != X509_V_OK ||
 	    !SSL_get0_peer_certificate(s->ssl))
 		return pt_tls_why(s, -EKEYREJECTED, "did not show who it is");
+	if (!s->tls->has_psk)
+		pt_tls_name(SSL_get0_peer_certificate(s->ssl), s->peer_name);
 	s->is_done = true;
 	s->gate.is_strict = false;
 	SSL_set_max_send_fragment(s->ssl, SSL3_RT_MAX_PLAIN_LENGTH);
@@ -193,6 +195,11 @@ bool pt_tls_stream_wants_write(const struct pt_tls_stream *s)
 const char *pt_tls_stream_why(const struct pt_tls_stream *s)
 {
 	return s->why[0] ? s->why : NULL;
+}
+
+const char *pt_tls_stream_name(const struct pt_tls_stream *s)
+{
+	return s->peer_name;
 }
 
 int pt_tls_stream_export(struct pt_tls_stream *s, const char *label,

@@ -56,6 +56,12 @@ bool pt_tls_stream_wants_write(const struct pt_tls_stream *s);
 /* pt_tls_stream_why: the reason of a failure, or NULL: errno says it. */
 const char *pt_tls_stream_why(const struct pt_tls_stream *s);
 
+/* pt_tls_stream_name: by what name a certificate goes, once the handshake is done: the
+ * first of its subject alternative names that is of a kind we know; if it has none,
+ * its common name after "CN=", or what else tells it apart.  Printable ASCII.  "":
+ * the peer has a pre-shared key. */
+const char *pt_tls_stream_name(const struct pt_tls_stream *s);
+
 /* pt_tls_stream_export: keying material (RFC 8446, 7.5).  0 or -EIO. */
 int pt_tls_stream_export(struct pt_tls_stream *s, const char *label,
 			 const void *context, size_t context_sz, void *out,

@@ -55,7 +55,7 @@ int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg
 		.profile = cfg->profile,
 		.cpus = cfg->cpus,
 		.memory_sz_max = cfg->memory_sz_max,
-		.peer_transfers_max = cfg->peer_transfers_max,
+		.peer = cfg->peer,
 		.stop_fd = stop_fd,
 	};
 	const struct pt_conn_cfg conn = {

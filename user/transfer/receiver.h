@@ -17,6 +17,7 @@
 #include "control/address.h"
 #include "control/tls.h"
 #include "profile/stages.h"
+#include "transfer/admission.h"
 #include "transfer/cpus.h"
 #include "wire/cipher.h"
 #include "xdp/xsk.h"
@@ -87,7 +88,7 @@ struct pt_receiver_cfg {
 	bool profile;		/* see has_profile */
 	struct pt_cpus cpus;	/* of the queues' threads */
 	__u32 queue_cnt;	/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
-	__u32 peer_transfers_max;	/* of one address at once; 0: any */
+	struct pt_peer_limits peer;
 	__u64 files_sz_max;	/* bytes of files along, of a transfer; see
 				 * pt_quota_file_sz.  0: any */
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all

@@ -12,7 +12,7 @@
 #include "transfer/queues.h"
 
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
-#define PEER_LANES_MAX	192		/* of PT_QUEUE_LANES_MAX, one address's */
+#define PEER_LANES_MAX	192		/* of PT_QUEUE_LANES_MAX, one peer's */
 #define RX_CREDIT	1536		/* granted; the rest bears repeats */
 
 static int open_queue(struct pt_rx_host *h, __u32 i,
@@ -109,7 +109,7 @@ int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		return ret;
 	}
 	h->memory_sz_max = cfg->memory_sz_max;
-	h->peer_transfers_max = cfg->peer_transfers_max;
+	h->admission.limits = cfg->peer;
 	h->profile = cfg->profile;
 	h->cpus = cfg->cpus;
 	ret = pt_program_open(&h->program, &program, err);
@@ -359,25 +359,6 @@ void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake)
 	pt_intake_stop(intake);
 }
 
-/* peer_lane_cnt: lanes on the queue of all sessions of the intake's peer. */
-static __u32 peer_lane_cnt(const struct pt_rx_host *h,
-			   const struct pt_intake *intake, __u16 queue)
-{
-	const struct pt_address *peer = pt_conn_peer(intake->conn);
-	__u32 cnt = 0;
-
-	for (__u32 i = 0; i < h->session_cnt; i++) {
-		const struct pt_intake *other = h->sessions[i];
-
-		if (!other->conn || memcmp(pt_conn_peer(other->conn)->ip,
-					   peer->ip, sizeof(peer->ip)))
-			continue;
-		for (__u16 n = 0; n < other->lane_cnt; n++)
-			cnt += other->lanes[n].queue == queue;
-	}
-	return cnt;
-}
-
 int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 			__u16 lane_idx, __u16 queue)
 {
@@ -388,7 +369,8 @@ int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 	if (!q)
 		return -ENOENT;
 	lane_remove(h, lane);
-	if (peer_lane_cnt(h, intake, queue) >= PEER_LANES_MAX)
+	if (pt_admission_lane_cnt(intake, h->sessions, h->session_cnt, queue) >=
+	    PEER_LANES_MAX)
 		return -ENOSPC;
 	pt_rx_queue_lock(q);
 	ret = pt_rx_queue_lane_add(q, lane);

@@ -34,7 +34,6 @@ struct pt_rx_host {
 	__u32 session_cnt;
 	bool is_full;		/* takes no further session */
 	struct pt_admission admission;	/* of all that were opened */
-	__u32 peer_transfers_max;	/* of one address; 0: any */
 	__u64 memory_sz_max;	/* bytes that all sessions may announce */
 	__u64 memory_sz;	/* bytes that they have announced */
 };
@@ -47,7 +46,7 @@ struct pt_rx_host_cfg {
 	enum pt_hugepages hugepages;
 	bool profile;
 	struct pt_cpus cpus;
-	__u32 peer_transfers_max;	/* of one address at once; 0: any */
+	struct pt_peer_limits peer;
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
 	int stop_fd;		/* readable: -ECANCELED in place of a wait */
 };
@@ -106,7 +105,7 @@ void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake);
 
 /* pt_rx_host_lane_set puts a lane on a queue.  -ENOENT: no such queue here;
  * -ENOSPC: it has as many lanes as it can, or three quarters of that by this
- * peer. */
+ * peer's address or certificate. */
 int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 			__u16 lane_idx, __u16 queue);
 

@@ -106,9 +106,9 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    "one it is connected to (address "
 				    "translation on the way?)",
 				    s->report.peer);
-	ret = pt_admission_enter(&s->host->admission, pt_conn_peer(s->conn),
-				 s->host->peer_transfers_max, err);
-	s->is_admitted = !ret;
+	ret = pt_admission_enter(&s->host->admission, &s->admitted,
+				 pt_conn_peer(s->conn),
+				 pt_conn_peer_name(s->conn), err);
 	if (!ret)
 		ret = check_cipher(s, m->cipher, err);
 	if (!ret)
@@ -187,8 +187,11 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
 {
 	__u64 sum = pt_quota_memory_sz(s->segments, s->segment_cnt);
-	int ret = pt_rx_host_claim(s->host, sum, err);
+	int ret = pt_admission_memory(&s->host->admission, s->admitted, sum,
+				      err);
 
+	if (!ret)
+		ret = pt_rx_host_claim(s->host, sum, err);
 	s->claimed_sz = ret ? 0 : sum;
 	return ret;
 }
@@ -266,12 +269,17 @@ static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 		     struct pt_error *err)
 {
 	__u64 sz = pt_quota_file_sz(m->sz), max = s->cfg->files_sz_max;
+	int ret;
 
 	if (max && sz > max - s->files_claimed_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "file '%s': "
 				    "with it files along take more than %llu "
 				    "bytes (receive --max-files)", m->name,
 				    (unsigned long long)max);
+	ret = pt_admission_file(&s->host->admission, s->admitted, sz, m->name,
+				err);
+	if (ret)
+		return ret;
 	s->files_claimed_sz += sz;
 	s->files_left--;
 	s->file_bytes_left = m->sz;

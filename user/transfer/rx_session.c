@@ -36,7 +36,6 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->err = &s->report.error;
 	s->wake_fd = wake_fd;
 	s->pinged_ns = pt_clock_ns();
-	memcpy(s->ip, pt_conn_peer(conn)->ip, sizeof(s->ip));
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
 	pt_rx_session_enter(s, PT_RX_OFFERED);
@@ -358,8 +357,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_store_close(s->store);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
-	if (s->is_admitted)
-		pt_admission_leave(&s->host->admission, s->ip);
+	pt_admission_leave(s->admitted);
 	pt_conn_close(s->conn);
 	free(s->segments);
 	free(s);

@@ -53,8 +53,7 @@ struct pt_rx_session {
 	bool is_parted;			/* ENDED; outcome and connection are the
 					 * receiver's */
 	bool may_be_asked;		/* lost when COMMIT may have come */
-	bool is_admitted;		/* ip is of the host's admission */
-	__u8 ip[16];			/* the sender's */
+	struct pt_admitted *admitted;	/* of the host's admission; NULL: not yet */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
 
 	struct pt_msg_open open;
