@@ -2,33 +2,12 @@
 /* Sessions of pinned maps are swept when their holder is dead, and stay when
  * the list of the living holders cannot be read whole. */
 #include "receiver.h"
-
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/resource.h>
+#include "interpose.h"
 
 #include "xdp/cause.h"
 #include "xdp/program_impl.h"
 
 #define OTHERS	(ID + 1)	/* session of the child */
-
-static int entries_left = -1;	/* readdir fails after these; -1: never */
-
-/* Instead of libc's. */
-struct dirent *readdir(DIR *dir)
-{
-	struct dirent *(*next)(DIR *) = dlsym(RTLD_NEXT, "readdir");
-
-	if (!entries_left) {
-		errno = EIO;
-		return NULL;
-	}
-	if (entries_left > 0)
-		entries_left--;
-	return next(dir);
-}
 
 static void receive_others(void)
 {
@@ -66,27 +45,6 @@ static void end_swept(struct pt_program *p, pid_t pid)
 	pt_program_close(p);
 	must_unpin(false);
 	assert_int_equal(litter(), 0);
-}
-
-/* leave_descriptors leaves cnt that can still be opened, and returns the limit
- * that was. */
-static struct rlimit leave_descriptors(int cnt)
-{
-	struct rlimit was, low;
-	int fds[4], free_fd = -1;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
-	for (int i = 0; i <= cnt; i++) {
-		fds[i] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-		assert_true(fds[i] > free_fd);
-		free_fd = fds[i];
-	}
-	for (int i = 0; i <= cnt; i++)
-		close(fds[i]);
-	low = was;
-	low.rlim_cur = free_fd;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-	return was;
 }
 
 static void test_no_descriptor_left(void **state)

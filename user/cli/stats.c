@@ -100,7 +100,7 @@ static void take_queues(struct sample *s, const struct pt_program *p)
 		if (q >= s->device.rx_queue_cnt && !to->counters.seen)
 			continue;
 		to->queue = q;
-		to->is_leased = pt_lease_owner(&s->device, q, &to->owner);
+		to->is_leased = pt_lease_owner(&s->device, q, &to->owner) > 0;
 		add(&s->total, &to->counters);
 		s->queue_cnt++;
 	}

@@ -107,7 +107,7 @@ static void gather_queues(struct pt_facts_xdp *x, const struct pt_device *dev)
 
 		memset(taken, 0, sizeof(*taken));
 		taken->queue = q;
-		if (pt_lease_owner(dev, q, &taken->owner) ||
+		if (pt_lease_owner(dev, q, &taken->owner) > 0 ||
 		    bound[q / 64] >> q % 64 & 1)
 			x->taken_cnt++;
 	}

@@ -209,8 +209,8 @@ void pt_lease_release(struct pt_lease *lease)
 	free(lease);
 }
 
-bool pt_lease_owner(const struct pt_device *dev, __u32 queue,
-		    struct pt_lease_owner *owner)
+int pt_lease_owner(const struct pt_device *dev, __u32 queue,
+		   struct pt_lease_owner *owner)
 {
 	struct pt_lockfile_owner line;
 	char path[96];
@@ -220,14 +220,14 @@ bool pt_lease_owner(const struct pt_device *dev, __u32 queue,
 	pt_lockfile_path(path, dev, "queues");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return false;
+		return errno == ENOENT ? 0 : -errno;
 	is_held = pt_lockfile_part_is_held(fd, part_of(queue));
 	if (is_held)
 		pt_lockfile_read_owner(fd, part_of(queue), &line);
 	close(fd);
 	if (!is_held)
-		return false;
+		return 0;
 	owner->pid = line.pid;
 	memcpy(owner->role, line.role, sizeof(owner->role));
-	return true;
+	return 1;
 }

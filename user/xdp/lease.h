@@ -67,8 +67,9 @@ __u32 pt_lease_queue(const struct pt_lease *lease);
 
 void pt_lease_release(struct pt_lease *lease);	/* NULL is fine */
 
-/* pt_lease_owner returns whether a process holds the queue, and which. */
-bool pt_lease_owner(const struct pt_device *dev, __u32 queue,
-		    struct pt_lease_owner *owner);
+/* pt_lease_owner returns 1 and the process that holds the queue, 0: none does,
+ * or -errno: the file of the leases cannot be read. */
+int pt_lease_owner(const struct pt_device *dev, __u32 queue,
+		   struct pt_lease_owner *owner);
 
 #endif

@@ -19,6 +19,8 @@
 #define BPF_F_XDP_HAS_FRAGS (1U << 5)
 #endif
 
+#define OPEN_TRIES	5	/* detached while it was opened */
+
 struct pt_program *program_new(const struct pt_device *device)
 {
 	struct pt_program *p = calloc(1, sizeof(*p));
@@ -96,7 +98,7 @@ static void name_holder(char *text, size_t sz, const struct pt_device *device)
 	    strcmp(info.name, PT_PASS_NAME))
 		return;
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
-		if (!pt_lease_owner(device, q, &owner))
+		if (pt_lease_owner(device, q, &owner) <= 0)
 			continue;
 		snprintf(text + used, sz - used, " of pid %d, pagetrim %s",
 			 owner.pid, owner.role);
@@ -356,14 +358,13 @@ static int replace_orphan(struct pt_program **out, struct pt_program *p,
 	return 0;
 }
 
-int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
+static int try_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		    struct pt_error *err)
 {
 	const struct pt_device *dev = cfg->device;
 	struct pt_program *p = program_new(dev);
 	int ret;
 
-	pt_cause_begin();
 	if (!p)
 		return program_fail(err, cfg, -ENOMEM);
 	ret = program_find(p);
@@ -387,6 +388,21 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 	}
 	*out = p;
 	return 0;
+}
+
+int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
+		    struct pt_error *err)
+{
+	int ret = -EAGAIN;
+
+	pt_cause_begin();
+	for (int i = 0; i < OPEN_TRIES && ret == -EAGAIN; i++)
+		ret = try_open(out, cfg, err);
+	if (ret != -EAGAIN)
+		return ret;
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: pagetrim attach and "
+			    "detach are at work on it (start again when they "
+			    "are done)", cfg->device->name);
 }
 
 int pt_program_peek(struct pt_program **out, const struct pt_device *device,

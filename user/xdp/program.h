@@ -104,8 +104,10 @@ void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 
 /* pt_program_unpin detaches and removes what pt_program_pin made, and what it
  * left when it was killed half-way.  -ENOENT: nothing is attached, or its pins
- * are not seen here.  -EBUSY: a process receives by it (the text names it) and
- * force is not set.  -ESTALE: as pt_program_pin, and force is not set. */
+ * are not seen here.  -EBUSY: a process receives by it (the text names it), or
+ * has its maps locked, and force is not set; -EMFILE, ...: who receives by it
+ * cannot be read, and force is not set.  -ESTALE: as pt_program_pin, and force
+ * is not set. */
 int pt_program_unpin(const struct pt_device *device, bool force,
 		     struct pt_error *err);
 

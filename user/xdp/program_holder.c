@@ -88,6 +88,8 @@ int program_hold(struct pt_program *p, struct pt_error *err)
 		return ret;
 	ret = make_holder(p);
 	program_unlock_maps(p);
+	if (ret == -ENOENT)
+		return -EAGAIN;
 	if (!ret)
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot make a "

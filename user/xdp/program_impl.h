@@ -137,7 +137,7 @@ enum program_pins program_judge_pins(const char *path,
 /* ---- who lives: program_holder.c ---- */
 
 /* program_hold makes this process a holder of pinned maps; program_unhold ends
- * that. */
+ * that.  -EAGAIN: they were detached meanwhile. */
 int program_hold(struct pt_program *p, struct pt_error *err);
 void program_unhold(struct pt_program *p);
 

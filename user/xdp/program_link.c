@@ -20,15 +20,18 @@
 
 #define RING_CNT	64
 
-/* is_received_on: by another process than this. */
+/* is_received_on: by another process than this, for all we can read. */
 static bool is_received_on(const struct pt_device *device)
 {
 	struct pt_lease_owner owner;
 
-	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
-		if (pt_lease_owner(device, q, &owner) &&
-		    owner.pid != getpid() && !strcmp(owner.role, "receive"))
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
+		int ret = pt_lease_owner(device, q, &owner);
+
+		if (ret < 0 || (ret && owner.pid != getpid() &&
+				!strcmp(owner.role, "receive")))
 			return true;
+	}
 	return false;
 }
 

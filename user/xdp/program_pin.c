@@ -16,6 +16,7 @@
 
 #include "xdp/cause.h"
 #include "xdp/lease.h"
+#include "xdp/lockfile.h"
 
 #define BPFFS "/sys/fs/bpf"
 
@@ -266,41 +267,67 @@ static int fail_used(struct pt_error *err, const struct pt_program *p,
 			    "use --force)", p->device.name, pid, role);
 }
 
-/* refuse_users: -EBUSY when a living process uses the program or its maps. */
+static int fail_unknown(struct pt_error *err, const struct pt_program *p,
+			const char *where, int code)
+{
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot tell who uses "
+			    "it: %s: %s (try again; --force does not ask)",
+			    p->device.name, where, strerror(-code));
+}
+
+/* refuse_users: -EBUSY when a living process uses the program or its maps;
+ * -errno when that cannot be told. */
 static int refuse_users(const struct pt_program *p, struct pt_error *err)
 {
 	struct program_holders holders;
 	struct pt_lease_owner lease;
+	int ret = program_holders(p, &holders);
 
-	program_holders(p, &holders);
 	if (holders.cnt)
 		return fail_used(err, p, holders.holders[0].pid, "receive");
-	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
-		if (pt_lease_owner(&p->device, q, &lease) &&
-		    !strcmp(lease.role, "receive"))
+	if (ret)
+		return fail_unknown(err, p, p->pins, ret);
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
+		ret = pt_lease_owner(&p->device, q, &lease);
+		if (ret < 0)
+			return fail_unknown(err, p, PT_LOCKFILE_DIR, ret);
+		if (ret && !strcmp(lease.role, "receive"))
 			return fail_used(err, p, lease.pid, lease.role);
+	}
 	return 0;
 }
 
-/* unpin_running: what program_find found. */
-static int unpin_running(struct pt_program *p, bool force, struct pt_error *err)
+static int take_off(struct pt_program *p, struct pt_error *err)
 {
 	const struct pt_program_cfg cfg = { .device = &p->device };
-	int ret = 0;
+	int ret = detach(p);
 
-	p->info.pinned = !program_find_pins(p);
-	if (!p->info.pinned && p->constants.netns_cookie)
-		return program_fail_hidden(err, p);
-	if (!force)
-		ret = refuse_users(p, err);
-	if (ret)
-		return ret;
-	ret = detach(p);
 	if (ret)
 		return program_fail(err, &cfg, ret);
 	if (p->info.pinned)
 		program_remove_pins(p->pins);
 	return 0;
+}
+
+/* unpin_running: what program_find found.  The maps are locked from the look at
+ * their users to the end, so that none begins in between. */
+static int unpin_running(struct pt_program *p, bool force, struct pt_error *err)
+{
+	int ret;
+
+	p->info.pinned = !program_find_pins(p);
+	if (!p->info.pinned && p->constants.netns_cookie)
+		return program_fail_hidden(err, p);
+	if (force)
+		return take_off(p, err);
+	ret = program_lock_maps(p, err);
+	if (ret)
+		return ret;
+	ret = refuse_users(p, err);
+	if (!ret)
+		ret = take_off(p, err);
+	program_unlock_maps(p);
+	return ret;
 }
 
 /* unpin_left: the device runs nothing of ours, or is gone; what of its name is
