@@ -7,6 +7,7 @@
 #include "veth.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -115,8 +116,11 @@ static inline void must_add(struct pt_program *p, __u64 id,
 {
 	struct pt_session session = session_to(last_byte);
 	struct pt_error err;
+	int ret;
 
-	if (pt_program_session_add(p, id, &session, &err))
+	while ((ret = pt_program_session_add(p, id, &session, &err)) == -EAGAIN)
+		usleep(1000);	/* a child opens its own */
+	if (ret)
 		fail_msg("%s", err.text);
 }
 

@@ -50,9 +50,14 @@ void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz)
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err)
 {
+	static bool is_busy;
+
 	(void)h;
 	(void)err;
 	pt_check(!rx_host_intake && intake->session_id);
+	is_busy = !is_busy;
+	if (is_busy)
+		return -EAGAIN;
 	rx_host_intake = intake;
 	return 0;
 }

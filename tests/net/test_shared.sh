@@ -225,6 +225,52 @@ attached_shared()
 	nothing_left
 }
 
+# Another process has the lock of the pinned maps and does not give it back, as
+# one that is stopped.  Control answers, a transfer under way ends well, and one
+# that begins waits for its turn, but not for ever.
+maps_locked()
+{
+	local one pinger lock
+	local -a security=(--insecure)
+
+	show hosts_up "$net" --queues 2
+	on b "$pagetrim" attach --dev "$(dev_b)"
+	mkdir copies
+	receive_begin receive --listen "$HOSTS_B4" --out copies --serve
+	hosts_exec "$net" a "$here/peer.py" asks "$HOSTS_B4" 16644 \
+		"$PWD/enough" >longest 2>pinger.err &
+	pinger=$!
+	send_begin one --to "$HOSTS_B4" --name one --max-bandwidth 1M \
+		--control one "$(image even)"
+	one=$sender
+	wait_until 10 test -e copies/one.partial
+	wait_until 10 grep -q ready pinger.err
+	wait_until 10 has_sent 100000
+
+	exec {lock}<"/sys/fs/bpf/pagetrim/$(dev_b)"
+	show flock --nonblock "$lock"
+	send_begin two --to "$HOSTS_B4" --name two "$(image odd)"
+	ended two "$sender" 30 4 'the lock of its maps'
+	show "$pagetrim" set one max-bandwidth 0
+	ended one "$one" 60 0
+	same_file "$(image even)" copies/one
+	send_begin three --to "$HOSTS_B4" --name three "$(image odd)"
+	wait_until 10 test -e copies/three.partial
+	show flock --unlock "$lock"
+	exec {lock}<&-
+	ended three "$sender" 60 0
+	same_file "$(image odd)" copies/three
+
+	touch enough
+	finish "$pinger" 10
+	within "control's longest answer, ms" "$(cat longest)" 0 \
+		$((100 * patience))
+	kill -TERM "$receiver"
+	finish "$receiver" 5
+	on b "$pagetrim" detach --dev "$(dev_b)"
+	nothing_left
+}
+
 # Someone moves the lane to another queue behind our back: its frames are
 # dropped as wrong_queue, the sender probes again, and nothing is lost for good.
 moved_lane()
@@ -270,4 +316,5 @@ case_run "shared: the same, generic" ordinary_traffic --generic
 case_run "shared: attach, counters by bpftool, detach" attached
 case_run "shared: the same, generic" attached --generic
 case_run "shared: two receivers under one attached program" attached_shared
+case_run "shared: the lock of the pinned maps is another's" maps_locked
 cases_end

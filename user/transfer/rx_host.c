@@ -180,11 +180,12 @@ void pt_rx_host_free(struct pt_rx_host *h)
 	memset(h, 0, sizeof(*h));
 }
 
-int pt_rx_host_watch(const struct pt_rx_host *h, struct pt_error *err)
+int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err)
 {
 	const char *dev = h->device.name;
 	char name[IF_NAMESIZE];
 
+	pt_program_settle(h->program);
 	if (!if_indextoname(h->device.ifindex, name))
 		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was "
 				    "removed, or moved to another network "
@@ -287,7 +288,7 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		.lane_cnt = intake->lane_cnt,
 		.is_sealed = intake->is_sealed,
 	};
-	int ret = 0;
+	int ret;
 
 	if (intake->is_sealed)
 		pt_siphash_key(session.header_key, intake->header_key);
@@ -299,6 +300,10 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 				    "%u transfers are running already (wait "
 				    "for one to end)", PT_TRANSFERS_MAX);
 	intake->dropped_before = sockets_dropped(h);
+	ret = pt_program_session_add(h->program, intake->session_id, &session,
+				     err);
+	if (ret)
+		return ret;
 	intake->was_shared = h->session_cnt > 0;
 	for (__u32 i = 0; i < h->session_cnt; i++)
 		h->sessions[i]->was_shared = true;
@@ -308,9 +313,6 @@ int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		ret = pt_rx_queue_session_add(h->queues[i], intake);
 		pt_rx_queue_unlock(h->queues[i]);
 	}
-	if (!ret)
-		ret = pt_program_session_add(h->program, intake->session_id,
-					     &session, err);
 	if (ret)
 		pt_rx_host_remove(h, intake);
 	return ret;

@@ -68,8 +68,8 @@ void pt_rx_host_close(struct pt_rx_host *h);
 void pt_rx_host_free(struct pt_rx_host *h);
 
 /* pt_rx_host_watch: -ENODEV: frames do not reach us any more, and never will:
- * the device went away, or the program was taken off it. */
-int pt_rx_host_watch(const struct pt_rx_host *h, struct pt_error *err);
+ * the device went away, or the program was taken off it.  Settles the program. */
+int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err);
 
 /* pt_rx_host_profile: of the queues' threads, since they started. */
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out);
@@ -92,8 +92,8 @@ int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 		     struct pt_error *err);
 void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz);
 
-/* pt_rx_host_add makes the session known to queues and XDP.  -ENOSPC, or as
- * pt_program_session_add. */
+/* pt_rx_host_add makes the session known to XDP and queues.  -ENOSPC, or as
+ * pt_program_session_add: after -EAGAIN nothing was done. */
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err);
 

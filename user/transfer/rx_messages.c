@@ -12,6 +12,8 @@
 #include "transfer/quota.h"
 #include "transfer/rx_storage.h"
 
+#define ADDING_NS	5000000000ULL	/* for the XDP maps to be free */
+
 int pt_rx_offer(struct pt_rx_session *s)
 {
 	const struct pt_rx_host *h = s->host;
@@ -156,6 +158,12 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	struct pt_intake *i = &s->intake;
 	int ret;
 
+	s->adding_ns = pt_clock_ns();
+	if (pt_rebuild_create(&s->rebuild, s->layout, s->sink,
+			      s->open.digest_key))
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
+				    "for %llu pages", s->report.path,
+				    pt_layout_page_cnt(s->layout));
 	if (getrandom(&i->session_id, sizeof(i->session_id), 0) !=
 	    sizeof(i->session_id))
 		return pt_error_set(err, PT_EXIT_HOST, -EIO,
@@ -176,10 +184,19 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start %u "
 				    "lanes: %s (raise ulimit -u, or free some "
 				    "memory)", i->lane_cnt, strerror(-ret));
-	ret = open_seals(s, err);
+	return open_seals(s, err);
+}
+
+/* add_intake: -EAGAIN: at a later tick, the XDP maps are another process's. */
+static int add_intake(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = s->adding_ns ? 0 : open_intake(s, err);
+
 	if (ret)
 		return ret;
-	ret = pt_rx_host_add(s->host, i, err);
+	ret = pt_rx_host_add(s->host, &s->intake, err);
+	if (ret == -EAGAIN && pt_clock_ns() - s->adding_ns >= ADDING_NS)
+		return -EBUSY;
 	s->is_on_host = !ret;
 	return ret;
 }
@@ -228,18 +245,11 @@ int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_message m = { .type = PT_MSG_OPENED };
 	struct pt_receive_report *r = &s->report;
-	int ret;
+	int ret = add_intake(s, err);
 
-	s->is_opening = false;
-	if (pt_rebuild_create(&s->rebuild, s->layout, s->sink,
-			      s->open.digest_key))
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
-				    "for %llu pages", r->path,
-				    (unsigned long long)
-				    pt_layout_page_cnt(s->layout));
-	ret = open_intake(s, err);
+	s->is_opening = ret == -EAGAIN;
 	if (ret)
-		return ret;
+		return ret == -EAGAIN ? 0 : ret;
 	for (__u32 i = 0; i < s->segment_cnt; i++)
 		r->memory_sz += s->segments[i].sz;
 	r->segment_cnt = s->segment_cnt;

@@ -62,7 +62,8 @@ struct pt_rx_session {
 	__u32 segment_cnt;
 	struct pt_layout *layout;
 	struct pt_store *store;		/* NULL: nothing was stored */
-	bool is_opening;		/* it makes the sink */
+	bool is_opening;		/* it makes the sink, and then, ... */
+	__u64 adding_ns;		/* ... since then, XDP is told of it */
 	bool is_paused;			/* it has no room: nothing is read */
 	__u64 paused_ns;		/* when that was so last */
 	bool is_waiting;		/* and that was said, since ... */

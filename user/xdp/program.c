@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -20,6 +21,8 @@
 #endif
 
 #define OPEN_TRIES	5	/* detached while it was opened */
+#define CLOSE_TRIES	100	/* to settle what is left */
+#define CLOSE_PAUSE_NS	1000000
 
 struct pt_program *program_new(const struct pt_device *device)
 {
@@ -439,12 +442,19 @@ int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 	return program_fail(err, &cfg, ret);
 }
 
+/* What cannot be settled is left to the next process that opens or adds: it
+ * finds our sessions without their holder. */
 void pt_program_close(struct pt_program *p)
 {
+	const struct timespec pause = { .tv_nsec = CLOSE_PAUSE_NS };
+
 	if (!p)
 		return;
-	while (p->session_cnt)
-		pt_program_session_remove(p, p->sessions[0]);
+	for (__u32 i = p->session_cnt; i-- > 0; )
+		if (i < p->session_cnt)
+			pt_program_session_remove(p, p->sessions[i].id);
+	for (int i = 0; i < CLOSE_TRIES && !pt_program_settle(p); i++)
+		nanosleep(&pause, NULL);
 	program_free(p);
 }
 

@@ -12,7 +12,8 @@
  * A session in pinned maps is tied to its process by a locked directory beside
  * them; one whose process died is removed by the next one that opens or adds.
  *
- * Threads: every function may be called by any thread.
+ * Threads: every function may be called by any thread.  None but open, pin and
+ * unpin waits for another process; close does for a tenth of a second.
  */
 #ifndef PT_XDP_PROGRAM_H
 #define PT_XDP_PROGRAM_H
@@ -113,6 +114,7 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 
 /* pt_program_session_add makes frames to session->endpoint ours, and those
  * of session_id steered.
+ *   -EAGAIN  another process changes the pinned maps: nothing was done
  *   -EEXIST  session_id is open
  *   -E2BIG   PT_SESSIONS_MAX are open */
 int pt_program_session_add(struct pt_program *p, __u64 session_id,
@@ -127,6 +129,12 @@ void pt_program_session_close(struct pt_program *p, __u64 session_id);
  * session has it.  Its counters stay to be read, until the place is needed for
  * another session's. */
 void pt_program_session_remove(struct pt_program *p, __u64 session_id);
+
+/* pt_program_settle does what the two could not do at once, because another
+ * process was changing the pinned maps: until then the kernel does not get the
+ * endpoint's frames, and a removed session keeps its place.  False: it still
+ * is. */
+bool pt_program_settle(struct pt_program *p);
 
 /* pt_program_lane_queue: the lane's data frames must arrive on queue, or
  * PT_QUEUE_ANY: only probes pass.  lane < lane_cnt.  -ENOENT: no session. */

@@ -57,6 +57,18 @@ int program_lock_maps(struct pt_program *p, struct pt_error *err)
 			    "stopped?)", p->device.name);
 }
 
+int program_try_maps(struct pt_program *p, struct pt_error *err)
+{
+	if (!p->info.pinned)
+		return 0;
+	pt_check(p->pins_fd >= 0);
+	if (!flock(p->pins_fd, LOCK_EX | LOCK_NB))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EAGAIN, "%s: another process "
+			    "has the lock of its maps (is it stopped?)",
+			    p->device.name);
+}
+
 void program_unlock_maps(struct pt_program *p)
 {
 	if (p->info.pinned)

@@ -38,6 +38,15 @@ struct program_holders {
 	} holders[HOLDERS_MAX];
 };
 
+/* program_session: one that this process opened.  What needs the lock of pinned
+ * maps, and did not get it at once, is done later: see program_settle. */
+struct program_session {
+	__u64	id;
+	struct pt_endpoint was;	/* it had, and its users are to be counted
+				 * anew; else 0 */
+	bool	is_leaving;	/* it is to go from the maps */
+};
+
 struct pt_program {
 	struct pt_device device;
 	struct pt_program_info info;
@@ -52,7 +61,7 @@ struct pt_program {
 
 	pthread_mutex_t mutex;	/* of all below */
 	struct pt_counters *percpu;	/* [cpu_cnt] */
-	__u64	*sessions;	/* [PT_SESSIONS_MAX]: ids of our own */
+	struct program_session *sessions;	/* [PT_SESSIONS_MAX]: our own */
 	__u32	session_cnt;
 
 	char	pins[PT_PIN_PATH_SZ];	/* folder of the pins, "": not found */
@@ -142,8 +151,10 @@ int program_hold(struct pt_program *p, struct pt_error *err);
 void program_unhold(struct pt_program *p);
 
 /* program_lock_maps: several processes change pinned maps, one at a time.  Own
- * maps need the mutex only. */
+ * maps need the mutex only.  Waits up to 5 s, -EBUSY: for those only who have
+ * no peers yet, or none any more.  program_try_maps does not wait: -EAGAIN. */
 int program_lock_maps(struct pt_program *p, struct pt_error *err);
+int program_try_maps(struct pt_program *p, struct pt_error *err);
 void program_unlock_maps(struct pt_program *p);
 
 /* program_holders lists those that live.  Returns 0, or -errno where the list
@@ -156,8 +167,8 @@ pid_t program_holder_pid(const struct program_holders *holders, __u64 number);
 /* program_remove_holders removes what dead ones left; living: theirs, too. */
 void program_remove_holders(int pins_fd, bool living);
 
-/* program_prune removes the sessions of pinned maps whose holder is dead.  The
- * mutex is held, or p is not shared yet. */
+/* program_prune removes the sessions of pinned maps whose holder is dead, and
+ * the endpoints that no session has.  p is not shared yet. */
 void program_prune(struct pt_program *p);
 
 #endif

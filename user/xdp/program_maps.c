@@ -70,6 +70,58 @@ static void forget(struct pt_program *p, __u64 id)
 		count_endpoint(p, &session.endpoint);
 }
 
+/* settle_locked does what was put off. */
+static void settle_locked(struct pt_program *p)
+{
+	__u32 i = 0;
+
+	while (i < p->session_cnt) {
+		struct program_session *s = &p->sessions[i];
+
+		count_endpoint(p, &s->was);
+		memset(&s->was, 0, sizeof(s->was));
+		if (s->is_leaving) {
+			forget(p, s->id);
+			*s = p->sessions[--p->session_cnt];
+		} else {
+			i++;
+		}
+	}
+}
+
+static bool is_settled(const struct pt_program *p)
+{
+	static const struct pt_endpoint none;
+
+	for (__u32 i = 0; i < p->session_cnt; i++)
+		if (p->sessions[i].is_leaving ||
+		    memcmp(&p->sessions[i].was, &none, sizeof(none)))
+			return false;
+	return true;
+}
+
+/* settle: the mutex is held. */
+static bool settle(struct pt_program *p)
+{
+	if (is_settled(p))
+		return true;
+	if (program_try_maps(p, NULL))
+		return false;
+	settle_locked(p);
+	program_unlock_maps(p);
+	return true;
+}
+
+bool pt_program_settle(struct pt_program *p)
+{
+	bool ret;
+
+	pthread_mutex_lock(&p->mutex);
+	ret = settle(p);
+	pthread_mutex_unlock(&p->mutex);
+	return ret;
+}
+
 /* prune_locked: a session is swept only if the list of the living is complete,
  * and none of our own: a list that lacks its holder proves nothing. */
 static void prune_locked(struct pt_program *p)
@@ -90,11 +142,26 @@ static void prune_locked(struct pt_program *p)
 	program_remove_holders(p->pins_fd, false);
 }
 
+/* prune_endpoints: of those that a process left when it was killed half-way. */
+static void prune_endpoints(struct pt_program *p)
+{
+	struct pt_endpoint endpoints[PT_SESSIONS_MAX], *prev = NULL;
+	int fd = p->map_fd[MAP_ENDPOINTS];
+	__u32 cnt = 0;
+
+	while (cnt < PT_SESSIONS_MAX &&
+	       !bpf_map_get_next_key(fd, prev, &endpoints[cnt]))
+		prev = &endpoints[cnt++];
+	for (__u32 i = 0; i < cnt; i++)
+		count_endpoint(p, &endpoints[i]);
+}
+
 void program_prune(struct pt_program *p)
 {
 	if (program_lock_maps(p, NULL))
 		return;
 	prune_locked(p);
+	prune_endpoints(p);
 	program_unlock_maps(p);
 }
 
@@ -157,7 +224,8 @@ static int add(struct pt_program *p, __u64 id,
 	held.holder = p->holder;
 	ret = insert(p, id, &held);
 	if (!ret) {
-		p->sessions[p->session_cnt++] = id;
+		p->sessions[p->session_cnt++] =
+			(struct program_session){ .id = id };
 		return 0;
 	}
 	forget(p, id);
@@ -177,9 +245,10 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 	pt_check(session->lane_cnt >= 1 && session->lane_cnt <= PT_LANES_MAX);
 	pt_check(!session->unused && !session->endpoint.unused);
 	pthread_mutex_lock(&p->mutex);
-	ret = program_lock_maps(p, err);
+	ret = program_try_maps(p, err);
 	if (ret)
 		goto unlock;
+	settle_locked(p);
 	if (p->info.pinned)
 		prune_locked(p);
 	if (p->session_cnt == PT_SESSIONS_MAX)
@@ -194,43 +263,54 @@ unlock:
 	return ret;
 }
 
-void pt_program_session_remove(struct pt_program *p, __u64 session_id)
+static struct program_session *find_own(struct pt_program *p, __u64 session_id)
 {
-	__u32 i = 0;
+	for (__u32 i = 0; i < p->session_cnt; i++)
+		if (p->sessions[i].id == session_id)
+			return &p->sessions[i];
+	return NULL;
+}
+
+/* close_own: a closed session stays in the map, with an endpoint that no frame
+ * has: so XDP knows no such session any more, and whoever makes room, another
+ * process too, sees that its counters are still wanted.  Our own session, which
+ * others only read, is written without the lock. */
+static void close_own(struct pt_program *p, struct program_session *own)
+{
+	static const struct pt_endpoint none;
+	int fd = p->map_fd[MAP_SESSIONS];
+	struct pt_session session;
+
+	if (bpf_map_lookup_elem(fd, &own->id, &session) ||
+	    !memcmp(&session.endpoint, &none, sizeof(none)))
+		return;
+	own->was = session.endpoint;
+	session.endpoint = none;
+	bpf_map_update_elem(fd, &own->id, &session, BPF_EXIST);
+}
+
+static void end_own(struct pt_program *p, __u64 session_id, bool is_leaving)
+{
+	struct program_session *own;
 
 	pthread_mutex_lock(&p->mutex);
-	while (i < p->session_cnt && p->sessions[i] != session_id)
-		i++;
-	if (i < p->session_cnt) {
-		p->sessions[i] = p->sessions[--p->session_cnt];
-		/* Without the lock: who comes after our end removes it. */
-		if (!program_lock_maps(p, NULL)) {
-			forget(p, session_id);
-			program_unlock_maps(p);
-		}
+	own = find_own(p, session_id);
+	if (own) {
+		close_own(p, own);
+		own->is_leaving |= is_leaving;
+		settle(p);
 	}
 	pthread_mutex_unlock(&p->mutex);
 }
 
-/* A closed session stays in the map, with an endpoint that no frame has: so XDP
- * knows no such session any more, and whoever makes room, another process too,
- * sees that its counters are still wanted. */
 void pt_program_session_close(struct pt_program *p, __u64 session_id)
 {
-	int fd = p->map_fd[MAP_SESSIONS];
-	struct pt_session session;
-	struct pt_endpoint was;
+	end_own(p, session_id, false);
+}
 
-	pthread_mutex_lock(&p->mutex);
-	if (!bpf_map_lookup_elem(fd, &session_id, &session) &&
-	    !program_lock_maps(p, NULL)) {
-		was = session.endpoint;
-		memset(&session.endpoint, 0, sizeof(session.endpoint));
-		bpf_map_update_elem(fd, &session_id, &session, BPF_EXIST);
-		count_endpoint(p, &was);
-		program_unlock_maps(p);
-	}
-	pthread_mutex_unlock(&p->mutex);
+void pt_program_session_remove(struct pt_program *p, __u64 session_id)
+{
+	end_own(p, session_id, true);
 }
 
 int pt_program_lane_queue(struct pt_program *p, __u64 session_id, __u32 lane,
