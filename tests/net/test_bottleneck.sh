@@ -14,11 +14,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 security=(--insecure)
 
-# narrow RATE FRAMES: what goes to b, through a queue of so many frames.
+# narrow RATE FRAMES: what goes to b, through a queue of so many frames.  A frame
+# on the bridge counts against the socket buffer of the lane that sent it, on one
+# host, and so a lane of 15 frames could never fill that queue.  Netfilter on the
+# bridge ends that, as a cable does.
 narrow()
 {
 	local y
 
+	modprobe -q br_netfilter 2>/dev/null || :
+	on w sysctl -qw net.bridge.bridge-nf-call-iptables=1
 	y=$(hosts_dev "$net" y)
 	on w tc qdisc add dev "$y" root handle 1: htb default 1
 	on w tc class add dev "$y" parent 1: classid 1:1 htb rate "$1" \
