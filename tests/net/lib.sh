@@ -45,8 +45,9 @@ show() { echo "+ $*" >&2; "$@"; }
 
 # ---- cases ------------------------------------------------------------------
 
-# What a case makes outside of its folder and hosts.
-mounts=() litter=()
+# What a case makes outside of its folder and hosts.  served: mounts whose file
+# system is a process of the case; to thaw them would ask it.
+mounts=() served=() litter=()
 
 # case_end: what a case leaves behind ends here.  Keeps the case's status.
 case_end()
@@ -63,7 +64,8 @@ case_end()
 	{ kill -KILL $(jobs -p); wait; } 2>/dev/null
 	hosts_down "$net" || code=1
 	[[ $code -eq 0 ]] || evidence >&2
-	((${#mounts[@]} == 0)) || umount -l "${mounts[@]}"
+	((${#mounts[@]} + ${#served[@]} == 0)) ||
+		umount -l "${mounts[@]}" "${served[@]}"
 	rm -rf "$dir" "${litter[@]}"
 	exit "$code"
 }

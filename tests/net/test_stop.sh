@@ -158,6 +158,112 @@ sender_sending()
 	nothing_left
 }
 
+# ---- the sender, and a source that stands still ------------------------------
+
+# still_fs FILE AFTER [direct]: mnt/still has FILE's content and stands still after
+# so many bytes.  Sets server.
+still_fs()
+{
+	mkdir mnt
+	"$here/still_fs.py" mnt "$@" >served &
+	server=$!
+	wait_until 10 grep -q ready served
+	served+=("$PWD/mnt")
+	: <mnt/still	# it learns that there is no FLUSH, which would wait, too
+}
+
+# waits_for_source: the file system stands still, and a thread of the sender is in
+# the kernel for it.
+waits_for_source()
+{
+	grep -q still served && grep -qsE 'folio|filemap|page_bit|fuse|request_wait' \
+		/proc/"$sender"/task/*/wchan
+}
+
+# term_still: the receiver is told in time, and while the thread still is in the
+# kernel another sender has the queue.
+term_still()
+{
+	local begun begun_ms
+
+	wait_until 20 waits_for_source
+	begun=$(now_ms)
+	kill -TERM "$sender"
+	first=$sender
+	wait_until 5 grep -q 'interrupted' receive.err
+	within "ms to tell" $(($(now_ms) - begun)) 0 $((limit_ms * patience))
+	while
+		begun_ms=$(($(now_ms) - begun))
+		send_begin again --to "$addr" --queues 1 "$(image small)"
+		finish "$sender" 20
+		[[ $status -eq 3 ]]
+	do
+		within "ms to be gone" "$begun_ms" 0 $((limit_ms * patience))
+	done
+	same "the other sender" "$status" 0
+	nothing_of send
+	same_file "$(image small)" "out/$(basename "$(image small)")"
+}
+
+serve()
+{
+	show hosts_up "$net" --mtu 1500
+	mkdir out
+	receive_begin receive --serve --listen "$addr" --out out
+}
+
+# The page cache waits for it: the kernel lets the process go.
+still_mapped()
+{
+	serve
+	still_fs "$(image even)" 4000000
+	send_begin send --to "$addr" --queues 1 mnt/still
+	term_still
+	ended send "$first" 5 1 interrupted
+}
+
+# still_direct AFTER OPTION...: what was asked of the file system is to be answered
+# first; the process waits for that, and for nothing else.
+still_direct()
+{
+	serve
+	still_fs "$(image even)" "$1" direct
+	shift
+	send_begin send --to "$addr" --queues 1 "$@"
+	term_still
+	! is_gone "$first" || die "its thread was not in the kernel"
+	kill -USR1 "$server"
+	ended send "$first" 10 1 interrupted
+}
+
+still_files() { still_direct 1000000 --with mnt/still "$(image small)"; }
+
+runs_on() { grep -q '^TracerPid:.0$' "/proc/$1/status"; }
+
+# The memory of a process: that goes on at once.
+still_process()
+{
+	serve
+	still_fs "$(image even)" 4000000
+	python3 -c 'if True:
+		import mmap, os, time
+		fd = os.open("mnt/still", os.O_RDONLY)
+		at = mmap.mmap(fd, 0, mmap.MAP_PRIVATE,
+			mmap.PROT_READ | mmap.PROT_WRITE)
+		print("mapped", flush=True)
+		while True:
+			time.sleep(0.05)' >mapped &
+	victim=$!
+	wait_until 10 grep -q mapped mapped
+	send_begin send --to "$addr" --queues 1 --pid "$victim"
+	wait_until 20 waits_for_source
+	! runs_on "$victim" || die "it was not stopped"
+	term_still
+	wait_until 5 runs_on "$victim"
+	kill -USR1 "$server"
+	ended send "$first" 10 1 interrupted
+}
+
 # ---- the receiver ------------------------------------------------------------
 
 # Senders in each state, and one that talks without pause.
@@ -310,6 +416,13 @@ case_run "stop: a sender that waits for COMMITTED" \
 	sender_with COMMITTED 6 'outcome unknown'
 case_run "stop: a sender whose receiver talks without pause" \
 	sender_with flood 6 'outcome unknown'
+case_run "stop: a sender whose source stands still" still_mapped
+case_run "stop: a sender whose source, not cached, stands still" \
+	still_direct 4000000 mnt/still
+case_run "stop: a sender whose source stands still when read again" \
+	still_direct "$(($(stat -c %s "$(image even)") + 4000000))" mnt/still
+case_run "stop: a sender whose files stand still" still_files
+case_run "stop: a sender of a process whose memory stands still" still_process
 case_run "stop: a receiver of senders in each state" receiver_of_all
 case_run "stop: a receiver of one that has not said HELLO" \
 	receiver_of_a_stranger

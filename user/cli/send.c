@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <linux/capability.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/limits.h"
@@ -36,6 +37,34 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 				r->page_cnt ? 100.0 * done / r->page_cnt : 100,
 				pt_out_human(r->wire_bytes, wire), files);
 	left_before = r->pages_left;
+}
+
+/* send: what is told at the end, which may come in the midst of pt_send. */
+struct send {
+	struct pt_send_options o;
+	struct pt_send_report report;
+	struct pt_error err;
+};
+
+/* tell returns the exit code. */
+static int tell(const struct send *s, int ret)
+{
+	pt_out_progress("%s", "");
+	if (s->o.json)
+		pt_out_json(pt_report_send_json(&s->report, ret, &s->err));
+	else if (!ret)
+		pt_report_send_text(&s->report);
+	return ret ? pt_out_fail("send", &s->err) : PT_EXIT_OK;
+}
+
+/* on_held_up: the kernel may let the process go though it does not let a thread
+ * go on.  What is frozen goes on with the end of this thread. */
+static void on_held_up(int ret, void *arg)
+{
+	int code = tell(arg, ret);
+
+	pt_out_close("send");
+	_exit(code);
 }
 
 static void on_warning(const char *text, void *arg)
@@ -77,37 +106,32 @@ static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
 
 int pt_cmd_send(int argc, char **argv)
 {
-	struct pt_send_report report;
-	struct pt_send_options o;
-	struct pt_error err;
-	int code = pt_send_options_parse(&o, argc, argv);
+	struct send s;
+	int code = pt_send_options_parse(&s.o, argc, argv);
 	int ret;
 
 	if (code >= 0)
 		return code;
-	o.cfg.needs_less = needs_less;
-	o.cfg.needs_less_arg = &o;
-	o.cfg.progress = on_progress;
-	o.cfg.warn = on_warning;
-	o.cfg.stop_fd = pt_stop_open();
+	s.o.cfg.needs_less = needs_less;
+	s.o.cfg.needs_less_arg = &s.o;
+	s.o.cfg.progress = on_progress;
+	s.o.cfg.warn = on_warning;
+	s.o.cfg.held_up = on_held_up;
+	s.o.cfg.progress_arg = &s;
+	s.o.cfg.stop_fd = pt_stop_open();
 	pt_limits_raise_files();
-	ret = pt_privilege_harden(&err);
+	ret = pt_privilege_harden(&s.err);
 	if (!ret)
-		ret = pt_security_open(&o.cfg.tls, &o.security,
-				       PT_ROLE_SENDER, &err);
+		ret = pt_security_open(&s.o.cfg.tls, &s.o.security,
+				       PT_ROLE_SENDER, &s.err);
 	if (!ret)
-		ret = open_source(&o, &err);
+		ret = open_source(&s.o, &s.err);
 	if (ret) {
-		pt_tls_close(o.cfg.tls);
-		return pt_out_fail("send", &err);
+		pt_tls_close(s.o.cfg.tls);
+		return pt_out_fail("send", &s.err);
 	}
-	ret = pt_send(&o.cfg, &report, &err);
-	pt_source_close(o.cfg.source);
-	pt_tls_close(o.cfg.tls);
-	pt_out_progress("%s", "");
-	if (o.json)
-		pt_out_json(pt_report_send_json(&report, ret, &err));
-	else if (!ret)
-		pt_report_send_text(&report);
-	return ret ? pt_out_fail("send", &err) : PT_EXIT_OK;
+	ret = pt_send(&s.o.cfg, &s.report, &s.err);
+	pt_source_close(s.o.cfg.source);
+	pt_tls_close(s.o.cfg.tls);
+	return tell(&s, ret);
 }

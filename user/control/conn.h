@@ -92,6 +92,11 @@ int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
 /* pt_conn_close drops what is queued and closes.  NULL is allowed. */
 void pt_conn_close(struct pt_conn *c);
 
+/* pt_conn_shut drops what is queued and closes the socket, while other threads may
+ * still use c: whatever they send fails.  Only of a connection with an epoll of its
+ * own; pt_conn_close comes after it. */
+void pt_conn_shut(struct pt_conn *c);
+
 /* pt_conn_fd: for poll and epoll, POLLIN only; valid until close. */
 int pt_conn_fd(const struct pt_conn *c);
 

@@ -15,6 +15,7 @@
 #include <linux/sockios.h>
 
 #include "control/conn_io.h"
+#include <pagetrim/check.h>
 
 #ifndef TCP_RTO_MAX_MS
 #define TCP_RTO_MAX_MS	44	/* Linux 6.15 */
@@ -179,6 +180,18 @@ void pt_conn_close(struct pt_conn *c)
 	pthread_mutex_destroy(&c->lock);
 	room_free(c);
 	free(c);
+}
+
+void pt_conn_shut(struct pt_conn *c)
+{
+	pt_check(c->has_epoll);
+	pt_conn_fail(c, -ECANCELED, "closed on our side", NULL);
+	pthread_mutex_lock(&c->lock);
+	c->in_over = true;
+	shutdown(c->sock, SHUT_RDWR);	/* wakes who polls it */
+	/* Its number stays taken: others may still name it. */
+	dup2(c->epoll, c->sock);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void say_end(struct pt_conn *c)

@@ -194,8 +194,10 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 	int ret;
 
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
+	pt_lane_source_enter(l);
 	ret = pt_page_word_scan(&w, job->source, job->digest_key,
 				&l->error_text);
+	ret = pt_lane_source_left(l, ret);
 	if (!ret)
 		pt_lane_copies_ahead(l, &w);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN,
@@ -236,9 +238,13 @@ static int view_region(struct pt_lane *l, __u64 region_idx)
 		ret = pt_lane_flush(l);
 		pt_view_drop(&l->view);
 	}
+	if (ret)
+		return ret;
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
-	return ret ? ret : pt_source_view(job->source, &l->view, job->layout,
-					  region_idx, &l->error_text);
+	pt_lane_source_enter(l);
+	ret = pt_source_view(job->source, &l->view, job->layout, region_idx,
+			     &l->error_text);
+	return pt_lane_source_left(l, ret);
 }
 
 /* send_region sends those of its pages that are in bits, cnt of them. */
@@ -362,10 +368,11 @@ static void *lane_main(void *arg)
 	pt_stage_stop(l->cfg.clock);
 	pt_inbox_stop(l->inbox);	/* nobody takes any more */
 	l->error = ret;
-	if (ret == -ECANCELED)
-		return NULL;
-	set_state(l, ret == -EHOSTUNREACH && !l->go ? PT_LANE_UNREACHED
-						     : PT_LANE_FAILED);
+	if (ret != -ECANCELED)
+		set_state(l, ret == -EHOSTUNREACH && !l->go
+			     ? PT_LANE_UNREACHED : PT_LANE_FAILED);
+	atomic_store(&l->has_ended, true);
+	eventfd_write(l->cfg.job->wake_fd, 1);
 	return NULL;
 }
 
@@ -421,6 +428,21 @@ void pt_lane_stop(struct pt_lane *l)
 	pt_inflight_destroy(l->inflight);
 	pt_inbox_destroy(l->inbox);
 	free(l);
+}
+
+bool pt_lane_has_ended(const struct pt_lane *l)
+{
+	return atomic_load(&l->has_ended);
+}
+
+bool pt_lane_part(struct pt_lane *l)
+{
+	int was = PT_LANE_AT_SOURCE;
+
+	pt_inbox_stop(l->inbox);
+	return atomic_compare_exchange_strong(&l->at_source, &was,
+					      PT_LANE_PARTED) ||
+	       pt_lane_has_ended(l);
 }
 
 struct pt_inbox *pt_lane_inbox(struct pt_lane *l)

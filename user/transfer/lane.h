@@ -112,6 +112,12 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 /* pt_lane_stop ends the thread, whatever it does, and frees the lane. */
 void pt_lane_stop(struct pt_lane *l);
 
+bool pt_lane_has_ended(const struct pt_lane *l);
+
+/* pt_lane_part: true: the thread has ended, or reads the source, which may take any
+ * time, and ends as soon as it has.  Its socket is the caller's from then on. */
+bool pt_lane_part(struct pt_lane *l);
+
 struct pt_inbox *pt_lane_inbox(struct pt_lane *l);
 enum pt_lane_state pt_lane_state(const struct pt_lane *l);
 const struct pt_lane_counts *pt_lane_counts(const struct pt_lane *l);

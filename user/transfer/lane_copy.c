@@ -65,9 +65,7 @@ static bool find(const struct pt_lane *l, __u64 page_idx, __u64 content,
 						  original->page_idx);
 }
 
-/* is_equal: 1: the source's page page_idx holds what page does; 0: not, or it
- * cannot be read. */
-static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
+static int compare(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 {
 	const struct pt_send_job *job = l->cfg.job;
 	__u8 buffer[PT_PAGE_SZ];
@@ -84,6 +82,14 @@ static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 	ret = !memcmp(other, page, PT_PAGE_SZ);
 	pt_guard_leave(&guard);
 	return ret;
+}
+
+/* is_equal: 1: the source's page page_idx holds what page does; 0: not, or it
+ * cannot be read. */
+static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
+{
+	pt_lane_source_enter(l);
+	return pt_lane_source_left(l, compare(l, page_idx, page));
 }
 
 /* send_noted sends the page as data, and is where to look for its content from

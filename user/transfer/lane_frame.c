@@ -218,12 +218,14 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 {
 	struct pt_guard guard;
 
+	pt_lane_source_enter(l);
 	if (pt_guard_enter(&guard))
-		return pt_source_faulted(l->cfg.job->source, guard.addr,
-					 &l->error_text);
+		return pt_lane_source_left(l,
+			pt_source_faulted(l->cfg.job->source, guard.addr,
+					  &l->error_text));
 	pt_builder_close(&l->builder, &l->cfg.link, id, l->cfg.seal, frame);
 	pt_guard_leave(&guard);
-	return 0;
+	return pt_lane_source_left(l, 0);
 }
 
 /* push notes what the staged frame carries, before close empties the stage. */

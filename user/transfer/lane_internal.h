@@ -3,6 +3,7 @@
 #ifndef TRANSFER_LANE_INTERNAL_H
 #define TRANSFER_LANE_INTERNAL_H
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "transfer/copies.h"
@@ -18,6 +19,13 @@
 #define PT_LANE_LARGE_LOST	128	/* large frames lost, and none came: */
 					/* the path takes smaller ones only */
 #define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
+
+/* pt_lane_source: whoever changes AT_SOURCE first, has the socket. */
+enum pt_lane_source {
+	PT_LANE_ELSEWHERE,
+	PT_LANE_AT_SOURCE,	/* reads it: touches neither socket nor control */
+	PT_LANE_PARTED,		/* and never will again */
+};
 
 struct pt_lane {
 	struct pt_lane_cfg cfg;
@@ -72,6 +80,8 @@ struct pt_lane {
 	bool reprobe;
 	bool is_probing;
 	bool stop;
+	atomic_int at_source;		/* enum pt_lane_source */
+	atomic_bool has_ended;
 	struct pt_mail mail;		/* taken last */
 };
 
@@ -80,6 +90,23 @@ struct pt_lane {
 
 /* lane.c: takes the inbox, waiting up to timeout_ns, and acts on acks. */
 int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns);
+
+/* Around all that reads the source, which may take any time.  left: ret, or
+ * -ECANCELED: the socket is another's. */
+static inline void pt_lane_source_enter(struct pt_lane *l)
+{
+	atomic_store_explicit(&l->at_source, PT_LANE_AT_SOURCE,
+			      memory_order_release);
+}
+
+static inline int pt_lane_source_left(struct pt_lane *l, int ret)
+{
+	int was = PT_LANE_AT_SOURCE;
+
+	return atomic_compare_exchange_strong(&l->at_source, &was,
+					      PT_LANE_ELSEWHERE)
+		? ret : -ECANCELED;
+}
 
 /* lane_frame.c */
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,

@@ -163,11 +163,22 @@ __u64 pt_recheck_read_sz(const struct pt_recheck *r)
 	return atomic_load_explicit(&r->read_sz, memory_order_relaxed);
 }
 
+void pt_recheck_cancel(struct pt_recheck *r)
+{
+	if (r)
+		atomic_store(&r->stop, true);
+}
+
+bool pt_recheck_has_ended(const struct pt_recheck *r)
+{
+	return !r || !atomic_load(&r->running_cnt);
+}
+
 void pt_recheck_stop(struct pt_recheck *r)
 {
 	if (!r)
 		return;
-	atomic_store(&r->stop, true);
+	pt_recheck_cancel(r);
 	for (unsigned i = 0; i < r->thread_cnt; i++)
 		pthread_join(r->threads[i], NULL);
 	free(r);

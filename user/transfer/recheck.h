@@ -42,7 +42,11 @@ int pt_recheck_result(const struct pt_recheck *r, struct pt_error *err);
 /* pt_recheck_read_sz returns the bytes read so far. */
 __u64 pt_recheck_read_sz(const struct pt_recheck *r);
 
-/* pt_recheck_stop ends the threads, done or not, and frees r; NULL is fine. */
+/* pt_recheck_cancel has the threads end, done or not, once the source lets them.
+ * pt_recheck_stop does, too, waits until they have, and frees r.  NULL is fine for
+ * all three. */
+void pt_recheck_cancel(struct pt_recheck *r);
+bool pt_recheck_has_ended(const struct pt_recheck *r);
 void pt_recheck_stop(struct pt_recheck *r);
 
 #endif

@@ -282,11 +282,22 @@ __u64 pt_send_files_sent_sz(const struct pt_send_files *f)
 	return f ? atomic_load(&f->sent_sz) : 0;
 }
 
+void pt_send_files_cancel(struct pt_send_files *f)
+{
+	if (f)
+		atomic_store(&f->stop, true);
+}
+
+bool pt_send_files_has_ended(const struct pt_send_files *f)
+{
+	return !f || !f->has_thread || atomic_load(&f->is_over);
+}
+
 void pt_send_files_stop(struct pt_send_files *f)
 {
 	if (!f || !f->has_thread)
 		return;
-	atomic_store(&f->stop, true);
+	pt_send_files_cancel(f);
 	pthread_join(f->thread, NULL);
 	f->has_thread = false;
 }

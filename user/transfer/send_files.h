@@ -52,8 +52,11 @@ void pt_send_files_alone(struct pt_send_files *files, bool is_alone);
 __u64 pt_send_files_total_sz(const struct pt_send_files *files);
 __u64 pt_send_files_sent_sz(const struct pt_send_files *files);
 
-/* pt_send_files_stop ends the thread, wherever it is; unless a file's storage holds
- * it, within 20 ms.  NULL is fine. */
+/* pt_send_files_cancel has the thread end, wherever it is; unless a file's storage
+ * holds it, within 20 ms.  pt_send_files_stop does, too, and waits until it has.
+ * NULL is fine for all three. */
+void pt_send_files_cancel(struct pt_send_files *files);
+bool pt_send_files_has_ended(const struct pt_send_files *files);
 void pt_send_files_stop(struct pt_send_files *files);
 
 #endif

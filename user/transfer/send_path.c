@@ -264,6 +264,19 @@ void pt_send_path_close(struct pt_send_path *path)
 	path->monitor = NULL;
 }
 
+void pt_send_path_shut(struct pt_send_path *path,
+		       const bool is_unused[PT_LANES_MAX])
+{
+	for (__u32 i = 0; i < path->queue_cnt; i++) {
+		if (!is_unused[i])
+			continue;
+		pt_xsk_shut(path->xsks[i]);
+		pt_lease_release(path->leases[i]);
+		path->leases[i] = NULL;
+	}
+	pt_card_close(&path->card);
+}
+
 int pt_send_path_refresh(struct pt_send_path *path, int change)
 {
 	struct pt_link link = path->link;

@@ -73,6 +73,11 @@ int pt_send_path_open(struct pt_send_path *path,
 /* pt_send_path_close: after init, whether open or not. */
 void pt_send_path_close(struct pt_send_path *path);
 
+/* pt_send_path_shut closes the sockets that nobody uses, by queue, and the program.
+ * Their memory stays to be read, until pt_send_path_close. */
+void pt_send_path_shut(struct pt_send_path *path,
+		       const bool is_unused[PT_LANES_MAX]);
+
 /* pt_send_path_refresh looks device, addresses, route and next hop up again
  * after the monitor reported a change, bits of enum pt_change.  1: link changed;
  * 0: as before, or in trouble, which may pass. */

@@ -15,7 +15,6 @@
 #define TICK_MS		100
 #define READ_MAX	256	/* messages, before other things are looked after */
 #define COMMIT_NS	300000000ULL	/* it may take, after a signal */
-#define FINISH_MS	500	/* for the receiver to read a last message */
 
 /* say_working: while the receiver waits for us, so that its deadline does not end a
  * sender whose source is slow.  It bears less with one that gets nowhere. */
@@ -194,62 +193,6 @@ static int run(struct pt_sender *s)
 	return ret;
 }
 
-/* ask_once asks on a new connection whether the transfer was committed. */
-static int ask_once(struct pt_sender *s)
-{
-	struct pt_message m = {
-		.type = PT_MSG_ASK,
-		.ask = { .transfer_id = s->report->transfer_id },
-	};
-	int ret;
-
-	pt_conn_close(s->conn);
-	s->conn = NULL;
-	ret = pt_sender_connect(s);
-	if (!ret)
-		ret = pt_conn_send(s->conn, &m, s->err);
-	if (!ret)	/* it offers before it hears what we want */
-		ret = pt_sender_reply(s, PT_MSG_OFFER, &m);
-	return ret ? ret : pt_sender_reply(s, PT_MSG_COMMITTED, &m);
-}
-
-/* ask asks as long as the peer timeout lasts. */
-static int ask(struct pt_sender *s)
-{
-	__u64 deadline = pt_clock_ns() + s->cfg->peer_timeout_ms * 1000000ULL;
-	struct pt_error why;
-	int ret;
-
-	do {
-		ret = ask_once(s);
-		if (!ret)
-			pt_sender_enter(s, PT_SEND_DONE);
-		if (!ret || s->is_aborted)
-			return ret;
-		if (pt_stop_wait(s->stop_fd, 200))
-			break;
-	} while (pt_clock_ns() < deadline);
-	why = *s->err;
-	return pt_error_set(s->err, PT_EXIT_UNKNOWN, ret, "outcome unknown: "
-			    "lost the receiver during commit: %.300s (look "
-			    "for the image at the receiver)", why.text);
-}
-
-/* tell: the receiver hears at once why it is over, whatever our threads wait for. */
-static void tell(struct pt_sender *s, int ret)
-{
-	struct pt_message m = { .type = PT_MSG_BYE };
-
-	if (!s->conn || s->is_told)
-		return;
-	s->is_told = true;
-	if (ret && s->is_aborted)
-		return;
-	if (ret)
-		pt_message_abort(&m, s->err->exit, s->err->text);
-	pt_conn_send(s->conn, &m, NULL);
-}
-
 int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 	    struct pt_error *err)
 {
@@ -261,7 +204,6 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		.stop_fd = cfg->stop_fd,
 		.started_ns = pt_clock_ns(),
 	};
-	bool is_unknown;
 	int ret;
 
 	pt_regulator_init(&s.regulator);
@@ -276,23 +218,10 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		ret = run(&s);
 	pt_send_path_explain(&s.path, ret, err);
 	pt_sender_count(&s);
-	is_unknown = ret && ret != -ECANCELED && !s.is_aborted &&
-		     report->phase == PT_SEND_COMMIT;
-	if (!is_unknown)
-		tell(&s, ret);
-	pt_send_files_stop(s.files);
-	pt_recheck_stop(s.recheck);
-	pt_sender_stop_lanes(&s);
-	if (is_unknown)
-		ret = ask(&s);
-	/* What the receiver does after the commit is its own time. */
-	report->total_ns = pt_clock_ns() - s.started_ns;
-	tell(&s, ret);
-	if (s.conn)
-		pt_conn_finish(s.conn, FINISH_MS);
+	ret = pt_sender_end(&s, ret);
 
-	pt_console_close(s.console);
 	pt_conn_close(s.conn);
+	pt_conn_close(s.left_conn);
 	pt_send_path_close(&s.path);
 	pt_send_files_close(s.files);
 	pt_held_free(&s.held);

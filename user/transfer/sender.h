@@ -169,6 +169,11 @@ struct pt_send_cfg {
 	void (*progress)(const struct pt_send_report *report, void *arg);
 	/* warn: what does not end the transfer.  May be NULL. */
 	void (*warn)(const char *text, void *progress_arg);
+	/* held_up: the transfer has failed, with ret; the receiver was told, and
+	 * connection, sockets and program are closed; but a thread still waits
+	 * for the source's storage.  It may end the process: else pt_send waits
+	 * for that thread, too.  May be NULL. */
+	void (*held_up)(int ret, void *progress_arg);
 	void *progress_arg;		/* progress is called about 4 times a s */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sender_internal: what sender.c (loop, end), sender_open.c (set-up), sender_lanes.c
- * and sender_phase.c (messages, phases) share. */
+/* sender_internal: what sender.c (loop), sender_open.c (set-up), sender_lanes.c,
+ * sender_phase.c (messages, phases) and sender_end.c share. */
 #ifndef TRANSFER_SENDER_INTERNAL_H
 #define TRANSFER_SENDER_INTERNAL_H
 
@@ -24,6 +24,7 @@ struct pt_sender {
 	struct pt_send_report *report;
 	struct pt_error *err;
 	struct pt_conn *conn;
+	struct pt_conn *left_conn;	/* shut, for threads that still name it */
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
 	struct pt_digests digests;
@@ -107,6 +108,10 @@ void pt_sender_answer(struct pt_sender *s);
 
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
+
+/* pt_sender_end: the transfer is over, with ret.  Tells the receiver, ends threads,
+ * and asks what became of a commit; returns what to report. */
+int pt_sender_end(struct pt_sender *s, int ret);
 
 /* pt_sender_start_lanes: what was started is to be stopped, whatever it
  * returns.  pt_sender_stop_lanes: reports the profile, too. */
