@@ -36,13 +36,14 @@ __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max)
  * count behind. */
 static int count_endpoint(struct pt_program *p, const struct pt_endpoint *ep)
 {
-	__u64 ids[PT_SESSIONS_MAX];
-	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX), users = 0;
 	static const struct pt_endpoint none;
+	__u64 ids[PT_SESSIONS_MAX];
 	struct pt_session session;
+	__u32 cnt, users = 0;
 
 	if (!memcmp(ep, &none, sizeof(none)))	/* of a closed session */
 		return 0;
+	cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
 	for (__u32 i = 0; i < cnt; i++)
 		if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &ids[i],
 					 &session) &&
