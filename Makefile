@@ -78,7 +78,7 @@ $(B)/libpagetrim.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # The skeletons must exist before the first object that may include one.
-$(B)/%.o: %.c | $(B)/pagetrim.skel.h $(B)/pass.skel.h
+$(B)/%.o: %.c | $(patsubst %,$(B)/%.skel.h,pagetrim pass look)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "wire/builder.h"
+#include "xdp/pass.h"
 #include "xdp/program.h"
 #include "xdp/xsk.h"
 
@@ -42,6 +43,16 @@ static inline struct pt_program *must_open(struct pt_program_cfg cfg)
 	struct pt_error err;
 
 	if (pt_program_open(&p, &cfg, &err))
+		fail_msg("%s", err.text);
+	return p;
+}
+
+static inline struct pt_pass *must_pass(void)
+{
+	struct pt_pass *p = NULL;
+	struct pt_error err;
+
+	if (pt_pass_open(&p, &veth.far, &err))
 		fail_msg("%s", err.text);
 	return p;
 }

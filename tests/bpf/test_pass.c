@@ -7,17 +7,6 @@
 #include <linux/if_link.h>
 
 #include "xdp/hook.h"
-#include "xdp/pass.h"
-
-static struct pt_pass *must_pass(void)
-{
-	struct pt_pass *p = NULL;
-	struct pt_error err;
-
-	if (pt_pass_open(&p, &veth.far, &err))
-		fail_msg("%s", err.text);
-	return p;
-}
 
 /* runs asserts which program the device runs, "": none. */
 static void runs(const char *name)

@@ -36,6 +36,7 @@ struct pt_program *program_new(const struct pt_device *device)
 	p->pins_fd = -1;
 	p->holder_fd = -1;
 	p->before_fd = -1;
+	p->mark_fd = -1;
 	for (int i = 0; i < MAP_CNT; i++)
 		p->map_fd[i] = -1;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -57,12 +58,10 @@ void program_free(struct pt_program *p)
 	if (p->pins_fd >= 0)
 		close(p->pins_fd);
 	/* Who holds the link, too, is to find on the device what it was. */
-	if (p->before_fd >= 0) {
-		bpf_link_update(p->link_fd, p->before_fd, NULL);
-		close(p->before_fd);
-	}
+	program_put_back(p);
 	if (p->link_fd >= 0)
 		close(p->link_fd);	/* the last reference: detaches */
+	program_unmark(p);
 	if (p->prog_fd >= 0)
 		close(p->prog_fd);
 	for (int i = 0; i < MAP_CNT; i++)
@@ -248,12 +247,17 @@ static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 
 	if (ret)
 		return ret;
-	ret = bpf_link_create(bpf_program__fd(skel->progs.pagetrim),
-			      p->device.ifindex, BPF_XDP, &opts);
+	/* What attach pins is no orphan, with or without sockets. */
+	if (!p->constants.netns_cookie)
+		ret = program_mark(p, bpf_map__fd(skel->maps.pt_xsks));
+	if (!ret)
+		ret = bpf_link_create(bpf_program__fd(skel->progs.pagetrim),
+				      p->device.ifindex, BPF_XDP, &opts);
 	if (ret == -EBUSY && !cfg->generic)
 		ret = program_take_link(p,
 				bpf_program__fd(skel->progs.pagetrim));
 	if (ret < 0) {
+		program_unmark(p);
 		pagetrim_bpf__destroy(skel);
 		return ret;
 	}

@@ -56,6 +56,8 @@ struct pt_program {
 	int	link_fd;	/* of an own program; else -1 */
 	int	before_fd;	/* program that the link had before ours, which a
 				 * sender attached; else -1 */
+	int	mark_fd;	/* socket in our own map, until it has others: by it
+				 * others see that we begin; else -1 */
 	int	map_fd[MAP_CNT];
 	int	cpu_cnt;	/* slots of a per-CPU value */
 
@@ -97,14 +99,22 @@ void program_set_constants(struct pagetrim_bpf *skel,
 int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		   struct pt_error *err);
 
+/* program_mark puts a socket without a queue into a map that is about to be on
+ * the device: so we are no orphan from the first moment on.  program_unmark ends
+ * that. */
+int program_mark(struct pt_program *p, int map_fd);
+void program_unmark(struct pt_program *p);
+
 /* program_take_link puts prog_fd in the place of a sender's pass program, or of
  * a receive program that was left by its receiver because a sender holds the
  * link, too.  Returns the link, held, and notes in p what it had before; else
- * -EBUSY: another's program is there, or -errno. */
+ * -EBUSY: another's program is there, or came meanwhile, or -errno. */
 int program_take_link(struct pt_program *p, int prog_fd);
 
-/* program_keep: what the link had before does not come back. */
+/* program_keep: what the link had before does not come back.  program_put_back:
+ * it does, unless the link has another program than ours by now. */
 void program_keep(struct pt_program *p);
+void program_put_back(struct pt_program *p);
 
 /* program_is_orphan: p, which program_find found, is a receiver's own that no
  * process receives by any more. */

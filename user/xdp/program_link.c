@@ -4,6 +4,7 @@
 #include "xdp/program_impl.h"
 
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_xdp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 
 #include <bpf/bpf.h>
 
+#include "look.skel.h"
 #include "xdp/hook.h"
 #include "xdp/lease.h"
 
@@ -36,22 +38,51 @@ static bool is_received_on(const struct pt_device *device)
 }
 
 /* has_sockets: the map of a living receiver's program has its sockets, also of
- * one in a container, whose leases are not to be seen.  Of such a map the kernel
- * tells only whether there is room for another socket. */
+ * one in a container, whose leases are not to be seen.  The look changes nothing
+ * in it; where it fails, there may be some. */
 static bool has_sockets(int map_fd)
 {
-	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), cnt = RING_CNT;
-	bool has = fd < 0 || setsockopt(fd, SOL_XDP, XDP_RX_RING, &cnt,
-					sizeof(cnt));
+	static char frame[ETH_ZLEN];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = sizeof(frame), .repeat = 1);
+	struct look_bpf *skel = look_bpf__open();
+	int ret;
 
-	for (__u32 q = 0; !has && q < PT_QUEUES_MAX; q++) {
-		has = bpf_map_update_elem(map_fd, &q, &fd, BPF_NOEXIST);
-		if (!has)
-			bpf_map_delete_elem(map_fd, &q);
-	}
-	if (fd >= 0)
+	if (!skel)
+		return true;
+	ret = bpf_map__reuse_fd(skel->maps.pt_xsks, map_fd);
+	if (!ret)
+		ret = look_bpf__load(skel);
+	if (!ret)
+		ret = bpf_prog_test_run_opts(
+			bpf_program__fd(skel->progs.pagetrim_look), &opts);
+	look_bpf__destroy(skel);
+	return ret || opts.retval;
+}
+
+int program_mark(struct pt_program *p, int map_fd)
+{
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), cnt = RING_CNT;
+	const __u32 queue = PT_QUEUES_MAX - 1;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_XDP, XDP_RX_RING, &cnt, sizeof(cnt)) ||
+	    bpf_map_update_elem(map_fd, &queue, &fd, BPF_ANY)) {
+		ret = -errno;
 		close(fd);
-	return has;
+		return ret;
+	}
+	p->mark_fd = fd;
+	return 0;
+}
+
+void program_unmark(struct pt_program *p)
+{
+	if (p->mark_fd >= 0)
+		close(p->mark_fd);	/* it leaves the map by that */
+	p->mark_fd = -1;
 }
 
 bool program_is_orphan(const struct pt_program *p)
@@ -76,9 +107,21 @@ static bool is_free_to_take(const struct pt_hook *hook,
 	if (strcmp(hook->name, PT_PROGRAM_NAME))
 		return false;
 	found = program_new(device);
-	is_free = found && !program_find(found) && program_is_orphan(found);
+	is_free = found && !program_find(found) &&
+		  found->info.id == hook->prog_id && program_is_orphan(found);
 	program_free(found);
 	return is_free;
+}
+
+/* replace: unless another program is on the link by now. */
+static int replace(int link, int before, int prog_fd)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_REPLACE,
+		    .old_prog_fd = before);
+
+	if (!bpf_link_update(link, prog_fd, &opts))
+		return 0;
+	return errno == EPERM ? -EBUSY : -errno;
 }
 
 int program_take_link(struct pt_program *p, int prog_fd)
@@ -93,7 +136,7 @@ int program_take_link(struct pt_program *p, int prog_fd)
 	if (link < 0)
 		return -EBUSY;
 	before = bpf_prog_get_fd_by_id(hook.prog_id);
-	ret = before < 0 ? -errno : bpf_link_update(link, prog_fd, NULL);
+	ret = before < 0 ? -errno : replace(link, before, prog_fd);
 	if (ret) {
 		if (before >= 0)
 			close(before);
@@ -102,6 +145,13 @@ int program_take_link(struct pt_program *p, int prog_fd)
 	}
 	p->before_fd = before;
 	return link;
+}
+
+void program_put_back(struct pt_program *p)
+{
+	if (p->before_fd >= 0)
+		replace(p->link_fd, p->prog_fd, p->before_fd);
+	program_keep(p);
 }
 
 void program_keep(struct pt_program *p)

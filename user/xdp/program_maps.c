@@ -347,6 +347,8 @@ int pt_program_socket_set(struct pt_program *p, __u32 queue, int xsk_fd,
 		ret = bpf_map_delete_elem(fd, &queue);
 	else
 		ret = bpf_map_update_elem(fd, &queue, &xsk_fd, BPF_ANY);
+	if (!ret && xsk_fd >= 0)
+		program_unmark(p);
 	if (!ret || (xsk_fd < 0 && errno == ENOENT))
 		return 0;
 	ret = -errno;

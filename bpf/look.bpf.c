@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* look: whether a map has AF_XDP sockets.  Only a program can read that, so this
+ * one is run once, on no device: with another program's map in place of its own.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <pagetrim/maps.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, PT_QUEUES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} pt_xsks SEC(".maps");
+
+/* pagetrim_look returns 1 if the map has one, else 0. */
+SEC("xdp")
+int pagetrim_look(struct xdp_md *ctx)
+{
+	(void)ctx;
+	for (__u32 i = 0; i < PT_QUEUES_MAX; i++) {
+		__u32 queue = i;	/* i stays in a register: the verifier
+					 * sees that the loop ends */
+
+		if (bpf_map_lookup_elem(&pt_xsks, &queue))
+			return 1;
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
