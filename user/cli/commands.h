@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* commands: one function a subcommand.  argv[0] is the subcommand's name;
- * each returns an enum pt_exit.  Only these and output.c print. */
+/* commands: one function and one table of options a subcommand.  argv[0] is
+ * the subcommand's name; each returns an enum pt_exit.  Only these, output.c and
+ * options print. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
+
+#include "cli/options.h"
 
 #define PT_COMMANDS(X)							\
 	X(doctor, "what will and will not work here, and how to mend it") \
@@ -16,7 +19,9 @@
 	X(stats, "the receive program's counters")			\
 	X(keygen, "make a pre-shared key for send and receive")
 
-#define X(name, text) int pt_cmd_##name(int argc, char **argv);
+#define X(name, text)							\
+	int pt_cmd_##name(int argc, char **argv);			\
+	extern const struct pt_command pt_command_##name;
 PT_COMMANDS(X)
 #undef X
 

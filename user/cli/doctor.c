@@ -1,85 +1,59 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "doctor/doctor.h"
-
-static const char help[] =
-"Usage: pagetrim doctor --dev DEV [options]\n"
-"\n"
-"Tells what will work on this host and what will not, and how to mend it,\n"
-"before anything is sent: kernel, privileges, the device, its queues and XDP\n"
-"programs, processor.  With --to also the way to a receiver; what concerns\n"
-"receiving alone is then no more than a note.\n"
-"\n"
-"A line a finding: severity (ok, info, warning, error), what it is about, the\n"
-"finding, and in brackets what to do.  What cannot be looked at, for want of\n"
-"privilege or a newer kernel, is said.  Nothing on the host is changed, and\n"
-"nothing is left.\n"
-"\n"
-"Required:\n"
-"      --dev DEV            network device, e.g. eth1\n"
-"Options:\n"
-"      --to HOST[:PORT]     receiver to be sent to (default port: 16644)\n"
-"      --json               one JSON array on stdout; keys: pagetrim-doctor(8)\n"
-"  -h, --help               this text, on stdout, exit 0\n"
-"\n"
-"Exit: 0 fine, or notes only, 1 warnings: it works, but less well, 2 wrong\n"
-"      usage, 3 something will not work, 4 the receiver does not answer.\n"
-"Example: pagetrim doctor --dev eth1 --to 10.0.0.2\n";
-
-enum { OPT_DEV = 256, OPT_TO, OPT_JSON };
-
-static const struct option options[] = {
-	{ "dev", required_argument, NULL, OPT_DEV },
-	{ "to", required_argument, NULL, OPT_TO },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
 
 struct doctor {
 	const char *dev, *to;
 	bool json;
 };
 
-/* parse returns -1 to go on, or an exit code. */
-static int parse(struct doctor *d, int argc, char **argv)
-{
-	int opt;
+static const struct pt_option required[] = {
+	{ "dev", "DEV", "network device, e.g. eth1",
+	  PT_OPTION(TEXT, struct doctor, dev), .offers = "device",
+	  .required = true },
+	{ }
+};
 
-	opterr = 0;	/* we say it, in one line */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_DEV:
-			d->dev = optarg;
-			break;
-		case OPT_TO:
-			d->to = optarg;
-			break;
-		case OPT_JSON:
-			d->json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PT_EXIT_OK;
-		default:
-			return pt_out_usage("doctor", "'%s': wrong option, "
-					    "or its value is missing",
-					    argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return pt_out_usage("doctor", "'%s': no such argument",
-				    argv[optind]);
-	if (!d->dev)
-		return pt_out_usage("doctor", "--dev is missing");
-	return -1;
-}
+static const struct pt_option options[] = {
+	{ "to", "HOST[:PORT]", "receiver to be sent to (default port: 16644)",
+	  PT_OPTION(TEXT, struct doctor, to), .offers = "host" },
+	{ "json", NULL, "one JSON array on stdout; keys: pagetrim-doctor(8)",
+	  PT_OPTION(FLAG, struct doctor, json) },
+	{ }
+};
+
+static const struct pt_option_group groups[] = {
+	{ "Required:", required, 0 },
+	{ "Options:", options, 0 },
+	{ }
+};
+
+const struct pt_command pt_command_doctor = {
+	.name = "doctor",
+	.usage =
+	"Usage: pagetrim doctor --dev DEV [options]\n"
+	"\n"
+	"Tells what will work on this host and what will not, and how to mend it,\n"
+	"before anything is sent: kernel, privileges, the device, its queues and XDP\n"
+	"programs, processor.  With --to also the way to a receiver; what concerns\n"
+	"receiving alone is then no more than a note.\n"
+	"\n"
+	"A line a finding: severity (ok, info, warning, error), what it is about, the\n"
+	"finding, and in brackets what to do.  What cannot be looked at, for want of\n"
+	"privilege or a newer kernel, is said.  Nothing on the host is changed, and\n"
+	"nothing is left.\n",
+	.groups = groups,
+	.notes =
+	"Exit: 0 fine, or notes only, 1 warnings: it works, but less well, 2 wrong\n"
+	"      usage, 3 something will not work, 4 the receiver does not answer.\n"
+	"Example: pagetrim doctor --dev eth1 --to 10.0.0.2\n",
+};
 
 /* value_json: as a number where it is one; null without. */
 static json_t *value_json(const struct pt_finding *finding)
@@ -135,7 +109,7 @@ int pt_cmd_doctor(int argc, char **argv)
 	struct doctor d = { 0 };
 	struct pt_findings *findings;
 	struct pt_facts *facts;
-	int code = parse(&d, argc, argv);
+	int code = pt_options_parse(&pt_command_doctor, &d, argc, argv);
 
 	if (code >= 0)
 		return code;

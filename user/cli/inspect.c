@@ -5,41 +5,12 @@
 #include <sys/stat.h>
 
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "cli/svg.h"
 #include "memory/source.h"
 #include "survey/survey.h"
 #include "trim/scan.h"
-
-static const char help[] =
-"Usage: pagetrim inspect SOURCE... [options]\n"
-"       pagetrim inspect --pid PID [options]\n"
-"\n"
-"Tells what trimming would save, before anything is sent: zero pages, zero\n"
-"blocks of 64 bytes in the others, pages that are copies of another, and the\n"
-"bytes and frames that 'pagetrim send' would put on the wire, with and without\n"
-"--copies, by its own packing, for one lane, IPv4 and no loss.\n"
-"\n"
-"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
-"hugetlbfs file; several are segments of one memory, in the order given.\n"
-"\n"
-"Options:\n"
-"      --pid PID        inspect the private writable memory of a process; it\n"
-"                       is stopped meanwhile.  Layout: pagetrim-inspect(8)\n"
-"      --keep-running   do not stop the process: the figures mix moments\n"
-"      --mtu N          frames for an MTU of N bytes, 1280..65535 (default\n"
-"                       1500)\n"
-"      --rate-mbit N    times for a link of N Mbit/s, 1..10000000 (default\n"
-"                       10000)\n"
-"      --svg FILE       write a picture to FILE: the memory as a map of 2 MiB\n"
-"                       regions, shaded by what they hold\n"
-"      --json           one JSON object on stdout; keys: pagetrim-inspect(8)\n"
-"  -h, --help           this text, on stdout, exit 0\n"
-"\n"
-"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"
-"      usage, 3 source missing, unreadable or empty, no such process, no\n"
-"      privilege, picture cannot be written.\n"
-"Example: pagetrim inspect --mtu 9000 --svg ram.svg /dev/shm/vm.ram\n";
 
 struct inspect {
 	pid_t pid;
@@ -51,62 +22,58 @@ struct inspect {
 	char title[256];
 };
 
-enum { OPT_PID = 256, OPT_RUNNING, OPT_MTU, OPT_RATE, OPT_SVG, OPT_JSON };
-
-static const struct option options[] = {
-	{ "pid", required_argument, NULL, OPT_PID },
-	{ "keep-running", no_argument, NULL, OPT_RUNNING },
-	{ "mtu", required_argument, NULL, OPT_MTU },
-	{ "rate-mbit", required_argument, NULL, OPT_RATE },
-	{ "svg", required_argument, NULL, OPT_SVG },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
+static const struct pt_option options[] = {
+	{ "pid", "PID",
+	  "inspect the private writable memory of a process; it is stopped "
+	  "meanwhile.  Layout: pagetrim-inspect(8)",
+	  PT_OPTION(NUMBER, struct inspect, pid), .min = 1, .max = 1 << 22,
+	  .offers = "pid" },
+	{ "keep-running", NULL,
+	  "do not stop the process: the figures mix moments",
+	  PT_OPTION(FLAG, struct inspect, keep_running) },
+	{ "mtu", "N",
+	  "frames for an MTU of N bytes, 1280..65535 (default 1500)",
+	  PT_OPTION(NUMBER, struct inspect, mtu), .min = PT_MTU_MIN,
+	  .max = PT_MTU_MAX, .initial = 1500, .offers = "=1500 9000 65535" },
+	{ "rate-mbit", "N",
+	  "times for a link of N Mbit/s, 1..10000000 (default 10000)",
+	  PT_OPTION(NUMBER, struct inspect, rate_mbit), .min = 1,
+	  .max = 10000000, .initial = 10000 },
+	{ "svg", "FILE",
+	  "write a picture to FILE: the memory as a map of 2 MiB regions, "
+	  "shaded by what they hold",
+	  PT_OPTION(TEXT, struct inspect, svg), .offers = "file" },
+	{ "json", NULL, "one JSON object on stdout; keys: pagetrim-inspect(8)",
+	  PT_OPTION(FLAG, struct inspect, json) },
 	{ }
 };
 
-/* parse_number: -1 if text is one in range, or the exit code. */
-static int parse_number(const char *name, __u64 min, __u64 max, __u64 *out)
-{
-	if (pt_out_number(optarg, min, max, false, out))
-		return -1;
-	return pt_out_usage("inspect", "%s '%s': want %llu..%llu", name,
-			    optarg, min, max);
-}
+static const struct pt_option_group groups[] = {
+	{ "Options:", options, 0 },
+	{ }
+};
 
-static int parse_option(struct inspect *in, int opt, const char *word)
-{
-	__u64 number = 0;
-	int code;
-
-	switch (opt) {
-	case OPT_PID:
-		code = parse_number("--pid", 1, 1 << 22, &number);
-		in->pid = number;
-		return code;
-	case OPT_RUNNING:
-		in->keep_running = true;
-		return -1;
-	case OPT_MTU:
-		code = parse_number("--mtu", PT_MTU_MIN, PT_MTU_MAX, &number);
-		in->mtu = number;
-		return code;
-	case OPT_RATE:
-		return parse_number("--rate-mbit", 1, 10000000,
-				    &in->rate_mbit);
-	case OPT_SVG:
-		in->svg = optarg;
-		return -1;
-	case OPT_JSON:
-		in->json = true;
-		return -1;
-	case 'h':
-		fputs(help, stdout);
-		return PT_EXIT_OK;
-	default:
-		return pt_out_usage("inspect", "'%s': wrong option, or its "
-				    "value is missing", word);
-	}
-}
+const struct pt_command pt_command_inspect = {
+	.name = "inspect",
+	.usage =
+	"Usage: pagetrim inspect SOURCE... [options]\n"
+	"       pagetrim inspect --pid PID [options]\n"
+	"\n"
+	"Tells what trimming would save, before anything is sent: zero pages, zero\n"
+	"blocks of 64 bytes in the others, pages that are copies of another, and the\n"
+	"bytes and frames that 'pagetrim send' would put on the wire, with and without\n"
+	"--copies, by its own packing, for one lane, IPv4 and no loss.\n"
+	"\n"
+	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
+	"hugetlbfs file; several are segments of one memory, in the order given.\n",
+	.groups = groups,
+	.notes =
+	"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"
+	"      usage, 3 source missing, unreadable or empty, no such process, no\n"
+	"      privilege, picture cannot be written.\n"
+	"Example: pagetrim inspect --mtu 9000 --svg ram.svg /dev/shm/vm.ram\n",
+	.arguments = { "file" },
+};
 
 /* is_source: the picture would be written over a source, as path or link. */
 static bool is_source(const char *svg, char *const *sources)
@@ -126,14 +93,10 @@ static bool is_source(const char *svg, char *const *sources)
 /* parse returns -1 to go on, or an exit code. */
 static int parse(struct inspect *in, int argc, char **argv)
 {
-	int opt, code;
+	int code = pt_options_parse(&pt_command_inspect, in, argc, argv);
 
-	opterr = 0;	/* we say it, in one line */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		code = parse_option(in, opt, argv[optind - 1]);
-		if (code >= 0)
-			return code;
-	}
+	if (code >= 0)
+		return code;
 	if (in->pid && optind < argc)
 		return pt_out_usage("inspect",
 				    "either SOURCE or --pid, not both");
@@ -340,7 +303,7 @@ free_layout:
 
 int pt_cmd_inspect(int argc, char **argv)
 {
-	struct inspect in = { .mtu = 1500, .rate_mbit = 10000 };
+	struct inspect in = { 0 };
 	struct pt_source *src;
 	struct pt_error err;
 	int code = parse(&in, argc, argv);

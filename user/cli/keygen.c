@@ -2,59 +2,52 @@
 #include <getopt.h>
 
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "control/psk.h"
 
 #define IDENTITY	"pagetrim"
 
-static const char help[] =
-"Usage: pagetrim keygen FILE [options]\n"
-"\n"
-"Makes a pre-shared key for --psk of 'pagetrim send' and 'pagetrim receive':\n"
-"copy FILE to the other host by a way that nobody can read, e.g. scp(1). It is\n"
-"one line IDENTITY:HEXKEY, mode 0600; a FILE that exists is never overwritten.\n"
-"\n"
-"Options:\n"
-"      --identity NAME      what the key is called, 1..128 printable characters;\n"
-"                           others can read it on the wire (default: pagetrim)\n"
-"  -h, --help               this text, on stdout, exit 0\n"
-"\n"
-"Exit: 0 made, 2 wrong usage, 3 no FILE can be made here.\n"
-"Example: pagetrim keygen /etc/pagetrim.key\n";
+struct keygen {
+	const char *path, *identity;
+};
 
-enum { OPT_IDENTITY = 256 };
-
-static const struct option options[] = {
-	{ "identity", required_argument, NULL, OPT_IDENTITY },
-	{ "help", no_argument, NULL, 'h' },
+static const struct pt_option options[] = {
+	{ "identity", "NAME",
+	  "what the key is called, 1..128 printable characters; others can "
+	  "read it on the wire (default: pagetrim)",
+	  PT_OPTION(TEXT, struct keygen, identity) },
 	{ }
 };
 
-struct keygen {
-	const char *path, *identity;
+static const struct pt_option_group groups[] = {
+	{ "Options:", options, 0 },
+	{ }
+};
+
+const struct pt_command pt_command_keygen = {
+	.name = "keygen",
+	.usage =
+	"Usage: pagetrim keygen FILE [options]\n"
+	"\n"
+	"Makes a pre-shared key for --psk of 'pagetrim send' and 'pagetrim receive':\n"
+	"copy FILE to the other host by a way that nobody can read, e.g. scp(1). It is\n"
+	"one line IDENTITY:HEXKEY, mode 0600; a FILE that exists is never overwritten.\n",
+	.groups = groups,
+	.notes =
+	"Exit: 0 made, 2 wrong usage, 3 no FILE can be made here.\n"
+	"Example: pagetrim keygen /etc/pagetrim.key\n",
+	.arguments = { "file" },
 };
 
 /* parse returns -1 to go on, or an exit code. */
 static int parse(struct keygen *k, int argc, char **argv)
 {
-	int opt;
+	int code = pt_options_parse(&pt_command_keygen, k, argc, argv);
 
-	opterr = 0;	/* we say it, in one line */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_IDENTITY:
-			k->identity = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PT_EXIT_OK;
-		default:
-			return pt_out_usage("keygen", "'%s': wrong option, "
-					    "or its value is missing",
-					    argv[optind - 1]);
-		}
-	}
+	if (code >= 0)
+		return code;
 	if (optind == argc)
 		return pt_out_usage("keygen", "FILE is missing");
 	if (optind + 1 < argc)

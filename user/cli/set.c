@@ -4,26 +4,29 @@
 
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "transfer/rate.h"
 
-static const char help[] =
-"Usage: pagetrim set PATH max-bandwidth N [options]\n"
-"\n"
-"Changes the limit of a 'pagetrim send --control PATH' while it runs: N Ethernet\n"
-"bytes a second at most, from 64K on, with K, M, G or T for powers of 1024; auto:\n"
-"the link's speed, if known; 0: no limit.\n"
-"\n"
-"Options:\n"
-"  -h, --help               this text, on stdout, exit 0\n"
-"\n"
-"Exit: 0 changed, 1 the sender refused, 2 wrong usage, 3 no sender listens at\n"
-"      PATH, or it does not answer.\n"
-"Example: pagetrim set /run/vm.control max-bandwidth 500M\n";
-
-static const struct option options[] = {
-	{ "help", no_argument, NULL, 'h' },
+static const struct pt_option_group groups[] = {
+	{ "Options:", NULL, 0 },
 	{ }
+};
+
+const struct pt_command pt_command_set = {
+	.name = "set",
+	.usage =
+	"Usage: pagetrim set PATH max-bandwidth N [options]\n"
+	"\n"
+	"Changes the limit of a 'pagetrim send --control PATH' while it runs: N Ethernet\n"
+	"bytes a second at most, from 64K on, with K, M, G or T for powers of 1024; auto:\n"
+	"the link's speed, if known; 0: no limit.\n",
+	.groups = groups,
+	.notes =
+	"Exit: 0 changed, 1 the sender refused, 2 wrong usage, 3 no sender listens at\n"
+	"      PATH, or it does not answer.\n"
+	"Example: pagetrim set /run/vm.control max-bandwidth 500M\n",
+	.arguments = { "file", "=max-bandwidth", "=auto" },
 };
 
 int pt_cmd_set(int argc, char **argv)
@@ -32,16 +35,10 @@ int pt_cmd_set(int argc, char **argv)
 	struct pt_error err;
 	json_t *answer;
 	__u64 rate;
-	int opt;
+	int code = pt_options_parse(&pt_command_set, NULL, argc, argv);
 
-	opterr = 0;	/* we say it, in one line */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt != 'h')
-			return pt_out_usage("set", "'%s': wrong option",
-					    argv[optind - 1]);
-		fputs(help, stdout);
-		return PT_EXIT_OK;
-	}
+	if (code >= 0)
+		return code;
 	argv += optind;
 	if (argc - optind != 3)
 		return pt_out_usage("set", "want PATH max-bandwidth N");

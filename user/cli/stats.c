@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include <getopt.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,33 +6,61 @@
 
 #include <pagetrim/clock.h>
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "cli/stop.h"
 #include "xdp/lease.h"
 #include "xdp/program.h"
 
-static const char help[] =
-"Usage: pagetrim stats --dev DEV [options]\n"
-"\n"
-"Prints what the receive program on DEV counted, by verdict and queue: every\n"
-"frame that entered it has one verdict.  For a program that 'pagetrim attach'\n"
-"put there, or a running 'pagetrim receive' brought along.\n"
-"\n"
-"Required:\n"
-"      --dev DEV            network device, e.g. eth1\n"
-"Options:\n"
-"      --watch[=SECONDS]    again every 1..3600 seconds (default 1), with frames\n"
-"                           a second, until a signal\n"
-"      --json               one JSON object on stdout (with --watch one each\n"
-"                           time); keys: pagetrim-stats(8)\n"
-"  -h, --help               this text, on stdout, exit 0\n"
-"\n"
-"The maps themselves: bpftool map dump pinned\n"
-"/sys/fs/bpf/pagetrim/DEV/pt_queue_counters\n"
-"\n"
-"Exit: 0 printed, 2 wrong usage, 3 no pagetrim program runs on DEV, or this host\n"
-"      lacks something.\n"
-"Example: pagetrim stats --dev eth1 --watch=5\n";
+struct stats {
+	const char *dev;
+	__u32 watch_s;		/* 0: once */
+	bool json;
+};
+
+static const struct pt_option required[] = {
+	{ "dev", "DEV", "network device, e.g. eth1",
+	  PT_OPTION(TEXT, struct stats, dev), .offers = "device",
+	  .required = true },
+	{ }
+};
+
+static const struct pt_option options[] = {
+	{ "watch", "SECONDS",
+	  "again every 1..3600 seconds (default 1), with frames a second, "
+	  "until a signal",
+	  PT_OPTION(NUMBER, struct stats, watch_s), .min = 1, .max = 3600,
+	  .want = "1..3600 s", .bare = "1", .offers = "=1 5 10 60" },
+	{ "json", NULL,
+	  "one JSON object on stdout (with --watch one each time); keys: "
+	  "pagetrim-stats(8)",
+	  PT_OPTION(FLAG, struct stats, json) },
+	{ }
+};
+
+static const struct pt_option_group groups[] = {
+	{ "Required:", required, 0 },
+	{ "Options:", options, 0 },
+	{ }
+};
+
+const struct pt_command pt_command_stats = {
+	.name = "stats",
+	.usage =
+	"Usage: pagetrim stats --dev DEV [options]\n"
+	"\n"
+	"Prints what the receive program on DEV counted, by verdict and queue: every\n"
+	"frame that entered it has one verdict.  For a program that 'pagetrim attach'\n"
+	"put there, or a running 'pagetrim receive' brought along.\n",
+	.groups = groups,
+	.notes =
+	"The maps themselves: bpftool map dump pinned\n"
+	"/sys/fs/bpf/pagetrim/DEV/pt_queue_counters\n"
+	"\n"
+	"Exit: 0 printed, 2 wrong usage, 3 no pagetrim program runs on DEV, or this host\n"
+	"      lacks something.\n"
+	"Example: pagetrim stats --dev eth1 --watch=5\n",
+};
 
 /* counter: one field of struct pt_counters. */
 static const struct counter {
@@ -256,12 +283,6 @@ static void print_text(const struct sample *s, const struct sample *before,
 	fflush(stdout);
 }
 
-struct stats {
-	const char *dev;
-	__u32 watch_s;		/* 0: once */
-	bool json;
-};
-
 /* show prints samples until a signal, or once. */
 static int show(const struct stats *o, struct sample *s, struct sample *before)
 {
@@ -294,60 +315,11 @@ static int show(const struct stats *o, struct sample *s, struct sample *before)
 	}
 }
 
-enum { OPT_DEV = 256, OPT_WATCH, OPT_JSON };
-
-static const struct option options[] = {
-	{ "dev", required_argument, NULL, OPT_DEV },
-	{ "watch", optional_argument, NULL, OPT_WATCH },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ }
-};
-
-/* parse returns -1 to go on, or an exit code. */
-static int parse(struct stats *o, int argc, char **argv)
-{
-	__u64 number;
-	int opt;
-
-	opterr = 0;	/* we say it, in one line */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_DEV:
-			o->dev = optarg;
-			break;
-		case OPT_WATCH:
-			if (!pt_out_number(optarg ? optarg : "1", 1, 3600,
-					   false, &number))
-				return pt_out_usage("stats", "--watch '%s': "
-						    "want 1..3600 s", optarg);
-			o->watch_s = number;
-			break;
-		case OPT_JSON:
-			o->json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PT_EXIT_OK;
-		default:
-			return pt_out_usage("stats", "'%s': wrong option, "
-					    "or its value is missing",
-					    argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return pt_out_usage("stats", "'%s': no such argument",
-				    argv[optind]);
-	if (!o->dev)
-		return pt_out_usage("stats", "--dev is missing");
-	return -1;
-}
-
 int pt_cmd_stats(int argc, char **argv)
 {
 	struct stats o = { 0 };
 	struct sample *samples;
-	int code = parse(&o, argc, argv);
+	int code = pt_options_parse(&pt_command_stats, &o, argc, argv);
 
 	if (code >= 0)
 		return code;

@@ -3,28 +3,37 @@
 
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "control/text.h"
 
-static const char help[] =
-"Usage: pagetrim status PATH [options]\n"
-"\n"
-"Tells how far a 'pagetrim send --control PATH' is.\n"
-"\n"
-"Options:\n"
-"      --json               one JSON object on stdout; keys: pagetrim-status(8)\n"
-"  -h, --help               this text, on stdout, exit 0\n"
-"\n"
-"Exit: 0 told, 1 the sender refused, 2 wrong usage, 3 no sender listens at PATH,\n"
-"      or it does not answer.\n"
-"Example: pagetrim status /run/vm.control\n";
+struct status {
+	bool json;
+};
 
-enum { OPT_JSON = 256 };
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
+static const struct pt_option options[] = {
+	{ "json", NULL, "one JSON object on stdout; keys: pagetrim-status(8)",
+	  PT_OPTION(FLAG, struct status, json) },
 	{ }
+};
+
+static const struct pt_option_group groups[] = {
+	{ "Options:", options, 0 },
+	{ }
+};
+
+const struct pt_command pt_command_status = {
+	.name = "status",
+	.usage =
+	"Usage: pagetrim status PATH [options]\n"
+	"\n"
+	"Tells how far a 'pagetrim send --control PATH' is.\n",
+	.groups = groups,
+	.notes =
+	"Exit: 0 told, 1 the sender refused, 2 wrong usage, 3 no sender listens at PATH,\n"
+	"      or it does not answer.\n"
+	"Example: pagetrim status /run/vm.control\n",
+	.arguments = { "file" },
 };
 
 static __u64 number(const json_t *o, const char *key)
@@ -67,30 +76,18 @@ static void print(const json_t *o)
 
 int pt_cmd_status(int argc, char **argv)
 {
-	bool json = false;
+	struct status s = { 0 };
 	struct pt_error err;
 	json_t *answer;
-	int opt;
+	int code = pt_options_parse(&pt_command_status, &s, argc, argv);
 
-	opterr = 0;	/* we say it, in one line */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_JSON:
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return PT_EXIT_OK;
-		default:
-			return pt_out_usage("status", "'%s': wrong option",
-					    argv[optind - 1]);
-		}
-	}
+	if (code >= 0)
+		return code;
 	if (argc - optind != 1)
 		return pt_out_usage("status", "want one PATH");
 	if (pt_ask(&answer, argv[optind], "status", &err))
 		return pt_out_fail("status", &err);
-	if (json) {
+	if (s.json) {
 		pt_out_json(answer);
 		return PT_EXIT_OK;
 	}

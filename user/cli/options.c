@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include <pagetrim/check.h>
+#include <pagetrim/error.h>
+
+#define FIRST	256	/* val of the first row: no letter */
+
+/* rows: a command's options, and where their values go. */
+struct rows {
+	unsigned int cnt;
+	const struct pt_option *options[PT_OPTIONS_MAX];
+	void *fields[PT_OPTIONS_MAX];
+};
+
+static void collect(struct rows *r, const struct pt_command *c, void *to)
+{
+	const struct pt_option_group *g;
+	const struct pt_option *o;
+
+	r->cnt = 0;
+	for (g = c->groups; g->heading || g->options; g++)
+		for (o = g->options; o && o->name; o++) {
+			pt_check(r->cnt < PT_OPTIONS_MAX);
+			r->options[r->cnt] = o;
+			r->fields[r->cnt++] = (char *)to + g->off + o->off;
+		}
+}
+
+static void store(const struct pt_option *o, void *field, __u64 value)
+{
+	__u16 u16 = value;
+	__u32 u32 = value;
+
+	if (o->sz == sizeof(value))
+		memcpy(field, &value, sizeof(value));
+	else if (o->sz == sizeof(u32))
+		memcpy(field, &u32, sizeof(u32));
+	else
+		memcpy(field, &u16, sizeof(u16));
+}
+
+static void store_number(const struct pt_option *o, void *field, __u64 number)
+{
+	if (o->log2)
+		number = __builtin_ctzll(number);
+	store(o, field, o->scale ? number * o->scale : number);
+}
+
+static int take_number(const char *command, const struct pt_option *o,
+		       void *field, const char *text)
+{
+	char range[48];
+	__u64 number;
+
+	if (o->has_auto && !strcmp(text, "auto")) {
+		store(o, field, o->auto_value);
+		return -1;
+	}
+	if (!pt_out_number(text, o->min, o->max, o->suffix, &number)) {
+		snprintf(range, sizeof(range), "%llu..%llu",
+			 (unsigned long long)o->min,
+			 (unsigned long long)o->max);
+		return pt_out_usage(command, "--%s '%s': want %s%s", o->name,
+				    text, o->want ? o->want : range,
+				    o->has_auto ? ", or auto" : "");
+	}
+	if (o->log2 && number & (number - 1))
+		return pt_out_usage(command, "--%s '%s': want a power of two, "
+				    "such as %llu", o->name, text,
+				    1ULL << (63 - __builtin_clzll(number)));
+	store_number(o, field, number);
+	return -1;
+}
+
+/* refuse_word complains that text is none of the words: "want A, B or C". */
+static int refuse_word(const char *command, const struct pt_option *o,
+		       const char *text)
+{
+	const struct pt_option_word *w = o->words;
+	char list[128] = "";
+	size_t at = 0;
+
+	for (; w->name && at < sizeof(list); w++)
+		at += snprintf(list + at, sizeof(list) - at, "%s%s",
+			       w == o->words ? "" :
+			       w[1].name ? ", " : " or ", w->name);
+	return pt_out_usage(command, "--%s '%s': want %s", o->name, text, list);
+}
+
+static int take_word(const char *command, const struct pt_option *o,
+		     void *field, const char *text)
+{
+	const struct pt_option_word *w = o->words;
+	__u16 bits;
+
+	while (w->name && strcmp(w->name, text))
+		w++;
+	if (!w->name)
+		return refuse_word(command, o, text);
+	if (o->kind == PT_OPTION_WORD) {
+		store(o, field, w->value);
+		return -1;
+	}
+	memcpy(&bits, field, sizeof(bits));
+	store(o, field, bits | w->value);
+	return -1;
+}
+
+static int take(const char *command, const struct pt_option *o, void *field,
+		const char *text)
+{
+	switch (o->kind) {
+	case PT_OPTION_FLAG:
+		*(bool *)field = true;
+		return -1;
+	case PT_OPTION_TEXT:
+		*(const char **)field = text;
+		return -1;
+	case PT_OPTION_NUMBER:
+		return take_number(command, o, field, text ? text : o->bare);
+	case PT_OPTION_WORD:
+	case PT_OPTION_WORDS:
+		return take_word(command, o, field, text);
+	case PT_OPTION_OWN:
+		break;
+	}
+	return o->take(command, field, text);
+}
+
+/* getopt_rows makes getopt_long's table; val is FIRST and the row.  Returns
+ * whether an option takes a value. */
+static bool getopt_rows(struct option out[PT_OPTIONS_MAX + 2],
+			const struct rows *r)
+{
+	bool takes = false;
+	unsigned int i;
+
+	for (i = 0; i < r->cnt; i++) {
+		const struct pt_option *o = r->options[i];
+
+		out[i] = (struct option){ o->name, !o->value ? no_argument :
+					  o->bare ? optional_argument :
+					  required_argument, NULL, FIRST + i };
+		takes |= o->value != NULL;
+	}
+	out[i++] = (struct option){ "help", no_argument, NULL, 'h' };
+	out[i] = (struct option){ 0 };
+	return takes;
+}
+
+/* check_missing: -1 if what is required is there. */
+static int check_missing(const struct pt_command *c, const struct rows *r)
+{
+	for (unsigned int i = 0; i < r->cnt; i++)
+		if (r->options[i]->required &&
+		    !*(const char *const *)r->fields[i])
+			return pt_out_usage(c->name, "--%s is missing",
+					    r->options[i]->name);
+	return -1;
+}
+
+int pt_options_parse(const struct pt_command *c, void *to, int argc,
+		     char **argv)
+{
+	struct option table[PT_OPTIONS_MAX + 2];
+	struct rows rows;
+	bool takes;
+	int opt, code;
+
+	collect(&rows, c, to);
+	takes = getopt_rows(table, &rows);
+	for (unsigned int i = 0; i < rows.cnt; i++)
+		if (rows.options[i]->initial)
+			store_number(rows.options[i], rows.fields[i],
+				     rows.options[i]->initial);
+	optind = 0;	/* anew */
+	opterr = 0;	/* we say it, in one line */
+	while ((opt = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+		if (opt == 'h') {
+			pt_options_help(c, stdout);
+			return PT_EXIT_OK;
+		}
+		if (opt < FIRST)
+			return pt_out_usage(c->name, "'%s': wrong option%s",
+					    argv[optind - 1], takes ?
+					    ", or its value is missing" : "");
+		code = take(c->name, rows.options[opt - FIRST],
+			    rows.fields[opt - FIRST], optarg);
+		if (code >= 0)
+			return code;
+	}
+	if (optind < argc && !c->arguments[0])
+		return pt_out_usage(c->name, "'%s': no such argument",
+				    argv[optind]);
+	return check_missing(c, &rows);
+}
