@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOTS		32768u		/* frames of a FIFO */
+#define SLOTS		32768u		/* frames of a FIFO; a power of two */
 #define FRAME_SZ_MAX	9216
 #define BUFFER_SZ	(64 << 20)	/* of a socket, each way */
 #define BATCH		64
@@ -41,11 +42,14 @@ struct slot {
 	uint8_t bytes[FRAME_SZ_MAX];
 };
 
+/* The slot that was emptied last is filled next: it is still in the cache. */
 struct way {
 	int from, to;
 	uint32_t loss_pm;
-	struct slot *slots;	/* first..next - 1, modulo SLOTS */
+	struct slot *fifo[SLOTS];	/* first..next - 1, modulo SLOTS */
 	uint64_t first, next;
+	struct slot *empty[SLOTS];
+	uint32_t empty_cnt;
 };
 
 static volatile sig_atomic_t stopped;
@@ -93,14 +97,17 @@ static int device_open(const char *dev)
 
 static void way_open(struct way *w, int from, int to, uint32_t loss_pm)
 {
+	struct slot *slots = mmap(NULL, SLOTS * sizeof(*slots),
+				  PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (slots == MAP_FAILED)
+		die("memory");
 	w->from = from;
 	w->to = to;
 	w->loss_pm = loss_pm;
-	w->slots = mmap(NULL, SLOTS * sizeof(*w->slots),
-			PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w->slots == MAP_FAILED)
-		die("memory");
+	while (w->empty_cnt < SLOTS)
+		w->empty[w->empty_cnt++] = slots++;
 }
 
 static int is_lost(const struct way *w)
@@ -112,37 +119,73 @@ static int is_lost(const struct way *w)
 
 static int way_in(struct way *w)
 {
-	int cnt;
+	struct mmsghdr msgs[BATCH] = { 0 };
+	struct iovec parts[BATCH];
+	struct slot *slots[BATCH];
+	int cnt = 0, got;
+	uint64_t due_ns;
 
-	for (cnt = 0; cnt < BATCH && w->next - w->first < SLOTS; cnt++) {
-		struct slot *s = &w->slots[w->next % SLOTS];
-		ssize_t sz = recv(w->from, s->bytes, FRAME_SZ_MAX, MSG_TRUNC);
+	for (; cnt < BATCH && w->empty_cnt; cnt++) {
+		slots[cnt] = w->empty[--w->empty_cnt];
+		parts[cnt] = (struct iovec){ slots[cnt]->bytes, FRAME_SZ_MAX };
+		msgs[cnt].msg_hdr = (struct msghdr){
+			.msg_iov = &parts[cnt], .msg_iovlen = 1,
+		};
+	}
+	got = recvmmsg(w->from, msgs, cnt, 0, NULL);
+	due_ns = now_ns() + delay_ns;
+	for (int i = 0; i < got; i++) {
+		bool is_cut = msgs[i].msg_hdr.msg_flags & MSG_TRUNC;
 
-		if (sz < 0)
-			break;
-		if (sz > FRAME_SZ_MAX) {
-			overflows++;
+		overflows += is_cut;
+		if (is_cut || (w->loss_pm && is_lost(w))) {
+			w->empty[w->empty_cnt++] = slots[i];
 			continue;
 		}
-		if (w->loss_pm && is_lost(w))
-			continue;
-		s->sz = sz;
-		s->due_ns = now_ns() + delay_ns;
-		w->next++;
+		slots[i]->sz = msgs[i].msg_len;
+		slots[i]->due_ns = due_ns;
+		w->fifo[w->next++ % SLOTS] = slots[i];
 	}
+	while (cnt > (got > 0 ? got : 0))
+		w->empty[w->empty_cnt++] = slots[--cnt];
 	return cnt;
 }
 
-/* ENOBUFS: the qdisc dropped it, as it should.  EAGAIN: the socket is full,
- * which its buffer's size should prevent. */
+/* send_some: cnt frames, the oldest.  ENOBUFS: the qdisc dropped one, as it
+ * should.  EAGAIN: the socket is full, which its buffer's size should prevent. */
+static void send_some(struct way *w, int cnt)
+{
+	struct mmsghdr msgs[BATCH] = { 0 };
+	struct iovec parts[BATCH];
+
+	for (int i = 0; i < cnt; i++) {
+		struct slot *s = w->fifo[(w->first + i) % SLOTS];
+
+		parts[i] = (struct iovec){ s->bytes, s->sz };
+		msgs[i].msg_hdr = (struct msghdr){
+			.msg_iov = &parts[i], .msg_iovlen = 1,
+		};
+	}
+	for (int done = 0; done < cnt;) {
+		int got = sendmmsg(w->to, msgs + done, cnt - done, 0);
+
+		if (got < 0 && errno == EAGAIN)
+			overflows++;
+		done += got > 0 ? got : 1;
+	}
+	while (cnt--)
+		w->empty[w->empty_cnt++] = w->fifo[w->first++ % SLOTS];
+}
+
 static void way_out(struct way *w, uint64_t now)
 {
-	while (w->first < w->next && w->slots[w->first % SLOTS].due_ns <= now) {
-		struct slot *s = &w->slots[w->first++ % SLOTS];
+	int cnt = 0;
 
-		if (send(w->to, s->bytes, s->sz, 0) < 0 && errno == EAGAIN)
-			overflows++;
-	}
+	while (cnt < BATCH && w->first + cnt < w->next &&
+	       w->fifo[(w->first + cnt) % SLOTS]->due_ns <= now)
+		cnt++;
+	if (cnt)
+		send_some(w, cnt);
 }
 
 static uint64_t dropped(int fd)
@@ -167,9 +210,9 @@ static void forward(struct way ways[2])
 			cnt += way_in(&ways[i]);
 			way_out(&ways[i], now_ns());
 			if (ways[i].first < ways[i].next &&
-			    ways[i].slots[ways[i].first % SLOTS].due_ns < next)
-				next = ways[i].slots[ways[i].first % SLOTS]
-					.due_ns;
+			    ways[i].fifo[ways[i].first % SLOTS]->due_ns < next)
+				next = ways[i].fifo[ways[i].first % SLOTS]
+					->due_ns;
 		}
 		now = now_ns();
 		if (cnt || next <= now)
