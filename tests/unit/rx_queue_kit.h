@@ -36,6 +36,7 @@ struct pt_xsk {
 	bool was_empty;
 	atomic_uint waits;
 	atomic_uint recycled;
+	atomic_uint fill;	/* said to wait in the ring */
 };
 
 /* pour fills rx with copies of a frame. */
@@ -77,6 +78,11 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
 	}
 	pthread_mutex_unlock(&x->lock);
 	return cnt;
+}
+
+__u32 pt_xsk_rx_fill(const struct pt_xsk *x)
+{
+	return atomic_load(&x->fill);
 }
 
 void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *rx, __u32 cnt)

@@ -281,6 +281,34 @@ static void test_failed(void **state)
 
 #define APART(fn) cmocka_unit_test_setup_teardown(fn, start_apart, stop)
 
+/* A lane that has more on the way than the ring holds gets no more of the chunks
+ * for it, when storage stands still; and is granted its share at once. */
+static void test_stretched(void **state)
+{
+	const __u32 share = 1536 / 2, more = 100;
+	struct pt_ledger ledger;
+
+	(void)state;
+	all_lock();
+	pt_rx_queue_lane_remove(queues[1], &lanes[1]);
+	assert_int_equal(pt_rx_queue_lane_add(queues[0], &lanes[1]), 0);
+	atomic_store(&intake.rtt_ns, 3600000000000);	/* no round ends */
+	lanes[0].stretch.window = 2 * RING;
+	lanes[0].stretch.is_used = true;
+	lanes[0].wanted_ns = pt_clock_ns();
+	all_unlock();
+	wait_until(told(0).window == 2 * RING);
+	storage_stop();
+	for (__u64 seq = 0; seq < share + more; seq++)
+		put(0, frame, data_frame(&kit_links[0], 0, seq, LOW, 1));
+	wait_taken(0);
+	wait_until(told(0).window == share);
+	storage_go();
+	ledger = settle();
+	assert_int_equal(ledger.refused_window, more);
+	assert_int_equal(ledger.accepted, share);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +319,7 @@ int main(void)
 		APART(test_others_go_on),
 		APART(test_dropped),
 		APART(test_failed),
+		APART(test_stretched),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, NULL);

@@ -298,6 +298,50 @@ static void test_many_idle(void **state)
 	all_unlock();
 }
 
+/* told_window: what a lane was told last; 0: another was. */
+static __u32 told_window(__u16 lane)
+{
+	__u32 window;
+
+	pthread_mutex_lock(&told_lock);
+	window = acked.lane == lane ? acked.window : 0;
+	pthread_mutex_unlock(&told_lock);
+	return window;
+}
+
+static bool is_warned(const struct pt_rx_lane *l)
+{
+	bool is;
+
+	pt_rx_queue_lock(queues[l->queue]);
+	is = l->stretch.warned_ns;
+	pt_rx_queue_unlock(queues[l->queue]);
+	return is;
+}
+
+/* A long path is granted more than the ring holds, until that fills. */
+static void test_stretched(void **state)
+{
+	__u64 deadline = pt_clock_ns() + 50000000000ULL, seq = 0;
+	__u32 window;
+
+	(void)state;
+	atomic_store(&intake.rtt_ns, 500000000);
+	do
+		put(0, frame, data_frame(&kit_links[0], 0, seq++, LOW, ~0ULL));
+	while ((window = told_window(0)) <= CREDIT && pt_clock_ns() < deadline);
+	assert_true(window > CREDIT);
+	assert_false(is_warned(&lanes[0]));
+	atomic_store(&xsks[0].fill, 2048);
+	while ((!is_warned(&lanes[0]) || told_window(0) != CREDIT) &&
+	       pt_clock_ns() < deadline)
+		put(0, frame, data_frame(&kit_links[0], 0, seq++, LOW, ~0ULL));
+	assert_true(is_warned(&lanes[0]));
+	assert_int_equal(told_window(0), CREDIT);
+	assert_false(is_warned(&lanes[1]));
+	settle();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +357,7 @@ int main(void)
 						start_idling, stop_idling),
 		cmocka_unit_test_setup_teardown(test_many_idle, start_idling,
 						stop_idling),
+		TEST(test_stretched),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, NULL);

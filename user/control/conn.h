@@ -144,6 +144,10 @@ bool pt_conn_finish_step(struct pt_conn *c);
  * thread. */
 __u64 pt_conn_last_recv_ns(const struct pt_conn *c);
 
+/* pt_conn_rtt_ns: the least round trip that the kernel has seen on it lately; 0: not
+ * known.  What our threads take is not in it. */
+__u64 pt_conn_rtt_ns(const struct pt_conn *c);
+
 /* pt_conn_queued_sz: bytes of output not yet taken by the socket. */
 size_t pt_conn_queued_sz(struct pt_conn *c);
 

@@ -41,6 +41,8 @@ struct pt_intake {
 	atomic_bool is_closed;		/* what it holds is not told yet: frames
 					 * are refused; rx_held opens it */
 	_Atomic __u64 grace_ns;		/* any thread */
+	_Atomic __u64 rtt_ns;		/* of the path, no queues; 0: not known;
+					 * any thread */
 	_Atomic __u64 strays;		/* data frames met on a queue that
 					 * their lane had left; any thread */
 	atomic_int failed;		/* 0, or -errno with error filled */

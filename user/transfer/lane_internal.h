@@ -12,7 +12,7 @@
 #include "transfer/page_word.h"
 #include "wire/builder.h"
 
-#define PT_LANE_FRAMES		2048		/* unacknowledged at most */
+#define PT_LANE_FRAMES		8192		/* unacknowledged at most */
 #define PT_LANE_EXTENTS		(1u << 16)
 #define PT_LANE_BATCH		64		/* frames of one TX kick, */
 #define PT_LANE_BATCH_SZ	(256 << 10)	/* or bytes */

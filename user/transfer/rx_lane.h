@@ -19,6 +19,7 @@
 #include "transfer/rebuild.h"
 #include "transfer/reorder.h"
 #include "transfer/seqmap.h"
+#include "transfer/stretch.h"
 #include "wire/seal.h"
 
 #define PT_GRACE_MIN_NS	5000000ULL	/* a reordering window is never shorter */
@@ -32,6 +33,9 @@ struct pt_rx_lane {
 	__u16 lane_idx;
 	__u16 queue;			/* PT_QUEUE_ANY: on none yet */
 	_Atomic __u32 window;		/* descriptors granted; read by control */
+	__u32 share;			/* of the queue's credit: of window, what
+					 * the ring is sure to hold */
+	struct pt_stretch stretch;	/* how far window may be above it */
 	__u64 wanted_ns;		/* when it last brought a frame, or was
 					 * new; 0: never on a queue */
 	struct pt_seal *seal;		/* opens its data frames; NULL: they

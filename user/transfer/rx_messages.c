@@ -176,6 +176,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->wake_fd = s->wake_fd;
 	i->lane_cnt = s->open.lane_cnt;
 	atomic_store(&i->grace_ns, PT_GRACE_MIN_NS);
+	atomic_store(&i->rtt_ns, pt_conn_rtt_ns(s->conn));
 	atomic_store(&i->is_closed, s->report.is_resumed);
 	i->is_profiled = s->cfg->profile;
 	i->places_apart = pt_sink_may_wait(s->sink);
@@ -399,6 +400,7 @@ static void take_pong(struct pt_rx_session *s, const struct pt_msg_pong *m)
 	if (grace_ns > PT_REORDER_MAX_NS)
 		grace_ns = PT_REORDER_MAX_NS;
 	atomic_store(&s->intake.grace_ns, grace_ns);
+	atomic_store(&s->intake.rtt_ns, pt_conn_rtt_ns(s->conn));
 }
 
 /* take_working: before OPENED and after COMMIT a sender has nothing to work on. */

@@ -55,19 +55,67 @@ static void share(struct pt_rx_queue *q, __u64 now_ns)
 	for (__u32 i = 0; i < q->lane_cnt; i++)
 		busy_cnt += has_demand(q, q->lanes[i], now_ns);
 	w = pt_credit_share(q->cfg.credit, q->lane_cnt - busy_cnt, busy_cnt);
-	q->window = w.busy;
-	for (__u32 i = 0; i < q->lane_cnt; i++)
-		q->lanes[i]->window = has_demand(q, q->lanes[i], now_ns)
-			? w.busy : w.idle;
+	q->share = w.busy;
+	for (__u32 i = 0; i < q->lane_cnt; i++) {
+		struct pt_rx_lane *l = q->lanes[i];
+
+		if (has_demand(q, l, now_ns)) {
+			l->share = w.busy;
+		} else {
+			l->share = w.idle;
+			memset(&l->stretch, 0, sizeof(l->stretch));
+		}
+		l->window = pt_stretch_window(&l->stretch, l->share);
+	}
 	q->shared_ns = now_ns;
+}
+
+/* fill_of: how full the ring is for a lane.  One whose frames wait for storage
+ * is to hold no more chunks than its share would have let it. */
+static enum pt_fill fill_of(const struct pt_rx_lane *l, enum pt_fill ring)
+{
+	return l->waiting_desc >= l->share / 2 ? PT_FILL_FULL : ring;
+}
+
+/* stretch looks which lanes' windows may be above their shares. */
+static void stretch(struct pt_rx_queue *q, __u64 now_ns)
+{
+	enum pt_fill ring = pt_stretch_fill(q->fill_cnt, q->cfg.credit,
+					    q->cfg.ring_cnt, PT_RX_BATCH);
+
+	for (__u32 i = 0; i < q->lane_cnt; i++) {
+		struct pt_rx_lane *l = q->lanes[i];
+		const struct pt_stretch_look look = {
+			.now_ns = now_ns,
+			.rtt_ns = atomic_load_explicit(&l->intake->rtt_ns,
+						       memory_order_relaxed),
+			.came_desc = l->freed_desc,
+			.share = l->share,
+			.fill = fill_of(l, ring),
+		};
+
+		pt_stretch_take(&l->stretch, &look);
+	}
+	q->fill_cnt = 0;
 }
 
 /* share_again divides anew now and then: a lane that begins gets its share
  * within a tick.  The lanes are told by the next ACK. */
 static void share_again(struct pt_rx_queue *q, __u64 now_ns)
 {
-	if (q->lane_cnt > 1 && now_ns - q->shared_ns >= TICK_NS)
-		share(q, now_ns);
+	if (now_ns - q->shared_ns < TICK_NS)
+		return;
+	stretch(q, now_ns);
+	share(q, now_ns);
+}
+
+/* note_fill: what waits in the ring, or for storage. */
+static void note_fill(struct pt_rx_queue *q)
+{
+	__u32 cnt = pt_xsk_rx_fill(q->cfg.xsk) + q->depot.chunk_cnt;
+
+	if (cnt > q->fill_cnt)
+		q->fill_cnt = cnt;
 }
 
 /* has_gone_round: all that was in the ring at round_ns is taken, since it was
@@ -116,9 +164,9 @@ static bool is_open(const struct pt_rx_queue *q)
  * not wait for us. */
 static void nap_fit(struct pt_rx_queue *q)
 {
-	if (q->nap_desc_cnt < q->window / 16 && q->nap_ns < NAP_MAX_NS)
+	if (q->nap_desc_cnt < q->share / 16 && q->nap_ns < NAP_MAX_NS)
 		q->nap_ns *= 2;
-	else if (q->nap_desc_cnt > q->window / 8 && q->nap_ns > NAP_MIN_NS)
+	else if (q->nap_desc_cnt > q->share / 8 && q->nap_ns > NAP_MIN_NS)
 		q->nap_ns /= 2;
 	q->nap_desc_cnt = 0;
 }
@@ -171,6 +219,7 @@ static void *queue_main(void *arg)
 		bool open;
 
 		pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_POLL);
+		note_fill(q);
 		cnt = pt_xsk_recv(q->cfg.xsk, q->frames, PT_RX_BATCH);
 		pt_rx_queue_lock(q);
 		q->looked_ns = now_ns;

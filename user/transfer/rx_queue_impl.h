@@ -32,7 +32,9 @@ struct pt_rx_queue {
 	struct pt_rx_lane *lanes[PT_QUEUE_LANES_MAX];
 	__u32 lane_cnt;
 	__u64 shared_ns;		/* when the credit was divided, and what ... */
-	__u32 window;			/* ... lanes with demand have each since */
+	__u32 share;			/* ... lanes with demand have each since */
+	__u32 fill_cnt;			/* descriptors that waited, at most, since
+					 * the last look at stretches */
 	struct pt_rx_lane *last;	/* the lane of the frame before */
 	__u64 received;
 

@@ -129,13 +129,20 @@ static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
 				       memory_order_relaxed) - placed_sz);
 }
 
-/* has_share: a lane that waits for storage may hold these chunks, too. */
+/* has_share: a lane that waits for storage may hold these chunks, too.  One whose
+ * window was stretched may have more on the way than its share of them. */
 static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 		      __u32 chunk_cnt)
 {
-	return !l->intake->places_apart ||	/* it holds none */
-	       pt_credit_may_hold(q->cfg.ring_cnt, q->depot.chunk_cnt,
-				  pt_placer_held_cnt(l->placer), chunk_cnt);
+	__u32 held_cnt;
+
+	if (!l->intake->places_apart)
+		return true;	/* it holds none */
+	held_cnt = pt_placer_held_cnt(l->placer);
+	if (l->stretch.is_used && held_cnt + chunk_cnt > l->share)
+		return false;
+	return pt_credit_may_hold(q->cfg.ring_cnt, q->depot.chunk_cnt,
+				  held_cnt, chunk_cnt);
 }
 
 static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)

@@ -91,6 +91,10 @@ struct pt_rx_frame {
  * many.  No system call. */
 __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *frames, __u32 max);
 
+/* pt_xsk_rx_fill: descriptors that wait in the RX ring now.  By the thread that
+ * receives. */
+__u32 pt_xsk_rx_fill(const struct pt_xsk *x);
+
 /* pt_xsk_recycle gives the chunks of cnt frames back to be filled again.  A
  * system call only when a zero-copy driver asks for it. */
 void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *frames,

@@ -105,6 +105,12 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *frames, __u32 max)
 	return cnt;
 }
 
+__u32 pt_xsk_rx_fill(const struct pt_xsk *x)
+{
+	return __atomic_load_n(x->rx.producer, __ATOMIC_RELAXED) -
+	       x->rx.cached_cons;
+}
+
 void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *frames,
 		    __u32 cnt)
 {
