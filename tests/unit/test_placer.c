@@ -249,6 +249,7 @@ static void test_dropped(void **state)
 		put(0, frame, data_frame(&kit_links[0], 0, seq, LOW + seq % 500,
 					 1));
 	wait_taken(0);
+	wait_until(pt_intake_since_ns(&intake) > 0);	/* once its thread runs */
 	pt_rx_queue_lock(queues[0]);
 	pt_rx_queue_lane_remove(queues[0], &lanes[0]);
 	pt_rx_queue_unlock(queues[0]);
