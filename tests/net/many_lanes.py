@@ -7,37 +7,33 @@ nothing, until it is refused.
 
 Prints how many lanes were taken, then what ABORT said, if one did.
 """
-import socket
-import struct
 import sys
 
-from odd_sender import ABORT, OPEN, OPENED, SEGMENT, Peer, message, text
+from messages import (ABORT, LANE_READY, OPENED, abort_words, lane_set,
+                      open_transfer, segment)
+from odd_sender import Peer
 
-LANE_SET, LANE_READY = 9, 10
 LANES = 64
 
 
 def main():
     addr, port, transfers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    dst = b"\0" * 10 + b"\xff\xff" + socket.inet_aton(addr)
     kept, taken = [], 0
     for i in range(transfers):
         peer = Peer(addr, port)
         kept.append(peer)
-        peer.send(message(OPEN, struct.pack(
-            "!QQ16sHBBBBII", i + 1, 7, dst, LANES, 2, 0, 16, 0, 1, 0) +
-            text(b"idle%d" % i)),
-            message(SEGMENT, struct.pack("!QQ", 0, 4096) + text(b"ram")))
+        peer.send(open_transfer(i + 1, addr, LANES, 1, b"idle%d" % i),
+                  segment(0, 4096))
         peer.expect(OPENED)
         for lane in range(LANES):
-            peer.send(message(LANE_SET, struct.pack("!HHI", lane, 0, 1514)))
+            peer.send(lane_set(lane))
             while True:
                 got = peer.read()
                 if got and got[0] == LANE_READY:
                     taken += 1
                     break
                 if not got or got[0] == ABORT:
-                    print(taken, got[1][4:].decode() if got else "closed")
+                    print(taken, abort_words(got[1]) if got else "closed")
                     return
     print(taken)
 

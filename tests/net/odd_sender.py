@@ -17,30 +17,18 @@ import socket
 import struct
 import sys
 
-HELLO, OFFER, OPEN, SEGMENT, OPENED = 1, 2, 3, 4, 7
-SYNC, DIGESTS, VERIFY, VERIFIED = 11, 14, 15, 16
-COMMIT, COMMITTED, ASK, ABORT, BYE = 18, 19, 20, 22, 25
+from messages import (ABORT, ASK, BYE, COMMIT, COMMITTED, HEAD_SZ, OFFER, OPENED,
+                      SENDER, SYNC, VERIFIED, VERIFY, abort_words,
+                      digests_of_zeroes, head, hello, message, numbers,
+                      open_transfer, segment, text)
+
 TRANSFER = 0x0123456789ABCDEF
-REGION_SZ = 2 << 20
-
-
-def text(words):
-    return struct.pack("!H", len(words)) + words
-
-
-def message(kind, payload=b""):
-    return struct.pack("!IHH", len(payload), kind, 0) + payload
-
-
-def numbers(*items):
-    return struct.pack("!I%dQ" % len(items), len(items), *items)
 
 
 class Peer:
     def __init__(self, addr, port):
         self.sock = socket.create_connection((addr, port), timeout=20)
-        self.sock.sendall(message(HELLO, b"PTCT" +
-                                  struct.pack("!HHQB", 2, 2, 0, 1)))
+        self.sock.sendall(hello(SENDER))
         self.expect(OFFER)
 
     def send(self, *messages):
@@ -48,10 +36,10 @@ class Peer:
 
     def read(self):
         """The next message, or None when the connection was closed."""
-        head = self.exactly(8)
-        if not head:
+        begin = self.exactly(HEAD_SZ)
+        if not begin:
             return None
-        size, kind, _ = struct.unpack("!IHH", head)
+        size, kind = head(begin)
         return kind, self.exactly(size)
 
     def exactly(self, size):
@@ -73,19 +61,14 @@ class Peer:
             if not got or got[0] in kinds:
                 return got
             if got[0] == ABORT:
-                sys.exit("aborted: %s" % got[1][4:].decode())
+                sys.exit("aborted: %s" % abort_words(got[1]))
 
 
 def verified(addr, port, size):
     peer = Peer(addr, port)
-    dst = b"\0" * 10 + b"\xff\xff" + socket.inet_aton(addr)
-    peer.send(message(OPEN, struct.pack("!QQ16sHBBBBII", TRANSFER, 7, dst, 1,
-                                        2, 0, 16, 0, 1, 0) + text(b"odd")),
-              message(SEGMENT, struct.pack("!QQ", 0, size) + text(b"ram")))
+    peer.send(open_transfer(TRANSFER, addr, 1, 1, b"odd"), segment(0, size))
     peer.expect(OPENED)
-    regions = -(-size // REGION_SZ)
-    peer.send(message(DIGESTS, struct.pack("!Q", 0) + numbers(*[0] * regions)),
-              message(VERIFY, numbers(0)))
+    peer.send(digests_of_zeroes(size), message(VERIFY, numbers(0)))
     if not peer.expect(VERIFIED):
         sys.exit("not verified")
     return peer
@@ -119,7 +102,7 @@ def main():
     elif got[0] == COMMITTED:
         print("COMMITTED")
     else:
-        print(got[1][4:].decode())
+        print(abort_words(got[1]))
 
 
 if __name__ == "__main__":

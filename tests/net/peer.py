@@ -30,9 +30,11 @@ Each says "ready" on stderr when it can be connected to, or is connected.
 import os
 import select
 import socket
-import struct
 import sys
 import time
+
+from messages import (COMMITTED, HEAD_SZ, PONG, RECEIVER, SENDER, head, hello,
+                      message, offer, ping)
 
 POLL_S = 0.005  # how soon a proxy sees its file
 
@@ -86,28 +88,23 @@ def garbage(addr, port):
 
 def version(addr, port):
     sock, _ = listen(addr, port).accept()
-    hello = b"PTCT" + struct.pack("!HHQB", 77, 77, 0, 2)
-    sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+    sock.sendall(hello(RECEIVER, version=77))
     for _ in read_until_end(sock):
         pass
 
 
 def small(addr, port):
     sock, _ = listen(addr, port).accept()
-    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 2)
-    offer = struct.pack("!HIIIHIH", 16644, 1500, 64, 3840, 0, 1, 0)
-    sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello +
-                 struct.pack("!IHH", len(offer), 2, 0) + offer)
+    sock.sendall(hello(RECEIVER) + offer(frame_sz=64))
     for _ in read_until_end(sock):
         pass
 
 
 def pings(addr, port):
     sock, _ = listen(addr, port).accept()
-    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 2)
-    sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+    sock.sendall(hello(RECEIVER))
     while True:
-        sock.sendall(struct.pack("!IHHQ", 8, 23, 0, 0))
+        sock.sendall(ping())
         time.sleep(0.1)
 
 
@@ -131,21 +128,20 @@ def echo_begin():
 
 
 def asks(addr, port, file):
-    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 1)
     echo = echo_begin()
     longest_s = echo_longest_s = 0
     while not os.path.exists(file):
         # A receiver ends who opens nothing in time: a new one each second.
         with socket.create_connection((addr, port)) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+            sock.sendall(hello(SENDER))
             until = time.monotonic() + 1
             while time.monotonic() < until and not os.path.exists(file):
                 asked = time.monotonic()
-                sock.sendall(struct.pack("!IHHQ", 8, 23, 0, 0))
+                sock.sendall(ping())
                 kind = 0
-                while kind != 24:  # PONG
-                    size, kind, _ = struct.unpack("!IHH", exactly(sock, 8))
+                while kind != PONG:
+                    size, kind = head(exactly(sock, HEAD_SZ))
                     exactly(sock, size)
                 if not longest_s:
                     print("peer: ready", file=sys.stderr, flush=True)
@@ -159,13 +155,11 @@ def asks(addr, port, file):
 
 
 def chatter(addr, port):
-    hello = b"PTCT" + struct.pack("!HHQB", 2, 2, 0, 1)
-    ping = struct.pack("!IHHQ", 8, 23, 0, 0)
     with socket.create_connection((addr, port)) as sock:
-        sock.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello)
+        sock.sendall(hello(SENDER))
         print("peer: ready", file=sys.stderr, flush=True)
         while True:
-            sock.sendall(ping * 4096)
+            sock.sendall(ping() * 4096)
 
 
 def close(addr, port):
@@ -223,7 +217,7 @@ def plain(addr, port, to_port):
 
 
 def forget(addr, port, to_port):
-    committed = struct.pack("!IHH", 8, 19, 0)  # the header of its message
+    committed = message(COMMITTED, bytes(8))[:HEAD_SZ]
     server = listen(addr, port)
     cut = False
     to = {}

@@ -28,34 +28,19 @@ import struct
 import sys
 import time
 
-HELLO, OFFER, OPEN, SEGMENT, OPENED, PROBE_SEEN = 1, 2, 3, 4, 7, 8
-LANE_SET, LANE_READY, SYNC, ACK, DIGESTS = 9, 10, 11, 12, 14
-VERIFY, VERIFIED, COMMIT, COMMITTED, ASK = 15, 16, 18, 19, 20
-ABORT, PING, PONG, BYE, WORKING = 22, 23, 24, 25, 27
-CAP_WORKING = 1 << 2
-SIZE, REGION_SZ = 4 << 20, 2 << 20
+from messages import (ABORT, ACK, ASK, CAP_WORKING, COMMIT, COMMITTED, HEAD_SZ,
+                      LANE_READY, LANE_SET, OFFER, OPEN, OPENED, PING, PONG,
+                      PROBE_SEEN, RECEIVER, SEGMENT, SENDER, SYNC, VERIFIED,
+                      VERIFY, WORKING, abort_words, digests_of_zeroes, head,
+                      hello, lane_set, message, numbers, offer, open_transfer,
+                      ping, segment)
+
+SIZE = 4 << 20
 TICK_S = 0.1
-
-
-def text(words):
-    return struct.pack("!H", len(words)) + words
-
-
-def message(kind, payload=b""):
-    return struct.pack("!IHH", len(payload), kind, 0) + payload
-
-
-def numbers(*items):
-    return struct.pack("!I%dQ" % len(items), len(items), *items)
 
 
 def ready():
     print("peer: ready", file=sys.stderr, flush=True)
-
-
-def hello(role):
-    return message(HELLO, b"PTCT" + struct.pack("!HHQB", 2, 2, CAP_WORKING,
-                                                role))
 
 
 class Closed(Exception):
@@ -67,7 +52,7 @@ class Peer:
 
     def __init__(self, sock, role):
         self.sock, self.have = sock, b""
-        self.send(hello(role))
+        self.send(hello(role, CAP_WORKING))
 
     def send(self, *messages):
         try:
@@ -83,13 +68,13 @@ class Peer:
         """The next message but PING, or None when there was none."""
         end = time.monotonic() + seconds
         while True:
-            if len(self.have) >= 8:
-                size, kind, _ = struct.unpack("!IHH", self.have[:8])
-                if len(self.have) >= 8 + size:
-                    payload = self.have[8:8 + size]
-                    self.have = self.have[8 + size:]
+            if len(self.have) >= HEAD_SZ:
+                size, kind = head(self.have)
+                if len(self.have) >= HEAD_SZ + size:
+                    payload = self.have[HEAD_SZ:HEAD_SZ + size]
+                    self.have = self.have[HEAD_SZ + size:]
                     if kind == ABORT:
-                        raise Closed(payload[4:].decode())
+                        raise Closed(abort_words(payload))
                     if kind != PING:
                         return kind, payload
                     self.send(message(PONG, payload))
@@ -120,7 +105,7 @@ class Peer:
         """PINGs and answers PINGs, until it is closed; say() each time, too."""
         ready()
         while True:
-            self.send(message(PING, struct.pack("!Q", 1)))
+            self.send(ping(1))
             if say:
                 self.send(say())
             end = time.monotonic() + TICK_S
@@ -130,7 +115,7 @@ class Peer:
     def floods(self):
         ready()
         self.sock.setblocking(True)
-        pings = message(PING, struct.pack("!Q", 1)) * 1024
+        pings = ping(1) * 1024
         while True:
             self.send(pings)
             for _ in range(2048):
@@ -142,19 +127,17 @@ class Peer:
 
 
 def segments(start, cnt):
-    return b"".join(message(SEGMENT, struct.pack("!QQ", 512 * i, 4096) +
-                            text(b"r%d" % i)) for i in range(start, start + cnt))
+    return b"".join(segment(512 * i, 4096, b"r%d" % i)
+                    for i in range(start, start + cnt))
 
 
 def send_to(peer, stop, addr, lanes):
     peer.expect(OFFER)
     if stop == "OPEN":
         peer.answers_only()
-    dst = b"\0" * 10 + b"\xff\xff" + socket.inet_aton(addr)
     many = {"slow": 60000, "flood": 65536}.get(stop, 1)
-    peer.send(message(OPEN, struct.pack(
-        "!QQ16sHBBBBII", os.getpid(), 7, dst, lanes, 2, 0, 16, 0, many, 0) +
-        text(b"pretender-%s-%d" % (stop.encode(), os.getpid()))))
+    name = b"pretender-%s-%d" % (stop.encode(), os.getpid())
+    peer.send(open_transfer(os.getpid(), addr, lanes, many, name))
     if stop == "SEGMENT":
         peer.answers_only()
     if stop == "slow":
@@ -164,13 +147,13 @@ def send_to(peer, stop, addr, lanes):
         for start in range(0, many - 64, 64):
             peer.send(segments(start, 64))
         peer.floods()
-    peer.send(message(SEGMENT, struct.pack("!QQ", 0, SIZE) + text(b"ram")))
+    peer.send(segment(0, SIZE))
     peer.expect(OPENED)
     if stop == "data":
         peer.answers_only()
     if stop == "lanes":
         for lane in range(lanes):
-            peer.send(message(LANE_SET, struct.pack("!HHI", lane, 0, 1514)))
+            peer.send(lane_set(lane))
             peer.expect(LANE_READY)
         peer.answers_only()
     if stop in ("works", "idles"):
@@ -179,8 +162,7 @@ def send_to(peer, stop, addr, lanes):
         peer.answers_only(
             lambda: message(WORKING, struct.pack("!BQ", 1, next(done)))
             if stop == "idles" or time.monotonic() < end else b"")
-    regions = -(-SIZE // REGION_SZ)
-    peer.send(message(DIGESTS, struct.pack("!Q", 0) + numbers(*[0] * regions)))
+    peer.send(digests_of_zeroes(SIZE))
     if stop == "VERIFY":
         peer.answers_only()
     peer.send(message(VERIFY, numbers(*[0] * lanes)))
@@ -193,7 +175,7 @@ def send_to(peer, stop, addr, lanes):
 
 
 def sender(addr, port, stop, lanes="1"):
-    peer = Peer(socket.create_connection((addr, port)), 1)
+    peer = Peer(socket.create_connection((addr, port)), SENDER)
     begun = time.monotonic()
     try:
         send_to(peer, stop, addr, int(lanes))
@@ -202,11 +184,6 @@ def sender(addr, port, stop, lanes="1"):
 
 
 # ---- the receiver ----
-
-
-def offer():
-    return message(OFFER, struct.pack("!HIIIHIH", 16644, 1500, 1514, 3840, 0,
-                                      1, 0))
 
 
 def ack(payload):
@@ -259,7 +236,7 @@ def receiver(addr, port, stop):
     while True:
         sock, _ = server.accept()
         try:
-            take_from(Peer(sock, 2), stop)
+            take_from(Peer(sock, RECEIVER), stop)
         except Closed as why:
             print(why, flush=True)
             sock.close()

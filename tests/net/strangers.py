@@ -30,12 +30,13 @@ import struct
 import sys
 import time
 
+import messages
+
 TURN_S = 0.02  # between looks at all of them
 BURST = 64     # newcomers of a turn
 
-HELLO = (struct.pack("!IHH", 17, 1, 0) + b"PTCT" +
-         struct.pack("!HHQB", 2, 2, 0, 1))
-PING = struct.pack("!IHHQ", 8, 23, 0, 0)
+HELLO = messages.hello(messages.SENDER)
+PING = messages.ping()
 
 
 def client_hello(rnd):
