@@ -67,6 +67,12 @@ void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex)
 					   .zc_max_segs = 1 };
 }
 
+bool pt_netdev_garbles(const struct pt_device *device)
+{
+	(void)device;
+	return false;
+}
+
 int pt_device_open_index(struct pt_device *dev, __u32 ifindex,
 			 struct pt_error *err)
 {

@@ -65,8 +65,9 @@ static void good_facts(struct pt_facts *f)
 		.rx_queue_cnt = 4, .tx_queue_cnt = 4,
 	};
 	f->device.features_known = true;
-	f->device.xdp_features = PT_XDP_BASIC | PT_XDP_ZERO_COPY |
-				 PT_XDP_RX_SG;
+	f->device.xdp_features = PT_XDP_BASIC | PT_XDP_REDIRECT |
+				 PT_XDP_ZERO_COPY | PT_XDP_RX_SG;
+	f->device.zc_max_segs = 5;
 	f->device.rule = -1;
 	f->device.link_mbit = 100000;
 	fail_try(&f->xdp.attach, PT_NOT_TRIED, "");
@@ -171,14 +172,15 @@ static void good_facts(struct pt_facts *f)
 	  MODE_REFUSED, ERROR, 3, "refuses the program: a ring")	\
 	X(no_zero_copy, f->device.xdp_features &= ~PT_XDP_ZERO_COPY,	\
 	  PEER, ZERO_COPY_NONE, INFO, 0, "copies")			\
+	X(zero_copy_mtu, f->device.zc_max_segs = 1, PEER,		\
+	  ZERO_COPY_MTU, INFO, 0, "for an MTU of 3814 at most")		\
+	X(zero_copy_garbles, f->device.garbles = true, PEER,		\
+	  ZERO_COPY_GARBLES, INFO, 0, "auto copies what is sent")	\
 	X(zero_copy_bound, f->device.features_known = false;		\
-	  f->device.xdp_features = PT_XDP_BASIC;			\
 	  f->xdp.bind_zero_copy = true, PEER, ZERO_COPY, OK, 0, "")	\
-	X(zero_copy_not_bound, f->device.features_known = false;	\
-	  f->device.xdp_features = PT_XDP_BASIC, PEER,			\
+	X(zero_copy_not_bound, f->device.features_known = false, PEER,	\
 	  ZERO_COPY_NONE, INFO, 0, "")					\
 	X(zero_copy_unknown, f->device.features_known = false;		\
-	  f->device.xdp_features = PT_XDP_BASIC;			\
 	  fail_try(&f->xdp.bind, PT_NOT_TRIED, ""), PEER,		\
 	  ZERO_COPY_UNSEEN, INFO, 0, "6.18.1-test")			\
 	X(small_kernel, f->xdp.bind_large.ret = -EMSGSIZE, PEER,	\

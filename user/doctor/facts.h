@@ -63,6 +63,8 @@ struct pt_facts_device {
 	struct pt_device dev;
 	bool	features_known;	/* the kernel tells them (6.3) */
 	__u64	xdp_features;	/* NETDEV_XDP_ACT_* */
+	__u32	zc_max_segs;	/* as struct pt_netdev_facts */
+	bool	garbles;	/* as struct pt_zero_copy_facts, if it sends */
 	__u32	offloads;	/* bit of enum pt_offload: on */
 	__u32	link_mbit;	/* 0: not known, or no real link */
 	__u32	rss_queue_cnt;	/* queues that the hash spreads over, 0: none */
@@ -72,6 +74,7 @@ struct pt_facts_device {
 
 /* Bits of xdp_features, as the kernel's netdev.h numbers them. */
 #define PT_XDP_BASIC		(1u << 0)
+#define PT_XDP_REDIRECT		(1u << 1)
 #define PT_XDP_ZERO_COPY	(1u << 3)
 #define PT_XDP_RX_SG		(1u << 5)
 

@@ -112,7 +112,15 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "receive tries it; --generic works with every driver")	\
 	X(MODE_REFUSED, "xdp-mode", ERROR, RECEIVE,			\
 	  "the driver refuses the program: {}", "try --generic")	\
-	X(ZERO_COPY, "zero-copy", OK, BOTH, "the driver has zero copy", "") \
+	X(ZERO_COPY, "zero-copy", OK, BOTH,				\
+	  "the driver has it, and --zero-copy auto tries it", "")	\
+	X(ZERO_COPY_MTU, "zero-copy", INFO, BOTH,			\
+	  "the driver has it for an MTU of {} at most, so --zero-copy "	\
+	  "auto copies each frame", "ip link set {dev} mtu {}")		\
+	X(ZERO_COPY_GARBLES, "zero-copy", INFO, BOTH,			\
+	  "driver {}, as a module, may send garbage as the header of "	\
+	  "zero-copy frames, so --zero-copy auto copies what is sent",	\
+	  "--zero-copy on tries it")					\
 	X(ZERO_COPY_NONE, "zero-copy", INFO, BOTH,			\
 	  "driver {} has none: the kernel copies each frame", "")	\
 	X(ZERO_COPY_UNSEEN, "zero-copy", INFO, BOTH,			\

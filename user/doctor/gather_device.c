@@ -203,6 +203,8 @@ void gather_device(struct pt_facts_device *d, const char *name)
 	pt_netdev_ask(&netdev, d->dev.ifindex);
 	d->features_known = netdev.known;
 	d->xdp_features = netdev.xdp_features;
+	d->zc_max_segs = netdev.zc_max_segs;
+	d->garbles = pt_netdev_garbles(&d->dev);
 	e.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (e.fd < 0)
 		return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/wire.h>
+#include "xdp/zero_copy.h"
 
 static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 {
@@ -26,19 +27,38 @@ static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 				facts->host.release);
 }
 
+/* judge_zero_copy: what auto decides, and what a kernel that does not tell before a
+ * queue is bound said then. */
 static void judge_zero_copy(struct pt_findings *f, const struct pt_facts *facts)
 {
 	const struct pt_facts_device *d = &facts->device;
 	const struct pt_facts_xdp *x = &facts->xdp;
+	const struct pt_zero_copy_facts rule = {
+		.wish = PT_ZERO_COPY_AUTO,
+		.garbles = d->garbles,
+		.mtu = d->dev.mtu,
+		.netdev = {
+			.known = d->features_known,
+			.xdp_features = d->xdp_features,
+			.zc_max_segs = d->zc_max_segs,
+		},
+	};
+	enum pt_zero_copy_answer answer = pt_zero_copy_judge(&rule);
+	const char *driver = d->dev.driver[0] ? d->dev.driver : "?";
 
-	if (d->xdp_features & PT_XDP_ZERO_COPY || x->bind_zero_copy)
-		pt_findings_say(f, PT_FOUND_ZERO_COPY);
-	else if (d->features_known || !x->bind.ret)
-		pt_findings_add(f, PT_FOUND_ZERO_COPY_NONE, "%s",
-				d->dev.driver[0] ? d->dev.driver : "?");
-	else
+	if (answer == PT_ZERO_COPY_ABSENT ||
+	    (!d->features_known && !x->bind_zero_copy && !x->bind.ret))
+		pt_findings_add(f, PT_FOUND_ZERO_COPY_NONE, "%s", driver);
+	else if (!d->features_known && !x->bind_zero_copy)
 		pt_findings_add(f, PT_FOUND_ZERO_COPY_UNSEEN, "%s",
 				facts->host.release);
+	else if (answer == PT_ZERO_COPY_MTU || answer == PT_ZERO_COPY_SEGMENTS)
+		pt_findings_add_number(f, PT_FOUND_ZERO_COPY_MTU,
+				       pt_zero_copy_mtu_max(d->zc_max_segs));
+	else if (answer == PT_ZERO_COPY_GARBLES)
+		pt_findings_add(f, PT_FOUND_ZERO_COPY_GARBLES, "%s", driver);
+	else
+		pt_findings_say(f, PT_FOUND_ZERO_COPY);
 }
 
 static void judge_buffers(struct pt_findings *f, const struct pt_facts *facts)

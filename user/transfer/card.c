@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <pagetrim/clock.h>
 #include <pagetrim/stop.h>
@@ -29,21 +28,13 @@ static int give_up(struct pt_card *card, const struct pt_error *why, int code,
 	return 0;
 }
 
-/* garbles: virtio_net gives the address of a variable of its own for DMA, which
- * is right only where the driver is built in (seen: Linux 7.3). */
-static bool garbles(const struct pt_device *device)
-{
-	return !strcmp(device->driver, "virtio_net") &&
-	       !access("/sys/module/virtio_net/initstate", F_OK);
-}
-
 int pt_card_judge(struct pt_card *card, struct pt_device *device,
 		  const struct pt_card_cfg *cfg, struct pt_error *err)
 {
 	struct pt_zero_copy_facts facts = {
 		.wish = cfg->wish,
 		.generic = cfg->generic,
-		.garbles = cfg->sends && garbles(device),
+		.garbles = cfg->sends && pt_netdev_garbles(device),
 		.mtu = device->mtu,
 	};
 	enum pt_zero_copy_answer answer;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/genetlink.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/netlink.h"
 
@@ -121,6 +122,12 @@ static int on_queue(const struct nlmsghdr *nlh, void *data)
 	if (queue.bound && queue.id < PT_QUEUES_MAX)
 		bound[queue.id / 64] |= 1ull << queue.id % 64;
 	return MNL_CB_OK;
+}
+
+bool pt_netdev_garbles(const struct pt_device *device)
+{
+	return !strcmp(device->driver, "virtio_net") &&
+	       !access("/sys/module/virtio_net/initstate", F_OK);
 }
 
 void pt_netdev_bound_queues(__u32 ifindex, __u64 bound[PT_QUEUES_MAX / 64])

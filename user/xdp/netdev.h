@@ -11,6 +11,10 @@
  * family, or does not know the device. */
 void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex);
 
+/* pt_netdev_garbles: virtio_net gives the address of a variable of its own for DMA,
+ * which is right only where the driver is built in (seen: Linux 7.3). */
+bool pt_netdev_garbles(const struct pt_device *device);
+
 /* pt_netdev_bound_queues sets the bit of each queue that an AF_XDP socket is
  * bound to, and leaves the others as they are. */
 void pt_netdev_bound_queues(__u32 ifindex, __u64 bound[PT_QUEUES_MAX / 64]);
