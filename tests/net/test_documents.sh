@@ -39,7 +39,7 @@ first_part() { sed '/^\.Ss /,$d'; }
 help_options()
 {
 	"$pagetrim" "$1" --help | sed -nE \
-		's/^ +(-h, )?(--[a-z-]+(\[=[A-Z]+\]| [A-Z][][A-Z:]*)?)( .*)?$/\2/p'
+		's/^(      |  -h, )(--[a-z-]+(\[=[A-Z]+\]| [A-Z][][A-Z:]*)?)( .*)?$/\2/p'
 }
 
 # As the reader sees them: `.It Fl -to Ar HOST Ns Op : Ns Ar PORT` is
@@ -89,7 +89,7 @@ numbers()
 help_texts()
 {
 	"$pagetrim" "$1" --help | awk '
-		/^ +(-h, )?--/ { sub(/^ +(-h, )?/, ""); printf "\n%s", $0; next }
+		/^(      |  -h, )--/ { sub(/^ +(-h, )?/, ""); printf "\n%s", $0; next }
 		/^[^ ]/ { print ""; next }
 		{ sub(/^ +/, " "); printf "%s", $0 }' | sed -nE \
 		's/^(--[a-z-]+)(\[=[A-Z]+\])?/\1 /p'

@@ -33,15 +33,19 @@ static void collect(struct rows *r, const struct pt_command *c, void *to)
 
 static void store(const struct pt_option *o, void *field, __u64 value)
 {
-	__u16 u16 = value;
-	__u32 u32 = value;
-
-	if (o->sz == sizeof(value))
-		memcpy(field, &value, sizeof(value));
-	else if (o->sz == sizeof(u32))
-		memcpy(field, &u32, sizeof(u32));
-	else
-		memcpy(field, &u16, sizeof(u16));
+	switch (o->sz) {
+	case 1:
+		*(__u8 *)field = value;
+		break;
+	case 2:
+		*(__u16 *)field = value;
+		break;
+	case 4:
+		*(__u32 *)field = value;
+		break;
+	default:
+		*(__u64 *)field = value;
+	}
 }
 
 static void store_number(const struct pt_option *o, void *field, __u64 number)
@@ -96,7 +100,6 @@ static int take_word(const char *command, const struct pt_option *o,
 		     void *field, const char *text)
 {
 	const struct pt_option_word *w = o->words;
-	__u16 bits;
 
 	while (w->name && strcmp(w->name, text))
 		w++;
@@ -106,8 +109,7 @@ static int take_word(const char *command, const struct pt_option *o,
 		store(o, field, w->value);
 		return -1;
 	}
-	memcpy(&bits, field, sizeof(bits));
-	store(o, field, bits | w->value);
+	*(__u16 *)field |= w->value;
 	return -1;
 }
 

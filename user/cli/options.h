@@ -23,9 +23,9 @@
 enum pt_option_kind {
 	PT_OPTION_FLAG,		/* bool: true */
 	PT_OPTION_TEXT,		/* const char *: the value as it stands */
-	PT_OPTION_NUMBER,	/* of 4 or 8 bytes */
+	PT_OPTION_NUMBER,	/* of 1, 2, 4 or 8 bytes, unsigned */
 	PT_OPTION_WORD,		/* an enum: the value of one of the words */
-	PT_OPTION_WORDS,	/* the same as bits, each time one more */
+	PT_OPTION_WORDS,	/* __u16: the same as bits, each time one more */
 	PT_OPTION_OWN,		/* what take makes of it */
 };
 

@@ -50,7 +50,7 @@ struct send {
 static int tell(const struct send *s, int ret)
 {
 	pt_out_progress("%s", "");
-	if (s->o.json)
+	if (s->o.agent.json)
 		pt_out_json(pt_report_send_json(&s->report, ret, &s->err));
 	else if (!ret)
 		pt_report_send_text(&s->report);
@@ -101,7 +101,7 @@ static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
 		return ret ? ret : pt_out_start(err);
 	}
 	return pt_privilege_drop(PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK),
-				 &o->user, err);
+				 &o->agent.user, err);
 }
 
 int pt_cmd_send(int argc, char **argv)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "cli/privilege.h"
+#include "cli/agent.h"
 #include "cli/security.h"
 #include "transfer/sender.h"
 
@@ -18,11 +18,10 @@ struct pt_send_options {
 	const char *files[PT_SEND_FILES_MAX];	/* cfg.file_cnt of them */
 	const char *const *sources;	/* paths; none with pid */
 	int source_cnt;
-	struct pt_user user;
+	struct pt_agent agent;
 	struct pt_security security;
 	pid_t pid;			/* 0: sources are sent */
 	bool keep_running;
-	bool json;
 };
 
 /* pt_send_options_parse sets o, all of it, from the arguments behind the

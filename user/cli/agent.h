@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* agent: the options that send and receive share, but for security's: the same
+ * names and meanings on both. */
+#ifndef CLI_AGENT_H
+#define CLI_AGENT_H
+
+#include "cli/options.h"
+#include "cli/privilege.h"
+#include "transfer/cpus.h"
+#include "xdp/umem.h"
+#include "xdp/zero_copy.h"
+
+struct pt_agent {
+	__u32 queue_cnt;
+	__u32 peer_timeout_ms;
+	enum pt_hugepages hugepages;
+	enum pt_zero_copy zero_copy;
+	struct pt_cpus cpus;
+	struct pt_user user;
+	bool profile;
+	bool generic, json;	/* of tables of their own: texts differ */
+};
+
+/* pt_agent_options is a group over struct pt_agent. */
+extern const struct pt_option pt_agent_options[];
+
+/* PT_AGENT_FILL copies agent into cfg, pt_send's or a receiver's, which have
+ * fields of the same names. */
+#define PT_AGENT_FILL(cfg, agent) do {					\
+	(cfg)->queue_cnt = (agent)->queue_cnt;				\
+	(cfg)->peer_timeout_ms = (agent)->peer_timeout_ms;		\
+	(cfg)->hugepages = (agent)->hugepages;				\
+	(cfg)->zero_copy = (agent)->zero_copy;				\
+	(cfg)->cpus = (agent)->cpus;					\
+	(cfg)->profile = (agent)->profile;				\
+	(cfg)->generic = (agent)->generic;				\
+} while (0)
+
+/* pt_agent_check looks at all of them together: -1, or an exit code. */
+int pt_agent_check(const char *command, const struct pt_agent *agent);
+
+#endif
