@@ -46,6 +46,7 @@ static struct pt_program *opens_soon(void)
 static void test_one_begins(void **state)
 {
 	struct pt_program *p;
+	char word[64];
 	__u32 id;
 	pid_t pid;
 
@@ -54,7 +55,8 @@ static void test_one_begins(void **state)
 	pid = child(begin_to_receive);
 	id = attached_id(false);
 	assert_true(id > 0);
-	refused(native(), -EBUSY, "held by");
+	snprintf(word, sizeof(word), "'pagetrim' (id %u) of pid %d, ", id, pid);
+	refused(native(), -EBUSY, word);	/* by its link */
 	assert_int_equal(attached_id(false), id);
 	kill_hard(pid);
 	p = opens_soon();

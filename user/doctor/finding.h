@@ -191,7 +191,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(XDP_SHARED, "xdp-program", OK, BOTH,				\
 	  "{}: libxdp's dispatcher, which attach can join", "")		\
 	X(XDP_FOREIGN, "xdp-program", ERROR, RECEIVE,			\
-	  "held by {}", "ip link set {dev} xdp off removes it")		\
+	  "held by {}", "use another device, or ask who attached it")		\
 	X(XDP_UNNAMED, "xdp-program", WARNING, RECEIVE,			\
 	  "held by program {}, whose owner only root is told",		\
 	  "run as root")						\

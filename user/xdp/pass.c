@@ -84,8 +84,8 @@ static int fail(struct pt_error *err, const struct pt_device *device, int code)
 	if (code == -EEXIST)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: an XDP program "
 				    "in generic mode has it, and zero copy "
-				    "needs one in the driver ('ip link set %s "
-				    "xdpgeneric off' removes it)", name, name);
+				    "needs one in the driver (--zero-copy off "
+				    "does without)", name);
 	if (code == -EPERM || code == -EACCES)
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: no privilege "
 				    "for the XDP program that zero copy needs "

@@ -14,7 +14,7 @@
 #include <pagetrim/check.h>
 #include "xdp/cause.h"
 #include "xdp/hook.h"
-#include "xdp/lease.h"
+#include "xdp/occupant.h"
 
 #ifndef BPF_F_XDP_HAS_FRAGS
 #define BPF_F_XDP_HAS_FRAGS (1U << 5)
@@ -73,57 +73,27 @@ void program_free(struct pt_program *p)
 	free(p);
 }
 
-/* name_holder writes who holds the device's XDP hook, "" if nobody. */
-static void name_holder(char *text, size_t sz, const struct pt_device *device)
+static int fail_held(struct pt_error *err, const struct pt_device *dev)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	struct bpf_prog_info info = { 0 };
-	struct pt_lease_owner owner;
-	__u32 info_sz = sizeof(info), id;
-	int fd, used;
+	struct pt_occupant occupant;
+	char who[160], remedy[160];
 
-	text[0] = '\0';
-	if (bpf_xdp_query(device->ifindex, 0, &query))
-		return;
-	id = query.prog_id ? query.prog_id :
-	     query.drv_prog_id ? query.drv_prog_id : query.skb_prog_id;
-	if (!id)
-		return;
-	fd = bpf_prog_get_fd_by_id(id);
-	if (fd >= 0) {
-		bpf_obj_get_info_by_fd(fd, &info, &info_sz);
-		close(fd);
-	}
-	used = snprintf(text, sz, "XDP program '%s' (id %u)",
-			info.name[0] ? info.name : "?", id);
-	if (strcmp(info.name, PT_PROGRAM_NAME) &&
-	    strcmp(info.name, PT_PASS_NAME))
-		return;
-	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
-		if (pt_lease_owner(device, q, &owner) <= 0)
-			continue;
-		snprintf(text + used, sz - used, " of pid %d, pagetrim %s",
-			 owner.pid, owner.role);
-		return;
-	}
+	pt_occupant_find(&occupant, dev);
+	pt_occupant_print(&occupant, who, sizeof(who));
+	pt_occupant_remedy(&occupant, dev->name, remedy, sizeof(remedy));
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: held by %s (%s)",
+			    dev->name, who, remedy);
 }
 
 int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		 int code)
 {
 	const struct pt_device *dev = cfg->device;
-	char holder[160] = "";
 
 	switch (code) {
 	case -EBUSY:
 	case -EEXIST:	/* native against generic */
-		name_holder(holder, sizeof(holder), dev);
-		return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-			"%s: held by %s ('ip link set %s xdp off' removes "
-			"another's; several receivers share a device after "
-			"'pagetrim attach --dev %s')", dev->name,
-			holder[0] ? holder : "another XDP program", dev->name,
-			dev->name);
+		return fail_held(err, dev);
 	case -EOPNOTSUPP:
 		return pt_error_set(err, PT_EXIT_HOST, code,
 			"%s: driver %s has no %s XDP (%s)", dev->name,
