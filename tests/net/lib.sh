@@ -230,6 +230,18 @@ send_begin()
 	sender=$!
 }
 
+# answers_in_time: by the file `longest` of `peer.py asks`, control's longest answer
+# took at most 100 ms, and what this machine's load costs anybody who answers.
+answers_in_time()
+{
+	local answer_ms echo_ms
+
+	read -r answer_ms echo_ms <longest
+	echo "longest answer: $answer_ms ms, of an echo $echo_ms ms" >&2
+	within "control's longest answer, ms" "$answer_ms" 0 \
+		$((100 * patience + 3 * echo_ms))
+}
+
 # sent_bytes_of HOST: what left it so far, as its device counts.
 sent_bytes_of()
 {

@@ -60,18 +60,6 @@ hosts_with_disk()
 		--peer-timeout 4
 }
 
-# answers_in_time: control's longest answer took at most 100 ms, and what this
-# machine's load costs anybody who answers.
-answers_in_time()
-{
-	local answer_ms echo_ms
-
-	read -r answer_ms echo_ms <longest
-	echo "longest answer: $answer_ms ms, of an echo $echo_ms ms" >&2
-	within "control's longest answer, ms" "$answer_ms" 0 \
-		$((100 * patience + 3 * echo_ms))
-}
-
 # Four transfers in their midst; a peer measures control's answers meanwhile.
 frozen_in_data()
 {
