@@ -10,7 +10,7 @@ p2's htb is the bottleneck, its queue so many ms of the rate.  The cable delays
 both directions by half of the round trip, and may lose frames at random before
 the bottleneck.  ping from a to b measures the queue.
 
-    bottleneck.py --build DIR [--quick] [--json FILE] [--cases WORD]
+    bottleneck.py --build DIR [--quick] [--json FILE] [--cases WORD] [--mtu N]
                   [--write FILE.md] [--list] [--render FILE]
 
 Prints the tables; --write puts them and the plots into the document.  Root.
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 
+import bottleneck_world
 from bottleneck_tables import render
 from bottleneck_world import NotEnded, World, die
 
@@ -180,6 +181,8 @@ def main():
     args.add_argument("--json", metavar="FILE")
     args.add_argument("--write", metavar="FILE.md")
     args.add_argument("--cases", default="", metavar="WORD")
+    args.add_argument("--mtu", type=int, default=bottleneck_world.MTU,
+                      help="of all devices; the tables are of the default")
     args.add_argument("--list", action="store_true")
     args.add_argument("--render", metavar="FILE")
     args = args.parse_args()
@@ -187,6 +190,7 @@ def main():
         with open(args.render, encoding="utf-8") as file:
             render([json.loads(line) for line in file], args.write)
         return 0
+    bottleneck_world.MTU = args.mtu
     cases = [c for c in all_cases(args.quick)
              if re.search(args.cases, c.name)]
     if not cases:

@@ -12,7 +12,6 @@ import time
 MTU = 1500
 B_ADDR = "10.78.0.2"
 ADDRS = {"a": "10.78.0.1", "b": B_ADDR, "c": "10.78.0.3"}
-FRAME_SZ = MTU + 14
 PATIENCE_S = 90
 
 # Prints the time and the bytes that came in from a and c, every 20 ms.
@@ -116,8 +115,9 @@ class World:
 
     def bottleneck(self):
         rate = self.case["rate_mbps"]
-        burst = max(3 * FRAME_SZ, rate * 125 // 5)    # 200 us
-        limit = max(4 * FRAME_SZ,
+        frame_sz = MTU + 14
+        burst = max(3 * frame_sz, rate * 125 // 5)    # 200 us
+        limit = max(4 * frame_sz,
                     int(rate * 125 * self.case["queue_ms"]))
         for words in (
                 "qdisc add dev p2 root handle 1: htb default 1",
