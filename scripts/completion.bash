@@ -3,65 +3,8 @@
 #
 # completion.bash: completes pagetrim's commands, options, and what they take.
 # Installed where bash-completion looks; else `source scripts/completion.bash`.
-# Needs nothing but bash, and ip(8) for addresses.
-
-# _pagetrim_options COMMAND: its options; one that takes no value has no more,
-# the others a word for what they take.
-_pagetrim_options()
-{
-	case $1 in
-	doctor)
-		echo --dev:device --to:host --json --help
-		;;
-	inspect)
-		echo --pid:pid --keep-running --mtu:mtu --rate-mbit:number \
-			--svg:file --json --help
-		;;
-	send)
-		echo --dev:device --to:host --pid:pid --keep-running \
-			--trim:trim --observe --copies:copies --with:file \
-			--name:text --resume --queues:count --mtu:mtu \
-			--max-bandwidth:count --control:file \
-			--hugepages:hugepages --cpus:text \
-			--zero-copy:zero-copy --generic --user:user \
-			--peer-timeout:number --psk:file \
-			--tls-cert:file --tls-key:file --tls-ca:file \
-			--tls-hostname:text --cipher:cipher \
-			--rekey-frames:number --pad --insecure --profile \
-			--json --help
-		;;
-	receive)
-		echo --dev:device --listen:address --out:file --serve \
-			--resume --queues:count --max-memory:number \
-			--max-files:number --max-transfers:count \
-			--max-peer-memory:number --max-peer-files:number \
-			--prealloc:number --hugepages:hugepages --cpus:text \
-			--zero-copy:zero-copy --generic --user:user \
-			--peer-timeout:number --psk:file \
-			--tls-cert:file --tls-key:file --tls-ca:file \
-			--tls-peer:text --cipher:cipher --insecure --profile \
-			--json --help
-		;;
-	attach)
-		echo --dev:device --generic --json --help
-		;;
-	detach)
-		echo --dev:attached --force --json --help
-		;;
-	status)
-		echo --json --help
-		;;
-	set)
-		echo --help
-		;;
-	stats)
-		echo --dev:device --watch --json --help
-		;;
-	keygen)
-		echo --identity:text --help
-		;;
-	esac
-}
+# Needs nothing but bash, and ip(8) for addresses; what there is to complete it
+# asks the program itself.
 
 _pagetrim_devices() { (cd /sys/class/net && echo *) 2>/dev/null; }
 
@@ -119,25 +62,19 @@ _pagetrim_files()
 	mapfile -t COMPREPLY < <(compgen -f -- "$word")
 }
 
-# _pagetrim_value KIND: completes what an option takes.
+# _pagetrim_value OFFER: completes what an option or an argument takes.
 _pagetrim_value()
 {
 	case $1 in
+	=*)		_pagetrim_words "${1#=}" ;;
 	device)		_pagetrim_words "$(_pagetrim_devices)" ;;
 	attached)	_pagetrim_words "$(_pagetrim_attached)" ;;
 	address)	_pagetrim_words "$(_pagetrim_addresses "$dev")" ;;
 	host)		mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
 	pid)		_pagetrim_words "$(_pagetrim_pids)" ;;
 	user)		mapfile -t COMPREPLY < <(compgen -A user -- "$word") ;;
-	trim)		_pagetrim_words none ends blocks ;;
-	copies | zero-copy) _pagetrim_words auto on off ;;
-	cipher)		_pagetrim_words aes-128-gcm aes-256-gcm \
-				chacha20-poly1305 ;;
-	mtu)		_pagetrim_words auto 1280 1500 9000 65535 ;;
-	count)		_pagetrim_words auto ;;
-	hugepages)	_pagetrim_words off thp on auto ;;
 	file)		_pagetrim_files ;;
-	esac	# text, number: the user's to say
+	esac	# text: the user's to say
 }
 
 # _pagetrim_line: the words up to the cursor as they were typed; readline cuts
@@ -151,48 +88,54 @@ _pagetrim_line()
 	word=${words[-1]}
 }
 
+# _pagetrim PROGRAM: which asks it for its commands, and for what one takes:
+# lines of what arguments offer, and of "--OPTION OFFER" (see pagetrim(8)).
 _pagetrim()
 {
-	local -a words=() left=()
-	local word option command dev='' given=' ' i
+	local -a words=() left=() arguments=()
+	local program=${1/#\~/$HOME} word before option offer inline='' dev='' given=' ' i
 
 	COMPREPLY=()
 	_pagetrim_line
 	if ((${#words[@]} <= 2)); then
-		_pagetrim_words doctor inspect send receive status set attach \
-			detach stats keygen help --help --version
+		_pagetrim_words "$("$program" completion 2>/dev/null)"
 		return
 	fi
-	command=${words[1]}
 	for ((i = 2; i < ${#words[@]} - 1; i++)); do
-		given+="${words[i]} "
-		[[ ${words[i]} != --dev ]] || dev=${words[i + 1]}
+		given+="${words[i]%%=*} "
+		case ${words[i]} in
+		--dev)		dev=${words[i + 1]} ;;
+		--dev=*)	dev=${words[i]#*=} ;;
+		esac
 	done
 
-	if [[ $word == --watch=* && $command == stats ]]; then
-		word=${word#--watch=}
-		_pagetrim_words 1 5 10 60
-		return
+	before=${words[-2]}
+	if [[ $word == --*=* ]]; then
+		inline=yes before=${word%%=*} word=${word#*=}
 	fi
-	for option in $(_pagetrim_options "$command"); do
-		if [[ $option == "${words[-2]}":* ]]; then
-			_pagetrim_value "${option#*:}"
+	while read -r option offer; do
+		if [[ $option != --* ]]; then
+			arguments+=("$option${offer:+ $offer}")
+			continue
+		fi
+		# With "=" its value is optional, with "+" it may come again.
+		if [[ $offer && ${option%[=+]} == "$before" ]] &&
+			[[ $inline || $option != *= ]]; then
+			_pagetrim_value "$offer"
 			return
 		fi
-		option=${option%%:*}
-		# Once is enough, but for files.
-		[[ $given == *" $option "* && $option != --with ]] ||
-			left+=("$option")
-	done
-	if [[ $word == -* ]]; then
+		[[ $given == *" ${option%[=+]} "* && $option != *+ ]] ||
+			left+=("${option%[=+]}")
+	done < <("$program" completion "${words[1]}" 2>/dev/null)
+	[[ ! $inline ]] || return 0
+
+	if [[ $word == -* || ${#arguments[@]} -eq 0 ]]; then
 		_pagetrim_words "${left[@]}"
-	elif [[ $command == set && ${#words[@]} -eq 4 ]]; then
-		_pagetrim_words max-bandwidth
-	elif [[ " inspect send keygen status set " == *" $command "* ]]; then
-		_pagetrim_files		# a SOURCE, a FILE, a PATH
-	else
-		_pagetrim_words "${left[@]}"
+		return
 	fi
+	i=$((${#words[@]} - 3))		# the last is for more of them
+	((i < ${#arguments[@]})) || i=$((${#arguments[@]} - 1))
+	_pagetrim_value "${arguments[i]}"
 }
 
 complete -F _pagetrim pagetrim

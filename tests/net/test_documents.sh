@@ -50,12 +50,13 @@ page_options()
 		sed -E 's/ Ns Op ([:=]) Ns Ar ([A-Z]+)/[\1\2]/; s/ Ar / /'
 }
 
-# What completion offers after `pagetrim COMMAND -`, called as bash would.
+# What completion offers after a line such as `pagetrim COMMAND -`, called as
+# bash would.
 completed()
 {
 	local COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY
 
-	_pagetrim
+	_pagetrim "$pagetrim"
 	printf '%s\n' "${COMPREPLY[@]}"
 }
 
@@ -146,7 +147,8 @@ alike()
 	local one other
 
 	one=$(sort <<<"$2") other=$(sort <<<"$3")
-	[[ -n $2 ]] || die "$1: nothing was found to compare"
+	[[ -n $2$3 || $1 == completion* ]] ||
+		die "$1: nothing was found to compare"
 	[[ $one == "$other" ]] ||
 		die "$1 (< is the first):" $'\n'"$(diff <(cat <<<"$one") \
 			<(cat <<<"$other"))"
@@ -192,6 +194,43 @@ same_options()
 	same "numbers of --help that pagetrim-$1.8 lacks" \
 		"$(comm -23 <(numbers <<<"$help") \
 			<(page_texts "$1" | numbers))" ''
+}
+
+# completes LINE WORD...: these alone are offered.
+completes()
+{
+	local line=$1
+
+	shift
+	alike "completion of '$line'" "$(printf '%s\n' "$@")" \
+		"$(completed "$line")"
+}
+
+completed_values()
+{
+	touch a-file
+	completes "pagetrim rec" receive
+	completes "pagetrim send --trim " none ends blocks
+	completes "pagetrim send --trim=e" ends
+	completes "pagetrim send --hugepages o" off on
+	completes "pagetrim receive --queues " auto
+	completes "pagetrim inspect --mtu 1" 1500
+	completes "pagetrim send --mtu 1" 1280 1500
+	completes "pagetrim send --pid $$" $$
+	completes "pagetrim stats --watch=1" 1 10
+	completes "pagetrim stats --watch --js" --json
+	completes "pagetrim attach --dev=l" lo
+	completes "pagetrim doctor --dev l" lo
+	completes "pagetrim receive --dev lo --listen 127" 127.0.0.1
+	completes "pagetrim send --psk a-" a-file
+	completes "pagetrim keygen a-" a-file
+	completes "pagetrim set a-file m" max-bandwidth
+	completes "pagetrim set a-file max-bandwidth " auto
+	completes "pagetrim send --cipher aes-128-gcm --ciph" --cipher
+	completes "pagetrim send --trim=ends --tri" ''	# once is enough
+	completes "pagetrim send --trim ends --tr" ''
+	completes "pagetrim send --name " ''
+	completes "pagetrim bogus -" ''
 }
 
 same_exits()
@@ -471,6 +510,7 @@ case_run "documents: man pages are clean" pages_are_clean
 case_run "documents: commands" same_commands
 case_run "documents: exit codes" same_exits
 case_run "documents: verdicts and ledger, with their meanings" meanings
+case_run "documents: completion of values" completed_values
 case_run "documents: examples have keys" examples_are_safe
 case_run "documents: wrong command, version" wrong_command
 case_run "documents: help" help_is_asked_for

@@ -18,8 +18,9 @@ static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *text;
+	const struct pt_command *options;
 } commands[] = {
-#define X(name, text) { #name, pt_cmd_##name, text },
+#define X(name, text) { #name, pt_cmd_##name, text, &pt_command_##name },
 	PT_COMMANDS(X)
 #undef X
 };
@@ -56,6 +57,31 @@ static void print_version(void)
 		printf("%s%s %s", i ? ", " : "seals with ", libs[i]->name,
 		       libs[i]->version());
 	putchar('\n');
+}
+
+static int no_command(const char *name)
+{
+	fprintf(stderr, "pagetrim: no command '%s' (try 'pagetrim --help')\n",
+		name);
+	return PT_EXIT_USAGE;
+}
+
+/* print_completion: the commands, or what one of them takes, for
+ * scripts/completion.bash. */
+static int print_completion(const char *name)
+{
+	for (size_t i = 0; i < command_cnt; i++) {
+		if (!name) {
+			puts(commands[i].name);
+		} else if (!strcmp(name, commands[i].name)) {
+			pt_options_completion(commands[i].options, stdout);
+			return PT_EXIT_OK;
+		}
+	}
+	if (name)
+		return no_command(name);
+	puts("help\n--help\n--version");
+	return PT_EXIT_OK;
 }
 
 /* finish: what could not be printed is said.  The code of a transfer stays
@@ -96,11 +122,11 @@ int main(int argc, char **argv)
 		print_version();
 		return PT_EXIT_OK;
 	}
+	if (!strcmp(argv[1], "completion"))
+		return print_completion(argv[2]);
 	for (size_t i = 0; i < command_cnt; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return finish(argv[1],
 				      commands[i].run(argc - 1, argv + 1));
-	fprintf(stderr, "pagetrim: no command '%s' (try 'pagetrim --help')\n",
-		argv[1]);
-	return PT_EXIT_USAGE;
+	return no_command(argv[1]);
 }
