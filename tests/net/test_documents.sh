@@ -443,6 +443,12 @@ transfer_keys()
 		"$(keys copy.with/segments.json)" "$(page_keys receive FILES)"
 }
 
+has_session()
+{
+	on b "$pagetrim" stats --json --dev "$(dev_b)" 2>/dev/null |
+		jq -e '.sessions[0].pid' >/dev/null
+}
+
 # What stats says while a transfer runs, of a device with the program attached.
 stats_keys()
 {
@@ -455,7 +461,7 @@ stats_keys()
 	same "path in attach.json" "$(field attach .path)" "$pinned"
 	receive_begin receive --listen "$HOSTS_B4" --out copy
 	send_begin send --to "$HOSTS_B4" --max-bandwidth 1M "$(image even)"
-	wait_until 10 test -e copy.partial
+	wait_until 10 has_session
 	on b "$pagetrim" stats --json --dev "$(dev_b)" >stats.json
 	on b "$pagetrim" stats --dev "$(dev_b)" >stats.text
 	kill -TERM "$sender"
