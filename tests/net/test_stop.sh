@@ -209,7 +209,7 @@ serve()
 {
 	show hosts_up "$net" --mtu 1500
 	mkdir out
-	receive_begin receive --serve --listen "$addr" --out out
+	receive_begin receive --serve --listen "$addr" --out out "$@"
 }
 
 # The page cache waits for it: the kernel lets the process go.
@@ -234,6 +234,25 @@ still_direct()
 	! is_gone "$first" || die "its thread was not in the kernel"
 	kill -USR1 "$server"
 	ended send "$first" 10 1 interrupted
+}
+
+# What the receiver holds is compared with it.
+still_resumed()
+{
+	serve --resume
+	send_begin send --to "$addr" --queues 1 --resume --name still \
+		--max-bandwidth 10M "$(image even)"
+	wait_until 20 has_sent 9000000
+	kill -TERM "$sender"
+	ended send "$sender" 5 1 interrupted
+	wait_until 5 grep -q interrupted receive.err
+	: >receive.err
+	still_fs "$(image even)" 2000000 direct
+	send_begin send --to "$addr" --queues 1 --resume --name still mnt/still
+	term_still
+	kill -USR1 "$server"
+	ended send "$first" 10 1 interrupted
+	same "phase" "$(field send .phase)" compare
 }
 
 still_files() { still_direct 1000000 --with mnt/still "$(image small)"; }
@@ -421,6 +440,7 @@ case_run "stop: a sender whose source, not cached, stands still" \
 	still_direct 4000000 mnt/still
 case_run "stop: a sender whose source stands still when read again" \
 	still_direct "$(($(stat -c %s "$(image even)") + 4000000))" mnt/still
+case_run "stop: a sender whose source stands still when compared" still_resumed
 case_run "stop: a sender whose files stand still" still_files
 case_run "stop: a sender of a process whose memory stands still" still_process
 case_run "stop: a receiver of senders in each state" receiver_of_all

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
+#include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <sched.h>
 
 #include <pagetrim/clock.h>
 #include "transfer/inbox.h"
@@ -27,7 +28,7 @@ static int close_inbox(void **state)
 	return 0;
 }
 
-static void post_ack(__u64 upto, const struct pt_seq_range *missing, __u32 cnt)
+static int post_ack(__u64 upto, const struct pt_seq_range *missing, __u32 cnt)
 {
 	const struct pt_msg_ack ack = {
 		.upto = upto,
@@ -42,7 +43,7 @@ static void post_ack(__u64 upto, const struct pt_seq_range *missing, __u32 cnt)
 		.missing = missing,
 	};
 
-	pt_inbox_ack(in, &ack);
+	return pt_inbox_ack(in, &ack);
 }
 
 /* --- one thread ------------------------------------------------------ */
@@ -253,7 +254,8 @@ static void *post_many(void *arg)
 
 		for (__u32 i = 0; i < cnt; i++, n++)
 			ranges[i] = (struct pt_seq_range){ 2 * n, n };
-		post_ack(ack, ranges, cnt);
+		while (post_ack(ack, ranges, cnt))
+			sched_yield();
 		if (ack % 64 == 0)
 			post_probe();
 	}
@@ -324,66 +326,35 @@ static void test_wakes(void **state)
 	}
 }
 
-/* A full box holds control up, until the lane takes or ends. */
-static atomic_int posted_acks;
-
-static void *post_too_much(void *arg)
+/* A full box keeps control from nothing: it is told that it is full. */
+static void test_full(void **state)
 {
 	static struct pt_seq_range many[PT_MISSING_MAX];
-
-	(void)arg;
-	for (int i = 0; i < PT_INBOX_RANGES / PT_MISSING_MAX; i++) {
-		post_ack(i + 1, many, PT_MISSING_MAX);
-		atomic_fetch_add(&posted_acks, 1);
-	}
-	post_ack(1000, many, 1);
-	atomic_fetch_add(&posted_acks, 1);
-	return NULL;
-}
-
-static void wait_posted(int cnt)
-{
-	__u64 deadline = pt_clock_ns() + 50 * SECOND;
-
-	while (atomic_load(&posted_acks) < cnt && pt_clock_ns() < deadline)
-		usleep(1000);
-	assert_int_equal(atomic_load(&posted_acks), cnt);
-}
-
-static void fill_box(pthread_t *poster)
-{
 	const int fits = PT_INBOX_RANGES / PT_MISSING_MAX;
 
-	atomic_store(&posted_acks, 0);
-	assert_int_equal(pthread_create(poster, NULL, post_too_much, NULL), 0);
-	wait_posted(fits);
-	usleep(20000);
-	assert_int_equal(atomic_load(&posted_acks), fits);
-}
-
-static void test_full_then_taken(void **state)
-{
-	pthread_t poster;
-
 	(void)state;
-	fill_box(&poster);
+	for (int i = 0; i < fits; i++)
+		assert_int_equal(post_ack(i + 1, many, PT_MISSING_MAX), 0);
+	assert_int_equal(post_ack(1000, many, 1), -ENOBUFS);
+	assert_int_equal(post_ack(1001, many, 0), 0);
 	assert_true(pt_inbox_take(in, &mail, 0));
 	assert_int_equal(mail.missing_cnt, PT_INBOX_RANGES);
-	assert_int_equal(mail.upto, PT_INBOX_RANGES / PT_MISSING_MAX);
-	pthread_join(poster, NULL);
+	assert_int_equal(mail.upto, 1001);
+	assert_int_equal(post_ack(1002, many, 1), 0);
 	assert_true(pt_inbox_take(in, &mail, 0));
 	assert_int_equal(mail.missing_cnt, 1);
-	assert_int_equal(mail.upto, 1000);
+	assert_int_equal(mail.upto, 1002);
 }
 
 static void test_full_then_stopped(void **state)
 {
-	pthread_t poster;
+	static struct pt_seq_range many[PT_MISSING_MAX];
 
 	(void)state;
-	fill_box(&poster);
+	while (!post_ack(1, many, PT_MISSING_MAX))
+		;
 	pt_inbox_stop(in);
-	pthread_join(poster, NULL);
+	assert_int_equal(post_ack(2, many, PT_MISSING_MAX), 0);
 	assert_true(pt_inbox_take(in, &mail, 0));
 	assert_true(mail.stop);
 }
@@ -400,7 +371,7 @@ int main(void)
 		TEST(test_stop),
 		TEST(test_two_threads),
 		TEST(test_wakes),
-		TEST(test_full_then_taken),
+		TEST(test_full),
 		TEST(test_full_then_stopped),
 	};
 

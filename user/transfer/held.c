@@ -2,22 +2,31 @@
 #include "transfer/held.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <pagetrim/clock.h>
 #include "transfer/page_word.h"
 
 #define STEP_REGIONS	8
 #define STEP_SKIPS	65536	/* regions that are to be sent anyway */
+#define WAIT_MS		100	/* for more to compare, then a look at the time */
 
 void pt_held_init(struct pt_held *h, const struct pt_send_job *job)
 {
-	*h = (struct pt_held){ .job = job, .heard_ns = pt_clock_ns() };
+	*h = (struct pt_held){ .job = job, .heard_ns = pt_clock_ns(),
+			       .told_fd = -1 };
 	pt_view_init(&h->view);
 }
 
 void pt_held_free(struct pt_held *h)
 {
 	pt_view_free(&h->view);
+	if (h->told_fd >= 0)
+		close(h->told_fd);
+	h->told_fd = -1;
 }
 
 /* mark_until: the regions from those told of to end are to be sent. */
@@ -61,6 +70,8 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 	}
 	h->region_told = m->region_first + cnt;
 	h->is_told = !cnt;
+	if (h->told_fd >= 0)
+		eventfd_write(h->told_fd, 1);
 	return 0;
 }
 
@@ -121,10 +132,11 @@ int pt_held_step(struct pt_held *h, struct pt_error *err)
 	unsigned compared = 0;
 
 	for (unsigned i = 0; i < STEP_SKIPS && compared < STEP_REGIONS; i++) {
+		bool is_told = h->is_told;	/* before what it is said of */
 		int ret = 0;
 
 		if (pt_held_is_waiting(h))
-			return h->is_told ? 1 : wait_on(h, err);
+			return is_told ? 1 : wait_on(h, err);
 		if (!pt_dirty_cnt(h->job->dirty, h->region_next)) {
 			ret = compare_region(h, err);
 			compared++;
@@ -134,4 +146,66 @@ int pt_held_step(struct pt_held *h, struct pt_error *err)
 		h->region_next++;
 	}
 	return 0;
+}
+
+static void *held_main(void *arg)
+{
+	struct pt_held *h = arg;
+	struct pollfd told = { .fd = h->told_fd, .events = POLLIN };
+	eventfd_t value;
+	int ret = 0;
+
+	while (!ret && !h->stop) {
+		ret = pt_held_step(h, &h->error);
+		if (!ret && pt_held_is_waiting(h) &&
+		    poll(&told, 1, WAIT_MS) > 0)
+			eventfd_read(h->told_fd, &value);
+	}
+	h->result = ret;
+	h->is_over = true;
+	eventfd_write(h->job->wake_fd, 1);
+	return NULL;
+}
+
+int pt_held_start(struct pt_held *h, struct pt_error *err)
+{
+	int ret;
+
+	h->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = h->told_fd < 0 ? -errno
+			     : -pthread_create(&h->thread, NULL, held_main, h);
+	h->has_thread = !ret;
+	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
+				  "to compare the source: %s (raise ulimit -u, "
+				  "-n)", strerror(-ret)) : 0;
+}
+
+int pt_held_result(const struct pt_held *h, struct pt_error *err)
+{
+	if (!h->is_over)
+		return 0;
+	if (h->result < 0)
+		*err = h->error;
+	return h->result;
+}
+
+void pt_held_cancel(struct pt_held *h)
+{
+	h->stop = true;
+	if (h->has_thread)
+		eventfd_write(h->told_fd, 1);
+}
+
+bool pt_held_has_ended(const struct pt_held *h)
+{
+	return !h->has_thread || h->is_over;
+}
+
+void pt_held_stop(struct pt_held *h)
+{
+	if (!h->has_thread)
+		return;
+	pt_held_cancel(h);
+	pthread_join(h->thread, NULL);
+	h->has_thread = false;
 }

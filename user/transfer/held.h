@@ -5,15 +5,19 @@
  *
  *     HELD ... HELD --> pt_held_take    notes digests; what is not spoken of is
  *                                       to be sent
- *                       pt_held_step    reads the source: what differs, too
- *     ... until it returns 1, and then the lanes go
+ *                       its thread      reads the source: what differs, too
+ *     ... until there is a result, and then the lanes go
  *
- * In steps, so that the caller can do other things in between.  The digests
- * stand where those of sent pages will stand: no memory beyond them.
- * Threads: one, before lanes touch dirty set and digests.
+ * The source may take any time, and its reader must not be who answers the peer.
+ * The digests stand where those of sent pages will stand: no memory beyond them.
+ * Threads: its own, for pt_held_step; all else by one other, control's.  Both end
+ * before lanes touch dirty set and digests; a region is control's until it is told.
  */
 #ifndef TRANSFER_HELD_H
 #define TRANSFER_HELD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "control/messages.h"
 #include "memory/source.h"
@@ -22,13 +26,21 @@
 struct pt_held {
 	const struct pt_send_job *job;	/* outlives it */
 	/* For reading only: */
-	__u64 region_told;	/* HELD has spoken of all below */
-	__u64 region_next;	/* compared all below */
-	bool is_told;		/* the last HELD has come */
-	__u64 heard_ns;		/* when one came last */
-	__u64 page_cnt;		/* that need not be sent, and are not zero */
-	__u64 block_bytes;	/* of blocks that would have been sent for them */
+	_Atomic __u64 region_told;	/* HELD has spoken of all below */
+	_Atomic __u64 region_next;	/* compared all below */
+	atomic_bool is_told;	/* the last HELD has come */
+	_Atomic __u64 heard_ns;	/* when one came last */
+	_Atomic __u64 page_cnt;	/* that need not be sent, and are not zero */
+	_Atomic __u64 block_bytes;	/* of blocks that would have been sent for
+					 * them */
 	struct pt_view view;
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool stop;
+	atomic_bool is_over;	/* then the two are its last word: */
+	int result;
+	struct pt_error error;
+	int told_fd;		/* eventfd: there is more to compare */
 };
 
 void pt_held_init(struct pt_held *h, const struct pt_send_job *job);
@@ -44,6 +56,15 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 
 /* pt_held_is_waiting: nothing is to be compared before the next message. */
 bool pt_held_is_waiting(const struct pt_held *h);
+
+/* pt_held_start has a thread compare until all is; -EAGAIN, -EMFILE.  result: 1: it
+ * has, 0: not yet, or as pt_held_step.  cancel has the thread end once the source
+ * lets it, stop waits until it has; both are fine without one. */
+int pt_held_start(struct pt_held *h, struct pt_error *err);
+int pt_held_result(const struct pt_held *h, struct pt_error *err);
+void pt_held_cancel(struct pt_held *h);
+bool pt_held_has_ended(const struct pt_held *h);
+void pt_held_stop(struct pt_held *h);
 
 /* pt_held_step compares the next 16 MiB.  1: done; 0: call again;
  *   -ETIMEDOUT  no HELD came for the job's progress_ns, though one is due

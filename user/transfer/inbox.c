@@ -12,7 +12,6 @@
 struct pt_inbox {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
-	pthread_cond_t emptied;
 	atomic_bool is_full;		/* there is mail */
 	struct pt_mail mail;
 };
@@ -27,7 +26,6 @@ int pt_inbox_create(struct pt_inbox **out)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&in->filled, &attr);
-	pthread_cond_init(&in->emptied, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&in->lock, NULL);
 	*out = in;
@@ -39,7 +37,6 @@ void pt_inbox_destroy(struct pt_inbox *in)
 	if (!in)
 		return;
 	pthread_mutex_destroy(&in->lock);
-	pthread_cond_destroy(&in->emptied);
 	pthread_cond_destroy(&in->filled);
 	free(in);
 }
@@ -66,18 +63,15 @@ static struct timespec after_ns(__u64 ns)
 	};
 }
 
-void pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
+int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
 {
 	struct pt_mail *mail = post_begin(in);
+	int ret = 0;
 
-	/* The lane empties its box within its longest wait, unless it ended. */
-	while (mail->missing_cnt + ack->missing_cnt > PT_INBOX_RANGES &&
-	       !mail->stop) {
-		struct timespec when = after_ns(100000000ULL);
-
-		pthread_cond_timedwait(&in->emptied, &in->lock, &when);
-	}
-	if (!mail->stop) {
+	if (mail->missing_cnt + ack->missing_cnt > PT_INBOX_RANGES &&
+	    !mail->stop) {
+		ret = -ENOBUFS;
+	} else if (!mail->stop) {
 		memcpy(&mail->missing[mail->missing_cnt], ack->missing,
 		       ack->missing_cnt * sizeof(*ack->missing));
 		mail->missing_cnt += ack->missing_cnt;
@@ -92,6 +86,7 @@ void pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
 		mail->top_ns = ack->top_ns;
 	}
 	post_end(in);
+	return ret;
 }
 
 void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen)
@@ -203,7 +198,6 @@ bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail, __u64 timeout_ns)
 		mail_move(mail, &in->mail);
 		/* stop is for ever, so it stays to be seen */
 		atomic_store(&in->is_full, in->mail.stop);
-		pthread_cond_signal(&in->emptied);
 	}
 	pthread_mutex_unlock(&in->lock);
 	return full;

@@ -48,8 +48,9 @@ struct pt_mail {
 int pt_inbox_create(struct pt_inbox **out);
 void pt_inbox_destroy(struct pt_inbox *in);
 
-/* The control thread's. */
-void pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack);
+/* The control thread's; it waits for no lane.  ack: -ENOBUFS: the lane has not taken
+ * what was missing before, and that was more than can be in flight. */
+int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack);
 void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen);
 void pt_inbox_ready(struct pt_inbox *in, __u32 window);
 void pt_inbox_reprobe(struct pt_inbox *in);

@@ -201,6 +201,7 @@ int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
 		.report = report,
 		.err = err,
 		.wake_fd = -1,
+		.held.told_fd = -1,
 		.stop_fd = cfg->stop_fd,
 		.started_ns = pt_clock_ns(),
 	};

@@ -90,6 +90,7 @@ static bool have_ended(const struct pt_sender *s)
 		if (!pt_lane_has_ended(s->lanes[i]))
 			return false;
 	return pt_send_files_has_ended(s->files) &&
+	       pt_held_has_ended(&s->held) &&
 	       pt_recheck_has_ended(s->recheck);
 }
 
@@ -101,6 +102,7 @@ static bool cancel(struct pt_sender *s)
 	eventfd_t value;
 
 	pt_send_files_cancel(s->files);
+	pt_held_cancel(&s->held);
 	pt_recheck_cancel(s->recheck);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
@@ -116,6 +118,7 @@ static bool cancel(struct pt_sender *s)
 static void join(struct pt_sender *s)
 {
 	pt_send_files_stop(s->files);
+	pt_held_stop(&s->held);
 	pt_recheck_stop(s->recheck);
 	s->recheck = NULL;
 	pt_sender_stop_lanes(s);

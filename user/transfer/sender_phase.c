@@ -81,6 +81,17 @@ static int take_held(struct pt_sender *s, const struct pt_message *m)
 	return pt_held_take(&s->held, &m->held, s->err);
 }
 
+static int take_ack(struct pt_sender *s, const struct pt_msg_ack *ack)
+{
+	struct pt_inbox *in = inbox_of(s, ack->lane);
+
+	if (!in || !pt_inbox_ack(in, ack))
+		return 0;
+	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTO, "receiver: misses more "
+			    "frames of lane %u than are in flight (is it "
+			    "pagetrim?)", ack->lane);
+}
+
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 {
 	struct pt_message answer;
@@ -88,10 +99,7 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 
 	switch (m->type) {
 	case PT_MSG_ACK:
-		in = inbox_of(s, m->ack.lane);
-		if (in)
-			pt_inbox_ack(in, &m->ack);
-		return 0;
+		return take_ack(s, &m->ack);
 	case PT_MSG_PROBE_SEEN:
 		in = inbox_of(s, m->probe_seen.lane);
 		if (in)
@@ -187,9 +195,10 @@ static int probe(struct pt_sender *s)
 	if (ret)
 		return ret;
 	pt_sender_enter(s, PT_SEND_COMPARE);
-	if (!s->report->is_resumed)
-		pt_held_skip(&s->held);
 	eventfd_write(s->wake_fd, 1);	/* come back at once */
+	if (s->report->is_resumed)
+		return pt_held_start(&s->held, s->err);
+	pt_held_skip(&s->held);
 	return 0;
 }
 
@@ -222,11 +231,10 @@ int pt_sender_owed(struct pt_sender *s, const char *what)
 			    s->due.still_ns / 1e9, PT_DUE_TIMEOUTS);
 }
 
-/* compare marks what is to be sent, a step at a time: the peer wants answers
- * meanwhile. */
+/* compare: a thread marks what is to be sent: the peer wants answers meanwhile. */
 static int compare(struct pt_sender *s)
 {
-	int ret = pt_held_step(&s->held, s->err);
+	int ret = s->report->is_resumed ? pt_held_result(&s->held, s->err) : 1;
 
 	s->report->held_page_cnt = s->held.page_cnt;
 	s->report->held_block_bytes = s->held.block_bytes;
@@ -235,10 +243,10 @@ static int compare(struct pt_sender *s)
 	if (!ret && pt_held_is_waiting(&s->held))
 		return pt_sender_owed(s, "HELD");
 	s->moves++;	/* the receiver waits for us */
-	if (ret)
-		go(s);
-	else
-		eventfd_write(s->wake_fd, 1);	/* come back at once */
+	if (!ret)
+		return 0;
+	pt_held_stop(&s->held);
+	go(s);
 	return 0;
 }
 
