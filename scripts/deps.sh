@@ -15,8 +15,8 @@ build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
        libxxhash-dev libjansson-dev libmnl-dev libssl-dev libcap-ng-dev)
 tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        python3-xxhash python3-cryptography openssl iproute2 ethtool
-       iputils-ping iperf3 procps util-linux libcap2-bin mandoc e2fsprogs gdb
-       xdp-tools git)
+       iputils-ping iperf3 procps util-linux mount libcap2-bin mandoc
+       e2fsprogs gdb xdp-tools git)
 guest=(qemu-system-x86 cpio busybox-static kmod xz-utils)
 peers=(criu)
 
@@ -35,10 +35,15 @@ missing()
 	done
 }
 
-# known PACKAGE...: true if apt has a version to install of each of them.
-known()
+# unknown PACKAGE...: print those that apt has no version of to install.
+unknown()
 {
-	[[ $(apt-cache policy "$@" | grep -c '^  Candidate: [0-9]') -eq $# ]]
+	local p
+
+	for p; do
+		[[ $(LC_ALL=C apt-cache policy "$p") =~ Candidate:\ [0-9] ]] ||
+			echo "$p"
+	done
 }
 
 apt()
@@ -83,11 +88,12 @@ mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@
 
 say "installing ${lack[*]}"
 updated=
-if ! known "${lack[@]}"; then
+if [[ $(unknown "${lack[@]}") ]]; then
 	update
 	updated=1
-	known "${lack[@]}" || die "apt has no package for one of: ${lack[*]}" \
-		"(Debian main has all: check /etc/apt/sources.list*)"
+	mapfile -t none < <(unknown "${lack[@]}")
+	[[ ${#none[@]} -eq 0 ]] || die "apt has no package ${none[*]} (Debian's" \
+		"main has all of Debian 12 and 13: check /etc/apt/sources.list*)"
 fi
 if ! install "${lack[@]}"; then
 	# Old lists name package files that the mirror has since replaced.

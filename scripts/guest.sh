@@ -18,13 +18,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pagetrim
 qemu="qemu-system-x86_64"
 
-# The guest's userland: Debian 12 packages, unpacked, no scripts run.
-packages=(libc6 bash coreutils findutils sed grep mawk gzip util-linux mount
-	  libmount1 libblkid1 libsmartcols1 libuuid1 libselinux1 libpcre2-8-0
-	  libtinfo6 libcap2 libacl1 libattr1 libgmp10 zlib1g perl-base
-	  python3.11-minimal libpython3.11-minimal libpython3.11-stdlib
-	  libexpat1 libcrypt1 libffi8 libssl3 libbz2-1.0 liblzma5 sqlite3
-	  libsqlite3-0 libreadline8 tzdata libc-bin util-linux-extra)
+# The guest's userland: packages of this machine's Debian, unpacked with all that
+# they depend on, no scripts run.
+packages=(bash coreutils findutils sed grep mawk gzip util-linux util-linux-extra
+	  mount perl-base python3-minimal libpython3-stdlib sqlite3 tzdata
+	  libc-bin)
 
 usage()
 {
@@ -193,6 +191,15 @@ launch()
 # said TEXT: how many lines of the serial console hold it.
 said() { grep -cF "$1" "$dir/serial.log" 2>/dev/null || true; }
 
+# last_words: of the guest, or else of its kernel.
+last_words()
+{
+	local words
+
+	words=$(grep -a '^guest: ' "$dir/serial.log" | tail -n 2 | tr -d '\r')
+	echo "${words:-$(tail -n 3 "$dir/serial.log")}"
+} 2>/dev/null
+
 # wait_said TEXT N: until the console has said it N times, at most timeout_s.
 wait_said()
 {
@@ -200,11 +207,10 @@ wait_said()
 
 	until n=$(said "$1") && [[ ${n:-0} -ge $2 ]]; do
 		alive || die "QEMU ended; the guest's last words:" \
-			"$(tail -n 3 "$dir/serial.log" 2>/dev/null)"
+			"$(last_words)"
 		[[ $SECONDS -lt $end ]] ||
 			die "no '$1' from the guest within $timeout_s s (see" \
-				"--timeout-s); its last words:" \
-				"$(tail -n 1 "$dir/serial.log" 2>/dev/null)"
+				"--timeout-s); its last words: $(last_words)"
 		sleep 0.05
 	done
 }
