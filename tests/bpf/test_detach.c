@@ -65,6 +65,32 @@ static void test_no_descriptor_left(void **state)
 	end(pid);
 }
 
+/* Pins that cannot be read are not taken for a dead one's, and removed, by who
+ * attaches. */
+static void test_pins_unreadable(void **state)
+{
+	struct pt_program_cfg cfg;
+	struct pt_program_info info;
+	struct rlimit was;
+	char path[128];
+	pid_t pid;
+	int ret;
+
+	(void)state;
+	pid = begin();
+	cfg = native();
+	snprintf(path, sizeof(path), "%s/%s/prog", PT_PIN_ROOT, veth.far.name);
+	for (int cnt = 0; cnt < 12; cnt++) {
+		was = leave_descriptors(cnt);
+		ret = pt_program_pin(&cfg, &info, NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+		assert_true(ret < 0);
+		assert_int_equal(access(path, F_OK), 0);
+	}
+	assert_int_equal(ret, -EEXIST);
+	end(pid);
+}
+
 /* The file of the leases is there, and cannot be read. */
 static void test_leases_unreadable(void **state)
 {
@@ -154,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_list_breaks_off),
 		TEST(test_no_descriptor_left),
+		TEST(test_pins_unreadable),
 		TEST(test_leases_unreadable),
 		TEST(test_one_begins),
 		TEST(test_detached_meanwhile),

@@ -147,6 +147,7 @@ enum program_pins {
 	PINS_DEAD,	/* it is gone, or they were made half-way */
 	PINS_HERE,	/* it is in this network namespace */
 	PINS_ELSEWHERE,	/* in another one, for all we know */
+	PINS_UNREAD,	/* they cannot be read */
 };
 
 /* program_judge_pins: *device is it if it is HERE. */

@@ -173,6 +173,10 @@ static int judge_pins(const struct pt_device *device, struct pt_error *err)
 			"had that name (detach it there; if that is gone: "
 			"pagetrim detach --dev %s --force)", device->name, path,
 			device->name);
+	case PINS_UNREAD:
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s cannot "
+			"be read, so it may be in use (run as root, and with "
+			"descriptors to spare)", device->name, path);
 	default:
 		return 0;
 	}
@@ -345,7 +349,7 @@ static int unpin_left(const struct pt_device *device, bool force,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: nothing "
 				    "is attached (pagetrim attach --dev %s "
 				    "does)", device->name, device->name);
-	if (pins == PINS_HERE || (pins == PINS_ELSEWHERE && !force))
+	if (pins == PINS_HERE || (pins != PINS_DEAD && !force))
 		return judge_pins(device, err);
 	program_remove_pins(path);
 	return 0;

@@ -45,22 +45,22 @@ void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 			path[i] = ':';
 }
 
-/* pinned_id returns the number of the program pinned in a folder, 0: none. */
-static __u32 pinned_id(const char *folder)
+/* pinned_id returns the number of the program pinned in a folder, 0: none, or
+ * -errno: it cannot be read. */
+static __s64 pinned_id(const char *folder)
 {
 	struct bpf_prog_info info = { 0 };
-	__u32 info_sz = sizeof(info), id = 0;
+	__u32 info_sz = sizeof(info);
 	char path[PT_PIN_PATH_SZ];
-	int fd;
+	int fd, ret;
 
 	path_in(path, folder, "prog");
 	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return 0;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &info_sz))
-		id = info.id;
+		return errno == ENOENT ? 0 : -errno;
+	ret = bpf_obj_get_info_by_fd(fd, &info, &info_sz) ? -errno : 0;
 	close(fd);
-	return id;
+	return ret ? ret : (__s64)info.id;
 }
 
 /* is_pinned_in: then p keeps the folder. */
@@ -121,19 +121,22 @@ void program_remove_pins(const char *folder)
 }
 
 /* link_device returns the number of the link's device, in whatever namespace;
- * 0: it is gone; -ENOENT: there is no link, as behind a dispatcher. */
+ * 0: it is gone; -ENOENT: there is no link, as behind a dispatcher; else -errno:
+ * it cannot be read. */
 static int link_device(const char *folder)
 {
 	struct bpf_link_info info = { 0 };
 	__u32 info_sz = sizeof(info);
 	char path[PT_PIN_PATH_SZ];
-	int fd, ret = -ENOENT;
+	int fd, ret;
 
 	path_in(path, folder, "link");
 	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return ret;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &info_sz))
+		return -errno;
+	if (bpf_obj_get_info_by_fd(fd, &info, &info_sz))
+		ret = -errno;
+	else
 		ret = info.xdp.ifindex;
 	close(fd);
 	return ret;
@@ -172,13 +175,15 @@ static void constants_of(__u32 id, struct pt_constants *constants)
 enum program_pins program_judge_pins(const char *folder,
 				     struct pt_device *device)
 {
-	__u32 id = pinned_id(folder);
+	__s64 id = pinned_id(folder);
 	int ifindex = link_device(folder);
 	struct pt_constants was;
 	__u64 netns_cookie = 0;
 
 	if (access(folder, F_OK))
-		return PINS_NONE;
+		return errno == ENOENT ? PINS_NONE : PINS_UNREAD;
+	if (id < 0 || (ifindex < 0 && ifindex != -ENOENT))
+		return PINS_UNREAD;
 	if (!id || !ifindex)
 		return PINS_DEAD;
 	constants_of(id, &was);
