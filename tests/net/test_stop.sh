@@ -409,14 +409,18 @@ frozen_in_verified()
 	same_file "$(image small)" mnt/copy
 }
 
-# What was brought is to be removed, and cannot be yet.
+# What was brought is to be removed, and cannot be yet.  A second signal changes
+# nothing of how it ends, but that what was brought may stay.
 frozen_in_data()
 {
 	frozen_in DATA
 	term_frozen 4 interrupted
+	[[ $1 == once ]] || kill -TERM "$frozen"
 	thaw
 	ended receive "$receiver" 20 1 interrupted
 	[[ ! -e mnt/copy ]] || die "committed all the same"
+	[[ $1 == twice ]] ||
+		same "left behind" "$(find mnt -name 'copy*')" ''
 }
 
 case_run "stop: a sender that asks for a name" sender_resolving
@@ -446,7 +450,8 @@ case_run "stop: a sender of a process whose memory stands still" still_process
 case_run "stop: a receiver of senders in each state" receiver_of_all
 case_run "stop: a receiver of one that has not said HELLO" \
 	receiver_of_a_stranger
-case_run "stop: a receiver frozen in data" frozen_in_data
+case_run "stop: a receiver frozen in data" frozen_in_data once
+case_run "stop: a receiver frozen in data, twice" frozen_in_data twice
 case_run "stop: a receiver frozen when it has verified" \
 	frozen_in_verified
 case_run "stop: a receiver frozen in commit" frozen_in_commit once
