@@ -19,6 +19,8 @@
 
 #define PT_ADMISSION_MAX	128	/* of all peers */
 
+struct pt_intake;
+
 /* pt_peer_limits: of one peer at once; 0: any. */
 struct pt_peer_limits {
 	__u32	transfers;
@@ -61,7 +63,6 @@ void pt_admission_leave(struct pt_admitted *t);
 
 /* pt_admission_lane_cnt: lanes on the queue of those of all that are of i's peer, by
  * its address or by its name: whichever has more. */
-struct pt_intake;
 __u32 pt_admission_lane_cnt(const struct pt_intake *i,
 			    struct pt_intake *const *all, __u32 all_cnt,
 			    __u16 queue);
