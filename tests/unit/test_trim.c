@@ -77,23 +77,12 @@ static void test_ends_of_all_pairs_and_random_masks(void **state)
 
 static void test_names(void **state)
 {
-	enum pt_trim trim;
-
 	(void)state;
-	for (unsigned int i = 0; i < PT_TRIM_CNT; i++) {
-		assert_int_equal(pt_trim_parse(pt_trim_name(i), &trim), 0);
-		assert_int_equal(trim, i);
-	}
 	assert_string_equal(pt_trim_name(PT_TRIM_NONE), "none");
 	assert_string_equal(pt_trim_name(PT_TRIM_ENDS), "ends");
 	assert_string_equal(pt_trim_name(PT_TRIM_BLOCKS), "blocks");
 	assert_null(pt_trim_name(PT_TRIM_CNT));
 	assert_null(pt_trim_name(-1));
-
-	trim = PT_TRIM_ENDS;
-	assert_int_equal(pt_trim_parse("block", &trim), -EINVAL);
-	assert_int_equal(pt_trim_parse("", &trim), -EINVAL);
-	assert_int_equal(trim, PT_TRIM_ENDS);
 }
 
 #define ROW_CNT (sizeof(rows) / sizeof(rows[0]))

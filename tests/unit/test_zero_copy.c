@@ -111,22 +111,6 @@ static void test_explained(void **state)
 	}
 }
 
-static void test_names(void **state)
-{
-	enum pt_zero_copy wish;
-
-	(void)state;
-	assert_int_equal(pt_zero_copy_parse("auto", &wish), 0);
-	assert_int_equal(wish, PT_ZERO_COPY_AUTO);
-	assert_int_equal(pt_zero_copy_parse("on", &wish), 0);
-	assert_int_equal(wish, PT_ZERO_COPY_ON);
-	assert_int_equal(pt_zero_copy_parse("off", &wish), 0);
-	assert_int_equal(wish, PT_ZERO_COPY_OFF);
-	assert_true(pt_zero_copy_parse("", &wish) < 0);
-	assert_true(pt_zero_copy_parse("ON", &wish) < 0);
-	assert_int_equal(wish, PT_ZERO_COPY_OFF);
-}
-
 int main(void)
 {
 	enum { CNT = sizeof(rows) / sizeof(rows[0]) };
@@ -134,7 +118,6 @@ int main(void)
 		[CNT] = cmocka_unit_test(test_generic),
 		cmocka_unit_test(test_garbles),
 		cmocka_unit_test(test_explained),
-		cmocka_unit_test(test_names),
 	};
 
 	for (size_t i = 0; i < CNT; i++)

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "trim/trim.h"
 
-#include <errno.h>
 #include <stddef.h>
-#include <string.h>
 
 static const char *const names[PT_TRIM_CNT] = {
 	[PT_TRIM_NONE] = "none",
@@ -14,15 +12,4 @@ static const char *const names[PT_TRIM_CNT] = {
 const char *pt_trim_name(enum pt_trim trim)
 {
 	return (unsigned int)trim < PT_TRIM_CNT ? names[trim] : NULL;
-}
-
-int pt_trim_parse(const char *name, enum pt_trim *out)
-{
-	for (unsigned int i = 0; i < PT_TRIM_CNT; i++) {
-		if (!strcmp(name, names[i])) {
-			*out = (enum pt_trim)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
 }

@@ -37,7 +37,4 @@ static inline __u64 pt_trim_mask(enum pt_trim trim, __u64 scanned)
 /* pt_trim_name returns "none", "ends" or "blocks"; NULL for any other. */
 const char *pt_trim_name(enum pt_trim trim);
 
-/* pt_trim_parse is its inverse: 0 and *out, or -EINVAL and *out as it was. */
-int pt_trim_parse(const char *name, enum pt_trim *out);
-
 #endif

@@ -21,17 +21,6 @@ static const char *const names[] = {
 #undef X
 };
 
-int pt_hugepages_parse(const char *text, enum pt_hugepages *out)
-{
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(text, names[i]))
-			continue;
-		*out = i;
-		return 0;
-	}
-	return -EINVAL;
-}
-
 const char *pt_hugepages_name(enum pt_hugepages h)
 {
 	return names[h];

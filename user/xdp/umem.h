@@ -24,8 +24,6 @@ enum pt_hugepages {
 #undef X
 };
 
-/* pt_hugepages_parse returns 0, or -EINVAL if text is none of the names. */
-int pt_hugepages_parse(const char *text, enum pt_hugepages *out);
 const char *pt_hugepages_name(enum pt_hugepages h);
 
 struct pt_umem {

@@ -2,7 +2,6 @@
 #include "xdp/zero_copy.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Of NETDEV_XDP_ACT_*, in the kernel's netdev.h: XDP and redirection are what an
  * AF_XDP socket needs beside it. */
@@ -17,23 +16,6 @@
 
 /* Beyond the MTU: Ethernet header, two VLAN tags, FCS. */
 #define HDRS_SZ		26
-
-static const char *const names[] = {
-#define X(SYMBOL, name) name,
-	PT_ZERO_COPY(X)
-#undef X
-};
-
-int pt_zero_copy_parse(const char *text, enum pt_zero_copy *out)
-{
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(text, names[i]))
-			continue;
-		*out = i;
-		return 0;
-	}
-	return -EINVAL;
-}
 
 __u32 pt_zero_copy_mtu_max(__u32 max_segs)
 {

@@ -24,9 +24,6 @@ enum pt_zero_copy {
 #undef X
 };
 
-/* pt_zero_copy_parse returns 0, or -EINVAL if text is none of the names. */
-int pt_zero_copy_parse(const char *text, enum pt_zero_copy *out);
-
 /* pt_netdev_facts: what the kernel says of a device's driver. */
 struct pt_netdev_facts {
 	bool known;		/* false: a kernel before 6.3 */
