@@ -17,9 +17,9 @@
 #include <bpf/libbpf.h>
 
 #include "wire/builder.h"
-#include "xdp/pass.h"
 #include "xdp/program.h"
-#include "xdp/xsk.h"
+#include "xsk/pass.h"
+#include "xsk/xsk.h"
 
 #define QUEUES	2
 #define PORT	16644

@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 
 #include "xdp/cause.h"
-#include "xdp/xsk.h"
+#include "xsk/xsk.h"
 
 #ifndef BPF_F_XDP_HAS_FRAGS
 #define BPF_F_XDP_HAS_FRAGS (1U << 5)

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "xdp/cause.h"
-#include "xdp/xsk.h"
+#include "xsk/xsk.h"
 
 #define QUEUES 2
 

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #include "xdp/device.h"
-#include "xdp/xsk.h"
+#include "xsk/xsk.h"
 
 struct veth {
 	struct pt_device near, far;

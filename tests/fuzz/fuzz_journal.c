@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer/journal.h"
+#include "sink/journal.h"
 #include "wire/checksum.h"
 #include <pagetrim/check.h>
 

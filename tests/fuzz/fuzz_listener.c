@@ -3,15 +3,15 @@
  * gets in said a HELLO; where a key is asked for, nobody gets in, as the fuzzer
  * has none.  The first byte: bits 0..6: where the pieces part, in fours; bit 7:
  * a key is asked for. */
-#include "input.h"
 #include "folder.h"
+#include "input.h"
 #include "loopback.h"
 
 #include <poll.h>
 
-#include "control/listener.h"
-#include "control/psk.h"
-#include "control/tls.h"
+#include "channel/listener.h"
+#include "tls/psk.h"
+#include "tls/tls.h"
 
 #define HELLO_SZ	(PT_MESSAGE_HDR_SZ + 17)
 

@@ -3,7 +3,7 @@
  * agreed on: the first byte says both. */
 #include <string.h>
 
-#include "control/messages.h"
+#include "channel/messages.h"
 #include <pagetrim/check.h>
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz);

@@ -3,7 +3,7 @@
  * leaves no key behind. */
 #include <string.h>
 
-#include "control/psk.h"
+#include "tls/psk.h"
 #include <pagetrim/check.h>
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include <pagetrim/check.h>
-#include "control/netlink.h"
-#include "control/route.h"
+#include "net/netlink.h"
+#include "net/route.h"
 
 static struct input answer;
 

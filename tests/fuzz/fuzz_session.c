@@ -3,15 +3,15 @@
  * and files are real, its device is not.  When it ends, the next is told the
  * rest.  However each ends, nothing is left but what it says it committed.  The
  * first byte: bit 0: --serve; bit 1: --resume, which keeps more. */
-#include "input.h"
 #include "folder.h"
+#include "input.h"
 #include "loopback.h"
 #include "rx_host_fake.h"
 
 #include <pagetrim/clock.h>
-#include "control/conn_io.h"
-#include "transfer/rx_messages.h"
-#include "transfer/rx_storage.h"
+#include "channel/conn_io.h"
+#include "receive/rx_messages.h"
+#include "receive/rx_storage.h"
 
 #define SESSIONS_MAX	4
 #define MEMORY_SZ_MAX	(1ULL << 36)	/* bytes: more takes its time */

@@ -4,7 +4,7 @@
 #include "input.h"
 
 #include <pagetrim/check.h>
-#include "control/text.h"
+#include "base/text.h"
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 {

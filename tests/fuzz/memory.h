@@ -7,9 +7,9 @@
 
 #include "folder.h"
 
-#include "transfer/rebuild.h"
-#include "trim/digest.h"
 #include "../frames/frame.h"
+#include "rebuild/rebuild.h"
+#include "trim/digest.h"
 
 #define MEMORY_KEY	0x5eed5eed5eed5eedULL
 #define MEMORY_PAGES	7

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_host_fake: transfer/rx_host.h without device, program and queues: knows
+/* rx_host_fake: receive/rx_host.h without device, program and queues: knows
  * whether a session is on it, and minds that it is added and removed once. */
 #ifndef FUZZ_RX_HOST_FAKE_H
 #define FUZZ_RX_HOST_FAKE_H
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
-#include "transfer/rx_host.h"
+#include "receive/rx_host.h"
 
 static struct pt_intake *rx_host_intake;
 

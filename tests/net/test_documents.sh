@@ -388,7 +388,7 @@ same_stages()
 	local want
 
 	want=$(sed -n "/^#define PT_$2_STAGES/,/^\$/p" \
-		"$root/user/profile/stages.h" |
+		"$root/user/base/stages.h" |
 		sed -nE 's/.*"([a-z]+)", *"([^"]*)".*/\1 \2/p')
 	same "stages of stages.h, and pagetrim-$1.8" "$want" \
 		"$(section "$1" PROFILE | items)"

@@ -46,11 +46,11 @@ declare -A sender_rows=(
 # states_of AGENT: the symbols of its list.
 states_of()
 {
-	local list=PT_RX_STATES header=rx_session.h
+	local list=PT_RX_STATES header=receive/rx_session.h
 
-	[[ $1 == receiver ]] || list=PT_SEND_PHASES header=sender.h
+	[[ $1 == receiver ]] || list=PT_SEND_PHASES header=send/sender.h
 	sed -n "/^#define $list(X)/,/^\$/s/^\tX(\([A-Z_0-9]*\).*/\1/p" \
-		"$root/user/transfer/$header"
+		"$root/user/$header"
 }
 
 # killed_at_entry AGENT STATE: a program to run in place of pagetrim, which dies

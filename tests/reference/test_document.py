@@ -17,7 +17,7 @@ import reader  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEADERS = ["include/pagetrim/wire.h", "include/pagetrim/maps.h",
-           "include/pagetrim/error.h", "user/control/messages.h"]
+           "include/pagetrim/error.h", "user/channel/messages.h"]
 U64_MAX = 2 ** 64 - 1
 SIZES = {"__u8": 1, "__be16": 2, "__be32": 4, "__be64": 8}
 
@@ -102,7 +102,7 @@ def field_text(kind, name, low, high):
 
 def message_rows():
     """The table of section 13, as messages.h has it."""
-    source = code("user/control/messages.h")
+    source = code("user/channel/messages.h")
     body = re.search(r"#define PT_MESSAGES\(X\)(.*)", source).group(1)
     for symbol, number, who in re.findall(
             r"X\((\w+),\s*\w+,\s*(\d+),\s*(\w+)\)", body):
@@ -190,14 +190,14 @@ class Document(unittest.TestCase):
 
     def test_capabilities(self):
         found = re.findall(r"PT_CAP_(\w+)\s+\(1ULL << (\d+)\)",
-                           code("user/control/messages.h"))
+                           code("user/channel/messages.h"))
         self.assertGreater(len(found), 0)
         text = " ".join(section(13).split())
         for name, bit in found:
             self.assertIn(f"Bit {bit}, *{name.lower()}*:", text)
 
     def test_windows(self):
-        source = code("user/transfer/seqmap.h")
+        source = code("user/rxq/seqmap.h")
         ahead = 2 ** int(re.search(r"PT_SEQ_AHEAD\s+\(1u << (\d+)\)",
                                    source).group(1))
         kept = 2 ** int(re.search(r"PT_SEQMAP_SZ\s+\(1u << (\d+)\)",
@@ -219,7 +219,7 @@ class Document(unittest.TestCase):
             self.assertEqual(narrow.key_and_iv(kind, epoch), (raw[:16], raw_iv))
 
     def test_ciphers(self):
-        source = code("user/wire/cipher.h")
+        source = code("user/seal/cipher.h")
         numbers = dict(re.findall(r"PT_CIPHER_(\w+)\s*= (\d)", source))
         del numbers["NONE"]
         table = {row[0]: row[1:3] for row in rows(section(11))}

@@ -7,7 +7,7 @@
 
 #include "wire_kit.h"
 
-#include "wire/aead.h"
+#include "seal/aead.h"
 
 /* The library under test; what it has not is libcrypto's. */
 static const struct pt_aead_lib *aead_kit_lib;

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer/regulator.h"
+#include "lane/regulator.h"
 
 #define MS		1000000ULL
 #define STEP_NS		10000ULL	/* of simulated time */

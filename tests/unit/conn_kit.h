@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control/conn.h"
-#include "control/listener.h"
+#include "channel/conn.h"
+#include "channel/listener.h"
 #include "control_messages.h"
 
 #define WAIT_MS	5000	/* for what must happen; far more than it takes */

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "control/console.h"
+#include "ctl/console.h"
 
 #define WAIT_MS	20000	/* for what must happen */
 #define PATH	SCRATCH "/control"

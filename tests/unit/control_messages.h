@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/messages.h"
+#include "channel/messages.h"
 
 static const unsigned message_types[] = {
 #define X(SYMBOL, name, number, who) number,

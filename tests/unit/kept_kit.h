@@ -3,8 +3,8 @@
 #ifndef TEST_KEPT_KIT_H
 #define TEST_KEPT_KIT_H
 
-#include "memory/sink.h"
 #include "scratch.h"
+#include "sink/sink.h"
 
 #define PAGE 4096u
 #define DIR_OUT SCRATCH "/out"

@@ -17,8 +17,8 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
-#include "transfer/lane.h"
-#include "transfer/rx_lane.h"
+#include "lane/lane.h"
+#include "rxq/rx_lane.h"
 #include "wire/reader.h"
 
 #define RAM	SCRATCH "/ram"

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "control/fields.h"
+#include "channel/fields.h"
 #include "control_messages.h"
 
 static __u8 bytes[PT_MESSAGE_SZ_MAX];

@@ -3,8 +3,8 @@
 #ifndef TEST_OPENED_H
 #define TEST_OPENED_H
 
-#include "memory/source.h"
 #include "scratch.h"
+#include "source/source.h"
 
 #define REGION (2u << 20)
 #define PAGE 4096u

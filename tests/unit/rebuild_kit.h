@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rebuild_kit: what the tests of transfer/rebuild share: a memory of several
+/* rebuild_kit: what the tests of rebuild/rebuild share: a memory of several
  * segments, its sink in the scratch folder, frames built and read.
  */
 #ifndef TEST_REBUILD_KIT_H
@@ -8,7 +8,7 @@
 #include "scratch.h"
 #include "wire_kit.h"
 
-#include "transfer/rebuild.h"
+#include "rebuild/rebuild.h"
 #include "trim/digest.h"
 #include "trim/scan.h"
 #include "wire/reader.h"

@@ -13,7 +13,7 @@
 #include <sys/eventfd.h>
 
 #include <pagetrim/clock.h>
-#include "transfer/rx_queue.h"
+#include "rxq/rx_queue.h"
 
 #define SESSION	0x1122334455667788ULL
 #define QUEUES	2

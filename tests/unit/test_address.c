@@ -9,7 +9,7 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "control/address.h"
+#include "net/address.h"
 
 #define PORT	16644
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "transfer/admission.h"
+#include "receive/admission.h"
 
 static struct pt_error err;
 static struct pt_admission a;

@@ -12,8 +12,8 @@
 #include <poll.h>
 #include <time.h>
 
-#include "transfer/card.h"
-#include "xdp/netdev.h"
+#include "xsk/card.h"
+#include "xsk/netdev.h"
 
 #define XSK	(1 | 2 | 8)	/* NETDEV_XDP_ACT_BASIC, REDIRECT, XSK_ZEROCOPY */
 

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "wire/cipher.h"
-#include "wire/seal.h"
+#include "seal/cipher.h"
+#include "seal/seal.h"
 
 static const struct {
 	enum pt_cipher cipher;

@@ -14,9 +14,9 @@
 
 #include "cli/commands.h"
 #include "cli/send_options.h"
+#include "seal/cipher.h"
 #include "trim/trim.h"
-#include "wire/cipher.h"
-#include "xdp/umem.h"
+#include "xsk/umem.h"
 
 static const struct pt_command *const commands[] = {
 #define X(name, text) &pt_command_##name,

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "transfer/congestion_loss.h"
+#include "lane/congestion_loss.h"
 
 #define FRAME_SZ	1500
 #define FIRST		(400.0 * FRAME_SZ)	/* the window before all cuts */

@@ -3,8 +3,8 @@
 
 #include <sys/eventfd.h>
 
-#include "control/conn_io.h"
-#include "control/fields.h"
+#include "channel/conn_io.h"
+#include "channel/fields.h"
 
 static void test_pair(void **state)
 {

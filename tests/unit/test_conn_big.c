@@ -2,8 +2,8 @@
 /* Large messages, plain and over TLS. */
 #include "tls_kit.h"
 
-#include "control/conn_io.h"
-#include "control/tls_impl.h"
+#include "channel/conn_io.h"
+#include "tls/tls_impl.h"
 
 /* FILE_DATA of 64 KiB, both ways at once, to readers that take a message now
  * and then: all arrive whole and in order, over new keys too. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "transfer/copies.h"
+#include "lane/copies.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

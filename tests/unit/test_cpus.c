@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "transfer/cpus.h"
+#include "base/cpus.h"
 
 static int cpu;		/* one that we may run on */
 static int other;	/* another one, or -1 */

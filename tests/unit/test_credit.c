@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "transfer/credit.h"
+#include "rxq/credit.h"
 
 #define CREDIT	1536
 #define RING	2048

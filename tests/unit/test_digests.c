@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-#include "transfer/digests.h"
+#include "memory/digests.h"
 
 #define REGIONS	3
 #define MIDDLE	PT_REGION_PAGES		/* first page of region 1 */

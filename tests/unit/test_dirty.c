@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
-#include "transfer/dirty.h"
+#include "memory/dirty.h"
 
 #define REGIONS	3
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "transfer/due.h"
+#include "base/due.h"
 
 #define MS	1000000ULL
 #define LIMIT	(6000 * MS)

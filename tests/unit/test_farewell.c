@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "tls_kit.h"
 
-#include "control/conn_io.h"
-#include "control/farewell.h"
+#include "channel/conn_io.h"
+#include "channel/farewell.h"
 
 #define LONG_MS	60000	/* longer than any test may take */
 

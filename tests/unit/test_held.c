@@ -6,8 +6,8 @@
 #include "scratch.h"
 #include "wire_kit.h"
 
-#include "transfer/held.h"
-#include "transfer/rx_held.h"
+#include "receive/rx_held.h"
+#include "send/held.h"
 #include "trim/digest.h"
 
 #define KEY	0x1f2e3d4c5b6a7988ULL

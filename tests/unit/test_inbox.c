@@ -6,7 +6,7 @@
 #include <sched.h>
 
 #include <pagetrim/clock.h>
-#include "transfer/inbox.h"
+#include "lane/inbox.h"
 
 #define SECOND	1000000000ULL
 

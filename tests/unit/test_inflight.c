@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "transfer/inflight.h"
+#include "lane/inflight.h"
 
 #define FRAMES	8
 #define EXTENTS	1024

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "transfer/journal.h"
+#include "sink/journal.h"
 #include "wire/checksum.h"
 
 static const struct pt_segment segments[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
-#include "transfer/ladder.h"
+#include "net/ladder.h"
 
 #define MIN_SZ		1294	/* IPv4 without a tag, MTU 1280 */
 #define COPIES		2	/* probes of one size in a round */

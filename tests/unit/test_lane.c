@@ -2,7 +2,7 @@
 /* A lane's thread between a real source and a network of the test's own. */
 #include "lane_kit.h"
 
-#include "transfer/ladder.h"
+#include "net/ladder.h"
 
 #define WINDOW	1536
 

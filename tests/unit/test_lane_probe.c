@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* What a lane finds out by probes of which answers are lost, or late. */
-#include "transfer/inbox.h"
+#include "lane/inbox.h"
 
 static void answer(struct pt_inbox *in, const struct pt_msg_probe_seen *seen);
 

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include "control/conn_io.h"
+#include "channel/conn_io.h"
 
 /* Each stranger says one thing; the listener turns it away and says why, and
  * serves the next client. */

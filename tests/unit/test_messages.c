@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "messages_kit.h"
 
-#include "control/text.h"
+#include "base/text.h"
 
 static void test_round_trip(void **state)
 {

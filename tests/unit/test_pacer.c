@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "transfer/pacer.h"
+#include "lane/pacer.h"
 
 #define SECOND	1000000000ULL
 #define START	(77 * SECOND)	/* some time after boot */

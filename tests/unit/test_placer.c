@@ -3,8 +3,8 @@
  * who holds the intake's place_lock for writing is such a storage.  The queues,
  * and lanes whose storage does not wait, go on. */
 #include "rx_queue_kit.h"
-#include "transfer/credit.h"
-#include "transfer/placer.h"
+#include "rxq/credit.h"
+#include "rxq/placer.h"
 
 #define RING		2048	/* of the kit's queues */
 #define FRAME_DESC	2	/* of a frame with a page */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "transfer/quota.h"
+#include "receive/quota.h"
 
 #define TABLES(cnt)	((cnt) * (PT_QUOTA_REGION_SZ + PT_QUOTA_SEGMENT_SZ))
 

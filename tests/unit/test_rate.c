@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "transfer/rate.h"
+#include "lane/rate.h"
 
 static const struct row {
 	const char *name;

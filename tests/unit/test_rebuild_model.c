@@ -4,7 +4,7 @@
  * without frames, files and rings says. */
 #include "rebuild_kit.h"
 
-#include "transfer/rx_lane.h"
+#include "rxq/rx_lane.h"
 
 #define GENERATIONS	5
 #define FRAMES_MAX	16384

@@ -11,7 +11,7 @@
 #define RECORDS		8
 #define OWN		64	/* pages of a queue's region that it speaks of */
 
-/* queue: as transfer/rx_queue has it, for one lane. */
+/* queue: as rxq/rx_queue has it, for one lane. */
 static struct queue {
 	pthread_t thread;
 	__u64 gfn;		/* its first page, and the other's */

@@ -7,8 +7,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include "transfer/page_word.h"
-#include "transfer/recheck.h"
+#include "send/recheck.h"
+#include "source/page_word.h"
 
 #define KEY	0x5eed
 #define PAGE	PT_PAGE_SZ

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
-#include "transfer/reorder.h"
-#include "transfer/rx_lane.h"
+#include "rxq/reorder.h"
+#include "rxq/rx_lane.h"
 
 #define MS		1000000ULL
 #define FLOOR		PT_GRACE_MIN_NS

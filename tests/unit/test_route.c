@@ -9,8 +9,8 @@
 #include <poll.h>
 #include <string.h>
 
-#include "control/monitor.h"
-#include "control/route.h"
+#include "net/monitor.h"
+#include "net/route.h"
 #include "netns_kit.h"
 
 #define WAIT_MS	5000

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
-#include "transfer/rx_lane.h"
+#include "rxq/rx_lane.h"
 
 #define GRACE	PT_GRACE_MIN_NS
 #define START	(100 * GRACE)

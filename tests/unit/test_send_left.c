@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "transfer/sender.h"
+#include "send/sender.h"
 
 static const struct row {
 	enum pt_send_phase phase;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
-#include "transfer/seqmap.h"
+#include "rxq/seqmap.h"
 
 /* A number this far below top or less is remembered; PT_SEQMAP_SZ or more is
  * not; in between, whole words leave. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "memory/sink.h"
+#include "sink/sink.h"
 
 #include <jansson.h>
 #include "scratch.h"

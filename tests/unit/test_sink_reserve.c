@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "memory/sink_impl.h"
-#include "memory/sink_run.h"
+#include "sink/sink_impl.h"
+#include "sink/sink_run.h"
 
 #define OUT	SCRATCH "/ram"
 #define MIB	(1ULL << 20)

@@ -5,8 +5,8 @@
 
 #include <sys/mman.h>
 
-#include "memory/sink_impl.h"
-#include "memory/sink_run.h"
+#include "sink/sink_impl.h"
+#include "sink/sink_run.h"
 
 #define PAGES	64
 #define IMAGE_SZ ((PAGES - 1) * PT_PAGE_SZ + 100)	/* ends within a page */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Sinks on full, read-only and huge file systems, and receivers killed at
  * every step. */
-#include "memory/sink.h"
+#include "sink/sink.h"
 
 #include <signal.h>
 #include <sys/ptrace.h>

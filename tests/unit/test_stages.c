@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "profile/stages.h"
+#include "base/stages.h"
 
 enum { A, B, C };
 

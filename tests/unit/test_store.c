@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "transfer/store.h"
+#include "receive/store.h"
 
 static struct pt_store *store;
 static int wake_fd, gate_fd;

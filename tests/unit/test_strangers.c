@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "control/conn_io.h"
+#include "channel/conn_io.h"
 #include "tls_proxy.h"
 
 #define ALL	((size_t)-1)

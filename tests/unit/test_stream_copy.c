@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "memory/stream_copy.h"
+#include "sink/stream_copy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

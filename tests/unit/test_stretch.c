@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "transfer/stretch.h"
+#include "rxq/stretch.h"
 
 #define MS	1000000ULL
 #define CREDIT	1536

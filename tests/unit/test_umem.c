@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "scratch.h"
-#include "xdp/umem.h"
+#include "xsk/umem.h"
 
 #define HUGE_SZ	(2ul << 20)
 #define WANT_SZ	(8ul << 20)	/* as a queue has */

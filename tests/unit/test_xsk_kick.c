@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "xdp/xsk_impl.h"
+#include "xsk/xsk_impl.h"
 
 #define CHUNKS	64
 #define RING	128

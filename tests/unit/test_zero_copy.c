@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "xdp/zero_copy.h"
+#include "xsk/zero_copy.h"
 
 #define XSK	(1 | 2 | 8)	/* NETDEV_XDP_ACT_BASIC, REDIRECT, XSK_ZEROCOPY */
 

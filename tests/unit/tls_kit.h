@@ -8,8 +8,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "control/psk.h"
-#include "control/tls.h"
+#include "tls/psk.h"
+#include "tls/tls.h"
 
 #define KEY_A	"000102030405060708090a0b0c0d0e0f" \
 		"101112131415161718191a1b1c1d1e1f"

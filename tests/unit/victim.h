@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include "memory/source.h"
 #include "scratch.h"
+#include "source/source.h"
 
 #define PAGE 4096u
 #define REGION (2u << 20)

@@ -2,7 +2,7 @@
 #include "cli/agent.h"
 
 #include "cli/output.h"
-#include "transfer/queues.h"
+#include "session/queues.h"
 
 static int take_cpus(const char *command, void *to, const char *text)
 {

@@ -4,11 +4,11 @@
 #ifndef CLI_AGENT_H
 #define CLI_AGENT_H
 
+#include "base/cpus.h"
 #include "cli/options.h"
 #include "cli/privilege.h"
-#include "transfer/cpus.h"
-#include "xdp/umem.h"
-#include "xdp/zero_copy.h"
+#include "xsk/umem.h"
+#include "xsk/zero_copy.h"
 
 struct pt_agent {
 	__u32 queue_cnt;

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "control/console.h"
-#include "control/text.h"
+#include "base/text.h"
+#include "ctl/console.h"
 
 #define WAIT_MS	10000
 

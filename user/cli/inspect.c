@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/svg.h"
-#include "memory/source.h"
+#include "source/source.h"
 #include "survey/survey.h"
 #include "trim/scan.h"
 

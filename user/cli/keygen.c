@@ -5,7 +5,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/privilege.h"
-#include "control/psk.h"
+#include "tls/psk.h"
 
 #define IDENTITY	"pagetrim"
 

@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include <pagetrim/error.h>
-#include "wire/aead.h"
+#include "seal/aead.h"
 
 #ifndef PAGETRIM_VERSION
 #define PAGETRIM_VERSION "0.1"

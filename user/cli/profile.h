@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "profile/stages.h"
+#include "base/stages.h"
 
 /* pt_profile_json: names has cnt entries; keys: pagetrim-send(8). */
 json_t *pt_profile_json(const struct pt_profile *p,

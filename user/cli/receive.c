@@ -10,8 +10,8 @@
 #include "cli/security.h"
 #include "cli/stop.h"
 #include "memory/layout.h"
-#include "transfer/queues.h"
-#include "transfer/receiver.h"
+#include "receive/receiver.h"
+#include "session/queues.h"
 
 struct receive {
 	struct pt_receiver_cfg cfg;

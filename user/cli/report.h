@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-#include "transfer/receiver.h"
-#include "transfer/sender.h"
+#include "receive/receiver.h"
+#include "send/sender.h"
 
 /* The keys of both are in pagetrim-send(8) and pagetrim-receive(8); those
  * that QEMU's query-migrate has too mean the same. */

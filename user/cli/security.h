@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "cli/options.h"
-#include "control/tls.h"
-#include "wire/cipher.h"
+#include "seal/cipher.h"
+#include "tls/tls.h"
 
 struct pt_security {
 	struct pt_tls_cfg tls;

@@ -6,8 +6,8 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "transfer/queues.h"
-#include "transfer/rate.h"
+#include "lane/rate.h"
+#include "session/queues.h"
 
 static int take_file(const char *command, void *to, const char *text)
 {

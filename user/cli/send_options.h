@@ -8,7 +8,7 @@
 
 #include "cli/agent.h"
 #include "cli/security.h"
-#include "transfer/sender.h"
+#include "send/sender.h"
 
 #define PT_SEND_FILES_MAX	1024
 

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "transfer/rate.h"
+#include "lane/rate.h"
 
 static const struct pt_option_group groups[] = {
 	{ "Options:", NULL, 0 },

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 #include <pagetrim/maps.h>
-#include "control/route.h"
-#include "wire/cipher.h"
+#include "net/route.h"
+#include "seal/cipher.h"
 #include "xdp/device.h"
 #include "xdp/lease.h"
 

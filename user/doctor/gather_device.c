@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
-#include "xdp/netdev.h"
+#include "xsk/netdev.h"
 
 #define FEATURES_MAX	256	/* bits; the kernel has some 70 */
 #define RULES_MAX	4096

@@ -16,8 +16,8 @@
 
 #include <bpf/libbpf.h>
 
+#include "seal/aead.h"
 #include "trim/scan.h"
-#include "wire/aead.h"
 #include "wire/checksum.h"
 #include "xdp/cause.h"
 #include "xdp/lockfile.h"

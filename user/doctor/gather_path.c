@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
-#include "doctor/path_mtu.h"
+#include "net/path_mtu.h"
 
 #define CONNECT_MS	2000
 

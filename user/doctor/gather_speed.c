@@ -6,8 +6,8 @@
 
 #include <pagetrim/clock.h>
 #include <pagetrim/wire.h>
+#include "seal/seal.h"
 #include "trim/scan.h"
-#include "wire/seal.h"
 
 #define BUFFER_SZ	(64u << 20)	/* above the caches of most */
 #define SEAL_SZ		(32u << 20)

@@ -20,9 +20,9 @@
 #include <xdp/libxdp.h>
 
 #include "xdp/cause.h"
-#include "xdp/netdev.h"
 #include "xdp/program.h"
-#include "xdp/xsk.h"
+#include "xsk/netdev.h"
+#include "xsk/xsk.h"
 
 #define RX_CHUNKS	2048	/* as a transfer's: 8 MiB are locked */
 #define TX_CHUNKS	64	/* the least */

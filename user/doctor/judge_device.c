@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/wire.h>
-#include "xdp/zero_copy.h"
+#include "xsk/zero_copy.h"
 
 static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 {

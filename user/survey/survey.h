@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #include <pagetrim/error.h>
 #include <pagetrim/wire.h>
-#include "memory/source.h"
+#include "source/source.h"
 #include "trim/trim.h"
 
 /* pt_survey_region: what a region holds.  page_cnt pages, of which zero_cnt

@@ -23,10 +23,10 @@
 
 #include <pagetrim/wire.h>
 
-#include "profile/stages.h"
+#include "base/stages.h"
+#include "seal/seal.h"
 #include "wire/link.h"
 #include "wire/record.h"
-#include "wire/seal.h"
 
 #define PT_BUILDER_CUT_MIN	8	/* data blocks of a piece, at least */
 

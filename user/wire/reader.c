@@ -4,8 +4,8 @@
 #include <pagetrim/check.h>
 #include <pagetrim/parse.h>
 
-#include "wire/checksum.h"
 #include "wire/reader.h"
+#include "wire/checksum.h"
 
 #define AUTH_OFF	offsetof(struct pt_frame_hdr, auth)
 

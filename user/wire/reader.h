@@ -23,9 +23,9 @@
 #include <pagetrim/verdict.h>
 #include <pagetrim/wire.h>
 
+#include "seal/seal.h"
 #include "wire/builder.h"	/* struct pt_frame_id */
 #include "wire/record.h"
-#include "wire/seal.h"
 
 /* pt_reader: the fields above the line are for reading, once open said
  * PT_VERDICT_STEERED. */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* text: what a string from the network must be before it is printed, logged
+ * or written as JSON: UTF-8, no control characters, no NUL.
+ * Pure functions, any thread. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* pt_text_is_clean: the sz bytes are UTF-8 (shortest forms, no surrogates)
+ * without U+0000..U+001F and U+007F..U+009F. */
+bool pt_text_is_clean(const void *bytes, size_t sz);
+
+/* pt_text_clean copies the string from to to, cut at a character's end to fit
+ * to_sz bytes (>= 1) with its NUL; each byte that is not clean becomes '?'. */
+void pt_text_clean(char *to, size_t to_sz, const char *from);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* conn: one TCP connection between two agents, past its HELLO; over TLS where
+ * the process has keys (tls.h), in plaintext where it has none.
+ *
+ *	ret = pt_conn_connect(&c, "host:port", &cfg, timeout_ms, stop_fd, err);
+ *	loop: poll(pt_conn_fd(c), POLLIN)
+ *		while ((ret = pt_conn_recv(c, &m, err)) > 0)
+ *			...;			(0: wait again, < 0: it is over)
+ * A new one may hold messages already: receive before the first poll.
+ *
+ * Output: pt_conn_send queues whole messages, at most PT_CONN_OUT_SZ bytes,
+ * and writes what the socket takes at once.  The rest goes out as the socket
+ * drains: pt_conn_fd is an epoll descriptor that becomes readable for input
+ * and also while queued output can be written, and pt_conn_recv writes it.
+ * So nobody watches for POLLOUT, whichever thread has sent.
+ *
+ * Threads: any thread may send; one at a time receives, and only that one
+ * finishes and closes, when no other sends any more.
+ *
+ * Failure: the first one is kept, and later calls return it again.  An err
+ * names the peer and the cause, with PT_EXIT_PEER.  Silence is none: TCP itself
+ * gives up after an hour, how long to wait is the caller's to decide.
+ *   -EPIPE       the peer closed the connection
+ *   -ECONNRESET  the peer's host cut it (its process died, or a firewall)
+ *   -ETIMEDOUT   the network gave up on it
+ *   -EBADMSG     what came was broken under way (TLS)
+ *   -EPROTO      what came is no message that the peer may send; only this
+ *                one still lets us send: an ABORT that says so
+ *   other        as the socket said
+ */
+#ifndef CHANNEL_CONN_H
+#define CHANNEL_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include "channel/messages.h"
+#include "net/address.h"
+#include "tls/tls.h"
+#include <pagetrim/error.h>
+
+#define PT_CONN_OUT_SZ		(1u << 20)	/* bytes queued for output */
+
+struct pt_conn;
+
+struct pt_conn_cfg {
+	enum pt_role role;	/* ours; the peer must be the other */
+	__u64	capabilities;	/* ours, PT_CAP bits */
+	__u16	version_min;	/* 0: PT_CONTROL_VERSION_MIN */
+	__u16	version_max;	/* 0: PT_CONTROL_VERSION_MAX */
+	__u32	hello_ms;	/* listener: a newcomer has this long for its
+				 * HELLO; 0: PT_PENDING_MS */
+	struct pt_tls *tls;	/* the caller's, until the last close; NULL:
+				 * plaintext */
+};
+
+/* pt_conn_connect resolves to (see pt_resolve; default port PT_UDP_PORT), connects to the first of its addresses that answers, and
+ * exchanges TLS handshake and HELLO, all within timeout_ms.  It blocks; stop_fd
+ * (or -1) becoming readable ends it.  On success returns 0 and *out is the
+ * caller's, to pt_conn_close.  On failure returns -errno and leaves *out as it
+ * was:
+ *   -EINVAL, -ENOENT  as pt_address_resolve
+ *   -ECONNREFUSED     nothing listens there
+ *   -EHOSTUNREACH, -ENETUNREACH  no way there
+ *   -ETIMEDOUT        no answer, or a connection that says nothing
+ *   -EPROTO           the other side is not pagetrim, or has the same role,
+ *                     or one side speaks TLS and the other plaintext
+ *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or
+ *                     name
+ *   -EBADMSG          TLS: what came is broken
+ *   -EPROTONOSUPPORT  no version in common; err names both ranges
+ *   -ECANCELED        stop_fd */
+int pt_conn_connect(struct pt_conn **out, const char *to,
+		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
+		    struct pt_error *err);
+
+/* pt_conn_is_sealed: the connection is TLS, and the peer is who it must be. */
+bool pt_conn_is_sealed(const struct pt_conn *c);
+
+/* pt_conn_capabilities: the bits that both ends said in their HELLO. */
+__u64 pt_conn_capabilities(const struct pt_conn *c);
+
+/* pt_conn_export: keying material that both ends get and nobody else (RFC 8446,
+ * 7.5): out_sz bytes for label and context.  Any thread.  The caller wipes.
+ *   -ENOTSUP  the connection is plaintext
+ *   -EIO      OpenSSL failed */
+int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
+		   size_t context_sz, void *out, size_t out_sz);
+
+/* pt_conn_close drops what is queued and closes.  NULL is allowed. */
+void pt_conn_close(struct pt_conn *c);
+
+/* pt_conn_shut drops what is queued and closes the socket, while other threads may
+ * still use c: whatever they send fails.  Only of a connection with an epoll of its
+ * own; pt_conn_close comes after it. */
+void pt_conn_shut(struct pt_conn *c);
+
+/* pt_conn_fd: for poll and epoll, POLLIN only; valid until close. */
+int pt_conn_fd(const struct pt_conn *c);
+
+/* pt_conn_send queues m.  Any thread.
+ *   -ENOBUFS  the queue is full: the peer reads too slowly; not a failure of
+ *             the connection, m was not queued
+ *   -EINVAL   m is outside its limits; err names the field */
+int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
+		 struct pt_error *err);
+
+/* pt_conn_send_wait: as pt_conn_send, but waits up to timeout_ms for room;
+ * then -ETIMEDOUT, and m was not queued.  Any thread. */
+int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
+		      int timeout_ms, struct pt_error *err);
+
+/* pt_conn_send_batched: as pt_conn_send_wait, but m may stay queued until there
+ * is a system call's worth of messages, the next pt_conn_send or the next
+ * pt_conn_recv: for many small ones in a row.  -ECANCELED: in place of a wait,
+ * when stop_fd (or -1) is readable. */
+int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
+			 int timeout_ms, int stop_fd, struct pt_error *err);
+
+/* pt_conn_recv: 1 and a message (never a HELLO), 0 when none is complete, or
+ * -errno.  Messages that came before a failure are delivered before it. */
+int pt_conn_recv(struct pt_conn *c, struct pt_message *out,
+		 struct pt_error *err);
+
+/* pt_conn_recv_wait: as pt_conn_recv, but waits up to timeout_ms for a
+ * message: 1, -ETIMEDOUT (the connection lives on), -ECANCELED when stop_fd
+ * (or -1) is readable, or the failure. */
+int pt_conn_recv_wait(struct pt_conn *c, struct pt_message *out,
+		      int timeout_ms, int stop_fd, struct pt_error *err);
+
+/* pt_conn_finish says nothing more: writes what is queued, shuts our
+ * direction down and reads on, dropping what comes, until the peer has closed
+ * too; at most timeout_ms.  After it a last message (ABORT, BYE) was read by a
+ * peer that lives: 0, else -errno.  pt_conn_close follows. */
+int pt_conn_finish(struct pt_conn *c, int timeout_ms);
+
+/* pt_conn_finish_step: one step of it, which does not wait: whether it is over.
+ * If not, again when pt_conn_fd is readable. */
+bool pt_conn_finish_step(struct pt_conn *c);
+
+/* pt_conn_last_recv_ns: CLOCK_MONOTONIC of the last byte received.  Any
+ * thread. */
+__u64 pt_conn_last_recv_ns(const struct pt_conn *c);
+
+/* pt_conn_rtt_ns: the least round trip that the kernel has seen on it lately; 0: not
+ * known.  What our threads take is not in it. */
+__u64 pt_conn_rtt_ns(const struct pt_conn *c);
+
+/* pt_conn_queued_sz: bytes of output not yet taken by the socket. */
+size_t pt_conn_queued_sz(struct pt_conn *c);
+
+/* pt_conn_backlog_sz: the same, and what the socket has taken but not sent once.  Any
+ * thread. */
+size_t pt_conn_backlog_sz(struct pt_conn *c);
+
+/* The two ends, with ports; and the peer's as text, for messages. */
+const struct pt_address *pt_conn_peer(const struct pt_conn *c);
+const struct pt_address *pt_conn_local(const struct pt_conn *c);
+const char *pt_conn_peer_text(const struct pt_conn *c);
+
+/* pt_conn_peer_name: the peer's certificate's, see pt_tls_stream_name; "": it has
+ * none. */
+const char *pt_conn_peer_name(const struct pt_conn *c);
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "channel/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "channel/conn_io.h"
+
+#define BACKLOG		256
+#define PAUSE_MS	100	/* without accepting, when descriptors lack */
+#define PLACES_MIN	16
+
+/* pending: a connection that has not said HELLO; the oldest stands first. */
+struct pending {
+	TAILQ_ENTRY(pending) link;
+	struct pt_conn *conn;
+	__u64 deadline_ns;
+};
+
+struct pt_listener {
+	int sock, timer, epoll;
+	struct pt_conn_cfg cfg;
+	struct pt_address address;
+	TAILQ_HEAD(pending_list, pending) pending;
+	unsigned pending_cnt, places;
+	__u64 paused_until_ns;		/* 0: accepting */
+};
+
+static int refuse(const struct pt_address *addr, int code,
+		  struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT_SZ];
+	const char *hint = "is it allowed here?";
+
+	if (code == -EADDRINUSE)
+		hint = "another process listens there: stop it, or use "
+		       "another port";
+	else if (code == -EADDRNOTAVAIL)
+		hint = "no device of this host has that address";
+	else if (code == -EINVAL)
+		hint = "a link-local address needs its device: [fe80::1%DEV]";
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot listen: %s "
+			    "(%s)", pt_address_print(addr, text),
+			    strerror(-code), hint);
+}
+
+/* places: what the process needs descriptors for comes first. */
+static unsigned places(void)
+{
+	struct rlimit files;
+	rlim_t cnt = PT_PENDING_MAX;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur / 4 < cnt)
+		cnt = files.rlim_cur / 4;
+	return cnt < PLACES_MIN ? PLACES_MIN : cnt;
+}
+
+/* watch: events of fd are marked by its place in l; those of strangers by
+ * their struct pending. */
+static int watch(struct pt_listener *l, int *fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = fd };
+
+	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, *fd, &ev) ? -errno : 0;
+}
+
+static int bind_and_listen(struct pt_listener *l, const struct pt_address *addr)
+{
+	struct sockaddr_storage sa;
+	socklen_t sz = pt_address_to_sockaddr(addr, &sa);
+	int one = 1, zero = 0;
+
+	l->sock = socket(sa.ss_family,
+			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->sock < 0)
+		return -errno;
+	if (setsockopt(l->sock, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)))
+		return -errno;
+	if (sa.ss_family == AF_INET6 &&
+	    setsockopt(l->sock, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)))
+		return -errno;
+	if (bind(l->sock, (struct sockaddr *)&sa, sz) ||
+	    listen(l->sock, BACKLOG) ||
+	    getsockname(l->sock, (struct sockaddr *)&sa, &sz))
+		return -errno;
+	pt_address_from_sockaddr(&l->address, &sa);
+	return 0;
+}
+
+int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
+		     const struct pt_conn_cfg *cfg, struct pt_error *err)
+{
+	struct pt_listener *l = calloc(1, sizeof(*l));
+	int ret;
+
+	if (!l)
+		return refuse(addr, -ENOMEM, err);
+	l->cfg = *cfg;
+	if (!l->cfg.hello_ms)
+		l->cfg.hello_ms = PT_PENDING_MS;
+	l->sock = l->timer = l->epoll = -1;
+	TAILQ_INIT(&l->pending);
+	l->places = places();
+	ret = bind_and_listen(l, addr);
+	if (ret)
+		goto close;
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	l->timer = timerfd_create(CLOCK_MONOTONIC,
+				  TFD_NONBLOCK | TFD_CLOEXEC);
+	if (l->epoll < 0 || l->timer < 0) {
+		ret = -errno;
+		goto close;
+	}
+	ret = watch(l, &l->sock);
+	if (!ret)
+		ret = watch(l, &l->timer);
+	if (ret)
+		goto close;
+	*out = l;
+	return 0;
+
+close:
+	pt_listener_close(l);
+	return refuse(addr, ret, err);
+}
+
+/* pending_take removes p, whose connection is the caller's. */
+static struct pt_conn *pending_take(struct pt_listener *l, struct pending *p)
+{
+	struct pt_conn *c = p->conn;
+
+	TAILQ_REMOVE(&l->pending, p, link);
+	l->pending_cnt--;
+	free(p);
+	return c;
+}
+
+static void drop_oldest(struct pt_listener *l)
+{
+	pt_conn_close(pending_take(l, TAILQ_FIRST(&l->pending)));
+}
+
+void pt_listener_close(struct pt_listener *l)
+{
+	if (!l)
+		return;
+	while (l->pending_cnt)
+		drop_oldest(l);
+	if (l->sock >= 0)
+		close(l->sock);
+	if (l->timer >= 0)
+		close(l->timer);
+	if (l->epoll >= 0)
+		close(l->epoll);
+	free(l);
+}
+
+int pt_listener_fd(const struct pt_listener *l)
+{
+	return l->epoll;
+}
+
+const struct pt_address *pt_listener_address(const struct pt_listener *l)
+{
+	return &l->address;
+}
+
+/* timer_set: when the oldest runs out of time, or the pause ends. */
+static void timer_set(struct pt_listener *l)
+{
+	struct pending *oldest = TAILQ_FIRST(&l->pending);
+	__u64 at = oldest ? oldest->deadline_ns : 0;
+	struct itimerspec spec = { 0 };
+
+	if (l->paused_until_ns && (!at || l->paused_until_ns < at))
+		at = l->paused_until_ns;
+	spec.it_value.tv_sec = at / 1000000000;
+	spec.it_value.tv_nsec = at % 1000000000;
+	timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+/* make_room: the oldest goes; if there is none, accept would only be called in
+ * vain. */
+static int make_room(struct pt_listener *l, int code, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT_SZ];
+
+	if (l->pending_cnt) {
+		drop_oldest(l);
+		return 0;
+	}
+	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->sock, NULL);
+	l->paused_until_ns = pt_deadline_ns(PAUSE_MS);
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot accept: %s "
+			    "(trying on)", pt_address_print(&l->address, text),
+			    strerror(-code));
+}
+
+/* take_in gives a newcomer its place: 0 or -errno. */
+static int take_in(struct pt_listener *l, int sock,
+		   const struct sockaddr_storage *sa)
+{
+	struct pending *p = malloc(sizeof(*p));
+	struct pt_address peer;
+	int ret;
+
+	if (!p) {
+		close(sock);
+		return -ENOMEM;
+	}
+	pt_address_from_sockaddr(&peer, sa);
+	ret = pt_conn_adopt(&p->conn, sock, &peer, NULL, &l->cfg, NULL);
+	if (ret) {
+		free(p);
+		return ret;
+	}
+	p->deadline_ns = pt_deadline_ns(l->cfg.hello_ms);
+	if (l->pending_cnt == l->places)
+		drop_oldest(l);
+	TAILQ_INSERT_TAIL(&l->pending, p, link);
+	l->pending_cnt++;
+	ret = pt_conn_watch(p->conn, l->epoll, p);
+	if (ret)
+		pt_conn_close(pending_take(l, p));
+	return ret;
+}
+
+/* welcome takes a newcomer in, if one is there: 0 or -errno. */
+static int welcome(struct pt_listener *l, struct pt_error *err)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t sz = sizeof(sa);
+	int sock, ret;
+
+	sock = accept4(l->sock, (struct sockaddr *)&sa, &sz,
+		       SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (sock < 0) {
+		switch (errno) {
+		case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM:
+			return make_room(l, -errno, err);
+		default:	/* the newcomer has gone */
+			return 0;
+		}
+	}
+	ret = take_in(l, sock, &sa);
+	return ret ? make_room(l, ret, err) : 0;
+}
+
+/* greet goes on with p: 1 and *out has said HELLO and got ours, 0 when there is
+ * more to come, -errno when it was turned away. */
+static int greet(struct pt_listener *l, struct pending *p, struct pt_conn **out,
+		 struct pt_error *err)
+{
+	int ret = pt_conn_hello_recv(p->conn, err);
+
+	if (ret > 0)
+		*out = pending_take(l, p);
+	else if (ret < 0)
+		pt_conn_close(pending_take(l, p));
+	return ret;
+}
+
+/* expire turns away the oldest if its time is over. */
+static int expire(struct pt_listener *l, struct pt_error *err)
+{
+	struct pending *p = TAILQ_FIRST(&l->pending);
+
+	if (!p || pt_left_ms(p->deadline_ns))
+		return 0;
+	pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "%s: connected, but said "
+		     "no HELLO for %u ms", p->conn->peer_text, l->cfg.hello_ms);
+	pt_conn_close(pending_take(l, p));
+	return -ETIMEDOUT;
+}
+
+int pt_listener_accept(struct pt_listener *l, struct pt_conn **out,
+		       struct pt_error *err)
+{
+	struct epoll_event ev;
+	int ret = 0;
+
+	if (l->paused_until_ns && !pt_left_ms(l->paused_until_ns)) {
+		l->paused_until_ns = 0;
+		watch(l, &l->sock);
+	}
+	/* The kernel hands out what is ready in turn, one at a time. */
+	for (int i = 0; !ret && i < PT_STEPS_MAX; i++) {
+		if (epoll_wait(l->epoll, &ev, 1, 0) != 1)
+			break;
+		if (ev.data.ptr == &l->sock)
+			ret = welcome(l, err);
+		else if (ev.data.ptr != &l->timer)
+			ret = greet(l, ev.data.ptr, out, err);
+	}
+	if (!ret)
+		ret = expire(l, err);
+	timer_set(l);
+	return ret;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "ctl/console.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <pagetrim/check.h>
+#include "ctl/console_path.h"
+
+#define EVENTS_MAX	16	/* taken in one call, before others have a turn */
+
+struct client {
+	int fd;			/* -1: the place is free */
+	unsigned heard;		/* when, in steps of the console */
+	unsigned sz;		/* bytes of line */
+	char line[PT_CONSOLE_LINE_SZ];
+};
+
+struct pt_console {
+	int listen_fd;
+	int epoll_fd;
+	unsigned step;
+	struct client clients[PT_CONSOLE_CLIENTS];
+	struct client *asking;	/* whose request was taken last; NULL: gone */
+	struct pt_console_path path;
+};
+
+static int watch(struct pt_console *c, int fd, struct client *client)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN,
+		.data.ptr = client,	/* NULL: who listens */
+	};
+
+	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int pt_console_open(struct pt_console **out, const char *path,
+		    struct pt_error *err)
+{
+	struct pt_console *c = calloc(1, sizeof(*c));
+	int ret;
+
+	if (!c)
+		return pt_console_path_fail(path, -ENOMEM, err);
+	c->listen_fd = -1;
+	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
+		c->clients[i].fd = -1;
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ret = c->epoll_fd < 0
+		? pt_console_path_fail(path, -errno, err)
+		: pt_console_path_take(&c->path, path, &c->listen_fd, err);
+	if (!ret && watch(c, c->listen_fd, NULL))
+		ret = pt_console_path_fail(path, -errno, err);
+	if (ret) {
+		pt_console_close(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+static void drop(struct pt_console *c, struct client *client)
+{
+	close(client->fd);	/* leaves the epoll set, too */
+	client->fd = -1;
+	if (c->asking == client)
+		c->asking = NULL;
+}
+
+void pt_console_close(struct pt_console *c)
+{
+	if (!c)
+		return;
+	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
+		if (c->clients[i].fd >= 0)
+			drop(c, &c->clients[i]);
+	pt_console_path_leave(&c->path);
+	if (c->listen_fd >= 0)
+		close(c->listen_fd);
+	if (c->epoll_fd >= 0)
+		close(c->epoll_fd);
+	free(c);
+}
+
+int pt_console_fd(const struct pt_console *c)
+{
+	return c ? c->epoll_fd : -1;
+}
+
+/* --- who asks -------------------------------------------------------- */
+
+static struct client *place_for_one_more(struct pt_console *c)
+{
+	struct client *oldest = &c->clients[0];
+
+	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++) {
+		struct client *client = &c->clients[i];
+
+		if (client->fd < 0)
+			return client;
+		if (c->step - client->heard > c->step - oldest->heard)
+			oldest = client;
+	}
+	drop(c, oldest);
+	return oldest;
+}
+
+/* may_ask: the mode keeps others out; this holds whatever becomes of it. */
+static bool may_ask(int fd)
+{
+	struct ucred cred;
+	socklen_t sz = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &sz) &&
+	       (!cred.uid || cred.uid == geteuid());
+}
+
+static void let_in(struct pt_console *c)
+{
+	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
+
+	if (fd < 0)
+		return;
+	if (!may_ask(fd)) {
+		close(fd);
+		return;
+	}
+	client = place_for_one_more(c);
+	client->fd = fd;
+	client->sz = 0;
+	client->heard = c->step;
+	if (watch(c, fd, client))
+		drop(c, client);
+}
+
+static void hear(struct pt_console *c, struct client *client)
+{
+	ssize_t got = recv(client->fd, client->line + client->sz,
+			   sizeof(client->line) - client->sz, 0);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		drop(c, client);
+		return;
+	}
+	client->heard = c->step;
+	client->sz += got;
+}
+
+static void say(struct pt_console *c, struct client *client, const char *text)
+{
+	char line[PT_CONSOLE_ANSWER_SZ];
+	size_t sz = strlen(text);
+
+	pt_check(sz < sizeof(line));
+	memcpy(line, text, sz);
+	line[sz++] = '\n';
+	/* An answer that does not fit waits for nobody. */
+	if (send(client->fd, line, sz, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+	    (ssize_t)sz)
+		drop(c, client);
+}
+
+/* cut_line moves the client's first line, if it has a whole one, to line. */
+static bool cut_line(struct pt_console *c, struct client *client, char *line)
+{
+	char *end = memchr(client->line, '\n', client->sz);
+	unsigned sz;
+
+	if (!end) {
+		if (client->sz < sizeof(client->line))
+			return false;
+		say(c, client, "{\"error\": \"the request is too long\"}");
+		if (client->fd >= 0)
+			drop(c, client);
+		return false;
+	}
+	sz = end - client->line;
+	for (unsigned i = 0; i < sz; i++)	/* a NUL would hide what follows */
+		line[i] = client->line[i] ? client->line[i] : '?';
+	line[sz] = '\0';
+	client->sz -= sz + 1;
+	memmove(client->line, end + 1, client->sz);
+	c->asking = client;
+	return true;
+}
+
+bool pt_console_take(struct pt_console *c, char line[PT_CONSOLE_LINE_SZ])
+{
+	struct epoll_event event;
+
+	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
+		if (c->clients[i].fd >= 0 &&
+		    cut_line(c, &c->clients[i], line))
+			return true;
+	for (unsigned i = 0; i < EVENTS_MAX; i++) {
+		struct client *client;
+
+		if (epoll_wait(c->epoll_fd, &event, 1, 0) <= 0)
+			return false;
+		c->step++;
+		client = event.data.ptr;
+		if (!client)
+			let_in(c);
+		else
+			hear(c, client);
+		if (client && client->fd >= 0 && cut_line(c, client, line))
+			return true;
+	}
+	return false;
+}
+
+void pt_console_answer(struct pt_console *c, const char *text)
+{
+	if (c->asking)
+		say(c, c->asking, text);
+	c->asking = NULL;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The other end of a console: one question, one answer. */
+#include "ctl/console.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+
+static int fail(struct pt_error *err, const char *path, int code)
+{
+	const char *remedy = "";
+
+	switch (code) {
+	case -ENOENT:
+		remedy = " (is the transfer over? 'pagetrim send --control "
+			 "PATH' makes it)";
+		break;
+	case -ECONNREFUSED:
+		remedy = " (nobody listens there: no socket, or that of a "
+			 "sender that was killed)";
+		break;
+	case -EACCES:
+	case -ECONNRESET:
+	case -EPIPE:
+		remedy = " (ask as root, or as the user that the sender runs "
+			 "as, while it runs)";
+		break;
+	case -EAGAIN:
+		remedy = " (too many ask at once: try again)";
+		break;
+	}
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", path,
+			    strerror(-code), remedy);
+}
+
+static int connect_to(const char *path, struct pt_error *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, code;
+
+	if (!*path || strlen(path) >= sizeof(addr.sun_path))
+		return fail(err, path, -ENAMETOOLONG);
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(err, path, -errno);
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return fd;
+	code = -errno;
+	close(fd);
+	return fail(err, path, code);
+}
+
+/* read_line: -EPROTO: more than an answer has, or an end without one.  Who
+ * answers byte by byte has no more time than others. */
+static int read_line(int fd, char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	__u64 deadline = pt_deadline_ns(timeout_ms);
+	size_t sz = 0;
+
+	while (sz < PT_CONSOLE_ANSWER_SZ) {
+		ssize_t got;
+
+		if (!pt_left_ms(deadline))
+			return -ETIMEDOUT;
+		if (poll(&poll_fd, 1, pt_left_ms(deadline)) <= 0)
+			continue;	/* a signal, or the end of the time */
+		got = recv(fd, answer + sz, PT_CONSOLE_ANSWER_SZ - sz, 0);
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return sz ? -EPROTO : -ECONNRESET;
+		sz += got;
+		if (answer[sz - 1] == '\n') {
+			answer[sz - 1] = '\0';
+			return 0;
+		}
+	}
+	return -EPROTO;
+}
+
+int pt_console_ask(const char *path, const char *line,
+		   char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms,
+		   struct pt_error *err)
+{
+	char request[PT_CONSOLE_LINE_SZ];
+	int sz = snprintf(request, sizeof(request), "%s\n", line);
+	int fd, ret;
+
+	if (sz >= (int)sizeof(request))
+		return fail(err, path, -EMSGSIZE);
+	fd = connect_to(path, err);
+	if (fd < 0)
+		return fd;
+	ret = send(fd, request, sz, MSG_NOSIGNAL) == sz
+		? read_line(fd, answer, timeout_ms) : -errno;
+	close(fd);
+	if (ret == -ETIMEDOUT)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: no answer for "
+				    "%d s (it has none before it is connected "
+				    "to the receiver)", path,
+				    timeout_ms / 1000);
+	if (ret == -EPROTO)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: not the "
+				    "answer of a sender (is it the PATH of "
+				    "--control?)", path);
+	return ret ? fail(err, path, ret) : 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* copies: which page a lane has sent that held some content, so that another
+ * page of the same content may go as a copy of it.
+ *
+ * Shape: a table of slots, 8 bytes each, by the low bits of pt_digest_content;
+ * who comes later has the slot.  It only suggests: a slot may tell of another
+ * content, or of a page that was sent again since.
+ * Threads: one lane's, no locks.
+ */
+#ifndef LANE_COPIES_H
+#define LANE_COPIES_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#define PT_COPIES_SLOTS_MAX	(1u << 20)	/* of all lanes: 8 MiB */
+
+/* pt_original: a page that may be named as what another equals. */
+struct pt_original {
+	__u64 page_idx;
+	__u32 seq;		/* of the last frame that carries it, the lower
+				 * 32 bits */
+};
+
+struct pt_copies_slot {
+	__u32 page;		/* page_idx + 1; 0: empty */
+	__u32 seq;
+};
+
+struct pt_copies {
+	__u64 mask;			/* slots - 1 */
+	struct pt_copies_slot *slots;	/* NULL: none; find and note must not be
+					 * called */
+};
+
+/* pt_copies_init makes an empty table for one of lane_cnt lanes that share
+ * page_cnt page indices.  Of more pages than a slot can number it makes none,
+ * and returns 0, too.  -ENOMEM. */
+int pt_copies_init(struct pt_copies *c, __u64 page_cnt, __u32 lane_cnt);
+void pt_copies_free(struct pt_copies *c);	/* as after {}; twice is fine */
+
+/* pt_copies_slot returns where a content's page is, or would be. */
+static inline struct pt_copies_slot *pt_copies_slot(const struct pt_copies *c,
+						    __u64 content)
+{
+	return &c->slots[content & c->mask];
+}
+
+/* pt_copies_find returns whether there is a page that may hold content. */
+static inline bool pt_copies_find(const struct pt_copies *c, __u64 content,
+				  struct pt_original *original)
+{
+	struct pt_copies_slot slot = *pt_copies_slot(c, content);
+
+	original->page_idx = slot.page - 1ULL;
+	original->seq = slot.seq;
+	return slot.page;
+}
+
+/* pt_copies_note: page_idx, of this content, ends in the frame seq. */
+static inline void pt_copies_note(struct pt_copies *c, __u64 content,
+				  __u64 page_idx, __u64 seq)
+{
+	*pt_copies_slot(c, content) = (struct pt_copies_slot){
+		.page = page_idx + 1, .seq = seq,
+	};
+}
+
+/* pt_copies_is_settled: the original's frame is one of those below upto, which are
+ * placed, and not of [upto, next], of which next is being filled.  What is
+ * not settled is never called so; of seq only the lower half being known, it
+ * may be the other way round with what was sent 2^32 frames ago. */
+static inline bool pt_copies_is_settled(const struct pt_original *original,
+					__u64 upto, __u64 next)
+{
+	return (__u32)(original->seq - (__u32)upto) > (__u32)(next - upto);
+}
+
+#endif

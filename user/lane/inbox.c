@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "lane/inbox.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <pagetrim/clock.h>
+
+struct pt_inbox {
+	pthread_mutex_t lock;
+	pthread_cond_t filled;
+	atomic_bool is_full;		/* there is mail */
+	struct pt_mail mail;
+};
+
+int pt_inbox_create(struct pt_inbox **out)
+{
+	struct pt_inbox *in = calloc(1, sizeof(*in));
+	pthread_condattr_t attr;
+
+	if (!in)
+		return -ENOMEM;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&in->filled, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&in->lock, NULL);
+	*out = in;
+	return 0;
+}
+
+void pt_inbox_destroy(struct pt_inbox *in)
+{
+	if (!in)
+		return;
+	pthread_mutex_destroy(&in->lock);
+	pthread_cond_destroy(&in->filled);
+	free(in);
+}
+
+static struct pt_mail *post_begin(struct pt_inbox *in)
+{
+	pthread_mutex_lock(&in->lock);
+	return &in->mail;
+}
+
+static void post_end(struct pt_inbox *in)
+{
+	atomic_store_explicit(&in->is_full, true, memory_order_release);
+	pthread_cond_signal(&in->filled);
+	pthread_mutex_unlock(&in->lock);
+}
+
+static struct timespec after_ns(__u64 ns)
+{
+	ns += pt_clock_ns();
+	return (struct timespec){
+		.tv_sec = ns / 1000000000ULL,
+		.tv_nsec = ns % 1000000000ULL,
+	};
+}
+
+int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
+{
+	struct pt_mail *mail = post_begin(in);
+	int ret = 0;
+
+	if (mail->missing_cnt + ack->missing_cnt > PT_INBOX_RANGES &&
+	    !mail->stop) {
+		ret = -ENOBUFS;
+	} else if (!mail->stop) {
+		memcpy(&mail->missing[mail->missing_cnt], ack->missing,
+		       ack->missing_cnt * sizeof(*ack->missing));
+		mail->missing_cnt += ack->missing_cnt;
+		mail->has_ack = true;
+		mail->upto = ack->upto;
+		mail->freed_desc = ack->freed_desc;
+		mail->window = ack->window;
+		mail->placed_upto = ack->placed_upto;
+		mail->arrived_sz = ack->arrived_sz;
+		mail->arrived_ns = ack->arrived_ns;
+		mail->top = ack->top;
+		mail->top_ns = ack->top_ns;
+	}
+	post_end(in);
+	return ret;
+}
+
+void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen)
+{
+	struct pt_mail *mail = post_begin(in);
+
+	if (mail->probe_cnt < PT_INBOX_PROBES)
+		mail->probes[mail->probe_cnt++] = *seen;
+	post_end(in);
+}
+
+void pt_inbox_ready(struct pt_inbox *in, __u32 window)
+{
+	struct pt_mail *mail = post_begin(in);
+
+	mail->is_ready = true;
+	mail->window = window;
+	post_end(in);
+}
+
+void pt_inbox_reprobe(struct pt_inbox *in)
+{
+	post_begin(in)->reprobe = true;
+	post_end(in);
+}
+
+void pt_inbox_link(struct pt_inbox *in, const struct pt_link *link)
+{
+	struct pt_mail *mail = post_begin(in);
+
+	mail->has_link = true;
+	mail->link = *link;
+	post_end(in);
+}
+
+void pt_inbox_go(struct pt_inbox *in, __u16 slot, __u16 slot_cnt)
+{
+	struct pt_mail *mail = post_begin(in);
+
+	mail->go = true;
+	mail->slot = slot;
+	mail->slot_cnt = slot_cnt;
+	post_end(in);
+}
+
+void pt_inbox_stop(struct pt_inbox *in)
+{
+	post_begin(in)->stop = true;
+	post_end(in);
+}
+
+bool pt_inbox_peek(const struct pt_inbox *in)
+{
+	return atomic_load_explicit(&in->is_full, memory_order_acquire);
+}
+
+/* mail_move copies what is used of the lists only. */
+static void mail_move(struct pt_mail *to, struct pt_mail *from)
+{
+	memcpy(to->missing, from->missing,
+	       from->missing_cnt * sizeof(*from->missing));
+	memcpy(to->probes, from->probes,
+	       from->probe_cnt * sizeof(*from->probes));
+	to->missing_cnt = from->missing_cnt;
+	to->probe_cnt = from->probe_cnt;
+	to->has_ack = from->has_ack;
+	to->upto = from->upto;
+	to->freed_desc = from->freed_desc;
+	to->window = from->window;
+	to->placed_upto = from->placed_upto;
+	to->arrived_sz = from->arrived_sz;
+	to->arrived_ns = from->arrived_ns;
+	to->top = from->top;
+	to->top_ns = from->top_ns;
+	to->is_ready = from->is_ready;
+	to->reprobe = from->reprobe;
+	to->has_link = from->has_link;
+	to->link = from->link;
+	to->go = from->go;
+	to->slot = from->slot;
+	to->slot_cnt = from->slot_cnt;
+	to->stop = from->stop;
+	from->missing_cnt = 0;
+	from->probe_cnt = 0;
+	from->has_ack = false;
+	from->is_ready = false;
+	from->reprobe = false;
+	from->has_link = false;
+	from->go = false;
+}
+
+bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail, __u64 timeout_ns)
+{
+	struct timespec when;
+	bool full;
+
+	if (!timeout_ns && !pt_inbox_peek(in))
+		return false;
+	pthread_mutex_lock(&in->lock);
+	if (timeout_ns) {
+		when = after_ns(timeout_ns);
+		while (!atomic_load(&in->is_full))
+			if (pthread_cond_timedwait(&in->filled, &in->lock,
+						   &when) == ETIMEDOUT)
+				break;
+	}
+	full = atomic_load(&in->is_full);
+	if (full) {
+		mail_move(mail, &in->mail);
+		/* stop is for ever, so it stays to be seen */
+		atomic_store(&in->is_full, in->mail.stop);
+	}
+	pthread_mutex_unlock(&in->lock);
+	return full;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* inbox: what the control thread has for a lane: acknowledgements, answers to
+ * probes, orders.
+ *
+ * Shape: the newest value of what only grows (ACK), bounded lists of what must
+ * not be lost (missing ranges, probes seen).
+ * Threads: one posts (control), one takes (the lane).
+ */
+#ifndef LANE_INBOX_H
+#define LANE_INBOX_H
+
+#include <stdbool.h>
+
+#include "channel/messages.h"
+#include "wire/link.h"
+
+#define PT_INBOX_RANGES		4096
+#define PT_INBOX_PROBES		128
+
+struct pt_inbox;
+
+/* pt_mail: all that came since the last take. */
+struct pt_mail {
+	bool has_ack;
+	__u64 upto;
+	__u64 freed_desc;
+	__u32 window;
+	__u64 placed_upto;	/* these of a peer with PT_CAP_ARRIVALS */
+	__u64 arrived_sz;
+	__u64 arrived_ns;
+	__u64 top;
+	__u64 top_ns;
+	__u32 missing_cnt;
+	struct pt_seq_range missing[PT_INBOX_RANGES];
+	__u32 probe_cnt;	/* more are dropped: the lane probes again */
+	struct pt_msg_probe_seen probes[PT_INBOX_PROBES];
+	bool is_ready;		/* LANE_READY, with window */
+	bool reprobe;
+	bool has_link;
+	struct pt_link link;
+	bool go;		/* lanes are divided: slot of slot_cnt */
+	__u16 slot;
+	__u16 slot_cnt;
+	bool stop;
+};
+
+/* -ENOMEM */
+int pt_inbox_create(struct pt_inbox **out);
+void pt_inbox_destroy(struct pt_inbox *in);
+
+/* The control thread's; it waits for no lane.  ack: -ENOBUFS: the lane has not taken
+ * what was missing before, and that was more than can be in flight. */
+int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack);
+void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen);
+void pt_inbox_ready(struct pt_inbox *in, __u32 window);
+void pt_inbox_reprobe(struct pt_inbox *in);
+void pt_inbox_link(struct pt_inbox *in, const struct pt_link *link);
+void pt_inbox_go(struct pt_inbox *in, __u16 slot, __u16 slot_cnt);
+void pt_inbox_stop(struct pt_inbox *in);
+
+/* pt_inbox_peek: something may be there; no lock. */
+bool pt_inbox_peek(const struct pt_inbox *in);
+
+/* pt_inbox_take waits up to timeout_ns (0: not at all) for mail and moves it
+ * to mail.  False: nothing came, mail is as it was. */
+bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail,
+		   __u64 timeout_ns);
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "lane/lane_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+
+#include <pagetrim/clock.h>
+
+#define DOUBT_NS	200000000ULL	/* for control to read what came */
+#define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
+
+static void set_state(struct pt_lane *l, enum pt_lane_state state)
+{
+	if (atomic_exchange(&l->state, state) != (int)state)
+		eventfd_write(l->cfg.job->wake_fd, 1);
+}
+
+static void show_dirty(struct pt_lane *l)
+{
+	__u64 cnt = l->dirty_cnt;
+
+	atomic_store_explicit(&l->counts.dirty_pages,
+			      cnt < ~0U ? cnt : ~0U, memory_order_relaxed);
+}
+
+/* watch_path: a path may begin to eat large frames, silently, while small ones
+ * still pass; then it is time to probe for what it takes now. */
+static void watch_path(struct pt_lane *l, __u32 came_sz)
+{
+	if (came_sz > pt_lane_small_sz(l))
+		l->large_lost = 0;
+	if (l->large_lost < PT_LANE_LARGE_LOST)
+		return;
+	l->large_lost = 0;
+	l->reprobe = true;
+}
+
+static int take_ack(struct pt_lane *l)
+{
+	const struct pt_mail *mail = &l->mail;
+	__u64 placed_upto = l->cfg.job->arrivals ? mail->placed_upto
+						 : mail->upto;
+	__u32 came_sz;
+	int ret;
+
+	for (__u32 i = 0; i < mail->missing_cnt; i++) {
+		ret = pt_lane_lost(l, &mail->missing[i]);
+		if (ret)
+			return ret;
+	}
+	if (l->cfg.job->regulator)
+		pt_lane_take_arrivals(l);
+	came_sz = pt_inflight_came(l->inflight, mail->upto);
+	if (mail->freed_desc < l->freed_desc ||
+	    mail->freed_desc + l->lost_desc > l->sent_desc ||
+	    placed_upto < l->placed_upto || placed_upto > mail->upto ||
+	    pt_inflight_release(l->inflight, mail->upto))
+		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
+				    "lane %u: the receiver acknowledges what "
+				    "was not sent (is it pagetrim?)",
+				    l->cfg.lane_idx);
+	/* With nothing in flight, slow is who sends: a limit, the source. */
+	if (mail->freed_desc > l->freed_desc)
+		l->unaccepted_ns = pt_inflight_is_empty(l->inflight)
+			? 0 : pt_clock_ns();
+	l->freed_desc = mail->freed_desc;
+	l->window = mail->window;
+	l->placed_upto = placed_upto;
+	watch_path(l, came_sz);
+	return 0;
+}
+
+/* is_stuck: no frame was accepted for the limit, though the receiver answers.  A
+ * process that was stopped itself finds so, too, until control has read what came
+ * meanwhile: it is looked at twice. */
+static bool is_stuck(struct pt_lane *l)
+{
+	__u64 limit_ns = l->cfg.job->progress_ns, now_ns = pt_clock_ns();
+	__u64 since_ns = atomic_load(&l->cfg.job->waited_ns);
+
+	if (since_ns < l->unaccepted_ns)
+		since_ns = l->unaccepted_ns;
+	if (!l->unaccepted_ns || now_ns - since_ns <= limit_ns ||
+	    pt_conn_last_recv_ns(l->cfg.job->conn) <
+		    l->unaccepted_ns + limit_ns / 2) {
+		l->doubt_ns = 0;
+		return false;
+	}
+	if (!l->doubt_ns)
+		l->doubt_ns = now_ns;
+	return now_ns - l->doubt_ns > DOUBT_NS;
+}
+
+/* watch_progress: the control connection may live while no frame arrives any
+ * more, and loss alone would have us send for ever.  If the peer is silent
+ * there, too, control knows better what to say, and soon. */
+static int watch_progress(struct pt_lane *l)
+{
+	__u64 limit_ns = l->cfg.job->progress_ns;
+
+	if (!is_stuck(l))
+		return 0;
+	if (pt_inflight_is_empty(l->inflight) && !l->is_probing)
+		return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT,
+				    "lane %u: the receiver has let no frame go "
+				    "for %llu s, though it answers (is it "
+				    "stuck? its log tells)", l->cfg.lane_idx,
+				    limit_ns / 1000000000ULL);
+	return pt_error_set(&l->error_text, PT_EXIT_PEER, -ETIMEDOUT, "lane %u: "
+			    "no frame was accepted for %llu s, though the "
+			    "receiver answers (is the path cut for frames, was "
+			    "its XDP program detached?)", l->cfg.lane_idx,
+			    limit_ns / 1000000000ULL);
+}
+
+int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
+{
+	struct pt_mail *mail = &l->mail;
+	int ret = timeout_ns ? pt_lane_nudge(l, &timeout_ns) : 0;
+
+	if (ret)
+		return ret;
+	mail->missing_cnt = 0;
+	if (!pt_inbox_take(l->inbox, mail, timeout_ns))
+		return watch_progress(l);
+	if (mail->stop) {
+		l->stop = true;
+		return -ECANCELED;
+	}
+	if (mail->is_ready)
+		l->window = mail->window;
+	if (mail->has_link) {
+		mail->link.src_port = l->cfg.link.src_port;
+		l->cfg.link = mail->link;
+	}
+	if (mail->go) {
+		l->go = true;
+		l->slot = mail->slot;
+		l->slot_cnt = mail->slot_cnt;
+	}
+	l->reprobe |= mail->reprobe;
+	if (mail->has_ack) {
+		ret = take_ack(l);
+		if (ret)
+			return ret;
+	}
+	return watch_progress(l);
+}
+
+/* send_page sends page i of the word; padding hides what it holds.  A zero page
+ * is read from one of our own then: the source's may be a hole. */
+static int send_page(struct pt_lane *l, const struct pt_page_word *w,
+		     unsigned i, __u64 page_idx)
+{
+	static const __u8 zero_page[PT_PAGE_SZ];
+
+	if (l->cfg.job->pad)
+		return pt_lane_add_page(l, w->gfn + i, ~0ULL, w->masks[i]
+					? w->pages + i * PT_PAGE_SZ
+					: zero_page);
+	if (!w->masks[i])
+		return pt_lane_add_zeroes(l, w->gfn + i, 1);
+	return pt_lane_send_data(l, w, i, page_idx);
+}
+
+/* learn tells the governor what a word showed, and others what it counts. */
+static void learn(struct pt_lane *l, const struct pt_page_word *w)
+{
+	const struct pt_governor_counts *from = &l->governor.counts;
+	struct pt_lane_counts *to = &l->counts;
+
+	pt_governor_learn(&l->governor, pt_page_word_data(w), w->masks);
+#define X(symbol, name, text) \
+	atomic_store_explicit(&to->governor.symbol, from->symbol, \
+			      memory_order_relaxed);
+	PT_GOVERNOR_COUNTS(X)
+#undef X
+}
+
+static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u32 first = page_idx % PT_REGION_PAGES;
+	struct pt_page_word w = {
+		.pages = l->view.pages + (__u64)first * PT_PAGE_SZ,
+		.gfn = pt_layout_gfn(job->layout, page_idx),
+		.wanted = dirty,
+		.holes = l->view.holes[first / 64],
+		.search = job->pad ? 0 : pt_governor_plan(&l->governor),
+	};
+	int ret;
+
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
+	pt_lane_source_enter(l);
+	ret = pt_page_word_scan(&w, job->source, job->digest_key,
+				&l->error_text);
+	ret = pt_lane_source_left(l, ret);
+	if (!ret)
+		pt_lane_copies_ahead(l, &w);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN,
+		       pt_page_word_sz(&w));
+	if (!ret && !job->pad)
+		learn(l, &w);
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
+		unsigned i = __builtin_ctzll(bits);
+
+		pt_digests_set(job->digests, page_idx + i, w.digests[i]);
+		ret = send_page(l, &w, i, page_idx + i);
+	}
+	return ret;
+}
+
+/* send_hole sends a region that is one, and wanted whole, as one run. */
+static int send_hole(struct pt_lane *l, __u64 region_idx)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 gfn;
+	__u32 page_cnt = pt_layout_region(job->layout, region_idx, &gfn);
+
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	pt_digests_clear(job->digests, region_idx);
+	return pt_lane_add_zeroes(l, gfn, page_cnt);
+}
+
+/* view_region looks at a region.  Frames hold pages of several: before the view
+ * overwrites those that it showed, the frames that wait for more are sent. */
+static int view_region(struct pt_lane *l, __u64 region_idx)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u32 page_cnt = pt_layout_region(job->layout, region_idx, NULL);
+	int ret = 0;
+
+	if (!pt_view_keeps(&l->view, page_cnt)) {
+		ret = pt_lane_flush(l);
+		pt_view_drop(&l->view);
+	}
+	if (ret)
+		return ret;
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
+	pt_lane_source_enter(l);
+	ret = pt_source_view(job->source, &l->view, job->layout, region_idx,
+			     &l->error_text);
+	return pt_lane_source_left(l, ret);
+}
+
+/* send_region sends those of its pages that are in bits, cnt of them. */
+static int send_region(struct pt_lane *l, __u64 region_idx,
+		       const __u64 bits[PT_REGION_WORDS], __u32 cnt)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	int ret = view_region(l, region_idx);
+
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_MAP,
+		       (__u64)l->view.page_cnt * PT_PAGE_SZ);
+	if (!ret && !job->pad && cnt == l->view.page_cnt &&
+	    pt_view_is_hole_whole(&l->view))
+		return send_hole(l, region_idx);
+	for (unsigned i = 0; !ret && i < PT_REGION_WORDS; i++)
+		if (bits[i])
+			ret = send_word(l, region_idx * PT_REGION_PAGES +
+					   i * 64, bits[i]);
+	return ret;
+}
+
+/* sweep sends each dirty page once, in a generation of its own.  It looks for mail
+ * at each region, since what is put off sends no frame and waits for no credit;
+ * and the more is acknowledged, the more may go as copies. */
+static int sweep(struct pt_lane *l)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 region_cnt = pt_layout_region_cnt(job->layout);
+	__u64 bits[PT_REGION_WORDS];
+	int ret = 0;
+
+	atomic_store(&l->counts.generation, ++l->generation);
+	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
+		__u32 cnt = pt_dirty_take(job->dirty, r, bits);
+
+		if (!cnt)
+			continue;
+		l->dirty_cnt -= cnt;
+		ret = pt_lane_take_mail(l, 0);
+		if (!ret)
+			ret = send_region(l, r, bits, cnt);
+		show_dirty(l);
+	}
+	return ret ? ret : pt_lane_flush(l);
+}
+
+/* is_settled: all frames are decided on, and those accepted are in the sink. */
+static bool is_settled(const struct pt_lane *l)
+{
+	return pt_inflight_is_empty(l->inflight) &&
+	       l->placed_upto == pt_inflight_next_seq(l->inflight);
+}
+
+/* settle waits for acknowledgements when there is nothing to send. */
+static int settle(struct pt_lane *l)
+{
+	int ret = 0;
+
+	if (is_settled(l)) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_IDLE);
+		set_state(l, PT_LANE_CLEAN);
+		return pt_lane_take_mail(l, IDLE_NS);
+	}
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+	if (l->synced_seq != pt_inflight_next_seq(l->inflight))
+		ret = pt_lane_sync(l);
+	return ret ? ret : pt_lane_take_mail(l, IDLE_NS);
+}
+
+/* count_dirty: what of the lane's regions is to be sent, control has marked. */
+static void count_dirty(struct pt_lane *l)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 region_cnt = pt_layout_region_cnt(job->layout);
+
+	for (__u64 r = l->slot; r < region_cnt; r += l->slot_cnt)
+		l->dirty_cnt += pt_dirty_cnt(job->dirty, r);
+	show_dirty(l);
+}
+
+static int lane_run(struct pt_lane *l)
+{
+	int ret = pt_lane_probe(l);
+
+	if (ret)
+		return ret;
+	set_state(l, PT_LANE_READY);
+	while (!l->go && !ret)
+		ret = pt_lane_take_mail(l, IDLE_NS);
+	if (ret)
+		return ret;
+	count_dirty(l);
+	ret = pt_lane_copies_open(l);
+
+	/* A lane with nothing to send needs no way: while the receiver verifies,
+	 * it would not even answer probes. */
+	while (!ret) {
+		if (!l->dirty_cnt) {
+			ret = settle(l);
+		} else if (l->reprobe) {
+			ret = pt_lane_probe(l);
+		} else {
+			set_state(l, PT_LANE_SENDING);
+			ret = sweep(l);
+		}
+	}
+	return ret;
+}
+
+static void *lane_main(void *arg)
+{
+	struct pt_lane *l = arg;
+	int ret;
+
+	pt_cpus_pin(l->cfg.job->cpus, l->cfg.lane_idx);
+	/* Naps that keep a pace end when they should, not up to 50 us later. */
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	pt_stage_start(l->cfg.clock, PT_SEND_STAGE_IDLE);
+	ret = lane_run(l);
+	pt_lane_leave_end(l);
+	pt_stage_stop(l->cfg.clock);
+	pt_inbox_stop(l->inbox);	/* nobody takes any more */
+	l->error = ret;
+	if (ret != -ECANCELED)
+		set_state(l, ret == -EHOSTUNREACH && !l->go
+			     ? PT_LANE_UNREACHED : PT_LANE_FAILED);
+	atomic_store(&l->has_ended, true);
+	eventfd_write(l->cfg.job->wake_fd, 1);
+	return NULL;
+}
+
+int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
+		  struct pt_error *err)
+{
+	const struct pt_inflight_cfg ring = {
+		.frame_cnt = PT_LANE_FRAMES,
+		.extent_cnt = PT_LANE_EXTENTS,
+	};
+	struct pt_lane *l = calloc(1, sizeof(*l));
+	int ret = -ENOMEM;
+
+	if (!l)
+		goto fail;
+	l->cfg = *cfg;
+	l->src_port = cfg->link.src_port;
+	l->slot_cnt = 1;
+	pt_view_init(&l->view);
+	pt_governor_init(&l->governor, cfg->job->trim, cfg->job->observe);
+	ret = pt_inbox_create(&l->inbox);
+	if (ret)
+		goto free_lane;
+	ret = pt_inflight_create(&l->inflight, &ring);
+	if (ret)
+		goto free_inbox;
+	ret = -pthread_create(&l->thread, NULL, lane_main, l);
+	if (ret)
+		goto free_inflight;
+	*out = l;
+	return 0;
+
+free_inflight:
+	pt_inflight_destroy(l->inflight);
+free_inbox:
+	pt_inbox_destroy(l->inbox);
+free_lane:
+	free(l);
+fail:
+	return pt_error_set(err, PT_EXIT_HOST, ret,
+			    "lane %u: cannot start: %s (memory, or ulimit -u)",
+			    cfg->lane_idx, strerror(-ret));
+}
+
+void pt_lane_stop(struct pt_lane *l)
+{
+	if (!l)
+		return;
+	pt_inbox_stop(l->inbox);
+	pthread_join(l->thread, NULL);
+	pt_view_free(&l->view);
+	pt_copies_free(&l->copies);
+	pt_inflight_destroy(l->inflight);
+	pt_inbox_destroy(l->inbox);
+	free(l);
+}
+
+bool pt_lane_has_ended(const struct pt_lane *l)
+{
+	return atomic_load(&l->has_ended);
+}
+
+bool pt_lane_part(struct pt_lane *l)
+{
+	int was = PT_LANE_AT_SOURCE;
+
+	pt_inbox_stop(l->inbox);
+	return atomic_compare_exchange_strong(&l->at_source, &was,
+					      PT_LANE_PARTED) ||
+	       pt_lane_has_ended(l);
+}
+
+struct pt_inbox *pt_lane_inbox(struct pt_lane *l)
+{
+	return l->inbox;
+}
+
+enum pt_lane_state pt_lane_state(const struct pt_lane *l)
+{
+	return atomic_load(&l->state);
+}
+
+const struct pt_lane_counts *pt_lane_counts(const struct pt_lane *l)
+{
+	return &l->counts;
+}
+
+int pt_lane_error(const struct pt_lane *l, struct pt_error *err)
+{
+	*err = l->error_text;
+	return l->error;
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Which of a lane's pages go as copies of others.
+ *
+ * Frames come in any order, and a copy takes what its original holds at that
+ * moment.  So an original is one whose frames are all acknowledged and placed: what
+ * is acknowledged is not sent again.  A page that is dirty again, its frame being
+ * lost or never sent, has the digest 0 (pt_lane_mark_dirty) and is no original
+ * until it was sent once more.  Digests only suggest: the bytes are compared.
+ */
+#include "lane/lane_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "memory/guard.h"
+#include "trim/digest.h"
+
+int pt_lane_copies_open(struct pt_lane *l)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	int ret = 0;
+
+	if (job->copies && !job->pad)
+		ret = pt_copies_init(&l->copies,
+				     pt_layout_page_cnt(job->layout),
+				     l->slot_cnt);
+	return ret ? pt_error_set(&l->error_text, PT_EXIT_HOST, ret,
+				  "lane %u: no memory to look for copies of "
+				  "pages (--copies off does without)",
+				  l->cfg.lane_idx) : 0;
+}
+
+/* In two rounds, each of which has many misses under way at a time: whatever a
+ * table as large as memory is asked for is not in the cache. */
+void pt_lane_copies_ahead(const struct pt_lane *l,
+			  const struct pt_page_word *w)
+{
+	__u64 data = l->copies.slots ? pt_page_word_data(w) : 0;
+	struct pt_original original;
+
+	for (__u64 bits = data; bits; bits &= bits - 1)
+		__builtin_prefetch(pt_copies_slot(&l->copies,
+				w->contents[__builtin_ctzll(bits)]), 1);
+	for (__u64 bits = data; bits; bits &= bits - 1)
+		if (pt_copies_find(&l->copies,
+				   w->contents[__builtin_ctzll(bits)],
+				   &original))
+			pt_digests_prefetch(l->cfg.job->digests,
+					    original.page_idx);
+}
+
+/* find: the digest of what was sent last says that *original, another page,
+ * holds what this one does. */
+static bool find(const struct pt_lane *l, __u64 page_idx, __u64 content,
+		 struct pt_original *original, __u64 *gfn)
+{
+	__u64 digest;
+
+	if (!pt_copies_find(&l->copies, content, original) ||
+	    original->page_idx == page_idx)
+		return false;
+	*gfn = pt_layout_gfn(l->cfg.job->layout, original->page_idx);
+	digest = pt_digest_at(content, *gfn);
+	return digest && digest == pt_digests_get(l->cfg.job->digests,
+						  original->page_idx);
+}
+
+static int compare(struct pt_lane *l, __u64 page_idx, const __u8 *page)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u8 buffer[PT_PAGE_SZ];
+	const __u8 *other = pt_source_page(job->source, job->layout, page_idx,
+					   buffer);
+	struct pt_guard guard;
+	int ret;
+
+	if (!other)
+		return 0;
+	if (pt_guard_enter(&guard))
+		return pt_source_faulted(job->source, guard.addr,
+					 &l->error_text);
+	ret = !memcmp(other, page, PT_PAGE_SZ);
+	pt_guard_leave(&guard);
+	return ret;
+}
+
+/* is_equal: 1: the source's page page_idx holds what page does; 0: not, or it
+ * cannot be read. */
+static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
+{
+	pt_lane_source_enter(l);
+	return pt_lane_source_left(l, compare(l, page_idx, page));
+}
+
+/* send_noted sends the page as data, and is where to look for its content from
+ * now on: it ends in the frame that is being filled. */
+static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
+		      unsigned i, __u64 page_idx)
+{
+	int ret = pt_lane_add_data(l, w, i);
+
+	pt_copies_note(&l->copies, w->contents[i], page_idx,
+		       pt_inflight_next_seq(l->inflight));
+	return ret;
+}
+
+int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
+		      unsigned i, __u64 page_idx)
+{
+	struct pt_original original;
+	__u64 gfn;
+	int ret;
+
+	if (!l->copies.slots)
+		return pt_lane_add_data(l, w, i);
+	if (!find(l, page_idx, w->contents[i], &original, &gfn))
+		return send_noted(l, w, i, page_idx);
+	if (pt_copies_is_settled(&original, l->placed_upto,
+				 pt_inflight_next_seq(l->inflight))) {
+		ret = is_equal(l, original.page_idx,
+			       w->pages + i * PT_PAGE_SZ);
+		if (ret < 0)
+			return ret;
+		return ret ? pt_lane_add_copy(l, w->gfn + i, gfn)
+			   : send_noted(l, w, i, page_idx);
+	}
+	/* Of those alike the first stays noted: it is settled before others.  What
+	 * is not mapped would be read once more, all of its region. */
+	if (l->generation > 1 || !l->view.is_stable)
+		return pt_lane_add_data(l, w, i);
+	pt_lane_mark_dirty(l, w->gfn + i, 1);
+	pt_lane_count(&l->counts.put_off, 1);
+	return 0;
+}

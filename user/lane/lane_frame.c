@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* How a lane's frames come to be sent, and what a lost one means. */
+#include "lane/lane_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <pagetrim/check.h>
+#include <pagetrim/clock.h>
+#include "memory/guard.h"
+#include "rxq/rx_lane.h"	/* pt_desc_cnt */
+
+__u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
+{
+	const struct pt_layout *layout = l->cfg.job->layout;
+	__u64 added = 0;
+	__u64 page_idx;
+
+	while (page_cnt) {
+		__u64 run;
+
+		pt_check(pt_layout_find(layout, gfn, &page_idx));
+		run = PT_REGION_PAGES - page_idx % PT_REGION_PAGES;
+		run = run < page_cnt ? run : page_cnt;
+		if (run > pt_layout_run_cnt(layout, gfn))
+			run = pt_layout_run_cnt(layout, gfn);
+		added += pt_dirty_set(l->cfg.job->dirty, page_idx, run);
+		pt_digests_forget(l->cfg.job->digests, page_idx, run);
+		gfn += run;
+		page_cnt -= run;
+	}
+	l->dirty_cnt += added;
+	return added;
+}
+
+__u32 pt_lane_small_sz(const struct pt_lane *l)
+{
+	return pt_link_frame_sz_max(&l->cfg.link, PT_MTU_MIN);
+}
+
+int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
+{
+	for (__u32 i = 0; i < range->cnt; i++) {
+		const struct pt_extent *extents;
+		__u32 extent_cnt, desc_cnt, sz;
+
+		extents = pt_inflight_extents(l->inflight, range->first + i,
+					      &extent_cnt, &desc_cnt);
+		if (!extents)
+			return pt_error_set(&l->error_text, PT_EXIT_PEER,
+					    -EPROTO, "the receiver misses a "
+					    "frame that is not in flight (is "
+					    "it pagetrim?)");
+		l->lost_desc += desc_cnt;
+		sz = pt_inflight_lost(l->inflight, range->first + i);
+		l->lost_sz += sz;
+		l->lost_ns = pt_inflight_sent_ns(l->inflight,
+						 range->first + i);
+		if (sz > pt_lane_small_sz(l))
+			l->large_lost++;
+		for (__u32 e = 0; e < extent_cnt; e++)
+			pt_lane_mark_dirty(l, extents[e].gfn,
+					   extents[e].page_cnt);
+	}
+	pt_lane_count(&l->counts.frames_lost, range->cnt);
+	return 0;
+}
+
+/* kick: 1: the device did not take all. */
+static int kick(struct pt_lane *l)
+{
+	unsigned stage = pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_TX);
+	int ret = pt_xsk_tx_kick(l->cfg.xsk);
+
+	pt_stage_enter(l->cfg.clock, stage);
+	l->unkicked_cnt = 0;
+	l->unkicked_sz = 0;
+	/* A device that is down loses frames, as a wire does. */
+	if (ret == -ENETDOWN)
+		return 0;
+	if (ret < 0)
+		pt_error_set(&l->error_text, PT_EXIT_HOST, ret, "TX queue %u: "
+			     "%s (was the device removed, or moved to another "
+			     "network namespace?)", l->cfg.tx_queue,
+			     strerror(-ret));
+	return ret;
+}
+
+int pt_lane_kick(struct pt_lane *l)
+{
+	int ret = kick(l);
+
+	return ret < 0 ? ret : 0;
+}
+
+int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns)
+{
+	if (!pt_xsk_tx_waits(l->cfg.xsk))
+		return 0;
+	if (*timeout_ns > PT_XSK_STALE_NS)
+		*timeout_ns = PT_XSK_STALE_NS;
+	return pt_lane_kick(l);
+}
+
+int pt_lane_drain(struct pt_lane *l)
+{
+	int ret;
+
+	while ((ret = kick(l)) > 0) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+		pt_xsk_tx_wait(l->cfg.xsk, 10);
+		ret = pt_lane_take_mail(l, 0);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+/* forget drops what is staged: its pages are dirty again. */
+static void forget(struct pt_lane *l)
+{
+	for (__u32 i = 0; i < l->builder.record_cnt; i++)
+		pt_lane_mark_dirty(l, l->builder.records[i].gfn,
+				   pt_record_page_cnt(&l->builder.records[i]));
+	pt_builder_discard(&l->builder);
+}
+
+void pt_lane_builder_reset(struct pt_lane *l)
+{
+	struct pt_builder_cfg cfg = {
+		.l2l3l4_sz = pt_link_sz(&l->cfg.link),
+		.frame_sz_max = l->frame_sz,
+		.packed = l->frame_sz <= l->cfg.job->desc_sz &&
+			  !l->cfg.job->pad,
+		.pad = l->cfg.job->pad,
+		.clock = l->cfg.clock,
+	};
+
+	pt_builder_init(&l->builder, &cfg);
+}
+
+static bool has_credit(const struct pt_lane *l, __u32 desc_cnt)
+{
+	__u64 in_flight = l->sent_desc - l->lost_desc - l->freed_desc;
+
+	return in_flight + desc_cnt <= l->window &&
+	       pt_inflight_has_room(l->inflight);
+}
+
+int pt_lane_sync(struct pt_lane *l)
+{
+	struct pt_message m = {
+		.type = PT_MSG_SYNC,
+		.sync = {
+			.lane = l->cfg.lane_idx,
+			.seq_end = pt_inflight_next_seq(l->inflight),
+		},
+	};
+	int ret = pt_conn_send(l->cfg.job->conn, &m, &l->error_text);
+
+	if (!ret)
+		l->synced_seq = m.sync.seq_end;
+	return ret == -ENOBUFS ? 0 : ret;
+}
+
+/* wait_credit waits until a frame of desc_cnt may go.  Without news for a
+ * while it says how far it got, so that a lost tail is noticed. */
+static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
+{
+	__u64 freed;
+	int ret;
+
+	if (pt_inbox_peek(l->inbox)) {
+		ret = pt_lane_take_mail(l, 0);
+		if (ret)
+			return ret;
+	}
+	if (has_credit(l, desc_cnt) && !l->reprobe)
+		return 0;
+	ret = pt_lane_drain(l);
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+	/* With all frames out of the device it is the receiver we wait for. */
+	if (!ret && !l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
+		pt_governor_strain(&l->governor);
+	while (!ret && !l->reprobe && !has_credit(l, desc_cnt)) {
+		/* None granted is as little progress as none accepted. */
+		if (!l->unaccepted_ns)
+			l->unaccepted_ns = pt_clock_ns();
+		pt_lane_count(&l->counts.credit_waits, 1);
+		freed = l->freed_desc + l->lost_desc;
+		ret = pt_lane_take_mail(l, PT_LANE_SYNC_NS);
+		if (!ret && freed == l->freed_desc + l->lost_desc)
+			ret = pt_lane_sync(l);
+	}
+	return ret;
+}
+
+static int wait_buffer(struct pt_lane *l, void **frame)
+{
+	int ret = 0;
+
+	while (!(*frame = pt_xsk_tx_frame(l->cfg.xsk))) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+		ret = pt_lane_kick(l);
+		if (!ret)
+			ret = pt_lane_take_mail(l, 0);
+		if (ret)
+			return ret;
+		pt_xsk_tx_wait(l->cfg.xsk, 10);
+	}
+	return 0;
+}
+
+/* close_guarded copies the pages into the frame; the source may be cut short
+ * meanwhile. */
+static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
+			 void *frame)
+{
+	struct pt_guard guard;
+
+	pt_lane_source_enter(l);
+	if (pt_guard_enter(&guard))
+		return pt_lane_source_left(l,
+			pt_source_faulted(l->cfg.job->source, guard.addr,
+					  &l->error_text));
+	pt_builder_close(&l->builder, &l->cfg.link, id, l->cfg.seal, frame);
+	pt_guard_leave(&guard);
+	return pt_lane_source_left(l, 0);
+}
+
+/* push notes what the staged frame carries, before close empties the stage. */
+static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
+{
+	struct pt_extent extents[PT_RECORDS_MAX];
+	const struct pt_builder *b = &l->builder;
+
+	for (__u32 i = 0; i < b->record_cnt; i++)
+		extents[i] = (struct pt_extent){
+			.gfn = b->records[i].gfn,
+			.page_cnt = pt_record_page_cnt(&b->records[i]),
+		};
+	l->sent_desc += desc_cnt;
+	pt_lane_pace_spend(l, frame_sz);
+	if (!l->unaccepted_ns)
+		l->unaccepted_ns = l->sent_ns;
+	return pt_inflight_push(l->inflight, frame_sz, desc_cnt, l->sent_ns,
+				extents, b->record_cnt);
+}
+
+/* close_frame sends what is staged. */
+static int close_frame(struct pt_lane *l)
+{
+	__u32 frame_sz = pt_builder_frame_sz(&l->builder);
+	__u32 desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
+	__u32 block_cnt = l->builder.block_cnt;
+	struct pt_frame_id id = {
+		.session_id = l->cfg.job->session_id,
+		.generation = l->generation,
+		.lane = l->cfg.lane_idx,
+	};
+	void *frame;
+	int ret;
+
+	ret = wait_credit(l, desc_cnt);
+	if (!ret && !l->reprobe)
+		ret = pt_lane_wait_pace(l, frame_sz);
+	if (!ret && l->reprobe) {
+		forget(l);
+		return pt_lane_probe(l);
+	}
+	if (!ret)
+		ret = wait_buffer(l, &frame);
+	if (ret)
+		return ret;
+
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	id.seq = push(l, frame_sz, desc_cnt);
+	ret = close_guarded(l, &id, frame);
+	if (ret) {
+		pt_xsk_tx_give_back(l->cfg.xsk, frame);
+		return ret;
+	}
+	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
+	pt_lane_count(&l->counts.frames, 1);
+	pt_lane_count(&l->counts.wire_bytes, frame_sz);
+	pt_lane_count(&l->counts.block_bytes, (__u64)block_cnt * PT_BLOCK_SZ);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD,
+		       (__u64)block_cnt * PT_BLOCK_SZ);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
+	l->unkicked_sz += frame_sz;
+	return ++l->unkicked_cnt < PT_LANE_BATCH &&
+	       l->unkicked_sz < pt_lane_batch_sz(l) ? 0 : pt_lane_kick(l);
+}
+
+int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
+		     const void *page)
+{
+	unsigned first = 0;
+	int ret;
+
+	while (first < PT_PAGE_BLOCKS) {
+		unsigned next = pt_builder_add_page(&l->builder, gfn, first,
+						    mask, page);
+
+		if (next < PT_PAGE_BLOCKS) {
+			ret = close_frame(l);
+			if (ret)
+				return ret;
+		}
+		first = next;
+	}
+	pt_lane_count(&l->counts.pages, 1);
+	return 0;
+}
+
+int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
+		     unsigned i)
+{
+	return pt_lane_add_page(l, w->gfn + i,
+				pt_trim_mask(l->cfg.job->trim, w->masks[i]),
+				w->pages + i * PT_PAGE_SZ);
+}
+
+int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
+{
+	int ret;
+
+	while (!pt_builder_add_zeroes(&l->builder, gfn, page_cnt)) {
+		ret = close_frame(l);
+		if (ret)
+			return ret;
+	}
+	pt_lane_count(&l->counts.zero_pages, page_cnt);
+	return 0;
+}
+
+int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn)
+{
+	int ret;
+
+	while (!pt_builder_add_copy(&l->builder, gfn, original_gfn)) {
+		ret = close_frame(l);
+		if (ret)
+			return ret;
+	}
+	pt_lane_count(&l->counts.pages, 1);
+	pt_lane_count(&l->counts.copies, 1);
+	return 0;
+}
+
+int pt_lane_flush(struct pt_lane *l)
+{
+	int ret = 0;
+
+	while (!ret && !pt_builder_is_empty(&l->builder))
+		ret = close_frame(l);
+	pt_lane_leave_end(l);
+	return ret ? ret : pt_lane_drain(l);
+}

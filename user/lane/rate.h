@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rate: which limit a transfer gets, in Ethernet bytes a second.  One that cannot
+ * be kept is refused, and what would work is named. */
+#ifndef LANE_RATE_H
+#define LANE_RATE_H
+
+#include "lane/pacer.h"
+#include "xdp/device.h"
+
+#define PT_RATE_NONE	0
+#define PT_RATE_MIN	(64ULL << 10)	/* the largest frame within a second */
+#define PT_RATE_MAX	PT_PACER_RATE_MAX
+#define PT_RATE_AUTO	(~0ULL)		/* the link's speed; none if that is
+					 * not known */
+
+/* pt_rate_choose writes the limit for a wish: a rate, NONE or AUTO; an error
+ * leaves it as it was.
+ *   -ERANGE  too little to pace (PT_EXIT_USAGE), or more than the link has
+ *            (PT_EXIT_HOST) */
+int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
+		   const struct pt_device *dev, struct pt_error *err);
+
+#endif

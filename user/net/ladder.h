@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ladder: which frame sizes to probe next, to find the largest that passes.
+ *
+ * First the largest size alone (the common case: it passes); then rounds of
+ * evenly spaced sizes between the largest that was seen and the smallest that
+ * was not, until they are one step apart.
+ *
+ *     min_sz      seen_sz         lost_sz          max_sz
+ *     |--------------|...............|-----------------|
+ *          passes       rungs          believed not to pass
+ *
+ * Probes get lost on paths that pass them: lost_sz is asked again in each
+ * round, PT_LADDER_TRIES times, before the answer rests on it; once it is seen
+ * after all, everything above is open again.  Pure: no clock, no socket.
+ */
+#ifndef NET_LADDER_H
+#define NET_LADDER_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#define PT_LADDER_RUNGS		16	/* sizes of one round */
+#define PT_LADDER_STEP_SZ	64	/* bytes: a block more or less */
+#define PT_LADDER_TRIES		3	/* rounds without lost_sz */
+
+struct pt_ladder {
+	__u32 seen_sz;		/* largest that passed; 0: none yet */
+	__u32 lost_sz;		/* smallest believed not to pass; or
+				 * max_sz + 1 */
+	__u32 lost_tries;	/* rounds that asked lost_sz in vain */
+	__u32 min_sz;
+	__u32 max_sz;
+};
+
+/* Sizes are Ethernet bytes; PT_LADDER_STEP_SZ < min_sz <= max_sz. */
+void pt_ladder_init(struct pt_ladder *l, __u32 min_sz, __u32 max_sz);
+
+/* pt_ladder_next writes the sizes of the next round, descending, and returns
+ * how many; 0: finished, seen_sz is the answer (0: nothing passes). */
+__u32 pt_ladder_next(struct pt_ladder *l, __u32 sizes[PT_LADDER_RUNGS]);
+
+/* pt_ladder_seen: a probe of sz bytes arrived.  A size outside min_sz ..
+ * max_sz is the peer's mistake, and ignored. */
+void pt_ladder_seen(struct pt_ladder *l, __u32 sz);
+
+/* pt_ladder_close ends a round that waited long enough: sizes above the
+ * largest seen are believed lost. */
+void pt_ladder_close(struct pt_ladder *l, const __u32 *sizes, __u32 cnt);
+
+#endif

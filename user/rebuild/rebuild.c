@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "rebuild/rebuild_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <pagetrim/check.h>
+#include "memory/guard.h"
+
+/* table maps zeroed memory that costs nothing until it is touched. */
+static void *table(__u64 sz)
+{
+	void *at = mmap(NULL, sz, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void table_free(void *at, __u64 sz)
+{
+	if (at)
+		munmap(at, sz);
+}
+
+int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
+		      struct pt_sink *sink, __u64 digest_key)
+{
+	__u64 region_cnt = pt_layout_region_cnt(layout);
+	struct pt_rebuild *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->layout = layout;
+	r->sink = sink;
+	r->digest_key = digest_key;
+	r->page_cnt = pt_layout_page_cnt(layout);
+	r->generations = table(r->page_cnt * sizeof(*r->generations));
+	r->written = table(r->page_cnt / 8);
+	r->summed = table(r->page_cnt / 8);
+	r->regions = table(region_cnt * sizeof(*r->regions));
+	if (!r->generations || !r->written || !r->summed || !r->regions) {
+		pt_rebuild_destroy(r);
+		return -ENOMEM;
+	}
+	*out = r;
+	return 0;
+}
+
+void pt_rebuild_destroy(struct pt_rebuild *r)
+{
+	if (!r)
+		return;
+	table_free(r->regions, pt_layout_region_cnt(r->layout) *
+			       sizeof(*r->regions));
+	table_free(r->summed, r->page_cnt / 8);
+	table_free(r->written, r->page_cnt / 8);
+	table_free(r->generations, r->page_cnt * sizeof(*r->generations));
+	free(r);
+}
+
+/* has_pages: cnt of them, gfn and those after it, lie in the memory. */
+static bool has_pages(const struct pt_rebuild *r, __u64 gfn, __u64 cnt)
+{
+	while (cnt) {
+		__u64 run = pt_layout_run_cnt(r->layout, gfn);
+
+		if (!run)
+			return false;
+		run = run < cnt ? run : cnt;
+		gfn += run;
+		cnt -= run;
+	}
+	return true;
+}
+
+bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
+{
+	struct pt_record_host record;
+	bool ok = true;
+
+	while (ok && pt_reader_next(frame, &record))
+		ok = has_pages(r, record.gfn, pt_record_page_cnt(&record)) &&
+		     (record.kind != PT_RECORD_COPY ||
+		      has_pages(r, record.mask, 1));
+	pt_reader_rewind(frame);
+	return ok;
+}
+
+/* placing: one frame on its way into the sink. */
+struct placing {
+	struct pt_rebuild *rebuild;
+	struct pt_sink_run *run;
+	struct pt_page_sum *sum;
+	struct pt_reader *frame;
+	struct pt_error *err;
+};
+
+/* page_unsum takes the page as it is out of its region's digest. */
+static int page_unsum(const struct placing *p, __u64 page_idx, __u64 gfn)
+{
+	struct pt_rebuild *r = p->rebuild;
+	int ret = pt_sink_run_flush(p->run, p->err);
+
+	if (ret || !bit_is_set(r->summed, page_idx))
+		return ret;
+	region_of(r, page_idx)->digest -=
+		pt_digest_page(r->digest_key, gfn,
+			       pt_sink_page(r->sink, page_idx));
+	bit_clear(r->summed, page_idx);
+	return 0;
+}
+
+/* page_clear takes out of page and digest what an older generation left. */
+static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
+{
+	int ret = page_unsum(p, page_idx, gfn);
+
+	if (ret)
+		return ret;
+	memset(pt_sink_page(p->rebuild->sink, page_idx), 0, PT_PAGE_SZ);
+	bit_clear(p->rebuild->written, page_idx);
+	return 0;
+}
+
+/* page_renew readies a page for content of the frame's generation.  1: it may
+ * be placed; 0: it is stale; -errno. */
+static int page_renew(const struct placing *p, __u64 page_idx, __u64 gfn)
+{
+	struct pt_rebuild *r = p->rebuild;
+	struct region *region = region_of(r, page_idx);
+	__u32 generation = p->frame->id.generation;
+	int ret;
+
+	if (generation < r->generations[page_idx] ||
+	    generation < region->generation)
+		return 0;
+	if (generation > r->generations[page_idx] &&
+	    bit_is_set(r->written, page_idx)) {
+		ret = page_clear(p, page_idx, gfn);
+		if (ret)
+			return ret;
+	}
+	r->generations[page_idx] = generation;
+	region->has_pages = true;
+	return 1;
+}
+
+/* run_length: how many bits of mask, from bit first on, are like that one. */
+static unsigned run_length(__u64 mask, unsigned first)
+{
+	__u64 rest = mask >> first;
+	__u64 other = rest & 1 ? ~rest : rest;
+
+	return other ? (unsigned)__builtin_ctzll(other) : 64 - first;
+}
+
+/* sum_begin readies the lane's sum for a record of a page that may be placed.
+ * 1: it is the page's first, or goes on where the one before ended; 0: neither,
+ * and the page is left to be summed as a whole; -errno. */
+static int sum_begin(const struct placing *p,
+		     const struct pt_record_host *record, __u64 page_idx)
+{
+	struct pt_page_sum *sum = p->sum;
+	struct pt_rebuild *r = p->rebuild;
+	__u32 generation = p->frame->id.generation;
+	bool is_same = sum->page_idx == page_idx &&
+		       sum->generation == generation;
+
+	if (is_same && sum->next && sum->next == record->first)
+		return 1;
+	if (!record->first && !bit_is_set(r->written, page_idx)) {
+		sum->page_idx = page_idx;
+		sum->generation = generation;
+		pt_digest_start(&sum->stream, r->digest_key, record->gfn);
+		return 1;
+	}
+	if (is_same)
+		sum->next = 0;
+	/* Summed already, and here is more of it: the sender speaks of it
+	 * twice, and is to hear of what is there in the end. */
+	return bit_is_set(r->summed, page_idx)
+		? page_unsum(p, page_idx, record->gfn) : 0;
+}
+
+/* sum_end notes that the lane's sum has the blocks below end. */
+static void sum_end(const struct placing *p, unsigned end)
+{
+	struct pt_rebuild *r = p->rebuild;
+	__u64 page_idx = p->sum->page_idx;
+
+	p->sum->next = end % PT_PAGE_BLOCKS;
+	if (end < PT_PAGE_BLOCKS || !bit_is_set(r->written, page_idx))
+		return;
+	region_of(r, page_idx)->digest += pt_digest_end(&p->sum->stream);
+	bit_set(r->summed, page_idx);
+}
+
+/* stage_run stages and sums the next blocks of a record, from at on, that are
+ * all data or all zero: up to cnt, returns how many; -errno. */
+static int stage_run(const struct placing *p,
+		     const struct pt_record_host *record, __u64 off,
+		     unsigned at, unsigned cnt, bool is_summing)
+{
+	const void *blocks = NULL;
+	int ret;
+
+	if (record->mask >> at & 1)
+		blocks = pt_reader_blocks(p->frame, cnt, &cnt);
+	if (is_summing)
+		pt_digest_add(&p->sum->stream, blocks, cnt * PT_BLOCK_SZ);
+	if (!record->mask)
+		return cnt;	/* the page was cleared: it is zero already */
+	ret = pt_sink_run_add(p->run, p->rebuild->sink, off + at * PT_BLOCK_SZ,
+			      blocks, cnt * PT_BLOCK_SZ, p->err);
+	/* The reader's bounce holds one block at a time. */
+	if (!ret && blocks == p->frame->bounce)
+		ret = pt_sink_run_flush(p->run, p->err);
+	return ret ? ret : (int)cnt;
+}
+
+/* place_blocks stages the record's whole range, the zero blocks between the
+ * others too: they make the run one piece. */
+static int place_blocks(const struct placing *p,
+			const struct pt_record_host *record, __u64 page_idx)
+{
+	struct pt_rebuild *r = p->rebuild;
+	__u64 off = pt_layout_image_off(r->layout, page_idx);
+	int is_summing = sum_begin(p, record, page_idx);
+	unsigned end = record->last + 1;
+
+	if (is_summing < 0)
+		return is_summing;
+	if (record->mask)
+		bit_set(r->written, page_idx);
+	for (unsigned at = record->first; at < end; ) {
+		unsigned cnt = run_length(record->mask, at);
+		int ret;
+
+		cnt = cnt < end - at ? cnt : end - at;
+		ret = stage_run(p, record, off, at, cnt, is_summing);
+		if (ret < 0)
+			return ret;
+		at += ret;
+	}
+	if (is_summing)
+		sum_end(p, end);
+	return 0;
+}
+
+/* renew_region readies a whole region for zeroes without a look at its pages.
+ * 1, 0: as page_renew; -EAGAIN: they must be looked at, since they have content
+ * or generations of their own. */
+static int renew_region(const struct placing *p, __u64 page_idx)
+{
+	struct region *region = region_of(p->rebuild, page_idx);
+	__u32 generation = p->frame->id.generation;
+
+	if (region->has_pages)
+		return -EAGAIN;
+	if (generation < region->generation)
+		return 0;
+	region->generation = generation;
+	return 1;
+}
+
+/* renew_run: 1: at least one of the cnt pages may be placed; 0: all are stale;
+ * -errno.  They are of one segment. */
+static int renew_run(const struct placing *p, __u64 page_idx, __u64 gfn,
+		     __u64 cnt)
+{
+	const struct pt_layout *layout = p->rebuild->layout;
+	int placed = 0, ret;
+
+	/* A record has no more pages than a region. */
+	if (page_idx % PT_REGION_PAGES == 0 &&
+	    cnt == pt_layout_region(layout, page_idx / PT_REGION_PAGES, NULL)) {
+		ret = renew_region(p, page_idx);
+		if (ret != -EAGAIN)
+			return ret;
+	}
+	for (__u64 i = 0; i < cnt; i++) {
+		ret = page_renew(p, page_idx + i, gfn + i);
+		if (ret < 0)
+			return ret;
+		placed |= ret;
+	}
+	return placed;
+}
+
+/* place_zeroes: 1: placed; 0: all its pages are stale; -errno. */
+static int place_zeroes(const struct placing *p,
+			const struct pt_record_host *record)
+{
+	const struct pt_layout *layout = p->rebuild->layout;
+	__u64 gfn = record->gfn;
+	__u64 left = record->mask;
+	int placed = 0, ret;
+	__u64 page_idx;
+
+	while (left) {
+		__u64 run = pt_layout_run_cnt(layout, gfn);
+
+		run = run < left ? run : left;
+		pt_check(pt_layout_find(layout, gfn, &page_idx));
+		ret = renew_run(p, page_idx, gfn, run);
+		if (ret < 0)
+			return ret;
+		placed |= ret;
+		gfn += run;
+		left -= run;
+	}
+	return placed;
+}
+
+/* place_page: 1: placed; 0: stale; -errno. */
+static int place_page(const struct placing *p,
+		      const struct pt_record_host *record)
+{
+	__u64 page_idx;
+	int placed, ret;
+
+	pt_check(pt_layout_find(p->rebuild->layout, record->gfn, &page_idx));
+	placed = page_renew(p, page_idx, record->gfn);
+	if (placed <= 0)
+		return placed;
+	ret = place_blocks(p, record, page_idx);
+	return ret ? ret : placed;
+}
+
+/* stage_copy stages the original for a page that is cleared; never written, it
+ * is zero, and stays a hole. */
+static int stage_copy(const struct placing *p, __u64 page_idx, __u64 gfn,
+		      __u64 original_idx)
+{
+	struct pt_rebuild *r = p->rebuild;
+	const void *page;
+	int ret;
+
+	if (!bit_is_set(r->written, original_idx))
+		return 0;
+	ret = pt_sink_run_copy(p->run, r->sink,
+			       pt_layout_image_off(r->layout, page_idx),
+			       pt_layout_image_off(r->layout, original_idx),
+			       &page, p->err);
+	if (ret)
+		return ret;
+	region_of(r, page_idx)->digest += pt_digest_page(r->digest_key, gfn,
+							 page);
+	bit_set(r->written, page_idx);
+	bit_set(r->summed, page_idx);
+	return 0;
+}
+
+/* place_copy: 1: placed; 0: stale; -errno. */
+static int place_copy(const struct placing *p,
+		      const struct pt_record_host *record)
+{
+	const struct pt_layout *layout = p->rebuild->layout;
+	__u64 page_idx, original_idx;
+	int placed, ret = 0;
+
+	pt_check(pt_layout_find(layout, record->gfn, &page_idx));
+	pt_check(pt_layout_find(layout, record->mask, &original_idx));
+	placed = page_renew(p, page_idx, record->gfn);
+	if (placed <= 0)
+		return placed;
+	/* Pieces of this generation, that no sender sends beside a copy. */
+	if (p->sum->page_idx == page_idx)
+		p->sum->next = 0;
+	if (bit_is_set(p->rebuild->written, page_idx))
+		ret = page_clear(p, page_idx, record->gfn);
+	if (!ret)
+		ret = stage_copy(p, page_idx, record->gfn, original_idx);
+	return ret ? ret : placed;
+}
+
+/* place_record: 1: placed; 0: stale; -errno. */
+static int place_record(const struct placing *p,
+			const struct pt_record_host *record)
+{
+	switch (record->kind) {
+	case PT_RECORD_ZEROES:
+		return place_zeroes(p, record);
+	case PT_RECORD_COPY:
+		return place_copy(p, record);
+	default:
+		return place_page(p, record);
+	}
+}
+
+static int place_records(const struct placing *p,
+			 struct pt_rebuild_counts *counts)
+{
+	struct pt_record_host record;
+
+	while (pt_reader_next(p->frame, &record)) {
+		int placed = place_record(p, &record);
+
+		if (placed < 0)
+			return placed;
+		counts->placed += placed;
+		counts->stale += !placed;
+		if (placed)
+			counts->bytes += pt_record_block_cnt(&record) *
+					 PT_BLOCK_SZ;
+	}
+	return 0;
+}
+
+/* fault: the mapping failed.  What is staged is dropped: the run's next bytes
+ * may be another memory's. */
+static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
+		 const struct pt_guard *guard, struct pt_error *err)
+{
+	int ret = pt_sink_fault(r->sink, guard->addr, err);
+
+	pt_sink_run_drop(run);
+	return ret ? ret : pt_error_set(err, PT_EXIT_FAILED, -EIO,
+					"memory fault while placing pages "
+					"(see the kernel log)");
+}
+
+int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_page_sum *sum, struct pt_reader *frame,
+		     struct pt_rebuild_counts *counts, struct pt_error *err)
+{
+	const struct placing p = {
+		.rebuild = r,
+		.run = run,
+		.sum = sum,
+		.frame = frame,
+		.err = err,
+	};
+	struct pt_guard guard;
+	int ret;
+
+	if (pt_guard_enter(&guard))
+		return fault(r, run, &guard, err);
+	ret = place_records(&p, counts);
+	pt_guard_leave(&guard);
+	return ret;
+}
+
+int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_error *err)
+{
+	struct pt_guard guard;
+	int ret;
+
+	if (!run->sz)
+		return 0;
+	if (pt_guard_enter(&guard))
+		return fault(r, run, &guard, err);
+	ret = pt_sink_run_flush(run, err);
+	pt_guard_leave(&guard);
+	return ret;
+}

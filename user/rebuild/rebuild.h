@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rebuild: places what frames say into the sink, older never over newer.
+ *
+ * Each page has the generation of its content, 0 until it is first spoken of.
+ * A record of a lower generation is stale.  A record of a higher one clears
+ * the page, if anything was written to it, before it is placed: so the pieces
+ * of one generation, in any order, make the whole page, and no block needs
+ * zeroing.  A page that only zero runs speak of is never touched and stays a
+ * hole.
+ *
+ * A copy makes its page what its original holds when it is placed, whatever the
+ * original's generation: zero, and no hole filled, if nothing was written to it.
+ * What comes to the original later does not change the copy.  It is for the
+ * sender to keep both on one lane and to send the copy when the original was
+ * placed: else the copy is of what is there, and the digests differ.
+ *
+ *     (held --> adopt)         what an interrupted transfer left
+ *     check --> place          check alone refuses; place cannot
+ *
+ * Memory: 4 bytes and 2 bits a page, but for regions of which only zero runs of
+ * all their pages speak; 16 bytes a region.
+ * Threads: any number, each with its own regions; no locks.  An original of
+ * another thread's region (a wrong sender) is copied as it is at that moment,
+ * maybe half of it new: what is digested is what is written, and no count,
+ * generation or digest of the original's region is touched.
+ */
+#ifndef REBUILD_REBUILD_H
+#define REBUILD_REBUILD_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "memory/layout.h"
+#include "sink/sink.h"
+#include "sink/sink_run.h"
+#include "trim/digest.h"
+#include "wire/reader.h"
+
+struct pt_rebuild;
+
+/* pt_rebuild_create: layout and sink outlive it.  -ENOMEM. */
+int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
+		      struct pt_sink *sink, __u64 digest_key);
+void pt_rebuild_destroy(struct pt_rebuild *r);
+
+/* pt_held_region: what the sink holds of a region before any frame of it. */
+struct pt_held_region {
+	__u64 digests[PT_REGION_PAGES];	/* of its pages, 0 behind the last */
+	__u64 has_data[PT_REGION_PAGES / 64]; /* bit: the page is not zero */
+};
+
+/* pt_rebuild_held reads a region of the sink as the file holds it, into pages
+ * (2 MiB), and digests it.  Changes nothing.  -EIO: err says why. */
+int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
+		    struct pt_held_region *out, struct pt_error *err);
+
+/* pt_rebuild_adopt makes what is held of a region its content, of generation
+ * 0: what no frame replaces, stays.  Once a region, before its first frame. */
+void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
+		      const struct pt_held_region *held);
+
+/* pt_rebuild_check tells whether all that the frame's records name, originals
+ * too, lies in the memory.  Leaves the reader before its first record. */
+bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame);
+
+struct pt_rebuild_counts {
+	__u64 placed;		/* records */
+	__u64 stale;
+	__u64 bytes;		/* of blocks placed */
+};
+
+/* pt_page_sum: the digest of the page that a lane's frames bring now, as far as
+ * its pieces came in order.  All zero: of none.  Private. */
+struct pt_page_sum {
+	__u64 page_idx;
+	__u32 generation;
+	__u32 next;		/* the block that is to come; 0: none is */
+	struct pt_digest_stream stream;
+};
+
+/* pt_rebuild_place places the records of a checked frame whose checksum is
+ * right, and adds to counts.  Blocks may stay staged in run, and the frame's
+ * bytes in use, until pt_rebuild_flush.  A run is of one rebuild at a time, sum
+ * of one lane: pages whose pieces its frames bring in order are digested as
+ * they are placed, others when they are asked for.
+ *   -ENOSPC, -EIO  the sink failed, err says why; the frame may be half
+ *                  placed, and the transfer is lost */
+int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_page_sum *sum, struct pt_reader *frame,
+		     struct pt_rebuild_counts *counts, struct pt_error *err);
+
+/* pt_rebuild_flush writes what is staged.  Errors as pt_rebuild_place. */
+int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
+		     struct pt_error *err);
+
+/* pt_rebuild_region_digest tells the digest of what was placed there, and was
+ * flushed.  Reads the pages that were not digested when they came.
+ *   -EIO  one cannot be read; err says why */
+int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
+			     __u64 *digest, struct pt_error *err);
+
+/* pt_rebuild_page_digests computes the digests of a region's pages afresh
+ * from the file, to name the one that differs; returns how many pages, -EIO or
+ * -ENOMEM. */
+int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
+			    __u64 digests[PT_REGION_PAGES],
+			    struct pt_error *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "rebuild/rebuild_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
+		    struct pt_held_region *out, struct pt_error *err)
+{
+	__u64 page_idx = region_idx * PT_REGION_PAGES;
+	__u64 gfn;
+	__u32 cnt = pt_layout_region(r->layout, region_idx, &gfn);
+	int ret = pt_sink_read(r->sink,
+			       pt_layout_image_off(r->layout, page_idx), pages,
+			       (__u64)cnt * PT_PAGE_SZ, err);
+
+	memset(out, 0, sizeof(*out));
+	for (__u32 i = 0; !ret && i < cnt; i++) {
+		out->digests[i] = pt_digest_page(r->digest_key, gfn + i,
+						 pages + (__u64)i * PT_PAGE_SZ);
+		if (out->digests[i])
+			bit_set(out->has_data, i);
+	}
+	return ret;
+}
+
+void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
+		      const struct pt_held_region *held)
+{
+	__u64 word = region_idx * (PT_REGION_PAGES / 64);
+
+	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++) {
+		r->written[word + i] |= held->has_data[i];
+		r->summed[word + i] |= held->has_data[i];
+	}
+	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
+		r->regions[region_idx].digest += held->digests[i];
+	r->regions[region_idx].has_pages = true;
+}
+
+/* add_page adds a page's digest to *sum.  By read(2): nothing maps a page that is
+ * only to be looked at. */
+static int add_page(const struct pt_rebuild *r, __u64 page_idx, __u64 gfn,
+		    __u64 *sum, struct pt_error *err)
+{
+	__u8 page[PT_PAGE_SZ];
+	int ret = pt_sink_read(r->sink,
+			       pt_layout_image_off(r->layout, page_idx), page,
+			       sizeof(page), err);
+
+	if (!ret)
+		*sum += pt_digest_page(r->digest_key, gfn, page);
+	return ret;
+}
+
+int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
+			     __u64 *digest, struct pt_error *err)
+{
+	__u64 first = region_idx * PT_REGION_PAGES;
+	int ret = 0;
+	__u64 gfn;
+
+	*digest = r->regions[region_idx].digest;
+	if (!r->regions[region_idx].has_pages)
+		return 0;
+	pt_layout_region(r->layout, region_idx, &gfn);
+	for (__u64 at = 0; at < PT_REGION_PAGES; at += 64) {
+		__u64 word = (first + at) / 64;
+		__u64 left = r->written[word] & ~r->summed[word];
+
+		for (; !ret && left; left &= left - 1) {
+			__u64 i = at + __builtin_ctzll(left);
+
+			ret = add_page(r, first + i, gfn + i, digest, err);
+		}
+	}
+	return ret;
+}
+
+int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
+			    __u64 digests[PT_REGION_PAGES], struct pt_error *err)
+{
+	struct pt_held_region held;
+	__u8 *pages = malloc(PT_REGION_SZ);
+	int ret = -ENOMEM;
+
+	if (pages)
+		ret = pt_rebuild_held(r, region_idx, pages, &held, err);
+	else
+		pt_error_set(err, PT_EXIT_HOST, ret, "no memory for a region");
+	free(pages);
+	if (ret)
+		return ret;
+	memcpy(digests, held.digests, sizeof(held.digests));
+	return pt_layout_region(r->layout, region_idx, NULL);
+}

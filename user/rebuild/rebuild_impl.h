@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rebuild_impl: what rebuild.c, which places, and rebuild_digest.c, which says
+ * what is there, share. */
+#ifndef REBUILD_REBUILD_IMPL_H
+#define REBUILD_REBUILD_IMPL_H
+
+#include "rebuild/rebuild.h"
+
+/* region: what is kept of one.  While nothing but zero runs of the whole region
+ * was placed there, its pages have nothing of their own: a hole of a terabyte
+ * costs 16 bytes for each 2 MiB. */
+struct region {
+	__u64 digest;		/* the sum of those summed */
+	__u32 generation;	/* of its pages, at least */
+	bool has_pages;		/* tables by page_idx speak of it */
+};
+
+/* A page that is written is summed once its digest is part of its region's:
+ * at once, if its pieces come in order; else when the region is compared.  One
+ * that is not written is zero, and so is its digest. */
+struct pt_rebuild {
+	const struct pt_layout *layout;
+	struct pt_sink *sink;
+	__u64 digest_key;
+	__u64 page_cnt;
+	__u32 *generations;	/* by page_idx; 0: never spoken of */
+	__u64 *written;		/* bit: blocks were placed in the page */
+	__u64 *summed;		/* bit: and its digest is summed */
+	struct region *regions;
+};
+
+static inline struct region *region_of(const struct pt_rebuild *r,
+				       __u64 page_idx)
+{
+	return &r->regions[page_idx / PT_REGION_PAGES];
+}
+
+/* Bits of a page are changed by its region's thread alone.  Another may look, as
+ * of an original that a wrong sender names: it is told what was or what is. */
+static inline bool bit_is_set(const __u64 *bits, __u64 page_idx)
+{
+	return __atomic_load_n(&bits[page_idx / 64], __ATOMIC_RELAXED) >>
+	       (page_idx % 64) & 1;
+}
+
+static inline void bit_set(__u64 *bits, __u64 page_idx)
+{
+	__atomic_store_n(&bits[page_idx / 64], bits[page_idx / 64] |
+			 1ULL << (page_idx % 64), __ATOMIC_RELAXED);
+}
+
+static inline void bit_clear(__u64 *bits, __u64 page_idx)
+{
+	__atomic_store_n(&bits[page_idx / 64], bits[page_idx / 64] &
+			 ~(1ULL << (page_idx % 64)), __ATOMIC_RELAXED);
+}
+
+#endif

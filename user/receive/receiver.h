@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* receiver: takes transfers and rebuilds their memory.
+ *
+ *     pt_receiver_open     device, queues, XDP program, sockets, TCP port
+ *     pt_receiver_start    the place of the image, threads
+ *     pt_receiver_run      until one transfer ended, or until stopped
+ *     pt_receiver_close    detaches, frees; what is not committed is removed
+ *
+ * Whatever needs a privilege is done by open, which starts no thread: between
+ * open and start the process may give its privileges up.
+ *
+ * Threads: run is control, in the caller's thread; a thread a queue.
+ */
+#ifndef RECEIVE_RECEIVER_H
+#define RECEIVE_RECEIVER_H
+
+#include "base/cpus.h"
+#include "base/stages.h"
+#include "net/address.h"
+#include "receive/admission.h"
+#include "seal/cipher.h"
+#include "tls/tls.h"
+#include "xsk/xsk.h"
+#include "xsk/zero_copy.h"
+#include <pagetrim/error.h>
+#include <pagetrim/ledger.h>
+#include <pagetrim/wire.h>
+
+/* pt_receive_report: one transfer, as far as it got. */
+struct pt_receive_report {
+	int result;		/* 0: committed; else -errno */
+	struct pt_error error;	/* if result is not 0 */
+	char name[129];
+	char path[512];		/* of the image */
+	char peer[PT_ADDRESS_TEXT_SZ];
+	__u64 transfer_id;
+	__u64 session_id;
+	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */
+	__u64 memory_sz;	/* bytes */
+	__u64 placed_sz;	/* bytes of blocks placed */
+	bool is_resumed;	/* it took up what another one left */
+	bool is_kept;		/* it failed, and left something to take up */
+	__u64 held_page_cnt;	/* that was in it, and not zero */
+	__u64 files_sz;
+	__u32 segment_cnt;
+	__u32 lane_cnt;
+	__u32 queue_cnt;	/* of the receiver */
+	__u16 queues[PT_LANES_MAX];
+	bool zero_copy[PT_LANES_MAX];	/* their sockets; else copy mode */
+	enum pt_hugepages hugepages;	/* ON: of all of them */
+	__u64 total_ns;		/* OPEN to the end */
+	__u64 commit_ns;	/* to disk and renamed */
+	__u64 waited_ns;	/* for storage, when last so */
+	bool has_ledger;
+	struct pt_ledger ledger;
+	__u64 sent;		/* frames, as the sender says */
+	__u64 unaccounted;
+	bool has_profile;
+	struct pt_profile profile;	/* of the queues' threads meanwhile,
+					 * whichever transfer they served */
+	struct pt_profile placers;	/* of those that place, if queues do not */
+};
+
+/* pt_receive_events: what a command line may want to show.  Called from
+ * pt_receiver_run; any may be NULL. */
+struct pt_receive_events {
+	void (*opened)(const struct pt_receive_report *report, void *arg);
+	void (*progress)(const struct pt_receive_report *report, void *arg);
+	void (*waiting)(const struct pt_receive_report *report, bool begins,
+			void *arg);	/* for storage, longer than a second */
+	void (*ended)(const struct pt_receive_report *report, void *arg);
+	void (*stranger)(const struct pt_error *err, void *arg);
+	void *arg;
+};
+
+struct pt_receiver_cfg {
+	const char *dev;
+	const char *listen;	/* "ADDR[:PORT]" */
+	const char *path;	/* of the image; serve: of a folder */
+	bool serve;		/* keep accepting, several at once */
+	bool resume;		/* keep what a failed transfer brought, and
+				 * take it up */
+	__u64 prealloc_sz;	/* bytes of the image to allocate before a sender
+				 * comes; 0: none.  Not with serve or resume */
+	bool generic;		/* XDP mode */
+	enum pt_zero_copy zero_copy;
+	enum pt_hugepages hugepages;	/* for the queues' memory */
+	bool profile;		/* see has_profile */
+	struct pt_cpus cpus;	/* of the queues' threads */
+	__u32 queue_cnt;	/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
+	struct pt_peer_limits peer;
+	__u64 files_sz_max;	/* bytes of files along, of a transfer; see
+				 * pt_quota_file_sz.  0: any */
+	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
+				 * transfers together */
+	__u32 peer_timeout_ms;
+	struct pt_tls *tls;	/* the caller's; NULL: insecure */
+	__u16 ciphers;		/* PT_CIPHER_BIT of those taken; 0: any */
+	struct pt_receive_events events;
+};
+
+struct pt_receiver_info {
+	char listen[PT_ADDRESS_TEXT_SZ];	/* with the port it got */
+	bool generic;
+	bool pinned;		/* uses the program of pagetrim attach */
+	bool zero_copy[PT_LANES_MAX];	/* by queue; else copy mode */
+	struct pt_error copy_why;	/* if somebody may wonder; text "" else */
+	bool multi_buffer;
+	enum pt_hugepages hugepages;	/* ON: of all queues */
+	__u32 program_id;
+	__u32 queue_cnt;
+	__u16 queues[PT_LANES_MAX];
+};
+
+struct pt_receiver;
+
+/* Errors name device, queue, address or path.  On failure nothing is held.
+ * -ECANCELED: stop_fd. */
+int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg,
+		     int stop_fd, struct pt_error *err);
+void pt_receiver_info(const struct pt_receiver *r,
+		      struct pt_receiver_info *info);
+
+/* pt_receiver_start checks that the image can be made, as who the process is
+ * now, allocates what is to be, and starts the queues' threads.  -ECANCELED:
+ * stop_fd, while it did. */
+int pt_receiver_start(struct pt_receiver *r, int stop_fd,
+		      struct pt_error *err);
+
+/* pt_receiver_run, after start, returns the result of the one transfer; with
+ * serve 0 once stop_fd is readable.  -ECANCELED: stop_fd, before one transfer
+ * was done. */
+int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err);
+
+void pt_receiver_close(struct pt_receiver *r);	/* NULL is fine */
+
+#endif

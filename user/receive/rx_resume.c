@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "receive/rx_resume.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/journal.h"
+
+_Static_assert(sizeof(((struct pt_msg_open *)0)->name) == PT_JOURNAL_NAME_SZ,
+	       "a journal holds any image's name");
+
+static struct pt_journal journal_of(const struct pt_rx_session *s)
+{
+	struct pt_journal j = { .transfer_id = s->open.transfer_id };
+
+	strcpy(j.name, s->open.name);
+	j.segments = pt_layout_segments(s->layout, &j.segment_cnt);
+	return j;
+}
+
+static __u64 image_sz(const struct pt_journal *j)
+{
+	__u64 sz = 0;
+
+	for (__u32 i = 0; i < j->segment_cnt; i++)
+		sz += j->segments[i].sz;
+	return sz;
+}
+
+static int another_image(const struct pt_rx_session *s,
+			 const struct pt_journal *kept,
+			 const struct pt_journal *own, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s.journal: what is "
+			    "kept is of another image: '%s', segments %u, "
+			    "bytes %llu, not '%s', %u, %llu%s (send that one, "
+			    "or send without --resume, which drops it)",
+			    s->report.path, kept->name, kept->segment_cnt,
+			    (unsigned long long)image_sz(kept), own->name,
+			    own->segment_cnt,
+			    (unsigned long long)image_sz(own),
+			    !strcmp(kept->name, own->name) &&
+			    image_sz(kept) == image_sz(own)
+			    ? " standing elsewhere" : "");
+}
+
+/* judge: the journal's bytes are of the image that the sender has. */
+static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
+		 struct pt_error *err)
+{
+	const struct pt_journal own = journal_of(s);
+	struct pt_journal kept;
+	int ret = pt_journal_parse(&kept, bytes, sz);
+
+	if (ret == -ENOMEM)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s.journal: no "
+				    "memory to read it", s->report.path);
+	if (ret)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s.journal: %s "
+				    "(send without --resume, which drops what "
+				    "is kept)", s->report.path,
+				    ret == -EPROTONOSUPPORT
+				    ? "of another version of pagetrim"
+				    : "damaged, so what is kept cannot be "
+				      "taken up");
+	if (!pt_journal_is_same(&kept, &own))
+		ret = another_image(s, &kept, &own, err);
+	pt_journal_free(&kept);
+	return ret;
+}
+
+/* take_up: -ENOENT, and no sink: nothing is kept. */
+static int take_up(struct pt_rx_session *s, struct pt_error *err)
+{
+	void *bytes;
+	size_t sz;
+	int ret;
+
+	ret = pt_sink_reopen(&s->sink, s->report.path, s->layout, err);
+	if (ret)
+		return ret;
+	ret = pt_sink_journal_read(s->sink, &bytes, &sz, err);
+	if (!ret) {
+		ret = judge(s, bytes, sz, err);
+		free(bytes);
+	} else if (ret == -ENOENT) {
+		/* Killed before it was written: no page is behind it. */
+		pt_sink_close(s->sink);
+		s->sink = NULL;
+		return ret;
+	}
+	if (!ret)
+		ret = pt_sink_take_up(s->sink, err);
+	s->report.is_resumed = !ret;
+	return ret;
+}
+
+static int keep(struct pt_rx_session *s, struct pt_error *err)
+{
+	const struct pt_journal own = journal_of(s);
+	size_t sz = pt_journal_sz(&own);
+	void *bytes = malloc(sz);
+	int ret;
+
+	if (!bytes)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
+				    "for its .journal", s->report.path);
+	pt_journal_encode(&own, bytes);
+	ret = pt_sink_journal_write(s->sink, bytes, sz, err);
+	free(bytes);
+	return ret;
+}
+
+int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
+{
+	/* In a folder of many, one without a name is found by nobody again. */
+	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
+	int ret = -ENOENT;
+
+	if (*s->reserved) {	/* not with resume */
+		s->sink = *s->reserved;
+		*s->reserved = NULL;
+		return pt_sink_fit(s->sink, s->layout, err);
+	}
+	if (keeps && s->open.resume)
+		ret = take_up(s, err);
+	if (ret != -ENOENT)
+		return ret;
+	ret = pt_sink_create(&s->sink, s->report.path, s->layout, err);
+	return ret || !keeps ? ret : keep(s, err);
+}

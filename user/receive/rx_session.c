@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A session's life: start, time, end.  Its messages are in rx_messages.c. */
+#include "receive/rx_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <pagetrim/clock.h>
+#include "receive/rx_messages.h"
+#include "receive/rx_storage.h"
+#include "receive/rx_watch.h"
+#include "session/balance.h"
+
+#define READ_MAX	64	/* messages, before other sessions are heard */
+#define SETTLE_NS	2000000000ULL	/* for counters to agree */
+#define WAITING_NS	1000000000ULL	/* for storage, until it is said */
+
+struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
+					  const struct pt_receiver_cfg *cfg,
+					  struct pt_rx_host *host,
+					  struct pt_sink **reserved,
+					  int wake_fd)
+{
+	struct pt_rx_session *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		pt_conn_close(conn);
+		return NULL;
+	}
+	s->cfg = cfg;
+	s->host = host;
+	s->reserved = reserved;
+	s->conn = conn;
+	s->err = &s->report.error;
+	s->wake_fd = wake_fd;
+	s->pinged_ns = pt_clock_ns();
+	strncpy(s->report.peer, pt_conn_peer_text(conn),
+		sizeof(s->report.peer) - 1);
+	pt_rx_session_enter(s, PT_RX_OFFERED);
+	if (pt_rx_offer(s)) {
+		pt_rx_session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
+{
+	s->state = state;
+	pt_due_begin(&s->due, pt_due_limit_ns(s->cfg->peer_timeout_ms),
+		     pt_clock_ns());
+}
+
+int pt_rx_session_fd(const struct pt_rx_session *s)
+{
+	return s->conn && !s->is_paused ? pt_conn_fd(s->conn) : -1;
+}
+
+void pt_rx_session_lose(struct pt_rx_session *s, int code,
+			const struct pt_error *err)
+{
+	/* Who said ABORT sent no COMMIT. */
+	s->may_be_asked = s->state == PT_RX_VERIFIED && !s->is_bye;
+	if (s->state == PT_RX_COMMITTING) {
+		pt_rx_held_cancel(&s->held);	/* it may have the last word */
+		pt_conn_close(s->conn);
+		s->conn = NULL;
+		s->intake.conn = NULL;
+		s->is_bye = false;	/* it cannot know how this ends */
+	} else if (s->state == PT_RX_DONE) {
+		pt_rx_session_enter(s, PT_RX_ENDED);
+	} else {
+		pt_rx_session_end(s, code, err);
+	}
+}
+
+void pt_rx_session_read(struct pt_rx_session *s)
+{
+	struct pt_message m;
+	struct pt_error err;
+	int ret;
+
+	s->has_more = false;
+	for (int i = 0; s->conn && s->state != PT_RX_ENDED; i++) {
+		s->is_paused = s->store && !pt_store_has_room(s->store);
+		if (s->is_paused) {
+			s->paused_ns = pt_clock_ns();
+			return;
+		}
+		if (i == READ_MAX) {
+			s->has_more = true;
+			return;
+		}
+		ret = pt_conn_recv(s->conn, &m, &err);
+		if (!ret)
+			return;
+		if (ret < 0) {
+			pt_rx_session_lose(s, ret, &err);
+			return;
+		}
+		ret = pt_rx_take(s, &m, &err);
+		if (ret < 0)
+			pt_rx_session_lose(s, ret, &err);
+	}
+}
+
+void pt_rx_session_open(struct pt_rx_session *s)
+{
+	s->opened_ns = pt_clock_ns();
+	s->report.queue_cnt = s->host->queue_cnt;
+	s->report.hugepages = s->host->hugepages;
+	pt_rx_host_sockets(s->host, s->report.queues, s->report.zero_copy);
+	if (s->cfg->profile)
+		pt_rx_host_profile(s->host, &s->opened_profile);
+}
+
+/* close_times: what passed since OPEN was the transfer's.  A host that is closed
+ * has no profile any more. */
+static void close_times(struct pt_rx_session *s)
+{
+	struct pt_receive_report *report = &s->report;
+
+	report->total_ns = pt_clock_ns() - s->opened_ns;
+	if (!s->cfg->profile || !s->host->queue_cnt)
+		return;
+	report->has_profile = true;
+	pt_rx_host_profile(s->host, &report->profile);
+	pt_profile_since(&report->profile, &s->opened_profile);
+	report->profile.time_ns = report->total_ns *
+				  report->profile.thread_cnt;
+}
+
+/* leave_queues: no queue touches the sink after it, and placers get no more. */
+static void leave_queues(struct pt_rx_session *s)
+{
+	if (!s->is_on_host)
+		return;
+	pt_rx_host_remove(s->host, &s->intake);
+	s->is_on_host = false;
+	pt_intake_profile(&s->intake, &s->report.placers);
+}
+
+void pt_rx_session_leave_host(struct pt_rx_session *s)
+{
+	if (s->opened_ns)
+		close_times(s);
+	leave_queues(s);
+	pt_rx_host_unclaim(s->host, s->claimed_sz);
+	s->claimed_sz = 0;
+}
+
+int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret;
+
+	leave_queues(s);
+	s->report.commit_ns = pt_clock_ns();
+	pt_rx_session_enter(s, PT_RX_COMMITTING);
+	ret = pt_rx_storage_commit(s, err);
+	if (ret)
+		pt_rx_session_enter(s, PT_RX_VERIFIED);
+	return ret;
+}
+
+static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = {
+		.type = PT_MSG_COMMITTED,
+		.committed = { .transfer_id = s->open.transfer_id },
+	};
+	struct pt_error err;
+	int ret;
+
+	if (!pt_store_is_idle(s->store))
+		return;
+	ret = pt_store_failed(s->store, &err);
+	s->report.commit_ns = now_ns - s->report.commit_ns;
+	if (ret) {
+		pt_rx_session_enter(s, PT_RX_VERIFIED);
+		pt_rx_session_end(s, ret, &err);
+		return;
+	}
+	s->report.result = 0;
+	close_times(s);
+	pt_rx_session_enter(s, PT_RX_DONE);
+	if (!s->conn || pt_conn_send(s->conn, &m, NULL))
+		pt_rx_session_enter(s, PT_RX_ENDED);
+}
+
+/* tell_mismatch: what differs is read first, then told. */
+static void tell_mismatch(struct pt_rx_session *s)
+{
+	struct pt_error err;
+	int ret;
+
+	if (s->is_differing)
+		ret = pt_rx_say_mismatch(s, &err);
+	else
+		ret = pt_rx_storage_mismatch(s, &err);
+	s->is_differing = true;
+	if (ret)
+		pt_rx_session_end(s, ret, &err);
+}
+
+/* check_counters: once they have settled, or never will, the ledger is told,
+ * and whether it balances. */
+static void check_counters(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = { .type = PT_MSG_LEDGER };
+	struct pt_ledger *ledger = &s->report.ledger;
+	struct pt_error err;
+
+	if (!pt_rx_storage_is_idle(s)) {
+		s->verify_deadline_ns = 0;	/* it cannot settle before */
+		return;
+	}
+	if (now_ns < s->freeze_ns)
+		return;
+	if (s->has_mismatch) {
+		tell_mismatch(s);
+		return;
+	}
+	if (!s->is_frozen)
+		pt_rx_host_freeze(s->host, &s->intake);
+	s->is_frozen = true;
+	if (!s->verify_deadline_ns)
+		s->verify_deadline_ns = now_ns + SETTLE_NS;
+	if (!pt_rx_host_ledger(s->host, &s->intake, ledger) &&
+	    now_ns < s->verify_deadline_ns)
+		return;
+	s->report.has_ledger = true;
+	s->report.unaccounted = pt_balance(ledger, s->report.sent);
+	m.ledger.counts = *ledger;
+	pt_conn_send(s->conn, &m, NULL);
+	if (s->report.unaccounted) {
+		pt_error_set(&err, PT_EXIT_MISMATCH, -EIO, "ledger: %llu "
+			     "frames or records unaccounted for",
+			     (unsigned long long)s->report.unaccounted);
+		pt_rx_session_end(s, -EIO, &err);
+		return;
+	}
+	pt_rx_session_enter(s, PT_RX_VERIFIED);
+	m.type = PT_MSG_VERIFIED;
+	pt_conn_send(s->conn, &m, NULL);
+}
+
+/* watch_storage: 0, or what failed: a queue, what it holds, the store. */
+static int watch_storage(struct pt_rx_session *s, struct pt_error *err)
+{
+	int failed = atomic_load(&s->intake.failed);
+
+	/* Before it has failed, another thread may be writing the error. */
+	if (failed)
+		*err = s->intake.error;
+	else if ((failed = atomic_load(&s->held.failed)))
+		*err = s->held.error;
+	if (!failed && s->store)
+		failed = pt_store_failed(s->store, err);
+	if (!failed && s->is_opening && pt_store_is_idle(s->store))
+		failed = pt_rx_opened(s, err);
+	return failed;
+}
+
+/* tell_waiting says once that storage is waited for, and once that it is not. */
+static void tell_waiting(struct pt_rx_session *s, __u64 now_ns)
+{
+	__u64 since_ns = pt_rx_storage_since_ns(s);
+	bool is_waiting = since_ns && now_ns > since_ns + WAITING_NS;
+
+	if (is_waiting == s->is_waiting)
+		return;
+	if (is_waiting)
+		s->waits_ns = since_ns;
+	s->is_waiting = is_waiting;
+	s->report.waited_ns = now_ns - s->waits_ns;
+	if (s->cfg->events.waiting)
+		s->cfg->events.waiting(&s->report, is_waiting,
+				       s->cfg->events.arg);
+}
+
+void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_error err;
+	int failed;
+
+	if (s->state == PT_RX_COMMITTING)
+		take_commit_result(s, now_ns);
+	if (s->state == PT_RX_ENDED)
+		return;
+	failed = s->state < PT_RX_COMMITTING ? watch_storage(s, &err) : 0;
+	if (failed) {
+		pt_rx_session_end(s, failed, &err);
+		return;
+	}
+	if (s->state == PT_RX_VERIFYING)
+		check_counters(s, now_ns);
+	tell_waiting(s, now_ns);
+	pt_rx_watch(s, now_ns);
+}
+
+/* tell_why: the sender hears of it before anything is waited for. */
+static void tell_why(struct pt_rx_session *s, const struct pt_error *err)
+{
+	struct pt_message m;
+
+	if (!s->conn || s->is_bye)
+		return;
+	pt_message_abort(&m, err->exit, err->text);
+	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
+}
+
+void pt_rx_session_end(struct pt_rx_session *s, int code,
+		       const struct pt_error *err)
+{
+	if (s->state == PT_RX_ENDED)
+		return;
+	pt_rx_session_enter(s, PT_RX_ENDED);
+	s->report.result = code;
+	if (err != &s->report.error)
+		s->report.error = *err;
+	tell_why(s, err);
+	pt_rx_session_leave_host(s);
+	pt_rx_storage_clear(s);
+}
+
+void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
+{
+	struct pt_message m = {
+		.type = PT_MSG_COMMITTED,
+		.committed = { .transfer_id = s->asked_id },
+	};
+
+	if (err)
+		pt_message_abort(&m, err->exit, err->text);
+	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
+	pt_rx_session_enter(s, PT_RX_ENDED);
+}
+
+struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s)
+{
+	struct pt_conn *conn = s->is_leaving ? s->conn : NULL;
+
+	pt_rx_held_cancel(&s->held);
+	if (conn)
+		s->conn = NULL;
+	return conn;
+}
+
+void pt_rx_session_free(struct pt_rx_session *s)
+{
+	if (!s)
+		return;
+	leave_queues(s);
+	pt_rx_storage_clear(s);
+	pt_store_close(s->store);
+	pt_layout_free(s->layout);
+	pt_rx_host_unclaim(s->host, s->claimed_sz);
+	pt_admission_leave(s->admitted);
+	pt_conn_close(s->conn);
+	free(s->segments);
+	free(s);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "receive/rx_storage.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "receive/rx_resume.h"
+
+/* --- the jobs, in the store's thread --------------------------------- */
+
+static int open_job(void *arg, const void *bytes, size_t sz,
+		    struct pt_error *err)
+{
+	(void)bytes;
+	(void)sz;
+	return pt_rx_sink_open(arg, err);
+}
+
+static int file_job(void *arg, const void *bytes, size_t sz,
+		    struct pt_error *err)
+{
+	const struct pt_msg_file *m = bytes;
+	const struct pt_rx_session *s = arg;
+
+	(void)sz;
+	return pt_sink_file_begin(s->sink, m->name, m->sz, err);
+}
+
+static int file_data_job(void *arg, const void *bytes, size_t sz,
+			 struct pt_error *err)
+{
+	const struct pt_rx_session *s = arg;
+
+	return pt_sink_file_write(s->sink, bytes, sz, err);
+}
+
+/* compare_region.  The lock is held for one region at a time: pages that came out
+ * of order are read. */
+static int compare_region(struct pt_rx_session *s, __u64 region_idx,
+			  __u64 theirs, struct pt_error *err)
+{
+	__u64 ours;
+	int ret;
+
+	pthread_rwlock_wrlock(&s->intake.place_lock);
+	ret = pt_rebuild_region_digest(s->rebuild, region_idx, &ours, err);
+	pthread_rwlock_unlock(&s->intake.place_lock);
+	if (ret || ours == theirs)
+		return ret;
+	s->has_mismatch = true;
+	s->mismatch_region = region_idx;
+	return 0;
+}
+
+/* await_placers: a sender that is not told what is placed (PT_CAP_ARRIVALS) speaks
+ * of digests as soon as all has arrived.  A transfer that ends drops the rest. */
+static void await_placers(const struct pt_rx_session *s)
+{
+	while (!pt_intake_is_placed(&s->intake))
+		poll(NULL, 0, 1);
+}
+
+/* compare_job: the bytes are digests of the regions that are next. */
+static int compare_job(void *arg, const void *bytes, size_t sz,
+		       struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	const __u64 *digests = bytes;
+	__u64 cnt = sz / sizeof(*digests);
+	int ret = 0;
+
+	await_placers(s);
+	for (__u64 i = 0; !ret && i < cnt && !s->has_mismatch; i++)
+		ret = compare_region(s, s->regions_compared + i, digests[i],
+				     err);
+	s->regions_compared += cnt;
+	return ret;
+}
+
+static int mismatch_job(void *arg, const void *bytes, size_t sz,
+			struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	int cnt = pt_rebuild_page_digests(s->rebuild, s->mismatch_region,
+					  s->differing, err);
+
+	(void)bytes;
+	(void)sz;
+	s->differing_cnt = cnt < 0 ? 0 : cnt;
+	return cnt < 0 ? cnt : 0;
+}
+
+static int commit_job(void *arg, const void *bytes, size_t sz,
+		      struct pt_error *err)
+{
+	const struct pt_rx_session *s = arg;
+	int ret = pt_sink_sync(s->sink, err);
+
+	(void)bytes;
+	(void)sz;
+	return ret ? ret : pt_sink_commit(s->sink, err);
+}
+
+/* let_go: a copy that was found wrong is not worth keeping. */
+static void let_go(struct pt_rx_session *s)
+{
+	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
+		pt_sink_spoil(s->sink);
+	s->report.is_kept = s->report.result && pt_sink_is_kept(s->sink);
+	pt_sink_close(s->sink);
+	s->sink = NULL;
+}
+
+static int clear_job(void *arg, const void *bytes, size_t sz,
+		     struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+
+	(void)bytes;
+	(void)sz;
+	(void)err;
+	pt_rx_held_stop(&s->held);
+	if (s->report.is_resumed)
+		s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
+	pt_intake_free(&s->intake);
+	pt_rebuild_destroy(s->rebuild);
+	s->rebuild = NULL;
+	if (s->sink)
+		let_go(s);
+	return 0;
+}
+
+/* --- control's -------------------------------------------------------- */
+
+int pt_rx_storage_open(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = pt_store_open(&s->store, s, s->wake_fd, err);
+
+	return ret ? ret : pt_store_put(s->store, open_job, NULL, 0, err);
+}
+
+int pt_rx_storage_file(struct pt_rx_session *s, const struct pt_msg_file *m,
+		       struct pt_error *err)
+{
+	return pt_store_put(s->store, file_job, m, sizeof(*m), err);
+}
+
+int pt_rx_storage_file_data(struct pt_rx_session *s,
+			    const struct pt_msg_file_data *m,
+			    struct pt_error *err)
+{
+	return pt_store_put(s->store, file_data_job, m->data, m->data_sz, err);
+}
+
+int pt_rx_storage_compare(struct pt_rx_session *s,
+			  const struct pt_msg_digests *m, struct pt_error *err)
+{
+	return pt_store_put(s->store, compare_job, m->digest,
+			    m->digest_cnt * sizeof(*m->digest), err);
+}
+
+int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err)
+{
+	return pt_store_put(s->store, mismatch_job, NULL, 0, err);
+}
+
+int pt_rx_storage_commit(struct pt_rx_session *s, struct pt_error *err)
+{
+	return pt_store_put(s->store, commit_job, NULL, 0, err);
+}
+
+void pt_rx_storage_clear(struct pt_rx_session *s)
+{
+	pt_rx_held_cancel(&s->held);
+	if (s->store)
+		pt_store_end(s->store, clear_job);
+}
+
+bool pt_rx_storage_is_clear(const struct pt_rx_session *s)
+{
+	return !s->store || pt_store_is_over(s->store);
+}
+
+bool pt_rx_storage_is_idle(const struct pt_rx_session *s)
+{
+	return (!s->store || pt_store_is_idle(s->store)) &&
+	       (!s->is_on_host || pt_intake_is_placed(&s->intake));
+}
+
+__u64 pt_rx_storage_since_ns(const struct pt_rx_session *s)
+{
+	__u64 store_ns = s->store ? pt_store_since_ns(s->store) : 0;
+	__u64 place_ns = s->is_on_host ? pt_intake_since_ns(&s->intake) : 0;
+
+	return store_ns && (!place_ns || store_ns < place_ns) ? store_ns
+							      : place_ns;
+}

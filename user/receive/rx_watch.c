@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "receive/rx_watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <pagetrim/clock.h>
+#include "channel/ping.h"
+#include "receive/detour.h"
+#include "receive/rx_storage.h"
+
+#define QUEUES_NS	250000000ULL	/* between looks at what strayed */
+#define UNSEEN_NS	500000000ULL	/* for a first frame to be seen */
+#define WORKING_NS	250000000ULL	/* for storage, until it is told */
+#define SEGMENTS_LOG2	10		/* so many are a step forward */
+#define FILES_LOG2	16		/* bytes of files that are one */
+#define WORKED_LOG2	20		/* bytes that a WORKING says that are */
+
+/* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
+static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
+{
+	struct pt_message m = {
+		.type = PT_MSG_REPROBE,
+		.reprobe = { .lane = l->lane_idx },
+	};
+
+	l->is_asked = !pt_conn_send(s->conn, &m, NULL);
+}
+
+/* tell_detour: two devices in one network both answer ARP for an address, unless told
+ * not to; other ways to the wrong one are the network's. */
+static void tell_detour(struct pt_rx_session *s, const char *dev)
+{
+	struct pt_address to = *pt_conn_local(s->conn);
+	char addr[PT_ADDRESS_TEXT_SZ], arp[192] = "";
+	struct pt_error err;
+
+	to.port = to.scope = 0;
+	pt_address_print(&to, addr);
+	if (pt_address_is_v4(&to))
+		snprintf(arp, sizeof(arp), ", or here sysctl net.ipv4.conf.all."
+			 "arp_ignore=1, there ip neigh flush to %s", addr);
+	pt_error_set(&err, PT_EXIT_HOST, -EXDEV, "frames to %s come in by %s, "
+		     "not by %s (receive --dev %s%s)", addr, dev,
+		     s->host->device.name, dev, arp);
+	pt_rx_session_end(s, -EXDEV, &err);
+}
+
+/* watch_detour: where no frame is seen, they may come in by another device. */
+static void watch_detour(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_counters c;
+	char dev[IF_NAMESIZE];
+
+	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	    now_ns < s->opened_ns + UNSEEN_NS ||
+	    now_ns - s->looked_ns < QUEUES_NS)
+		return;
+	if (!pt_program_session_counters(s->host->program,
+					 s->intake.session_id, &c) &&
+	    !c.seen && pt_detour_find(s->host->detour_fd,
+				      s->intake.session_id, dev))
+		tell_detour(s, dev);
+}
+
+/* watch_queues: frames on a wrong queue mean that a lane's way has changed, but
+ * only for a lane that takes none any more on the right one: who repeats a
+ * recorded frame, from a port that hashes to another queue, must not keep the
+ * lanes that go well probing for ever. */
+static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_counters c;
+	bool have_strayed;
+
+	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	    now_ns - s->looked_ns < QUEUES_NS ||
+	    pt_program_session_counters(s->host->program,
+					s->intake.session_id, &c))
+		return;
+	s->looked_ns = now_ns;
+	have_strayed = c.wrong_queue != s->wrong_queue;
+	s->wrong_queue = c.wrong_queue;
+	pt_rx_host_session_lock(s->host, &s->intake);
+	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
+		struct pt_rx_lane *l = &s->intake.lanes[i];
+
+		l->is_deaf = l->accepted == l->looked_accepted;
+		l->looked_accepted = l->accepted;
+	}
+	pt_rx_host_session_unlock(s->host, &s->intake);
+	for (__u16 i = 0; have_strayed && i < s->intake.lane_cnt; i++) {
+		struct pt_rx_lane *l = &s->intake.lanes[i];
+
+		if (l->is_deaf && !l->is_asked && l->queue != PT_QUEUE_ANY)
+			ask_again(s, l);
+	}
+}
+
+/* is_at_work: the sender waits for us, and nothing else tells it that we go on. */
+static bool is_at_work(const struct pt_rx_session *s, __u64 now_ns)
+{
+	__u64 since_ns = pt_rx_storage_since_ns(s);
+
+	return s->is_paused || s->is_opening || s->asked_id ||
+	       !pt_rx_held_is_told(&s->held) ||
+	       s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
+	       (since_ns && now_ns > since_ns + WORKING_NS);
+}
+
+static void say_working(struct pt_rx_session *s, __u64 now_ns)
+{
+	const struct pt_message m = {
+		.type = PT_MSG_WORKING,
+		.working = { .on = PT_WORK_STORAGE },
+	};
+
+	if (is_at_work(s, now_ns) &&
+	    pt_conn_capabilities(s->conn) & PT_CAP_WORKING)
+		pt_conn_send(s->conn, &m, NULL);
+}
+
+/* watch_peer: is it there?  What we do not read, because its storage has no room,
+ * is no silence of its. */
+static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
+{
+	struct pt_message m = {
+		.type = PT_MSG_PING,
+		.ping = { .time_ns = now_ns },
+	};
+	__u64 timeout_ns = s->cfg->peer_timeout_ms * 1000000ULL;
+	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
+	struct pt_error err;
+
+	if (heard_ns < s->paused_ns)
+		heard_ns = s->paused_ns;
+	if (now_ns > heard_ns && now_ns - heard_ns > timeout_ns) {
+		pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: silent for %u "
+			     "ms (--peer-timeout)", s->report.peer,
+			     s->cfg->peer_timeout_ms);
+		pt_rx_session_lose(s, -ETIMEDOUT, &err);
+		return;
+	}
+	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
+		return;
+	s->pinged_ns = now_ns;
+	pt_conn_send(s->conn, &m, NULL);
+	say_working(s, now_ns);
+}
+
+/* brought: how much the sender has of what it owes.  A message that says nearly
+ * nothing is no progress: 65536 segments may come one by one, but not slowly. */
+static __u64 brought(const struct pt_rx_session *s)
+{
+	__u64 sum = s->regions_told + s->lanes_set +
+		    (s->worked_sz >> WORKED_LOG2);
+
+	if (s->state == PT_RX_OPENING)
+		return s->segment_cnt >> SEGMENTS_LOG2;
+	if (s->state != PT_RX_DATA && s->state != PT_RX_VERIFIED)
+		return 0;
+	sum += (s->report.files_sz - s->file_bytes_left) >> FILES_LOG2;
+	sum += s->open.file_cnt - s->files_left;
+	for (__u16 i = 0; i < s->intake.lane_cnt; i++)
+		sum += atomic_load(&s->intake.lanes[i].placed.placed) +
+		       atomic_load(&s->intake.lanes[i].placed.stale);
+	return sum;
+}
+
+/* watch_due: a sender that only PINGs would keep its place for ever. */
+static void watch_due(struct pt_rx_session *s, __u64 now_ns)
+{
+	static const char *const dues[] = {
+#define X(symbol, due) due,
+		PT_RX_STATES(X)
+#undef X
+	};
+	const char *due = dues[s->state];
+	struct pt_error err;
+	bool owes = due && !s->idles && !s->asked_id && !s->is_opening &&
+		    !s->is_paused && pt_rx_storage_is_idle(s) &&
+		    pt_rx_held_is_told(&s->held);
+
+	pt_due_look(&s->due, now_ns, owes, owes ? brought(s) : 0);
+	if (!pt_due_is_over(&s->due))
+		return;
+	if (s->state == PT_RX_DATA && s->regions_told)
+		due = "VERIFY";
+	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
+		     "%s: for %.1f s (the deadline is %u times --peer-timeout)",
+		     s->report.peer, due, s->due.still_ns / 1e9,
+		     PT_DUE_TIMEOUTS);
+	pt_rx_session_lose(s, -ETIMEDOUT, &err);
+}
+
+void pt_rx_watch(struct pt_rx_session *s, __u64 now_ns)
+{
+	watch_detour(s, now_ns);
+	watch_queues(s, now_ns);
+	if (s->conn && s->state != PT_RX_ENDED)
+		watch_peer(s, now_ns);
+	if (s->conn && s->state != PT_RX_ENDED)
+		watch_due(s, now_ns);
+}

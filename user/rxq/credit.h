@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* credit: how a queue's RX descriptors are divided among its lanes, by demand.
+ *
+ *     nobody sends    all lanes have the same
+ *     some send       lanes that idle have together a quarter of the credit,
+ *                     each at least PT_CREDIT_FLOOR and at most an even share;
+ *                     the lanes that send share the rest
+ *
+ * A peer that opens many lanes and uses none so takes at most half of the
+ * credit from those that use theirs.  With many lanes the sum of the windows may
+ * be above the credit: what lanes that idle have is a promise of one frame each,
+ * in flight is what lanes that send were granted.  Should all of them wake at
+ * once, the reserve of the fill ring bears their first frames, or the socket
+ * drops some, which is counted, and they are sent again.
+ *
+ * Chunks that wait for storage are divided by demand, too: a lane may hold up to
+ * PT_HOLD_TIMES what is free, so that whatever others hold, something is free for
+ * one that begins.
+ *
+ * Pure: numbers in, numbers out.
+ */
+#ifndef RXQ_CREDIT_H
+#define RXQ_CREDIT_H
+
+#include <stdbool.h>
+
+#include <linux/types.h>
+
+#include <pagetrim/span.h>
+
+#define PT_CREDIT_FLOOR		PT_SPANS_MAX	/* a frame of any size */
+#define PT_CREDIT_IDLE_NS	1000000000ULL	/* without a frame: idle */
+#define PT_HOLD_TIMES		4		/* alone: 4/5 of all chunks */
+
+struct pt_windows {
+	__u32 idle;	/* descriptors, of each lane that idles */
+	__u32 busy;	/* of each that sends */
+};
+
+/* pt_credit_share divides credit among lanes, idle_cnt and busy_cnt of them. */
+struct pt_windows pt_credit_share(__u32 credit, __u32 idle_cnt,
+				  __u32 busy_cnt);
+
+/* pt_credit_may_hold: a lane that holds own_cnt chunks may hold cnt more, if
+ * all lanes hold held_cnt of ring_cnt. */
+bool pt_credit_may_hold(__u32 ring_cnt, __u32 held_cnt, __u32 own_cnt,
+			__u32 cnt);
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "rxq/placer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pagetrim/check.h>
+#include <pagetrim/clock.h>
+#include "rxq/intake.h"
+
+#define BATCH_DESC	256	/* descriptors, 1 MiB, written before their
+				 * chunks go back; one frame may be more */
+
+struct pt_placer {
+	struct pt_rx_lane *lane;
+	bool apart;
+	pthread_t thread;
+	atomic_bool stop;
+
+	/* The queue's thread's: the batch that is being taken. */
+	struct pt_parcel *taken, *taken_last;
+	bool is_reading;	/* it holds the intake's place_lock */
+	_Atomic __u64 given_cnt;	/* frames, since the start; ... */
+	__u64 given_desc;		/* ... their credit */
+
+	pthread_mutex_t lock;
+	pthread_cond_t given;
+	struct pt_parcel *first, **end;	/* what waits */
+
+	/* Written by who places. */
+	_Atomic __u64 placed_cnt;	/* of given_cnt, dropped ones too */
+	_Atomic __u64 placed_desc;
+	_Atomic __u64 upto;
+	_Atomic __u32 held_cnt;
+	_Atomic __u64 since_ns;
+	struct pt_stage_clock clock;	/* if the intake is profiled */
+	struct pt_sink_run *run;
+	struct pt_reader reader;
+};
+
+/* place_one places an opened frame; a failure ends the transfer. */
+static void place_one(struct pt_placer *p, struct pt_reader *reader)
+{
+	struct pt_rebuild_counts counts = { 0 };
+	struct pt_rx_lane *l = p->lane;
+	struct pt_error err;
+	int ret = pt_rebuild_place(l->intake->rebuild, p->run, &l->sum,
+				   reader, &counts, &err);
+
+	pt_rx_lane_placed(l, &counts);
+	if (ret)
+		pt_intake_fail(l->intake, ret, &err);
+}
+
+static void flush(struct pt_placer *p)
+{
+	struct pt_intake *intake = p->lane->intake;
+	struct pt_error err;
+	int ret = pt_rebuild_flush(intake->rebuild, p->run, &err);
+
+	if (ret)
+		pt_intake_fail(intake, ret, &err);
+}
+
+/* --- by the queue's thread ------------------------------------------- */
+
+bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
+		    const struct pt_rx_frame *frame, struct pt_reader *reader,
+		    __u32 credit_desc)
+{
+	struct pt_parcel *parcel;
+
+	if (!p->apart) {
+		if (!p->is_reading)
+			pthread_rwlock_rdlock(&p->lane->intake->place_lock);
+		p->is_reading = true;
+		place_one(p, reader);
+		return false;
+	}
+	parcel = pt_depot_take(depot, frame);
+	parcel->credit_desc = credit_desc;
+	if (p->taken)
+		p->taken_last->next = parcel;
+	else
+		p->taken = parcel;
+	p->taken_last = parcel;
+	p->given_desc += credit_desc;
+	atomic_fetch_add_explicit(&p->given_cnt, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&p->held_cnt, frame->span_cnt,
+				  memory_order_relaxed);
+	return true;
+}
+
+void pt_placer_push(struct pt_placer *p, __u64 upto)
+{
+	if (p->is_reading) {
+		flush(p);
+		pthread_rwlock_unlock(&p->lane->intake->place_lock);
+		p->is_reading = false;
+	}
+	if (!p->taken)
+		return;
+	p->taken_last->upto = upto;	/* it speaks for all so far */
+	pthread_mutex_lock(&p->lock);
+	*p->end = p->taken;
+	p->end = &p->taken_last->next;
+	pthread_cond_signal(&p->given);
+	pthread_mutex_unlock(&p->lock);
+	p->taken = NULL;
+}
+
+/* --- by the placer's ------------------------------------------------- */
+
+/* done counts parcels that were placed, or dropped, and gives them back. */
+static void done(struct pt_placer *p, struct pt_parcel *first)
+{
+	__u32 held_cnt = 0, frame_cnt = 0;
+	__u64 desc = 0, upto = 0;
+
+	for (const struct pt_parcel *at = first; at; at = at->next) {
+		held_cnt += at->frame.span_cnt;
+		frame_cnt++;
+		desc += at->credit_desc;
+		if (at->upto)
+			upto = at->upto;
+	}
+	pt_parcels_give_back(first);
+	atomic_fetch_sub_explicit(&p->held_cnt, held_cnt, memory_order_relaxed);
+	if (upto)
+		atomic_store_explicit(&p->upto, upto, memory_order_release);
+	atomic_fetch_add_explicit(&p->placed_desc, desc, memory_order_release);
+	/* Last: who finds it idle has all the rest. */
+	atomic_fetch_add_explicit(&p->placed_cnt, frame_cnt,
+				  memory_order_release);
+}
+
+/* batch_get waits for something to place; NULL: stop. */
+static struct pt_parcel *batch_get(struct pt_placer *p)
+{
+	struct pt_parcel *first, *last;
+	__u32 desc = 0;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->first && !atomic_load(&p->stop))
+		pthread_cond_wait(&p->given, &p->lock);
+	first = last = p->first;
+	while (last) {
+		desc += last->frame.span_cnt;
+		if (!last->next || desc >= BATCH_DESC)
+			break;
+		last = last->next;
+	}
+	if (last) {
+		p->first = last->next;
+		last->next = NULL;
+	}
+	if (!p->first)
+		p->end = &p->first;
+	pthread_mutex_unlock(&p->lock);
+	return first;
+}
+
+static void batch_place(struct pt_placer *p, const struct pt_parcel *parcel)
+{
+	const struct pt_intake *intake = p->lane->intake;
+
+	for (; parcel; parcel = parcel->next) {
+		if (atomic_load(&p->stop) || atomic_load(&intake->failed))
+			return;
+		/* It was judged before, by the queue's thread. */
+		pt_check(pt_reader_open(&p->reader, parcel->frame.spans,
+					parcel->frame.span_cnt) ==
+			 PT_VERDICT_STEERED);
+		place_one(p, &p->reader);
+	}
+}
+
+static void *placer_main(void *arg)
+{
+	struct pt_placer *p = arg;
+	struct pt_intake *intake = p->lane->intake;
+	struct pt_stage_clock *clock = intake->is_profiled ? &p->clock : NULL;
+	struct pt_parcel *batch;
+	__u64 placed_sz;
+
+	pt_stage_start(clock, PT_RECEIVE_STAGE_IDLE);
+	while ((batch = batch_get(p))) {
+		pt_stage_enter(clock, PT_RECEIVE_STAGE_PLACE);
+		placed_sz = atomic_load(&p->lane->placed.bytes);
+		atomic_store(&p->since_ns, pt_clock_ns());
+		pthread_rwlock_rdlock(&intake->place_lock);
+		batch_place(p, batch);
+		flush(p);
+		pthread_rwlock_unlock(&intake->place_lock);
+		atomic_store(&p->since_ns, 0);
+		pt_stage_bytes(clock, PT_RECEIVE_STAGE_PLACE,
+			       atomic_load(&p->lane->placed.bytes) - placed_sz);
+		done(p, batch);
+		pt_stage_enter(clock, PT_RECEIVE_STAGE_IDLE);
+	}
+	pt_stage_stop(clock);
+	return NULL;
+}
+
+/* --- for all --------------------------------------------------------- */
+
+bool pt_placer_is_idle(const struct pt_placer *p)
+{
+	return atomic_load_explicit(&p->placed_cnt, memory_order_acquire) ==
+	       atomic_load_explicit(&p->given_cnt, memory_order_relaxed);
+}
+
+__u32 pt_placer_held_cnt(const struct pt_placer *p)
+{
+	return atomic_load_explicit(&p->held_cnt, memory_order_relaxed);
+}
+
+__u32 pt_placer_waiting_desc(const struct pt_placer *p)
+{
+	return p->given_desc - atomic_load_explicit(&p->placed_desc,
+						    memory_order_acquire);
+}
+
+__u64 pt_placer_upto(const struct pt_placer *p)
+{
+	return atomic_load_explicit(&p->upto, memory_order_acquire);
+}
+
+__u64 pt_placer_since_ns(const struct pt_placer *p)
+{
+	return atomic_load(&p->since_ns);
+}
+
+void pt_placer_profile(const struct pt_placer *p, struct pt_profile *out)
+{
+	__u64 started_ns = atomic_load(&p->clock.started_ns);
+	__u64 stopped_ns = atomic_load(&p->clock.stopped_ns);
+
+	if (!started_ns)
+		return;
+	out->thread_cnt++;
+	out->time_ns += (stopped_ns ? stopped_ns : pt_clock_ns()) - started_ns;
+	pt_stage_look(&p->clock, out->stages);
+}
+
+/* --- life ------------------------------------------------------------ */
+
+int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
+		     bool apart)
+{
+	/* calloc(3) does not know of its alignment; but of a run it touches
+	 * nothing before it is used. */
+	struct pt_placer *p = aligned_alloc(_Alignof(struct pt_placer),
+					    sizeof(*p));
+	struct pt_sink_run *run = calloc(1, sizeof(*run));
+	int ret;
+
+	if (!p || !run) {
+		free(run);
+		free(p);
+		return -ENOMEM;
+	}
+	memset(p, 0, sizeof(*p));
+	p->run = run;
+	p->lane = lane;
+	p->apart = apart;
+	p->end = &p->first;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->given, NULL);
+	ret = apart ? -pthread_create(&p->thread, NULL, placer_main, p) : 0;
+	if (ret) {
+		p->apart = false;
+		pt_placer_destroy(p);
+		return ret;
+	}
+	*out = p;
+	return 0;
+}
+
+void pt_placer_stop(struct pt_placer *p)
+{
+	struct pt_parcel *dropped;
+
+	pthread_mutex_lock(&p->lock);
+	atomic_store(&p->stop, true);
+	dropped = p->first;
+	p->first = NULL;
+	p->end = &p->first;
+	pthread_cond_signal(&p->given);
+	pthread_mutex_unlock(&p->lock);
+	done(p, dropped);
+}
+
+void pt_placer_destroy(struct pt_placer *p)
+{
+	if (!p)
+		return;
+	if (p->apart) {
+		pt_placer_stop(p);
+		pthread_join(p->thread, NULL);
+	}
+	pthread_cond_destroy(&p->given);
+	pthread_mutex_destroy(&p->lock);
+	free(p->run);
+	free(p);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a queue's thread does with a frame. */
+#include "rxq/rx_queue_impl.h"
+
+#include <string.h>
+
+#include <pagetrim/clock.h>
+#include "rxq/credit.h"
+#include "rxq/placer.h"
+
+static struct pt_intake *find_session(struct pt_rx_queue *q, __u64 session_id)
+{
+	for (__u32 i = 0; i < q->session_cnt; i++)
+		if (q->sessions[i]->session_id == session_id)
+			return q->sessions[i];
+	return NULL;
+}
+
+static struct pt_rx_lane *find_lane(struct pt_rx_queue *q, __u64 session_id,
+				    __u16 lane_idx)
+{
+	struct pt_rx_lane *l = q->last;
+
+	if (l && l->lane_idx == lane_idx && l->intake->session_id == session_id)
+		return l;
+	for (__u32 i = 0; i < q->lane_cnt; i++) {
+		l = q->lanes[i];
+		if (l->lane_idx == lane_idx &&
+		    l->intake->session_id == session_id)
+			return q->last = l;
+	}
+	return NULL;
+}
+
+/* is_authentic: the frame is as its session's sender wrote it.  A sealed one
+ * is open then. */
+static bool is_authentic(struct pt_reader *r, const struct pt_intake *intake,
+			 struct pt_seal *seal)
+{
+	if (r->is_sealed != intake->is_sealed)
+		return false;
+	return r->is_sealed ? pt_reader_unseal(r, seal) : pt_reader_auth_ok(r);
+}
+
+/* is_authentic_probe: and, if that can be told, seen for the first time: an
+ * answer to each of a flood of old ones would keep ACKs from the sender. */
+static bool is_authentic_probe(struct pt_rx_queue *q, struct pt_intake *intake,
+			       struct pt_rx_lane *lane)
+{
+	bool ok;
+
+	pthread_mutex_lock(&intake->probe_lock);
+	ok = is_authentic(&q->reader, intake, lane->probe_seal) &&
+	     (!intake->is_sealed ||
+	      pt_rx_lane_probe_is_new(lane, q->reader.id.seq));
+	pthread_mutex_unlock(&intake->probe_lock);
+	return ok;
+}
+
+static void take_probe(struct pt_rx_queue *q)
+{
+	const struct pt_frame_id *id = &q->reader.id;
+	struct pt_intake *intake = find_session(q, id->session_id);
+	struct pt_rx_lane *lane;
+	struct pt_message m = {
+		.type = PT_MSG_PROBE_SEEN,
+		.probe_seen = {
+			.lane = id->lane,
+			.probe = id->seq,
+			.frame_sz = q->reader.sent_sz,
+			.queue = q->cfg.queue,
+			.arrived_ns = pt_clock_ns(),
+		},
+	};
+
+	if (!intake || id->lane >= intake->lane_cnt)
+		return;
+	lane = &intake->lanes[id->lane];
+	atomic_fetch_add_explicit(&lane->probes, 1, memory_order_relaxed);
+	if (!is_authentic_probe(q, intake, lane))
+		return;
+	/* A full output queue loses the answer: the sender probes again. */
+	pt_conn_send(intake->conn, &m, NULL);
+}
+
+/* count_stray: the lane has left this queue, and is under another's lock. */
+static void count_stray(struct pt_rx_queue *q)
+{
+	struct pt_intake *intake = find_session(q, q->reader.id.session_id);
+
+	if (intake)	/* else of a session that has just ended */
+		atomic_fetch_add_explicit(&intake->strays, 1,
+					  memory_order_relaxed);
+}
+
+void pt_rx_hand_over(struct pt_rx_queue *q)
+{
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
+	for (__u32 i = 0; i < q->taking_cnt; i++) {
+		struct pt_rx_lane *l = q->taking[i];
+
+		pt_seqmap_advance(&l->seqs);
+		pt_placer_push(l->placer, l->seqs.decided);
+	}
+	q->taking_cnt = 0;
+}
+
+/* place has the lane's placer take a frame.  One that it keeps has no chunks
+ * here any more. */
+static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
+		  struct pt_rx_frame *frame, __u32 credit_desc)
+{
+	__u64 placed_sz = atomic_load_explicit(&l->placed.bytes,
+					       memory_order_relaxed);
+	__u32 i = 0;
+
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
+	while (i < q->taking_cnt && q->taking[i] != l)
+		i++;
+	q->taking[i] = l;
+	if (i == q->taking_cnt)
+		q->taking_cnt++;
+	if (pt_placer_take(l->placer, &q->depot, frame, &q->reader,
+			   credit_desc))
+		frame->span_cnt = 0;
+	else
+		pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_PLACE,
+			       atomic_load_explicit(&l->placed.bytes,
+				       memory_order_relaxed) - placed_sz);
+}
+
+/* has_share: a lane that waits for storage may hold these chunks, too.  One whose
+ * window was stretched may have more on the way than its share of them. */
+static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
+		      __u32 chunk_cnt)
+{
+	__u32 held_cnt;
+
+	if (!l->intake->places_apart)
+		return true;	/* it holds none */
+	held_cnt = pt_placer_held_cnt(l->placer);
+	if (l->stretch.is_used && held_cnt + chunk_cnt > l->share)
+		return false;
+	return pt_credit_may_hold(q->cfg.ring_cnt, q->depot.chunk_cnt,
+				  held_cnt, chunk_cnt);
+}
+
+static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
+{
+	struct pt_reader *r = &q->reader;
+	struct pt_rx_lane *l = find_lane(q, r->id.session_id, r->id.lane);
+	__u32 desc_cnt = pt_desc_cnt(r->sent_sz, q->cfg.desc_sz);
+	enum pt_seq seq;
+
+	if (!l) {
+		count_stray(q);
+		return;
+	}
+	l->received++;
+	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_POLL, r->sent_sz);
+	if (atomic_load_explicit(&l->intake->failed, memory_order_relaxed))
+		return;
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_OPEN);
+	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_OPEN,
+		       pt_reader_payload_sz(r));
+	if (!is_authentic(r, l->intake, l->seal)) {
+		l->refused_auth++;
+		return;
+	}
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
+	if (memcmp(&r->dst, &l->intake->endpoint, sizeof(r->dst)) ||
+	    !pt_rebuild_check(l->intake->rebuild, r)) {
+		l->refused_record++;
+		return;
+	}
+	if (atomic_load_explicit(&l->intake->is_closed, memory_order_acquire) ||
+	    !has_share(q, l, frame->span_cnt)) {
+		l->refused_window++;
+		return;
+	}
+	l->wanted_ns = q->looked_ns;
+	seq = pt_rx_lane_take(l, r->id.seq, desc_cnt, q->round_ns);
+	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
+		return;
+	if (seq == PT_SEQ_NEW)
+		pt_rx_lane_arrived(l, r->id.seq, r->sent_sz, q->looked_ns);
+	l->records += r->record_cnt;
+	place(q, l, frame, seq == PT_SEQ_NEW ? desc_cnt : 0);
+}
+
+void pt_rx_take_frame(struct pt_rx_queue *q, struct pt_rx_frame *frame)
+{
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
+	q->received++;
+	q->nap_desc_cnt += frame->span_cnt;
+	q->round_desc_cnt += frame->span_cnt;
+	if (pt_reader_open(&q->reader, frame->spans, frame->span_cnt) !=
+	    PT_VERDICT_STEERED)
+		return;		/* the ledger will not balance: XDP steered it */
+	if (q->reader.kind == PT_FRAME_PROBE)
+		take_probe(q);
+	else
+		take_data(q, frame);
+}

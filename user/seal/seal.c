@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "seal/seal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include <pagetrim/check.h>
+
+#include "seal/seal_key.h"
+
+/* Keys of data frames: newest, the one before it, and one that a receiver
+ * derives ahead and has not seen proved. */
+enum { NEWEST, BEFORE, AHEAD, KEYS };
+
+/* A call of a cipher for a short run costs more than to copy it: those are
+ * gathered in the frame, while it is in the cache, and encrypted there.
+ * Measured with tests/bench/seal.c, for each library. */
+#define DIRECT_SZ_MIN	768	/* bytes of a run that is encrypted on its way */
+#define GATHERED_SZ_MAX	4096
+
+struct pt_seal {
+	struct pt_seal_kdf kdf;
+	__u64	header_key[2];
+	__u64	next_seq[PT_FRAME_PROBE + 1];	/* by kind; sending */
+	__u8	rekey_log2;
+	__u8	secret[PT_SEAL_SECRET_SZ];	/* of keys[NEWEST]'s epoch */
+	__u8	secret_ahead[PT_SEAL_SECRET_SZ];	/* of keys[AHEAD]'s */
+	struct pt_seal_key keys[KEYS];
+	struct pt_seal_key probe;
+	struct pt_seal_key *key;	/* of the frame at work */
+	__u8	*gathered;		/* bytes of it that are copied and not */
+	__u32	gathered_sz;		/* yet encrypted */
+};
+
+static __u64 epoch_of(const struct pt_seal *s, enum pt_frame_kind kind,
+		      __u64 seq)
+{
+	return kind == PT_FRAME_DATA ? seq >> s->rekey_log2 : 0;
+}
+
+/* set_first_keys derives those of epoch 0 and of probes. */
+static bool set_first_keys(struct pt_seal *s)
+{
+	__u8 secret[PT_SEAL_SECRET_SZ];
+	bool ok;
+
+	ok = pt_seal_key_set(&s->keys[NEWEST], &s->kdf, s->secret, 0) &&
+	     pt_seal_expand(&s->kdf, s->secret, "pagetrim probe",
+			    secret, sizeof(secret)) &&
+	     pt_seal_key_set(&s->probe, &s->kdf, secret, 0);
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return ok;
+}
+
+static int create_keys(struct pt_seal *s, const struct pt_seal_cfg *cfg)
+{
+	const struct pt_aead_lib *lib = cfg->lib ? cfg->lib :
+				pt_aead_lib_choose(cfg->cipher);
+	int ret;
+
+	ret = pt_aead_key_create(&s->probe.aead, lib, cfg->cipher);
+	for (int i = 0; !ret && i < KEYS; i++)
+		ret = pt_aead_key_create(&s->keys[i].aead, lib, cfg->cipher);
+	if (!ret && !set_first_keys(s))
+		ret = -ENOMEM;
+	return ret;
+}
+
+int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg)
+{
+	struct pt_seal *s;
+	int ret;
+
+	pt_check(cfg->rekey_log2 >= PT_REKEY_LOG2_MIN);
+	pt_check(cfg->rekey_log2 <= PT_REKEY_LOG2_MAX);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->rekey_log2 = cfg->rekey_log2;
+	memcpy(s->secret, cfg->secret, sizeof(s->secret));
+	pt_siphash_key(s->header_key, cfg->header_key);
+
+	ret = pt_seal_kdf_open(&s->kdf, cfg->cipher);
+	if (!ret)
+		ret = create_keys(s, cfg);
+	if (ret) {
+		pt_seal_destroy(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+void pt_seal_keep_probes(struct pt_seal *s)
+{
+	for (int i = 0; i < KEYS; i++)
+		pt_seal_key_forget(&s->keys[i]);
+	OPENSSL_cleanse(s->secret, sizeof(s->secret));
+	OPENSSL_cleanse(s->secret_ahead, sizeof(s->secret_ahead));
+}
+
+void pt_seal_destroy(struct pt_seal *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < KEYS; i++)
+		pt_seal_key_wipe(&s->keys[i]);
+	pt_seal_key_wipe(&s->probe);
+	pt_seal_kdf_close(&s->kdf);
+	OPENSSL_cleanse(s, sizeof(*s));
+	free(s);
+}
+
+__u16 pt_seal_key_epoch(const struct pt_seal *s, enum pt_frame_kind kind,
+			__u64 seq)
+{
+	return epoch_of(s, kind, seq);
+}
+
+void pt_seal_header(const struct pt_seal *s, struct pt_frame_hdr *hdr)
+{
+	__u64 mac = pt_siphash_words(s->header_key, hdr,
+				     PT_HEADER_MACED_SZ / 8);
+
+	for (unsigned int i = 0; i < sizeof(hdr->header_mac); i++)
+		hdr->header_mac[i] = mac >> 8 * i;
+}
+
+/* look_ahead derives the key of a later epoch, and nothing is forgotten yet.
+ * One that is at hand from the last look is used again: what forgeries cost
+ * is no derivation each. */
+static bool look_ahead(struct pt_seal *s, __u64 epoch)
+{
+	struct pt_seal_key *key = &s->keys[AHEAD];
+	__u64 steps = epoch - s->keys[NEWEST].epoch;
+
+	if (key->is_set && key->epoch == epoch)
+		return true;
+	key->is_set = false;
+	memcpy(s->secret_ahead, s->secret, sizeof(s->secret));
+	while (steps--)
+		if (!pt_seal_expand(&s->kdf, s->secret_ahead,
+				    "pagetrim epoch", s->secret_ahead,
+				    sizeof(s->secret_ahead)))
+			return false;
+	return pt_seal_key_set(key, &s->kdf, s->secret_ahead, epoch);
+}
+
+/* go_ahead makes the key ahead the newest, and forgets the oldest. */
+static void go_ahead(struct pt_seal *s)
+{
+	struct pt_seal_key oldest = s->keys[BEFORE];
+
+	s->keys[BEFORE] = s->keys[NEWEST];
+	s->keys[NEWEST] = s->keys[AHEAD];
+	s->keys[AHEAD] = oldest;
+	pt_seal_key_forget(&s->keys[AHEAD]);
+	memcpy(s->secret, s->secret_ahead, sizeof(s->secret));
+	OPENSSL_cleanse(s->secret_ahead, sizeof(s->secret_ahead));
+}
+
+void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
+		   const struct pt_span *clear, unsigned int clear_cnt)
+{
+	__u64 epoch = epoch_of(s, kind, seq);
+
+	pt_check(seq >= s->next_seq[kind]);	/* no nonce twice */
+	pt_check(seq <= (kind == PT_FRAME_DATA ? PT_SEALED_SEQ_MAX :
+						 PT_SEALED_PROBE_MAX));
+	s->next_seq[kind] = seq + 1;
+	s->key = kind == PT_FRAME_DATA ? &s->keys[NEWEST] : &s->probe;
+	pt_check(s->key->is_set);
+	if (epoch != s->key->epoch) {
+		pt_check(look_ahead(s, epoch));	/* there is memory */
+		go_ahead(s);
+		pt_seal_key_forget(&s->keys[BEFORE]);
+	}
+	s->gathered_sz = 0;
+	pt_seal_key_start(s->key, true, kind, seq, clear, clear_cnt);
+}
+
+static void encrypt_gathered(struct pt_seal *s)
+{
+	if (s->gathered_sz)
+		pt_aead_encrypt(s->key->aead, s->gathered, s->gathered,
+				s->gathered_sz);
+	s->gathered_sz = 0;
+}
+
+/* copy_blocks: runs are short, and a call of memcpy takes as long as it copies.
+ */
+static void copy_blocks(__u8 *to, const __u8 *from, __u32 sz)
+{
+	for (__u32 at = 0; at < sz; at += PT_BLOCK_SZ)
+		memcpy(to + at, from + at, PT_BLOCK_SZ);
+}
+
+void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz)
+{
+	pt_check(sz % PT_BLOCK_SZ == 0);
+	if (sz >= DIRECT_SZ_MIN) {
+		encrypt_gathered(s);
+		pt_aead_encrypt(s->key->aead, to, from, sz);
+		return;
+	}
+	if (!s->gathered_sz)
+		s->gathered = to;
+	pt_check(to == s->gathered + s->gathered_sz);
+	copy_blocks(to, from, sz);
+	s->gathered_sz += sz;
+	if (s->gathered_sz >= GATHERED_SZ_MAX)
+		encrypt_gathered(s);
+}
+
+void pt_seal_finish(struct pt_seal *s, __u8 tag[PT_AUTH_SZ])
+{
+	encrypt_gathered(s);
+	pt_aead_seal(s->key->aead, tag);
+}
+
+/* key_to_open finds the key of a received frame; NULL: there is none. */
+static struct pt_seal_key *key_to_open(struct pt_seal *s,
+				       enum pt_frame_kind kind, __u64 seq)
+{
+	__u64 epoch = epoch_of(s, kind, seq);
+	const __u64 newest = s->keys[NEWEST].epoch;
+
+	if (kind == PT_FRAME_PROBE)
+		return seq <= PT_SEALED_PROBE_MAX ? &s->probe : NULL;
+	if (seq > PT_SEALED_SEQ_MAX || !s->keys[NEWEST].is_set)
+		return NULL;
+	if (epoch == newest)
+		return &s->keys[NEWEST];
+	if (epoch < newest)
+		return s->keys[BEFORE].is_set &&
+		       s->keys[BEFORE].epoch == epoch ? &s->keys[BEFORE] : NULL;
+	if (epoch - newest > PT_SEAL_AHEAD_MAX || !look_ahead(s, epoch))
+		return NULL;
+	return &s->keys[AHEAD];
+}
+
+bool pt_unseal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
+		     const struct pt_span *clear, unsigned int clear_cnt)
+{
+	s->key = key_to_open(s, kind, seq);
+	if (!s->key)
+		return false;
+	pt_seal_key_start(s->key, false, kind, seq, clear, clear_cnt);
+	return true;
+}
+
+void pt_unseal_take(struct pt_seal *s, void *bytes, __u32 sz)
+{
+	pt_aead_decrypt(s->key->aead, bytes, sz);
+}
+
+bool pt_unseal_finish(struct pt_seal *s, const __u8 tag[PT_AUTH_SZ])
+{
+	if (!pt_aead_open(s->key->aead, tag))
+		return false;
+	if (s->key == &s->keys[AHEAD])
+		go_ahead(s);
+	return true;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "send/send_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+
+#define BACKLOG_MAX	(256u << 10)	/* bytes of them that other messages wait
+					 * behind */
+#define PIECE_MIN	1024		/* bytes, however low the limit */
+#define NAP_MIN_NS	1000000ULL
+#define NAP_MAX_NS	20000000ULL	/* so soon it hears that it is over */
+
+struct file {
+	const char *path;
+	int fd;
+	__u64 sz;
+};
+
+struct pt_send_files {
+	struct pt_send_files_cfg cfg;
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool stop;
+	atomic_bool is_over;		/* then the two are its last word: */
+	int result;
+	struct pt_error error;
+	atomic_bool is_alone;
+	struct pt_pacer share;		/* its thread's */
+	_Atomic __u64 sent_sz;
+	__u64 total_sz;
+	__u32 cnt;		/* opened so far */
+	struct file files[];
+};
+
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* open_file returns a descriptor of a regular file with a name that a FILE
+ * message can carry, and the bytes it has now. */
+static int open_file(const char *path, __u64 *sz, struct pt_error *err)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
+				    "(--with)", path);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: not a "
+				    "regular file (--with takes files)", path);
+	}
+	if (strlen(last_part(path)) > 255) {
+		close(fd);
+		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
+				    "%s: its name is over 255 bytes", path);
+	}
+	*sz = st.st_size;
+	return fd;
+}
+
+int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
+		       __u32 cnt, struct pt_error *err)
+{
+	struct pt_send_files *f;
+
+	f = calloc(1, sizeof(*f) + cnt * sizeof(f->files[0]));
+	if (!f)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory for %u files (--with)", cnt);
+	while (f->cnt < cnt) {
+		struct file *file = &f->files[f->cnt];
+		int fd = open_file(paths[f->cnt], &file->sz, err);
+
+		if (fd < 0) {
+			pt_send_files_close(f);
+			return fd;
+		}
+		file->path = paths[f->cnt++];
+		file->fd = fd;
+		f->total_sz += file->sz;
+	}
+	*out = f;
+	return 0;
+}
+
+void pt_send_files_close(struct pt_send_files *f)
+{
+	if (!f)
+		return;
+	pt_send_files_stop(f);
+	for (__u32 i = 0; i < f->cnt; i++)
+		close(f->files[i].fd);
+	free(f);
+}
+
+/* --- its thread ------------------------------------------------------ */
+
+static void nap(__u64 ns)
+{
+	const struct timespec ts = { .tv_nsec = ns < NAP_MAX_NS ? ns
+								: NAP_MAX_NS };
+
+	nanosleep(&ts, NULL);
+}
+
+static bool is_stopped(const struct pt_send_files *f)
+{
+	return atomic_load_explicit(&f->stop, memory_order_relaxed);
+}
+
+/* piece_sz: at most what the limit lets go in 5 ms, so that lanes take turns. */
+static size_t piece_sz(const struct pt_send_files *f)
+{
+	__u64 rate = pt_pacer_rate(f->cfg.pacer), sz = rate / 200;
+
+	if (!rate || sz > PT_FILE_DATA_SZ_MAX)
+		return PT_FILE_DATA_SZ_MAX;
+	return sz < PIECE_MIN ? PIECE_MIN : sz;
+}
+
+/* wire_sz: with headers of 66 bytes in 1514, as TCP over IPv4 has them. */
+static __u32 wire_sz(size_t sz)
+{
+	return sz + sz / 22 + 74;
+}
+
+/* wait_share_ns: large pieces would leave lanes nearly nothing, so they have half of
+ * the limit as long as they want it. */
+static __u64 wait_share_ns(struct pt_send_files *f, __u32 sz)
+{
+	__u64 half = pt_pacer_rate(f->cfg.pacer) / 2, now_ns = pt_clock_ns();
+
+	if (!half || atomic_load_explicit(&f->is_alone, memory_order_relaxed))
+		return 0;
+	if (half != pt_pacer_rate(&f->share))
+		pt_pacer_set(&f->share, half, now_ns);
+	return pt_pacer_wait_ns(&f->share, now_ns, sz);
+}
+
+/* say waits as long as it takes, or -ECANCELED: a receiver that reads nothing, be
+ * it that its storage has no room, is for control to judge. */
+static int say(struct pt_send_files *f, const struct pt_message *m, size_t sz,
+	       struct pt_error *err)
+{
+	__u64 wait_ns, slack_ns = NAP_MIN_NS;
+	int ret = -ENOBUFS;
+
+	while (!is_stopped(f) && (wait_ns = wait_share_ns(f, wire_sz(sz))))
+		nap(wait_ns);
+	while (!is_stopped(f) && (wait_ns = pt_pacer_wait_ns(f->cfg.pacer,
+					pt_clock_ns(), wire_sz(sz))))
+		nap(wait_ns);
+	while (ret == -ENOBUFS) {
+		if (is_stopped(f))
+			return -ECANCELED;
+		if (pt_conn_backlog_sz(f->cfg.conn) < BACKLOG_MAX)
+			ret = pt_conn_send(f->cfg.conn, m, err);
+		if (ret != -ENOBUFS)
+			break;
+		nap(slack_ns);
+		slack_ns *= 2;
+		if (slack_ns > NAP_MAX_NS)
+			slack_ns = NAP_MAX_NS;
+	}
+	return ret;
+}
+
+static int send_bytes(struct pt_send_files *f, const struct file *file,
+		      struct pt_error *err)
+{
+	char bytes[PT_FILE_DATA_SZ_MAX];
+	__u64 left = file->sz;
+
+	while (left) {
+		struct pt_message m = { .type = PT_MSG_FILE_DATA };
+		size_t sz = piece_sz(f);
+		ssize_t got = read(file->fd, bytes, left < sz ? left : sz);
+		int ret;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return pt_error_set(err, PT_EXIT_HOST, -errno,
+					    "%s: %m", file->path);
+		if (!got)
+			return pt_error_set(err, PT_EXIT_HOST, -EIO,
+					    "%s: became shorter while it was "
+					    "read (let nobody write to it)",
+					    file->path);
+		m.file_data.data_sz = got;
+		m.file_data.data = bytes;
+		ret = say(f, &m, got, err);
+		if (ret)
+			return ret;
+		left -= got;
+		atomic_fetch_add(&f->sent_sz, got);
+	}
+	return 0;
+}
+
+static int send_file(struct pt_send_files *f, const struct file *file,
+		     struct pt_error *err)
+{
+	struct pt_message m = { .type = PT_MSG_FILE, .file.sz = file->sz };
+	int ret;
+
+	strcpy(m.file.name, last_part(file->path));
+	ret = say(f, &m, 0, err);
+	return ret ? ret : send_bytes(f, file, err);
+}
+
+static void *files_main(void *arg)
+{
+	struct pt_send_files *f = arg;
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < f->cnt; i++)
+		ret = send_file(f, &f->files[i], &f->error);
+	f->result = ret ? ret : 1;
+	atomic_store(&f->is_over, true);
+	eventfd_write(f->cfg.wake_fd, 1);
+	return NULL;
+}
+
+/* --- control's -------------------------------------------------------- */
+
+int pt_send_files_start(struct pt_send_files *f,
+			const struct pt_send_files_cfg *cfg,
+			struct pt_error *err)
+{
+	int ret;
+
+	f->cfg = *cfg;
+	if (!f->cnt) {
+		f->result = 1;
+		atomic_store(&f->is_over, true);
+		return 0;
+	}
+	ret = -pthread_create(&f->thread, NULL, files_main, f);
+	f->has_thread = !ret;
+	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
+				  "for files (--with): %s (raise ulimit -u)",
+				  strerror(-ret)) : 0;
+}
+
+int pt_send_files_result(const struct pt_send_files *f, struct pt_error *err)
+{
+	if (!atomic_load(&f->is_over))
+		return 0;
+	if (f->result < 0)
+		*err = f->error;
+	return f->result;
+}
+
+void pt_send_files_alone(struct pt_send_files *f, bool is_alone)
+{
+	atomic_store_explicit(&f->is_alone, is_alone, memory_order_relaxed);
+}
+
+__u64 pt_send_files_total_sz(const struct pt_send_files *f)
+{
+	return f ? f->total_sz : 0;
+}
+
+__u64 pt_send_files_sent_sz(const struct pt_send_files *f)
+{
+	return f ? atomic_load(&f->sent_sz) : 0;
+}
+
+void pt_send_files_cancel(struct pt_send_files *f)
+{
+	if (f)
+		atomic_store(&f->stop, true);
+}
+
+bool pt_send_files_has_ended(const struct pt_send_files *f)
+{
+	return !f || !f->has_thread || atomic_load(&f->is_over);
+}
+
+void pt_send_files_stop(struct pt_send_files *f)
+{
+	if (!f || !f->has_thread)
+		return;
+	pt_send_files_cancel(f);
+	pthread_join(f->thread, NULL);
+	f->has_thread = false;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sender_internal: what sender.c (loop), sender_open.c (set-up), sender_lanes.c,
+ * sender_phase.c (messages, phases) and sender_end.c share. */
+#ifndef SEND_SENDER_INTERNAL_H
+#define SEND_SENDER_INTERNAL_H
+
+#include "base/due.h"
+#include "ctl/console.h"
+#include "lane/lane.h"
+#include "send/held.h"
+#include "send/recheck.h"
+#include "send/send_files.h"
+#include "send/send_path.h"
+#include "send/sender.h"
+
+/* pt_send_look: how much had been sent at some moment. */
+struct pt_send_look {
+	__u64 ns;
+	__u64 wire_bytes;
+};
+
+struct pt_sender {
+	const struct pt_send_cfg *cfg;
+	struct pt_send_report *report;
+	struct pt_error *err;
+	struct pt_conn *conn;
+	struct pt_conn *left_conn;	/* shut, for threads that still name it */
+	struct pt_layout *layout;
+	struct pt_dirty *dirty;
+	struct pt_digests digests;
+	__u64 digest_key;
+	__u32 desc_sz;
+	struct pt_send_files *files;
+	struct pt_send_path path;
+	struct pt_send_job job;
+	struct pt_pacer pacer;
+	struct pt_regulator regulator;
+	struct pt_console *console;	/* NULL: nobody asks */
+	struct pt_send_look looks[2];	/* the second at least LOOK_NS after
+					 * the first; for the console */
+	struct pt_seal *seals[PT_LANES_MAX]; /* by lane; NULL: not sealed */
+	struct pt_lane *lanes[PT_LANES_MAX];
+	struct pt_stage_clock clocks[PT_LANES_MAX];	/* with profile */
+	struct pt_stage_clock control_clock;
+	struct pt_stage_clock *clock;	/* it; NULL: not profiled */
+	__u32 lane_cnt;
+	int wake_fd;
+	int stop_fd;
+	__u64 stopped_ns;	/* when a signal came during commit */
+	bool is_told;		/* ABORT was said */
+	bool is_warned;		/* the route has moved, and that was told */
+	bool is_aborted;	/* the peer said ABORT: it knows */
+	struct pt_held held;
+	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */
+	bool is_rechecked;
+	__u64 region_told;	/* DIGESTS were said of all below */
+	bool is_asked;		/* VERIFY was said */
+	bool is_verified;
+	bool is_committed;
+	__u64 started_ns;
+	__u64 phase_ns;		/* when the phase began */
+	struct pt_due due;	/* what the phase waits for of the receiver, ... */
+	__u64 moves;		/* ... and how often it came nearer */
+	__u64 pinged_ns;
+	__u64 shown_ns;
+	__u64 watched_ns;	/* when the XDP program was last looked for */
+};
+
+/* pt_sender_set_up: all up to lanes that probe. */
+int pt_sender_set_up(struct pt_sender *s);
+
+/* pt_sender_connect makes a connection past its HELLO. */
+int pt_sender_connect(struct pt_sender *s);
+
+/* pt_sender_reply waits for a message of a type, while no lane runs. */
+int pt_sender_reply(struct pt_sender *s, enum pt_message_type type,
+		    struct pt_message *m);
+
+/* pt_sender_owed: the receiver owes what, and has so since the phase began or it
+ * last moved.  -ETIMEDOUT: for too long, see due.h.  Called again and again. */
+int pt_sender_owed(struct pt_sender *s, const char *what);
+
+/* pt_sender_watch_peer: is it there?  And does it hear us?  At least every 100 ms,
+ * once there is a connection. */
+int pt_sender_watch_peer(struct pt_sender *s);
+
+/* pt_sender_stopped: -ECANCELED if stop_fd is readable. */
+int pt_sender_stopped(struct pt_sender *s);
+
+/* pt_sender_take acts on a message. */
+int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
+
+/* pt_sender_advance moves to the next phase when this one is done. */
+int pt_sender_advance(struct pt_sender *s);
+
+/* pt_sender_enter begins a phase; returns how long the one before took.  Every
+ * change goes through here, the first one too, and it stays a function of its
+ * own: it is where a debugger stops a sender in a given phase. */
+__u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
+	__attribute__((noinline));
+
+/* pt_sender_watch_card looks once a second whether the XDP program that zero copy
+ * needs is still there.  -ENODEV: it is not, and no more frames will go. */
+int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns);
+
+/* pt_sender_answer answers who asks on the console. */
+void pt_sender_answer(struct pt_sender *s);
+
+/* pt_sender_count sums the lanes' counters into the report. */
+void pt_sender_count(struct pt_sender *s);
+
+/* pt_sender_end: the transfer is over, with ret.  Tells the receiver, ends threads,
+ * and asks what became of a commit; returns what to report. */
+int pt_sender_end(struct pt_sender *s, int ret);
+
+/* pt_sender_start_lanes: what was started is to be stopped, whatever it
+ * returns.  pt_sender_stop_lanes: reports the profile, too. */
+int pt_sender_start_lanes(struct pt_sender *s);
+void pt_sender_stop_lanes(struct pt_sender *s);
+
+#endif

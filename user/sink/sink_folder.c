@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "sink/sink_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <pagetrim/check.h>
+
+#define TABLE_NAME "segments.json"
+
+int pt_folder_remove(int parent, const char *name)
+{
+	const struct dirent *entry;
+	int fd = openat(parent, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			unlinkat(fd, entry->d_name, 0);
+	closedir(dir);
+	return unlinkat(parent, name, AT_REMOVEDIR) ? -errno : 0;
+}
+
+bool pt_folder_is_ours(int parent, const char *name)
+{
+	int fd = openat(parent, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool is_ours;
+
+	if (fd < 0)
+		return false;
+	is_ours = !faccessat(fd, TABLE_NAME, F_OK, AT_SYMLINK_NOFOLLOW);
+	close(fd);
+	return is_ours;
+}
+
+void pt_folder_close(struct pt_folder *folder)
+{
+	if (folder->file >= 0)
+		close(folder->file);
+	if (folder->fd >= 0)
+		close(folder->fd);
+	folder->file = folder->fd = -1;
+}
+
+/* folder_make makes NAME.with.partial/, unless it is there. */
+static int folder_make(struct pt_sink *s, struct pt_error *err)
+{
+	struct stat st;
+
+	if (s->folder.fd >= 0)
+		return 0;
+	if (mkdirat(s->parent, s->with_partial, 0700))
+		return pt_sink_fail(s, "cannot make its .with.partial", err);
+	s->folder.fd = openat(s->parent, s->with_partial,
+			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->folder.fd < 0)
+		return pt_sink_fail(s, "cannot open its .with.partial", err);
+	/* Who may write in the parent could swap it before we opened it. */
+	if (fstat(s->folder.fd, &st) || st.st_uid != geteuid() ||
+	    st.st_mode & 077)
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
+				    "%s.with.partial: someone replaced it",
+				    s->path);
+	return 0;
+}
+
+/* file_end closes the file that is being written, once it is complete. */
+static int file_end(struct pt_sink *s, struct pt_error *err)
+{
+	struct pt_folder *folder = &s->folder;
+
+	if (folder->file < 0)
+		return 0;
+	if (folder->file_left)
+		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
+				    "%s: its file %s lacks %llu bytes", s->path,
+				    folder->file_name, folder->file_left);
+	if (fsync(folder->file) && errno != EINVAL)
+		return pt_sink_fail(s, "cannot write a file of it to the disk",
+				    err);
+	close(folder->file);
+	folder->file = -1;
+	return 0;
+}
+
+/* name_is_plain: one path component that no terminal or table stumbles on. */
+static bool name_is_plain(const char *name)
+{
+	size_t sz = strlen(name);
+
+	if (!sz || sz > NAME_MAX || !strcmp(name, ".") || !strcmp(name, "..") ||
+	    !strcmp(name, TABLE_NAME))
+		return false;
+	for (size_t i = 0; i < sz; i++)
+		if (name[i] == '/' || (__u8)name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
+int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
+		       struct pt_error *err)
+{
+	struct pt_folder *folder = &s->folder;
+	int code;
+
+	pt_check(s->state == SINK_OPEN);
+	if (!name_is_plain(name))
+		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
+				    "%s: a file that came with it has a name "
+				    "that is no plain file name (or is "
+				    TABLE_NAME ")", s->path);
+	code = file_end(s, err);
+	if (code)
+		return code;
+	code = folder_make(s, err);
+	if (code)
+		return code;
+	folder->file = openat(folder->fd, name,
+			      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+			      O_CLOEXEC, 0600);
+	if (folder->file < 0 && errno == EEXIST)
+		return pt_error_set(err, PT_EXIT_FAILED, -EEXIST,
+				    "%s: two files of the name %s came with it",
+				    s->path, name);
+	if (folder->file < 0)
+		return pt_sink_fail(s, "cannot create a file of it", err);
+	memcpy(folder->file_name, name, strlen(name) + 1);
+	folder->file_left = sz;
+	folder->file_cnt++;
+	return 0;
+}
+
+int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
+		       struct pt_error *err)
+{
+	struct pt_folder *folder = &s->folder;
+	const __u8 *from = bytes;
+
+	pt_check(s->state == SINK_OPEN);
+	if (folder->file < 0 || sz > folder->file_left)
+		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
+				    "%s: more bytes came for a file than were "
+				    "announced", s->path);
+	while (sz) {
+		ssize_t done = write(folder->file, from, sz);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return pt_sink_fail(s, "cannot write a file of it",
+					    err);
+		from += done;
+		sz -= done;
+		folder->file_left -= done;
+	}
+	return 0;
+}
+
+/* text_make: a JSON string of bytes that a peer chose: not always UTF-8. */
+static json_t *text_make(const char *bytes)
+{
+	char ascii[PT_SEGMENT_NAME_SZ];
+	json_t *text = json_string(bytes);
+	size_t i;
+
+	if (text)
+		return text;
+	for (i = 0; bytes[i]; i++)
+		ascii[i] = bytes[i] < ' ' || bytes[i] > '~' ? '?' : bytes[i];
+	ascii[i] = '\0';
+	return json_string(ascii);
+}
+
+static json_t *table_make(const struct pt_sink *s)
+{
+	json_t *rows = json_array();
+	const struct pt_segment *segs;
+	__u32 cnt;
+
+	segs = pt_layout_segments(s->layout, &cnt);
+	for (__u32 i = 0; i < cnt; i++) {
+		__u64 idx;
+
+		pt_check(pt_layout_find(s->layout, segs[i].gfn, &idx));
+		json_array_append_new(rows, json_pack(
+			"{s:o, s:I, s:I, s:I}", "name", text_make(segs[i].name),
+			"gfn", (json_int_t)segs[i].gfn,
+			"bytes", (json_int_t)segs[i].sz, "offset",
+			(json_int_t)pt_layout_image_off(s->layout, idx)));
+	}
+	if (json_array_size(rows) != cnt) {
+		json_decref(rows);
+		return NULL;
+	}
+	return json_pack("{s:i, s:I, s:o}", "version", 1, "bytes",
+			 (json_int_t)pt_layout_image_sz(s->layout),
+			 "segments", rows);
+}
+
+/* table_write writes segments.json as one of the files. */
+static int table_write(struct pt_sink *s, struct pt_error *err)
+{
+	json_t *table = table_make(s);
+	char *text = table ? json_dumps(table, JSON_INDENT(2)) : NULL;
+	int code;
+
+	json_decref(table);
+	if (!text)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory for its " TABLE_NAME,
+				    s->path);
+	s->folder.file = openat(s->folder.fd, TABLE_NAME,
+				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+				O_CLOEXEC, 0600);
+	if (s->folder.file < 0) {
+		free(text);
+		return pt_sink_fail(s, "cannot create its " TABLE_NAME, err);
+	}
+	memcpy(s->folder.file_name, TABLE_NAME, sizeof(TABLE_NAME));
+	s->folder.file_left = strlen(text) + 1;
+	text[strlen(text)] = '\n';	/* in place of its NUL */
+	code = pt_sink_file_write(s, text, s->folder.file_left, err);
+	free(text);
+	return code ? code : file_end(s, err);
+}
+
+int pt_folder_sync(struct pt_sink *s, struct pt_error *err)
+{
+	__u32 seg_cnt;
+	int code;
+
+	code = file_end(s, err);
+	if (code)
+		return code;
+	pt_layout_segments(s->layout, &seg_cnt);
+	if (seg_cnt < 2 && !s->folder.file_cnt)
+		return 0;
+	code = folder_make(s, err);
+	if (!code)
+		code = table_write(s, err);
+	if (!code && fsync(s->folder.fd) && errno != EINVAL)
+		code = pt_sink_fail(s, "cannot write its .with to the disk",
+				    err);
+	return code;
+}

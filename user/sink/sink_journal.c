@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "sink/sink_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+void pt_sink_journal_remove(const struct pt_sink *s)
+{
+	unlinkat(s->parent, s->journal_new, 0);
+	unlinkat(s->parent, s->journal, 0);
+}
+
+/* --- read ------------------------------------------------------------ */
+
+/* bytes_read reads sz bytes, or as many as there are; returns how many. */
+static ssize_t bytes_read(int fd, __u8 *to, size_t sz)
+{
+	size_t done = 0;
+
+	while (done < sz) {
+		ssize_t got = pread(fd, to + done, sz - done, done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			break;
+		done += got;
+	}
+	return done;
+}
+
+static int journal_load(const struct pt_sink *s, int fd, void **bytes,
+			size_t *sz, struct pt_error *err)
+{
+	struct stat st;
+	ssize_t got;
+	void *to;
+
+	if (fstat(fd, &st))
+		return pt_sink_fail(s, "cannot look at its .journal", err);
+	if (st.st_size > PT_SINK_JOURNAL_SZ_MAX)
+		return pt_error_set(err, PT_EXIT_HOST, -EFBIG, "%s.journal: "
+				    "%lld bytes, which no journal has (remove "
+				    "it, or receive without --resume)", s->path,
+				    (long long)st.st_size);
+	to = malloc(st.st_size + 1);	/* never none */
+	if (!to)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory for its .journal", s->path);
+	got = bytes_read(fd, to, st.st_size);
+	if (got < 0) {
+		free(to);
+		errno = -got;
+		return pt_sink_fail(s, "cannot read its .journal", err);
+	}
+	*bytes = to;
+	*sz = got;
+	return 0;
+}
+
+int pt_sink_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
+			 struct pt_error *err)
+{
+	int fd = pt_partial_open(s, s->journal, ".journal", O_RDONLY, err);
+	int code;
+
+	if (fd < 0)
+		return fd;
+	code = pt_partial_check(s, fd, ".journal", err);
+	if (!code)
+		code = journal_load(s, fd, bytes, sz, err);
+	close(fd);
+	return code;
+}
+
+/* --- write ----------------------------------------------------------- */
+
+static int bytes_write(int fd, const __u8 *from, size_t sz)
+{
+	while (sz) {
+		ssize_t done = write(fd, from, sz);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		from += done;
+		sz -= done;
+	}
+	return 0;
+}
+
+/* bytes_map writes where there is no write(2): on a hugetlbfs, whose files are
+ * whole pages. */
+static int bytes_map(int fd, const void *from, size_t sz)
+{
+	struct statfs fs;
+	size_t map_sz;
+	void *map;
+
+	if (fstatfs(fd, &fs))
+		return -errno;
+	map_sz = (sz + fs.f_bsize - 1) / fs.f_bsize * fs.f_bsize;
+	if (ftruncate(fd, map_sz))
+		return -errno;
+	map = mmap(NULL, map_sz, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	memcpy(map, from, sz);	/* its pages are reserved: no SIGBUS */
+	munmap(map, map_sz);
+	return 0;
+}
+
+static int journal_store(const struct pt_sink *s, const void *bytes, size_t sz)
+{
+	int fd = openat(s->parent, s->journal_new,
+			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+	int code;
+
+	if (fd < 0)
+		return -errno;
+	code = s->takes_write ? bytes_write(fd, bytes, sz)
+			      : bytes_map(fd, bytes, sz);
+	if (!code && fsync(fd) && errno != EINVAL)
+		code = -errno;
+	close(fd);
+	return code;
+}
+
+int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
+			  struct pt_error *err)
+{
+	int code = 0;
+
+	/* The .partial has its size on disk before the journal says so. */
+	if (fsync(s->fd) && errno != EINVAL)
+		code = -errno;
+	if (!code)
+		code = journal_store(s, bytes, sz);
+	if (!code && renameat(s->parent, s->journal_new, s->parent, s->journal))
+		code = -errno;
+	if (!code && fsync(s->parent) && errno != EINVAL)
+		code = -errno;
+	if (!code) {
+		s->is_kept = true;
+		return 0;
+	}
+	pt_sink_journal_remove(s);
+	if (code == -ENOMEM && !s->takes_write)
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s.journal: it "
+				    "takes a huge page, and none is free (free "
+				    "one, or receive without --resume)",
+				    s->path);
+	errno = -code;
+	return pt_sink_fail(s, "cannot write its .journal", err);
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The sink's file, mapped: when its layout is known, or reserved before. */
+#include "sink/sink_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "memory/room.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
+#endif
+
+#define STEP_SZ		(64ULL << 20)	/* populated between looks at stop_fd */
+
+static __u64 round_up(__u64 sz, __u64 to)
+{
+	return (sz + to - 1) / to * to;
+}
+
+/* huge_page_sz: of the hugetlbfs that the file is on; 0: it is on none. */
+static __u64 huge_page_sz(const struct pt_sink *s)
+{
+	struct statfs fs;
+
+	return !fstatfs(s->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC
+		? (__u64)fs.f_bsize : 0;
+}
+
+static bool is_in_memory(const struct pt_sink *s)
+{
+	struct statfs fs;
+
+	return !fstatfs(s->fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
+			      struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+			    "%s: fewer huge pages are free than the %llu of "
+			    "%llu KiB it takes (see /sys/kernel/mm/hugepages/"
+			    "hugepages-%llukB/nr_hugepages)", s->path,
+			    s->map_sz / page_sz, page_sz >> 10, page_sz >> 10);
+}
+
+/* map_as maps sz bytes of the file, in place of what is mapped. */
+static void *map_as(const struct pt_sink *s, __u64 sz)
+{
+	void *map = MAP_FAILED;
+
+	if (s->map && s->map_sz == sz)
+		return s->map;
+	if (s->map) {		/* what is populated stays in the page table */
+		map = mremap(s->map, s->map_sz, sz, MREMAP_MAYMOVE);
+		if (map == MAP_FAILED)	/* hugetlbfs: its pages stay, at least */
+			munmap(s->map, s->map_sz);
+	}
+	return map != MAP_FAILED ? map
+		: mmap(NULL, sz, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+}
+
+int pt_sink_map(struct pt_sink *s, struct pt_error *err)
+{
+	__u64 sz = pt_layout_image_sz(s->layout);
+	__u64 map_sz = round_up(sz, PT_PAGE_SZ);
+	__u64 page_sz = huge_page_sz(s);
+	void *map;
+
+	s->takes_write = !page_sz;
+	s->may_wait = !page_sz && !is_in_memory(s);
+	if (page_sz && sz % page_sz)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: hugetlbfs holds whole pages of %llu "
+				    "KiB, and the memory has %llu bytes (name "
+				    "another file system)", s->path,
+				    page_sz >> 10, sz);
+	if (ftruncate(s->fd, sz))
+		return pt_sink_fail(s, "cannot make it as large as the memory",
+				    err);
+	map = map_as(s, map_sz);
+	s->map = map == MAP_FAILED ? NULL : map;
+	s->map_sz = map_sz;
+	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
+		return too_few_huge_pages(s, page_sz, err);
+	if (map == MAP_FAILED)
+		return pt_sink_fail(s, "cannot map it", err);
+	if (s->populated_sz > map_sz)
+		s->populated_sz = map_sz;
+	return 0;
+}
+
+bool pt_sink_may_wait(const struct pt_sink *s)
+{
+	return s->may_wait;
+}
+
+/* --- reserved -------------------------------------------------------- */
+
+static __u64 huge_free(__u64 page_sz)
+{
+	unsigned long long cnt = 0;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/"
+		 "hugepages-%llukB/free_hugepages",
+		 (unsigned long long)page_sz >> 10);
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%llu", &cnt) != 1)
+		cnt = 0;
+	if (f)
+		fclose(f);
+	return cnt * page_sz;
+}
+
+static __u64 file_system_free(const struct pt_sink *s)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(s->fd, &fs) || !fs.f_blocks)
+		return ~0ULL;	/* it knows no bounds */
+	return (__u64)fs.f_bavail * fs.f_frsize;
+}
+
+/* too_little: room_sz bytes are all that there is, of what. */
+static int too_little(const struct pt_sink *s, __u64 sz, __u64 room_sz,
+		      const char *of, struct pt_error *err)
+{
+	if (!(room_sz >> 20))
+		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: --prealloc "
+				    "%lluM: nothing is %s (receive without)",
+				    s->path, sz >> 20, of);
+	return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: --prealloc %lluM: "
+			    "%llu MiB are %s (--prealloc %lluM works)", s->path,
+			    sz >> 20, room_sz >> 20, of, room_sz >> 20);
+}
+
+/* check_room: fallocate(2) on a tmpfs takes memory that the host does not have,
+ * or a cgroup may not, until something is killed; so what is there is asked
+ * first. */
+static int check_room(const struct pt_sink *s, __u64 page_sz, __u64 sz,
+		      struct pt_error *err)
+{
+	__u64 free_sz = page_sz ? huge_free(page_sz) : file_system_free(s);
+	struct pt_room memory = { .sz = ~0ULL };
+	char of[384];
+
+	if (is_in_memory(s))
+		pt_room_look(&memory, "");
+	if (sz <= free_sz && sz <= memory.sz)
+		return 0;
+	if (free_sz <= memory.sz)
+		return too_little(s, sz, free_sz, page_sz
+				  ? "free in huge pages"
+				  : "free on its file system", err);
+	if (!*memory.limit)
+		return too_little(s, sz, memory.sz,
+				  "free of the host's memory", err);
+	snprintf(of, sizeof(of), "free of the %llu that %.300s allows",
+		 memory.limit_sz >> 20, memory.limit);
+	return too_little(s, sz, memory.sz, of, err);
+}
+
+/* takes_advice: a tmpfs gives huge pages on advice, but to who maps it alone:
+ * fallocate(2) would get small ones. */
+static bool takes_advice(const struct pt_sink *s)
+{
+	struct pt_sink_mount m;
+
+	pt_sink_mount(s, &m);
+	return !strcmp(m.type, "tmpfs") && strstr(m.options, "huge=advise") &&
+	       !madvise(s->map, s->map_sz, MADV_HUGEPAGE);
+}
+
+/* allocate: the next sz bytes; else -1, and errno. */
+static int allocate(const struct pt_sink *s, __u64 sz, bool by_fault)
+{
+	if (!by_fault && fallocate(s->fd, 0, s->populated_sz, sz) &&
+	    errno != EOPNOTSUPP)
+		return -1;
+	return madvise(s->map + s->populated_sz, sz, MADV_POPULATE_WRITE);
+}
+
+/* populate: by calls that fail where touching would raise SIGBUS. */
+static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
+{
+	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+	bool by_fault = !s->takes_write || takes_advice(s);
+
+	while (s->populated_sz < s->map_sz) {
+		__u64 sz = s->map_sz - s->populated_sz;
+
+		sz = sz < STEP_SZ ? sz : STEP_SZ;
+		if (poll(&stop, 1, 0) > 0)
+			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+					    "interrupted; nothing was "
+					    "received");
+		if (allocate(s, sz, by_fault)) {
+			if (errno == EINTR)
+				continue;
+			return pt_sink_fail(s, "cannot allocate what "
+					    "--prealloc says", err);
+		}
+		s->populated_sz += sz;
+	}
+	return 0;
+}
+
+static int reserve(struct pt_sink *s, __u64 sz, int stop_fd,
+		   struct pt_error *err)
+{
+	__u64 page_sz = huge_page_sz(s);
+	void *map;
+	int ret;
+
+	sz = round_up(sz, page_sz ? page_sz : PT_PAGE_SZ);
+	ret = check_room(s, page_sz, sz, err);
+	if (ret)
+		return ret;
+	s->takes_write = !page_sz;
+	if (ftruncate(s->fd, sz))
+		return pt_sink_fail(s, "cannot make it as large as --prealloc "
+				    "says", err);
+	map = map_as(s, sz);
+	s->map_sz = sz;
+	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
+		return too_few_huge_pages(s, page_sz, err);
+	if (map == MAP_FAILED)
+		return pt_sink_fail(s, "cannot map it", err);
+	s->map = map;
+	return populate(s, stop_fd, err);
+}
+
+int pt_sink_reserve(struct pt_sink **out, const char *path, __u64 sz,
+		    int stop_fd, struct pt_error *err)
+{
+	struct pt_sink *s;
+	int ret = pt_sink_make(&s, path, NULL, err);
+
+	if (ret)
+		return ret;
+	ret = pt_sink_claim(s, err);
+	if (!ret)
+		ret = reserve(s, sz, stop_fd, err);
+	if (ret) {
+		pt_sink_close(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+int pt_sink_fit(struct pt_sink *s, const struct pt_layout *l,
+		struct pt_error *err)
+{
+	s->layout = l;
+	return pt_sink_map(s, err);
+}

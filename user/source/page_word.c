@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "source/page_word.h"
+
+#include <errno.h>
+
+#include "memory/guard.h"
+#include "trim/digest.h"
+#include "trim/scan.h"
+
+struct pt_page_word pt_page_word_of(const struct pt_view *v,
+				    const struct pt_layout *layout,
+				    __u64 region_idx, __u32 first)
+{
+	__u32 cnt = v->page_cnt - first;
+
+	return (struct pt_page_word){
+		.pages = v->pages + (__u64)first * PT_PAGE_SZ,
+		.gfn = pt_layout_gfn(layout,
+				     region_idx * PT_REGION_PAGES + first),
+		.wanted = cnt >= 64 ? ~0ULL : (1ULL << cnt) - 1,
+		.holes = v->holes[first / 64],
+	};
+}
+
+/* mask_of: which blocks of page i hold data, or all that may. */
+static __u64 mask_of(const struct pt_page_word *w, unsigned i,
+		     const __u8 *page)
+{
+	if (w->holes >> i & 1)
+		return 0;
+	if (w->search >> i & 1)
+		return pt_scan(page);
+	return pt_scan_any(page) ? ~0ULL : 0;
+}
+
+static void scan_pages(struct pt_page_word *w, __u64 digest_key)
+{
+	for (__u64 bits = w->wanted; bits; bits &= bits - 1) {
+		unsigned i = __builtin_ctzll(bits);
+		const __u8 *page = w->pages + i * PT_PAGE_SZ;
+
+		w->masks[i] = mask_of(w, i, page);
+		w->contents[i] = w->masks[i]
+			? pt_digest_content(digest_key, page) : 0;
+		w->digests[i] = pt_digest_at(w->contents[i], w->gfn + i);
+	}
+}
+
+int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
+		      __u64 digest_key, struct pt_error *err)
+{
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard))
+		return pt_source_faulted(src, guard.addr, err);
+	scan_pages(w, digest_key);
+	pt_guard_leave(&guard);
+	return 0;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "source/source_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <pagetrim/check.h>
+
+void pt_source_close(struct pt_source *src)
+{
+	struct pt_segment *segs;
+
+	if (!src)
+		return;
+	segs = src->segs;
+	src->ops->close(src);
+	free(segs);
+}
+
+const struct pt_segment *pt_source_segments(const struct pt_source *src,
+					    __u32 *cnt)
+{
+	*cnt = src->seg_cnt;
+	return src->segs;
+}
+
+int pt_source_fault(const struct pt_source *src, const void *addr,
+		    struct pt_error *err)
+{
+	return src->ops->fault(src, addr, err);
+}
+
+int pt_source_faulted(const struct pt_source *src, const void *addr,
+		      struct pt_error *err)
+{
+	int ret = pt_source_fault(src, addr, err);
+
+	return ret ? ret : pt_error_set(err, PT_EXIT_HOST, -EIO, "memory fault "
+					"while reading the source");
+}
+
+int pt_source_view(struct pt_source *src, struct pt_view *v,
+		   const struct pt_layout *l, __u64 region_idx,
+		   struct pt_error *err)
+{
+	struct pt_piece piece;
+	__u64 left;
+
+	piece.seg = pt_layout_region_segment(l, region_idx, &piece.off);
+	pt_check(piece.seg < src->seg_cnt);
+	left = src->segs[piece.seg].sz - piece.off;
+	piece.sz = left < PT_REGION_SZ ? left : PT_REGION_SZ;
+
+	v->page_cnt = pt_layout_region(l, region_idx, NULL);
+	memset(v->holes, 0, sizeof(v->holes));
+	return src->ops->view(src, v, &piece, err);
+}
+
+const __u8 *pt_source_page(const struct pt_source *src,
+			   const struct pt_layout *l, __u64 page_idx,
+			   void *buffer)
+{
+	__u64 off, left;
+	__u32 seg = pt_layout_region_segment(l, page_idx / PT_REGION_PAGES,
+					     &off);
+
+	off += page_idx % PT_REGION_PAGES * PT_PAGE_SZ;
+	pt_check(seg < src->seg_cnt);
+	pt_check(off < src->segs[seg].sz);
+	left = src->segs[seg].sz - off;
+	if (left >= PT_PAGE_SZ)
+		return src->ops->page(src, seg, off, PT_PAGE_SZ, buffer);
+	memset((__u8 *)buffer + left, 0, PT_PAGE_SZ - left);
+	return src->ops->page(src, seg, off, left, buffer);
+}
+
+bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, to, sz, off);
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)sz;
+}
+
+void pt_view_init(struct pt_view *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->extent_seg = ~0u;	/* no segment's extent is known */
+}
+
+void pt_view_free(struct pt_view *v)
+{
+	if (v->buffer)
+		munmap(v->buffer, PT_REGION_SZ);
+	pt_view_init(v);
+}
+
+__u8 *pt_view_buffer(struct pt_view *v)
+{
+	void *map;
+	__u8 *at;
+
+	if (!v->buffer) {
+		map = mmap(NULL, PT_REGION_SZ, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (map == MAP_FAILED)
+			return NULL;
+		v->buffer = map;
+	}
+	if (!pt_view_keeps(v, v->page_cnt))
+		pt_view_drop(v);
+	at = v->buffer + (__u64)v->kept_cnt * PT_PAGE_SZ;
+	v->kept_cnt += v->page_cnt;
+	return at;
+}
+
+void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end)
+{
+	pt_check(end <= v->page_cnt);
+	for (__u32 page = first, next; page < end; page = next) {
+		next = page / 64 * 64 + 64 < end ? page / 64 * 64 + 64 : end;
+		v->holes[page / 64] |= (~0ULL >> (64 - (next - page)))
+				       << (page % 64);
+	}
+}
+
+__u32 pt_view_run(const struct pt_view *v, __u32 first)
+{
+	__u64 like = pt_view_is_hole(v, first) ? ~0ULL : 0;
+	__u32 end = first;
+
+	while (end < v->page_cnt) {
+		__u64 others = (v->holes[end / 64] ^ like) >> (end % 64);
+
+		if (others) {
+			end += __builtin_ctzll(others);
+			break;
+		}
+		end = end / 64 * 64 + 64;
+	}
+	return end < v->page_cnt ? end : v->page_cnt;
+}
+
+void pt_segment_set_name(struct pt_segment *seg, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t i;
+
+	/* "[anon:a/b]" is a name, and "x/" has no last part. */
+	if (path[0] != '[' && slash && slash[1])
+		path = slash + 1;
+	memset(seg->name, 0, sizeof(seg->name));
+	for (i = 0; i < sizeof(seg->name) - 1 && path[i]; i++)
+		seg->name[i] = path[i] < ' ' || path[i] > '~' ? '?' : path[i];
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "source/source_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+struct file {
+	int fd;
+	__u8 *map;	/* NULL: read by pread(2) */
+	__u64 sz;	/* bytes, when it was opened */
+	char *path;
+	/* By page, 512 bits a region: a view found it to be no hole. */
+	_Atomic __u64 *known;
+};
+
+struct files {
+	struct pt_source src;
+	unsigned int cnt;
+	struct file files[];
+};
+
+static int fail(struct pt_error *err, int code, const char *path,
+		const char *cause)
+{
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s", path, cause);
+}
+
+/* is_mappable: reading a hole of a hugetlbfs file through a mapping would
+ * take a huge page for it, so only one without holes is mapped. */
+static bool is_mappable(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) || fs.f_type != HUGETLBFS_MAGIC ||
+	       (__u64)st->st_blocks * 512 >= (__u64)st->st_size;
+}
+
+static int file_open(struct file *f, const char *path, struct pt_error *err)
+{
+	struct stat st;
+
+	/* O_NONBLOCK: opening a pipe must not wait for its writer. */
+	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (f->fd < 0) {
+		int code = -errno;
+
+		return fail(err, code, path, strerror(-code));
+	}
+	if (fstat(f->fd, &st))
+		return fail(err, -errno, path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fail(err, -EINVAL, path,
+			    "not a regular file (give an image, or a memfd as "
+			    "/proc/PID/fd/N)");
+	if (!st.st_size)
+		return fail(err, -EINVAL, path, "empty: no memory in it");
+	f->sz = st.st_size;
+	f->path = strdup(path);
+	f->known = calloc((f->sz + PT_REGION_SZ - 1) / PT_REGION_SZ,
+			  PT_REGION_PAGES / 8);
+	if (!f->path || !f->known)
+		return fail(err, -ENOMEM, path, "no memory");
+	if (!is_mappable(f->fd, &st))
+		return 0;
+	f->map = mmap(NULL, f->sz, PROT_READ, MAP_SHARED | MAP_NORESERVE,
+		      f->fd, 0);
+	if (f->map == MAP_FAILED) {
+		f->map = NULL;
+		if (errno != ENODEV)	/* a file system without mmap */
+			return fail(err, -ENOMEM, path,
+				    "cannot map it: no address space");
+	}
+	return 0;
+}
+
+/* size_check: the file is as large as when it was opened. */
+static int size_check(const struct file *f, struct pt_error *err)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "%s: %s",
+				    f->path, strerror(errno));
+	if ((__u64)st.st_size != f->sz)
+		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
+				    "%s: %s while it was read, from %llu bytes "
+				    "to %llu (keep it still until the transfer "
+				    "ends)", f->path,
+				    (__u64)st.st_size < f->sz ? "cut short" :
+								"it grew",
+				    f->sz, (__u64)st.st_size);
+	return 0;
+}
+
+static int read_failed(const struct file *f, __u64 off, struct pt_error *err)
+{
+	int code = size_check(f, err);
+
+	if (code)
+		return code;
+	return pt_error_set(err, PT_EXIT_FAILED, -EIO,
+			    "%s: cannot be read at byte %llu: I/O error (see "
+			    "the kernel's log)", f->path, off);
+}
+
+static void files_close(struct pt_source *src)
+{
+	struct files *s = (struct files *)src;
+
+	for (unsigned int i = 0; i < s->cnt; i++) {
+		struct file *f = &s->files[i];
+
+		if (f->map)
+			munmap(f->map, f->sz);
+		if (f->fd >= 0)
+			close(f->fd);
+		free(f->path);
+		free(f->known);
+	}
+	free(s);
+}
+
+static int files_fault(const struct pt_source *src, const void *addr,
+		       struct pt_error *err)
+{
+	const struct files *s = (const struct files *)src;
+
+	for (unsigned int i = 0; i < s->cnt; i++) {
+		const struct file *f = &s->files[i];
+		__u64 off = (const __u8 *)addr - f->map;
+
+		if (!f->map || (const __u8 *)addr < f->map ||
+		    off >= (f->sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ)
+			continue;
+		return read_failed(f, off, err);
+	}
+	return 0;
+}
+
+/* extent_find makes [v->data_off, v->data_end) the first data at or after
+ * off; both are the end of the file if there is none, and the same if it begins
+ * at end or later: to find where it ends, the kernel goes through all of it. */
+static void extent_find(struct pt_view *v, const struct file *f, __u32 seg,
+			__u64 off, __u64 end)
+{
+	off_t at;
+
+	if (v->extent_seg == seg && v->known_off <= off && off < v->data_end)
+		return;		/* as last time: a big extent, a long hole */
+	v->extent_seg = seg;
+	v->known_off = off;
+	at = lseek(f->fd, off, SEEK_DATA);
+	if (at < 0 && errno == ENXIO) {
+		v->data_off = v->data_end = f->sz;
+		return;
+	}
+	/* A file system that knows no holes has data everywhere. */
+	v->data_off = at < 0 ? off : (__u64)at;
+	v->data_end = v->data_off;
+	if (v->data_off >= end)
+		return;
+	at = lseek(f->fd, v->data_off, SEEK_HOLE);
+	v->data_end = at < 0 ? f->sz : (__u64)at;
+}
+
+/* holes_find marks the pages of the piece that lie in holes entirely. */
+static void holes_find(struct pt_view *v, const struct file *f,
+		       const struct pt_piece *piece)
+{
+	__u64 end = piece->off + piece->sz;
+	__u64 off = piece->off;
+
+	while (off < end) {		/* each round passes a hole and data */
+		__u64 data_off;
+		__u32 first, last;
+
+		extent_find(v, f, piece->seg, off, end);
+		data_off = v->data_off < end ? v->data_off : end;
+		first = (off - piece->off + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
+		last = data_off == end ?
+			       v->page_cnt :
+			       (data_off - piece->off) / PT_PAGE_SZ;
+		if (data_off > off && first < last)
+			pt_view_set_holes(v, first, last);
+		if (v->data_end <= off)
+			break;
+		off = v->data_end;
+	}
+}
+
+static _Atomic __u64 *known_of(const struct file *f,
+			       const struct pt_piece *piece)
+{
+	return &f->known[piece->off / PT_REGION_SZ * (PT_REGION_PAGES / 64)];
+}
+
+/* is_hole_still: nothing was written from off to end, once a hole. */
+static bool is_hole_still(struct pt_view *v, const struct file *f, __u32 seg,
+			  __u64 off, __u64 end)
+{
+	off_t at;
+
+	if (v->extent_seg == seg && v->known_off <= off && end <= v->data_off)
+		return true;
+	at = lseek(f->fd, off, SEEK_DATA);
+	v->extent_seg = seg;
+	v->known_off = off;
+	v->data_off = at < 0 && errno == ENXIO ? f->sz :
+		      at < 0 ? off : (__u64)at;
+	v->data_end = v->data_off;	/* not known: to look costs more */
+	return end <= v->data_off;
+}
+
+/* holes_recall marks the pages that were holes when the region was seen before,
+ * if they are still.  What was data is read, whatever became of it; to ask where
+ * data ends has the kernel go through all of it, page by page.  Returns whether
+ * that is all there is to mark. */
+static bool holes_recall(struct pt_view *v, const struct file *f,
+			 const struct pt_piece *piece)
+{
+	const _Atomic __u64 *known = known_of(f, piece);
+	__u64 stop = piece->off + piece->sz;
+	__u64 any = 0;
+
+	for (unsigned i = 0; i < PT_REGION_PAGES / 64; i++) {
+		__u32 left = v->page_cnt > i * 64 ? v->page_cnt - i * 64 : 0;
+		__u64 is_data = atomic_load_explicit(&known[i],
+						     memory_order_relaxed);
+
+		any |= is_data;
+		v->holes[i] = ~is_data & (left >= 64 ? ~0ULL :
+							(1ULL << left) - 1);
+	}
+	if (!any)	/* a hole, or never seen */
+		return false;
+	for (__u32 page = 0, end; page < v->page_cnt; page = end) {
+		__u64 last;
+
+		end = pt_view_run(v, page);
+		last = piece->off + (__u64)end * PT_PAGE_SZ;
+		if (pt_view_is_hole(v, page) &&
+		    !is_hole_still(v, f, piece->seg,
+				   piece->off + (__u64)page * PT_PAGE_SZ,
+				   last < stop ? last : stop))
+			return false;
+	}
+	return true;
+}
+
+/* holes_mark marks the holes, and remembers the data for the next time. */
+static void holes_mark(struct pt_view *v, const struct file *f,
+		       const struct pt_piece *piece)
+{
+	_Atomic __u64 *known = known_of(f, piece);
+
+	if (holes_recall(v, f, piece))
+		return;
+	memset(v->holes, 0, sizeof(v->holes));
+	holes_find(v, f, piece);
+	for (unsigned i = 0; i * 64 < v->page_cnt; i++)
+		if (~v->holes[i])
+			atomic_store_explicit(&known[i], ~v->holes[i],
+					      memory_order_relaxed);
+}
+
+/* pages_read reads the runs that are no holes into the view's buffer. */
+static int pages_read(struct pt_view *v, const struct file *f,
+		      const struct pt_piece *piece, struct pt_error *err)
+{
+	__u8 *buffer = pt_view_buffer(v);
+
+	if (!buffer)
+		return fail(err, -ENOMEM, f->path, "no memory to read it");
+	for (__u32 page = 0, end; page < v->page_cnt; page = end) {
+		__u32 at = page * PT_PAGE_SZ, stop;
+
+		end = pt_view_run(v, page);
+		if (pt_view_is_hole(v, page))
+			continue;
+		stop = end * PT_PAGE_SZ < piece->sz ? end * PT_PAGE_SZ :
+						      piece->sz;
+		while (at < stop) {
+			ssize_t got = pread(f->fd, buffer + at, stop - at,
+					    piece->off + at);
+
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0)
+				return read_failed(f, piece->off + at, err);
+			at += got;
+		}
+	}
+	memset(buffer + piece->sz, 0, v->page_cnt * PT_PAGE_SZ - piece->sz);
+	v->pages = buffer;
+	v->is_stable = false;
+	return 0;
+}
+
+static int files_view(struct pt_source *src, struct pt_view *v,
+		      const struct pt_piece *piece, struct pt_error *err)
+{
+	const struct file *f = &((struct files *)src)->files[piece->seg];
+	int code;
+
+	/* Cheap beside 2 MiB, and finds most changes without a SIGBUS. */
+	code = size_check(f, err);
+	if (code)
+		return code;
+	holes_mark(v, f, piece);
+	/* What a mapping shows past the end of the file is anybody's. */
+	if (!f->map || piece->sz % PT_PAGE_SZ)
+		return pages_read(v, f, piece, err);
+	/* The mapping itself.  Whoever reads it faults its pages in, sixteen at
+	 * a time (the kernel's fault-around): cheaper than to ask for them by
+	 * madvise(2), and nothing for those that are there already. */
+	v->pages = f->map + piece->off;
+	v->is_stable = true;
+	return 0;
+}
+
+static const __u8 *files_page(const struct pt_source *src, __u32 seg, __u64 off,
+			      __u32 sz, void *buffer)
+{
+	const struct file *f = &((const struct files *)src)->files[seg];
+
+	if (f->map && sz == PT_PAGE_SZ)
+		return f->map + off;
+	return pt_source_pread(f->fd, buffer, sz, off) ? buffer : NULL;
+}
+
+static const struct pt_source_ops files_ops = {
+	.view = files_view,
+	.page = files_page,
+	.fault = files_fault,
+	.close = files_close,
+};
+
+int pt_source_open_files(struct pt_source **out, const char *const *paths,
+			 unsigned int cnt, struct pt_error *err)
+{
+	struct files *s;
+	__u64 gfn = 0;
+	int code;
+
+	if (!cnt || cnt > PT_SOURCE_FILES_MAX)
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
+				    "%u files: give 1..%u", cnt,
+				    PT_SOURCE_FILES_MAX);
+	s = calloc(1, sizeof(*s) + cnt * sizeof(s->files[0]));
+	if (!s)
+		return fail(err, -ENOMEM, paths[0], "no memory");
+	s->src.ops = &files_ops;
+	s->src.segs = calloc(cnt, sizeof(s->src.segs[0]));
+	code = -ENOMEM;
+	if (!s->src.segs) {
+		fail(err, code, paths[0], "no memory");
+		goto close_files;
+	}
+	for (unsigned int i = 0; i < cnt; i++) {
+		struct pt_segment *seg = &s->src.segs[i];
+
+		s->cnt = i + 1;
+		code = file_open(&s->files[i], paths[i], err);
+		if (code)
+			goto close_files;
+		pt_segment_set_name(seg, paths[i]);
+		seg->gfn = gfn;
+		seg->sz = s->files[i].sz;
+		gfn += (pt_segment_page_cnt(seg) + PT_REGION_PAGES - 1) /
+		       PT_REGION_PAGES * PT_REGION_PAGES;
+		if (gfn > PT_GFN_MAX) {
+			code = fail(err, -E2BIG, paths[i],
+				    "more memory than a transfer can number");
+			goto close_files;
+		}
+	}
+	s->src.seg_cnt = cnt;
+	*out = &s->src;
+	return 0;
+
+close_files:
+	pt_source_close(&s->src);
+	return code;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* source_impl: what the kinds of source have in common; for user/memory
+ * alone.  A kind embeds struct pt_source as its first member. */
+#ifndef PT_MEMORY_SOURCE_IMPL_H
+#define PT_MEMORY_SOURCE_IMPL_H
+
+#include "source/source.h"
+
+/* pt_piece: the part of a segment that a view is to show. */
+struct pt_piece {
+	__u32 seg;	/* index of the segment */
+	__u32 sz;	/* bytes, 1..2 MiB; under 2 MiB: up to the end of it */
+	__u64 off;	/* bytes into the segment, a multiple of 2 MiB */
+};
+
+struct pt_source_ops {
+	/* Fills v->pages, is_stable and holes (given as zero). */
+	int (*view)(struct pt_source *src, struct pt_view *v,
+		    const struct pt_piece *piece, struct pt_error *err);
+	/* off: bytes into the segment, a multiple of 4096; sz: of them that are
+	 * the segment's, 1..4096; what it reads into buffer. */
+	const __u8 *(*page)(const struct pt_source *src, __u32 seg, __u64 off,
+			    __u32 sz, void *buffer);
+	int (*fault)(const struct pt_source *src, const void *addr,
+		     struct pt_error *err);
+	void (*close)(struct pt_source *src);
+};
+
+struct pt_source {
+	const struct pt_source_ops *ops;
+	struct pt_segment *segs;	/* freed by pt_source_close */
+	__u32 seg_cnt;
+};
+
+/* pt_view_buffer returns room for the view's page_cnt pages, behind those that
+ * it keeps; NULL if there is no memory. */
+__u8 *pt_view_buffer(struct pt_view *v);
+
+/* pt_view_set_holes marks pages [first, end) as holes. */
+void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end);
+
+/* pt_view_run returns the end of the run of pages from `first` on that are
+ * all holes, or all none; v->page_cnt ends it. */
+__u32 pt_view_run(const struct pt_view *v, __u32 first);
+
+/* pt_source_pread returns whether all sz bytes, up to a page, were there. */
+bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off);
+
+/* pt_segment_set_name copies the last part of path that fits, in printable
+ * ASCII: other bytes become '?'. */
+void pt_segment_set_name(struct pt_segment *seg, const char *path);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* psk: a pre-shared key, and the file that holds it.
+ *
+ * The file is one line, as GnuTLS and QEMU write theirs:
+ *
+ *	IDENTITY:HEXKEY
+ *
+ * IDENTITY is 1..PT_PSK_IDENTITY_MAX printable ASCII characters, no blank, no
+ * colon, and no '#' first; it travels in clear.  HEXKEY is PT_PSK_KEY_MIN..
+ * PT_PSK_KEY_MAX bytes in hexadecimal.  No error text holds any part of the
+ * key.  A struct pt_psk that held a key is its owner's to wipe.
+ */
+#ifndef TLS_PSK_H
+#define TLS_PSK_H
+
+#include <stddef.h>
+
+#include <linux/types.h>
+
+#include <pagetrim/error.h>
+
+#define PT_PSK_IDENTITY_MAX	128	/* bytes */
+#define PT_PSK_KEY_MIN		32	/* bytes */
+#define PT_PSK_KEY_MAX		64
+#define PT_PSK_FILE_SZ_MAX	(PT_PSK_IDENTITY_MAX + 1 + 2 * PT_PSK_KEY_MAX + 2)
+
+struct pt_psk {
+	char	identity[PT_PSK_IDENTITY_MAX + 1];
+	__u8	key[PT_PSK_KEY_MAX];
+	size_t	key_sz;		/* bytes of key */
+};
+
+/* pt_psk_parse reads a file's sz bytes; path is for err.  Pure.
+ *   -EINVAL   not of the form above */
+int pt_psk_parse(struct pt_psk *out, const char *path, const void *text,
+		 size_t sz, struct pt_error *err);
+
+/* pt_psk_load reads path, which nobody but its owner (and root) may read.
+ *   -EINVAL   as pt_psk_parse, or no regular file
+ *   -EPERM    its group or others may read or write it
+ *   or as open(2) and read(2) say */
+int pt_psk_load(struct pt_psk *out, const char *path, struct pt_error *err);
+
+/* pt_psk_make draws a key of PT_PSK_KEY_MIN random bytes.
+ *   -EINVAL   identity is not of the form above
+ *   -EIO      no randomness */
+int pt_psk_make(struct pt_psk *out, const char *identity,
+		struct pt_error *err);
+
+/* pt_psk_save makes the file path, mode 0600, and syncs it.  A failure leaves
+ * none behind.
+ *   -EEXIST   path is there (a symbolic link, too): it is never overwritten
+ *   or as open(2) and write(2) say */
+int pt_psk_save(const struct pt_psk *psk, const char *path,
+		struct pt_error *err);
+
+void pt_psk_wipe(struct pt_psk *psk);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* tls: what this process shows to a peer, and whom it believes: a pre-shared
+ * key, or a certificate and a CA.  TLS 1.3 alone, both ends authenticated; no
+ * tickets, no resumption, no early data; a key always with (EC)DHE.
+ *
+ *	ret = pt_tls_open(&tls, PT_ROLE_SENDER, &(struct pt_tls_cfg){
+ *			  .psk_path = "/etc/pagetrim/key" }, err);
+ *	conn_cfg.tls = tls;		(for any number of connections)
+ *
+ * Files are read once, in pt_tls_open, so that privileges may be dropped after
+ * it.  Threads: none while it opens; then any number of connections.  What
+ * held a key is wiped when it is let go.
+ */
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
+
+#include <linux/types.h>
+
+#include "channel/messages.h"
+#include <pagetrim/error.h>
+
+#define PT_TLS_PEERS_MAX	16	/* names of a peer */
+#define PT_TLS_NAME_SZ		256	/* of a peer's name, with NUL */
+#define PT_TLS_FILE_SZ_MAX	(1u << 20)	/* bytes of a PEM file */
+
+struct pt_tls;
+
+struct pt_tls_cfg {
+	const char *psk_path;	/* a key file (psk.h), or NULL and all of: */
+	const char *cert_path;	/* ours, PEM, with what links it to the CA */
+	const char *key_path;	/* its key, PEM, not encrypted */
+	const char *ca_path;	/* who signs the peer's, PEM */
+
+	/* Who connects: the name that the peer's certificate must carry as
+	 * subject alternative name (an address: as such).  NULL: the host that
+	 * it connects to. */
+	const char *hostname;
+
+	/* Who listens: the same, any of these; none: the CA's word is enough. */
+	const char *const *peers;
+	__u32	peer_cnt;	/* 0..PT_TLS_PEERS_MAX */
+};
+
+/* pt_tls_open: on success returns 0 and *out is the caller's, to pt_tls_close
+ * after its last connection.  A sender connects, a receiver listens.
+ *   -EINVAL   neither or both kinds of key, or a file that holds no such thing
+ *   -EPERM    a key that others can read
+ *   -EKEYREJECTED  key and certificate are no pair, or OpenSSL thinks them weak
+ *   or as open(2) and read(2) say */
+int pt_tls_open(struct pt_tls **out, enum pt_role role,
+		const struct pt_tls_cfg *cfg, struct pt_error *err);
+
+/* pt_tls_close wipes and frees.  NULL is allowed. */
+void pt_tls_close(struct pt_tls *t);
+
+#endif

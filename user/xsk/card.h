@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* card: a device whose sockets are to be zero copy, if it can and may; else why
+ * they are not.  What it takes beyond binding is found out step by step; at the
+ * first that fails, --zero-copy auto makes do with copy mode.
+ * Threads: control's.
+ */
+#ifndef XSK_CARD_H
+#define XSK_CARD_H
+
+#include "xdp/lease.h"
+#include "xsk/pass.h"
+#include "xsk/xsk.h"
+#include "xsk/zero_copy.h"
+
+struct pt_card_cfg {
+	enum pt_zero_copy wish;
+	bool generic;		/* XDP mode */
+	bool sends;		/* its sockets do, or they receive */
+	int stop_fd;		/* readable: -ECANCELED in place of a wait; -1:
+				 * never */
+};
+
+struct pt_card {
+	struct pt_device *device;	/* the caller's; read anew after a reset */
+	struct pt_card_cfg cfg;
+	bool zero_copy;		/* so sockets are to be opened */
+	struct pt_pass *pass;	/* a sender's; NULL: needs none */
+	struct pt_error why;	/* not zero copy; text "": nobody would wonder */
+};
+
+/* pt_card_judge fills the card by what the kernel says of the device.  -errno:
+ * --zero-copy on, and it cannot. */
+int pt_card_judge(struct pt_card *card, struct pt_device *device,
+		  const struct pt_card_cfg *cfg, struct pt_error *err);
+
+/* pt_card_wait waits until the carrier is back, which attaching a program takes
+ * away on many cards, and reads the device anew. -ENETDOWN: it is not. */
+int pt_card_wait(struct pt_card *card, struct pt_error *err);
+
+/* pt_card_attach, a sender's: makes sure of the XDP program that drivers want
+ * beside a zero-copy socket, where such a socket opens at all. */
+int pt_card_attach(struct pt_card *card, struct pt_leases *leases,
+		   struct pt_error *err);
+
+/* pt_card_open_socket opens a socket as cfg says, but for zero_copy: that is as
+ * the card can.  One that sends has proved it with a frame to ourselves. */
+int pt_card_open_socket(struct pt_card *card, struct pt_xsk **out,
+			struct pt_xsk_cfg *cfg, struct pt_error *err);
+
+/* pt_card_settle: of the sockets that were opened, any is zero copy.  If none
+ * is, the program goes. */
+void pt_card_settle(struct pt_card *card, bool any);
+
+void pt_card_close(struct pt_card *card);
+
+/* pt_card_is_ready: false once the program is gone that its sockets need. */
+bool pt_card_is_ready(const struct pt_card *card);
+
+#endif
