@@ -19,6 +19,7 @@
 #include <pagetrim/clock.h>
 #include "lane/lane.h"
 #include "rxq/rx_lane.h"
+#include "wire/descriptors.h"
 #include "wire/reader.h"
 
 #define RAM	SCRATCH "/ram"

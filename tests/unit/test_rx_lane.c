@@ -2,6 +2,7 @@
 #include "wire_kit.h"
 
 #include "rxq/rx_lane.h"
+#include "wire/descriptors.h"
 
 #define GRACE	PT_GRACE_MIN_NS
 #define START	(100 * GRACE)

@@ -17,6 +17,8 @@
 #include "channel/conn_io.h"
 #include <pagetrim/check.h>
 
+_Static_assert(PT_TLS_START_SZ >= PT_MESSAGE_START_SZ, "a HELLO is told");
+
 #ifndef TCP_RTO_MAX_MS
 #define TCP_RTO_MAX_MS	44	/* Linux 6.15 */
 #endif
@@ -91,7 +93,8 @@ static int room(struct pt_conn *c, const char *host)
 	c->in = malloc(c->in_room);
 	c->out = malloc(c->out_room);
 	if (c->cfg.tls)
-		c->tls = pt_tls_stream_open(c->cfg.tls, c->sock, host);
+		c->tls = pt_tls_stream_open(c->cfg.tls, c->sock, host,
+					    pt_message_is_hello);
 	c->is_secured = !c->cfg.tls;
 	return c->in && c->out && (c->tls || !c->cfg.tls) ? 0 : -ENOMEM;
 }

@@ -163,6 +163,13 @@ const char *pt_range_fault(const struct pt_seq_range *r, __u64 *next)
 	return NULL;
 }
 
+bool pt_message_is_hello(const void *start)
+{
+	const __u8 *bytes = start;
+
+	return bytes[5] == PT_MSG_HELLO && bytes[8] == PT_CONTROL_MAGIC >> 24;
+}
+
 void pt_message_abort(struct pt_message *m, enum pt_exit exit, const char *text)
 {
 	m->type = PT_MSG_ABORT;

@@ -37,10 +37,12 @@
 #ifndef CHANNEL_MESSAGES_H
 #define CHANNEL_MESSAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <linux/types.h>
 
+#include "base/role.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/maps.h>
@@ -51,6 +53,7 @@
 #define PT_CONTROL_VERSION_MAX	2
 
 #define PT_MESSAGE_HDR_SZ	8
+#define PT_MESSAGE_START_SZ	9	/* tell a HELLO from what it is not */
 #define PT_PAYLOAD_SZ_MAX	(64u * 1024 + 64)
 #define PT_MESSAGE_SZ_MAX	(PT_MESSAGE_HDR_SZ + PT_PAYLOAD_SZ_MAX)
 
@@ -68,11 +71,7 @@
 #define PT_REKEY_LOG2_MIN	16	/* frames sealed with one key: 2^16 ... */
 #define PT_REKEY_LOG2_MAX	22	/* ... to 2^22 */
 
-/* Who may send a message, and what HELLO says of its own side. */
-enum pt_role {
-	PT_ROLE_SENDER	 = 1,
-	PT_ROLE_RECEIVER = 2,
-};
+/* Who may send a message. */
 #define PT_FROM_SENDER	 PT_ROLE_SENDER
 #define PT_FROM_RECEIVER PT_ROLE_RECEIVER
 #define PT_FROM_BOTH	 (PT_ROLE_SENDER | PT_ROLE_RECEIVER)
@@ -310,7 +309,8 @@ struct pt_message_scratch {
 const char *pt_message_name(unsigned type);
 
 /* pt_message_encode writes m, header and payload, to buf and returns its
- * bytes; capabilities (PT_CAP bits) are the connection's.  PT_MESSAGE_SZ_MAX bytes of room are always enough.
+ * bytes; capabilities (PT_CAP bits) are the connection's.  PT_MESSAGE_SZ_MAX
+ * bytes of room are always enough.
  *   -EINVAL   a field is outside its limits; err names it
  *   -ENOBUFS  more than room bytes; err is not touched */
 int pt_message_encode(const struct pt_message *m, __u64 capabilities,
@@ -325,6 +325,9 @@ int pt_message_decode(struct pt_message *out,
 		      struct pt_message_scratch *scratch,
 		      enum pt_role peer, __u64 capabilities, const void *buf,
 		      size_t sz, struct pt_error *err);
+
+/* pt_message_is_hello: the PT_MESSAGE_START_SZ bytes begin a HELLO in clear. */
+bool pt_message_is_hello(const void *start);
 
 /* pt_message_abort makes m an ABORT that says exit and text, cut and cleaned
  * to what an ABORT may carry. */

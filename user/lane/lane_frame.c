@@ -8,7 +8,7 @@
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
 #include "memory/guard.h"
-#include "rxq/rx_lane.h"	/* pt_desc_cnt */
+#include "wire/descriptors.h"
 
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 {

@@ -97,13 +97,6 @@ void pt_rx_lane_placed(struct pt_rx_lane *l,
  * then. */
 void pt_rx_lane_look(struct pt_rx_lane *l);
 
-/* pt_desc_cnt returns the RX descriptors that a frame is charged for: of
- * frame_sz untagged Ethernet bytes, desc_sz bytes to a descriptor. */
-static inline __u32 pt_desc_cnt(__u32 frame_sz, __u32 desc_sz)
-{
-	return (frame_sz + desc_sz - 1) / desc_sz;
-}
-
 /* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt, which
  * came at came_ns or later. */
 enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt,

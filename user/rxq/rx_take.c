@@ -7,6 +7,7 @@
 #include <pagetrim/clock.h>
 #include "rxq/credit.h"
 #include "rxq/placer.h"
+#include "wire/descriptors.h"
 
 static struct pt_intake *find_session(struct pt_rx_queue *q, __u64 session_id)
 {

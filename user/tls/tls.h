@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#include "channel/messages.h"
+#include "base/role.h"
 #include <pagetrim/error.h>
 
 #define PT_TLS_PEERS_MAX	16	/* names of a peer */

@@ -25,10 +25,9 @@ static unsigned start_sz(const struct pt_tls_gate *g)
 
 static int not_tls(struct pt_tls_stream *s)
 {
-	const __u8 *b = s->gate.start;
+	const struct pt_tls_gate *g = &s->gate;
 
-	if (s->gate.have_sz == sizeof(s->gate.start) && b[5] == PT_MSG_HELLO &&
-	    b[8] == 'P')
+	if (g->have_sz == sizeof(g->start) && s->is_plain(g->start))
 		return pt_tls_why(s, -EPROTO, "speaks plaintext, we have a key "
 				  "(give both ends --psk or --tls-cert, or "
 				  "both --insecure)");

@@ -40,7 +40,7 @@ int pt_tls_why(struct pt_tls_stream *s, int code, const char *fmt, ...)
  * larger buffer for one that never ends.  Who connects looks at the first
  * record's start alone. */
 struct pt_tls_gate {
-	__u8 start[9];			/* of a record */
+	__u8 start[PT_TLS_START_SZ];	/* of a record */
 	__u8 *record;			/* record_sz bytes, with the start; NULL:
 					 * its size is not known yet */
 	size_t record_sz;
@@ -79,6 +79,7 @@ int pt_tls_explain(struct pt_tls_stream *s);
 struct pt_tls_stream {
 	struct pt_tls *tls;
 	int sock;
+	pt_tls_is_plain *is_plain;
 	SSL *ssl;			/* NULL until a stranger's first bytes
 					 * are sound */
 	char *host;			/* whom we connect to, or NULL */

@@ -9,7 +9,8 @@
 #include "tls/tls_impl.h"
 
 struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
-					 const char *host)
+					 const char *host,
+					 pt_tls_is_plain *is_plain)
 {
 	struct pt_tls_stream *s = calloc(1, sizeof(*s));
 
@@ -17,6 +18,7 @@ struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
 		return NULL;
 	s->tls = tls;
 	s->sock = sock;
+	s->is_plain = is_plain;
 	s->gate.is_first = s->gate.is_strict = true;
 	s->gate.left_sz = PT_TLS_UNKNOWN_SZ_MAX;
 	if (host) {

@@ -32,10 +32,17 @@
 
 struct pt_tls_stream;
 
+#define PT_TLS_START_SZ		9	/* bytes of a record that are judged */
+
+/* pt_tls_is_plain: start, of PT_TLS_START_SZ bytes, is what a peer without TLS
+ * begins with. */
+typedef bool pt_tls_is_plain(const void *start);
+
 /* pt_tls_stream_open: tls and sock stay the caller's and must outlive it.
  * host: whom we connect to (listening: NULL).  NULL: out of memory. */
 struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
-					 const char *host);
+					 const char *host,
+					 pt_tls_is_plain *is_plain);
 void pt_tls_stream_close(struct pt_tls_stream *s);	/* NULL is allowed */
 
 /* pt_tls_stream_handshake: 1 it is done and the peer is who it must be, 0 wait,

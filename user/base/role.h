@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* role: which end of a transfer one is. */
+#ifndef BASE_ROLE_H
+#define BASE_ROLE_H
+
+/* Bits, so that a set of roles can be named.  HELLO carries these values. */
+enum pt_role {
+	PT_ROLE_SENDER	 = 1,
+	PT_ROLE_RECEIVER = 2,
+};
+
+#endif
