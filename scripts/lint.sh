@@ -29,6 +29,8 @@ while read -r at; do
 done < <(git grep -n 'clock_gettime(CLOCK_MONOTONIC' -- user \
 	include ':!include/pagetrim/clock.h' | cut -d: -f1,2)
 
+scripts/rooms.py || finding "rooms.py found something"
+
 shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
 	finding "shellcheck found something"
 

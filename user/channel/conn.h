@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room channel: the TCP connection between two agents.
+ *
+ *   knows         messages and their codec, HELLO, listening, connecting, parting, the
+ *                 keys that frames get from it
+ *   may use       base seal net tls
+ *   must not know what a message makes a transfer do
+ */
 /* conn: one TCP connection between two agents, past its HELLO; over TLS where
  * the process has keys (tls.h), in plaintext where it has none.
  *

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room cli: the command line.
+ *
+ *   knows         one file per subcommand, options, reports, privileges of the
+ *                 process; the only code that prints
+ *   may use       base trim seal xdp xsk tls ctl memory source survey session lane
+ *                 send receive doctor
+ *   must not know frames, messages, how a transfer does its work
+ */
 /* commands: one function and one table of options a subcommand.  argv[0] is
  * the subcommand's name; each returns an enum pt_exit.  Only these, output.c and
  * options print. */

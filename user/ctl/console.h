@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room ctl: the local socket by which a running agent is asked and set.
+ *
+ *   knows         its path, its requests and answers as text
+ *   may use       no other
+ *   must not know what the requests mean
+ */
 /* console: the socket through which a user of this host asks a running process,
  * and tells it to change.  A request is a line, and so is its answer:
  *

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room doctor: what host, device and path can do.
+ *
+ *   knows         gathering facts, and judging them by pure code
+ *   may use       trim seal wire net xdp xsk
+ *   must not know transfers
+ */
 /* doctor: what will work on this host, and what will not, before anything is
  * sent.
  *

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room lane: one stream of frames to one queue of the receiver.
+ *
+ *   knows         filling frames, frames in flight, loss, probing, pacing, congestion,
+ *                 equal pages
+ *   may use       base trim seal wire net xdp xsk channel memory source
+ *   must not know the other lanes but by shared counters, how a transfer begins and
+ *                 ends
+ */
 /* lane: one TX queue, one thread, its share of the regions.
  *
  *     probe --> (go) --> sweep, sweep, ... --> clean

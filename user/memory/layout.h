@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room memory: a memory as a table of segments.
+ *
+ *   knows         page numbers, the dirty set, digests of pages, the SIGBUS guard,
+ *                 stopped processes, memory headroom
+ *   may use       no other
+ *   must not know files that hold it, frames
+ */
 /* layout: where the pages of a memory stand, the same at both ends.
  *
  * A memory is a table of segments in one space of guest page numbers (gfn).

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room net: the way to a peer, as the kernel knows it.
+ *
+ *   knows         addresses, routes, neighbours, name resolution, path MTU
+ *   may use       no other
+ *   must not know transfers, frames of ours
+ */
 /* address: an IPv4 or IPv6 address and a port, in one form for both.
  * Pure but for pt_address_resolve, which may ask the name service. */
 #ifndef NET_ADDRESS_H

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room rebuild: pages from records.
+ *
+ *   knows         placing blocks, copies of equal pages, digests of regions, what is
+ *                 complete
+ *   may use       trim wire memory sink
+ *   must not know queues, threads, acknowledgements
+ */
 /* rebuild: places what frames say into the sink, older never over newer.
  *
  * Each page has the generation of its content, 0 until it is first spoken of.

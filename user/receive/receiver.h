@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room receive: the receiving end: all transfers of one agent.
+ *
+ *   knows         sessions and their states, quotas, storage and who waits for it,
+ *                 held images
+ *   may use       base seal net xdp xsk tls channel memory sink rebuild session rxq
+ *   must not know the sending end, the command line
+ */
 /* receiver: takes transfers and rebuilds their memory.
  *
  *     pt_receiver_open     device, queues, XDP program, sockets, TCP port

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room rxq: one receive queue and its thread.
+ *
+ *   knows         taking frames, sequence numbers, the reordering window, credit,
+ *                 handing over to placers
+ *   may use       base seal wire xsk channel rebuild
+ *   must not know messages of control, files, how a transfer begins and ends
+ */
 /* rx_queue: one thread that takes the frames of one queue's AF_XDP socket and
  * gives them to the lanes of the sessions.
  *

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room seal: frames are encrypted and authenticated.
+ *
+ *   knows         AEAD, its keys, nonces and the libraries that provide it
+ *   may use       no other
+ *   must not know records, sockets, how two ends come to share a key
+ */
 /* seal: the keys of one lane and direction, and how a frame is sealed and
  * opened with them.
  *

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room send: the sending end of a transfer.
+ *
+ *   knows         its phases from OPEN to COMMITTED, its lanes, files that come along,
+ *                 resuming
+ *   may use       base trim seal wire net xdp xsk tls channel ctl memory source
+ *                 session lane
+ *   must not know the receiving end, the command line
+ */
 /* sender: sends a memory to a receiver, from connecting to commit.
  *
  *     connect > set up > probe > compare > send > verify > commit > done

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room session: queues of a transfer, and the sums of its ledger.
+ *
+ *   knows         how many queues it gets, the identities of the ledger
+ *   may use       xdp
+ *   must not know frames, messages
+ */
 /* queues: how many of a device's queues a transfer gets.  More than there are is
  * refused, and what would work is named; taken it is only if asked for so. */
 #ifndef SESSION_QUEUES_H

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room sink: memory that is received.
+ *
+ *   knows         partial files, journal, commit, folders of files, where a page fault
+ *                 is allowed
+ *   may use       base wire memory
+ *   must not know frames, connections, queues
+ */
 /* sink: the file in which memory is rebuilt, and small files that go with it.
  *
  *     while it is received          once committed

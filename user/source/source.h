@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room source: memory that is sent.
+ *
+ *   knows         image files and processes, viewed region by region
+ *   may use       trim memory
+ *   must not know frames, connections, what was sent already
+ */
 /* source: memory that is to be sent, seen 2 MiB at a time.
  *
  * Files (an image, a memfd by its /proc/PID/fd/N, /dev/shm, hugetlbfs) are

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room survey: what a memory holds, before it is sent.
+ *
+ *   knows         counting blocks, zero pages, equal pages
+ *   may use       trim wire memory source
+ *   must not know devices, connections
+ */
 /* survey: what a memory holds, and what it would cost to send it.
  *
  * Reads a source once, as a sender would, and counts.  The cost comes from

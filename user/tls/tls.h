@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room tls: whom we talk to, and in secret.
+ *
+ *   knows         TLS 1.3 by OpenSSL: keys, certificates, the names that are believed,
+ *                 a stranger's costs
+ *   may use       base
+ *   must not know messages, what is decided with a name
+ */
 /* tls: what this process shows to a peer, and whom it believes: a pre-shared
  * key, or a certificate and a CA.  TLS 1.3 alone, both ends authenticated; no
  * tickets, no resumption, no early data; a key always with (EC)DHE.

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room trim: which parts of a page hold data.
+ *
+ *   knows         scanning and digests of 64-byte blocks, portable and with AVX
+ *   may use       no other
+ *   must not know where a page comes from, how it travels
+ */
 /* trim: which blocks of a page travel.
  *
  *     page     ....DDDD..DDDDD........     D a block with data, . a zero block

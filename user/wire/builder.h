@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room wire: a frame as bytes.
+ *
+ *   knows         building, reading and checking frames, from Ethernet header to
+ *                 checksum, on bytes in memory
+ *   may use       base seal
+ *   must not know sockets, sessions, where pages live
+ */
 /* builder: makes frames out of pages.
  *
  * Staging only notes records and where their pages lie; closing, when the

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room xdp: the XDP program and who shares it.
+ *
+ *   knows         attaching and pinning the program, its maps, leases of queues,
+ *                 devices
+ *   may use       no other
+ *   must not know sockets of AF_XDP, sessions, memory
+ */
 /* program: the XDP receive program on a device, and its maps.
  *
  *     attach   pin ------------------------------> unpin       (persistent)

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room xsk: frames to and from a NIC queue.
+ *
+ *   knows         AF_XDP sockets and their rings, UMEM, zero copy and its pass
+ *                 program, the carrier
+ *   may use       net xdp
+ *   must not know what a frame holds, who sends it
+ */
 /* xsk: one AF_XDP socket on one queue, and its memory (UMEM).
  *
  * Shape: one mapping of 4096-byte chunks.  The first rx_chunk_cnt are for

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""rooms.py: the folders of user/, and which of them uses which.
+
+One header of each room says "Room NAME: ..." and "may use ROOM ROOM ...".
+
+    scripts/rooms.py                  checks the files against what is said there:
+                                      includes, circles, sizes, and the picture
+    scripts/rooms.py --write          draws docs/rooms.svg
+
+Exit: 0 all is as it is said, 1 it is not (each fault is one line on stderr).
+"""
+import pathlib
+import re
+import sys
+import textwrap
+from xml.sax.saxutils import escape
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+USER = ROOT / "user"
+PICTURE = ROOT / "docs" / "rooms.svg"
+PART_MAX = 0.12         # of all lines, in one room
+BOX_W, BOX_H, GAP_X, GAP_Y, EDGE = 212, 66, 24, 46, 16
+TITLE_CHARS = 32
+
+
+class Room:
+    """What a room says of itself, and what its files do."""
+
+    def __init__(self, folder):
+        self.name = folder.name
+        self.files = sorted(folder.glob("*.[ch]"))
+        self.line_cnt = sum(len(f.read_text().splitlines()) for f in self.files)
+        self.includes = {}
+        for file in self.files:
+            for used in re.findall(r'^#include "([a-z_]+)/', file.read_text(), re.M):
+                if used != self.name:
+                    self.includes.setdefault(used, file)
+        said = [f for f in self.files if "/* Room " in f.read_text()]
+        self.heads = [re.search(r"/\* Room (\w+): (.*?)\n \*/", f.read_text(), re.S)
+                      for f in said]
+
+    def read_head(self):
+        """title and uses, from the one head that there must be."""
+        text = re.sub(r"\n \*", "\n", self.heads[0].group(2))
+        self.title = text.split("\n")[0].rstrip(".")
+        uses = re.search(r"may use\s+(.*?)must not know", text, re.S).group(1).split()
+        self.uses = [] if uses == ["no", "other"] else uses
+
+
+def read_rooms(faults):
+    rooms = {}
+    for folder in sorted(p for p in USER.iterdir() if p.is_dir()):
+        room = Room(folder)
+        if len(room.heads) != 1 or room.heads[0] is None:
+            faults.append(f"user/{room.name}: {len(room.heads)} headers say 'Room ...', "
+                          "one must")
+            continue
+        room.read_head()
+        if room.heads[0].group(1) != room.name:
+            faults.append(f"user/{room.name}: its header says Room {room.heads[0].group(1)}")
+        rooms[room.name] = room
+    return rooms
+
+
+def check_includes(rooms, faults):
+    for room in rooms.values():
+        for used, file in sorted(room.includes.items()):
+            if used in rooms and used not in room.uses:
+                faults.append(f"{file.relative_to(ROOT)}: includes {used}, which room "
+                              f"{room.name} may not use")
+        for used in room.uses:
+            if used not in room.includes:
+                faults.append(f"user/{room.name}: says that it may use {used}, and does not")
+
+
+def levels_of(rooms, faults):
+    """level 0 uses nobody; each other one only what is below it."""
+    levels, left = {}, dict(rooms)
+    while left:
+        ready = [n for n, r in left.items()
+                 if all(u in levels for u in r.uses if u in rooms)]
+        if not ready:
+            faults.append("a circle among rooms: " + " ".join(sorted(left)))
+            return None
+        for name in ready:
+            below = [levels[u] for u in left[name].uses if u in rooms]
+            levels[name] = 1 + max(below, default=-1)
+        for name in ready:
+            del left[name]
+    return levels
+
+
+def raised(rooms, levels):
+    """levels again, each room just below the lowest of those that use it."""
+    raised_to = {}
+    for name in sorted(rooms, key=lambda n: -levels[n]):
+        users = [raised_to[n] for n in raised_to if name in rooms[n].uses]
+        raised_to[name] = min(users) - 1 if users else levels[name]
+    return raised_to
+
+
+def check_sizes(rooms, faults):
+    all_cnt = sum(r.line_cnt for r in rooms.values())
+    for room in rooms.values():
+        if room.line_cnt > PART_MAX * all_cnt:
+            faults.append(f"user/{room.name}: {room.line_cnt} of {all_cnt} lines, more than "
+                          f"{100 * PART_MAX:.0f} %: it holds more than one concern")
+
+
+def direct_uses(rooms, name):
+    """uses that no other use implies: what the picture shows."""
+    def reach(start):
+        seen = set()
+        for used in rooms[start].uses:
+            seen |= {used} | reach(used)
+        return seen
+
+    return [u for u in rooms[name].uses
+            if not any(u in reach(v) for v in rooms[name].uses if v != u)]
+
+
+def place(rooms, levels):
+    """x and y of each box: a row for each level, near what it uses."""
+    at, rows = {}, {}
+    for name in sorted(rooms):
+        rows.setdefault(levels[name], []).append(name)
+    width = max(len(row) for row in rows.values()) * (BOX_W + GAP_X) - GAP_X
+    for level in sorted(rows):
+        row = rows[level]
+        row.sort(key=lambda n: (sum(at[u][0] for u in direct_uses(rooms, n)) /
+                                max(1, len(direct_uses(rooms, n))), n))
+        left = (width - len(row) * (BOX_W + GAP_X) + GAP_X) / 2
+        for i, name in enumerate(row):
+            at[name] = (EDGE + left + i * (BOX_W + GAP_X),
+                        EDGE + (max(rows) - level) * (BOX_H + GAP_Y))
+    return at, width + 2 * EDGE, EDGE * 2 + (max(rows) + 1) * (BOX_H + GAP_Y) - GAP_Y
+
+
+def draw(rooms, levels):
+    at, width, height = place(rooms, levels)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+           'font-family="sans-serif">',
+           "<title>The rooms of user/: who uses whom</title>",
+           f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>']
+    for name in sorted(rooms):
+        x, y = at[name]
+        for used in direct_uses(rooms, name):
+            to_x, to_y = at[used]
+            from_x, from_y, to_x = x + BOX_W / 2, y + BOX_H, to_x + BOX_W / 2
+            bend = (to_y - from_y) / 2
+            out.append(f'<path d="M{from_x:.0f} {from_y:.0f} C{from_x:.0f} {from_y + bend:.0f} '
+                       f'{to_x:.0f} {to_y - bend:.0f} {to_x:.0f} {to_y:.0f}" fill="none" '
+                       'stroke="#8a94a6" stroke-width="1.2"/>')
+    for name, room in sorted(rooms.items()):
+        x, y = at[name]
+        out += [f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_W}" height="{BOX_H}" rx="6" '
+                'fill="#f2f5fa" stroke="#3b5b8c"/>',
+                f'<text x="{x + 12:.0f}" y="{y + 22:.0f}" font-size="15" font-weight="bold" '
+                f'fill="#1d2b45">{escape(name)}</text>']
+        for i, line in enumerate(textwrap.wrap(room.title, TITLE_CHARS)):
+            out.append(f'<text x="{x + 12:.0f}" y="{y + 40 + 14 * i:.0f}" font-size="11" '
+                       f'fill="#445066">{escape(line)}</text>')
+    return "\n".join(out + ["</svg>", ""])
+
+
+def main():
+    faults = []
+    rooms = read_rooms(faults)
+    check_includes(rooms, faults)
+    check_sizes(rooms, faults)
+    levels = levels_of(rooms, faults)
+    if levels is not None:
+        picture = draw(rooms, raised(rooms, levels))
+        if sys.argv[1:] == ["--write"]:
+            PICTURE.write_text(picture)
+        elif not PICTURE.exists() or PICTURE.read_text() != picture:
+            faults.append("docs/rooms.svg: not as the rooms are (run: scripts/rooms.py --write)")
+    for fault in faults:
+        print(f"rooms: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
