@@ -60,7 +60,7 @@ endif
 
 .DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
 .SECONDARY:
-.PHONY: all tools tests check check-net check-kernel check-nic san tsan lint bench demo test install clean
+.PHONY: all tools tests check check-net check-kernel check-nic san tsan lint headers bench demo test install clean
 
 all: $(B)/pagetrim $(B)/libpagetrim.a
 
@@ -156,8 +156,15 @@ tsan:
 check-tsan: all $(UNIT) $(B)/tests/net/wire
 	$(Q)scripts/tsan.sh $(B)
 
-lint:
+lint: headers
 	$(Q)scripts/lint.sh
+
+# Each header compiles alone.
+headers: $(patsubst %,$(B)/%.skel.h,pagetrim pass look)
+	$(Q)for header in user/*/*.h include/pagetrim/*.h; do \
+		$(CC) $(OUR_CFLAGS) -Wno-unused-function -fsyntax-only \
+			-include $$header -x c /dev/null || exit 1; \
+	done
 
 bench: all tools
 	$(Q)scripts/bench.sh

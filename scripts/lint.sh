@@ -29,6 +29,12 @@ while read -r at; do
 done < <(git grep -n 'clock_gettime(CLOCK_MONOTONIC' -- user \
 	include ':!include/pagetrim/clock.h' | cut -d: -f1,2)
 
+# shellcheck disable=SC2016 # the backticks are Markdown's
+while read -r path; do
+	[ -e "$path" ] || finding "$path: named in the documents, and not there"
+done < <(grep -Eoh '`(bpf|docs|include|scripts|tests|user)/[a-z0-9_./-]+`' \
+	README.md docs/*.md | tr -d '`' | sort -u)
+
 scripts/rooms.py || finding "rooms.py found something"
 
 shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||

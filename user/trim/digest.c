@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <endian.h>
 
 #include "trim/digest_body.h"

@@ -16,10 +16,7 @@
 #pragma GCC target("avx2")
 #endif
 
-#define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_AVX2
-#include <xxhash.h>
-
 #include "trim/digest_body.h"
 
 const struct pt_digest_variant pt_digest_avx2 = {

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* digest_body: the one source of all variants of the digest.  Whoever includes
- * it has included <xxhash.h> as it wants it compiled.
+/* digest_body: the one source of all variants of the digest.  XXH_VECTOR, if set, says
+ * for which instructions <xxhash.h> is compiled.
  */
 #ifndef PT_TRIM_DIGEST_BODY_H
 #define PT_TRIM_DIGEST_BODY_H
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <stdint.h>
 #include <string.h>

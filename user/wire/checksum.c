@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "wire/checksum_body.h"
 
 pt_checksum_fn *pt_checksum_chosen = checksum_body;

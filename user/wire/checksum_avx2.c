@@ -15,10 +15,7 @@
 #pragma GCC target("avx2")
 #endif
 
-#define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_AVX2
-#include <xxhash.h>
-
 #include "wire/checksum_body.h"
 
 void pt_checksum_avx2(const struct pt_span *spans, unsigned int span_cnt,

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* checksum_body: the one source of all variants of the checksum.  Whoever
- * includes it has included <xxhash.h> as it wants it compiled.
+/* checksum_body: the one source of all variants of the checksum.  XXH_VECTOR, if set, says
+ * for which instructions <xxhash.h> is compiled.
  */
 #ifndef WIRE_CHECKSUM_BODY_H
 #define WIRE_CHECKSUM_BODY_H
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "wire/checksum.h"
 
