@@ -71,6 +71,18 @@ static void test_long_path(void **state)
 	assert_true(lane.is_used);
 }
 
+/* A lane that needs no more than its share keeps nothing of it when another comes. */
+static void test_share_falls(void **state)
+{
+	(void)state;
+	flow(500, 2, 10);
+	assert_int_equal(pt_stretch_window(&lane, CREDIT / 2), CREDIT / 2);
+	flow(500, 82, 10);
+	flow(3, 82, CREDIT / 4 * 3);
+	flow(1000, 2, CREDIT / 4 * 3);
+	assert_int_equal(pt_stretch_window(&lane, CREDIT / 2), CREDIT / 2);
+}
+
 /* Of a path that holds less than what may be granted, twice that. */
 static void test_fits(void **state)
 {
@@ -202,6 +214,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup(fn, start)
 	const struct CMUnitTest tests[] = {
 		TEST(test_long_path),
+		TEST(test_share_falls),
 		TEST(test_fits),
 		TEST(test_lan),
 		TEST(test_rtt_not_known),

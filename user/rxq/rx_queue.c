@@ -378,6 +378,9 @@ int pt_rx_queue_lane_add(struct pt_rx_queue *q, struct pt_rx_lane *lane)
 	/* Once: who sets a lane again and again sends nothing. */
 	if (!lane->wanted_ns)
 		lane->wanted_ns = pt_clock_ns();
+	/* What the ring bears is to be learned anew, by all. */
+	for (__u32 i = 0; i < q->lane_cnt; i++)
+		memset(&q->lanes[i]->stretch, 0, sizeof(lane->stretch));
 	share_at_once(q);
 	return 0;
 }

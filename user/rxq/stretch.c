@@ -30,6 +30,14 @@ static __u64 most(const struct pt_stretch *s, __u32 from)
 	return to < PT_STRETCH_MAX ? to : PT_STRETCH_MAX;
 }
 
+/* forget: a window no larger than the share is not kept, or the lane would keep it
+ * when its share becomes less. */
+static void forget(struct pt_stretch *s, __u32 share)
+{
+	if (s->window <= share)
+		s->window = 0;
+}
+
 /* fit moves the window towards what is wanted: up as far as the ring allows, and
  * down slowly, since a sender may pause for a round. */
 static void fit(struct pt_stretch *s, __u32 share, __u64 want)
@@ -41,7 +49,8 @@ static void fit(struct pt_stretch *s, __u32 share, __u64 want)
 		s->window = from - (from - want) / 8;
 	else if (s->fill == PT_FILL_LOW)
 		s->window = want < to ? want : to;
-	s->is_used |= s->window > share;
+	forget(s, share);
+	s->is_used |= s->window > 0;
 }
 
 static void warn(struct pt_stretch *s, const struct pt_stretch_look *look)
@@ -55,6 +64,7 @@ static void warn(struct pt_stretch *s, const struct pt_stretch_look *look)
 	}
 	if (look->fill == PT_FILL_FULL)
 		s->window = 0;
+	forget(s, look->share);
 }
 
 void pt_stretch_take(struct pt_stretch *s, const struct pt_stretch_look *look)

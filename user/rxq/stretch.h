@@ -45,7 +45,7 @@ enum pt_fill {
 
 /* pt_stretch: all zero is that of a lane that begins. */
 struct pt_stretch {
-	__u32 window;		/* descriptors; below the share: not stretched */
+	__u32 window;		/* descriptors; 0: not stretched */
 	__u32 slow_from;	/* it doubles below; 0: the ring never warned */
 	__u64 warned_ns;	/* when it did */
 	bool is_used;		/* the window was above the share */
