@@ -14,7 +14,8 @@
 #include "channel/messages.h"
 #include "wire/link.h"
 
-#define PT_INBOX_RANGES		4096
+#define PT_INBOX_RANGES		8192	/* as many as frames in flight; each
+					 * second one can be a range */
 #define PT_INBOX_PROBES		128
 
 struct pt_inbox;

@@ -20,6 +20,8 @@
 					/* the path takes smaller ones only */
 #define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
 
+_Static_assert(PT_INBOX_RANGES >= PT_LANE_FRAMES, "all may be missing");
+
 /* pt_lane_source: whoever changes AT_SOURCE first, has the socket. */
 enum pt_lane_source {
 	PT_LANE_ELSEWHERE,
