@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "xdp/cause.h"
+#include "xdp/lease.h"
 #include "xdp/program_impl.h"
 
 static void (*at_update)(void);	/* called once, before a link's update */
@@ -43,8 +44,11 @@ static struct pt_program *opens_soon(void)
 	return p;
 }
 
+/* We have leases of our own by then, as a receiver that begins does. */
 static void test_one_begins(void **state)
 {
+	struct pt_leases *leases;
+	struct pt_lease *lease;
 	struct pt_program *p;
 	char word[64];
 	__u32 id;
@@ -55,6 +59,8 @@ static void test_one_begins(void **state)
 	pid = child(begin_to_receive);
 	id = attached_id(false);
 	assert_true(id > 0);
+	assert_int_equal(pt_leases_open(&leases, &veth.far, NULL), 0);
+	assert_int_equal(pt_lease_take(&lease, leases, 0, "receive", NULL), 0);
 	snprintf(word, sizeof(word), "'pagetrim' (id %u) of pid %d, ", id, pid);
 	refused(native(), -EBUSY, word);	/* by its link */
 	assert_int_equal(attached_id(false), id);
@@ -62,6 +68,8 @@ static void test_one_begins(void **state)
 	p = opens_soon();
 	pt_program_close(p);
 	assert_int_equal(attached_id(false), 0);
+	pt_lease_release(lease);
+	pt_leases_close(leases);
 }
 
 /* A sender's link outlives the receiver that had begun: then it is a dead one's. */

@@ -125,13 +125,17 @@ static bool is_ours(const struct pt_occupant *o)
 	       !strcmp(o->hook.name, PT_PASS_NAME);
 }
 
-/* find_lease: one that uses the device; whose program it is it tells best. */
+/* find_lease: another process that uses the device as whoever has that program
+ * does; whose program it is that tells best. */
 static void find_lease(struct pt_occupant *o, const struct pt_device *device)
 {
+	const char *role = strcmp(o->hook.name, PT_PASS_NAME) ? "receive"
+							      : "send";
 	struct pt_lease_owner owner;
 
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
-		if (pt_lease_owner(device, q, &owner) <= 0)
+		if (pt_lease_owner(device, q, &owner) <= 0 ||
+		    owner.pid == getpid() || strcmp(owner.role, role))
 			continue;
 		o->pid = owner.pid;
 		snprintf(o->command, sizeof(o->command), "pagetrim %.30s",
