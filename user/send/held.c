@@ -13,6 +13,7 @@
 #define STEP_REGIONS	8
 #define STEP_SKIPS	65536	/* regions that are to be sent anyway */
 #define WAIT_MS		100	/* for more to compare, then a look at the time */
+#define DOUBT_NS	1000000000ULL	/* for control to read what came */
 
 void pt_held_init(struct pt_held *h, const struct pt_send_job *job)
 {
@@ -116,10 +117,19 @@ static int compare_region(struct pt_held *h, struct pt_error *err)
 	return ret;
 }
 
-/* wait_on: the connection may live while nothing more is said on it. */
-static int wait_on(const struct pt_held *h, struct pt_error *err)
+/* wait_on: the connection may live while nothing more is said on it.  Looks twice: a
+ * process that was stopped has yet to read what came meanwhile. */
+static int wait_on(struct pt_held *h, struct pt_error *err)
 {
-	if (pt_clock_ns() - h->heard_ns <= h->job->progress_ns)
+	__u64 now_ns = pt_clock_ns();
+
+	if (now_ns - h->heard_ns <= h->job->progress_ns) {
+		h->doubt_ns = 0;
+		return 0;
+	}
+	if (!h->doubt_ns)
+		h->doubt_ns = now_ns;
+	if (now_ns - h->doubt_ns <= DOUBT_NS)
 		return 0;
 	return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "receiver: says no "
 			    "more of what it holds for %llu s, though it "

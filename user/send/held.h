@@ -30,6 +30,7 @@ struct pt_held {
 	_Atomic __u64 region_next;	/* compared all below */
 	atomic_bool is_told;	/* the last HELD has come */
 	_Atomic __u64 heard_ns;	/* when one came last */
+	__u64 doubt_ns;		/* when that was found too long ago; 0: it was not */
 	_Atomic __u64 page_cnt;	/* that need not be sent, and are not zero */
 	_Atomic __u64 block_bytes;	/* of blocks that would have been sent for
 					 * them */
