@@ -173,6 +173,23 @@ static void test_end(void **state)
 	end(p);
 }
 
+/* One that is open already does it, too, when it adds. */
+static void test_end_beside(void **state)
+{
+	struct pt_program *p = begin(), *other = must_open(native());
+
+	(void)state;
+	lock_maps();
+	pt_program_session_close(p, ID);
+	pt_program_close(p);
+	unlock_maps();
+	must_add(other, ID + 4, 9);
+	assert_int_equal(session_cnt(other), 1);
+	assert_false(has_endpoint(other, 2));
+	assert_true(has_endpoint(other, 9));
+	end(other);
+}
+
 /* An endpoint of a process that was killed between two changes. */
 static void test_endpoint_left(void **state)
 {
@@ -207,6 +224,7 @@ int main(void)
 		TEST(test_close),
 		TEST(test_remove),
 		TEST(test_end),
+		TEST(test_end_beside),
 		TEST(test_endpoint_left),
 	};
 

@@ -123,24 +123,30 @@ bool pt_program_settle(struct pt_program *p)
 	return ret;
 }
 
-/* prune_locked: a session is swept only if the list of the living is complete,
- * and none of our own: a list that lacks its holder proves nothing. */
-static void prune_locked(struct pt_program *p)
+/* prune_sessions: a session is swept only if the list of the living is complete,
+ * and none of our own: a list that lacks its holder proves nothing.  Returns
+ * whether one was. */
+static bool prune_sessions(struct pt_program *p)
 {
+	bool is_swept = false;
 	struct program_holders holders;
 	__u64 ids[PT_SESSIONS_MAX];
 	__u32 cnt = pt_program_sessions(p, ids, PT_SESSIONS_MAX);
 	struct pt_session session;
 
 	if (program_holders(p, &holders))
-		return;
-	for (__u32 i = 0; i < cnt; i++)
+		return false;
+	for (__u32 i = 0; i < cnt; i++) {
 		if (!bpf_map_lookup_elem(p->map_fd[MAP_SESSIONS], &ids[i],
 					 &session) &&
 		    session.holder != p->holder &&
-		    !program_holder_pid(&holders, session.holder))
+		    !program_holder_pid(&holders, session.holder)) {
 			forget(p, ids[i]);
+			is_swept = true;
+		}
+	}
 	program_remove_holders(p->pins_fd, false);
+	return is_swept;
 }
 
 /* prune_endpoints: of those that a process left when it was killed half-way. */
@@ -161,7 +167,7 @@ void program_prune(struct pt_program *p)
 {
 	if (program_lock_maps(p, NULL))
 		return;
-	prune_locked(p);
+	prune_sessions(p);
 	prune_endpoints(p);
 	program_unlock_maps(p);
 }
@@ -250,8 +256,10 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 	if (ret)
 		goto unlock;
 	settle_locked(p);
-	if (p->info.pinned)
-		prune_locked(p);
+	/* A session that its process closed, but did not count any more, has left
+	 * its endpoint. */
+	if (p->info.pinned && prune_sessions(p))
+		prune_endpoints(p);
 	if (p->session_cnt == PT_SESSIONS_MAX)
 		ret = pt_error_set(err, PT_EXIT_HOST, -E2BIG,
 				   "%s: %u sessions are open, the most there "
@@ -347,8 +355,11 @@ int pt_program_socket_set(struct pt_program *p, __u32 queue, int xsk_fd,
 		ret = bpf_map_delete_elem(fd, &queue);
 	else
 		ret = bpf_map_update_elem(fd, &queue, &xsk_fd, BPF_ANY);
-	if (!ret && xsk_fd >= 0)
+	if (!ret && xsk_fd >= 0) {
+		pthread_mutex_lock(&p->mutex);
 		program_unmark(p);
+		pthread_mutex_unlock(&p->mutex);
+	}
 	if (!ret || (xsk_fd < 0 && errno == ENOENT))
 		return 0;
 	ret = -errno;
