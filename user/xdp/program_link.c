@@ -113,11 +113,12 @@ static bool is_free_to_take(const struct pt_hook *hook,
 	return is_free;
 }
 
-/* replace: unless another program is on the link by now. */
+/* replace: unless another program is on the link by now; before -1: whatever is. */
 static int replace(int link, int before, int prog_fd)
 {
-	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = BPF_F_REPLACE,
-		    .old_prog_fd = before);
+	LIBBPF_OPTS(bpf_link_update_opts, opts,
+		    .flags = before < 0 ? 0 : BPF_F_REPLACE,
+		    .old_prog_fd = before < 0 ? 0 : before);
 
 	if (!bpf_link_update(link, prog_fd, &opts))
 		return 0;
