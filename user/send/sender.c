@@ -122,6 +122,13 @@ int pt_sender_stopped(struct pt_sender *s)
 	return pt_stop_wait(s->stop_fd, 0) ? pt_stop_error(s->err) : 0;
 }
 
+int pt_sender_interrupted(struct pt_sender *s)
+{
+	return pt_error_set(s->err, PT_EXIT_UNKNOWN, -ECANCELED, "outcome "
+			    "unknown: interrupted during commit (look for the "
+			    "image at the receiver)");
+}
+
 /* stop: a commit that has begun is given a moment more, as most take no longer. */
 static int stop(struct pt_sender *s, bool is_asked)
 {
@@ -133,9 +140,7 @@ static int stop(struct pt_sender *s, bool is_asked)
 		s->stopped_ns = now_ns;
 	if (!s->stopped_ns || now_ns - s->stopped_ns < COMMIT_NS)
 		return 0;
-	return pt_error_set(s->err, PT_EXIT_UNKNOWN, -ECANCELED, "outcome "
-			    "unknown: interrupted during commit (look for the "
-			    "image at the receiver)");
+	return pt_sender_interrupted(s);
 }
 
 /* step: what has come is taken, what is next is done. */

@@ -63,6 +63,8 @@ static int ask(struct pt_sender *s)
 		if (pt_stop_wait(s->stop_fd, 200))
 			break;
 	} while (pt_clock_ns() < deadline);
+	if (ret == -ECANCELED)
+		return pt_sender_interrupted(s);
 	why = *s->err;
 	return pt_error_set(s->err, PT_EXIT_UNKNOWN, ret, "outcome unknown: "
 			    "lost the receiver during commit: %.300s (look "

@@ -87,6 +87,9 @@ int pt_sender_watch_peer(struct pt_sender *s);
 /* pt_sender_stopped: -ECANCELED if stop_fd is readable. */
 int pt_sender_stopped(struct pt_sender *s);
 
+/* pt_sender_interrupted: -ECANCELED of one that was told to end in commit. */
+int pt_sender_interrupted(struct pt_sender *s);
+
 /* pt_sender_take acts on a message. */
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
 
