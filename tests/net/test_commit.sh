@@ -56,7 +56,12 @@ answer_lost()
 	ended send "$sender" 30 0
 	same "result of send" "$(field send .status)" completed
 	same_file "$(image even)" "$out"
-	[[ " $* " != *" --serve "* ]] || kill -INT "$receiver"
+	if [[ " $* " == *" --serve "* ]]; then
+		kill -INT "$receiver"
+	else
+		grep -q 'went away before it heard' receive.err ||
+			die "it does not say why it stays"
+	fi
 	ended receive "$receiver" 10 0
 	kill "$proxy"
 	wait "$proxy" || true

@@ -403,6 +403,10 @@ case_run "refuse: --prealloc for many" usage 'serve' receive --dev x \
 case_run "refuse: --prealloc of what is kept" usage 'resume' receive --dev x \
 	--listen y --out z --insecure --prealloc 1G --resume
 case_run "refuse: no source" usage '' send --dev x --to y
+case_run "refuse: --keep-running without --pid" usage "pid" send --dev x --to y \
+	--insecure --keep-running z
+case_run "refuse: two files of one name" usage "one name" send --dev x --to y \
+	--insecure --with a/state --with b/state z
 case_run "refuse: 0 queues" usage 'queues' receive --dev x --listen y \
 	--out z --queues 0
 case_run "refuse: inspect nothing" inspect_refused nowhere inspect nowhere

@@ -20,13 +20,14 @@ limit_ms=1000
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# stopped RUN PID EXIT WORD: SIGTERM ends it in time, so.
+# stopped RUN PID EXIT WORD: SIGTERM, or SIG\$signal, ends it in time, so.
+signal=TERM
 stopped()
 {
 	local begun
 
 	begun=$(now_ms)
-	kill -TERM "$2"
+	kill -"$signal" "$2"
 	ended "$1" "$2" 20 "$3" "$4"
 	within "ms to end" $(($(now_ms) - begun)) 0 $((limit_ms * patience))
 	nothing_of "$1"
@@ -147,6 +148,8 @@ is_held_up()
 # told.
 sender_sending()
 {
+	local signal=$1
+
 	show hosts_up "$net" --mtu 1500
 	on a tc qdisc add dev "$(dev_a)" root tbf rate 100mbit burst 64k \
 		latency 50ms
@@ -432,7 +435,8 @@ case_run "stop: a sender that waits for OFFER" sender_with OFFER 1 interrupted
 case_run "stop: a sender that waits for OPENED" sender_with OPENED 1 interrupted
 case_run "stop: a sender that probes" sender_with LANE_READY 1 interrupted
 case_run "stop: a sender whose receiver reads no SEGMENT" sender_of_many
-case_run "stop: a sender in its midst, with files" sender_sending
+case_run "stop: a sender in its midst, with files" sender_sending TERM
+case_run "stop: a sender whose terminal goes away" sender_sending HUP
 case_run "stop: a sender that waits for VERIFIED" \
 	sender_with VERIFIED 1 interrupted
 case_run "stop: a sender that waits for COMMITTED" \

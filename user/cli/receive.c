@@ -159,6 +159,10 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 	if (r->is_kept)
 		pt_out_log("kept %s.partial: to be taken up, start both with "
 			   "--resume", r->path);
+	if (r->answers_ms)
+		pt_out_log("%s: its sender went away before it heard how that "
+			   "ended: stays %u s for it to ask", r->path,
+			   r->answers_ms / 1000);
 	if (rx->agent.json)
 		pt_out_json(pt_report_receive_json(r));
 	else if (!r->result)

@@ -145,6 +145,28 @@ const struct pt_command pt_command_send = {
 	.arguments = { "file" },
 };
 
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* check_files: they stand in one folder at the receiver. */
+static int check_files(const struct pt_send_options *o)
+{
+	const char *const *files = o->files;
+
+	for (__u32 i = 0; i < o->cfg.file_cnt; i++)
+		for (__u32 k = 0; k < i; k++)
+			if (!strcmp(last_part(files[i]), last_part(files[k])))
+				return pt_out_usage("send", "--with '%s' and "
+						    "'%s': have one name at "
+						    "the receiver (rename one)",
+						    files[k], files[i]);
+	return -1;
+}
+
 /* check_together: -1 if the options go with one another, or an exit code. */
 static int check_together(const struct pt_send_options *o)
 {
@@ -155,6 +177,8 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "%s", o->pid
 				    ? "either SOURCE or --pid, not both"
 				    : "no SOURCE, and no --pid");
+	if (o->keep_running && !o->pid)
+		return pt_out_usage("send", "--keep-running needs --pid");
 	if (cfg->name && strlen(cfg->name) > 128)
 		return pt_out_usage("send", "--name: at most 128 bytes");
 	if (cfg->pad && o->security.insecure)
@@ -164,7 +188,9 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "--copies on: tells which pages "
 				    "are equal, which --pad hides (leave one "
 				    "out)");
-	code = pt_agent_check("send", &o->agent);
+	code = check_files(o);
+	if (code < 0)
+		code = pt_agent_check("send", &o->agent);
 	if (code >= 0)
 		return code;
 	if (cfg->observe && (cfg->pad || cfg->trim == PT_TRIM_NONE))

@@ -232,16 +232,16 @@ static void reap(struct pt_receiver *r, __u32 i)
 	struct pt_rx_session *s = r->sessions[i];
 
 	r->sessions[i] = r->sessions[--r->session_cnt];
-	if (s->is_open && r->cfg.events.ended)
-		r->cfg.events.ended(&s->report, r->cfg.events.arg);
 	if (s->is_open && !r->cfg.serve) {
 		r->is_over = true;
 		r->result = s->report.result;
 		r->error = s->report.error;
 		if (may_be_asked(r, s))
-			r->linger_until_ns = pt_clock_ns() +
-				r->cfg.peer_timeout_ms * 1000000ULL;
+			s->report.answers_ms = r->cfg.peer_timeout_ms;
+		r->linger_until_ns = pt_deadline_ns(s->report.answers_ms);
 	}
+	if (s->is_open && r->cfg.events.ended)
+		r->cfg.events.ended(&s->report, r->cfg.events.arg);
 	pt_rx_session_free(s);
 }
 

@@ -47,6 +47,8 @@ struct pt_receive_report {
 	__u64 placed_sz;	/* bytes of blocks placed */
 	bool is_resumed;	/* it took up what another one left */
 	bool is_kept;		/* it failed, and left something to take up */
+	__u32 answers_ms;	/* so long its sender, which did not hear how it
+				 * ended, may ask; 0: we do not wait for that */
 	__u64 held_page_cnt;	/* that was in it, and not zero */
 	__u64 files_sz;
 	__u32 segment_cnt;
