@@ -145,11 +145,16 @@ is_held_up()
 }
 
 # In its midst, with a file that takes minutes more on a slow link; the receiver is
-# told.
+# told.  Under nohup(1) agents ignore a terminal that goes away: not here.
 sender_sending()
 {
-	local signal=$1
+	local signal=$1 program=$pagetrim pagetrim=$PWD/heeding
 
+	cat >heeding <<-EOF
+		#!/bin/sh
+		exec env --default-signal=HUP '$program' "\$@"
+	EOF
+	chmod +x heeding
 	show hosts_up "$net" --mtu 1500
 	on a tc qdisc add dev "$(dev_a)" root tbf rate 100mbit burst 64k \
 		latency 50ms
