@@ -132,9 +132,11 @@ draw_agents()
 		send_options+=(--cipher "$drawn" --rekey-frames 65536)
 		! perhaps 15 || send_options+=(--pad)
 	fi
+	# Less than what --eat-above leaves of an Ethernet frame: an MTU that the
+	# path does not take is refused.
 	if perhaps 10; then
-		send_options+=(--mtu 1400)
-		((mtu >= 1400)) || unset 'send_options[-1]' 'send_options[-1]'
+		send_options+=(--mtu 1380)
+		((mtu >= 1380)) || unset 'send_options[-1]' 'send_options[-1]'
 	fi
 	if [[ " ${send_options[*]} " != *" --pad "* ]] && perhaps 60; then
 		pick on on off
