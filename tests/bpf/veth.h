@@ -4,7 +4,8 @@
  *     near ===== far
  *
  * What is sent on queue q of one arrives on queue q of the other.  All goes
- * away with the process, or with the next veth_make.
+ * away with the process, however it ends, or with the next veth_make; what is
+ * pinned, too, since the test has a BPF file system of its own.
  */
 #ifndef TESTS_BPF_VETH_H
 #define TESTS_BPF_VETH_H
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -55,13 +57,27 @@ static inline void veth_learn(struct veth *v)
 		fail_msg("%s", err.text);
 }
 
-/* veth_make: the namespace of before, if it was ours, goes away.  The names
- * hold the pid: pins are by name, for all namespaces of the machine. */
+/* bpffs_make: once a process. */
+static inline void bpffs_make(void)
+{
+	static bool is_made;
+
+	if (is_made)
+		return;
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"), 0);
+	is_made = true;
+}
+
+/* veth_make: the namespace of before, if it was ours, goes away.  The names hold
+ * the pid: lock files are by name, for all namespaces of the machine. */
 static inline void veth_make(struct veth *v, unsigned int queues,
 			     unsigned int mtu)
 {
 	int pid = getpid();
 
+	bpffs_make();
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	run("ip link add n%d numtxqueues %u numrxqueues %u type veth "
 	    "peer name f%d numtxqueues %u numrxqueues %u",
