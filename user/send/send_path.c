@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include <pagetrim/stop.h>
+#include "base/stop.h"
 #include "net/route.h"
 #include "session/queues.h"
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
-#include <pagetrim/stop.h>
+#include "base/stop.h"
 #include "channel/ping.h"
 
 #define PROGRESS_NS	250000000ULL

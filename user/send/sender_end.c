@@ -3,6 +3,7 @@
  * no longer than they may take by themselves: one that reads the source is held up
  * by its storage for any time, and connection, sockets and program do not wait for
  * that. */
+#include "base/stop.h"
 #include "send/sender_internal.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <sys/eventfd.h>
 
 #include <pagetrim/clock.h>
-#include <pagetrim/stop.h>
 
 #define GRACE_MS	200	/* for threads to end, unless the source holds them */
 #define LOOK_MS		10	/* between looks at them */

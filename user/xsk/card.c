@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include <pagetrim/stop.h>
+#include "base/stop.h"
 #include "xsk/netdev.h"
 
 #define CARRIER_MS	10000	/* a card that was reset has it back by then */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/check.h>
-#include <pagetrim/stop.h>
+#include "base/stop.h"
 #include "xdp/cause.h"
 #include "xsk/zero_copy.h"
 

@@ -3,7 +3,7 @@
  *
  *   knows         AF_XDP sockets and their rings, UMEM, zero copy and its pass
  *                 program, the carrier
- *   may use       net xdp
+ *   may use       base net xdp
  *   must not know what a frame holds, who sends it
  */
 /* xsk: one AF_XDP socket on one queue, and its memory (UMEM).

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include <pagetrim/stop.h>
+#include "base/stop.h"
 
 #define PROOF_SZ	60	/* Ethernet bytes, the fewest */
 #define PROOF_TYPE	0x88b5	/* IEEE 802: local experiments, on no product */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* stop: a wait ends early once the process is to stop, which a descriptor says by
  * being readable: stop_fd; -1: none. */
-#ifndef PAGETRIM_STOP_H
-#define PAGETRIM_STOP_H
+#ifndef BASE_STOP_H
+#define BASE_STOP_H
 
 #include <errno.h>
 #include <poll.h>
