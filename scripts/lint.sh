@@ -41,6 +41,7 @@ done < <(grep -Eoh '`(bpf|docs|include|scripts|tests|user)/[a-z0-9_./-]+`' \
 	README.md docs/*.md | tr -d '`' | sort -u)
 
 scripts/rooms.py || finding "rooms.py found something"
+scripts/words.py || finding "words.py found something"
 
 shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
 	finding "shellcheck found something"
