@@ -6,6 +6,8 @@
  * is acknowledged is not sent again.  A page that is dirty again, its frame being
  * lost or never sent, has the digest 0 (pt_lane_mark_dirty) and is no original
  * until it was sent once more.  Digests only suggest: the bytes are compared.
+ * A source that may change has no copies: its present bytes do not say what was
+ * sent.
  */
 #include "lane/lane_internal.h"
 
@@ -20,7 +22,7 @@ int pt_lane_copies_open(struct pt_lane *l)
 	const struct pt_send_job *job = l->cfg.job;
 	int ret = 0;
 
-	if (job->copies && !job->pad)
+	if (job->copies && !job->pad && !pt_source_may_change(job->source))
 		ret = pt_copies_init(&l->copies,
 				     pt_layout_page_cnt(job->layout),
 				     l->slot_cnt);

@@ -26,6 +26,11 @@ const struct pt_segment *pt_source_segments(const struct pt_source *src,
 	return src->segs;
 }
 
+bool pt_source_may_change(const struct pt_source *src)
+{
+	return src->may_change;
+}
+
 int pt_source_fault(const struct pt_source *src, const void *addr,
 		    struct pt_error *err)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room source: memory that is sent.
  *
- *   knows         image files and processes, viewed region by region
+ *   knows         image files, processes and the caller's memory, viewed region by
+ *                 region
  *   may use       trim memory
  *   must not know frames, connections, what was sent already
  */
@@ -12,6 +13,7 @@
  * view's own buffer; so is a hugetlbfs file with holes, since reading one
  * through a mapping would take a huge page from the pool, and the last region
  * of a file that ends within a page, whose bytes past the end are not ours.
+ * Regions of the caller's own are copied there, too.
  *
  * Threads: a source may be viewed by any number of threads, each with a view
  * of its own.  Open and close by one thread, which stays alive in between: the
@@ -26,6 +28,7 @@
 #include <sys/types.h>
 #include <pagetrim/error.h>
 #include "memory/layout.h"
+#include "memory/regions.h"
 
 struct pt_source;
 
@@ -56,6 +59,17 @@ int pt_source_open_files(struct pt_source **out, const char *const *paths,
  *   -ENOMEM */
 int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 		       struct pt_error *err);
+
+/* pt_source_open_regions takes memory of the caller's own, each region a segment.
+ * The caller may write it while it is sent, and keeps it mapped until
+ * pt_source_close.  Errors as pt_regions_sort. */
+int pt_source_open_regions(struct pt_source **out,
+			   const struct pt_region *regions, __u32 cnt,
+			   struct pt_error *err);
+
+/* pt_source_may_change: others may write the memory while it is read, so two
+ * reads of a page may differ. */
+bool pt_source_may_change(const struct pt_source *src);
 
 /* pt_source_close lets a stopped process go on.  NULL is fine. */
 void pt_source_close(struct pt_source *src);

@@ -30,6 +30,7 @@ struct pt_source {
 	const struct pt_source_ops *ops;
 	struct pt_segment *segs;	/* freed by pt_source_close */
 	__u32 seg_cnt;
+	bool may_change;		/* see pt_source_may_change */
 };
 
 /* pt_view_buffer returns room for the view's page_cnt pages, behind those that

@@ -315,6 +315,7 @@ int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 	if (!p)
 		return no_memory(pid, err);
 	p->src.ops = &process_ops;
+	p->src.may_change = keep_running;
 	p->pid = pid;
 	p->mem = p->pagemap = -1;
 	if (!keep_running)
