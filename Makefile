@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 #   bpf/X.bpf.c --clang--> X.bpf.o --bpftool--> X.skel.h --cc--> build/pagetrim
-#   user/*/*.c, without user/cli --cc--> build/libpagetrim.a
+#   user/*/*.c, without user/cli --cc--> build/libpagetrim.a: the rooms, every
+#                 symbol, for our own programs --ld--> build/lib: what others
+#                 link, the symbols of user/api/pagetrim.map alone
 #
 # make             build the agent          make V=1     show the commands
 # make check       unit and BPF tests       make test    everything (scripts/test.sh)
@@ -14,17 +16,22 @@
 
 B      ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 CC     ?= gcc
 CLANG  ?= clang
+OBJCOPY ?= objcopy
 BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g
 
-PKGS       := libbpf libxdp libxxhash jansson libmnl libssl libcrypto libcap-ng
+LIB_PKGS   := libbpf libxdp libxxhash jansson libmnl libssl libcrypto
+PKGS       := $(LIB_PKGS) libcap-ng
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
 	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # Bound before main: the linker that binds at a first call leaves the registers
 # on the stack, and there are keys in them.
 LDLIBS     := -Wl,-z,relro,-z,now $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+SONAME     := libpagetrim.so.0
+VERSION    := $(shell sed -n 's/^.define PT_VERSION_TEXT "\(.*\)"/\1/p' include/pagetrim/pagetrim.h)
 
 # AES-GCM of libipsec-mb where there is one (x86-64, 1.3 or newer), else of
 # libcrypto alone; `make IPSEC_MB=` builds without.
@@ -60,9 +67,11 @@ endif
 
 .DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
 .SECONDARY:
-.PHONY: all tools tests check check-net check-kernel check-nic san tsan lint headers bench demo test install clean
+.PHONY: .FORCE all lib tools tests check check-net check-kernel check-nic san tsan lint headers bench demo test install clean
 
-all: $(B)/pagetrim $(B)/libpagetrim.a
+all: $(B)/pagetrim lib
+
+lib: $(patsubst %,$(B)/lib/%,libpagetrim.so libpagetrim.a libpagetrim.pc)
 
 tools: $(TOOLS)
 
@@ -76,6 +85,36 @@ $(B)/pagetrim: $(CLI_OBJ) $(B)/libpagetrim.a
 $(B)/libpagetrim.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# Hidden, a function is called and inlined as in a program, not by the table.
+$(LIB_OBJ): Makefile
+$(LIB_OBJ): private OUR_CFLAGS += -fPIC -fvisibility=hidden
+
+MAP := user/api/pagetrim.map
+$(B)/lib/$(SONAME): $(LIB_OBJ) $(MAP)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $(LIB_OBJ) -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=$(MAP),--as-needed $(LDLIBS)
+
+$(B)/lib/libpagetrim.so: $(B)/lib/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+# One object, so that what the map does not list can be made local.
+$(B)/lib/libpagetrim.a: $(LIB_OBJ) $(MAP)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$(LD) -r -o $(@:.a=.o) $(LIB_OBJ)
+	$(Q)sed -n 's/^\t\(pt_.*\);/\1/p' $(MAP) >$(@:.a=.symbols)
+	$(Q)$(OBJCOPY) --keep-global-symbols=$(@:.a=.symbols) $(@:.a=.o)
+	$(Q)$(AR) rcs $@ $(@:.a=.o)
+
+# Always anew: PREFIX may be another one by the time of install.
+$(B)/lib/libpagetrim.pc: scripts/libpagetrim.pc.in include/pagetrim/pagetrim.h .FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(LIB_PKGS)|' \
+		-e 's|@PRIVATE@|$(filter -lIPSec_MB,$(LDLIBS)) -pthread|' $< >$@
 
 # The skeletons must exist before the first object that may include one.
 $(B)/%.o: %.c | $(patsubst %,$(B)/%.skel.h,pagetrim pass look)
@@ -159,11 +198,16 @@ check-tsan: all $(UNIT) $(B)/tests/net/wire
 lint: headers
 	$(Q)scripts/lint.sh
 
-# Each header compiles alone.
+# Each header compiles alone; those that others may include as C++, too (the
+# parser is the kernel's and ours).
 headers: $(patsubst %,$(B)/%.skel.h,pagetrim pass look)
 	$(Q)for header in user/*/*.h include/pagetrim/*.h; do \
 		$(CC) $(OUR_CFLAGS) -Wno-unused-function -fsyntax-only \
 			-include $$header -x c /dev/null || exit 1; \
+	done
+	$(Q)for header in $(filter-out %/parse.h,$(wildcard include/pagetrim/*.h)); do \
+		$(CXX) -Iinclude -Wall -Wextra -Werror -fsyntax-only \
+			-include $$header -x c++ /dev/null || exit 1; \
 	done
 
 bench: all tools
@@ -177,9 +221,12 @@ test:
 
 install: all
 	install -D -m 0755 $(B)/pagetrim $(DESTDIR)$(PREFIX)/bin/pagetrim
-	install -D -m 0644 $(B)/libpagetrim.a $(DESTDIR)$(PREFIX)/lib/libpagetrim.a
-	install -d $(DESTDIR)$(PREFIX)/include/pagetrim $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 include/pagetrim/*.h $(DESTDIR)$(PREFIX)/include/pagetrim/
+	install -D -m 0755 $(B)/lib/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libpagetrim.so
+	install -D -m 0644 $(B)/lib/libpagetrim.a $(DESTDIR)$(LIBDIR)/libpagetrim.a
+	install -D -m 0644 $(B)/lib/libpagetrim.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libpagetrim.pc
+	install -D -m 0644 include/pagetrim/pagetrim.h $(DESTDIR)$(PREFIX)/include/pagetrim/pagetrim.h
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -D -m 0644 scripts/completion.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pagetrim

@@ -3,7 +3,8 @@
 #
 # Runs the built test programs below BUILD/tests, as many at once as there are
 # CPUs, and ends with one line of counts.
-#   scripts/check.sh BUILD         unit, bpf, fuzz corpora, reference reader
+#   scripts/check.sh BUILD         unit, bpf, fuzz corpora, reference reader,
+#                                  what make install installs
 #   scripts/check.sh BUILD unit    unit and fuzz corpora only
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -47,6 +48,7 @@ if [ "$only" = all ]; then
 	for t in tests/bpf/test_*.c; do run "$build/${t%.c}"; done
 	run /usr/bin/python3 tests/reference/test_reader.py "$build"
 	run /usr/bin/python3 tests/reference/test_document.py
+	run tests/lib/test_install.sh "$build"
 fi
 wait
 

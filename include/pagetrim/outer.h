@@ -12,6 +12,10 @@
 #include <linux/if_ether.h>	/* ETH_P_* */
 #include <linux/types.h>
 
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif
+
 #define PT_IPPROTO_UDP		17
 
 #define PT_IPV4_PLAIN		0x45	/* version 4, 5 words: no options */

@@ -19,6 +19,10 @@
 
 #include <linux/types.h>	/* nothing else: BPF, agent and tests read this */
 
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif
+
 #define PT_RECORD_SZ		16	/* bytes of a page record */
 #define PT_BLOCK_SZ		64	/* bytes of a block */
 #define PT_PAGE_SZ		4096	/* bytes of a page */

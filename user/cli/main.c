@@ -8,11 +8,8 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include <pagetrim/error.h>
+#include <pagetrim/pagetrim.h>
 #include "seal/aead.h"
-
-#ifndef PAGETRIM_VERSION
-#define PAGETRIM_VERSION "0.1"
-#endif
 
 static const struct command {
 	const char *name;
@@ -51,7 +48,7 @@ static void print_version(void)
 	const struct pt_aead_lib *const *libs;
 	unsigned int cnt;
 
-	puts("pagetrim " PAGETRIM_VERSION);
+	puts("pagetrim " PT_VERSION_TEXT);
 	libs = pt_aead_libs(&cnt);
 	for (unsigned int i = 0; i < cnt; i++)
 		printf("%s%s %s", i ? ", " : "seals with ", libs[i]->name,

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# test_install.sh: what `make install` gives to an embedder: one header, a shared
+# and a static library with the symbols of that header alone, a pkg-config file
+# by which both can be linked.
+#     tests/lib/test_install.sh BUILD
+# Exit: 0 all as it should be, else 1; each fault is a line.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+build=${1:?usage: tests/lib/test_install.sh BUILD}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+fault() { echo "test_install: $*"; failed=1; }
+
+# same WHAT FILE FILE: two lists of symbols.
+same() {
+	diff "$2" "$3" >"$tmp/diff" || fault "$1: $(cat "$tmp/diff")"
+}
+
+make --no-print-directory B="$build" DESTDIR="$tmp/root" PREFIX=/opt/pt \
+	install >"$tmp/log" 2>&1 || fault "make install: $(tail "$tmp/log")"
+lib=$tmp/root/opt/pt/lib
+header=$tmp/root/opt/pt/include/pagetrim/pagetrim.h
+
+[ "$(find "$tmp/root" -name '*.h')" = "$header" ] ||
+	fault "headers: $(find "$tmp/root" -name '*.h')"
+[ "$(readlink "$lib/libpagetrim.so")" = libpagetrim.so.0 ] ||
+	fault "libpagetrim.so is no link to libpagetrim.so.0"
+readelf -d "$lib/libpagetrim.so" | grep -q 'SONAME.*\[libpagetrim.so.0\]' ||
+	fault "the soname is not libpagetrim.so.0"
+
+sed -nE 's/^PT_API .*[ *](pt_[a-z_0-9]+)\(.*/\1/p' "$header" | sort >"$tmp/header"
+sed -nE 's/^\t(pt_[a-z_0-9]+);/\1/p' user/api/pagetrim.map | sort >"$tmp/map"
+nm -D --defined-only "$lib/libpagetrim.so" | awk '$2 != "A" { print $3 }' |
+	sed 's/@@PAGETRIM_0$//' | sort >"$tmp/so"
+nm -g --defined-only "$lib/libpagetrim.a" | awk 'NF == 3 { print $3 }' |
+	sort >"$tmp/a"
+[ -s "$tmp/header" ] || fault "no function found in $header"
+same "header and pagetrim.map" "$tmp/header" "$tmp/map"
+same "pagetrim.map and libpagetrim.so" "$tmp/map" "$tmp/so"
+same "pagetrim.map and libpagetrim.a" "$tmp/map" "$tmp/a"
+
+export PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root
+cat >"$tmp/user.c" <<'END'
+#include <pagetrim/pagetrim.h>
+#include <stdio.h>
+#include <string.h>
+
+int main(void)
+{
+	puts(pt_version());
+	return strcmp(pt_version(), PT_VERSION_TEXT) != 0;
+}
+END
+cp "$tmp/user.c" "$tmp/user.cc"
+
+# try WHAT COMPILER FLAG... : builds the program by pkg-config, and runs it.
+# LIBS: what it is linked with.
+try() {
+	local what=$1 cflags
+	shift
+
+	read -ra cflags < <(pkg-config --cflags libpagetrim)
+	"$@" -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -o "$tmp/user" \
+		"${LIBS[@]}" >"$tmp/log" 2>&1 || {
+		fault "$what: does not build: $(cat "$tmp/log")"
+		return
+	}
+	[ "$(LD_LIBRARY_PATH=$lib "$tmp/user")" = "$(pkg-config --modversion libpagetrim)" ] ||
+		fault "$what: the version is not pkg-config's"
+}
+read -ra LIBS < <(pkg-config --libs libpagetrim)
+try "C99, shared" cc -std=c99 "$tmp/user.c"
+try "C++11, shared" c++ -std=c++11 "$tmp/user.cc"
+ldd "$tmp/user" | grep -q 'libpagetrim.so.0' || fault "shared: not linked with it"
+unset PKG_CONFIG_SYSROOT_DIR	# or the system's libraries were sought in it
+read -ra LIBS < <(pkg-config --static --libs-only-l libpagetrim)
+LIBS=("${LIBS[@]/#-lpagetrim/$lib/libpagetrim.a}")
+PKG_CONFIG_SYSROOT_DIR=$tmp/root
+export PKG_CONFIG_SYSROOT_DIR
+try "C99, static" cc -std=c99 "$tmp/user.c"
+
+exit "$failed"
