@@ -32,7 +32,7 @@
 
 #define PT_UDP_PORT		16644	/* default of control (TCP) and data */
 #define PT_FRAME_MAGIC		0x5054524d	/* "PTRM" */
-#define PT_WIRE_VERSION		1
+#define PT_WIRE_VERSION		3	/* of frames and control messages alike */
 #define PT_FRAME_HDR_SZ		64
 #define PT_AUTH_SZ		16
 #define PT_HEADER_MAC_SZ	8
@@ -87,7 +87,7 @@ struct pt_frame_hdr {
 } __attribute__((packed));
 
 /* pt_record_kind: 3, 5 and 6 are set aside by docs/wire-format.md and refused
- * by version 1. */
+ * by version 3. */
 enum pt_record_kind {
 	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
 				 * of them follow as data, the others are zero */

@@ -208,7 +208,7 @@ static inline void frame_build(struct frame *f, const struct shape *s)
 	block_cnt = frame_write_records(f, s) + s->probe_blocks;
 
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, magic, PT_FRAME_MAGIC);
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, version, 1);
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, version, PT_WIRE_VERSION);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, kind, s->kind);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, session_id,
 		  frame_session(s));

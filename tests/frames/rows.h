@@ -245,6 +245,7 @@ static const struct row rows_header[] = {
 	BAD("magic, third byte", ipv4, BAD_MAGIC, BYTE(PART_HDR, 2, 0x53)),
 	BAD("magic, last byte", ipv4, BAD_MAGIC, BYTE(PART_HDR, 3, 0x4c)),
 	BAD("version 0", ipv4, BAD_VERSION, HDR(version, 0)),
+	BAD("version 1", ipv4, BAD_VERSION, HDR(version, 1)),
 	BAD("version 2", ipv4, BAD_VERSION, HDR(version, 2)),
 	BAD("kind 0", ipv4, BAD_HEADER, HDR(kind, 0)),
 	BAD("kind 3", ipv4, BAD_HEADER, HDR(kind, 3)),

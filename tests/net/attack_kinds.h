@@ -183,7 +183,7 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 		h->sz -= 1 + random_below(r, h->sz - h->hdr_off);
 		break;
 	case ATTACK_VERSION:
-		hdr->version = 2 + random_below(r, 250);
+		hdr->version = 4 + random_below(r, 250);
 		break;
 	case ATTACK_HEADER:
 		break_header(r, hdr);

@@ -27,6 +27,7 @@ import zlib
 
 PORT = 16644
 MAGIC = 0x5054524D
+VERSION = 3
 DATA = 1
 HEADER = struct.Struct("!IBBHQQIHHBBHHH8s16s")  # include/pagetrim/wire.h
 BURST = 32  # datagrams at once: fewer than a veth queue holds
@@ -41,7 +42,7 @@ def udp_socket(addr):
 def datagram(lane, seq, sz):
     body = (b"%d.%d " % (lane, seq)).ljust(sz - HEADER.size, b"x")
     auth = struct.pack("!I", zlib.crc32(body)).ljust(16, b"\0")
-    return HEADER.pack(MAGIC, 1, DATA, 0, 1, seq, 1, lane, 0, 1, 0, 0, 0, 0,
+    return HEADER.pack(MAGIC, VERSION, DATA, 0, 1, seq, 1, lane, 0, 1, 0, 0, 0, 0,
                        bytes(8), auth) + body
 
 

@@ -7,6 +7,7 @@
     peer.py silent ADDR PORT    accept and say nothing, until killed
     peer.py garbage ADDR PORT   accept, answer as an HTTP server would
     peer.py version ADDR PORT   accept, be a pagetrim of version 77 only
+    peer.py old ADDR PORT       connect, be a sender of version 2; print the ABORT
     peer.py small ADDR PORT     accept, be a receiver of frames of 64 bytes
     peer.py close ADDR PORT     accept and close at once
     peer.py pings ADDR PORT     accept, be a receiver that says PING, no more
@@ -33,8 +34,8 @@ import socket
 import sys
 import time
 
-from messages import (COMMITTED, HEAD_SZ, PONG, RECEIVER, SENDER, head, hello,
-                      message, offer, ping)
+from messages import (ABORT, COMMITTED, HEAD_SZ, PONG, RECEIVER, SENDER,
+                      abort_words, head, hello, message, offer, ping)
 
 POLL_S = 0.005  # how soon a proxy sees its file
 
@@ -91,6 +92,17 @@ def version(addr, port):
     sock.sendall(hello(RECEIVER, version=77))
     for _ in read_until_end(sock):
         pass
+
+
+def old(addr, port):
+    with socket.create_connection((addr, port)) as sock:
+        sock.sendall(hello(SENDER, version=2))
+        said = b"".join(read_until_end(sock))
+    while said:
+        size, kind = head(said)
+        if kind == ABORT:
+            print(abort_words(said[HEAD_SZ:HEAD_SZ + size]))
+        said = said[HEAD_SZ + size:]
 
 
 def small(addr, port):
@@ -243,7 +255,7 @@ def forget(addr, port, to_port):
 def main():
     verb, addr, port, *rest = sys.argv[1:]
     {"take": take, "give": give, "silent": silent, "garbage": garbage,
-     "version": version, "small": small, "chatter": chatter, "pings": pings, "asks": asks,
+     "version": version, "old": old, "small": small, "chatter": chatter, "pings": pings, "asks": asks,
      "close": close, "proxy": proxy, "plain": plain,
      "forget": forget}[verb](addr, int(port), *rest)
 

@@ -227,6 +227,24 @@ odd_sender()
 	nothing_left
 }
 
+# Both ends can show both versions.
+old_sender()
+{
+	local both='speaks version 2, we speak version 3'
+	local -a security=(--insecure)
+
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy --peer-timeout 2
+	on a "$here/peer.py" old "$HOSTS_B4" 16644 >told
+	grep -q "^HELLO refused: the peer $both" told || die "$(cat told)"
+	wait_until 10 grep -q "$both" receive.err
+	send_begin send --to "$HOSTS_B4" "$(image small --pages 64)"
+	ended send "$sender" 30 0
+	ended receive "$receiver" 10 0
+	same_file "$(image small)" copy
+	nothing_left
+}
+
 peer_host_absent()
 {
 	refuses a 4 '10\.77\.0\.99' send --dev "$(dev_a)" --to 10.77.0.99 \
@@ -364,7 +382,9 @@ case_run "refuse: peer's host absent" peer_host_absent
 case_run "refuse: peer silent" odd_peer silent 'says nothing'
 case_run "refuse: peer says PING, no more" odd_peer pings 'has not said OFFER'
 case_run "refuse: peer is a web server" odd_peer garbage 'not pagetrim'
-case_run "refuse: peer of another version" odd_peer version '77'
+case_run "refuse: peer of another version" odd_peer version \
+	'speaks version 77, we speak version 3'
+case_run "refuse: a sender of version 2 is told, then a sender" old_sender
 case_run "refuse: peer closes at once" odd_peer close 'clos|cut'
 case_run "refuse: peer takes tiny frames only" odd_peer small \
 	'frames of 64 bytes'

@@ -235,7 +235,7 @@ def read_outer(data, endpoints):
 def read_header(payload, ends_with_ip, frame):
     """Rules 6 to 11, section 5."""
     require(payload[0:4] == b"PTRM", "bad_magic")
-    require(payload[4] == 1, "bad_version")
+    require(payload[4] == 3, "bad_version")
     require(ends_with_ip, "bad_header")
 
     frame.kind = payload[5]

@@ -122,7 +122,7 @@ static inline int raw_sender(struct pt_conn **c)
 	struct pt_message m;
 	__u8 bytes[64];
 
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 3, 3));
 	assert_int_equal(accept_any(l, c), 1);
 	raw_read_message(fd, &m);
 	assert_int_equal(m.type, PT_MSG_HELLO);

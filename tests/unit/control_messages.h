@@ -27,7 +27,7 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_HELLO:
 		m.hello = (struct pt_msg_hello){
 			.magic = PT_CONTROL_MAGIC, .version_min = 1,
-			.version_max = 2, .capabilities = 0xf0,
+			.version_max = 3, .capabilities = 0xf0,
 			.role = PT_ROLE_SENDER };
 		break;
 	case PT_MSG_OFFER:

@@ -15,8 +15,8 @@ static void test_pair(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		make_pair(&s, &r, where[i]);
-		assert_int_equal(s->version, PT_CONTROL_VERSION_MAX);
-		assert_int_equal(r->version, PT_CONTROL_VERSION_MAX);
+		assert_int_equal(s->version, PT_WIRE_VERSION);
+		assert_int_equal(r->version, PT_WIRE_VERSION);
 		assert_int_equal(pt_conn_capabilities(s), 0x0c);
 		assert_int_equal(pt_conn_capabilities(r), 0x0c);
 		assert_memory_equal(pt_conn_peer(s)->ip, pt_conn_local(r)->ip,
@@ -86,7 +86,7 @@ static void test_coalesced(void **state)
 	struct pt_message m = { .type = PT_MSG_PING };
 	int fd = raw_connect(l);
 	__u8 bytes[1024];
-	size_t sz = put_hello(bytes, PT_ROLE_SENDER, 2, 2);
+	size_t sz = put_hello(bytes, PT_ROLE_SENDER, 3, 3);
 	struct pt_conn *c;
 
 	(void)state;
@@ -177,7 +177,7 @@ static void test_bad_message(void **state)
 	pt_conn_close(c);
 
 	fd = raw_sender(&c);
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 3, 3));
 	expect_failure(c, -EPROTO, "HELLO: a second one");
 	close(fd);
 	pt_conn_close(c);

@@ -114,13 +114,13 @@ static void test_not_pagetrim(void **state)
 	says("is not pagetrim (is the port right?)");
 	assert_int_equal(connect_to_answer("", 0), -EPIPE);
 	assert_int_equal(connect_to_answer(bytes, put_hello(bytes,
-			 PT_ROLE_RECEIVER, 3, 5)), -EPROTONOSUPPORT);
-	says("speaks control versions 3..5, we 2..2");
+			 PT_ROLE_RECEIVER, 4, 5)), -EPROTONOSUPPORT);
+	says("speaks version 4..5, we speak version 3");
 	assert_int_equal(connect_to_answer(bytes, put_hello(bytes,
-			 PT_ROLE_SENDER, 2, 2)), -EPROTO);
+			 PT_ROLE_SENDER, 3, 3)), -EPROTO);
 	says("is a sender, as we are");
 	assert_int_equal(connect_to_answer(bytes, put_hello(bytes,
-			 PT_ROLE_RECEIVER, 2, 2)), 0);
+			 PT_ROLE_RECEIVER, 3, 3)), 0);
 }
 
 /* "::" takes IPv4, and calls its clients by their IPv4 address. */

@@ -25,10 +25,6 @@ static const struct stranger {
 	  "is not pagetrim" },
 	{ "another message first", SAYS("\0\0\0\10\0\27\0\0\0\0\0\0\0\0\0\0"),
 	  -EPROTO, "is not pagetrim" },
-	{ "a HELLO too short", HELLO("\0\0\0\20", "\0\1", "PTCT"), -EPROTO,
-	  "message HELLO: 16 bytes" },
-	{ "a HELLO too long", HELLO("\0\0\4\1", "\0\1", "PTCT"), -EPROTO,
-	  "message HELLO: 1025 bytes" },
 	{ "nothing, and goes", SAYS(""), -EPIPE, "closed the connection" },
 	{ "half a HELLO, and goes", SAYS("\0\0\0\21\0\1\0\0PT"), -EPIPE,
 	  "in the middle of a message" },
@@ -41,7 +37,7 @@ static void expect_service(struct pt_listener *l)
 	struct pt_conn *c;
 	int fd = raw_connect(l);
 
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 3, 3));
 	assert_int_equal(accept_any(l, &c), 1);
 	raw_read_message(fd, &m);
 	assert_int_equal(m.hello.role, PT_ROLE_RECEIVER);
@@ -117,47 +113,93 @@ static void test_silence(void **state)
 	pt_listener_close(l);
 }
 
-static void test_other_versions(void **state)
+static int is_open(int fd)
 {
-	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	char end;
+
+	return recv(fd, &end, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* expect_refusal: a client that says these bytes gets our HELLO, an ABORT with why
+ * and the end of the connection, and the log says the same. */
+static void expect_refusal(struct pt_listener *l, const __u8 *bytes, size_t sz,
+			   int want, const char *why)
+{
 	int fd = raw_connect(l);
 	struct pt_message m;
 	struct pt_conn *c;
+	char end;
+
+	raw_write(fd, bytes, sz);
+	assert_int_equal(accept_any(l, &c), want);
+	if (!strstr(err.text, why))
+		fail_msg("'%s' lacks '%s'", err.text, why);
+	raw_read_message(fd, &m);	/* it can name both, too */
+	assert_int_equal(m.type, PT_MSG_HELLO);
+	assert_int_equal(m.hello.version_min, PT_WIRE_VERSION);
+	assert_int_equal(m.hello.version_max, PT_WIRE_VERSION);
+	raw_read_message(fd, &m);
+	assert_int_equal(m.type, PT_MSG_ABORT);
+	assert_int_equal(m.abort.exit, PT_EXIT_PEER);
+	assert_ptr_equal(strstr(m.abort.text, "HELLO refused: "), m.abort.text);
+	if (!strstr(m.abort.text, why))
+		fail_msg("'%s' lacks '%s'", m.abort.text, why);
+	assert_int_equal(read(fd, &end, 1), 0);
+	close(fd);
+}
+
+static void test_refused(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
 	__u8 bytes[64];
 
 	(void)state;
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 7, 9));
-	assert_int_equal(accept_any(l, &c), -EPROTONOSUPPORT);
-	assert_non_null(strstr(err.text, "versions 7..9, we 2..2"));
-	raw_read_message(fd, &m);	/* it can name both, too */
-	assert_int_equal(m.hello.version_max, 2);
-	close(fd);
-
-	fd = raw_connect(l);
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_RECEIVER, 2, 2));
-	assert_int_equal(accept_any(l, &c), -EPROTO);
-	assert_non_null(strstr(err.text, "is a receiver, as we are"));
-	close(fd);
+	expect_refusal(l, bytes, put_hello(bytes, PT_ROLE_SENDER, 7, 9),
+		       -EPROTONOSUPPORT,
+		       "speaks version 7..9, we speak version 3 (install");
+	expect_refusal(l, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2),
+		       -EPROTONOSUPPORT, "speaks version 2, we speak version 3");
+	expect_refusal(l, bytes, put_hello(bytes, PT_ROLE_RECEIVER, 3, 3),
+		       -EPROTO, "is a receiver, as we are");
+	put_hello(bytes, PT_ROLE_SENDER, 3, 3);
+	bytes[3]--;
+	expect_refusal(l, bytes, 24, -EPROTO, "message HELLO: 16 bytes");
 	expect_service(l);
 	pt_listener_close(l);
 }
 
-/* The highest version of both; longer HELLOs of later versions are read. */
+/* One that was refused and stays has its time, and no longer. */
+static void test_refused_stays(void **state)
+{
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	struct pollfd fd = { .fd = pt_listener_fd(l), .events = POLLIN };
+	int stays = raw_connect(l);
+	struct pt_conn *c;
+	__u8 bytes[64];
+
+	(void)state;
+	raw_write(stays, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
+	assert_int_equal(accept_any(l, &c), -EPROTONOSUPPORT);
+	expect_service(l);
+	while (is_open(stays)) {
+		assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+		assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+	}
+	close(stays);
+	pt_listener_close(l);
+}
+
+/* A range that has our version; longer HELLOs of later versions are read. */
 static void test_version_agreed(void **state)
 {
-	struct pt_conn_cfg cfg = receiver_cfg;
-	struct pt_listener *l;
+	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
+	int fd = raw_connect(l);
 	struct pt_conn *c;
 	__u8 bytes[64];
 	size_t sz;
-	int fd;
 
 	(void)state;
-	cfg.version_min = 2;
-	cfg.version_max = 5;
-	l = listen_at("127.0.0.1", &cfg);
-	fd = raw_connect(l);
-	sz = put_hello(bytes, PT_ROLE_SENDER, 1, 3);
+	sz = put_hello(bytes, PT_ROLE_SENDER, 1, 5);
 	memset(bytes + sz, 0xaa, 3);
 	bytes[3] += 3;
 	raw_write(fd, bytes, sz + 3);
@@ -165,11 +207,6 @@ static void test_version_agreed(void **state)
 	assert_int_equal(c->version, 3);
 	assert_int_equal(c->capabilities, 0x30);
 	pt_conn_close(c);
-	close(fd);
-	fd = raw_connect(l);
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 1, 1));
-	assert_int_equal(accept_any(l, &c), -EPROTONOSUPPORT);
-	assert_non_null(strstr(err.text, "versions 1..1, we 2..5"));
 	close(fd);
 	pt_listener_close(l);
 }
@@ -186,7 +223,7 @@ static void test_handed_out(void **state)
 	__u8 bytes[64];
 
 	(void)state;
-	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
+	raw_write(fd, bytes, put_hello(bytes, PT_ROLE_SENDER, 3, 3));
 	assert_int_equal(accept_any(l, &c), 1);
 	raw_write(fd, bytes, put_message(bytes, &m));
 	fds[1] = (struct pollfd){ .fd = pt_conn_fd(c), .events = POLLIN };
@@ -198,13 +235,6 @@ static void test_handed_out(void **state)
 	pt_conn_close(c);
 	close(fd);
 	pt_listener_close(l);
-}
-
-static int is_open(int fd)
-{
-	char end;
-
-	return recv(fd, &end, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 /* Twice as many silent strangers as there are places (a quarter of the
@@ -292,7 +322,7 @@ static void test_descriptors_held(void **state)
 	assert_int_equal(pt_listener_accept(l, &c, &err), 0);
 	assert_false(is_open(silent));
 	close(hog[--cnt]);		/* for the connection's own epoll */
-	raw_write(client, bytes, put_hello(bytes, PT_ROLE_SENDER, 2, 2));
+	raw_write(client, bytes, put_hello(bytes, PT_ROLE_SENDER, 3, 3));
 	assert_int_equal(accept_any(l, &c), 1);
 	while (cnt--)
 		close(hog[cnt]);
@@ -331,7 +361,8 @@ int main(void)
 	static const struct CMUnitTest single[] = {
 		cmocka_unit_test(test_tls_to_plaintext),
 		cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_other_versions),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused_stays),
 		cmocka_unit_test(test_version_agreed),
 		cmocka_unit_test(test_handed_out),
 		cmocka_unit_test(test_full_house),

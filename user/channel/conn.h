@@ -50,13 +50,14 @@
 
 #define PT_CONN_OUT_SZ		(1u << 20)	/* bytes queued for output */
 
+#define PT_CONN_REFUSE_MS	300	/* for a peer to read why its HELLO is
+					 * refused */
+
 struct pt_conn;
 
 struct pt_conn_cfg {
 	enum pt_role role;	/* ours; the peer must be the other */
 	__u64	capabilities;	/* ours, PT_CAP bits */
-	__u16	version_min;	/* 0: PT_CONTROL_VERSION_MIN */
-	__u16	version_max;	/* 0: PT_CONTROL_VERSION_MAX */
 	__u32	hello_ms;	/* listener: a newcomer has this long for its
 				 * HELLO; 0: PT_PENDING_MS */
 	struct pt_tls *tls;	/* the caller's, until the last close; NULL:
@@ -77,8 +78,10 @@ struct pt_conn_cfg {
  *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or
  *                     name
  *   -EBADMSG          TLS: what came is broken
- *   -EPROTONOSUPPORT  no version in common; err names both ranges
- *   -ECANCELED        stop_fd */
+ *   -EPROTONOSUPPORT  another version; err names both
+ *   -ECANCELED        stop_fd
+ * A peer whose HELLO is refused gets an ABORT with the cause, within
+ * PT_CONN_REFUSE_MS. */
 int pt_conn_connect(struct pt_conn **out, const char *to,
 		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
 		    struct pt_error *err);

@@ -89,7 +89,8 @@ int pt_conn_decode(struct pt_conn *c, struct pt_message *out,
 int pt_conn_hello_send(struct pt_conn *c, struct pt_error *err);
 
 /* pt_conn_hello_recv: 1 when the peer's HELLO came and agrees with ours, 0
- * when there is more to come, else -errno.  Who was greeted first answers:
+ * when there is more to come, else -errno.  Of a HELLO that is refused an ABORT
+ * says why, once the connection is finished:
  *   -EPROTO           not pagetrim, or of our role
  *   -EPROTONOSUPPORT  no version in common
  *   or a failure of the connection */

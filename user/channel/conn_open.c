@@ -148,10 +148,6 @@ int pt_conn_adopt(struct pt_conn **out, int sock, const struct pt_address *peer,
 	c->sock = sock;
 	c->epoll = -1;
 	c->cfg = *cfg;
-	if (!c->cfg.version_min)
-		c->cfg.version_min = PT_CONTROL_VERSION_MIN;
-	if (!c->cfg.version_max)
-		c->cfg.version_max = PT_CONTROL_VERSION_MAX;
 	c->peer = *peer;
 	c->last_recv_ns = pt_clock_ns();
 	ret = room(c, host);

@@ -146,6 +146,8 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 		ret = pt_conn_fail(c, ret, NULL, err);
 	else
 		ret = greet(c, deadline, stop_fd, err);
+	if (ret == -EPROTO || ret == -EPROTONOSUPPORT)
+		pt_conn_finish(c, PT_CONN_REFUSE_MS);
 	if (ret) {
 		pt_conn_close(c);
 		return ret;

@@ -9,8 +9,8 @@ int pt_conn_hello_send(struct pt_conn *c, struct pt_error *err)
 		.type = PT_MSG_HELLO,
 		.hello = {
 			.magic = PT_CONTROL_MAGIC,
-			.version_min = c->cfg.version_min,
-			.version_max = c->cfg.version_max,
+			.version_min = PT_WIRE_VERSION,
+			.version_max = PT_WIRE_VERSION,
 			.capabilities = c->cfg.capabilities,
 			.role = c->cfg.role,
 		},
@@ -42,31 +42,56 @@ static bool is_hello_start(const struct pt_conn *c)
 	return true;
 }
 
+/* versions_print: "3" or "3..5". */
+static void versions_print(char *to, size_t sz, __u16 min, __u16 max)
+{
+	if (min == max)
+		snprintf(to, sz, "%u", min);
+	else
+		snprintf(to, sz, "%u..%u", min, max);
+}
+
+/* tell_refused: the peer hears why its HELLO is refused.  Our own comes first,
+ * so that it can judge that, too. */
+static void tell_refused(struct pt_conn *c, const char *why)
+{
+	struct pt_message m;
+	char text[PT_ABORT_TEXT_MAX];
+
+	if (!c->greeted)
+		pt_conn_hello_send(c, NULL);
+	snprintf(text, sizeof(text), "HELLO refused: %s", why);
+	pt_message_abort(&m, PT_EXIT_PEER, text);
+	pt_conn_send(c, &m, NULL);
+}
+
 static int hello_agree(struct pt_conn *c, const struct pt_msg_hello *theirs,
 		       struct pt_error *err)
 {
-	const struct pt_conn_cfg *ours = &c->cfg;
-	char why[160];
+	char versions[16], why[160], told[176];
+	int code = -EPROTO;
 
-	if (theirs->version_min > ours->version_max ||
-	    theirs->version_max < ours->version_min) {
-		snprintf(why, sizeof(why), "speaks control versions %u..%u, "
-			 "we %u..%u (install the same pagetrim on both hosts)",
-			 theirs->version_min, theirs->version_max,
-			 ours->version_min, ours->version_max);
-		return pt_conn_fail(c, -EPROTONOSUPPORT, why, err);
-	}
-	if (theirs->role == ours->role) {
+	if (theirs->version_min > PT_WIRE_VERSION ||
+	    theirs->version_max < PT_WIRE_VERSION) {
+		code = -EPROTONOSUPPORT;
+		versions_print(versions, sizeof(versions), theirs->version_min,
+			       theirs->version_max);
+		snprintf(why, sizeof(why), "speaks version %s, we speak "
+			 "version %d (install the same pagetrim on both hosts)",
+			 versions, PT_WIRE_VERSION);
+	} else if (theirs->role == c->cfg.role) {
 		snprintf(why, sizeof(why), "is a %s, as we are (run `pagetrim "
 			 "%s` there)", theirs->role == PT_ROLE_SENDER ?
 			 "sender" : "receiver", theirs->role == PT_ROLE_SENDER ?
 			 "receive" : "send");
-		return pt_conn_fail(c, -EPROTO, why, err);
+	} else {
+		c->version = PT_WIRE_VERSION;
+		c->capabilities = theirs->capabilities & c->cfg.capabilities;
+		return 1;
 	}
-	c->version = theirs->version_max < ours->version_max ?
-		     theirs->version_max : ours->version_max;
-	c->capabilities = theirs->capabilities & ours->capabilities;
-	return 1;
+	snprintf(told, sizeof(told), "the peer %s", why);
+	tell_refused(c, told);
+	return pt_conn_fail(c, code, why, err);
 }
 
 /* refuse whoever did not begin with a HELLO.  TLS is told ours, so that it can
@@ -95,8 +120,10 @@ int pt_conn_hello_recv(struct pt_conn *c, struct pt_error *err)
 		if (!is_hello_start(c))
 			return refuse(c, err);
 		ret = pt_conn_decode(c, &m, err);
-		if (ret < 0)
+		if (ret < 0) {
+			tell_refused(c, c->failed.text);
 			return ret;
+		}
 		/* Before judging it: the peer can then name both, too. */
 		if (ret && !c->greeted)
 			ret = pt_conn_hello_send(c, err) ? : 1;

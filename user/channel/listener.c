@@ -18,11 +18,14 @@
 #define PAUSE_MS	100	/* without accepting, when descriptors lack */
 #define PLACES_MIN	16
 
-/* pending: a connection that has not said HELLO; the oldest stands first. */
+/* pending: a connection that has not said HELLO, or whose HELLO was refused and
+ * which has yet to read why.  Deadlines ascend, but for those of the latter, which
+ * stand first. */
 struct pending {
 	TAILQ_ENTRY(pending) link;
 	struct pt_conn *conn;
 	__u64 deadline_ns;
+	bool is_refused;
 };
 
 struct pt_listener {
@@ -223,6 +226,7 @@ static int take_in(struct pt_listener *l, int sock,
 		return ret;
 	}
 	p->deadline_ns = pt_deadline_ns(l->cfg.hello_ms);
+	p->is_refused = false;
 	if (l->pending_cnt == l->places)
 		drop_oldest(l);
 	TAILQ_INSERT_TAIL(&l->pending, p, link);
@@ -254,25 +258,55 @@ static int welcome(struct pt_listener *l, struct pt_error *err)
 	return ret ? make_room(l, ret, err) : 0;
 }
 
+/* part goes on with one that was refused. */
+static void part(struct pt_listener *l, struct pending *p)
+{
+	if (pt_conn_finish_step(p->conn))
+		pt_conn_close(pending_take(l, p));
+}
+
+/* turn_away: a stranger is told nothing; who was greeted is given time to read
+ * what is wrong with its HELLO. */
+static void turn_away(struct pt_listener *l, struct pending *p, int code)
+{
+	if (!p->conn->greeted || (code != -EPROTO && code != -EPROTONOSUPPORT)) {
+		pt_conn_close(pending_take(l, p));
+		return;
+	}
+	p->is_refused = true;
+	p->deadline_ns = pt_deadline_ns(PT_CONN_REFUSE_MS);
+	TAILQ_REMOVE(&l->pending, p, link);
+	TAILQ_INSERT_HEAD(&l->pending, p, link);
+	part(l, p);
+}
+
 /* greet goes on with p: 1 and *out has said HELLO and got ours, 0 when there is
  * more to come, -errno when it was turned away. */
 static int greet(struct pt_listener *l, struct pending *p, struct pt_conn **out,
 		 struct pt_error *err)
 {
-	int ret = pt_conn_hello_recv(p->conn, err);
+	int ret;
 
+	if (p->is_refused) {
+		part(l, p);
+		return 0;
+	}
+	ret = pt_conn_hello_recv(p->conn, err);
 	if (ret > 0)
 		*out = pending_take(l, p);
 	else if (ret < 0)
-		pt_conn_close(pending_take(l, p));
+		turn_away(l, p, ret);
 	return ret;
 }
 
 /* expire turns away the oldest if its time is over. */
 static int expire(struct pt_listener *l, struct pt_error *err)
 {
-	struct pending *p = TAILQ_FIRST(&l->pending);
+	struct pending *p;
 
+	while ((p = TAILQ_FIRST(&l->pending)) &&
+	       !pt_left_ms(p->deadline_ns) && p->is_refused)
+		pt_conn_close(pending_take(l, p));
 	if (!p || pt_left_ms(p->deadline_ns))
 		return 0;
 	pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "%s: connected, but said "

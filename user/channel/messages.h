@@ -49,8 +49,6 @@
 #include <pagetrim/wire.h>
 
 #define PT_CONTROL_MAGIC	0x50544354	/* "PTCT" */
-#define PT_CONTROL_VERSION_MIN	2		/* what this build speaks */
-#define PT_CONTROL_VERSION_MAX	2
 
 #define PT_MESSAGE_HDR_SZ	8
 #define PT_MESSAGE_START_SZ	9	/* tell a HELLO from what it is not */
