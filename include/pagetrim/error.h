@@ -5,6 +5,7 @@
 #define PAGETRIM_ERROR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* pt_exit: the exit codes of every subcommand, and what an ABORT carries. */
@@ -32,23 +33,21 @@ static inline enum pt_exit pt_exit_of_peer(unsigned exit)
 struct pt_error {
 	enum pt_exit exit;
 	char text[512];		/* "eth0 queue 3: taken by pid 71 (use ...)" */
+	unsigned int hint_at;	/* bytes into text, where "(use ...)" begins;
+				 * 0: there is no hint */
 };
 
 /* pt_error_set fills err (which may be NULL) and returns code, so that a
- * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`. */
-static inline __attribute__((format(printf, 4, 5))) int
+ * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`.
+ * What fmt ends with in parentheses, or an operand at its end, is the hint.
+ * An option is written as {zero-copy}: see base/option_names.h. */
+__attribute__((format(printf, 4, 5))) int
 pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
-	     const char *fmt, ...)
-{
-	va_list args;
+	     const char *fmt, ...);
 
-	if (!err)
-		return code;
-	err->exit = exit;
-	va_start(args, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, args);
-	va_end(args);
-	return code;
-}
+/* pt_error_with_dashes: whether texts name an option as the command line has it,
+ * "--zero-copy", from now on; else as a field, "zero_copy".  At first they do
+ * not.  Before the first thread. */
+void pt_error_with_dashes(bool dashes);
 
 #endif

@@ -73,7 +73,7 @@ static void test_no_native_xdp(void **state)
 	run("ip link add d%d address 02:00:00:00:00:01 type bridge", getpid());
 	veth.far.name[0] = 'd';
 	assert_int_equal(pt_device_open(&veth.far, veth.far.name, NULL), 0);
-	refused(native(), -EOPNOTSUPP, "use --generic");
+	refused(native(), -EOPNOTSUPP, "use generic");
 	pt_program_close(must_open(generic()));
 }
 

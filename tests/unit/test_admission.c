@@ -55,7 +55,7 @@ static void test_most_of_one_address(void **state)
 	assert_non_null(enter(1, "x"));
 	assert_null(enter(1, "y"));
 	expect_text("10.0.0.1: has 2 transfers already, the most of one address "
-		    "(receive --max-transfers)");
+		    "(receive max_transfers)");
 	assert_non_null(enter(2, ""));
 	pt_admission_leave(first);
 	assert_non_null(enter(1, ""));
@@ -76,7 +76,7 @@ static void test_most_of_one_name(void **state)
 	assert_null(enter(3, "x"));
 	expect_text("certificate 'x': has 2 transfers already, the most of one "
 		    "certificate name, from any address "
-		    "(receive --max-transfers)");
+		    "(receive max_transfers)");
 	assert_non_null(enter(3, "xy"));
 	assert_non_null(enter(3, ""));	/* no name is nobody's */
 	assert_non_null(enter(4, ""));
@@ -114,9 +114,9 @@ static const struct kind {
 	const char *what;
 	__u64 *limit;
 } kinds[] = {
-	{ "memory of a peer", "--max-peer-memory", "memory",
+	{ "memory of a peer", "max_peer_memory", "memory",
 	  &a.limits.memory_sz },
-	{ "files of a peer", "--max-peer-files", "file 'state'",
+	{ "files of a peer", "max_peer_files", "file 'state'",
 	  &a.limits.files_sz },
 };
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/option_names.h"
 #include "cli/commands.h"
 #include "cli/send_options.h"
 #include "seal/cipher.h"
@@ -108,6 +109,26 @@ static void rows_are_sound(void **state)
 		expect(r, o->kind != PT_OPTION_WORDS || o->sz == sizeof(__u16));
 		if (o->kind == PT_OPTION_NUMBER)
 			number_is_sound(r);
+	}
+}
+
+/* What errors of the library name is an option of some command. */
+static void names_in_errors_are_options(void **state)
+{
+	static const char *const names[] = {
+#define X(name) name,
+		PT_OPTION_NAMES(X)
+#undef X
+	};
+	unsigned int at;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		for (at = 0; at < row_cnt; at++)
+			if (!strcmp(rows[at].option->name, names[i]))
+				break;
+		if (at == row_cnt)
+			fail_msg("{%s}: no command has it", names[i]);
 	}
 }
 
@@ -364,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_sound),
+		cmocka_unit_test(names_in_errors_are_options),
 		cmocka_unit_test(rows_are_apart),
 		cmocka_unit_test(help_tells_limits),
 		cmocka_unit_test(all_are_in_help),

@@ -79,7 +79,7 @@ static void test_tls_to_plaintext(void **state)
 	raw_write(fd, "\x16\3\1\2\0\1\0\1\xfc\3\3", 11);
 	assert_int_equal(accept_any(l, &c), -EPROTO);
 	assert_non_null(strstr(err.text, "speaks TLS, we were told "
-			       "--insecure"));
+			       "insecure"));
 	raw_read_message(fd, &m);
 	assert_int_equal(m.type, PT_MSG_HELLO);
 	close(fd);

@@ -136,9 +136,9 @@ static void test_too_much(void **state)
 			 -ENOSPC);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	assert_nothing();
-	works = strstr(err.text, "(--prealloc ");
+	works = strstr(err.text, "(prealloc ");
 	assert_non_null(works);
-	assert_int_equal(sscanf(works, "(--prealloc %lluM works)", &mib), 1);
+	assert_int_equal(sscanf(works, "(prealloc %lluM works)", &mib), 1);
 	assert_in_range(mib, 60, 64);
 	assert_int_equal(pt_sink_reserve(&sink, OUT, mib * MIB, -1, &err), 0);
 	pt_sink_close(sink);
@@ -163,7 +163,7 @@ static void test_more_than_memory(void **state)
 	assert_int_equal(pt_sink_reserve(&sink, OUT, 17 * MIB, -1, &err),
 			 -ENOSPC);
 	assert_non_null(strstr(err.text, "16 MiB are free of the host's memory "
-					 "(--prealloc 16M works)"));
+					 "(prealloc 16M works)"));
 	assert_int_equal(pt_sink_reserve(&sink, OUT, 16 * MIB, -1, &err), 0);
 	pt_sink_close(sink);
 	umount("/proc/meminfo");
@@ -218,10 +218,10 @@ static bool reserve_within(const char *dir, const char *limit)
 	if (pt_sink_reserve(&sink, SCRATCH "/large/ram", 256 * MIB, -1,
 			    &err) != -ENOSPC)
 		return false;
-	at = strstr(err.text, "(--prealloc ");
+	at = strstr(err.text, "(prealloc ");
 	if (!strstr(err.text, "free of the 128 that /") ||
 	    !strstr(err.text, limit) || !at ||
-	    sscanf(at, "(--prealloc %lluM works)", &mib) != 1 ||
+	    sscanf(at, "(prealloc %lluM works)", &mib) != 1 ||
 	    mib < 32 || mib > 64 ||
 	    pt_sink_reserve(&sink, SCRATCH "/large/ram", mib * MIB, -1, &err) ||
 	    !is_resident(sink, mib * MIB)) {
@@ -296,7 +296,7 @@ static void test_huge(void **state)
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
 	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/huge/ram",
 					 1ULL << 40, -1, &err), -ENOSPC);
-	assert_non_null(strstr(err.text, "free in huge pages (--prealloc "));
+	assert_non_null(strstr(err.text, "free in huge pages (prealloc "));
 	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/huge/ram",
 					 5 * MIB, -1, &err), 0);
 	assert_int_equal(sink->map_sz, 6 * MIB);

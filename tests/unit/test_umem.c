@@ -130,7 +130,7 @@ static void test_pool_lacks_some(void **state)
 	snprintf(want, sizeof(want), "vm.nr_hugepages=%lu",
 		 pool_says("nr_hugepages") + 4 - left);
 	assert_non_null(strstr(err.text, want));
-	assert_non_null(strstr(err.text, "--hugepages thp works"));
+	assert_non_null(strstr(err.text, "hugepages thp works"));
 
 	assert_int_equal(pt_umem_map(&u, WANT_SZ, PT_HUGEPAGES_AUTO, NULL), 0);
 	assert_int_equal(u.got, PT_HUGEPAGES_THP);

@@ -91,11 +91,11 @@ static void test_explained(void **state)
 		enum pt_zero_copy_answer answer;
 		const char *word;
 	} says[] = {
-		{ PT_ZERO_COPY_GENERIC, "--generic" },
+		{ PT_ZERO_COPY_GENERIC, "with generic" },
 		{ PT_ZERO_COPY_ABSENT, "driver igbx has no zero copy" },
 		{ PT_ZERO_COPY_MTU, "mtu 3814" },
 		{ PT_ZERO_COPY_SEGMENTS, "MTU is 12000" },
-		{ PT_ZERO_COPY_GARBLES, "--zero-copy on tries it" },
+		{ PT_ZERO_COPY_GARBLES, "zero_copy on tries it" },
 	};
 	const struct pt_device device = { .name = "eth7", .driver = "igbx",
 					  .mtu = 12000 };

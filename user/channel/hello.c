@@ -103,9 +103,9 @@ static int refuse(struct pt_conn *c, struct pt_error *err)
 				    "right?)", err);
 	if (!c->greeted)
 		pt_conn_hello_send(c, NULL);
-	return pt_conn_fail(c, -EPROTO, "speaks TLS, we were told --insecure "
-			    "(give both ends --psk or --tls-cert, or both "
-			    "--insecure)", err);
+	return pt_conn_fail(c, -EPROTO, "speaks TLS, we were told {insecure} "
+			    "(give both ends {psk} or {tls-cert}, or both "
+			    "{insecure})", err);
 }
 
 int pt_conn_hello_recv(struct pt_conn *c, struct pt_error *err)

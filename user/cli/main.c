@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 {
 	hold_standard();
 	signal(SIGPIPE, SIG_IGN);
+	pt_error_with_dashes(true);
 	if (argc < 2) {
 		fputs("pagetrim: no command (try 'pagetrim --help')\n", stderr);
 		return PT_EXIT_USAGE;

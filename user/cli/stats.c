@@ -326,7 +326,7 @@ int pt_cmd_stats(int argc, char **argv)
 	samples = calloc(2, sizeof(*samples));
 	if (!samples)
 		return pt_out_fail("stats", &(struct pt_error){
-				   PT_EXIT_HOST, "no memory" });
+				   PT_EXIT_HOST, "no memory", 0 });
 	code = show(&o, &samples[0], &samples[1]);
 	free(samples);
 	return code;

@@ -17,7 +17,7 @@ static int fail(struct pt_error *err, const char *path, int code)
 
 	switch (code) {
 	case -ENOENT:
-		remedy = " (is the transfer over? 'pagetrim send --control "
+		remedy = " (is the transfer over? 'pagetrim send {control} "
 			 "PATH' makes it)";
 		break;
 	case -ECONNREFUSED:
@@ -109,6 +109,6 @@ int pt_console_ask(const char *path, const char *line,
 	if (ret == -EPROTO)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: not the "
 				    "answer of a sender (is it the PATH of "
-				    "--control?)", path);
+				    "{control}?)", path);
 	return ret ? fail(err, path, ret) : 0;
 }

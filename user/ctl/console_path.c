@@ -23,10 +23,10 @@ int pt_console_path_fail(const char *path, int code, struct pt_error *err)
 
 	switch (code) {
 	case -EADDRINUSE:
-		return pt_error_set(err, PT_EXIT_HOST, code, "--control %s: "
+		return pt_error_set(err, PT_EXIT_HOST, code, "{control} %s: "
 				    "exists already (name another path)", path);
 	case -EBUSY:
-		return pt_error_set(err, PT_EXIT_HOST, code, "--control %s: "
+		return pt_error_set(err, PT_EXIT_HOST, code, "{control} %s: "
 				    "another process holds %s" LOCK_TAIL
 				    " (name another path)", path, path);
 	case -ELOOP:
@@ -35,7 +35,7 @@ int pt_console_path_fail(const char *path, int code, struct pt_error *err)
 	case -EACCES:
 	case -EPERM:
 		remedy = " (name a folder that the user it runs as may write: "
-			 "--user)";
+			 "{user})";
 		break;
 	case -ENOENT:
 	case -ENOTDIR:
@@ -49,7 +49,7 @@ int pt_console_path_fail(const char *path, int code, struct pt_error *err)
 		remedy = " (raise ulimit -n)";
 		break;
 	}
-	return pt_error_set(err, PT_EXIT_HOST, code, "--control %s: %s%s", path,
+	return pt_error_set(err, PT_EXIT_HOST, code, "{control} %s: %s%s", path,
 			    strerror(-code), remedy);
 }
 
@@ -62,7 +62,7 @@ static int set_address(struct sockaddr_un *addr, const char *path,
 	addr->sun_family = AF_UNIX;
 	if (!sz || sz >= sizeof(addr->sun_path))
 		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
-				    "--control '%.80s': the path of a socket "
+				    "{control} '%.80s': the path of a socket "
 				    "has 1..%zu bytes, this has %zu", path,
 				    sizeof(addr->sun_path) - 1, sz);
 	memcpy(addr->sun_path, path, sz);
@@ -194,7 +194,7 @@ int pt_console_path_take(struct pt_console_path *p, const char *path, int *fd,
 	close(*fd);
 	*fd = -1;
 	if (ret == -EADDRINUSE && pid > 0)
-		return pt_error_set(err, PT_EXIT_HOST, ret, "--control %s: "
+		return pt_error_set(err, PT_EXIT_HOST, ret, "{control} %s: "
 				    "exists already, process %d listens there "
 				    "(name another path)", path, pid);
 	return pt_console_path_fail(path, ret, err);

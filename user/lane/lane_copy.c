@@ -28,7 +28,7 @@ int pt_lane_copies_open(struct pt_lane *l)
 				     l->slot_cnt);
 	return ret ? pt_error_set(&l->error_text, PT_EXIT_HOST, ret,
 				  "lane %u: no memory to look for copies of "
-				  "pages (--copies off does without)",
+				  "pages ({copies} off does without)",
 				  l->cfg.lane_idx) : 0;
 }
 

@@ -233,7 +233,7 @@ int pt_lane_probe(struct pt_lane *l)
 				    "TX queue %u: no probe reached a queue of "
 				    "the receiver (do frames pass that way? "
 				    "does the receiver hold the queue that they "
-				    "arrive on? start it with more --queues)",
+				    "arrive on? start it with more {queues})",
 				    l->cfg.tx_queue);
 	ret = agree(l, frame_sz);
 	pt_stage_enter(l->cfg.clock, stage);

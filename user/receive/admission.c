@@ -96,7 +96,7 @@ int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
 			return pt_error_set(err, PT_EXIT_HOST, -EDQUOT, "%s: "
 					    "has %u transfers already, the "
 					    "most of %s (receive "
-					    "--max-transfers)",
+					    "{max-transfers})",
 					    subject(&one, by, text), sum.cnt,
 					    of_one[by]);
 	}
@@ -120,7 +120,7 @@ int pt_admission_memory(const struct pt_admission *a, struct pt_admitted *t,
 	for (enum by by = 0; !ret && by < BY_CNT; by++)
 		ret = check_sz(t, by, sum_of(a, t, by).memory_sz, sz,
 			       a->limits.memory_sz, "memory",
-			       "--max-peer-memory", err);
+			       "{max-peer-memory}", err);
 	t->memory_sz += ret ? 0 : sz;
 	return ret;
 }
@@ -134,7 +134,7 @@ int pt_admission_file(const struct pt_admission *a, struct pt_admitted *t,
 	snprintf(file, sizeof(file), "file '%s'", what);
 	for (enum by by = 0; !ret && by < BY_CNT; by++)
 		ret = check_sz(t, by, sum_of(a, t, by).files_sz, sz,
-			       a->limits.files_sz, file, "--max-peer-files",
+			       a->limits.files_sz, file, "{max-peer-files}",
 			       err);
 	t->files_sz += ret ? 0 : sz;
 	return ret;

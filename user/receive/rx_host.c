@@ -267,7 +267,7 @@ int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 	if (memory_sz > h->memory_sz_max - h->memory_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "%llu bytes of "
 				    "memory announced, and %llu of %llu are "
-				    "left to announce (receive --max-memory)",
+				    "left to announce (receive {max-memory})",
 				    memory_sz, h->memory_sz_max - h->memory_sz,
 				    h->memory_sz_max);
 	h->memory_sz += memory_sz;

@@ -89,7 +89,7 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 
 	if (s->host->is_full)
 		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "busy with "
-				    "another transfer (--serve takes several)");
+				    "another transfer ({serve} takes several)");
 	s->open = *m;
 	s->is_open = true;
 	s->host->is_full = !s->cfg->serve;
@@ -205,7 +205,7 @@ static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 	if (max && sz > max - s->files_claimed_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "file '%s': "
 				    "with it files along take more than %llu "
-				    "bytes (receive --max-files)", m->name,
+				    "bytes (receive {max-files})", m->name,
 				    (unsigned long long)max);
 	ret = pt_admission_file(&s->host->admission, s->admitted, sz, m->name,
 				err);
@@ -250,7 +250,7 @@ static int take_lane_set(struct pt_rx_session *s,
 				    "queue %u: %s", s->report.peer, m->lane,
 				    m->queue, ret == -ENOSPC ?
 				    "too many lanes (start receive with more "
-				    "--queues)" : "no such lane or queue");
+				    "{queues})" : "no such lane or queue");
 	s->lanes_set += was_due;
 	s->intake.lanes[m->lane].is_asked = false;
 	s->intake.lanes[m->lane].looked_accepted = ~0ULL;

@@ -35,7 +35,7 @@ static int another_image(const struct pt_rx_session *s,
 	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s.journal: what is "
 			    "kept is of another image: '%s', segments %u, "
 			    "bytes %llu, not '%s', %u, %llu%s (send that one, "
-			    "or send without --resume, which drops it)",
+			    "or send without {resume}, which drops it)",
 			    s->report.path, kept->name, kept->segment_cnt,
 			    (unsigned long long)image_sz(kept), own->name,
 			    own->segment_cnt,
@@ -58,7 +58,7 @@ static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 				    "memory to read it", s->report.path);
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "%s.journal: %s "
-				    "(send without --resume, which drops what "
+				    "(send without {resume}, which drops what "
 				    "is kept)", s->report.path,
 				    ret == -EPROTONOSUPPORT
 				    ? "of another version of pagetrim"

@@ -41,7 +41,7 @@ static void tell_detour(struct pt_rx_session *s, const char *dev)
 		snprintf(arp, sizeof(arp), ", or here sysctl net.ipv4.conf.all."
 			 "arp_ignore=1, there ip neigh flush to %s", addr);
 	pt_error_set(&err, PT_EXIT_HOST, -EXDEV, "frames to %s come in by %s, "
-		     "not by %s (receive --dev %s%s)", addr, dev,
+		     "not by %s (receive {dev} %s%s)", addr, dev,
 		     s->host->device.name, dev, arp);
 	pt_rx_session_end(s, -EXDEV, &err);
 }
@@ -135,7 +135,7 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 		heard_ns = s->paused_ns;
 	if (now_ns > heard_ns && now_ns - heard_ns > timeout_ns) {
 		pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: silent for %u "
-			     "ms (--peer-timeout)", s->report.peer,
+			     "ms ({peer-timeout})", s->report.peer,
 			     s->cfg->peer_timeout_ms);
 		pt_rx_session_lose(s, -ETIMEDOUT, &err);
 		return;
@@ -186,7 +186,7 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 	if (s->state == PT_RX_DATA && s->regions_told)
 		due = "VERIFY";
 	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
-		     "%s: for %.1f s (the deadline is %u times --peer-timeout)",
+		     "%s: for %.1f s (the deadline is %u times {peer-timeout})",
 		     s->report.peer, due, s->due.still_ns / 1e9,
 		     PT_DUE_TIMEOUTS);
 	pt_rx_session_lose(s, -ETIMEDOUT, &err);

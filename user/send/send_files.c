@@ -58,11 +58,11 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
-				    "(--with)", path);
+				    "({with})", path);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: not a "
-				    "regular file (--with takes files)", path);
+				    "regular file ({with} takes files)", path);
 	}
 	if (strlen(last_part(path)) > 255) {
 		close(fd);
@@ -81,7 +81,7 @@ int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
 	f = calloc(1, sizeof(*f) + cnt * sizeof(f->files[0]));
 	if (!f)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-				    "no memory for %u files (--with)", cnt);
+				    "no memory for %u files ({with})", cnt);
 	while (f->cnt < cnt) {
 		struct file *file = &f->files[f->cnt];
 		int fd = open_file(paths[f->cnt], &file->sz, err);
@@ -254,7 +254,7 @@ int pt_send_files_start(struct pt_send_files *f,
 	ret = -pthread_create(&f->thread, NULL, files_main, f);
 	f->has_thread = !ret;
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
-				  "for files (--with): %s (raise ulimit -u)",
+				  "for files ({with}): %s (raise ulimit -u)",
 				  strerror(-ret)) : 0;
 }
 

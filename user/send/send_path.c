@@ -31,7 +31,7 @@ static int find_link(const struct pt_send_path *path, struct pt_link *link,
 		char text[PT_ADDRESS_TEXT_SZ];
 
 		return pt_error_set(err, PT_EXIT_HOST, -EXDEV,
-				    "%s: the route to %s is by %s (use --dev "
+				    "%s: the route to %s is by %s (use {dev} "
 				    "%s, or change the route)", device->name,
 				    pt_address_print(dst, text), route.ifname,
 				    route.ifname);
@@ -181,8 +181,8 @@ int pt_send_path_check_mtu(const struct pt_send_path *path, __u32 mtu,
 	if (works >= mtu)
 		return 0;
 	return pt_error_set(err, PT_EXIT_PEER, -EMSGSIZE, "%s: %s take frames "
-			    "for an MTU of %u, --mtu asks for %u (--mtu %u "
-			    "works, or --mtu auto)", path->device.name, what,
+			    "for an MTU of %u, {mtu} asks for %u ({mtu} %u "
+			    "works, or {mtu} auto)", path->device.name, what,
 			    works, mtu, works);
 }
 
@@ -197,8 +197,8 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		ret = pt_device_check(&path->device, err);
 	if (!ret && mtu > path->device.mtu)
 		ret = pt_error_set(err, PT_EXIT_HOST, -EMSGSIZE, "%s: its MTU "
-				   "is %u, --mtu asks for %u (--mtu %u works, "
-				   "or --mtu auto, or ip link set %s mtu %u)",
+				   "is %u, {mtu} asks for %u ({mtu} %u works, "
+				   "or {mtu} auto, or ip link set %s mtu %u)",
 				   dev, path->device.mtu, mtu,
 				   path->device.mtu, dev, mtu);
 	return ret ? ret : pt_leases_open(&path->device_leases, &path->device,

@@ -55,7 +55,7 @@ int pt_sender_watch_peer(struct pt_sender *s)
 	if (now_ns > heard_ns &&
 	    now_ns - heard_ns > s->cfg->peer_timeout_ms * 1000000ULL)
 		return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT,
-				    "%s: silent for %u ms (--peer-timeout)",
+				    "%s: silent for %u ms ({peer-timeout})",
 				    pt_conn_peer_text(s->conn),
 				    s->cfg->peer_timeout_ms);
 	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))

@@ -122,6 +122,6 @@ int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns)
 		return 0;
 	return pt_error_set(s->err, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
 			    "the XDP program off it that zero copy needs (find "
-			    "out who, then send again, or use --zero-copy off)",
+			    "out who, then send again, or use {zero-copy} off)",
 			    s->cfg->dev);
 }

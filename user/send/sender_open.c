@@ -86,8 +86,8 @@ static int agree_on_copies(struct pt_sender *s)
 	s->report->uses_copies = both & PT_CAP_COPIES;
 	if (s->report->uses_copies || s->cfg->copies != PT_SEND_COPIES_ON)
 		return 0;
-	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTONOSUPPORT, "--copies "
-			    "on: %s takes no copies of pages (--copies auto "
+	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTONOSUPPORT, "{copies} "
+			    "on: %s takes no copies of pages ({copies} auto "
 			    "does without)", pt_conn_peer_text(s->conn));
 }
 
@@ -130,7 +130,7 @@ static int choose_cipher(struct pt_sender *s, const struct pt_msg_offer *offer)
 	if (s->report->cipher)
 		return 0;
 	return pt_error_set(s->err, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: takes "
-			    "none of our ciphers (see --cipher, on both hosts)",
+			    "none of our ciphers (see {cipher}, on both hosts)",
 			    pt_conn_peer_text(s->conn));
 }
 

@@ -226,7 +226,7 @@ int pt_sender_owed(struct pt_sender *s, const char *what)
 		return 0;
 	return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but "
 			    "has not said %s for %.1f s (the deadline is %u "
-			    "times --peer-timeout; is it stuck? its log tells)",
+			    "times {peer-timeout}; is it stuck? its log tells)",
 			    pt_conn_peer_text(s->conn), what,
 			    s->due.still_ns / 1e9, PT_DUE_TIMEOUTS);
 }
@@ -383,7 +383,7 @@ static int watch_verify(struct pt_sender *s)
 static int await_files(struct pt_sender *s, int is_done)
 {
 	return is_done ? verify(s)
-		: pt_sender_owed(s, "WORKING, nor read more of the --with "
+		: pt_sender_owed(s, "WORKING, nor read more of the {with} "
 				    "files");
 }
 

@@ -28,7 +28,7 @@ int pt_sink_fail(const struct pt_sink *s, const char *what,
 		break;
 	case EACCES:
 	case EPERM:
-		remedy = " (run it as a user who may write there: --user)";
+		remedy = " (run it as a user who may write there: {user})";
 		break;
 	case ENOENT:
 		remedy = " (make its folder first)";
@@ -193,7 +193,7 @@ int pt_sink_check_folder(const char *path, struct pt_error *err)
 {
 	int fd = pt_path_folder(path);
 	int code = fd < 0 ? fd : 0;
-	const char *remedy = "run it as a user who may write there: --user";
+	const char *remedy = "run it as a user who may write there: {user}";
 
 	if (fd >= 0 && !may_write(fd))
 		code = -errno;
@@ -204,7 +204,7 @@ int pt_sink_check_folder(const char *path, struct pt_error *err)
 	if (code == -ENOENT)
 		remedy = "make the folder first";
 	else if (code == -ENOTDIR)
-		remedy = "with --serve, --out names a folder";
+		remedy = "with {serve}, {out} names a folder";
 	else if (code == -ELOOP)
 		remedy = "a symbolic link on the way is another user's";
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s)", path,

@@ -49,7 +49,7 @@ static int journal_load(const struct pt_sink *s, int fd, void **bytes,
 	if (st.st_size > PT_SINK_JOURNAL_SZ_MAX)
 		return pt_error_set(err, PT_EXIT_HOST, -EFBIG, "%s.journal: "
 				    "%lld bytes, which no journal has (remove "
-				    "it, or receive without --resume)", s->path,
+				    "it, or receive without {resume})", s->path,
 				    (long long)st.st_size);
 	to = malloc(st.st_size + 1);	/* never none */
 	if (!to)
@@ -158,7 +158,7 @@ int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
 	if (code == -ENOMEM && !s->takes_write)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s.journal: it "
 				    "takes a huge page, and none is free (free "
-				    "one, or receive without --resume)",
+				    "one, or receive without {resume})",
 				    s->path);
 	errno = -code;
 	return pt_sink_fail(s, "cannot write its .journal", err);

@@ -137,11 +137,11 @@ static int too_little(const struct pt_sink *s, __u64 sz, __u64 room_sz,
 		      const char *of, struct pt_error *err)
 {
 	if (!(room_sz >> 20))
-		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: --prealloc "
+		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: {prealloc} "
 				    "%lluM: nothing is %s (receive without)",
 				    s->path, sz >> 20, of);
-	return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: --prealloc %lluM: "
-			    "%llu MiB are %s (--prealloc %lluM works)", s->path,
+	return pt_error_set(err, PT_EXIT_HOST, -ENOSPC, "%s: {prealloc} %lluM: "
+			    "%llu MiB are %s ({prealloc} %lluM works)", s->path,
 			    sz >> 20, room_sz >> 20, of, room_sz >> 20);
 }
 
@@ -209,7 +209,7 @@ static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
 			if (errno == EINTR)
 				continue;
 			return pt_sink_fail(s, "cannot allocate what "
-					    "--prealloc says", err);
+					    "{prealloc} says", err);
 		}
 		s->populated_sz += sz;
 	}
@@ -229,7 +229,7 @@ static int reserve(struct pt_sink *s, __u64 sz, int stop_fd,
 		return ret;
 	s->takes_write = !page_sz;
 	if (ftruncate(s->fd, sz))
-		return pt_sink_fail(s, "cannot make it as large as --prealloc "
+		return pt_sink_fail(s, "cannot make it as large as {prealloc} "
 				    "says", err);
 	map = map_as(s, sz);
 	s->map_sz = sz;

@@ -52,7 +52,7 @@ int pt_partial_open(const struct pt_sink *s, const char *name,
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT :
 			pt_error_set(err, PT_EXIT_HOST, -errno, "%s%s: cannot "
-				     "be opened: %m (run as its owner: --user; "
+				     "be opened: %m (run as its owner: {user}; "
 				     "or remove it)", s->path, tail);
 	return fd;
 }
@@ -76,7 +76,7 @@ int pt_partial_check(const struct pt_sink *s, int fd, const char *tail,
 		why = "it has a second name";
 	return !why ? 0 : pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s%s: %s, "
 				       "so it is not taken up (remove it, or "
-				       "receive without --resume)", s->path,
+				       "receive without {resume})", s->path,
 				       tail, why);
 }
 
@@ -85,7 +85,7 @@ static int in_use(const struct pt_sink *s, struct pt_error *err)
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.partial: another "
 			    "receiver writes it, or this one for another sender "
 			    "(try again when that is over: at the latest "
-			    "--peer-timeout after the sender fell silent; or "
+			    "{peer-timeout} after the sender fell silent; or "
 			    "name another file)", s->path);
 }
 

@@ -38,7 +38,7 @@ int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 			return pt_error_set(err, PT_EXIT_HOST, -EIO,
 					    "%s.partial: cannot be read: %s "
 					    "(remove it, or receive without "
-					    "--resume)", s->path,
+					    "{resume})", s->path,
 					    strerror(errno));
 		if (!got)
 			break;

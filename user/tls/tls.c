@@ -160,8 +160,8 @@ static int check_cfg(const struct pt_tls_cfg *cfg, struct pt_error *err)
 	if (cfg->psk_path ? !any : all)
 		return 0;
 	return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, cfg->psk_path ?
-			    "--psk and certificates exclude each other" :
-			    "--tls-cert, --tls-key and --tls-ca go together");
+			    "{psk} and certificates exclude each other" :
+			    "{tls-cert}, {tls-key} and {tls-ca} go together");
 }
 
 int pt_tls_open(struct pt_tls **out, enum pt_role role,

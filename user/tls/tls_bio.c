@@ -29,8 +29,8 @@ static int not_tls(struct pt_tls_stream *s)
 
 	if (g->have_sz == sizeof(g->start) && s->is_plain(g->start))
 		return pt_tls_why(s, -EPROTO, "speaks plaintext, we have a key "
-				  "(give both ends --psk or --tls-cert, or "
-				  "both --insecure)");
+				  "(give both ends {psk} or {tls-cert}, or "
+				  "both {insecure})");
 	return pt_tls_why(s, -EPROTO, "is not pagetrim (is the port right?)");
 }
 

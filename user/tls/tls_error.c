@@ -38,8 +38,8 @@ static int unmatched(struct pt_tls_stream *s)
 {
 	if (s->tls->has_psk)
 		return pt_tls_why(s, -EKEYREJECTED, "shows no pre-shared key, "
-				  "we want one (give both ends --psk, or both "
-				  "--tls-cert, --tls-key and --tls-ca)");
+				  "we want one (give both ends {psk}, or both "
+				  "{tls-cert}, {tls-key} and {tls-ca})");
 	return pt_tls_why(s, -EKEYREJECTED, "has no TLS 1.3 method in common "
 			  "with us");
 }
@@ -77,7 +77,7 @@ int pt_tls_explain(struct pt_tls_stream *s)
 		return unmatched(s);
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return pt_tls_why(s, -EKEYREJECTED, "shows no certificate "
-				  "(start it with --tls-cert and --tls-key)");
+				  "(start it with {tls-cert} and {tls-key})");
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:	/* tls_verify.c knows why */
 		return -EKEYREJECTED;
 	default:

@@ -55,8 +55,8 @@ static int file_read(struct file *f, const char *path, bool is_key,
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot "
-				    "read it: %m (--tls-cert, --tls-key and "
-				    "--tls-ca name PEM files)", path);
+				    "read it: %m ({tls-cert}, {tls-key} and "
+				    "{tls-ca} name PEM files)", path);
 	if (fstat(fd, &st))
 		ret = pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m", path);
 	if (!ret)
@@ -142,8 +142,8 @@ static int load_key(struct pt_tls *t, const char *path, BIO *bio,
 		return bad_file(path, "private key", err);
 	if (SSL_CTX_use_PrivateKey(t->ctx, key) != 1)
 		ret = pt_error_set(err, PT_EXIT_USAGE, -EKEYREJECTED, "%s: not "
-				   "the key of the certificate (--tls-cert and "
-				   "--tls-key must be a pair)", path);
+				   "the key of the certificate ({tls-cert} and "
+				   "{tls-key} must be a pair)", path);
 	EVP_PKEY_free(key);
 	return ret;
 }

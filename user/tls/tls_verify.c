@@ -36,7 +36,7 @@ static int check_name(struct pt_tls_stream *s, X509 *cert)
 			return 0;
 		return pt_tls_why(s, -EKEYREJECTED, "its certificate is not "
 				  "for '%.100s' (give it one with that subject "
-				  "alternative name, or say --tls-hostname "
+				  "alternative name, or say {tls-hostname} "
 				  "NAME here)", host ? host : "");
 	}
 	for (__u32 i = 0; i < t->peer_cnt; i++)
@@ -45,7 +45,7 @@ static int check_name(struct pt_tls_stream *s, X509 *cert)
 	if (!t->peer_cnt)
 		return 0;
 	return pt_tls_why(s, -EKEYREJECTED, "its certificate has none of the "
-			  "names that --tls-peer allows (as a subject "
+			  "names that {tls-peer} allows (as a subject "
 			  "alternative name)");
 }
 
@@ -69,7 +69,7 @@ static int explain(struct pt_tls_stream *s, X509_STORE_CTX *store)
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 		return pt_tls_why(s, -EKEYREJECTED, "its certificate is not "
-				  "signed by a CA in %.100s (give --tls-ca the "
+				  "signed by a CA in %.100s (give {tls-ca} the "
 				  "CA that signed it)", s->tls->ca_path);
 	case X509_V_ERR_INVALID_PURPOSE:
 		return pt_tls_why(s, -EKEYREJECTED, "its certificate is not "
@@ -93,8 +93,8 @@ int pt_tls_verify(X509_STORE_CTX *store, void *arg)
 	(void)arg;
 	if (s->tls->has_psk)
 		ret = pt_tls_why(s, -EKEYREJECTED, "wants certificates, we "
-				 "have a pre-shared key (give both ends --psk, "
-				 "or both --tls-cert, --tls-key and --tls-ca)");
+				 "have a pre-shared key (give both ends {psk}, "
+				 "or both {tls-cert}, {tls-key} and {tls-ca})");
 	else if (X509_verify_cert(store) != 1)
 		ret = explain(s, store);
 	else

@@ -99,7 +99,7 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 			"%s: driver %s has no %s XDP (%s)", dev->name,
 			dev->driver[0] ? dev->driver : "?",
 			cfg->generic ? "generic" : "native",
-			cfg->generic ? "use another device" : "use --generic");
+			cfg->generic ? "use another device" : "use {generic}");
 	case -EPERM:
 	case -EACCES:
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
@@ -115,7 +115,7 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 	case -ERANGE:
 		return pt_error_set(err, PT_EXIT_HOST, code,
 			"%s: MTU %u, or its peer's, is too large for XDP here "
-			"(lower it, or use --generic)", dev->name, dev->mtu);
+			"(lower it, or use {generic})", dev->name, dev->mtu);
 	}
 	return pt_error_set(err, PT_EXIT_HOST, code,
 		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
@@ -127,7 +127,7 @@ int program_fail_version(struct pt_error *err, const struct pt_device *device)
 {
 	return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
 		"%s: the program on it is of another version of pagetrim "
-		"(pagetrim detach --dev %s, then attach)", device->name,
+		"(pagetrim detach {dev} %s, then attach)", device->name,
 		device->name);
 }
 
@@ -303,7 +303,7 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 	if (p->info.generic != cfg->generic)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 			"%s: attached in %s mode, %s was asked for (%s "
-			"--generic, or attach it anew)", name,
+			"{generic}, or attach it anew)", name,
 			p->info.generic ? "generic" : "native",
 			cfg->generic ? "generic" : "native",
 			p->info.generic ? "use" : "leave out");
@@ -396,7 +396,7 @@ int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 		program_free(p);
 		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was "
 			"removed, or moved to another network namespace "
-			"(pagetrim detach --dev %s removes the pins that are "
+			"(pagetrim detach {dev} %s removes the pins that are "
 			"left)", device->name, device->name);
 	}
 	ret = program_find(p);
@@ -410,7 +410,7 @@ int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 	if (ret == -ENOENT || ret == -EPROTO)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOENT,
 			"%s: no pagetrim program%s runs on it (pagetrim attach "
-			"--dev %s, or a running pagetrim receive)",
+			"{dev} %s, or a running pagetrim receive)",
 			device->name, ret == -EPROTO ? " of this version" : "",
 			device->name);
 	return program_fail(err, &cfg, ret);

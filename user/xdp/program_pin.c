@@ -165,13 +165,13 @@ static int judge_pins(const struct pt_device *device, struct pt_error *err)
 	switch (program_judge_pins(path, &owner)) {
 	case PINS_HERE:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s is of "
-			"%s, which had that name (pagetrim detach --dev %s)",
+			"%s, which had that name (pagetrim detach {dev} %s)",
 			device->name, path, owner.name, owner.name);
 	case PINS_ELSEWHERE:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s is of "
 			"a device in another network namespace, which has or "
 			"had that name (detach it there; if that is gone: "
-			"pagetrim detach --dev %s --force)", device->name, path,
+			"pagetrim detach {dev} %s {force})", device->name, path,
 			device->name);
 	case PINS_UNREAD:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s cannot "
@@ -226,7 +226,7 @@ static int refuse_attached(const struct pt_program_cfg *cfg,
 	if (!here)
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-		"%s: attached already%s (pagetrim detach --dev %s first)",
+		"%s: attached already%s (pagetrim detach {dev} %s first)",
 		device->name, other_version ?
 		", by another version of pagetrim" : "", device->name);
 }
@@ -268,14 +268,14 @@ static int fail_used(struct pt_error *err, const struct pt_program *p,
 {
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
 			    "%s: in use by pid %d, pagetrim %s (stop it, or "
-			    "use --force)", p->device.name, pid, role);
+			    "use {force})", p->device.name, pid, role);
 }
 
 static int fail_unknown(struct pt_error *err, const struct pt_program *p,
 			const char *where, int code)
 {
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot tell who uses "
-			    "it: %s: %s (try again; --force does not ask)",
+			    "it: %s: %s (try again; {force} does not ask)",
 			    p->device.name, where, strerror(-code));
 }
 
@@ -347,7 +347,7 @@ static int unpin_left(const struct pt_device *device, bool force,
 	pins = program_judge_pins(path, &owner);
 	if (pins == PINS_NONE)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: nothing "
-				    "is attached (pagetrim attach --dev %s "
+				    "is attached (pagetrim attach {dev} %s "
 				    "does)", device->name, device->name);
 	if (pins == PINS_HERE || (pins != PINS_DEAD && !force))
 		return judge_pins(device, err);

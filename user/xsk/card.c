@@ -77,7 +77,7 @@ int pt_card_wait(struct pt_card *card, struct pt_error *err)
 	} while (pt_clock_ns() < end_ns);
 	return pt_error_set(err, PT_EXIT_HOST, -ENETDOWN, "%s: no carrier for "
 			    "%u s since an XDP program was attached, which "
-			    "zero copy needs (--zero-copy off does without)",
+			    "zero copy needs ({zero-copy} off does without)",
 			    card->device->name, CARRIER_MS / 1000);
 }
 
@@ -142,7 +142,7 @@ static int open_zero_copy(struct pt_card *card, struct pt_xsk **out,
 	if (ret == -ECANCELED)
 		return pt_stop_error(err);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s queue %u: driver %s "
-			    "sends nothing with zero copy: %s (--zero-copy "
+			    "sends nothing with zero copy: %s ({zero-copy} "
 			    "auto does without)", card->device->name,
 			    cfg->queue, card->device->driver,
 			    ret == -ETIMEDOUT ? "no frame was completed" :

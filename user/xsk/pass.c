@@ -84,7 +84,7 @@ static int fail(struct pt_error *err, const struct pt_device *device, int code)
 	if (code == -EEXIST)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: an XDP program "
 				    "in generic mode has it, and zero copy "
-				    "needs one in the driver (--zero-copy off "
+				    "needs one in the driver ({zero-copy} off "
 				    "does without)", name);
 	if (code == -EPERM || code == -EACCES)
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: no privilege "

@@ -50,7 +50,7 @@ static int fail_pool(struct pt_error *err, size_t sz)
 	free_cnt -= promised < free_cnt ? promised : free_cnt;
 	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%lu huge pages of 2 "
 			    "MiB are needed for a queue, and %lu of %lu are "
-			    "free (--hugepages thp works, or --hugepages auto; "
+			    "free ({hugepages} thp works, or {hugepages} auto; "
 			    "sysctl vm.nr_hugepages=%lu makes more)", want,
 			    free_cnt, all, all + want -
 			    (free_cnt < want ? free_cnt : 0));

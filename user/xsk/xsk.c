@@ -205,7 +205,7 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	case -EBUSY:
 		remedy = "an AF_XDP socket holds the queue, another program's "
 			 "or that of a pagetrim in a container with a /run of "
-			 "its own; --queues auto passes over it";
+			 "its own; {queues} auto passes over it";
 		break;
 	case -EINVAL:
 		remedy = "no such queue, or the kernel has no AF_XDP copy mode "
@@ -237,7 +237,7 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	    code != -ENOBUFS)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s queue %u: "
 				    "driver %s gives no zero copy: %s "
-				    "(--zero-copy auto does without)", dev,
+				    "({zero-copy} auto does without)", dev,
 				    cfg->queue, cfg->device->driver[0] ?
 				    cfg->device->driver : "?",
 				    strerror(-code));

@@ -69,11 +69,11 @@ void pt_zero_copy_explain(struct pt_error *why, enum pt_zero_copy_answer answer,
 		break;
 	case PT_ZERO_COPY_GENERIC:
 		pt_error_set(why, PT_EXIT_HOST, -EINVAL, "%s: no zero copy with "
-			     "--generic (leave it out)", dev->name);
+			     "{generic} (leave it out)", dev->name);
 		break;
 	case PT_ZERO_COPY_ABSENT:
 		pt_error_set(why, PT_EXIT_HOST, -EOPNOTSUPP, "%s: driver %s has "
-			     "no zero copy for AF_XDP (--zero-copy auto does "
+			     "no zero copy for AF_XDP ({zero-copy} auto does "
 			     "without)", dev->name,
 			     dev->driver[0] ? dev->driver : "?");
 		break;
@@ -81,7 +81,7 @@ void pt_zero_copy_explain(struct pt_error *why, enum pt_zero_copy_answer answer,
 		pt_error_set(why, PT_EXIT_HOST, -EOPNOTSUPP, "%s: driver %s, "
 			     "as a module, may send garbage as the header of "
 			     "zero-copy frames, and its host drop them "
-			     "(--zero-copy on tries it)", dev->name,
+			     "({zero-copy} on tries it)", dev->name,
 			     dev->driver);
 		break;
 	case PT_ZERO_COPY_MTU:
@@ -89,7 +89,7 @@ void pt_zero_copy_explain(struct pt_error *why, enum pt_zero_copy_answer answer,
 		pt_error_set(why, PT_EXIT_HOST, -EMSGSIZE, "%s: its MTU is %u, "
 			     "and zero copy of driver %s takes frames for %u at "
 			     "most: larger ones, all the host's, would be lost "
-			     "(ip link set %s mtu %u, or --zero-copy auto does "
+			     "(ip link set %s mtu %u, or {zero-copy} auto does "
 			     "without)", dev->name, dev->mtu,
 			     dev->driver[0] ? dev->driver : "?", mtu_max,
 			     dev->name, mtu_max);

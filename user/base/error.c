@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <pagetrim/error.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/option_names.h"
+
+static const char *const names[] = {
+#define X(name) name,
+	PT_OPTION_NAMES(X)
+#undef X
+};
+
+static bool has_dashes;
+
+void pt_error_with_dashes(bool dashes)
+{
+	has_dashes = dashes;
+}
+
+/* name_at returns the bytes of the name of an option that stands at text, "{"
+ * before it and "}" behind it; 0: there is none. */
+static size_t name_at(const char *text)
+{
+	size_t sz;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		sz = strlen(names[i]);
+		if (!strncmp(text, names[i], sz) && text[sz] == '}')
+			return sz;
+	}
+	return 0;
+}
+
+/* name_options replaces each {name} in place; no text grows. */
+static void name_options(char *text)
+{
+	char *to = text;
+	size_t sz;
+
+	while (*text) {
+		sz = *text == '{' ? name_at(text + 1) : 0;
+		if (!sz) {
+			*to++ = *text++;
+			continue;
+		}
+		memmove(has_dashes ? to + 2 : to, text + 1, sz);
+		text += 1 + sz + 1;
+		if (has_dashes) {
+			memset(to, '-', 2);
+			to += 2;
+		}
+		for (size_t i = 0; i < sz; i++, to++)
+			*to = *to == '-' && !has_dashes ? '_' : *to;
+	}
+	*to = '\0';
+}
+
+/* hint_of returns where the parentheses begin that end text; 0: there are none,
+ * or nothing before them. */
+static size_t hint_of(const char *text)
+{
+	size_t at = strlen(text);
+	int depth = 0;
+
+	if (!at || text[at - 1] != ')')
+		return 0;
+	while (at-- > 0) {
+		depth += text[at] == ')';
+		depth -= text[at] == '(';
+		if (!depth)
+			return at && text[at - 1] == ' ' ? at : 0;
+	}
+	return 0;
+}
+
+static bool ends_with(const char *text, const char *tail)
+{
+	size_t sz = strlen(text);
+	size_t tail_sz = strlen(tail);
+
+	return sz >= tail_sz && !strcmp(text + sz - tail_sz, tail);
+}
+
+int pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
+		 const char *fmt, ...)
+{
+	va_list args;
+
+	if (!err)
+		return code;
+	err->exit = exit;
+	va_start(args, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, args);
+	va_end(args);
+	name_options(err->text);
+	/* An operand elsewhere, "eth0 (old)", is no hint. */
+	err->hint_at = ends_with(fmt, ")") || ends_with(fmt, "%s")
+		? hint_of(err->text) : 0;
+	return code;
+}
