@@ -22,9 +22,10 @@
         until FILE exists; then cut (close both) or freeze (copy nothing more)
     peer.py plain ADDR PORT TO_PORT
         as proxy, of one connection, but neither end's HELLO says a capability
-    peer.py forget ADDR PORT TO_PORT
+    peer.py forget ADDR PORT TO_PORT FILE
         as proxy, but the first connection is cut (both ways) when COMMITTED
-        comes back on it, which is not passed on; later ones are copied
+        comes back on it, which is not passed on; later ones are accepted and
+        copied once FILE exists
 
 Each says "ready" on stderr when it can be connected to, or is connected.
 """
@@ -228,14 +229,17 @@ def plain(addr, port, to_port):
                 return
 
 
-def forget(addr, port, to_port):
+def forget(addr, port, to_port, file):
     committed = message(COMMITTED, bytes(8))[:HEAD_SZ]
     server = listen(addr, port)
     cut = False
     to = {}
     while True:
-        for sock in select.select([server, *to], [], [])[0]:
+        for sock in select.select([server, *to], [], [], POLL_S)[0]:
             if sock is server:
+                if cut and not os.path.exists(file):
+                    time.sleep(POLL_S)
+                    continue
                 client, _ = server.accept()
                 host = socket.create_connection((addr, int(to_port)))
                 to[client], to[host] = host, client
