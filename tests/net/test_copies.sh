@@ -84,14 +84,23 @@ arrived()
 
 copies() { field send .copies.pages; }
 
-# each_once: without loss every page goes once, and what goes as data is what the
+# each_once: after on_time every page went once, and what went as data is what the
 # blocks of the frames hold.
 each_once()
 {
-	no_loss
 	same "pages with data" "$(field send .ram.normal)" $((first + again))
 	same "bytes of blocks" "$(field send '."block-bytes"')" \
 		$((4096 * (first + again - $(copies))))
+}
+
+# measured COMMAND...: sets wire, to what leaves the device meanwhile.
+measured()
+{
+	local before
+
+	before=$(sent_bytes)
+	"$@"
+	wire=$(($(sent_bytes) - before))
 }
 
 # none: no page went as a copy, or waited to.
@@ -103,12 +112,10 @@ none()
 
 near_and_far()
 {
-	local before wire
+	local wire
 
 	show hosts_up "$net" --mtu "$1"
-	before=$(sent_bytes)
-	moved
-	wire=$(($(sent_bytes) - before))
+	on_time measured moved
 	same used "$(field send .copies.used)" true
 	within copies "$(copies)" "$most" "$again"
 	each_once
@@ -123,7 +130,7 @@ near_and_far()
 without()
 {
 	show hosts_up "$net" --mtu 9000
-	moved "$@"
+	on_time moved "$@"
 	none
 	each_once
 	nothing_left
@@ -132,7 +139,7 @@ without()
 sealed_if_told()
 {
 	show hosts_up "$net" --mtu 9000
-	moved --copies on
+	on_time moved --copies on
 	same cipher "$(field send .cipher)" aes-128-gcm
 	within copies "$(copies)" "$most" "$again"
 	each_once
@@ -164,7 +171,7 @@ two_lanes()
 	local -a receive_options=(--queues 2)
 
 	show hosts_up "$net" --mtu 9000 --queues 2
-	moved --queues 2
+	on_time moved --queues 2
 	within copies "$(copies)" $((256 * 3 / 4)) "$again"
 	each_once
 	nothing_left
@@ -250,24 +257,31 @@ peer_without()
 {
 	local proxy to=$HOSTS_B4:17000
 
-	show hosts_up "$net" --mtu 9000
 	hosts_exec "$net" b "$here/peer.py" plain "$HOSTS_B4" 17000 16644 \
 		2>ready &
 	proxy=$!
 	wait_until 10 grep -q ready ready
 	"$@"
 	finish "$proxy" 10
-	nothing_left
 }
 
 does_without()
 {
-	moved
+	show hosts_up "$net" --mtu 9000
+	on_time peer_without moved
 	none
 	each_once
+	nothing_left
 }
 
 cannot()
+{
+	show hosts_up "$net" --mtu 9000
+	peer_without is_told_so
+	nothing_left
+}
+
+is_told_so()
 {
 	memory
 	receive_begin receive --listen "$HOSTS_B4" --out copy
@@ -298,10 +312,8 @@ case_run "copies: sealed, --copies on" sealed_if_told
 case_run "copies: all kinds of faults, MTU 1500" unsealed disturbed 1500 1
 case_run "copies: all kinds of faults, MTU 9000" unsealed disturbed 9000 2
 case_run "copies: taken up again" unsealed resumed
-case_run "copies: a receiver that takes none" \
-	unsealed peer_without does_without
-case_run "copies: a receiver that takes none, --copies on" \
-	unsealed peer_without cannot
+case_run "copies: a receiver that takes none" unsealed does_without
+case_run "copies: a receiver that takes none, --copies on" unsealed cannot
 case_run "copies: --pad, and --copies on" \
 	refused '--copies on.*--pad' --copies on --pad
 case_run "copies: neither on nor off" refused "'some'.*auto" --copies some

@@ -46,8 +46,7 @@ searches_where_it_pays()
 {
 	show hosts_up "$net" --mtu 9000 --queues "$1"
 	receive_options=(--queues "$1")
-	transfer "$(memory)" --queues "$1" "${@:2}"
-	no_loss
+	on_time transfer "$(memory)" --queues "$1" "${@:2}"
 	adds_up
 	same pages "$(field send .ram.normal)" $((full + half))
 	# At least three of four of the pages that have no zero block are spared
@@ -62,8 +61,7 @@ searches_where_it_pays()
 observed()
 {
 	show hosts_up "$net" --mtu 9000
-	transfer "$(memory)" --observe
-	no_loss
+	on_time transfer "$(memory)" --observe
 	same "bytes of blocks" "$(field send '."block-bytes"')" \
 		$((full * 4096 + half * 2048))
 	same "zero blocks" "$(field send \

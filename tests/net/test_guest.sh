@@ -25,7 +25,7 @@ guest_cleanup()
 }
 trap guest_cleanup EXIT
 
-guest start --ram "$ram" --size-mib 512 --dir "$state" >&2
+guest start --ram "$ram" --size-mib 512 --dir "$state" --timeout-s 1200 >&2
 guest save --dir "$state" --state "$tmp/devices" >&2
 
 # arrives MTU QUEUES LOSS: loss in per mille.
@@ -54,6 +54,16 @@ arrives()
 	fi
 }
 
+# arrives_trimmed TRIM
+arrives_trimmed()
+{
+	rm -f "${litter[0]}"
+	receive_begin receive --listen "$HOSTS_B4" --out "${litter[0]}"
+	send_begin send --to "$HOSTS_B4" --trim "$1" "$ram"
+	ended send "$sender" 120 0
+	ended receive "$receiver" 10 0
+}
+
 # predicted MTU TRIM: inspect's wire bytes are within 1 % of send's.
 predicted()
 {
@@ -63,11 +73,7 @@ predicted()
 	litter=("/dev/shm/pagetrim-$net")
 	"$pagetrim" inspect --json --mtu "$mtu" "$ram" >inspect.json
 	said=$(field inspect ".trim[\"$trim\"][\"wire-bytes\"]")
-	receive_begin receive --listen "$HOSTS_B4" --out "${litter[0]}"
-	send_begin send --to "$HOSTS_B4" --trim "$trim" "$ram"
-	ended send "$sender" 60 0
-	ended receive "$receiver" 10 0
-	no_loss
+	on_time arrives_trimmed "$trim"
 	sent=$(field send .ram.transferred)
 	echo "inspect says $said bytes, send sent $sent"
 	((100 * (said > sent ? said - sent : sent - said) <= sent)) ||

@@ -53,8 +53,7 @@ tiled()
 
 	shift
 	for _ in 1 2 3; do
-		rm -f copy
-		transfer "$@"
+		on_time transfer "$@"
 		! is_tiled "$queues" || return 0
 	done
 	die "in no transfer are the stages all of the time"
@@ -66,7 +65,6 @@ counted()
 {
 	local wire blocks covered memory again
 
-	no_loss
 	wire=$(field send .ram.transferred)
 	blocks=$(field send '."block-bytes"')
 	covered=$((wire - $(field send .frames) * outer_sz))

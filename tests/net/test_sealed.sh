@@ -50,10 +50,9 @@ padded()
 	show hosts_up "$net" --mtu 9000
 	truncate -s 4M zero
 	head -c 4M /dev/urandom >dense
-	transfer "$PWD/zero" --pad
+	on_time transfer "$PWD/zero" --pad
 	mv send.json zero.json
-	rm copy
-	transfer "$PWD/dense" --pad
+	on_time transfer "$PWD/dense" --pad
 	mv send.json dense.json
 	same "frames of zero memory" "$(field zero .frames)" \
 		"$(field dense .frames)"
