@@ -417,28 +417,43 @@ transfer()
 
 # ---- a transfer to which something happens -----------------------------------
 
-# A transfer of about 22 MB that takes 2 s: time to do something to it.
+# A transfer of about 22 MB that takes 2 s.
 rate=10M
 
 # under_way MOMENT [SEND-OPTION...]: start a transfer and return at that
 # moment: connected, opened (the receiver knows of the transfer), or a number of
-# bytes sent.
+# bytes sent.  From then on it takes minutes, so that there is time to do something
+# to it, until go_on; not so where $rate is 0, or an option is --control.
 under_way()
 {
-	local moment=$1
+	local moment=$1 slows=yes
 
 	shift
+	[[ $rate != 0 && " $* " != *" --control "* ]] || slows=
 	receive_begin receive --listen "$HOSTS_B4" --out "${out:-copy}" \
 		--peer-timeout "${peer_timeout:-20}"
 	send_begin send --to "$HOSTS_B4" --max-bandwidth "$rate" \
+		${slows:+--control under-way} \
 		--peer-timeout "${peer_timeout:-20}" "${@:-$(image even)}"
 	case $moment in
 	connected)	wait_until 10 is_connected ;;
 	opened)		wait_until 10 grep -q ' transfer ' receive.err ;;
 	*)		wait_until 10 has_sent "$moment" ;;
 	esac
+	[[ ! $slows ]] || slow_down
 	! is_gone "$sender" || die "the transfer ended too early to tell"
 }
+
+# slow_down, go_on: the transfer that is under way, with --control under-way.
+slow_down()
+{
+	wait_until 10 test -S under-way
+	show "$pagetrim" set under-way max-bandwidth 128K ||
+		die "the transfer ended too early to tell"
+}
+
+# It may be over by then.
+go_on() { show "$pagetrim" set under-way max-bandwidth 0 || true; }
 
 is_connected()
 {

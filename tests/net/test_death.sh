@@ -180,6 +180,7 @@ link_blinks()
 	sleep 0.5
 	on a ip link set "$(dev_a)" up
 	on a ip address replace fd77::1/64 dev "$(dev_a)" nodad
+	go_on
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
@@ -208,6 +209,7 @@ source_cut_short()
 	cp "$(image even)" source
 	under_way 3000000 source
 	truncate -s 1M source
+	go_on
 	ended send "$sender" 10 1 'source.*cut short'
 	ended receive "$receiver" 10 4
 	nothing_committed
@@ -252,6 +254,7 @@ process_dies()
 	wait_until 10 test -s process
 	under_way 3000000 --pid "$pid"
 	kill -KILL "$pid"
+	go_on
 	ended send "$sender" 10 1 "$pid.*went away"
 	ended receive "$receiver" 10 4
 	nothing_committed
@@ -268,6 +271,7 @@ disk_full()
 	mount -t tmpfs -o size=8m none small
 	mounts=("$PWD/small")
 	under_way opened
+	go_on
 	ended receive "$receiver" 20 3 'space|full'
 	ended send "$sender" 10 4 'space|full'
 	nothing_committed

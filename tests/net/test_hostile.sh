@@ -274,6 +274,7 @@ joined()
 	show hosts_up "$net" --hub --mtu 9000
 	under_way 1000000
 	strangers_begin
+	go_on
 	ended send "$sender" 60 0
 	strangers_bounded
 	ended receive "$receiver" 30 0

@@ -16,6 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # survived: the transfer ends well all the same.
 survived()
 {
+	[[ ! -S under-way ]] || go_on
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
@@ -25,6 +26,7 @@ survived()
 # both_end EXIT WORD: each says so within seconds, and the next one works.
 both_end()
 {
+	go_on
 	ended send "$sender" 12 "$1" "$2"
 	ended receive "$receiver" 12 "$1" "$2"
 	nothing_committed
@@ -165,6 +167,7 @@ starved()
 	wire_begin --repeat 1000 --repeats 7 \
 		--delay 1000 --delay-us 200000 --delay-least-us 200000
 	under_way 5000000
+	go_on
 	show kill -STOP "$receiver"
 	received=$(received_packets)
 	# Each takes 3 of 2048 places.
@@ -247,7 +250,7 @@ detached()
 	program_detach
 	[[ ${1-} != replaced ]] || on b bpftool net attach xdpdrv \
 		pinned "$pin" dev "$(dev_b)"
-	ended receive "$receiver" 5 3 'took .* XDP program off'
+	ended receive "$receiver" 15 3 'took .* XDP program off'
 	[[ ${1-} != replaced ]] ||
 		on b bpftool net detach xdpdrv dev "$(dev_b)"
 	ended send "$sender" 12 4

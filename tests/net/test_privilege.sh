@@ -142,9 +142,9 @@ connecting()
 	hosts_exec "$net" b "$here/peer.py" silent "$HOSTS_B4" 16644 2>ready &
 	peer=$!
 	wait_until 10 grep -q ready ready
-	send_begin send --to "$HOSTS_B4" --peer-timeout 3 "$@" \
+	send_begin send --to "$HOSTS_B4" --peer-timeout "$patient" "$@" \
 		"$(image small --pages 64)"
-	wait_until 5 connected
+	wait_until 10 connected
 	kill -STOP "$sender"
 	as_listed "$sender" send connecting 1 "${1:+$nobody}"
 	kill "$sender"

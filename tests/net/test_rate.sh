@@ -153,10 +153,10 @@ freed()
 told()
 {
 	show hosts_up "$net"
-	under_way 1000000 --control control "$(image even)"
+	rate=1M under_way 1000000 --control control "$(image even)"
 	control status --json >status.json
 	same "status" "$(field status .status)" active
-	same "limit" "$(field status '."max-bandwidth"')" $((10 << 20))
+	same "limit" "$(field status '."max-bandwidth"')" $((1 << 20))
 	# The device counts no Ethernet headers, and frames of a batch later.
 	within "bytes sent" "$(field status .transferred)" 900000 \
 		$(($(sent_bytes) + 300000))
@@ -164,7 +164,7 @@ told()
 		"$(field status .total)"
 	control status >text
 	grep -q '^active, .* left$' text || die "status: $(<text)"
-	grep -q ', at most 10.0 MiB$' text || die "status: $(<text)"
+	grep -q ', at most 1.0 MiB$' text || die "status: $(<text)"
 	kill -TERM "$sender"
 	ended send "$sender" 10 1 interrupted
 	[[ ! -e control ]] || die "the socket outlives SIGTERM"

@@ -14,7 +14,7 @@
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# About 9 MB in 2 s: time to do something to it.
+# About 9 MB in 2 s.
 rate=4M
 
 # begin [SEND-OPTION...]: a transfer of $source to copy, both ends with --resume.
@@ -33,15 +33,16 @@ send_more()
 }
 
 # partly_sent BYTES [SEND-OPTION...]: begin slowly, and return when as many bytes
-# have been sent.
+# have been sent; even more slowly from then on, see lib.sh.
 partly_sent()
 {
 	local bytes=$1 before
 
 	shift
 	before=$(sent_bytes)
-	begin --max-bandwidth "$rate" "$@"
+	begin --max-bandwidth "$rate" --control under-way "$@"
 	wait_until 10 has_sent $((before + bytes))
+	slow_down
 	! is_gone "$sender" || die "the transfer ended too early to tell"
 }
 
@@ -311,6 +312,7 @@ mismatch_is_not_kept()
 	source=moving
 	partly_sent 1500000
 	dd if=/dev/urandom of=moving bs=4096 count=1 conv=notrunc 2>/dev/null
+	go_on
 	ended send "$sender" 20 5 'changed'
 	ended receive "$receiver" 10 5
 	jq -e '.kept == false' receive.json >/dev/null || die "it says: kept"
