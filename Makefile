@@ -117,7 +117,7 @@ $(B)/lib/libpagetrim.pc: scripts/libpagetrim.pc.in include/pagetrim/pagetrim.h .
 		-e 's|@PRIVATE@|$(filter -lIPSec_MB,$(LDLIBS)) -pthread|' $< >$@
 
 # The skeletons must exist before the first object that may include one.
-$(B)/%.o: %.c | $(patsubst %,$(B)/%.skel.h,pagetrim pass look)
+$(B)/%.o: %.c | $(patsubst %,$(B)/%.skel.h,pagetrim pass look targets)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
@@ -200,7 +200,7 @@ lint: headers
 
 # Each header compiles alone; those that others may include as C++, too (the
 # parser is the kernel's and ours).
-headers: $(patsubst %,$(B)/%.skel.h,pagetrim pass look)
+headers: $(patsubst %,$(B)/%.skel.h,pagetrim pass look targets)
 	$(Q)for header in user/*/*.h include/pagetrim/*.h; do \
 		$(CC) $(OUR_CFLAGS) -Wno-unused-function -fsyntax-only \
 			-include $$header -x c /dev/null || exit 1; \

@@ -155,6 +155,53 @@ other_comes()
 	hook_is_free
 }
 
+# ours_id: of our program behind the dispatcher.
+ours_id()
+{
+	hosts_run "$net" b xdp-loader status "$(dev_b)" |
+		awk '/=>/ && $3 == "pagetrim" { print $4 }'
+}
+
+# ours_unload: the dispatcher goes on with the other program.
+ours_unload() { on b xdp-loader unload "$(dev_b)" --id "$(ours_id)"; }
+
+# all_replaced: the device has a dispatcher before and after, and has none for less
+# time than a receiver takes to look again.
+all_replaced()
+{
+	on b xdp-loader unload "$(dev_b)" --all
+	count_load 50
+}
+
+# taken_out FUNCTION OPTION...: somebody takes our program from the dispatcher
+# while a receiver runs by it; whatever came to the dispatcher before is none of
+# its concern.
+taken_out()
+{
+	local function=$1
+
+	shift
+	show hosts_up "$net"
+	attach
+	chmod 0711 "$tmp" "$dir"	# for another user
+	mkdir -m 0777 place
+	receive_begin receive --listen "$HOSTS_B4" --out place/copy "$@"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 1M \
+		"$(image even --pages 2048)"
+	wait_until 10 has_sent 500000
+	count_load 50
+	same order "$(order)" "pagetrim count "
+	wait_until 10 has_sent 1000000
+	! is_gone "$receiver" || die "the receiver ended too early to tell"
+	"$function"
+	same order "$(order)" "count "
+	ended receive "$receiver" 20 3 "took .* XDP program off"
+	ended send "$sender" 20 4 "took .* XDP program off"
+	detach		# the pins, which nothing runs
+	count_unload
+	hook_is_free
+}
+
 # Without `attach` pagetrim holds the hook alone: it says who is there.
 receive_alone()
 {
@@ -199,9 +246,13 @@ case_run "dispatcher: another program first, ours leaves" ours_goes_first
 case_run "dispatcher: ours first, the other leaves" other_goes_first
 case_run "dispatcher: MTU 9000" large_mtu
 case_run "dispatcher: another comes during a transfer" other_comes
+case_run "dispatcher: ours is taken out" taken_out ours_unload
+case_run "dispatcher: ours is taken out, --user" taken_out ours_unload --user nobody
+case_run "dispatcher: ours is taken out with all" taken_out all_replaced
 case_run "dispatcher: receive without attach names it" receive_alone
 case_run "dispatcher: the device went, another came" device_anew
 for mtu in 1500 9000; do
 	case_run "dispatcher: without it, MTU $mtu" no_dispatcher "$mtu"
 done
+rmdir /sys/fs/bpf/xdp 2>/dev/null || true	# libxdp's, which leaves it; if empty
 cases_end

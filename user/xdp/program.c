@@ -13,7 +13,6 @@
 
 #include <pagetrim/check.h>
 #include "xdp/cause.h"
-#include "xdp/hook.h"
 #include "xdp/occupant.h"
 
 #ifndef BPF_F_XDP_HAS_FRAGS
@@ -37,6 +36,7 @@ struct pt_program *program_new(const struct pt_device *device)
 	p->holder_fd = -1;
 	p->before_fd = -1;
 	p->mark_fd = -1;
+	p->targets_fd = -1;
 	for (int i = 0; i < MAP_CNT; i++)
 		p->map_fd[i] = -1;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -62,6 +62,8 @@ void program_free(struct pt_program *p)
 	if (p->link_fd >= 0)
 		close(p->link_fd);	/* the last reference: detaches */
 	program_unmark(p);
+	if (p->targets_fd >= 0)
+		close(p->targets_fd);
 	if (p->prog_fd >= 0)
 		close(p->prog_fd);
 	for (int i = 0; i < MAP_CNT; i++)
@@ -312,6 +314,7 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 	if (ret)
 		return ret;
 	program_prune(p);
+	program_reach_open(p);
 	return 0;
 }
 
@@ -435,18 +438,4 @@ void pt_program_close(struct pt_program *p)
 void pt_program_info(const struct pt_program *p, struct pt_program_info *info)
 {
 	*info = p->info;
-}
-
-bool pt_program_is_attached(const struct pt_program *p)
-{
-	__u32 id;
-	int ret;
-
-	if (p->link_fd >= 0)
-		return pt_hook_link_runs(p->link_fd, p->info.id);
-	/* What a dispatcher runs cannot be told from its number. */
-	ret = bpf_xdp_query_id(p->device.ifindex, 0, &id);
-	if (ret)
-		return ret != -ENODEV;
-	return p->info.dispatcher ? id != 0 : id == p->info.id;
 }

@@ -90,7 +90,8 @@ void pt_program_close(struct pt_program *p);
 void pt_program_info(const struct pt_program *p, struct pt_program_info *info);
 
 /* pt_program_is_attached: false once somebody has taken the program off its
- * device, or put another in its place.  Needs no privilege. */
+ * device or out of its dispatcher, or put another in its place.  Needs no
+ * privilege. */
 bool pt_program_is_attached(const struct pt_program *p);
 
 /* pt_program_pin loads, attaches and pins program and maps under

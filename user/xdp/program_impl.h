@@ -58,6 +58,8 @@ struct pt_program {
 				 * sender attached; else -1 */
 	int	mark_fd;	/* socket in our own map, until it has others: by it
 				 * others see that we begin; else -1 */
+	int	targets_fd;	/* behind a dispatcher: what ours is called by;
+				 * -1: alone, or the kernel does not tell */
 	int	map_fd[MAP_CNT];
 	int	cpu_cnt;	/* slots of a per-CPU value */
 
@@ -128,6 +130,10 @@ int program_find(struct pt_program *p);
 /* program_take fills p if program id is ours, and as far as it is if it is of
  * another version, -EPROTO; -ENOENT if it is not ours. */
 int program_take(struct pt_program *p, __u32 id);
+
+/* program_reach_open: for pt_program_is_attached, without privilege, to see
+ * whether a dispatcher still calls p's program. */
+void program_reach_open(struct pt_program *p);
 
 /* ---- pins: program_pins.c ---- */
 
