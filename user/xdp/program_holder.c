@@ -24,33 +24,18 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pagetrim/check.h>
 
-#define WAIT_TRIES	5000	/* a millisecond apart, of a lock that is held
-				 * for moments only */
-#define WAIT_PAUSE_NS	1000000
-
-static bool lock_patiently(int fd)
-{
-	const struct timespec pause = { .tv_nsec = WAIT_PAUSE_NS };
-
-	for (int i = 0; i < WAIT_TRIES; i++) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
+#define WAIT_MS	5000	/* for a lock that is held for moments only */
 
 int program_lock_maps(struct pt_program *p, struct pt_error *err)
 {
 	if (!p->info.pinned)
 		return 0;
 	pt_check(p->pins_fd >= 0);
-	if (lock_patiently(p->pins_fd))
+	if (program_flock(p->pins_fd, WAIT_MS))
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process "
 			    "has held the lock of its maps for 5 s (is it "
@@ -89,7 +74,7 @@ static int make_holder(struct pt_program *p)
 			      O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (p->holder_fd < 0)
 		return -errno;
-	return lock_patiently(p->holder_fd) ? 0 : -EBUSY;
+	return program_flock(p->holder_fd, WAIT_MS) ? 0 : -EBUSY;
 }
 
 int program_hold(struct pt_program *p, struct pt_error *err)

@@ -160,6 +160,17 @@ enum program_pins {
 enum program_pins program_judge_pins(const char *path,
 				     struct pt_device *device);
 
+/* ---- whose turn it is: program_turn.c ---- */
+
+/* program_flock takes a flock(2) that others have for moments; false: not
+ * within ms. */
+bool program_flock(int fd, __u32 ms);
+
+/* program_begin_turn: one process at a time attaches or detaches.  -EBUSY: one
+ * does not come to its end.  program_end_turn lets the next. */
+int program_begin_turn(int *turn, const char *dev, struct pt_error *err);
+void program_end_turn(int turn);
+
 /* ---- who lives: program_holder.c ---- */
 
 /* program_hold makes this process a holder of pinned maps; program_unhold ends

@@ -231,18 +231,15 @@ static int refuse_attached(const struct pt_program_cfg *cfg,
 		", by another version of pagetrim" : "", device->name);
 }
 
-int pt_program_pin(const struct pt_program_cfg *cfg,
+/* pin_now: in our turn. */
+static int pin_now(const struct pt_program_cfg *cfg,
 		   struct pt_program_info *info, struct pt_error *err)
 {
 	const struct pt_device *device = cfg->device;
 	char path[PT_PIN_PATH_SZ];
 	struct pt_program *p;
-	int ret = check_bpffs(err);
+	int ret = refuse_attached(cfg, err);
 
-	if (ret)
-		return ret;
-	pt_cause_begin();
-	ret = refuse_attached(cfg, err);
 	if (!ret)
 		ret = judge_pins(device, err);
 	if (ret)
@@ -260,6 +257,21 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 		*info = p->info;
 	}
 	program_free(p);
+	return ret;
+}
+
+int pt_program_pin(const struct pt_program_cfg *cfg,
+		   struct pt_program_info *info, struct pt_error *err)
+{
+	int ret = check_bpffs(err), turn;
+
+	if (!ret)
+		ret = program_begin_turn(&turn, cfg->device->name, err);
+	if (ret)
+		return ret;
+	pt_cause_begin();
+	ret = pin_now(cfg, info, err);
+	program_end_turn(turn);
 	return ret;
 }
 
@@ -355,17 +367,14 @@ static int unpin_left(const struct pt_device *device, bool force,
 	return 0;
 }
 
-int pt_program_unpin(const struct pt_device *device, bool force,
+/* unpin_now: in our turn. */
+static int unpin_now(const struct pt_device *device, bool force,
 		     struct pt_error *err)
 {
 	struct pt_program_cfg cfg = { .device = device };
-	struct pt_program *p;
-	int ret = check_bpffs(err);
+	struct pt_program *p = program_new(device);
+	int ret;
 
-	if (ret)
-		return ret;
-	pt_cause_begin();
-	p = program_new(device);
 	if (!p)
 		return program_fail(err, &cfg, -ENOMEM);
 	ret = device->ifindex ? program_find(p) : -ENOENT;
@@ -377,5 +386,20 @@ int pt_program_unpin(const struct pt_device *device, bool force,
 	else
 		program_fail(err, &cfg, ret);
 	program_free(p);
+	return ret;
+}
+
+int pt_program_unpin(const struct pt_device *device, bool force,
+		     struct pt_error *err)
+{
+	int ret = check_bpffs(err), turn;
+
+	if (!ret)
+		ret = program_begin_turn(&turn, device->name, err);
+	if (ret)
+		return ret;
+	pt_cause_begin();
+	ret = unpin_now(device, force, err);
+	program_end_turn(turn);
 	return ret;
 }

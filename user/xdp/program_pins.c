@@ -117,7 +117,6 @@ void program_remove_pins(const char *folder)
 		unlink(path);
 	}
 	rmdir(folder);
-	rmdir(PT_PIN_ROOT);	/* unless another device has pins */
 }
 
 /* link_device returns the number of the link's device, in whatever namespace;
