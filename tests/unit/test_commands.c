@@ -307,17 +307,64 @@ static void all_have_a_page(void **state)
 	}
 }
 
-/* What a command line says arrives under the library's names. */
-static void send_gets(struct pt_send_options *o, const char *line)
+static int send_parse(struct pt_send_options *o, const char *line)
 {
-	char words[256], *argv[24] = { "send" };
+	char words[512], *argv[24] = { "send" };
 	int argc = 1;
 
 	snprintf(words, sizeof(words), "--insecure --dev d --to h %s src",
 		 line);
 	for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
 		argv[argc++] = w;
-	assert_int_equal(pt_send_options_parse(o, argc, argv), -1);
+	return pt_send_options_parse(o, argc, argv);
+}
+
+/* What a command line says arrives under the library's names. */
+static void send_gets(struct pt_send_options *o, const char *line)
+{
+	assert_int_equal(send_parse(o, line), -1);
+}
+
+/* send_refuses: wrong usage, in a line that has word and one that hints. */
+static void send_refuses(const char *line, const char *word)
+{
+	static struct pt_send_options o;
+	FILE *before = stderr;
+	char *text, *end;
+	size_t sz;
+	int code;
+
+	stderr = open_memstream(&text, &sz);
+	code = send_parse(&o, line);
+	fclose(stderr);
+	stderr = before;
+	assert_int_equal(code, PT_EXIT_USAGE);
+	end = strchr(text, '\n');
+	assert_non_null(end);
+	assert_string_equal(end, "\nTry 'pagetrim send --help'.\n");
+	if (!strstr(text, word))
+		fail_msg("%s: '%s' without '%s'", line, text, word);
+	free(text);
+}
+
+/* What every receiver refuses is refused before anything is opened. */
+static void send_names(void **state)
+{
+	static struct pt_send_options o;
+	char line[256];
+
+	(void)state;
+	send_gets(&o, "--name vm-1.ram --with dir/.state");
+	assert_string_equal(o.cfg.name, "vm-1.ram");
+	send_refuses("--name a/b", "--name 'a/b': ");
+	send_refuses("--name .b", "begins with a '.'");
+	send_refuses("--name a\nb", "'a?b': not a name for an image: it has a "
+		     "control character");
+	snprintf(line, sizeof(line), "--name %0129d", 0);
+	send_refuses(line, "128 bytes");
+	send_refuses("--with x/segments.json", "--with 'x/segments.json': ");
+	send_refuses("--with x/", "it is empty");
+	send_refuses("--with a/x --with b/x", "have one name");
 }
 
 static void words_are_the_librarys(void **state)
@@ -393,6 +440,7 @@ int main(void)
 		cmocka_unit_test(all_have_a_page),
 		cmocka_unit_test(words_are_the_librarys),
 		cmocka_unit_test(send_defaults_and_values),
+		cmocka_unit_test(send_names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

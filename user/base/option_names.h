@@ -24,6 +24,7 @@
 	X("max-peer-memory")		\
 	X("max-transfers")		\
 	X("mtu")			\
+	X("name")			\
 	X("out")			\
 	X("peer-timeout")		\
 	X("prealloc")			\

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/text.h"
 #include "cli/scribe.h"
 
 #define LINE_SZ		8192	/* of a log line; two paths and a cause */
@@ -96,13 +97,15 @@ int pt_out_fail(const char *command, const struct pt_error *err)
 
 int pt_out_usage(const char *command, const char *fmt, ...)
 {
+	char said[LINE_SZ], clean[LINE_SZ];
 	va_list args;
 
-	fprintf(stderr, "pagetrim %s: ", command);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(said, sizeof(said), fmt, args);
 	va_end(args);
-	fprintf(stderr, "\nTry 'pagetrim %s --help'.\n", command);
+	pt_text_clean(clean, sizeof(clean), said);
+	fprintf(stderr, "pagetrim %s: %s\nTry 'pagetrim %s --help'.\n",
+		command, clean, command);
 	return PT_EXIT_USAGE;
 }
 

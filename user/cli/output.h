@@ -16,7 +16,8 @@
 /* pt_out_fail prints "pagetrim COMMAND: TEXT" on stderr; returns err->exit. */
 int pt_out_fail(const char *command, const struct pt_error *err);
 
-/* pt_out_usage prints the complaint and where to find help on stderr;
+/* pt_out_usage prints the complaint, what is no clean text in it as "?", and
+ * where to find help on stderr;
  * returns PT_EXIT_USAGE. */
 __attribute__((format(printf, 2, 3)))
 int pt_out_usage(const char *command, const char *fmt, ...);

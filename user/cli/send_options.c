@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/name.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "lane/rate.h"
@@ -155,16 +156,30 @@ static const char *last_part(const char *path)
 /* check_files: they stand in one folder at the receiver. */
 static int check_files(const struct pt_send_options *o)
 {
-	const char *const *files = o->files;
+	const char *const *files = o->files, *fault;
 
-	for (__u32 i = 0; i < o->cfg.file_cnt; i++)
+	for (__u32 i = 0; i < o->cfg.file_cnt; i++) {
+		fault = pt_name_file_fault(last_part(files[i]));
+		if (fault)
+			return pt_out_usage("send", "--with '%s': no receiver "
+					    "stores a file of that name: %s "
+					    "(rename it)", files[i], fault);
 		for (__u32 k = 0; k < i; k++)
 			if (!strcmp(last_part(files[i]), last_part(files[k])))
 				return pt_out_usage("send", "--with '%s' and "
 						    "'%s': have one name at "
 						    "the receiver (rename one)",
 						    files[k], files[i]);
+	}
 	return -1;
+}
+
+static int check_name(const char *name)
+{
+	const char *fault = name ? pt_name_image_fault(name) : NULL;
+
+	return fault ? pt_out_usage("send", "--name '%s': not a name for an "
+				    "image: %s", name, fault) : -1;
 }
 
 /* check_together: -1 if the options go with one another, or an exit code. */
@@ -179,8 +194,6 @@ static int check_together(const struct pt_send_options *o)
 				    : "no SOURCE, and no --pid");
 	if (o->keep_running && !o->pid)
 		return pt_out_usage("send", "--keep-running needs --pid");
-	if (cfg->name && strlen(cfg->name) > 128)
-		return pt_out_usage("send", "--name: at most 128 bytes");
 	if (cfg->pad && o->security.insecure)
 		return pt_out_usage("send", "--pad: hides nothing with "
 				    "--insecure");
@@ -188,7 +201,9 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "--copies on: tells which pages "
 				    "are equal, which --pad hides (leave one "
 				    "out)");
-	code = check_files(o);
+	code = check_name(cfg->name);
+	if (code < 0)
+		code = check_files(o);
 	if (code < 0)
 		code = pt_agent_check("send", &o->agent);
 	if (code >= 0)

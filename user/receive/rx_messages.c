@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include "base/name.h"
 #include "receive/quota.h"
 #include "receive/rx_intake.h"
 #include "receive/rx_storage.h"
@@ -45,6 +46,7 @@ static int protocol_error(const struct pt_rx_session *s,
 static int name_path(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_receive_report *r = &s->report;
+	const char *fault;
 	int sz;
 
 	if (s->open.name[0])
@@ -55,10 +57,11 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 	if (!s->cfg->serve) {
 		sz = snprintf(r->path, sizeof(r->path), "%s", s->cfg->path);
 	} else {
-		if (r->name[0] == '.' || strchr(r->name, '/'))
+		fault = pt_name_image_fault(r->name);
+		if (fault)
 			return pt_error_set(err, PT_EXIT_PEER, -EINVAL,
-					    "'%s': not a name for an image (no "
-					    "'/', no leading '.')", r->name);
+					    "'%s': not a name for an image: %s "
+					    "(send {name})", r->name, fault);
 		sz = snprintf(r->path, sizeof(r->path), "%s/%s", s->cfg->path,
 			      r->name);
 	}

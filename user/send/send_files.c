@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/name.h"
 
 #define BACKLOG_MAX	(256u << 10)	/* bytes of them that other messages wait
 					 * behind */
@@ -53,6 +54,7 @@ static const char *last_part(const char *path)
  * message can carry, and the bytes it has now. */
 static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 {
+	const char *fault;
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
@@ -64,10 +66,12 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: not a "
 				    "regular file ({with} takes files)", path);
 	}
-	if (strlen(last_part(path)) > 255) {
+	fault = pt_name_file_fault(last_part(path));
+	if (fault) {
 		close(fd);
-		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
-				    "%s: its name is over 255 bytes", path);
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: no name "
+				    "for a file to take along: %s", path,
+				    fault);
 	}
 	*sz = st.st_size;
 	return fd;

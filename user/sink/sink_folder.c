@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
+#include "base/name.h"
 
-#define TABLE_NAME "segments.json"
+#define TABLE_NAME PT_NAME_TABLE
 
 int pt_folder_remove(int parent, const char *name)
 {
@@ -97,32 +98,18 @@ static int file_end(struct pt_sink *s, struct pt_error *err)
 	return 0;
 }
 
-/* name_is_plain: one path component that no terminal or table stumbles on. */
-static bool name_is_plain(const char *name)
-{
-	size_t sz = strlen(name);
-
-	if (!sz || sz > NAME_MAX || !strcmp(name, ".") || !strcmp(name, "..") ||
-	    !strcmp(name, TABLE_NAME))
-		return false;
-	for (size_t i = 0; i < sz; i++)
-		if (name[i] == '/' || (__u8)name[i] < ' ' || name[i] == 0x7f)
-			return false;
-	return true;
-}
-
 int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 		       struct pt_error *err)
 {
 	struct pt_folder *folder = &s->folder;
+	const char *fault = pt_name_file_fault(name);
 	int code;
 
 	pt_check(s->state == SINK_OPEN);
-	if (!name_is_plain(name))
+	if (fault)
 		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
-				    "%s: a file that came with it has a name "
-				    "that is no plain file name (or is "
-				    TABLE_NAME ")", s->path);
+				    "%s: a file that came with it cannot be "
+				    "stored by its name: %s", s->path, fault);
 	code = file_end(s, err);
 	if (code)
 		return code;
