@@ -50,13 +50,30 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* check_sz: files that the kernel writes as they are read (/proc) have a size of 0,
+ * and what a FILE message announces must be known before. */
+static int check_sz(int fd, const char *path, __u64 sz, struct pt_error *err)
+{
+	char byte;
+	ssize_t got = sz ? 0 : pread(fd, &byte, 1, 0);
+
+	if (got < 0)
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
+				    "({with})", path);
+	if (got)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: has more "
+				    "than its size of 0 bytes, as files in "
+				    "/proc (take a copy of it along)", path);
+	return 0;
+}
+
 /* open_file returns a descriptor of a regular file with a name that a FILE
  * message can carry, and the bytes it has now. */
 static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 {
 	const char *fault;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int ret, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
@@ -72,6 +89,11 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: no name "
 				    "for a file to take along: %s", path,
 				    fault);
+	}
+	ret = check_sz(fd, path, st.st_size, err);
+	if (ret) {
+		close(fd);
+		return ret;
 	}
 	*sz = st.st_size;
 	return fd;
@@ -204,8 +226,9 @@ static int send_bytes(struct pt_send_files *f, const struct file *file,
 		if (!got)
 			return pt_error_set(err, PT_EXIT_HOST, -EIO,
 					    "%s: became shorter while it was "
-					    "read (let nobody write to it)",
-					    file->path);
+					    "read (let nobody write to it; "
+					    "of a file in /sys take a copy "
+					    "along)", file->path);
 		m.file_data.data_sz = got;
 		m.file_data.data = bytes;
 		ret = say(f, &m, got, err);
