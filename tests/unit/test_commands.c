@@ -428,6 +428,38 @@ static void send_defaults_and_values(void **state)
 	assert_true(o.agent.json);
 }
 
+/* Of each command, each text: an empty one is refused, whatever reads it. */
+static void empty_is_refused(void **state)
+{
+	static _Alignas(16) char fields[1 << 16];
+	unsigned int texts = 0;
+	char option[64], *text;
+	FILE *before = stderr;
+	size_t sz;
+	int code;
+
+	(void)state;
+	for (unsigned int i = 0; i < row_cnt; i++) {
+		const struct row *r = &rows[i];
+		char *argv[] = { "x", option, NULL };
+
+		if (!r->option->value)
+			continue;
+		snprintf(option, sizeof(option), "--%s=", r->option->name);
+		expect(r, r->off + r->option->sz <= sizeof(fields));
+		stderr = open_memstream(&text, &sz);
+		code = pt_options_parse(r->command, fields, 2, argv);
+		fclose(stderr);
+		stderr = before;
+		expect(r, code == PT_EXIT_USAGE);
+		snprintf(option, sizeof(option), ": --%s '': ", r->option->name);
+		expect(r, strstr(text, option));
+		free(text);
+		texts++;
+	}
+	assert_in_range(texts, 30, row_cnt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +473,7 @@ int main(void)
 		cmocka_unit_test(words_are_the_librarys),
 		cmocka_unit_test(send_defaults_and_values),
 		cmocka_unit_test(send_names),
+		cmocka_unit_test(empty_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

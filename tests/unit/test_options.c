@@ -111,18 +111,14 @@ static const struct pt_command with_arguments = {
 static struct all got;
 static char *out, *err;		/* what was printed, the last time */
 
-/* parse_by: line's words are the arguments. */
-static int parse_by(const struct pt_command *c, const char *line)
+static int parse_words(const struct pt_command *c, char **argv)
 {
-	static char words[256];
-	char *argv[ARGS_MAX + 2] = { "try" };
 	FILE *out_before = stdout, *err_before = stderr;
 	size_t out_sz, err_sz;
-	int argc = 1, code;
+	int argc = 0, code;
 
-	snprintf(words, sizeof(words), "%s", line);
-	for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
-		argv[argc++] = w;
+	while (argv[argc])
+		argc++;
 	free(out);
 	free(err);
 	stdout = open_memstream(&out, &out_sz);
@@ -134,6 +130,19 @@ static int parse_by(const struct pt_command *c, const char *line)
 	stdout = out_before;
 	stderr = err_before;
 	return code;
+}
+
+/* parse_by: line's words are the arguments. */
+static int parse_by(const struct pt_command *c, const char *line)
+{
+	static char words[256];
+	char *argv[ARGS_MAX + 2] = { "try" };
+	int argc = 1;
+
+	snprintf(words, sizeof(words), "%s", line);
+	for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
+		argv[argc++] = w;
+	return parse_words(c, argv);
 }
 
 static void accept(const char *line)
@@ -192,8 +201,7 @@ static void texts(void **state)
 {
 	(void)state;
 	accept("--dev=eth0 --dev eth1");	/* the last one */
-	assert_int_equal(parse_by(&command, "--dev="), GO_ON);
-	assert_string_equal(got.dev, "");
+	refuse("--dev=", "--dev '': is empty, want DEV");
 	assert_int_equal(parse_by(&command, "--dev"), PT_EXIT_USAGE);
 	assert_non_null(strstr(err, "'--dev': " WRONG));
 }
@@ -273,6 +281,7 @@ static void own(void **state)
 	accept("--own good --own=good");
 	assert_int_equal(got.own_cnt, 2);
 	refuse("--own bad", "own words about 'bad'");
+	refuse("--own=", "--own '': is empty, want X");
 }
 
 /* As getopt_long has them. */
@@ -305,6 +314,10 @@ static void arguments(void **state)
 	assert_false(got.flag);
 	assert_int_equal(parse_by(&with_arguments, "one"), PT_EXIT_USAGE);
 	assert_non_null(strstr(err, ": --dev is missing\n"));
+	assert_int_equal(parse_words(&with_arguments, (char *[]){ "try",
+				     "--dev", "d", "one", "", NULL }),
+			 PT_EXIT_USAGE);
+	assert_non_null(strstr(err, "try: '': argument 2 is empty\n"));
 }
 
 /* Where no option takes a value, none can be missing. */

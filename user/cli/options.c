@@ -113,9 +113,14 @@ static int take_word(const char *command, const struct pt_option *o,
 	return -1;
 }
 
+/* take: a value that is empty is a variable of a script that was not set; numbers
+ * and words are refused by what they want. */
 static int take(const char *command, const struct pt_option *o, void *field,
 		const char *text)
 {
+	if ((o->kind == PT_OPTION_TEXT || o->kind == PT_OPTION_OWN) && !*text)
+		return pt_out_usage(command, "--%s '': is empty, want %s",
+				    o->name, o->value);
 	switch (o->kind) {
 	case PT_OPTION_FLAG:
 		*(bool *)field = true;
@@ -166,6 +171,19 @@ static int check_missing(const struct pt_command *c, const struct rows *r)
 	return -1;
 }
 
+/* check_arguments: -1 if what follows the options may. */
+static int check_arguments(const struct pt_command *c, int argc, char **argv)
+{
+	if (optind < argc && !c->arguments[0])
+		return pt_out_usage(c->name, "'%s': no such argument",
+				    argv[optind]);
+	for (int i = optind; i < argc; i++)
+		if (!*argv[i])
+			return pt_out_usage(c->name, "'': argument %d is empty",
+					    i - optind + 1);
+	return -1;
+}
+
 int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		     char **argv)
 {
@@ -196,8 +214,6 @@ int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		if (code >= 0)
 			return code;
 	}
-	if (optind < argc && !c->arguments[0])
-		return pt_out_usage(c->name, "'%s': no such argument",
-				    argv[optind]);
-	return check_missing(c, &rows);
+	code = check_arguments(c, argc, argv);
+	return code < 0 ? check_missing(c, &rows) : code;
 }
