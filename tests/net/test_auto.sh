@@ -408,11 +408,11 @@ cpus_of_threads()
 	refused a 2 "--cpus '0,': want CPU numbers" send --cpus 0,
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 \
 		--cpus "$last,0"
-	# Control, and what writes standard output and error, run anywhere.
-	wait_until 10 pinned "$receiver" "0 $all $all $all $last"
+	# Control, and what hears signals or writes standard output and error, run anywhere.
+	wait_until 10 pinned "$receiver" "0 $all $all $all $all $last"
 	send_begin send --to "$HOSTS_B4" --queues 2 --cpus "$last" \
 		--max-bandwidth 1M "$(image even)"
-	wait_until 10 pinned "$sender" "$all $all $all $last $last"
+	wait_until 10 pinned "$sender" "$all $all $all $all $last $last"
 	kill "$sender"
 	finish "$sender" 5
 	ended receive "$receiver" 10 4

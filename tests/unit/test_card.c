@@ -111,17 +111,32 @@ void pt_lease_release(struct pt_lease *lease)
 	(void)lease;
 }
 
-int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
+/* made: a socket that is not bound. */
+static struct pt_xsk *made(void)
+{
+	sockets++;
+	return (struct pt_xsk *)&sockets;
+}
+
+int pt_xsk_bind(struct pt_xsk *x, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err)
 {
 	int ret = refuse(err, cfg->zero_copy ? faults.bind : 0);
 
-	if (ret)
-		return ret;
-	last_zero_copy = cfg->zero_copy;
-	sockets++;
-	*out = (struct pt_xsk *)&sockets;
-	return 0;
+	assert_non_null(x);
+	if (!ret)
+		last_zero_copy = cfg->zero_copy;
+	return ret;
+}
+
+int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
+		struct pt_error *err)
+{
+	int ret = pt_xsk_bind((struct pt_xsk *)&sockets, cfg, err);
+
+	if (!ret)
+		*out = made();
+	return ret;
 }
 
 void pt_xsk_close(struct pt_xsk *x)
@@ -203,6 +218,7 @@ static int come_up(struct pt_card *card, struct pt_device *device,
 		.sends = true,
 		.stop_fd = STOP_FD,
 	};
+	struct pt_xsk *spare;
 	struct pt_error err;
 	int ret = pt_card_judge(card, device, &card_cfg, &err);
 
@@ -211,9 +227,19 @@ static int come_up(struct pt_card *card, struct pt_device *device,
 	cfg.device = device;
 	*x = NULL;
 	if (!ret)
-		ret = pt_card_open_socket(card, x, &cfg, &err);
+		ret = pt_card_wait_attached(card, &err);
+	if (!ret) {
+		*x = made();
+		spare = card->zero_copy ? made() : NULL;
+		ret = pt_card_bind(card, x, &spare, &cfg, &err);
+		pt_xsk_close(spare);
+	}
 	if (!ret)
 		pt_card_settle(card, last_zero_copy);
+	if (ret) {
+		pt_xsk_close(*x);
+		*x = NULL;
+	}
 	if (ret)
 		assert_ptr_equal(strstr(err.text, ret == -ECANCELED
 					? "interrupted" : "eth7"), err.text);

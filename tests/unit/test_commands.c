@@ -376,7 +376,7 @@ static void words_are_the_librarys(void **state)
 	for (int i = 0; i < PT_TRIM_CNT; i++) {
 		snprintf(line, sizeof(line), "--trim %s", pt_trim_name(i));
 		send_gets(&o, line);
-		assert_int_equal(o.cfg.trim, i);
+		assert_int_equal(o.cfg.trim, PT_SEND_TRIM_NONE + i);
 	}
 	for (int i = PT_HUGEPAGES_THP; i <= PT_HUGEPAGES_AUTO; i++) {
 		snprintf(line, sizeof(line), "--hugepages %s",
@@ -398,7 +398,7 @@ static void send_defaults_and_values(void **state)
 
 	(void)state;
 	send_gets(&o, "");
-	assert_int_equal(o.cfg.trim, PT_TRIM_BLOCKS);
+	assert_int_equal(o.cfg.trim, PT_SEND_TRIM_BLOCKS);
 	assert_int_equal(o.cfg.rekey_log2, 22);
 	assert_int_equal(o.cfg.queue_cnt, 1);
 	assert_int_equal(o.cfg.peer_timeout_ms, 20000);

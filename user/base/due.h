@@ -21,6 +21,8 @@
 
 #include <linux/types.h>
 
+#define PT_PEER_TIMEOUT_MS	20000	/* where nobody asks for another */
+
 #define PT_DUE_TIMEOUTS	3		/* times --peer-timeout */
 #define PT_DUE_WORK	10		/* deadlines, of one that says it works */
 #define PT_DUE_LOOK_NS	1000000000ULL	/* of time between two looks counts */

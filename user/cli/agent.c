@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/agent.h"
 
+#include "base/due.h"
 #include "cli/output.h"
 #include "session/queues.h"
 
@@ -62,7 +63,7 @@ const struct pt_option pt_agent_options[] = {
 	{ "peer-timeout", "S",
 	  "give up on a silent peer after S seconds, 1..3600 (default 20)",
 	  PT_OPTION(NUMBER, struct pt_agent, peer_timeout_ms), .min = 1,
-	  .max = 3600, .scale = 1000, .initial = 20 },
+	  .max = 3600, .scale = 1000, .initial = PT_PEER_TIMEOUT_MS / 1000 },
 	{ "profile", NULL,
 	  "tell where the time went, stage by stage, and how many bytes each "
 	  "worked on",

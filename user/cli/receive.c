@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <poll.h>
 #include <string.h>
 
 #include <pagetrim/clock.h>
@@ -58,12 +59,12 @@ static const struct pt_option options[] = {
 	{ "max-memory", "N",
 	  "bytes of memory that senders may announce, all transfers together, "
 	  "with K, M, G or T for powers of 1024 (default 16T)",
-	  SIZE_OPTION(memory_sz_max), .initial = 16ULL << 40 },
+	  SIZE_OPTION(memory_sz_max), .initial = PT_RECEIVER_MEMORY_SZ },
 	{ "max-transfers", "N",
 	  "transfers that one peer may have at once, that is one address or "
 	  "one certificate's name, 1..64 (default 48)",
 	  PT_OPTION(NUMBER, struct receive, cfg.peer.transfers), .min = 1,
-	  .max = 64, .initial = 48 },
+	  .max = 64, .initial = PT_RECEIVER_PEER_TRANSFERS },
 	{ "max-peer-memory", "N",
 	  "bytes of memory that all transfers of one peer may announce "
 	  "(default: no limit but --max-memory)",
@@ -71,7 +72,7 @@ static const struct pt_option options[] = {
 	{ "max-files", "SIZE",
 	  "bytes of the files that come with a transfer, of each 4096 more "
 	  "(default 1T)",
-	  SIZE_OPTION(files_sz_max), .initial = 1ULL << 40 },
+	  SIZE_OPTION(files_sz_max), .initial = PT_RECEIVER_FILES_SZ },
 	{ "max-peer-files", "SIZE",
 	  "the same, of all transfers of one peer at once (default: no limit)",
 	  SIZE_OPTION(peer.files_sz) },
@@ -234,10 +235,29 @@ static void announce(const struct pt_receiver *r, const struct receive *rx)
 		   pt_hugepages_name(info.hugepages));
 }
 
+static int drive(struct pt_receiver *receiver, struct pt_error *err)
+{
+	struct pollfd fd = {
+		.fd = pt_receiver_fd(receiver), .events = POLLIN,
+	};
+	int ret;
+
+	do {
+		poll(&fd, 1, -1);
+		ret = pt_receiver_step(receiver, err);
+	} while (ret > 0);
+	return ret;
+}
+
+static void cancel(void *receiver)
+{
+	pt_receiver_cancel(receiver);
+}
+
 static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 {
 	struct pt_receiver *receiver;
-	int ret = pt_receiver_open(&receiver, &rx->cfg, stop_fd, err);
+	int ret = pt_receiver_open(&receiver, &rx->cfg, err);
 
 	if (ret)
 		return ret;
@@ -246,11 +266,14 @@ static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_out_start(err);
 	if (!ret)
-		ret = pt_receiver_start(receiver, stop_fd, err);
+		ret = pt_stop_begin(stop_fd, cancel, receiver, err);
+	if (!ret)
+		ret = pt_receiver_start(receiver, err);
 	if (!ret) {
 		announce(receiver, rx);
-		ret = pt_receiver_run(receiver, stop_fd, err);
+		ret = drive(receiver, err);
 	}
+	pt_stop_end();
 	pt_receiver_close(receiver);
 	return ret;
 }

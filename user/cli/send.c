@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include <linux/capability.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "cli/report.h"
+#include "cli/send_control.h"
 #include "cli/send_options.h"
 #include "cli/stop.h"
 
-static void on_progress(const struct pt_send_report *r, void *arg)
+#define PROGRESS_NS	250000000ULL
+
+static void on_progress(const struct pt_send_report *r)
 {
 	static __u64 left_before;
 	__u64 done = r->page_cnt - r->pages_left;
 	char wire[16], files[64] = "", sz[16];
 
-	(void)arg;
 	if (r->files_sent_sz < r->files_sz)
 		snprintf(files, sizeof(files), ", %s of files left",
 			 pt_out_human(r->files_sz - r->files_sent_sz, sz));
@@ -39,11 +42,14 @@ static void on_progress(const struct pt_send_report *r, void *arg)
 	left_before = r->pages_left;
 }
 
-/* send: what is told at the end, which may come in the midst of pt_send. */
 struct send {
 	struct pt_send_options o;
+	struct pt_sender *sender;
+	struct pt_send_control control;
 	struct pt_send_report report;
 	struct pt_error err;
+	__u64 shown_ns;
+	int stop_fd;
 };
 
 /* tell returns the exit code. */
@@ -55,16 +61,6 @@ static int tell(const struct send *s, int ret)
 	else if (!ret)
 		pt_report_send_text(&s->report);
 	return ret ? pt_out_fail("send", &s->err) : PT_EXIT_OK;
-}
-
-/* on_held_up: the kernel may let the process go though it does not let a thread
- * go on.  What is frozen goes on with the end of this thread. */
-static void on_held_up(int ret, void *arg)
-{
-	int code = tell(arg, ret);
-
-	pt_out_close("send");
-	_exit(code);
 }
 
 static void on_warning(const char *text, void *arg)
@@ -88,37 +84,98 @@ static int open_source(struct pt_send_options *o, struct pt_error *err)
 				    err);
 }
 
-/* needs_less: what a peer says is only heard as the user, and with no more than
- * its offer makes necessary. */
-static int needs_less(enum pt_send_need need, void *arg, struct pt_error *err)
+static void show(struct send *s)
 {
-	const struct pt_send_options *o = arg;
+	__u64 now_ns = pt_clock_ns();
 
+	if (now_ns - s->shown_ns < PROGRESS_NS)
+		return;
+	pt_sender_status(s->sender, &s->report);
+	if (s->report.phase < PT_SEND_PROBE)
+		return;
+	s->shown_ns = now_ns;
+	on_progress(&s->report);
+}
+
+/* drive returns 0 once all is committed. */
+static int drive(struct send *s)
+{
+	struct pollfd fds[] = {
+		{ .fd = pt_sender_fd(s->sender), .events = POLLIN },
+		{ .fd = pt_console_fd(s->control.console), .events = POLLIN },
+	};
 	int ret;
 
-	if (need == PT_SEND_NEEDS_NOTHING) {
-		ret = pt_privilege_drop(0, NULL, err);
-		return ret ? ret : pt_out_start(err);
-	}
-	return pt_privilege_drop(PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK),
-				 &o->agent.user, err);
+	do {
+		poll(fds, 2, -1);
+		pt_send_control_answer(&s->control);
+		ret = pt_sender_step(s->sender, &s->err);
+		show(s);
+	} while (ret > 0);
+	return ret;
+}
+
+static void cancel(void *sender)
+{
+	pt_sender_cancel(sender);
+}
+
+/* run, with the sender opened: what a peer says is only heard as the user, and with
+ * no privilege. */
+static int run(struct send *s)
+{
+	int ret = pt_privilege_drop(0, &s->o.agent.user, &s->err);
+
+	if (!ret)
+		ret = pt_out_start(&s->err);
+	if (!ret)
+		ret = pt_stop_begin(s->stop_fd, cancel, s->sender, &s->err);
+	if (!ret)
+		ret = pt_send_control_open(&s->control, s->o.control,
+					   s->sender, &s->err);
+	if (!ret)
+		ret = pt_sender_start(s->sender, &s->err);
+	if (!ret)
+		ret = drive(s);
+	pt_send_control_close(&s->control);
+	pt_stop_end();
+	pt_sender_status(s->sender, &s->report);
+	return ret;
+}
+
+/* leave: the kernel may let the process go though it does not let a thread go on.
+ * What is frozen goes on with the end of this thread. */
+static void leave(const struct send *s, int ret)
+{
+	int code = tell(s, ret);
+
+	pt_out_close("send");
+	_exit(code);
+}
+
+static int send_all(struct send *s)
+{
+	int ret = pt_sender_open(&s->sender, &s->o.cfg, &s->err);
+
+	if (ret)
+		return ret;
+	ret = run(s);
+	if (pt_sender_is_held_up(s->sender))
+		leave(s, ret);
+	pt_sender_close(s->sender);
+	return ret;
 }
 
 int pt_cmd_send(int argc, char **argv)
 {
-	struct send s;
+	struct send s = { 0 };
 	int code = pt_send_options_parse(&s.o, argc, argv);
 	int ret;
 
 	if (code >= 0)
 		return code;
-	s.o.cfg.needs_less = needs_less;
-	s.o.cfg.needs_less_arg = &s.o;
-	s.o.cfg.progress = on_progress;
 	s.o.cfg.warn = on_warning;
-	s.o.cfg.held_up = on_held_up;
-	s.o.cfg.progress_arg = &s;
-	s.o.cfg.stop_fd = pt_stop_open();
+	s.stop_fd = pt_stop_open();
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&s.err);
 	if (!ret)
@@ -130,7 +187,7 @@ int pt_cmd_send(int argc, char **argv)
 		pt_tls_close(s.o.cfg.tls);
 		return pt_out_fail("send", &s.err);
 	}
-	ret = pt_send(&s.o.cfg, &s.report, &s.err);
+	ret = send_all(&s);
 	pt_source_close(s.o.cfg.source);
 	pt_tls_close(s.o.cfg.tls);
 	return tell(&s, ret);

@@ -32,8 +32,8 @@ static const struct pt_option required[] = {
 };
 
 static const struct pt_option_word trims[] = {
-	{ "none", PT_TRIM_NONE }, { "ends", PT_TRIM_ENDS },
-	{ "blocks", PT_TRIM_BLOCKS }, { }
+	{ "none", PT_SEND_TRIM_NONE }, { "ends", PT_SEND_TRIM_ENDS },
+	{ "blocks", PT_SEND_TRIM_BLOCKS }, { }
 };
 
 static const struct pt_option_word copies[] = {
@@ -54,7 +54,7 @@ static const struct pt_option options[] = {
 	  "none: non-zero pages whole; ends: without zero blocks at head and "
 	  "tail; blocks: without any zero block (default)",
 	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
-	  .initial = PT_TRIM_BLOCKS },
+	  .initial = PT_SEND_TRIM_BLOCKS },
 	{ "observe", NULL,
 	  "trim everything; of memory where it does not pay, only tell what "
 	  "would not have been searched",
@@ -94,7 +94,7 @@ static const struct pt_option options[] = {
 	{ "control", "PATH",
 	  "a socket to ask and change this transfer by while it runs: "
 	  "'pagetrim status' and 'pagetrim set'",
-	  PT_OPTION(TEXT, struct pt_send_options, cfg.control),
+	  PT_OPTION(TEXT, struct pt_send_options, control),
 	  .offers = "file" },
 	{ "rekey-frames", "N",
 	  "frames to a key, a power of two, 65536..4194304 (default 4194304)",
@@ -185,7 +185,7 @@ static int check_name(const char *name)
 /* check_together: -1 if the options go with one another, or an exit code. */
 static int check_together(const struct pt_send_options *o)
 {
-	const struct pt_send_cfg *cfg = &o->cfg;
+	const struct pt_sender_cfg *cfg = &o->cfg;
 	int code;
 
 	if (!o->pid == !o->source_cnt)
@@ -208,7 +208,7 @@ static int check_together(const struct pt_send_options *o)
 		code = pt_agent_check("send", &o->agent);
 	if (code >= 0)
 		return code;
-	if (cfg->observe && (cfg->pad || cfg->trim == PT_TRIM_NONE))
+	if (cfg->observe && (cfg->pad || cfg->trim == PT_SEND_TRIM_NONE))
 		return pt_out_usage("send", "--observe: nothing is trimmed "
 				    "with %s", cfg->pad ? "--pad"
 							: "--trim none");

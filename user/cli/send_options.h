@@ -13,8 +13,9 @@
 #define PT_SEND_FILES_MAX	1024
 
 struct pt_send_options {
-	struct pt_send_cfg cfg;		/* but for source, tls, stop_fd and
-					 * calls: the caller's to set */
+	struct pt_sender_cfg cfg;	/* but for source, tls and warn: the
+					 * caller's to set */
+	const char *control;		/* path of the control socket; NULL: none */
 	const char *files[PT_SEND_FILES_MAX];	/* cfg.file_cnt of them */
 	const char *const *sources;	/* paths; none with pid */
 	int source_cnt;

@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/stop.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/poll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
+
+static struct {
+	void (*cancel)(void *arg);
+	void *arg;
+	int signal_fd;
+	int end_fd;		/* eventfd */
+	pthread_t thread;
+	bool has_thread;
+} stop;
 
 /* is_ignored: nohup(1) asks for that, and a blocked signal would come through. */
 static bool is_ignored(int signal)
@@ -25,4 +39,53 @@ int pt_stop_open(void)
 		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void *stop_main(void *arg)
+{
+	struct pollfd fds[] = {
+		{ .fd = stop.signal_fd, .events = POLLIN },
+		{ .fd = stop.end_fd, .events = POLLIN },
+	};
+	struct signalfd_siginfo info;
+
+	(void)arg;
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			continue;	/* EINTR */
+		if (fds[1].revents)
+			return NULL;
+		if (read(stop.signal_fd, &info, sizeof(info)) == sizeof(info))
+			stop.cancel(stop.arg);
+	}
+}
+
+int pt_stop_begin(int stop_fd, void (*cancel)(void *arg), void *arg,
+		  struct pt_error *err)
+{
+	int ret;
+
+	stop.cancel = cancel;
+	stop.arg = arg;
+	stop.signal_fd = stop_fd;
+	stop.end_fd = eventfd(0, EFD_CLOEXEC);
+	ret = stop.end_fd < 0 ? -errno :
+	      -pthread_create(&stop.thread, NULL, stop_main, NULL);
+	stop.has_thread = !ret;
+	if (!ret)
+		return 0;
+	if (stop.end_fd >= 0)
+		close(stop.end_fd);
+	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot wait for signals: "
+			    "%s (raise ulimit -n, -u)", strerror(-ret));
+}
+
+void pt_stop_end(void)
+{
+	if (!stop.has_thread)
+		return;
+	stop.has_thread = false;
+	eventfd_write(stop.end_fd, 1);
+	pthread_join(stop.thread, NULL);
+	close(stop.end_fd);
 }

@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* stop: SIGINT, SIGTERM and SIGHUP (a terminal that went away; not if it is ignored,
- * as by nohup(1)) as a descriptor that becomes readable. */
+ * as by nohup(1)) cancel what runs, each time one comes.
+ *
+ *     pt_stop_open       before any thread
+ *     pt_stop_begin      after privileges were given up: a thread, which hears of
+ *                        signals that came since pt_stop_open, too
+ *     pt_stop_end        before what is cancelled is closed
+ */
 #ifndef CLI_STOP_H
 #define CLI_STOP_H
 
+#include <pagetrim/error.h>
+
 /* pt_stop_open blocks these signals, for this thread and those it starts, and
- * returns a descriptor to poll; -1 on failure.  Call it before any thread. */
+ * returns a descriptor that is readable once one has come; -1 on failure. */
 int pt_stop_open(void);
+
+/* pt_stop_begin: cancel is called by a thread of its own, for what stop_fd says. */
+int pt_stop_begin(int stop_fd, void (*cancel)(void *arg), void *arg,
+		  struct pt_error *err);
+
+/* pt_stop_end: no call after it.  Without a begin it does nothing. */
+void pt_stop_end(void);
 
 #endif

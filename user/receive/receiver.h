@@ -8,15 +8,15 @@
  */
 /* receiver: takes transfers and rebuilds their memory.
  *
- *     pt_receiver_open     device, queues, XDP program, sockets, TCP port
+ *     pt_receiver_open     device, queues, XDP program, sockets, TCP port: all that
+ *                          takes a privilege; starts no thread, waits for nobody
  *     pt_receiver_start    the place of the image, threads
- *     pt_receiver_run      until one transfer ended, or until stopped
+ *     pt_receiver_step     whenever pt_receiver_fd is readable, until it returns 0 or
+ *                          less: one transfer has ended, or it was cancelled
  *     pt_receiver_close    detaches, frees; what is not committed is removed
  *
- * Whatever needs a privilege is done by open, which starts no thread: between
- * open and start the process may give its privileges up.
- *
- * Threads: run is control, in the caller's thread; a thread a queue.
+ * Threads: open, start, step and close by one, which is control; cancel and status by
+ * any, until close.  It starts a thread for each queue, and some for storage.
  */
 #ifndef RECEIVE_RECEIVER_H
 #define RECEIVE_RECEIVER_H
@@ -70,8 +70,8 @@ struct pt_receive_report {
 	struct pt_profile placers;	/* of those that place, if queues do not */
 };
 
-/* pt_receive_events: what a command line may want to show.  Called from
- * pt_receiver_run; any may be NULL. */
+/* pt_receive_events: what a command line may want to show.  Called by
+ * step; any may be NULL. */
 struct pt_receive_events {
 	void (*opened)(const struct pt_receive_report *report, void *arg);
 	void (*progress)(const struct pt_receive_report *report, void *arg);
@@ -82,6 +82,12 @@ struct pt_receive_events {
 	void *arg;
 };
 
+#define PT_RECEIVER_MEMORY_SZ		(16ULL << 40)
+#define PT_RECEIVER_FILES_SZ		(1ULL << 40)
+#define PT_RECEIVER_PEER_TRANSFERS	48
+
+/* pt_receiver_cfg: zero means the default, everywhere.  What is pointed to is the
+ * caller's, and stays as it is until close. */
 struct pt_receiver_cfg {
 	const char *dev;
 	const char *listen;	/* "ADDR[:PORT]" */
@@ -96,14 +102,15 @@ struct pt_receiver_cfg {
 	enum pt_hugepages hugepages;	/* for the queues' memory */
 	bool profile;		/* see has_profile */
 	struct pt_cpus cpus;	/* of the queues' threads */
-	__u32 queue_cnt;	/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
-	struct pt_peer_limits peer;
+	__u32 queue_cnt;	/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO: as many
+				 * as are free and of use */
+	struct pt_peer_limits peer;	/* transfers 0: PT_RECEIVER_PEER_TRANSFERS */
 	__u64 files_sz_max;	/* bytes of files along, of a transfer; see
-				 * pt_quota_file_sz.  0: any */
+				 * pt_quota_file_sz.  0: PT_RECEIVER_FILES_SZ */
 	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
-				 * transfers together */
-	__u32 peer_timeout_ms;
-	struct pt_tls *tls;	/* the caller's; NULL: insecure */
+				 * transfers together; 0: PT_RECEIVER_MEMORY_SZ */
+	__u32 peer_timeout_ms;	/* 0: PT_PEER_TIMEOUT_MS */
+	struct pt_tls *tls;	/* NULL: insecure */
 	__u16 ciphers;		/* PT_CIPHER_BIT of those taken; 0: any */
 	struct pt_receive_events events;
 };
@@ -123,24 +130,42 @@ struct pt_receiver_info {
 
 struct pt_receiver;
 
-/* Errors name device, queue, address or path.  On failure nothing is held.
- * -ECANCELED: stop_fd. */
+/* pt_receiver_open.  Errors name device, queue, address or path.  On failure nothing
+ * is held. */
 int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg,
-		     int stop_fd, struct pt_error *err);
+		     struct pt_error *err);
+
+/* pt_receiver_info, once started, by control. */
 void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info);
 
-/* pt_receiver_start checks that the image can be made, as who the process is
- * now, allocates what is to be, and starts the queues' threads.  -ECANCELED:
- * stop_fd, while it did. */
-int pt_receiver_start(struct pt_receiver *r, int stop_fd,
-		      struct pt_error *err);
+/* pt_receiver_start, once, checks that the image can be made, as who the process is
+ * now, allocates what is to be, binds the sockets, and starts the queues' threads.  It
+ * waits for a carrier that was reset, and for prealloc_sz; -ECANCELED: it was cancelled
+ * meanwhile. */
+int pt_receiver_start(struct pt_receiver *r, struct pt_error *err);
 
-/* pt_receiver_run, after start, returns the result of the one transfer; with
- * serve 0 once stop_fd is readable.  -ECANCELED: stop_fd, before one transfer
- * was done. */
-int pt_receiver_run(struct pt_receiver *r, int stop_fd, struct pt_error *err);
+/* pt_receiver_fd: for poll and epoll, POLLIN only: step has something to do.  Valid
+ * until close. */
+int pt_receiver_fd(const struct pt_receiver *r);
 
-void pt_receiver_close(struct pt_receiver *r);	/* NULL is fine */
+/* pt_receiver_step does what is to be done now, and waits for nothing.  1: go on; else
+ * the result of the one transfer, or, with serve, 0 once cancelled.  -ECANCELED: it was
+ * cancelled before one transfer was done; PT_EXIT_UNKNOWN: within its commit.  Once it
+ * has returned 0 or less, it returns that. */
+int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);
+
+/* pt_receiver_cancel ends it; a commit that has begun is waited for.  The second time
+ * it is not.  Any thread; also in a signal handler. */
+void pt_receiver_cancel(struct pt_receiver *r);
+
+/* pt_receiver_status writes the reports of up to max transfers that have not ended,
+ * and returns how many there are.  Any thread. */
+__u32 pt_receiver_status(struct pt_receiver *r,
+			 struct pt_receive_report *reports, __u32 max);
+
+/* pt_receiver_close ends what has not ended, as cancel, waits for that, and frees.
+ * NULL is fine. */
+void pt_receiver_close(struct pt_receiver *r);
 
 #endif

@@ -17,6 +17,10 @@ struct pt_rx_host {
 	struct pt_device device;
 	struct pt_card card;
 	struct pt_program *program;
+	struct {
+		__u32 queue_cnt;	/* as struct pt_queues_wish */
+		enum pt_hugepages hugepages;
+	} wish;
 	__u32 queue_cnt;
 	struct pt_leases *device_leases;
 	struct pt_lease *leases[PT_LANES_MAX];
@@ -51,8 +55,9 @@ struct pt_rx_host_cfg {
 	int stop_fd;		/* readable: -ECANCELED in place of a wait */
 };
 
-/* pt_rx_host_open opens all of it, and starts no thread: pt_rx_host_start
- * does, so that the process can give up privileges in between. */
+/* pt_rx_host_open does all that takes a privilege, waits for nothing and starts no
+ * thread.  pt_rx_host_start waits for the carrier, binds the sockets to their queues
+ * and starts their threads: in between the process can give up its privileges. */
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		    struct pt_error *err);
 int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);

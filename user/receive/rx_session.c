@@ -35,6 +35,7 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->conn = conn;
 	s->err = &s->report.error;
 	s->wake_fd = wake_fd;
+	s->polled_fd = -1;
 	s->pinged_ns = pt_clock_ns();
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);

@@ -100,6 +100,7 @@ struct pt_rx_session {
 	__u64 wrong_queue;		/* XDP's count when last looked at, ... */
 	__u64 looked_ns;		/* ... which was then */
 	int wake_fd;
+	int polled_fd;			/* the receiver's to keep; -1: none */
 };
 
 /* pt_rx_session_start takes the connection, in any case, and offers.  Its

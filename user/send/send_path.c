@@ -71,15 +71,13 @@ static __u32 min_u32(__u32 a, __u32 b)
 	return a < b ? a : b;
 }
 
-/* choose_queues: more lanes than the receiver has queues would share them. */
-static int choose_queues(const struct pt_send_path *path,
-			 const struct pt_send_path_cfg *cfg, __u32 *cnt,
-			 struct pt_error *err)
+/* choose_queues: of AUTO no more than auto_max. */
+static int choose_queues(const struct pt_send_path *path, __u32 auto_max,
+			 __u32 *cnt, struct pt_error *err)
 {
 	const struct pt_queues_wish wish = {
-		.cnt = cfg->queue_cnt,
-		.auto_max = min_u32(cfg->offer->queue_cnt,
-				    pt_queues_cpu_cnt()),
+		.cnt = path->queue_wish,
+		.auto_max = auto_max,
 		.kind = "TX",
 		.have_cnt = path->device.tx_queue_cnt,
 	};
@@ -96,8 +94,11 @@ static int lease_queues(struct pt_send_path *path,
 {
 	const struct pt_msg_offer *offer = cfg->offer;
 	__u32 cnt;
-	int ret = choose_queues(path, cfg, &cnt, err);
+	int ret;
 
+	/* More lanes than the receiver has queues would share them. */
+	ret = choose_queues(path, min_u32(offer->queue_cnt, path->made_cnt),
+			    &cnt, err);
 	if (ret)
 		return ret;
 	for (__u32 i = 0; i < offer->queue_cnt && path->queue_cnt < cnt; i++) {
@@ -121,25 +122,25 @@ static int lease_queues(struct pt_send_path *path,
 	return ret;
 }
 
-static int open_socket(struct pt_send_path *path, __u32 i,
-		       const struct pt_send_path_cfg *cfg,
-		       struct pt_error *err)
+static int bind_socket(struct pt_send_path *path, __u32 i, struct pt_error *err)
 {
 	struct pt_xsk_cfg xsk = {
 		.device = &path->device,
 		.queue = pt_lease_queue(path->leases[i]),
 		.tx_chunk_cnt = TX_CHUNKS,
 		.tx_frame_sz_max = path->frame_sz_max,
-		.hugepages = cfg->hugepages,
+		.hugepages = path->hugepages,
 	};
-	int ret = pt_card_open_socket(&path->card, &path->xsks[i], &xsk, err);
+	int ret = pt_card_bind(&path->card, &path->xsks[i], &path->spare, &xsk,
+			       err);
 
 	if (ret != -EMSGSIZE)
 		return ret;
 	/* No multi-buffer here: frames of one chunk. */
 	path->frame_sz_max = PT_XSK_CHUNK_SZ;
 	xsk.tx_frame_sz_max = path->frame_sz_max;
-	return pt_card_open_socket(&path->card, &path->xsks[i], &xsk, err);
+	return pt_card_bind(&path->card, &path->xsks[i], &path->spare, &xsk,
+			    err);
 }
 
 static bool any_zero_copy(const struct pt_send_path *path)
@@ -154,20 +155,30 @@ static bool any_zero_copy(const struct pt_send_path *path)
 	return false;
 }
 
-static int open_sockets(struct pt_send_path *path,
-			const struct pt_send_path_cfg *cfg,
-			struct pt_error *err)
+/* close_unbound: sockets that were made and are not needed. */
+static void close_unbound(struct pt_send_path *path)
+{
+	for (; path->made_cnt > path->queue_cnt; path->made_cnt--) {
+		pt_xsk_close(path->xsks[path->made_cnt - 1]);
+		path->xsks[path->made_cnt - 1] = NULL;
+	}
+	pt_xsk_close(path->spare);
+	path->spare = NULL;
+}
+
+static int bind_sockets(struct pt_send_path *path, struct pt_error *err)
 {
 	for (__u32 i = 0; i < path->queue_cnt; ) {
-		int ret = open_socket(path, i, cfg, err);
+		int ret = bind_socket(path, i, err);
 
-		if (ret == -EBUSY && cfg->queue_cnt == PT_QUEUES_AUTO &&
+		if (ret == -EBUSY && path->queue_wish == PT_QUEUES_AUTO &&
 		    pt_queues_pass_over(path->leases, &path->queue_cnt, i))
 			continue;
 		if (ret)
 			return ret;
 		i++;
 	}
+	close_unbound(path);
 	pt_card_settle(&path->card, any_zero_copy(path));
 	return 0;
 }
@@ -205,13 +216,58 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 					  err);
 }
 
+static int make_socket(struct pt_send_path *path, struct pt_xsk **out,
+		       struct pt_error *err)
+{
+	const struct pt_xsk_cfg xsk = {
+		.device = &path->device,
+		.queue = path->made_cnt,	/* as far as one can say */
+		.tx_chunk_cnt = TX_CHUNKS,
+		.tx_frame_sz_max = PT_XSK_CHUNK_SZ,
+		.zero_copy = path->card.zero_copy,
+		.hugepages = path->hugepages,
+	};
+
+	return pt_xsk_make(out, &xsk, err);
+}
+
+static int make_sockets(struct pt_send_path *path, __u32 cnt,
+			struct pt_error *err)
+{
+	int ret = 0;
+
+	if (path->card.zero_copy)
+		ret = make_socket(path, &path->spare, err);
+	while (!ret && path->made_cnt < cnt) {
+		ret = make_socket(path, &path->xsks[path->made_cnt], err);
+		if (ret && path->made_cnt && path->queue_wish == PT_QUEUES_AUTO)
+			return 0;	/* as many as there is memory for */
+		path->made_cnt += !ret;
+	}
+	return ret;
+}
+
+/* most_queues: whether they are free is looked at when they are taken. */
+static __u32 most_queues(const struct pt_send_path *path)
+{
+	__u32 cnt;
+
+	if (path->queue_wish != PT_QUEUES_AUTO)
+		return min_u32(path->queue_wish, path->device.tx_queue_cnt);
+	return choose_queues(path, pt_queues_cpu_cnt(), &cnt, NULL) ? 1 : cnt;
+}
+
 int pt_send_path_prepare(struct pt_send_path *path,
-			 const struct pt_card_cfg *cfg, struct pt_error *err)
+			 const struct pt_card_cfg *cfg, __u32 queue_cnt,
+			 enum pt_hugepages hugepages, struct pt_error *err)
 {
 	int ret = pt_card_judge(&path->card, &path->device, cfg, err);
 
-	return ret ? ret : pt_card_attach(&path->card, path->device_leases,
-					  err);
+	path->queue_wish = queue_cnt;
+	path->hugepages = hugepages;
+	if (!ret)
+		ret = pt_card_attach(&path->card, path->device_leases, err);
+	return ret ? ret : make_sockets(path, most_queues(path), err);
 }
 
 int pt_send_path_open(struct pt_send_path *path,
@@ -244,7 +300,7 @@ int pt_send_path_open(struct pt_send_path *path,
 				    PT_MTU_MIN);
 	ret = lease_queues(path, cfg, err);
 	if (!ret)
-		ret = open_sockets(path, cfg, err);
+		ret = bind_sockets(path, err);
 	return ret ? ret : pt_send_path_check_mtu(path, cfg->mtu,
 						  path->frame_sz_max,
 						  "sockets and receiver", err);
@@ -252,11 +308,13 @@ int pt_send_path_open(struct pt_send_path *path,
 
 void pt_send_path_close(struct pt_send_path *path)
 {
-	for (__u32 i = 0; i < path->queue_cnt; i++) {
+	for (__u32 i = 0; i < path->made_cnt; i++)
 		pt_xsk_close(path->xsks[i]);
+	for (__u32 i = 0; i < path->queue_cnt; i++)
 		pt_lease_release(path->leases[i]);
-	}
-	path->queue_cnt = 0;
+	pt_xsk_close(path->spare);
+	path->spare = NULL;
+	path->made_cnt = path->queue_cnt = 0;
 	pt_card_close(&path->card);
 	pt_leases_close(path->device_leases);
 	path->device_leases = NULL;

@@ -28,10 +28,14 @@ struct pt_send_path {
 	struct pt_error trouble;	/* why, if so, ... */
 	__u64 trouble_ns;		/* ... and since when */
 	struct pt_monitor *monitor;
+	__u32 queue_wish;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
+	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	__u32 queue_cnt;		/* leased, with a socket each */
 	struct pt_leases *device_leases;
 	struct pt_lease *leases[PT_LANES_MAX];
-	struct pt_xsk *xsks[PT_LANES_MAX];
+	__u32 made_cnt;			/* sockets, >= queue_cnt once prepared; */
+	struct pt_xsk *xsks[PT_LANES_MAX];	/* those of queues are bound */
+	struct pt_xsk *spare;		/* see pt_card_bind; NULL: none */
 	__u32 frame_sz_max;		/* Ethernet bytes both ends can do */
 };
 
@@ -39,9 +43,7 @@ struct pt_send_path_cfg {
 	const struct pt_address *src;	/* of the control connection */
 	const struct pt_address *dst;
 	const struct pt_msg_offer *offer;
-	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
 	__u32 mtu;			/* 0: the device's; else no larger */
-	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	int timeout_ms;			/* for the next hop's MAC address */
 	int stop_fd;			/* readable: -ECANCELED; -1: never */
 };
@@ -51,11 +53,12 @@ struct pt_send_path_cfg {
 int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 		      struct pt_error *err);
 
-/* pt_send_path_prepare makes the device ready for zero copy, if that is what
- * cfg and device agree on: it may take seconds, and the carrier meanwhile.  So
- * it comes before the receiver is called. */
+/* pt_send_path_prepare does what takes a privilege: makes the device ready for zero
+ * copy, if that is what cfg and device agree on, and sockets, unbound, for as many
+ * queues as there will be at most: queue_cnt as queue_wish.  It waits for nobody. */
 int pt_send_path_prepare(struct pt_send_path *path,
-			 const struct pt_card_cfg *cfg, struct pt_error *err);
+			 const struct pt_card_cfg *cfg, __u32 queue_cnt,
+			 enum pt_hugepages hugepages, struct pt_error *err);
 
 /* pt_send_path_check_mtu: -EMSGSIZE: what ("the path") takes, frames of frame_sz
  * Ethernet bytes, is less than the mtu asked for; 0: none was, any will do. */
@@ -63,7 +66,7 @@ int pt_send_path_check_mtu(const struct pt_send_path *path, __u32 mtu,
 			   __u32 frame_sz, const char *what,
 			   struct pt_error *err);
 
-/* pt_send_path_open finds and opens the rest; the control connection to the
+/* pt_send_path_open finds the rest, and binds the sockets; the control connection to the
  * receiver exists, so that its MAC address gets resolved.  Errors name what is
  * missing. */
 int pt_send_path_open(struct pt_send_path *path,

@@ -2,17 +2,21 @@
 #include "send/sender_internal.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <pagetrim/check.h>
 #include <pagetrim/clock.h>
 #include "base/stop.h"
 #include "channel/ping.h"
+#include "lane/rate.h"
 
-#define PROGRESS_NS	250000000ULL
-#define TICK_MS		100
+#define TICK_NS		100000000	/* deadlines are looked at */
+#define EVENTS_MAX	8
 #define READ_MAX	256	/* messages, before other things are looked after */
 #define COMMIT_NS	300000000ULL	/* it may take, after a signal */
 
@@ -26,8 +30,8 @@ static void say_working(struct pt_sender *s)
 	};
 	__u64 page_cnt = 0;
 
-	if (s->report->phase < PT_SEND_PROBE ||
-	    s->report->phase > PT_SEND_VERIFY || s->is_told ||
+	if (s->report.phase < PT_SEND_PROBE ||
+	    s->report.phase > PT_SEND_VERIFY || s->is_told ||
 	    !(pt_conn_capabilities(s->conn) & PT_CAP_WORKING))
 		return;
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
@@ -53,12 +57,12 @@ int pt_sender_watch_peer(struct pt_sender *s)
 	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
 
 	if (now_ns > heard_ns &&
-	    now_ns - heard_ns > s->cfg->peer_timeout_ms * 1000000ULL)
-		return pt_error_set(s->err, PT_EXIT_PEER, -ETIMEDOUT,
+	    now_ns - heard_ns > s->cfg.peer_timeout_ms * 1000000ULL)
+		return pt_error_set(&s->error, PT_EXIT_PEER, -ETIMEDOUT,
 				    "%s: silent for %u ms ({peer-timeout})",
 				    pt_conn_peer_text(s->conn),
-				    s->cfg->peer_timeout_ms);
-	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
+				    s->cfg.peer_timeout_ms);
+	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg.peer_timeout_ms))
 		return 0;
 	s->pinged_ns = now_ns;
 	pt_conn_send(s->conn, &m, NULL);
@@ -68,20 +72,20 @@ int pt_sender_watch_peer(struct pt_sender *s)
 
 static int watch_path(struct pt_sender *s)
 {
-	int change = pt_monitor_read(s->path.monitor, s->err);
+	int change = pt_monitor_read(s->path.monitor, &s->error);
 	int ret;
 
 	if (change <= 0)
 		return change;
 	if (change & PT_CHANGE_GONE)
-		return pt_error_set(s->err, PT_EXIT_HOST, -ENODEV,
+		return pt_error_set(&s->error, PT_EXIT_HOST, -ENODEV,
 				    "%s: was removed, or moved to another "
 				    "network namespace (send again when it is "
-				    "back)", s->cfg->dev);
+				    "back)", s->cfg.dev);
 	ret = pt_send_path_refresh(&s->path, change);
-	if (s->path.trouble_code == -EXDEV && !s->is_warned && s->cfg->warn) {
+	if (s->path.trouble_code == -EXDEV && !s->is_warned && s->cfg.warn) {
 		s->is_warned = true;
-		s->cfg->warn(s->path.trouble.text, s->cfg->progress_arg);
+		s->cfg.warn(s->path.trouble.text, s->cfg.arg);
 	}
 	for (__u32 i = 0; ret > 0 && i < s->lane_cnt; i++)
 		pt_inbox_link(pt_lane_inbox(s->lanes[i]), &s->path.link);
@@ -93,7 +97,7 @@ static int watch_path(struct pt_sender *s)
 static int advance(struct pt_sender *s)
 {
 	int ret = pt_sender_advance(s);
-	int gone = ret ? watch_path(s) : 0;
+	int gone = ret && s->path.monitor ? watch_path(s) : 0;
 
 	return gone < 0 ? gone : ret;
 }
@@ -106,25 +110,34 @@ static int take_some(struct pt_sender *s, bool *has_more)
 
 	*has_more = false;
 	for (int i = 0; i < READ_MAX; i++) {
-		ret = pt_conn_recv(s->conn, &m, s->err);
+		ret = pt_conn_recv(s->conn, &m, &s->error);
 		if (ret <= 0)
 			return ret;
 		ret = pt_sender_take(s, &m);
 		if (ret)
 			return ret;
+		/* What follows may be for lanes, which begin first. */
+		if (s->report.phase == PT_SEND_SETUP &&
+		    s->setup == PT_SETUP_OPENED)
+			break;
 	}
 	*has_more = true;
 	return 0;
 }
 
+static bool is_cancelled(const struct pt_sender *s)
+{
+	return pt_stop_wait(s->cancel_fd, 0);
+}
+
 int pt_sender_stopped(struct pt_sender *s)
 {
-	return pt_stop_wait(s->stop_fd, 0) ? pt_stop_error(s->err) : 0;
+	return is_cancelled(s) ? pt_stop_error(&s->error) : 0;
 }
 
 int pt_sender_interrupted(struct pt_sender *s)
 {
-	return pt_error_set(s->err, PT_EXIT_UNKNOWN, -ECANCELED, "outcome "
+	return pt_error_set(&s->error, PT_EXIT_UNKNOWN, -ECANCELED, "outcome "
 			    "unknown: interrupted during commit (look for the "
 			    "image at the receiver)");
 }
@@ -134,8 +147,8 @@ static int stop(struct pt_sender *s, bool is_asked)
 {
 	__u64 now_ns = pt_clock_ns();
 
-	if (s->report->phase < PT_SEND_COMMIT)
-		return is_asked ? pt_sender_stopped(s) : 0;
+	if (s->report.phase < PT_SEND_COMMIT)
+		return is_asked ? pt_stop_error(&s->error) : 0;
 	if (is_asked && !s->stopped_ns)
 		s->stopped_ns = now_ns;
 	if (!s->stopped_ns || now_ns - s->stopped_ns < COMMIT_NS)
@@ -143,101 +156,263 @@ static int stop(struct pt_sender *s, bool is_asked)
 	return pt_sender_interrupted(s);
 }
 
-/* step: what has come is taken, what is next is done. */
-static int step(struct pt_sender *s, bool path_changed, bool *has_more)
+/* turn: what has come is taken, what is next is done. */
+static int turn(struct pt_sender *s, bool path_changed)
 {
-	__u64 now_ns;
-	int ret;
+	bool has_more;
+	int ret = take_some(s, &has_more);
 
-	pt_sender_answer(s);
-	ret = take_some(s, has_more);
+	if (has_more)
+		eventfd_write(s->wake_fd, 1);	/* come back at once */
 	if (!ret && path_changed)
 		ret = watch_path(s);
 	if (!ret)
-		ret = pt_send_path_judge(&s->path, s->err);
+		ret = pt_send_path_judge(&s->path, &s->error);
 	if (!ret)
 		ret = advance(s);
 	if (!ret)
 		ret = pt_sender_watch_peer(s);
-	now_ns = pt_clock_ns();
-	if (!ret)
-		ret = pt_sender_watch_card(s, now_ns);
-	if (s->cfg->progress && now_ns - s->shown_ns > PROGRESS_NS) {
-		s->shown_ns = now_ns;
-		pt_sender_count(s);
-		s->cfg->progress(s->report, s->cfg->progress_arg);
-	}
-	return ret;
+	return ret ? ret : pt_sender_watch_card(s, pt_clock_ns());
 }
 
-static int run(struct pt_sender *s)
+int pt_sender_watch(struct pt_sender *s, int fd)
 {
-	bool has_more = false;
-	eventfd_t value;
-	int ret = 0;
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
-	while (!ret && s->report->phase != PT_SEND_DONE) {
-		struct pollfd fds[] = {
-			{ .fd = pt_conn_fd(s->conn), .events = POLLIN },
-			{ .fd = s->wake_fd, .events = POLLIN },
-			{ .fd = pt_monitor_fd(s->path.monitor),
-			  .events = POLLIN },
-			{ .fd = s->stopped_ns ? -1 : s->stop_fd,
-			  .events = POLLIN },
-			{ .fd = pt_console_fd(s->console), .events = POLLIN },
-		};
+	if (fd == s->cancel_fd)		/* it stays readable */
+		event.events |= EPOLLONESHOT;
+	if (!epoll_ctl(s->poll_fd, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_HOST, -errno, "epoll: %m");
+}
 
-		poll(fds, 5, has_more ? 0 : TICK_MS);
+/* look: what has happened, and whether that is a change of the path. */
+static void look(struct pt_sender *s, bool *path_changed)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int cnt = epoll_wait(s->poll_fd, events, EVENTS_MAX, 0);
+	__u64 value;
+
+	for (int i = 0; i < cnt; i++) {
+		int fd = events[i].data.fd;
+
 		/* Acknowledgements are what wakes us most: no call for more. */
-		if (fds[1].revents)
-			eventfd_read(s->wake_fd, &value);
-		ret = stop(s, fds[3].revents);
-		if (!ret)
-			ret = step(s, fds[2].revents, &has_more);
+		if ((fd == s->wake_fd || fd == s->tick_fd) &&
+		    read(fd, &value, sizeof(value)) < 0)
+			continue;
+		*path_changed |= s->path.monitor &&
+				 fd == pt_monitor_fd(s->path.monitor);
 	}
-	return ret;
 }
 
-int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
-	    struct pt_error *err)
+static int go_on(struct pt_sender *s)
 {
-	struct pt_sender s = {
-		.cfg = cfg,
-		.report = report,
-		.err = err,
-		.wake_fd = -1,
-		.held.told_fd = -1,
-		.stop_fd = cfg->stop_fd,
-		.started_ns = pt_clock_ns(),
-	};
+	bool path_changed = false;
 	int ret;
 
-	pt_regulator_init(&s.regulator);
-	if (cfg->profile)
-		s.clock = &s.control_clock;
-	pt_stage_start(s.clock, PT_SEND_STAGE_IDLE);
-	memset(report, 0, sizeof(*report));
-	report->observes = cfg->observe;
-	pt_sender_enter(&s, PT_SEND_CONNECT);
-	ret = pt_sender_set_up(&s);
-	if (!ret)
-		ret = run(&s);
-	pt_send_path_explain(&s.path, ret, err);
-	pt_sender_count(&s);
-	ret = pt_sender_end(&s, ret);
+	look(s, &path_changed);
+	ret = stop(s, is_cancelled(s));
+	if (ret)
+		return ret;
+	ret = s->conn ? turn(s, path_changed) : pt_sender_greet(s);
+	return ret ? ret : s->report.phase != PT_SEND_DONE;
+}
 
-	pt_conn_close(s.conn);
-	pt_conn_close(s.left_conn);
-	pt_send_path_close(&s.path);
-	pt_send_files_close(s.files);
-	pt_held_free(&s.held);
-	pt_digests_free(&s.digests);
-	pt_dirty_destroy(s.dirty);
-	pt_layout_free(s.layout);
-	pt_regulator_destroy(&s.regulator);
-	if (s.wake_fd >= 0)
-		close(s.wake_fd);
+/* end: no step after this does anything. */
+static void end(struct pt_sender *s, int ret)
+{
+	pt_send_path_explain(&s->path, ret, &s->error);
+	pt_sender_count(s);
+	s->result = pt_sender_end(s, ret);
+}
+
+int pt_sender_step(struct pt_sender *s, struct pt_error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	if (!s->is_started)
+		ret = pt_error_set(&s->error, PT_EXIT_FAILED, -EINVAL,
+				   "a sender's step before its start");
+	else if (s->result <= 0)
+		ret = s->result;
+	else {
+		ret = go_on(s);
+		if (ret <= 0)
+			end(s, ret);
+		ret = s->result;
+	}
+	if (ret < 0 && err)
+		*err = s->error;
+	pthread_mutex_unlock(&s->lock);
 	return ret;
+}
+
+int pt_sender_start(struct pt_sender *s, struct pt_error *err)
+{
+	if (s->is_started)
+		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
+				    "a sender starts once");
+	pthread_mutex_lock(&s->lock);
+	s->is_started = true;
+	pt_stage_start(s->clock, PT_SEND_STAGE_IDLE);
+	pt_sender_enter(s, PT_SEND_CONNECT);
+	eventfd_write(s->wake_fd, 1);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* open_descriptors: those that a step is called for. */
+static int open_descriptors(struct pt_sender *s)
+{
+	const struct itimerspec tick = {
+		.it_value.tv_nsec = TICK_NS,
+		.it_interval.tv_nsec = TICK_NS,
+	};
+	int ret = 0;
+
+	s->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	s->cancel_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	s->tick_fd = timerfd_create(CLOCK_MONOTONIC,
+				    TFD_NONBLOCK | TFD_CLOEXEC);
+	if (s->poll_fd < 0 || s->wake_fd < 0 || s->cancel_fd < 0 ||
+	    s->tick_fd < 0 || timerfd_settime(s->tick_fd, 0, &tick, NULL))
+		return pt_error_set(&s->error, PT_EXIT_HOST, -errno,
+				    "eventfd: %m (raise ulimit -n)");
+	ret = pt_sender_watch(s, s->wake_fd);
+	if (!ret)
+		ret = pt_sender_watch(s, s->cancel_fd);
+	return ret ? ret : pt_sender_watch(s, s->tick_fd);
+}
+
+static void close_descriptors(const struct pt_sender *s)
+{
+	const int fds[] = { s->poll_fd, s->wake_fd, s->cancel_fd, s->tick_fd };
+
+	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void free_all(struct pt_sender *s)
+{
+	pt_conn_close(s->conn);
+	pt_conn_close(s->left_conn);
+	pt_send_path_close(&s->path);
+	pt_send_files_close(s->files);
+	pt_held_free(&s->held);
+	pt_digests_free(&s->digests);
+	pt_dirty_destroy(s->dirty);
+	pt_layout_free(s->layout);
+	pt_regulator_destroy(&s->regulator);
+	close_descriptors(s);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static void set_defaults(struct pt_sender_cfg *cfg)
+{
+	if (!cfg->trim)
+		cfg->trim = PT_SEND_TRIM_BLOCKS;
+	if (!cfg->rekey_log2)
+		cfg->rekey_log2 = PT_REKEY_LOG2_MAX;
+	if (!cfg->peer_timeout_ms)
+		cfg->peer_timeout_ms = PT_PEER_TIMEOUT_MS;
+}
+
+static void init_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
+int pt_sender_open(struct pt_sender **out, const struct pt_sender_cfg *cfg,
+		   struct pt_error *err)
+{
+	struct pt_sender *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	s->cfg = *cfg;
+	set_defaults(&s->cfg);
+	s->result = 1;
+	s->held.told_fd = -1;
+	s->started_ns = s->phase_ns = pt_clock_ns();
+	s->report.observes = cfg->observe;
+	init_lock(&s->lock);
+	pt_regulator_init(&s->regulator);
+	if (cfg->profile)
+		s->clock = &s->control_clock;
+	ret = open_descriptors(s);
+	if (!ret)
+		ret = pt_sender_prepare(s);
+	if (ret) {
+		if (err)
+			*err = s->error;
+		free_all(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+int pt_sender_fd(const struct pt_sender *s)
+{
+	return s->poll_fd;
+}
+
+bool pt_sender_is_held_up(const struct pt_sender *s)
+{
+	return s->result <= 0 && !s->is_joined;
+}
+
+void pt_sender_cancel(struct pt_sender *s)
+{
+	eventfd_write(s->cancel_fd, 1);
+}
+
+int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
+		       struct pt_error *err)
+{
+	__u64 rate;
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	ret = pt_rate_choose(&rate, bytes_per_s, &s->path.device, err);
+	if (!ret) {
+		s->report.bytes_per_s = rate;
+		pt_pacer_set(&s->pacer, rate, pt_clock_ns());
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+void pt_sender_status(struct pt_sender *s, struct pt_send_report *report)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->result > 0) {
+		pt_sender_count(s);
+		s->report.total_ns = pt_clock_ns() - s->started_ns;
+	}
+	*report = s->report;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void pt_sender_close(struct pt_sender *s)
+{
+	if (!s)
+		return;
+	if (s->is_started && s->result > 0)
+		end(s, pt_stop_error(&s->error));
+	if (s->is_started)
+		pt_sender_join(s);
+	free_all(s);
 }
 
 const char *pt_send_phase_name(enum pt_send_phase phase)

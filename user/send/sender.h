@@ -3,17 +3,25 @@
  *
  *   knows         its phases from OPEN to COMMITTED, its lanes, files that come along,
  *                 resuming
- *   may use       base trim seal wire net xdp xsk tls channel ctl memory source
+ *   may use       base trim seal wire net xdp xsk tls channel memory source
  *                 session lane
  *   must not know the receiving end, the command line
  */
 /* sender: sends a memory to a receiver, from connecting to commit.
  *
- *     connect > set up > probe > compare > send > verify > commit > done
+ *     pt_sender_open     files, memory, device, sockets: all that takes a privilege;
+ *                        starts no thread, speaks to nobody, waits for nobody
+ *     pt_sender_start    from here on there is something to do
+ *     pt_sender_step     whenever pt_sender_fd is readable, until it returns 0 or less:
+ *
+ *         connect > set up > probe > compare > send > verify > commit > done
+ *
+ *     pt_sender_close
  *
  * compare: with what the receiver holds; over at once if that is nothing.
  *
- * Threads: pt_send runs control in the caller's thread and a thread a lane.
+ * Threads: open, start, step and close by one, which is control; cancel, set and
+ * status by any, until close.  It starts a thread for each lane, and some for reading.
  */
 #ifndef SEND_SENDER_H
 #define SEND_SENDER_H
@@ -51,12 +59,12 @@ enum pt_send_phase {
 #undef X
 };
 
-/* pt_send_need: what of the privileges that the process began with is still
- * needed. */
-enum pt_send_need {
-	PT_SEND_NEEDS_SOCKETS,	/* AF_XDP sockets; all files are open, and the
-				 * peer not spoken to */
-	PT_SEND_NEEDS_NOTHING,	/* threads are about to be started */
+/* pt_send_trim: which blocks of a page travel, see trim.h. */
+enum pt_send_trim {
+	PT_SEND_TRIM_DEFAULT,	/* BLOCKS */
+	PT_SEND_TRIM_NONE,
+	PT_SEND_TRIM_ENDS,
+	PT_SEND_TRIM_BLOCKS,
 };
 
 /* pt_send_copies: whether a page that equals another may go as a copy of it. */
@@ -110,7 +118,7 @@ struct pt_send_report {
 	__u64 verify_ns;	/* to when both ends are sure */
 	__u64 recheck_ns;	/* part of it: reading the source again */
 	__u64 commit_ns;
-	__u64 total_ns;
+	__u64 total_ns;		/* from open */
 	__u64 bytes_per_s;	/* the limit; 0: none */
 	__u64 transfer_id;
 	__u64 session_id;
@@ -135,61 +143,84 @@ static inline __u64 pt_send_left_sz(const struct pt_send_report *r)
 							      : left;
 }
 
-struct pt_send_cfg {
+/* pt_sender_cfg: zero means the default, everywhere.  What is pointed to is the
+ * caller's, and stays as it is until close. */
+struct pt_sender_cfg {
 	const char *dev;
 	const char *to;			/* "HOST[:PORT]" */
 	struct pt_source *source;
 	const char *name;		/* for a receiver that serves */
 	const char *const *files;	/* paths of the --with files */
 	__u32 file_cnt;
-	enum pt_trim trim;
+	enum pt_send_trim trim;
 	struct pt_cpus cpus;		/* of the lanes */
 	bool observe;			/* trim as if there were no governor */
-	struct pt_tls *tls;		/* the caller's; NULL: insecure */
+	struct pt_tls *tls;		/* NULL: insecure */
 	__u16 ciphers;			/* PT_CIPHER_BIT of those that will do;
 					 * 0: any */
-	__u8 rekey_log2;		/* frames sealed with one key */
+	__u8 rekey_log2;		/* frames sealed with one key; 0:
+					 * PT_REKEY_LOG2_MAX */
 	bool pad;			/* hide which pages and blocks are zero;
 					 * only with tls */
 	enum pt_send_copies copies;
 	bool resume;			/* take up what the receiver holds */
 	bool recheck;			/* read the source again before commit:
 					 * no change may go unseen */
-	__u32 queue_cnt;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
+	__u32 queue_cnt;		/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO: as
+					 * many as are free and of use */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	bool profile;			/* see has_profile */
 	bool generic;			/* copy mode */
 	enum pt_zero_copy zero_copy;
 	__u32 mtu;			/* 0: as large as passes */
 	__u64 bytes_per_s;		/* of Ethernet bytes: as pt_rate_choose
-					 * takes it */
-	const char *control;		/* path of the socket on which it is
-					 * asked and told, see ctl/console;
-					 * made when only SOCKETS are needed;
-					 * NULL: none */
-	__u32 peer_timeout_ms;
-	int stop_fd;			/* readable: abort; -1: never */
-	/* needs_less may give privileges up; an error ends the transfer.  May
-	 * be NULL. */
-	int (*needs_less)(enum pt_send_need need, void *arg,
-			  struct pt_error *err);
-	void *needs_less_arg;
-	void (*progress)(const struct pt_send_report *report, void *arg);
-	/* warn: what does not end the transfer.  May be NULL. */
-	void (*warn)(const char *text, void *progress_arg);
-	/* held_up: the transfer has failed, with ret; the receiver was told, and
-	 * connection, sockets and program are closed; but a thread still waits
-	 * for the source's storage.  It may end the process: else pt_send waits
-	 * for that thread, too.  May be NULL. */
-	void (*held_up)(int ret, void *progress_arg);
-	void *progress_arg;		/* progress is called about 4 times a s */
+					 * takes it; 0: no limit */
+	__u32 peer_timeout_ms;		/* 0: PT_PEER_TIMEOUT_MS */
+	/* warn: what does not end the transfer.  Called by step; may be NULL. */
+	void (*warn)(const char *text, void *arg);
+	void *arg;
 };
 
-/* pt_send returns 0 when the receiver has committed.  Else -errno, err says
- * why and how to exit; PT_EXIT_UNKNOWN when the commit may or may not have
- * happened.  report is filled as far as it got. */
-int pt_send(const struct pt_send_cfg *cfg, struct pt_send_report *report,
-	    struct pt_error *err);
+struct pt_sender;
+
+/* pt_sender_open.  Errors name device, file or what is missing.  On failure nothing is
+ * held. */
+int pt_sender_open(struct pt_sender **out, const struct pt_sender_cfg *cfg,
+		   struct pt_error *err);
+
+/* pt_sender_start, once. */
+int pt_sender_start(struct pt_sender *s, struct pt_error *err);
+
+/* pt_sender_fd: for poll and epoll, POLLIN only: step has something to do.  Valid
+ * until close. */
+int pt_sender_fd(const struct pt_sender *s);
+
+/* pt_sender_step does what is to be done now.  1: go on; 0: the receiver has
+ * committed; else -errno, err says why and how to exit; PT_EXIT_UNKNOWN when the commit
+ * may or may not have happened.  Once it has returned 0 or less, it returns that.
+ * It may take as long as connecting does, and as the end (a second or so; while a
+ * commit's outcome is asked for, the peer timeout). */
+int pt_sender_step(struct pt_sender *s, struct pt_error *err);
+
+/* pt_sender_is_held_up: step has returned 0 or less, the receiver was told, and
+ * connection, sockets and program are closed; but a thread still waits for the
+ * source's storage, and close would wait for it. */
+bool pt_sender_is_held_up(const struct pt_sender *s);
+
+/* pt_sender_cancel ends the transfer, with -ECANCELED; a commit that has begun is given
+ * a moment.  Any thread; also in a signal handler. */
+void pt_sender_cancel(struct pt_sender *s);
+
+/* pt_sender_set_rate changes the limit, as bytes_per_s of the cfg: errors as
+ * pt_rate_choose.  Any thread. */
+int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
+		       struct pt_error *err);
+
+/* pt_sender_status: as far as it got.  Any thread. */
+void pt_sender_status(struct pt_sender *s, struct pt_send_report *report);
+
+/* pt_sender_close ends what has not ended, as cancel, and frees.  NULL is fine. */
+void pt_sender_close(struct pt_sender *s);
 
 const char *pt_send_phase_name(enum pt_send_phase phase);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sender_internal: what sender.c (loop), sender_open.c (set-up), sender_lanes.c,
- * sender_phase.c (messages, phases) and sender_end.c share. */
+/* sender_internal: what sender.c (its life), sender_setup.c, sender_lanes.c,
+ * sender_message.c, sender_phase.c, sender_report.c and sender_end.c share. */
 #ifndef SEND_SENDER_INTERNAL_H
 #define SEND_SENDER_INTERNAL_H
 
+#include <pthread.h>
+
 #include "base/due.h"
-#include "ctl/console.h"
+#include "channel/conn.h"
 #include "lane/lane.h"
 #include "send/held.h"
 #include "send/recheck.h"
@@ -13,40 +15,46 @@
 #include "send/send_path.h"
 #include "send/sender.h"
 
-/* pt_send_look: how much had been sent at some moment. */
-struct pt_send_look {
-	__u64 ns;
-	__u64 wire_bytes;
+/* pt_send_setup: within the phase. */
+enum pt_send_setup {
+	PT_SETUP_OFFER,		/* OFFER is awaited */
+	PT_SETUP_OFFERED,	/* it has come */
+	PT_SETUP_OPEN,		/* OPEN was said, OPENED is awaited */
+	PT_SETUP_OPENED,	/* it has come */
 };
 
 struct pt_sender {
-	const struct pt_send_cfg *cfg;
-	struct pt_send_report *report;
-	struct pt_error *err;
+	struct pt_sender_cfg cfg;	/* with the defaults in place of zeroes */
+	struct pt_send_report report;
+	struct pt_error error;		/* if result < 0 */
+	int result;			/* of step; 1: it goes on */
+	bool is_started;
+	bool is_joined;			/* over, and no thread is left */
+	pthread_mutex_t lock;		/* recursive: warn may ask for the status */
 	struct pt_conn *conn;
 	struct pt_conn *left_conn;	/* shut, for threads that still name it */
+	enum pt_send_setup setup;
+	struct pt_msg_offer offer;
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
 	struct pt_digests digests;
 	__u64 digest_key;
-	__u32 desc_sz;
 	struct pt_send_files *files;
 	struct pt_send_path path;
 	struct pt_send_job job;
 	struct pt_pacer pacer;
 	struct pt_regulator regulator;
-	struct pt_console *console;	/* NULL: nobody asks */
-	struct pt_send_look looks[2];	/* the second at least LOOK_NS after
-					 * the first; for the console */
 	struct pt_seal *seals[PT_LANES_MAX]; /* by lane; NULL: not sealed */
 	struct pt_lane *lanes[PT_LANES_MAX];
 	struct pt_stage_clock clocks[PT_LANES_MAX];	/* with profile */
 	struct pt_stage_clock control_clock;
 	struct pt_stage_clock *clock;	/* it; NULL: not profiled */
 	__u32 lane_cnt;
+	int poll_fd;		/* epoll: of all below, and more; the caller's */
 	int wake_fd;
-	int stop_fd;
-	__u64 stopped_ns;	/* when a signal came during commit */
+	int tick_fd;
+	int cancel_fd;		/* eventfd; once readable it stays so */
+	__u64 stopped_ns;	/* when it was cancelled during commit */
 	bool is_told;		/* ABORT was said */
 	bool is_warned;		/* the route has moved, and that was told */
 	bool is_aborted;	/* the peer said ABORT: it knows */
@@ -62,19 +70,31 @@ struct pt_sender {
 	struct pt_due due;	/* what the phase waits for of the receiver, ... */
 	__u64 moves;		/* ... and how often it came nearer */
 	__u64 pinged_ns;
-	__u64 shown_ns;
 	__u64 watched_ns;	/* when the XDP program was last looked for */
 };
 
-/* pt_sender_set_up: all up to lanes that probe. */
+/* pt_sender_prepare: all that open does, but for descriptors. */
+int pt_sender_prepare(struct pt_sender *s);
+
+/* pt_sender_greet: connecting, in phase CONNECT, then SETUP. */
+int pt_sender_greet(struct pt_sender *s);
+
+/* pt_sender_set_up: a step of SETUP, up to lanes that probe. */
 int pt_sender_set_up(struct pt_sender *s);
+
+static inline enum pt_trim pt_sender_trim(const struct pt_sender *s)
+{
+	return s->cfg.trim - PT_SEND_TRIM_NONE + PT_TRIM_NONE;
+}
+
+/* pt_sender_watch has step called when fd is readable. */
+int pt_sender_watch(struct pt_sender *s, int fd);
 
 /* pt_sender_connect makes a connection past its HELLO. */
 int pt_sender_connect(struct pt_sender *s);
 
-/* pt_sender_reply waits for a message of a type, while no lane runs. */
-int pt_sender_reply(struct pt_sender *s, enum pt_message_type type,
-		    struct pt_message *m);
+/* pt_sender_expect: what is owed from here on is another message. */
+void pt_sender_expect(struct pt_sender *s);
 
 /* pt_sender_owed: the receiver owes what, and has so since the phase began or it
  * last moved.  -ETIMEDOUT: for too long, see due.h.  Called again and again. */
@@ -84,7 +104,7 @@ int pt_sender_owed(struct pt_sender *s, const char *what);
  * once there is a connection. */
 int pt_sender_watch_peer(struct pt_sender *s);
 
-/* pt_sender_stopped: -ECANCELED if stop_fd is readable. */
+/* pt_sender_stopped: -ECANCELED if it was cancelled. */
 int pt_sender_stopped(struct pt_sender *s);
 
 /* pt_sender_interrupted: -ECANCELED of one that was told to end in commit. */
@@ -106,15 +126,14 @@ __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
  * needs is still there.  -ENODEV: it is not, and no more frames will go. */
 int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns);
 
-/* pt_sender_answer answers who asks on the console. */
-void pt_sender_answer(struct pt_sender *s);
-
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
 
 /* pt_sender_end: the transfer is over, with ret.  Tells the receiver, ends threads,
- * and asks what became of a commit; returns what to report. */
+ * and asks what became of a commit; returns what to report.  pt_sender_join then waits
+ * for threads that the source holds up. */
 int pt_sender_end(struct pt_sender *s, int ret);
+void pt_sender_join(struct pt_sender *s);
 
 /* pt_sender_start_lanes: what was started is to be stopped, whatever it
  * returns.  pt_sender_stop_lanes: reports the profile, too. */

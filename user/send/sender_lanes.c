@@ -13,16 +13,16 @@ static int make_seals(struct pt_sender *s)
 {
 	const struct pt_frame_keys keys = {
 		.conn = s->conn,
-		.session_id = s->report->session_id,
-		.cipher = s->report->cipher,
-		.rekey_log2 = s->cfg->rekey_log2,
+		.session_id = s->report.session_id,
+		.cipher = s->report.cipher,
+		.rekey_log2 = s->cfg.rekey_log2,
 	};
 	int ret = 0;
 
-	if (!s->report->cipher)
+	if (!s->report.cipher)
 		return 0;
 	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
-		ret = pt_frame_keys_seal(&s->seals[i], &keys, i, s->err);
+		ret = pt_frame_keys_seal(&s->seals[i], &keys, i, &s->error);
 	return ret;
 }
 
@@ -35,18 +35,18 @@ static int start_lane(struct pt_sender *s, __u32 i)
 		.tx_queue = pt_lease_queue(s->path.leases[i]),
 		.link = s->path.link,
 		.seal = s->seals[i],
-		.clock = s->cfg->profile ? &s->clocks[i] : NULL,
+		.clock = s->cfg.profile ? &s->clocks[i] : NULL,
 	};
 	__u64 started_ns;
 	int ret;
 
 	cfg.link.src_port += i;
 	started_ns = pt_clock_ns();
-	ret = pt_lane_start(&s->lanes[i], &cfg, s->err);
+	ret = pt_lane_start(&s->lanes[i], &cfg, &s->error);
 	if (ret)
 		return ret;
 	s->lane_cnt++;
-	s->report->profile.time_ns -= started_ns;
+	s->report.profile.time_ns -= started_ns;
 	return 0;
 }
 
@@ -54,24 +54,24 @@ int pt_sender_start_lanes(struct pt_sender *s)
 {
 	int ret = make_seals(s);
 
-	pt_pacer_set(&s->pacer, s->report->bytes_per_s, pt_clock_ns());
+	pt_pacer_set(&s->pacer, s->report.bytes_per_s, pt_clock_ns());
 	s->job = (struct pt_send_job){
-		.source = s->cfg->source,
+		.source = s->cfg.source,
 		.layout = s->layout,
 		.dirty = s->dirty,
 		.digests = &s->digests,
 		.digest_key = s->digest_key,
-		.trim = s->cfg->trim,
-		.observe = s->cfg->observe,
-		.cpus = &s->cfg->cpus,
-		.pad = s->cfg->pad,
-		.copies = s->report->uses_copies,
+		.trim = pt_sender_trim(s),
+		.observe = s->cfg.observe,
+		.cpus = &s->cfg.cpus,
+		.pad = s->cfg.pad,
+		.copies = s->report.uses_copies,
 		.arrivals = pt_conn_capabilities(s->conn) & PT_CAP_ARRIVALS,
 		.conn = s->conn,
-		.session_id = s->report->session_id,
-		.desc_sz = s->desc_sz,
+		.session_id = s->report.session_id,
+		.desc_sz = s->offer.desc_sz,
 		.frame_sz_max = s->path.frame_sz_max,
-		.progress_ns = s->cfg->peer_timeout_ms * 1000000ULL,
+		.progress_ns = s->cfg.peer_timeout_ms * 1000000ULL,
 		.pacer = &s->pacer,
 		.wake_fd = s->wake_fd,
 	};
@@ -86,7 +86,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 /* take_profile: the lanes' threads have ended. */
 static void take_profile(struct pt_sender *s)
 {
-	struct pt_send_report *report = s->report;
+	struct pt_send_report *report = &s->report;
 	__u64 now_ns = pt_clock_ns();
 
 	report->has_profile = true;
@@ -106,7 +106,7 @@ void pt_sender_stop_lanes(struct pt_sender *s)
 		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		pt_lane_stop(s->lanes[i]);
-	if (s->cfg->profile)
+	if (s->cfg.profile)
 		take_profile(s);
 	s->lane_cnt = 0;
 	for (__u32 i = 0; i < PT_LANES_MAX; i++)
@@ -120,8 +120,8 @@ int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns)
 	s->watched_ns = now_ns;
 	if (pt_card_is_ready(&s->path.card))
 		return 0;
-	return pt_error_set(s->err, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
+	return pt_error_set(&s->error, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
 			    "the XDP program off it that zero copy needs (find "
 			    "out who, then send again, or use {zero-copy} off)",
-			    s->cfg->dev);
+			    s->cfg.dev);
 }

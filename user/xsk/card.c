@@ -107,6 +107,14 @@ static int try_bind(const struct pt_card *card, struct pt_leases *leases,
 	return ret == -EBUSY ? 0 : ret;
 }
 
+/* detach: copy mode, or the failure, for want of what was attached. */
+static int detach(struct pt_card *card, const struct pt_error *why, int code,
+		  struct pt_error *err)
+{
+	pt_card_settle(card, false);
+	return give_up(card, why, code, err);
+}
+
 int pt_card_attach(struct pt_card *card, struct pt_leases *leases,
 		   struct pt_error *err)
 {
@@ -118,27 +126,26 @@ int pt_card_attach(struct pt_card *card, struct pt_leases *leases,
 	ret = try_bind(card, leases, &why);
 	if (!ret)
 		ret = pt_pass_open(&card->pass, card->device, &why);
-	if (!ret)
-		ret = pt_card_wait(card, &why);
-	if (!ret)
-		return 0;
-	pt_card_settle(card, false);
-	return give_up(card, &why, ret, err);
+	return ret ? detach(card, &why, ret, err) : 0;
 }
 
-static int open_zero_copy(struct pt_card *card, struct pt_xsk **out,
-			  const struct pt_xsk_cfg *cfg, struct pt_error *err)
+int pt_card_wait_attached(struct pt_card *card, struct pt_error *err)
 {
-	int ret = pt_xsk_open(out, cfg, err);
+	struct pt_error why;
+	int ret = card->zero_copy ? pt_card_wait(card, &why) : 0;
 
-	if (ret || !cfg->tx_chunk_cnt)
-		return ret;
-	ret = pt_xsk_tx_prove(*out, card->device->mac, PROVE_MS,
-			      card->cfg.stop_fd);
+	return ret ? detach(card, &why, ret, err) : 0;
+}
+
+/* prove: of a socket that sends. */
+static int prove(const struct pt_card *card, struct pt_xsk *x,
+		 const struct pt_xsk_cfg *cfg, struct pt_error *err)
+{
+	int ret = pt_xsk_tx_prove(x, card->device->mac, PROVE_MS,
+				  card->cfg.stop_fd);
+
 	if (!ret)
 		return 0;
-	pt_xsk_close(*out);
-	*out = NULL;
 	if (ret == -ECANCELED)
 		return pt_stop_error(err);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s queue %u: driver %s "
@@ -149,8 +156,8 @@ static int open_zero_copy(struct pt_card *card, struct pt_xsk **out,
 			    strerror(-ret));
 }
 
-int pt_card_open_socket(struct pt_card *card, struct pt_xsk **out,
-			struct pt_xsk_cfg *cfg, struct pt_error *err)
+int pt_card_bind(struct pt_card *card, struct pt_xsk **x, struct pt_xsk **spare,
+		 struct pt_xsk_cfg *cfg, struct pt_error *err)
 {
 	struct pt_error why;
 	int ret;
@@ -158,17 +165,25 @@ int pt_card_open_socket(struct pt_card *card, struct pt_xsk **out,
 	cfg->stop_fd = card->cfg.stop_fd;
 	cfg->zero_copy = card->zero_copy;
 	if (!cfg->zero_copy)
-		return pt_xsk_open(out, cfg, err);
-	ret = open_zero_copy(card, out, cfg, &why);
-	if (!ret)
-		return 0;
+		return pt_xsk_bind(*x, cfg, err);
+	ret = pt_xsk_bind(*x, cfg, &why);
 	if (ret == -EBUSY) {
 		*err = why;
 		return ret;
 	}
+	if (!ret && cfg->tx_chunk_cnt) {
+		ret = prove(card, *x, cfg, &why);
+		if (ret) {
+			pt_xsk_close(*x);
+			*x = *spare;
+			*spare = NULL;
+		}
+	}
+	if (!ret)
+		return 0;
 	ret = give_up(card, &why, ret, err);
 	cfg->zero_copy = false;
-	return ret ? ret : pt_xsk_open(out, cfg, err);
+	return ret ? ret : pt_xsk_bind(*x, cfg, err);
 }
 
 void pt_card_settle(struct pt_card *card, bool any)

@@ -38,14 +38,20 @@ int pt_card_judge(struct pt_card *card, struct pt_device *device,
 int pt_card_wait(struct pt_card *card, struct pt_error *err);
 
 /* pt_card_attach, a sender's: makes sure of the XDP program that drivers want
- * beside a zero-copy socket, where such a socket opens at all. */
+ * beside a zero-copy socket, where such a socket opens at all.  Takes privileges, and
+ * does not wait for the carrier: pt_card_wait_attached does. */
 int pt_card_attach(struct pt_card *card, struct pt_leases *leases,
 		   struct pt_error *err);
 
-/* pt_card_open_socket opens a socket as cfg says, but for zero_copy: that is as
- * the card can.  One that sends has proved it with a frame to ourselves. */
-int pt_card_open_socket(struct pt_card *card, struct pt_xsk **out,
-			struct pt_xsk_cfg *cfg, struct pt_error *err);
+/* pt_card_wait_attached waits for the carrier after pt_card_attach.  Where it stays
+ * away the program goes, and sockets are copy mode's, or it fails. */
+int pt_card_wait_attached(struct pt_card *card, struct pt_error *err);
+
+/* pt_card_bind binds a socket that was made, as cfg says, but for zero_copy: that is
+ * as the card can.  One that sends has proved it with a frame to ourselves; if it
+ * fails at that, *spare (made alike, not NULL) takes its place, and is NULL then. */
+int pt_card_bind(struct pt_card *card, struct pt_xsk **x, struct pt_xsk **spare,
+		 struct pt_xsk_cfg *cfg, struct pt_error *err);
 
 /* pt_card_settle: of the sockets that were opened, any is zero copy.  If none
  * is, the program goes. */

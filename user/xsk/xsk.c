@@ -53,17 +53,16 @@ static __u32 fill_cnt(const struct pt_xsk_cfg *cfg)
 }
 
 /* chunks_sz: one mapping, RX chunks first. */
-static size_t chunks_sz(const struct pt_xsk_cfg *cfg)
+static size_t chunks_sz(const struct pt_xsk *x)
 {
-	return ((size_t)fill_cnt(cfg) + cfg->tx_chunk_cnt) * PT_XSK_CHUNK_SZ;
+	return ((size_t)x->fill_cnt + x->cfg.tx_chunk_cnt) * PT_XSK_CHUNK_SZ;
 }
 
 /* map_chunks: which queue it is for, the mapping cannot say. */
 static int map_chunks(struct pt_xsk *x, struct pt_error *err)
 {
 	struct pt_error why;
-	int ret = pt_umem_map(&x->memory, chunks_sz(&x->cfg), x->cfg.hugepages,
-			      &why);
+	int ret = pt_umem_map(&x->memory, chunks_sz(x), x->cfg.hugepages, &why);
 
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "%s queue %u: "
@@ -84,13 +83,12 @@ static int create_umem(struct pt_xsk *x)
 		.frame_size = PT_XSK_CHUNK_SZ,
 	};
 
-	/* libxdp leaves of a ring's last life how far it was. */
-	memset(&x->fill, 0, sizeof(x->fill));
-	memset(&x->comp, 0, sizeof(x->comp));
-	return xsk_umem__create(&x->umem, x->base, chunks_sz(&x->cfg),
+	return xsk_umem__create(&x->umem, x->base, chunks_sz(x),
 				&x->fill, &x->comp, &cfg);
 }
 
+/* bind_once: libxdp binds the socket that it made for the UMEM.  After a failure
+ * that socket can be bound again. */
 static int bind_once(struct pt_xsk *x, bool multi_buffer)
 {
 	const struct xsk_socket_config cfg = {
@@ -101,21 +99,13 @@ static int bind_once(struct pt_xsk *x, bool multi_buffer)
 			      (x->cfg.zero_copy ? XDP_ZEROCOPY : XDP_COPY) |
 			      (multi_buffer ? XDP_USE_SG : 0),
 	};
-	int ret = create_umem(x);
+	int ret = xsk_socket__create(&x->socket, x->cfg.device->name,
+				     x->cfg.queue, x->umem,
+				     x->cfg.rx_chunk_cnt ? &x->rx : NULL,
+				     x->cfg.tx_chunk_cnt ? &x->tx : NULL, &cfg);
 
 	if (ret)
-		return ret;
-	/* Before the driver has the queue: it takes some at once, and one that
-	 * finds none may not look again by itself. */
-	xsk_rx_start(x);
-	ret = xsk_socket__create(&x->socket, x->cfg.device->name, x->cfg.queue,
-				 x->umem, x->cfg.rx_chunk_cnt ? &x->rx : NULL,
-				 x->cfg.tx_chunk_cnt ? &x->tx : NULL, &cfg);
-	if (ret) {
-		xsk_umem__delete(x->umem);
-		x->umem = NULL;
 		x->socket = NULL;
-	}
 	return ret;
 }
 
@@ -167,16 +157,6 @@ static int bind_queue(struct pt_xsk *x)
 	return ret;
 }
 
-static void unbind(struct pt_xsk *x)
-{
-	if (x->socket)
-		xsk_socket__delete(x->socket);
-	if (x->umem)
-		xsk_umem__delete(x->umem);
-	x->socket = NULL;
-	x->umem = NULL;
-}
-
 static int learn(struct pt_xsk *x)
 {
 	struct xdp_options options = { 0 };
@@ -196,6 +176,7 @@ static int learn(struct pt_xsk *x)
 
 static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 {
+	size_t chunk_cnt = (size_t)fill_cnt(cfg) + cfg->tx_chunk_cnt;
 	const char *dev = cfg->device->name, *remedy;
 	char memlock[96];
 
@@ -217,7 +198,7 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	case -ENOBUFS:
 		snprintf(memlock, sizeof(memlock), "raise RLIMIT_MEMLOCK by "
 			 "ulimit -l: %zu KiB a queue; or run with CAP_IPC_LOCK",
-			 chunks_sz(cfg) >> 10);
+			 chunk_cnt * PT_XSK_CHUNK_SZ >> 10);
 		remedy = memlock;
 		break;
 	case -EAFNOSUPPORT:
@@ -246,7 +227,17 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 			    "(%s)", dev, cfg->queue, strerror(-code), remedy);
 }
 
-int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
+static void unbind(struct pt_xsk *x)
+{
+	if (x->socket)
+		xsk_socket__delete(x->socket);
+	if (x->umem)
+		xsk_umem__delete(x->umem);
+	x->socket = NULL;
+	x->umem = NULL;
+}
+
+int pt_xsk_make(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err)
 {
 	struct pt_xsk *x;
@@ -268,32 +259,67 @@ int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 	x->fill_cnt = fill_cnt(cfg);
 	x->tx_epoll = -1;
 	ret = map_chunks(x, err);
+	if (ret)
+		goto free_socket;
+	ret = create_umem(x);
 	if (ret) {
-		free(x);
-		return ret;
-	}
-	ret = xsk_tx_start(x);
-	if (ret)
+		fail(err, cfg, ret);
 		goto unmap;
-	ret = bind_queue(x);
-	if (ret)
-		goto stop_tx;
-	ret = learn(x);
-	if (ret)
-		goto stop_tx;
-	ret = xsk_tx_bound(x);
-	if (ret)
-		goto stop_tx;
+	}
+	/* Before the driver has the queue: it takes some at once, and one that
+	 * finds none may not look again by itself. */
+	xsk_rx_start(x);
 	*out = x;
 	return 0;
 
-stop_tx:
-	unbind(x);
-	xsk_tx_stop(x);
 unmap:
 	pt_umem_unmap(&x->memory);
+free_socket:
 	free(x);
+	return ret;
+}
+
+int pt_xsk_bind(struct pt_xsk *x, const struct pt_xsk_cfg *cfg,
+		struct pt_error *err)
+{
+	int ret;
+
+	pt_check(!x->socket && (!cfg->zero_copy || x->cfg.zero_copy));
+	pt_check(cfg->rx_chunk_cnt == x->cfg.rx_chunk_cnt &&
+		 cfg->tx_chunk_cnt == x->cfg.tx_chunk_cnt);
+	pt_cause_begin();
+	x->cfg = *cfg;
+	ret = xsk_tx_start(x);
+	if (!ret)
+		ret = bind_queue(x);
+	if (ret)
+		goto stop_tx;
+	ret = learn(x);
+	if (!ret)
+		ret = xsk_tx_bound(x);
+	if (!ret)
+		return 0;
+	unbind(x);	/* for good: it was bound */
+stop_tx:
+	xsk_tx_stop(x);
 	return fail(err, cfg, ret);
+}
+
+int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
+		struct pt_error *err)
+{
+	struct pt_xsk *x;
+	int ret = pt_xsk_make(&x, cfg, err);
+
+	if (ret)
+		return ret;
+	ret = pt_xsk_bind(x, cfg, err);
+	if (ret) {
+		pt_xsk_close(x);
+		return ret;
+	}
+	*out = x;
+	return 0;
 }
 
 void pt_xsk_shut(struct pt_xsk *x)

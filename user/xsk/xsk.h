@@ -63,18 +63,30 @@ struct pt_xsk_info {
 	enum pt_hugepages hugepages;	/* what the chunks got */
 };
 
-/* pt_xsk_open binds the queue, for zero copy if that is asked for; with
- * several descriptors a frame where frames of the device's MTU or
- * tx_frame_sz_max need it and the kernel has it (6.6), else one.  A queue that
- * another socket held a moment ago is tried again for up to 1 s.  On success
- * returns 0 and *out is the caller's, to pt_xsk_close.  Else:
- *   -EBUSY   another socket holds the queue
- *   -EINVAL  cfg; no such queue
+/* pt_xsk_make does what takes a privilege: the chunks, and a socket that is not
+ * bound yet.  cfg->queue is for errors only; where cfg->zero_copy is set, the socket
+ * can be bound either way.  On success returns 0 and *out is the caller's, to
+ * pt_xsk_close.  Else:
+ *   -EINVAL  cfg
  *   -EPERM   no CAP_NET_RAW
- *   -ENOMEM, -ENOBUFS  no memory, or over RLIMIT_MEMLOCK
+ *   -ENOMEM, -ENOBUFS  no memory, or over RLIMIT_MEMLOCK */
+int pt_xsk_make(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
+		struct pt_error *err);
+
+/* pt_xsk_bind binds a socket that was made to cfg->queue, for zero copy if that is
+ * asked for; with several descriptors a frame where frames of the device's MTU or
+ * tx_frame_sz_max need it and the kernel has it (6.6), else one.  cfg has the chunks
+ * that it was made with.  A queue that another socket held a moment ago is tried again
+ * for up to 1 s.  Needs no privilege.  After a failure it can be bound again:
+ *   -EBUSY   another socket holds the queue
+ *   -EINVAL  no such queue
  *   -EMSGSIZE  tx_frame_sz_max needs several descriptors; the kernel has not
  *   -ECANCELED  stop_fd
  *   -EOPNOTSUPP, -EINVAL, -ENOENT, ...  no zero copy, as the driver says */
+int pt_xsk_bind(struct pt_xsk *x, const struct pt_xsk_cfg *cfg,
+		struct pt_error *err);
+
+/* pt_xsk_open makes and binds, with the errors of both. */
 int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
 void pt_xsk_close(struct pt_xsk *x);	/* NULL is fine */

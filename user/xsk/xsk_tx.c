@@ -74,6 +74,7 @@ void xsk_tx_stop(struct pt_xsk *x)
 	free(x->tx_pending);
 	x->tx_epoll = -1;
 	x->tx_free = NULL;
+	x->tx_free_cnt = 0;
 	x->tx_pending = NULL;
 }
 

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a receiver does while it serves: newcomers, sessions, those that ended. */
+#include "receive/receiver_internal.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#include <pagetrim/clock.h>
+#include "receive/rx_storage.h"
+
+#define TICK_MS		100
+#define VERIFY_TICK_MS	1		/* while counters settle */
+#define PROGRESS_NS	250000000ULL
+#define ACCEPT_MAX	8	/* newcomers and strangers, before others are heard */
+
+static void accept_all(struct pt_receiver *r)
+{
+	struct pt_rx_session *s;
+	struct pt_conn *conn;
+	struct pt_error err;
+	int ret;
+
+	for (int i = 0; i < ACCEPT_MAX && r->session_cnt < PT_RX_SESSIONS_MAX; i++) {
+		ret = pt_listener_accept(r->listener, &conn, &err);
+		if (!ret)
+			return;
+		if (ret < 0) {
+			if (r->cfg.events.stranger)
+				r->cfg.events.stranger(&err, r->cfg.events.arg);
+			continue;
+		}
+		s = pt_rx_session_start(conn, &r->cfg, &r->host, &r->reserved,
+					r->loop.wake_fd);
+		if (s)
+			r->sessions[r->session_cnt++] = s;
+	}
+}
+
+/* It finds out what became of the transfer that s asks for.  One that is
+ * still committing is answered when it is not any more. */
+void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
+{
+	struct pt_outcome *o;
+	struct pt_error err;
+
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *other = r->sessions[i];
+
+		if (!other->is_open || other->is_parted ||
+		    other->report.transfer_id != s->asked_id)
+			continue;
+		if (other->state == PT_RX_DONE) {
+			pt_rx_session_answer(s, NULL);
+			other->is_bye = true;
+		}
+		return;
+	}
+	o = pt_outcomes_find(&r->outcomes, s->asked_id);
+	if (o) {
+		pt_rx_session_answer(s, o->result ? &o->error : NULL);
+		o->is_told = true;
+		r->linger_until_ns = 0;
+		return;
+	}
+	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
+		     "(it was started after it; look for the image)",
+		     (unsigned long long)s->asked_id);
+	pt_rx_session_answer(s, &err);
+}
+
+/* part: how a session ended is known from here on, and its connection is not its
+ * any more.  Its storage may still be waited for. */
+static void part(struct pt_receiver *r, struct pt_rx_session *s)
+{
+	struct pt_conn *leaving;
+
+	pt_receiver_unwatch(r, s);
+	leaving = pt_rx_session_leave(s);
+	s->is_parted = true;
+	if (s->is_open)
+		pt_outcomes_note(&r->outcomes, s->report.transfer_id,
+				 s->report.result, &s->report.error);
+	if (leaving)
+		pt_farewell_take(r->farewell, leaving, PT_RX_FINISH_MS);
+	pt_conn_close(s->conn);
+	s->conn = NULL;
+	pt_rx_storage_clear(s);
+}
+
+/* may_be_asked: its sender may not know how it ended, and has not asked since
+ * that is known: its storage may have been waited for. */
+static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
+{
+	const struct pt_outcome *o =
+		pt_outcomes_find(&r->outcomes, s->report.transfer_id);
+
+	if (o && o->is_told)
+		return false;
+	return (!s->report.result && !s->is_bye) || s->may_be_asked;
+}
+
+/* reap frees the session; if it was a transfer, its outcome is told. */
+static void reap(struct pt_receiver *r, __u32 i)
+{
+	struct pt_rx_session *s = r->sessions[i];
+
+	r->sessions[i] = r->sessions[--r->session_cnt];
+	if (s->is_open && !r->cfg.serve) {
+		r->is_over = true;
+		r->result = s->report.result;
+		r->error = s->report.error;
+		if (may_be_asked(r, s))
+			s->report.answers_ms = r->cfg.peer_timeout_ms;
+		r->linger_until_ns = pt_deadline_ns(s->report.answers_ms);
+	}
+	if (s->is_open && r->cfg.events.ended)
+		r->cfg.events.ended(&s->report, r->cfg.events.arg);
+	pt_rx_session_free(s);
+}
+
+void pt_receiver_reap(struct pt_receiver *r)
+{
+	for (__u32 i = r->session_cnt; i-- > 0; ) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (s->state != PT_RX_ENDED)
+			continue;
+		if (!s->is_parted)
+			part(r, s);
+		if (pt_rx_storage_is_clear(s))
+			reap(r, i);
+	}
+}
+
+static void count(struct pt_rx_session *s)
+{
+	s->report.placed_sz = 0;
+	for (__u16 n = 0; n < s->intake.lane_cnt; n++)
+		s->report.placed_sz += atomic_load(
+			&s->intake.lanes[n].placed.bytes);
+}
+
+static void show(struct pt_receiver *r, __u64 now_ns)
+{
+	if (!r->cfg.events.progress || now_ns - r->shown_ns < PROGRESS_NS)
+		return;
+	r->shown_ns = now_ns;
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (!s->is_on_host)
+			continue;
+		count(s);
+		r->cfg.events.progress(&s->report, r->cfg.events.arg);
+	}
+}
+
+void pt_receiver_turn(struct pt_receiver *r)
+{
+	accept_all(r);
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		pt_rx_session_read(s);
+		pt_rx_session_tick(s, pt_clock_ns());
+		if (s->asked_id && s->state == PT_RX_OFFERED)
+			pt_receiver_answer(r, s);
+	}
+	pt_farewell_tick(r->farewell);
+	show(r, pt_clock_ns());
+	pt_receiver_reap(r);
+}
+
+/* --- what step is called for ----------------------------------------- */
+
+static int watch_fd(struct pt_receiver *r, int op, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(r->loop.poll_fd, op, fd, &event);
+}
+
+void pt_receiver_tick_every(struct pt_receiver *r, __u32 ms)
+{
+	const struct timespec every = {
+		.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L,
+	};
+	const struct itimerspec tick = {
+		.it_value = every, .it_interval = every,
+	};
+
+	if (r->loop.tick_ms == ms)
+		return;
+	r->loop.tick_ms = ms;
+	timerfd_settime(r->loop.tick_fd, 0, &tick, NULL);
+}
+
+/* pt_receiver_unwatch: a connection that was closed is not watched any more, and its
+ * number is nobody's that is watched. */
+void pt_receiver_unwatch(struct pt_receiver *r, struct pt_rx_session *s)
+{
+	if (s->polled_fd >= 0)
+		watch_fd(r, EPOLL_CTL_DEL, s->polled_fd);
+	s->polled_fd = -1;
+}
+
+static void watch_listener(struct pt_receiver *r, bool wants)
+{
+	if (wants == r->loop.listens)
+		return;
+	r->loop.listens = wants;
+	watch_fd(r, wants ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+		 pt_listener_fd(r->listener));
+}
+
+void pt_receiver_watch(struct pt_receiver *r)
+{
+	bool serves = r->state == PT_RECEIVER_SERVES, has_more = false;
+	__u32 ms = TICK_MS;
+
+	/* First those that go: numbers are used again. */
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (!serves || pt_rx_session_fd(s) != s->polled_fd)
+			pt_receiver_unwatch(r, s);
+	}
+	for (__u32 i = 0; serves && i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+		int fd = pt_rx_session_fd(s);
+
+		has_more |= s->has_more;
+		if (s->state == PT_RX_VERIFYING)
+			ms = VERIFY_TICK_MS;
+		if (fd != s->polled_fd && !watch_fd(r, EPOLL_CTL_ADD, fd))
+			s->polled_fd = fd;
+	}
+	if (r->listener)
+		watch_listener(r, serves &&
+			       r->session_cnt < PT_RX_SESSIONS_MAX);
+	if (has_more)
+		eventfd_write(r->loop.wake_fd, 1);
+	if (serves)
+		pt_receiver_tick_every(r, ms);
+}
+
+__u32 pt_receiver_status(struct pt_receiver *r,
+			 struct pt_receive_report *reports, __u32 max)
+{
+	__u32 cnt = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (!s->is_open)
+			continue;
+		if (s->is_on_host)
+			count(s);
+		if (cnt < max)
+			reports[cnt] = s->report;
+		cnt++;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return cnt;
+}

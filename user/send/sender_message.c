@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a sender does with each message. */
+#include "send/sender_internal.h"
+
+#include <errno.h>
+
+#include <pagetrim/clock.h>
+#include "session/balance.h"
+
+static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
+{
+	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
+}
+
+static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
+{
+	s->is_aborted = true;
+	return pt_error_set(&s->error, pt_exit_of_peer(m->exit), -ECONNABORTED,
+			    "receiver: %s", m->text);
+}
+
+/* take_mismatch names the first page whose digest differs. */
+static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
+{
+	__u64 page_idx = m->region * PT_REGION_PAGES;
+	__u64 gfn;
+	__u32 page_cnt;
+
+	if (m->region >= pt_layout_region_cnt(s->layout))
+		return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO,
+				    "receiver: a difference in region %llu, "
+				    "which does not exist",
+				    (unsigned long long)m->region);
+	page_cnt = pt_layout_region(s->layout, m->region, &gfn);
+	for (__u32 i = 0; i < page_cnt && i < m->digest_cnt; i++)
+		if (m->digest[i] != pt_digests_get(&s->digests, page_idx + i))
+			return pt_error_set(&s->error, PT_EXIT_MISMATCH, -EIO,
+					    "page %llu differs at the receiver "
+					    "(did the source change while it "
+					    "was sent?); nothing was committed",
+					    (unsigned long long)(gfn + i));
+	return pt_error_set(&s->error, PT_EXIT_MISMATCH, -EIO,
+			    "region %llu, from page %llu on, differs at the "
+			    "receiver; nothing was committed",
+			    (unsigned long long)m->region,
+			    (unsigned long long)gfn);
+}
+
+static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
+{
+	pt_sender_count(s);
+	s->report.has_ledger = true;
+	s->report.ledger = *ledger;
+	s->report.unaccounted = pt_balance(ledger, s->report.frames);
+	if (!s->report.unaccounted)
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_MISMATCH, -EIO,
+			    "ledger: %llu frames or records unaccounted for; "
+			    "nothing was committed",
+			    (unsigned long long)s->report.unaccounted);
+}
+
+static int unexpected(struct pt_sender *s, const struct pt_message *m)
+{
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: unexpected "
+			    "%s (another version of pagetrim?)",
+			    pt_message_name(m->type));
+}
+
+static int take_held(struct pt_sender *s, const struct pt_message *m)
+{
+	if (!s->report.is_resumed || s->report.phase > PT_SEND_COMPARE)
+		return unexpected(s, m);
+	s->moves++;
+	return pt_held_take(&s->held, &m->held, &s->error);
+}
+
+/* take_offer: it comes once, before anything was said but HELLO. */
+static int take_offer(struct pt_sender *s, const struct pt_message *m)
+{
+	if (s->report.phase != PT_SEND_SETUP || s->setup != PT_SETUP_OFFER)
+		return unexpected(s, m);
+	s->setup = PT_SETUP_OFFERED;
+	s->offer = m->offer;
+	return 0;
+}
+
+static int take_opened(struct pt_sender *s, const struct pt_message *m)
+{
+	if (s->report.phase != PT_SEND_SETUP || s->setup != PT_SETUP_OPEN)
+		return unexpected(s, m);
+	s->setup = PT_SETUP_OPENED;
+	s->report.session_id = m->opened.session_id;
+	s->report.is_resumed = m->opened.resumes;
+	return 0;
+}
+
+static int take_ack(struct pt_sender *s, const struct pt_msg_ack *ack)
+{
+	struct pt_inbox *in = inbox_of(s, ack->lane);
+
+	if (!in || !pt_inbox_ack(in, ack))
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: misses more "
+			    "frames of lane %u than are in flight (is it "
+			    "pagetrim?)", ack->lane);
+}
+
+int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
+{
+	struct pt_message answer;
+	struct pt_inbox *in;
+
+	switch (m->type) {
+	case PT_MSG_OFFER:
+		return take_offer(s, m);
+	case PT_MSG_OPENED:
+		return take_opened(s, m);
+	case PT_MSG_ACK:
+		return take_ack(s, &m->ack);
+	case PT_MSG_PROBE_SEEN:
+		in = inbox_of(s, m->probe_seen.lane);
+		if (in)
+			pt_inbox_probe(in, &m->probe_seen);
+		return 0;
+	case PT_MSG_LANE_READY:
+		in = inbox_of(s, m->lane_ready.lane);
+		if (in)
+			pt_inbox_ready(in, m->lane_ready.window);
+		return 0;
+	case PT_MSG_REPROBE:
+		in = inbox_of(s, m->reprobe.lane);
+		if (in)
+			pt_inbox_reprobe(in);
+		return 0;
+	case PT_MSG_HELD:
+		return take_held(s, m);
+	case PT_MSG_PING:
+		answer.type = PT_MSG_PONG;
+		answer.pong.time_ns = m->ping.time_ns;
+		pt_conn_send(s->conn, &answer, NULL);
+		return 0;
+	case PT_MSG_PONG:
+		return 0;
+	case PT_MSG_WORKING:
+		s->moves++;
+		s->held.heard_ns = pt_clock_ns();
+		atomic_store(&s->job.waited_ns, s->held.heard_ns);
+		return 0;
+	case PT_MSG_LEDGER:
+		return take_ledger(s, &m->ledger.counts);
+	case PT_MSG_VERIFIED:
+		s->is_verified = true;
+		return 0;
+	case PT_MSG_MISMATCH:
+		return take_mismatch(s, &m->mismatch);
+	case PT_MSG_COMMITTED:
+		s->is_committed = true;
+		return 0;
+	case PT_MSG_ABORT:
+		return take_abort(s, &m->abort);
+	default:
+		return unexpected(s, m);
+	}
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* How far a sender got. */
+#include "send/sender_internal.h"
+
+#include <string.h>
+
+void pt_sender_count(struct pt_sender *s)
+{
+	struct pt_send_report *r = &s->report;
+
+	r->files_sent_sz = pt_send_files_sent_sz(s->files);
+	if (!s->lane_cnt)
+		return;
+	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
+	r->copies = r->put_off = 0;
+	r->frames = r->frames_lost = r->probes = 0;
+	r->wire_bytes = r->block_bytes = r->credit_waits = r->path_waits = 0;
+	r->generations = 0;
+	r->has_path = pt_regulator_look(&s->regulator, &r->path);
+	memset(&r->governor, 0, sizeof(r->governor));
+	r->lane_cnt = s->lane_cnt;
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
+		struct pt_xsk_info xsk;
+
+		r->pages_left += atomic_load(&c->dirty_pages);
+		r->pages_sent += atomic_load(&c->pages);
+		r->copies += atomic_load(&c->copies);
+		r->put_off += atomic_load(&c->put_off);
+		r->zero_pages_sent += atomic_load(&c->zero_pages);
+		r->frames += atomic_load(&c->frames);
+		r->frames_lost += atomic_load(&c->frames_lost);
+		r->probes += atomic_load(&c->probes);
+		r->wire_bytes += atomic_load(&c->wire_bytes);
+		r->block_bytes += atomic_load(&c->block_bytes);
+		r->credit_waits += atomic_load(&c->credit_waits);
+		r->path_waits += atomic_load(&c->path_waits);
+#define X(symbol, name, text) \
+		r->governor.symbol += atomic_load(&c->governor.symbol);
+		PT_GOVERNOR_COUNTS(X)
+#undef X
+		if (atomic_load(&c->generation) > r->generations)
+			r->generations = atomic_load(&c->generation);
+		pt_xsk_info(s->path.xsks[i], &xsk);
+		r->lanes[i] = (struct pt_send_lane_report){
+			.tx_queue = pt_lease_queue(s->path.leases[i]),
+			.rx_queue = atomic_load(&c->queue),
+			.frame_sz = atomic_load(&c->frame_sz),
+			.hugepages = xsk.hugepages,
+			.zero_copy = xsk.zero_copy,
+			.frames = atomic_load(&c->frames),
+		};
+	}
+}
