@@ -9,6 +9,7 @@
 
 #include "../frames/frame.h"
 #include "rebuild/rebuild.h"
+#include "sink/image.h"
 #include "trim/digest.h"
 
 #define MEMORY_KEY	0x5eed5eed5eed5eedULL
@@ -43,7 +44,7 @@ static inline __u8 *memory_page(__u32 i)
 	__u64 page_idx;
 
 	pt_check(pt_layout_find(memory.layout, memory_gfns[i], &page_idx));
-	return pt_sink_page(memory.sink, page_idx);
+	return pt_image_page(memory.sink, page_idx);
 }
 
 /* memory_begin: all zero, nothing placed. */
@@ -53,7 +54,7 @@ static inline void memory_begin(void)
 		folder_make("ram");
 		pt_check(!pt_layout_create(&memory.layout, memory_segments, 3,
 					   NULL));
-		pt_check(!pt_sink_create(&memory.sink, folder_file,
+		pt_check(!pt_image_create(&memory.sink, folder_file,
 					 memory.layout, NULL));
 	}
 	for (__u32 i = 0; i < MEMORY_PAGES; i++)

@@ -4,7 +4,7 @@
 #define TEST_KEPT_KIT_H
 
 #include "scratch.h"
-#include "sink/sink.h"
+#include "sink/image.h"
 
 #define PAGE 4096u
 #define DIR_OUT SCRATCH "/out"
@@ -28,8 +28,8 @@ static inline struct pt_sink *make(void)
 	struct pt_error err = { 0 };
 	struct pt_sink *s = NULL;
 
-	if (pt_sink_create(&s, OUT, layout, &err) ||
-	    pt_sink_journal_write(s, words, sizeof(words), &err))
+	if (pt_image_create(&s, OUT, layout, &err) ||
+	    pt_image_journal_write(s, words, sizeof(words), &err))
 		fail_msg("%s", err.text);
 	return s;
 }
@@ -39,7 +39,7 @@ static inline void leave(void)
 {
 	struct pt_sink *s = make();
 
-	pt_sink_page(s, 1)[0] = 'x';
+	pt_image_page(s, 1)[0] = 'x';
 	pt_sink_close(s);
 }
 

@@ -9,6 +9,7 @@
 #include "wire_kit.h"
 
 #include "rebuild/rebuild.h"
+#include "sink/image.h"
 #include "trim/digest.h"
 #include "trim/scan.h"
 #include "wire/reader.h"
@@ -49,7 +50,7 @@ static inline int rebuild_start(void **state)
 	(void)state;
 	assert_int_equal(pt_layout_create(&layout, kit_segments,
 					  COUNT_OF(kit_segments), &err), 0);
-	if (pt_sink_create(&sink, OUT, layout, &err))
+	if (pt_image_create(&sink, OUT, layout, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	memset(&counts, 0, sizeof(counts));

@@ -8,6 +8,7 @@
 
 #include "receive/rx_held.h"
 #include "send/held.h"
+#include "sink/image.h"
 #include "trim/digest.h"
 
 #define KEY	0x1f2e3d4c5b6a7988ULL
@@ -83,8 +84,8 @@ static void start(const __u8 *ours, const __u8 *theirs)
 	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
 	region_cnt = pt_layout_region_cnt(layout);
 	fill(OUT ".partial", NULL, theirs);
-	assert_int_equal(pt_sink_reopen(&sink, OUT, layout, &err), 0);
-	assert_int_equal(pt_sink_take_up(sink, &err), 0);
+	assert_int_equal(pt_image_reopen(&sink, OUT, layout, &err), 0);
+	assert_int_equal(pt_image_take_up(sink, &err), 0);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	make_pair(&sender, &receiver, "127.0.0.1");
 
@@ -374,8 +375,8 @@ static void test_deaf_sender(void **state)
 		scratch_write(fd, r << 21, "x", 1);
 	close(fd);
 	assert_int_equal(pt_layout_create(&layout, &seg, 1, &err), 0);
-	assert_int_equal(pt_sink_reopen(&sink, OUT, layout, &err), 0);
-	assert_int_equal(pt_sink_take_up(sink, &err), 0);
+	assert_int_equal(pt_image_reopen(&sink, OUT, layout, &err), 0);
+	assert_int_equal(pt_image_take_up(sink, &err), 0);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	make_pair(&sender, &receiver, "127.0.0.1");
 	rx_held = (struct pt_rx_held){

@@ -396,7 +396,7 @@ static void test_full_disk(void **state)
 	guard_again();
 	scratch_fs("small", "tmpfs", 0, "size=256k");
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
-	assert_int_equal(pt_sink_create(&sink, SCRATCH "/small/ram", layout,
+	assert_int_equal(pt_image_create(&sink, SCRATCH "/small/ram", layout,
 					&err), 0);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	for (__u64 gfn = 0; !ret && gfn < 256; gfn++) {

@@ -14,7 +14,7 @@ static void test_held_is_read(void **state)
 	struct pt_error err;
 
 	(void)state;
-	memcpy(pt_sink_page(sink, 512), page_a, PT_PAGE_SZ);
+	memcpy(pt_image_page(sink, 512), page_a, PT_PAGE_SZ);
 	memset(&held, 0xee, sizeof(held));
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
@@ -39,7 +39,7 @@ static void test_held_is_adopted(void **state)
 
 	(void)state;
 	for (int i = 3; i < 6; i++)
-		memcpy(pt_sink_page(sink, i), page_a, PT_PAGE_SZ);
+		memcpy(pt_image_page(sink, i), page_a, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	pt_rebuild_adopt(rebuild, 0, &held);
 	assert_int_equal(region_digest(0), kept + true_digest(LOW + 4, page_a) +
@@ -65,7 +65,7 @@ static void test_held_is_cleared(void **state)
 	struct pt_error err;
 
 	(void)state;
-	memcpy(pt_sink_page(sink, 3), page_a, PT_PAGE_SZ);
+	memcpy(pt_image_page(sink, 3), page_a, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	pt_rebuild_adopt(rebuild, 0, &held);
 	place_zero_run(LOW, 512, 1);
@@ -83,10 +83,10 @@ static void test_held_is_copied(void **state)
 	struct pt_error err;
 
 	(void)state;
-	memcpy(pt_sink_page(sink, 3), page_a, PT_PAGE_SZ);
-	memcpy(pt_sink_page(sink, 4), page_b, PT_PAGE_SZ);
-	memcpy(pt_sink_page(sink, 8), page_b, PT_PAGE_SZ);
-	memcpy(pt_sink_page(sink, 9), page_b, PT_PAGE_SZ);
+	memcpy(pt_image_page(sink, 3), page_a, PT_PAGE_SZ);
+	memcpy(pt_image_page(sink, 4), page_b, PT_PAGE_SZ);
+	memcpy(pt_image_page(sink, 8), page_b, PT_PAGE_SZ);
+	memcpy(pt_image_page(sink, 9), page_b, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	pt_rebuild_adopt(rebuild, 0, &held);
 	for (int i = 0; i < 3; i++)	/* over a hole, data, data */

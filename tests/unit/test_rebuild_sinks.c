@@ -38,10 +38,10 @@ static void start(const struct row *row)
 	scratch_fs("out", row->type, 0, row->options);
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
 	if (!row->reserved_sz) {
-		if (pt_sink_create(&sink, path, layout, &err))
+		if (pt_image_create(&sink, path, layout, &err))
 			fail_msg("%s", err.text);
 	} else {
-		if (pt_sink_reserve(&sink, path, row->reserved_sz, -1, &err))
+		if (pt_image_reserve(&sink, path, row->reserved_sz, -1, &err))
 			fail_msg("%s", err.text);
 		assert_int_equal(pt_sink_fit(sink, layout, &err), 0);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink.h"
+#include "sink/image.h"
 
 #include <jansson.h>
 #include "scratch.h"
@@ -42,7 +42,7 @@ static struct pt_sink *make(const struct pt_layout *l)
 	struct pt_error err = { 0 };
 	struct pt_sink *s = NULL;
 
-	if (pt_sink_create(&s, OUT, l, &err))
+	if (pt_image_create(&s, OUT, l, &err))
 		fail_msg("%s", err.text);
 	return s;
 }
@@ -85,12 +85,12 @@ static void test_image_of_odd_size(void **state)
 
 	image[7] = 1;
 	image[3 * PAGE + 4] = 2;
-	pt_sink_page(s, 0)[7] = 1;
-	pt_sink_page(s, 3)[4] = 2;
-	assert_int_equal(pt_sink_page(s, 1)[0], 0);
+	pt_image_page(s, 0)[7] = 1;
+	pt_image_page(s, 3)[4] = 2;
+	assert_int_equal(pt_image_page(s, 1)[0], 0);
 	sync_and_commit(s);
 	assert_int_equal(pt_sink_commit(s, NULL), 0);	/* twice is fine */
-	pt_sink_discard(s);				/* too late */
+	pt_image_discard(s);				/* too late */
 	pt_sink_close(s);
 	assert_content(OUT, image, sizeof(image));
 	assert_int_equal(unlink(OUT), 0);
@@ -101,7 +101,7 @@ static void test_zero_pages_stay_holes(void **state)
 	struct pt_sink *s = make(one_layout);
 
 	(void)state;
-	pt_sink_page(s, 2)[0] = 1;
+	pt_image_page(s, 2)[0] = 1;
 	sync_and_commit(s);
 	pt_sink_close(s);
 	assert_int_equal(scratch_blocks(OUT), PAGE);
@@ -117,9 +117,9 @@ static void test_segments_and_their_table(void **state)
 	json_int_t gfn, bytes, offset;
 
 	(void)state;
-	pt_sink_page(s, 1)[0] = image[PAGE] = 'a';
-	pt_sink_page(s, 512)[0] = image[2 * PAGE] = 'b';
-	pt_sink_page(s, 513)[PAGE - 1] = image[4 * PAGE - 1] = 'c';
+	pt_image_page(s, 1)[0] = image[PAGE] = 'a';
+	pt_image_page(s, 512)[0] = image[2 * PAGE] = 'b';
+	pt_image_page(s, 513)[PAGE - 1] = image[4 * PAGE - 1] = 'c';
 	sync_and_commit(s);
 	pt_sink_close(s);
 	assert_content(OUT, image, sizeof(image));
@@ -209,12 +209,12 @@ static void test_discard(void **state)
 	struct pt_sink *s = make(two_layout);
 
 	(void)state;
-	pt_sink_page(s, 0)[0] = 1;
+	pt_image_page(s, 0)[0] = 1;
 	assert_int_equal(pt_sink_file_begin(s, "f", 3, NULL), 0);
-	pt_sink_discard(s);
+	pt_image_discard(s);
 	assert_int_equal(assert_out_is_empty(state), 0);
-	pt_sink_page(s, 0)[1] = 1;	/* the mapping is still there */
-	pt_sink_discard(s);
+	pt_image_page(s, 0)[1] = 1;	/* the mapping is still there */
+	pt_image_discard(s);
 	pt_sink_close(s);
 	s = make(two_layout);
 	assert_int_equal(pt_sink_sync(s, NULL), 0);
@@ -230,7 +230,7 @@ static void assert_refused(const char *path, int want, const char *text)
 	struct pt_sink *s = (void *)7;
 	struct pt_error err = { 0 };
 
-	assert_int_equal(pt_sink_create(&s, path, one_layout, &err), want);
+	assert_int_equal(pt_image_create(&s, path, one_layout, &err), want);
 	assert_ptr_equal(s, (void *)7);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	if (!strstr(err.text, text))
@@ -280,8 +280,8 @@ static void test_stale_partial_is_replaced(void **state)
 	scratch_write(old, 0, "old", 3);
 	s = make(one_layout);
 	assert_false(scratch_has(OUT ".with.partial"));
-	assert_int_equal(pt_sink_page(s, 0)[0], 0);
-	pt_sink_page(s, 0)[0] = 'n';
+	assert_int_equal(pt_image_page(s, 0)[0], 0);
+	pt_image_page(s, 0)[0] = 'n';
 	/* A new file, not the old one written over. */
 	assert_int_equal(fstat(old, &st), 0);
 	assert_int_equal(st.st_nlink, 0);
@@ -304,7 +304,7 @@ static void test_partial_in_use_is_refused(void **state)
 	unlink(OUT);
 }
 
-/* What a peer may call an image that --serve names after it. */
+/* What a peer may call an image that serve names after it. */
 static void test_names_of_our_own_files(void **state)
 {
 	struct pt_error err;
@@ -314,8 +314,8 @@ static void test_names_of_our_own_files(void **state)
 	assert_refused(OUT ".with", -EINVAL, "ends as the files beside");
 	assert_refused(OUT ".journal", -EINVAL, "ends as the files beside");
 	assert_refused(DIR_OUT "/.with", -EINVAL, "ends as the files beside");
-	assert_int_equal(pt_sink_check_path(OUT ".with", &err), -EINVAL);
-	assert_int_equal(pt_sink_check_path(OUT ".withal", &err), 0);
+	assert_int_equal(pt_image_check_path(OUT ".with", &err), -EINVAL);
+	assert_int_equal(pt_image_check_path(OUT ".withal", &err), 0);
 }
 
 /* Somebody swaps the folder of the files between making and committing. */
@@ -343,15 +343,15 @@ static void test_check_as_a_user(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(pt_sink_check_path(OUT, &err), 0);
-	assert_int_equal(pt_sink_check_folder(DIR_OUT, &err), 0);
-	assert_int_equal(pt_sink_check_folder(DIR_OUT "/no", &err), -ENOENT);
+	assert_int_equal(pt_image_check_path(OUT, &err), 0);
+	assert_int_equal(pt_image_check_folder(DIR_OUT, &err), 0);
+	assert_int_equal(pt_image_check_folder(DIR_OUT "/no", &err), -ENOENT);
 	assert_int_equal(chmod(SCRATCH, 0755), 0);
 	assert_int_equal(chmod(DIR_OUT, 0755), 0);
 	assert_int_equal(seteuid(4242), 0);
-	assert_int_equal(pt_sink_check_path(OUT, &err), -EACCES);
+	assert_int_equal(pt_image_check_path(OUT, &err), -EACCES);
 	assert_non_null(strstr(err.text, ": user)"));
-	assert_int_equal(pt_sink_check_folder(DIR_OUT, &err), -EACCES);
+	assert_int_equal(pt_image_check_folder(DIR_OUT, &err), -EACCES);
 	assert_non_null(strstr(err.text, ": user)"));
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(chmod(DIR_OUT, 0700), 0);
@@ -373,7 +373,7 @@ static void test_planted_links(void **state)
 	/* A hard link: only the name goes. */
 	assert_int_equal(link(DIR_OUT "/victim", OUT ".partial"), 0);
 	s = make(one_layout);
-	pt_sink_page(s, 0)[0] = 1;
+	pt_image_page(s, 0)[0] = 1;
 	pt_sink_close(s);
 	/* A link of a stranger on the way. */
 	assert_int_equal(symlink(DIR_OUT, SCRATCH "/way"), 0);
@@ -446,11 +446,11 @@ static void test_paths(void **state)
 	snprintf(path, sizeof(path), DIR_OUT "/%0243d", 7);
 	assert_refused(path, -ENAMETOOLONG, "longer than 242 bytes");
 	snprintf(path, sizeof(path), DIR_OUT "/%0242d", 7);
-	assert_int_equal(pt_sink_create(&s, path, one_layout, NULL), 0);
+	assert_int_equal(pt_image_create(&s, path, one_layout, NULL), 0);
 	pt_sink_close(s);
 	/* A name alone stands in the current folder. */
 	assert_int_equal(chdir(DIR_OUT), 0);
-	assert_int_equal(pt_sink_create(&s, "ram", one_layout, NULL), 0);
+	assert_int_equal(pt_image_create(&s, "ram", one_layout, NULL), 0);
 	assert_int_equal(chdir("/"), 0);
 	sync_and_commit(s);
 	pt_sink_close(s);

@@ -10,7 +10,7 @@ static void assert_journal(const struct pt_sink *s, const char *want,
 	void *bytes;
 	size_t sz;
 
-	if (pt_sink_journal_read(s, &bytes, &sz, &err))
+	if (pt_image_journal_read(s, &bytes, &sz, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(sz, want_sz);
 	assert_memory_equal(bytes, want, sz);
@@ -22,7 +22,7 @@ static struct pt_sink *reopen(void)
 	struct pt_error err = { 0 };
 	struct pt_sink *s = NULL;
 
-	if (pt_sink_reopen(&s, OUT, layout, &err))
+	if (pt_image_reopen(&s, OUT, layout, &err))
 		fail_msg("%s", err.text);
 	assert_journal(s, words, sizeof(words));
 	return s;
@@ -33,7 +33,7 @@ static struct pt_sink *take_up(void)
 	struct pt_error err = { 0 };
 	struct pt_sink *s = reopen();
 
-	if (pt_sink_take_up(s, &err))
+	if (pt_image_take_up(s, &err))
 		fail_msg("%s", err.text);
 	return s;
 }
@@ -61,14 +61,14 @@ static void test_kept_and_taken_up(void **state)
 	assert_int_equal(stat(JOURNAL, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	s = take_up();
-	assert_int_equal(pt_sink_page(s, 1)[0], 'x');
-	assert_int_equal(pt_sink_page(s, 0)[0], 0);
-	pt_sink_page(s, 2)[0] = 'y';
+	assert_int_equal(pt_image_page(s, 1)[0], 'x');
+	assert_int_equal(pt_image_page(s, 0)[0], 0);
+	pt_image_page(s, 2)[0] = 'y';
 	pt_sink_close(s);		/* again not the end */
 	assert_left(true);
 
 	s = take_up();
-	assert_int_equal(pt_sink_page(s, 2)[0], 'y');
+	assert_int_equal(pt_image_page(s, 2)[0], 'y');
 	assert_int_equal(pt_sink_sync(s, &err), 0);
 	assert_int_equal(pt_sink_commit(s, &err), 0);
 	pt_sink_close(s);
@@ -104,7 +104,7 @@ static void test_without_journal_nothing_is_kept(void **state)
 	struct pt_sink *s;
 
 	(void)state;
-	assert_int_equal(pt_sink_create(&s, OUT, layout, &err), 0);
+	assert_int_equal(pt_image_create(&s, OUT, layout, &err), 0);
 	pt_sink_close(s);
 	assert_left(false);
 }
@@ -116,12 +116,12 @@ static void test_spoilt(void **state)
 	(void)state;
 	s = make();
 	pt_sink_spoil(s);
-	pt_sink_discard(s);
+	pt_image_discard(s);
 	assert_left(false);
 	pt_sink_close(s);
 	leave();
 	s = take_up();
-	pt_sink_discard(s);		/* kept */
+	pt_image_discard(s);		/* kept */
 	assert_left(true);
 	pt_sink_spoil(s);
 	pt_sink_close(s);
@@ -165,7 +165,7 @@ static void test_sizes(void **state)
 		s = take_up();
 		assert_int_equal(stat(PARTIAL, &st), 0);
 		assert_int_equal(st.st_size, pt_layout_image_sz(layout));
-		assert_int_equal(pt_sink_page(s, 1)[0],
+		assert_int_equal(pt_image_page(s, 1)[0],
 				 sizes[i] > PAGE ? 'x' : 0);
 		pt_sink_close(s);
 	}
@@ -184,21 +184,21 @@ static void test_data_and_holes(void **state)
 
 	(void)state;
 	assert_int_equal(pt_layout_create(&l, &seg, 1, &err), 0);
-	assert_int_equal(pt_sink_create(&s, OUT, l, &err), 0);
-	assert_false(pt_sink_data(s, 0, &from, &to));
-	pt_sink_page(s, 10)[5] = 'a';
-	pt_sink_page(s, 11)[5] = 'b';
-	pt_sink_page(s, 1000)[6] = 'z';
-	assert_true(pt_sink_data(s, 0, &from, &to));
+	assert_int_equal(pt_image_create(&s, OUT, l, &err), 0);
+	assert_false(pt_image_data(s, 0, &from, &to));
+	pt_image_page(s, 10)[5] = 'a';
+	pt_image_page(s, 11)[5] = 'b';
+	pt_image_page(s, 1000)[6] = 'z';
+	assert_true(pt_image_data(s, 0, &from, &to));
 	assert_int_equal(from, 10 * PAGE);
 	assert_int_equal(to, 12 * PAGE);
-	assert_true(pt_sink_data(s, 11 * PAGE + 9, &from, &to));
+	assert_true(pt_image_data(s, 11 * PAGE + 9, &from, &to));
 	assert_int_equal(from, 11 * PAGE + 9);
 	assert_int_equal(to, 12 * PAGE);
-	assert_true(pt_sink_data(s, to, &from, &to));
+	assert_true(pt_image_data(s, to, &from, &to));
 	assert_int_equal(from, 1000 * PAGE);
 	assert_int_equal(to, 1000 * PAGE + 7);
-	assert_false(pt_sink_data(s, to, &from, &to));
+	assert_false(pt_image_data(s, to, &from, &to));
 
 	memset(pages, 0xff, sizeof(pages));
 	assert_int_equal(pt_sink_read(s, 9 * PAGE, pages, sizeof(pages), &err),
@@ -224,7 +224,7 @@ static void assert_refused(int want, const char *text)
 	struct pt_sink *s = (void *)7;
 	struct pt_error err = { 0 };
 
-	assert_int_equal(pt_sink_reopen(&s, OUT, layout, &err), want);
+	assert_int_equal(pt_image_reopen(&s, OUT, layout, &err), want);
 	assert_ptr_equal(s, (void *)7);
 	if (text && !strstr(err.text, text))
 		fail_msg("'%s' does not say '%s'", err.text, text);
@@ -277,8 +277,8 @@ static void assert_journal_refused(int want, const char *text)
 	void *bytes = (void *)7;
 	size_t sz;
 
-	assert_int_equal(pt_sink_reopen(&s, OUT, layout, &err), 0);
-	assert_int_equal(pt_sink_journal_read(s, &bytes, &sz, &err), want);
+	assert_int_equal(pt_image_reopen(&s, OUT, layout, &err), 0);
+	assert_int_equal(pt_image_journal_read(s, &bytes, &sz, &err), want);
 	assert_ptr_equal(bytes, (void *)7);
 	if (text && !strstr(err.text, text))
 		fail_msg("'%s' does not say '%s'", err.text, text);
@@ -290,7 +290,7 @@ static void test_journal_refused(void **state)
 {
 	(void)state;
 	leave();
-	assert_int_equal(truncate(JOURNAL, PT_SINK_JOURNAL_SZ_MAX + 1), 0);
+	assert_int_equal(truncate(JOURNAL, PT_IMAGE_JOURNAL_SZ_MAX + 1), 0);
 	assert_journal_refused(-EFBIG, "which no journal has");
 	assert_int_equal(chmod(JOURNAL, 0602), 0);
 	assert_journal_refused(-EPERM, "ram.journal: others may write it");
@@ -310,14 +310,14 @@ static void test_replaced(void **state)
 
 	(void)state;
 	leave();
-	assert_int_equal(pt_sink_create(&s, OUT, layout, NULL), 0);
+	assert_int_equal(pt_image_create(&s, OUT, layout, NULL), 0);
 	assert_false(scratch_has(JOURNAL));
-	assert_int_equal(pt_sink_page(s, 1)[0], 0);
+	assert_int_equal(pt_image_page(s, 1)[0], 0);
 	pt_sink_close(s);
 	assert_left(false);
 	/* A journal alone is nothing. */
 	close(scratch_file(JOURNAL, 9));
-	assert_int_equal(pt_sink_create(&s, OUT, layout, NULL), 0);
+	assert_int_equal(pt_image_create(&s, OUT, layout, NULL), 0);
 	assert_false(scratch_has(JOURNAL));
 	pt_sink_close(s);
 }
@@ -347,8 +347,8 @@ static void test_no_room_for_journal(void **state)
 
 	(void)state;
 	scratch_fs("out", "tmpfs", 0, "size=64k");
-	assert_int_equal(pt_sink_create(&s, OUT, layout, &err), 0);
-	assert_int_equal(pt_sink_journal_write(s, bytes, 1 << 20, &err),
+	assert_int_equal(pt_image_create(&s, OUT, layout, &err), 0);
+	assert_int_equal(pt_image_journal_write(s, bytes, 1 << 20, &err),
 			 -ENOSPC);
 	assert_non_null(strstr(err.text, "cannot write its .journal"));
 	assert_false(scratch_has(JOURNAL));
@@ -377,21 +377,21 @@ static void test_hugetlbfs(void **state)
 	}
 	assert_int_equal(pt_layout_create(&l, &seg, 1, &err), 0);
 	scratch_fs("out", "hugetlbfs", 0, "pagesize=2M,size=4M");
-	if (pt_sink_create(&s, OUT, l, &err) ||
-	    pt_sink_journal_write(s, words, sizeof(words), &err))
+	if (pt_image_create(&s, OUT, l, &err) ||
+	    pt_image_journal_write(s, words, sizeof(words), &err))
 		fail_msg("%s", err.text);
-	pt_sink_page(s, 3)[0] = 'h';
+	pt_image_page(s, 3)[0] = 'h';
 	pt_sink_close(s);
 	assert_left(true);
-	assert_int_equal(pt_sink_reopen(&s, OUT, l, &err), 0);
-	assert_int_equal(pt_sink_journal_read(s, &bytes, &sz, &err), 0);
+	assert_int_equal(pt_image_reopen(&s, OUT, l, &err), 0);
+	assert_int_equal(pt_image_journal_read(s, &bytes, &sz, &err), 0);
 	assert_int_equal(sz, 2 << 20);
 	assert_memory_equal(bytes, words, sizeof(words));
 	assert_int_equal(((char *)bytes)[sz - 1], 0);
 	free(bytes);
-	assert_int_equal(pt_sink_take_up(s, &err), 0);
-	assert_int_equal(pt_sink_page(s, 3)[0], 'h');
-	assert_true(pt_sink_data(s, 0, &from, &to));
+	assert_int_equal(pt_image_take_up(s, &err), 0);
+	assert_int_equal(pt_image_page(s, 3)[0], 'h');
+	assert_true(pt_image_data(s, 0, &from, &to));
 	assert_int_equal(pt_sink_read(s, 3 * PAGE, page, PAGE, &err), 0);
 	assert_int_equal(page[0], 'h');
 	pt_sink_spoil(s);
@@ -400,8 +400,8 @@ static void test_hugetlbfs(void **state)
 	/* Memory for the image, and none for the journal. */
 	assert_int_equal(umount(DIR_OUT), 0);
 	scratch_fs("out", "hugetlbfs", 0, "pagesize=2M,size=2M");
-	assert_int_equal(pt_sink_create(&s, OUT, l, &err), 0);
-	assert_int_equal(pt_sink_journal_write(s, words, 1, &err), -ENOMEM);
+	assert_int_equal(pt_image_create(&s, OUT, l, &err), 0);
+	assert_int_equal(pt_image_journal_write(s, words, 1, &err), -ENOMEM);
 	assert_non_null(strstr(err.text, "ram.journal: it takes a huge page"));
 	pt_sink_close(s);
 	assert_left(false);

@@ -15,28 +15,28 @@ static void finish(void)
 	struct pt_sink *s = NULL;
 	void *bytes = NULL;
 	size_t sz;
-	int ret = pt_sink_reopen(&s, OUT, layout, NULL);
+	int ret = pt_image_reopen(&s, OUT, layout, NULL);
 
 	if (!ret) {
-		ret = pt_sink_journal_read(s, &bytes, &sz, NULL);
+		ret = pt_image_journal_read(s, &bytes, &sz, NULL);
 		if (!ret && (sz != sizeof(words) || memcmp(bytes, words, sz)))
 			_exit(3);	/* not whole */
 		if (ret == -ENOENT)
 			pt_sink_close(s);
 		else if (!ret)
-			ret = pt_sink_take_up(s, NULL);
+			ret = pt_image_take_up(s, NULL);
 	}
 	if (ret == -ENOENT) {
-		ret = pt_sink_create(&s, OUT, layout, NULL);
+		ret = pt_image_create(&s, OUT, layout, NULL);
 		if (!ret)
-			ret = pt_sink_journal_write(s, words, sizeof(words),
+			ret = pt_image_journal_write(s, words, sizeof(words),
 						    NULL);
 	}
 	if (ret == -EEXIST)
 		_exit(4);
 	if (ret)
 		_exit(5);
-	pt_sink_page(s, 1)[0] = 'x';
+	pt_image_page(s, 1)[0] = 'x';
 	if (pt_sink_sync(s, NULL) || pt_sink_commit(s, NULL))
 		_exit(6);
 	pt_sink_close(s);
@@ -48,8 +48,8 @@ static void begin_another(void)
 {
 	struct pt_sink *s;
 
-	if (pt_sink_create(&s, OUT, other_layout, NULL) ||
-	    pt_sink_journal_write(s, other_words, sizeof(other_words), NULL))
+	if (pt_image_create(&s, OUT, other_layout, NULL) ||
+	    pt_image_journal_write(s, other_words, sizeof(other_words), NULL))
 		_exit(5);
 	pt_sink_close(s);
 	_exit(0);

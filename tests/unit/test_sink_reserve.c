@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 #include "sink/sink_run.h"
 
 #define OUT	SCRATCH "/ram"
@@ -20,7 +20,7 @@ static bool is_resident(const struct pt_sink *sink, __u64 sz)
 {
 	static unsigned char there[64 * MIB / PT_PAGE_SZ];
 
-	assert_int_equal(mincore(sink->map, sz, there), 0);
+	assert_int_equal(mincore(((const struct pt_image *)sink)->map, sz, there), 0);
 	for (__u64 i = 0; i < sz / PT_PAGE_SZ; i++)
 		if (!(there[i] & 1))
 			return false;
@@ -75,7 +75,7 @@ static void test_row(void **state)
 	int fd;
 
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
-	assert_int_equal(pt_sink_reserve(&sink, OUT, row->reserved_sz, -1,
+	assert_int_equal(pt_image_reserve(&sink, OUT, row->reserved_sz, -1,
 					 &err), 0);
 	assert_int_equal(scratch_blocks(OUT ".partial"), sz);
 	assert_true(is_resident(sink, sz));
@@ -86,7 +86,7 @@ static void test_row(void **state)
 	assert_int_equal(scratch_blocks(OUT ".partial"),
 			 (kept + PT_PAGE_SZ - 1) & ~(PT_PAGE_SZ - 1ULL));
 	assert_true(is_resident(sink, kept & ~(PT_PAGE_SZ - 1ULL)));
-	assert_true(sink->populated_sz <= sink->map_sz);
+	assert_true(((const struct pt_image *)sink)->populated_sz <= ((const struct pt_image *)sink)->map_sz);
 	fill(sink, want, row->image_sz, 3);
 
 	assert_int_equal(pt_sink_sync(sink, &err), 0);
@@ -118,7 +118,7 @@ static void test_nobody_comes(void **state)
 	struct pt_sink *sink;
 
 	(void)state;
-	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, -1, &err), 0);
+	assert_int_equal(pt_image_reserve(&sink, OUT, MIB, -1, &err), 0);
 	assert_true(scratch_has(OUT ".partial"));
 	pt_sink_close(sink);
 	assert_nothing();
@@ -132,7 +132,7 @@ static void test_too_much(void **state)
 	const char *works;
 
 	(void)state;
-	assert_int_equal(pt_sink_reserve(&sink, OUT, 65 * MIB, -1, &err),
+	assert_int_equal(pt_image_reserve(&sink, OUT, 65 * MIB, -1, &err),
 			 -ENOSPC);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	assert_nothing();
@@ -140,7 +140,7 @@ static void test_too_much(void **state)
 	assert_non_null(works);
 	assert_int_equal(sscanf(works, "(prealloc %lluM works)", &mib), 1);
 	assert_in_range(mib, 60, 64);
-	assert_int_equal(pt_sink_reserve(&sink, OUT, mib * MIB, -1, &err), 0);
+	assert_int_equal(pt_image_reserve(&sink, OUT, mib * MIB, -1, &err), 0);
 	pt_sink_close(sink);
 	assert_nothing();
 }
@@ -160,11 +160,11 @@ static void test_more_than_memory(void **state)
 	close(fd);
 	assert_int_equal(mount(SCRATCH "/meminfo", "/proc/meminfo", NULL,
 			       MS_BIND, NULL), 0);
-	assert_int_equal(pt_sink_reserve(&sink, OUT, 17 * MIB, -1, &err),
+	assert_int_equal(pt_image_reserve(&sink, OUT, 17 * MIB, -1, &err),
 			 -ENOSPC);
 	assert_non_null(strstr(err.text, "16 MiB are free of the host's memory "
 					 "(prealloc 16M works)"));
-	assert_int_equal(pt_sink_reserve(&sink, OUT, 16 * MIB, -1, &err), 0);
+	assert_int_equal(pt_image_reserve(&sink, OUT, 16 * MIB, -1, &err), 0);
 	pt_sink_close(sink);
 	umount("/proc/meminfo");
 	unlink(SCRATCH "/meminfo");
@@ -215,7 +215,7 @@ static bool reserve_within(const char *dir, const char *limit)
 		return false;
 	close(fd);
 	scratch_fs("large", "tmpfs", 0, "size=1g");
-	if (pt_sink_reserve(&sink, SCRATCH "/large/ram", 256 * MIB, -1,
+	if (pt_image_reserve(&sink, SCRATCH "/large/ram", 256 * MIB, -1,
 			    &err) != -ENOSPC)
 		return false;
 	at = strstr(err.text, "(prealloc ");
@@ -223,7 +223,7 @@ static bool reserve_within(const char *dir, const char *limit)
 	    !strstr(err.text, limit) || !at ||
 	    sscanf(at, "(prealloc %lluM works)", &mib) != 1 ||
 	    mib < 32 || mib > 64 ||
-	    pt_sink_reserve(&sink, SCRATCH "/large/ram", mib * MIB, -1, &err) ||
+	    pt_image_reserve(&sink, SCRATCH "/large/ram", mib * MIB, -1, &err) ||
 	    !is_resident(sink, mib * MIB)) {
 		fprintf(stderr, "%llu: %s\n", mib, err.text);
 		return false;
@@ -259,7 +259,7 @@ static void test_stopped(void **state)
 	struct pt_sink *sink;
 
 	(void)state;
-	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, stop, &err),
+	assert_int_equal(pt_image_reserve(&sink, OUT, MIB, stop, &err),
 			 -ECANCELED);
 	assert_int_equal(err.exit, PT_EXIT_FAILED);
 	close(stop);
@@ -272,10 +272,10 @@ static void test_name_is_taken(void **state)
 
 	(void)state;
 	close(scratch_file(OUT, 0));
-	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, -1, &err), -EEXIST);
+	assert_int_equal(pt_image_reserve(&sink, OUT, MIB, -1, &err), -EEXIST);
 	unlink(OUT);
-	assert_int_equal(pt_sink_reserve(&sink, OUT, MIB, -1, &err), 0);
-	assert_int_equal(pt_sink_reserve(&other, OUT, MIB, -1, &err), -EBUSY);
+	assert_int_equal(pt_image_reserve(&sink, OUT, MIB, -1, &err), 0);
+	assert_int_equal(pt_image_reserve(&other, OUT, MIB, -1, &err), -EBUSY);
 	pt_sink_close(sink);
 	assert_nothing();
 }
@@ -294,14 +294,14 @@ static void test_huge(void **state)
 	}
 	scratch_fs("huge", "hugetlbfs", 0, "pagesize=2M");
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
-	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/huge/ram",
+	assert_int_equal(pt_image_reserve(&sink, SCRATCH "/huge/ram",
 					 1ULL << 40, -1, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "free in huge pages (prealloc "));
-	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/huge/ram",
+	assert_int_equal(pt_image_reserve(&sink, SCRATCH "/huge/ram",
 					 5 * MIB, -1, &err), 0);
-	assert_int_equal(sink->map_sz, 6 * MIB);
+	assert_int_equal(((const struct pt_image *)sink)->map_sz, 6 * MIB);
 	assert_int_equal(pt_sink_fit(sink, layout, &err), 0);
-	memset(pt_sink_page(sink, 0), 1, 4 * MIB);
+	memset(pt_image_page(sink, 0), 1, 4 * MIB);
 	pt_sink_close(sink);
 	pt_layout_free(layout);
 	umount(SCRATCH "/huge");
@@ -336,7 +336,7 @@ static unsigned long in_huge(const char *options)
 	unsigned long kib;
 
 	scratch_fs("thp", "tmpfs", 0, options);
-	assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/thp/ram", 8 * MIB, -1,
+	assert_int_equal(pt_image_reserve(&sink, SCRATCH "/thp/ram", 8 * MIB, -1,
 					 &err), 0);
 	kib = huge_kib("/thp/ram");
 	pt_sink_close(sink);

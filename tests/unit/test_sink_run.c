@@ -5,7 +5,7 @@
 
 #include <sys/mman.h>
 
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 #include "sink/sink_run.h"
 
 #define PAGES	64
@@ -29,10 +29,10 @@ static int set_up(void **state)
 		data[i] = 1 + i * 7 % 255;
 	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
 	if (!is_reserved) {
-		assert_int_equal(pt_sink_create(&sink, SCRATCH "/ram", layout,
+		assert_int_equal(pt_image_create(&sink, SCRATCH "/ram", layout,
 						&err), 0);
 	} else {
-		assert_int_equal(pt_sink_reserve(&sink, SCRATCH "/ram",
+		assert_int_equal(pt_image_reserve(&sink, SCRATCH "/ram",
 						 PAGES / 2 * PT_PAGE_SZ, -1,
 						 &err), 0);
 		assert_int_equal(pt_sink_fit(sink, layout, &err), 0);
@@ -67,7 +67,7 @@ static void flushed(void)
 
 	assert_int_equal(pt_sink_run_flush(&run, &err), 0);
 	assert_int_equal(run.sz, 0);
-	assert_memory_equal(pt_sink_page(sink, 0), want, IMAGE_SZ);
+	assert_memory_equal(pt_image_page(sink, 0), want, IMAGE_SZ);
 }
 
 static void test_one_after_another(void **state)
@@ -98,7 +98,7 @@ static void test_gap_flushes(void **state)
 	add(2 * PT_PAGE_SZ, data, PT_PAGE_SZ);
 	assert_int_equal(run.off, 2 * PT_PAGE_SZ);
 	assert_int_equal(run.sz, PT_PAGE_SZ);
-	assert_memory_equal(pt_sink_page(sink, 0), data, PT_PAGE_SZ);
+	assert_memory_equal(pt_image_page(sink, 0), data, PT_PAGE_SZ);
 	add(PT_PAGE_SZ, data, PT_PAGE_SZ);	/* backwards */
 	flushed();
 }
@@ -111,12 +111,12 @@ static void test_no_fault(void **state)
 
 	(void)state;
 	sink->may_wait = true;
-	assert_int_equal(mprotect(sink->map, map_sz, PROT_NONE), 0);
+	assert_int_equal(mprotect(((struct pt_image *)sink)->map, map_sz, PROT_NONE), 0);
 	add(64, data, 64);
 	add(5 * PT_PAGE_SZ, data, PT_PAGE_SZ);
 	add(9 * PT_PAGE_SZ, data, PT_PAGE_SZ);
 	assert_int_equal(pt_sink_run_flush(&run, &(struct pt_error){ 0 }), 0);
-	assert_int_equal(mprotect(sink->map, map_sz, PROT_READ | PROT_WRITE),
+	assert_int_equal(mprotect(((struct pt_image *)sink)->map, map_sz, PROT_READ | PROT_WRITE),
 			 0);
 	flushed();
 }

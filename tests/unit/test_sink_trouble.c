@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Sinks on full, read-only and huge file systems, and receivers killed at
  * every step. */
-#include "sink/sink.h"
+#include "sink/image.h"
 
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -34,7 +34,7 @@ static void test_disk_full(void **state)
 	(void)state;
 	guard_again();
 	scratch_fs("small", "tmpfs", 0, "size=256k");
-	assert_int_equal(pt_sink_create(&s, SCRATCH "/small/ram", l, &err), 0);
+	assert_int_equal(pt_image_create(&s, SCRATCH "/small/ram", l, &err), 0);
 	if (pt_guard_enter(&guard)) {
 		assert_in_range(page, 1, 64);
 		assert_int_equal(pt_sink_fault(s, &err, NULL), 0);
@@ -55,7 +55,7 @@ static void test_disk_full(void **state)
 		return;
 	}
 	for (page = 0; page < 1000; page++)
-		pt_sink_page(s, page)[0] = 1;
+		pt_image_page(s, page)[0] = 1;
 	fail_msg("4 MB went into 256 KiB");
 }
 
@@ -68,7 +68,7 @@ static void test_cut_short_by_another(void **state)
 
 	(void)state;
 	guard_again();
-	assert_int_equal(pt_sink_create(&s, SCRATCH "/ram", l, &err), 0);
+	assert_int_equal(pt_image_create(&s, SCRATCH "/ram", l, &err), 0);
 	assert_int_equal(truncate(SCRATCH "/ram.partial", PAGE), 0);
 	if (pt_guard_enter(&guard)) {
 		assert_int_equal(pt_sink_fault(s, guard.addr, &err), -EIO);
@@ -77,7 +77,7 @@ static void test_cut_short_by_another(void **state)
 		pt_layout_free(l);
 		return;
 	}
-	pt_sink_page(s, 5)[0] = 1;
+	pt_image_page(s, 5)[0] = 1;
 	fail_msg("no SIGBUS");
 }
 
@@ -90,7 +90,7 @@ static void test_no_inode_left(void **state)
 	(void)state;
 	scratch_fs("few", "tmpfs", 0, "nr_inodes=2");	/* the root is one */
 	close(scratch_file(SCRATCH "/few/other", 0));
-	assert_int_equal(pt_sink_create(&s, SCRATCH "/few/ram", l, &err),
+	assert_int_equal(pt_image_create(&s, SCRATCH "/few/ram", l, &err),
 			 -ENOSPC);
 	assert_non_null(strstr(err.text, "cannot create its .partial: No space"));
 	umount(SCRATCH "/few");
@@ -105,7 +105,7 @@ static void test_read_only(void **state)
 
 	(void)state;
 	scratch_fs("ro", "tmpfs", MS_RDONLY, NULL);
-	assert_int_equal(pt_sink_create(&s, SCRATCH "/ro/ram", l, &err),
+	assert_int_equal(pt_image_create(&s, SCRATCH "/ro/ram", l, &err),
 			 -EROFS);
 	assert_non_null(strstr(err.text, SCRATCH "/ro/ram: "));
 	assert_non_null(strstr(err.text, "Read-only file system"));
@@ -123,7 +123,7 @@ static void test_not_permitted(void **state)
 	(void)state;
 	assert_int_equal(chmod(SCRATCH, 0755), 0);
 	assert_int_equal(seteuid(65534), 0);
-	assert_int_equal(pt_sink_create(&s, SCRATCH "/ram", l, &err), -EACCES);
+	assert_int_equal(pt_image_create(&s, SCRATCH "/ram", l, &err), -EACCES);
 	assert_int_equal(seteuid(0), 0);
 	assert_non_null(strstr(err.text, "Permission denied"));
 	pt_layout_free(l);
@@ -141,7 +141,7 @@ static void test_too_large(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	small.rlim_max = old.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	assert_int_equal(pt_sink_create(&s, SCRATCH "/ram", l, &err), -EFBIG);
+	assert_int_equal(pt_image_create(&s, SCRATCH "/ram", l, &err), -EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_non_null(strstr(err.text, "takes no file as large"));
 	assert_false(scratch_has(SCRATCH "/ram.partial"));
@@ -161,17 +161,17 @@ static void test_hugetlbfs(void **state)
 
 	(void)state;
 	scratch_fs("huge", "hugetlbfs", 0, "pagesize=2M");
-	assert_int_equal(pt_sink_create(&s, path, odd, &err), -EINVAL);
+	assert_int_equal(pt_image_create(&s, path, odd, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "whole pages of 2048 KiB"));
-	assert_int_equal(pt_sink_create(&s, path, vast, &err), -ENOMEM);
+	assert_int_equal(pt_image_create(&s, path, vast, &err), -ENOMEM);
 	assert_non_null(strstr(err.text, "fewer huge pages are free than the "
 			       "33554432 of 2048 KiB"));
 	assert_non_null(strstr(err.text, "hugepages-2048kB/nr_hugepages"));
 	assert_false(scratch_has(SCRATCH "/huge/ram.partial"));
 
 	if (scratch_huge(2)) {
-		assert_int_equal(pt_sink_create(&s, path, fits, &err), 0);
-		pt_sink_page(s, 513)[3] = 'h';
+		assert_int_equal(pt_image_create(&s, path, fits, &err), 0);
+		pt_image_page(s, 513)[3] = 'h';
 		assert_int_equal(pt_sink_sync(s, &err), 0);
 		assert_int_equal(pt_sink_commit(s, &err), 0);
 		pt_sink_close(s);
@@ -200,9 +200,9 @@ static void receive(const struct pt_layout *l)
 {
 	struct pt_sink *s;
 
-	if (pt_sink_create(&s, OUT, l, NULL))
+	if (pt_image_create(&s, OUT, l, NULL))
 		_exit(1);
-	pt_sink_page(s, 0)[0] = 'k';
+	pt_image_page(s, 0)[0] = 'k';
 	if (pt_sink_file_begin(s, "f", 1, NULL) ||
 	    pt_sink_file_write(s, "x", 1, NULL) || pt_sink_sync(s, NULL) ||
 	    pt_sink_commit(s, NULL))
@@ -302,7 +302,7 @@ static void test_race_for_one_name(void **state)
 			close(gate[1]);
 			if (read(gate[0], &byte, 1))
 				_exit(2);
-			status = pt_sink_create(&s, OUT, l, NULL);
+			status = pt_image_create(&s, OUT, l, NULL);
 			if (status)
 				_exit(status == -EBUSY || status == -EEXIST ?
 				      1 : 3);
@@ -346,7 +346,7 @@ static void test_stale_one_replaced_by_another(void **state)
 	if (!pid) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
-		_exit(-pt_sink_create(&s, OUT, l, NULL));
+		_exit(-pt_image_create(&s, OUT, l, NULL));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, 0,
@@ -359,7 +359,7 @@ static void test_stale_one_replaced_by_another(void **state)
 				   &info) > 0);
 	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY ||
 		 info.entry.nr != SYS_flock);
-	assert_int_equal(pt_sink_create(&s, OUT, l, NULL), 0);
+	assert_int_equal(pt_image_create(&s, OUT, l, NULL), 0);
 	assert_int_equal(ptrace(PTRACE_DETACH, pid, 0, 0), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));

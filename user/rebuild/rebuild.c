@@ -2,63 +2,9 @@
 #include "rebuild/rebuild_impl.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include <pagetrim/check.h>
 #include "memory/guard.h"
-
-/* table maps zeroed memory that costs nothing until it is touched. */
-static void *table(__u64 sz)
-{
-	void *at = mmap(NULL, sz, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-static void table_free(void *at, __u64 sz)
-{
-	if (at)
-		munmap(at, sz);
-}
-
-int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
-		      struct pt_sink *sink, __u64 digest_key)
-{
-	__u64 region_cnt = pt_layout_region_cnt(layout);
-	struct pt_rebuild *r = calloc(1, sizeof(*r));
-
-	if (!r)
-		return -ENOMEM;
-	r->layout = layout;
-	r->sink = sink;
-	r->digest_key = digest_key;
-	r->page_cnt = pt_layout_page_cnt(layout);
-	r->generations = table(r->page_cnt * sizeof(*r->generations));
-	r->written = table(r->page_cnt / 8);
-	r->summed = table(r->page_cnt / 8);
-	r->regions = table(region_cnt * sizeof(*r->regions));
-	if (!r->generations || !r->written || !r->summed || !r->regions) {
-		pt_rebuild_destroy(r);
-		return -ENOMEM;
-	}
-	*out = r;
-	return 0;
-}
-
-void pt_rebuild_destroy(struct pt_rebuild *r)
-{
-	if (!r)
-		return;
-	table_free(r->regions, pt_layout_region_cnt(r->layout) *
-			       sizeof(*r->regions));
-	table_free(r->summed, r->page_cnt / 8);
-	table_free(r->written, r->page_cnt / 8);
-	table_free(r->generations, r->page_cnt * sizeof(*r->generations));
-	free(r);
-}
 
 /* has_pages: cnt of them, gfn and those after it, lie in the memory. */
 static bool has_pages(const struct pt_rebuild *r, __u64 gfn, __u64 cnt)
@@ -101,47 +47,70 @@ struct placing {
 static int page_unsum(const struct placing *p, __u64 page_idx, __u64 gfn)
 {
 	struct pt_rebuild *r = p->rebuild;
-	int ret = pt_sink_run_flush(p->run, p->err);
+	__u8 buffer[PT_PAGE_SZ];
+	const void *page;
+	int ret;
 
-	if (ret || !bit_is_set(r->summed, page_idx))
+	if (!bit_is_set(r->summed, page_idx))
+		return 0;
+	ret = pt_sink_run_flush(p->run, p->err);
+	if (ret)
 		return ret;
-	region_of(r, page_idx)->digest -=
-		pt_digest_page(r->digest_key, gfn,
-			       pt_sink_page(r->sink, page_idx));
+	page = pt_sink_see(r->sink, pt_layout_image_off(r->layout, page_idx),
+			   buffer, p->err);
+	if (!page)
+		return -EIO;
+	region_of(r, page_idx)->digest -= pt_digest_page(r->digest_key, gfn,
+							 page);
 	bit_clear(r->summed, page_idx);
 	return 0;
+}
+
+/* page_forget takes what the page holds out of its digest.  The page is zero from
+ * here on, or what comes replaces all of it: the caller sees to that. */
+static int page_forget(const struct placing *p, __u64 page_idx, __u64 gfn)
+{
+	struct pt_rebuild *r = p->rebuild;
+	int ret = page_unsum(p, page_idx, gfn);
+
+	if (!ret)
+		bit_clear(r->written, page_idx);
+	return ret;
+}
+
+/* pages_zero makes cnt pages of a segment zero, after what is staged for them. */
+static int pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
+{
+	struct pt_rebuild *r = p->rebuild;
+	int ret = cnt ? pt_sink_run_flush(p->run, p->err) : 0;
+
+	return ret || !cnt ? ret
+		: pt_sink_zero(r->sink, pt_layout_image_off(r->layout, page_idx),
+			       cnt * PT_PAGE_SZ, p->err);
 }
 
 /* page_clear takes out of page and digest what an older generation left. */
 static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
 {
-	int ret = page_unsum(p, page_idx, gfn);
+	int ret = page_forget(p, page_idx, gfn);
 
-	if (ret)
-		return ret;
-	memset(pt_sink_page(p->rebuild->sink, page_idx), 0, PT_PAGE_SZ);
-	bit_clear(p->rebuild->written, page_idx);
-	return 0;
+	return ret ? ret : pages_zero(p, page_idx, 1);
 }
 
-/* page_renew readies a page for content of the frame's generation.  1: it may
- * be placed; 0: it is stale; -errno. */
-static int page_renew(const struct placing *p, __u64 page_idx, __u64 gfn)
+/* page_renew begins the frame's generation of a page.  1: it may be placed, and
+ * *is_old says whether the page may hold what an older one left; 0: it is
+ * stale. */
+static int page_renew(const struct placing *p, __u64 page_idx, bool *is_old)
 {
 	struct pt_rebuild *r = p->rebuild;
 	struct region *region = region_of(r, page_idx);
 	__u32 generation = p->frame->id.generation;
-	int ret;
 
 	if (generation < r->generations[page_idx] ||
 	    generation < region->generation)
 		return 0;
-	if (generation > r->generations[page_idx] &&
-	    bit_is_set(r->written, page_idx)) {
-		ret = page_clear(p, page_idx, gfn);
-		if (ret)
-			return ret;
-	}
+	*is_old = generation > r->generations[page_idx] &&
+		  bit_is_set(r->written, page_idx);
 	r->generations[page_idx] = generation;
 	region->has_pages = true;
 	return 1;
@@ -271,6 +240,7 @@ static int renew_run(const struct placing *p, __u64 page_idx, __u64 gfn,
 		     __u64 cnt)
 {
 	const struct pt_layout *layout = p->rebuild->layout;
+	__u64 old_cnt = 0;	/* the last pages: not zero yet */
 	int placed = 0, ret;
 
 	/* A record has no more pages than a region. */
@@ -281,12 +251,23 @@ static int renew_run(const struct placing *p, __u64 page_idx, __u64 gfn,
 			return ret;
 	}
 	for (__u64 i = 0; i < cnt; i++) {
-		ret = page_renew(p, page_idx + i, gfn + i);
-		if (ret < 0)
+		bool is_old = false;
+
+		placed |= page_renew(p, page_idx + i, &is_old);
+		if (is_old) {
+			ret = page_forget(p, page_idx + i, gfn + i);
+			if (ret)
+				return ret;
+			old_cnt++;
+			continue;
+		}
+		ret = pages_zero(p, page_idx + i - old_cnt, old_cnt);
+		if (ret)
 			return ret;
-		placed |= ret;
+		old_cnt = 0;
 	}
-	return placed;
+	ret = pages_zero(p, page_idx + cnt - old_cnt, old_cnt);
+	return ret ? ret : placed;
 }
 
 /* place_zeroes: 1: placed; 0: all its pages are stale; -errno. */
@@ -314,32 +295,45 @@ static int place_zeroes(const struct placing *p,
 	return placed;
 }
 
+/* is_whole: the record brings all of its page. */
+static bool is_whole(const struct pt_record_host *record)
+{
+	return !record->first && record->last == PT_PAGE_BLOCKS - 1 &&
+	       record->mask;
+}
+
 /* place_page: 1: placed; 0: stale; -errno. */
 static int place_page(const struct placing *p,
 		      const struct pt_record_host *record)
 {
+	bool is_old = false;
 	__u64 page_idx;
-	int placed, ret;
+	int ret = 0;
 
 	pt_check(pt_layout_find(p->rebuild->layout, record->gfn, &page_idx));
-	placed = page_renew(p, page_idx, record->gfn);
-	if (placed <= 0)
-		return placed;
-	ret = place_blocks(p, record, page_idx);
-	return ret ? ret : placed;
+	if (!page_renew(p, page_idx, &is_old))
+		return 0;
+	if (is_old)
+		ret = is_whole(record)
+			? page_forget(p, page_idx, record->gfn)
+			: page_clear(p, page_idx, record->gfn);
+	if (!ret)
+		ret = place_blocks(p, record, page_idx);
+	return ret ? ret : 1;
 }
 
-/* stage_copy stages the original for a page that is cleared; never written, it
- * is zero, and stays a hole. */
+/* stage_copy stages the original for a page of which nothing is kept; the
+ * original, never written, is zero, and then so is the page: is_old says whether it
+ * must be made so. */
 static int stage_copy(const struct placing *p, __u64 page_idx, __u64 gfn,
-		      __u64 original_idx)
+		      __u64 original_idx, bool is_old)
 {
 	struct pt_rebuild *r = p->rebuild;
 	const void *page;
 	int ret;
 
 	if (!bit_is_set(r->written, original_idx))
-		return 0;
+		return pages_zero(p, page_idx, is_old);
 	ret = pt_sink_run_copy(p->run, r->sink,
 			       pt_layout_image_off(r->layout, page_idx),
 			       pt_layout_image_off(r->layout, original_idx),
@@ -359,21 +353,23 @@ static int place_copy(const struct placing *p,
 {
 	const struct pt_layout *layout = p->rebuild->layout;
 	__u64 page_idx, original_idx;
-	int placed, ret = 0;
+	bool is_old = false;
+	int ret = 0;
 
 	pt_check(pt_layout_find(layout, record->gfn, &page_idx));
 	pt_check(pt_layout_find(layout, record->mask, &original_idx));
-	placed = page_renew(p, page_idx, record->gfn);
-	if (placed <= 0)
-		return placed;
+	if (!page_renew(p, page_idx, &is_old))
+		return 0;
 	/* Pieces of this generation, that no sender sends beside a copy. */
 	if (p->sum->page_idx == page_idx)
 		p->sum->next = 0;
-	if (bit_is_set(p->rebuild->written, page_idx))
-		ret = page_clear(p, page_idx, record->gfn);
+	is_old = bit_is_set(p->rebuild->written, page_idx);
+	if (is_old)
+		ret = page_forget(p, page_idx, record->gfn);
 	if (!ret)
-		ret = stage_copy(p, page_idx, record->gfn, original_idx);
-	return ret ? ret : placed;
+		ret = stage_copy(p, page_idx, record->gfn, original_idx,
+				 is_old);
+	return ret ? ret : 1;
 }
 
 /* place_record: 1: placed; 0: stale; -errno. */

@@ -12,8 +12,9 @@
  * A record of a lower generation is stale.  A record of a higher one clears
  * the page, if anything was written to it, before it is placed: so the pieces
  * of one generation, in any order, make the whole page, and no block needs
- * zeroing.  A page that only zero runs speak of is never touched and stays a
- * hole.
+ * zeroing.  A page that is known to be zero, and that only zero runs speak of, is
+ * never touched and stays a hole.  Where a sink does not start as zero, no page is
+ * known to be; what a zero run speaks of is made zero then.
  *
  * A copy makes its page what its original holds when it is placed, whatever the
  * original's generation: zero, and no hole filled, if nothing was written to it.

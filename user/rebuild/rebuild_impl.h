@@ -15,16 +15,17 @@ struct region {
 	bool has_pages;		/* tables by page_idx speak of it */
 };
 
-/* A page that is written is summed once its digest is part of its region's:
- * at once, if its pieces come in order; else when the region is compared.  One
- * that is not written is zero, and so is its digest. */
+/* A page that is not written is known to be zero, and so is its digest.  All others
+ * may hold anything: what was placed, or what a sink that does not start as zero
+ * held before.  Such a page is summed once its digest is part of its region's: at
+ * once, if its pieces come in order; else when the region is compared. */
 struct pt_rebuild {
 	const struct pt_layout *layout;
 	struct pt_sink *sink;
 	__u64 digest_key;
 	__u64 page_cnt;
 	__u32 *generations;	/* by page_idx; 0: never spoken of */
-	__u64 *written;		/* bit: blocks were placed in the page */
+	__u64 *written;		/* bit: the page is not known to be zero */
 	__u64 *summed;		/* bit: and its digest is summed */
 	struct region *regions;
 };

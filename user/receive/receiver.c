@@ -12,7 +12,7 @@
 
 #include <pagetrim/clock.h>
 #include "base/due.h"
-#include "sink/sink.h"
+#include "receive/rx_resume.h"
 
 #define EVENTS_MAX	8
 #define WATCH_NS	1000000000ULL	/* between looks at the device */
@@ -183,13 +183,9 @@ void pt_receiver_info(const struct pt_receiver *r,
 /* start: who the process is now must be able to make the image. */
 static int start(struct pt_receiver *r, struct pt_error *err)
 {
-	int ret = r->cfg.serve ? pt_sink_check_folder(r->cfg.path, err) :
-				 pt_sink_check_path(r->cfg.path, err);
+	int ret = pt_rx_sink_prepare(&r->reserved, &r->cfg,
+				     r->loop.cancel_fd, err);
 
-	if (!ret && r->cfg.prealloc_sz)
-		ret = pt_sink_reserve(&r->reserved, r->cfg.path,
-				      r->cfg.prealloc_sz, r->loop.cancel_fd,
-				      err);
 	return ret ? ret : pt_rx_host_start(&r->host, err);
 }
 
@@ -303,7 +299,8 @@ void pt_receiver_close(struct pt_receiver *r)
 	pt_listener_close(r->listener);
 	pt_farewell_close(r->farewell);
 	pt_rx_host_free(&r->host);
-	pt_sink_close(r->reserved);
+	if (r->reserved != r->cfg.sink)
+		pt_sink_close(r->reserved);
 	close_loop(&r->loop);
 	pthread_mutex_destroy(&r->lock);
 	free(r);

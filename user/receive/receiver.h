@@ -26,6 +26,7 @@
 #include "net/address.h"
 #include "receive/admission.h"
 #include "seal/cipher.h"
+#include "sink/sink.h"
 #include "tls/tls.h"
 #include "xsk/xsk.h"
 #include "xsk/zero_copy.h"
@@ -92,6 +93,10 @@ struct pt_receiver_cfg {
 	const char *dev;
 	const char *listen;	/* "ADDR[:PORT]" */
 	const char *path;	/* of the image; serve: of a folder */
+	struct pt_sink *sink;	/* instead of path: where the memory goes, the
+				 * caller's, not fit yet; it outlives the
+				 * receiver.  Not with serve, resume or
+				 * prealloc_sz */
 	bool serve;		/* keep accepting, several at once */
 	bool resume;		/* keep what a failed transfer brought, and
 				 * take it up */

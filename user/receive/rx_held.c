@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "sink/image.h"
+
 #define BATCH_REGIONS	(PT_DIGESTS_MAX / PT_REGION_PAGES)
 #define QUEUED_SZ_MAX	(PT_CONN_OUT_SZ / 4)	/* others want to speak, too */
 #define REGION_SZ	((__u64)PT_REGION_PAGES * PT_PAGE_SZ)
@@ -83,7 +85,7 @@ static bool has_data(const struct pt_rx_held *h, struct telling *t, __u64 off,
 		     __u64 end)
 {
 	if (!t->is_end && off >= t->data_to)
-		t->is_end = !pt_sink_data(h->sink, off, &t->data_from,
+		t->is_end = !pt_image_data(h->sink, off, &t->data_from,
 					  &t->data_to);
 	return !t->is_end && end > t->data_from;
 }

@@ -54,7 +54,9 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 	else
 		snprintf(r->name, sizeof(r->name), "transfer-%016llx",
 			 (unsigned long long)s->open.transfer_id);
-	if (!s->cfg->serve) {
+	if (s->cfg->sink) {
+		sz = snprintf(r->path, sizeof(r->path), "%s", r->name);
+	} else if (!s->cfg->serve) {
 		sz = snprintf(r->path, sizeof(r->path), "%s", s->cfg->path);
 	} else {
 		fault = pt_name_image_fault(r->name);
@@ -114,6 +116,8 @@ static int take_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 		ret = check_cipher(s, m->cipher, err);
 	if (!ret)
 		ret = name_path(s, err);
+	if (!ret && m->file_cnt && s->cfg->sink)
+		ret = pt_sink_check_files(s->cfg->sink, err);
 	if (ret)
 		return ret;
 	s->segments = calloc(m->segment_cnt, sizeof(*s->segments));

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pagetrim/check.h>
+#include "sink/image.h"
 #include "sink/journal.h"
 
 _Static_assert(sizeof(((struct pt_msg_open *)0)->name) == PT_JOURNAL_NAME_SZ,
@@ -77,10 +79,10 @@ static int take_up(struct pt_rx_session *s, struct pt_error *err)
 	size_t sz;
 	int ret;
 
-	ret = pt_sink_reopen(&s->sink, s->report.path, s->layout, err);
+	ret = pt_image_reopen(&s->sink, s->report.path, s->layout, err);
 	if (ret)
 		return ret;
-	ret = pt_sink_journal_read(s->sink, &bytes, &sz, err);
+	ret = pt_image_journal_read(s->sink, &bytes, &sz, err);
 	if (!ret) {
 		ret = judge(s, bytes, sz, err);
 		free(bytes);
@@ -91,7 +93,7 @@ static int take_up(struct pt_rx_session *s, struct pt_error *err)
 		return ret;
 	}
 	if (!ret)
-		ret = pt_sink_take_up(s->sink, err);
+		ret = pt_image_take_up(s->sink, err);
 	s->report.is_resumed = !ret;
 	return ret;
 }
@@ -107,7 +109,7 @@ static int keep(struct pt_rx_session *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
 				    "for its .journal", s->report.path);
 	pt_journal_encode(&own, bytes);
-	ret = pt_sink_journal_write(s->sink, bytes, sz, err);
+	ret = pt_image_journal_write(s->sink, bytes, sz, err);
 	free(bytes);
 	return ret;
 }
@@ -118,6 +120,9 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
 	int ret = -ENOENT;
 
+	if (s->cfg->sink && !*s->reserved)
+		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "the receiver's "
+				    "memory was given to another transfer");
 	if (*s->reserved) {	/* not with resume */
 		s->sink = *s->reserved;
 		*s->reserved = NULL;
@@ -127,6 +132,28 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 		ret = take_up(s, err);
 	if (ret != -ENOENT)
 		return ret;
-	ret = pt_sink_create(&s->sink, s->report.path, s->layout, err);
+	ret = pt_image_create(&s->sink, s->report.path, s->layout, err);
 	return ret || !keeps ? ret : keep(s, err);
+}
+
+int pt_rx_sink_prepare(struct pt_sink **reserved,
+		       const struct pt_receiver_cfg *cfg, int stop_fd,
+		       struct pt_error *err)
+{
+	int ret;
+
+	*reserved = cfg->sink;
+	if (cfg->sink && (cfg->path || cfg->serve || cfg->resume ||
+			  cfg->prealloc_sz))
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "a sink of the "
+				    "caller's takes one transfer, and no path, "
+				    "resumption or reservation");
+	if (cfg->sink)
+		return 0;
+	pt_check(!cfg->prealloc_sz || !(cfg->serve || cfg->resume));
+	ret = cfg->serve ? pt_image_check_folder(cfg->path, err)
+			 : pt_image_check_path(cfg->path, err);
+	return ret || !cfg->prealloc_sz ? ret
+		: pt_image_reserve(reserved, cfg->path, cfg->prealloc_sz,
+				   stop_fd, err);
 }

@@ -108,7 +108,8 @@ static void let_go(struct pt_rx_session *s)
 	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
 		pt_sink_spoil(s->sink);
 	s->report.is_kept = s->report.result && pt_sink_is_kept(s->sink);
-	pt_sink_close(s->sink);
+	if (s->sink != s->cfg->sink)
+		pt_sink_close(s->sink);
 	s->sink = NULL;
 }
 

@@ -1,146 +1,86 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room sink: memory that is received.
  *
- *   knows         partial files, journal, commit, folders of files, where a page fault
- *                 is allowed
- *   may use       base wire memory
+ *   knows         image files with partial, journal and commit; the caller's regions;
+ *                 memory of descriptors and of other processes; where a page fault is
+ *                 allowed
+ *   may use       base trim wire memory
  *   must not know frames, connections, queues
  */
-/* sink: the file in which memory is rebuilt, and small files that go with it.
+/* sink: where memory is rebuilt.
  *
- *     while it is received          once committed
- *     NAME.partial                  NAME             the image (see layout.h)
- *     NAME.with.partial/            NAME.with/       only if needed:
- *         segments.json                 segments.json   more than one segment
- *         device-state ...              device-state    or any file
+ *     image.h           a file, NAME.partial until it is committed as NAME
+ *     sink_regions.h    memory of the caller's own
  *
- *     NAME.journal                               if it is to be kept
+ *     open --> fit --> place, zero, read ... --> sync --> commit --> close
  *
- * Nothing stands under its final name before pt_sink_commit, and NAME comes
- * last: NAME.with/ means nothing without NAME.  The .partial is created anew
- * (O_EXCL, O_NOFOLLOW, 0600), sparse, and locked (flock) as long as the sink
- * is open, so that one left by a dead receiver can be told, and replaced.
+ * A sink says what it starts as: all zero, or unknown.  Where that is unknown a
+ * page that is to be zero must be made so.
  *
- * A sink with a journal is kept: closed without commit, or killed, it leaves
- * NAME.partial and NAME.journal, and a later one takes them up:
- *
- *     create ---------------------> journal_write --> pages --> sync, commit
- *     reopen --> journal_read --> take_up --------------^ \--> close: kept
- *
- * The journal's bytes are the caller's, and say of which image the .partial is.
- * A .partial without a journal, or a journal without one, is nothing.
- *
- * A sink may be reserved before a layout is known: reserve --> fit --> pages.
- *
- * Threads: any number may write pages through pt_sink_page, each its own
- * pages; all else by one thread at a time.  No memory for each page.
+ * Threads: place, zero, read and see by any number, each its own pages; all else
+ * by one thread at a time.
  */
-#ifndef PT_MEMORY_SINK_H
-#define PT_MEMORY_SINK_H
+#ifndef SINK_SINK_H
+#define SINK_SINK_H
 
 #include <linux/types.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <pagetrim/error.h>
 #include "memory/layout.h"
 
 struct pt_sink;
 
-/* pt_sink_check_path: whether pt_sink_create would be let make the file, for
- * who the process is now; so that a mistake is told before a peer comes.
- * pt_sink_check_folder: whether it would in this folder. */
-int pt_sink_check_path(const char *path, struct pt_error *err);
-int pt_sink_check_folder(const char *path, struct pt_error *err);
-
-/* pt_sink_create makes NAME.partial for path NAME, as large as the layout's
- * image, all holes, and maps it.  The layout must outlive the sink.  On
- * success returns 0 and *out is the caller's, to pt_sink_close.  Else:
- *   -EEXIST  NAME or NAME.with exists; NAME.partial is no regular file
- *   -ELOOP   NAME.partial is a symbolic link; or a link on the way to NAME
- *            is neither root's nor the effective user's
- *   -EBUSY   another receiver writes NAME.partial
- *   -ENOENT, -EACCES, -EROFS, -EFBIG, -ENOSPC ...  as the system says
- *   -ENAMETOOLONG, -EINVAL  path cannot name a file
- *   -ENOMEM  no memory; too few huge pages, for a hugetlbfs
- * hugetlbfs: the image's size must be a multiple of its page size (-EINVAL). */
-int pt_sink_create(struct pt_sink **out, const char *path,
-		   const struct pt_layout *l, struct pt_error *err);
-
-/* pt_sink_reserve makes NAME.partial before it is known of which image: sz bytes
- * (up to PT_LAYOUT_SZ_MAX, rounded up to whole pages), allocated and mapped, in
- * huge pages where the file system has them.  Takes about 0.5 s a GiB; gives up
- * once stop_fd (-1: none) is readable.  On success *out is the caller's, for
- * pt_sink_fit and pt_sink_close only.  Else, besides those of pt_sink_create:
- *   -ENOSPC     there is less, or a cgroup allows less (room.h); err names
- *               how much
- *   -ECANCELED  stop_fd
- * pt_sink_fit makes it the sink of an image, as pt_sink_create would have: of
- * a larger one the rest is holes, of a smaller one the rest is given back. */
-int pt_sink_reserve(struct pt_sink **out, const char *path, __u64 sz,
-		    int stop_fd, struct pt_error *err);
+/* pt_sink_fit makes it the sink of the memory l, which outlives it: once, before all
+ * that follows.  An image that was made for a layout is fit already.
+ *   -EINVAL  it has no place for a page of l; err names the page
+ *   or as the kind's header says */
 int pt_sink_fit(struct pt_sink *s, const struct pt_layout *l,
 		struct pt_error *err);
 
-/* pt_sink_reopen locks the NAME.partial that an earlier sink for path left, and
- * changes nothing.  On success *out is the caller's, for pt_sink_journal_read,
- * pt_sink_take_up and pt_sink_close only.  Else:
- *   -ENOENT  there is none
- *   -EPERM   another user owns it or may write it, or it has a second name:
- *            who can write it could do so after it was compared
- *   -ELOOP, -EEXIST, -EBUSY and the rest  as pt_sink_create */
-int pt_sink_reopen(struct pt_sink **out, const char *path,
-		   const struct pt_layout *l, struct pt_error *err);
+/* pt_sink_starts_zero: all pages were zero when it was fit; or, of an image taken
+ * up, hold what pt_sink_read says.  Else nothing is known of them. */
+bool pt_sink_starts_zero(const struct pt_sink *s);
 
-/* pt_sink_journal_read: *bytes, sz of them, are the caller's, to free.
- *   -ENOENT  there is none
- *   -EFBIG   larger than PT_SINK_JOURNAL_SZ_MAX
- *   -EPERM, -ELOOP, -EEXIST  as of the .partial, or as the system says */
-#define PT_SINK_JOURNAL_SZ_MAX	(8u << 20)
-int pt_sink_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
-			 struct pt_error *err);
+/* pt_sink_sz returns the bytes that it takes, counted as in the layout's image. */
+__u64 pt_sink_sz(const struct pt_sink *s);
 
-/* pt_sink_take_up makes a reopened sink ready for pages: it holds what it held,
- * and is as large as the layout's image.  Errors as pt_sink_create. */
-int pt_sink_take_up(struct pt_sink *s, struct pt_error *err);
+/* pt_sink_may_wait: reading or writing pages may wait for storage, or for another
+ * process: it is not memory alone. */
+bool pt_sink_may_wait(const struct pt_sink *s);
 
-/* pt_sink_journal_write writes NAME.journal: whatever happens, it is whole or
- * not there.  From here on the sink is kept.  A hugetlbfs takes a huge page for
- * it: bytes behind sz are zero there.  -ENOMEM: it has none; or as the system
- * says. */
-int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
-			  struct pt_error *err);
+/* In all of the following off is in bytes of the layout's image, a multiple of 4096
+ * for pt_sink_zero and pt_sink_see.  Bytes are placed by sink_run.h. */
 
-/* pt_sink_data finds the first stretch of data that starts at or behind off,
- * or has off in it: [*from, *to), in bytes of the image.  False: all the rest
- * is a hole.  By one thread at a time. */
-bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to);
+/* pt_sink_zero makes sz bytes zero, up to the sink's end.  Inside of a pt_guard.
+ * Errors as pt_sink_run_flush. */
+int pt_sink_zero(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
 
-/* pt_sink_read reads sz bytes from off on as the file holds them: holes and
- * what is behind its end are zero, and stay holes.  Any thread.
+/* pt_sink_read reads sz bytes: holes and what is behind the end are zero, and
+ * holes stay holes.
  *   -EIO  it cannot be read; err says why */
 int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		 struct pt_error *err);
 
-/* pt_sink_page returns the 4096 bytes of a page, to read and write; page_idx
- * stands for a page of the layout.  All zero until written, or as taken up.
- * Writing raises SIGBUS when the file system is full or fails: write inside of
- * a pt_guard, and give pt_sink_fault the address. */
-__u8 *pt_sink_page(const struct pt_sink *s, __u64 page_idx);
-
-/* pt_sink_may_wait: reading or writing pages may wait for storage: it is neither
- * a tmpfs nor another file system that is memory alone. */
-bool pt_sink_may_wait(const struct pt_sink *s);
+/* pt_sink_see returns the 4096 bytes of a page that was written: the sink's memory
+ * itself, or read into buffer, 4096 bytes of the caller's.  NULL: it cannot be
+ * read; err says why.  Inside of a pt_guard. */
+const void *pt_sink_see(const struct pt_sink *s, __u64 off, void *buffer,
+			struct pt_error *err);
 
 /* pt_sink_fault: what to say of a SIGBUS at addr.  Returns -ENOSPC or -EIO
- * and fills err if addr is in the sink's mapping; 0 if it is not. */
+ * and fills err if addr is in the sink's memory; 0 if it is not. */
 int pt_sink_fault(const struct pt_sink *s, const void *addr,
 		  struct pt_error *err);
+
+/* pt_sink_check_files: small files may go beside the memory; else -EOPNOTSUPP. */
+int pt_sink_check_files(const struct pt_sink *s, struct pt_error *err);
 
 /* pt_sink_file_begin starts the next small file; the one before it must be
  * complete.  name is one path component: 1..255 bytes, no '/', no control
  * character, not ".", "..", or "segments.json".
  *   -EINVAL  the name; the file before is not complete
  *   -EEXIST  a file of that name was begun before
+ *   -EOPNOTSUPP  this sink takes none
  *   or as the system says */
 int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 		       struct pt_error *err);
@@ -149,27 +89,25 @@ int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
 		       struct pt_error *err);
 
-/* pt_sink_sync writes segments.json if there is need of it, and brings all to
- * the disk: files, image, folders.  No page is written after it.  -EINVAL: a
- * file is not complete. */
+/* pt_sink_sync brings all to where it stays: files, image, folders.  No page is
+ * written after it.  -EINVAL: a file is not complete. */
 int pt_sink_sync(struct pt_sink *s, struct pt_error *err);
 
-/* pt_sink_commit gives all its final name: folder first, image last, then the
- * parent folder goes to the disk.  After pt_sink_sync.  Never replaces a file
- * (-EEXIST).  On failure nothing has its final name.  Twice is fine. */
+/* pt_sink_commit makes it what it is to be; an image gets its final name: folder
+ * first, image last, then the parent folder goes to the disk.  After pt_sink_sync.
+ * Never replaces a file (-EEXIST).  On failure nothing has its final name.  Twice
+ * is fine. */
 int pt_sink_commit(struct pt_sink *s, struct pt_error *err);
 
-/* pt_sink_is_kept: it has a journal, and was not spoilt. */
+/* pt_sink_is_kept: what it holds stays after a failure, to be taken up: of an image,
+ * it has a journal and was not spoilt. */
 bool pt_sink_is_kept(const struct pt_sink *s);
 
 /* pt_sink_spoil: what it holds is worth nothing; it is kept no longer. */
 void pt_sink_spoil(struct pt_sink *s);
 
-/* pt_sink_discard removes what is neither committed nor kept now.  After it
- * only pt_sink_close (the mapping stays until then).  Twice is fine. */
-void pt_sink_discard(struct pt_sink *s);
-
-/* pt_sink_close discards, and frees.  NULL is fine. */
+/* pt_sink_close frees it; what was neither committed nor is kept is removed, if it
+ * is a file.  NULL is fine. */
 void pt_sink_close(struct pt_sink *s);
 
 #endif

@@ -2,12 +2,12 @@
 /* sink_run: bytes that stand one after another in a sink, written at once.
  *
  * The frames of a lane come in order, so the blocks of a batch of frames make
- * long runs.  One pwritev(2) a run is cheaper than a page fault a page: the
- * kernel need not clear pages that are written whole, nor map them (measured
- * on tmpfs, a page: 2.8 us by fault, 1.7 us in runs of 15 pages).  A run of
- * less than two pages, and a hugetlbfs, which takes no write(2), are copied
+ * long runs.  Into an image, one pwritev(2) a run is cheaper than a page fault a
+ * page: the kernel need not clear pages that are written whole, nor map them
+ * (measured on tmpfs, a page: 2.8 us by fault, 1.7 us in runs of 15 pages).  A run
+ * of less than two pages, and a hugetlbfs, which takes no write(2), are copied
  * through the mapping: never more than half a system call for each page.  What
- * was reserved (pt_sink_reserve) is populated, and copied past the cache.  Where
+ * was reserved (pt_image_reserve) is populated, and copied past the cache.  Where
  * storage may be waited for (pt_sink_may_wait) all goes by pwritev(2): a page fault
  * that waits holds a lock of the whole process's memory.
  *

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-void pt_sink_mount(const struct pt_sink *s, struct pt_sink_mount *out)
+void pt_image_mount(const struct pt_image *s, struct pt_image_mount *out)
 {
 	unsigned int major_no, minor_no;
 	char *line = NULL;
@@ -24,7 +24,7 @@ void pt_sink_mount(const struct pt_sink *s, struct pt_sink_mount *out)
 	/* "ID PARENT MAJ:MIN ROOT POINT OPTIONS ... - TYPE SOURCE OPTIONS" */
 	while (getline(&line, &room, mounts) > 0) {
 		const char *tail = strstr(line, " - ");
-		struct pt_sink_mount m = { .options = "" };
+		struct pt_image_mount m = { .options = "" };
 
 		if (!tail || sscanf(tail, " - %63s %*s %255s", m.type,
 				    m.options) < 1 ||
@@ -40,13 +40,13 @@ close_mounts:
 		fclose(mounts);
 }
 
-int pt_sink_write_failed(const struct pt_sink *s, int code,
+int pt_image_write_failed(const struct pt_image *s, int code,
 			 struct pt_error *err)
 {
 	char where[340] = "";
-	struct pt_sink_mount m;
+	struct pt_image_mount m;
 
-	pt_sink_mount(s, &m);
+	pt_image_mount(s, &m);
 	if (m.type[0])
 		snprintf(where, sizeof(where), ", %s on %s", m.type, m.point);
 	if (code == ENOSPC || code == EDQUOT)
@@ -59,9 +59,10 @@ int pt_sink_write_failed(const struct pt_sink *s, int code,
 			    where, strerror(code));
 }
 
-int pt_sink_fault(const struct pt_sink *s, const void *addr,
+int pt_image_op_fault(const struct pt_sink *sink, const void *addr,
 		  struct pt_error *err)
 {
+	const struct pt_image *s = pt_image_of_const(sink);
 	const __u8 *at = addr;
 	struct stat st;
 	int code;
@@ -69,7 +70,7 @@ int pt_sink_fault(const struct pt_sink *s, const void *addr,
 	if (!s->map || at < s->map || at >= s->map + s->map_sz)
 		return 0;
 	if (!fstat(s->fd, &st) &&
-	    (__u64)st.st_size < pt_layout_image_sz(s->layout))
+	    (__u64)st.st_size < pt_layout_image_sz(s->sink.layout))
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
 				    "%s.partial: someone cut it short while it "
 				    "was written", s->path);
@@ -77,5 +78,5 @@ int pt_sink_fault(const struct pt_sink *s, const void *addr,
 	 * page has no content to lose: the transfer fails, and what is kept of
 	 * it is compared before it is used. */
 	code = pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
-	return pt_sink_write_failed(s, code, err);
+	return pt_image_write_failed(s, code, err);
 }

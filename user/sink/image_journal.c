@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-void pt_sink_journal_remove(const struct pt_sink *s)
+void pt_image_journal_remove(const struct pt_image *s)
 {
 	unlinkat(s->parent, s->journal_new, 0);
 	unlinkat(s->parent, s->journal, 0);
@@ -37,7 +37,7 @@ static ssize_t bytes_read(int fd, __u8 *to, size_t sz)
 	return done;
 }
 
-static int journal_load(const struct pt_sink *s, int fd, void **bytes,
+static int journal_load(const struct pt_image *s, int fd, void **bytes,
 			size_t *sz, struct pt_error *err)
 {
 	struct stat st;
@@ -45,8 +45,8 @@ static int journal_load(const struct pt_sink *s, int fd, void **bytes,
 	void *to;
 
 	if (fstat(fd, &st))
-		return pt_sink_fail(s, "cannot look at its .journal", err);
-	if (st.st_size > PT_SINK_JOURNAL_SZ_MAX)
+		return pt_image_fail(s, "cannot look at its .journal", err);
+	if (st.st_size > PT_IMAGE_JOURNAL_SZ_MAX)
 		return pt_error_set(err, PT_EXIT_HOST, -EFBIG, "%s.journal: "
 				    "%lld bytes, which no journal has (remove "
 				    "it, or receive without {resume})", s->path,
@@ -59,16 +59,17 @@ static int journal_load(const struct pt_sink *s, int fd, void **bytes,
 	if (got < 0) {
 		free(to);
 		errno = -got;
-		return pt_sink_fail(s, "cannot read its .journal", err);
+		return pt_image_fail(s, "cannot read its .journal", err);
 	}
 	*bytes = to;
 	*sz = got;
 	return 0;
 }
 
-int pt_sink_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
+int pt_image_journal_read(const struct pt_sink *sink, void **bytes, size_t *sz,
 			 struct pt_error *err)
 {
+	const struct pt_image *s = pt_image_of_const(sink);
 	int fd = pt_partial_open(s, s->journal, ".journal", O_RDONLY, err);
 	int code;
 
@@ -119,7 +120,7 @@ static int bytes_map(int fd, const void *from, size_t sz)
 	return 0;
 }
 
-static int journal_store(const struct pt_sink *s, const void *bytes, size_t sz)
+static int journal_store(const struct pt_image *s, const void *bytes, size_t sz)
 {
 	int fd = openat(s->parent, s->journal_new,
 			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -136,9 +137,10 @@ static int journal_store(const struct pt_sink *s, const void *bytes, size_t sz)
 	return code;
 }
 
-int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
+int pt_image_journal_write(struct pt_sink *sink, const void *bytes, size_t sz,
 			  struct pt_error *err)
 {
+	struct pt_image *s = pt_image_of(sink);
 	int code = 0;
 
 	/* The .partial has its size on disk before the journal says so. */
@@ -154,12 +156,12 @@ int pt_sink_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
 		s->is_kept = true;
 		return 0;
 	}
-	pt_sink_journal_remove(s);
+	pt_image_journal_remove(s);
 	if (code == -ENOMEM && !s->takes_write)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s.journal: it "
 				    "takes a huge page, and none is free (free "
 				    "one, or receive without {resume})",
 				    s->path);
 	errno = -code;
-	return pt_sink_fail(s, "cannot write its .journal", err);
+	return pt_image_fail(s, "cannot write its .journal", err);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,17 +19,17 @@ bool pt_name_is(int parent, const char *name, int fd)
 }
 
 /* is_same: the name still leads to the open file. */
-static bool is_same(const struct pt_sink *s, int fd)
+static bool is_same(const struct pt_image *s, int fd)
 {
 	return pt_name_is(s->parent, s->partial, fd);
 }
 
-bool pt_partial_is_ours(const struct pt_sink *s)
+bool pt_partial_is_ours(const struct pt_image *s)
 {
 	return s->fd >= 0 && is_same(s, s->fd);
 }
 
-int pt_partial_open(const struct pt_sink *s, const char *name,
+int pt_partial_open(const struct pt_image *s, const char *name,
 		    const char *tail, int flags, struct pt_error *err)
 {
 	struct stat st;
@@ -37,7 +37,7 @@ int pt_partial_open(const struct pt_sink *s, const char *name,
 
 	if (fstatat(s->parent, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? -ENOENT :
-			pt_sink_fail(s, "cannot look at what is left of it",
+			pt_image_fail(s, "cannot look at what is left of it",
 				     err);
 	if (S_ISLNK(st.st_mode))
 		return pt_error_set(err, PT_EXIT_HOST, -ELOOP,
@@ -57,14 +57,14 @@ int pt_partial_open(const struct pt_sink *s, const char *name,
 	return fd;
 }
 
-int pt_partial_check(const struct pt_sink *s, int fd, const char *tail,
+int pt_partial_check(const struct pt_image *s, int fd, const char *tail,
 		     struct pt_error *err)
 {
 	const char *why = NULL;
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return pt_sink_fail(s, "cannot look at what is left of it",
+		return pt_image_fail(s, "cannot look at what is left of it",
 				    err);
 	if (!S_ISREG(st.st_mode))
 		why = "not a regular file";
@@ -80,7 +80,7 @@ int pt_partial_check(const struct pt_sink *s, int fd, const char *tail,
 				       tail, why);
 }
 
-static int in_use(const struct pt_sink *s, struct pt_error *err)
+static int in_use(const struct pt_image *s, struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.partial: another "
 			    "receiver writes it, or this one for another sender "
@@ -89,7 +89,7 @@ static int in_use(const struct pt_sink *s, struct pt_error *err)
 			    "name another file)", s->path);
 }
 
-int pt_partial_reopen(struct pt_sink *s, struct pt_error *err)
+int pt_partial_reopen(struct pt_image *s, struct pt_error *err)
 {
 	int code;
 
@@ -123,7 +123,7 @@ int pt_partial_reopen(struct pt_sink *s, struct pt_error *err)
  *
  * Whoever unlinks holds the lock of the very file the name leads to, so two
  * receivers cannot remove each other's new file. */
-static int stale_remove(struct pt_sink *s, struct pt_error *err)
+static int stale_remove(struct pt_image *s, struct pt_error *err)
 {
 	int code = 0;
 	int fd = pt_partial_open(s, s->partial, ".partial", O_RDONLY, err);
@@ -134,16 +134,16 @@ static int stale_remove(struct pt_sink *s, struct pt_error *err)
 		code = in_use(s, err);
 	} else if (is_same(s, fd)) {
 		/* First: no journal may speak of another's .partial. */
-		pt_sink_journal_remove(s);
+		pt_image_journal_remove(s);
 		if (unlinkat(s->parent, s->partial, 0))
-			code = pt_sink_fail(s, "cannot remove its old .partial",
+			code = pt_image_fail(s, "cannot remove its old .partial",
 					    err);
 	}
 	close(fd);
 	return code;
 }
 
-int pt_partial_claim(struct pt_sink *s, bool *was_stale, struct pt_error *err)
+int pt_partial_claim(struct pt_image *s, bool *was_stale, struct pt_error *err)
 {
 	int code;
 
@@ -162,7 +162,7 @@ int pt_partial_claim(struct pt_sink *s, bool *was_stale, struct pt_error *err)
 			continue;
 		}
 		if (errno != EEXIST)
-			return pt_sink_fail(s, "cannot create its .partial",
+			return pt_image_fail(s, "cannot create its .partial",
 					    err);
 		code = stale_remove(s, err);
 		if (code)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to)
+bool pt_image_data(const struct pt_sink *sink, __u64 off, __u64 *from, __u64 *to)
 {
-	__u64 end = pt_layout_image_sz(s->layout);
+	const struct pt_image *s = pt_image_of_const(sink);
+	__u64 end = pt_layout_image_sz(s->sink.layout);
 	off_t at;
 
 	if (off >= end)
@@ -24,9 +25,10 @@ bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to)
 
 /* By read(2): a look at a hole through the mapping would fill it, on a tmpfs
  * or hugetlbfs, and a bad disk would raise SIGBUS. */
-int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
+int pt_image_op_read(const struct pt_sink *sink, __u64 off, void *to, __u64 sz,
 		 struct pt_error *err)
 {
+	const struct pt_image *s = pt_image_of_const(sink);
 	__u8 *at = to;
 
 	while (sz) {

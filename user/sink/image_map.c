@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* The sink's file, mapped: when its layout is known, or reserved before. */
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static __u64 round_up(__u64 sz, __u64 to)
 }
 
 /* huge_page_sz: of the hugetlbfs that the file is on; 0: it is on none. */
-static __u64 huge_page_sz(const struct pt_sink *s)
+static __u64 huge_page_sz(const struct pt_image *s)
 {
 	struct statfs fs;
 
@@ -35,7 +35,7 @@ static __u64 huge_page_sz(const struct pt_sink *s)
 		? (__u64)fs.f_bsize : 0;
 }
 
-static bool is_in_memory(const struct pt_sink *s)
+static bool is_in_memory(const struct pt_image *s)
 {
 	struct statfs fs;
 
@@ -43,7 +43,7 @@ static bool is_in_memory(const struct pt_sink *s)
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
+static int too_few_huge_pages(const struct pt_image *s, __u64 page_sz,
 			      struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
@@ -54,7 +54,7 @@ static int too_few_huge_pages(const struct pt_sink *s, __u64 page_sz,
 }
 
 /* map_as maps sz bytes of the file, in place of what is mapped. */
-static void *map_as(const struct pt_sink *s, __u64 sz)
+static void *map_as(const struct pt_image *s, __u64 sz)
 {
 	void *map = MAP_FAILED;
 
@@ -69,15 +69,16 @@ static void *map_as(const struct pt_sink *s, __u64 sz)
 		: mmap(NULL, sz, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 }
 
-int pt_sink_map(struct pt_sink *s, struct pt_error *err)
+int pt_image_map(struct pt_image *s, struct pt_error *err)
 {
-	__u64 sz = pt_layout_image_sz(s->layout);
+	__u64 sz = pt_layout_image_sz(s->sink.layout);
 	__u64 map_sz = round_up(sz, PT_PAGE_SZ);
 	__u64 page_sz = huge_page_sz(s);
 	void *map;
 
+	s->sink.sz = sz;
 	s->takes_write = !page_sz;
-	s->may_wait = !page_sz && !is_in_memory(s);
+	s->sink.may_wait = !page_sz && !is_in_memory(s);
 	if (page_sz && sz % page_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: hugetlbfs holds whole pages of %llu "
@@ -85,7 +86,7 @@ int pt_sink_map(struct pt_sink *s, struct pt_error *err)
 				    "another file system)", s->path,
 				    page_sz >> 10, sz);
 	if (ftruncate(s->fd, sz))
-		return pt_sink_fail(s, "cannot make it as large as the memory",
+		return pt_image_fail(s, "cannot make it as large as the memory",
 				    err);
 	map = map_as(s, map_sz);
 	s->map = map == MAP_FAILED ? NULL : map;
@@ -93,15 +94,10 @@ int pt_sink_map(struct pt_sink *s, struct pt_error *err)
 	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
 		return too_few_huge_pages(s, page_sz, err);
 	if (map == MAP_FAILED)
-		return pt_sink_fail(s, "cannot map it", err);
+		return pt_image_fail(s, "cannot map it", err);
 	if (s->populated_sz > map_sz)
 		s->populated_sz = map_sz;
 	return 0;
-}
-
-bool pt_sink_may_wait(const struct pt_sink *s)
-{
-	return s->may_wait;
 }
 
 /* --- reserved -------------------------------------------------------- */
@@ -123,7 +119,7 @@ static __u64 huge_free(__u64 page_sz)
 	return cnt * page_sz;
 }
 
-static __u64 file_system_free(const struct pt_sink *s)
+static __u64 file_system_free(const struct pt_image *s)
 {
 	struct statvfs fs;
 
@@ -133,7 +129,7 @@ static __u64 file_system_free(const struct pt_sink *s)
 }
 
 /* too_little: room_sz bytes are all that there is, of what. */
-static int too_little(const struct pt_sink *s, __u64 sz, __u64 room_sz,
+static int too_little(const struct pt_image *s, __u64 sz, __u64 room_sz,
 		      const char *of, struct pt_error *err)
 {
 	if (!(room_sz >> 20))
@@ -148,7 +144,7 @@ static int too_little(const struct pt_sink *s, __u64 sz, __u64 room_sz,
 /* check_room: fallocate(2) on a tmpfs takes memory that the host does not have,
  * or a cgroup may not, until something is killed; so what is there is asked
  * first. */
-static int check_room(const struct pt_sink *s, __u64 page_sz, __u64 sz,
+static int check_room(const struct pt_image *s, __u64 page_sz, __u64 sz,
 		      struct pt_error *err)
 {
 	__u64 free_sz = page_sz ? huge_free(page_sz) : file_system_free(s);
@@ -173,17 +169,17 @@ static int check_room(const struct pt_sink *s, __u64 page_sz, __u64 sz,
 
 /* takes_advice: a tmpfs gives huge pages on advice, but to who maps it alone:
  * fallocate(2) would get small ones. */
-static bool takes_advice(const struct pt_sink *s)
+static bool takes_advice(const struct pt_image *s)
 {
-	struct pt_sink_mount m;
+	struct pt_image_mount m;
 
-	pt_sink_mount(s, &m);
+	pt_image_mount(s, &m);
 	return !strcmp(m.type, "tmpfs") && strstr(m.options, "huge=advise") &&
 	       !madvise(s->map, s->map_sz, MADV_HUGEPAGE);
 }
 
 /* allocate: the next sz bytes; else -1, and errno. */
-static int allocate(const struct pt_sink *s, __u64 sz, bool by_fault)
+static int allocate(const struct pt_image *s, __u64 sz, bool by_fault)
 {
 	if (!by_fault && fallocate(s->fd, 0, s->populated_sz, sz) &&
 	    errno != EOPNOTSUPP)
@@ -192,7 +188,7 @@ static int allocate(const struct pt_sink *s, __u64 sz, bool by_fault)
 }
 
 /* populate: by calls that fail where touching would raise SIGBUS. */
-static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
+static int populate(struct pt_image *s, int stop_fd, struct pt_error *err)
 {
 	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
 	bool by_fault = !s->takes_write || takes_advice(s);
@@ -208,7 +204,7 @@ static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
 		if (allocate(s, sz, by_fault)) {
 			if (errno == EINTR)
 				continue;
-			return pt_sink_fail(s, "cannot allocate what "
+			return pt_image_fail(s, "cannot allocate what "
 					    "{prealloc} says", err);
 		}
 		s->populated_sz += sz;
@@ -216,7 +212,7 @@ static int populate(struct pt_sink *s, int stop_fd, struct pt_error *err)
 	return 0;
 }
 
-static int reserve(struct pt_sink *s, __u64 sz, int stop_fd,
+static int reserve(struct pt_image *s, __u64 sz, int stop_fd,
 		   struct pt_error *err)
 {
 	__u64 page_sz = huge_page_sz(s);
@@ -229,40 +225,41 @@ static int reserve(struct pt_sink *s, __u64 sz, int stop_fd,
 		return ret;
 	s->takes_write = !page_sz;
 	if (ftruncate(s->fd, sz))
-		return pt_sink_fail(s, "cannot make it as large as {prealloc} "
+		return pt_image_fail(s, "cannot make it as large as {prealloc} "
 				    "says", err);
 	map = map_as(s, sz);
 	s->map_sz = sz;
 	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
 		return too_few_huge_pages(s, page_sz, err);
 	if (map == MAP_FAILED)
-		return pt_sink_fail(s, "cannot map it", err);
+		return pt_image_fail(s, "cannot map it", err);
 	s->map = map;
 	return populate(s, stop_fd, err);
 }
 
-int pt_sink_reserve(struct pt_sink **out, const char *path, __u64 sz,
+int pt_image_reserve(struct pt_sink **out, const char *path, __u64 sz,
 		    int stop_fd, struct pt_error *err)
 {
-	struct pt_sink *s;
-	int ret = pt_sink_make(&s, path, NULL, err);
+	struct pt_image *s;
+	int ret = pt_image_make(&s, path, NULL, err);
 
 	if (ret)
 		return ret;
-	ret = pt_sink_claim(s, err);
+	ret = pt_image_claim(s, err);
 	if (!ret)
 		ret = reserve(s, sz, stop_fd, err);
 	if (ret) {
-		pt_sink_close(s);
+		pt_sink_close(&s->sink);
 		return ret;
 	}
-	*out = s;
+	*out = &s->sink;
 	return 0;
 }
 
-int pt_sink_fit(struct pt_sink *s, const struct pt_layout *l,
+int pt_image_op_fit(struct pt_sink *sink, const struct pt_layout *l,
 		struct pt_error *err)
 {
-	s->layout = l;
-	return pt_sink_map(s, err);
+	struct pt_image *s = pt_image_of(sink);
+	s->sink.layout = l;
+	return pt_image_map(s, err);
 }

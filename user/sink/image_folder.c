@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink_impl.h"
+#include "sink/image_impl.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -58,18 +58,18 @@ void pt_folder_close(struct pt_folder *folder)
 }
 
 /* folder_make makes NAME.with.partial/, unless it is there. */
-static int folder_make(struct pt_sink *s, struct pt_error *err)
+static int folder_make(struct pt_image *s, struct pt_error *err)
 {
 	struct stat st;
 
 	if (s->folder.fd >= 0)
 		return 0;
 	if (mkdirat(s->parent, s->with_partial, 0700))
-		return pt_sink_fail(s, "cannot make its .with.partial", err);
+		return pt_image_fail(s, "cannot make its .with.partial", err);
 	s->folder.fd = openat(s->parent, s->with_partial,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->folder.fd < 0)
-		return pt_sink_fail(s, "cannot open its .with.partial", err);
+		return pt_image_fail(s, "cannot open its .with.partial", err);
 	/* Who may write in the parent could swap it before we opened it. */
 	if (fstat(s->folder.fd, &st) || st.st_uid != geteuid() ||
 	    st.st_mode & 077)
@@ -80,7 +80,7 @@ static int folder_make(struct pt_sink *s, struct pt_error *err)
 }
 
 /* file_end closes the file that is being written, once it is complete. */
-static int file_end(struct pt_sink *s, struct pt_error *err)
+static int file_end(struct pt_image *s, struct pt_error *err)
 {
 	struct pt_folder *folder = &s->folder;
 
@@ -91,16 +91,17 @@ static int file_end(struct pt_sink *s, struct pt_error *err)
 				    "%s: its file %s lacks %llu bytes", s->path,
 				    folder->file_name, folder->file_left);
 	if (fsync(folder->file) && errno != EINVAL)
-		return pt_sink_fail(s, "cannot write a file of it to the disk",
+		return pt_image_fail(s, "cannot write a file of it to the disk",
 				    err);
 	close(folder->file);
 	folder->file = -1;
 	return 0;
 }
 
-int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
+int pt_image_op_file_begin(struct pt_sink *sink, const char *name, __u64 sz,
 		       struct pt_error *err)
 {
+	struct pt_image *s = pt_image_of(sink);
 	struct pt_folder *folder = &s->folder;
 	const char *fault = pt_name_file_fault(name);
 	int code;
@@ -124,16 +125,17 @@ int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 				    "%s: two files of the name %s came with it",
 				    s->path, name);
 	if (folder->file < 0)
-		return pt_sink_fail(s, "cannot create a file of it", err);
+		return pt_image_fail(s, "cannot create a file of it", err);
 	memcpy(folder->file_name, name, strlen(name) + 1);
 	folder->file_left = sz;
 	folder->file_cnt++;
 	return 0;
 }
 
-int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
+int pt_image_op_file_write(struct pt_sink *sink, const void *bytes, __u64 sz,
 		       struct pt_error *err)
 {
+	struct pt_image *s = pt_image_of(sink);
 	struct pt_folder *folder = &s->folder;
 	const __u8 *from = bytes;
 
@@ -148,7 +150,7 @@ int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
-			return pt_sink_fail(s, "cannot write a file of it",
+			return pt_image_fail(s, "cannot write a file of it",
 					    err);
 		from += done;
 		sz -= done;
@@ -172,34 +174,34 @@ static json_t *text_make(const char *bytes)
 	return json_string(ascii);
 }
 
-static json_t *table_make(const struct pt_sink *s)
+static json_t *table_make(const struct pt_image *s)
 {
 	json_t *rows = json_array();
 	const struct pt_segment *segs;
 	__u32 cnt;
 
-	segs = pt_layout_segments(s->layout, &cnt);
+	segs = pt_layout_segments(s->sink.layout, &cnt);
 	for (__u32 i = 0; i < cnt; i++) {
 		__u64 idx;
 
-		pt_check(pt_layout_find(s->layout, segs[i].gfn, &idx));
+		pt_check(pt_layout_find(s->sink.layout, segs[i].gfn, &idx));
 		json_array_append_new(rows, json_pack(
 			"{s:o, s:I, s:I, s:I}", "name", text_make(segs[i].name),
 			"gfn", (json_int_t)segs[i].gfn,
 			"bytes", (json_int_t)segs[i].sz, "offset",
-			(json_int_t)pt_layout_image_off(s->layout, idx)));
+			(json_int_t)pt_layout_image_off(s->sink.layout, idx)));
 	}
 	if (json_array_size(rows) != cnt) {
 		json_decref(rows);
 		return NULL;
 	}
 	return json_pack("{s:i, s:I, s:o}", "version", 1, "bytes",
-			 (json_int_t)pt_layout_image_sz(s->layout),
+			 (json_int_t)pt_layout_image_sz(s->sink.layout),
 			 "segments", rows);
 }
 
 /* table_write writes segments.json as one of the files. */
-static int table_write(struct pt_sink *s, struct pt_error *err)
+static int table_write(struct pt_image *s, struct pt_error *err)
 {
 	json_t *table = table_make(s);
 	char *text = table ? json_dumps(table, JSON_INDENT(2)) : NULL;
@@ -215,17 +217,17 @@ static int table_write(struct pt_sink *s, struct pt_error *err)
 				O_CLOEXEC, 0600);
 	if (s->folder.file < 0) {
 		free(text);
-		return pt_sink_fail(s, "cannot create its " TABLE_NAME, err);
+		return pt_image_fail(s, "cannot create its " TABLE_NAME, err);
 	}
 	memcpy(s->folder.file_name, TABLE_NAME, sizeof(TABLE_NAME));
 	s->folder.file_left = strlen(text) + 1;
 	text[strlen(text)] = '\n';	/* in place of its NUL */
-	code = pt_sink_file_write(s, text, s->folder.file_left, err);
+	code = pt_image_op_file_write(&s->sink, text, s->folder.file_left, err);
 	free(text);
 	return code ? code : file_end(s, err);
 }
 
-int pt_folder_sync(struct pt_sink *s, struct pt_error *err)
+int pt_folder_sync(struct pt_image *s, struct pt_error *err)
 {
 	__u32 seg_cnt;
 	int code;
@@ -233,14 +235,14 @@ int pt_folder_sync(struct pt_sink *s, struct pt_error *err)
 	code = file_end(s, err);
 	if (code)
 		return code;
-	pt_layout_segments(s->layout, &seg_cnt);
+	pt_layout_segments(s->sink.layout, &seg_cnt);
 	if (seg_cnt < 2 && !s->folder.file_cnt)
 		return 0;
 	code = folder_make(s, err);
 	if (!code)
 		code = table_write(s, err);
 	if (!code && fsync(s->folder.fd) && errno != EINVAL)
-		code = pt_sink_fail(s, "cannot write its .with to the disk",
+		code = pt_image_fail(s, "cannot write its .with to the disk",
 				    err);
 	return code;
 }

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "sink/image_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <pagetrim/check.h>
+#include "memory/path.h"
+
+int pt_image_fail(const struct pt_image *s, const char *what,
+		 struct pt_error *err)
+{
+	int code = errno;
+	const char *remedy = "";
+
+	switch (code) {
+	case ENOSPC:
+	case EDQUOT:
+		remedy = " (free some space, or name another file system)";
+		break;
+	case EROFS:
+		remedy = " (name a file system that can be written)";
+		break;
+	case EACCES:
+	case EPERM:
+		remedy = " (run it as a user who may write there: {user})";
+		break;
+	case ENOENT:
+		remedy = " (make its folder first)";
+		break;
+	case ELOOP:
+		remedy = " (a symbolic link on the way is another user's: "
+			 "remove it, and ask who made it)";
+		break;
+	case EFBIG:
+		remedy = " (this file system takes no file as large)";
+		break;
+	}
+	return pt_error_set(err, PT_EXIT_HOST, -code, "%s: %s: %s%s", s->path,
+			    what, strerror(code), remedy);
+}
+
+/* --- create ---------------------------------------------------------- */
+
+/* has_own_tail: an image NAME.partial would look like what a receiver that
+ * died left of NAME, and be removed by the next. */
+static bool has_own_tail(const char *name)
+{
+	static const char *const tails[] = { ".partial", ".with", ".journal" };
+	size_t sz = strlen(name);
+
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		size_t tail_sz = strlen(tails[i]);
+
+		if (sz >= tail_sz && !strcmp(name + sz - tail_sz, tails[i]))
+			return true;
+	}
+	return false;
+}
+
+/* names_set takes path apart. */
+static int names_set(struct pt_image *s, const char *path, struct pt_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t sz = strlen(name);
+
+	s->path = strdup(path);
+	if (!s->path)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory", path);
+	if (!sz || !strcmp(name, ".") || !strcmp(name, ".."))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: names a folder (name a file in it)",
+				    path);
+	if (has_own_tail(name))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: ends as the files beside an image do "
+				    "(choose a name without .partial, .with "
+				    "or .journal at its end)", path);
+	if (sz + strlen(".with.partial") > NAME_MAX)
+		return pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
+				    "%s: its last part is longer than %zu "
+				    "bytes", path,
+				    NAME_MAX - strlen(".with.partial"));
+	memcpy(s->name, name, sz);	/* all of *s was zero */
+	strcat(memcpy(s->partial, name, sz), ".partial");
+	strcat(memcpy(s->journal, name, sz), ".journal");
+	strcat(memcpy(s->journal_new, name, sz), ".with.journal");
+	strcat(memcpy(s->with, name, sz), ".with");
+	strcat(memcpy(s->with_partial, name, sz), ".with.partial");
+	return 0;
+}
+
+static int parent_open(struct pt_image *s, struct pt_error *err)
+{
+	const char *slash = strrchr(s->path, '/');
+	char *parent = slash ? strndup(s->path, slash - s->path + 1) :
+			       strdup(".");
+
+	if (!parent)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory", s->path);
+	s->parent = pt_path_folder(parent);
+	free(parent);
+	errno = s->parent < 0 ? -s->parent : 0;
+	return errno ? pt_image_fail(s, "cannot open its folder", err) : 0;
+}
+
+/* may_write: who this process is now may make files in the folder. */
+static bool may_write(int folder)
+{
+	return !faccessat(folder, ".", W_OK | X_OK, AT_EACCESS);
+}
+
+bool pt_image_has(const struct pt_image *s, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(s->parent, name, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int exists_already(const struct pt_image *s, const char *tail,
+			  struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
+			    "%s%s: exists already (remove it, or name another "
+			    "file)", s->path, tail);
+}
+
+/* folders_clear removes what an earlier receiver left of NAME.with.  was_stale:
+ * it left a .partial, too. */
+static int folders_clear(struct pt_image *s, bool was_stale,
+			 struct pt_error *err)
+{
+	int code;
+
+	/* A receiver that died between the two renames of its commit left
+	 * NAME.with without NAME: not a result, and its .partial says so. */
+	if (was_stale && pt_folder_is_ours(s->parent, s->with))
+		pt_folder_remove(s->parent, s->with);
+	if (pt_image_has(s, s->with))
+		return exists_already(s, ".with", err);
+	code = pt_folder_remove(s->parent, s->with_partial);
+	if (code && code != -ENOENT)
+		return pt_error_set(err, PT_EXIT_HOST, code,
+				    "%s.with.partial: cannot be removed: %s "
+				    "(remove it)", s->path, strerror(-code));
+	return 0;
+}
+
+int pt_image_claim(struct pt_image *s, struct pt_error *err)
+{
+	bool was_stale;
+	int code;
+
+	if (pt_image_has(s, s->name))
+		return exists_already(s, "", err);
+	code = pt_partial_claim(s, &was_stale, err);
+	if (code)
+		return code;
+	/* From here on no other receiver can commit to this name; one may
+	 * have, since we looked. */
+	if (pt_image_has(s, s->name))
+		return exists_already(s, "", err);
+	pt_image_journal_remove(s);	/* of a .partial that is gone */
+	return folders_clear(s, was_stale, err);
+}
+
+int pt_image_check_path(const char *path, struct pt_error *err)
+{
+	struct pt_image s = { .parent = -1 };
+	int code = names_set(&s, path, err);
+
+	if (!code)
+		code = parent_open(&s, err);
+	if (!code && pt_image_has(&s, s.name))
+		code = exists_already(&s, "", err);
+	if (!code && !may_write(s.parent))
+		code = pt_image_fail(&s, "cannot write in its folder", err);
+	if (s.parent >= 0)
+		close(s.parent);
+	free(s.path);
+	return code;
+}
+
+int pt_image_check_folder(const char *path, struct pt_error *err)
+{
+	int fd = pt_path_folder(path);
+	int code = fd < 0 ? fd : 0;
+	const char *remedy = "run it as a user who may write there: {user}";
+
+	if (fd >= 0 && !may_write(fd))
+		code = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (!code)
+		return 0;
+	if (code == -ENOENT)
+		remedy = "make the folder first";
+	else if (code == -ENOTDIR)
+		remedy = "with {serve}, {out} names a folder";
+	else if (code == -ELOOP)
+		remedy = "a symbolic link on the way is another user's";
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s)", path,
+			    strerror(-code), remedy);
+}
+
+/* image_ops: by what a sink is called. */
+static const struct pt_sink_ops image_ops = {
+	.fit = pt_image_op_fit,
+	.place = pt_image_op_place,
+	.zero = pt_image_op_zero,
+	.read = pt_image_op_read,
+	.see = pt_image_op_see,
+	.fault = pt_image_op_fault,
+	.sync = pt_image_op_sync,
+	.commit = pt_image_op_commit,
+	.file_begin = pt_image_op_file_begin,
+	.file_write = pt_image_op_file_write,
+	.is_kept = pt_image_op_is_kept,
+	.spoil = pt_image_op_spoil,
+	.close = pt_image_op_close,
+};
+
+struct pt_image *pt_image_of(struct pt_sink *sink)
+{
+	pt_check(sink->ops == &image_ops);
+	return (struct pt_image *)sink;
+}
+
+const struct pt_image *pt_image_of_const(const struct pt_sink *sink)
+{
+	pt_check(sink->ops == &image_ops);
+	return (const struct pt_image *)sink;
+}
+
+int pt_image_make(struct pt_image **out, const char *path,
+		 const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_image *s = calloc(1, sizeof(*s));
+	int code;
+
+	if (!s)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory", path);
+	s->sink.ops = &image_ops;
+	s->sink.starts_zero = true;
+	s->sink.layout = l;
+	s->parent = s->fd = s->folder.fd = s->folder.file = -1;
+	code = names_set(s, path, err);
+	if (!code)
+		code = parent_open(s, err);
+	if (code) {
+		pt_sink_close(&s->sink);
+		return code;
+	}
+	*out = s;
+	return 0;
+}
+
+int pt_image_create(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_image *s;
+	int code = pt_image_make(&s, path, l, err);
+
+	if (code)
+		return code;
+	code = pt_image_claim(s, err);
+	if (!code)
+		code = pt_image_map(s, err);
+	if (code) {
+		pt_sink_close(&s->sink);
+		return code;
+	}
+	*out = &s->sink;
+	return 0;
+}
+
+int pt_image_reopen(struct pt_sink **out, const char *path,
+		   const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_image *s;
+	int code = pt_image_make(&s, path, l, err);
+
+	if (code)
+		return code;
+	s->is_kept = true;
+	if (pt_image_has(s, s->name))
+		code = exists_already(s, "", err);
+	if (!code)
+		code = pt_partial_reopen(s, err);
+	/* One may have committed to the name since we looked. */
+	if (!code && pt_image_has(s, s->name))
+		code = exists_already(s, "", err);
+	if (code) {
+		pt_sink_close(&s->sink);
+		return code;
+	}
+	*out = &s->sink;
+	return 0;
+}
+
+int pt_image_take_up(struct pt_sink *sink, struct pt_error *err)
+{
+	struct pt_image *s = pt_image_of(sink);
+	int code = folders_clear(s, true, err);
+
+	return code ? code : pt_image_map(s, err);
+}
+
+__u8 *pt_image_page(const struct pt_sink *sink, __u64 page_idx)
+{
+	const struct pt_image *s = pt_image_of_const(sink);
+	return s->map + pt_layout_image_off(s->sink.layout, page_idx);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* image_impl: what the files image*.c share. */
+#ifndef SINK_IMAGE_IMPL_H
+#define SINK_IMAGE_IMPL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include "sink/image.h"
+#include "sink/sink_ops.h"
+
+enum sink_state {
+	SINK_OPEN,	/* pages and files may be written */
+	SINK_SYNCED,	/* all is on the disk */
+	SINK_COMMITTED,
+	SINK_DISCARDED,
+};
+
+/* pt_folder: NAME.with.partial/, made when the first file needs it. */
+struct pt_folder {
+	int fd;			/* -1: there is none */
+	int file;		/* the file being written, or -1 */
+	char file_name[NAME_MAX + 1];
+	__u64 file_left;	/* bytes it still lacks */
+	__u32 file_cnt;
+};
+
+struct pt_image {
+	struct pt_sink sink;	/* first */
+	enum sink_state state;
+	bool is_kept;		/* it has a journal: close leaves it */
+	int parent;		/* the folder in which NAME will stand */
+	int fd;			/* NAME.partial, locked */
+	__u8 *map;		/* NULL before it is mapped */
+	__u64 map_sz;
+	__u64 populated_sz;	/* of map, from its start: writing there faults
+				 * and allocates nothing */
+	bool takes_write;	/* write(2) works: no hugetlbfs */
+	struct pt_folder folder;
+	char *path;		/* as given, for messages */
+	char name[NAME_MAX + 1];	/* the last part of path */
+	char partial[NAME_MAX + 1];	/* name.partial */
+	char journal[NAME_MAX + 1];	/* name.journal */
+	char journal_new[NAME_MAX + 1];	/* name.with.journal: no image may end
+					 * in .with, so it is no other's */
+	char with[NAME_MAX + 1];	/* name.with */
+	char with_partial[NAME_MAX + 1]; /* name.with.partial */
+};
+
+/* pt_image_of: the sink is an image; pt_check sees to it. */
+struct pt_image *pt_image_of(struct pt_sink *sink);
+const struct pt_image *pt_image_of_const(const struct pt_sink *sink);
+
+/* pt_image_op_X: operation X of struct pt_sink_ops. */
+int pt_image_op_fit(struct pt_sink *sink, const struct pt_layout *l,
+		    struct pt_error *err);
+int pt_image_op_place(struct pt_sink *sink, __u64 off, struct iovec *pieces,
+		      __u32 cnt, __u64 sz, struct pt_error *err);
+int pt_image_op_zero(struct pt_sink *sink, __u64 off, __u64 sz,
+		     struct pt_error *err);
+int pt_image_op_read(const struct pt_sink *sink, __u64 off, void *to, __u64 sz,
+		     struct pt_error *err);
+const __u8 *pt_image_op_see(const struct pt_sink *sink, __u64 off);
+int pt_image_op_fault(const struct pt_sink *sink, const void *addr,
+		      struct pt_error *err);
+int pt_image_op_sync(struct pt_sink *sink, struct pt_error *err);
+int pt_image_op_commit(struct pt_sink *sink, struct pt_error *err);
+int pt_image_op_file_begin(struct pt_sink *sink, const char *name, __u64 sz,
+			   struct pt_error *err);
+int pt_image_op_file_write(struct pt_sink *sink, const void *bytes, __u64 sz,
+			   struct pt_error *err);
+bool pt_image_op_is_kept(const struct pt_sink *sink);
+void pt_image_op_spoil(struct pt_sink *sink);
+void pt_image_op_close(struct pt_sink *sink);
+
+/* pt_image_has: the folder has something of that name. */
+bool pt_image_has(const struct pt_image *s, const char *name);
+
+/* pt_image_fail: "PATH: WHAT: errno's text", and the remedy of the common
+ * errors; returns -errno.  Reads errno. */
+int pt_image_fail(const struct pt_image *s, const char *what,
+		 struct pt_error *err);
+
+/* pt_image_make: a sink that has its names and nothing else. */
+int pt_image_make(struct pt_image **out, const char *path,
+		 const struct pt_layout *l, struct pt_error *err);
+
+/* pt_image_claim makes sure that nothing has the final names, and makes
+ * NAME.partial. */
+int pt_image_claim(struct pt_image *s, struct pt_error *err);
+
+/* pt_image_map makes NAME.partial as large as the layout's image, and maps it;
+ * if it is mapped already, what stays of it stays populated. */
+int pt_image_map(struct pt_image *s, struct pt_error *err);
+
+/* pt_image_mount: the file system that the file is on; all empty if /proc does
+ * not tell. */
+struct pt_image_mount {
+	char type[64];
+	char point[256];
+	char options[256];	/* of the file system, "rw,size=...,huge=..." */
+};
+
+void pt_image_mount(const struct pt_image *s, struct pt_image_mount *out);
+
+/* pt_image_write_failed: what to say of a write that failed with the errno
+ * code; -ENOSPC or -EIO. */
+int pt_image_write_failed(const struct pt_image *s, int code,
+			 struct pt_error *err);
+
+/* pt_partial_claim makes NAME.partial anew and locks it: s->fd.  *was_stale
+ * says whether it replaced that of a dead receiver. */
+int pt_partial_claim(struct pt_image *s, bool *was_stale, struct pt_error *err);
+
+/* pt_partial_reopen opens and locks the NAME.partial that is there: s->fd.
+ * Errors as pt_image_reopen. */
+int pt_partial_reopen(struct pt_image *s, struct pt_error *err);
+
+/* pt_partial_open opens, with flags, what an earlier receiver left under name,
+ * NAME followed by tail; returns a descriptor.  -ENOENT, -ELOOP, -EEXIST, or as
+ * the system says; err is not filled for -ENOENT. */
+int pt_partial_open(const struct pt_image *s, const char *name,
+		    const char *tail, int flags, struct pt_error *err);
+
+/* pt_partial_check: nobody else can change the file that fd is.  -EPERM. */
+int pt_partial_check(const struct pt_image *s, int fd, const char *tail,
+		     struct pt_error *err);
+
+/* pt_image_journal_remove removes the journal, one half written, too. */
+void pt_image_journal_remove(const struct pt_image *s);
+
+/* pt_name_is: what has the name in the folder is what fd is. */
+bool pt_name_is(int parent, const char *name, int fd);
+
+/* pt_partial_is_ours: NAME.partial is the file that s->fd is. */
+bool pt_partial_is_ours(const struct pt_image *s);
+
+/* pt_folder_remove removes a folder and the plain files in it; -ENOENT if
+ * there is none, -ENOTEMPTY if there is more in it. */
+int pt_folder_remove(int parent, const char *name);
+
+/* pt_folder_is_ours: it holds a segments.json. */
+bool pt_folder_is_ours(int parent, const char *name);
+
+/* pt_folder_sync writes segments.json if there is need of it, and brings the
+ * folder to the disk. */
+int pt_folder_sync(struct pt_image *s, struct pt_error *err);
+
+void pt_folder_close(struct pt_folder *folder);
+
+#endif
