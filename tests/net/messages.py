@@ -7,11 +7,14 @@ import struct
 HELLO, OFFER, OPEN, SEGMENT, OPENED, PROBE_SEEN = 1, 2, 3, 4, 7, 8
 LANE_SET, LANE_READY, SYNC, ACK, DIGESTS = 9, 10, 11, 12, 14
 VERIFY, VERIFIED, COMMIT, COMMITTED, ASK = 15, 16, 18, 19, 20
-ABORT, PING, PONG, BYE, WORKING = 22, 23, 24, 25, 27
+LEDGER, ABORT, PING, PONG, BYE, WORKING = 21, 22, 23, 24, 25, 27
 SENDER, RECEIVER = 1, 2
 CAP_WORKING = 1 << 2
 VERSION = 3
 HEAD_SZ = 8
+LEDGER_FIELDS = ("received accepted duplicate late missing refused_auth "
+                 "refused_record refused_window placed stale records probes "
+                 "steered xdp_dropped socket_dropped queue_unaccounted").split()
 PAGE_SZ, REGION_SZ = 4096, 2 << 20
 
 
@@ -66,6 +69,15 @@ def digests_of_zeroes(size):
     """Of a whole memory of size bytes."""
     return message(DIGESTS, struct.pack("!Q", 0) +
                    numbers(*[0] * -(-size // REGION_SZ)))
+
+
+def ledger(frames):
+    """That balances: all these frames came and were accepted, a record each."""
+    counts = dict.fromkeys(("received", "accepted", "placed", "records",
+                            "steered"), frames)
+    return message(LEDGER, struct.pack("!%dQ" % len(LEDGER_FIELDS),
+                                       *[counts.get(name, 0)
+                                         for name in LEDGER_FIELDS]))
 
 
 def abort_words(payload):

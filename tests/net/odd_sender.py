@@ -9,6 +9,7 @@ messages alone bring it to its commit, where it does something odd.
     late-abort      an ABORT in one segment with COMMIT
     abort-at-end    an ABORT once COMMITTED came
     twice           COMMIT again, then BYE
+    hangs-up        the end of the connection in place of BYE
 
 It then asks on a new connection what became of the transfer, if the first was
 closed, and prints COMMITTED, or what else it was told, on stdout.
@@ -91,8 +92,13 @@ def main():
     got = peer.expect(COMMITTED, ABORT)
     if oddity == "abort-at-end":
         peer.send(abort)
+    elif got and oddity == "hangs-up":
+        peer.sock.shutdown(socket.SHUT_WR)
+        got = peer.expect()  # the end; it may not have heard, so it is asked
     elif got:
         peer.send(message(BYE))
+        if not peer.expect(BYE) or peer.read():
+            sys.exit("BYE was not answered by BYE, and then the end")
     if not got:
         peer = Peer(addr, port)
         peer.send(message(ASK, struct.pack("!Q", TRANSFER)))

@@ -14,7 +14,7 @@ STOP of a sender, of a memory that is all zero: it never says
     works       WORKING, with more done each time, for 12 s, then nothing more
     idles       WORKING, with nothing done, for ever
 STOP of a receiver, which believes whatever it is sent: it never says
-    OFFER, OPENED, LANE_READY, VERIFIED, COMMITTED; or
+    OFFER, OPENED, LANE_READY, LEDGER, VERIFIED, COMMITTED; or
     deaf        it reads nothing behind OPEN
     flood       PINGs without pause in place of COMMITTED
 
@@ -32,8 +32,8 @@ from messages import (ABORT, ACK, ASK, CAP_WORKING, COMMIT, COMMITTED, HEAD_SZ,
                       LANE_READY, LANE_SET, OFFER, OPEN, OPENED, PING, PONG,
                       PROBE_SEEN, RECEIVER, SEGMENT, SENDER, SYNC, VERIFIED,
                       VERIFY, WORKING, abort_words, digests_of_zeroes, head,
-                      hello, lane_set, message, numbers, offer, open_transfer,
-                      ping, segment)
+                      hello, lane_set, ledger, message, numbers, offer,
+                      open_transfer, ping, segment)
 
 SIZE = 4 << 20
 TICK_S = 0.1
@@ -220,8 +220,11 @@ def take_from(peer, stop):
             peer.send(ack(payload))
         elif kind == VERIFY and stop == "VERIFIED":
             peer.answers_only()
-        elif kind == VERIFY:
+        elif kind == VERIFY and stop == "LEDGER":
             peer.send(message(VERIFIED))
+        elif kind == VERIFY:
+            sent = struct.unpack("!%dQ" % lanes, payload[4:])
+            peer.send(ledger(sum(sent)), message(VERIFIED))
         elif kind == COMMIT and stop == "flood":
             peer.floods()
         elif kind == COMMIT:

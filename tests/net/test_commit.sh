@@ -74,6 +74,7 @@ case_run "commit: a message that comes too late" odd late-message
 case_run "commit: an ABORT that comes too late" odd late-abort
 case_run "commit: an ABORT after COMMITTED" odd abort-at-end
 case_run "commit: COMMIT twice" odd twice
+case_run "commit: the connection ends without BYE" odd hangs-up
 case_run "commit: the answer is lost" answer_lost copy --out copy
 case_run "commit: the answer is lost, --serve" answer_lost folder/copy \
 	--serve --out folder

@@ -148,6 +148,8 @@ case_run "peers: a receiver that opens nothing" \
 	receiver_that_pretends OPENED 4 'has not said OPENED'
 case_run "peers: a receiver that grants no lane" \
 	receiver_that_pretends LANE_READY 4 'does not grant'
+case_run "peers: a receiver that verifies without a ledger" \
+	receiver_that_pretends LEDGER 4 'VERIFIED without a LEDGER'
 case_run "peers: a receiver that never verifies" \
 	receiver_that_pretends VERIFIED 4 'has not said VERIFIED'
 case_run "peers: a receiver that never commits" \

@@ -387,7 +387,7 @@ case_run "refuse: peer of another version" odd_peer version \
 case_run "refuse: a sender of version 2 is told, then a sender" old_sender
 case_run "refuse: peer closes at once" odd_peer close 'clos|cut'
 case_run "refuse: peer takes tiny frames only" odd_peer small \
-	'frames of 64 bytes'
+	'frame_sz_max: value 64'
 case_run "refuse: a stranger connects, then a sender" \
 	odd_sender 'GET / HTTP/1.1\r\n\r\n'
 case_run "refuse: a scan connects and leaves, then a sender" odd_sender ''

@@ -61,6 +61,8 @@
 #define PT_FILE_DATA_SZ_MAX	(64u * 1024)	/* bytes of one FILE_DATA */
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
+#define PT_FRAME_SZ_MIN		(PT_MTU_MIN + 14)	/* Ethernet: what any
+							 * receiver takes */
 #define PT_FRAME_SZ_MAX		(PT_MTU_MAX + 18)	/* Ethernet, VLAN */
 #define PT_SEQ_MAX		((1ULL << 62) - 1)
 #define PT_REGION_MAX		((1ULL << 32) - 1)
@@ -137,7 +139,7 @@ enum pt_message_type {
 #define PT_MSG_OFFER_FIELDS(X)						\
 	X(u16, udp_port, 1, 0xffff)					\
 	X(u32, mtu, PT_MTU_MIN, PT_MTU_MAX)	/* of the device */	\
-	X(u32, frame_sz_max, PT_FRAME_HDR_SZ, PT_FRAME_SZ_MAX)		\
+	X(u32, frame_sz_max, PT_FRAME_SZ_MIN, PT_FRAME_SZ_MAX)		\
 	X(u32, desc_sz, PT_HEADERS_MAX, 1 << 20) /* bytes an RX descriptor */ \
 	X(u16, ciphers, 0, 0xffff)		/* bit c: enum pt_cipher c */ \
 	X(u16_list, queue, 1, PT_LANES_MAX)	/* 0..PT_QUEUES_MAX - 1 */

@@ -401,6 +401,18 @@ static int take_data(struct pt_rx_session *s, const struct pt_message *m,
 	}
 }
 
+/* take_bye: answered, and then the connection is finished, so that the sender reads
+ * it. */
+static int take_bye(struct pt_rx_session *s)
+{
+	struct pt_message bye = { .type = PT_MSG_BYE };
+
+	s->is_bye = true;
+	s->is_leaving = !pt_conn_send(s->conn, &bye, NULL);
+	pt_rx_session_enter(s, PT_RX_ENDED);
+	return 0;
+}
+
 int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	       struct pt_error *err)
 {
@@ -426,10 +438,7 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	if (s->state >= PT_RX_COMMITTING && m->type == PT_MSG_COMMIT)
 		return 0;	/* again: COMMITTED is on its way */
 	if (m->type == PT_MSG_BYE &&
-	    (s->state == PT_RX_DONE || s->state == PT_RX_OFFERED)) {
-		s->is_bye = true;
-		pt_rx_session_enter(s, PT_RX_ENDED);
-		return 0;
-	}
+	    (s->state == PT_RX_DONE || s->state == PT_RX_OFFERED))
+		return take_bye(s);
 	return protocol_error(s, m, err);
 }

@@ -71,6 +71,7 @@ void pt_rx_session_lose(struct pt_rx_session *s, int code,
 		s->intake.conn = NULL;
 		s->is_bye = false;	/* it cannot know how this ends */
 	} else if (s->state == PT_RX_DONE) {
+		s->is_leaving = true;	/* its end is answered by ours */
 		pt_rx_session_enter(s, PT_RX_ENDED);
 	} else {
 		pt_rx_session_end(s, code, err);

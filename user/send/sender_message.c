@@ -60,6 +60,18 @@ static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
 			    (unsigned long long)s->report.unaccounted);
 }
 
+/* take_verified: without a ledger that balances there is no commit. */
+static int take_verified(struct pt_sender *s)
+{
+	s->is_verified = s->is_asked && s->report.has_ledger;
+	if (s->is_verified)
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
+			    "VERIFIED without a LEDGER after VERIFY: what "
+			    "arrived is not accounted for; nothing was "
+			    "committed");
+}
+
 static int unexpected(struct pt_sender *s, const struct pt_message *m)
 {
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: unexpected "
@@ -150,8 +162,7 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	case PT_MSG_LEDGER:
 		return take_ledger(s, &m->ledger.counts);
 	case PT_MSG_VERIFIED:
-		s->is_verified = true;
-		return 0;
+		return take_verified(s);
 	case PT_MSG_MISMATCH:
 		return take_mismatch(s, &m->mismatch);
 	case PT_MSG_COMMITTED:
