@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 
 #define PIECE_SZ	4096	/* of a write: copied out under the lock */
 
@@ -181,7 +181,6 @@ int pt_scribe_open(struct pt_scribe **out, const struct pt_scribe_cfg *cfg)
 {
 	struct pt_scribe *s = calloc(1, sizeof(*s));
 	pthread_condattr_t monotonic;
-	sigset_t all, before;
 	int ret;
 
 	if (!s)
@@ -192,10 +191,7 @@ int pt_scribe_open(struct pt_scribe **out, const struct pt_scribe_cfg *cfg)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = -pthread_create(&s->thread, NULL, scribe_main, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	ret = pt_thread_start(&s->thread, scribe_main, s, "pt-scribe");
 	if (ret) {
 		free(s);
 		return ret;

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 
 #define DOUBT_NS	200000000ULL	/* for control to read what came */
 #define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
@@ -399,7 +400,8 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	ret = pt_inflight_create(&l->inflight, &ring);
 	if (ret)
 		goto free_inbox;
-	ret = -pthread_create(&l->thread, NULL, lane_main, l);
+	ret = pt_thread_start(&l->thread, lane_main, l, "pt-lane-%u",
+			      cfg->lane_idx);
 	if (ret)
 		goto free_inflight;
 	*out = l;

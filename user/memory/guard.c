@@ -3,11 +3,13 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <pagetrim/check.h>
 
 static __thread struct pt_guard *innermost;
 static struct sigaction before;	/* who had SIGBUS before us */
+static atomic_bool is_barred, is_allowed;
 
 /* pass_on does what would have been done without us. */
 static void pass_on(int signo, siginfo_t *info, void *context)
@@ -64,7 +66,8 @@ void pt_guard_push(struct pt_guard *guard)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, install);
+	if (!is_barred)
+		pthread_once(&once, install);
 	guard->addr = NULL;
 	guard->outer = innermost;
 	innermost = guard;
@@ -74,4 +77,20 @@ void pt_guard_leave(struct pt_guard *guard)
 {
 	pt_check(innermost == guard);
 	innermost = guard->outer;
+}
+
+void pt_guard_bar(void)
+{
+	is_barred = !is_allowed;
+}
+
+void pt_guard_allow(void)
+{
+	is_allowed = true;
+	is_barred = false;
+}
+
+bool pt_guard_is_barred(void)
+{
+	return is_barred;
 }

@@ -18,13 +18,16 @@
  * a fault.  Between them call nothing that takes a lock or memory: it would
  * not be given back.  Guards nest, per thread; entering costs no system call.
  *
- * The handler is installed at the first enter.  A SIGBUS outside of a guard,
- * or sent by kill(2), does what it did before: by default it kills.
+ * The handler is installed at the first enter, unless that is barred: then no
+ * guard catches anything, and files are to be read and written by system call.
+ * A SIGBUS outside of a guard, or sent by kill(2), does what it did before: by
+ * default it kills.
  */
 #ifndef PT_MEMORY_GUARD_H
 #define PT_MEMORY_GUARD_H
 
 #include <setjmp.h>
+#include <stdbool.h>
 
 struct pt_guard {
 	sigjmp_buf env;
@@ -38,5 +41,12 @@ struct pt_guard {
 
 void pt_guard_push(struct pt_guard *guard);	/* of pt_guard_enter only */
 void pt_guard_leave(struct pt_guard *guard);	/* the innermost */
+
+/* pt_guard_bar: this process has not asked for the handler; has no effect once
+ * pt_guard_allow was called, which lifts it for good.  Any thread; before
+ * sources and sinks are opened. */
+void pt_guard_bar(void);
+void pt_guard_allow(void);
+bool pt_guard_is_barred(void);
 
 #endif

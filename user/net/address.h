@@ -2,7 +2,7 @@
 /* Room net: the way to a peer, as the kernel knows it.
  *
  *   knows         addresses, routes, neighbours, name resolution, path MTU
- *   may use       no other
+ *   may use       base
  *   must not know transfers, frames of ours
  */
 /* address: an IPv4 or IPv6 address and a port, in one form for both.

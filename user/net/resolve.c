@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 
 /* question: of the two who hold it, the last frees it. */
 struct question {
@@ -113,7 +114,7 @@ int pt_resolve(struct pt_address *out, unsigned max, const char *text,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%.200s: no "
 				    "memory to ask for its address", text);
 	q->holder_cnt++;
-	ret = -pthread_create(&thread, NULL, resolve_main, q);
+	ret = pt_thread_start(&thread, resolve_main, q, "pt-resolve");
 	if (ret) {
 		q->holder_cnt--;
 		let_go(q);

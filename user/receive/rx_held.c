@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include "base/thread.h"
 
 #include "sink/image.h"
 
@@ -151,7 +152,7 @@ int pt_rx_held_start(struct pt_rx_held *h, struct pt_error *err)
 	int ret;
 
 	pthread_mutex_init(&h->lock, NULL);
-	ret = -pthread_create(&h->thread, NULL, held_main, h);
+	ret = pt_thread_start(&h->thread, held_main, h, "pt-held");
 	if (ret) {
 		pthread_mutex_destroy(&h->lock);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "

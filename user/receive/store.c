@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 
 struct job {
 	struct job *next;
@@ -120,7 +121,7 @@ int pt_store_open(struct pt_store **out, void *arg, int wake_fd,
 		s->end = &s->first;
 		pthread_mutex_init(&s->lock, NULL);
 		pthread_cond_init(&s->changed, NULL);
-		ret = -pthread_create(&s->thread, NULL, store_main, s);
+		ret = pt_thread_start(&s->thread, store_main, s, "pt-store");
 	}
 	if (!ret) {
 		*out = s;

@@ -8,6 +8,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 #include "rxq/intake.h"
 
 #define BATCH_DESC	256	/* descriptors, 1 MiB, written before their
@@ -269,7 +270,8 @@ int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 	p->end = &p->first;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->given, NULL);
-	ret = apart ? -pthread_create(&p->thread, NULL, placer_main, p) : 0;
+	ret = apart ? pt_thread_start(&p->thread, placer_main, p, "pt-placer")
+		    : 0;
 	if (ret) {
 		p->apart = false;
 		pt_placer_destroy(p);

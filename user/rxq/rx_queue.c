@@ -11,6 +11,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 #include "rxq/credit.h"
 
 #define TICK_NS		1000000ULL	/* between looks at open gaps */
@@ -274,7 +275,8 @@ int pt_rx_queue_start(struct pt_rx_queue **out,
 			     cfg->queue);
 		goto close_event;
 	}
-	ret = -pthread_create(&q->thread, NULL, queue_main, q);
+	ret = pt_thread_start(&q->thread, queue_main, q, "pt-queue-%u",
+			      cfg->queue);
 	if (ret) {
 		pt_error_set(err, PT_EXIT_HOST, ret,
 			     "queue %u: cannot start a thread: %s "

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 #include "source/page_word.h"
 
 #define STEP_REGIONS	8
@@ -183,7 +184,8 @@ int pt_held_start(struct pt_held *h, struct pt_error *err)
 
 	h->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = h->told_fd < 0 ? -errno
-			     : -pthread_create(&h->thread, NULL, held_main, h);
+			     : pt_thread_start(&h->thread, held_main, h,
+					       "pt-compare");
 	h->has_thread = !ret;
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
 				  "to compare the source: %s (raise ulimit -u, "

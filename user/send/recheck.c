@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/thread.h"
 #include "source/page_word.h"
 
 struct pt_recheck {
@@ -128,8 +129,8 @@ int pt_recheck_start(struct pt_recheck **out, const struct pt_recheck_cfg *cfg,
 	}
 	while (!ret && r->thread_cnt < wanted) {
 		atomic_fetch_add(&r->running_cnt, 1);
-		ret = -pthread_create(&r->threads[r->thread_cnt], NULL,
-				      recheck_main, r);
+		ret = pt_thread_start(&r->threads[r->thread_cnt], recheck_main,
+				      r, "pt-recheck-%u", r->thread_cnt);
 		if (ret)
 			atomic_fetch_sub(&r->running_cnt, 1);
 		else

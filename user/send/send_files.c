@@ -14,6 +14,7 @@
 
 #include <pagetrim/clock.h>
 #include "base/name.h"
+#include "base/thread.h"
 
 #define BACKLOG_MAX	(256u << 10)	/* bytes of them that other messages wait
 					 * behind */
@@ -278,7 +279,7 @@ int pt_send_files_start(struct pt_send_files *f,
 		atomic_store(&f->is_over, true);
 		return 0;
 	}
-	ret = -pthread_create(&f->thread, NULL, files_main, f);
+	ret = pt_thread_start(&f->thread, files_main, f, "pt-files");
 	f->has_thread = !ret;
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
 				  "for files ({with}): %s (raise ulimit -u)",

@@ -12,6 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "memory/guard.h"
+
 struct file {
 	int fd;
 	__u8 *map;	/* NULL: read by pread(2) */
@@ -34,11 +36,14 @@ static int fail(struct pt_error *err, int code, const char *path,
 }
 
 /* is_mappable: reading a hole of a hugetlbfs file through a mapping would
- * take a huge page for it, so only one without holes is mapped. */
+ * take a huge page for it, so only one without holes is mapped.  Without a guard
+ * a file that is cut short would end the process. */
 static bool is_mappable(int fd, const struct stat *st)
 {
 	struct statfs fs;
 
+	if (pt_guard_is_barred())
+		return false;
 	return fstatfs(fd, &fs) || fs.f_type != HUGETLBFS_MAGIC ||
 	       (__u64)st->st_blocks * 512 >= (__u64)st->st_size;
 }

@@ -3,9 +3,15 @@
 #ifndef PT_XDP_CAUSE_H
 #define PT_XDP_CAUSE_H
 
-/* pt_cause_begin silences both libraries from now on, and forgets what this
- * thread kept. */
+/* pt_cause_begin forgets what this thread kept.  Outside of hold and release it
+ * silences both libraries from now on, for the whole process. */
 void pt_cause_begin(void);
+
+/* pt_cause_hold silences both libraries for this thread, until as many
+ * pt_cause_release: what other threads cause goes to the printers that the
+ * process had, and these are back after the last release of any thread. */
+void pt_cause_hold(void);
+void pt_cause_release(void);
 
 /* pt_cause_text returns the last warning since pt_cause_begin in this thread,
  * one line without its newline; "" if there was none. */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "base/thread.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define NAME_SZ	16	/* of a thread, for the kernel */
+
+int pt_thread_start(pthread_t *thread, void *(*main)(void *), void *arg,
+		    const char *fmt, ...)
+{
+	/* Blocked, a fault kills the process whoever handles it. */
+	static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP,
+				   SIGSYS };
+	char name[NAME_SZ];
+	sigset_t blocked, before;
+	va_list args;
+	int ret;
+
+	sigfillset(&blocked);
+	for (unsigned int i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&blocked, own[i]);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before);
+	ret = pthread_create(thread, NULL, main, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ret)
+		return -ret;
+	va_start(args, fmt);
+	vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	pthread_setname_np(*thread, name);
+	return 0;
+}
