@@ -22,7 +22,7 @@ bpf_tests()
 {
 	local name passed=0 failed=0
 
-	for name in object sessions verdicts differential; do
+	for name in object sessions verdicts differential pass; do
 		if timeout 300 "$PAGETRIM_BUILD/tests/bpf/test_$name" \
 			>/run/log 2>&1; then
 			echo "ok bpf: $name"
