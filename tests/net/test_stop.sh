@@ -417,17 +417,30 @@ frozen_in_verified()
 	same_file "$(image small)" mnt/copy
 }
 
+# has_taken_signals PID: none waits for it.
+has_taken_signals() { grep -q '^ShdPnd:[[:space:]]*0*$' "/proc/$1/status"; }
+
 # What was brought is to be removed, and cannot be yet.  A second signal changes
-# nothing of how it ends, but that what was brought may stay.
+# nothing; after a third it may stay.
 frozen_in_data()
 {
+	local i
+
 	frozen_in DATA
 	term_frozen 4 interrupted
-	[[ $1 == once ]] || kill -TERM "$frozen"
+	for ((i = 1; i < $1; i++)); do
+		wait_until 5 has_taken_signals "$frozen"
+		kill -TERM "$frozen"
+	done
+	if [[ $1 -eq 3 ]]; then
+		wait_until 30 grep -q interrupted receive.err
+	else
+		wait_until 5 has_taken_signals "$frozen"
+	fi
 	thaw
 	ended receive "$receiver" 20 1 interrupted
 	[[ ! -e mnt/copy ]] || die "committed all the same"
-	[[ $1 == twice ]] ||
+	[[ $1 -eq 3 ]] ||
 		same "left behind" "$(find mnt -name 'copy*')" ''
 }
 
@@ -459,8 +472,9 @@ case_run "stop: a sender of a process whose memory stands still" still_process
 case_run "stop: a receiver of senders in each state" receiver_of_all
 case_run "stop: a receiver of one that has not said HELLO" \
 	receiver_of_a_stranger
-case_run "stop: a receiver frozen in data" frozen_in_data once
-case_run "stop: a receiver frozen in data, twice" frozen_in_data twice
+case_run "stop: a receiver frozen in data" frozen_in_data 1
+case_run "stop: a receiver frozen in data, told twice" frozen_in_data 2
+case_run "stop: a receiver frozen in data, told three times" frozen_in_data 3
 case_run "stop: a receiver frozen when it has verified" \
 	frozen_in_verified
 case_run "stop: a receiver frozen in commit" frozen_in_commit once

@@ -160,8 +160,9 @@ int pt_receiver_fd(const struct pt_receiver *r);
  * has returned 0 or less, it returns that. */
 int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);
 
-/* pt_receiver_cancel ends it; a commit that has begun is waited for.  The second time
- * it is not.  Any thread; also in a signal handler. */
+/* pt_receiver_cancel ends it; a commit that has begun is waited for, and what failed
+ * transfers brought is removed.  The second time commits are not waited for, and the
+ * removal for 10 s; the third time nothing is.  Any thread; also in a signal handler. */
 void pt_receiver_cancel(struct pt_receiver *r);
 
 /* pt_receiver_status writes the reports of up to max transfers that have not ended,

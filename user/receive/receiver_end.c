@@ -10,6 +10,7 @@
 
 #define COMMIT_TICK_MS	5
 #define STORAGE_TICK_MS	100
+#define REMOVE_MS	10000	/* cancelled twice, to remove what was brought */
 
 /* end_session ends what can be ended; a commit that has begun goes on. */
 static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
@@ -120,14 +121,34 @@ static void finish(struct pt_receiver *r)
 					 "interrupted; nothing was received");
 }
 
-/* await_storage: if somebody asks twice, it is not waited for. */
+/* has_to_remove: storage still has to remove what a transfer brought. */
+static bool has_to_remove(const struct pt_receiver *r)
+{
+	for (__u32 i = 0; i < r->session_cnt; i++)
+		if (r->sessions[i]->state != PT_RX_COMMITTING)
+			return true;
+	return false;
+}
+
+/* is_impatient: cancelled twice, it waits for no commit, and for the rest
+ * REMOVE_MS; cancelled three times, for nothing. */
+static bool is_impatient(struct pt_receiver *r)
+{
+	unsigned more = atomic_load(&r->loop.cancel_cnt) - r->end.cancel_cnt;
+
+	if (!more)
+		return false;
+	if (!r->end.remove_ns)
+		r->end.remove_ns = pt_deadline_ns(REMOVE_MS);
+	return more > 1 || !has_to_remove(r) || !pt_left_ms(r->end.remove_ns);
+}
+
 static void await_storage(struct pt_receiver *r)
 {
 	for (__u32 i = 0; i < r->session_cnt; i++)
 		pt_rx_session_tick(r->sessions[i], pt_clock_ns());
 	pt_receiver_reap(r);
-	r->is_abandoned = r->session_cnt &&
-		atomic_load(&r->loop.cancel_cnt) > r->end.cancel_cnt;
+	r->is_abandoned = r->session_cnt && is_impatient(r);
 	if (!r->session_cnt || r->is_abandoned)
 		finish(r);
 }

@@ -43,6 +43,7 @@ struct pt_receiver_end {
 	bool is_deaf;		/* the device is lost */
 	unsigned cancel_cnt;	/* the loop's, when the end began */
 	__u64 deadline_ns;	/* of commits */
+	__u64 remove_ns;	/* deadline of what is removed; 0: none */
 };
 
 struct pt_receiver {
