@@ -39,8 +39,7 @@ static bool range(struct pt_cpus *c, const char **at)
 	return true;
 }
 
-/* allowed_text writes the set as a list, "0-1,4"; what has no room is left
- * out. */
+/* allowed_text writes the set as a list, "0-1,4", cut where out is full. */
 static void allowed_text(const cpu_set_t *set, char *out, size_t sz)
 {
 	size_t len = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* cpus: on which CPUs the threads of the data path run.
+/* cpus: the CPUs on which the threads of the data path run.
  *
- * A NIC's queue raises its interrupts on one CPU; the thread of the queue is
- * best beside it, and two threads are best not on one CPU.  The scheduler does
- * not know the first, and learns the second late.
+ * A NIC's queue raises its interrupts on one CPU.  The queue's thread runs best
+ * near that CPU, and no two threads run well on one CPU.  The scheduler does
+ * not know the first fact, and learns the second late.
  *
  * Source: taskset(1), whose LIST this is.
  */
@@ -14,20 +14,20 @@
 #include <pagetrim/error.h>
 #include <pagetrim/wire.h>
 
-/* pt_cpus: thread i runs on cpus[i % cnt]; cnt 0: where the scheduler likes. */
+/* pt_cpus: thread i runs on cpus[i % cnt]; with cnt 0 the scheduler decides. */
 struct pt_cpus {
 	__u32 cnt;		/* 0..PT_LANES_MAX */
 	__u16 cpus[PT_LANES_MAX];
 };
 
 /* pt_cpus_parse reads "0,2-3": numbers and ranges, in the order of the threads.
- *   -EINVAL  no such list, or more than PT_LANES_MAX CPUs in it
+ *   -EINVAL  malformed, or more than PT_LANES_MAX CPUs
  *   -ENODEV  this process may not run on one of them; err names those it may */
 int pt_cpus_parse(struct pt_cpus *out, const char *list, struct pt_error *err);
 
-/* pt_cpus_pin keeps the calling thread, the idx-th, on its CPU; NULL: nowhere.
- * A CPU that went away since it was parsed is no error: the scheduler decides
- * then. */
+/* pt_cpus_pin binds the calling thread, the idx-th, to its CPU; NULL binds
+ * nothing.  If the CPU went offline after parsing, the scheduler decides; that
+ * is no error. */
 void pt_cpus_pin(const struct pt_cpus *cpus, __u32 idx);
 
 #endif

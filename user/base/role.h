@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room base: what all rooms need and no library has.
+/* Room base: helpers that all rooms need and no library has.
  *
  *   knows         text from strangers, CPUs and threads, stage clocks, deadlines of
  *                 progress
  *   may use       no other
  *   must not know pages, frames, devices, connections
  */
-/* role: which end of a transfer one is. */
+/* role: the two ends of a transfer. */
 #ifndef BASE_ROLE_H
 #define BASE_ROLE_H
 

@@ -18,7 +18,7 @@ const struct pt_stage_name pt_receive_stage_names[PT_RECEIVE_STAGE_CNT] = {
 #undef X
 };
 
-/* Only the clock's thread writes, so a load and a store will do. */
+/* Only the clock's thread writes, so a load and a store suffice. */
 static __u64 get(const _Atomic __u64 *from)
 {
 	return atomic_load_explicit(from, memory_order_relaxed);
@@ -56,9 +56,9 @@ void pt_stage_stop_at(struct pt_stage_clock *c, __u64 now_ns)
 	atomic_store_explicit(&c->stopped_ns, now_ns, memory_order_release);
 }
 
-/* The stage that the clock is in gets what the others leave of the time that it
- * has run: a look from another thread needs no lock, and its sum is right
- * whatever the clock does meanwhile. */
+/* The present stage gets the running time minus the other stages' times.  So a
+ * look from another thread needs no lock, and its sum is right even if the
+ * clock enters another stage meanwhile. */
 void pt_stage_look_at(const struct pt_stage_clock *c,
 		      struct pt_stage stages[PT_STAGES_MAX], __u64 now_ns)
 {
@@ -80,7 +80,7 @@ void pt_stage_look_at(const struct pt_stage_clock *c,
 	}
 	if (stopped_ns)
 		return;
-	if (!now_ns)	/* after the sum, which must not be ahead of it */
+	if (!now_ns)	/* read after the sum, which must not exceed it */
 		now_ns = pt_clock_ns();
 	stages[stage].ns += now_ns - started_ns - charged_ns;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* stages: where a thread's time goes.  A stage clock is in one stage at a time,
- * and entering the next charges the time since to the one that is left: so
- * the stages tile the time of the thread, and nothing hides between them.
+/* stages: the time of a thread, by stage.  A stage clock is in one stage at a
+ * time.  Entering the next stage charges the elapsed time to the previous one,
+ * so the stages add up to the whole time of the thread.
  *
  *     start --> enter --> enter --> ... --> (stop)
  *                  look, any time
  *
- * A NULL clock is one that is off: each call is a branch, and no clock is read.
+ * A NULL clock is off: each call is a branch, and no clock is read.
  *
- * Threads: one drives a clock; any may look.
+ * Threads: one thread drives a clock; any thread may look.
  */
 #ifndef BASE_STAGES_H
 #define BASE_STAGES_H
@@ -17,9 +17,9 @@
 #include <stdatomic.h>
 #include <pagetrim/clock.h>
 
-/* PT_SEND_STAGES, PT_RECEIVE_STAGES: X(SYMBOL, name, text), in the order in
- * which they are shown; text is for people.  The tests hold the manual pages
- * to these lists. */
+/* PT_SEND_STAGES, PT_RECEIVE_STAGES: X(SYMBOL, name, text), in the order of the
+ * report; text is for people.  A test compares the manual pages with these
+ * lists. */
 #define PT_SEND_STAGES(X)						\
 	X(PROBE,   "probe",   "finding the receiver's queue and frame size") \
 	X(MAP,     "map",     "having the source's pages at hand")	\
@@ -55,46 +55,47 @@ enum pt_receive_stage {
 
 #define PT_STAGES_MAX	16
 
-/* pt_stage: what was found of one.  Bytes are those the stage worked on; of
- * one that works on none, 0. */
+/* pt_stage: the time of one stage, and the bytes that it worked on (0 if it
+ * works on none). */
 struct pt_stage {
 	__u64 ns;
 	__u64 bytes;
 };
 
-/* pt_profile: of one or several threads together. */
+/* pt_profile: the sums over one or several threads. */
 struct pt_profile {
 	__u32 thread_cnt;
-	__u64 time_ns;		/* of all threads, by who started them */
+	__u64 time_ns;		/* of all threads, measured by their starter */
 	struct pt_stage stages[PT_STAGES_MAX];
 };
 
-/* pt_stage_clock: all zero is one that was never started. */
+/* pt_stage_clock: a clock of zeroes was never started. */
 struct pt_stage_clock {
 	_Atomic __u64 ns[PT_STAGES_MAX];
 	_Atomic __u64 bytes[PT_STAGES_MAX];
 	_Atomic __u64 started_ns;	/* 0: not yet */
 	_Atomic __u64 stopped_ns;	/* 0: it runs */
-	_Atomic __u32 stage;		/* it is in */
-	__u64 since_ns;			/* its thread's */
+	_Atomic __u32 stage;		/* the present one */
+	__u64 since_ns;			/* only its thread uses it */
 };
 
-/* These take the time, for tests; the ones below ask for it. */
+/* Variants for tests, which pass the time; the functions below read the
+ * clock. */
 void pt_stage_start_at(struct pt_stage_clock *c, unsigned stage, __u64 now_ns);
 void pt_stage_enter_at(struct pt_stage_clock *c, unsigned stage, __u64 now_ns);
 void pt_stage_stop_at(struct pt_stage_clock *c, __u64 now_ns);
 void pt_stage_look_at(const struct pt_stage_clock *c,
 		      struct pt_stage stages[PT_STAGES_MAX], __u64 now_ns);
 
-/* pt_stage_start begins the clock in a stage.  Once, by its thread. */
+/* pt_stage_start starts the clock in a stage.  Its thread calls it once. */
 static inline void pt_stage_start(struct pt_stage_clock *c, unsigned stage)
 {
 	if (__builtin_expect(c != NULL, 0))
 		pt_stage_start_at(c, stage, pt_clock_ns());
 }
 
-/* pt_stage_enter returns the stage that was left, for who wants to go back to
- * it.  To enter the stage that the clock is in costs nothing. */
+/* pt_stage_enter returns the previous stage, so that the caller can return to
+ * it.  Entering the present stage costs nothing. */
 static inline unsigned pt_stage_enter(struct pt_stage_clock *c, unsigned stage)
 {
 	unsigned left;
@@ -107,7 +108,7 @@ static inline unsigned pt_stage_enter(struct pt_stage_clock *c, unsigned stage)
 	return left;
 }
 
-/* pt_stage_bytes adds to what a stage worked on, whichever the clock is in. */
+/* pt_stage_bytes adds bytes to a stage, which need not be the present one. */
 static inline void pt_stage_bytes(struct pt_stage_clock *c, unsigned stage,
 				  __u64 bytes)
 {
@@ -118,28 +119,27 @@ static inline void pt_stage_bytes(struct pt_stage_clock *c, unsigned stage,
 			memory_order_relaxed);
 }
 
-/* pt_stage_stop charges the last stage: no time passes for the clock any
- * more. */
+/* pt_stage_stop charges the last stage and stops the clock. */
 static inline void pt_stage_stop(struct pt_stage_clock *c)
 {
 	if (__builtin_expect(c != NULL, 0))
 		pt_stage_stop_at(c, pt_clock_ns());
 }
 
-/* pt_stage_look adds what the clock shows to stages, the time of the stage that
- * it is in too: the sum is the time that it has run.  Seen from another
- * thread, one step may be charged to the stage after it. */
+/* pt_stage_look adds the clock's times to stages, with the time of the present
+ * stage, so the sum is the clock's running time.  A look from another thread
+ * may charge one step to the following stage. */
 static inline void pt_stage_look(const struct pt_stage_clock *c,
 				 struct pt_stage stages[PT_STAGES_MAX])
 {
 	pt_stage_look_at(c, stages, 0);
 }
 
-/* pt_profile_since takes an earlier look out of a later one. */
+/* pt_profile_since subtracts an earlier look from a later one. */
 void pt_profile_since(struct pt_profile *later,
 		      const struct pt_profile *earlier);
 
-/* pt_stage_names: of enum pt_send_stage, and of enum pt_receive_stage. */
+/* pt_stage_name: the name and text of a stage. */
 struct pt_stage_name {
 	const char *name;
 	const char *text;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* stop: a wait ends early once the process is to stop, which a descriptor says by
- * being readable: stop_fd; -1: none. */
+/* stop: waits that end early when the process is to stop.  stop_fd becomes
+ * readable then; -1 means that there is none. */
 #ifndef BASE_STOP_H
 #define BASE_STOP_H
 
@@ -10,8 +10,8 @@
 
 #include <pagetrim/error.h>
 
-/* pt_stop_wait waits for ms, less after a signal.  Returns true if stop_fd is
- * readable, at once. */
+/* pt_stop_wait waits for ms, or less after a signal.  It returns true at once
+ * if stop_fd is readable. */
 static inline bool pt_stop_wait(int stop_fd, int ms)
 {
 	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* text: what a string from the network must be before it is printed, logged
- * or written as JSON: UTF-8, no control characters, no NUL.
- * Pure functions, any thread. */
+/* text: checks of strings from the network before they are printed, logged or
+ * written as JSON: UTF-8, no control characters, no NUL.  Pure functions, any
+ * thread. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 

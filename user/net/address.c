@@ -35,7 +35,7 @@ static int parse_port(__u16 *port, const char *digits, const char *text,
 	return 0;
 }
 
-/* split: the host, without brackets, and the port, if text has one. */
+/* split extracts the host, without brackets, and the port, if text has one. */
 static int split(char host[PT_ADDRESS_HOST_SZ], __u16 *port, const char *text,
 		 struct pt_error *err)
 {

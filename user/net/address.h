@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room net: the way to a peer, as the kernel knows it.
+/* Room net: the path to a peer, as the kernel knows it.
  *
  *   knows         addresses, routes, neighbours, name resolution, path MTU
  *   may use       base
  *   must not know transfers, frames of ours
  */
-/* address: an IPv4 or IPv6 address and a port, in one form for both.
- * Pure but for pt_address_resolve, which may ask the name service. */
+/* address: an IPv4 or IPv6 address and a port, in one form for both. Pure,
+ * except for pt_address_resolve, which may ask the name service. */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
@@ -17,7 +17,8 @@
 
 #include <pagetrim/error.h>
 
-#define PT_ADDRESSES_MAX	8	/* taken of what a name resolves to */
+#define PT_ADDRESSES_MAX	8	/* the most that are taken from a
+					 * name */
 #define PT_ADDRESS_HOST_SZ	256	/* a host name has at most 253 bytes */
 #define PT_ADDRESS_TEXT_SZ	80	/* "[v6%device]:port" and NUL */
 
@@ -36,12 +37,13 @@ struct pt_address {
 int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
 		       __u16 default_port, struct pt_error *err);
 
-/* pt_address_parse: the first of pt_address_resolve; 0 or -errno. */
+/* pt_address_parse returns the first address of pt_address_resolve; 0 or
+ * -errno. */
 int pt_address_parse(struct pt_address *out, const char *text,
 		     __u16 default_port, struct pt_error *err);
 
-/* pt_address_host: the host in such a text, without port, brackets and device:
- * the name that its certificate carries.
+/* pt_address_host extracts the host from such a text, without port, brackets
+ * and device, as its certificate names it.
  *   -EINVAL       as pt_address_resolve */
 int pt_address_host(char host[PT_ADDRESS_HOST_SZ], const char *text,
 		    struct pt_error *err);
@@ -59,7 +61,8 @@ bool pt_address_is_link_local(const struct pt_address *a); /* fe80::/10 */
 socklen_t pt_address_to_sockaddr(const struct pt_address *a,
 				 struct sockaddr_storage *sa);
 
-/* pt_address_from_sockaddr: false if sa is neither AF_INET nor AF_INET6. */
+/* pt_address_from_sockaddr returns false if sa is neither AF_INET nor
+ * AF_INET6. */
 bool pt_address_from_sockaddr(struct pt_address *a,
 			      const struct sockaddr_storage *sa);
 

@@ -14,7 +14,7 @@ void pt_ladder_init(struct pt_ladder *l, __u32 min_sz, __u32 max_sz)
 	};
 }
 
-/* is_narrow: no size between seen and lost is worth a probe. */
+/* is_narrow: no size between seen_sz and lost_sz is worth a probe. */
 static bool is_narrow(const struct pt_ladder *l)
 {
 	if (!l->seen_sz)

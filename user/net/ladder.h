@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ladder: which frame sizes to probe next, to find the largest that passes.
+/* ladder: the PLPMTUD search for the largest frame that passes (RFC 8899):
+ * chooses the sizes to probe next.
  *
  * First the largest size alone (the common case: it passes); then rounds of
  * evenly spaced sizes between the largest that was seen and the smallest that
@@ -9,9 +10,9 @@
  *     |--------------|...............|-----------------|
  *          passes       rungs          believed not to pass
  *
- * Probes get lost on paths that pass them: lost_sz is asked again in each
- * round, PT_LADDER_TRIES times, before the answer rests on it; once it is seen
- * after all, everything above is open again.  Pure: no clock, no socket.
+ * A path may lose a probe whose size it passes.  So lost_sz is probed again in
+ * each round, PT_LADDER_TRIES times, before it is final; once it arrives after
+ * all, larger sizes are tried again.  Pure: no clock, no socket.
  */
 #ifndef NET_LADDER_H
 #define NET_LADDER_H
@@ -25,9 +26,9 @@
 
 struct pt_ladder {
 	__u32 seen_sz;		/* largest that passed; 0: none yet */
-	__u32 lost_sz;		/* smallest believed not to pass; or
-				 * max_sz + 1 */
-	__u32 lost_tries;	/* rounds that asked lost_sz in vain */
+	__u32 lost_sz;		/* smallest that seems not to pass; or max_sz +
+				 * 1 */
+	__u32 lost_tries;	/* rounds in which lost_sz did not arrive */
 	__u32 min_sz;
 	__u32 max_sz;
 };
@@ -36,15 +37,15 @@ struct pt_ladder {
 void pt_ladder_init(struct pt_ladder *l, __u32 min_sz, __u32 max_sz);
 
 /* pt_ladder_next writes the sizes of the next round, descending, and returns
- * how many; 0: finished, seen_sz is the answer (0: nothing passes). */
+ * their count; 0: finished, seen_sz is the result (0: nothing passes). */
 __u32 pt_ladder_next(struct pt_ladder *l, __u32 sizes[PT_LADDER_RUNGS]);
 
-/* pt_ladder_seen: a probe of sz bytes arrived.  A size outside min_sz ..
- * max_sz is the peer's mistake, and ignored. */
+/* pt_ladder_seen notes that a probe of sz bytes arrived.  A size outside min_sz
+ * .. max_sz is the peer's mistake and is ignored. */
 void pt_ladder_seen(struct pt_ladder *l, __u32 sz);
 
-/* pt_ladder_close ends a round that waited long enough: sizes above the
- * largest seen are believed lost. */
+/* pt_ladder_close ends a round after its timeout: sizes above the largest that
+ * arrived count as lost. */
 void pt_ladder_close(struct pt_ladder *l, const __u32 *sizes, __u32 cnt);
 
 #endif

@@ -12,7 +12,8 @@
 #define GROUPS	(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |	\
 		 RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
 #define ALL	(PT_CHANGE_LINK | PT_CHANGE_ROUTE | PT_CHANGE_NEIGHBOUR)
-#define READS_MAX	64	/* messages of one call; the rest: the next */
+#define READS_MAX	64	/* messages per call; the next call reads the
+				 * rest */
 
 struct pt_monitor {
 	struct mnl_socket *sock;
@@ -62,7 +63,7 @@ int pt_monitor_fd(const struct pt_monitor *m)
 	return mnl_socket_get_fd(m->sock);
 }
 
-/* change_of: the enum pt_change bits of one message. */
+/* change_of returns the enum pt_change bits of one message. */
 static int change_of(const struct pt_monitor *m, const struct nlmsghdr *nlh)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -105,7 +106,7 @@ int pt_monitor_read(struct pt_monitor *m, struct pt_error *err)
 		if (sz < 0 && errno == EINTR)
 			continue;
 		if (sz < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
-			changes |= ALL;	/* something was not told, or cut */
+			changes |= ALL;	/* messages were lost or cut */
 			continue;
 		}
 		if (sz < 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* monitor: tells that something about a device's way to the peer may have
- * changed; what it is now, pt_route_find and pt_neighbour_find tell.
- * Threads: one. */
+/* monitor: reports that a device's path to the peer may have changed;
+ * pt_route_find and pt_neighbour_find return the new state.  Threads: one. */
 #ifndef NET_MONITOR_H
 #define NET_MONITOR_H
 
@@ -9,11 +8,11 @@
 
 #include <pagetrim/error.h>
 
-/* Bits of what pt_monitor_read returns. */
+/* Bits of pt_monitor_read's result. */
 enum pt_change {
 	PT_CHANGE_LINK	    = 1,	/* up, down, MTU, MAC, name */
 	PT_CHANGE_ROUTE	    = 2,	/* any route or address of the host */
-	PT_CHANGE_NEIGHBOUR = 4,	/* one on the device */
+	PT_CHANGE_NEIGHBOUR = 4,	/* a neighbour on the device */
 	PT_CHANGE_GONE	    = 8,	/* the device was removed */
 };
 
@@ -26,13 +25,13 @@ int pt_monitor_open(struct pt_monitor **out, __u32 ifindex,
 
 void pt_monitor_close(struct pt_monitor *m);	/* NULL is allowed */
 
-/* pt_monitor_fd: poll for POLLIN; POLLERR beside it means that something was
- * not told: read, too. */
+/* pt_monitor_fd returns a descriptor to poll for POLLIN; POLLERR means that
+ * messages were lost: read then, too. */
 int pt_monitor_fd(const struct pt_monitor *m);
 
-/* pt_monitor_read: never blocks; the enum pt_change bits since the last call,
- * 0 for none.  LINK, ROUTE and NEIGHBOUR all at once also when the kernel had
- * more to tell than the socket holds.  -errno: the socket failed. */
+/* pt_monitor_read returns the enum pt_change bits since the last call, 0 for
+ * none, and never blocks.  LINK, ROUTE and NEIGHBOUR are all set when the
+ * socket overflowed.  -errno: the socket failed. */
 int pt_monitor_read(struct pt_monitor *m, struct pt_error *err);
 
 #endif

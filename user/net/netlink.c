@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #define TIMEOUT_MS	1000
-#define SEQ		1	/* the socket asks only once */
+#define SEQ		1	/* the socket carries one request */
 #define ANSWER_SZ	8192	/* bytes; a route or a neighbour takes < 500 */
 #define READS_MAX	16
 
@@ -29,7 +29,8 @@ int pt_netlink_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t answer, void *data)
 		goto close;
 	}
 
-	/* The answer, then the ACK, which ends mnl_cb_run with 0. */
+	/* The answer comes first, then the ACK, which ends mnl_cb_run with
+	 * 0. */
 	readable.fd = mnl_socket_get_fd(sock);
 	for (int i = 0; i < READS_MAX; i++) {
 		ret = poll(&readable, 1, TIMEOUT_MS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* netlink: one question to the kernel and its answer.  Threads: any. */
+/* netlink: one request to the kernel and its answer.  Threads: any. */
 #ifndef NET_NETLINK_H
 #define NET_NETLINK_H
 

@@ -16,9 +16,9 @@
 #include <pagetrim/clock.h>
 #include <pagetrim/wire.h>
 
-#define ANSWER_MS	200	/* for an echo, which is sent twice */
-#define PROBES_MAX	16	/* answers or silences of one measurement */
-#define NEAR_SZ		16	/* bytes: close enough */
+#define ANSWER_MS	200	/* per echo; each is sent twice */
+#define PROBES_MAX	16	/* echoes per measurement */
+#define NEAR_SZ		16	/* bytes; the precision */
 #define IP_SZ_MAX	65535
 #define ICMP_HDR_SZ	8	/* of an echo, in both families */
 
@@ -33,20 +33,20 @@ _Static_assert(sizeof(struct echo) == ICMP_HDR_SZ, "echo header");
 struct prober {
 	int	fd;
 	bool	ipv6;
-	bool	raw;		/* else the kernel knows which answer is ours */
+	bool	raw;		/* else the kernel matches the answers */
 	__u16	id, seq;
 	int	error;		/* -errno of a FAILED one */
 	__u32	head_sz;	/* bytes of the IP header */
 	__u8	packet[IP_SZ_MAX];
 };
 
-/* What became of an echo. */
+/* The result of an echo. */
 enum fate { PASSED, TOO_BIG, SILENT, FAILED };
 
 /* ---- the socket ---- */
 
-/* open_socket: raw, with the privilege; else one of those that ping uses, for
- * groups that the administrator names. */
+/* open_socket opens a raw socket if privileged, else a ping socket, which
+ * net.ipv4.ping_group_range allows to some groups. */
 static int open_socket(struct prober *p)
 {
 	int family = p->ipv6 ? AF_INET6 : AF_INET;
@@ -103,7 +103,7 @@ static int open_prober(struct prober *p, const struct pt_address *dst)
 
 /* ---- one echo ---- */
 
-/* sum16: of the words of an ICMP packet (RFC 1071). */
+/* sum16 returns the checksum of an ICMP packet (RFC 1071). */
 static __u16 sum16(const __u8 *bytes, size_t sz)
 {
 	__u32 sum = 0;
@@ -117,8 +117,8 @@ static __u16 sum16(const __u8 *bytes, size_t sz)
 	return ~sum;
 }
 
-/* send_echo: an IP packet of sz bytes.  ICMPv6's checksum, and all of a ping
- * socket's, the kernel fills in. */
+/* send_echo sends an IP packet of sz bytes.  The kernel fills in the checksum
+ * of ICMPv6 and of ping sockets. */
 static int send_echo(struct prober *p, __u32 sz)
 {
 	struct echo echo = {
@@ -136,10 +136,10 @@ static int send_echo(struct prober *p, __u32 sz)
 	}
 	if (send(p->fd, p->packet, icmp_sz, 0) < 0 && errno != ENOBUFS)
 		return -errno;
-	return 0;	/* dropped by the device is silence, too */
+	return 0;	/* a drop by the device counts as silence */
 }
 
-/* is_answer: whether the sz bytes received answer our last echo. */
+/* is_answer: the sz bytes received answer our last echo. */
 static bool is_answer(const struct prober *p, const __u8 *bytes, size_t sz)
 {
 	size_t head = p->raw && !p->ipv6 && sz ? (bytes[0] & 15) * 4 : 0;
@@ -153,8 +153,8 @@ static bool is_answer(const struct prober *p, const __u8 *bytes, size_t sz)
 	       (!p->raw || echo.id == htons(p->id));
 }
 
-/* read_error: what a router, or our own kernel, said.  Returns its errno, 0:
- * nothing more; *mtu is what it would let pass. */
+/* read_error reads the error of a router or of our own kernel.  It returns the
+ * errno, or 0 if there is none; *mtu is the size that would pass. */
 static int read_error(struct prober *p, __u32 *mtu)
 {
 	char control[512] __attribute__((aligned(8)));
@@ -176,7 +176,7 @@ static int read_error(struct prober *p, __u32 *mtu)
 		*mtu = ee.ee_info;
 		return ee.ee_errno;
 	}
-	return EIO;	/* one that says nothing */
+	return EIO;	/* an error without an errno */
 }
 
 static enum fate wait_answer(struct prober *p, __u32 *mtu)
@@ -200,7 +200,7 @@ static enum fate wait_answer(struct prober *p, __u32 *mtu)
 	return SILENT;
 }
 
-/* probe: silence counts when it comes twice. */
+/* probe: only the second silence counts. */
 static enum fate probe(struct prober *p, __u32 sz, __u32 *mtu)
 {
 	enum fate fate = SILENT;
@@ -208,7 +208,7 @@ static enum fate probe(struct prober *p, __u32 sz, __u32 *mtu)
 
 	for (int i = 0; i < 2 && fate == SILENT; i++) {
 		ret = send_echo(p, sz);
-		/* An error that came before is told by the next call. */
+		/* The next call reports an error that came before. */
 		if (ret && ret != -EMSGSIZE)
 			ret = send_echo(p, sz);
 		if (ret && ret != -EMSGSIZE) {
@@ -222,7 +222,7 @@ static enum fate probe(struct prober *p, __u32 sz, __u32 *mtu)
 
 /* ---- the search ---- */
 
-/* halve: between what passes and what does not. */
+/* halve: bisects between a size that passes and one that does not. */
 static int halve(struct prober *p, __u32 low, __u32 high, __u32 *passed)
 {
 	__u32 mtu, mid;
@@ -255,7 +255,7 @@ static int search(struct prober *p, __u32 sz, __u32 *passed, bool *hole)
 			return 0;
 		case TOO_BIG:
 			if (mtu < least || mtu >= sz)
-				goto search;	/* nothing to go by */
+				goto search;	/* no MTU was reported */
 			sz = mtu;
 			break;
 		case FAILED:

@@ -14,7 +14,7 @@
 #include <pagetrim/clock.h>
 #include "base/thread.h"
 
-/* question: of the two who hold it, the last frees it. */
+/* question: two threads hold it, and the last one frees it. */
 struct question {
 	atomic_uint holder_cnt;
 	int answered;			/* eventfd */
@@ -65,7 +65,7 @@ static struct question *question_make(unsigned max, const char *text,
 	return NULL;
 }
 
-/* await: 0, -ETIMEDOUT or -ECANCELED. */
+/* await returns 0, -ETIMEDOUT or -ECANCELED. */
 static int await(const struct question *q, __u64 deadline_ns, int stop_fd,
 		 struct pt_error *err)
 {
@@ -89,7 +89,8 @@ static int await(const struct question *q, __u64 deadline_ns, int stop_fd,
 			    "use an address)", q->text);
 }
 
-/* is_address: nobody is asked about these.  What is malformed is refused as fast. */
+/* is_address: the text needs no name service.  A malformed address is refused
+ * at once, too. */
 static bool is_address(const char *text)
 {
 	char host[PT_ADDRESS_HOST_SZ];
@@ -126,7 +127,8 @@ int pt_resolve(struct pt_address *out, unsigned max, const char *text,
 	if (ret) {
 		pthread_detach(thread);
 	} else {
-		/* It is gone before privileges are: they are a thread's own. */
+		/* The thread ends before privileges are dropped, which are per
+		 * thread. */
 		pthread_join(thread, NULL);
 		ret = q->result;
 		if (ret > 0)

@@ -11,7 +11,7 @@
 
 #include "net/netlink.h"
 
-/* Where an address of family begins in ip[16], and its bytes. */
+/* The offset of an address of family in ip[16], and its size. */
 static int ip_off(int family)
 {
 	return family == AF_INET ? 12 : 0;
@@ -27,7 +27,7 @@ static int family_of(const struct pt_address *a)
 	return pt_address_is_v4(a) ? AF_INET : AF_INET6;
 }
 
-/* set_ip: false when the sz bytes are no address of family. */
+/* set_ip returns false if the sz bytes are no address of family. */
 static bool set_ip(struct pt_address *a, int family, const void *bytes,
 		   size_t sz)
 {
@@ -43,7 +43,7 @@ static bool set_ip(struct pt_address *a, int family, const void *bytes,
 
 /* ---- the route ---- */
 
-/* found: what the kernel answered. */
+/* found: the kernel's answer. */
 struct found {
 	struct pt_route route;
 	bool answered, has_src;
@@ -80,7 +80,7 @@ static int on_route_attr(const struct nlattr *attr, void *data)
 		f->route.gateway = set_ip(&f->route.next_hop, family, bytes,
 					  sz);
 		break;
-	case RTA_VIA:	/* IPv4 by way of an IPv6 neighbour */
+	case RTA_VIA:	/* IPv4 through an IPv6 neighbour */
 		if (sz > sizeof(*via))
 			f->route.gateway = set_ip(&f->route.next_hop,
 						  via->rtvia_family,
@@ -124,7 +124,7 @@ static int ask_route(struct found *f, const struct pt_address *dst)
 	return pt_netlink_ask(NETLINK_ROUTE, nlh, on_route, f);
 }
 
-/* refuse: why there is no way for frames to dst. */
+/* refuse sets the reason why frames cannot reach dst. */
 static int refuse(const struct pt_address *dst, int code, const char *why,
 		  struct pt_error *err)
 {
@@ -145,9 +145,9 @@ static int judge_error(const struct pt_address *dst, int ret,
 		return refuse(dst, -ENETUNREACH, "no route to it (see `ip "
 			      "route get`; is the device up, has it an "
 			      "address?)", err);
-	case -EHOSTUNREACH:	/* IPv4 says type "unreachable" so, */
-	case -EACCES:		/* "prohibit" so, */
-	case -EINVAL:		/* and "blackhole" so */
+	case -EHOSTUNREACH:	/* IPv4's type "unreachable" */
+	case -EACCES:		/* "prohibit" */
+	case -EINVAL:		/* "blackhole" */
 		return refuse(dst, -EHOSTUNREACH, "a route forbids it "
 			      "(unreachable, prohibit or blackhole: see `ip "
 			      "route get`)", err);
@@ -273,7 +273,7 @@ static int ask_neighbour(struct neighbour *n, __u32 ifindex,
 	return pt_netlink_ask(NETLINK_ROUTE, nlh, on_neighbour, n);
 }
 
-/* link_is_ethernet: 1, 0, or -errno. */
+/* link_is_ethernet returns 1, 0, or -errno. */
 static int link_is_ethernet(const char *ifname)
 {
 	struct ifreq ifr = { 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* route: how this host reaches an address: device, source, next hop and the
- * next hop's MAC address, asked of the kernel (rtnetlink).
+/* route: the kernel's route to an address (rtnetlink): device, source, next hop
+ * and the next hop's MAC address.
  *
  * Each call opens its own netlink socket in the calling thread's network
  * namespace and waits at most a second for the kernel.  Threads: any.
@@ -20,13 +20,14 @@ struct pt_route {
 	struct pt_address src;		/* preferred source; port 0 */
 	struct pt_address next_hop;	/* gateway, or dst itself; port 0 */
 	bool	gateway;		/* next_hop is not dst */
-	__u32	mtu;			/* the route's own or learnt; 0: none */
+	__u32	mtu;			/* of the route, configured or learnt;
+					 * 0: none */
 };
 
 /* pt_route_find asks for the route to dst (its port does not matter; scope
  * does, for a link-local address).
  *   -ENETUNREACH    no route
- *   -EHOSTUNREACH   a route that forbids: unreachable, prohibit, blackhole
+ *   -EHOSTUNREACH   a route of type unreachable, prohibit or blackhole
  *   -EADDRNOTAVAIL  dst is this host's own address, loopback, multicast,
  *                   broadcast or unspecified: AF_XDP frames cannot go there
  *   -EINVAL         link-local without a device
@@ -34,12 +35,12 @@ struct pt_route {
 int pt_route_find(struct pt_route *out, const struct pt_address *dst,
 		  struct pt_error *err);
 
-/* pt_route_is_local: 0: frames and connections may go out from src.
- *   -EADDRNOTAVAIL  not an address of this host (any more) */
+/* pt_route_is_local returns 0 if frames and connections may use src as source.
+ *   -EADDRNOTAVAIL  src is not, or no longer, an address of this host */
 int pt_route_is_local(const struct pt_address *src, struct pt_error *err);
 
 /* pt_neighbour_find writes the MAC address of next_hop on the device.
- *   -EAGAIN       not known yet, or not any more: traffic to it (the control
+ *   -EAGAIN       not known now: traffic to it (the control
  *                 connection) makes the kernel ask; call again
  *   -EOPNOTSUPP   the device has no Ethernet addresses
  *   -ENODEV       no such device */

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* aead: what encrypts and authenticates a frame: a cipher, as a library
- * computes it.
+/* aead: one library's implementation of a cipher, which encrypts and
+ * authenticates frames.
  *
  *     pt_aead_key_create --> set --> start --> encrypt ... --> seal
  *                             |        '-----> decrypt ... --> open
  *     pt_aead_key_destroy <-- forget
  *
- * libcrypto (OpenSSL) has every cipher on every CPU.  libipsec-mb, where the
+ * libcrypto (OpenSSL) has every cipher on every CPU.  libipsec-mb, if the
  * program was built with it, has AES-GCM for x86-64 with wide instructions and
- * next to no cost a frame.  Both make the same bytes: which of them it is
- * shows in time alone.
+ * little cost per frame.  Both produce the same bytes and differ in speed
+ * alone.
  *
- * Owner: a key is whose who created it, and knows its cipher and library.
- * Threads: a key is one thread's at a time; the libraries' functions are
- * anybody's.
+ * Owner: the creator of a key owns it.  Threads: one thread at a time uses a
+ * key; any thread may call the libraries' functions.
  */
 #ifndef SEAL_AEAD_H
 #define SEAL_AEAD_H
@@ -28,11 +27,11 @@
 
 #define PT_AEAD_NONCE_SZ	12
 
-/* What of a frame goes in clear, at most: header, records, pad. */
+/* The most bytes of a frame in clear: header, records, pad. */
 #define PT_AEAD_CLEAR_SZ_MAX						\
 	(PT_FRAME_HDR_SZ + PT_RECORDS_MAX * PT_RECORD_SZ + PT_BLOCK_SZ)
 
-/* pt_aead_key: the head of a library's own. */
+/* pt_aead_key: the head of the library's own struct. */
 struct pt_aead_key {
 	const struct pt_aead_lib *lib;
 };
@@ -41,10 +40,10 @@ struct pt_aead_lib {
 	const char *name;	/* "libcrypto", "libipsec-mb" */
 	const char *(*version)(void);
 
-	/* has: is it this library's, on this CPU? */
+	/* has: whether this library provides the cipher on this CPU. */
 	bool	(*has)(enum pt_cipher cipher);
 
-	/* What follows is behind the functions below. */
+	/* The functions below call these. */
 	int	(*create)(enum pt_cipher cipher, struct pt_aead_key **out);
 	void	(*destroy)(struct pt_aead_key *k);
 	bool	(*set)(struct pt_aead_key *k, const __u8 *key);
@@ -59,11 +58,11 @@ struct pt_aead_lib {
 	bool	(*open)(struct pt_aead_key *k, const __u8 tag[PT_AUTH_SZ]);
 };
 
-/* pt_aead_libs returns the *cnt libraries of this build, the quickest first.
+/* pt_aead_libs returns the *cnt libraries of this build, fastest first.
  */
 const struct pt_aead_lib *const *pt_aead_libs(unsigned int *cnt);
 
-/* pt_aead_lib_choose returns the quickest library that has the cipher here. */
+/* pt_aead_lib_choose returns the fastest library that has the cipher here. */
 const struct pt_aead_lib *pt_aead_lib_choose(enum pt_cipher cipher);
 
 /* pt_aead_key_create: *out is the caller's, to pt_aead_key_destroy, and is not
@@ -77,7 +76,7 @@ static inline int pt_aead_key_create(struct pt_aead_key **out,
 	return lib->create(cipher, out);
 }
 
-/* pt_aead_key_destroy wipes it.  NULL is fine. */
+/* pt_aead_key_destroy wipes and frees the key.  NULL is allowed. */
 static inline void pt_aead_key_destroy(struct pt_aead_key *k)
 {
 	if (k)
@@ -98,8 +97,8 @@ static inline void pt_aead_key_forget(struct pt_aead_key *k)
 }
 
 /* pt_aead_start begins a frame, and forgets one that was not finished.  clear:
- * what the tag covers and is not encrypted, up to PT_AEAD_CLEAR_SZ_MAX bytes;
- * not looked at again. */
+ * bytes that the tag covers and that are not encrypted, up to
+ * PT_AEAD_CLEAR_SZ_MAX; they are read during the call only. */
 static inline void pt_aead_start(struct pt_aead_key *k, bool is_sending,
 				 const __u8 nonce[PT_AEAD_NONCE_SZ],
 				 const struct pt_span *clear,
@@ -108,29 +107,29 @@ static inline void pt_aead_start(struct pt_aead_key *k, bool is_sending,
 	k->lib->start(k, is_sending, nonce, clear, clear_cnt);
 }
 
-/* pt_aead_encrypt: what is at from, which may be to.  Pieces of any size, 0
- * included, in the order of the frame. */
+/* pt_aead_encrypt encrypts the bytes at from, which may equal to.  Pieces have
+ * any size, 0 included, and come in the order of the frame. */
 static inline void pt_aead_encrypt(struct pt_aead_key *k, void *to,
 				   const void *from, __u32 sz)
 {
 	k->lib->encrypt(k, to, from, sz);
 }
 
-/* pt_aead_decrypt: in place, in pieces as those. */
+/* pt_aead_decrypt decrypts in place, in pieces as above. */
 static inline void pt_aead_decrypt(struct pt_aead_key *k, void *bytes,
 				   __u32 sz)
 {
 	k->lib->decrypt(k, bytes, sz);
 }
 
-/* pt_aead_seal ends a frame of ours: its tag. */
+/* pt_aead_seal ends a frame of ours and writes its tag. */
 static inline void pt_aead_seal(struct pt_aead_key *k, __u8 tag[PT_AUTH_SZ])
 {
 	k->lib->seal(k, tag);
 }
 
-/* pt_aead_open ends a frame of the other end: is it its tag?  The time that
- * takes does not depend on the tag. */
+/* pt_aead_open ends a frame of the other end and checks its tag, in a time that
+ * does not depend on the tag. */
 static inline bool pt_aead_open(struct pt_aead_key *k,
 				const __u8 tag[PT_AUTH_SZ])
 {

@@ -14,7 +14,7 @@ struct key {
 	EVP_CIPHER_CTX *ctx;	/* has the key */
 };
 
-/* As libcrypto knows them. */
+/* The ciphers' names in libcrypto. */
 static const char *const names[] = {
 	[PT_CIPHER_AES_128_GCM] = "AES-128-GCM",
 	[PT_CIPHER_AES_256_GCM] = "AES-256-GCM",

@@ -11,7 +11,7 @@
 
 #include <pagetrim/check.h>
 
-/* gcm: AES-GCM of one size of key, for this CPU. */
+/* gcm: AES-GCM with one key size, for this CPU. */
 struct gcm {
 	aes_gcm_pre_t	pre;
 	aes_gcm_init_t	init;
@@ -22,21 +22,22 @@ struct gcm {
 struct key {
 	struct pt_aead_key head;
 	const struct gcm *gcm;
-	struct gcm_context_data frame;	/* how far it is */
+	struct gcm_context_data frame;	/* its progress */
 	struct gcm_key_data schedule __attribute__((aligned(64)));
 };
 
-/* What there is here, looked up once; nothing if the CPU lacks what it takes
- * or the library's own test of itself fails. */
+/* The available functions, looked up once; none if the CPU lacks instructions
+ * or the library's self-test fails. */
 static struct {
 	struct gcm aes_128, aes_256;
 	bool	is_there;
 } here;
 static pthread_once_t looked = PTHREAD_ONCE_INIT;
 
-/* make_manager: the compiler's functions ask the kernel, too, whether it keeps
- * the wide registers, and the library does not look for AES by itself.  Narrower
- * ones than AVX2 gain too little.  NULL: this CPU is not for it. */
+/* make_manager returns NULL if this CPU is unsuitable.  The compiler's
+ * functions also ask the kernel whether it saves the wide registers, and the
+ * library does not check for AES by itself.  Registers narrower than AVX2's
+ * gain too little. */
 static IMB_MGR *make_manager(void)
 {
 	IMB_MGR *m;
@@ -60,7 +61,7 @@ static IMB_MGR *make_manager(void)
 	return m;
 }
 
-/* look: the functions hold no state and need the manager no more. */
+/* look: the functions hold no state and do not need the manager afterwards. */
 static void look(void)
 {
 	IMB_MGR *m = make_manager();
@@ -147,7 +148,7 @@ static void destroy(struct pt_aead_key *k)
 	free(k);
 }
 
-/* start: the library wants what is clear in one piece. */
+/* start: the library takes the clear bytes in one piece. */
 static void start(struct pt_aead_key *head, bool is_sending,
 		  const __u8 nonce[PT_AEAD_NONCE_SZ],
 		  const struct pt_span *clear, unsigned int clear_cnt)
@@ -195,7 +196,7 @@ static bool open(struct pt_aead_key *head, const __u8 tag[PT_AUTH_SZ])
 
 	k->gcm->open(&k->schedule, &k->frame, right, PT_AUTH_SZ);
 	is_right = !CRYPTO_memcmp(right, tag, PT_AUTH_SZ);
-	OPENSSL_cleanse(right, sizeof(right));	/* a forger's to know */
+	OPENSSL_cleanse(right, sizeof(right));	/* a forger must not learn it */
 	return is_right;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* aead_libs: those that a build may have, each in its file. */
+/* aead_libs: the libraries that a build may have, one file each. */
 #ifndef SEAL_AEAD_LIBS_H
 #define SEAL_AEAD_LIBS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* cipher: what frames can be sealed with: the AEADs of RFC 5116 and 8439.
+/* cipher: the AEADs that can seal frames, those of RFC 5116 and 8439.
  *
- * The numbers are the protocol's: add, never renumber.  Pure functions: any
+ * The protocol uses these numbers: add, never renumber.  Pure functions: any
  * thread.
  */
 #ifndef SEAL_CIPHER_H
@@ -22,24 +22,23 @@ enum pt_cipher {
 /* PT_CIPHER_BIT: a set of ciphers is a number of such bits. */
 #define PT_CIPHER_BIT(cipher)	(1u << (cipher))
 
-/* pt_cipher_name returns "none", "aes-128-gcm", ...; "unknown" of a number
- * that is no cipher. */
+/* pt_cipher_name returns "none", "aes-128-gcm", ...; "unknown" for any other
+ * number. */
 const char *pt_cipher_name(enum pt_cipher cipher);
 
 /* pt_cipher_parse finds the cipher of that name, "none" excepted.  -EINVAL:
- * there is none, and *out is as it was. */
+ * there is none, and *out is unchanged. */
 int pt_cipher_parse(const char *text, enum pt_cipher *out);
 
-/* pt_cipher_key_sz returns the bytes of the cipher's key; 0 of NONE. */
+/* pt_cipher_key_sz returns the bytes of the cipher's key; 0 for NONE. */
 __u32 pt_cipher_key_sz(enum pt_cipher cipher);
 
-/* pt_ciphers_here returns the set of ciphers that this program has. */
+/* pt_ciphers_here returns the set of ciphers of this program. */
 __u16 pt_ciphers_here(void);
 
-/* pt_cipher_choose returns which cipher of the set is the quickest on this
- * CPU, of those of one speed the one that has stood longest: AES-128-GCM where
- * the CPU computes AES, else ChaCha20-Poly1305.  NONE if the set has none that
- * we know. */
+/* pt_cipher_choose returns the fastest cipher of the set on this CPU, and the
+ * oldest among those of one speed: AES-128-GCM where the CPU computes AES, else
+ * ChaCha20-Poly1305.  NONE if the set has no known cipher. */
 enum pt_cipher pt_cipher_choose(__u16 offered);
 
 #endif

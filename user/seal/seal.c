@@ -10,14 +10,15 @@
 
 #include "seal/seal_key.h"
 
-/* Keys of data frames: newest, the one before it, and one that a receiver
- * derives ahead and has not seen proved. */
+/* Keys of data frames: the newest, its predecessor, and one that a receiver
+ * derived ahead and that no tag has confirmed yet. */
 enum { NEWEST, BEFORE, AHEAD, KEYS };
 
-/* A call of a cipher for a short run costs more than to copy it: those are
- * gathered in the frame, while it is in the cache, and encrypted there.
- * Measured with tests/bench/seal.c, for each library. */
-#define DIRECT_SZ_MIN	768	/* bytes of a run that is encrypted on its way */
+/* A cipher call for a short run costs more than copying it, so short runs are
+ * gathered in the frame, which is in the cache, and encrypted there.  The limit
+ * was measured with tests/bench/seal.c for each library. */
+#define DIRECT_SZ_MIN	768	/* bytes of a run that is encrypted while it is
+				 * copied */
 #define GATHERED_SZ_MAX	4096
 
 struct pt_seal {
@@ -29,9 +30,9 @@ struct pt_seal {
 	__u8	secret_ahead[PT_SEAL_SECRET_SZ];	/* of keys[AHEAD]'s */
 	struct pt_seal_key keys[KEYS];
 	struct pt_seal_key probe;
-	struct pt_seal_key *key;	/* of the frame at work */
-	__u8	*gathered;		/* bytes of it that are copied and not */
-	__u32	gathered_sz;		/* yet encrypted */
+	struct pt_seal_key *key;	/* of the present frame */
+	__u8	*gathered;		/* bytes of it that are copied, but */
+	__u32	gathered_sz;		/* not yet encrypted */
 };
 
 static __u64 epoch_of(const struct pt_seal *s, enum pt_frame_kind kind,
@@ -40,7 +41,7 @@ static __u64 epoch_of(const struct pt_seal *s, enum pt_frame_kind kind,
 	return kind == PT_FRAME_DATA ? seq >> s->rekey_log2 : 0;
 }
 
-/* set_first_keys derives those of epoch 0 and of probes. */
+/* set_first_keys derives the keys of epoch 0 and of probes. */
 static bool set_first_keys(struct pt_seal *s)
 {
 	__u8 secret[PT_SEAL_SECRET_SZ];
@@ -128,9 +129,9 @@ void pt_seal_header(const struct pt_seal *s, struct pt_frame_hdr *hdr)
 		hdr->header_mac[i] = mac >> 8 * i;
 }
 
-/* look_ahead derives the key of a later epoch, and nothing is forgotten yet.
- * One that is at hand from the last look is used again: what forgeries cost
- * is no derivation each. */
+/* look_ahead derives the key of a later epoch, and forgets nothing yet.  The
+ * key of the last look is used again, so that a forgery does not cost a
+ * derivation. */
 static bool look_ahead(struct pt_seal *s, __u64 epoch)
 {
 	struct pt_seal_key *key = &s->keys[AHEAD];
@@ -166,14 +167,15 @@ void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 {
 	__u64 epoch = epoch_of(s, kind, seq);
 
-	pt_check(seq >= s->next_seq[kind]);	/* no nonce twice */
+	pt_check(seq >= s->next_seq[kind]);	/* a nonce is never used
+						 * twice */
 	pt_check(seq <= (kind == PT_FRAME_DATA ? PT_SEALED_SEQ_MAX :
 						 PT_SEALED_PROBE_MAX));
 	s->next_seq[kind] = seq + 1;
 	s->key = kind == PT_FRAME_DATA ? &s->keys[NEWEST] : &s->probe;
 	pt_check(s->key->is_set);
 	if (epoch != s->key->epoch) {
-		pt_check(look_ahead(s, epoch));	/* there is memory */
+		pt_check(look_ahead(s, epoch));	/* memory suffices */
 		go_ahead(s);
 		pt_seal_key_forget(&s->keys[BEFORE]);
 	}
@@ -189,7 +191,8 @@ static void encrypt_gathered(struct pt_seal *s)
 	s->gathered_sz = 0;
 }
 
-/* copy_blocks: runs are short, and a call of memcpy takes as long as it copies.
+/* copy_blocks copies runs that are so short that a call of memcpy would take as
+ * long as the copy.
  */
 static void copy_blocks(__u8 *to, const __u8 *from, __u32 sz)
 {

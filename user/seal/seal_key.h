@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* seal_key: one key of a seal: what it is derived from, and its AEAD.
+/* seal_key: one key of a seal: its derivation and its AEAD.
  *
  *     HKDF-Expand of RFC 5869 with SHA-256, info: a label without its NUL
  *     nonce = iv XOR (kind, 4 bytes, and sequence number, 8, big-endian)
  *
- * Owner and threads: the seal's.
+ * Owner and threads: those of the seal.
  */
 #ifndef SEAL_SEAL_KEY_H
 #define SEAL_SEAL_KEY_H
@@ -19,13 +19,14 @@
 #include "seal/aead.h"
 #include "seal/seal.h"
 
-/* pt_seal_kdf: what keys are derived with, looked up once. */
+/* pt_seal_kdf: the key derivation function, looked up once. */
 struct pt_seal_kdf {
 	EVP_KDF_CTX *hkdf;
 	__u32	key_sz;		/* bytes of the cipher's key */
 };
 
-/* pt_seal_kdf_open: 0; or -ENOTSUP, -ENOMEM, and there is nothing to close. */
+/* pt_seal_kdf_open returns 0; or -ENOTSUP or -ENOMEM, and there is nothing to
+ * close. */
 int pt_seal_kdf_open(struct pt_seal_kdf *kdf, enum pt_cipher cipher);
 void pt_seal_kdf_close(struct pt_seal_kdf *kdf);
 
@@ -38,7 +39,7 @@ bool pt_seal_expand(const struct pt_seal_kdf *kdf,
 struct pt_seal_key {
 	struct pt_aead_key *aead;
 	__u64	epoch;
-	bool	is_set;		/* there is a key; epoch says whose */
+	bool	is_set;		/* there is a key, that of epoch */
 	__u8	iv[PT_AEAD_NONCE_SZ];
 };
 

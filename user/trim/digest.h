@@ -7,11 +7,11 @@
  *              0 for content 0
  *     region   sum of its pages       modulo 2^64
  *
- * Sums: pages may come in any order, one that is replaced is taken out, and
- * zero pages cost nothing.  The page's digest holds its position, so that pages
- * that change places do not cancel out; its content's does not, so that pages
- * that are alike are found by it.  The key is drawn for each transfer; it keeps
- * accidents of one transfer from repeating in the next, and is no secret.
+ * With sums, pages may come in any order, a replaced page is subtracted, and
+ * zero pages cost nothing.  The page digest depends on the position, so that
+ * exchanged pages do not cancel out; the content digest does not, so that it
+ * finds equal pages.  The key is drawn for each transfer, so that an accidental
+ * collision does not repeat in the next one; it is no secret.
  *
  * Variants in portable C and AVX2 (AVX-512 is no faster); the widest that the
  * CPU has is chosen once, before main() runs.  No shared state: any thread.
@@ -22,16 +22,16 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
-/* pt_digest_stream: a page's digest from its bytes in order, piece by piece.
- * All zero before its first start; may be left unfinished. */
+/* pt_digest_stream: a page's digest from its bytes in order, piece by piece. It
+ * is all zero before its first start, and may be left unfinished. */
 struct pt_digest_stream {
 	__u8 state[640] __attribute__((aligned(64)));	/* XXH3's */
 	__u64 gfn;
 	bool has_data;		/* a byte that is not zero was added */
 };
 
-/* pt_digest_variant: one way to compute it.  Its functions may only be called
- * if is_supported. */
+/* pt_digest_variant: one implementation.  Its functions may only be called if
+ * is_supported. */
 struct pt_digest_variant {
 	const char *name;	/* "portable", "avx2" */
 	bool is_supported;	/* by this CPU and this kernel */
@@ -41,23 +41,23 @@ struct pt_digest_variant {
 	__u64 (*end)(const struct pt_digest_stream *s);
 };
 
-/* pt_digest_chosen: the variant of this CPU.  Nobody writes it after start. */
+/* pt_digest_chosen: the variant of this CPU, constant after start. */
 extern const struct pt_digest_variant *pt_digest_chosen;
 
 /* pt_digest_variants returns the *cnt variants of this build. */
 const struct pt_digest_variant *pt_digest_variants(unsigned int *cnt);
 
-/* pt_digest_content returns that of the 4096 bytes at page, of any alignment,
- * wherever they stand. */
+/* pt_digest_content returns the content digest of the 4096 bytes at page, which
+ * may have any alignment. */
 static inline __u64 pt_digest_content(__u64 key, const void *page)
 {
 	return pt_digest_chosen->content(key, page);
 }
 
-/* pt_digest_at returns the digest of the page gfn whose content is given. */
+/* pt_digest_at returns the page digest of page gfn from its content digest. */
 __u64 pt_digest_at(__u64 content, __u64 gfn);
 
-/* pt_digest_page returns the digest of the page gfn, from its bytes. */
+/* pt_digest_page returns the page digest of page gfn from its bytes. */
 static inline __u64 pt_digest_page(__u64 key, __u64 gfn, const void *page)
 {
 	return pt_digest_at(pt_digest_content(key, page), gfn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* digest_body: the one source of all variants of the digest.  XXH_VECTOR, if set, says
- * for which instructions <xxhash.h> is compiled.
+/* digest_body: the one source of all variants of the digest.  XXH_VECTOR, if
+ * set, selects the instructions for which <xxhash.h> is compiled.
  */
 #ifndef PT_TRIM_DIGEST_BODY_H
 #define PT_TRIM_DIGEST_BODY_H
@@ -18,7 +18,7 @@
 extern const struct pt_digest_variant pt_digest_avx2;
 #endif
 
-/* has_data: mostly the first word tells. */
+/* has_data: the first word mostly decides. */
 static bool has_data(const __u8 *bytes, __u32 sz)
 {
 	__u64 word;

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <pagetrim/wire.h>
 
-/* seen: what searching some pages of a piece showed. */
+/* seen: the result of scanning some pages of a scan batch. */
 struct seen {
 	__u32 page_cnt;
 	__u32 saved_cnt;	/* blocks */
-	__u32 hole_cnt;		/* runs of those, by page */
+	__u32 hole_cnt;		/* runs of saved blocks, within pages */
 };
 
 void pt_governor_init(struct pt_governor *g, enum pt_trim trim, bool observes)
@@ -18,7 +18,8 @@ void pt_governor_init(struct pt_governor *g, enum pt_trim trim, bool observes)
 	g->observes = observes;
 }
 
-/* wants returns what is worth a search, whether we observe or not. */
+/* wants returns the pages that are worth scanning, also when everything is
+ * scanned to observe. */
 static __u64 wants(const struct pt_governor *g)
 {
 	const __u64 samples = ~0ULL / ((1ULL << PT_GOVERNOR_STEP) - 1);
@@ -58,8 +59,7 @@ static bool pays(const struct pt_governor *g, const struct seen *seen)
 	       cost * PT_GOVERNOR_GAIN + seen->page_cnt * PT_PAGE_BLOCKS;
 }
 
-/* missed_cnt: blocks of the pages not searched that a search would have
- * found. */
+/* missed_cnt: zero blocks in the pages that were not scanned. */
 static __u64 missed_cnt(const struct pt_governor *g, __u64 unsearched,
 			const __u64 *masks, const struct seen *seen)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <pagetrim/wire.h>
 
-/* The compiler may use what the baseline of the machine has (SSE2, NEON). */
+/* The compiler may use the machine's baseline (SSE2, NEON). */
 static __u64 scan_portable(const void *page)
 {
 	const __u8 *block = page;
@@ -24,7 +24,7 @@ static __u64 scan_portable(const void *page)
 #ifdef __x86_64__
 #include <immintrin.h>
 
-/* Each bit is found on its own and shifted in: the load ports are the limit,
+/* Each bit is computed on its own and shifted in: the load ports are the limit,
  * not the arithmetic. */
 __attribute__((target("avx2"))) static __u64 scan_avx2(const void *page)
 {
@@ -57,7 +57,7 @@ __attribute__((target("avx512f"))) static __u64 scan_avx512(const void *page)
 }
 #endif
 
-/* is_supported of the others is filled in before main() runs. */
+/* The others' is_supported is set before main() runs. */
 static struct pt_scan_variant variants[] = {
 	{ "portable", scan_portable, true },
 #ifdef __x86_64__
@@ -69,13 +69,13 @@ static struct pt_scan_variant variants[] = {
 static const unsigned int variant_cnt = sizeof(variants) / sizeof(variants[0]);
 static const char *chosen_name = "portable";
 
-/* Right from the first instruction on, should another constructor scan. */
+/* Valid before main(), since another constructor may scan. */
 pt_scan_fn *pt_scan_chosen = scan_portable;
 
 __attribute__((constructor)) static void choose(void)
 {
 #ifdef __x86_64__
-	/* Both ask CPUID and whether the kernel saves the registers. */
+	/* Both check CPUID and whether the kernel saves the registers. */
 	__builtin_cpu_init();
 	variants[1].is_supported = __builtin_cpu_supports("avx2");
 	variants[2].is_supported = __builtin_cpu_supports("avx512f");

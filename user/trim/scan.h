@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* scan: which blocks of a page hold data.
+/* scan: finds the blocks of a page that hold data.
  *
  * A page is 64 blocks of 64 bytes.  The scan reads all 4096 bytes once, in
- * order, and always says everything: a page that is read for its mask is in
- * the cache for its copy, and a scan that stops early would not be.  Who need not
- * know more than whether a page is all zero asks pt_scan_any.
+ * order, and never stops early, so that the page is in the cache for its copy.
+ * pt_scan_any only tests whether a page is all zero.
  *
  * Variants in portable C, AVX2 and AVX-512; the widest that the CPU has is
  * chosen once, before main() runs.  All give the same mask for any page at any
@@ -20,7 +19,7 @@
  * b, the bytes [64 * b, 64 * b + 64), holds a byte that is not zero. */
 typedef __u64 pt_scan_fn(const void *page);
 
-/* pt_scan_chosen: the variant of this CPU.  Nobody writes it after start. */
+/* pt_scan_chosen: the variant of this CPU, constant after start. */
 extern pt_scan_fn *pt_scan_chosen;
 
 static inline __u64 pt_scan(const void *page)
@@ -28,8 +27,8 @@ static inline __u64 pt_scan(const void *page)
 	return pt_scan_chosen(page);
 }
 
-/* pt_scan_any: whether the page holds anything at all.  Where it does, the first
- * block mostly tells. */
+/* pt_scan_any returns whether the page holds any data; the first block mostly
+ * decides. */
 static inline bool pt_scan_any(const void *page)
 {
 	__u64 w[8];

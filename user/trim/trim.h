@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room trim: which parts of a page hold data.
+/* Room trim: finds the parts of a page that hold data.
  *
  *   knows         scanning and digests of 64-byte blocks, portable and with AVX
  *   may use       no other
  *   must not know where a page comes from, how it travels
  */
-/* trim: which blocks of a page travel.
+/* trim: selects the blocks of a page that travel.
  *
  *     page     ....DDDD..DDDDD........     D a block with data, . a zero block
  *     none     DDDDDDDDDDDDDDDDDDDDDDD     the whole page, unless all zero
@@ -20,7 +20,7 @@
 
 #include <linux/types.h>
 
-/* pt_trim: the numbers travel in the OPEN message; never renumber. */
+/* pt_trim: OPEN carries these numbers; never renumber. */
 enum pt_trim {
 	PT_TRIM_NONE	= 0,
 	PT_TRIM_ENDS	= 1,
@@ -28,8 +28,8 @@ enum pt_trim {
 };
 #define PT_TRIM_CNT 3
 
-/* pt_trim_mask returns the blocks that travel of a page whose pt_scan() mask
- * is scanned: a superset of it, and 0 if and only if scanned is 0. */
+/* pt_trim_mask returns the blocks that travel, given the page's pt_scan() mask:
+ * a superset of scanned, and 0 if and only if scanned is 0. */
 static inline __u64 pt_trim_mask(enum pt_trim trim, __u64 scanned)
 {
 	if (!scanned || trim == PT_TRIM_BLOCKS)

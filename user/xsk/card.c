@@ -8,13 +8,14 @@
 #include "base/stop.h"
 #include "xsk/netdev.h"
 
-#define CARRIER_MS	10000	/* a card that was reset has it back by then */
+#define CARRIER_MS	10000	/* a card has it back that long after a reset */
 #define CARRIER_STEP_MS	20
-#define SETTLE_MS	100	/* the carrier goes a moment after the reset */
-#define PROVE_MS	3000	/* a frame to ourselves is sent by then */
+#define SETTLE_MS	100	/* until a reset takes the carrier away */
+#define PROVE_MS	3000	/* for sending a frame to ourselves */
 #define TRIAL_CHUNKS	64
 
-/* give_up: copy mode, unless zero copy is a must, or all is to stop. */
+/* give_up chooses copy mode, unless zero copy is required or the process
+ * stops. */
 static int give_up(struct pt_card *card, const struct pt_error *why, int code,
 		   struct pt_error *err)
 {
@@ -61,7 +62,7 @@ int pt_card_wait(struct pt_card *card, struct pt_error *err)
 	int ret;
 
 	if (!card->device->has_carrier)
-		return 0;	/* it had none before, either */
+		return 0;	/* it had no carrier before, either */
 	if (pt_stop_wait(card->cfg.stop_fd, SETTLE_MS))
 		return pt_stop_error(err);
 	do {
@@ -81,8 +82,9 @@ int pt_card_wait(struct pt_card *card, struct pt_error *err)
 			    card->device->name, CARRIER_MS / 1000);
 }
 
-/* try_bind: whether a zero-copy socket opens at all, before the card is reset
- * for its sake.  Told at the first queue that nobody has; if none is, later. */
+/* try_bind checks on the first free queue that a zero-copy socket opens at all,
+ * before attaching a program resets the card.  If no queue is free, the check
+ * is made later. */
 static int try_bind(const struct pt_card *card, struct pt_leases *leases,
 		    struct pt_error *err)
 {

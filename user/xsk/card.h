@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* card: a device whose sockets are to be zero copy, if it can and may; else why
- * they are not.  What it takes beyond binding is found out step by step; at the
- * first that fails, --zero-copy auto makes do with copy mode.
- * Threads: control's.
+/* card: prepares a device for zero-copy sockets, if it can and may, and else
+ * notes the reason.  The requirements beyond binding are checked step by step;
+ * when one fails, --zero-copy auto falls back to copy mode.  Threads:
+ * control's.
  */
 #ifndef XSK_CARD_H
 #define XSK_CARD_H
@@ -15,26 +15,27 @@
 struct pt_card_cfg {
 	enum pt_zero_copy wish;
 	bool generic;		/* XDP mode */
-	bool sends;		/* its sockets do, or they receive */
+	bool sends;		/* its sockets send; else they receive */
 	int stop_fd;		/* readable: -ECANCELED in place of a wait; -1:
 				 * never */
 };
 
 struct pt_card {
-	struct pt_device *device;	/* the caller's; read anew after a reset */
+	struct pt_device *device;	/* the caller's; reread after a reset */
 	struct pt_card_cfg cfg;
-	bool zero_copy;		/* so sockets are to be opened */
-	struct pt_pass *pass;	/* a sender's; NULL: needs none */
-	struct pt_error why;	/* not zero copy; text "": nobody would wonder */
+	bool zero_copy;		/* open sockets in zero-copy mode */
+	struct pt_pass *pass;	/* a sender's; NULL: none is needed */
+	struct pt_error why;	/* the reason for copy mode; text "": not worth
+				 * reporting */
 };
 
-/* pt_card_judge fills the card by what the kernel says of the device.  -errno:
- * --zero-copy on, and it cannot. */
+/* pt_card_judge fills the card from the kernel's facts about the device.
+ * -errno: --zero-copy on is not possible. */
 int pt_card_judge(struct pt_card *card, struct pt_device *device,
 		  const struct pt_card_cfg *cfg, struct pt_error *err);
 
-/* pt_card_wait waits until the carrier is back, which attaching a program takes
- * away on many cards, and reads the device anew. -ENETDOWN: it is not. */
+/* pt_card_wait waits for the carrier, which many cards lose while a program is
+ * attached, and rereads the device.  -ENETDOWN: it did not come back. */
 int pt_card_wait(struct pt_card *card, struct pt_error *err);
 
 /* pt_card_attach, a sender's: makes sure of the XDP program that drivers want
@@ -53,13 +54,14 @@ int pt_card_wait_attached(struct pt_card *card, struct pt_error *err);
 int pt_card_bind(struct pt_card *card, struct pt_xsk **x, struct pt_xsk **spare,
 		 struct pt_xsk_cfg *cfg, struct pt_error *err);
 
-/* pt_card_settle: of the sockets that were opened, any is zero copy.  If none
- * is, the program goes. */
+/* pt_card_settle is told whether any open socket uses zero copy.  If none does,
+ * it removes the program. */
 void pt_card_settle(struct pt_card *card, bool any);
 
 void pt_card_close(struct pt_card *card);
 
-/* pt_card_is_ready: false once the program is gone that its sockets need. */
+/* pt_card_is_ready returns false once the program that its sockets need is
+ * gone. */
 bool pt_card_is_ready(const struct pt_card *card);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "net/netlink.h"
 
-/* Of the kernel's netdev netlink family; its header is younger than ours. */
+/* Parts of the kernel's netdev netlink family that our header lacks. */
 #define NETDEV_FAMILY		"netdev"
 #define NETDEV_VERSION		1
 #define NETDEV_DEV_GET		1
@@ -95,7 +95,7 @@ void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex)
 		facts->known = false;
 }
 
-/* queue: what the kernel says of one. */
+/* queue reads the kernel's facts about a queue. */
 struct queue {
 	__u32 id;
 	bool bound;

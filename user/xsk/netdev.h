@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* netdev: what the kernel's netdev netlink family says of a device (Linux 6.3;
- * of queues 6.8).  Threads: any. */
+/* netdev: facts about a device from the kernel's netdev netlink family (Linux
+ * 6.3, for queues 6.8).  Threads: any. */
 #ifndef PT_XDP_NETDEV_H
 #define PT_XDP_NETDEV_H
 
@@ -11,8 +11,8 @@
  * family, or does not know the device. */
 void pt_netdev_ask(struct pt_netdev_facts *facts, __u32 ifindex);
 
-/* pt_netdev_garbles: virtio_net gives the address of a variable of its own for DMA,
- * which is right only where the driver is built in (seen: Linux 7.3). */
+/* pt_netdev_garbles: virtio_net maps a static variable for DMA, which yields
+ * the right address only if the driver is built in (seen in Linux 7.3). */
 bool pt_netdev_garbles(const struct pt_device *device);
 
 /* pt_netdev_bound_queues sets the bit of each queue that an AF_XDP socket is

@@ -20,11 +20,12 @@
 #define BPF_F_XDP_HAS_FRAGS (1U << 5)
 #endif
 
-#define TRIES	10	/* somebody else's program came or went meanwhile */
+#define TRIES	10	/* another program came or went meanwhile */
 
 struct pt_pass {
 	__u32	ifindex;
-	int	link_fd;	/* ours, or held too; -1: another's program */
+	int	link_fd;	/* our link, or one that we also hold; -1: a
+				 * foreign program */
 };
 
 static bool is_ours(const struct pt_hook *hook)
@@ -53,7 +54,8 @@ static int attach(const struct pt_device *device)
 	return ret;
 }
 
-/* look attaches, or holds what there is.  -EAGAIN: it changed meanwhile. */
+/* look attaches our program, or holds the present link.  -EAGAIN: the program
+ * changed meanwhile. */
 static int look(struct pt_pass *p, const struct pt_device *device)
 {
 	struct pt_hook hook;
@@ -73,7 +75,7 @@ static int look(struct pt_pass *p, const struct pt_device *device)
 	if (!is_ours(&hook))
 		return 0;
 	p->link_fd = pt_hook_link(device->ifindex, hook.prog_id);
-	/* One of libxdp's dispatcher, or of `attach`, may have none. */
+	/* A program of libxdp's dispatcher or of `attach` may have no link. */
 	return p->link_fd >= 0 || pt_pass_is_there(p) ? 0 : -EAGAIN;
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* pass: an XDP program on the device of zero-copy sockets that only send, which
- * drivers serve only while there is one.  One that is there already will do,
- * whosever it is; else one that passes all is attached by an unpinned bpf_link,
- * which ends with its last holder.
+/* pass: an XDP program on a device whose zero-copy sockets only send, since
+ * drivers serve such sockets only while a program is attached.  Any present
+ * program suffices; else one that passes all frames is attached by an unpinned
+ * bpf_link, which ends with its last holder.
  *
- * Attaching resets many cards: the carrier goes, and comes back after seconds.
- * Threads: none share a pass.
+ * Attaching resets many cards: the carrier is gone for seconds.  Threads: one.
  */
 #ifndef PT_XDP_PASS_H
 #define PT_XDP_PASS_H
@@ -25,7 +24,7 @@ int pt_pass_open(struct pt_pass **out, const struct pt_device *device,
 		 struct pt_error *err);
 void pt_pass_close(struct pt_pass *p);	/* NULL is fine */
 
-/* pt_pass_is_there: false once the device has no such program any more.  Needs
+/* pt_pass_is_there returns false once the device has no such program.  It needs
  * no privilege. */
 bool pt_pass_is_there(const struct pt_pass *p);
 

@@ -26,7 +26,7 @@ const char *pt_hugepages_name(enum pt_hugepages h)
 	return names[h];
 }
 
-/* pool_says reads a number of the pool, 0 where the kernel has none. */
+/* pool_says reads a number of the huge page pool; 0 if the kernel has none. */
 static unsigned long pool_says(const char *path)
 {
 	unsigned long cnt = 0;
@@ -56,8 +56,8 @@ static int fail_pool(struct pt_error *err, size_t sz)
 			    (free_cnt < want ? free_cnt : 0));
 }
 
-/* map_pool: populated by a call that fails where touching would raise SIGBUS: a
- * cgroup or a memory policy may say no to pages that were promised. */
+/* map_pool populates by a system call, since touching the pages may raise
+ * SIGBUS: a cgroup or a memory policy may refuse reserved pages. */
 static int map_pool(struct pt_umem *u, size_t sz)
 {
 	sz = (sz + HUGE_SZ - 1) / HUGE_SZ * HUGE_SZ;
@@ -76,8 +76,8 @@ static int map_pool(struct pt_umem *u, size_t sz)
 	return 0;
 }
 
-/* map_pages: aligned as huge pages are, and touched before the kernel pins
- * them. */
+/* map_pages aligns the mapping for huge pages and touches it before the kernel
+ * pins it. */
 static int map_pages(struct pt_umem *u, size_t sz, enum pt_hugepages wish)
 {
 	__u8 *base = mmap(NULL, sz + HUGE_SZ, PROT_READ | PROT_WRITE,

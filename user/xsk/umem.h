@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* umem: the memory of an AF_XDP socket's chunks, in pages of which size.
+/* umem: the memory of an AF_XDP socket's chunks, in small or huge pages.
  *
- * Ownership: mapped here, registered with the kernel by xsk, which pins it.
- * Threads: none. */
+ * Ownership: mapped here; xsk registers it with the kernel, which pins it.
+ * Threads: any one. */
 #ifndef PT_XDP_UMEM_H
 #define PT_XDP_UMEM_H
 
@@ -10,13 +10,13 @@
 #include <linux/types.h>
 #include <pagetrim/error.h>
 
-/* PT_HUGEPAGES: X(SYMBOL, name); name is what people say and are told.  The
- * first is what a cfg of zeroes means. */
+/* PT_HUGEPAGES: X(SYMBOL, name); name is the option's word, also in reports.
+ * The first is the default of a zeroed cfg. */
 #define PT_HUGEPAGES(X)							\
-	X(THP,	"thp")	/* where the kernel has some at hand */		\
+	X(THP,	"thp")	/* transparent, where the kernel has free ones */		\
 	X(OFF,	"off")	/* none */					\
-	X(ON,	"on")	/* of the pool that was reserved (hugetlb) */	\
-	X(AUTO,	"auto")	/* a wish only: ON, or THP if the pool lacks some */
+	X(ON,	"on")	/* from the reserved pool (hugetlb) */	\
+	X(AUTO,	"auto")	/* ON, or THP if the pool lacks pages */
 
 enum pt_hugepages {
 #define X(SYMBOL, name) PT_HUGEPAGES_##SYMBOL,
@@ -27,13 +27,13 @@ enum pt_hugepages {
 const char *pt_hugepages_name(enum pt_hugepages h);
 
 struct pt_umem {
-	__u8 *base;		/* aligned to 2 MiB, but with OFF */
+	__u8 *base;		/* aligned to 2 MiB, except with OFF */
 	size_t sz;		/* bytes; a multiple of 2 MiB with ON */
 	enum pt_hugepages got;	/* never AUTO */
 };
 
-/* pt_umem_map maps at least sz bytes, zeroed and there already.  On success
- * *out is the caller's, to pt_umem_unmap.
+/* pt_umem_map maps at least sz bytes, zeroed and populated.  On success *out is
+ * the caller's, to pt_umem_unmap.
  *   -ENOMEM  no memory; with ON: the pool has not enough, err says how many it
  *            has and what would work */
 int pt_umem_map(struct pt_umem *out, size_t sz, enum pt_hugepages wish,

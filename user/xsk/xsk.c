@@ -16,8 +16,8 @@
 				 * closed socket some 10 ms later */
 #define BIND_PAUSE_MS	10
 
-/* What the kernel keeps of an RX chunk: 256 bytes of headroom; of the
- * fragments of zero-copy frames also the tail, rounded to 128. */
+/* The kernel's part of an RX chunk: 256 bytes of headroom, and in fragments of
+ * zero-copy frames also the tail, rounded to 128. */
 #define RX_DESC_SZ		3840
 #define RX_DESC_ZC_SG_SZ	3456
 
@@ -44,8 +44,8 @@ static bool cfg_is_valid(const struct pt_xsk_cfg *cfg)
 		       cfg->tx_frame_sz_max <= PT_SPANS_MAX * PT_XSK_CHUNK_SZ);
 }
 
-/* fill_cnt: a zero-copy socket that only sends must not leave its queue's RX
- * side without chunks, or the host is deaf on that queue. */
+/* fill_cnt: a zero-copy socket that only sends needs chunks for its queue's RX
+ * side, or the host receives nothing on that queue. */
 static __u32 fill_cnt(const struct pt_xsk_cfg *cfg)
 {
 	return cfg->zero_copy && !cfg->rx_chunk_cnt ? XSK_PASS_CHUNKS :
@@ -58,7 +58,7 @@ static size_t chunks_sz(const struct pt_xsk *x)
 	return ((size_t)x->fill_cnt + x->cfg.tx_chunk_cnt) * PT_XSK_CHUNK_SZ;
 }
 
-/* map_chunks: which queue it is for, the mapping cannot say. */
+/* map_chunks adds the queue to the mapping's error. */
 static int map_chunks(struct pt_xsk *x, struct pt_error *err)
 {
 	struct pt_error why;
@@ -76,8 +76,9 @@ static int map_chunks(struct pt_xsk *x, struct pt_error *err)
 static int create_umem(struct pt_xsk *x)
 {
 	const struct xsk_umem_config cfg = {
-		/* Twice: the kernel shows a frame on the RX ring before it
-		 * shows that it took the chunk off the fill ring. */
+		/* Read twice: the kernel publishes a frame on the RX ring
+		 * before it publishes the consumption of the fill ring's
+		 * chunk. */
 		.fill_size = x->fill_cnt ? 2 * x->fill_cnt : 2,
 		.comp_size = pow2_at_least(x->cfg.tx_chunk_cnt + 2),
 		.frame_size = PT_XSK_CHUNK_SZ,
@@ -124,9 +125,9 @@ static int bind_patiently(struct pt_xsk *x, bool multi_buffer)
 	return ret;
 }
 
-/* needs_several: what arrives, or what is sent, takes several descriptors a
- * frame.  Of a zero-copy socket the kernel wants room for the MTU, whether it
- * receives or not. */
+/* needs_several: a frame received or sent takes several descriptors.  The
+ * kernel requires a zero-copy socket to have room for the MTU, even if it does
+ * not receive. */
 static bool needs_several(const struct pt_xsk *x, bool *tx_needs)
 {
 	const struct pt_device *dev = x->cfg.device;
@@ -144,8 +145,8 @@ static int bind_queue(struct pt_xsk *x)
 	bool tx_needs;
 	int ret;
 
-	/* Not asked for without need: some drivers have zero copy for frames
-	 * of one buffer only. */
+	/* Requested only if needed: some drivers have zero copy for frames of
+	 * one buffer only. */
 	x->info.multi_buffer = needs_several(x, &tx_needs);
 	ret = bind_patiently(x, x->info.multi_buffer);
 	if (ret != -EINVAL || !x->info.multi_buffer || x->cfg.zero_copy)
@@ -353,8 +354,8 @@ int pt_xsk_stats(const struct pt_xsk *x, struct pt_xsk_stats *stats)
 	struct xdp_statistics kernel = { 0 };
 	socklen_t sz = sizeof(kernel);
 
-	/* Received first: a frame that arrives in between must not be counted
-	 * on neither side. */
+	/* Read received first: a frame that arrives in between must be counted
+	 * on one side at least. */
 	memset(stats, 0, sizeof(*stats));
 	stats->received = __atomic_load_n(&x->received, __ATOMIC_RELAXED);
 	stats->rx_oversized = __atomic_load_n(&x->oversized, __ATOMIC_RELAXED);

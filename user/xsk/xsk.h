@@ -4,20 +4,21 @@
  *   knows         AF_XDP sockets and their rings, UMEM, zero copy and its pass
  *                 program, the carrier
  *   may use       base net xdp
- *   must not know what a frame holds, who sends it
+ *   must not know the content of a frame, its sender
  */
 /* xsk: one AF_XDP socket on one queue, and its memory (UMEM).
  *
  * Shape: one mapping of 4096-byte chunks.  The first rx_chunk_cnt are for
  * receiving, one a descriptor; the rest are TX buffers, each as many
  * consecutive chunks as one frame of tx_frame_sz_max bytes takes.  A zero-copy
- * socket has its queue's RX side, too, whether it receives or not: one that only
- * sends has chunks for what arrives there, which go round in the kernel.
+ * socket also owns its queue's RX side, even if it only sends; it then has
+ * chunks for arriving frames, which circulate in the kernel.
  *
- * Ownership: an RX chunk is the kernel's (fill ring) until pt_xsk_recv hands
- * it out in a frame, and the caller's until pt_xsk_recycle.  A TX buffer is
- * the caller's from pt_xsk_tx_frame to pt_xsk_tx_submit, then the kernel's
- * until pt_xsk_tx_reap finds it completed.  Completed is not delivered.
+ * Ownership: an RX chunk belongs to the kernel (fill ring) until pt_xsk_recv
+ * hands it out in a frame, and to the caller until pt_xsk_recycle.  A TX buffer
+ * belongs to the caller from pt_xsk_tx_frame to pt_xsk_tx_submit, then to the
+ * kernel until pt_xsk_tx_reap finds it completed.  Completion does not mean
+ * delivery.
  *
  * Threads: no locks.  The RX functions by one thread, the TX functions by one
  * thread; it may be another.  pt_xsk_stats by any.
@@ -34,8 +35,8 @@
 
 #define PT_XSK_CHUNK_SZ		4096	/* bytes; the kernel takes no larger */
 #define PT_XSK_BATCH_MAX	64	/* frames of one pt_xsk_recv */
-#define PT_XSK_STALE_NS		10000000ULL /* zero copy: frames that wait for
-					 * longer are kicked again */
+#define PT_XSK_STALE_NS		10000000ULL /* zero copy: frames that wait
+					     * longer are kicked again */
 
 struct pt_xsk;
 
@@ -46,8 +47,8 @@ struct pt_xsk_cfg {
 	__u32	tx_chunk_cnt;	/* 64..65536; 0: no sending */
 	__u32	tx_frame_sz_max; /* Ethernet bytes of the largest frame sent,
 				  * 64..PT_XSK_CHUNK_SZ * PT_SPANS_MAX */
-	bool	zero_copy;	/* or -EOPNOTSUPP, or what the driver says; else
-				 * frames are copied */
+	bool	zero_copy;	/* required: else -EOPNOTSUPP or the driver's
+				 * error; false: frames are copied */
 	enum pt_hugepages hugepages;	/* for the chunks */
 	int	stop_fd;	/* readable: -ECANCELED in place of a wait; 0 or
 				 * below: never */
@@ -60,7 +61,7 @@ struct pt_xsk_info {
 	__u32	rx_frame_sz_max; /* Ethernet bytes; longer ones are dropped */
 	__u32	tx_frame_sz_max; /* Ethernet bytes */
 	__u32	tx_frame_cnt;	/* TX buffers */
-	enum pt_hugepages hugepages;	/* what the chunks got */
+	enum pt_hugepages hugepages;	/* the kind that the chunks got */
 };
 
 /* pt_xsk_make does what takes a privilege: the chunks, and a socket that is not
@@ -91,101 +92,101 @@ int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
 void pt_xsk_close(struct pt_xsk *x);	/* NULL is fine */
 
-/* pt_xsk_shut closes the socket, so that the queue is free, and leaves the
- * memory to who still reads frames in it; only pt_xsk_close after it.  NULL is
- * fine. */
+/* pt_xsk_shut closes the socket, so that the queue is free, and keeps the
+ * memory for readers of its frames.  Only pt_xsk_close may follow.  NULL is
+ * allowed. */
 void pt_xsk_shut(struct pt_xsk *x);
 
 int pt_xsk_fd(const struct pt_xsk *x);	/* for pt_program_socket_set and poll */
 void pt_xsk_info(const struct pt_xsk *x, struct pt_xsk_info *info);
 
-/* pt_rx_frame: a received frame, where it lies in the RX chunks. */
+/* pt_rx_frame: a received frame, in place in the RX chunks. */
 struct pt_rx_frame {
 	struct pt_span spans[PT_SPANS_MAX];
 	__u32	span_cnt;	/* 1..PT_SPANS_MAX */
 	__u32	sz;		/* Ethernet bytes, the sum of the spans */
 };
 
-/* pt_xsk_recv hands out up to max (1..PT_XSK_BATCH_MAX) frames, returns how
- * many.  No system call. */
+/* pt_xsk_recv hands out up to max (1..PT_XSK_BATCH_MAX) frames and returns
+ * their count.  It makes no system call. */
 __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *frames, __u32 max);
 
-/* pt_xsk_rx_fill: descriptors that wait in the RX ring now.  By the thread that
- * receives. */
+/* pt_xsk_rx_fill returns the descriptors that wait in the RX ring.  The
+ * receiving thread calls it. */
 __u32 pt_xsk_rx_fill(const struct pt_xsk *x);
 
-/* pt_xsk_recycle gives the chunks of cnt frames back to be filled again.  A
- * system call only when a zero-copy driver asks for it. */
+/* pt_xsk_recycle gives the chunks of cnt frames back to be filled again.  It
+ * makes a system call only if a zero-copy driver asks for it. */
 void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *frames,
 		    __u32 cnt);
 
-/* pt_xsk_wait sleeps until a frame arrived (bit 0 of the result), extra_fd
- * (-1: none) is readable (bit 1), or timeout_ms (-1: never) passed (0); a
- * signal returns 0 too.  -ENETDOWN: the device is gone for good; one that is
- * down for a while is silence. */
+/* pt_xsk_wait sleeps until a frame arrived (bit 0 of the result), extra_fd (-1:
+ * none) is readable (bit 1), or timeout_ms (-1: never) passed (0); a signal
+ * returns 0, too.  -ENETDOWN: the device was removed; a device that is merely
+ * down counts as silence. */
 int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd);
 
-/* pt_xsk_error: what pt_xsk_wait returned once the device was gone, as long as
- * the socket lasts; else 0.  Any thread. */
+/* pt_xsk_error returns pt_xsk_wait's error once the device was removed, else
+ * 0.  Any thread. */
 int pt_xsk_error(const struct pt_xsk *x);
 
 /* pt_xsk_tx_frame returns a free buffer of tx_frame_sz_max bytes, 4096-byte
- * aligned, or NULL: reap, wait, try again.  Reaps by itself when none is
- * free. */
+ * aligned; NULL: reap, wait, try again.  It reaps if none is free. */
 void *pt_xsk_tx_frame(struct pt_xsk *x);
 
 /* pt_xsk_tx_submit queues the frame of sz (14..tx_frame_sz_max) bytes in
- * buffer; the kernel learns of it by pt_xsk_tx_kick. */
+ * buffer; pt_xsk_tx_kick notifies the kernel. */
 void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz);
 
-/* pt_xsk_tx_give_back returns a buffer unsent. */
+/* pt_xsk_tx_give_back returns an unsent buffer. */
 void pt_xsk_tx_give_back(struct pt_xsk *x, void *buffer);
 
-/* pt_xsk_tx_kick has the kernel send what is queued, and reaps, so that the
- * buffers just sent are the next to be filled; best once for some 256 KiB of
- * them, which the cache holds.  Returns 0: it took all; 1: some are still queued
+/* pt_xsk_tx_kick makes the kernel send the queued frames, and reaps, so that
+ * the buffers just sent are filled next; it is best called once per 256 KiB,
+ * which the cache holds.  Returns 0: all were taken; 1: some are still queued
  * (driver or socket buffer full): pt_xsk_tx_wait, then kick again;
  *   -ENETDOWN  the device is down: frames stay queued, a later kick sends them
  *   -ENXIO     the device is gone
  *   -EINVAL    zero copy: the driver wants an XDP program on the device
- * Of a zero-copy socket also: 1: the driver has not come round to all of it; and
- * what waits for longer than PT_XSK_STALE_NS is told again, whether the driver
- * seems to want that or not.
- * A frame that the device refuses is dropped and counted (tx_refused). */
+ * With zero copy 1 also means that the driver has not processed all of them.
+ * Frames that wait longer than PT_XSK_STALE_NS are kicked again, even if the
+ * driver does not ask for it.  A frame that the device refuses is dropped and
+ * counted (tx_refused). */
 int pt_xsk_tx_kick(struct pt_xsk *x);
 
-/* pt_xsk_tx_reap takes completed buffers back, returns how many frames.  No
- * system call. */
+/* pt_xsk_tx_reap takes completed buffers back and returns the count of frames.
+ * It makes no system call. */
 __u32 pt_xsk_tx_reap(struct pt_xsk *x);
 
-/* pt_xsk_tx_is_idle: every frame that was submitted is completed.  Reaps; no
- * system call. */
+/* pt_xsk_tx_is_idle returns whether all submitted frames are completed.  It
+ * reaps, without a system call. */
 bool pt_xsk_tx_is_idle(struct pt_xsk *x);
 
-/* pt_xsk_tx_waits: of a zero-copy socket, frames are not completed yet: kick
+/* pt_xsk_tx_waits: a zero-copy socket has frames that are not completed: kick
  * again within PT_XSK_STALE_NS.  False in copy mode. */
 bool pt_xsk_tx_waits(struct pt_xsk *x);
 
-/* pt_xsk_tx_wait sleeps until a buffer is free and nothing is queued that the
- * kernel did not take, kicking as needed; at most timeout_ms (0..60000).
- * Returns 1: so it is; 0: time is up; -errno as pt_xsk_tx_kick. */
+/* pt_xsk_tx_wait sleeps until a buffer is free and the kernel has taken all
+ * queued frames, kicking as needed, for at most timeout_ms (0..60000).  Returns
+ * 1: done; 0: timeout; -errno as pt_xsk_tx_kick. */
 int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms);
 
-/* pt_xsk_tx_prove sends a frame to ourselves, mac, which no switch forwards, and
- * waits for its completion, at most timeout_ms.  Before all other frames.
- *   -ETIMEDOUT  it was not completed;  or -errno, as pt_xsk_tx_kick last said
+/* pt_xsk_tx_prove sends a frame to ourselves, mac, which no switch forwards,
+ * and waits for its completion, at most timeout_ms.  It comes before all other
+ * frames. -ETIMEDOUT it was not completed; or the last -errno of pt_xsk_tx_kick
  *   -ECANCELED  stop_fd (-1: none) is readable */
 int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms,
 		    int stop_fd);
 
-/* pt_xsk_stats: what became of frames at this socket. */
+/* pt_xsk_stats: the frame counters of this socket. */
 struct pt_xsk_stats {
 	__u64	received;	/* frames handed out by pt_xsk_recv */
 	__u64	rx_dropped;	/* frames: no chunk to fill, or too long */
 	__u64	rx_ring_full;	/* frames: RX ring full */
 	__u64	rx_oversized;	/* frames of over PT_SPANS_MAX descriptors */
-	__u64	rx_fill_empty;	/* times the fill ring was found empty: neither
-				 * frames nor descriptors, a hint only */
+	__u64	rx_fill_empty;	/* times the fill ring was empty, which counts
+				 * neither frames nor descriptors: a hint
+				 * only */
 	__u64	tx_submitted;	/* frames */
 	__u64	tx_completed;	/* frames, the refused among them */
 	__u64	tx_refused;	/* frames dropped by the device on sending */
@@ -196,10 +197,10 @@ struct pt_xsk_stats {
  *
  *     steered == received + rx_dropped + rx_ring_full + rx_oversized
  *
- * once the RX ring is read empty.  All in frames, whatever their descriptors:
- * the kernel drops a frame whole, and counts it in one of the first two.  Only
- * rx_fill_empty means something else: for frames of one descriptor it equals
- * rx_dropped, for larger ones it may stay 0. */
+ * once the RX ring is read empty.  All count frames, not descriptors: the
+ * kernel drops a frame whole and counts it in one of the first two.  Only
+ * rx_fill_empty differs: for frames of one descriptor it equals rx_dropped, for
+ * larger ones it may stay 0. */
 static inline __u64 pt_xsk_dropped(const struct pt_xsk_stats *s)
 {
 	return s->rx_dropped + s->rx_ring_full + s->rx_oversized;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* xsk_impl: what xsk.c, xsk_rx.c and xsk_tx.c share. */
+/* xsk_impl: the internals that xsk.c, xsk_rx.c and xsk_tx.c share. */
 #ifndef PT_XDP_XSK_IMPL_H
 #define PT_XDP_XSK_IMPL_H
 
@@ -16,8 +16,8 @@
 #define XSK_CHUNKS_MIN	64
 #define XSK_CHUNKS_MAX	65536
 
-/* Chunks for what arrives where a zero-copy socket only sends: as many as RX
- * rings mostly have. */
+/* Chunks for arriving frames of a zero-copy socket that only sends: as many as
+ * RX rings mostly have. */
 #define XSK_PASS_CHUNKS	512
 
 struct pt_xsk {
@@ -27,14 +27,14 @@ struct pt_xsk {
 	struct xsk_umem *umem;
 	struct pt_umem memory;	/* RX chunks, then TX buffers */
 	__u8	*base;		/* of it */
-	__u32	fill_cnt;	/* RX chunks: what the fill ring begins with */
+	__u32	fill_cnt;	/* RX chunks in the fill ring at the start */
 
 	/* RX: of the receiving thread */
 	struct xsk_ring_cons rx __attribute__((aligned(64)));
 	struct xsk_ring_prod fill;
-	struct pt_rx_frame partial;	/* frame whose end is not there yet */
+	struct pt_rx_frame partial;	/* a frame without its end */
 	int	rx_error;	/* -errno once the device is gone */
-	bool	skipping;	/* the rest of a frame with too many */
+	bool	skipping;	/* the rest of a frame that has too many */
 	__u64	received;
 	__u64	oversized;
 
@@ -44,11 +44,11 @@ struct pt_xsk {
 	__u32	tx_ring_cnt;	/* descriptors of the TX ring */
 	__u32	tx_buffer_sz;	/* bytes from one TX buffer to the next */
 	__u32	tx_free_cnt;	/* entries of tx_free */
-	__u32	*tx_free;	/* stack of buffers: the warmest goes first */
+	__u32	*tx_free;	/* stack of buffers; the warmest is on top */
 	__u8	*tx_pending;	/* [buffer] descriptors not completed */
-	__u64	tx_waits_ns;	/* zero copy: frames wait since; 0: none, or
-				 * they move */
-	int	tx_epoll;	/* edge-triggered: the kernel made room */
+	__u64	tx_waits_ns;	/* zero copy: since when frames wait; 0: none
+				 * do */
+	int	tx_epoll;	/* edge-triggered: the kernel has room again */
 	__u64	tx_submitted;
 	__u64	tx_completed;
 	__u64	tx_refused;
@@ -68,8 +68,9 @@ static inline __u64 xsk_tx_base(const struct pt_xsk *x)
 /* xsk_rx_start gives all RX chunks to the kernel, before the socket is bound. */
 void xsk_rx_start(struct pt_xsk *x);
 
-/* xsk_tx_start, before the socket: buffers.  xsk_tx_bound, after: the
- * socket's own settings.  xsk_tx_stop undoes both, also half of them. */
+/* xsk_tx_start makes the buffers, before the socket; xsk_tx_bound sets the
+ * socket's options, after it.  xsk_tx_stop undoes both, also after a
+ * failure. */
 int xsk_tx_start(struct pt_xsk *x);
 int xsk_tx_bound(struct pt_xsk *x);
 void xsk_tx_stop(struct pt_xsk *x);

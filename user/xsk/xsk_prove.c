@@ -9,7 +9,7 @@
 #include <pagetrim/clock.h>
 #include "base/stop.h"
 
-#define PROOF_SZ	60	/* Ethernet bytes, the fewest */
+#define PROOF_SZ	60	/* Ethernet bytes, the minimum */
 #define PROOF_TYPE	0x88b5	/* IEEE 802: local experiments, on no product */
 #define STEP_MS		10
 
@@ -27,7 +27,7 @@ int pt_xsk_tx_prove(struct pt_xsk *x, const __u8 mac[6], int timeout_ms,
 	memcpy(frame->h_source, mac, ETH_ALEN);
 	frame->h_proto = htons(PROOF_TYPE);
 	pt_xsk_tx_submit(x, frame, PROOF_SZ);
-	/* A card that is being reset refuses for a while. */
+	/* A card refuses frames for a while after a reset. */
 	while (!pt_xsk_tx_is_idle(x)) {
 		if (!pt_left_ms(deadline))
 			return ret < 0 ? ret : -ETIMEDOUT;

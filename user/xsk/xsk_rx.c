@@ -31,8 +31,8 @@ static void refill_one(struct pt_xsk *x, __u64 addr)
 	xsk_ring_prod__submit(&x->fill, 1);
 }
 
-/* skip takes a descriptor of a frame that has too many; returns whether it
- * was the last. */
+/* skip drops a descriptor of a frame that has too many; returns whether it was
+ * the last. */
 static bool skip(struct pt_xsk *x, const struct xdp_desc *desc)
 {
 	refill_one(x, desc->addr);
@@ -94,7 +94,7 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *frames, __u32 max)
 		if (++cnt < max)
 			begin(++frame);
 	}
-	/* The kernel shows a frame whole, drivers with zero copy need not. */
+	/* The kernel publishes whole frames; zero-copy drivers need not. */
 	if (cnt < max && frame->span_cnt)
 		x->partial = *frame;
 	else
@@ -134,8 +134,8 @@ void pt_xsk_recycle(struct pt_xsk *x, const struct pt_rx_frame *frames,
 		recvfrom(pt_xsk_fd(x), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
-/* socket_error: a socket whose device went away polls as merely idle.  Reading
- * the error clears it. */
+/* socket_error: a socket whose device was removed polls as idle.  Reading the
+ * error clears it. */
 static int socket_error(const struct pt_xsk *x)
 {
 	int error = 0;

@@ -30,7 +30,8 @@ int xsk_tx_start(struct pt_xsk *x)
 		 PT_XSK_CHUNK_SZ;
 	cnt = x->cfg.tx_chunk_cnt / chunks;
 	x->tx_buffer_sz = chunks * PT_XSK_CHUNK_SZ;
-	/* Twice what can be in flight: there is always room to submit. */
+	/* Twice the frames in flight, so that there is always room to
+	 * submit. */
 	x->tx_ring_cnt = 2;
 	while (x->tx_ring_cnt < 2 * x->cfg.tx_chunk_cnt)
 		x->tx_ring_cnt *= 2;
@@ -56,7 +57,7 @@ int xsk_tx_bound(struct pt_xsk *x)
 
 	if (!x->cfg.tx_chunk_cnt)
 		return 0;
-	/* A kernel that does not know it takes 32, and is called again. */
+	/* An older kernel takes 32 per call, and is called again. */
 	setsockopt(pt_xsk_fd(x), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget,
 		   sizeof(budget));
 	x->tx_epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -157,8 +158,8 @@ bool pt_xsk_tx_is_idle(struct pt_xsk *x)
 	return x->tx_free_cnt == x->info.tx_frame_cnt;
 }
 
-/* is_deaf: the driver of a socket that only sends wants to be told to look for
- * chunks again. */
+/* is_deaf: the driver of a socket that only sends waits for a wake-up to look
+ * for chunks again. */
 static bool is_deaf(const struct pt_xsk *x)
 {
 	return !x->cfg.rx_chunk_cnt && xsk_ring_prod__needs_wakeup(&x->fill);
@@ -205,7 +206,7 @@ static int kick(struct pt_xsk *x)
 	return 1;
 }
 
-/* tell has the driver look at the TX ring. */
+/* tell makes the driver look at the TX ring. */
 static int tell(struct pt_xsk *x)
 {
 	if (sendto(pt_xsk_fd(x), NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
@@ -222,8 +223,8 @@ static int tell(struct pt_xsk *x)
 	}
 }
 
-/* kick_zero_copy: a driver takes frames in its own time, and may fall asleep over
- * some while its flag says that it looks at the ring. */
+/* kick_zero_copy: a driver takes frames in its own time, and may stop with
+ * frames left while its flag still claims that it polls the ring. */
 static int kick_zero_copy(struct pt_xsk *x)
 {
 	struct pollfd fd = { .fd = pt_xsk_fd(x) };
@@ -231,7 +232,7 @@ static int kick_zero_copy(struct pt_xsk *x)
 	int ret = 0;
 
 	if (is_deaf(x))
-		poll(&fd, 1, 0);	/* recvfrom is for those with a ring */
+		poll(&fd, 1, 0);	/* recvfrom needs an RX ring */
 	if (x->tx_submitted == x->tx_completed)
 		return 0;
 	now_ns = pt_clock_ns();
@@ -250,8 +251,8 @@ int pt_xsk_tx_kick(struct pt_xsk *x)
 {
 	int ret = x->cfg.zero_copy ? kick_zero_copy(x) : kick(x);
 
-	/* What was copied out by now is taken again first, and still in the
-	 * cache; from the bottom of the stack everything is cold. */
+	/* Buffers that were copied out by now are used again first, while they
+	 * are in the cache; the bottom of the stack is cold. */
 	pt_xsk_tx_reap(x);
 	return ret;
 }
@@ -272,9 +273,9 @@ int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 		left_ms = pt_left_ms(deadline);
 		if (!left_ms)
 			return 0;
-		/* Not poll(2): that calls a TX ring under half full writable,
-		 * and returns at once however full the socket buffer is.  The
-		 * edge comes when frames in flight were freed. */
+		/* Not poll(2): it reports a TX ring under half full as
+		 * writable, and returns at once even if the socket buffer is
+		 * full.  The edge comes when frames in flight were freed. */
 		epoll_wait(x->tx_epoll, &event, 1,
 			   left_ms < WAIT_SLICE_MS ? left_ms : WAIT_SLICE_MS);
 	}

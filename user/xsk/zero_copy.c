@@ -3,18 +3,19 @@
 
 #include <errno.h>
 
-/* Of NETDEV_XDP_ACT_*, in the kernel's netdev.h: XDP and redirection are what an
- * AF_XDP socket needs beside it. */
+/* Bits of NETDEV_XDP_ACT_* in the kernel's netdev.h: an AF_XDP socket also
+ * needs XDP and redirection. */
 #define ACT_BASIC	1
 #define ACT_REDIRECT	2
 #define ACT_ZEROCOPY	8
 
-/* What a frame has of a chunk of 4096 bytes: of a single one all but the
- * headroom, of several also not the tail where the kernel keeps its own. */
+/* The bytes of a chunk of 4096 that a frame can use: all but the headroom in a
+ * single chunk, and in several also not the tail, where the kernel keeps its
+ * own data. */
 #define SINGLE_SZ	3840
 #define SEGMENT_SZ	3456
 
-/* Beyond the MTU: Ethernet header, two VLAN tags, FCS. */
+/* The frame's bytes beyond the MTU: Ethernet header, two VLAN tags, FCS. */
 #define HDRS_SZ		26
 
 __u32 pt_zero_copy_mtu_max(__u32 max_segs)
@@ -26,7 +27,7 @@ static bool has_zero_copy(const struct pt_netdev_facts *netdev)
 {
 	const __u64 all = ACT_BASIC | ACT_REDIRECT | ACT_ZEROCOPY;
 
-	/* A kernel that cannot say is asked by binding. */
+	/* If the kernel cannot report it, binding decides. */
 	return !netdev->known || (netdev->xdp_features & all) == all;
 }
 
@@ -43,7 +44,7 @@ pt_zero_copy_judge(const struct pt_zero_copy_facts *facts)
 		return PT_ZERO_COPY_ABSENT;
 	if (facts->mtu > pt_zero_copy_mtu_max(segs))
 		return segs > 1 ? PT_ZERO_COPY_SEGMENTS : PT_ZERO_COPY_MTU;
-	/* Some networks never look at these bytes: a must is tried. */
+	/* Some networks never look at these bytes, so `on` tries it. */
 	if (facts->garbles && facts->wish != PT_ZERO_COPY_ON)
 		return PT_ZERO_COPY_GARBLES;
 	return PT_ZERO_COPY_TRY;
