@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ["user", "include", "bpf", "scripts", "docs", "README.md"]
 DONE = ["README.md", "docs/cards.md", "docs/design.md", "docs/glossary.md",
         "docs/operations.md", "docs/process-image.md", "docs/tour.md", "user/base",
-        "user/net", "user/seal", "user/trim", "user/xsk"]
+        "user/ctl", "user/doctor", "user/memory", "user/net", "user/seal",
+        "user/survey", "user/tls", "user/trim", "user/xsk"]
 GENERATED = ["docs/benchmarks.md"]      # from tests/bench/*.md
 
 SUBJECT = r"(?:^|[.;:] |\b(?:so|and|but|since|because|if|then|while|for|that) )"

@@ -381,7 +381,7 @@ unprivileged()
 	found locks error '/run/pagetrim'
 	found program info 'not tried'
 	found socket info 'not tried.*CAP_NET_RAW'
-	found xdp-program warning 'only root is told'
+	found xdp-program warning 'only root can see its owner'
 	found device ok
 	on b bpftool net detach xdpdrv dev "$(dev_b)"
 	doctor b 3 --to "$HOSTS_A4"
@@ -543,7 +543,7 @@ path_hole()
 	show hosts_up "$net" --mtu 9000
 	on b ip link set "$(dev_b)" mtu 1500
 	doctor a 1 --to "$family"
-	found path-mtu warning 'vanishes unsaid'
+	found path-mtu warning 'are dropped silently'
 	value=$(jq '.[] | select(.id == "path-mtu").value' out.json)
 	[[ $value -ge 1484 && $value -le 1504 ]] || die "$value bytes, not 1500"
 }

@@ -11,11 +11,11 @@
 #include <pagetrim/check.h>
 #include "ctl/console_path.h"
 
-#define EVENTS_MAX	16	/* taken in one call, before others have a turn */
+#define EVENTS_MAX	16	/* events per call, so that others get a turn */
 
 struct client {
-	int fd;			/* -1: the place is free */
-	unsigned heard;		/* when, in steps of the console */
+	int fd;			/* -1: a free slot */
+	unsigned heard;		/* last request, as a count of steps */
 	unsigned sz;		/* bytes of line */
 	char line[PT_CONSOLE_LINE_SZ];
 };
@@ -25,7 +25,8 @@ struct pt_console {
 	int epoll_fd;
 	unsigned step;
 	struct client clients[PT_CONSOLE_CLIENTS];
-	struct client *asking;	/* whose request was taken last; NULL: gone */
+	struct client *asking;	/* the client of the last request; NULL: it is
+				 * gone */
 	struct pt_console_path path;
 };
 
@@ -33,7 +34,7 @@ static int watch(struct pt_console *c, int fd, struct client *client)
 {
 	struct epoll_event event = {
 		.events = EPOLLIN,
-		.data.ptr = client,	/* NULL: who listens */
+		.data.ptr = client,	/* NULL: the listening socket */
 	};
 
 	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
@@ -92,7 +93,7 @@ int pt_console_fd(const struct pt_console *c)
 	return c ? c->epoll_fd : -1;
 }
 
-/* --- who asks -------------------------------------------------------- */
+/* --- clients --------------------------------------------------------- */
 
 static struct client *place_for_one_more(struct pt_console *c)
 {
@@ -110,7 +111,8 @@ static struct client *place_for_one_more(struct pt_console *c)
 	return oldest;
 }
 
-/* may_ask: the mode keeps others out; this holds whatever becomes of it. */
+/* may_ask: the socket's mode keeps others out; this check holds even if the
+ * mode is changed. */
 static bool may_ask(int fd)
 {
 	struct ucred cred;
@@ -162,13 +164,13 @@ static void say(struct pt_console *c, struct client *client, const char *text)
 	pt_check(sz < sizeof(line));
 	memcpy(line, text, sz);
 	line[sz++] = '\n';
-	/* An answer that does not fit waits for nobody. */
+	/* An answer that does not fit is dropped; nothing waits. */
 	if (send(client->fd, line, sz, MSG_NOSIGNAL | MSG_DONTWAIT) !=
 	    (ssize_t)sz)
 		drop(c, client);
 }
 
-/* cut_line moves the client's first line, if it has a whole one, to line. */
+/* cut_line moves the client's first line to line, if it is complete. */
 static bool cut_line(struct pt_console *c, struct client *client, char *line)
 {
 	char *end = memchr(client->line, '\n', client->sz);
@@ -183,7 +185,7 @@ static bool cut_line(struct pt_console *c, struct client *client, char *line)
 		return false;
 	}
 	sz = end - client->line;
-	for (unsigned i = 0; i < sz; i++)	/* a NUL would hide what follows */
+	for (unsigned i = 0; i < sz; i++)	/* a NUL would hide the rest */
 		line[i] = client->line[i] ? client->line[i] : '?';
 	line[sz] = '\0';
 	client->sz -= sz + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The other end of a console: one question, one answer. */
+/* The client of a control socket: one request, one answer. */
 #include "ctl/console.h"
 
 #include <errno.h>
@@ -56,8 +56,9 @@ static int connect_to(const char *path, struct pt_error *err)
 	return fail(err, path, code);
 }
 
-/* read_line: -EPROTO: more than an answer has, or an end without one.  Who
- * answers byte by byte has no more time than others. */
+/* read_line returns -EPROTO for more bytes than an answer has, or for an end
+ * without an answer.  The time limit also holds for a peer that answers byte by
+ * byte. */
 static int read_line(int fd, char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
@@ -70,7 +71,7 @@ static int read_line(int fd, char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms)
 		if (!pt_left_ms(deadline))
 			return -ETIMEDOUT;
 		if (poll(&poll_fd, 1, pt_left_ms(deadline)) <= 0)
-			continue;	/* a signal, or the end of the time */
+			continue;	/* a signal, or the timeout */
 		got = recv(fd, answer + sz, PT_CONSOLE_ANSWER_SZ - sz, 0);
 		if (got < 0)
 			return -errno;

@@ -12,9 +12,9 @@
 
 #include <pagetrim/clock.h>
 
-#define BACKLOG		64	/* wait until it is looked who they are */
+#define BACKLOG		64	/* wait for the check of their user */
 #define LOCK_TAIL	".pagetrim-lock"
-#define LOCK_MS		2000	/* it is held for a few system calls */
+#define LOCK_MS		2000	/* the holder needs a few system calls */
 #define LOCK_PAUSE_NS	1000000
 
 int pt_console_path_fail(const char *path, int code, struct pt_error *err)
@@ -79,8 +79,9 @@ static bool is_there(const char *name, int fd)
 	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
-/* lock returns a descriptor, or -errno; -EBUSY: another has it all the time.
- * Who had it removed it: then it is another file by now. */
+/* lock returns a descriptor, or -errno; -EBUSY: another process holds it all
+ * the time.  A holder removes the file, so the file is checked after
+ * locking. */
 static int lock(const char *name)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
@@ -109,8 +110,8 @@ static void unlock(const char *name, int fd)
 
 /* --- the socket ------------------------------------------------------ */
 
-/* is_dead: a socket stands at the address, and nobody listens on it: a process
- * that was killed left it.  Else *pid becomes who listens, if it is known. */
+/* is_dead: the address has a socket on which nobody listens, since its process
+ * was killed.  Else *pid becomes the listener, if it is known. */
 static bool is_dead(const struct sockaddr_un *addr, pid_t *pid)
 {
 	struct ucred cred = { 0 };
@@ -132,8 +133,8 @@ static bool is_dead(const struct sockaddr_un *addr, pid_t *pid)
 	return dead;
 }
 
-/* stand: fd at the address, and listening; -errno.  -EADDRINUSE: *pid listens
- * there, or it is 0. */
+/* stand makes fd listen at the address, or returns -errno.  -EADDRINUSE:
+ * process *pid listens there, 0 if it is not known. */
 static int stand(struct pt_console_path *p, int fd, pid_t *pid)
 {
 	const struct sockaddr *addr = (const struct sockaddr *)&p->addr;
@@ -141,7 +142,7 @@ static int stand(struct pt_console_path *p, int fd, pid_t *pid)
 	struct stat st;
 	int code;
 
-	/* The mode of the file is the socket's; it has it from the start. */
+	/* The file takes the socket's mode, so it has it from the start. */
 	if (fchmod(fd, 0600))
 		return -errno;
 	if (bind(fd, addr, sizeof(p->addr))) {

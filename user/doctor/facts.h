@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* facts: what the doctor looked at, without judging. */
+/* facts: the doctor's observations, without judgement. */
 #ifndef DOCTOR_FACTS_H
 #define DOCTOR_FACTS_H
 
@@ -13,12 +13,12 @@
 #include "xdp/device.h"
 #include "xdp/lease.h"
 
-/* pt_try: what became of something that was tried. */
+/* pt_try: the result of an attempt. */
 #define PT_NOT_TRIED	1
 
 struct pt_try {
 	int	ret;		/* 0: it works, PT_NOT_TRIED, or -errno */
-	char	why[256];	/* why not tried, or what the error's text is */
+	char	why[256];	/* why not tried, or the error's text */
 };
 
 #define PT_KERNEL(major, minor)	((major) * 1000u + (minor))
@@ -36,12 +36,12 @@ struct pt_facts_host {
 	bool	thp_never;
 	bool	has_aes, has_vaes;
 	enum pt_cipher cipher;	/* chosen here */
-	const char *cipher_lib;	/* and who computes it, static */
+	const char *cipher_lib;	/* the library that computes it, static */
 	const char *scan, *checksum;	/* the variants chosen, static */
 };
 
-/* pt_offload: features of a device that concern its frames.
- * X(SYMBOL, name by the kernel, name by ethtool -K, finding when it is on) */
+/* pt_offload: features of a device that affect its frames.  X(SYMBOL, name by
+ * the kernel, name by ethtool -K, finding when it is on) */
 #define PT_OFFLOADS(X)							\
 	X(GRO, "rx-gro", "gro", OFFLOAD_GRO)				\
 	X(GRO_HW, "rx-gro-hw", "rx-gro-hw", OFFLOAD_LRO)		\
@@ -61,15 +61,17 @@ enum pt_offload {
 struct pt_facts_device {
 	struct pt_try found;	/* all below only if 0 */
 	struct pt_device dev;
-	bool	features_known;	/* the kernel tells them (6.3) */
+	bool	features_known;	/* the kernel reports them (6.3) */
 	__u64	xdp_features;	/* NETDEV_XDP_ACT_* */
-	__u32	zc_max_segs;	/* as struct pt_netdev_facts */
-	bool	garbles;	/* as struct pt_zero_copy_facts, if it sends */
+	__u32	zc_max_segs;	/* as in struct pt_netdev_facts */
+	bool	garbles;	/* as in struct pt_zero_copy_facts, if it
+				 * sends */
 	__u32	offloads;	/* bit of enum pt_offload: on */
 	__u32	link_mbit;	/* 0: not known, or no real link */
-	__u32	rss_queue_cnt;	/* queues that the hash spreads over, 0: none */
-	int	rule;		/* of the port: its number, -1: none */
-	int	rule_queue;	/* where it steers, -1: it drops */
+	__u32	rss_queue_cnt;	/* queues over which the hash spreads, 0:
+				 * none */
+	int	rule;		/* number of the port's rule, -1: none */
+	int	rule_queue;	/* its queue, -1: it drops */
 };
 
 /* Bits of xdp_features, as the kernel's netdev.h numbers them. */
@@ -84,25 +86,25 @@ struct pt_facts_queue {
 };
 
 struct pt_facts_xdp {
-	struct pt_try query;	/* what runs on the device; if it is 0: */
+	struct pt_try query;	/* for the device's program; if it is 0: */
 	__u32	prog_id;	/* 0: none */
 	bool	generic;
-	bool	named;		/* the kernel told what follows */
+	bool	named;		/* the following fields are known */
 	char	prog_name[64];
 	bool	ours;		/* pagetrim's */
 	bool	pinned;		/* by attach, here */
-	bool	dispatcher;	/* libxdp's: prog_name lists what it calls */
-	bool	has_pins;	/* the folder of attach is there */
+	bool	dispatcher;	/* libxdp's: prog_name lists its programs */
+	bool	has_pins;	/* the folder of attach exists */
 
-	__u32	taken_cnt;	/* queues that somebody has */
+	__u32	taken_cnt;	/* queues that are taken */
 	struct pt_facts_queue taken[PT_QUEUES_MAX];
 
 	struct pt_try attach;	/* native, on a veth */
 	bool	attach_multi_buffer;
 	struct pt_try bind;	/* an AF_XDP socket */
 	__u32	bind_queue;
-	bool	bind_zero_copy;	/* features_known: not asked for */
-	struct pt_try bind_large; /* one for frames of several buffers */
+	bool	bind_zero_copy;	/* if features_known, not tried */
+	struct pt_try bind_large; /* a socket for frames of several buffers */
 };
 
 struct pt_facts_path {
@@ -111,7 +113,7 @@ struct pt_facts_path {
 	struct pt_route found;
 	struct pt_try mtu;	/* measuring; if it is 0: */
 	__u32	mtu_sz;		/* bytes of the largest packet that passed */
-	bool	mtu_hole;	/* larger ones vanish unsaid */
+	bool	mtu_hole;	/* larger ones are dropped silently */
 	struct pt_try connect;	/* TCP to the port */
 };
 

@@ -31,7 +31,7 @@ static const char *const severity_names[] = {
 #undef X
 };
 
-/* plain: one line of ASCII, whatever names the user and drivers choose. */
+/* plain: one line of ASCII, also for names that users and drivers choose. */
 static void plain(char *text)
 {
 	for (; *text; text++)
@@ -113,8 +113,8 @@ const char *pt_severity_name(enum pt_severity severity)
 	return severity_names[severity];
 }
 
-/* part: what stands for the braces at *at, which it steps over; NULL: it is
- * no part, but itself. */
+/* part returns the value for the braces at *at, and steps over them; NULL: the
+ * text is literal. */
 static const char *part(const struct pt_findings *f,
 			const struct pt_finding *finding, const char **at)
 {
@@ -137,7 +137,7 @@ static const char *part(const struct pt_findings *f,
 	return NULL;
 }
 
-/* fill: a text that does not fit is cut. */
+/* fill cuts a text that does not fit. */
 static const char *fill(const struct pt_findings *f,
 			const struct pt_finding *finding, const char *text,
 			char buf[PT_FINDING_TEXT_SZ])

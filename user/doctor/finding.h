@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* finding: what the doctor can say, and the list of what it did say.
+/* finding: the doctor's possible findings, and the list of those that it made.
  *
- * A finding is about one thing, its id, which people and scripts know it by;
- * an outcome is one of the things that can be said about it.  Pure. */
+ * A finding has a subject, its id, which people and scripts use; an outcome is
+ * one of the possible results for that subject.  Pure. */
 #ifndef DOCTOR_FINDING_H
 #define DOCTOR_FINDING_H
 
@@ -23,9 +23,9 @@ enum pt_severity {
 #undef X
 };
 
-/* pt_finding_side: whom it concerns.  What concerns receiving alone is a note
- * when a HOST to send to was named; an error of the PEER's is not this
- * host's. */
+/* pt_finding_side: the end that it concerns.  A finding about receiving is only
+ * a note if a HOST to send to was named; an error of the PEER is none of this
+ * host. */
 enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 
 /* X(SYMBOL, id, SEVERITY, SIDE, text, remedy).  In text and remedy {} is the
@@ -103,12 +103,12 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(DEVICE_DOWN, "device", ERROR, BOTH, "{dev} is down",		\
 	  "ip link set {dev} up")					\
 	X(DEVICE_LOST, "device", ERROR, BOTH, "{dev} has no carrier",	\
-	  "connect the cable; of a veth, bring its peer up")		\
+	  "connect the cable, or bring the veth's peer up")		\
 	X(MODE_NATIVE, "xdp-mode", OK, BOTH, "the driver has native XDP", "") \
 	X(MODE_GENERIC, "xdp-mode", WARNING, RECEIVE,			\
 	  "driver {} has no native XDP", "--generic works, and is slower") \
 	X(MODE_UNSEEN, "xdp-mode", INFO, BOTH,				\
-	  "Linux {} does not tell whether the driver has native XDP",	\
+	  "Linux {} does not report whether the driver has native XDP",	\
 	  "receive tries it; --generic works with every driver")	\
 	X(MODE_REFUSED, "xdp-mode", ERROR, RECEIVE,			\
 	  "the driver refuses the program: {}", "try --generic")	\
@@ -119,20 +119,20 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "auto copies each frame", "ip link set {dev} mtu {}")		\
 	X(ZERO_COPY_GARBLES, "zero-copy", INFO, BOTH,			\
 	  "driver {}, as a module, may send garbage as the header of "	\
-	  "zero-copy frames, so --zero-copy auto copies what is sent",	\
+	  "zero-copy frames, so --zero-copy auto copies sent frames",	\
 	  "--zero-copy on tries it")					\
 	X(ZERO_COPY_NONE, "zero-copy", INFO, BOTH,			\
 	  "driver {} has none: the kernel copies each frame", "")	\
 	X(ZERO_COPY_UNSEEN, "zero-copy", INFO, BOTH,			\
-	  "Linux {} does not tell before a queue is bound", "")		\
+	  "Linux {} cannot tell before a queue is bound", "")		\
 	X(BUFFERS, "multi-buffer", OK, BOTH,				\
 	  "frames of several buffers pass", "")				\
 	X(BUFFERS_UNSEEN, "multi-buffer", INFO, BOTH,			\
-	  "Linux {} does not tell whether the driver can", "")		\
+	  "Linux {} does not report whether the driver can", "")	\
 	X(BUFFERS_ENOUGH, "multi-buffer", INFO, BOTH,			\
-	  "{} has not, and frames of this MTU need none", "")		\
+	  "{} lacks it, and frames of this MTU do not need it", "") \
 	X(BUFFERS_NONE, "multi-buffer", WARNING, BOTH,			\
-	  "{} has not: frames will have 3840 bytes at most",		\
+	  "{} lacks it: frames will have 3840 bytes at most",		\
 	  "Linux 6.6, and a driver that can; or an MTU of 3800")	\
 	X(SOCKET, "socket", OK, BOTH, "an AF_XDP socket opens on queue {}", \
 	  "")								\
@@ -153,7 +153,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "end one of their owners, or ethtool -L {dev}")		\
 	X(QUEUES_FREE, "queue-owner", OK, BOTH, "no queue is taken", "") \
 	X(RSS, "rss", INFO, RECEIVE,					\
-	  "a hash spreads frames over {} queues; lanes look for theirs", \
+	  "a hash spreads frames over {} queues; probes find them",	\
 	  "ethtool -N {dev} flow-type udp4 dst-port 16644 action 0")	\
 	X(RULE, "rss", OK, BOTH, "a rule steers the port to queue {}", "") \
 	X(RULE_DROPS, "rss", ERROR, RECEIVE,				\
@@ -193,10 +193,10 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(XDP_FOREIGN, "xdp-program", ERROR, RECEIVE,			\
 	  "held by {}", "use another device, or ask who attached it")		\
 	X(XDP_UNNAMED, "xdp-program", WARNING, RECEIVE,			\
-	  "held by program {}, whose owner only root is told",		\
+	  "held by program {}; only root can see its owner",		\
 	  "run as root")						\
 	X(XDP_UNSEEN, "xdp-program", INFO, BOTH,			\
-	  "the kernel does not tell: {}", "")				\
+	  "the kernel does not report it: {}", "")			\
 	X(LEFTOVER_NONE, "leftover", OK, BOTH, "none of attach", "")	\
 	X(LEFTOVER, "leftover", WARNING, RECEIVE,			\
 	  "{} is not of the program on {dev}",				\
@@ -210,16 +210,16 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(PATH_MTU, "path-mtu", OK, BOTH, "{} bytes reach {to}", "")	\
 	X(PATH_SMALLER, "path-mtu", WARNING, BOTH,			\
 	  "{} bytes reach {to}, fewer than the device's MTU",		\
-	  "frames will be so small; raise the MTU of what lies between") \
+	  "frames get that size; raise the MTU of the devices between") \
 	X(PATH_HOLE, "path-mtu", WARNING, BOTH,				\
-	  "{} bytes reach {to}, and what is larger vanishes unsaid",	\
-	  "frames find it out, TCP stalls: lower the MTU of {dev} to it, " \
+	  "{} bytes reach {to}, and larger packets are dropped silently", \
+	  "frames adapt, TCP stalls: lower the MTU of {dev} to that, "	\
 	  "or let ICMP 'too big' pass")					\
 	X(PATH_NONE, "path-mtu", ERROR, BOTH,				\
 	  "{} bytes reach {to}, and 1280 are needed",			\
-	  "raise the MTU of what lies between")				\
+	  "raise the MTU of the devices between")			\
 	X(PATH_UNSEEN, "path-mtu", INFO, BOTH, "not measured: {}",	\
-	  "the transfer finds it out by itself")			\
+	  "the transfer measures it by itself")				\
 	X(RECEIVER, "receiver", OK, BOTH, "{} answers", "")		\
 	X(RECEIVER_NONE, "receiver", WARNING, PEER,			\
 	  "nothing listens at {}", "start pagetrim receive there")	\
@@ -239,7 +239,7 @@ enum pt_outcome {
 	PT_FOUND_CNT
 };
 
-#define PT_FINDINGS_MAX		64	/* of one examination */
+#define PT_FINDINGS_MAX		64	/* per examination */
 #define PT_FINDING_VALUE_SZ	256	/* bytes of a value, with its NUL */
 #define PT_FINDING_TEXT_SZ	512	/* bytes of a text, with its NUL */
 
@@ -251,13 +251,14 @@ struct pt_finding {
 };
 
 struct pt_findings {
-	const char *dev;	/* the caller's; for {dev} */
-	const char *to;		/* for {to}; NULL: receiving is asked about */
+	const char *dev;	/* the caller's, for {dev} */
+	const char *to;		/* for {to}; NULL: the question is about
+				 * receiving */
 	__u32	cnt;
 	struct pt_finding list[PT_FINDINGS_MAX];
 };
 
-/* pt_findings_add adds one, with its value; at most PT_FINDINGS_MAX. */
+/* pt_findings_add adds a finding with its value; at most PT_FINDINGS_MAX. */
 __attribute__((format(printf, 3, 4)))
 void pt_findings_add(struct pt_findings *f, enum pt_outcome outcome,
 		     const char *fmt, ...);
@@ -266,14 +267,14 @@ void pt_findings_add_number(struct pt_findings *f, enum pt_outcome outcome,
 void pt_findings_say(struct pt_findings *f, enum pt_outcome outcome);
 
 /* pt_findings_exit returns 0: fine, or notes only; 1: warnings; PT_EXIT_HOST:
- * errors; PT_EXIT_PEER: errors, of the peer's alone. */
+ * errors; PT_EXIT_PEER: errors, all of them the peer's. */
 int pt_findings_exit(const struct pt_findings *f);
 
 const char *pt_finding_id(const struct pt_finding *finding);
 const char *pt_severity_name(enum pt_severity severity);
 
-/* pt_finding_text and pt_finding_remedy write them, their parts filled in, and
- * return buf, one line of ASCII; a remedy may be "". */
+/* pt_finding_text and pt_finding_remedy write text and remedy with their parts
+ * filled in, and return buf, one line of ASCII; a remedy may be "". */
 const char *pt_finding_text(const struct pt_findings *f,
 			    const struct pt_finding *finding,
 			    char buf[PT_FINDING_TEXT_SZ]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* gather: the parts of pt_doctor_gather.  Each fills its part of the facts;
- * what it needs of the others is there already, in this order. */
+ * they run in this order, since later ones use earlier facts. */
 #ifndef DOCTOR_GATHER_H
 #define DOCTOR_GATHER_H
 
@@ -19,7 +19,8 @@ void gather_try(struct pt_try *try, int ret, const struct pt_error *err);
 __attribute__((format(printf, 2, 3)))
 void gather_not_tried(struct pt_try *try, const char *fmt, ...);
 
-/* gather_can_load: the capabilities to load and attach an XDP program. */
+/* gather_can_load: the process has the capabilities to load and attach an XDP
+ * program. */
 bool gather_can_load(const struct pt_facts_host *host);
 bool gather_has_cap(const struct pt_facts_host *host, int cap);
 

@@ -18,7 +18,7 @@
 #define RULES_MAX	4096
 #define INDIR_MAX	4096	/* entries of the hash's table */
 
-/* ethtool: a socket, and the device that it asks about. */
+/* ethtool: a socket, and the device of its requests. */
 struct ethtool {
 	int	fd;
 	const char *name;
@@ -40,10 +40,10 @@ static const char *const offload_name[PT_OFFLOAD_CNT] = {
 #undef X
 };
 
-/* ask_names: the kernel's names of feature bits, in their order. */
+/* ask_names reads the kernel's names of feature bits, in order. */
 static struct ethtool_gstrings *ask_names(const struct ethtool *e)
 {
-	__u64 room[3] = { 0 };	/* of the head and one count */
+	__u64 room[3] = { 0 };	/* for the head and one count */
 	struct ethtool_sset_info *info = (void *)room;
 	struct ethtool_gstrings *names;
 
@@ -63,7 +63,8 @@ static struct ethtool_gstrings *ask_names(const struct ethtool *e)
 	return NULL;
 }
 
-/* offload_bit of a feature's name, 0: not one that concerns us. */
+/* offload_bit returns the bit of a feature's name, 0 if the name is not in our
+ * list. */
 static __u32 offload_bit(const void *name)
 {
 	for (int i = 0; i < PT_OFFLOAD_CNT; i++)
@@ -95,9 +96,9 @@ free:
 	return on;
 }
 
-/* ---- where frames go: hash and rules ---- */
+/* ---- receive queues: hash and rules ---- */
 
-/* hash_queue_cnt: how many queues the hash's table names. */
+/* hash_queue_cnt returns the count of queues in the hash's table. */
 static __u32 hash_queue_cnt(const struct ethtool *e)
 {
 	struct ethtool_rxfh_indir head = { .cmd = ETHTOOL_GRXFHINDIR };
@@ -119,7 +120,7 @@ static __u32 hash_queue_cnt(const struct ethtool *e)
 	return cnt;
 }
 
-/* is_of_port: a rule for UDP to our usual port, all bits of it. */
+/* is_of_port: a rule for UDP to all bits of our usual port. */
 static bool is_of_port(const struct ethtool_rx_flow_spec *rule)
 {
 	const __be16 port = htons(PT_UDP_PORT);
@@ -164,7 +165,7 @@ static void gather_rule(const struct ethtool *e, struct pt_facts_device *d)
 	free(all);
 }
 
-/* link_mbit: what a driver of something virtual says is made up. */
+/* link_mbit: a virtual device's driver reports an arbitrary speed. */
 static __u32 link_mbit(const struct ethtool *e, const char *driver)
 {
 	struct ethtool_link_settings *all, head = {
@@ -175,7 +176,7 @@ static __u32 link_mbit(const struct ethtool *e, const char *driver)
 	if (!strcmp(driver, "veth") || !strcmp(driver, "tun") ||
 	    !strcmp(driver, "bridge"))
 		return 0;
-	/* Asked twice: the first answer is how many words a mask has. */
+	/* Two requests: the first answer is the count of words in a mask. */
 	if (!ask(e, &head) || head.link_mode_masks_nwords >= 0)
 		return 0;
 	all = calloc(1, sizeof(*all) - 3 * head.link_mode_masks_nwords *

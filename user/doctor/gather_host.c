@@ -37,7 +37,7 @@ static void gather_kernel(struct pt_facts_host *h)
 	h->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
 	h->has_bpffs = !statfs("/sys/fs/bpf", &fs) &&
 		       fs.f_type == BPF_FS_MAGIC;
-	/* The family is looked up before the privilege. */
+	/* The kernel checks the family before the privilege. */
 	fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	h->has_af_xdp = fd >= 0 || errno != EAFNOSUPPORT;
 	if (fd >= 0)
@@ -83,7 +83,7 @@ static void gather_rights(struct pt_facts_host *h)
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	h->memlock_sz = limit.rlim_cur == RLIM_INFINITY ? ~0ull :
 			limit.rlim_cur;
-	/* The folder is made by the first who needs it. */
+	/* The first process that needs the folder creates it. */
 	h->locks_writable = is_writable(PT_LOCKFILE_DIR) ||
 			    (access(PT_LOCKFILE_DIR, F_OK) &&
 			     is_writable("/run"));
@@ -105,7 +105,7 @@ static void gather_bpf(struct pt_facts_host *h)
 		h->dispatcher.ret = 0;
 }
 
-/* read_line: the first line of a small file; "" if it cannot be read. */
+/* read_line reads the first line of a small file; "" if it cannot be read. */
 static void read_line(const char *path, char *line, size_t sz)
 {
 	FILE *file = fopen(path, "re");
@@ -133,7 +133,7 @@ static void gather_memory(struct pt_facts_host *h)
 #ifdef __x86_64__
 #include <cpuid.h>
 
-/* By CPUID itself: not every compiler's __builtin_cpu_supports knows VAES. */
+/* By CPUID, since not every compiler's __builtin_cpu_supports knows VAES. */
 static void gather_aes(struct pt_facts_host *h)
 {
 	unsigned int eax, ebx, ecx, edx;
@@ -171,7 +171,7 @@ static void gather_cpu(struct pt_facts_host *h)
 
 void gather_host(struct pt_facts_host *h)
 {
-	pt_cause_begin();	/* libbpf is not to print */
+	pt_cause_begin();	/* keeps libbpf from printing */
 	gather_kernel(h);
 	gather_rights(h);
 	gather_bpf(h);

@@ -12,7 +12,8 @@
 
 #define CONNECT_MS	2000
 
-/* wait_connected: 0 or -errno of a connection that was begun. */
+/* wait_connected returns the result of a connection in progress: 0 or
+ * -errno. */
 static int wait_connected(int sock)
 {
 	struct pollfd fd = { .fd = sock, .events = POLLOUT };
@@ -54,7 +55,7 @@ static void gather_connect(struct pt_facts_path *p)
 	gather_try(&p->connect, ret, &err);
 }
 
-/* gather_route: by the first of the host's addresses that has one. */
+/* gather_route uses the first of the host's addresses that has a route. */
 static int gather_route(struct pt_facts_path *p, const char *to,
 			struct pt_error *err)
 {
@@ -79,7 +80,8 @@ void gather_path(struct pt_facts *facts, const char *to)
 	if (p->route.ret || facts->device.found.ret ||
 	    p->found.ifindex != facts->device.dev.ifindex)
 		return;
-	/* The connection first: it also finds the neighbour's address. */
+	/* The connection comes first, since it also resolves the neighbour's
+	 * address. */
 	gather_connect(p);
 	if (p->connect.ret && p->connect.ret != -ECONNREFUSED) {
 		gather_not_tried(&p->mtu, "the host does not answer");

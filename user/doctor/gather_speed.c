@@ -9,11 +9,12 @@
 #include "seal/seal.h"
 #include "trim/scan.h"
 
-#define BUFFER_SZ	(64u << 20)	/* above the caches of most */
+#define BUFFER_SZ	(64u << 20)	/* above most caches */
 #define SEAL_SZ		(32u << 20)
 #define SECONDS_MAX	0.1		/* of one measurement */
-#define STEP_SZ		(1u << 20)	/* looks at the clock after so many */
-#define FRAME_SZ	8192u		/* bytes sealed at once */
+#define STEP_SZ		(1u << 20)	/* bytes between two looks at the
+					 * clock */
+#define FRAME_SZ	8192u		/* bytes per call of seal */
 
 static double seconds(void)
 {
@@ -32,14 +33,15 @@ static double scan_rate(const __u8 *memory)
 		if (off % STEP_SZ == 0)
 			took = seconds() - begin;
 	}
-	/* No block is zero; were nothing asked, nothing would be read. */
+	/* No block is zero; the result is used, since an unused scan would be
+	 * optimized away. */
 	return seen == ~0ull ? off / took : 0;
 }
 
-/* seal_rate: as a lane does, from the memory to the frame. */
+/* seal_rate seals as a lane does, from the memory to the frame. */
 static double seal_rate(const __u8 *memory, enum pt_cipher cipher)
 {
-	/* Nothing of anybody's is sealed. */
+	/* The key protects nothing. */
 	const struct pt_seal_cfg cfg = {
 		.cipher = cipher, .rekey_log2 = PT_REKEY_LOG2_MAX,
 	};
@@ -73,7 +75,7 @@ void gather_speed(struct pt_facts *facts)
 		return;
 	madvise(memory, BUFFER_SZ, MADV_HUGEPAGE);
 	memset(memory, 0x5a, BUFFER_SZ);
-	/* The better of two: others use this host, too. */
+	/* The better of two, since other processes use this host, too. */
 	for (int i = 0; i < 2; i++) {
 		rate = scan_rate(memory);
 		if (rate > facts->speed.scan_sz_s)

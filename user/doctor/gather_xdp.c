@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What is tried here is given back at once, and is the kernel's to take back
- * should the process die:
+/* Everything that is tried here is released at once, and by the kernel if the
+ * process dies:
  *
- * - a socket is bound to a queue that nobody has, to copy; without its XDP
- *   program it gets no frame, and the driver is not asked.  No lease is taken
- *   for it: a transfer that begins meanwhile waits for the kernel's EBUSY to
- *   pass, but would give up at another's lease.
- * - the program is attached on a veth alone, by an unpinned bpf_link, and only
- *   if nothing runs there: only the kernel can tell how many queues the peer
- *   has.  Many NICs restart their rings for it, which is not for us to do. */
+ * - A socket is bound to a free queue in copy mode.  Without its XDP program it
+ *   gets no frame, and the driver is not involved.  It takes no lease: a
+ *   transfer that begins meanwhile retries on the kernel's EBUSY, but would give
+ *   up at a foreign lease.
+ * - The program is attached on a veth only, by an unpinned bpf_link, and only if
+ *   the device has no program: only the kernel knows how many queues the peer
+ *   has.  Many NICs restart their rings for an attempt, so no NIC is tried.
+ */
 #include "doctor/gather.h"
 
 #include <errno.h>
@@ -24,8 +25,8 @@
 #include "xsk/netdev.h"
 #include "xsk/xsk.h"
 
-#define RX_CHUNKS	2048	/* as a transfer's: 8 MiB are locked */
-#define TX_CHUNKS	64	/* the least */
+#define RX_CHUNKS	2048	/* as in a transfer: 8 MiB are locked */
+#define TX_CHUNKS	64	/* the minimum */
 
 /* name_called lists the programs that the dispatcher calls. */
 static bool name_called(struct pt_facts_xdp *x, __u32 ifindex)
@@ -64,7 +65,7 @@ static bool name_program(struct pt_facts_xdp *x)
 	return !ret;
 }
 
-/* gather_holder: which program runs on the device, and whose it is. */
+/* gather_holder finds the device's program and its owner. */
 static void gather_holder(struct pt_facts_xdp *x, const struct pt_device *dev)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -113,7 +114,7 @@ static void gather_queues(struct pt_facts_xdp *x, const struct pt_device *dev)
 	}
 }
 
-/* free_queue: the lowest that nobody has, -1: none. */
+/* free_queue returns the lowest free queue, -1: none. */
 static int free_queue(const struct pt_facts_xdp *x, __u32 cnt)
 {
 	for (__u32 q = 0; q < cnt && q < PT_QUEUES_MAX; q++) {
@@ -145,8 +146,8 @@ static void try_bind(struct pt_facts *facts, __u32 queue)
 		.device = &facts->device.dev,
 		.queue = queue,
 		.rx_chunk_cnt = RX_CHUNKS,
-		/* Zero copy is the driver's affair: asked of it only where
-		 * the kernel cannot tell. */
+		/* Zero copy involves the driver, so it is tried only if the
+		 * kernel cannot report it. */
 		.zero_copy = !facts->device.features_known,
 	};
 	struct pt_error err;
@@ -209,7 +210,7 @@ void gather_xdp(struct pt_facts *facts, bool receiving)
 
 	if (facts->device.found.ret)
 		return;
-	pt_cause_begin();	/* libbpf and libxdp are not to print */
+	pt_cause_begin();	/* keeps libbpf and libxdp from printing */
 	gather_holder(x, dev);
 	gather_queues(x, dev);
 	gather_bind(facts, receiving);

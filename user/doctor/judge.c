@@ -5,9 +5,9 @@
 
 #include "doctor/doctor.h"
 
-/* judge_speed: a lane reads, scans and seals a page on one core, while the
- * link carries the one before it.  What the kernel takes to send it depends on
- * driver and frame size, and is left out: hence "at best". */
+/* judge_speed: a lane reads, scans and seals a page on one core, while the link
+ * carries the previous one.  The kernel's time to send it depends on driver and
+ * frame size, and is left out: hence "at best". */
 static void judge_speed(struct pt_findings *f, const struct pt_facts *facts)
 {
 	const struct pt_facts_speed *s = &facts->speed;

@@ -9,8 +9,9 @@
 #define PT_LARGE_FRAME_KERNEL	PT_KERNEL(6, 6)	/* AF_XDP, several buffers */
 #define PT_TX_BUDGET_KERNEL	PT_KERNEL(6, 17)
 #define PT_QUEUE_MEMORY_SZ	(8ull << 20)	/* bytes locked for a queue */
-#define PT_ONE_BUFFER_MTU	3822	/* of frames of one RX buffer: 3840
-					 * bytes, with Ethernet and a VLAN tag */
+#define PT_ONE_BUFFER_MTU	3822	/* for frames of one RX buffer: 3840
+					 * bytes, with Ethernet and a VLAN
+					 * tag */
 
 void judge_host(struct pt_findings *f, const struct pt_facts *facts);
 void judge_device(struct pt_findings *f, const struct pt_facts *facts);

@@ -11,8 +11,8 @@ static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 {
 	const struct pt_facts_device *d = &facts->device;
 	const struct pt_try *attach = &facts->xdp.attach;
-	/* Queues or MTU: the driver has it, and these are findings of their
-	 * own. */
+	/* Queues or MTU: the driver has native XDP, and these have findings of
+	 * their own. */
 	bool other = attach->ret == -ENOSPC || attach->ret == -ERANGE;
 
 	if (attach->ret < 0 && !other)
@@ -27,8 +27,8 @@ static void judge_mode(struct pt_findings *f, const struct pt_facts *facts)
 				facts->host.release);
 }
 
-/* judge_zero_copy: what auto decides, and what a kernel that does not tell before a
- * queue is bound said then. */
+/* judge_zero_copy: the decision of auto, and the result of the bind if the
+ * kernel does not report zero copy before. */
 static void judge_zero_copy(struct pt_findings *f, const struct pt_facts *facts)
 {
 	const struct pt_facts_device *d = &facts->device;
@@ -72,8 +72,8 @@ static void judge_buffers(struct pt_findings *f, const struct pt_facts *facts)
 		      x->bind_large.ret != -EMSGSIZE;
 	bool tried = !x->attach.ret;
 
-	/* What is sent is the kernel's to put together; a driver that has zero
-	 * copy for frames of one buffer only is sent copies. */
+	/* The kernel assembles frames that are sent; copy mode is used with a
+	 * driver that has zero copy for frames of one buffer only. */
 	if (kernel && f->to)
 		pt_findings_say(f, PT_FOUND_BUFFERS);
 	else if (!kernel)
@@ -114,7 +114,7 @@ static void judge_offloads(struct pt_findings *f,
 	__u32 on = d->offloads;
 	bool any = false;
 
-	/* Hardware fills in the checksums that are left to it. */
+	/* Hardware fills in checksums. */
 	if (strcmp(d->dev.driver, "veth"))
 		on &= ~(1u << PT_OFFLOAD_TX_CSUM);
 	for (int i = 0; i < PT_OFFLOAD_CNT; i++) {

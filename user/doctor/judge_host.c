@@ -23,8 +23,8 @@ static void judge_kernel(struct pt_findings *f, const struct pt_facts_host *h)
 			PT_FOUND_BPFFS_NONE);
 }
 
-/* lacking lists those of want that have has not; CAP_SYS_ADMIN still counts
- * for what was split from it. */
+/* lacking lists the capabilities of want that are not in have; CAP_SYS_ADMIN
+ * still includes those that were split from it. */
 static const char *lacking(__u64 has, __u64 want, char buf[160])
 {
 	static const struct {
@@ -57,7 +57,7 @@ static void judge_caps(struct pt_findings *f, const struct pt_facts *facts)
 			BIT(CAP_PERFMON), has = facts->host.caps;
 	char list[160];
 
-	/* To find a program that is there by its number. */
+	/* Needed to find a present program by its number. */
 	if (facts->xdp.prog_id)
 		receive |= BIT(CAP_SYS_ADMIN);
 	if (lacking(has, f->to ? send : receive, list)[0])

@@ -6,7 +6,7 @@
 
 #include <pagetrim/wire.h>
 
-/* judge_route: whether frames can leave by the device at all. */
+/* judge_route: whether frames can leave by the device. */
 static bool judge_route(struct pt_findings *f, const struct pt_facts *facts)
 {
 	const struct pt_facts_path *p = &facts->path;

@@ -7,9 +7,9 @@
 
 #include "xdp/program.h"
 
-#define NAMED_MAX	16	/* owners of queues: tell enough */
+#define NAMED_MAX	16	/* owners of queues in the text */
 
-/* name_owner: of a queue that is taken. */
+/* name_owner writes the owner of a taken queue. */
 static const char *name_owner(const struct pt_facts_queue *q, char buf[80])
 {
 	if (q->owner.pid && q->owner.role[0])
@@ -22,7 +22,8 @@ static const char *name_owner(const struct pt_facts_queue *q, char buf[80])
 	return buf;
 }
 
-/* name_receiver: who has attached a pagetrim program of its own. */
+/* name_receiver writes the receiver that attached a pagetrim program of its
+ * own. */
 static const char *name_receiver(const struct pt_facts_xdp *x, char buf[80])
 {
 	for (__u32 i = 0; i < x->taken_cnt; i++)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* digests: of each page as it was sent last, or as the receiver holds it; 0: a
- * page of zeroes, or one that is to be sent again.
+/* digests: the digest of each page as it was last sent, or as the receiver
+ * holds it; 0: a zero page, or a page that is to be sent again.
  *
- * Shape: 8 bytes a page, by page_idx, and a byte a region, which says whether
- * any of its digests was ever another than 0.  Those of other regions are never
- * touched and take no memory: of a sparse image only the data costs.
+ * Shape: 8 bytes per page, by page_idx, and one byte per region, which states
+ * whether any of its digests was ever nonzero.  The digests of other regions
+ * are never touched, so a sparse image takes memory for its data alone.
  * Threads: no locks; a region belongs to one thread at a time.
  */
 #ifndef MEMORY_DIGESTS_H
@@ -21,9 +21,10 @@ struct pt_digests {
 	bool *has_pages;	/* by region */
 };
 
-/* pt_digests_init: all are 0.  -ENOMEM. */
+/* pt_digests_init sets all digests to 0.  -ENOMEM. */
 int pt_digests_init(struct pt_digests *d, __u64 region_cnt);
-void pt_digests_free(struct pt_digests *d);	/* as after {}; twice is fine */
+void pt_digests_free(struct pt_digests *d);	/* may be called twice, and
+						 * after {} */
 
 static inline void pt_digests_set(struct pt_digests *d, __u64 page_idx,
 				  __u64 digest)
@@ -45,7 +46,7 @@ static inline const __u64 *pt_digests_region(const struct pt_digests *d,
 		? &d->pages[region_idx * PT_REGION_PAGES] : NULL;
 }
 
-/* pt_digests_get returns a page's. */
+/* pt_digests_get returns a page's digest. */
 static inline __u64 pt_digests_get(const struct pt_digests *d, __u64 page_idx)
 {
 	const __u64 *pages = pt_digests_region(d, page_idx / PT_REGION_PAGES);
@@ -53,7 +54,7 @@ static inline __u64 pt_digests_get(const struct pt_digests *d, __u64 page_idx)
 	return pages ? pages[page_idx % PT_REGION_PAGES] : 0;
 }
 
-/* pt_digests_prefetch: the page's will be asked for soon. */
+/* pt_digests_prefetch loads the page's digest into the cache. */
 static inline void pt_digests_prefetch(const struct pt_digests *d,
 				       __u64 page_idx)
 {
@@ -63,15 +64,15 @@ static inline void pt_digests_prefetch(const struct pt_digests *d,
 /* pt_digests_sum returns a region's digest. */
 __u64 pt_digests_sum(const struct pt_digests *d, __u64 region_idx);
 
-/* pt_digests_clear: the region's pages are zeroes now. */
+/* pt_digests_clear: all pages of the region are zero now. */
 void pt_digests_clear(struct pt_digests *d, __u64 region_idx);
 
-/* pt_digests_forget: of cnt pages of one region, page_idx and those after it,
- * it is not known any more what they are. */
+/* pt_digests_forget: the contents of cnt pages of one region, from page_idx on,
+ * are no longer known. */
 void pt_digests_forget(struct pt_digests *d, __u64 page_idx, __u32 cnt);
 
-/* pt_digests_copy sets those of the region's first cnt pages, all others being
- * 0 as yet. */
+/* pt_digests_copy sets the digests of the region's first cnt pages; all others
+ * must be 0. */
 void pt_digests_copy(struct pt_digests *d, __u64 region_idx,
 		     const __u64 *digests, __u32 cnt);
 

@@ -8,11 +8,12 @@
 
 #include <pagetrim/check.h>
 
-/* region: while its pages in the set are its first cnt ones, which those of a
- * region that is wanted whole are, no word of it is touched. */
+/* region: no word of a region is touched while the set holds exactly its first
+ * cnt pages, as it does for a region that is wanted whole. */
 struct region {
 	__u16 cnt;		/* pages in the set */
-	bool is_head;		/* they are the first, and its words are 0 */
+	bool is_head;		/* they are its first pages, and its words are
+				 * 0 */
 };
 
 struct pt_dirty {
@@ -47,13 +48,14 @@ void pt_dirty_destroy(struct pt_dirty *d)
 	free(d);
 }
 
-/* bits_from: cnt ones from bit first on; first + cnt <= 64, cnt > 0. */
+/* bits_from returns cnt ones from bit first on; first + cnt <= 64, cnt > 0. */
 static __u64 bits_from(unsigned first, unsigned cnt)
 {
 	return (~0ULL >> (64 - cnt)) << first;
 }
 
-/* set_words sets bits [first, end) of a region's words; how many were not. */
+/* set_words sets bits [first, end) of a region's words and returns how many
+ * were clear. */
 static __u32 set_words(__u64 *words, __u32 first, __u32 end)
 {
 	__u32 added = 0;

@@ -14,17 +14,17 @@
 #include <pagetrim/clock.h>
 #include "memory/proc.h"
 
-#define POLL_NS		200000	/* between looks at a stopping thread */
-#define RELEASE_MS	1000	/* for killed threads to be gone */
+#define POLL_NS		200000	/* between checks of a stopping thread */
+#define RELEASE_MS	1000	/* for killed threads to end */
 
 struct thread {
 	pid_t tid;
-	int signo;	/* to hand on when it is let go, or 0 */
+	int signo;	/* to deliver on release, or 0 */
 };
 
 struct pt_freeze {
 	pid_t pid;
-	pid_t owner;		/* the thread that must release */
+	pid_t owner;		/* the thread that must release it */
 	struct thread *threads;	/* the first sorted_cnt ascend in tid */
 	__u32 thread_cnt, sorted_cnt, capacity;
 	__u64 deadline_ns;
@@ -77,7 +77,7 @@ static int stop_wait(struct pt_freeze *f, struct thread *t)
 	}
 	if (!WIFSTOPPED(status))
 		return 0;
-	/* A signal may have come before our interrupt: it must not be lost. */
+	/* A signal that came before our interrupt must not be lost. */
 	if (status >> 16 != PTRACE_EVENT_STOP)
 		t->signo = WSTOPSIG(status);
 	return 1;
@@ -100,7 +100,7 @@ static int thread_add(struct pt_freeze *f, const struct thread *t)
 }
 
 /* thread_take stops a thread that is not stopped yet.  A thread that ends
- * meanwhile is none of ours. */
+ * meanwhile is skipped. */
 static int thread_take(void *arg, pid_t tid)
 {
 	struct thread t = { .tid = tid };
@@ -139,8 +139,8 @@ int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err)
 	f->err = err;
 	f->deadline_ns = pt_deadline_ns(PT_FREEZE_TIMEOUT_MS);
 
-	/* A thread that still runs may start others: look until a whole pass
-	 * finds none that is new, at most to the deadline. */
+	/* A running thread may start others, so passes continue until one finds
+	 * no new thread, at most to the deadline. */
 	do {
 		f->sorted_cnt = f->thread_cnt;
 		if (f->thread_cnt)
@@ -166,10 +166,10 @@ int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err)
 	return 0;
 }
 
-/* reap_killed waits for the threads that could not be let go, as they were
- * killed meanwhile: each stays a zombie, and its process with it, until its
- * tracer has waited for it.  The first of a process can only be waited for
- * after the others, hence the rounds; bounded by RELEASE_MS. */
+/* reap_killed waits for threads that were killed meanwhile and so could not be
+ * released: each stays a zombie, and its process with it, until its tracer
+ * waits for it.  The first thread of a process can only be reaped after the
+ * others, hence the rounds; RELEASE_MS bounds them. */
 static void reap_killed(struct pt_freeze *f)
 {
 	bool left = f->thread_cnt > 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* freeze: all threads of a process stopped, for as long as we live.
+/* freeze: stops all threads of a process, at most while this process lives.
  *
- * By ptrace(2) seize and interrupt: no signal that the process or its parent
- * could see, and the kernel lets every thread go on when the thread that
- * stopped them ends, even by SIGKILL.  A process that SIGSTOP had stopped
- * before is stopped by it again afterwards.
+ * It uses ptrace(2) seize and interrupt: the process and its parent see no
+ * signal, and the kernel resumes every thread when the tracing thread ends,
+ * even by SIGKILL.  A process that SIGSTOP had stopped stays stopped
+ * afterwards.
  */
 #ifndef PT_MEMORY_FREEZE_H
 #define PT_MEMORY_FREEZE_H
@@ -18,14 +18,14 @@ struct pt_freeze;
 
 /* pt_freeze_take stops process pid.  On success returns 0 and *out is the
  * caller's, to pt_freeze_release by the same thread.  Else none is stopped:
- *   -ESRCH      it went away
- *   -EPERM      not allowed, or another traces it (named)
+ *   -ESRCH      it has ended
+ *   -EPERM      not allowed, or another process traces it (named)
  *   -ETIMEDOUT  a thread did not stop (named), e.g. it waits for a dead disk
  *   -ENOMEM */
 int pt_freeze_take(struct pt_freeze **out, pid_t pid, struct pt_error *err);
 
-/* pt_freeze_release lets all go on, each with the signal that was on its way
- * when it was stopped.  NULL is fine. */
+/* pt_freeze_release resumes all threads, each with the signal that was pending
+ * when it stopped.  NULL is allowed. */
 void pt_freeze_release(struct pt_freeze *f);
 
 #endif

@@ -11,7 +11,7 @@ static __thread struct pt_guard *innermost;
 static struct sigaction before;	/* who had SIGBUS before us */
 static atomic_bool is_barred, is_allowed;
 
-/* pass_on does what would have been done without us. */
+/* pass_on does the previous action for the signal. */
 static void pass_on(int signo, siginfo_t *info, void *context)
 {
 	if (before.sa_flags & SA_SIGINFO) {
@@ -20,8 +20,8 @@ static void pass_on(int signo, siginfo_t *info, void *context)
 		return;
 	} else if (before.sa_handler == SIG_DFL ||
 		   before.sa_handler == SIG_IGN) {
-		/* A fault happens again at once, and then ends us; what
-		 * kill(2) sent does not. */
+		/* A fault happens again at once and then ends the process; a
+		 * signal of kill(2) must be raised again. */
 		sigaction(signo, &before, NULL);
 		if (info->si_code <= 0)
 			raise(signo);
@@ -41,8 +41,9 @@ static void on_sigbus(int signo, siginfo_t *info, void *context)
 	}
 	innermost = guard->outer;
 	guard->addr = info->si_addr;
-	/* A runtime that stands between us and the kernel, as ThreadSanitizer's,
-	 * blocks signals whatever we asked for.  The next fault would kill. */
+	/* A runtime between us and the kernel, such as ThreadSanitizer's,
+	 * blocks signals in spite of SA_NODEFER, and the next fault would
+	 * kill. */
 	sigemptyset(&bus);
 	sigaddset(&bus, SIGBUS);
 	pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
@@ -51,8 +52,8 @@ static void on_sigbus(int signo, siginfo_t *info, void *context)
 
 static void install(void)
 {
-	/* SA_NODEFER: we leave by longjmp and restore no signal mask, which
-	 * saves pt_guard_enter a system call. */
+	/* SA_NODEFER: the handler leaves by longjmp and restores no signal
+	 * mask, which saves pt_guard_enter a system call. */
 	struct sigaction ours = {
 		.sa_sigaction = on_sigbus,
 		.sa_flags = SA_SIGINFO | SA_NODEFER,

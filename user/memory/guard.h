@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* guard: turns the SIGBUS of a mapped file into a branch.
  *
- * Reading a mapping past the end of a file that someone cut short, or writing
- * one when the file system is full, raises SIGBUS in the thread that did it.
+ * Reading a mapping past the end of a truncated file, or writing one when the
+ * file system is full, raises SIGBUS in that thread.
  *
  *     struct pt_guard guard;
  *
@@ -13,10 +13,10 @@
  *     ... read and write mappings ...
  *     pt_guard_leave(&guard);
  *
- * As with setjmp(3): enter and leave in one function, do not return in
- * between, and a local that changes in between is volatile or not read after
- * a fault.  Between them call nothing that takes a lock or memory: it would
- * not be given back.  Guards nest, per thread; entering costs no system call.
+ * As with setjmp(3): enter and leave in one function, do not return in between,
+ * and a local that changes in between is volatile or not read after a fault.
+ * Between them call nothing that takes a lock or allocates memory, which would
+ * not be released.  Guards nest, per thread; entering costs no system call.
  *
  * The handler is installed at the first enter, unless that is barred: then no
  * guard catches anything, and files are to be read and written by system call.
@@ -39,7 +39,7 @@ struct pt_guard {
 #define pt_guard_enter(guard) \
 	(pt_guard_push(guard), sigsetjmp((guard)->env, 0) != 0)
 
-void pt_guard_push(struct pt_guard *guard);	/* of pt_guard_enter only */
+void pt_guard_push(struct pt_guard *guard);	/* for pt_guard_enter only */
 void pt_guard_leave(struct pt_guard *guard);	/* the innermost */
 
 /* pt_guard_bar: this process has not asked for the handler; has no effect once

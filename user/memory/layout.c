@@ -44,7 +44,7 @@ static int segment_check(const struct pt_segment *seg, __u32 idx,
 	return 0;
 }
 
-/* places_fill gives each segment its regions and its place in the image. */
+/* places_fill sets each segment's regions and its offset in the image. */
 static int places_fill(struct pt_layout *l, struct pt_error *err)
 {
 	__u64 region = 0, image_off = 0;
@@ -149,7 +149,7 @@ __u64 pt_layout_image_sz(const struct pt_layout *l)
 	return l->image_sz;
 }
 
-/* gfn_segment returns the segment that holds gfn; -1 if none does. */
+/* gfn_segment returns the segment that contains gfn; -1 if there is none. */
 static __s64 gfn_segment(const struct pt_layout *l, __u64 gfn)
 {
 	__u32 low = 0, high = l->seg_cnt;

@@ -4,13 +4,13 @@
  *   knows         page numbers, the dirty set, digests of pages, the SIGBUS guard,
  *                 stopped processes, memory headroom
  *   may use       no other
- *   must not know files that hold it, frames
+ *   must not know files that hold memory, frames
  */
-/* layout: where the pages of a memory stand, the same at both ends.
+/* layout: the positions of a memory's pages, the same at both ends.
  *
  * A memory is a table of segments in one space of guest page numbers (gfn).
- * Between them may lie any distance, so everything that keeps something for
- * each page counts by dense page index instead:
+ * Gaps between them may be large, so tables with one entry per page use a dense
+ * page index instead:
  *
  *     gfn        |--seg 0--|        |------seg 1------|    |-2-|
  *     page_idx   |--seg 0--|.....|------seg 1------|...|-2-|......|
@@ -22,8 +22,8 @@
  * image: the segments back to back in order of gfn, each starting at a
  * multiple of 4096 bytes; the last ends at its exact byte.
  *
- * A layout never changes once made: any thread may read it.  It costs 4 bytes
- * a region beside the table.
+ * A layout never changes, so any thread may read it.  It takes 4 bytes per
+ * region beside the table.
  */
 #ifndef PT_MEMORY_LAYOUT_H
 #define PT_MEMORY_LAYOUT_H
@@ -45,7 +45,8 @@ struct pt_segment {
 	__u64	sz;		/* bytes, > 0; no multiple of 4096 needed */
 };
 
-/* pt_segment_page_cnt: pages it takes, the last one maybe in part. */
+/* pt_segment_page_cnt returns the segment's pages; the last one may be
+ * partial. */
 static inline __u64 pt_segment_page_cnt(const struct pt_segment *seg)
 {
 	return seg->sz / PT_PAGE_SZ + (seg->sz % PT_PAGE_SZ != 0);
@@ -54,7 +55,7 @@ static inline __u64 pt_segment_page_cnt(const struct pt_segment *seg)
 struct pt_layout;
 
 /* pt_layout_create copies the table.  On success returns 0 and *out is the
- * caller's, to pt_layout_free.  On failure *out is as it was:
+ * caller's, to pt_layout_free.  On failure *out is unchanged:
  *   -EINVAL  cnt outside 1..PT_SEGMENTS_MAX; a segment is empty, ends above
  *            PT_GFN_MAX, has a name without NUL, or does not start above the
  *            end of the one before it
@@ -72,29 +73,29 @@ __u64 pt_layout_page_cnt(const struct pt_layout *l);	/* region_cnt * 512 */
 __u64 pt_layout_region_cnt(const struct pt_layout *l);	/* >= 1 */
 __u64 pt_layout_image_sz(const struct pt_layout *l);	/* bytes, exact */
 
-/* pt_layout_find returns whether there is a page gfn, and its index. */
+/* pt_layout_find returns whether the memory has page gfn, and its index. */
 bool pt_layout_find(const struct pt_layout *l, __u64 gfn, __u64 *page_idx);
 
-/* pt_layout_run_cnt returns how many pages, gfn and those after it, lie in
- * gfn's segment: 0 if there is no page gfn. */
+/* pt_layout_run_cnt returns how many pages from gfn on lie in gfn's segment; 0
+ * if there is no page gfn. */
 __u64 pt_layout_run_cnt(const struct pt_layout *l, __u64 gfn);
 
-/* The following take an index below pt_layout_page_cnt() (a region below
- * pt_layout_region_cnt()) and O(1). */
+/* The following functions take an index below pt_layout_page_cnt() (a region
+ * below pt_layout_region_cnt()), in O(1). */
 
-/* pt_layout_gfn returns the page's number; the index stands for a page. */
+/* pt_layout_gfn returns the page's number; the index must have a page. */
 __u64 pt_layout_gfn(const struct pt_layout *l, __u64 page_idx);
 
-/* pt_layout_image_off returns where the page starts in the image, bytes. */
+/* pt_layout_image_off returns the page's offset in the image, in bytes. */
 __u64 pt_layout_image_off(const struct pt_layout *l, __u64 page_idx);
 
-/* pt_layout_region returns how many pages the region has, 1..512, and the
- * number of its first; gfn_first may be NULL. */
+/* pt_layout_region returns the region's count of pages, 1..512, and the number
+ * of its first page; gfn_first may be NULL. */
 __u32 pt_layout_region(const struct pt_layout *l, __u64 region_idx,
 		       __u64 *gfn_first);
 
-/* pt_layout_region_segment returns the index of the region's segment, and how
- * many bytes into it the region starts; seg_off may be NULL. */
+/* pt_layout_region_segment returns the index of the region's segment, and the
+ * region's offset in it, in bytes; seg_off may be NULL. */
 __u32 pt_layout_region_segment(const struct pt_layout *l, __u64 region_idx,
 			       __u64 *seg_off);
 

@@ -12,27 +12,28 @@
 
 #define LINKS_MAX	40	/* as many as the kernel follows */
 
-/* is_trusted: the link is root's or ours. */
+/* is_trusted: root or we own the link. */
 static bool is_trusted(const struct stat *link)
 {
 	return !link->st_uid || link->st_uid == geteuid();
 }
 
-/* walk: a way that is partly gone. */
+/* walk: a path that is resolved in part. */
 struct walk {
 	int at;			/* the folder reached */
-	char rest[PATH_MAX];	/* the way from there, relative */
+	char rest[PATH_MAX];	/* the path from there, relative */
 	int link_cnt;
 };
 
-/* step_in makes fd, which is a folder, the one reached. */
+/* step_in makes the folder fd the one reached. */
 static void step_in(struct walk *w, int fd)
 {
 	close(w->at);
 	w->at = fd;
 }
 
-/* follow puts a link's text before the rest.  An absolute one starts anew. */
+/* follow puts a link's text before the rest.  An absolute link starts at the
+ * root. */
 static int follow(struct walk *w, int link)
 {
 	char text[PATH_MAX], joined[2 * PATH_MAX + 2];
@@ -63,7 +64,7 @@ static int follow(struct walk *w, int link)
 	return 0;
 }
 
-/* next_part cuts the first part off the rest; false: none is left. */
+/* next_part cuts the first part off the rest; false: nothing is left. */
 static bool next_part(struct walk *w, char part[NAME_MAX + 1], int *ret)
 {
 	const char *from = w->rest + strspn(w->rest, "/");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* proc: the few things that are asked of /proc about a process. */
+/* proc: facts about a process from /proc. */
 #ifndef PT_MEMORY_PROC_H
 #define PT_MEMORY_PROC_H
 
@@ -10,12 +10,12 @@
  * /proc/PID/status; -1 if there is no such process or key. */
 long pt_proc_number(pid_t pid, const char *key);
 
-/* pt_proc_thread_lives returns whether the thread is there and has not ended
- * (a zombie waits to be reaped and has no memory). */
+/* pt_proc_thread_lives returns whether the thread exists and has not ended (a
+ * zombie waits to be reaped and has no memory). */
 bool pt_proc_thread_lives(pid_t pid, pid_t tid);
 
-/* pt_proc_threads calls fn for each thread of the process, until it returns
- * other than 0; returns that, 0 at the end, or -ESRCH, -EMFILE, ... */
+/* pt_proc_threads calls fn for each thread of the process until fn returns
+ * nonzero.  It returns that value, 0 at the end, or -ESRCH, -EMFILE, ... */
 int pt_proc_threads(pid_t pid, int (*fn)(void *arg, pid_t tid), void *arg);
 
 #endif

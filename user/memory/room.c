@@ -8,12 +8,12 @@
 #include <string.h>
 
 #define SPARE_SZ_MIN	(64ULL << 20)
-#define SPARE_SHIFT	7	/* or a 128th: twice what a page costs besides */
+#define SPARE_SHIFT	7	/* or a 128th: twice the extra cost of a page */
 
-/* version: of cgroups, and how the files are named in them.  A limit holds for
- * all cgroups within, and cache is theirs, too. */
+/* version: a version of cgroups and its file names.  A limit covers the cgroups
+ * below it, and so does the cache. */
 struct version {
-	const char *type;	/* as a file system */
+	const char *type;	/* of its file system */
 	const char *limit, *charged;
 	const char *inactive, *active;	/* cache, in memory.stat */
 };
@@ -41,7 +41,7 @@ open_at(const char *fmt, ...)
 	return sz < (int)sizeof(path) ? fopen(path, "re") : NULL;
 }
 
-/* look_up: the number behind key, or the first of all if key is "". */
+/* look_up returns the number after key, or the first number if key is "". */
 static bool look_up(FILE *f, const char *key, __u64 *value)
 {
 	size_t key_sz = strlen(key);
@@ -59,7 +59,7 @@ static bool look_up(FILE *f, const char *key, __u64 *value)
 	return false;
 }
 
-/* number_in: the one number of DIR/name. */
+/* number_in reads the single number of DIR/name. */
 static bool number_in(const char *dir, const char *name, __u64 *value)
 {
 	FILE *f = open_at("%s/%s", dir, name);
@@ -70,7 +70,7 @@ static bool number_in(const char *dir, const char *name, __u64 *value)
 	return is_there;
 }
 
-/* cache: what memory.stat says that could be dropped. */
+/* cache returns the bytes in memory.stat that the kernel could drop. */
 static __u64 cache(const char *dir, const struct version *v)
 {
 	FILE *f = open_at("%s/memory.stat", dir);
@@ -126,9 +126,9 @@ static void look_at_cgroup(struct pt_room *room, const char *dir,
 	snprintf(room->limit, sizeof(room->limit), "%s/%s", dir, v->limit);
 }
 
-/* --- where the cgroups are ------------------------------------------- */
+/* --- the cgroups' paths ---------------------------------------------- */
 
-/* has_word: of words with commas between. */
+/* has_word: a comma-separated list contains the word. */
 static bool has_word(const char *words, const char *word)
 {
 	size_t sz = strlen(word);
@@ -143,7 +143,7 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-/* own_path: "/a/b", where the process is among cgroups of a version. */
+/* own_path returns the process's cgroup of a version, "/a/b". */
 static bool own_path(const char *root, const struct version *v,
 		     char path[PATH_MAX])
 {
@@ -170,7 +170,8 @@ static bool own_path(const char *root, const struct version *v,
 	return found;
 }
 
-/* climb looks at the cgroup path, below the folder point, and at all above. */
+/* climb reads the limits of the cgroup path, below the folder point, and of its
+ * ancestors. */
 static void climb(struct pt_room *room, const char *point, const char *path,
 		  const struct version *v)
 {
@@ -186,8 +187,8 @@ static void climb(struct pt_room *room, const char *point, const char *path,
 	look_at_cgroup(room, point, v);
 }
 
-/* below returns what path has behind the folder top: "" or "/b/c"; NULL if it
- * is not within. */
+/* below returns the rest of path after the folder top: "" or "/b/c"; NULL if
+ * path is not within it. */
 static const char *below(const char *path, const char *top)
 {
 	size_t sz = strcmp(top, "/") ? strlen(top) : 0;
@@ -218,7 +219,7 @@ static void look_at_mount(struct pt_room *room, const char *root,
 		return;
 	rest = below(path, top);
 	if (!rest)
-		return;		/* the cgroup of others */
+		return;		/* other processes' cgroup */
 	snprintf(at, sizeof(at), "%s%s", root, point);
 	climb(room, at, rest, v);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* room: how much memory this process may still take before something is killed
- * for it: what the host can give, and what each cgroup leaves that the process
- * is in, or that has such a one in it.  Of both versions of cgroups.
+/* room: memory headroom, which is what this process can still allocate before
+ * the kernel kills something: the least of the host's available memory and of
+ * the remainders in its cgroup and the ancestors, for both versions of cgroups.
  *
  *     host        MemAvailable
  *     each cgroup its limit - what is charged to it + page cache, which goes
  *                 before anybody is killed
  *
- * The least counts, less a rest to live on: page tables, and the receiver's own
- * 8 bytes a page.
+ * A reserve is subtracted: page tables, and the receiver's own 8 bytes per
+ * page.
  */
 #ifndef PT_MEMORY_ROOM_H
 #define PT_MEMORY_ROOM_H
@@ -17,14 +17,14 @@
 #include <linux/types.h>
 
 struct pt_room {
-	__u64 sz;		/* bytes; ~0: nothing is known, so try */
+	__u64 sz;		/* bytes; ~0: unknown, so try */
 	char limit[PATH_MAX];	/* the file of the cgroup's limit; "": the host
-				 * has no more */
-	__u64 limit_sz;		/* that it sets */
+				 * is the limit */
+	__u64 limit_sz;		/* of that file */
 };
 
-/* pt_room_look: what cannot be read limits nothing.  root stands before all
- * paths: "", but for tests.  Threads: any. */
+/* pt_room_look computes the headroom; files that cannot be read limit nothing.
+ * root is a prefix of all paths: "" except in tests.  Threads: any. */
 void pt_room_look(struct pt_room *room, const char *root);
 
 #endif

@@ -14,7 +14,7 @@
 #define FRAME_AROUND_SZ	24	/* preamble 8, FCS 4, gap 12 */
 #define COPY_DESC_SZ	3840	/* of a frame in a descriptor, in copy mode */
 
-/* region: what one look at a region's pages gave. */
+/* region: the result of one pass over a region's pages. */
 struct region {
 	__u64 masks[PT_REGION_PAGES];
 	__u64 hashes[PT_REGION_PAGES];	/* of pages with data */
@@ -32,7 +32,7 @@ struct walk {
 	struct region region;
 };
 
-/* region_scan reads the region's pages, once; the only one that may fault. */
+/* region_scan reads the region's pages once; only it may fault. */
 static int region_scan(struct walk *w, struct pt_error *err)
 {
 	struct pt_view *v = &w->view;
@@ -72,8 +72,8 @@ static void frames_count(struct walk *w)
 	frame_count(&w->with_copies, &w->survey->with_copies);
 }
 
-/* page_pack stages one page as a sender does.  The builders never look into
- * it: nothing is written. */
+/* page_pack stages one page as a sender does.  The builders do not read it,
+ * since nothing is written. */
 static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
 		      __u64 gfn, __u64 mask)
 {
@@ -91,8 +91,7 @@ static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
 	}
 }
 
-/* page_pack_all: in each way.  All copies cost the same, whatever they are
- * of. */
+/* page_pack_all packs the page in each way.  All copy records cost the same. */
 static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 			  bool is_copy)
 {
@@ -111,7 +110,7 @@ static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 	w->copies_packed++;
 }
 
-/* page_count returns what pt_twins_add does. */
+/* page_count returns the result of pt_twins_add. */
 static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
 {
 	__u64 mask = w->region.masks[page];
@@ -144,7 +143,8 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 	__u64 gfn;
 	int code, copy;
 
-	/* A sender's frame holds no pages that its next view overwrites. */
+	/* A sender's frame must not hold pages that its next view
+	 * overwrites. */
 	page_cnt = pt_layout_region(w->layout, region_idx, &gfn);
 	if (!pt_view_keeps(&w->view, page_cnt)) {
 		frames_count(w);
@@ -204,8 +204,8 @@ void pt_survey_stretch(struct pt_survey_cost *with,
 	with->wire_bytes = stretch(with->wire_bytes, all->wire_bytes, times);
 }
 
-/* copies_tell takes what twins knows.  Of a sample, what its copies save
- * stands for what all would. */
+/* copies_tell takes the counts of twins.  With a sample, the savings of its
+ * copies are scaled to all copies. */
 static void copies_tell(struct walk *w)
 {
 	struct pt_survey *s = w->survey;

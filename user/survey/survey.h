@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room survey: what a memory holds, before it is sent.
+/* Room survey: measures a memory before it is sent.
  *
  *   knows         counting blocks, zero pages, equal pages
  *   may use       trim wire memory source
  *   must not know devices, connections
  */
-/* survey: what a memory holds, and what it would cost to send it.
+/* survey: the content of a memory, and the cost of sending it.
  *
- * Reads a source once, as a sender would, and counts.  The cost comes from
- * the builder that packs a sender's frames: one lane, IPv4, no VLAN tag, no
- * loss, every page in the order of its number.
+ * It reads a source once, as a sender would, and counts.  The builder of a
+ * sender's frames computes the cost: one lane, IPv4, no VLAN tag, no loss,
+ * pages in the order of their numbers.
  *
- * Memory: 8 bytes a region, and what twins takes.
+ * Memory: 8 bytes per region, and the memory of twins.
  */
 #ifndef SURVEY_SURVEY_H
 #define SURVEY_SURVEY_H
@@ -22,8 +22,8 @@
 #include "source/source.h"
 #include "trim/trim.h"
 
-/* pt_survey_region: what a region holds.  page_cnt pages, of which zero_cnt
- * are zero; in the others, trimmed_cnt blocks of 64 bytes are. */
+/* pt_survey_region: the content of a region: page_cnt pages, of which zero_cnt
+ * are zero; the others have trimmed_cnt zero blocks of 64 bytes. */
 struct pt_survey_region {
 	__u16 page_cnt;		/* 1..512 */
 	__u16 zero_cnt;		/* 0..page_cnt */
@@ -31,11 +31,11 @@ struct pt_survey_region {
 	__u16 unused;
 };
 
-/* pt_survey_cost: of sending it all, with one way to trim. */
+/* pt_survey_cost: the cost of sending the memory with one trim method. */
 struct pt_survey_cost {
 	__u64 frames;
-	__u64 wire_bytes;	/* Ethernet bytes without FCS, as a sender
-				 * counts them */
+	__u64 wire_bytes;	/* Ethernet bytes without FCS, as the sender's
+				 * report has them */
 };
 
 struct pt_survey {
@@ -47,13 +47,13 @@ struct pt_survey {
 	__u64 data_cnt;
 	__u64 copy_cnt;		/* of data_cnt: equal to an earlier page */
 	__u64 copy_sample;	/* 1: exact; n: 1 in n contents was counted */
-	/* Zero blocks of the data pages, by where they lie: before the first
-	 * block with data, after the last, between. */
+	/* Zero blocks of the data pages, by position: before the first block
+	 * with data, after the last, between. */
 	__u64 head_cnt, tail_cnt, interior_cnt;
 	struct pt_survey_cost costs[PT_TRIM_CNT];
-	struct pt_survey_cost with_copies;	/* PT_TRIM_BLOCKS, and a record
-						 * for each of copy_cnt; exact
-						 * if that is */
+	struct pt_survey_cost with_copies;	/* PT_TRIM_BLOCKS, and one
+						 * record per copy; exact if
+						 * copy_cnt is */
 	struct pt_survey_region *regions;	/* by region_idx */
 	__u64 region_cnt;
 };
@@ -71,13 +71,13 @@ int pt_survey_take(struct pt_survey *out, struct pt_source *src,
 		   struct pt_error *err);
 void pt_survey_free(struct pt_survey *s);
 
-/* pt_survey_stretch: *with saves so many times as much of *all; all of it at
- * most, since the copies of a sample may hold more than the others. */
+/* pt_survey_stretch multiplies the saving of *with against *all, to all of it
+ * at most, since the copies of a sample may be larger than the others. */
 void pt_survey_stretch(struct pt_survey_cost *with,
 		       const struct pt_survey_cost *all, double times);
 
-/* pt_survey_seconds: how long a cost takes at rate_mbit (> 0) Mbit/s of
- * Ethernet, with the 24 bytes around each frame: preamble, FCS and gap. */
+/* pt_survey_seconds returns the time on an Ethernet of rate_mbit (> 0) Mbit/s,
+ * with 24 bytes around each frame: preamble, FCS and gap. */
 double pt_survey_seconds(const struct pt_survey_cost *cost, __u64 rate_mbit);
 
 #endif

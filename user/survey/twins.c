@@ -12,7 +12,8 @@ struct pt_twins {
 	__u32 slot_cnt;
 	__u32 used;		/* different hashes in it */
 	unsigned int zeros;	/* only hashes with so many leading zeros */
-	__u64 pages[65];	/* added, by leading zeros of their hash */
+	__u64 pages[65];	/* pages added, by leading zeros of their
+				 * hash */
 };
 
 static __u64 *slots_map(__u32 cnt)
@@ -50,9 +51,9 @@ void pt_twins_destroy(struct pt_twins *t)
 	free(t);
 }
 
-/* insert returns whether it was there.  The place is taken from the low bits,
- * the sample from the high ones.  Ends: a quarter of the slots is always
- * empty. */
+/* insert returns whether the hash was present.  The low bits select the slot,
+ * the high bits the sample.  The loop ends, since a quarter of the slots is
+ * always empty. */
 static bool insert(struct pt_twins *t, __u64 hash)
 {
 	__u32 at = hash & (t->slot_cnt - 1);
@@ -71,7 +72,7 @@ static unsigned int leading_zeros(__u64 hash)
 	return hash ? __builtin_clzll(hash) : 64;
 }
 
-/* halve drops every hash that has no more leading zeros than it must. */
+/* halve drops every hash that has only the required leading zeros. */
 static int halve(struct pt_twins *t)
 {
 	__u64 *old = t->slots;

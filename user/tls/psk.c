@@ -18,7 +18,7 @@ static int refuse(struct pt_error *err, const char *path, const char *why)
 			    "is " FORM, path, why);
 }
 
-/* identity_sz: the bytes of an identity at the start of text, or 0. */
+/* identity_sz returns the size of the identity at the start of text, or 0. */
 static size_t identity_sz(const char *text, size_t sz)
 {
 	size_t i;
@@ -89,7 +89,7 @@ int pt_psk_parse(struct pt_psk *out, const char *path, const void *text,
 	return refuse(err, path, why);
 }
 
-/* read_all: the bytes of fd, at most sz, or -errno. */
+/* read_all reads at most sz bytes of fd; returns their count, or -errno. */
 static ssize_t read_all(int fd, char *text, size_t sz)
 {
 	size_t at = 0;
@@ -171,7 +171,7 @@ int pt_psk_make(struct pt_psk *out, const char *identity,
 	return 0;
 }
 
-/* print writes the file's line and returns its bytes. */
+/* print writes the file's line and returns its size. */
 static size_t print(const struct pt_psk *psk, char *text)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -8,7 +8,7 @@
  * IDENTITY is 1..PT_PSK_IDENTITY_MAX printable ASCII characters, no blank, no
  * colon, and no '#' first; it travels in clear.  HEXKEY is PT_PSK_KEY_MIN..
  * PT_PSK_KEY_MAX bytes in hexadecimal.  No error text holds any part of the
- * key.  A struct pt_psk that held a key is its owner's to wipe.
+ * key.  The owner of a struct pt_psk wipes it.
  */
 #ifndef TLS_PSK_H
 #define TLS_PSK_H
@@ -31,25 +31,25 @@ struct pt_psk {
 };
 
 /* pt_psk_parse reads a file's sz bytes; path is for err.  Pure.
- *   -EINVAL   not of the form above */
+ *   -EINVAL  not in the form above */
 int pt_psk_parse(struct pt_psk *out, const char *path, const void *text,
 		 size_t sz, struct pt_error *err);
 
-/* pt_psk_load reads path, which nobody but its owner (and root) may read.
+/* pt_psk_load reads path, which only its owner (and root) may read.
  *   -EINVAL   as pt_psk_parse, or no regular file
  *   -EPERM    its group or others may read or write it
  *   or as open(2) and read(2) say */
 int pt_psk_load(struct pt_psk *out, const char *path, struct pt_error *err);
 
 /* pt_psk_make draws a key of PT_PSK_KEY_MIN random bytes.
- *   -EINVAL   identity is not of the form above
+ *   -EINVAL   identity is not in the form above
  *   -EIO      no randomness */
 int pt_psk_make(struct pt_psk *out, const char *identity,
 		struct pt_error *err);
 
-/* pt_psk_save makes the file path, mode 0600, and syncs it.  A failure leaves
- * none behind.
- *   -EEXIST   path is there (a symbolic link, too): it is never overwritten
+/* pt_psk_save creates the file path, mode 0600, and syncs it.  A failure leaves
+ * no file.
+ *   -EEXIST   path exists (also as a symbolic link): it is never overwritten
  *   or as open(2) and write(2) say */
 int pt_psk_save(const struct pt_psk *psk, const char *path,
 		struct pt_error *err);

@@ -21,7 +21,8 @@ static int no_memory(struct pt_error *err)
 
 /* ---- pre-shared key ---- */
 
-/* session_of: a TLS session that proves key, or NULL.  The caller's. */
+/* session_of returns a TLS session that proves key, which the caller owns, or
+ * NULL. */
 static SSL_SESSION *session_of(SSL *ssl, const __u8 *key, size_t key_sz)
 {
 	static const unsigned char suite[] = { 0x13, 0x01 };	/* PSK_SUITE */
@@ -43,14 +44,14 @@ static int psk_use(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 
 	*session = NULL;
 	if (md && !EVP_MD_is_a(md, "SHA256"))
-		return 1;	/* the peer chose a hash that is not the key's */
+		return 1;	/* the peer chose another hash than the key's */
 	*session = session_of(ssl, psk->key, psk->key_sz);
 	*id = (const unsigned char *)psk->identity;
 	*id_sz = strlen(psk->identity);
 	return *session != NULL;
 }
 
-/* keep_identity: what a stranger calls its key, for our log. */
+/* keep_identity keeps the name of a stranger's key, for our log. */
 static void keep_identity(struct pt_tls_stream *s, const unsigned char *id,
 			  size_t id_sz)
 {
@@ -67,8 +68,8 @@ static void keep_identity(struct pt_tls_stream *s, const unsigned char *id,
 	s->peer_identity[sz] = '\0';
 }
 
-/* psk_find: an unknown identity goes on with a key that nobody has, so that a
- * stranger cannot tell it from a known one with a wrong key. */
+/* psk_find: an unknown identity continues with a random key, so that a stranger
+ * cannot distinguish it from a known identity with a wrong key. */
 static int psk_find(SSL *ssl, const unsigned char *id, size_t id_sz,
 		    SSL_SESSION **session)
 {

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room tls: whom we talk to, and in secret.
+/* Room tls: authenticates the peer and encrypts the channel.
  *
- *   knows         TLS 1.3 by OpenSSL: keys, certificates, the names that are believed,
+ *   knows         TLS 1.3 by OpenSSL: keys, certificates, accepted names,
  *                 a stranger's costs
  *   may use       base
- *   must not know messages, what is decided with a name
+ *   must not know messages, decisions that depend on a name
  */
-/* tls: what this process shows to a peer, and whom it believes: a pre-shared
- * key, or a certificate and a CA.  TLS 1.3 alone, both ends authenticated; no
- * tickets, no resumption, no early data; a key always with (EC)DHE.
+/* tls: the credentials of this process, and the peers that it accepts: a
+ * pre-shared key, or a certificate and a CA.  TLS 1.3 only, with both ends
+ * authenticated; no tickets, no resumption, no early data; a pre-shared key
+ * always with (EC)DHE.
  *
  *	ret = pt_tls_open(&tls, PT_ROLE_SENDER, &(struct pt_tls_cfg){
  *			  .psk_path = "/etc/pagetrim/key" }, err);
  *	conn_cfg.tls = tls;		(for any number of connections)
  *
  * Files are read once, in pt_tls_open, so that privileges may be dropped after
- * it.  Threads: none while it opens; then any number of connections.  What
- * held a key is wiped when it is let go.
+ * it.  Threads: one opens it; then any number of connections may use it.
+ * Memory that held a key is wiped before it is freed.
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
@@ -34,25 +35,26 @@ struct pt_tls;
 
 struct pt_tls_cfg {
 	const char *psk_path;	/* a key file (psk.h), or NULL and all of: */
-	const char *cert_path;	/* ours, PEM, with what links it to the CA */
-	const char *key_path;	/* its key, PEM, not encrypted */
-	const char *ca_path;	/* who signs the peer's, PEM */
+	const char *cert_path;	/* ours, PEM, with its chain to the CA */
+	const char *key_path;	/* its private key, PEM, not encrypted */
+	const char *ca_path;	/* the CA of the peer's certificate, PEM */
 
-	/* Who connects: the name that the peer's certificate must carry as
-	 * subject alternative name (an address: as such).  NULL: the host that
-	 * it connects to. */
+	/* For the connecting end: the name that the peer's certificate must
+	 * have as subject alternative name (an address: as such).  NULL: the
+	 * host that it connects to. */
 	const char *hostname;
 
-	/* Who listens: the same, any of these; none: the CA's word is enough. */
+	/* For the listening end: the certificate must have one of these names;
+	 * none: any certificate of the CA is accepted. */
 	const char *const *peers;
 	__u32	peer_cnt;	/* 0..PT_TLS_PEERS_MAX */
 };
 
 /* pt_tls_open: on success returns 0 and *out is the caller's, to pt_tls_close
  * after its last connection.  A sender connects, a receiver listens.
- *   -EINVAL   neither or both kinds of key, or a file that holds no such thing
+ *   -EINVAL   neither or both kinds of key, or a file without one
  *   -EPERM    a key that others can read
- *   -EKEYREJECTED  key and certificate are no pair, or OpenSSL thinks them weak
+ *   -EKEYREJECTED  no pair, or weak by OpenSSL's measure
  *   or as open(2) and read(2) say */
 int pt_tls_open(struct pt_tls **out, enum pt_role role,
 		const struct pt_tls_cfg *cfg, struct pt_error *err);

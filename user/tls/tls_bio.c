@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The socket as OpenSSL sees it: never blocks, never raises SIGPIPE, and looks
- * at what a stranger sends before OpenSSL allocates for it. */
+/* The socket's BIO for OpenSSL: it never blocks, never raises SIGPIPE, and
+ * checks a stranger's records before OpenSSL allocates memory for them. */
 #include <errno.h>
 #include <openssl/bio.h>
 #include <stdlib.h>
@@ -15,7 +15,8 @@ enum { CHANGE_CIPHER = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23 };
 #define RECORD_HDR_SZ	5
 #define CLIENT_HELLO	1
 
-/* start_sz: how much of a record's start must be seen to judge it. */
+/* start_sz returns how many bytes of a record's start are needed to judge
+ * it. */
 static unsigned start_sz(const struct pt_tls_gate *g)
 {
 	bool is_long = g->start[0] == HANDSHAKE || g->start[0] == 0;
@@ -34,8 +35,8 @@ static int not_tls(struct pt_tls_stream *s)
 	return pt_tls_why(s, -EPROTO, "is not pagetrim (is the port right?)");
 }
 
-/* hello_fits: a stranger's hello is whole in its record: what OpenSSL will
- * allocate for it is known. */
+/* hello_fits: a stranger's hello is whole in its record, so OpenSSL's
+ * allocation is bounded. */
 static bool hello_fits(const __u8 *b)
 {
 	unsigned fragment_sz = b[3] << 8 | b[4];
@@ -49,7 +50,7 @@ static size_t record_sz(const __u8 *b)
 	return RECORD_HDR_SZ + (b[3] << 8 | b[4]);
 }
 
-/* judge the start that has come: 0, or -errno. */
+/* judge checks the start of a record; returns 0, or -errno. */
 static int judge(struct pt_tls_stream *s)
 {
 	struct pt_tls_gate *g = &s->gate;
@@ -59,7 +60,7 @@ static int judge(struct pt_tls_stream *s)
 	if (b[0] < CHANGE_CIPHER || b[0] > DATA ||
 	    (g->have_sz > 1 && b[1] != 3) ||
 	    (g->is_first && from_client && b[0] != HANDSHAKE))
-		/* A plaintext HELLO is worth waiting for: it gets a better
+		/* Wait for all of a plaintext HELLO, which gets a better
 		 * answer. */
 		return g->is_first && b[0] == 0 && g->have_sz < start_sz(g) ?
 		       0 : not_tls(s);
@@ -72,7 +73,8 @@ static int judge(struct pt_tls_stream *s)
 	return 0;
 }
 
-/* take reads up to sz bytes more of the record: 1, 0 wait, -errno. */
+/* take reads up to sz further bytes of the record; returns 1, 0 to wait, or
+ * -errno. */
 static int take(struct pt_tls_stream *s, __u8 *at, size_t sz)
 {
 	struct pt_tls_gate *g = &s->gate;
@@ -93,7 +95,7 @@ static int take(struct pt_tls_stream *s, __u8 *at, size_t sz)
 	return 1;
 }
 
-/* take_start: the start of a record, judged as it comes. */
+/* take_start reads the start of a record and judges it on arrival. */
 static int take_start(struct pt_tls_stream *s)
 {
 	struct pt_tls_gate *g = &s->gate;
@@ -139,7 +141,7 @@ void pt_tls_gate_close(struct pt_tls_gate *g)
 	g->have_sz = g->given_sz = 0;
 }
 
-/* give hands out what was held back. */
+/* give hands out the bytes that were held back. */
 static int give(struct pt_tls_gate *g, char *buf, int sz)
 {
 	const __u8 *held = g->record ? g->record : g->start;
@@ -153,7 +155,8 @@ static int give(struct pt_tls_gate *g, char *buf, int sz)
 	return sz;
 }
 
-/* gate_read: as recv, of what passes the gate; -errno, 0: closed. */
+/* gate_read works as recv for the bytes that pass the gate; -errno, 0:
+ * closed. */
 static int gate_read(struct pt_tls_stream *s, char *buf, int sz)
 {
 	struct pt_tls_gate *g = &s->gate;
@@ -163,7 +166,7 @@ static int gate_read(struct pt_tls_stream *s, char *buf, int sz)
 		ret = pt_tls_gate_take(s);
 		if (ret <= 0)
 			return ret == 0 ? -EAGAIN : ret == -EPIPE ? 0 : ret;
-		/* Whom we connected to is no stranger beyond this. */
+		/* A peer to which we connected is no stranger from here on. */
 		if (s->tls->role == PT_ROLE_SENDER)
 			g->is_strict = false;
 	}

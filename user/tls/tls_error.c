@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What went wrong, for a person. */
+/* Errors of TLS as text for people. */
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@ int pt_tls_why(struct pt_tls_stream *s, int code, const char *fmt, ...)
 	return code;
 }
 
-/* refused: the peer sent an alert.  It does not say why, and may be right. */
+/* refused: the peer sent an alert, which does not state the reason. */
 static int refused(struct pt_tls_stream *s)
 {
 	const char *side = s->tls->role == PT_ROLE_SENDER ? "tls-peer" :

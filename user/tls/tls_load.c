@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Our certificate, its key, and the CA that we believe: from their files. */
+/* Loads our certificate, its key, and the CA from their files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -14,7 +14,7 @@
 #define SUITES	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:" \
 		"TLS_CHACHA20_POLY1305_SHA256"
 
-/* file: what a file holds; wiped, as it may be a key. */
+/* file: the content of a file, which is wiped, since it may be a key. */
 struct file {
 	char *bytes;
 	size_t sz;
@@ -37,7 +37,7 @@ static int file_check(const char *path, const struct stat *st, bool is_key,
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "%s: too long "
 				    "for a PEM file (at most %u bytes)", path,
 				    PT_TLS_FILE_SZ_MAX);
-	/* A group may: Debian's ssl-cert. */
+	/* A group may read it: Debian's ssl-cert. */
 	if (is_key && st->st_mode & S_IRWXO)
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: its mode "
 				    "%04o lets everybody at the key (chmod 600 "
@@ -104,7 +104,7 @@ static int rejected(const char *path, struct pt_error *err)
 			    "refuses it: %s", path, why ? why : "unknown");
 }
 
-/* load_chain: ours first, then what links it to the CA. */
+/* load_chain loads our certificate first, then its chain to the CA. */
 static int load_chain(struct pt_tls *t, const char *path, BIO *bio,
 		      struct pt_error *err)
 {
@@ -123,7 +123,7 @@ static int load_chain(struct pt_tls *t, const char *path, BIO *bio,
 			X509_free(cert);
 			ret = rejected(path, err);
 		}
-	ERR_clear_error();	/* the file's end */
+	ERR_clear_error();	/* the end of the file is no error */
 	return ret;
 }
 
@@ -167,7 +167,7 @@ static int load_ca(struct pt_tls *t, const char *path, BIO *bio,
 	return cnt || ret ? ret : bad_file(path, "certificate", err);
 }
 
-/* with_file gives a file's content to load. */
+/* with_file passes a file's content to load. */
 static int with_file(struct pt_tls *t, const char *path, bool is_key,
 		     int (*load)(struct pt_tls *t, const char *path, BIO *bio,
 				 struct pt_error *err),

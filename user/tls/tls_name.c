@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* By what name a peer goes, which a CA that we believe has signed. */
+/* The name of a peer, which a CA of ours has signed. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <openssl/evp.h>
@@ -10,8 +10,8 @@
 
 #define COMMON_NAME	"CN="
 
-/* put: the text, if it can be a name: short and printable, so that two of them
- * differ to the eye, too. */
+/* put copies the text if it can be a name: short and printable, so that two
+ * names look different, too. */
 static bool put(char *name, size_t room, const ASN1_STRING *text)
 {
 	const unsigned char *bytes = ASN1_STRING_get0_data(text);
@@ -43,7 +43,7 @@ static bool put_general(char name[PT_TLS_NAME_SZ], const GENERAL_NAME *general)
 	case GEN_DNS:
 		if (!put(name, PT_TLS_NAME_SZ, general->d.dNSName))
 			return false;
-		for (char *c = name; *c; c++)	/* which is any in DNS */
+		for (char *c = name; *c; c++)	/* DNS ignores case */
 			*c = tolower(*c);
 		return true;
 	case GEN_URI:

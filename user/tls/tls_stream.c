@@ -62,7 +62,7 @@ static int start(struct pt_tls_stream *s)
 	return 0;
 }
 
-/* result of an SSL call that returned ret <= 0: 0 the peer has closed,
+/* result of an SSL call that returned ret <= 0: 0 if the peer has closed,
  * -EAGAIN, or the failure. */
 static int result(struct pt_tls_stream *s, int ret)
 {
@@ -85,7 +85,7 @@ static int result(struct pt_tls_stream *s, int ret)
 	return pt_tls_explain(s);
 }
 
-/* accept_peer: the handshake is done; both proofs are looked at once more. */
+/* accept_peer checks both proofs once more after the handshake. */
 static int accept_peer(struct pt_tls_stream *s)
 {
 	if (s->tls->has_psk ? !SSL_session_reused(s->ssl) :
@@ -144,8 +144,8 @@ ssize_t pt_tls_stream_read(struct pt_tls_stream *s, void *buf, size_t sz)
 	return got;
 }
 
-/* last_words: a peer that refused us may have said so before it cut the
- * connection into which we write. */
+/* last_words: a peer that refused us may have stated the reason before it cut
+ * the connection into which we write. */
 static int last_words(struct pt_tls_stream *s, int code)
 {
 	char byte;
@@ -169,7 +169,7 @@ ssize_t pt_tls_stream_write(struct pt_tls_stream *s, const void *buf,
 	int ret;
 
 	s->wants_write = false;
-	/* Not in the middle of a record; then it is for the next time. */
+	/* Not in the middle of a record; the next call rekeys then. */
 	if (s->since_rekey_sz >= PT_TLS_REKEY_SZ &&
 	    SSL_key_update(s->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
 		s->since_rekey_sz = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Whom we believe: the peer's certificate, its CA, its time, its name. */
+/* Verifies the peer's certificate: its CA, its time, its name. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/x509_vfy.h>
@@ -101,7 +101,8 @@ int pt_tls_verify(X509_STORE_CTX *store, void *arg)
 		ret = check_name(s, X509_STORE_CTX_get0_cert(store));
 	if (!ret)
 		return 1;
-	/* One alert for all: a stranger is not told which check failed. */
+	/* One alert for all failures, so that a stranger does not learn which
+	 * check failed. */
 	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
 	return 0;
 }
