@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* look: whether a map has AF_XDP sockets.  Only a program can read that, so this
- * one is run once, on no device: with another program's map in place of its own.
+/* look: finds out whether a map has AF_XDP sockets.  Only a program can read
+ * that, so this one runs once, on no device, with another program's map in
+ * place of its own.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -3,10 +3,10 @@
  *
  *     classify (changes nothing) --> count, once --> act, in one place
  *
- * A frame that is not ours goes to the kernel untouched, always; one that is
- * ours goes to the AF_XDP socket of the queue it came on, or is dropped with a
- * reason.  The packet pointer never moves, so that the program runs behind
- * libxdp's dispatcher, beside others, as well as alone.
+ * A frame that is not ours always goes to the kernel untouched; one that is
+ * ours goes to the AF_XDP socket of its queue, or is dropped with a reason.
+ * The packet pointer never moves, so that the program runs alone as well as
+ * beside others, behind libxdp's dispatcher.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -17,15 +17,15 @@
 
 #include "maps.bpf.h"
 
-/* found: what classify learns on its way to a verdict. */
+/* found: facts that classify collects with the verdict. */
 struct found {
 	__u64 frame_sz;		/* Ethernet bytes */
 	__u64 session_id;	/* if session_is_known */
 	bool session_is_known;
 };
 
-/* In words: BPF has no memcmp, and both sides stand aligned, in a map value
- * and on the stack. */
+/* Compared by words: BPF has no memcmp, and both sides are aligned, in a map
+ * value and on the stack. */
 static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 					      const struct pt_endpoint *b)
 {
@@ -38,8 +38,8 @@ static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 	return true;
 }
 
-/* Whether the frame is of its session at all.  Before anything else is asked:
- * a stranger must not have a lane's frames called strays. */
+/* The frame is of its session.  This check comes first, so that a stranger
+ * cannot make a lane's frames look like strays. */
 static __always_inline enum pt_verdict
 judge_sender(const struct pt_session *s, const struct pt_frame *f,
 	     const struct pt_frame_hdr *hdr)
@@ -51,8 +51,8 @@ judge_sender(const struct pt_session *s, const struct pt_frame *f,
 	return PT_VERDICT_STEERED;
 }
 
-/* A session must have agreed to what the frame says of itself.  Probes ask on
- * which queue their lane arrives, so any is right for them. */
+/* The frame's lane, seal and queue must be those of the session.  Probes ask on
+ * which queue their lane arrives, so any queue is right for them. */
 static __always_inline enum pt_verdict
 judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)
 {
@@ -65,10 +65,10 @@ judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)
 	return PT_VERDICT_STEERED;
 }
 
-/* xdp_sock: the kernel's AF_XDP socket, as it is since Linux 6.6.  Before, a
- * frame in several pieces vanishes between bpf_redirect_map and the socket,
- * in no counter of either; so it is ours to count.  Asked when the program is
- * loaded, and no code where the answer is yes. */
+/* xdp_sock: the kernel's AF_XDP socket since Linux 6.6.  Before, a frame in
+ * several pieces is lost between bpf_redirect_map and the socket, in no counter
+ * of either, so this program counts it.  The check is made at load time, and
+ * leaves no code where the kernel is newer. */
 struct xdp_sock___in_pieces {
 	bool sg;
 } __attribute__((preserve_access_index));
@@ -105,7 +105,8 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 		return PT_VERDICT_PASSED;	/* not ours: never drop it */
 
 	hdr = c.pos;
-	verdict = pt_parse_header(&c, &p, &f);	/* ours: what is wrong, drops */
+	verdict = pt_parse_header(&c, &p, &f);	/* ours: drop if anything is
+						 * wrong */
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
 
@@ -127,7 +128,7 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	return judge_socket(ctx, found);
 }
 
-/* Per-CPU slots, in softirq: no atomics. */
+/* Per-CPU slots, in softirq, so no atomics. */
 static __always_inline void count_verdict(struct pt_counters *counters,
 					  enum pt_verdict verdict, __u64 sz)
 {
@@ -163,8 +164,8 @@ static __always_inline void count(const struct xdp_md *ctx,
 		count_verdict(counters, verdict, found->frame_sz);
 }
 
-/* Beside other programs, behind a dispatcher: early, for guest memory is many
- * frames; what we pass goes on to the next program. */
+/* Behind a dispatcher, beside other programs: run early, since guest memory is
+ * many frames; frames that we pass go to the next program. */
 struct {
 	__uint(priority, 20);
 	__uint(XDP_PASS, 1);

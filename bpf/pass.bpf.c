@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* pass: stands on a device whose zero-copy sockets only send.  Drivers serve
- * these only while some XDP program is attached; all that arrives is the
- * kernel's, as without it.
+/* pass: the program for a device whose zero-copy sockets only send.  Drivers
+ * serve these only while some XDP program is attached; all arriving frames go
+ * to the kernel, as without it.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* check: an invariant that only a mistake in pagetrim itself can break.
- * Always on: assert(3) vanishes with NDEBUG. */
+/* check: an invariant that only a mistake in pagetrim itself can break.  It is
+ * always on, while assert(3) vanishes with NDEBUG. */
 #ifndef PAGETRIM_CHECK_H
 #define PAGETRIM_CHECK_H
 

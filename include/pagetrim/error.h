@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* error: what went wrong, for a person: operand, cause, remedy, in one line.
- * The library fills it and prints nothing; the command line prints it. */
+/* error: an error for people in one line: operand, cause, remedy.  The library
+ * fills it and prints nothing; the command line prints it. */
 #ifndef PAGETRIM_ERROR_H
 #define PAGETRIM_ERROR_H
 
@@ -8,13 +8,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* pt_exit: the exit codes of every subcommand, and what an ABORT carries. */
+/* pt_exit: the exit codes of all subcommands, which ABORT carries, too. */
 enum pt_exit {
 	PT_EXIT_OK	 = 0,	/* done */
 	PT_EXIT_FAILED	 = 1,	/* failed; nothing was committed */
 	PT_EXIT_USAGE	 = 2,	/* wrong options */
-	PT_EXIT_HOST	 = 3,	/* this host lacks what was asked: device,
-				 * queue, privilege, kernel, source, sink */
+	PT_EXIT_HOST	 = 3,	/* this host lacks something: device, queue,
+				 * privilege, kernel, source, sink */
 	PT_EXIT_PEER	 = 4,	/* peer absent, silent, of another version,
 				 * not pagetrim, or it gave up */
 	PT_EXIT_MISMATCH = 5,	/* the copy differs from the source, or the
@@ -22,8 +22,8 @@ enum pt_exit {
 	PT_EXIT_UNKNOWN	 = 6,	/* outcome unknown: ask the receiver */
 };
 
-/* pt_exit_of_peer: how to exit when the peer gave up with such a code.  Its
- * trouble is its own; what concerns both stays. */
+/* pt_exit_of_peer returns our exit code for the peer's code in ABORT: codes
+ * that concern both ends stay, others become PT_EXIT_PEER. */
 static inline enum pt_exit pt_exit_of_peer(unsigned exit)
 {
 	return exit == PT_EXIT_MISMATCH || exit == PT_EXIT_UNKNOWN

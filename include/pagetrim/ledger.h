@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ledger: what became of every frame and record of a session, as the receiver
- * counts it.  This list is the one place: struct, wire message, JSON keys.
+/* ledger: the receiver's counts of all frames and records of a session, by
+ * their fate.  This list defines the struct, the wire message and the JSON
+ * keys.
  *
  * X(name, "what it counts")
  */

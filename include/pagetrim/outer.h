@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* outer: the headers around a pagetrim frame, as they stand on the network.
- * Ours rather than those of linux/ip.h and netinet/ip.h, which forbid each
- * other, are not packed (a frame in memory is aligned to nothing) and hide the
- * header length in bit fields.
+/* outer: the headers around a pagetrim frame, in network format.  They replace
+ * those of linux/ip.h and netinet/ip.h, which exclude each other, are not
+ * packed (a frame in memory may have any alignment) and hide the header length
+ * in bit fields.
  *
  * Sources: IEEE 802.3, 802.1Q; RFC 791, 8200, 768.
  */
@@ -30,7 +30,7 @@ struct pt_eth_hdr {
 
 struct pt_vlan_tag {
 	__be16	tci;		/* priority, drop bit, VLAN number */
-	__be16	type;		/* of what follows, ETH_P_* */
+	__be16	type;		/* of the payload, ETH_P_* */
 } __attribute__((packed));
 
 struct pt_ipv4_hdr {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* parse: judges the structure of a frame.  The one parser: the XDP program and
- * the agent compile this source.  Pure; any thread.
+/* parse: judges the structure of a frame.  The XDP program and the agent
+ * compile this one parser.  Pure; any thread.
  *
  *     pt_parse_packet   outer headers: where is it sent?
  *     pt_parse_header   lengths and frame header
@@ -8,7 +8,7 @@
  *     pt_parse_records  page records
  *     pt_parse_frame    all but the keyed check, for who asks nothing between
  *
- * Order of judgement.  The first rule that a frame breaks is its verdict.
+ * The rules in order.  The first rule that a frame breaks is its verdict.
  *
  *  passed       1. Ethernet; no VLAN tag or one, 0x8100; IPv4 or IPv6 inside.
  *               2. IPv4: version 4, header length 5, neither more-fragments
@@ -64,33 +64,33 @@
 #include <pagetrim/wire.h>
 
 /* pt_load reads a field of a packed header.  clang for BPF reads an unaligned
- * field byte by byte; the CPUs that XDP runs on read it at once, and where one
- * cannot the verifier refuses the program. */
+ * field byte by byte.  The CPUs with XDP read it at once; on a CPU that cannot,
+ * the verifier refuses the program. */
 #ifdef __bpf__
 #define pt_load(field) (*(const __typeof__(field) *)(const void *)&(field))
 #else
 #define pt_load(field) (field)
 #endif
 
-/* pt_cursor: what is unread of a frame's linear part, the bytes up to end. */
+/* pt_cursor: the unread rest of a frame's linear part, the bytes up to end. */
 struct pt_cursor {
 	const void *pos;	/* next unread byte */
 	const void *end;	/* one past the last byte; never moves */
 };
 
-/* pt_packet: what the outer headers say. */
+/* pt_packet: the contents of the outer headers. */
 struct pt_packet {
 	struct pt_endpoint dst;
 	__u32	udp_off;	/* bytes before the UDP header, 34..58 */
 	__u32	frame_sz;	/* Ethernet bytes, those past the linear part
 				 * included */
-	__u32	ip_end_off;	/* bytes before the datagram's end, as IP says,
-				 * and ... */
-	__u32	udp_end_off;	/* ... as UDP says */
+	__u32	ip_end_off;	/* bytes before the datagram's end, by IP's
+				 * length, and ... */
+	__u32	udp_end_off;	/* ... by UDP's length */
 };
 
-/* pt_frame: what the frame header says, in host order.  In range once
- * pt_parse_header says PT_VERDICT_STEERED. */
+/* pt_frame: the frame header, in host order.  Its fields are in range if
+ * pt_parse_header returned PT_VERDICT_STEERED. */
 struct pt_frame {
 	__u64	session_id;
 	__u64	seq;
@@ -104,9 +104,9 @@ struct pt_frame {
 	__u8	record_cnt;
 };
 
-/* pt_cursor_take steps over the next sz bytes and returns where they start, or
- * NULL, cursor unmoved, if fewer are left.  sz is a compile-time constant: the
- * verifier follows a constant step without help. */
+/* pt_cursor_take steps over the next sz bytes and returns their start, or NULL,
+ * with the cursor unmoved, if fewer are left.  sz is a compile-time constant:
+ * the verifier follows a constant step without help. */
 static __always_inline const void *pt_cursor_take(struct pt_cursor *c,
 						  const __u32 sz)
 {
@@ -118,7 +118,7 @@ static __always_inline const void *pt_cursor_take(struct pt_cursor *c,
 	return at;
 }
 
-/* pt_parse_ipv4 and _ipv6 read an IP header at p->udp_off, and move that. */
+/* pt_parse_ipv4 and _ipv6 read an IP header at p->udp_off, and advance that. */
 static __always_inline bool pt_parse_ipv4(struct pt_cursor *c,
 					  struct pt_packet *p)
 {
@@ -138,7 +138,7 @@ static __always_inline bool pt_parse_ipv4(struct pt_cursor *c,
 	return true;
 }
 
-/* pt_is_mapped tells the addresses that stand for IPv4 in a pt_endpoint. */
+/* pt_is_mapped: the address represents IPv4 in a pt_endpoint. */
 static __always_inline bool pt_is_mapped(const __u8 addr[16])
 {
 	for (int i = 0; i < 10; i++)
@@ -162,9 +162,9 @@ static __always_inline bool pt_parse_ipv6(struct pt_cursor *c,
 	return true;
 }
 
-/* pt_parse_packet reads the outer headers of a frame of frame_sz Ethernet
- * bytes at c.  False: not ours, whatever its port; else *p is filled and the
- * cursor stands on the UDP payload. */
+/* pt_parse_packet reads the outer headers of a frame of frame_sz Ethernet bytes
+ * at c.  False: not ours, whatever its port; else *p is filled and the cursor
+ * is at the UDP payload. */
 static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 					    struct pt_packet *p)
 {
@@ -221,8 +221,8 @@ static __always_inline bool pt_flags_are_sound(const struct pt_frame_hdr *h,
 	}
 }
 
-/* pt_header_is_right tells whether who wrote the header of a sealed frame has
- * the session's key. */
+/* pt_header_is_right: the sender of a sealed frame's header has the session's
+ * key. */
 static __always_inline bool pt_header_is_right(const struct pt_frame_hdr *h,
 					       const __u64 key[2])
 {
@@ -230,7 +230,7 @@ static __always_inline bool pt_header_is_right(const struct pt_frame_hdr *h,
 	       pt_siphash_load(h->header_mac);
 }
 
-/* pt_header_is_sound judges what a header says whatever its payload's size. */
+/* pt_header_is_sound judges a header apart from its payload's size. */
 static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 					       const struct pt_frame *f)
 {
@@ -258,9 +258,9 @@ static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 	       f->data_off < records_end + PT_BLOCK_SZ;
 }
 
-/* pt_parse_header judges lengths and frame header of a packet that is ours.
- * c: as pt_parse_packet left it; then, if the verdict is PT_VERDICT_STEERED,
- * it stands on the first record. */
+/* pt_parse_header judges lengths and frame header of a packet that is ours.  c:
+ * as pt_parse_packet left it; it is at the first record afterwards if the
+ * verdict is PT_VERDICT_STEERED. */
 static __always_inline enum pt_verdict
 pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 		struct pt_frame *f)
@@ -304,9 +304,9 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 					   PT_VERDICT_BAD_HEADER;
 }
 
-/* pt_record_is_sound judges a record alone.  If it is sound, *pos is moved
- * from the end of the record before it to its own end, in blocks from the
- * start of memory, and *block_cnt grows by what it brings. */
+/* pt_record_is_sound judges one record.  If it is sound, *pos moves from the
+ * end of the previous record to its own end, in blocks from the start of
+ * memory, and *block_cnt grows by its blocks. */
 static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 					       __u64 *pos, __u32 *block_cnt)
 {
@@ -328,7 +328,7 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 			return false;
 		*block_cnt += __builtin_popcountll(mask);
 	} else if (~range) {
-		return false;	/* the others are of whole pages */
+		return false;	/* the others cover whole pages */
 	} else if (r->kind == PT_RECORD_ZEROES) {
 		if (!mask || mask > PT_ZEROES_MAX ||
 		    mask > PT_GFN_MAX + 1 - gfn)
@@ -366,8 +366,9 @@ pt_parse_records(struct pt_cursor *c, const struct pt_frame *f)
 	return PT_VERDICT_STEERED;
 }
 
-/* pt_parse_frame judges a whole frame that is known to be ours if it is to an
- * endpoint at all: PT_VERDICT_STEERED, *p and *f filled, or why not. */
+/* pt_parse_frame judges a whole frame, assuming that its destination is an
+ * endpoint.  Returns PT_VERDICT_STEERED with *p and *f filled, or the
+ * verdict. */
 static __always_inline enum pt_verdict
 pt_parse_frame(const void *linear, __u32 linear_sz, __u32 frame_sz,
 	       struct pt_packet *p, struct pt_frame *f)

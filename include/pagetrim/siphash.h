@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* siphash: SipHash-2-4 with a result of 64 bits, of whole 8-byte words: the
- * keyed check of a frame header, which the XDP program can afford.
+/* siphash: SipHash-2-4 with a 64-bit result, over whole 8-byte words: the keyed
+ * check of a frame header, cheap enough for the XDP program.
  *
  * Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF",
  * 2012.  Pure; any thread; BPF and user space compile this source.
@@ -16,7 +16,7 @@
 
 #define PT_SIPHASH_KEY_SZ	16
 
-/* pt_siphash_load reads 8 bytes, any alignment, the first the lowest. */
+/* pt_siphash_load reads 8 bytes of any alignment, lowest first. */
 static __always_inline __u64 pt_siphash_load(const void *at)
 {
 	struct word {
@@ -31,8 +31,7 @@ static __always_inline __u64 pt_siphash_load(const void *at)
 #endif
 }
 
-/* pt_siphash_key makes of a key's 16 bytes the two words that are hashed
- * with. */
+/* pt_siphash_key converts a key's 16 bytes to the two words for hashing. */
 static __always_inline void
 pt_siphash_key(__u64 out[2], const __u8 key[PT_SIPHASH_KEY_SZ])
 {

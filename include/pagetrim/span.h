@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* span: bytes that someone else owns; a frame in several RX descriptors is a
- * list of them, in order. */
+/* span: bytes owned elsewhere; a frame in several RX descriptors is a list of
+ * spans, in order. */
 #ifndef PAGETRIM_SPAN_H
 #define PAGETRIM_SPAN_H
 

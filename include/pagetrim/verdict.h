@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* verdict: what the XDP program decides of a frame.  Each frame gets exactly
- * one verdict and adds one to exactly one counter of its queue.  This list is
- * the one place: enum, counter fields (the names bpftool prints), `pagetrim
- * stats`, the agent and the docs all come from it.  Append only.
+/* verdict: the XDP program's decision about a frame.  Each frame gets exactly
+ * one verdict and adds one to exactly one counter of its queue.  The enum, the
+ * counter fields (the names that bpftool prints), `pagetrim stats`, the agent
+ * and the docs all come from this list.  Append only.
  *
  * X(SYMBOL, name, "what it means")
  */
@@ -32,10 +32,10 @@ enum pt_verdict {
 	PT_VERDICT_CNT
 };
 
-/* pt_counters: the value of the counter maps, of one CPU.  For a queue,
- * seen = the sum of the verdicts.  For a session, passed, bad_magic,
- * bad_version and unknown_session stay 0, since such frames name no session,
- * and so does bad_mac: who forges a frame is not of the session. */
+/* pt_counters: the value of the counter maps, of one CPU.  For a queue, seen =
+ * the sum of the verdicts.  For a session, passed, bad_magic, bad_version and
+ * unknown_session stay 0, since such frames name no session, and so does
+ * bad_mac, since a forger is not of the session. */
 struct pt_counters {
 	__u64 seen;		/* frames that entered the program */
 	__u64 seen_bytes;	/* Ethernet bytes of those frames */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* wire: the data frame as it stands on the network.  docs/wire-format.md is
- * its prose; BPF program, agents and tests all read this one header.
+/* wire: the data frame in network format.  docs/wire-format.md describes it;
+ * BPF program, agents and tests all include this header.
  *
  *    Ethernet [VLAN] | IPv4 or IPv6 | UDP | frame header | records | pad | blocks
  *                                         ^ 64 bytes       n * 16    ^
@@ -11,7 +11,7 @@
  * 64 bytes and zero, makes the first block start on a 64-byte boundary of the
  * untagged Ethernet frame, so that no block straddles an RX descriptor.
  *
- * Every field is big-endian.  Numbers here are the protocol: add, never
+ * Every field is big-endian.  The numbers here are the protocol: add, never
  * renumber.
  */
 #ifndef PAGETRIM_WIRE_H
@@ -50,7 +50,7 @@
 #define PT_SEALED_SEQ_MAX	((1ULL << 38) - 1)	/* of data frames */
 #define PT_SEALED_PROBE_MAX	((1ULL << 32) - 1)	/* of probes */
 
-/* pt_frame_kind: what a frame is for. */
+/* pt_frame_kind: the purpose of a frame. */
 enum pt_frame_kind {
 	PT_FRAME_DATA	= 1,	/* 1..96 records and their blocks */
 	PT_FRAME_PROBE	= 2,	/* no records; zero blocks make up its size */
@@ -58,11 +58,11 @@ enum pt_frame_kind {
 
 /* Bits of pt_frame_hdr.flags; all others are zero. */
 #define PT_FLAG_SEALED		0x0001	/* blocks are encrypted, auth is a tag */
-#define PT_FLAG_PADDED		0x0002	/* of a sealed data frame: blocks that
+#define PT_FLAG_PADDED		0x0002	/* in a sealed data frame: blocks that
 					 * no record names may follow */
 
-/* pt_frame_hdr: who sent the frame, where it stands in its lane, what
- * follows.  packed: it starts 42 bytes into an untagged IPv4 frame. */
+/* pt_frame_hdr: the frame's session, its position in its lane, its contents.
+ * Packed, since it starts 42 bytes into an untagged IPv4 frame. */
 struct pt_frame_hdr {
 	__be32	magic;		/*  0 PT_FRAME_MAGIC */
 	__u8	version;	/*  4 PT_WIRE_VERSION */
@@ -78,35 +78,34 @@ struct pt_frame_hdr {
 	__be16	data_off;	/* 34 bytes from the header's start to block 0 */
 	__be16	block_cnt;	/* 36 blocks that follow, 0..1023 */
 	__be16	reserved1;	/* 38 zero */
-	__u8	header_mac[PT_HEADER_MAC_SZ];	/* 40 of a sealed frame:
-				 * SipHash-2-4 of bytes 0..39, lowest byte
-				 * first; else zero */
+	__u8	header_mac[PT_HEADER_MAC_SZ];	/* 40 sealed: SipHash-2-4 of
+						 * bytes 0..39, lowest byte
+						 * first; else zero */
 	__u8	auth[PT_AUTH_SZ]; /* 48 sealed: the AEAD's tag; else XXH3-128,
 				   * canonical, seed 0, of the UDP payload with
 				   * these 16 bytes zero */
 } __attribute__((packed));
 
-/* pt_record_kind: 3, 5 and 6 are set aside by docs/wire-format.md and refused
- * by version 3. */
+/* pt_record_kind: docs/wire-format.md reserves 3, 5 and 6, which version 3
+ * refuses. */
 enum pt_record_kind {
 	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
 				 * of them follow as data, the others are zero */
 	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero, 1 to
 				 * PT_ZEROES_MAX of them; first is 0, last is
 				 * 63 */
-	PT_RECORD_COPY	= 4,	/* page gfn equals page mask, its original:
-				 * what that holds when the record is placed;
-				 * first is 0, last is 63.  Only to a receiver
-				 * with PT_CAP_COPIES */
+	PT_RECORD_COPY	= 4,	/* page gfn equals page mask, its original, as
+				 * of the record's placing; first is 0, last is
+				 * 63.  Only to a receiver with PT_CAP_COPIES */
 };
 
-/* pt_record: what the frame says of one page, of a part of it, or of a run.
- * A record covers the block positions [gfn * 64 + first, ...]; the records of
- * a frame stand in ascending order and cover no position twice. */
+/* pt_record: the frame's statement about one page, a part of it, or a run of
+ * pages.  A record covers the block positions [gfn * 64 + first, ...]; the
+ * records of a frame ascend and cover no position twice. */
 struct pt_record {
 	__u8	kind;		/*  0 enum pt_record_kind */
-	__u8	first;		/*  1 first block spoken for, 0..63 */
-	__u8	last;		/*  2 last block spoken for, first..63 */
+	__u8	first;		/*  1 first block covered, 0..63 */
+	__u8	last;		/*  2 last block covered, first..63 */
 	__u8	gfn_hi;		/*  3 guest page number, bits 39..32 */
 	__be32	gfn_lo;		/*  4 guest page number, bits 31..0 */
 	__be64	mask;		/*  8 bit b is block b; ZEROES: page count;

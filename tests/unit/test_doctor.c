@@ -175,7 +175,7 @@ static void good_facts(struct pt_facts *f)
 	X(zero_copy_mtu, f->device.zc_max_segs = 1, PEER,		\
 	  ZERO_COPY_MTU, INFO, 0, "for an MTU of 3814 at most")		\
 	X(zero_copy_garbles, f->device.garbles = true, PEER,		\
-	  ZERO_COPY_GARBLES, INFO, 0, "auto copies what is sent")	\
+	  ZERO_COPY_GARBLES, INFO, 0, "auto copies sent frames")	\
 	X(zero_copy_bound, f->device.features_known = false;		\
 	  f->xdp.bind_zero_copy = true, PEER, ZERO_COPY, OK, 0, "")	\
 	X(zero_copy_not_bound, f->device.features_known = false, PEER,	\
@@ -184,7 +184,7 @@ static void good_facts(struct pt_facts *f)
 	  fail_try(&f->xdp.bind, PT_NOT_TRIED, ""), PEER,		\
 	  ZERO_COPY_UNSEEN, INFO, 0, "6.18.1-test")			\
 	X(small_kernel, f->xdp.bind_large.ret = -EMSGSIZE, PEER,	\
-	  BUFFERS_NONE, WARNING, 1, "Linux 6.18.1-test has not")	\
+	  BUFFERS_NONE, WARNING, 1, "Linux 6.18.1-test lacks it")	\
 	X(small_kernel_unbound, f->host.kernel = PT_KERNEL(6, 5);	\
 	  f->xdp.bind_large.ret = PT_NOT_TRIED, PEER,			\
 	  BUFFERS_NONE, WARNING, 1, "Linux")				\
@@ -192,14 +192,14 @@ static void good_facts(struct pt_facts *f)
 	  f->xdp.bind_large.ret = PT_NOT_TRIED, PEER,			\
 	  BUFFERS, OK, 0, "")						\
 	X(small_driver, f->device.xdp_features &= ~PT_XDP_RX_SG, ALONE,	\
-	  BUFFERS_NONE, WARNING, 1, "driver ice has not")		\
+	  BUFFERS_NONE, WARNING, 1, "driver ice lacks it")		\
 	X(small_driver_sending, f->device.xdp_features &= ~PT_XDP_RX_SG, \
 	  PEER, BUFFERS, OK, 0, "")					\
 	X(small_driver_tried, f->xdp.attach.ret = 0, ALONE,		\
-	  BUFFERS_NONE, WARNING, 1, "driver ice has not")		\
+	  BUFFERS_NONE, WARNING, 1, "driver ice lacks it")		\
 	X(small_enough, f->device.xdp_features &= ~PT_XDP_RX_SG;	\
 	  f->device.dev.mtu = 3822, ALONE,				\
-	  BUFFERS_ENOUGH, INFO, 0, "need none")				\
+	  BUFFERS_ENOUGH, INFO, 0, "do not need it")				\
 	X(just_too_large, f->device.xdp_features &= ~PT_XDP_RX_SG;	\
 	  f->device.dev.mtu = 3823, ALONE, BUFFERS_NONE, WARNING, 1, "") \
 	X(buffers_unknown, f->device.features_known = false;		\

@@ -27,8 +27,8 @@ static void keep(const char *fmt, va_list args)
 	line[strcspn(line, "\n")] = '\0';
 	if (!strncmp(text, "libbpf: ", 8) || !strncmp(text, "libxdp: ", 8))
 		text += 8;
-	/* The verifier's log comes as one warning of its own, many lines
-	 * between two marks: the marks and its first line tell nothing. */
+	/* The verifier's log comes as one warning of many lines between two
+	 * marks: the marks and its first line have no information. */
 	if (*text && !strstr(text, "-- BEGIN") && !strstr(text, "-- END"))
 		memmove(cause, text, strlen(text) + 1);
 }

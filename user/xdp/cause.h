@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* cause: what libbpf and libxdp would print on stderr, kept for pt_error. */
+/* cause: keeps the warnings of libbpf and libxdp for pt_error, instead of
+ * printing them. */
 #ifndef PT_XDP_CAUSE_H
 #define PT_XDP_CAUSE_H
 

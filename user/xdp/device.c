@@ -24,7 +24,7 @@
 #define SO_NETNS_COOKIE 71	/* Linux 5.14 */
 #endif
 
-/* found: what the kernel's RTM_NEWLINK says of the device. */
+/* found: the device's facts in the kernel's RTM_NEWLINK. */
 struct found {
 	struct pt_device *dev;
 	unsigned short type;	/* ARPHRD_* */
@@ -74,8 +74,8 @@ static int take_link(const struct nlmsghdr *msg, void *data)
 	return mnl_attr_parse(msg, sizeof(*link), take_attr, found);
 }
 
-/* query_link asks by name, one of the device's alternative ones too, or by
- * number where name is NULL. */
+/* query_link asks by name, which may be an alternative name, or by number if
+ * name is NULL. */
 static int query_link(struct found *found, const char *name, __u32 ifindex)
 {
 	char buf[16384];	/* one link, all attributes: under 8 K */
@@ -120,8 +120,8 @@ static bool ethtool(int fd, const char *name, void *cmd)
 	return !ioctl(fd, SIOCETHTOOL, &ifr);
 }
 
-/* query_driver: the link says how many queues were made; the driver says
- * how many of them it uses. */
+/* query_driver: the link has the count of queues that exist, the driver the
+ * count of those in use. */
 static void query_driver(int fd, struct pt_device *dev)
 {
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
@@ -138,7 +138,7 @@ static void query_driver(int fd, struct pt_device *dev)
 		dev->tx_queue_cnt = used.tx_count + used.combined_count;
 }
 
-/* query_speed: veth and tap devices say a number that means nothing. */
+/* query_speed: veth and tap devices report a meaningless number. */
 static void query_speed(int fd, struct pt_device *dev)
 {
 	struct ethtool_cmd link = { .cmd = ETHTOOL_GSET };
@@ -166,7 +166,7 @@ int pt_device_netns_cookie(__u64 *cookie)
 	return ret;
 }
 
-/* open_link: label is what the caller calls the device. */
+/* open_link: label is the caller's name for the device. */
 static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
 		     const char *label, struct pt_error *err)
 {

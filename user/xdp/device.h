@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* device: what must be known of a network device, as it was when opened.  A
- * copy of facts: holds no descriptor, needs no close. */
+/* device: a copy of a network device's facts at the time of opening.  It holds
+ * no descriptor and needs no close. */
 #ifndef PT_XDP_DEVICE_H
 #define PT_XDP_DEVICE_H
 
@@ -13,7 +13,7 @@
 
 struct pt_device {
 	char	name[IF_NAMESIZE];
-	char	driver[32];	/* "veth", "ice"; "" if it does not say */
+	char	driver[32];	/* "veth", "ice"; "" if not reported */
 	__u32	ifindex;
 	__u32	mtu;		/* bytes, without the Ethernet header */
 	__u8	mac[6];
@@ -21,15 +21,16 @@ struct pt_device {
 	bool	has_carrier;	/* the link works: for a veth, its peer is up */
 	__u16	rx_queue_cnt;	/* in use now, >= 1 */
 	__u16	tx_queue_cnt;	/* in use now, >= 1 */
-	__u32	speed_mbit;	/* Mbit/s of the link; 0: not known, or it has
-				 * none, as a veth or tap device */
+	__u32	speed_mbit;	/* Mbit/s of the link; 0: unknown, or a virtual
+				 * device without one */
 	__u64	netns_cookie;	/* of the network namespace; with ifindex it
-				 * names the device on this host until reboot */
+				 * identifies the device on this host until
+				 * reboot */
 };
 
-/* pt_device_open looks the name, or alternative name, up in the caller's network
- * namespace; _open_index the number that it had when opened before: its name
- * may be another now.  Returns 0, or with *dev as it was:
+/* pt_device_open looks up the name, or alternative name, in the caller's
+ * network namespace; _open_index looks up the number of an earlier opening,
+ * since the name may have changed.  Returns 0, or with *dev unchanged:
  *   -ENODEV      no such device
  *   -EINVAL      not a name, or no Ethernet device (lo, tun, ...)
  *   or as the system says */
@@ -38,11 +39,11 @@ int pt_device_open(struct pt_device *dev, const char *name,
 int pt_device_open_index(struct pt_device *dev, __u32 ifindex,
 			 struct pt_error *err);
 
-/* pt_device_netns_cookie tells the caller's network namespace from others;
+/* pt_device_netns_cookie identifies the caller's network namespace;
  * -ENOPROTOOPT before Linux 5.14. */
 int pt_device_netns_cookie(__u64 *cookie);
 
-/* pt_device_check tells whether frames can be sent and received now:
+/* pt_device_check returns whether frames can be sent and received now:
  *   -ENETDOWN    the device is down
  *   -EMSGSIZE    its MTU is under PT_MTU_MIN */
 int pt_device_check(const struct pt_device *dev, struct pt_error *err);

@@ -43,7 +43,7 @@ int pt_hook_link(__u32 ifindex, __u32 prog_id)
 		int fd = bpf_link_get_fd_by_id(id);
 
 		if (fd < 0)
-			continue;	/* it ended meanwhile */
+			continue;	/* the link ended meanwhile */
 		if (!bpf_obj_get_info_by_fd(fd, &info, &info_sz) &&
 		    info.type == BPF_LINK_TYPE_XDP &&
 		    info.prog_id == prog_id && info.xdp.ifindex == ifindex)

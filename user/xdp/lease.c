@@ -13,17 +13,18 @@
 
 _Static_assert(PT_LEASE_ROLE_SZ == PT_LOCKFILE_ROLE_SZ, "a role fits a file");
 
-/* Who has the file open holds this byte for reading: it is removed by one who
- * holds all of it for writing. */
+/* Every process that has the file open holds this byte for reading; a process
+ * that removes the file holds all of it for writing. */
 #define IN_USE_OFF	((__u64)PT_QUEUES_MAX * PT_LOCKFILE_LINE_SZ)
-#define OPEN_TRIES	100	/* files removed between our open and our lock */
+#define OPEN_TRIES	100	/* the file was removed between our open and our
+				 * lock */
 
 struct pt_leases {
 	struct pt_device dev;
 	int fd;
 	char path[96];
-	bool is_ours[PT_QUEUES_MAX];	/* a descriptor's locks do not exclude
-					 * one another */
+	bool is_ours[PT_QUEUES_MAX];	/* locks of one descriptor do not
+					 * exclude one another */
 };
 
 struct pt_lease {

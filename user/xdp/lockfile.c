@@ -12,7 +12,8 @@
 
 #include <pagetrim/check.h>
 
-#define TRIES_MAX 5	/* who removes files holds a file for a moment */
+#define TRIES_MAX 5	/* a process that removes files holds a file for a
+			 * moment */
 #define TRY_PAUSE_NS 1000000
 
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
@@ -42,8 +43,8 @@ bool pt_lockfile_still_there(int fd, const char *path)
 	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
 }
 
-/* The lock belongs to the open file and not to the process: threads exclude
- * each other, and it can be asked for without being taken. */
+/* The lock belongs to the open file and not to the process, so threads exclude
+ * each other, and it can be tested without taking it. */
 static struct flock lock_of(short type, struct pt_lockfile_part part)
 {
 	return (struct flock){ .l_type = type, .l_whence = SEEK_SET,
@@ -79,7 +80,8 @@ void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part)
 	set_lock(fd, F_UNLCK, part);
 }
 
-/* Asked as a reader: what only a reader holds, who may be anybody, is free. */
+/* Tested as a reader: a part that only a reader holds, which may be any
+ * process, is free. */
 bool pt_lockfile_part_is_held(int fd, struct pt_lockfile_part part)
 {
 	struct flock lock = lock_of(F_RDLCK, part);
@@ -111,11 +113,11 @@ int pt_lockfile_write_owner(int fd, struct pt_lockfile_part part,
 	pt_check(sz > 0 && (size_t)sz < sizeof(words));
 	sz = snprintf(line, sizeof(line), "%-*s\n", PT_LOCKFILE_LINE_SZ - 1,
 		      words);
-	errno = ENOSPC;		/* of a write that is cut short */
+	errno = ENOSPC;		/* a short write */
 	return pwrite(fd, line, sz, part.off) == sz ? 0 : -errno;
 }
 
-/* make_folder: what stands in it is believed, so nobody else may write it. */
+/* make_folder: its files are trusted, so nobody else may write it. */
 static int make_folder(struct pt_error *err)
 {
 	struct stat st;
@@ -132,7 +134,7 @@ static int make_folder(struct pt_error *err)
 	return 0;
 }
 
-/* Who can read a file can lock it against us. */
+/* A process that can read a file can lock it against us. */
 int pt_lockfile_open(const char *path, struct pt_error *err)
 {
 	int ret = make_folder(err), fd;
@@ -158,11 +160,12 @@ static void sweep_one(const char *path)
 
 	if (fd < 0)
 		return;
-	pt_lockfile_remove(fd, path);	/* unless somebody has a part of it */
+	pt_lockfile_remove(fd, path);	/* unless a process holds a part of
+					 * it */
 	close(fd);
 }
 
-/* is_litter: whether a file of that name, unlocked, is of no use to anybody. */
+/* is_litter: an unlocked file of that name has no use. */
 static bool is_litter(const char *name)
 {
 	unsigned long long cookie;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lockfile: files under /run/pagetrim of which living processes hold parts.
+/* lockfile: files under /run/pagetrim; living processes hold parts of them.
  *
  * A part begins with the line "PID ROLE" of its owner, padded with spaces to
  * PT_LOCKFILE_LINE_SZ.  Only the lock counts: the kernel drops it when the
- * owner dies, and a file without one is litter.  The folder must be root's (or
- * the effective user's) and not for others to write.
+ * owner dies, and a file without a lock is litter.  The folder must belong to
+ * root (or the effective user), and others must not be able to write it.
  *
- * A process that has given up the right to remove a file leaves it unlocked.
- * Who can open a file can lock it, so others cannot.
+ * A process that dropped the right to remove a file leaves it unlocked.  A
+ * process that can open a file can lock it, so others cannot open it.
  */
 #ifndef PT_XDP_LOCKFILE_H
 #define PT_XDP_LOCKFILE_H
@@ -27,30 +27,32 @@ struct pt_lockfile_owner {
 	char	role[PT_LOCKFILE_ROLE_SZ];
 };
 
-/* pt_lockfile_part: bytes of the file, there or not. */
+/* pt_lockfile_part: a range of the file, which may be beyond its end. */
 struct pt_lockfile_part {
 	__u64	off;
-	__u64	sz;		/* 0: all from off on */
+	__u64	sz;		/* 0: everything from off on */
 };
 
-/* pt_lockfile_path writes where the file TAIL ("queues") of the device lies. */
+/* pt_lockfile_path writes the path of the device's file TAIL ("queues"). */
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail);
 
-/* pt_lockfile_sweep removes what dead processes left: files of queues, of any
- * device. */
+/* pt_lockfile_sweep removes queue files of any device that dead processes
+ * left. */
 void pt_lockfile_sweep(void);
 
-/* pt_lockfile_open returns a descriptor of the file, made if it is missing. */
+/* pt_lockfile_open returns a descriptor of the file, which it creates if
+ * missing. */
 int pt_lockfile_open(const char *path, struct pt_error *err);
 
-/* pt_lockfile_lock_part takes it for this descriptor alone, _share_part
+/* pt_lockfile_lock_part takes the part for this descriptor alone, _share_part
  * together with others that share; false: it is held. */
 bool pt_lockfile_lock_part(int fd, struct pt_lockfile_part part);
 bool pt_lockfile_share_part(int fd, struct pt_lockfile_part part);
 void pt_lockfile_unlock_part(int fd, struct pt_lockfile_part part);
 
-/* pt_lockfile_part_is_held: by another descriptor that does not share it. */
+/* pt_lockfile_part_is_held: another descriptor holds the part without
+ * sharing. */
 bool pt_lockfile_part_is_held(int fd, struct pt_lockfile_part part);
 
 /* The owner's line at the start of a part. */
@@ -59,9 +61,9 @@ void pt_lockfile_read_owner(int fd, struct pt_lockfile_part part,
 int pt_lockfile_write_owner(int fd, struct pt_lockfile_part part,
 			    const char *role);
 
-/* pt_lockfile_still_there: path still leads to the file that fd is; one who
- * removes it may have come between our open and our lock.
- * pt_lockfile_remove removes it unless others hold a part. */
+/* pt_lockfile_still_there: path still leads to the file of fd; another process
+ * may have removed it between our open and our lock.  pt_lockfile_remove
+ * removes it unless others hold a part. */
 bool pt_lockfile_still_there(int fd, const char *path);
 void pt_lockfile_remove(int fd, const char *path);
 

@@ -13,13 +13,13 @@
 #include "xdp/lease.h"
 #include "xdp/program.h"
 
-#define PROCESSES_MAX	65536	/* that are looked at */
-#define FDS_MAX		65536	/* of each */
+#define PROCESSES_MAX	65536	/* that are examined */
+#define FDS_MAX		65536	/* per process */
 #define DISPATCHER_NAME	"xdp_dispatcher"	/* libxdp's */
 
-/* ---- who holds a link: /proc ---- */
+/* ---- holders of a link: /proc ---- */
 
-/* link_of returns the number of the link that the descriptor is, 0: none. */
+/* link_of returns the number of the descriptor's link, 0: it is none. */
 static __u32 link_of(const char *pid, const char *fd)
 {
 	char path[64], line[96] = "";
@@ -82,8 +82,7 @@ static pid_t find_holder(__u32 link_id)
 	return found;
 }
 
-/* find_link returns the number of the link by which the program runs, 0: none
- * that is told. */
+/* find_link returns the number of the program's link, 0: none is reported. */
 static __u32 find_link(const struct pt_device *device, __u32 prog_id)
 {
 	int fd = pt_hook_link(device->ifindex, prog_id);
@@ -98,7 +97,7 @@ static __u32 find_link(const struct pt_device *device, __u32 prog_id)
 	return info.id;
 }
 
-/* read_command: the kernel's name of it; what is no plain text is not shown. */
+/* read_command reads the kernel's name of the process, if it is plain text. */
 static void read_command(struct pt_occupant *o)
 {
 	char path[32];
@@ -125,8 +124,8 @@ static bool is_ours(const struct pt_occupant *o)
 	       !strcmp(o->hook.name, PT_PASS_NAME);
 }
 
-/* find_lease: another process that uses the device as whoever has that program
- * does; whose program it is that tells best. */
+/* find_lease finds another process whose use of the device fits that program:
+ * the best hint at its owner. */
 static void find_lease(struct pt_occupant *o, const struct pt_device *device)
 {
 	const char *role = strcmp(o->hook.name, PT_PASS_NAME) ? "receive"
@@ -162,7 +161,7 @@ void pt_occupant_find(struct pt_occupant *o, const struct pt_device *device)
 		read_command(o);
 }
 
-/* ---- in words ---- */
+/* ---- text ---- */
 
 void pt_occupant_print(const struct pt_occupant *o, char *text, size_t sz)
 {

@@ -10,9 +10,9 @@
 #include <bpf/bpf.h>
 #include <xdp/libxdp.h>
 
-#define PROG_MAPS_MAX 64	/* maps of a program that we look at */
+#define PROG_MAPS_MAX 64	/* examined maps of a program */
 
-/* The map of the program's constants, as libbpf calls it. */
+/* libbpf's name for the map of the program's constants. */
 #define CONSTANTS_NAME PT_PROGRAM_NAME ".rodata"
 _Static_assert(sizeof(*((struct pagetrim_bpf *)0)->rodata) ==
 	       sizeof(struct pt_constants),
@@ -34,8 +34,8 @@ static const char *const map_name[MAP_CNT] = {
 #undef X
 };
 
-/* take_constants notes by which rules the program judges, and for whom it was
- * loaded. */
+/* take_constants notes the version of the program's rules, and the device for
+ * which it was loaded. */
 static int take_constants(struct pt_program *p, int fd,
 			  const struct bpf_map_info *info)
 {
@@ -47,7 +47,7 @@ static int take_constants(struct pt_program *p, int fd,
 	return 0;
 }
 
-/* take_map keeps the map if it is one of ours, by as much of the name as the
+/* take_map keeps the map if it is one of ours, by the part of the name that the
  * kernel keeps; -EPROTO if it has our name and another shape. */
 static int take_map(struct pt_program *p, __u32 id)
 {
@@ -95,7 +95,7 @@ int program_take(struct pt_program *p, __u32 id)
 		   info.nr_map_ids > PROG_MAPS_MAX) {
 		ret = -ENOENT;
 	} else {
-		/* maps of other names are not our concern */
+		/* maps of other names are skipped */
 		for (__u32 i = 0; i < info.nr_map_ids; i++)
 			take_map(p, map_ids[i]);
 		for (int i = 0; i < MAP_CNT; i++)
@@ -113,7 +113,7 @@ int program_take(struct pt_program *p, __u32 id)
 	return ret;
 }
 
-/* take_component looks among the programs that libxdp's dispatcher calls. */
+/* take_component searches the programs of libxdp's dispatcher. */
 static int take_component(struct pt_program *p)
 {
 	struct xdp_multiprog *mp =
@@ -152,7 +152,7 @@ int program_find(struct pt_program *p)
 		if (ret == -ENOENT)
 			ret = take_component(p);
 		p->info.generic = i == 1;
-		/* Only a load by ourselves tells; assume what is usual. */
+		/* Only our own load reports it; assume the usual case. */
 		if (!ret && !p->info.dispatcher)
 			p->info.multi_buffer = true;
 		return ret;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A receiver that comes to a device where a sender's link is: it takes the link,
- * and puts its own program in the place of what runs there. */
+/* A receiver on a device with a sender's link: it takes the link, and replaces
+ * its program by its own. */
 #include "xdp/program_impl.h"
 
 #include <errno.h>
@@ -22,7 +22,8 @@
 
 #define RING_CNT	64
 
-/* is_received_on: by another process than this, for all we can read. */
+/* is_received_on: another process receives on the device, as far as we can
+ * read. */
 static bool is_received_on(const struct pt_device *device)
 {
 	struct pt_lease_owner owner;
@@ -37,9 +38,9 @@ static bool is_received_on(const struct pt_device *device)
 	return false;
 }
 
-/* has_sockets: the map of a living receiver's program has its sockets, also of
- * one in a container, whose leases are not to be seen.  The look changes nothing
- * in it; where it fails, there may be some. */
+/* has_sockets: a living receiver's map has its sockets, also if the receiver is
+ * in a container, whose leases are not visible.  The test changes nothing in
+ * the map; if it fails, there may be sockets. */
 static bool has_sockets(int map_fd)
 {
 	static char frame[ETH_ZLEN];
@@ -81,14 +82,15 @@ int program_mark(struct pt_program *p, int map_fd)
 void program_unmark(struct pt_program *p)
 {
 	if (p->mark_fd >= 0)
-		close(p->mark_fd);	/* it leaves the map by that */
+		close(p->mark_fd);	/* this removes it from the map */
 	p->mark_fd = -1;
 }
 
 bool program_is_orphan(const struct pt_program *p)
 {
 	return !p->info.generic && !p->info.dispatcher &&
-	       !p->constants.netns_cookie &&	/* else attach pinned it */
+	       !p->constants.netns_cookie &&	/* else attach pinned the
+						 * program */
 	       !is_received_on(&p->device) &&
 	       !has_sockets(p->map_fd[MAP_XSKS]);
 }
@@ -113,7 +115,8 @@ static bool is_free_to_take(const struct pt_hook *hook,
 	return is_free;
 }
 
-/* replace: unless another program is on the link by now; before -1: whatever is. */
+/* replace fails if the link has another program than before by now; before -1:
+ * any program. */
 static int replace(int link, int before, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, opts,

@@ -31,9 +31,8 @@ __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max)
 	return cnt;
 }
 
-/* count_endpoint makes the endpoint's value the number of its sessions, as
- * the sessions themselves say: a process that died half-way leaves no wrong
- * count behind. */
+/* count_endpoint sets the endpoint's value to the count of its sessions in the
+ * map, so that a process that died half-way leaves no wrong count. */
 static int count_endpoint(struct pt_program *p, const struct pt_endpoint *ep)
 {
 	static const struct pt_endpoint none;
@@ -58,8 +57,8 @@ static int count_endpoint(struct pt_program *p, const struct pt_endpoint *ep)
 	return 0;
 }
 
-/* forget removes a session of the maps, whoever opened it.  Its counters stay
- * to be read, until their place is needed. */
+/* forget removes any process's session from the maps.  Its counters stay
+ * readable until their slot is needed. */
 static void forget(struct pt_program *p, __u64 id)
 {
 	struct pt_session session;
@@ -71,7 +70,7 @@ static void forget(struct pt_program *p, __u64 id)
 		count_endpoint(p, &session.endpoint);
 }
 
-/* settle_locked does what was put off. */
+/* settle_locked does the postponed changes. */
 static void settle_locked(struct pt_program *p)
 {
 	__u32 i = 0;
@@ -101,7 +100,7 @@ static bool is_settled(const struct pt_program *p)
 	return true;
 }
 
-/* settle: the mutex is held. */
+/* settle: the caller holds the mutex. */
 static bool settle(struct pt_program *p)
 {
 	if (is_settled(p))
@@ -123,9 +122,9 @@ bool pt_program_settle(struct pt_program *p)
 	return ret;
 }
 
-/* prune_sessions: a session is swept only if the list of the living is complete,
- * and none of our own: a list that lacks its holder proves nothing.  Returns
- * whether one was. */
+/* prune_sessions removes a foreign session only if the list of living holders
+ * is complete, since an incomplete list proves nothing.  Returns whether it
+ * removed one. */
 static bool prune_sessions(struct pt_program *p)
 {
 	bool is_swept = false;
@@ -149,7 +148,7 @@ static bool prune_sessions(struct pt_program *p)
 	return is_swept;
 }
 
-/* prune_endpoints: of those that a process left when it was killed half-way. */
+/* prune_endpoints removes endpoints that a process left when it was killed. */
 static void prune_endpoints(struct pt_program *p)
 {
 	struct pt_endpoint endpoints[PT_SESSIONS_MAX], *prev = NULL;
@@ -172,7 +171,7 @@ void program_prune(struct pt_program *p)
 	program_unlock_maps(p);
 }
 
-/* drop_old_counters makes room: sessions that are closed lose theirs. */
+/* drop_old_counters makes room by removing the counters of closed sessions. */
 static void drop_old_counters(struct pt_program *p)
 {
 	int fd = p->map_fd[MAP_SESSION_COUNTERS];
@@ -190,8 +189,8 @@ static void drop_old_counters(struct pt_program *p)
 			bpf_map_delete_elem(fd, &ids[i]);
 }
 
-/* insert_counters: from zero, also if those of an old session of that id are
- * still there. */
+/* insert_counters starts at zero, even if the counters of an old session with
+ * that id remain. */
 static int insert_counters(struct pt_program *p, __u64 id)
 {
 	memset(p->percpu, 0, p->cpu_cnt * sizeof(*p->percpu));
@@ -256,8 +255,8 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 	if (ret)
 		goto unlock;
 	settle_locked(p);
-	/* A session that its process closed, but did not count any more, has left
-	 * its endpoint. */
+	/* A session that its process closed, but did not uncount, has left its
+	 * endpoint. */
 	if (p->info.pinned && prune_sessions(p))
 		prune_endpoints(p);
 	if (p->session_cnt == PT_SESSIONS_MAX)
@@ -281,9 +280,9 @@ static struct program_session *find_own(struct pt_program *p, __u64 session_id)
 }
 
 /* close_own: a closed session stays in the map, with an endpoint that no frame
- * has: so XDP knows no such session any more, and whoever makes room, another
- * process too, sees that its counters are still wanted.  Our own session, which
- * others only read, is written without the lock. */
+ * has.  So XDP no longer finds the session, while every process that makes room
+ * sees that its counters are still needed.  Only we write our own session, so
+ * it needs no lock. */
 static void close_own(struct pt_program *p, struct program_session *own)
 {
 	static const struct pt_endpoint none;

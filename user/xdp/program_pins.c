@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Where pagetrim attach pinned program and maps, and whose they are.
+/* The pins of pagetrim attach: their folder and their device.
  *
- * The folder has the name that the device had then.  The device may have got
- * another, or have gone to another network namespace, since: whose the pins are
- * tells the program's number, and if no device here runs it, the link and what
- * the program's constants say. */
+ * The folder has the device's name at the time of attaching.  The device may
+ * since have been renamed or moved to another network namespace.  The program's
+ * number identifies the device of the pins; if no device here runs it, the link
+ * and the program's constants do. */
 #include "xdp/program_impl.h"
 
 #include <dirent.h>
@@ -45,8 +45,8 @@ void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 			path[i] = ':';
 }
 
-/* pinned_id returns the number of the program pinned in a folder, 0: none, or
- * -errno: it cannot be read. */
+/* pinned_id returns the number of the folder's pinned program, 0 if there is
+ * none, or -errno if it cannot be read. */
 static __s64 pinned_id(const char *folder)
 {
 	struct bpf_prog_info info = { 0 };
@@ -63,7 +63,7 @@ static __s64 pinned_id(const char *folder)
 	return ret ? ret : (__s64)info.id;
 }
 
-/* is_pinned_in: then p keeps the folder. */
+/* is_pinned_in: p's program is pinned in the folder, which p then keeps. */
 static bool is_pinned_in(struct pt_program *p, const char *folder)
 {
 	if (pinned_id(folder) != p->info.id)
@@ -119,9 +119,9 @@ void program_remove_pins(const char *folder)
 	rmdir(folder);
 }
 
-/* link_device returns the number of the link's device, in whatever namespace;
- * 0: it is gone; -ENOENT: there is no link, as behind a dispatcher; else -errno:
- * it cannot be read. */
+/* link_device returns the number of the link's device, in any namespace; 0: it
+ * is gone; -ENOENT: there is no link, as behind a dispatcher; else -errno: it
+ * cannot be read. */
 static int link_device(const char *folder)
 {
 	struct bpf_link_info info = { 0 };
@@ -141,7 +141,7 @@ static int link_device(const char *folder)
 	return ret;
 }
 
-/* runs: the device of that number here runs program id. */
+/* runs: the device of that number runs program id here. */
 static bool runs(__u32 ifindex, __u32 id, struct pt_device *device)
 {
 	struct pt_program *p;
@@ -158,7 +158,7 @@ static bool runs(__u32 ifindex, __u32 id, struct pt_device *device)
 	return is_it;
 }
 
-/* constants_of: what the program says of itself; all 0: nothing. */
+/* constants_of returns the program's constants; all 0: it has none. */
 static void constants_of(__u32 id, struct pt_constants *constants)
 {
 	struct pt_program *p = program_new(&(struct pt_device){ 0 });
@@ -188,8 +188,8 @@ enum program_pins program_judge_pins(const char *folder,
 	constants_of(id, &was);
 	if (runs(ifindex > 0 ? (__u32)ifindex : was.ifindex, id, device))
 		return PINS_HERE;
-	/* A link knows its device, wherever that is; without one the device is
-	 * taken to be where it was, or gone. */
+	/* A link identifies its device in any namespace; without a link the
+	 * device is assumed to be in its old namespace, or gone. */
 	if (ifindex < 0 && was.netns_cookie &&
 	    !pt_device_netns_cookie(&netns_cookie) &&
 	    was.netns_cookie == netns_cookie)
