@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# bench.sh: pagetrim against its peers and against what the machine can do at
-# most: the same memory, over the same link, by turns.
+# bench.sh: compares pagetrim with its peers and with the machine's limits: the
+# same memory, over the same link, by turns.
 #
 #     netns pt-b$$-a                               netns pt-b$$-b
 #     +-----------------------------+              +--------------------------+
@@ -15,15 +15,16 @@
 #                                          |
 #       results, one JSON object a run <---'--> report.py: table, docs, plots
 #
-# By turns, so that a busy moment of the machine hits all alike; medians.  Each
-# contestant starts from the same image file on one tmpfs and from an empty
-# sink, unless its name says otherwise; as much memory as the image's is touched
-# and freed before each run, because a virtual machine may have given it back to
-# its host.  After each run the copy is compared with the image, pagetrim's
-# ledgers must balance, and no XDP program is attached while a TCP peer runs.
+# The contestants run by turns, so that a busy moment of the machine hits all
+# alike; results are medians.  Each contestant starts from the same image file
+# on one tmpfs and from an empty sink, unless its name says otherwise; as much
+# memory as the image's is touched and freed before each run, because a virtual
+# machine may have given it back to its host.  After each run the copy is
+# compared with the image, pagetrim's ledgers must balance, and no XDP program
+# is attached while a TCP peer runs.
 #
-# Run as root, by `make bench`, too; installs what is missing and builds; leaves
-# nothing behind but what it is told to write.
+# Run as root, also by `make bench`; installs missing packages and builds;
+# leaves nothing behind but its output.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -101,7 +102,7 @@ one_of()
 	done
 }
 
-# numbers LEAST MOST NUMBER...: refuse what is not one in that range.
+# numbers LEAST MOST NUMBER...: refuse words that are no numbers in that range.
 numbers()
 {
 	local least=$1 most=$2 given number
@@ -120,7 +121,7 @@ images=("${all_images[@]}") only=("${all_contestants[@]}") trims=("${all_trims[@
 mtus=(1500 3506 9000 65535) queues=(1 2)
 runs=5 size_mib=1024 work=6 huge=never grid=sound build=$top/build
 write='' json='' render='' list='' chosen='' kept='' family=''
-# Read by contestants.sh.
+# contestants.sh reads these.
 # shellcheck disable=SC2034
 send_args=() receive_args=()
 
@@ -132,7 +133,7 @@ quick()
 	only=(insecure no-copies pagetrim stages qemu-cold tcp blast memory)
 }
 
-# The quick grid is a base for the other options, wherever it stands.
+# The quick grid is a base for the other options, at any position.
 [[ " $* " != *" --quick "* ]] || quick
 while (($#)); do
 	case $1 in
@@ -178,7 +179,8 @@ one_of all_contestants "a contestant" "${only[@]}"
 one_of all_trims "a method of trimming" "${trims[@]}"
 ((${#images[@]} && ${#mtus[@]} && ${#only[@]} && ${#queues[@]} && ${#trims[@]})) ||
 	misuse "an empty list runs nothing"
-# The base, from which one thing at a time is varied: least queues, most trimming.
+# The base, from which one parameter at a time is varied: least queues, most
+# trimming.
 mapfile -t queues < <(printf '%s\n' "${queues[@]}" | sort -nu)
 mapfile -t trims < <(printf '%s\n' "${all_trims[@]}" |
 	grep -xE "$(IFS='|'; echo "${trims[*]}")")
@@ -206,7 +208,7 @@ bottleneck()
 	"$bench/bottleneck.py" "${args[@]}"
 }
 
-# built: what is missing is installed and made, unless --build names it.
+# built: installs missing packages and builds, unless --build names a build.
 built()
 {
 	if [[ $build == "$top/build" ]]; then
@@ -220,7 +222,7 @@ if [[ $family == bottleneck ]]; then
 	exit
 fi
 
-# shown FILE: the tables of the results in FILE, and the document.
+# shown FILE: prints the tables of the results in FILE, and writes the document.
 shown()
 {
 	"$bench/report.py" "$1" ${write:+--write "$write"}
@@ -275,7 +277,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# one_run IMAGE ROUND WHAT MTU QUEUES TRIM: its result goes to the results.
+# one_run IMAGE ROUND WHAT MTU QUEUES TRIM: runs once and adds to the results.
 one_run()
 {
 	local result='' before blocks start=$EPOCHREALTIME

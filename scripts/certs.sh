@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# certs.sh: a CA and certificates to try pagetrim's TLS with, valid for 30 days.
-# For tests and first steps: the CA's key lies beside them, unencrypted.
+# certs.sh: a CA and certificates to try pagetrim's TLS with, valid for 30
+# days.  For tests and first steps only: the CA's key is beside them,
+# unencrypted.
 #
 #     scripts/certs.sh DIR [NAME...]    make DIR and fill it
 #
@@ -26,14 +27,14 @@ set -euo pipefail
 
 say() { echo "certs: $*" >&2; }
 
-# key NAME: a private key, never readable by others.
+# key NAME: makes a private key, never readable by others.
 key()
 {
 	(umask 077 && openssl genpkey -quiet -algorithm EC \
 		-pkeyopt ec_paramgen_curve:P-256 -out "$1-key.pem")
 }
 
-# authority NAME: a CA that signs itself.
+# authority NAME: makes a self-signed CA.
 authority()
 {
 	key "$1"
@@ -43,8 +44,8 @@ authority()
 		-addext keyUsage=critical,keyCertSign,cRLSign
 }
 
-# ca_config USAGE SAN: what openssl-ca(1) needs to know; it keeps its books in
-# the folder $books.
+# ca_config USAGE SAN: prints the configuration of openssl-ca(1), whose database
+# is in the folder $books.
 ca_config()
 {
 	cat <<-CONFIG
@@ -68,8 +69,8 @@ ca_config()
 	CONFIG
 }
 
-# certify NAME CA VALIDITY USAGE SAN [CN]: a certificate that CA signs; VALIDITY
-# is valid or expired.  openssl-ca(1), because no other takes a past end.
+# certify NAME CA VALIDITY USAGE SAN [CN]: makes a certificate signed by CA;
+# VALIDITY is valid or expired.  Only openssl-ca(1) takes an end in the past.
 certify()
 {
 	local name=$1 ca=$2 usage=$4 san=$5 cn=${6:-pagetrim $1}
@@ -110,7 +111,7 @@ done
 
 mkdir -p -- "$dir"
 cd -- "$dir"
-# openssl(1) would write into what stands there, with the mode that it has.
+# openssl(1) would write into an existing file and keep its mode.
 for file in *.pem; do
 	[[ ! -e $file ]] || { say "$dir: holds $file already"; exit 1; }
 done

@@ -16,7 +16,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 begun=0
 
-# run_one N COMMAND...: says how it went, in one piece; N.passed says it, too.
+# run_one N COMMAND...: prints its result in one piece, and notes it in
+# N.passed.
 run_one() {
 	local log=$tmp/$1
 

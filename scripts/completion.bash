@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# completion.bash: completes pagetrim's commands, options, and what they take.
-# Installed where bash-completion looks; else `source scripts/completion.bash`.
-# Needs nothing but bash, and ip(8) for addresses; what there is to complete it
-# asks the program itself.
+# completion.bash: completes pagetrim's commands, options and their values.
+# bash-completion finds it when installed; else `source
+# scripts/completion.bash`. It needs bash, and ip(8) for addresses; pagetrim
+# itself prints the completions.
 
 _pagetrim_devices() { (cd /sys/class/net && echo *) 2>/dev/null; }
 
-# Pins are named by device, a dot as a colon; where there are none, any device.
+# The folders of pins have the devices' names, with a colon for a dot; without
+# pins all devices are offered.
 _pagetrim_attached()
 {
 	local dir found=
@@ -22,8 +23,8 @@ _pagetrim_attached()
 	echo "${found:-$(_pagetrim_devices)}"
 }
 
-# _pagetrim_addresses [DEV]: this host's, or a device's, IPv6 in brackets so
-# that a port can follow.
+# _pagetrim_addresses [DEV]: addresses of this host, or of a device, IPv6 in
+# brackets so that a port can follow.
 _pagetrim_addresses()
 {
 	local family address
@@ -40,14 +41,14 @@ _pagetrim_addresses()
 
 _pagetrim_pids() { (cd /proc && echo [1-9]*); }
 
-# _pagetrim_words WORD...: of these, those that begin as the current word.  Not
-# by `compgen -W`, which would run what a word says in $(...).
+# _pagetrim_words WORD...: the words that begin as the current word. `compgen
+# -W` would execute $(...) in a word.
 _pagetrim_words()
 {
 	local -a all
 	local candidate prefix=''
 
-	# readline replaces only what stands after the last colon.
+	# readline replaces only the part after the last colon.
 	[[ $COMP_WORDBREAKS != *:* ]] || prefix=${word%"${word##*:}"}
 	read -ra all -d '' <<<"$*" || true	# no NUL at the end
 	for candidate in "${all[@]}"; do
@@ -62,7 +63,7 @@ _pagetrim_files()
 	mapfile -t COMPREPLY < <(compgen -f -- "$word")
 }
 
-# _pagetrim_value OFFER: completes what an option or an argument takes.
+# _pagetrim_value OFFER: completes the value of an option or an argument.
 _pagetrim_value()
 {
 	case $1 in
@@ -77,8 +78,8 @@ _pagetrim_value()
 	esac	# text: the user's to say
 }
 
-# _pagetrim_line: the words up to the cursor as they were typed; readline cuts
-# them at '=' and ':', too.  Sets words, and word: the last.
+# _pagetrim_line: sets words to the words up to the cursor as they were typed,
+# which readline also cuts at '=' and ':', and word to the last one.
 _pagetrim_line()
 {
 	local line=${COMP_LINE:0:COMP_POINT}
@@ -88,8 +89,8 @@ _pagetrim_line()
 	word=${words[-1]}
 }
 
-# _pagetrim PROGRAM: which asks it for its commands, and for what one takes:
-# lines of what arguments offer, and of "--OPTION OFFER" (see pagetrim(8)).
+# _pagetrim PROGRAM: asks PROGRAM for its commands, and for a command's
+# arguments: lines of offers, and of "--OPTION OFFER" (see pagetrim(8)).
 _pagetrim()
 {
 	local -a words=() left=() arguments=()

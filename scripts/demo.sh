@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # demo.sh: a real guest's memory crosses from one host to another, on a bare
-# Debian 12 machine, as root.  Installs what is missing, builds, and shows what
-# pagetrim does; leaves nothing behind but the build, the picture and a mounted
+# Debian 12 machine, as root.  Installs missing packages, builds, and
+# demonstrates pagetrim; leaves only the build, the picture and a mounted
 # /sys/fs/bpf.
 #
 #   host a                                              host b

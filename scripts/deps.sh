@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# deps.sh: install what pagetrim needs to be built, tested and shown on
-# Debian 12 or 13.  Asks dpkg first, so it takes milliseconds and no network when
-# nothing is missing; asks nothing of the person who runs it.
+# deps.sh: installs the packages to build, test and demonstrate pagetrim on
+# Debian 12 or 13.  It asks dpkg first, so it takes milliseconds and no network
+# when nothing is missing; it asks the user nothing.
 #
 #     scripts/deps.sh            install what is missing (root)
 #     scripts/deps.sh --check    only say what is missing; exit 1 if anything is
@@ -23,7 +23,7 @@ peers=(criu)
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# missing PACKAGE...: print those that dpkg does not call installed.
+# missing PACKAGE...: print those that dpkg does not report as installed.
 missing()
 {
 	local have p
@@ -77,7 +77,7 @@ if ! hash dpkg-query apt-get 2>/dev/null; then
 		"${build[*]} ${tests[*]} ${guest[*]} ${peers[*]}"
 fi
 
-# What is for x86-64 alone, and only makes it faster.
+# Packages for x86-64 only, which make it faster.
 [[ $(dpkg-query -W -f='${Architecture}' dpkg) != amd64 ]] ||
 	build+=(libipsec-mb-dev)
 
@@ -96,7 +96,7 @@ if [[ $(unknown "${lack[@]}") ]]; then
 		"main has all of Debian 12 and 13: check /etc/apt/sources.list*)"
 fi
 if ! install "${lack[@]}"; then
-	# Old lists name package files that the mirror has since replaced.
+	# Old lists may name package files that the mirror has replaced.
 	[[ -z $updated ]] || die "apt-get install failed: see its message above"
 	update
 	install "${lack[@]}" ||

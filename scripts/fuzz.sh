@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # fuzz.sh: run the fuzz targets, tests/fuzz/fuzz_TARGET.c, under libFuzzer with
-# ASan and UBSan, and end with a table of what they did (root, for the targets
-# that use namespaces or BPF).
+# ASan and UBSan, and end with a table of results (root, for the targets that
+# use namespaces or BPF).
 #
 #     scripts/fuzz.sh [--keep] [MINUTES] [TARGET...]
 #
@@ -12,7 +12,7 @@
 #     --keep    afterwards add to tests/fuzz/corpus some of what reaches new
 #               code: KEEP_FILES a target, small ones and large ones
 #
-# Each starts from its corpus in the tree and what earlier runs left in
+# Each starts from its corpus in the tree and the inputs of earlier runs in
 # build/fuzz/corpus.  Findings, smallest input last, are in build/fuzz/findings;
 # build/fuzz/tests/fuzz/fuzz_TARGET FILE runs one again.
 #
@@ -53,14 +53,14 @@ make -s -j 2 B="$build" CC=clang FUZZ_MAIN= \
 		-fno-sanitize-recover=all" \
 	LDFLAGS=-fsanitize=fuzzer "${@/#/$build/tests/fuzz/fuzz_}" || exit 1
 
-# What targets leave behind when a finding ends them goes with this folder.
+# This folder also has the leftovers of targets that a finding ended.
 export TMPDIR
 TMPDIR=$(mktemp -d -p /dev/shm) || exit 1
 trap 'rm -rf "$TMPDIR"' EXIT
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1
 
-# fuzz TARGET: its words go to build/fuzz/TARGET.log.
+# fuzz TARGET: runs it with output to build/fuzz/TARGET.log.
 fuzz()
 {
 	local findings=$build/findings/$1/ corpus=$build/corpus/$1
@@ -73,8 +73,7 @@ fuzz()
 		"$corpus" "tests/fuzz/corpus/$1" >"$build/$1.log" 2>&1
 }
 
-# keep TARGET: of the inputs that reach code the tree's do not, add every n-th
-# by size.
+# keep TARGET: adds every n-th, by size, of the inputs that reach new code.
 keep()
 {
 	local new=$TMPDIR/keep-$1 tree=tests/fuzz/corpus/$1 i
@@ -95,7 +94,7 @@ keep()
 	done
 }
 
-# row TARGET STATUS: of the table.
+# row TARGET STATUS: prints a row of the table.
 row()
 {
 	local log=$build/$1.log cov ft runs corpus verdict=none

@@ -10,16 +10,16 @@
 #                           v
 #     serial console: "guest: ready" --> QMP stop --> FILE stands still
 #
-# The kernel is unpacked, never installed.  Needs no KVM and no network of its
-# own; root only for --netns.  `help` prints the commands.
+# The kernel is unpacked, never installed.  It needs no KVM and no network of
+# its own, and root only for --netns.  `help` prints the commands.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pagetrim
 qemu="qemu-system-x86_64"
 
-# The guest's userland: packages of this machine's Debian, unpacked with all that
-# they depend on, no scripts run.
+# The guest's userland: packages of this machine's Debian and all their
+# dependencies, unpacked without running their scripts.
 packages=(bash coreutils findutils sed grep mawk gzip util-linux util-linux-extra
 	  mount perl-base python3-minimal libpython3-stdlib sqlite3 tzdata
 	  libc-bin)
@@ -73,8 +73,8 @@ misuse() { echo "guest: $* (see guest.sh help)" >&2; exit 2; }
 
 # ---------------------------------------------------------------- the image
 
-# image_key: changes with whatever the initramfs is made of, but not with new
-# versions of the packages: a cached image needs no network.
+# image_key: changes with the ingredients of the initramfs, except for new
+# versions of packages, so that a cached image needs no network.
 image_key()
 {
 	{
@@ -138,7 +138,7 @@ prepare()
 
 qmp() { "$here/guest/qmp.py" "$dir/qmp.sock" "$@"; }
 
-# alive: true while our QEMU runs; a recycled pid is not ours.
+# alive: our QEMU runs; a recycled pid does not count.
 alive()
 {
 	local pid
@@ -188,10 +188,10 @@ launch()
 		die "$qemu did not start: see its message above"
 }
 
-# said TEXT: how many lines of the serial console hold it.
+# said TEXT: prints the count of serial console lines with TEXT.
 said() { grep -cF "$1" "$dir/serial.log" 2>/dev/null || true; }
 
-# last_words: of the guest, or else of its kernel.
+# last_words: prints the last lines of the guest, or else of its kernel.
 last_words()
 {
 	local words
@@ -200,7 +200,7 @@ last_words()
 	echo "${words:-$(tail -n 3 "$dir/serial.log")}"
 } 2>/dev/null
 
-# wait_said TEXT N: until the console has said it N times, at most timeout_s.
+# wait_said TEXT N: waits until the console has TEXT N times, at most timeout_s.
 wait_said()
 {
 	local end=$((SECONDS + timeout_s)) n
@@ -215,8 +215,8 @@ wait_said()
 	done
 }
 
-# has_ended PID: true once it holds no memory and no file.  The first thread of
-# many may end before the others, and init may take its time to bury it.
+# has_ended PID: true once it holds no memory and no file.  The first of several
+# threads may end before the others, and init may reap it late.
 has_ended()
 {
 	local -a stat
@@ -226,7 +226,8 @@ has_ended()
 	[[ ${stat[0]} == [ZX] && ${stat[17]} -le 1 ]]
 }
 
-# stop_qemu: end it, kindly, then not; take away what it left in the folder.
+# stop_qemu: ends it by request, then by SIGKILL; removes its files in the
+# folder.
 stop_qemu()
 {
 	local pid i
@@ -340,7 +341,7 @@ while [[ $# -gt 0 ]]; do
 	shift
 done
 
-# What a failure takes back, last first.  A success takes back nothing.
+# Actions that a failure undoes, last first.  A success undoes nothing.
 undo=()
 roll_back()
 {

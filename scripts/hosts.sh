@@ -32,13 +32,13 @@
 # As a library, after `source scripts/hosts.sh`: hosts_up, hosts_run, hosts_exec
 # (for background jobs: $! is then the command itself), hosts_down,
 # hosts_wire_start, hosts_wire_stop for the wire's process, and hosts_bpffs for
-# what pins without hosts.
+# tests that pin without hosts.
 #
 # NAME: 1 to 10 letters and digits; $$ makes it the caller's own.  Every queue
 # has a TX and an RX side.  Commands run by nsenter, because `ip netns exec`
-# hides /sys/fs/bpf.  `up` mounts that file system where nothing did, and it
+# hides /sys/fs/bpf.  `up` mounts that file system if it is missing, and it
 # stays.  `down` ends every process of the namespaces and removes namespaces,
-# devices and pins, whatever state they are in.
+# devices and pins in any state.
 
 # shellcheck disable=SC2034 # for those who source this
 HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2 HOSTS_C4=10.77.0.3
@@ -47,9 +47,9 @@ HOSTS_A6=fd77::1   HOSTS_B6=fd77::2
 
 hosts_say() { echo "hosts: $*" >&2; }
 
-# hosts_bpffs: mount the BPF file system where nothing did, as systemd does at
-# boot: pins need it.  It stays, because others may pin there, too.  The lock,
-# because a second mount would hide the pins below the first.
+# hosts_bpffs: mounts the BPF file system, which pins need, if systemd did not
+# at boot.  It stays, because others may pin there, too.  The lock prevents a
+# second mount, which would hide the pins of the first.
 hosts_bpffs()
 {
 	local bpf_fs_magic=cafe4a11
@@ -95,8 +95,8 @@ hosts_exec()
 	exec nsenter --net="$netns" -- "$@"
 }
 
-# hosts_netns_add NAME HOST: a namespace in which addresses are usable at once
-# (no duplicate address detection) and no host speaks unasked.
+# hosts_netns_add NAME HOST: adds a namespace in which addresses are usable at
+# once (no duplicate address detection) and hosts send nothing by themselves.
 hosts_netns_add()
 {
 	ip netns add "$(hosts_netns "$1" "$2")" &&
@@ -105,8 +105,8 @@ hosts_netns_add()
 	hosts_run "$1" "$2" ip link set lo up
 }
 
-# hosts_veth_add NAME QUEUES MTU HOST SIDE HOST SIDE: a veth pair of which each
-# end stands in its host.
+# hosts_veth_add NAME QUEUES MTU HOST SIDE HOST SIDE: adds a veth pair with one
+# end in each host.
 hosts_veth_add()
 {
 	local name=$1 queues=$2 mtu=$3 left=$4 right=$6
@@ -121,7 +121,7 @@ hosts_veth_add()
 		netns "$(hosts_netns "$name" "$right")"
 }
 
-# hosts_address NAME HOST NUMBER: MAC and addresses of a host, device up.
+# hosts_address NAME HOST NUMBER: sets a host's MAC and addresses, device up.
 hosts_address()
 {
 	local dev
@@ -134,9 +134,9 @@ hosts_address()
 
 hosts_is_up() { [[ -e /run/netns/$(hosts_netns "$1" a) ]]; }
 
-# hosts_hub_up NAME QUEUES MTU: the hub, silent, with a port for each host, and
-# host c.  Without learning a bridge sends every frame to all ports; where it
-# asks netfilter, that drops what is no sound IP.
+# hosts_hub_up NAME QUEUES MTU: adds the silent hub, with one port per host, and
+# host c.  Without learning a bridge sends every frame to all ports; netfilter
+# would drop malformed IP on it.
 hosts_hub_up()
 {
 	local name=$1 hub host side
@@ -157,15 +157,15 @@ hosts_hub_up()
 			master "$hub" up || return
 	done
 	hosts_address "$name" c 3 || return
-	# Or what is one frame here is several behind the hub.
+	# Otherwise one frame here becomes several behind the hub.
 	for host in a b c; do
 		hosts_run "$name" "$host" ethtool -K \
 			"$(hosts_dev "$name" $host)" tso off gso off >/dev/null
 	done
 }
 
-# hosts_up NAME [--queues N] [--mtu BYTES] [--wire | --hub]: make the hosts.
-# What is there when it fails half-way is for hosts_down.
+# hosts_up NAME [--queues N] [--mtu BYTES] [--wire | --hub]: makes the hosts.
+# hosts_down cleans up after a failure.
 hosts_up()
 {
 	local name=$1 queues=1 mtu=1500 wire='' hub='' host side
@@ -200,9 +200,10 @@ hosts_up()
 	[[ -z $wire ]] || hosts_checksums_full "$name"
 }
 
-# hosts_wire_dev NAME SIDE: a device of the wire.  It has no address, so the
-# wire's own host says nothing.  With a queueing discipline veth answers "busy"
-# where it would drop without one, so the wire can hold a frame and try again.
+# hosts_wire_dev NAME SIDE: makes a device of the wire.  It has no address, so
+# the wire's own host sends nothing.  With a queueing discipline veth reports
+# "busy" where it would drop without one, so the wire can hold a frame and try
+# again.
 hosts_wire_dev()
 {
 	local dev
@@ -225,9 +226,9 @@ hosts_checksums_full()
 	done
 }
 
-# hosts_wire_start NAME OUT WIRE [OPTION...]: start the wire's program, WIRE,
-# and return when it forwards.  Sets HOSTS_WIRE_PID; its counts go to OUT.json,
-# its words to OUT.err.
+# hosts_wire_start NAME OUT WIRE [OPTION...]: starts the wire's program, WIRE,
+# and returns when it forwards.  Sets HOSTS_WIRE_PID; its counts go to OUT.json,
+# its messages to OUT.err.
 hosts_wire_start()
 {
 	local name=$1 out=$2 wire=$3
@@ -246,14 +247,14 @@ hosts_wire_start()
 	return 1
 }
 
-# hosts_wire_stop: end the wire; it then writes its counts.  Fails if the wire
-# lost a frame by itself.
+# hosts_wire_stop: ends the wire, which then writes its counts.  Fails if the
+# wire lost a frame by itself.
 hosts_wire_stop()
 {
 	kill -TERM "$HOSTS_WIRE_PID" && wait "$HOSTS_WIRE_PID"
 }
 
-# hosts_pids NAME: the processes of its namespaces.
+# hosts_pids NAME: prints the processes of its namespaces.
 hosts_pids()
 {
 	local host netns
@@ -264,7 +265,7 @@ hosts_pids()
 	done
 }
 
-# hosts_down NAME: all of it gone, in whatever state it was.
+# hosts_down NAME: removes all of it, in any state.
 hosts_down()
 {
 	local name=$1 signal side host netns
@@ -273,7 +274,7 @@ hosts_down()
 	for signal in TERM KILL; do
 		mapfile -t pids < <(hosts_pids "$name")
 		((${#pids[@]})) || break
-		# A stopped process takes no TERM before it goes on.
+		# A stopped process handles no TERM before it continues.
 		kill -"$signal" "${pids[@]}" 2>/dev/null || true
 		kill -CONT "${pids[@]}" 2>/dev/null || true
 		for _ in {1..100}; do
@@ -287,7 +288,7 @@ hosts_down()
 	for host in a b c w; do
 		netns=$(hosts_netns "$name" "$host")
 		[[ -e /run/netns/$netns ]] || continue
-		# A namespace dies later than its name; its devices must not.
+		# A namespace may outlive its name; its devices must not.
 		printf 'link delete %s\n' "${devs[@]}" |
 			hosts_run "$name" "$host" ip -force -batch - \
 				2>/dev/null || true

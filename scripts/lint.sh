@@ -29,7 +29,7 @@ while read -r at; do
 done < <(git grep -n 'clock_gettime(CLOCK_MONOTONIC' -- user \
 	include ':!include/pagetrim/clock.h' | cut -d: -f1,2)
 
-# Tables and what stands indented may be longer; benchmarks.md is generated.
+# Tables and indented lines may be longer; benchmarks.md is generated.
 while read -r at; do
 	finding "$at: a line of more than 120 columns"
 done < <(git grep -nE '^[^| ].{120}' -- README.md 'docs/*.md' \
@@ -48,7 +48,7 @@ shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
 
 # bpf/ is judged by clang with -Wall -Wextra -Werror, and by the verifier.
 # unusedStructMember and the like do not see other files' users; arithmetic on
-# void pointers is defined in GNU C, which is what we compile.
+# void pointers is defined in GNU C, which we compile.
 cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 	--enable=warning,performance,portability \
 	--suppress=missingIncludeSystem --suppress=unusedStructMember \

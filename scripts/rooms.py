@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""rooms.py: the folders of user/, and which of them uses which.
+"""rooms.py: the folders of user/, and the uses between them.
 
 One header of each room says "Room NAME: ..." and "may use ROOM ROOM ...".
 
-    scripts/rooms.py                  checks the files against what is said there:
+    scripts/rooms.py                  checks the files against these headers:
                                       includes, circles, sizes, and the picture
     scripts/rooms.py --write          draws docs/rooms.svg
 
-Exit: 0 all is as it is said, 1 it is not (each fault is one line on stderr).
+Exit: 0 no fault, 1 faults (one line each on stderr).
 """
 import pathlib
 import re
@@ -25,7 +25,7 @@ TITLE_CHARS = 32
 
 
 class Room:
-    """What a room says of itself, and what its files do."""
+    """A room's header, and the includes of its files."""
 
     def __init__(self, folder):
         self.name = folder.name
@@ -109,7 +109,7 @@ def check_sizes(rooms, faults):
 
 
 def direct_uses(rooms, name):
-    """uses that no other use implies: what the picture shows."""
+    """The uses that no other use implies, which the picture shows."""
     def reach(start):
         seen = set()
         for used in rooms[start].uses:
@@ -121,7 +121,7 @@ def direct_uses(rooms, name):
 
 
 def place(rooms, levels):
-    """x and y of each box: a row for each level, near what it uses."""
+    """x and y of each box: one row per level, near the rooms that it uses."""
     at, rows = {}, {}
     for name in sorted(rooms):
         rows.setdefault(levels[name], []).append(name)

@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # soak.sh: transfers through the test wire, each with faults, sizes and options
-# drawn from a seed, for some minutes (root).  What must hold in each: the image
-# arrives bit for bit, both ledgers balance and say what the wire says it did,
-# and nothing hangs or is left behind.  Some are killed half-way and done again.
+# drawn from a seed, for some minutes (root).  Each must satisfy: the image
+# arrives bit for bit, both ledgers balance and agree with the wire's counts,
+# and nothing hangs or is left behind.  Some are killed half-way and repeated.
 #
 #     scripts/soak.sh MINUTES           seeds that nobody tried
 #     scripts/soak.sh --seed N [CNT]    the CNT runs of seeds N, N + 1, ...
 #                                       (default 1): a failed one again
 #
-# Prints a line a run, of a failed one all that was said and how to repeat it,
-# and at the end the counts.  A seed decides what is done and which frames are
-# struck; when exactly is the machine's.  Exit: 0 all held, 1 not, 2 usage.
+# Prints one line per run, all output of a failed run with the command to repeat
+# it, and the counts at the end.  A seed decides the events and the frames that
+# they hit; the exact times vary.  Exit: 0 all held, 1 not, 2 usage.
 #
-# Installs what is missing and builds.  Environment: PAGETRIM_BUILD, a build
+# Installs missing packages and builds.  Environment: PAGETRIM_BUILD, a build
 # folder to use as it is.
 #
 # shellcheck disable=SC2317 # runs are called by name
@@ -47,17 +47,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/../tests/net/lib.sh"
 
 # ---- drawing ----------------------------------------------------------------
 
-# below N: sets drawn to 0..N-1, by the seed.  (Not in a subshell: RANDOM would
-# go on from the same place.)
+# below N: sets drawn to 0..N-1, by the seed.  (Not in a subshell, where RANDOM
+# would repeat.)
 below() { drawn=$((RANDOM % $1)); }
 
 # pick WORD...: sets drawn to one of them.
 pick() { below $#; shift "$drawn"; drawn=$1; }
 
-# perhaps PERCENT: true so often.
+# perhaps PERCENT: true with that probability.
 perhaps() { below 100; ((drawn < $1)); }
 
-# fault PERCENT OPTION RATE...: so often, the wire has that fault.
+# fault PERCENT OPTION RATE...: gives the wire that fault with that probability.
 fault()
 {
 	local percent=$1 option=$2
@@ -69,7 +69,7 @@ fault()
 	fi
 }
 
-# draw_faults: what the wire does.
+# draw_faults: draws the wire's faults.
 draw_faults()
 {
 	wire_options=(--seed "$1")
@@ -97,7 +97,7 @@ draw_faults()
 	fi
 }
 
-# draw_hosts: MTU, queues, address.
+# draw_hosts: draws MTU, queues, address.
 draw_hosts()
 {
 	pick 1280 1500 1500 3506 4000 9000 9000 16000 65535
@@ -108,7 +108,7 @@ draw_hosts()
 	addr=$drawn
 }
 
-# draw_agents: their options, and the image.
+# draw_agents: draws the agents' options, and the image.
 draw_agents()
 {
 	receive_options=(--queues "$queues") send_options=(--queues "$queues")
@@ -132,8 +132,8 @@ draw_agents()
 		send_options+=(--cipher "$drawn" --rekey-frames 65536)
 		! perhaps 15 || send_options+=(--pad)
 	fi
-	# Less than what --eat-above leaves of an Ethernet frame: an MTU that the
-	# path does not take is refused.
+	# Below the frame size of --eat-above, since an MTU that the path does
+	# not pass is refused.
 	if perhaps 10; then
 		send_options+=(--mtu 1380)
 		((mtu >= 1380)) || unset 'send_options[-1]' 'send_options[-1]'
@@ -144,7 +144,7 @@ draw_agents()
 	fi
 }
 
-# draw_event: what is done to the agents meanwhile, and after how many bytes.
+# draw_event: draws an event for the agents, and the bytes after which it comes.
 draw_event()
 {
 	event=none
@@ -168,7 +168,7 @@ picture_of()
 
 # ---- a run ------------------------------------------------------------------
 
-# happens EVENT: between two looks at whether the transfer still runs.
+# happens EVENT: causes it between two checks that the transfer still runs.
 happens()
 {
 	local agent=${event#*-}
@@ -191,10 +191,10 @@ happens()
 	esac || true
 }
 
-# its_time: or there will be none any more.
+# its_time: the event is due, or the transfer has ended.
 its_time() { has_sent "$event_at" || is_gone "$sender"; }
 
-# agents_begin: what killed ones left, later ones take up, if they may.
+# agents_begin: starts agents, which resume after killed ones if they may.
 agents_begin()
 {
 	receive_begin receive --listen "$addr" --out copy --peer-timeout 20 \
@@ -203,7 +203,7 @@ agents_begin()
 		"$picture"
 }
 
-# both_well: they end well, and the image is what it was.
+# both_well: both succeed, and the image is the same.
 both_well()
 {
 	ended send "$sender" 90 0
@@ -212,14 +212,14 @@ both_well()
 	balanced
 }
 
-# cut_short: one was killed; what the other says is true.
+# cut_short: one was killed; the other one's report is true.
 cut_short()
 {
 	local killed=${event#*-} other=send pid=$sender
 
 	[[ $killed == receiver ]] || other=receive pid=$receiver
 	finish "${!killed}" 10
-	# A receiver that was not told of a transfer waits on for one.
+	# A receiver that heard of no transfer keeps waiting for one.
 	if [[ $other == receive ]] && ! grep -q ' transfer ' receive.err; then
 		kill -TERM "$receiver" 2>/dev/null || true
 	fi
@@ -307,7 +307,7 @@ while :; do
 	seed=$((seed + 1))
 done
 
-# failures_of WORD: failed runs whose words say so.
+# failures_of WORD: prints failed runs with WORD in their output.
 failures_of()
 {
 	local seed cnt=0

@@ -12,13 +12,12 @@
 #
 #     scripts/test-kernel.sh [TEST...]   only these, e.g. tests/net/test_wire.sh
 #
-# Root; installs what is missing and builds.  Without TEST the BPF tests that
-# need no large frames, the net tests' cases in tests/kernel/cases, and the
-# tests in that folder.  Environment: PAGETRIM_BUILD, a build folder to use as
-# it is; ONLY, as for the net tests, one word; TIMEOUT_S, for all of it
-# (default 3600).
-# The last line is 'N passed, N failed'; a warning or worse of the kernel
-# counts as one that failed.  Exit: 0 all passed, else 1.
+# Root; installs missing packages and builds.  Without TEST it runs the BPF
+# tests that need no large frames, the net tests' cases in tests/kernel/cases,
+# and the tests in that folder.  Environment: PAGETRIM_BUILD, a build folder to
+# use as it is; ONLY, as for the net tests, one word; TIMEOUT_S, for all of it
+# (default 3600).  The last line is 'N passed, N failed'; a kernel warning or
+# worse counts as a failure.  Exit: 0 all passed, else 1.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,12 +30,12 @@ source "$here/guest/machine.sh"
 
 # An emulated CPU is slow: the tests wait this many times longer.
 patience=10
-# What the kernel needs beyond what it has built in.
+# Modules that the kernel needs.
 modules=(virtio_pci 9pnet_virtio 9p overlay veth)
 
 die() { echo "test-kernel: $*" >&2; exit 1; }
 
-# It goes over the kernel's command line.
+# The kernel's command line carries it.
 [[ ${ONLY-} != *[[:space:]]* ]] || die "ONLY='$ONLY': one word, please"
 
 cleanup()

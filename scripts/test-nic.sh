@@ -12,13 +12,13 @@
 #
 #     scripts/test-nic.sh [CARD...]   only these: virtio virtio-mq virtio-copy igb
 #
-# Root; installs what is missing and builds.  The system's apt sources are not
-# touched: lists and packages of other suites go elsewhere, from the mirror that
-# they name.  What was fetched stays; remove ~/.cache/pagetrim/nic-* for newer.
-# Some 15 minutes on two cores.
-# Environment: PAGETRIM_BUILD, a build folder to use as it is; TIMEOUT_S, for
-# each card (default 420).
-# The last lines are the table and 'N passed, N failed'.  Exit: 0 all passed, else 1.
+# Root; installs missing packages and builds.  The system's apt sources are not
+# touched: lists and packages of other suites have their own folder, from the
+# mirror in those sources.  Downloads stay; remove ~/.cache/pagetrim/nic-* to
+# renew them.  Some 15 minutes on two cores.  Environment: PAGETRIM_BUILD, a
+# build folder to use as it is; TIMEOUT_S, for each card (default 420).  The
+# last lines are the table and 'N passed, N failed'.  Exit: 0 all passed, else
+# 1.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -32,8 +32,8 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 boots_max=3	# QEMU 7.2 lets a kernel trip over its own code now and then
 queues=4	# of virtio-mq
 # virtio_net as a module takes the virtio header of its zero-copy frames from a
-# wrong physical address (docs/cards.md): what that page holds decides whether a
-# tap drops them.  So it is one that nobody writes to.
+# wrong physical address (docs/cards.md): the content of that page decides
+# whether a tap drops them.  So it is a page that nobody writes.
 # shellcheck disable=SC2016 # $ is memmap's
 no_garbage='nokaslr memmap=64M$0x40000000'
 
@@ -48,7 +48,7 @@ cleanup()
 
 # ---------------------------------------------------------- packages of others
 
-# mirror: where the system's own packages of Debian come from.
+# mirror: prints the mirror of the system's own Debian packages.
 mirror()
 {
 	# shellcheck disable=SC2016 # apt's variables
@@ -57,7 +57,7 @@ mirror()
 		sed 1q
 }
 
-# of_suites COMMAND ARG...: apt with sources, lists and cache of its own.
+# of_suites COMMAND ARG...: runs apt with sources, lists and cache of its own.
 of_suites()
 {
 	local suite mirror apt=$tmp/apt
@@ -84,7 +84,8 @@ of_suites()
 	APT_CONFIG=$apt/conf "$@"
 }
 
-# fetch_kernel DIR: the packages of the newest kernel in trixie-backports.
+# fetch_kernel DIR: fetches the packages of the newest kernel in
+# trixie-backports.
 fetch_kernel()
 {
 	local dir=$1 name part
@@ -101,7 +102,7 @@ fetch_kernel()
 	cd - >/dev/null
 }
 
-# fetch_qemu DIR: QEMU 10 of bookworm-backports, unpacked, not installed.
+# fetch_qemu DIR: unpacks QEMU 10 of bookworm-backports, without installing it.
 fetch_qemu()
 {
 	local new=$tmp/qemu package
@@ -119,7 +120,7 @@ fetch_qemu()
 	mv "$new" "$1"
 }
 
-# new_qemu: sets qemu to one that has igb, 8.0 or newer.
+# new_qemu: sets qemu to a version with igb, 8.0 or newer.
 new_qemu()
 {
 	local dir=${image%/*}/nic-qemu
@@ -129,7 +130,7 @@ new_qemu()
 		return
 	fi
 	[[ -d $dir ]] || fetch_qemu "$dir"
-	# Its own modules only: those of the system's QEMU do not fit.
+	# Only its own modules: those of the system's QEMU do not match.
 	qemu=(env QEMU_MODULE_DIR=/nonexistent "$dir/usr/bin/qemu-system-x86_64"
 	      -L "$dir/usr/share/qemu" -L /usr/share/seabios
 	      -L /usr/lib/ipxe/qemu)
@@ -143,7 +144,7 @@ hub()
 	net=(-netdev "hubport,hubid=1,id=n0" -netdev "hubport,hubid=1,id=n1")
 }
 
-# taps QUEUES: two taps on a bridge, in a network namespace that QEMU runs in.
+# taps QUEUES: makes two taps on a bridge, in QEMU's network namespace.
 taps()
 {
 	local tap
@@ -162,7 +163,7 @@ taps()
 	qemu=(nsenter --net="/run/netns/$netns" "${qemu[@]}")
 }
 
-# cards MODEL: two of it, each on a port of its own.
+# cards MODEL: adds two cards, each on a port of its own.
 cards()
 {
 	local i
@@ -204,8 +205,8 @@ set_up()
 	esac
 }
 
-# is_emulator_to_blame: the kernel did not come up, or hit a breakpoint that it was
-# patching away in its own code; said, to boot again.
+# is_emulator_to_blame: the kernel did not boot, or hit a breakpoint while it
+# patched its own code; prints that, and the caller boots again.
 is_emulator_to_blame()
 {
 	[[ -s $tmp/said ]] && ! grep -q 'Oops: int3' "$tmp/kernel" && return 1

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# test.sh: all tests, on a bare Debian 12 machine, as root: installs what is
-# missing, builds, lints, runs units (plain and under sanitizers), units and
+# test.sh: runs all tests on a bare Debian 12 machine, as root: installs missing
+# packages, builds, lints, runs units (plain and under sanitizers), units and
 # transfers under ThreadSanitizer, the XDP program under BPF_PROG_TEST_RUN, the
 # reference reader, the namespace tests, and a real guest's memory.  Nothing is
-# skipped: what cannot run fails.
+# skipped: a test that cannot run fails.
 #
-# At the end stand what failed, once more, and 'N passed, N failed'.
-# Exit: 0 all passed, else 1.
+# The end has the failures once more, and 'N passed, N failed'.  Exit: 0 all
+# passed, else 1.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# tsan.sh BUILD: what threads share, under ThreadSanitizer (root; by `make
-# tsan`, which builds BUILD for it): unit tests of what threads hand over to one
-# another, and transfers with loss, kill, resume and a file system that stands
-# still.  The sink is on a disk, so that each lane has a placer's thread.
+# tsan.sh BUILD: tests shared data under ThreadSanitizer (root; run by `make
+# tsan`, which builds BUILD for it): unit tests of hand-overs between threads,
+# and transfers with loss, kill, resume and a frozen file system.  The sink is
+# on a disk, so that each lane has a placer thread.
 #
-# A report of any process fails it and is shown, also of one that is killed
-# later.  No race is suppressed: rings that the kernel writes, and libraries
-# without instrumentation, have caused none.  Threads that nobody joined are no
-# finding: a receiver that is told twice to end exits without.  Left out are unit
-# tests in which only the test's own threads race (lane_copies, source_process),
-# or that do all in a signal handler (seal_wiped).
+# A report of any process fails the test and is shown, also if the process is
+# killed later.  No race is suppressed: rings that the kernel writes, and
+# libraries without instrumentation, have caused none.  Threads that were not
+# joined are no finding, since a receiver exits without joining after a second
+# signal.  Unit tests are left out if only the test's own threads race
+# (lane_copies, source_process), or if they work in a signal handler
+# (seal_wiped).
 #
 # The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
 set -uo pipefail
@@ -39,11 +40,12 @@ cases=(
 	"meanwhile: the sink's disk full, and room again"
 	"shared: a lane moved to another queue"
 )
-# Where addresses have more than 28 random bits, that of GCC 12 does not start.
+# GCC 12's ThreadSanitizer does not start if addresses have more than 28 random
+# bits.
 run=(setarch -R)
 "${run[@]}" true 2>/dev/null || run=(env)	# a container may forbid it
 
-# A disk: what is in memory is placed without a thread.
+# A disk, since pages of a sink in memory are placed without a thread.
 export TMPDIR=/var/tmp
 case $(stat -f -c %T $TMPDIR) in
 tmpfs | ramfs)
@@ -56,7 +58,7 @@ export TSAN_OPTIONS="halt_on_error=0 exitcode=66 second_deadlock_stack=1
 	report_thread_leaks=0 log_path=$tmp/report"
 passed=0 failed=0
 
-# verdict STATUS NAME: one test more; its reports are shown, and fail it.
+# verdict STATUS NAME: counts a test; reports are shown and fail it.
 verdict()
 {
 	local report status=$1
@@ -76,8 +78,8 @@ verdict()
 	fi
 }
 
-# race: one on purpose is reported, with the options above, or the rest proves
-# nothing.
+# race: a deliberate race must be reported with the options above, or the rest
+# proves nothing.
 race()
 {
 	cat >"$tmp/race.c" <<'END'
@@ -116,7 +118,7 @@ done
 printf '%s\n' "${cases[@]}" >"$tmp/cases"
 PAGETRIM_BUILD=$build PAGETRIM_CASES=$tmp/cases "${run[@]}" tests/net/run.sh \
 	"${nets[@]/%/.sh}" 2>&1 | tee "$tmp/log"
-# A case that has another name now has not passed.
+# A case that was renamed has not passed.
 grep -c '^ok ' "$tmp/log" | grep -qx ${#cases[@]}
 verdict $? "${#cases[@]} cases between hosts"
 

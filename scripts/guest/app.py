@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""app: stands for an application server: a parent that loads the logs into
+"""app: simulates an application server: a parent that loads the logs into
 ordinary Python objects, and workers forked from it that keep results of their
 own.  All of them stay.
 
@@ -14,7 +14,7 @@ WORKERS = 6
 
 
 def load(path):
-    """One dict for each log line."""
+    """One dict per log line."""
     with open(path, encoding="ascii") as log:
         names = log.readline().split()
         return [dict(zip(names, line.split())) for line in log]

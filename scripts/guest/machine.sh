@@ -15,7 +15,7 @@ machine_here=$(dirname "${BASH_SOURCE[0]}")
 machine='' machine_reader=''
 passed=0 failed=0
 
-# machine_key WORD...: names what machine_unpack makes of those words.
+# machine_key WORD...: prints the name of machine_unpack's result for WORDs.
 machine_key()
 {
 	{
@@ -25,7 +25,7 @@ machine_key()
 	} | sha256sum | cut -c 1-12
 }
 
-# machine_add PATH: a module, as the kernel's loader wants it.
+# machine_add PATH: adds a module in the form that the kernel's loader takes.
 machine_add()
 {
 	local name=${1##*/}
@@ -112,7 +112,7 @@ machine_boot()
 	machine=$!
 }
 
-# machine_stop: what of it still runs.
+# machine_stop: stops the rest of it.
 machine_stop()
 {
 	local p
@@ -122,10 +122,10 @@ machine_stop()
 	done
 }
 
-# machine_watch SECONDS: show what the tests say until the machine is off.
+# machine_watch SECONDS: shows the tests' output until the machine is off.
 machine_watch()
 {
-	# In the background, so that a signal finds bash waiting.
+	# It runs in the background, so that bash can handle a signal.
 	timeout "$1" tail -f -n +1 --pid="$machine" "$tmp/said" &
 	machine_reader=$!
 	wait "$machine_reader" && return
@@ -133,8 +133,7 @@ machine_watch()
 	failed=$((failed + 1))
 }
 
-# machine_judge: add up the counts that the tests printed; the kernel's word
-# counts too.
+# machine_judge: adds up the tests' counts; kernel warnings count, too.
 machine_judge()
 {
 	local p f
@@ -147,7 +146,7 @@ machine_judge()
 		echo "not ok all tests ran"
 		failed=$((failed + 1))
 	fi
-	# loglevel=5 has warnings on the console, and what is worse.
+	# loglevel=5 shows warnings and worse on the console.
 	if grep -Eq 'WARNING:|BUG:|Oops:|Call Trace:|panic' "$tmp/kernel"; then
 		echo "not ok the kernel has nothing to complain of"
 		sed 's/^/    /' "$tmp/kernel"

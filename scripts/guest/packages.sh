@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# packages.sh: Debian packages to unpack, not to install: a kernel to boot and
-# what a guest is made of.  Sourced by scripts/guest.sh and
+# packages.sh: fetches Debian packages to unpack, not to install: a kernel to
+# boot and a guest's userland.  Sourced by scripts/guest.sh and
 # scripts/test-kernel.sh, which define die.
 
 packages_say() { echo "${0##*/}: $*" >&2; }
 
-# kernel_package: the package that linux-image-amd64 stands for; empty when apt
+# kernel_package: prints the package behind linux-image-amd64; nothing if apt
 # knows none.
 kernel_package()
 {
@@ -15,8 +15,8 @@ kernel_package()
 		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p'
 }
 
-# needed PACKAGE...: these and all that they depend on, by the names that this
-# release has for them: what apt would install where nothing is.
+# needed PACKAGE...: prints these and all their dependencies, by the names of
+# this release: the packages that apt would install on an empty system.
 needed()
 {
 	LC_ALL=C apt-get -q -o Dir::State::status=/dev/null \
@@ -24,11 +24,11 @@ needed()
 		sed -n 's/^Inst \([^ ]*\) .*/\1/p'
 }
 
-# fetch DIR [PACKAGE...]: download into DIR the kernel, in as many packages as it
-# comes in, and the packages with all that they need.
+# fetch DIR [PACKAGE...]: downloads into DIR the kernel's packages, and the
+# PACKAGEs with their dependencies.
 fetch()
 {
-	# No lists, or old ones that name what the mirror has since replaced.
+	# The lists are missing, or name files that the mirror has replaced.
 	if ! download "$@" && [[ $EUID -eq 0 ]]; then
 		apt-get -q update >&2 || die "apt-get update failed: see above"
 		download "$@" || true
@@ -42,7 +42,7 @@ fetch()
 	}
 }
 
-# download DIR [PACKAGE...]: all or nothing; DIR/log says why nothing.
+# download DIR [PACKAGE...]: downloads all or nothing; DIR/log has the reason.
 download()
 {
 	local dir=$1 kernel names

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""qmp: talk to a QEMU through its monitor socket.
+"""qmp: talks to a QEMU through its monitor socket.
 
     qmp.py SOCKET COMMAND [ARGUMENTS]     ARGUMENTS: one JSON object
     qmp.py SOCKET save FILE               device state of a stopped guest
@@ -18,7 +18,7 @@ TIMEOUT_S = 60
 
 
 class QmpError(Exception):
-    """QEMU refused a command, or went away."""
+    """QEMU refused a command, or ended."""
 
 
 class Qmp:
