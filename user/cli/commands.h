@@ -16,15 +16,15 @@
 #include "cli/options.h"
 
 #define PT_COMMANDS(X)							\
-	X(doctor, "what will and will not work here, and how to mend it") \
-	X(inspect, "what trimming would save here, before anything is sent") \
+	X(doctor, "report what works here, what does not, and remedies") \
+	X(inspect, "report what trimming would save, before sending")	\
 	X(send, "send memory to a receiver")				\
 	X(receive, "receive memory and rebuild it")			\
-	X(status, "how far a sender with --control is")			\
-	X(set, "change its limit while it runs")			\
+	X(status, "report the progress of a sender with --control")	\
+	X(set, "change the limit of such a sender while it runs")	\
 	X(attach, "attach and pin the receive program on a device")	\
-	X(detach, "detach and unpin it")				\
-	X(stats, "the receive program's counters")			\
+	X(detach, "detach and unpin that program")			\
+	X(stats, "print the receive program's counters")		\
 	X(keygen, "make a pre-shared key for send and receive")
 
 #define X(name, text)							\
