@@ -147,14 +147,18 @@ def plot_of_run(results):
 
 
 TEXT = """
-`bench.sh --only bottleneck`: three hosts on a bridge of MTU 1500, the way to the receiver through `tc` htb with a queue (bfifo) of so many ms
-of the rate; a process as cable delays both directions by half of the round trip and loses frames at random (`tests/bench/cable.c`). Random memory, `--insecure`, two
-lanes; beside another transfer one each. *Of the rate*: Ethernet bytes of accepted frames, over the time of sending. *Sent again*: frames reported missing, from the first
-of the transfer on, of all that were sent; 256 MiB a transfer, less where that would take too long (the column MiB). *Delay*: mean of pings from the sender's host, every
-20 ms while it sends, above the least of the run. Shares beside another are of frames offered while both send, after the first second. One run of each. Up to
-1 Gbit/s with round trip and competitors; above alone and without delay, since the two cores that have both ends, bridge and shaping do no more. What is in flight may be more than the receiver's
-ring holds, which drains meanwhile: a lane's window is twice what it brings in a round trip, at most 8192 descriptors (12 MB in frames of 1500 bytes, 25 MB of two lanes; 24 MB in frames
-of 9000), so a path of 1 Gbit/s and 100 ms (12.5 MB) is where the family ends. **Bold**: target not reached.
+`bench.sh --only bottleneck`: three hosts on a bridge of MTU 1500, the way to the receiver through `tc` htb with a
+queue (bfifo) of so many ms of the rate; a process as cable delays both directions by half of the round trip and
+loses frames at random (`tests/bench/cable.c`). Random memory, `--insecure`, two lanes; beside another transfer one
+each. *Of the rate*: Ethernet bytes of accepted frames, over the time of sending. *Sent again*: frames reported
+missing, from the first of the transfer on, of all that were sent; 256 MiB a transfer, less where that would take
+too long (the column MiB). *Delay*: mean of pings from the sender's host, every 20 ms while it sends, above the
+least of the run. Shares beside another are of frames offered while both send, after the first second. One run of
+each. Up to 1 Gbit/s with round trip and competitors; above alone and without delay, since the two cores that have
+both ends, bridge and shaping do no more. More may be in flight than the receiver's ring holds, which drains
+meanwhile: a lane's window is twice what it brings in a round trip, at most 8192 descriptors (12 MB in frames of
+1500 bytes, 25 MB of two lanes; 24 MB in frames of 9000), so a path of 1 Gbit/s and 100 ms (12.5 MB) is where the
+family ends. **Bold**: target not reached.
 """
 
 

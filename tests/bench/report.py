@@ -13,6 +13,7 @@ import os
 import re
 import statistics
 import sys
+import textwrap
 
 from bottleneck_tables import kept_section
 from charts import svg
@@ -22,6 +23,7 @@ from tables import (IMAGES, all_charts, contestants, images, left_out, limits,
 from targets import all_targets, bytes_of_qemu
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+LINE_MAX = 120
 BUSY = 0.05  # of the machine's CPUs, stolen or used by others
 
 
@@ -81,8 +83,8 @@ def machine(results):
     lines = [
         f"{guest}{m['cpu']}, {m['cores']} cores, {m['memory_mib']} MiB of "
         f"memory, Linux {m['kernel']}; QEMU {m['qemu']}.",
-        f"{m['date']}, commit {m['commit']}. Of its CPUs others used "
-        f"{others(results) * 100:.1f} % between the rounds, and the "
+        f"{m['date']}, commit {m['commit']}. Others used "
+        f"{others(results) * 100:.1f} % of its CPUs between the rounds, and the "
         f"hypervisor took {stolen(results) * 100:.1f} % away.",
         f"Images of {m['size_mib']} MiB, the guest's work {m['work']}; "
         f"medians of {m['runs']} rounds.",
@@ -112,6 +114,14 @@ def parts(results):
     return {name: table for name, table in found.items() if table.rows}
 
 
+def wrapped(line):
+    """A paragraph in lines of at most 120 columns; tables and headings as they are."""
+    if len(line) <= LINE_MAX or line.startswith(("|", "#", "!", "<")):
+        return line
+    return textwrap.fill(line, LINE_MAX, break_long_words=False, break_on_hyphens=False,
+                         subsequent_indent="  " if line.startswith("- ") else "")
+
+
 def write_document(results, path, said):
     stem = os.path.splitext(path)[0]
     with open(f"{HERE}/document.md", encoding="utf-8") as file:
@@ -137,7 +147,7 @@ def write_document(results, path, said):
                   lambda match: filled.get(match[1], "(not measured)"), text,
                   flags=re.M)
     with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write("\n".join(wrapped(line) for line in text.split("\n")))
 
 
 def main():

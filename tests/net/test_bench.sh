@@ -200,7 +200,11 @@ tables_follow_from_results()
 	in_document "| Memory of the agent that receives, the most that was seen | memory-receive | ≤ 65 MiB | 100.00 MiB | - | **no** |"
 	in_document "| Real guest, MTU 9000: times faster than QEMU pre-copy | total-9000 | ≥ 2.2 | not measured | - | - |"
 	in_document "| 65535, pagetrim --insecure | 0.500 | 0.400..9.000 | 3.00 | 0.0 | 1.00 | 0.60 | - |"
-	in_document "The targets of bytes go by \`--insecure\`, where pages that equal others go as copies. Sealed they do not, unless \`--copies on\` is given: the same figure is then 0.90 at MTU 65535."
+	tr '\n' ' ' <benchmarks.md |
+		grep -q "Sealed they do not, unless \`--copies on\` is given: the same figure is then 0.90 at MTU 65535." ||
+		die "no figure of bytes, sealed"
+	! grep -qE '^[^|#].{120}' benchmarks.md ||
+		die "a line of more than 120 columns"
 	in_document "| send, scan | 20 (2.5) |"
 	in_document "| send, recheck | 7 (1.0) |"
 	in_document "- Not run: criu: too old."
@@ -265,7 +269,7 @@ doubt_is_shown()
 {
 	canned | sed 's/"others_cpus":0.02/"others_cpus":1/' >results
 	show "$report" results >said 2>&1
-	grep -q 'others used 50.0 %' said || die "others, unsaid"
+	grep -q 'Others used 50.0 %' said || die "others, unsaid"
 	grep -q 'doubt these figures' said || die "a busy machine, unsaid"
 	canned | sed 's/"steal_s":0,/"steal_s":0.2,/' >results
 	show "$report" results >said 2>&1
