@@ -39,15 +39,15 @@ struct pt_error {
 
 /* pt_error_set fills err (which may be NULL) and returns code, so that a
  * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`.
- * What fmt ends with in parentheses, or an operand at its end, is the hint.
+ * A text in parentheses at the end of fmt or of its last operand is the hint.
  * An option is written as {zero-copy}: see base/option_names.h. */
 __attribute__((format(printf, 4, 5))) int
 pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 	     const char *fmt, ...);
 
-/* pt_error_with_dashes: whether texts name an option as the command line has it,
- * "--zero-copy", from now on; else as a field, "zero_copy".  At first they do
- * not.  Before the first thread. */
+/* pt_error_with_dashes chooses how texts name an option from now on: as on the
+ * command line, "--zero-copy", or as a field, "zero_copy", the default.  It
+ * must be called before the first thread starts. */
 void pt_error_with_dashes(bool dashes);
 
 #endif
