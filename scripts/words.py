@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ["user", "include", "bpf", "scripts", "docs", "README.md", "tests/bench/*.md"]
 DONE = ["README.md", "bpf", "docs", ":!docs/wire-format.md", "include", "scripts",
         "user/base", "user/ctl", "user/doctor", "user/memory", "user/net", "user/seal",
-        "tests/bench/*.md", "user/survey", "user/tls", "user/trim", "user/xsk"]
+        "tests/bench/*.md", "user/survey", "user/tls", "user/trim", "user/xdp", "user/xsk"]
 
 SUBJECT = r"(?:^|[.;:] |\b(?:so|and|but|since|because|if|then|while|for|that) )"
 UNITS = (r"(?:command|copy|device|file|frame|interface|lane|line|message|page|peer|"

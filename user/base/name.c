@@ -6,7 +6,8 @@
 
 #include "base/text.h"
 
-/* fault: of any name of one path component that messages can carry. */
+/* fault returns the fault of any name: it must be one path component that
+ * messages can carry. */
 static const char *fault(const char *name)
 {
 	if (!name[0])

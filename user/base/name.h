@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* name: which names a sender may give to what the receiver stores.  The sender
- * asks before it begins; the receiver trusts nobody and asks again.
- * Pure functions, any thread. */
+/* name: the rules for names that a sender gives to the receiver's files.  The
+ * sender checks them before it begins; the receiver checks them again.  Pure
+ * functions, any thread. */
 #ifndef BASE_NAME_H
 #define BASE_NAME_H
 
@@ -9,11 +9,12 @@
 #define PT_NAME_FILE_MAX	255
 #define PT_NAME_TABLE	"segments.json"	/* the receiver's own, beside files */
 
-/* pt_name_image_fault returns what is wrong with an image's name at a receiver
- * with --serve, e.g. "it has a '/'"; NULL: nothing. */
+/* pt_name_image_fault returns the fault of an image's name at a receiver with
+ * --serve, e.g. "it has a '/'"; NULL: none. */
 const char *pt_name_image_fault(const char *name);
 
-/* pt_name_file_fault: with the name of a file that comes along. */
+/* pt_name_file_fault returns the fault of the name of a file that comes
+ * along. */
 const char *pt_name_file_fault(const char *name);
 
 #endif

@@ -19,8 +19,9 @@
 #define BPF_F_XDP_HAS_FRAGS (1U << 5)
 #endif
 
-#define OPEN_TRIES	5	/* detached while it was opened */
-#define CLOSE_TRIES	100	/* to settle what is left */
+#define OPEN_TRIES	5	/* the program was detached during the
+				 * opening */
+#define CLOSE_TRIES	100	/* to settle the rest */
 #define CLOSE_PAUSE_NS	1000000
 
 struct pt_program *program_new(const struct pt_device *device)
@@ -57,7 +58,8 @@ void program_free(struct pt_program *p)
 	program_unhold(p);
 	if (p->pins_fd >= 0)
 		close(p->pins_fd);
-	/* Who holds the link, too, is to find on the device what it was. */
+	/* The link's other holder must find its own program on the device
+	 * again. */
 	program_put_back(p);
 	if (p->link_fd >= 0)
 		close(p->link_fd);	/* the last reference: detaches */
@@ -134,9 +136,9 @@ int program_fail_version(struct pt_error *err, const struct pt_device *device)
 }
 
 /* libbpf takes the frags flag from the section's name, and only a handler of
- * that section can leave it off.  Once registered it stays, since libbpf 1.1
- * frees its table twice when the last one goes; so it does what libbpf would,
- * but where load_skeleton says otherwise. */
+ * that section can clear it.  The handler stays registered, since libbpf 1.1
+ * frees its table twice when the last handler is removed; so it acts as libbpf
+ * would, unless load_skeleton requests otherwise. */
 static __thread bool without_frags;
 
 static int set_frags(struct bpf_program *prog, struct bpf_prog_load_opts *opts,
@@ -211,7 +213,7 @@ int pt_program_try(struct pt_error *err)
 static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		      struct pagetrim_bpf **out, bool frags)
 {
-	/* The mode is always said: without, the kernel chooses. */
+	/* The mode is always given; otherwise the kernel chooses. */
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = cfg->generic ?
 		    XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
 	struct pagetrim_bpf *skel;
@@ -219,7 +221,8 @@ static int try_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 
 	if (ret)
 		return ret;
-	/* What attach pins is no orphan, with or without sockets. */
+	/* A program that attach pinned is no orphan, with or without
+	 * sockets. */
 	if (!p->constants.netns_cookie)
 		ret = program_mark(p, bpf_map__fd(skel->maps.pt_xsks));
 	if (!ret)
@@ -272,7 +275,7 @@ int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 	int ret;
 
 	ret = try_attach(p, cfg, &skel, !cfg->single_buffer);
-	/* A driver without multi-buffer XDP says one of these. */
+	/* A driver without multi-buffer XDP returns one of these. */
 	if ((ret == -EOPNOTSUPP || ret == -EINVAL) && !cfg->generic &&
 	    !cfg->single_buffer)
 		ret = try_attach(p, cfg, &skel, false);
@@ -318,7 +321,7 @@ static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,
 	return 0;
 }
 
-/* replace_orphan: in place of a dead receiver's program, which p is. */
+/* replace_orphan replaces a dead receiver's program, which is p. */
 static int replace_orphan(struct pt_program **out, struct pt_program *p,
 			  const struct pt_program_cfg *cfg,
 			  struct pt_error *err)
@@ -419,8 +422,8 @@ int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 	return program_fail(err, &cfg, ret);
 }
 
-/* What cannot be settled is left to the next process that opens or adds: it
- * finds our sessions without their holder. */
+/* The next process that opens or adds settles the rest: it finds our sessions
+ * without their holder. */
 void pt_program_close(struct pt_program *p)
 {
 	const struct timespec pause = { .tv_nsec = CLOSE_PAUSE_NS };

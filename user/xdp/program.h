@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room xdp: the XDP program and who shares it.
+/* Room xdp: the XDP program and its users.
  *
  *   knows         attaching and pinning the program, its maps, leases of queues,
  *                 devices
@@ -16,11 +16,11 @@
  * may share it, on different queues.  Else it attaches one of its own by an
  * unpinned bpf_link, which the kernel detaches when the process ends.
  *
- * A session in pinned maps is tied to its process by a locked directory beside
- * them; one whose process died is removed by the next one that opens or adds.
+ * A locked directory beside pinned maps ties their sessions to a process; the
+ * next process that opens or adds removes the sessions of a dead one.
  *
- * Threads: every function may be called by any thread.  None but open, pin and
- * unpin waits for another process; close does for a tenth of a second.
+ * Threads: every function may be called by any thread.  Only open, pin and
+ * unpin wait for another process, and close does for a tenth of a second.
  */
 #ifndef PT_XDP_PROGRAM_H
 #define PT_XDP_PROGRAM_H
@@ -42,9 +42,9 @@ struct pt_program;
 struct pt_program_cfg {
 	const struct pt_device *device;
 	bool	generic;	/* in the network stack, not in the driver */
-	bool	single_buffer;	/* do not even try for frames of several
-				 * buffers; else a driver that refuses them gets
-				 * this by itself */
+	bool	single_buffer;	/* do not try frames of several buffers; else
+				 * this is the fallback for a driver that
+				 * refuses them */
 };
 
 struct pt_program_info {
@@ -55,48 +55,48 @@ struct pt_program_info {
 	bool	multi_buffer;	/* frames may have several buffers */
 };
 
-/* pt_program_device opens the device of that name, or the one that had it when
- * pagetrim attach pinned a program for it.  If only its pins are left here, it
- * has an ifindex of 0, which pt_program_unpin takes.  Else as pt_device_open. */
+/* pt_program_device opens the device of that name, or the one that had the name
+ * when pagetrim attach pinned a program for it.  If only the pins are left
+ * here, the ifindex is 0, which pt_program_unpin accepts.  Otherwise as
+ * pt_device_open. */
 int pt_program_device(struct pt_device *out, const char *name,
 		      struct pt_error *err);
 
-/* pt_program_open: the pinned program, or an own one.  On success returns 0
- * and *out is the caller's, to pt_program_close.  Else:
+/* pt_program_open opens the pinned program, or attaches an own one.  On success
+ * returns 0 and *out is the caller's, to pt_program_close.  Else:
  *   -EBUSY       another XDP program holds the device; the text names it
  *   -EOPNOTSUPP  the driver has no native XDP (generic was not asked for)
  *   -EPERM       no CAP_NET_ADMIN, CAP_BPF
- *   -EINVAL      what is pinned is in the other mode
+ *   -EINVAL      the pinned program is in the other mode
  *   -ESTALE      the program is of another version of pagetrim
- *   -ENOENT      the program is pinned, and its pins are not seen here
+ *   -ENOENT      the program is pinned, but its pins are not visible here
  *   -ENOSPC, -ERANGE  a veth with too few queues, or too large an MTU */
 int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		    struct pt_error *err);
 
-/* pt_program_peek: the program that runs on the device, pinned or another
- * process's, for reading counters and sessions.  -ENOENT: none of ours;
- * -ENODEV: the device is not here any more. */
+/* pt_program_peek opens the program on the device, pinned or another process's,
+ * for reading counters and sessions.  -ENOENT: none of ours; -ENODEV: the
+ * device is no longer here. */
 int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 		    struct pt_error *err);
 
-/* pt_program_try loads the program, as far as the verifier, and lets go of it:
- * nothing is attached.  -EPERM, or what the kernel says. */
+/* pt_program_try loads the program, so that the verifier checks it, and unloads
+ * it without attaching.  -EPERM, or the kernel's error. */
 int pt_program_try(struct pt_error *err);
 
 /* pt_program_close removes this process's sessions, and detaches an own
- * program.  NULL is fine. */
+ * program.  NULL is allowed. */
 void pt_program_close(struct pt_program *p);
 
 void pt_program_info(const struct pt_program *p, struct pt_program_info *info);
 
-/* pt_program_is_attached: false once somebody has taken the program off its
- * device or out of its dispatcher, or put another in its place.  Needs no
- * privilege. */
+/* pt_program_is_attached returns false once the program was removed from its
+ * device or its dispatcher, or was replaced.  It needs no privilege. */
 bool pt_program_is_attached(const struct pt_program *p);
 
 /* pt_program_pin loads, attaches and pins program and maps under
- * PT_PIN_ROOT/DEV, beside other programs by libxdp's dispatcher where kernel
- * and libxdp can.  Errors of pt_program_open, and
+ * PT_PIN_ROOT/DEV, beside other programs by libxdp's dispatcher if kernel and
+ * libxdp support it.  Errors of pt_program_open, and
  *   -EEXIST      it is pinned already
  *   -ESTALE      the pins of that name are of a device that has another name
  *                now, or is in another network namespace
@@ -111,12 +111,11 @@ int pt_program_pin(const struct pt_program_cfg *cfg,
 void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 			 const struct pt_device *device, const char *name);
 
-/* pt_program_unpin detaches and removes what pt_program_pin made, and what it
- * left when it was killed half-way.  -ENOENT: nothing is attached, or its pins
- * are not seen here.  -EBUSY: a process receives by it (the text names it), or
- * has its maps locked, and force is not set; -EMFILE, ...: who receives by it
- * cannot be read, and force is not set.  -ESTALE: as pt_program_pin, and force
- * is not set. */
+/* pt_program_unpin detaches the program and removes the pins of pt_program_pin,
+ * also those of one that was killed half-way.  -ENOENT: nothing is attached, or
+ * its pins are not visible here.  Without force also: -EBUSY: a process
+ * receives by the program (the text names it), or has its maps locked; -EMFILE,
+ * ...: the receivers cannot be read; -ESTALE: as pt_program_pin. */
 int pt_program_unpin(const struct pt_device *device, bool force,
 		     struct pt_error *err);
 
@@ -129,43 +128,45 @@ int pt_program_session_add(struct pt_program *p, __u64 session_id,
 			   const struct pt_session *session,
 			   struct pt_error *err);
 
-/* pt_program_session_close: no more frames of it are steered, and its endpoint is
- * as after pt_program_session_remove, but its counters stay until that. */
+/* pt_program_session_close stops the steering of the session's frames and
+ * releases its endpoint as pt_program_session_remove does, but its counters
+ * stay until that. */
 void pt_program_session_close(struct pt_program *p, __u64 session_id);
 
-/* pt_program_session_remove forgets it; its endpoint stays ours while another
- * session has it.  Its counters stay to be read, until the place is needed for
- * another session's. */
+/* pt_program_session_remove removes the session; its endpoint stays ours while
+ * another session has it.  Its counters stay readable until another session
+ * needs their slot. */
 void pt_program_session_remove(struct pt_program *p, __u64 session_id);
 
-/* pt_program_settle does what the two could not do at once, because another
- * process was changing the pinned maps: until then the kernel does not get the
- * endpoint's frames, and a removed session keeps its place.  False: it still
- * is. */
+/* pt_program_settle finishes the work that the two functions postponed because
+ * another process was changing the pinned maps.  Until then the kernel does not
+ * get the endpoint's frames, and a removed session keeps its slot.  False: the
+ * maps are still locked. */
 bool pt_program_settle(struct pt_program *p);
 
-/* pt_program_lane_queue: the lane's data frames must arrive on queue, or
- * PT_QUEUE_ANY: only probes pass.  lane < lane_cnt.  -ENOENT: no session. */
+/* pt_program_lane_queue sets the queue on which the lane's data frames must
+ * arrive; PT_QUEUE_ANY: only probes pass.  lane < lane_cnt.  -ENOENT: no
+ * session. */
 int pt_program_lane_queue(struct pt_program *p, __u64 session_id, __u32 lane,
 			  __u16 queue);
 
 /* pt_program_socket_set gives the queue's frames to an AF_XDP socket; closing
- * the socket takes it out again.  fd -1 takes it out now. */
+ * the socket removes it again.  fd -1 removes it now. */
 int pt_program_socket_set(struct pt_program *p, __u32 queue, int xsk_fd,
 			  struct pt_error *err);
 
-/* pt_program_*_counters: sums over all CPUs.  Returns 0, or -ENOENT: no such
- * queue or session. */
+/* pt_program_*_counters write sums over all CPUs.  Return 0, or -ENOENT: no
+ * such queue or session. */
 int pt_program_queue_counters(const struct pt_program *p, __u32 queue,
 			      struct pt_counters *sum);
 int pt_program_session_counters(const struct pt_program *p, __u64 session_id,
 				struct pt_counters *sum);
 
-/* pt_program_sessions writes up to max session ids, and returns how many. */
+/* pt_program_sessions writes up to max session ids and returns their count. */
 __u32 pt_program_sessions(const struct pt_program *p, __u64 *ids, __u32 max);
 
-/* pt_program_session_pid returns the process that opened the session, 0: not
- * known (an unpinned program's), or gone. */
+/* pt_program_session_pid returns the process that opened the session, 0:
+ * unknown (for an unpinned program), or ended. */
 pid_t pt_program_session_pid(const struct pt_program *p, __u64 session_id);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Which process a session of pinned maps belongs to.
+/* The processes of the sessions in pinned maps.
  *
  * A process that uses pinned maps makes a directory beside them, named
  * "receive-PID-NUMBER", and holds a flock(2) on it.  Its sessions carry NUMBER,
  * drawn at random, as their holder.  The kernel drops the lock when the process
- * dies, however it dies; a stopped process keeps it.  A session is dead when its
- * holder's directory is not there, or nobody has the lock.  So who sees the maps
- * sees who lives, in whatever mount, network or pid namespace; PID is for
- * people.
+ * dies, in whatever way; a stopped process keeps it.  A session is dead when
+ * its holder's directory is missing or not locked.  So every process that sees
+ * the maps sees the living holders, in any mount, network or pid namespace; PID
+ * is for people.
  *
  * All of it works by descriptors opened at the start, so that the process can
- * have given up its privileges by the time its sessions come.  One that may not
- * look at another's directory takes it for held; and its own, which it may not
- * remove in the end, the next one removes.
+ * drop its privileges before its sessions come.  A process that may not examine
+ * another's directory treats it as held; and if it may not remove its own in
+ * the end, the next process does.
  */
 #include "xdp/program_impl.h"
 
@@ -28,7 +28,7 @@
 
 #include <pagetrim/check.h>
 
-#define WAIT_MS	5000	/* for a lock that is held for moments only */
+#define WAIT_MS	5000	/* for a lock that is only held briefly */
 
 int program_lock_maps(struct pt_program *p, struct pt_error *err)
 {
@@ -60,8 +60,8 @@ void program_unlock_maps(struct pt_program *p)
 		flock(p->pins_fd, LOCK_UN);
 }
 
-/* make_holder: with the maps locked, so that nobody takes the directory for a
- * dead one's before we have its lock. */
+/* make_holder runs with the maps locked, so that no process treats the
+ * directory as a dead one's before we have its lock. */
 static int make_holder(struct pt_program *p)
 {
 	if (getrandom(&p->holder, sizeof(p->holder), 0) != sizeof(p->holder))
@@ -103,7 +103,8 @@ void program_unhold(struct pt_program *p)
 	p->holder_fd = -1;
 }
 
-/* is_held: readers' locks, of others that look, make nobody its holder. */
+/* is_held: a shared lock, which other processes take to test it, does not
+ * count. */
 static bool is_held(int pins_fd, const char *name)
 {
 	int fd = openat(pins_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
@@ -117,7 +118,7 @@ static bool is_held(int pins_fd, const char *name)
 	return held;
 }
 
-/* open_list: reads by the descriptor that we have: to open "." takes a right. */
+/* open_list reads by our descriptor, since opening "." needs a permission. */
 static int open_list(int pins_fd, DIR **out)
 {
 	int fd = fcntl(pins_fd, F_DUPFD_CLOEXEC, 0), ret;

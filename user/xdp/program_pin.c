@@ -36,7 +36,7 @@ static int make_pins(const struct pt_program *p)
 
 	if (mkdir(PT_PIN_ROOT, 0700) && errno != EEXIST)
 		return -errno;
-	/* What is pinned in it is believed, so nobody else may write it. */
+	/* The pins in it are trusted, so nobody else may write it. */
 	if (lstat(PT_PIN_ROOT, &st) || !S_ISDIR(st.st_mode) ||
 	    st.st_mode & (S_IWGRP | S_IWOTH) ||
 	    (st.st_uid && st.st_uid != geteuid()))
@@ -54,9 +54,9 @@ static int make_pins(const struct pt_program *p)
 	return ret;
 }
 
-/* try_beside: frags says whether ours takes frames of several buffers.  libxdp
- * does not go by the section's name; its dispatcher takes such frames if all
- * programs behind it do. */
+/* try_beside: frags tells whether our program takes frames of several buffers.
+ * libxdp does not use the section's name; its dispatcher takes such frames if
+ * all programs behind it do. */
 static int try_beside(struct pt_program *p, const struct pt_program_cfg *cfg,
 		      bool frags)
 {
@@ -87,8 +87,8 @@ destroy:
 	return ret;
 }
 
-/* attach_beside: by libxdp's dispatcher, which needs a kernel that loads
- * extension programs.  -ENOTSUP: not here, nothing was done. */
+/* attach_beside attaches by libxdp's dispatcher, which needs a kernel that
+ * loads extension programs.  -ENOTSUP: not supported, nothing was done. */
 static int attach_beside(struct pt_program *p, const struct pt_program_cfg *cfg)
 {
 	int ret;
@@ -96,7 +96,7 @@ static int attach_beside(struct pt_program *p, const struct pt_program_cfg *cfg)
 	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) != 1)
 		return -ENOTSUP;
 	ret = try_beside(p, cfg, !cfg->single_buffer);
-	/* A driver without multi-buffer XDP says one of these. */
+	/* A driver without multi-buffer XDP returns one of these. */
 	if ((ret == -EOPNOTSUPP || ret == -EINVAL) && !cfg->single_buffer)
 		ret = try_beside(p, cfg, false);
 	return ret;
@@ -121,7 +121,7 @@ static int detach_component(const struct pt_device *device, __u32 id)
 	return ret;
 }
 
-/* detach takes p's program, which program_find found, off the device.
+/* detach removes p's program, which program_find found, from the device.
  * -EBUSY: a process holds it by a link of its own. */
 static int detach(const struct pt_program *p)
 {
@@ -154,8 +154,8 @@ static int check_bpffs(struct pt_error *err)
 		BPFFS);
 }
 
-/* judge_pins: 0 if no device, of whatever name, is known to have the pins of
- * device's name, so that they may be removed; else -ESTALE. */
+/* judge_pins returns 0 if the pins of device's name belong to no known device
+ * of any name, so that they may be removed; else -ESTALE. */
 static int judge_pins(const struct pt_device *device, struct pt_error *err)
 {
 	char path[PT_PIN_PATH_SZ];
@@ -209,8 +209,8 @@ static int attach_and_pin(struct pt_program *p,
 			    PT_PIN_ROOT, strerror(-ret));
 }
 
-/* refuse_attached: -EEXIST when the device runs what is pinned for it, under
- * whatever name. */
+/* refuse_attached returns -EEXIST if the device runs the program that is pinned
+ * for it, under any name. */
 static int refuse_attached(const struct pt_program_cfg *cfg,
 			   struct pt_error *err)
 {
@@ -231,7 +231,7 @@ static int refuse_attached(const struct pt_program_cfg *cfg,
 		", by another version of pagetrim" : "", device->name);
 }
 
-/* pin_now: in our turn. */
+/* pin_now runs in our turn. */
 static int pin_now(const struct pt_program_cfg *cfg,
 		   struct pt_program_info *info, struct pt_error *err)
 {
@@ -245,7 +245,7 @@ static int pin_now(const struct pt_program_cfg *cfg,
 	if (ret)
 		return ret;
 	pt_program_pin_path(path, device, NULL);
-	program_remove_pins(path);	/* of a dead one, if any */
+	program_remove_pins(path);	/* of a dead device, if any */
 	p = program_new(device);
 	if (!p)
 		return program_fail(err, cfg, -ENOMEM);
@@ -291,8 +291,8 @@ static int fail_unknown(struct pt_error *err, const struct pt_program *p,
 			    p->device.name, where, strerror(-code));
 }
 
-/* refuse_users: -EBUSY when a living process uses the program or its maps;
- * -errno when that cannot be told. */
+/* refuse_users returns -EBUSY if a living process uses the program or its maps;
+ * -errno if that cannot be determined. */
 static int refuse_users(const struct pt_program *p, struct pt_error *err)
 {
 	struct program_holders holders;
@@ -325,8 +325,9 @@ static int take_off(struct pt_program *p, struct pt_error *err)
 	return 0;
 }
 
-/* unpin_running: what program_find found.  The maps are locked from the look at
- * their users to the end, so that none begins in between. */
+/* unpin_running unpins the program that program_find found.  The maps are
+ * locked from the check of their users to the end, so that none begins in
+ * between. */
 static int unpin_running(struct pt_program *p, bool force, struct pt_error *err)
 {
 	int ret;
@@ -346,8 +347,8 @@ static int unpin_running(struct pt_program *p, bool force, struct pt_error *err)
 	return ret;
 }
 
-/* unpin_left: the device runs nothing of ours, or is gone; what of its name is
- * pinned? */
+/* unpin_left removes the pins of a device that is gone or has no program of
+ * ours. */
 static int unpin_left(const struct pt_device *device, bool force,
 		      struct pt_error *err)
 {
@@ -367,7 +368,7 @@ static int unpin_left(const struct pt_device *device, bool force,
 	return 0;
 }
 
-/* unpin_now: in our turn. */
+/* unpin_now runs in our turn. */
 static int unpin_now(const struct pt_device *device, bool force,
 		     struct pt_error *err)
 {
@@ -378,7 +379,7 @@ static int unpin_now(const struct pt_device *device, bool force,
 	if (!p)
 		return program_fail(err, &cfg, -ENOMEM);
 	ret = device->ifindex ? program_find(p) : -ENOENT;
-	/* Another version's may go, too. */
+	/* Another version's program may be removed, too. */
 	if (!ret || ret == -EPROTO)
 		ret = unpin_running(p, force, err);
 	else if (ret == -ENOENT)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Is the device's program still ours, or one that calls ours?
+/* Finds out whether the device's program is still ours, or calls ours.
  *
- * libxdp changes its dispatcher by replacing it: what goes on behind the new one
- * is attached to that before it is on the device, and what was taken out is not.
+ * libxdp changes its dispatcher by replacing it: the remaining programs are
+ * attached to the new dispatcher before that is on the device, and a removed
+ * program is not.
  */
 #include "xdp/program_impl.h"
 
@@ -14,9 +15,9 @@
 #include "xdp/hook.h"
 #include "xdp/targets.h"
 
-#define LOOKS	3	/* while the dispatcher is being replaced */
+#define LOOKS	3	/* attempts while the dispatcher is being replaced */
 
-/* device_id returns what the device runs, 0: nothing, or -errno. */
+/* device_id returns the number of the device's program, 0: none, or -errno. */
 static __s64 device_id(const struct pt_program *p)
 {
 	__u32 id;
@@ -25,8 +26,8 @@ static __s64 device_id(const struct pt_program *p)
 	return ret ? ret : (__s64)id;
 }
 
-/* is_called: true also where the kernel does not tell, or the dispatcher does
- * not stay the same for long enough. */
+/* is_called is true also if the kernel does not report it, or if the dispatcher
+ * keeps changing. */
 static bool is_called(const struct pt_program *p)
 {
 	__u32 ids[PT_TARGETS_MAX];

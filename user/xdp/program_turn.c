@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* attach and detach take turns, on all devices: each looks at what is pinned and
- * then changes it.  The lock is a flock(2) on the folder of all pins, which the
+/* attach and detach take turns, on all devices: each reads the pins and then
+ * changes them.  The lock is a flock(2) on the folder of all pins, which the
  * kernel drops when its holder dies. */
 #include "xdp/program_impl.h"
 
@@ -11,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TURN_MS		30000	/* one takes a second or less; several may wait */
-#define FOLDERS_MAX	1000	/* that go while their lock is waited for */
+#define TURN_MS		30000	/* a turn takes a second or less; several may
+				 * wait */
+#define FOLDERS_MAX	1000	/* that disappear during the wait for their
+				 * lock */
 
 bool program_flock(int fd, __u32 ms)
 {
@@ -26,7 +28,7 @@ bool program_flock(int fd, __u32 ms)
 	return false;
 }
 
-/* is_there: the folder that is locked was not removed meanwhile. */
+/* is_there: the locked folder was not removed meanwhile. */
 static bool is_there(int fd)
 {
 	struct stat ours, now;
@@ -35,8 +37,8 @@ static bool is_there(int fd)
 	       ours.st_ino == now.st_ino && ours.st_dev == now.st_dev;
 }
 
-/* try_turn returns the folder, locked; -ENOENT: it went.  What does not let us
- * lock it does not let us change it either, and is told then. */
+/* try_turn returns the folder, locked; -ENOENT: it was removed.  A folder that
+ * we may not lock we may not change either, which is reported then. */
 static int try_turn(void)
 {
 	int fd;

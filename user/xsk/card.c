@@ -109,7 +109,7 @@ static int try_bind(const struct pt_card *card, struct pt_leases *leases,
 	return ret == -EBUSY ? 0 : ret;
 }
 
-/* detach: copy mode, or the failure, for want of what was attached. */
+/* detach removes the program, and chooses copy mode or fails. */
 static int detach(struct pt_card *card, const struct pt_error *why, int code,
 		  struct pt_error *err)
 {
@@ -139,7 +139,7 @@ int pt_card_wait_attached(struct pt_card *card, struct pt_error *err)
 	return ret ? detach(card, &why, ret, err) : 0;
 }
 
-/* prove: of a socket that sends. */
+/* prove tests a socket that sends. */
 static int prove(const struct pt_card *card, struct pt_xsk *x,
 		 const struct pt_xsk_cfg *cfg, struct pt_error *err)
 {

@@ -38,19 +38,21 @@ int pt_card_judge(struct pt_card *card, struct pt_device *device,
  * attached, and rereads the device.  -ENETDOWN: it did not come back. */
 int pt_card_wait(struct pt_card *card, struct pt_error *err);
 
-/* pt_card_attach, a sender's: makes sure of the XDP program that drivers want
- * beside a zero-copy socket, where such a socket opens at all.  Takes privileges, and
- * does not wait for the carrier: pt_card_wait_attached does. */
+/* pt_card_attach, for a sender, ensures that the device has the XDP program
+ * that drivers require for a zero-copy socket, provided that such a socket
+ * opens at all.  It needs privileges, and does not wait for the carrier, which
+ * pt_card_wait_attached does. */
 int pt_card_attach(struct pt_card *card, struct pt_leases *leases,
 		   struct pt_error *err);
 
-/* pt_card_wait_attached waits for the carrier after pt_card_attach.  Where it stays
- * away the program goes, and sockets are copy mode's, or it fails. */
+/* pt_card_wait_attached waits for the carrier after pt_card_attach.  If it does
+ * not come back, the program is removed, and the card chooses copy mode or
+ * fails. */
 int pt_card_wait_attached(struct pt_card *card, struct pt_error *err);
 
-/* pt_card_bind binds a socket that was made, as cfg says, but for zero_copy: that is
- * as the card can.  One that sends has proved it with a frame to ourselves; if it
- * fails at that, *spare (made alike, not NULL) takes its place, and is NULL then. */
+/* pt_card_bind binds a made socket by cfg, with zero_copy as the card allows.
+ * A socket that sends proves it by a frame to ourselves; if that fails, *spare
+ * (a socket made alike, not NULL) replaces it and becomes NULL. */
 int pt_card_bind(struct pt_card *card, struct pt_xsk **x, struct pt_xsk **spare,
 		 struct pt_xsk_cfg *cfg, struct pt_error *err);
 

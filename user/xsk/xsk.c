@@ -52,7 +52,7 @@ static __u32 fill_cnt(const struct pt_xsk_cfg *cfg)
 						      cfg->rx_chunk_cnt;
 }
 
-/* chunks_sz: one mapping, RX chunks first. */
+/* chunks_sz: RX chunks and TX buffers are one mapping, RX first. */
 static size_t chunks_sz(const struct pt_xsk *x)
 {
 	return ((size_t)x->fill_cnt + x->cfg.tx_chunk_cnt) * PT_XSK_CHUNK_SZ;
@@ -88,8 +88,8 @@ static int create_umem(struct pt_xsk *x)
 				&x->fill, &x->comp, &cfg);
 }
 
-/* bind_once: libxdp binds the socket that it made for the UMEM.  After a failure
- * that socket can be bound again. */
+/* bind_once: libxdp binds the socket that it made for the UMEM.  After a
+ * failure it can be bound again. */
 static int bind_once(struct pt_xsk *x, bool multi_buffer)
 {
 	const struct xsk_socket_config cfg = {
@@ -300,7 +300,7 @@ int pt_xsk_bind(struct pt_xsk *x, const struct pt_xsk_cfg *cfg,
 		ret = xsk_tx_bound(x);
 	if (!ret)
 		return 0;
-	unbind(x);	/* for good: it was bound */
+	unbind(x);	/* a bound socket cannot be bound again */
 stop_tx:
 	xsk_tx_stop(x);
 	return fail(err, cfg, ret);

@@ -64,21 +64,22 @@ struct pt_xsk_info {
 	enum pt_hugepages hugepages;	/* the kind that the chunks got */
 };
 
-/* pt_xsk_make does what takes a privilege: the chunks, and a socket that is not
- * bound yet.  cfg->queue is for errors only; where cfg->zero_copy is set, the socket
- * can be bound either way.  On success returns 0 and *out is the caller's, to
- * pt_xsk_close.  Else:
+/* pt_xsk_make does the part that needs a privilege: the chunks, and a socket
+ * that is not bound yet.  cfg->queue is for errors only; if cfg->zero_copy is
+ * set, the socket can be bound either way.  On success returns 0 and *out is
+ * the caller's, to pt_xsk_close.  Else:
  *   -EINVAL  cfg
  *   -EPERM   no CAP_NET_RAW
  *   -ENOMEM, -ENOBUFS  no memory, or over RLIMIT_MEMLOCK */
 int pt_xsk_make(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
 
-/* pt_xsk_bind binds a socket that was made to cfg->queue, for zero copy if that is
- * asked for; with several descriptors a frame where frames of the device's MTU or
- * tx_frame_sz_max need it and the kernel has it (6.6), else one.  cfg has the chunks
- * that it was made with.  A queue that another socket held a moment ago is tried again
- * for up to 1 s.  Needs no privilege.  After a failure it can be bound again:
+/* pt_xsk_bind binds a made socket to cfg->queue, in zero-copy mode if
+ * requested.  Frames have several descriptors if the device's MTU or
+ * tx_frame_sz_max needs them and the kernel has them (6.6), else one.  cfg has
+ * the same chunk counts as for pt_xsk_make.  A queue that another socket just
+ * released is tried again for up to 1 s.  It needs no privilege.  After a
+ * failure it can be bound again:
  *   -EBUSY   another socket holds the queue
  *   -EINVAL  no such queue
  *   -EMSGSIZE  tx_frame_sz_max needs several descriptors; the kernel has not
