@@ -8,7 +8,7 @@
 #include <pagetrim/check.h>
 
 static __thread struct pt_guard *innermost;
-static struct sigaction before;	/* who had SIGBUS before us */
+static struct sigaction before;	/* the previous handler of SIGBUS */
 static atomic_bool is_barred, is_allowed;
 
 /* pass_on does the previous action for the signal. */

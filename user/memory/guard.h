@@ -19,8 +19,8 @@
  * not be released.  Guards nest, per thread; entering costs no system call.
  *
  * The handler is installed at the first enter, unless that is barred: then no
- * guard catches anything, and files are to be read and written by system call.
- * A SIGBUS outside of a guard, or sent by kill(2), does what it did before: by
+ * guard catches anything, and files must be read and written by system call.  A
+ * SIGBUS outside of a guard, or sent by kill(2), has its previous effect: by
  * default it kills.
  */
 #ifndef PT_MEMORY_GUARD_H

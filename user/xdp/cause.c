@@ -63,7 +63,7 @@ static void set_both(void)
 	libxdp_before = libxdp_set_print(keep_libxdp);
 }
 
-/* put_back: whoever set another printer meanwhile keeps it. */
+/* put_back restores the printers, unless another one was set meanwhile. */
 static void put_back(void)
 {
 	libbpf_print_fn_t bpf_now = libbpf_set_print(libbpf_before);

@@ -4,13 +4,13 @@
 #ifndef PT_XDP_CAUSE_H
 #define PT_XDP_CAUSE_H
 
-/* pt_cause_begin forgets what this thread kept.  Outside of hold and release it
- * silences both libraries from now on, for the whole process. */
+/* pt_cause_begin discards this thread's warnings.  Outside of hold and release
+ * it silences both libraries from now on, for the whole process. */
 void pt_cause_begin(void);
 
-/* pt_cause_hold silences both libraries for this thread, until as many
- * pt_cause_release: what other threads cause goes to the printers that the
- * process had, and these are back after the last release of any thread. */
+/* pt_cause_hold silences both libraries for this thread, until as many calls of
+ * pt_cause_release.  Other threads' warnings go to the process's printers,
+ * which are restored after the last release of any thread. */
 void pt_cause_hold(void);
 void pt_cause_release(void);
 
