@@ -4,6 +4,8 @@
 
 #include "guard_again.h"
 
+#include <signal.h>
+
 #define MIB	(1ULL << 20)
 #define DATA	40		/* pages of data, from DATA_AT on */
 #define DATA_AT	500		/* to behind a region's and a huge page's end */
@@ -180,9 +182,44 @@ static void test_cut_short(void **state)
 	stop();
 }
 
+/* --- without a guard: by system call alone ------------------------------ */
+
+static void test_barred(void **state)
+{
+	const struct row small = { "", "tmpfs", "size=200k", MIB * 4, 0 };
+	const struct pt_segment ram = { "ram", 0, 4 * MIB };
+	void (*before)(int) = signal(SIGBUS, SIG_DFL);	/* cmocka's */
+
+	pt_guard_bar();
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const void *row = &rows[i];
+
+		if (strcmp(rows[i].type, "hugetlbfs"))
+			test_row((void **)&row);
+	}
+
+	start(&small);
+	for (__u64 gfn = DATA_AT; gfn < DATA_AT + DATA; gfn++)
+		place_data(gfn);
+	assert_int_equal(place_copies(COPIES), -ENOSPC);
+	assert_non_null(strstr(err.text, SCRATCH "/out/ram"));
+	stop();
+
+	scratch_fs("out", "hugetlbfs", 0, "pagesize=2M");
+	assert_int_equal(pt_layout_create(&layout, &ram, 1, &err), 0);
+	assert_int_equal(pt_image_create(&sink, SCRATCH "/out/ram", layout,
+					 &err), -EOPNOTSUPP);
+	assert_int_equal(pt_image_reserve(&sink, SCRATCH "/out/ram", 4 * MIB,
+					  -1, &err), -EOPNOTSUPP);
+	pt_layout_free(layout);
+	assert_int_equal(umount(SCRATCH "/out"), 0);
+	signal(SIGBUS, before);
+	(void)state;
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[COUNT_OF(rows) + 2] = {
+	struct CMUnitTest tests[COUNT_OF(rows) + 3] = {
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_cut_short),
 	};
@@ -192,6 +229,8 @@ int main(void)
 		tests[2 + i] = (struct CMUnitTest){
 			rows[i].name, test_row, NULL, NULL, (void *)&rows[i],
 		};
+	tests[2 + COUNT_OF(rows)] = (struct CMUnitTest)
+		cmocka_unit_test(test_barred);	/* last: barred is for good */
 	if (scratch_mount())
 		return 1;
 	guard_again();	/* while SIGBUS is still the guard's */

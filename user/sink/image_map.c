@@ -13,6 +13,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "memory/guard.h"
 #include "memory/room.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -53,6 +54,19 @@ static int too_few_huge_pages(const struct pt_image *s, __u64 page_sz,
 			    s->map_sz / page_sz, page_sz >> 10, page_sz >> 10);
 }
 
+/* check_guard: files of a hugetlbfs take no write(2), and one that somebody cuts
+ * short would end a process that has no guard. */
+static int check_guard(const struct pt_image *s, __u64 page_sz,
+		       struct pt_error *err)
+{
+	if (!page_sz || !pt_guard_is_barred())
+		return 0;
+	return pt_error_set(err, PT_EXIT_USAGE, -EOPNOTSUPP, "%s: a hugetlbfs is "
+			    "written through a mapping, which needs a handler of "
+			    "SIGBUS (allow it, or name another file system)",
+			    s->path);
+}
+
 /* map_as maps sz bytes of the file, in place of what is mapped. */
 static void *map_as(const struct pt_image *s, __u64 sz)
 {
@@ -75,7 +89,10 @@ int pt_image_map(struct pt_image *s, struct pt_error *err)
 	__u64 map_sz = round_up(sz, PT_PAGE_SZ);
 	__u64 page_sz = huge_page_sz(s);
 	void *map;
+	int ret = check_guard(s, page_sz, err);
 
+	if (ret)
+		return ret;
 	s->sink.sz = sz;
 	s->takes_write = !page_sz;
 	s->sink.may_wait = !page_sz && !is_in_memory(s);
@@ -220,7 +237,9 @@ static int reserve(struct pt_image *s, __u64 sz, int stop_fd,
 	int ret;
 
 	sz = round_up(sz, page_sz ? page_sz : PT_PAGE_SZ);
-	ret = check_room(s, page_sz, sz, err);
+	ret = check_guard(s, page_sz, err);
+	if (!ret)
+		ret = check_room(s, page_sz, sz, err);
 	if (ret)
 		return ret;
 	s->takes_write = !page_sz;

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include <pagetrim/check.h>
+#include "memory/guard.h"
 #include "sink/stream_copy.h"
 
 #define WRITE_SZ_MIN	(2 * PT_PAGE_SZ)	/* below, the mapping is as good */
@@ -59,8 +60,9 @@ int pt_image_op_place(struct pt_sink *sink, __u64 off, struct iovec *pieces,
 
 	/* A page fault that waits for storage may hold the lock of our mappings,
 	 * and who allocates memory then waits, too: control among others. */
-	if (s->takes_write && (sink->may_wait || (sz >= WRITE_SZ_MIN &&
-						  off + sz > s->populated_sz)))
+	if (s->takes_write &&
+	    (sink->may_wait || pt_guard_is_barred() ||
+	     (sz >= WRITE_SZ_MIN && off + sz > s->populated_sz)))
 		return write_all(s, off, pieces, cnt, sz, err);
 	if (off + sz <= s->populated_sz)
 		stream(s->map + off, pieces, cnt);
@@ -110,5 +112,7 @@ int pt_image_op_zero(struct pt_sink *sink, __u64 off, __u64 sz,
 
 const __u8 *pt_image_op_see(const struct pt_sink *sink, __u64 off)
 {
-	return pt_image_of_const(sink)->map + off;
+	const struct pt_image *s = pt_image_of_const(sink);
+
+	return s->takes_write && pt_guard_is_barred() ? NULL : s->map + off;
 }

@@ -44,8 +44,10 @@ int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 const void *pt_sink_see(const struct pt_sink *s, __u64 off, void *buffer,
 			struct pt_error *err)
 {
-	if (s->ops->see)
-		return s->ops->see(s, off);
+	const void *page = s->ops->see ? s->ops->see(s, off) : NULL;
+
+	if (page)
+		return page;
 	return s->ops->read(s, off, buffer, PT_PAGE_SZ, err) ? NULL : buffer;
 }
 

@@ -28,7 +28,8 @@ struct pt_sink_ops {
 	/* Reads sz bytes; nothing is filled by that. */
 	int (*read)(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		    struct pt_error *err);
-	/* The page at off as memory, to read; NULL here: it has none. */
+	/* The page at off as memory, to read; NULL, also here: it is none, or
+	 * not to be touched. */
 	const __u8 *(*see)(const struct pt_sink *s, __u64 off);
 	/* See pt_sink_fault; NULL: no memory of its own. */
 	int (*fault)(const struct pt_sink *s, const void *addr,
