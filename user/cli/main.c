@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include <pagetrim/error.h>
-#include <pagetrim/pagetrim.h>
 #include "seal/aead.h"
 
 static const struct command {

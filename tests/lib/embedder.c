@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* embedder: a program that links libpagetrim.so, moves an image, and holds the
+ * library to what pagetrim.h says: mistakes are refused, and of the process
+ * nothing is changed.  Built and run by tests/net/test_library.sh.
+ *
+ *     embedder send DEV HOST KEY IMAGE
+ *     embedder receive DEV ADDR KEY IMAGE
+ *
+ * It prints "ready" once a sender may connect.  Exit: 0 all held, else 1.
+ */
+#include <pagetrim/pagetrim.h>
+
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define want(cond) do {							\
+	if (!(cond)) {							\
+		fprintf(stderr, "embedder: %s:%d: %s: %s\n", __FILE__,	\
+			__LINE__, #cond, err.text);			\
+		exit(1);						\
+	}								\
+} while (0)
+
+#define refused(call) do {						\
+	err.text[0] = '\0';						\
+	want((call) == -EINVAL && err.code == -EINVAL &&		\
+	     err.class_ == PT_ERROR_USAGE && err.text[0]);		\
+} while (0)
+
+static struct pt_error err;
+static struct pt_send *sender;
+static struct pt_recv *receiver;
+static unsigned int event_cnt[5];
+
+/* --- what is the process's --- */
+
+struct process {
+	struct sigaction handlers[65];	/* by signal */
+	sigset_t mask;
+	mode_t umask;
+	char folder[4096];
+	libbpf_print_fn_t printer;
+};
+
+static int print(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	(void)level;
+	(void)fmt;
+	(void)args;
+	return 0;
+}
+
+static void look(struct process *p)
+{
+	memset(p, 0, sizeof(*p));
+	for (int sig = 1; sig < 65; sig++)
+		sigaction(sig, NULL, &p->handlers[sig]);
+	pthread_sigmask(SIG_SETMASK, NULL, &p->mask);
+	p->umask = umask(022);
+	umask(p->umask);
+	want(getcwd(p->folder, sizeof(p->folder)));
+	p->printer = libbpf_set_print(print);
+}
+
+static void compare(const struct process *before, const struct process *after)
+{
+	strcpy(err.text, "changed");
+	for (int sig = 1; sig < 65; sig++)
+		if (before->handlers[sig].sa_handler !=
+			    after->handlers[sig].sa_handler ||
+		    before->handlers[sig].sa_flags !=
+			    after->handlers[sig].sa_flags) {
+			snprintf(err.text, sizeof(err.text), "signal %d", sig);
+			want(!"handled as before");
+		}
+	want(!memcmp(&before->mask, &after->mask, sizeof(before->mask)));
+	want(before->umask == after->umask);
+	want(!strcmp(before->folder, after->folder));
+	want(before->printer == print && after->printer == print);
+}
+
+/* look_at_threads: ours but the first have names and block SIGTERM and the like. */
+static void look_at_threads(void)
+{
+	DIR *folder = opendir("/proc/self/task");
+	struct dirent *entry;
+
+	want(folder);
+	while ((entry = readdir(folder))) {
+		unsigned long long blocked = 0;
+		char path[300], line[128], name[64] = "";
+		FILE *in;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status",
+			 entry->d_name);
+		in = atoi(entry->d_name) == getpid() || entry->d_name[0] == '.'
+			? NULL : fopen(path, "r");
+		if (!in)
+			continue;
+		while (fgets(line, sizeof(line), in)) {
+			sscanf(line, "Name: %63s", name);
+			sscanf(line, "SigBlk: %llx", &blocked);
+		}
+		fclose(in);
+		snprintf(err.text, sizeof(err.text), "%s %llx", name, blocked);
+		want(!strncmp(name, "pt-", 3) || !blocked);
+		want(blocked >> (SIGTERM - 1) & 1 || !blocked);
+	}
+	closedir(folder);
+}
+
+/* --- mistakes, with handles that are open --- */
+
+static void *in_another_thread(void *call)
+{
+	((void (*)(void))call)();
+	return NULL;
+}
+
+static void elsewhere(void (*call)(void))
+{
+	pthread_t thread;
+
+	want(!pthread_create(&thread, NULL, in_another_thread, (void *)call));
+	pthread_join(thread, NULL);
+}
+
+static void sender_of_others(void)
+{
+	struct pt_status status = { .sz = sizeof(status) };
+
+	refused(pt_send_start(sender, &err));
+	refused(pt_send_step(sender, &err));
+	refused(pt_send_close(sender, &err));
+	want(!pt_send_status(sender, &status, &err));
+	want(status.memory_sz);
+}
+
+static void receiver_of_others(void)
+{
+	struct pt_status status = { .sz = sizeof(status) };
+
+	refused(pt_recv_step(receiver, &err));
+	refused(pt_recv_close(receiver, &err));
+	want(pt_recv_status(receiver, 0, &status, &err) == -ENOENT);
+}
+
+static void on_event(const struct pt_event *event, void *arg)
+{
+	want(arg == event_cnt && event->sz == sizeof(*event));
+	event_cnt[event->kind]++;
+	refused(pt_recv_step(receiver, &err));
+	refused(pt_recv_close(receiver, &err));
+	if (event->kind == PT_EVENT_OPENED || event->kind == PT_EVENT_COMMITTED)
+		want(event->status->memory_sz && !event->error);
+	if (event->kind == PT_EVENT_OPENED)
+		look_at_threads();
+}
+
+/* --- the two ends --- */
+
+static void send_image(char **argv, const struct pt_security *security)
+{
+	const struct pt_send_opts opts = { .sz = sizeof(opts),
+					   .security = security };
+	struct pollfd fd = { .events = POLLIN };
+	struct pt_status status = { .sz = sizeof(status) };
+	struct pt_source *source;
+	int ret;
+
+	want(!pt_source_files(&source, (const char *const[]){ argv[5] }, 1,
+			      &err));
+	want(!pt_send_open(&sender, source, argv[2], argv[3], &opts, &err));
+	refused(pt_source_destroy(source, &err));
+	refused(pt_send_step(sender, &err));
+	refused(pt_recv_step((struct pt_recv *)sender, &err));
+	want(!pt_send_start(sender, &err));
+	want(pt_send_start(sender, &err) == -EINVAL);
+	fd.fd = pt_send_fd(sender, &err);
+	want(fd.fd >= 0);
+	elsewhere(sender_of_others);
+	do {
+		poll(&fd, 1, -1);
+		ret = pt_send_step(sender, &err);
+		look_at_threads();
+	} while (ret > 0);
+	want(ret == 0);
+	want(!pt_send_status(sender, &status, &err));
+	want(status.phase == PT_PHASE_DONE && !status.left_sz);
+	want(!pt_send_close(sender, &err));
+	refused(pt_send_close(sender, &err));
+	refused(pt_send_step(sender, &err));
+	refused(pt_send_cancel(sender, &err));
+	refused(pt_send_status(sender, &status, &err));
+	want(!pt_source_destroy(source, &err));
+	refused(pt_source_destroy(source, &err));
+}
+
+static void receive_image(char **argv, const struct pt_security *security)
+{
+	const struct pt_recv_opts opts = {
+		.sz = sizeof(opts), .security = security,
+		.event = on_event, .arg = event_cnt,
+	};
+	struct pollfd fd = { .events = POLLIN };
+	struct pt_recv *second;
+	struct pt_sink *sink;
+	int ret;
+
+	want(!pt_sink_file(&sink, argv[5], NULL, &err));
+	want(!pt_recv_open(&receiver, sink, argv[2], argv[3], &opts, &err));
+	refused(pt_sink_destroy(sink, &err));
+	refused(pt_recv_open(&second, sink, argv[2], argv[3], &opts, &err));
+	refused(pt_recv_step(receiver, &err));
+	want(!pt_recv_start(receiver, &err));
+	want(pt_recv_start(receiver, &err) == -EINVAL);
+	elsewhere(receiver_of_others);
+	puts("ready");
+	fflush(stdout);
+	fd.fd = pt_recv_fd(receiver, &err);
+	do {
+		poll(&fd, 1, -1);
+		ret = pt_recv_step(receiver, &err);
+	} while (ret > 0);
+	want(ret == 0);
+	want(event_cnt[PT_EVENT_OPENED] == 1 &&
+	     event_cnt[PT_EVENT_COMMITTED] == 1 && !event_cnt[PT_EVENT_FAILED]);
+	want(!pt_recv_close(receiver, &err));
+	refused(pt_recv_close(receiver, &err));
+	want(!pt_sink_destroy(sink, &err));
+}
+
+int main(int argc, char **argv)
+{
+	static struct process before, after;
+	struct pt_security security = { .sz = sizeof(security) };
+
+	if (argc != 6)
+		return 2;
+	security.psk = argv[4];
+	libbpf_set_print(print);
+	look(&before);
+	if (!strcmp(argv[1], "send"))
+		send_image(argv, &security);
+	else
+		receive_image(argv, &security);
+	look(&after);
+	compare(&before, &after);
+	return 0;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The public functions, given what is wrong: each says so, and touches nothing.
+ * tests/net/test_library.sh does the same with ends that are open. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pagetrim/pagetrim.h>
+
+static struct pt_error err;
+static const struct pt_security insecure = {
+	.sz = sizeof(insecure), .insecure = true,
+};
+
+/* refused: a mistake of the caller, with word in its text. */
+static void refused_with(int ret, const char *word, int line)
+{
+	if (ret != -EINVAL || err.code != -EINVAL ||
+	    err.class_ != PT_ERROR_USAGE || !strstr(err.text, word) ||
+	    strstr(err.text, "--") || strstr(err.hint, "--"))
+		fail_msg("line %d: %d, '%s' (%s), want '%s'", line, ret, err.text,
+			 err.hint, word);
+	memset(&err, 0, sizeof(err));
+}
+#define refused(call, word) refused_with(call, word, __LINE__)
+
+static char pages[4 * 4096] __attribute__((aligned(4096)));
+
+#define REGION(page, gfn, cnt) { pages + (page) * 4096, gfn, (cnt) * 4096, NULL }
+
+static struct pt_source *regions_source(void)
+{
+	const struct pt_region all = REGION(0, 0, 4);
+	struct pt_source *source;
+
+	assert_int_equal(pt_source_regions(&source, &all, 1, &err), 0);
+	return source;
+}
+
+static struct pt_sink *regions_sink(void)
+{
+	const struct pt_region all = REGION(0, 0, 4);
+	struct pt_sink *sink;
+
+	assert_int_equal(pt_sink_regions(&sink, &all, 1, false, &err), 0);
+	return sink;
+}
+
+static void regions_are_checked(void **state)
+{
+	static const struct row {
+		const char *word;
+		struct pt_region regions[2];
+	} rows[] = {
+		{ "overlap", { REGION(0, 0, 2), REGION(2, 1, 2) } },
+		{ "overlap", { REGION(0, 0, 2), REGION(1, 9, 2) } },
+		{ "", { { pages + 1, 0, 4096, NULL }, REGION(2, 9, 1) } },
+		{ "", { { pages, 0, 4095, NULL }, REGION(2, 9, 1) } },
+		{ "", { { pages, 0, 0, NULL }, REGION(2, 9, 1) } },
+		{ "", { { NULL, 0, 4096, NULL }, REGION(2, 9, 1) } },
+		{ "", { REGION(0, 1ULL << 40, 1), REGION(2, 9, 1) } },
+		{ "", { { pages, 5, UINT64_MAX - 4095, NULL },
+			REGION(2, 9, 1) } },
+	};
+	struct pt_source *source = NULL;
+	struct pt_sink *sink = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		refused(pt_source_regions(&source, rows[i].regions, 2, &err),
+			rows[i].word);
+		refused(pt_sink_regions(&sink, rows[i].regions, 2, true, &err),
+			rows[i].word);
+	}
+	refused(pt_source_regions(&source, NULL, 1, &err), "NULL");
+	refused(pt_source_regions(NULL, rows[0].regions, 1, &err), "NULL");
+	refused(pt_source_regions(&source, rows[0].regions, 0, &err), "");
+	refused(pt_sink_regions(&sink, NULL, 1, true, &err), "NULL");
+	assert_null(source);
+	assert_null(sink);
+}
+
+static void sources_are_checked(void **state)
+{
+	const char *const paths[] = { "/etc/passwd", NULL };
+	struct pt_process_opts opts = { .sz = 3 };
+	struct pt_source *source = NULL;
+
+	(void)state;
+	refused(pt_source_files(&source, NULL, 1, &err), "NULL");
+	refused(pt_source_files(&source, paths, 2, &err), "NULL");
+	refused(pt_source_files(&source, paths, 0, &err), "files");
+	refused(pt_source_process(&source, 0, NULL, &err), "process");
+	refused(pt_source_process(&source, 1, &opts, &err), "sz is 3");
+	assert_int_equal(pt_source_files(&source, (const char *const[]){
+		"/no/such" }, 1, &err), -ENOENT);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+	assert_int_equal(err.code, -ENOENT);
+	assert_non_null(strstr(err.text, "/no/such: No such file"));
+	assert_null(source);
+	assert_int_equal(pt_source_files(&source, paths, 1, NULL), 0);
+	assert_int_equal(pt_source_destroy(source, NULL), 0);
+}
+
+static void sinks_are_checked(void **state)
+{
+	struct pt_sink_opts both = { .sz = sizeof(both), .resume = true,
+				     .prealloc = 4096 };
+	struct pt_sink *sink = NULL;
+
+	(void)state;
+	refused(pt_sink_file(&sink, NULL, NULL, &err), "path");
+	refused(pt_sink_file(&sink, "", NULL, &err), "path");
+	refused(pt_sink_file(&sink, "/tmp/x", &both, &err), "prealloc");
+	both.sz = 0;
+	refused(pt_sink_file(&sink, "/tmp/x", &both, &err), "sz is 0");
+	assert_null(sink);
+}
+
+static void handles_are_checked(void **state)
+{
+	struct pt_source *source = regions_source(), *other;
+	struct pt_sink *sink = regions_sink();
+	struct pt_status status = { .sz = sizeof(status) };
+	struct pt_send *none = (struct pt_send *)source;
+
+	(void)state;
+	assert_int_equal(pt_source_destroy(NULL, &err), 0);
+	assert_int_equal(pt_sink_destroy(NULL, &err), 0);
+	assert_int_equal(pt_send_close(NULL, &err), 0);
+	assert_int_equal(pt_recv_close(NULL, &err), 0);
+	refused(pt_send_start(NULL, &err), "no sender");
+	refused(pt_send_fd(none, &err), "no sender");
+	refused(pt_send_step(none, &err), "no sender");
+	refused(pt_send_cancel(none, &err), "no sender");
+	refused(pt_send_set_max_bandwidth(none, 0, &err), "no sender");
+	refused(pt_send_status(none, &status, &err), "no sender");
+	refused(pt_send_close((struct pt_send *)pages, &err), "no sender");
+	refused(pt_recv_start((struct pt_recv *)sink, &err), "no receiver");
+	refused(pt_recv_fd(NULL, &err), "no receiver");
+	refused(pt_recv_step((struct pt_recv *)1, &err), "no receiver");
+	refused(pt_recv_cancel(NULL, &err), "no receiver");
+	refused(pt_recv_status(NULL, 0, &status, &err), "no receiver");
+	refused(pt_recv_close((struct pt_recv *)~0UL, &err), "no receiver");
+	refused(pt_sink_destroy((struct pt_sink *)source, &err), "no sink");
+	assert_int_equal(pt_source_destroy(source, &err), 0);
+	refused(pt_source_destroy(source, &err), "no source");
+	other = regions_source();	/* in the slot that is free again */
+	assert_ptr_not_equal(other, source);
+	refused(pt_source_destroy(source, &err), "no source");
+	assert_int_equal(pt_source_destroy(other, &err), 0);
+	assert_int_equal(pt_sink_destroy(sink, &err), 0);
+	assert_int_equal(pt_send_step(none, NULL), -EINVAL);
+}
+
+/* send_opened and recv_opened: what open says to these options. */
+static int send_opened(const struct pt_send_opts *opts)
+{
+	struct pt_source *source = regions_source();
+	struct pt_send *send = NULL;
+	int ret = pt_send_open(&send, source, "lo", "127.0.0.1", opts, &err);
+
+	assert_null(send);
+	assert_int_equal(pt_source_destroy(source, NULL), 0);
+	return ret;
+}
+
+static int recv_opened(const struct pt_recv_opts *opts)
+{
+	struct pt_sink *sink = regions_sink();
+	struct pt_recv *recv = NULL;
+	int ret = pt_recv_open(&recv, sink, "lo", "127.0.0.1", opts, &err);
+
+	assert_null(recv);
+	assert_int_equal(pt_sink_destroy(sink, NULL), 0);
+	return ret;
+}
+
+#define SEND(...) send_opened(&(struct pt_send_opts){			\
+	.sz = sizeof(struct pt_send_opts), .security = &insecure, __VA_ARGS__ })
+#define RECV(...) recv_opened(&(struct pt_recv_opts){			\
+	.sz = sizeof(struct pt_recv_opts), .security = &insecure, __VA_ARGS__ })
+
+static void options_are_checked(void **state)
+{
+	const char *const with[] = { "/etc/passwd", NULL };
+
+	(void)state;
+	refused(send_opened(NULL), "NULL");
+	refused(SEND(.queues = 65), "queues");
+	refused(SEND(.mtu = 1279), "mtu");
+	refused(SEND(.mtu = 65536), "mtu");
+	refused(SEND(.peer_timeout = 3600001), "peer_timeout");
+	refused(SEND(.zero_copy = (enum pt_choice)3), "zero_copy");
+	refused(SEND(.zero_copy = PT_CHOICE_ON, .generic = true), "generic");
+	refused(SEND(.copies = (enum pt_choice)-1), "copies");
+	refused(SEND(.hugepages = (enum pt_pages)4), "hugepages");
+	refused(SEND(.max_bandwidth = UINT64_MAX), "max_bandwidth");
+	refused(SEND(.pad = true), "pad");
+	refused(SEND(.pad = true, .copies = PT_CHOICE_ON), "pad");
+	refused(SEND(.with_cnt = 1), "with");
+	refused(SEND(.with = with, .with_cnt = 2), "with");
+	refused(SEND(.with = with, .with_cnt = 1025), "with");
+	refused(SEND(.name = "a/b"), "name");
+	refused(SEND(.cpus = "none"), "");
+	refused(RECV(.queues = 65), "queues");
+	refused(RECV(.hugepages = (enum pt_pages)4), "hugepages");
+	refused(RECV(.cpus = "1-"), "");
+	refused(recv_opened(NULL), "NULL");
+
+	/* What is right is refused by the host: lo is no Ethernet device. */
+	assert_int_not_equal(SEND(.mtu = 1280), 0);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+	assert_non_null(strstr(err.text, "lo: not an Ethernet device"));
+	assert_string_equal(err.hint, "use the one that carries the peer's route");
+	assert_int_not_equal(RECV(.queues = 64), 0);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+}
+
+#define SEND_BY(by) send_opened(&(struct pt_send_opts){			\
+	.sz = sizeof(struct pt_send_opts), .security = (by) })
+#define RECV_BY(by) recv_opened(&(struct pt_recv_opts){			\
+	.sz = sizeof(struct pt_recv_opts), .security = (by) })
+
+static void security_is_checked(void **state)
+{
+	const char *const peers[] = { "a" };
+	struct pt_security s = { .sz = sizeof(s) };
+
+	(void)state;
+	refused(SEND_BY(NULL), "security is NULL");
+	refused(RECV_BY(NULL), "security is NULL");
+	refused(SEND_BY(&s), "want one of");
+	s.psk = "/no/key";
+	assert_int_equal(SEND_BY(&s), -ENOENT);
+	assert_int_equal(RECV_BY(&s), -ENOENT);
+	s.insecure = true;
+	refused(SEND_BY(&s), "want one of");
+	s.insecure = false;
+	s.tls_hostname = "b";
+	refused(SEND_BY(&s), "tls_hostname");
+	s = (struct pt_security){ .sz = sizeof(s), .tls_cert = "c" };
+	refused(RECV_BY(&s), "go together");
+	s.tls_key = s.tls_ca = "c";
+	s.tls_peer = peers;
+	s.tls_peer_cnt = 17;
+	refused(RECV_BY(&s), "17 names");
+	s.tls_peer_cnt = 1;
+	refused(SEND_BY(&s), "a receiver's");
+	s.sz = 7;
+	refused(SEND_BY(&s), "sz is 7");
+}
+
+/* sizes: an older struct is taken, a newer one if what is new is zero. */
+static void sizes_are_checked(void **state)
+{
+	struct {
+		struct pt_send_opts opts;
+		char more[8];
+	} newer = { .opts = { .sz = sizeof(newer), .security = &insecure } };
+	struct pt_send_opts older = {
+		.sz = offsetof(struct pt_send_opts, queues),
+		.security = &insecure, .queues = 65, .mtu = 1,
+	};
+	struct pt_status status = { .sz = sizeof(status.sz) };
+
+	(void)state;
+	assert_int_not_equal(send_opened(&newer.opts), 0);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+	newer.more[7] = 1;
+	refused(send_opened(&newer.opts), "is not zero");
+	assert_int_not_equal(send_opened(&older), 0);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+	older.sz = (size_t)1 << 40;
+	refused(send_opened(&older), "sz is");
+	refused(pt_send_status(NULL, &status, &err), "sz");
+	refused(pt_send_status(NULL, NULL, &err), "NULL");
+	refused(pt_recv_status(NULL, 0, &status, &err), "sz");
+}
+
+static void too_many_are_refused(void **state)
+{
+	static struct pt_source *all[1024];
+	const struct pt_region region = REGION(0, 0, 1);
+	struct pt_source *more;
+
+	(void)state;
+	for (int i = 0; i < 1024; i++)
+		all[i] = regions_source();
+	refused(pt_source_regions(&more, &region, 1, &err), "1024");
+	for (int i = 0; i < 1024; i++)
+		assert_int_equal(pt_source_destroy(all[i], &err), 0);
+}
+
+static void *destroy_main(void *source)
+{
+	refused(pt_source_destroy(source, &err), "of the thread");
+	return NULL;
+}
+
+/* A process is let go by the thread that stopped it. */
+static void process_is_of_its_thread(void **state)
+{
+	struct pt_source *source;
+	pthread_t thread;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		for (;;)
+			pause();
+	assert_int_equal(pt_source_process(&source, pid, NULL, &err), 0);
+	assert_int_equal(pthread_create(&thread, NULL, destroy_main, source), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(pt_source_destroy(source, &err), 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(regions_are_checked),
+		cmocka_unit_test(sources_are_checked),
+		cmocka_unit_test(sinks_are_checked),
+		cmocka_unit_test(handles_are_checked),
+		cmocka_unit_test(options_are_checked),
+		cmocka_unit_test(security_is_checked),
+		cmocka_unit_test(sizes_are_checked),
+		cmocka_unit_test(too_many_are_refused),
+		cmocka_unit_test(process_is_of_its_thread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

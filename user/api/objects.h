@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* objects: what stands behind the handles of sources and sinks. */
+#ifndef API_OBJECTS_H
+#define API_OBJECTS_H
+
+#include "api/handle.h"
+#include "sink/sink.h"
+#include "source/source.h"
+
+struct api_source_object {
+	struct pt_source *inner;
+	bool is_process;	/* closed by the thread that opened it */
+};
+
+/* api_sink_object: regions have inner, a file has path. */
+struct api_sink_object {
+	struct pt_sink *inner;
+	char *path;
+	bool serve, resume;
+	__u64 prealloc_sz;
+	bool is_used;		/* a receiver had it: regions take one transfer */
+};
+
+#endif
