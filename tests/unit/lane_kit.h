@@ -73,6 +73,18 @@ static int open_files(struct pt_error *err)
 	return pt_source_open_files(&source, paths, cnt ? cnt : 1, err);
 }
 
+/* open_live: ram itself, or its file, which others write. */
+static int open_live(struct pt_error *err)
+{
+	const struct pt_region region = { .addr = ram, .sz = sizeof(ram) };
+	const char *path = RAM;
+
+	return net.live == LIVE_REGIONS
+		? pt_source_open_regions(&source, &region, 1, err)
+		: pt_source_open_files_as(&source, PT_FILES_LIVE, &path, 1,
+					  err);
+}
+
 /* hold: the receiver has the page already. */
 static void hold(__u32 page)
 {
@@ -108,7 +120,7 @@ static void start(const struct net *with)
 	buffer_cnt = SLOTS;
 	memcpy(buffers, slabs, sizeof(buffers));
 
-	assert_int_equal(open_files(&err), 0);
+	assert_int_equal(net.live ? open_live(&err) : open_files(&err), 0);
 	segs = pt_source_segments(source, &cnt);
 	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
 	job = (struct pt_send_job){

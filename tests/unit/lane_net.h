@@ -50,6 +50,10 @@ struct net {
 	bool (*is_held)(__u32 page);	/* the receiver has it already */
 	__u32 short_sz;		/* bytes that the source ends before its last
 				 * page does; they are zero */
+	enum { STILL, LIVE_REGIONS, LIVE_FILE } live;	/* the source */
+	void (*meanwhile)(void);	/* whenever the lane asks for a buffer:
+					 * between looking at pages and sending
+					 * them */
 	__u32 file_pages[FILES_MAX];	/* not 0: the source is so many files,
 				 * each a region, each short_sz short */
 };
@@ -74,7 +78,8 @@ static __u8 descs[FRAMES_MAX];		/* of a frame, by its number */
 static __u64 sent_desc;			/* credit taken, */
 static __u64 freed_desc, lost_desc;	/* given back as far as told */
 
-static __u8 ram[PAGES][PT_PAGE_SZ], copy[PAGES][PT_PAGE_SZ];
+static __u8 ram[PAGES][PT_PAGE_SZ] __attribute__((aligned(4096)));
+static __u8 copy[PAGES][PT_PAGE_SZ];
 static __u32 generations[PAGES];
 
 /* What a sender of copies must keep, by sequence numbers, each + 1. */
@@ -227,6 +232,8 @@ static void carry(const void *bytes, __u32 sz)
 void *pt_xsk_tx_frame(struct pt_xsk *x)
 {
 	(void)x;
+	if (net.meanwhile)
+		net.meanwhile();
 	return buffer_cnt ? buffers[--buffer_cnt] : NULL;
 }
 

@@ -49,6 +49,10 @@ static inline void see(struct opened *o, __u64 region)
 
 	if (pt_source_view(o->src, &o->view, o->layout, region, &err))
 		fail_msg("%s", err.text);
+	for (__u32 first = 0; first < o->view.page_cnt; first += 64)
+		if (pt_view_load(o->src, &o->view, first,
+				 pt_view_word(&o->view, first), &err))
+			fail_msg("%s", err.text);
 }
 
 /* The whole source equals the image, page by page, holes being zero; returns

@@ -17,6 +17,18 @@ static const struct pt_segment *segment_at(const struct pt_source *src,
 	return NULL;
 }
 
+/* look views a region and loads all of it. */
+static int look(struct pt_source *src, struct pt_view *v,
+		const struct pt_layout *l, __u64 region_idx,
+		struct pt_error *err)
+{
+	int ret = pt_source_view(src, v, l, region_idx, err);
+
+	for (__u32 first = 0; !ret && first < v->page_cnt; first += 64)
+		ret = pt_view_load(src, v, first, pt_view_word(v, first), err);
+	return ret;
+}
+
 /* peek reads one byte of the process by way of a view; *is_hole says that
  * nobody read it.  What was read is what pt_source_page reads. */
 static __u8 peek(struct pt_source *src, const struct pt_layout *l,
@@ -28,7 +40,7 @@ static __u8 peek(struct pt_source *src, const struct pt_layout *l,
 	__u32 page;
 
 	assert_true(pt_layout_find(l, (__u64)addr / PAGE, &idx));
-	if (pt_source_view(src, v, l, idx / 512, &err))
+	if (look(src, v, l, idx / 512, &err))
 		fail_msg("%s", err.text);
 	page = idx % 512;
 	*is_hole = pt_view_is_hole(v, page);
@@ -238,21 +250,21 @@ static void test_killed_while_it_is_read(void **state)
 		pt_view_init(&v);
 		assert_true(pt_layout_find(l, (__u64)shared->anon / PAGE,
 					   &idx));
-		assert_int_equal(pt_source_view(src, &v, l, idx / 512, &err),
+		assert_int_equal(look(src, &v, l, idx / 512, &err),
 				 0);
 		kill(pid, SIGKILL);
-		for (int ms = 0; !pt_source_view(src, &v, l, idx / 512, &err);
+		for (int ms = 0; !look(src, &v, l, idx / 512, &err);
 		     ms++) {
 			assert_true(ms < 5000);
 			usleep(1000);
 		}
-		assert_int_equal(pt_source_view(src, &v, l, idx / 512, &err),
+		assert_int_equal(look(src, &v, l, idx / 512, &err),
 				 -ESRCH);
 		assert_non_null(strstr(err.text, "went away while it was"));
 		assert_null(pt_source_page(src, l, idx, page));
 		assert_true(pt_layout_find(l, (__u64)shared->file / PAGE,
 					   &idx));
-		assert_int_equal(pt_source_view(src, &v, l, idx / 512, &err),
+		assert_int_equal(look(src, &v, l, idx / 512, &err),
 				 -ESRCH);
 		pt_view_free(&v);
 		pt_layout_free(l);

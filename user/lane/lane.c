@@ -186,6 +186,8 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 	const struct pt_send_job *job = l->cfg.job;
 	__u32 first = page_idx % PT_REGION_PAGES;
 	struct pt_page_word w = {
+		.view = &l->view,
+		.first = first,
 		.pages = l->view.pages + (__u64)first * PT_PAGE_SZ,
 		.gfn = pt_layout_gfn(job->layout, page_idx),
 		.wanted = dirty,

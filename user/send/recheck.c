@@ -26,7 +26,7 @@ struct pt_recheck {
 	pthread_t threads[PT_RECHECK_THREADS];
 };
 
-static int compare_word(struct pt_recheck *r, const struct pt_view *v,
+static int compare_word(struct pt_recheck *r, struct pt_view *v,
 			__u64 region_idx, __u32 first, struct pt_error *err)
 {
 	__u64 page_idx = region_idx * PT_REGION_PAGES + first;

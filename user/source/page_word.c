@@ -7,17 +7,17 @@
 #include "trim/digest.h"
 #include "trim/scan.h"
 
-struct pt_page_word pt_page_word_of(const struct pt_view *v,
+struct pt_page_word pt_page_word_of(struct pt_view *v,
 				    const struct pt_layout *layout,
 				    __u64 region_idx, __u32 first)
 {
-	__u32 cnt = v->page_cnt - first;
-
 	return (struct pt_page_word){
+		.view = v,
+		.first = first,
 		.pages = v->pages + (__u64)first * PT_PAGE_SZ,
 		.gfn = pt_layout_gfn(layout,
 				     region_idx * PT_REGION_PAGES + first),
-		.wanted = cnt >= 64 ? ~0ULL : (1ULL << cnt) - 1,
+		.wanted = pt_view_word(v, first),
 		.holes = v->holes[first / 64],
 	};
 }
@@ -46,11 +46,14 @@ static void scan_pages(struct pt_page_word *w, __u64 digest_key)
 	}
 }
 
-int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
+int pt_page_word_scan(struct pt_page_word *w, struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err)
 {
+	int ret = pt_view_load(src, w->view, w->first, w->wanted, err);
 	struct pt_guard guard;
 
+	if (ret)
+		return ret;
 	if (pt_guard_enter(&guard))
 		return pt_source_faulted(src, guard.addr, err);
 	scan_pages(w, digest_key);

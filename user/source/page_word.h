@@ -7,7 +7,9 @@
 #include "source/source.h"
 
 struct pt_page_word {
-	const __u8 *pages;	/* of a view */
+	struct pt_view *view;
+	const __u8 *pages;	/* the view's, from the first of the word on */
+	__u32 first;		/* which is that page of the view */
 	__u64 gfn;		/* of the first */
 	__u64 wanted;		/* bit: to be scanned */
 	__u64 holes;		/* bit: zero, not to be read */
@@ -21,13 +23,13 @@ struct pt_page_word {
 /* pt_page_word_of returns the word of the view, which shows region region_idx,
  * that begins with page first, a multiple of 64: all its pages are wanted, and
  * none searched. */
-struct pt_page_word pt_page_word_of(const struct pt_view *v,
+struct pt_page_word pt_page_word_of(struct pt_view *v,
 				    const struct pt_layout *layout,
 				    __u64 region_idx, __u32 first);
 
-/* pt_page_word_scan fills masks, contents, digests.  -EIO: the source was cut short
- * or failed; err says so. */
-int pt_page_word_scan(struct pt_page_word *w, const struct pt_source *src,
+/* pt_page_word_scan loads the pages wanted and fills masks, contents, digests.
+ * Errors as pt_view_load. */
+int pt_page_word_scan(struct pt_page_word *w, struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err);
 
 /* pt_page_word_data returns which of the pages wanted are not zero. */

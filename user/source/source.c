@@ -46,21 +46,83 @@ int pt_source_faulted(const struct pt_source *src, const void *addr,
 					"while reading the source");
 }
 
+/* buffer_room returns room for the view's page_cnt pages, behind those that it
+ * keeps; NULL if there is no memory. */
+static __u8 *buffer_room(struct pt_view *v)
+{
+	void *map;
+	__u8 *at;
+
+	if (!v->buffer) {
+		map = mmap(NULL, PT_REGION_SZ, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (map == MAP_FAILED)
+			return NULL;
+		v->buffer = map;
+	}
+	if (!pt_view_keeps(v, v->page_cnt))
+		pt_view_drop(v);
+	at = v->buffer + (__u64)v->kept_cnt * PT_PAGE_SZ;
+	v->kept_cnt += v->page_cnt;
+	return at;
+}
+
 int pt_source_view(struct pt_source *src, struct pt_view *v,
 		   const struct pt_layout *l, __u64 region_idx,
 		   struct pt_error *err)
 {
 	struct pt_piece piece;
 	__u64 left;
+	int ret;
 
 	piece.seg = pt_layout_region_segment(l, region_idx, &piece.off);
 	pt_check(piece.seg < src->seg_cnt);
 	left = src->segs[piece.seg].sz - piece.off;
 	piece.sz = left < PT_REGION_SZ ? left : PT_REGION_SZ;
 
+	v->piece = piece;
 	v->page_cnt = pt_layout_region(l, region_idx, NULL);
+	v->pages = v->staged = NULL;
 	memset(v->holes, 0, sizeof(v->holes));
-	return src->ops->view(src, v, &piece, err);
+	ret = src->ops->view(src, v, &piece, err);
+	v->is_stable = v->pages;
+	if (ret || v->pages)
+		return ret;
+	v->pages = v->staged = buffer_room(v);
+	return v->pages ? 0 : pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+					   "no memory to read the source");
+}
+
+/* load_run loads pages [first, end), none of them a hole. */
+static int load_run(const struct pt_source *src, const struct pt_view *v,
+		    __u32 first, __u32 end, struct pt_error *err)
+{
+	__u64 end_off = (__u64)end * PT_PAGE_SZ;
+	int ret = src->ops->load(src, &v->piece, first, end,
+				 v->staged + (__u64)first * PT_PAGE_SZ, err);
+
+	if (end_off > v->piece.sz)
+		memset(v->staged + v->piece.sz, 0, end_off - v->piece.sz);
+	return ret;
+}
+
+int pt_view_load(struct pt_source *src, struct pt_view *v, __u32 first,
+		 __u64 bits, struct pt_error *err)
+{
+	int ret = 0;
+
+	if (!v->staged)
+		return 0;
+	bits &= ~v->holes[first / 64];
+	while (!ret && bits) {
+		unsigned at = __builtin_ctzll(bits);
+		__u64 others = ~(bits >> at);
+		unsigned cnt = others ? __builtin_ctzll(others) : 64;
+
+		ret = load_run(src, v, first + at, first + at + cnt, err);
+		bits &= cnt + at < 64 ? ~0ULL << (at + cnt) : 0;
+	}
+	return ret;
 }
 
 const __u8 *pt_source_page(const struct pt_source *src,
@@ -102,25 +164,6 @@ void pt_view_free(struct pt_view *v)
 	if (v->buffer)
 		munmap(v->buffer, PT_REGION_SZ);
 	pt_view_init(v);
-}
-
-__u8 *pt_view_buffer(struct pt_view *v)
-{
-	void *map;
-	__u8 *at;
-
-	if (!v->buffer) {
-		map = mmap(NULL, PT_REGION_SZ, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (map == MAP_FAILED)
-			return NULL;
-		v->buffer = map;
-	}
-	if (!pt_view_keeps(v, v->page_cnt))
-		pt_view_drop(v);
-	at = v->buffer + (__u64)v->kept_cnt * PT_PAGE_SZ;
-	v->kept_cnt += v->page_cnt;
-	return at;
 }
 
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end)

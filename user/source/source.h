@@ -10,7 +10,7 @@
  *
  * Files (an image, a memfd by its /proc/PID/fd/N, /dev/shm, hugetlbfs) are
  * mapped and read in place.  A process is read through /proc/PID/mem into the
- * view's own buffer; so is a hugetlbfs file with holes, since reading one
+ * view's own buffer, 64 pages at a time; so is a hugetlbfs file with holes, since reading one
  * through a mapping would take a huge page from the pool, and the last region
  * of a file that ends within a page, whose bytes past the end are not ours.
  * Regions of the caller's own are copied there, too.
@@ -43,6 +43,18 @@ struct pt_source;
 #define PT_SOURCE_FILES_MAX 256
 int pt_source_open_files(struct pt_source **out, const char *const *paths,
 			 unsigned int cnt, struct pt_error *err);
+
+/* pt_source_open_files_as: STILL is what pt_source_open_files does. */
+enum pt_files {
+	PT_FILES_STILL,		/* mapped where that can be: nobody writes them */
+	PT_FILES_BY_CALL,	/* read by system call: one that is cut short is
+				 * an error, never a SIGBUS */
+	PT_FILES_LIVE,		/* likewise; others write them meanwhile */
+};
+
+int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
+			    const char *const *paths, unsigned int cnt,
+			    struct pt_error *err);
 
 /* pt_source_open_pid opens the private writable mappings of a process, each a
  * segment with gfn = address / 4096, named as in /proc/PID/maps ("[heap]",
@@ -79,17 +91,26 @@ void pt_source_close(struct pt_source *src);
 const struct pt_segment *pt_source_segments(const struct pt_source *src,
 					    __u32 *cnt);
 
+/* pt_piece: the part of a segment that a view shows. */
+struct pt_piece {
+	__u32 seg;		/* index of the segment */
+	__u32 sz;		/* bytes, 1..2 MiB; under 2 MiB: up to its end */
+	__u64 off;		/* bytes into it, a multiple of 2 MiB */
+};
+
 /* pt_view: one region of a source.  Of one thread and one source. */
 struct pt_view {
 	const __u8 *pages;	/* page_cnt * 4096 bytes, bytes past the end of
-				 * the segment zero; pages that are holes must
-				 * not be read */
+				 * the segment zero; to be read once they were
+				 * loaded, but never the holes */
 	__u32 page_cnt;		/* 1..512 */
 	bool is_stable;		/* pages stays valid until pt_source_close; else
 				 * as long as pt_view_keeps says */
 	__u64 holes[8];		/* bit i % 64 of [i / 64]: page i is known to be
 				 * zero and was not read; 0 from page_cnt on */
 	/* the rest is the source's */
+	struct pt_piece piece;	/* what it shows */
+	__u8 *staged;		/* its pages in buffer; NULL: in place */
 	__u8 *buffer;		/* 2 MiB, or NULL while none was needed */
 	__u32 kept_cnt;		/* pages of the buffer that were shown */
 	__u32 extent_seg;	/* segment whose data extent is known */
@@ -112,6 +133,14 @@ static inline bool pt_view_keeps(const struct pt_view *v, __u32 page_cnt)
 static inline void pt_view_drop(struct pt_view *v)
 {
 	v->kept_cnt = 0;
+}
+
+/* pt_view_word returns which of the 64 pages from first on there are. */
+static inline __u64 pt_view_word(const struct pt_view *v, __u32 first)
+{
+	__u32 cnt = v->page_cnt - first;
+
+	return cnt >= 64 ? ~0ULL : (1ULL << cnt) - 1;
 }
 
 static inline bool pt_view_is_hole(const struct pt_view *v, __u32 page)
@@ -141,6 +170,14 @@ static inline bool pt_view_is_hole_whole(const struct pt_view *v)
 int pt_source_view(struct pt_source *src, struct pt_view *v,
 		   const struct pt_layout *l, __u64 region_idx,
 		   struct pt_error *err);
+
+/* pt_view_load makes those pages of the view readable, of the 64 from first on, a
+ * multiple of 64, that are in bits and no holes.  Where a source may change this is
+ * the one time that they are read: all that is computed of a page, and what is sent
+ * of it, is of these bytes.  A word at a time, so that they are in the cache
+ * meanwhile.  Errors as pt_source_view. */
+int pt_view_load(struct pt_source *src, struct pt_view *v, __u32 first,
+		 __u64 bits, struct pt_error *err);
 
 /* pt_source_page returns the 4096 bytes of page page_idx of l, bytes past the
  * end of its segment zero: to look once more at a page that a view showed to

@@ -48,7 +48,8 @@ static bool is_mappable(int fd, const struct stat *st)
 	       (__u64)st->st_blocks * 512 >= (__u64)st->st_size;
 }
 
-static int file_open(struct file *f, const char *path, struct pt_error *err)
+static int file_open(struct file *f, const char *path, enum pt_files how,
+		     struct pt_error *err)
 {
 	struct stat st;
 
@@ -73,7 +74,7 @@ static int file_open(struct file *f, const char *path, struct pt_error *err)
 			  PT_REGION_PAGES / 8);
 	if (!f->path || !f->known)
 		return fail(err, -ENOMEM, path, "no memory");
-	if (!is_mappable(f->fd, &st))
+	if (how != PT_FILES_STILL || !is_mappable(f->fd, &st))
 		return 0;
 	f->map = mmap(NULL, f->sz, PROT_READ, MAP_SHARED | MAP_NORESERVE,
 		      f->fd, 0);
@@ -276,36 +277,23 @@ static void holes_mark(struct pt_view *v, const struct file *f,
 					      memory_order_relaxed);
 }
 
-/* pages_read reads the runs that are no holes into the view's buffer. */
-static int pages_read(struct pt_view *v, const struct file *f,
-		      const struct pt_piece *piece, struct pt_error *err)
+static int files_load(const struct pt_source *src, const struct pt_piece *piece,
+		      __u32 first, __u32 end, __u8 *to, struct pt_error *err)
 {
-	__u8 *buffer = pt_view_buffer(v);
+	const struct file *f = &((const struct files *)src)->files[piece->seg];
+	__u64 at = (__u64)first * PT_PAGE_SZ, stop = (__u64)end * PT_PAGE_SZ;
 
-	if (!buffer)
-		return fail(err, -ENOMEM, f->path, "no memory to read it");
-	for (__u32 page = 0, end; page < v->page_cnt; page = end) {
-		__u32 at = page * PT_PAGE_SZ, stop;
+	stop = stop < piece->sz ? stop : piece->sz;
+	while (at < stop) {
+		ssize_t got = pread(f->fd, to, stop - at, piece->off + at);
 
-		end = pt_view_run(v, page);
-		if (pt_view_is_hole(v, page))
+		if (got < 0 && errno == EINTR)
 			continue;
-		stop = end * PT_PAGE_SZ < piece->sz ? end * PT_PAGE_SZ :
-						      piece->sz;
-		while (at < stop) {
-			ssize_t got = pread(f->fd, buffer + at, stop - at,
-					    piece->off + at);
-
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0)
-				return read_failed(f, piece->off + at, err);
-			at += got;
-		}
+		if (got <= 0)
+			return read_failed(f, piece->off + at, err);
+		at += got;
+		to += got;
 	}
-	memset(buffer + piece->sz, 0, v->page_cnt * PT_PAGE_SZ - piece->sz);
-	v->pages = buffer;
-	v->is_stable = false;
 	return 0;
 }
 
@@ -320,14 +308,12 @@ static int files_view(struct pt_source *src, struct pt_view *v,
 	if (code)
 		return code;
 	holes_mark(v, f, piece);
-	/* What a mapping shows past the end of the file is anybody's. */
-	if (!f->map || piece->sz % PT_PAGE_SZ)
-		return pages_read(v, f, piece, err);
-	/* The mapping itself.  Whoever reads it faults its pages in, sixteen at
-	 * a time (the kernel's fault-around): cheaper than to ask for them by
-	 * madvise(2), and nothing for those that are there already. */
-	v->pages = f->map + piece->off;
-	v->is_stable = true;
+	/* What a mapping shows past the end of the file is anybody's: then it is
+	 * read.  Else the mapping itself.  Whoever reads it faults its pages in,
+	 * sixteen at a time (the kernel's fault-around): cheaper than to ask for
+	 * them by madvise(2), and nothing for those that are there already. */
+	if (f->map && piece->sz % PT_PAGE_SZ == 0)
+		v->pages = f->map + piece->off;
 	return 0;
 }
 
@@ -343,13 +329,15 @@ static const __u8 *files_page(const struct pt_source *src, __u32 seg, __u64 off,
 
 static const struct pt_source_ops files_ops = {
 	.view = files_view,
+	.load = files_load,
 	.page = files_page,
 	.fault = files_fault,
 	.close = files_close,
 };
 
-int pt_source_open_files(struct pt_source **out, const char *const *paths,
-			 unsigned int cnt, struct pt_error *err)
+int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
+			    const char *const *paths, unsigned int cnt,
+			    struct pt_error *err)
 {
 	struct files *s;
 	__u64 gfn = 0;
@@ -363,6 +351,7 @@ int pt_source_open_files(struct pt_source **out, const char *const *paths,
 	if (!s)
 		return fail(err, -ENOMEM, paths[0], "no memory");
 	s->src.ops = &files_ops;
+	s->src.may_change = how == PT_FILES_LIVE;
 	s->src.segs = calloc(cnt, sizeof(s->src.segs[0]));
 	code = -ENOMEM;
 	if (!s->src.segs) {
@@ -373,7 +362,7 @@ int pt_source_open_files(struct pt_source **out, const char *const *paths,
 		struct pt_segment *seg = &s->src.segs[i];
 
 		s->cnt = i + 1;
-		code = file_open(&s->files[i], paths[i], err);
+		code = file_open(&s->files[i], paths[i], how, err);
 		if (code)
 			goto close_files;
 		pt_segment_set_name(seg, paths[i]);
@@ -394,4 +383,10 @@ int pt_source_open_files(struct pt_source **out, const char *const *paths,
 close_files:
 	pt_source_close(&s->src);
 	return code;
+}
+
+int pt_source_open_files(struct pt_source **out, const char *const *paths,
+			 unsigned int cnt, struct pt_error *err)
+{
+	return pt_source_open_files_as(out, PT_FILES_STILL, paths, cnt, err);
 }

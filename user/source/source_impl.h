@@ -6,17 +6,15 @@
 
 #include "source/source.h"
 
-/* pt_piece: the part of a segment that a view is to show. */
-struct pt_piece {
-	__u32 seg;	/* index of the segment */
-	__u32 sz;	/* bytes, 1..2 MiB; under 2 MiB: up to the end of it */
-	__u64 off;	/* bytes into the segment, a multiple of 2 MiB */
-};
-
 struct pt_source_ops {
-	/* Fills v->pages, is_stable and holes (given as zero). */
+	/* Fills v->holes (given as zero); and pages, if it shows the memory
+	 * itself. */
 	int (*view)(struct pt_source *src, struct pt_view *v,
 		    const struct pt_piece *piece, struct pt_error *err);
+	/* Reads pages [first, end) of the piece, none of them a hole, to `to`;
+	 * bytes past the segment's end need not be written. */
+	int (*load)(const struct pt_source *src, const struct pt_piece *piece,
+		    __u32 first, __u32 end, __u8 *to, struct pt_error *err);
 	/* off: bytes into the segment, a multiple of 4096; sz: of them that are
 	 * the segment's, 1..4096; what it reads into buffer. */
 	const __u8 *(*page)(const struct pt_source *src, __u32 seg, __u64 off,
@@ -32,10 +30,6 @@ struct pt_source {
 	__u32 seg_cnt;
 	bool may_change;		/* see pt_source_may_change */
 };
-
-/* pt_view_buffer returns room for the view's page_cnt pages, behind those that
- * it keeps; NULL if there is no memory. */
-__u8 *pt_view_buffer(struct pt_view *v);
 
 /* pt_view_set_holes marks pages [first, end) as holes. */
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end);

@@ -154,26 +154,22 @@ static int process_view(struct pt_source *src, struct pt_view *v,
 			const struct pt_piece *piece, struct pt_error *err)
 {
 	const struct process *p = (const struct process *)src;
+	__u64 gfn = src->segs[piece->seg].gfn;
+
+	return !p->is_anonymous[piece->seg] ? 0
+		: holes_find(p, v, gfn * PT_PAGE_SZ + piece->off, err);
+}
+
+static int process_load(const struct pt_source *src,
+			const struct pt_piece *piece, __u32 first, __u32 end,
+			__u8 *to, struct pt_error *err)
+{
+	const struct process *p = (const struct process *)src;
 	const struct pt_segment *seg = &src->segs[piece->seg];
-	__u64 start = seg->gfn * PT_PAGE_SZ + piece->off;
-	__u8 *buffer = pt_view_buffer(v);
-	int code = 0;
 
-	if (!buffer)
-		return no_memory(p->pid, err);
-	if (p->is_anonymous[piece->seg])
-		code = holes_find(p, v, start, err);
-	for (__u32 page = 0, end; !code && page < v->page_cnt; page = end) {
-		__u64 off = (__u64)page * PT_PAGE_SZ;
-
-		end = pt_view_run(v, page);
-		if (!pt_view_is_hole(v, page))
-			code = run_read(p, seg->name, buffer + off, start + off,
-					(__u64)(end - page) * PT_PAGE_SZ, err);
-	}
-	v->pages = buffer;
-	v->is_stable = false;
-	return code;
+	return run_read(p, seg->name, to, seg->gfn * PT_PAGE_SZ + piece->off +
+			(__u64)first * PT_PAGE_SZ,
+			(__u64)(end - first) * PT_PAGE_SZ, err);
 }
 
 static const __u8 *process_page(const struct pt_source *src, __u32 seg,
@@ -212,6 +208,7 @@ static void process_close(struct pt_source *src)
 
 static const struct pt_source_ops process_ops = {
 	.view = process_view,
+	.load = process_load,
 	.page = process_page,
 	.fault = process_fault,
 	.close = process_close,

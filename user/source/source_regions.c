@@ -36,20 +36,25 @@ static bool copy_guarded(void *to, const __u8 *from, __u32 sz)
 static int regions_view(struct pt_source *src, struct pt_view *v,
 			const struct pt_piece *piece, struct pt_error *err)
 {
-	__u8 *buffer = pt_view_buffer(v);
+	(void)src;
+	(void)v;
+	(void)piece;
+	(void)err;
+	return 0;	/* nothing is known of it but by reading */
+}
 
-	if (!buffer)
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-				    "no memory to copy a region");
-	if (!copy_guarded(buffer, bytes_of(src, piece->seg, piece->off),
-			  piece->sz))
-		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "region '%s': "
-				    "its memory cannot be read (is its file "
-				    "too short?)",
-				    src->segs[piece->seg].name);
-	v->pages = buffer;
-	v->is_stable = false;
-	return 0;
+static int regions_load(const struct pt_source *src,
+			const struct pt_piece *piece, __u32 first, __u32 end,
+			__u8 *to, struct pt_error *err)
+{
+	const __u8 *from = bytes_of(src, piece->seg, piece->off +
+				    (__u64)first * PT_PAGE_SZ);
+
+	if (copy_guarded(to, from, (end - first) * PT_PAGE_SZ))
+		return 0;
+	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "region '%s': its "
+			    "memory cannot be read (is its file too short?)",
+			    src->segs[piece->seg].name);
 }
 
 static const __u8 *regions_page(const struct pt_source *src, __u32 seg,
@@ -78,6 +83,7 @@ static void regions_close(struct pt_source *src)
 
 static const struct pt_source_ops regions_ops = {
 	.view = regions_view,
+	.load = regions_load,
 	.page = regions_page,
 	.fault = regions_fault,
 	.close = regions_close,

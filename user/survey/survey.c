@@ -37,7 +37,13 @@ static int region_scan(struct walk *w, struct pt_error *err)
 {
 	struct pt_view *v = &w->view;
 	struct pt_guard guard;
+	int ret = 0;
 
+	for (__u32 first = 0; !ret && first < v->page_cnt; first += 64)
+		ret = pt_view_load(w->src, v, first, pt_view_word(v, first),
+				   err);
+	if (ret)
+		return ret;
 	if (pt_guard_enter(&guard)) {
 		int code = pt_source_fault(w->src, guard.addr, err);
 
