@@ -226,8 +226,14 @@ install: all
 	install -D -m 0644 $(B)/lib/libpagetrim.a $(DESTDIR)$(LIBDIR)/libpagetrim.a
 	install -D -m 0644 $(B)/lib/libpagetrim.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libpagetrim.pc
 	install -D -m 0644 include/pagetrim/pagetrim.h $(DESTDIR)$(PREFIX)/include/pagetrim/pagetrim.h
-	install -d $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 0644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	$(Q)for page in docs/man/*.3; do \
+		for name in $$(sed -n 's/^\.Nm \(pt_[a-z_]*\).*/\1/p' $$page); do \
+			ln -sf $$(basename $$page) $(DESTDIR)$(PREFIX)/share/man/man3/$$name.3; \
+		done; \
+	done
 	install -D -m 0644 scripts/completion.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pagetrim
 

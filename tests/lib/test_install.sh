@@ -3,7 +3,7 @@
 #
 # test_install.sh: what `make install` gives to an embedder: one header, a shared
 # and a static library with the symbols of that header alone, a pkg-config file
-# by which both can be linked.
+# by which both can be linked, and a man page for each function.
 #     tests/lib/test_install.sh BUILD
 # Exit: 0 all as it should be, else 1; each fault is a line.
 set -uo pipefail
@@ -42,6 +42,28 @@ nm -g --defined-only "$lib/libpagetrim.a" | awk 'NF == 3 { print $3 }' |
 same "header and pagetrim.map" "$tmp/header" "$tmp/map"
 same "pagetrim.map and libpagetrim.so" "$tmp/map" "$tmp/so"
 same "pagetrim.map and libpagetrim.a" "$tmp/map" "$tmp/a"
+
+# Each function has a page by its name, which shows it, and each option is told.
+man=$tmp/root/opt/pt/share/man/man3
+while read -r name; do
+	grep -qE "^\.(Fn|Fo) $name( |\$)" "$man/$name.3" ||
+		fault "$name: no page in section 3 that shows it"
+done <"$tmp/header"
+sed -nE 's/^\.Nm (pt_[a-z_]+).*/\1/p' docs/man/*.3 | sort >"$tmp/man"
+same "header and man pages" "$tmp/header" "$tmp/man"
+for pages in send recv sink process:source; do
+	sed -n "/^struct pt_${pages%:*}_opts {/,/^};/p" "$header" |
+		sed -e 's@/\*.*@@' -e '/^\t*  *\*/d' |
+		grep -oE '[ *(][a-z_]+(\)\(|;)' | tr -d ' *();' >"$tmp/fields"
+	[ -s "$tmp/fields" ] || fault "no options of ${pages%:*} found"
+	while read -r field; do
+		grep -qE "^\.(It )?Fa .*\<$field\>" "$man/libpagetrim.3" \
+			"$man/pt_${pages#*:}.3" || fault "$field: no page tells"
+	done <"$tmp/fields"
+done
+for page in docs/man/*.3; do
+	mandoc -Tlint -Wwarning "$page" || fault "$page: mandoc complains"
+done
 
 export PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root
 cat >"$tmp/user.c" <<'END'
