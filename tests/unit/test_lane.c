@@ -2,7 +2,7 @@
 /* A lane's thread between a real source and a network of the test's own. */
 #include "lane_kit.h"
 
-#include "net/ladder.h"
+#include "net/plpmtud.h"
 
 #define WINDOW	1536
 
@@ -50,7 +50,7 @@ static void test_net(void **state)
 	assert_int_equal(atomic_load(&c->frames_lost), rx.missing);
 	assert_int_equal(rx.accepted + rx.missing, data_cnt);
 	assert_int_equal(set_cnt, changes ? 2 : 1);
-	assert_in_range(set_sz, mtu + PT_ETH_SZ - PT_LADDER_STEP_SZ + 1,
+	assert_in_range(set_sz, mtu + PT_ETH_SZ - PT_PLPMTUD_STEP_SZ + 1,
 			mtu + PT_ETH_SZ);
 	if (!with->loss_pct && !changes) {
 		assert_int_equal(rx.missing, 0);

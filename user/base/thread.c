@@ -10,7 +10,7 @@
 int pt_thread_start(pthread_t *thread, void *(*main)(void *), void *arg,
 		    const char *fmt, ...)
 {
-	/* Blocked, a fault kills the process whoever handles it. */
+	/* A blocked fault kills the process, even if it has a handler. */
 	static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP,
 				   SIGSYS };
 	char name[NAME_SZ];

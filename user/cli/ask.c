@@ -4,17 +4,17 @@
 #include <errno.h>
 
 #include "base/text.h"
-#include "ctl/console.h"
+#include "ctl/ctl.h"
 
 #define WAIT_MS	10000
 
 int pt_ask(json_t **answer, const char *path, const char *request,
 	   struct pt_error *err)
 {
-	char text[PT_CONSOLE_ANSWER_SZ], clean[PT_CONSOLE_ANSWER_SZ];
+	char text[PT_CTL_ANSWER_SZ], clean[PT_CTL_ANSWER_SZ];
 	const char *refusal;
 	json_t *o;
-	int ret = pt_console_ask(path, request, text, WAIT_MS, err);
+	int ret = pt_ctl_ask(path, request, text, WAIT_MS, err);
 
 	if (ret)
 		return ret;

@@ -8,7 +8,7 @@
 
 /* pt_ask: *answer is the caller's, an object.
  *   -EINVAL  the sender refused; err has its words
- *   or as pt_console_ask */
+ *   or as pt_ctl_ask */
 int pt_ask(json_t **answer, const char *path, const char *request,
 	   struct pt_error *err);
 

@@ -65,13 +65,13 @@ static json_t *lanes_json(const struct pt_send_report *r)
 	return lanes;
 }
 
-static json_t *governor_json(const struct pt_governor_counts *c)
+static json_t *governor_json(const struct pt_adaptive_counts *c)
 {
 	json_t *o = json_object();
 
 #define X(symbol, name, text) \
 	json_object_set_new(o, name, json_integer(c->symbol));
-	PT_GOVERNOR_COUNTS(X)
+	PT_ADAPTIVE_COUNTS(X)
 #undef X
 	return o;
 }

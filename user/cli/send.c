@@ -102,7 +102,7 @@ static int drive(struct send *s)
 {
 	struct pollfd fds[] = {
 		{ .fd = pt_sender_fd(s->sender), .events = POLLIN },
-		{ .fd = pt_console_fd(s->control.console), .events = POLLIN },
+		{ .fd = pt_ctl_fd(s->control.ctl), .events = POLLIN },
 	};
 	int ret;
 

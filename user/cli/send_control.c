@@ -96,24 +96,24 @@ int pt_send_control_open(struct pt_send_control *c, const char *path,
 {
 	memset(c, 0, sizeof(*c));
 	c->sender = sender;
-	return path ? pt_console_open(&c->console, path, err) : 0;
+	return path ? pt_ctl_open(&c->ctl, path, err) : 0;
 }
 
 void pt_send_control_close(struct pt_send_control *c)
 {
-	pt_console_close(c->console);
-	c->console = NULL;
+	pt_ctl_close(c->ctl);
+	c->ctl = NULL;
 }
 
 void pt_send_control_answer(struct pt_send_control *c)
 {
-	char line[PT_CONSOLE_LINE_SZ], text[PT_CONSOLE_ANSWER_SZ];
+	char line[PT_CTL_LINE_SZ], text[PT_CTL_ANSWER_SZ];
 
-	if (!c->console)
+	if (!c->ctl)
 		return;
 	look(c);
 	for (unsigned i = 0;
-	     i < REQUESTS_MAX && pt_console_take(c->console, line); i++) {
+	     i < REQUESTS_MAX && pt_ctl_take(c->ctl, line); i++) {
 		json_t *answer = answer_to(c, line);
 		size_t sz = json_dumpb(answer, text, sizeof(text) - 1, 0);
 
@@ -121,6 +121,6 @@ void pt_send_control_answer(struct pt_send_control *c)
 		if (!sz || sz >= sizeof(text))
 			sz = sprintf(text, "{\"error\": \"no memory\"}");
 		text[sz] = '\0';
-		pt_console_answer(c->console, text);
+		pt_ctl_answer(c->ctl, text);
 	}
 }

@@ -5,7 +5,7 @@
 #ifndef CLI_SEND_CONTROL_H
 #define CLI_SEND_CONTROL_H
 
-#include "ctl/console.h"
+#include "ctl/ctl.h"
 #include "send/sender.h"
 
 /* pt_send_look: how much had been sent at some moment. */
@@ -15,13 +15,13 @@ struct pt_send_look {
 };
 
 struct pt_send_control {
-	struct pt_console *console;	/* NULL: nobody asks */
+	struct pt_ctl *ctl;	/* NULL: nobody asks */
 	struct pt_sender *sender;
 	struct pt_send_look looks[2];	/* the second at least half a second after
 					 * the first */
 };
 
-/* pt_send_control_open: errors as pt_console_open.  path NULL: nobody will ask. */
+/* pt_send_control_open: errors as pt_ctl_open.  path NULL: nobody will ask. */
 int pt_send_control_open(struct pt_send_control *c, const char *path,
 			 struct pt_sender *sender, struct pt_error *err);
 void pt_send_control_close(struct pt_send_control *c);	/* twice is fine */

@@ -170,14 +170,14 @@ static int send_page(struct pt_lane *l, const struct pt_page_word *w,
 /* learn tells the governor what a word showed, and others what it counts. */
 static void learn(struct pt_lane *l, const struct pt_page_word *w)
 {
-	const struct pt_governor_counts *from = &l->governor.counts;
+	const struct pt_adaptive_counts *from = &l->governor.counts;
 	struct pt_lane_counts *to = &l->counts;
 
-	pt_governor_learn(&l->governor, pt_page_word_data(w), w->masks);
+	pt_adaptive_learn(&l->governor, pt_page_word_data(w), w->masks);
 #define X(symbol, name, text) \
 	atomic_store_explicit(&to->governor.symbol, from->symbol, \
 			      memory_order_relaxed);
-	PT_GOVERNOR_COUNTS(X)
+	PT_ADAPTIVE_COUNTS(X)
 #undef X
 }
 
@@ -192,7 +192,7 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 		.gfn = pt_layout_gfn(job->layout, page_idx),
 		.wanted = dirty,
 		.holes = l->view.holes[first / 64],
-		.search = job->pad ? 0 : pt_governor_plan(&l->governor),
+		.search = job->pad ? 0 : pt_adaptive_plan(&l->governor),
 	};
 	int ret;
 
@@ -395,7 +395,7 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	l->src_port = cfg->link.src_port;
 	l->slot_cnt = 1;
 	pt_view_init(&l->view);
-	pt_governor_init(&l->governor, cfg->job->trim, cfg->job->observe);
+	pt_adaptive_init(&l->governor, cfg->job->trim, cfg->job->observe);
 	ret = pt_inbox_create(&l->inbox);
 	if (ret)
 		goto free_lane;

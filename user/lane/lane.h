@@ -35,7 +35,7 @@
 #include "memory/dirty.h"
 #include "seal/seal.h"
 #include "source/source.h"
-#include "trim/governor.h"
+#include "trim/adaptive.h"
 #include "trim/trim.h"
 #include "xsk/xsk.h"
 
@@ -95,9 +95,9 @@ struct pt_lane_counts {
 	_Atomic __u32 queue;		/* of the receiver */
 	struct {
 #define X(symbol, name, text) _Atomic __u64 symbol;
-		PT_GOVERNOR_COUNTS(X)
+		PT_ADAPTIVE_COUNTS(X)
 #undef X
-	} governor;			/* struct pt_governor_counts */
+	} governor;			/* struct pt_adaptive_counts */
 };
 
 struct pt_lane;

@@ -181,7 +181,7 @@ static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	/* With all frames out of the device it is the receiver we wait for. */
 	if (!ret && !l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
-		pt_governor_strain(&l->governor);
+		pt_adaptive_strain(&l->governor);
 	while (!ret && !l->reprobe && !has_credit(l, desc_cnt)) {
 		/* None granted is as little progress as none accepted. */
 		if (!l->unaccepted_ns)

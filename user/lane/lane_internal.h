@@ -40,7 +40,7 @@ struct pt_lane {
 
 	struct pt_view view;
 	struct pt_copies copies;	/* without slots: none are made */
-	struct pt_governor governor;
+	struct pt_adaptive governor;
 	struct pt_builder builder;
 	struct pt_inflight *inflight;
 	__u32 frame_sz;			/* agreed with the receiver */

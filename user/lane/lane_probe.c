@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include "net/ladder.h"
+#include "net/plpmtud.h"
 
 #define COPIES		2		/* probes sent of one size, and */
 #define COPIES_AGAIN	8		/* of the largest, if it was lost before:
@@ -16,7 +16,7 @@
 #define PORTS_MAX	8		/* source ports tried: RSS hashes them */
 
 struct round {
-	__u32 sizes[PT_LADDER_RUNGS];
+	__u32 sizes[PT_PLPMTUD_SIZES];
 	__u32 cnt;
 	__u64 probe_first;	/* of all rounds of the search: what passed has
 				 * passed, however late it is told */
@@ -84,7 +84,7 @@ static void tell_pair(struct pt_lane *l, __u32 frame_sz, __u64 agreed_ns)
 }
 
 /* take_answers notes the probes of this lane that arrived. */
-static void take_answers(struct pt_lane *l, struct pt_ladder *ladder,
+static void take_answers(struct pt_lane *l, struct pt_plpmtud *search,
 			 struct round *round)
 {
 	take_pair(l);
@@ -93,7 +93,7 @@ static void take_answers(struct pt_lane *l, struct pt_ladder *ladder,
 
 		if (seen->probe < round->probe_first)
 			continue;	/* of another way */
-		pt_ladder_seen(ladder, seen->frame_sz);
+		pt_plpmtud_seen(search, seen->frame_sz);
 		atomic_store(&l->counts.queue, seen->queue);
 		if (seen->frame_sz >= round->sizes[0])
 			round->is_complete = true;
@@ -101,7 +101,7 @@ static void take_answers(struct pt_lane *l, struct pt_ladder *ladder,
 	l->mail.probe_cnt = 0;
 }
 
-static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
+static int run_round(struct pt_lane *l, struct pt_plpmtud *search,
 		     struct round *round)
 {
 	__u64 deadline, now;
@@ -115,7 +115,7 @@ static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
 		for (__u32 i = 0; i < round->cnt; i++)
 			send_probe(l, round->sizes[i]);
 	for (unsigned copy = COPIES; copy < COPIES_AGAIN; copy++)
-		if (ladder->lost_tries)
+		if (search->lost_tries)
 			send_probe(l, round->sizes[0]);
 	ret = pt_lane_kick(l);
 	if (ret)
@@ -127,29 +127,29 @@ static int run_round(struct pt_lane *l, struct pt_ladder *ladder,
 		ret = pt_lane_take_mail(l, deadline - now);
 		if (ret)
 			return ret;
-		take_answers(l, ladder, round);
+		take_answers(l, search, round);
 	}
-	pt_ladder_close(ladder, round->sizes, round->cnt);
+	pt_plpmtud_close(search, round->sizes, round->cnt);
 	return 0;
 }
 
 static int find_size(struct pt_lane *l, __u32 *frame_sz)
 {
 	__u32 min_sz = pt_lane_small_sz(l);
-	struct pt_ladder ladder;
+	struct pt_plpmtud search;
 	struct round round = { .probe_first = l->probe_next };
 	int ret;
 
-	pt_ladder_init(&ladder, min_sz, l->cfg.job->frame_sz_max);
+	pt_plpmtud_init(&search, min_sz, l->cfg.job->frame_sz_max);
 	for (unsigned i = 0; i < ROUNDS_MAX; i++) {
-		round.cnt = pt_ladder_next(&ladder, round.sizes);
+		round.cnt = pt_plpmtud_next(&search, round.sizes);
 		if (!round.cnt)
 			break;
-		ret = run_round(l, &ladder, &round);
+		ret = run_round(l, &search, &round);
 		if (ret)
 			return ret;
 	}
-	*frame_sz = ladder.seen_sz;
+	*frame_sz = search.seen_sz;
 	return 0;
 }
 

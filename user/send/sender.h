@@ -32,7 +32,7 @@
 #include "seal/cipher.h"
 #include "source/source.h"
 #include "tls/tls.h"
-#include "trim/governor.h"
+#include "trim/adaptive.h"
 #include "trim/trim.h"
 #include "xsk/umem.h"
 #include "xsk/zero_copy.h"
@@ -110,7 +110,7 @@ struct pt_send_report {
 	bool has_path;		/* the receiver tells when frames arrive */
 	struct pt_regulator_look path;	/* what its controller has found */
 	bool observes;		/* the governor decides nothing */
-	struct pt_governor_counts governor;	/* of all lanes */
+	struct pt_adaptive_counts governor;	/* of all lanes */
 	__u32 generations;	/* highest of any lane */
 	__u64 setup_ns;		/* connect to first data frame */
 	__u64 compare_ns;	/* part of it */

@@ -37,7 +37,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->path_waits += atomic_load(&c->path_waits);
 #define X(symbol, name, text) \
 		r->governor.symbol += atomic_load(&c->governor.symbol);
-		PT_GOVERNOR_COUNTS(X)
+		PT_ADAPTIVE_COUNTS(X)
 #undef X
 		if (atomic_load(&c->generation) > r->generations)
 			r->generations = atomic_load(&c->generation);

@@ -165,11 +165,11 @@ static int check_room(const struct pt_image *s, __u64 page_sz, __u64 sz,
 		      struct pt_error *err)
 {
 	__u64 free_sz = page_sz ? huge_free(page_sz) : file_system_free(s);
-	struct pt_room memory = { .sz = ~0ULL };
+	struct pt_headroom memory = { .sz = ~0ULL };
 	char of[384];
 
 	if (is_in_memory(s))
-		pt_room_look(&memory, "");
+		pt_headroom_look(&memory, "");
 	if (sz <= free_sz && sz <= memory.sz)
 		return 0;
 	if (free_sz <= memory.sz)

@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "memory/guard.h"
-#include "survey/twins.h"
+#include "survey/dups.h"
 #include "trim/scan.h"
 #include "wire/builder.h"
 
@@ -25,7 +25,7 @@ struct walk {
 	struct pt_source *src;
 	const struct pt_layout *layout;
 	struct pt_view view;
-	struct pt_twins *twins;
+	struct pt_dups *dups;
 	struct pt_builder builders[PT_TRIM_CNT];
 	struct pt_builder with_copies;
 	__u64 copies_packed;
@@ -116,7 +116,7 @@ static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 	w->copies_packed++;
 }
 
-/* page_count returns the result of pt_twins_add. */
+/* page_count returns the result of pt_dups_add. */
 static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
 {
 	__u64 mask = w->region.masks[page];
@@ -139,7 +139,7 @@ static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
 	s->tail_cnt += tail;
 	s->interior_cnt += all - head - tail;
 	r->trimmed_cnt += all;
-	return pt_twins_add(w->twins, w->region.hashes[page]);
+	return pt_dups_add(w->dups, w->region.hashes[page]);
 }
 
 static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
@@ -186,7 +186,7 @@ static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
 	s->mtu = mtu;
 	s->region_cnt = pt_layout_region_cnt(w->layout);
 	s->regions = calloc(s->region_cnt, sizeof(s->regions[0]));
-	if (!s->regions || pt_twins_create(&w->twins, PT_TWINS_SLOTS))
+	if (!s->regions || pt_dups_create(&w->dups, PT_DUPS_SLOTS))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory to inspect %llu regions",
 				    s->region_cnt);
@@ -210,14 +210,14 @@ void pt_survey_stretch(struct pt_survey_cost *with,
 	with->wire_bytes = stretch(with->wire_bytes, all->wire_bytes, times);
 }
 
-/* copies_tell takes the counts of twins.  With a sample, the savings of its
+/* copies_tell takes the counts of dups.  With a sample, the savings of its
  * copies are scaled to all copies. */
 static void copies_tell(struct walk *w)
 {
 	struct pt_survey *s = w->survey;
 
-	s->copy_cnt = pt_twins_copies(w->twins);
-	s->copy_sample = pt_twins_sample(w->twins);
+	s->copy_cnt = pt_dups_copies(w->dups);
+	s->copy_sample = pt_dups_sample(w->dups);
 	if (s->copy_sample > 1 && w->copies_packed)
 		pt_survey_stretch(&s->with_copies, &s->costs[PT_TRIM_BLOCKS],
 				  (double)s->copy_cnt / w->copies_packed);
@@ -242,13 +242,13 @@ int pt_survey_take(struct pt_survey *out, struct pt_source *src,
 	}
 	pt_view_free(&w.view);
 	if (code) {
-		pt_twins_destroy(w.twins);
+		pt_dups_destroy(w.dups);
 		pt_survey_free(out);
 		return code;
 	}
 	frames_count(&w);
 	copies_tell(&w);
-	pt_twins_destroy(w.twins);
+	pt_dups_destroy(w.dups);
 	segs = pt_layout_segments(l, &seg_cnt);
 	for (__u32 i = 0; i < seg_cnt; i++)
 		out->memory_sz += segs[i].sz;

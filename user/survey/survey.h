@@ -11,7 +11,7 @@
  * sender's frames computes the cost: one lane, IPv4, no VLAN tag, no loss,
  * pages in the order of their numbers.
  *
- * Memory: 8 bytes per region, and the memory of twins.
+ * Memory: 8 bytes per region, and the memory of dups.
  */
 #ifndef SURVEY_SURVEY_H
 #define SURVEY_SURVEY_H

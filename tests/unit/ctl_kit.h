@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* console_kit: a console at a path of the test's own, and who asks it. */
-#ifndef TEST_CONSOLE_KIT_H
-#define TEST_CONSOLE_KIT_H
+/* ctl_kit: a ctl at a path of the test's own, and who asks it. */
+#ifndef TEST_CTL_KIT_H
+#define TEST_CTL_KIT_H
 
 #include "scratch.h"
 
@@ -9,20 +9,20 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "ctl/console.h"
+#include "ctl/ctl.h"
 
 #define WAIT_MS	20000	/* for what must happen */
 #define PATH	SCRATCH "/control"
 
-static struct pt_console *console;
-static char line[PT_CONSOLE_LINE_SZ];
+static struct pt_ctl *ctl;
+static char line[PT_CTL_LINE_SZ];
 
 static inline int start(void **state)
 {
 	struct pt_error err;
 
 	(void)state;
-	if (pt_console_open(&console, PATH, &err))
+	if (pt_ctl_open(&ctl, PATH, &err))
 		fail_msg("%s", err.text);
 	return 0;
 }
@@ -30,8 +30,8 @@ static inline int start(void **state)
 static inline int stop(void **state)
 {
 	(void)state;
-	pt_console_close(console);
-	console = NULL;
+	pt_ctl_close(ctl);
+	ctl = NULL;
 	assert_int_not_equal(access(PATH, F_OK), 0);
 	return 0;
 }
@@ -55,11 +55,11 @@ static inline void type(int fd, const char *text)
 	assert_int_equal(send(fd, text, sz, MSG_NOSIGNAL), sz);
 }
 
-/* hears: what the console says next is text. */
+/* hears: what the ctl says next is text. */
 static inline void hears(int fd, const char *text)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char got[PT_CONSOLE_ANSWER_SZ] = "";
+	char got[PT_CTL_ANSWER_SZ] = "";
 
 	assert_int_equal(poll(&poll_fd, 1, WAIT_MS), 1);
 	assert_true(recv(fd, got, strlen(text), 0) >= 0);
@@ -80,14 +80,14 @@ static inline void is_dropped(int fd)
 static inline int take(void)
 {
 	struct pollfd poll_fd = {
-		.fd = pt_console_fd(console), .events = POLLIN,
+		.fd = pt_ctl_fd(ctl), .events = POLLIN,
 	};
 	int cnt = 0;
 
 	do
-		while (pt_console_take(console, line)) {
+		while (pt_ctl_take(ctl, line)) {
 			cnt++;
-			pt_console_answer(console, line);
+			pt_ctl_answer(ctl, line);
 		}
 	while (poll(&poll_fd, 1, 0) > 0);
 	return cnt;

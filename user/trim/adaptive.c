@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "trim/governor.h"
+#include "trim/adaptive.h"
 
 #include <string.h>
 #include <pagetrim/wire.h>
@@ -11,7 +11,7 @@ struct seen {
 	__u32 hole_cnt;		/* runs of saved blocks, within pages */
 };
 
-void pt_governor_init(struct pt_governor *g, enum pt_trim trim, bool observes)
+void pt_adaptive_init(struct pt_adaptive *g, enum pt_trim trim, bool observes)
 {
 	memset(g, 0, sizeof(*g));
 	g->trim = trim;
@@ -20,23 +20,23 @@ void pt_governor_init(struct pt_governor *g, enum pt_trim trim, bool observes)
 
 /* wants returns the pages that are worth scanning, also when everything is
  * scanned to observe. */
-static __u64 wants(const struct pt_governor *g)
+static __u64 wants(const struct pt_adaptive *g)
 {
-	const __u64 samples = ~0ULL / ((1ULL << PT_GOVERNOR_STEP) - 1);
+	const __u64 samples = ~0ULL / ((1ULL << PT_ADAPTIVE_STEP) - 1);
 
-	if (!g->is_sampling || g->blind_cnt >= PT_GOVERNOR_BLIND)
+	if (!g->is_sampling || g->blind_cnt >= PT_ADAPTIVE_BLIND)
 		return ~0ULL;
 	return samples << g->turn;
 }
 
-__u64 pt_governor_plan(const struct pt_governor *g)
+__u64 pt_adaptive_plan(const struct pt_adaptive *g)
 {
 	if (g->trim == PT_TRIM_NONE)
 		return 0;
 	return g->observes ? ~0ULL : wants(g);
 }
 
-static struct seen look(const struct pt_governor *g, __u64 pages,
+static struct seen look(const struct pt_adaptive *g, __u64 pages,
 			const __u64 *masks)
 {
 	struct seen seen = { .page_cnt = __builtin_popcountll(pages) };
@@ -51,16 +51,16 @@ static struct seen look(const struct pt_governor *g, __u64 pages,
 	return seen;
 }
 
-static bool pays(const struct pt_governor *g, const struct seen *seen)
+static bool pays(const struct pt_adaptive *g, const struct seen *seen)
 {
-	__u32 cost = g->strain_cnt ? seen->hole_cnt * PT_GOVERNOR_HOLE : 0;
+	__u32 cost = g->strain_cnt ? seen->hole_cnt * PT_ADAPTIVE_HOLE : 0;
 
-	return seen->saved_cnt * PT_GOVERNOR_GAIN >=
-	       cost * PT_GOVERNOR_GAIN + seen->page_cnt * PT_PAGE_BLOCKS;
+	return seen->saved_cnt * PT_ADAPTIVE_GAIN >=
+	       cost * PT_ADAPTIVE_GAIN + seen->page_cnt * PT_PAGE_BLOCKS;
 }
 
 /* missed_cnt: zero blocks in the pages that were not scanned. */
-static __u64 missed_cnt(const struct pt_governor *g, __u64 unsearched,
+static __u64 missed_cnt(const struct pt_adaptive *g, __u64 unsearched,
 			const __u64 *masks, const struct seen *seen)
 {
 	if (g->observes)
@@ -70,10 +70,10 @@ static __u64 missed_cnt(const struct pt_governor *g, __u64 unsearched,
 		  seen->page_cnt : 0;
 }
 
-static void count(struct pt_governor *g, __u64 wanted, __u64 has_data,
+static void count(struct pt_adaptive *g, __u64 wanted, __u64 has_data,
 		  const __u64 *masks, const struct seen *seen)
 {
-	struct pt_governor_counts *c = &g->counts;
+	struct pt_adaptive_counts *c = &g->counts;
 	__u64 unsearched = has_data & ~wanted;
 
 	c->pieces_searched += !~wanted;
@@ -84,22 +84,22 @@ static void count(struct pt_governor *g, __u64 wanted, __u64 has_data,
 	c->blocks_missed += missed_cnt(g, unsearched, masks, seen);
 }
 
-static void judge(struct pt_governor *g, const struct seen *seen)
+static void judge(struct pt_adaptive *g, const struct seen *seen)
 {
 	bool was_sampling = g->is_sampling;
 
 	if (pays(g, seen)) {
 		g->poor_cnt = 0;
 		g->is_sampling = false;
-	} else if (g->poor_cnt < PT_GOVERNOR_LAG) {
+	} else if (g->poor_cnt < PT_ADAPTIVE_LAG) {
 		g->poor_cnt += seen->page_cnt;
-		g->is_sampling |= g->poor_cnt >= PT_GOVERNOR_LAG;
+		g->is_sampling |= g->poor_cnt >= PT_ADAPTIVE_LAG;
 	}
 	g->counts.switches += g->is_sampling != was_sampling;
 }
 
-void pt_governor_learn(struct pt_governor *g, __u64 has_data,
-		       const __u64 masks[PT_GOVERNOR_PIECE])
+void pt_adaptive_learn(struct pt_adaptive *g, __u64 has_data,
+		       const __u64 masks[PT_ADAPTIVE_PIECE])
 {
 	__u64 wanted = wants(g);
 	struct seen seen;
@@ -114,11 +114,11 @@ void pt_governor_learn(struct pt_governor *g, __u64 has_data,
 	} else {
 		g->blind_cnt += __builtin_popcountll(has_data);
 	}
-	g->turn = (g->turn + 1) % PT_GOVERNOR_STEP;
+	g->turn = (g->turn + 1) % PT_ADAPTIVE_STEP;
 	g->strain_cnt -= !!g->strain_cnt;
 }
 
-void pt_governor_strain(struct pt_governor *g)
+void pt_adaptive_strain(struct pt_adaptive *g)
 {
-	g->strain_cnt = PT_GOVERNOR_STRAIN;
+	g->strain_cnt = PT_ADAPTIVE_STRAIN;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "memory/room.h"
+#include "memory/headroom.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -96,7 +96,7 @@ static __u64 less_spare(__u64 sz)
 	return sz > spare ? sz - spare : 0;
 }
 
-static void look_at_host(struct pt_room *room, const char *root)
+static void look_at_host(struct pt_headroom *room, const char *root)
 {
 	FILE *f = open_at("%s/proc/meminfo", root);
 	__u64 kib;
@@ -107,7 +107,7 @@ static void look_at_host(struct pt_room *room, const char *root)
 		fclose(f);
 }
 
-static void look_at_cgroup(struct pt_room *room, const char *dir,
+static void look_at_cgroup(struct pt_headroom *room, const char *dir,
 			   const struct version *v)
 {
 	__u64 limit_sz, charged_sz, sz;
@@ -172,7 +172,7 @@ static bool own_path(const char *root, const struct version *v,
 
 /* climb reads the limits of the cgroup path, below the folder point, and of its
  * ancestors. */
-static void climb(struct pt_room *room, const char *point, const char *path,
+static void climb(struct pt_headroom *room, const char *point, const char *path,
 		  const struct version *v)
 {
 	char dir[PATH_MAX];
@@ -199,7 +199,7 @@ static const char *below(const char *path, const char *top)
 	return strcmp(path + sz, "/") ? path + sz : "";
 }
 
-static void look_at_mount(struct pt_room *room, const char *root,
+static void look_at_mount(struct pt_headroom *room, const char *root,
 			  const char *line)
 {
 	char top[1024], point[1024], at[PATH_MAX], path[PATH_MAX];
@@ -224,13 +224,13 @@ static void look_at_mount(struct pt_room *room, const char *root,
 	climb(room, at, rest, v);
 }
 
-void pt_room_look(struct pt_room *room, const char *root)
+void pt_headroom_look(struct pt_headroom *room, const char *root)
 {
 	size_t line_sz = 0;
 	char *line = NULL;
 	FILE *mounts;
 
-	*room = (struct pt_room){ .sz = ~0ULL };
+	*room = (struct pt_headroom){ .sz = ~0ULL };
 	look_at_host(room, root);
 	mounts = open_at("%s/proc/self/mountinfo", root);
 	if (!mounts)

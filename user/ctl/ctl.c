@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "ctl/console.h"
+#include "ctl/ctl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include <pagetrim/check.h>
-#include "ctl/console_path.h"
+#include "ctl/ctl_path.h"
 
 #define EVENTS_MAX	16	/* events per call, so that others get a turn */
 
@@ -17,20 +17,20 @@ struct client {
 	int fd;			/* -1: a free slot */
 	unsigned heard;		/* last request, as a count of steps */
 	unsigned sz;		/* bytes of line */
-	char line[PT_CONSOLE_LINE_SZ];
+	char line[PT_CTL_LINE_SZ];
 };
 
-struct pt_console {
+struct pt_ctl {
 	int listen_fd;
 	int epoll_fd;
 	unsigned step;
-	struct client clients[PT_CONSOLE_CLIENTS];
+	struct client clients[PT_CTL_CLIENTS];
 	struct client *asking;	/* the client of the last request; NULL: it is
 				 * gone */
-	struct pt_console_path path;
+	struct pt_ctl_path path;
 };
 
-static int watch(struct pt_console *c, int fd, struct client *client)
+static int watch(struct pt_ctl *c, int fd, struct client *client)
 {
 	struct epoll_event event = {
 		.events = EPOLLIN,
@@ -40,32 +40,32 @@ static int watch(struct pt_console *c, int fd, struct client *client)
 	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-int pt_console_open(struct pt_console **out, const char *path,
-		    struct pt_error *err)
+int pt_ctl_open(struct pt_ctl **out, const char *path,
+		struct pt_error *err)
 {
-	struct pt_console *c = calloc(1, sizeof(*c));
+	struct pt_ctl *c = calloc(1, sizeof(*c));
 	int ret;
 
 	if (!c)
-		return pt_console_path_fail(path, -ENOMEM, err);
+		return pt_ctl_path_fail(path, -ENOMEM, err);
 	c->listen_fd = -1;
-	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
+	for (unsigned i = 0; i < PT_CTL_CLIENTS; i++)
 		c->clients[i].fd = -1;
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ret = c->epoll_fd < 0
-		? pt_console_path_fail(path, -errno, err)
-		: pt_console_path_take(&c->path, path, &c->listen_fd, err);
+		? pt_ctl_path_fail(path, -errno, err)
+		: pt_ctl_path_take(&c->path, path, &c->listen_fd, err);
 	if (!ret && watch(c, c->listen_fd, NULL))
-		ret = pt_console_path_fail(path, -errno, err);
+		ret = pt_ctl_path_fail(path, -errno, err);
 	if (ret) {
-		pt_console_close(c);
+		pt_ctl_close(c);
 		return ret;
 	}
 	*out = c;
 	return 0;
 }
 
-static void drop(struct pt_console *c, struct client *client)
+static void drop(struct pt_ctl *c, struct client *client)
 {
 	close(client->fd);	/* leaves the epoll set, too */
 	client->fd = -1;
@@ -73,14 +73,14 @@ static void drop(struct pt_console *c, struct client *client)
 		c->asking = NULL;
 }
 
-void pt_console_close(struct pt_console *c)
+void pt_ctl_close(struct pt_ctl *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
+	for (unsigned i = 0; i < PT_CTL_CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			drop(c, &c->clients[i]);
-	pt_console_path_leave(&c->path);
+	pt_ctl_path_leave(&c->path);
 	if (c->listen_fd >= 0)
 		close(c->listen_fd);
 	if (c->epoll_fd >= 0)
@@ -88,18 +88,18 @@ void pt_console_close(struct pt_console *c)
 	free(c);
 }
 
-int pt_console_fd(const struct pt_console *c)
+int pt_ctl_fd(const struct pt_ctl *c)
 {
 	return c ? c->epoll_fd : -1;
 }
 
 /* --- clients --------------------------------------------------------- */
 
-static struct client *place_for_one_more(struct pt_console *c)
+static struct client *place_for_one_more(struct pt_ctl *c)
 {
 	struct client *oldest = &c->clients[0];
 
-	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++) {
+	for (unsigned i = 0; i < PT_CTL_CLIENTS; i++) {
 		struct client *client = &c->clients[i];
 
 		if (client->fd < 0)
@@ -122,7 +122,7 @@ static bool may_ask(int fd)
 	       (!cred.uid || cred.uid == geteuid());
 }
 
-static void let_in(struct pt_console *c)
+static void let_in(struct pt_ctl *c)
 {
 	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *client;
@@ -141,7 +141,7 @@ static void let_in(struct pt_console *c)
 		drop(c, client);
 }
 
-static void hear(struct pt_console *c, struct client *client)
+static void hear(struct pt_ctl *c, struct client *client)
 {
 	ssize_t got = recv(client->fd, client->line + client->sz,
 			   sizeof(client->line) - client->sz, 0);
@@ -156,9 +156,9 @@ static void hear(struct pt_console *c, struct client *client)
 	client->sz += got;
 }
 
-static void say(struct pt_console *c, struct client *client, const char *text)
+static void say(struct pt_ctl *c, struct client *client, const char *text)
 {
-	char line[PT_CONSOLE_ANSWER_SZ];
+	char line[PT_CTL_ANSWER_SZ];
 	size_t sz = strlen(text);
 
 	pt_check(sz < sizeof(line));
@@ -171,7 +171,7 @@ static void say(struct pt_console *c, struct client *client, const char *text)
 }
 
 /* cut_line moves the client's first line to line, if it is complete. */
-static bool cut_line(struct pt_console *c, struct client *client, char *line)
+static bool cut_line(struct pt_ctl *c, struct client *client, char *line)
 {
 	char *end = memchr(client->line, '\n', client->sz);
 	unsigned sz;
@@ -194,11 +194,11 @@ static bool cut_line(struct pt_console *c, struct client *client, char *line)
 	return true;
 }
 
-bool pt_console_take(struct pt_console *c, char line[PT_CONSOLE_LINE_SZ])
+bool pt_ctl_take(struct pt_ctl *c, char line[PT_CTL_LINE_SZ])
 {
 	struct epoll_event event;
 
-	for (unsigned i = 0; i < PT_CONSOLE_CLIENTS; i++)
+	for (unsigned i = 0; i < PT_CTL_CLIENTS; i++)
 		if (c->clients[i].fd >= 0 &&
 		    cut_line(c, &c->clients[i], line))
 			return true;
@@ -219,7 +219,7 @@ bool pt_console_take(struct pt_console *c, char line[PT_CONSOLE_LINE_SZ])
 	return false;
 }
 
-void pt_console_answer(struct pt_console *c, const char *text)
+void pt_ctl_answer(struct pt_ctl *c, const char *text)
 {
 	if (c->asking)
 		say(c, c->asking, text);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Where a console stands: what is refused, what is replaced, and who gets it of
+/* Where a ctl stands: what is refused, what is replaced, and who gets it of
  * many that come at once. */
-#include "console_kit.h"
+#include "ctl_kit.h"
 
 #include <pthread.h>
 #include <sys/file.h>
@@ -9,10 +9,10 @@
 
 static void refused(const char *path, int code, const char *word)
 {
-	struct pt_console *other = NULL;
+	struct pt_ctl *other = NULL;
 	struct pt_error err = { 0 };
 
-	assert_int_equal(pt_console_open(&other, path, &err), code);
+	assert_int_equal(pt_ctl_open(&other, path, &err), code);
 	assert_null(other);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	assert_non_null(strstr(err.text, word));
@@ -31,10 +31,10 @@ static void test_path_refused(void **state)
 	memset(path + strlen(path), 'p', 108 - strlen(path));
 	refused(path, -ENAMETOOLONG, "1..107");
 	path[107] = '\0';
-	assert_int_equal(pt_console_open(&console, path, &err), 0);
+	assert_int_equal(pt_ctl_open(&ctl, path, &err), 0);
 	refused(path, -EADDRINUSE, "exists");
-	pt_console_close(console);
-	console = NULL;
+	pt_ctl_close(ctl);
+	ctl = NULL;
 	assert_int_not_equal(access(path, F_OK), 0);
 
 	fd = scratch_file(PATH, 5);
@@ -67,12 +67,12 @@ static void test_path_left(void **state)
 
 	(void)state;
 	leave_dead();
-	assert_int_equal(pt_console_open(&console, PATH, &err), 0);
+	assert_int_equal(pt_ctl_open(&ctl, PATH, &err), 0);
 	close(dial(PATH));
 	assert_int_equal(unlink(PATH), 0);
 	close(scratch_file(PATH, 1));
-	pt_console_close(console);
-	console = NULL;
+	pt_ctl_close(ctl);
+	ctl = NULL;
 	assert_int_equal(unlink(PATH), 0);
 }
 
@@ -80,7 +80,7 @@ static void test_path_left(void **state)
 
 static int next_lock_fd = -1;	/* of who comes between; -2: to come */
 
-/* flock, for pt_console_path_take: once, who had the lock has just removed it,
+/* flock, for pt_ctl_path_take: once, who had the lock has just removed it,
  * and another has made it anew and holds it. */
 int flock(int fd, int operation)
 {
@@ -146,7 +146,7 @@ static void test_path_named(void **state)
 struct racer {
 	pthread_t thread;
 	pthread_barrier_t *start;
-	struct pt_console *console;	/* NULL: refused */
+	struct pt_ctl *ctl;	/* NULL: refused */
 	int code;
 };
 
@@ -156,7 +156,7 @@ static void *race(void *arg)
 	struct pt_error err;
 
 	pthread_barrier_wait(r->start);
-	r->code = pt_console_open(&r->console, PATH, &err);
+	r->code = pt_ctl_open(&r->ctl, PATH, &err);
 	return NULL;
 }
 
@@ -174,7 +174,7 @@ static void run_race(pthread_barrier_t *barrier)
 	for (int i = 0; i < RACERS; i++) {
 		pthread_join(racers[i].thread, NULL);
 		if (!racers[i].code) {
-			console = racers[i].console;
+			ctl = racers[i].ctl;
 			cnt++;
 		} else {
 			assert_int_equal(racers[i].code, -EADDRINUSE);

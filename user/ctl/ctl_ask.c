@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The client of a control socket: one request, one answer. */
-#include "ctl/console.h"
+#include "ctl/ctl.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -59,20 +59,20 @@ static int connect_to(const char *path, struct pt_error *err)
 /* read_line returns -EPROTO for more bytes than an answer has, or for an end
  * without an answer.  The time limit also holds for a peer that answers byte by
  * byte. */
-static int read_line(int fd, char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms)
+static int read_line(int fd, char answer[PT_CTL_ANSWER_SZ], int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	__u64 deadline = pt_deadline_ns(timeout_ms);
 	size_t sz = 0;
 
-	while (sz < PT_CONSOLE_ANSWER_SZ) {
+	while (sz < PT_CTL_ANSWER_SZ) {
 		ssize_t got;
 
 		if (!pt_left_ms(deadline))
 			return -ETIMEDOUT;
 		if (poll(&poll_fd, 1, pt_left_ms(deadline)) <= 0)
 			continue;	/* a signal, or the timeout */
-		got = recv(fd, answer + sz, PT_CONSOLE_ANSWER_SZ - sz, 0);
+		got = recv(fd, answer + sz, PT_CTL_ANSWER_SZ - sz, 0);
 		if (got < 0)
 			return -errno;
 		if (!got)
@@ -86,11 +86,11 @@ static int read_line(int fd, char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms)
 	return -EPROTO;
 }
 
-int pt_console_ask(const char *path, const char *line,
-		   char answer[PT_CONSOLE_ANSWER_SZ], int timeout_ms,
-		   struct pt_error *err)
+int pt_ctl_ask(const char *path, const char *line,
+	       char answer[PT_CTL_ANSWER_SZ], int timeout_ms,
+	       struct pt_error *err)
 {
-	char request[PT_CONSOLE_LINE_SZ];
+	char request[PT_CTL_LINE_SZ];
 	int sz = snprintf(request, sizeof(request), "%s\n", line);
 	int fd, ret;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_kit.h"
 
-#include "net/ladder.h"
+#include "net/plpmtud.h"
 
 #define MIN_SZ		1294	/* IPv4 without a tag, MTU 1280 */
 #define COPIES		2	/* probes of one size in a round */
@@ -27,10 +27,10 @@ static bool passes(struct path *p, __u32 sz)
 }
 
 /* assert_round: what any round keeps to. */
-static void assert_round(const struct pt_ladder *l, const __u32 *sizes,
+static void assert_round(const struct pt_plpmtud *l, const __u32 *sizes,
 			 __u32 cnt)
 {
-	assert_true(cnt <= PT_LADDER_RUNGS);
+	assert_true(cnt <= PT_PLPMTUD_SIZES);
 	for (__u32 i = 0; i < cnt; i++) {
 		assert_in_range(sizes[i], l->min_sz, l->max_sz);
 		assert_true(sizes[i] > l->seen_sz);	/* nothing known */
@@ -41,24 +41,24 @@ static void assert_round(const struct pt_ladder *l, const __u32 *sizes,
 /* climb finds the largest size as a lane does. */
 static __u32 climb(struct path *p, __u32 min_sz, __u32 max_sz)
 {
-	__u32 sizes[PT_LADDER_RUNGS + 1];
-	struct pt_ladder l;
+	__u32 sizes[PT_PLPMTUD_SIZES + 1];
+	struct pt_plpmtud l;
 	__u32 cnt;
 
-	pt_ladder_init(&l, min_sz, max_sz);
+	pt_plpmtud_init(&l, min_sz, max_sz);
 	p->rounds = p->probes = 0;
 	for (;;) {
-		sizes[PT_LADDER_RUNGS] = 0xeeeeeeee;
-		cnt = pt_ladder_next(&l, sizes);
-		assert_int_equal(sizes[PT_LADDER_RUNGS], 0xeeeeeeee);
+		sizes[PT_PLPMTUD_SIZES] = 0xeeeeeeee;
+		cnt = pt_plpmtud_next(&l, sizes);
+		assert_int_equal(sizes[PT_PLPMTUD_SIZES], 0xeeeeeeee);
 		assert_round(&l, sizes, cnt);
 		if (!cnt || p->rounds == ROUNDS_MAX)
 			return l.seen_sz;
 		p->rounds++;
 		for (__u32 i = 0; i < cnt * COPIES; i++, p->probes++)
 			if (passes(p, sizes[i % cnt]))
-				pt_ladder_seen(&l, sizes[i % cnt]);
-		pt_ladder_close(&l, sizes, cnt);
+				pt_plpmtud_seen(&l, sizes[i % cnt]);
+		pt_plpmtud_close(&l, sizes, cnt);
 	}
 }
 
@@ -69,7 +69,7 @@ static void assert_found(const struct path *p, __u32 found, __u32 min_sz,
 		assert_int_equal(found, 0);
 	else if (p->true_sz >= max_sz)
 		assert_int_equal(found, max_sz);
-	else if (found > p->true_sz || found + PT_LADDER_STEP_SZ <= p->true_sz)
+	else if (found > p->true_sz || found + PT_PLPMTUD_STEP_SZ <= p->true_sz)
 		fail_msg("%u passes, found %u", p->true_sz, found);
 }
 
@@ -118,7 +118,7 @@ static void test_heavy_loss(void **state)
 		__u32 found = climb(&p, MIN_SZ, 9014);
 
 		assert_true(found <= sz);
-		close += found + PT_LADDER_STEP_SZ > sz;
+		close += found + PT_PLPMTUD_STEP_SZ > sz;
 	}
 	assert_true(close > 20000 * 9 / 10);
 }
@@ -134,68 +134,68 @@ static void test_all_passes(void **state)
 	assert_int_equal(p.probes, COPIES);
 }
 
-/* Nothing passes: the smallest was asked PT_LADDER_TRIES times. */
+/* Nothing passes: the smallest was asked PT_PLPMTUD_TRIES times. */
 static void test_nothing_passes(void **state)
 {
 	struct path p = { .true_sz = 0, .random = 1 };
 
 	(void)state;
 	assert_int_equal(climb(&p, MIN_SZ, 9014), 0);
-	assert_int_equal(p.rounds, 1 + PT_LADDER_TRIES);
+	assert_int_equal(p.rounds, 1 + PT_PLPMTUD_TRIES);
 	assert_int_equal(climb(&p, MIN_SZ, MIN_SZ), 0);
-	assert_int_equal(p.rounds, PT_LADDER_TRIES);
+	assert_int_equal(p.rounds, PT_PLPMTUD_TRIES);
 }
 
 /* A size believed lost that arrives after all opens what is above it. */
 static void test_seen_after_all(void **state)
 {
-	__u32 sizes[PT_LADDER_RUNGS];
-	struct pt_ladder l;
+	__u32 sizes[PT_PLPMTUD_SIZES];
+	struct pt_plpmtud l;
 	__u32 cnt;
 
 	(void)state;
-	pt_ladder_init(&l, MIN_SZ, 9014);
-	cnt = pt_ladder_next(&l, sizes);
-	pt_ladder_close(&l, sizes, cnt);	/* 9014 lost */
-	cnt = pt_ladder_next(&l, sizes);
+	pt_plpmtud_init(&l, MIN_SZ, 9014);
+	cnt = pt_plpmtud_next(&l, sizes);
+	pt_plpmtud_close(&l, sizes, cnt);	/* 9014 lost */
+	cnt = pt_plpmtud_next(&l, sizes);
 	assert_int_equal(sizes[0], 9014);	/* asked again */
 	assert_int_equal(sizes[cnt - 1], MIN_SZ);
-	pt_ladder_seen(&l, MIN_SZ);
-	pt_ladder_close(&l, sizes, cnt);	/* all others lost */
+	pt_plpmtud_seen(&l, MIN_SZ);
+	pt_plpmtud_close(&l, sizes, cnt);	/* all others lost */
 	assert_int_equal(l.seen_sz, MIN_SZ);
 	assert_int_equal(l.lost_sz, sizes[cnt - 2]);
-	cnt = pt_ladder_next(&l, sizes);
+	cnt = pt_plpmtud_next(&l, sizes);
 	assert_int_equal(sizes[0], l.lost_sz);
-	pt_ladder_seen(&l, sizes[0]);
-	pt_ladder_close(&l, sizes, cnt);
-	cnt = pt_ladder_next(&l, sizes);
+	pt_plpmtud_seen(&l, sizes[0]);
+	pt_plpmtud_close(&l, sizes, cnt);
+	cnt = pt_plpmtud_next(&l, sizes);
 	assert_int_equal(sizes[0], 9014);
-	pt_ladder_seen(&l, 9014);
-	assert_int_equal(pt_ladder_next(&l, sizes), 0);
+	pt_plpmtud_seen(&l, 9014);
+	assert_int_equal(pt_plpmtud_next(&l, sizes), 0);
 	assert_int_equal(l.seen_sz, 9014);
 }
 
 /* The same where less than a block is open: the largest size counts. */
 static void test_seen_after_all_near_the_top(void **state)
 {
-	__u32 sizes[PT_LADDER_RUNGS];
-	struct pt_ladder l;
+	__u32 sizes[PT_PLPMTUD_SIZES];
+	struct pt_plpmtud l;
 	__u32 cnt;
 
 	(void)state;
-	pt_ladder_init(&l, MIN_SZ, MIN_SZ + 20);
-	cnt = pt_ladder_next(&l, sizes);
-	pt_ladder_close(&l, sizes, cnt);
-	cnt = pt_ladder_next(&l, sizes);
+	pt_plpmtud_init(&l, MIN_SZ, MIN_SZ + 20);
+	cnt = pt_plpmtud_next(&l, sizes);
+	pt_plpmtud_close(&l, sizes, cnt);
+	cnt = pt_plpmtud_next(&l, sizes);
 	assert_int_equal(cnt, 3);
 	assert_int_equal(sizes[1], MIN_SZ + 19);
-	pt_ladder_seen(&l, MIN_SZ);
-	pt_ladder_close(&l, sizes, cnt);
-	assert_int_equal(pt_ladder_next(&l, sizes), 1);
+	pt_plpmtud_seen(&l, MIN_SZ);
+	pt_plpmtud_close(&l, sizes, cnt);
+	assert_int_equal(pt_plpmtud_next(&l, sizes), 1);
 	assert_int_equal(sizes[0], MIN_SZ + 19);
-	pt_ladder_seen(&l, MIN_SZ + 19);
-	pt_ladder_close(&l, sizes, 1);
-	assert_int_equal(pt_ladder_next(&l, sizes), 1);
+	pt_plpmtud_seen(&l, MIN_SZ + 19);
+	pt_plpmtud_close(&l, sizes, 1);
+	assert_int_equal(pt_plpmtud_next(&l, sizes), 1);
 	assert_int_equal(sizes[0], MIN_SZ + 20);
 }
 
@@ -205,34 +205,34 @@ static void test_foreign_sizes(void **state)
 	static const __u32 foreign[] = {
 		0, 1, MIN_SZ - 1, 9015, 65549, ~0U,
 	};
-	struct pt_ladder l;
+	struct pt_plpmtud l;
 
 	(void)state;
-	pt_ladder_init(&l, MIN_SZ, 9014);
+	pt_plpmtud_init(&l, MIN_SZ, 9014);
 	for (size_t i = 0; i < COUNT_OF(foreign); i++) {
-		pt_ladder_seen(&l, foreign[i]);
+		pt_plpmtud_seen(&l, foreign[i]);
 		assert_int_equal(l.seen_sz, 0);
 		assert_int_equal(l.lost_sz, 9015);
 	}
-	pt_ladder_seen(&l, MIN_SZ);
+	pt_plpmtud_seen(&l, MIN_SZ);
 	assert_int_equal(l.seen_sz, MIN_SZ);
-	pt_ladder_seen(&l, 2000);
-	pt_ladder_seen(&l, 1999);		/* never down */
+	pt_plpmtud_seen(&l, 2000);
+	pt_plpmtud_seen(&l, 1999);		/* never down */
 	assert_int_equal(l.seen_sz, 2000);
 }
 
 static void turned_round(void)
 {
-	struct pt_ladder l;
+	struct pt_plpmtud l;
 
-	pt_ladder_init(&l, 1515, 1514);
+	pt_plpmtud_init(&l, 1515, 1514);
 }
 
 static void a_step(void)
 {
-	struct pt_ladder l;
+	struct pt_plpmtud l;
 
-	pt_ladder_init(&l, PT_LADDER_STEP_SZ, 1514);
+	pt_plpmtud_init(&l, PT_PLPMTUD_STEP_SZ, 1514);
 }
 
 static void test_misuse(void **state)

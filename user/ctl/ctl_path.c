@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "ctl/console_path.h"
+#include "ctl/ctl_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define LOCK_MS		2000	/* the holder needs a few system calls */
 #define LOCK_PAUSE_NS	1000000
 
-int pt_console_path_fail(const char *path, int code, struct pt_error *err)
+int pt_ctl_path_fail(const char *path, int code, struct pt_error *err)
 {
 	const char *remedy = "";
 
@@ -135,7 +135,7 @@ static bool is_dead(const struct sockaddr_un *addr, pid_t *pid)
 
 /* stand makes fd listen at the address, or returns -errno.  -EADDRINUSE:
  * process *pid listens there, 0 if it is not known. */
-static int stand(struct pt_console_path *p, int fd, pid_t *pid)
+static int stand(struct pt_ctl_path *p, int fd, pid_t *pid)
 {
 	const struct sockaddr *addr = (const struct sockaddr *)&p->addr;
 	const char *path = p->addr.sun_path;
@@ -163,7 +163,7 @@ static int stand(struct pt_console_path *p, int fd, pid_t *pid)
 	return 0;
 }
 
-static int stand_alone(struct pt_console_path *p, int fd, pid_t *pid)
+static int stand_alone(struct pt_ctl_path *p, int fd, pid_t *pid)
 {
 	char name[sizeof(p->addr.sun_path) + sizeof(LOCK_TAIL)];
 	int lock_fd, ret;
@@ -177,8 +177,8 @@ static int stand_alone(struct pt_console_path *p, int fd, pid_t *pid)
 	return ret;
 }
 
-int pt_console_path_take(struct pt_console_path *p, const char *path, int *fd,
-			 struct pt_error *err)
+int pt_ctl_path_take(struct pt_ctl_path *p, const char *path, int *fd,
+		     struct pt_error *err)
 {
 	int ret = set_address(&p->addr, path, err);
 	pid_t pid = 0;
@@ -188,7 +188,7 @@ int pt_console_path_take(struct pt_console_path *p, const char *path, int *fd,
 		return ret;
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*fd < 0)
-		return pt_console_path_fail(path, -errno, err);
+		return pt_ctl_path_fail(path, -errno, err);
 	ret = stand_alone(p, *fd, &pid);
 	if (!ret)
 		return 0;
@@ -198,10 +198,10 @@ int pt_console_path_take(struct pt_console_path *p, const char *path, int *fd,
 		return pt_error_set(err, PT_EXIT_HOST, ret, "{control} %s: "
 				    "exists already, process %d listens there "
 				    "(name another path)", path, pid);
-	return pt_console_path_fail(path, ret, err);
+	return pt_ctl_path_fail(path, ret, err);
 }
 
-void pt_console_path_leave(const struct pt_console_path *p)
+void pt_ctl_path_leave(const struct pt_ctl_path *p)
 {
 	struct stat st;
 

@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include <pagetrim/wire.h>
-#include "trim/governor.h"
+#include "trim/adaptive.h"
 
-#define PIECE	PT_GOVERNOR_PIECE
+#define PIECE	PT_ADAPTIVE_PIECE
 #define ALL	(~0ULL)
-#define LAG	(PT_GOVERNOR_LAG / PIECE)	/* pieces of data */
+#define LAG	(PT_ADAPTIVE_LAG / PIECE)	/* pieces of data */
 
 #define FULL	(~0ULL)				/* no zero block */
 #define ONE	(~(1ULL << 20))			/* one, within */
@@ -19,7 +19,7 @@
 #define TWOS	0x3333333333333333ULL		/* two there, two not */
 #define ODDS	0x5555555555555555ULL
 
-static struct pt_governor g;
+static struct pt_adaptive g;
 
 /* pieces shows it cnt pieces, whose pages are mask where has_data says so;
  * returns how many pages it had searched. */
@@ -28,13 +28,13 @@ static __u64 pieces(__u32 cnt, __u64 has_data, __u64 mask)
 	__u64 masks[PIECE], searched = 0;
 
 	for (__u32 i = 0; i < cnt; i++) {
-		__u64 plan = pt_governor_plan(&g) & has_data;
+		__u64 plan = pt_adaptive_plan(&g) & has_data;
 
 		/* Others are not to be read: a trap for who does. */
 		for (__u32 p = 0; p < PIECE; p++)
 			masks[p] = plan >> p & 1 ? mask : 1;
 		searched += __builtin_popcountll(plan);
-		pt_governor_learn(&g, has_data, masks);
+		pt_adaptive_learn(&g, has_data, masks);
 	}
 	return searched;
 }
@@ -48,22 +48,22 @@ static void check_sums(__u64 page_cnt)
 static void test_begins_with_all(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
-	assert_int_equal(pt_governor_plan(&g), ALL);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
+	assert_int_equal(pt_adaptive_plan(&g), ALL);
 	assert_false(g.is_sampling);
 }
 
 static void test_stops(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	assert_int_equal(pieces(LAG - 1, ALL, FULL), (LAG - 1) * PIECE);
 	assert_false(g.is_sampling);
 	assert_int_equal(pieces(1, ALL, FULL), PIECE);
 	assert_true(g.is_sampling);
 	/* And what it costs then is bounded, for ever. */
 	assert_int_equal(pieces(1000, ALL, FULL),
-			 1000 * PIECE / PT_GOVERNOR_STEP);
+			 1000 * PIECE / PT_ADAPTIVE_STEP);
 	check_sums((LAG + 1000) * PIECE);
 	assert_int_equal(g.counts.switches, 1);
 	assert_int_equal(g.counts.pieces_searched, LAG);
@@ -72,19 +72,19 @@ static void test_stops(void **state)
 	assert_int_equal(g.counts.blocks_missed, 0);
 }
 
-/* Every page is a sample once in PT_GOVERNOR_STEP pieces. */
+/* Every page is a sample once in PT_ADAPTIVE_STEP pieces. */
 static void test_samples_move(void **state)
 {
 	__u64 seen = 0;
 
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	pieces(LAG, ALL, FULL);
-	for (int i = 0; i < PT_GOVERNOR_STEP; i++) {
-		assert_int_equal(__builtin_popcountll(pt_governor_plan(&g)),
-				 PIECE / PT_GOVERNOR_STEP);
-		assert_int_equal(seen & pt_governor_plan(&g), 0);
-		seen |= pt_governor_plan(&g);
+	for (int i = 0; i < PT_ADAPTIVE_STEP; i++) {
+		assert_int_equal(__builtin_popcountll(pt_adaptive_plan(&g)),
+				 PIECE / PT_ADAPTIVE_STEP);
+		assert_int_equal(seen & pt_adaptive_plan(&g), 0);
+		seen |= pt_adaptive_plan(&g);
 		pieces(1, ALL, FULL);
 	}
 	assert_int_equal(seen, ALL);
@@ -94,9 +94,9 @@ static void test_samples_move(void **state)
 static void test_begins_again(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	pieces(LAG + 500, ALL, FULL);
-	assert_int_equal(pieces(1, ALL, TAIL), PIECE / PT_GOVERNOR_STEP);
+	assert_int_equal(pieces(1, ALL, TAIL), PIECE / PT_ADAPTIVE_STEP);
 	assert_false(g.is_sampling);
 	assert_int_equal(g.counts.blocks_saved, 4 * 8);
 	assert_int_equal(g.counts.blocks_missed, 60 * 8);
@@ -116,24 +116,24 @@ static __u64 unseen(__u64 plan)
 /* Pages that are no samples tell nothing; that goes on for a while only. */
 static void test_blind(void **state)
 {
-	const __u32 bound = PT_GOVERNOR_BLIND / 2;	/* 2 pages a piece */
+	const __u32 bound = PT_ADAPTIVE_BLIND / 2;	/* 2 pages a piece */
 	__u32 blind = 0;
 
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	pieces(LAG, ALL, FULL);
 	for (int i = 0; i < 1000; i++) {
-		blind = pieces(1, unseen(pt_governor_plan(&g)), FULL) ? 0
+		blind = pieces(1, unseen(pt_adaptive_plan(&g)), FULL) ? 0
 			: blind + 1;
 		assert_true(blind <= bound);
 	}
 	assert_true(g.is_sampling);
-	assert_in_range(g.counts.pages_searched - PT_GOVERNOR_LAG, 2,
+	assert_in_range(g.counts.pages_searched - PT_ADAPTIVE_LAG, 2,
 			2 * (1000 / bound + 1));
 	/* The same, and it begins to pay. */
 	for (blind = 0; g.is_sampling; blind++) {
 		assert_true(blind <= bound);
-		pieces(1, unseen(pt_governor_plan(&g)), TAIL);
+		pieces(1, unseen(pt_adaptive_plan(&g)), TAIL);
 	}
 }
 
@@ -141,7 +141,7 @@ static void test_blind(void **state)
 static void test_now_and_then(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(pieces(LAG - 1, ALL, FULL),
 				 (LAG - 1) * PIECE);
@@ -155,7 +155,7 @@ static void test_now_and_then(void **state)
 static void test_alternate(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	for (int i = 0; i < 10; i++) {
 		pieces(2 * LAG, ALL, FULL);
 		assert_true(g.is_sampling);
@@ -173,7 +173,7 @@ static void test_alternate(void **state)
 static void test_nothing(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	pieces(1000, 0, FULL);
 	assert_false(g.is_sampling);
 	assert_int_equal(pieces(LAG, ALL, FULL), LAG * PIECE);
@@ -187,8 +187,8 @@ static void test_nothing(void **state)
 static void test_sparse(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
-	pieces(PT_GOVERNOR_LAG - 1, 1ULL << 9, FULL);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
+	pieces(PT_ADAPTIVE_LAG - 1, 1ULL << 9, FULL);
 	assert_false(g.is_sampling);
 	pieces(1, 1ULL << 9, FULL);
 	assert_true(g.is_sampling);
@@ -221,10 +221,10 @@ static void test_row(void **state)
 	const struct row *r = *state;
 
 	for (int strained = 0; strained < 2; strained++) {
-		pt_governor_init(&g, r->trim, false);
-		for (int i = 0; i < PT_GOVERNOR_LAG; i++) {
+		pt_adaptive_init(&g, r->trim, false);
+		for (int i = 0; i < PT_ADAPTIVE_LAG; i++) {
 			if (strained)
-				pt_governor_strain(&g);
+				pt_adaptive_strain(&g);
 			pieces(1, r->has_data, r->mask);
 		}
 		assert_int_equal(!g.is_sampling,
@@ -232,18 +232,18 @@ static void test_row(void **state)
 	}
 }
 
-/* Exactly one block in PT_GOVERNOR_GAIN is enough. */
+/* Exactly one block in PT_ADAPTIVE_GAIN is enough. */
 static void test_gain(void **state)
 {
 	__u64 masks[PIECE];
 
 	(void)state;
 	for (__u32 holes = 31; holes <= 32; holes++) {
-		pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+		pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 		for (__u32 p = 0; p < PIECE; p++)
 			masks[p] = p < holes ? ONE : FULL;
 		for (int i = 0; i < LAG; i++)
-			pt_governor_learn(&g, ALL, masks);
+			pt_adaptive_learn(&g, ALL, masks);
 		assert_int_equal(g.is_sampling, holes < 32);
 	}
 }
@@ -252,11 +252,11 @@ static void test_gain(void **state)
 static void test_strain_ends(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
-	pt_governor_strain(&g);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_strain(&g);
 	pieces(LAG, ALL, ODDS);
 	assert_true(g.is_sampling);
-	pieces(PT_GOVERNOR_STRAIN - LAG, ALL, ODDS);
+	pieces(PT_ADAPTIVE_STRAIN - LAG, ALL, ODDS);
 	assert_true(g.is_sampling);
 	pieces(1, ALL, ODDS);
 	assert_false(g.is_sampling);
@@ -265,30 +265,30 @@ static void test_strain_ends(void **state)
 /* Who observes sees what it would have done, and what that would have cost. */
 static void test_observe(void **state)
 {
-	struct pt_governor_counts on;
+	struct pt_adaptive_counts on;
 
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, false);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, false);
 	for (int i = 0; i < 3; i++) {
 		pieces(3 * LAG, ALL, FULL);
 		pieces(LAG, ALL, TAIL);
 	}
 	on = g.counts;
-	pt_governor_init(&g, PT_TRIM_BLOCKS, true);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, true);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pieces(3 * LAG, ALL, FULL), 3 * LAG * PIECE);
 		assert_int_equal(pieces(LAG, ALL, TAIL), LAG * PIECE);
 	}
 	assert_memory_equal(&on, &g.counts, sizeof(on));
 	/* Of pages that differ it knows what samples only guess. */
-	pt_governor_init(&g, PT_TRIM_BLOCKS, true);
+	pt_adaptive_init(&g, PT_TRIM_BLOCKS, true);
 	pieces(LAG, ALL, FULL);
 	for (__u32 turn = 0; turn < 2; turn++) {
 		__u64 masks[PIECE];
 
 		for (__u32 p = 0; p < PIECE; p++)
 			masks[p] = p % 2 == g.turn % 2 ? FULL : TAIL;
-		pt_governor_learn(&g, ALL, masks);
+		pt_adaptive_learn(&g, ALL, masks);
 	}
 	assert_int_equal(g.counts.blocks_missed, 2 * 32 * 8);
 }
@@ -296,7 +296,7 @@ static void test_observe(void **state)
 static void test_trim_none(void **state)
 {
 	(void)state;
-	pt_governor_init(&g, PT_TRIM_NONE, false);
+	pt_adaptive_init(&g, PT_TRIM_NONE, false);
 	assert_int_equal(pieces(100, ALL, FULL), 0);
 	assert_int_equal(g.counts.pages_searched, 0);
 	assert_int_equal(g.counts.pages_unsearched, 0);
@@ -327,5 +327,5 @@ int main(void)
 			.test_func = test_row,
 			.initial_state = (void *)&rows[i],
 		};
-	return cmocka_run_group_tests_name("governor", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("adaptive", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "survey/twins.h"
+#include "survey/dups.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <pagetrim/check.h>
 
-struct pt_twins {
+struct pt_dups {
 	__u64 *slots;		/* open addressing; 0 is an empty slot */
 	__u32 slot_cnt;
 	__u32 used;		/* different hashes in it */
@@ -24,9 +24,9 @@ static __u64 *slots_map(__u32 cnt)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-int pt_twins_create(struct pt_twins **out, __u32 slots)
+int pt_dups_create(struct pt_dups **out, __u32 slots)
 {
-	struct pt_twins *t;
+	struct pt_dups *t;
 
 	pt_check(slots >= 16 && slots <= 1u << 31);
 	pt_check((slots & (slots - 1)) == 0);
@@ -43,7 +43,7 @@ int pt_twins_create(struct pt_twins **out, __u32 slots)
 	return 0;
 }
 
-void pt_twins_destroy(struct pt_twins *t)
+void pt_dups_destroy(struct pt_dups *t)
 {
 	if (!t)
 		return;
@@ -54,7 +54,7 @@ void pt_twins_destroy(struct pt_twins *t)
 /* insert returns whether the hash was present.  The low bits select the slot,
  * the high bits the sample.  The loop ends, since a quarter of the slots is
  * always empty. */
-static bool insert(struct pt_twins *t, __u64 hash)
+static bool insert(struct pt_dups *t, __u64 hash)
 {
 	__u32 at = hash & (t->slot_cnt - 1);
 
@@ -73,7 +73,7 @@ static unsigned int leading_zeros(__u64 hash)
 }
 
 /* halve drops every hash that has only the required leading zeros. */
-static int halve(struct pt_twins *t)
+static int halve(struct pt_dups *t)
 {
 	__u64 *old = t->slots;
 	__u64 *slots = slots_map(t->slot_cnt);
@@ -90,7 +90,7 @@ static int halve(struct pt_twins *t)
 	return 0;
 }
 
-int pt_twins_add(struct pt_twins *t, __u64 hash)
+int pt_dups_add(struct pt_dups *t, __u64 hash)
 {
 	int code;
 
@@ -105,7 +105,7 @@ int pt_twins_add(struct pt_twins *t, __u64 hash)
 	return leading_zeros(hash) >= t->zeros && insert(t, hash);
 }
 
-__u64 pt_twins_copies(const struct pt_twins *t)
+__u64 pt_dups_copies(const struct pt_dups *t)
 {
 	__u64 all = 0, sampled = 0;
 
@@ -121,7 +121,7 @@ __u64 pt_twins_copies(const struct pt_twins *t)
 	return (double)all * (sampled - t->used) / sampled;
 }
 
-__u64 pt_twins_sample(const struct pt_twins *t)
+__u64 pt_dups_sample(const struct pt_dups *t)
 {
 	return 1ULL << t->zeros;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "survey/twins.h"
+#include "survey/dups.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,18 +17,18 @@ static __u64 hash_of(__u64 i)
 	return i ^ i >> 31;
 }
 
-static struct pt_twins *make(__u32 slots)
+static struct pt_dups *make(__u32 slots)
 {
-	struct pt_twins *t = NULL;
+	struct pt_dups *t = NULL;
 
-	assert_int_equal(pt_twins_create(&t, slots), 0);
+	assert_int_equal(pt_dups_create(&t, slots), 0);
 	return t;
 }
 
 /* add returns whether an earlier one in the sample is equal. */
-static int add(struct pt_twins *t, __u64 hash)
+static int add(struct pt_dups *t, __u64 hash)
 {
-	int ret = pt_twins_add(t, hash);
+	int ret = pt_dups_add(t, hash);
 
 	assert_in_range(ret, 0, 1);
 	return ret;
@@ -36,28 +36,28 @@ static int add(struct pt_twins *t, __u64 hash)
 
 static void test_counts_copies(void **state)
 {
-	struct pt_twins *t = make(64);
+	struct pt_dups *t = make(64);
 
 	(void)state;
-	assert_int_equal(pt_twins_copies(t), 0);
+	assert_int_equal(pt_dups_copies(t), 0);
 	assert_int_equal(add(t, 5), 0);
-	assert_int_equal(pt_twins_copies(t), 0);
+	assert_int_equal(pt_dups_copies(t), 0);
 	assert_int_equal(add(t, 5), 1);
 	assert_int_equal(add(t, 5), 1);
-	assert_int_equal(pt_twins_copies(t), 2);
+	assert_int_equal(pt_dups_copies(t), 2);
 	assert_int_equal(add(t, 6), 0);
-	assert_int_equal(pt_twins_copies(t), 2);
+	assert_int_equal(pt_dups_copies(t), 2);
 	assert_int_equal(add(t, 6), 1);
-	assert_int_equal(pt_twins_copies(t), 3);
-	assert_int_equal(pt_twins_sample(t), 1);
-	pt_twins_destroy(t);
-	pt_twins_destroy(NULL);
+	assert_int_equal(pt_dups_copies(t), 3);
+	assert_int_equal(pt_dups_sample(t), 1);
+	pt_dups_destroy(t);
+	pt_dups_destroy(NULL);
 }
 
 /* Hashes that all want the same slot, the last one of the table, and 0. */
 static void test_crowded_slots(void **state)
 {
-	struct pt_twins *t = make(64);
+	struct pt_dups *t = make(64);
 
 	(void)state;
 	for (int round = 0; round < 2; round++) {
@@ -65,23 +65,23 @@ static void test_crowded_slots(void **state)
 			add(t, i << 32 | 63);
 		add(t, 0);
 	}
-	assert_int_equal(pt_twins_copies(t), 21);
-	pt_twins_destroy(t);
+	assert_int_equal(pt_dups_copies(t), 21);
+	pt_dups_destroy(t);
 }
 
 /* Exact as long as the table takes all. */
 static void test_exact_up_to_its_size(void **state)
 {
-	struct pt_twins *t = make(1024);
+	struct pt_dups *t = make(1024);
 
 	(void)state;
 	for (__u64 i = 0; i < 1024 / 4 * 3; i++)
 		add(t, hash_of(i));
-	assert_int_equal(pt_twins_sample(t), 1);
-	assert_int_equal(pt_twins_copies(t), 0);
+	assert_int_equal(pt_dups_sample(t), 1);
+	assert_int_equal(pt_dups_copies(t), 0);
 	add(t, hash_of(0));
-	assert_true(pt_twins_sample(t) > 1);
-	pt_twins_destroy(t);
+	assert_true(pt_dups_sample(t) > 1);
+	pt_dups_destroy(t);
 }
 
 /* Many more contents than it has room for: each tenth content is there four
@@ -89,7 +89,7 @@ static void test_exact_up_to_its_size(void **state)
 static void test_estimates_beyond(void **state)
 {
 	const __u64 contents = 1000000;
-	struct pt_twins *t = make(1u << 14);
+	struct pt_dups *t = make(1u << 14);
 	__u64 copies = contents / 10 * 3, found;
 
 	(void)state;
@@ -97,23 +97,23 @@ static void test_estimates_beyond(void **state)
 		for (__u64 i = 0; i < contents; i++)
 			if (!round || i % 10 == 0)
 				add(t, hash_of(i));
-	assert_true(pt_twins_sample(t) >= 64);
-	found = pt_twins_copies(t);
+	assert_true(pt_dups_sample(t) >= 64);
+	found = pt_dups_copies(t);
 	assert_in_range(found, copies / 100 * 93, copies / 100 * 107);
-	pt_twins_destroy(t);
+	pt_dups_destroy(t);
 }
 
 /* One content only, ever so often, stays exact. */
 static void test_one_content(void **state)
 {
-	struct pt_twins *t = make(16);
+	struct pt_dups *t = make(16);
 
 	(void)state;
 	for (int i = 0; i < 100000; i++)
 		add(t, 77);
-	assert_int_equal(pt_twins_copies(t), 99999);
-	assert_int_equal(pt_twins_sample(t), 1);
-	pt_twins_destroy(t);
+	assert_int_equal(pt_dups_copies(t), 99999);
+	assert_int_equal(pt_dups_sample(t), 1);
+	pt_dups_destroy(t);
 }
 
 int main(void)

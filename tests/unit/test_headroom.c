@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "memory/room.h"
+#include "memory/headroom.h"
 
 #define ROOT	SCRATCH "/root"
 #define MIB	(1ULL << 20)
@@ -149,13 +149,13 @@ static void test_row(void **state)
 {
 	const struct row *row = *state;
 	__u64 spare = 64 * MIB;
-	struct pt_room room;
+	struct pt_headroom room;
 	__u64 want = row->sz;
 
 	scratch_fs("root", "tmpfs", 0, "size=1m");
 	for (unsigned i = 0; i < FILES_MAX && row->files[i]; i++)
 		put(row->files[i]);
-	pt_room_look(&room, ROOT);
+	pt_headroom_look(&room, ROOT);
 	assert_int_equal(umount(ROOT), 0);
 
 	if (want != ANY)
@@ -168,22 +168,22 @@ static void test_row(void **state)
 /* Of much, what is left to live on is a 128th. */
 static void test_spare(void **state)
 {
-	struct pt_room room;
+	struct pt_headroom room;
 
 	(void)state;
 	scratch_fs("root", "tmpfs", 0, "size=1m");
 	put("/proc/meminfo\nMemAvailable: 134217728 kB\n");	/* 128 GiB */
-	pt_room_look(&room, ROOT);
+	pt_headroom_look(&room, ROOT);
 	assert_int_equal(room.sz, 127ULL << 30);
 	assert_int_equal(umount(ROOT), 0);
 }
 
 static void test_here(void **state)
 {
-	struct pt_room room;
+	struct pt_headroom room;
 
 	(void)state;
-	pt_room_look(&room, "");
+	pt_headroom_look(&room, "");
 	assert_int_not_equal(room.sz, ANY);
 	assert_in_range(room.sz, MIB, 1ULL << 50);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "console_kit.h"
+#include "ctl_kit.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -35,12 +35,12 @@ static void test_requests(void **state)
 static void *answer_one(void *arg)
 {
 	struct pollfd poll_fd = {
-		.fd = pt_console_fd(console), .events = POLLIN,
+		.fd = pt_ctl_fd(ctl), .events = POLLIN,
 	};
 
 	while (poll(&poll_fd, 1, 5000) > 0)
-		if (pt_console_take(console, line)) {
-			pt_console_answer(console, arg);
+		if (pt_ctl_take(ctl, line)) {
+			pt_ctl_answer(ctl, arg);
 			return NULL;
 		}
 	return "never asked";
@@ -48,7 +48,7 @@ static void *answer_one(void *arg)
 
 static void test_ask(void **state)
 {
-	char answer[PT_CONSOLE_ANSWER_SZ], longest[PT_CONSOLE_ANSWER_SZ - 1];
+	char answer[PT_CTL_ANSWER_SZ], longest[PT_CTL_ANSWER_SZ - 1];
 	struct pt_error err;
 	pthread_t thread;
 	void *why;
@@ -57,7 +57,7 @@ static void test_ask(void **state)
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	assert_int_equal(pthread_create(&thread, NULL, answer_one, longest), 0);
-	if (pt_console_ask(PATH, "how far", answer, 5000, &err))
+	if (pt_ctl_ask(PATH, "how far", answer, 5000, &err))
 		fail_msg("%s", err.text);
 	pthread_join(thread, &why);
 	assert_null(why);
@@ -69,17 +69,17 @@ static void test_ask(void **state)
 
 static void test_wrong_requests(void **state)
 {
-	char much[PT_CONSOLE_LINE_SZ + 1];
+	char much[PT_CTL_LINE_SZ + 1];
 	int fd = dial(PATH);
 
 	(void)state;
 	memset(much, 'm', sizeof(much));
-	much[PT_CONSOLE_LINE_SZ - 1] = '\n';	/* the longest that may be */
-	much[PT_CONSOLE_LINE_SZ] = '\0';
+	much[PT_CTL_LINE_SZ - 1] = '\n';	/* the longest that may be */
+	much[PT_CTL_LINE_SZ] = '\0';
 	type(fd, much);
 	assert_int_equal(take(), 1);
 	hears(fd, much);
-	much[PT_CONSOLE_LINE_SZ - 1] = 'm';
+	much[PT_CTL_LINE_SZ - 1] = 'm';
 	type(fd, much);
 	assert_int_equal(take(), 0);
 	hears(fd, "{\"error\": \"the request is too long\"}\n");
@@ -117,23 +117,23 @@ static void test_deaf(void **state)
 /* A house of four: the newcomer gets the place not heard of for longest. */
 static void test_crowd(void **state)
 {
-	int fds[PT_CONSOLE_CLIENTS + 1];
+	int fds[PT_CTL_CLIENTS + 1];
 
 	(void)state;
-	for (int i = 0; i < PT_CONSOLE_CLIENTS; i++) {
+	for (int i = 0; i < PT_CTL_CLIENTS; i++) {
 		fds[i] = dial(PATH);
 		take();
 	}
 	type(fds[0], "here\n");
 	assert_int_equal(take(), 1);
-	fds[PT_CONSOLE_CLIENTS] = dial(PATH);
+	fds[PT_CTL_CLIENTS] = dial(PATH);
 	take();
 	is_dropped(fds[1]);
-	fds[1] = fds[PT_CONSOLE_CLIENTS];
-	for (int i = 0; i < PT_CONSOLE_CLIENTS; i++)
+	fds[1] = fds[PT_CTL_CLIENTS];
+	for (int i = 0; i < PT_CTL_CLIENTS; i++)
 		type(fds[i], "still\n");
-	assert_int_equal(take(), PT_CONSOLE_CLIENTS);
-	for (int i = 0; i < PT_CONSOLE_CLIENTS; i++)
+	assert_int_equal(take(), PT_CTL_CLIENTS);
+	for (int i = 0; i < PT_CTL_CLIENTS; i++)
 		close(fds[i]);
 }
 
@@ -142,7 +142,7 @@ static void test_crowd(void **state)
 /* as_nobody runs in a child: 0: answered; 1: not; 2: not even connected. */
 static int as_nobody(void)
 {
-	char answer[PT_CONSOLE_ANSWER_SZ];
+	char answer[PT_CTL_ANSWER_SZ];
 	int status;
 	pid_t pid = fork();
 
@@ -152,7 +152,7 @@ static int as_nobody(void)
 
 		if (setgid(NOBODY) || setuid(NOBODY))
 			_exit(3);
-		ret = pt_console_ask(PATH, "status", answer, 5000, &err);
+		ret = pt_ctl_ask(PATH, "status", answer, 5000, &err);
 		_exit(!ret ? 0 : ret == -EACCES ? 2 : 1);
 	}
 	for (int i = 0; waitpid(pid, &status, WNOHANG) != pid; i++) {
@@ -184,11 +184,11 @@ static void test_others(void **state)
 static void unanswered(const char *path, int timeout_ms, int code,
 		       const char *word)
 {
-	char answer[PT_CONSOLE_ANSWER_SZ];
+	char answer[PT_CTL_ANSWER_SZ];
 	struct pt_error err = { 0 };
 
-	assert_int_equal(pt_console_ask(path, "status", answer, timeout_ms,
-					&err), code);
+	assert_int_equal(pt_ctl_ask(path, "status", answer, timeout_ms,
+				    &err), code);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	assert_non_null(strstr(err.text, word));
 	assert_null(strchr(err.text, '\n'));
@@ -196,7 +196,7 @@ static void unanswered(const char *path, int timeout_ms, int code,
 
 static void *babble(void *arg)
 {
-	char much[2 * PT_CONSOLE_ANSWER_SZ];
+	char much[2 * PT_CTL_ANSWER_SZ];
 	int fd = accept(*(int *)arg, NULL, NULL);
 
 	recv(fd, much, sizeof(much), 0);	/* else it is not even asked */
