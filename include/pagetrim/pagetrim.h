@@ -78,9 +78,9 @@ enum pt_error_class {
 struct pt_error {
 	int code;			/* -errno, as returned */
 	enum pt_error_class class_;
-	char text[512];			/* what failed: operand, then cause */
-	char hint[512];			/* what to do, or ""; an option is named as
-					 * its field below */
+	char text[512];			/* operand, then cause */
+	char hint[512];			/* the remedy, or ""; it names an option as
+					 * the field below */
 };
 
 /* --- sources: memory to be sent ------------------------------------------ */
@@ -156,11 +156,11 @@ struct pt_sink_opts {
 PT_API int pt_sink_file(struct pt_sink **out, const char *path,
 			const struct pt_sink_opts *opts, struct pt_error *err);
 
-/* pt_sink_regions: memory of the caller's own, for one transfer.  It stays mapped,
- * and nobody else writes it, until the receiver is closed.  What is sent must have
- * a page in a region; other pages stay as they are.  is_zero: the caller knows
- * that all of it is zero, so zero pages need no writing.  After a failure the
- * memory holds some of what came.
+/* pt_sink_regions: memory of the caller's own, for one transfer.  It stays
+ * mapped, and nobody else writes it, until the receiver is closed.  Each page
+ * that is sent must be in a region; other pages stay unchanged.  is_zero: the
+ * caller knows that all of it is zero, so zero pages need no writing.  After a
+ * failure the memory holds some of what came.
  *   -EINVAL  as pt_source_regions */
 PT_API int pt_sink_regions(struct pt_sink **out, const struct pt_region *regions,
 			   uint32_t cnt, bool is_zero, struct pt_error *err);
@@ -257,8 +257,8 @@ struct pt_send_opts {
 	const char *const *with;	/* paths of small files to go along */
 	uint32_t with_cnt;		/* 0..1024 */
 	const char *cpus;	/* "0,2-3": of the threads that send; NULL: any */
-	/* warn: what does not end the transfer; called by pt_send_step.  NULL:
-	 * not called. */
+	/* warn: pt_send_step calls it for faults that do not end the transfer.
+	 * NULL: not called. */
 	void (*warn)(const char *text, void *arg);
 	void *arg;
 };

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "memory/guard.h"
-#include "memory/room.h"
+#include "memory/headroom.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
