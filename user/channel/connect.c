@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "channel/connect.h"
+
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel/conn_io.h"
 #include "net/resolve.h"
 
-/* wait_for: 1 fd has one of events, 0 the deadline passed, -ECANCELED. */
-static int wait_for(int fd, short events, int stop_fd, __u64 deadline)
-{
-	struct pollfd fds[2] = { { .fd = fd, .events = events },
-				 { .fd = stop_fd, .events = POLLIN } };
-
-	while (pt_left_ms(deadline)) {
-		if (poll(fds, 2, pt_left_ms(deadline)) < 0)
-			continue;	/* EINTR */
-		if (fds[1].revents)
-			return -ECANCELED;
-		if (fds[0].revents)
-			return 1;
-	}
-	return 0;
-}
+/* pt_connect: of the three that are waited for, one at a time is not NULL or -1. */
+struct pt_connect {
+	struct pt_conn_cfg cfg;
+	char host[PT_ADDRESS_HOST_SZ];
+	__u64 deadline_ns;
+	int epoll;
+	struct pt_resolve *question;
+	int sock;			/* it connects to peers[next - 1] */
+	__u64 sock_deadline_ns;
+	struct pt_conn *conn;		/* its HELLO is waited for */
+	struct pt_address peers[PT_ADDRESSES_MAX];
+	int peer_cnt, next;
+};
 
 static int explain(const struct pt_address *peer, int code,
 		   struct pt_error *err)
@@ -57,101 +58,226 @@ static int explain(const struct pt_address *peer, int code,
 			    strerror(-code), hint);
 }
 
-/* connect_one: a connected socket, or -errno. */
-static int connect_one(const struct pt_address *peer, __u64 deadline,
-		       int stop_fd, struct pt_error *err)
+static int watch(struct pt_connect *k, int fd, __u32 events,
+		 struct pt_error *err)
 {
+	struct epoll_event event = { .events = events };
+
+	if (!epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -errno,
+			    "control connection: %m");
+}
+
+int pt_connect_begin(struct pt_connect **out, const char *to,
+		     const struct pt_conn_cfg *cfg, int timeout_ms,
+		     struct pt_error *err)
+{
+	struct pt_connect *k = calloc(1, sizeof(*k));
+	int ret;
+
+	if (!k)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "control connection: no memory");
+	k->cfg = *cfg;
+	k->sock = -1;
+	k->deadline_ns = pt_deadline_ns(timeout_ms);
+	k->epoll = epoll_create1(EPOLL_CLOEXEC);
+	ret = k->epoll < 0
+		? pt_error_set(err, PT_EXIT_HOST, -errno,
+			       "control connection: %m")
+		: pt_resolve_begin(&k->question, PT_ADDRESSES_MAX, to,
+				   PT_UDP_PORT, err);
+	if (!ret)
+		ret = watch(k, pt_resolve_fd(k->question), EPOLLIN, err);
+	if (ret) {
+		pt_connect_end(k);
+		return ret;
+	}
+	pt_address_host(k->host, to, NULL);
+	*out = k;
+	return 0;
+}
+
+static void close_sock(struct pt_connect *k)
+{
+	if (k->sock >= 0)
+		close(k->sock);	/* the epoll forgets it so */
+	k->sock = -1;
+}
+
+void pt_connect_end(struct pt_connect *k)
+{
+	if (!k)
+		return;
+	pt_conn_close(k->conn);
+	close_sock(k);
+	pt_resolve_end(k->question);
+	if (k->epoll >= 0)
+		close(k->epoll);
+	free(k);
+}
+
+int pt_connect_fd(const struct pt_connect *k)
+{
+	return k->epoll;
+}
+
+int pt_connect_left_ms(const struct pt_connect *k)
+{
+	return pt_left_ms(k->sock >= 0 ? k->sock_deadline_ns : k->deadline_ns);
+}
+
+/* begin_next starts to connect to the next address, which gets its share of the time
+ * that is left. */
+static int begin_next(struct pt_connect *k, struct pt_error *err)
+{
+	const struct pt_address *peer = &k->peers[k->next];
+	__u64 now_ns = pt_clock_ns(), left_ns;
 	struct sockaddr_storage sa;
 	socklen_t sa_sz = pt_address_to_sockaddr(peer, &sa);
-	socklen_t sz = sizeof(int);
-	int sock, ret, why;
 
+	left_ns = k->deadline_ns > now_ns ? k->deadline_ns - now_ns : 0;
+	k->sock_deadline_ns = now_ns + left_ns / (k->peer_cnt - k->next);
+	k->next++;
 	if (pt_address_is_link_local(peer) && !peer->scope)
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
 				    "link-local address without its device "
 				    "(write [fe80::1%%DEV]:PORT)");
-	sock = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		      0);
-	if (sock < 0)
+	k->sock = socket(sa.ss_family,
+			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (k->sock < 0)
 		return explain(peer, -errno, err);
-	ret = connect(sock, (struct sockaddr *)&sa, sa_sz) ? -errno : 0;
-	if (ret == -EINPROGRESS) {
-		ret = wait_for(sock, POLLOUT, stop_fd, deadline);
-		if (ret > 0)
-			ret = getsockopt(sock, SOL_SOCKET, SO_ERROR, &why,
-					 &sz) ? -errno : -why;
-		else if (ret == 0)
-			ret = -ETIMEDOUT;
-	}
-	if (!ret)
-		return sock;
-	close(sock);
-	return explain(peer, ret, err);
+	if (connect(k->sock, (struct sockaddr *)&sa, sa_sz) &&
+	    errno != EINPROGRESS)
+		return explain(peer, -errno, err);
+	return watch(k, k->sock, EPOLLOUT, err);
 }
 
-/* greet: the HELLO of both, or -errno. */
-static int greet(struct pt_conn *c, __u64 deadline, int stop_fd,
+/* try_next: -errno: of the last that was tried. */
+static int try_next(struct pt_connect *k, int ret, struct pt_error *err)
+{
+	close_sock(k);
+	while (k->next < k->peer_cnt) {
+		ret = begin_next(k, err);
+		if (!ret)
+			return 0;
+		close_sock(k);
+	}
+	return ret;
+}
+
+/* resolve: the addresses, and the first of them. */
+static int resolve(struct pt_connect *k, struct pt_error *err)
+{
+	int cnt = pt_resolve_result(k->question, k->peers, err);
+
+	if (!cnt && !pt_left_ms(k->deadline_ns))
+		return pt_resolve_silent(k->question, err);
+	if (cnt <= 0)
+		return cnt;
+	epoll_ctl(k->epoll, EPOLL_CTL_DEL, pt_resolve_fd(k->question), NULL);
+	pt_resolve_end(k->question);
+	k->question = NULL;
+	k->peer_cnt = cnt;
+	return try_next(k, 0, err);
+}
+
+/* adopt: the socket is connected. */
+static int adopt(struct pt_connect *k, struct pt_error *err)
+{
+	int sock = k->sock, ret;
+
+	epoll_ctl(k->epoll, EPOLL_CTL_DEL, sock, NULL);
+	k->sock = -1;
+	ret = pt_conn_adopt(&k->conn, sock, &k->peers[k->next - 1], k->host,
+			    &k->cfg, err);
+	if (ret)
+		return ret;
+	ret = pt_conn_watch(k->conn, -1, NULL);
+	if (ret)
+		return pt_conn_fail(k->conn, ret, NULL, err);
+	ret = watch(k, pt_conn_fd(k->conn), EPOLLIN, err);
+	return ret ? ret : pt_conn_hello_send(k->conn, err);
+}
+
+static int await_socket(struct pt_connect *k, struct pt_error *err)
+{
+	struct pollfd fd = { .fd = k->sock, .events = POLLOUT };
+	const struct pt_address *peer = &k->peers[k->next - 1];
+	socklen_t sz = sizeof(int);
+	int why;
+
+	if (poll(&fd, 1, 0) > 0) {
+		if (getsockopt(k->sock, SOL_SOCKET, SO_ERROR, &why, &sz))
+			why = errno;
+		return why ? try_next(k, explain(peer, -why, err), err)
+			   : adopt(k, err);
+	}
+	if (pt_left_ms(k->sock_deadline_ns))
+		return 0;
+	return try_next(k, explain(peer, -ETIMEDOUT, err), err);
+}
+
+/* greet: 1 once both have said HELLO. */
+static int greet(struct pt_connect *k, struct pt_conn **out,
 		 struct pt_error *err)
 {
-	int ret = pt_conn_hello_send(c, err);
+	int ret = pt_conn_hello_recv(k->conn, err);
 
-	while (!ret) {
-		ret = pt_conn_hello_recv(c, err);
-		if (ret)
-			break;
-		ret = wait_for(c->epoll, POLLIN, stop_fd, deadline);
-		if (ret == -ECANCELED)
-			return explain(&c->peer, ret, err);
-		if (ret == 0)
-			return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT,
-					    "%s: connected, but it says "
-					    "nothing (is that port "
-					    "pagetrim's?)", c->peer_text);
-		ret = 0;
+	if (ret > 0) {
+		epoll_ctl(k->epoll, EPOLL_CTL_DEL, pt_conn_fd(k->conn), NULL);
+		*out = k->conn;
+		k->conn = NULL;
+		return 1;
 	}
-	return ret < 0 ? ret : 0;
+	if (ret || pt_left_ms(k->deadline_ns))
+		return ret;
+	return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "%s: connected, but "
+			    "it says nothing (is that port pagetrim's?)",
+			    k->conn->peer_text);
+}
+
+int pt_connect_step(struct pt_connect *k, struct pt_conn **out,
+		    struct pt_error *err)
+{
+	int ret = 0;
+
+	if (k->question)
+		ret = resolve(k, err);
+	if (!ret && k->sock >= 0)
+		ret = await_socket(k, err);
+	if (!ret && k->conn)
+		ret = greet(k, out, err);
+	return ret;
+}
+
+int pt_connect_stopped(const struct pt_connect *k, struct pt_error *err)
+{
+	if (k->question)
+		return pt_resolve_stopped(k->question, err);
+	return explain(k->conn ? &k->conn->peer : &k->peers[k->next - 1],
+		       -ECANCELED, err);
 }
 
 int pt_conn_connect(struct pt_conn **out, const char *to,
 		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
 		    struct pt_error *err)
 {
-	__u64 deadline = pt_deadline_ns(timeout_ms), now;
-	struct pt_address peers[PT_ADDRESSES_MAX];
-	char host[PT_ADDRESS_HOST_SZ];
-	int cnt, ret = 0, sock = -1;
-	struct pt_conn *c;
+	struct pollfd fds[2] = { { .events = POLLIN },
+				 { .fd = stop_fd, .events = POLLIN } };
+	struct pt_connect *k;
+	int ret = pt_connect_begin(&k, to, cfg, timeout_ms, err);
 
-	cnt = pt_resolve(peers, PT_ADDRESSES_MAX, to, PT_UDP_PORT, deadline,
-			 stop_fd, err);
-	if (cnt < 0)
-		return cnt;
-	pt_address_host(host, to, NULL);
-	/* Each address gets its share of the time that is left. */
-	for (int i = 0; i < cnt && sock < 0 && sock != -ECANCELED; i++) {
-		now = pt_clock_ns();
-		sock = connect_one(&peers[i], now >= deadline ? now :
-				   now + (deadline - now) / (cnt - i), stop_fd,
-				   err);
-		if (sock >= 0)
-			ret = pt_conn_adopt(&c, sock, &peers[i], host, cfg,
-					    err);
-	}
-	if (sock < 0)
-		return sock;
 	if (ret)
 		return ret;
-	ret = pt_conn_watch(c, -1, NULL);
-	if (ret)
-		ret = pt_conn_fail(c, ret, NULL, err);
-	else
-		ret = greet(c, deadline, stop_fd, err);
-	if (ret == -EPROTO || ret == -EPROTONOSUPPORT)
-		pt_conn_finish(c, PT_CONN_REFUSE_MS);
-	if (ret) {
-		pt_conn_close(c);
-		return ret;
+	fds[0].fd = pt_connect_fd(k);
+	while (!(ret = pt_connect_step(k, out, err))) {
+		if (poll(fds, 2, pt_connect_left_ms(k)) > 0 && fds[1].revents) {
+			ret = pt_connect_stopped(k, err);
+			break;
+		}
 	}
-	*out = c;
-	return 0;
+	pt_connect_end(k);
+	return ret < 0 ? ret : 0;
 }

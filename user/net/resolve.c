@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,13 +10,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <pagetrim/clock.h>
 #include "base/thread.h"
 
-/* question: two threads hold it, and the last one frees it. */
-struct question {
+/* pt_resolve: up to two threads hold it, and the last one frees it. */
+struct pt_resolve {
 	atomic_uint holder_cnt;
 	int answered;			/* eventfd */
+	pthread_t thread;
+	bool has_thread;		/* not joined */
 	char *text;
 	unsigned max;
 	__u16 default_port;
@@ -26,7 +26,7 @@ struct question {
 	struct pt_error error;
 };
 
-static void let_go(struct question *q)
+static void release(struct pt_resolve *q)
 {
 	if (atomic_fetch_sub(&q->holder_cnt, 1) > 1)
 		return;
@@ -36,57 +36,38 @@ static void let_go(struct question *q)
 	free(q);
 }
 
-static void *resolve_main(void *arg)
+static void answer(struct pt_resolve *q)
 {
-	struct question *q = arg;
-
 	q->result = pt_address_resolve(q->found, q->max, q->text,
 				       q->default_port, &q->error);
 	eventfd_write(q->answered, 1);
-	let_go(q);
+}
+
+static void *resolve_main(void *arg)
+{
+	answer(arg);
+	release(arg);
 	return NULL;
 }
 
-static struct question *question_make(unsigned max, const char *text,
-				      __u16 default_port)
+static struct pt_resolve *make(unsigned max, const char *text,
+			       __u16 default_port, struct pt_error *err)
 {
-	struct question *q = calloc(1, sizeof(*q));
+	struct pt_resolve *q = calloc(1, sizeof(*q));
 
-	if (!q)
-		return NULL;
-	q->holder_cnt = 1;
-	q->max = max;
-	q->default_port = default_port;
-	q->text = strdup(text);
-	q->answered = eventfd(0, EFD_CLOEXEC);
-	if (q->text && q->answered >= 0)
-		return q;
-	let_go(q);
-	return NULL;
-}
-
-/* await returns 0, -ETIMEDOUT or -ECANCELED. */
-static int await(const struct question *q, __u64 deadline_ns, int stop_fd,
-		 struct pt_error *err)
-{
-	struct pollfd fds[] = {
-		{ .fd = q->answered, .events = POLLIN },
-		{ .fd = stop_fd, .events = POLLIN },
-	};
-
-	while (pt_left_ms(deadline_ns)) {
-		if (poll(fds, 2, pt_left_ms(deadline_ns)) < 0)
-			continue;	/* EINTR */
-		if (fds[1].revents)
-			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
-					    "%.200s: stopped while asking for "
-					    "its address", q->text);
-		if (fds[0].revents)
-			return 0;
+	if (q) {
+		q->holder_cnt = 1;
+		q->max = max;
+		q->default_port = default_port;
+		q->text = strdup(text);
+		q->answered = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (q->text && q->answered >= 0)
+			return q;
+		release(q);
 	}
-	return pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT, "%.200s: the name "
-			    "service does not answer (see resolv.conf(5), or "
-			    "use an address)", q->text);
+	pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%.200s: no memory to ask "
+		     "for its address", text);
+	return NULL;
 }
 
 /* is_address: the text needs no name service.  A malformed address is refused
@@ -100,42 +81,75 @@ static bool is_address(const char *text)
 	       inet_pton(AF_INET, host, &v4) == 1;
 }
 
-int pt_resolve(struct pt_address *out, unsigned max, const char *text,
-	       __u16 default_port, __u64 deadline_ns, int stop_fd,
-	       struct pt_error *err)
+int pt_resolve_begin(struct pt_resolve **out, unsigned max, const char *text,
+		     __u16 default_port, struct pt_error *err)
 {
-	struct question *q;
-	pthread_t thread;
+	struct pt_resolve *q = make(max, text, default_port, err);
 	int ret;
 
-	if (is_address(text))
-		return pt_address_resolve(out, max, text, default_port, err);
-	q = question_make(max, text, default_port);
 	if (!q)
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%.200s: no "
-				    "memory to ask for its address", text);
+		return -ENOMEM;
+	*out = q;
+	if (is_address(text)) {
+		answer(q);
+		return 0;
+	}
 	q->holder_cnt++;
-	ret = pt_thread_start(&thread, resolve_main, q, "pt-resolve");
-	if (ret) {
-		q->holder_cnt--;
-		let_go(q);
-		return pt_error_set(err, PT_EXIT_HOST, ret, "%.200s: cannot "
-				    "start a thread to ask for its address: %s "
-				    "(raise ulimit -u)", text, strerror(-ret));
-	}
-	ret = await(q, deadline_ns, stop_fd, err);
-	if (ret) {
-		pthread_detach(thread);
-	} else {
-		/* The thread ends before privileges are dropped, which are per
-		 * thread. */
-		pthread_join(thread, NULL);
-		ret = q->result;
-		if (ret > 0)
-			memcpy(out, q->found, ret * sizeof(*out));
-		else if (err)
-			*err = q->error;
-	}
-	let_go(q);
+	ret = pt_thread_start(&q->thread, resolve_main, q, "pt-resolve");
+	q->has_thread = !ret;
+	if (!ret)
+		return 0;
+	pt_error_set(err, PT_EXIT_HOST, ret, "%.200s: cannot start a thread to "
+		     "ask for its address: %s (raise ulimit -u)", text,
+		     strerror(-ret));
+	q->holder_cnt--;
+	release(q);
+	*out = NULL;
 	return ret;
+}
+
+int pt_resolve_fd(const struct pt_resolve *q)
+{
+	return q->answered;
+}
+
+int pt_resolve_result(struct pt_resolve *q,
+		      struct pt_address out[PT_ADDRESSES_MAX],
+		      struct pt_error *err)
+{
+	eventfd_t value;
+
+	if (eventfd_read(q->answered, &value))
+		return 0;
+	eventfd_write(q->answered, 1);	/* it stays readable */
+	if (q->has_thread)
+		pthread_join(q->thread, NULL);
+	q->has_thread = false;
+	if (q->result > 0)
+		memcpy(out, q->found, q->result * sizeof(*out));
+	else if (err)
+		*err = q->error;
+	return q->result;
+}
+
+void pt_resolve_end(struct pt_resolve *q)
+{
+	if (!q)
+		return;
+	if (q->has_thread)
+		pthread_detach(q->thread);
+	release(q);
+}
+
+int pt_resolve_silent(const struct pt_resolve *q, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT, "%.200s: the name "
+			    "service does not answer (see resolv.conf(5), or "
+			    "use an address)", q->text);
+}
+
+int pt_resolve_stopped(const struct pt_resolve *q, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED, "%.200s: stopped "
+			    "while asking for its address", q->text);
 }
