@@ -2,11 +2,9 @@
 #include "send/send_path.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include "base/stop.h"
 #include "net/route.h"
 #include "session/queues.h"
 
@@ -42,28 +40,6 @@ static int find_link(const struct pt_send_path *path, struct pt_link *link,
 	link->ipv6 = !pt_address_is_v4(dst);
 	return pt_neighbour_find(device->ifindex, &route.next_hop,
 				 link->dst_mac, err);
-}
-
-static int find_link_wait(struct pt_send_path *path, int timeout_ms,
-			  int stop_fd, struct pt_error *err)
-{
-	__u64 deadline = pt_clock_ns() + timeout_ms * 1000000ULL;
-	int ret;
-
-	while ((ret = find_link(path, &path->link, err)) == -EAGAIN &&
-	       pt_clock_ns() < deadline) {
-		struct pollfd fds[] = {
-			{ .fd = pt_monitor_fd(path->monitor),
-			  .events = POLLIN },
-			{ .fd = stop_fd, .events = POLLIN },
-		};
-
-		poll(fds, 2, 100);
-		if (fds[1].revents)
-			return pt_stop_error(err);
-		pt_monitor_read(path->monitor, NULL);
-	}
-	return ret;
 }
 
 static __u32 min_u32(__u32 a, __u32 b)
@@ -270,24 +246,30 @@ int pt_send_path_prepare(struct pt_send_path *path,
 	return ret ? ret : make_sockets(path, most_queues(path), err);
 }
 
-int pt_send_path_open(struct pt_send_path *path,
-		      const struct pt_send_path_cfg *cfg,
-		      struct pt_error *err)
+int pt_send_path_begin(struct pt_send_path *path,
+		       const struct pt_send_path_cfg *cfg,
+		       struct pt_error *err)
 {
-	__u32 mtu = cfg->mtu ? cfg->mtu : path->device.mtu;
-	int ret;
-
 	path->src = *cfg->src;
 	path->src_is_local = !pt_route_is_local(&path->src, NULL);
 	path->dst = *cfg->dst;
 	path->link.dst_port = cfg->offer->udp_port;
 	path->link.src_port = SRC_PORT;
-	ret = pt_monitor_open(&path->monitor, path->device.ifindex, err);
-	if (!ret)
-		ret = find_link_wait(path, cfg->timeout_ms,
-				     cfg->stop_fd, err);
-	if (ret)
-		return ret;
+	return pt_monitor_open(&path->monitor, path->device.ifindex, err);
+}
+
+int pt_send_path_find(struct pt_send_path *path, struct pt_error *err)
+{
+	pt_monitor_read(path->monitor, NULL);
+	return find_link(path, &path->link, err);
+}
+
+int pt_send_path_bind(struct pt_send_path *path,
+		      const struct pt_send_path_cfg *cfg, struct pt_error *err)
+{
+	__u32 mtu = cfg->mtu ? cfg->mtu : path->device.mtu;
+	int ret;
+
 	path->frame_sz_max = pt_link_frame_sz_max(&path->link,
 		min_u32(mtu, cfg->offer->mtu));
 	path->frame_sz_max = min_u32(path->frame_sz_max,

@@ -44,8 +44,6 @@ struct pt_send_path_cfg {
 	const struct pt_address *dst;
 	const struct pt_msg_offer *offer;
 	__u32 mtu;			/* 0: the device's; else no larger */
-	int timeout_ms;			/* for the next hop's MAC address */
-	int stop_fd;			/* readable: -ECANCELED; -1: never */
 };
 
 /* pt_send_path_init looks the device up, and opens the file of its leases: what
@@ -66,12 +64,19 @@ int pt_send_path_check_mtu(const struct pt_send_path *path, __u32 mtu,
 			   __u32 frame_sz, const char *what,
 			   struct pt_error *err);
 
-/* pt_send_path_open finds the rest, and binds the sockets; the control connection to the
- * receiver exists, so that its MAC address gets resolved.  Errors name what is
- * missing. */
-int pt_send_path_open(struct pt_send_path *path,
-		      const struct pt_send_path_cfg *cfg,
-		      struct pt_error *err);
+/* pt_send_path_begin, once the control connection to the receiver exists, so that its
+ * MAC address gets resolved. */
+int pt_send_path_begin(struct pt_send_path *path,
+		       const struct pt_send_path_cfg *cfg,
+		       struct pt_error *err);
+
+/* pt_send_path_find looks for source, route and next hop.  Errors name what is missing.
+ *   -EAGAIN  its MAC address is not known yet: when the monitor is readable, again */
+int pt_send_path_find(struct pt_send_path *path, struct pt_error *err);
+
+/* pt_send_path_bind takes queues, and binds the sockets to them. */
+int pt_send_path_bind(struct pt_send_path *path,
+		      const struct pt_send_path_cfg *cfg, struct pt_error *err);
 
 /* pt_send_path_close: after init, whether open or not. */
 void pt_send_path_close(struct pt_send_path *path);

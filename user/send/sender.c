@@ -2,6 +2,7 @@
 #include "send/sender_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,7 +16,7 @@
 #include "channel/ping.h"
 #include "lane/rate.h"
 
-#define TICK_NS		100000000	/* deadlines are looked at */
+#define TICK_MS		100	/* deadlines are looked at */
 #define EVENTS_MAX	8
 #define READ_MAX	256	/* messages, before other things are looked after */
 #define COMMIT_NS	300000000ULL	/* it may take, after a signal */
@@ -77,6 +78,8 @@ static int watch_path(struct pt_sender *s)
 
 	if (change <= 0)
 		return change;
+	if (s->report.phase == PT_SEND_SETUP && s->setup <= PT_SETUP_LINK)
+		return 0;	/* it is looked for anyway */
 	if (change & PT_CHANGE_GONE)
 		return pt_error_set(&s->error, PT_EXIT_HOST, -ENODEV,
 				    "%s: was removed, or moved to another "
@@ -125,14 +128,9 @@ static int take_some(struct pt_sender *s, bool *has_more)
 	return 0;
 }
 
-static bool is_cancelled(const struct pt_sender *s)
+bool pt_sender_is_cancelled(const struct pt_sender *s)
 {
 	return pt_stop_wait(s->cancel_fd, 0);
-}
-
-int pt_sender_stopped(struct pt_sender *s)
-{
-	return is_cancelled(s) ? pt_stop_error(&s->error) : 0;
 }
 
 int pt_sender_interrupted(struct pt_sender *s)
@@ -147,6 +145,8 @@ static int stop(struct pt_sender *s, bool is_asked)
 {
 	__u64 now_ns = pt_clock_ns();
 
+	if (is_asked && s->connect)
+		return pt_connect_stopped(s->connect, &s->error);
 	if (s->report.phase < PT_SEND_COMMIT)
 		return is_asked ? pt_stop_error(&s->error) : 0;
 	if (is_asked && !s->stopped_ns)
@@ -186,6 +186,11 @@ int pt_sender_watch(struct pt_sender *s, int fd)
 	return pt_error_set(&s->error, PT_EXIT_HOST, -errno, "epoll: %m");
 }
 
+void pt_sender_unwatch(const struct pt_sender *s, int fd)
+{
+	epoll_ctl(s->poll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* look: what has happened, and whether that is a change of the path. */
 static void look(struct pt_sender *s, bool *path_changed)
 {
@@ -205,43 +210,51 @@ static void look(struct pt_sender *s, bool *path_changed)
 	}
 }
 
-static int go_on(struct pt_sender *s)
+/* go_on: 1: it does, 0: committed. */
+static int go_on(struct pt_sender *s, bool path_changed)
+{
+	int ret = stop(s, pt_sender_is_cancelled(s));
+
+	if (!ret)
+		ret = s->conn ? turn(s, path_changed) : pt_sender_greet(s);
+	return ret ? ret : s->report.phase != PT_SEND_DONE;
+}
+
+static void end_begin(struct pt_sender *s, int ret)
+{
+	pt_send_path_explain(&s->path, ret, &s->error);
+	pt_sender_count(s);
+	pt_sender_end_begin(s, ret);
+	eventfd_write(s->wake_fd, 1);
+}
+
+/* step: one of the transfer, or of its end. */
+static int step(struct pt_sender *s)
 {
 	bool path_changed = false;
 	int ret;
 
 	look(s, &path_changed);
-	ret = stop(s, is_cancelled(s));
-	if (ret)
-		return ret;
-	ret = s->conn ? turn(s, path_changed) : pt_sender_greet(s);
-	return ret ? ret : s->report.phase != PT_SEND_DONE;
-}
-
-/* end: no step after this does anything. */
-static void end(struct pt_sender *s, int ret)
-{
-	pt_send_path_explain(&s->path, ret, &s->error);
-	pt_sender_count(s);
-	s->result = pt_sender_end(s, ret);
+	if (!s->end.state) {
+		ret = go_on(s, path_changed);
+		if (ret <= 0)
+			end_begin(s, ret);
+	} else if (!pt_sender_end_step(s)) {
+		s->result = s->end.ret;
+	}
+	return s->result;
 }
 
 int pt_sender_step(struct pt_sender *s, struct pt_error *err)
 {
-	int ret;
+	int ret = s->result;
 
 	pthread_mutex_lock(&s->lock);
 	if (!s->is_started)
 		ret = pt_error_set(&s->error, PT_EXIT_FAILED, -EINVAL,
 				   "a sender's step before its start");
-	else if (s->result <= 0)
-		ret = s->result;
-	else {
-		ret = go_on(s);
-		if (ret <= 0)
-			end(s, ret);
-		ret = s->result;
-	}
+	else if (s->result > 0)
+		ret = step(s);
 	if (ret < 0 && err)
 		*err = s->error;
 	pthread_mutex_unlock(&s->lock);
@@ -262,13 +275,21 @@ int pt_sender_start(struct pt_sender *s, struct pt_error *err)
 	return 0;
 }
 
+void pt_sender_tick_every(const struct pt_sender *s, __u32 ms)
+{
+	const struct timespec every = {
+		.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L,
+	};
+	const struct itimerspec tick = {
+		.it_value = every, .it_interval = every,
+	};
+
+	timerfd_settime(s->tick_fd, 0, &tick, NULL);
+}
+
 /* open_descriptors: those that a step is called for. */
 static int open_descriptors(struct pt_sender *s)
 {
-	const struct itimerspec tick = {
-		.it_value.tv_nsec = TICK_NS,
-		.it_interval.tv_nsec = TICK_NS,
-	};
 	int ret = 0;
 
 	s->poll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -277,9 +298,10 @@ static int open_descriptors(struct pt_sender *s)
 	s->tick_fd = timerfd_create(CLOCK_MONOTONIC,
 				    TFD_NONBLOCK | TFD_CLOEXEC);
 	if (s->poll_fd < 0 || s->wake_fd < 0 || s->cancel_fd < 0 ||
-	    s->tick_fd < 0 || timerfd_settime(s->tick_fd, 0, &tick, NULL))
+	    s->tick_fd < 0)
 		return pt_error_set(&s->error, PT_EXIT_HOST, -errno,
 				    "eventfd: %m (raise ulimit -n)");
+	pt_sender_tick_every(s, TICK_MS);
 	ret = pt_sender_watch(s, s->wake_fd);
 	if (!ret)
 		ret = pt_sender_watch(s, s->cancel_fd);
@@ -297,6 +319,7 @@ static void close_descriptors(const struct pt_sender *s)
 
 static void free_all(struct pt_sender *s)
 {
+	pt_connect_end(s->connect);
 	pt_conn_close(s->conn);
 	pt_conn_close(s->left_conn);
 	pt_send_path_close(&s->path);
@@ -396,7 +419,7 @@ int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 void pt_sender_status(struct pt_sender *s, struct pt_send_report *report)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->result > 0) {
+	if (!s->end.state) {
 		pt_sender_count(s);
 		s->report.total_ns = pt_clock_ns() - s->started_ns;
 	}
@@ -404,12 +427,24 @@ void pt_sender_status(struct pt_sender *s, struct pt_send_report *report)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* cut ends what has not ended, within a second or so. */
+static void cut(struct pt_sender *s)
+{
+	struct pollfd fd = { .fd = s->poll_fd, .events = POLLIN };
+
+	pt_sender_cancel(s);
+	if (!s->end.state)
+		end_begin(s, pt_stop_error(&s->error));
+	while (pt_sender_step(s, NULL) > 0)
+		poll(&fd, 1, -1);
+}
+
 void pt_sender_close(struct pt_sender *s)
 {
 	if (!s)
 		return;
 	if (s->is_started && s->result > 0)
-		end(s, pt_stop_error(&s->error));
+		cut(s);
 	if (s->is_started)
 		pt_sender_join(s);
 	free_all(s);

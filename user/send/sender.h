@@ -198,8 +198,7 @@ int pt_sender_fd(const struct pt_sender *s);
 /* pt_sender_step does what is to be done now.  1: go on; 0: the receiver has
  * committed; else -errno, err says why and how to exit; PT_EXIT_UNKNOWN when the commit
  * may or may not have happened.  Once it has returned 0 or less, it returns that.
- * It may take as long as connecting does, and as the end (a second or so; while a
- * commit's outcome is asked for, the peer timeout). */
+ * It waits for nothing, but for a card that zero copy resets: seconds. */
 int pt_sender_step(struct pt_sender *s, struct pt_error *err);
 
 /* pt_sender_is_held_up: step has returned 0 or less, the receiver was told, and

@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #include "base/due.h"
-#include "channel/conn.h"
+#include "channel/connect.h"
 #include "lane/lane.h"
 #include "send/held.h"
 #include "send/recheck.h"
@@ -19,8 +19,35 @@
 enum pt_send_setup {
 	PT_SETUP_OFFER,		/* OFFER is awaited */
 	PT_SETUP_OFFERED,	/* it has come */
-	PT_SETUP_OPEN,		/* OPEN was said, OPENED is awaited */
+	PT_SETUP_LINK,		/* the next hop's MAC address is looked for */
+	PT_SETUP_SEGMENTS,	/* OPEN was said; so are they */
+	PT_SETUP_OPEN,		/* OPENED is awaited */
 	PT_SETUP_OPENED,	/* it has come */
+};
+
+/* pt_send_ending: after the last phase, see sender_end.c. */
+enum pt_send_ending {
+	PT_ENDING_NOT,
+	PT_ENDING_THREADS,	/* they were told to end */
+	PT_ENDING_ASK,		/* the receiver is asked for the outcome */
+	PT_ENDING_FINISH,	/* it reads the last message */
+	PT_ENDING_LEAVE,	/* threads that only the connection kept */
+	PT_ENDING_OVER,
+};
+
+/* pt_send_end: how the transfer ends. */
+struct pt_send_end {
+	enum pt_send_ending state;
+	int ret;		/* what step is to return */
+	bool is_unknown;	/* whether the receiver has committed */
+	__u64 deadline_ns;	/* of the state */
+};
+
+/* pt_send_ask: asking for an outcome on other connections, see sender_ask.c. */
+struct pt_send_ask {
+	__u64 deadline_ns;	/* not again after it */
+	__u64 again_ns;		/* 0: it is under way */
+	bool has_offer;
 };
 
 struct pt_sender {
@@ -30,10 +57,15 @@ struct pt_sender {
 	int result;			/* of step; 1: it goes on */
 	bool is_started;
 	bool is_joined;			/* over, and no thread is left */
+	struct pt_send_end end;
+	struct pt_send_ask ask;
 	pthread_mutex_t lock;		/* recursive: warn may ask for the status */
 	struct pt_conn *conn;
+	struct pt_connect *connect;	/* one is being made */
 	struct pt_conn *left_conn;	/* shut, for threads that still name it */
 	enum pt_send_setup setup;
+	__u64 setup_ns;		/* when it went on last */
+	__u32 segment_next;	/* SEGMENTs of all below were said */
 	struct pt_msg_offer offer;
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
@@ -76,7 +108,7 @@ struct pt_sender {
 /* pt_sender_prepare: all that open does, but for descriptors. */
 int pt_sender_prepare(struct pt_sender *s);
 
-/* pt_sender_greet: connecting, in phase CONNECT, then SETUP. */
+/* pt_sender_greet: a step of CONNECT, then SETUP. */
 int pt_sender_greet(struct pt_sender *s);
 
 /* pt_sender_set_up: a step of SETUP, up to lanes that probe. */
@@ -90,7 +122,8 @@ static inline enum pt_trim pt_sender_trim(const struct pt_sender *s)
 /* pt_sender_watch has step called when fd is readable. */
 int pt_sender_watch(struct pt_sender *s, int fd);
 
-/* pt_sender_connect makes a connection past its HELLO. */
+/* pt_sender_connect goes on to make a connection past its HELLO: 1: it is there; 0: not
+ * yet. */
 int pt_sender_connect(struct pt_sender *s);
 
 /* pt_sender_expect: what is owed from here on is another message. */
@@ -104,8 +137,7 @@ int pt_sender_owed(struct pt_sender *s, const char *what);
  * once there is a connection. */
 int pt_sender_watch_peer(struct pt_sender *s);
 
-/* pt_sender_stopped: -ECANCELED if it was cancelled. */
-int pt_sender_stopped(struct pt_sender *s);
+bool pt_sender_is_cancelled(const struct pt_sender *s);
 
 /* pt_sender_interrupted: -ECANCELED of one that was told to end in commit. */
 int pt_sender_interrupted(struct pt_sender *s);
@@ -129,11 +161,23 @@ int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns);
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
 
-/* pt_sender_end: the transfer is over, with ret.  Tells the receiver, ends threads,
- * and asks what became of a commit; returns what to report.  pt_sender_join then waits
- * for threads that the source holds up. */
-int pt_sender_end(struct pt_sender *s, int ret);
+/* pt_sender_end_begin: the transfer is over, with ret: tells the receiver, ends threads,
+ * asks what became of a commit, in steps; 1: there are more, 0: end.ret is to be
+ * reported.  pt_sender_join then waits for threads that the source holds up. */
+void pt_sender_end_begin(struct pt_sender *s, int ret);
+int pt_sender_end_step(struct pt_sender *s);
 void pt_sender_join(struct pt_sender *s);
+
+/* pt_sender_ask_begin leaves the connection.  ask_step: 1: asks; 0: committed, else as
+ * end.ret. */
+void pt_sender_ask_begin(struct pt_sender *s);
+int pt_sender_ask_step(struct pt_sender *s);
+
+/* pt_sender_tick_every has step called so often, at least. */
+void pt_sender_tick_every(const struct pt_sender *s, __u32 ms);
+
+/* pt_sender_unwatch: step is not called for fd any more. */
+void pt_sender_unwatch(const struct pt_sender *s, int fd);
 
 /* pt_sender_start_lanes: what was started is to be stopped, whatever it
  * returns.  pt_sender_stop_lanes: reports the profile, too. */

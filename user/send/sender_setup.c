@@ -12,6 +12,7 @@
 #include "lane/rate.h"
 
 #define CONNECT_MS	10000
+#define LINK_NS		2000000000ULL	/* for the next hop's MAC address */
 
 static int draw(void *to, size_t sz)
 {
@@ -27,7 +28,7 @@ static bool may_copy(const struct pt_sender_cfg *cfg)
 	return cfg->copies == PT_SEND_COPIES_ON;
 }
 
-int pt_sender_connect(struct pt_sender *s)
+static int connect_begin(struct pt_sender *s)
 {
 	const struct pt_conn_cfg cfg = {
 		.role = PT_ROLE_SENDER,
@@ -37,9 +38,27 @@ int pt_sender_connect(struct pt_sender *s)
 	};
 	int timeout_ms = s->cfg.peer_timeout_ms < CONNECT_MS
 		? s->cfg.peer_timeout_ms : CONNECT_MS;
+	int ret = pt_connect_begin(&s->connect, s->cfg.to, &cfg, timeout_ms,
+				   &s->error);
 
-	return pt_conn_connect(&s->conn, s->cfg.to, &cfg, timeout_ms,
-			       s->cancel_fd, &s->error);
+	return ret ? ret : pt_sender_watch(s, pt_connect_fd(s->connect));
+}
+
+int pt_sender_connect(struct pt_sender *s)
+{
+	int ret = s->connect ? 0 : connect_begin(s);
+
+	if (!ret)
+		ret = pt_connect_step(s->connect, &s->conn, &s->error);
+	if (!ret)
+		return 0;
+	pt_connect_end(s->connect);
+	s->connect = NULL;
+	if (ret < 0)
+		return ret;
+	ret = pt_sender_watch(s, pt_conn_fd(s->conn));
+	eventfd_write(s->wake_fd, 1);	/* it may hold messages already */
+	return ret ? ret : 1;
 }
 
 /* agree_on_copies: what both ends said in HELLO is for the lanes. */
@@ -98,48 +117,69 @@ static int choose_cipher(struct pt_sender *s, const struct pt_msg_offer *offer)
 			    pt_conn_peer_text(s->conn));
 }
 
-/* open_path opens the way to who has made the offer. */
-static int open_path(struct pt_sender *s)
+static struct pt_send_path_cfg path_cfg(const struct pt_sender *s)
 {
-	const struct pt_send_path_cfg cfg = {
+	return (struct pt_send_path_cfg){
 		.src = pt_conn_local(s->conn),
 		.dst = pt_conn_peer(s->conn),
 		.offer = &s->offer,
 		.mtu = s->cfg.mtu,
-		.timeout_ms = 2000,
-		.stop_fd = s->cancel_fd,
 	};
-	char text[sizeof(s->path.card.why.text) + 16];
+}
+
+/* take_offer begins to look for the way to who made it. */
+static int take_offer(struct pt_sender *s)
+{
+	const struct pt_send_path_cfg cfg = path_cfg(s);
 	int ret = choose_cipher(s, &s->offer);
 
 	if (!ret)
-		ret = pt_send_path_open(&s->path, &cfg, &s->error);
+		ret = pt_send_path_begin(&s->path, &cfg, &s->error);
 	if (!ret)
 		ret = pt_sender_watch(s, pt_monitor_fd(s->path.monitor));
-	if (ret || !s->path.card.why.text[0] || !s->cfg.warn)
-		return ret;
-	snprintf(text, sizeof(text), "copy mode: %s", s->path.card.why.text);
-	s->cfg.warn(text, s->cfg.arg);
-	return 0;
+	s->setup = PT_SETUP_LINK;
+	s->setup_ns = pt_clock_ns();
+	eventfd_write(s->wake_fd, 1);
+	return ret;
 }
 
-static int send_segments(struct pt_sender *s, const struct pt_segment *segs,
-			 __u32 cnt)
+static void warn_of_copy_mode(const struct pt_sender *s)
 {
-	int ret = 0;
+	char text[sizeof(s->path.card.why.text) + 16];
 
-	for (__u32 i = 0; !ret && i < cnt; i++) {
+	if (!s->path.card.why.text[0] || !s->cfg.warn)
+		return;
+	snprintf(text, sizeof(text), "copy mode: %s", s->path.card.why.text);
+	s->cfg.warn(text, s->cfg.arg);
+}
+
+/* send_segments: as many as the connection takes. */
+static int send_segments(struct pt_sender *s)
+{
+	const struct pt_segment *segs;
+	__u32 cnt;
+
+	segs = pt_layout_segments(s->layout, &cnt);
+	for (; s->segment_next < cnt; s->segment_next++) {
+		const struct pt_segment *seg = &segs[s->segment_next];
 		struct pt_message m = {
 			.type = PT_MSG_SEGMENT,
-			.segment = { .gfn = segs[i].gfn, .sz = segs[i].sz },
+			.segment = { .gfn = seg->gfn, .sz = seg->sz },
 		};
+		int ret;
 
-		strcpy(m.segment.name, segs[i].name);
-		ret = pt_conn_send_batched(s->conn, &m,
-					   s->cfg.peer_timeout_ms, s->cancel_fd,
-					   &s->error);
+		strcpy(m.segment.name, seg->name);
+		ret = pt_conn_send_batched(s->conn, &m, 0, -1, &s->error);
+		if (ret == -ETIMEDOUT && pt_clock_ns() - s->setup_ns <
+		    s->cfg.peer_timeout_ms * 1000000ULL)
+			return 0;
+		if (ret)
+			return ret;
+		s->setup_ns = pt_clock_ns();
 	}
-	return ret == -ECANCELED ? pt_sender_stopped(s) : ret;
+	s->setup = PT_SETUP_OPEN;
+	pt_sender_expect(s);
+	return 0;
 }
 
 static int send_open(struct pt_sender *s)
@@ -157,17 +197,32 @@ static int send_open(struct pt_sender *s)
 			.file_cnt = s->cfg.file_cnt,
 		},
 	};
-	const struct pt_segment *segs;
-	__u32 cnt;
 	int ret;
 
-	segs = pt_layout_segments(s->layout, &cnt);
-	m.open.segment_cnt = cnt;
+	pt_layout_segments(s->layout, &m.open.segment_cnt);
 	memcpy(m.open.dst_addr, s->path.dst.ip, sizeof(m.open.dst_addr));
 	strncpy(m.open.name, s->cfg.name ? s->cfg.name : "",
 		sizeof(m.open.name) - 1);
 	ret = pt_conn_send(s->conn, &m, &s->error);
-	return ret ? ret : send_segments(s, segs, cnt);
+	s->setup = PT_SETUP_SEGMENTS;
+	s->setup_ns = pt_clock_ns();
+	return ret ? ret : send_segments(s);
+}
+
+/* find: our end of the way, and then it is said what is to come. */
+static int find(struct pt_sender *s)
+{
+	const struct pt_send_path_cfg cfg = path_cfg(s);
+	int ret = pt_send_path_find(&s->path, &s->error);
+
+	if (ret == -EAGAIN && pt_clock_ns() - s->setup_ns < LINK_NS)
+		return 0;
+	if (!ret)
+		ret = pt_send_path_bind(&s->path, &cfg, &s->error);
+	if (ret)
+		return ret;
+	warn_of_copy_mode(s);
+	return send_open(s);
 }
 
 static int start_files(struct pt_sender *s)
@@ -215,29 +270,16 @@ int pt_sender_prepare(struct pt_sender *s)
 /* pt_sender_greet: the carrier comes first, as without it nobody answers. */
 int pt_sender_greet(struct pt_sender *s)
 {
-	int ret = pt_card_wait_attached(&s->path.card, &s->error);
+	int ret = s->connect ? 0 : pt_card_wait_attached(&s->path.card,
+							 &s->error);
 
 	if (!ret)
 		ret = pt_sender_connect(s);
-	if (!ret)
-		ret = agree_on_copies(s);
-	if (!ret)
-		ret = pt_sender_watch(s, pt_conn_fd(s->conn));
-	if (ret)
+	if (ret <= 0)
 		return ret;
-	pt_sender_enter(s, PT_SEND_SETUP);
-	eventfd_write(s->wake_fd, 1);	/* it may hold the OFFER already */
-	return 0;
-}
-
-/* take_offer: open our side of it, and say what is to come. */
-static int take_offer(struct pt_sender *s)
-{
-	int ret = open_path(s);
-
+	ret = agree_on_copies(s);
 	if (!ret)
-		ret = send_open(s);
-	pt_sender_expect(s);
+		pt_sender_enter(s, PT_SEND_SETUP);
 	return ret;
 }
 
@@ -260,8 +302,11 @@ int pt_sender_set_up(struct pt_sender *s)
 	case PT_SETUP_OFFER:
 		return pt_sender_owed(s, "OFFER");
 	case PT_SETUP_OFFERED:
-		s->setup = PT_SETUP_OPEN;
 		return take_offer(s);
+	case PT_SETUP_LINK:
+		return find(s);
+	case PT_SETUP_SEGMENTS:
+		return send_segments(s);
 	case PT_SETUP_OPEN:
 		return pt_sender_owed(s, "OPENED");
 	case PT_SETUP_OPENED:
