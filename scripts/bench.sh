@@ -190,7 +190,7 @@ mapfile -t trims < <(printf '%s\n' "${all_trims[@]}" |
 [[ -z $write || -d $(dirname "$write") ]] ||
 	misuse "--write $write: its folder is not there"
 
-# bottleneck: the family of that name; --write must name a document that has its
+# bottleneck: runs the bottleneck family; --write must name a document with its
 # marks.
 bottleneck()
 {

@@ -39,6 +39,8 @@ while read -r path; do
 done < <(grep -Eoh '`(bpf|docs|include|scripts|tests|user)/[a-z0-9_./-]+`' \
 	README.md docs/*.md | tr -d '`' | sort -u)
 
+[ "$(wc -w <docs/design.md)" -le 2500 ] ||
+	finding "docs/design.md: more than 2500 words"
 scripts/rooms.py || finding "rooms.py found something"
 scripts/words.py || finding "words.py found something"
 

@@ -180,7 +180,7 @@ enum pt_choice {
 
 /* pt_pages: the pages of the memory from which frames are sent. */
 enum pt_pages {
-	PT_PAGES_THP = 0,	/* huge where the kernel has some at hand */
+	PT_PAGES_THP = 0,	/* huge if the kernel has free ones */
 	PT_PAGES_SMALL = 1,
 	PT_PAGES_HUGE = 2,	/* of the pool that was reserved (hugetlb) */
 	PT_PAGES_AUTO = 3	/* HUGE, or THP if the pool has too few */

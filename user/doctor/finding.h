@@ -142,7 +142,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(QUEUES, "queues", OK, BOTH, "{} to receive and send on", "")	\
 	X(QUEUES_ONE, "queues", INFO, BOTH,				\
 	  "one only: all frames by one thread, one transfer at a time",	\
-	  "ethtool -L {dev}; of a veth numrxqueues N numtxqueues N")	\
+	  "ethtool -L {dev}; for a veth numrxqueues N numtxqueues N")	\
 	X(QUEUES_FEWER, "queues", ERROR, RECEIVE,			\
 	  "{} to receive on, fewer than the veth peer sends on",	\
 	  "ethtool -L {dev} rx N, or --generic")			\

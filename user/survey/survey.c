@@ -12,7 +12,8 @@
 #include "wire/builder.h"
 
 #define FRAME_AROUND_SZ	24	/* preamble 8, FCS 4, gap 12 */
-#define COPY_DESC_SZ	3840	/* of a frame in a descriptor, in copy mode */
+#define COPY_DESC_SZ	3840	/* bytes of a frame per descriptor in copy
+				 * mode */
 
 /* region: the result of one pass over a region's pages. */
 struct region {
