@@ -387,6 +387,51 @@ max_files_exactly()
 	nothing_left
 }
 
+# limited_receive THREADS: a receiver as a user who may have so many threads, and
+# nobody else's count.
+limited_receive()
+{
+	local dev
+
+	dev=$(dev_b)
+	: >receive.err
+	(
+		ulimit -u "$1"
+		exec nsenter --net="/run/netns/$(hosts_netns "$net" b)" -- \
+			"$pagetrim" receive --dev "$dev" "${security[@]}" \
+			--listen "$HOSTS_B4" --out folder/copy \
+			--user "$limited_uid:$limited_uid"
+	) >receive.json 2>receive.err &
+	receiver=$!
+}
+
+ended_or_listens() { is_gone "$receiver" || says_it_listens receive; }
+
+# few_threads: whichever thread cannot be started, that is what is said.
+limited_uid=$((1000000 + $$))
+few_threads()
+{
+	hosts_up "$net"
+	mkdir folder
+	chown "$limited_uid" folder
+	chmod o+x . ..
+	for ((threads = 1; threads < 20; threads++)); do
+		limited_receive "$threads"
+		wait_until 20 ended_or_listens
+		if says_it_listens receive; then
+			send_begin send --to "$HOSTS_B4" "$(image look)"
+			finish "$sender" 60
+			[[ $status -ne 0 ]] || break
+			same "exit of send" "$status" 4
+			one_error send 'cannot start'
+		fi
+		ended receive "$receiver" 20 3 'cannot (start|wait for signals)'
+		same "files left" "$(find folder -type f)" ''
+	done
+	ended receive "$receiver" 20 0
+	same_file "$(image look)" folder/copy
+}
+
 case_run "privilege: as the document lists" during '' ''
 case_run "privilege: as the document lists, --user on both" during nobody nobody
 case_run "privilege: --user, an attached program" during nobody '' attached
@@ -401,6 +446,7 @@ case_run "privilege: --user may not write there" \
 case_run "privilege: --user may not look there" \
 	sink_refused_to '--user' mkdir -m 0700 place
 case_run "privilege: --user without the right to" not_root_to_become
+case_run "privilege: threads that cannot be started" few_threads
 case_run "privilege: root overrides no mode" root_overrides_nothing
 case_run "privilege: a stranger's link on the way" planted_link
 case_run "privilege: --max-memory, together" max_memory

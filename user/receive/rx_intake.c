@@ -66,10 +66,12 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->is_profiled = s->cfg->profile;
 	i->places_apart = pt_sink_may_wait(s->sink);
 	ret = pt_intake_lanes_make(i);
+	/* -EAGAIN from here would mean that the XDP maps are locked. */
 	if (ret)
-		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start %u "
-				    "lanes: %s (raise ulimit -u, or free some "
-				    "memory)", i->lane_cnt, strerror(-ret));
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "cannot start "
+				    "%u lanes: %s (raise ulimit -u, or free "
+				    "some memory)", i->lane_cnt,
+				    strerror(-ret));
 	return open_seals(s, err);
 }
 
