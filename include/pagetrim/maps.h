@@ -16,9 +16,9 @@
 
 /* PT_RULES: the version of the rules by which a program judges frames.  It
  * grows with each change after which an older program drops sound frames: 2
- * added records of kind copy.  A program without the number has the first
- * rules. */
-#define PT_RULES		2
+ * added records of kind copy, 3 frames of version 3.  A program without the
+ * number has the first rules. */
+#define PT_RULES		3
 
 /* pt_constants: a program's description of itself, its constant of that
  * name. */

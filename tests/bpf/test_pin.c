@@ -231,6 +231,7 @@ static void test_rules(void **state)
 		bool is_fine;
 	} rows[] = {
 		{ 0, false },
+		{ 2, false },		/* takes frames of version 1 alone */
 		{ PT_RULES - 1, false },
 		{ PT_RULES, true },
 		{ PT_RULES + 1, true },
