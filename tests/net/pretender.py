@@ -17,6 +17,8 @@ STOP of a receiver, which believes whatever it is sent: it never says
     OFFER, OPENED, LANE_READY, LEDGER, VERIFIED, COMMITTED; or
     deaf        it reads nothing behind OPEN
     flood       PINGs without pause in place of COMMITTED
+    early       COMMITTED, but before COMMIT
+    other       COMMITTED, but of another transfer
 
 Each says "ready" on stderr when it can be connected to, or when it stops going
 on.  Both print what they were told at the end, a receiver by each who came.
@@ -201,6 +203,7 @@ def take_from(peer, stop):
     if stop == "deaf":
         ready()
         time.sleep(3600)
+    transfer_id = payload[:8]
     lanes = struct.unpack("!H", payload[32:34])[0]
     peer.expect(SEGMENT)
     peer.send(message(OPENED, struct.pack("!QB", 1, 0)))
@@ -214,6 +217,8 @@ def take_from(peer, stop):
         elif kind == LANE_SET and stop == "LANE_READY":
             peer.answers_only()
         elif kind == LANE_SET:
+            if stop == "early":
+                peer.send(message(COMMITTED, transfer_id))
             peer.send(message(LANE_READY, payload[:2] +
                               struct.pack("!I", 2048)))
         elif kind == SYNC:
@@ -225,6 +230,8 @@ def take_from(peer, stop):
         elif kind == VERIFY:
             sent = struct.unpack("!%dQ" % lanes, payload[4:])
             peer.send(ledger(sum(sent)), message(VERIFIED))
+        elif kind == COMMIT and stop == "other":
+            peer.send(message(COMMITTED, struct.pack("!Q", 1)))
         elif kind == COMMIT and stop == "flood":
             peer.floods()
         elif kind == COMMIT:

@@ -154,6 +154,10 @@ case_run "peers: a receiver that never verifies" \
 	receiver_that_pretends VERIFIED 4 'has not said VERIFIED'
 case_run "peers: a receiver that never commits" \
 	receiver_that_pretends COMMITTED 6 'has not said COMMITTED'
+case_run "peers: a receiver that commits before it is told to" \
+	receiver_that_pretends early 4 'unexpected COMMITTED'
+case_run "peers: a receiver that commits another transfer" \
+	receiver_that_pretends other 6 'has not said COMMITTED'
 case_run "peers: a receiver that talks without pause" \
 	receiver_that_pretends flood 6 'has not said COMMITTED'
 

@@ -35,7 +35,7 @@ static int ask(struct pt_sender *s)
 static int take(struct pt_sender *s, const struct pt_message *m)
 {
 	if (m->type == PT_MSG_COMMITTED)
-		return 1;
+		return pt_sender_take(s, m) ? : 1;
 	if (m->type != PT_MSG_OFFER || s->ask.has_offer)
 		return pt_sender_take(s, m);
 	s->ask.has_offer = true;	/* it offers before it hears what we want */

@@ -107,6 +107,16 @@ static int take_opened(struct pt_sender *s, const struct pt_message *m)
 	return 0;
 }
 
+/* take_committed: an answer to COMMIT or ASK, and of our transfer. */
+static int take_committed(struct pt_sender *s, const struct pt_message *m)
+{
+	if (s->report.phase != PT_SEND_COMMIT ||
+	    m->committed.transfer_id != s->report.transfer_id)
+		return unexpected(s, m);
+	s->is_committed = true;
+	return 0;
+}
+
 static int take_ack(struct pt_sender *s, const struct pt_msg_ack *ack)
 {
 	struct pt_inbox *in = inbox_of(s, ack->lane);
@@ -166,8 +176,7 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	case PT_MSG_MISMATCH:
 		return take_mismatch(s, &m->mismatch);
 	case PT_MSG_COMMITTED:
-		s->is_committed = true;
-		return 0;
+		return take_committed(s, m);
 	case PT_MSG_ABORT:
 		return take_abort(s, &m->abort);
 	default:
