@@ -40,6 +40,9 @@ static void hint_is_found(void **state)
 	expect_hint("(use less)", "too much (use less)");
 	expect_hint("(use x (y))", "too much (use %s)", "x (y)");
 	expect_hint("(remove it)", "%s%s", "in the way", " (remove it)");
+	expect_hint("(remove it)", "%s: %.40s", "x", "in the way (remove it)");
+	expect_hint("", "%s: %.11s", "x", "in the way (remove it)");
+	expect_hint("", "after 200s");
 	expect_hint("(b)", "(a) then (b)");
 	expect_hint("", "(only this)");
 	expect_hint("", "a call f(x)");

@@ -83,6 +83,18 @@ static bool ends_with(const char *text, const char *tail)
 	return sz >= tail_sz && !strcmp(text + sz - tail_sz, tail);
 }
 
+/* ends_with_operand: fmt ends with "%s", or with a limit as "%.200s". */
+static bool ends_with_operand(const char *fmt)
+{
+	size_t at = strlen(fmt);
+
+	if (!at || fmt[--at] != 's')
+		return false;
+	while (at && strchr(".0123456789", fmt[at - 1]))
+		at--;
+	return at && fmt[at - 1] == '%';
+}
+
 int pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 		 const char *fmt, ...)
 {
@@ -96,7 +108,7 @@ int pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 	va_end(args);
 	name_options(err->text);
 	/* An operand elsewhere, "eth0 (old)", is no hint. */
-	err->hint_at = ends_with(fmt, ")") || ends_with(fmt, "%s")
+	err->hint_at = ends_with(fmt, ")") || ends_with_operand(fmt)
 		? hint_of(err->text) : 0;
 	return code;
 }
