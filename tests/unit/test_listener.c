@@ -168,6 +168,35 @@ static void test_refused(void **state)
 	pt_listener_close(l);
 }
 
+/* Those that were refused, and stay, do not keep one that is silent. */
+static void test_refused_hide_nobody(void **state)
+{
+	enum { CNT = 100 };
+	struct pt_conn_cfg cfg = receiver_cfg;
+	struct pt_listener *l;
+	int ret, cnt = 0, fds[CNT + 1];
+	struct pt_conn *c;
+	__u8 bytes[64];
+
+	(void)state;
+	cfg.hello_ms = 50;
+	l = listen_at("127.0.0.1", &cfg);
+	fds[cnt++] = raw_connect(l);
+	do {
+		fds[cnt] = raw_connect(l);
+		raw_write(fds[cnt++], bytes,
+			  put_hello(bytes, PT_ROLE_SENDER, 7, 9));
+		ret = accept_any(l, &c);
+		if (ret == -EPROTONOSUPPORT)
+			ret = pt_listener_accept(l, &c, &err);
+		poll(NULL, 0, 10);
+	} while (ret != -ETIMEDOUT && cnt <= CNT);
+	assert_int_equal(ret, -ETIMEDOUT);
+	while (cnt > 0)
+		close(fds[--cnt]);
+	pt_listener_close(l);
+}
+
 /* One that was refused and stays has its time, and no longer. */
 static void test_refused_stays(void **state)
 {
@@ -363,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_stays),
+		cmocka_unit_test(test_refused_hide_nobody),
 		cmocka_unit_test(test_version_agreed),
 		cmocka_unit_test(test_handed_out),
 		cmocka_unit_test(test_full_house),

@@ -19,8 +19,7 @@
 #define PLACES_MIN	16
 
 /* pending: a connection that has not said HELLO, or whose HELLO was refused and
- * which has yet to read why.  Deadlines ascend, but for those of the latter, which
- * stand first. */
+ * which has yet to read why.  Each list has its deadlines in ascending order. */
 struct pending {
 	TAILQ_ENTRY(pending) link;
 	struct pt_conn *conn;
@@ -32,8 +31,8 @@ struct pt_listener {
 	int sock, timer, epoll;
 	struct pt_conn_cfg cfg;
 	struct pt_address address;
-	TAILQ_HEAD(pending_list, pending) pending;
-	unsigned pending_cnt, places;
+	TAILQ_HEAD(pending_list, pending) pending, refused;
+	unsigned pending_cnt, places;	/* the former of both lists */
 	__u64 paused_until_ns;		/* 0: accepting */
 };
 
@@ -111,6 +110,7 @@ int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
 		l->cfg.hello_ms = PT_PENDING_MS;
 	l->sock = l->timer = l->epoll = -1;
 	TAILQ_INIT(&l->pending);
+	TAILQ_INIT(&l->refused);
 	l->places = places();
 	ret = bind_and_listen(l, addr);
 	if (ret)
@@ -140,15 +140,18 @@ static struct pt_conn *pending_take(struct pt_listener *l, struct pending *p)
 {
 	struct pt_conn *c = p->conn;
 
-	TAILQ_REMOVE(&l->pending, p, link);
+	TAILQ_REMOVE(p->is_refused ? &l->refused : &l->pending, p, link);
 	l->pending_cnt--;
 	free(p);
 	return c;
 }
 
+/* drop_oldest: those that were refused go first. */
 static void drop_oldest(struct pt_listener *l)
 {
-	pt_conn_close(pending_take(l, TAILQ_FIRST(&l->pending)));
+	struct pending *p = TAILQ_FIRST(&l->refused);
+
+	pt_conn_close(pending_take(l, p ? p : TAILQ_FIRST(&l->pending)));
 }
 
 void pt_listener_close(struct pt_listener *l)
@@ -176,15 +179,22 @@ const struct pt_address *pt_listener_address(const struct pt_listener *l)
 	return &l->address;
 }
 
-/* timer_set: when the oldest runs out of time, or the pause ends. */
+/* earlier: 0 is no time. */
+static __u64 earlier(__u64 a, __u64 b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+/* timer_set: when the oldest of a list runs out of time, or the pause ends. */
 static void timer_set(struct pt_listener *l)
 {
-	struct pending *oldest = TAILQ_FIRST(&l->pending);
-	__u64 at = oldest ? oldest->deadline_ns : 0;
+	const struct pending *oldest = TAILQ_FIRST(&l->pending);
+	const struct pending *refused = TAILQ_FIRST(&l->refused);
+	__u64 at = earlier(oldest ? oldest->deadline_ns : 0,
+			   refused ? refused->deadline_ns : 0);
 	struct itimerspec spec = { 0 };
 
-	if (l->paused_until_ns && (!at || l->paused_until_ns < at))
-		at = l->paused_until_ns;
+	at = earlier(at, l->paused_until_ns);
 	spec.it_value.tv_sec = at / 1000000000;
 	spec.it_value.tv_nsec = at % 1000000000;
 	timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &spec, NULL);
@@ -276,7 +286,7 @@ static void turn_away(struct pt_listener *l, struct pending *p, int code)
 	p->is_refused = true;
 	p->deadline_ns = pt_deadline_ns(PT_CONN_REFUSE_MS);
 	TAILQ_REMOVE(&l->pending, p, link);
-	TAILQ_INSERT_HEAD(&l->pending, p, link);
+	TAILQ_INSERT_TAIL(&l->refused, p, link);
 	part(l, p);
 }
 
@@ -299,14 +309,14 @@ static int greet(struct pt_listener *l, struct pending *p, struct pt_conn **out,
 	return ret;
 }
 
-/* expire turns away the oldest if its time is over. */
+/* expire turns away the oldest if its time is over, and those that were refused. */
 static int expire(struct pt_listener *l, struct pt_error *err)
 {
 	struct pending *p;
 
-	while ((p = TAILQ_FIRST(&l->pending)) &&
-	       !pt_left_ms(p->deadline_ns) && p->is_refused)
+	while ((p = TAILQ_FIRST(&l->refused)) && !pt_left_ms(p->deadline_ns))
 		pt_conn_close(pending_take(l, p));
+	p = TAILQ_FIRST(&l->pending);
 	if (!p || pt_left_ms(p->deadline_ns))
 		return 0;
 	pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "%s: connected, but said "
