@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* look: finds out whether a map has AF_XDP sockets.  Only a program can read
- * that, so this one runs once, on no device, with another program's map in
+/* look: finds out which queues of a map have AF_XDP sockets.  Only a program can
+ * read that, so this one runs once, on no device, with another program's map in
  * place of its own.
  */
 #include <linux/bpf.h>
@@ -14,7 +14,8 @@ struct {
 	__type(value, __u32);
 } pt_xsks SEC(".maps");
 
-/* pagetrim_look returns 1 if the map has one, else 0. */
+__u8 pt_has_socket[PT_QUEUES_MAX];	/* the answer, by queue: 0, 1 */
+
 SEC("xdp")
 int pagetrim_look(struct xdp_md *ctx)
 {
@@ -23,8 +24,7 @@ int pagetrim_look(struct xdp_md *ctx)
 		__u32 queue = i;	/* i stays in a register: the verifier
 					 * sees that the loop ends */
 
-		if (bpf_map_lookup_elem(&pt_xsks, &queue))
-			return 1;
+		pt_has_socket[i] = !!bpf_map_lookup_elem(&pt_xsks, &queue);
 	}
 	return 0;
 }

@@ -241,6 +241,7 @@ static void test_rules(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct pt_program_cfg cfg = native();
 		struct pt_program_info info;
+		struct pt_program *p;
 		struct pt_error err;
 		__u32 id;
 
@@ -254,6 +255,9 @@ static void test_rules(void **state)
 			pt_program_close(must_open(native()));
 		else
 			refused(native(), -ESTALE, "another version");
+		if (!rows[i].is_fine)
+			assert_int_equal(pt_program_peek(&p, &veth.far, NULL),
+					 -ESTALE);
 		assert_int_equal(attached_id(false), id);
 		must_unpin(false);
 		assert_int_equal(attached_id(false), 0);

@@ -152,6 +152,15 @@ two_containers()
 	receive_in_container other --listen "$HOSTS_B4:7472" --out other.copy
 	ended other "$receiver" 20 3 'queue 0.*busy.*a /run of its own'
 	! is_gone "$first" || die "the first one ended: $(<receive.err)"
+	# Nor does stats there take a queue for free that it sees no lease of.
+	# shellcheck disable=SC2016 # the inner shell's
+	on b unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' - \
+		"$pagetrim" stats --dev "$(dev_b)" >seen
+	grep -q '^queue 0: a receiver with a /run of its own' seen ||
+		die "stats: $(<seen)"
+	grep -q '^queue 1: no pagetrim in sight' seen || die "stats: $(<seen)"
+	same "queues with sockets" "$(hosts_run "$net" b "$pagetrim" stats \
+		--json --dev "$(dev_b)" | jq -c .sockets)" '[0]'
 	receiver=$first
 	as_it_was
 	# Whose lease it cannot see, it passes over.

@@ -86,6 +86,7 @@ struct queue {
 	struct pt_counters counters;
 	bool is_leased;
 	struct pt_lease_owner owner;
+	bool has_socket;	/* of a receiver, if that is known */
 };
 
 struct session {
@@ -119,6 +120,9 @@ static void add(struct pt_counters *sum, const struct pt_counters *c)
  * came on them. */
 static void take_queues(struct sample *s, const struct pt_program *p)
 {
+	bool has_socket[PT_QUEUES_MAX] = { 0 };
+
+	pt_program_sockets(p, has_socket);
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
 		struct queue *to = &s->queues[s->queue_cnt];
 
@@ -128,6 +132,7 @@ static void take_queues(struct sample *s, const struct pt_program *p)
 			continue;
 		to->queue = q;
 		to->is_leased = pt_lease_owner(&s->device, q, &to->owner) > 0;
+		to->has_socket = has_socket[q];
 		add(&s->total, &to->counters);
 		s->queue_cnt++;
 	}
@@ -183,7 +188,7 @@ static json_t *counters_json(const struct pt_counters *c)
 static void print_json(const struct sample *s)
 {
 	json_t *queues = json_array(), *leases = json_array();
-	json_t *sessions = json_array(), *object;
+	json_t *sockets = json_array(), *sessions = json_array(), *object;
 	char id[20];
 
 	for (__u32 i = 0; i < s->queue_cnt; i++) {
@@ -196,6 +201,9 @@ static void print_json(const struct sample *s)
 			json_array_append_new(leases, json_pack(
 				"{s:i, s:i, s:s}", "queue", q->queue, "pid",
 				q->owner.pid, "role", q->owner.role));
+		if (q->has_socket)
+			json_array_append_new(sockets,
+					      json_integer(q->queue));
 	}
 	for (__u32 i = 0; i < s->session_cnt; i++) {
 		const struct session *session = &s->sessions[i];
@@ -210,13 +218,14 @@ static void print_json(const struct sample *s)
 		json_array_append_new(sessions, object);
 	}
 	pt_out_json(json_pack("{s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:o, s:o, "
-		"s:o}", "device", s->device.name,
+		"s:o, s:o}", "device", s->device.name,
 		"mode", s->info.generic ? "generic" : "native",
 		"program-id", (json_int_t)s->info.id,
 		"pinned", s->info.pinned, "dispatcher", s->info.dispatcher,
 		"multi-buffer", s->info.multi_buffer,
 		"total", counters_json(&s->total), "queues", queues,
-		"leases", leases, "sessions", sessions));
+		"leases", leases, "sockets", sockets,
+		"sessions", sessions));
 }
 
 static void print_head(const struct sample *s)
@@ -232,8 +241,11 @@ static void print_head(const struct sample *s)
 		if (q->is_leased)
 			printf("queue %u: pid %d, pagetrim %s\n", q->queue,
 			       q->owner.pid, q->owner.role);
+		else if (q->has_socket)
+			printf("queue %u: a receiver with a /run of its own\n",
+			       q->queue);
 		else
-			printf("queue %u: free\n", q->queue);
+			printf("queue %u: no pagetrim in sight\n", q->queue);
 	}
 }
 

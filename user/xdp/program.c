@@ -127,12 +127,18 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		pt_cause_text()[0] ? ": " : "", pt_cause_text());
 }
 
-int program_fail_version(struct pt_error *err, const struct pt_device *device)
+int program_fail_version(struct pt_error *err, struct pt_program *p)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
-		"%s: the program on it is of another version of pagetrim "
-		"(pagetrim detach {dev} %s, then attach)", device->name,
-		device->name);
+	const char *dev = p->device.name;
+	char remedy[128] = "wait until its receiver ends, or detach it where "
+			   "its pins are to be seen";
+
+	if (!program_find_pins(p))
+		snprintf(remedy, sizeof(remedy), "pagetrim detach {dev} %s, "
+			 "then attach", dev);
+	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: the program on it "
+			    "is of another version of pagetrim (%s)", dev,
+			    remedy);
 }
 
 /* libbpf takes the frags flag from the section's name, and only a handler of
@@ -352,7 +358,7 @@ static int try_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		return program_fail(err, cfg, -ENOMEM);
 	ret = program_find(p);
 	if (ret == -EPROTO)
-		ret = program_fail_version(err, dev);
+		ret = program_fail_version(err, p);
 	else if (!ret && !program_find_pins(p))
 		ret = adopt_pinned(p, cfg, err);
 	else if (!ret && p->constants.netns_cookie)
@@ -388,6 +394,35 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 			    "are done)", cfg->device->name);
 }
 
+/* fail_gone: the device of that name is not here; its pins may be. */
+static int fail_gone(struct pt_error *err, const struct pt_device *device)
+{
+	if (program_refuse_pins(device, err))
+		return -ENODEV;
+	return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was removed "
+		"(pagetrim detach {dev} %s removes the pins that are left)",
+		device->name, device->name);
+}
+
+/* fail_none: attach is no remedy if the device has a foreign program. */
+static int fail_none(struct pt_error *err, const struct pt_device *device)
+{
+	struct pt_occupant occupant;
+	char who[160], remedy[160];
+
+	pt_occupant_find(&occupant, device);
+	if (!occupant.hook.prog_id)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: no "
+			"pagetrim program runs on it (pagetrim attach {dev} "
+			"%s, or a running pagetrim receive)", device->name,
+			device->name);
+	pt_occupant_print(&occupant, who, sizeof(who));
+	pt_occupant_remedy(&occupant, device->name, remedy, sizeof(remedy));
+	return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: no pagetrim "
+			    "program runs on it, but %s (%s)", device->name,
+			    who, remedy);
+}
+
 int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 		    struct pt_error *err)
 {
@@ -398,28 +433,23 @@ int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 	pt_cause_begin();
 	if (!p)
 		return program_fail(err, &cfg, -ENOMEM);
-	if (!device->ifindex) {
-		program_free(p);
-		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was "
-			"removed, or moved to another network namespace "
-			"(pagetrim detach {dev} %s removes the pins that are "
-			"left)", device->name, device->name);
-	}
-	ret = program_find(p);
+	ret = device->ifindex ? program_find(p) : -ENODEV;
 	if (!ret) {
 		p->info.pinned = !program_find_pins(p) ||
 				 p->constants.netns_cookie;
 		*out = p;
 		return 0;
 	}
+	if (!device->ifindex)
+		ret = fail_gone(err, device);
+	else if (ret == -ENOENT)
+		ret = fail_none(err, device);
+	else if (ret == -EPROTO)
+		ret = program_fail_version(err, p);
+	else
+		ret = program_fail(err, &cfg, ret);
 	program_free(p);
-	if (ret == -ENOENT || ret == -EPROTO)
-		return pt_error_set(err, PT_EXIT_HOST, -ENOENT,
-			"%s: no pagetrim program%s runs on it (pagetrim attach "
-			"{dev} %s, or a running pagetrim receive)",
-			device->name, ret == -EPROTO ? " of this version" : "",
-			device->name);
-	return program_fail(err, &cfg, ret);
+	return ret;
 }
 
 /* The next process that opens or adds settles the rest: it finds our sessions

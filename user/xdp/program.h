@@ -75,8 +75,8 @@ int pt_program_open(struct pt_program **out, const struct pt_program_cfg *cfg,
 		    struct pt_error *err);
 
 /* pt_program_peek opens the program on the device, pinned or another process's,
- * for reading counters and sessions.  -ENOENT: none of ours; -ENODEV: the
- * device is no longer here. */
+ * for reading counters and sessions.  -ENOENT: none of ours; -ESTALE: one of
+ * another version; -ENODEV: the device is no longer here. */
 int pt_program_peek(struct pt_program **out, const struct pt_device *device,
 		    struct pt_error *err);
 
@@ -113,9 +113,10 @@ void pt_program_pin_path(char path[PT_PIN_PATH_SZ],
 
 /* pt_program_unpin detaches the program and removes the pins of pt_program_pin,
  * also those of one that was killed half-way.  -ENOENT: nothing is attached, or
- * its pins are not visible here.  Without force also: -EBUSY: a process
- * receives by the program (the text names it), or has its maps locked; -EMFILE,
- * ...: the receivers cannot be read; -ESTALE: as pt_program_pin. */
+ * its pins are not visible here; -EBUSY: the program on the device is a
+ * receiver's own.  Without force also: -EBUSY: a process receives by the program
+ * (the text names it), or has its maps locked; -EMFILE, ...: the receivers cannot
+ * be read; -ESTALE: as pt_program_pin. */
 int pt_program_unpin(const struct pt_device *device, bool force,
 		     struct pt_error *err);
 
@@ -154,6 +155,11 @@ int pt_program_lane_queue(struct pt_program *p, __u64 session_id, __u32 lane,
  * the socket removes it again.  fd -1 removes it now. */
 int pt_program_socket_set(struct pt_program *p, __u32 queue, int xsk_fd,
 			  struct pt_error *err);
+
+/* pt_program_sockets writes for each queue whether a receiver's socket takes its
+ * frames, also the socket of a process whose leases are not visible here.  A
+ * receiver that begins has one on the last queue.  -errno: not known. */
+int pt_program_sockets(const struct pt_program *p, bool has[PT_QUEUES_MAX]);
 
 /* pt_program_*_counters write sums over all CPUs.  Return 0, or -ENOENT: no
  * such queue or session. */

@@ -89,8 +89,8 @@ void program_free(struct pt_program *p);
 int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		 int code);
 
-/* program_fail_version converts program_find's -EPROTO to -ESTALE. */
-int program_fail_version(struct pt_error *err, const struct pt_device *device);
+/* program_fail_version converts program_find's -EPROTO, for p, to -ESTALE. */
+int program_fail_version(struct pt_error *err, struct pt_program *p);
 
 /* program_fail_hidden: pagetrim attach attached p's program, and its pins are
  * not visible here. */
@@ -163,6 +163,10 @@ enum program_pins {
 /* program_judge_pins returns the state; *device is the device if it is HERE. */
 enum program_pins program_judge_pins(const char *path,
 				     struct pt_device *device);
+
+/* program_refuse_pins returns 0 if the pins of device's name belong to no known
+ * device of any name, so that they may be removed; else -ESTALE. */
+int program_refuse_pins(const struct pt_device *device, struct pt_error *err);
 
 /* ---- turns of attach and detach: program_turn.c ---- */
 

@@ -4,7 +4,6 @@
 #include "xdp/program_impl.h"
 
 #include <errno.h>
-#include <linux/if_ether.h>
 #include <linux/if_xdp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +11,6 @@
 
 #include <bpf/bpf.h>
 
-#include "look.skel.h"
 #include "xdp/hook.h"
 #include "xdp/lease.h"
 
@@ -39,26 +37,17 @@ static bool is_received_on(const struct pt_device *device)
 }
 
 /* has_sockets: a living receiver's map has its sockets, also if the receiver is
- * in a container, whose leases are not visible.  The test changes nothing in
- * the map; if it fails, there may be sockets. */
-static bool has_sockets(int map_fd)
+ * in a container, whose leases are not visible.  If they cannot be read, there
+ * may be sockets. */
+static bool has_sockets(const struct pt_program *p)
 {
-	static char frame[ETH_ZLEN];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-		    .data_size_in = sizeof(frame), .repeat = 1);
-	struct look_bpf *skel = look_bpf__open();
-	int ret;
+	bool has[PT_QUEUES_MAX], any = false;
 
-	if (!skel)
+	if (pt_program_sockets(p, has))
 		return true;
-	ret = bpf_map__reuse_fd(skel->maps.pt_xsks, map_fd);
-	if (!ret)
-		ret = look_bpf__load(skel);
-	if (!ret)
-		ret = bpf_prog_test_run_opts(
-			bpf_program__fd(skel->progs.pagetrim_look), &opts);
-	look_bpf__destroy(skel);
-	return ret || opts.retval;
+	for (__u32 q = 0; q < PT_QUEUES_MAX; q++)
+		any |= has[q];
+	return any;
 }
 
 int program_mark(struct pt_program *p, int map_fd)
@@ -92,7 +81,7 @@ bool program_is_orphan(const struct pt_program *p)
 	       !p->constants.netns_cookie &&	/* else attach pinned the
 						 * program */
 	       !is_received_on(&p->device) &&
-	       !has_sockets(p->map_fd[MAP_XSKS]);
+	       !has_sockets(p);
 }
 
 /* is_free_to_take: the program on the hook serves no receiver. */

@@ -17,6 +17,7 @@
 #include "xdp/cause.h"
 #include "xdp/lease.h"
 #include "xdp/lockfile.h"
+#include "xdp/occupant.h"
 
 #define BPFFS "/sys/fs/bpf"
 
@@ -154,9 +155,7 @@ static int check_bpffs(struct pt_error *err)
 		BPFFS);
 }
 
-/* judge_pins returns 0 if the pins of device's name belong to no known device
- * of any name, so that they may be removed; else -ESTALE. */
-static int judge_pins(const struct pt_device *device, struct pt_error *err)
+int program_refuse_pins(const struct pt_device *device, struct pt_error *err)
 {
 	char path[PT_PIN_PATH_SZ];
 	struct pt_device owner;
@@ -241,7 +240,7 @@ static int pin_now(const struct pt_program_cfg *cfg,
 	int ret = refuse_attached(cfg, err);
 
 	if (!ret)
-		ret = judge_pins(device, err);
+		ret = program_refuse_pins(device, err);
 	if (ret)
 		return ret;
 	pt_program_pin_path(path, device, NULL);
@@ -325,6 +324,19 @@ static int take_off(struct pt_program *p, struct pt_error *err)
 	return 0;
 }
 
+/* fail_own: only the receiver itself can detach a receiver's own link. */
+static int fail_own(struct pt_error *err, const struct pt_program *p)
+{
+	struct pt_occupant occupant;
+	char who[160];
+
+	pt_occupant_find(&occupant, &p->device);
+	pt_occupant_print(&occupant, who, sizeof(who));
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: nothing is pinned "
+			    "for it, but a receiver's own is on it: %s (it "
+			    "goes with that receiver)", p->device.name, who);
+}
+
 /* unpin_running unpins the program that program_find found.  The maps are
  * locked from the check of their users to the end, so that none begins in
  * between. */
@@ -335,6 +347,8 @@ static int unpin_running(struct pt_program *p, bool force, struct pt_error *err)
 	p->info.pinned = !program_find_pins(p);
 	if (!p->info.pinned && p->constants.netns_cookie)
 		return program_fail_hidden(err, p);
+	if (!p->info.pinned && p->constants.rules)	/* else it is not known */
+		return fail_own(err, p);
 	if (force)
 		return take_off(p, err);
 	ret = program_lock_maps(p, err);
@@ -363,7 +377,7 @@ static int unpin_left(const struct pt_device *device, bool force,
 				    "is attached (pagetrim attach {dev} %s "
 				    "does)", device->name, device->name);
 	if (pins == PINS_HERE || (pins != PINS_DEAD && !force))
-		return judge_pins(device, err);
+		return program_refuse_pins(device, err);
 	program_remove_pins(path);
 	return 0;
 }
