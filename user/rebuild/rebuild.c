@@ -92,9 +92,14 @@ static int pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
 /* page_clear takes out of page and digest what an older generation left. */
 static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
 {
+	struct pt_rebuild *r = p->rebuild;
 	int ret = page_forget(p, page_idx, gfn);
 
-	return ret ? ret : pages_zero(p, page_idx, 1);
+	if (!ret)
+		ret = pt_sink_run_flush(p->run, p->err);
+	return ret ? ret
+		: pt_sink_renew(r->sink, pt_layout_image_off(r->layout, page_idx),
+				p->err);
 }
 
 /* page_renew begins the frame's generation of a page.  1: it may be placed, and
@@ -166,6 +171,13 @@ static void sum_end(const struct placing *p, unsigned end)
 	bit_set(r->summed, page_idx);
 }
 
+/* places: a record without data need not be placed, since its page was cleared: it is
+ * zero already.  But a page that is taken whole waits for all its blocks. */
+static bool places(const struct placing *p, const struct pt_record_host *record)
+{
+	return record->mask || pt_sink_wants_whole(p->rebuild->sink);
+}
+
 /* stage_run stages and sums the next blocks of a record, from at on, that are
  * all data or all zero: up to cnt, returns how many; -errno. */
 static int stage_run(const struct placing *p,
@@ -179,8 +191,8 @@ static int stage_run(const struct placing *p,
 		blocks = pt_reader_blocks(p->frame, cnt, &cnt);
 	if (is_summing)
 		pt_digest_add(&p->sum->stream, blocks, cnt * PT_BLOCK_SZ);
-	if (!record->mask)
-		return cnt;	/* the page was cleared: it is zero already */
+	if (!places(p, record))
+		return cnt;
 	ret = pt_sink_run_add(p->run, p->rebuild->sink, off + at * PT_BLOCK_SZ,
 			      blocks, cnt * PT_BLOCK_SZ, p->err);
 	/* The reader's bounce holds one block at a time. */
@@ -201,7 +213,7 @@ static int place_blocks(const struct placing *p,
 
 	if (is_summing < 0)
 		return is_summing;
-	if (record->mask)
+	if (places(p, record))
 		bit_set(r->written, page_idx);
 	for (unsigned at = record->first; at < end; ) {
 		unsigned cnt = run_length(record->mask, at);

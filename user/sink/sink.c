@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "sink/sink_ops.h"
+#include "sink/sink_whole.h"
 
 #include <errno.h>
 
@@ -8,8 +8,17 @@
 int pt_sink_fit(struct pt_sink *s, const struct pt_layout *l,
 		struct pt_error *err)
 {
+	int ret;
+
 	s->layout = l;
-	return s->ops->fit(s, l, err);
+	ret = s->ops->fit(s, l, err);
+	if (ret || !s->ops->complete)
+		return ret;
+	pt_sink_whole_free(s->whole);
+	s->whole = NULL;
+	return pt_sink_whole_create(&s->whole, s->sz)
+		? pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory for pages "
+			       "in pieces") : 0;
 }
 
 bool pt_sink_starts_zero(const struct pt_sink *s)
@@ -32,7 +41,22 @@ int pt_sink_zero(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err)
 	pt_check(off <= s->sz);
 	if (sz > s->sz - off)
 		sz = s->sz - off;
+	if (s->whole)
+		pt_sink_whole_drop(s->whole, off, sz);
 	return sz ? s->ops->zero(s, off, sz, err) : 0;
+}
+
+bool pt_sink_wants_whole(const struct pt_sink *s)
+{
+	return s->whole;
+}
+
+int pt_sink_renew(struct pt_sink *s, __u64 off, struct pt_error *err)
+{
+	if (!s->whole)
+		return pt_sink_zero(s, off, PT_PAGE_SZ, err);
+	pt_sink_whole_drop(s->whole, off, PT_PAGE_SZ);
+	return 0;
 }
 
 int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
@@ -104,6 +128,8 @@ void pt_sink_spoil(struct pt_sink *s)
 
 void pt_sink_close(struct pt_sink *s)
 {
-	if (s)
-		s->ops->close(s);
+	if (!s)
+		return;
+	pt_sink_whole_free(s->whole);
+	s->ops->close(s);
 }

@@ -11,6 +11,8 @@
  *
  *     image.h           a file, NAME.partial until it is committed as NAME
  *     sink_regions.h    memory of the caller's own
+ *     sink_memfd.h      memory by its descriptor
+ *     sink_process.h    memory of another process
  *
  *     open --> fit --> place, zero, read ... --> sync --> commit --> close
  *
@@ -66,6 +68,15 @@ int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
  * read; err says why.  Inside of a pt_guard. */
 const void *pt_sink_see(const struct pt_sink *s, __u64 off, void *buffer,
 			struct pt_error *err);
+
+/* pt_sink_wants_whole: it takes whole pages alone, so that every block of a page
+ * must be placed, zero or not; pieces wait outside of it for the rest. */
+bool pt_sink_wants_whole(const struct pt_sink *s);
+
+/* pt_sink_renew: new content of the page at off follows in pieces, after all that was
+ * placed is flushed.  Until it is there the page is zero; or, if the sink wants whole
+ * pages, as it was, and older pieces are dropped.  Errors as pt_sink_zero. */
+int pt_sink_renew(struct pt_sink *s, __u64 off, struct pt_error *err);
 
 /* pt_sink_fault: what to say of a SIGBUS at addr.  Returns -ENOSPC or -EIO
  * and fills err if addr is in the sink's memory; 0 if it is not. */

@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 #include "sink/sink.h"
 
+struct pt_sink_whole;
+
 /* All return 0 or -errno with err filled, unless they say otherwise. */
 struct pt_sink_ops {
 	/* Makes it ready for the pages of l, which outlives it, and sets
@@ -22,6 +24,11 @@ struct pt_sink_ops {
 	 * all of the next. */
 	int (*place)(struct pt_sink *s, __u64 off, struct iovec *pieces,
 		     __u32 cnt, __u64 sz, struct pt_error *err);
+	/* Instead of place, of a sink that takes whole pages alone: 4096 bytes at
+	 * page, for off.  Pieces of pages are kept elsewhere until then.  sink->sz
+	 * is a multiple of 4096. */
+	int (*complete)(struct pt_sink *s, __u64 off, const void *page,
+			struct pt_error *err);
 	/* Makes sz bytes zero. */
 	int (*zero)(struct pt_sink *s, __u64 off, __u64 sz,
 		    struct pt_error *err);
@@ -54,6 +61,7 @@ struct pt_sink {
 					 * image's, or up to its last page's end */
 	bool starts_zero;		/* at fit all pages are */
 	bool may_wait;			/* see pt_sink_may_wait */
+	struct pt_sink_whole *whole;	/* if it has complete, and is fit */
 };
 
 /* pt_pieces_advance drops the first sz bytes of the *cnt pieces. */

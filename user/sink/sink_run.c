@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
-#include "sink/sink_ops.h"
+#include "sink/sink_whole.h"
 
 static const __u8 zeroes[PT_PAGE_SZ];
 
@@ -16,8 +16,8 @@ int pt_sink_run_flush(struct pt_sink_run *run, struct pt_error *err)
 
 	if (!run->sz)
 		return 0;
-	ret = sink->ops->place(sink, run->off, run->pieces, run->piece_cnt,
-			       run->sz, err);
+	ret = (sink->whole ? pt_sink_whole_place : sink->ops->place)(
+		sink, run->off, run->pieces, run->piece_cnt, run->sz, err);
 	pt_sink_run_drop(run);
 	return ret;
 }
