@@ -59,7 +59,7 @@ static bool take(struct pt_rx_session *s, const struct pt_message *m)
 	pt_rx_session_tick(s, pt_clock_ns());
 	while (s->state != PT_RX_ENDED &&
 	       (s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
-		s->is_opening || !pt_rx_storage_is_idle(s))) {
+		s->storage.is_opening || !pt_rx_storage_is_idle(s))) {
 		usleep(50);	/* for its store's thread */
 		pt_rx_session_tick(s, pt_clock_ns());
 	}

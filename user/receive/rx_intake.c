@@ -43,8 +43,8 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	struct pt_intake *i = &s->intake;
 	int ret;
 
-	s->adding_ns = pt_clock_ns();
-	if (pt_rebuild_create(&s->rebuild, s->layout, s->sink,
+	s->storage.adding_ns = pt_clock_ns();
+	if (pt_rebuild_create(&s->rebuild, s->layout, s->storage.sink,
 			      s->open.digest_key))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
 				    "for %llu pages", s->report.path,
@@ -64,7 +64,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	atomic_store(&i->rtt_ns, pt_conn_rtt_ns(s->conn));
 	atomic_store(&i->is_closed, s->report.is_resumed);
 	i->is_profiled = s->cfg->profile;
-	i->places_apart = pt_sink_may_wait(s->sink);
+	i->places_apart = pt_sink_may_wait(s->storage.sink);
 	ret = pt_intake_lanes_make(i);
 	/* -EAGAIN from here would mean that the XDP maps are locked. */
 	if (ret)
@@ -77,12 +77,12 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 
 int pt_rx_intake_add(struct pt_rx_session *s, struct pt_error *err)
 {
-	int ret = s->adding_ns ? 0 : open_intake(s, err);
+	int ret = s->storage.adding_ns ? 0 : open_intake(s, err);
 
 	if (ret)
 		return ret;
 	ret = pt_rx_host_add(s->host, &s->intake, err);
-	if (ret == -EAGAIN && pt_clock_ns() - s->adding_ns >= ADDING_NS)
+	if (ret == -EAGAIN && pt_clock_ns() - s->storage.adding_ns >= ADDING_NS)
 		return -EBUSY;
 	s->is_on_host = !ret;
 	return ret;

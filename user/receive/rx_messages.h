@@ -5,16 +5,9 @@
 
 #include "receive/rx_session.h"
 
-/* pt_rx_offer sends OFFER. */
-int pt_rx_offer(struct pt_rx_session *s);
-
 /* pt_rx_take acts on m.  -errno: the transfer is over, err says why. */
 int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	       struct pt_error *err);
-
-/* pt_rx_opened: the sink is there; XDP and the sender are told.  While another
- * process changes the XDP maps the session goes on opening: call it again. */
-int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err);
 
 /* pt_rx_say_mismatch sends our page digests, by which the sender finds the page
  * that differs; returns an error. */

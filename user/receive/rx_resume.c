@@ -79,21 +79,21 @@ static int take_up(struct pt_rx_session *s, struct pt_error *err)
 	size_t sz;
 	int ret;
 
-	ret = pt_image_reopen(&s->sink, s->report.path, s->layout, err);
+	ret = pt_image_reopen(&s->storage.sink, s->report.path, s->layout, err);
 	if (ret)
 		return ret;
-	ret = pt_image_journal_read(s->sink, &bytes, &sz, err);
+	ret = pt_image_journal_read(s->storage.sink, &bytes, &sz, err);
 	if (!ret) {
 		ret = judge(s, bytes, sz, err);
 		free(bytes);
 	} else if (ret == -ENOENT) {
 		/* Killed before it was written: no page is behind it. */
-		pt_sink_close(s->sink);
-		s->sink = NULL;
+		pt_sink_close(s->storage.sink);
+		s->storage.sink = NULL;
 		return ret;
 	}
 	if (!ret)
-		ret = pt_image_take_up(s->sink, err);
+		ret = pt_image_take_up(s->storage.sink, err);
 	s->report.is_resumed = !ret;
 	return ret;
 }
@@ -109,7 +109,7 @@ static int keep(struct pt_rx_session *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
 				    "for its .journal", s->report.path);
 	pt_journal_encode(&own, bytes);
-	ret = pt_image_journal_write(s->sink, bytes, sz, err);
+	ret = pt_image_journal_write(s->storage.sink, bytes, sz, err);
 	free(bytes);
 	return ret;
 }
@@ -120,19 +120,19 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
 	int ret = -ENOENT;
 
-	if (s->cfg->sink && !*s->reserved)
+	if (s->cfg->sink && !*s->storage.reserved)
 		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "the receiver's "
 				    "memory was given to another transfer");
-	if (*s->reserved) {	/* not with resume */
-		s->sink = *s->reserved;
-		*s->reserved = NULL;
-		return pt_sink_fit(s->sink, s->layout, err);
+	if (*s->storage.reserved) {	/* not with resume */
+		s->storage.sink = *s->storage.reserved;
+		*s->storage.reserved = NULL;
+		return pt_sink_fit(s->storage.sink, s->layout, err);
 	}
 	if (keeps && s->open.resume)
 		ret = take_up(s, err);
 	if (ret != -ENOENT)
 		return ret;
-	ret = pt_image_create(&s->sink, s->report.path, s->layout, err);
+	ret = pt_image_create(&s->storage.sink, s->report.path, s->layout, err);
 	return ret || !keeps ? ret : keep(s, err);
 }
 

@@ -9,6 +9,7 @@
 
 #include <pagetrim/clock.h>
 #include "receive/rx_messages.h"
+#include "receive/rx_open.h"
 #include "receive/rx_storage.h"
 #include "receive/rx_watch.h"
 #include "session/balance.h"
@@ -31,12 +32,12 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	}
 	s->cfg = cfg;
 	s->host = host;
-	s->reserved = reserved;
+	s->storage.reserved = reserved;
 	s->conn = conn;
 	s->err = &s->report.error;
 	s->wake_fd = wake_fd;
 	s->polled_fd = -1;
-	s->pinged_ns = pt_clock_ns();
+	s->watch.pinged_ns = pt_clock_ns();
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
 	pt_rx_session_enter(s, PT_RX_OFFERED);
@@ -50,13 +51,13 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
 {
 	s->state = state;
-	pt_due_begin(&s->due, pt_due_limit_ns(s->cfg->peer_timeout_ms),
+	pt_due_begin(&s->watch.due, pt_due_limit_ns(s->cfg->peer_timeout_ms),
 		     pt_clock_ns());
 }
 
 int pt_rx_session_fd(const struct pt_rx_session *s)
 {
-	return s->conn && !s->is_paused ? pt_conn_fd(s->conn) : -1;
+	return s->conn && !s->storage.is_paused ? pt_conn_fd(s->conn) : -1;
 }
 
 void pt_rx_session_lose(struct pt_rx_session *s, int code,
@@ -86,9 +87,10 @@ void pt_rx_session_read(struct pt_rx_session *s)
 
 	s->has_more = false;
 	for (int i = 0; s->conn && s->state != PT_RX_ENDED; i++) {
-		s->is_paused = s->store && !pt_store_has_room(s->store);
-		if (s->is_paused) {
-			s->paused_ns = pt_clock_ns();
+		s->storage.is_paused = s->storage.store &&
+				       !pt_store_has_room(s->storage.store);
+		if (s->storage.is_paused) {
+			s->storage.paused_ns = pt_clock_ns();
 			return;
 		}
 		if (i == READ_MAX) {
@@ -175,9 +177,9 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_error err;
 	int ret;
 
-	if (!pt_store_is_idle(s->store))
+	if (!pt_store_is_idle(s->storage.store))
 		return;
-	ret = pt_store_failed(s->store, &err);
+	ret = pt_store_failed(s->storage.store, &err);
 	s->report.commit_ns = now_ns - s->report.commit_ns;
 	if (ret) {
 		pt_rx_session_enter(s, PT_RX_VERIFIED);
@@ -197,11 +199,11 @@ static void tell_mismatch(struct pt_rx_session *s)
 	struct pt_error err;
 	int ret;
 
-	if (s->is_differing)
+	if (s->compare.is_differing)
 		ret = pt_rx_say_mismatch(s, &err);
 	else
 		ret = pt_rx_storage_mismatch(s, &err);
-	s->is_differing = true;
+	s->compare.is_differing = true;
 	if (ret)
 		pt_rx_session_end(s, ret, &err);
 }
@@ -215,22 +217,22 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_error err;
 
 	if (!pt_rx_storage_is_idle(s)) {
-		s->verify_deadline_ns = 0;	/* it cannot settle before */
+		s->verify.deadline_ns = 0;	/* it cannot settle before */
 		return;
 	}
-	if (now_ns < s->freeze_ns)
+	if (now_ns < s->verify.freeze_ns)
 		return;
-	if (s->has_mismatch) {
+	if (s->compare.has_mismatch) {
 		tell_mismatch(s);
 		return;
 	}
-	if (!s->is_frozen)
+	if (!s->verify.is_frozen)
 		pt_rx_host_freeze(s->host, &s->intake);
-	s->is_frozen = true;
-	if (!s->verify_deadline_ns)
-		s->verify_deadline_ns = now_ns + SETTLE_NS;
+	s->verify.is_frozen = true;
+	if (!s->verify.deadline_ns)
+		s->verify.deadline_ns = now_ns + SETTLE_NS;
 	if (!pt_rx_host_ledger(s->host, &s->intake, ledger) &&
-	    now_ns < s->verify_deadline_ns)
+	    now_ns < s->verify.deadline_ns)
 		return;
 	s->report.has_ledger = true;
 	s->report.unaccounted = pt_balance(ledger, s->report.sent);
@@ -258,9 +260,9 @@ static int watch_storage(struct pt_rx_session *s, struct pt_error *err)
 		*err = s->intake.error;
 	else if ((failed = atomic_load(&s->held.failed)))
 		*err = s->held.error;
-	if (!failed && s->store)
-		failed = pt_store_failed(s->store, err);
-	if (!failed && s->is_opening && pt_store_is_idle(s->store))
+	if (!failed && s->storage.store)
+		failed = pt_store_failed(s->storage.store, err);
+	if (!failed && s->storage.is_opening && pt_store_is_idle(s->storage.store))
 		failed = pt_rx_opened(s, err);
 	return failed;
 }
@@ -271,12 +273,12 @@ static void tell_waiting(struct pt_rx_session *s, __u64 now_ns)
 	__u64 since_ns = pt_rx_storage_since_ns(s);
 	bool is_waiting = since_ns && now_ns > since_ns + WAITING_NS;
 
-	if (is_waiting == s->is_waiting)
+	if (is_waiting == s->storage.is_waiting)
 		return;
 	if (is_waiting)
-		s->waits_ns = since_ns;
-	s->is_waiting = is_waiting;
-	s->report.waited_ns = now_ns - s->waits_ns;
+		s->storage.waits_ns = since_ns;
+	s->storage.is_waiting = is_waiting;
+	s->report.waited_ns = now_ns - s->storage.waits_ns;
 	if (s->cfg->events.waiting)
 		s->cfg->events.waiting(&s->report, is_waiting,
 				       s->cfg->events.arg);
@@ -356,7 +358,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 		return;
 	leave_queues(s);
 	pt_rx_storage_clear(s);
-	pt_store_close(s->store);
+	pt_store_close(s->storage.store);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_admission_leave(s->admitted);

@@ -38,6 +38,58 @@ enum pt_rx_state {
 #undef X
 };
 
+/* pt_rx_storage: who waits for it, see rx_storage.h. */
+struct pt_rx_storage {
+	struct pt_store *store;		/* NULL: nothing was stored */
+	struct pt_sink *sink;		/* the store's */
+	struct pt_sink **reserved;	/* the receiver's, for who comes first;
+					 * NULL in it: none */
+	bool is_opening;		/* it makes the sink, and then, ... */
+	__u64 adding_ns;		/* ... since then, XDP is told of it */
+	bool is_paused;			/* it has no room: nothing is read */
+	__u64 paused_ns;		/* when that was so last */
+	bool is_waiting;		/* and that was said, since ... */
+	__u64 waits_ns;			/* ... then */
+};
+
+/* pt_rx_files: those that come along, as far as they have not come. */
+struct pt_rx_files {
+	__u32 left;
+	__u64 bytes_left;
+	__u64 claimed_sz;		/* of cfg->files_sz_max */
+};
+
+/* pt_rx_compare: of both ends' digests. */
+struct pt_rx_compare {
+	__u64 region_told;		/* DIGESTS spoke of all below */
+	__u64 region_done;		/* compared all below: the store's, as the
+					 * next four */
+	__u64 region;			/* that differs, if has_mismatch */
+	bool has_mismatch;
+	__u64 differing[PT_REGION_PAGES];	/* digests of its pages */
+	__u32 differing_cnt;
+	bool is_differing;		/* it was asked for them; control's */
+};
+
+/* pt_rx_verify: XDP forgets the session, and its counters settle. */
+struct pt_rx_verify {
+	__u64 freeze_ns;		/* when it is to forget */
+	bool is_frozen;
+	__u64 deadline_ns;		/* 0: not frozen, or storage waits */
+};
+
+/* pt_rx_watched: whether the sender lives and goes on, see rx_watch.h. */
+struct pt_rx_watched {
+	struct pt_due due;		/* what it owes in this state */
+	bool idles;			/* this kind of session may: nothing is due.
+					 * (None does now.) */
+	__u32 lanes_set;		/* by LANE_SETs that were due */
+	__u64 worked_sz;		/* the most that a WORKING said */
+	__u64 pinged_ns;
+	__u64 wrong_queue;		/* XDP's count when last looked at, ... */
+	__u64 looked_ns;		/* ... which was then */
+};
+
 struct pt_rx_session {
 	enum pt_rx_state state;		/* see pt_rx_session_enter */
 	const struct pt_receiver_cfg *cfg;
@@ -53,52 +105,26 @@ struct pt_rx_session {
 	bool is_parted;			/* ENDED; outcome and connection are the
 					 * receiver's */
 	bool may_be_asked;		/* lost when COMMIT may have come */
+	bool is_on_host;
 	struct pt_admitted *admitted;	/* of the host's admission; NULL: not yet */
 	__u64 asked_id;			/* ASKs for the outcome of this transfer */
+	__u64 opened_ns;
+	struct pt_profile opened_profile;	/* the host's, then */
 
 	struct pt_msg_open open;
 	__u64 claimed_sz;		/* see pt_rx_host_claim */
 	struct pt_segment *segments;
 	__u32 segment_cnt;
 	struct pt_layout *layout;
-	struct pt_store *store;		/* NULL: nothing was stored */
-	bool is_opening;		/* it makes the sink, and then, ... */
-	__u64 adding_ns;		/* ... since then, XDP is told of it */
-	bool is_paused;			/* it has no room: nothing is read */
-	__u64 paused_ns;		/* when that was so last */
-	bool is_waiting;		/* and that was said, since ... */
-	__u64 waits_ns;			/* ... then */
-	struct pt_sink *sink;		/* the store's, as the next is */
-	struct pt_sink **reserved;	/* the receiver's, for who comes first;
-					 * NULL in it: none */
-	struct pt_rebuild *rebuild;
+	struct pt_rebuild *rebuild;	/* the store's */
 	struct pt_rx_held held;		/* if report.is_resumed */
 	struct pt_intake intake;
-	bool is_on_host;
-	__u32 files_left;
-	__u64 file_bytes_left;
-	__u64 files_claimed_sz;		/* of cfg->files_sz_max */
-	__u64 regions_told;		/* by DIGESTS */
-	__u64 regions_compared;		/* of them: by the store, as the next */
-	__u64 mismatch_region;		/* if has_mismatch */
-	bool has_mismatch;
-	__u64 differing[PT_REGION_PAGES];	/* digests of its pages */
-	__u32 differing_cnt;
-	bool is_differing;		/* it was asked for them; control's */
-	__u64 freeze_ns;		/* when XDP is to forget the session */
-	bool is_frozen;
-	__u64 verify_deadline_ns;	/* 0: not frozen, or storage waits */
 
-	__u64 opened_ns;
-	struct pt_profile opened_profile;	/* the host's, then */
-	struct pt_due due;		/* what the sender owes in this state */
-	bool idles;			/* this kind of session may: nothing is due.
-					 * (None does now.) */
-	__u32 lanes_set;		/* by LANE_SETs that were due */
-	__u64 worked_sz;		/* the most that a WORKING said */
-	__u64 pinged_ns;
-	__u64 wrong_queue;		/* XDP's count when last looked at, ... */
-	__u64 looked_ns;		/* ... which was then */
+	struct pt_rx_storage storage;
+	struct pt_rx_files files;
+	struct pt_rx_compare compare;
+	struct pt_rx_verify verify;
+	struct pt_rx_watched watch;
 	int wake_fd;
 	int polled_fd;			/* the receiver's to keep; -1: none */
 };

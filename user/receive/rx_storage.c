@@ -24,7 +24,7 @@ static int file_job(void *arg, const void *bytes, size_t sz,
 	const struct pt_rx_session *s = arg;
 
 	(void)sz;
-	return pt_sink_file_begin(s->sink, m->name, m->sz, err);
+	return pt_sink_file_begin(s->storage.sink, m->name, m->sz, err);
 }
 
 static int file_data_job(void *arg, const void *bytes, size_t sz,
@@ -32,7 +32,7 @@ static int file_data_job(void *arg, const void *bytes, size_t sz,
 {
 	const struct pt_rx_session *s = arg;
 
-	return pt_sink_file_write(s->sink, bytes, sz, err);
+	return pt_sink_file_write(s->storage.sink, bytes, sz, err);
 }
 
 /* compare_region.  The lock is held for one region at a time: pages that came out
@@ -48,8 +48,8 @@ static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 	pthread_rwlock_unlock(&s->intake.place_lock);
 	if (ret || ours == theirs)
 		return ret;
-	s->has_mismatch = true;
-	s->mismatch_region = region_idx;
+	s->compare.has_mismatch = true;
+	s->compare.region = region_idx;
 	return 0;
 }
 
@@ -71,10 +71,10 @@ static int compare_job(void *arg, const void *bytes, size_t sz,
 	int ret = 0;
 
 	await_placers(s);
-	for (__u64 i = 0; !ret && i < cnt && !s->has_mismatch; i++)
-		ret = compare_region(s, s->regions_compared + i, digests[i],
+	for (__u64 i = 0; !ret && i < cnt && !s->compare.has_mismatch; i++)
+		ret = compare_region(s, s->compare.region_done + i, digests[i],
 				     err);
-	s->regions_compared += cnt;
+	s->compare.region_done += cnt;
 	return ret;
 }
 
@@ -82,12 +82,12 @@ static int mismatch_job(void *arg, const void *bytes, size_t sz,
 			struct pt_error *err)
 {
 	struct pt_rx_session *s = arg;
-	int cnt = pt_rebuild_page_digests(s->rebuild, s->mismatch_region,
-					  s->differing, err);
+	int cnt = pt_rebuild_page_digests(s->rebuild, s->compare.region,
+					  s->compare.differing, err);
 
 	(void)bytes;
 	(void)sz;
-	s->differing_cnt = cnt < 0 ? 0 : cnt;
+	s->compare.differing_cnt = cnt < 0 ? 0 : cnt;
 	return cnt < 0 ? cnt : 0;
 }
 
@@ -95,22 +95,22 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 		      struct pt_error *err)
 {
 	const struct pt_rx_session *s = arg;
-	int ret = pt_sink_sync(s->sink, err);
+	int ret = pt_sink_sync(s->storage.sink, err);
 
 	(void)bytes;
 	(void)sz;
-	return ret ? ret : pt_sink_commit(s->sink, err);
+	return ret ? ret : pt_sink_commit(s->storage.sink, err);
 }
 
 /* let_go: a copy that was found wrong is not worth keeping. */
 static void let_go(struct pt_rx_session *s)
 {
 	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
-		pt_sink_spoil(s->sink);
-	s->report.is_kept = s->report.result && pt_sink_is_kept(s->sink);
-	if (s->sink != s->cfg->sink)
-		pt_sink_close(s->sink);
-	s->sink = NULL;
+		pt_sink_spoil(s->storage.sink);
+	s->report.is_kept = s->report.result && pt_sink_is_kept(s->storage.sink);
+	if (s->storage.sink != s->cfg->sink)
+		pt_sink_close(s->storage.sink);
+	s->storage.sink = NULL;
 }
 
 static int clear_job(void *arg, const void *bytes, size_t sz,
@@ -127,7 +127,7 @@ static int clear_job(void *arg, const void *bytes, size_t sz,
 	pt_intake_free(&s->intake);
 	pt_rebuild_destroy(s->rebuild);
 	s->rebuild = NULL;
-	if (s->sink)
+	if (s->storage.sink)
 		let_go(s);
 	return 0;
 }
@@ -136,62 +136,63 @@ static int clear_job(void *arg, const void *bytes, size_t sz,
 
 int pt_rx_storage_open(struct pt_rx_session *s, struct pt_error *err)
 {
-	int ret = pt_store_open(&s->store, s, s->wake_fd, err);
+	int ret = pt_store_open(&s->storage.store, s, s->wake_fd, err);
 
-	return ret ? ret : pt_store_put(s->store, open_job, NULL, 0, err);
+	return ret ? ret : pt_store_put(s->storage.store, open_job, NULL, 0, err);
 }
 
 int pt_rx_storage_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 		       struct pt_error *err)
 {
-	return pt_store_put(s->store, file_job, m, sizeof(*m), err);
+	return pt_store_put(s->storage.store, file_job, m, sizeof(*m), err);
 }
 
 int pt_rx_storage_file_data(struct pt_rx_session *s,
 			    const struct pt_msg_file_data *m,
 			    struct pt_error *err)
 {
-	return pt_store_put(s->store, file_data_job, m->data, m->data_sz, err);
+	return pt_store_put(s->storage.store, file_data_job, m->data,
+			    m->data_sz, err);
 }
 
 int pt_rx_storage_compare(struct pt_rx_session *s,
 			  const struct pt_msg_digests *m, struct pt_error *err)
 {
-	return pt_store_put(s->store, compare_job, m->digest,
+	return pt_store_put(s->storage.store, compare_job, m->digest,
 			    m->digest_cnt * sizeof(*m->digest), err);
 }
 
 int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err)
 {
-	return pt_store_put(s->store, mismatch_job, NULL, 0, err);
+	return pt_store_put(s->storage.store, mismatch_job, NULL, 0, err);
 }
 
 int pt_rx_storage_commit(struct pt_rx_session *s, struct pt_error *err)
 {
-	return pt_store_put(s->store, commit_job, NULL, 0, err);
+	return pt_store_put(s->storage.store, commit_job, NULL, 0, err);
 }
 
 void pt_rx_storage_clear(struct pt_rx_session *s)
 {
 	pt_rx_held_cancel(&s->held);
-	if (s->store)
-		pt_store_end(s->store, clear_job);
+	if (s->storage.store)
+		pt_store_end(s->storage.store, clear_job);
 }
 
 bool pt_rx_storage_is_clear(const struct pt_rx_session *s)
 {
-	return !s->store || pt_store_is_over(s->store);
+	return !s->storage.store || pt_store_is_over(s->storage.store);
 }
 
 bool pt_rx_storage_is_idle(const struct pt_rx_session *s)
 {
-	return (!s->store || pt_store_is_idle(s->store)) &&
+	return (!s->storage.store || pt_store_is_idle(s->storage.store)) &&
 	       (!s->is_on_host || pt_intake_is_placed(&s->intake));
 }
 
 __u64 pt_rx_storage_since_ns(const struct pt_rx_session *s)
 {
-	__u64 store_ns = s->store ? pt_store_since_ns(s->store) : 0;
+	__u64 store_ns = s->storage.store ? pt_store_since_ns(s->storage.store) : 0;
 	__u64 place_ns = s->is_on_host ? pt_intake_since_ns(&s->intake) : 0;
 
 	return store_ns && (!place_ns || store_ns < place_ns) ? store_ns

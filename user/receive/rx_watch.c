@@ -54,7 +54,7 @@ static void watch_detour(struct pt_rx_session *s, __u64 now_ns)
 
 	if (!s->is_on_host || s->state != PT_RX_DATA ||
 	    now_ns < s->opened_ns + UNSEEN_NS ||
-	    now_ns - s->looked_ns < QUEUES_NS)
+	    now_ns - s->watch.looked_ns < QUEUES_NS)
 		return;
 	if (!pt_program_session_counters(s->host->program,
 					 s->intake.session_id, &c) &&
@@ -73,13 +73,13 @@ static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 	bool have_strayed;
 
 	if (!s->is_on_host || s->state != PT_RX_DATA ||
-	    now_ns - s->looked_ns < QUEUES_NS ||
+	    now_ns - s->watch.looked_ns < QUEUES_NS ||
 	    pt_program_session_counters(s->host->program,
 					s->intake.session_id, &c))
 		return;
-	s->looked_ns = now_ns;
-	have_strayed = c.wrong_queue != s->wrong_queue;
-	s->wrong_queue = c.wrong_queue;
+	s->watch.looked_ns = now_ns;
+	have_strayed = c.wrong_queue != s->watch.wrong_queue;
+	s->watch.wrong_queue = c.wrong_queue;
 	pt_rx_host_session_lock(s->host, &s->intake);
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++) {
 		struct pt_rx_lane *l = &s->intake.lanes[i];
@@ -101,7 +101,7 @@ static bool is_at_work(const struct pt_rx_session *s, __u64 now_ns)
 {
 	__u64 since_ns = pt_rx_storage_since_ns(s);
 
-	return s->is_paused || s->is_opening || s->asked_id ||
+	return s->storage.is_paused || s->storage.is_opening || s->asked_id ||
 	       !pt_rx_held_is_told(&s->held) ||
 	       s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
 	       (since_ns && now_ns > since_ns + WORKING_NS);
@@ -131,8 +131,8 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 	__u64 heard_ns = pt_conn_last_recv_ns(s->conn);
 	struct pt_error err;
 
-	if (heard_ns < s->paused_ns)
-		heard_ns = s->paused_ns;
+	if (heard_ns < s->storage.paused_ns)
+		heard_ns = s->storage.paused_ns;
 	if (now_ns > heard_ns && now_ns - heard_ns > timeout_ns) {
 		pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: silent for %u "
 			     "ms ({peer-timeout})", s->report.peer,
@@ -140,9 +140,9 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 		pt_rx_session_lose(s, -ETIMEDOUT, &err);
 		return;
 	}
-	if (now_ns - s->pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
+	if (now_ns - s->watch.pinged_ns < pt_ping_ns(s->cfg->peer_timeout_ms))
 		return;
-	s->pinged_ns = now_ns;
+	s->watch.pinged_ns = now_ns;
 	pt_conn_send(s->conn, &m, NULL);
 	say_working(s, now_ns);
 }
@@ -151,15 +151,15 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
  * nothing is no progress: 65536 segments may come one by one, but not slowly. */
 static __u64 brought(const struct pt_rx_session *s)
 {
-	__u64 sum = s->regions_told + s->lanes_set +
-		    (s->worked_sz >> WORKED_LOG2);
+	__u64 sum = s->compare.region_told + s->watch.lanes_set +
+		    (s->watch.worked_sz >> WORKED_LOG2);
 
 	if (s->state == PT_RX_OPENING)
 		return s->segment_cnt >> SEGMENTS_LOG2;
 	if (s->state != PT_RX_DATA && s->state != PT_RX_VERIFIED)
 		return 0;
-	sum += (s->report.files_sz - s->file_bytes_left) >> FILES_LOG2;
-	sum += s->open.file_cnt - s->files_left;
+	sum += (s->report.files_sz - s->files.bytes_left) >> FILES_LOG2;
+	sum += s->open.file_cnt - s->files.left;
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++)
 		sum += atomic_load(&s->intake.lanes[i].placed.placed) +
 		       atomic_load(&s->intake.lanes[i].placed.stale);
@@ -176,18 +176,18 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 	};
 	const char *due = dues[s->state];
 	struct pt_error err;
-	bool owes = due && !s->idles && !s->asked_id && !s->is_opening &&
-		    !s->is_paused && pt_rx_storage_is_idle(s) &&
-		    pt_rx_held_is_told(&s->held);
+	bool owes = due && !s->watch.idles && !s->asked_id &&
+		    !s->storage.is_opening && !s->storage.is_paused &&
+		    pt_rx_storage_is_idle(s) && pt_rx_held_is_told(&s->held);
 
-	pt_due_look(&s->due, now_ns, owes, owes ? brought(s) : 0);
-	if (!pt_due_is_over(&s->due))
+	pt_due_look(&s->watch.due, now_ns, owes, owes ? brought(s) : 0);
+	if (!pt_due_is_over(&s->watch.due))
 		return;
-	if (s->state == PT_RX_DATA && s->regions_told)
+	if (s->state == PT_RX_DATA && s->compare.region_told)
 		due = "VERIFY";
 	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
 		     "%s: for %.1f s (the deadline is %u times {peer-timeout})",
-		     s->report.peer, due, s->due.still_ns / 1e9,
+		     s->report.peer, due, s->watch.due.still_ns / 1e9,
 		     PT_DUE_TIMEOUTS);
 	pt_rx_session_lose(s, -ETIMEDOUT, &err);
 }

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* How a session is opened: OFFER, OPEN, its SEGMENTs, OPENED. */
+#include "receive/rx_open.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "receive/quota.h"
+#include "receive/rx_intake.h"
+#include "receive/rx_storage.h"
+
+int pt_rx_offer(struct pt_rx_session *s)
+{
+	const struct pt_rx_host *h = s->host;
+	struct pt_message m = {
+		.type = PT_MSG_OFFER,
+		.offer = {
+			.udp_port = pt_conn_local(s->conn)->port,
+			.mtu = h->device.mtu < PT_MTU_MAX ? h->device.mtu
+							  : PT_MTU_MAX,
+			.frame_sz_max = h->frame_sz_max < PT_FRAME_SZ_MAX
+				? h->frame_sz_max : PT_FRAME_SZ_MAX,
+			.desc_sz = h->desc_sz,
+			.ciphers = pt_conn_is_sealed(s->conn)
+				? s->cfg->ciphers : 0,
+			.queue_cnt = h->queue_cnt,
+		},
+	};
+
+	for (__u32 i = 0; i < h->queue_cnt; i++)
+		m.offer.queue[i] = pt_rx_queue_number(h->queues[i]);
+	return pt_conn_send(s->conn, &m, s->err);
+}
+
+/* name_path makes the image's path; with serve, NAME in the folder. */
+static int name_path(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_receive_report *r = &s->report;
+	const char *fault;
+	int sz;
+
+	if (s->open.name[0])
+		strcpy(r->name, s->open.name);
+	else
+		snprintf(r->name, sizeof(r->name), "transfer-%016llx",
+			 (unsigned long long)s->open.transfer_id);
+	if (s->cfg->sink) {
+		sz = snprintf(r->path, sizeof(r->path), "%s", r->name);
+	} else if (!s->cfg->serve) {
+		sz = snprintf(r->path, sizeof(r->path), "%s", s->cfg->path);
+	} else {
+		fault = pt_name_image_fault(r->name);
+		if (fault)
+			return pt_error_set(err, PT_EXIT_PEER, -EINVAL,
+					    "'%s': not a name for an image: %s "
+					    "(send {name})", r->name, fault);
+		sz = snprintf(r->path, sizeof(r->path), "%s/%s", s->cfg->path,
+			      r->name);
+	}
+	return sz < (int)sizeof(r->path) ? 0
+		: pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
+			       "%s: path too long", s->cfg->path);
+}
+
+/* check_cipher: frames are sealed if the connection is, with what we offered. */
+static int check_cipher(struct pt_rx_session *s, __u8 cipher,
+			struct pt_error *err)
+{
+	bool is_offered = pt_conn_is_sealed(s->conn)
+		? cipher && s->cfg->ciphers & PT_CIPHER_BIT(cipher) : !cipher;
+
+	s->report.cipher = cipher;
+	return is_offered ? 0
+		: pt_error_set(err, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: wants "
+			       "cipher %u, which was not offered (another "
+			       "version of pagetrim?)", s->report.peer, cipher);
+}
+
+int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
+	       struct pt_error *err)
+{
+	const struct pt_address *local = pt_conn_local(s->conn);
+	int ret;
+
+	if (s->host->is_full)
+		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "busy with "
+				    "another transfer ({serve} takes several)");
+	s->open = *m;
+	s->is_open = true;
+	s->host->is_full = !s->cfg->serve;
+	pt_rx_session_open(s);
+	s->report.transfer_id = m->transfer_id;
+	s->report.result = -EINPROGRESS;
+	s->files.left = m->file_cnt;
+	/* Another address would take frames that are not for this host. */
+	if (memcmp(m->dst_addr, local->ip, sizeof(local->ip)))
+		return pt_error_set(err, PT_EXIT_PEER, -EINVAL, "%s: wants "
+				    "frames sent to another address than the "
+				    "one it is connected to (address "
+				    "translation on the way?)",
+				    s->report.peer);
+	ret = pt_admission_enter(&s->host->admission, &s->admitted,
+				 pt_conn_peer(s->conn),
+				 pt_conn_peer_name(s->conn), err);
+	if (!ret)
+		ret = check_cipher(s, m->cipher, err);
+	if (!ret)
+		ret = name_path(s, err);
+	if (!ret && m->file_cnt && s->cfg->sink)
+		ret = pt_sink_check_files(s->cfg->sink, err);
+	if (ret)
+		return ret;
+	s->segments = calloc(m->segment_cnt, sizeof(*s->segments));
+	if (!s->segments)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory for %u segments",
+				    m->segment_cnt);
+	pt_rx_session_enter(s, PT_RX_OPENING);
+	return 0;
+}
+
+static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
+{
+	__u64 sum = pt_quota_memory_sz(s->segments, s->segment_cnt);
+	int ret = pt_admission_memory(&s->host->admission, s->admitted, sum,
+				      err);
+
+	if (!ret)
+		ret = pt_rx_host_claim(s->host, sum, err);
+	s->claimed_sz = ret ? 0 : sum;
+	return ret;
+}
+
+/* tell_held begins to say what the sink holds. */
+static int tell_held(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_rx_held *h = &s->held;
+
+	h->intake = &s->intake;
+	h->conn = s->conn;
+	h->layout = s->layout;
+	h->sink = s->storage.sink;
+	h->rebuild = s->rebuild;
+	h->wake_fd = s->wake_fd;
+	return pt_rx_held_start(h, err);
+}
+
+/* open_memory: the sink is made in the store's thread; then comes opened. */
+static int open_memory(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = claim_memory(s, err);
+
+	if (!ret)
+		ret = pt_layout_create(&s->layout, s->segments,
+				       s->segment_cnt, err);
+	if (!ret)
+		ret = pt_rx_storage_open(s, err);
+	s->storage.is_opening = !ret;
+	return ret;
+}
+
+int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_message m = { .type = PT_MSG_OPENED };
+	struct pt_receive_report *r = &s->report;
+	int ret = pt_rx_intake_add(s, err);
+
+	s->storage.is_opening = ret == -EAGAIN;
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	for (__u32 i = 0; i < s->segment_cnt; i++)
+		r->memory_sz += s->segments[i].sz;
+	r->segment_cnt = s->segment_cnt;
+	r->lane_cnt = s->intake.lane_cnt;
+	r->session_id = s->intake.session_id;
+	m.opened.session_id = s->intake.session_id;
+	m.opened.resumes = r->is_resumed;
+	pt_rx_session_enter(s, PT_RX_DATA);
+	if (s->cfg->events.opened)
+		s->cfg->events.opened(r, s->cfg->events.arg);
+	ret = pt_conn_send(s->conn, &m, err);
+	return ret || !r->is_resumed ? ret : tell_held(s, err);
+}
+
+int pt_rx_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
+		  struct pt_error *err)
+{
+	struct pt_segment *seg = &s->segments[s->segment_cnt++];
+
+	seg->gfn = m->gfn;
+	seg->sz = m->sz;
+	strcpy(seg->name, m->name);
+	return s->segment_cnt < s->open.segment_cnt ? 0 : open_memory(s, err);
+}
