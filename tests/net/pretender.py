@@ -11,7 +11,7 @@ STOP of a sender, of a memory that is all zero: it never says
     slow        60000 SEGMENTs, ten a second
     flood       SEGMENTs without pause, then PINGs without pause
     lanes       data, but a way for each of its lanes
-    works       WORKING, with more done each time, for 12 s, then nothing more
+    works       WORKING, with more done each time, for 8 s, then nothing more
     idles       WORKING, with nothing done, for ever
 STOP of a receiver, which believes whatever it is sent: it never says
     OFFER, OPENED, LANE_READY, LEDGER, VERIFIED, COMMITTED; or
@@ -159,7 +159,7 @@ def send_to(peer, stop, addr, lanes):
             peer.expect(LANE_READY)
         peer.answers_only()
     if stop in ("works", "idles"):
-        end = time.monotonic() + 12
+        end = time.monotonic() + 8
         done = itertools.count(1 << 20, (1 << 20) if stop == "works" else 0)
         peer.answers_only(
             lambda: message(WORKING, struct.pack("!BQ", 1, next(done)))

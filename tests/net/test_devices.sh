@@ -268,6 +268,8 @@ next_hop_mac()
 
 sender_address_leaves()
 {
+	local peer_timeout=10	# twice what it has to come back
+
 	show hosts_up "$net" --mtu 9000
 	under_way 2000000
 	on a ip address delete "$HOSTS_A4/24" dev "$(dev_a)"

@@ -65,6 +65,7 @@ killed_at_entry()
 	cat >killed <<-EOF
 		#!/bin/sh
 		exec gdb -batch -nx -iex 'set debuginfod enabled off' \\
+			-iex 'set source open off' \\
 			-iex 'set startup-with-shell off' \\
 			-ex 'break $where' -ex run -ex kill \\
 			--args '$pagetrim' "\$@" >debugger.log

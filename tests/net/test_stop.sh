@@ -20,6 +20,20 @@ limit_ms=1000
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
+# in_time WHAT MS [FACTOR]: it took no longer than the limit, or so many times that,
+# and what this machine's load costs anybody who starts three processes, five times.
+in_time()
+{
+	local begun
+
+	begun=$(now_ms)
+	for _ in 1 2 3; do
+		"$pagetrim" --version >/dev/null
+	done
+	within "$1, ms" "$2" 0 $((limit_ms * ${3:-1} * patience +
+				  5 * ($(now_ms) - begun)))
+}
+
 # stopped RUN PID EXIT WORD: SIGTERM, or SIG\$signal, ends it in time, so.
 signal=TERM
 stopped()
@@ -29,7 +43,7 @@ stopped()
 	begun=$(now_ms)
 	kill -"$signal" "$2"
 	ended "$1" "$2" 20 "$3" "$4"
-	within "ms to end" $(($(now_ms) - begun)) 0 $((limit_ms * patience))
+	in_time "to end" $(($(now_ms) - begun))
 	nothing_of "$1"
 }
 
@@ -199,14 +213,14 @@ term_still()
 	kill -TERM "$sender"
 	first=$sender
 	wait_until 5 grep -q 'interrupted' receive.err
-	within "ms to tell" $(($(now_ms) - begun)) 0 $((limit_ms * patience))
+	in_time "to tell" $(($(now_ms) - begun))
 	while
 		begun_ms=$(($(now_ms) - begun))
 		send_begin again --to "$addr" --queues 1 "$(image small)"
 		finish "$sender" 20
 		[[ $status -eq 3 ]]
 	do
-		within "ms to be gone" "$begun_ms" 0 $((limit_ms * patience))
+		in_time "to be gone" "$begun_ms"
 	done
 	same "the other sender" "$status" 0
 	nothing_of send
@@ -346,6 +360,7 @@ frozen_in()
 	cat >debugged <<-EOF
 		#!/bin/sh
 		exec gdb -batch -nx -iex 'set debuginfod enabled off' \\
+			-iex 'set source open off' \\
 			-iex 'set startup-with-shell off' \\
 			-ex 'break pt_rx_session_enter if state == PT_RX_$1' \\
 			-ex run -ex 'shell fsfreeze -f mnt' \\
@@ -383,8 +398,7 @@ term_frozen()
 	kill -TERM "$frozen"
 	wait_until 5 gone_from_b
 	ended send "$sender" 5 "$1" "$2"
-	within "ms to be gone" $(($(now_ms) - begun)) 0 \
-		$((2 * limit_ms * patience))
+	in_time "to be gone" $(($(now_ms) - begun)) 2
 	! is_gone "$receiver" || die "it did not wait for its storage"
 }
 

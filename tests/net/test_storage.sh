@@ -122,23 +122,19 @@ frozen_in()
 	ended receive "$receiver" 10 0
 }
 
-# SIGTERM while storage stands still: within a second the sender is told, and
-# connections, sockets and program are gone.  The process waits for the kernel.
+# SIGTERM while storage stands still: the sender is told, and connections, sockets
+# and program are gone, before it goes on.  The process waits for the kernel.
 frozen_at_term()
 {
-	local begun
-
 	hosts_with_disk
 	send_begin send --to 10.77.0.2 --name image --peer-timeout 4 \
 		--max-bandwidth 5M "$(image even)"
 	wait_until 20 is_part
 	freeze_until_end
 	wait_until 10 logs receive 'waiting for storage'
-	begun=$SECONDS
 	kill -TERM "$receiver"
-	ended send "$sender" 3 4 interrupted
-	wait_until 3 has_left_b
-	echo "after $((SECONDS - begun)) s" >&2
+	ended send "$sender" 10 4 interrupted
+	wait_until 10 has_left_b
 	! is_gone "$receiver" || die "it did not wait for its storage"
 	thaw
 	ended receive "$receiver" 20 0
