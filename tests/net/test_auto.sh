@@ -37,7 +37,7 @@ refused()
 receiver_ends()
 {
 	kill "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 }
 
 cpus() { nproc; }
@@ -97,7 +97,7 @@ queues_taken()
 	same "queues by auto" "$(field receive .queues)" \
 		"$(least 2 "$(cpus)")"
 	kill "$other"
-	finish "$other" 5
+	finish "$other" 15
 	on b "$pagetrim" detach --dev "$(dev_b)"
 	nothing_left
 }
@@ -414,7 +414,7 @@ cpus_of_threads()
 		--max-bandwidth 1M "$(image even)"
 	wait_until 10 pinned "$sender" "$all $all $all $all $last $last"
 	kill "$sender"
-	finish "$sender" 5
+	finish "$sender" 15
 	ended receive "$receiver" 10 4
 	nothing_left
 }

@@ -106,7 +106,7 @@ not_told()
 	same path "$(jq -c .path send.json)" null
 }
 
-case_run "bottleneck: 100 Mbit/s, 60 frames of queue" alone
+ahead case_run "bottleneck: 100 Mbit/s, 60 frames of queue" alone
 case_run "bottleneck: status tells what the path takes" while_it_runs
 case_run "bottleneck: a receiver that does not tell" not_told
 

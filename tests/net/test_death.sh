@@ -106,7 +106,7 @@ killed_any_moment()
 			echo "$sender")
 		sleep "$pause"
 		kill -KILL "$pid" 2>/dev/null || true
-		finish "$pid" 5
+		finish "$pid" 15
 		# A receiver that was never told of a transfer waits for one.
 		if [[ $who == sender ]] && ! grep -q ' transfer ' receive.err; then
 			kill -TERM "$receiver"
@@ -236,7 +236,7 @@ process_freed()
 	show kill -KILL "$sender"
 	finish "$sender" 10
 	receiver_ended 4
-	wait_until 5 grep -q '^State:.[RS]' "/proc/$pid/status"
+	wait_until 15 grep -q '^State:.[RS]' "/proc/$pid/status"
 	kill "$pid"
 }
 

@@ -175,7 +175,7 @@ two_containers()
 	same_file "$(image even)" other.copy
 	refused b 'in use by pid' detach
 	kill "$first"
-	finish "$first" 5
+	finish "$first" 15
 	on b "$pagetrim" detach --dev "$(dev_b)"
 	nothing_left
 }

@@ -81,6 +81,25 @@ state()
 	done
 }
 
+# up OPTION...: hosts whose devices have said to the kernel that they are up, which
+# takes a moment: what is there before is to be there after.
+up()
+{
+	show hosts_up "$net" "$@"
+	wait_until 10 links_are_up
+}
+
+links_are_up()
+{
+	local host
+
+	for host in a b; do
+		hosts_run "$net" "$host" ip -j link show dev \
+			"$(hosts_dev "$net" "$host")" |
+			jq -e '.[0].operstate == "UP"' >/dev/null || return
+	done
+}
+
 # leases_of_us: queues that a doctor took, or left.
 leases_of_us() { grep -l ' doctor$' /run/pagetrim/*-q* 2>/dev/null || true; }
 
@@ -91,7 +110,7 @@ fine()
 	local large=ok
 
 	kernel_has 6.6 || large=warning
-	show hosts_up "$net" --mtu 9000 --queues 2
+	up --mtu 9000 --queues 2
 	state >before
 	doctor b "$([[ $large == ok ]] || echo 1)"
 	found kernel ok "" "\"$(uname -r)\""
@@ -139,7 +158,7 @@ killed()
 {
 	local ms child
 
-	show hosts_up "$net" --mtu 9000 --queues 2
+	up --mtu 9000 --queues 2
 	state >before
 	for ms in 005 010 020 030 040 060 080 120; do
 		hosts_exec "$net" b "$pagetrim" doctor --dev "$(dev_b)" \
@@ -149,7 +168,7 @@ killed()
 		kill -KILL "$child" 2>/dev/null || true
 		wait "$child" || true
 	done
-	wait_until 5 state_is before
+	wait_until 15 state_is before
 	nothing_left
 }
 
@@ -271,7 +290,7 @@ queues_taken()
 	found queue-owner error 'no queue is free'
 	found socket info 'no queue is free'
 	kill -TERM "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -301,7 +320,7 @@ foreign()
 {
 	local pin=/sys/fs/bpf/pt$net-other mode
 
-	show hosts_up "$net" --queues 2
+	up --queues 2
 	show bpftool prog load "$build/wire.bpf.o" "$pin"
 	litter=("$pin")
 	for mode in xdpdrv xdpgeneric; do
@@ -326,7 +345,7 @@ foreign()
 
 attached()
 {
-	show hosts_up "$net" --queues 2
+	up --queues 2
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	state >before
 	doctor b 0
@@ -434,14 +453,14 @@ bpffs_hidden()
 # to_receiver ADDRESS: all is well, and looking takes nothing from the receiver.
 to_receiver()
 {
-	show hosts_up "$net" --mtu 9000 --queues 2
+	up --mtu 9000 --queues 2
 	receive_begin receive --listen "$1" --out copy
 	state >before
 	doctor a "$(kernel_has 6.6 || echo 1)" --to "$1"
 	found route ok 'on the link'
 	found path-mtu ok '' 9000
 	found receiver ok answers
-	wait_until 5 state_is before
+	wait_until 15 state_is before
 	send_begin send --to "$1" "$(image small --pages 64)"
 	ended send "$sender" 30 0
 	ended receive "$receiver" 10 0

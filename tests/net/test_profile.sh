@@ -140,9 +140,9 @@ unasked()
 	same "profile of receive" "$(jq .profile receive.json)" null
 }
 
-case_run "profile: sealed, one queue" profiled 1
-case_run "profile: sealed, two queues" profiled 2
-case_run "profile: in clear, one queue" in_clear 1
-case_run "profile: time under a limit is waiting" limited
+ahead case_run "profile: sealed, one queue" profiled 1
+ahead case_run "profile: sealed, two queues" profiled 2
+ahead case_run "profile: in clear, one queue" in_clear 1
+ahead case_run "profile: time under a limit is waiting" limited
 case_run "profile: none that was not asked for" unasked
 cases_end

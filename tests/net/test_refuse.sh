@@ -69,7 +69,7 @@ queue_missing()
 	refused a 3 "$(dev_a).*queue" send --dev "$(dev_a)" --to "$HOSTS_B4" \
 		--queues 3 "$(image small --pages 64)"
 	kill "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -100,8 +100,8 @@ queue_taken_for_sending()
 	refused a 3 "$(dev_a).*$other" send --dev "$(dev_a)" --to "$HOSTS_B4" \
 		"$(image small --pages 64)"
 	kill "$other" "$receiver"
-	finish "$other" 5
-	finish "$receiver" 5
+	finish "$other" 15
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -140,7 +140,7 @@ no_privilege()
 	refused a 3 'CAP_|privilege|root' send --dev "$(dev_a)" \
 		--to "$HOSTS_B4" "$(image small --pages 64)"
 	kill "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -173,7 +173,7 @@ other_route()
 	refused a 3 "${net}c.*$(dev_a)|$(dev_a).*${net}c" send \
 		--dev "${net}c" --to "$HOSTS_B4" "$(image small --pages 64)"
 	kill "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -208,7 +208,7 @@ odd_peer()
 	refused a 4 "$2" send --dev "$(dev_a)" --to "$HOSTS_B4" \
 		--peer-timeout 2 "$(image small --pages 64)"
 	kill "$peer" 2>/dev/null || true	# some end by themselves
-	finish "$peer" 5
+	finish "$peer" 15
 	nothing_left
 }
 
@@ -283,7 +283,7 @@ process_gone()
 	sleep 1000 &
 	pid=$!
 	kill "$pid"
-	finish "$pid" 5
+	finish "$pid" 15
 	source_refused "$pid" --pid "$pid"
 }
 

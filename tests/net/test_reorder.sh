@@ -73,12 +73,12 @@ later_and_lost()
 
 noise=$tmp/noise
 head -c "$sz" /dev/urandom >"$noise"
-case_run "reorder: all data 100 ms later than control messages" later 25 \
+ahead case_run "reorder: all data 100 ms later than control messages" later 25 \
 	--delay 1000 --delay-us 100000 --delay-least-us 100000
-case_run "reorder: data in any order within 100 ms" later 20 \
+ahead case_run "reorder: data in any order within 100 ms" later 20 \
 	--delay 1000 --delay-us 100000
-case_run "reorder: every tenth frame 100 ms later" at_most_20M later 5 \
+ahead case_run "reorder: every tenth frame 100 ms later" at_most_20M later 5 \
 	--delay 100 --delay-us 100000 --delay-least-us 100000
-case_run "reorder: 1 % lost of data 100 ms later" later_and_lost 20 \
+ahead case_run "reorder: 1 % lost of data 100 ms later" later_and_lost 20 \
 	--delay 1000 --delay-us 100000 --delay-least-us 100000 --drop 10
 cases_end

@@ -117,7 +117,7 @@ leftover()
 	if [[ ! -e $tmp/leftover ]]; then
 		partly_sent 4000000
 		show kill -KILL "$receiver"
-		ended send "$sender" 5 4
+		ended send "$sender" 15 4
 		mkdir "$tmp/leftover"
 		cp copy.partial copy.journal "$tmp/leftover"
 	fi
@@ -133,7 +133,7 @@ receiver_killed()
 	setup
 	partly_sent 4000000
 	show kill -KILL "$receiver"
-	ended send "$sender" 5 4
+	ended send "$sender" 15 4
 	kept
 	taken_up
 }
@@ -143,8 +143,8 @@ sender_killed()
 	setup
 	partly_sent 4000000
 	show kill -KILL "$sender"
-	finish "$sender" 5
-	ended receive "$receiver" 5 4
+	finish "$sender" 15
+	ended receive "$receiver" 15 4
 	kept
 	same "what it says is kept" "$(field receive .kept)" true
 	grep -q ' kept copy.partial' receive.err || die "it does not say so"
@@ -156,12 +156,12 @@ killed_in_turn()
 {
 	partly_sent 1500000
 	show kill -KILL "$receiver"
-	ended send "$sender" 5 4
+	ended send "$sender" 15 4
 	kept
 	partly_sent 1500000
 	show kill -KILL "$sender"
-	finish "$sender" 5
-	ended receive "$receiver" 5 4
+	finish "$sender" 15
+	ended receive "$receiver" 15 4
 	kept
 }
 
@@ -172,8 +172,8 @@ killed_again()
 	killed_in_turn
 	partly_sent 1500000
 	show kill -KILL "$receiver" "$sender"
-	finish "$sender" 5
-	finish "$receiver" 5
+	finish "$sender" 15
+	finish "$receiver" 15
 	kept
 	taken_up
 }
@@ -212,8 +212,8 @@ told_to_end()
 	setup
 	partly_sent 4000000
 	show kill -TERM "$receiver"
-	ended receive "$receiver" 5 1
-	ended send "$sender" 5 4
+	ended receive "$receiver" 15 1
+	ended send "$sender" 15 4
 	kept
 	taken_up
 }
@@ -229,7 +229,7 @@ by_name()
 	other=$(image other --pages 1024 --seed 7)
 	partly_sent 4000000 --name guest
 	show kill -KILL "$sender"
-	finish "$sender" 5
+	finish "$sender" 15
 	wait_until 10 grep -q ' failed: ' receive.err
 	[[ -f many/guest.partial && -f many/guest.journal ]] || die "not kept"
 	on a "$pagetrim" send --json --dev "$(dev_a)" --to "$HOSTS_B4" \
@@ -242,7 +242,7 @@ by_name()
 	same "pages that were held" "$(field send '."held-pages"')" "$held"
 	same_file "$source" many/guest
 	show kill -TERM "$receiver"
-	ended receive "$receiver" 5 0
+	ended receive "$receiver" 15 0
 	nothing_left
 }
 
@@ -253,7 +253,7 @@ with_files()
 	head -c 300000 /dev/urandom >state
 	partly_sent 1500000 --with state
 	show kill -KILL "$receiver"
-	ended send "$sender" 5 4
+	ended send "$sender" 15 4
 	kept
 	[[ -d copy.with.partial ]] || die "no file has come"
 	taken_up --with state
@@ -270,8 +270,8 @@ source_changed()
 	cp "$source" now/
 	partly_sent 4000000
 	show kill -KILL "$sender"
-	finish "$sender" 5
-	ended receive "$receiver" 5 4
+	finish "$sender" 15
+	ended receive "$receiver" 15 4
 	kept
 	source=now/${source##*/}
 	for at in 0 1 700 701 2000 3000; do
@@ -372,7 +372,7 @@ partial_planted()
 	both_refuse 'partial: a symbolic link'
 	mv elsewhere copy.partial
 	(flock -n 9 && echo locked >lock && exec sleep 60) 9<copy.partial &
-	wait_until 5 test -s lock
+	wait_until 15 test -s lock
 	both_refuse 'another receiver writes it'
 	kill %%
 	wait %% || true
@@ -393,7 +393,7 @@ not_asked_to()
 		"$source"
 	wait_until 10 grep -q ' transfer ' receive.err
 	show kill -KILL "$sender"
-	ended receive "$receiver" 5 4
+	ended receive "$receiver" 15 4
 	nothing_left
 }
 

@@ -189,29 +189,6 @@ is_fair()
 		transpose | map(add) | length > 0 and jain > 0.9' races >&2
 }
 
-autogroup=/proc/self/autogroup	# of the session; not in every kernel
-own_nice=$(nice)
-session_nice=$(sed 's/.*nice //' $autogroup 2>/dev/null || true)
-
-# nice_as OWN SESSION: how this shell and its session stand among others, if we may
-# say so.
-nice_as()
-{
-	renice -n "$1" -p $BASHPID >/dev/null || true
-	[[ -z $session_nice ]] || echo "$2" >$autogroup || true
-}
-
-# alone COMMAND...: before all other processes of this machine.  Where those have
-# the CPUs, a thread has one for some milliseconds now and then, a transfer moves
-# as much in these as otherwise in 0.1 s, and a race ends after few of them: who
-# wins is the scheduler's choice.
-alone()
-{
-	nice_as -20 -20
-	"$@"
-	nice_as "$own_nice" "$session_nice"
-}
-
 # together SENDERS MIB: races, until what each had of them is alike.  Who is ahead
 # in one by chance is not in the next; who is held back stays so.
 together()
@@ -240,7 +217,9 @@ together()
 
 case_run "scale: 1 TiB, mostly holes" sparse_tib
 case_run "scale: 1 TiB, mostly holes, taken up" sparse_resumed
-trap 'nice_as "$own_nice" "$session_nice"; cleanup' EXIT
-alone case_run "scale: 4 transfers at once" together 4 64
-alone case_run "scale: 16 transfers at once" together 16 48
+# Where other processes have the CPUs, a thread has one for some milliseconds now and
+# then, a transfer moves as much in these as otherwise in 0.1 s, and a race ends after
+# few of them: who wins is the scheduler's choice.
+ahead case_run "scale: 4 transfers at once" together 4 64
+ahead case_run "scale: 16 transfers at once" together 16 48
 cases_end

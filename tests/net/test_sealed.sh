@@ -130,10 +130,10 @@ refused()
 		"$(image small --pages 64)"
 	ended send "$sender" 20 4 "$1"
 	# It may hear of it after the sender has ended.
-	wait_until 5 grep -Eqi -- "turned away.*($2)" receive.err
+	wait_until 15 grep -Eqi -- "turned away.*($2)" receive.err
 	! is_gone "$receiver" || die "the receiver ended"
 	kill "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -182,7 +182,7 @@ no_common_cipher()
 		"$(image small --pages 64)"
 	ended send "$sender" 10 4 'cipher'
 	kill "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 

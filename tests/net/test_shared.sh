@@ -28,8 +28,8 @@ chatter()
 	ended one "$sender" 60 0
 	same_file "$(image even)" copies/one
 	kill -TERM "$receiver"
-	finish "$receiver" 5
-	finish "$talker" 5
+	finish "$receiver" 15
+	finish "$talker" 15
 	nothing_left
 }
 
@@ -50,7 +50,7 @@ idle_talker()
 	grep -q ready peer.err || die "it was never let in: $(<peer.err)"
 	kill -0 "$receiver" || die "the receiver ended: $(<receive.err)"
 	kill -TERM "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -83,7 +83,7 @@ two_at_once()
 	ended three "$sender" 60 0
 	same_file "$(image odd)" copies/three
 	kill -TERM "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	nothing_left
 }
 
@@ -265,7 +265,7 @@ maps_locked()
 	finish "$pinger" 10
 	answers_in_time
 	kill -TERM "$receiver"
-	finish "$receiver" 5
+	finish "$receiver" 15
 	on b "$pagetrim" detach --dev "$(dev_b)"
 	nothing_left
 }

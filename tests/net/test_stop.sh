@@ -118,7 +118,7 @@ sender_with()
 	send_begin send --to "$addr" zeroes
 	wait_until 20 has_stopped
 	stopped send "$sender" "$2" "$3"
-	wait_until 5 grep -q "$3" told
+	wait_until 15 grep -q "$3" told
 }
 
 # Of so many mappings that to tell of them takes a receiver that reads: 5 MB, and
@@ -212,7 +212,7 @@ term_still()
 	begun=$(now_ms)
 	kill -TERM "$sender"
 	first=$sender
-	wait_until 5 grep -q 'interrupted' receive.err
+	wait_until 15 grep -q 'interrupted' receive.err
 	in_time "to tell" $(($(now_ms) - begun))
 	while
 		begun_ms=$(($(now_ms) - begun))
@@ -241,7 +241,7 @@ still_mapped()
 	still_fs "$(image even)" 4000000
 	send_begin send --to "$addr" --queues 1 mnt/still
 	term_still
-	ended send "$first" 5 1 interrupted
+	ended send "$first" 15 1 interrupted
 }
 
 # still_direct AFTER OPTION...: what was asked of the file system is to be answered
@@ -266,8 +266,8 @@ still_resumed()
 		--max-bandwidth 10M "$(image even)"
 	wait_until 20 has_sent 9000000
 	kill -TERM "$sender"
-	ended send "$sender" 5 1 interrupted
-	wait_until 5 grep -q interrupted receive.err
+	ended send "$sender" 15 1 interrupted
+	wait_until 15 grep -q interrupted receive.err
 	: >receive.err
 	still_fs "$(image even)" 2000000 direct
 	send_begin send --to "$addr" --queues 1 --resume --name still mnt/still
@@ -300,7 +300,7 @@ still_process()
 	wait_until 20 waits_for_source
 	! runs_on "$victim" || die "it was not stopped"
 	term_still
-	wait_until 5 runs_on "$victim"
+	wait_until 15 runs_on "$victim"
 	kill -USR1 "$server"
 	ended send "$first" 10 1 interrupted
 }
@@ -323,7 +323,7 @@ receiver_of_all()
 	done
 	stopped receive "$receiver" 0 ''
 	for i in "${!stops[@]}"; do
-		finish "${pretenders[i]}" 5
+		finish "${pretenders[i]}" 15
 		stop=interrupted
 		[[ ${stops[i]} != BYE ]] || stop=closed
 		grep -q "$stop" "told-${stops[i]}-$i" ||
@@ -396,8 +396,8 @@ term_frozen()
 
 	begun=$(now_ms)
 	kill -TERM "$frozen"
-	wait_until 5 gone_from_b
-	ended send "$sender" 5 "$1" "$2"
+	wait_until 15 gone_from_b
+	ended send "$sender" 15 "$1" "$2"
 	in_time "to be gone" $(($(now_ms) - begun)) 2
 	! is_gone "$receiver" || die "it did not wait for its storage"
 }
@@ -410,7 +410,7 @@ frozen_in_commit()
 	term_frozen 6 'outcome unknown'
 	if [[ $1 == twice ]]; then
 		kill -TERM "$frozen"
-		wait_until 5 grep -q 'interrupted twice' receive.err
+		wait_until 15 grep -q 'interrupted twice' receive.err
 	fi
 	thaw
 	if [[ $1 == twice ]]; then
