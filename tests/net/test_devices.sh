@@ -102,6 +102,29 @@ receiver_loses()
 	ended receive "$receiver" 10 3 'removed, or moved to another network'
 }
 
+# The receiver looks at its device each second.  This one is removed between two
+# things that are looked at: a debugger stops it where it asks for its program.
+receiver_loses_at_a_look()
+{
+	local whole=$pagetrim pagetrim=$PWD/looking
+
+	show hosts_up "$net" --mtu 9000
+	cat >looking <<-EOF
+		#!/bin/sh
+		exec gdb -batch -nx -iex 'set debuginfod enabled off' \\
+			-iex 'set source open off' \\
+			-iex 'set startup-with-shell off' \\
+			-ex 'break pt_program_is_attached' -ex run \\
+			-ex 'shell ip link delete $(dev_b)' \\
+			-ex delete -ex continue -ex 'quit \$_exitcode' \\
+			--args '$whole' "\$@" >debugger.log
+	EOF
+	chmod +x looking
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	ended receive "$receiver" 20 3 'removed, or moved to another network'
+	grep -q 'Breakpoint 1, ' debugger.log || die "$(<debugger.log)"
+}
+
 # Refused where the device was, with the way out; detached where it is.
 attached_moved()
 {
@@ -382,6 +405,8 @@ for how in alone attached; do
 			receiver_loses $what $how
 	done
 done
+case_run "devices: the receiver's removed, while it looks" \
+	receiver_loses_at_a_look
 case_run "devices: the receiver's returned, meanwhile" receiver_loses_meanwhile
 case_run "devices: the receiver's renamed, detached by its old name" \
 	receiver_renamed attached "$(dev_b)"

@@ -15,8 +15,12 @@ int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err)
 {
 	const char *dev = h->device.name;
 	char name[IF_NAMESIZE];
+	bool is_attached;
 
+	/* The program is looked at first: a device that goes away loses its name
+	 * before its program, so that this is not taken for the cause. */
 	pt_program_settle(h->program);
+	is_attached = pt_program_is_attached(h->program);
 	if (!if_indextoname(h->device.ifindex, name))
 		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was "
 				    "removed, or moved to another network "
@@ -29,7 +33,7 @@ int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err)
 					    "network namespace, and came back, "
 					    "without our AF_XDP sockets (start "
 					    "receive again)", dev);
-	if (!pt_program_is_attached(h->program))
+	if (!is_attached)
 		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: somebody "
 				    "took pagetrim's XDP program off it (find "
 				    "out who, then start receive again)", dev);
