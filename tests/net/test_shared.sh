@@ -151,6 +151,19 @@ stats_counters()
 			map({(.[0].key): (map(.value) | add)}) | add'
 }
 
+# counters_are_between: while frames come, if only of TCP, each counter of stats is no
+# less than bpftool told before, and no more than it tells after.
+counters_are_between()
+{
+	jq -ne --argjson before "$(queue_counters)" \
+		--argjson stats "$(stats_counters)" \
+		--argjson after "$(queue_counters)" '
+		($before | keys) == ($stats | keys) and
+		all($stats | keys[]; $before[.] <= $stats[.] and
+				     $stats[.] <= $after[.])' >/dev/null ||
+		die "stats is not between what bpftool tells"
+}
+
 # counters_agree: bpftool and stats, read while no frame came in between; and
 # each frame got one verdict.
 counters_agree()
@@ -178,15 +191,15 @@ attached()
 	on b "$pagetrim" attach --dev "$(dev_b)" "$@"
 	[[ -e $pinned/prog ]] || die "no $pinned/prog"
 	# Standing still must not be taken for silence.
-	set -- --peer-timeout $((20 * patience)) "$@"
+	set -- --peer-timeout $((120 * patience)) "$@"
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 "$@"
 	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 20M "$@" \
 		"$(image even)"
 	wait_until 10 has_sent 1000000
-	# While it runs: the sender stands still for a moment, so that two
-	# readings can be compared.
+	# While it runs: the sender stands still for a moment, so that little
+	# comes between two readings.
 	kill -STOP "$sender"
-	counters_agree
+	counters_are_between
 	[[ $(queue_counters | jq .steered) -gt 0 ]] || die "nothing steered yet"
 	kill -CONT "$sender"
 	ended send "$sender" 60 0
