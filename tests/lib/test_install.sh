@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# test_install.sh: what `make install` gives to an embedder: one header, a shared
-# and a static library with the symbols of that header alone, a pkg-config file
+# test_install.sh: `make install` gives an embedder one header, a shared and a
+# static library with the symbols of that header alone, a pkg-config file
 # by which both can be linked, and a man page for each function.
 #     tests/lib/test_install.sh BUILD
 # Exit: 0 all as it should be, else 1; each fault is a line.
@@ -80,7 +80,7 @@ END
 cp "$tmp/user.c" "$tmp/user.cc"
 
 # try WHAT COMPILER FLAG... : builds the program by pkg-config, and runs it.
-# LIBS: what it is linked with.
+# LIBS: the libraries.
 try() {
 	local what=$1 cflags
 	shift

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Room api: what include/pagetrim/pagetrim.h declares.
+/* Room api: the functions of include/pagetrim/pagetrim.h.
  *
- *   knows         the public header: its handles, options and errors, and what an
- *                 embedder may get wrong
+ *   knows         the public header, its handles, options and errors, and mistakes of
+ *                 an embedder
  *   may use       base lane xdp xsk tls memory source sink send receive
  *   must not know the command line
  */
@@ -36,8 +36,8 @@ __attribute__((format(printf, 2, 3)))
 int api_mistake(struct api_error *out, const char *fmt, ...);
 
 /* api_enter, at the begin of each function that may reach libbpf or a file, and
- * api_leave, at its end: nothing of the process is changed in between, but what
- * pt_allow_sigbus allows. */
+ * api_leave, at its end: nothing of the process is changed in between, but the
+ * handler that pt_allow_sigbus allows. */
 void api_enter(void);
 void api_leave(void);
 

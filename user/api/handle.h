@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* handle: what the caller holds: a number in the shape of a pointer, which no
- * other handle ever has again.  So one that was closed, that is of another kind or
- * that never was one is told, and nothing is read through it.
+/* handle: the number, in the shape of a pointer, by which the caller names an
+ * object.  No number is used twice, so a handle that was closed, is of another kind
+ * or never was one is recognized, and nothing is read through it.
  *
  *     object = api_take(API_SEND, handle, err)  --> use it --> api_give(handle)
  *

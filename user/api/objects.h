@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* objects: what stands behind the handles of sources and sinks. */
+/* objects: the objects behind the handles of sources and sinks. */
 #ifndef API_OBJECTS_H
 #define API_OBJECTS_H
 

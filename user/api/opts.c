@@ -7,7 +7,7 @@
 
 #include <pagetrim/wire.h>
 
-#define OPTS_SZ_MAX	65536		/* what is above is no size */
+#define OPTS_SZ_MAX	65536		/* a larger number is no size */
 #define PEER_TIMEOUT_MAX 3600000	/* ms */
 
 _Static_assert((int)PT_CHOICE_AUTO == PT_ZERO_COPY_AUTO &&

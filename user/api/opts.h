@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* opts: what the options of both ends have in common: their sizes, ranges, strings
- * that are copied, and how the hosts know each other. */
+/* opts: the common part of both ends' options: sizes, ranges, strings that are
+ * copied, and how the hosts know each other. */
 #ifndef API_OPTS_H
 #define API_OPTS_H
 
@@ -12,8 +12,8 @@
 #include "xsk/zero_copy.h"
 
 /* api_opts_copy copies the options at from, which begin with their size, into to,
- * sz bytes; from may be NULL, if it is not needed.  What is not given is zero.
- *   -EINVAL  the size is none, or what is above sz is not zero */
+ * sz bytes; from may be NULL, if it is not needed.  Fields that are not given are zero.
+ *   -EINVAL  the size is none, or a byte above sz is not zero */
 int api_opts_copy(void *to, size_t sz, const void *from, const char *what,
 		  struct api_error *err);
 

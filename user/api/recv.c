@@ -84,7 +84,7 @@ static void free_recv(struct recv *r)
 	free(r);
 }
 
-/* fill makes a cfg of the options; what it points to is r's. */
+/* fill makes a cfg of the options; its pointers are into r. */
 static int fill(struct recv *r, struct pt_receiver_cfg *cfg,
 		const struct pt_recv_opts *o, struct api_error *err)
 {

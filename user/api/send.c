@@ -96,7 +96,7 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	return check_files(o, err);
 }
 
-/* fill makes a cfg of the options; what it points to is s's. */
+/* fill makes a cfg of the options; its pointers are into s. */
 static int fill(struct send *s, struct pt_sender_cfg *cfg,
 		const struct pt_send_opts *o, struct api_error *err)
 {
