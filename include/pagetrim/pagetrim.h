@@ -282,8 +282,7 @@ PT_API int pt_send_fd(struct pt_send *send, struct pt_error *err);
 
 /* pt_send_step does what is to be done now.  1: call it again when pt_send_fd is
  * readable; 0: the receiver has committed; else it failed, and returns the same from
- * now on.  It waits for nobody but while it connects and at the end (about a second;
- * up to peer_timeout while the outcome of a commit is asked for).
+ * now on.  It waits for nothing, but for seconds where zero copy resets the card.
  *   -ECANCELED  pt_send_cancel; PT_ERROR_UNKNOWN: during the commit */
 PT_API int pt_send_step(struct pt_send *send, struct pt_error *err);
 
