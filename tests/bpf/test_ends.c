@@ -21,7 +21,7 @@
 #include "lane/rate.h"
 #include "memory/proc.h"
 #include "receive/receiver.h"
-#include "send/sender.h"
+#include "send/sender_internal.h"
 
 #define IMAGE_SZ	(8u << 20)	/* at PT_RATE_MIN: two minutes */
 #define PATIENCE_MS	60000		/* for an event; then the test has failed */
@@ -240,6 +240,29 @@ static void test_one_loop(void **state)
 	run("cmp %s %s", image, copy);
 }
 
+/* What is said of the memory is written at once, not at the next tick. */
+static void test_setup_waits_for_no_tick(void **state)
+{
+	struct ends e = opened(0);
+	struct pollfd fd = { .fd = pt_sender_fd(e.sender), .events = POLLIN };
+
+	(void)state;
+	pt_sender_tick_every(e.sender, 3600000);
+	start(&e);
+	/* The sender first, so that nothing but its own doing wakes it. */
+	while (e.sender->setup != PT_SETUP_OPEN) {
+		if (poll(&fd, 1, 0) > 0) {
+			in(here);
+			assert_int_equal(pt_sender_step(e.sender, NULL), 1);
+		} else {
+			turn(&e);
+		}
+	}
+	if (pt_conn_queued_sz(e.sender->conn))
+		assert_int_equal(poll(&fd, 1, 0), 1);
+	close_all(&e);
+}
+
 /* A loop that has nothing to do is not called without end. */
 static void test_idle(void **state)
 {
@@ -392,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_and_close),
 		cmocka_unit_test(test_one_loop),
+		cmocka_unit_test(test_setup_waits_for_no_tick),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_cancel_at_once),

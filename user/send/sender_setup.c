@@ -179,6 +179,7 @@ static int send_segments(struct pt_sender *s)
 	}
 	s->setup = PT_SETUP_OPEN;
 	pt_sender_expect(s);
+	eventfd_write(s->wake_fd, 1);	/* the last are not written yet */
 	return 0;
 }
 
