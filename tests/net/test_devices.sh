@@ -132,7 +132,7 @@ attached_moved()
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	leave b
 	refused b 'in another network namespace.*--force' detach
-	refused b 'moved to another network namespace.*detach' stats
+	refused b 'in another network namespace.*detach it there' stats
 	on c "$pagetrim" stats --dev "$(dev_b)"
 	on c "$pagetrim" detach --dev "$(dev_b)"
 	same "XDP program" "$(on c ip -j link show "$(dev_b)" |
