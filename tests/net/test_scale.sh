@@ -203,7 +203,7 @@ together()
 	receive_begin receive --listen "$HOSTS_B4" --serve --out copies \
 		--queues "$cnt"
 	watch_memory receive "$receiver"
-	for _ in 1 2 3 4 5; do
+	for _ in {1..12}; do
 		race "$@"
 		! is_fair || break
 	done
