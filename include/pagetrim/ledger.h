@@ -21,6 +21,7 @@
 	X(refused_window, "frames out of window or on their lane's old queue") \
 	X(placed, "records placed in memory")				\
 	X(stale, "records older than what memory holds")		\
+	X(refused_version, "copies whose original was another version")	\
 	X(records, "records of the accepted frames")			\
 	X(probes, "probe frames, apart from all others")		\
 	X(steered, "this session's frames steered by XDP")		\

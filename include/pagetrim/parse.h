@@ -38,8 +38,7 @@
  *                  BLOCKS: first <= last <= 63; mask within first..last.
  *                  ZEROES: first 0, last 63, 1 <= count <= 512, and not
  *                  past page 2^40 - 1.
- *                  COPY: first 0, last 63, original <= 2^40 - 1 and another
- *                  page.
+ *                  COPY: first 0, last 63, the original is another page.
  *                  Any other kind is refused.
  *                  It starts not before the end of the record before it.
  *              15. The BLOCKS masks have block_cnt bits, together; in a
@@ -334,8 +333,7 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 		    mask > PT_GFN_MAX + 1 - gfn)
 			return false;
 		end += (mask - 1) * PT_PAGE_BLOCKS;
-	} else if (r->kind != PT_RECORD_COPY || mask > PT_GFN_MAX ||
-		   mask == gfn) {
+	} else if (r->kind != PT_RECORD_COPY || (mask & PT_GFN_MAX) == gfn) {
 		return false;
 	}
 	*pos = end;

@@ -42,6 +42,8 @@
 #define PT_HEADERS_MAX		1792	/* Ethernet to last record, bytes */
 #define PT_GFN_BITS		40	/* 2^40 pages: 4 PiB of guest memory */
 #define PT_GFN_MAX		((1ULL << PT_GFN_BITS) - 1)
+#define PT_VERSION_LOW_MAX	((1u << 24) - 1)	/* of a page's version, what a
+						 * copy says of its original */
 #define PT_MTU_MIN		1280
 #define PT_MTU_MAX		65535
 #define PT_ZEROES_MAX		512	/* pages of one record of zeroes */
@@ -94,9 +96,10 @@ enum pt_record_kind {
 	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero, 1 to
 				 * PT_ZEROES_MAX of them; first is 0, last is
 				 * 63 */
-	PT_RECORD_COPY	= 4,	/* page gfn equals page mask, its original, as
-				 * of the record's placing; first is 0, last is
-				 * 63.  Only to a receiver with PT_CAP_COPIES */
+	PT_RECORD_COPY	= 4,	/* page gfn equals its original as that is in
+				 * the version that mask names; first is 0,
+				 * last is 63.  Only to a receiver with
+				 * PT_CAP_COPIES */
 };
 
 /* pt_record: the frame's statement about one page, a part of it, or a run of
@@ -109,7 +112,8 @@ struct pt_record {
 	__u8	gfn_hi;		/*  3 guest page number, bits 39..32 */
 	__be32	gfn_lo;		/*  4 guest page number, bits 31..0 */
 	__be64	mask;		/*  8 bit b is block b; ZEROES: page count;
-				 * COPY: the original's guest page number */
+				 * COPY: the original's guest page number, and
+				 * above it the low 24 bits of its version */
 } __attribute__((packed));
 
 #define PT_OFFSET_IS(type, field, off) \

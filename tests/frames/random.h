@@ -59,7 +59,8 @@ static inline struct shape_record random_record(struct random *r, __u64 *pos)
 		rec.last = 63;
 		if (random_chance(r, 3)) {
 			rec.kind = PT_RECORD_COPY;
-			rec.mask = random_original(r, rec.gfn);
+			rec.mask = random_original(r, rec.gfn) |
+				   random_next(r) << PT_GFN_BITS;
 		} else {
 			rec.kind = PT_RECORD_ZEROES;
 			rec.mask = cnt = 1 + random_below(r, 1ULL <<

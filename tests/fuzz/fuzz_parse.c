@@ -29,10 +29,8 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 			pt_check(be64toh(r[i].mask) <= PT_ZEROES_MAX);
 			pos += (be64toh(r[i].mask) - 1) * PT_PAGE_BLOCKS;
 		}
-		if (r[i].kind == PT_RECORD_COPY) {
-			pt_check(be64toh(r[i].mask) <= PT_GFN_MAX);
-			pt_check(be64toh(r[i].mask) != gfn);
-		}
+		if (r[i].kind == PT_RECORD_COPY)
+			pt_check((be64toh(r[i].mask) & PT_GFN_MAX) != gfn);
 		if (r[i].kind != PT_RECORD_BLOCKS)
 			pt_check(!r[i].first && r[i].last == 63);
 		for (int bit = 0; bit < 64; bit++)

@@ -15,9 +15,18 @@ static __u64 take_gfn(struct input *in)
 	return gfn < 0xf0 ? gfn : gfn + PT_GFN_MAX - 0xff; /* where it ends */
 }
 
+/* take_original: of this generation, or of the one before. */
+static __u64 take_original(struct input *in, __u32 generation)
+{
+	__u8 b = input_u8(in);
+
+	return b < 0xf0 ? pt_record_copy_of(b & 0x7f, generation - (b >> 7))
+			: b + PT_GFN_MAX - 0xff;
+}
+
 /* take_shape: 12 bytes a record, 5 a copy. */
 static void take_shape(struct input *in, struct shape *s,
-		       struct shape_record *records)
+		       struct shape_record *records, __u32 generation)
 {
 	s->record_cnt = 1 + input_u8(in) % RECORDS_MAX;
 	for (__u32 i = 0; i < s->record_cnt; i++) {
@@ -28,7 +37,7 @@ static void take_shape(struct input *in, struct shape *s,
 		r->last = input_u8(in);
 		r->gfn = take_gfn(in);
 		if (r->kind == PT_RECORD_COPY)
-			r->mask = take_gfn(in);
+			r->mask = take_original(in, generation);
 		else
 			input_bytes(in, &r->mask, sizeof(r->mask));
 	}
@@ -58,13 +67,17 @@ static unsigned cut(struct pt_span *spans, const struct frame *f,
 static void place(const struct shape *s, __u32 generation,
 		  struct pt_reader *r, const struct frame *f)
 {
+	__u64 before = memory.counts.refused;
 	bool is_ours = memory_has(s);
 
 	pt_check(pt_rebuild_check(memory.rebuild, r) == is_ours);
 	if (!is_ours)
 		return;
-	pt_check(!pt_rebuild_place(memory.rebuild, &memory.run, &memory.sum, r,
-				   &memory.counts, NULL));
+	memory.refusals.cnt = 0;
+	pt_check(!pt_rebuild_place(memory.rebuild, &memory.run, &memory.sum,
+				   &memory.refusals, r, &memory.counts, NULL));
+	before += memory.refusals.cnt;
+	pt_check(memory.counts.refused == before);
 	model_frame(s, generation, f->bytes + f->data_off);
 }
 
@@ -83,7 +96,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 		__u32 generation = 1 + input_u8(&in) % 4;
 		__u32 piece_sz = 1 + input_u8(&in) * 16;
 
-		take_shape(&in, &s, records);
+		take_shape(&in, &s, records, generation);
 		s.ipv6 = generation == 4;
 		frame_build(&f, &s);
 		FRAME_SET(&f, PART_HDR, struct pt_frame_hdr, generation,

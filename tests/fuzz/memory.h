@@ -28,12 +28,13 @@ static struct memory {
 	struct pt_rebuild *rebuild;
 	struct pt_sink_run run;
 	struct pt_page_sum sum;
+	struct pt_refusals refusals;
 	struct pt_rebuild_counts counts;
 
 	struct {
 		__u32 generation;
 		__u64 spoken_for;	/* blocks, in this generation, and ... */
-		__u64 twice;		/* ... those more than once */
+		__u64 twice;		/* ... those more than once, when they were last */
 		__u8 bytes[PT_PAGE_SZ];
 	} model[MEMORY_PAGES];
 	struct pt_rebuild_counts want;
@@ -96,7 +97,8 @@ static inline bool memory_has(const struct shape *s)
 		for (__u64 n = 0; n < memory_page_cnt(r); n++)
 			if (memory_find(r->gfn + n) < 0)
 				return false;
-		if (r->kind == PT_RECORD_COPY && memory_find(r->mask) < 0)
+		if (r->kind == PT_RECORD_COPY &&
+		    memory_find(pt_record_original(r->mask)) < 0)
 			return false;
 	}
 	return true;
@@ -110,12 +112,10 @@ static inline bool model_renew(int i, __u32 generation, __u8 first, __u8 last)
 
 	if (generation < memory.model[i].generation)
 		return false;
-	if (generation > memory.model[i].generation) {
-		memset(memory.model[i].bytes, 0, PT_PAGE_SZ);
+	if (generation > memory.model[i].generation)
 		memory.model[i].spoken_for = 0;
-		memory.model[i].twice = 0;
-	}
 	memory.model[i].generation = generation;
+	memory.model[i].twice &= ~blocks;
 	memory.model[i].twice |= memory.model[i].spoken_for & blocks;
 	memory.model[i].spoken_for |= blocks;
 	return true;
@@ -131,12 +131,29 @@ static inline void model_copy(int i, int o)
 		memset(memory.model[i].bytes + PT_PAGE_SZ - 100, 0, 100);
 }
 
+/* model_refuses: it is a copy, not stale, of what is not whole in that version. */
+static inline bool model_refuses(const struct shape_record *r, __u32 generation)
+{
+	int i = memory_find(r->gfn), o;
+
+	if (r->kind != PT_RECORD_COPY ||
+	    generation < memory.model[i].generation)
+		return false;
+	o = memory_find(pt_record_original(r->mask));
+	return memory.model[o].generation != pt_record_version(r->mask) ||
+	       ~memory.model[o].spoken_for;
+}
+
 /* model_record: blocks are those of its mask. */
 static inline void model_record(const struct shape_record *r, __u32 generation,
 				const __u8 *blocks)
 {
 	bool placed = false;
 
+	if (model_refuses(r, generation)) {
+		memory.want.refused++;
+		return;
+	}
 	for (__u64 n = 0; n < memory_page_cnt(r); n++) {
 		int i = memory_find(r->gfn + n);
 
@@ -144,9 +161,13 @@ static inline void model_record(const struct shape_record *r, __u32 generation,
 			continue;
 		placed = true;
 		if (r->kind == PT_RECORD_COPY)
-			model_copy(i, memory_find(r->mask));
+			model_copy(i, memory_find(pt_record_original(r->mask)));
+		if (r->kind == PT_RECORD_ZEROES)
+			memset(memory.model[i].bytes, 0, PT_PAGE_SZ);
 		if (r->kind != PT_RECORD_BLOCKS)
 			continue;
+		memset(memory.model[i].bytes + r->first * 64, 0,
+		       (r->last + 1 - r->first) * 64);
 		for (int bit = 0; bit < 64; bit++)
 			if (r->mask >> bit & 1) {
 				memcpy(memory.model[i].bytes + bit * 64, blocks,

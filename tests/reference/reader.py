@@ -150,6 +150,10 @@ class Record:
             return (self.gfn + self.mask) * PAGE_BLOCKS
         return self.gfn * PAGE_BLOCKS + self.last + 1
 
+    def original(self):
+        """Section 6: of a copy; above it stands the version."""
+        return self.mask % GFN_CNT
+
     def block_cnt(self):
         return bin(self.mask).count("1") if self.kind == RECORD_BLOCKS else 0
 
@@ -157,7 +161,8 @@ class Record:
         if self.kind == RECORD_ZEROES:
             return f"zeroes 0x{self.gfn:x} {self.mask}"
         if self.kind == RECORD_COPY:
-            return f"copy 0x{self.gfn:x} 0x{self.mask:x}"
+            return f"copy 0x{self.gfn:x} 0x{self.original():x} " \
+                   f"{self.mask // GFN_CNT}"
         return f"blocks 0x{self.gfn:x} {self.first} {self.last} " \
                f"0x{self.mask:016x}"
 
@@ -291,8 +296,7 @@ def read_record(raw):
         require(1 <= record.mask <= ZEROES_MAX, "bad_record")
         require(record.gfn + record.mask <= GFN_CNT, "bad_record")
     elif record.kind == RECORD_COPY:
-        require(record.mask < GFN_CNT, "bad_record")
-        require(record.mask != record.gfn, "bad_record")
+        require(record.original() != record.gfn, "bad_record")
     return record
 
 

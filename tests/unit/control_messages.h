@@ -94,6 +94,9 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_HELD:
 		m.held = (struct pt_msg_held){ 5, 3, digests };
 		break;
+	case PT_MSG_REFUSED:
+		m.refused = (struct pt_msg_refused){ 5, 3, digests };
+		break;
 	case PT_MSG_WORKING:
 		m.working = (struct pt_msg_working){ PT_WORK_STORAGE, 1 << 21 };
 		break;

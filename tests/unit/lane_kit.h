@@ -115,7 +115,7 @@ static void start(const struct net *with)
 	memset(generations, 0, sizeof(generations));
 	memset(carried, 0, sizeof(carried));
 	memset(named, 0, sizeof(named));
-	upto = copy_cnt = 0;
+	upto = copy_cnt = refused_cnt = refused_all_cnt = copy_seen_cnt = 0;
 	queued_cnt = 0;
 	buffer_cnt = SLOTS;
 	memcpy(buffers, slabs, sizeof(buffers));

@@ -45,6 +45,7 @@ struct net {
 	__u32 bytes_per_s;	/* 0: no limit */
 	bool is_lazy;		/* it acknowledges at SYNC only */
 	bool copies;		/* pages may go as copies */
+	__u32 refuse_each;	/* of so many copies the last is refused; 0: none */
 	bool arrivals;		/* ACKs tell what is placed */
 	void (*shape)(void);	/* changes ram before the source is made */
 	bool (*is_held)(__u32 page);	/* the receiver has it already */
@@ -87,6 +88,8 @@ static __u64 carried[PAGES];	/* the last frame that speaks of the page */
 static __u64 named[PAGES];	/* the last that names it as an original */
 static __u64 upto;		/* the receiver has decided on those below */
 static __u32 copy_cnt;		/* records, sent again ones too */
+static __u64 refused[PAGES];	/* not told yet */
+static __u32 refused_cnt, refused_all_cnt, copy_seen_cnt;
 
 /* inbox: the lane's thread may be here before its start returned. */
 static struct pt_inbox *inbox(void)
@@ -110,6 +113,11 @@ static void ack(void)
 	upto = m.ack.upto;
 	if (net.spoil)
 		net.spoil(&m.ack);
+	if (refused_cnt)	/* never later than the ACK */
+		pt_inbox_refused(inbox(), &(struct pt_msg_refused){
+					.page = refused,
+					.page_cnt = refused_cnt });
+	refused_cnt = 0;
 	pt_inbox_ack(inbox(), &m.ack);
 	pt_rx_lane_told(&rx);
 }
@@ -119,6 +127,7 @@ static void ack(void)
 static void note_sent(struct pt_reader *r)
 {
 	struct pt_record_host rec;
+	__u64 original;
 
 	while (pt_reader_next(r, &rec)) {
 		for (__u64 i = 0; i < pt_record_page_cnt(&rec); i++) {
@@ -129,12 +138,30 @@ static void note_sent(struct pt_reader *r)
 		if (rec.kind != PT_RECORD_COPY)
 			continue;
 		pt_check(net.copies);
-		pt_check(rec.mask < PAGES);
-		pt_check(carried[rec.mask] && carried[rec.mask] <= upto);
-		named[rec.mask] = r->id.seq + 1;
+		original = pt_record_original(rec.mask);
+		pt_check(original < PAGES);
+		pt_check(carried[original] && carried[original] <= upto);
+		named[original] = r->id.seq + 1;
 		copy_cnt++;
 	}
 	pt_reader_rewind(r);
+}
+
+/* is_refused: a copy must name the version that is here; each refuse_each-th is said
+ * to name another. */
+static bool is_refused(const struct pt_reader *r,
+		       const struct pt_record_host *rec)
+{
+	if (rec->kind != PT_RECORD_COPY)
+		return false;
+	pt_check(pt_record_version(rec->mask) ==
+		 generations[pt_record_original(rec->mask)]);
+	if (!net.refuse_each || ++copy_seen_cnt % net.refuse_each)
+		return false;
+	pt_check(refused_cnt < PAGES);
+	refused[refused_cnt++] = pt_record_copy_of(rec->gfn, r->id.generation);
+	refused_all_cnt++;
+	return true;
 }
 
 /* place: what a frame says of its pages, as the receiver must take it. */
@@ -144,6 +171,8 @@ static void place(struct pt_reader *r)
 	unsigned int got;
 
 	while (pt_reader_next(r, &rec)) {
+		if (is_refused(r, &rec))
+			continue;
 		for (__u64 i = 0; i < pt_record_page_cnt(&rec); i++) {
 			__u64 gfn = rec.gfn + i;
 
@@ -156,7 +185,8 @@ static void place(struct pt_reader *r)
 		}
 		if (rec.kind == PT_RECORD_COPY &&
 		    r->id.generation == generations[rec.gfn])
-			memcpy(copy[rec.gfn], copy[rec.mask], PT_PAGE_SZ);
+			memcpy(copy[rec.gfn],
+			       copy[pt_record_original(rec.mask)], PT_PAGE_SZ);
 		if (rec.kind != PT_RECORD_BLOCKS ||
 		    r->id.generation < generations[rec.gfn])
 			continue;

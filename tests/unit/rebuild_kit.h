@@ -35,6 +35,7 @@ static struct pt_sink *sink;
 static struct pt_rebuild *rebuild;
 static struct pt_rebuild_counts counts;
 static struct pt_page_sum sum;
+static struct pt_refusals refusals;	/* of the last frame */
 static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 
 /* kit_gfn: page i of PAGES. */
@@ -130,7 +131,8 @@ static inline void batch_place(const void *bytes, __u32 sz, __u32 piece_sz)
 		batch_flush();
 	frame_open(&r, &batch[batch_cnt++], bytes, sz, piece_sz);
 	assert_true(pt_rebuild_check(rebuild, &r));
-	if (pt_rebuild_place(rebuild, &run, &sum, &r, &counts, &err))
+	refusals.cnt = 0;
+	if (pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts, &err))
 		fail_msg("%s", err.text);
 }
 

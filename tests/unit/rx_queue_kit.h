@@ -116,6 +116,8 @@ static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pt_msg_probe_seen seen;	/* the last */
 static struct pt_msg_ack acked;		/* the last, without its ranges */
 static __u32 seen_cnt;
+static __u64 refused;			/* the last page refused, and ... */
+static __u64 refused_upto;		/* placed_upto as it was told before */
 
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err)
@@ -125,6 +127,10 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 	pthread_mutex_lock(&told_lock);
 	if (m->type == PT_MSG_ACK)
 		acked = m->ack;
+	if (m->type == PT_MSG_REFUSED) {
+		refused = m->refused.page[m->refused.page_cnt - 1];
+		refused_upto = acked.placed_upto;
+	}
 	if (m->type == PT_MSG_PROBE_SEEN) {
 		seen = m->probe_seen;
 		seen_cnt++;
@@ -261,7 +267,8 @@ static inline struct pt_ledger settle(void)
 	assert_int_equal(ledger.received, ledger.accepted + ledger.duplicate +
 			 ledger.refused_auth + ledger.refused_record +
 			 ledger.refused_window);
-	assert_int_equal(ledger.records, ledger.placed + ledger.stale);
+	assert_int_equal(ledger.records, ledger.placed + ledger.stale +
+			 ledger.refused_version);
 	return ledger;
 }
 

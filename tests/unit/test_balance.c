@@ -20,7 +20,8 @@ static const struct pt_ledger good = {
 	.refused_record = 5,
 	.refused_window = 2,
 	.placed = 2900,
-	.stale = 100,
+	.stale = 83,
+	.refused_version = 17,
 	.records = 3000,
 	.probes = 61,
 	.steered = 1085,
@@ -54,6 +55,7 @@ static const struct row {
 	FIELD(records, 1),	/* records */
 	FIELD(placed, 1),
 	FIELD(stale, 1),
+	FIELD(refused_version, 1),
 	FIELD(steered, 1),	/* steered */
 	FIELD(probes, 1),
 	FIELD(socket_dropped, 1),

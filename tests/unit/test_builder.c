@@ -27,7 +27,7 @@ static void test_every_byte(void **state)
 		2, 0, 63, 0xfe, 0xdc, 0xba, 0x98, 0x77,
 		0, 0, 0, 0, 0, 0, 0, 9,
 		4, 0, 63, 0xfe, 0xdc, 0xba, 0x98, 0x80,
-		0, 0, 0, 0x12, 0x34, 0x56, 0x78, 0x9a,
+		0xa1, 0xb2, 0xc3, 0x12, 0x34, 0x56, 0x78, 0x9a,
 	};
 	struct pt_builder b = kit_builder(IPV4, 1280);
 	__u8 *payload = frame + 42;
@@ -41,7 +41,8 @@ static void test_every_byte(void **state)
 	assert_int_equal(pt_builder_add_page(&b, 0xfedcba9876ULL, 0,
 					     0x8000000000000005ULL, page), 64);
 	assert_true(pt_builder_add_zeroes(&b, 0xfedcba9877ULL, 9));
-	assert_true(pt_builder_add_copy(&b, 0xfedcba9880ULL, 0x123456789aULL));
+	assert_true(pt_builder_add_copy(&b, 0xfedcba9880ULL, 0x123456789aULL,
+					0x99a1b2c3));
 	assert_int_equal(pt_builder_frame_sz(&b), 42 + 150 + 3 * 64);
 	assert_int_equal(pt_builder_close(&b, IPV4, &kit_id, NULL, frame),
 			 42 + 150 + 3 * 64);

@@ -41,13 +41,13 @@ static void test_copies(void **state)
 	struct pt_builder b = kit_builder(IPV4, 1280);
 
 	(void)state;
-	assert_true(pt_builder_add_copy(&b, 0, PT_GFN_MAX));
-	assert_true(pt_builder_add_copy(&b, 1, 0));
+	assert_true(pt_builder_add_copy(&b, 0, PT_GFN_MAX, 1));
+	assert_true(pt_builder_add_copy(&b, 1, 0, 1));
 	assert_true(pt_builder_add_zeroes(&b, 2, 1));
-	assert_true(pt_builder_add_copy(&b, 3, 1));	/* no run of 1 */
+	assert_true(pt_builder_add_copy(&b, 3, 1, 1));	/* no run of 1 */
 	assert_true(pt_builder_add_zeroes(&b, 4, 1));
 	assert_int_equal(pt_builder_add_page(&b, 5, 0, 3, page), 64);
-	assert_true(pt_builder_add_copy(&b, PT_GFN_MAX, 0));
+	assert_true(pt_builder_add_copy(&b, PT_GFN_MAX, 0, 1));
 	assert_int_equal(b.record_cnt, 7);
 	assert_int_equal(b.block_cnt, 2);
 	for (__u32 i = 0; i < 7; i++)
@@ -57,7 +57,7 @@ static void test_copies(void **state)
 	assert_int_equal(b.records[6].first, 0);
 	assert_int_equal(b.records[6].last, 63);
 	assert_true(b.records[6].gfn == PT_GFN_MAX);
-	assert_true(b.records[6].mask == 0);
+	assert_true(b.records[6].mask == 1ULL << 40);
 	assert_int_equal(pt_record_page_cnt(&b.records[0]), 1);
 	assert_int_equal(pt_builder_frame_sz(&b), 256 + 2 * 64);
 }
@@ -70,23 +70,23 @@ static void test_copies_refused(void **state)
 
 	(void)state;
 	assert_int_equal(pt_builder_add_page(&b, 10, 0, 1, page), 64);
-	assert_true(pt_builder_add_copy(&b, 11, 3));
-	assert_false(pt_builder_add_copy(&b, 10, 3));
-	assert_false(pt_builder_add_copy(&b, 11, 3));
+	assert_true(pt_builder_add_copy(&b, 11, 3, 1));
+	assert_false(pt_builder_add_copy(&b, 10, 3, 1));
+	assert_false(pt_builder_add_copy(&b, 11, 3, 1));
 	assert_int_equal(pt_builder_add_page(&b, 11, 63, 0, page), 63);
 	assert_false(pt_builder_add_zeroes(&b, 11, 1));
 	assert_int_equal(b.record_cnt, 2);
 	pt_builder_discard(&b);
 
 	for (__u64 i = 0; i < PT_RECORDS_MAX; i++)
-		assert_true(pt_builder_add_copy(&b, i, 1000));
-	assert_false(pt_builder_add_copy(&b, PT_RECORDS_MAX, 1000));
+		assert_true(pt_builder_add_copy(&b, i, 1000, 1));
+	assert_false(pt_builder_add_copy(&b, PT_RECORDS_MAX, 1000, 1));
 	assert_int_equal(b.record_cnt, PT_RECORDS_MAX);
 	assert_int_equal(pt_builder_discard(&b), 42 + 64 + 96 * 16 + 22);
 
 	b = kit_builder(IPV4, 1280);	/* 18 blocks, no record more */
 	assert_int_equal(pt_builder_add_page(&b, 1, 46, ~0ULL, page), 64);
-	assert_false(pt_builder_add_copy(&b, 2, 1));
+	assert_false(pt_builder_add_copy(&b, 2, 1, 1));
 	assert_int_equal(pt_builder_frame_sz(&b), 128 + 18 * 64);
 }
 
@@ -144,21 +144,21 @@ static void copy_of_itself(void)
 {
 	struct pt_builder b = kit_builder(IPV4, 1280);
 
-	pt_builder_add_copy(&b, 10, 10);
+	pt_builder_add_copy(&b, 10, 10, 1);
 }
 
 static void copy_past_end(void)
 {
 	struct pt_builder b = kit_builder(IPV4, 1280);
 
-	pt_builder_add_copy(&b, PT_GFN_MAX + 1, 10);
+	pt_builder_add_copy(&b, PT_GFN_MAX + 1, 10, 1);
 }
 
 static void original_past_end(void)
 {
 	struct pt_builder b = kit_builder(IPV4, 1280);
 
-	pt_builder_add_copy(&b, 10, PT_GFN_MAX + 1);
+	pt_builder_add_copy(&b, 10, PT_GFN_MAX + 1, 1);
 }
 
 static void test_checks(void **state)

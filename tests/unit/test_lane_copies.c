@@ -191,6 +191,67 @@ static void test_digests_only_suggest(void **state)
 	stop();
 }
 
+/* What the receiver refuses is sent again, until it takes it. */
+static void test_refused(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW, .copies = true,
+			     .shape = some_twins, .refuse_each = 3 });
+	run_to_clean();
+	assert_memory_equal(copy, ram, sizeof(ram));
+	assert_true(refused_all_cnt > 10);
+	assert_true(atomic_load(&pt_lane_counts(lane)->generation) > 2);
+	assert_true(copy_cnt > refused_all_cnt);
+	stop();
+}
+
+static void refuse_what_was_not_sent(struct pt_msg_ack *a)
+{
+	__u64 page = PAGES + 17;
+
+	(void)a;
+	pt_inbox_refused(pt_lane_inbox(lane), &(struct pt_msg_refused){
+				.page = &page, .page_cnt = 1 });
+}
+
+/* A receiver that refuses what is no page of ours is none. */
+static void test_refused_not_ours(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW, .copies = true,
+			     .shape = some_twins,
+			     .spoil = refuse_what_was_not_sent });
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_FAILED);
+	assert_int_equal(pt_lane_error(lane, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "refuses page"));
+	stop();
+}
+
+static void refuse_older(struct pt_msg_ack *a)
+{
+	__u64 page = pt_record_copy_of(700, 0);
+
+	(void)a;
+	pt_inbox_refused(pt_lane_inbox(lane), &(struct pt_msg_refused){
+				.page = &page, .page_cnt = 1 });
+}
+
+/* A page that has gone in another version since is not sent once more. */
+static void test_refused_older(void **state)
+{
+	(void)state;
+	start(&(struct net){ .mtu = 9000, .window = WINDOW, .copies = true,
+			     .shape = some_twins, .spoil = refuse_older });
+	run_to_clean();
+	assert_arrived();
+	assert_int_equal(atomic_load(&pt_lane_counts(lane)->generation), 2);
+	stop();
+}
+
 static void place_nothing(struct pt_msg_ack *a)
 {
 	a->placed_upto = 0;
@@ -334,12 +395,15 @@ static void test_stop_while_putting_off(void **state)
 	assert_in_range(atomic_load(&scanned_cnt), 1, PT_REGION_PAGES);
 }
 
-#define FIXED	9
+#define FIXED	12
 
 int main(void)
 {
 	struct CMUnitTest tests[FIXED + COUNT_OF(nets)] = {
 		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused_not_ours),
+		cmocka_unit_test(test_refused_older),
 		cmocka_unit_test(test_one_of_two_lanes),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_digests_only_suggest),

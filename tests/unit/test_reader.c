@@ -73,7 +73,8 @@ static void place(const struct kit_spans *s, __u64 *random)
 		}
 		if (rec.kind == PT_RECORD_COPY) {
 			assert_null(pt_reader_blocks(&r, 64, &got));
-			memcpy(copy[rec.gfn], copy[rec.mask], PT_PAGE_SZ);
+			memcpy(copy[rec.gfn],
+			       copy[pt_record_original(rec.mask)], PT_PAGE_SZ);
 			continue;
 		}
 		memset(&copy[rec.gfn][rec.first * 64], 0,
@@ -122,7 +123,7 @@ static void send_all(const struct way *w, __u64 *random)
 	pt_builder_init(&b, &cfg);
 	for (__u64 i = 0; i < PAGES; i++) {
 		if (is_copy(i)) {
-			while (!pt_builder_add_copy(&b, i, i - 3))
+			while (!pt_builder_add_copy(&b, i, i - 3, 1))
 				send_frame(&b, w, random);
 			continue;
 		}
@@ -175,7 +176,7 @@ static __u32 good_frame(const struct pt_link *link)
 	pt_builder_add_page(&b, 3, 0, 0x80000000000000f1ULL, source[3]);
 	pt_builder_add_zeroes(&b, 4, 100);
 	pt_builder_add_page(&b, 500, 0, 0x7, source[5]);
-	pt_builder_add_copy(&b, 501, 0x123456789a);
+	pt_builder_add_copy(&b, 501, 0x123456789a, 7);
 	return pt_builder_close(&b, link, &kit_id, NULL, frame);
 }
 
@@ -333,7 +334,8 @@ static void test_fields(void **state)
 	assert_int_equal(rec.first, 0);
 	assert_int_equal(rec.last, 63);
 	assert_int_equal(rec.gfn, 501);
-	assert_true(rec.mask == 0x123456789aULL);
+	assert_true(pt_record_original(rec.mask) == 0x123456789aULL);
+	assert_int_equal(pt_record_version(rec.mask), 7);
 	assert_int_equal(pt_record_page_cnt(&rec), 1);
 	assert_int_equal(pt_record_block_cnt(&rec), 0);
 	assert_false(pt_reader_next(&r, &rec));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Pages that are said to be copies of others: what they hold is what the other
- * held at that moment, wherever that was by then. */
+ * held at that moment, if that was whole, and the version that was named. */
 #include "rebuild_kit.h"
 
 static __u8 zeroes[PT_PAGE_SZ];
 static __u8 page_a[PT_PAGE_SZ], page_b[PT_PAGE_SZ];	/* no zero block */
 static __u8 page_c[PT_PAGE_SZ];		/* page_a as LAST can hold it */
-static __u8 page_head[PT_PAGE_SZ], page_tail[PT_PAGE_SZ];	/* of page_a */
+static __u8 page_head[PT_PAGE_SZ], page_tail[PT_PAGE_SZ];	/* of page_a, the
+							 * rest of page_b */
 
 #define A page_a
 #define B page_b
@@ -23,9 +24,12 @@ struct step {
 	__u32 generation;
 	unsigned first, last;	/* blocks, of PAGE */
 	__u64 mask;		/* of PAGE */
+	__u32 cnt;		/* pages of ZERO_RUN; 0: one */
 	const __u8 *content;	/* of PAGE */
 	__u64 original;		/* of COPY_OF */
+	__u32 version;		/* of COPY_OF; 0: that of the last step */
 	bool is_stale;
+	bool is_refused;
 };
 
 #define STEP(kind, page, g, ...) \
@@ -42,6 +46,9 @@ struct step {
 #define COPY(gfn, g, of)	STEP(COPY_OF, gfn, g, .original = of)
 #define STALE_COPY(gfn, g, of) \
 	STEP(COPY_OF, gfn, g, .original = of, .is_stale = true)
+#define COPY_V(gfn, g, of, v)	STEP(COPY_OF, gfn, g, .original = of, .version = v)
+#define NO_COPY(gfn, g, of, v)	STEP(COPY_OF, gfn, g, .original = of, \
+				     .version = v, .is_refused = true)
 
 /* Each row: steps, and what pages hold after them. */
 static const struct row {
@@ -66,8 +73,39 @@ static const struct row {
 		DATA(LOW, 7, A), COPY(LOW + 1, 1, LOW),
 	}, { { LOW + 1, A } } },
 	{ "of one that was never spoken of", {
-		COPY(LOW + 1, 1, LOW),
+		NO_COPY(LOW + 1, 1, LOW, 1),
 	}, { { LOW, NULL }, { LOW + 1, NULL } } },
+	{ "of one that was never spoken of, as of version 2^24", {
+		NO_COPY(LOW + 1, 1, LOW, 1 << 24),
+	}, { { LOW, NULL }, { LOW + 1, NULL } } },
+	{ "of an older version than there is", {
+		DATA(LOW, 2, A), DATA(LOW + 1, 1, B), NO_COPY(LOW + 1, 2, LOW, 1),
+	}, { { LOW, A }, { LOW + 1, B } } },
+	{ "of a newer version than there is", {
+		DATA(LOW, 2, A), DATA(LOW + 1, 1, B), NO_COPY(LOW + 1, 3, LOW, 3),
+	}, { { LOW, A }, { LOW + 1, B } } },
+	{ "of a version that differs in its 24th bit", {
+		DATA(LOW, 2, A), NO_COPY(LOW + 1, 2, LOW, 2 | 1 << 23),
+	}, { { LOW, A }, { LOW + 1, NULL } } },
+	{ "of a version of more than 24 bits", {
+		DATA(LOW, 5 | 1 << 25, A), COPY_V(LOW + 1, 1 << 26, LOW, 5),
+	}, { { LOW, A }, { LOW + 1, A } } },
+	{ "refused, and then of the right version", {
+		DATA(LOW, 2, A), NO_COPY(LOW + 1, 2, LOW, 1), COPY(LOW + 1, 2, LOW),
+	}, { { LOW, A }, { LOW + 1, A } } },
+	{ "refused under a newer page: stale", {
+		DATA(LOW, 1, A), DATA(LOW + 1, 3, B),
+		STEP(COPY_OF, LOW + 1, 2, .original = LOW, .version = 9,
+		     .is_stale = true),
+	}, { { LOW + 1, B } } },
+	{ "of a zero run of the region", {
+		STEP(ZERO_RUN, MID, 1, .cnt = MID_CNT), DATA(LOW, 1, A),
+		COPY(LOW, 2, MID + 3),
+	}, { { LOW, Z }, { MID + 3, NULL } } },
+	{ "of a zero run of the region, of another version", {
+		STEP(ZERO_RUN, MID, 2, .cnt = MID_CNT), DATA(LOW, 1, A),
+		NO_COPY(LOW, 2, MID + 3, 1),
+	}, { { LOW, A }, { MID + 3, NULL } } },
 	{ "of a zero run", {
 		ZEROES(LOW, 1), COPY(LOW + 1, 1, LOW),
 	}, { { LOW, NULL }, { LOW + 1, NULL } } },
@@ -86,7 +124,7 @@ static const struct row {
 		COPY(LOW + 1, 2, LOW),
 	}, { { LOW + 1, A } } },
 	{ "over an older page, of a hole", {
-		DATA(LOW + 1, 1, B), COPY(LOW + 1, 2, LOW),
+		ZEROES(LOW, 1), DATA(LOW + 1, 1, B), COPY(LOW + 1, 2, LOW),
 	}, { { LOW + 1, Z }, { LOW, NULL } } },
 	{ "under a newer page", {
 		DATA(LOW, 1, A), DATA(LOW + 1, 3, B),
@@ -101,15 +139,15 @@ static const struct row {
 		COPY(LOW + 1, 1, LOW),
 	}, { { LOW + 1, A } } },
 	{ "over a page as old, of a hole", {
-		DATA(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW),
+		ZEROES(LOW, 1), DATA(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW),
 	}, { { LOW + 1, Z } } },
 	{ "over pieces as old", {
 		DATA(LOW, 1, A), PIECE(LOW + 1, 1, B),
 		COPY(LOW + 1, 1, LOW),
 	}, { { LOW + 1, A } } },
 	{ "over pieces as old, of a hole, and more of them", {
-		PIECE(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW), REST(LOW + 1, 1, C),
-		REST(LOW + 1, 1, Z),
+		ZEROES(LOW, 1), PIECE(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW),
+		REST(LOW + 1, 1, C), REST(LOW + 1, 1, Z),
 	}, { { LOW + 1, Z } } },
 	{ "over pieces as old, and more of them", {
 		DATA(LOW, 1, A), PIECE(LOW + 1, 1, B), COPY(LOW + 1, 1, LOW),
@@ -136,11 +174,18 @@ static const struct row {
 		COPY(LOW + 1, 2, LOW),
 	}, { { LOW + 1, B } } },
 	{ "of the head of a page", {
-		DATA(LOW, 1, B), PIECE(LOW, 2, A), COPY(LOW + 1, 2, LOW),
-	}, { { LOW, HEAD }, { LOW + 1, HEAD } } },
+		DATA(LOW, 1, B), PIECE(LOW, 2, A), NO_COPY(LOW + 1, 2, LOW, 2),
+	}, { { LOW, HEAD }, { LOW + 1, NULL } } },
 	{ "of the tail of a page", {
-		DATA(LOW, 1, B), REST(LOW, 2, A), COPY(LOW + 1, 2, LOW),
-	}, { { LOW, TAIL }, { LOW + 1, TAIL } } },
+		DATA(LOW, 1, B), REST(LOW, 2, A), NO_COPY(LOW + 1, 2, LOW, 2),
+	}, { { LOW, TAIL }, { LOW + 1, NULL } } },
+	{ "of what the head of a page was", {
+		DATA(LOW, 1, B), PIECE(LOW, 2, A), NO_COPY(LOW + 1, 2, LOW, 1),
+	}, { { LOW, HEAD }, { LOW + 1, NULL } } },
+	{ "of pieces that came the other way round", {
+		DATA(LOW, 1, B), REST(LOW, 2, A), PIECE(LOW, 2, A),
+		COPY(LOW + 1, 2, LOW),
+	}, { { LOW, A }, { LOW + 1, A } } },
 	{ "of a copy of a copy", {
 		DATA(LOW, 1, A), COPY(LOW + 1, 1, LOW),
 		COPY(LOW + 2, 1, LOW + 1),
@@ -165,7 +210,7 @@ static const struct row {
 
 /* --- placing --------------------------------------------------------- */
 
-static void stage(struct pt_builder *b, const struct step *s)
+static void stage(struct pt_builder *b, const struct step *s, __u32 version)
 {
 	switch (s->what) {
 	case PAGE:
@@ -174,25 +219,45 @@ static void stage(struct pt_builder *b, const struct step *s)
 		b->records[b->record_cnt - 1].last = s->last;
 		break;
 	case ZERO_RUN:
-		assert_true(pt_builder_add_zeroes(b, s->gfn, 1));
+		assert_true(pt_builder_add_zeroes(b, s->gfn,
+						  s->cnt ? s->cnt : 1));
 		break;
 	case COPY_OF:
-		assert_true(pt_builder_add_copy(b, s->gfn, s->original));
+		assert_true(pt_builder_add_copy(b, s->gfn, s->original,
+						version));
 		break;
 	case END:
 		fail();
 	}
 }
 
-static void place(const struct step *s)
+/* version_of: what the steps before s made of its original. */
+static __u32 version_of(const struct row *row, const struct step *s)
+{
+	__u32 version = 0;
+
+	for (const struct step *at = row->steps; at < s; at++)
+		if (at->gfn <= s->original && !at->is_stale &&
+		    s->original < at->gfn + (at->cnt ? at->cnt : 1))
+			version = at->generation;
+	return s->version ? s->version : version;
+}
+
+static void place(const struct row *row, const struct step *s)
 {
 	struct pt_builder b = page_builder(9000);
 	__u64 stale = counts.stale, placed = counts.placed;
+	__u64 refused = counts.refused;
 
-	stage(&b, s);
+	stage(&b, s, version_of(row, s));
 	batch_place(frame, frame_close(&b, s->generation, 0), 3840);
 	assert_int_equal(counts.stale, stale + s->is_stale);
-	assert_int_equal(counts.placed, placed + !s->is_stale);
+	assert_int_equal(counts.placed, placed + !(s->is_stale || s->is_refused));
+	assert_int_equal(counts.refused, refused + s->is_refused);
+	assert_int_equal(refusals.cnt, s->is_refused);
+	if (s->is_refused)
+		assert_true(refusals.pages[0] ==
+			    pt_record_copy_of(s->gfn, s->generation));
 }
 
 /* --- judging --------------------------------------------------------- */
@@ -231,7 +296,7 @@ static void test_row(void **state)
 
 	for (int at_once = 0; at_once < 2; at_once++) {
 		for (size_t i = 0; row->steps[i].what; i++) {
-			place(&row->steps[i]);
+			place(row, &row->steps[i]);
 			if (!at_once)
 				batch_flush();
 		}
@@ -263,8 +328,9 @@ static void test_many(void **state)
 		struct pt_builder b = page_builder(65535);
 
 		for (__u32 i = 0; i < MANY; i++) {
-			__u32 original = step < MANY && i >= MANY / 2
-				? i - step : MANY + i * 7 % MANY;
+			bool is_own = step < MANY && i >= MANY / 2;
+			__u32 original = is_own ? i - step
+						: MANY + i * 7 % MANY;
 
 			if (step < MANY && i % 16 == 5) {
 				pt_builder_add_page(&b, LOW + i, 0, ~0ULL, A);
@@ -272,7 +338,8 @@ static void test_many(void **state)
 				continue;
 			}
 			assert_true(pt_builder_add_copy(&b, LOW + i,
-							LOW + original));
+							LOW + original,
+							is_own ? 100 - step : 1));
 			memcpy(many[i], many[original], PT_PAGE_SZ);
 		}
 		frame_place(frame, frame_close(&b, 100 - step, 0));
@@ -295,9 +362,9 @@ static void test_of_another_queue(void **state)
 
 	(void)state;
 	place_page(LOW, ~0ULL, A, 1);
-	assert_true(pt_builder_add_copy(&b, HIGH, LOW));
+	assert_true(pt_builder_add_copy(&b, HIGH, LOW, 1));
 	frame_open(&r, &s, frame, frame_close(&b, 1, 0), 9999);
-	assert_int_equal(pt_rebuild_place(rebuild, &other, &sum, &r, &counts,
+	assert_int_equal(pt_rebuild_place(rebuild, &other, &sum, &refusals, &r, &counts,
 					  NULL), 0);
 	place_page(LOW, ~0ULL, B, 2);
 	assert_int_equal(pt_rebuild_flush(rebuild, &other, NULL), 0);
@@ -336,7 +403,7 @@ static void test_original(void **state)
 	struct pt_reader r;
 
 	assert_int_equal(pt_builder_add_page(&b, LOW + 1, 0, ~0ULL, A), 64);
-	assert_true(pt_builder_add_copy(&b, LOW + 2, row->gfn));
+	assert_true(pt_builder_add_copy(&b, LOW + 2, row->gfn, 1));
 	assert_int_equal(pt_builder_add_page(&b, LOW + 3, 0, ~0ULL, A), 64);
 	frame_open(&r, &s, frame, frame_close(&b, 1, 0), 9999);
 	assert_int_equal(pt_rebuild_check(rebuild, &r), row->ok);
@@ -371,7 +438,9 @@ int main(void)
 	kit_fill(page_a, sizeof(page_a), &random);
 	kit_fill(page_b, sizeof(page_b), &random);
 	memcpy(page_c, page_a, PT_PAGE_SZ - 100);
+	memcpy(page_head, page_b, PT_PAGE_SZ);
 	memcpy(page_head, page_a, 20 * PT_BLOCK_SZ);
+	memcpy(page_tail, page_b, PT_PAGE_SZ);
 	memcpy(page_tail + 20 * PT_BLOCK_SZ, page_a + 20 * PT_BLOCK_SZ,
 	       44 * PT_BLOCK_SZ);
 	return cmocka_run_group_tests(tests, NULL, NULL);

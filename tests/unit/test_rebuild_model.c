@@ -25,8 +25,9 @@ static __u32 frame_cnt;
 /* The model: pages in order of gfn. */
 static struct {
 	__u32 generation;
+	__u64 blocks;		/* that were placed in it, of that generation */
 	bool is_touched;	/* a block was placed in it at some time ... */
-	bool is_written;	/* ... and since it was cleared last */
+	bool is_written;	/* ... and since it was made zero last */
 	__u8 bytes[PT_PAGE_SZ];
 } model[PAGES];
 
@@ -105,8 +106,8 @@ static void close_frame(struct pt_builder *b, __u32 generation)
 	frame_cnt++;
 }
 
-/* send_copy says that a page is a copy of another, any or one near by: as it is
- * when the frame comes, in whatever order frames come. */
+/* send_copy says that a page is a copy of another, any or one near by, in a version
+ * that this may have when the frame comes, in whatever order frames come. */
 static void send_copy(struct pt_builder *b, __u32 page, __u32 generation,
 		      __u64 *random)
 {
@@ -114,7 +115,9 @@ static void send_copy(struct pt_builder *b, __u32 page, __u32 generation,
 	__u32 step = 1 + kit_random(random) % farther;
 	__u64 original = kit_gfn((page + PAGES - step) % PAGES);
 
-	while (!pt_builder_add_copy(b, kit_gfn(page), original))
+	__u32 version = 1 + kit_random(random) % generation;
+
+	while (!pt_builder_add_copy(b, kit_gfn(page), original, version))
 		close_frame(b, generation);
 }
 
@@ -179,23 +182,39 @@ static void model_place(const struct pt_record_host *r, __u32 page,
 {
 	__u8 bytes[PT_PAGE_SZ];
 
-	if (generation > model[page].generation) {
+	if (generation > model[page].generation)
+		model[page].blocks = 0;
+	model[page].generation = generation;
+	if (r->kind == PT_RECORD_COPY)
+		model_copy(page, page_of(pt_record_original(r->mask)));
+	if (r->kind == PT_RECORD_ZEROES) {
 		memset(model[page].bytes, 0, PT_PAGE_SZ);
-		model[page].generation = generation;
 		model[page].is_written = false;
 	}
-	if (r->kind == PT_RECORD_COPY)
-		model_copy(page, page_of(r->mask));
+	for (int b = r->first; b <= r->last; b++)
+		model[page].blocks |= 1ULL << b;
 	if (r->kind != PT_RECORD_BLOCKS)
 		return;
 	page_content(page, generation, seed, bytes);
-	for (__u64 left = r->mask; left; left &= left - 1) {
-		int at = __builtin_ctzll(left) * 64;
+	for (int b = r->first; b <= r->last; b++)
+		if (r->mask >> b & 1)
+			memcpy(model[page].bytes + b * 64, bytes + b * 64, 64);
+		else
+			memset(model[page].bytes + b * 64, 0, 64);
+	model[page].is_touched |= !!r->mask;
+	model[page].is_written |= !!r->mask;
+}
 
-		memcpy(model[page].bytes + at, bytes + at, 64);
-		model[page].is_touched = true;
-		model[page].is_written = true;
-	}
+/* model_refuses: the copy's original is not whole in the version that it names. */
+static bool model_refuses(const struct pt_record_host *r)
+{
+	__u32 page;
+
+	if (r->kind != PT_RECORD_COPY)
+		return false;
+	page = page_of(pt_record_original(r->mask));
+	return model[page].generation != pt_record_version(r->mask) ||
+	       ~model[page].blocks;
 }
 
 static void model_frame(const struct sent *f, __u64 seed)
@@ -204,6 +223,11 @@ static void model_frame(const struct sent *f, __u64 seed)
 		const struct pt_record_host *r = &f->records[i];
 		bool placed = false;
 
+		if (f->generation >= model[page_of(r->gfn)].generation &&
+		    model_refuses(r)) {
+			want.refused++;
+			continue;
+		}
 		for (__u64 n = 0; n < pt_record_page_cnt(r); n++) {
 			__u32 page = page_of(r->gfn + n);
 

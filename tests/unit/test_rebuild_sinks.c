@@ -60,7 +60,9 @@ static void stop(void)
 	assert_int_equal(umount(SCRATCH "/out"), 0);
 }
 
-/* original_of: data, but one of forty is of a page that is not there, and the
+#define ZEROES	((COPIES + 36) / 40)	/* originals that are zero */
+
+/* original_of: data, but one of forty is of a page that is zero, and the
  * second half of them of a copy. */
 static __u64 original_of(__u64 gfn)
 {
@@ -100,7 +102,7 @@ static void assert_copies(void)
 	}
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(region_digest(i), want[i]);
-	assert_int_equal(counts.placed, DATA + COPIES);
+	assert_int_equal(counts.placed, DATA + COPIES + ZEROES);
 }
 
 static void test_row(void **state)
@@ -116,8 +118,10 @@ static void test_row(void **state)
 	start(row);
 	for (__u64 gfn = DATA_AT; gfn < DATA_AT + DATA; gfn++)
 		place_data(gfn);
+	for (__u64 gfn = 3; gfn < COPIES; gfn += 40)
+		place_zero_run(original_of(gfn), 1, 1);
 	for (__u64 gfn = 0; gfn < COPIES; gfn++)
-		assert_true(pt_builder_add_copy(&b, gfn, original_of(gfn)));
+		assert_true(pt_builder_add_copy(&b, gfn, original_of(gfn), 1));
 	frame_place(frame, frame_close(&b, 1, 0));
 	assert_copies();
 	stop();
@@ -138,10 +142,10 @@ static int place_copies(__u64 cnt)
 
 	for (__u64 gfn = 0; gfn < cnt; gfn++)
 		assert_true(pt_builder_add_copy(&b, gfn,
-						DATA_AT + gfn % DATA));
+						DATA_AT + gfn % DATA, 1));
 	frame_open(&r, &s, frame, frame_close(&b, 1, 0), 9999);
 	assert_true(pt_rebuild_check(rebuild, &r));
-	ret = pt_rebuild_place(rebuild, &run, &sum, &r, &counts, &err);
+	ret = pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts, &err);
 	if (!ret)
 		ret = pt_rebuild_flush(rebuild, &run, &err);
 	assert_int_equal(run.sz | run.piece_cnt | run.copy_cnt, 0);

@@ -27,17 +27,22 @@ static struct queue {
 		__attribute__((aligned(64)));
 	__u8 data[BATCH * RECORDS][PT_PAGE_SZ];
 	__u8 model[OWN][PT_PAGE_SZ];
+	__u32 versions[OWN];
+	struct pt_refusals refusals;
 } queues[2];
 
 /* stage adds a record of page i to frame n of the batch: new data, a zero page,
  * or a copy. */
-static void stage(struct queue *q, struct pt_builder *b, __u32 n, __u32 i)
+static void stage(struct queue *q, struct pt_builder *b, __u32 n, __u32 i,
+		  __u32 version)
 {
 	__u8 *data = q->data[n * RECORDS + b->record_cnt];
 	__u32 original = (i + 1 + kit_random(&q->random) % (OWN - 1)) % OWN;
+	__u32 what = kit_random(&q->random) % 4;
 	bool ok = true;
 
-	switch (kit_random(&q->random) % 4) {
+	/* What was never sent has no version. */
+	switch (what > 1 && !q->versions[original] && !q->is_wrong ? 0 : what) {
 	case 0:
 		memset(data, kit_random(&q->random) >> 56 | 1, PT_PAGE_SZ);
 		ok = pt_builder_add_page(b, q->gfn + i, 0, ~0ULL, data) == 64;
@@ -50,10 +55,13 @@ static void stage(struct queue *q, struct pt_builder *b, __u32 n, __u32 i)
 	default:
 		ok = pt_builder_add_copy(b, q->gfn + i, original +
 					 (q->is_wrong ? q->other_gfn
-						      : q->gfn));
+						      : q->gfn),
+					 q->is_wrong ? version
+						     : q->versions[original]);
 		memcpy(q->model[i], q->model[original], PT_PAGE_SZ);
 		break;
 	}
+	q->versions[i] = version;
 	pt_check(ok);
 }
 
@@ -67,14 +75,15 @@ static void place(struct queue *q, __u32 seq)
 	struct pt_span span = { q->frames[n], 0 };
 
 	for (__u32 i = first; i < first + RECORDS; i++)
-		stage(q, &b, n, i);
+		stage(q, &b, n, i, 1 + seq);
 	q->sent += b.record_cnt;
 	span.sz = pt_builder_close(&b, &kit_links[0].link, &id, NULL,
 				   q->frames[n]);
 	pt_check(pt_reader_open(&q->reader, &span, 1) == PT_VERDICT_STEERED);
 	pt_check(pt_rebuild_check(rebuild, &q->reader));
-	pt_check(!pt_rebuild_place(rebuild, &q->run, &q->sum, &q->reader,
-				   &q->counts, NULL));
+	q->refusals.cnt = 0;
+	pt_check(!pt_rebuild_place(rebuild, &q->run, &q->sum, &q->refusals,
+				   &q->reader, &q->counts, NULL));
 	if (n == BATCH - 1)
 		pt_check(!pt_rebuild_flush(rebuild, &q->run, NULL));
 }
@@ -115,7 +124,9 @@ static void assert_accounted(const struct queue *q)
 	__u64 page_idx, want = 0;
 
 	assert_true(q->sent > FRAMES);	/* zero pages make runs */
-	assert_int_equal(q->counts.placed, q->sent);
+	assert_int_equal(q->counts.placed + q->counts.refused, q->sent);
+	if (!q->is_wrong)
+		assert_int_equal(q->counts.refused, 0);
 	assert_int_equal(q->counts.stale, 0);
 	for (__u32 i = 0; i < OWN; i++) {
 		sink_read(q->gfn + i, page);

@@ -224,8 +224,8 @@ static void test_copies(void **state)
 	start(false);
 	place_zero_run(MID, 1, 1);
 	place_page(MID + 1, ~0ULL, image[1], 1);
-	assert_true(pt_builder_add_copy(&builder, MID + 2, MID));
-	assert_true(pt_builder_add_copy(&builder, MID + 3, MID + 1));
+	assert_true(pt_builder_add_copy(&builder, MID + 2, MID, 1));
+	assert_true(pt_builder_add_copy(&builder, MID + 3, MID + 1, 1));
 	close_frame(&builder, 1);
 	assert_memory_equal(page_at(LOW_CNT + 2), zero, PT_PAGE_SZ);
 	assert_memory_equal(page_at(LOW_CNT + 3), image[1], PT_PAGE_SZ);
@@ -344,7 +344,7 @@ static void test_fault(void **state)
 	pt_builder_add_page(&builder, 1, 0, ~0ULL, image[1]);
 	sz = frame_close(&builder, 1, 0);
 	frame_open(&r, &spans, frame, sz, 3840);
-	if (!pt_rebuild_place(rebuild, &run, &sum, &r, &counts, &err))
+	if (!pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts, &err))
 		assert_int_equal(pt_rebuild_flush(rebuild, &run, &err), -EIO);
 	kit_free(&spans);
 	assert_int_equal(pt_sink_read(sink, PT_PAGE_SZ, image[0], PT_PAGE_SZ,

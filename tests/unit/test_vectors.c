@@ -206,7 +206,9 @@ static void stage(struct pt_builder *b, const struct vector *v,
 			continue;
 		}
 		if (r->kind == PT_RECORD_COPY) {
-			assert_true(pt_builder_add_copy(b, r->gfn, r->mask));
+			assert_true(pt_builder_add_copy(b, r->gfn,
+					pt_record_original(r->mask),
+					pt_record_version(r->mask)));
 			continue;
 		}
 		for (; mask; mask &= mask - 1, blocks += 64)

@@ -159,6 +159,9 @@ static inline void vector_record(struct vector_file *f, struct vector *v)
 	r->first = r->kind == PT_RECORD_BLOCKS ? vector_number(f, 63) : 0;
 	r->last = r->kind == PT_RECORD_BLOCKS ? vector_number(f, 63) : 63;
 	r->mask = vector_number(f, ~0ULL);
+	if (r->kind == PT_RECORD_COPY)
+		r->mask = pt_record_copy_of(r->mask,
+				vector_number(f, PT_VERSION_LOW_MAX));
 }
 
 static inline void vector_endpoint(struct vector_file *f)

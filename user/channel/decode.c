@@ -204,7 +204,8 @@ static int header_fault(unsigned type, __u64 zero, size_t payload_sz,
 	if (!pt_message_is_known(type) || zero)
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO,
 				    "not a message of this protocol "
-				    "(type %u, %zu bytes)", type, payload_sz);
+				    "(type %u, %s, %zu bytes)", type,
+				    pt_message_name(type), payload_sz);
 	for (f = pt_message_fields(type); !pt_field_ends(f, capabilities);
 	     f++) {
 		sz_min += pt_field_sz(f, f->min);

@@ -83,7 +83,14 @@ unsigned pt_message_who(unsigned type)
 
 const char *pt_message_name(unsigned type)
 {
-	return pt_message_is_known(type) ? messages[type].name : "unknown";
+	switch (type) {
+#define X(number, name) case number: return name;
+	PT_MESSAGES_SET_ASIDE(X)
+#undef X
+	default:
+		return pt_message_is_known(type) ? messages[type].name
+						 : "unknown";
+	}
 }
 
 size_t pt_field_item_sz(enum pt_field_kind kind)

@@ -61,6 +61,7 @@
 #define PT_FILE_DATA_SZ_MAX	(64u * 1024)	/* bytes of one FILE_DATA */
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
+#define PT_REFUSED_MAX		1024		/* pages of one REFUSED */
 #define PT_FRAME_SZ_MIN		(PT_MTU_MIN + 14)	/* Ethernet: what any
 							 * receiver takes */
 #define PT_FRAME_SZ_MAX		(PT_MTU_MAX + 18)	/* Ethernet, VLAN */
@@ -111,7 +112,15 @@ struct pt_seq_range {
 	X(PONG,		pong,		24, BOTH)			\
 	X(BYE,		bye,		25, BOTH)			\
 	X(HELD,		held,		26, RECEIVER)			\
-	X(WORKING,	working,	27, BOTH)
+	X(WORKING,	working,	27, BOTH)			\
+	X(REFUSED,	refused,	28, RECEIVER)
+
+/* X(number, "name"): set aside by section 15 of docs/wire-format.md.  What has no
+ * capability yet is refused by its name. */
+#define PT_MESSAGES_SET_ASIDE(X)					\
+	X(29, "SEGMENTS_COME")						\
+	X(30, "SEGMENTS_GO")						\
+	X(31, "PAGES_WANTED")
 
 enum pt_message_type {
 #define X(SYMBOL, name, number, who) PT_MSG_##SYMBOL = number,
@@ -261,6 +270,11 @@ enum pt_work {
 	X(u8,  on, PT_WORK_SOURCE, PT_WORK_STORAGE)			\
 	X(u64, done_sz, 0, ~0ULL)	/* bytes read or stored so far */
 
+/* page: gfn, and above its 40 bits the low 24 of the version that was refused. */
+#define PT_MSG_REFUSED_FIELDS(X)					\
+	X(u16, lane, 0, PT_LANES_MAX - 1)				\
+	X(u64_array, page, 1, PT_REFUSED_MAX)
+
 #define PT_DECLARE_u8(name, max)	  __u8 name;
 #define PT_DECLARE_u16(name, max)	  __u16 name;
 #define PT_DECLARE_u32(name, max)	  __u32 name;
@@ -305,7 +319,8 @@ struct pt_message_scratch {
 	};
 };
 
-/* pt_message_name: "SYNC"; "unknown" for a number of no message. */
+/* pt_message_name: "SYNC"; of a number that is set aside its name, too; "unknown" for
+ * a number of no message. */
 const char *pt_message_name(unsigned type);
 
 /* pt_message_encode writes m, header and payload, to buf and returns its

@@ -19,6 +19,14 @@ static __u64 slot_cnt_of(__u64 page_cnt, __u32 lane_cnt)
 	return cnt;
 }
 
+static void *table(__u64 sz)
+{
+	void *at = mmap(NULL, sz, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
 static __u64 slots_sz(const struct pt_copies *c)
 {
 	return (c->mask + 1) * sizeof(*c->slots);
@@ -32,10 +40,11 @@ int pt_copies_init(struct pt_copies *c, __u64 page_cnt, __u32 lane_cnt)
 	if (page_cnt > ~0U)
 		return 0;
 	c->mask = slot_cnt - 1;
-	c->slots = mmap(NULL, slots_sz(c), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (c->slots == MAP_FAILED) {
-		*c = (struct pt_copies){ 0 };
+	c->page_cnt = page_cnt;
+	c->slots = table(slots_sz(c));
+	c->versions = table(page_cnt * sizeof(*c->versions));
+	if (!c->slots || !c->versions) {
+		pt_copies_free(c);
 		return -ENOMEM;
 	}
 	/* Each look is somewhere else: large pages spare a miss of the TLB.  An
@@ -48,5 +57,7 @@ void pt_copies_free(struct pt_copies *c)
 {
 	if (c->slots)
 		munmap(c->slots, slots_sz(c));
+	if (c->versions)
+		munmap(c->versions, c->page_cnt * sizeof(*c->versions));
 	*c = (struct pt_copies){ 0 };
 }

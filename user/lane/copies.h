@@ -29,8 +29,11 @@ struct pt_copies_slot {
 
 struct pt_copies {
 	__u64 mask;			/* slots - 1 */
-	struct pt_copies_slot *slots;	/* NULL: none; find and note must not be
+	struct pt_copies_slot *slots;	/* NULL: none; nothing else must be
 					 * called */
+	__u32 *versions;		/* by page_idx, as the page was sent last;
+					 * 0: never, or as zeroes only */
+	__u64 page_cnt;
 };
 
 /* pt_copies_init makes an empty table for one of lane_cnt lanes that share
@@ -64,6 +67,18 @@ static inline void pt_copies_note(struct pt_copies *c, __u64 content,
 	*pt_copies_slot(c, content) = (struct pt_copies_slot){
 		.page = page_idx + 1, .seq = seq,
 	};
+}
+
+/* pt_copies_sent: page_idx goes in that version.  pt_copies_version: the last. */
+static inline void pt_copies_sent(struct pt_copies *c, __u64 page_idx,
+				  __u32 version)
+{
+	c->versions[page_idx] = version;
+}
+
+static inline __u32 pt_copies_version(const struct pt_copies *c, __u64 page_idx)
+{
+	return c->versions[page_idx];
 }
 
 /* pt_copies_is_settled: the original's frame is one of those below upto, which are

@@ -89,6 +89,23 @@ int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
 	return ret;
 }
 
+int pt_inbox_refused(struct pt_inbox *in, const struct pt_msg_refused *refused)
+{
+	struct pt_mail *mail = post_begin(in);
+	int ret = 0;
+
+	if (mail->refused_cnt + refused->page_cnt > PT_INBOX_REFUSED &&
+	    !mail->stop) {
+		ret = -ENOBUFS;
+	} else if (!mail->stop) {
+		memcpy(&mail->refused[mail->refused_cnt], refused->page,
+		       refused->page_cnt * sizeof(*refused->page));
+		mail->refused_cnt += refused->page_cnt;
+	}
+	post_end(in);
+	return ret;
+}
+
 void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen)
 {
 	struct pt_mail *mail = post_begin(in);
@@ -150,6 +167,9 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	       from->missing_cnt * sizeof(*from->missing));
 	memcpy(to->probes, from->probes,
 	       from->probe_cnt * sizeof(*from->probes));
+	memcpy(to->refused, from->refused,
+	       from->refused_cnt * sizeof(*from->refused));
+	to->refused_cnt = from->refused_cnt;
 	to->missing_cnt = from->missing_cnt;
 	to->probe_cnt = from->probe_cnt;
 	to->has_ack = from->has_ack;
@@ -170,6 +190,7 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	to->slot_cnt = from->slot_cnt;
 	to->stop = from->stop;
 	from->missing_cnt = 0;
+	from->refused_cnt = 0;
 	from->probe_cnt = 0;
 	from->has_ack = false;
 	from->is_ready = false;

@@ -17,6 +17,7 @@
 #define PT_INBOX_RANGES		8192	/* as many as frames in flight; each
 					 * second one can be a range */
 #define PT_INBOX_PROBES		128
+#define PT_INBOX_REFUSED	65536	/* as many as records in flight */
 
 struct pt_inbox;
 
@@ -35,6 +36,9 @@ struct pt_mail {
 	struct pt_seq_range missing[PT_INBOX_RANGES];
 	__u32 probe_cnt;	/* more are dropped: the lane probes again */
 	struct pt_msg_probe_seen probes[PT_INBOX_PROBES];
+	__u32 refused_cnt;
+	__u64 refused[PT_INBOX_REFUSED];	/* as REFUSED has them; not
+						 * touched before one comes */
 	bool is_ready;		/* LANE_READY, with window */
 	bool reprobe;
 	bool has_link;
@@ -49,9 +53,10 @@ struct pt_mail {
 int pt_inbox_create(struct pt_inbox **out);
 void pt_inbox_destroy(struct pt_inbox *in);
 
-/* The control thread's; it waits for no lane.  ack: -ENOBUFS: the lane has not taken
- * what was missing before, and that was more than can be in flight. */
+/* The control thread's; it waits for no lane.  ack, refused: -ENOBUFS: the lane has
+ * not taken what was told before, and that was more than can be in flight. */
 int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack);
+int pt_inbox_refused(struct pt_inbox *in, const struct pt_msg_refused *refused);
 void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen);
 void pt_inbox_ready(struct pt_inbox *in, __u32 window);
 void pt_inbox_reprobe(struct pt_inbox *in);

@@ -125,6 +125,7 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 	if (ret)
 		return ret;
 	mail->missing_cnt = 0;
+	mail->refused_cnt = 0;
 	if (!pt_inbox_take(l->inbox, mail, timeout_ns))
 		return watch_progress(l);
 	if (mail->stop) {
@@ -143,11 +144,11 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 		l->slot_cnt = mail->slot_cnt;
 	}
 	l->reprobe |= mail->reprobe;
-	if (mail->has_ack) {
+	ret = pt_lane_refused(l);
+	if (!ret && mail->has_ack)
 		ret = take_ack(l);
-		if (ret)
-			return ret;
-	}
+	if (ret)
+		return ret;
 	return watch_progress(l);
 }
 

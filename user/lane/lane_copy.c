@@ -99,10 +99,48 @@ static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx)
 {
-	int ret = pt_lane_add_data(l, w, i);
+	int ret;
 
+	pt_copies_sent(&l->copies, page_idx, l->generation);
+	ret = pt_lane_add_data(l, w, i);
 	pt_copies_note(&l->copies, w->contents[i], page_idx,
 		       pt_inflight_next_seq(l->inflight));
+	return ret;
+}
+
+static int send_copy(struct pt_lane *l, __u64 gfn, __u64 page_idx,
+		     __u64 original_gfn, __u64 original_idx)
+{
+	pt_copies_sent(&l->copies, page_idx, l->generation);
+	return pt_lane_add_copy(l, gfn, original_gfn,
+				pt_copies_version(&l->copies, original_idx));
+}
+
+/* refused: a page that was sent again since is under way already. */
+static int refused(struct pt_lane *l, __u64 page)
+{
+	__u64 gfn = pt_record_original(page), page_idx;
+
+	if (!l->copies.slots ||
+	    !pt_layout_find(l->cfg.job->layout, gfn, &page_idx) ||
+	    page_idx / PT_REGION_PAGES % l->slot_cnt != l->slot)
+		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
+				    "lane %u: the receiver refuses page %llu, "
+				    "which was not sent as a copy (is it "
+				    "pagetrim?)", l->cfg.lane_idx,
+				    (unsigned long long)gfn);
+	if ((pt_copies_version(&l->copies, page_idx) & PT_VERSION_LOW_MAX) ==
+	    pt_record_version(page))
+		pt_lane_mark_dirty(l, gfn, 1);
+	return 0;
+}
+
+int pt_lane_refused(struct pt_lane *l)
+{
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < l->mail.refused_cnt; i++)
+		ret = refused(l, l->mail.refused[i]);
 	return ret;
 }
 
@@ -123,13 +161,16 @@ int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 			       w->pages + i * PT_PAGE_SZ);
 		if (ret < 0)
 			return ret;
-		return ret ? pt_lane_add_copy(l, w->gfn + i, gfn)
+		return ret ? send_copy(l, w->gfn + i, page_idx, gfn,
+				       original.page_idx)
 			   : send_noted(l, w, i, page_idx);
 	}
 	/* Of those alike the first stays noted: it is settled before others.  What
 	 * is not mapped would be read once more, all of its region. */
-	if (l->generation > 1 || !l->view.is_stable)
+	if (l->generation > 1 || !l->view.is_stable) {
+		pt_copies_sent(&l->copies, page_idx, l->generation);
 		return pt_lane_add_data(l, w, i);
+	}
 	pt_lane_mark_dirty(l, w->gfn + i, 1);
 	pt_lane_count(&l->counts.put_off, 1);
 	return 0;

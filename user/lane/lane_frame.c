@@ -334,11 +334,12 @@ int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 	return 0;
 }
 
-int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn)
+int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
+		     __u32 version)
 {
 	int ret;
 
-	while (!pt_builder_add_copy(&l->builder, gfn, original_gfn)) {
+	while (!pt_builder_add_copy(&l->builder, gfn, original_gfn, version)) {
 		ret = close_frame(l);
 		if (ret)
 			return ret;

@@ -21,6 +21,7 @@
 #define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
 
 _Static_assert(PT_INBOX_RANGES >= PT_LANE_FRAMES, "all may be missing");
+_Static_assert(PT_INBOX_REFUSED >= PT_LANE_EXTENTS, "all may be refused");
 
 /* pt_lane_source: whoever changes AT_SOURCE first, has the socket. */
 enum pt_lane_source {
@@ -116,7 +117,8 @@ int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
 		     unsigned i);	/* page i, what trimming leaves of it */
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
-int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn);
+int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
+		     __u32 version);
 int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
@@ -149,10 +151,11 @@ __u32 pt_lane_batch_sz(const struct pt_lane *l);	/* of one kick, at most */
 
 /* lane_copy.c: open, once slot_cnt is known.  ahead: the word's pages are sent
  * next.  send_data: page i of the word, not zero, as data, as a copy, or later;
- * page_idx is its index. */
+ * page_idx is its index.  refused: of the mail's. */
 int pt_lane_copies_open(struct pt_lane *l);
 void pt_lane_copies_ahead(const struct pt_lane *l,
 			  const struct pt_page_word *w);
+int pt_lane_refused(struct pt_lane *l);
 int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx);
 

@@ -29,7 +29,7 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 	while (ok && pt_reader_next(frame, &record))
 		ok = has_pages(r, record.gfn, pt_record_page_cnt(&record)) &&
 		     (record.kind != PT_RECORD_COPY ||
-		      has_pages(r, record.mask, 1));
+		      has_pages(r, pt_record_original(record.mask), 1));
 	pt_reader_rewind(frame);
 	return ok;
 }
@@ -39,43 +39,31 @@ struct placing {
 	struct pt_rebuild *rebuild;
 	struct pt_sink_run *run;
 	struct pt_page_sum *sum;
+	struct pt_refusals *refusals;
 	struct pt_reader *frame;
 	struct pt_error *err;
 };
 
-/* page_unsum takes the page as it is out of its region's digest. */
-static int page_unsum(const struct placing *p, __u64 page_idx, __u64 gfn)
-{
-	struct pt_rebuild *r = p->rebuild;
-	__u8 buffer[PT_PAGE_SZ];
-	const void *page;
-	int ret;
+#define PLACED_NOT	2	/* of a record that is refused */
 
-	if (!bit_is_set(r->summed, page_idx))
-		return 0;
-	ret = pt_sink_run_flush(p->run, p->err);
-	if (ret)
-		return ret;
-	page = pt_sink_see(r->sink, pt_layout_image_off(r->layout, page_idx),
-			   buffer, p->err);
-	if (!page)
-		return -EIO;
-	region_of(r, page_idx)->digest -= pt_digest_page(r->digest_key, gfn,
-							 page);
-	bit_clear(r->summed, page_idx);
-	return 0;
+/* page_unsum takes a page's old content out of its region's digest; placed: of its
+ * blocks, those that are in this version. */
+static void page_unsum(struct pt_rebuild *r, __u64 page_idx, __u64 placed)
+{
+	if (bit_is_set(r->summed, page_idx)) {
+		region_of(r, page_idx)->digest -= r->contents[page_idx];
+		bit_clear(r->summed, page_idx);
+	}
+	table_set(&r->contents[page_idx], placed);
 }
 
-/* page_forget takes what the page holds out of its digest.  The page is zero from
- * here on, or what comes replaces all of it: the caller sees to that. */
-static int page_forget(const struct placing *p, __u64 page_idx, __u64 gfn)
+/* page_sum makes digest that of a page that is whole. */
+static void page_sum(struct pt_rebuild *r, __u64 page_idx, __u64 digest)
 {
-	struct pt_rebuild *r = p->rebuild;
-	int ret = page_unsum(p, page_idx, gfn);
-
-	if (!ret)
-		bit_clear(r->written, page_idx);
-	return ret;
+	page_unsum(r, page_idx, WHOLE);
+	region_of(r, page_idx)->digest += digest;
+	table_set(&r->contents[page_idx], digest);
+	bit_set(r->summed, page_idx);
 }
 
 /* pages_zero makes cnt pages of a segment zero, after what is staged for them. */
@@ -89,36 +77,60 @@ static int pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
 			       cnt * PT_PAGE_SZ, p->err);
 }
 
-/* page_clear takes out of page and digest what an older generation left. */
-static int page_clear(const struct placing *p, __u64 page_idx, __u64 gfn)
+/* page_forget makes a page whole, and zero by what is known of it; true: it may hold
+ * other, and is still to be made so. */
+static bool page_forget(struct pt_rebuild *r, __u64 page_idx)
 {
-	struct pt_rebuild *r = p->rebuild;
-	int ret = page_forget(p, page_idx, gfn);
+	bool is_written = bit_is_set(r->written, page_idx);
 
-	if (!ret)
-		ret = pt_sink_run_flush(p->run, p->err);
-	return ret ? ret
-		: pt_sink_renew(r->sink, pt_layout_image_off(r->layout, page_idx),
-				p->err);
+	page_sum(r, page_idx, 0);
+	if (is_written)
+		bit_clear(r->written, page_idx);
+	return is_written;
 }
 
-/* page_renew begins the frame's generation of a page.  1: it may be placed, and
- * *is_old says whether the page may hold what an older one left; 0: it is
- * stale. */
-static int page_renew(const struct placing *p, __u64 page_idx, bool *is_old)
+static bool page_is_stale(const struct placing *p, __u64 page_idx)
+{
+	const struct pt_rebuild *r = p->rebuild;
+	__u32 version = p->frame->id.generation;
+
+	return version < r->versions[page_idx] ||
+	       version < region_of(r, page_idx)->version;
+}
+
+/* page_renew readies a page for content of the frame's version.  1: it may be
+ * placed; 0: it is stale.  What stands there stays until it is replaced. */
+static int page_renew(const struct placing *p, __u64 page_idx)
 {
 	struct pt_rebuild *r = p->rebuild;
-	struct region *region = region_of(r, page_idx);
-	__u32 generation = p->frame->id.generation;
+	__u32 version = p->frame->id.generation;
 
-	if (generation < r->generations[page_idx] ||
-	    generation < region->generation)
+	if (page_is_stale(p, page_idx))
 		return 0;
-	*is_old = generation > r->generations[page_idx] &&
-		  bit_is_set(r->written, page_idx);
-	r->generations[page_idx] = generation;
-	region->has_pages = true;
+	if (version > r->versions[page_idx]) {
+		page_unsum(r, page_idx, 0);
+		table_set(&r->versions[page_idx], version);
+	}
+	region_of(r, page_idx)->has_pages = true;
 	return 1;
+}
+
+/* original_is: the page is whole in the version whose low bits are given.  What
+ * was held before the session has none. */
+static bool original_is(const struct pt_rebuild *r, __u64 page_idx,
+			__u32 version_low)
+{
+	__u32 version = table_get(&r->versions[page_idx]);
+	__u32 at_least = table_get(&region_of(r, page_idx)->version);
+	bool is_whole = bit_is_set(r->summed, page_idx) ||
+			table_get(&r->contents[page_idx]) == WHOLE;
+
+	if (at_least > version) {	/* a zero run of the whole region */
+		version = at_least;
+		is_whole = true;
+	}
+	return version && is_whole &&
+	       (version & PT_VERSION_LOW_MAX) == version_low;
 }
 
 /* run_length: how many bits of mask, from bit first on, are like that one. */
@@ -131,10 +143,10 @@ static unsigned run_length(__u64 mask, unsigned first)
 }
 
 /* sum_begin readies the lane's sum for a record of a page that may be placed.
- * 1: it is the page's first, or goes on where the one before ended; 0: neither,
- * and the page is left to be summed as a whole; -errno. */
-static int sum_begin(const struct placing *p,
-		     const struct pt_record_host *record, __u64 page_idx)
+ * True: it is the page's first, or goes on where the one before ended; else the
+ * page is left to be summed as a whole. */
+static bool sum_begin(const struct placing *p,
+		      const struct pt_record_host *record, __u64 page_idx)
 {
 	struct pt_page_sum *sum = p->sum;
 	struct pt_rebuild *r = p->rebuild;
@@ -142,47 +154,49 @@ static int sum_begin(const struct placing *p,
 	bool is_same = sum->page_idx == page_idx &&
 		       sum->generation == generation;
 
+	/* Summed already, and here is more of it: the sender speaks of it
+	 * twice, and is to hear of what is there in the end. */
+	if (bit_is_set(r->summed, page_idx))
+		page_unsum(r, page_idx, WHOLE);
 	if (is_same && sum->next && sum->next == record->first)
-		return 1;
-	if (!record->first && !bit_is_set(r->written, page_idx)) {
+		return true;
+	if (!record->first && !r->contents[page_idx]) {
 		sum->page_idx = page_idx;
 		sum->generation = generation;
 		pt_digest_start(&sum->stream, r->digest_key, record->gfn);
-		return 1;
+		return true;
 	}
 	if (is_same)
 		sum->next = 0;
-	/* Summed already, and here is more of it: the sender speaks of it
-	 * twice, and is to hear of what is there in the end. */
-	return bit_is_set(r->summed, page_idx)
-		? page_unsum(p, page_idx, record->gfn) : 0;
+	return false;
 }
 
 /* sum_end notes that the lane's sum has the blocks below end. */
 static void sum_end(const struct placing *p, unsigned end)
 {
-	struct pt_rebuild *r = p->rebuild;
-	__u64 page_idx = p->sum->page_idx;
-
 	p->sum->next = end % PT_PAGE_BLOCKS;
-	if (end < PT_PAGE_BLOCKS || !bit_is_set(r->written, page_idx))
-		return;
-	region_of(r, page_idx)->digest += pt_digest_end(&p->sum->stream);
-	bit_set(r->summed, page_idx);
+	if (end == PT_PAGE_BLOCKS)
+		page_sum(p->rebuild, p->sum->page_idx,
+			 pt_digest_end(&p->sum->stream));
 }
 
-/* places: a record without data need not be placed, since its page was cleared: it is
- * zero already.  But a page that is taken whole waits for all its blocks. */
-static bool places(const struct placing *p, const struct pt_record_host *record)
+/* places: a record without data need not be placed where the page is zero already.
+ * But a page that is taken whole waits for all its blocks. */
+static bool places(const struct placing *p, const struct pt_record_host *record,
+		   __u64 page_idx)
 {
-	return record->mask || pt_sink_wants_whole(p->rebuild->sink);
+	const struct pt_rebuild *r = p->rebuild;
+
+	return record->mask || bit_is_set(r->written, page_idx) ||
+	       pt_sink_wants_whole(r->sink);
 }
 
 /* stage_run stages and sums the next blocks of a record, from at on, that are
  * all data or all zero: up to cnt, returns how many; -errno. */
 static int stage_run(const struct placing *p,
 		     const struct pt_record_host *record, __u64 off,
-		     unsigned at, unsigned cnt, bool is_summing)
+		     unsigned at, unsigned cnt, bool is_summing,
+		     bool is_written)
 {
 	const void *blocks = NULL;
 	int ret;
@@ -191,8 +205,8 @@ static int stage_run(const struct placing *p,
 		blocks = pt_reader_blocks(p->frame, cnt, &cnt);
 	if (is_summing)
 		pt_digest_add(&p->sum->stream, blocks, cnt * PT_BLOCK_SZ);
-	if (!places(p, record))
-		return cnt;
+	if (!is_written)
+		return cnt;	/* the page is zero already */
 	ret = pt_sink_run_add(p->run, p->rebuild->sink, off + at * PT_BLOCK_SZ,
 			      blocks, cnt * PT_BLOCK_SZ, p->err);
 	/* The reader's bounce holds one block at a time. */
@@ -208,23 +222,25 @@ static int place_blocks(const struct placing *p,
 {
 	struct pt_rebuild *r = p->rebuild;
 	__u64 off = pt_layout_image_off(r->layout, page_idx);
-	int is_summing = sum_begin(p, record, page_idx);
+	bool is_summing = sum_begin(p, record, page_idx);
+	bool is_written = places(p, record, page_idx);
 	unsigned end = record->last + 1;
 
-	if (is_summing < 0)
-		return is_summing;
-	if (places(p, record))
+	if (is_written)
 		bit_set(r->written, page_idx);
 	for (unsigned at = record->first; at < end; ) {
 		unsigned cnt = run_length(record->mask, at);
 		int ret;
 
 		cnt = cnt < end - at ? cnt : end - at;
-		ret = stage_run(p, record, off, at, cnt, is_summing);
+		ret = stage_run(p, record, off, at, cnt, is_summing,
+				is_written);
 		if (ret < 0)
 			return ret;
 		at += ret;
 	}
+	table_set(&r->contents[page_idx], r->contents[page_idx] |
+		  (~0ULL >> (PT_PAGE_BLOCKS - end) & ~0ULL << record->first));
 	if (is_summing)
 		sum_end(p, end);
 	return 0;
@@ -232,24 +248,23 @@ static int place_blocks(const struct placing *p,
 
 /* renew_region readies a whole region for zeroes without a look at its pages.
  * 1, 0: as page_renew; -EAGAIN: they must be looked at, since they have content
- * or generations of their own. */
+ * or versions of their own. */
 static int renew_region(const struct placing *p, __u64 page_idx)
 {
 	struct region *region = region_of(p->rebuild, page_idx);
-	__u32 generation = p->frame->id.generation;
+	__u32 version = p->frame->id.generation;
 
 	if (region->has_pages)
 		return -EAGAIN;
-	if (generation < region->generation)
+	if (version < region->version)
 		return 0;
-	region->generation = generation;
+	table_set(&region->version, version);
 	return 1;
 }
 
-/* renew_run: 1: at least one of the cnt pages may be placed; 0: all are stale;
+/* zero_run: 1: at least one of the cnt pages was placed; 0: all are stale;
  * -errno.  They are of one segment. */
-static int renew_run(const struct placing *p, __u64 page_idx, __u64 gfn,
-		     __u64 cnt)
+static int zero_run(const struct placing *p, __u64 page_idx, __u64 cnt)
 {
 	const struct pt_layout *layout = p->rebuild->layout;
 	__u64 old_cnt = 0;	/* the last pages: not zero yet */
@@ -263,13 +278,10 @@ static int renew_run(const struct placing *p, __u64 page_idx, __u64 gfn,
 			return ret;
 	}
 	for (__u64 i = 0; i < cnt; i++) {
-		bool is_old = false;
+		int is_new = page_renew(p, page_idx + i);
 
-		placed |= page_renew(p, page_idx + i, &is_old);
-		if (is_old) {
-			ret = page_forget(p, page_idx + i, gfn + i);
-			if (ret)
-				return ret;
+		placed |= is_new;
+		if (is_new && page_forget(p->rebuild, page_idx + i)) {
 			old_cnt++;
 			continue;
 		}
@@ -297,7 +309,7 @@ static int place_zeroes(const struct placing *p,
 
 		run = run < left ? run : left;
 		pt_check(pt_layout_find(layout, gfn, &page_idx));
-		ret = renew_run(p, page_idx, gfn, run);
+		ret = zero_run(p, page_idx, run);
 		if (ret < 0)
 			return ret;
 		placed |= ret;
@@ -307,84 +319,93 @@ static int place_zeroes(const struct placing *p,
 	return placed;
 }
 
-/* is_whole: the record brings all of its page. */
-static bool is_whole(const struct pt_record_host *record)
+/* drop_pieces drops those of older versions, so that no page is made of two. */
+static int drop_pieces(const struct placing *p, __u64 page_idx)
 {
-	return !record->first && record->last == PT_PAGE_BLOCKS - 1 &&
-	       record->mask;
+	struct pt_rebuild *r = p->rebuild;
+	int ret = pt_sink_run_flush(p->run, p->err);
+
+	if (!ret)
+		pt_sink_drop_pieces(r->sink, pt_layout_image_off(r->layout,
+								 page_idx));
+	return ret;
 }
 
 /* place_page: 1: placed; 0: stale; -errno. */
 static int place_page(const struct placing *p,
 		      const struct pt_record_host *record)
 {
-	bool is_old = false;
 	__u64 page_idx;
+	bool is_newer;
 	int ret = 0;
 
 	pt_check(pt_layout_find(p->rebuild->layout, record->gfn, &page_idx));
-	if (!page_renew(p, page_idx, &is_old))
+	is_newer = p->frame->id.generation > p->rebuild->versions[page_idx];
+	if (!page_renew(p, page_idx))
 		return 0;
-	if (is_old)
-		ret = is_whole(record)
-			? page_forget(p, page_idx, record->gfn)
-			: page_clear(p, page_idx, record->gfn);
+	if (is_newer && pt_sink_wants_whole(p->rebuild->sink))
+		ret = drop_pieces(p, page_idx);
 	if (!ret)
 		ret = place_blocks(p, record, page_idx);
 	return ret ? ret : 1;
 }
 
-/* stage_copy stages the original for a page of which nothing is kept; the
- * original, never written, is zero, and then so is the page: is_old says whether it
- * must be made so. */
+/* stage_copy stages the original; never written, it is zero, and stays a hole. */
 static int stage_copy(const struct placing *p, __u64 page_idx, __u64 gfn,
-		      __u64 original_idx, bool is_old)
+		      __u64 original_idx)
 {
 	struct pt_rebuild *r = p->rebuild;
 	const void *page;
 	int ret;
 
 	if (!bit_is_set(r->written, original_idx))
-		return pages_zero(p, page_idx, is_old);
+		return pages_zero(p, page_idx, page_forget(r, page_idx));
 	ret = pt_sink_run_copy(p->run, r->sink,
 			       pt_layout_image_off(r->layout, page_idx),
 			       pt_layout_image_off(r->layout, original_idx),
 			       &page, p->err);
 	if (ret)
 		return ret;
-	region_of(r, page_idx)->digest += pt_digest_page(r->digest_key, gfn,
-							 page);
 	bit_set(r->written, page_idx);
-	bit_set(r->summed, page_idx);
+	page_sum(r, page_idx, pt_digest_page(r->digest_key, gfn, page));
 	return 0;
 }
 
-/* place_copy: 1: placed; 0: stale; -errno. */
+/* refuse notes that what a copy names is not here: the page is as it was. */
+static int refuse(const struct placing *p, __u64 gfn)
+{
+	struct pt_refusals *to = p->refusals;
+
+	pt_check(to->cnt < PT_REFUSALS_MAX);
+	to->pages[to->cnt++] = pt_record_copy_of(gfn, p->frame->id.generation);
+	return PLACED_NOT;
+}
+
+/* place_copy: as place_record. */
 static int place_copy(const struct placing *p,
 		      const struct pt_record_host *record)
 {
 	const struct pt_layout *layout = p->rebuild->layout;
 	__u64 page_idx, original_idx;
-	bool is_old = false;
-	int ret = 0;
+	int ret;
 
 	pt_check(pt_layout_find(layout, record->gfn, &page_idx));
-	pt_check(pt_layout_find(layout, record->mask, &original_idx));
-	if (!page_renew(p, page_idx, &is_old))
+	pt_check(pt_layout_find(layout, pt_record_original(record->mask),
+				&original_idx));
+	if (page_is_stale(p, page_idx))
 		return 0;
-	/* Pieces of this generation, that no sender sends beside a copy. */
+	if (!original_is(p->rebuild, original_idx,
+			 pt_record_version(record->mask)))
+		return refuse(p, record->gfn);
+	page_renew(p, page_idx);
+	/* Pieces of this version, that no sender sends beside a copy. */
 	if (p->sum->page_idx == page_idx)
 		p->sum->next = 0;
-	is_old = bit_is_set(p->rebuild->written, page_idx);
-	if (is_old)
-		ret = page_forget(p, page_idx, record->gfn);
-	if (!ret)
-		ret = stage_copy(p, page_idx, record->gfn, original_idx,
-				 is_old);
+	ret = stage_copy(p, page_idx, record->gfn, original_idx);
 	return ret ? ret : 1;
 }
 
-/* place_record: 1: placed; 0: stale; -errno. */
+/* place_record: 1: placed; 0: stale; PLACED_NOT: refused; -errno. */
 static int place_record(const struct placing *p,
 			const struct pt_record_host *record)
 {
@@ -408,9 +429,10 @@ static int place_records(const struct placing *p,
 
 		if (placed < 0)
 			return placed;
-		counts->placed += placed;
+		counts->placed += placed == 1;
 		counts->stale += !placed;
-		if (placed)
+		counts->refused += placed == PLACED_NOT;
+		if (placed == 1)
 			counts->bytes += pt_record_block_cnt(&record) *
 					 PT_BLOCK_SZ;
 	}
@@ -431,13 +453,15 @@ static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
 }
 
 int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
-		     struct pt_page_sum *sum, struct pt_reader *frame,
-		     struct pt_rebuild_counts *counts, struct pt_error *err)
+		     struct pt_page_sum *sum, struct pt_refusals *refusals,
+		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
+		     struct pt_error *err)
 {
 	const struct placing p = {
 		.rebuild = r,
 		.run = run,
 		.sum = sum,
+		.refusals = refusals,
 		.frame = frame,
 		.err = err,
 	};

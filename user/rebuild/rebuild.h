@@ -8,29 +8,26 @@
  */
 /* rebuild: places what frames say into the sink, older never over newer.
  *
- * Each page has the generation of its content, 0 until it is first spoken of.
- * A record of a lower generation is stale.  A record of a higher one clears
- * the page, if anything was written to it, before it is placed: so the pieces
- * of one generation, in any order, make the whole page, and no block needs
- * zeroing.  A page that is known to be zero, and that only zero runs speak of, is
- * never touched and stays a hole.  Where a sink does not start as zero, no page is
- * known to be; what a zero run speaks of is made zero then.
+ * A page has the version of its content: the generation of the frames that brought
+ * it, 0 until it is first spoken of.  A record of a lower one is stale.  The pieces
+ * of one version, in any order, make the whole page; what stood there before stays
+ * until a piece replaces it.  A page that is known to be zero, and that only zero
+ * runs speak of, is never touched and stays a hole.  Where a sink does not start as
+ * zero, no page is known to be; what a zero run speaks of is made zero then.
  *
- * A copy makes its page what its original holds when it is placed, whatever the
- * original's generation: zero, and no hole filled, if nothing was written to it.
- * What comes to the original later does not change the copy.  It is for the
- * sender to keep both on one lane and to send the copy when the original was
- * placed: else the copy is of what is there, and the digests differ.
+ * A copy makes its page what its original holds, if that is whole and of the version
+ * that the copy names; else the record is refused, and the page stays as it was.
+ * What comes to the original later does not change the copy.
  *
  *     (held --> adopt)         what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
- * Memory: 4 bytes and 2 bits a page, but for regions of which only zero runs of
+ * Memory: 12 bytes and 2 bits a page, but for regions of which only zero runs of
  * all their pages speak; 16 bytes a region.
  * Threads: any number, each with its own regions; no locks.  An original of
  * another thread's region (a wrong sender) is copied as it is at that moment,
  * maybe half of it new: what is digested is what is written, and no count,
- * generation or digest of the original's region is touched.
+ * version or digest of the original's region is touched.
  */
 #ifndef REBUILD_REBUILD_H
 #define REBUILD_REBUILD_H
@@ -62,7 +59,7 @@ struct pt_held_region {
 int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 		    struct pt_held_region *out, struct pt_error *err);
 
-/* pt_rebuild_adopt makes what is held of a region its content, of generation
+/* pt_rebuild_adopt makes what is held of a region its content, of version
  * 0: what no frame replaces, stays.  Once a region, before its first frame. */
 void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 		      const struct pt_held_region *held);
@@ -74,7 +71,17 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame);
 struct pt_rebuild_counts {
 	__u64 placed;		/* records */
 	__u64 stale;
+	__u64 refused;		/* copies whose original is not what they name */
 	__u64 bytes;		/* of blocks placed */
+};
+
+#define PT_REFUSALS_MAX	1024
+
+/* pt_refusals: the pages of copies that were refused, each pt_record_copy_of its gfn
+ * and the frame's version. */
+struct pt_refusals {
+	__u32 cnt;
+	__u64 pages[PT_REFUSALS_MAX];
 };
 
 /* pt_page_sum: the digest of the page that a lane's frames bring now, as far as
@@ -90,12 +97,14 @@ struct pt_page_sum {
  * right, and adds to counts.  Blocks may stay staged in run, and the frame's
  * bytes in use, until pt_rebuild_flush.  A run is of one rebuild at a time, sum
  * of one lane: pages whose pieces its frames bring in order are digested as
- * they are placed, others when they are asked for.
+ * they are placed, others when they are asked for.  refusals has room for one of
+ * each record.
  *   -ENOSPC, -EIO  the sink failed, err says why; the frame may be half
  *                  placed, and the transfer is lost */
 int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
-		     struct pt_page_sum *sum, struct pt_reader *frame,
-		     struct pt_rebuild_counts *counts, struct pt_error *err);
+		     struct pt_page_sum *sum, struct pt_refusals *refusals,
+		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
+		     struct pt_error *err);
 
 /* pt_rebuild_flush writes what is staged.  Errors as pt_rebuild_place. */
 int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,

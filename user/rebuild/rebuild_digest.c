@@ -34,8 +34,12 @@ void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 		r->written[word + i] |= held->has_data[i];
 		r->summed[word + i] |= held->has_data[i];
 	}
-	for (__u32 i = 0; i < PT_REGION_PAGES; i++)
+	for (__u32 i = 0; i < PT_REGION_PAGES; i++) {
 		r->regions[region_idx].digest += held->digests[i];
+		if (held->digests[i])
+			r->contents[region_idx * PT_REGION_PAGES + i] =
+				held->digests[i];
+	}
 	r->regions[region_idx].has_pages = true;
 }
 

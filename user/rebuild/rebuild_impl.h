@@ -11,24 +11,29 @@
  * costs 16 bytes for each 2 MiB. */
 struct region {
 	__u64 digest;		/* the sum of those summed */
-	__u32 generation;	/* of its pages, at least */
+	__u32 version;		/* of its pages, at least */
 	bool has_pages;		/* tables by page_idx speak of it */
 };
 
 /* A page that is not written is known to be zero, and so is its digest.  All others
  * may hold anything: what was placed, or what a sink that does not start as zero
- * held before.  Such a page is summed once its digest is part of its region's: at
- * once, if its pieces come in order; else when the region is compared. */
+ * held before.  A page is summed once its digest is part of its region's: as soon as
+ * it is whole, if its pieces come in order; else its digest is taken when the region
+ * is compared. */
 struct pt_rebuild {
 	const struct pt_layout *layout;
 	struct pt_sink *sink;
 	__u64 digest_key;
 	__u64 page_cnt;
-	__u32 *generations;	/* by page_idx; 0: never spoken of */
+	__u32 *versions;	/* by page_idx; 0: never spoken of, or held */
+	__u64 *contents;	/* summed: the page's digest; else bit b: block b
+				 * was placed in this version */
 	__u64 *written;		/* bit: the page is not known to be zero */
-	__u64 *summed;		/* bit: and its digest is summed */
+	__u64 *summed;		/* bit: it is whole, and its digest is summed */
 	struct region *regions;
 };
+
+#define WHOLE	(~0ULL)		/* contents of a page that is, and not summed */
 
 static inline struct region *region_of(const struct pt_rebuild *r,
 				       __u64 page_idx)
@@ -55,5 +60,9 @@ static inline void bit_clear(__u64 *bits, __u64 page_idx)
 	__atomic_store_n(&bits[page_idx / 64], bits[page_idx / 64] &
 			 ~(1ULL << (page_idx % 64)), __ATOMIC_RELAXED);
 }
+
+/* set, get: likewise. */
+#define table_set(at, value)	__atomic_store_n(at, value, __ATOMIC_RELAXED)
+#define table_get(at)		__atomic_load_n(at, __ATOMIC_RELAXED)
 
 #endif

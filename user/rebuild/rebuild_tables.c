@@ -47,11 +47,13 @@ int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
 	r->sink = sink;
 	r->digest_key = digest_key;
 	r->page_cnt = pt_layout_page_cnt(layout);
-	r->generations = table(r->page_cnt * sizeof(*r->generations));
+	r->versions = table(r->page_cnt * sizeof(*r->versions));
+	r->contents = table(r->page_cnt * sizeof(*r->contents));
 	r->written = table(r->page_cnt / 8);
 	r->summed = table(r->page_cnt / 8);
 	r->regions = table(region_cnt * sizeof(*r->regions));
-	if (!r->generations || !r->written || !r->summed || !r->regions) {
+	if (!r->versions || !r->contents || !r->written || !r->summed ||
+	    !r->regions) {
 		pt_rebuild_destroy(r);
 		return -ENOMEM;
 	}
@@ -69,6 +71,7 @@ void pt_rebuild_destroy(struct pt_rebuild *r)
 			       sizeof(*r->regions));
 	table_free(r->summed, r->page_cnt / 8);
 	table_free(r->written, r->page_cnt / 8);
-	table_free(r->generations, r->page_cnt * sizeof(*r->generations));
+	table_free(r->contents, r->page_cnt * sizeof(*r->contents));
+	table_free(r->versions, r->page_cnt * sizeof(*r->versions));
 	free(r);
 }

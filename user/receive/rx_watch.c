@@ -162,7 +162,8 @@ static __u64 brought(const struct pt_rx_session *s)
 	sum += s->open.file_cnt - s->files.left;
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++)
 		sum += atomic_load(&s->intake.lanes[i].placed.placed) +
-		       atomic_load(&s->intake.lanes[i].placed.stale);
+		       atomic_load(&s->intake.lanes[i].placed.stale) +
+		       atomic_load(&s->intake.lanes[i].placed.refused);
 	return sum;
 }
 

@@ -115,6 +115,7 @@ void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
 		ledger->refused_window += l->refused_window;
 		ledger->placed += atomic_load(&l->placed.placed);
 		ledger->stale += atomic_load(&l->placed.stale);
+		ledger->refused_version += atomic_load(&l->placed.refused);
 		ledger->records += l->records;
 		ledger->probes += l->probes;
 	}

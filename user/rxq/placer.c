@@ -38,8 +38,33 @@ struct pt_placer {
 	_Atomic __u64 since_ns;
 	struct pt_stage_clock clock;	/* if the intake is profiled */
 	struct pt_sink_run *run;
+	struct pt_refusals refusals;	/* not yet told */
 	struct pt_reader reader;
 };
+
+_Static_assert(PT_REFUSALS_MAX == PT_REFUSED_MAX, "one REFUSED tells them all");
+
+/* tell_refusals: before anything says that these frames are placed.  A sender that
+ * does not read is one that names originals at random. */
+static void tell_refusals(struct pt_placer *p)
+{
+	struct pt_intake *intake = p->lane->intake;
+	struct pt_message m = {
+		.type = PT_MSG_REFUSED,
+		.refused = {
+			.lane = p->lane->lane_idx,
+			.page = p->refusals.pages,
+			.page_cnt = p->refusals.cnt,
+		},
+	};
+	struct pt_error err;
+
+	if (!p->refusals.cnt)
+		return;
+	p->refusals.cnt = 0;
+	if (pt_conn_send(intake->conn, &m, &err) == -ENOBUFS)
+		pt_intake_fail(intake, -ENOBUFS, &err);
+}
 
 /* place_one places an opened frame; a failure ends the transfer. */
 static void place_one(struct pt_placer *p, struct pt_reader *reader)
@@ -48,9 +73,11 @@ static void place_one(struct pt_placer *p, struct pt_reader *reader)
 	struct pt_rx_lane *l = p->lane;
 	struct pt_error err;
 	int ret = pt_rebuild_place(l->intake->rebuild, p->run, &l->sum,
-				   reader, &counts, &err);
+				   &p->refusals, reader, &counts, &err);
 
 	pt_rx_lane_placed(l, &counts);
+	if (p->refusals.cnt > PT_REFUSALS_MAX - PT_RECORDS_MAX)
+		tell_refusals(p);
 	if (ret)
 		pt_intake_fail(l->intake, ret, &err);
 }
@@ -63,6 +90,7 @@ static void flush(struct pt_placer *p)
 
 	if (ret)
 		pt_intake_fail(intake, ret, &err);
+	tell_refusals(p);
 }
 
 /* --- by the queue's thread ------------------------------------------- */

@@ -102,6 +102,7 @@ void pt_rx_lane_placed(struct pt_rx_lane *l,
 {
 	add(&l->placed.placed, counts->placed);
 	add(&l->placed.stale, counts->stale);
+	add(&l->placed.refused, counts->refused);
 	add(&l->placed.bytes, counts->bytes);
 }
 

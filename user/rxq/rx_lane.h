@@ -84,6 +84,7 @@ struct pt_rx_lane {
 	struct {			/* by who places; read by any thread */
 		_Atomic __u64 placed;
 		_Atomic __u64 stale;
+		_Atomic __u64 refused;
 		_Atomic __u64 bytes;
 	} placed;			/* see struct pt_rebuild_counts */
 	struct pt_page_sum sum;		/* of what it brings; his, too */

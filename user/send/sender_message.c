@@ -128,6 +128,17 @@ static int take_ack(struct pt_sender *s, const struct pt_msg_ack *ack)
 			    "pagetrim?)", ack->lane);
 }
 
+static int take_refused(struct pt_sender *s, const struct pt_msg_refused *m)
+{
+	struct pt_inbox *in = inbox_of(s, m->lane);
+
+	if (!in || !pt_inbox_refused(in, m))
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: refuses "
+			    "more pages of lane %u than are in flight (is it "
+			    "pagetrim?)", m->lane);
+}
+
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 {
 	struct pt_message answer;
@@ -140,6 +151,8 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 		return take_opened(s, m);
 	case PT_MSG_ACK:
 		return take_ack(s, &m->ack);
+	case PT_MSG_REFUSED:
+		return take_refused(s, &m->refused);
 	case PT_MSG_PROBE_SEEN:
 		in = inbox_of(s, m->probe_seen.lane);
 		if (in)

@@ -66,7 +66,8 @@ static int agree_on_copies(struct pt_sender *s)
 {
 	__u64 both = pt_conn_capabilities(s->conn);
 
-	s->report.uses_copies = both & PT_CAP_COPIES;
+	/* What is placed tells what a copy may be of. */
+	s->report.uses_copies = both & PT_CAP_COPIES && both & PT_CAP_ARRIVALS;
 	if (s->report.uses_copies || s->cfg.copies != PT_SEND_COPIES_ON)
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "{copies} "

@@ -14,7 +14,8 @@ __u64 pt_balance(const struct pt_ledger *ledger, __u64 sent)
 	return distance(sent, ledger->accepted + ledger->missing) +
 	       distance(ledger->received,
 			ledger->accepted + ledger->duplicate + refused) +
-	       distance(ledger->records, ledger->placed + ledger->stale) +
+	       distance(ledger->records, ledger->placed + ledger->stale +
+					 ledger->refused_version) +
 	       distance(ledger->steered, ledger->received + ledger->probes +
 					 ledger->socket_dropped) +
 	       ledger->queue_unaccounted;

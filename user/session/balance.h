@@ -3,7 +3,7 @@
  *
  *     sent      = accepted + missing                       sender, receiver
  *     received  = accepted + duplicate + refused           agent
- *     records   = placed + stale                           agent
+ *     records   = placed + stale + refused_version         agent
  *     steered   = received + probes + dropped at sockets   XDP, agent
  *     seen      = passed + steered + dropped               XDP, by queue
  *

@@ -51,12 +51,10 @@ bool pt_sink_wants_whole(const struct pt_sink *s)
 	return s->whole;
 }
 
-int pt_sink_renew(struct pt_sink *s, __u64 off, struct pt_error *err)
+void pt_sink_drop_pieces(struct pt_sink *s, __u64 off)
 {
-	if (!s->whole)
-		return pt_sink_zero(s, off, PT_PAGE_SZ, err);
+	pt_check(s->whole);
 	pt_sink_whole_drop(s->whole, off, PT_PAGE_SZ);
-	return 0;
 }
 
 int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,

@@ -73,10 +73,9 @@ const void *pt_sink_see(const struct pt_sink *s, __u64 off, void *buffer,
  * must be placed, zero or not; pieces wait outside of it for the rest. */
 bool pt_sink_wants_whole(const struct pt_sink *s);
 
-/* pt_sink_renew: new content of the page at off follows in pieces, after all that was
- * placed is flushed.  Until it is there the page is zero; or, if the sink wants whole
- * pages, as it was, and older pieces are dropped.  Errors as pt_sink_zero. */
-int pt_sink_renew(struct pt_sink *s, __u64 off, struct pt_error *err);
+/* pt_sink_drop_pieces: new content of the page at off follows in pieces, and those of
+ * older content that wait are dropped.  Of a sink that wants whole pages. */
+void pt_sink_drop_pieces(struct pt_sink *s, __u64 off);
 
 /* pt_sink_fault: what to say of a SIGBUS at addr.  Returns -ENOSPC or -EIO
  * and fills err if addr is in the sink's memory; 0 if it is not. */

@@ -112,7 +112,7 @@ static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 			  pt_trim_mask(PT_TRIM_BLOCKS, scanned));
 		return;
 	}
-	while (!pt_builder_add_copy(&w->with_copies, gfn, gfn ^ 1))
+	while (!pt_builder_add_copy(&w->with_copies, gfn, gfn ^ 1, 1))
 		frame_count(&w->with_copies, &s->with_copies);
 	w->copies_packed++;
 }

@@ -155,12 +155,14 @@ bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
 	return true;
 }
 
-bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn)
+bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,
+			 __u32 version)
 {
 	pt_check(gfn <= PT_GFN_MAX);
 	pt_check(original_gfn <= PT_GFN_MAX);
 	pt_check(original_gfn != gfn);
-	return add_whole(b, PT_RECORD_COPY, gfn, original_gfn, 1);
+	return add_whole(b, PT_RECORD_COPY, gfn,
+			 pt_record_copy_of(original_gfn, version), 1);
 }
 
 __u32 pt_builder_frame_sz(const struct pt_builder *b)

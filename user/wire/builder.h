@@ -93,11 +93,11 @@ unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
  * try again. */
 bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
 
-/* pt_builder_add_copy stages page gfn as a copy of another, original_gfn: the
- * receiver has that one already, or places nothing right (section 12 of
- * docs/wire-format.md has the sender's part).  False: nothing was staged, close
- * and try again. */
-bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn);
+/* pt_builder_add_copy stages page gfn as a copy of another, original_gfn, as that
+ * is in version: a receiver that holds any other refuses the record (section 12
+ * of docs/wire-format.md).  False: nothing was staged, close and try again. */
+bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,
+			 __u32 version);
 
 static inline bool pt_builder_is_empty(const struct pt_builder *b)
 {

@@ -15,12 +15,30 @@
 struct pt_record_host {
 	__u64	gfn;		/* guest page number, 0..PT_GFN_MAX */
 	__u64	mask;		/* BLOCKS: bit b is set if block b follows as
-				 * data; ZEROES: pages, >= 1; COPY: the
-				 * original's guest page number */
+				 * data; ZEROES: pages, >= 1; COPY: see
+				 * pt_record_copy_of */
 	__u8	kind;		/* enum pt_record_kind */
 	__u8	first;		/* first block spoken for, 0..63 */
 	__u8	last;		/* last block spoken for, first..63 */
 };
+
+/* pt_record_copy_of returns the mask of a COPY of page original in that version;
+ * or what REFUSED says of a page. */
+static inline __u64 pt_record_copy_of(__u64 original, __u32 version)
+{
+	return original | (__u64)version << PT_GFN_BITS;
+}
+
+/* pt_record_original, pt_record_version: what the mask of a COPY names. */
+static inline __u64 pt_record_original(__u64 mask)
+{
+	return mask & PT_GFN_MAX;
+}
+
+static inline __u32 pt_record_version(__u64 mask)
+{
+	return mask >> PT_GFN_BITS;
+}
 
 /* pt_record_block_cnt returns how many blocks follow as the record's data. */
 static inline unsigned int pt_record_block_cnt(const struct pt_record_host *r)
