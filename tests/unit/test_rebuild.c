@@ -173,6 +173,10 @@ static void test_one_piece(void **state)
 	assert_memory_not_equal(got, page_b, PT_PAGE_SZ);
 	assert_region(LOW, true_digest(LOW, got));
 	assert_int_not_equal(region_digest(0), 0);
+	/* A version without data replaces all of it. */
+	place_page(LOW, 0, page_a, 3);
+	assert_content(LOW, zeroes);
+	assert_region(LOW, 0);
 }
 
 /* --- generations ----------------------------------------------------- */

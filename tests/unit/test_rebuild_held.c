@@ -89,9 +89,11 @@ static void test_held_is_copied(void **state)
 	memcpy(pt_image_page(sink, 9), page_b, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	pt_rebuild_adopt(rebuild, 0, &held);
-	for (int i = 0; i < 3; i++)	/* over a hole, data, data */
-		assert_true(pt_builder_add_copy(&b, LOW + 7 + i, originals[i], 1));
-	assert_true(pt_builder_add_copy(&b, HIGH, LOW + 3, 1));
+	/* Of version 0, and of 1; over a hole, data, data. */
+	for (int i = 0; i < 3; i++)
+		assert_true(pt_builder_add_copy(&b, LOW + 7 + i, originals[i],
+						i % 2));
+	assert_true(pt_builder_add_copy(&b, HIGH, LOW + 3, 0));
 	frame_place(frame, frame_close(&b, 1, 0));
 	assert_content(LOW + 3, page_a);
 	assert_int_equal(counts.refused, 4);
