@@ -23,7 +23,7 @@ static int failure_tell(const struct pt_conn *c, struct pt_error *err)
 }
 
 /* fail_locked keeps the first failure.  A peer that breaks the protocol can
- * still be told so; any other failure ends the output too. */
+ * still be sent an ABORT; any other failure ends the output, too. */
 static void fail_locked(struct pt_conn *c, int code, const char *why)
 {
 	if (code != -EPROTO && code != -EPROTONOSUPPORT) {
@@ -57,7 +57,7 @@ static void fail_io_locked(struct pt_conn *c, int code)
 	}
 }
 
-/* fail_stream_locked: what a read or a write of the stream said. */
+/* fail_stream_locked handles the error of a read or write of the stream. */
 static void fail_stream_locked(struct pt_conn *c, int code)
 {
 	const char *why = c->tls ? pt_tls_stream_why(c->tls) : NULL;
@@ -85,8 +85,8 @@ int pt_conn_fail(struct pt_conn *c, int code, const char *why,
 
 /* ---- output ---- */
 
-/* watch_locked: wake the polling thread when the socket can take more.  TLS may
- * have something of its own to write, and before it is agreed nothing else. */
+/* watch_locked wakes the polling thread when the socket can take more.  TLS may
+ * have output of its own, and before the handshake is done only that. */
 static void watch_locked(struct pt_conn *c)
 {
 	bool want = (c->is_secured && c->out_at < c->out_end) ||
@@ -103,7 +103,7 @@ static void watch_locked(struct pt_conn *c)
 	c->out_watched = want;
 }
 
-/* write_locked: bytes that the stream took, -EAGAIN or -errno. */
+/* write_locked returns the bytes that the stream took, -EAGAIN or -errno. */
 static ssize_t write_locked(struct pt_conn *c, const void *buf, size_t sz)
 {
 	ssize_t ret;
@@ -134,7 +134,7 @@ static void flush_locked(struct pt_conn *c)
 	watch_locked(c);
 }
 
-/* send_locked: with at_least_sz, what is queued is not written before it is so
+/* send_locked: with at_least_sz, output is not written before the queue has so
  * much. */
 static int send_locked(struct pt_conn *c, const struct pt_message *m,
 		       size_t at_least_sz, struct pt_error *err)
@@ -159,7 +159,7 @@ static int send_locked(struct pt_conn *c, const struct pt_message *m,
 	return ret < 0 ? ret : 0;
 }
 
-/* send_now: as pt_conn_send, but -ENOBUFS leaves err as it was. */
+/* send_now works as pt_conn_send, but -ENOBUFS leaves err unchanged. */
 static int send_now(struct pt_conn *c, const struct pt_message *m,
 		    size_t at_least_sz, struct pt_error *err)
 {
@@ -284,7 +284,8 @@ int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
 
 /* ---- input ---- */
 
-/* read_some: as read(2), but -errno; 0: the peer will write no more. */
+/* read_some works as read(2), but returns -errno; 0: the peer has ended its
+ * output. */
 static ssize_t read_some(struct pt_conn *c, void *buf, size_t sz)
 {
 	ssize_t ret;

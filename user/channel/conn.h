@@ -4,10 +4,10 @@
  *   knows         messages and their codec, HELLO, listening, connecting, parting, the
  *                 keys that frames get from it
  *   may use       base seal net tls
- *   must not know what a message makes a transfer do
+ *   must not know the effect of a message on a transfer
  */
-/* conn: one TCP connection between two agents, past its HELLO; over TLS where
- * the process has keys (tls.h), in plaintext where it has none.
+/* conn: one TCP connection between two agents, past its HELLO; over TLS if the
+ * process has keys (tls.h), else in plaintext.
  *
  *	ret = pt_conn_connect(&c, "host:port", &cfg, timeout_ms, stop_fd, err);
  *	loop: poll(pt_conn_fd(c), POLLIN)
@@ -15,18 +15,18 @@
  *			...;			(0: wait again, < 0: it is over)
  * A new one may hold messages already: receive before the first poll.
  *
- * Output: pt_conn_send queues whole messages, at most PT_CONN_OUT_SZ bytes,
- * and writes what the socket takes at once.  The rest goes out as the socket
- * drains: pt_conn_fd is an epoll descriptor that becomes readable for input
- * and also while queued output can be written, and pt_conn_recv writes it.
- * So nobody watches for POLLOUT, whichever thread has sent.
+ * Output: pt_conn_send queues whole messages, at most PT_CONN_OUT_SZ bytes, and
+ * writes what the socket takes at once.  The rest goes out as the socket
+ * drains: pt_conn_fd is an epoll descriptor that becomes readable for input and
+ * also while queued output can be written, and pt_conn_recv writes it.  So no
+ * caller watches for POLLOUT, whichever thread has sent.
  *
  * Threads: any thread may send; one at a time receives, and only that one
- * finishes and closes, when no other sends any more.
+ * finishes and closes, after all others have stopped sending.
  *
  * Failure: the first one is kept, and later calls return it again.  An err
- * names the peer and the cause, with PT_EXIT_PEER.  Silence is none: TCP itself
- * gives up after an hour, how long to wait is the caller's to decide.
+ * names the peer and the cause, with PT_EXIT_PEER.  Silence is no failure: TCP
+ * itself gives up after an hour, and the caller decides how long to wait.
  *   -EPIPE       the peer closed the connection
  *   -ECONNRESET  the peer's host cut it (its process died, or a firewall)
  *   -ETIMEDOUT   the network gave up on it
@@ -50,15 +50,15 @@
 
 #define PT_CONN_OUT_SZ		(1u << 20)	/* bytes queued for output */
 
-#define PT_CONN_REFUSE_MS	300	/* for a peer to read why its HELLO is
-					 * refused */
+#define PT_CONN_REFUSE_MS	300	/* for a peer to read the reason of its
+					 * refusal */
 
 struct pt_conn;
 
 struct pt_conn_cfg {
-	enum pt_role role;	/* ours; the peer must be the other */
+	enum pt_role role;	/* ours; the peer must have the other */
 	__u64	capabilities;	/* ours, PT_CAP bits */
-	__u32	hello_ms;	/* listener: a newcomer has this long for its
+	__u32	hello_ms;	/* listener: the time limit of a newcomer's
 				 * HELLO; 0: PT_PENDING_MS */
 	struct pt_tls *tls;	/* the caller's, until the last close; NULL:
 				 * plaintext */
@@ -77,7 +77,7 @@ struct pt_conn_cfg {
  *                     or one side speaks TLS and the other plaintext
  *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or
  *                     name
- *   -EBADMSG          TLS: what came is broken
+ *   -EBADMSG          TLS: the input is broken
  *   -EPROTONOSUPPORT  another version; err names both
  *   -ECANCELED        stop_fd
  * A peer whose HELLO is refused gets an ABORT with the cause, within
@@ -86,28 +86,30 @@ int pt_conn_connect(struct pt_conn **out, const char *to,
 		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
 		    struct pt_error *err);
 
-/* pt_conn_is_sealed: the connection is TLS, and the peer is who it must be. */
+/* pt_conn_is_sealed: the connection is TLS, and the peer is authenticated. */
 bool pt_conn_is_sealed(const struct pt_conn *c);
 
-/* pt_conn_capabilities: the bits that both ends said in their HELLO. */
+/* pt_conn_capabilities returns the bits that both HELLOs have. */
 __u64 pt_conn_capabilities(const struct pt_conn *c);
 
-/* pt_conn_export: keying material that both ends get and nobody else (RFC 8446,
- * 7.5): out_sz bytes for label and context.  Any thread.  The caller wipes.
+/* pt_conn_export writes keying material that only both ends can derive (RFC
+ * 8446, 7.5): out_sz bytes for label and context.  Any thread.  The caller
+ * wipes it.
  *   -ENOTSUP  the connection is plaintext
  *   -EIO      OpenSSL failed */
 int pt_conn_export(struct pt_conn *c, const char *label, const void *context,
 		   size_t context_sz, void *out, size_t out_sz);
 
-/* pt_conn_close drops what is queued and closes.  NULL is allowed. */
+/* pt_conn_close drops queued output and closes.  NULL is allowed. */
 void pt_conn_close(struct pt_conn *c);
 
-/* pt_conn_shut drops what is queued and closes the socket, while other threads may
- * still use c: whatever they send fails.  Only of a connection with an epoll of its
- * own; pt_conn_close comes after it. */
+/* pt_conn_shut drops queued output and closes the socket, while other threads
+ * may still use c: their sends fail.  Only for a connection with an epoll of
+ * its own; pt_conn_close comes after it. */
 void pt_conn_shut(struct pt_conn *c);
 
-/* pt_conn_fd: for poll and epoll, POLLIN only; valid until close. */
+/* pt_conn_fd returns a descriptor for poll and epoll, POLLIN only; valid until
+ * close. */
 int pt_conn_fd(const struct pt_conn *c);
 
 /* pt_conn_send queues m.  Any thread.
@@ -117,7 +119,7 @@ int pt_conn_fd(const struct pt_conn *c);
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err);
 
-/* pt_conn_send_wait: as pt_conn_send, but waits up to timeout_ms for room;
+/* pt_conn_send_wait works as pt_conn_send, but waits up to timeout_ms for room;
  * then -ETIMEDOUT, and m was not queued.  Any thread. */
 int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 		      int timeout_ms, struct pt_error *err);
@@ -129,8 +131,8 @@ int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
 int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
 			 int timeout_ms, int stop_fd, struct pt_error *err);
 
-/* pt_conn_recv: 1 and a message (never a HELLO), 0 when none is complete, or
- * -errno.  Messages that came before a failure are delivered before it. */
+/* pt_conn_recv returns 1 and a message (never a HELLO), 0 if none is complete,
+ * or -errno.  Messages that came before a failure are delivered before it. */
 int pt_conn_recv(struct pt_conn *c, struct pt_message *out,
 		 struct pt_error *err);
 
@@ -140,38 +142,39 @@ int pt_conn_recv(struct pt_conn *c, struct pt_message *out,
 int pt_conn_recv_wait(struct pt_conn *c, struct pt_message *out,
 		      int timeout_ms, int stop_fd, struct pt_error *err);
 
-/* pt_conn_finish says nothing more: writes what is queued, shuts our
- * direction down and reads on, dropping what comes, until the peer has closed
- * too; at most timeout_ms.  After it a last message (ABORT, BYE) was read by a
- * peer that lives: 0, else -errno.  pt_conn_close follows. */
+/* pt_conn_finish ends our output (linger): it writes the queue, shuts our
+ * direction down, and reads and drops input until the peer has closed, too; at
+ * most timeout_ms.  Returns 0 if a living peer has read the last message
+ * (ABORT, BYE), else -errno.  pt_conn_close follows. */
 int pt_conn_finish(struct pt_conn *c, int timeout_ms);
 
-/* pt_conn_finish_step: one step of it, which does not wait: whether it is over.
- * If not, again when pt_conn_fd is readable. */
+/* pt_conn_finish_step does one step of it without waiting, and returns whether
+ * it is over.  If not, call it again when pt_conn_fd is readable. */
 bool pt_conn_finish_step(struct pt_conn *c);
 
-/* pt_conn_last_recv_ns: CLOCK_MONOTONIC of the last byte received.  Any
- * thread. */
+/* pt_conn_last_recv_ns returns the CLOCK_MONOTONIC time of the last received
+ * byte.  Any thread. */
 __u64 pt_conn_last_recv_ns(const struct pt_conn *c);
 
-/* pt_conn_rtt_ns: the least round trip that the kernel has seen on it lately; 0: not
- * known.  What our threads take is not in it. */
+/* pt_conn_rtt_ns returns the kernel's recent minimum round trip; 0: unknown.
+ * It excludes the time of our threads. */
 __u64 pt_conn_rtt_ns(const struct pt_conn *c);
 
-/* pt_conn_queued_sz: bytes of output not yet taken by the socket. */
+/* pt_conn_queued_sz returns the bytes of output that the socket has not
+ * taken. */
 size_t pt_conn_queued_sz(struct pt_conn *c);
 
-/* pt_conn_backlog_sz: the same, and what the socket has taken but not sent once.  Any
- * thread. */
+/* pt_conn_backlog_sz returns the same plus the bytes that the socket has taken
+ * but not sent once.  Any thread. */
 size_t pt_conn_backlog_sz(struct pt_conn *c);
 
-/* The two ends, with ports; and the peer's as text, for messages. */
+/* The addresses of both ends, with ports; and the peer's as text. */
 const struct pt_address *pt_conn_peer(const struct pt_conn *c);
 const struct pt_address *pt_conn_local(const struct pt_conn *c);
 const char *pt_conn_peer_text(const struct pt_conn *c);
 
-/* pt_conn_peer_name: the peer's certificate's, see pt_tls_stream_name; "": it has
- * none. */
+/* pt_conn_peer_name returns the name in the peer's certificate, see
+ * pt_tls_stream_name; "": it has none. */
 const char *pt_conn_peer_name(const struct pt_conn *c);
 
 #endif

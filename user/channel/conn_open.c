@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A connection's begin and end, and what it is. */
+/* The start, the end and the properties of a connection. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -41,15 +41,15 @@ static int socket_prepare(struct pt_conn *c)
 	if (getsockname(c->sock, (struct sockaddr *)&sa, &sz))
 		return -errno;
 	pt_address_from_sockaddr(&c->local, &sa);
-	sz = sizeof(sa);	/* who asked for "::" got ::1 */
+	sz = sizeof(sa);	/* a connection to "::" reaches ::1 */
 	if (!getpeername(c->sock, (struct sockaddr *)&sa, &sz))
 		pt_address_from_sockaddr(&c->peer, &sa);
 	pt_address_print(&c->peer, c->peer_text);
 	if (setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
 		return -errno;
-	/* After a silence of the link TCP must speak again within a second,
-	 * and how long a silence may be is --peer-timeout's to say.  Kernels
-	 * before 6.15 keep their own back-off. */
+	/* After a silence of the link TCP must retry within a second, while
+	 * --peer-timeout limits the silence.  Kernels before 6.15 keep their
+	 * own back-off. */
 	setsockopt(c->sock, IPPROTO_TCP, TCP_RTO_MAX_MS, &rto_max_ms,
 		   sizeof(rto_max_ms));
 	setsockopt(c->sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms,
@@ -86,7 +86,7 @@ int pt_conn_watch(struct pt_conn *c, int epoll, void *tag)
 	return 0;
 }
 
-/* room: the little that a stranger gets. */
+/* room allocates a stranger's small buffers. */
 static int room(struct pt_conn *c, const char *host)
 {
 	c->in_room = c->out_room = PT_CONN_HELLO_SZ;
@@ -173,7 +173,7 @@ void pt_conn_close(struct pt_conn *c)
 {
 	if (!c)
 		return;
-	close(c->sock);		/* a shared epoll forgets it so */
+	close(c->sock);		/* this removes it from a shared epoll */
 	if (c->has_epoll)
 		close(c->epoll);
 	pthread_mutex_destroy(&c->lock);
@@ -187,8 +187,8 @@ void pt_conn_shut(struct pt_conn *c)
 	pt_conn_fail(c, -ECANCELED, "closed on our side", NULL);
 	pthread_mutex_lock(&c->lock);
 	c->in_over = true;
-	shutdown(c->sock, SHUT_RDWR);	/* wakes who polls it */
-	/* Its number stays taken: others may still name it. */
+	shutdown(c->sock, SHUT_RDWR);	/* wakes its poller */
+	/* Its number stays in use, since other threads may still use it. */
 	dup2(c->epoll, c->sock);
 	pthread_mutex_unlock(&c->lock);
 }
@@ -205,7 +205,7 @@ static void say_end(struct pt_conn *c)
 
 bool pt_conn_finish_step(struct pt_conn *c)
 {
-	/* A peer that never stops talking keeps nobody waiting. */
+	/* A peer that never stops sending must not delay us. */
 	for (int i = 0; i < FINISH_READS && !c->in_over; i++) {
 		pt_conn_flush(c);
 		if (!c->has_said_end && !pt_conn_queued_sz(c))
@@ -230,7 +230,7 @@ int pt_conn_finish(struct pt_conn *c, int timeout_ms)
 	return c->has_said_end && c->failure == -EPIPE ? 0 : c->failure;
 }
 
-/* ---- what it is ---- */
+/* ---- properties ---- */
 
 int pt_conn_fd(const struct pt_conn *c)
 {

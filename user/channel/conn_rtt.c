@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What the kernel knows of a connection's path.  Apart: <linux/tcp.h> has what
- * <netinet/tcp.h> lacks, and suffers no other. */
+/* The kernel's measurements of a connection's path.  In a file of its own,
+ * since <linux/tcp.h> excludes <netinet/tcp.h>, which lacks them. */
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -12,16 +12,16 @@
 #include "channel/conn_io.h"
 #include "net/resolve.h"
 
-/* pt_connect: of the three that are waited for, one at a time is not NULL or -1. */
+/* pt_connect: waits for one of three events, whose field is not NULL or -1. */
 struct pt_connect {
 	struct pt_conn_cfg cfg;
 	char host[PT_ADDRESS_HOST_SZ];
 	__u64 deadline_ns;
 	int epoll;
 	struct pt_resolve *question;
-	int sock;			/* it connects to peers[next - 1] */
+	int sock;			/* connecting to peers[next - 1] */
 	__u64 sock_deadline_ns;
-	struct pt_conn *conn;		/* its HELLO is waited for */
+	struct pt_conn *conn;		/* waiting for its HELLO */
 	struct pt_address peers[PT_ADDRESSES_MAX];
 	int peer_cnt, next;
 };
@@ -102,7 +102,7 @@ int pt_connect_begin(struct pt_connect **out, const char *to,
 static void close_sock(struct pt_connect *k)
 {
 	if (k->sock >= 0)
-		close(k->sock);	/* the epoll forgets it so */
+		close(k->sock);	/* this removes it from the epoll */
 	k->sock = -1;
 }
 
@@ -154,7 +154,7 @@ static int begin_next(struct pt_connect *k, struct pt_error *err)
 	return watch(k, k->sock, EPOLLOUT, err);
 }
 
-/* try_next: -errno: of the last that was tried. */
+/* try_next returns the -errno of the last address tried. */
 static int try_next(struct pt_connect *k, int ret, struct pt_error *err)
 {
 	close_sock(k);
@@ -167,7 +167,7 @@ static int try_next(struct pt_connect *k, int ret, struct pt_error *err)
 	return ret;
 }
 
-/* resolve: the addresses, and the first of them. */
+/* resolve takes the addresses, and begins with the first. */
 static int resolve(struct pt_connect *k, struct pt_error *err)
 {
 	int cnt = pt_resolve_result(k->question, k->peers, err);
@@ -183,7 +183,7 @@ static int resolve(struct pt_connect *k, struct pt_error *err)
 	return try_next(k, 0, err);
 }
 
-/* adopt: the socket is connected. */
+/* adopt takes over the connected socket. */
 static int adopt(struct pt_connect *k, struct pt_error *err)
 {
 	int sock = k->sock, ret;
@@ -219,7 +219,7 @@ static int await_socket(struct pt_connect *k, struct pt_error *err)
 	return try_next(k, explain(peer, -ETIMEDOUT, err), err);
 }
 
-/* greet: 1 once both have said HELLO. */
+/* greet returns 1 once both ends have sent HELLO. */
 static int greet(struct pt_connect *k, struct pt_conn **out,
 		 struct pt_error *err)
 {

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "channel/fields.h"
 
-#define HELLO_SZ_MAX	1024	/* room for what later versions append */
+#define HELLO_SZ_MAX	1024	/* room for additions of later versions */
 
 static void store(void *at, size_t sz, __u64 value)
 {
@@ -45,7 +45,7 @@ struct in {
 	size_t left;
 };
 
-/* get: false when fewer than sz bytes are left. */
+/* get returns false if fewer than sz bytes are left. */
 static bool get(struct in *in, size_t sz, __u64 *value)
 {
 	if (sz > in->left)
@@ -85,7 +85,7 @@ static int get_str(struct in *in, unsigned type, const struct pt_field *f,
 	return 0;
 }
 
-/* get_items: the cnt items are known to be there. */
+/* get_items: the caller has checked that cnt items are present. */
 static int get_items(struct in *in, unsigned type, const struct pt_field *f,
 		     void *items, __u32 cnt, struct pt_error *err)
 {
@@ -115,7 +115,8 @@ static int get_items(struct in *in, unsigned type, const struct pt_field *f,
 	return 0;
 }
 
-/* get_counted: a list into the struct; an array into scratch; bytes stay. */
+/* get_counted reads a list into the struct, an array into scratch; bytes stay
+ * in place. */
 static int get_counted(struct in *in, unsigned type, const struct pt_field *f,
 		       __u8 *body, struct pt_message_scratch *scratch,
 		       struct pt_error *err)
@@ -184,8 +185,7 @@ static int get_field(struct in *in, unsigned type, const struct pt_field *f,
 	}
 }
 
-/* clear sets the fields from f on, which did not come, to 0.  All of them are
- * numbers. */
+/* clear sets the missing fields, from f on, to 0.  All of them are numbers. */
 static void clear(const struct pt_field *f, __u8 *body)
 {
 	for (; f->name; f++)
@@ -193,7 +193,7 @@ static void clear(const struct pt_field *f, __u8 *body)
 			memset(body + f->at, 0, pt_field_item_sz(f->kind));
 }
 
-/* header_fault: 0, or what of the header cannot be. */
+/* header_fault returns NULL, or the fault of the header. */
 static int header_fault(unsigned type, __u64 zero, size_t payload_sz,
 			enum pt_role peer, __u64 capabilities,
 			struct pt_error *err)

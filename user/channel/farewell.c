@@ -17,7 +17,8 @@ struct leaving {
 
 struct pt_farewell {
 	int epoll;
-	struct leaving leaving[PT_FAREWELL_MAX];	/* in order of taking */
+	struct leaving leaving[PT_FAREWELL_MAX];	/* in the order of their
+							 * arrival here */
 	unsigned cnt;
 };
 

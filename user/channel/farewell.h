@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* farewell: connections that are over but for their last message, which the
- * peer is given some time to read, without keeping anybody waiting.
+/* farewell: connections that linger: their peers get some time to read the last
+ * message, without delaying anything else.
  *
  *	pt_conn_send(c, &abort, NULL);
  *	pt_farewell_take(f, c, 300);
@@ -14,7 +14,8 @@
 
 #include "channel/conn.h"
 
-#define PT_FAREWELL_MAX	64	/* connections; one more and the oldest goes */
+#define PT_FAREWELL_MAX	64	/* connections; a further one drops the
+				 * oldest */
 
 struct pt_farewell;
 
@@ -22,21 +23,22 @@ struct pt_farewell;
  *   -ENOMEM, or as epoll_create1(2) says */
 int pt_farewell_open(struct pt_farewell **out);
 
-/* pt_farewell_close closes all that are still there.  NULL is allowed. */
+/* pt_farewell_close closes all remaining connections.  NULL is allowed. */
 void pt_farewell_close(struct pt_farewell *f);
 
-/* pt_farewell_take: c is closed when the peer has closed, or after timeout_ms,
- * as by pt_conn_finish and pt_conn_close. */
+/* pt_farewell_take owns c from now on, and closes it when the peer has closed,
+ * or after timeout_ms, as by pt_conn_finish and pt_conn_close. */
 void pt_farewell_take(struct pt_farewell *f, struct pt_conn *c,
 		      int timeout_ms);
 
-/* pt_farewell_fd: for poll and epoll, POLLIN only; valid until close. */
+/* pt_farewell_fd returns a descriptor for poll and epoll, POLLIN only; valid
+ * until close. */
 int pt_farewell_fd(const struct pt_farewell *f);
 
-/* pt_farewell_tick goes on with all; returns how many are left. */
+/* pt_farewell_tick continues all connections; returns how many are left. */
 unsigned pt_farewell_tick(struct pt_farewell *f);
 
-/* pt_farewell_wait waits until none is left: as long as the last was given. */
+/* pt_farewell_wait waits until none is left, at most to the last deadline. */
 void pt_farewell_wait(struct pt_farewell *f);
 
 #endif

@@ -7,13 +7,13 @@
 
 #include <openssl/crypto.h>
 
-#define TO_RECEIVER	1	/* direction; the other way is not used yet */
+#define TO_RECEIVER	1	/* the direction; the other one is not used */
 
-/* context: what a key is for, as the exporter's context. */
+/* context: the purpose of a key, as the exporter's context. */
 struct context {
 	__be64 session_id;
 	__u8 direction;
-	__be16 lane;		/* not of the header key */
+	__be16 lane;		/* absent for the header key */
 } __attribute__((packed));
 
 static int export(const struct pt_frame_keys *k, const char *label,

@@ -5,9 +5,8 @@
  *     lane's secret  "EXPORTER-pagetrim-frames"  session_id, direction, lane
  *     header key     "EXPORTER-pagetrim-header"  session_id, direction
  *
- * Each transfer has a connection and a session id of its own, so its keys never
- * return, and no nonce with them.
- * Threads: control's.
+ * Each transfer has a connection and a session id of its own, so neither keys
+ * nor nonces ever repeat.  Threads: control's.
  */
 #ifndef CHANNEL_FRAME_KEYS_H
 #define CHANNEL_FRAME_KEYS_H
@@ -19,7 +18,7 @@ struct pt_frame_keys {
 	struct pt_conn *conn;		/* sealed: past its handshake */
 	__u64 session_id;
 	enum pt_cipher cipher;		/* not NONE */
-	__u8 rekey_log2;		/* frames to a key, as agreed in OPEN */
+	__u8 rekey_log2;		/* frames per key, as agreed in OPEN */
 };
 
 /* pt_frame_keys_header writes the key of the header's check. */

@@ -20,8 +20,8 @@ int pt_conn_hello_send(struct pt_conn *c, struct pt_error *err)
 	return pt_conn_send(c, &m, err);
 }
 
-/* is_hello_start: the bytes that have come may begin a HELLO, so that a
- * stranger is known by its first wrong byte. */
+/* is_hello_start: the received bytes may begin a HELLO; the first wrong byte
+ * reveals a stranger. */
 static bool is_hello_start(const struct pt_conn *c)
 {
 	static const struct {
@@ -51,8 +51,8 @@ static void versions_print(char *to, size_t sz, __u16 min, __u16 max)
 		snprintf(to, sz, "%u..%u", min, max);
 }
 
-/* tell_refused: the peer hears why its HELLO is refused.  Our own comes first,
- * so that it can judge that, too. */
+/* tell_refused sends the peer the reason why its HELLO is refused.  Our own
+ * HELLO comes first, so that the peer can judge it, too. */
 static void tell_refused(struct pt_conn *c, const char *why)
 {
 	struct pt_message m;
@@ -94,8 +94,8 @@ static int hello_agree(struct pt_conn *c, const struct pt_msg_hello *theirs,
 	return pt_conn_fail(c, code, why, err);
 }
 
-/* refuse whoever did not begin with a HELLO.  TLS is told ours, so that it can
- * say what is wrong: we are no secret, having no key. */
+/* refuse rejects a peer that did not begin with a HELLO.  A TLS peer gets our
+ * HELLO, so that it can report the cause; without a key we are no secret. */
 static int refuse(struct pt_conn *c, struct pt_error *err)
 {
 	if (c->tls || c->in[c->in_at] < 20 || c->in[c->in_at] > 23)
@@ -124,7 +124,8 @@ int pt_conn_hello_recv(struct pt_conn *c, struct pt_error *err)
 			tell_refused(c, c->failed.text);
 			return ret;
 		}
-		/* Before judging it: the peer can then name both, too. */
+		/* Send it before judging the peer's, so that the peer can name
+		 * both, too. */
 		if (ret && !c->greeted)
 			ret = pt_conn_hello_send(c, err) ? : 1;
 		if (ret > 0)

@@ -15,7 +15,8 @@
 #include "channel/conn_io.h"
 
 #define BACKLOG		256
-#define PAUSE_MS	100	/* without accepting, when descriptors lack */
+#define PAUSE_MS	100	/* pause of accepting if descriptors are
+				 * short */
 #define PLACES_MIN	16
 
 /* pending: a connection that has not said HELLO, or whose HELLO was refused and
@@ -54,7 +55,8 @@ static int refuse(const struct pt_address *addr, int code,
 			    strerror(-code), hint);
 }
 
-/* places: what the process needs descriptors for comes first. */
+/* places returns the count of pending connections, after the process's other
+ * needs for descriptors. */
 static unsigned places(void)
 {
 	struct rlimit files;
@@ -65,8 +67,8 @@ static unsigned places(void)
 	return cnt < PLACES_MIN ? PLACES_MIN : cnt;
 }
 
-/* watch: events of fd are marked by its place in l; those of strangers by
- * their struct pending. */
+/* watch marks events of fd by its address in l, and those of strangers by their
+ * struct pending. */
 static int watch(struct pt_listener *l, int *fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = fd };
@@ -200,8 +202,7 @@ static void timer_set(struct pt_listener *l)
 	timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* make_room: the oldest goes; if there is none, accept would only be called in
- * vain. */
+/* make_room drops the oldest; if there is none, accept would fail. */
 static int make_room(struct pt_listener *l, int code, struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT_SZ];
@@ -217,7 +218,7 @@ static int make_room(struct pt_listener *l, int code, struct pt_error *err)
 			    strerror(-code));
 }
 
-/* take_in gives a newcomer its place: 0 or -errno. */
+/* take_in gives a newcomer its place; returns 0 or -errno. */
 static int take_in(struct pt_listener *l, int sock,
 		   const struct sockaddr_storage *sa)
 {
@@ -247,7 +248,7 @@ static int take_in(struct pt_listener *l, int sock,
 	return ret;
 }
 
-/* welcome takes a newcomer in, if one is there: 0 or -errno. */
+/* welcome accepts a newcomer, if there is one; returns 0 or -errno. */
 static int welcome(struct pt_listener *l, struct pt_error *err)
 {
 	struct sockaddr_storage sa = { 0 };
@@ -260,7 +261,7 @@ static int welcome(struct pt_listener *l, struct pt_error *err)
 		switch (errno) {
 		case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM:
 			return make_room(l, -errno, err);
-		default:	/* the newcomer has gone */
+		default:	/* the newcomer has left */
 			return 0;
 		}
 	}
@@ -268,15 +269,15 @@ static int welcome(struct pt_listener *l, struct pt_error *err)
 	return ret ? make_room(l, ret, err) : 0;
 }
 
-/* part goes on with one that was refused. */
+/* part continues a refused connection. */
 static void part(struct pt_listener *l, struct pending *p)
 {
 	if (pt_conn_finish_step(p->conn))
 		pt_conn_close(pending_take(l, p));
 }
 
-/* turn_away: a stranger is told nothing; who was greeted is given time to read
- * what is wrong with its HELLO. */
+/* turn_away rejects a connection: a stranger gets no answer; a peer that got
+ * our HELLO has time to read the reason. */
 static void turn_away(struct pt_listener *l, struct pending *p, int code)
 {
 	if (!p->conn->greeted || (code != -EPROTO && code != -EPROTONOSUPPORT)) {
@@ -290,8 +291,8 @@ static void turn_away(struct pt_listener *l, struct pending *p, int code)
 	part(l, p);
 }
 
-/* greet goes on with p: 1 and *out has said HELLO and got ours, 0 when there is
- * more to come, -errno when it was turned away. */
+/* greet continues p: 1: *out has exchanged HELLO with us; 0: more is to come;
+ * -errno: it was rejected. */
 static int greet(struct pt_listener *l, struct pending *p, struct pt_conn **out,
 		 struct pt_error *err)
 {
@@ -335,7 +336,7 @@ int pt_listener_accept(struct pt_listener *l, struct pt_conn **out,
 		l->paused_until_ns = 0;
 		watch(l, &l->sock);
 	}
-	/* The kernel hands out what is ready in turn, one at a time. */
+	/* The kernel hands out ready descriptors in turn, one at a time. */
 	for (int i = 0; !ret && i < PT_STEPS_MAX; i++) {
 		if (epoll_wait(l->epoll, &ev, 1, 0) != 1)
 			break;

@@ -105,7 +105,7 @@ size_t pt_field_item_sz(enum pt_field_kind kind)
 	}
 }
 
-/* prefix_sz: wire bytes of the count before the items. */
+/* prefix_sz returns the wire bytes of the count before the items. */
 static size_t prefix_sz(enum pt_field_kind kind)
 {
 	switch (kind) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* messages: what the two agents say to each other over TCP.  The lists below
- * are the one place for each fact: struct, encoder, decoder, names, limits.
+/* messages: the messages between the two agents over TCP.  Struct, encoder,
+ * decoder, names and limits all come from the lists below.
  *
  *    0                4         6         8
  *    +----------------+---------+---------+------------------------
@@ -22,12 +22,12 @@
  *    ledger       struct pt_ledger name        u64 each of PT_LEDGER_FIELDS
  *    cap          nothing                      nothing
  *
- * cap is no field: those behind it are on the wire only if the connection has
- * the capability min, which both HELLOs said.  Without it they decode as 0.
+ * cap is no field: the fields after it are on the wire only if the connection
+ * has the capability min, which both HELLOs have.  Without it they decode as 0.
  *
- * A list lies in the struct.  An array or bytes is borrowed: when sending,
- * from the caller for the time of the call; when received, from the decoder's
- * memory until the next message is decoded (struct copies do not keep it).
+ * A list is in the struct.  An array or bytes is borrowed: for sending, from
+ * the caller for the time of the call; when received, from the decoder's memory
+ * until the next message is decoded (struct copies do not keep it).
  *
  * Decoding checks every length and range of these lists, that the payload
  * ends with its last field (HELLO alone may be longer: later versions append
@@ -51,7 +51,7 @@
 #define PT_CONTROL_MAGIC	0x50544354	/* "PTCT" */
 
 #define PT_MESSAGE_HDR_SZ	8
-#define PT_MESSAGE_START_SZ	9	/* tell a HELLO from what it is not */
+#define PT_MESSAGE_START_SZ	9	/* identify a HELLO */
 #define PT_PAYLOAD_SZ_MAX	(64u * 1024 + 64)
 #define PT_MESSAGE_SZ_MAX	(PT_MESSAGE_HDR_SZ + PT_PAYLOAD_SZ_MAX)
 
@@ -72,7 +72,7 @@
 #define PT_REKEY_LOG2_MIN	16	/* frames sealed with one key: 2^16 ... */
 #define PT_REKEY_LOG2_MAX	22	/* ... to 2^22 */
 
-/* Who may send a message. */
+/* The possible senders of a message. */
 #define PT_FROM_SENDER	 PT_ROLE_SENDER
 #define PT_FROM_RECEIVER PT_ROLE_RECEIVER
 #define PT_FROM_BOTH	 (PT_ROLE_SENDER | PT_ROLE_RECEIVER)
@@ -131,13 +131,13 @@ enum pt_message_type {
 /* The fields of each message: X(kind, name, min, max).  min and max bound the
  * value of a number, the bytes of a str or bytes, the items of the others. */
 
-/* Bits of HELLO's capabilities: what both ends say may be used. */
+/* Bits of HELLO's capabilities, which both ends must have to use them. */
 #define PT_CAP_COPIES		(1ULL << 0)	/* records of kind COPY */
-#define PT_CAP_ARRIVALS		(1ULL << 1)	/* when frames arrived, and
-						 * which are placed */
+#define PT_CAP_ARRIVALS		(1ULL << 1)	/* arrival times, and placed
+						 * frames */
 #define PT_CAP_WORKING		(1ULL << 2)	/* WORKING */
 
-/* First on a connection, both ways.  The layout never changes. */
+/* The first message in both directions.  The layout never changes. */
 #define PT_MSG_HELLO_FIELDS(X)						\
 	X(u32, magic, PT_CONTROL_MAGIC, PT_CONTROL_MAGIC)		\
 	X(u16, version_min, 1, 0xffff)					\
@@ -260,7 +260,7 @@ enum pt_message_type {
 	X(u64, region_first, 0, PT_REGION_MAX)				\
 	X(u64_array, digest, 0, PT_DIGESTS_MAX)	/* of pages; 0: all said */
 
-/* WORKING: on what an end is at work that the other waits for. */
+/* WORKING: the work of an end for which the other waits. */
 enum pt_work {
 	PT_WORK_SOURCE	= 1,	/* a sender reads its source */
 	PT_WORK_STORAGE	= 2,	/* a receiver waits for storage */
@@ -310,8 +310,8 @@ struct pt_message {
 	};
 };
 
-/* pt_message_scratch: where received arrays stand in host order; one a
- * connection, overwritten by the next pt_message_decode. */
+/* pt_message_scratch: received arrays in host order; one per connection,
+ * overwritten by the next pt_message_decode. */
 struct pt_message_scratch {
 	union {
 		__u64 numbers[PT_DIGESTS_MAX];
@@ -331,10 +331,10 @@ const char *pt_message_name(unsigned type);
 int pt_message_encode(const struct pt_message *m, __u64 capabilities,
 		      void *buf, size_t room, struct pt_error *err);
 
-/* pt_message_decode reads one message from the sz bytes at buf, which peer
- * (an enum pt_role) sent.  Returns the bytes it took, or 0 when buf ends
- * before the message does: call again with more.  A header that cannot be
- * sound is refused before its payload is there.
+/* pt_message_decode reads one message from the sz bytes at buf, which peer (an
+ * enum pt_role) sent.  Returns the message's bytes, or 0 if buf ends before the
+ * message does: call again with more.  An invalid header is refused before its
+ * payload has come.
  *   -EPROTO   not a message, or a field outside its limits; err names it */
 int pt_message_decode(struct pt_message *out,
 		      struct pt_message_scratch *scratch,
@@ -344,8 +344,8 @@ int pt_message_decode(struct pt_message *out,
 /* pt_message_is_hello: the PT_MESSAGE_START_SZ bytes begin a HELLO in clear. */
 bool pt_message_is_hello(const void *start);
 
-/* pt_message_abort makes m an ABORT that says exit and text, cut and cleaned
- * to what an ABORT may carry. */
+/* pt_message_abort makes m an ABORT with exit and text, which is cut and
+ * cleaned for an ABORT. */
 void pt_message_abort(struct pt_message *m, enum pt_exit exit,
 		      const char *text);
 

@@ -2,24 +2,32 @@
 #include "lane/congestion_loss.h"
 
 #define START_QUEUE_NS	(PT_CC_QUEUE_NS / 2)	/* ends START */
-#define LEFT_NS		1500000.0	/* of queue, when the rate goes on */
-#define ACK_NS		1500000.0	/* an ACK waits for others, up to */
+#define LEFT_NS		1500000.0	/* of queue that DELAY leaves */
+#define ACK_NS		1500000.0	/* an ACK waits for others up to that
+					 * long */
 #define DRAIN_NS	250000000ULL	/* between two drains, at least; at most */
 #define DRAIN_MAX_NS	500000000ULL	/* while the queue is never empty */
-#define CUT		0.8		/* of the window stays, unless much waits */
-#define TEST_NS		500000000ULL	/* between two looks for others, then */
+#define CUT		0.8		/* part of the window that stays, unless
+					 * the queue is long */
+#define TEST_NS		500000000ULL	/* between two tests for competitors,
+					 * then */
 #define TEST_MAX_NS	8000000000ULL	/* longer, up to this */
-#define STAYS_CNT	3		/* times that a queue stays: others' */
-#define CLIMB		0.15		/* of the window, a round, beside others */
-#define PACE		1.2		/* windows a round trip, as threads wake late */
+#define STAYS_CNT	3		/* rounds that a queue stays if others
+					 * fill it */
+#define CLIMB		0.15		/* part of the window per round, beside
+					 * others */
+#define PACE		1.2		/* windows per round trip, as threads
+					 * wake late */
 #define STEP_UP		1.25
-#define STEP_MAX	0.25		/* of the window, a round */
-#define PAST		1.15		/* of the peak: more than there was */
-#define ALONE		0.3		/* of a queue is left by noise, more by others */
-#define BETA_START	0.9		/* of the window stays, when START ends, */
+#define STEP_MAX	0.25		/* part of the window per round */
+#define PAST		1.15		/* of the peak: a new peak */
+#define ALONE		0.3		/* part of a queue that noise leaves;
+					 * others leave more */
+#define BETA_START	0.9		/* part of the window that stays when
+					 * START ends, */
 #define BETA_FIRST	0.85		/* after the first loss, */
-#define FIRST_NS	3000000000ULL	/* (none was for so long) */
-#define CUBIC_BETA	0.7		/* after others */
+#define FIRST_NS	3000000000ULL	/* (no loss for that long) */
+#define CUBIC_BETA	0.7		/* after other losses */
 #define CUBIC_C		0.4		/* frames a s^3 */
 #define RATE_MIN	(64e3 / 1e9)	/* bytes a ns */
 
@@ -30,7 +38,7 @@ __u64 pt_congestion_rtt_ns(const struct pt_congestion *c)
 	return rtt_ns == NONE_NS ? 0 : rtt_ns;
 }
 
-/* rate: delivered, bytes a ns; 0: not known. */
+/* rate returns the delivery rate in bytes per ns; 0: unknown. */
 static double rate(const struct pt_congestion *c)
 {
 	double highest = 0;
@@ -40,9 +48,9 @@ static double rate(const struct pt_congestion *c)
 	return highest;
 }
 
-/* queue_of: how long our frames may wait.  The smaller our part of the path is, the
- * longer: who has much gives way first, and so it comes to be divided evenly,
- * though none knows exactly how long the way takes without a queue. */
+/* queue_of returns how long our frames may wait, which is longer the smaller
+ * our share of the path is.  So a flow with a large share yields first, and
+ * shares become even, although no flow knows the exact base delay. */
 static __s64 queue_of(const struct pt_congestion *c)
 {
 	double highest = -1e-9 * least(&c->rate_high);
@@ -56,8 +64,8 @@ static double window_min(const struct pt_congestion *c)
 	return 2.0 * c->frame_sz;
 }
 
-/* put makes what is wanted the window, and the pace fit it: a little faster than
- * what it lasts for, so that the window is what limits. */
+/* put sets the window to the wanted one, and the pace slightly faster than the
+ * window per round trip, so that the window is the limit. */
 static void put(struct pt_congestion *c)
 {
 	double rtt_ns = max2(c->srtt_ns, 250000.0);
@@ -71,7 +79,7 @@ static void put(struct pt_congestion *c)
 			 (c->is_tested ? 1 : 0.75);
 	c->window = max2(window, window_min(c));
 	pace = (c->mode == PT_CC_START ? 2 : PACE) * c->window / rtt_ns;
-	/* The round trip known is one of a longer queue, perhaps. */
+	/* The known round trip may include a longer queue. */
 	if (!c->is_draining)
 		pace = max2(pace, rate(c));
 	c->bytes_per_s = max2(RATE_MIN, pace) * 1e9;
@@ -103,8 +111,8 @@ static void begin_drain(struct pt_congestion *c, __u64 now_ns)
 	c->low_queue_ns = NONE_NS;
 }
 
-/* begin_test drains our own part of a queue of queue_ns: if that was all of it, we
- * are alone. */
+/* begin_test drains our own part of a queue of queue_ns: if the queue vanishes,
+ * there is no competitor. */
 static void begin_test(struct pt_congestion *c, __s64 queue_ns, __u64 now_ns)
 {
 	begin_drain(c, now_ns);
@@ -112,7 +120,7 @@ static void begin_test(struct pt_congestion *c, __s64 queue_ns, __u64 now_ns)
 	c->tested_queue_ns = queue_ns;
 }
 
-/* full: the window that keeps the path busy, and a little queue with it. */
+/* full returns the window that keeps the path busy with a small queue. */
 static double full(const struct pt_congestion *c)
 {
 	return rate(c) * (pt_congestion_rtt_ns(c) + ACK_NS + LEFT_NS);
@@ -144,8 +152,8 @@ static void enter_loss(struct pt_congestion *c, __u64 now_ns)
 	c->over_cnt = 0;
 }
 
-/* undo_cuts: of a queue that others fill our part is half, what we gave way for
- * nothing included. */
+/* undo_cuts restores our half of a queue that others fill, with the part that
+ * we yielded in vain. */
 static void undo_cuts(struct pt_congestion *c, const struct pt_cc_round *r)
 {
 	double half = c->rate_before *
@@ -154,7 +162,7 @@ static void undo_cuts(struct pt_congestion *c, const struct pt_cc_round *r)
 	c->wanted = max2(c->wanted, max2(c->before, half));
 }
 
-/* lost is what a loss does that says that a queue overflowed. */
+/* lost reacts to a loss by an overflowing queue. */
 static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
 		 __u64 now_ns)
 {
@@ -181,7 +189,8 @@ static void lost(struct pt_congestion *c, const struct pt_cc_round *r,
 	enter_loss(c, now_ns);
 }
 
-/* grow_delay: by steps that become larger while nothing speaks against it. */
+/* grow_delay grows the window by steps that become larger while no queue builds
+ * up. */
 static void grow_delay(struct pt_congestion *c, const struct pt_cc_round *r)
 {
 	double weight = (double)c->weight / PT_CC_WEIGHT_ONE;
@@ -193,8 +202,8 @@ static void grow_delay(struct pt_congestion *c, const struct pt_cc_round *r)
 		c->step *= STEP_UP;
 }
 
-/* leave takes our part out of the queue: of what was on the way, not of a window
- * that was not used up; on a long way little of it waits. */
+/* leave removes our part from the queue, computed from the bytes in flight, not
+ * from an unused window; on a long path little of it waits. */
 static void leave(struct pt_congestion *c, const struct pt_cc_round *r,
 		  __u64 now_ns)
 {
@@ -249,8 +258,8 @@ static void grow_loss(struct pt_congestion *c, __u64 now_ns)
 	double target = CUBIC_C * (t - k) * (t - k) * (t - k) * frame * weight +
 			c->peak;
 
-	/* Others fill the queue, and no loss has told our part yet: CUBIC alone
-	 * would take half a minute to find it. */
+	/* Others fill the queue, and no loss has shown our share yet: CUBIC
+	 * alone would take half a minute to find it. */
 	if (c->beta == 1)
 		c->wanted *= 1 + CLIMB;
 	c->friendly += weight * frame * 3 * (1 - CUBIC_BETA) /
@@ -278,8 +287,8 @@ static void round_loss(struct pt_congestion *c, const struct pt_cc_round *r,
 	}
 }
 
-/* drain_on goes on with a drain: it lasts until what is on the way is little, and
- * then one round trip, for all who wait to see the path empty. */
+/* drain_on continues a drain: it lasts until little is in flight, and then one
+ * round trip, so that all flows see the path empty. */
 static void drain_on(struct pt_congestion *c, const struct pt_congestion_ack *a)
 {
 	if (!c->low_ns) {
@@ -311,7 +320,7 @@ static void round_start(struct pt_congestion *c, const struct pt_cc_round *r,
 			bool is_lost, __u64 now_ns)
 {
 	if (r->queue_ns > (__s64)START_QUEUE_NS) {
-		/* Once may be a receiver that slept. */
+		/* A single time may be a receiver that slept. */
 		if (!c->over_cnt++ && !is_lost)
 			return;
 		begin_test(c, r->queue_ns, now_ns);
@@ -324,7 +333,7 @@ static void round_start(struct pt_congestion *c, const struct pt_cc_round *r,
 		return;
 	/* A short queue, which a pace of twice the rate overflowed. */
 	c->wanted *= BETA_START;
-	/* No more is of use than what the path brought. */
+	/* A window beyond the path's delivery is useless. */
 	if (rate(c) > 0)
 		c->wanted = min2(c->wanted, rate(c) *
 				 (pt_congestion_rtt_ns(c) + ACK_NS + c->queue_ns));
@@ -332,9 +341,9 @@ static void round_start(struct pt_congestion *c, const struct pt_cc_round *r,
 	c->step = max2(c->step, c->wanted / 16);
 }
 
-/* sample notes the rate at which frames arrived in a round that used the window up.
- * A receiver that slept takes many at once: they arrived no faster than they
- * were sent. */
+/* sample notes the arrival rate of a round that used the window up.  A receiver
+ * that slept takes many frames at once, so the rate is at most that of
+ * sending. */
 static void sample(struct pt_congestion *c, const struct pt_cc_round *r,
 		   const struct pt_congestion_ack *a)
 {
@@ -352,7 +361,7 @@ static void sample(struct pt_congestion *c, const struct pt_cc_round *r,
 static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a)
 {
 	struct pt_cc_round r = c->round;
-	/* A pace alone, which a starved CPU cannot keep, is no limit. */
+	/* The pace alone is no limit, since a starved CPU cannot keep it. */
 	bool limited = r.is_limited && 2 * r.in_flight_max >= c->window;
 	bool is_lost;
 
@@ -374,7 +383,7 @@ static void end_round(struct pt_congestion *c, const struct pt_congestion_ack *a
 		c->queue_max_ns = r.queue_ns;
 	else
 		c->queue_max_ns -= c->queue_max_ns / 256;
-	/* What was sent under a larger window is still on its way. */
+	/* Frames of a larger window are still in flight. */
 	if (c->is_draining || a->in_flight > c->wanted * 9 / 8)
 		return;
 	if (c->hold) {
@@ -403,8 +412,8 @@ static void take_delay(struct pt_congestion *c,
 	least_add(&c->rtt, rtt_ns, a->now_ns);
 	c->srtt_ns = c->srtt_ns ? (7 * c->srtt_ns + a->now_ns - a->sent_ns) / 8
 				: (__u64)rtt_ns;
-	/* Where frames overtake others they wait for something, and not for
-	 * those before them. */
+	/* Where frames overtake others, they do not wait for the frames
+	 * ahead. */
 	queue_ns = delay_ns - least(&c->delay) - c->overtaken_ns;
 	if (queue_ns < 0)
 		queue_ns = 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* congestion_filter: what the controller remembers of a path in a few numbers: the
- * least value of a while, and the share of what was lost.
- * For congestion.c alone.  Threads: the caller's one at a time. */
+/* congestion_filter: the controller's memory of a path: minimum over a time,
+ * and loss rate.  For congestion.c only.  Threads: one at a time. */
 #ifndef LANE_CONGESTION_FILTER_H
 #define LANE_CONGESTION_FILTER_H
 
@@ -76,7 +75,7 @@ static inline double part(const struct pt_cc_part *p)
 	return all > 0 ? p->lost / all : 0;
 }
 
-/* past finds the round that tells of frames sent at sent_ns; NULL: none any more. */
+/* past finds the round of frames sent at sent_ns; NULL: it is forgotten. */
 static inline const struct pt_cc_past *past(const struct pt_congestion *c,
 					    __u64 sent_ns)
 {

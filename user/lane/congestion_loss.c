@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "lane/congestion_loss.h"
 
-#define LOSS_FRAMES	128.0		/* make known what part is lost */
-#define LOSS_MUCH	0.04		/* more is no path's own, unless it stays */
-#define LOSS_LATE	0.2		/* of what comes in any order much comes late */
-#define LOSS_NONE	0.0005		/* a path that loses nothing */
-#define STAYS_MAX	0.4		/* more can be a rate that is far too high */
+#define LOSS_FRAMES	128.0		/* needed to know the loss rate */
+#define LOSS_MUCH	0.04		/* more is not the path's own, unless it
+					 * stays */
+#define LOSS_LATE	0.2		/* with reordering many frames come
+					 * late */
+#define LOSS_NONE	0.0005		/* a path without loss */
+#define STAYS_MAX	0.4		/* more may be a rate that is far too
+					 * high */
 #define STAYS_WINDOW	0.5		/* with so much of the window left ... */
 #define STAYS_PART	0.7		/* ... so much of the loss was left */
-#define STAYS_NS	4000000000ULL	/* that is believed */
+#define STAYS_NS	4000000000ULL	/* how long that holds */
 #define ENDED_PART	0.5		/* with so much of the loss left at most ... */
-#define ENDED_FRAMES	1024		/* ... for so long, the cuts ended it */
+#define ENDED_FRAMES	1024		/* ... for that many frames, the cuts
+					 * ended it */
 
-/* stood and was_empty: in a round with this least and this longest queue. */
+/* stood and was_empty judge a round by its minimum and maximum queue. */
 static bool stood(const struct pt_congestion *c, __s64 queue_ns)
 {
 	return queue_ns > PT_CC_SEEN_NS && queue_ns >= c->queue_max_ns / 2;
@@ -43,8 +47,9 @@ void pt_cc_take_loss(struct pt_congestion *c,
 		c->round.lost_full_sz += a->lost_sz;
 }
 
-/* weigh_cuts: much less is lost since the window was cut, for long enough that it is
- * no chance.  So a queue was what lost, and its next loss is another one. */
+/* weigh_cuts: much less is lost since the window was cut, for long enough that
+ * this is not chance.  So a queue lost the frames, and its next loss is a new
+ * one. */
 static void weigh_cuts(struct pt_congestion *c, const struct pt_cc_round *r)
 {
 	if (part(&c->loss) > ENDED_PART * c->much_part)

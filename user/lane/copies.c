@@ -7,8 +7,8 @@
 
 #define SLOTS_MIN	64
 
-/* slot_cnt_of: about two a page, so that most contents find theirs free; a power
- * of two. */
+/* slot_cnt_of returns about two slots per page, so that most contents find a
+ * free one; a power of two. */
 static __u64 slot_cnt_of(__u64 page_cnt, __u32 lane_cnt)
 {
 	__u64 cnt = SLOTS_MIN;
@@ -47,8 +47,8 @@ int pt_copies_init(struct pt_copies *c, __u64 page_cnt, __u32 lane_cnt)
 		pt_copies_free(c);
 		return -ENOMEM;
 	}
-	/* Each look is somewhere else: large pages spare a miss of the TLB.  An
-	 * old kernel may have none, and then it works as well. */
+	/* Accesses are random, so large pages save TLB misses.  An old kernel
+	 * may have none, which also works. */
 	madvise(c->slots, slots_sz(c), MADV_HUGEPAGE);
 	return 0;
 }

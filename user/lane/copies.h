@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* copies: which page a lane has sent that held some content, so that another
- * page of the same content may go as a copy of it.
+/* copies: finds a page of the same content that a lane has sent, so that a page
+ * may go as a copy of it (dedup).
  *
  * Shape: a table of slots, 8 bytes each, by the low bits of pt_digest_content;
- * who comes later has the slot.  It only suggests: a slot may tell of another
- * content, or of a page that was sent again since.
- * Threads: one lane's, no locks.
+ * direct-mapped: later inserts overwrite.  A hit is only a hint: a slot may
+ * belong to another content, or to a page that was sent again since.  Threads:
+ * one lane's, no locks.
  */
 #ifndef LANE_COPIES_H
 #define LANE_COPIES_H
@@ -15,7 +15,7 @@
 
 #define PT_COPIES_SLOTS_MAX	(1u << 20)	/* of all lanes: 8 MiB */
 
-/* pt_original: a page that may be named as what another equals. */
+/* pt_original: a page that may be the original of a copy. */
 struct pt_original {
 	__u64 page_idx;
 	__u32 seq;		/* of the last frame that carries it, the lower
@@ -37,19 +37,20 @@ struct pt_copies {
 };
 
 /* pt_copies_init makes an empty table for one of lane_cnt lanes that share
- * page_cnt page indices.  Of more pages than a slot can number it makes none,
- * and returns 0, too.  -ENOMEM. */
+ * page_cnt page indices.  For more pages than a slot can number it makes no
+ * table, and returns 0, too.  -ENOMEM. */
 int pt_copies_init(struct pt_copies *c, __u64 page_cnt, __u32 lane_cnt);
-void pt_copies_free(struct pt_copies *c);	/* as after {}; twice is fine */
+void pt_copies_free(struct pt_copies *c);	/* may be called twice, and
+						 * after {} */
 
-/* pt_copies_slot returns where a content's page is, or would be. */
+/* pt_copies_slot returns the slot of a content's page. */
 static inline struct pt_copies_slot *pt_copies_slot(const struct pt_copies *c,
 						    __u64 content)
 {
 	return &c->slots[content & c->mask];
 }
 
-/* pt_copies_find returns whether there is a page that may hold content. */
+/* pt_copies_find returns whether there is a page that may have the content. */
 static inline bool pt_copies_find(const struct pt_copies *c, __u64 content,
 				  struct pt_original *original)
 {
@@ -60,7 +61,7 @@ static inline bool pt_copies_find(const struct pt_copies *c, __u64 content,
 	return slot.page;
 }
 
-/* pt_copies_note: page_idx, of this content, ends in the frame seq. */
+/* pt_copies_note notes that page_idx, of this content, ends in frame seq. */
 static inline void pt_copies_note(struct pt_copies *c, __u64 content,
 				  __u64 page_idx, __u64 seq)
 {

@@ -160,7 +160,7 @@ bool pt_inbox_peek(const struct pt_inbox *in)
 	return atomic_load_explicit(&in->is_full, memory_order_acquire);
 }
 
-/* mail_move copies what is used of the lists only. */
+/* mail_move copies only the used part of the lists. */
 static void mail_move(struct pt_mail *to, struct pt_mail *from)
 {
 	memcpy(to->missing, from->missing,
@@ -217,7 +217,7 @@ bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail, __u64 timeout_ns)
 	full = atomic_load(&in->is_full);
 	if (full) {
 		mail_move(mail, &in->mail);
-		/* stop is for ever, so it stays to be seen */
+		/* stop is permanent, so it stays set */
 		atomic_store(&in->is_full, in->mail.stop);
 	}
 	pthread_mutex_unlock(&in->lock);

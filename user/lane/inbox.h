@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* inbox: what the control thread has for a lane: acknowledgements, answers to
+/* inbox: the control thread's messages for a lane: acknowledgements, answers to
  * probes, orders.
  *
- * Shape: the newest value of what only grows (ACK), bounded lists of what must
- * not be lost (missing ranges, probes seen).
- * Threads: one posts (control), one takes (the lane).
+ * Shape: the newest values of growing numbers (ACK), and bounded lists of
+ * events that must not be lost (missing ranges, probes seen).  Threads: control
+ * posts, the lane takes.
  */
 #ifndef LANE_INBOX_H
 #define LANE_INBOX_H
@@ -14,20 +14,20 @@
 #include "channel/messages.h"
 #include "wire/link.h"
 
-#define PT_INBOX_RANGES		8192	/* as many as frames in flight; each
-					 * second one can be a range */
+#define PT_INBOX_RANGES		8192	/* as many as frames in flight, every
+					 * second of which can be a range */
 #define PT_INBOX_PROBES		128
 #define PT_INBOX_REFUSED	65536	/* as many as records in flight */
 
 struct pt_inbox;
 
-/* pt_mail: all that came since the last take. */
+/* pt_mail: all messages since the last take. */
 struct pt_mail {
 	bool has_ack;
 	__u64 upto;
 	__u64 freed_desc;
 	__u32 window;
-	__u64 placed_upto;	/* these of a peer with PT_CAP_ARRIVALS */
+	__u64 placed_upto;	/* from a peer with PT_CAP_ARRIVALS */
 	__u64 arrived_sz;
 	__u64 arrived_ns;
 	__u64 top;
@@ -64,7 +64,7 @@ void pt_inbox_link(struct pt_inbox *in, const struct pt_link *link);
 void pt_inbox_go(struct pt_inbox *in, __u16 slot, __u16 slot_cnt);
 void pt_inbox_stop(struct pt_inbox *in);
 
-/* pt_inbox_peek: something may be there; no lock. */
+/* pt_inbox_peek: there may be mail; no lock. */
 bool pt_inbox_peek(const struct pt_inbox *in);
 
 /* pt_inbox_take waits up to timeout_ns (0: not at all) for mail and moves it

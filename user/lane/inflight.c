@@ -64,8 +64,8 @@ void pt_inflight_destroy(struct pt_inflight *f)
 
 bool pt_inflight_has_room(const struct pt_inflight *f)
 {
-	/* Twice: extents of a frame are contiguous, the ring's end may be
-	 * skipped. */
+	/* Twice the size: extents of a frame are contiguous, so the ring's end
+	 * may be skipped. */
 	return f->next - f->upto < f->cfg.frame_cnt &&
 	       f->extent_next - f->extent_upto + 2 * PT_RECORDS_MAX <=
 	       f->cfg.extent_cnt;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* inflight: what each frame that is not acknowledged yet carried, so that a
- * lost frame's pages can be made dirty again.
+/* inflight: the contents of each unacknowledged frame, so that a lost frame's
+ * pages can be made dirty again.
  *
  * Shape: a ring of frames in order of sequence number, and a ring of their
  * extents (runs of guest pages).  Both bounded; a full ring is backpressure.
@@ -45,15 +45,16 @@ __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 		       __u64 sent_ns, const struct pt_extent *extents,
 		       __u32 extent_cnt);
 
-/* pt_inflight_sent_ns: of the frame seq; 0 if it is not in flight. */
+/* pt_inflight_sent_ns returns the sending time of frame seq; 0 if it is not in
+ * flight. */
 __u64 pt_inflight_sent_ns(const struct pt_inflight *f, __u64 seq);
 
 __u64 pt_inflight_upto(const struct pt_inflight *f);
 __u64 pt_inflight_next_seq(const struct pt_inflight *f);
 bool pt_inflight_is_empty(const struct pt_inflight *f);
 
-/* pt_inflight_extents returns what the frame seq carried, and its descriptors,
- * or NULL if seq is not in flight: a peer's mistake, not ours. */
+/* pt_inflight_extents returns the extents of frame seq, and its descriptors, or
+ * NULL if seq is not in flight: a peer's mistake, not ours. */
 const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 					    __u64 seq, __u32 *extent_cnt,
 					    __u32 *desc_cnt);
@@ -63,11 +64,11 @@ const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 __u32 pt_inflight_lost(struct pt_inflight *f, __u64 seq);
 
 /* pt_inflight_came returns the size of the largest frame in flight below upto
- * of which that was not noted; 0: there is none. */
+ * that was not noted as lost; 0: there is none. */
 __u32 pt_inflight_came(const struct pt_inflight *f, __u64 upto);
 
 /* pt_inflight_release forgets the frames below upto.  -EPROTO if upto goes
- * backwards or past what was sent. */
+ * backwards or past the sent frames. */
 int pt_inflight_release(struct pt_inflight *f, __u64 upto);
 
 #endif

@@ -10,8 +10,8 @@
 #include <pagetrim/clock.h>
 #include "base/thread.h"
 
-#define DOUBT_NS	200000000ULL	/* for control to read what came */
-#define IDLE_NS		100000000ULL	/* wait when there is nothing to do */
+#define DOUBT_NS	200000000ULL	/* for control to read pending input */
+#define IDLE_NS		100000000ULL	/* wait if there is nothing to do */
 
 static void set_state(struct pt_lane *l, enum pt_lane_state state)
 {
@@ -27,8 +27,8 @@ static void show_dirty(struct pt_lane *l)
 			      cnt < ~0U ? cnt : ~0U, memory_order_relaxed);
 }
 
-/* watch_path: a path may begin to eat large frames, silently, while small ones
- * still pass; then it is time to probe for what it takes now. */
+/* watch_path: a path may start to drop large frames silently (a PMTU black
+ * hole) while small ones still pass; then the lane searches the size again. */
 static void watch_path(struct pt_lane *l, __u32 came_sz)
 {
 	if (came_sz > pt_lane_small_sz(l))
@@ -63,7 +63,8 @@ static int take_ack(struct pt_lane *l)
 				    "lane %u: the receiver acknowledges what "
 				    "was not sent (is it pagetrim?)",
 				    l->cfg.lane_idx);
-	/* With nothing in flight, slow is who sends: a limit, the source. */
+	/* With nothing in flight the sender is the bottleneck: a limit, or the
+	 * source. */
 	if (mail->freed_desc > l->freed_desc)
 		l->unaccepted_ns = pt_inflight_is_empty(l->inflight)
 			? 0 : pt_clock_ns();
@@ -74,9 +75,9 @@ static int take_ack(struct pt_lane *l)
 	return 0;
 }
 
-/* is_stuck: no frame was accepted for the limit, though the receiver answers.  A
- * process that was stopped itself finds so, too, until control has read what came
- * meanwhile: it is looked at twice. */
+/* is_stuck: no frame was accepted for the time limit, although the receiver
+ * answers.  That also seems so to a process that was stopped, until control has
+ * read the pending input, so it is checked twice. */
 static bool is_stuck(struct pt_lane *l)
 {
 	__u64 limit_ns = l->cfg.job->progress_ns, now_ns = pt_clock_ns();
@@ -95,9 +96,9 @@ static bool is_stuck(struct pt_lane *l)
 	return now_ns - l->doubt_ns > DOUBT_NS;
 }
 
-/* watch_progress: the control connection may live while no frame arrives any
- * more, and loss alone would have us send for ever.  If the peer is silent
- * there, too, control knows better what to say, and soon. */
+/* watch_progress: the control channel may live while no frame arrives any more,
+ * and with loss alone we would send forever.  If the peer is silent there, too,
+ * control reports a better cause, and soon. */
 static int watch_progress(struct pt_lane *l)
 {
 	__u64 limit_ns = l->cfg.job->progress_ns;
@@ -152,8 +153,8 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 	return watch_progress(l);
 }
 
-/* send_page sends page i of the word; padding hides what it holds.  A zero page
- * is read from one of our own then: the source's may be a hole. */
+/* send_page sends page i of the scan batch; padding hides its content.  A zero
+ * page then comes from a page of our own, since the source's may be a hole. */
 static int send_page(struct pt_lane *l, const struct pt_page_word *w,
 		     unsigned i, __u64 page_idx)
 {
@@ -168,7 +169,8 @@ static int send_page(struct pt_lane *l, const struct pt_page_word *w,
 	return pt_lane_send_data(l, w, i, page_idx);
 }
 
-/* learn tells the governor what a word showed, and others what it counts. */
+/* learn passes a scan batch's result to the adaptive scan, and its counts to
+ * readers. */
 static void learn(struct pt_lane *l, const struct pt_page_word *w)
 {
 	const struct pt_adaptive_counts *from = &l->governor.counts;
@@ -218,7 +220,7 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 	return ret;
 }
 
-/* send_hole sends a region that is one, and wanted whole, as one run. */
+/* send_hole sends a region that is a hole, and wanted whole, as one run. */
 static int send_hole(struct pt_lane *l, __u64 region_idx)
 {
 	const struct pt_send_job *job = l->cfg.job;
@@ -230,8 +232,8 @@ static int send_hole(struct pt_lane *l, __u64 region_idx)
 	return pt_lane_add_zeroes(l, gfn, page_cnt);
 }
 
-/* view_region looks at a region.  Frames hold pages of several: before the view
- * overwrites those that it showed, the frames that wait for more are sent. */
+/* view_region views a region.  Frames have pages of several regions, so the
+ * staged frame is sent before the view overwrites its pages. */
 static int view_region(struct pt_lane *l, __u64 region_idx)
 {
 	const struct pt_send_job *job = l->cfg.job;
@@ -251,7 +253,7 @@ static int view_region(struct pt_lane *l, __u64 region_idx)
 	return pt_lane_source_left(l, ret);
 }
 
-/* send_region sends those of its pages that are in bits, cnt of them. */
+/* send_region sends the region's cnt pages in bits. */
 static int send_region(struct pt_lane *l, __u64 region_idx,
 		       const __u64 bits[PT_REGION_WORDS], __u32 cnt)
 {
@@ -270,9 +272,9 @@ static int send_region(struct pt_lane *l, __u64 region_idx,
 	return ret;
 }
 
-/* sweep sends each dirty page once, in a generation of its own.  It looks for mail
- * at each region, since what is put off sends no frame and waits for no credit;
- * and the more is acknowledged, the more may go as copies. */
+/* sweep sends each dirty page once, in a generation of its own.  It reads the
+ * inbox at each region, since pages that are put off send no frame and wait for
+ * no credit; and more acknowledgements allow more copies. */
 static int sweep(struct pt_lane *l)
 {
 	const struct pt_send_job *job = l->cfg.job;
@@ -295,14 +297,14 @@ static int sweep(struct pt_lane *l)
 	return ret ? ret : pt_lane_flush(l);
 }
 
-/* is_settled: all frames are decided on, and those accepted are in the sink. */
+/* is_settled: all frames are decided, and the accepted ones are in the sink. */
 static bool is_settled(const struct pt_lane *l)
 {
 	return pt_inflight_is_empty(l->inflight) &&
 	       l->placed_upto == pt_inflight_next_seq(l->inflight);
 }
 
-/* settle waits for acknowledgements when there is nothing to send. */
+/* settle waits for acknowledgements if there is nothing to send. */
 static int settle(struct pt_lane *l)
 {
 	int ret = 0;
@@ -318,7 +320,7 @@ static int settle(struct pt_lane *l)
 	return ret ? ret : pt_lane_take_mail(l, IDLE_NS);
 }
 
-/* count_dirty: what of the lane's regions is to be sent, control has marked. */
+/* count_dirty counts the lane's pages that control has marked to be sent. */
 static void count_dirty(struct pt_lane *l)
 {
 	const struct pt_send_job *job = l->cfg.job;
@@ -343,8 +345,8 @@ static int lane_run(struct pt_lane *l)
 	count_dirty(l);
 	ret = pt_lane_copies_open(l);
 
-	/* A lane with nothing to send needs no way: while the receiver verifies,
-	 * it would not even answer probes. */
+	/* A lane with nothing to send needs no path: while the receiver
+	 * verifies, it would not even answer probes. */
 	while (!ret) {
 		if (!l->dirty_cnt) {
 			ret = settle(l);
@@ -364,13 +366,14 @@ static void *lane_main(void *arg)
 	int ret;
 
 	pt_cpus_pin(l->cfg.job->cpus, l->cfg.lane_idx);
-	/* Naps that keep a pace end when they should, not up to 50 us later. */
+	/* Without timer slack naps for pacing end in time, not up to 50 us
+	 * later. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	pt_stage_start(l->cfg.clock, PT_SEND_STAGE_IDLE);
 	ret = lane_run(l);
 	pt_lane_leave_end(l);
 	pt_stage_stop(l->cfg.clock);
-	pt_inbox_stop(l->inbox);	/* nobody takes any more */
+	pt_inbox_stop(l->inbox);	/* no messages are taken any more */
 	l->error = ret;
 	if (ret != -ECANCELED)
 		set_state(l, ret == -EHOSTUNREACH && !l->go

@@ -4,7 +4,7 @@
  *   knows         filling frames, frames in flight, loss, probing, pacing, congestion,
  *                 equal pages
  *   may use       base trim seal wire net xdp xsk channel memory source
- *   must not know the other lanes but by shared counters, how a transfer begins and
+ *   must not know the other lanes except by shared counters, how a transfer begins and
  *                 ends
  */
 /* lane: one TX queue, one thread, its share of the regions.
@@ -13,10 +13,10 @@
  *       ^                  |                     |
  *       +---- reprobe -----+---------------------+
  *
- * A sweep visits each dirty page of the lane once, in one generation.  Frames
- * reported missing make their pages dirty again, for a later sweep; so does the
- * first sweep a page that equals one still on its way, to send it as a copy.  The
- * lane is clean when nothing is dirty and nothing unacknowledged.
+ * A sweep visits each dirty page of the lane once, in one generation.  Missing
+ * frames make their pages dirty again, for a later sweep.  The first sweep also
+ * leaves a page dirty that equals one in flight, to send it as a copy later.
+ * The lane is clean when nothing is dirty and nothing unacknowledged.
  *
  * Threads: the lane's own; control posts to its inbox and reads the counters.
  */
@@ -39,31 +39,34 @@
 #include "trim/trim.h"
 #include "xsk/xsk.h"
 
-/* pt_send_job: what all lanes of a transfer share.  Set before they start. */
+/* pt_send_job: the data that all lanes of a transfer share, set before they
+ * start. */
 struct pt_send_job {
 	struct pt_source *source;
 	const struct pt_layout *layout;
-	struct pt_dirty *dirty;	/* before go: what is to be sent */
-	struct pt_digests *digests;	/* of what was sent last */
+	struct pt_dirty *dirty;	/* before go: the pages to be sent */
+	struct pt_digests *digests;	/* of the pages as last sent */
 	__u64 digest_key;
 	enum pt_trim trim;
-	bool observe;		/* the governor decides nothing, and counts */
+	bool observe;		/* the adaptive scan only counts */
 	bool pad;		/* every page whole, every frame full */
 	bool copies;		/* a page that equals another may go as a copy */
-	bool arrivals;		/* PT_CAP_ARRIVALS: ACKs tell what is placed */
+	bool arrivals;		/* PT_CAP_ARRIVALS: ACKs report placed frames */
 	struct pt_conn *conn;
 	__u64 session_id;
-	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
-	__u32 frame_sz_max;	/* both ends' devices and sockets can do this */
-	__u64 progress_ns;	/* frames in flight, and none accepted for as
-				 * long, or LANE_READY not come: the lane
-				 * fails */
-	_Atomic __u64 waited_ns;	/* when the receiver last said that it
-				 * waits for storage; control's */
+	__u32 desc_sz;		/* bytes of a frame per charged descriptor */
+	__u32 frame_sz_max;	/* the limit of both ends' devices and
+				 * sockets */
+	__u64 progress_ns;	/* the lane fails if frames are in flight and
+				 * none is accepted for so long, or if
+				 * LANE_READY does not come */
+	_Atomic __u64 waited_ns;	/* the receiver's last WORKING for
+					 * storage; written by control */
 	const struct pt_cpus *cpus;	/* of the lanes; NULL: any */
-	struct pt_pacer *pacer;	/* of all lanes together; NULL: no limit ever */
-	struct pt_regulator *regulator;	/* likewise; NULL: none, as without
-					 * arrivals */
+	struct pt_pacer *pacer;	/* for all lanes together; NULL: never a
+				 * limit */
+	struct pt_regulator *regulator;	/* for all lanes together; NULL: none,
+					 * as without arrivals */
 	int wake_fd;		/* eventfd: a lane's state changed */
 };
 
@@ -81,15 +84,18 @@ struct pt_lane_counts {
 	_Atomic __u64 frames;		/* data frames sent: sequence numbers */
 	_Atomic __u64 wire_bytes;	/* Ethernet bytes of them */
 	_Atomic __u64 block_bytes;	/* bytes of blocks of them */
-	_Atomic __u64 pages;		/* non-zero pages sent, again ones too */
-	_Atomic __u64 copies;		/* pages of them that went as copies */
-	_Atomic __u64 put_off;		/* for a later sweep, to go as copies */
+	_Atomic __u64 pages;		/* nonzero pages sent, with those sent
+					 * again */
+	_Atomic __u64 copies;		/* pages of these that went as copies */
+	_Atomic __u64 put_off;		/* pages left for a later sweep, to go
+					 * as copies */
 	_Atomic __u64 zero_pages;
 	_Atomic __u64 frames_lost;	/* reported missing */
 	_Atomic __u64 probes;
-	_Atomic __u64 credit_waits;	/* times it slept for credit */
+	_Atomic __u64 credit_waits;	/* times that it slept for credit */
 	_Atomic __u64 path_waits;	/* and for the path */
-	_Atomic __u32 dirty_pages;	/* left to send, at most 2^32 - 1 */
+	_Atomic __u32 dirty_pages;	/* pages left to send, at most 2^32 -
+					 * 1 */
 	_Atomic __u32 generation;
 	_Atomic __u32 frame_sz;		/* agreed */
 	_Atomic __u32 queue;		/* of the receiver */
@@ -104,7 +110,7 @@ struct pt_lane;
 
 struct pt_lane_cfg {
 	const struct pt_send_job *job;
-	struct pt_xsk *xsk;	/* stays the caller's; outlives the lane */
+	struct pt_xsk *xsk;	/* the caller's; outlives the lane */
 	__u16 lane_idx;
 	__u16 tx_queue;
 	struct pt_link link;
@@ -117,20 +123,21 @@ struct pt_lane_cfg {
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		  struct pt_error *err);
 
-/* pt_lane_stop ends the thread, whatever it does, and frees the lane. */
+/* pt_lane_stop ends the thread in any state and frees the lane. */
 void pt_lane_stop(struct pt_lane *l);
 
 bool pt_lane_has_ended(const struct pt_lane *l);
 
-/* pt_lane_part: true: the thread has ended, or reads the source, which may take any
- * time, and ends as soon as it has.  Its socket is the caller's from then on. */
+/* pt_lane_part returns true if the thread has ended, or is reading the source,
+ * which may take any time, and will end afterwards.  The caller owns its socket
+ * from then on. */
 bool pt_lane_part(struct pt_lane *l);
 
 struct pt_inbox *pt_lane_inbox(struct pt_lane *l);
 enum pt_lane_state pt_lane_state(const struct pt_lane *l);
 const struct pt_lane_counts *pt_lane_counts(const struct pt_lane *l);
 
-/* pt_lane_error: -errno and *err of a lane that FAILED. */
+/* pt_lane_error returns -errno and *err of a FAILED lane. */
 int pt_lane_error(const struct pt_lane *l, struct pt_error *err);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Which of a lane's pages go as copies of others.
+/* Chooses the pages of a lane that go as copies of others (dedup).
  *
- * Frames come in any order, and a copy takes what its original holds at that
- * moment.  So an original is one whose frames are all acknowledged and placed: what
- * is acknowledged is not sent again.  A page that is dirty again, its frame being
- * lost or never sent, has the digest 0 (pt_lane_mark_dirty) and is no original
- * until it was sent once more.  Digests only suggest: the bytes are compared.
- * A source that may change has no copies: its present bytes do not say what was
- * sent.
+ * Frames come in any order, and a copy takes its original's content at that
+ * moment.  So only a page whose frames are all acknowledged and placed can be
+ * an original: it is not sent again.  A page that is dirty again, since its
+ * frame was lost or never sent, has the digest 0 (pt_lane_mark_dirty) and is no
+ * original until it was sent again.  Digests are only a hint: the bytes are
+ * compared.  A source that may change has no copies, since its present bytes
+ * need not be the sent ones.
  */
 #include "lane/lane_internal.h"
 
@@ -32,8 +32,8 @@ int pt_lane_copies_open(struct pt_lane *l)
 				  l->cfg.lane_idx) : 0;
 }
 
-/* In two rounds, each of which has many misses under way at a time: whatever a
- * table as large as memory is asked for is not in the cache. */
+/* Two rounds, each with many cache misses in flight at a time, since no entry
+ * of such a large table is in the cache. */
 void pt_lane_copies_ahead(const struct pt_lane *l,
 			  const struct pt_page_word *w)
 {
@@ -51,8 +51,8 @@ void pt_lane_copies_ahead(const struct pt_lane *l,
 					    original.page_idx);
 }
 
-/* find: the digest of what was sent last says that *original, another page,
- * holds what this one does. */
+/* find: by the digest last sent, *original, another page, has this page's
+ * content. */
 static bool find(const struct pt_lane *l, __u64 page_idx, __u64 content,
 		 struct pt_original *original, __u64 *gfn)
 {
@@ -86,16 +86,16 @@ static int compare(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 	return ret;
 }
 
-/* is_equal: 1: the source's page page_idx holds what page does; 0: not, or it
- * cannot be read. */
+/* is_equal returns 1 if the source's page page_idx equals page; 0 if not, or if
+ * it cannot be read. */
 static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 {
 	pt_lane_source_enter(l);
 	return pt_lane_source_left(l, compare(l, page_idx, page));
 }
 
-/* send_noted sends the page as data, and is where to look for its content from
- * now on: it ends in the frame that is being filled. */
+/* send_noted sends the page as data, and notes it as an original: it ends in
+ * the frame that is being filled. */
 static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx)
 {

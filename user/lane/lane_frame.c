@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* How a lane's frames come to be sent, and what a lost one means. */
+/* Sends a lane's frames, and handles lost ones. */
 #include "lane/lane_internal.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 	return 0;
 }
 
-/* kick: 1: the device did not take all. */
+/* kick returns 1 if the device did not take all. */
 static int kick(struct pt_lane *l)
 {
 	unsigned stage = pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_TX);
@@ -116,7 +116,7 @@ int pt_lane_drain(struct pt_lane *l)
 	return ret;
 }
 
-/* forget drops what is staged: its pages are dirty again. */
+/* forget drops the staged records: their pages are dirty again. */
 static void forget(struct pt_lane *l)
 {
 	for (__u32 i = 0; i < l->builder.record_cnt; i++)
@@ -163,8 +163,8 @@ int pt_lane_sync(struct pt_lane *l)
 	return ret == -ENOBUFS ? 0 : ret;
 }
 
-/* wait_credit waits until a frame of desc_cnt may go.  Without news for a
- * while it says how far it got, so that a lost tail is noticed. */
+/* wait_credit waits until a frame of desc_cnt may go.  Without news for a while
+ * it sends SYNC, so that a lost tail is noticed. */
 static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 {
 	__u64 freed;
@@ -179,11 +179,12 @@ static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 		return 0;
 	ret = pt_lane_drain(l);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
-	/* With all frames out of the device it is the receiver we wait for. */
+	/* With no frame left in the device the receiver is the bottleneck. */
 	if (!ret && !l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
 		pt_adaptive_strain(&l->governor);
 	while (!ret && !l->reprobe && !has_credit(l, desc_cnt)) {
-		/* None granted is as little progress as none accepted. */
+		/* A lane without credit makes no progress, as one without
+		 * accepted frames. */
 		if (!l->unaccepted_ns)
 			l->unaccepted_ns = pt_clock_ns();
 		pt_lane_count(&l->counts.credit_waits, 1);
@@ -228,7 +229,7 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 	return pt_lane_source_left(l, 0);
 }
 
-/* push notes what the staged frame carries, before close empties the stage. */
+/* push notes the staged frame's contents, before close empties the stage. */
 static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
 {
 	struct pt_extent extents[PT_RECORDS_MAX];
@@ -247,7 +248,7 @@ static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
 				extents, b->record_cnt);
 }
 
-/* close_frame sends what is staged. */
+/* close_frame sends the staged frame. */
 static int close_frame(struct pt_lane *l)
 {
 	__u32 frame_sz = pt_builder_frame_sz(&l->builder);

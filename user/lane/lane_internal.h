@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lane_internal: what lane.c, lane_copy.c, lane_frame.c and lane_probe.c share. */
+/* lane_internal: the internals that lane.c, lane_copy.c, lane_frame.c and
+ * lane_probe.c share. */
 #ifndef LANE_LANE_INTERNAL_H
 #define LANE_LANE_INTERNAL_H
 
@@ -12,7 +13,8 @@
 #include "source/page_word.h"
 #include "wire/builder.h"
 
-#define PT_LANE_FRAMES		8192		/* unacknowledged at most */
+#define PT_LANE_FRAMES		8192		/* the most unacknowledged
+						 * frames */
 #define PT_LANE_EXTENTS		(1u << 16)
 #define PT_LANE_BATCH		64		/* frames of one TX kick, */
 #define PT_LANE_BATCH_SZ	(256 << 10)	/* or bytes */
@@ -23,11 +25,12 @@
 _Static_assert(PT_INBOX_RANGES >= PT_LANE_FRAMES, "all may be missing");
 _Static_assert(PT_INBOX_REFUSED >= PT_LANE_EXTENTS, "all may be refused");
 
-/* pt_lane_source: whoever changes AT_SOURCE first, has the socket. */
+/* pt_lane_source: the thread that changes AT_SOURCE first owns the socket. */
 enum pt_lane_source {
 	PT_LANE_ELSEWHERE,
-	PT_LANE_AT_SOURCE,	/* reads it: touches neither socket nor control */
-	PT_LANE_PARTED,		/* and never will again */
+	PT_LANE_AT_SOURCE,	/* reads the source: uses neither socket nor
+				 * control */
+	PT_LANE_PARTED,		/* and never will use them again */
 };
 
 struct pt_lane {
@@ -40,44 +43,53 @@ struct pt_lane {
 	struct pt_lane_counts counts;
 
 	struct pt_view view;
-	struct pt_copies copies;	/* without slots: none are made */
+	struct pt_copies copies;	/* without slots: dedup is off */
 	struct pt_adaptive governor;
 	struct pt_builder builder;
 	struct pt_inflight *inflight;
 	__u32 frame_sz;			/* agreed with the receiver */
-	__u32 large_lost;		/* frames that not every path takes, lost
-					 * since one last came */
+	__u32 large_lost;		/* large frames lost since one last
+					 * came */
 	__u16 src_port;			/* the first that was tried */
 	__u32 generation;
 	__u64 dirty_cnt;
 	__u64 sent_desc;		/* since the start */
 	__u64 lost_desc;
 	__u64 freed_desc;
-	__u64 placed_upto;		/* accepted frames below are in the sink */
-	__u64 sent_sz;			/* bytes since the start; of them ... */
+	__u64 placed_upto;		/* accepted frames below this are in the
+					 * sink */
+	__u64 sent_sz;			/* bytes since the start, of which
+					 * ... */
 	__u64 arrived_sz;		/* ... arrived, */
-	__u64 lost_sz;			/* ... called missing */
-	__u64 lost_told_sz;		/* of these the regulator knows */
-	__u64 lost_ns;			/* the last one was sent */
-	__u64 top;			/* one above the newest that arrived */
-	__u64 sent_ns;			/* what goes with the next kick */
-	__u32 leave_sz;			/* the regulator's leave that is left */
-	__u64 unaccepted_ns;		/* since when frames were sent and none
-					 * was accepted; 0: none was sent */
-	__u64 doubt_ns;			/* since when that seems too long */
+	__u64 lost_sz;			/* ... were called missing */
+	__u64 lost_told_sz;		/* bytes of these that the regulator
+					 * knows */
+	__u64 lost_ns;			/* when the last one was sent */
+	__u64 top;			/* one above the newest arrived frame */
+	__u64 sent_ns;			/* time of the frames of the next
+					 * kick */
+	__u32 leave_sz;			/* the rest of the regulator's leave */
+	__u64 unaccepted_ns;		/* since when frames are sent without an
+					 * acceptance; 0: none was sent */
+	__u64 doubt_ns;			/* since when that is suspiciously
+					 * long */
 	__u32 window;
-	__u64 synced_seq;		/* last SYNC said so */
+	__u64 synced_seq;		/* number in the last SYNC */
 	__u32 unkicked_cnt;		/* frames submitted since the last kick */
 	__u32 unkicked_sz;		/* bytes of them */
 	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
 	__u16 slot_cnt;
 	__u64 probe_next;
 	struct {			/* two probes, sent one behind the other */
-		__u64 first;		/* the first's number; the other is next */
+		__u64 first;		/* the first's number; the other has the
+					 * next */
 		__u64 sent_ns;
-		__u64 seen_ns;		/* the first was told; 0: not yet */
-		__u64 arrived_ns;	/* it arrived, the receiver's clock */
-		__u64 took_ns;		/* the other did later; 0: not yet */
+		__u64 seen_ns;		/* when the first was reported; 0: not
+					 * yet */
+		__u64 arrived_ns;	/* its arrival, by the receiver's
+					 * clock */
+		__u64 took_ns;		/* how much later the other arrived; 0:
+					 * not yet */
 	} pair;
 	bool go;
 	bool reprobe;
@@ -85,17 +97,17 @@ struct pt_lane {
 	bool stop;
 	atomic_int at_source;		/* enum pt_lane_source */
 	atomic_bool has_ended;
-	struct pt_mail mail;		/* taken last */
+	struct pt_mail mail;		/* the mail taken last */
 };
 
-/* Everything returns 0 or -errno with l->error_text filled; -ECANCELED: the
- * lane is to stop. */
+/* All functions return 0 or -errno with l->error_text filled; -ECANCELED: the
+ * lane must stop. */
 
 /* lane.c: takes the inbox, waiting up to timeout_ns, and acts on acks. */
 int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns);
 
-/* Around all that reads the source, which may take any time.  left: ret, or
- * -ECANCELED: the socket is another's. */
+/* These enclose every read of the source, which may take any time.  left
+ * returns ret, or -ECANCELED: another thread owns the socket. */
 static inline void pt_lane_source_enter(struct pt_lane *l)
 {
 	atomic_store_explicit(&l->at_source, PT_LANE_AT_SOURCE,
@@ -115,7 +127,8 @@ static inline int pt_lane_source_left(struct pt_lane *l, int ret)
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 		     const void *page);
 int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
-		     unsigned i);	/* page i, what trimming leaves of it */
+		     unsigned i);	/* the blocks of page i after
+					 * trimming */
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
 int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
 		     __u32 version);
@@ -123,12 +136,11 @@ int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
 
-/* pt_lane_nudge, before the lane sleeps: a zero-copy driver is told again of
- * frames that wait, and none of them waits longer for it than
- * PT_XSK_STALE_NS. */
+/* pt_lane_nudge is called before the lane sleeps: it kicks a zero-copy driver
+ * again for waiting frames, so that none waits longer than PT_XSK_STALE_NS. */
 int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns);
 int pt_lane_drain(struct pt_lane *l);	/* kicks until the device took all */
-int pt_lane_sync(struct pt_lane *l);	/* tells the receiver how far we are */
+int pt_lane_sync(struct pt_lane *l);	/* sends SYNC with our last number */
 int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range);
 __u32 pt_lane_small_sz(const struct pt_lane *l);	/* passes everywhere */
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
@@ -139,15 +151,16 @@ static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
 			      memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-/* lane_pace.c: waits until a frame may go, as far as --max-bandwidth and the path
- * are concerned; spend: it goes.  leave_end gives the regulator back what was not
- * used, take_arrivals tells it what the ACK in l->mail says.  What cannot be true
- * is the receiver's own loss: no more is believed than was sent. */
+/* lane_pace.c: waits until --max-bandwidth and the path allow a frame; spend:
+ * it goes.  leave_end returns unused leave to the regulator, take_arrivals
+ * passes the ACK in l->mail to it.  A receiver's impossible numbers are limited
+ * to the bytes sent. */
 int pt_lane_wait_pace(struct pt_lane *l, __u32 frame_sz);
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz);
 void pt_lane_leave_end(struct pt_lane *l);
 void pt_lane_take_arrivals(struct pt_lane *l);
-__u32 pt_lane_batch_sz(const struct pt_lane *l);	/* of one kick, at most */
+__u32 pt_lane_batch_sz(const struct pt_lane *l);	/* the most bytes of one
+							 * kick */
 
 /* lane_copy.c: open, once slot_cnt is known.  ahead: the word's pages are sent
  * next.  send_data: page i of the word, not zero, as data, as a copy, or later;
@@ -159,9 +172,9 @@ int pt_lane_refused(struct pt_lane *l);
 int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx);
 
-/* lane_probe.c: finds the receiver's queue and the largest frame, and agrees
- * on them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already does
- * not give up before it has made no progress for as long as it may. */
+/* lane_probe.c: finds the receiver's queue and the largest frame, and agrees on
+ * them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already gives
+ * up only after its deadline of progress. */
 int pt_lane_probe(struct pt_lane *l);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a lane's frames wait for but credit: the limit that was asked for, and the
- * path; and what of its ACKs is for who judges the path. */
+/* Pacing of a lane's frames by --max-bandwidth and by the path, and the ACKs'
+ * arrivals for the congestion controller. */
 #include "lane/lane_internal.h"
 
 #include <pagetrim/clock.h>
 
-#define NAP_NS	100000ULL	/* the least a lane sleeps to keep a limit */
+#define NAP_NS	100000ULL	/* the shortest sleep for a limit */
 
 void pt_lane_leave_end(struct pt_lane *l)
 {
@@ -26,8 +26,7 @@ __u32 pt_lane_batch_sz(const struct pt_lane *l)
 	return sz;
 }
 
-/* nap: what is staged goes first, and a nap is never shorter than it takes to be
- * worth one. */
+/* nap sends the staged frames first; a nap has a minimum length. */
 static int nap(struct pt_lane *l, __u64 wait_ns)
 {
 	int ret;
@@ -38,7 +37,7 @@ static int nap(struct pt_lane *l, __u64 wait_ns)
 								 : wait_ns);
 }
 
-/* wait_limit: of --max-bandwidth. */
+/* wait_limit waits for --max-bandwidth. */
 static int wait_limit(struct pt_lane *l, __u32 frame_sz)
 {
 	struct pt_pacer *pacer = l->cfg.job->pacer;
@@ -51,8 +50,9 @@ static int wait_limit(struct pt_lane *l, __u32 frame_sz)
 	return ret;
 }
 
-/* wait_path.  Other lanes' ACKs make room, too, so it does not sleep for long; if
- * none comes it says how far it got, so that a lost tail is noticed. */
+/* wait_path waits for the path.  Other lanes' ACKs make room, too, so it does
+ * not sleep for long; if none comes it sends SYNC, so that a lost tail is
+ * noticed. */
 static int wait_path(struct pt_lane *l, __u32 frame_sz)
 {
 	struct pt_regulator *r = l->cfg.job->regulator;
@@ -94,7 +94,7 @@ int pt_lane_wait_pace(struct pt_lane *l, __u32 frame_sz)
 
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz)
 {
-	/* One look at the clock for what goes with one kick. */
+	/* One reading of the clock for all frames of a kick. */
 	if (!l->unkicked_cnt)
 		l->sent_ns = pt_clock_ns();
 	l->sent_sz += frame_sz;

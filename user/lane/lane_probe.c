@@ -7,20 +7,21 @@
 #include <pagetrim/clock.h>
 #include "net/plpmtud.h"
 
-#define COPIES		2		/* probes sent of one size, and */
-#define COPIES_AGAIN	8		/* of the largest, if it was lost before:
-					 * who asked for an MTU gets no other */
+#define COPIES		2		/* probes of one size, and */
+#define COPIES_AGAIN	8		/* of the largest, if it was lost
+					 * before, since a requested MTU has no
+					 * alternative */
 #define ROUND_NS	100000000ULL	/* wait for answers */
 #define ROUNDS_MAX	24
-#define SPACING_NS	20000ULL	/* closer ones were taken at once */
+#define SPACING_NS	20000ULL	/* closer probes were taken together */
 #define PORTS_MAX	8		/* source ports tried: RSS hashes them */
 
 struct round {
 	__u32 sizes[PT_PLPMTUD_SIZES];
 	__u32 cnt;
-	__u64 probe_first;	/* of all rounds of the search: what passed has
-				 * passed, however late it is told */
-	bool is_complete;	/* the largest arrived: no need to wait */
+	__u64 probe_first;	/* of all rounds of the search: a late answer
+				 * counts, too */
+	bool is_complete;	/* the largest arrived, so the wait ends */
 };
 
 static int send_probe(struct pt_lane *l, __u32 frame_sz)
@@ -36,7 +37,8 @@ static int send_probe(struct pt_lane *l, __u32 frame_sz)
 	while (!(frame = pt_xsk_tx_frame(l->cfg.xsk))) {
 		pt_xsk_tx_wait(l->cfg.xsk, 10);
 		if (pt_clock_ns() > deadline)
-			return 0;	/* as good as lost: the round goes on */
+			return 0;	/* it counts as lost: the round goes
+					 * on */
 	}
 	pt_probe_write(&l->cfg.link, &id, frame_sz, l->cfg.seal, frame);
 	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
@@ -45,8 +47,8 @@ static int send_probe(struct pt_lane *l, __u32 frame_sz)
 	return 0;
 }
 
-/* take_pair: how close behind one another two of a size arrive tells what the path
- * takes, and the first of them how long its way is. */
+/* take_pair: the spacing of two probes of one size at their arrival shows the
+ * path's rate, and the first one shows its round trip. */
 static void take_pair(struct pt_lane *l)
 {
 	for (__u32 i = 0; i < l->mail.probe_cnt; i++) {
@@ -63,9 +65,10 @@ static void take_pair(struct pt_lane *l)
 	}
 }
 
-/* tell_pair: while the other has not come it takes at least until now.  If none was
- * told, as on a way longer than a round waits, that to agree took agreed_ns is known,
- * which is no shorter than the round trip. */
+/* tell_pair: while the second one has not come, the spacing is at least the
+ * time until now.  If none was reported, as on a path longer than a round's
+ * wait, agreed_ns is known, the time of the agreement, which is no shorter than
+ * the round trip. */
 static void tell_pair(struct pt_lane *l, __u32 frame_sz, __u64 agreed_ns)
 {
 	struct pt_regulator *r = l->cfg.job->regulator;
@@ -92,7 +95,7 @@ static void take_answers(struct pt_lane *l, struct pt_plpmtud *search,
 		const struct pt_msg_probe_seen *seen = &l->mail.probes[i];
 
 		if (seen->probe < round->probe_first)
-			continue;	/* of another way */
+			continue;	/* of another path */
 		pt_plpmtud_seen(search, seen->frame_sz);
 		atomic_store(&l->counts.queue, seen->queue);
 		if (seen->frame_sz >= round->sizes[0])
@@ -120,7 +123,7 @@ static int run_round(struct pt_lane *l, struct pt_plpmtud *search,
 	ret = pt_lane_kick(l);
 	if (ret)
 		return ret;
-	/* The time to answer begins when the device took them all. */
+	/* The timeout starts when the device has taken all probes. */
 	pt_xsk_tx_wait(l->cfg.xsk, ROUND_NS / 1000000);
 	deadline = pt_clock_ns() + ROUND_NS;
 	while (!round->is_complete && (now = pt_clock_ns()) < deadline) {
@@ -153,7 +156,7 @@ static int find_size(struct pt_lane *l, __u32 *frame_sz)
 	return 0;
 }
 
-/* agree tells the receiver what was found and waits for its window. */
+/* agree sends the result to the receiver and waits for its window. */
 static int agree(struct pt_lane *l, __u32 frame_sz)
 {
 	struct pt_message m = {
@@ -164,7 +167,7 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 			.frame_sz = frame_sz,
 		},
 	};
-	/* As long as the connection itself may be silent. */
+	/* As long as the control channel may be silent. */
 	__u64 limit_ns = l->cfg.job->progress_ns;
 	__u64 asked_ns = pt_clock_ns(), deadline = asked_ns + limit_ns;
 	__u64 now, waited_ns;
@@ -215,7 +218,7 @@ int pt_lane_probe(struct pt_lane *l)
 
 	l->reprobe = false;
 	pt_lane_leave_end(l);
-	/* On a path that was good once, time alone ends the search: see
+	/* On a path that worked once, only time ends the search: see
 	 * watch_progress. */
 	if (l->go && !l->unaccepted_ns)
 		l->unaccepted_ns = pt_clock_ns();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* pacer: keeps what all lanes send together under a rate, whichever of them has
- * something to send, and lets them reach it.
+/* pacer: keeps the rate of all lanes together under a limit that they can also
+ * reach, whichever lanes have data.
  *
- * Two token buckets.  One keeps the rate: it saves up PT_PACER_SAVED_NS, so that
- * what a lane misses that is off the CPU for a while is not lost.  The other
- * keeps the pace: what was saved is not spent at once, but PT_PACER_BURST_NS of
- * it, and then at 5/4 of the rate.
+ * Two token buckets.  One keeps the rate: it saves up to PT_PACER_SAVED_NS, so
+ * that a lane that was off the CPU for a while can catch up.  The other keeps
+ * the pace: PT_PACER_BURST_NS of the saved time is spent at once, the rest at
+ * 5/4 of the rate.
  *
  * Bytes are those of Ethernet frames, from the destination address to the end
  * of the payload: no preamble, FCS or gap.
@@ -17,17 +17,18 @@
 #include <linux/types.h>
 #include <stdatomic.h>
 
-#define PT_PACER_SAVED_NS	20000000ULL	/* a second has 2 % more at most */
+#define PT_PACER_SAVED_NS	20000000ULL	/* at most 2 % more per
+						 * second */
 #define PT_PACER_BURST_NS	2000000ULL
-#define PT_PACER_WAIT_NS	100000000ULL	/* then ask again, the rate may be
-						 * another one */
+#define PT_PACER_WAIT_NS	100000000ULL	/* then ask again, since the
+						 * rate may have changed */
 #define PT_PACER_RATE_MAX	(1ULL << 40)
 
-/* pt_pacer: all zero is one without a limit. */
+/* pt_pacer: all zero has no limit. */
 struct pt_pacer {
 	_Atomic __u64 bytes_per_s;	/* up to PT_PACER_RATE_MAX; 0: no limit */
-	_Atomic __u64 due_ns;	/* when all that was sent is paid for */
-	_Atomic __u64 pace_ns;	/* when it would be at 5/4 of the rate */
+	_Atomic __u64 due_ns;	/* when all sent bytes are paid for */
+	_Atomic __u64 pace_ns;	/* the same at 5/4 of the rate */
 };
 
 static inline __u64 pt_pacer_rate(const struct pt_pacer *p)
@@ -35,8 +36,8 @@ static inline __u64 pt_pacer_rate(const struct pt_pacer *p)
 	return atomic_load_explicit(&p->bytes_per_s, memory_order_relaxed);
 }
 
-/* pt_pacer_set changes the rate from now_ns on: what is owed at the old one is
- * forgotten, and so is what was saved. */
+/* pt_pacer_set changes the rate from now_ns on, and forgets debts and savings
+ * of the old one. */
 static inline void pt_pacer_set(struct pt_pacer *p, __u64 bytes_per_s,
 				__u64 now_ns)
 {
@@ -45,17 +46,17 @@ static inline void pt_pacer_set(struct pt_pacer *p, __u64 bytes_per_s,
 	atomic_store(&p->pace_ns, now_ns);
 }
 
-/* pt_pacer_from_ns: a bucket that was paid for until due_ns, full after
- * saved_ns. */
+/* pt_pacer_from_ns returns the start for a bucket that is paid for until
+ * due_ns, and full after saved_ns. */
 static inline __u64 pt_pacer_from_ns(__u64 due_ns, __u64 now_ns,
 				     __u64 saved_ns)
 {
 	return due_ns + saved_ns < now_ns ? now_ns - saved_ns : due_ns;
 }
 
-/* pt_pacer_wait_ns returns how long to wait from now_ns until sz more bytes
- * may go, 0 for at once, and books them in that case only.  After a wait ask
- * again: another lane may have been first. */
+/* pt_pacer_wait_ns returns the time from now_ns until sz more bytes may go; 0:
+ * at once, and only then it books them.  After a wait ask again: another lane
+ * may have been first. */
 static inline __u64 pt_pacer_wait_ns(struct pt_pacer *p, __u64 now_ns,
 				     __u32 sz)
 {

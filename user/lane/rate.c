@@ -15,7 +15,7 @@ int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
 	__u64 link = dev->speed_mbit * BYTES_A_MBIT;
 	__u64 rate = wish == PT_RATE_AUTO ? link : wish;
 
-	/* Of no host could that be had: it is the wish that is wrong. */
+	/* No host has that rate, so the request is wrong. */
 	if (rate != PT_RATE_NONE && rate < PT_RATE_MIN)
 		return pt_error_set(err, PT_EXIT_USAGE, -ERANGE,
 				    "max-bandwidth %llu: a frame would wait "

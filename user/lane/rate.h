@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rate: which limit a transfer gets, in Ethernet bytes a second.  One that cannot
- * be kept is refused, and what would work is named. */
+/* rate: chooses a transfer's limit in Ethernet bytes per second.  An impossible
+ * limit is refused, and the error names a possible one. */
 #ifndef LANE_RATE_H
 #define LANE_RATE_H
 
@@ -10,8 +10,7 @@
 #define PT_RATE_NONE	0
 #define PT_RATE_MIN	(64ULL << 10)	/* the largest frame within a second */
 #define PT_RATE_MAX	PT_PACER_RATE_MAX
-#define PT_RATE_AUTO	(~0ULL)		/* the link's speed; none if that is
-					 * not known */
+#define PT_RATE_AUTO	(~0ULL)		/* the link's speed; none if unknown */
 
 /* pt_rate_choose writes the limit for a wish: a rate, NONE or AUTO; an error
  * leaves it as it was.

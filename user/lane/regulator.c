@@ -42,8 +42,8 @@ void pt_regulator_probed(struct pt_regulator *r, __u32 frame_sz, __u64 rtt_ns,
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* leave_of: how much leave to give at a time: few enough that lanes share, and that
- * pace is kept; enough that asking costs nothing. */
+/* leave_of returns the leave to give at a time: small enough for sharing and
+ * pacing, large enough that asking is cheap. */
 static __u32 leave_of(__u64 window, __u64 rate, __u32 frame_sz)
 {
 	__u64 sz = rate / (1000000000 / PT_REGULATOR_LEAVE_NS);
@@ -61,8 +61,8 @@ static void refuse(struct pt_regulator *r, __u32 leave_sz)
 	atomic_store_explicit(&r->has_refused, true, memory_order_relaxed);
 }
 
-/* forgo: time in which the window held all lanes is hardly made up for, or what
- * one ACK lets go would come to a short queue at once. */
+/* forgo: time in which the window held all lanes is hardly made up for, or the
+ * frames that one ACK permits would arrive at a short queue at once. */
 static void forgo(struct pt_regulator *r, __u64 now_ns)
 {
 	__u64 due_ns = atomic_load_explicit(&r->due_ns, memory_order_relaxed);
@@ -112,7 +112,8 @@ void pt_regulator_give_back(struct pt_regulator *r, __u64 sz)
 
 void pt_regulator_take(struct pt_regulator *r, struct pt_congestion_ack *ack)
 {
-	/* Before there is a way nothing had leave: an ACK of its window alone. */
+	/* Before the path is known no lane has leave: the ACK only carries a
+	 * window. */
 	if (!atomic_load_explicit(&r->is_on, memory_order_acquire))
 		return;
 	pthread_mutex_lock(&r->lock);

@@ -6,7 +6,7 @@
 #include <pagetrim/check.h>
 #include "memory/guard.h"
 
-/* has_pages: cnt of them, gfn and those after it, lie in the memory. */
+/* has_pages: the memory has cnt pages from gfn on. */
 static bool has_pages(const struct pt_rebuild *r, __u64 gfn, __u64 cnt)
 {
 	while (cnt) {
@@ -34,7 +34,7 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 	return ok;
 }
 
-/* placing: one frame on its way into the sink. */
+/* placing: the placing of one frame in the sink. */
 struct placing {
 	struct pt_rebuild *rebuild;
 	struct pt_sink_run *run;
@@ -66,7 +66,8 @@ static void page_sum(struct pt_rebuild *r, __u64 page_idx, __u64 digest)
 	bit_set(r->summed, page_idx);
 }
 
-/* pages_zero makes cnt pages of a segment zero, after what is staged for them. */
+/* pages_zero makes cnt pages of a segment zero, after the bytes that are staged
+ * for them. */
 static int pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
 {
 	struct pt_rebuild *r = p->rebuild;
@@ -192,7 +193,7 @@ static bool places(const struct placing *p, const struct pt_record_host *record,
 }
 
 /* stage_run stages and sums the next blocks of a record, from at on, that are
- * all data or all zero: up to cnt, returns how many; -errno. */
+ * all data or all zero: up to cnt; returns their count; -errno. */
 static int stage_run(const struct placing *p,
 		     const struct pt_record_host *record, __u64 off,
 		     unsigned at, unsigned cnt, bool is_summing,
@@ -215,8 +216,8 @@ static int stage_run(const struct placing *p,
 	return ret ? ret : (int)cnt;
 }
 
-/* place_blocks stages the record's whole range, the zero blocks between the
- * others too: they make the run one piece. */
+/* place_blocks stages the record's whole range, with the zero blocks in
+ * between, which make the run one piece. */
 static int place_blocks(const struct placing *p,
 			const struct pt_record_host *record, __u64 page_idx)
 {
@@ -267,7 +268,7 @@ static int renew_region(const struct placing *p, __u64 page_idx)
 static int zero_run(const struct placing *p, __u64 page_idx, __u64 cnt)
 {
 	const struct pt_layout *layout = p->rebuild->layout;
-	__u64 old_cnt = 0;	/* the last pages: not zero yet */
+	__u64 old_cnt = 0;	/* the last pages, which are not zero yet */
 	int placed = 0, ret;
 
 	/* A record has no more pages than a region. */
@@ -294,7 +295,7 @@ static int zero_run(const struct placing *p, __u64 page_idx, __u64 cnt)
 	return ret ? ret : placed;
 }
 
-/* place_zeroes: 1: placed; 0: all its pages are stale; -errno. */
+/* place_zeroes returns 1 if placed, 0 if all its pages are stale, or -errno. */
 static int place_zeroes(const struct placing *p,
 			const struct pt_record_host *record)
 {
@@ -331,7 +332,7 @@ static int drop_pieces(const struct placing *p, __u64 page_idx)
 	return ret;
 }
 
-/* place_page: 1: placed; 0: stale; -errno. */
+/* place_page returns 1 if placed, 0 if stale, or -errno. */
 static int place_page(const struct placing *p,
 		      const struct pt_record_host *record)
 {
@@ -439,8 +440,8 @@ static int place_records(const struct placing *p,
 	return 0;
 }
 
-/* fault: the mapping failed.  What is staged is dropped: the run's next bytes
- * may be another memory's. */
+/* fault: the mapping failed.  The staged bytes are dropped, since the run's
+ * next bytes may belong to another memory. */
 static int fault(const struct pt_rebuild *r, struct pt_sink_run *run,
 		 const struct pt_guard *guard, struct pt_error *err)
 {

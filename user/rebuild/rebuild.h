@@ -6,7 +6,7 @@
  *   may use       trim wire memory sink
  *   must not know queues, threads, acknowledgements
  */
-/* rebuild: places what frames say into the sink, older never over newer.
+/* rebuild: places the contents of frames in the sink, never older over newer.
  *
  * A page has the version of its content: the generation of the frames that brought
  * it, 0 until it is first spoken of.  A record of a lower one is stale.  The pieces
@@ -48,14 +48,14 @@ int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
 		      struct pt_sink *sink, __u64 digest_key);
 void pt_rebuild_destroy(struct pt_rebuild *r);
 
-/* pt_held_region: what the sink holds of a region before any frame of it. */
+/* pt_held_region: the sink's content of a region before its first frame. */
 struct pt_held_region {
-	__u64 digests[PT_REGION_PAGES];	/* of its pages, 0 behind the last */
+	__u64 digests[PT_REGION_PAGES];	/* of its pages; 0 behind the last */
 	__u64 has_data[PT_REGION_PAGES / 64]; /* bit: the page is not zero */
 };
 
-/* pt_rebuild_held reads a region of the sink as the file holds it, into pages
- * (2 MiB), and digests it.  Changes nothing.  -EIO: err says why. */
+/* pt_rebuild_held reads a region of the sink's file into pages (2 MiB), and
+ * digests it.  It changes nothing.  -EIO: err has the reason. */
 int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 		    struct pt_held_region *out, struct pt_error *err);
 
@@ -64,8 +64,9 @@ int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 		      const struct pt_held_region *held);
 
-/* pt_rebuild_check tells whether all that the frame's records name, originals
- * too, lies in the memory.  Leaves the reader before its first record. */
+/* pt_rebuild_check returns whether all pages that the frame's records name,
+ * originals too, are in the memory.  It leaves the reader before its first
+ * record. */
 bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame);
 
 struct pt_rebuild_counts {
@@ -85,11 +86,11 @@ struct pt_refusals {
 };
 
 /* pt_page_sum: the digest of the page that a lane's frames bring now, as far as
- * its pieces came in order.  All zero: of none.  Private. */
+ * its pieces came in order.  All zero: no page.  Private. */
 struct pt_page_sum {
 	__u64 page_idx;
 	__u32 generation;
-	__u32 next;		/* the block that is to come; 0: none is */
+	__u32 next;		/* the next expected block; 0: none */
 	struct pt_digest_stream stream;
 };
 
@@ -106,18 +107,18 @@ int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
 		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
 		     struct pt_error *err);
 
-/* pt_rebuild_flush writes what is staged.  Errors as pt_rebuild_place. */
+/* pt_rebuild_flush writes the staged blocks.  Errors as pt_rebuild_place. */
 int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 		     struct pt_error *err);
 
-/* pt_rebuild_region_digest tells the digest of what was placed there, and was
- * flushed.  Reads the pages that were not digested when they came.
+/* pt_rebuild_region_digest returns the digest of the region's placed and
+ * flushed content.  It reads the pages that were not digested on arrival.
  *   -EIO  one cannot be read; err says why */
 int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 			     __u64 *digest, struct pt_error *err);
 
-/* pt_rebuild_page_digests computes the digests of a region's pages afresh
- * from the file, to name the one that differs; returns how many pages, -EIO or
+/* pt_rebuild_page_digests recomputes the digests of a region's pages from the
+ * file, to find the one that differs; returns the count of pages, -EIO or
  * -ENOMEM. */
 int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
 			    __u64 digests[PT_REGION_PAGES],

@@ -43,8 +43,8 @@ void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 	r->regions[region_idx].has_pages = true;
 }
 
-/* add_page adds a page's digest to *sum.  By read(2): nothing maps a page that is
- * only to be looked at. */
+/* add_page adds a page's digest to *sum.  It uses read(2), since a page that is
+ * only read need not be mapped. */
 static int add_page(const struct pt_rebuild *r, __u64 page_idx, __u64 gfn,
 		    __u64 *sum, struct pt_error *err)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rebuild_impl: what rebuild.c, which places, and rebuild_digest.c, which says
- * what is there, share. */
+/* rebuild_impl: the internals that rebuild.c, which places, and
+ * rebuild_digest.c, which computes digests, share. */
 #ifndef REBUILD_REBUILD_IMPL_H
 #define REBUILD_REBUILD_IMPL_H
 
 #include "rebuild/rebuild.h"
 
-/* region: what is kept of one.  While nothing but zero runs of the whole region
- * was placed there, its pages have nothing of their own: a hole of a terabyte
- * costs 16 bytes for each 2 MiB. */
+/* region: the state of a region.  While only zero runs of the whole region were
+ * placed, its pages have no state of their own: a hole of a terabyte costs 16
+ * bytes for each 2 MiB. */
 struct region {
 	__u64 digest;		/* the sum of those summed */
 	__u32 version;		/* of its pages, at least */
@@ -41,8 +41,8 @@ static inline struct region *region_of(const struct pt_rebuild *r,
 	return &r->regions[page_idx / PT_REGION_PAGES];
 }
 
-/* Bits of a page are changed by its region's thread alone.  Another may look, as
- * of an original that a wrong sender names: it is told what was or what is. */
+/* Only the region's thread changes a page's bits.  Another may read them, for
+ * an original that a wrong sender names, and gets the old or the new value. */
 static inline bool bit_is_set(const __u64 *bits, __u64 page_idx)
 {
 	return __atomic_load_n(&bits[page_idx / 64], __ATOMIC_RELAXED) >>

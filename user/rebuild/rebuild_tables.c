@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a rebuild knows of its pages: at the start, and what it costs. */
+/* The tables of a rebuild: their start and their size. */
 #include "rebuild/rebuild_impl.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 
 #include "rxq/intake.h"
 
-/* by: how a peer is known. */
+/* by: the identification of a peer. */
 enum by {
 	BY_ADDRESS,
 	BY_NAME,
@@ -19,7 +19,7 @@ static const char *const of_one[] = {
 	[BY_NAME] = "one certificate name, from any address",
 };
 
-/* sum: what the transfers of a peer have. */
+/* sum: the totals of a peer's transfers. */
 struct sum {
 	__u32	cnt;
 	__u64	memory_sz;
@@ -51,7 +51,7 @@ static struct sum sum_of(const struct pt_admission *a,
 	return sum;
 }
 
-/* subject of a message: whose limit it is. */
+/* subject of a message: the peer whose limit it is. */
 static const char *subject(const struct pt_admitted *t, enum by by,
 			   char text[PT_TLS_NAME_SZ + PT_ADDRESS_TEXT_SZ])
 {
@@ -64,7 +64,8 @@ static const char *subject(const struct pt_admitted *t, enum by by,
 	return text;
 }
 
-/* check_sz: what is sz bytes, and the peer has had_sz of max_sz already. */
+/* check_sz: the peer has had_sz of max_sz already, and sz more bytes are
+ * requested. */
 static int check_sz(const struct pt_admitted *t, enum by by, __u64 had_sz,
 		    __u64 sz, __u64 max_sz, const char *what,
 		    const char *option, struct pt_error *err)

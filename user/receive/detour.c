@@ -52,7 +52,7 @@ int pt_detour_open(const struct pt_address *listen)
 	return ret;
 }
 
-/* came_by: the number of the device; 0: the kernel does not say. */
+/* came_by returns the number of the device; 0: not reported by the kernel. */
 static unsigned came_by(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {

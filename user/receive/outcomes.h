@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* outcomes: how the last transfers of a receiver ended, for senders that lost
- * the answer and ask again.
- * Threads: control's. */
+/* outcomes: the results of a receiver's last transfers, for senders that lost
+ * the answer and ask again.  Threads: control's. */
 #ifndef RECEIVE_OUTCOMES_H
 #define RECEIVE_OUTCOMES_H
 
@@ -10,16 +9,16 @@
 #include <linux/types.h>
 #include <pagetrim/error.h>
 
-#define PT_OUTCOMES_CNT	64	/* the oldest is forgotten for the next */
+#define PT_OUTCOMES_CNT	64	/* the next one replaces the oldest */
 
 struct pt_outcome {
 	__u64	transfer_id;	/* never 0 */
 	int	result;		/* 0: committed; else -errno, with error */
 	struct pt_error error;
-	bool	is_told;	/* to somebody who asked; false at first */
+	bool	is_told;	/* to a sender that asked; false at first */
 };
 
-/* pt_outcomes: all zero: none.  The caller's. */
+/* pt_outcomes: all zero: none.  The caller owns it. */
 struct pt_outcomes {
 	struct pt_outcome list[PT_OUTCOMES_CNT];
 	__u32	next;
@@ -29,7 +28,7 @@ struct pt_outcomes {
 void pt_outcomes_note(struct pt_outcomes *o, __u64 transfer_id, int result,
 		      const struct pt_error *err);
 
-/* pt_outcomes_find: NULL: not known (any more). */
+/* pt_outcomes_find returns NULL if it is not, or no longer, known. */
 struct pt_outcome *pt_outcomes_find(struct pt_outcomes *o, __u64 transfer_id);
 
 #endif

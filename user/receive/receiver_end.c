@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* How a receiver ends: within moments peers are told, and connections, sockets and
- * program are closed.  Then comes what may wait for storage. */
+/* The end of a receiver: at once peers are notified, and connections, sockets
+ * and program are closed.  Then follow the parts that may wait for storage. */
 #include "receive/receiver_internal.h"
 
 #include <errno.h>
@@ -10,9 +10,9 @@
 
 #define COMMIT_TICK_MS	5
 #define STORAGE_TICK_MS	100
-#define REMOVE_MS	10000	/* cancelled twice, to remove what was brought */
+#define REMOVE_MS	10000	/* cancelled twice, to remove received data */
 
-/* end_session ends what can be ended; a commit that has begun goes on. */
+/* end_session ends a session, except for a commit that has begun. */
 static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
 			const struct pt_error *err)
 {
@@ -26,7 +26,7 @@ static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
 		pt_rx_session_end(s, -ECANCELED, err);
 }
 
-/* are_committing: those that are go on. */
+/* are_committing: some sessions are in commit, and continue. */
 static bool are_committing(struct pt_receiver *r)
 {
 	bool are = false;
@@ -40,8 +40,8 @@ static bool are_committing(struct pt_receiver *r)
 	return are;
 }
 
-/* leave_commits: the senders of those that take longer, and who asks for one, are
- * told that nobody can tell them any more. */
+/* leave_commits tells the senders of unfinished commits, and those that ask for
+ * one, that the outcome stays unknown. */
 static void leave_commits(struct pt_receiver *r)
 {
 	struct pt_message m;
@@ -82,7 +82,7 @@ void pt_receiver_end_begin(struct pt_receiver *r)
 	r->end.cancel_cnt = atomic_load(&r->loop.cancel_cnt);
 	r->end.deadline_ns = pt_deadline_ns(PT_RX_FINISH_MS);
 	r->state = PT_RECEIVER_COMMITS;
-	/* Transfers first, so that who asks is told how they ended. */
+	/* Transfers come first, so that senders that ask learn the outcome. */
 	for (__u32 i = 0; i < r->session_cnt; i++)
 		if (r->sessions[i]->is_open)
 			end_session(r, r->sessions[i], &r->end.why);
@@ -90,7 +90,7 @@ void pt_receiver_end_begin(struct pt_receiver *r)
 	eventfd_write(r->loop.wake_fd, 1);
 }
 
-/* part_all: within moments peers are told. */
+/* part_all notifies all peers at once. */
 static void part_all(struct pt_receiver *r)
 {
 	pt_receiver_reap(r);
@@ -121,7 +121,7 @@ static void finish(struct pt_receiver *r)
 					 "interrupted; nothing was received");
 }
 
-/* has_to_remove: storage still has to remove what a transfer brought. */
+/* has_to_remove: storage must still remove a transfer's data. */
 static bool has_to_remove(const struct pt_receiver *r)
 {
 	for (__u32 i = 0; i < r->session_cnt; i++)
@@ -130,8 +130,8 @@ static bool has_to_remove(const struct pt_receiver *r)
 	return false;
 }
 
-/* is_impatient: cancelled twice, it waits for no commit, and for the rest
- * REMOVE_MS; cancelled three times, for nothing. */
+/* is_impatient: after two cancels it waits for no commit, and REMOVE_MS for the
+ * rest; after three it does not wait. */
 static bool is_impatient(struct pt_receiver *r)
 {
 	unsigned more = atomic_load(&r->loop.cancel_cnt) - r->end.cancel_cnt;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a receiver does while it serves: newcomers, sessions, those that ended. */
+/* A serving receiver: newcomers, sessions, ended sessions. */
 #include "receive/receiver_internal.h"
 
 #include <sys/epoll.h>
@@ -12,7 +12,7 @@
 #define TICK_MS		100
 #define VERIFY_TICK_MS	1		/* while counters settle */
 #define PROGRESS_NS	250000000ULL
-#define ACCEPT_MAX	8	/* newcomers and strangers, before others are heard */
+#define ACCEPT_MAX	8	/* newcomers and strangers per turn */
 
 static void accept_all(struct pt_receiver *r)
 {
@@ -37,8 +37,8 @@ static void accept_all(struct pt_receiver *r)
 	}
 }
 
-/* It finds out what became of the transfer that s asks for.  One that is
- * still committing is answered when it is not any more. */
+/* It finds the outcome of the transfer that s asks for.  A transfer in commit
+ * is answered afterwards. */
 void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 {
 	struct pt_outcome *o;
@@ -69,8 +69,8 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 	pt_rx_session_answer(s, &err);
 }
 
-/* part: how a session ended is known from here on, and its connection is not its
- * any more.  Its storage may still be waited for. */
+/* part: from here on the session's outcome is known, and the receiver owns its
+ * connection.  Its storage may still be busy. */
 static void part(struct pt_receiver *r, struct pt_rx_session *s)
 {
 	struct pt_conn *leaving;
@@ -88,8 +88,8 @@ static void part(struct pt_receiver *r, struct pt_rx_session *s)
 	pt_rx_storage_clear(s);
 }
 
-/* may_be_asked: its sender may not know how it ended, and has not asked since
- * that is known: its storage may have been waited for. */
+/* may_be_asked: its sender may not know the outcome, and has not asked since
+ * that is known. */
 static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
 {
 	const struct pt_outcome *o =
@@ -100,7 +100,7 @@ static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
 	return (!s->report.result && !s->is_bye) || s->may_be_asked;
 }
 
-/* reap frees the session; if it was a transfer, its outcome is told. */
+/* reap frees the session, and reports the outcome of a transfer. */
 static void reap(struct pt_receiver *r, __u32 i)
 {
 	struct pt_rx_session *s = r->sessions[i];
@@ -172,7 +172,7 @@ void pt_receiver_turn(struct pt_receiver *r)
 	pt_receiver_reap(r);
 }
 
-/* --- what step is called for ----------------------------------------- */
+/* --- events of step -------------------------------------------------- */
 
 static int watch_fd(struct pt_receiver *r, int op, int fd)
 {
@@ -196,8 +196,8 @@ void pt_receiver_tick_every(struct pt_receiver *r, __u32 ms)
 	timerfd_settime(r->loop.tick_fd, 0, &tick, NULL);
 }
 
-/* pt_receiver_unwatch: a connection that was closed is not watched any more, and its
- * number is nobody's that is watched. */
+/* pt_receiver_unwatch stops watching a closed connection, whose descriptor
+ * number may be reused. */
 void pt_receiver_unwatch(struct pt_receiver *r, struct pt_rx_session *s)
 {
 	if (s->polled_fd >= 0)
@@ -219,7 +219,7 @@ void pt_receiver_watch(struct pt_receiver *r)
 	bool serves = r->state == PT_RECEIVER_SERVES, has_more = false;
 	__u32 ms = TICK_MS;
 
-	/* First those that go: numbers are used again. */
+	/* Removals come first, since descriptor numbers are reused. */
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
 

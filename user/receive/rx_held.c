@@ -11,18 +11,19 @@
 #include "sink/image.h"
 
 #define BATCH_REGIONS	(PT_DIGESTS_MAX / PT_REGION_PAGES)
-#define QUEUED_SZ_MAX	(PT_CONN_OUT_SZ / 4)	/* others want to speak, too */
+#define QUEUED_SZ_MAX	(PT_CONN_OUT_SZ / 4)	/* leaves room for other
+						 * messages */
 #define REGION_SZ	((__u64)PT_REGION_PAGES * PT_PAGE_SZ)
 
-/* telling: regions one behind the other, on their way into a message. */
+/* telling: adjacent regions that go into one message. */
 struct telling {
 	__u64 region_first;
 	__u32 region_cnt;
 	__u64 digests[PT_DIGESTS_MAX];
 	struct pt_held_region held;	/* read last */
-	__u64 data_from;		/* the sink's stretch of data that was */
-	__u64 data_to;			/* found last, in bytes of the image */
-	bool is_end;			/* and there is none behind it */
+	__u64 data_from;		/* the sink's last range of data, */
+	__u64 data_to;			/* in bytes of the image */
+	bool is_end;			/* there is no data behind it */
 	__u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
 };
 
@@ -38,7 +39,7 @@ static int say_now(struct pt_rx_held *h, const struct pt_message *m)
 	return ret;
 }
 
-/* say waits until the sender has taken most of what was said before. */
+/* say waits until the sender has taken most of the earlier messages. */
 static int say(struct pt_rx_held *h, const struct pt_message *m)
 {
 	int ret;
@@ -74,14 +75,14 @@ static int say_end(struct pt_rx_held *h)
 		},
 	};
 
-	/* First: the sender may answer before we are back. */
+	/* Set it first, since the sender may answer before we return. */
 	atomic_store(&h->intake->is_closed, false);
 	atomic_store(&h->is_told, true);
 	return say(h, &m);
 }
 
-/* has_data: some byte of [off, end) is no hole.  Asks the sink only where what
- * it said last tells nothing. */
+/* has_data: some byte of [off, end) is no hole.  It asks the sink only if its
+ * last answer does not cover the range. */
 static bool has_data(const struct pt_rx_held *h, struct telling *t, __u64 off,
 		     __u64 end)
 {
@@ -170,8 +171,8 @@ bool pt_rx_held_is_told(const struct pt_rx_held *h)
 
 void pt_rx_held_cancel(struct pt_rx_held *h)
 {
-	/* Once it is cancelled, thread and lock are the stopper's, who may be
-	 * ending them now. */
+	/* Once it is cancelled, the stopping thread owns thread and lock, and
+	 * may be destroying them. */
 	if (atomic_load(&h->stop) || !h->has_thread)
 		return;
 	pthread_mutex_lock(&h->lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A host's life: what it opens, starts and closes. */
+/* A host's life: open, start, close. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +10,8 @@
 #include "session/queues.h"
 
 #define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
-#define RX_CREDIT	1536		/* granted; the rest bears repeats */
+#define RX_CREDIT	1536		/* granted; the rest absorbs
+					 * duplicates */
 
 static struct pt_xsk_cfg xsk_cfg(const struct pt_rx_host *h, __u32 i)
 {
@@ -55,7 +56,7 @@ static int bind_queue(struct pt_rx_host *h, __u32 i, struct pt_error *err)
 				     pt_xsk_fd(h->xsks[i]), err);
 }
 
-/* pass_over: the sockets move up, the last, which is unbound, is not needed. */
+/* pass_over moves the sockets up; the last, unbound one is not needed. */
 static bool pass_over(struct pt_rx_host *h, __u32 i)
 {
 	if (h->wish.queue_cnt != PT_QUEUES_AUTO ||

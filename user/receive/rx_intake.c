@@ -11,7 +11,7 @@
 
 #define ADDING_NS	5000000000ULL	/* for the XDP maps to be free */
 
-/* open_seals makes what opens the frames of each lane. */
+/* open_seals makes the seals that open each lane's frames. */
 static int open_seals(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_intake *i = &s->intake;

@@ -81,7 +81,7 @@ static int take_lane_set(struct pt_rx_session *s,
 	return pt_conn_send(s->conn, &ready, err);
 }
 
-/* take_digests has them compared as they come; all lanes have settled. */
+/* take_digests has digests compared on arrival; all lanes have settled. */
 static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 			struct pt_error *err)
 {
@@ -159,12 +159,13 @@ static void take_working(struct pt_rx_session *s, const struct pt_msg_working *m
 static int take_abort(struct pt_rx_session *s, const struct pt_msg_abort *m,
 		      struct pt_error *err)
 {
-	s->is_bye = true;	/* it knows, and needs no ABORT */
+	s->is_bye = true;	/* the sender knows, and needs no ABORT */
 	return pt_error_set(err, pt_exit_of_peer(m->exit), -ECONNABORTED,
 			    "sender: %s", m->text);
 }
 
-/* take_any: what may come at any time; -ENOMSG: m is none of these. */
+/* take_any takes messages that may come at any time; -ENOMSG: m is none of
+ * these. */
 static int take_any(struct pt_rx_session *s, const struct pt_message *m,
 		    struct pt_error *err)
 {
@@ -217,8 +218,8 @@ static int take_data(struct pt_rx_session *s, const struct pt_message *m,
 	}
 }
 
-/* take_bye: answered, and then the connection is finished, so that the sender reads
- * it. */
+/* take_bye answers, and then lets the connection linger, so that the sender
+ * reads it. */
 static int take_bye(struct pt_rx_session *s)
 {
 	struct pt_message bye = { .type = PT_MSG_BYE };
@@ -252,7 +253,7 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 			? pt_rx_session_commit(s, err)
 			: protocol_error(s, m, err);
 	if (s->state >= PT_RX_COMMITTING && m->type == PT_MSG_COMMIT)
-		return 0;	/* again: COMMITTED is on its way */
+		return 0;	/* repeated: COMMITTED is in the output queue */
 	if (m->type == PT_MSG_BYE &&
 	    (s->state == PT_RX_DONE || s->state == PT_RX_OFFERED))
 		return take_bye(s);

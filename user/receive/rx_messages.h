@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_messages: what a receiving session does with each message. */
+/* rx_messages: a receiving session's handling of each message. */
 #ifndef RECEIVE_RX_MESSAGES_H
 #define RECEIVE_RX_MESSAGES_H
 

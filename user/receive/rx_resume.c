@@ -47,7 +47,7 @@ static int another_image(const struct pt_rx_session *s,
 			    ? " standing elsewhere" : "");
 }
 
-/* judge: the journal's bytes are of the image that the sender has. */
+/* judge: the journal belongs to the sender's image. */
 static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 		 struct pt_error *err)
 {
@@ -72,7 +72,7 @@ static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 	return ret;
 }
 
-/* take_up: -ENOENT, and no sink: nothing is kept. */
+/* take_up resumes a kept sink; -ENOENT: nothing is kept. */
 static int take_up(struct pt_rx_session *s, struct pt_error *err)
 {
 	void *bytes;
@@ -116,7 +116,8 @@ static int keep(struct pt_rx_session *s, struct pt_error *err)
 
 int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 {
-	/* In a folder of many, one without a name is found by nobody again. */
+	/* In a folder of many images, one without a name could not be found
+	 * again. */
 	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
 	int ret = -ENOENT;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_resume: how a session comes by its sink: made anew, or as an interrupted
- * transfer left it, or given by the caller.
- * Threads: control's.
+/* rx_resume: gets a session's sink: a new one, that of an interrupted transfer,
+ * or the caller's.  Threads: control's.
  */
 #ifndef RECEIVE_RX_RESUME_H
 #define RECEIVE_RX_RESUME_H

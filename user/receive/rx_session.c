@@ -14,9 +14,10 @@
 #include "receive/rx_watch.h"
 #include "session/balance.h"
 
-#define READ_MAX	64	/* messages, before other sessions are heard */
+#define READ_MAX	64	/* messages per turn of a session */
 #define SETTLE_NS	2000000000ULL	/* for counters to agree */
-#define WAITING_NS	1000000000ULL	/* for storage, until it is said */
+#define WAITING_NS	1000000000ULL	/* of waiting for storage before a
+					 * report */
 
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
@@ -63,16 +64,19 @@ int pt_rx_session_fd(const struct pt_rx_session *s)
 void pt_rx_session_lose(struct pt_rx_session *s, int code,
 			const struct pt_error *err)
 {
-	/* Who said ABORT sent no COMMIT. */
+	/* A sender that sent ABORT sends no COMMIT. */
 	s->may_be_asked = s->state == PT_RX_VERIFIED && !s->is_bye;
 	if (s->state == PT_RX_COMMITTING) {
-		pt_rx_held_cancel(&s->held);	/* it may have the last word */
+		pt_rx_held_cancel(&s->held);	/* it may hold the last
+						 * failure */
 		pt_conn_close(s->conn);
 		s->conn = NULL;
 		s->intake.conn = NULL;
-		s->is_bye = false;	/* it cannot know how this ends */
+		s->is_bye = false;	/* the sender does not know the
+					 * outcome */
 	} else if (s->state == PT_RX_DONE) {
-		s->is_leaving = true;	/* its end is answered by ours */
+		s->is_leaving = true;	/* our end of the connection follows the
+					 * sender's */
 		pt_rx_session_enter(s, PT_RX_ENDED);
 	} else {
 		pt_rx_session_end(s, code, err);
@@ -120,8 +124,8 @@ void pt_rx_session_open(struct pt_rx_session *s)
 		pt_rx_host_profile(s->host, &s->opened_profile);
 }
 
-/* close_times: what passed since OPEN was the transfer's.  A host that is closed
- * has no profile any more. */
+/* close_times ends the transfer's times, since OPEN.  A closed host has no
+ * profile. */
 static void close_times(struct pt_rx_session *s)
 {
 	struct pt_receive_report *report = &s->report;
@@ -136,7 +140,8 @@ static void close_times(struct pt_rx_session *s)
 				  report->profile.thread_cnt;
 }
 
-/* leave_queues: no queue touches the sink after it, and placers get no more. */
+/* leave_queues: afterwards no queue touches the sink, and placers get no
+ * frames. */
 static void leave_queues(struct pt_rx_session *s)
 {
 	if (!s->is_on_host)
@@ -193,7 +198,7 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 		pt_rx_session_enter(s, PT_RX_ENDED);
 }
 
-/* tell_mismatch: what differs is read first, then told. */
+/* tell_mismatch has the differing region read first, then reports it. */
 static void tell_mismatch(struct pt_rx_session *s)
 {
 	struct pt_error err;
@@ -208,8 +213,8 @@ static void tell_mismatch(struct pt_rx_session *s)
 		pt_rx_session_end(s, ret, &err);
 }
 
-/* check_counters: once they have settled, or never will, the ledger is told,
- * and whether it balances. */
+/* check_counters reports the ledger, and whether it balances, once the counters
+ * have settled or cannot settle. */
 static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 {
 	struct pt_message m = { .type = PT_MSG_LEDGER };
@@ -250,12 +255,13 @@ static void check_counters(struct pt_rx_session *s, __u64 now_ns)
 	pt_conn_send(s->conn, &m, NULL);
 }
 
-/* watch_storage: 0, or what failed: a queue, what it holds, the store. */
+/* watch_storage returns 0, or the failure of a queue, of rx_held, or of the
+ * store. */
 static int watch_storage(struct pt_rx_session *s, struct pt_error *err)
 {
 	int failed = atomic_load(&s->intake.failed);
 
-	/* Before it has failed, another thread may be writing the error. */
+	/* Until failed is set, another thread may be writing the error. */
 	if (failed)
 		*err = s->intake.error;
 	else if ((failed = atomic_load(&s->held.failed)))
@@ -267,7 +273,8 @@ static int watch_storage(struct pt_rx_session *s, struct pt_error *err)
 	return failed;
 }
 
-/* tell_waiting says once that storage is waited for, and once that it is not. */
+/* tell_waiting reports once that storage is waited for, and once that the wait
+ * is over. */
 static void tell_waiting(struct pt_rx_session *s, __u64 now_ns)
 {
 	__u64 since_ns = pt_rx_storage_since_ns(s);
@@ -304,7 +311,7 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	pt_rx_watch(s, now_ns);
 }
 
-/* tell_why: the sender hears of it before anything is waited for. */
+/* tell_why sends the reason to the sender before any wait. */
 static void tell_why(struct pt_rx_session *s, const struct pt_error *err)
 {
 	struct pt_message m;

@@ -53,15 +53,16 @@ static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 	return 0;
 }
 
-/* await_placers: a sender that is not told what is placed (PT_CAP_ARRIVALS) speaks
- * of digests as soon as all has arrived.  A transfer that ends drops the rest. */
+/* await_placers: a sender without PT_CAP_ARRIVALS does not know what is placed,
+ * and sends digests as soon as all frames have arrived.  A transfer that ends
+ * drops the rest. */
 static void await_placers(const struct pt_rx_session *s)
 {
 	while (!pt_intake_is_placed(&s->intake))
 		poll(NULL, 0, 1);
 }
 
-/* compare_job: the bytes are digests of the regions that are next. */
+/* compare_job: the bytes are digests of the next regions. */
 static int compare_job(void *arg, const void *bytes, size_t sz,
 		       struct pt_error *err)
 {
@@ -102,7 +103,7 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 	return ret ? ret : pt_sink_commit(s->storage.sink, err);
 }
 
-/* let_go: a copy that was found wrong is not worth keeping. */
+/* let_go: a wrong copy is not kept. */
 static void let_go(struct pt_rx_session *s)
 {
 	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_storage: what a session has its store do: all that may wait for storage.
+/* rx_storage: the jobs of a session's store: everything that may wait for
+ * storage.
  *
  *     open --> files, digests --> (mismatch) --> commit --> clear
  *
- * Each only puts a job; control looks at pt_store_is_idle and pt_store_failed
- * when the store has woken it.  What a job writes of the session, control does not
- * touch before.
- * Threads: control's.
+ * Each function only queues a job; control reads pt_store_is_idle and
+ * pt_store_failed when the store has woken it, and does not touch a job's
+ * results before.  Threads: control's.
  */
 #ifndef RECEIVE_RX_STORAGE_H
 #define RECEIVE_RX_STORAGE_H
@@ -22,8 +22,8 @@ int pt_rx_storage_file_data(struct pt_rx_session *s,
 			    const struct pt_msg_file_data *m,
 			    struct pt_error *err);
 
-/* pt_rx_storage_compare has regions compared with what the sender says of
- * them: has_mismatch. */
+/* pt_rx_storage_compare has regions compared with the sender's digests:
+ * has_mismatch. */
 int pt_rx_storage_compare(struct pt_rx_session *s,
 			  const struct pt_msg_digests *m, struct pt_error *err);
 
@@ -34,17 +34,18 @@ int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err);
  * names. */
 int pt_rx_storage_commit(struct pt_rx_session *s, struct pt_error *err);
 
-/* pt_rx_storage_clear ends the session's threads, removes or keeps what was not
- * committed, and closes the sink.  Twice is fine. */
+/* pt_rx_storage_clear ends the session's threads, removes or keeps uncommitted
+ * data, and closes the sink.  It may be called twice. */
 void pt_rx_storage_clear(struct pt_rx_session *s);
 
-/* pt_rx_storage_is_clear: so it is. */
+/* pt_rx_storage_is_clear: clear has finished. */
 bool pt_rx_storage_is_clear(const struct pt_rx_session *s);
 
-/* pt_rx_storage_is_idle: nothing that was put, or accepted of frames, waits. */
+/* pt_rx_storage_is_idle: no queued job and no accepted frame waits. */
 bool pt_rx_storage_is_idle(const struct pt_rx_session *s);
 
-/* pt_rx_storage_since_ns: since when it has waited for storage; 0: it does not. */
+/* pt_rx_storage_since_ns returns since when it has waited for storage; 0: it
+ * does not wait. */
 __u64 pt_rx_storage_since_ns(const struct pt_rx_session *s);
 
 #endif

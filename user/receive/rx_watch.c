@@ -9,14 +9,16 @@
 #include "receive/detour.h"
 #include "receive/rx_storage.h"
 
-#define QUEUES_NS	250000000ULL	/* between looks at what strayed */
+#define QUEUES_NS	250000000ULL	/* between checks of strays */
 #define UNSEEN_NS	500000000ULL	/* for a first frame to be seen */
-#define WORKING_NS	250000000ULL	/* for storage, until it is told */
-#define SEGMENTS_LOG2	10		/* so many are a step forward */
-#define FILES_LOG2	16		/* bytes of files that are one */
-#define WORKED_LOG2	20		/* bytes that a WORKING says that are */
+#define WORKING_NS	250000000ULL	/* of waiting for storage before
+					 * WORKING */
+#define SEGMENTS_LOG2	10		/* segments per unit of progress */
+#define FILES_LOG2	16		/* bytes of files per unit */
+#define WORKED_LOG2	20		/* bytes in WORKING per unit */
 
-/* ask_again: the lane may have lost its way: REPROBE, once a LANE_SET. */
+/* ask_again sends REPROBE, once per LANE_SET, since the lane's path may have
+ * changed. */
 static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
 {
 	struct pt_message m = {
@@ -27,8 +29,8 @@ static void ask_again(struct pt_rx_session *s, struct pt_rx_lane *l)
 	l->is_asked = !pt_conn_send(s->conn, &m, NULL);
 }
 
-/* tell_detour: two devices in one network both answer ARP for an address, unless told
- * not to; other ways to the wrong one are the network's. */
+/* tell_detour reports frames at another device: two devices in one network both
+ * answer ARP for an address, unless configured otherwise. */
 static void tell_detour(struct pt_rx_session *s, const char *dev)
 {
 	struct pt_address to = *pt_conn_local(s->conn);
@@ -46,7 +48,7 @@ static void tell_detour(struct pt_rx_session *s, const char *dev)
 	pt_rx_session_end(s, -EXDEV, &err);
 }
 
-/* watch_detour: where no frame is seen, they may come in by another device. */
+/* watch_detour: if no frame is seen, they may arrive at another device. */
 static void watch_detour(struct pt_rx_session *s, __u64 now_ns)
 {
 	struct pt_counters c;
@@ -63,10 +65,10 @@ static void watch_detour(struct pt_rx_session *s, __u64 now_ns)
 		tell_detour(s, dev);
 }
 
-/* watch_queues: frames on a wrong queue mean that a lane's way has changed, but
- * only for a lane that takes none any more on the right one: who repeats a
- * recorded frame, from a port that hashes to another queue, must not keep the
- * lanes that go well probing for ever. */
+/* watch_queues: frames on a wrong queue mean that a lane's path has changed,
+ * but only if the lane gets none on the right queue any more: a recorded frame,
+ * repeated from a port that hashes to another queue, must not keep working
+ * lanes probing forever. */
 static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 {
 	struct pt_counters c;
@@ -96,7 +98,8 @@ static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 	}
 }
 
-/* is_at_work: the sender waits for us, and nothing else tells it that we go on. */
+/* is_at_work: the sender waits for us, and no other message shows our
+ * progress. */
 static bool is_at_work(const struct pt_rx_session *s, __u64 now_ns)
 {
 	__u64 since_ns = pt_rx_storage_since_ns(s);
@@ -119,8 +122,8 @@ static void say_working(struct pt_rx_session *s, __u64 now_ns)
 		pt_conn_send(s->conn, &m, NULL);
 }
 
-/* watch_peer: is it there?  What we do not read, because its storage has no room,
- * is no silence of its. */
+/* watch_peer checks that the sender lives.  Messages that we do not read, since
+ * its store is full, are no silence. */
 static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 {
 	struct pt_message m = {
@@ -147,8 +150,8 @@ static void watch_peer(struct pt_rx_session *s, __u64 now_ns)
 	say_working(s, now_ns);
 }
 
-/* brought: how much the sender has of what it owes.  A message that says nearly
- * nothing is no progress: 65536 segments may come one by one, but not slowly. */
+/* brought returns the sender's progress.  A nearly empty message is no
+ * progress: 65536 segments may come one by one, but not slowly. */
 static __u64 brought(const struct pt_rx_session *s)
 {
 	__u64 sum = s->compare.region_told + s->watch.lanes_set +
@@ -167,7 +170,7 @@ static __u64 brought(const struct pt_rx_session *s)
 	return sum;
 }
 
-/* watch_due: a sender that only PINGs would keep its place for ever. */
+/* watch_due: a sender that only sends PING would keep its place forever. */
 static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 {
 	static const char *const dues[] = {

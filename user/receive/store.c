@@ -22,13 +22,14 @@ struct pt_store {
 	int wake_fd;
 	pthread_t thread;
 
-	/* Under the lock, which nothing that waits for storage is done with. */
+	/* Under the lock, which is never held during a wait for storage. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct job *first, **end;
 	size_t waiting_sz;
 	unsigned int waiting_cnt;
-	bool is_full;		/* has_room said no, and nobody was woken since */
+	bool is_full;		/* has_room returned false, and control was not
+				 * woken since */
 	bool is_working;
 	__u64 since_ns;
 	int failed;
@@ -55,7 +56,7 @@ static void drop_all(struct pt_store *s)
 	s->waiting_sz = s->waiting_cnt = 0;
 }
 
-/* work does the first job.  The lock is held before and after. */
+/* work does the first job.  The caller holds the lock before and after. */
 static void work(struct pt_store *s)
 {
 	struct job *job = s->first;
@@ -159,7 +160,7 @@ int pt_store_put(struct pt_store *s, pt_store_job *run, const void *bytes,
 	return 0;
 }
 
-/* locked takes the lock of a store that is only looked at. */
+/* locked takes the lock of a const store. */
 static struct pt_store *locked(const struct pt_store *s)
 {
 	struct pt_store *mine = (struct pt_store *)s;

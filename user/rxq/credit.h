@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* credit: how a queue's RX descriptors are divided among its lanes, by demand.
+/* credit: divides a queue's RX descriptors among its lanes, by demand.
  *
  *     nobody sends    all lanes have the same
  *     some send       lanes that idle have together a quarter of the credit,
  *                     each at least PT_CREDIT_FLOOR and at most an even share;
  *                     the lanes that send share the rest
  *
- * A peer that opens many lanes and uses none so takes at most half of the
- * credit from those that use theirs.  With many lanes the sum of the windows may
- * be above the credit: what lanes that idle have is a promise of one frame each,
- * in flight is what lanes that send were granted.  Should all of them wake at
- * once, the reserve of the fill ring bears their first frames, or the socket
- * drops some, which is counted, and they are sent again.
+ * So a peer that opens many lanes and uses none takes at most half of the
+ * credit from active lanes.  With many lanes the sum of the windows may exceed
+ * the credit: an idle lane has a window of one frame, and only active lanes
+ * have frames in flight.  If all idle lanes wake at once, the reserve of the
+ * fill ring absorbs their first frames, or the socket drops and counts some,
+ * and they are sent again.
  *
- * Chunks that wait for storage are divided by demand, too: a lane may hold up to
- * PT_HOLD_TIMES what is free, so that whatever others hold, something is free for
- * one that begins.
+ * Chunks that wait for storage are divided by demand, too: a lane may hold up
+ * to PT_HOLD_TIMES the free chunks, so that some are always free for a new
+ * lane.
  *
  * Pure: numbers in, numbers out.
  */
@@ -30,14 +30,15 @@
 
 #define PT_CREDIT_FLOOR		PT_SPANS_MAX	/* a frame of any size */
 #define PT_CREDIT_IDLE_NS	1000000000ULL	/* without a frame: idle */
-#define PT_HOLD_TIMES		4		/* alone: 4/5 of all chunks */
+#define PT_HOLD_TIMES		4		/* a single lane: 4/5 of all
+						 * chunks */
 
 struct pt_windows {
-	__u32 idle;	/* descriptors, of each lane that idles */
-	__u32 busy;	/* of each that sends */
+	__u32 idle;	/* descriptors of each idle lane */
+	__u32 busy;	/* of each active lane */
 };
 
-/* pt_credit_share divides credit among lanes, idle_cnt and busy_cnt of them. */
+/* pt_credit_share divides credit among idle_cnt and busy_cnt lanes. */
 struct pt_windows pt_credit_share(__u32 credit, __u32 idle_cnt,
 				  __u32 busy_cnt);
 

@@ -25,7 +25,7 @@ void pt_depot_free(struct pt_depot *d)
 	d->parcels = NULL;
 }
 
-/* frame_copy copies the spans that there are. */
+/* frame_copy copies only the used spans. */
 static void frame_copy(struct pt_rx_frame *to, const struct pt_rx_frame *from)
 {
 	memcpy(to->spans, from->spans, from->span_cnt * sizeof(*from->spans));
@@ -53,14 +53,15 @@ struct pt_parcel *pt_depot_take(struct pt_depot *d,
 	return p;
 }
 
-/* give_back returns the list from first to last, all of the depot d. */
+/* give_back returns the list from first to last, all of them of depot d. */
 static void give_back(struct pt_depot *d, struct pt_parcel *first,
 		      struct pt_parcel *last)
 {
 	last->next = atomic_load_explicit(&d->back, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak(&d->back, &last->next, first))
-		;	/* another placer was quicker */
-	/* Sequentially consistent, both: who sleeps has seen it, or is seen. */
+		;	/* another placer was faster */
+	/* Both are sequentially consistent: a sleeping thread has seen the
+	 * list, or its sleep is seen. */
 	if (atomic_load(&d->is_asleep) && atomic_exchange(&d->is_asleep, false))
 		eventfd_write(d->event_fd, 1);
 }
@@ -97,7 +98,8 @@ __u32 pt_depot_collect(struct pt_depot *d, struct pt_rx_frame *frames,
 	}
 	if (!list)
 		return cnt;
-	for (p = list; p->next; )	/* more than max: the rest, next time */
+	for (p = list; p->next; )	/* more than max: the rest comes next
+					 * time */
 		p = p->next;
 	give_back(d, list, p);
 	return cnt;

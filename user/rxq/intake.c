@@ -15,7 +15,7 @@ int pt_intake_lanes_make(struct pt_intake *i)
 	size_t sz = i->lane_cnt * sizeof(*i->lanes);
 	int ret = 0;
 
-	/* calloc(3) does not know of their alignment. */
+	/* calloc(3) does not respect their alignment. */
 	i->lanes = aligned_alloc(_Alignof(struct pt_rx_lane), sz);
 	if (!i->lanes)
 		return -ENOMEM;
@@ -90,7 +90,7 @@ void pt_intake_fail(struct pt_intake *i, int code, const struct pt_error *err)
 	static atomic_flag writing = ATOMIC_FLAG_INIT;
 
 	while (atomic_flag_test_and_set(&writing))
-		;	/* two queues failing in the same microsecond */
+		;	/* two queues failed in the same microsecond */
 	if (!atomic_load(&i->failed)) {
 		i->error = *err;
 		atomic_store(&i->failed, code);

@@ -11,8 +11,9 @@
 #include "base/thread.h"
 #include "rxq/intake.h"
 
-#define BATCH_DESC	256	/* descriptors, 1 MiB, written before their
-				 * chunks go back; one frame may be more */
+#define BATCH_DESC	256	/* descriptors, 1 MiB, that are written before
+				 * their chunks go back; one frame may exceed
+				 * this */
 
 struct pt_placer {
 	struct pt_rx_lane *lane;
@@ -20,18 +21,19 @@ struct pt_placer {
 	pthread_t thread;
 	atomic_bool stop;
 
-	/* The queue's thread's: the batch that is being taken. */
+	/* The present batch, for the queue's thread only. */
 	struct pt_parcel *taken, *taken_last;
-	bool is_reading;	/* it holds the intake's place_lock */
+	bool is_reading;	/* the thread holds the intake's place_lock */
 	_Atomic __u64 given_cnt;	/* frames, since the start; ... */
 	__u64 given_desc;		/* ... their credit */
 
 	pthread_mutex_t lock;
 	pthread_cond_t given;
-	struct pt_parcel *first, **end;	/* what waits */
+	struct pt_parcel *first, **end;	/* the waiting frames */
 
-	/* Written by who places. */
-	_Atomic __u64 placed_cnt;	/* of given_cnt, dropped ones too */
+	/* Written by the placing thread. */
+	_Atomic __u64 placed_cnt;	/* of given_cnt, including dropped
+					 * ones */
 	_Atomic __u64 placed_desc;
 	_Atomic __u64 upto;
 	_Atomic __u32 held_cnt;
@@ -93,7 +95,7 @@ static void flush(struct pt_placer *p)
 	tell_refusals(p);
 }
 
-/* --- by the queue's thread ------------------------------------------- */
+/* --- for the queue's thread ------------------------------------------ */
 
 bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
 		    const struct pt_rx_frame *frame, struct pt_reader *reader,
@@ -131,7 +133,7 @@ void pt_placer_push(struct pt_placer *p, __u64 upto)
 	}
 	if (!p->taken)
 		return;
-	p->taken_last->upto = upto;	/* it speaks for all so far */
+	p->taken_last->upto = upto;	/* it covers all so far */
 	pthread_mutex_lock(&p->lock);
 	*p->end = p->taken;
 	p->end = &p->taken_last->next;
@@ -140,9 +142,9 @@ void pt_placer_push(struct pt_placer *p, __u64 upto)
 	p->taken = NULL;
 }
 
-/* --- by the placer's ------------------------------------------------- */
+/* --- for the placer's thread ----------------------------------------- */
 
-/* done counts parcels that were placed, or dropped, and gives them back. */
+/* done counts placed or dropped parcels and gives them back. */
 static void done(struct pt_placer *p, struct pt_parcel *first)
 {
 	__u32 held_cnt = 0, frame_cnt = 0;
@@ -160,12 +162,12 @@ static void done(struct pt_placer *p, struct pt_parcel *first)
 	if (upto)
 		atomic_store_explicit(&p->upto, upto, memory_order_release);
 	atomic_fetch_add_explicit(&p->placed_desc, desc, memory_order_release);
-	/* Last: who finds it idle has all the rest. */
+	/* Last: a thread that finds the placer idle sees all other changes. */
 	atomic_fetch_add_explicit(&p->placed_cnt, frame_cnt,
 				  memory_order_release);
 }
 
-/* batch_get waits for something to place; NULL: stop. */
+/* batch_get waits for frames to place; NULL: stop. */
 static struct pt_parcel *batch_get(struct pt_placer *p)
 {
 	struct pt_parcel *first, *last;
@@ -198,7 +200,7 @@ static void batch_place(struct pt_placer *p, const struct pt_parcel *parcel)
 	for (; parcel; parcel = parcel->next) {
 		if (atomic_load(&p->stop) || atomic_load(&intake->failed))
 			return;
-		/* It was judged before, by the queue's thread. */
+		/* The queue's thread has judged it before. */
 		pt_check(pt_reader_open(&p->reader, parcel->frame.spans,
 					parcel->frame.span_cnt) ==
 			 PT_VERDICT_STEERED);
@@ -279,8 +281,8 @@ void pt_placer_profile(const struct pt_placer *p, struct pt_profile *out)
 int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 		     bool apart)
 {
-	/* calloc(3) does not know of its alignment; but of a run it touches
-	 * nothing before it is used. */
+	/* calloc(3) does not respect its alignment, but would not touch an
+	 * unused run. */
 	struct pt_placer *p = aligned_alloc(_Alignof(struct pt_placer),
 					    sizeof(*p));
 	struct pt_sink_run *run = calloc(1, sizeof(*run));

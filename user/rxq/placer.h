@@ -2,23 +2,23 @@
 /* placer: places the frames of one lane in the sink, in the order in which they
  * were accepted.
  *
- * Placing reads and writes the sink, so it waits for storage as long as that
- * takes.  Where storage is memory (a tmpfs, a hugetlbfs) nothing is waited for,
- * and the queue's thread places at once.  Elsewhere each lane has a thread that
- * places: queue and control never wait for it, nor does another lane.
+ * Placing reads and writes the sink, so it may wait for storage for any time.
+ * If storage is memory (a tmpfs, a hugetlbfs) there is no wait, and the queue's
+ * thread places at once.  Elsewhere each lane has a thread that places: queue,
+ * control and other lanes never wait for it.
  *
  *     queue's thread                          its thread
  *       take, take, ... push ==list==>  wait, place, flush, count
  *            ^                                     |
  *            +--- (depot) chunks that are free <---+
  *
- * One interface for both: who runs the placing is the only difference.  A lane
- * keeps its placer when it moves to another queue, so order is kept.
+ * Both have one interface; only the thread differs.  A lane keeps its placer
+ * when it moves to another queue, which preserves the order.
  *
- * Bound: the queue refuses frames of a lane that holds more than its share of the
- * queue's chunks, see pt_placer_held_cnt.
- * Threads: take and push by the thread of the queue that the lane is on, under
- * its lock; the rest by any but stop and destroy: by one.
+ * Bound: the queue refuses frames of a lane that holds more than its share of
+ * the queue's chunks, see pt_placer_held_cnt.  Threads: the thread of the
+ * lane's queue calls take and push, under its lock; one thread calls stop and
+ * destroy; any thread calls the others.
  */
 #ifndef RXQ_PLACER_H
 #define RXQ_PLACER_H
@@ -32,47 +32,51 @@
 struct pt_placer;
 struct pt_rx_lane;
 
-/* pt_placer_create: apart: it has a thread.  The lane outlives it, and so do the
- * lane's intake, its rebuild and sink.
+/* pt_placer_create: apart: it has a thread.  The lane and its intake, rebuild
+ * and sink outlive it.
  *   -ENOMEM, -EAGAIN  no memory, no thread */
 int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 		     bool apart);
 
 /* pt_placer_take places a checked frame that the lane has accepted, or keeps it
- * in a parcel of depot: then true, and the frame's chunks are not the caller's
- * any more.  credit_desc: descriptors of credit that are free once it is
- * placed.  reader: the frame, opened. */
+ * in a parcel of depot; then it returns true, and the caller no longer owns the
+ * frame's chunks.  credit_desc: descriptors of credit that become free when it
+ * is placed.  reader: the frame, opened. */
 bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
 		    const struct pt_rx_frame *frame, struct pt_reader *reader,
 		    __u32 credit_desc);
 
-/* pt_placer_push ends a batch: what was taken is written, or is its thread's.
- * upto: all frames that were accepted below were taken. */
+/* pt_placer_push ends a batch: the taken frames are written, or handed to the
+ * thread.  upto: all accepted frames below it were taken. */
 void pt_placer_push(struct pt_placer *p, __u64 upto);
 
-/* pt_placer_is_idle: all that was pushed is placed, or dropped. */
+/* pt_placer_is_idle: all pushed frames are placed, or dropped. */
 bool pt_placer_is_idle(const struct pt_placer *p);
 
-/* pt_placer_held_cnt: chunks that what waits holds. */
+/* pt_placer_held_cnt returns the chunks of the waiting frames. */
 __u32 pt_placer_held_cnt(const struct pt_placer *p);
 
-/* pt_placer_waiting_desc: credit of what waits.  Under the queue's lock. */
+/* pt_placer_waiting_desc returns the credit of the waiting frames.  Under the
+ * queue's lock. */
 __u32 pt_placer_waiting_desc(const struct pt_placer *p);
 
-/* pt_placer_upto: all frames accepted below are placed; more may be. */
+/* pt_placer_upto: all accepted frames below it are placed; more may be. */
 __u64 pt_placer_upto(const struct pt_placer *p);
 
-/* pt_placer_since_ns: when it began what it is at now; 0: it is at nothing. */
+/* pt_placer_since_ns returns the start of its present work; 0: it is idle. */
 __u64 pt_placer_since_ns(const struct pt_placer *p);
 
-/* pt_placer_profile adds its thread, if it has one and the intake is profiled. */
+/* pt_placer_profile adds its thread's times, if it has a thread and the intake
+ * is profiled. */
 void pt_placer_profile(const struct pt_placer *p, struct pt_profile *out);
 
-/* pt_placer_stop drops what waits, and has the thread end.  Waits for nothing:
- * what is being written goes on as long as it takes.  No take after it. */
+/* pt_placer_stop drops the waiting frames and tells the thread to end.  It does
+ * not wait: a write in progress takes as long as it takes.  No take after
+ * it. */
 void pt_placer_stop(struct pt_placer *p);
 
-/* pt_placer_destroy stops, waits for the thread, and frees.  NULL is fine. */
+/* pt_placer_destroy stops, waits for the thread, and frees.  NULL is
+ * allowed. */
 void pt_placer_destroy(struct pt_placer *p);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include <stdbool.h>
 
-#define MARKS_A_WINDOW	(PT_REORDER_MARKS / 2)	/* so that those that are due
-						 * are kept for another */
+#define MARKS_A_WINDOW	(PT_REORDER_MARKS / 2)	/* so that due marks are kept
+						 * for another window */
 
 static __u64 since(__u64 then_ns, __u64 now_ns)
 {
@@ -53,8 +53,8 @@ __u64 pt_reorder_tail_ns(const struct pt_reorder *r)
 
 /* --- marks ------------------------------------------------------------- */
 
-/* open_ns: how long seq has been open at now_ns; less, if its mark was given up
- * meanwhile. */
+/* open_ns returns how long seq has been open at now_ns, or less if its mark was
+ * dropped meanwhile. */
 static __u64 open_ns(const struct pt_reorder_marks *m, __u64 seq, __u64 now_ns)
 {
 	__u64 end = m->cnt;
@@ -72,8 +72,8 @@ static __u64 open_ns(const struct pt_reorder_marks *m, __u64 seq, __u64 now_ns)
 		? since(m->at[first % PT_REORDER_MARKS].ns, now_ns) : 0;
 }
 
-/* mark notes that the numbers below end are open, unless that is known, or the
- * last mark is younger than pause_ns. */
+/* mark notes that the numbers below end are open, unless a mark has them, or
+ * the last mark is younger than pause_ns. */
 static void mark(struct pt_reorder_marks *m, __u64 end, __u64 now_ns,
 		 __u64 pause_ns)
 {
@@ -87,9 +87,9 @@ static void mark(struct pt_reorder_marks *m, __u64 end, __u64 now_ns,
 	m->cnt++;
 }
 
-/* --- what comes, and what does not -------------------------------------- */
+/* --- arrivals and gaps -------------------------------------------------- */
 
-/* lag_take: in a window of many samples one is counted. */
+/* lag_take counts one sample per window. */
 static void lag_take(struct pt_reorder *r, __u64 wait_ns, __u64 now_ns)
 {
 	struct pt_reorder_peak *p = &r->lag;
@@ -136,7 +136,7 @@ void pt_reorder_look(struct pt_reorder *r, __u64 decided, __u64 now_ns)
 
 	if (since(r->gap.since_ns, r->arrived_ns) >= PT_REORDER_KEEP * gap_ns)
 		peak_next(&r->gap, now_ns);
-	/* What was filled meanwhile is not due. */
+	/* Numbers that came meanwhile are not due. */
 	while (r->due_cnt < m->cnt &&
 	       m->at[r->due_cnt % PT_REORDER_MARKS].end <= decided)
 		r->due_cnt++;

@@ -36,7 +36,7 @@ enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt,
 void pt_rx_lane_sync(struct pt_rx_lane *l, __u64 seq_end, __u64 now_ns)
 {
 	pt_seqmap_raise(&l->seqs, seq_end);
-	if (seq_end > l->seqs.top)	/* out of range: as far as it goes */
+	if (seq_end > l->seqs.top)	/* out of range: clipped */
 		seq_end = l->seqs.top;
 	pt_reorder_said(&l->reorder, seq_end, now_ns);
 }
@@ -49,7 +49,7 @@ static void decide(struct pt_rx_lane *l, __u64 upto)
 
 	for (__u32 i = 0; i < cnt; i++)
 		l->missing += ranges[i].cnt;
-	/* A gap that one mark cut in two is told as one. */
+	/* A gap that a mark cut in two is reported as one. */
 	if (cnt && l->missing_range_cnt &&
 	    ranges[-1].first + ranges[-1].cnt == ranges[0].first) {
 		ranges[-1].cnt += ranges[0].cnt;
@@ -119,13 +119,14 @@ void pt_rx_lane_look(struct pt_rx_lane *l)
 		l->placed_upto = upto;
 }
 
-/* free_desc: credit that was freed and is not kept by what waits. */
+/* free_desc returns the freed credit without that of waiting frames. */
 static __u64 free_desc(const struct pt_rx_lane *l)
 {
 	return l->freed_desc - l->waiting_desc;
 }
 
-/* placed_upto never goes back: what waits was accepted after it was told. */
+/* placed_upto never goes back: waiting frames were accepted after it was
+ * reported. */
 static __u64 placed_upto(const struct pt_rx_lane *l)
 {
 	return l->is_waiting ? l->placed_upto : l->seqs.decided;

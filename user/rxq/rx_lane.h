@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_lane: what the receiver keeps of one lane: which frames came, which are
- * missing, what credit that frees, and the ACK that says so.
+/* rx_lane: the receiver's state of one lane: frames that came, frames that are
+ * missing, the freed credit, and the ACK for them.
  *
- * Credit is counted in RX descriptors.  A frame that is taken frees its own;
- * what a missing frame had is the sender's to know, who is told the range.
- * A late or repeated frame frees nothing: its credit was freed before.  A frame
- * that waits for storage keeps its credit until it is placed.
+ * Credit is counted in RX descriptors.  A taken frame frees its own credit; the
+ * sender computes the credit of missing frames from the reported ranges.  A
+ * late or repeated frame frees nothing, since its credit was freed before.  A
+ * frame that waits for storage keeps its credit until it is placed.
  *
- * Threads: one at a time, under the lock of the queue that the lane is on; but
- * for what its placer does.
+ * Threads: one at a time, under the lock of the lane's queue, except for its
+ * placer's fields.
  */
 #ifndef RXQ_RX_LANE_H
 #define RXQ_RX_LANE_H
@@ -22,7 +22,7 @@
 #include "rxq/stretch.h"
 #include "seal/seal.h"
 
-#define PT_GRACE_MIN_NS	5000000ULL	/* a reordering window is never shorter */
+#define PT_GRACE_MIN_NS	5000000ULL	/* the shortest reordering window */
 
 struct pt_intake;
 struct pt_placer;
@@ -31,71 +31,79 @@ struct pt_rx_lane {
 	struct pt_intake *intake;	/* the session's */
 	struct pt_placer *placer;	/* NULL: tests have none */
 	__u16 lane_idx;
-	__u16 queue;			/* PT_QUEUE_ANY: on none yet */
+	__u16 queue;			/* PT_QUEUE_ANY: none yet */
 	_Atomic __u32 window;		/* descriptors granted; read by control */
-	__u32 share;			/* of the queue's credit: of window, what
-					 * the ring is sure to hold */
+	__u32 share;			/* of the queue's credit: the part of
+					 * window that surely fits into the
+					 * ring */
 	struct pt_stretch stretch;	/* how far window may be above it */
-	__u64 wanted_ns;		/* when it last brought a frame, or was
-					 * new; 0: never on a queue */
+	__u64 wanted_ns;		/* time of its last frame, or of its
+					 * start; 0: never on a queue */
 	struct pt_seal *seal;		/* opens its data frames; NULL: they
 					 * are not sealed */
-	struct pt_seal *probe_seal;	/* opens its probes, on whatever queue:
-					 * under the intake's probe_lock */
+	struct pt_seal *probe_seal;	/* opens its probes, on any queue, under
+					 * the intake's probe_lock */
 
 	struct pt_seqmap seqs;
 	struct pt_reorder reorder;
-	__u64 due_end;			/* numbers below are called missing as
-					 * soon as an ACK has room for them */
-	__u64 freed_desc;		/* of it still wait to be placed, ... */
+	__u64 due_end;			/* numbers below are reported missing
+					 * when an ACK has room for them */
+	__u64 freed_desc;		/* part of it whose frames wait to be
+					 * placed, ... */
 	__u32 waiting_desc;		/* ... as pt_rx_lane_look saw it */
-	bool is_waiting;		/* some frame does; all accepted ones ... */
+	bool is_waiting;		/* some frame waits; all accepted ones
+					 * ... */
 	__u64 placed_upto;		/* ... below are placed, if so */
-	__u64 arrived_sz;		/* bytes of frames, but for late ones, */
+	__u64 arrived_sz;		/* bytes of frames, without late
+					 * ones, */
 	__u64 arrived_ns;		/* the last of which came then, and the */
 	__u64 top;			/* one with the highest number, top - 1, */
 	__u64 top_ns;			/* then */
 	struct pt_seq_range missing_ranges[PT_MISSING_MAX];
-	__u32 missing_range_cnt;	/* not told to the sender yet */
+	__u32 missing_range_cnt;	/* not yet reported to the sender */
 
-	struct {			/* what the sender was told last */
+	struct {			/* the last report to the sender */
 		__u64 upto;
 		__u64 freed_desc;
 		__u32 window;
 		__u64 placed_upto;
 	} told;
 
-	/* Control's: has the lane lost its way? */
-	__u64 looked_accepted;		/* accepted when last looked at; ~0: it
-					 * was not since LANE_SET */
-	bool is_deaf;			/* none was accepted between two looks */
-	bool is_asked;			/* REPROBE was said, LANE_SET is due */
+	/* For control, to find a lane whose path was lost. */
+	__u64 looked_accepted;		/* accepted at the last look; ~0: none
+					 * since LANE_SET */
+	bool is_deaf;			/* no frame was accepted between two
+					 * looks */
+	bool is_asked;			/* REPROBE was sent, LANE_SET is due */
 
 	/* For the ledger. */
 	__u64 received, accepted, duplicate, late, missing;
 	__u64 refused_auth, refused_record, refused_window;
 	__u64 records;
-	_Atomic __u64 probes;		/* on any queue, by its thread */
+	_Atomic __u64 probes;		/* on any queue, counted by its
+					 * thread */
 
 	__u64 probe_end;		/* one above the highest number of its
 					 * probes; under the intake's ... */
 	__u64 probes_seen;		/* bit i: probe_end - 1 - i came; ...
 					 * probe_lock, both */
-	struct {			/* by who places; read by any thread */
+	struct {			/* written by the placing thread; read
+					 * by any */
 		_Atomic __u64 placed;
 		_Atomic __u64 stale;
 		_Atomic __u64 refused;
 		_Atomic __u64 bytes;
 	} placed;			/* see struct pt_rebuild_counts */
-	struct pt_page_sum sum;		/* of what it brings; his, too */
+	struct pt_page_sum sum;		/* of its present page; the placing
+					 * thread's, too */
 };
 
-/* pt_rx_lane_placed adds what a frame brought: by who places. */
+/* pt_rx_lane_placed adds a frame's counts; the placing thread calls it. */
 void pt_rx_lane_placed(struct pt_rx_lane *l,
 		       const struct pt_rebuild_counts *counts);
 
-/* pt_rx_lane_look sees how much is placed.  What the lane says it is, it was
- * then. */
+/* pt_rx_lane_look reads how much is placed; the lane's values are those of the
+ * last look. */
 void pt_rx_lane_look(struct pt_rx_lane *l);
 
 /* pt_rx_lane_take notes the arrival of a sound frame charged desc_cnt, which
@@ -103,8 +111,9 @@ void pt_rx_lane_look(struct pt_rx_lane *l);
 enum pt_seq pt_rx_lane_take(struct pt_rx_lane *l, __u64 seq, __u32 desc_cnt,
 			    __u64 came_ns);
 
-/* pt_rx_lane_arrived notes for the path's controller that a new frame of sz
- * bytes came at now_ns.  Late ones are not noted: they were called missing. */
+/* pt_rx_lane_arrived notes for the congestion controller that a new frame of sz
+ * bytes came at now_ns.  Late frames are left out, since they were called
+ * missing. */
 static inline void pt_rx_lane_arrived(struct pt_rx_lane *l, __u64 seq, __u32 sz,
 				      __u64 now_ns)
 {
@@ -116,12 +125,13 @@ static inline void pt_rx_lane_arrived(struct pt_rx_lane *l, __u64 seq, __u32 sz,
 	l->top_ns = now_ns;
 }
 
-/* pt_rx_lane_sync: the sender says that all below seq_end were sent. */
+/* pt_rx_lane_sync: the sender states that all numbers below seq_end were
+ * sent. */
 void pt_rx_lane_sync(struct pt_rx_lane *l, __u64 seq_end, __u64 now_ns);
 
-/* pt_rx_lane_tick_at calls missing what is older than its reordering window, of
- * at least grace_ns, as of seen_ns: all that had arrived by then was taken.
- * pt_rx_lane_tick: of which that is true now. */
+/* pt_rx_lane_tick_at calls gaps missing that are older than the reordering
+ * window, of at least grace_ns, as of seen_ns: all frames that had arrived by
+ * then were taken.  pt_rx_lane_tick does so as of now. */
 void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
 			__u64 grace_ns);
 
@@ -141,8 +151,8 @@ static inline bool pt_rx_lane_is_open(const struct pt_rx_lane *l)
 	return l->seqs.decided < l->seqs.top || l->missing_range_cnt;
 }
 
-/* pt_rx_lane_has_news: the sender does not know all yet.  is_urgent: it
- * should not wait for the next tick. */
+/* pt_rx_lane_has_news: there are changes since the last report.  is_urgent:
+ * they should not wait for the next tick. */
 bool pt_rx_lane_has_news(const struct pt_rx_lane *l);
 bool pt_rx_lane_is_urgent(const struct pt_rx_lane *l);
 

@@ -15,13 +15,13 @@
 #include "rxq/credit.h"
 
 #define TICK_NS		1000000ULL	/* between looks at open gaps */
-#define IDLE_MS		100		/* wait when nothing is open */
+#define IDLE_MS		100		/* wait if no gap is open */
 #define NAP_MIN_NS	50000		/* while frames flow */
-#define NAP_MAX_NS	400000		/* well below TICK_NS, and what a window of
-					 * credit takes to be used */
+#define NAP_MAX_NS	400000		/* well below TICK_NS, and below the
+					 * time to use up a window */
 #define NAPPING_NS	2000000ULL	/* since the last frame */
 
-/* tell sends the ACKs that are due.  What cannot be queued now stays news. */
+/* tell sends the due ACKs.  An ACK that cannot be queued now is sent later. */
 static void tell(struct pt_rx_queue *q, bool tick)
 {
 	struct pt_message m;
@@ -31,7 +31,7 @@ static void tell(struct pt_rx_queue *q, bool tick)
 
 		if (!(tick ? pt_rx_lane_has_news(l) : pt_rx_lane_is_urgent(l)))
 			continue;
-		if (!tick)	/* what a tick would: numbers taken in order */
+		if (!tick)	/* as a tick would: numbers taken in order */
 			pt_seqmap_advance(&l->seqs);
 		pt_rx_lane_ack(l, &m);
 		if (!pt_conn_send(l->intake->conn, &m, NULL))
@@ -39,7 +39,7 @@ static void tell(struct pt_rx_queue *q, bool tick)
 	}
 }
 
-/* has_demand: the lane brought something not long ago, or waits for storage. */
+/* has_demand: the lane brought a frame recently, or waits for storage. */
 static bool has_demand(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 		       __u64 now_ns)
 {
@@ -71,14 +71,14 @@ static void share(struct pt_rx_queue *q, __u64 now_ns)
 	q->shared_ns = now_ns;
 }
 
-/* fill_of: how full the ring is for a lane.  One whose frames wait for storage
- * is to hold no more chunks than its share would have let it. */
+/* fill_of returns how full the ring is for a lane.  A lane whose frames wait
+ * for storage must hold no more chunks than its share allows. */
 static enum pt_fill fill_of(const struct pt_rx_lane *l, enum pt_fill ring)
 {
 	return l->waiting_desc >= l->share / 2 ? PT_FILL_FULL : ring;
 }
 
-/* stretch looks which lanes' windows may be above their shares. */
+/* stretch decides which lanes' windows may exceed their shares. */
 static void stretch(struct pt_rx_queue *q, __u64 now_ns)
 {
 	enum pt_fill ring = pt_stretch_fill(q->fill_cnt, q->cfg.credit,
@@ -100,8 +100,8 @@ static void stretch(struct pt_rx_queue *q, __u64 now_ns)
 	q->fill_cnt = 0;
 }
 
-/* share_again divides anew now and then: a lane that begins gets its share
- * within a tick.  The lanes are told by the next ACK. */
+/* share_again divides the credit again from time to time, so that a new lane
+ * gets its share within a tick.  The next ACK tells the lanes. */
 static void share_again(struct pt_rx_queue *q, __u64 now_ns)
 {
 	if (now_ns - q->shared_ns < TICK_NS)
@@ -110,7 +110,7 @@ static void share_again(struct pt_rx_queue *q, __u64 now_ns)
 	share(q, now_ns);
 }
 
-/* note_fill: what waits in the ring, or for storage. */
+/* note_fill notes the descriptors that wait in the ring, or for storage. */
 static void note_fill(struct pt_rx_queue *q)
 {
 	__u32 cnt = pt_xsk_rx_fill(q->cfg.xsk) + q->depot.chunk_cnt;
@@ -119,9 +119,9 @@ static void note_fill(struct pt_rx_queue *q)
 		q->fill_cnt = cnt;
 }
 
-/* has_gone_round: all that was in the ring at round_ns is taken, since it was
- * found empty, or as much was taken as it holds.  A slow sink, or who floods us
- * with what XDP cannot tell from ours, may keep it full for ever. */
+/* has_gone_round: all frames in the ring at round_ns are taken, since it was
+ * empty once, or as many were taken as it holds.  A slow sink, or a flood of
+ * frames that XDP cannot distinguish from ours, may keep it full forever. */
 static bool has_gone_round(struct pt_rx_queue *q, unsigned taken_cnt,
 			   __u64 now_ns)
 {
@@ -130,7 +130,7 @@ static bool has_gone_round(struct pt_rx_queue *q, unsigned taken_cnt,
 	return taken_cnt < PT_RX_BATCH || q->round_desc_cnt >= q->cfg.ring_cnt;
 }
 
-/* tick looks for gaps that are lost, as of round_ns: a frame that waits in the
+/* tick looks for missing frames as of round_ns, since a frame that waits in the
  * ring is not lost. */
 static void tick(struct pt_rx_queue *q, __u64 now_ns)
 {
@@ -160,8 +160,8 @@ static bool is_open(const struct pt_rx_queue *q)
 	return false;
 }
 
-/* nap_fit makes the next nap such that a sixteenth to an eighth of a lane's
- * credit has come after it: a lane that is the only one of many to send must
+/* nap_fit chooses the next nap so that a sixteenth to an eighth of a lane's
+ * credit arrives meanwhile: a lane that is the only active one among many must
  * not wait for us. */
 static void nap_fit(struct pt_rx_queue *q)
 {
@@ -172,10 +172,9 @@ static void nap_fit(struct pt_rx_queue *q)
 	q->nap_desc_cnt = 0;
 }
 
-/* rest sleeps, the ring having been empty at now_ns.  To be woken by a frame costs
- * whoever delivers it an interrupt of this CPU, and finds one frame.  So while
- * frames flow the thread wakes by itself, and finds several: longer runs to
- * write. */
+/* rest sleeps, after the ring was empty at now_ns.  A wake-up by a frame costs
+ * an interrupt of this CPU, and finds one frame.  So while frames flow the
+ * thread wakes by itself and finds several, which make longer runs to write. */
 static void rest(struct pt_rx_queue *q, __u64 now_ns, bool open)
 {
 	const struct timespec nap = { .tv_nsec = q->nap_ns };
@@ -193,8 +192,8 @@ static void rest(struct pt_rx_queue *q, __u64 now_ns, bool open)
 	eventfd_read(q->event_fd, &value);
 }
 
-/* take_back gives the chunks of what was placed meanwhile to the socket, all of
- * them: their credit, that was seen before, is told next. */
+/* take_back gives all chunks of frames that were placed meanwhile to the
+ * socket, since the next ACK reports their credit. */
 static void take_back(struct pt_rx_queue *q)
 {
 	__u32 cnt;
@@ -209,7 +208,7 @@ static void *queue_main(void *arg)
 {
 	struct pt_rx_queue *q = arg;
 
-	/* Naps end when they should, not up to 50 us later. */
+	/* Without timer slack naps end in time, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	q->nap_ns = NAP_MIN_NS;
 	pt_cpus_pin(q->cfg.cpus, q->cfg.thread_idx);
@@ -319,8 +318,8 @@ void pt_rx_queue_free(struct pt_rx_queue *q)
 	free(q);
 }
 
-/* The queue's thread takes the lock again as soon as it has let go of it, and a
- * mutex is nobody's in between: without a turn, who waits would wait for ever
+/* The queue's thread takes the lock again as soon as it has released it, and a
+ * mutex does not queue waiters: without a turn a waiter would wait forever
  * while frames come. */
 void pt_rx_queue_lock(struct pt_rx_queue *q)
 {
@@ -363,8 +362,8 @@ void pt_rx_queue_session_remove(struct pt_rx_queue *q,
 	}
 }
 
-/* share_at_once: one that had more must know before another gets its share.  What
- * they have in flight by then, the reserve of the fill ring bears. */
+/* share_at_once: a lane that had more must learn that before another gets its
+ * share.  The reserve of the fill ring absorbs their frames in flight. */
 static void share_at_once(struct pt_rx_queue *q)
 {
 	share(q, pt_clock_ns());
@@ -377,10 +376,11 @@ int pt_rx_queue_lane_add(struct pt_rx_queue *q, struct pt_rx_lane *lane)
 		return -ENOSPC;
 	q->lanes[q->lane_cnt++] = lane;
 	lane->queue = q->cfg.queue;
-	/* Once: who sets a lane again and again sends nothing. */
+	/* Once only, for a peer that sets a lane repeatedly and sends
+	 * nothing. */
 	if (!lane->wanted_ns)
 		lane->wanted_ns = pt_clock_ns();
-	/* What the ring bears is to be learned anew, by all. */
+	/* All lanes must learn the ring's capacity again. */
 	for (__u32 i = 0; i < q->lane_cnt; i++)
 		memset(&q->lanes[i]->stretch, 0, sizeof(lane->stretch));
 	share_at_once(q);

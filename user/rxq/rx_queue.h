@@ -9,10 +9,11 @@
 /* rx_queue: one thread that takes the frames of one queue's AF_XDP socket and
  * gives them to the lanes of the sessions.
  *
- * Locking: the thread holds the queue's lock for a batch of frames, whoever
- * changes the queue's lists or looks at the lanes on it holds it, too.  A lane is
- * on one queue at a time, and moved by one thread, which so need not hold two.
- * Who holds several took them in order of the queues' numbers.
+ * Locking: the thread holds the queue's lock for a batch of frames, and any
+ * thread holds it to change the queue's lists or to read its lanes.  A lane is
+ * on one queue at a time, and one thread moves lanes, so it need not hold two
+ * locks.  A thread that takes several locks takes them in the order of the
+ * queues' numbers.
  */
 #ifndef RXQ_RX_QUEUE_H
 #define RXQ_RX_QUEUE_H
@@ -30,12 +31,12 @@ struct pt_rx_queue;
 struct pt_rx_queue_cfg {
 	struct pt_xsk *xsk;	/* stays the caller's; outlives the queue */
 	__u16 queue;
-	__u32 desc_sz;		/* bytes a frame is charged for, a descriptor */
+	__u32 desc_sz;		/* bytes of a frame per charged descriptor */
 	__u32 credit;		/* descriptors to grant to all lanes together */
-	__u64 idle_ns;		/* a lane that brings nothing for so long idles */
+	__u64 idle_ns;		/* a lane without frames for so long idles */
 	__u32 ring_cnt;		/* descriptors that may wait in the RX ring */
 	const struct pt_cpus *cpus;	/* the caller's; NULL: any; ... */
-	__u32 thread_idx;		/* ... its thread: the so-many-th */
+	__u32 thread_idx;		/* ... index of its thread */
 	struct pt_stage_clock *clock;	/* of PT_RECEIVE_STAGES, the caller's;
 					 * NULL: not profiled */
 };
@@ -44,8 +45,8 @@ struct pt_rx_queue_cfg {
 int pt_rx_queue_start(struct pt_rx_queue **out,
 		      const struct pt_rx_queue_cfg *cfg, struct pt_error *err);
 
-/* pt_rx_queue_stop ends the thread.  pt_rx_queue_free, too, and frees the queue,
- * once no placer has a frame of it any more.  NULL is fine. */
+/* pt_rx_queue_stop ends the thread.  pt_rx_queue_free does so, too, and frees
+ * the queue, once no placer has a frame of it.  NULL is allowed. */
 void pt_rx_queue_stop(struct pt_rx_queue *q);
 void pt_rx_queue_free(struct pt_rx_queue *q);
 
@@ -57,15 +58,16 @@ __u16 pt_rx_queue_number(const struct pt_rx_queue *q);
 /* pt_rx_queue_wake makes a waiting thread look at its lanes again. */
 void pt_rx_queue_wake(struct pt_rx_queue *q);
 
-/* The following with the lock held.
- * -ENOSPC: PT_TRANSFERS_MAX or PT_QUEUE_LANES_MAX. */
+/* The following need the lock.  -ENOSPC: PT_TRANSFERS_MAX or
+ * PT_QUEUE_LANES_MAX. */
 int pt_rx_queue_session_add(struct pt_rx_queue *q, struct pt_intake *intake);
 void pt_rx_queue_session_remove(struct pt_rx_queue *q,
 				struct pt_intake *intake);
 int pt_rx_queue_lane_add(struct pt_rx_queue *q, struct pt_rx_lane *lane);
 void pt_rx_queue_lane_remove(struct pt_rx_queue *q, struct pt_rx_lane *lane);
 
-/* pt_rx_queue_received: frames taken from the socket, of any session. */
+/* pt_rx_queue_received returns the frames taken from the socket, of all
+ * sessions. */
 __u64 pt_rx_queue_received(const struct pt_rx_queue *q);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_queue_impl: what rx_queue.c, a queue's thread, and rx_take.c, what it does
- * with a frame, share. */
+/* rx_queue_impl: the internals that rx_queue.c (a queue's thread) and rx_take.c
+ * (its processing of a frame) share. */
 #ifndef RXQ_RX_QUEUE_IMPL_H
 #define RXQ_RX_QUEUE_IMPL_H
 
@@ -14,16 +14,17 @@
 struct pt_rx_queue {
 	struct pt_rx_queue_cfg cfg;
 	pthread_t thread;
-	pthread_mutex_t turn;	/* held while one waits for the lock */
+	pthread_mutex_t turn;	/* held by a thread that waits for the lock */
 	pthread_mutex_t lock;
 	atomic_bool stop;
 	bool is_stopped;
 	int event_fd;
 	__u64 ticked_ns;
-	__u64 looked_ns;		/* when it last took from the ring */
-	__u64 round_ns;			/* when it began to go through the ring */
+	__u64 looked_ns;		/* when the ring was last read */
+	__u64 round_ns;			/* when the present round through the
+					 * ring began */
 	__u32 round_desc_cnt;		/* descriptors taken since */
-	__u64 taken_ns;			/* the last frame was */
+	__u64 taken_ns;			/* when the last frame was taken */
 	__u32 nap_ns;			/* the last nap */
 	__u32 nap_desc_cnt;		/* descriptors taken since */
 
@@ -45,12 +46,12 @@ struct pt_rx_queue {
 	struct pt_reader reader;
 };
 
-/* pt_rx_take_frame: whose it is, whether it is sound, and to the lane's placer.  A
- * frame that the placer keeps has no spans after it. */
+/* pt_rx_take_frame finds the frame's lane, checks it, and passes it to the
+ * lane's placer.  If the placer keeps the frame, it has no spans afterwards. */
 void pt_rx_take_frame(struct pt_rx_queue *q, struct pt_rx_frame *frame);
 
-/* pt_rx_hand_over ends a batch: what it brought is written, or on its way to who
- * writes it, before its frames are recycled. */
+/* pt_rx_hand_over ends a batch: its frames are written, or handed to the
+ * placers, before they are recycled. */
 void pt_rx_hand_over(struct pt_rx_queue *q);
 
 #endif

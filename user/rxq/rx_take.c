@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a queue's thread does with a frame. */
+/* The queue's thread: processing of a frame. */
 #include "rxq/rx_queue_impl.h"
 
 #include <string.h>
@@ -33,8 +33,8 @@ static struct pt_rx_lane *find_lane(struct pt_rx_queue *q, __u64 session_id,
 	return NULL;
 }
 
-/* is_authentic: the frame is as its session's sender wrote it.  A sealed one
- * is open then. */
+/* is_authentic: the frame is unchanged since its session's sender wrote it.  It
+ * decrypts a sealed frame. */
 static bool is_authentic(struct pt_reader *r, const struct pt_intake *intake,
 			 struct pt_seal *seal)
 {
@@ -43,8 +43,8 @@ static bool is_authentic(struct pt_reader *r, const struct pt_intake *intake,
 	return r->is_sealed ? pt_reader_unseal(r, seal) : pt_reader_auth_ok(r);
 }
 
-/* is_authentic_probe: and, if that can be told, seen for the first time: an
- * answer to each of a flood of old ones would keep ACKs from the sender. */
+/* is_authentic_probe: the same, and the probe is new as far as that is known,
+ * since answers to a flood of old probes would delay ACKs. */
 static bool is_authentic_probe(struct pt_rx_queue *q, struct pt_intake *intake,
 			       struct pt_rx_lane *lane)
 {
@@ -80,16 +80,18 @@ static void take_probe(struct pt_rx_queue *q)
 	atomic_fetch_add_explicit(&lane->probes, 1, memory_order_relaxed);
 	if (!is_authentic_probe(q, intake, lane))
 		return;
-	/* A full output queue loses the answer: the sender probes again. */
+	/* A full output queue drops the answer; the sender then probes
+	 * again. */
 	pt_conn_send(intake->conn, &m, NULL);
 }
 
-/* count_stray: the lane has left this queue, and is under another's lock. */
+/* count_stray counts a frame of a lane that has left this queue, and is under
+ * another queue's lock. */
 static void count_stray(struct pt_rx_queue *q)
 {
 	struct pt_intake *intake = find_session(q, q->reader.id.session_id);
 
-	if (intake)	/* else of a session that has just ended */
+	if (intake)	/* else the frame is of a session that has just ended */
 		atomic_fetch_add_explicit(&intake->strays, 1,
 					  memory_order_relaxed);
 }
@@ -106,8 +108,8 @@ void pt_rx_hand_over(struct pt_rx_queue *q)
 	q->taking_cnt = 0;
 }
 
-/* place has the lane's placer take a frame.  One that it keeps has no chunks
- * here any more. */
+/* place passes a frame to the lane's placer.  If the placer keeps it, its
+ * chunks are no longer ours. */
 static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
 		  struct pt_rx_frame *frame, __u32 credit_desc)
 {
@@ -130,15 +132,15 @@ static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
 				       memory_order_relaxed) - placed_sz);
 }
 
-/* has_share: a lane that waits for storage may hold these chunks, too.  One whose
- * window was stretched may have more on the way than its share of them. */
+/* has_share: a lane that waits for storage may also hold these chunks.  A lane
+ * with a stretched window may have more in flight than its share of chunks. */
 static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 		      __u32 chunk_cnt)
 {
 	__u32 held_cnt;
 
 	if (!l->intake->places_apart)
-		return true;	/* it holds none */
+		return true;	/* it holds no chunks */
 	held_cnt = pt_placer_held_cnt(l->placer);
 	if (l->stretch.is_used && held_cnt + chunk_cnt > l->share)
 		return false;

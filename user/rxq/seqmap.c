@@ -33,7 +33,7 @@ enum pt_seq pt_seqmap_take(struct pt_seqmap *m, __u64 seq)
 {
 	bool late = seq < m->decided;
 
-	/* Whole words leave the window, hence the 64. */
+	/* Whole words leave the window, which explains the 64. */
 	if (seq >= m->decided + PT_SEQ_AHEAD ||
 	    seq + PT_SEQMAP_SZ < m->top + 64)
 		return PT_SEQ_OUT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* seqmap: which sequence numbers of a lane the receiver took, which it gave
- * up as missing, which are still open.
+/* seqmap: the sequence numbers of a lane that the receiver took, called
+ * missing, or still awaits.
  *
  *   0          decided                    top
  *   |-------------|------------------------|-----> seq
@@ -18,7 +18,8 @@
 #include "channel/messages.h"	/* struct pt_seq_range */
 
 #define PT_SEQMAP_SZ	(1u << 17)	/* sequence numbers remembered */
-#define PT_SEQ_AHEAD	(1u << 16)	/* how far past decided one may be */
+#define PT_SEQ_AHEAD	(1u << 16)	/* the largest distance of a number past
+					 * decided */
 
 enum pt_seq {
 	PT_SEQ_NEW,		/* taken now */
@@ -33,19 +34,19 @@ struct pt_seqmap {
 	__u64 bits[PT_SEQMAP_SZ / 64];	/* 1: taken */
 };
 
-/* pt_seqmap_take notes that seq arrived and says what it was. */
+/* pt_seqmap_take notes that seq arrived and returns its state. */
 enum pt_seq pt_seqmap_take(struct pt_seqmap *m, __u64 seq);
 
-/* pt_seqmap_raise: the sender says that all below top were sent.  Numbers out
- * of range are capped. */
+/* pt_seqmap_raise: the sender states that all numbers below top were sent.  A
+ * top out of range is clipped. */
 void pt_seqmap_raise(struct pt_seqmap *m, __u64 top);
 
-/* pt_seqmap_advance moves decided over what was taken without a gap. */
+/* pt_seqmap_advance moves decided over taken numbers up to the first gap. */
 void pt_seqmap_advance(struct pt_seqmap *m);
 
-/* pt_seqmap_decide calls missing what is open below upto, writes the ranges,
- * at most max of them, moves decided accordingly (short of upto when ranges
- * ran out) and returns how many it wrote. */
+/* pt_seqmap_decide calls open numbers below upto missing, writes their ranges,
+ * at most max, moves decided accordingly (short of upto if ranges ran out) and
+ * returns the count of ranges. */
 __u32 pt_seqmap_decide(struct pt_seqmap *m, __u64 upto,
 		       struct pt_seq_range *ranges, __u32 max);
 

@@ -18,7 +18,7 @@ static void begin_round(struct pt_stretch *s, const struct pt_stretch_look *look
 	s->fill = PT_FILL_LOW;
 }
 
-/* most returns the window that may follow from in a round. */
+/* most returns the largest window that may follow `from` after a round. */
 static __u64 most(const struct pt_stretch *s, __u32 from)
 {
 	__u64 to = 2 * (__u64)from;
@@ -30,15 +30,15 @@ static __u64 most(const struct pt_stretch *s, __u32 from)
 	return to < PT_STRETCH_MAX ? to : PT_STRETCH_MAX;
 }
 
-/* forget: a window no larger than the share is not kept, or the lane would keep it
- * when its share becomes less. */
+/* forget drops a window that is no larger than the share, or the lane would
+ * keep it when its share shrinks. */
 static void forget(struct pt_stretch *s, __u32 share)
 {
 	if (s->window <= share)
 		s->window = 0;
 }
 
-/* fit moves the window towards what is wanted: up as far as the ring allows, and
+/* fit moves the window towards the target: up as far as the ring allows, and
  * down slowly, since a sender may pause for a round. */
 static void fit(struct pt_stretch *s, __u32 share, __u64 want)
 {

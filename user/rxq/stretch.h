@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* stretch: how far a lane's flow-control window may exceed its share of the RX
- * ring.
+/* stretch: decides how far a lane's flow-control window may exceed its share of
+ * the RX ring.
  *
  * The ring drains while frames travel, so a path may hold more frames than the
- * ring does.  The window that a path needs is what arrives in one round trip;
- * a lane is granted twice that, so that a sender which is limited by the window
- * doubles it with each round trip (dynamic right-sizing, as TCP receivers do),
- * and one that is limited by something else leaves it as it is.  On a LAN a
- * round trip brings less than the share, and nothing is stretched.
+ * ring does.  A path needs a window of the bytes that arrive in one round
+ * trip.  A lane gets twice that, so that a sender that the window limits
+ * doubles it with each round trip (dynamic right-sizing, as in TCP receivers),
+ * while it stays constant for a sender with another limit.  On a LAN a round
+ * trip brings less than the share, and nothing is stretched.
  *
- * The ring says what it bears.  Its fill is what waits in it plus the chunks
- * that wait for storage, at the deepest since the last look:
+ * The ring's fill is the limit: the frames that wait in it plus the chunks that
+ * wait for storage, at the maximum since the last look:
  *
  *     LOW    grow
  *     HALF   of the queue's credit: do not grow
  *     NEAR   3/4 of it: halve
  *     FULL   of the ring: the kernel may have dropped frames; back to the share
  *
- * From half of the window that was too much it grows by an eighth a round.  What
- * the window is now shows in the ring a round trip later, so in between the same
- * warning is not heard twice.
+ * From half of the window that was too large it grows by an eighth per round.
+ * A change of the window shows in the ring one round trip later, so a warning
+ * counts once per round trip.
  *
- * A kernel that dropped for want of chunks left a full ring behind, which only
- * its reader empties: its counters need not be asked.
+ * After drops for lack of chunks the ring is full, and only its reader empties
+ * it, so the kernel's drop counters are not needed.
  *
  * Pure: no clock.  Threads: one at a time.
  * Source: Fisk and Feng, "Dynamic Right-Sizing in TCP", 2001.
@@ -34,7 +34,8 @@
 
 #include <linux/types.h>
 
-#define PT_STRETCH_MAX	8192	/* descriptors; a sender keeps as many frames */
+#define PT_STRETCH_MAX	8192	/* descriptors; a sender tracks as many
+				 * frames */
 
 enum pt_fill {
 	PT_FILL_LOW,
@@ -43,18 +44,19 @@ enum pt_fill {
 	PT_FILL_FULL,
 };
 
-/* pt_stretch: all zero is that of a lane that begins. */
+/* pt_stretch: all zero for a new lane. */
 struct pt_stretch {
 	__u32 window;		/* descriptors; 0: not stretched */
-	__u32 slow_from;	/* it doubles below; 0: the ring never warned */
-	__u64 warned_ns;	/* when it did */
+	__u32 slow_from;	/* it doubles below this; 0: the ring never
+				 * warned */
+	__u64 warned_ns;	/* time of the last warning */
 	bool is_used;		/* the window was above the share */
-	enum pt_fill fill;	/* the deepest of this round, which ... */
+	enum pt_fill fill;	/* the maximum of this round, which ... */
 	__u64 since_ns;		/* ... began then; 0: none did, ... */
 	__u64 came_desc;	/* ... when so many descriptors had come */
 };
 
-/* pt_stretch_look: what is known at now_ns. */
+/* pt_stretch_look: the inputs at now_ns. */
 struct pt_stretch_look {
 	__u64 now_ns;
 	__u64 rtt_ns;		/* of the path, no queues; 0: not known */
@@ -64,11 +66,11 @@ struct pt_stretch_look {
 };
 
 /* pt_stretch_fill judges fill_cnt descriptors of a ring of ring_cnt, batch_cnt
- * of which may be in its reader's hands. */
+ * of which its reader may hold. */
 enum pt_fill pt_stretch_fill(__u32 fill_cnt, __u32 credit, __u32 ring_cnt,
 			     __u32 batch_cnt);
 
-/* pt_stretch_take learns; to be called once a millisecond or so. */
+/* pt_stretch_take adapts the window; call it about once per millisecond. */
 void pt_stretch_take(struct pt_stretch *s, const struct pt_stretch_look *look);
 
 /* pt_stretch_window returns the window to grant to a lane of that share. */

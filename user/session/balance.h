@@ -14,8 +14,8 @@
 
 #include <pagetrim/ledger.h>
 
-/* pt_balance returns how many frames and records are unaccounted for: 0 if
- * all identities hold. */
+/* pt_balance returns the count of frames and records that are unaccounted for:
+ * 0 if all identities hold. */
 __u64 pt_balance(const struct pt_ledger *ledger, __u64 sent);
 
 #endif

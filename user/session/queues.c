@@ -10,7 +10,7 @@ __u32 pt_queues_cpu_cnt(void)
 {
 	cpu_set_t cpus;
 
-	/* It fails where there are more CPUs than the set holds: 1024. */
+	/* It fails on a machine with more CPUs than the set holds: 1024. */
 	if (sched_getaffinity(0, sizeof(cpus), &cpus))
 		return PT_LANES_MAX;
 	return CPU_COUNT(&cpus);

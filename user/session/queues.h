@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room session: queues of a transfer, and the sums of its ledger.
  *
- *   knows         how many queues it gets, the identities of the ledger
+ *   knows the count of queues, the identities of the ledger
  *   may use       xdp
  *   must not know frames, messages
  */
-/* queues: how many of a device's queues a transfer gets.  More than there are is
- * refused, and what would work is named; taken it is only if asked for so. */
+/* queues: chooses how many of a device's queues a transfer gets.  More than
+ * exist are refused, and the error names the possible count; only auto takes
+ * fewer than requested. */
 #ifndef SESSION_QUEUES_H
 #define SESSION_QUEUES_H
 
@@ -19,23 +20,22 @@ struct pt_queues_wish {
 				 * as are free, ... */
 	__u32 auto_max;		/* ... but no more than this, >= 1 */
 	const char *kind;	/* "RX", "TX" */
-	__u32 have_cnt;		/* the device has of that kind */
+	__u32 have_cnt;		/* queues of that kind on the device */
 };
 
-/* pt_queues_choose writes how many to lease, of those that nobody holds now.
+/* pt_queues_choose writes the count of queues to lease, among the free ones.
  *   -EINVAL  the device has fewer
  *   -EBUSY   fewer are free, err names a holder */
 int pt_queues_choose(__u32 *cnt, const struct pt_queues_wish *wish,
 		     const struct pt_device *dev,
 		     const struct pt_leases *leases, struct pt_error *err);
 
-/* pt_queues_pass_over gives lease i of *cnt back, and closes the gap, if it is
- * not the only one: of a queue that turned out to be held by a socket that knows
- * no leases.  False: it is. */
+/* pt_queues_pass_over releases lease i of *cnt and closes the gap, for a queue
+ * that a socket without a lease holds.  False: it is the only lease. */
 bool pt_queues_pass_over(struct pt_lease **leases, __u32 *cnt, __u32 i);
 
-/* pt_queues_cpu_cnt: CPUs that this process may run on: a queue is a thread, and
- * more of them than that help nobody. */
+/* pt_queues_cpu_cnt returns the CPUs of this process, since each queue has a
+ * thread, and more threads than CPUs do not help. */
 __u32 pt_queues_cpu_cnt(void);
 
 #endif

@@ -21,7 +21,7 @@ static __u32 tag_sz(const struct pt_builder_cfg *cfg)
 	return (cfg->l2l3l4_sz - LINK_IPV4_SZ) % (PT_IPV6_SZ - PT_IPV4_SZ);
 }
 
-/* data_pos returns where in the frame block 0 stands: unless packed, at the next
+/* data_pos returns the offset of block 0 in the frame: unless packed, the next
  * multiple of 64 after the records, not counting a VLAN tag, which hardware may
  * strip. */
 static __u32 data_pos(const struct pt_builder_cfg *cfg, __u32 record_cnt)
@@ -40,7 +40,7 @@ void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 	pt_check(cfg->l2l3l4_sz >= LINK_IPV4_SZ);
 	pt_check(cfg->l2l3l4_sz <= LINK_IPV6_SZ + PT_VLAN_SZ);
 	pt_check(tag == 0 || tag == PT_VLAN_SZ);
-	pt_check(!cfg->packed || !cfg->pad);	/* sizes would tell */
+	pt_check(!cfg->packed || !cfg->pad);	/* sizes would reveal content */
 	pt_check(cfg->frame_sz_max >= PT_ETH_SZ + tag + PT_MTU_MIN);
 	pt_check(cfg->frame_sz_max <= PT_ETH_SZ + tag + PT_MTU_MAX);
 	b->cfg = *cfg;
@@ -49,8 +49,8 @@ void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 	b->next_pos = 0;
 }
 
-/* room returns how many blocks fit beside one more record; below 0 if not even
- * the record does. */
+/* room returns the count of blocks that fit beside one more record; below 0 if
+ * the record does not fit. */
 static int room(const struct pt_builder *b)
 {
 	int left = (int)b->cfg.frame_sz_max -
@@ -62,8 +62,8 @@ static int room(const struct pt_builder *b)
 	return left / PT_BLOCK_SZ;
 }
 
-/* nth_bit returns where the n-th set bit of mask, from 0, stands; there is one.
- * Most pages have no holes. */
+/* nth_bit returns the index of the n-th set bit of mask, from 0, which must
+ * exist.  Most pages have no holes. */
 static unsigned int nth_bit(__u64 mask, unsigned int n)
 {
 	unsigned int low = __builtin_ctzll(mask);
@@ -184,8 +184,8 @@ __u32 pt_builder_discard(struct pt_builder *b)
 	return frame_sz;
 }
 
-/* copy_blocks copies sz bytes, whole blocks.  A run of few is copied here: to
- * start what moves many, "rep movs" or a call, takes longer than they do. */
+/* copy_blocks copies sz bytes, whole blocks.  Short runs are copied here, since
+ * the start of "rep movs" or of a call takes longer than the copy. */
 static void copy_blocks(__u8 *to, const __u8 *from, __u32 sz)
 {
 	if (sz > COPY_SHORT_SZ) {
@@ -199,7 +199,7 @@ static void copy_blocks(__u8 *to, const __u8 *from, __u32 sz)
 	}
 }
 
-/* put writes sz bytes of the frame's data part, sealed or as they are. */
+/* put writes sz bytes of the frame's data part, sealed or plain. */
 static void put(struct pt_seal *seal, __u8 *to, const __u8 *from, __u32 sz)
 {
 	if (seal)
@@ -208,8 +208,8 @@ static void put(struct pt_seal *seal, __u8 *to, const __u8 *from, __u32 sz)
 		copy_blocks(to, from, sz);
 }
 
-/* put_blocks puts the blocks in mask to at, each run of neighbours at once,
- * and returns the byte behind them. */
+/* put_blocks writes the blocks in mask at `at`, one run of neighbours at a
+ * time, and returns the following byte. */
 static __u8 *put_blocks(struct pt_seal *seal, __u8 *at, const __u8 *page,
 			__u64 mask)
 {
@@ -228,7 +228,7 @@ static __u8 *put_blocks(struct pt_seal *seal, __u8 *at, const __u8 *page,
 	return at;
 }
 
-/* put_filler puts sz zero bytes to at. */
+/* put_filler writes sz zero bytes at `at`. */
 static void put_filler(struct pt_seal *seal, __u8 *at, __u32 sz)
 {
 	static const __u8 zeroes[PT_PAGE_SZ];
@@ -272,9 +272,9 @@ static void put_header(const struct payload *p, enum pt_frame_kind kind,
 	memcpy(p->base, &hdr, sizeof(hdr));
 }
 
-/* start_auth begins what finish_auth ends: between them the blocks are put.
- * All before them stands; of the header, key_epoch, header_mac and auth are
- * still zero. */
+/* start_auth and finish_auth enclose the writing of the blocks.  Everything
+ * before the blocks is written; in the header, key_epoch, header_mac and auth
+ * are still zero. */
 static void start_auth(const struct payload *p, enum pt_frame_kind kind,
 		       __u64 seq, struct pt_seal *seal)
 {
@@ -331,7 +331,7 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 	p.base = pt_link_write(link, frame, p.sz);
 	put_header(&p, PT_FRAME_DATA, id, b->record_cnt, flags);
 	put_records(b, &p);
-	if (seal)	/* then putting the blocks is encrypting them */
+	if (seal)	/* then put encrypts the blocks */
 		pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_SEAL);
 	start_auth(&p, PT_FRAME_DATA, id->seq, seal);
 	at = p.base + p.data_off;

@@ -4,23 +4,22 @@
  *   knows         building, reading and checking frames, from Ethernet header to
  *                 checksum, on bytes in memory
  *   may use       base seal
- *   must not know sockets, sessions, where pages live
+ *   must not know sockets, sessions, the location of pages
  */
 /* builder: makes frames out of pages.
  *
- * Staging only notes records and where their pages lie; closing, when the
- * number of records and with it the place of the first block is known, copies
- * each block once, from the page to the frame; to encrypt it is that copy.
+ * Staging only notes records and pointers to their pages.  Closing, when the
+ * number of records determines the offset of the first block, copies each block
+ * once, from the page to the frame; encryption is that copy.
  *
  *     init --> add_page, add_zeroes, add_copy ... --> close --> add_page ...
  *                                                 '-> discard
  *
- * A page is cut only where at least PT_BUILDER_CUT_MIN of its data blocks, or
- * all that are left of it, find room: slivers cost a record and a visit each.
+ * A page is cut only if at least PT_BUILDER_CUT_MIN of its data blocks, or all
+ * of the rest, fit: each sliver costs a record and a pass.
  *
- * Ownership: the builder is the caller's and allocates nothing.  Pages stay
- * readable from add_page to close.
- * Threads: one builder, one thread; no locks.
+ * Ownership: the caller owns the builder, which allocates nothing.  Pages stay
+ * readable from add_page to close.  Threads: one builder, one thread; no locks.
  */
 #ifndef WIRE_BUILDER_H
 #define WIRE_BUILDER_H
@@ -35,30 +34,30 @@
 #include "wire/link.h"
 #include "wire/record.h"
 
-#define PT_BUILDER_CUT_MIN	8	/* data blocks of a piece, at least */
+#define PT_BUILDER_CUT_MIN	8	/* the least data blocks of a piece */
 
 struct pt_builder_cfg {
 	__u32	l2l3l4_sz;	/* bytes before the frame header:
 				 * pt_link_sz() */
 	__u32	frame_sz_max;	/* Ethernet bytes without FCS; IP and above:
 				 * PT_MTU_MIN..PT_MTU_MAX */
-	bool	packed;		/* blocks follow the records at once, aligned or
-				 * not, so that one more may fit: for frames
-				 * that one receive descriptor holds whole,
-				 * where none can straddle; never with pad */
-	bool	pad;		/* fill every frame up, so that its size tells
-				 * nothing: of sealed frames only */
+	bool	packed;		/* blocks follow the records directly, aligned
+				 * or not, so that one more may fit: for frames
+				 * that fit into one receive descriptor, where
+				 * none can straddle; never with pad */
+	bool	pad;		/* fill every frame up, so that its size reveals
+				 * nothing; for sealed frames only */
 	struct pt_stage_clock *clock;	/* in BUILD when a frame is closed; NULL:
 					 * not profiled */
 };
 
-/* pt_builder: fields are for reading only. */
+/* pt_builder: callers only read the fields. */
 struct pt_builder {
 	struct pt_builder_cfg cfg;
 	__u32	record_cnt;	/* staged: 0..PT_RECORDS_MAX */
 	__u32	block_cnt;	/* staged: data blocks of all of them */
-	__u64	next_pos;	/* gfn * 64 + block: the lowest position that
-				 * the next record may start at */
+	__u64	next_pos;	/* gfn * 64 + block: the lowest start of the
+				 * next record */
 	struct pt_record_host records[PT_RECORDS_MAX];
 	const __u8 *pages[PT_RECORDS_MAX];	/* of BLOCKS records */
 };
@@ -69,20 +68,20 @@ struct pt_frame_id {
 	__u64	seq;		/* probes: probe number */
 	__u32	generation;	/* of every page in it, >= 1; probes: 0 */
 	__u16	lane;		/* 0..PT_LANES_MAX - 1 */
-	__u16	key_epoch;	/* what a received frame says; the builder
-				 * fills in its own */
+	__u16	key_epoch;	/* of a received frame; the builder fills in its
+				 * own */
 };
 
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg);
 
-/* pt_builder_add_page stages the blocks first..63 of page gfn; of them, those
- * in mask (bits below first do not matter) follow as data, the others are
- * zero.  Returns the first block not staged:
+/* pt_builder_add_page stages the blocks first..63 of page gfn; those in mask
+ * (bits below first do not matter) follow as data, the others are zero.
+ * Returns the first block not staged:
  *   64      the page is done
  *   above   it was cut: close, then go on from there
  *   first   nothing was staged: close and try again
- * Positions ascend within a frame: what lies below the last staged record is
- * not staged either.  An empty builder always stages something. */
+ * Positions ascend within a frame: blocks below the last staged record are not
+ * staged, either.  An empty builder always stages something. */
 unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
 				 unsigned int first, __u64 mask,
 				 const void *page);
@@ -108,17 +107,17 @@ static inline bool pt_builder_is_empty(const struct pt_builder *b)
  * never above frame_sz_max. */
 __u32 pt_builder_frame_sz(const struct pt_builder *b);
 
-/* pt_builder_close writes what is staged, at least one record, as a frame,
- * empties the builder and returns the frame's Ethernet bytes.  The frame has
- * room for frame_sz_max and is best aligned to 64 bytes; pt_link_sz(link) is
- * the builder's l2l3l4_sz.  seal: of the lane, for id->seq is above all that it
+/* pt_builder_close writes the staged records, at least one, as a frame, empties
+ * the builder and returns the frame's Ethernet bytes.  The frame has room for
+ * frame_sz_max and is best aligned to 64 bytes; pt_link_sz(link) is the
+ * builder's l2l3l4_sz.  seal: the lane's; id->seq must be above all that it
  * sealed; NULL: the frame gets a checksum. */
 __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 		       const struct pt_frame_id *id, struct pt_seal *seal,
 		       void *frame);
 
-/* pt_builder_discard does as close does, but writes nothing and needs no
- * pages: to count frames and bytes. */
+/* pt_builder_discard does as close, but writes nothing and needs no pages: to
+ * count frames and bytes. */
 __u32 pt_builder_discard(struct pt_builder *b);
 
 /* pt_probe_write writes a probe of exactly frame_sz Ethernet bytes, at least

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* checksum: XXH3-128, seed 0, canonical (big-endian, high half first), over
- * bytes that may lie in pieces.
+ * bytes in one or several pieces.
  *
  * The hash runs at memory's speed only with AVX2 (47 GB/s against 18 with
  * SSE2, of bytes in the cache); the variant is chosen once, before main() runs.
@@ -18,19 +18,18 @@
 typedef void pt_checksum_fn(const struct pt_span *spans, unsigned int span_cnt,
 			    __u8 out[PT_AUTH_SZ]);
 
-/* pt_checksum_chosen: the variant of this CPU.  Nobody writes it after the
- * start. */
+/* pt_checksum_chosen: the variant of this CPU, constant after start. */
 extern pt_checksum_fn *pt_checksum_chosen;
 
 /* pt_checksum writes the checksum of the bytes of all spans, in order.  One
- * span is quickest.  Pieces of any size, 0 included, give the same result. */
+ * span is fastest.  Pieces of any size, 0 included, give the same result. */
 static inline void pt_checksum(const struct pt_span *spans,
 			       unsigned int span_cnt, __u8 out[PT_AUTH_SZ])
 {
 	pt_checksum_chosen(spans, span_cnt, out);
 }
 
-/* pt_checksum_variant: one way to compute it, for tests and benchmarks. */
+/* pt_checksum_variant: one implementation, for tests and benchmarks. */
 struct pt_checksum_variant {
 	const char *name;	/* "portable", "avx2" */
 	pt_checksum_fn *checksum; /* may only be called if is_supported */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The body compiled for AVX2.  System headers come first: what they define
- * inline is not ours to compile for another CPU. */
+/* The body compiled for AVX2.  System headers come first, since their inline
+ * functions must not be compiled for another CPU. */
 #ifdef __x86_64__
 #include <immintrin.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* checksum_body: the one source of all variants of the checksum.  XXH_VECTOR, if set, says
- * for which instructions <xxhash.h> is compiled.
+/* checksum_body: the one source of all variants of the checksum.  XXH_VECTOR,
+ * if set, selects the instructions for which <xxhash.h> is compiled.
  */
 #ifndef WIRE_CHECKSUM_BODY_H
 #define WIRE_CHECKSUM_BODY_H

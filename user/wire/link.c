@@ -29,8 +29,8 @@ static void *put_ethernet(void *at, const struct pt_link *link)
 	return tag + 1;
 }
 
-/* ipv4_check returns RFC 791's header checksum: the complement of the ones'
- * complement sum, of a header in which the checksum is still zero. */
+/* ipv4_check returns RFC 791's header checksum, the complement of the ones'
+ * complement sum, for a header whose checksum field is zero. */
 static __be16 ipv4_check(const struct pt_ipv4_hdr *ip)
 {
 	__u16 words[sizeof(*ip) / 2];

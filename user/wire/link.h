@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* link: what stands before the frame header, from the Ethernet address to the
- * UDP checksum.
+/* link: the outer headers, from the Ethernet address to the UDP checksum.
  *
  *     bytes   14         4       20 or 40        8
  *           +----------+------+---------------+-----+--------------
@@ -47,7 +46,7 @@ static inline __u32 pt_link_sz(const struct pt_link *link)
 }
 
 /* pt_link_frame_sz_max returns the Ethernet bytes, without FCS, of the largest
- * frame that an MTU of mtu lets through. */
+ * frame for an MTU of mtu. */
 static inline __u32 pt_link_frame_sz_max(const struct pt_link *link, __u32 mtu)
 {
 	return PT_ETH_SZ + (link->vlan ? PT_VLAN_SZ : 0) + mtu;

@@ -9,7 +9,7 @@
 
 #define AUTH_OFF	offsetof(struct pt_frame_hdr, auth)
 
-/* untagged_sz returns the bytes of a packet but for its VLAN tag. */
+/* untagged_sz returns the bytes of a packet without its VLAN tag. */
 static __u32 untagged_sz(const struct pt_packet *p)
 {
 	__u32 ip_sz = p->udp_off - sizeof(struct pt_eth_hdr);
@@ -19,7 +19,7 @@ static __u32 untagged_sz(const struct pt_packet *p)
 	return p->udp_end_off - (is_tagged ? sizeof(struct pt_vlan_tag) : 0);
 }
 
-/* take_payload keeps of the spans what the UDP payload fills. */
+/* take_payload clips the spans to the UDP payload. */
 static void take_payload(struct pt_reader *r, const struct pt_span *spans,
 			 __u32 off, __u32 payload_sz)
 {
@@ -76,8 +76,8 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 	return PT_VERDICT_STEERED;
 }
 
-/* What the frame says counts as zero, and is made so in place: the hash is at
- * its best over bytes that lie one after another. */
+/* The field counts as zero, and is zeroed in place, since the hash is fastest
+ * over contiguous bytes. */
 bool pt_reader_auth_ok(struct pt_reader *r)
 {
 	struct pt_frame_hdr *hdr = (void *)r->spans->base;
@@ -92,8 +92,8 @@ bool pt_reader_auth_ok(struct pt_reader *r)
 	return !memcmp(want, said, sizeof(want));
 }
 
-/* take_clear lists, in two pieces or more, what the tag covers in clear: the
- * payload up to block 0 without auth.  Returns how many. */
+/* take_clear lists, in two or more pieces, the clear bytes that the tag covers:
+ * the payload up to block 0 without auth.  Returns their count. */
 static unsigned int take_clear(const struct pt_reader *r,
 			       struct pt_span clear[PT_SPANS_MAX + 1])
 {
@@ -134,7 +134,7 @@ bool pt_reader_unseal(struct pt_reader *r, struct pt_seal *seal)
 	return pt_unseal_finish(seal, hdr->auth);
 }
 
-/* skip moves the place of the next block sz bytes on. */
+/* skip advances the position of the next block by sz bytes. */
 static void skip(struct pt_reader *r, __u32 sz)
 {
 	r->span_off += sz;
@@ -166,7 +166,8 @@ bool pt_reader_next(struct pt_reader *r, struct pt_record_host *out)
 	return true;
 }
 
-/* gather copies the next block, which several spans hold, to the bounce. */
+/* gather copies the next block, which lies in several spans, to the bounce
+ * buffer. */
 static const void *gather(struct pt_reader *r)
 {
 	__u32 done = 0;
@@ -198,7 +199,8 @@ const void *pt_reader_blocks(struct pt_reader *r, unsigned int want,
 	if (!want)
 		return NULL;
 
-	/* Sound records have as many blocks as the payload: there is a span. */
+	/* Sound records have as many blocks as the payload, so there is a
+	 * span. */
 	s = &r->spans[r->span_idx];
 	here = (s->sz - r->span_off) / PT_BLOCK_SZ;
 	if (!here) {

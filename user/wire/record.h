@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* record: a page record in the host's byte order, and how it goes to the wire
- * and back.  Pure functions: any thread.
+/* record: a page record in host byte order, and its conversion to and from the
+ * wire.  Pure functions: any thread.
  */
 #ifndef WIRE_RECORD_H
 #define WIRE_RECORD_H
@@ -10,16 +10,16 @@
 
 #include <pagetrim/wire.h>
 
-/* pt_record_host: what <pagetrim/wire.h> says of struct pt_record, in fields
- * that can be calculated with. */
+/* pt_record_host: struct pt_record of <pagetrim/wire.h>, with fields in host
+ * byte order. */
 struct pt_record_host {
 	__u64	gfn;		/* guest page number, 0..PT_GFN_MAX */
 	__u64	mask;		/* BLOCKS: bit b is set if block b follows as
 				 * data; ZEROES: pages, >= 1; COPY: see
 				 * pt_record_copy_of */
 	__u8	kind;		/* enum pt_record_kind */
-	__u8	first;		/* first block spoken for, 0..63 */
-	__u8	last;		/* last block spoken for, first..63 */
+	__u8	first;		/* first block covered, 0..63 */
+	__u8	last;		/* last block covered, first..63 */
 };
 
 /* pt_record_copy_of returns the mask of a COPY of page original in that version;
@@ -46,13 +46,13 @@ static inline unsigned int pt_record_block_cnt(const struct pt_record_host *r)
 	return r->kind == PT_RECORD_BLOCKS ? __builtin_popcountll(r->mask) : 0;
 }
 
-/* pt_record_page_cnt returns how many pages the record speaks of. */
+/* pt_record_page_cnt returns the count of pages that the record covers. */
 static inline __u64 pt_record_page_cnt(const struct pt_record_host *r)
 {
 	return r->kind == PT_RECORD_ZEROES ? r->mask : 1;
 }
 
-/* pt_record_write puts the record at to, any alignment. */
+/* pt_record_write writes the record at `to`, of any alignment. */
 static inline void pt_record_write(struct pt_record *to,
 				   const struct pt_record_host *from)
 {
@@ -64,7 +64,7 @@ static inline void pt_record_write(struct pt_record *to,
 	to->mask = htobe64(from->mask);
 }
 
-/* pt_record_read takes a record, of any content, from from. */
+/* pt_record_read reads a record of any content from `from`. */
 static inline void pt_record_read(struct pt_record_host *to,
 				  const struct pt_record *from)
 {
