@@ -4,8 +4,8 @@
  *   knows         filling frames, frames in flight, loss, probing, pacing, congestion,
  *                 equal pages
  *   may use       base trim seal wire net xdp xsk channel memory source
- *   must not know the other lanes except by shared counters, how a transfer begins and
- *                 ends
+ *   must not know the other lanes except by shared counters, how a transfer
+ *                 begins and ends
  */
 /* lane: one TX queue, one thread, its share of the regions.
  *
