@@ -62,8 +62,8 @@
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
 #define PT_REFUSED_MAX		1024		/* pages of one REFUSED */
-#define PT_FRAME_SZ_MIN		(PT_MTU_MIN + 14)	/* Ethernet: what any
-							 * receiver takes */
+#define PT_FRAME_SZ_MIN		(PT_MTU_MIN + 14)	/* Ethernet; any
+							 * receiver takes it */
 #define PT_FRAME_SZ_MAX		(PT_MTU_MAX + 18)	/* Ethernet, VLAN */
 #define PT_SEQ_MAX		((1ULL << 62) - 1)
 #define PT_REGION_MAX		((1ULL << 32) - 1)
@@ -115,8 +115,8 @@ struct pt_seq_range {
 	X(WORKING,	working,	27, BOTH)			\
 	X(REFUSED,	refused,	28, RECEIVER)
 
-/* X(number, "name"): set aside by section 15 of docs/wire-format.md.  What has no
- * capability yet is refused by its name. */
+/* X(number, "name"): set aside by section 15 of docs/wire-format.md.  A message
+ * that has no capability yet is refused by its name. */
 #define PT_MESSAGES_SET_ASIDE(X)					\
 	X(29, "SEGMENTS_COME")						\
 	X(30, "SEGMENTS_GO")						\
@@ -319,8 +319,8 @@ struct pt_message_scratch {
 	};
 };
 
-/* pt_message_name: "SYNC"; of a number that is set aside its name, too; "unknown" for
- * a number of no message. */
+/* pt_message_name returns "SYNC" and the like, also for a number that is set aside;
+ * "unknown" for a number of no message. */
 const char *pt_message_name(unsigned type);
 
 /* pt_message_encode writes m, header and payload, to buf and returns its

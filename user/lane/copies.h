@@ -83,9 +83,9 @@ static inline __u32 pt_copies_version(const struct pt_copies *c, __u64 page_idx)
 }
 
 /* pt_copies_is_settled: the original's frame is one of those below upto, which are
- * placed, and not of [upto, next], of which next is being filled.  What is
- * not settled is never called so; of seq only the lower half being known, it
- * may be the other way round with what was sent 2^32 frames ago. */
+ * placed, and not of [upto, next], of which next is being filled.  An
+ * original that is not settled is never called so; since only the lower half of
+ * seq is known, one that was sent 2^32 frames ago may be called unsettled. */
 static inline bool pt_copies_is_settled(const struct pt_original *original,
 					__u64 upto, __u64 next)
 {

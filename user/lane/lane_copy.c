@@ -165,8 +165,8 @@ int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 				       original.page_idx)
 			   : send_noted(l, w, i, page_idx);
 	}
-	/* Of those alike the first stays noted: it is settled before others.  What
-	 * is not mapped would be read once more, all of its region. */
+	/* The first of equal pages stays noted: it is settled before others.  Memory
+	 * that is not mapped would be read once more, all of its region. */
 	if (l->generation > 1 || !l->view.is_stable) {
 		pt_copies_sent(&l->copies, page_idx, l->generation);
 		return pt_lane_add_data(l, w, i);

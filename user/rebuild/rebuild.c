@@ -46,8 +46,8 @@ struct placing {
 
 #define PLACED_NOT	2	/* of a record that is refused */
 
-/* page_unsum takes a page's old content out of its region's digest; placed: of its
- * blocks, those that are in this version. */
+/* page_unsum takes a page's old content out of its region's digest; placed: its blocks
+ * that are in this version. */
 static void page_unsum(struct pt_rebuild *r, __u64 page_idx, __u64 placed)
 {
 	if (bit_is_set(r->summed, page_idx)) {
@@ -100,7 +100,7 @@ static bool page_is_stale(const struct placing *p, __u64 page_idx)
 }
 
 /* page_renew readies a page for content of the frame's version.  1: it may be
- * placed; 0: it is stale.  What stands there stays until it is replaced. */
+ * placed; 0: it is stale.  The old content stays until it is replaced. */
 static int page_renew(const struct placing *p, __u64 page_idx)
 {
 	struct pt_rebuild *r = p->rebuild;
@@ -116,8 +116,8 @@ static int page_renew(const struct placing *p, __u64 page_idx)
 	return 1;
 }
 
-/* original_is: the page is whole in the version whose low bits are given.  What
- * was held before the session has none. */
+/* original_is: the page is whole in the version whose low bits are given.  A
+ * page that was held before the session has none. */
 static bool original_is(const struct pt_rebuild *r, __u64 page_idx,
 			__u32 version_low)
 {

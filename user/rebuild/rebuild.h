@@ -10,14 +10,14 @@
  *
  * A page has the version of its content: the generation of the frames that brought
  * it, 0 until it is first spoken of.  A record of a lower one is stale.  The pieces
- * of one version, in any order, make the whole page; what stood there before stays
- * until a piece replaces it.  A page that is known to be zero, and that only zero
+ * of one version, in any order, make the whole page; the old content stays until
+ * a piece replaces it.  A page that is known to be zero, and that only zero
  * runs speak of, is never touched and stays a hole.  Where a sink does not start as
- * zero, no page is known to be; what a zero run speaks of is made zero then.
+ * zero, no page is known to be; pages of a zero run are made zero then.
  *
  * A copy makes its page what its original holds, if that is whole and of the version
  * that the copy names; else the record is refused, and the page stays as it was.
- * What comes to the original later does not change the copy.
+ * Later changes of the original do not change the copy.
  *
  *     (held --> adopt)         what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
@@ -26,7 +26,7 @@
  * all their pages speak; 16 bytes a region.
  * Threads: any number, each with its own regions; no locks.  An original of
  * another thread's region (a wrong sender) is copied as it is at that moment,
- * maybe half of it new: what is digested is what is written, and no count,
+ * maybe half of it new: the bytes digested are the bytes written, and no count,
  * version or digest of the original's region is touched.
  */
 #ifndef REBUILD_REBUILD_H
@@ -60,7 +60,7 @@ int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 		    struct pt_held_region *out, struct pt_error *err);
 
 /* pt_rebuild_adopt makes what is held of a region its content, of version
- * 0: what no frame replaces, stays.  Once a region, before its first frame. */
+ * 0: it stays until a frame replaces it.  Once a region, before its first frame. */
 void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
 		      const struct pt_held_region *held);
 

@@ -16,8 +16,8 @@ struct region {
 };
 
 /* A page that is not written is known to be zero, and so is its digest.  All others
- * may hold anything: what was placed, or what a sink that does not start as zero
- * held before.  A page is summed once its digest is part of its region's: as soon as
+ * may hold anything: placed bytes, or the earlier content of a sink that does not
+ * start as zero.  A page is summed once its digest is part of its region's: as soon as
  * it is whole, if its pieces come in order; else its digest is taken when the region
  * is compared. */
 struct pt_rebuild {

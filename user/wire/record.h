@@ -29,7 +29,7 @@ static inline __u64 pt_record_copy_of(__u64 original, __u32 version)
 	return original | (__u64)version << PT_GFN_BITS;
 }
 
-/* pt_record_original, pt_record_version: what the mask of a COPY names. */
+/* pt_record_original, pt_record_version: the two parts of a COPY's mask. */
 static inline __u64 pt_record_original(__u64 mask)
 {
 	return mask & PT_GFN_MAX;
