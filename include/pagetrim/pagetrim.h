@@ -366,8 +366,9 @@ PT_API int pt_recv_fd(struct pt_recv *recv, struct pt_error *err);
  * else it failed, and returns the same from now on. */
 PT_API int pt_recv_step(struct pt_recv *recv, struct pt_error *err);
 
-/* pt_recv_cancel ends the receiver; a commit that has begun is waited for, the second
- * time not.  Any thread. */
+/* pt_recv_cancel ends the receiver; a commit that has begun is waited for.  Called
+ * again, storage that does not answer is waited for no longer: threads may be left
+ * that use the sink, which stays in use.  Any thread. */
 PT_API int pt_recv_cancel(struct pt_recv *recv, struct pt_error *err);
 
 /* pt_recv_status fills *status with the idx-th transfer that has not ended.  Any

@@ -74,9 +74,12 @@ static void on_stranger(const struct pt_error *why, void *arg)
 	}, r->arg);
 }
 
+/* free_recv leaves all of it to threads that still wait for storage; the sink stays
+ * held then. */
 static void free_recv(struct recv *r)
 {
-	pt_receiver_close(r->inner);
+	if (!pt_receiver_close(r->inner))
+		return;
 	pt_tls_close(r->tls);
 	api_strings_free(&r->strings);
 	if (r->sink)

@@ -283,19 +283,20 @@ static void stop(struct pt_receiver *r)
 {
 	struct pollfd fd = { .fd = r->loop.poll_fd, .events = POLLIN };
 
-	pt_receiver_cancel(r);
+	if (!atomic_load(&r->loop.cancel_cnt))
+		pt_receiver_cancel(r);
 	while (pt_receiver_step(r, NULL) > 0)
 		poll(&fd, 1, -1);
 }
 
-void pt_receiver_close(struct pt_receiver *r)
+bool pt_receiver_close(struct pt_receiver *r)
 {
 	if (!r)
-		return;
+		return true;
 	if (r->state != PT_RECEIVER_OPEN && r->state != PT_RECEIVER_OVER)
 		stop(r);
 	if (r->is_abandoned)	/* threads are still at it */
-		return;
+		return false;
 	pt_listener_close(r->listener);
 	pt_farewell_close(r->farewell);
 	pt_rx_host_free(&r->host);
@@ -304,4 +305,5 @@ void pt_receiver_close(struct pt_receiver *r)
 	close_loop(&r->loop);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
+	return true;
 }

@@ -171,7 +171,8 @@ __u32 pt_receiver_status(struct pt_receiver *r,
 			 struct pt_receive_report *reports, __u32 max);
 
 /* pt_receiver_close ends what has not ended, as cancel, waits for that, and frees.
- * NULL is fine. */
-void pt_receiver_close(struct pt_receiver *r);
+ * NULL is fine.  False: it was cancelled several times, and did not wait for storage;
+ * threads may still use all that the cfg points to, which must stay. */
+bool pt_receiver_close(struct pt_receiver *r);
 
 #endif
