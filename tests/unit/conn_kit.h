@@ -20,6 +20,7 @@
 
 #include "channel/conn.h"
 #include "channel/listener.h"
+#include "conn_waits.h"
 #include "control_messages.h"
 
 #define WAIT_MS	5000	/* for what must happen; far more than it takes */
@@ -154,7 +155,7 @@ static inline void *call(void *arg)
 {
 	struct caller *a = arg;
 
-	a->ret = pt_conn_connect(&a->conn, a->to, a->cfg, WAIT_MS, -1,
+	a->ret = connect_wait(&a->conn, a->to, a->cfg, WAIT_MS, -1,
 				 &a->err);
 	return NULL;
 }
@@ -196,7 +197,7 @@ static inline void expect_ping(struct pt_conn *c, __u64 number)
 {
 	struct pt_message m;
 
-	assert_int_equal(pt_conn_recv_wait(c, &m, WAIT_MS, -1, &err), 1);
+	assert_int_equal(recv_wait(c, &m, WAIT_MS, &err), 1);
 	assert_int_equal(m.type, PT_MSG_PING);
 	assert_int_equal(m.ping.time_ns, number);
 }
@@ -208,7 +209,7 @@ static inline void expect_failure(struct pt_conn *c, int code, const char *why)
 	struct pt_message m;
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(pt_conn_recv_wait(c, &m, WAIT_MS, -1, &err),
+		assert_int_equal(recv_wait(c, &m, WAIT_MS, &err),
 				 code);
 		assert_int_equal(err.exit, PT_EXIT_PEER);
 		assert_non_null(strstr(err.text, pt_conn_peer_text(c)));

@@ -46,8 +46,7 @@ static void test_every_message_crosses(void **state)
 			continue;
 		down = pt_message_who(m.type) & PT_FROM_SENDER;
 		assert_int_equal(pt_conn_send(down ? s : r, &m, &err), 0);
-		assert_int_equal(pt_conn_recv_wait(down ? r : s, &out, WAIT_MS,
-						   -1, &err), 1);
+		assert_int_equal(recv_wait(down ? r : s, &out, WAIT_MS, &err), 1);
 		assert_int_equal(out.type, m.type);
 	}
 	pt_conn_close(s);
@@ -279,7 +278,7 @@ static void test_send_batched(void **state)
 	assert_int_equal(send_ping(s, 1), 0);
 	assert_int_equal(pt_conn_queued_sz(s), 0);
 	for (__u32 i = 0; i < sent_cnt + 1; i++) {
-		assert_int_equal(pt_conn_recv_wait(r, &out, WAIT_MS, -1, &err),
+		assert_int_equal(recv_wait(r, &out, WAIT_MS, &err),
 				 1);
 		assert_int_equal(out.type, PT_MSG_SEGMENT);
 	}
@@ -386,28 +385,9 @@ static void test_threads(void **state)
 	pt_conn_close(r);
 }
 
-static void test_recv_wait(void **state)
-{
-	struct pt_conn *s, *r;
-	struct pt_message m;
-	int stop = eventfd(0, EFD_CLOEXEC);
-
-	(void)state;
-	make_pair(&s, &r, "127.0.0.1");
-	assert_int_equal(pt_conn_recv_wait(r, &m, 20, stop, &err), -ETIMEDOUT);
-	assert_int_equal(eventfd_write(stop, 1), 0);
-	assert_int_equal(pt_conn_recv_wait(r, &m, WAIT_MS, stop, &err),
-			 -ECANCELED);
-	assert_int_equal(send_ping(s, 5), 0);	/* it lives on */
-	expect_ping(r, 5);
-	close(stop);
-	pt_conn_close(s);
-	pt_conn_close(r);
-}
-
 static void *finish(void *arg)
 {
-	return (void *)(intptr_t)pt_conn_finish(arg, WAIT_MS);
+	return (void *)(intptr_t)finish_wait(arg, WAIT_MS);
 }
 
 /* A last message reaches a peer even when we have not read all of its own. */
@@ -425,7 +405,7 @@ static void test_finish(void **state)
 	pt_message_abort(&m, PT_EXIT_HOST, "disk full");
 	assert_int_equal(pt_conn_send(r, &m, &err), 0);
 	assert_int_equal(pthread_create(&thread, NULL, finish, r), 0);
-	assert_int_equal(pt_conn_recv_wait(s, &m, WAIT_MS, -1, &err), 1);
+	assert_int_equal(recv_wait(s, &m, WAIT_MS, &err), 1);
 	assert_int_equal(m.type, PT_MSG_ABORT);
 	assert_string_equal(m.abort.text, "disk full");
 	expect_failure(s, -EPIPE, "closed");
@@ -437,7 +417,7 @@ static void test_finish(void **state)
 	make_pair(&s, &r, "127.0.0.1");	/* a peer that talks, never closes */
 	for (int i = 0; i < 20000; i++)
 		assert_int_equal(send_ping(s, i), 0);
-	assert_int_equal(pt_conn_finish(r, 20), -ETIMEDOUT);
+	assert_int_equal(finish_wait(r, 20), -ETIMEDOUT);
 	pt_conn_close(s);
 	pt_conn_close(r);
 }
@@ -459,7 +439,6 @@ int main(void)
 		cmocka_unit_test(test_send_batched_stops),
 		cmocka_unit_test(test_send_wait),
 		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_recv_wait),
 		cmocka_unit_test(test_finish),
 	};
 

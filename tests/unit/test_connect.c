@@ -15,7 +15,7 @@ static int connect_to(const struct pt_listener *l, const char *to,
 	err.text[0] = '\0';
 	if (l)
 		to = pt_address_print(pt_listener_address(l), text);
-	ret = pt_conn_connect(&c, to, &sender_cfg, timeout_ms, stop_fd, &err);
+	ret = connect_wait(&c, to, &sender_cfg, timeout_ms, stop_fd, &err);
 	if (!ret)
 		pt_conn_close(c);
 	return ret;

@@ -31,7 +31,7 @@ static void expect_abort(struct pt_conn *s)
 {
 	struct pt_message m;
 
-	assert_int_equal(pt_conn_recv_wait(s, &m, WAIT_MS, -1, &err), 1);
+	assert_int_equal(recv_wait(s, &m, WAIT_MS, &err), 1);
 	assert_int_equal(m.type, PT_MSG_ABORT);
 	assert_string_equal(m.abort.text, "disk full");
 	expect_failure(s, -EPIPE, "closed");

@@ -132,7 +132,7 @@ static void talk(void)
 		if (pt_held_is_waiting(&held) && !held.is_told) {
 			poll(&fd, 1, 0);	/* it writes what is queued */
 			pt_conn_recv(receiver, &m, &err);
-			if (pt_conn_recv_wait(sender, &m, 5, -1, &err) != 1)
+			if (recv_wait(sender, &m, 5, &err) != 1)
 				continue;
 			assert_int_equal(m.type, PT_MSG_HELD);
 			assert_int_equal(pt_held_take(&held, &m.held, &err),

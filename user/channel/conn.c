@@ -374,28 +374,3 @@ int pt_conn_recv(struct pt_conn *c, struct pt_message *out,
 			return ret;
 	}
 }
-
-int pt_conn_recv_wait(struct pt_conn *c, struct pt_message *out,
-		      int timeout_ms, int stop_fd, struct pt_error *err)
-{
-	struct pollfd fds[2] = { { .fd = c->epoll, .events = POLLIN },
-				 { .fd = stop_fd, .events = POLLIN } };
-	__u64 deadline = pt_deadline_ns(timeout_ms);
-	int ret;
-
-	for (;;) {
-		ret = pt_conn_recv(c, out, err);
-		if (ret)
-			return ret;
-		if (fds[1].revents)
-			return pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
-					    "%s: stopped while waiting for the "
-					    "peer", c->peer_text);
-		if (!pt_left_ms(deadline))
-			return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT,
-					    "%s: the peer has said nothing for "
-					    "%d ms", c->peer_text, timeout_ms);
-		if (poll(fds, 2, pt_left_ms(deadline)) < 0)
-			fds[1].revents = 0;
-	}
-}

@@ -9,7 +9,7 @@
 /* conn: one TCP connection between two agents, past its HELLO; over TLS if the
  * process has keys (tls.h), else in plaintext.
  *
- *	ret = pt_conn_connect(&c, "host:port", &cfg, timeout_ms, stop_fd, err);
+ *	a connection comes from connect.h or listener.h
  *	loop: poll(pt_conn_fd(c), POLLIN)
  *		while ((ret = pt_conn_recv(c, &m, err)) > 0)
  *			...;			(0: wait again, < 0: it is over)
@@ -64,28 +64,6 @@ struct pt_conn_cfg {
 				 * plaintext */
 };
 
-/* pt_conn_connect resolves to (see pt_resolve; default port PT_UDP_PORT), connects to the first of its addresses that answers, and
- * exchanges TLS handshake and HELLO, all within timeout_ms.  It blocks; stop_fd
- * (or -1) becoming readable ends it.  On success returns 0 and *out is the
- * caller's, to pt_conn_close.  On failure returns -errno and leaves *out as it
- * was:
- *   -EINVAL, -ENOENT  as pt_address_resolve
- *   -ECONNREFUSED     nothing listens there
- *   -EHOSTUNREACH, -ENETUNREACH  no way there
- *   -ETIMEDOUT        no answer, or a connection that says nothing
- *   -EPROTO           the other side is not pagetrim, or has the same role,
- *                     or one side speaks TLS and the other plaintext
- *   -EKEYREJECTED     TLS: one side refuses the other's key, certificate or
- *                     name
- *   -EBADMSG          TLS: the input is broken
- *   -EPROTONOSUPPORT  another version; err names both
- *   -ECANCELED        stop_fd
- * A peer whose HELLO is refused gets an ABORT with the cause, within
- * PT_CONN_REFUSE_MS. */
-int pt_conn_connect(struct pt_conn **out, const char *to,
-		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
-		    struct pt_error *err);
-
 /* pt_conn_is_sealed: the connection is TLS, and the peer is authenticated. */
 bool pt_conn_is_sealed(const struct pt_conn *c);
 
@@ -136,20 +114,10 @@ int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
 int pt_conn_recv(struct pt_conn *c, struct pt_message *out,
 		 struct pt_error *err);
 
-/* pt_conn_recv_wait: as pt_conn_recv, but waits up to timeout_ms for a
- * message: 1, -ETIMEDOUT (the connection lives on), -ECANCELED when stop_fd
- * (or -1) is readable, or the failure. */
-int pt_conn_recv_wait(struct pt_conn *c, struct pt_message *out,
-		      int timeout_ms, int stop_fd, struct pt_error *err);
-
-/* pt_conn_finish ends our output (linger): it writes the queue, shuts our
- * direction down, and reads and drops input until the peer has closed, too; at
- * most timeout_ms.  Returns 0 if a living peer has read the last message
- * (ABORT, BYE), else -errno.  pt_conn_close follows. */
-int pt_conn_finish(struct pt_conn *c, int timeout_ms);
-
-/* pt_conn_finish_step does one step of it without waiting, and returns whether
- * it is over.  If not, call it again when pt_conn_fd is readable. */
+/* pt_conn_finish_step ends our output (linger): it writes the queue, shuts our
+ * direction down, and reads and drops input until the peer has closed, too.  It does
+ * not wait, and returns whether that is over; if not, call it again when pt_conn_fd
+ * is readable.  pt_conn_close follows. */
 bool pt_conn_finish_step(struct pt_conn *c);
 
 /* pt_conn_last_recv_ns returns the CLOCK_MONOTONIC time of the last received

@@ -33,7 +33,7 @@ struct pt_conn {
 	size_t in_at, in_end;		/* received, not yet decoded */
 	bool in_bad;			/* the input is no message */
 	bool in_over;			/* the input has ended */
-	bool has_said_end;		/* pt_conn_finish */
+	bool has_said_end;		/* pt_conn_finish_step */
 	struct pt_message_scratch *scratch;	/* NULL before HELLO */
 
 	/* For any thread, under lock. */

@@ -217,19 +217,6 @@ bool pt_conn_finish_step(struct pt_conn *c)
 	return c->in_over;
 }
 
-int pt_conn_finish(struct pt_conn *c, int timeout_ms)
-{
-	struct pollfd fd = { .fd = c->epoll, .events = POLLIN };
-	__u64 deadline = pt_deadline_ns(timeout_ms);
-
-	while (!pt_conn_finish_step(c)) {
-		if (!pt_left_ms(deadline))
-			return -ETIMEDOUT;
-		poll(&fd, 1, pt_left_ms(deadline));
-	}
-	return c->has_said_end && c->failure == -EPIPE ? 0 : c->failure;
-}
-
 /* ---- properties ---- */
 
 int pt_conn_fd(const struct pt_conn *c)

@@ -259,25 +259,3 @@ int pt_connect_stopped(const struct pt_connect *k, struct pt_error *err)
 	return explain(k->conn ? &k->conn->peer : &k->peers[k->next - 1],
 		       -ECANCELED, err);
 }
-
-int pt_conn_connect(struct pt_conn **out, const char *to,
-		    const struct pt_conn_cfg *cfg, int timeout_ms, int stop_fd,
-		    struct pt_error *err)
-{
-	struct pollfd fds[2] = { { .events = POLLIN },
-				 { .fd = stop_fd, .events = POLLIN } };
-	struct pt_connect *k;
-	int ret = pt_connect_begin(&k, to, cfg, timeout_ms, err);
-
-	if (ret)
-		return ret;
-	fds[0].fd = pt_connect_fd(k);
-	while (!(ret = pt_connect_step(k, out, err))) {
-		if (poll(fds, 2, pt_connect_left_ms(k)) > 0 && fds[1].revents) {
-			ret = pt_connect_stopped(k, err);
-			break;
-		}
-	}
-	pt_connect_end(k);
-	return ret < 0 ? ret : 0;
-}

@@ -27,7 +27,7 @@ int pt_farewell_open(struct pt_farewell **out);
 void pt_farewell_close(struct pt_farewell *f);
 
 /* pt_farewell_take owns c from now on, and closes it when the peer has closed,
- * or after timeout_ms, as by pt_conn_finish and pt_conn_close. */
+ * or after timeout_ms, as by pt_conn_finish_step and pt_conn_close. */
 void pt_farewell_take(struct pt_farewell *f, struct pt_conn *c,
 		      int timeout_ms);
 

@@ -26,11 +26,6 @@ bool pt_sink_starts_zero(const struct pt_sink *s)
 	return s->starts_zero;
 }
 
-__u64 pt_sink_sz(const struct pt_sink *s)
-{
-	return s->sz;
-}
-
 bool pt_sink_may_wait(const struct pt_sink *s)
 {
 	return s->may_wait;

@@ -43,9 +43,6 @@ int pt_sink_fit(struct pt_sink *s, const struct pt_layout *l,
  * up, hold what pt_sink_read says.  Else nothing is known of them. */
 bool pt_sink_starts_zero(const struct pt_sink *s);
 
-/* pt_sink_sz returns the bytes that it takes, counted as in the layout's image. */
-__u64 pt_sink_sz(const struct pt_sink *s);
-
 /* pt_sink_may_wait: reading or writing pages may wait for storage, or for another
  * process: it is not memory alone. */
 bool pt_sink_may_wait(const struct pt_sink *s);
