@@ -52,8 +52,9 @@ extern "C" {
  * string is static.  Any thread. */
 PT_API const char *pt_version(void);
 
-/* pt_allow_sigbus installs, for good, a handler of SIGBUS in this process.  It
- * passes on what is none of its own.  From then on files are mapped, which is
+/* pt_allow_sigbus lets the library install, for good and when it first maps a file, a
+ * handler of SIGBUS in this process.  The handler passes on what is none of its own.
+ * From then on files are mapped, which is
  * faster, and images on a hugetlbfs can be received; before, files are read and
  * written by system call.  Before any source or sink.  Any thread. */
 PT_API void pt_allow_sigbus(void);

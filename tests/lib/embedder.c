@@ -6,6 +6,9 @@
  *     embedder send DEV HOST KEY IMAGE
  *     embedder receive DEV ADDR KEY IMAGE
  *
+ * send-mapped, receive-mapped: the same with pt_allow_sigbus, after which SIGBUS,
+ * and nothing else, has another handler.
+ *
  * It prints "ready" once a sender may connect.  Exit: 0 all held, else 1.
  */
 #include <pagetrim/pagetrim.h>
@@ -239,6 +242,15 @@ static void receive_image(char **argv, const struct pt_security *security)
 	want(!pt_sink_destroy(sink, &err));
 }
 
+/* take_sigbus: its handler is another one, and no difference from here on. */
+static void take_sigbus(struct process *before, const struct process *after)
+{
+	strcpy(err.text, "SIGBUS is handled as before");
+	want(before->handlers[SIGBUS].sa_handler !=
+	     after->handlers[SIGBUS].sa_handler);
+	before->handlers[SIGBUS] = after->handlers[SIGBUS];
+}
+
 int main(int argc, char **argv)
 {
 	static struct process before, after;
@@ -249,11 +261,15 @@ int main(int argc, char **argv)
 	security.psk = argv[4];
 	libbpf_set_print(print);
 	look(&before);
-	if (!strcmp(argv[1], "send"))
+	if (strstr(argv[1], "-mapped"))
+		pt_allow_sigbus();
+	if (!strncmp(argv[1], "send", 4))
 		send_image(argv, &security);
 	else
 		receive_image(argv, &security);
 	look(&after);
+	if (strstr(argv[1], "-mapped"))
+		take_sigbus(&before, &after);
 	compare(&before, &after);
 	return 0;
 }

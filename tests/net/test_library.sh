@@ -63,16 +63,16 @@ examples()
 	nothing_left
 }
 
-# embedded: see embedder.c.
+# embedded SUFFIX: see embedder.c; to both commands.
 embedded()
 {
 	built embedder "$root/tests/lib/embedder.c" -lbpf -pthread
 	show hosts_up "$net"
-	hosts_exec "$net" b "$tmp/embedder" receive "$(dev_b)" "$HOSTS_B4" \
+	hosts_exec "$net" b "$tmp/embedder" "receive$1" "$(dev_b)" "$HOSTS_B4" \
 		"$key" copy >receive.out 2>receive.err &
 	receiver=$!
 	wait_until 20 is_ready "$receiver" receive.out
-	hosts_exec "$net" a "$tmp/embedder" send "$(dev_a)" "$HOSTS_B4" "$key" \
+	hosts_exec "$net" a "$tmp/embedder" "send$1" "$(dev_a)" "$HOSTS_B4" "$key" \
 		"$(image even)" >send.out 2>send.err &
 	sender=$!
 	finish "$sender" 60
@@ -86,6 +86,7 @@ embedded()
 }
 
 case_run "library: the two examples" examples
-case_run "library: a process stays as it was, and mistakes are refused" embedded
+case_run "library: a process stays as it was, and mistakes are refused" embedded ''
+case_run "library: SIGBUS has a handler where that is allowed" embedded -mapped
 
 cases_end
