@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -200,41 +201,61 @@ static void test_neighbour_refused(void **state)
 	assert_non_null(strstr(err.text, "lo: has no Ethernet addresses"));
 }
 
+/* quiet_host: a network namespace of its own for what follows, whose only device that
+ * is up is qm0 and in which nothing changes by itself: no IPv6, no neighbour that is
+ * probed, no link that still comes up.  Returns the one it stood in. */
+static int quiet_host(void)
+{
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	assert_true(home >= 0);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	sh("for i in all default; do "
+	   "echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done");
+	sh("ip link add qm0 type veth peer name qm1");
+	sh("ip link add qo0 type veth peer name qo1");
+	sh("ip link set qm1 up; ip link set qm0 up; "
+	   "until ip link show dev qm0 | grep -q 'state UP' && "
+	   "ip link show dev qm1 | grep -q 'state UP'; do sleep 0.02; done");
+	sh("ip link set qm0 mtu 1300");		/* after what came up was told */
+	return home;
+}
+
 static void test_monitor(void **state)
 {
+	int home = quiet_host(), seen;
 	struct pt_monitor *m;
-	int seen;
 
 	(void)state;
-	sh("ip link add pto0 type veth peer name pto1");
-	assert_int_equal(pt_monitor_open(&m, if_nametoindex("ptv0"), &err), 0);
+	assert_int_equal(pt_monitor_open(&m, if_nametoindex("qm0"), &err), 0);
 	assert_int_equal(pt_monitor_read(m, &err), 0);
 
-	sh("ip link set ptv0 mtu 1400");
+	sh("ip link set qm0 mtu 1400");
 	wait_change(m, PT_CHANGE_LINK);
-	sh("ip route add 10.20.0.0/16 dev ptv0");
+	sh("ip route add 10.20.0.0/16 dev qm0");
 	wait_change(m, PT_CHANGE_ROUTE);
-	sh("ip neigh add 10.7.0.78 lladdr 02:00:00:00:00:78 dev ptv0");
+	sh("ip neigh add 10.7.0.78 lladdr 02:00:00:00:00:78 dev qm0");
 	wait_change(m, PT_CHANGE_NEIGHBOUR);
 	assert_int_equal(pt_monitor_read(m, &err), 0);
 
 	/* Another device's doings, then a route: only that is told. */
-	sh("ip link set pto0 mtu 1300");
-	sh("ip neigh add 10.7.0.79 lladdr 02:00:00:00:00:79 dev pto0");
-	sh("ip route add 10.21.0.0/16 dev ptv0");
+	sh("ip link set qo0 mtu 1300");
+	sh("ip neigh add 10.7.0.79 lladdr 02:00:00:00:00:79 dev qo0");
+	sh("ip route add 10.21.0.0/16 dev qm0");
 	seen = wait_change(m, PT_CHANGE_ROUTE);
 	assert_int_equal(seen, PT_CHANGE_ROUTE);
-	sh("ip link del pto0");
 
 	/* More than the socket holds: told as everything. */
 	sh("for i in $(seq 0 250); do for k in $(seq 1 20); do "
-	   "echo route add 10.30.$i.$k dev ptv0; done; done | ip -batch -");
+	   "echo route add 10.30.$i.$k dev qm0; done; done | ip -batch -");
 	seen = wait_change(m, PT_CHANGE_ROUTE);
 	while (seen > 0 && !(seen & PT_CHANGE_LINK))
 		seen = pt_monitor_read(m, &err);
 	assert_int_equal(seen, PT_CHANGE_LINK | PT_CHANGE_ROUTE |
 			 PT_CHANGE_NEIGHBOUR);
 	pt_monitor_close(m);
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	close(home);
 }
 
 /* An address that the host had is told from one that it has. */
