@@ -268,7 +268,6 @@ int pt_sender_start(struct pt_sender *s, struct pt_error *err)
 				    "a sender starts once");
 	pthread_mutex_lock(&s->lock);
 	s->is_started = true;
-	pt_stage_start(s->clock, PT_SEND_STAGE_IDLE);
 	pt_sender_enter(s, PT_SEND_CONNECT);
 	eventfd_write(s->wake_fd, 1);
 	pthread_mutex_unlock(&s->lock);
@@ -372,6 +371,7 @@ int pt_sender_open(struct pt_sender **out, const struct pt_sender_cfg *cfg,
 	pt_regulator_init(&s->regulator);
 	if (cfg->profile)
 		s->clock = &s->control_clock;
+	pt_stage_start(s->clock, PT_SEND_STAGE_IDLE);
 	ret = open_descriptors(s);
 	if (!ret)
 		ret = pt_sender_prepare(s);
