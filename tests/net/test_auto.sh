@@ -122,7 +122,7 @@ stranger()
 	before=$(sent_bytes_of "$1")
 	hidden "$1" "$pagetrim" send "${security[@]}" \
 		--dev "$(hosts_dev "$net" "$1")" --to "$2" \
-		--max-bandwidth 1M --name strange "$(image even)" \
+		--max-bandwidth 256K --name strange "$(image even)" \
 		2>stranger.err &
 	stranger=$!
 	wait_until 10 sends "$1" "$before"

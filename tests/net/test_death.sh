@@ -287,10 +287,10 @@ source_changes()
 {
 	show hosts_up "$net" --mtu 9000
 	cp "$(image even)" source
-	receive_begin receive --listen "$HOSTS_B4" --out copy
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 20M source
+	under_way 3000000 source
 	wait_until 10 data_placed
 	printf changed | dd of=source conv=notrunc status=none
+	go_on
 	ended send "$sender" 30 5 "page 0 changed"
 	ended receive "$receiver" 10 5 "page 0 changed"
 	[[ ! -e copy ]] || die "committed all the same"
@@ -302,9 +302,7 @@ detached_meanwhile()
 {
 	show hosts_up "$net" --mtu 9000
 	on b "$pagetrim" attach --dev "$(dev_b)"
-	receive_begin receive --listen "$HOSTS_B4" --out copy
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M \
-		"$(image even)"
+	under_way 3000000
 	wait_until 10 data_placed
 	on b "$pagetrim" detach --force --dev "$(dev_b)"
 	ended send "$sender" 20 4 "took .* XDP program off"
@@ -313,7 +311,7 @@ detached_meanwhile()
 }
 
 # In each state of the protocol: test_states.sh.  In the midst of the data:
-for moment in 1000000 12000000; do
+for moment in 1000000 6000000; do
 	case_run "death: receiver killed at $moment" receiver_killed "$moment"
 	case_run "death: sender killed at $moment" sender_killed "$moment"
 done
@@ -322,7 +320,7 @@ case_run "death: sender killed at ten moments" killed_any_moment sender
 case_run "death: sender told to end" told_to_end sender
 case_run "death: receiver told to end" told_to_end receiver
 case_run "death: control connection cut at once" connection_cut connected
-case_run "death: control connection cut half-way" connection_cut 10000000
+case_run "death: control connection cut half-way" connection_cut 5000000
 case_run "death: link silent beyond the peer timeout" link_silent
 case_run "death: link down for half a second is survived" link_blinks
 case_run "death: receiver stopped for good" receiver_stopped

@@ -116,11 +116,8 @@ jumped()
 
 	timeout[$jumping]=1	# less than it is stopped
 	show hosts_up "$net" --mtu 9000
-	receive_begin receive --listen "$HOSTS_B4" --out copy \
-		--peer-timeout "${timeout[receiver]}"
-	send_begin send --to "$HOSTS_B4" --max-bandwidth "$rate" \
+	peer_timeout=${timeout[receiver]} under_way 5000000 \
 		--peer-timeout "${timeout[sender]}" "$(image even)"
-	wait_until 10 has_sent 5000000
 	stopped "$jumping" 2
 	survived
 	nothing_left

@@ -98,8 +98,8 @@ ordinary_traffic()
 	hosts_run "$net" b ip address add 10.77.0.9/24 dev "$(dev_b)"
 	head -c 30000000 /dev/urandom >sent
 	receive_begin receive --listen "$HOSTS_B4" --out copy "$@"
-	send_begin send --to "$HOSTS_B4" --max-bandwidth $((5000000 / patience)) "$@" \
-		"$(image even)"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth $((1000000 / patience)) \
+		--control under-way "$@" "$(image even)"
 	wait_until 10 test -e copy.partial
 
 	hosts_exec "$net" b ping -q -c 50 -i 0.01 -s 8000 "$HOSTS_A6" >&2 &
@@ -124,6 +124,7 @@ ordinary_traffic()
 	finish "$frames" 10
 	same "datagrams to our port at another address" \
 		"$(jq '."0" | length' frames)" 100
+	go_on
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
@@ -193,8 +194,8 @@ attached()
 	# Standing still must not be taken for silence.
 	set -- --peer-timeout $((120 * patience)) "$@"
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 "$@"
-	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 20M "$@" \
-		"$(image even)"
+	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 2M \
+		--control under-way "$@" "$(image even)"
 	wait_until 10 has_sent 1000000
 	# While it runs: the sender stands still for a moment, so that little
 	# comes between two readings.
@@ -202,6 +203,7 @@ attached()
 	counters_are_between
 	[[ $(queue_counters | jq .steered) -gt 0 ]] || die "nothing steered yet"
 	kill -CONT "$sender"
+	go_on
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
@@ -293,7 +295,8 @@ moved_lane()
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	pin=/sys/fs/bpf/pagetrim/$(dev_b)/pt_sessions
 	receive_begin receive --listen "$HOSTS_B4" --out copy
-	send_begin send --to "$HOSTS_B4" --max-bandwidth 10M "$(image even)"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 1M --control under-way \
+		"$(image even)"
 	wait_until 10 data_flows
 	key=$(bpftool -j map dump pinned "$pin" | jq -r '.[0].key | join(" ")')
 	# struct pt_session: lane_queue[0] is the 16 bits after the endpoint.
@@ -301,6 +304,7 @@ moved_lane()
 		jq -r '.[0].value | .[20] = "0x01" | join(" ")')
 	# shellcheck disable=SC2086 # bytes, each a word
 	show bpftool map update pinned "$pin" key $key value $value
+	go_on
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file "$(image even)" copy
