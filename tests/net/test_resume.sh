@@ -66,9 +66,9 @@ kept()
 	((held > 200)) || die "no more than $held pages"
 }
 
-# taken_up: run the transfer again, to its end: it is resumed, sends no more
+# run_again: run the transfer again, to its end: it is resumed, sends no more
 # than 5 % above what was missing, and makes the image.
-taken_up()
+run_again()
 {
 	local bytes held
 
@@ -135,7 +135,7 @@ receiver_killed()
 	show kill -KILL "$receiver"
 	ended send "$sender" 15 4
 	kept
-	taken_up
+	run_again
 }
 
 sender_killed()
@@ -148,7 +148,7 @@ sender_killed()
 	kept
 	same "what it says is kept" "$(field receive .kept)" true
 	grep -q ' kept copy.partial' receive.err || die "it does not say so"
-	taken_up
+	run_again
 }
 
 # killed_in_turn: the receiver, and the sender when that is taken up.
@@ -175,7 +175,7 @@ killed_again()
 	finish "$sender" 15
 	finish "$receiver" 15
 	kept
-	taken_up
+	run_again
 }
 
 # A tenth of the frames is lost, and is sent again, too.
@@ -187,7 +187,7 @@ killed_with_loss()
 	show hosts_wire_start "$net" wire "$wire" --drop 100
 	source=$(image half --pages 4096)
 	killed_in_turn
-	taken_up
+	run_again
 	[[ $(field receive .ledger.missing) -gt 0 ]] || die "nothing was lost"
 }
 
@@ -203,7 +203,7 @@ link_lost()
 	on b ip link set "$(dev_b)" up
 	wait_until 10 hosts_run "$net" a ping -q -c 1 -W 1 "$HOSTS_B4" >&2
 	kept
-	taken_up
+	run_again
 }
 
 # Told to end by a signal: kept as well.
@@ -215,7 +215,7 @@ told_to_end()
 	ended receive "$receiver" 15 1
 	ended send "$sender" 15 4
 	kept
-	taken_up
+	run_again
 }
 
 # A receiver that lives on takes up what has the name; another name is another
@@ -256,7 +256,7 @@ with_files()
 	ended send "$sender" 15 4
 	kept
 	[[ -d copy.with.partial ]] || die "no file has come"
-	taken_up --with state
+	run_again --with state
 	same_file state copy.with/state
 }
 
@@ -280,7 +280,7 @@ source_changed()
 		dd if=/dev/zero of="$source" bs=4096 seek=$((at + 60)) \
 			count=2 conv=notrunc
 	done 2>/dev/null
-	taken_up
+	run_again
 }
 
 # Whatever stands in the .partial is believed only where its digest is right.
@@ -300,7 +300,7 @@ partial_spoilt()
 			done ;;
 		shorter)	truncate -s 3000001 copy.partial ;;
 		esac 2>/dev/null
-		taken_up
+		run_again
 	done
 }
 
@@ -352,7 +352,7 @@ another_image()
 	ended receive "$receiver" 10 3
 	cp "$source" renamed
 	source=renamed
-	taken_up --name "$(basename "$(image half)")"
+	run_again --name "$(basename "$(image half)")"
 }
 
 # Nobody else's file, no link, no file that others may write; test_sink_kept has
@@ -376,7 +376,7 @@ partial_planted()
 	both_refuse 'another receiver writes it'
 	kill %%
 	wait %% || true
-	taken_up
+	run_again
 }
 
 # A receiver without --resume keeps nothing, nor takes anything up.

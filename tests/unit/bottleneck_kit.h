@@ -61,7 +61,7 @@ struct flow {
 
 	struct pt_congestion cc;
 	struct frame *frames;
-	__u64 next, upto;		/* frames in [upto, next) are on the way */
+	__u64 next, cum_ack;		/* frames in [cum_ack, next) are on the way */
 	__u64 top, top_ns;
 	__u64 arrived_sz, missing_sz;	/* the receiver's */
 	__u64 arrived_ns;
@@ -84,7 +84,7 @@ static struct path {
 	__u32 frame_sz;
 	__u64 one_way_ns, back_ns;
 	__u64 tick_ns;			/* of ACKs */
-	__u64 grace_ns;			/* a gap is missing after */
+	__u64 reorder_ns;			/* a gap is missing after */
 	__u32 loss_ppm;
 	__u64 busy_ns;			/* threads wake that late, on average */
 	double burst;			/* bytes that pass at once after a pause */
@@ -204,7 +204,7 @@ static inline __u64 sync_ns(const struct flow *f)
 /* look takes what has arrived by now. */
 static inline void look(struct flow *f)
 {
-	for (__u64 seq = f->upto; seq < f->next; seq++) {
+	for (__u64 seq = f->cum_ack; seq < f->next; seq++) {
 		struct frame *frame = &f->frames[seq % FRAMES];
 
 		if (frame->is_done)
@@ -223,18 +223,18 @@ static inline void look(struct flow *f)
 		} else if (seq < f->top && !frame->noticed_ns) {
 			frame->noticed_ns = sim_ns;
 		} else if (seq < f->top && frame->noticed_ns &&
-			   sim_ns - frame->noticed_ns >= path.grace_ns) {
+			   sim_ns - frame->noticed_ns >= path.reorder_ns) {
 			frame->is_done = true;
 			f->missing_sz += f->frame_sz;
 			f->missing_ns = frame->sent_ns;
-		} else if (sim_ns - frame->sent_ns > sync_ns(f) + path.grace_ns &&
+		} else if (sim_ns - frame->sent_ns > sync_ns(f) + path.reorder_ns &&
 			   !frame->arrives_ns) {
 			frame->is_done = true;
 			f->missing_sz += f->frame_sz;
 		}
 	}
-	while (f->upto < f->next && f->frames[f->upto % FRAMES].is_done)
-		f->upto++;
+	while (f->cum_ack < f->next && f->frames[f->cum_ack % FRAMES].is_done)
+		f->cum_ack++;
 }
 
 static inline void tell(struct flow *f)
@@ -339,7 +339,7 @@ static inline bool may_send(struct flow *f)
 {
 	if (sim_ns < f->start_ns || (f->stop_ns && sim_ns >= f->stop_ns) ||
 	    (sim_ns >= f->idle_from_ns && sim_ns < f->idle_to_ns) ||
-	    f->next - f->upto >= FRAMES - 1)
+	    f->next - f->cum_ack >= FRAMES - 1)
 		return false;
 	if (f->source && f->sent_sz > f->source * (sim_ns - f->start_ns))
 		return false;

@@ -109,13 +109,13 @@ static void start(const struct net *with)
 	data_cnt = probe_cnt = sync_cnt = set_cnt = set_sz = 0;
 	sent_desc = freed_desc = lost_desc = 0;
 	random_state = 12;
-	now_ns = 1000 * PT_GRACE_MIN_NS;
+	now_ns = 1000 * PT_REORDER_MIN_NS;
 	memset(&rx, 0, sizeof(rx));
 	memset(copy, 0xee, sizeof(copy));
 	memset(generations, 0, sizeof(generations));
 	memset(carried, 0, sizeof(carried));
 	memset(named, 0, sizeof(named));
-	upto = copy_cnt = refused_cnt = refused_all_cnt = copy_seen_cnt = 0;
+	cum_ack = copy_cnt = refused_cnt = refused_all_cnt = copy_seen_cnt = 0;
 	queued_cnt = 0;
 	buffer_cnt = SLOTS;
 	memcpy(buffers, slabs, sizeof(buffers));

@@ -86,7 +86,7 @@ static __u32 generations[PAGES];
 /* What a sender of copies must keep, by sequence numbers, each + 1. */
 static __u64 carried[PAGES];	/* the last frame that speaks of the page */
 static __u64 named[PAGES];	/* the last that names it as an original */
-static __u64 upto;		/* the receiver has decided on those below */
+static __u64 cum_ack;		/* the receiver has decided on those below */
 static __u32 copy_cnt;		/* records, sent again ones too */
 static __u64 refused[PAGES];	/* not told yet */
 static __u32 refused_cnt, refused_all_cnt, copy_seen_cnt;
@@ -110,7 +110,7 @@ static void ack(void)
 		for (__u32 n = 0; n < m.ack.missing[i].cnt; n++)
 			lost_desc += descs[(m.ack.missing[i].first + n) %
 					   FRAMES_MAX];
-	upto = m.ack.upto;
+	cum_ack = m.ack.upto;
 	if (net.spoil)
 		net.spoil(&m.ack);
 	if (refused_cnt)	/* never later than the ACK */
@@ -132,7 +132,7 @@ static void note_sent(struct pt_reader *r)
 	while (pt_reader_next(r, &rec)) {
 		for (__u64 i = 0; i < pt_record_page_cnt(&rec); i++) {
 			pt_check(rec.gfn + i < PAGES);
-			pt_check(named[rec.gfn + i] <= upto);
+			pt_check(named[rec.gfn + i] <= cum_ack);
 			carried[rec.gfn + i] = r->id.seq + 1;
 		}
 		if (rec.kind != PT_RECORD_COPY)
@@ -140,7 +140,7 @@ static void note_sent(struct pt_reader *r)
 		pt_check(net.copies);
 		original = pt_record_original(rec.mask);
 		pt_check(original < PAGES);
-		pt_check(carried[original] && carried[original] <= upto);
+		pt_check(carried[original] && carried[original] <= cum_ack);
 		named[original] = r->id.seq + 1;
 		copy_cnt++;
 	}
@@ -204,7 +204,7 @@ static void data_arrives(struct pt_reader *r)
 
 	pt_check(what == PT_SEQ_NEW);
 	place(r);
-	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
+	pt_rx_lane_tick(&rx, now_ns, PT_REORDER_MIN_NS);
 	if (net.is_lazy)
 		return;
 	if (pt_rx_lane_is_urgent(&rx) || pt_clock_ns() - acked_ns > 1000000)
@@ -333,9 +333,9 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 	pt_check(m->sync.seq_end == data_cnt);
 	sync_cnt++;
 	pt_rx_lane_sync(&rx, m->sync.seq_end, now_ns);
-	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
+	pt_rx_lane_tick(&rx, now_ns, PT_REORDER_MIN_NS);
 	now_ns += PT_REORDER_MAX_NS;
-	pt_rx_lane_tick(&rx, now_ns, PT_GRACE_MIN_NS);
+	pt_rx_lane_tick(&rx, now_ns, PT_REORDER_MIN_NS);
 	ack();
 	return 0;
 }

@@ -173,7 +173,7 @@ static inline int start(void **state)
 		.session_id = SESSION,
 		.rebuild = rebuild,
 		.lane_cnt = LANES,
-		.grace_ns = PT_GRACE_MIN_NS,
+		.reorder_min_ns = PT_REORDER_MIN_NS,
 		.wake_fd = -1,
 		.places_apart = kit_apart,
 	};

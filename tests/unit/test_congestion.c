@@ -23,7 +23,7 @@ static struct path path_of(const struct row *r)
 		.one_way_ns = rtt_ns / 2,
 		.back_ns = rtt_ns / 2,
 		.tick_ns = MS,
-		.grace_ns = 4 * rtt_ns,
+		.reorder_ns = 4 * rtt_ns,
 		.loss_ppm = r->loss_ppm,
 		.busy_ns = r->busy_us * 1000ULL,
 	};
@@ -37,10 +37,10 @@ static struct path path_of(const struct row *r)
 
 	p.room = r->queue_ms ? r->queue_ms * 1e6 * p.rate
 			     : 60.0 * r->frame_sz;
-	if (p.grace_ns < 5 * MS)
-		p.grace_ns = 5 * MS;
-	if (p.grace_ns > 200 * MS)
-		p.grace_ns = 200 * MS;
+	if (p.reorder_ns < 5 * MS)
+		p.reorder_ns = 5 * MS;
+	if (p.reorder_ns > 200 * MS)
+		p.reorder_ns = 200 * MS;
 	return p;
 }
 
@@ -253,7 +253,7 @@ static void test_reordering(void **state)
 	begin(&slow);
 	path.late_ppm = 1000000;
 	path.late_ns = 100 * MS;
-	path.grace_ns = 120 * MS;
+	path.reorder_ns = 120 * MS;
 	f = ours(0);
 	sim_run(2 * SECOND);
 	sim_mark();

@@ -103,7 +103,7 @@ static void test_sizes(void **state)
 
 static const struct settled {
 	const char *name;
-	__u64 seq, upto, next;
+	__u64 seq, placed_upto, next;
 	bool want;
 } settled[] = {
 	{ "the first, in the making", 0, 0, 0, false },
@@ -133,7 +133,7 @@ static void test_settled(void **state)
 	const struct settled *s = *state;
 	const struct pt_original original = { .seq = s->seq };
 
-	assert_true(pt_copies_is_settled(&original, s->upto, s->next) ==
+	assert_true(pt_copies_is_settled(&original, s->placed_upto, s->next) ==
 		    s->want);
 }
 

@@ -85,7 +85,7 @@ static void start(const __u8 *ours, const __u8 *theirs)
 	region_cnt = pt_layout_region_cnt(layout);
 	fill(OUT ".partial", NULL, theirs);
 	assert_int_equal(pt_image_reopen(&sink, OUT, layout, &err), 0);
-	assert_int_equal(pt_image_take_up(sink, &err), 0);
+	assert_int_equal(pt_image_resume(sink, &err), 0);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	make_pair(&sender, &receiver, "127.0.0.1");
 
@@ -113,7 +113,7 @@ static void stop(void)
 	pt_conn_close(sender);
 	pt_conn_close(receiver);
 	pt_rebuild_destroy(rebuild);
-	pt_sink_spoil(sink);
+	pt_sink_invalidate(sink);
 	pt_sink_close(sink);
 	pt_layout_free(layout);
 	pt_source_close(source);
@@ -376,7 +376,7 @@ static void test_deaf_sender(void **state)
 	close(fd);
 	assert_int_equal(pt_layout_create(&layout, &seg, 1, &err), 0);
 	assert_int_equal(pt_image_reopen(&sink, OUT, layout, &err), 0);
-	assert_int_equal(pt_image_take_up(sink, &err), 0);
+	assert_int_equal(pt_image_resume(sink, &err), 0);
 	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
 	make_pair(&sender, &receiver, "127.0.0.1");
 	rx_held = (struct pt_rx_held){
@@ -402,7 +402,7 @@ static void test_deaf_sender(void **state)
 	pt_conn_close(sender);
 	pt_conn_close(receiver);
 	pt_rebuild_destroy(rebuild);
-	pt_sink_spoil(sink);
+	pt_sink_invalidate(sink);
 	pt_sink_close(sink);
 	pt_layout_free(layout);
 }

@@ -28,17 +28,17 @@ static int close_inbox(void **state)
 	return 0;
 }
 
-static int post_ack(__u64 upto, const struct pt_seq_range *missing, __u32 cnt)
+static int post_ack(__u64 cum_ack, const struct pt_seq_range *missing, __u32 cnt)
 {
 	const struct pt_msg_ack ack = {
-		.upto = upto,
-		.freed_desc = upto * 2,
-		.window = upto + 7,
-		.placed_upto = upto - 1,
-		.arrived_sz = upto * 3,
-		.arrived_ns = upto + 11,
-		.top = upto + 2,
-		.top_ns = upto + 10,
+		.upto = cum_ack,
+		.freed_desc = cum_ack * 2,
+		.window = cum_ack + 7,
+		.placed_upto = cum_ack - 1,
+		.arrived_sz = cum_ack * 3,
+		.arrived_ns = cum_ack + 11,
+		.top = cum_ack + 2,
+		.top_ns = cum_ack + 10,
 		.missing_cnt = cnt,
 		.missing = missing,
 	};
@@ -123,7 +123,7 @@ static void assert_mail(const struct row *row)
 	assert_int_equal(mail.go, row->go);
 	assert_false(mail.stop);
 	if (row->ack) {
-		assert_int_equal(mail.upto, 9);
+		assert_int_equal(mail.cum_ack, 9);
 		assert_int_equal(mail.freed_desc, 18);
 		assert_int_equal(mail.window, 16);
 		assert_int_equal(mail.placed_upto, 8);
@@ -189,7 +189,7 @@ static void test_acks_add_up(void **state)
 	post_ack(3, a, 0);
 	post_ack(10, b, 2);
 	assert_true(pt_inbox_take(in, &mail, 0));
-	assert_int_equal(mail.upto, 10);
+	assert_int_equal(mail.cum_ack, 10);
 	assert_int_equal(mail.freed_desc, 20);
 	assert_int_equal(mail.window, 17);
 	assert_int_equal(mail.missing_cnt, 3);
@@ -266,7 +266,7 @@ static void *post_many(void *arg)
  * now and then, and control meets a full box. */
 static void test_two_threads(void **state)
 {
-	__u64 taken = 0, upto = 0, deadline = pt_clock_ns() + 60 * SECOND;
+	__u64 taken = 0, cum_ack = 0, deadline = pt_clock_ns() + 60 * SECOND;
 	__u64 random = 6;
 	__u32 full = 0;
 	pthread_t poster;
@@ -274,7 +274,7 @@ static void test_two_threads(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&poster, NULL, post_many, NULL), 0);
-	while (upto < ACKS && pt_clock_ns() < deadline) {
+	while (cum_ack < ACKS && pt_clock_ns() < deadline) {
 		if (kit_random(&random) % 64 == 0)
 			usleep(2000);
 		if (!pt_inbox_take(in, &mail, kit_random(&random) % 2 * SECOND))
@@ -290,11 +290,11 @@ static void test_two_threads(void **state)
 			assert_int_equal(mail.missing_cnt, 0);
 			continue;
 		}
-		assert_true(mail.upto > upto);
-		assert_int_equal(mail.freed_desc, 2 * mail.upto);
-		upto = mail.upto;
+		assert_true(mail.cum_ack > cum_ack);
+		assert_int_equal(mail.freed_desc, 2 * mail.cum_ack);
+		cum_ack = mail.cum_ack;
 	}
-	assert_int_equal(upto, ACKS);
+	assert_int_equal(cum_ack, ACKS);
 	pthread_join(poster, &posted);
 	assert_int_equal(taken, (__u64)posted);
 	assert_true(full > 0);
@@ -339,11 +339,11 @@ static void test_full(void **state)
 	assert_int_equal(post_ack(1001, many, 0), 0);
 	assert_true(pt_inbox_take(in, &mail, 0));
 	assert_int_equal(mail.missing_cnt, PT_INBOX_RANGES);
-	assert_int_equal(mail.upto, 1001);
+	assert_int_equal(mail.cum_ack, 1001);
 	assert_int_equal(post_ack(1002, many, 1), 0);
 	assert_true(pt_inbox_take(in, &mail, 0));
 	assert_int_equal(mail.missing_cnt, 1);
-	assert_int_equal(mail.upto, 1002);
+	assert_int_equal(mail.cum_ack, 1002);
 }
 
 static void test_full_then_stopped(void **state)

@@ -104,7 +104,7 @@ static void test_starts_empty(void **state)
 	assert_int_equal(pt_inflight_next_seq(f), 0);
 	assert_unknown(f, 0);
 	assert_unknown(f, ~0ULL);
-	assert_int_equal(pt_inflight_upto(f), 0);
+	assert_int_equal(pt_inflight_cum_ack(f), 0);
 	assert_int_equal(pt_inflight_release(f, 0), 0);
 	assert_int_equal(pt_inflight_release(f, 1), -EPROTO);
 	pt_inflight_destroy(f);
@@ -143,9 +143,9 @@ static void test_release(void **state)
 		push(f, 1, 1);
 	assert_int_equal(pt_inflight_release(f, 3), 0);
 	assert_int_equal(pt_inflight_release(f, 3), 0);		/* again */
-	assert_int_equal(pt_inflight_upto(f), 3);
+	assert_int_equal(pt_inflight_cum_ack(f), 3);
 	assert_int_equal(pt_inflight_release(f, 2), -EPROTO);	/* backwards */
-	assert_int_equal(pt_inflight_upto(f), 3);
+	assert_int_equal(pt_inflight_cum_ack(f), 3);
 	assert_int_equal(pt_inflight_release(f, 7), -EPROTO);	/* not sent */
 	assert_int_equal(pt_inflight_release(f, ~0ULL), -EPROTO);
 	assert_unknown(f, 2);
@@ -261,7 +261,7 @@ static void test_model(void **state)
 {
 	static __u8 desc_cnts[MODEL_FRAMES], extent_cnts[MODEL_FRAMES];
 	struct pt_inflight *f = make(64, EXTENTS);
-	__u64 upto = 0, next = 0, random = 11;
+	__u64 cum_ack = 0, next = 0, random = 11;
 	__u64 refused = 0, full = 0;
 
 	(void)state;
@@ -271,19 +271,19 @@ static void test_model(void **state)
 
 		switch (at % 8) {
 		case 0:		/* release, often nonsense */
-			at = upto - 3 + kit_random(&random) %
-					(next - upto + 6);
-			refused += at < upto || at > next;
+			at = cum_ack - 3 + kit_random(&random) %
+					(next - cum_ack + 6);
+			refused += at < cum_ack || at > next;
 			assert_int_equal(pt_inflight_release(f, at),
-					 at < upto || at > next ? -EPROTO : 0);
-			if (at >= upto && at <= next)
-				upto = at;
+					 at < cum_ack || at > next ? -EPROTO : 0);
+			if (at >= cum_ack && at <= next)
+				cum_ack = at;
 			break;
 		case 1:		/* look at one */
 		case 2:
-			seq = upto - 3 + kit_random(&random) %
-					 (next - upto + 6);
-			if (seq >= upto && seq < next)
+			seq = cum_ack - 3 + kit_random(&random) %
+					 (next - cum_ack + 6);
+			if (seq >= cum_ack && seq < next)
 				assert_frame(f, seq, desc_cnts[seq],
 					     extent_cnts[seq]);
 			else
@@ -294,7 +294,7 @@ static void test_model(void **state)
 				full++;
 				break;
 			}
-			assert_true(next - upto < 64);
+			assert_true(next - cum_ack < 64);
 			desc_cnts[next] = 1 + kit_random(&random) % 37;
 			extent_cnts[next] = kit_random(&random) %
 					    (PT_RECORDS_MAX + 1);
@@ -302,7 +302,7 @@ static void test_model(void **state)
 			next++;
 		}
 		assert_int_equal(pt_inflight_next_seq(f), next);
-		assert_int_equal(pt_inflight_is_empty(f), next == upto);
+		assert_int_equal(pt_inflight_is_empty(f), next == cum_ack);
 	}
 	/* All of it happened. */
 	assert_true(refused > 1000 && full > 1000);

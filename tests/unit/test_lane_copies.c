@@ -274,7 +274,7 @@ static void test_not_placed(void **state)
 			     .shape = some_twins });
 	reach(PT_LANE_READY);
 	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
-	while ((!upto || upto != data_cnt ||
+	while ((!cum_ack || cum_ack != data_cnt ||
 		atomic_load(&pt_lane_counts(lane)->dirty_pages)) &&
 	       pt_clock_ns() < deadline)
 		usleep(200);

@@ -182,7 +182,7 @@ static void other_join(void)
 		.endpoint = intake.endpoint,
 		.rebuild = rebuild,
 		.lane_cnt = 1,
-		.grace_ns = PT_GRACE_MIN_NS,
+		.reorder_min_ns = PT_REORDER_MIN_NS,
 		.wake_fd = -1,
 		.places_apart = true,
 	};

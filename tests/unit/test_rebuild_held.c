@@ -29,7 +29,7 @@ static void test_held_is_read(void **state)
 }
 
 /* What no frame replaces stays; what one does is wholly the frame's. */
-static void test_held_is_adopted(void **state)
+static void test_held_is_imported(void **state)
 {
 	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
 	struct pt_held_region held;
@@ -41,7 +41,7 @@ static void test_held_is_adopted(void **state)
 	for (int i = 3; i < 6; i++)
 		memcpy(pt_image_page(sink, i), page_a, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
-	pt_rebuild_adopt(rebuild, 0, &held);
+	pt_rebuild_import(rebuild, 0, &held);
 	assert_int_equal(region_digest(0), kept + true_digest(LOW + 4, page_a) +
 			 true_digest(LOW + 5, page_a));
 	place_page(LOW + 4, 1, page_b, 1);
@@ -67,7 +67,7 @@ static void test_held_is_cleared(void **state)
 	(void)state;
 	memcpy(pt_image_page(sink, 3), page_a, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
-	pt_rebuild_adopt(rebuild, 0, &held);
+	pt_rebuild_import(rebuild, 0, &held);
 	place_zero_run(LOW, 512, 1);
 	assert_content(LOW + 3, zeroes);
 	assert_int_equal(region_digest(0), 0);
@@ -88,7 +88,7 @@ static void test_held_is_copied(void **state)
 	memcpy(pt_image_page(sink, 8), page_b, PT_PAGE_SZ);
 	memcpy(pt_image_page(sink, 9), page_b, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
-	pt_rebuild_adopt(rebuild, 0, &held);
+	pt_rebuild_import(rebuild, 0, &held);
 	/* Of version 0, and of 1; over a hole, data, data. */
 	for (int i = 0; i < 3; i++)
 		assert_true(pt_builder_add_copy(&b, LOW + 7 + i, originals[i],
@@ -116,7 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_held_is_read),
-		TEST(test_held_is_adopted),
+		TEST(test_held_is_imported),
 		TEST(test_held_is_cleared),
 		TEST(test_held_is_copied),
 	};

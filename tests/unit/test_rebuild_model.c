@@ -8,7 +8,7 @@
 
 #define GENERATIONS	5
 #define FRAMES_MAX	16384
-#define GRACE		PT_GRACE_MIN_NS
+#define GRACE		PT_REORDER_MIN_NS
 
 /* sent: a frame, and what it says, noted when it was built. */
 struct sent {

@@ -5,7 +5,7 @@
 #include "rxq/rx_lane.h"
 
 #define MS		1000000ULL
-#define FLOOR		PT_GRACE_MIN_NS
+#define FLOOR		PT_REORDER_MIN_NS
 #define MAX		PT_REORDER_MAX_NS
 #define START		(1000 * MS)
 

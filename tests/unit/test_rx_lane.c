@@ -4,7 +4,7 @@
 #include "rxq/rx_lane.h"
 #include "wire/descriptors.h"
 
-#define GRACE	PT_GRACE_MIN_NS
+#define GRACE	PT_REORDER_MIN_NS
 #define START	(100 * GRACE)
 #define WINDOW	100
 

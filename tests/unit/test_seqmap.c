@@ -200,13 +200,13 @@ static void test_raise(void **state)
 
 /* --- decide ---------------------------------------------------------- */
 
-static void assert_decide(__u64 upto, __u32 max,
+static void assert_decide(__u64 end, __u32 max,
 			  const struct pt_seq_range *want, __u32 want_cnt)
 {
 	struct pt_seq_range got[9];
 
 	memset(got, 0xee, sizeof(got));
-	assert_int_equal(pt_seqmap_decide(&map, upto, got, max), want_cnt);
+	assert_int_equal(pt_seqmap_decide(&map, end, got, max), want_cnt);
 	for (__u32 i = 0; i < want_cnt; i++) {
 		assert_int_equal(got[i].first, want[i].first);
 		assert_int_equal(got[i].cnt, want[i].cnt);
@@ -228,7 +228,7 @@ static void holey(void)
 
 static const struct row {
 	const char *name;
-	__u64 upto;
+	__u64 end;
 	__u32 max;
 	__u64 decided;		/* afterwards */
 	__u32 cnt;
@@ -255,15 +255,15 @@ static void test_row(void **state)
 	const struct row *row = *state;
 
 	holey();
-	assert_decide(row->upto, row->max, row->ranges, row->cnt);
+	assert_decide(row->end, row->max, row->ranges, row->cnt);
 	assert_int_equal(map.decided, row->decided);
 	assert_int_equal(map.top, 13);
 	/* Whatever was decided now: the rest comes the next time. */
-	assert_decide(row->upto, 8, &rows[0].ranges[row->cnt],
-		      row->decided < row->upto ? 3 - row->cnt : 0);
+	assert_decide(row->end, 8, &rows[0].ranges[row->cnt],
+		      row->decided < row->end ? 3 - row->cnt : 0);
 }
 
-/* A gap cut in two by upto is told as two ranges that touch. */
+/* A gap cut in two by end is told as two ranges that touch. */
 static void test_cut_in_two(void **state)
 {
 	(void)state;
@@ -333,14 +333,14 @@ static void model_advance(void)
 		model.decided++;
 }
 
-static __u32 model_decide(__u64 upto, struct pt_seq_range *ranges, __u32 max)
+static __u32 model_decide(__u64 end, struct pt_seq_range *ranges, __u32 max)
 {
 	__u32 cnt = 0;
 
 	model_advance();
-	while (model.decided < upto && cnt < max) {
+	while (model.decided < end && cnt < max) {
 		ranges[cnt].first = model.decided;
-		while (model.decided < upto && !model.taken[model.decided])
+		while (model.decided < end && !model.taken[model.decided])
 			model.decided++;
 		ranges[cnt].cnt = model.decided - ranges[cnt].first;
 		cnt++;
@@ -362,12 +362,12 @@ static void both_take(__u64 seq)
 			 seq, got, want, map.decided, map.top);
 }
 
-static void both_decide(__u64 upto, __u32 max)
+static void both_decide(__u64 end, __u32 max)
 {
 	struct pt_seq_range want[8], got[8];
-	__u32 cnt = model_decide(upto, want, max);
+	__u32 cnt = model_decide(end, want, max);
 
-	assert_int_equal(pt_seqmap_decide(&map, upto, got, max), cnt);
+	assert_int_equal(pt_seqmap_decide(&map, end, got, max), cnt);
 	for (__u32 i = 0; i < cnt; i++) {
 		assert_int_equal(got[i].first, want[i].first);
 		assert_int_equal(got[i].cnt, want[i].cnt);

@@ -28,12 +28,12 @@ static struct pt_sink *reopen(void)
 	return s;
 }
 
-static struct pt_sink *take_up(void)
+static struct pt_sink *resume(void)
 {
 	struct pt_error err = { 0 };
 	struct pt_sink *s = reopen();
 
-	if (pt_image_take_up(s, &err))
+	if (pt_image_resume(s, &err))
 		fail_msg("%s", err.text);
 	return s;
 }
@@ -49,7 +49,7 @@ static void assert_left(bool kept)
 
 /* --- kept, and taken up ---------------------------------------------- */
 
-static void test_kept_and_taken_up(void **state)
+static void test_kept_and_resumed(void **state)
 {
 	struct pt_error err = { 0 };
 	struct stat st;
@@ -60,14 +60,14 @@ static void test_kept_and_taken_up(void **state)
 	assert_left(true);
 	assert_int_equal(stat(JOURNAL, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	s = take_up();
+	s = resume();
 	assert_int_equal(pt_image_page(s, 1)[0], 'x');
 	assert_int_equal(pt_image_page(s, 0)[0], 0);
 	pt_image_page(s, 2)[0] = 'y';
 	pt_sink_close(s);		/* again not the end */
 	assert_left(true);
 
-	s = take_up();
+	s = resume();
 	assert_int_equal(pt_image_page(s, 2)[0], 'y');
 	assert_int_equal(pt_sink_sync(s, &err), 0);
 	assert_int_equal(pt_sink_commit(s, &err), 0);
@@ -109,21 +109,21 @@ static void test_without_journal_nothing_is_kept(void **state)
 	assert_left(false);
 }
 
-static void test_spoilt(void **state)
+static void test_invalidated(void **state)
 {
 	struct pt_sink *s;
 
 	(void)state;
 	s = make();
-	pt_sink_spoil(s);
+	pt_sink_invalidate(s);
 	pt_image_discard(s);
 	assert_left(false);
 	pt_sink_close(s);
 	leave();
-	s = take_up();
+	s = resume();
 	pt_image_discard(s);		/* kept */
 	assert_left(true);
-	pt_sink_spoil(s);
+	pt_sink_invalidate(s);
 	pt_sink_close(s);
 	assert_left(true);		/* it was let go before */
 }
@@ -143,7 +143,7 @@ static void test_files_are_not_kept(void **state)
 	/* Killed between the renames of its commit: */
 	assert_int_equal(mkdir(OUT ".with", 0700), 0);
 	close(scratch_file(OUT ".with/segments.json", 3));
-	s = take_up();
+	s = resume();
 	assert_false(scratch_has(OUT ".with"));
 	assert_int_equal(pt_sink_file_begin(s, "f", 0, &err), 0);
 	pt_sink_close(s);
@@ -162,7 +162,7 @@ static void test_sizes(void **state)
 
 		leave();
 		assert_int_equal(truncate(PARTIAL, sizes[i]), 0);
-		s = take_up();
+		s = resume();
 		assert_int_equal(stat(PARTIAL, &st), 0);
 		assert_int_equal(st.st_size, pt_layout_image_sz(layout));
 		assert_int_equal(pt_image_page(s, 1)[0],
@@ -267,7 +267,7 @@ static void test_partial_refused(void **state)
 	fd = open(PARTIAL, O_RDWR);
 	assert_true(fd >= 0);
 	close(fd);
-	pt_sink_close(take_up());
+	pt_sink_close(resume());
 }
 
 static void assert_journal_refused(int want, const char *text)
@@ -331,7 +331,7 @@ static void test_partial_replaced_by_another(void **state)
 	s = make();
 	unlink(PARTIAL);
 	close(scratch_file(PARTIAL, 3));
-	pt_sink_spoil(s);
+	pt_sink_invalidate(s);
 	pt_sink_close(s);
 	assert_true(scratch_has(PARTIAL));
 	assert_true(scratch_has(JOURNAL));
@@ -389,12 +389,12 @@ static void test_hugetlbfs(void **state)
 	assert_memory_equal(bytes, words, sizeof(words));
 	assert_int_equal(((char *)bytes)[sz - 1], 0);
 	free(bytes);
-	assert_int_equal(pt_image_take_up(s, &err), 0);
+	assert_int_equal(pt_image_resume(s, &err), 0);
 	assert_int_equal(pt_image_page(s, 3)[0], 'h');
 	assert_true(pt_image_data(s, 0, &from, &to));
 	assert_int_equal(pt_sink_read(s, 3 * PAGE, page, PAGE, &err), 0);
 	assert_int_equal(page[0], 'h');
-	pt_sink_spoil(s);
+	pt_sink_invalidate(s);
 	pt_sink_close(s);
 
 	/* Memory for the image, and none for the journal. */
@@ -415,10 +415,10 @@ static void test_hugetlbfs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_kept_and_taken_up),
+		TEST(test_kept_and_resumed),
 		TEST(test_looked_at_only),
 		TEST(test_without_journal_nothing_is_kept),
-		TEST(test_spoilt),
+		TEST(test_invalidated),
 		TEST(test_files_are_not_kept),
 		TEST(test_sizes),
 		TEST(test_data_and_holes),

@@ -24,7 +24,7 @@ static void finish(void)
 		if (ret == -ENOENT)
 			pt_sink_close(s);
 		else if (!ret)
-			ret = pt_image_take_up(s, NULL);
+			ret = pt_image_resume(s, NULL);
 	}
 	if (ret == -ENOENT) {
 		ret = pt_image_create(&s, OUT, layout, NULL);

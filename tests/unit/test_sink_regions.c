@@ -298,7 +298,7 @@ static void test_no_files(void **state)
 			 -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "(send without with)"));
 	assert_false(pt_sink_is_kept(sink));
-	pt_sink_spoil(sink);
+	pt_sink_invalidate(sink);
 	assert_int_equal(pt_sink_sync(sink, &err), 0);
 	assert_int_equal(pt_sink_commit(sink, &err), 0);
 	stop();

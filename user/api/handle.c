@@ -161,7 +161,7 @@ bool api_hold_alone(enum api_kind kind, const void *handle,
 	return hold(kind, handle, true, err);
 }
 
-void api_let_go(const void *handle)
+void api_release(const void *handle)
 {
 	pthread_mutex_lock(&lock);
 	known_slot(handle)->held_cnt--;

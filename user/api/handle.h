@@ -35,12 +35,12 @@ void api_give(const void *handle);
 void *api_take_own(enum api_kind kind, const void *handle, struct api_error *err);
 void api_give_own(const void *handle);
 
-/* api_hold: another handle needs this one, until api_let_go.  False: it is none of
+/* api_hold: another handle needs this one, until api_release.  False: it is none of
  * the kind; err says so.  api_hold_alone: or another holds it. */
 bool api_hold(enum api_kind kind, const void *handle, struct api_error *err);
 bool api_hold_alone(enum api_kind kind, const void *handle,
 		    struct api_error *err);
-void api_let_go(const void *handle);
+void api_release(const void *handle);
 
 /* api_end ends the handle and returns its object, which is the caller's.  It waits
  * for those who took it.  NULL: it is held, or as api_take_own; any_thread: or as

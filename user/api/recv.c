@@ -83,7 +83,7 @@ static void free_recv(struct recv *r)
 	pt_tls_close(r->tls);
 	api_strings_free(&r->strings);
 	if (r->sink)
-		api_let_go(r->sink);
+		api_release(r->sink);
 	free(r);
 }
 

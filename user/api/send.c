@@ -48,7 +48,7 @@ static void free_send(struct send *s)
 	api_strings_free(&s->strings);
 	free(s->files);
 	if (s->source)
-		api_let_go(s->source);
+		api_release(s->source);
 	free(s);
 }
 

@@ -82,14 +82,15 @@ static inline __u32 pt_copies_version(const struct pt_copies *c, __u64 page_idx)
 	return c->versions[page_idx];
 }
 
-/* pt_copies_is_settled: the original's frame is one of those below upto, which are
- * placed, and not of [upto, next], of which next is being filled.  An
+/* pt_copies_is_settled: the original's frame is below placed_upto, so it is
+ * placed, and is not one of [placed_upto, next]; frame next is being filled.  An
  * original that is not settled is never called so; since only the lower half of
  * seq is known, one that was sent 2^32 frames ago may be called unsettled. */
 static inline bool pt_copies_is_settled(const struct pt_original *original,
-					__u64 upto, __u64 next)
+					__u64 placed_upto, __u64 next)
 {
-	return (__u32)(original->seq - (__u32)upto) > (__u32)(next - upto);
+	return (__u32)(original->seq - (__u32)placed_upto) >
+	       (__u32)(next - placed_upto);
 }
 
 #endif

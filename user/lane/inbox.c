@@ -76,7 +76,7 @@ int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
 		       ack->missing_cnt * sizeof(*ack->missing));
 		mail->missing_cnt += ack->missing_cnt;
 		mail->has_ack = true;
-		mail->upto = ack->upto;
+		mail->cum_ack = ack->upto;
 		mail->freed_desc = ack->freed_desc;
 		mail->window = ack->window;
 		mail->placed_upto = ack->placed_upto;
@@ -173,7 +173,7 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	to->missing_cnt = from->missing_cnt;
 	to->probe_cnt = from->probe_cnt;
 	to->has_ack = from->has_ack;
-	to->upto = from->upto;
+	to->cum_ack = from->cum_ack;
 	to->freed_desc = from->freed_desc;
 	to->window = from->window;
 	to->placed_upto = from->placed_upto;

@@ -24,7 +24,7 @@ struct pt_inbox;
 /* pt_mail: all messages since the last take. */
 struct pt_mail {
 	bool has_ack;
-	__u64 upto;
+	__u64 cum_ack;
 	__u64 freed_desc;
 	__u32 window;
 	__u64 placed_upto;	/* from a peer with PT_CAP_ARRIVALS */

@@ -17,9 +17,9 @@ struct frame {
 
 struct pt_inflight {
 	struct pt_inflight_cfg cfg;
-	__u64 upto;		/* frames below are forgotten */
+	__u64 cum_ack;		/* frames below are forgotten */
 	__u64 next;		/* next sequence number */
-	__u64 extent_upto;	/* the same two for extents */
+	__u64 extent_tail;	/* extents below are forgotten */
 	__u64 extent_next;
 	struct frame *frames;
 	struct pt_extent *extents;
@@ -66,8 +66,8 @@ bool pt_inflight_has_room(const struct pt_inflight *f)
 {
 	/* Twice the size: extents of a frame are contiguous, so the ring's end
 	 * may be skipped. */
-	return f->next - f->upto < f->cfg.frame_cnt &&
-	       f->extent_next - f->extent_upto + 2 * PT_RECORDS_MAX <=
+	return f->next - f->cum_ack < f->cfg.frame_cnt &&
+	       f->extent_next - f->extent_tail + 2 * PT_RECORDS_MAX <=
 	       f->cfg.extent_cnt;
 }
 
@@ -96,9 +96,9 @@ __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 	return f->next++;
 }
 
-__u64 pt_inflight_upto(const struct pt_inflight *f)
+__u64 pt_inflight_cum_ack(const struct pt_inflight *f)
 {
-	return f->upto;
+	return f->cum_ack;
 }
 
 __u64 pt_inflight_next_seq(const struct pt_inflight *f)
@@ -108,7 +108,7 @@ __u64 pt_inflight_next_seq(const struct pt_inflight *f)
 
 bool pt_inflight_is_empty(const struct pt_inflight *f)
 {
-	return f->next == f->upto;
+	return f->next == f->cum_ack;
 }
 
 const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
@@ -117,7 +117,7 @@ const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 {
 	const struct frame *frame = &f->frames[seq % f->cfg.frame_cnt];
 
-	if (seq < f->upto || seq >= f->next)
+	if (seq < f->cum_ack || seq >= f->next)
 		return NULL;
 	*extent_cnt = frame->extent_cnt;
 	*desc_cnt = frame->desc_cnt;
@@ -126,7 +126,7 @@ const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 
 __u64 pt_inflight_sent_ns(const struct pt_inflight *f, __u64 seq)
 {
-	return seq < f->upto || seq >= f->next
+	return seq < f->cum_ack || seq >= f->next
 		? 0 : f->frames[seq % f->cfg.frame_cnt].sent_ns;
 }
 
@@ -135,17 +135,17 @@ __u32 pt_inflight_lost(struct pt_inflight *f, __u64 seq)
 	struct frame *frame = &f->frames[seq % f->cfg.frame_cnt];
 	__u32 sz = frame->sz;
 
-	pt_check(seq >= f->upto);
+	pt_check(seq >= f->cum_ack);
 	pt_check(seq < f->next);
 	frame->sz = 0;
 	return sz;
 }
 
-__u32 pt_inflight_came(const struct pt_inflight *f, __u64 upto)
+__u32 pt_inflight_came(const struct pt_inflight *f, __u64 cum_ack)
 {
 	__u32 largest = 0;
 
-	for (__u64 seq = f->upto; seq < upto && seq < f->next; seq++) {
+	for (__u64 seq = f->cum_ack; seq < cum_ack && seq < f->next; seq++) {
 		__u32 sz = f->frames[seq % f->cfg.frame_cnt].sz;
 
 		if (sz > largest)
@@ -154,13 +154,13 @@ __u32 pt_inflight_came(const struct pt_inflight *f, __u64 upto)
 	return largest;
 }
 
-int pt_inflight_release(struct pt_inflight *f, __u64 upto)
+int pt_inflight_release(struct pt_inflight *f, __u64 cum_ack)
 {
-	if (upto < f->upto || upto > f->next)
+	if (cum_ack < f->cum_ack || cum_ack > f->next)
 		return -EPROTO;
-	f->upto = upto;
-	f->extent_upto = upto == f->next
+	f->cum_ack = cum_ack;
+	f->extent_tail = cum_ack == f->next
 		? f->extent_next
-		: f->frames[upto % f->cfg.frame_cnt].extent_first;
+		: f->frames[cum_ack % f->cfg.frame_cnt].extent_first;
 	return 0;
 }

@@ -5,7 +5,7 @@
  * Shape: a ring of frames in order of sequence number, and a ring of their
  * extents (runs of guest pages).  Both bounded; a full ring is backpressure.
  *
- *      upto                          next
+ *    cum_ack                           next
  *   ----|--------------------------------|----> seq
  *  decided      in flight (kept here)      not sent
  *
@@ -49,7 +49,7 @@ __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
  * flight. */
 __u64 pt_inflight_sent_ns(const struct pt_inflight *f, __u64 seq);
 
-__u64 pt_inflight_upto(const struct pt_inflight *f);
+__u64 pt_inflight_cum_ack(const struct pt_inflight *f);
 __u64 pt_inflight_next_seq(const struct pt_inflight *f);
 bool pt_inflight_is_empty(const struct pt_inflight *f);
 
@@ -63,12 +63,12 @@ const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
  * returns its size in bytes. */
 __u32 pt_inflight_lost(struct pt_inflight *f, __u64 seq);
 
-/* pt_inflight_came returns the size of the largest frame in flight below upto
- * that was not noted as lost; 0: there is none. */
-__u32 pt_inflight_came(const struct pt_inflight *f, __u64 upto);
+/* pt_inflight_came returns the size of the largest frame in flight below
+ * cum_ack that was not noted as lost; 0: there is none. */
+__u32 pt_inflight_came(const struct pt_inflight *f, __u64 cum_ack);
 
-/* pt_inflight_release forgets the frames below upto.  -EPROTO if upto goes
- * backwards or past the sent frames. */
-int pt_inflight_release(struct pt_inflight *f, __u64 upto);
+/* pt_inflight_release forgets the frames below cum_ack.  -EPROTO if cum_ack
+ * goes backwards or past the sent frames. */
+int pt_inflight_release(struct pt_inflight *f, __u64 cum_ack);
 
 #endif

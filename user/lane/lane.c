@@ -43,7 +43,7 @@ static int take_ack(struct pt_lane *l)
 {
 	const struct pt_mail *mail = &l->mail;
 	__u64 placed_upto = l->cfg.job->arrivals ? mail->placed_upto
-						 : mail->upto;
+						 : mail->cum_ack;
 	__u32 came_sz;
 	int ret;
 
@@ -54,11 +54,11 @@ static int take_ack(struct pt_lane *l)
 	}
 	if (l->cfg.job->regulator)
 		pt_lane_take_arrivals(l);
-	came_sz = pt_inflight_came(l->inflight, mail->upto);
+	came_sz = pt_inflight_came(l->inflight, mail->cum_ack);
 	if (mail->freed_desc < l->freed_desc ||
 	    mail->freed_desc + l->lost_desc > l->sent_desc ||
-	    placed_upto < l->placed_upto || placed_upto > mail->upto ||
-	    pt_inflight_release(l->inflight, mail->upto))
+	    placed_upto < l->placed_upto || placed_upto > mail->cum_ack ||
+	    pt_inflight_release(l->inflight, mail->cum_ack))
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
 				    "lane %u: the receiver acknowledges what "
 				    "was not sent (is it pagetrim?)",

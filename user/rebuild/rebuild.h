@@ -19,7 +19,7 @@
  * that the copy names; else the record is refused, and the page stays as it was.
  * Later changes of the original do not change the copy.
  *
- *     (held --> adopt)         what an interrupted transfer left
+ *     (held --> import)        what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
  * Memory: 12 bytes and 2 bits a page, but for regions of which only zero runs of
@@ -59,10 +59,10 @@ struct pt_held_region {
 int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 		    struct pt_held_region *out, struct pt_error *err);
 
-/* pt_rebuild_adopt makes what is held of a region its content, of version
+/* pt_rebuild_import makes what is held of a region its content, of version
  * 0: it stays until a frame replaces it.  Once a region, before its first frame. */
-void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
-		      const struct pt_held_region *held);
+void pt_rebuild_import(struct pt_rebuild *r, __u64 region_idx,
+		       const struct pt_held_region *held);
 
 /* pt_rebuild_check returns whether all pages that the frame's records name,
  * originals too, are in the memory.  It leaves the reader before its first

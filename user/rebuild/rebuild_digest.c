@@ -25,8 +25,8 @@ int pt_rebuild_held(const struct pt_rebuild *r, __u64 region_idx, __u8 *pages,
 	return ret;
 }
 
-void pt_rebuild_adopt(struct pt_rebuild *r, __u64 region_idx,
-		      const struct pt_held_region *held)
+void pt_rebuild_import(struct pt_rebuild *r, __u64 region_idx,
+		       const struct pt_held_region *held)
 {
 	__u64 word = region_idx * (PT_REGION_PAGES / 64);
 

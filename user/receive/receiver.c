@@ -38,7 +38,7 @@ static int open_loop(struct pt_receiver *r, struct pt_error *err)
 	if (loop->poll_fd >= 0 && loop->wake_fd >= 0 && loop->cancel_fd >= 0 &&
 	    loop->tick_fd >= 0 && !watch(r, loop->wake_fd) &&
 	    !watch(r, loop->cancel_fd) && !watch(r, loop->tick_fd) &&
-	    !watch(r, pt_farewell_fd(r->farewell)))
+	    !watch(r, pt_linger_fd(r->linger)))
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -errno,
 			    "eventfd: %m (raise ulimit -n)");
@@ -131,7 +131,7 @@ int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	r->cfg = *cfg;
 	set_defaults(&r->cfg);
-	ret = pt_farewell_open(&r->farewell);
+	ret = pt_linger_open(&r->linger);
 	if (ret) {
 		pt_error_set(err, PT_EXIT_HOST, ret, "epoll: %s (raise ulimit "
 			     "-n)", strerror(-ret));
@@ -154,7 +154,7 @@ free_host:
 	pt_rx_host_free(&r->host);
 close_loop:
 	close_loop(&r->loop);
-	pt_farewell_close(r->farewell);
+	pt_linger_close(r->linger);
 free_receiver:
 	free(r);
 	return ret;
@@ -298,7 +298,7 @@ bool pt_receiver_close(struct pt_receiver *r)
 	if (r->is_abandoned)	/* threads are still at it */
 		return false;
 	pt_listener_close(r->listener);
-	pt_farewell_close(r->farewell);
+	pt_linger_close(r->linger);
 	pt_rx_host_free(&r->host);
 	if (r->reserved != r->cfg.sink)
 		pt_sink_close(r->reserved);

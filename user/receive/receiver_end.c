@@ -61,7 +61,7 @@ static void leave_commits(struct pt_receiver *r)
 		pt_receiver_unwatch(r, s);
 		pt_rx_held_cancel(&s->held);
 		pt_conn_send(s->conn, &m, NULL);
-		pt_farewell_take(r->farewell, s->conn, PT_RX_FINISH_MS);
+		pt_linger_take(r->linger, s->conn, PT_RX_FINISH_MS);
 		s->conn = NULL;
 	}
 }
@@ -160,7 +160,7 @@ void pt_receiver_end_go_on(struct pt_receiver *r)
 		part_all(r);
 		r->state = PT_RECEIVER_PARTS;
 	}
-	if (r->state == PT_RECEIVER_PARTS && !pt_farewell_tick(r->farewell)) {
+	if (r->state == PT_RECEIVER_PARTS && !pt_linger_tick(r->linger)) {
 		pt_listener_close(r->listener);
 		r->listener = NULL;
 		pt_rx_host_close(&r->host);

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "channel/farewell.h"
+#include "channel/linger.h"
 #include "channel/listener.h"
 #include "receive/outcomes.h"
 #include "receive/receiver.h"
@@ -54,7 +54,7 @@ struct pt_receiver {
 	struct pt_receiver_end end;
 	struct pt_rx_host host;
 	struct pt_listener *listener;
-	struct pt_farewell *farewell;
+	struct pt_linger *linger;
 	struct pt_rx_session *sessions[PT_RX_SESSIONS_MAX];
 	__u32 session_cnt;
 	struct pt_outcomes outcomes;

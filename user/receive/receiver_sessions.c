@@ -82,7 +82,7 @@ static void part(struct pt_receiver *r, struct pt_rx_session *s)
 		pt_outcomes_note(&r->outcomes, s->report.transfer_id,
 				 s->report.result, &s->report.error);
 	if (leaving)
-		pt_farewell_take(r->farewell, leaving, PT_RX_FINISH_MS);
+		pt_linger_take(r->linger, leaving, PT_RX_FINISH_MS);
 	pt_conn_close(s->conn);
 	s->conn = NULL;
 	pt_rx_storage_clear(s);
@@ -167,7 +167,7 @@ void pt_receiver_turn(struct pt_receiver *r)
 		if (s->asked_id && s->state == PT_RX_OFFERED)
 			pt_receiver_answer(r, s);
 	}
-	pt_farewell_tick(r->farewell);
+	pt_linger_tick(r->linger);
 	show(r, pt_clock_ns());
 	pt_receiver_reap(r);
 }

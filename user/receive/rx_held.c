@@ -101,7 +101,7 @@ static int tell_region(struct pt_rx_held *h, struct telling *t,
 
 	if (ret)
 		return ret;
-	pt_rebuild_adopt(h->rebuild, region_idx, &t->held);
+	pt_rebuild_import(h->rebuild, region_idx, &t->held);
 	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++)
 		page_cnt += __builtin_popcountll(t->held.has_data[i]);
 	atomic_fetch_add(&h->page_cnt, page_cnt);

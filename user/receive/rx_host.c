@@ -234,7 +234,7 @@ void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 __u64 pt_rx_host_stragglers_ns(struct pt_rx_host *h,
 			       const struct pt_intake *intake)
 {
-	__u64 ns = 2 * atomic_load(&intake->grace_ns), window_ns;
+	__u64 ns = 2 * atomic_load(&intake->reorder_min_ns), window_ns;
 	struct pt_ledger ledger;
 
 	pt_rx_host_session_lock(h, intake);

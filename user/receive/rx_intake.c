@@ -60,7 +60,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->rebuild = s->rebuild;
 	i->wake_fd = s->wake_fd;
 	i->lane_cnt = s->open.lane_cnt;
-	atomic_store(&i->grace_ns, PT_GRACE_MIN_NS);
+	atomic_store(&i->reorder_min_ns, PT_REORDER_MIN_NS);
 	atomic_store(&i->rtt_ns, pt_conn_rtt_ns(s->conn));
 	atomic_store(&i->is_closed, s->report.is_resumed);
 	i->is_profiled = s->cfg->profile;

@@ -136,13 +136,13 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 
 static void take_pong(struct pt_rx_session *s, const struct pt_msg_pong *m)
 {
-	__u64 grace_ns = 4 * (pt_clock_ns() - m->time_ns);
+	__u64 reorder_min_ns = 4 * (pt_clock_ns() - m->time_ns);
 
-	if (grace_ns < PT_GRACE_MIN_NS)
-		grace_ns = PT_GRACE_MIN_NS;
-	if (grace_ns > PT_REORDER_MAX_NS)
-		grace_ns = PT_REORDER_MAX_NS;
-	atomic_store(&s->intake.grace_ns, grace_ns);
+	if (reorder_min_ns < PT_REORDER_MIN_NS)
+		reorder_min_ns = PT_REORDER_MIN_NS;
+	if (reorder_min_ns > PT_REORDER_MAX_NS)
+		reorder_min_ns = PT_REORDER_MAX_NS;
+	atomic_store(&s->intake.reorder_min_ns, reorder_min_ns);
 	atomic_store(&s->intake.rtt_ns, pt_conn_rtt_ns(s->conn));
 }
 

@@ -72,8 +72,8 @@ static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 	return ret;
 }
 
-/* take_up resumes a kept sink; -ENOENT: nothing is kept. */
-static int take_up(struct pt_rx_session *s, struct pt_error *err)
+/* resume continues a kept sink; -ENOENT: nothing is kept. */
+static int resume(struct pt_rx_session *s, struct pt_error *err)
 {
 	void *bytes;
 	size_t sz;
@@ -93,7 +93,7 @@ static int take_up(struct pt_rx_session *s, struct pt_error *err)
 		return ret;
 	}
 	if (!ret)
-		ret = pt_image_take_up(s->storage.sink, err);
+		ret = pt_image_resume(s->storage.sink, err);
 	s->report.is_resumed = !ret;
 	return ret;
 }
@@ -130,7 +130,7 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 		return pt_sink_fit(s->storage.sink, s->layout, err);
 	}
 	if (keeps && s->open.resume)
-		ret = take_up(s, err);
+		ret = resume(s, err);
 	if (ret != -ENOENT)
 		return ret;
 	ret = pt_image_create(&s->storage.sink, s->report.path, s->layout, err);

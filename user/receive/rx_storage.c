@@ -107,7 +107,7 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 static void let_go(struct pt_rx_session *s)
 {
 	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
-		pt_sink_spoil(s->storage.sink);
+		pt_sink_invalidate(s->storage.sink);
 	s->report.is_kept = s->report.result && pt_sink_is_kept(s->storage.sink);
 	if (s->storage.sink != s->cfg->sink)
 		pt_sink_close(s->storage.sink);

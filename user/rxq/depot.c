@@ -47,7 +47,7 @@ struct pt_parcel *pt_depot_take(struct pt_depot *d,
 	p->next = NULL;
 	p->depot = d;
 	p->credit_desc = 0;
-	p->upto = 0;
+	p->placed_upto = 0;
 	frame_copy(&p->frame, frame);
 	d->chunk_cnt += frame->span_cnt;
 	return p;

@@ -27,7 +27,7 @@ struct pt_parcel {
 	struct pt_depot *depot;		/* its depot */
 	__u32	credit_desc;	/* descriptors of credit that its placing
 				 * frees */
-	__u64	upto;		/* all accepted frames below are placed then; 0:
+	__u64	placed_upto;	/* all accepted frames below are placed then; 0:
 				 * unknown */
 	struct pt_rx_frame frame;
 };

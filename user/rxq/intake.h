@@ -42,7 +42,7 @@ struct pt_intake {
 
 	atomic_bool is_closed;		/* frames are refused until rx_held has
 					 * reported the held pages */
-	_Atomic __u64 grace_ns;		/* any thread */
+	_Atomic __u64 reorder_min_ns;	/* any thread */
 	_Atomic __u64 rtt_ns;		/* of the path without queues; 0:
 					 * unknown; any thread */
 	_Atomic __u64 strays;		/* data frames on a queue that their

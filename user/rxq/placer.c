@@ -35,7 +35,7 @@ struct pt_placer {
 	_Atomic __u64 placed_cnt;	/* of given_cnt, including dropped
 					 * ones */
 	_Atomic __u64 placed_desc;
-	_Atomic __u64 upto;
+	_Atomic __u64 placed_upto;
 	_Atomic __u32 held_cnt;
 	_Atomic __u64 since_ns;
 	struct pt_stage_clock clock;	/* if the intake is profiled */
@@ -124,7 +124,7 @@ bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
 	return true;
 }
 
-void pt_placer_push(struct pt_placer *p, __u64 upto)
+void pt_placer_push(struct pt_placer *p, __u64 taken_end)
 {
 	if (p->is_reading) {
 		flush(p);
@@ -133,7 +133,7 @@ void pt_placer_push(struct pt_placer *p, __u64 upto)
 	}
 	if (!p->taken)
 		return;
-	p->taken_last->upto = upto;	/* it covers all so far */
+	p->taken_last->placed_upto = taken_end;	/* it covers all so far */
 	pthread_mutex_lock(&p->lock);
 	*p->end = p->taken;
 	p->end = &p->taken_last->next;
@@ -148,19 +148,20 @@ void pt_placer_push(struct pt_placer *p, __u64 upto)
 static void done(struct pt_placer *p, struct pt_parcel *first)
 {
 	__u32 held_cnt = 0, frame_cnt = 0;
-	__u64 desc = 0, upto = 0;
+	__u64 desc = 0, placed_upto = 0;
 
 	for (const struct pt_parcel *at = first; at; at = at->next) {
 		held_cnt += at->frame.span_cnt;
 		frame_cnt++;
 		desc += at->credit_desc;
-		if (at->upto)
-			upto = at->upto;
+		if (at->placed_upto)
+			placed_upto = at->placed_upto;
 	}
 	pt_parcels_give_back(first);
 	atomic_fetch_sub_explicit(&p->held_cnt, held_cnt, memory_order_relaxed);
-	if (upto)
-		atomic_store_explicit(&p->upto, upto, memory_order_release);
+	if (placed_upto)
+		atomic_store_explicit(&p->placed_upto, placed_upto,
+				      memory_order_release);
 	atomic_fetch_add_explicit(&p->placed_desc, desc, memory_order_release);
 	/* Last: a thread that finds the placer idle sees all other changes. */
 	atomic_fetch_add_explicit(&p->placed_cnt, frame_cnt,
@@ -254,9 +255,9 @@ __u32 pt_placer_waiting_desc(const struct pt_placer *p)
 						    memory_order_acquire);
 }
 
-__u64 pt_placer_upto(const struct pt_placer *p)
+__u64 pt_placer_placed_upto(const struct pt_placer *p)
 {
-	return atomic_load_explicit(&p->upto, memory_order_acquire);
+	return atomic_load_explicit(&p->placed_upto, memory_order_acquire);
 }
 
 __u64 pt_placer_since_ns(const struct pt_placer *p)

@@ -47,8 +47,8 @@ bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
 		    __u32 credit_desc);
 
 /* pt_placer_push ends a batch: the taken frames are written, or handed to the
- * thread.  upto: all accepted frames below it were taken. */
-void pt_placer_push(struct pt_placer *p, __u64 upto);
+ * thread.  taken_end: all accepted frames below it were taken. */
+void pt_placer_push(struct pt_placer *p, __u64 taken_end);
 
 /* pt_placer_is_idle: all pushed frames are placed, or dropped. */
 bool pt_placer_is_idle(const struct pt_placer *p);
@@ -60,8 +60,9 @@ __u32 pt_placer_held_cnt(const struct pt_placer *p);
  * queue's lock. */
 __u32 pt_placer_waiting_desc(const struct pt_placer *p);
 
-/* pt_placer_upto: all accepted frames below it are placed; more may be. */
-__u64 pt_placer_upto(const struct pt_placer *p);
+/* pt_placer_placed_upto: all accepted frames below it are placed, and perhaps
+ * more. */
+__u64 pt_placer_placed_upto(const struct pt_placer *p);
 
 /* pt_placer_since_ns returns the start of its present work; 0: it is idle. */
 __u64 pt_placer_since_ns(const struct pt_placer *p);

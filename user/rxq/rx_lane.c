@@ -41,10 +41,10 @@ void pt_rx_lane_sync(struct pt_rx_lane *l, __u64 seq_end, __u64 now_ns)
 	pt_reorder_said(&l->reorder, seq_end, now_ns);
 }
 
-static void decide(struct pt_rx_lane *l, __u64 upto)
+static void decide(struct pt_rx_lane *l, __u64 end)
 {
 	struct pt_seq_range *ranges = &l->missing_ranges[l->missing_range_cnt];
-	__u32 cnt = pt_seqmap_decide(&l->seqs, upto, ranges,
+	__u32 cnt = pt_seqmap_decide(&l->seqs, end, ranges,
 				     PT_MISSING_MAX - l->missing_range_cnt);
 
 	for (__u32 i = 0; i < cnt; i++)
@@ -60,11 +60,11 @@ static void decide(struct pt_rx_lane *l, __u64 upto)
 }
 
 void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
-			__u64 grace_ns)
+			__u64 reorder_min_ns)
 {
 	__u64 due;
 
-	l->reorder.floor_ns = grace_ns;
+	l->reorder.floor_ns = reorder_min_ns;
 	pt_seqmap_advance(&l->seqs);
 	due = pt_reorder_due(&l->reorder, seen_ns);
 	if (due > l->due_end)
@@ -108,15 +108,15 @@ void pt_rx_lane_placed(struct pt_rx_lane *l,
 
 void pt_rx_lane_look(struct pt_rx_lane *l)
 {
-	__u64 upto;
+	__u64 placed_upto;
 
 	if (!l->placer)
 		return;
 	l->is_waiting = !pt_placer_is_idle(l->placer);
 	l->waiting_desc = pt_placer_waiting_desc(l->placer);
-	upto = pt_placer_upto(l->placer);
-	if (upto > l->placed_upto)
-		l->placed_upto = upto;
+	placed_upto = pt_placer_placed_upto(l->placer);
+	if (placed_upto > l->placed_upto)
+		l->placed_upto = placed_upto;
 }
 
 /* free_desc returns the freed credit without that of waiting frames. */
@@ -134,7 +134,7 @@ static __u64 placed_upto(const struct pt_rx_lane *l)
 
 bool pt_rx_lane_has_news(const struct pt_rx_lane *l)
 {
-	return l->missing_range_cnt || l->told.upto != l->seqs.decided ||
+	return l->missing_range_cnt || l->told.cum_ack != l->seqs.decided ||
 	       l->told.freed_desc != free_desc(l) ||
 	       l->told.placed_upto != placed_upto(l) ||
 	       l->told.window != l->window;
@@ -166,7 +166,7 @@ void pt_rx_lane_ack(const struct pt_rx_lane *l, struct pt_message *m)
 
 void pt_rx_lane_told(struct pt_rx_lane *l)
 {
-	l->told.upto = l->seqs.decided;
+	l->told.cum_ack = l->seqs.decided;
 	l->told.freed_desc = free_desc(l);
 	l->told.window = l->window;
 	l->told.placed_upto = l->placed_upto = placed_upto(l);

@@ -22,7 +22,7 @@
 #include "rxq/stretch.h"
 #include "seal/seal.h"
 
-#define PT_GRACE_MIN_NS	5000000ULL	/* the shortest reordering window */
+#define PT_REORDER_MIN_NS	5000000ULL	/* the shortest reordering window */
 
 struct pt_intake;
 struct pt_placer;
@@ -63,7 +63,7 @@ struct pt_rx_lane {
 	__u32 missing_range_cnt;	/* not yet reported to the sender */
 
 	struct {			/* the last report to the sender */
-		__u64 upto;
+		__u64 cum_ack;
 		__u64 freed_desc;
 		__u32 window;
 		__u64 placed_upto;
@@ -130,15 +130,15 @@ static inline void pt_rx_lane_arrived(struct pt_rx_lane *l, __u64 seq, __u32 sz,
 void pt_rx_lane_sync(struct pt_rx_lane *l, __u64 seq_end, __u64 now_ns);
 
 /* pt_rx_lane_tick_at calls gaps missing that are older than the reordering
- * window, of at least grace_ns, as of seen_ns: all frames that had arrived by
- * then were taken.  pt_rx_lane_tick does so as of now. */
+ * window, of at least reorder_min_ns, as of seen_ns: all frames that had arrived
+ * by then were taken.  pt_rx_lane_tick does so as of now. */
 void pt_rx_lane_tick_at(struct pt_rx_lane *l, __u64 seen_ns, __u64 now_ns,
-			__u64 grace_ns);
+			__u64 reorder_min_ns);
 
 static inline void pt_rx_lane_tick(struct pt_rx_lane *l, __u64 now_ns,
-				   __u64 grace_ns)
+				   __u64 reorder_min_ns)
 {
-	pt_rx_lane_tick_at(l, now_ns, now_ns, grace_ns);
+	pt_rx_lane_tick_at(l, now_ns, now_ns, reorder_min_ns);
 }
 
 /* pt_rx_lane_probe_is_new notes an authentic probe.  False: it came before, or

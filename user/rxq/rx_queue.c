@@ -146,7 +146,7 @@ static void tick(struct pt_rx_queue *q, __u64 now_ns)
 	for (__u32 i = 0; i < q->lane_cnt; i++)
 		pt_rx_lane_tick_at(q->lanes[i], seen_ns, now_ns,
 				   atomic_load_explicit(
-					&q->lanes[i]->intake->grace_ns,
+					&q->lanes[i]->intake->reorder_min_ns,
 					memory_order_relaxed));
 	tell(q, true);
 }

@@ -67,20 +67,20 @@ void pt_seqmap_advance(struct pt_seqmap *m)
 	}
 }
 
-__u32 pt_seqmap_decide(struct pt_seqmap *m, __u64 upto,
+__u32 pt_seqmap_decide(struct pt_seqmap *m, __u64 end,
 		       struct pt_seq_range *ranges, __u32 max)
 {
 	__u32 cnt = 0;
 
-	pt_check(upto <= m->top);
+	pt_check(end <= m->top);
 	for (;;) {
 		__u64 first;
 
 		pt_seqmap_advance(m);
 		first = m->decided;
-		if (first >= upto || cnt == max)
+		if (first >= end || cnt == max)
 			return cnt;
-		while (m->decided < upto && !is_taken(m, m->decided))
+		while (m->decided < end && !is_taken(m, m->decided))
 			m->decided++;
 		ranges[cnt].first = first;
 		ranges[cnt].cnt = m->decided - first;

@@ -44,10 +44,10 @@ void pt_seqmap_raise(struct pt_seqmap *m, __u64 top);
 /* pt_seqmap_advance moves decided over taken numbers up to the first gap. */
 void pt_seqmap_advance(struct pt_seqmap *m);
 
-/* pt_seqmap_decide calls open numbers below upto missing, writes their ranges,
- * at most max, moves decided accordingly (short of upto if ranges ran out) and
+/* pt_seqmap_decide calls open numbers below end missing, writes their ranges,
+ * at most max, moves decided accordingly (short of end if ranges ran out) and
  * returns the count of ranges. */
-__u32 pt_seqmap_decide(struct pt_seqmap *m, __u64 upto,
+__u32 pt_seqmap_decide(struct pt_seqmap *m, __u64 end,
 		       struct pt_seq_range *ranges, __u32 max);
 
 #endif

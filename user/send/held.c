@@ -66,7 +66,7 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 		__u64 r = m->region_first + i;
 		__u32 page_cnt = pt_layout_region(h->job->layout, r, NULL);
 
-		/* What it says of indices without a page would spoil sums. */
+		/* Digests of indices without a page would falsify sums. */
 		pt_digests_copy(h->job->digests, r,
 				&m->digest[i * PT_REGION_PAGES], page_cnt);
 	}

@@ -224,7 +224,7 @@ static const struct pt_sink_ops image_ops = {
 	.file_begin = pt_image_op_file_begin,
 	.file_write = pt_image_op_file_write,
 	.is_kept = pt_image_op_is_kept,
-	.spoil = pt_image_op_spoil,
+	.invalidate = pt_image_op_invalidate,
 	.close = pt_image_op_close,
 };
 
@@ -307,7 +307,7 @@ int pt_image_reopen(struct pt_sink **out, const char *path,
 	return 0;
 }
 
-int pt_image_take_up(struct pt_sink *sink, struct pt_error *err)
+int pt_image_resume(struct pt_sink *sink, struct pt_error *err)
 {
 	struct pt_image *s = pt_image_of(sink);
 	int code = folders_clear(s, true, err);

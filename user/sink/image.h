@@ -18,7 +18,7 @@
  * NAME.partial and NAME.journal, and a later one takes them up:
  *
  *     create ---------------------> journal_write --> pages --> sync, commit
- *     reopen --> journal_read --> take_up --------------^ \--> close: kept
+ *     reopen --> journal_read --> resume --------------^ \--> close: kept
  *
  * The journal's bytes are the caller's, and say of which image the .partial is.
  * A .partial without a journal, or a journal without one, is nothing.
@@ -69,7 +69,7 @@ int pt_image_reserve(struct pt_sink **out, const char *path, __u64 sz,
 
 /* pt_image_reopen locks the NAME.partial that an earlier sink for path left, and
  * changes nothing.  On success *out is the caller's, for pt_image_journal_read,
- * pt_image_take_up and pt_sink_close only.  Else:
+ * pt_image_resume and pt_sink_close only.  Else:
  *   -ENOENT  there is none
  *   -EPERM   another user owns it or may write it, or it has a second name:
  *            who can write it could do so after it was compared
@@ -85,9 +85,9 @@ int pt_image_reopen(struct pt_sink **out, const char *path,
 int pt_image_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
 			 struct pt_error *err);
 
-/* pt_image_take_up makes a reopened sink ready for pages: it holds what it held,
+/* pt_image_resume makes a reopened sink ready for pages: it holds what it held,
  * and is as large as the layout's image.  Errors as pt_image_create. */
-int pt_image_take_up(struct pt_sink *s, struct pt_error *err);
+int pt_image_resume(struct pt_sink *s, struct pt_error *err);
 
 /* pt_image_journal_write writes NAME.journal: whatever happens, it is whole or
  * not there.  From here on the sink is kept.  A hugetlbfs takes a huge page for

@@ -119,7 +119,7 @@ bool pt_image_op_is_kept(const struct pt_sink *sink)
 	return s->is_kept;
 }
 
-void pt_image_op_spoil(struct pt_sink *sink)
+void pt_image_op_invalidate(struct pt_sink *sink)
 {
 	struct pt_image *s = pt_image_of(sink);
 	s->is_kept = false;

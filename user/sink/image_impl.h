@@ -69,7 +69,7 @@ int pt_image_op_file_begin(struct pt_sink *sink, const char *name, __u64 sz,
 int pt_image_op_file_write(struct pt_sink *sink, const void *bytes, __u64 sz,
 			   struct pt_error *err);
 bool pt_image_op_is_kept(const struct pt_sink *sink);
-void pt_image_op_spoil(struct pt_sink *sink);
+void pt_image_op_invalidate(struct pt_sink *sink);
 void pt_image_op_close(struct pt_sink *sink);
 
 /* pt_image_has: the folder has something of that name. */

@@ -113,10 +113,10 @@ bool pt_sink_is_kept(const struct pt_sink *s)
 	return s->ops->is_kept && s->ops->is_kept(s);
 }
 
-void pt_sink_spoil(struct pt_sink *s)
+void pt_sink_invalidate(struct pt_sink *s)
 {
-	if (s->ops->spoil)
-		s->ops->spoil(s);
+	if (s->ops->invalidate)
+		s->ops->invalidate(s);
 }
 
 void pt_sink_close(struct pt_sink *s)

@@ -107,11 +107,11 @@ int pt_sink_sync(struct pt_sink *s, struct pt_error *err);
 int pt_sink_commit(struct pt_sink *s, struct pt_error *err);
 
 /* pt_sink_is_kept: what it holds stays after a failure, to be taken up: of an image,
- * it has a journal and was not spoilt. */
+ * it has a journal and was not invalidated. */
 bool pt_sink_is_kept(const struct pt_sink *s);
 
-/* pt_sink_spoil: what it holds is worth nothing; it is kept no longer. */
-void pt_sink_spoil(struct pt_sink *s);
+/* pt_sink_invalidate: what it holds is worth nothing; it is kept no longer. */
+void pt_sink_invalidate(struct pt_sink *s);
 
 /* pt_sink_close frees it; what was neither committed nor is kept is removed, if it
  * is a file.  NULL is fine. */

@@ -50,7 +50,7 @@ struct pt_sink_ops {
 	int (*file_write)(struct pt_sink *s, const void *bytes, __u64 sz,
 			  struct pt_error *err);
 	bool (*is_kept)(const struct pt_sink *s);
-	void (*spoil)(struct pt_sink *s);
+	void (*invalidate)(struct pt_sink *s);
 	void (*close)(struct pt_sink *s);
 };
 

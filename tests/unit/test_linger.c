@@ -2,20 +2,20 @@
 #include "tls_kit.h"
 
 #include "channel/conn_io.h"
-#include "channel/farewell.h"
+#include "channel/linger.h"
 
 #define LONG_MS	60000	/* longer than any test may take */
 
-static struct pt_farewell *farewell(void)
+static struct pt_linger *linger(void)
 {
-	struct pt_farewell *f;
+	struct pt_linger *f;
 
-	assert_int_equal(pt_farewell_open(&f), 0);
+	assert_int_equal(pt_linger_open(&f), 0);
 	return f;
 }
 
 /* leaver: *r's last message is said and f has it; s is the peer's end. */
-static struct pt_conn *leaver(struct pt_farewell *f, int timeout_ms)
+static struct pt_conn *leaver(struct pt_linger *f, int timeout_ms)
 {
 	struct pt_conn *s, *r;
 	struct pt_message m;
@@ -23,7 +23,7 @@ static struct pt_conn *leaver(struct pt_farewell *f, int timeout_ms)
 	make_pair(&s, &r, "127.0.0.1");
 	pt_message_abort(&m, PT_EXIT_HOST, "disk full");
 	assert_int_equal(pt_conn_send(r, &m, &err), 0);
-	pt_farewell_take(f, r, timeout_ms);
+	pt_linger_take(f, r, timeout_ms);
 	return s;
 }
 
@@ -38,39 +38,39 @@ static void expect_abort(struct pt_conn *s)
 }
 
 /* until_left ticks when the descriptor says so until so many are left. */
-static void until_left(struct pt_farewell *f, unsigned want)
+static void until_left(struct pt_linger *f, unsigned want)
 {
-	struct pollfd fd = { .fd = pt_farewell_fd(f), .events = POLLIN };
+	struct pollfd fd = { .fd = pt_linger_fd(f), .events = POLLIN };
 
-	while (pt_farewell_tick(f) > want)
+	while (pt_linger_tick(f) > want)
 		assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
-	assert_int_equal(pt_farewell_tick(f), want);
+	assert_int_equal(pt_linger_tick(f), want);
 }
 
 /* Who reads its last message and closes is gone at once; others stay. */
 static void test_read_and_closed(void **state)
 {
-	struct pt_farewell *f = farewell();
+	struct pt_linger *f = linger();
 	struct pt_conn *a = leaver(f, LONG_MS), *b = leaver(f, LONG_MS);
 
 	(void)state;
-	assert_int_equal(pt_farewell_tick(f), 2);
+	assert_int_equal(pt_linger_tick(f), 2);
 	expect_abort(a);
-	assert_int_equal(pt_farewell_tick(f), 2);
+	assert_int_equal(pt_linger_tick(f), 2);
 	pt_conn_close(a);
 	until_left(f, 1);
 	expect_abort(b);
 	pt_conn_close(b);
-	pt_farewell_wait(f);
-	assert_int_equal(pt_farewell_tick(f), 0);
-	pt_farewell_close(f);
+	pt_linger_wait(f);
+	assert_int_equal(pt_linger_tick(f), 0);
+	pt_linger_close(f);
 }
 
 /* Many that never close cost their time once, and a tick none of it. */
 static void test_never_closed(void **state)
 {
 	enum { CNT = 20, TIME_MS = 1000 };
-	struct pt_farewell *f = farewell();
+	struct pt_linger *f = linger();
 	struct pt_conn *peers[CNT];
 	__u64 start_ns;
 
@@ -78,23 +78,23 @@ static void test_never_closed(void **state)
 	for (int i = 0; i < CNT; i++)
 		peers[i] = leaver(f, LONG_MS);
 	start_ns = pt_clock_ns();
-	assert_int_equal(pt_farewell_tick(f), CNT);
+	assert_int_equal(pt_linger_tick(f), CNT);
 	assert_true(pt_clock_ns() - start_ns < CNT * TIME_MS * 1000000ULL / 4);
 	for (int i = 0; i < CNT; i++)
 		pt_conn_close(peers[i]);
-	pt_farewell_close(f);
+	pt_linger_close(f);
 
-	f = farewell();
+	f = linger();
 	for (int i = 0; i < CNT; i++)
 		peers[i] = leaver(f, TIME_MS);
 	start_ns = pt_clock_ns();
-	pt_farewell_wait(f);
+	pt_linger_wait(f);
 	assert_true(pt_clock_ns() - start_ns < CNT * TIME_MS * 1000000ULL / 4);
 	for (int i = 0; i < CNT; i++) {
 		expect_abort(peers[i]);
 		pt_conn_close(peers[i]);
 	}
-	pt_farewell_close(f);
+	pt_linger_close(f);
 }
 
 struct flood {
@@ -117,34 +117,34 @@ static void *flood_main(void *arg)
 /* One that talks without end is heard in steps, and dropped in its time. */
 static void test_flood(void **state)
 {
-	struct pt_farewell *f = farewell();
+	struct pt_linger *f = linger();
 	struct flood flood = { .conn = leaver(f, 100) };
 	pthread_t thread;
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, flood_main, &flood), 0);
-	pt_farewell_wait(f);
+	pt_linger_wait(f);
 	pthread_join(thread, NULL);
 	assert_true(flood.cnt > 0);
 	pt_conn_close(flood.conn);
-	pt_farewell_close(f);
+	pt_linger_close(f);
 }
 
 static void test_too_many(void **state)
 {
-	struct pt_farewell *f = farewell();
-	struct pt_conn *peers[PT_FAREWELL_MAX + 1];
+	struct pt_linger *f = linger();
+	struct pt_conn *peers[PT_LINGER_MAX + 1];
 
 	(void)state;
-	for (int i = 0; i <= PT_FAREWELL_MAX; i++)
+	for (int i = 0; i <= PT_LINGER_MAX; i++)
 		peers[i] = leaver(f, LONG_MS);
-	assert_int_equal(pt_farewell_tick(f), PT_FAREWELL_MAX);
+	assert_int_equal(pt_linger_tick(f), PT_LINGER_MAX);
 	expect_abort(peers[0]);		/* it was written, all the same */
-	for (int i = 1; i <= PT_FAREWELL_MAX; i++)
+	for (int i = 1; i <= PT_LINGER_MAX; i++)
 		pt_conn_close(peers[i]);
-	pt_farewell_wait(f);
+	pt_linger_wait(f);
 	pt_conn_close(peers[0]);
-	pt_farewell_close(f);
+	pt_linger_close(f);
 }
 
 int main(void)
@@ -156,7 +156,7 @@ int main(void)
 		cmocka_unit_test(test_too_many),
 	};
 
-	return cmocka_run_group_tests_name("farewell", tests, NULL, NULL) +
-	       cmocka_run_group_tests_name("farewell over TLS", tests, secure,
+	return cmocka_run_group_tests_name("linger", tests, NULL, NULL) +
+	       cmocka_run_group_tests_name("linger over TLS", tests, secure,
 					   insecure);
 }
