@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* maps.bpf: the receive program's maps, as <pagetrim/maps.h> describes them.
- * They are typed, so that bpftool prints their fields by name. */
+ * Their types are declared, so that bpftool prints the fields by name. */
 #ifndef BPF_MAPS_BPF_H
 #define BPF_MAPS_BPF_H
 
@@ -44,7 +44,7 @@ struct {
 	__type(value, struct pt_counters);
 } pt_session_counters SEC(".maps");
 
-/* Agents that find the program read them. */
+/* Agents read these constants from a pinned program. */
 const volatile struct pt_constants pt_constants = { .rules = PT_RULES };
 
 #endif

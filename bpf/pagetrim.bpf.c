@@ -3,10 +3,10 @@
  *
  *     classify (changes nothing) --> count, once --> act, in one place
  *
- * A frame that is not ours always goes to the kernel untouched; one that is
- * ours goes to the AF_XDP socket of its queue, or is dropped with a reason.
- * The packet pointer never moves, so that the program runs alone as well as
- * beside others, behind libxdp's dispatcher.
+ * A foreign frame always goes to the kernel untouched.  A frame of the protocol
+ * goes to the AF_XDP socket of its queue, or is dropped with a reason.  The
+ * packet pointer never moves, so the program runs alone as well as beside
+ * others, behind libxdp's dispatcher.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -24,8 +24,8 @@ struct found {
 	bool session_is_known;
 };
 
-/* Compared by words: BPF has no memcmp, and both sides are aligned, in a map
- * value and on the stack. */
+/* MACs are compared by words: BPF has no memcmp, and both sides are aligned, in
+ * a map value and on the stack. */
 static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 					      const struct pt_endpoint *b)
 {
@@ -38,8 +38,8 @@ static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 	return true;
 }
 
-/* The frame is of its session.  This check comes first, so that a stranger
- * cannot make a lane's frames look like strays. */
+/* The peer's MACs and addresses must be the session's.  This check comes first,
+ * so that a stranger cannot make a lane's frames look like strays. */
 static __always_inline enum pt_verdict
 judge_sender(const struct pt_session *s, const struct pt_frame *f,
 	     const struct pt_frame_hdr *hdr)
@@ -51,8 +51,8 @@ judge_sender(const struct pt_session *s, const struct pt_frame *f,
 	return PT_VERDICT_STEERED;
 }
 
-/* The frame's lane, seal and queue must be those of the session.  Probes ask on
- * which queue their lane arrives, so any queue is right for them. */
+/* Lane, seal and queue must be the session's.  A probe finds the queue of its
+ * lane, so any queue is right for it. */
 static __always_inline enum pt_verdict
 judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)
 {
@@ -67,7 +67,7 @@ judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)
 
 /* xdp_sock: the kernel's AF_XDP socket since Linux 6.6.  Before, a frame in
  * several pieces is lost between bpf_redirect_map and the socket, in no counter
- * of either, so this program counts it.  The check is made at load time, and
+ * of either, so this program counts it.  The check happens at load time and
  * leaves no code where the kernel is newer. */
 struct xdp_sock___in_pieces {
 	bool sg;
@@ -102,11 +102,11 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 
 	if (!pt_parse_packet(&c, found->frame_sz, &p) ||
 	    !bpf_map_lookup_elem(&pt_endpoints, &p.dst))
-		return PT_VERDICT_PASSED;	/* not ours: never drop it */
+		return PT_VERDICT_PASSED;	/* foreign: never dropped */
 
 	hdr = c.pos;
-	verdict = pt_parse_header(&c, &p, &f);	/* ours: drop if anything is
-						 * wrong */
+	verdict = pt_parse_header(&c, &p, &f);	/* of the protocol: any error
+						 * drops it */
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
 
@@ -128,7 +128,7 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	return judge_socket(ctx, found);
 }
 
-/* Per-CPU slots, in softirq, so no atomics. */
+/* The slots are per CPU and the program runs in softirq, so no atomics. */
 static __always_inline void count_verdict(struct pt_counters *counters,
 					  enum pt_verdict verdict, __u64 sz)
 {
@@ -164,8 +164,8 @@ static __always_inline void count(const struct xdp_md *ctx,
 		count_verdict(counters, verdict, found->frame_sz);
 }
 
-/* Behind a dispatcher, beside other programs: run early, since guest memory is
- * many frames; frames that we pass go to the next program. */
+/* Behind a dispatcher this program runs early, since guest memory is many
+ * frames.  Frames that it passes go to the next program. */
 struct {
 	__uint(priority, 20);
 	__uint(XDP_PASS, 1);

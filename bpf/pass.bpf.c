@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* pass: the program for a device whose zero-copy sockets only send.  Drivers
- * serve these only while some XDP program is attached; all arriving frames go
+ * serve these only while some XDP program is attached.  All arriving frames go
  * to the kernel, as without it.
  */
 #include <linux/bpf.h>

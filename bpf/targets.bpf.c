@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* targets: lists the programs that one program extends (freplace), as the
- * programs behind libxdp's dispatcher extend the dispatcher.  The kernel has
- * them in links, and finds links by number only with CAP_SYS_ADMIN; an iterator
- * that was made with that capability can be read without it.
+ * programs behind libxdp's dispatcher extend the dispatcher.  The kernel stores
+ * the targets in links, and opens links by number only with CAP_SYS_ADMIN; an
+ * iterator that was made with that capability can be read without it.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-/* The kernel's own types, with only the fields that are read. */
+/* The kernel's own types, reduced to the fields that are read. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
 			     apply_to = record)
 struct bpf_prog_aux {
@@ -41,7 +41,7 @@ struct bpf_iter__bpf_link {
 const volatile __u32 pt_extension;	/* number of the extending program */
 
 /* pagetrim_target writes the number of the link's target, 4 bytes, if the link
- * is the extension's. */
+ * belongs to the extension. */
 SEC("iter/bpf_link")
 int pagetrim_target(struct bpf_iter__bpf_link *ctx)
 {

@@ -173,7 +173,7 @@ static const struct refusal {
 	{ "missing file", { SCRATCH "/none" }, PT_EXIT_HOST,
 	  SCRATCH "/none: No such file" },
 	{ "no such process", { "--pid", "4194304" }, PT_EXIT_HOST,
-	  "process 4194304: there is none" },
+	  "process 4194304: no such process" },
 	{ "picture nowhere", { IMAGE, "--svg", SCRATCH "/no/x.svg" },
 	  PT_EXIT_HOST, "/no/x.svg: cannot write the picture: No such file" },
 	{ "picture on a full disk", { IMAGE, "--svg", "/dev/full" },

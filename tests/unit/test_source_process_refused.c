@@ -27,9 +27,9 @@ static void test_no_such_process(void **state)
 	assert_int_equal(waitid(P_PID, pid, NULL, WEXITED | WNOWAIT), 0);
 	assert_refused(pid, -ESRCH, "went away");
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_refused(pid, -ESRCH, "there is none");
-	assert_refused(0, -ESRCH, "there is none");
-	assert_refused(-1, -ESRCH, "there is none");
+	assert_refused(pid, -ESRCH, "no such process");
+	assert_refused(0, -ESRCH, "no such process");
+	assert_refused(-1, -ESRCH, "no such process");
 }
 
 static void test_ourselves_and_the_kernel(void **state)

@@ -47,8 +47,8 @@ int pt_image_fail(const struct pt_image *s, const char *what,
 
 /* --- create ---------------------------------------------------------- */
 
-/* has_own_tail: an image NAME.partial would look like what a receiver that
- * died left of NAME, and be removed by the next. */
+/* has_own_tail: an image NAME.partial would look like the leftover of a dead
+ * receiver for NAME, and the next receiver would remove it. */
 static bool has_own_tail(const char *name)
 {
 	static const char *const tails[] = { ".partial", ".with", ".journal" };
@@ -63,7 +63,7 @@ static bool has_own_tail(const char *name)
 	return false;
 }
 
-/* names_set takes path apart. */
+/* names_set derives the sink's names from path. */
 static int names_set(struct pt_image *s, const char *path, struct pt_error *err)
 {
 	const char *slash = strrchr(path, '/');
@@ -88,7 +88,7 @@ static int names_set(struct pt_image *s, const char *path, struct pt_error *err)
 				    "%s: its last part is longer than %zu "
 				    "bytes", path,
 				    NAME_MAX - strlen(".with.partial"));
-	memcpy(s->name, name, sz);	/* all of *s was zero */
+	memcpy(s->name, name, sz);	/* calloc set the rest to 0 */
 	strcat(memcpy(s->partial, name, sz), ".partial");
 	strcat(memcpy(s->journal, name, sz), ".journal");
 	strcat(memcpy(s->journal_new, name, sz), ".with.journal");
@@ -112,7 +112,8 @@ static int parent_open(struct pt_image *s, struct pt_error *err)
 	return errno ? pt_image_fail(s, "cannot open its folder", err) : 0;
 }
 
-/* may_write: who this process is now may make files in the folder. */
+/* may_write: the process may create files in the folder with its current
+ * credentials. */
 static bool may_write(int folder)
 {
 	return !faccessat(folder, ".", W_OK | X_OK, AT_EACCESS);
@@ -133,15 +134,15 @@ static int exists_already(const struct pt_image *s, const char *tail,
 			    "file)", s->path, tail);
 }
 
-/* folders_clear removes what an earlier receiver left of NAME.with.  was_stale:
- * it left a .partial, too. */
+/* folders_clear removes NAME.with, if an earlier receiver left it.  was_stale:
+ * that receiver left a .partial, too. */
 static int folders_clear(struct pt_image *s, bool was_stale,
 			 struct pt_error *err)
 {
 	int code;
 
 	/* A receiver that died between the two renames of its commit left
-	 * NAME.with without NAME: not a result, and its .partial says so. */
+	 * NAME.with without NAME.  That is no result, as its .partial shows. */
 	if (was_stale && pt_folder_is_ours(s->parent, s->with))
 		pt_folder_remove(s->parent, s->with);
 	if (pt_image_has(s, s->with))
@@ -164,11 +165,11 @@ int pt_image_claim(struct pt_image *s, struct pt_error *err)
 	code = pt_partial_claim(s, &was_stale, err);
 	if (code)
 		return code;
-	/* From here on no other receiver can commit to this name; one may
-	 * have, since we looked. */
+	/* The lock now keeps other receivers from this name, but one may have
+	 * committed since the names were checked. */
 	if (pt_image_has(s, s->name))
 		return exists_already(s, "", err);
-	pt_image_journal_remove(s);	/* of a .partial that is gone */
+	pt_image_journal_remove(s);	/* of a .partial that was removed */
 	return folders_clear(s, was_stale, err);
 }
 
@@ -211,7 +212,7 @@ int pt_image_check_folder(const char *path, struct pt_error *err)
 			    strerror(-code), remedy);
 }
 
-/* image_ops: by what a sink is called. */
+/* image_ops: the operations of this kind of sink. */
 static const struct pt_sink_ops image_ops = {
 	.fit = pt_image_op_fit,
 	.place = pt_image_op_place,
@@ -296,7 +297,7 @@ int pt_image_reopen(struct pt_sink **out, const char *path,
 		code = exists_already(s, "", err);
 	if (!code)
 		code = pt_partial_reopen(s, err);
-	/* One may have committed to the name since we looked. */
+	/* Another receiver may have committed to the name since names_check. */
 	if (!code && pt_image_has(s, s->name))
 		code = exists_already(s, "", err);
 	if (code) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* image: a sink that is a file, and small files that go with it.
+/* image: a sink that is a file, with the small files that accompany it.
  *
  *     while it is received          once committed
  *     NAME.partial                  NAME             the image (see layout.h)
@@ -9,24 +9,26 @@
  *
  *     NAME.journal                               if it is to be kept
  *
- * Nothing stands under its final name before pt_sink_commit, and NAME comes
- * last: NAME.with/ means nothing without NAME.  The .partial is created anew
- * (O_EXCL, O_NOFOLLOW, 0600), sparse, and locked (flock) as long as the sink
- * is open, so that one left by a dead receiver can be told, and replaced.
+ * No file has its final name before pt_sink_commit, and NAME is renamed last:
+ * NAME.with/ without NAME is no result.  The .partial is created anew (O_EXCL,
+ * O_NOFOLLOW, 0600), sparse, and locked (flock) as long as the sink is open, so
+ * a .partial without a lock is a dead receiver's and is replaced.
  *
  * A sink with a journal is kept: closed without commit, or killed, it leaves
- * NAME.partial and NAME.journal, and a later one takes them up:
+ * NAME.partial and NAME.journal, and a later sink imports them:
  *
  *     create ---------------------> journal_write --> pages --> sync, commit
  *     reopen --> journal_read --> resume --------------^ \--> close: kept
  *
- * The journal's bytes are the caller's, and say of which image the .partial is.
- * A .partial without a journal, or a journal without one, is nothing.
+ * The journal's bytes are the caller's and identify the image that the .partial
+ * belongs to.  A .partial without a journal, or a journal without a .partial,
+ * is invalid.
  *
  * A sink may be reserved before a layout is known: reserve --> fit --> pages.
  *
- * The small files are written by pt_sink_file_begin, of any sink.
- * Threads: as of any sink, see sink.h.  No memory for each page.
+ * pt_sink_file_begin writes the small files, as for any sink.
+ * Threads: as for any sink, see sink.h.
+ * No memory per page.
  */
 #ifndef SINK_IMAGE_H
 #define SINK_IMAGE_H
@@ -34,15 +36,15 @@
 #include <stddef.h>
 #include "sink/sink.h"
 
-/* pt_image_check_path: whether pt_image_create would be let make the file, for
- * who the process is now; so that a mistake is told before a peer comes.
- * pt_image_check_folder: whether it would in this folder. */
+/* pt_image_check_path: pt_image_create could make the file now, with the
+ * current credentials; it reports a mistake before a peer connects.
+ * pt_image_check_folder: the same for any file in the folder. */
 int pt_image_check_path(const char *path, struct pt_error *err);
 int pt_image_check_folder(const char *path, struct pt_error *err);
 
 /* pt_image_create makes NAME.partial for path NAME, as large as the layout's
- * image, all holes, and maps it.  The layout must outlive the sink.  On
- * success returns 0 and *out is the caller's, to pt_sink_close.  Else:
+ * image, all holes, and maps it.  The layout must outlive the sink.  On success
+ * returns 0 and *out is the caller's, to pt_sink_close.  Else:
  *   -EEXIST  NAME or NAME.with exists; NAME.partial is no regular file
  *   -ELOOP   NAME.partial is a symbolic link; or a link on the way to NAME
  *            is neither root's nor the effective user's
@@ -54,25 +56,26 @@ int pt_image_check_folder(const char *path, struct pt_error *err);
 int pt_image_create(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err);
 
-/* pt_image_reserve makes NAME.partial before it is known of which image: sz bytes
- * (up to PT_LAYOUT_SZ_MAX, rounded up to whole pages), allocated and mapped, in
- * huge pages where the file system has them.  Takes about 0.5 s a GiB; gives up
- * once stop_fd (-1: none) is readable.  On success *out is the caller's, for
- * pt_sink_fit and pt_sink_close only.  Else, besides those of pt_image_create:
- *   -ENOSPC     there is less, or a cgroup allows less (room.h); err names
- *               how much
+/* pt_image_reserve makes NAME.partial before its image is known: sz bytes (up
+ * to PT_LAYOUT_SZ_MAX, rounded up to whole pages), allocated and mapped, in
+ * huge pages where the file system has them.  It takes about 0.5 s per GiB, and
+ * gives up once stop_fd (-1: none) is readable.  On success *out is the
+ * caller's, for pt_sink_fit and pt_sink_close only.  Else, besides those of
+ * pt_image_create:
+ *   -ENOSPC     less is free, or a cgroup allows less (headroom.h); err
+ *               states how much
  *   -ECANCELED  stop_fd
- * pt_sink_fit makes it the sink of an image, as pt_image_create would have: of
- * a larger one the rest is holes, of a smaller one the rest is given back. */
+ * pt_sink_fit makes it the sink of an image, as pt_image_create would have: a
+ * larger image ends in holes, a smaller one releases the rest. */
 int pt_image_reserve(struct pt_sink **out, const char *path, __u64 sz,
 		    int stop_fd, struct pt_error *err);
 
-/* pt_image_reopen locks the NAME.partial that an earlier sink for path left, and
- * changes nothing.  On success *out is the caller's, for pt_image_journal_read,
- * pt_image_resume and pt_sink_close only.  Else:
+/* pt_image_reopen locks the NAME.partial that an earlier sink for path left,
+ * and changes nothing.  On success *out is the caller's, for
+ * pt_image_journal_read, pt_image_resume and pt_sink_close only.  Else:
  *   -ENOENT  there is none
  *   -EPERM   another user owns it or may write it, or it has a second name:
- *            who can write it could do so after it was compared
+ *            a user who can write it could change it after the comparison
  *   -ELOOP, -EEXIST, -EBUSY and the rest  as pt_image_create */
 int pt_image_reopen(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err);
@@ -85,30 +88,31 @@ int pt_image_reopen(struct pt_sink **out, const char *path,
 int pt_image_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
 			 struct pt_error *err);
 
-/* pt_image_resume makes a reopened sink ready for pages: it holds what it held,
- * and is as large as the layout's image.  Errors as pt_image_create. */
+/* pt_image_resume prepares a reopened sink for pages: it keeps its content,
+ * and gets the size of the layout's image.  Errors as pt_image_create. */
 int pt_image_resume(struct pt_sink *s, struct pt_error *err);
 
-/* pt_image_journal_write writes NAME.journal: whatever happens, it is whole or
- * not there.  From here on the sink is kept.  A hugetlbfs takes a huge page for
- * it: bytes behind sz are zero there.  -ENOMEM: it has none; or as the system
- * says. */
+/* pt_image_journal_write writes NAME.journal: a failure at any time leaves it
+ * whole or absent.  From here on the sink is kept.  On a hugetlbfs it takes a
+ * huge page, and the bytes behind sz are zero.  -ENOMEM: no huge page is free;
+ * or as the system says. */
 int pt_image_journal_write(struct pt_sink *s, const void *bytes, size_t sz,
 			  struct pt_error *err);
 
-/* pt_image_data finds the first stretch of data that starts at or behind off,
- * or has off in it: [*from, *to), in bytes of the image.  False: all the rest
- * is a hole.  By one thread at a time. */
+/* pt_image_data finds the first stretch of data that contains off or starts
+ * behind it: [*from, *to), in bytes of the image.  False: all the rest is a
+ * hole.  One thread at a time. */
 bool pt_image_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to);
 
-/* pt_image_page returns the 4096 bytes of a page, to read and write; page_idx
- * stands for a page of the layout.  All zero until written, or as taken up.
- * Writing raises SIGBUS when the file system is full or fails: write inside of
- * a pt_guard, and give pt_sink_fault the address. */
+/* pt_image_page returns the 4096 bytes of the layout's page page_idx, to read
+ * and write; zero until written, or the imported content.  A write raises
+ * SIGBUS when the file system is full or fails: write inside of a pt_guard, and
+ * give pt_sink_fault the address. */
 __u8 *pt_image_page(const struct pt_sink *s, __u64 page_idx);
 
 /* pt_image_discard removes what is neither committed nor kept now.  After it
- * only pt_sink_close (the mapping stays until then).  Twice is fine. */
+ * only pt_sink_close is allowed (the mapping stays until then).  A second call
+ * does nothing. */
 void pt_image_discard(struct pt_sink *s);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* How an image ends: on the disk, under its name, kept, or not at all. */
+/* The end of an image: synced, committed under its name, kept, or removed. */
 #include "sink/image_impl.h"
 
 #include <errno.h>
@@ -30,8 +30,8 @@ int pt_image_op_sync(struct pt_sink *sink, struct pt_error *err)
 	return 0;
 }
 
-/* name_give renames, and never replaces.  Where the file system has no such
- * rename (EINVAL), a look beforehand must do. */
+/* name_give renames and never replaces.  Some file systems have no such rename
+ * (EINVAL); there a lookup beforehand must do. */
 static int name_give(const struct pt_image *s, const char *from, const char *to)
 {
 	if (!renameat2(s->parent, from, s->parent, to, RENAME_NOREPLACE))
@@ -75,7 +75,8 @@ int pt_image_op_commit(struct pt_sink *sink, struct pt_error *err)
 	code = name_give(s, s->partial, s->name);
 	if (code)
 		goto take_folder_back;
-	/* Who may write in the folder could swap it after we looked. */
+	/* Another process that may write in the folder could replace it after
+	 * that check. */
 	if (!pt_name_is(s->parent, s->name, s->fd)) {
 		code = -ESTALE;
 		goto take_folder_back;
@@ -103,14 +104,16 @@ void pt_image_discard(struct pt_sink *sink)
 		return;
 	s->state = SINK_DISCARDED;
 	if (!pt_partial_is_ours(s))
-		return;		/* never claimed, or another's by now */
-	if (s->folder.fd >= 0)		/* files are sent anew in any case */
+		return;		/* never claimed, or now another receiver's */
+	if (s->folder.fd >= 0)		/* a resumption sends files anew */
 		pt_folder_remove(s->parent, s->with_partial);
 	if (s->is_kept)
 		return;
-	/* First, so that no journal speaks of another's .partial. */
+	/* The journal goes first, so that no journal describes another's
+	 * .partial. */
 	pt_image_journal_remove(s);
-	unlinkat(s->parent, s->partial, 0);	/* last: it holds the lock */
+	unlinkat(s->parent, s->partial, 0);	/* last: its lock protects the
+						 * others */
 }
 
 bool pt_image_op_is_kept(const struct pt_sink *sink)

@@ -74,9 +74,9 @@ int pt_image_op_fault(const struct pt_sink *sink, const void *addr,
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
 				    "%s.partial: someone cut it short while it "
 				    "was written", s->path);
-	/* A signal carries no errno; the same write by pwrite(2) does.  The
-	 * page has no content to lose: the transfer fails, and what is kept of
-	 * it is compared before it is used. */
+	/* A signal carries no errno, but the same write by pwrite(2) returns
+	 * one.  The page has no content to lose: the transfer fails, and a
+	 * resumption compares kept pages before it uses them. */
 	code = pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
 	return pt_image_write_failed(s, code, err);
 }

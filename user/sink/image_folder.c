@@ -57,7 +57,7 @@ void pt_folder_close(struct pt_folder *folder)
 	folder->file = folder->fd = -1;
 }
 
-/* folder_make makes NAME.with.partial/, unless it is there. */
+/* folder_make makes NAME.with.partial/, unless it exists. */
 static int folder_make(struct pt_image *s, struct pt_error *err)
 {
 	struct stat st;
@@ -70,7 +70,8 @@ static int folder_make(struct pt_image *s, struct pt_error *err)
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->folder.fd < 0)
 		return pt_image_fail(s, "cannot open its .with.partial", err);
-	/* Who may write in the parent could swap it before we opened it. */
+	/* Another process that may write in the parent could replace it before
+	 * it was opened. */
 	if (fstat(s->folder.fd, &st) || st.st_uid != geteuid() ||
 	    st.st_mode & 077)
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
@@ -79,7 +80,7 @@ static int folder_make(struct pt_image *s, struct pt_error *err)
 	return 0;
 }
 
-/* file_end closes the file that is being written, once it is complete. */
+/* file_end closes the open file, which must be complete. */
 static int file_end(struct pt_image *s, struct pt_error *err)
 {
 	struct pt_folder *folder = &s->folder;
@@ -159,7 +160,8 @@ int pt_image_op_file_write(struct pt_sink *sink, const void *bytes, __u64 sz,
 	return 0;
 }
 
-/* text_make: a JSON string of bytes that a peer chose: not always UTF-8. */
+/* text_make returns a JSON string of bytes from the peer, which need not be
+ * UTF-8. */
 static json_t *text_make(const char *bytes)
 {
 	char ascii[PT_SEGMENT_NAME_SZ];
@@ -200,7 +202,7 @@ static json_t *table_make(const struct pt_image *s)
 			 "segments", rows);
 }
 
-/* table_write writes segments.json as one of the files. */
+/* table_write writes segments.json, which is one of the files. */
 static int table_write(struct pt_image *s, struct pt_error *err)
 {
 	json_t *table = table_make(s);

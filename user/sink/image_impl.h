@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* image_impl: what the files image*.c share. */
+/* image_impl: the internals that the image*.c share. */
 #ifndef SINK_IMAGE_IMPL_H
 #define SINK_IMAGE_IMPL_H
 
@@ -10,17 +10,17 @@
 
 enum sink_state {
 	SINK_OPEN,	/* pages and files may be written */
-	SINK_SYNCED,	/* all is on the disk */
+	SINK_SYNCED,	/* all data is on the disk */
 	SINK_COMMITTED,
 	SINK_DISCARDED,
 };
 
-/* pt_folder: NAME.with.partial/, made when the first file needs it. */
+/* pt_folder: NAME.with.partial/, created with its first file. */
 struct pt_folder {
 	int fd;			/* -1: there is none */
-	int file;		/* the file being written, or -1 */
+	int file;		/* the open file, or -1 */
 	char file_name[NAME_MAX + 1];
-	__u64 file_left;	/* bytes it still lacks */
+	__u64 file_left;	/* bytes until the file is complete */
 	__u32 file_cnt;
 };
 
@@ -28,12 +28,13 @@ struct pt_image {
 	struct pt_sink sink;	/* first */
 	enum sink_state state;
 	bool is_kept;		/* it has a journal: close leaves it */
-	int parent;		/* the folder in which NAME will stand */
+	int parent;		/* the folder that will contain NAME */
 	int fd;			/* NAME.partial, locked */
 	__u8 *map;		/* NULL before it is mapped */
 	__u64 map_sz;
-	__u64 populated_sz;	/* of map, from its start: writing there faults
-				 * and allocates nothing */
+	__u64 populated_sz;	/* bytes from map's start whose pages are
+				 * populated and allocated: a write there does
+				 * not fault */
 	bool takes_write;	/* write(2) works: no hugetlbfs */
 	struct pt_folder folder;
 	char *path;		/* as given, for messages */
@@ -41,12 +42,13 @@ struct pt_image {
 	char partial[NAME_MAX + 1];	/* name.partial */
 	char journal[NAME_MAX + 1];	/* name.journal */
 	char journal_new[NAME_MAX + 1];	/* name.with.journal: no image may end
-					 * in .with, so it is no other's */
+					 * in .with, so no other image uses this
+					 * name */
 	char with[NAME_MAX + 1];	/* name.with */
 	char with_partial[NAME_MAX + 1]; /* name.with.partial */
 };
 
-/* pt_image_of: the sink is an image; pt_check sees to it. */
+/* pt_image_of: the sink must be an image, which pt_check ensures. */
 struct pt_image *pt_image_of(struct pt_sink *sink);
 const struct pt_image *pt_image_of_const(const struct pt_sink *sink);
 
@@ -72,28 +74,28 @@ bool pt_image_op_is_kept(const struct pt_sink *sink);
 void pt_image_op_invalidate(struct pt_sink *sink);
 void pt_image_op_close(struct pt_sink *sink);
 
-/* pt_image_has: the folder has something of that name. */
+/* pt_image_has: the folder has an entry of that name. */
 bool pt_image_has(const struct pt_image *s, const char *name);
 
-/* pt_image_fail: "PATH: WHAT: errno's text", and the remedy of the common
- * errors; returns -errno.  Reads errno. */
+/* pt_image_fail sets path, `what` and errno's text as the error, and the remedy
+ * of the common errors; returns -errno.  Reads errno. */
 int pt_image_fail(const struct pt_image *s, const char *what,
 		 struct pt_error *err);
 
-/* pt_image_make: a sink that has its names and nothing else. */
+/* pt_image_make allocates a sink that has only its names. */
 int pt_image_make(struct pt_image **out, const char *path,
 		 const struct pt_layout *l, struct pt_error *err);
 
-/* pt_image_claim makes sure that nothing has the final names, and makes
+/* pt_image_claim checks that the final names are free and makes
  * NAME.partial. */
 int pt_image_claim(struct pt_image *s, struct pt_error *err);
 
-/* pt_image_map makes NAME.partial as large as the layout's image, and maps it;
- * if it is mapped already, what stays of it stays populated. */
+/* pt_image_map resizes NAME.partial to the layout's image and maps it.  If it
+ * is mapped already, the part that remains stays populated. */
 int pt_image_map(struct pt_image *s, struct pt_error *err);
 
-/* pt_image_mount: the file system that the file is on; all empty if /proc does
- * not tell. */
+/* pt_image_mount: the file system of the file; all empty if /proc cannot be
+ * read. */
 struct pt_image_mount {
 	char type[64];
 	char point[256];
@@ -102,47 +104,47 @@ struct pt_image_mount {
 
 void pt_image_mount(const struct pt_image *s, struct pt_image_mount *out);
 
-/* pt_image_write_failed: what to say of a write that failed with the errno
- * code; -ENOSPC or -EIO. */
+/* pt_image_write_failed sets the text for a write that failed with the errno
+ * code; returns -ENOSPC or -EIO. */
 int pt_image_write_failed(const struct pt_image *s, int code,
 			 struct pt_error *err);
 
-/* pt_partial_claim makes NAME.partial anew and locks it: s->fd.  *was_stale
- * says whether it replaced that of a dead receiver. */
+/* pt_partial_claim makes NAME.partial anew and locks it: s->fd.  *was_stale: it
+ * replaced the .partial of a dead receiver. */
 int pt_partial_claim(struct pt_image *s, bool *was_stale, struct pt_error *err);
 
-/* pt_partial_reopen opens and locks the NAME.partial that is there: s->fd.
- * Errors as pt_image_reopen. */
+/* pt_partial_reopen opens and locks the existing NAME.partial: s->fd.  Errors
+ * as pt_image_reopen. */
 int pt_partial_reopen(struct pt_image *s, struct pt_error *err);
 
-/* pt_partial_open opens, with flags, what an earlier receiver left under name,
- * NAME followed by tail; returns a descriptor.  -ENOENT, -ELOOP, -EEXIST, or as
- * the system says; err is not filled for -ENOENT. */
+/* pt_partial_open opens, with flags, a file of an earlier receiver, NAME
+ * followed by tail; returns a descriptor.  -ENOENT, -ELOOP, -EEXIST, or as the
+ * system says; err is not filled for -ENOENT. */
 int pt_partial_open(const struct pt_image *s, const char *name,
 		    const char *tail, int flags, struct pt_error *err);
 
-/* pt_partial_check: nobody else can change the file that fd is.  -EPERM. */
+/* pt_partial_check: no other user can change the file fd.  -EPERM. */
 int pt_partial_check(const struct pt_image *s, int fd, const char *tail,
 		     struct pt_error *err);
 
-/* pt_image_journal_remove removes the journal, one half written, too. */
+/* pt_image_journal_remove removes the journal, even a half-written one. */
 void pt_image_journal_remove(const struct pt_image *s);
 
-/* pt_name_is: what has the name in the folder is what fd is. */
+/* pt_name_is: the name in the folder leads to the file fd. */
 bool pt_name_is(int parent, const char *name, int fd);
 
-/* pt_partial_is_ours: NAME.partial is the file that s->fd is. */
+/* pt_partial_is_ours: NAME.partial leads to the file s->fd. */
 bool pt_partial_is_ours(const struct pt_image *s);
 
-/* pt_folder_remove removes a folder and the plain files in it; -ENOENT if
- * there is none, -ENOTEMPTY if there is more in it. */
+/* pt_folder_remove removes a folder and the plain files in it; -ENOENT if there
+ * is no folder, -ENOTEMPTY if it has other entries. */
 int pt_folder_remove(int parent, const char *name);
 
-/* pt_folder_is_ours: it holds a segments.json. */
+/* pt_folder_is_ours: it contains a segments.json. */
 bool pt_folder_is_ours(int parent, const char *name);
 
-/* pt_folder_sync writes segments.json if there is need of it, and brings the
- * folder to the disk. */
+/* pt_folder_sync writes segments.json where it is needed, and syncs the
+ * folder. */
 int pt_folder_sync(struct pt_image *s, struct pt_error *err);
 
 void pt_folder_close(struct pt_folder *folder);

@@ -18,7 +18,7 @@ void pt_image_journal_remove(const struct pt_image *s)
 
 /* --- read ------------------------------------------------------------ */
 
-/* bytes_read reads sz bytes, or as many as there are; returns how many. */
+/* bytes_read reads at most sz bytes; returns the number read. */
 static ssize_t bytes_read(int fd, __u8 *to, size_t sz)
 {
 	size_t done = 0;
@@ -51,7 +51,7 @@ static int journal_load(const struct pt_image *s, int fd, void **bytes,
 				    "%lld bytes, which no journal has (remove "
 				    "it, or receive without {resume})", s->path,
 				    (long long)st.st_size);
-	to = malloc(st.st_size + 1);	/* never none */
+	to = malloc(st.st_size + 1);	/* no allocation of 0 bytes */
 	if (!to)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "%s: no memory for its .journal", s->path);
@@ -99,8 +99,8 @@ static int bytes_write(int fd, const __u8 *from, size_t sz)
 	return 0;
 }
 
-/* bytes_map writes where there is no write(2): on a hugetlbfs, whose files are
- * whole pages. */
+/* bytes_map writes through a mapping: a hugetlbfs has no write(2), and its
+ * files are whole huge pages. */
 static int bytes_map(int fd, const void *from, size_t sz)
 {
 	struct statfs fs;
@@ -143,7 +143,8 @@ int pt_image_journal_write(struct pt_sink *sink, const void *bytes, size_t sz,
 	struct pt_image *s = pt_image_of(sink);
 	int code = 0;
 
-	/* The .partial has its size on disk before the journal says so. */
+	/* The .partial must have its size on disk before the journal states
+	 * it. */
 	if (fsync(s->fd) && errno != EINVAL)
 		code = -errno;
 	if (!code)

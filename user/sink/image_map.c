@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The sink's file, mapped: when its layout is known, or reserved before. */
+/* The mapping of the sink's file: made once its layout is known, or reserved
+ * before. */
 #include "sink/image_impl.h"
 
 #include <errno.h>
@@ -20,14 +21,16 @@
 #define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
 #endif
 
-#define STEP_SZ		(64ULL << 20)	/* populated between looks at stop_fd */
+#define STEP_SZ		(64ULL << 20)	/* bytes populated between checks of
+					 * stop_fd */
 
 static __u64 round_up(__u64 sz, __u64 to)
 {
 	return (sz + to - 1) / to * to;
 }
 
-/* huge_page_sz: of the hugetlbfs that the file is on; 0: it is on none. */
+/* huge_page_sz returns the page size of the file's hugetlbfs; 0: another file
+ * system. */
 static __u64 huge_page_sz(const struct pt_image *s)
 {
 	struct statfs fs;
@@ -54,8 +57,8 @@ static int too_few_huge_pages(const struct pt_image *s, __u64 page_sz,
 			    s->map_sz / page_sz, page_sz >> 10, page_sz >> 10);
 }
 
-/* check_guard: files of a hugetlbfs take no write(2), and one that somebody cuts
- * short would end a process that has no guard. */
+/* check_guard: a file of a hugetlbfs has no write(2), so it needs a guard:
+ * another process could truncate it, and SIGBUS would end this one. */
 static int check_guard(const struct pt_image *s, __u64 page_sz,
 		       struct pt_error *err)
 {
@@ -67,16 +70,18 @@ static int check_guard(const struct pt_image *s, __u64 page_sz,
 			    s->path);
 }
 
-/* map_as maps sz bytes of the file, in place of what is mapped. */
+/* map_as maps sz bytes of the file in place of the present mapping. */
 static void *map_as(const struct pt_image *s, __u64 sz)
 {
 	void *map = MAP_FAILED;
 
 	if (s->map && s->map_sz == sz)
 		return s->map;
-	if (s->map) {		/* what is populated stays in the page table */
+	if (s->map) {		/* populated pages keep their page table
+				 * entries */
 		map = mremap(s->map, s->map_sz, sz, MREMAP_MAYMOVE);
-		if (map == MAP_FAILED)	/* hugetlbfs: its pages stay, at least */
+		if (map == MAP_FAILED)	/* hugetlbfs: the pages at least stay
+					 * allocated */
 			munmap(s->map, s->map_sz);
 	}
 	return map != MAP_FAILED ? map
@@ -141,11 +146,12 @@ static __u64 file_system_free(const struct pt_image *s)
 	struct statvfs fs;
 
 	if (fstatvfs(s->fd, &fs) || !fs.f_blocks)
-		return ~0ULL;	/* it knows no bounds */
+		return ~0ULL;	/* a file system without a size limit */
 	return (__u64)fs.f_bavail * fs.f_frsize;
 }
 
-/* too_little: room_sz bytes are all that there is, of what. */
+/* too_little sets the error if only room_sz bytes are available; of says
+ * where. */
 static int too_little(const struct pt_image *s, __u64 sz, __u64 room_sz,
 		      const char *of, struct pt_error *err)
 {
@@ -158,8 +164,8 @@ static int too_little(const struct pt_image *s, __u64 sz, __u64 room_sz,
 			    sz >> 20, room_sz >> 20, of, room_sz >> 20);
 }
 
-/* check_room: fallocate(2) on a tmpfs takes memory that the host does not have,
- * or a cgroup may not, until something is killed; so what is there is asked
+/* check_room: fallocate(2) on a tmpfs takes memory that the host lacks or a
+ * cgroup denies, until the OOM killer acts; so the headroom is checked
  * first. */
 static int check_room(const struct pt_image *s, __u64 page_sz, __u64 sz,
 		      struct pt_error *err)
@@ -184,8 +190,8 @@ static int check_room(const struct pt_image *s, __u64 page_sz, __u64 sz,
 	return too_little(s, sz, memory.sz, of, err);
 }
 
-/* takes_advice: a tmpfs gives huge pages on advice, but to who maps it alone:
- * fallocate(2) would get small ones. */
+/* takes_advice: a tmpfs gives huge pages on advice, but only for a mapping;
+ * fallocate(2) alone would get small pages. */
 static bool takes_advice(const struct pt_image *s)
 {
 	struct pt_image_mount m;
@@ -195,7 +201,8 @@ static bool takes_advice(const struct pt_image *s)
 	       !madvise(s->map, s->map_sz, MADV_HUGEPAGE);
 }
 
-/* allocate: the next sz bytes; else -1, and errno. */
+/* allocate allocates the next sz bytes; returns -1 and sets errno if it
+ * cannot. */
 static int allocate(const struct pt_image *s, __u64 sz, bool by_fault)
 {
 	if (!by_fault && fallocate(s->fd, 0, s->populated_sz, sz) &&
@@ -204,7 +211,8 @@ static int allocate(const struct pt_image *s, __u64 sz, bool by_fault)
 	return madvise(s->map + s->populated_sz, sz, MADV_POPULATE_WRITE);
 }
 
-/* populate: by calls that fail where touching would raise SIGBUS. */
+/* populate uses system calls, which fail where a memory access would raise
+ * SIGBUS. */
 static int populate(struct pt_image *s, int stop_fd, struct pt_error *err)
 {
 	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
@@ -221,8 +229,8 @@ static int populate(struct pt_image *s, int stop_fd, struct pt_error *err)
 		if (allocate(s, sz, by_fault)) {
 			if (errno == EINTR)
 				continue;
-			return pt_image_fail(s, "cannot allocate what "
-					    "{prealloc} says", err);
+			return pt_image_fail(s, "cannot allocate the "
+					    "size of {prealloc}", err);
 		}
 		s->populated_sz += sz;
 	}
@@ -244,8 +252,8 @@ static int reserve(struct pt_image *s, __u64 sz, int stop_fd,
 		return ret;
 	s->takes_write = !page_sz;
 	if (ftruncate(s->fd, sz))
-		return pt_image_fail(s, "cannot make it as large as {prealloc} "
-				    "says", err);
+		return pt_image_fail(s, "cannot make it as large as "
+				    "{prealloc}", err);
 	map = map_as(s, sz);
 	s->map_sz = sz;
 	if (map == MAP_FAILED && page_sz && errno == ENOMEM)

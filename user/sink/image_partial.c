@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CLAIM_TRIES	8	/* races with other receivers */
+#define CLAIM_TRIES	8	/* attempts, as other receivers race for the
+				 * name */
 
 bool pt_name_is(int parent, const char *name, int fd)
 {
@@ -75,7 +76,7 @@ int pt_partial_check(const struct pt_image *s, int fd, const char *tail,
 	else if (st.st_nlink > 1)
 		why = "it has a second name";
 	return !why ? 0 : pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s%s: %s, "
-				       "so it is not taken up (remove it, or "
+				       "so it is not resumed (remove it, or "
 				       "receive without {resume})", s->path,
 				       tail, why);
 }
@@ -103,7 +104,7 @@ int pt_partial_reopen(struct pt_image *s, struct pt_error *err)
 			close(fd);
 			return in_use(s, err);
 		}
-		if (!is_same(s, fd)) {	/* removed before we locked it */
+		if (!is_same(s, fd)) {	/* removed before it was locked */
 			close(fd);
 			continue;
 		}
@@ -118,11 +119,11 @@ int pt_partial_reopen(struct pt_image *s, struct pt_error *err)
 	return in_use(s, err);
 }
 
-/* stale_remove removes the NAME.partial of a receiver that is dead: its lock
- * is free.  Returns 0 also when it is gone by itself.
+/* stale_remove removes the NAME.partial of a dead receiver, whose lock is free.
+ * Returns 0 also when another process removed it.
  *
- * Whoever unlinks holds the lock of the very file the name leads to, so two
- * receivers cannot remove each other's new file. */
+ * A receiver unlinks only a file that it has locked and that the name leads to,
+ * so two receivers cannot remove each other's new file. */
 static int stale_remove(struct pt_image *s, struct pt_error *err)
 {
 	int code = 0;
@@ -133,7 +134,8 @@ static int stale_remove(struct pt_image *s, struct pt_error *err)
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		code = in_use(s, err);
 	} else if (is_same(s, fd)) {
-		/* First: no journal may speak of another's .partial. */
+		/* The journal goes first: no journal may describe another's
+		 * .partial. */
 		pt_image_journal_remove(s);
 		if (unlinkat(s->parent, s->partial, 0))
 			code = pt_image_fail(s, "cannot remove its old .partial",
@@ -156,7 +158,8 @@ int pt_partial_claim(struct pt_image *s, bool *was_stale, struct pt_error *err)
 			if (!flock(s->fd, LOCK_EX | LOCK_NB) &&
 			    is_same(s, s->fd))
 				return 0;
-			/* Another one took it for stale before we locked. */
+			/* Another receiver removed it as stale before it was
+			 * locked. */
 			close(s->fd);
 			s->fd = -1;
 			continue;
@@ -170,6 +173,6 @@ int pt_partial_claim(struct pt_image *s, bool *was_stale, struct pt_error *err)
 		*was_stale = true;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY,
-			    "%s.partial: others keep making it (name another "
-			    "file)", s->path);
+			    "%s.partial: other receivers keep creating it (name "
+			    "another file)", s->path);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* How bytes get into an image: by write(2), by copy, by copy past the cache. */
+/* Placing bytes in an image: by write(2), by copy, or by copy past the
+ * cache. */
 #include "sink/image_impl.h"
 
 #include <errno.h>
@@ -11,13 +12,15 @@
 #include "memory/guard.h"
 #include "sink/stream_copy.h"
 
-#define WRITE_SZ_MIN	(2 * PT_PAGE_SZ)	/* below, the mapping is as good */
-#define PUNCH_SZ_MIN	(16 * PT_PAGE_SZ)	/* below, so are zeroes */
+#define WRITE_SZ_MIN	(2 * PT_PAGE_SZ)	/* up to here the mapping is as
+						 * fast */
+#define PUNCH_SZ_MIN	(16 * PT_PAGE_SZ)	/* up to here zeroes are as
+						 * fast */
 #define ZERO_PIECES	64
 
 static const __u8 zeroes[PT_PAGE_SZ];
 
-/* stream writes what is populated, which costs neither a fault nor a call. */
+/* stream copies to populated pages, without a fault or a system call. */
 static void stream(__u8 *to, const struct iovec *pieces, __u32 cnt)
 {
 	for (__u32 i = 0; i < cnt; i++) {
@@ -58,8 +61,9 @@ int pt_image_op_place(struct pt_sink *sink, __u64 off, struct iovec *pieces,
 {
 	const struct pt_image *s = pt_image_of(sink);
 
-	/* A page fault that waits for storage may hold the lock of our mappings,
-	 * and who allocates memory then waits, too: control among others. */
+	/* A page fault that waits for storage may hold the lock of the
+	 * process's mappings.  Every thread that allocates memory then waits,
+	 * the control thread too. */
 	if (s->takes_write &&
 	    (sink->may_wait || pt_guard_is_barred() ||
 	     (sz >= WRITE_SZ_MIN && off + sz > s->populated_sz)))
@@ -71,7 +75,7 @@ int pt_image_op_place(struct pt_sink *sink, __u64 off, struct iovec *pieces,
 	return 0;
 }
 
-/* zero_write writes zeroes: as placing does, so it waits where that may. */
+/* zero_write writes zeroes, like placing, so it waits only where that may. */
 static int zero_write(struct pt_sink *sink, __u64 off, __u64 sz,
 		      struct pt_error *err)
 {
@@ -97,7 +101,7 @@ static int zero_write(struct pt_sink *sink, __u64 off, __u64 sz,
 	return ret;
 }
 
-/* A hole gives memory back, but not what was reserved on purpose. */
+/* Punching a hole frees memory, except what was reserved on purpose. */
 int pt_image_op_zero(struct pt_sink *sink, __u64 off, __u64 sz,
 		     struct pt_error *err)
 {

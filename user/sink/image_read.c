@@ -16,15 +16,15 @@ bool pt_image_data(const struct pt_sink *sink, __u64 off, __u64 *from, __u64 *to
 	at = lseek(s->fd, off, SEEK_DATA);
 	if (at < 0 && errno == ENXIO)
 		return false;
-	/* A file system that knows no holes has data everywhere. */
+	/* A file system without holes reports data everywhere. */
 	*from = at < 0 ? off : (__u64)at;
 	at = lseek(s->fd, *from, SEEK_HOLE);
 	*to = at < 0 ? end : (__u64)at;
 	return *from < end;
 }
 
-/* By read(2): a look at a hole through the mapping would fill it, on a tmpfs
- * or hugetlbfs, and a bad disk would raise SIGBUS. */
+/* The read goes through read(2): through the mapping it would fill a hole on a
+ * tmpfs or hugetlbfs, and a bad disk would raise SIGBUS. */
 int pt_image_op_read(const struct pt_sink *sink, __u64 off, void *to, __u64 sz,
 		 struct pt_error *err)
 {

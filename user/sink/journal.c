@@ -18,7 +18,7 @@ size_t pt_journal_sz(const struct pt_journal *j)
 	       (size_t)j->segment_cnt * SEGMENT_SZ + HASH_SZ;
 }
 
-/* put writes the low sz bytes of value and returns where it ended. */
+/* put writes the low sz bytes of value and returns the position behind them. */
 static __u8 *put(__u8 *at, size_t sz, __u64 value)
 {
 	for (size_t i = sz; i-- > 0; value >>= 8)
@@ -53,7 +53,7 @@ void pt_journal_encode(const struct pt_journal *j, void *buf)
 	hash(buf, at - (__u8 *)buf, at);
 }
 
-/* cursor: what is left to read.  Taking more makes it bad, and zero. */
+/* cursor: the unread bytes.  A read past the end sets bad and returns zero. */
 struct cursor {
 	const __u8 *at;
 	size_t left;
@@ -83,7 +83,7 @@ static __u64 take_number(struct cursor *c, size_t sz)
 	return value;
 }
 
-/* take_name: it will be printed. */
+/* take_name: a message will print the name, so its bytes are checked. */
 static void take_name(struct cursor *c, char name[PT_JOURNAL_NAME_SZ])
 {
 	size_t sz = take_number(c, 1);
@@ -97,7 +97,7 @@ static void take_name(struct cursor *c, char name[PT_JOURNAL_NAME_SZ])
 	name[sz] = '\0';
 }
 
-/* is_whole: sz bytes are what some encoder wrote, of any version. */
+/* is_whole: the sz bytes have a journal's form and hash, in any version. */
 static bool is_whole(struct cursor *c, const __u8 *bytes, size_t sz,
 		     __u32 *version)
 {
@@ -158,7 +158,8 @@ int pt_journal_parse(struct pt_journal *out, const void *bytes, size_t sz)
 
 void pt_journal_free(struct pt_journal *j)
 {
-	free((void *)j->segments);	/* ours: const for who encodes */
+	free((void *)j->segments);	/* allocated here; const for the
+					 * encoder */
 	j->segments = NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* journal: of which image a kept NAME.partial is a part.
+/* journal: identifies the image that a kept NAME.partial belongs to.
  *
  *      0       4         8       12           16            24       25
  *     +-------+---------+-------+------------+-------------+--------+------
@@ -10,12 +10,13 @@
  *     | gfn    8 | sz    8 |   | XXH3-128 of all that is before it |
  *     +----------+---------+   +-----------------------------------+
  *
- * Numbers are big-endian, sz counts all bytes with the hash.  Behind them only
- * zeroes may stand: a hugetlbfs has no smaller file than a huge page.
+ * Numbers are big-endian; sz counts all bytes, the hash included.  Only zeroes
+ * may follow it, since the smallest file of a hugetlbfs is a huge page.
  *
- * It is written once, before the first page, and says nothing of how far the
- * transfer got: what the image holds is found by digest.  So it can be whole or
- * not there, but never behind the image.  Pure functions: any thread.
+ * The journal is written once, before the first page, and holds no progress:
+ * the digests show which regions the image holds.  So a crash leaves it whole
+ * or absent, and never behind the image.
+ * Pure functions: any thread.
  */
 #ifndef SINK_JOURNAL_H
 #define SINK_JOURNAL_H
@@ -34,16 +35,16 @@ struct pt_journal {
 	char name[PT_JOURNAL_NAME_SZ];	/* as the sender said; may be empty */
 	__u64 transfer_id;		/* of the transfer that began it */
 	__u32 segment_cnt;		/* 1..PT_SEGMENTS_MAX */
-	const struct pt_segment *segments;	/* their names: not kept */
+	const struct pt_segment *segments;	/* their names are not stored */
 };
 
-/* pt_journal_sz: the bytes of it. */
+/* pt_journal_sz returns the journal's size in bytes. */
 size_t pt_journal_sz(const struct pt_journal *j);
 
 /* pt_journal_encode writes pt_journal_sz(j) bytes to buf. */
 void pt_journal_encode(const struct pt_journal *j, void *buf);
 
-/* pt_journal_parse reads what stood in a file.  On success returns 0, and the
+/* pt_journal_parse parses the bytes of a file.  On success returns 0, and the
  * segments are the caller's, to pt_journal_free.  Else:
  *   -EBADMSG          damaged, cut, or not a journal
  *   -EPROTONOSUPPORT  of another version
@@ -51,8 +52,8 @@ void pt_journal_encode(const struct pt_journal *j, void *buf);
 int pt_journal_parse(struct pt_journal *out, const void *bytes, size_t sz);
 void pt_journal_free(struct pt_journal *j);	/* of pt_journal_parse alone */
 
-/* pt_journal_is_same: both are of one image: its name, and where its segments
- * stand.  The transfers may differ; of the segments' names it knows nothing. */
+/* pt_journal_is_same: both describe one image, by its name and its segments'
+ * positions.  The transfers may differ; segment names are not stored. */
 bool pt_journal_is_same(const struct pt_journal *a, const struct pt_journal *b);
 
 #endif

@@ -13,14 +13,15 @@
 #include "sink/sink_ops.h"
 #include "sink/sink_parts.h"
 
-#define PUNCH_SZ_MIN	(16 * PT_PAGE_SZ)	/* below, zeroes are as good */
+#define PUNCH_SZ_MIN	(16 * PT_PAGE_SZ)	/* up to here writing zeroes is
+						 * as fast */
 
 struct memfd {
 	struct pt_sink sink;		/* first */
 	int fd;
 	void *map;			/* NULL: not fit */
 	__u64 map_sz;
-	struct pt_sink_part part;	/* all of it */
+	struct pt_sink_part part;	/* the whole mapping */
 	struct pt_sink_parts parts;	/* which is that one */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sink_ops: what a kind of sink implements; for the files of kinds, and for tests.
- * A kind embeds struct pt_sink as its first member.
+/* sink_ops: the interface that a kind of sink implements; for the files of
+ * kinds, and for tests.  A kind embeds struct pt_sink as its first member.
  *
- * off: bytes in the layout's image, where segments stand back to back, each on a
+ * off: bytes in the layout's image, where segments lie back to back, each on a
  * multiple of 4096.
  */
 #ifndef SINK_SINK_OPS_H
@@ -13,38 +13,38 @@
 
 struct pt_sink_whole;
 
-/* All return 0 or -errno with err filled, unless they say otherwise. */
+/* All return 0 or -errno with err filled, unless their comment differs. */
 struct pt_sink_ops {
-	/* Makes it ready for the pages of l, which outlives it, and sets
+	/* Prepares the sink for the pages of l, which outlives it, and sets
 	 * sink->sz. */
 	int (*fit)(struct pt_sink *s, const struct pt_layout *l,
 		   struct pt_error *err);
-	/* Writes the cnt pieces, sz bytes in all, one behind the other from off
-	 * on; may change the array.  By any thread, each its own pages; so for
-	 * all of the next. */
+	/* Writes the cnt pieces, sz bytes in all, back to back from off on; may
+	 * change the array.  Any thread may call it, each for its own pages;
+	 * the same holds for all that follow. */
 	int (*place)(struct pt_sink *s, __u64 off, struct iovec *pieces,
 		     __u32 cnt, __u64 sz, struct pt_error *err);
-	/* Instead of place, of a sink that takes whole pages alone: 4096 bytes at
-	 * page, for off.  Pieces of pages are kept elsewhere until then.  sink->sz
+	/* Replaces place in a sink that takes only whole pages: 4096 bytes at
+	 * page, for off.  Pieces of pages wait elsewhere until then.  sink->sz
 	 * is a multiple of 4096. */
 	int (*complete)(struct pt_sink *s, __u64 off, const void *page,
 			struct pt_error *err);
 	/* Makes sz bytes zero. */
 	int (*zero)(struct pt_sink *s, __u64 off, __u64 sz,
 		    struct pt_error *err);
-	/* Reads sz bytes; nothing is filled by that. */
+	/* Reads sz bytes and allocates no page. */
 	int (*read)(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		    struct pt_error *err);
-	/* The page at off as memory, to read; NULL, also here: it is none, or
-	 * not to be touched. */
+	/* Returns the page at off as readable memory.  NULL, also as the
+	 * pointer: the sink has none, or its memory must not be accessed. */
 	const __u8 *(*see)(const struct pt_sink *s, __u64 off);
-	/* See pt_sink_fault; NULL: no memory of its own. */
+	/* See pt_sink_fault; NULL: the sink has no mapping. */
 	int (*fault)(const struct pt_sink *s, const void *addr,
 		     struct pt_error *err);
 	int (*sync)(struct pt_sink *s, struct pt_error *err); /* or NULL */
 	int (*commit)(struct pt_sink *s, struct pt_error *err); /* or NULL */
-	/* Small files beside the memory, and what stays after a failure: of
-	 * files alone, else NULL. */
+	/* Small files and keeping after a failure: only file sinks have these,
+	 * else NULL. */
 	int (*file_begin)(struct pt_sink *s, const char *name, __u64 sz,
 			  struct pt_error *err);
 	int (*file_write)(struct pt_sink *s, const void *bytes, __u64 sz,
@@ -58,10 +58,12 @@ struct pt_sink {
 	const struct pt_sink_ops *ops;
 	const struct pt_layout *layout;	/* NULL before fit */
 	__u64 sz;			/* bytes it takes, set by fit: the
-					 * image's, or up to its last page's end */
-	bool starts_zero;		/* at fit all pages are */
+					 * image's, or up to its last page's
+					 * end */
+	bool starts_zero;		/* all pages are zero at fit */
 	bool may_wait;			/* see pt_sink_may_wait */
-	struct pt_sink_whole *whole;	/* if it has complete, and is fit */
+	struct pt_sink_whole *whole;	/* the buffer of pieces, if it has
+					 * complete and is fit */
 };
 
 /* pt_pieces_advance drops the first sz bytes of the *cnt pieces. */

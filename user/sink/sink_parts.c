@@ -77,7 +77,7 @@ int pt_sink_parts_fit(struct pt_sink_parts *p, const struct pt_region *regions,
 
 	pt_sink_parts_free(p);
 	segs = pt_layout_segments(l, &seg_cnt);
-	/* Each begins with a segment or with a region. */
+	/* Each part begins where a segment or a region begins. */
 	p->parts = calloc((size_t)cnt + seg_cnt, sizeof(*p->parts));
 	if (!p->parts)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
@@ -100,7 +100,8 @@ __u64 pt_sink_parts_find(const struct pt_sink_parts *p, __u64 off, __u64 *at)
 	__u32 low = 0, high = p->cnt;
 
 	pt_check(off < p->sz);
-	while (high - low > 1) {	/* the last that begins at off or before */
+	while (high - low > 1) {	/* the last that begins at off or
+					 * before */
 		__u32 mid = (low + high) / 2;
 
 		if (p->parts[mid].off <= off)
@@ -112,7 +113,8 @@ __u64 pt_sink_parts_find(const struct pt_sink_parts *p, __u64 off, __u64 *at)
 	return p->parts[low].sz - (off - p->parts[low].off);
 }
 
-/* find returns the memory at off, and makes *sz what of it is in one part. */
+/* find returns the memory at off; *sz is cut to the bytes that the same part
+ * holds. */
 static __u8 *find(const struct pt_sink_parts *p, __u64 off, __u64 *sz)
 {
 	__u64 at;

@@ -27,7 +27,7 @@ static const struct process *process_of(const struct pt_sink *s)
 	return (const struct process *)s;
 }
 
-/* failed: the call that moved `done` bytes at `at`, which were too few. */
+/* failed sets the error of a call that moved only `done` bytes at `at`. */
 static int failed(const struct process *p, const char *what, __u64 at,
 		  ssize_t done, struct pt_error *err)
 {
@@ -42,15 +42,15 @@ static int process_fit(struct pt_sink *s, const struct pt_layout *l,
 	struct process *p = (struct process *)s;
 	int ret;
 
-	if (p->parts.parts)	/* a transfer that failed left something */
+	if (p->parts.parts)	/* a failed transfer left data */
 		s->starts_zero = false;
 	ret = pt_sink_parts_fit(&p->parts, p->table, p->cnt, l, err);
 	s->sz = p->parts.sz;
 	return ret;
 }
 
-/* write_some writes the next bytes, up to sz, of the pieces, at most to the end of
- * the first; returns how many, or -errno. */
+/* write_some writes the next bytes, up to sz, of the pieces, at most to the end
+ * of the first; returns their number, or -errno. */
 static ssize_t write_some(const struct process *p, __u64 off,
 			  const struct iovec *pieces, __u32 cnt, __u64 sz,
 			  struct pt_error *err)
@@ -60,7 +60,7 @@ static ssize_t write_some(const struct process *p, __u64 off,
 	__u64 run = pt_sink_parts_find(&p->parts, off, &at);
 
 	do {
-		if (run >= sz)	/* all of it stands in one part */
+		if (run >= sz)	/* one part holds all of it */
 			done = pwritev(p->mem, pieces, cnt, at);
 		else
 			done = pwrite(p->mem, pieces->iov_base,
@@ -154,7 +154,7 @@ static int open_mem(struct process *p, struct pt_error *err)
 		return 0;
 	if (errno == ENOENT || errno == ESRCH)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
-				    "process %d: there is none", p->pid);
+				    "process %d: no such process", p->pid);
 	return pt_error_set(err, PT_EXIT_HOST, -errno, "process %d: cannot open "
 			    "its memory: %s (run as root, or with "
 			    "CAP_SYS_PTRACE)", p->pid, strerror(errno));
@@ -172,7 +172,8 @@ int pt_sink_open_process(struct pt_sink **out, pid_t pid,
 				    "process %d: no memory", pid);
 	p->sink.ops = &process_ops;
 	p->sink.starts_zero = is_zero;
-	p->sink.may_wait = true;	/* its pages may be those of a file */
+	p->sink.may_wait = true;	/* the memory may be a mapping of a
+					 * file */
 	p->pid = pid;
 	p->mem = -1;
 	p->cnt = cnt;

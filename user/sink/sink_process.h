@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sink_process: a sink that is memory of another process, written through its
- * /proc/PID/mem: the pages are charged to that process and its cgroup, not to us. */
+ * /proc/PID/mem: the kernel charges the pages to that process and its cgroup,
+ * not to this one. */
 #ifndef SINK_SINK_PROCESS_H
 #define SINK_SINK_PROCESS_H
 
@@ -9,8 +10,8 @@
 #include "memory/regions.h"
 #include "sink/sink.h"
 
-/* pt_sink_open_process: regions are as of pt_sink_open_regions, their addresses
- * those of the process; is_zero likewise.
+/* pt_sink_open_process: regions and is_zero are as in pt_sink_open_regions,
+ * with addresses of the process.
  *   -ESRCH   no such process
  *   -EACCES, -EPERM  not allowed
  *   or as pt_regions_sort */

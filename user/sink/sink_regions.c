@@ -38,7 +38,7 @@ static int regions_fit(struct pt_sink *s, const struct pt_layout *l,
 	struct regions *r = regions_of(s);
 	int ret;
 
-	/* A transfer that failed leaves something. */
+	/* A failed transfer left data there. */
 	if (r->parts.parts)
 		s->starts_zero = false;
 	ret = pt_sink_parts_fit(&r->parts, r->table, r->cnt, l, err);

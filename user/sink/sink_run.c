@@ -22,7 +22,7 @@ int pt_sink_run_flush(struct pt_sink_run *run, struct pt_error *err)
 	return ret;
 }
 
-/* append makes the bytes part of the last piece if they follow it. */
+/* append extends the last piece if the bytes follow it in memory. */
 static void append(struct pt_sink_run *run, const void *bytes, __u32 sz)
 {
 	struct iovec *last = &run->pieces[run->piece_cnt];
@@ -38,7 +38,7 @@ static void append(struct pt_sink_run *run, const void *bytes, __u32 sz)
 	run->sz += sz;
 }
 
-/* make_ready flushes what is staged if bytes for off cannot follow it. */
+/* make_ready flushes the staged bytes if bytes for off cannot follow them. */
 static int make_ready(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 		      struct pt_error *err)
 {
@@ -71,7 +71,7 @@ int pt_sink_run_add(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 	return ret;
 }
 
-/* is_staged: some byte of the page at off waits in the run. */
+/* is_staged: the run holds a byte of the page at off. */
 static bool is_staged(const struct pt_sink_run *run,
 		      const struct pt_sink *sink, __u64 off)
 {

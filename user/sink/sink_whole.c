@@ -11,14 +11,14 @@
 
 /* buffer: a page in pieces. */
 struct buffer {
-	__u64 have;		/* bit: the block is there */
-	struct buffer *next;	/* of those that are free */
+	__u64 have;		/* one bit per block that has arrived */
+	struct buffer *next;	/* of the free buffers */
 	__u8 bytes[PT_PAGE_SZ];
 };
 
 struct pt_sink_whole {
 	__u64 page_cnt;
-	struct buffer **pages;	/* NULL: nothing of it is here */
+	struct buffer **pages;	/* NULL: no piece of it waits */
 	pthread_mutex_t lock;	/* of the next: */
 	struct buffer *free;
 };
@@ -109,7 +109,7 @@ static void gather(__u8 *to, struct iovec **pieces, __u32 *cnt, __u64 sz)
 	}
 }
 
-/* add_whole completes the page at off, all of which comes first. */
+/* add_whole completes the page at off, whose bytes come first. */
 static int add_whole(struct pt_sink *s, __u64 off, struct iovec **pieces,
 		     __u32 *cnt, struct pt_error *err)
 {
@@ -125,7 +125,7 @@ static int add_whole(struct pt_sink *s, __u64 off, struct iovec **pieces,
 	return s->ops->complete(s, off, bytes, err);
 }
 
-/* add_piece keeps sz bytes at off, of one page, and completes it with the last. */
+/* add_piece keeps sz bytes at off, of one page; the last piece completes it. */
 static int add_piece(struct pt_sink *s, __u64 off, struct iovec **pieces,
 		     __u32 *cnt, __u64 sz, struct pt_error *err)
 {

@@ -53,7 +53,7 @@ void pt_stream_copy_end(void)
 }
 #endif
 
-/* is_supported of the others is filled in before main() runs. */
+/* The constructor fills in is_supported of the others, before main() runs. */
 static struct pt_stream_copy_variant variants[] = {
 	{ "portable", copy_portable, true },
 #ifdef __x86_64__

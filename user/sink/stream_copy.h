@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* stream_copy: copies blocks to memory that nobody reads soon, past the cache.
+/* stream_copy: copies blocks past the cache, to memory that is not read soon.
  *
- * Half the time of a memcpy(3) into memory that is mapped already, since lines
- * that are written whole need not be read first (measured, 4096 bytes: 0.17 us
- * against 0.37).  Variants in AVX2 and AVX-512; the widest that the CPU has is
- * chosen once, before main() runs; without either it is memcpy(3).
+ * It takes half the time of a memcpy(3) into mapped memory, since lines that
+ * are written whole need not be read first (measured, 4096 bytes: 0.17 us
+ * against 0.37).  It has variants in AVX2 and AVX-512; the widest that the CPU
+ * supports is chosen once, before main() runs; without either it is memcpy(3).
  * Pure functions: any thread.
  */
 #ifndef PT_MEMORY_STREAM_COPY_H
@@ -14,12 +14,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* pt_stream_copy_fn: sz bytes from any place to any; best to a multiple of 64,
- * and of 64 bytes; no overlap.  Other threads may not read them before pt_stream_copy_end. */
+/* pt_stream_copy_fn copies sz bytes, without overlap, at any alignment; it is
+ * fastest to a multiple of 64, and in multiples of 64 bytes.  Other threads may
+ * not read them before pt_stream_copy_end. */
 typedef void pt_stream_copy_fn(void *to, const void *from, size_t sz);
 
-/* pt_stream_copy_chosen: the variant of this CPU.  Nobody writes it after
- * start. */
+/* pt_stream_copy_chosen: the variant of this CPU; constant after start. */
 extern pt_stream_copy_fn *pt_stream_copy_chosen;
 
 static inline void pt_stream_copy(void *to, const void *from, size_t sz)
@@ -27,8 +27,7 @@ static inline void pt_stream_copy(void *to, const void *from, size_t sz)
 	pt_stream_copy_chosen(to, from, sz);
 }
 
-/* pt_stream_copy_end orders what this thread copied before all that it does
- * next. */
+/* pt_stream_copy_end orders this thread's copies before its later accesses. */
 void pt_stream_copy_end(void);
 
 /* pt_stream_copy_variant: one way to copy, for tests. */

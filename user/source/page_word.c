@@ -22,7 +22,8 @@ struct pt_page_word pt_page_word_of(struct pt_view *v,
 	};
 }
 
-/* mask_of: which blocks of page i hold data, or all that may. */
+/* mask_of returns the blocks of page i that hold data, or all if it was not
+ * searched. */
 static __u64 mask_of(const struct pt_page_word *w, unsigned i,
 		     const __u8 *page)
 {

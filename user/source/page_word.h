@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* page_word: 64 pages of a source in a row, and what a scan finds in them.
- * Threads: of one thread; the source may be seen by many. */
+/* page_word: a scan batch: 64 adjacent pages of a source, and the scan's
+ * result.
+ * Threads: one thread owns a batch; many threads may view the source. */
 #ifndef SOURCE_PAGE_WORD_H
 #define SOURCE_PAGE_WORD_H
 
@@ -8,31 +9,31 @@
 
 struct pt_page_word {
 	struct pt_view *view;
-	const __u8 *pages;	/* the view's, from the first of the word on */
-	__u32 first;		/* which is that page of the view */
-	__u64 gfn;		/* of the first */
-	__u64 wanted;		/* bit: to be scanned */
-	__u64 holes;		/* bit: zero, not to be read */
-	__u64 search;		/* bit: for zero blocks, too */
-	__u64 masks[64];	/* of those wanted: blocks that hold data; of
-				 * those not searched: 0 or all */
-	__u64 contents[64];	/* their digests, wherever they stand, */
-	__u64 digests[64];	/* and where they do */
+	const __u8 *pages;	/* the view's, from the batch's first page on */
+	__u32 first;		/* that page's index in the view */
+	__u64 gfn;		/* of the first page */
+	__u64 wanted;		/* bit: the page is to be scanned */
+	__u64 holes;		/* bit: the page is zero and not read */
+	__u64 search;		/* bit: the page is searched for zero blocks */
+	__u64 masks[64];	/* per wanted page: the blocks that hold data; 0
+				 * or all for a page that was not searched */
+	__u64 contents[64];	/* their digests, for any page number */
+	__u64 digests[64];	/* and for theirs */
 };
 
-/* pt_page_word_of returns the word of the view, which shows region region_idx,
+/* pt_page_word_of returns the batch of the view, which shows region region_idx,
  * that begins with page first, a multiple of 64: all its pages are wanted, and
  * none searched. */
 struct pt_page_word pt_page_word_of(struct pt_view *v,
 				    const struct pt_layout *layout,
 				    __u64 region_idx, __u32 first);
 
-/* pt_page_word_scan loads the pages wanted and fills masks, contents, digests.
+/* pt_page_word_scan loads the wanted pages and fills masks, contents, digests.
  * Errors as pt_view_load. */
 int pt_page_word_scan(struct pt_page_word *w, struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err);
 
-/* pt_page_word_data returns which of the pages wanted are not zero. */
+/* pt_page_word_data returns the wanted pages that are not zero. */
 static inline __u64 pt_page_word_data(const struct pt_page_word *w)
 {
 	__u64 data = 0;
@@ -45,7 +46,8 @@ static inline __u64 pt_page_word_data(const struct pt_page_word *w)
 	return data;
 }
 
-/* pt_page_word_sz returns the bytes that scanning it reads. */
+/* pt_page_word_sz returns the number of bytes that a scan of the batch
+ * reads. */
 static inline __u64 pt_page_word_sz(const struct pt_page_word *w)
 {
 	return __builtin_popcountll(w->wanted & ~w->holes) *

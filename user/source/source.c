@@ -46,8 +46,8 @@ int pt_source_faulted(const struct pt_source *src, const void *addr,
 					"while reading the source");
 }
 
-/* buffer_room returns room for the view's page_cnt pages, behind those that it
- * keeps; NULL if there is no memory. */
+/* buffer_room returns memory for the view's page_cnt pages, behind the kept
+ * ones; NULL if there is none. */
 static __u8 *buffer_room(struct pt_view *v)
 {
 	void *map;

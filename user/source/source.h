@@ -6,19 +6,19 @@
  *   may use       trim memory
  *   must not know frames, connections, what was sent already
  */
-/* source: memory that is to be sent, seen 2 MiB at a time.
+/* source: memory that is to be sent, viewed in regions of 2 MiB.
  *
  * Files (an image, a memfd by its /proc/PID/fd/N, /dev/shm, hugetlbfs) are
  * mapped and read in place.  A process is read through /proc/PID/mem into the
- * view's own buffer, 64 pages at a time; so is a hugetlbfs file with holes, since reading one
- * through a mapping would take a huge page from the pool, and the last region
- * of a file that ends within a page, whose bytes past the end are not ours.
- * Regions of the caller's own are copied there, too.
+ * view's own buffer, 64 pages at a time.  The buffer also serves a hugetlbfs
+ * file with holes, since a read through a mapping would take a huge page from
+ * the pool; the last region of a file that ends within a page, since bytes past
+ * the end are not the file's; and regions of the caller's own.
  *
- * Threads: a source may be viewed by any number of threads, each with a view
- * of its own.  Open and close by one thread, which stays alive in between: the
- * kernel lets go of a stopped process when the thread that stopped it ends.
- * No memory for each page.
+ * Threads: any number of threads may view a source, each with a view of its
+ * own.  One thread opens and closes it, and stays alive in between: the kernel
+ * resumes a stopped process when the thread that stopped it ends.
+ * No memory per page.
  */
 #ifndef PT_MEMORY_SOURCE_H
 #define PT_MEMORY_SOURCE_H
@@ -44,12 +44,13 @@ struct pt_source;
 int pt_source_open_files(struct pt_source **out, const char *const *paths,
 			 unsigned int cnt, struct pt_error *err);
 
-/* pt_source_open_files_as: STILL is what pt_source_open_files does. */
+/* pt_source_open_files_as: pt_source_open_files uses PT_FILES_STILL. */
 enum pt_files {
-	PT_FILES_STILL,		/* mapped where that can be: nobody writes them */
-	PT_FILES_BY_CALL,	/* read by system call: one that is cut short is
-				 * an error, never a SIGBUS */
-	PT_FILES_LIVE,		/* likewise; others write them meanwhile */
+	PT_FILES_STILL,		/* mapped where possible: nobody writes the
+				 * files */
+	PT_FILES_BY_CALL,	/* read by system call: a truncated file is an
+				 * error, never a SIGBUS */
+	PT_FILES_LIVE,		/* likewise; others write the files meanwhile */
 };
 
 int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
@@ -58,21 +59,21 @@ int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
 
 /* pt_source_open_pid opens the private writable mappings of a process, each a
  * segment with gfn = address / 4096, named as in /proc/PID/maps ("[heap]",
- * "[stack]", the file's last part) or "anon".  Left out: shared mappings, those
- * not writable now (code, constants), and devices.
- * All its threads are stopped until pt_source_close; they run on when this
- * thread dies, however it dies.  With keep_running they are not stopped, and
- * the copy mixes moments.
- *   -ESRCH   no such process, or it went away; a zombie or kernel thread
+ * "[stack]", the file's last part) or "anon".  It leaves out shared mappings,
+ * those not writable now (code, constants), and devices.  It stops all threads
+ * of the process until pt_source_close; they resume when the calling thread
+ * dies, however it dies.  With keep_running they are not stopped, and the copy
+ * is not a consistent snapshot.
+ *   -ESRCH   no such process, or it has ended; a zombie or kernel thread
  *   -EINVAL  pid is a thread of another process, or ourselves
  *   -EPERM, -EACCES   not allowed; traced by another (named)
- *   -ENODATA nothing private and writable
+ *   -ENODATA no private writable mapping
  *   -ETIMEDOUT  a thread did not stop within 5 s
  *   -ENOMEM */
 int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 		       struct pt_error *err);
 
-/* pt_source_open_regions takes memory of the caller's own, each region a segment.
+/* pt_source_open_regions opens the caller's own memory, each region a segment.
  * The caller may write it while it is sent, and keeps it mapped until
  * pt_source_close.  Errors as pt_regions_sort. */
 int pt_source_open_regions(struct pt_source **out,
@@ -83,33 +84,34 @@ int pt_source_open_regions(struct pt_source **out,
  * reads of a page may differ. */
 bool pt_source_may_change(const struct pt_source *src);
 
-/* pt_source_close lets a stopped process go on.  NULL is fine. */
+/* pt_source_close resumes a stopped process.  NULL is allowed. */
 void pt_source_close(struct pt_source *src);
 
-/* pt_source_segments returns the table for pt_layout_create and OPEN; it is
- * the source's and lives as long. */
+/* pt_source_segments returns the table for pt_layout_create and OPEN, which the
+ * source owns. */
 const struct pt_segment *pt_source_segments(const struct pt_source *src,
 					    __u32 *cnt);
 
 /* pt_piece: the part of a segment that a view shows. */
 struct pt_piece {
 	__u32 seg;		/* index of the segment */
-	__u32 sz;		/* bytes, 1..2 MiB; under 2 MiB: up to its end */
+	__u32 sz;		/* bytes, 1..2 MiB; under 2 MiB: up to its
+				 * end */
 	__u64 off;		/* bytes into it, a multiple of 2 MiB */
 };
 
-/* pt_view: one region of a source.  Of one thread and one source. */
+/* pt_view: one region of a source.  One thread owns it, for one source. */
 struct pt_view {
 	const __u8 *pages;	/* page_cnt * 4096 bytes, bytes past the end of
-				 * the segment zero; to be read once they were
-				 * loaded, but never the holes */
+				 * the segment zero; readable once loaded,
+				 * except holes */
 	__u32 page_cnt;		/* 1..512 */
 	bool is_stable;		/* pages stays valid until pt_source_close; else
-				 * as long as pt_view_keeps says */
+				 * as long as pt_view_keeps allows */
 	__u64 holes[8];		/* bit i % 64 of [i / 64]: page i is known to be
 				 * zero and was not read; 0 from page_cnt on */
-	/* the rest is the source's */
-	struct pt_piece piece;	/* what it shows */
+	/* The following fields are the source's. */
+	struct pt_piece piece;	/* the shown part */
 	__u8 *staged;		/* its pages in buffer; NULL: in place */
 	__u8 *buffer;		/* 2 MiB, or NULL while none was needed */
 	__u32 kept_cnt;		/* pages of the buffer that were shown */
@@ -120,11 +122,13 @@ struct pt_view {
 };
 
 void pt_view_init(struct pt_view *v);
-void pt_view_free(struct pt_view *v);	/* as after init; twice is fine */
+void pt_view_free(struct pt_view *v);	/* as after init; a second call does
+					 * nothing */
 
-/* pt_view_keeps: all that v showed since it was made, or since pt_view_drop,
- * stays valid when it shows a region of page_cnt pages next.  Small regions
- * share the buffer.  A view that has no room drops what it showed by itself. */
+/* pt_view_keeps: all pages that v showed since it was made, or since
+ * pt_view_drop, stay valid when it next shows a region of page_cnt pages.
+ * Small regions share the buffer.  A view with a full buffer drops them by
+ * itself. */
 static inline bool pt_view_keeps(const struct pt_view *v, __u32 page_cnt)
 {
 	return v->kept_cnt + page_cnt <= PT_REGION_PAGES;
@@ -135,7 +139,7 @@ static inline void pt_view_drop(struct pt_view *v)
 	v->kept_cnt = 0;
 }
 
-/* pt_view_word returns which of the 64 pages from first on there are. */
+/* pt_view_word returns the existing pages among the 64 from first on. */
 static inline __u64 pt_view_word(const struct pt_view *v, __u32 first)
 {
 	__u32 cnt = v->page_cnt - first;
@@ -159,11 +163,11 @@ static inline bool pt_view_is_hole_whole(const struct pt_view *v)
 }
 
 /* pt_source_view makes v show region region_idx of l, which was made from this
- * source's segments.  Some system calls for each region, none for a page.
- * Returns 0 or
+ * source's segments.  It needs some system calls for each region, none for a
+ * page.  Returns 0 or
  *   -EIO     cut short, grown or failing while it is read; a mapping that went
  *            away (only with keep_running)
- *   -ESRCH   the process went away
+ *   -ESRCH   the process has ended
  *   -ENOMEM
  * A file that is cut short after this call raises SIGBUS where v->pages is
  * read: read it inside of a pt_guard, and give pt_source_fault the address. */
@@ -171,32 +175,32 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 		   const struct pt_layout *l, __u64 region_idx,
 		   struct pt_error *err);
 
-/* pt_view_load makes those pages of the view readable, of the 64 from first on, a
- * multiple of 64, that are in bits and no holes.  Where a source may change this is
- * the one time that they are read: all that is computed of a page, and what is sent
- * of it, is of these bytes.  A word at a time, so that they are in the cache
- * meanwhile.  Errors as pt_source_view. */
+/* pt_view_load makes pages of the view readable: those in bits that are no
+ * holes, among the 64 from first on, a multiple of 64.  Where a source may
+ * change this is the only read of these pages: masks, digests and frames all
+ * use these bytes.  One batch at a time keeps them in the cache meanwhile.
+ * Errors as pt_source_view. */
 int pt_view_load(struct pt_source *src, struct pt_view *v, __u32 first,
 		 __u64 bits, struct pt_error *err);
 
 /* pt_source_page returns the 4096 bytes of page page_idx of l, bytes past the
- * end of its segment zero: to look once more at a page that a view showed to
- * hold data, since reading a hole may fill it.
- * Of a mapped file they are the mapping: no system call, valid until
- * pt_source_close, and to be read inside of a pt_guard, as v->pages is.  Else,
- * and where the file ends within the page, one system call reads them into
- * buffer, 4096 bytes of the caller's.
- * NULL: it cannot be read any more; pt_source_view would say why. */
+ * end of its segment zero.  It rereads a page in which a view showed data,
+ * since a read of a hole may fill it.  For a mapped file it returns the
+ * mapping: no system call, valid until pt_source_close, to be read inside of a
+ * pt_guard, as v->pages is.  Else, and where the file ends within the page, one
+ * system call reads the bytes into buffer, 4096 bytes of the caller's.  NULL:
+ * they cannot be read any more; pt_source_view would give the cause. */
 const __u8 *pt_source_page(const struct pt_source *src,
 			   const struct pt_layout *l, __u64 page_idx,
 			   void *buffer);
 
-/* pt_source_fault: what to say of a SIGBUS at addr.  Returns -EIO and fills
+/* pt_source_fault sets the error for a SIGBUS at addr.  Returns -EIO and fills
  * err if addr is in a mapping of this source; 0 if it is not. */
 int pt_source_fault(const struct pt_source *src, const void *addr,
 		    struct pt_error *err);
 
-/* pt_source_faulted: the same for who was reading this source: always -EIO. */
+/* pt_source_faulted: the same for a fault while this source was read: always
+ * -EIO. */
 int pt_source_faulted(const struct pt_source *src, const void *addr,
 		      struct pt_error *err);
 

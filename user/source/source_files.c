@@ -19,7 +19,8 @@ struct file {
 	__u8 *map;	/* NULL: read by pread(2) */
 	__u64 sz;	/* bytes, when it was opened */
 	char *path;
-	/* By page, 512 bits a region: a view found it to be no hole. */
+	/* One bit per page, 512 bits per region: a view found the page to be no
+	 * hole. */
 	_Atomic __u64 *known;
 };
 
@@ -35,9 +36,9 @@ static int fail(struct pt_error *err, int code, const char *path,
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s", path, cause);
 }
 
-/* is_mappable: reading a hole of a hugetlbfs file through a mapping would
- * take a huge page for it, so only one without holes is mapped.  Without a guard
- * a file that is cut short would end the process. */
+/* is_mappable: a read of a hole in a hugetlbfs file through a mapping would
+ * take a huge page, so only a file without holes is mapped.  Without a guard a
+ * truncated file would end the process. */
 static bool is_mappable(int fd, const struct stat *st)
 {
 	struct statfs fs;
@@ -151,9 +152,10 @@ static int files_fault(const struct pt_source *src, const void *addr,
 	return 0;
 }
 
-/* extent_find makes [v->data_off, v->data_end) the first data at or after
- * off; both are the end of the file if there is none, and the same if it begins
- * at end or later: to find where it ends, the kernel goes through all of it. */
+/* extent_find makes [v->data_off, v->data_end) the first data at or after off.
+ * Both are the end of the file if there is none, or if the data begins at end
+ * or later: its end would be expensive, since the kernel walks all its
+ * pages. */
 static void extent_find(struct pt_view *v, const struct file *f, __u32 seg,
 			__u64 off, __u64 end)
 {
@@ -168,7 +170,7 @@ static void extent_find(struct pt_view *v, const struct file *f, __u32 seg,
 		v->data_off = v->data_end = f->sz;
 		return;
 	}
-	/* A file system that knows no holes has data everywhere. */
+	/* A file system without holes reports data everywhere. */
 	v->data_off = at < 0 ? off : (__u64)at;
 	v->data_end = v->data_off;
 	if (v->data_off >= end)
@@ -208,7 +210,7 @@ static _Atomic __u64 *known_of(const struct file *f,
 	return &f->known[piece->off / PT_REGION_SZ * (PT_REGION_PAGES / 64)];
 }
 
-/* is_hole_still: nothing was written from off to end, once a hole. */
+/* is_hole_still: the file has no data from off to end, once a hole. */
 static bool is_hole_still(struct pt_view *v, const struct file *f, __u32 seg,
 			  __u64 off, __u64 end)
 {
@@ -221,14 +223,15 @@ static bool is_hole_still(struct pt_view *v, const struct file *f, __u32 seg,
 	v->known_off = off;
 	v->data_off = at < 0 && errno == ENXIO ? f->sz :
 		      at < 0 ? off : (__u64)at;
-	v->data_end = v->data_off;	/* not known: to look costs more */
+	v->data_end = v->data_off;	/* unknown: the search would cost
+					 * more */
 	return end <= v->data_off;
 }
 
 /* holes_recall marks the pages that were holes when the region was seen before,
- * if they are still.  What was data is read, whatever became of it; to ask where
- * data ends has the kernel go through all of it, page by page.  Returns whether
- * that is all there is to mark. */
+ * if they still are.  Former data is always read, since the kernel finds the
+ * end of data by walking all its pages.  Returns whether no more holes remain
+ * to be marked. */
 static bool holes_recall(struct pt_view *v, const struct file *f,
 			 const struct pt_piece *piece)
 {
@@ -303,15 +306,16 @@ static int files_view(struct pt_source *src, struct pt_view *v,
 	const struct file *f = &((struct files *)src)->files[piece->seg];
 	int code;
 
-	/* Cheap beside 2 MiB, and finds most changes without a SIGBUS. */
+	/* This costs little beside 2 MiB, and finds most changes without a
+	 * SIGBUS. */
 	code = size_check(f, err);
 	if (code)
 		return code;
 	holes_mark(v, f, piece);
-	/* What a mapping shows past the end of the file is anybody's: then it is
-	 * read.  Else the mapping itself.  Whoever reads it faults its pages in,
-	 * sixteen at a time (the kernel's fault-around): cheaper than to ask for
-	 * them by madvise(2), and nothing for those that are there already. */
+	/* The bytes of a mapping past the end of the file are undefined; there
+	 * the view uses the buffer, else the mapping itself.  A read faults its
+	 * pages in, sixteen at a time (the kernel's fault-around), which is
+	 * cheaper than madvise(2) and free for pages that are present. */
 	if (f->map && piece->sz % PT_PAGE_SZ == 0)
 		v->pages = f->map + piece->off;
 	return 0;

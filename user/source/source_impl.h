@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* source_impl: what the kinds of source have in common; for user/memory
+/* source_impl: the interface that a kind of source implements; for user/source
  * alone.  A kind embeds struct pt_source as its first member. */
 #ifndef PT_MEMORY_SOURCE_IMPL_H
 #define PT_MEMORY_SOURCE_IMPL_H
@@ -15,8 +15,8 @@ struct pt_source_ops {
 	 * bytes past the segment's end need not be written. */
 	int (*load)(const struct pt_source *src, const struct pt_piece *piece,
 		    __u32 first, __u32 end, __u8 *to, struct pt_error *err);
-	/* off: bytes into the segment, a multiple of 4096; sz: of them that are
-	 * the segment's, 1..4096; what it reads into buffer. */
+	/* off: bytes into the segment, a multiple of 4096; sz: the bytes of
+	 * that page inside the segment, 1..4096; a copy goes to buffer. */
 	const __u8 *(*page)(const struct pt_source *src, __u32 seg, __u64 off,
 			    __u32 sz, void *buffer);
 	int (*fault)(const struct pt_source *src, const void *addr,
@@ -34,15 +34,15 @@ struct pt_source {
 /* pt_view_set_holes marks pages [first, end) as holes. */
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end);
 
-/* pt_view_run returns the end of the run of pages from `first` on that are
- * all holes, or all none; v->page_cnt ends it. */
+/* pt_view_run returns the end of the run of pages from `first` on that are all
+ * holes, or all none; v->page_cnt ends it. */
 __u32 pt_view_run(const struct pt_view *v, __u32 first);
 
-/* pt_source_pread returns whether all sz bytes, up to a page, were there. */
+/* pt_source_pread returns whether all sz bytes, up to a page, were read. */
 bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off);
 
-/* pt_segment_set_name copies the last part of path that fits, in printable
- * ASCII: other bytes become '?'. */
+/* pt_segment_set_name copies the last part of path, as far as it fits, in
+ * printable ASCII: other bytes become '?'. */
 void pt_segment_set_name(struct pt_segment *seg, const char *path);
 
 #endif

@@ -21,9 +21,9 @@ struct process {
 	int mem;		/* /proc/PID/mem */
 	int pagemap;		/* /proc/PID/pagemap */
 	struct pt_freeze *freeze;	/* NULL: it runs on */
-	bool *is_anonymous;	/* of each segment: what was never written
+	bool *is_anonymous;	/* per segment: a page that was never written
 				 * reads as zero, not as a file's content */
-	__u32 capacity;		/* segments that there is room for */
+	__u32 capacity;		/* capacity of the segments' table */
 };
 
 static int gone(const struct process *p, struct pt_error *err)
@@ -70,7 +70,7 @@ static int segment_add(struct process *p, __u64 start, __u64 end,
 	return 0;
 }
 
-/* is_device: its pages are not memory, and reading them may do things. */
+/* is_device: its pages are not memory, and a read may have side effects. */
 static bool is_device(const char *path)
 {
 	return !strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9) &&
@@ -214,14 +214,14 @@ static const struct pt_source_ops process_ops = {
 	.close = process_close,
 };
 
-/* pid_check refuses what is no process with memory. */
+/* pid_check refuses a number that names no process with memory. */
 static int pid_check(pid_t pid, struct pt_error *err)
 {
 	long leader = pt_proc_number(pid, "Tgid:");
 
 	if (pid <= 0 || leader < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
-				    "process %d: there is none", pid);
+				    "process %d: no such process", pid);
 	if (leader != pid)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "process %d: it is a thread of process %ld "
@@ -265,8 +265,8 @@ static int task_open(pid_t pid, pid_t tid, const char *name,
 			    strerror(errno));
 }
 
-/* process_map opens its files in /proc, by a thread that lives: the first
- * one may have ended before the others. */
+/* process_map opens its files in /proc, by the thread number of a living
+ * thread: the first thread may have ended before the others. */
 static int process_map(struct process *p, struct pt_error *err)
 {
 	pid_t tid = p->pid;

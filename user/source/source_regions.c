@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The caller's own memory.  Its pages are copied before they are looked at: the
- * caller may write them at any time. */
+/* The caller's own memory.  A page is copied before it is scanned: the caller
+ * may write it at any time. */
 #include "source/source_impl.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static int regions_view(struct pt_source *src, struct pt_view *v,
 	(void)v;
 	(void)piece;
 	(void)err;
-	return 0;	/* nothing is known of it but by reading */
+	return 0;	/* holes are found only by reading */
 }
 
 static int regions_load(const struct pt_source *src,
@@ -70,7 +70,7 @@ static int regions_fault(const struct pt_source *src, const void *addr,
 	(void)src;
 	(void)addr;
 	(void)err;
-	return 0;	/* only copies of it are shown */
+	return 0;	/* views show only copies of it */
 }
 
 static void regions_close(struct pt_source *src)
