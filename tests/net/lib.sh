@@ -217,7 +217,7 @@ on() { show hosts_run "$net" "$@"; }
 receive_begin()
 {
 	receive_launch "$@"
-	wait_until 10 receive_is_ready "$1"
+	wait_until 60 receive_is_ready "$1"
 }
 
 receive_launch()
