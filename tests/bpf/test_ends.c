@@ -297,6 +297,41 @@ static void test_misuse(void **state)
 	close_all(&e);
 }
 
+/* A start that failed is not repeated: what it reserved is not reserved twice. */
+static void test_starts_once(void **state)
+{
+	struct ends e = opened(0);
+	struct pt_error err;
+
+	(void)state;
+	run("touch %s", copy);
+	in(there);
+	assert_int_equal(pt_receiver_start(e.receiver, &err), -EEXIST);
+	unlink(copy);
+	assert_int_equal(pt_receiver_start(e.receiver, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "starts once"));
+	assert_int_equal(pt_receiver_step(e.receiver, &err), -EINVAL);
+	close_all(&e);
+}
+
+/* What was started is known after its end, too. */
+static void test_info_after_the_end(void **state)
+{
+	struct pt_receiver_info before, after;
+	struct ends e = opened(0);
+
+	(void)state;
+	start(&e);
+	pt_receiver_info(e.receiver, &before);
+	assert_string_equal(before.listen, "10.9.0.2:16644");
+	until_both_end(&e);
+	pt_receiver_info(e.receiver, &after);
+	assert_string_equal(after.listen, before.listen);
+	assert_int_equal(after.program_id, before.program_id);
+	assert_int_equal(after.queue_cnt, before.queue_cnt);
+	close_all(&e);
+}
+
 /* interrupted: the sender says so, and the receiver hears of it. */
 static void interrupted(const struct ends *e)
 {
@@ -418,6 +453,8 @@ int main(void)
 		cmocka_unit_test(test_setup_waits_for_no_tick),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_starts_once),
+		cmocka_unit_test(test_info_after_the_end),
 		cmocka_unit_test(test_cancel_at_once),
 		cmocka_unit_test(test_cancel_by_another_thread),
 		cmocka_unit_test(test_cancelled_receiver),

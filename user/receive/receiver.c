@@ -163,10 +163,16 @@ free_receiver:
 void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info)
 {
+	*info = r->info;
+}
+
+/* note_info: what pt_receiver_info says from now on, also when all is closed. */
+static void note_info(struct pt_receiver *r)
+{
+	struct pt_receiver_info *info = &r->info;
 	struct pt_program_info program;
 	struct pt_xsk_info xsk;
 
-	memset(info, 0, sizeof(*info));
 	pt_address_print(pt_listener_address(r->listener), info->listen);
 	pt_program_info(r->host.program, &program);
 	pt_xsk_info(r->host.xsks[0], &xsk);
@@ -193,13 +199,15 @@ int pt_receiver_start(struct pt_receiver *r, struct pt_error *err)
 {
 	int ret;
 
-	if (r->state != PT_RECEIVER_OPEN)
+	if (r->was_started)
 		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
 				    "a receiver starts once");
+	r->was_started = true;
 	pthread_mutex_lock(&r->lock);
 	ret = start(r, err);
 	if (!ret) {
 		r->state = PT_RECEIVER_SERVES;
+		note_info(r);
 		pt_receiver_watch(r);
 	}
 	pthread_mutex_unlock(&r->lock);

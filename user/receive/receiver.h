@@ -140,14 +140,15 @@ struct pt_receiver;
 int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg,
 		     struct pt_error *err);
 
-/* pt_receiver_info, once started, by control. */
+/* pt_receiver_info, once started, by control, until close.  It describes what was
+ * started, also once that has ended. */
 void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info);
 
 /* pt_receiver_start, once, checks that the image can be made, as who the process is
  * now, allocates what is to be, binds the sockets, and starts the queues' threads.  It
  * waits for a carrier that was reset, and for prealloc_sz; -ECANCELED: it was cancelled
- * meanwhile. */
+ * meanwhile.  -EINVAL: it was started before, even if that failed: close it. */
 int pt_receiver_start(struct pt_receiver *r, struct pt_error *err);
 
 /* pt_receiver_fd: for poll and epoll, POLLIN only: step has something to do.  Valid

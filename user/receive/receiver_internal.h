@@ -18,7 +18,7 @@
 
 /* pt_receiver_state, in the order in which they are passed. */
 enum pt_receiver_state {
-	PT_RECEIVER_OPEN,	/* not started */
+	PT_RECEIVER_OPEN,	/* not started, or that failed */
 	PT_RECEIVER_SERVES,
 	PT_RECEIVER_COMMITS,	/* ends; commits are given a moment */
 	PT_RECEIVER_PARTS,	/* peers read their last message */
@@ -50,6 +50,8 @@ struct pt_receiver {
 	struct pt_receiver_cfg cfg;	/* with the defaults in place of zeroes */
 	enum pt_receiver_state state;
 	pthread_mutex_t lock;	/* recursive: events may ask for the status */
+	bool was_started;	/* successfully or not: it is not again */
+	struct pt_receiver_info info;	/* since it started */
 	struct pt_receiver_loop loop;
 	struct pt_receiver_end end;
 	struct pt_rx_host host;
