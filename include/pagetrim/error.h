@@ -40,10 +40,24 @@ struct pt_error {
 /* pt_error_set fills err (which may be NULL) and returns code, so that a
  * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`.
  * A text in parentheses at the end of fmt or of its last operand is the hint.
- * An option is written as {zero-copy}: see base/option_names.h. */
+ * An option is written in fmt as {zero-copy}: see base/option_names.h.  An operand
+ * is printed as it is, for it may be a path of the user's or a text of the peer's. */
 __attribute__((format(printf, 4, 5))) int
 pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 	     const char *fmt, ...);
+
+/* pt_error_print and pt_error_vprint print a part of an error's text by the same
+ * rule, into sz bytes. */
+__attribute__((format(printf, 3, 4)))
+void pt_error_print(char *text, size_t sz, const char *fmt, ...);
+__attribute__((format(printf, 3, 0)))
+void pt_error_vprint(char *text, size_t sz, const char *fmt, va_list args);
+
+#define PT_ERROR_OWN_SZ	256
+
+/* pt_error_own writes text, a literal of our own, into to with its options named,
+ * and returns to: for an operand that is ours.  A longer text is cut. */
+const char *pt_error_own(char to[PT_ERROR_OWN_SZ], const char *text);
 
 /* pt_error_with_dashes chooses how texts name an option from now on: as on the
  * command line, "--zero-copy", or as a field, "zero_copy", the default.  It

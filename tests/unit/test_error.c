@@ -66,6 +66,26 @@ static void options_are_named(void **state)
 	expect_hint("(mtu 9000 works)", "too large ({mtu} 9000 works)");
 }
 
+/* A path or a peer's text may read as a marker: it is printed as it is. */
+static void operands_stay(void **state)
+{
+	char text[64], own[PT_ERROR_OWN_SZ];
+
+	(void)state;
+	assert_string_equal(set("%s: {mtu}: %s", "/tmp/{with}", "{dev").text,
+			    "/tmp/{with}: mtu: {dev");
+	assert_string_equal(set("%s}", "{mtu").text, "{mtu}");
+	pt_error_print(text, sizeof(text), "{mtu} of %s", "{mtu}");
+	assert_string_equal(text, "mtu of {mtu}");
+	pt_error_print(text, 6, "{zero-copy}");
+	assert_string_equal(text, "zero_");
+	pt_error_with_dashes(true);
+	assert_string_equal(set("%s: use %s", "{with}",
+				pt_error_own(own, "{mtu} 9000")).text,
+			    "{with}: use --mtu 9000");
+	pt_error_with_dashes(false);
+}
+
 static void long_texts_are_cut(void **state)
 {
 	char operand[600];
@@ -181,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hint_is_found),
 		cmocka_unit_test(options_are_named),
+		cmocka_unit_test(operands_stay),
 		cmocka_unit_test(long_texts_are_cut),
 		cmocka_unit_test(texts_are_nobodys_command_line),
 	};

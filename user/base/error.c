@@ -4,7 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pagetrim/check.h>
 #include "base/option_names.h"
+
+#define FMT_SZ	1024	/* bytes of a format, twice what a text has */
 
 static const char *const names[] = {
 #define X(name) name,
@@ -95,6 +98,32 @@ static bool ends_with_operand(const char *fmt)
 	return at && fmt[at - 1] == '%';
 }
 
+void pt_error_vprint(char *text, size_t sz, const char *fmt, va_list args)
+{
+	char named[FMT_SZ];
+
+	pt_check(strlen(fmt) < sizeof(named));
+	strcpy(named, fmt);
+	name_options(named);
+	vsnprintf(text, sz, named, args);
+}
+
+void pt_error_print(char *text, size_t sz, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	pt_error_vprint(text, sz, fmt, args);
+	va_end(args);
+}
+
+const char *pt_error_own(char to[PT_ERROR_OWN_SZ], const char *text)
+{
+	snprintf(to, PT_ERROR_OWN_SZ, "%s", text);
+	name_options(to);
+	return to;
+}
+
 int pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 		 const char *fmt, ...)
 {
@@ -104,9 +133,8 @@ int pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 		return code;
 	err->exit = exit;
 	va_start(args, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, args);
+	pt_error_vprint(err->text, sizeof(err->text), fmt, args);
 	va_end(args);
-	name_options(err->text);
 	/* An operand elsewhere, "eth0 (old)", is no hint. */
 	err->hint_at = ends_with(fmt, ")") || ends_with_operand(fmt)
 		? hint_of(err->text) : 0;

@@ -98,14 +98,16 @@ static int hello_agree(struct pt_conn *c, const struct pt_msg_hello *theirs,
  * HELLO, so that it can report the cause; without a key we are no secret. */
 static int refuse(struct pt_conn *c, struct pt_error *err)
 {
+	char own[PT_ERROR_OWN_SZ];
+
 	if (c->tls || c->in[c->in_at] < 20 || c->in[c->in_at] > 23)
 		return pt_conn_fail(c, -EPROTO, "is not pagetrim (is the port "
 				    "right?)", err);
 	if (!c->greeted)
 		pt_conn_hello_send(c, NULL);
-	return pt_conn_fail(c, -EPROTO, "speaks TLS, we were told {insecure} "
-			    "(give both ends {psk} or {tls-cert}, or both "
-			    "{insecure})", err);
+	pt_error_own(own, "speaks TLS, we were told {insecure} (give both ends "
+		     "{psk} or {tls-cert}, or both {insecure})");
+	return pt_conn_fail(c, -EPROTO, own, err);
 }
 
 int pt_conn_hello_recv(struct pt_conn *c, struct pt_error *err)

@@ -13,6 +13,7 @@
 
 static int fail(struct pt_error *err, const char *path, int code)
 {
+	char own[PT_ERROR_OWN_SZ];
 	const char *remedy = "";
 
 	switch (code) {
@@ -35,7 +36,7 @@ static int fail(struct pt_error *err, const char *path, int code)
 		break;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", path,
-			    strerror(-code), remedy);
+			    strerror(-code), pt_error_own(own, remedy));
 }
 
 static int connect_to(const char *path, struct pt_error *err)

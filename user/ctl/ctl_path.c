@@ -19,6 +19,7 @@
 
 int pt_ctl_path_fail(const char *path, int code, struct pt_error *err)
 {
+	char own[PT_ERROR_OWN_SZ];
 	const char *remedy = "";
 
 	switch (code) {
@@ -50,7 +51,7 @@ int pt_ctl_path_fail(const char *path, int code, struct pt_error *err)
 		break;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, code, "{control} %s: %s%s", path,
-			    strerror(-code), remedy);
+			    strerror(-code), pt_error_own(own, remedy));
 }
 
 static int set_address(struct sockaddr_un *addr, const char *path,

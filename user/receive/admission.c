@@ -70,14 +70,14 @@ static int check_sz(const struct pt_admitted *t, enum by by, __u64 had_sz,
 		    __u64 sz, __u64 max_sz, const char *what,
 		    const char *option, struct pt_error *err)
 {
-	char text[PT_TLS_NAME_SZ + PT_ADDRESS_TEXT_SZ];
+	char text[PT_TLS_NAME_SZ + PT_ADDRESS_TEXT_SZ], own[PT_ERROR_OWN_SZ];
 
 	if (!max_sz || sz <= max_sz - had_sz)
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -EDQUOT, "%s: %s of %llu bytes, "
 			    "and %llu are left of %llu for %s (receive %s)",
 			    subject(t, by, text), what, sz, max_sz - had_sz,
-			    max_sz, of_one[by], option);
+			    max_sz, of_one[by], pt_error_own(own, option));
 }
 
 int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,

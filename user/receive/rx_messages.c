@@ -69,11 +69,11 @@ static int take_lane_set(struct pt_rx_session *s,
 		: -ENOENT;
 
 	if (ret)
-		return pt_error_set(err, PT_EXIT_PEER, ret, "%s: lane %u on "
-				    "queue %u: %s", s->report.peer, m->lane,
-				    m->queue, ret == -ENOSPC ?
-				    "too many lanes (start receive with more "
-				    "{queues})" : "no such lane or queue");
+		return pt_error_set(err, PT_EXIT_PEER, ret, ret == -ENOSPC ?
+				    "%s: lane %u on queue %u: too many lanes "
+				    "(start receive with more {queues})" :
+				    "%s: lane %u on queue %u: no such lane or "
+				    "queue", s->report.peer, m->lane, m->queue);
 	s->watch.lanes_set += was_due;
 	s->intake.lanes[m->lane].is_asked = false;
 	s->intake.lanes[m->lane].looked_accepted = ~0ULL;

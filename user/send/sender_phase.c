@@ -92,6 +92,8 @@ static void go(struct pt_sender *s)
  * its storage says so, and each time is a move. */
 int pt_sender_owed(struct pt_sender *s, const char *what)
 {
+	char own[PT_ERROR_OWN_SZ];
+
 	pt_due_look(&s->due, pt_clock_ns(), true, s->moves +
 		    (pt_send_files_sent_sz(s->files) >> FILES_LOG2));
 	if (!pt_due_is_over(&s->due))
@@ -99,7 +101,7 @@ int pt_sender_owed(struct pt_sender *s, const char *what)
 	return pt_error_set(&s->error, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but "
 			    "has not said %s for %.1f s (the deadline is %u "
 			    "times {peer-timeout}; is it stuck? its log tells)",
-			    pt_conn_peer_text(s->conn), what,
+			    pt_conn_peer_text(s->conn), pt_error_own(own, what),
 			    s->due.still_ns / 1e9, PT_DUE_TIMEOUTS);
 }
 

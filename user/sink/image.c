@@ -15,6 +15,7 @@
 int pt_image_fail(const struct pt_image *s, const char *what,
 		 struct pt_error *err)
 {
+	char own_what[PT_ERROR_OWN_SZ], own_remedy[PT_ERROR_OWN_SZ];
 	int code = errno;
 	const char *remedy = "";
 
@@ -42,7 +43,8 @@ int pt_image_fail(const struct pt_image *s, const char *what,
 		break;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, -code, "%s: %s: %s%s", s->path,
-			    what, strerror(code), remedy);
+			    pt_error_own(own_what, what), strerror(code),
+			    pt_error_own(own_remedy, remedy));
 }
 
 /* --- create ---------------------------------------------------------- */
@@ -195,6 +197,7 @@ int pt_image_check_folder(const char *path, struct pt_error *err)
 	int fd = pt_path_folder(path);
 	int code = fd < 0 ? fd : 0;
 	const char *remedy = "run it as a user who may write there: {user}";
+	char own[PT_ERROR_OWN_SZ];
 
 	if (fd >= 0 && !may_write(fd))
 		code = -errno;
@@ -209,7 +212,7 @@ int pt_image_check_folder(const char *path, struct pt_error *err)
 	else if (code == -ELOOP)
 		remedy = "a symbolic link on the way is another user's";
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s)", path,
-			    strerror(-code), remedy);
+			    strerror(-code), pt_error_own(own, remedy));
 }
 
 /* image_ops: the operations of this kind of sink. */

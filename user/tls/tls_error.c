@@ -14,7 +14,7 @@ int pt_tls_why(struct pt_tls_stream *s, int code, const char *fmt, ...)
 	if (s->why[0])
 		return code;
 	va_start(args, fmt);
-	vsnprintf(s->why, sizeof(s->why), fmt, args);
+	pt_error_vprint(s->why, sizeof(s->why), fmt, args);
 	va_end(args);
 	return code;
 }
@@ -22,8 +22,9 @@ int pt_tls_why(struct pt_tls_stream *s, int code, const char *fmt, ...)
 /* refused: the peer sent an alert, which does not state the reason. */
 static int refused(struct pt_tls_stream *s)
 {
-	const char *side = s->tls->role == PT_ROLE_SENDER ? "tls-peer" :
-			   "tls-hostname";
+	const char *side = s->tls->role == PT_ROLE_SENDER ? "{tls-peer}" :
+			   "{tls-hostname}";
+	char own[PT_ERROR_OWN_SZ];
 
 	if (s->tls->has_psk)
 		return pt_tls_why(s, -EKEYREJECTED, "refuses our pre-shared "
@@ -31,7 +32,8 @@ static int refused(struct pt_tls_stream *s)
 				  "hosts; the peer's log tells more)");
 	return pt_tls_why(s, -EKEYREJECTED, "refuses our certificate (does it "
 			  "trust our CA, is the certificate valid today, does "
-			  "its --%s name us? the peer's log tells)", side);
+			  "its %s name us? the peer's log tells)",
+			  pt_error_own(own, side));
 }
 
 static int unmatched(struct pt_tls_stream *s)

@@ -190,15 +190,16 @@ void pt_occupant_remedy(const struct pt_occupant *o, const char *dev,
 	if (!o->hook.prog_id)
 		snprintf(text, sz, "try again");
 	else if (!strcmp(o->hook.name, DISPATCHER_NAME))
-		snprintf(text, sz, "'pagetrim attach {dev} %s' puts ours beside "
-			 "it, if its programs and the kernel can", dev);
+		pt_error_print(text, sz, "'pagetrim attach {dev} %s' puts ours "
+			       "beside it, if its programs and the kernel can",
+			       dev);
 	else if (!strcmp(o->hook.name, PT_PASS_NAME))
-		snprintf(text, sz, "wait until that sender ends; without "
-			 "{generic} both run on %s", dev);
+		pt_error_print(text, sz, "wait until that sender ends; without "
+			       "{generic} both run on %s", dev);
 	else if (!strcmp(o->hook.name, PT_PROGRAM_NAME))
-		snprintf(text, sz, "wait until it ends, or use another device; "
-			 "several receivers share one after 'pagetrim attach "
-			 "{dev} %s'", dev);
+		pt_error_print(text, sz, "wait until it ends, or use another "
+			       "device; several receivers share one after "
+			       "'pagetrim attach {dev} %s'", dev);
 	else if (o->pid)
 		snprintf(text, sz, "use another device, or end pid %d if nobody "
 			 "needs it", o->pid);

@@ -100,10 +100,10 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 		return fail_held(err, dev);
 	case -EOPNOTSUPP:
 		return pt_error_set(err, PT_EXIT_HOST, code,
-			"%s: driver %s has no %s XDP (%s)", dev->name,
-			dev->driver[0] ? dev->driver : "?",
-			cfg->generic ? "generic" : "native",
-			cfg->generic ? "use another device" : "use {generic}");
+			cfg->generic ?
+			"%s: driver %s has no generic XDP (use another device)" :
+			"%s: driver %s has no native XDP (use {generic})",
+			dev->name, dev->driver[0] ? dev->driver : "?");
 	case -EPERM:
 	case -EACCES:
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
@@ -134,8 +134,8 @@ int program_fail_version(struct pt_error *err, struct pt_program *p)
 			   "its pins are to be seen";
 
 	if (!program_find_pins(p))
-		snprintf(remedy, sizeof(remedy), "pagetrim detach {dev} %s, "
-			 "then attach", dev);
+		pt_error_print(remedy, sizeof(remedy), "pagetrim detach {dev} "
+			       "%s, then attach", dev);
 	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: the program on it "
 			    "is of another version of pagetrim (%s)", dev,
 			    remedy);

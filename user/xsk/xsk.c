@@ -179,7 +179,7 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 {
 	size_t chunk_cnt = (size_t)fill_cnt(cfg) + cfg->tx_chunk_cnt;
 	const char *dev = cfg->device->name, *remedy;
-	char memlock[96];
+	char memlock[96], own[PT_ERROR_OWN_SZ];
 
 	switch (code) {
 	case -ECANCELED:
@@ -225,7 +225,8 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 				    strerror(-code));
 	return pt_error_set(err, PT_EXIT_HOST, code,
 			    "%s queue %u: cannot open an AF_XDP socket: %s "
-			    "(%s)", dev, cfg->queue, strerror(-code), remedy);
+			    "(%s)", dev, cfg->queue, strerror(-code),
+			    pt_error_own(own, remedy));
 }
 
 static void unbind(struct pt_xsk *x)
