@@ -103,7 +103,7 @@ one_that_floods()
 # sender of the same address comes in when they are gone.
 places_are_free_again()
 {
-	local i
+	local i timeout_s=3	# they are still there when one more comes
 
 	serve
 	for i in 0 1 2; do

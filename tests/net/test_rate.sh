@@ -266,7 +266,7 @@ refuses()
 paths()
 {
 	show hosts_up "$net"
-	rate=1M under_way 100000 --control control "$(image even)"
+	rate=256K under_way 100000 --control control "$(image even)"
 	mv send.err first.err
 	first=$sender
 	refuses control exists

@@ -115,7 +115,7 @@ setup()
 leftover()
 {
 	if [[ ! -e $tmp/leftover ]]; then
-		partly_sent 4000000
+		partly_sent 2500000
 		show kill -KILL "$receiver"
 		ended send "$sender" 15 4
 		mkdir "$tmp/leftover"
@@ -131,7 +131,7 @@ leftover()
 receiver_killed()
 {
 	setup
-	partly_sent 4000000
+	partly_sent 2500000
 	show kill -KILL "$receiver"
 	ended send "$sender" 15 4
 	kept
@@ -141,7 +141,7 @@ receiver_killed()
 sender_killed()
 {
 	setup
-	partly_sent 4000000
+	partly_sent 2500000
 	show kill -KILL "$sender"
 	finish "$sender" 15
 	ended receive "$receiver" 15 4
@@ -196,7 +196,7 @@ link_lost()
 	local peer_timeout=2
 
 	setup
-	partly_sent 4000000
+	partly_sent 2500000
 	on b ip link set "$(dev_b)" down
 	ended send "$sender" 12 4
 	ended receive "$receiver" 12 4
@@ -210,7 +210,7 @@ link_lost()
 told_to_end()
 {
 	setup
-	partly_sent 4000000
+	partly_sent 2500000
 	show kill -TERM "$receiver"
 	ended receive "$receiver" 15 1
 	ended send "$sender" 15 4
@@ -227,7 +227,7 @@ by_name()
 	setup
 	mkdir many
 	other=$(image other --pages 1024 --seed 7)
-	partly_sent 4000000 --name guest
+	partly_sent 2500000 --name guest
 	show kill -KILL "$sender"
 	finish "$sender" 15
 	wait_until 10 grep -q ' failed: ' receive.err
@@ -268,7 +268,7 @@ source_changed()
 	setup
 	mkdir now
 	cp "$source" now/
-	partly_sent 4000000
+	partly_sent 2500000
 	show kill -KILL "$sender"
 	finish "$sender" 15
 	ended receive "$receiver" 15 4
