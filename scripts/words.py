@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ["user", "include", "bpf", "scripts", "docs", "README.md", "tests/bench/*.md"]
 DONE = ["README.md", "bpf", "docs", "include", "scripts",
         "user/base", "user/channel", "user/lane", "user/rebuild", "user/rxq", "user/session", "user/wire", "user/ctl", "user/doctor", "user/memory", "user/net", "user/seal",
-        "user/sink", "user/source", "tests/bench/*.md", "user/survey", "user/tls", "user/trim", "user/xdp", "user/xsk"]
+        "user/sink", "user/source", "tests/bench/*.md", "user/survey", "user/tls", "user/track", "user/trim", "user/xdp", "user/xsk"]
 
 SUBJECT = r"(?:^|[.;:] |\b(?:so|and|but|since|because|if|then|while|for|that) )"
 UNITS = (r"(?:command|copy|device|file|frame|interface|lane|line|message|page|peer|"

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* track_kit: what a tracker reports, page by page. */
+#ifndef TEST_TRACK_KIT_H
+#define TEST_TRACK_KIT_H
+
+#include "scratch.h"
+#include "track/tracker.h"
+
+#define PAGE 4096u
+#define SEEN_PAGES 65536u
+
+struct seen {
+	__u8 pages[SEEN_PAGES];		/* how often it was reported */
+	__u32 cnt;			/* pages reported, each once */
+};
+
+static inline void seen_dirty(void *arg, __u64 page_idx, __u32 cnt)
+{
+	struct seen *seen = arg;
+
+	assert_in_range(cnt, 1, PT_REGION_PAGES);
+	assert_in_range(page_idx + cnt, 1, SEEN_PAGES);
+	assert_int_equal(page_idx / PT_REGION_PAGES,
+			 (page_idx + cnt - 1) / PT_REGION_PAGES);
+	for (__u32 i = 0; i < cnt; i++)
+		seen->cnt += !seen->pages[page_idx + i]++;
+}
+
+/* collect looks once more; what was seen before is forgotten. */
+static inline void collect(struct pt_tracker *t, struct seen *seen)
+{
+	struct pt_error err = { 0 };
+
+	memset(seen, 0, sizeof(*seen));
+	if (pt_tracker_collect(t, &(struct pt_track_to){
+			.dirty = seen_dirty, .arg = seen }, &err))
+		fail_msg("%s", err.text);
+}
+
+static inline void arm(struct pt_tracker *t)
+{
+	struct pt_error err = { 0 };
+
+	if (pt_tracker_arm(t, &err))
+		fail_msg("%s", err.text);
+}
+
+/* expect_seen: exactly these pages, up to a ~0, are reported by a look. */
+static inline void expect_pages(struct pt_tracker *t, const __u64 *pages)
+{
+	struct seen seen;
+	__u32 cnt = 0;
+
+	collect(t, &seen);
+	for (; pages[cnt] != ~0ULL; cnt++)
+		if (!seen.pages[pages[cnt]])
+			fail_msg("page %llu is not reported",
+				 (unsigned long long)pages[cnt]);
+	if (seen.cnt == cnt)
+		return;
+	for (__u32 i = 0; i < SEEN_PAGES; i++)
+		if (seen.pages[i])
+			print_message("reported: page %u\n", i);
+	fail_msg("%u pages reported, not %u", seen.cnt, cnt);
+}
+
+#define expect_seen(t, ...) \
+	expect_pages(t, (const __u64[]){ __VA_ARGS__ __VA_OPT__(,) ~0ULL })
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "track/tracker_impl.h"
+
+#include <pagetrim/check.h>
+
+void pt_track_report(const struct pt_track_to *to, __u64 page_idx, __u64 cnt)
+{
+	while (cnt) {
+		__u64 room = PT_REGION_PAGES - page_idx % PT_REGION_PAGES;
+		__u32 n = cnt < room ? cnt : room;
+
+		to->dirty(to->arg, page_idx, n);
+		page_idx += n;
+		cnt -= n;
+	}
+}
+
+int pt_tracker_arm(struct pt_tracker *t, struct pt_error *err)
+{
+	int code;
+
+	pt_check(!t->is_armed);
+	code = t->ops->arm(t, err);
+	t->is_armed = !code;
+	return code;
+}
+
+int pt_tracker_collect(struct pt_tracker *t, const struct pt_track_to *to,
+		       struct pt_error *err)
+{
+	pt_check(t->is_armed);
+	return t->ops->collect(t, to, err);
+}
+
+const char *pt_tracker_name(const struct pt_tracker *t)
+{
+	return t->ops->name;
+}
+
+double pt_tracker_odds(const struct pt_tracker *t)
+{
+	return t->odds;
+}
+
+__u32 pt_tracker_misses(const struct pt_tracker *t)
+{
+	return t->misses;
+}
+
+void pt_tracker_close(struct pt_tracker *t)
+{
+	if (t)
+		t->ops->close(t);
+}
