@@ -247,7 +247,7 @@ detached()
 	program_detach
 	[[ ${1-} != replaced ]] || on b bpftool net attach xdpdrv \
 		pinned "$pin" dev "$(dev_b)"
-	ended receive "$receiver" 15 3 'took .* XDP program off'
+	ended receive "$receiver" 15 3 'detached .* XDP program'
 	[[ ${1-} != replaced ]] ||
 		on b bpftool net detach xdpdrv dev "$(dev_b)"
 	ended send "$sender" 12 4

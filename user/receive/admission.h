@@ -52,8 +52,8 @@ int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
 		       const struct pt_address *peer, const char *name,
 		       struct pt_error *err);
 
-/* pt_admission_memory and pt_admission_file add bytes of the transfer; what:
- * for messages.  -EDQUOT: too many for its address, or its name. */
+/* pt_admission_memory and pt_admission_file add bytes of the transfer.  Messages
+ * name the file by what.  -EDQUOT: too many bytes for its address, or its name. */
 int pt_admission_memory(const struct pt_admission *a, struct pt_admitted *t,
 			__u64 sz, struct pt_error *err);
 int pt_admission_file(const struct pt_admission *a, struct pt_admitted *t,
@@ -63,8 +63,8 @@ int pt_admission_file(const struct pt_admission *a, struct pt_admitted *t,
  * allowed. */
 void pt_admission_leave(struct pt_admitted *t);
 
-/* pt_admission_lane_cnt: lanes on the queue of those of all that are of i's peer, by
- * its address or by its name: whichever has more. */
+/* pt_admission_lane_cnt returns the lanes on the queue of all sessions with i's
+ * address, or of all with i's certificate name, whichever are more. */
 __u32 pt_admission_lane_cnt(const struct pt_intake *i,
 			    struct pt_intake *const *all, __u32 all_cnt,
 			    __u16 queue);

@@ -19,8 +19,8 @@ static int set(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) ? -errno : 0;
 }
 
-/* configure: an IPv6 socket takes both kinds, as the listener's does, and frames
- * without a UDP checksum. */
+/* configure: an IPv6 socket takes both kinds, as the listener's does, and
+ * frames without a UDP checksum. */
 static int configure(int fd, int family)
 {
 	int ret = set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER_SZ);

@@ -4,8 +4,8 @@
  *
  * No program of ours sees them there, so the kernel gives them to this UDP
  * socket, which also keeps the kernel from answering them by "port
- * unreachable".  They are not authenticated, and are used for a message to
- * people only.  Threads: one. */
+ * unreachable".  They are not authenticated, and are only reported in a
+ * message.  Threads: one. */
 #ifndef RECEIVE_DETOUR_H
 #define RECEIVE_DETOUR_H
 

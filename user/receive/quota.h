@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* quota: the cost of an announced memory at the receiver, in the bytes that
- * --max-memory bounds: its pages, each whole, and the receiver's tables as far
- * as they exceed a 256th of that.  Many small segments cost one region's tables
- * each, even with few pages.  Also the cost of files.
+/* quota: computes the cost of an announced memory at the receiver, in the bytes
+ * that --max-memory bounds: its pages, each whole, and the receiver's tables as
+ * far as they exceed a 256th of that.  Many small segments cost one region's
+ * tables each, even with few pages.  It also computes the cost of files.
  *
  * Pure: numbers in, numbers out.
  */

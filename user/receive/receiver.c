@@ -15,13 +15,13 @@
 #include "receive/rx_resume.h"
 
 #define EVENTS_MAX	8
-#define WATCH_NS	1000000000ULL	/* between looks at the device */
+#define WATCH_NS	1000000000ULL	/* between two checks of the device */
 
 static int watch(struct pt_receiver *r, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
-	if (fd == r->loop.cancel_fd)	/* it stays readable */
+	if (fd == r->loop.cancel_fd)	/* stays readable: step would spin */
 		event.events |= EPOLLET;
 	return epoll_ctl(r->loop.poll_fd, EPOLL_CTL_ADD, fd, &event);
 }
@@ -122,7 +122,8 @@ int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg
 
 	if (cfg->prealloc_sz && (cfg->serve || cfg->resume))
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "prealloc_sz "
-				    "is for one image, made anew");
+				    "is for one new image, without serve or "
+				    "resume");
 	ret = pt_address_parse(&listen, cfg->listen, PT_UDP_PORT, err);
 	if (ret)
 		return ret;
@@ -186,7 +187,7 @@ static void note_info(struct pt_receiver *r)
 	pt_rx_host_sockets(&r->host, info->queues, info->zero_copy);
 }
 
-/* start: who the process is now must be able to make the image. */
+/* start checks the image before it starts any thread. */
 static int start(struct pt_receiver *r, struct pt_error *err)
 {
 	int ret = pt_rx_sink_prepare(&r->reserved, &r->cfg,
@@ -201,7 +202,7 @@ int pt_receiver_start(struct pt_receiver *r, struct pt_error *err)
 
 	if (r->was_started)
 		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
-				    "a receiver starts once");
+				    "the receiver was started already");
 	r->was_started = true;
 	pthread_mutex_lock(&r->lock);
 	ret = start(r, err);
@@ -219,8 +220,9 @@ int pt_receiver_fd(const struct pt_receiver *r)
 	return r->loop.poll_fd;
 }
 
-/* watch_device: a receiver that frames do not reach is deaf, and its senders
- * would wait for the peer timeout to learn it. */
+/* watch_device returns false, with the reason, if no frame can reach the
+ * receiver any more.  Without it the senders would wait for the peer
+ * timeout. */
 static bool watch_device(struct pt_receiver *r, __u64 now_ns,
 			 struct pt_error *why)
 {
@@ -230,7 +232,7 @@ static bool watch_device(struct pt_receiver *r, __u64 now_ns,
 	return !pt_rx_host_watch(&r->host, why);
 }
 
-/* quench reads what says no more than that there is something to do. */
+/* quench resets the descriptors that only wake step. */
 static void quench(struct pt_receiver *r)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -242,7 +244,7 @@ static void quench(struct pt_receiver *r)
 
 		if ((fd == r->loop.wake_fd || fd == r->loop.tick_fd) &&
 		    read(fd, &value, sizeof(value)) < 0)
-			continue;	/* the next step's */
+			continue;	/* the next step reads it */
 	}
 }
 
@@ -268,7 +270,7 @@ int pt_receiver_step(struct pt_receiver *r, struct pt_error *err)
 		pt_receiver_end_go_on(r);
 	if (r->state == PT_RECEIVER_OPEN) {
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
-				   "a receiver's step before its start");
+				   "the receiver was not started");
 	} else if (r->state == PT_RECEIVER_OVER) {
 		ret = r->result;
 		if (ret && err)
@@ -286,7 +288,7 @@ void pt_receiver_cancel(struct pt_receiver *r)
 	eventfd_write(r->loop.cancel_fd, 1);
 }
 
-/* stop waits as long as the end takes. */
+/* stop cancels, and steps until the end. */
 static void stop(struct pt_receiver *r)
 {
 	struct pollfd fd = { .fd = r->loop.poll_fd, .events = POLLIN };
@@ -303,7 +305,7 @@ bool pt_receiver_close(struct pt_receiver *r)
 		return true;
 	if (r->state != PT_RECEIVER_OPEN && r->state != PT_RECEIVER_OVER)
 		stop(r);
-	if (r->is_abandoned)	/* threads are still at it */
+	if (r->is_abandoned)	/* threads still use it */
 		return false;
 	pt_listener_close(r->listener);
 	pt_linger_close(r->linger);

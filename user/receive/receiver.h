@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room receive: the receiving end: all transfers of one agent.
  *
- *   knows         sessions and their states, quotas, storage and who waits for it,
- *                 held images
+ *   knows         sessions and their states, quotas, jobs that wait for storage,
+ *                 kept images
  *   may use       base seal net xdp xsk tls channel memory sink rebuild session rxq
  *   must not know the sending end, the command line
  */
-/* receiver: takes transfers and rebuilds their memory.
+/* receiver: accepts transfers and rebuilds their memory.
  *
- *     pt_receiver_open     device, queues, XDP program, sockets, TCP port: all that
- *                          takes a privilege; starts no thread, waits for nobody
- *     pt_receiver_start    the place of the image, threads
- *     pt_receiver_step     whenever pt_receiver_fd is readable, until it returns 0 or
- *                          less: one transfer has ended, or it was cancelled
- *     pt_receiver_close    detaches, frees; what is not committed is removed
+ *     pt_receiver_open     opens device, queues, XDP program, sockets and TCP port:
+ *                          everything that requires a privilege; starts no thread
+ *                          and does not block
+ *     pt_receiver_start    checks the image's path, starts threads
+ *     pt_receiver_step     is called whenever pt_receiver_fd is readable, until it
+ *                          returns 0 or less: one transfer has ended, or the
+ *                          receiver was cancelled
+ *     pt_receiver_close    detaches and frees; removes uncommitted data
  *
- * Threads: open, start, step and close by one, which is control; cancel and status by
- * any, until close.  It starts a thread for each queue, and some for storage.
+ * Threads: one thread, called control, calls open, start, step and close.  Any
+ * thread may call cancel and status, until close.  The receiver starts one
+ * thread per queue, and some for storage.
  */
 #ifndef RECEIVE_RECEIVER_H
 #define RECEIVE_RECEIVER_H
@@ -34,7 +37,7 @@
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
 
-/* pt_receive_report: one transfer, as far as it got. */
+/* pt_receive_report: the state of one transfer, or its outcome. */
 struct pt_receive_report {
 	int result;		/* 0: committed; else -errno */
 	struct pt_error error;	/* if result is not 0 */
@@ -46,38 +49,40 @@ struct pt_receive_report {
 	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */
 	__u64 memory_sz;	/* bytes */
 	__u64 placed_sz;	/* bytes of blocks placed */
-	bool is_resumed;	/* it took up what another one left */
-	bool is_kept;		/* it failed, and left something to take up */
-	__u32 answers_ms;	/* so long its sender, which did not hear how it
-				 * ended, may ask; 0: we do not wait for that */
-	__u64 held_page_cnt;	/* that was in it, and not zero */
+	bool is_resumed;	/* it resumed an earlier transfer */
+	bool is_kept;		/* it failed, and its data is kept for a
+				 * resumption */
+	__u32 answers_ms;	/* time for which the receiver stays, since the
+				 * sender may not know the outcome; 0: it ends */
+	__u64 held_page_cnt;	/* nonzero pages of the kept data */
 	__u64 files_sz;
 	__u32 segment_cnt;
 	__u32 lane_cnt;
 	__u32 queue_cnt;	/* of the receiver */
 	__u16 queues[PT_LANES_MAX];
-	bool zero_copy[PT_LANES_MAX];	/* their sockets; else copy mode */
-	enum pt_hugepages hugepages;	/* ON: of all of them */
-	__u64 total_ns;		/* OPEN to the end */
-	__u64 commit_ns;	/* to disk and renamed */
-	__u64 waited_ns;	/* for storage, when last so */
+	bool zero_copy[PT_LANES_MAX];	/* of their sockets; else copy mode */
+	enum pt_hugepages hugepages;	/* ON: for all queues */
+	__u64 total_ns;		/* from OPEN to the end */
+	__u64 commit_ns;	/* duration of sync and rename */
+	__u64 waited_ns;	/* duration of the last wait for storage */
 	bool has_ledger;
 	struct pt_ledger ledger;
-	__u64 sent;		/* frames, as the sender says */
+	__u64 sent;		/* frames, as the sender counted them */
 	__u64 unaccounted;
 	bool has_profile;
-	struct pt_profile profile;	/* of the queues' threads meanwhile,
-					 * whichever transfer they served */
-	struct pt_profile placers;	/* of those that place, if queues do not */
+	struct pt_profile profile;	/* of the queues' threads, including
+					 * their work for other transfers */
+	struct pt_profile placers;	/* of the placers' threads, if any */
 };
 
-/* pt_receive_events: what a command line may want to show.  Called by
- * step; any may be NULL. */
+/* pt_receive_events: callbacks for a user interface, called by step; any may be
+ * NULL. */
 struct pt_receive_events {
 	void (*opened)(const struct pt_receive_report *report, void *arg);
 	void (*progress)(const struct pt_receive_report *report, void *arg);
 	void (*waiting)(const struct pt_receive_report *report, bool begins,
-			void *arg);	/* for storage, longer than a second */
+			void *arg);	/* a wait for storage of more than a
+					 * second begins or ends */
 	void (*ended)(const struct pt_receive_report *report, void *arg);
 	void (*stranger)(const struct pt_error *err, void *arg);
 	void *arg;
@@ -87,47 +92,48 @@ struct pt_receive_events {
 #define PT_RECEIVER_FILES_SZ		(1ULL << 40)
 #define PT_RECEIVER_PEER_TRANSFERS	48
 
-/* pt_receiver_cfg: zero means the default, everywhere.  What is pointed to is the
- * caller's, and stays as it is until close. */
+/* pt_receiver_cfg: zero means the default in every field.  The caller owns all
+ * that pointers refer to, and keeps it unchanged until close. */
 struct pt_receiver_cfg {
 	const char *dev;
 	const char *listen;	/* "ADDR[:PORT]" */
 	const char *path;	/* of the image; serve: of a folder */
-	struct pt_sink *sink;	/* instead of path: where the memory goes, the
-				 * caller's, not fit yet; it outlives the
-				 * receiver.  Not with serve, resume or
-				 * prealloc_sz */
-	bool serve;		/* keep accepting, several at once */
-	bool resume;		/* keep what a failed transfer brought, and
-				 * take it up */
-	__u64 prealloc_sz;	/* bytes of the image to allocate before a sender
-				 * comes; 0: none.  Not with serve or resume */
+	struct pt_sink *sink;	/* instead of path: the caller's sink, before
+				 * pt_sink_fit; it outlives the receiver.  Not
+				 * with serve, resume or prealloc_sz */
+	bool serve;		/* accept transfers until cancelled, several at
+				 * once */
+	bool resume;		/* keep the data of a failed transfer, and resume
+				 * from it */
+	__u64 prealloc_sz;	/* bytes of the image that start allocates; 0:
+				 * none.  Not with serve or resume */
 	bool generic;		/* XDP mode */
 	enum pt_zero_copy zero_copy;
 	enum pt_hugepages hugepages;	/* for the queues' memory */
 	bool profile;		/* see has_profile */
 	struct pt_cpus cpus;	/* of the queues' threads */
-	__u32 queue_cnt;	/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO: as many
-				 * as are free and of use */
+	__u32 queue_cnt;	/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO: all free
+				 * ones, at most one per CPU */
 	struct pt_peer_limits peer;	/* transfers 0: PT_RECEIVER_PEER_TRANSFERS */
-	__u64 files_sz_max;	/* bytes of files along, of a transfer; see
+	__u64 files_sz_max;	/* bytes of one transfer's files; see
 				 * pt_quota_file_sz.  0: PT_RECEIVER_FILES_SZ */
-	__u64 memory_sz_max;	/* bytes of memory that may be announced, all
-				 * transfers together; 0: PT_RECEIVER_MEMORY_SZ */
+	__u64 memory_sz_max;	/* bytes of memory that all transfers together
+				 * may announce; 0: PT_RECEIVER_MEMORY_SZ */
 	__u32 peer_timeout_ms;	/* 0: PT_PEER_TIMEOUT_MS */
 	struct pt_tls *tls;	/* NULL: insecure */
-	__u16 ciphers;		/* PT_CIPHER_BIT of those taken; 0: any */
+	__u16 ciphers;		/* PT_CIPHER_BIT of each accepted one; 0: any */
 	struct pt_receive_events events;
 };
 
 struct pt_receiver_info {
-	char listen[PT_ADDRESS_TEXT_SZ];	/* with the port it got */
+	char listen[PT_ADDRESS_TEXT_SZ];	/* with the bound port */
 	bool generic;
 	bool pinned;		/* uses the program of pagetrim attach */
 	bool zero_copy[PT_LANES_MAX];	/* by queue; else copy mode */
-	struct pt_error copy_why;	/* if somebody may wonder; text "" else */
+	struct pt_error copy_why;	/* reason for copy mode, if it is not
+					 * obvious; else text is "" */
 	bool multi_buffer;
-	enum pt_hugepages hugepages;	/* ON: of all queues */
+	enum pt_hugepages hugepages;	/* ON: for all queues */
 	__u32 program_id;
 	__u32 queue_cnt;
 	__u16 queues[PT_LANES_MAX];
@@ -135,45 +141,50 @@ struct pt_receiver_info {
 
 struct pt_receiver;
 
-/* pt_receiver_open.  Errors name device, queue, address or path.  On failure nothing
- * is held. */
+/* pt_receiver_open opens a receiver, which the caller closes.  Errors name
+ * device, queue, address or path.  After a failure nothing stays open. */
 int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg,
 		     struct pt_error *err);
 
-/* pt_receiver_info, once started, by control, until close.  It describes what was
- * started, also once that has ended. */
+/* pt_receiver_info fills *info, which describes the started receiver, also
+ * after its end.  Control calls it, after start and before close. */
 void pt_receiver_info(const struct pt_receiver *r,
 		      struct pt_receiver_info *info);
 
-/* pt_receiver_start, once, checks that the image can be made, as who the process is
- * now, allocates what is to be, binds the sockets, and starts the queues' threads.  It
- * waits for a carrier that was reset, and for prealloc_sz; -ECANCELED: it was cancelled
- * meanwhile.  -EINVAL: it was started before, even if that failed: close it. */
+/* pt_receiver_start checks that the image can be created with the current
+ * credentials, allocates prealloc_sz, binds the sockets, and starts the queues'
+ * threads.  It waits for the allocation, and for the carrier of a card that was
+ * reset; -ECANCELED: it was cancelled meanwhile.  It is called once; -EINVAL:
+ * it was called before, even if that call failed. */
 int pt_receiver_start(struct pt_receiver *r, struct pt_error *err);
 
-/* pt_receiver_fd: for poll and epoll, POLLIN only: step has something to do.  Valid
- * until close. */
+/* pt_receiver_fd returns a descriptor for poll and epoll, POLLIN only: step has
+ * work.  It is valid until close. */
 int pt_receiver_fd(const struct pt_receiver *r);
 
-/* pt_receiver_step does what is to be done now, and waits for nothing.  1: go on; else
- * the result of the one transfer, or, with serve, 0 once cancelled.  -ECANCELED: it was
- * cancelled before one transfer was done; PT_EXIT_UNKNOWN: within its commit.  Once it
- * has returned 0 or less, it returns that. */
+/* pt_receiver_step does all present work without blocking, and returns 1 while
+ * the receiver runs.  Then it returns the result of the one transfer, or, with
+ * serve, 0 after a cancel; further calls return the same.  -ECANCELED: the
+ * receiver was cancelled before a transfer was done; PT_EXIT_UNKNOWN: during
+ * its commit. */
 int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);
 
-/* pt_receiver_cancel ends it; a commit that has begun is waited for, and what failed
- * transfers brought is removed.  The second time commits are not waited for, and the
- * removal for 10 s; the third time nothing is.  Any thread; also in a signal handler. */
+/* pt_receiver_cancel ends the receiver.  After the first call, step continues
+ * until begun commits are done and the data of failed transfers is removed.
+ * After the second one, it abandons commits, and gives the removal 10 s; after
+ * the third one, it ends at once.  Any thread may call it, and a signal
+ * handler. */
 void pt_receiver_cancel(struct pt_receiver *r);
 
-/* pt_receiver_status writes the reports of up to max transfers that have not ended,
- * and returns how many there are.  Any thread. */
+/* pt_receiver_status writes the reports of up to max transfers that have not
+ * ended, and returns the number of these transfers.  Any thread may call it. */
 __u32 pt_receiver_status(struct pt_receiver *r,
 			 struct pt_receive_report *reports, __u32 max);
 
-/* pt_receiver_close ends what has not ended, as cancel, waits for that, and frees.
- * NULL is fine.  False: it was cancelled several times, and did not wait for storage;
- * threads may still use all that the cfg points to, which must stay. */
+/* pt_receiver_close cancels a receiver that has not ended, waits for its end,
+ * and frees it.  NULL is allowed.  False: after several cancels it did not wait
+ * for storage; threads may still use everything that cfg points to, which must
+ * stay. */
 bool pt_receiver_close(struct pt_receiver *r);
 
 #endif

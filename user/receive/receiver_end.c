@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The end of a receiver: at once peers are notified, and connections, sockets
- * and program are closed.  Then follow the parts that may wait for storage. */
+/* Ends a receiver: notifies the peers and closes connections, sockets and
+ * program at once; then it ends the parts that may wait for storage. */
 #include "receive/receiver_internal.h"
 
 #include <errno.h>
@@ -101,7 +101,7 @@ static void part_all(struct pt_receiver *r)
 	pt_receiver_reap(r);
 }
 
-/* finish: what step returns from now on. */
+/* finish sets the result that step returns from now on. */
 static void finish(struct pt_receiver *r)
 {
 	r->state = PT_RECEIVER_OVER;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A serving receiver: newcomers, sessions, ended sessions. */
+/* Accepts connections, runs sessions and frees those that ended. */
 #include "receive/receiver_internal.h"
 
 #include <sys/epoll.h>
@@ -12,7 +12,7 @@
 #define TICK_MS		100
 #define VERIFY_TICK_MS	1		/* while counters settle */
 #define PROGRESS_NS	250000000ULL
-#define ACCEPT_MAX	8	/* newcomers and strangers per turn */
+#define ACCEPT_MAX	8	/* connections, accepted or refused, per turn */
 
 static void accept_all(struct pt_receiver *r)
 {
@@ -37,8 +37,7 @@ static void accept_all(struct pt_receiver *r)
 	}
 }
 
-/* It finds the outcome of the transfer that s asks for.  A transfer in commit
- * is answered afterwards. */
+/* A session that asks for a transfer in commit is answered after the commit. */
 void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 {
 	struct pt_outcome *o;
@@ -64,7 +63,7 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 		return;
 	}
 	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
-		     "(it was started after it; look for the image)",
+		     "(the receiver was started after it; look for the image)",
 		     (unsigned long long)s->asked_id);
 	pt_rx_session_answer(s, &err);
 }
@@ -88,8 +87,8 @@ static void part(struct pt_receiver *r, struct pt_rx_session *s)
 	pt_rx_storage_clear(s);
 }
 
-/* may_be_asked: its sender may not know the outcome, and has not asked since
- * that is known. */
+/* may_be_asked: the sender may not know the outcome, and has not asked for it
+ * since it is known. */
 static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
 {
 	const struct pt_outcome *o =

@@ -138,7 +138,7 @@ static void *held_main(void *arg)
 	struct telling *t = calloc(1, sizeof(*t));
 	int ret = t ? tell_all(h, t)
 		    : pt_error_set(&h->error, PT_EXIT_HOST, -ENOMEM,
-				   "no memory to read what is kept");
+				   "no memory to read the kept data");
 
 	free(t);
 	if (ret && ret != -ECANCELED) {

@@ -24,14 +24,14 @@ struct pt_rx_held {
 	const struct pt_layout *layout;
 	struct pt_sink *sink;
 	struct pt_rebuild *rebuild;
-	int wake_fd;		/* eventfd: it has failed */
+	int wake_fd;		/* eventfd, written when reading fails */
 	/* Callers only read the rest. */
 	pthread_t thread;
 	bool has_thread;
 	pthread_mutex_t lock;	/* of conn, which control may close; never held
 				 * during a wait for storage */
 	atomic_bool stop;
-	atomic_bool is_told;	/* all was said, or is on its way */
+	atomic_bool is_told;	/* all is reported, or in the output queue */
 	atomic_int failed;	/* -errno, with the reason in error */
 	struct pt_error error;
 	_Atomic __u64 page_cnt;	/* held nonzero pages */

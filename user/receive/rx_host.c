@@ -9,7 +9,7 @@
 #include <pagetrim/clock.h>
 #include "receive/detour.h"
 
-#define PEER_LANES_MAX	192		/* of PT_QUEUE_LANES_MAX, one peer's */
+#define PEER_LANES_MAX	192		/* of PT_QUEUE_LANES_MAX, for one peer */
 
 int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err)
 {
@@ -17,8 +17,8 @@ int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err)
 	char name[IF_NAMESIZE];
 	bool is_attached;
 
-	/* The program is looked at first: a device that goes away loses its name
-	 * before its program, so that this is not taken for the cause. */
+	/* The order matters: a device that is removed loses its name before its
+	 * program, so the missing program is not reported as the cause. */
 	pt_program_settle(h->program);
 	is_attached = pt_program_is_attached(h->program);
 	if (!if_indextoname(h->device.ifindex, name))
@@ -34,9 +34,10 @@ int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err)
 					    "without our AF_XDP sockets (start "
 					    "receive again)", dev);
 	if (!is_attached)
-		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: somebody "
-				    "took pagetrim's XDP program off it (find "
-				    "out who, then start receive again)", dev);
+		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: another "
+				    "process detached pagetrim's XDP program "
+				    "(find that process, then start receive "
+				    "again)", dev);
 	return 0;
 }
 
@@ -100,9 +101,10 @@ int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 		     struct pt_error *err)
 {
 	if (memory_sz > h->memory_sz_max - h->memory_sz)
-		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "%llu bytes of "
-				    "memory announced, and %llu of %llu are "
-				    "left to announce (receive {max-memory})",
+		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "the sender "
+				    "announced %llu bytes of memory, but only "
+				    "%llu of %llu are left (receive "
+				    "{max-memory})",
 				    memory_sz, h->memory_sz_max - h->memory_sz,
 				    h->memory_sz_max);
 	h->memory_sz += memory_sz;
@@ -261,12 +263,12 @@ static __u64 distance(__u64 a, __u64 b)
 	return a > b ? a - b : b - a;
 }
 
-/* What follows reads counters one after the other, while they may still move:
- * XDP's, which lead, last.  They agree only once they stand still. */
+/* The following functions read counters one after the other, XDP's last, while
+ * frames may still arrive.  The counters agree only when none arrive. */
 
-/* queue_unaccounted: frames of a queue, since the start, that no counter
- * explains.  What the socket is owed can only be told when no other session
- * is in flight. */
+/* queue_unaccounted returns the frames of a queue, since the start, that no
+ * counter explains.  The comparison of steered and received frames requires
+ * that no other session has frames in flight. */
 static __u64 queue_unaccounted(struct pt_rx_host *h, __u32 i)
 {
 	struct pt_counters now;
@@ -303,8 +305,9 @@ bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 	ledger->xdp_dropped = c.seen - c.steered;
 	for (__u32 i = 0; i < h->queue_cnt; i++)
 		ledger->queue_unaccounted += queue_unaccounted(h, i);
-	/* Of what the sockets dropped while other sessions ran, that is ours
-	 * which we lack; never more than they dropped. */
+	/* The sockets' drops are not counted by session.  If other sessions ran
+	 * meanwhile, this one is charged for the frames that it lacks, but never
+	 * for more than all drops. */
 	dropped = sockets_dropped(h) - intake->dropped_before;
 	taken = ledger->received + ledger->probes;
 	if (intake->was_shared && ledger->steered < taken + dropped)

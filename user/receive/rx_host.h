@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_host: what all sessions of a receiver share: device, XDP program, queues
- * with their sockets and threads.
- * Threads: control's, but for what rx_queue.h says.
+/* rx_host: the resources that all sessions of a receiver share: device, XDP
+ * program, queues with their sockets and threads.  Threads: control's, except
+ * for the queues' threads, see rx_queue.h.
  */
 #ifndef RECEIVE_RX_HOST_H
 #define RECEIVE_RX_HOST_H
@@ -26,18 +26,18 @@ struct pt_rx_host {
 	struct pt_lease *leases[PT_LANES_MAX];
 	struct pt_xsk *xsks[PT_LANES_MAX];
 	struct pt_rx_queue *queues[PT_LANES_MAX];
-	struct pt_stage_clock clocks[PT_LANES_MAX];	/* theirs, ... */
-	bool profile;			/* ... if so */
+	struct pt_stage_clock clocks[PT_LANES_MAX];	/* of their threads, ... */
+	bool profile;			/* ... if this is set */
 	struct pt_cpus cpus;		/* of their threads */
 	struct pt_counters before[PT_LANES_MAX]; /* of the queues, at start */
-	enum pt_hugepages hugepages;	/* ON: of all queues */
+	enum pt_hugepages hugepages;	/* ON: for all queues */
 	__u32 desc_sz;		/* bytes of a frame in one RX descriptor */
 	__u32 frame_sz_max;	/* Ethernet bytes */
 	int detour_fd;		/* see detour.h; -1: none */
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
 	__u32 session_cnt;
-	bool is_full;		/* takes no further session */
-	struct pt_admission admission;	/* of all that were opened */
+	bool is_full;		/* accepts no further session */
+	struct pt_admission admission;	/* of all opened sessions */
 	__u64 memory_sz_max;	/* bytes that all sessions may announce */
 	__u64 memory_sz;	/* bytes that they have announced */
 };
@@ -52,81 +52,85 @@ struct pt_rx_host_cfg {
 	struct pt_cpus cpus;
 	struct pt_peer_limits peer;
 	__u64 memory_sz_max;	/* see pt_rx_host_claim */
-	int stop_fd;		/* readable: -ECANCELED in place of a wait */
+	int stop_fd;		/* readable: start fails with -ECANCELED instead
+				 * of waiting */
 };
 
-/* pt_rx_host_open does all that takes a privilege, waits for nothing and starts no
- * thread.  pt_rx_host_start waits for the carrier, binds the sockets to their queues
- * and starts their threads: in between the process can give up its privileges. */
+/* pt_rx_host_open does everything that requires privileges, without blocking,
+ * and starts no thread.  pt_rx_host_start waits for the carrier, binds the
+ * sockets to their queues and starts their threads.  In between the process can
+ * drop its privileges. */
 int pt_rx_host_open(struct pt_rx_host *h, const struct pt_rx_host_cfg *cfg,
 		    struct pt_error *err);
 int pt_rx_host_start(struct pt_rx_host *h, struct pt_error *err);
 
-/* pt_rx_host_listen: where senders are told to send frames to is looked at on
- * the other devices, too, if it can be. */
+/* pt_rx_host_listen opens the detour socket, see detour.h, at the address to
+ * which senders send frames.  A failure is ignored. */
 void pt_rx_host_listen(struct pt_rx_host *h, const struct pt_address *listen);
 
-/* pt_rx_host_close frees queues and device: threads, sockets and program are gone
- * after it.  Their memory stays for placers that still read frames in it, until
- * pt_rx_host_free.  Both are fine twice, the latter alone, too. */
+/* pt_rx_host_close stops the threads, and closes sockets, program and leases.
+ * The frames' memory stays for placers that still read it, until
+ * pt_rx_host_free, which includes close.  Both may be called twice. */
 void pt_rx_host_close(struct pt_rx_host *h);
 void pt_rx_host_free(struct pt_rx_host *h);
 
-/* pt_rx_host_watch: -ENODEV: frames do not reach us any more, and never will:
- * the device went away, or the program was taken off it.  Settles the program. */
+/* pt_rx_host_watch calls pt_program_settle.  -ENODEV: no frames can arrive any
+ * more, since the device was removed or the program was detached. */
 int pt_rx_host_watch(struct pt_rx_host *h, struct pt_error *err);
 
-/* pt_rx_host_profile: of the queues' threads, since they started. */
+/* pt_rx_host_profile writes the times of the queues' threads since their
+ * start. */
 void pt_rx_host_profile(const struct pt_rx_host *h, struct pt_profile *out);
 
-/* pt_rx_host_sockets writes each one's queue, and whether it is zero copy. */
+/* pt_rx_host_sockets writes each socket's queue, and whether it is in zero-copy
+ * mode. */
 void pt_rx_host_sockets(const struct pt_rx_host *h, __u16 queues[PT_LANES_MAX],
 			bool zero_copy[PT_LANES_MAX]);
 
-/* pt_rx_host_session_lock locks the queues that the session's lanes are on:
- * those of other sessions go on. */
+/* pt_rx_host_session_lock locks the queues of the session's lanes; other queues
+ * continue. */
 void pt_rx_host_session_lock(struct pt_rx_host *h,
 			     const struct pt_intake *intake);
 void pt_rx_host_session_unlock(struct pt_rx_host *h,
 			       const struct pt_intake *intake);
 
-/* pt_rx_host_claim lets a session have that much memory, before anything is
- * kept for each page of it; pt_rx_host_unclaim gives it back.  -E2BIG: all
- * sessions together would have more than memory_sz_max. */
+/* pt_rx_host_claim reserves memory_sz of memory_sz_max for a session, before
+ * its tables are allocated; pt_rx_host_unclaim returns it.  -E2BIG: the sum of
+ * all sessions would exceed memory_sz_max. */
 int pt_rx_host_claim(struct pt_rx_host *h, __u64 memory_sz,
 		     struct pt_error *err);
 void pt_rx_host_unclaim(struct pt_rx_host *h, __u64 memory_sz);
 
-/* pt_rx_host_add makes the session known to XDP and queues.  -ENOSPC, or as
- * pt_program_session_add: after -EAGAIN nothing was done. */
+/* pt_rx_host_add adds the session to XDP and queues.  -ENOSPC, or as
+ * pt_program_session_add: after -EAGAIN nothing was changed. */
 int pt_rx_host_add(struct pt_rx_host *h, struct pt_intake *intake,
 		   struct pt_error *err);
 
 /* pt_rx_host_freeze: XDP steers no more frames of the session; its counters
- * stay.  pt_rx_host_remove: the queues forget it, after which no thread
- * touches it but placers, until pt_intake_free.  Waits for no storage. */
+ * stay.  pt_rx_host_remove removes the session from XDP and queues; then only
+ * placers touch it, until pt_intake_free.  It does not wait for storage. */
 void pt_rx_host_freeze(struct pt_rx_host *h, struct pt_intake *intake);
 void pt_rx_host_remove(struct pt_rx_host *h, struct pt_intake *intake);
 
-/* pt_rx_host_lane_set puts a lane on a queue.  -ENOENT: no such queue here;
- * -ENOSPC: it has as many lanes as it can, or three quarters of that by this
- * peer's address or certificate. */
+/* pt_rx_host_lane_set assigns a lane to a queue.  -ENOENT: the host has no such
+ * queue; -ENOSPC: the queue is full, or the peer's address or certificate has
+ * three quarters of its lanes already. */
 int pt_rx_host_lane_set(struct pt_rx_host *h, struct pt_intake *intake,
 			__u16 lane_idx, __u16 queue);
 
-/* pt_rx_host_lane_sync: the sender has sent all below seq_end. */
+/* pt_rx_host_lane_sync: the sender has sent all numbers below seq_end. */
 void pt_rx_host_lane_sync(struct pt_rx_host *h, struct pt_intake *intake,
 			  __u16 lane_idx, __u64 seq_end);
 
-/* pt_rx_host_stragglers_ns: where frames were lost, late or repeated, the path may
- * still hold some; they are given time to be counted, twice the grace or, if that is
- * longer, the longest reordering window.  A clean path waits for none. */
+/* pt_rx_host_stragglers_ns returns how long frames may still arrive that have
+ * to be counted: 0 if none were missing, late or repeated; else twice
+ * reorder_min_ns, or the longest reordering window, if that is longer. */
 __u64 pt_rx_host_stragglers_ns(struct pt_rx_host *h,
 			       const struct pt_intake *intake);
 
-/* pt_rx_host_ledger fills in what XDP and the sockets say of the session, and
- * returns whether every frame that XDP steered has been taken or is known as
- * dropped: until then, ask again. */
+/* pt_rx_host_ledger fills in the session's counters of XDP and sockets, and
+ * returns whether each steered frame was received or dropped by a socket; else
+ * the caller calls it again later. */
 bool pt_rx_host_ledger(struct pt_rx_host *h, struct pt_intake *intake,
 		       struct pt_ledger *ledger);
 

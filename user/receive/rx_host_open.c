@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A host's life: open, start, close. */
+/* Opens, starts and closes a host. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include "rxq/credit.h"
 #include "session/queues.h"
 
-#define RX_CHUNKS	2048		/* 8 MiB a queue: stays in the cache */
+#define RX_CHUNKS	2048		/* 8 MiB per queue stay in the cache */
 #define RX_CREDIT	1536		/* granted; the rest absorbs
 					 * duplicates */
 

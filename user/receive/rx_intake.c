@@ -9,7 +9,7 @@
 #include <pagetrim/clock.h>
 #include "channel/frame_keys.h"
 
-#define ADDING_NS	5000000000ULL	/* for the XDP maps to be free */
+#define ADDING_NS	5000000000ULL	/* at most, for the XDP maps' lock */
 
 /* open_seals makes the seals that open each lane's frames. */
 static int open_seals(struct pt_rx_session *s, struct pt_error *err)

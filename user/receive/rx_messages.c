@@ -27,7 +27,7 @@ static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 
 	if (max && sz > max - s->files.claimed_sz)
 		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "file '%s': "
-				    "with it files along take more than %llu "
+				    "with it the transfer's files exceed %llu "
 				    "bytes (receive {max-files})", m->name,
 				    (unsigned long long)max);
 	ret = pt_admission_file(&s->host->admission, s->admitted, sz, m->name,
@@ -146,7 +146,7 @@ static void take_pong(struct pt_rx_session *s, const struct pt_msg_pong *m)
 	atomic_store(&s->intake.rtt_ns, pt_conn_rtt_ns(s->conn));
 }
 
-/* take_working: before OPENED and after COMMIT a sender has nothing to work on. */
+/* take_working: a sender has no work before OPENED and after COMMIT. */
 static void take_working(struct pt_rx_session *s, const struct pt_msg_working *m)
 {
 	if (s->state < PT_RX_DATA || s->state > PT_RX_VERIFIED)
@@ -159,7 +159,7 @@ static void take_working(struct pt_rx_session *s, const struct pt_msg_working *m
 static int take_abort(struct pt_rx_session *s, const struct pt_msg_abort *m,
 		      struct pt_error *err)
 {
-	s->is_bye = true;	/* the sender knows, and needs no ABORT */
+	s->is_bye = true;	/* the sender needs no ABORT in reply */
 	return pt_error_set(err, pt_exit_of_peer(m->exit), -ECONNABORTED,
 			    "sender: %s", m->text);
 }
@@ -218,8 +218,8 @@ static int take_data(struct pt_rx_session *s, const struct pt_message *m,
 	}
 }
 
-/* take_bye answers, and then lets the connection linger, so that the sender
- * reads it. */
+/* take_bye answers; then the connection lingers, so that the sender reads the
+ * answer. */
 static int take_bye(struct pt_rx_session *s)
 {
 	struct pt_message bye = { .type = PT_MSG_BYE };

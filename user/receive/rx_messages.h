@@ -5,7 +5,8 @@
 
 #include "receive/rx_session.h"
 
-/* pt_rx_take acts on m.  -errno: the transfer is over, err says why. */
+/* pt_rx_take handles m.  -errno: the transfer has to end; err has the
+ * reason. */
 int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	       struct pt_error *err);
 
@@ -13,8 +14,8 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
  * that differs; returns an error. */
 int pt_rx_say_mismatch(struct pt_rx_session *s, struct pt_error *err);
 
-/* pt_rx_session_commit, in rx_session.c: has memory and files brought to
- * disk and under their names. */
+/* pt_rx_session_commit has memory and files synced and renamed.  It is in
+ * rx_session.c. */
 int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err);
 
 #endif

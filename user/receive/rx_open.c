@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* How a session is opened: OFFER, OPEN, its SEGMENTs, OPENED. */
+/* Handles the messages that open a session: OFFER, OPEN, SEGMENT, OPENED. */
 #include "receive/rx_open.h"
 
 #include <errno.h>
@@ -64,7 +64,8 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 			       "%s: path too long", s->cfg->path);
 }
 
-/* check_cipher: frames are sealed if the connection is, with what we offered. */
+/* check_cipher: frames of a sealed connection are sealed, by an offered
+ * cipher. */
 static int check_cipher(struct pt_rx_session *s, __u8 cipher,
 			struct pt_error *err)
 {
@@ -94,7 +95,7 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	s->report.transfer_id = m->transfer_id;
 	s->report.result = -EINPROGRESS;
 	s->files.left = m->file_cnt;
-	/* Another address would take frames that are not for this host. */
+	/* At another address XDP would take frames that are not for this host. */
 	if (memcmp(m->dst_addr, local->ip, sizeof(local->ip)))
 		return pt_error_set(err, PT_EXIT_PEER, -EINVAL, "%s: wants "
 				    "frames sent to another address than the "
@@ -133,7 +134,7 @@ static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
 	return ret;
 }
 
-/* tell_held begins to say what the sink holds. */
+/* tell_held starts the thread that reports the kept pages. */
 static int tell_held(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_rx_held *h = &s->held;
@@ -147,7 +148,7 @@ static int tell_held(struct pt_rx_session *s, struct pt_error *err)
 	return pt_rx_held_start(h, err);
 }
 
-/* open_memory: the sink is made in the store's thread; then comes opened. */
+/* open_memory has the store open the sink; pt_rx_opened follows. */
 static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 {
 	int ret = claim_memory(s, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_open: how a session is opened.
+/* rx_open: the handling of the messages that open a session.
  *
  *     pt_rx_offer > OPEN: pt_rx_open > SEGMENTs: pt_rx_segment > pt_rx_opened
  *
- * An error ends the transfer, and err says why. */
+ * An error ends the transfer; err has the reason. */
 #ifndef RECEIVE_RX_OPEN_H
 #define RECEIVE_RX_OPEN_H
 
@@ -15,12 +15,13 @@ int pt_rx_offer(struct pt_rx_session *s);
 int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	       struct pt_error *err);
 
-/* pt_rx_segment: after the last one the store makes the sink. */
+/* pt_rx_segment: after the last segment the store opens the sink. */
 int pt_rx_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 		  struct pt_error *err);
 
-/* pt_rx_opened: the sink is there; XDP and the sender are told.  While another
- * process changes the XDP maps the session goes on opening: call it again. */
+/* pt_rx_opened, called when the sink is open, adds the session to XDP and sends
+ * OPENED.  While another process changes the XDP maps, is_opening stays set,
+ * and the caller calls it again. */
 int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err);
 
 #endif

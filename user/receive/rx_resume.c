@@ -34,8 +34,8 @@ static int another_image(const struct pt_rx_session *s,
 			 const struct pt_journal *kept,
 			 const struct pt_journal *own, struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s.journal: what is "
-			    "kept is of another image: '%s', segments %u, "
+	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s.journal: the kept "
+			    "data is of another image: '%s', segments %u, "
 			    "bytes %llu, not '%s', %u, %llu%s (send that one, "
 			    "or send without {resume}, which drops it)",
 			    s->report.path, kept->name, kept->segment_cnt,
@@ -44,10 +44,10 @@ static int another_image(const struct pt_rx_session *s,
 			    (unsigned long long)image_sz(own),
 			    !strcmp(kept->name, own->name) &&
 			    image_sz(kept) == image_sz(own)
-			    ? " standing elsewhere" : "");
+			    ? " at other page numbers" : "");
 }
 
-/* judge: the journal belongs to the sender's image. */
+/* judge checks that the journal is of the sender's image. */
 static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 		 struct pt_error *err)
 {
@@ -60,12 +60,12 @@ static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 				    "memory to read it", s->report.path);
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "%s.journal: %s "
-				    "(send without {resume}, which drops what "
-				    "is kept)", s->report.path,
+				    "(send without {resume}, which drops the "
+				    "kept data)", s->report.path,
 				    ret == -EPROTONOSUPPORT
 				    ? "of another version of pagetrim"
-				    : "damaged, so what is kept cannot be "
-				      "taken up");
+				    : "damaged, so the transfer cannot be "
+				      "resumed");
 	if (!pt_journal_is_same(&kept, &own))
 		ret = another_image(s, &kept, &own, err);
 	pt_journal_free(&kept);
@@ -87,7 +87,8 @@ static int resume(struct pt_rx_session *s, struct pt_error *err)
 		ret = judge(s, bytes, sz, err);
 		free(bytes);
 	} else if (ret == -ENOENT) {
-		/* Killed before it was written: no page is behind it. */
+		/* A receiver that was killed before it wrote the journal has
+		 * placed no page. */
 		pt_sink_close(s->storage.sink);
 		s->storage.sink = NULL;
 		return ret;
@@ -116,8 +117,8 @@ static int keep(struct pt_rx_session *s, struct pt_error *err)
 
 int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 {
-	/* In a folder of many images, one without a name could not be found
-	 * again. */
+	/* With serve, an image without a name gets a new one each time, so no
+	 * later transfer would find it. */
 	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
 	int ret = -ENOENT;
 

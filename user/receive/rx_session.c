@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A session's life: start, time, end.  Its messages are in rx_messages.c. */
+/* Starts, runs and ends a session.  rx_messages.c handles its messages. */
 #include "receive/rx_session.h"
 
 #include <errno.h>

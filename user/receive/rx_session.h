@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_session: the control half of one transfer at the receiver: a connection,
- * what was agreed on it, and where it stands.
+/* rx_session: the control half of one transfer at the receiver: its connection,
+ * its negotiated parameters and its state.
  *
  *     offered -> opening -> data -> verifying -> verified -> committing -> done
  *        |          |        |          |           |            |
  *        +----------+--------+----------+-----------+------------+--> ended
  *
- * Threads: control's; what may wait for storage is its store's, see rx_storage.h.
+ * Threads: control's; the store's thread does all that may wait for storage,
+ * see rx_storage.h.
  */
 #ifndef RECEIVE_RX_SESSION_H
 #define RECEIVE_RX_SESSION_H
@@ -19,18 +20,19 @@
 #include "receive/rx_host.h"
 #include "receive/store.h"
 
-/* PT_RX_STATES: X(symbol, due), in the order in which a session passes them.  due:
- * what the sender owes in that state, see due.h; NULL: nothing, the work is ours.  The
- * tests read this list, and kill a receiver in each of these. */
+/* PT_RX_STATES: X(symbol, due), in the order in which a session passes them.
+ * due names the message that the sender owes in this state, see due.h; NULL:
+ * the sender owes none.  The tests read this list, and kill a receiver in each
+ * state. */
 #define PT_RX_STATES(X)							\
-	X(OFFERED, "OPEN")	/* OFFER was sent; or ASK comes */	\
+	X(OFFERED, "OPEN")	/* OFFER was sent; ASK may come, too */	\
 	X(OPENING, "SEGMENT")						\
-	X(DATA, "data")		/* and with it files, digests, VERIFY */ \
+	X(DATA, "data")		/* also files, digests, VERIFY */	\
 	X(VERIFYING, NULL)	/* until the counters have settled */	\
 	X(VERIFIED, "COMMIT")						\
-	X(COMMITTING, NULL)	/* its thread runs */			\
-	X(DONE, "BYE")		/* COMMITTED was said */		\
-	X(ENDED, NULL)		/* to be freed once its storage is clear */
+	X(COMMITTING, NULL)	/* the store syncs and renames */	\
+	X(DONE, "BYE")		/* COMMITTED was sent */		\
+	X(ENDED, NULL)		/* freed when its storage is clear */
 
 enum pt_rx_state {
 #define X(symbol, due) PT_RX_##symbol,
@@ -38,56 +40,60 @@ enum pt_rx_state {
 #undef X
 };
 
-/* pt_rx_storage: who waits for it, see rx_storage.h. */
+/* pt_rx_storage: the session's store, and waits for storage, see
+ * rx_storage.h. */
 struct pt_rx_storage {
-	struct pt_store *store;		/* NULL: nothing was stored */
-	struct pt_sink *sink;		/* the store's */
-	struct pt_sink **reserved;	/* the receiver's, for who comes first;
-					 * NULL in it: none */
-	bool is_opening;		/* it makes the sink, and then, ... */
-	__u64 adding_ns;		/* ... since then, XDP is told of it */
-	bool is_paused;			/* it has no room: nothing is read */
-	__u64 paused_ns;		/* when that was so last */
-	bool is_waiting;		/* and that was said, since ... */
+	struct pt_store *store;		/* NULL before the last SEGMENT */
+	struct pt_sink *sink;		/* for the store's thread */
+	struct pt_sink **reserved;	/* the receiver's ready sink, for its first
+					 * session; *reserved NULL: none */
+	bool is_opening;		/* the store opens the sink, then the
+					 * session is added to XDP ... */
+	__u64 adding_ns;		/* ... since this time; 0: not yet */
+	bool is_paused;			/* the store is full: the connection is not
+					 * read */
+	__u64 paused_ns;		/* last time when it was full */
+	bool is_waiting;		/* a wait was reported, which began ... */
 	__u64 waits_ns;			/* ... then */
 };
 
-/* pt_rx_files: those that come along, as far as they have not come. */
+/* pt_rx_files: the files that are still to come. */
 struct pt_rx_files {
-	__u32 left;
-	__u64 bytes_left;
+	__u32 left;			/* files not begun */
+	__u64 bytes_left;		/* of the present file */
 	__u64 claimed_sz;		/* of cfg->files_sz_max */
 };
 
-/* pt_rx_compare: of both ends' digests. */
+/* pt_rx_compare: the comparison of both ends' digests.  The fields from
+ * region_done to differing_cnt are for the store's thread. */
 struct pt_rx_compare {
-	__u64 region_told;		/* DIGESTS spoke of all below */
-	__u64 region_done;		/* compared all below: the store's, as the
-					 * next four */
-	__u64 region;			/* that differs, if has_mismatch */
+	__u64 region_told;		/* DIGESTS have come of all below */
+	__u64 region_done;		/* all below are compared */
+	__u64 region;			/* the one that differs, if has_mismatch */
 	bool has_mismatch;
 	__u64 differing[PT_REGION_PAGES];	/* digests of its pages */
 	__u32 differing_cnt;
-	bool is_differing;		/* it was asked for them; control's */
+	bool is_differing;		/* their job was queued; control's */
 };
 
-/* pt_rx_verify: XDP forgets the session, and its counters settle. */
+/* pt_rx_verify: XDP stops steering the session's frames, and its counters
+ * settle. */
 struct pt_rx_verify {
-	__u64 freeze_ns;		/* when it is to forget */
+	__u64 freeze_ns;		/* time at which XDP is to stop */
 	bool is_frozen;
-	__u64 deadline_ns;		/* 0: not frozen, or storage waits */
+	__u64 deadline_ns;		/* 0: not frozen, or the store is busy */
 };
 
-/* pt_rx_watched: whether the sender lives and goes on, see rx_watch.h. */
+/* pt_rx_watched: observations of the sender's progress, see rx_watch.h. */
 struct pt_rx_watched {
-	struct pt_due due;		/* what it owes in this state */
-	bool idles;			/* this kind of session may: nothing is due.
-					 * (None does now.) */
+	struct pt_due due;		/* the message owed in this state */
+	bool idles;			/* this kind of session may be idle: no
+					 * message is due.  (None does now.) */
 	__u32 lanes_set;		/* by LANE_SETs that were due */
-	__u64 worked_sz;		/* the most that a WORKING said */
+	__u64 worked_sz;		/* the largest done_sz of a WORKING */
 	__u64 pinged_ns;
-	__u64 wrong_queue;		/* XDP's count when last looked at, ... */
-	__u64 looked_ns;		/* ... which was then */
+	__u64 wrong_queue;		/* XDP's count at the last check, ... */
+	__u64 looked_ns;		/* ... whose time this is */
 };
 
 struct pt_rx_session {
@@ -97,26 +103,29 @@ struct pt_rx_session {
 	struct pt_conn *conn;		/* NULL: lost after COMMIT */
 	struct pt_receive_report report;
 	struct pt_error *err;		/* &report.error */
-	bool is_open;			/* OPEN was accepted: a transfer */
-	bool has_more;			/* to read, whatever poll says */
-	bool is_bye;			/* the sender said BYE or ABORT, or was
-					 * told on another connection */
-	bool is_leaving;		/* ENDED; a last message is on its way */
-	bool is_parted;			/* ENDED; outcome and connection are the
-					 * receiver's */
-	bool may_be_asked;		/* lost when COMMIT may have come */
+	bool is_open;			/* OPEN was accepted: it is a transfer */
+	bool has_more;			/* messages are buffered, which poll does
+					 * not report */
+	bool is_bye;			/* the sender sent BYE or ABORT, or got the
+					 * outcome on another connection */
+	bool is_leaving;		/* ENDED; a last message is being sent */
+	bool is_parted;			/* ENDED; the receiver owns outcome and
+					 * connection */
+	bool may_be_asked;		/* the connection was lost when the sender
+					 * may have sent COMMIT */
 	bool is_on_host;
-	struct pt_admitted *admitted;	/* of the host's admission; NULL: not yet */
-	__u64 asked_id;			/* ASKs for the outcome of this transfer */
+	struct pt_admitted *admitted;	/* in the host's admission; NULL: not yet */
+	__u64 asked_id;			/* transfer that the sender ASKs for; 0:
+					 * none */
 	__u64 opened_ns;
-	struct pt_profile opened_profile;	/* the host's, then */
+	struct pt_profile opened_profile;	/* the host's at opened_ns */
 
 	struct pt_msg_open open;
 	__u64 claimed_sz;		/* see pt_rx_host_claim */
 	struct pt_segment *segments;
 	__u32 segment_cnt;
 	struct pt_layout *layout;
-	struct pt_rebuild *rebuild;	/* the store's */
+	struct pt_rebuild *rebuild;	/* freed by the store's thread */
 	struct pt_rx_held held;		/* if report.is_resumed */
 	struct pt_intake intake;
 
@@ -126,62 +135,64 @@ struct pt_rx_session {
 	struct pt_rx_verify verify;
 	struct pt_rx_watched watch;
 	int wake_fd;
-	int polled_fd;			/* the receiver's to keep; -1: none */
+	int polled_fd;			/* in the receiver's epoll; -1: none */
 };
 
-/* pt_rx_session_start takes the connection, in any case, and offers.  Its
- * transfer takes *reserved, if there is still one.  NULL: no memory, or it is
- * gone already. */
+/* pt_rx_session_start owns the connection from now on, even if it fails, and
+ * sends OFFER.  The session's transfer takes *reserved, if it is not NULL then.
+ * Returns NULL if memory is lacking or the connection is lost. */
 struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 					  const struct pt_receiver_cfg *cfg,
 					  struct pt_rx_host *host,
 					  struct pt_sink **reserved,
 					  int wake_fd);
 
-/* pt_rx_session_enter begins a state.  Every change goes through here, the
- * first one too, and it stays a function of its own: it is where a debugger
- * stops a receiver in a given state. */
+/* pt_rx_session_enter begins a state.  Every change of state, including the
+ * first, calls it, and it is not inlined, so that a debugger can stop a
+ * receiver in a given state. */
 void pt_rx_session_enter(struct pt_rx_session *s, enum pt_rx_state state)
 	__attribute__((noinline));
 
-/* pt_rx_session_read acts on messages that have come; has_more: not on all, so
- * that a peer that never stops talking keeps no other waiting. */
+/* pt_rx_session_read handles received messages, a bounded number, so that a
+ * busy peer does not delay the others; has_more: some are left. */
 void pt_rx_session_read(struct pt_rx_session *s);
 
-/* pt_rx_session_tick looks after time-outs, failures of queues, its storage;
- * at least every 100 ms. */
+/* pt_rx_session_tick checks time-outs, failures of queues, and storage.  It is
+ * called at least every 100 ms. */
 void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns);
 
-/* pt_rx_session_end aborts the transfer and tells the peer; state is ENDED.
- * Not while committing: that is waited for.  Nothing waits for the peer: see
- * is_leaving; nor for storage, which clears meanwhile. */
+/* pt_rx_session_end aborts the transfer, sends ABORT, and enters ENDED.  Not
+ * during a commit, which has to finish first.  It waits neither for the peer,
+ * see is_leaving, nor for storage, which is cleared in the background. */
 void pt_rx_session_end(struct pt_rx_session *s, int code,
 		       const struct pt_error *err);
 
-/* pt_rx_session_leave_host: its part of the host, queues and memory, is free for
- * others from here on, and its profile is taken.  Once is enough. */
+/* pt_rx_session_leave_host returns the session's share of the host, queues and
+ * memory, and takes its profile.  One call is enough. */
 void pt_rx_session_leave_host(struct pt_rx_session *s);
 
-/* pt_rx_session_lose: a sender that is gone, makes no sense or no progress ends
- * the transfer, unless the commit has begun: that is carried through, and the
- * sender may ask again. */
+/* pt_rx_session_lose ends the transfer of a sender that is lost, violates the
+ * protocol or makes no progress.  A begun commit continues, and the sender may
+ * ASK for its outcome. */
 void pt_rx_session_lose(struct pt_rx_session *s, int code,
 			const struct pt_error *err);
 
-/* pt_rx_session_answer tells one that ASKed: committed, or (err) not. */
+/* pt_rx_session_answer replies to ASK: COMMITTED if err is NULL, else ABORT. */
 void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err);
 
-/* pt_rx_session_leave: the connection, if it is still to finish; the caller's
- * then.  Else NULL.  No thread of the session's uses it after that. */
+/* pt_rx_session_leave returns the connection, which the caller then owns, if it
+ * has to linger; else NULL.  The session's threads no longer use it. */
 struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s);
 
-/* pt_rx_session_free waits for its storage, if it is not clear. */
+/* pt_rx_session_free frees the session, and waits for its storage if that is
+ * not clear. */
 void pt_rx_session_free(struct pt_rx_session *s);
 
-/* pt_rx_session_open notes the time from which the transfer counts. */
+/* pt_rx_session_open notes the transfer's start time, queues and profile. */
 void pt_rx_session_open(struct pt_rx_session *s);
 
-/* pt_rx_session_fd: for poll; -1: none, or nothing is to be read now. */
+/* pt_rx_session_fd returns the descriptor to poll; -1: none, or reading is
+ * paused. */
 int pt_rx_session_fd(const struct pt_rx_session *s);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "receive/rx_resume.h"
 
-/* --- the jobs, in the store's thread --------------------------------- */
+/* --- jobs, in the store's thread ------------------------------------- */
 
 static int open_job(void *arg, const void *bytes, size_t sz,
 		    struct pt_error *err)
@@ -35,8 +35,8 @@ static int file_data_job(void *arg, const void *bytes, size_t sz,
 	return pt_sink_file_write(s->storage.sink, bytes, sz, err);
 }
 
-/* compare_region.  The lock is held for one region at a time: pages that came out
- * of order are read. */
+/* compare_region holds the lock for one region only, since it may read pages
+ * whose frames came out of order. */
 static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 			  __u64 theirs, struct pt_error *err)
 {
@@ -103,8 +103,8 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 	return ret ? ret : pt_sink_commit(s->storage.sink, err);
 }
 
-/* let_go: a wrong copy is not kept. */
-static void let_go(struct pt_rx_session *s)
+/* close_sink does not keep a copy that differs from the source. */
+static void close_sink(struct pt_rx_session *s)
 {
 	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
 		pt_sink_invalidate(s->storage.sink);
@@ -129,7 +129,7 @@ static int clear_job(void *arg, const void *bytes, size_t sz,
 	pt_rebuild_destroy(s->rebuild);
 	s->rebuild = NULL;
 	if (s->storage.sink)
-		let_go(s);
+		close_sink(s);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 
 #include "receive/rx_session.h"
 
-/* pt_rx_storage_open has the sink made, or taken up.  -ENOMEM, -EAGAIN. */
+/* pt_rx_storage_open has the sink created or resumed.  -ENOMEM, -EAGAIN. */
 int pt_rx_storage_open(struct pt_rx_session *s, struct pt_error *err);
 
 int pt_rx_storage_file(struct pt_rx_session *s, const struct pt_msg_file *m,
@@ -27,11 +27,11 @@ int pt_rx_storage_file_data(struct pt_rx_session *s,
 int pt_rx_storage_compare(struct pt_rx_session *s,
 			  const struct pt_msg_digests *m, struct pt_error *err);
 
-/* pt_rx_storage_mismatch has the pages of mismatch_region digested: differing. */
+/* pt_rx_storage_mismatch has the pages of mismatch_region digested:
+ * differing. */
 int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err);
 
-/* pt_rx_storage_commit has memory and files brought to disk and under their
- * names. */
+/* pt_rx_storage_commit has memory and files synced and renamed. */
 int pt_rx_storage_commit(struct pt_rx_session *s, struct pt_error *err);
 
 /* pt_rx_storage_clear ends the session's threads, removes or keeps uncommitted

@@ -22,7 +22,8 @@ struct pt_store {
 	int wake_fd;
 	pthread_t thread;
 
-	/* Under the lock, which is never held during a wait for storage. */
+	/* The lock protects the rest, and is never held during a wait for
+	 * storage. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct job *first, **end;
