@@ -141,22 +141,22 @@ case_run "peers: a sender that says WORKING" one_that_works
 case_run "peers: a sender that talks without pause" one_that_floods
 case_run "peers: places are free again" places_are_free_again
 case_run "peers: a receiver that offers nothing" \
-	receiver_that_pretends OFFER 4 'has not said OFFER'
+	receiver_that_pretends OFFER 4 'has not sent OFFER'
 case_run "peers: a receiver that opens nothing" \
-	receiver_that_pretends OPENED 4 'has not said OPENED'
+	receiver_that_pretends OPENED 4 'has not sent OPENED'
 case_run "peers: a receiver that grants no lane" \
 	receiver_that_pretends LANE_READY 4 'does not grant'
 case_run "peers: a receiver that verifies without a ledger" \
 	receiver_that_pretends LEDGER 4 'VERIFIED without a LEDGER'
 case_run "peers: a receiver that never verifies" \
-	receiver_that_pretends VERIFIED 4 'has not said VERIFIED'
+	receiver_that_pretends VERIFIED 4 'has not sent VERIFIED'
 case_run "peers: a receiver that never commits" \
-	receiver_that_pretends COMMITTED 6 'has not said COMMITTED'
+	receiver_that_pretends COMMITTED 6 'has not sent COMMITTED'
 case_run "peers: a receiver that commits before it is told to" \
 	receiver_that_pretends early 4 'unexpected COMMITTED'
 case_run "peers: a receiver that commits another transfer" \
-	receiver_that_pretends other 6 'has not said COMMITTED'
+	receiver_that_pretends other 6 'has not sent COMMITTED'
 case_run "peers: a receiver that talks without pause" \
-	receiver_that_pretends flood 6 'has not said COMMITTED'
+	receiver_that_pretends flood 6 'has not sent COMMITTED'
 
 cases_end

@@ -166,7 +166,7 @@ foreign()
 	soon is_over ab
 	transfer_end ab
 	judge "a foreign program that goes ends the sender, which says so" \
-		says ab 3 'n0: somebody took the XDP program off it'
+		says ab 3 'n0: another process detached the XDP program'
 	rm -f "$other"
 	soon is_reached
 }

@@ -12,9 +12,9 @@
 #include "source/page_word.h"
 
 #define STEP_REGIONS	8
-#define STEP_SKIPS	65536	/* regions that are to be sent anyway */
-#define WAIT_MS		100	/* for more to compare, then a look at the time */
-#define DOUBT_NS	1000000000ULL	/* for control to read what came */
+#define STEP_SKIPS	65536	/* dirty regions, which need no comparison */
+#define WAIT_MS		100	/* for the next HELD, between checks of its deadline */
+#define DOUBT_NS	1000000000ULL	/* for control to read received messages */
 
 void pt_held_init(struct pt_held *h, const struct pt_send_job *job)
 {
@@ -31,7 +31,7 @@ void pt_held_free(struct pt_held *h)
 	h->told_fd = -1;
 }
 
-/* mark_until: the regions from those told of to end are to be sent. */
+/* mark_until makes the regions from region_told to end dirty. */
 static void mark_until(struct pt_held *h, __u64 end)
 {
 	for (; h->region_told < end; h->region_told++)
@@ -57,9 +57,9 @@ int pt_held_take(struct pt_held *h, const struct pt_msg_held *m,
 	    m->region_first < h->region_told || m->region_first > region_cnt ||
 	    cnt > region_cnt - m->region_first || h->is_told ||
 	    (!cnt && m->region_first != region_cnt))
-		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "receiver: says "
-				    "that it holds regions that are not next "
-				    "(another version of pagetrim?)");
+		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "receiver: sent "
+				    "HELD for regions that are not the next "
+				    "ones (another version of pagetrim?)");
 	h->heard_ns = pt_clock_ns();
 	mark_until(h, m->region_first);
 	for (__u64 i = 0; i < cnt; i++) {
@@ -89,7 +89,7 @@ static int compare_word(struct pt_held *h, __u32 first, struct pt_error *err)
 						h->region_next, first);
 	int ret;
 
-	w.search = ~0ULL;	/* to tell how much need not be sent */
+	w.search = ~0ULL;	/* for block_bytes */
 	ret = pt_page_word_scan(&w, h->job->source, h->job->digest_key, err);
 	if (ret)
 		return ret;
@@ -107,7 +107,7 @@ static int compare_word(struct pt_held *h, __u32 first, struct pt_error *err)
 	return 0;
 }
 
-/* compare_region marks what differs of region_next. */
+/* compare_region makes the differing pages of region_next dirty. */
 static int compare_region(struct pt_held *h, struct pt_error *err)
 {
 	int ret = pt_source_view(h->job->source, &h->view, h->job->layout,
@@ -118,8 +118,9 @@ static int compare_region(struct pt_held *h, struct pt_error *err)
 	return ret;
 }
 
-/* wait_on: the connection may live while nothing more is said on it.  Looks twice: a
- * process that was stopped has yet to read what came meanwhile. */
+/* wait_on fails if no HELD comes, although the connection lives.  A late HELD
+ * gets DOUBT_NS more, since a process that was stopped has not yet read
+ * messages that came meanwhile. */
 static int wait_on(struct pt_held *h, struct pt_error *err)
 {
 	__u64 now_ns = pt_clock_ns();
@@ -132,9 +133,9 @@ static int wait_on(struct pt_held *h, struct pt_error *err)
 		h->doubt_ns = now_ns;
 	if (now_ns - h->doubt_ns <= DOUBT_NS)
 		return 0;
-	return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "receiver: says no "
-			    "more of what it holds for %llu s, though it "
-			    "answers (is its disk stuck?)",
+	return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "receiver: answers, "
+			    "but has not sent HELD for %llu s (is its disk "
+			    "stuck?)",
 			    h->job->progress_ns / 1000000000ULL);
 }
 
@@ -143,7 +144,7 @@ int pt_held_step(struct pt_held *h, struct pt_error *err)
 	unsigned compared = 0;
 
 	for (unsigned i = 0; i < STEP_SKIPS && compared < STEP_REGIONS; i++) {
-		bool is_told = h->is_told;	/* before what it is said of */
+		bool is_told = h->is_told;	/* read before region_told */
 		int ret = 0;
 
 		if (pt_held_is_waiting(h))

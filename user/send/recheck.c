@@ -17,9 +17,9 @@ struct pt_recheck {
 	__u64 region_cnt;
 	_Atomic __u64 region_next;	/* the next that a thread takes */
 	_Atomic __u64 read_sz;
-	atomic_uint running_cnt;	/* threads; 0: there is a result */
-	atomic_bool stop;		/* no more is to be read */
-	atomic_bool has_error;		/* who sets it may write the two: */
+	atomic_uint running_cnt;	/* threads; 0: a result is ready */
+	atomic_bool stop;		/* threads have to end */
+	atomic_bool has_error;		/* the thread that sets it writes: */
 	int error;
 	struct pt_error error_text;
 	unsigned thread_cnt;
@@ -44,7 +44,8 @@ static int compare_word(struct pt_recheck *r, struct pt_view *v,
 			return pt_error_set(err, PT_EXIT_MISMATCH, -ESTALE,
 					    "page %llu changed after it was "
 					    "sent; nothing was committed (pause "
-					    "who writes it, then send again)",
+					    "the process that writes it, then "
+					    "send again)",
 					    (unsigned long long)(w.gfn + i));
 	return 0;
 }
@@ -55,7 +56,7 @@ static int compare_region(struct pt_recheck *r, struct pt_view *v,
 	int ret = pt_source_view(r->cfg.source, v, r->cfg.layout, region_idx,
 				 err);
 
-	/* A hole that was one: nothing to read, no digests to look up. */
+	/* A region that is, and was, a hole has no pages to read. */
 	if (!ret && pt_view_is_hole_whole(v) &&
 	    !pt_digests_region(r->cfg.digests, region_idx))
 		return 0;
@@ -67,7 +68,7 @@ static int compare_region(struct pt_recheck *r, struct pt_view *v,
 	return ret;
 }
 
-/* fail: the first error is the one that is told, and ends the others. */
+/* fail reports the first error, and ends the other threads. */
 static void fail(struct pt_recheck *r, int error, const struct pt_error *err)
 {
 	atomic_store(&r->stop, true);
@@ -101,7 +102,8 @@ static void *recheck_main(void *arg)
 	return NULL;
 }
 
-/* threads_wanted: a thread a CPU that we may run on, and no idle ones. */
+/* threads_wanted returns one thread per CPU of our affinity, at most one per
+ * region. */
 static unsigned threads_wanted(__u64 region_cnt)
 {
 	unsigned cnt = 1;
@@ -125,7 +127,7 @@ int pt_recheck_start(struct pt_recheck **out, const struct pt_recheck_cfg *cfg,
 	if (!ret) {
 		r->cfg = *cfg;
 		r->region_cnt = region_cnt;
-		r->running_cnt = 1;	/* ours: no result before all started */
+		r->running_cnt = 1;	/* ours: no result until all started */
 	}
 	while (!ret && r->thread_cnt < wanted) {
 		atomic_fetch_add(&r->running_cnt, 1);
@@ -142,7 +144,7 @@ int pt_recheck_start(struct pt_recheck **out, const struct pt_recheck_cfg *cfg,
 				    "thread to read the source again: %s "
 				    "(memory, or ulimit -u)", strerror(-ret));
 	}
-	/* Some will do. */
+	/* If not all threads could be started, the others do the work. */
 	if (atomic_fetch_sub(&r->running_cnt, 1) == 1 && cfg->wake_fd >= 0)
 		eventfd_write(cfg->wake_fd, 1);
 	*out = r;

@@ -16,11 +16,11 @@
 #include "base/name.h"
 #include "base/thread.h"
 
-#define BACKLOG_MAX	(256u << 10)	/* bytes of them that other messages wait
-					 * behind */
-#define PIECE_MIN	1024		/* bytes, however low the limit */
+#define BACKLOG_MAX	(256u << 10)	/* queued bytes, which delay other
+					 * messages */
+#define PIECE_MIN	1024		/* bytes, even under a low limit */
 #define NAP_MIN_NS	1000000ULL
-#define NAP_MAX_NS	20000000ULL	/* so soon it hears that it is over */
+#define NAP_MAX_NS	20000000ULL	/* a cancel is noticed after this time */
 
 struct file {
 	const char *path;
@@ -33,11 +33,12 @@ struct pt_send_files {
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stop;
-	atomic_bool is_over;		/* then the two are its last word: */
+	atomic_bool is_over;		/* its thread has set the next two, and
+					 * ends */
 	int result;
 	struct pt_error error;
 	atomic_bool is_alone;
-	struct pt_pacer share;		/* its thread's */
+	struct pt_pacer share;		/* for its thread only */
 	_Atomic __u64 sent_sz;
 	__u64 total_sz;
 	__u32 cnt;		/* opened so far */
@@ -51,8 +52,8 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* check_sz: files that the kernel writes as they are read (/proc) have a size of 0,
- * and what a FILE message announces must be known before. */
+/* check_sz refuses files in /proc: their size is 0, but a FILE message must
+ * announce the true size. */
 static int check_sz(int fd, const char *path, __u64 sz, struct pt_error *err)
 {
 	char byte;
@@ -62,14 +63,15 @@ static int check_sz(int fd, const char *path, __u64 sz, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
 				    "({with})", path);
 	if (got)
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: has more "
-				    "than its size of 0 bytes, as files in "
-				    "/proc (take a copy of it along)", path);
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: contains "
+				    "more than its size of 0 bytes, like files "
+				    "in /proc (give {with} a copy of it)",
+				    path);
 	return 0;
 }
 
-/* open_file returns a descriptor of a regular file with a name that a FILE
- * message can carry, and the bytes it has now. */
+/* open_file returns a descriptor of a regular file whose name fits into a FILE
+ * message, and its present size. */
 static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 {
 	const char *fault;
@@ -87,9 +89,9 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 	fault = pt_name_file_fault(last_part(path));
 	if (fault) {
 		close(fd);
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: no name "
-				    "for a file to take along: %s", path,
-				    fault);
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: no "
+				    "receiver stores a file of that name: %s "
+				    "({with})", path, fault);
 	}
 	ret = check_sz(fd, path, st.st_size, err);
 	if (ret) {
@@ -150,7 +152,8 @@ static bool is_stopped(const struct pt_send_files *f)
 	return atomic_load_explicit(&f->stop, memory_order_relaxed);
 }
 
-/* piece_sz: at most what the limit lets go in 5 ms, so that lanes take turns. */
+/* piece_sz returns at most the bytes of 5 ms under the limit, so that lanes get
+ * their turn. */
 static size_t piece_sz(const struct pt_send_files *f)
 {
 	__u64 rate = pt_pacer_rate(f->cfg.pacer), sz = rate / 200;
@@ -160,14 +163,14 @@ static size_t piece_sz(const struct pt_send_files *f)
 	return sz < PIECE_MIN ? PIECE_MIN : sz;
 }
 
-/* wire_sz: with headers of 66 bytes in 1514, as TCP over IPv4 has them. */
+/* wire_sz adds headers of 66 bytes per 1514, as in TCP over IPv4. */
 static __u32 wire_sz(size_t sz)
 {
 	return sz + sz / 22 + 74;
 }
 
-/* wait_share_ns: large pieces would leave lanes nearly nothing, so they have half of
- * the limit as long as they want it. */
+/* wait_share_ns gives files only half of the limit while lanes send, since the
+ * large pieces of files would leave the lanes nearly nothing. */
 static __u64 wait_share_ns(struct pt_send_files *f, __u32 sz)
 {
 	__u64 half = pt_pacer_rate(f->cfg.pacer) / 2, now_ns = pt_clock_ns();
@@ -179,8 +182,9 @@ static __u64 wait_share_ns(struct pt_send_files *f, __u32 sz)
 	return pt_pacer_wait_ns(&f->share, now_ns, sz);
 }
 
-/* say waits as long as it takes, or -ECANCELED: a receiver that reads nothing, be
- * it that its storage has no room, is for control to judge. */
+/* say waits for the limit and for room in the queue, without a deadline:
+ * control ends the transfer of a receiver that does not read, with -ECANCELED
+ * here. */
 static int say(struct pt_send_files *f, const struct pt_message *m, size_t sz,
 	       struct pt_error *err)
 {
@@ -227,9 +231,9 @@ static int send_bytes(struct pt_send_files *f, const struct file *file,
 		if (!got)
 			return pt_error_set(err, PT_EXIT_HOST, -EIO,
 					    "%s: became shorter while it was "
-					    "read (let nobody write to it; "
-					    "of a file in /sys take a copy "
-					    "along)", file->path);
+					    "read (stop processes that write "
+					    "to it; for a file in /sys, give "
+					    "{with} a copy)", file->path);
 		m.file_data.data_sz = got;
 		m.file_data.data = bytes;
 		ret = say(f, &m, got, err);

@@ -8,9 +8,9 @@
 #include "net/route.h"
 #include "session/queues.h"
 
-#define TX_CHUNKS	2048		/* 8 MiB: stays in the cache */
+#define TX_CHUNKS	2048		/* 8 MiB stay in the cache */
 #define SRC_PORT	49152		/* first of the dynamic ports */
-#define GRACE_NS	5000000000ULL	/* for an address to come back */
+#define ADDRESS_NS	5000000000ULL	/* for a lost address to come back */
 
 /* find_link looks up source, route and next hop; *link's ports stay. */
 static int find_link(const struct pt_send_path *path, struct pt_link *link,
@@ -29,7 +29,7 @@ static int find_link(const struct pt_send_path *path, struct pt_link *link,
 		char text[PT_ADDRESS_TEXT_SZ];
 
 		return pt_error_set(err, PT_EXIT_HOST, -EXDEV,
-				    "%s: the route to %s is by %s (use {dev} "
+				    "%s: the route to %s uses %s (use {dev} "
 				    "%s, or change the route)", device->name,
 				    pt_address_print(dst, text), route.ifname,
 				    route.ifname);
@@ -47,7 +47,7 @@ static __u32 min_u32(__u32 a, __u32 b)
 	return a < b ? a : b;
 }
 
-/* choose_queues: of AUTO no more than auto_max. */
+/* choose_queues: AUTO chooses at most auto_max. */
 static int choose_queues(const struct pt_send_path *path, __u32 auto_max,
 			 __u32 *cnt, struct pt_error *err)
 {
@@ -62,8 +62,8 @@ static int choose_queues(const struct pt_send_path *path, __u32 auto_max,
 				path->device_leases, err);
 }
 
-/* lease_queues takes those queues first that the receiver has too: on a veth
- * a frame arrives on the queue of the number it was sent on. */
+/* lease_queues prefers queue numbers that the receiver has, too, since on a
+ * veth frames arrive on the queue with the number of their TX queue. */
 static int lease_queues(struct pt_send_path *path,
 			const struct pt_send_path_cfg *cfg,
 			struct pt_error *err)
@@ -72,7 +72,7 @@ static int lease_queues(struct pt_send_path *path,
 	__u32 cnt;
 	int ret;
 
-	/* More lanes than the receiver has queues would share them. */
+	/* Lanes beyond the receiver's number of queues would share queues. */
 	ret = choose_queues(path, min_u32(offer->queue_cnt, path->made_cnt),
 			    &cnt, err);
 	if (ret)
@@ -112,7 +112,7 @@ static int bind_socket(struct pt_send_path *path, __u32 i, struct pt_error *err)
 
 	if (ret != -EMSGSIZE)
 		return ret;
-	/* No multi-buffer here: frames of one chunk. */
+	/* The device has no multi-buffer support: frames of one chunk. */
 	path->frame_sz_max = PT_XSK_CHUNK_SZ;
 	xsk.tx_frame_sz_max = path->frame_sz_max;
 	return pt_card_bind(&path->card, &path->xsks[i], &path->spare, &xsk,
@@ -131,7 +131,7 @@ static bool any_zero_copy(const struct pt_send_path *path)
 	return false;
 }
 
-/* close_unbound: sockets that were made and are not needed. */
+/* close_unbound closes the sockets that are not needed. */
 static void close_unbound(struct pt_send_path *path)
 {
 	for (; path->made_cnt > path->queue_cnt; path->made_cnt--) {
@@ -197,7 +197,7 @@ static int make_socket(struct pt_send_path *path, struct pt_xsk **out,
 {
 	const struct pt_xsk_cfg xsk = {
 		.device = &path->device,
-		.queue = path->made_cnt,	/* as far as one can say */
+		.queue = path->made_cnt,	/* a guess before bind */
 		.tx_chunk_cnt = TX_CHUNKS,
 		.tx_frame_sz_max = PT_XSK_CHUNK_SZ,
 		.zero_copy = path->card.zero_copy,
@@ -217,13 +217,14 @@ static int make_sockets(struct pt_send_path *path, __u32 cnt,
 	while (!ret && path->made_cnt < cnt) {
 		ret = make_socket(path, &path->xsks[path->made_cnt], err);
 		if (ret && path->made_cnt && path->queue_wish == PT_QUEUES_AUTO)
-			return 0;	/* as many as there is memory for */
+			return 0;	/* memory is lacking for more */
 		path->made_cnt += !ret;
 	}
 	return ret;
 }
 
-/* most_queues: whether they are free is looked at when they are taken. */
+/* most_queues returns how many queues bind may lease; it checks later whether
+ * they are free. */
 static __u32 most_queues(const struct pt_send_path *path)
 {
 	__u32 cnt;
@@ -328,7 +329,7 @@ int pt_send_path_refresh(struct pt_send_path *path, int change)
 	if (!ret)
 		ret = find_link(path, &link, &path->trouble);
 	if (ret == -EAGAIN)
-		ret = 0;	/* not resolved now: keep what was */
+		ret = 0;	/* not resolved now: keep the old address */
 	if (ret) {
 		if (!path->trouble_code)
 			path->trouble_ns = pt_clock_ns();
@@ -344,9 +345,9 @@ int pt_send_path_refresh(struct pt_send_path *path, int change)
 
 int pt_send_path_judge(const struct pt_send_path *path, struct pt_error *err)
 {
-	/* A device that is down may have lost its addresses for that long. */
+	/* A device that is down may lack its addresses for any time. */
 	if (path->trouble_code != -EADDRNOTAVAIL || !path->device.is_up ||
-	    pt_clock_ns() - path->trouble_ns < GRACE_NS)
+	    pt_clock_ns() - path->trouble_ns < ADDRESS_NS)
 		return 0;
 	*err = path->trouble;
 	return path->trouble_code;

@@ -16,13 +16,13 @@
 #include "channel/ping.h"
 #include "lane/rate.h"
 
-#define TICK_MS		100	/* deadlines are looked at */
+#define TICK_MS		100	/* between two checks of deadlines */
 #define EVENTS_MAX	8
-#define READ_MAX	256	/* messages, before other things are looked after */
-#define COMMIT_NS	300000000ULL	/* it may take, after a signal */
+#define READ_MAX	256	/* messages per step */
+#define COMMIT_NS	300000000ULL	/* for a commit after a cancel */
 
-/* say_working: while the receiver waits for us, so that its deadline does not end a
- * sender whose source is slow.  It bears less with one that gets nowhere. */
+/* say_working reports progress while the receiver waits for us, so that its
+ * deadline does not end the transfer of a slow source. */
 static void say_working(struct pt_sender *s)
 {
 	struct pt_message m = {
@@ -79,7 +79,7 @@ static int watch_path(struct pt_sender *s)
 	if (change <= 0)
 		return change;
 	if (s->report.phase == PT_SEND_SETUP && s->setup <= PT_SETUP_LINK)
-		return 0;	/* it is looked for anyway */
+		return 0;	/* this step looks up the link anyway */
 	if (change & PT_CHANGE_GONE)
 		return pt_error_set(&s->error, PT_EXIT_HOST, -ENODEV,
 				    "%s: was removed, or moved to another "
@@ -95,8 +95,8 @@ static int watch_path(struct pt_sender *s)
 	return 0;
 }
 
-/* advance: of a lane that failed since its device went away, the monitor knows
- * better why. */
+/* advance prefers the monitor's error: a lane that failed since its device was
+ * removed does not know that reason. */
 static int advance(struct pt_sender *s)
 {
 	int ret = pt_sender_advance(s);
@@ -105,7 +105,8 @@ static int advance(struct pt_sender *s)
 	return gone < 0 ? gone : ret;
 }
 
-/* take_some: a receiver that talks without pause does not keep us from our work. */
+/* take_some handles at most READ_MAX messages, so that a receiver that sends
+ * without pause does not delay the rest of the step. */
 static int take_some(struct pt_sender *s, bool *has_more)
 {
 	struct pt_message m;
@@ -119,7 +120,7 @@ static int take_some(struct pt_sender *s, bool *has_more)
 		ret = pt_sender_take(s, &m);
 		if (ret)
 			return ret;
-		/* What follows may be for lanes, which begin first. */
+		/* The next messages may be for lanes, which start first. */
 		if (s->report.phase == PT_SEND_SETUP &&
 		    s->setup == PT_SETUP_OPENED)
 			break;
@@ -140,7 +141,8 @@ int pt_sender_interrupted(struct pt_sender *s)
 			    "image at the receiver)");
 }
 
-/* stop: a commit that has begun is given a moment more, as most take no longer. */
+/* stop fails after a cancel.  A begun commit gets COMMIT_NS first, since most
+ * commits take no longer. */
 static int stop(struct pt_sender *s, bool is_asked)
 {
 	__u64 now_ns = pt_clock_ns();
@@ -156,14 +158,14 @@ static int stop(struct pt_sender *s, bool is_asked)
 	return pt_sender_interrupted(s);
 }
 
-/* turn: what has come is taken, what is next is done. */
+/* turn handles received messages, and continues the phase. */
 static int turn(struct pt_sender *s, bool path_changed)
 {
 	bool has_more;
 	int ret = take_some(s, &has_more);
 
 	if (has_more)
-		eventfd_write(s->wake_fd, 1);	/* come back at once */
+		eventfd_write(s->wake_fd, 1);	/* step at once again */
 	if (!ret && path_changed)
 		ret = watch_path(s);
 	if (!ret)
@@ -179,7 +181,7 @@ int pt_sender_watch(struct pt_sender *s, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
-	if (fd == s->cancel_fd)		/* it stays readable */
+	if (fd == s->cancel_fd)		/* stays readable: step would spin */
 		event.events |= EPOLLONESHOT;
 	if (!epoll_ctl(s->poll_fd, EPOLL_CTL_ADD, fd, &event))
 		return 0;
@@ -191,7 +193,8 @@ void pt_sender_unwatch(const struct pt_sender *s, int fd)
 	epoll_ctl(s->poll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-/* look: what has happened, and whether that is a change of the path. */
+/* look resets the descriptors that only wake step, and sets *path_changed if
+ * the monitor has news. */
 static void look(struct pt_sender *s, bool *path_changed)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -201,7 +204,8 @@ static void look(struct pt_sender *s, bool *path_changed)
 	for (int i = 0; i < cnt; i++) {
 		int fd = events[i].data.fd;
 
-		/* Acknowledgements are what wakes us most: no call for more. */
+		/* Most wake-ups are for acknowledgements, so only these two
+		 * descriptors cost a read. */
 		if ((fd == s->wake_fd || fd == s->tick_fd) &&
 		    read(fd, &value, sizeof(value)) < 0)
 			continue;
@@ -210,7 +214,7 @@ static void look(struct pt_sender *s, bool *path_changed)
 	}
 }
 
-/* go_on: 1: it does, 0: committed. */
+/* go_on does a step of the transfer.  1: it continues; 0: committed. */
 static int go_on(struct pt_sender *s, bool path_changed)
 {
 	int ret = stop(s, pt_sender_is_cancelled(s));
@@ -228,7 +232,7 @@ static void end_begin(struct pt_sender *s, int ret)
 	eventfd_write(s->wake_fd, 1);
 }
 
-/* step: one of the transfer, or of its end. */
+/* step does a step of the transfer, or of its end. */
 static int step(struct pt_sender *s)
 {
 	bool path_changed = false;
@@ -252,7 +256,7 @@ int pt_sender_step(struct pt_sender *s, struct pt_error *err)
 	pthread_mutex_lock(&s->lock);
 	if (!s->is_started)
 		ret = pt_error_set(&s->error, PT_EXIT_FAILED, -EINVAL,
-				   "a sender's step before its start");
+				   "the sender was not started");
 	else if (s->result > 0)
 		ret = step(s);
 	if (ret < 0 && err)
@@ -265,7 +269,7 @@ int pt_sender_start(struct pt_sender *s, struct pt_error *err)
 {
 	if (s->is_started)
 		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
-				    "a sender starts once");
+				    "the sender was started already");
 	pthread_mutex_lock(&s->lock);
 	s->is_started = true;
 	pt_sender_enter(s, PT_SEND_CONNECT);
@@ -286,7 +290,7 @@ void pt_sender_tick_every(const struct pt_sender *s, __u32 ms)
 	timerfd_settime(s->tick_fd, 0, &tick, NULL);
 }
 
-/* open_descriptors: those that a step is called for. */
+/* open_descriptors opens those that wake step. */
 static int open_descriptors(struct pt_sender *s)
 {
 	int ret = 0;
@@ -427,7 +431,7 @@ void pt_sender_status(struct pt_sender *s, struct pt_send_report *report)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* cut ends what has not ended, within a second or so. */
+/* cut cancels, and steps until the end, for about a second. */
 static void cut(struct pt_sender *s)
 {
 	struct pollfd fd = { .fd = s->poll_fd, .events = POLLIN };

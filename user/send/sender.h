@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room send: the sending end of a transfer.
  *
- *   knows         its phases from OPEN to COMMITTED, its lanes, files that come along,
- *                 resuming
+ *   knows         its phases from OPEN to COMMITTED, its lanes, accompanying files,
+ *                 resumption
  *   may use       base trim seal wire net xdp xsk tls channel memory source
  *                 session lane
  *   must not know the receiving end, the command line
  */
 /* sender: sends a memory to a receiver, from connecting to commit.
  *
- *     pt_sender_open     files, memory, device, sockets: all that takes a privilege;
- *                        starts no thread, speaks to nobody, waits for nobody
- *     pt_sender_start    from here on there is something to do
- *     pt_sender_step     whenever pt_sender_fd is readable, until it returns 0 or less:
+ *     pt_sender_open     opens files, memory, device and sockets: everything that
+ *                        requires a privilege; starts no thread, does not block,
+ *                        and does not contact the receiver
+ *     pt_sender_start    makes pt_sender_fd readable
+ *     pt_sender_step     is called whenever pt_sender_fd is readable, until it
+ *                        returns 0 or less, and passes these phases:
  *
  *         connect > set up > probe > compare > send > verify > commit > done
  *
- *     pt_sender_close
+ *     pt_sender_close    ends and frees the sender
  *
- * compare: with what the receiver holds; over at once if that is nothing.
+ * In phase compare the source is compared with the pages that the receiver
+ * holds; the phase ends at once if it holds none.
  *
- * Threads: open, start, step and close by one, which is control; cancel, set and
- * status by any, until close.  It starts a thread for each lane, and some for reading.
+ * Threads: one thread, called control, calls open, start, step and close.  Any
+ * thread may call cancel, set and status, until close.  The sender starts one
+ * thread per lane, and some for reading.
  */
 #ifndef SEND_SENDER_H
 #define SEND_SENDER_H
@@ -41,8 +45,8 @@
 #include <pagetrim/wire.h>
 
 /* PT_SEND_PHASES: X(symbol, name), in the order in which a transfer passes
- * them.  name is what people and JSON are told.  The tests read this list, and
- * kill a sender in each of these. */
+ * them.  name is used in messages and in JSON.  The tests read this list, and
+ * kill a sender in each phase. */
 #define PT_SEND_PHASES(X)		\
 	X(CONNECT, "connect")		\
 	X(SETUP, "setup")		\
@@ -59,7 +63,8 @@ enum pt_send_phase {
 #undef X
 };
 
-/* pt_send_trim: which blocks of a page travel, see trim.h. */
+/* pt_send_trim: the method that chooses the blocks of a page to send, see
+ * trim.h. */
 enum pt_send_trim {
 	PT_SEND_TRIM_DEFAULT,	/* BLOCKS */
 	PT_SEND_TRIM_NONE,
@@ -67,58 +72,60 @@ enum pt_send_trim {
 	PT_SEND_TRIM_BLOCKS,
 };
 
-/* pt_send_copies: whether a page that equals another may go as a copy of it. */
+/* pt_send_copies: whether a page that equals another may be sent as a copy
+ * record. */
 enum pt_send_copies {
-	PT_SEND_COPIES_AUTO,	/* where the receiver takes them and frames are
-				 * not sealed: records stand in clear */
-	PT_SEND_COPIES_ON,	/* else the transfer fails; never with pad */
+	PT_SEND_COPIES_AUTO,	/* if the receiver accepts copies and frames are
+				 * not sealed, since records are in clear */
+	PT_SEND_COPIES_ON,	/* if the receiver accepts none, the transfer
+				 * fails; not with pad */
 	PT_SEND_COPIES_OFF,
 };
 
-/* pt_send_lane_report: one lane's part. */
+/* pt_send_lane_report: the state of one lane. */
 struct pt_send_lane_report {
 	__u16 tx_queue;
-	__u16 rx_queue;		/* of the receiver, where it arrives */
+	__u16 rx_queue;		/* the receiver's, where its frames arrive */
 	__u32 frame_sz;		/* Ethernet bytes of its largest frame */
-	enum pt_hugepages hugepages;	/* its memory's */
-	bool zero_copy;		/* its socket; else copy mode */
+	enum pt_hugepages hugepages;	/* of its memory */
+	bool zero_copy;		/* of its socket; else copy mode */
 	__u64 frames;
 };
 
 struct pt_send_report {
-	enum pt_send_phase phase;	/* reached */
+	enum pt_send_phase phase;	/* the present or last one */
 	__u64 memory_sz;	/* bytes of all segments */
 	__u64 page_cnt;
 	__u64 files_sz;		/* bytes of the --with files */
-	__u64 files_sent_sz;	/* of them */
-	bool is_resumed;	/* the receiver holds something of it */
-	__u64 held_page_cnt;	/* it has them: not zero, and not sent */
-	__u64 held_block_bytes;	/* of blocks not sent therefore */
-	bool uses_copies;	/* both ends have them, and they are wanted */
+	__u64 files_sent_sz;	/* bytes of them that were sent */
+	bool is_resumed;	/* the receiver holds a part of the memory */
+	__u64 held_page_cnt;	/* nonzero pages that it holds, not sent again */
+	__u64 held_block_bytes;	/* bytes of their blocks */
+	bool uses_copies;	/* both ends support copies, and cfg allows them */
 	__u64 pages_left;	/* still dirty */
-	__u64 pages_sent;	/* non-zero pages, sent again ones too */
-	__u64 copies;		/* of them, as copies of others */
-	__u64 put_off;		/* pages that waited, once, to go as copies */
+	__u64 pages_sent;	/* nonzero pages, including those sent again */
+	__u64 copies;		/* pages of pages_sent that were sent as copies */
+	__u64 put_off;		/* pages that waited once for their original */
 	__u64 zero_pages_sent;
 	__u64 frames;		/* data frames */
-	__u64 frames_lost;	/* reported missing at some time */
+	__u64 frames_lost;	/* frames that the receiver reported missing */
 	__u64 probes;
 	__u64 wire_bytes;	/* Ethernet bytes of data frames, no FCS */
 	__u64 block_bytes;	/* bytes of blocks in them */
 	__u64 credit_waits;
-	__u64 path_waits;	/* times a lane waited for the path */
-	bool has_path;		/* the receiver tells when frames arrive */
-	struct pt_regulator_look path;	/* what its controller has found */
-	bool observes;		/* the governor decides nothing */
+	__u64 path_waits;	/* waits of a lane for the congestion window */
+	bool has_path;		/* the receiver reports arrivals */
+	struct pt_regulator_look path;	/* estimates of the congestion controller */
+	bool observes;		/* the adaptive scan only counts */
 	struct pt_adaptive_counts governor;	/* of all lanes */
 	__u32 generations;	/* highest of any lane */
-	__u64 setup_ns;		/* connect to first data frame */
-	__u64 compare_ns;	/* part of it */
-	__u64 send_ns;		/* to the last acknowledgement */
-	__u64 verify_ns;	/* to when both ends are sure */
-	__u64 recheck_ns;	/* part of it: reading the source again */
+	__u64 setup_ns;		/* from open to the first data frame */
+	__u64 compare_ns;	/* part of setup_ns */
+	__u64 send_ns;		/* until the last acknowledgement */
+	__u64 verify_ns;	/* from then until VERIFIED */
+	__u64 recheck_ns;	/* part of verify_ns: the source is read again */
 	__u64 commit_ns;
-	__u64 total_ns;		/* from open */
+	__u64 total_ns;		/* since open */
 	__u64 bytes_per_s;	/* the limit; 0: none */
 	__u64 transfer_id;
 	__u64 session_id;
@@ -130,11 +137,12 @@ struct pt_send_report {
 	struct pt_send_lane_report lanes[PT_LANES_MAX];
 	bool has_profile;
 	struct pt_profile profile;	/* of the lanes' threads */
-	struct pt_profile control;	/* and of the one beside them */
+	struct pt_profile control;	/* of control's thread */
 };
 
-/* pt_send_left_sz: bytes of the memory still to be sent, never more than it has:
- * a segment may end within a page.  Lanes count from SEND on. */
+/* pt_send_left_sz returns the bytes of the memory still to be sent.  It is at
+ * most memory_sz, although a segment may end within a page.  Before SEND,
+ * pages_left is not yet counted. */
 static inline __u64 pt_send_left_sz(const struct pt_send_report *r)
 {
 	__u64 left = r->pages_left * PT_PAGE_SZ;
@@ -143,8 +151,8 @@ static inline __u64 pt_send_left_sz(const struct pt_send_report *r)
 							      : left;
 }
 
-/* pt_sender_cfg: zero means the default, everywhere.  What is pointed to is the
- * caller's, and stays as it is until close. */
+/* pt_sender_cfg: zero means the default in every field.  The caller owns all
+ * that pointers refer to, and keeps it unchanged until close. */
 struct pt_sender_cfg {
 	const char *dev;
 	const char *to;			/* "HOST[:PORT]" */
@@ -154,71 +162,77 @@ struct pt_sender_cfg {
 	__u32 file_cnt;
 	enum pt_send_trim trim;
 	struct pt_cpus cpus;		/* of the lanes */
-	bool observe;			/* trim as if there were no governor */
+	bool observe;			/* search all pages: the adaptive scan
+					 * only counts */
 	struct pt_tls *tls;		/* NULL: insecure */
-	__u16 ciphers;			/* PT_CIPHER_BIT of those that will do;
-					 * 0: any */
-	__u8 rekey_log2;		/* frames sealed with one key; 0:
-					 * PT_REKEY_LOG2_MAX */
+	__u16 ciphers;			/* PT_CIPHER_BIT of each allowed one; 0:
+					 * any */
+	__u8 rekey_log2;		/* log2 of the frames sealed with one
+					 * key; 0: PT_REKEY_LOG2_MAX */
 	bool pad;			/* hide which pages and blocks are zero;
 					 * only with tls */
 	enum pt_send_copies copies;
-	bool resume;			/* take up what the receiver holds */
-	bool recheck;			/* read the source again before commit:
-					 * no change may go unseen */
-	__u32 queue_cnt;		/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO: as
-					 * many as are free and of use */
+	bool resume;			/* send only pages that the receiver
+					 * does not hold */
+	bool recheck;			/* read the source again before the
+					 * commit, and fail if it changed */
+	__u32 queue_cnt;		/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO:
+					 * the useful number of free ones */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	bool profile;			/* see has_profile */
 	bool generic;			/* copy mode */
 	enum pt_zero_copy zero_copy;
-	__u32 mtu;			/* 0: as large as passes */
-	__u64 bytes_per_s;		/* of Ethernet bytes: as pt_rate_choose
-					 * takes it; 0: no limit */
+	__u32 mtu;			/* 0: the largest that passes */
+	__u64 bytes_per_s;		/* limit of Ethernet bytes, for
+					 * pt_rate_choose; 0: none */
 	__u32 peer_timeout_ms;		/* 0: PT_PEER_TIMEOUT_MS */
-	/* warn: what does not end the transfer.  Called by step; may be NULL. */
+	/* warn reports faults that do not end the transfer.  step calls it; NULL: it
+	 * is not called. */
 	void (*warn)(const char *text, void *arg);
 	void *arg;
 };
 
 struct pt_sender;
 
-/* pt_sender_open.  Errors name device, file or what is missing.  On failure nothing is
- * held. */
+/* pt_sender_open opens a sender, which the caller closes.  Errors name the
+ * device, the file or the missing privilege.  After a failure nothing stays
+ * open. */
 int pt_sender_open(struct pt_sender **out, const struct pt_sender_cfg *cfg,
 		   struct pt_error *err);
 
-/* pt_sender_start, once. */
+/* pt_sender_start starts the transfer, once. */
 int pt_sender_start(struct pt_sender *s, struct pt_error *err);
 
-/* pt_sender_fd: for poll and epoll, POLLIN only: step has something to do.  Valid
- * until close. */
+/* pt_sender_fd returns a descriptor for poll and epoll, POLLIN only: step has
+ * work.  It is valid until close. */
 int pt_sender_fd(const struct pt_sender *s);
 
-/* pt_sender_step does what is to be done now.  1: go on; 0: the receiver has
- * committed; else -errno, err says why and how to exit; PT_EXIT_UNKNOWN when the commit
- * may or may not have happened.  Once it has returned 0 or less, it returns that.
- * It waits for nothing, but for a card that zero copy resets: seconds. */
+/* pt_sender_step does all present work.  1: the transfer continues; 0: the
+ * receiver has committed; -errno: it failed, and err has reason and exit code;
+ * PT_EXIT_UNKNOWN: the commit may or may not have happened.  After 0 or less,
+ * further calls return the same.  It does not block, except for seconds while
+ * zero copy resets the card. */
 int pt_sender_step(struct pt_sender *s, struct pt_error *err);
 
-/* pt_sender_is_held_up: step has returned 0 or less, the receiver was told, and
- * connection, sockets and program are closed; but a thread still waits for the
- * source's storage, and close would wait for it. */
+/* pt_sender_is_held_up: step has returned 0 or less, and connection, sockets
+ * and program are closed, but a thread still waits for the source's storage, so
+ * that close would block. */
 bool pt_sender_is_held_up(const struct pt_sender *s);
 
-/* pt_sender_cancel ends the transfer, with -ECANCELED; a commit that has begun is given
- * a moment.  Any thread; also in a signal handler. */
+/* pt_sender_cancel ends the transfer with -ECANCELED; a begun commit gets 0.3 s
+ * to finish.  Any thread may call it, and a signal handler. */
 void pt_sender_cancel(struct pt_sender *s);
 
-/* pt_sender_set_rate changes the limit, as bytes_per_s of the cfg: errors as
- * pt_rate_choose.  Any thread. */
+/* pt_sender_set_rate changes the limit, like bytes_per_s of the cfg.  Errors
+ * are those of pt_rate_choose.  Any thread may call it. */
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err);
 
-/* pt_sender_status: as far as it got.  Any thread. */
+/* pt_sender_status writes the present report.  Any thread may call it. */
 void pt_sender_status(struct pt_sender *s, struct pt_send_report *report);
 
-/* pt_sender_close ends what has not ended, as cancel, and frees.  NULL is fine. */
+/* pt_sender_close cancels a transfer that has not ended, waits for all threads,
+ * and frees the sender.  NULL is allowed. */
 void pt_sender_close(struct pt_sender *s);
 
 const char *pt_send_phase_name(enum pt_send_phase phase);

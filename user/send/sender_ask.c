@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A sender that lost its receiver during commit asks what became of it, on one new
- * connection after another, as long as the peer timeout lasts. */
+/* A sender that lost its receiver during the commit asks for the outcome, on
+ * one new connection after another, until the peer timeout. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
@@ -8,12 +8,12 @@
 #include <pagetrim/clock.h>
 
 #define PAUSE_NS	200000000ULL	/* between connections */
-#define READ_MAX	16		/* messages a step */
+#define READ_MAX	16		/* messages per step */
 
 void pt_sender_ask_begin(struct pt_sender *s)
 {
 	s->ask.deadline_ns = pt_deadline_ns(s->cfg.peer_timeout_ms);
-	/* The first connection stays in the hands of threads. */
+	/* Threads may still use the first connection. */
 	pt_conn_shut(s->conn);
 	s->left_conn = s->conn;
 	s->conn = NULL;
@@ -31,19 +31,19 @@ static int ask(struct pt_sender *s)
 	return pt_conn_send(s->conn, &m, &s->error);
 }
 
-/* take: 1: the answer has come. */
+/* take handles a message.  1: it is the answer. */
 static int take(struct pt_sender *s, const struct pt_message *m)
 {
 	if (m->type == PT_MSG_COMMITTED)
 		return pt_sender_take(s, m) ? : 1;
 	if (m->type != PT_MSG_OFFER || s->ask.has_offer)
 		return pt_sender_take(s, m);
-	s->ask.has_offer = true;	/* it offers before it hears what we want */
+	s->ask.has_offer = true;	/* each connection begins with OFFER */
 	pt_sender_expect(s);
 	return 0;
 }
 
-/* once: 1: committed; 0: no answer yet. */
+/* once continues one request.  1: committed; 0: no answer yet. */
 static int once(struct pt_sender *s)
 {
 	struct pt_message m;
@@ -77,7 +77,7 @@ static int give_up(struct pt_sender *s, int ret)
 			    "for the image at the receiver)", why.text);
 }
 
-/* wait: 0: it may ask again. */
+/* wait_for_turn returns 0 when the next request may start. */
 static int wait_for_turn(struct pt_sender *s)
 {
 	if (pt_sender_is_cancelled(s))

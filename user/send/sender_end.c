@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* How a sender ends.  The receiver is told first.  Then threads are waited for, but
- * no longer than they may take by themselves: one that reads the source is held up
- * by its storage for any time, and connection, sockets and program do not wait for
- * that. */
+/* Ends a sender.  First it notifies the receiver.  Then it waits for the
+ * threads, but only for THREADS_MS: a thread that reads the source may wait for
+ * its storage for any time, and connection, sockets and program are closed
+ * before that. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
 
 #include <pagetrim/clock.h>
 
-#define GRACE_MS	200	/* for threads to end, unless the source holds them */
-#define LOOK_MS		10	/* between looks at them */
+#define THREADS_MS	200	/* for threads to end that do not wait for storage */
+#define LOOK_MS		10	/* between two checks of them */
 #define FINISH_MS	500	/* for the receiver to read a last message */
 
-/* tell: the receiver hears at once why it is over, whatever our threads wait for. */
+/* tell notifies the receiver at once, before threads end. */
 static void tell(struct pt_sender *s, int ret)
 {
 	struct pt_message m = { .type = PT_MSG_BYE };
@@ -38,7 +38,7 @@ static bool have_ended(const struct pt_sender *s)
 	       pt_recheck_has_ended(s->recheck);
 }
 
-/* cancel has all threads end. */
+/* cancel has all threads end, without waiting. */
 static void cancel(struct pt_sender *s)
 {
 	pt_send_files_cancel(s->files);
@@ -66,7 +66,8 @@ static void enter(struct pt_sender *s, enum pt_send_ending state, int ms)
 	s->end.deadline_ns = pt_deadline_ns(ms);
 }
 
-/* finish: what the receiver does after the commit is its own time. */
+/* finish ends total_ns here, since the receiver's work after the commit is not
+ * part of the transfer. */
 static void finish(struct pt_sender *s)
 {
 	s->report.total_ns = pt_clock_ns() - s->started_ns;
@@ -76,7 +77,7 @@ static void finish(struct pt_sender *s)
 	enter(s, PT_ENDING_FINISH, FINISH_MS);
 }
 
-/* unwatch_all: what nobody reads any more would have step called without end. */
+/* unwatch_all: descriptors that step no longer reads would wake it forever. */
 static void unwatch_all(struct pt_sender *s)
 {
 	if (s->conn)
@@ -104,10 +105,10 @@ void pt_sender_end_begin(struct pt_sender *s, int ret)
 		return;
 	}
 	cancel(s);
-	enter(s, PT_ENDING_THREADS, GRACE_MS);
+	enter(s, PT_ENDING_THREADS, THREADS_MS);
 }
 
-/* threads_ended: or they had the time to. */
+/* threads_ended: all have ended, or THREADS_MS are over. */
 static bool threads_ended(struct pt_sender *s)
 {
 	if (have_ended(s))
@@ -138,7 +139,8 @@ static void go_on_asking(struct pt_sender *s)
 	finish(s);
 }
 
-/* after_finish: threads that are left may only wait for the connection. */
+/* after_finish shuts the connection, since the remaining threads may wait for
+ * it. */
 static void after_finish(struct pt_sender *s)
 {
 	if (s->is_joined) {
@@ -148,10 +150,11 @@ static void after_finish(struct pt_sender *s)
 	if (s->conn)
 		pt_conn_shut(s->conn);
 	cancel(s);
-	enter(s, PT_ENDING_LEAVE, GRACE_MS);
+	enter(s, PT_ENDING_LEAVE, THREADS_MS);
 }
 
-/* leave closes what the threads that are held up have, but their memory. */
+/* leave closes everything except the memory of threads that still wait for
+ * storage. */
 static void leave(struct pt_sender *s)
 {
 	bool is_unused[PT_LANES_MAX];

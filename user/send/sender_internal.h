@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* sender_internal: what sender.c (its life), sender_setup.c, sender_lanes.c,
- * sender_message.c, sender_phase.c, sender_report.c and sender_end.c share. */
+/* sender_internal: shared by sender.c (open, start, step and close) and the
+ * other sender_*.c. */
 #ifndef SEND_SENDER_INTERNAL_H
 #define SEND_SENDER_INTERNAL_H
 
@@ -15,57 +15,58 @@
 #include "send/send_path.h"
 #include "send/sender.h"
 
-/* pt_send_setup: within the phase. */
+/* pt_send_setup: the steps of phase SETUP. */
 enum pt_send_setup {
 	PT_SETUP_OFFER,		/* OFFER is awaited */
-	PT_SETUP_OFFERED,	/* it has come */
-	PT_SETUP_LINK,		/* the next hop's MAC address is looked for */
-	PT_SETUP_SEGMENTS,	/* OPEN was said; so are they */
+	PT_SETUP_OFFERED,	/* OFFER has come */
+	PT_SETUP_LINK,		/* the next hop's MAC address is looked up */
+	PT_SETUP_SEGMENTS,	/* OPEN was sent, SEGMENTs are being sent */
 	PT_SETUP_OPEN,		/* OPENED is awaited */
-	PT_SETUP_OPENED,	/* it has come */
+	PT_SETUP_OPENED,	/* OPENED has come */
 };
 
-/* pt_send_ending: after the last phase, see sender_end.c. */
+/* pt_send_ending: the steps after the last phase, see sender_end.c. */
 enum pt_send_ending {
 	PT_ENDING_NOT,
-	PT_ENDING_THREADS,	/* they were told to end */
-	PT_ENDING_ASK,		/* the receiver is asked for the outcome */
-	PT_ENDING_FINISH,	/* it reads the last message */
-	PT_ENDING_LEAVE,	/* threads that only the connection kept */
+	PT_ENDING_THREADS,	/* threads are ending */
+	PT_ENDING_ASK,		/* the sender asks for the outcome */
+	PT_ENDING_FINISH,	/* the receiver reads the last message */
+	PT_ENDING_LEAVE,	/* threads end that waited for the connection */
 	PT_ENDING_OVER,
 };
 
-/* pt_send_end: how the transfer ends. */
+/* pt_send_end: the transfer's end. */
 struct pt_send_end {
 	enum pt_send_ending state;
-	int ret;		/* what step is to return */
-	bool is_unknown;	/* whether the receiver has committed */
+	int ret;		/* the result that step will return */
+	bool is_unknown;	/* the receiver may or may not have committed */
 	__u64 deadline_ns;	/* of the state */
 };
 
-/* pt_send_ask: asking for an outcome on other connections, see sender_ask.c. */
+/* pt_send_ask: requests for the outcome on new connections, see
+ * sender_ask.c. */
 struct pt_send_ask {
-	__u64 deadline_ns;	/* not again after it */
-	__u64 again_ns;		/* 0: it is under way */
-	bool has_offer;
+	__u64 deadline_ns;	/* of the last request's start */
+	__u64 again_ns;		/* start of the next request; 0: one is running */
+	bool has_offer;		/* the new connection's OFFER has come */
 };
 
 struct pt_sender {
 	struct pt_sender_cfg cfg;	/* with the defaults in place of zeroes */
 	struct pt_send_report report;
 	struct pt_error error;		/* if result < 0 */
-	int result;			/* of step; 1: it goes on */
+	int result;			/* of step; 1: the transfer continues */
 	bool is_started;
-	bool is_joined;			/* over, and no thread is left */
+	bool is_joined;			/* ended, and no thread is left */
 	struct pt_send_end end;
 	struct pt_send_ask ask;
-	pthread_mutex_t lock;		/* recursive: warn may ask for the status */
+	pthread_mutex_t lock;		/* recursive: warn may call status */
 	struct pt_conn *conn;
-	struct pt_connect *connect;	/* one is being made */
-	struct pt_conn *left_conn;	/* shut, for threads that still name it */
+	struct pt_connect *connect;	/* a connection being made; NULL: none */
+	struct pt_conn *left_conn;	/* shut, but threads may still use it */
 	enum pt_send_setup setup;
-	__u64 setup_ns;		/* when it went on last */
-	__u32 segment_next;	/* SEGMENTs of all below were said */
+	__u64 setup_ns;		/* time of its last progress */
+	__u32 segment_next;	/* SEGMENTs of all below were sent */
 	struct pt_msg_offer offer;
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
@@ -80,38 +81,38 @@ struct pt_sender {
 	struct pt_lane *lanes[PT_LANES_MAX];
 	struct pt_stage_clock clocks[PT_LANES_MAX];	/* with profile */
 	struct pt_stage_clock control_clock;
-	struct pt_stage_clock *clock;	/* it; NULL: not profiled */
+	struct pt_stage_clock *clock;	/* &control_clock; NULL: not profiled */
 	__u32 lane_cnt;
-	int poll_fd;		/* epoll: of all below, and more; the caller's */
-	int wake_fd;
-	int tick_fd;
-	int cancel_fd;		/* eventfd; once readable it stays so */
-	__u64 stopped_ns;	/* when it was cancelled during commit */
-	bool is_told;		/* ABORT was said */
-	bool is_warned;		/* the route has moved, and that was told */
-	bool is_aborted;	/* the peer said ABORT: it knows */
+	int poll_fd;		/* epoll: pt_sender_fd */
+	int wake_fd;		/* eventfd: another step has work */
+	int tick_fd;		/* timerfd */
+	int cancel_fd;		/* eventfd; stays readable after a cancel */
+	__u64 stopped_ns;	/* time of a cancel during the commit; 0: none */
+	bool is_told;		/* ABORT or BYE was sent */
+	bool is_warned;		/* a moved route was reported */
+	bool is_aborted;	/* the peer sent ABORT, and needs none */
 	struct pt_held held;
 	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */
 	bool is_rechecked;
-	__u64 region_told;	/* DIGESTS were said of all below */
-	bool is_asked;		/* VERIFY was said */
+	__u64 region_told;	/* DIGESTS were sent of all below */
+	bool is_asked;		/* VERIFY was sent */
 	bool is_verified;
 	bool is_committed;
 	__u64 started_ns;
-	__u64 phase_ns;		/* when the phase began */
-	struct pt_due due;	/* what the phase waits for of the receiver, ... */
-	__u64 moves;		/* ... and how often it came nearer */
+	__u64 phase_ns;		/* start of the phase */
+	struct pt_due due;	/* the message that the receiver owes, ... */
+	__u64 moves;		/* ... and the count of its progress */
 	__u64 pinged_ns;
-	__u64 watched_ns;	/* when the XDP program was last looked for */
+	__u64 watched_ns;	/* time of the last check of the XDP program */
 };
 
-/* pt_sender_prepare: all that open does, but for descriptors. */
+/* pt_sender_prepare does the work of open, except for the descriptors. */
 int pt_sender_prepare(struct pt_sender *s);
 
-/* pt_sender_greet: a step of CONNECT, then SETUP. */
+/* pt_sender_greet does a step of CONNECT; at its end it enters SETUP. */
 int pt_sender_greet(struct pt_sender *s);
 
-/* pt_sender_set_up: a step of SETUP, up to lanes that probe. */
+/* pt_sender_set_up does a step of SETUP; at its end the lanes probe. */
 int pt_sender_set_up(struct pt_sender *s);
 
 static inline enum pt_trim pt_sender_trim(const struct pt_sender *s)
@@ -119,68 +120,75 @@ static inline enum pt_trim pt_sender_trim(const struct pt_sender *s)
 	return s->cfg.trim - PT_SEND_TRIM_NONE + PT_TRIM_NONE;
 }
 
-/* pt_sender_watch has step called when fd is readable. */
+/* pt_sender_watch adds fd to poll_fd: step is called when fd is readable. */
 int pt_sender_watch(struct pt_sender *s, int fd);
 
-/* pt_sender_connect goes on to make a connection past its HELLO: 1: it is there; 0: not
- * yet. */
+/* pt_sender_connect continues to connect, until HELLO was received.  1: conn is
+ * ready; 0: not yet. */
 int pt_sender_connect(struct pt_sender *s);
 
-/* pt_sender_expect: what is owed from here on is another message. */
+/* pt_sender_expect restarts the deadline, for another message of the
+ * receiver. */
 void pt_sender_expect(struct pt_sender *s);
 
-/* pt_sender_owed: the receiver owes what, and has so since the phase began or it
- * last moved.  -ETIMEDOUT: for too long, see due.h.  Called again and again. */
+/* pt_sender_owed checks the deadline of the message that the receiver owes,
+ * named by what.  The deadline restarts with each phase and each progress.  It
+ * is called in every step.  -ETIMEDOUT: the deadline is over, see due.h. */
 int pt_sender_owed(struct pt_sender *s, const char *what);
 
-/* pt_sender_watch_peer: is it there?  And does it hear us?  At least every 100 ms,
- * once there is a connection. */
+/* pt_sender_watch_peer fails if the receiver is silent for too long, and sends
+ * PING.  It is called at least every 100 ms, once connected. */
 int pt_sender_watch_peer(struct pt_sender *s);
 
 bool pt_sender_is_cancelled(const struct pt_sender *s);
 
-/* pt_sender_interrupted: -ECANCELED of one that was told to end in commit. */
+/* pt_sender_interrupted returns the -ECANCELED of a sender that was cancelled
+ * during the commit. */
 int pt_sender_interrupted(struct pt_sender *s);
 
-/* pt_sender_take acts on a message. */
+/* pt_sender_take handles a message. */
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
 
 /* pt_sender_advance moves to the next phase when this one is done. */
 int pt_sender_advance(struct pt_sender *s);
 
-/* pt_sender_enter begins a phase; returns how long the one before took.  Every
- * change goes through here, the first one too, and it stays a function of its
- * own: it is where a debugger stops a sender in a given phase. */
+/* pt_sender_enter begins a phase, and returns the duration of the previous one.
+ * Every change of phase, including the first, calls it, and it is not inlined,
+ * so that a debugger can stop a sender in a given phase. */
 __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 	__attribute__((noinline));
 
-/* pt_sender_watch_card looks once a second whether the XDP program that zero copy
- * needs is still there.  -ENODEV: it is not, and no more frames will go. */
+/* pt_sender_watch_card checks once a second that the XDP program, which zero
+ * copy requires, is still attached.  -ENODEV: it is not, so no more frames are
+ * sent. */
 int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns);
 
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
 
-/* pt_sender_end_begin: the transfer is over, with ret: tells the receiver, ends threads,
- * asks what became of a commit, in steps; 1: there are more, 0: end.ret is to be
- * reported.  pt_sender_join then waits for threads that the source holds up. */
+/* pt_sender_end_begin begins the end of a transfer with the result ret: the
+ * receiver is notified, threads end, and the sender asks for the outcome of a
+ * lost commit.  pt_sender_end_step does a step of it.  1: more steps follow; 0:
+ * end.ret is the result.  pt_sender_join waits for threads that still read the
+ * source. */
 void pt_sender_end_begin(struct pt_sender *s, int ret);
 int pt_sender_end_step(struct pt_sender *s);
 void pt_sender_join(struct pt_sender *s);
 
-/* pt_sender_ask_begin leaves the connection.  ask_step: 1: asks; 0: committed, else as
- * end.ret. */
+/* pt_sender_ask_begin shuts the connection, and begins to ask for the outcome.
+ * pt_sender_ask_step continues.  1: no answer yet; 0: committed; else the
+ * result of the transfer. */
 void pt_sender_ask_begin(struct pt_sender *s);
 int pt_sender_ask_step(struct pt_sender *s);
 
-/* pt_sender_tick_every has step called so often, at least. */
+/* pt_sender_tick_every makes poll_fd readable every ms milliseconds. */
 void pt_sender_tick_every(const struct pt_sender *s, __u32 ms);
 
-/* pt_sender_unwatch: step is not called for fd any more. */
+/* pt_sender_unwatch removes fd from poll_fd. */
 void pt_sender_unwatch(const struct pt_sender *s, int fd);
 
-/* pt_sender_start_lanes: what was started is to be stopped, whatever it
- * returns.  pt_sender_stop_lanes: reports the profile, too. */
+/* pt_sender_start_lanes starts all lanes.  After a failure, too, the started
+ * ones have to be stopped.  pt_sender_stop_lanes also reports the profile. */
 int pt_sender_start_lanes(struct pt_sender *s);
 void pt_sender_stop_lanes(struct pt_sender *s);
 

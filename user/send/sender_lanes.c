@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A sender's lanes: their keys, start and end; and the card they send by. */
+/* Starts and stops a sender's lanes, makes their keys, and watches the card. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <pagetrim/clock.h>
 #include "channel/frame_keys.h"
 
-#define WATCH_NS	1000000000ULL	/* between looks at the XDP program */
+#define WATCH_NS	1000000000ULL	/* between checks of the XDP program */
 
 static int make_seals(struct pt_sender *s)
 {
@@ -83,7 +83,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 	return ret;
 }
 
-/* take_profile: the lanes' threads have ended. */
+/* take_profile requires that the lanes' threads have ended. */
 static void take_profile(struct pt_sender *s)
 {
 	struct pt_send_report *report = &s->report;
@@ -120,8 +120,8 @@ int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns)
 	s->watched_ns = now_ns;
 	if (pt_card_is_ready(&s->path.card))
 		return 0;
-	return pt_error_set(&s->error, PT_EXIT_HOST, -ENODEV, "%s: somebody took "
-			    "the XDP program off it that zero copy needs (find "
-			    "out who, then send again, or use {zero-copy} off)",
-			    s->cfg.dev);
+	return pt_error_set(&s->error, PT_EXIT_HOST, -ENODEV, "%s: another process "
+			    "detached the XDP program, which zero copy needs (find "
+			    "that process, then send again, or use {zero-copy} "
+			    "off)", s->cfg.dev);
 }

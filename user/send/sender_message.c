@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a sender does with each message. */
+/* Handles a sender's received messages. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
 
 	if (m->region >= pt_layout_region_cnt(s->layout))
 		return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO,
-				    "receiver: a difference in region %llu, "
+				    "receiver: sent MISMATCH for region %llu, "
 				    "which does not exist",
 				    (unsigned long long)m->region);
 	page_cnt = pt_layout_region(s->layout, m->region, &gfn);
@@ -60,15 +60,15 @@ static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
 			    (unsigned long long)s->report.unaccounted);
 }
 
-/* take_verified: without a ledger that balances there is no commit. */
+/* take_verified refuses a commit without a balanced ledger. */
 static int take_verified(struct pt_sender *s)
 {
 	s->is_verified = s->is_asked && s->report.has_ledger;
 	if (s->is_verified)
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
-			    "VERIFIED without a LEDGER after VERIFY: what "
-			    "arrived is not accounted for; nothing was "
+			    "VERIFIED without a LEDGER after VERIFY, so its "
+			    "frames are not accounted for; nothing was "
 			    "committed");
 }
 
@@ -87,7 +87,7 @@ static int take_held(struct pt_sender *s, const struct pt_message *m)
 	return pt_held_take(&s->held, &m->held, &s->error);
 }
 
-/* take_offer: it comes once, before anything was said but HELLO. */
+/* take_offer: OFFER comes once, as the first message after HELLO. */
 static int take_offer(struct pt_sender *s, const struct pt_message *m)
 {
 	if (s->report.phase != PT_SEND_SETUP || s->setup != PT_SETUP_OFFER)
@@ -107,7 +107,7 @@ static int take_opened(struct pt_sender *s, const struct pt_message *m)
 	return 0;
 }
 
-/* take_committed: an answer to COMMIT or ASK, and of our transfer. */
+/* take_committed: the answer to COMMIT or ASK names our transfer. */
 static int take_committed(struct pt_sender *s, const struct pt_message *m)
 {
 	if (s->report.phase != PT_SEND_COMMIT ||
@@ -123,9 +123,9 @@ static int take_ack(struct pt_sender *s, const struct pt_msg_ack *ack)
 
 	if (!in || !pt_inbox_ack(in, ack))
 		return 0;
-	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: misses more "
-			    "frames of lane %u than are in flight (is it "
-			    "pagetrim?)", ack->lane);
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
+			    "reports more missing frames of lane %u than are "
+			    "in flight (is it pagetrim?)", ack->lane);
 }
 
 static int take_refused(struct pt_sender *s, const struct pt_msg_refused *m)

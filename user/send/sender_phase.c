@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* When a phase is over, and what begins the next. */
+/* Ends phases, and begins the next ones. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
@@ -8,9 +8,9 @@
 
 #include <pagetrim/clock.h>
 
-#define DIGESTS_STEP	4		/* messages of them, a step of control */
-#define QUEUED_MAX	(256u << 10)	/* bytes that wait, for more digests */
-#define FILES_LOG2	16		/* bytes of files that are a step forward */
+#define DIGESTS_STEP	4		/* DIGESTS messages per step */
+#define QUEUED_MAX	(256u << 10)	/* queued bytes; no DIGESTS above that */
+#define FILES_LOG2	16		/* bytes of files per unit of progress */
 
 __u64 pt_sender_enter(struct pt_sender *s, enum pt_send_phase phase)
 {
@@ -38,8 +38,8 @@ static __u16 lanes_ready(const struct pt_sender *s)
 	return cnt;
 }
 
-/* check_mtu: who asked for an MTU is told when the path takes less.  Later,
- * when it begins to, the lanes make do with that. */
+/* check_mtu fails if the path does not pass the requested MTU.  If the path's
+ * MTU shrinks later, the lanes adapt instead. */
 static int check_mtu(struct pt_sender *s)
 {
 	int ret = 0;
@@ -53,7 +53,7 @@ static int check_mtu(struct pt_sender *s)
 	return ret;
 }
 
-/* probe waits until every lane has found a way, or that there is none. */
+/* probe waits until every lane has found a path, or failed to. */
 static int probe(struct pt_sender *s)
 {
 	int ret;
@@ -67,7 +67,7 @@ static int probe(struct pt_sender *s)
 	if (ret)
 		return ret;
 	pt_sender_enter(s, PT_SEND_COMPARE);
-	eventfd_write(s->wake_fd, 1);	/* come back at once */
+	eventfd_write(s->wake_fd, 1);	/* step at once again */
 	if (s->report.is_resumed)
 		return pt_held_start(&s->held, &s->error);
 	pt_held_skip(&s->held);
@@ -88,8 +88,9 @@ static void go(struct pt_sender *s)
 	s->report.setup_ns = s->phase_ns - s->started_ns;
 }
 
-/* pt_sender_owed: while frames flow the lanes see to that.  A receiver that waits for
- * its storage says so, and each time is a move. */
+/* While frames are sent, the lanes check their own progress instead.  A
+ * receiver that waits for its storage sends WORKING, and each WORKING is
+ * progress. */
 int pt_sender_owed(struct pt_sender *s, const char *what)
 {
 	char own[PT_ERROR_OWN_SZ];
@@ -99,13 +100,14 @@ int pt_sender_owed(struct pt_sender *s, const char *what)
 	if (!pt_due_is_over(&s->due))
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but "
-			    "has not said %s for %.1f s (the deadline is %u "
-			    "times {peer-timeout}; is it stuck? its log tells)",
+			    "has not sent %s for %.1f s (the deadline is %u "
+			    "times {peer-timeout}; its log may have the reason)",
 			    pt_conn_peer_text(s->conn), pt_error_own(own, what),
 			    s->due.still_ns / 1e9, PT_DUE_TIMEOUTS);
 }
 
-/* compare: a thread marks what is to be sent: the peer wants answers meanwhile. */
+/* compare waits for the thread that compares, so that control answers the peer
+ * meanwhile. */
 static int compare(struct pt_sender *s)
 {
 	int ret = s->report.is_resumed ? pt_held_result(&s->held, &s->error) : 1;
@@ -116,7 +118,7 @@ static int compare(struct pt_sender *s)
 		return ret;
 	if (!ret && pt_held_is_waiting(&s->held))
 		return pt_sender_owed(s, "HELD");
-	s->moves++;	/* the receiver waits for us */
+	s->moves++;	/* the receiver owes nothing now */
 	if (!ret)
 		return 0;
 	pt_held_stop(&s->held);
@@ -135,8 +137,8 @@ static bool lanes_are_clean(struct pt_sender *s)
 	return true;
 }
 
-/* say_digests sums up the pages of each region and says the sums; a step at a time,
- * and no more than the receiver reads. */
+/* say_digests sends the sum of each region's page digests, at most DIGESTS_STEP
+ * messages per step, and not faster than the receiver reads. */
 static int say_digests(struct pt_sender *s)
 {
 	__u64 region_cnt = pt_layout_region_cnt(s->layout);
@@ -163,12 +165,12 @@ static int say_digests(struct pt_sender *s)
 		ret = pt_conn_send(s->conn, &m, &s->error);
 	}
 	if (!ret && pt_conn_queued_sz(s->conn) < QUEUED_MAX)
-		eventfd_write(s->wake_fd, 1);	/* come back at once */
+		eventfd_write(s->wake_fd, 1);	/* step at once again */
 	return ret;
 }
 
-/* start_recheck: a source that may have changed is read again, in threads of
- * its own: the peer wants answers meanwhile. */
+/* start_recheck starts threads that read the source again, so that control
+ * answers the peer meanwhile. */
 static int start_recheck(struct pt_sender *s)
 {
 	const struct pt_recheck_cfg cfg = {
@@ -210,7 +212,7 @@ static int verify(struct pt_sender *s)
 	return start_recheck(s);
 }
 
-/* ask_verify: digests, then VERIFY. */
+/* ask_verify sends all digests, then VERIFY. */
 static int ask_verify(struct pt_sender *s)
 {
 	struct pt_message m = {
@@ -238,8 +240,8 @@ static int commit(struct pt_sender *s)
 	return pt_conn_send(s->conn, &m, &s->error);
 }
 
-/* watch_verify: nothing is committed before both ends are sure: the receiver
- * of its copy, we that the source stood still until now. */
+/* watch_verify sends COMMIT when the receiver has verified its copy, and the
+ * recheck has found no change of the source. */
 static int watch_verify(struct pt_sender *s)
 {
 	int ret = watch_recheck(s);
@@ -253,7 +255,7 @@ static int watch_verify(struct pt_sender *s)
 	return s->is_rechecked ? commit(s) : 0;
 }
 
-/* await_files: all of the memory is there, but files travel still. */
+/* await_files waits, after the memory, for the files. */
 static int await_files(struct pt_sender *s, int is_done)
 {
 	return is_done ? verify(s)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* How far a sender got. */
+/* Sums up a sender's report. */
 #include "send/sender_internal.h"
 
 #include <string.h>

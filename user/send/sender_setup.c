@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* How a sender begins: files, memory and device are opened; the receiver is found
- * and told of the transfer, lanes are started. */
+/* Opens files, memory and device, connects, opens the transfer, and starts
+ * lanes. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
@@ -19,8 +19,9 @@ static int draw(void *to, size_t sz)
 	return getrandom(to, sz, 0) == (ssize_t)sz ? 0 : -EIO;
 }
 
-/* may_copy: as far as it is for our side to say.  Records stand in clear, and a copy
- * tells who sees it that two pages have one content. */
+/* may_copy: our side allows copies.  AUTO does not allow them with TLS: records
+ * are in clear, so a copy record shows an eavesdropper that two pages are
+ * equal. */
 static bool may_copy(const struct pt_sender_cfg *cfg)
 {
 	if (cfg->copies == PT_SEND_COPIES_AUTO)
@@ -57,16 +58,17 @@ int pt_sender_connect(struct pt_sender *s)
 	if (ret < 0)
 		return ret;
 	ret = pt_sender_watch(s, pt_conn_fd(s->conn));
-	eventfd_write(s->wake_fd, 1);	/* it may hold messages already */
+	eventfd_write(s->wake_fd, 1);	/* messages may be buffered already */
 	return ret ? ret : 1;
 }
 
-/* agree_on_copies: what both ends said in HELLO is for the lanes. */
+/* agree_on_copies uses copies if both ends have the capabilities in HELLO. */
 static int agree_on_copies(struct pt_sender *s)
 {
 	__u64 both = pt_conn_capabilities(s->conn);
 
-	/* What is placed tells what a copy may be of. */
+	/* A copy's original must be placed, which only PT_CAP_ARRIVALS
+	 * reports. */
 	s->report.uses_copies = both & PT_CAP_COPIES && both & PT_CAP_ARRIVALS;
 	if (s->report.uses_copies || s->cfg.copies != PT_SEND_COPIES_ON)
 		return 0;
@@ -103,7 +105,8 @@ static int prepare_memory(struct pt_sender *s)
 	return 0;
 }
 
-/* choose_cipher: frames are sealed if the connection is. */
+/* choose_cipher chooses one if the connection is sealed, as frames are then,
+ * too. */
 static int choose_cipher(struct pt_sender *s, const struct pt_msg_offer *offer)
 {
 	__u16 ours = s->cfg.ciphers ? s->cfg.ciphers : pt_ciphers_here();
@@ -113,7 +116,7 @@ static int choose_cipher(struct pt_sender *s, const struct pt_msg_offer *offer)
 	s->report.cipher = pt_cipher_choose(offer->ciphers & ours);
 	if (s->report.cipher)
 		return 0;
-	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: takes "
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: offers "
 			    "none of our ciphers (see {cipher}, on both hosts)",
 			    pt_conn_peer_text(s->conn));
 }
@@ -128,7 +131,7 @@ static struct pt_send_path_cfg path_cfg(const struct pt_sender *s)
 	};
 }
 
-/* take_offer begins to look for the way to who made it. */
+/* take_offer begins to look up the path to the receiver. */
 static int take_offer(struct pt_sender *s)
 {
 	const struct pt_send_path_cfg cfg = path_cfg(s);
@@ -154,7 +157,7 @@ static void warn_of_copy_mode(const struct pt_sender *s)
 	s->cfg.warn(text, s->cfg.arg);
 }
 
-/* send_segments: as many as the connection takes. */
+/* send_segments sends as many SEGMENTs as the connection takes now. */
 static int send_segments(struct pt_sender *s)
 {
 	const struct pt_segment *segs;
@@ -180,7 +183,7 @@ static int send_segments(struct pt_sender *s)
 	}
 	s->setup = PT_SETUP_OPEN;
 	pt_sender_expect(s);
-	eventfd_write(s->wake_fd, 1);	/* the last are not written yet */
+	eventfd_write(s->wake_fd, 1);	/* a step writes the last ones */
 	return 0;
 }
 
@@ -211,7 +214,7 @@ static int send_open(struct pt_sender *s)
 	return ret ? ret : send_segments(s);
 }
 
-/* find: our end of the way, and then it is said what is to come. */
+/* find looks up our end of the path; then it sends OPEN. */
 static int find(struct pt_sender *s)
 {
 	const struct pt_send_path_cfg cfg = path_cfg(s);
@@ -269,7 +272,7 @@ int pt_sender_prepare(struct pt_sender *s)
 						s->cfg.hugepages, &s->error);
 }
 
-/* pt_sender_greet: the carrier comes first, as without it nobody answers. */
+/* The carrier comes first, since no peer answers without it. */
 int pt_sender_greet(struct pt_sender *s)
 {
 	int ret = s->connect ? 0 : pt_card_wait_attached(&s->path.card,
@@ -291,7 +294,7 @@ static int begin(struct pt_sender *s)
 
 	if (s->report.is_resumed && !s->cfg.resume)
 		return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO,
-				    "receiver: resumes, and was not asked to "
+				    "receiver: resumes without a request for it "
 				    "(another version of pagetrim?)");
 	pt_sender_enter(s, PT_SEND_PROBE);
 	ret = pt_sender_start_lanes(s);
