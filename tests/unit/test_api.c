@@ -140,25 +140,25 @@ static void handles_are_checked(void **state)
 	assert_int_equal(pt_sink_destroy(NULL, &err), 0);
 	assert_int_equal(pt_send_close(NULL, &err), 0);
 	assert_int_equal(pt_recv_close(NULL, &err), 0);
-	refused(pt_send_start(NULL, &err), "no sender");
-	refused(pt_send_fd(none, &err), "no sender");
-	refused(pt_send_step(none, &err), "no sender");
-	refused(pt_send_cancel(none, &err), "no sender");
-	refused(pt_send_set_max_bandwidth(none, 0, &err), "no sender");
-	refused(pt_send_status(none, &status, &err), "no sender");
-	refused(pt_send_close((struct pt_send *)pages, &err), "no sender");
-	refused(pt_recv_start((struct pt_recv *)sink, &err), "no receiver");
-	refused(pt_recv_fd(NULL, &err), "no receiver");
-	refused(pt_recv_step((struct pt_recv *)1, &err), "no receiver");
-	refused(pt_recv_cancel(NULL, &err), "no receiver");
-	refused(pt_recv_status(NULL, 0, &status, &err), "no receiver");
-	refused(pt_recv_close((struct pt_recv *)~0UL, &err), "no receiver");
-	refused(pt_sink_destroy((struct pt_sink *)source, &err), "no sink");
+	refused(pt_send_start(NULL, &err), "not an open sender");
+	refused(pt_send_fd(none, &err), "not an open sender");
+	refused(pt_send_step(none, &err), "not an open sender");
+	refused(pt_send_cancel(none, &err), "not an open sender");
+	refused(pt_send_set_max_bandwidth(none, 0, &err), "not an open sender");
+	refused(pt_send_status(none, &status, &err), "not an open sender");
+	refused(pt_send_close((struct pt_send *)pages, &err), "not an open sender");
+	refused(pt_recv_start((struct pt_recv *)sink, &err), "not an open receiver");
+	refused(pt_recv_fd(NULL, &err), "not an open receiver");
+	refused(pt_recv_step((struct pt_recv *)1, &err), "not an open receiver");
+	refused(pt_recv_cancel(NULL, &err), "not an open receiver");
+	refused(pt_recv_status(NULL, 0, &status, &err), "not an open receiver");
+	refused(pt_recv_close((struct pt_recv *)~0UL, &err), "not an open receiver");
+	refused(pt_sink_destroy((struct pt_sink *)source, &err), "not an open sink");
 	assert_int_equal(pt_source_destroy(source, &err), 0);
-	refused(pt_source_destroy(source, &err), "no source");
+	refused(pt_source_destroy(source, &err), "not an open source");
 	other = regions_source();	/* in the slot that is free again */
 	assert_ptr_not_equal(other, source);
-	refused(pt_source_destroy(source, &err), "no source");
+	refused(pt_source_destroy(source, &err), "not an open source");
 	assert_int_equal(pt_source_destroy(other, &err), 0);
 	assert_int_equal(pt_sink_destroy(sink, &err), 0);
 	assert_int_equal(pt_send_step(none, NULL), -EINVAL);
@@ -305,7 +305,7 @@ static void too_many_are_refused(void **state)
 
 static void *destroy_main(void *source)
 {
-	refused(pt_source_destroy(source, &err), "of the thread");
+	refused(pt_source_destroy(source, &err), "belongs to thread");
 	return NULL;
 }
 

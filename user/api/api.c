@@ -37,7 +37,8 @@ void api_leave(void)
 	pt_cause_release();
 }
 
-/* split: "text (hint)" is two things here. */
+/* split: the rooms' errors are "text (hint)", and the API has a field for
+ * each. */
 static void split(struct api_error *out, const struct pt_error *err)
 {
 	size_t sz = err->hint_at;
@@ -46,7 +47,7 @@ static void split(struct api_error *out, const struct pt_error *err)
 	snprintf(out->text, sizeof(out->text), "%s", err->text);
 	if (!sz)
 		return;
-	out->text[sz - 1] = '\0';	/* the blank before it */
+	out->text[sz - 1] = '\0';	/* the blank before the hint */
 	snprintf(out->hint, sizeof(out->hint), "%s", err->text + sz + 1);
 	out->hint[strlen(out->hint) - 1] = '\0';
 }

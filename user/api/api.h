@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room api: the functions of include/pagetrim/pagetrim.h.
  *
- *   knows         the public header, its handles, options and errors, and mistakes of
- *                 an embedder
+ *   knows         the public header, its handles, options and errors, and an
+ *                 embedder's mistakes
  *   may use       base lane xdp xsk tls memory source sink send receive
  *   must not know the command line
  */
-/* api: the public header beside those of the rooms.
+/* api: includes the public header together with those of the rooms.
  *
- * Some names are those of a struct here and of another there.  In this room the
- * public ones begin with api_; their layout and the names of functions are the
- * header's.
+ * Some structs of the public header have the same names as structs of the
+ * rooms.  In this room the public ones are renamed to api_...; their layout and
+ * the names of functions do not change.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -27,16 +27,16 @@
 
 #include <pagetrim/error.h>
 
-/* api_fail fills out (which may be NULL) from an error of the rooms, and returns
- * ret, which is 0 or -errno; of 0 it fills nothing. */
+/* api_fail returns ret, which is 0 or -errno.  If it is not 0, api_fail fills
+ * out (which may be NULL) from an error of the rooms. */
 int api_fail(struct api_error *out, int ret, const struct pt_error *err);
 
-/* api_mistake: the caller's: returns -EINVAL. */
+/* api_mistake fills out with a mistake of the caller, and returns -EINVAL. */
 __attribute__((format(printf, 2, 3)))
 int api_mistake(struct api_error *out, const char *fmt, ...);
 
-/* api_enter, at the begin of each function that may reach libbpf or a file, and
- * api_leave, at its end: nothing of the process is changed in between, but the
+/* api_enter and api_leave enclose all calls that may reach libbpf or a file.
+ * In between, the library changes no state of the process, except for the
  * handler that pt_allow_sigbus allows. */
 void api_enter(void);
 void api_leave(void);

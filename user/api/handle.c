@@ -6,16 +6,16 @@
 #include <unistd.h>
 
 #define HANDLES_MAX	1024
-#define SLOT_BITS	12	/* of a handle; the rest counts its uses */
+#define SLOT_BITS	12	/* of a handle; the other bits are `use` */
 
 static struct slot {
 	enum api_kind kind;
 	void *object;
-	uint64_t use;		/* of this slot: a handle is of one use */
-	pid_t tid;		/* of the thread that made it */
+	uint64_t use;		/* count of this slot's handles */
+	pid_t tid;		/* of the thread that made the handle */
 	unsigned int taken_cnt;
-	unsigned int held_cnt;	/* by other handles */
-	bool is_own;		/* taken by its own thread */
+	unsigned int held_cnt;	/* handles that use this one */
+	bool is_own;		/* taken by api_take_own */
 } slots[HANDLES_MAX];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -31,7 +31,7 @@ static void *handle_of(const struct slot *s)
 	return (void *)(uintptr_t)(s->use << SLOT_BITS | (s - slots));
 }
 
-/* slot_of: NULL: no such handle, and err says so. */
+/* slot_of returns NULL, with err, if the handle is not open. */
 static struct slot *slot_of(enum api_kind kind, const void *handle,
 			    struct api_error *err)
 {
@@ -40,7 +40,7 @@ static struct slot *slot_of(enum api_kind kind, const void *handle,
 	if (handle && slot < HANDLES_MAX && slots[slot].kind == kind &&
 	    handle_of(&slots[slot]) == handle)
 		return &slots[slot];
-	api_mistake(err, "%p is no %s that is open", handle, names[kind]);
+	api_mistake(err, "%p is not an open %s", handle, names[kind]);
 	return NULL;
 }
 
@@ -50,12 +50,13 @@ static struct slot *own_slot_of(enum api_kind kind, const void *handle,
 	struct slot *s = slot_of(kind, handle, err);
 
 	if (s && s->tid != gettid()) {
-		api_mistake(err, "a %s is of the thread that opened it, %d, and "
-			    "this is %d", names[kind], s->tid, gettid());
+		api_mistake(err, "the %s belongs to thread %d, which opened it, "
+			    "and this is thread %d", names[kind], s->tid,
+			    gettid());
 		return NULL;
 	}
 	if (s && s->is_own) {
-		api_mistake(err, "called by a callback of the %s itself",
+		api_mistake(err, "a callback of the %s may not call this",
 			    names[kind]);
 		return NULL;
 	}
@@ -78,8 +79,8 @@ void *api_handle_new(enum api_kind kind, void *object, struct api_error *err)
 	}
 	pthread_mutex_unlock(&lock);
 	if (!handle)
-		api_mistake(err, "%d handles are open, the most that there may "
-			    "be", HANDLES_MAX);
+		api_mistake(err, "%d handles are open, which is the maximum",
+			    HANDLES_MAX);
 	return handle;
 }
 
@@ -141,7 +142,7 @@ static bool hold(enum api_kind kind, const void *handle, bool alone,
 	pthread_mutex_lock(&lock);
 	s = slot_of(kind, handle, err);
 	if (s && alone && s->held_cnt) {
-		api_mistake(err, "another uses the %s", names[kind]);
+		api_mistake(err, "another handle uses the %s", names[kind]);
 		s = NULL;
 	}
 	if (s)
@@ -178,12 +179,12 @@ void *api_end(enum api_kind kind, const void *handle, bool any_thread,
 	s = any_thread ? slot_of(kind, handle, err)
 		       : own_slot_of(kind, handle, err);
 	if (s && s->held_cnt) {
-		api_mistake(err, "the %s is in use: close what uses it first",
+		api_mistake(err, "the %s is in use: close its users first",
 			    names[kind]);
 		s = NULL;
 	}
 	if (s) {
-		s->kind = API_ENDING;	/* nobody takes it any more */
+		s->kind = API_ENDING;	/* api_take fails from now on */
 		while (s->taken_cnt)
 			pthread_cond_wait(&given, &lock);
 		object = s->object;

@@ -167,8 +167,8 @@ int pt_sink_file(struct api_sink **out, const char *path,
 	if (!path || !*path)
 		return api_mistake(err, "path is NULL or empty");
 	if (given.prealloc && (given.serve || given.resume))
-		return api_mistake(err, "prealloc is for one image that is made "
-				   "anew: not with serve or resume");
+		return api_mistake(err, "prealloc is for one new image, without "
+				   "serve or resume");
 	o = calloc(1, sizeof(*o));
 	if (o)
 		o->path = strdup(path);

@@ -9,16 +9,16 @@
 
 struct api_source_object {
 	struct pt_source *inner;
-	bool is_process;	/* closed by the thread that opened it */
+	bool is_process;	/* only the thread that opened it closes it */
 };
 
-/* api_sink_object: regions have inner, a file has path. */
+/* api_sink_object: inner is set for regions, path for a file. */
 struct api_sink_object {
 	struct pt_sink *inner;
 	char *path;
 	bool serve, resume;
 	__u64 prealloc_sz;
-	bool is_used;		/* a receiver had it: regions take one transfer */
+	bool is_used;		/* a receiver used it: regions take one transfer */
 };
 
 #endif

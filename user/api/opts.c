@@ -7,7 +7,7 @@
 
 #include <pagetrim/wire.h>
 
-#define OPTS_SZ_MAX	65536		/* a larger number is no size */
+#define OPTS_SZ_MAX	65536		/* a larger sz was never set */
 #define PEER_TIMEOUT_MAX 3600000	/* ms */
 
 _Static_assert((int)PT_CHOICE_AUTO == PT_ZERO_COPY_AUTO &&
@@ -27,8 +27,8 @@ int api_opts_copy(void *to, size_t sz, const void *from, const char *what,
 	if (from)
 		memcpy(&given, from, sizeof(given));
 	if (given < sizeof(given) || given > OPTS_SZ_MAX)
-		return api_mistake(err, "%s: sz is %zu, which is no size of it",
-				   what, given);
+		return api_mistake(err, "%s: sz is %zu, which is not a size of "
+				   "it", what, given);
 	for (size_t i = sz; from && i < given; i++)
 		if (((const char *)from)[i])
 			return api_mistake(err, "%s: byte %zu is not zero, and "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* opts: the common part of both ends' options: sizes, ranges, strings that are
- * copied, and how the hosts know each other. */
+/* opts: the common part of both ends' options: sizes, ranges, copied strings,
+ * and security. */
 #ifndef API_OPTS_H
 #define API_OPTS_H
 
@@ -11,20 +11,21 @@
 #include "xsk/umem.h"
 #include "xsk/zero_copy.h"
 
-/* api_opts_copy copies the options at from, which begin with their size, into to,
- * sz bytes; from may be NULL, if it is not needed.  Fields that are not given are zero.
- *   -EINVAL  the size is none, or a byte above sz is not zero */
+/* api_opts_copy copies the options at from, which begin with their size, to the
+ * sz bytes at to.  Missing fields are set to zero, and all fields if from is
+ * NULL.
+ *   -EINVAL  the size is not valid, or a byte above sz is not zero */
 int api_opts_copy(void *to, size_t sz, const void *from, const char *what,
 		  struct api_error *err);
 
-/* api_strings: copies, freed together.  All zero: none. */
+/* api_strings: copies of strings, freed together.  All zero: none. */
 struct api_strings {
 	char **all;
 	uint32_t cnt;
-	bool failed;		/* there was no memory for one */
+	bool failed;		/* memory was lacking for a copy */
 };
 
-/* api_strings_add returns the copy of text; NULL of NULL. */
+/* api_strings_add returns a copy of text, or NULL if text is NULL. */
 const char *api_strings_add(struct api_strings *s, const char *text);
 void api_strings_free(struct api_strings *s);
 
@@ -45,10 +46,11 @@ struct api_common {
 	.cpus = (o)->cpus,						\
 }
 
-/* api_common_check: the ranges of these, and that there is a word on security. */
+/* api_common_check checks these ranges, and that security is given. */
 int api_common_check(const struct api_common *c, struct api_error *err);
 
-/* API_COMMON_FILL copies them into cfg, a sender's or a receiver's, but cpus. */
+/* API_COMMON_FILL copies these fields, except cpus, into a sender's or
+ * receiver's cfg. */
 #define API_COMMON_FILL(cfg, c) do {					\
 	(cfg)->queue_cnt = (c)->queues;					\
 	(cfg)->peer_timeout_ms = (c)->peer_timeout;			\
@@ -57,11 +59,12 @@ int api_common_check(const struct api_common *c, struct api_error *err);
 	(cfg)->hugepages = (enum pt_hugepages)(c)->hugepages;		\
 } while (0)
 
-/* api_tls_open: *out is NULL if it is insecure; else for pt_tls_close. */
+/* api_tls_open sets *out, which the caller closes by pt_tls_close; NULL:
+ * insecure. */
 int api_tls_open(struct pt_tls **out, const struct pt_security *security,
 		 enum pt_role role, struct api_error *err);
 
-/* api_cpus: list may be NULL. */
+/* api_cpus parses list; NULL: any CPU. */
 int api_cpus(struct pt_cpus *out, const char *list, struct api_error *err);
 
 #endif

@@ -74,8 +74,8 @@ static void on_stranger(const struct pt_error *why, void *arg)
 	}, r->arg);
 }
 
-/* free_recv leaves all of it to threads that still wait for storage; the sink stays
- * held then. */
+/* free_recv leaves all of it to threads that still wait for storage; the sink
+ * stays held then. */
 static void free_recv(struct recv *r)
 {
 	if (!pt_receiver_close(r->inner))
@@ -117,7 +117,7 @@ static int use_sink(struct recv *r, struct pt_receiver_cfg *cfg,
 		    struct api_sink_object *sink, struct api_error *err)
 {
 	if (sink->inner && sink->is_used)
-		return api_mistake(err, "the sink was another receiver's: "
+		return api_mistake(err, "another receiver has used the sink: "
 				   "regions take one transfer");
 	cfg->sink = sink->inner;
 	cfg->path = api_strings_add(&r->strings, sink->path);
@@ -231,7 +231,7 @@ int pt_recv_step(struct pt_recv *recv, struct api_error *err)
 	if (!r)
 		return -EINVAL;
 	if (!r->is_started) {
-		ret = api_mistake(err, "a receiver's step before its start");
+		ret = api_mistake(err, "the receiver was not started");
 	} else {
 		api_enter();
 		ret = pt_receiver_step(r->inner, &why);

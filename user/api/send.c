@@ -84,8 +84,8 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	if ((unsigned)o->copies > PT_CHOICE_OFF)
 		return api_mistake(err, "copies: %d is no pt_choice", o->copies);
 	if (o->pad && o->copies == PT_CHOICE_ON)
-		return api_mistake(err, "copies: shows which pages are equal, "
-				   "which pad hides");
+		return api_mistake(err, "copies: not with pad, since copies show "
+				   "which pages are equal");
 	if (o->max_bandwidth > PT_RATE_MAX)
 		return api_mistake(err, "max_bandwidth: %llu, want 0..%llu",
 				   (unsigned long long)o->max_bandwidth,
@@ -125,7 +125,8 @@ static int fill(struct send *s, struct pt_sender_cfg *cfg,
 	ret = api_tls_open(&s->tls, o->security, PT_ROLE_SENDER, err);
 	cfg->tls = s->tls;
 	if (!ret && cfg->pad && !cfg->tls)
-		return api_mistake(err, "pad: hides nothing if insecure");
+		return api_mistake(err, "pad: not with insecure, since frames are "
+				   "in clear");
 	return ret;
 }
 
@@ -232,7 +233,7 @@ int pt_send_step(struct pt_send *send, struct api_error *err)
 	if (!s)
 		return -EINVAL;
 	if (!s->is_started) {
-		ret = api_mistake(err, "a sender's step before its start");
+		ret = api_mistake(err, "the sender was not started");
 	} else {
 		api_enter();
 		ret = pt_sender_step(s->inner, &why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* status: how far a transfer is, as its caller wants to know it. */
+/* status: fills the caller's pt_status, in the caller's size. */
 #ifndef API_STATUS_H
 #define API_STATUS_H
 
@@ -8,7 +8,7 @@
 
 #include "api/api.h"
 
-/* api_status_check: there is room for more than the size itself. */
+/* api_status_check: sz has room for at least one field after itself. */
 static inline int api_status_check(const struct pt_status *to,
 				   struct api_error *err)
 {
@@ -17,7 +17,8 @@ static inline int api_status_check(const struct pt_status *to,
 	return api_mistake(err, "status is NULL, or its sz is not set");
 }
 
-/* api_status_give writes what the caller has room for, and how much that is. */
+/* api_status_give writes the fields that fit into to->sz, and sets to->sz to
+ * their size. */
 static inline void api_status_give(struct pt_status *to,
 				   const struct pt_status *from)
 {
