@@ -21,7 +21,7 @@ import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ["user", "include", "bpf", "scripts", "docs", "README.md", "tests/bench/*.md"]
-DONE = ["README.md", "bpf", "docs", "include", "scripts",
+DONE = ["README.md", "bpf", "docs", "include", "scripts", "user/api", "user/receive", "user/send",
         "user/base", "user/channel", "user/lane", "user/rebuild", "user/rxq", "user/session", "user/wire", "user/ctl", "user/doctor", "user/memory", "user/net", "user/seal",
         "user/sink", "user/source", "tests/bench/*.md", "user/survey", "user/tls", "user/track", "user/trim", "user/xdp", "user/xsk"]
 

@@ -287,9 +287,9 @@ static void test_misuse(void **state)
 
 	(void)state;
 	assert_int_equal(pt_sender_step(e.sender, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "before its start"));
+	assert_non_null(strstr(err.text, "was not started"));
 	assert_int_equal(pt_receiver_step(e.receiver, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "before its start"));
+	assert_non_null(strstr(err.text, "was not started"));
 	start(&e);
 	assert_int_equal(pt_sender_start(e.sender, &err), -EINVAL);
 	assert_int_equal(pt_receiver_start(e.receiver, &err), -EINVAL);
@@ -309,7 +309,7 @@ static void test_starts_once(void **state)
 	assert_int_equal(pt_receiver_start(e.receiver, &err), -EEXIST);
 	unlink(copy);
 	assert_int_equal(pt_receiver_start(e.receiver, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "starts once"));
+	assert_non_null(strstr(err.text, "started already"));
 	assert_int_equal(pt_receiver_step(e.receiver, &err), -EINVAL);
 	close_all(&e);
 }

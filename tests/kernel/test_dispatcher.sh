@@ -195,8 +195,8 @@ taken_out()
 	! is_gone "$receiver" || die "the receiver ended too early to tell"
 	"$function"
 	same order "$(order)" "count "
-	ended receive "$receiver" 20 3 "took .* XDP program off"
-	ended send "$sender" 20 4 "took .* XDP program off"
+	ended receive "$receiver" 20 3 "detached .* XDP program"
+	ended send "$sender" 20 4 "detached .* XDP program"
 	detach		# the pins, which nothing runs
 	count_unload
 	hook_is_free

@@ -305,8 +305,8 @@ detached_meanwhile()
 	under_way 3000000
 	wait_until 10 data_placed
 	on b "$pagetrim" detach --force --dev "$(dev_b)"
-	ended send "$sender" 20 4 "took .* XDP program off"
-	ended receive "$receiver" 10 3 "took .* XDP program off"
+	ended send "$sender" 20 4 "detached .* XDP program"
+	ended receive "$receiver" 10 3 "detached .* XDP program"
 	nothing_left
 }
 

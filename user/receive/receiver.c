@@ -167,7 +167,8 @@ void pt_receiver_info(const struct pt_receiver *r,
 	*info = r->info;
 }
 
-/* note_info: what pt_receiver_info says from now on, also when all is closed. */
+/* note_info fills in the result of pt_receiver_info, which stays valid after
+ * the end. */
 static void note_info(struct pt_receiver *r)
 {
 	struct pt_receiver_info *info = &r->info;
