@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
+#include "upper_kit.h"
+
 #define KEY 0x0123456789abcdefULL
 #define GFN 0x1fffffffffULL
 
@@ -183,6 +185,31 @@ static void test_sees_differences(void **state)
 	assert_int_not_equal(pt_digest_page(KEY, GFN, page), whole);
 }
 
+/* Else each later change to SSE instructions and back is slow. */
+static void test_upper_halves(void **state)
+{
+	struct pt_digest_stream s = { .has_data = false };
+	const __u8 *page = random_page(0);
+
+	(void)state;
+	for (unsigned int i = 0; i < variant_cnt; i++) {
+		const struct pt_digest_variant *v = &variants[i];
+
+		if (!v->is_supported || strcmp(v->name, "avx2"))
+			continue;
+		v->content(KEY, page);
+		assert_true(kit_upper_is_zero());
+		v->start(&s, KEY, GFN);
+		assert_true(kit_upper_is_zero());
+		v->add(&s, page, 100);
+		assert_true(kit_upper_is_zero());
+		v->add(&s, page + 100, 3996);
+		assert_true(kit_upper_is_zero());
+		v->end(&s);
+		assert_true(kit_upper_is_zero());
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_seed_zero),
 		cmocka_unit_test(test_sees_differences),
+		cmocka_unit_test(test_upper_halves),
 	};
 
 	variants = pt_digest_variants(&variant_cnt);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "upper_kit.h"
 #include "wire_kit.h"
 
 #include "wire/checksum.h"
@@ -395,6 +396,32 @@ static void test_checksum_variants(void **state)
 	assert_true(tried);
 }
 
+/* Else each later change to SSE instructions and back is slow. */
+static void test_checksum_upper_halves(void **state)
+{
+	static const __u32 sizes[] = { 100, 200, 1400, 4000 };
+	const struct pt_checksum_variant *v;
+	unsigned int cnt;
+	__u64 random = 7;
+	__u8 got[16];
+
+	(void)state;
+	v = pt_checksum_variants(&cnt);
+	kit_fill(frame, sizeof(frame), &random);
+	for (unsigned int i = 0; i < 4 * cnt; i++) {
+		struct pt_span spans[] = {
+			{ frame, sizes[i % 4] }, { frame + 4000, sizes[i % 4] },
+		};
+
+		if (!v[i / 4].is_supported || strcmp(v[i / 4].name, "avx2"))
+			continue;
+		v[i / 4].checksum(spans, 1, got);
+		assert_true(kit_upper_is_zero());
+		v[i / 4].checksum(spans, 2, got);
+		assert_true(kit_upper_is_zero());
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -407,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_checksum_variants),
+		cmocka_unit_test(test_checksum_upper_halves),
 	};
 
 	return cmocka_run_group_tests_name("reader", tests, NULL, NULL);

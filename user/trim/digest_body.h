@@ -18,6 +18,10 @@
 extern const struct pt_digest_variant pt_digest_avx2;
 #endif
 
+#ifndef BODY_LEAVE
+#define BODY_LEAVE()	/* called last by each function of a variant */
+#endif
+
 /* has_data: the first word mostly decides. */
 static bool has_data(const __u8 *bytes, __u32 sz)
 {
@@ -37,8 +41,11 @@ static bool has_data(const __u8 *bytes, __u32 sz)
 
 static __u64 body_content(__u64 key, const void *page)
 {
-	return has_data(page, PT_PAGE_SZ)
+	__u64 content = has_data(page, PT_PAGE_SZ)
 		? XXH3_64bits_withSeed(page, PT_PAGE_SZ, key) : 0;
+
+	BODY_LEAVE();
+	return content;
 }
 
 static void body_wide(__u64 key, const void *page, __u64 out[2])
@@ -63,6 +70,7 @@ static void body_start(struct pt_digest_stream *s, __u64 key, __u64 gfn)
 	s->gfn = gfn;
 	s->has_data = false;
 	XXH3_64bits_reset_withSeed(state_of(s), key);
+	BODY_LEAVE();
 }
 
 static void body_add(struct pt_digest_stream *s, const void *bytes, __u32 sz)
@@ -73,12 +81,15 @@ static void body_add(struct pt_digest_stream *s, const void *bytes, __u32 sz)
 	if (bytes && !s->has_data)
 		s->has_data = has_data(bytes, sz);
 	XXH3_64bits_update(state_of(s), bytes ? bytes : zeroes, sz);
+	BODY_LEAVE();
 }
 
 static __u64 body_end(const struct pt_digest_stream *s)
 {
-	return s->has_data
-		? pt_digest_at(XXH3_64bits_digest(state_of(s)), s->gfn) : 0;
+	__u64 content = s->has_data ? XXH3_64bits_digest(state_of(s)) : 0;
+
+	BODY_LEAVE();
+	return pt_digest_at(content, s->gfn);
 }
 
 #define DIGEST_BODY			\
