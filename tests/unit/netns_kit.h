@@ -36,6 +36,13 @@ sh(const char *fmt, ...)
 		fail_msg("failed: %s", command);
 }
 
+/* WAIT_LOCAL: shell words that wait until the kernel takes an IPv6 address for its
+ * own.  A worker of the kernel's does that later, with nodad, too, and not before the
+ * link is up. */
+#define WAIT_LOCAL(address)						\
+	"until ip -6 route show table local | grep -q " address "; do "	\
+	"sleep 0.02; done"
+
 static inline int netns_setup(void **state)
 {
 	int ready[2];
@@ -65,7 +72,9 @@ static inline int netns_setup(void **state)
 	sh("nsenter --net=/proc/%d/ns/net sh -c '"
 	   "ip addr add 10.7.0.2/24 dev ptv1; ip link set ptv1 up; "
 	   "ip addr add fd07::2/64 dev ptv1 nodad'", netns_peer);
-	sh("ip link set ptv0 up");
+	sh("ip link set ptv0 up; " WAIT_LOCAL("fd07::1"));
+	sh("nsenter --net=/proc/%d/ns/net sh -c '" WAIT_LOCAL("fd07::2") "'",
+	   netns_peer);
 	return 0;
 }
 

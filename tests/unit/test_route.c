@@ -110,7 +110,7 @@ static void test_link_local(void **state)
 	struct pt_route r;
 
 	(void)state;
-	sh("ip addr add fe80::7/64 dev ptv0 nodad");
+	sh("ip addr add fe80::7/64 dev ptv0 nodad; " WAIT_LOCAL("fe80::7"));
 	assert_int_equal(pt_route_find(&r, &dst, &err), 0);
 	assert_string_equal(r.ifname, "ptv0");
 	assert_int_equal(r.src.scope, r.ifindex);
@@ -267,7 +267,7 @@ static void test_local(void **state)
 	(void)state;
 	assert_int_equal(pt_route_is_local(&v4, &err), -EADDRNOTAVAIL);
 	sh("ip addr add 10.7.0.77/24 dev ptv0");
-	sh("ip addr add fd07::77/64 dev ptv0 nodad");
+	sh("ip addr add fd07::77/64 dev ptv0 nodad; " WAIT_LOCAL("fd07::77"));
 	assert_int_equal(pt_route_is_local(&v4, &err), 0);
 	assert_int_equal(pt_route_is_local(&v6, &err), 0);
 	assert_int_equal(pt_route_is_local(&far, &err), -EADDRNOTAVAIL);
