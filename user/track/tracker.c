@@ -25,6 +25,11 @@ int pt_tracker_arm(struct pt_tracker *t, struct pt_error *err)
 	return code;
 }
 
+int pt_tracker_review(struct pt_tracker *t, struct pt_error *err)
+{
+	return t->ops->review ? t->ops->review(t, err) : 0;
+}
+
 int pt_tracker_collect(struct pt_tracker *t, const struct pt_track_to *to,
 		       struct pt_error *err)
 {

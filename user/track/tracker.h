@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room track: which pages of a memory are written while it is sent.
  *
- *   knows         trackers: page digests
+ *   knows         trackers: page digests, write protection of this process and
+ *                 of others; system calls done inside another process
  *   may use       trim memory source
  *   must not know frames, connections, what the receiver holds
  */
@@ -37,7 +38,64 @@ enum pt_track_misses {
 	/* A page that changed twice between two looks, and has its first bytes
 	 * again.  Its other bytes may have been sent meanwhile. */
 	PT_TRACK_MISSES_RETURNS = 1,
+	/* A hole that is punched into a page that was not written since the
+	 * last look. */
+	PT_TRACK_MISSES_HOLES = 2,
+	/* Data of I/O that began before a look and ended after it: O_DIRECT,
+	 * registered buffers, devices. */
+	PT_TRACK_MISSES_IN_FLIGHT = 4,
+	/* write(2) and the like to the file of the memory. */
+	PT_TRACK_MISSES_FILE_WRITES = 8,
+	/* Writes of other processes: some could not be looked at, and they may
+	 * have the memory mapped. */
+	PT_TRACK_MISSES_MAPPERS = 16,
 };
+
+/* pt_track_range: memory of a process, as it is mapped there. */
+struct pt_track_range {
+	__u64 addr;		/* a multiple of 4096, and of its pages' size */
+	__u64 sz;		/* bytes, > 0, likewise */
+	__u64 page_idx;		/* of its first page */
+};
+
+/* pt_track_moments: for tests, the moments of arming at which this process or
+ * the watched one may end. */
+enum pt_track_moment {
+	PT_TRACK_MOMENT_STOPPED,	/* a thread of the process is stopped */
+	PT_TRACK_MOMENT_ENTRY,		/* 4: a call before, exchanged, done, */
+	PT_TRACK_MOMENT_FETCHED = PT_TRACK_MOMENT_ENTRY + 4, /* and undone */
+	PT_TRACK_MOMENT_CLOSE,		/* 4 */
+	PT_TRACK_MOMENT_RELEASED = PT_TRACK_MOMENT_CLOSE + 4,
+	PT_TRACK_MOMENT_REGISTERED,
+	PT_TRACK_MOMENT_ARMED,
+	PT_TRACK_MOMENT_COLLECTED,
+	PT_TRACK_MOMENT_CNT
+};
+
+struct pt_track_moments {
+	void (*at)(void *arg, unsigned int moment);
+	void *arg;
+};
+
+/* pt_tracker_open_wp watches ranges of process pid by asynchronous write
+ * protection (Linux 6.7): "wp-async".  That process is entered (see
+ * track/enter.h), and so is each other process that has a writable mapping of
+ * the same files.  pid may be this process, whose ranges are its own: "own",
+ * which enters the other ones only.  The ranges are copied, and the memory must
+ * stay mapped until pt_tracker_close.  moments: NULL, or a test's.
+ *   -EOPNOTSUPP  the kernel is too old, or the machine or process of another
+ *                kind
+ *   -EPERM       not permitted to trace a process, or another one traces it
+ *   -EACCES      a process has a seccomp filter
+ *   -EAGAIN      a process has no thread that waits in poll(2)
+ *   -EBUSY       another tracker, or userfaultfd, has some of the memory
+ *   -EINVAL      no range, or one that is not mapped to be written
+ *   -ESRCH       the process ended
+ *   -ENOMEM, -ETIMEDOUT, -EMFILE, ... */
+int pt_tracker_open_wp(struct pt_tracker **out, pid_t pid,
+		       const struct pt_track_range *ranges, __u32 cnt,
+		       const struct pt_track_moments *moments,
+		       struct pt_error *err);
 
 /* pt_tracker_open_digest watches any memory that a source can show, by a digest
  * of each page.  Every look reads all of it, except for holes.  It takes
@@ -53,13 +111,19 @@ int pt_tracker_open_digest(struct pt_tracker **out, struct pt_source *src,
  * collect.  Errors as pt_tracker_collect. */
 int pt_tracker_arm(struct pt_tracker *t, struct pt_error *err);
 
+/* pt_tracker_review looks for processes that mapped the memory since it was
+ * opened, and watches them, too: the next collect reports all pages that such a
+ * process has mapped.  Errors as when it was opened, or 0. */
+int pt_tracker_review(struct pt_tracker *t, struct pt_error *err);
+
 /* pt_tracker_collect reports the pages that changed since the last collect, or
  * since arm.  After an error some of them may be lost.  Returns 0 or
- *   -EIO, -ESRCH, ...  as pt_source_view */
+ *   -EIO, -ESRCH, ...  as pt_source_view; -ESRCH: the process ended
+ *   -ESTALE            its mappings are not those that were opened */
 int pt_tracker_collect(struct pt_tracker *t, const struct pt_track_to *to,
 		       struct pt_error *err);
 
-/* pt_tracker_name returns "digest". */
+/* pt_tracker_name returns "wp-async", "own" or "digest". */
 const char *pt_tracker_name(const struct pt_tracker *t);
 
 /* pt_tracker_odds returns the probability that one change of one page is

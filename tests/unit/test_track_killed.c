@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The tracker or the watched process ends at each moment of arming. */
+#include "track_child.h"
+
+static unsigned int die_at;
+static pid_t victim;
+
+static void end_victim(void *arg, unsigned int moment)
+{
+	(void)arg;
+	if (moment == die_at)
+		kill(victim, SIGKILL);
+}
+
+/* track_all does all that a tracker does once. */
+static int track_all(const struct child *c, struct pt_error *err)
+{
+	struct pt_track_moments moments = { .at = end_victim };
+	static struct seen seen;
+	struct pt_track_to to = { .dirty = seen_dirty, .arg = &seen };
+	struct pt_tracker *t = NULL;
+	int code = track(&t, c, &moments, err);
+
+	if (!code)
+		code = pt_tracker_arm(t, err);
+	if (!code)
+		code = pt_tracker_collect(t, &to, err);
+	pt_tracker_close(t);
+	return code;
+}
+
+static int uffd_cnt(pid_t pid)
+{
+	char path[64], name[64];
+	int cnt = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t got;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+		got = readlink(path, name, sizeof(name) - 1);
+		name[got > 0 ? got : 0] = '\0';
+		cnt += strstr(name, "userfaultfd") != NULL;
+	}
+	return cnt;
+}
+
+/* The target counts on, and its memory is whole. */
+static void test_tracker_is_killed(void **state)
+{
+	int fd = ram_new(0);
+
+	(void)state;
+	for (die_at = 0; die_at < PT_TRACK_MOMENT_CNT; die_at++) {
+		struct answer before, after;
+		struct child c;
+		int status;
+		pid_t pid;
+
+		child_start(&c, fd, NULL);
+		before = child_obeys(&c, 's', 0);
+		pid = fork();
+		if (!pid) {
+			struct pt_error err = { 0 };
+
+			victim = getpid();
+			_exit(track_all(&c, &err) ? 1 : 2);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+
+		child_waits(&c);	/* it never ended its wait for good */
+		after = child_obeys(&c, 's', 0);
+		assert_int_equal(after.done_cnt, before.done_cnt + 1);
+		assert_int_equal(after.sum, before.sum);
+		/* At the worst its call ended once, and one descriptor that was
+		 * never used stays. */
+		assert_in_range(after.odd_cnt, 0, 1);
+		assert_in_range(uffd_cnt(c.pid), 0, 1);
+		if (die_at <= PT_TRACK_MOMENT_ENTRY ||
+		    die_at >= PT_TRACK_MOMENT_RELEASED) {
+			assert_int_equal(after.odd_cnt, 0);
+			assert_int_equal(uffd_cnt(c.pid), 0);
+		}
+		/* The next tracker has its way. */
+		pt_tracker_close(track_armed(&c));
+		assert_int_equal(child_obeys(&c, 'w', 0).odd_cnt,
+				 after.odd_cnt);
+		child_obeys(&c, 's', 0);
+		child_end(&c);
+	}
+	close(fd);
+}
+
+/* An end that comes before the call leaves no error unnoticed. */
+static void test_target_is_killed(void **state)
+{
+	int fd = ram_new(0);
+
+	(void)state;
+	for (die_at = 0; die_at < PT_TRACK_MOMENT_CNT; die_at++) {
+		int status, told[2];
+		struct child c;
+		pid_t pid;
+
+		assert_int_equal(pipe(told), 0);
+		child_start(&c, fd, NULL);
+		pid = fork();	/* it is no parent of the target */
+		if (!pid) {
+			struct pt_error err = { 0 };
+			int code;
+
+			victim = c.pid;
+			code = track_all(&c, &err);
+			if (write(told[1], err.text, sizeof(err.text)) < 0)
+				_exit(99);
+			_exit(-code);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		if (die_at < PT_TRACK_MOMENT_COLLECTED &&
+		    WEXITSTATUS(status) != ESRCH) {
+			char text[512];
+
+			assert_true(read(told[0], text, sizeof(text)) > 0);
+			fail_msg("moment %u: %d, %s", die_at,
+				 WEXITSTATUS(status), text);
+		}
+		close(told[0]);
+		close(told[1]);
+		child_kill(&c);
+	}
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tracker_is_killed),
+		cmocka_unit_test(test_target_is_killed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Writes of another process, as write protection reports them. */
+#include "track_child.h"
+
+#include <sys/uio.h>
+
+static void write_mem(const struct child *c, __u64 page)
+{
+	char path[64], byte = 7;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", c->pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)(c->map + page * PAGE)),
+			 1);
+	close(fd);
+}
+
+static void write_vm(const struct child *c, __u64 page)
+{
+	char byte = 8;
+	struct iovec from = { &byte, 1 }, to = { c->map + page * PAGE, 1 };
+
+	assert_int_equal(process_vm_writev(c->pid, &from, 1, &to, 1, 0), 1);
+}
+
+/* Pages are numbered from 512 on. */
+static void check_writes(int fd)
+{
+	struct pt_tracker *t;
+	struct child c;
+
+	child_start(&c, fd, NULL);
+	t = track_armed(&c);
+	expect_seen(t);
+	child_obeys(&c, 'w', 0);
+	child_obeys(&c, 'w', 511);
+	child_obeys(&c, 'w', 512);
+	child_obeys(&c, 'w', RAM_PAGES - 1);
+	expect_seen(t, 512, 512 + 511, 1024, 512 + RAM_PAGES - 1);
+	expect_seen(t);
+	child_obeys(&c, 'r', 20);
+	expect_seen(t, 532);
+	write_mem(&c, 30);
+	write_vm(&c, 31);
+	expect_seen(t, 542, 543);
+	child_obeys(&c, 'w', 40);
+	child_obeys(&c, 'd', 40);
+	expect_seen(t, 552);
+	child_obeys(&c, 'w', 40);
+	expect_seen(t, 552);
+	if (fd >= 0) {
+		child_obeys(&c, 'w', 41);
+		child_obeys(&c, 'p', 41);
+		expect_seen(t, 553);
+		child_obeys(&c, 'w', 41);
+		expect_seen(t, 553);
+	}
+	child_obeys(&c, 's', 0);	/* only read */
+	expect_seen(t);
+	/* Runs across regions, and every second page. */
+	for (__u64 i = 500; i < 530; i++)
+		child_obeys(&c, 'w', i);
+	for (__u64 i = 1024; i < 1400; i += 2)
+		child_obeys(&c, 'w', i);
+	{
+		struct seen seen;
+
+		collect(t, &seen);
+		assert_int_equal(seen.cnt, 30 + 188);
+		for (__u64 i = 0; i < RAM_PAGES; i++)
+			assert_int_equal(seen.pages[512 + i],
+				(i >= 500 && i < 530) ||
+				(i >= 1024 && i < 1400 && i % 2 == 0));
+	}
+	expect_seen(t);
+	pt_tracker_close(t);
+	assert_int_equal(child_obeys(&c, 'w', 0).odd_cnt, 0);
+	child_end(&c);
+}
+
+static void test_shared_memory(void **state)
+{
+	int fd = ram_new(0);
+
+	(void)state;
+	check_writes(fd);
+	close(fd);
+}
+
+static void test_private_memory(void **state)
+{
+	(void)state;
+	check_writes(-1);
+}
+
+static void test_what_it_says_of_itself(void **state)
+{
+	int fd = ram_new(0);
+	struct pt_tracker *t;
+	struct child c;
+
+	(void)state;
+	child_start(&c, fd, NULL);
+	t = track_armed(&c);
+	assert_string_equal(pt_tracker_name(t), "wp-async");
+	assert_true(pt_tracker_odds(t) == 0);
+	assert_int_equal(pt_tracker_misses(t) & ~PT_TRACK_MISSES_MAPPERS,
+			 PT_TRACK_MISSES_HOLES | PT_TRACK_MISSES_IN_FLIGHT |
+			 PT_TRACK_MISSES_FILE_WRITES);
+	pt_tracker_close(t);
+	/* Nothing is left behind: another one may begin. */
+	pt_tracker_close(track_armed(&c));
+	child_end(&c);
+	close(fd);
+}
+
+/* --- others that map the same file ------------------------------------ */
+
+static void expect_whole(struct pt_tracker *t)
+{
+	static struct seen seen;
+
+	collect(t, &seen);
+	assert_int_equal(seen.cnt, RAM_PAGES);
+}
+
+static void review(struct pt_tracker *t)
+{
+	struct pt_error err = { 0 };
+
+	if (pt_tracker_review(t, &err))
+		fail_msg("%s", err.text);
+}
+
+static void test_two_that_map_it(void **state)
+{
+	struct child a, b, late;
+	int fd = ram_new(0);
+	struct pt_tracker *t;
+
+	(void)state;
+	child_start(&a, fd, NULL);
+	child_start(&b, fd, NULL);
+	t = track_armed(&a);
+	expect_seen(t);
+	child_obeys(&a, 'w', 1);
+	child_obeys(&b, 'w', 2);
+	expect_seen(t, 513, 514);
+	child_obeys(&b, 'w', 1);
+	expect_seen(t, 513);
+
+	/* One that comes later: all that it may have written meanwhile. */
+	child_start(&late, fd, NULL);
+	child_obeys(&late, 'w', 3);
+	review(t);
+	child_obeys(&late, 'w', 4);
+	expect_whole(t);
+	child_obeys(&late, 'w', 5);
+	review(t);
+	expect_seen(t, 517);
+
+	/* One that goes takes the record of its last writes along. */
+	child_obeys(&b, 'w', 6);
+	child_end(&b);
+	expect_whole(t);
+	expect_seen(t);
+	child_obeys(&late, 'u', 100);
+	child_obeys(&late, 'w', 7);
+	expect_whole(t);
+	review(t);		/* what is left of it */
+	{
+		static struct seen seen;
+
+		collect(t, &seen);
+		assert_int_equal(seen.cnt, RAM_PAGES - 1);
+		assert_int_equal(seen.pages[512 + 100], 0);
+	}
+	child_obeys(&late, 'w', 8);
+	child_obeys(&a, 'w', 9);
+	expect_seen(t, 520, 521);
+	pt_tracker_close(t);
+	child_end(&late);
+	child_end(&a);
+	close(fd);
+}
+
+/* --- what becomes of the target --------------------------------------- */
+
+static void check_gone(char order, int code)
+{
+	struct pt_error err = { 0 };
+	static struct seen seen;
+	struct pt_track_to to = { .dirty = seen_dirty, .arg = &seen };
+	struct pt_tracker *t;
+	struct child c;
+	int fd = ram_new(0);
+
+	child_start(&c, fd, NULL);
+	t = track_armed(&c);
+	if (order == 'x') {
+		struct order o = { .what = 'x' };
+		char path[64], name[16] = "";
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", c.pid);
+		assert_int_equal(write(c.to, &o, sizeof(o)), sizeof(o));
+		while (strncmp(name, "sleep", 5)) {
+			int comm = open(path, O_RDONLY | O_CLOEXEC);
+
+			assert_true(read(comm, name, 15) > 0);
+			close(comm);
+		}
+	} else if (order == 'k') {
+		kill(c.pid, SIGKILL);
+		waitpid(c.pid, NULL, __WALL);
+	} else {
+		child_obeys(&c, order, 5);
+	}
+	if (pt_tracker_collect(t, &to, &err) != code)
+		fail_msg("%c: %s", order, err.text);
+	assert_non_null(strstr(err.text, code == -ESRCH ? "ended" : "anew"));
+	pt_tracker_close(t);
+	child_kill(&c);
+	close(fd);
+}
+
+static void test_target_that_changes(void **state)
+{
+	(void)state;
+	check_gone('u', -ESTALE);
+	check_gone('m', -ESTALE);
+	check_gone('x', -ESRCH);
+	check_gone('k', -ESRCH);
+}
+
+/* --- large pages ------------------------------------------------------- */
+
+static long huge_kb(const struct child *c, const char *key)
+{
+	char path[64], line[256];
+	unsigned long start, end;
+	bool is_it = false;
+	long kb = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", c->pid);
+	in = fopen(path, "re");
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			is_it = start == (unsigned long)c->map;
+		if (is_it && !strncmp(line, key, strlen(key)))
+			kb = strtol(line + strlen(key), NULL, 10);
+	}
+	fclose(in);
+	return kb;
+}
+
+/* The grain is the large page. */
+static void check_large(int fd, const char *key)
+{
+	static struct seen seen;
+	struct pt_tracker *t;
+	struct child c;
+
+	child_start(&c, fd, NULL);
+	for (__u64 i = 0; i < RAM_PAGES; i += 512)
+		child_obeys(&c, 'w', i);
+	if (!huge_kb(&c, key)) {
+		child_end(&c);
+		close(fd);
+		skip();
+	}
+	t = track_armed(&c);
+	expect_seen(t);
+	child_obeys(&c, 'w', 512 + 77);
+	collect(t, &seen);
+	assert_int_equal(seen.pages[512 + 512 + 77], 1);
+	assert_true(seen.cnt == 512 || seen.cnt == 1);
+	child_obeys(&c, 'w', 512 + 78);
+	child_obeys(&c, 'w', 2);
+	collect(t, &seen);
+	assert_int_equal(seen.pages[512 + 512 + 78], 1);
+	assert_int_equal(seen.pages[512 + 2], 1);
+	expect_seen(t);
+	pt_tracker_close(t);
+	child_end(&c);
+	close(fd);
+}
+
+static void test_thp(void **state)
+{
+	int fd;
+
+	(void)state;
+	scratch_fs("thp", "tmpfs", 0, "size=64m,huge=always");
+	fd = scratch_file(SCRATCH "/thp/ram", RAM_SZ);
+	check_large(fd, "ShmemPmdMapped:");
+}
+
+static void test_hugetlb(void **state)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+
+	(void)state;
+	if (fd < 0 || fallocate(fd, 0, 0, RAM_SZ)) {
+		close(fd);
+		skip();		/* the machine has too few */
+	}
+	check_large(fd, "Private_Hugetlb:");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_private_memory),
+		cmocka_unit_test(test_what_it_says_of_itself),
+		cmocka_unit_test(test_two_that_map_it),
+		cmocka_unit_test(test_target_that_changes),
+		cmocka_unit_test(test_thp),
+		cmocka_unit_test(test_hugetlb),
+	};
+
+	if (scratch_mount())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* mappings: the lines of /proc/PID/maps.  Threads: no state. */
+#ifndef TRACK_MAPPINGS_H
+#define TRACK_MAPPINGS_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct pt_mapping {
+	__u64 start, end;	/* addresses */
+	__u64 off;		/* bytes into the file */
+	__u64 dev;		/* major << 32 | minor */
+	__u64 ino;		/* 0: anonymous and private */
+	bool is_writable, is_shared;
+};
+
+/* pt_mapping_is_of returns whether both show the same file. */
+static inline bool pt_mapping_is_of(const struct pt_mapping *a,
+				    const struct pt_mapping *b)
+{
+	return a->ino && a->ino == b->ino && a->dev == b->dev;
+}
+
+/* pt_mappings_open opens /proc/PID/maps.  The descriptor shows the address
+ * space of now: none once the process has ended or called execve(2).  -errno. */
+int pt_mappings_open(pid_t pid);
+
+/* pt_mappings_each calls fn for each mapping in ascending order until fn returns
+ * nonzero, and returns that value; 0 at the end.  -ESRCH: there is no mapping
+ * any more.  -ENOMEM, or what read(2) says. */
+int pt_mappings_each(int maps, int (*fn)(void *arg, const struct pt_mapping *m),
+		     void *arg);
+
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "track/watched.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "track/tracker_impl.h"
+
+static int no_memory(struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+			    "no memory for a tracker");
+}
+
+/* --- a process -------------------------------------------------------- */
+
+int pt_watched_open(struct pt_watched *p, pid_t pid, struct pt_error *err)
+{
+	int maps = pt_mappings_open(pid);
+
+	if (maps == -EACCES || maps == -EPERM)
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "process %d: "
+				    "not permitted to see its memory (run as "
+				    "root, or with CAP_SYS_PTRACE)", pid);
+	if (maps == -ENOENT || maps == -ESRCH)
+		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
+				    "process %d: there is none", pid);
+	if (maps < 0)
+		return pt_error_set(err, PT_EXIT_HOST, maps, "process %d: its "
+				    "mappings: %s", pid, strerror(-maps));
+	*p = (struct pt_watched){ .pid = pid, .maps = maps };
+	return 0;
+}
+
+void pt_watched_close(struct pt_watched *p)
+{
+	if (p->has_wp)
+		pt_wp_close(&p->wp);
+	if (p->pid)
+		close(p->maps);
+	free(p->pieces.all);
+	*p = (struct pt_watched){ 0 };
+}
+
+bool pt_watched_has(const struct pt_watched *p, const struct pt_piece_wp *piece)
+{
+	for (__u32 i = 0; i < p->pieces.cnt; i++)
+		if (p->pieces.all[i].at.start <= piece->at.start &&
+		    p->pieces.all[i].at.end >= piece->at.end)
+			return true;
+	return false;
+}
+
+static int any_found(void *arg, const struct pt_mapping *m)
+{
+	(void)arg;
+	(void)m;
+	return 1;
+}
+
+static int refused(const struct pt_watched *p, const struct pt_piece_wp *piece,
+		   int code, struct pt_error *err)
+{
+	const char *why = strerror(-code);
+
+	if (code == -EBUSY)
+		why = "another tracker, or its own userfaultfd, has it";
+	else if (code == -ENOMEM && pt_mappings_each(p->maps, any_found, NULL) < 0)
+		code = -ESRCH;
+	if (code == -ESRCH)
+		why = "the process has ended";
+	return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its %s memory "
+			    "at 0x%llx cannot be watched: %s", p->pid,
+			    piece->at.is_shared ? "shared" : "private",
+			    piece->at.start, why);
+}
+
+static int piece_protect(const struct pt_watched *p,
+			 const struct pt_piece_wp *piece, struct pt_error *err)
+{
+	int code = pt_wp_protect(&p->wp, piece->at.start, piece->at.end);
+
+	return code ? refused(p, piece, code, err) : 0;
+}
+
+int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
+		   bool is_late, struct pt_error *err)
+{
+	int code = pt_wp_register(&p->wp, piece->at.start, piece->at.end);
+
+	if (code)
+		return refused(p, piece, code, err);
+	if (is_late)
+		code = piece_protect(p, piece, err);
+	if (code)
+		return code;
+	if (pt_pieces_add(&p->pieces, piece))
+		return no_memory(err);
+	p->pieces.all[p->pieces.cnt - 1].is_whole = is_late;
+	return 0;
+}
+
+int pt_watched_arm(struct pt_watched *p, struct pt_error *err)
+{
+	int code = 0;
+
+	for (__u32 i = 0; !code && i < p->pieces.cnt; i++)
+		code = piece_protect(p, &p->pieces.all[i], err);
+	return code;
+}
+
+/* --- collect ---------------------------------------------------------- */
+
+struct reporting {
+	const struct pt_track_to *to;
+	const struct pt_piece_wp *piece;
+};
+
+static void run_report(void *arg, __u64 start, __u64 end)
+{
+	const struct reporting *r = arg;
+
+	pt_track_report(r->to, r->piece->page_idx +
+			(start - r->piece->at.start) / PT_PAGE_SZ,
+			(end - start) / PT_PAGE_SZ);
+}
+
+static void piece_report(const struct pt_track_to *to,
+			 const struct pt_piece_wp *piece)
+{
+	struct reporting r = { .to = to, .piece = piece };
+
+	run_report(&r, piece->at.start, piece->at.end);
+}
+
+/* mapping_compare advances the pieces that the mapping continues. */
+static int mapping_compare(void *arg, const struct pt_mapping *m)
+{
+	struct pt_pieces *pieces = arg;
+
+	for (__u32 i = 0; i < pieces->cnt; i++) {
+		struct pt_piece_wp *piece = &pieces->all[i];
+		const struct pt_mapping *at = &piece->at;
+		__u64 upto = piece->seen_upto;
+
+		if (upto < m->start || upto >= m->end || upto >= at->end ||
+		    m->is_shared != at->is_shared || m->ino != at->ino ||
+		    m->dev != at->dev)
+			continue;
+		if (m->ino && m->off + (upto - m->start) !=
+			      at->off + (upto - at->start))
+			continue;
+		piece->seen_upto = m->end < at->end ? m->end : at->end;
+	}
+	return 0;
+}
+
+/* piece_collect returns 0; -ESTALE: it is registered no more. */
+static int piece_collect(const struct pt_watched *p, struct pt_piece_wp *piece,
+			 const struct pt_track_to *to)
+{
+	struct reporting r = { .to = to, .piece = piece };
+	int code = pt_wp_collect(&p->wp, piece->at.start, piece->at.end,
+				 run_report, &r);
+
+	if (!code && piece->is_whole)
+		piece_report(to, piece);
+	piece->is_whole = false;
+	piece->seen_upto = piece->at.start;
+	return code == -EPERM ? -ESTALE : code;
+}
+
+static int changed(const struct pt_watched *p, const struct pt_piece_wp *piece,
+		   int code, struct pt_error *err)
+{
+	if (code == -ESRCH)
+		return pt_error_set(err, PT_EXIT_FAILED, code, "process %d: it "
+				    "ended while its memory was watched",
+				    p->pid);
+	if (code == -ESTALE)
+		return pt_error_set(err, PT_EXIT_FAILED, code, "process %d: its "
+				    "memory at 0x%llx is mapped anew since it "
+				    "is watched", p->pid, piece->at.start);
+	if (code == -EOPNOTSUPP)
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its "
+				    "memory at 0x%llx has pages of more than "
+				    "2 MiB", p->pid, piece->at.start);
+	return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its memory at "
+			    "0x%llx cannot be watched any more: %s", p->pid,
+			    piece->at.start, strerror(-code));
+}
+
+int pt_watched_collect(struct pt_watched *p, const struct pt_track_to *to,
+		       struct pt_error *err)
+{
+	__u32 kept = 0;
+	int code = 0, gone;
+
+	for (__u32 i = 0; i < p->pieces.cnt; i++) {
+		struct pt_piece_wp *piece = &p->pieces.all[i];
+		int failed = piece_collect(p, piece, to);
+
+		if (failed && !piece->may_go && !code)
+			code = changed(p, piece, failed, err);
+		if (failed)
+			piece->seen_upto = 0;
+	}
+	/* An address space that is gone has nothing written, so this comes
+	 * after the scan. */
+	gone = pt_mappings_each(p->maps, mapping_compare, &p->pieces);
+	for (__u32 i = 0; i < p->pieces.cnt; i++) {
+		struct pt_piece_wp *piece = &p->pieces.all[i];
+
+		if (!gone && piece->seen_upto == piece->at.end) {
+			p->pieces.all[kept++] = *piece;
+			continue;
+		}
+		if (!piece->may_go && (!code || gone))
+			code = changed(p, piece, gone ? gone : -ESTALE, err);
+		piece_report(to, piece);
+	}
+	p->pieces.cnt = kept;
+	return code;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "track/wp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <pagetrim/wire.h>
+
+/* Newer than the headers of Linux 6.1. */
+#define WP_FEATURES	(1ULL << 12 | 1ULL << 13 | 1ULL << 15)
+			/* WP_HUGETLBFS_SHMEM, WP_UNPOPULATED, WP_ASYNC */
+#define USER_MODE_ONLY	1
+
+struct page_run {
+	__u64 start, end, categories;
+};
+
+struct scan_arg {
+	__u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	__u64 category_inverted, category_mask, category_anyof_mask;
+	__u64 return_mask;
+};
+
+#define PAGEMAP_SCAN		_IOWR('f', 16, struct scan_arg)
+#define SCAN_WP_MATCHING	1
+#define SCAN_CHECK_WPASYNC	2
+#define PAGE_IS_WRITTEN		2
+
+#define CHUNK_SZ	((__u64)PT_REGION_SZ)	/* a page table's */
+/* A chunk has at most half as many runs as pages.  With a vector of more than
+ * 512 runs, walk_end would not be that of the last one (Linux 6.18). */
+#define RUNS		(PT_REGION_PAGES / 2)
+#define PROTECT_SZ	(64 * CHUNK_SZ)	/* so long the target's mmap(2) waits */
+
+int pt_wp_uffd(void)
+{
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | USER_MODE_ONLY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int handshake(int uffd)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = WP_FEATURES };
+
+	return ioctl(uffd, UFFDIO_API, &api) ? -errno : 0;
+}
+
+static int too_old(const char *what, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP,
+			    "this kernel has no %s (Linux 6.7 or newer has)",
+			    what);
+}
+
+int pt_wp_offered(struct pt_error *err)
+{
+	struct scan_arg arg = { .size = sizeof(arg) };
+	int fd = pt_wp_uffd(), code;
+
+	if (fd < 0)
+		return too_old("userfaultfd", err);
+	code = handshake(fd);
+	close(fd);
+	if (code)
+		return too_old("asynchronous write protection", err);
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
+				    "/proc/self/pagemap: %s", strerror(errno));
+	arg.return_mask = arg.category_mask = PAGE_IS_WRITTEN;
+	code = ioctl(fd, PAGEMAP_SCAN, &arg);	/* of nothing */
+	close(fd);
+	return code ? too_old("PAGEMAP_SCAN", err) : 0;
+}
+
+int pt_wp_open(struct pt_wp *wp, pid_t pid, int uffd, struct pt_error *err)
+{
+	char path[64];
+	int code;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	*wp = (struct pt_wp){ .pid = pid, .uffd = uffd };
+	wp->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	if (wp->pagemap < 0) {
+		code = errno == ENOENT ? -ESRCH : -errno;
+		close(uffd);
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its "
+				    "pagemap cannot be opened: %s", pid,
+				    strerror(-code));
+	}
+	code = handshake(uffd);
+	if (code) {
+		pt_wp_close(wp);
+		return too_old("asynchronous write protection", err);
+	}
+	return 0;
+}
+
+void pt_wp_close(struct pt_wp *wp)
+{
+	close(wp->uffd);
+	close(wp->pagemap);
+}
+
+int pt_wp_register(const struct pt_wp *wp, __u64 start, __u64 end)
+{
+	struct uffdio_register arg = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return ioctl(wp->uffd, UFFDIO_REGISTER, &arg) ? -errno : 0;
+}
+
+int pt_wp_protect(const struct pt_wp *wp, __u64 start, __u64 end)
+{
+	while (start < end) {
+		__u64 sz = end - start < PROTECT_SZ ? end - start : PROTECT_SZ;
+		struct uffdio_writeprotect arg = {
+			.range = { .start = start, .len = sz },
+			.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+		};
+
+		if (ioctl(wp->uffd, UFFDIO_WRITEPROTECT, &arg) == 0)
+			start += sz;
+		else if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+static int scan(const struct pt_wp *wp, struct scan_arg *arg,
+		struct page_run *runs, __u32 cnt)
+{
+	int got;
+
+	arg->size = sizeof(*arg);
+	arg->flags |= SCAN_CHECK_WPASYNC;
+	arg->vec = (__u64)(unsigned long)runs;
+	arg->vec_len = cnt;
+	arg->category_mask = arg->return_mask = PAGE_IS_WRITTEN;
+	got = ioctl(wp->pagemap, PAGEMAP_SCAN, arg);
+	return got < 0 ? -errno : got;
+}
+
+/* chunk_take reports and protects the pages from start to end, which lie in one
+ * chunk: no large page is split by that. */
+static int chunk_take(const struct pt_wp *wp, __u64 start, __u64 end,
+		      void (*fn)(void *arg, __u64 start, __u64 end), void *arg)
+{
+	struct page_run runs[RUNS];
+
+	while (start < end) {
+		struct scan_arg at = { .flags = SCAN_WP_MATCHING,
+				       .start = start, .end = end };
+		int got = scan(wp, &at, runs, RUNS);
+
+		if (got < 0)
+			return got;
+		for (int i = 0; i < got; i++)
+			fn(arg, runs[i].start, runs[i].end);
+		if (at.walk_end <= start)
+			return -EOPNOTSUPP;	/* a part of a page */
+		start = at.walk_end;
+	}
+	return 0;
+}
+
+int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
+		  void (*fn)(void *arg, __u64 start, __u64 end), void *arg)
+{
+	while (start < end) {
+		struct scan_arg at = { .start = start, .end = end,
+				       .max_pages = 1 };
+		struct page_run first;
+		__u64 stop;
+		int got = scan(wp, &at, &first, 1);
+
+		if (got <= 0)
+			return got;
+		at.start = first.start / CHUNK_SZ * CHUNK_SZ;
+		start = start > at.start ? start : at.start;
+		stop = at.start + CHUNK_SZ;
+		stop = stop < end ? stop : end;
+		got = chunk_take(wp, start, stop, fn, arg);
+		if (got)
+			return got;
+		start = stop;
+	}
+	return 0;
+}
