@@ -225,13 +225,13 @@ has_left_b()
 		! hosts_run "$net" b ip link show "$(dev_b)" | grep -q xdp
 }
 
-case_run "storage: four transfers, frozen in their midst" frozen_in_data
+ahead case_run "storage: four transfers, frozen in their midst" frozen_in_data
 case_run "storage: frozen before the image is made" frozen_in open
 case_run "storage: frozen while files and memory come" frozen_in with
 case_run "storage: frozen while large files come" frozen_in large
 case_run "storage: SIGTERM while it is frozen" frozen_at_term
-case_run "storage: a log that nobody reads" stream_stands log
-case_run "storage: reports that nobody reads" stream_stands report
-case_run "storage: a log on a frozen file system" stream_stands disk
+ahead case_run "storage: a log that nobody reads" stream_stands log
+ahead case_run "storage: reports that nobody reads" stream_stands report
+ahead case_run "storage: a log on a frozen file system" stream_stands disk
 
 cases_end
