@@ -44,9 +44,9 @@
  *              15. The BLOCKS masks have block_cnt bits, together; in a
  *                  padded frame that many at most.
  *
- * Not judged: Ethernet addresses, VLAN number, IP checksum, UDP source port
- * and checksum, sequence number, pad, and the blocks (the checksum or tag
- * that the agent verifies covers all from the frame header on).
+ * The program does not judge Ethernet addresses, VLAN number, IP checksum, UDP
+ * source port and checksum, sequence number, pad, and the blocks.  The agent
+ * verifies the checksum or tag, which covers all from the frame header on.
  */
 #ifndef PAGETRIM_PARSE_H
 #define PAGETRIM_PARSE_H
@@ -229,7 +229,7 @@ static __always_inline bool pt_header_is_right(const struct pt_frame_hdr *h,
 	       pt_siphash_load(h->header_mac);
 }
 
-/* pt_header_is_sound judges a header apart from its payload's size. */
+/* pt_header_is_sound judges a header, except for the size of its payload. */
 static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 					       const struct pt_frame *f)
 {

@@ -8,8 +8,8 @@ __u64 pt_quota_memory_sz(const struct pt_segment *segs, __u32 cnt)
 	for (__u32 i = 0; i < cnt; i++) {
 		__u64 pages = pt_segment_page_cnt(&segs[i]);
 
-		/* Far below an overflow: 2^52 pages per segment, 2^16
-		 * segments. */
+		/* The sum stays far below 2^64: a segment has at most 2^52
+		 * pages, and there are at most 2^16 segments. */
 		if (pages > PT_LAYOUT_PAGES_MAX)
 			return ~0ULL;
 		page_cnt += pages;

@@ -167,7 +167,7 @@ void pt_receiver_info(const struct pt_receiver *r,
 	*info = r->info;
 }
 
-/* note_info fills in the result of pt_receiver_info, which stays valid after
+/* note_info stores the result of pt_receiver_info, so that it is known after
  * the end. */
 static void note_info(struct pt_receiver *r)
 {

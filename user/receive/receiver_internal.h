@@ -81,8 +81,8 @@ void pt_receiver_turn(struct pt_receiver *r);
 void pt_receiver_watch(struct pt_receiver *r);
 void pt_receiver_tick_every(struct pt_receiver *r, __u32 ms);
 
-/* pt_receiver_answer sends the outcome to a session that asks for it, if it is
- * known already, see rx_session.h. */
+/* pt_receiver_answer sends a transfer's outcome, once known, to a session that
+ * asks for it, see rx_session.h. */
 void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s);
 
 /* pt_receiver_reap frees ended sessions whose storage is clear. */

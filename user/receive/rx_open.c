@@ -64,8 +64,8 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 			       "%s: path too long", s->cfg->path);
 }
 
-/* check_cipher: frames of a sealed connection are sealed, by an offered
- * cipher. */
+/* check_cipher checks that frames are sealed if and only if the connection is,
+ * by an offered cipher. */
 static int check_cipher(struct pt_rx_session *s, __u8 cipher,
 			struct pt_error *err)
 {

@@ -73,7 +73,8 @@ struct pt_rx_compare {
 	bool has_mismatch;
 	__u64 differing[PT_REGION_PAGES];	/* digests of its pages */
 	__u32 differing_cnt;
-	bool is_differing;		/* their job was queued; control's */
+	bool is_differing;		/* a job that digests them was queued; for
+					 * control only */
 };
 
 /* pt_rx_verify: XDP stops steering the session's frames, and its counters

@@ -223,8 +223,8 @@ static int make_sockets(struct pt_send_path *path, __u32 cnt,
 	return ret;
 }
 
-/* most_queues returns how many queues bind may lease; it checks later whether
- * they are free. */
+/* most_queues returns how many queues pt_send_path_bind may lease, which checks
+ * then whether they are free. */
 static __u32 most_queues(const struct pt_send_path *path)
 {
 	__u32 cnt;
