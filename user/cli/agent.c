@@ -44,16 +44,17 @@ const struct pt_option pt_agent_options[] = {
 	  .initial = 1 },
 	{ "hugepages", "HOW",
 	  "for the memory of queues, 8 MiB each: off, thp: where the kernel "
-	  "has some at hand (default), on: from the reserved pool, or auto: "
-	  "on, or else thp",
+	  "has free ones (default), on: from the reserved pool, or auto: on, "
+	  "or else thp",
 	  PT_OPTION(WORD, struct pt_agent, hugepages), .words = hugepages },
 	{ "cpus", "LIST",
 	  "CPUs to keep the threads of queues on, in their order, as 0,2-3 "
 	  "(default: any)",
 	  PT_OPTION(OWN, struct pt_agent, cpus), .take = take_cpus },
 	{ "zero-copy", "HOW",
-	  "auto: frames are not copied where the driver can and nobody loses "
-	  "by it (default); on: or it is refused; off: AF_XDP in copy mode",
+	  "auto: frames are not copied where the driver supports that and no "
+	  "other socket suffers (default); on: or it is refused; off: AF_XDP "
+	  "in copy mode",
 	  PT_OPTION(WORD, struct pt_agent, zero_copy), .words = zero_copy },
 	{ "user", "USER",
 	  "go on as NAME, UID or UID:GID once all is opened; a receiver makes "
@@ -65,8 +66,7 @@ const struct pt_option pt_agent_options[] = {
 	  PT_OPTION(NUMBER, struct pt_agent, peer_timeout_ms), .min = 1,
 	  .max = 3600, .scale = 1000, .initial = PT_PEER_TIMEOUT_MS / 1000 },
 	{ "profile", NULL,
-	  "tell where the time went, stage by stage, and how many bytes each "
-	  "worked on",
+	  "report the time of each stage, and how many bytes each worked on",
 	  PT_OPTION(FLAG, struct pt_agent, profile) },
 	{ }
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* agent: the options that send and receive share, but for security's: the same
- * names and meanings on both. */
+/* agent: the options that send and receive share, except those of security,
+ * with the same names and meanings. */
 #ifndef CLI_AGENT_H
 #define CLI_AGENT_H
 
@@ -18,7 +18,8 @@ struct pt_agent {
 	struct pt_cpus cpus;
 	struct pt_user user;
 	bool profile;
-	bool generic, json;	/* of tables of their own: texts differ */
+	bool generic, json;	/* listed in each command's own table, since the
+				 * help texts differ */
 };
 
 /* pt_agent_options is a group over struct pt_agent. */
@@ -36,7 +37,7 @@ extern const struct pt_option pt_agent_options[];
 	(cfg)->generic = (agent)->generic;				\
 } while (0)
 
-/* pt_agent_check looks at all of them together: -1, or an exit code. */
+/* pt_agent_check checks the options together: -1, or an exit code. */
 int pt_agent_check(const char *command, const struct pt_agent *agent);
 
 #endif

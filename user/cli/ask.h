@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ask: a question to a sender that runs, at the socket of its --control. */
+/* ask: sends a request to a running sender, at its control socket. */
 #ifndef CLI_ASK_H
 #define CLI_ASK_H
 

@@ -91,7 +91,8 @@ int pt_cmd_attach(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	/* A device that is down may be brought up later; its MTU stays. */
+	/* A device that is down may be brought up later with the MTU it has
+	 * now. */
 	if (pt_device_open(&device, a.dev, &err) ||
 	    pt_device_check(&device, &err) == -EMSGSIZE ||
 	    pt_program_pin(&(struct pt_program_cfg){ .device = &device,

@@ -7,9 +7,9 @@
  *                 send receive doctor api
  *   must not know frames, messages, how a transfer does its work
  */
-/* commands: one function and one table of options a subcommand.  argv[0] is
- * the subcommand's name; each returns an enum pt_exit.  Only these, output.c and
- * options print. */
+/* commands: one function and one table of options per subcommand.  argv[0] is
+ * the subcommand's name; each returns an enum pt_exit.  Only these, output.c
+ * and options print. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 

@@ -39,15 +39,15 @@ const struct pt_command pt_command_doctor = {
 	.usage =
 	"Usage: pagetrim doctor --dev DEV [options]\n"
 	"\n"
-	"Tells what will work on this host and what will not, and how to mend it,\n"
-	"before anything is sent: kernel, privileges, the device, its queues and XDP\n"
-	"programs, processor.  With --to also the way to a receiver; what concerns\n"
-	"receiving alone is then no more than a note.\n"
+	"Reports the features that will work on this host and the problems, each with\n"
+	"its remedy, before anything is sent: kernel, privileges, the device, its\n"
+	"queues and XDP programs, processor.  With --to also the path to a receiver;\n"
+	"findings that concern only receiving are then no more than a note.\n"
 	"\n"
-	"A line a finding: severity (ok, info, warning, error), what it is about, the\n"
-	"finding, and in brackets what to do.  What cannot be looked at, for want of\n"
-	"privilege or a newer kernel, is said.  Nothing on the host is changed, and\n"
-	"nothing is left.\n",
+	"One line per finding: severity (ok, info, warning, error), its subject, the\n"
+	"finding, and in brackets the remedy.  A check that needs more privilege or a\n"
+	"newer kernel is reported as such.  The host is not changed, and no file is\n"
+	"left.\n",
 	.groups = groups,
 	.notes =
 	"Exit: 0 fine, or notes only, 1 warnings: it works, but less well, 2 wrong\n"
@@ -55,7 +55,7 @@ const struct pt_command pt_command_doctor = {
 	"Example: pagetrim doctor --dev eth1 --to 10.0.0.2\n",
 };
 
-/* value_json: as a number where it is one; null without. */
+/* value_json returns a number where the value is one; null without a value. */
 static json_t *value_json(const struct pt_finding *finding)
 {
 	double number = strtod(finding->value, NULL);

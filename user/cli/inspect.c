@@ -29,7 +29,7 @@ static const struct pt_option options[] = {
 	  PT_OPTION(NUMBER, struct inspect, pid), .min = 1, .max = 1 << 22,
 	  .offers = "pid" },
 	{ "keep-running", NULL,
-	  "do not stop the process: the figures mix moments",
+	  "do not stop the process: the figures are not a consistent snapshot",
 	  PT_OPTION(FLAG, struct inspect, keep_running) },
 	{ "mtu", "N",
 	  "frames for an MTU of N bytes, 1280..65535 (default 1500)",
@@ -59,7 +59,7 @@ const struct pt_command pt_command_inspect = {
 	"Usage: pagetrim inspect SOURCE... [options]\n"
 	"       pagetrim inspect --pid PID [options]\n"
 	"\n"
-	"Tells what trimming would save, before anything is sent: zero pages, zero\n"
+	"Reports the savings of trimming before anything is sent: zero pages, zero\n"
 	"blocks of 64 bytes in the others, pages that are copies of another, and the\n"
 	"bytes and frames that 'pagetrim send' would put on the wire, with and without\n"
 	"--copies, by its own packing, for one lane, IPv4 and no loss.\n"
@@ -75,7 +75,7 @@ const struct pt_command pt_command_inspect = {
 	.arguments = { "file" },
 };
 
-/* is_source: the picture would be written over a source, as path or link. */
+/* is_source: the picture's path leads to a source, which it would overwrite. */
 static bool is_source(const char *svg, char *const *sources)
 {
 	struct stat picture, source;
@@ -135,7 +135,7 @@ static void on_progress(void *arg, __u64 done, __u64 cnt)
 		pt_out_progress("%3.0f %%", 100.0 * done / cnt);
 }
 
-/* --- what it says ---------------------------------------------------- */
+/* --- the report ------------------------------------------------------ */
 
 static double percent(__u64 part, __u64 whole)
 {

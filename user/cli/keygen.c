@@ -15,8 +15,8 @@ struct keygen {
 
 static const struct pt_option options[] = {
 	{ "identity", "NAME",
-	  "what the key is called, 1..128 printable characters; others can "
-	  "read it on the wire (default: pagetrim)",
+	  "the key's name, 1..128 printable characters; others can read it on "
+	  "the wire (default: pagetrim)",
 	  PT_OPTION(TEXT, struct keygen, identity) },
 	{ }
 };

@@ -10,5 +10,6 @@ void pt_limits_raise_files(void)
 	if (getrlimit(RLIMIT_NOFILE, &files))
 		return;
 	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);	/* or it stays as it was */
+	setrlimit(RLIMIT_NOFILE, &files);	/* on failure the limit stays as
+						 * it was */
 }

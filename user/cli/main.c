@@ -63,7 +63,7 @@ static int no_command(const char *name)
 	return PT_EXIT_USAGE;
 }
 
-/* print_completion: the commands, or what one of them takes, for
+/* print_completion prints the commands, or the options of one, for
  * scripts/completion.bash. */
 static int print_completion(const char *name)
 {
@@ -81,8 +81,8 @@ static int print_completion(const char *name)
 	return PT_EXIT_OK;
 }
 
-/* finish: what could not be printed is said.  The code of a transfer stays
- * what became of the transfer. */
+/* finish reports output that could not be printed.  The exit code of a transfer
+ * stays that of its result. */
 static int finish(const char *name, int code)
 {
 	if (pt_out_close(name))
@@ -92,9 +92,9 @@ static int finish(const char *name, int code)
 	return PT_EXIT_FAILED;
 }
 
-/* hold_standard: a descriptor 0, 1 or 2 that is closed would be given to the
- * next file that is opened, and what is printed would go there.  Held so that
- * reading and writing fails as before. */
+/* hold_standard: if descriptor 0, 1 or 2 is closed, the next open(2) would get
+ * it, and output would go to that file.  hold_standard occupies it so that
+ * reads and writes fail as before. */
 static void hold_standard(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -8,7 +8,7 @@
 #include <pagetrim/check.h>
 #include <pagetrim/error.h>
 
-#define FIRST	256	/* val of the first row: no letter */
+#define FIRST	256	/* val of the first row, above all letters */
 
 /* rows: a command's options, and where their values go. */
 struct rows {
@@ -81,7 +81,7 @@ static int take_number(const char *command, const struct pt_option *o,
 	return -1;
 }
 
-/* refuse_word complains that text is none of the words: "want A, B or C". */
+/* refuse_word reports that text is none of the words: "want A, B or C". */
 static int refuse_word(const char *command, const struct pt_option *o,
 		       const char *text)
 {
@@ -113,8 +113,8 @@ static int take_word(const char *command, const struct pt_option *o,
 	return -1;
 }
 
-/* take: a value that is empty is a variable of a script that was not set; numbers
- * and words are refused by what they want. */
+/* take stores a value.  An empty value is probably an unset variable of a
+ * script; numbers and words refuse it by their own rule. */
 static int take(const char *command, const struct pt_option *o, void *field,
 		const char *text)
 {
@@ -139,7 +139,7 @@ static int take(const char *command, const struct pt_option *o, void *field,
 	return o->take(command, field, text);
 }
 
-/* getopt_rows makes getopt_long's table; val is FIRST and the row.  Returns
+/* getopt_rows makes getopt_long's table; val is FIRST plus the row.  Returns
  * whether an option takes a value. */
 static bool getopt_rows(struct option out[PT_OPTIONS_MAX + 2],
 			const struct rows *r)
@@ -160,7 +160,7 @@ static bool getopt_rows(struct option out[PT_OPTIONS_MAX + 2],
 	return takes;
 }
 
-/* check_missing: -1 if what is required is there. */
+/* check_missing returns -1 if no required option is missing. */
 static int check_missing(const struct pt_command *c, const struct rows *r)
 {
 	for (unsigned int i = 0; i < r->cnt; i++)
@@ -171,7 +171,8 @@ static int check_missing(const struct pt_command *c, const struct rows *r)
 	return -1;
 }
 
-/* check_arguments: -1 if what follows the options may. */
+/* check_arguments returns -1 if the arguments behind the options are
+ * allowed. */
 static int check_arguments(const struct pt_command *c, int argc, char **argv)
 {
 	if (optind < argc && !c->arguments[0])
@@ -198,8 +199,8 @@ int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		if (rows.options[i]->initial)
 			store_number(rows.options[i], rows.fields[i],
 				     rows.options[i]->initial);
-	optind = 0;	/* anew */
-	opterr = 0;	/* we say it, in one line */
+	optind = 0;	/* 0 makes glibc start anew */
+	opterr = 0;	/* this function reports errors, in one line */
 	while ((opt = getopt_long(argc, argv, "h", table, NULL)) != -1) {
 		if (opt == 'h') {
 			pt_options_help(c, stdout);

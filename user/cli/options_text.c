@@ -3,10 +3,10 @@
 
 #include "cli/options.h"
 
-#define COLUMN		27	/* at which what an option means begins */
+#define COLUMN		27	/* where an option's meaning begins */
 #define COLUMNS		80
 
-/* print_text goes on from column at, and breaks lines between words. */
+/* print_text continues at column at, and breaks lines between words. */
 static void print_text(FILE *out, int at, const char *text)
 {
 	int len, gap = 0;
@@ -32,7 +32,7 @@ static void print_option(FILE *out, const char *before,
 			 !o->value ? "" : o->bare ? "[=" : " ", value,
 			 o->bare ? "]" : "");
 
-	/* One that is too long pushes its text aside. */
+	/* An option that is too long moves its text to the right. */
 	at += fprintf(out, "%*s", at < COLUMN ? COLUMN - at : 2, "");
 	print_text(out, at, o->help);
 }

@@ -14,13 +14,13 @@
 
 #define LINE_SZ		8192	/* of a log line; two paths and a cause */
 #define CLOSE_MS	1000
-#define CLOSE_STDOUT_MS	800	/* of it; the rest is for complaints */
+#define CLOSE_STDOUT_MS	800	/* of the queue; the rest is for error lines */
 
 static bool progress_is_open;
-/* By descriptor; one for both where both are the same file, whose order is then
- * kept.  NULL: written directly. */
+/* By descriptor.  Both share one scribe if both are the same file, so that the
+ * order is kept.  NULL: written directly. */
 static struct pt_scribe *scribes[3];
-static bool is_given_up[3];	/* it took nothing at the end: no more */
+static bool is_given_up[3];	/* the reader is stuck: write no more */
 
 static void put(int fd, const char *text, size_t sz)
 {
@@ -50,8 +50,8 @@ static int stamp(char text[40])
 			     now.tv_nsec / 1000000);
 }
 
-/* put_line: begin, then the text, cut to LINE_SZ, and a newline, as one text:
- * nothing else comes in between. */
+/* put_line queues begin, the text, cut to LINE_SZ, and a newline as one text,
+ * so that no other output comes in between. */
 __attribute__((format(printf, 2, 0)))
 static void put_line(const char *begin, const char *fmt, va_list args)
 {
@@ -77,8 +77,7 @@ static void complain(const char *command, const char *fmt, ...)
 	va_end(args);
 }
 
-/* is_terminal asks once: the descriptor may be of a file system that stands
- * still later. */
+/* is_terminal asks once: the descriptor's file system may hang later. */
 static bool is_terminal(void)
 {
 	static int answer = -1;
@@ -163,7 +162,7 @@ static int note_dropped(char *line, size_t sz, __u64 dropped_cnt)
 			(unsigned long long)dropped_cnt);
 }
 
-/* note_reports: about stdout, on stderr. */
+/* note_reports reports dropped reports of stdout on stderr. */
 static int note_reports(char *line, size_t sz, __u64 dropped_cnt)
 {
 	(void)line;
@@ -173,7 +172,7 @@ static int note_reports(char *line, size_t sz, __u64 dropped_cnt)
 	return 0;
 }
 
-/* are_one: what is written to both comes out in one place. */
+/* are_one: both descriptors lead to the same file. */
 static bool are_one(void)
 {
 	struct stat out, err;
@@ -211,7 +210,7 @@ static void close_scribe(int fd, __u64 deadline_ns)
 	scribes[fd] = NULL;
 }
 
-/* close_stdout: returns whether all was written. */
+/* close_stdout returns whether all was written. */
 static bool close_stdout(const char *command, __u64 deadline_ns)
 {
 	const int fd = STDOUT_FILENO;
@@ -243,7 +242,7 @@ bool pt_out_close(const char *command)
 	if (!scribes[STDERR_FILENO])
 		return is_well;
 	close_scribe(STDERR_FILENO, end_ns);
-	if (scribes[STDOUT_FILENO]) {	/* it was the same */
+	if (scribes[STDOUT_FILENO]) {	/* stdout and stderr share one */
 		scribes[STDOUT_FILENO] = NULL;
 		is_given_up[STDOUT_FILENO] = is_given_up[STDERR_FILENO];
 	}
@@ -286,7 +285,7 @@ void pt_out_progress(const char *fmt, ...)
 	}
 	if (scribes[STDERR_FILENO] &&
 	    !pt_scribe_is_idle(scribes[STDERR_FILENO]))
-		return;	/* the next will be as good */
+		return;	/* the next line will replace it */
 	put(STDERR_FILENO, line, strlen(line));
 	progress_is_open = true;
 }

@@ -14,7 +14,8 @@
 
 #include "memory/proc.h"
 
-/* parse_id: a number that is a user's or a group's; -1 means "none" there. */
+/* parse_id parses a user's or group's number; -1 means "none" in system
+ * calls. */
 static bool parse_id(const char *text, __u32 *id)
 {
 	unsigned long long value;
@@ -79,8 +80,8 @@ static int fail(struct pt_error *err, const char *what)
 			    "runs under one)", what, strerror(-code));
 }
 
-/* not_dumpable: the kernel undoes it whenever the user or the capabilities
- * change. */
+/* not_dumpable must be repeated: the kernel resets the flag whenever the user
+ * or the capabilities change. */
 static int not_dumpable(struct pt_error *err)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
@@ -115,8 +116,8 @@ static int refuse_threads(struct pt_error *err)
 	return 0;
 }
 
-/* become: a change of the user takes the capabilities along only if that is
- * said before; keep_only then takes all that are too many. */
+/* become: a change of the user clears the capabilities unless KEEPCAPS is set
+ * before; keep_only then drops the surplus ones. */
 static int become(const struct pt_user *user, bool with_caps,
 		  struct pt_error *err)
 {
@@ -143,7 +144,7 @@ fail:
 			    "and CAP_SETGID)", user->name, strerror(errno));
 }
 
-/* held: the capabilities of a set, as of the last capng_get_caps_process. */
+/* held returns a set's capabilities at the last capng_get_caps_process. */
 static __u64 held(capng_type_t set)
 {
 	__u64 caps = 0;
@@ -155,8 +156,9 @@ static __u64 held(capng_type_t set)
 	return caps;
 }
 
-/* empty_bounds: while we may.  One that lacks CAP_SETPCAP cannot; to it the
- * bounding set is of no use, as an exec adds nothing any more. */
+/* empty_bounds empties the bounding set if CAP_SETPCAP allows it.  A process
+ * without it gains nothing from the set, as an exec adds no capability any
+ * more. */
 static int empty_bounds(struct pt_error *err)
 {
 	if (capng_get_caps_process())

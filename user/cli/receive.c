@@ -18,8 +18,9 @@ struct receive {
 	struct pt_receiver_cfg cfg;
 	struct pt_agent agent;
 	struct pt_security security;
-	__u64 stranger_time;		/* the second of stranger_cnt */
-	unsigned stranger_cnt;		/* turned away in it */
+	__u64 stranger_time;		/* the second that stranger_cnt
+					 * counts */
+	unsigned stranger_cnt;		/* strangers refused in that second */
 };
 
 #define SIZE_OPTION(field)						\
@@ -48,9 +49,8 @@ static const struct pt_option options[] = {
 	  "the folder PATH, until a signal",
 	  PT_OPTION(FLAG, struct receive, cfg.serve) },
 	{ "resume", NULL,
-	  "keep what a transfer that fails has brought, as PATH.partial with "
-	  "PATH.journal; and take it up when a sender with --resume comes "
-	  "again",
+	  "keep the data of a transfer that fails, as PATH.partial with "
+	  "PATH.journal; and resume it when a sender with --resume connects",
 	  PT_OPTION(FLAG, struct receive, cfg.resume) },
 	{ "prealloc", "SIZE",
 	  "allocate SIZE bytes of the image, with K, M, G or T for powers of "
@@ -70,8 +70,8 @@ static const struct pt_option options[] = {
 	  "(default: no limit but --max-memory)",
 	  SIZE_OPTION(peer.memory_sz) },
 	{ "max-files", "SIZE",
-	  "bytes of the files that come with a transfer, of each 4096 more "
-	  "(default 1T)",
+	  "bytes of the files that accompany a transfer, plus 4096 for each "
+	  "file (default 1T)",
 	  SIZE_OPTION(files_sz_max), .initial = PT_RECEIVER_FILES_SZ },
 	{ "max-peer-files", "SIZE",
 	  "the same, of all transfers of one peer at once (default: no limit)",
@@ -80,7 +80,7 @@ static const struct pt_option options[] = {
 	  "XDP in the network stack, not in the driver; never chosen by itself",
 	  PT_OPTION(FLAG, struct receive, agent.generic) },
 	{ "json", NULL,
-	  "one JSON object on stdout (with --serve one a transfer); keys: "
+	  "one JSON object on stdout (with --serve one per transfer); keys: "
 	  "pagetrim-receive(8)",
 	  PT_OPTION(FLAG, struct receive, agent.json) },
 	{ }
@@ -115,7 +115,7 @@ const struct pt_command pt_command_receive = {
 	"Example: pagetrim receive --psk key --dev eth1 --listen 10.0.0.2 --out vm.ram\n",
 };
 
-#define STRANGERS_MAX	10	/* lines a second about them */
+#define STRANGERS_MAX	10	/* log lines per second about strangers */
 
 static void on_opened(const struct pt_receive_report *r, void *arg)
 {
@@ -158,8 +158,8 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 			   (unsigned long long)r->transfer_id, r->peer,
 			   r->error.text);
 	if (r->is_kept)
-		pt_out_log("kept %s.partial: to be taken up, start both with "
-			   "--resume", r->path);
+		pt_out_log("kept %s.partial: start both ends with --resume to "
+			   "resume it", r->path);
 	if (r->answers_ms)
 		pt_out_log("%s: its sender went away before it heard how that "
 			   "ended: stays %u s for it to ask", r->path,
@@ -170,7 +170,7 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_report_receive_text(r);
 }
 
-/* on_stranger: a log is a place that strangers can fill. */
+/* on_stranger limits its log lines, since strangers could fill the disk. */
 static void on_stranger(const struct pt_error *err, void *arg)
 {
 	struct receive *rx = arg;
@@ -204,7 +204,8 @@ static int parse(struct receive *rx, int argc, char **argv)
 	return pt_security_check("receive", &rx->security);
 }
 
-/* mode_text: of all sockets, or, where they differ, of how many. */
+/* mode_text: the mode of all sockets or, where they differ, the number with
+ * zero copy. */
 static const char *mode_text(const struct pt_receiver_info *info, char text[64])
 {
 	__u32 cnt = 0;
@@ -261,7 +262,8 @@ static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 
 	if (ret)
 		return ret;
-	/* All that needs a privilege is open, and no thread has started. */
+	/* All descriptors that need a privilege are open, and no thread has
+	 * started. */
 	ret = pt_privilege_drop(0, &rx->agent.user, err);
 	if (!ret)
 		ret = pt_out_start(err);

@@ -248,7 +248,8 @@ static void send_text(FILE *out, const void *arg)
 		(unsigned long long)r->zero_pages_sent);
 	if (r->uses_copies)
 		fprintf(out, "Copies: %llu of the pages with data equal "
-			"another, and only that was said; %llu were put off for it.\n",
+			"another, and went as copies; %llu were put off for "
+			"it.\n",
 			(unsigned long long)r->copies,
 			(unsigned long long)r->put_off);
 	if (r->governor.pages_searched || r->governor.pages_unsearched)

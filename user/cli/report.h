@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* report: a transfer's figures, for programs and for people. */
+/* report: a transfer's figures, as JSON and as text. */
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
@@ -8,8 +8,8 @@
 #include "receive/receiver.h"
 #include "send/sender.h"
 
-/* The keys of both are in pagetrim-send(8) and pagetrim-receive(8); those
- * that QEMU's query-migrate has too mean the same. */
+/* The keys of both are in pagetrim-send(8) and pagetrim-receive(8); those that
+ * QEMU's query-migrate has too have the same meaning. */
 json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 			    const struct pt_error *err);
 json_t *pt_report_receive_json(const struct pt_receive_report *r);

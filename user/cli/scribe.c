@@ -20,8 +20,8 @@ struct head {
 
 #define ROOM_FOR_NOTE	(PT_SCRIBE_NOTE_SZ + sizeof(struct head))
 
-/* Queued are the bytes [first, end) of ring, modulo its size: a head, then its
- * text, and so on.  first and end count all bytes that ever went through. */
+/* The ring holds the bytes [first, end), modulo its size, in texts: a head,
+ * then the text.  first and end count all bytes since the start. */
 struct pt_scribe {
 	struct pt_scribe_cfg cfg;
 	pthread_t thread;
@@ -30,7 +30,7 @@ struct pt_scribe {
 	__u64 first, end;
 	__u64 dropped_cnt;	/* texts, since the last note */
 	bool is_writing, is_closing;
-	bool is_abandoned;	/* its thread frees it */
+	bool is_abandoned;	/* the thread frees the scribe */
 	bool has_failed[3];	/* by descriptor */
 	char ring[PT_SCRIBE_SZ];
 };
@@ -80,7 +80,7 @@ static void put_text(struct pt_scribe *s, int fd, const void *text, size_t sz)
 	pthread_cond_broadcast(&s->changed);
 }
 
-/* put_noted: the note that is due and the text, or neither. */
+/* put_noted queues the pending note and the text, or neither. */
 static bool put_noted(struct pt_scribe *s, int fd, const void *text, size_t sz)
 {
 	char note[PT_SCRIBE_NOTE_SZ];
@@ -97,8 +97,8 @@ static bool put_noted(struct pt_scribe *s, int fd, const void *text, size_t sz)
 	return true;
 }
 
-/* write_all: a descriptor that does not block, because somebody who shares it
- * wants it so, is waited for. */
+/* write_all polls a nonblocking descriptor; another process that shares it may
+ * have made it so. */
 static bool write_all(int fd, const char *bytes, size_t sz)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
@@ -120,8 +120,8 @@ static bool write_all(int fd, const char *bytes, size_t sz)
 	return true;
 }
 
-/* write_text: the lock is held, but not while it writes.  The rest of a text
- * that cannot be written is skipped. */
+/* write_text unlocks the lock while it writes.  It skips the rest of a text
+ * that cannot be written. */
 static void write_text(struct pt_scribe *s)
 {
 	char piece[PIECE_SZ];
@@ -165,7 +165,7 @@ static void *scribe_main(void *arg)
 		else
 			write_text(s);
 		if (s->first == s->end) {
-			/* From the start again, to touch few pages. */
+			/* An empty ring restarts at 0, to touch few pages. */
 			s->first = s->end = 0;
 			pthread_cond_broadcast(&s->changed);
 		}
@@ -225,7 +225,7 @@ bool pt_scribe_is_idle(struct pt_scribe *s)
 	return idle;
 }
 
-/* wait_until: the lock is held. */
+/* wait_until needs the lock. */
 static bool wait_until(struct pt_scribe *s, __u64 deadline_ns)
 {
 	const struct timespec deadline = {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* scribe: writes text to descriptors in a thread of its own, so that nobody
- * else waits for a pipe that nobody reads or a file system that stands still.
+/* scribe: writes text to descriptors in a thread of its own, so that no other
+ * thread waits for a blocked pipe or a file system that hangs.
  *
  *     any thread --pt_scribe_put--> queue of PT_SCRIBE_SZ --thread--> write(2)
  *
- * One queue for all descriptors: texts are written in the order in which they
- * were put, so a descriptor that takes nothing holds up the others too.  A text
- * is queued whole or dropped whole; the next text that fits is preceded by a
- * note of how many were dropped.
+ * One queue serves all descriptors: texts are written in the order in which
+ * they were put, so a blocked descriptor holds up the others too.  A text is
+ * queued whole or dropped whole; the next text that fits is preceded by a note
+ * of how many were dropped.
  *
- * Threads: all may put; one opens and closes.  The lock is held for a copy in
- * memory only.  The scribe's thread blocks all signals.
+ * Threads: any thread may put; one opens and closes.  The lock is held only for
+ * a copy in memory.  The scribe's thread blocks all signals.
  */
 #ifndef CLI_SCRIBE_H
 #define CLI_SCRIBE_H
@@ -19,13 +19,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PT_SCRIBE_SZ		(512 << 10)	/* bytes; 8 more a text */
+#define PT_SCRIBE_SZ		(512 << 10)	/* bytes; each text takes 8
+						 * more */
 #define PT_SCRIBE_NOTE_SZ	160
 
 struct pt_scribe;
 
 struct pt_scribe_cfg {
-	int note_fd;	/* takes the notes */
+	int note_fd;	/* the notes go there */
 	/* note writes one line about dropped_cnt texts, in snprintf's way; 0:
 	 * none.  Called under the scribe's lock. */
 	int (*note)(char *line, size_t sz, __u64 dropped_cnt);
@@ -38,7 +39,7 @@ int pt_scribe_open(struct pt_scribe **out, const struct pt_scribe_cfg *cfg);
 /* pt_scribe_put queues a copy of the text for fd, or drops and counts it. */
 void pt_scribe_put(struct pt_scribe *s, int fd, const void *text, size_t sz);
 
-/* pt_scribe_is_idle: all that was queued is written. */
+/* pt_scribe_is_idle: all queued texts are written. */
 bool pt_scribe_is_idle(struct pt_scribe *s);
 
 /* pt_scribe_wait waits until it is idle, at most timeout_ms; returns whether it
@@ -48,10 +49,10 @@ bool pt_scribe_wait(struct pt_scribe *s, int timeout_ms);
 /* pt_scribe_has_failed: a write to fd, 0..2, failed, and its text is lost. */
 bool pt_scribe_has_failed(struct pt_scribe *s, int fd);
 
-/* pt_scribe_close waits as pt_scribe_wait does, writes the note that is due and
- * ends the thread.  False: text is left unwritten; the thread, which still waits
- * in write(2), frees the scribe if it ever comes back.  Either way it must not
- * be used again. */
+/* pt_scribe_close waits as pt_scribe_wait does, writes a pending note and ends
+ * the thread.  False: text is left unwritten; the thread, which still waits in
+ * write(2), frees the scribe if that returns.  Either way it must not be used
+ * again. */
 bool pt_scribe_close(struct pt_scribe *s, int timeout_ms);
 
 #endif

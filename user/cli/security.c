@@ -95,7 +95,7 @@ int pt_security_open(struct pt_tls **out, const struct pt_security *s,
 	*out = NULL;
 	if (!s->insecure)
 		return pt_tls_open(out, role, &s->tls, err);
-	pt_out_log("warning: --insecure: who is on the network can read and "
+	pt_out_log("warning: --insecure: everyone on the network can read and "
 		   "change this memory");
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* security: the options by which send and receive know each other: the same
- * names and meanings on both. */
+/* security: the options for the authentication of send and receive, with the
+ * same names and meanings. */
 #ifndef CLI_SECURITY_H
 #define CLI_SECURITY_H
 
@@ -17,17 +17,17 @@ struct pt_security {
 	bool insecure;
 };
 
-/* Groups over struct pt_security: how the hosts know each other, and what a
- * sender and a receiver say about the other's certificate. */
+/* Groups over struct pt_security: one for keys, one for the name in the other
+ * end's certificate. */
 extern const struct pt_option pt_security_options[];
 extern const struct pt_option pt_security_sender_options[];
 extern const struct pt_option pt_security_receiver_options[];
 
-/* pt_security_check looks at all options together: -1, or an exit code. */
+/* pt_security_check checks all options together: -1, or an exit code. */
 int pt_security_check(const char *command, const struct pt_security *s);
 
-/* pt_security_open loads keys and certificates; with --insecure it warns, and
- * *out is NULL. */
+/* pt_security_open loads keys and certificates; with --insecure it prints a
+ * warning, and *out is NULL. */
 int pt_security_open(struct pt_tls **out, const struct pt_security *s,
 		     enum pt_role role, struct pt_error *err);
 

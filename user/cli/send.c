@@ -24,7 +24,7 @@ static void on_progress(const struct pt_send_report *r)
 	if (r->files_sent_sz < r->files_sz)
 		snprintf(files, sizeof(files), ", %s of files left",
 			 pt_out_human(r->files_sz - r->files_sent_sz, sz));
-	/* Four calls a second. */
+	/* The caller calls this four times a second. */
 	if (r->phase != PT_SEND_SEND)
 		pt_out_progress("%s%s", pt_send_phase_name(r->phase), files);
 	else if (left_before > r->pages_left)
@@ -120,8 +120,8 @@ static void cancel(void *sender)
 	pt_sender_cancel(sender);
 }
 
-/* run, with the sender opened: what a peer says is only heard as the user, and with
- * no privilege. */
+/* run runs the opened sender.  The peer's input is only read after the change
+ * of user, without any privilege. */
 static int run(struct send *s)
 {
 	int ret = pt_privilege_drop(0, &s->o.agent.user, &s->err);
@@ -143,8 +143,8 @@ static int run(struct send *s)
 	return ret;
 }
 
-/* leave: the kernel may let the process go though it does not let a thread go on.
- * What is frozen goes on with the end of this thread. */
+/* leave: the kernel may let the process exit although it does not let a thread
+ * run.  The end of this thread resumes a stopped process. */
 static void leave(const struct send *s, int ret)
 {
 	int code = tell(s, ret);

@@ -9,8 +9,10 @@
 #include <pagetrim/clock.h>
 #include "lane/rate.h"
 
-#define REQUESTS_MAX	16		/* answered before the sender has a turn */
-#define LOOK_NS		500000000ULL	/* bandwidth: of so long, at least */
+#define REQUESTS_MAX	16		/* answered per call, so that the sender
+					 * has its turn */
+#define LOOK_NS		500000000ULL	/* bandwidth is averaged over this time
+					 * at least */
 
 static json_t *status(const struct pt_send_control *c)
 {
@@ -78,7 +80,7 @@ static json_t *answer_to(const struct pt_send_control *c, const char *line)
 	return refuse("want 'status' or 'set max-bandwidth N'");
 }
 
-/* look: what bandwidth is told is that of the last half to whole second. */
+/* look: the reported bandwidth is that of the last half to whole second. */
 static void look(struct pt_send_control *c)
 {
 	__u64 now_ns = pt_clock_ns();

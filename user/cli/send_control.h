@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* send_control: what a sender answers those who ask it on this host, and what it lets
- * be changed.  Requests are words apart by a blank each; answers are JSON objects.
+/* send_control: answers requests at a sender's control socket: status, and the
+ * settings that may be changed.  A request is words with a blank between each;
+ * an answer is a JSON object.
  * Threads: one. */
 #ifndef CLI_SEND_CONTROL_H
 #define CLI_SEND_CONTROL_H
@@ -8,25 +9,27 @@
 #include "ctl/ctl.h"
 #include "send/sender.h"
 
-/* pt_send_look: how much had been sent at some moment. */
+/* pt_send_look: the bytes sent up to a time. */
 struct pt_send_look {
 	__u64 ns;
 	__u64 wire_bytes;
 };
 
 struct pt_send_control {
-	struct pt_ctl *ctl;	/* NULL: nobody asks */
+	struct pt_ctl *ctl;	/* NULL: there is no control socket */
 	struct pt_sender *sender;
-	struct pt_send_look looks[2];	/* the second at least half a second after
-					 * the first */
+	struct pt_send_look looks[2];	/* the second is at least half a second
+					 * later */
 };
 
-/* pt_send_control_open: errors as pt_ctl_open.  path NULL: nobody will ask. */
+/* pt_send_control_open: errors as pt_ctl_open.  path NULL: no socket. */
 int pt_send_control_open(struct pt_send_control *c, const char *path,
 			 struct pt_sender *sender, struct pt_error *err);
-void pt_send_control_close(struct pt_send_control *c);	/* twice is fine */
+void pt_send_control_close(struct pt_send_control *c);	/* a second call does
+							 * nothing */
 
-/* pt_send_control_answer answers those who ask; some times a second. */
+/* pt_send_control_answer answers pending requests; to be called several times a
+ * second. */
 void pt_send_control_answer(struct pt_send_control *c);
 
 #endif

@@ -48,7 +48,7 @@ static const struct pt_option options[] = {
 	  PT_OPTION(NUMBER, struct pt_send_options, pid), .min = 1,
 	  .max = 1 << 22, .offers = "pid" },
 	{ "keep-running", NULL,
-	  "do not stop the process: the copy mixes moments",
+	  "do not stop the process: the copy is not a consistent snapshot",
 	  PT_OPTION(FLAG, struct pt_send_options, keep_running) },
 	{ "trim", "HOW",
 	  "none: non-zero pages whole; ends: without zero blocks at head and "
@@ -56,27 +56,26 @@ static const struct pt_option options[] = {
 	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
 	  .initial = PT_SEND_TRIM_BLOCKS },
 	{ "observe", NULL,
-	  "trim everything; of memory where it does not pay, only tell what "
+	  "trim everything; where that does not pay, only count the pages that "
 	  "would not have been searched",
 	  PT_OPTION(FLAG, struct pt_send_options, cfg.observe) },
 	{ "copies", "HOW",
-	  "a page that equals another goes as a copy of it: auto: where "
-	  "frames are not sealed and the receiver takes copies (default); on: "
-	  "or it fails; off",
+	  "a page that equals another goes as a copy of it: auto: where frames "
+	  "are not sealed and the receiver takes copies (default); on: or it "
+	  "fails; off",
 	  PT_OPTION(WORD, struct pt_send_options, cfg.copies),
 	  .words = copies },
 	{ "with", "FILE",
-	  "take FILE along, committed with the memory or not at all; may be "
+	  "send FILE too, committed with the memory or not at all; may be "
 	  "repeated, 1024 times at most",
 	  .kind = PT_OPTION_OWN, .take = take_file, .repeats = true,
 	  .offers = "file" },
 	{ "name", "NAME",
-	  "what a receiver with --serve calls it (default: the last part of "
-	  "the first SOURCE)",
+	  "the image's name at a receiver with --serve (default: the last part "
+	  "of the first SOURCE)",
 	  PT_OPTION(TEXT, struct pt_send_options, cfg.name) },
 	{ "resume", NULL,
-	  "send only what a receiver with --resume does not hold already of "
-	  "this image",
+	  "send only the pages that a receiver with --resume does not hold yet",
 	  PT_OPTION(FLAG, struct pt_send_options, cfg.resume) },
 	{ "mtu", "N",
 	  "frames for an MTU of N, 1280..65535, or auto: as large as probes "
@@ -92,8 +91,8 @@ static const struct pt_option options[] = {
 	  .max = PT_RATE_MAX, .suffix = true, .has_auto = true,
 	  .auto_value = PT_RATE_AUTO },
 	{ "control", "PATH",
-	  "a socket to ask and change this transfer by while it runs: "
-	  "'pagetrim status' and 'pagetrim set'",
+	  "a socket for 'pagetrim status' and 'pagetrim set' while the "
+	  "transfer runs",
 	  PT_OPTION(TEXT, struct pt_send_options, control),
 	  .offers = "file" },
 	{ "rekey-frames", "N",
@@ -153,7 +152,7 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* check_files: they stand in one folder at the receiver. */
+/* check_files: the receiver stores the files in one folder. */
 static int check_files(const struct pt_send_options *o)
 {
 	const char *const *files = o->files, *fault;
@@ -182,7 +181,8 @@ static int check_name(const char *name)
 				    "image: %s", name, fault) : -1;
 }
 
-/* check_together: -1 if the options go with one another, or an exit code. */
+/* check_together returns -1 if the options agree with one another, or an exit
+ * code. */
 static int check_together(const struct pt_send_options *o)
 {
 	const struct pt_sender_cfg *cfg = &o->cfg;
@@ -228,7 +228,7 @@ int pt_send_options_parse(struct pt_send_options *o, int argc, char **argv)
 	o->source_cnt = argc - optind;
 	o->cfg.files = o->files;
 	o->cfg.ciphers = o->security.ciphers;
-	/* A stopped process cannot change; one kept running is meant to. */
+	/* A stopped process cannot change; one that keeps running may. */
 	o->cfg.recheck = !o->pid;
 	return check_together(o);
 }

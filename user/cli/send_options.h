@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* send_options: what `pagetrim send` is asked to do, by its command line. */
+/* send_options: the options of `pagetrim send`. */
 #ifndef CLI_SEND_OPTIONS_H
 #define CLI_SEND_OPTIONS_H
 
@@ -13,21 +13,22 @@
 #define PT_SEND_FILES_MAX	1024
 
 struct pt_send_options {
-	struct pt_sender_cfg cfg;	/* but for source, tls and warn: the
-					 * caller's to set */
-	const char *control;		/* path of the control socket; NULL: none */
+	struct pt_sender_cfg cfg;	/* all but source, tls and warn, which
+					 * the caller sets */
+	const char *control;		/* path of the control socket; NULL:
+					 * none */
 	const char *files[PT_SEND_FILES_MAX];	/* cfg.file_cnt of them */
 	const char *const *sources;	/* paths; none with pid */
 	int source_cnt;
 	struct pt_agent agent;
 	struct pt_security security;
-	pid_t pid;			/* 0: sources are sent */
+	pid_t pid;			/* 0: the sources are files */
 	bool keep_running;
 };
 
-/* pt_send_options_parse sets o, all of it, from the arguments behind the
- * command's name, argv[0]; what it points to stays argv's.  Returns -1 to go
- * on, or an exit code: help was printed, or a complaint. */
+/* pt_send_options_parse sets all of o from the arguments behind the command's
+ * name, argv[0]; pointers in it refer to argv.  Returns -1 to go on, or an exit
+ * code: help or an error was printed. */
 int pt_send_options_parse(struct pt_send_options *o, int argc, char **argv);
 
 #endif

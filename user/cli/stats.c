@@ -95,7 +95,8 @@ struct session {
 	struct pt_counters counters;
 };
 
-/* sample: everything at one moment, or nearly: frames go on meanwhile. */
+/* sample: a snapshot of all counters; frames arrive meanwhile, so it is not
+ * quite consistent. */
 struct sample {
 	struct pt_device device;
 	struct pt_program_info info;
@@ -116,8 +117,8 @@ static void add(struct pt_counters *sum, const struct pt_counters *c)
 		*(__u64 *)((char *)sum + counters[i].off) += value(c, i);
 }
 
-/* take_queues: those that the device has, and those that it had when frames
- * came on them. */
+/* take_queues takes the device's queues, and former ones that received
+ * frames. */
 static void take_queues(struct sample *s, const struct pt_program *p)
 {
 	bool has_socket[PT_QUEUES_MAX] = { 0 };
@@ -183,7 +184,7 @@ static json_t *counters_json(const struct pt_counters *c)
 	return object;
 }
 
-/* print_json: the objects of queues hold numbers only, of the names that
+/* print_json: the objects of queues hold only numbers, under the names that
  * bpftool prints, so that the two can be compared. */
 static void print_json(const struct sample *s)
 {
@@ -263,8 +264,8 @@ static void print_sessions(const struct sample *s)
 	}
 }
 
-/* print_text: a row a counter, a column a queue.  before is NULL, or a sample
- * of seconds ago. */
+/* print_text prints one row per counter and one column per queue.  before is
+ * NULL, or an earlier sample. */
 static void print_text(const struct sample *s, const struct sample *before,
 		       double seconds)
 {
@@ -315,7 +316,7 @@ static int show(const struct stats *o, struct sample *s, struct sample *before)
 				fputs("\033[H\033[J", stdout);
 			else if (round)
 				putchar('\n');
-			/* Another program than before counts from zero. */
+			/* A new program's counters start at zero. */
 			print_text(s, round && before->info.id == s->info.id ?
 				   before : NULL, at - before_at);
 		}

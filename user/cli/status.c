@@ -27,7 +27,7 @@ const struct pt_command pt_command_status = {
 	.usage =
 	"Usage: pagetrim status PATH [options]\n"
 	"\n"
-	"Tells how far a 'pagetrim send --control PATH' is.\n",
+	"Reports the progress of a 'pagetrim send --control PATH'.\n",
 	.groups = groups,
 	.notes =
 	"Exit: 0 told, 1 the sender refused, 2 wrong usage, 3 no sender listens at PATH,\n"

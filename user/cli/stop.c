@@ -20,7 +20,8 @@ static struct {
 	bool has_thread;
 } stop;
 
-/* is_ignored: nohup(1) asks for that, and a blocked signal would come through. */
+/* is_ignored: nohup(1) lets a process ignore SIGHUP, but the descriptor would
+ * still receive the blocked signal. */
 static bool is_ignored(int signal)
 {
 	struct sigaction now;

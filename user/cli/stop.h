@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* stop: SIGINT, SIGTERM and SIGHUP (a terminal that went away; not if it is ignored,
- * as by nohup(1)) cancel what runs, each time one comes.
+/* stop: SIGINT, SIGTERM and SIGHUP (a terminal that went away; not if it is
+ * ignored, as by nohup(1)) cancel the running command, each time one arrives.
  *
  *     pt_stop_open       before any thread
  *     pt_stop_begin      after privileges were given up: a thread, which hears of
@@ -13,14 +13,15 @@
 #include <pagetrim/error.h>
 
 /* pt_stop_open blocks these signals, for this thread and those it starts, and
- * returns a descriptor that is readable once one has come; -1 on failure. */
+ * returns a descriptor that is readable once one has arrived; -1 on failure. */
 int pt_stop_open(void);
 
-/* pt_stop_begin: cancel is called by a thread of its own, for what stop_fd says. */
+/* pt_stop_begin starts a thread that calls cancel when stop_fd is readable. */
 int pt_stop_begin(int stop_fd, void (*cancel)(void *arg), void *arg,
 		  struct pt_error *err);
 
-/* pt_stop_end: no call after it.  Without a begin it does nothing. */
+/* pt_stop_end: cancel is not called after it.  Without a begin it does
+ * nothing. */
 void pt_stop_end(void);
 
 #endif

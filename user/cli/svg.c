@@ -12,9 +12,9 @@
 #include "cli/output.h"
 #include "memory/path.h"
 
-/* Pixels. */
+/* Lengths are in pixels. */
 #define WIDTH		912
-#define LEFT		96	/* of the cells; their addresses stand there */
+#define LEFT		96	/* of the cells, right of their addresses */
 #define PITCH		12	/* from cell to cell */
 #define CELL		10
 #define ROW_CELLS	64
@@ -25,12 +25,12 @@
 
 #define BAND_PART_MIN	256	/* a band of its own: 1/256 of the memory */
 
-/* share: what a stretch of memory holds, in blocks. */
+/* share: the content of a stretch of memory, in blocks. */
 struct share {
 	__u64 data, trimmed, zero;
 };
 
-/* band: the cells of one segment, or of all that share the last one. */
+/* band: the cells of one segment, or of all that share the last band. */
 struct band {
 	__u32 seg;		/* or ~0u: several */
 	__u64 region_first, region_cnt;
@@ -50,7 +50,7 @@ struct picture {
 	__u32 height;
 };
 
-/* --- what goes where ------------------------------------------------- */
+/* --- layout ---------------------------------------------------------- */
 
 static __u64 div_up(__u64 a, __u64 b)
 {
@@ -73,8 +73,8 @@ static int seg_is_lower(const void *a, const void *b)
 	return left->region_first < right->region_first ? -1 : 1;
 }
 
-/* bands_choose gives the largest segments a band each, in order of address,
- * and the regions of all the others to the last. */
+/* bands_choose gives the largest segments one band each, in order of address,
+ * and the regions of all others to the last band. */
 static int bands_choose(struct picture *p)
 {
 	const struct pt_segment *segs;
@@ -96,7 +96,7 @@ static int bands_choose(struct picture *p)
 	while (p->band_cnt < cnt && p->band_cnt < PT_SVG_BANDS_MAX - 1 &&
 	       all[p->band_cnt].region_cnt * BAND_PART_MIN >= region)
 		p->band_cnt++;
-	if (cnt - p->band_cnt == 1)	/* alone, it needs no shared one */
+	if (cnt - p->band_cnt == 1)	/* alone, it needs no shared band */
 		p->band_cnt++;
 	qsort(all, p->band_cnt, sizeof(*all), seg_is_lower);
 	memcpy(p->bands, all, p->band_cnt * sizeof(*all));
@@ -169,7 +169,7 @@ static struct share cell_share(const struct picture *p, const struct band *b,
 
 /* --- drawing --------------------------------------------------------- */
 
-/* Colours that can be told apart in both schemes, and without red or green. */
+/* These colours are distinct in both schemes, and without red or green. */
 static const char style[] =
 "<style>\n"
 "text{font-family:ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,"
@@ -239,7 +239,7 @@ static struct share total_share(const struct pt_survey *s)
 	};
 }
 
-/* put_shares: the legend, and the whole memory as one bar. */
+/* put_shares draws the legend, and the whole memory as one bar. */
 static void put_shares(const struct picture *p)
 {
 	struct share share = total_share(p->survey);
@@ -270,8 +270,8 @@ static void put_shares(const struct picture *p)
 		LEFT - 12);
 }
 
-/* put_costs: a bar for each way to trim, the memory's bar being their scale
- * too. */
+/* put_costs draws one bar for each way to trim, in the scale of the memory's
+ * bar. */
 static void put_costs(const struct picture *p)
 {
 	const struct pt_survey *s = p->survey;
@@ -284,13 +284,13 @@ static void put_costs(const struct picture *p)
 		double w = (double)MAP_W * s->costs[t].wire_bytes /
 			   (s->page_cnt * (double)PT_PAGE_SZ);
 
-		/* Packed full pages are a little more than the memory. */
+		/* Packed full pages are a little larger than the memory. */
 		w = w > MAP_W ? MAP_W : w;
 		fprintf(p->out, "<text class=\"s n\" x=\"%d\" y=\"%d\">%s"
 			"</text>\n", LEFT - 12, y + 10, pt_trim_name(t));
 		put_rect(p->out, "z", LEFT, y, MAP_W, 12);
 		put_rect(p->out, "d", LEFT, y, w, 12);
-		/* The figure stands behind the bar, or at its end in it. */
+		/* The figure is located right of the bar, or inside its end. */
 		fprintf(p->out, "<text class=\"b%s\" x=\"%.6g\" y=\"%d\">%s"
 			"</text>\n", w > MAP_W - 80 ? " n w" : "",
 			w > MAP_W - 80 ? LEFT + w - 8 : LEFT + w + 8, y + 10,
@@ -310,8 +310,8 @@ static void put_heading(const struct picture *p, const char *title)
 		pt_out_human(p->scale * PT_REGION_SZ, cell));
 }
 
-/* put_layer draws one kind of content of a band as one path: a rectangle a
- * cell, standing on the kinds below it. */
+/* put_layer draws one kind of content of a band as one path: one rectangle per
+ * cell, on top of the kinds below it. */
 static void put_layer(const struct picture *p, const struct band *b,
 		      const char *class)
 {
@@ -333,7 +333,7 @@ static void put_layer(const struct picture *p, const struct band *b,
 		if (!part || !all)
 			continue;
 		h = (double)CELL * part / all;
-		h = h < 0.25 ? 0.25 : h;	/* a trace stays in sight */
+		h = h < 0.25 ? 0.25 : h;	/* a trace stays visible */
 		bottom = CELL - (double)CELL * below / all;
 		if (h > bottom)
 			bottom = h;
@@ -418,8 +418,8 @@ int pt_svg_write(const char *path, const char *title,
 		goto fail;
 	}
 	is_file = !fstat(fileno(p.out), &st) && S_ISREG(st.st_mode);
-	errno = 0;		/* stdio keeps that there was an error, not
-				 * which: nothing below clears it again */
+	errno = 0;		/* stdio records that an error occurred, but not
+				 * which; nothing below clears errno */
 	put_picture(&p, title);
 	code = ferror(p.out) ? -1 : 0;
 	if (fclose(p.out) || code)

@@ -116,7 +116,7 @@ int pt_sink_commit(struct pt_sink *s, struct pt_error *err);
  * image with a journal that was not invalidated. */
 bool pt_sink_is_kept(const struct pt_sink *s);
 
-/* pt_sink_invalidate invalidates the content; the sink is no longer kept. */
+/* pt_sink_invalidate: the content is wrong, so the sink is no longer kept. */
 void pt_sink_invalidate(struct pt_sink *s);
 
 /* pt_sink_close frees the sink, and removes a file that was neither committed
