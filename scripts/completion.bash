@@ -75,7 +75,7 @@ _pagetrim_value()
 	pid)		_pagetrim_words "$(_pagetrim_pids)" ;;
 	user)		mapfile -t COMPREPLY < <(compgen -A user -- "$word") ;;
 	file)		_pagetrim_files ;;
-	esac	# text: the user's to say
+	esac	# text: the user's choice
 }
 
 # _pagetrim_line: sets words to the words up to the cursor as they were typed,
@@ -119,7 +119,7 @@ _pagetrim()
 			arguments+=("$option${offer:+ $offer}")
 			continue
 		fi
-		# With "=" its value is optional, with "+" it may come again.
+		# With "=" its value is optional, with "+" it may be repeated.
 		if [[ $offer && ${option%[=+]} == "$before" ]] &&
 			[[ $inline || $option != *= ]]; then
 			_pagetrim_value "$offer"
@@ -134,7 +134,7 @@ _pagetrim()
 		_pagetrim_words "${left[@]}"
 		return
 	fi
-	i=$((${#words[@]} - 3))		# the last is for more of them
+	i=$((${#words[@]} - 3))		# the last repeats
 	((i < ${#arguments[@]})) || i=$((${#arguments[@]} - 1))
 	_pagetrim_value "${arguments[i]}"
 }

@@ -23,7 +23,7 @@ peers=(criu)
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# missing PACKAGE...: print those that dpkg does not report as installed.
+# missing PACKAGE...: prints those that dpkg does not report as installed.
 missing()
 {
 	local have p
@@ -35,7 +35,7 @@ missing()
 	done
 }
 
-# unknown PACKAGE...: print those that apt has no version of to install.
+# unknown PACKAGE...: prints those that apt cannot install.
 unknown()
 {
 	local p
@@ -77,7 +77,7 @@ if ! hash dpkg-query apt-get 2>/dev/null; then
 		"${build[*]} ${tests[*]} ${guest[*]} ${peers[*]}"
 fi
 
-# Packages for x86-64 only, which make it faster.
+# These packages are for x86-64 only, and make it faster.
 [[ $(dpkg-query -W -f='${Architecture}' dpkg) != amd64 ]] ||
 	build+=(libipsec-mb-dev)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# lint.sh: cppcheck on the C, shellcheck on the shell, and the rules of the
-# house that a program can check.  Exit: 0 nothing found, 1 findings.
+# lint.sh: cppcheck on the C, shellcheck on the shell, and the project's rules
+# that a program can check.  Exit: 0 nothing found, 1 findings.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -47,9 +47,9 @@ scripts/words.py || finding "words.py found something"
 shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
 	finding "shellcheck found something"
 
-# bpf/ is judged by clang with -Wall -Wextra -Werror, and by the verifier.
-# unusedStructMember and the like do not see other files' users; arithmetic on
-# void pointers is defined in GNU C, which we compile.
+# bpf/ is checked by clang with -Wall -Wextra -Werror, and by the verifier.
+# unusedStructMember and similar checks do not see uses in other files.
+# Arithmetic on void pointers is defined in GNU C, the dialect of this code.
 cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 	--enable=warning,performance,portability \
 	--suppress=missingIncludeSystem --suppress=unusedStructMember \

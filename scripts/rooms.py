@@ -75,7 +75,7 @@ def check_includes(rooms, faults):
 
 
 def levels_of(rooms, faults):
-    """level 0 uses nobody; each other one only what is below it."""
+    """Level 0 uses no room; each other level only rooms below it."""
     levels, left = {}, dict(rooms)
     while left:
         ready = [n for n, r in left.items()

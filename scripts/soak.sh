@@ -144,7 +144,7 @@ draw_agents()
 	fi
 }
 
-# draw_event: draws an event for the agents, and the bytes after which it comes.
+# draw_event: draws an event for the agents, and the number of bytes before it.
 draw_event()
 {
 	event=none
@@ -203,7 +203,7 @@ agents_begin()
 		"$picture"
 }
 
-# both_well: both succeed, and the image is the same.
+# both_well: both succeed, and the images are equal.
 both_well()
 {
 	ended send "$sender" 90 0
@@ -212,14 +212,14 @@ both_well()
 	balanced
 }
 
-# cut_short: one was killed; the other one's report is true.
+# cut_short: one agent was killed; the other one's report is correct.
 cut_short()
 {
 	local killed=${event#*-} other=send pid=$sender
 
 	[[ $killed == receiver ]] || other=receive pid=$receiver
 	finish "${!killed}" 10
-	# A receiver that heard of no transfer keeps waiting for one.
+	# A receiver that did not learn of the transfer keeps waiting for one.
 	if [[ $other == receive ]] && ! grep -q ' transfer ' receive.err; then
 		kill -TERM "$receiver" 2>/dev/null || true
 	fi

@@ -29,7 +29,7 @@ source "$here/guest/machine.sh"
 # shellcheck disable=SC2034 # for machine.sh
 patience=10 modules=(9pnet_virtio 9p overlay virtio_net igb)
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-boots_max=3	# QEMU 7.2 lets a kernel trip over its own code now and then
+boots_max=3	# QEMU 7.2 sometimes lets a kernel trip over its own code
 queues=4	# of virtio-mq
 # virtio_net as a module takes the virtio header of its zero-copy frames from a
 # wrong physical address (docs/cards.md): the content of that page decides

@@ -45,7 +45,7 @@ cases=(
 run=(setarch -R)
 "${run[@]}" true 2>/dev/null || run=(env)	# a container may forbid it
 
-# A disk, since pages of a sink in memory are placed without a thread.
+# On a disk, since pages of a sink in memory are placed without a thread.
 export TMPDIR=/var/tmp
 case $(stat -f -c %T $TMPDIR) in
 tmpfs | ramfs)

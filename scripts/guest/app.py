@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """app: simulates an application server: a parent that loads the logs into
 ordinary Python objects, and workers forked from it that keep results of their
-own.  All of them stay.
+own. No process frees anything.
 
     app.py WORK DATA_DIR UP_FILE     creates UP_FILE when the workers are up
 """

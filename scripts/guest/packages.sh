@@ -28,7 +28,7 @@ needed()
 # PACKAGEs with their dependencies.
 fetch()
 {
-	# The lists are missing, or name files that the mirror has replaced.
+	# The lists are absent, or name files that the mirror has replaced.
 	if ! download "$@" && [[ $EUID -eq 0 ]]; then
 		apt-get -q update >&2 || die "apt-get update failed: see above"
 		download "$@" || true

@@ -73,8 +73,8 @@ class Qmp:
                 raise QmpError(f"migration {status}")
 
     def save(self, path):
-        """Write the device state, without shared RAM, to path.  A guest
-        that was saved can go on, but not migrate again."""
+        """Write the device state, without shared RAM, to path. A saved guest
+        can resume, but not migrate again."""
         self.set_caps(events=True, x_ignore_shared=True)
         self.run("migrate", uri=f"exec:cat >{shlex.quote(path)}")
         self.wait_migration()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* frame: builds frames for tests, from a shape, and breaks one thing in them.
- * On purpose not the builder that the sender uses: a mistake there must not
- * hide one in the parser.  Checksums stay zero: structure only. */
+/* frame: builds frames for tests, from a shape, and breaks one part of them.
+ * It does not use the sender's builder: a mistake there must not hide one in
+ * the parser.  Checksums stay zero: only the structure counts. */
 #ifndef FRAMES_FRAME_H
 #define FRAMES_FRAME_H
 
@@ -45,7 +45,7 @@ struct frame {
 	__u8	bytes[FRAME_SZ_MAX + 256];
 };
 
-/* part: what an offset in a test's table counts from. */
+/* part: the base of an offset in a test's table. */
 enum part { PART_ETH, PART_IP, PART_UDP, PART_HDR, PART_RECORDS };
 
 static const __u8 frame_ipv4_dst[4] = { 10, 1, 2, 3 };
@@ -135,7 +135,7 @@ static inline void frame_write_outer(struct frame *f, const struct shape *s)
 	FRAME_SET(f, PART_UDP, struct pt_udp_hdr, dst_port, FRAME_PORT);
 }
 
-/* frame_write_records returns how many blocks the records bring. */
+/* frame_write_records returns the number of blocks of the records. */
 static inline __u32 frame_write_records(struct frame *f, const struct shape *s)
 {
 	__u8 *at = frame_part(f, PART_RECORDS);
@@ -155,8 +155,7 @@ static inline __u32 frame_write_records(struct frame *f, const struct shape *s)
 	return block_cnt;
 }
 
-/* frame_insert puts zeroes before the byte at off, and what stands behind
- * moves; lengths are made to fit. */
+/* frame_insert inserts zeroes before the byte at off and adapts the lengths. */
 static inline void frame_insert(struct frame *f, __u32 off, __u32 sz)
 {
 	pt_check(f->sz + sz <= sizeof(f->bytes));
@@ -182,7 +181,7 @@ static inline __u64 frame_mac(const struct frame *f)
 		      offsetof(struct pt_frame_hdr, header_mac));
 }
 
-/* frame_set_mac makes the keyed check fit the header. */
+/* frame_set_mac computes the keyed check of the header. */
 static inline void frame_set_mac(struct frame *f)
 {
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, header_mac,

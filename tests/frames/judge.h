@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* judge: the verdict of the parser in user space, for a receiver that has the
- * two endpoints of frame.h open.  Structure only: no session, no queue. */
+ * two endpoints of frame.h open.  It judges the structure only: no session, no
+ * queue. */
 #ifndef FRAMES_JUDGE_H
 #define FRAMES_JUDGE_H
 
@@ -35,7 +36,7 @@ static inline bool frame_endpoint_is_open(const struct pt_endpoint *e)
 	return !memcmp(e, &v4, sizeof(v4)) || !memcmp(e, &v6, sizeof(v6));
 }
 
-/* frame_judge: p and f filled if the verdict is not PT_VERDICT_PASSED. */
+/* frame_judge fills p and f if the verdict is PT_VERDICT_PASSED. */
 static inline enum pt_verdict frame_judge(const void *bytes, __u32 sz,
 					  struct pt_packet *p,
 					  struct pt_frame *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* mac: SipHash-2-4 for tests, of any bytes, byte by byte as the paper has it.
- * On purpose not <pagetrim/siphash.h>, which is what they test. */
+/* mac: SipHash-2-4 for tests, of any bytes, byte by byte as in the paper.  It
+ * does not use <pagetrim/siphash.h>, which the tests check against it. */
 #ifndef FRAMES_MAC_H
 #define FRAMES_MAC_H
 

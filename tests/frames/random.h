@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* random: good frames of random shape, and mutations that know where the
- * fields stand.  The same seed makes the same frames on every machine. */
+/* random: good frames of random shape, and mutations that know the positions of
+ * the fields.  The same seed makes the same frames on every machine. */
 #ifndef FRAMES_RANDOM_H
 #define FRAMES_RANDOM_H
 
@@ -33,7 +33,7 @@ static inline bool random_chance(struct random *r, __u32 one_in)
 	return !random_below(r, one_in);
 }
 
-/* random_original: any page but gfn, a neighbour half the time. */
+/* random_original returns any page but gfn, half the time a neighbour. */
 static inline __u64 random_original(struct random *r, __u64 gfn)
 {
 	__u64 other = random_chance(r, 2) ? gfn ^ 1 : random_next(r);
@@ -163,7 +163,7 @@ static const struct random_field random_record_fields[] = {
 
 #define RANDOM_CNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* random_value: what a field that holds was might be set to. */
+/* random_value returns a value for a field that held was. */
 static inline __u64 random_value(struct random *r, __u64 was)
 {
 	switch (random_below(r, 10)) {
@@ -214,8 +214,8 @@ static inline void random_move_record(struct random *r, struct frame *f)
 		memcpy(b, was, sizeof(was));
 }
 
-/* random_resize adds or takes bytes at the end, by a few, by whole blocks or
- * by much, and may tell IP and UDP of it. */
+/* random_resize adds or removes bytes at the end, by a few, by whole blocks or
+ * by many, and may adapt the lengths of IP and UDP. */
 static inline void random_resize(struct random *r, struct frame *f)
 {
 	__u32 most = random_chance(r, 3) ? f->sz : 8;
@@ -229,7 +229,7 @@ static inline void random_resize(struct random *r, struct frame *f)
 		frame_fit_lengths(f);
 }
 
-/* random_insert puts bytes between headers: a tag, an option. */
+/* random_insert inserts bytes between headers: a tag, an option. */
 static inline void random_insert(struct random *r, struct frame *f)
 {
 	const __u32 sz = 4 << random_below(r, 2);
@@ -248,7 +248,7 @@ static inline void random_insert(struct random *r, struct frame *f)
 	}
 }
 
-/* random_mutate breaks, most of the time, something. */
+/* random_mutate breaks one part, most of the time. */
 static inline void random_mutate(struct random *r, struct frame *f)
 {
 	const __u32 records = random_record_cnt(f);
@@ -267,7 +267,7 @@ static inline void random_mutate(struct random *r, struct frame *f)
 	case 3:
 		random_move_record(r, f);
 		break;
-	case 11:	/* by someone who has the key: what follows counts */
+	case 11:	/* by an owner of the key: the later checks apply */
 		frame_set_mac(f);
 		break;
 	case 4: case 5: case 6: case 7:
@@ -285,8 +285,8 @@ static inline void random_mutate(struct random *r, struct frame *f)
 	}
 }
 
-/* random_corpus_frame: frame number idx of the corpus of that seed.  One in
- * eight is good, the others bear one to three mutations. */
+/* random_corpus_frame returns frame number idx of the corpus of that seed.  One
+ * in eight is good, the others have one to three mutations. */
 static inline void random_corpus_frame(__u64 seed, __u64 idx, struct frame *f)
 {
 	struct random r = { seed ^ idx * 0xd1342543de82ef95ULL };

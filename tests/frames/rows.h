@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rows: frames that are good but for one thing, and their verdict.  The BPF
- * program, the parser in user space and the reference reader judge the same
- * rows.  All frames are to an endpoint and a session that exist, lane 0 unless
- * a row says otherwise. */
+/* rows: frames with one fault each, and their verdict.  The BPF program, the
+ * parser in user space and the reference reader judge the same rows.  All
+ * frames are to an endpoint and a session that exist, lane 0 unless a row
+ * differs. */
 #ifndef FRAMES_ROWS_H
 #define FRAMES_ROWS_H
 
@@ -10,8 +10,8 @@
 
 #include "shapes.h"
 
-/* row: set a field, or change more; then grow (lengths of IP and UDP fit) and
- * add a tail behind IP's end (they do not). */
+/* row: sets a field, or changes more; then grows the frame (lengths of IP and
+ * UDP fit) and adds a tail behind IP's end (they do not). */
 struct row {
 	const char *name;
 	const struct shape *shape;
@@ -35,7 +35,7 @@ static void row_service_tag(struct frame *f)
 	frame_store(f->bytes + 12, 2, 0x88a8);
 }
 
-/* A router alert that has our port where UDP would. */
+/* A router alert that has pagetrim's port where UDP would have it. */
 static void row_ipv4_option(struct frame *f)
 {
 	frame_insert(f, f->udp_off, 4);
@@ -45,8 +45,8 @@ static void row_ipv4_option(struct frame *f)
 	FRAME_SET(f, PART_UDP, struct pt_udp_hdr, sz, f->sz - f->udp_off);
 }
 
-/* An extension header that has our port where UDP would: it is an option of 4
- * bytes of the type 0x41. */
+/* An extension header that has pagetrim's port where UDP would have it: it is
+ * an option of 4 bytes of the type 0x41. */
 static void row_ipv6_extension(struct frame *f, __u8 kind)
 {
 	_Static_assert(FRAME_PORT == 0x4104, "reads as an option");
@@ -74,7 +74,7 @@ static void row_mapped(struct frame *f)
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, session_id, FRAME_SESSION);
 }
 
-/* A block more or less than the records bring, all lengths right. */
+/* One block more or less than the records describe, all lengths right. */
 static void row_one_block_more(struct frame *f)
 {
 	f->sz += PT_BLOCK_SZ;
@@ -131,7 +131,7 @@ static void row_copy_into_first(struct frame *f)
 	{ .name = text, .shape = &shape_##of,				\
 	  .want = PT_VERDICT_##verdict, __VA_ARGS__ }
 
-/* Outer headers: what is ours, what is the kernel's. */
+/* Outer headers: frames of pagetrim, and frames for the kernel. */
 static const struct row rows_outer[] = {
 	GOOD("IPv4", ipv4),
 	GOOD("IPv6", ipv6),

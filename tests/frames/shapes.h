@@ -7,8 +7,8 @@
 
 #define SHAPE_CNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Neighbours that touch: two pieces of a page, a run right behind a page, a
- * page right behind the run. */
+/* Adjacent records: two pieces of a page, a run right behind a page, a page
+ * right behind the run. */
 static const struct shape_record shape_mixed_records[] = {
 	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 0x8000000000000001 },
 	{ PT_RECORD_BLOCKS, 3, 10, 0x1001, 0x0000000000000428 },
@@ -17,7 +17,7 @@ static const struct shape_record shape_mixed_records[] = {
 	{ PT_RECORD_BLOCKS, 0, 63, 0x1007, 0 },
 };
 
-/* shape_one_record: rows that need other records write over this one. */
+/* shape_one_record: rows that need other records overwrite this one. */
 static const struct shape_record shape_one_record[] = {
 	{ PT_RECORD_BLOCKS, 5, 9, 0x12345678aa, 0x220 },	/* bits 5, 9 */
 };
@@ -30,7 +30,7 @@ static const struct shape_record shape_copy_record[] = {
 	{ PT_RECORD_COPY, 0, 63, 0x1000, 0x2000 },
 };
 
-/* As many as fit, one more. */
+/* As many records as fit, plus one. */
 #define EMPTY(gfn)	{ PT_RECORD_BLOCKS, 0, 63, gfn, 0 }
 #define EMPTY4(gfn)	EMPTY(gfn), EMPTY((gfn) + 1), EMPTY((gfn) + 2),	\
 			EMPTY((gfn) + 3)
@@ -45,7 +45,7 @@ static const struct shape_record shape_overfull_records[] = {
 	EMPTY16(80), EMPTY(96),
 };
 
-/* Pieces whose mask is empty, so that their range alone is judged. */
+/* Pieces with an empty mask, so that only their range is judged. */
 static const struct shape_record shape_pieces_records[] = {
 	{ PT_RECORD_BLOCKS, 5, 9, 0x2000000100, 0 },
 	{ PT_RECORD_BLOCKS, 10, 20, 0x2000000100, 0 },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* folder: a folder of the target's own, in $TMPDIR or /dev/shm, removed when the
- * process exits. */
+/* folder: a folder of the target's own, in $TMPDIR or /dev/shm, removed when
+ * the process exits. */
 #ifndef FUZZ_FOLDER_H
 #define FUZZ_FOLDER_H
 
@@ -28,7 +28,7 @@ static inline int folder_remove_one(const char *path, const struct stat *st,
 	return remove(path);
 }
 
-/* folder_empty removes what is in it, and returns how many that were. */
+/* folder_empty removes the folder's entries, and returns their number. */
 static inline unsigned folder_empty(void)
 {
 	folder_cnt = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The first two bytes say where the frame behind them is cut.  A reader that
- * opens it must hand out as many blocks as the header says, or of a padded
- * frame fewer.  Sealed frames are opened with the keys of the corpus, those of
+/* The first two bytes state where the following frame is cut.  A reader that
+ * opens it must return as many blocks as the header states, or fewer for a
+ * padded frame.  Sealed frames are opened with the keys of the corpus, those of
  * docs/wire-format.md: in place, so in a copy. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What parses must encode to the same bytes.  Each input is also given with
- * its hash put right, or nothing but the hash would ever be looked at. */
+/* A journal that parses must encode to the same bytes.  Each input is also
+ * parsed with a correct hash, since the hash would hide all later checks. */
 #include <stdlib.h>
 #include <string.h>
 

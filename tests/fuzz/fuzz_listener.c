@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A stranger's bytes to the listener, in two pieces, and then its end.  Whoever
- * gets in said a HELLO; where a key is asked for, nobody gets in, as the fuzzer
- * has none.  The first byte: bits 0..6: where the pieces part, in fours; bit 7:
- * a key is asked for. */
+/* A stranger sends bytes to the listener, in two pieces, and closes.  A
+ * connection is accepted only after a HELLO, and never where a key is required,
+ * since the fuzzer has none.  The first byte: bits 0..6: the end of the first
+ * piece, in units of four bytes; bit 7: a key is required. */
 #include "folder.h"
 #include "input.h"
 #include "loopback.h"
@@ -36,7 +36,7 @@ static void listen_once(void)
 	pt_check(!pt_listener_open(&listeners[1], &at, &cfg, NULL));
 }
 
-/* hear: what the listener makes of what came so far. */
+/* hear runs the listener on the bytes received so far. */
 static int hear(struct pt_listener *l, struct pt_conn **c)
 {
 	struct pollfd fd = { pt_listener_fd(l), POLLIN, 0 };
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 		pt_check(l == listeners[0] && in.sz >= HELLO_SZ);
 		while ((ret = pt_conn_recv(c, &m, NULL)) > 0)
 			;
-		pt_check(ret < 0);	/* it has said all */
+		pt_check(ret < 0);	/* all bytes are sent */
 		pt_conn_close(c);
 	}
 	close(fd);

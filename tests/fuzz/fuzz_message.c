@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What decodes must encode to the same bytes, whoever sent it, whatever the ends
- * agreed on: the first byte says both. */
+/* A message that decodes must encode to the same bytes, for each sender and
+ * each set of agreed capabilities: the first byte states both. */
 #include <string.h>
 
 #include "channel/messages.h"

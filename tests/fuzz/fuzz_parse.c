@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What the parser calls sound must add up, and a short first descriptor may
- * hide records, but never change another verdict than by hiding them. */
+/* The fields of a frame that the parser accepts must add up.  A short first
+ * descriptor may hide records, but changes a verdict in no other way. */
 #include <endian.h>
 
 #include <pagetrim/check.h>

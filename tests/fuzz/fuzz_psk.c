@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A key file that is taken is one line of bounded parts; one that is refused
- * leaves no key behind. */
+/* An accepted key file is one line of bounded parts; a refused one leaves no
+ * key in memory. */
 #include <string.h>
 
 #include "tls/psk.h"

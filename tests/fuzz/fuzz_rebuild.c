@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Frames of arbitrary records, in sound frame headers, cut anywhere, are read
- * and placed in a small memory.  What names a page that it has not is refused
- * whole; of all else the memory holds what a model says. */
+ * and placed in a small memory.  A frame that names a page outside of it is
+ * refused as a whole; after all others the memory equals a model. */
 #include "input.h"
 #include "memory.h"
 
@@ -15,7 +15,7 @@ static __u64 take_gfn(struct input *in)
 	return gfn < 0xf0 ? gfn : gfn + PT_GFN_MAX - 0xff; /* where it ends */
 }
 
-/* take_original: of this generation, or of the one before. */
+/* take_original returns a version of this generation, or of the one before. */
 static __u64 take_original(struct input *in, __u32 generation)
 {
 	__u8 b = input_u8(in);
@@ -24,7 +24,7 @@ static __u64 take_original(struct input *in, __u32 generation)
 			: b + PT_GFN_MAX - 0xff;
 }
 
-/* take_shape: 12 bytes a record, 5 a copy. */
+/* take_shape takes 12 bytes for a record, 5 for a copy. */
 static void take_shape(struct input *in, struct shape *s,
 		       struct shape_record *records, __u32 generation)
 {

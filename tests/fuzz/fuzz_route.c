@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What the kernel might answer when asked for a route and a neighbour. */
+/* The kernel's answers to requests for a route and a neighbour, by the
+ * fuzzer. */
 #include "input.h"
 
 #include <errno.h>
@@ -11,8 +12,8 @@
 
 static struct input answer;
 
-/* pt_netlink_ask, in place of the real one.  The frames of messages are sound,
- * as the kernel makes them: libmnl itself believes those. */
+/* This pt_netlink_ask replaces the real one.  Its messages have sound headers,
+ * as from the kernel: libmnl itself trusts those. */
 int pt_netlink_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t take, void *data)
 {
 	size_t sz = input_u8(&answer) * 8;

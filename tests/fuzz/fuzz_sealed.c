@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Sealed frames, changed on the way or not, late or not: nothing opens but what
- * is as it was, then it holds what was sealed, and what was forged before it
- * did no harm.  The first byte is the cipher, less one, and 3 more if the
- * libraries of the two ends change places.  A frame: u8 how much memory it
- * brings; u8 how far its number jumps, bit 7: the next overtakes it; u8 bytes
- * changed, then of each u16 which and u8 how. */
+/* Sealed frames are changed on the way or not, late or not.  Only an unchanged
+ * frame opens, with the sealed content, whatever forged frames came before.
+ * The first byte is the cipher, less one, plus 3 if the libraries of the two
+ * ends change places.  A frame: u8 amount of memory; u8 step of its number, bit
+ * 7: the next frame overtakes it; u8 number of changed bytes, for each a u16
+ * position and a u8 change. */
 #include "input.h"
 
 #include <pagetrim/check.h>
@@ -27,7 +27,7 @@ struct sealed {
 	bool is_changed, is_late;
 };
 
-/* keys: of both ends, and what is known of the receiver's. */
+/* keys: both ends' keys, and the receiver's state. */
 static struct keys {
 	struct pt_seal *seal, *unseal;
 	__u64 seq;
@@ -51,7 +51,8 @@ static void keys_begin(enum pt_cipher cipher, bool is_swapped)
 	pt_check(!pt_seal_create(&keys.unseal, &cfg));
 }
 
-/* make: a sealed frame with so many pages, of the next number but jump. */
+/* make returns a sealed frame with so many pages, of the next number plus
+ * jump. */
 static void make(struct input *in, struct sealed *f)
 {
 	static const __u64 steps[] = { 1, 2, 1 << 16, 3 << 16, 65ULL << 16 };
@@ -77,7 +78,7 @@ static void make(struct input *in, struct sealed *f)
 	f->sz = pt_builder_close(&b, &route, &id, keys.seal, f->bytes);
 }
 
-/* change notes whether anything behind the UDP header is not as it was. */
+/* change notes whether any byte behind the UDP header was changed. */
 static void change(struct input *in, struct sealed *f)
 {
 	const __u32 from = pt_link_sz(&route);
@@ -93,7 +94,7 @@ static void change(struct input *in, struct sealed *f)
 	f->is_changed = memcmp(was + from, f->bytes + from, f->sz - from);
 }
 
-/* has_key: the receiver's rule, and what it keeps once a frame opened. */
+/* has_key applies the receiver's rule, and keeps a key once a frame opened. */
 static bool has_key(__u64 seq, bool is_changed)
 {
 	__u64 epoch = seq >> PT_REKEY_LOG2_MIN;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A receiving session is told whatever decodes, in whatever order: its memory
- * and files are real, its device is not.  When it ends, the next is told the
- * rest.  However each ends, nothing is left but what it says it committed.  The
- * first byte: bit 0: --serve; bit 1: --resume, which keeps more. */
+/* A receiving session gets any messages that decode, in any order: its memory
+ * and files are real, its device is not.  When it ends, the next session gets
+ * the rest.  However each ends, only committed files remain.  The first byte:
+ * bit 0: --serve; bit 1: --resume, which keeps more. */
 #include "folder.h"
 #include "input.h"
 #include "loopback.h"
@@ -14,7 +14,7 @@
 #include "receive/rx_storage.h"
 
 #define SESSIONS_MAX	4
-#define MEMORY_SZ_MAX	(1ULL << 36)	/* bytes: more takes its time */
+#define MEMORY_SZ_MAX	(1ULL << 36)	/* bytes: more would be slow */
 
 static int listener = -1;
 static __u16 port;
@@ -27,8 +27,8 @@ static void listen_once(void)
 	listener = loopback_listen(&port);
 }
 
-/* start: a session with a peer that has nothing more to say; its messages we
- * bring ourselves. */
+/* start opens a session with a peer whose connection is silent; its messages
+ * come from take. */
 static struct pt_rx_session *start(const struct pt_receiver_cfg *cfg,
 				   struct pt_rx_host *host, int *peer)
 {
@@ -47,7 +47,7 @@ static struct pt_rx_session *start(const struct pt_receiver_cfg *cfg,
 	return s;
 }
 
-/* take as pt_rx_session_read does; false: that was the last. */
+/* take works as pt_rx_session_read does; false: that was the last message. */
 static bool take(struct pt_rx_session *s, const struct pt_message *m)
 {
 	enum pt_rx_state was = s->state;
@@ -68,8 +68,8 @@ static bool take(struct pt_rx_session *s, const struct pt_message *m)
 	return !ret && s->state != PT_RX_ENDED;
 }
 
-/* session tells one what in holds, until it ends; returns whether it committed
- * anything. */
+/* session passes the messages of in to one session, until it ends; returns
+ * whether it committed a file. */
 static bool session(struct input *in, const struct pt_receiver_cfg *cfg)
 {
 	static struct pt_message_scratch scratch;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Text from a stranger: what is made clean is clean, fits, and is what it was
- * if it was clean already and fitted. */
+/* Cleaned text from a stranger is clean, fits, and is unchanged if it was clean
+ * already and fitted. */
 #include "input.h"
 
 #include <pagetrim/check.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* input: a fuzzer's bytes, taken from the front.  What is asked for beyond the
- * end is zero, so that every input means something. */
+/* input: a fuzzer's bytes, taken from the front.  Bytes beyond the end are
+ * zero, so that every input is valid. */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 

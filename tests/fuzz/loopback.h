@@ -10,8 +10,8 @@
 
 #include <pagetrim/check.h>
 
-/* loopback_connect: a client of that port, which leaves no trace when it
- * closes: a port in TIME_WAIT for each input, and there are none left. */
+/* loopback_connect opens a client of that port, which leaves no socket in
+ * TIME_WAIT when it closes: one per input would use up the ports. */
 static inline int loopback_connect(__u16 port)
 {
 	const struct linger at_once = { .l_onoff = 1 };
@@ -29,7 +29,7 @@ static inline int loopback_connect(__u16 port)
 	return fd;
 }
 
-/* loopback_listen: a server on some port. */
+/* loopback_listen opens a server on some port. */
 static inline int loopback_listen(__u16 *port)
 {
 	struct sockaddr_in at = {

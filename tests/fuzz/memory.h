@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* memory: a small memory that frames are placed in, and a model of what it
- * must hold then, made from section 12 of docs/wire-format.md alone: without
- * readers, runs, digests of parts and files. */
+/* memory: a small memory for frames, and a model of its content, written from
+ * section 12 of docs/wire-format.md alone: without readers, runs, digests of
+ * parts and files. */
 #ifndef FUZZ_MEMORY_H
 #define FUZZ_MEMORY_H
 
@@ -33,8 +33,10 @@ static struct memory {
 
 	struct {
 		__u32 generation;
-		__u64 spoken_for;	/* blocks, in this generation, and ... */
-		__u64 twice;		/* ... those more than once, when they were last */
+		__u64 spoken_for;	/* blocks, in this generation, and
+					 * ... */
+		__u64 twice;		/* ... those more than once, when they
+					 * were last */
 		__u8 bytes[PT_PAGE_SZ];
 	} model[MEMORY_PAGES];
 	struct pt_rebuild_counts want;
@@ -48,7 +50,7 @@ static inline __u8 *memory_page(__u32 i)
 	return pt_image_page(memory.sink, page_idx);
 }
 
-/* memory_begin: all zero, nothing placed. */
+/* memory_begin makes all zero, with nothing placed. */
 static inline void memory_begin(void)
 {
 	if (!memory.sink) {
@@ -74,7 +76,7 @@ static inline void memory_end(void)
 	memory.rebuild = NULL;
 }
 
-/* memory_find: which page, or -1. */
+/* memory_find returns the page's index, or -1. */
 static inline int memory_find(__u64 gfn)
 {
 	for (int i = 0; i < MEMORY_PAGES; i++)
@@ -88,7 +90,7 @@ static inline __u64 memory_page_cnt(const struct shape_record *r)
 	return r->kind == PT_RECORD_ZEROES ? r->mask : 1;
 }
 
-/* memory_has: all pages that the records name. */
+/* memory_has: it has all pages that the records name. */
 static inline bool memory_has(const struct shape *s)
 {
 	for (__u32 i = 0; i < s->record_cnt; i++) {
@@ -105,7 +107,7 @@ static inline bool memory_has(const struct shape *s)
 }
 
 /* model_renew readies page i for a record of that generation, of blocks first
- * to last; false: it is stale. */
+ * to last; false: the record is stale. */
 static inline bool model_renew(int i, __u32 generation, __u8 first, __u8 last)
 {
 	const __u64 blocks = ~0ULL << first & ~0ULL >> (63 - last);
@@ -121,8 +123,8 @@ static inline bool model_renew(int i, __u32 generation, __u8 first, __u8 last)
 	return true;
 }
 
-/* model_copy makes page i what page o holds now; with nothing of its own
- * generation left, and nothing from behind the end of memory. */
+/* model_copy copies page o to page i; no block of page i's own generation
+ * stays, and no byte comes from behind the end of memory. */
 static inline void model_copy(int i, int o)
 {
 	memcpy(memory.model[i].bytes, memory.model[o].bytes, PT_PAGE_SZ);
@@ -131,7 +133,8 @@ static inline void model_copy(int i, int o)
 		memset(memory.model[i].bytes + PT_PAGE_SZ - 100, 0, 100);
 }
 
-/* model_refuses: it is a copy, not stale, of what is not whole in that version. */
+/* model_refuses: the record is a copy, not stale, and its original is
+ * incomplete in that version. */
 static inline bool model_refuses(const struct shape_record *r, __u32 generation)
 {
 	int i = memory_find(r->gfn), o;
@@ -192,8 +195,8 @@ static inline void model_frame(const struct shape *s, __u32 generation,
 	}
 }
 
-/* page_check: of sz bytes, all but blocks that the sender spoke of twice in one
- * generation, which it must not: those may hold either. */
+/* page_check compares sz bytes, except blocks that the sender sent twice in one
+ * generation, which is forbidden: those may hold either content. */
 static inline void page_check(__u32 i, __u32 sz)
 {
 	const __u8 *page = memory_page(i), *want = memory.model[i].bytes;
@@ -204,10 +207,11 @@ static inline void page_check(__u32 i, __u32 sz)
 				 ? sz - at : PT_BLOCK_SZ));
 }
 
-/* memory_check: it holds what the model does, to the last byte and no byte
- * further; the digest of each segment's one region is of what it holds, even if
- * the sender said a block twice in one generation; but not of the last segment:
- * there may have been bytes past the end of memory. */
+/* memory_check compares the memory with the model to its last byte, and checks
+ * that no byte behind it was written.  Each segment's one region has the digest
+ * of its content, even if the sender sent a block twice in one generation; the
+ * last segment's may differ, since there may have been bytes past the end of
+ * memory. */
 static inline void memory_check(void)
 {
 	__u64 digests[2] = { 0 }, digest;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* replay: a main for a fuzz target where there is no fuzzer: gives it each
- * file of the folders named, and what lies near: the file cut at every byte,
- * and with every byte changed in a few ways.  Each input is its own
- * allocation, so that a sanitizer sees a read past its end.
+/* replay: a main for a fuzz target without a fuzzer.  It runs the target on
+ * each file of the named folders, and on variants: the file cut at every byte,
+ * and with every byte changed in a few ways.  Each input is its own allocation,
+ * so that a sanitizer detects a read past its end.
  *
  *	replay FOLDER...	exit 1 if a folder has no files
  */
@@ -55,7 +55,7 @@ static void give_near(size_t sz)
 	}
 }
 
-/* replay_folder: how many files it gave, or -1. */
+/* replay_folder returns the number of files, or -1. */
 static int replay_folder(const char *name)
 {
 	DIR *dir = opendir(name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_host_fake: receive/rx_host.h without device, program and queues: knows
- * whether a session is on it, and minds that it is added and removed once. */
+/* rx_host_fake: receive/rx_host.h without device, program and queues: it
+ * records whether a session is added, and checks that it is added and removed
+ * once. */
 #ifndef FUZZ_RX_HOST_FAKE_H
 #define FUZZ_RX_HOST_FAKE_H
 

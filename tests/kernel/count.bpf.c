@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* count: somebody else's XDP program on the same device: it counts what it
- * sees, and lets all of it pass. */
+/* count: a foreign XDP program on the same device: it counts all frames and
+ * passes them on. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

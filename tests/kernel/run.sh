@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# run.sh: process 1 of the machine that scripts/test-kernel.sh boots.  Mounts
-# what a Linux has mounted, runs tests, and switches off.  The second serial
-# line tells what comes of them, the first is the kernel's.
+# run.sh: process 1 of the machine that scripts/test-kernel.sh boots.  It mounts
+# the usual file systems, runs tests, and powers off.  The second serial line
+# carries the results, the first is the kernel's.
 #
 #     run.sh BUILD             BPF tests, the net tests of the file `cases`,
 #                              and the tests of this folder
@@ -16,8 +16,8 @@ shift
 source "$here/../../scripts/guest/process1.sh"
 cd "$here/../.." || exit 1
 
-# bpf_tests: those that need no frames of several buffers: there Linux 6.1 is
-# another, and the tests of this folder say how.
+# bpf_tests runs the tests that need no frames of several buffers: Linux 6.1
+# differs there, as the tests of this folder show.
 bpf_tests()
 {
 	local name passed=0 failed=0
@@ -37,8 +37,8 @@ bpf_tests()
 	echo "$passed passed, $failed failed"
 }
 
-# listed_cases: runs the net tests that have a listed case, and fails for each
-# that did not run: its name has changed.
+# listed_cases runs the net tests that have a listed case, and fails for each
+# case that did not run: its name has changed.
 listed_cases()
 {
 	local name missing=0

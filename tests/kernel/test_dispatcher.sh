@@ -4,10 +4,10 @@
 #   host a                    host b
 #   send, ping -- ptNAMEa === ptNAMEb: libxdp's dispatcher: pagetrim, count
 #
-# `pagetrim attach` beside somebody else's XDP program, which xdp-loader brings
-# and takes away: each sees its frames, in the order of their priorities, and
-# either can go without the other.  Needs a kernel that loads programs which
-# extend others; scripts/test-kernel.sh has one.
+# `pagetrim attach` beside a foreign XDP program, which xdp-loader adds and
+# removes: each sees its frames, in the order of their priorities, and either
+# can be removed without the other.  This needs a kernel that loads programs
+# which extend others; scripts/test-kernel.sh has one.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -15,13 +15,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
 
 count=$build/count.bpf.o
 
-# count_load PRIORITY: the other program.  Ours has priority 20; lower is first.
+# count_load PRIORITY: loads the other program.  Pagetrim's has priority 20;
+# lower runs first.
 count_load()
 {
 	on b xdp-loader load --mode native --prio "$1" "$(dev_b)" "$count"
 }
 
-# other_ids: the programs behind the dispatcher, but ours.
+# other_ids: prints the programs behind the dispatcher, without pagetrim's.
 other_ids()
 {
 	hosts_run "$net" b xdp-loader status "$(dev_b)" |
@@ -30,14 +31,14 @@ other_ids()
 
 count_unload() { on b xdp-loader unload "$(dev_b)" --id "$(other_ids)"; }
 
-# order: the names behind the dispatcher, the first first.
+# order: prints the names behind the dispatcher, the first first.
 order()
 {
 	hosts_run "$net" b xdp-loader status "$(dev_b)" |
 		awk '/=>/ { printf "%s ", $3 }'
 }
 
-# counted: what the other program has seen.
+# counted: prints the number of frames that the other program has counted.
 counted()
 {
 	local map
@@ -51,7 +52,7 @@ detach() { on b "$pagetrim" detach --dev "$(dev_b)"; }
 
 ping_b() { on a ping -q -c 5 -i 0.05 "$HOSTS_B4"; }
 
-# hook_is_free: nothing is left on the device, nor of the dispatcher's pins.
+# hook_is_free: the device has no program, and the dispatcher no pins.
 hook_is_free()
 {
 	nothing_left
@@ -59,7 +60,7 @@ hook_is_free()
 		"$(find /sys/fs/bpf/xdp -name 'dispatch-*' 2>/dev/null)" ''
 }
 
-# beside MTU PRIORITY: both on the device while a transfer runs.
+# beside MTU PRIORITY: both programs are on the device during a transfer.
 beside()
 {
 	local mtu=$1 priority=$2 frames before
@@ -81,7 +82,8 @@ beside()
 		[[ $(counted) -ge $((before + frames)) ]] ||
 			die "the first program did not see all frames"
 	else
-		# Ours ends here; what is not ours goes on to the next.
+		# Pagetrim's frames end here; others pass on to the next
+		# program.
 		[[ $(counted) -lt $((before + frames)) ]] ||
 			die "the second program saw our frames"
 		before=$(counted)
@@ -122,8 +124,8 @@ transfer_again()
 	no_loss
 }
 
-# Frames in several buffers: ours takes them, and the dispatcher with it.
-# xdp-loader's programs do not, so none can come; ours is not harmed.
+# Frames in several buffers: pagetrim accepts them, and so does the dispatcher.
+# xdp-loader's programs do not, so none can be added; pagetrim's is not harmed.
 large_mtu()
 {
 	show hosts_up "$net" --mtu 9000
@@ -137,7 +139,7 @@ large_mtu()
 	hook_is_free
 }
 
-# It comes while a receiver runs by our pinned program.
+# The other program is added while a receiver runs by the pinned program.
 other_comes()
 {
 	show hosts_up "$net"
@@ -155,27 +157,27 @@ other_comes()
 	hook_is_free
 }
 
-# ours_id: of our program behind the dispatcher.
+# ours_id: prints pagetrim's program behind the dispatcher.
 ours_id()
 {
 	hosts_run "$net" b xdp-loader status "$(dev_b)" |
 		awk '/=>/ && $3 == "pagetrim" { print $4 }'
 }
 
-# ours_unload: the dispatcher goes on with the other program.
+# ours_unload: the dispatcher continues with the other program.
 ours_unload() { on b xdp-loader unload "$(dev_b)" --id "$(ours_id)"; }
 
-# all_replaced: the device has a dispatcher before and after, and has none for less
-# time than a receiver takes to look again.
+# all_replaced: the device has a dispatcher before and after, and has none for
+# less time than a receiver takes to look again.
 all_replaced()
 {
 	on b xdp-loader unload "$(dev_b)" --all
 	count_load 50
 }
 
-# taken_out FUNCTION OPTION...: somebody takes our program from the dispatcher
-# while a receiver runs by it; whatever came to the dispatcher before is none of
-# its concern.
+# taken_out FUNCTION OPTION...: another process takes pagetrim's program from
+# the dispatcher while a receiver runs by it; earlier programs of the dispatcher
+# do not matter.
 taken_out()
 {
 	local function=$1
@@ -197,12 +199,13 @@ taken_out()
 	same order "$(order)" "count "
 	ended receive "$receiver" 20 3 "detached .* XDP program"
 	ended send "$sender" 20 4 "detached .* XDP program"
-	detach		# the pins, which nothing runs
+	detach		# the pins, which no program uses
 	count_unload
 	hook_is_free
 }
 
-# Without `attach` pagetrim holds the hook alone: it says who is there.
+# Without `attach` pagetrim holds the hook alone, and its error names the
+# holder.
 receive_alone()
 {
 	show hosts_up "$net"
@@ -213,8 +216,8 @@ receive_alone()
 	hook_is_free
 }
 
-# libxdp without its dispatcher: ours alone on the hook, as on kernels that
-# load no extensions.
+# libxdp without its dispatcher: pagetrim's program is alone on the hook, as on
+# kernels that load no extensions.
 no_dispatcher()
 {
 	show hosts_up "$net" --mtu "$1"
@@ -225,8 +228,8 @@ no_dispatcher()
 	hook_is_free
 }
 
-# The device went and another came with its name: what is pinned for it is of
-# nobody, and in nobody's way.
+# The device was removed and another has its name: the old pins belong to no
+# device, and do no harm.
 device_anew()
 {
 	show hosts_up "$net"

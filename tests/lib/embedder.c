@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* embedder: a program that links libpagetrim.so, moves an image, and holds the
- * library to what pagetrim.h says: mistakes are refused, and of the process
- * nothing is changed.  Built and run by tests/net/test_library.sh.
+/* embedder: a program that links libpagetrim.so, moves an image, and checks the
+ * library against pagetrim.h: mistakes are refused, and the process is not
+ * changed.  Built and run by tests/net/test_library.sh.
  *
  *     embedder send DEV HOST KEY IMAGE
  *     embedder receive DEV ADDR KEY IMAGE
  *
- * send-mapped, receive-mapped: the same with pt_allow_sigbus, after which SIGBUS,
- * and nothing else, has another handler.
+ * send-mapped, receive-mapped: the same with pt_allow_sigbus, after which only
+ * SIGBUS has another handler.
  *
  * It prints "ready" once a sender may connect.  Exit: 0 all held, else 1.
  */
@@ -44,7 +44,7 @@ static struct pt_send *sender;
 static struct pt_recv *receiver;
 static unsigned int event_cnt[5];
 
-/* --- what is the process's --- */
+/* --- the process's state --- */
 
 struct process {
 	struct sigaction handlers[65];	/* by signal */
@@ -91,7 +91,8 @@ static void compare(const struct process *before, const struct process *after)
 	want(before->printer == print && after->printer == print);
 }
 
-/* look_at_threads: ours but the first have names and block SIGTERM and the like. */
+/* look_at_threads: all threads but the first have names and block SIGTERM and
+ * others. */
 static void look_at_threads(void)
 {
 	DIR *folder = opendir("/proc/self/task");
@@ -242,7 +243,7 @@ static void receive_image(char **argv, const struct pt_security *security)
 	want(!pt_sink_destroy(sink, &err));
 }
 
-/* take_sigbus: its handler is another one, and no difference from here on. */
+/* take_sigbus accepts the new handler, and no other change from here on. */
 static void take_sigbus(struct process *before, const struct process *after)
 {
 	strcpy(err.text, "SIGBUS is handled as before");

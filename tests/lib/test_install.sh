@@ -5,7 +5,7 @@
 # static library with the symbols of that header alone, a pkg-config file
 # by which both can be linked, and a man page for each function.
 #     tests/lib/test_install.sh BUILD
-# Exit: 0 all as it should be, else 1; each fault is a line.
+# Exit: 0 all is right, else 1; each fault is a line.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -15,7 +15,7 @@ trap 'rm -rf "$tmp"' EXIT
 failed=0
 fault() { echo "test_install: $*"; failed=1; }
 
-# same WHAT FILE FILE: two lists of symbols.
+# same WHAT FILE FILE: compares two lists of symbols.
 same() {
 	diff "$2" "$3" >"$tmp/diff" || fault "$1: $(cat "$tmp/diff")"
 }
@@ -43,7 +43,8 @@ same "header and pagetrim.map" "$tmp/header" "$tmp/map"
 same "pagetrim.map and libpagetrim.so" "$tmp/map" "$tmp/so"
 same "pagetrim.map and libpagetrim.a" "$tmp/map" "$tmp/a"
 
-# Each function has a page by its name, which shows it, and each option is told.
+# Each function has a man page by its name, which shows it, and each option is
+# documented.
 man=$tmp/root/opt/pt/share/man/man3
 while read -r name; do
 	grep -qE "^\.(Fn|Fo) $name( |\$)" "$man/$name.3" ||
@@ -98,7 +99,7 @@ read -ra LIBS < <(pkg-config --libs libpagetrim)
 try "C99, shared" cc -std=c99 "$tmp/user.c"
 try "C++11, shared" c++ -std=c++11 "$tmp/user.cc"
 ldd "$tmp/user" | grep -q 'libpagetrim.so.0' || fault "shared: not linked with it"
-unset PKG_CONFIG_SYSROOT_DIR	# or the system's libraries were sought in it
+unset PKG_CONFIG_SYSROOT_DIR	# or the system's libraries would be sought in it
 read -ra LIBS < <(pkg-config --static --libs-only-l libpagetrim)
 LIBS=("${LIBS[@]/#-lpagetrim/$lib/libpagetrim.a}")
 PKG_CONFIG_SYSROOT_DIR=$tmp/root

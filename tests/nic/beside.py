@@ -19,8 +19,8 @@ all of them EXCHANGES times; prints one line of JSON:
     deaf        queues that brought none
     unnoted     frames of no such queue
 
-The receive queue is what PACKET_FANOUT_QM sees: the queue a driver notes on a
-frame that XDP passed, so a frame counts only once the kernel has it.
+The receive queue is the one that PACKET_FANOUT_QM sees: the queue that a driver
+notes on a frame that XDP passed, so a frame counts only once the kernel has it.
 """
 import ctypes
 import json
@@ -54,7 +54,7 @@ def enter(netns):
 
 
 class Ear:
-    """Counts frames of PORT by the receive queue of dev.  Opened in its netns."""
+    """Counts frames of PORT by the receive queue of dev. Opened in its netns."""
 
     def __init__(self, dev, group):
         self.slots = []
@@ -93,7 +93,7 @@ class Ear:
 
 
 class Flows:
-    """Connections from a to b, both ends here."""
+    """Connections from a to b, with both ends in this process."""
 
     def __init__(self, netns, addr, listener):
         self.netns, self.addr, self.listener = netns, addr, listener
@@ -114,7 +114,7 @@ class Flows:
         self.far.append(far)
 
     def exchange(self, near):
-        """A message on each of near, and back."""
+        """Send a message on each of near, and back."""
         began, end = time.monotonic(), time.monotonic() + PATIENCE_S
         left = dict.fromkeys(near, MESSAGE_SZ)
         for s in near:
@@ -143,7 +143,7 @@ def run(ears, queues, exchanges, flows):
         ear.clear()
     while len(flows.near) < FLOWS_MAX:
         flows.open()
-        # A tap moves a flow to the queue that it was answered on.
+        # A tap moves a flow to the queue of its last answer.
         flows.exchange(flows.near[-1:])
         for ear in ears:
             ear.read(count=False)

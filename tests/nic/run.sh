@@ -5,10 +5,11 @@
 #   send --- card n0 === QEMU's hub or bridge === card n1 --- receive
 #   ping, TCP                                            what answers
 #
-# run.sh: process 1 of the machines that scripts/test-nic.sh boots.  Sends memory
-# from one emulated card to the other with zero copy at both ends, at one, at
-# none, while ping and TCP go on on all queues, and prints a row of the table for
-# each; then what ends badly, and two transfers that share the cards.
+# run.sh: process 1 of the machines that scripts/test-nic.sh boots.  It sends
+# memory from one emulated card to the other with zero copy at both ends, at
+# one, at none, while ping and TCP run on all queues, and prints a row of the
+# table for each; then it runs transfers that fail, and two that share the
+# cards.
 #
 #     run.sh BUILD CARD none|some      some: the card has zero copy
 set -uo pipefail
@@ -53,7 +54,7 @@ tcp()
 	jq -e '.unanswered == 0 and .deaf == [[], []]' <<<"$said" >/dev/null
 }
 
-# traffic: nothing of it may be lost for want of a queue that hears.
+# traffic: no frame of it may be lost because its queue is not served.
 traffic()
 {
 	local ping result=0
@@ -83,7 +84,7 @@ is_sound()
 
 mode() { [[ $1 == on ]] && echo "zero copy" || echo "copy"; }
 
-# row TX RX RESULT: of the table.
+# row TX RX RESULT: prints a row of the table.
 row()
 {
 	local json=/run/ab.send.json
@@ -95,7 +96,7 @@ row()
 			/run/tcp) | $3 |"
 }
 
-# one_way TX RX: from a to b, with traffic beside it.
+# one_way TX RX: sends from a to b, with traffic beside it.
 one_way()
 {
 	local tx=$1 rx=$2 word result=passed heard=1
@@ -105,7 +106,7 @@ one_way()
 	if send_begin ab --zero-copy "$tx" --queues "$queues"; then
 		traffic
 		heard=$?
-		# Else it was beside nothing.
+		# Else the transfer ran without traffic.
 		is_sending ab || heard=1
 	fi
 	transfer_end ab
@@ -118,7 +119,7 @@ one_way()
 	row "$tx" "$rx" "$result"
 }
 
-# automatic: zero copy where it works; else a word why not, once.
+# automatic: zero copy where it works; else the reason is logged, once.
 automatic()
 {
 	local tx=on rx=on
@@ -135,7 +136,7 @@ automatic()
 		[ "$(whys send) $(whys receive)" = "$(is_off $tx) $(is_off $rx)" ]
 }
 
-# killed: the sender's program ends with it, however it ends.
+# killed: the sender's program is detached when it is killed in any way.
 killed()
 {
 	receive_begin ab --zero-copy on
@@ -147,7 +148,7 @@ killed()
 	judge "kill -9 of the sender: the cards reach each other" soon is_reached
 }
 
-# foreign: somebody else's program on the sender's device.
+# foreign: the sender's device has a foreign program.
 foreign()
 {
 	bpftool prog load "$build/count.bpf.o" "$other" &&
@@ -171,7 +172,8 @@ foreign()
 	soon is_reached
 }
 
-# refused WORDS HOST COMMAND...: with exit 3, and before anybody is called.
+# refused WORDS HOST COMMAND...: the command exits with 3 before it contacts the
+# peer.
 refused()
 {
 	local words=$1 host=$2
@@ -199,7 +201,8 @@ refused_receive()
 		--out /run/refused.copy "$@"
 }
 
-# none_left: each queue of n0 is held by one of two, who are named.
+# none_left: each queue of n0 is held by one of two agents, which the error
+# names.
 none_left()
 {
 	local words='n0.*queue [0-9]+: taken by pid [0-9]+, pagetrim'
@@ -236,7 +239,7 @@ both_ways()
 	judge "both ways, no program is left" soon has_none
 }
 
-# with_zero_copy: what only cards with it can show.
+# with_zero_copy: runs the tests that need cards with zero copy.
 with_zero_copy()
 {
 	one_way on on

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # transfer.sh: the two hosts of tests/nic/run.sh, and transfers between them by
-# name: "ab" from a to b, "ba" back.  What one says is in /run/NAME.*.
+# name: "ab" from a to b, "ba" back.  Their output is in /run/NAME.*.
 timeout_s=120
-queues_max=4	# a lane each: 2 MiB of the image
+queues_max=4	# one lane each: 2 MiB of the image
 slow=256K	# bytes a second, until transfer_end
 declare -A receivers=() senders=()
 
@@ -19,7 +19,7 @@ join()
 	"$2" ip addr add "$4/24" dev "$3"
 	"$2" ip link set dev lo up
 	all_queues "$2" "$3"
-	# The kernel's own frames on all queues, whatever CPU they come from.
+	# The kernel spreads its own frames over all queues, from any CPU.
 	by_hash "$2" "$3"
 	# igb hashes UDP by addresses alone.
 	"$2" ethtool -N "$3" rx-flow-hash udp4 sdfn 2>/dev/null
@@ -45,11 +45,11 @@ hosts_up()
 	join "${cards[1]}" b n1 10.77.0.2
 }
 
-# combined HOST DEV: the queues it has now.
+# combined HOST DEV: prints the number of its queues.
 combined() { "$1" ethtool -l "$2" | sed -n 's/^Combined:[^0-9]*//p' | tail -n 1; }
 
-# all_queues HOST DEV: as many as it can have, at most queues_max; it comes up
-# with one a CPU.
+# all_queues HOST DEV: sets the highest number of queues, at most queues_max;
+# the device comes up with one per CPU.
 all_queues()
 {
 	local max
@@ -60,13 +60,14 @@ all_queues()
 		"$1" ethtool -L "$2" combined "$max"
 }
 
-# rx_queues HOST DEV: how many it has now; virtio-net has more beside XDP.
+# rx_queues HOST DEV: prints the number of its RX queues; virtio-net has more
+# while XDP runs.
 rx_queues()
 {
 	ip netns exec "$1" sh -c "ls -d /sys/class/net/$2/queues/rx-*" | wc -l
 }
 
-# soon COMMAND...: within timeout_s.
+# soon COMMAND...: waits until it succeeds, at most timeout_s.
 soon()
 {
 	local end=$((SECONDS + timeout_s))
@@ -91,7 +92,7 @@ listens_or_ended()
 		! is_alive "${receivers[$1]}"
 }
 
-# flows_or_ended: its frames arrive.
+# flows_or_ended: the transfer's frames arrive, or it has ended.
 flows_or_ended()
 {
 	"$pagetrim" status --json "/run/$1.control" 2>/dev/null |
@@ -143,30 +144,31 @@ send_begin()
 	is_sending "$name"
 }
 
-# transfer_end NAME: as fast as it goes now.  Keeps the sender's exit code.
+# transfer_end NAME: lifts the limit and waits.  It keeps the sender's exit
+# code.
 transfer_end()
 {
 	local name=$1
 
 	"$pagetrim" set "/run/$name.control" max-bandwidth 0 >/dev/null 2>&1
 	soon is_over "$name" || kill -TERM "${senders[$name]}"
-	wait "${senders[$name]}" 2>/dev/null	# "Killed" is no news
+	wait "${senders[$name]}" 2>/dev/null	# bash would print "Killed"
 	echo $? >"/run/$name.code"
 	[[ $(<"/run/$name.code") -eq 0 ]] ||
 		kill -TERM "${receivers[$name]}" 2>/dev/null
 	wait "${receivers[$name]}"
 }
 
-# whys COMMAND: how often that of "ab" said why it copies.
+# whys COMMAND: prints how often that command of "ab" logged why it copies.
 whys() { grep -c 'copy mode: ' "/run/ab.$1.err"; }
 
-# says NAME CODE WORDS: so the sender ended.
+# says NAME CODE WORDS: the sender ended with this code and these words.
 says()
 {
 	[[ $(<"/run/$1.code") -eq $2 ]] && grep -q "$3" "/run/$1.send.err"
 }
 
-# programs HOST DEV: the names of what runs there.
+# programs HOST DEV: prints the names of the XDP programs there.
 programs()
 {
 	local id
@@ -175,7 +177,8 @@ programs()
 	[[ -z $id ]] || bpftool -j prog show id "$id" | jq -r .name
 }
 
-# runs NAME [HOST DEV]: by default the sender's.
+# runs NAME [HOST DEV]: the program of that name runs, by default on the
+# sender's device.
 runs() { [[ $(programs "${2-a}" "${3-n0}") == "$1" ]]; }
 runs_not() { ! runs "$@"; }
 has_no() { [[ -z $(programs "$1" "$2") ]]; }

@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Reference reader of pagetrim frames, written from docs/wire-format.md alone.
 
-Slow and plain on purpose: each line follows a sentence of the document, whose
-section numbers stand in the comments.
+It is slow and plain on purpose: each line implements a sentence of the
+document, and the comments name its section.
 
     reader.py [--endpoint ADDRESS PORT]... [--verdicts]
               [--cipher NAME --secret HEX --header-key HEX [--rekey-log2 N]]
               < HEX-FRAMES
 
-reads frames as hex, one a line, from the Ethernet header on, and prints what
-each means, or with --verdicts only its verdict.  Without --endpoint, any
-endpoint counts as open.  With --cipher the session is sealed, with these
-secrets; without, sealed frames are judged as far as one without keys can.
+reads frames as hex, one per line, from the Ethernet header on, and prints the
+meaning of each, or with --verdicts only its verdict. Without --endpoint, any
+endpoint counts as open. With --cipher the session is sealed, with these
+secrets; without, sealed frames are judged as far as that is possible without
+keys.
 """
 import argparse
 import hashlib
@@ -94,7 +95,7 @@ def siphash(key, data):
 
 @dataclass
 class Seal:
-    """What the two ends of a lane know: section 11."""
+    """The state that the two ends of a lane share: section 11."""
     cipher: str
     secret: bytes
     header_key: bytes
@@ -151,7 +152,7 @@ class Record:
         return self.gfn * PAGE_BLOCKS + self.last + 1
 
     def original(self):
-        """Section 6: of a copy; above it stands the version."""
+        """Section 6: a copy's original, below its version."""
         return self.mask % GFN_CNT
 
     def block_cnt(self):
@@ -197,7 +198,8 @@ def take(data, off, size, verdict):
 
 
 def read_ipv4(data, off):
-    """Section 4: where IPv4's payload and datagram end, and to whom."""
+    """Section 4: the end of IPv4's payload and datagram, and the
+    destination."""
     ip = take(data, off, 20, "passed")
     require(ip[0] == 0x45, "passed")
     require(number(ip, 6, 2) & 0x3FFF == 0, "passed")
@@ -215,8 +217,8 @@ def read_ipv6(data, off):
 
 
 def read_outer(data, endpoints):
-    """Rules 1 to 5 and what rule 8 asks: the UDP payload, where it ends by
-    IP, and the endpoint."""
+    """Rules 1 to 5 and the data for rule 8: the UDP payload, its end by IP, and
+    the endpoint."""
     take(data, 0, 14, "passed")
     off = 14
     if number(data, 12, 2) == 0x8100:
@@ -323,13 +325,13 @@ def checksum(payload):
 
 
 def judge_sender(payload, frame, seal):
-    """Rules 13 and 14, of a session that is sealed."""
+    """Rules 13 and 14, for a sealed session."""
     require(frame.flags & FLAG_SEALED, "bad_header")
     require(payload[40:48] == siphash(seal.header_key, payload[:40]), "bad_mac")
 
 
 def read(data, endpoints=None, seal=None):
-    """What a frame means to a receiver with these open endpoints, a set of
+    """The meaning of a frame for a receiver with these open endpoints, a set of
     (address, port), or with all if None; every session is open, on any queue,
     and sealed if there is a seal."""
     frame = Frame()

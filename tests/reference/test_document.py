@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""docs/wire-format.md against the headers it is the prose of, and its examples
+"""docs/wire-format.md against the headers that it describes, and its examples
 against the reference reader.
 
     test_document.py
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import xxhash
 
-sys.dont_write_bytecode = True  # what is built stands below build/ alone
+sys.dont_write_bytecode = True  # build products go only below build/
 import reader  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -283,7 +283,7 @@ class Document(unittest.TestCase):
         self.check_sealed_example(bytearray(data))
 
     def check_sealed_example(self, data):
-        """What section 11 changes of section 14's frame."""
+        """The values that section 11 changes in section 14's frame."""
         blocks = bytes(data[0x80:])
         for off, line in re.findall(r"^([0-9a-f]{4})  ((?:[0-9a-f]{2} ?)+)",
                                     between("sealed"), re.M):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import xxhash
 
-sys.dont_write_bytecode = True  # what is built stands below BUILD alone
+sys.dont_write_bytecode = True  # build products go only below BUILD
 import reader  # noqa: E402
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -26,11 +26,11 @@ SEED = 20
 CORPUS_CNT = 4000
 MUTANT_CNT = 3000
 
-# What the corpus tool's frames are sent to; tests/frames/frame.h.
+# The destinations of the corpus tool's frames; see tests/frames/frame.h.
 CORPUS_ENDPOINTS = {(ipaddress.ip_address("10.1.2.3"), 16644),
                     (ipaddress.ip_address("fd00:0:0:1::17"), 16644)}
 
-# What a frame's structure alone can lead to.
+# The verdicts that a frame's structure alone can lead to.
 STRUCTURAL = {"passed", "steered", "truncated", "bad_magic", "bad_version",
               "bad_header", "bad_record"}
 FILES = ("good.txt", "odd.txt", "damaged.txt", "bad.txt", "sealed.txt")
@@ -100,7 +100,7 @@ def judge(frames, *args):
 
 
 def mutate(frame, dice):
-    """Some bytes of the headers changed, and sometimes the end cut off."""
+    """Changes some bytes of the headers, and sometimes cuts the end off."""
     frame = bytearray(frame)
     for _ in range(dice.randint(1, 3)):
         at = dice.randrange(min(len(frame), 200))
@@ -161,8 +161,8 @@ class Vectors(unittest.TestCase):
         self.assertEqual({v.cipher for v in vectors}, set(reader.CIPHERS))
 
     def test_not_without_the_keys(self):
-        """Neither the blocks nor a right auth come out of a sealed frame with
-        no keys, or with ones that differ in a bit."""
+        """A sealed frame yields neither the blocks nor a right auth with no
+        keys, or with keys that differ in a bit."""
         for vector in load("sealed.txt")[0]:
             if vector.verdict != "steered":
                 continue

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* corpus: prints frames as hex, one a line, for a reader to be compared with
- * judge.
+/* corpus: prints frames as hex, one per line, to compare a reader with judge.
  *
  *     corpus SEED COUNT    mutated frames; the BPF tests judge the same
  *     corpus rows          each row of frames/rows.h: verdict, hex, name

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* judge: frames as hex on stdin, one a line, from the Ethernet header on; on
- * stdout the parser's verdict on each, by name.  Structure only: any endpoint
- * is taken for open unless --endpoints asks for the tests' two. */
+/* judge: reads frames as hex on stdin, one per line, from the Ethernet header
+ * on, and prints the parser's verdict on each, by name.  It judges the
+ * structure only: any endpoint counts as open unless --endpoints asks for the
+ * tests' two. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static int digit(int c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* decode_hex returns how many bytes the line holds, -1 if it is not hex. */
+/* decode_hex returns the number of bytes in the line, -1 if it is not hex. */
 static int decode_hex(const char *line, __u8 *out, int max_sz)
 {
 	int sz = 0;
