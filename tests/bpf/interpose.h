@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* interpose: a list of holders that breaks off, descriptors that run out, and
- * somebody who comes at the moment a lock is asked for. */
+/* interpose: makes a list of holders break off, descriptors run out, and
+ * another process act at the moment a lock is taken. */
 #ifndef TESTS_BPF_INTERPOSE_H
 #define TESTS_BPF_INTERPOSE_H
 
@@ -20,7 +20,7 @@
 
 static int entries_left = -1;	/* readdir fails after these; -1: never */
 
-/* Instead of libc's. */
+/* This replaces libc's function. */
 struct dirent *readdir(DIR *dir)
 {
 	struct dirent *(*next)(DIR *) = dlsym(RTLD_NEXT, "readdir");
@@ -34,8 +34,8 @@ struct dirent *readdir(DIR *dir)
 	return next(dir);
 }
 
-/* leave_descriptors leaves cnt that can still be opened, at most 15, and returns
- * the limit that was. */
+/* leave_descriptors leaves cnt, at most 15, that can still be opened, and
+ * returns the previous limit. */
 static inline struct rlimit leave_descriptors(int cnt)
 {
 	struct rlimit was, low;
@@ -56,9 +56,9 @@ static inline struct rlimit leave_descriptors(int cnt)
 	return was;
 }
 
-static void (*at_lock)(void);	/* called once, by who asks for a lock */
+static void (*at_lock)(void);	/* called once, before a lock is taken */
 
-/* Instead of libc's. */
+/* This replaces libc's function. */
 int flock(int fd, int operation)
 {
 	int (*next)(int, int) = dlsym(RTLD_NEXT, "flock");

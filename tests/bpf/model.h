@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* model: what the receive program must say of a frame: the parser in user
- * space, and sessions, lanes and queues as the program was told of them. */
+/* model: predicts the receive program's verdict on a frame, by the parser in
+ * user space and the test's own sessions, lanes and queues. */
 #ifndef BPF_MODEL_H
 #define BPF_MODEL_H
 
 #include "program.h"
 
-/* Lanes 0, 1: the queue that frames arrive on.  2: another.  3: none. */
+/* Lanes 0 and 1 have the queue that frames arrive on, lane 2 another, lane 3
+ * none. */
 #define MODEL_LANE_CNT	3
 
-/* model_open: the usual program, with the lanes above. */
+/* model_open opens the usual program, with the lanes above. */
 static inline int model_open(struct program *program)
 {
 	const __u64 ids[] = { FRAME_SESSION, FRAME_SESSION_IPV6,

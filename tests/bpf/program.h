@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* program: the real receive program under BPF_PROG_TEST_RUN, on the queues of
- * a device in a network namespace of the test's own.  Every run checks by
- * itself what must hold of any frame: its bytes come out as they went in, one
- * verdict of one queue was counted once and `seen` with it, the action fits
- * the verdict, and a session's counters moved along with it or not at all.
+/* program: the real receive program under BPF_PROG_TEST_RUN, on the queues of a
+ * device in a network namespace of the test's own.  Every run checks the
+ * invariants of any frame: its bytes are unchanged, one verdict of one queue
+ * was counted once and `seen` with it, the action fits the verdict, and a
+ * session's counters moved with it or not at all.
  */
 #ifndef BPF_PROGRAM_H
 #define BPF_PROGRAM_H
@@ -51,12 +51,13 @@ struct program {
 	int	xsks[PT_QUEUES_MAX];	/* AF_XDP sockets, 0: none */
 };
 
-/* outcome: what a run did, its invariants checked.  A frame in pieces that a
- * kernel before 6.6 would lose is called steered, as it is by all others. */
+/* outcome: a run's result, after the check of its invariants.  A frame in
+ * pieces that a kernel before 6.6 would lose counts as steered, as on all
+ * others. */
 struct outcome {
 	enum pt_verdict verdict;
 	bool	session_counted;
-	bool	in_pieces;	/* counted as that */
+	bool	in_pieces;	/* the verdict that was counted */
 };
 
 static const char *const verdict_names[] = {
@@ -75,7 +76,7 @@ static inline void counters_add(struct pt_counters *sum,
 		to[i] += from[i];
 }
 
-/* counters_read sums over the CPUs; no such key: all zero. */
+/* counters_read returns the sum over the CPUs; zeroes for an unknown key. */
 static inline struct pt_counters counters_read(const struct program *p,
 					       const struct bpf_map *map,
 					       const void *key)
@@ -118,8 +119,8 @@ static inline __u64 counters_of(const struct pt_counters *c,
 }
 
 /* counters_moved asserts that between a and b one frame of sz bytes was
- * counted, under one verdict, and returns that; PT_VERDICT_CNT if nothing was
- * counted at all. */
+ * counted, under one verdict, and returns that; PT_VERDICT_CNT if no counter
+ * moved. */
 static inline enum pt_verdict counters_moved(const struct pt_counters *a,
 					     const struct pt_counters *b,
 					     __u32 sz)
@@ -220,7 +221,7 @@ static inline struct outcome program_run_linear(const struct program *p,
 	return o;
 }
 
-/* program_run gives the frame to the program, as come on that queue. */
+/* program_run runs the program on the frame, as received on that queue. */
 static inline struct outcome program_run(const struct program *p,
 					 const struct frame *f, __u32 queue)
 {
@@ -287,8 +288,8 @@ static inline int program_quiet(enum libbpf_print_level level, const char *fmt,
 	return level == LIBBPF_WARN ? vfprintf(stderr, fmt, args) : 0;
 }
 
-/* kernel_takes_pieces: the kernel's AF_XDP socket has the field that says
- * whether it does. */
+/* kernel_takes_pieces: the kernel's AF_XDP socket has the field that states
+ * it. */
 static inline bool kernel_takes_pieces(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -308,8 +309,8 @@ static inline bool kernel_takes_pieces(void)
 }
 
 /* program_open loads the program and makes a device with many queues, in a
- * network namespace that ends with the process.  Fails the test if it cannot:
- * nothing here is skipped. */
+ * network namespace that ends with the process.  It fails the test if it
+ * cannot: no test is skipped. */
 static inline int program_open(struct program *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -339,8 +340,9 @@ static inline void program_close(struct program *p)
 	pagetrim_bpf__destroy(p->skel);
 }
 
-/* program_open_usual: as the rows want it.  A session over IPv4, one over IPv6
- * and a sealed one, each with all lanes on queue 0, and a socket there. */
+/* program_open_usual opens the sessions that the rows need: one over IPv4, one
+ * over IPv6 and a sealed one, each with all lanes on queue 0, and a socket
+ * there. */
 static inline int program_open_usual(struct program *p)
 {
 	const struct pt_endpoint v4 = frame_endpoint_ipv4();

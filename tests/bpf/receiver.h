@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* receiver: the receive program on the far end of a veth, frames sent to it
- * from the near end, and what it leaves behind. */
+/* receiver: the receive program on the far end of a veth, frames that are sent
+ * to it from the near end, and its leftovers. */
 #ifndef TESTS_BPF_RECEIVER_H
 #define TESTS_BPF_RECEIVER_H
 
@@ -89,7 +89,7 @@ static inline void refused(struct pt_program_cfg cfg, int code,
 		fail_msg("'%s' without '%s'", err.text, word);
 }
 
-/* attached_id returns what program the far device runs in that mode. */
+/* attached_id returns the id of the far device's program in that mode. */
 static inline __u32 attached_id(bool in_generic)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -206,7 +206,7 @@ static inline int litter(void)
 }
 
 /* child runs body in a process of its own, which stays until killed; returns
- * once body is done. */
+ * once body has returned. */
 static inline pid_t child(void (*body)(void))
 {
 	int ready[2];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A receiver that begins, whose leases are not to be seen, as in a container with
- * a /run of its own: its program is on the device, and it has no sockets yet.
- * Nobody takes the program for a dead one's. */
+/* A receiver that begins: its leases are invisible, as in a container with its
+ * own /run, its program is on the device, and it has no sockets yet.  No other
+ * receiver may take the program for a dead one's. */
 #include "receiver.h"
 
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 
 static void (*at_update)(void);	/* called once, before a link's update */
 
-/* Instead of libbpf's. */
+/* This replaces libbpf's function. */
 int bpf_link_update(int link_fd, int prog_fd,
 		    const struct bpf_link_update_opts *opts)
 {
@@ -32,7 +32,7 @@ static void begin_to_receive(void)
 	must_open(native());
 }
 
-/* opens_soon: what a killed process held is freed a moment later. */
+/* opens_soon: the kernel frees a killed process's resources a moment later. */
 static struct pt_program *opens_soon(void)
 {
 	struct pt_program_cfg cfg = native();
@@ -44,7 +44,7 @@ static struct pt_program *opens_soon(void)
 	return p;
 }
 
-/* We have leases of our own by then, as a receiver that begins does. */
+/* The test has leases of its own by then, as a receiver that begins has. */
 static void test_one_begins(void **state)
 {
 	struct pt_leases *leases;
@@ -72,7 +72,8 @@ static void test_one_begins(void **state)
 	pt_leases_close(leases);
 }
 
-/* A sender's link outlives the receiver that had begun: then it is a dead one's. */
+/* A sender's link outlives the receiver that had begun: then the program is a
+ * dead one's. */
 static void test_one_died(void **state)
 {
 	struct pt_pass *pass;
@@ -103,7 +104,7 @@ static void one_comes(void)
 	beginner = child(begin_to_receive);
 }
 
-/* Two see the same sender's program, and one is quicker. */
+/* Two receivers see the same sender's program, and one is quicker. */
 static void test_two_begin(void **state)
 {
 	struct pt_pass *pass;
@@ -128,7 +129,7 @@ static void test_two_begin(void **state)
 
 static __u32 theirs;
 
-/* another_takes the link over from a receiver that lives, as no pagetrim does. */
+/* another_takes takes the link from a living receiver, as no pagetrim does. */
 static void another_takes(void)
 {
 	struct pagetrim_bpf *skel = pagetrim_bpf__open_and_load();
@@ -142,7 +143,7 @@ static void another_takes(void)
 	pagetrim_bpf__destroy(skel);
 }
 
-/* What was there before us comes back, but not in place of another's. */
+/* The earlier program comes back, but not in place of another receiver's. */
 static void test_put_back(void **state)
 {
 	struct bpf_link_info info = { 0 };
@@ -164,7 +165,8 @@ static void test_put_back(void **state)
 	pt_pass_close(pass);
 }
 
-/* The look sees a socket wherever it is, and the mark goes with the first. */
+/* The search finds a socket on any queue, and the first socket clears the
+ * mark. */
 static void test_sockets(void **state)
 {
 	struct pt_program *p;
@@ -182,7 +184,7 @@ static void test_sockets(void **state)
 	assert_false(program_is_orphan(p));
 	assert_int_equal(pt_program_socket_set(p, 1, -1, NULL), 0);
 	assert_true(program_is_orphan(p));
-	assert_true(program_is_orphan(p));	/* the look left nothing */
+	assert_true(program_is_orphan(p));	/* the search left no pin */
 	assert_int_equal(pt_program_socket_set(p, PT_QUEUES_MAX - 1,
 					       pt_xsk_fd(x), NULL), 0);
 	assert_false(program_is_orphan(p));

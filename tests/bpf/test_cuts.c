@@ -21,7 +21,7 @@ static const struct {
 
 #define CUT_SHAPE_CNT	SHAPE_CNT_OF(cut_shapes)
 
-/* Not ours as long as the UDP header is not whole: the kernel's. */
+/* A frame without a whole UDP header is foreign: it goes to the kernel. */
 static enum pt_verdict want_of_cut(const struct frame *f, __u32 sz,
 				   __u32 whole_sz)
 {
@@ -39,7 +39,7 @@ static void assert_cut(const char *name, __u32 sz, enum pt_verdict is,
 	assert_verdict(what, is, want);
 }
 
-/* Lengths promise more bytes than came. */
+/* The lengths promise more bytes than the frame has. */
 static void test_cut_by_the_link(void **state)
 {
 	static struct frame f;
@@ -81,8 +81,8 @@ static void test_cut_by_the_sender(void **state)
 	}
 }
 
-/* All bytes came, but the program sees only the first fragment directly: it
- * must hold all records, and nothing behind it is read. */
+/* The frame is whole, but the program sees only the first fragment directly:
+ * that must hold all records, and the program reads no byte behind it. */
 static void test_short_first_fragment(void **state)
 {
 	static struct frame f;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* detach takes nothing from a process that receives, also where it cannot be
- * told who does, or where one begins meanwhile. */
+/* detach takes no program from a process that receives, even where the users
+ * are unknown, or where one begins meanwhile. */
 #include "receiver.h"
 #include "interpose.h"
 
@@ -13,7 +13,7 @@ static void receive_pinned(void)
 }
 
 /* begin pins the program, for a child that receives by it; without a lease, as
- * one whose /run is another. */
+ * in a container with its own /run. */
 static pid_t begin(void)
 {
 	veth_make(&veth, QUEUES, 1500);
@@ -21,7 +21,7 @@ static pid_t begin(void)
 	return child(receive_pinned);
 }
 
-/* end: once the child is dead, nothing keeps detach. */
+/* end: once the child is dead, detach succeeds. */
 static void end(pid_t pid)
 {
 	kill_hard(pid);
@@ -65,8 +65,8 @@ static void test_no_descriptor_left(void **state)
 	end(pid);
 }
 
-/* Pins that cannot be read are not taken for a dead one's, and removed, by who
- * attaches. */
+/* Pins that cannot be read are not taken for a dead receiver's, so attach does
+ * not remove them. */
 static void test_pins_unreadable(void **state)
 {
 	struct pt_program_cfg cfg;
@@ -91,7 +91,7 @@ static void test_pins_unreadable(void **state)
 	end(pid);
 }
 
-/* The file of the leases is there, and cannot be read. */
+/* The file of the leases exists and cannot be read. */
 static void test_leases_unreadable(void **state)
 {
 	struct pt_leases *leases;
@@ -122,8 +122,8 @@ static void one_begins(void)
 	beginner = child(receive_pinned);
 }
 
-/* Between the look at who uses the program and its end nobody begins: one that
- * was quicker is seen. */
+/* Between detach's search for users and its end no user may begin: one that was
+ * quicker is seen. */
 static void test_one_begins(void **state)
 {
 	struct pt_error err;
@@ -144,7 +144,7 @@ static void detach_comes(void)
 	must_unpin(false);
 }
 
-/* One that comes second finds nothing pinned any more, and is on its own. */
+/* A process that comes second finds no pins any more, and attaches its own. */
 static void test_detached_meanwhile(void **state)
 {
 	struct pt_program_info info;
@@ -164,7 +164,7 @@ static void test_detached_meanwhile(void **state)
 	assert_int_equal(litter(), 0);
 }
 
-/* Whatever a failed test left pinned goes. */
+/* This removes the pins of a failed test. */
 static int clean(void **state)
 {
 	(void)state;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* The receive program and the same parser in user space judge a corpus of
- * mutated frames; sessions, lanes and queues are modelled.  No
- * disagreement; and every verdict, and every kind of record in what is steered,
- * must have come up, or nothing was shown. */
+ * mutated frames; sessions, lanes and queues are modelled.  Both must agree;
+ * and every verdict, and every kind of record in steered frames, must have
+ * occurred, or the test has shown nothing. */
 #include "../frames/random.h"
 #include "model.h"
 
@@ -11,7 +11,7 @@
 
 static struct program program;
 
-/* count_kinds: of the records of a data frame. */
+/* count_kinds counts the kinds of records of a data frame. */
 static void count_kinds(struct frame *f, __u32 cnts[PT_RECORD_COPY + 1])
 {
 	const __u8 *record = frame_part(f, PART_RECORDS);

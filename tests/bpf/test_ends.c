@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The life of a sender and of a receiver, both in this process, driven by one loop in
- * one thread.
+/* The life of a sender and of a receiver, both in this process, driven by one
+ * loop in one thread.
  *
  *    here                      there
  *    +------------------+      +-------------------+
  *    | n<pid> 10.9.0.1 ========= f<pid> 10.9.0.2   |
  *    +------------------+      +-------------------+
  *
- * The thread is in one of the two namespaces at a time: that of the end it calls.
+ * The thread is in the namespace of the end that it calls.
  */
 #include "veth.h"
 
@@ -24,7 +24,8 @@
 #include "send/sender_internal.h"
 
 #define IMAGE_SZ	(8u << 20)	/* at PT_RATE_MIN: two minutes */
-#define PATIENCE_MS	60000		/* for an event; then the test has failed */
+#define PATIENCE_MS	60000		/* for an event; then the test has
+					 * failed */
 
 static int here, there;			/* namespaces */
 static char dir[64], image[96], copy[96], near[16], far[16];
@@ -80,7 +81,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* no_threads: one that was joined is counted for a moment more. */
+/* no_threads: a joined thread is counted for a moment more. */
 static void no_threads(void)
 {
 	__u64 end_ns = pt_deadline_ns(PATIENCE_MS);
@@ -95,12 +96,13 @@ struct ends {
 	struct pt_source *source;
 	struct pt_sender *sender;
 	struct pt_receiver *receiver;
-	int sent, received;		/* what step returned last */
+	int sent, received;		/* the last result of step */
 	struct pt_error sender_err, receiver_err;
-	__u64 end_ns;			/* all is over by then */
+	__u64 end_ns;			/* both must have ended by then */
 };
 
-/* opened: both, with nothing but what has no default.  It starts no thread. */
+/* opened opens both ends, with only the required options.  It starts no
+ * thread. */
 static struct ends opened(__u64 bytes_per_s)
 {
 	const char *paths[] = { image };
@@ -148,7 +150,7 @@ static void close_all(struct ends *e)
 	no_threads();
 }
 
-/* turn waits for one event, and steps whom it is for. */
+/* turn waits for one event, and steps the end that it belongs to. */
 static void turn(struct ends *e)
 {
 	struct pollfd fds[] = {
@@ -203,7 +205,7 @@ static void test_open_and_close(void **state)
 	assert_int_equal(pt_receiver_status(e.receiver, NULL, 0), 0);
 	close_all(&e);
 	assert_int_equal(access(copy, F_OK), -1);
-	/* Nothing is held: the same again. */
+	/* The first transfer left no resources in use: the same works again. */
 	e = opened(0);
 	close_all(&e);
 	pt_sender_close(NULL);
@@ -233,14 +235,14 @@ static void test_one_loop(void **state)
 	assert_int_equal(status(&e).pages_left, 0);
 	assert_int_equal(status(&e).unaccounted, 0);
 	assert_false(pt_sender_is_held_up(e.sender));
-	/* It stays as it ended. */
+	/* The state stays as it ended. */
 	assert_int_equal(pt_sender_step(e.sender, NULL), 0);
 	assert_int_equal(pt_receiver_step(e.receiver, NULL), 0);
 	close_all(&e);
 	run("cmp %s %s", image, copy);
 }
 
-/* What is said of the memory is written at once, not at the next tick. */
+/* The report of the memory is written at once, not at the next tick. */
 static void test_setup_waits_for_no_tick(void **state)
 {
 	struct ends e = opened(0);
@@ -249,7 +251,7 @@ static void test_setup_waits_for_no_tick(void **state)
 	(void)state;
 	pt_sender_tick_every(e.sender, 3600000);
 	start(&e);
-	/* The sender first, so that nothing but its own doing wakes it. */
+	/* The sender is stepped first, so that only its own work wakes it. */
 	while (e.sender->setup != PT_SETUP_OPEN) {
 		if (poll(&fd, 1, 0) > 0) {
 			in(here);
@@ -263,7 +265,7 @@ static void test_setup_waits_for_no_tick(void **state)
 	close_all(&e);
 }
 
-/* A loop that has nothing to do is not called without end. */
+/* The loop is not woken without end while there is nothing to do. */
 static void test_idle(void **state)
 {
 	struct ends e = opened(0);
@@ -297,7 +299,7 @@ static void test_misuse(void **state)
 	close_all(&e);
 }
 
-/* A start that failed is not repeated: what it reserved is not reserved twice. */
+/* A failed start is not repeated, so nothing is reserved twice. */
 static void test_starts_once(void **state)
 {
 	struct ends e = opened(0);
@@ -314,7 +316,7 @@ static void test_starts_once(void **state)
 	close_all(&e);
 }
 
-/* What was started is known after its end, too. */
+/* The facts of the start are known after the end, too. */
 static void test_info_after_the_end(void **state)
 {
 	struct pt_receiver_info before, after;
@@ -332,7 +334,7 @@ static void test_info_after_the_end(void **state)
 	close_all(&e);
 }
 
-/* interrupted: the sender says so, and the receiver hears of it. */
+/* interrupted: the sender reports it, and so does the receiver. */
 static void interrupted(const struct ends *e)
 {
 	assert_int_equal(e->sent, -ECANCELED);
@@ -359,7 +361,7 @@ static void test_cancel_at_once(void **state)
 	close_all(&e);
 }
 
-/* canceller limits the sender, and ends it once it sends. */
+/* canceller limits the sender, and cancels it once it sends. */
 static void *canceller(void *arg)
 {
 	const struct ends *e = arg;
@@ -401,7 +403,7 @@ static void test_cancelled_receiver(void **state)
 	close_all(&e);
 }
 
-/* What is closed in its midst is cancelled. */
+/* close during a transfer cancels it. */
 static void test_close_in_the_midst(void **state)
 {
 	struct ends e = opened(PT_RATE_MIN);
@@ -430,7 +432,7 @@ static void test_close_in_the_midst(void **state)
 	close_all(&e);
 }
 
-/* Nobody answers: with the default timeout that is not at once. */
+/* No peer answers: with the default timeout that takes a while. */
 static void test_zero_is_the_default(void **state)
 {
 	struct ends e = opened(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Another process has the lock of the pinned maps, and does not give it back: it
- * is stopped.  Nobody who has peers waits for it, and nothing stays undone. */
+/* Another process has the lock of the pinned maps and keeps it: it is stopped.
+ * A process with peers does not wait for it, and all changes are made later. */
 #include "receiver.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 static int naps;
 
-/* Instead of libc's. */
+/* This replaces libc's function. */
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
 	naps++;
@@ -22,7 +22,7 @@ int nanosleep(const struct timespec *time, struct timespec *left)
 
 static int lock_fd = -1;
 
-/* lock_maps as another process does. */
+/* lock_maps locks them as another process does. */
 static void lock_maps(void)
 {
 	char path[128];
@@ -96,7 +96,7 @@ static void test_add(void **state)
 	end(p);
 }
 
-/* unsteered asserts that XDP knows the session of ID no more. */
+/* unsteered asserts that XDP no longer knows the session of ID. */
 static void unsteered(struct pt_program *p, struct pt_xsk *tx)
 {
 	__u64 was = queue_counters(p, 0).unknown_session;
@@ -143,7 +143,7 @@ static void test_remove(void **state)
 	unsteered(p, tx);
 	assert_int_equal(session_cnt(p), 3);
 	unlock_maps();
-	must_add(p, ID + 3, 4);		/* does what is left, too */
+	must_add(p, ID + 3, 4);		/* also makes the pending changes */
 	assert_int_equal(session_cnt(p), 2);
 	assert_false(has_endpoint(p, 2));
 	assert_false(has_endpoint(p, 3));
@@ -153,7 +153,7 @@ static void test_remove(void **state)
 	end(p);
 }
 
-/* One that ends meanwhile leaves to the next what it could not do. */
+/* A process that ends meanwhile leaves the pending changes to the next one. */
 static void test_end(void **state)
 {
 	struct pt_program *p = begin();
@@ -173,7 +173,7 @@ static void test_end(void **state)
 	end(p);
 }
 
-/* One that is open already does it, too, when it adds. */
+/* A process that is open already makes them too, when it adds a session. */
 static void test_end_beside(void **state)
 {
 	struct pt_program *p = begin(), *other = must_open(native());
@@ -190,7 +190,7 @@ static void test_end_beside(void **state)
 	end(other);
 }
 
-/* An endpoint of a process that was killed between two changes. */
+/* A process was killed between two changes of an endpoint. */
 static void test_endpoint_left(void **state)
 {
 	struct pt_session session = session_to(7);
@@ -207,7 +207,7 @@ static void test_endpoint_left(void **state)
 	end(p);
 }
 
-/* Whatever a failed test left pinned goes. */
+/* This removes the pins of a failed test. */
 static int clean(void **state)
 {
 	(void)state;

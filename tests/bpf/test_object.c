@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What the object file promises to others: bpftool names the fields of its
- * maps, libxdp's dispatcher finds its place, the kernel lets it have frames in
- * several buffers. */
+/* The object file's contract with others: bpftool names the fields of its maps,
+ * libxdp's dispatcher finds its place, the kernel passes it frames in several
+ * buffers. */
 #include <linux/bpf.h>
 #include <xdp/libxdp.h>
 #include <bpf/btf.h>
@@ -63,7 +63,7 @@ static void test_map_fields(void **state)
 		      endpoint, CNT_OF(endpoint));
 }
 
-/* The kernel holds the types too: what is pinned needs no object file. */
+/* The kernel holds the types too: a pinned program needs no object file. */
 static void test_kernel_has_the_types(void **state)
 {
 	const struct bpf_map *map = program.skel->maps.pt_queue_counters;
@@ -114,9 +114,9 @@ static void test_several_buffers(void **state)
 	bpf_link__destroy(link);
 }
 
-/* The verifier gives up at a million instructions; compilers and kernels
- * differ, so three quarters of that must do.  Linux 6.1 needs five times what
- * 6.18 needs. */
+/* The verifier stops at a million instructions; compilers and kernels differ,
+ * so the limit here is three quarters of that.  Linux 6.1 needs five times as
+ * many as 6.18. */
 static void test_verifier(void **state)
 {
 	struct pagetrim_bpf *skel = pagetrim_bpf__open();

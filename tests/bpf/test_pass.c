@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A sender's pass program and a receiver's program on one device: who comes
- * second takes the link of the first, whoever ends first. */
+/* A sender's pass program and a receiver's program on one device: the second
+ * process takes over the link of the first, and either may end first. */
 #include "receiver.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ static void runs(const char *name)
 	assert_false(hook.generic);
 }
 
-/* runs_soon: what a killed process held is freed a moment later. */
+/* runs_soon: the kernel frees a killed process's resources a moment later. */
 static void runs_soon(const char *name)
 {
 	struct pt_hook hook;
@@ -71,8 +71,8 @@ static void test_two_senders(void **state)
 	runs("");
 }
 
-/* The receiver's program stands in place of the sender's, and is gone with it,
- * the sender's is back. */
+/* The receiver's program replaces the sender's; when it is gone, the sender's
+ * is back. */
 static void test_receiver_second(void **state)
 {
 	struct pt_pass *sender;
@@ -110,7 +110,7 @@ static void test_sender_ends_first(void **state)
 }
 
 /* The sender comes second and holds the receiver's link: its program stays
- * beyond its end, and the next receiver puts its own there. */
+ * beyond its end, and the next receiver replaces it. */
 static void test_sender_second(void **state)
 {
 	struct pt_program *p, *next;
@@ -133,8 +133,8 @@ static void test_sender_second(void **state)
 	runs("");
 }
 
-/* A receiver that lives is not replaced, though its leases are not to be seen:
- * its sockets are. */
+/* A living receiver is not replaced, although its leases are invisible: its
+ * sockets are visible. */
 static void test_receiver_lives(void **state)
 {
 	struct pt_pass *sender;
@@ -204,7 +204,7 @@ static void test_sender_killed(void **state)
 	runs_soon("");
 }
 
-/* Of a foreign program nothing is touched; when it goes, that is seen. */
+/* A foreign program is not touched; its removal is noticed. */
 static void test_foreign(void **state)
 {
 	const struct bpf_insn pass[] = {

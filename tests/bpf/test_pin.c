@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The receive program pinned: shared by several receivers, outliving them, in
- * the way of nobody, and gone without a trace when it is unpinned. */
+/* The receive program pinned: several receivers share it, it outlives them,
+ * disturbs no other program, and detach removes it without a trace. */
 #include "receiver.h"
 #include "pagetrim.skel.h"
 
@@ -129,10 +129,11 @@ static void test_killed_receiver_leaves_no_session(void **state)
 	kill_hard(child(receive_pinned));
 	pt_program_close(must_open(native()));
 	must_unpin(false);
-	assert_int_equal(litter(), 0);	/* not even the dead one's lock file */
+	assert_int_equal(litter(), 0);	/* not even the dead receiver's lock
+					 * file */
 }
 
-/* The device goes and comes again under its name. */
+/* The device is removed and made again under its name. */
 static void test_device_recreated(void **state)
 {
 	struct pt_program *p;
@@ -193,7 +194,7 @@ static void pin_as(const char *name, int fd)
 }
 
 /* attach_of_rules attaches and pins, as pagetrim attach does, a program that
- * says to have these rules; 0: one that says nothing.  Returns its id. */
+ * states these rules; 0: one without a statement.  Returns its id. */
 static __u32 attach_of_rules(__u32 rules)
 {
 	struct pagetrim_bpf *skel = pagetrim_bpf__open();
@@ -222,8 +223,8 @@ static __u32 attach_of_rules(__u32 rules)
 	return attached_id(false);
 }
 
-/* A program that would drop what a sender may send now is not used, however
- * alike its maps are, and can be detached; one that knows more is fine. */
+/* A program that would drop frames of this version is not used, even with equal
+ * maps, and can be detached; a program that accepts more is used. */
 static void test_rules(void **state)
 {
 	static const struct {
@@ -277,7 +278,7 @@ static int without_bpffs(void)
 	    mount("", "/", "none", MS_SLAVE | MS_REC, NULL) ||
 	    mount("sysfs", "/sys", "sysfs", 0, NULL))
 		return 1;
-	/* Nobody could see there who lives. */
+	/* There the living users would be invisible. */
 	if (pt_program_open(&p, &cfg, &err) != -ENOENT ||
 	    !strstr(err.text, "nsenter"))
 		return 2;
@@ -312,8 +313,8 @@ static void test_no_bpffs(void **state)
 	must_unpin(false);
 }
 
-/* As in a container that has a /run of its own: opens the pinned program, adds a
- * session and closes it again. */
+/* As in a container with its own /run: opens the pinned program, adds a session
+ * and closes it again. */
 static int with_another_run(void)
 {
 	struct pt_session session = session_to(3);
@@ -337,7 +338,7 @@ static int with_another_run(void)
 	return 0;
 }
 
-/* Who lives is seen where the maps are. */
+/* A living user is visible where the maps are. */
 static void test_another_run(void **state)
 {
 	struct pt_program *p;
@@ -358,7 +359,7 @@ static void test_another_run(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(pt_program_sessions(p, ids, 2), 1);
 	assert_true(ids[0] == ID);
-	/* no lease, and no session even: it is used all the same */
+	/* no lease, and not even a session: it is in use all the same */
 	pt_program_session_remove(p, ID);
 	assert_int_equal(pt_program_unpin(&veth.far, false, &err), -EBUSY);
 	pt_program_close(p);
@@ -389,7 +390,7 @@ static void test_stopped_receiver(void **state)
 	assert_int_equal(litter(), 0);
 }
 
-/* By whatever name it has, or had. */
+/* detach works by any name that the device has or had. */
 static void test_renamed(void **state)
 {
 	struct pt_program_cfg cfg = native();
@@ -460,7 +461,7 @@ static void test_gone(void **state)
 			 -ENODEV);
 }
 
-/* Whatever a failed test left pinned goes. */
+/* This removes the pins of a failed test. */
 static int clean(void **state)
 {
 	(void)state;

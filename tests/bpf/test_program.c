@@ -77,7 +77,7 @@ static void test_no_native_xdp(void **state)
 	pt_program_close(must_open(generic()));
 }
 
-/* foreign attaches somebody else's program, the old way, by netlink. */
+/* foreign attaches another owner's program, the old way, by netlink. */
 static int foreign(__u32 flags)
 {
 	const struct bpf_insn pass[] = {
@@ -119,7 +119,7 @@ static void test_held_by_another(void **state)
 	}
 }
 
-/* attached_soon waits for the kernel to detach what a dead process held. */
+/* attached_soon waits for the kernel to detach a dead process's program. */
 static __u32 attached_soon(bool in_generic)
 {
 	for (int i = 0; i < 500 && attached_id(in_generic); i++)
@@ -205,7 +205,7 @@ static void test_sessions(void **state)
 	assert_int_equal(pt_program_session_counters(p, ID + 1, &c), 0);
 	assert_int_equal(c.seen, 0);
 
-	/* The other session keeps the endpoint ours. */
+	/* The other session keeps the endpoint open. */
 	pt_program_session_remove(p, ID);
 	send_probes(tx, 2, 200, 4);
 	assert_int_equal(queue_counters(p, 0).unknown_session, 4);
@@ -226,7 +226,7 @@ static void test_sessions(void **state)
 	pt_program_close(p);
 }
 
-/* churn opens and closes as many sessions as there is room for counters. */
+/* churn opens and closes as many sessions as there are counters for. */
 static void churn(struct pt_program *p)
 {
 	for (__u64 id = 1; id <= PT_SESSIONS_MAX; id++) {
@@ -235,8 +235,8 @@ static void churn(struct pt_program *p)
 	}
 }
 
-/* A session whose ledger is not read yet keeps its counters, however many come
- * and go meanwhile. */
+/* A session whose ledger is not read yet keeps its counters, however many
+ * sessions open and close meanwhile. */
 static void test_closed_session(void **state)
 {
 	struct pt_counters c;

@@ -108,7 +108,7 @@ static void test_full_list(void **state)
 	end_swept(p, pid);
 }
 
-/* Our own stay, although our directory is gone. */
+/* The process's own sessions stay, although its directory is gone. */
 static void test_own_directory_removed(void **state)
 {
 	struct pt_program *p;
@@ -123,7 +123,7 @@ static void test_own_directory_removed(void **state)
 	end_swept(p, pid);
 }
 
-/* Whatever a failed test left pinned goes. */
+/* This removes the pins of a failed test. */
 static int clean(void **state)
 {
 	(void)state;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What stats and detach say about a device on which nothing, or nothing of
- * theirs, is attached: what they advise works, and what would not is not
- * advised. */
+/* The errors of stats and detach for a device without an attached program of
+ * theirs: their remedies work, and no useless remedy is offered. */
 #include "receiver.h"
 
 #include <linux/if_link.h>
@@ -27,7 +26,7 @@ static void receive_alone(void)
 	must_add(must_open(native()), ID, 2);
 }
 
-/* A receiver's own program: no force takes that off, so none is advised. */
+/* A receiver's own program: no force detaches it, so the error offers none. */
 static void test_own_program(void **state)
 {
 	struct pt_error err;
@@ -78,7 +77,7 @@ static void own_net(void)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 }
 
-/* The device was moved with what is pinned for it: detach wants force here. */
+/* The device was moved with the pins for it: detach needs force here. */
 static void test_moved(void **state)
 {
 	struct pt_device device;
@@ -110,7 +109,7 @@ static void receive_on_1(void)
 	assert_int_equal(pt_program_socket_set(p, 1, pt_xsk_fd(x), NULL), 0);
 }
 
-/* Queues that a receiver takes, though nobody has a lease. */
+/* A receiver uses queues without a visible lease. */
 static void test_sockets(void **state)
 {
 	bool has[PT_QUEUES_MAX];
@@ -136,7 +135,7 @@ static void test_sockets(void **state)
 	assert_int_equal(litter(), 0);
 }
 
-/* Whatever a failed test left pinned goes. */
+/* This removes the pins of a failed test. */
 static int clean(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What the receive program makes of frames that claim to be of a sealed
- * session: only who has its header key gets any further. */
+/* The receive program's verdict on frames that claim a sealed session: only an
+ * owner of its header key gets past the check. */
 #include "../frames/rows.h"
 #include "program.h"
 
@@ -32,7 +32,7 @@ static void flip(__u32 off, int bit)
 	frame.bytes[frame.hdr_off + off] ^= 1 << bit;
 }
 
-/* Each bit of the fields that structure leaves free. */
+/* Each bit of the fields that the structure check ignores. */
 static void test_each_bit_counts(void **state)
 {
 	static const struct {
@@ -59,7 +59,7 @@ static void test_each_bit_counts(void **state)
 	assert_run(PT_VERDICT_STEERED, true);
 }
 
-/* No bit of the header changes without notice. */
+/* Each changed bit of the header is detected. */
 static void test_no_bit_is_free(void **state)
 {
 	(void)state;
@@ -105,7 +105,7 @@ static void test_flag_against_session(void **state)
 	assert_run(PT_VERDICT_BAD_HEADER, false);
 }
 
-/* A forged frame says nothing of a lane: not that it strayed, either. */
+/* A forged frame proves nothing about a lane, nor does it count as a stray. */
 static void test_mac_comes_first(void **state)
 {
 	(void)state;

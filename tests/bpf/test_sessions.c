@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What the receive program makes of sessions, lanes, queues and sockets.
- * Every test starts with maps that hold nothing. */
+/* The receive program's verdicts by sessions, lanes, queues and sockets.  Every
+ * test starts with empty maps. */
 #include "../frames/rows.h"
 #include "program.h"
 
@@ -186,7 +186,8 @@ static void test_lane_count(void **state)
 		set_lane(cnts[i] - 1);
 		assert_run(0, PT_VERDICT_STEERED, true);
 		set_lane(cnts[i]);
-		/* 64 is no lane of any session: A is not even looked up */
+		/* 64 is no lane of any session: the program does not even look
+		 * up A */
 		assert_run(0, PT_VERDICT_BAD_HEADER, cnts[i] < 64);
 	}
 	open_session(A, 0);
@@ -240,7 +241,8 @@ static void test_lane_not_agreed(void **state)
 	assert_run(3, PT_VERDICT_STEERED, true);
 }
 
-/* A lane keeps its queue, and is asked again: probes still come on any. */
+/* A lane keeps its queue, and is probed again: probes still pass on any
+ * queue. */
 static void test_probe_on_any_queue(void **state)
 {
 	(void)state;
@@ -265,8 +267,8 @@ static void test_no_socket(void **state)
 	assert_run(0, PT_VERDICT_STEERED, true);
 }
 
-/* Where the kernel would lose a frame in pieces, it is dropped and counted;
- * the next one, in one piece, is steered. */
+/* Where the kernel would lose a frame in pieces, the program drops and counts
+ * it; the next one, in one piece, is steered. */
 static void test_in_pieces(void **state)
 {
 	struct outcome o;
@@ -286,7 +288,7 @@ static void test_in_pieces(void **state)
 	assert_false(o.in_pieces);
 }
 
-/* The kernel takes a closed socket out of the map, be it closed by exit. */
+/* The kernel removes a closed socket from the map, even one closed by exit. */
 static void test_socket_closed(void **state)
 {
 	(void)state;
@@ -298,7 +300,7 @@ static void test_socket_closed(void **state)
 	assert_run(0, PT_VERDICT_NO_SOCKET, true);
 }
 
-/* What is wrong first is the verdict. */
+/* The first fault decides the verdict. */
 static void test_order(void **state)
 {
 	(void)state;
@@ -339,8 +341,8 @@ static void test_last_queue(void **state)
 	assert_run(last, PT_VERDICT_PASSED, false);
 }
 
-/* A queue past the maps has no counters and no socket: what is ours drops,
- * what is not still passes. */
+/* A queue past the maps has no counters and no socket: the session's frames
+ * drop, foreign ones still pass. */
 static void test_queue_past_the_maps(void **state)
 {
 	const __u32 queue = PT_QUEUES_MAX;
@@ -354,7 +356,7 @@ static void test_queue_past_the_maps(void **state)
 	assert_int_equal(program_raw_run(&program, &frame, queue, 0), XDP_PASS);
 }
 
-/* Every row's frame, while nothing is open at all: the kernel's. */
+/* Every row's frame passes to the kernel while no session is open. */
 static void test_rows_without_a_session(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Several attach or detach one device at once: they take turns, one is
- * done, and the others are told how it is. */
+/* Several processes attach or detach one device at once: they take turns, one
+ * succeeds, and the errors of the others state the new situation. */
 #include "receiver.h"
 #include "interpose.h"
 
@@ -18,7 +18,8 @@ static void somebody_attaches(void)
 	kill_hard(child(pin_it));
 }
 
-/* is_whole: what is pinned is on the device, serves a receiver, and goes. */
+/* is_whole: the pinned program is on the device, serves a receiver, and can be
+ * detached. */
 static void is_whole(void)
 {
 	struct pt_program_info info;
@@ -33,7 +34,7 @@ static void is_whole(void)
 	assert_int_equal(litter(), 0);
 }
 
-/* At the last moment before our turn another has its. */
+/* Just before this process's turn another process has its turn. */
 static void test_other_first(void **state)
 {
 	struct pt_program_cfg cfg = native();
@@ -99,8 +100,8 @@ static void detach_comes(void)
 	must_unpin(false);
 }
 
-/* The folder of all pins, which is what they lock, goes with the last of them
- * while another waits for it. */
+/* The folder of all pins is the lock, and is removed with the last of them
+ * while another process waits for it. */
 static void test_folder_goes(void **state)
 {
 	struct pt_program_cfg cfg = native();
@@ -131,7 +132,7 @@ static void test_two_detach(void **state)
 	assert_int_equal(litter(), 0);
 }
 
-/* Whatever a failed test left pinned goes. */
+/* This removes the pins of a failed test. */
 static int clean(void **state)
 {
 	(void)state;

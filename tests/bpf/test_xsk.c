@@ -112,7 +112,7 @@ static void write_frame(struct rig *rig, __u8 *frame, __u32 n, __u32 sz)
 	frame[13] = 0xb5;	/* local experiments */
 }
 
-/* send_one queues frame n; waits for a buffer if it must. */
+/* send_one queues frame n, and waits for a buffer if necessary. */
 static void send_one(struct rig *rig, __u32 n, __u32 sz)
 {
 	__u8 *frame;
@@ -213,8 +213,8 @@ static const struct sz_row starve_rows[] = {
 	{ "starved, generic 65549", 65535, 65549, 18, true },
 };
 
-/* Nobody reads: 64 chunks take what they can.  Every frame beyond is dropped
- * and counted, in frames. */
+/* No thread reads: 64 chunks hold a part.  Every frame beyond is dropped and
+ * counted, in frames. */
 static void test_starved(void **state)
 {
 	enum { FRAMES = 250, CHUNKS = 64 };
@@ -256,8 +256,8 @@ static void *stream(void *arg)
 	return NULL;
 }
 
-/* Sent by one thread and read by another, with few chunks, so that they go
- * round and round; each frame comes at most once, and in order. */
+/* One thread sends and another reads, with few chunks, so that they go round
+ * and round; each frame arrives at most once, and in order. */
 static void test_stream(void **state)
 {
 	struct pt_rx_frame frames[PT_XSK_BATCH_MAX];
@@ -316,7 +316,7 @@ static void test_tx_buffers_run_out(void **state)
 	rig_break(&rig);
 }
 
-/* The device goes down: what is queued stays, and goes when it is up. */
+/* The device goes down: queued frames stay, and leave when it is up. */
 static void test_device_down(void **state)
 {
 	struct pt_rx_frame frames[4];

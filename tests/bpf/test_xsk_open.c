@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Opening a socket: what is refused, and how long a taken queue is tried. */
+/* Opening a socket: the refusals, and how long a taken queue is tried. */
 #include "veth.h"
 
 #include <errno.h>
@@ -92,7 +92,7 @@ static void test_taken(void **state)
 	pt_xsk_close(first);
 }
 
-/* Nor is it tried again once all is to stop. */
+/* A stopped program does not retry either. */
 static void test_taken_stops(void **state)
 {
 	struct pt_xsk *first, *second = NULL;

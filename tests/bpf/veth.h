@@ -3,9 +3,9 @@
  *
  *     near ===== far
  *
- * What is sent on queue q of one arrives on queue q of the other.  All goes
- * away with the process, however it ends, or with the next veth_make; what is
- * pinned, too, since the test has a BPF file system of its own.
+ * A frame sent on queue q of one arrives on queue q of the other.  The
+ * namespace ends with the process, however it ends, or with the next veth_make;
+ * so do pins, since the test has a BPF file system of its own.
  */
 #ifndef TESTS_BPF_VETH_H
 #define TESTS_BPF_VETH_H
@@ -57,7 +57,7 @@ static inline void veth_learn(struct veth *v)
 		fail_msg("%s", err.text);
 }
 
-/* bpffs_make: once a process. */
+/* bpffs_make mounts it, once per process. */
 static inline void bpffs_make(void)
 {
 	static bool is_made;
@@ -70,8 +70,8 @@ static inline void bpffs_make(void)
 	is_made = true;
 }
 
-/* veth_make: the namespace of before, if it was ours, goes away.  The names hold
- * the pid: lock files are by name, for all namespaces of the machine. */
+/* veth_make removes the previous namespace.  The names hold the pid: lock files
+ * are by name, for all namespaces of the machine. */
 static inline void veth_make(struct veth *v, unsigned int queues,
 			     unsigned int mtu)
 {
@@ -87,7 +87,7 @@ static inline void veth_make(struct veth *v, unsigned int queues,
 	veth_learn(v);
 }
 
-/* in_flight: frames submitted and not yet reaped. */
+/* in_flight returns the frames submitted and not yet reaped. */
 static inline __u32 in_flight(const struct pt_xsk *tx)
 {
 	struct pt_xsk_stats stats;
