@@ -2,8 +2,8 @@
 # shellcheck disable=SC2154 # what lib.sh has
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# lib_meanwhile.sh: transfers to which something happens, and peers that pretend.
-# Sourced by lib.sh.
+# lib_meanwhile.sh: transfers that are disturbed, and simulated peers.  Sourced
+# by lib.sh.
 
 # ---- a transfer to which something happens -----------------------------------
 
@@ -34,7 +34,8 @@ under_way()
 	! is_gone "$sender" || die "the transfer ended too early to tell"
 }
 
-# slow_down, go_on: the transfer that is under way, with --control under-way.
+# slow_down, go_on: change the rate of the transfer that is under way, with
+# --control under-way.
 slow_down()
 {
 	wait_until 10 test -S under-way
@@ -42,7 +43,7 @@ slow_down()
 		die "the transfer ended too early to tell"
 }
 
-# It may be over by then.
+# The transfer may have ended by then.
 go_on() { show "$pagetrim" set under-way max-bandwidth 0 || true; }
 
 is_connected()
@@ -53,9 +54,9 @@ is_connected()
 
 # ---- peers that pretend ------------------------------------------------------
 
-# pretend STOP [LANES]: a sender in host a that stops going on there, see
-# pretender.py; its process is added to pretenders, with number I it writes
-# told-STOP-I, and ready-STOP-I when it has stopped.
+# pretend STOP [LANES]: a sender in host a that stops there, see pretender.py;
+# its process is added to pretenders.  With number I it writes told-STOP-I, and
+# ready-STOP-I when it has stopped.
 pretenders=()
 pretend()
 {
@@ -67,10 +68,11 @@ pretend()
 	pretenders+=($!)
 }
 
-# stops STOP-I: it has stopped going on.
+# stops STOP-I: waits until it has stopped.
 stops() { grep -q ready "ready-$1"; }
 
-# pretend_receiver STOP: one in host b; told gets what it is told.  Sets pretender.
+# pretend_receiver STOP: a receiver in host b; its input goes to the file told.
+# Sets pretender.
 pretend_receiver()
 {
 	hosts_exec "$net" b "$here/pretender.py" receiver "$HOSTS_B4" 16644 \
@@ -80,7 +82,7 @@ pretend_receiver()
 	wait_until 10 grep -q ready ready
 }
 
-# has_stopped: the receiver that pretends has, since somebody came.
+# has_stopped: the simulated receiver has stopped, since a sender connected.
 has_stopped() { [[ $(grep -c ready ready) -gt 1 ]]; }
 
 nothing_committed() { [[ ! -e ${out:-copy} ]] || die "committed all the same"; }

@@ -5,8 +5,8 @@
 #   given by:     device,     device, peer,   the pool      pacer,   the limit      affinity
 #                 leases      path                          link
 #
-# Options that ask for more than there is: refused, and the error names what
-# works; that works; and auto takes it, and the report says so.
+# Options that ask for more than the host has are refused, and the error names a
+# value that works; auto takes that value, and the report has it.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -14,7 +14,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 wrap=()	# what pagetrim is run by
 
-# refused HOST EXIT WORD COMMAND OPTION...: it ends so, at once, and says so.
+# refused HOST EXIT WORD COMMAND OPTION...: it exits so, at once, with WORD on
+# stderr.
 refused()
 {
 	local host=$1 want=$2 word=$3 command=$4
@@ -33,7 +34,8 @@ refused()
 	[[ ! -e refused ]] || die "an image was made"
 }
 
-# receiver_ends: one that a refused sender found, and that waits for another.
+# receiver_ends: ends a receiver that a refused sender found, and that waits for
+# another.
 receiver_ends()
 {
 	kill "$receiver"
@@ -68,7 +70,7 @@ queues_of_device()
 	nothing_left
 }
 
-# Of four queues somebody else has two.
+# Another program holds two of four queues.
 queues_taken()
 {
 	local other
@@ -102,8 +104,8 @@ queues_taken()
 	nothing_left
 }
 
-# hidden HOST COMMAND...: in the background, and what it leases nobody sees, as of
-# a program that knows no leases.
+# hidden HOST COMMAND...: runs it in the background with invisible leases, as a
+# program without leases.
 hidden()
 {
 	local host=$1
@@ -114,7 +116,7 @@ hidden()
 		mount -t tmpfs none /run && exec "$@"' hidden "$@"
 }
 
-# stranger HOST ADDRESS: a program that knows no leases holds queue 0 of a host.
+# stranger HOST ADDRESS: a program without leases holds queue 0 of a host.
 stranger()
 {
 	local before
@@ -174,7 +176,7 @@ queues_of_strangers_at_receiver()
 	nothing_left
 }
 
-# A process that may run on one CPU has use for one queue.
+# A process that may run on one CPU uses one queue.
 queues_of_cpus()
 {
 	show hosts_up "$net" --queues 2
@@ -193,7 +195,7 @@ queues_of_cpus()
 
 # ---- MTU --------------------------------------------------------------------
 
-# sent_for MTU [OPTION...]: what a transfer with these options was sent for.
+# sent_for MTU [OPTION...]: a transfer with these options used that MTU.
 sent_for()
 {
 	local mtu=$1
@@ -229,7 +231,7 @@ mtu_of_receiver()
 	nothing_left
 }
 
-# The path is between: only frames tell.
+# The small MTU is on the path between: only probes find it.
 mtu_of_path()
 {
 	show hosts_up "$net" --mtu 9000 --wire
@@ -257,7 +259,7 @@ pool_free()
 
 pool_is_empty() { [[ $(pool_free) -eq 0 ]]; }
 
-# pool_drain: another process is promised all that is there.
+# pool_drain: another process reserves the whole pool.
 pool_drain()
 {
 	python3 -c 'if True:
@@ -292,7 +294,7 @@ huge_lacking()
 	nothing_left
 }
 
-# pool_grow CNT: that many free, if this machine has them, for this case.
+# pool_grow CNT: makes that many free for this case, if this machine has them.
 pool_grow()
 {
 	pool_before=$(<"$pool/nr_hugepages")
@@ -334,7 +336,8 @@ huge_there()
 rate_too_low()
 {
 	show hosts_up "$net"
-	# The engine finds it, not getopt: no hint where help is.
+	# The engine finds the mistake, not getopt: the error has no hint to
+	# --help.
 	hosts_exec "$net" a "$pagetrim" send "${security[@]}" --to "$HOSTS_B4" \
 		--dev "$(hosts_dev "$net" a)" --max-bandwidth 1000 \
 		"$(image small --pages 64)" 2>low.err &
@@ -356,8 +359,8 @@ rate_too_low()
 	nothing_left
 }
 
-# A bridge has the speed of its fastest port, and a veth port says 10 Gbit/s;
-# the veth itself has none.
+# A bridge has the speed of its fastest port, and a veth port claims 10 Gbit/s;
+# the veth itself has no speed.
 rate_of_link()
 {
 	local bridge=${net}h
@@ -374,7 +377,7 @@ rate_of_link()
 		--dev "$bridge" --to "$HOSTS_B4" --max-bandwidth 2G \
 		"$(image small --pages 64)" >out.json 2>out.err &
 	ended out $! 10 3 "$bridge: its link has 10000 Mbit/s.*1250000000 works, or auto"
-	# No receiver there, but a limit was chosen.
+	# No receiver listens there, but a limit was chosen.
 	hosts_exec "$net" a "$pagetrim" send --json "${security[@]}" \
 		--dev "$bridge" --to "$HOSTS_B4" --max-bandwidth auto \
 		"$(image small --pages 64)" >bridge.json 2>bridge.err &
@@ -393,7 +396,7 @@ speed_is_known()
 
 # ---- CPUs -------------------------------------------------------------------
 
-# cpus_of PID: where each of its threads may run.
+# cpus_of PID: prints the allowed CPUs of each of its threads.
 cpus_of() { sed -n 's/^Cpus_allowed_list:\t//p' /proc/"$1"/task/*/status | sort; }
 
 cpus_of_threads()
@@ -408,7 +411,7 @@ cpus_of_threads()
 	refused a 2 "--cpus '0,': want CPU numbers" send --cpus 0,
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 \
 		--cpus "$last,0"
-	# Control, and what hears signals or writes standard output and error, run anywhere.
+	# The control thread, and those for signals and output, run anywhere.
 	wait_until 10 pinned "$receiver" "0 $all $all $all $all $last"
 	send_begin send --to "$HOSTS_B4" --queues 2 --cpus "$last" \
 		--max-bandwidth 1M "$(image even)"

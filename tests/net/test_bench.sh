@@ -4,9 +4,9 @@
 #   scripts/bench.sh          options -> cases -> runs -> results
 #   tests/bench/report.py     results -> tables, document, plots
 #
-# What it is told wrongly is refused, before anything runs; what it says follows
-# from the results and nothing else; a copy that differs, or a ledger that does
-# not balance, ends it.
+# The driver refuses wrong options before any run; its text follows from the
+# results alone; a copy that differs, or a ledger that does not balance, ends
+# it.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -49,7 +49,8 @@ nonsense_is_refused()
 	refused "needs --size-mib 1470" --work 16 --size-mib 1024
 }
 
-# A kept guest is the one that was asked for, or the run would be told as another.
+# A kept guest must be the one that was asked for, or the run would have a wrong
+# label.
 kept_guest_is_checked()
 {
 	local -a asked=(--list --images guest --size-mib 600 --guest kept)
@@ -115,7 +116,7 @@ one_thing_varies()
 	LIST
 }
 
-# The grid that makes docs/benchmarks.md has what every target asks for.
+# The grid that makes docs/benchmarks.md has all that each target needs.
 default_grid_is_whole()
 {
 	local case
@@ -216,8 +217,8 @@ tables_follow_from_results()
 	! grep -q 'of scan' warned || die "a warning of one that is explained"
 }
 
-# What is left out is told apart: 1000 MB whole, 900 trimmed, 680 with copies.
-# Sealed goes without copies, and is held against what does, too, or nothing.
+# Savings are reported apart: 1000 MB whole, 900 trimmed, 680 with copies.
+# Sealed runs go without copies, and are compared with runs without them.
 copies_are_told_apart()
 {
 	local sealed="| Real guest, MTU 9000: speed sealed of that unsealed, both without copies | sealed-9000 | ≥ 0.75 |"
@@ -234,7 +235,7 @@ copies_are_told_apart()
 	cat benchmarks.md >&2
 	in_document "$sealed 0.80 | - | yes |"
 	in_document "| 9000 | 1000.0 | 900.0 | 680.0 | 10.0 % | 22.0 % | 20.0 % |"
-	# A build that has no copies.
+	# A build without copies.
 	canned | sed 's/"used":true/"used":false/' >results
 	show "$report" results --write benchmarks.md >/dev/null 2>&1
 	in_document "$sealed 0.60 | - | **no** |"
@@ -299,7 +300,7 @@ smallest_run()
 	grep -q '^| blast, MTU 9000' doc.md || die "no blast in the document"
 }
 
-# stopped_by WORD: the driver ends with an error that has it.
+# stopped_by WORD: the driver ends with an error that has WORD.
 stopped_by()
 {
 	local status=0
@@ -315,7 +316,7 @@ stopped_by()
 # ---- behind a bottleneck -----------------------------------------------------
 
 # The quick form runs each kind, measures it, and fills the document's part; the
-# document's maker keeps that.
+# document's maker keeps that part.
 bottleneck_runs()
 {
 	printf '%s\n' before '<!-- bottleneck: made by tests/bench/bottleneck.py -->' \
@@ -359,7 +360,7 @@ bottleneck_tables_follow()
 	done
 }
 
-# A build of ours but for one program that lies.
+# A build of ours in which one program lies.
 lies_are_found()
 {
 	mkdir -p build/tests/bench
@@ -379,7 +380,7 @@ lies_are_found()
 	stopped_by "the ledger" insecure
 }
 
-# liar PROGRAM: in place of that link, a script from stdin that may use it.
+# liar PROGRAM: replaces that link by a script from stdin, which may use it.
 liar()
 {
 	local honest

@@ -5,8 +5,8 @@
 #   pagetrim send ======== x                 y: 100 Mbit/s, ======= pagetrim receive
 #                                               60 frames
 #
-# A path that is slower than the device: what is sent is what arrives, though the
-# bottleneck drops what its queue has no room for.
+# A path that is slower than the device: the sender adapts to it, though the
+# bottleneck drops frames when its queue is full.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -14,10 +14,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 security=(--insecure)
 
-# narrow RATE FRAMES: what goes to b, through a queue of so many frames.  A frame
-# on the bridge counts against the socket buffer of the lane that sent it, on one
-# host, and so a lane of 15 frames could never fill that queue.  Netfilter on the
-# bridge ends that, as a cable does.
+# narrow RATE FRAMES: limits the path to b, by a queue of so many frames.  On
+# one host a frame on the bridge is charged to the socket buffer of the lane
+# that sent it, so a lane of 15 frames could never fill that queue.  Netfilter
+# on the bridge ends that, as a cable does.
 narrow()
 {
 	local y
@@ -31,16 +31,16 @@ narrow()
 	on w tc qdisc add dev "$y" parent 1:1 handle 2: pfifo limit "$2"
 }
 
-# dropped: frames that the bottleneck had no room for.
+# dropped: prints the number of frames that the bottleneck dropped.
 dropped()
 {
 	hosts_run "$net" w tc -s -j qdisc show dev "$(hosts_dev "$net" y)" |
 		jq '[.[] | select(.handle == "2:") | .drops] | add'
 }
 
-# little_lost: of what was sent the bottleneck dropped 5 % at most, most of that from
-# the start, of twice what its queue has room for; and the sender knows what the path
-# takes.  Without a controller it drops three of four frames.
+# little_lost: the bottleneck dropped at most 5 % of the frames, most of them at
+# the start, when the window is twice its queue; and the sender knows the path's
+# rate.  Without a controller it drops three of four frames.
 little_lost()
 {
 	local frames lost
@@ -70,7 +70,7 @@ alone()
 	little_lost
 }
 
-# while_it_runs: status tells what the path takes.
+# while_it_runs: status reports the path's rate.
 while_it_runs()
 {
 	hosts_up "$net" --hub --mtu 9000
@@ -90,7 +90,7 @@ path_is_told()
 			>/dev/null
 }
 
-# A receiver that does not tell when frames arrive: as ever, without a controller.
+# With a receiver that does not report arrivals the sender has no controller.
 not_told()
 {
 	hosts_up "$net" --mtu 9000

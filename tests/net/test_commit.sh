@@ -4,8 +4,8 @@
 #   host a                                               host b
 #   odd_sender.py -- ptNAMEa ================= ptNAMEb -- pagetrim receive
 #
-# Once COMMIT was received, what the sender does changes nothing: the memory
-# gets its name, the receiver says so, and who asks is told.
+# Once the receiver has COMMIT, the sender cannot change the result: the memory
+# gets its name, the receiver reports it, and answers a sender that asks.
 #
 #   host a                                     host b
 #   pagetrim send -- ptNAMEa ===== ptNAMEb -- peer.py forget -- pagetrim receive
@@ -19,7 +19,7 @@ security=(--insecure)	# these peers speak in clear
 
 memory_sz=$((5 * (2 << 20) + 4097))
 
-# odd ODDITY OPTION...: a receiver, and a sender that does that.
+# odd ODDITY OPTION...: a receiver, and a sender that behaves so.
 odd()
 {
 	local oddity=$1
@@ -38,9 +38,8 @@ odd()
 }
 
 # answer_lost OUT OPTION...: COMMITTED does not reach the sender, whose
-# connection ends; out is where the receiver's options put the image.  A receiver
-# without --serve is asked only when it has said that it stays: one that is asked
-# before it would have said so has no reason to.
+# connection ends; the receiver's options put the image at OUT.  A receiver
+# without --serve is asked only after its log says that it stays.
 answer_lost()
 {
 	local out=$1 proxy

@@ -12,10 +12,10 @@
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Pages that are the first with what they hold, and the others.  Behind each of
-# the first lies more than a window of pages with data, so that it has arrived
-# when the next sweep comes to its equal.  Then at least so many of these go as
-# copies: a lane's table loses some to other contents.
+# Pages with the first of their contents, and the others.  More than a window of
+# pages with data follows each first one, so it has arrived when the next sweep
+# comes to its equal.  Then at least so many of these go as copies: a lane's
+# table loses some to other contents.
 first=2817 again=1025
 most=$((again * 85 / 100))
 
@@ -55,7 +55,7 @@ memory()
 	END
 }
 
-# unsealed COMMAND...: where copies are made without being asked for.
+# unsealed COMMAND...: where copies are the default.
 unsealed()
 {
 	local -a security=(--insecure)
@@ -84,8 +84,8 @@ arrived()
 
 copies() { field send .copies.pages; }
 
-# each_once: after on_time every page went once, and what went as data is what the
-# blocks of the frames hold.
+# each_once: after on_time every page was sent once, and the data bytes equal
+# the blocks of the frames.
 each_once()
 {
 	same "pages with data" "$(field send .ram.normal)" $((first + again))
@@ -93,7 +93,7 @@ each_once()
 		$((4096 * (first + again - $(copies))))
 }
 
-# measured COMMAND...: sets wire, to what leaves the device meanwhile.
+# measured COMMAND...: sets wire to the bytes that leave the device meanwhile.
 measured()
 {
 	local before
@@ -119,7 +119,7 @@ near_and_far()
 	same used "$(field send .copies.used)" true
 	within copies "$(copies)" "$most" "$again"
 	each_once
-	# The first of each pair is in no frame yet when the second is looked at.
+	# The first of each pair is in no frame yet when the second is scanned.
 	within "put off" "$(field send '.copies."put-off"')" 128 "$again"
 	# Headers, records and control: less than an eighth, at an MTU of 1500.
 	within "bytes that left the device" "$wire" $((first * 4096)) \
@@ -146,8 +146,8 @@ sealed_if_told()
 	nothing_left
 }
 
-# An original's frame that was lost, came late or came broken, and is sent again
-# while its equals are: none may come to be what that place held before.
+# An original's frame was lost, late or damaged, and is sent again while its
+# equals are in flight: none may get the older content of that place.
 disturbed()
 {
 	local -a receive_options=(--queues 2)
@@ -160,8 +160,8 @@ disturbed()
 	as_the_wire_says
 	within "frames lost" "$(field send '."frames-lost"')" 1 \
 		"$(field send .frames)"
-	# Of the pairs, which lie on one lane, those whose first came the first
-	# time: at the least MTU, in three frames, half.
+	# The pairs lie on one lane; those whose first page arrived the first
+	# time are half of them: at the least MTU, in three frames.
 	within copies "$(copies)" 64 "$(field send .ram.normal)"
 	nothing_left
 }
@@ -177,7 +177,7 @@ two_lanes()
 	nothing_left
 }
 
-# Where the image's pages are there before, they are copied another way.
+# Where the image's pages exist before, they are copied in another way.
 allocated()
 {
 	local -a receive_options=(--prealloc 80M)
@@ -227,7 +227,8 @@ process()
 	nothing_left
 }
 
-# What came before it broke off is compared by digest, copies as any page.
+# The data of the interrupted transfer is compared by digest, copies like other
+# pages.
 resumed()
 {
 	local -a receive_options=(--resume) options
@@ -252,7 +253,8 @@ resumed()
 	nothing_left
 }
 
-# peer_without COMMAND...: with a receiver behind $to that says no capability.
+# peer_without COMMAND...: with a receiver behind $to that announces no
+# capability.
 peer_without()
 {
 	local proxy to=$HOSTS_B4:17000

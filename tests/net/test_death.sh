@@ -5,16 +5,16 @@
 #   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
 #     dies                      is cut                      dies
 #
-# A transfer that is ended by force at some moment: the other side ends with
-# one line that says so, nothing stands under the final name, nothing is left
-# attached, and the same transfer then works.
+# A transfer is killed at some moment: the other end exits with one line that
+# states it, no file has the final name, no program is attached, and the same
+# transfer then works.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# again: the same transfer, undisturbed; what a dead receiver left is no
-# hindrance.  A receiver that lives still takes it.
+# again: the same transfer, undisturbed; leftovers of a dead receiver do not
+# hinder it.  A receiver that lives accepts it.
 again()
 {
 	is_gone "$receiver" && receive_begin receive --listen "$HOSTS_B4" \
@@ -26,8 +26,8 @@ again()
 	nothing_left
 }
 
-# receiver_ended EXIT: the receiver ends, so.  Before a transfer is opened, a
-# connection that goes away is nobody's: the receiver waits on for a sender.
+# receiver_ended EXIT: the receiver exits so.  Before OPEN a connection belongs
+# to no transfer: when it ends, the receiver keeps waiting for a sender.
 receiver_ended()
 {
 	if grep -q ' transfer ' receive.err; then
@@ -58,15 +58,15 @@ sender_killed()
 	again
 }
 
-# sessions: how many the pinned maps know.
+# sessions: prints the number of sessions in the pinned maps.
 sessions()
 {
 	bpftool -j map dump pinned \
 		"/sys/fs/bpf/pagetrim/$(dev_b)/pt_sessions" | jq length
 }
 
-# What a killed receiver leaves in pinned maps, the next one removes; the
-# interface goes on carrying other traffic in between.
+# The next receiver removes a killed receiver's entries from the pinned maps;
+# the interface carries other traffic in between.
 attached_killed()
 {
 	show hosts_up "$net" --mtu 9000
@@ -88,8 +88,8 @@ attached_killed()
 }
 
 # killed_any_moment WHO: kill -9 at ten moments from connecting to after commit.
-# Whatever the moment, what the other side says is what happened.  Who knows of a
-# commit waits the peer timeout for one who asks.
+# At each moment the other end reports the true result.  An end that knows of a
+# commit waits the peer timeout for a query.
 killed_any_moment()
 {
 	local pause who=$1 other pid other_pid
@@ -107,7 +107,7 @@ killed_any_moment()
 		sleep "$pause"
 		kill -KILL "$pid" 2>/dev/null || true
 		finish "$pid" 15
-		# A receiver that was never told of a transfer waits for one.
+		# A receiver that saw no OPEN keeps waiting for a transfer.
 		if [[ $who == sender ]] && ! grep -q ' transfer ' receive.err; then
 			kill -TERM "$receiver"
 		fi
@@ -124,7 +124,7 @@ killed_any_moment()
 	again
 }
 
-# The user's own wish: Ctrl-C or systemctl stop.
+# The user ends it: Ctrl-C or systemctl stop.
 told_to_end()
 {
 	local pid
@@ -188,7 +188,7 @@ link_blinks()
 	nothing_left
 }
 
-# A receiver that stands still for good: its kernel keeps the connection up.
+# A receiver that is stopped for good: its kernel keeps the connection up.
 receiver_stopped()
 {
 	local peer_timeout=2
@@ -217,7 +217,7 @@ source_cut_short()
 	again
 }
 
-# A stopped process goes on when the sender that stopped it is killed.
+# A stopped source process resumes when the sender that stopped it is killed.
 process_freed()
 {
 	local pid
@@ -282,7 +282,7 @@ disk_full()
 # data_placed: some of the image is in the partial file.
 data_placed() { [[ -e copy.partial && $(stat -c %b copy.partial) -gt 2000 ]]; }
 
-# A source that does not stand still is never committed, and the page is named.
+# A source that changes is never committed, and the error names the page.
 source_changes()
 {
 	show hosts_up "$net" --mtu 9000
@@ -297,7 +297,7 @@ source_changes()
 	nothing_left
 }
 
-# Without its program the receiver is deaf, and says so at once.
+# Without its program the receiver gets no frame, and reports that at once.
 detached_meanwhile()
 {
 	show hosts_up "$net" --mtu 9000
@@ -310,7 +310,7 @@ detached_meanwhile()
 	nothing_left
 }
 
-# In each state of the protocol: test_states.sh.  In the midst of the data:
+# test_states.sh kills in each state of the protocol; this one during the data.
 for moment in 1000000 6000000; do
 	case_run "death: receiver killed at $moment" receiver_killed "$moment"
 	case_run "death: sender killed at $moment" sender_killed "$moment"

@@ -6,14 +6,14 @@
 #                    other name, other MAC,  other name, other
 #                    other namespace, gone   namespace, gone
 #
-# Devices, addresses and routes that change under a transfer, or under a receiver
-# that waits for one: it goes on, or ends soon with a line that says why.
+# Devices, addresses and routes change during a transfer, or while a receiver
+# waits for one: it continues, or ends soon with a line that names the cause.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# as_it_was: the transfer that was under way goes through.
+# as_it_was: the transfer that was under way succeeds.
 as_it_was()
 {
 	[[ ! -S under-way ]] || go_on
@@ -23,7 +23,7 @@ as_it_was()
 	balanced
 }
 
-# all_addresses HOST NUMBER DEV: after the device was away.
+# all_addresses HOST NUMBER DEV: restores them after the device was away.
 all_addresses()
 {
 	on "$1" ip link set "$3" up
@@ -31,7 +31,7 @@ all_addresses()
 	on "$1" ip address replace "fd77::$2/64" dev "$3" nodad
 }
 
-# rename HOST NUMBER: its device is called otherwise from now on.
+# rename HOST NUMBER: gives its device another name.
 rename()
 {
 	local new
@@ -42,7 +42,7 @@ rename()
 	all_addresses "$1" "$2" "$new"
 }
 
-# leave HOST: its device goes to a namespace of its own.
+# leave HOST: moves its device to a namespace of its own.
 leave()
 {
 	hosts_netns_add "$net" c
@@ -50,7 +50,7 @@ leave()
 		"$(hosts_netns "$net" c)"
 }
 
-# leave_and_return HOST NUMBER: as it was, but for what hung on it.
+# leave_and_return HOST NUMBER: as before, but without what was attached to it.
 leave_and_return()
 {
 	local dev
@@ -63,7 +63,7 @@ leave_and_return()
 
 # ---- the receiver's device ----------------------------------------------------
 
-# no_program HOST: nothing of ours hangs on its device, which was renamed.
+# no_program HOST: its renamed device has no program of pagetrim.
 no_program()
 {
 	same "XDP program" "$(on "$1" ip -j link show \
@@ -102,8 +102,8 @@ receiver_loses()
 	ended receive "$receiver" 10 3 'removed, or moved to another network'
 }
 
-# The receiver looks at its device each second.  This one is removed between two
-# things that are looked at: a debugger stops it where it asks for its program.
+# The receiver checks its device each second.  This one is removed between two
+# checks: a debugger stops the receiver where it looks up its program.
 receiver_loses_at_a_look()
 {
 	local whole=$pagetrim pagetrim=$PWD/looking
@@ -125,7 +125,7 @@ receiver_loses_at_a_look()
 	grep -q 'Breakpoint 1, ' debugger.log || die "$(<debugger.log)"
 }
 
-# Refused where the device was, with the way out; detached where it is.
+# detach is refused at the old place, with a remedy; it works at the new place.
 attached_moved()
 {
 	show hosts_up "$net"
@@ -140,7 +140,7 @@ attached_moved()
 	[[ ! -e /sys/fs/bpf/pagetrim/$(dev_b) ]] || die "pins are left"
 }
 
-# refused HOST WORD COMMAND: of the device of host b, with exit 3.
+# refused HOST WORD COMMAND: fails for the device of host b, with exit 3.
 refused()
 {
 	local status=0
@@ -162,8 +162,8 @@ attached_gone()
 	refused b 'no such device' detach
 }
 
-# Each with a /run of its own: the second is told what it can be told, and the
-# first one's session goes on.
+# Each receiver has its own /run: the second reports the facts it can see, and
+# the first one's session continues.
 two_containers()
 {
 	local first
@@ -175,7 +175,8 @@ two_containers()
 	receive_in_container other --listen "$HOSTS_B4:7472" --out other.copy
 	ended other "$receiver" 20 3 'queue 0.*busy.*a /run of its own'
 	! is_gone "$first" || die "the first one ended: $(<receive.err)"
-	# Nor does stats there take a queue for free that it sees no lease of.
+	# stats there does not report a queue as free because its lease is
+	# invisible.
 	# shellcheck disable=SC2016 # the inner shell's
 	on b unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' - \
 		"$pagetrim" stats --dev "$(dev_b)" >seen
@@ -186,7 +187,7 @@ two_containers()
 		--json --dev "$(dev_b)" | jq -c .sockets)" '[0]'
 	receiver=$first
 	as_it_was
-	# Whose lease it cannot see, it passes over.
+	# It skips a queue whose lease it cannot see.
 	receive_begin receive --listen "$HOSTS_B4" --out one.copy
 	first=$receiver
 	receive_in_container other --listen "$HOSTS_B4:7472" --out other.copy \
@@ -217,7 +218,7 @@ receive_in_container()
 	receiver=$!
 }
 
-# Its sender is told, where it still can be.
+# Its sender is told, where it is still reachable.
 receiver_loses_meanwhile()
 {
 	local peer_timeout=3
@@ -251,12 +252,12 @@ sender_loses()
 	returned) leave_and_return a 1 ;;
 	esac
 	ended send "$sender" 15 3 'removed, or moved to another network'
-	# With one end of a veth pair the other goes.
+	# When one end of a veth pair goes, so does the other.
 	ended receive "$receiver" 20 "$([[ $1 == removed ]] && echo 3 || echo 4)"
 	nothing_committed
 }
 
-# only_from MAC: the hub's port of host a takes frames of this sender alone.
+# only_from MAC: the hub's port of host a accepts only frames of this sender.
 only_from()
 {
 	local port
@@ -266,8 +267,8 @@ only_from()
 	on w bridge fdb replace "$1" dev "$port" master static
 }
 
-# A bond that fails over, or somebody who sets another address: the switch lets
-# only the present one in.
+# A bond fails over, or an administrator sets another address: the switch
+# accepts only the present one.
 sender_mac()
 {
 	show hosts_up "$net" --hub
@@ -291,7 +292,7 @@ next_hop_mac()
 
 sender_address_leaves()
 {
-	local peer_timeout=10	# twice what it has to come back
+	local peer_timeout=10	# twice the time in which it must come back
 
 	show hosts_up "$net" --mtu 9000
 	under_way 2000000
@@ -301,7 +302,7 @@ sender_address_leaves()
 	nothing_committed
 }
 
-# It comes back before anybody is missed.
+# It comes back before the receiver is declared lost.
 sender_address_returns()
 {
 	show hosts_up "$net" --mtu 9000
@@ -312,8 +313,8 @@ sender_address_returns()
 	as_it_was
 }
 
-# The route goes by another device: told at once, and named when it is found to
-# have cost us the receiver.
+# The route changes to another device: this is reported at once, and named as
+# the cause when the receiver is lost.
 route_moves()
 {
 	local peer_timeout=3 other
@@ -347,7 +348,7 @@ route_moves_and_returns()
 
 # ---- unusual ones ---------------------------------------------------------------
 
-# A device on top of another, and an address that means nothing without it.
+# A device on top of another, and an address that has no meaning without it.
 macvlan_link_local()
 {
 	local host upper address
@@ -369,9 +370,9 @@ macvlan_link_local()
 	as_it_was
 }
 
-# detour FAMILY ADDRESS: two cables, and the sender's frames go by the one to
-# another device of host b than the address is on, as those do where another card
-# answered ARP for it.  Both ends are told which, and what helps helps.
+# detour FAMILY ADDRESS: two cables; the sender's frames arrive on another
+# device of host b than the one with the address, as when another card answered
+# ARP for it.  Both ends report the cause and a remedy, and the remedy works.
 detour()
 {
 	local host other to=$2

@@ -5,8 +5,8 @@
 #   pagetrim doctor -- ptNAMEa =============== ptNAMEb -- pagetrim doctor
 #              --to b      something is wrong somewhere
 #
-# Each finding that can be made to happen between two hosts, its severity, and
-# the exit code; and that the looking leaves everything as it was.
+# Each finding that two hosts can reproduce, its severity, and the exit code;
+# and doctor leaves everything unchanged.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -14,8 +14,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 wrap=()	# what pagetrim is run by
 
-# doctor HOST EXIT [OPTION...]: it ends so, at once, and says nothing on stderr;
-# out.json gets the findings.
+# doctor HOST EXIT [OPTION...]: it exits so, at once, with empty stderr; its
+# findings go to out.json.
 doctor()
 {
 	local host=$1 want=$2
@@ -52,13 +52,13 @@ remedy()
 		die "no remedy of $1 with '$2'"
 }
 
-# kernel_has MAJOR.MINOR: it is that, or newer.
+# kernel_has MAJOR.MINOR: the kernel is that version or newer.
 kernel_has()
 {
 	[[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n1) == "$1" ]]
 }
 
-# state: all that could be changed or left, of both hosts.
+# state: prints all that doctor could change or leave, of both hosts.
 state()
 {
 	local host dev
@@ -72,7 +72,7 @@ state()
 		hosts_run "$net" "$host" bpftool -j net show dev "$dev"
 		hosts_run "$net" "$host" ip route show table all
 	done
-	# Other tests may run; ours are of our devices and their namespaces.
+	# Other tests may run; only this test's devices and namespaces count.
 	find /sys/fs/bpf/pagetrim -maxdepth 1 -name "pt$net*" 2>/dev/null ||
 		true
 	for host in a b; do
@@ -81,8 +81,8 @@ state()
 	done
 }
 
-# up OPTION...: hosts whose devices have said to the kernel that they are up, which
-# takes a moment: what is there before is to be there after.
+# up OPTION...: hosts whose devices have reported to the kernel that they are
+# up, which takes a moment: the state before and after is compared.
 up()
 {
 	show hosts_up "$net" "$@"
@@ -100,7 +100,7 @@ links_are_up()
 	done
 }
 
-# leases_of_us: queues that a doctor took, or left.
+# leases_of_us: prints the queues that a doctor took, or left.
 leases_of_us() { grep -l ' doctor$' /run/pagetrim/*-q* 2>/dev/null || true; }
 
 # ---- nothing wrong, nothing changed -----------------------------------------
@@ -138,7 +138,7 @@ fine()
 	nothing_left
 }
 
-# For people: a line each, aligned.
+# For people: one line each, aligned.
 text()
 {
 	show hosts_up "$net" --mtu 9000 --queues 2
@@ -239,7 +239,7 @@ offload()
 	doctor b "$3"
 	found offload "$2" "$1" "\"$1\""
 	remedy offload "ethtool -K $(dev_b) $1 off"
-	# For one who sends it is no more than a note.
+	# For a sender it is no more than a note.
 	doctor b 1 --to "$HOSTS_A4"	# nothing listens there
 	found offload info "$1"
 }
@@ -294,7 +294,7 @@ queues_taken()
 	nothing_left
 }
 
-# A program that knows no leases: the test wire.
+# A program without leases: the test wire.
 queue_taken_by_another()
 {
 	show hosts_up "$net" --wire
@@ -315,7 +315,7 @@ queue_taken_by_another()
 
 # ---- other programs ---------------------------------------------------------
 
-# The wire's program stands for somebody else's.
+# The wire's program represents a foreign one.
 foreign()
 {
 	local pin=/sys/fs/bpf/pt$net-other mode
@@ -329,11 +329,12 @@ foreign()
 		doctor b 3
 		found xdp-program error "wire_rx"
 		found socket ok '' 0
-		# It was not tried to attach there.
+		# doctor did not try to attach there.
 		jq -e 'all(.id != "xdp-mode" or .severity != "error")' \
 			out.json >/dev/null || die "tried to attach"
 		remedy xdp-program "^use another device"
-		# It lets nothing pass, and no answer to a connection.
+		# The program passes no frame, not even the answer to a
+		# connection.
 		doctor b 4 --to "$HOSTS_A4"
 		found xdp-program info wire_rx
 		same "the hosts' state" "$(diff before <(state))" ''
@@ -360,7 +361,8 @@ attached()
 	nothing_left
 }
 
-# The device went, and one of the same name came; the pins are of the first.
+# The device was removed, and another has its name; the pins belong to the
+# first.
 leftover()
 {
 	local pins
@@ -406,7 +408,7 @@ unprivileged()
 	doctor b 3 --to "$HOSTS_A4"
 	found path-mtu info 'not measured.*CAP_NET_RAW'
 	found receiver warning 'nothing listens'
-	# What ping may do, it may, too.
+	# The same privilege that ping uses is enough.
 	hosts_run "$net" b sysctl -qw net.ipv4.ping_group_range='0 65534'
 	doctor b 3 --to "$HOSTS_A4"
 	found path-mtu ok '' 1500
@@ -450,7 +452,7 @@ bpffs_hidden()
 
 # ---- the way ----------------------------------------------------------------
 
-# to_receiver ADDRESS: all is well, and looking takes nothing from the receiver.
+# to_receiver ADDRESS: all is well, and doctor leaves the receiver undisturbed.
 to_receiver()
 {
 	up --mtu 9000 --queues 2
@@ -505,7 +507,7 @@ other_route()
 	remedy route "--dev $(dev_a)"
 }
 
-# between MTU: a router in host w, of whose two links that to b has this MTU.
+# between MTU: a router in host w, whose link to b has this MTU.
 #
 #   a ptNAMEa ==== ptNAMEx w ptNAMEy ==== ptNAMEb b
 between()
@@ -535,7 +537,7 @@ between()
 	on b ip route add default via fd78::3
 }
 
-# path_smaller: a router says so, in both families.
+# path_smaller: a router reports it, in both families.
 path_smaller()
 {
 	between 1400
@@ -554,7 +556,7 @@ path_too_small()
 	found path-mtu error '1280 are needed' 1100
 }
 
-# A link layer that takes less than its ends think says nothing.
+# A link layer that carries less than its ends' MTU drops silently.
 path_hole()
 {
 	local value family=$1

@@ -5,8 +5,8 @@
 #      \___________|__________________|_______________|______________/
 #                         say the same, both ways
 #
-# Options with what they take, their ranges and defaults; commands; exit codes;
-# JSON keys of real runs; counters and ledger with their meanings.
+# Options with their values, ranges and defaults; commands; exit codes; JSON
+# keys of real runs; counters and ledger with their meanings.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -22,7 +22,7 @@ mapfile -t commands < <(sed -nE 's/^\tX\(([a-z]+), ".*/\1/p' \
 
 page() { echo "$man/pagetrim${1:+-$1}.8"; }
 
-# section PAGE TITLE: its lines, up to the next of its rank.
+# section PAGE TITLE: prints its lines, up to the next section of its rank.
 section()
 {
 	local lines
@@ -33,7 +33,7 @@ section()
 	echo "$lines"
 }
 
-# first_part: of a section on stdin, what stands before its first subsection.
+# first_part: prints the part of a section on stdin before its first subsection.
 first_part() { sed '/^\.Ss /,$d'; }
 
 help_options()
@@ -42,15 +42,15 @@ help_options()
 		's/^(      |  -h, )(--[a-z-]+(\[=[A-Z]+\]| [A-Z][][A-Z:]*)?)( .*)?$/\2/p'
 }
 
-# As the reader sees them: `.It Fl -to Ar HOST Ns Op : Ns Ar PORT` is
-# `--to HOST[:PORT]`.
+# The options as the reader sees them: `.It Fl -to Ar HOST Ns Op : Ns Ar PORT`
+# is `--to HOST[:PORT]`.
 page_options()
 {
 	section "$1" OPTIONS | sed -nE 's/^\.It Fl (h , )?-/--/p' |
 		sed -E 's/ Ns Op ([:=]) Ns Ar ([A-Z]+)/[\1\2]/; s/ Ar / /'
 }
 
-# What completion offers after a line such as `pagetrim COMMAND -`, called as
+# The offers of completion after a line such as `pagetrim COMMAND -`, called as
 # bash would.
 completed()
 {
@@ -60,8 +60,8 @@ completed()
 	printf '%s\n' "${COMPREPLY[@]}"
 }
 
-# facts: of options and what is said about them, from `--OPTION TEXT...` lines
-# on stdin, their ranges and default numbers.
+# facts: prints ranges and default numbers of options, from `--OPTION TEXT...`
+# lines on stdin.
 facts()
 {
 	awk '{
@@ -73,7 +73,7 @@ facts()
 	}' | sort
 }
 
-# numbers: the same, every number that is there.
+# numbers: the same, with every number.
 numbers()
 {
 	awk '{
@@ -86,7 +86,7 @@ numbers()
 	}' | sort -u
 }
 
-# One line an option: `--OPTION TEXT...`.
+# One line per option: `--OPTION TEXT...`.
 help_texts()
 {
 	"$pagetrim" "$1" --help | awk '
@@ -117,22 +117,22 @@ help_exits()
 
 page_exits() { section "$1" "EXIT STATUS" | sed -nE 's/^\.It ([0-9])$/\1/p'; }
 
-# items: `NAME MEANING` of a list on stdin, the meaning up to its first full
-# stop.
+# items: prints `NAME MEANING` of a list on stdin, the meaning up to its first
+# full stop.
 items()
 {
 	awk '/^\.It Va / { name = $3; want = 1; next }
 	     want { sub(/\.$/, ""); print name, $0; want = 0 }'
 }
 
-# page_keys PAGE SECTION: the keys that it documents.
+# page_keys PAGE SECTION: prints the keys that it documents.
 page_keys()
 {
 	section "$1" "$2" | sed -nE 's/^\.It Va //p' | sed 's/ , /\n/g' |
 		sort -u
 }
 
-# keys FILE...: the keys of JSON objects, as the pages write them.
+# keys FILE...: prints the keys of JSON objects, as the pages write them.
 keys()
 {
 	jq -r 'paths | map(strings) | select(length > 0) | join(".")' "$@" |
@@ -248,7 +248,7 @@ same_exits()
 	done
 }
 
-# Examples start as they stand: none lacks keys, and --insecure is no example.
+# Examples work as printed: none lacks keys, and none has --insecure.
 examples_are_safe()
 {
 	local example examples
@@ -267,7 +267,7 @@ examples_are_safe()
 	done <<<"$examples"
 }
 
-# said STATUS COMMAND...: pagetrim ends so; fills out and err.
+# said STATUS COMMAND...: pagetrim exits so; fills out and err.
 said()
 {
 	local want=$1 status=0
@@ -290,8 +290,8 @@ help_is_asked_for()
 	done
 }
 
-# complains COMMAND WORD ARGUMENT...: wrong usage is two lines, one with WORD,
-# one that tells where to find help.
+# complains COMMAND WORD ARGUMENT...: wrong usage gives two lines, one with
+# WORD, one with a reference to help.
 complains()
 {
 	local -a lines
@@ -344,7 +344,7 @@ pages_are_clean()
 		grep -qxF ".Dt $(basename "${page%.8}" | tr '[:lower:]' \
 			'[:upper:]') 8" "$page" || die "$page: its title is not its name"
 	done
-	# A page refers to pages that are there.
+	# A page refers to pages that exist.
 	while read -r page; do
 		[[ -e $man/$page.8 ]] || die "no page $page"
 	done < <(sed -nE 's/^\.Xr (pagetrim[a-z-]*) 8.*/\1/p' "$man"/*.8 | sort -u)
@@ -381,8 +381,8 @@ doctor_keys()
 		"$(printf '%s\n' "${ids[@]}")" "$(page_keys doctor FINDINGS)"
 }
 
-# same_stages RUN LIST: the stages of a command's list, its page and its JSON,
-# with their meanings.
+# same_stages RUN LIST: the stages of a command's list, its page and its JSON
+# are the same, with their meanings.
 same_stages()
 {
 	local want
@@ -398,8 +398,8 @@ same_stages()
 		"$(jq -r '.profile.stages[] | keys[]' "$1.json" | sort -u)"
 }
 
-# One that is committed, one that is given up while it runs, one that never
-# connects.  `ledger` has its own section.
+# One that is committed, one that is cancelled while it runs, one that never
+# connects. `ledger` has its own section.
 transfer_keys()
 {
 	local ledger
@@ -449,7 +449,7 @@ has_session()
 		jq -e '.sessions[0].pid' >/dev/null
 }
 
-# What stats says while a transfer runs, of a device with the program attached.
+# The output of stats during a transfer, for a device with the program attached.
 stats_keys()
 {
 	local counter_names rows pinned prefix
@@ -482,7 +482,7 @@ stats_keys()
 	# Meanings, too, in the order of the text.
 	same "rows of stats, and its page" "$(sed -nE \
 		's/^([a-z_]+) +[0-9 ]+  (.*)$/\1 \2/p' stats.text)" "$rows"
-	# And as bpftool prints them.
+	# The names equal those of bpftool.
 	same "fields by bpftool, and its page" "$(bpftool -j map lookup pinned \
 		"$pinned/pt_queue_counters" key 0 0 0 0 | jq -r \
 		'(.formatted // .).values[0].value | keys_unsorted[]')" \

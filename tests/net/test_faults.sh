@@ -9,8 +9,8 @@
 #                            silent, counts
 #
 # Whatever the network does to frames, the memory arrives bit for bit, and the
-# ledger's missing and duplicate are exactly what the wire did; or the transfer
-# ends in time with the error that its row names.
+# ledger's missing and duplicate equal the wire's counts; or the transfer ends
+# in time with the error that its row names.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -18,7 +18,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mtu=9000 queues=2
 
-# through WIRE-OPTION...: a transfer through a wire that does so.  $mtu,
+# through WIRE-OPTION...: a transfer through a wire with these options. $mtu,
 # $queues, $ADDR, and $send_options, an array, may be set.
 through()
 {
@@ -34,8 +34,8 @@ through()
 send_options=()
 
 # disturbed FACTS WIRE-OPTION...: as through; and each of the facts is above 0,
-# so that the case cannot pass because nothing happened: wire.FIELD of what the
-# wire did, ledger.FIELD of what the receiver counted, or send.FIELD.
+# so that the case cannot pass without a fault: wire.FIELD of the wire's counts,
+# ledger.FIELD of the receiver's, or send.FIELD.
 disturbed()
 {
 	local fact cnt facts=$1
@@ -58,7 +58,7 @@ clean()
 	no_loss
 }
 
-# flipped PART: a bit of that part, in one of 20 frames.
+# flipped PART: flips a bit of that part, in one of 20 frames.
 flipped()
 {
 	local flips
@@ -84,8 +84,8 @@ unsealed()
 	"$@"
 }
 
-# A path that silently eats frames above 1514 bytes, between devices of MTU
-# 9000: found out by probes, before data flows.
+# A path that silently drops frames above 1514 bytes, between devices of MTU
+# 9000: probes find that before data flows.
 narrow_path()
 {
 	disturbed wire.eaten --eat-above 1514

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# A machine on which nothing has mounted /sys/fs/bpf, as one without systemd:
-# a mount namespace that lacks it.  Each script that pins mounts it, before it
-# builds or boots anything.  And what Debian's releases name and do differently.
+# A machine without a mounted /sys/fs/bpf, as without systemd: a mount namespace
+# that lacks it.  Each script that pins mounts it, before it builds or boots.
+# Other cases cover the differences between Debian's releases.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# bare COMMAND...: run it where no BPF file system is mounted.
+# bare COMMAND...: runs it where no BPF file system is mounted.
 bare()
 {
 	# shellcheck disable=SC2016 # the inner shell's
@@ -23,7 +23,7 @@ bare()
 bpffs_is() { [[ $(stat -f -c %t /sys/fs/bpf) == cafe4a11 ]]; }
 
 # mounts_first SCRIPT ARG...: when it first calls make, which here ends it, a
-# BPF file system is there.
+# BPF file system is mounted.
 mounts_first()
 {
 	mkdir bin
@@ -89,7 +89,7 @@ attach_says()
 	nothing_attached
 }
 
-# expired_certificates: made by whatever OpenSSL is here, and past their time.
+# expired_certificates: made by this host's OpenSSL, with an end in the past.
 expired_certificates()
 {
 	local name

@@ -3,8 +3,8 @@
 #
 #   |  8 MiB full  | 2 MiB half | 2 MiB full | 1 MiB zero | 2 MiB half |
 #
-# Memory in which trimming pays, and does not: what is searched for zero blocks,
-# what is not, and that the counts of it are those of what was sent.
+# Memory in which trimming pays, and does not: which pages are searched for zero
+# blocks, which are not, and that these counts agree with the frames.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -31,8 +31,8 @@ memory()
 	echo "$tmp/memory"
 }
 
-# adds_up: every page with data was searched or was not, and every block of
-# them was sent or is counted as left out.
+# adds_up: every page with data was searched or was not, and every block of them
+# was sent or is counted as trimmed.
 adds_up()
 {
 	jq . send.json >&2
@@ -49,11 +49,11 @@ searches_where_it_pays()
 	on_time transfer "$(memory)" --queues "$1" "${@:2}"
 	adds_up
 	same pages "$(field send .ram.normal)" $((full + half))
-	# At least three of four of the pages that have no zero block are spared
+	# At least three of four of the pages without a zero block are skipped
 	# once a lane has seen 512 of them.
 	within unsearched "$(field send '.governor."pages-unsearched"')" \
 		$(((full - 512 * $1) * 3 / 4)) $((full + 128 * $1))
-	# and of the halves, those between two looks are lost.
+	# and of the halves, only those between two samples are lost.
 	within "blocks saved" "$(field send '.governor."blocks-saved"')" \
 		$((half * 32 * 3 / 4)) $((half * 32))
 }

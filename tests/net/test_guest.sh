@@ -5,9 +5,9 @@
 #   QEMU, stopped; its RAM file
 #   pagetrim send -- ptNAMEa ===== (wire) ===== ptNAMEb -- pagetrim receive
 #
-# A real guest's memory arrives bit for bit (cmp, which SHA-256 cannot beat) at
-# every MTU, number of queues and loss; what the wire dropped is what the ledger misses; inspect
-# predicts what send sends; and the guest runs on from its copy.
+# A real guest's memory arrives bit for bit (by cmp) at every MTU, number of
+# queues and loss; the ledger misses exactly the frames that the wire dropped;
+# inspect predicts the bytes of send; and the guest resumes from its copy.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -81,7 +81,7 @@ predicted()
 }
 
 # runs_on: the copy, with the device state that came with it, is a guest that
-# goes on working.
+# continues to work.
 runs_on()
 {
 	local copy=/dev/shm/pagetrim-$net

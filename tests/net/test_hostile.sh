@@ -7,9 +7,9 @@
 #                                 ptNAMEc -- attack, strangers.py, capture.py
 #                                host c
 #
-# A third host on the network hears all and says what it likes.  Transfers
-# finish, what arrives is the image, every hostile frame is in the counter where
-# it belongs, and neither memory nor connections grow.
+# A third host on the network hears all frames and sends any.  Transfers finish,
+# the image arrives, every hostile frame is in its counter, and neither memory
+# nor connections grow.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -17,8 +17,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 attack=$build/tests/net/attack
 
-# attack_begin OPTION...: start it in host c, and return when it listens.  Sets
-# attacker; its counts go to attack.json.
+# attack_begin OPTION...: starts it in host c, and returns when it listens.
+# Sets attacker; its counts go to attack.json.
 attack_begin()
 {
 	local dev
@@ -31,20 +31,20 @@ attack_begin()
 	wait_until 10 grep -q '^attack: ready' attack.err
 }
 
-# look: what the program on b counted by now, for seen.
+# look: stores the present counts of the program on b, for seen.
 look()
 {
 	hosts_run "$net" b "$pagetrim" stats --json --dev "$(dev_b)" \
 		>stats.json
 }
 
-# seen COUNTER: all queues together.
+# seen COUNTER: prints its sum over all queues.
 seen()
 {
 	jq "[.queues[].$1] | add" stats.json
 }
 
-# link HOST DEV JQ-PATH: of its counters.
+# link HOST DEV JQ-PATH: prints one of its counters.
 link()
 {
 	hosts_run "$net" "$1" ip -s -j link show "$(hosts_dev "$net" "$2")" |
@@ -52,7 +52,7 @@ link()
 }
 
 # exactly_counted: each verdict that no honest frame gets was given as often as
-# frames were sent that deserve it; what the agent was to count, it counted.
+# frames were sent that deserve it; the agent's counts agree, too.
 exactly_counted()
 {
 	local name
@@ -76,7 +76,7 @@ exactly_counted()
 		    $(field attack .counted.probes)))"
 }
 
-# every_kind: none was sent less than so often.
+# every_kind: at least so many frames of each kind were sent.
 every_kind()
 {
 	jq -e --argjson least "$1" 'all(.kinds[]; . >= $least)' \
@@ -92,7 +92,7 @@ hub_up()
 	wait_until 10 is_quiet
 }
 
-# is_quiet: no frame is under way; what went by unseen is known.
+# is_quiet: no frame is in flight; the uncounted frames are known.
 is_quiet()
 {
 	local before
@@ -102,8 +102,8 @@ is_quiet()
 	[[ $(($(link a a tx.packets) + $(link c c tx.packets))) -eq $before ]]
 }
 
-# difference: what a and c sent, less what b's program saw and the hub had no
-# room for, less what went by before the program was there.
+# difference: frames that a and c sent, less those that b's program saw, that
+# the hub dropped, and that passed before the program was attached.
 difference()
 {
 	look
@@ -129,8 +129,8 @@ attacked_end()
 	balanced
 }
 
-# all_kinds MTU COUNT: frames of each kind, slowly enough that none is lost, all
-# of them while the transfer runs, which goes on faster then.
+# all_kinds MTU COUNT: sends frames of each kind, slowly enough that none is
+# lost, all of them during the transfer, which then gets faster.
 all_kinds()
 {
 	hub_up "$1"
@@ -144,8 +144,8 @@ all_kinds()
 	exactly_counted
 }
 
-# conserved: what a and c sent, b's program saw or the hub had no room for; and
-# what the program saw has a verdict.
+# conserved: each frame of a and c was seen by b's program or dropped by the
+# hub; and each seen frame has a verdict.
 conserved()
 {
 	wait_until 10 is_conserved
@@ -162,8 +162,8 @@ is_conserved()
 	[[ $left -eq 0 ]]
 }
 
-# flooded NAME OPTION...: at full rate, as long as the transfer takes.  Says
-# how long that is without.
+# flooded NAME OPTION...: at full rate, as long as the transfer takes.  Prints
+# the time without the flood.
 flooded()
 {
 	local image=$tmp/dense calm
@@ -189,7 +189,7 @@ flooded()
 	slowdown "$calm"
 }
 
-# slowdown CALM: for people; a number that no test can promise.
+# slowdown CALM: prints a number for people; no test can promise it.
 slowdown()
 {
 	jq -rn --argjson calm "$1" --slurpfile send send.json \
@@ -198,8 +198,8 @@ slowdown()
 		"\($ms / $calm * 10 | round / 10) times as long as without"'
 }
 
-# led_astray: replays on another queue than the lane's must not make the two
-# look for a new way for ever.
+# led_astray: replays on another queue than the lane's must not make both ends
+# probe for ever.
 led_astray()
 {
 	show hosts_up "$net" --hub --mtu 9000 --queues 2
@@ -231,9 +231,9 @@ strangers_begin()
 	wait_until 30 grep -q 'all here' strangers.err
 }
 
-# strangers_bounded: they came and were turned away, and the receiver had at
-# most 1024 of them at once, 64 KiB for each, 128 sessions, and a listener; and
-# its log has ten lines a second about them.
+# strangers_bounded: strangers were turned away, and the receiver had at most
+# 1024 of them at once, 64 KiB for each, 128 sessions, and a listener; and its
+# log has ten lines a second about them.
 strangers_bounded()
 {
 	local lines
@@ -249,11 +249,12 @@ strangers_bounded()
 		strangers.json >/dev/null || die "memory: $(<strangers.json)"
 	lines=$(grep -c 'turned away' receive.err)
 	echo "# lines about them: $lines" >&2
-	# Seconds of the log are not ours: there may be two more than passed.
+	# The log's seconds begin at other times: there may be two more than
+	# passed.
 	((lines <= 11 * (SECONDS - since + 2))) || die "$lines lines of log"
 }
 
-# besieged IMAGE: strangers first, then the sender comes.
+# besieged IMAGE: strangers connect first, then the sender.
 besieged()
 {
 	show hosts_up "$net" --hub --mtu 9000
@@ -267,8 +268,8 @@ besieged()
 	balanced
 }
 
-# joined: without keys strangers get as far as HELLO; the transfer that runs
-# minds none of them.
+# joined: without keys strangers get as far as HELLO; they do not disturb the
+# transfer.
 joined()
 {
 	show hosts_up "$net" --hub --mtu 9000
@@ -282,7 +283,8 @@ joined()
 	balanced
 }
 
-# captured FOUND: what the hub carried has all of the memory's blocks, or none.
+# captured FOUND: the captured frames contain all of the memory's blocks, or
+# none.
 captured()
 {
 	local dev found has words key

@@ -4,8 +4,8 @@
 #   host a                                          host b
 #   send-my-memory -- ptNAMEa ============ ptNAMEb -- receive-into-my-memory
 #
-# Programs that are built against what `make install` installs, and nothing else
-# of this repository: the examples, and tests/lib/embedder.c.
+# Programs that are built only against the files of `make install`: the
+# examples, and tests/lib/embedder.c.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -15,7 +15,7 @@ key=$tmp/keys.psk
 installed=$tmp/installed
 export LD_LIBRARY_PATH=$installed/usr/lib
 
-# built PROGRAM SOURCE [FLAG...]: by pkg-config.
+# built PROGRAM SOURCE [FLAG...]: builds it by pkg-config.
 built()
 {
 	local program=$1 source=$2 flags

@@ -6,14 +6,14 @@
 #     is stopped,             falls silent,                  is stopped, loses
 #     has another clock       eats large frames              its XDP program
 #
-# Things that happen in the midst of a transfer.  It survives, and the ledgers
-# balance; or both ends say in time what it was.
+# Disturbances during a transfer.  It survives, and the ledgers balance; or both
+# ends report the cause in time.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# survived: the transfer ends well all the same.
+# survived: the transfer succeeds all the same.
 survived()
 {
 	[[ ! -S under-way ]] || go_on
@@ -23,7 +23,7 @@ survived()
 	balanced
 }
 
-# both_end EXIT WORD: each says so within seconds, and the next one works.
+# both_end EXIT WORD: each reports it within seconds, and the next one works.
 both_end()
 {
 	go_on
@@ -45,7 +45,7 @@ wire_end()
 	nothing_left
 }
 
-# Nothing passes for 5 s, TCP neither.
+# No packet passes for 5 s, TCP included.
 silence_survived()
 {
 	wire_begin --silence-after 500 --silence-ms 5000
@@ -66,7 +66,7 @@ silence_too_long()
 	nothing_left
 }
 
-# The path takes frames of 1514 bytes at most, all of a sudden.
+# The path suddenly carries only frames up to 1514 bytes.
 path_narrows()
 {
 	wire_begin --eat-above 1514 --eat-after 500
@@ -77,7 +77,7 @@ path_narrows()
 		"$(field send '.lanes[0]."frame-bytes"')" 1294 1514
 }
 
-# The same, but a device says so.
+# The same, but a device reports it.
 device_narrows()
 {
 	show hosts_up "$net" --mtu 9000
@@ -90,7 +90,7 @@ device_narrows()
 		"$(field send '.lanes[0]."frame-bytes"')" 1294 1514
 }
 
-# stopped AGENT SECONDS: it does nothing for as long.
+# stopped AGENT SECONDS: it is stopped for so long.
 stopped()
 {
 	show kill -STOP "${!1}"
@@ -107,14 +107,14 @@ stopped_and_survived()
 	nothing_left
 }
 
-# The agent's own clock jumps by more than its peer timeout, as that of a
-# suspended machine.  Its peer is patient; it was not the peer that was silent.
+# The agent's own clock jumps by more than its peer timeout, like that of a
+# suspended machine.  Its peer waits; the peer was not silent.
 jumped()
 {
 	local jumping=$1
 	local -A timeout=([sender]=20 [receiver]=20)
 
-	timeout[$jumping]=1	# less than it is stopped
+	timeout[$jumping]=1	# less than the time it is stopped
 	show hosts_up "$net" --mtu 9000
 	peer_timeout=${timeout[receiver]} under_way 5000000 \
 		--peer-timeout "${timeout[sender]}" "$(image even)"
@@ -144,7 +144,7 @@ years_apart()
 	nothing_left
 }
 
-# received_packets: what came to host b so far, as its device counts.
+# received_packets: prints host b's received packets so far, by its device.
 received_packets()
 {
 	# shellcheck disable=SC2016 # awk's
@@ -154,9 +154,9 @@ received_packets()
 
 has_received() { [[ $(received_packets) -ge $1 ]]; }
 
-# Every frame 8 times, on a long way, and nobody reads them for a while: what is on
-# the way already is more than the ring has room for.  What the socket drops is in
-# the ledger.
+# Every frame is duplicated 8 times, on a long path, and the receiver is stopped
+# for a while: the frames in flight exceed the ring.  The ledger counts the
+# frames that the socket drops.
 starved()
 {
 	local received
@@ -190,7 +190,7 @@ link_down_and_up()
 	nothing_left
 }
 
-# The sink's disk fills up; when there is room again, --resume goes on there.
+# The sink's disk fills up; when space is free again, --resume continues there.
 disk_full()
 {
 	local out=$PWD/small/copy
@@ -216,13 +216,13 @@ disk_full()
 	within "pages that were held" "$(field send '."held-pages"')" 500 2048
 }
 
-# program_id: of the XDP program on host b's device.
+# program_id: prints the id of the XDP program on host b's device.
 program_id()
 {
 	hosts_run "$net" b ip -j link show "$(dev_b)" | jq '.[0].xdp.prog.id'
 }
 
-# program_detach: by the link that holds it there, as root can.
+# program_detach: detaches it by its link, as root can.
 program_detach()
 {
 	local link
@@ -233,9 +233,9 @@ program_detach()
 	same "the program on the device" "$(program_id)" null
 }
 
-# Somebody takes the receiver's program off its device, and may put another in
-# its place: one that drops all, TCP too.
-# Not by ip(8): that leaves folders in the BPF file system for ever.
+# Another process detaches the receiver's program, and may attach one that drops
+# all packets, TCP too.  The test does not use ip(8), which leaves folders in
+# the BPF file system for ever.
 detached()
 {
 	local pin=/sys/fs/bpf/pt$net-other
@@ -255,7 +255,7 @@ detached()
 	nothing_left
 }
 
-# No frame comes any more, but the control connection lives.
+# No frame arrives any more, but the control channel lives.
 data_cut()
 {
 	local peer_timeout=2
@@ -267,8 +267,8 @@ data_cut()
 	nothing_left
 }
 
-# The real clock may jump as it likes: it stamps log lines, nothing else.  (To
-# set it would set that of the whole machine.)
+# The real clock may jump: it only stamps log lines.  (The test cannot set it,
+# since it is the whole machine's.)
 real_clock_unused()
 {
 	local -a users

@@ -5,9 +5,9 @@
 #   pretender.py sender -- ptNAMEa === ptNAMEb -- pagetrim receive --serve
 #   pagetrim send ------------------------------- pretender.py receiver
 #
-# Peers that answer every PING and do not go on.  Each is ended at its deadline,
-# which is three times --peer-timeout, and told which; what it held is free then.
-# (What waits for storage is in test_storage.sh.)
+# Peers that answer every PING but make no progress.  Each is ended at its
+# deadline, which is three times --peer-timeout, and gets the cause; its
+# resources are free then.  (test_storage.sh covers waits for storage.)
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -26,8 +26,8 @@ serve()
 		--peer-timeout "$timeout_s"
 }
 
-# told WHICH WORD MOST_S [LEAST_S]: what it heard, not before its deadline, nor much
-# later.
+# told WHICH WORD MOST_S [LEAST_S]: its last message has WORD, and came neither
+# before its deadline nor much later.
 told()
 {
 	local file=told-$1 after least=${4:-$((deadline_s - 1))}
@@ -38,7 +38,7 @@ told()
 	within "seconds of $1" "$after" "$least" "$(($3 * patience))"
 }
 
-# A memory arrives while others pretend, and when all are gone.
+# A memory arrives beside simulated peers, and when all are gone.
 honest()
 {
 	send_begin send --to "$addr" --name "$1" --peer-timeout 5 \
@@ -47,7 +47,7 @@ honest()
 	same_file "$(image small)" "out/$1"
 }
 
-# Senders, one for each state in which something is due; all at once.
+# Senders, one for each state with a deadline; all at once.
 senders_that_pretend()
 {
 	local stop i=0 stops=(OPEN SEGMENT slow data VERIFY COMMIT BYE)
@@ -77,7 +77,7 @@ senders_that_pretend()
 		"$(find out -name 'pretender-*' ! -name 'pretender-BYE-*')" ''
 }
 
-# One that says WORKING and gets on is waited for, for 8 s, and then ended as all
+# One that sends WORKING and makes progress gets 8 s, and is then ended as all
 # are.
 one_that_works()
 {
@@ -87,7 +87,7 @@ one_that_works()
 	told works-0 'sends no data' 60 $((8 + deadline_s - 1))
 }
 
-# Talking without pause is no progress, and keeps nobody from being served.
+# Messages without pause are no progress, and block no other sender.
 one_that_floods()
 {
 	serve
@@ -100,7 +100,7 @@ one_that_floods()
 }
 
 # Three hold all the lanes of a queue that one address may have, and an honest
-# sender of the same address comes in when they are gone.
+# sender of the same address is served when they are gone.
 places_are_free_again()
 {
 	local i timeout_s=3	# they are still there when one more comes
@@ -120,7 +120,7 @@ places_are_free_again()
 	honest afterwards
 }
 
-# A receiver that pretends.  EXIT and WORD: how its sender ends.
+# A simulated receiver.  EXIT and WORD: the end of its sender.
 receiver_that_pretends()
 {
 	local stop=$1 want=$2 word=$3 begun

@@ -5,8 +5,8 @@
 #              |
 #   /proc/PID/task/*/status          what it has, of both agents, while they run
 #
-# And: no core, no key where others look, files as the user, paths checked as
-# the user, a bound on what a peer announces.
+# It also covers core dumps, places where other users could read a key, owners
+# of files, checks of paths, and the limit on announced memory.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -15,12 +15,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 image look --pages 2048 >/dev/null
 document=$root/docs/security.md
 nobody=$(id -u nobody)
-patient=300	# while the other is looked at, on a slow machine
+patient=300	# while the other is examined, on a slow machine
 
 # ---- the document, and /proc ------------------------------------------------
 
-# listed AGENT PHASE: the capabilities that the table lists, one a line;
-# for none it must say "none".
+# listed AGENT PHASE: prints the capabilities in the table, one per line; where
+# there are none it must say "none".
 listed()
 {
 	local row
@@ -33,7 +33,7 @@ listed()
 		tr '[:upper:]' '[:lower:]' | sort
 }
 
-# held STATUS KEY: the capabilities of a set, one a line.
+# held STATUS KEY: prints the capabilities of a set, one per line.
 held()
 {
 	local hex
@@ -44,14 +44,14 @@ held()
 	capsh --decode="$hex" | cut -d= -f2 | tr ',' '\n' | sort
 }
 
-# of_thread STATUS KEY: a line of it, without its name.
+# of_thread STATUS KEY: prints a line of it, without its name.
 of_thread()
 {
 	awk -v key="$2:" '$1 == key { $1 = ""; print substr($0, 2) }' "$1"
 }
 
-# as_listed PID AGENT PHASE THREADS [UID]: every thread of the process, of which
-# there are at least so many, has what the document lists, and no more.
+# as_listed PID AGENT PHASE THREADS [UID]: every thread of the process, which
+# has at least so many, has exactly the capabilities of the document.
 as_listed()
 {
 	local pid=$1 want uid=${5:-0} status set cnt=0
@@ -75,8 +75,8 @@ as_listed()
 }
 
 # midway SEND-OPTION...: a transfer that has begun and not ended; the sender is
-# stopped for as long as it is looked at, until `kill -CONT`.  A slow machine
-# looks late, so the transfer is as slow there.
+# stopped meanwhile, until `kill -CONT`. On a slow machine the check comes late,
+# so the transfer is as slow there.
 midway()
 {
 	send_begin send --to "$HOSTS_B4" \
@@ -98,7 +98,7 @@ user_folder()
 
 # ---- cases ------------------------------------------------------------------
 
-# during RECEIVE-USER SEND-USER [attached]: a transfer, looked at midway.
+# during RECEIVE-USER SEND-USER [attached]: a transfer, examined midway.
 during()
 {
 	local -a receive_user=() send_user=()
@@ -133,7 +133,7 @@ during()
 	nothing_left
 }
 
-# The sender while its peer says nothing yet.
+# The sender before its peer sends a message.
 connecting()
 {
 	local peer
@@ -158,7 +158,7 @@ connected()
 	hosts_run "$net" a ss -Htn state established "dport = :16644" | grep -q .
 }
 
-# The process that is sent belongs to another user than the one we become.
+# The source process belongs to another user than the agent's new one.
 process_of_another()
 {
 	local pid
@@ -176,7 +176,7 @@ process_of_another()
 	kill "$pid"
 }
 
-# A process that crashes leaves no core, though the shell asked for one.
+# A process that crashes leaves no core, though the shell allows one.
 no_core()
 {
 	ulimit -c unlimited
@@ -195,8 +195,8 @@ no_core()
 	same "cores" "$(find "$dir" -name '*core*')" ''
 }
 
-# Keys stand neither in the arguments nor in the environment, nor in what either
-# end says; and another user may not look into the process.
+# Keys are neither in the arguments nor in the environment, nor in the output;
+# and another user cannot inspect the process.
 no_key_to_see()
 {
 	local key identity pid
@@ -222,8 +222,8 @@ no_key_to_see()
 		die "the key was printed"
 }
 
-# Started with nothing open: no file that is opened may become what is printed
-# to.
+# Started with all descriptors closed: no opened file may take the place of
+# standard output or error.
 closed_descriptors()
 {
 	local fd
@@ -245,8 +245,8 @@ closed_descriptors()
 	nothing_left
 }
 
-# sink_refused_to WORD COMMAND...: what --user nobody may not write is told
-# before a sender comes.
+# sink_refused_to WORD COMMAND...: a sink that --user nobody may not write is
+# refused before a sender connects.
 sink_refused_to()
 {
 	local word=$1
@@ -272,7 +272,7 @@ not_root_to_become()
 	nothing_left
 }
 
-# Root, but without the right to write everywhere: it has given that up.
+# Root, but without the right to write everywhere, which the agent has dropped.
 root_overrides_nothing()
 {
 	show hosts_up "$net"
@@ -282,7 +282,7 @@ root_overrides_nothing()
 	nothing_left
 }
 
-# A link that a stranger put on the way to the image.
+# A stranger's link on the path to the image.
 planted_link()
 {
 	show hosts_up "$net"
@@ -295,8 +295,8 @@ planted_link()
 	nothing_left
 }
 
-# Two at once may announce 10 MiB together, and not more; when one has ended
-# there is room again.
+# Two senders may announce 10 MiB together, and not more; when one has ended its
+# share is free again.
 max_memory()
 {
 	local first
@@ -387,8 +387,8 @@ max_files_exactly()
 	nothing_left
 }
 
-# limited_receive THREADS: a receiver as a user who may have so many threads, and
-# nobody else's count.
+# limited_receive THREADS: a receiver as a user with a limit on threads, whose
+# count no other process shares.
 limited_receive()
 {
 	local dev
@@ -407,7 +407,7 @@ limited_receive()
 
 ended_or_listens() { is_gone "$receiver" || says_it_listens receive; }
 
-# few_threads: whichever thread cannot be started, that is what is said.
+# few_threads: for each thread that cannot be started the error states that.
 limited_uid=$((1000000 + $$))
 few_threads()
 {

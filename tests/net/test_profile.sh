@@ -4,8 +4,8 @@
 #     lane   |--probe--|-map-|-scan-|--build--|-seal-|--tx--|-wait-| ...
 #     queue  |--idle---|-poll-|-check-|-open-|--place--|-ack-|-idle| ...
 #
-# --profile: stages are all of a thread's time, no more and no less, and what they
-# worked on is what the report counts.
+# --profile: the stages add up to a thread's time, and their bytes equal the
+# report's.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -25,8 +25,8 @@ is_close()
 
 stage_sum() { jq -e "[$2.stages[].time] | add" "$1.json"; }
 
-# is_tiled QUEUES: lanes against when they were started and had ended, queues
-# against OPEN and the end.
+# is_tiled QUEUES: compares lanes with their start and end, queues with OPEN and
+# the end.
 is_tiled()
 {
 	same "threads of send" "$(field send .profile.threads)" "$1"
@@ -43,10 +43,10 @@ is_tiled()
 		"$(field receive .profile.placers.time)"
 }
 
-# tiled QUEUES IMAGE SEND-OPTION...: transfers; in one of them at least the
-# stages are all of the time.  A thread that has no CPU between its looks at two
-# clocks is late with one of them: a busy machine, not a wrong sum, which is
-# wrong each time.
+# tiled QUEUES IMAGE SEND-OPTION...: transfers; in at least one of them the
+# stages add up to all of the time.  A thread that loses its CPU between its
+# reads of two clocks is late with one of them: on a busy machine this is
+# chance, while a wrong sum is wrong each time.
 tiled()
 {
 	local queues=$1
@@ -59,8 +59,8 @@ tiled()
 	die "in no transfer are the stages all of the time"
 }
 
-# counted: on a path that loses nothing, each byte passes each stage once; where
-# pages go as copies, what of the source is near one that was put off, twice.
+# counted: on a path without loss, each byte passes each stage once; where pages
+# go as copies, the source is read twice near a page that was put off.
 counted()
 {
 	local wire blocks covered memory again
@@ -104,7 +104,7 @@ profiled()
 
 	shift
 	show hosts_up "$net" --mtu 9000 --queues "$queues"
-	# Without holes, which nothing reads.
+	# Without holes, which no stage reads.
 	cp --sparse=never "$(image full --pages 20000)" whole
 	tiled "$queues" "$PWD/whole" --queues "$queues" --profile "$@"
 	counted
@@ -121,7 +121,7 @@ in_clear()
 	profiled "$@"
 }
 
-# limited: a limit is waited for, and nothing else is.
+# limited: the time of a limit is in its own stage, and only there.
 limited()
 {
 	local -a receive_options=(--profile)

@@ -20,10 +20,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # A memory that lasts for all windows of all limits.
 memory() { [[ -e $tmp/memory ]] || head -c 160M /dev/urandom >"$tmp/memory"; }
 
-# look: how many bytes left host a so far, and when that was, in microseconds, to
-# 5 ms: bytes and us.  No process is started, for that may take as long as it
-# likes.  A veth to whose other end XDP is attached counts frames without their
-# Ethernet headers.
+# look: prints the bytes that left host a so far, and the time in microseconds,
+# to 5 ms.  It starts no process, since that may take any time.  A veth whose
+# other end has XDP attached counts frames without their Ethernet headers.
 look()
 {
 	local started line packets
@@ -42,7 +41,8 @@ look()
 	bytes=$((bytes + packets * 14))
 }
 
-# measured: bytes a second that leave host a, over 0.8 s.  Sets bandwidth.
+# measured: measures the bytes per second that leave host a, over 0.8 s.  Sets
+# bandwidth.
 measured()
 {
 	local bytes us bytes_before us_before
@@ -54,8 +54,8 @@ measured()
 	bandwidth=$(((bytes - bytes_before) * 1000000 / (us - us_before)))
 }
 
-# keeps LIMIT: never more than 5 % above; and, as a machine that is busy may
-# send less, in one of five windows at most 5 % below.
+# keeps LIMIT: never more than 5 % above; and, since a busy machine may send
+# less, in one of five windows at most 5 % below.
 keeps()
 {
 	local i
@@ -107,8 +107,8 @@ changed()
 	nothing_left
 }
 
-# Files travel beside the memory, under the same limit; and status tells how far
-# both are.
+# Files travel beside the memory, under the same limit; and status reports the
+# progress of both.
 beside()
 {
 	memory
@@ -136,7 +136,7 @@ beside()
 	balanced
 }
 
-# From nearly nothing: what is owed at the old rate must not be waited for.
+# From almost nothing: a debt at the old rate must not be waited for.
 freed()
 {
 	show hosts_up "$net"
@@ -172,8 +172,8 @@ told()
 	nothing_left
 }
 
-# talk: says nonsense, a line at a time, and hears that it is none; and then
-# more, and goes before it is answered.
+# talk: sends invalid requests, a line at a time, and checks that they are
+# refused; then sends more, and disconnects before the answer.
 talk()
 {
 	python3 - <<-'END'
@@ -186,7 +186,7 @@ talk()
 		        try:
 		            s.connect("control")
 		            return s
-		        except BlockingIOError:	# more wait than there is room for
+		        except BlockingIOError:	# more requests than the queue holds
 		            time.sleep(0.01)
 		    raise TimeoutError
 
@@ -211,7 +211,7 @@ talk()
 	END
 }
 
-# Nonsense is answered, harms nothing, and the transfer goes on.
+# Invalid requests are answered, do no harm, and the transfer continues.
 nonsense()
 {
 	show hosts_up "$net"
@@ -219,7 +219,7 @@ nonsense()
 	show talk
 	control status --json >status.json
 	same "limit" "$(field status '."max-bandwidth"')" $((1 << 20))
-	# Another user is kept out, even where he is let to the socket.
+	# Another user is refused, even with access to the socket.
 	chmod 755 "$tmp" "$dir"
 	chmod 666 control
 	! setpriv --reuid 65534 --regid 65534 --clear-groups \
@@ -233,7 +233,7 @@ nonsense()
 	balanced
 }
 
-# As another user, whose socket it then is.
+# As another user, who then owns the socket.
 as_user()
 {
 	show hosts_up "$net"
@@ -253,7 +253,7 @@ as_user()
 
 # ---- paths ------------------------------------------------------------------
 
-# refuses PATH WORD [OPTION...]: no sender starts, nothing is made there.
+# refuses PATH WORD [OPTION...]: no sender starts, and no socket is made there.
 refuses()
 {
 	local path=$1 word=$2
@@ -279,7 +279,7 @@ paths()
 	chmod 755 "$tmp" "$dir"
 	refuses "$PWD/ours/control" 'may write' --user 65534:65534
 	[[ -z $(ls -A ours) ]] || die "left: $(ls -A ours)"
-	# One that is killed leaves its socket; the next takes its place.
+	# A killed sender leaves its socket; the next one replaces it.
 	kill -KILL "$first"
 	wait "$first" || true
 	ended receive "$receiver" 10 4

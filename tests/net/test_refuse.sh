@@ -5,8 +5,9 @@
 #   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
 #                  what cannot work           or an odd peer
 #
-# What is asked and cannot be: one line that names what, why and what to do, a
-# documented exit code (2 usage, 3 this host, 4 the peer), nothing left behind.
+# Requests that cannot be fulfilled: one line that names the operand, the cause
+# and the remedy, a documented exit code (2 usage, 3 this host, 4 the peer), and
+# no leftovers.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -14,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 wrap=()	# what pagetrim is run by
 
-# refused HOST EXIT WORD COMMAND...: pagetrim COMMAND ends so, at once.
+# refused HOST EXIT WORD COMMAND...: pagetrim COMMAND exits so, at once.
 refused()
 {
 	local host=$1 want=$2 word=$3
@@ -87,7 +88,7 @@ queue_taken()
 	nothing_left
 }
 
-# The sender's queue is held by a receiver on the same device.
+# A receiver on the same device holds the sender's queue.
 queue_taken_for_sending()
 {
 	show hosts_up "$net"
@@ -105,7 +106,8 @@ queue_taken_for_sending()
 	nothing_left
 }
 
-# No veth has zero copy.  Nobody listens: the sender is refused before it calls.
+# No veth has zero copy.  No receiver listens: the sender is refused before it
+# connects.
 zero_copy_missing()
 {
 	show hosts_up "$net"
@@ -144,7 +146,7 @@ no_privilege()
 	nothing_left
 }
 
-# The wire's program stands for somebody else's.
+# The wire's program represents a foreign one.
 held_by_another()
 {
 	local pin=/sys/fs/bpf/pt$net-other mode
@@ -184,7 +186,7 @@ attach_twice()
 	show hosts_up "$net"
 	on b "$pagetrim" attach --dev "$(dev_b)"
 	refused b 3 "$(dev_b)" attach --dev "$(dev_b)"
-	# Attached natively; a receiver that wants generic is not served otherwise.
+	# Attached natively; a receiver with --generic is refused.
 	# shellcheck disable=SC2046
 	refused b 3 "$(dev_b).*(native|generic)" $(receive) --generic
 	on b "$pagetrim" detach --dev "$(dev_b)"
@@ -195,7 +197,7 @@ attach_twice()
 
 # ---- peers ------------------------------------------------------------------
 
-# odd_peer VERB WORD: a sender meets it and says what it is.
+# odd_peer VERB WORD: a sender connects to it and reports what it is.
 odd_peer()
 {
 	local peer
@@ -212,8 +214,8 @@ odd_peer()
 	nothing_left
 }
 
-# odd_sender INPUT WORD: what connects to a receiver is no sender.  One
-# transfer, then exit, means one transfer: it goes on waiting for one.
+# odd_sender INPUT WORD: a peer connects to a receiver but is no sender.  A
+# receiver without --serve keeps waiting for one transfer.
 odd_sender()
 {
 	show hosts_up "$net"
@@ -255,7 +257,7 @@ peer_host_absent()
 
 unreadable()
 {
-	# Root without the capability to pass over modes.
+	# Root without the capability to override modes.
 	local -a wrap=(setpriv --inh-caps=-all
 		       "--bounding-set=-dac_override,-dac_read_search")
 
@@ -289,8 +291,8 @@ process_gone()
 
 # ---- sinks ------------------------------------------------------------------
 
-# sink_refused WORD PATH: by the receiver at once, or when a sender comes, who
-# is told.
+# sink_refused WORD PATH: refused by the receiver at once, or when a sender
+# connects, which is told.
 sink_refused()
 {
 	local word=$1 out=$2
@@ -324,7 +326,7 @@ listen_refused()
 
 usage() { refuses b 2 "$@"; }
 
-# Neither end does without keys unless told to.
+# Each end needs keys unless --insecure is given.
 no_key()
 {
 	local -a security=()
@@ -344,7 +346,8 @@ half_a_certificate()
 	usage 'all three' receive --dev x --listen y --out z
 }
 
-# What only sealed frames have is not silently left out, nor a crash.
+# An option that only sealed frames have is refused, neither ignored nor a
+# crash.
 insecure_but()
 {
 	local -a security=(--insecure)
@@ -352,7 +355,7 @@ insecure_but()
 	usage "$1" send --dev x --to y "${@:2}" z
 }
 
-# inspect's answer for what it cannot read.
+# inspect's errors for sources that it cannot read.
 inspect_refused()
 {
 	: >empty

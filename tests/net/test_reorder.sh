@@ -6,20 +6,20 @@
 #                            data up to 100 ms late,
 #                            control at once
 #
-# Frames that come later than others, or than the control connection tells of
-# them, are not lost: the receiver's reordering window covers them, so little is
-# sent again.
+# Frames that arrive later than others, or later than the control channel
+# reports them, are not lost: the receiver's reordering window covers them, so
+# little is sent again.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# made of random bytes, so that what travels is what the image has
+# made of random bytes, so that the bytes sent equal the image's
 sz=$((64 << 20))
 
-# again WIRE-OPTION...: a transfer through a wire that does so.  $limit, bytes a
-# second, may be set.  Sets percent: how many of its bytes travel again, and two for
-# headers.
+# again WIRE-OPTION...: a transfer through a wire with these options.  $limit,
+# bytes per second, may be set.  Sets percent: the share of its bytes that
+# travel again, and two for headers.
 limit=0
 again()
 {
@@ -33,10 +33,10 @@ again()
 	echo "$percent % more, late $(field receive .ledger.late)"
 }
 
-# later PERCENT-AGAIN WIRE-OPTION...: at most so many percent travel again, in one of
-# three transfers at least.  A wire that has no CPU for as long as the longest window
-# makes frames later than any that are waited for, a lane's window of them each time:
-# a busy machine, not a wrong window, which is wrong each time.
+# later PERCENT-AGAIN WIRE-OPTION...: at most so many percent travel again, in
+# one of three transfers at least.  A wire that lacks a CPU for as long as the
+# longest window delays frames beyond it, a lane's window of them each time: on
+# a busy machine this is chance, while a wrong window is wrong each time.
 later()
 {
 	local -a receive_options=(--queues 2)
@@ -53,9 +53,9 @@ later()
 		$((2 + most))
 }
 
-# Before the first of the late frames comes, nobody can know of them: all that are
-# late in what is sent until then are called missing.  How much that is, is this
-# machine's speed, unless there is a limit: 100 ms of 3 s here.
+# Before the first late frame arrives, its delay is unknown: all late frames
+# until then count as missing.  Their number depends on this machine's speed,
+# unless there is a limit: 100 ms of 3 s here.
 at_most_20M()
 {
 	local limit=20M
@@ -63,7 +63,7 @@ at_most_20M()
 	"$@"
 }
 
-# What is lost is sent again, though the window is long.
+# A lost frame is sent again, though the window is long.
 later_and_lost()
 {
 	later "$@"

@@ -6,9 +6,10 @@
 #     is killed                  is cut                   is killed; keeps
 #                                                         copy.partial, .journal
 #
-# Transfers that are interrupted, and taken up where they were.  What was there
-# is told by comparing files byte by byte, not by what pagetrim says; what is
-# sent again is at most 5 % more than what was missing; the result is the image.
+# Interrupted transfers are resumed.  The test compares files byte by byte to
+# find what the partial file holds, independent of pagetrim's report; the bytes
+# sent again are at most 5 % more than the missing ones; the result is the
+# image.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -17,7 +18,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # About 9 MB in 2 s.
 rate=4M
 
-# begin [SEND-OPTION...]: a transfer of $source to copy, both ends with --resume.
+# begin [SEND-OPTION...]: a transfer of $source to copy, both ends with
+# --resume.
 begin()
 {
 	receive_begin receive --listen "$HOSTS_B4" --out "${out:-copy}" \
@@ -32,8 +34,8 @@ send_more()
 		--peer-timeout "${peer_timeout:-20}" "$@" "$source"
 }
 
-# partly_sent BYTES [SEND-OPTION...]: begin slowly, and return when as many bytes
-# have been sent; even more slowly from then on, see lib.sh.
+# partly_sent BYTES [SEND-OPTION...]: begins slowly, and returns when so many
+# bytes have been sent; continues even more slowly, see lib.sh.
 partly_sent()
 {
 	local bytes=$1 before
@@ -46,7 +48,7 @@ partly_sent()
 	! is_gone "$sender" || die "the transfer ended too early to tell"
 }
 
-# look [PARTIAL]: what is missing now, and what is held; see missing.py.
+# look [PARTIAL]: prints what is missing now, and what is held; see missing.py.
 look()
 {
 	local -A seen
@@ -66,8 +68,8 @@ kept()
 	((held > 200)) || die "no more than $held pages"
 }
 
-# run_again: run the transfer again, to its end: it is resumed, sends no more
-# than 5 % above what was missing, and makes the image.
+# run_again: runs the transfer again, to its end: it resumes, sends no more than
+# 5 % above the missing bytes, and makes the image.
 run_again()
 {
 	local bytes held
@@ -83,7 +85,7 @@ run_again()
 	echo "missing $bytes bytes, sent $(field send '."block-bytes"')" >&2
 }
 
-# finished: both ends, with a resumed transfer.
+# finished: both ends succeed, with a resumed transfer.
 finished()
 {
 	ended send "$sender" 60 0
@@ -96,7 +98,7 @@ finished()
 	nothing_left
 }
 
-# both_refuse WORD: one line on each side that has WORD; what is kept stays.
+# both_refuse WORD: each side prints one line with WORD; the kept files stay.
 both_refuse()
 {
 	begin
@@ -111,7 +113,8 @@ setup()
 	source=$(image half --pages 4096)
 }
 
-# leftover: what a receiver leaves that is killed halfway; made once for all.
+# leftover: the files of a receiver that was killed halfway; made once for all
+# cases.
 leftover()
 {
 	if [[ ! -e $tmp/leftover ]]; then
@@ -151,7 +154,7 @@ sender_killed()
 	run_again
 }
 
-# killed_in_turn: the receiver, and the sender when that is taken up.
+# killed_in_turn: the receiver is killed, then the sender during the resumption.
 killed_in_turn()
 {
 	partly_sent 1500000
@@ -165,7 +168,7 @@ killed_in_turn()
 	kept
 }
 
-# In the middle of being taken up, too: again and again, from either side.
+# During a resumption, too: again and again, on either side.
 killed_again()
 {
 	setup
@@ -206,7 +209,7 @@ link_lost()
 	run_again
 }
 
-# Told to end by a signal: kept as well.
+# A signal ends it: the data is kept as well.
 told_to_end()
 {
 	setup
@@ -218,8 +221,8 @@ told_to_end()
 	run_again
 }
 
-# A receiver that lives on takes up what has the name; another name is another
-# transfer.
+# A receiver that lives on resumes the transfer of that name; another name is
+# another transfer.
 by_name()
 {
 	local out=many receive_options=(--serve) other bytes held
@@ -246,7 +249,7 @@ by_name()
 	nothing_left
 }
 
-# Small files that go along are sent anew, whole.
+# Small files beside the memory are sent anew, whole.
 with_files()
 {
 	setup
@@ -262,7 +265,7 @@ with_files()
 
 # ---- another content --------------------------------------------------------
 
-# The guest went on running meanwhile: what comes out is what it is now.
+# The guest continued to run meanwhile: the result is its present memory.
 source_changed()
 {
 	setup
@@ -283,7 +286,7 @@ source_changed()
 	run_again
 }
 
-# Whatever stands in the .partial is believed only where its digest is right.
+# Data in the .partial is trusted only where its digest is right.
 partial_spoilt()
 {
 	local how at
@@ -304,7 +307,7 @@ partial_spoilt()
 	done
 }
 
-# A source that does not stand still is not kept: nothing of it is whole.
+# A source that changes is not kept: no region of it is whole.
 mismatch_is_not_kept()
 {
 	setup
@@ -321,7 +324,7 @@ mismatch_is_not_kept()
 
 # ---- refused ----------------------------------------------------------------
 
-# anew: without --resume at the sender, what is kept is dropped.
+# anew: without --resume at the sender, the kept data is dropped.
 anew()
 {
 	receive_begin receive --listen "$HOSTS_B4" --out copy --resume
@@ -355,8 +358,8 @@ another_image()
 	run_again --name "$(basename "$(image half)")"
 }
 
-# Nobody else's file, no link, no file that others may write; test_sink_kept has
-# more of these.
+# It imports no other user's file, no link, and no file that others may write;
+# test_sink_kept has more of these.
 partial_planted()
 {
 	setup
@@ -379,7 +382,7 @@ partial_planted()
 	run_again
 }
 
-# A receiver without --resume keeps nothing, nor takes anything up.
+# A receiver without --resume keeps no data, and resumes none.
 not_asked_to()
 {
 	setup
@@ -397,7 +400,8 @@ not_asked_to()
 	nothing_left
 }
 
-# What it leaves when it dies between the image's name and the journal's end.
+# The files of a receiver that dies between the image's rename and the journal's
+# removal.
 journal_alone()
 {
 	setup

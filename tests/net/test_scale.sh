@@ -6,11 +6,11 @@
 #   pagetrim send -'  (a queue each)
 #   ...
 #
-# What is large or many stays cheap: an image of 1 TiB, mostly holes, costs what
-# its data costs, in frames and in memory of the agents, and its holes are never
-# read; transfers that share a device all go on, alike.
+# Large or many transfers stay cheap: an image of 1 TiB, mostly holes, costs as
+# much as its data, in frames and in memory of the agents, and its holes are
+# never read; transfers that share a device all make progress, alike.
 #
-# Counters are judged, not time.
+# The cases judge counters, not time.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -20,8 +20,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 anon_kib() { awk '/^RssAnon:/ { print $2 }' "/proc/$1/status" 2>/dev/null; }
 
-# watch_memory RUN PID: until it ends, RUN.kib has the most anonymous memory that
-# it had.
+# watch_memory RUN PID: until it ends, RUN.kib has its maximum of anonymous
+# memory.
 watch_memory()
 {
 	local most=0 now
@@ -35,7 +35,7 @@ watch_memory()
 	done &
 }
 
-# flat RUN KIB: it never had more, and it was looked at.
+# flat RUN KIB: it never had more, and was measured.
 flat() { within "KiB of $1" "$(cat "$1.kib")" 1000 "$2"; }
 
 # ---- 1 TiB ------------------------------------------------------------------
@@ -85,7 +85,7 @@ same_data()
 	END
 }
 
-# A file system in which a look at a hole through a mapping would fill it.
+# A file system in which a read of a hole through a mapping would fill it.
 sparse_tib()
 {
 	local blocks
@@ -105,19 +105,19 @@ sparse_tib()
 	show same_data sparse/image sparse/copy
 	same "blocks of the source" "$(stat -c %b sparse/image)" "$blocks"
 	balanced
-	# A region's worth of zeroes is a record, 96 of them a frame at most;
+	# A region's worth of zeroes is one record, 96 of them a frame at most;
 	# two pages with data make a frame.
 	within "frames" "$(field send .frames)" 5000 \
 		$((524288 / 96 + scattered * 16 / 2 + 2 * scattered))
 	same "bytes of blocks" "$(field send '."block-bytes"')" \
 		$((scattered * 65536))
-	# A bit a page would be 32 MiB, 8 bytes a page 2 GiB.
+	# One bit per page would be 32 MiB, 8 bytes per page 2 GiB.
 	flat send $((48 << 10))
 	flat receive $((64 << 10))
 	nothing_left
 }
 
-# An interrupted one is taken up, and what was there already is not sent.
+# An interrupted transfer is resumed, and data that arrived before is not sent.
 sparse_resumed()
 {
 	local -a to=(--to "$HOSTS_B4" --resume)
@@ -189,8 +189,9 @@ is_fair()
 		transpose | map(add) | length > 0 and jain > 0.9' races >&2
 }
 
-# together SENDERS MIB: races, until what each had of them is alike.  Who is ahead
-# in one by chance is not in the next; who is held back stays so.
+# together SENDERS MIB: runs races until all senders' sums are alike.  A sender
+# that is ahead by chance is not in the next race; one that is held back stays
+# so.
 together()
 {
 	local cnt=$1
@@ -210,16 +211,16 @@ together()
 	is_fair || die "unfair, at a load of $(</proc/loadavg): $(<races)"
 	kill -TERM "$receiver"
 	ended receive "$receiver" 10 0
-	# 8 MiB a queue, and 8 bytes a page of each memory.
+	# 8 MiB per queue, and 8 bytes per page of each memory.
 	flat receive $(((32 + cnt * 10) << 10))
 	nothing_left
 }
 
 case_run "scale: 1 TiB, mostly holes" sparse_tib
 case_run "scale: 1 TiB, mostly holes, taken up" sparse_resumed
-# Where other processes have the CPUs, a thread has one for some milliseconds now and
-# then, a transfer moves as much in these as otherwise in 0.1 s, and a race ends after
-# few of them: who wins is the scheduler's choice.
+# Where other processes use the CPUs, a thread runs for some milliseconds now
+# and then, a transfer moves as much in these as otherwise in 0.1 s, and a race
+# ends after few of them: the scheduler chooses the winner.
 ahead case_run "scale: 4 transfers at once" together 4 64
 ahead case_run "scale: 16 transfers at once" together 16 48
 cases_end

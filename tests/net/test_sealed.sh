@@ -5,8 +5,8 @@
 #   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
 #                        keys, certificates, ciphers
 #
-# Who may talk, and how: each cipher, new keys on the way, padding, certificates;
-# and what is refused, in one line on each end.
+# Authentication and encryption: each cipher, new keys during a transfer,
+# padding, certificates; and the refusals, in one line on each end.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -75,7 +75,7 @@ by_certificate()
 	nothing_left
 }
 
-# of_one_name OPTION N [SEND-OPTION...]: a sender that has two addresses has the
+# of_one_name OPTION N [SEND-OPTION...]: a sender with two addresses has the
 # receiver's OPTION N once; one of another name has its own.
 of_one_name()
 {
@@ -119,8 +119,8 @@ of_one_name()
 	nothing_left
 }
 
-# refused SENDER-WORD RECEIVER-WORD: the two do not come together; each says
-# why, and the receiver goes on waiting for one who may.
+# refused SENDER-WORD RECEIVER-WORD: the handshake fails; each end reports the
+# cause, and the receiver keeps waiting for another sender.
 refused()
 {
 	show hosts_up "$net"
@@ -129,7 +129,7 @@ refused()
 	send_begin send "${ours[@]}" --to "$HOSTS_B4" --peer-timeout 5 \
 		"$(image small --pages 64)"
 	ended send "$sender" 20 4 "$1"
-	# It may hear of it after the sender has ended.
+	# The receiver may learn of it after the sender has ended.
 	wait_until 15 grep -Eqi -- "turned away.*($2)" receive.err
 	! is_gone "$receiver" || die "the receiver ended"
 	kill "$receiver"

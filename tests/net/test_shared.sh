@@ -4,14 +4,15 @@
 #   host a                                          host b
 #   send x 2, ping, TCP -- ptNAMEa === ptNAMEb -- receive --serve, ping, TCP
 #
-# What shares an interface with a transfer: other transfers, the kernel's own
-# traffic, and people who read the counters.
+# An interface carries more than one transfer: other transfers, the kernel's own
+# traffic, and readers of its counters.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# A sender that never stops talking keeps no other waiting, nor the wish to end.
+# A sender that sends messages without pause delays no other sender, nor the end
+# by a signal.
 chatter()
 {
 	local talker
@@ -33,7 +34,7 @@ chatter()
 	nothing_left
 }
 
-# One that says PING and opens no transfer does not keep its place.
+# One that sends PING and opens no transfer does not keep its place.
 idle_talker()
 {
 	local talker
@@ -77,7 +78,7 @@ two_at_once()
 	same_file "$(image odd)" copies/two
 	same "unaccounted of one" "$(field one .ledger.unaccounted)" 0
 	same "unaccounted of two" "$(field two .ledger.unaccounted)" 0
-	# It goes on serving until it is told to end.
+	# It keeps serving until a signal ends it.
 	! is_gone "$receiver" || die "--serve ended after the transfers"
 	send_begin three --to "$HOSTS_B4" --name three "$(image odd)"
 	ended three "$sender" 60 0
@@ -132,7 +133,7 @@ ordinary_traffic()
 	nothing_left
 }
 
-# queue_counters: what bpftool prints of the pinned map, summed over CPUs and
+# queue_counters: prints bpftool's dump of the pinned map, summed over CPUs and
 # queues, as one object by name.
 queue_counters()
 {
@@ -143,7 +144,7 @@ queue_counters()
 			map({(.[0].key): (map(.value) | add)}) | add'
 }
 
-# stats_counters: the same as pagetrim stats says it.
+# stats_counters: prints the same from pagetrim stats.
 stats_counters()
 {
 	hosts_run "$net" b "$pagetrim" stats --dev "$(dev_b)" --json |
@@ -152,8 +153,8 @@ stats_counters()
 			map({(.[0].key): (map(.value) | add)}) | add'
 }
 
-# counters_are_between: while frames come, if only of TCP, each counter of stats is no
-# less than bpftool told before, and no more than it tells after.
+# counters_are_between: while frames arrive, if only of TCP, each counter of
+# stats is no less than bpftool's before, and no more than bpftool's after.
 counters_are_between()
 {
 	jq -ne --argjson before "$(queue_counters)" \
@@ -191,14 +192,14 @@ attached()
 	pinned=/sys/fs/bpf/pagetrim/$(dev_b)
 	on b "$pagetrim" attach --dev "$(dev_b)" "$@"
 	[[ -e $pinned/prog ]] || die "no $pinned/prog"
-	# Standing still must not be taken for silence.
+	# A stopped sender must not be taken for silent.
 	set -- --peer-timeout $((120 * patience)) "$@"
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 "$@"
 	send_begin send --to "$HOSTS_B4" --queues 2 --max-bandwidth 2M \
 		--control under-way "$@" "$(image even)"
 	wait_until 10 has_sent 1000000
-	# While it runs: the sender stands still for a moment, so that little
-	# comes between two readings.
+	# While it runs: the sender is stopped for a moment, so that few frames
+	# come between two readings.
 	kill -STOP "$sender"
 	counters_are_between
 	[[ $(queue_counters | jq .steered) -gt 0 ]] || die "nothing steered yet"
@@ -211,7 +212,7 @@ attached()
 	counters_agree
 	same "steered, against the ledger" "$(queue_counters | jq .steered)" \
 		"$(field receive .ledger.steered)"
-	# The receiver is gone, what attach made stays.
+	# The receiver is gone, the attached program stays.
 	[[ -e $pinned/prog ]] || die "the receiver unpinned the program"
 	on b "$pagetrim" detach --dev "$(dev_b)"
 	nothing_left
@@ -240,9 +241,9 @@ attached_shared()
 	nothing_left
 }
 
-# Another process has the lock of the pinned maps and does not give it back, as
-# one that is stopped.  Control answers, a transfer under way ends well, and one
-# that begins waits for its turn, but not for ever.
+# Another process has the lock of the pinned maps and keeps it, as a stopped one
+# does.  Control answers, a running transfer succeeds, and a new one waits for
+# its turn, with a limit.
 maps_locked()
 {
 	local one pinger lock
@@ -285,8 +286,8 @@ maps_locked()
 	nothing_left
 }
 
-# Someone moves the lane to another queue behind our back: its frames are
-# dropped as wrong_queue, the sender probes again, and nothing is lost for good.
+# The test moves the lane to another queue: its frames are dropped as
+# wrong_queue, the sender probes again, and no data is lost.
 moved_lane()
 {
 	local pin key value

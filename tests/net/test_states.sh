@@ -7,10 +7,10 @@
 #     and kills it there
 #
 # kill -9 in each state of the protocol.  The states are read from the headers
-# (PT_RX_STATES, PT_SEND_PHASES): one that has no row here fails.  What must
-# hold in each: the other end says what happened, with the right exit code, in
-# bounded time; the image is whole or not there; nothing is left attached; and
-# the same transfer then works.
+# (PT_RX_STATES, PT_SEND_PHASES): one that has no row here fails.  In each
+# state: the other end reports the event, with the right exit code, in bounded
+# time; the image is whole or absent; no program stays attached; and the same
+# transfer then works.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -22,14 +22,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # cannot know.
 # shellcheck disable=SC2034 # both are used by name
 declare -A receiver_rows=(
-	[OFFERED]="4 none"	# told of nothing yet
+	[OFFERED]="4 none"	# no OPEN yet
 	[OPENING]="4 none"
 	[DATA]="4 none"
 	[VERIFYING]="4 none"
-	[VERIFIED]="4 none"	# it has not said so
+	[VERIFIED]="4 none"	# it has not sent it
 	[COMMITTING]="6 none"	# it has COMMIT, but has not begun
-	[DONE]="6 whole"	# it has not said so
-	[ENDED]="0 whole"	# the sender has said BYE
+	[DONE]="6 whole"	# it has not sent it
+	[ENDED]="0 whole"	# the sender has sent BYE
 )
 # shellcheck disable=SC2034
 declare -A sender_rows=(
@@ -39,11 +39,11 @@ declare -A sender_rows=(
 	[COMPARE]="4 none"
 	[SEND]="4 none"
 	[VERIFY]="4 none"
-	[COMMIT]="4 none"	# not said yet
+	[COMMIT]="4 none"	# not sent yet
 	[DONE]="0 whole"	# COMMITTED has come
 )
 
-# states_of AGENT: the symbols of its list.
+# states_of AGENT: prints the symbols of its list.
 states_of()
 {
 	local list=PT_RX_STATES header=receive/rx_session.h
@@ -53,9 +53,9 @@ states_of()
 		"$root/user/$header"
 }
 
-# killed_at_entry AGENT STATE: a program to run in place of pagetrim, which dies
-# by SIGKILL when it enters that state.  A debugger's words go to debugger.log,
-# its program's errors where they always go.
+# killed_at_entry AGENT STATE: prints a program to run in place of pagetrim,
+# which dies by SIGKILL when it enters that state.  The debugger's output goes
+# to debugger.log, its program's errors to stderr as always.
 killed_at_entry()
 {
 	local where="pt_rx_session_enter if state == PT_RX_$2"
@@ -136,8 +136,8 @@ killed()
 	works_now
 }
 
-# killed_again: with --resume, and when it takes up what the killed one left,
-# it is killed there again.
+# killed_again: with --resume, it is killed again while it resumes the killed
+# one's data.
 killed_again()
 {
 	local resume=(--resume)
@@ -161,8 +161,7 @@ each_has_a_row()
 		"$(printf '%s\n' "${!rows[@]}" | sort)"
 }
 
-# entered_in_one_place: no state is assigned but by the function that is
-# stopped at.
+# entered_in_one_place: only the function with the breakpoint assigns a state.
 entered_in_one_place()
 {
 	! grep -nE '[^=!<>]=[[:space:]]*PT_(RX|SEND)_('"$(

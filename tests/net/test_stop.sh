@@ -7,8 +7,8 @@
 #                                                    loop device, frozen
 #
 # SIGTERM in each phase.  Within a second the peer is told why, and connections,
-# sockets and program are gone.  A process whose thread is in the kernel, since a
-# file system is frozen, waits for that, and for nothing else.
+# sockets and program are gone.  A process whose thread is in the kernel, since
+# a file system is frozen, waits for that thread alone.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -20,8 +20,9 @@ limit_ms=1000
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# in_time WHAT MS [FACTOR]: it took no longer than the limit, or so many times that,
-# and what this machine's load costs anybody who starts three processes, five times.
+# in_time WHAT MS [FACTOR]: it took no longer than the limit, or FACTOR times
+# that, plus five times the time that this machine takes to start three
+# processes.
 in_time()
 {
 	local begun
@@ -47,7 +48,7 @@ stopped()
 	nothing_of "$1"
 }
 
-# nothing_of RUN: neither program nor socket is left in its host.
+# nothing_of RUN: its host has neither program nor socket of it.
 nothing_of()
 {
 	local host=a
@@ -85,7 +86,7 @@ sender_resolving()
 names_are_taken() { hosts_run "$net" b ss -Hlun 'sport = :53' | grep -q .; }
 asks_for_a_name() { hosts_run "$net" a ss -Hun 'dport = :53' | grep -q .; }
 
-# Nobody has the address.
+# No host has the address.
 sender_connecting()
 {
 	show hosts_up "$net" --mtu 1500
@@ -96,7 +97,7 @@ sender_connecting()
 
 is_connecting() { hosts_run "$net" a ss -Htn state syn-sent | grep -q .; }
 
-# A peer that accepts and says nothing: neither TLS nor HELLO.
+# A peer that accepts and sends nothing: neither TLS nor HELLO.
 sender_greeting()
 {
 	local security=("$@")
@@ -109,7 +110,7 @@ sender_greeting()
 	stopped send "$sender" 1 'stopped while connecting'
 }
 
-# sender_with STOP EXIT WORD: a receiver that does not go on there.
+# sender_with STOP EXIT WORD: a receiver that stops there.
 sender_with()
 {
 	show hosts_up "$net" --mtu 1500
@@ -121,8 +122,8 @@ sender_with()
 	wait_until 15 grep -q "$3" told
 }
 
-# Of so many mappings that to tell of them takes a receiver that reads: 5 MB, and
-# queue and kernel hold less.
+# The source has so many mappings that their table needs a receiver that reads:
+# 5 MB, and queue and kernel hold less.
 sender_of_many()
 {
 	local name victim
@@ -151,15 +152,16 @@ sender_of_many()
 	stopped send "$sender" 1 interrupted
 }
 
-# is_held_up: what it sends next will find no room: it waits in its queue.
+# is_held_up: its next message finds no space: it waits in its queue.
 is_held_up()
 {
 	grep -q '^State:.S' "/proc/$sender/status" &&
 		[[ $(cat "/proc/$sender/wchan") == *poll* ]]
 }
 
-# In its midst, with a file that takes minutes more on a slow link; the receiver is
-# told.  Under nohup(1) agents ignore a terminal that goes away: not here.
+# During the data, with a file that takes minutes more on a slow link; the
+# receiver is told.  Under nohup(1) agents ignore a terminal that goes away: not
+# here.
 sender_sending()
 {
 	local signal=$1 program=$pagetrim pagetrim=$PWD/heeding
@@ -182,8 +184,8 @@ sender_sending()
 
 # ---- the sender, and a source that stands still ------------------------------
 
-# still_fs FILE AFTER [direct]: mnt/still has FILE's content and stands still after
-# so many bytes.  Sets server.
+# still_fs FILE AFTER [direct]: mnt/still has FILE's content and hangs after so
+# many bytes.  Sets server.
 still_fs()
 {
 	mkdir mnt
@@ -194,15 +196,15 @@ still_fs()
 	: <mnt/still	# it learns that there is no FLUSH, which would wait, too
 }
 
-# waits_for_source: the file system stands still, and a thread of the sender is in
-# the kernel for it.
+# waits_for_source: the file system hangs, and a thread of the sender waits for
+# it in the kernel.
 waits_for_source()
 {
 	grep -q still served && grep -qsE 'folio|filemap|page_bit|fuse|request_wait' \
 		/proc/"$sender"/task/*/wchan
 }
 
-# term_still: the receiver is told in time, and while the thread still is in the
+# term_still: the receiver is told in time, and while the thread is still in the
 # kernel another sender has the queue.
 term_still()
 {
@@ -234,7 +236,7 @@ serve()
 	receive_begin receive --serve --listen "$addr" --out out "$@"
 }
 
-# The page cache waits for it: the kernel lets the process go.
+# The page cache waits for it: the kernel lets the process exit.
 still_mapped()
 {
 	serve
@@ -244,8 +246,8 @@ still_mapped()
 	ended send "$first" 15 1 interrupted
 }
 
-# still_direct AFTER OPTION...: what was asked of the file system is to be answered
-# first; the process waits for that, and for nothing else.
+# still_direct AFTER OPTION...: the file system must answer earlier requests
+# first; the process waits for that alone.
 still_direct()
 {
 	serve
@@ -258,7 +260,7 @@ still_direct()
 	ended send "$first" 10 1 interrupted
 }
 
-# What the receiver holds is compared with it.
+# The digests of the receiver's data are compared with it.
 still_resumed()
 {
 	serve --resume
@@ -281,7 +283,7 @@ still_files() { still_direct 1000000 --with mnt/still "$(image small)"; }
 
 runs_on() { grep -q '^TracerPid:.0$' "/proc/$1/status"; }
 
-# The memory of a process: that goes on at once.
+# The memory of a process: it resumes at once.
 still_process()
 {
 	serve
@@ -307,7 +309,7 @@ still_process()
 
 # ---- the receiver ------------------------------------------------------------
 
-# Senders in each state, and one that talks without pause.
+# Senders in each state, and one that sends messages without pause.
 receiver_of_all()
 {
 	local stop i stops=(OPEN SEGMENT slow data VERIFY COMMIT BYE works flood)
@@ -332,7 +334,7 @@ receiver_of_all()
 	nothing_left
 }
 
-# Somebody who has not said HELLO yet, over TLS.
+# A peer that has not sent HELLO yet, over TLS.
 receiver_of_a_stranger()
 {
 	local security=(--psk "$tmp/keys.psk")
@@ -346,9 +348,9 @@ receiver_of_a_stranger()
 
 # ---- the receiver, and a file system that stands still ------------------------
 
-# frozen_in STATE: a transfer whose file system is frozen when its receiver enters
-# that state.  Sets receiver (the debugger, which ends as the receiver does) and
-# frozen, the receiver.
+# frozen_in STATE: a transfer whose file system is frozen when its receiver
+# enters that state.  Sets receiver (the debugger, which ends as the receiver
+# does) and frozen, the receiver.
 frozen_in()
 {
 	show hosts_up "$net" --mtu 1500
@@ -375,7 +377,7 @@ frozen_in()
 		"$(image small --pages 1024)"
 	wait_until 20 test -e is-frozen
 	frozen=$(pgrep -P "$receiver" -x pagetrim)
-	# As long as it takes to be in the midst of it.
+	# The time to come to the middle of it.
 	sleep 1
 }
 
@@ -388,8 +390,8 @@ gone_from_b()
 		! hosts_run "$net" b ip link show "$(dev_b)" | grep -q xdp
 }
 
-# term_frozen EXIT WORD: SIGTERM; the sender ends so, and all but the process
-# goes.
+# term_frozen EXIT WORD: SIGTERM; the sender exits so, and only the process
+# stays.
 term_frozen()
 {
 	local begun
@@ -402,7 +404,7 @@ term_frozen()
 	! is_gone "$receiver" || die "it did not wait for its storage"
 }
 
-# In commit: one signal, and it is seen through; two, and nobody can tell.
+# In commit: after one signal it is completed; after two its outcome is unknown.
 frozen_in_commit()
 {
 	frozen_in COMMITTING
@@ -421,7 +423,7 @@ frozen_in_commit()
 	fi
 }
 
-# Verified, and COMMIT comes while it is frozen: as in commit.
+# Verified, and COMMIT arrives while it is frozen: as in commit.
 frozen_in_verified()
 {
 	frozen_in VERIFIED
@@ -431,11 +433,11 @@ frozen_in_verified()
 	same_file "$(image small)" mnt/copy
 }
 
-# has_taken_signals PID: none waits for it.
+# has_taken_signals PID: no signal is pending.
 has_taken_signals() { grep -q '^ShdPnd:[[:space:]]*0*$' "/proc/$1/status"; }
 
-# What was brought is to be removed, and cannot be yet.  A second signal changes
-# nothing; after a third it may stay.
+# The received data cannot be removed yet.  A second signal changes nothing;
+# after a third it may stay.
 frozen_in_data()
 {
 	local i

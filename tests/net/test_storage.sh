@@ -6,12 +6,12 @@
 #   peer.py asks, PING -->                        --peer-timeout 4    loop device,
 #                                                                     frozen
 #
-# The receiver's file system stands still, for longer than the peer timeout.  Its
+# The receiver's file system hangs, for longer than the peer timeout.  Its
 # transfers wait, none is lost, and control answers all the while.  The file
-# system is one of the case's own: nothing else stands still.
+# system is the case's own: no other one hangs.
 #
-# Standard output and error are storage, too: nobody waits for a pipe that nobody
-# reads, or for a log on a file system that is frozen.
+# Standard output and error are storage, too: no thread waits for a pipe without
+# a reader, or for a log on a frozen file system.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -32,7 +32,8 @@ disk_make()
 
 freeze() { show fsfreeze -f mnt; }
 
-# thaw also when the case fails: what is frozen keeps everybody from ending.
+# thaw also when the case fails: a frozen file system blocks every process's
+# end.
 thaw()
 {
 	show fsfreeze -u mnt
@@ -49,7 +50,7 @@ freeze_until_end()
 
 logs() { grep -q -- "$2" "$1.err"; }
 
-# is_part: the transfer has begun, and is not over.
+# is_part: the transfer has begun, and has not ended.
 is_part() { compgen -G 'mnt/out/*.partial' >/dev/null; }
 
 hosts_with_disk()
@@ -60,7 +61,7 @@ hosts_with_disk()
 		--peer-timeout 4
 }
 
-# Four transfers in their midst; a peer measures control's answers meanwhile.
+# Four transfers are under way; a peer measures control's answers meanwhile.
 frozen_in_data()
 {
 	local senders=() i pinger
@@ -93,9 +94,9 @@ frozen_in_data()
 	ended receive "$receiver" 10 0
 }
 
-# The whole of what a session does with its files, one phase each.  Files that are
-# larger than what a store takes keep control from reading more of its sender,
-# and that longer than any deadline.
+# All that a session does with its files, one phase each.  Files that exceed a
+# store's queue keep control from reading more of its sender, for longer than
+# any deadline.
 frozen_in()
 {
 	local option=() frozen_s=$frozen_s
@@ -122,8 +123,8 @@ frozen_in()
 	ended receive "$receiver" 10 0
 }
 
-# SIGTERM while storage stands still: the sender is told, and connections, sockets
-# and program are gone, before it goes on.  The process waits for the kernel.
+# SIGTERM while storage hangs: the sender is told, and connections, sockets and
+# program are gone, before storage continues.  The process waits for the kernel.
 frozen_at_term()
 {
 	hosts_with_disk
@@ -141,17 +142,17 @@ frozen_at_term()
 	! is_part || die "it left a .partial"
 }
 
-# fill PIPE: to the last byte, so that the next write to it waits.
+# fill PIPE: fills it to the last byte, so that the next write to it waits.
 fill()
 {
-	# Each ends when the pipe takes no more.
+	# Each ends when the pipe is full.
 	dd if=/dev/zero of="$1" bs=4096 oflag=nonblock 2>/dev/null || true
 	dd if=/dev/zero of="$1" bs=1 oflag=nonblock 2>/dev/null || true
 	! dd if=/dev/zero of="$1" bs=1 count=1 oflag=nonblock 2>/dev/null ||
 		die "$1 is not full"
 }
 
-# is_said FD WORD: lines are read from it until one has WORD.
+# is_said FD WORD: reads its lines until one has WORD.
 is_said()
 {
 	local line
@@ -162,8 +163,8 @@ is_said()
 	return 1
 }
 
-# The receiver's log or its reports get nowhere: two transfers one after the
-# other go through, control answers, and what still can be written is.
+# The receiver's log or its reports are blocked: two transfers one after the
+# other succeed, control answers, and the other stream is written.
 stream_stands()
 {
 	local stream=$1 log=receive.err report=receive.json pinger i held
@@ -215,7 +216,7 @@ stream_stands()
 	fi
 }
 
-# are_partial COUNT: so many images are being made.
+# are_partial COUNT: so many images are in progress.
 are_partial() { [[ $(compgen -G "mnt/out/*.partial" | wc -l) -eq $1 ]]; }
 
 # has_left_b: neither the port nor the program is there.

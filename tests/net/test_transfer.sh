@@ -6,7 +6,7 @@
 #                      AF_XDP TX      XDP program, AF_XDP RX
 #
 # Memory arrives bit for bit: MTU, queues, mode, address family, trim, size,
-# segments, sorts of source and sink.
+# segments, kinds of source and sink.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -61,7 +61,7 @@ preallocated()
 	nothing_left
 }
 
-# Nobody comes, and it goes with the receiver.
+# No sender connects, and the allocation ends with the receiver.
 prealloc_unused()
 {
 	show hosts_up "$net" --mtu 9000
@@ -141,8 +141,8 @@ memfd_to_shm()
 	kill "$holder"
 }
 
-# --pid: the process is stopped while it is read, and goes on.  It fills its
-# memory with a pattern that must arrive.
+# --pid: the process is stopped while it is read, and then resumes.  It fills
+# its memory with a pattern that must arrive.
 process()
 {
 	local pid
@@ -173,8 +173,8 @@ process()
 	nothing_left
 }
 
-# mappings: a process of thousands of them, of a page each, with little
-# in it: frames hold pages of many, and all of them arrive.
+# mappings: a process with thousands of them, one page each, with little data:
+# frames hold pages of many, and all of them arrive.
 mappings()
 {
 	local pid frames

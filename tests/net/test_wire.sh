@@ -5,16 +5,16 @@
 #   frames.py send --> ptNAMEa === ptNAMEx  -- ptNAMEy === ptNAMEb --> frames.py
 #   ping, TCP      <------------------------------------------------>  receive
 #
-# The test wire itself: it does what its plan says and counts it exactly, the
-# same plan again does the same, and what is not pagetrim's data passes.
+# The test wire itself: it follows its plan and counts exactly, the same plan
+# gives the same result, and it passes frames that are not pagetrim's data.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # frames_through RUN QUEUES MTU ADDR CNT LANES WIRE-OPTION...: sends frames
-# through a wire, checks its counts, leaves what vanished in RUN.vanished.
-# The wire stays on one CPU: host b without XDP keeps order per CPU only.
+# through a wire, checks its counts, leaves the lost ones in RUN.vanished. The
+# wire stays on one CPU: host b without XDP keeps order per CPU only.
 frames_through()
 {
 	local run=$1 queues=$2 mtu=$3 addr=$4 cnt=$5 lanes=$6
@@ -59,7 +59,7 @@ disturbed()
 
 	frames_through run 2 1500 "$HOSTS_B4" 4000 3 --drop 100 --repeat 50 \
 		--reorder 200 --span 16
-	# What seed 1 means for these frames.
+	# The effect of seed 1 on these frames.
 	[[ $(count run dropped) -gt 300 && $(count run repeated) -gt 100 &&
 	   $(count run reordered) -gt 500 ]] || die "hardly disturbed"
 }
@@ -106,8 +106,8 @@ others_pass()
 	same out "$(count run out)" "$(count run in)"
 }
 
-# A stopped wire with room for 64 of 200 frames loses the others, and says so.
-# The kernel may put in a frame or two of its own.
+# A stopped wire with room for 64 of 200 frames loses the others, and reports
+# it. The kernel may send a frame or two of its own.
 own_loss()
 {
 	local data lost
