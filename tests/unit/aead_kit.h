@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* aead_kit: a group of tests, run with each library that this program and this
- * CPU have for sealing.
+/* aead_kit: a group of tests, run with each crypto library that this program
+ * and this CPU have.
  */
 #ifndef TEST_AEAD_KIT_H
 #define TEST_AEAD_KIT_H
@@ -9,7 +9,7 @@
 
 #include "seal/aead.h"
 
-/* The library under test; what it has not is libcrypto's. */
+/* The library under test; libcrypto replaces what it lacks. */
 static const struct pt_aead_lib *aead_kit_lib;
 
 static inline const struct pt_aead_lib *aead_kit_lib_of(enum pt_cipher cipher)
@@ -18,7 +18,7 @@ static inline const struct pt_aead_lib *aead_kit_lib_of(enum pt_cipher cipher)
 	       aead_kit_lib : pt_aead_lib_choose(PT_CIPHER_NONE);
 }
 
-/* aead_kit_run returns how many tests failed. */
+/* aead_kit_run returns the number of failed tests. */
 static inline int aead_kit_run(const char *name,
 			       const struct CMUnitTest *tests, size_t cnt)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* bottleneck_kit: flows through one queue that a path has, in simulated time:
- * those of pt_congestion, and TCP's CUBIC beside them.
+/* bottleneck_kit: flows through one queue of a path, in simulated time: those
+ * of pt_congestion, and TCP's CUBIC beside them.
  *
  *     flow --> queue (rate, room) --> one way --> receiver
  *      ^                                             |
  *      +--------- ACK, a tick and the way back ------+
  *
- * The queue drops what it has no room for.  Nothing depends on real time.
+ * A full queue drops frames.  No result depends on real time.
  */
 #ifndef BOTTLENECK_KIT_H
 #define BOTTLENECK_KIT_H
@@ -27,19 +27,22 @@
 #define STEP_NS		10000ULL	/* of simulated time */
 #define BURST_NS	PT_REGULATOR_BURST_NS	/* as the lanes' */
 #define NAP_NS		100000ULL	/* the least that a thread sleeps */
-#define SLICE_NS	(4 * MS)	/* that another has the CPU */
-#define FRAMES		32768		/* of a flow on the way, at most */
+#define SLICE_NS	(4 * MS)	/* the time that another thread has the
+					 * CPU */
+#define FRAMES		32768		/* of a flow's frames in flight, at
+					 * most */
 #define ACKS		8192
 #define FLOWS_MAX	3
-#define CLOCK_OFF_NS	77000000007ULL	/* the receiver's clock less ours */
+#define CLOCK_OFF_NS	77000000007ULL	/* the receiver's clock less the
+					 * sender's */
 
 enum flow_kind { OURS, CUBIC };
 
 struct frame {
 	__u64 sent_ns;
 	__u64 arrives_ns;	/* 0: it does not */
-	__u64 noticed_ns;	/* that it is missing; 0: not yet */
-	bool is_done;		/* arrived or called missing */
+	__u64 noticed_ns;	/* when it was known as missing; 0: not yet */
+	bool is_done;		/* arrived or known as missing */
 };
 
 struct ack {
@@ -54,14 +57,15 @@ struct ack {
 struct flow {
 	enum flow_kind kind;
 	__u64 start_ns, stop_ns;	/* 0: it never stops */
-	double source;			/* bytes a ns that it has; 0: any */
-	__u64 idle_from_ns, idle_to_ns;	/* it has nothing to send */
+	double source;			/* bytes per ns of its source; 0: any */
+	__u64 idle_from_ns, idle_to_ns;	/* its source has no data */
 	__u32 weight;			/* 0: PT_CC_WEIGHT_ONE */
 	__u32 frame_sz;			/* 0: path.frame_sz */
 
 	struct pt_congestion cc;
 	struct frame *frames;
-	__u64 next, cum_ack;		/* frames in [cum_ack, next) are on the way */
+	__u64 next, cum_ack;		/* frames in [cum_ack, next) are in
+					 * flight */
 	__u64 top, top_ns;
 	__u64 arrived_sz, missing_sz;	/* the receiver's */
 	__u64 arrived_ns;
@@ -84,19 +88,23 @@ static struct path {
 	__u32 frame_sz;
 	__u64 one_way_ns, back_ns;
 	__u64 tick_ns;			/* of ACKs */
-	__u64 reorder_ns;			/* a gap is missing after */
+	__u64 reorder_ns;			/* time after which a gap is
+						 * missing */
 	__u32 loss_ppm;
-	__u64 busy_ns;			/* threads wake that late, on average */
-	double burst;			/* bytes that pass at once after a pause */
-	double credit;			/* bytes in flight that the receiver lets */
-	__u32 late_ppm;			/* frames that come up to ... */
-	__u64 late_ns;			/* ... that much later */
+	__u64 busy_ns;			/* average delay of a thread's
+					 * wake-up */
+	double burst;			/* bytes that pass at once after a
+					 * pause */
+	double credit;			/* bytes in flight that the receiver
+					 * grants */
+	__u32 late_ppm;			/* frames that are delayed, up to ... */
+	__u64 late_ns;			/* ... that much */
 } path;
 
 static struct flow flows[FLOWS_MAX];
 static __u32 flow_cnt;
 static __u64 sim_ns;
-static double queue_free_ns;		/* when all that is in it has left */
+static double queue_free_ns;		/* when all frames in it have left */
 static double queue_sum_ns, queue_max_ns;	/* of its delay, since mark */
 static __u64 queue_cnt, mark_ns, mark_drops, drops;
 static __u64 sim_random;
@@ -109,8 +117,8 @@ static inline __u32 sim_draw(void)
 	return sim_random % 1000000;
 }
 
-/* wake_ns: when a thread runs again that sleeps until then_ns: late, and at times
- * by a scheduler's slice. */
+/* wake_ns returns when a thread that sleeps until then_ns runs again: late, and
+ * at times by a scheduler's slice. */
 static inline __u64 wake_ns(__u64 then_ns)
 {
 	__u64 late_ns;
@@ -193,15 +201,15 @@ static inline void sim_send(struct flow *f)
 
 /* ---- the receiver ---- */
 
-/* sync_ns: after so long a flow says what it sent, so that a lost tail is noticed;
- * TCP, at the latest, when its timer ends. */
+/* sync_ns returns the time after which a flow sends SYNC, so that a lost tail
+ * is noticed; TCP does so when its timer ends. */
 static inline __u64 sync_ns(const struct flow *f)
 {
 	return path.one_way_ns +
 	       (f->kind == CUBIC ? 200 * MS : 2 * f->cc.srtt_ns + MS);
 }
 
-/* look takes what has arrived by now. */
+/* look takes the frames that have arrived. */
 static inline void look(struct flow *f)
 {
 	for (__u64 seq = f->cum_ack; seq < f->next; seq++) {
@@ -329,7 +337,7 @@ static inline void take_ack(struct flow *f, const struct ack *a)
 	pt_congestion_take(&f->cc, &e);
 }
 
-/* lacks_credit: bytes that did not arrive are on the way, or in the ring. */
+/* lacks_credit: bytes that did not arrive are in flight, or in the ring. */
 static inline bool lacks_credit(const struct flow *f)
 {
 	return path.credit && in_flight(f) + f->frame_sz > path.credit;
@@ -358,7 +366,7 @@ static inline bool may_send(struct flow *f)
 	return false;
 }
 
-/* lane: what a sender does when it runs. */
+/* lane: the steps of a sender when it runs. */
 static inline void lane(struct flow *f)
 {
 	while (f->ack_out < f->ack_in &&
@@ -387,7 +395,7 @@ static inline void serve(struct flow *f)
 		f->looks_ns = wake_ns(sim_ns + NAP_NS);
 		look(f);
 	}
-	/* TCP acknowledges each frame, we each tick. */
+	/* TCP acknowledges each frame, the receiver each tick. */
 	if (sim_ns - f->tick_ns >= (f->kind == CUBIC ? 50000 : path.tick_ns)) {
 		f->tick_ns = sim_ns;
 		look(f);
@@ -395,7 +403,7 @@ static inline void serve(struct flow *f)
 	}
 }
 
-/* sim_mark: what is asked for is that from now on. */
+/* sim_mark: figures count from this time on. */
 static inline void sim_mark(void)
 {
 	mark_ns = sim_ns;
@@ -413,7 +421,8 @@ static inline void sim_run(__u64 for_ns)
 	__u64 end_ns = sim_ns + for_ns;
 
 	for (; sim_ns < end_ns; sim_ns += STEP_NS) {
-		/* Neither is always first at a full queue. */
+		/* Alternating, so that neither flow is always first at a full
+		 * queue. */
 		for (__u32 i = 0; i < flow_cnt; i++)
 			serve(&flows[(i + sim_ns / STEP_NS) % flow_cnt]);
 		queue_sum_ns += queue_ns();
@@ -423,8 +432,8 @@ static inline void sim_run(__u64 for_ns)
 	}
 }
 
-/* Since the mark: the share of the path that f got; what of it was lost; the
- * queue's delay on average. */
+/* Since the mark: f's share of the path; its lost share; the queue's average
+ * delay. */
 static inline double share(const struct flow *f)
 {
 	return (f->arrived_sz - f->mark_sz) /

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* conn_kit: connections over loopback for tests of the control plane: pairs
- * of our own, and raw sockets that say what they like. */
+/* conn_kit: connections over loopback for tests of the control channel: pairs
+ * of the program's own, and raw sockets that send any bytes. */
 #ifndef CONN_KIT_H
 #define CONN_KIT_H
 
@@ -23,7 +23,7 @@
 #include "conn_waits.h"
 #include "control_messages.h"
 
-#define WAIT_MS	5000	/* for what must happen; far more than it takes */
+#define WAIT_MS	5000	/* for an expected event; far more than it takes */
 
 static struct pt_conn_cfg sender_cfg = { .role = PT_ROLE_SENDER,
 					 .capabilities = 0x0f };
@@ -43,7 +43,7 @@ static inline struct pt_listener *listen_at(const char *where,
 	return l;
 }
 
-/* accept_any: what the listener says first, if it is not "wait". */
+/* accept_any returns the listener's first result other than "wait". */
 static inline int accept_any(struct pt_listener *l, struct pt_conn **c)
 {
 	struct pollfd fd = { .fd = pt_listener_fd(l), .events = POLLIN };
@@ -95,7 +95,7 @@ static inline size_t put_hello(__u8 *at, enum pt_role role, __u16 version_min,
 	return put_message(at, &m);
 }
 
-/* raw_read_message: the next message that the other side sends. */
+/* raw_read_message reads the next message of the other side. */
 static inline void raw_read_message(int fd, struct pt_message *m)
 {
 	static struct pt_message_scratch scratch;
@@ -115,7 +115,7 @@ static inline void raw_read_message(int fd, struct pt_message *m)
 	assert_int_equal(ret, sz);
 }
 
-/* raw_sender: a raw client past its HELLO, *c the receiver's end. */
+/* raw_sender: a raw client past its HELLO; *c is the receiver's end. */
 static inline int raw_sender(struct pt_conn **c)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -131,7 +131,7 @@ static inline int raw_sender(struct pt_conn **c)
 	return fd;
 }
 
-/* raw_reset makes the close of fd a cut: the peer sees a reset. */
+/* raw_reset makes the close of fd a reset, as the peer sees it. */
 static inline void raw_reset(int fd)
 {
 	const struct linger now = { .l_onoff = 1 };
@@ -141,7 +141,7 @@ static inline void raw_reset(int fd)
 	close(fd);
 }
 
-/* ---- a pair of ours ---- */
+/* ---- a pair of connections ---- */
 
 struct caller {
 	char to[PT_ADDRESS_TEXT_SZ];
@@ -202,7 +202,7 @@ static inline void expect_ping(struct pt_conn *c, __u64 number)
 	assert_int_equal(m.ping.time_ns, number);
 }
 
-/* expect_failure: the next thing is that failure, whose text has why; and it
+/* expect_failure: the next result is that failure, whose text has why; and it
  * stays. */
 static inline void expect_failure(struct pt_conn *c, int code, const char *why)
 {

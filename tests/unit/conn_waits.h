@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* conn_waits: a connection's steps, for a test that has nothing else to do
+/* conn_waits: waits for a connection's steps, for a test that does nothing else
  * meanwhile. */
 #ifndef CONN_WAITS_H
 #define CONN_WAITS_H

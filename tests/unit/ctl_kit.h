@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ctl_kit: a ctl at a path of the test's own, and who asks it. */
+/* ctl_kit: a ctl at a path of the test's own, and its clients. */
 #ifndef TEST_CTL_KIT_H
 #define TEST_CTL_KIT_H
 
@@ -11,7 +11,7 @@
 
 #include "ctl/ctl.h"
 
-#define WAIT_MS	20000	/* for what must happen */
+#define WAIT_MS	20000	/* for an expected event */
 #define PATH	SCRATCH "/control"
 
 static struct pt_ctl *ctl;
@@ -55,7 +55,7 @@ static inline void type(int fd, const char *text)
 	assert_int_equal(send(fd, text, sz, MSG_NOSIGNAL), sz);
 }
 
-/* hears: what the ctl says next is text. */
+/* hears: the ctl's next line is text. */
 static inline void hears(int fd, const char *text)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
@@ -76,7 +76,7 @@ static inline void is_dropped(int fd)
 	close(fd);
 }
 
-/* take looks until nothing more is to be done; how many requests there were. */
+/* take serves until nothing is pending; returns the number of requests. */
 static inline int take(void)
 {
 	struct pollfd poll_fd = {

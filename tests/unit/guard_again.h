@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* guard_again: cmocka takes SIGBUS for itself at the start of each test; a
- * test that means to fault inside of a pt_guard calls this first. */
+/* guard_again: cmocka handles SIGBUS itself from the start of each test; a test
+ * that faults inside of a pt_guard calls this first. */
 #ifndef TEST_GUARD_AGAIN_H
 #define TEST_GUARD_AGAIN_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* kept_kit: a sink with a journal in the scratch folder, and what it leaves. */
+/* kept_kit: a sink with a journal in the scratch folder, and its leftovers. */
 #ifndef TEST_KEPT_KIT_H
 #define TEST_KEPT_KIT_H
 
@@ -34,7 +34,7 @@ static inline struct pt_sink *make(void)
 	return s;
 }
 
-/* leave: a sink with 'x' at the start of page 1 was killed. */
+/* leave: a receiver with 'x' at the start of page 1 was killed. */
 static inline void leave(void)
 {
 	struct pt_sink *s = make();
@@ -43,7 +43,7 @@ static inline void leave(void)
 	pt_sink_close(s);
 }
 
-/* kept_start: once, from main(). */
+/* kept_start is called once, from main(). */
 static inline int kept_start(void)
 {
 	static const struct pt_segment seg = { "ram", 0, 3 * PAGE + 5 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* lane_kit: a lane's thread between a real source and a network of the test's
- * own, which lane_net is. */
+ * own, see lane_net. */
 #ifndef TEST_LANE_KIT_H
 #define TEST_LANE_KIT_H
 
@@ -14,7 +14,7 @@
 
 #define SESSION	0x99
 #define KEY	5
-#define WAIT_NS	20000000000ULL		/* for what must happen */
+#define WAIT_NS	20000000000ULL		/* for an expected event */
 
 static struct pt_source *source;
 static struct pt_layout *layout;
@@ -23,7 +23,7 @@ static struct pt_pacer pacer;
 static struct pt_digests digests;
 static void *slabs[SLOTS];
 
-/* lane_init: once, from main(), as root. */
+/* lane_init is called once, from main(), as root. */
 static int lane_init(void)
 {
 	for (int i = 0; i < SLOTS; i++)
@@ -73,7 +73,7 @@ static int open_files(struct pt_error *err)
 	return pt_source_open_files(&source, paths, cnt ? cnt : 1, err);
 }
 
-/* open_live: ram itself, or its file, which others write. */
+/* open_live opens ram itself, or its file, which others write. */
 static int open_live(struct pt_error *err)
 {
 	const struct pt_region region = { .addr = ram, .sz = sizeof(ram) };
@@ -85,14 +85,14 @@ static int open_live(struct pt_error *err)
 					  err);
 }
 
-/* hold: the receiver has the page already. */
+/* hold: the receiver holds the page already. */
 static void hold(__u32 page)
 {
 	memcpy(copy[page], ram[page], PT_PAGE_SZ);
 	pt_digests_set(&digests, page, pt_digest_page(KEY, page, ram[page]));
 }
 
-/* start: the lane probes; all pages are to be sent but for those held. */
+/* start: the lane probes; all pages are dirty but for the held ones. */
 static void start(const struct net *with)
 {
 	struct pt_lane_cfg cfg = {

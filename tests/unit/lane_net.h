@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lane_net: a network and a receiver for one lane, in its own thread, from
- * within its calls: what is checked here aborts.
+/* lane_net: a network and a receiver for one lane, in its own thread, called by
+ * it: a failed check aborts.
  *
  *     lane --> pt_xsk_tx_*, pt_conn_send* --> eaten, lost, or taken
  *      ^                                              |
  *      +---- inbox: probes seen, ACKs, orders --------+
  *
- * It eats what is too large, loses what it is told to, and answers as a
- * receiver does.  SYNC is the end of all hope for what is not there by then.
+ * It drops frames that are too large, loses frames by configuration, and
+ * answers as a receiver does.  At SYNC all frames that have not arrived are
+ * missing.
  */
 #ifndef TEST_LANE_NET_H
 #define TEST_LANE_NET_H
@@ -31,13 +32,14 @@
 
 struct net {
 	const char *name;
-	__u32 mtu;		/* larger frames vanish; 0: all do */
-	__u32 mtu_max;		/* what both devices say; 0: mtu */
+	__u32 mtu;		/* larger frames are dropped; 0: all are */
+	__u32 mtu_max;		/* both devices' MTU; 0: mtu */
 	__u32 loss_pct;		/* of data frames */
 	__u32 window;
-	__u32 reprobe_at;	/* data frame that makes it say REPROBE */
-	__u32 narrow_at;	/* data frame that finds another MTU, unsaid */
-	__u32 mtu_then;		/* from there on */
+	__u32 reprobe_at;	/* data frame at which it sends REPROBE */
+	__u32 narrow_at;	/* data frame at which the MTU silently
+				 * changes */
+	__u32 mtu_then;		/* to this from there on */
 	__u32 cut_at;		/* data frame that cuts the source short */
 	void (*spoil)(struct pt_msg_ack *ack);
 	__u32 progress_ms;	/* the lane gives up after; 0: after long */
@@ -45,16 +47,16 @@ struct net {
 	__u32 bytes_per_s;	/* 0: no limit */
 	bool is_lazy;		/* it acknowledges at SYNC only */
 	bool copies;		/* pages may go as copies */
-	__u32 refuse_each;	/* of so many copies the last is refused; 0: none */
-	bool arrivals;		/* ACKs tell what is placed */
+	__u32 refuse_each;	/* one in so many copies is refused; 0: none */
+	bool arrivals;		/* ACKs report placed frames */
 	void (*shape)(void);	/* changes ram before the source is made */
-	bool (*is_held)(__u32 page);	/* the receiver has it already */
+	bool (*is_held)(__u32 page);	/* the receiver holds it already */
 	__u32 short_sz;		/* bytes that the source ends before its last
 				 * page does; they are zero */
 	enum { STILL, LIVE_REGIONS, LIVE_FILE } live;	/* the source */
-	void (*meanwhile)(void);	/* whenever the lane asks for a buffer:
-					 * between looking at pages and sending
-					 * them */
+	void (*meanwhile)(void);	/* called when the lane asks for a
+					 * buffer: between the scan of pages and
+					 * their sending */
 	__u32 file_pages[FILES_MAX];	/* not 0: the source is so many files,
 				 * each a region, each short_sz short */
 };
@@ -63,7 +65,8 @@ static struct net net;
 static struct pt_lane *_Atomic lane;
 static struct pt_rx_lane rx;
 static __u64 random_state;
-static __u64 now_ns;			/* of the receiver; each SYNC takes it on */
+static __u64 now_ns;			/* of the receiver; each SYNC advances
+					 * it */
 static __u64 acked_ns;
 
 static struct {
@@ -77,21 +80,22 @@ static __u32 buffer_cnt;		/* free ones */
 static __u32 data_cnt, probe_cnt, sync_cnt, set_cnt, set_sz;
 static __u8 descs[FRAMES_MAX];		/* of a frame, by its number */
 static __u64 sent_desc;			/* credit taken, */
-static __u64 freed_desc, lost_desc;	/* given back as far as told */
+static __u64 freed_desc, lost_desc;	/* given back, as last reported */
 
 static __u8 ram[PAGES][PT_PAGE_SZ] __attribute__((aligned(4096)));
 static __u8 copy[PAGES][PT_PAGE_SZ];
 static __u32 generations[PAGES];
 
-/* What a sender of copies must keep, by sequence numbers, each + 1. */
-static __u64 carried[PAGES];	/* the last frame that speaks of the page */
+/* The state that a sender of copies must respect, by sequence numbers, each +
+ * 1. */
+static __u64 carried[PAGES];	/* the last frame with a record of the page */
 static __u64 named[PAGES];	/* the last that names it as an original */
-static __u64 cum_ack;		/* the receiver has decided on those below */
-static __u32 copy_cnt;		/* records, sent again ones too */
-static __u64 refused[PAGES];	/* not told yet */
+static __u64 cum_ack;		/* the receiver has decided those below */
+static __u32 copy_cnt;		/* records, with those sent again */
+static __u64 refused[PAGES];	/* not reported yet */
 static __u32 refused_cnt, refused_all_cnt, copy_seen_cnt;
 
-/* inbox: the lane's thread may be here before its start returned. */
+/* inbox: the lane's thread may run before its start returned. */
 static struct pt_inbox *inbox(void)
 {
 	while (!lane)
@@ -122,8 +126,9 @@ static void ack(void)
 	pt_rx_lane_told(&rx);
 }
 
-/* note_sent holds the sender to its part: a copy goes when its original's frames
- * are decided on, and that is not sent again before the copy's is. */
+/* note_sent checks the sender's part: a copy goes when its original's frames
+ * are decided, and the original is not sent again before the copy is
+ * decided. */
 static void note_sent(struct pt_reader *r)
 {
 	struct pt_record_host rec;
@@ -147,8 +152,8 @@ static void note_sent(struct pt_reader *r)
 	pt_reader_rewind(r);
 }
 
-/* is_refused: a copy must name the version that is here; each refuse_each-th is said
- * to name another. */
+/* is_refused: a copy must name the original's present version; one in
+ * refuse_each is treated as if it did not. */
 static bool is_refused(const struct pt_reader *r,
 		       const struct pt_record_host *rec)
 {
@@ -164,7 +169,7 @@ static bool is_refused(const struct pt_reader *r,
 	return true;
 }
 
-/* place: what a frame says of its pages, as the receiver must take it. */
+/* place places a frame's pages, as the receiver must. */
 static void place(struct pt_reader *r)
 {
 	struct pt_record_host rec;
@@ -281,7 +286,7 @@ void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz)
 	queued[queued_cnt++].sz = sz;
 }
 
-/* A device that takes ten frames at a time. */
+/* The device accepts ten frames at a time. */
 int pt_xsk_tx_kick(struct pt_xsk *x)
 {
 	__u32 cnt = queued_cnt < 10 ? queued_cnt : 10;
@@ -316,14 +321,14 @@ int pt_xsk_tx_wait(struct pt_xsk *x, int timeout_ms)
 	return 1;
 }
 
-/* The receiver is heard all the time, or never. */
+/* The receiver always seems to live, or never. */
 __u64 pt_conn_last_recv_ns(const struct pt_conn *c)
 {
 	(void)c;
 	return net.is_mute ? 0 : pt_clock_ns();
 }
 
-/* SYNC: what is not there by now is lost. */
+/* SYNC: a frame that has not arrived by now is lost. */
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err)
 {

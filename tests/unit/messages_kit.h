@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* messages_kit: a buffer, what is encoded into it, and what decoding it gives. */
+/* messages_kit: a buffer, a message encoded into it, and the result of
+ * decoding. */
 #ifndef MESSAGES_KIT_H
 #define MESSAGES_KIT_H
 
@@ -29,14 +30,15 @@ static inline unsigned encode(const struct pt_message *m)
 	return sz;
 }
 
-/* who: a role that may send the type. */
+/* Returns a role that may send the type. */
 static inline enum pt_role who(unsigned type)
 {
 	return pt_message_who(type) & PT_FROM_SENDER ? PT_ROLE_SENDER :
 						       PT_ROLE_RECEIVER;
 }
 
-/* decode: what decoding the sz bytes gives; what an error must name. */
+/* decode decodes the sz bytes; returns the result and the name that an error
+ * must have. */
 static inline int decode(unsigned type, size_t sz)
 {
 	err.text[0] = '\0';

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* opened: files opened as a source, and looked at region by region. */
+/* opened: files opened as a source, and viewed region by region. */
 #ifndef TEST_OPENED_H
 #define TEST_OPENED_H
 
@@ -38,7 +38,7 @@ static inline void open_one(struct opened *o, const char *path)
 static inline void close_all(struct opened *o)
 {
 	pt_view_free(&o->view);
-	pt_view_free(&o->view);		/* twice is fine */
+	pt_view_free(&o->view);		/* a second call does nothing */
 	pt_layout_free(o->layout);
 	pt_source_close(o->src);
 }

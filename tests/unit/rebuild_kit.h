@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rebuild_kit: what the tests of rebuild/rebuild share: a memory of several
+/* rebuild_kit: shared by the tests of rebuild/rebuild: a memory of several
  * segments, its sink in the scratch folder, frames built and read.
  */
 #ifndef TEST_REBUILD_KIT_H
@@ -64,7 +64,7 @@ static inline int rebuild_stop(void **state)
 	struct stat st;
 
 	(void)state;
-	/* Exactly as large as it was made, whatever was placed. */
+	/* The file keeps exactly its initial size. */
 	assert_int_equal(stat(OUT ".partial", &st), 0);
 	assert_int_equal(st.st_size, pt_layout_image_sz(layout));
 	pt_rebuild_destroy(rebuild);
@@ -79,7 +79,7 @@ static inline struct pt_builder page_builder(__u32 mtu)
 	return kit_builder(&kit_links[0].link, mtu);
 }
 
-/* frame_close writes what is staged to frame; returns its bytes. */
+/* frame_close writes the staged records to frame; returns its bytes. */
 static inline __u32 frame_close(struct pt_builder *b, __u32 generation,
 				__u64 seq)
 {
@@ -102,8 +102,8 @@ static inline void frame_open(struct pt_reader *r, struct kit_spans *s,
 	assert_true(pt_reader_auth_ok(r));
 }
 
-/* A batch, as a queue takes it: one reader and one run, and the frames stay
- * until the run was flushed. */
+/* A batch, as in a queue: one reader and one run, and the frames stay until the
+ * run was flushed. */
 #define BATCH	64
 
 static struct pt_sink_run run;
@@ -121,7 +121,7 @@ static inline void batch_flush(void)
 		kit_free(&batch[--batch_cnt]);
 }
 
-/* batch_place checks and places what bytes say, cut in pieces of piece_sz. */
+/* batch_place checks and places a frame's bytes, cut in pieces of piece_sz. */
 static inline void batch_place(const void *bytes, __u32 sz, __u32 piece_sz)
 {
 	static struct pt_reader r;
@@ -153,7 +153,7 @@ static inline void place_page(__u64 gfn, __u64 mask, const void *page,
 	frame_place(frame, frame_close(&b, generation, 0));
 }
 
-/* place_zero_run: in as many records, a frame each, as it takes. */
+/* place_zero_run places a run in as many records as it takes, one per frame. */
 static inline void place_zero_run(__u64 gfn, __u64 cnt, __u32 generation)
 {
 	while (cnt) {
@@ -167,8 +167,8 @@ static inline void place_zero_run(__u64 gfn, __u64 cnt, __u32 generation)
 	}
 }
 
-/* sink_read reads a page as the file holds it: a look through the mapping
- * would fill a hole. */
+/* sink_read reads a page of the file: a read through the mapping would fill a
+ * hole. */
 static inline void sink_read(__u64 gfn, void *page)
 {
 	__u64 page_idx;
@@ -200,8 +200,8 @@ static inline bool sink_is_hole(__u64 gfn)
 	return data < 0 || data >= off + PT_PAGE_SZ;
 }
 
-/* assert_content: page gfn holds what page does, and the fresh digests that
- * the rebuild computes of it are its own. */
+/* assert_content: page gfn holds page's content, and the digests of the
+ * rebuild, computed anew, are its own. */
 static inline void assert_content(__u64 gfn, const __u8 *page)
 {
 	__u8 got[PT_PAGE_SZ];
@@ -211,7 +211,7 @@ static inline void assert_content(__u64 gfn, const __u8 *page)
 		fail_msg("page %llu differs", gfn);
 }
 
-/* region_digest: what the rebuild says of a region. */
+/* region_digest returns a region's digest by the rebuild. */
 static inline __u64 region_digest(__u64 region_idx)
 {
 	struct pt_error err = { 0 };
@@ -222,7 +222,7 @@ static inline __u64 region_digest(__u64 region_idx)
 	return digest;
 }
 
-/* true_digest: of a page, from its bytes alone. */
+/* true_digest returns a page's digest, computed from its bytes alone. */
 static inline __u64 true_digest(__u64 gfn, const void *page)
 {
 	return pt_digest_page(KEY, gfn, page);

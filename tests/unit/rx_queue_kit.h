@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_queue_kit: two queues' threads with sockets and a connection of the
- * test's own, and a session of two lanes.  settle() holds the ledger to what
- * was put. */
+/* rx_queue_kit: two queues' threads with sockets and a connection of the test's
+ * own, and a session of two lanes.  settle() compares the ledger with the
+ * frames put. */
 #ifndef RX_QUEUE_KIT_H
 #define RX_QUEUE_KIT_H
 
@@ -29,14 +29,14 @@ struct pt_xsk {
 	int event_fd;
 	unsigned int cnt;
 	struct pt_span held[HELD];
-	struct pt_span flood;	/* fills what is asked for and not held */
+	struct pt_span flood;	/* fills requested and not held */
 	unsigned int flooded;	/* frames */
-	struct pt_span drop;	/* handed out every other time, ... */
+	struct pt_span drop;	/* handed out every second time, ... */
 	unsigned int dripping;	/* ... so often */
 	bool was_empty;
 	atomic_uint waits;
 	atomic_uint recycled;
-	atomic_uint fill;	/* said to wait in the ring */
+	atomic_uint fill;	/* the ring's reported fill level */
 };
 
 /* pour fills rx with copies of a frame. */
@@ -117,7 +117,7 @@ static struct pt_msg_probe_seen seen;	/* the last */
 static struct pt_msg_ack acked;		/* the last, without its ranges */
 static __u32 seen_cnt;
 static __u64 refused;			/* the last page refused, and ... */
-static __u64 refused_upto;		/* placed_upto as it was told before */
+static __u64 refused_upto;		/* placed_upto as reported before */
 
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err)
@@ -261,7 +261,8 @@ static inline struct pt_ledger settle(void)
 	for (int i = 0; i < QUEUES; i++)
 		assert_int_equal(pt_rx_queue_received(queues[i]), put_cnt[i]);
 	all_unlock();
-	/* What XDP would have steered, and what the agent says it took. */
+	/* Frames that XDP would have steered, and frames that the agent
+	 * took. */
 	assert_int_equal(ledger.received, data_cnt);
 	assert_int_equal(ledger.probes, probe_cnt);
 	assert_int_equal(ledger.received, ledger.accepted + ledger.duplicate +

@@ -20,9 +20,9 @@
 #include <linux/types.h>
 #include <cmocka.h>
 
-#define SCRATCH "/mnt"	/* for this process alone: a tmpfs mounted there */
+#define SCRATCH "/mnt"	/* a tmpfs, mounted for this process alone */
 
-/* scratch_mount: once, from main(), as root. */
+/* scratch_mount is called once, from main(), as root. */
 static inline int scratch_mount(void)
 {
 	if (unshare(CLONE_NEWNS) ||
@@ -62,7 +62,7 @@ static inline void scratch_write(int fd, __u64 off, const void *bytes,
 	assert_int_equal(pwrite(fd, bytes, sz, off), sz);
 }
 
-/* scratch_blocks: what the file takes, in bytes. */
+/* scratch_blocks returns the file's allocated bytes. */
 static inline __u64 scratch_blocks(const char *path)
 {
 	struct stat st;

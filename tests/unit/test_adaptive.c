@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Memories made of pieces of one sort, and what the governor makes of them. */
+/* Memories made of batches of one kind, and the governor's decisions on
+ * them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +22,8 @@
 
 static struct pt_adaptive g;
 
-/* pieces shows it cnt pieces, whose pages are mask where has_data says so;
- * returns how many pages it had searched. */
+/* pieces shows the governor cnt batches, whose pages are mask where has_data is
+ * set; returns the number of pages it had searched. */
 static __u64 pieces(__u32 cnt, __u64 has_data, __u64 mask)
 {
 	__u64 masks[PIECE], searched = 0;
@@ -30,7 +31,7 @@ static __u64 pieces(__u32 cnt, __u64 has_data, __u64 mask)
 	for (__u32 i = 0; i < cnt; i++) {
 		__u64 plan = pt_adaptive_plan(&g) & has_data;
 
-		/* Others are not to be read: a trap for who does. */
+		/* Other pages must not be read: their memory traps. */
 		for (__u32 p = 0; p < PIECE; p++)
 			masks[p] = plan >> p & 1 ? mask : 1;
 		searched += __builtin_popcountll(plan);
@@ -61,7 +62,7 @@ static void test_stops(void **state)
 	assert_false(g.is_sampling);
 	assert_int_equal(pieces(1, ALL, FULL), PIECE);
 	assert_true(g.is_sampling);
-	/* And what it costs then is bounded, for ever. */
+	/* The cost of samples is bounded from then on. */
 	assert_int_equal(pieces(1000, ALL, FULL),
 			 1000 * PIECE / PT_ADAPTIVE_STEP);
 	check_sums((LAG + 1000) * PIECE);
@@ -113,7 +114,8 @@ static __u64 unseen(__u64 plan)
 	return (others & -others) | (but_one & -but_one);
 }
 
-/* Pages that are no samples tell nothing; that goes on for a while only. */
+/* Pages that are no samples give no information; that lasts for a while
+ * only. */
 static void test_blind(void **state)
 {
 	const __u32 bound = PT_ADAPTIVE_BLIND / 2;	/* 2 pages a piece */
@@ -130,14 +132,14 @@ static void test_blind(void **state)
 	assert_true(g.is_sampling);
 	assert_in_range(g.counts.pages_searched - PT_ADAPTIVE_LAG, 2,
 			2 * (1000 / bound + 1));
-	/* The same, and it begins to pay. */
+	/* The same, and trimming begins to pay. */
 	for (blind = 0; g.is_sampling; blind++) {
 		assert_true(blind <= bound);
 		pieces(1, unseen(pt_adaptive_plan(&g)), TAIL);
 	}
 }
 
-/* A piece that pays now and then keeps it searching. */
+/* A batch that pays now and then keeps the governor searching. */
 static void test_now_and_then(void **state)
 {
 	(void)state;
@@ -151,7 +153,7 @@ static void test_now_and_then(void **state)
 	assert_int_equal(g.counts.pages_unsearched, 0);
 }
 
-/* Sorts that take turns: what is lost is the samples' delay, at each change. */
+/* Kinds alternate: each change loses the samples' delay. */
 static void test_alternate(void **state)
 {
 	(void)state;
@@ -169,7 +171,7 @@ static void test_alternate(void **state)
 	check_sums(10ULL * 4 * LAG * PIECE);
 }
 
-/* Pieces without data, or without any of theirs to be sent, say nothing. */
+/* Batches without data, or without dirty data, give no information. */
 static void test_nothing(void **state)
 {
 	(void)state;
@@ -194,8 +196,8 @@ static void test_sparse(void **state)
 	assert_true(g.is_sampling);
 }
 
-/* row: pages all alike.  Whether searching them pays, and also when the receiver
- * holds us up. */
+/* row: pages all alike.  Whether a search pays, and also when the receiver is
+ * the bottleneck. */
 static const struct row {
 	const char *name;
 	__u64 mask;
@@ -248,7 +250,7 @@ static void test_gain(void **state)
 	}
 }
 
-/* The receiver's trouble is remembered, and forgotten. */
+/* The receiver's stalls are remembered, and forgotten. */
 static void test_strain_ends(void **state)
 {
 	(void)state;
@@ -262,7 +264,7 @@ static void test_strain_ends(void **state)
 	assert_false(g.is_sampling);
 }
 
-/* Who observes sees what it would have done, and what that would have cost. */
+/* With observe the report has the governor's decisions, and their cost. */
 static void test_observe(void **state)
 {
 	struct pt_adaptive_counts on;
@@ -280,7 +282,7 @@ static void test_observe(void **state)
 		assert_int_equal(pieces(LAG, ALL, TAIL), LAG * PIECE);
 	}
 	assert_memory_equal(&on, &g.counts, sizeof(on));
-	/* Of pages that differ it knows what samples only guess. */
+	/* When it searches all pages it knows what samples only estimate. */
 	pt_adaptive_init(&g, PT_TRIM_BLOCKS, true);
 	pieces(LAG, ALL, FULL);
 	for (__u32 turn = 0; turn < 2; turn++) {

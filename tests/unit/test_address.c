@@ -15,7 +15,7 @@
 
 static const struct row {
 	const char *text;
-	int want;		/* 0, or -errno and what the error says */
+	int want;		/* 0, or -errno and the error's text */
 	const char *print;
 } rows[] = {
 	{ "10.0.0.2", 0, "10.0.0.2:16644" },
@@ -96,7 +96,7 @@ static void test_bytes(void **state)
 	assert_int_equal(b.scope, if_nametoindex("lo"));
 	assert_string_equal(pt_address_print(&a, text), "10.0.0.2");
 	assert_string_equal(pt_address_print(&b, text), "fe80::1%lo");
-	b.scope = 54321;	/* a device that has gone */
+	b.scope = 54321;	/* a device that is gone */
 	assert_string_equal(pt_address_print(&b, text), "fe80::1%54321");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* One peer, by address and by name, has no more than its places, memory and files,
- * and gives them back. */
+/* One peer, by address and by name, has a limit on places, memory and files,
+ * and releases them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* enter: the peer with that last byte of an address.  NULL: it was not let in. */
+/* enter admits the peer with that last byte of an address.  NULL: refused. */
 static struct pt_admitted *enter(__u8 last, const char *name)
 {
 	static __u16 port;
@@ -78,7 +78,7 @@ static void test_most_of_one_name(void **state)
 		    "certificate name, from any address "
 		    "(receive max_transfers)");
 	assert_non_null(enter(3, "xy"));
-	assert_non_null(enter(3, ""));	/* no name is nobody's */
+	assert_non_null(enter(3, ""));	/* no name belongs to no peer */
 	assert_non_null(enter(4, ""));
 	assert_non_null(enter(5, ""));
 	pt_admission_leave(first);
@@ -107,7 +107,7 @@ static void test_most_of_all(void **state)
 		assert_non_null(enter(i, ""));
 }
 
-/* sizes: memory and files are held to the same rules. */
+/* sizes: memory and files follow the same rules. */
 static const struct kind {
 	const char *name;
 	const char *option;

@@ -8,7 +8,7 @@
 #define TEXT_SZ_MAX	70000
 #define TAG_BITS	(8 * PT_AUTH_SZ)
 
-/* message: what is sealed, and how it is cut; what becomes of it. */
+/* message: the plain text, its pieces, and the result. */
 struct message {
 	__u8	nonce[PT_AEAD_NONCE_SZ];
 	__u8	clear[PT_AEAD_CLEAR_SZ_MAX];
@@ -90,7 +90,7 @@ static void seal(struct pt_aead_key *k, const struct message *m,
 	pt_aead_seal(k, out->tag);
 }
 
-/* opens: and then to what was sealed? */
+/* opens: and then to the original text? */
 static bool opens(struct pt_aead_key *k, const struct message *m,
 		  const struct sealed *in)
 {
@@ -212,7 +212,7 @@ static void assert_agree(const struct keys *k)
 	assert_true(opens(k->theirs, &message, &ours));
 }
 
-/* Every length up to a few strides of the widest code, and what is clear, too,
+/* Every length up to a few strides of the widest code, and the clear part, too,
  * whole and in small pieces. */
 static void test_all_short_lengths(void **state)
 {
@@ -263,7 +263,7 @@ static void test_every_cut(void **state)
 	destroy_keys(&k);
 }
 
-/* Nothing is written behind the piece. */
+/* No byte behind the piece is written. */
 static void test_no_byte_more(void **state)
 {
 	struct keys k = make_keys((enum pt_cipher)(long)*state);
@@ -285,7 +285,7 @@ static void test_no_byte_more(void **state)
 	destroy_keys(&k);
 }
 
-/* ---- what is refused ---- */
+/* ---- refusals ---- */
 
 static void test_each_bit_counts(void **state)
 {
@@ -319,8 +319,8 @@ static void test_each_bit_counts(void **state)
 
 /* ---- keys ---- */
 
-/* A frame that was left half-way, a key that was forgotten: the next is as the
- * first. */
+/* A frame that was left half-way, or a forgotten key, does not change the next
+ * result. */
 static void test_begun_anew(void **state)
 {
 	enum pt_cipher cipher = (enum pt_cipher)(long)*state;
@@ -363,7 +363,7 @@ static void test_choice(void **state)
 		assert_null(k);
 	}
 	assert_string_equal(reference()->name, "libcrypto");
-	/* Run with the quickest first. */
+	/* All libraries run, the fastest first. */
 	assert_ptr_equal(pt_aead_lib_choose(PT_CIPHER_AES_128_GCM)->has,
 			 pt_aead_lib_choose(PT_CIPHER_AES_256_GCM)->has);
 	assert_in_range(aead_kit_lib->version()[0], '0', '9');
@@ -389,7 +389,7 @@ static void clear_of_too_much(void)
 	pt_aead_start(k, true, message.nonce, clear, 2);
 }
 
-/* A library that wants it in one piece has room for that and no more. */
+/* A library that needs one piece has space for that and no more. */
 static void test_room_for_clear(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The public functions, given what is wrong: each says so, and touches nothing.
- * tests/net/test_library.sh does the same with ends that are open. */
+/* The public functions with wrong arguments: each returns an error, and changes
+ * nothing.  tests/net/test_library.sh does the same with open ends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,7 +164,7 @@ static void handles_are_checked(void **state)
 	assert_int_equal(pt_send_step(none, NULL), -EINVAL);
 }
 
-/* send_opened and recv_opened: what open says to these options. */
+/* send_opened and recv_opened return the result of open with these options. */
 static int send_opened(const struct pt_send_opts *opts)
 {
 	struct pt_source *source = regions_source();
@@ -219,7 +219,7 @@ static void options_are_checked(void **state)
 	refused(RECV(.cpus = "1-"), "");
 	refused(recv_opened(NULL), "NULL");
 
-	/* What is right is refused by the host: lo is no Ethernet device. */
+	/* Correct options are refused by the host: lo is no Ethernet device. */
 	assert_int_not_equal(SEND(.mtu = 1280), 0);
 	assert_int_equal(err.class_, PT_ERROR_HOST);
 	assert_non_null(strstr(err.text, "lo: not an Ethernet device"));
@@ -262,7 +262,8 @@ static void security_is_checked(void **state)
 	refused(SEND_BY(&s), "sz is 7");
 }
 
-/* sizes: an older struct is taken, a newer one if what is new is zero. */
+/* sizes: an older struct is accepted, a newer one if its new fields are
+ * zero. */
 static void sizes_are_checked(void **state)
 {
 	struct {
@@ -309,7 +310,7 @@ static void *destroy_main(void *source)
 	return NULL;
 }
 
-/* A process is let go by the thread that stopped it. */
+/* The thread that stopped a process resumes it. */
 static void process_is_of_its_thread(void **state)
 {
 	struct pt_source *source;

@@ -38,7 +38,7 @@ static void test_balanced(void **state)
 	assert_int_equal(pt_balance(&empty, 0), 0);
 }
 
-/* One number is off; so many identities break. */
+/* One number is wrong; so many identities break. */
 static const struct row {
 	const char *name;
 	size_t at;		/* of the number in the ledger */
@@ -96,7 +96,7 @@ static void test_queue(void **state)
 	assert_int_equal(pt_balance(&ledger, SENT), 3);
 }
 
-/* What is too many here does not make up for what is too few there. */
+/* A surplus in one place does not make up for a deficit in another. */
 static void test_no_cancelling(void **state)
 {
 	struct pt_ledger ledger = good;

@@ -10,8 +10,7 @@ static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 
 #define IPV4 (&kit_links[0].link)
 
-/* What a frame of the smallest MTU looks like, byte for byte: three records,
- * three blocks. */
+/* A frame of the smallest MTU, byte for byte: three records, three blocks. */
 static void test_every_byte(void **state)
 {
 	static const __u8 header[] = {
@@ -63,7 +62,7 @@ static void test_every_byte(void **state)
 	assert_memory_equal(auth, &sum, 16);
 }
 
-/* On any link a full frame leaves no room for a block more, and its blocks
+/* On any link a full frame has no space for one more block, and its blocks
  * start on a 64-byte boundary, but for the tag. */
 static void test_full_and_aligned(void **state)
 {
@@ -156,7 +155,7 @@ static void test_packed_1500(void **state)
 }
 
 /* A page is cut behind the last data block that fits; the zero blocks after it
- * come along. */
+ * are included. */
 static void test_cut(void **state)
 {
 	struct pt_builder b = kit_builder(IPV4, 1280);	/* room for 18 blocks */
@@ -178,7 +177,8 @@ static void test_cut(void **state)
 	assert_true(b.records[0].mask == (mask & (~0ULL << 36)));
 }
 
-/* Any mask, cut at any number of blocks: found by counting bits one by one. */
+/* Any mask, cut at any number of blocks: the expected end counts bits one by
+ * one. */
 static void test_cut_anywhere(void **state)
 {
 	__u64 random = 3;
@@ -214,7 +214,7 @@ static void test_no_slivers(void **state)
 		{ 8, 64, 8 },		/* just large enough */
 		{ 7, 8, 0 },
 		{ 8, 8, 64 },
-		{ 7, 7, 64 },		/* all that is left of it: yes */
+		{ 7, 7, 64 },		/* all the rest of it: yes */
 		{ 1, 1, 64 },
 		{ 0, 1, 0 },
 		{ 0, 0, 64 },		/* a record alone */

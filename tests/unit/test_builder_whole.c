@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Records of whole pages, that bring no blocks: runs of zeroes, and copies. */
+/* Records of whole pages, without blocks: runs of zeroes, and copies. */
 #include "wire_kit.h"
 
 static __u8 page[PT_PAGE_SZ];
@@ -34,8 +34,8 @@ static void test_zero_runs_merge(void **state)
 	assert_false(pt_builder_add_zeroes(&b, 21, 1));
 }
 
-/* A copy is a record of its own, whatever its neighbours; it has no blocks, and
- * may be of any page but itself, before it or behind. */
+/* A copy is a record of its own, between any neighbours; it has no blocks, and
+ * may name any page but itself, before it or behind. */
 static void test_copies(void **state)
 {
 	struct pt_builder b = kit_builder(IPV4, 1280);
@@ -62,8 +62,8 @@ static void test_copies(void **state)
 	assert_int_equal(pt_builder_frame_sz(&b), 256 + 2 * 64);
 }
 
-/* A copy that finds no room, or stands where something stands, is not staged,
- * and what was staged is as before. */
+/* A copy that does not fit, or whose page is staged already, is not staged, and
+ * the staged records are unchanged. */
 static void test_copies_refused(void **state)
 {
 	struct pt_builder b = kit_builder(IPV4, 9000);
@@ -90,7 +90,7 @@ static void test_copies_refused(void **state)
 	assert_int_equal(pt_builder_frame_sz(&b), 128 + 18 * 64);
 }
 
-/* A run that can still grow does so in a frame that takes no more records. */
+/* A run that can still grow does so in a frame that is full of records. */
 static void test_record_limit(void **state)
 {
 	struct pt_builder b = kit_builder(IPV4, 9000);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What becomes of a card's zero copy when a step on the way to it fails: copy
- * mode with --zero-copy auto, an error with on.  The kernel's side is the test's
- * own, and so are clock and poll: a wait for a carrier takes no time. */
+/* A step on the way to a card's zero copy fails: the result is copy mode with
+ * --zero-copy auto, an error with on.  The test replaces the kernel's side, the
+ * clock and poll: a wait for a carrier takes no time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 #define XSK	(1 | 2 | 8)	/* NETDEV_XDP_ACT_BASIC, REDIRECT, XSK_ZEROCOPY */
 
-/* what fails: a step's -errno, or 0 */
+/* The faults: a step's -errno, or 0. */
 static struct faults {
 	int	lease;		/* a queue to try the bind on */
 	int	bind;		/* of a zero-copy socket */
@@ -185,7 +185,7 @@ static const struct row {
 	const char *name;
 	struct faults faults;
 	bool zero_copy;		/* with auto */
-	int on;			/* what `on` ends with */
+	int on;			/* the error of `on` */
 } rows[] = {
 	{ "nothing fails", .zero_copy = true },
 	{ "no queue free to try", { .lease = -EBUSY }, .zero_copy = true },
@@ -208,7 +208,7 @@ static const struct row {
 	{ "wake-up: ENETDOWN", { .prove = -ENETDOWN }, .on = -ENETDOWN },
 };
 
-/* come_up does what a sender does, up to its first socket. */
+/* come_up takes a sender's steps, up to its first socket. */
 static int come_up(struct pt_card *card, struct pt_device *device,
 		   enum pt_zero_copy wish, struct pt_xsk **x)
 {
@@ -258,8 +258,8 @@ static struct pt_device begin(const struct faults *with)
 	return device;
 }
 
-/* With auto there is always a socket; why not a zero-copy one is told, and the
- * program that only that one needs is gone. */
+/* With auto there is always a socket; the reason against zero copy is reported,
+ * and the program that only zero copy needs is gone. */
 static void test_auto(void **state)
 {
 	const struct row *row = *state;
@@ -273,7 +273,7 @@ static void test_auto(void **state)
 	assert_int_equal(card.zero_copy, row->zero_copy);
 	assert_int_equal(!card.why.text[0], row->zero_copy);
 	assert_int_equal(passes, row->zero_copy);
-	/* No card is reset for sockets that it does not give. */
+	/* No card is reset for sockets that it does not support. */
 	if (row->faults.bind && !row->faults.lease)
 		assert_int_equal(attached, 0);
 	pt_xsk_close(x);
@@ -296,7 +296,7 @@ static void test_on(void **state)
 	assert_int_equal(sockets, 0);
 }
 
-/* A queue that another socket holds says nothing of zero copy. */
+/* A queue that another socket holds proves nothing about zero copy. */
 static void test_busy(void **state)
 {
 	struct pt_device device = begin(&(struct faults){ .bind = -EBUSY });
@@ -310,8 +310,8 @@ static void test_busy(void **state)
 	pt_card_close(&card);
 }
 
-/* A stop is heard in each wait, within a step of it, and is no reason for copy
- * mode.  What the card was given is taken off, without waiting again. */
+/* A stop ends each wait, within a step of it, and is no reason for copy mode.
+ * The program and socket are removed, without waiting again. */
 static void test_stop(void **state)
 {
 	const struct faults waits[] = {

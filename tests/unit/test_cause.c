@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What libbpf would print: kept for the thread that holds it, told to everybody
- * else's printer, and that printer is back afterwards. */
+/* libbpf's messages: kept for the thread that holds them, passed to every other
+ * thread's printer, and that printer is restored afterwards. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +79,7 @@ static void newer_printer_stays(void **state)
 	assert_ptr_equal(libbpf_set_print(print), print_other);
 }
 
-/* A program that holds nothing is ours: silent in all threads, for good. */
+/* A program that holds no messages silences libbpf in all threads, for good. */
 static void ours_is_silent(void **state)
 {
 	unsigned int cnt = told_cnt;

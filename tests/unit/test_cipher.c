@@ -8,7 +8,7 @@
 
 static const struct {
 	enum pt_cipher cipher;
-	int	number;		/* of the protocol: never another */
+	int	number;		/* fixed in the protocol */
 	const char *name;
 	__u32	key_sz;
 } rows[] = {
@@ -50,8 +50,8 @@ static void test_no_names(void **state)
 	assert_int_equal(cipher, PT_CIPHER_AES_256_GCM);
 }
 
-/* Whatever the CPU prefers: it is of the set, the choice is one order for all
- * sets, and AES-128 stands before AES-256 in it. */
+/* On any CPU the choice is in the set, the order is the same for all sets, and
+ * AES-128 precedes AES-256 in it. */
 static void test_choice(void **state)
 {
 	enum pt_cipher best, second;
@@ -71,7 +71,7 @@ static void test_choice(void **state)
 			 PT_CIPHER_AES_256_GCM : PT_CIPHER_AES_128_GCM);
 }
 
-/* All that we say we have, libcrypto has. */
+/* libcrypto has all ciphers that are offered. */
 static void test_here(void **state)
 {
 	(void)state;

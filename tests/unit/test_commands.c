@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The commands' tables of options: each row is sound, says in its help what it
- * accepts, and is in help, completion and man page with the same value. */
+/* The commands' tables of options: each row is sound, states in its help the
+ * accepted values, and is in help, completion and man page with the same
+ * value. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -89,7 +90,8 @@ static void number_is_sound(const struct row *r)
 				(o->max & (o->max - 1))));
 }
 
-/* Each kind has what the parser uses of it, and a field of its size. */
+/* Each kind has the fields that the parser uses, and a value field of its
+ * size. */
 static void rows_are_sound(void **state)
 {
 	(void)state;
@@ -112,7 +114,7 @@ static void rows_are_sound(void **state)
 	}
 }
 
-/* What errors of the library name is an option of some command. */
+/* The options that the library's errors name belong to some command. */
 static void names_in_errors_are_options(void **state)
 {
 	static const char *const names[] = {
@@ -148,7 +150,8 @@ static void rows_are_apart(void **state)
 		}
 }
 
-/* number_after reads a number behind what, with K to T; false: none is there. */
+/* number_after reads a number behind what, with K to T; false: there is
+ * none. */
 static bool number_after(const char *text, const char *what, __u64 *out)
 {
 	static const char suffixes[] = "KMGT";
@@ -166,7 +169,7 @@ static bool number_after(const char *text, const char *what, __u64 *out)
 	return true;
 }
 
-/* What help says of range and default is what the parser does. */
+/* Range and default in the help equal those of the parser. */
 static void help_tells_limits(void **state)
 {
 	unsigned int ranges = 0, defaults = 0;
@@ -197,8 +200,7 @@ static void help_tells_limits(void **state)
 	assert_in_range(defaults, 8, row_cnt);
 }
 
-/* says: text has the line, or one that begins with it and goes on after a
- * blank. */
+/* says: text has the line, or one that begins with it and a blank. */
 static bool says(const char *text, const char *line)
 {
 	size_t len = strlen(line);
@@ -266,7 +268,8 @@ static char *page_of(const struct pt_command *c)
 	return text;
 }
 
-/* item_of writes how a page begins an option: HOST[:PORT] is two arguments. */
+/* item_of writes the beginning of an option on a page: HOST[:PORT] is two
+ * arguments. */
 static void item_of(char item[128], const struct pt_option *o)
 {
 	int at = snprintf(item, 128, "\n.It Fl -%s", o->name);
@@ -283,8 +286,8 @@ static void item_of(char item[128], const struct pt_option *o)
 			 o->bare ? " Ns Op = Ns" : "", value);
 }
 
-/* Pages say more than help, and the same of ranges: test_documents.sh has both
- * ways, and defaults. */
+/* Pages contain more than help, with the same ranges: test_documents.sh
+ * compares both ways, and defaults. */
 static void all_have_a_page(void **state)
 {
 	char item[128], range[64], *at, *end;
@@ -319,13 +322,13 @@ static int send_parse(struct pt_send_options *o, const char *line)
 	return pt_send_options_parse(o, argc, argv);
 }
 
-/* What a command line says arrives under the library's names. */
+/* Options of a command line arrive under the library's names. */
 static void send_gets(struct pt_send_options *o, const char *line)
 {
 	assert_int_equal(send_parse(o, line), -1);
 }
 
-/* send_refuses: wrong usage, in a line that has word and one that hints. */
+/* send_refuses: wrong usage, in a line with word and a line with a hint. */
 static void send_refuses(const char *line, const char *word)
 {
 	static struct pt_send_options o;
@@ -347,7 +350,7 @@ static void send_refuses(const char *line, const char *word)
 	free(text);
 }
 
-/* What every receiver refuses is refused before anything is opened. */
+/* Options that every receiver refuses are refused before it opens anything. */
 static void send_names(void **state)
 {
 	static struct pt_send_options o;
@@ -428,7 +431,7 @@ static void send_defaults_and_values(void **state)
 	assert_true(o.agent.json);
 }
 
-/* Of each command, each text: an empty one is refused, whatever reads it. */
+/* Each text option of each command refuses an empty text. */
 static void empty_is_refused(void **state)
 {
 	static _Alignas(16) char fields[1 << 16];

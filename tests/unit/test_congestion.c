@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The controller in simulated time: alone, beside one of its kind, beside CUBIC, on
- * paths that lose, change, or tell late; and with nothing to send. */
+/* The controller in simulated time: alone, beside one of its kind, beside
+ * CUBIC, on paths that lose, change, or report late; and without data. */
 #include "bottleneck_kit.h"
 
 #define COUNT_OF(a)	(sizeof(a) / sizeof((a)[0]))
 #define SECOND		(1000 * MS)
 
-/* A path: of 60 frames of queue, if queue_ms is 0. */
+/* A path, whose queue has 60 frames if queue_ms is 0. */
 struct row {
 	const char *name;
 	double mbit, queue_ms, rtt_ms;
@@ -68,7 +68,7 @@ static void less_than(double value, double limit, const char *what)
 		fail_msg("%s: %.4f, want %.4f at most", what, value, limit);
 }
 
-/* for_sz runs until about 256 MiB have passed, or what is worth of 20 s. */
+/* for_sz runs until about 256 MiB have passed, or 20 s at the path's rate. */
 static __u64 time_of_image(void)
 {
 	__u64 ns = (256 << 20) / path.rate;
@@ -103,7 +103,8 @@ static const struct row alone[] = {
 	{ "busy: 1 Gbit/s, 20 ms, 20 ms", 1000, 20, 20, 9014, 0, 300 },
 };
 
-/* The path is used, little is lost from the first frame on, and nobody waits. */
+/* The path is used, few frames are lost from the first on, and the queue stays
+ * short. */
 static void test_alone(void **state)
 {
 	const struct row *r = *state;
@@ -163,7 +164,7 @@ static const struct row cubic[] = {
 	{ "CUBIC, busy: 100 Mbit/s, 20 ms, 20 ms", 100, 20, 20, 1514, 0, 300 },
 };
 
-/* Each keeps at least a quarter, whoever was first. */
+/* Each keeps at least a quarter, whichever began first. */
 static void test_cubic(void **state)
 {
 	struct flow *us, *tcp;
@@ -181,12 +182,12 @@ static void test_cubic(void **state)
 	}
 }
 
-/* --- what paths and senders do ------------------------------------------ */
+/* --- behaviour of paths and senders ------------------------------------- */
 
 static const struct row lan = { "lan", 1000, 20, 1, 9014, 0, 0 };
 static const struct row slow = { "slow", 100, 0, 10, 9014, 0, 0 };
 
-/* A path that takes ten times as much, and then a tenth again. */
+/* The path becomes ten times as fast, and then ten times slower. */
 static void test_rate_changes(void **state)
 {
 	struct flow *f;
@@ -211,8 +212,9 @@ static void test_rate_changes(void **state)
 	less_than(queue_mean_ns(), 15 * MS, "queue of a tenth");
 }
 
-/* A tenth of all frames, whatever is sent, as on a bad radio link: giving way helps
- * nobody.  Once the path is good again, a short queue is heeded as ever. */
+/* A tenth of all frames is lost at any rate, as on a bad radio link: a smaller
+ * window helps no flow.  Once the path is good again, a short queue counts as
+ * before. */
 static void test_much_loss(void **state)
 {
 	struct flow *f;
@@ -234,7 +236,7 @@ static void test_much_loss(void **state)
 	less_than(lost_share(f), 0.03, "lost in a short queue");
 }
 
-/* Frames that overtake others are no loss, and no queue. */
+/* Frames that overtake others are neither loss nor a queue. */
 static void test_reordering(void **state)
 {
 	struct flow *f;
@@ -261,7 +263,7 @@ static void test_reordering(void **state)
 	more_than(share(f), 0.8, "share in any order");
 }
 
-/* ACKs that take 50 ms, and come every 20: the way there is what counts. */
+/* ACKs take 50 ms, and come every 20: only the forward path counts. */
 static void test_slow_acks(void **state)
 {
 	struct flow *f;
@@ -280,8 +282,8 @@ static void test_slow_acks(void **state)
 	less_than(lost_share(f), 0.02, "lost");
 }
 
-/* A pause says nothing: the rate is as it was, and what was idle is not made up
- * for at once. */
+/* A pause changes nothing: the rate is as before, and the idle time is not made
+ * up for at once. */
 static void test_idle(void **state)
 {
 	__u64 window;
@@ -303,7 +305,7 @@ static void test_idle(void **state)
 }
 
 /* A source of a tenth of the path's rate: the window does not grow by it, and
- * what the source gives from then on may go at once. */
+ * the source's faster data may go at once later. */
 static void test_source_limited(void **state)
 {
 	struct flow *f;
@@ -320,7 +322,7 @@ static void test_source_limited(void **state)
 	less_than(lost_share(f), 0.005, "lost");
 }
 
-/* Of two, the one with more weight gets more. */
+/* The flow with more weight gets more than the other. */
 static void test_weight(void **state)
 {
 	struct flow *a, *b;
@@ -337,7 +339,7 @@ static void test_weight(void **state)
 	more_than(share(b), 0.05, "the other's share");
 }
 
-/* What probes told of the rate begins as it goes on. */
+/* The rate that probes measured is the start rate after them. */
 static void test_start(void **state)
 {
 	struct flow *f;

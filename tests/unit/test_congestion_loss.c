@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What a smaller window does not end is the path's loss, and the window comes back;
- * what it did end, for long enough, was a queue's, and so is the next. */
+/* Loss that a smaller window does not end is the path's, and the window is
+ * restored; loss that it did end, for long enough, was a queue's, and so is the
+ * next. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,8 +29,8 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* round_of tells a round without a queue.  Returns whether it is answered by a cut
- * or, with *back set, by the window of before. */
+/* round_of reports a round without a queue.  Returns whether a cut answers it
+ * or, with *back set, the earlier window. */
 static bool round_of(unsigned int arrived_cnt, unsigned int lost_cnt, double *back)
 {
 	const struct pt_cc_round r = {
@@ -48,8 +49,8 @@ static bool round_of(unsigned int arrived_cnt, unsigned int lost_cnt, double *ba
 	return true;
 }
 
-/* tenth_lost tells frames of which a tenth is lost, until a cut is answered by the
- * window of before.  Returns that, or 0 after cnt rounds. */
+/* tenth_lost reports frames of which a tenth is lost, until the earlier window
+ * follows a cut.  Returns that, or 0 after cnt rounds. */
 static double tenth_lost(unsigned int cnt)
 {
 	double back = 0;
@@ -73,7 +74,7 @@ static void test_stays(void **state)
 	assert_true(tenth_lost(4) == FIRST);
 }
 
-/* A good stretch of a path that loses is chance. */
+/* A good stretch of a lossy path is chance. */
 static void test_good_stretch(void **state)
 {
 	double back;
@@ -85,7 +86,7 @@ static void test_good_stretch(void **state)
 }
 
 /* A queue overflowed; much later, with the window at less than half for another
- * reason, a queue does so again: that window is not to come back. */
+ * reason, a queue overflows again: the old window is not restored. */
 static void test_ended(void **state)
 {
 	double back;
@@ -99,11 +100,12 @@ static void test_ended(void **state)
 	none_lost(2048);
 	assert_true(round_of(60, 40, &back));
 	assert_true(back == 0);
-	/* What stays from here on brings back what was here. */
+	/* Loss that stays from here on restores the window of this moment. */
 	assert_true(tenth_lost(4) < FIRST / 4);
 }
 
-/* Frames sent far too fast are lost, too: more than four in ten say nothing. */
+/* Frames sent far too fast are lost, too: more than four in ten prove
+ * nothing. */
 static void test_too_fast(void **state)
 {
 	double back;

@@ -78,7 +78,7 @@ static void test_byte_by_byte(void **state)
 	pt_conn_close(c);
 }
 
-/* The HELLO and what follows it in one segment: nothing is lost. */
+/* The HELLO and the next message come in one segment: no byte is lost. */
 static void test_coalesced(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -100,7 +100,7 @@ static void test_coalesced(void **state)
 	pt_listener_close(l);
 }
 
-/* What came before the end is delivered before it is told. */
+/* Data before the end is delivered before the end is reported. */
 static void test_peer_closes(void **state)
 {
 	struct pt_message m = { .type = PT_MSG_PING, .ping = { 7 } };
@@ -131,7 +131,7 @@ static void test_peer_closes(void **state)
 	pt_conn_close(c);
 }
 
-/* Sending into a connection that is gone is an error, never a signal. */
+/* Sending into a closed connection is an error, never a signal. */
 static void test_send_after_cut(void **state)
 {
 	struct pollfd over;
@@ -167,7 +167,7 @@ static void test_bad_message(void **state)
 	fd = raw_sender(&c);	/* a receiver's message */
 	raw_write(fd, bytes, put_message(bytes, &m));
 	expect_failure(c, -EPROTO, "message ACK: not for a sender to send");
-	pt_message_abort(&m, PT_EXIT_PEER, err.text);	/* can still be told */
+	pt_message_abort(&m, PT_EXIT_PEER, err.text);	/* can still be sent */
 	assert_int_equal(pt_conn_send(c, &m, &err), 0);
 	raw_read_message(fd, &m);
 	assert_int_equal(m.type, PT_MSG_ABORT);
@@ -203,7 +203,8 @@ static unsigned fill_queue(struct pt_conn *c, unsigned cnt)
 	return cnt;
 }
 
-/* step: r reads one message, if there is one; s sends on, if it can. */
+/* step: r reads one message, if there is one; s continues to send, if it
+ * can. */
 static unsigned step(struct pt_conn *s, struct pt_conn *r, unsigned got)
 {
 	struct pollfd writable = { .fd = pt_conn_fd(s), .events = POLLIN };
@@ -218,8 +219,9 @@ static unsigned step(struct pt_conn *s, struct pt_conn *r, unsigned got)
 	return got + 1;
 }
 
-/* A peer that does not read costs one full queue; when it reads on, nothing
- * is missing, and polling the one descriptor was enough to send the rest. */
+/* A peer that does not read costs one full queue; when it reads again, no
+ * message is missing, and polling the one descriptor was enough to send the
+ * rest. */
 static void test_queue_full(void **state)
 {
 	struct pollfd writable = { .events = POLLIN };
@@ -253,7 +255,7 @@ static int send_batched(struct pt_conn *c, const struct pt_message *m,
 	return pt_conn_send_batched(c, m, WAIT_MS, stop_fd, &err);
 }
 
-/* Small messages in a row wait for a system call's worth, and for nobody once
+/* Small messages in a row wait until they fill a system call, but not once
  * another message is sent, or one awaited. */
 static void test_send_batched(void **state)
 {
@@ -291,7 +293,7 @@ static void test_send_batched(void **state)
 	pt_conn_close(r);
 }
 
-/* A peer that reads nothing does not keep us from hearing that all is to stop. */
+/* A peer that reads nothing does not delay a stop. */
 static void test_send_batched_stops(void **state)
 {
 	const struct pt_message m = good_message(PT_MSG_SEGMENT);
@@ -392,7 +394,7 @@ static void *finish(void *arg)
 	return (void *)(intptr_t)finish_wait(arg, WAIT_MS);
 }
 
-/* A last message reaches a peer even when we have not read all of its own. */
+/* A last message reaches a peer even when some of its own are unread. */
 static void test_finish(void **state)
 {
 	struct pt_conn *s, *r;
@@ -416,7 +418,7 @@ static void test_finish(void **state)
 	assert_int_equal((intptr_t)ret, 0);
 	pt_conn_close(r);
 
-	make_pair(&s, &r, "127.0.0.1");	/* a peer that talks, never closes */
+	make_pair(&s, &r, "127.0.0.1");	/* a peer that sends and never closes */
 	for (int i = 0; i < 20000; i++)
 		assert_int_equal(send_ping(s, i), 0);
 	assert_int_equal(finish_wait(r, 20), -ETIMEDOUT);

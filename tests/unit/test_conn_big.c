@@ -6,7 +6,7 @@
 #include "tls/tls_impl.h"
 
 /* FILE_DATA of 64 KiB, both ways at once, to readers that take a message now
- * and then: all arrive whole and in order, over new keys too. */
+ * and then: all arrive whole and in order, across new keys too. */
 #define BIG_CNT		400
 
 static __u8 big_byte(__u32 number, __u32 at)
@@ -63,7 +63,7 @@ static void check_digests(const struct pt_message *m, __u32 number)
 				 (__u64)number << 32 | i);
 }
 
-/* read_one: a message, when poll says that there is one and only then. */
+/* read_one reads a message, when poll reports one and only then. */
 static int read_one(struct pt_conn *c, struct pt_message *m, bool *drained)
 {
 	struct pollfd fd = { .fd = pt_conn_fd(c), .events = POLLIN };
@@ -77,7 +77,7 @@ static int read_one(struct pt_conn *c, struct pt_message *m, bool *drained)
 	return ret;
 }
 
-/* as_if_much makes either side believe that its key has served long enough. */
+/* as_if_much makes either side's key seem old enough to be replaced. */
 static void as_if_much(struct pt_conn *c)
 {
 	pthread_mutex_lock(&c->lock);
@@ -112,7 +112,7 @@ static void test_big_both_ways(void **state)
 	assert_int_equal(pt_conn_recv(s, &m, &err), 0);
 	assert_int_equal(pt_conn_recv(r, &m, &err), 0);
 	assert_int_equal(pt_conn_queued_sz(s) + pt_conn_queued_sz(r), 0);
-	if (s->tls)		/* new keys were taken meanwhile */
+	if (s->tls)		/* new keys were exchanged meanwhile */
 		assert_true(s->tls->since_rekey_sz < PT_TLS_REKEY_SZ / 2 &&
 			    r->tls->since_rekey_sz < PT_TLS_REKEY_SZ / 2);
 	pt_conn_close(s);

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 
-/* connect_to: what connecting to l, or to the text to, gives. */
+/* connect_to returns the result of connecting to l, or to the text to. */
 static int connect_to(const struct pt_listener *l, const char *to,
 		      int timeout_ms, int stop_fd)
 {
@@ -41,7 +41,7 @@ static void test_refused(void **state)
 	says("is `pagetrim receive` running there?");
 }
 
-/* A listening socket that nobody accepts from: the kernel connects it. */
+/* A listening socket without accept: the kernel connects it. */
 static void test_silent(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -56,7 +56,7 @@ static void test_silent(void **state)
 	pt_listener_close(l);
 }
 
-/* answer: a server that says bytes to one client, and then reads till its
+/* answer: a server that sends bytes to one client, and then reads to its
  * end. */
 struct answer {
 	int sock;
@@ -123,7 +123,7 @@ static void test_not_pagetrim(void **state)
 			 PT_ROLE_RECEIVER, 3, 3)), 0);
 }
 
-/* "::" takes IPv4, and calls its clients by their IPv4 address. */
+/* "::" accepts IPv4, and names its clients by their IPv4 address. */
 static void test_dual_stack(void **state)
 {
 	struct pt_listener *l = listen_at("::", &receiver_cfg);

@@ -47,7 +47,7 @@ static void test_found_as_noted(void **state)
 	assert_nothing(0);
 }
 
-/* Who comes later has the slot, with the same content or another. */
+/* Later inserts overwrite a slot, with the same content or another. */
 static void test_replaced(void **state)
 {
 	(void)state;
@@ -83,7 +83,7 @@ static const struct size {
 	{ 1ULL << 36, 64, 0 },
 };
 
-/* About two slots a page, no more than 8 MiB in all. */
+/* About two slots per page, no more than 8 MiB in all. */
 static void test_sizes(void **state)
 {
 	(void)state;

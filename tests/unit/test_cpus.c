@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Lists of CPUs: what is one, what is none, and that a thread is kept there. */
+/* Lists of CPUs: valid ones, invalid ones, and that a thread is kept there. */
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include "base/cpus.h"
 
-static int cpu;		/* one that we may run on */
+static int cpu;		/* one that this process may run on */
 static int other;	/* another one, or -1 */
 
 static void test_order(void **state)
@@ -38,7 +38,7 @@ static void test_range(void **state)
 	struct pt_cpus c;
 
 	(void)state;
-	/* Of those of the machine, whichever it has, some way is allowed. */
+	/* On any machine the list of all its CPUs is allowed. */
 	assert_int_equal(pt_cpus_parse(&c, "0-1", &err), 0);
 	assert_int_equal(c.cnt, 2);
 	assert_int_equal(c.cpus[0], 0);
@@ -72,7 +72,7 @@ static void test_not_here(void **state)
 	assert_non_null(strstr(err.text, " works"));
 }
 
-/* The nearest that works is what the kernel says, not all of the machine. */
+/* The error offers the allowed CPUs, not all of the machine. */
 static void test_named(void **state)
 {
 	struct pt_error err;

@@ -39,9 +39,9 @@ static void test_row(void **state)
 	assert_int_equal(w.busy, row->want.busy);
 }
 
-/* Of any mix: a frame of any size fits, who idles has no more than who sends,
- * and those that send have half of the credit at least.  No more is given than
- * there is, unless lanes are too many for that. */
+/* For any mix: a frame of any size fits, an idle lane has no more than a
+ * sending one, and those that send have half of the credit at least.  The sum
+ * stays within the total, unless lanes are too many for that. */
 static void test_any_mix(void **state)
 {
 	(void)state;
@@ -61,8 +61,8 @@ static void test_any_mix(void **state)
 	}
 }
 
-/* hold_all: how many of RING's chunks each of cnt lanes gets, the first all it
- * may before the second begins, and so on. */
+/* hold_all returns the number of RING's chunks that each of cnt lanes gets, the
+ * first all it may before the second begins, and so on. */
 static void hold_all(__u32 *held, __u32 cnt)
 {
 	__u32 all = 0;
@@ -77,7 +77,7 @@ static void hold_all(__u32 *held, __u32 cnt)
 	}
 }
 
-/* Whoever waits for storage first, there is something for who comes next. */
+/* Whichever lane waits for storage first, the next one gets some chunks. */
 static void test_hold(void **state)
 {
 	__u32 held[3];

@@ -6,7 +6,7 @@
 
 #define NOBODY	65534
 
-/* --- asking ---------------------------------------------------------- */
+/* --- requests -------------------------------------------------------- */
 
 static void test_requests(void **state)
 {
@@ -65,7 +65,7 @@ static void test_ask(void **state)
 	assert_string_equal(answer, longest);
 }
 
-/* --- who says too much, or listens to nothing ------------------------ */
+/* --- clients that send too much, or do not read ---------------------- */
 
 static void test_wrong_requests(void **state)
 {
@@ -74,7 +74,7 @@ static void test_wrong_requests(void **state)
 
 	(void)state;
 	memset(much, 'm', sizeof(much));
-	much[PT_CTL_LINE_SZ - 1] = '\n';	/* the longest that may be */
+	much[PT_CTL_LINE_SZ - 1] = '\n';	/* the longest allowed */
 	much[PT_CTL_LINE_SZ] = '\0';
 	type(fd, much);
 	assert_int_equal(take(), 1);
@@ -94,7 +94,7 @@ static void test_wrong_requests(void **state)
 	assert_int_equal(take(), 0);
 }
 
-/* Who reads no answers is dropped, and nobody waits for him. */
+/* A client that reads no answers is dropped, and delays no other. */
 static void test_deaf(void **state)
 {
 	int fd = dial(PATH);
@@ -114,7 +114,8 @@ static void test_deaf(void **state)
 	close(fd);
 }
 
-/* A house of four: the newcomer gets the place not heard of for longest. */
+/* The table has four places: a new client takes that of the client that was
+ * silent longest. */
 static void test_crowd(void **state)
 {
 	int fds[PT_CTL_CLIENTS + 1];
@@ -137,7 +138,7 @@ static void test_crowd(void **state)
 		close(fds[i]);
 }
 
-/* --- who may ask ----------------------------------------------------- */
+/* --- permissions ------------------------------------------------------ */
 
 /* as_nobody runs in a child: 0: answered; 1: not; 2: not even connected. */
 static int as_nobody(void)
@@ -173,13 +174,13 @@ static void test_others(void **state)
 	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
 	assert_int_equal(chmod(SCRATCH, 0755), 0);
 	assert_int_equal(as_nobody(), 2);
-	/* Whoever opens the door: it is looked who comes in. */
+	/* Whatever the socket's mode, the client's credentials are checked. */
 	assert_int_equal(chmod(PATH, 0666), 0);
 	assert_int_equal(as_nobody(), 1);
 	assert_int_equal(chmod(SCRATCH, 0700), 0);
 }
 
-/* --- who asks, and is told nothing ----------------------------------- */
+/* --- clients without an answer ---------------------------------------- */
 
 static void unanswered(const char *path, int timeout_ms, int code,
 		       const char *word)
@@ -199,7 +200,8 @@ static void *babble(void *arg)
 	char much[2 * PT_CTL_ANSWER_SZ];
 	int fd = accept(*(int *)arg, NULL, NULL);
 
-	recv(fd, much, sizeof(much), 0);	/* else it is not even asked */
+	recv(fd, much, sizeof(much), 0);	/* else the request is not even
+						 * sent */
 	memset(much, 'b', sizeof(much));
 	send(fd, much, sizeof(much), MSG_NOSIGNAL);
 	close(fd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Where a ctl stands: what is refused, what is replaced, and who gets it of
- * many that come at once. */
+/* The path of a control socket: refused paths, replaced ones, and many senders
+ * that take one path at once. */
 #include "ctl_kit.h"
 
 #include <pthread.h>
@@ -50,7 +50,7 @@ static void test_path_refused(void **state)
 	unlink(PATH);
 }
 
-/* leave_dead: what a process that was killed leaves. */
+/* leave_dead leaves the socket of a killed process. */
 static void leave_dead(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = PATH };
@@ -60,7 +60,7 @@ static void leave_dead(void)
 	close(fd);
 }
 
-/* What a process that was killed left is replaced; nothing else is removed. */
+/* A killed process's socket is replaced; no other file is removed. */
 static void test_path_left(void **state)
 {
 	struct pt_error err;
@@ -78,10 +78,10 @@ static void test_path_left(void **state)
 
 #define LOCK	PATH ".pagetrim-lock"
 
-static int next_lock_fd = -1;	/* of who comes between; -2: to come */
+static int next_lock_fd = -1;	/* of the other process; -2: to come */
 
-/* flock, for pt_ctl_path_take: once, who had the lock has just removed it,
- * and another has made it anew and holds it. */
+/* flock, for pt_ctl_path_take: once, the lock's owner has just removed it, and
+ * another process has made it anew and holds it. */
 int flock(int fd, int operation)
 {
 	if (next_lock_fd == -2) {
@@ -103,8 +103,8 @@ static void test_path_lock_removed(void **state)
 	stop(NULL);
 }
 
-/* Who was killed while it had the lock, as a file, is in nobody's way; who has
- * it all the time is. */
+/* A process killed with the lock leaves only a file, which blocks no other; a
+ * living owner blocks. */
 static void test_path_locked(void **state)
 {
 	int fd = scratch_file(LOCK, 0);
@@ -119,14 +119,14 @@ static void test_path_locked(void **state)
 	assert_false(scratch_has(LOCK));
 	close(dial(PATH));
 	stop(NULL);
-	/* One that goes elsewhere is not followed. */
+	/* A link that leads elsewhere is not followed. */
 	assert_int_equal(symlink(SCRATCH "/aim", LOCK), 0);
 	refused(PATH, -ELOOP, ".pagetrim-lock");
 	assert_false(scratch_has(SCRATCH "/aim"));
 	assert_int_equal(unlink(LOCK), 0);
 }
 
-/* Who is in the way has a name. */
+/* The error names the owner. */
 static void test_path_named(void **state)
 {
 	char pid[32];
@@ -138,7 +138,7 @@ static void test_path_named(void **state)
 	stop(state);
 }
 
-/* --- many come at once ----------------------------------------------- */
+/* --- many senders at once ---------------------------------------------- */
 
 #define RACERS	4
 #define ROUNDS	1000
@@ -160,7 +160,7 @@ static void *race(void *arg)
 	return NULL;
 }
 
-/* One has it, the others are refused, and what stands there is the one's. */
+/* One has it, the others are refused, and the socket there is the one's. */
 static void run_race(pthread_barrier_t *barrier)
 {
 	struct racer racers[RACERS] = { 0 };
@@ -183,7 +183,7 @@ static void run_race(pthread_barrier_t *barrier)
 	assert_int_equal(cnt, 1);
 	fd = dial(PATH);
 	type(fd, "yours?\n");
-	take();		/* it may have been looked whether it lives */
+	take();		/* another may have checked whether it lives */
 	hears(fd, "yours?\n");
 	close(fd);
 }

@@ -69,7 +69,7 @@ static void test_facts(void **state)
 	assert_string_equal(dev.driver, "bridge");
 }
 
-/* Queues in use, not queues that could be. */
+/* It counts the queues in use, not the possible ones. */
 static void test_queues_in_use(void **state)
 {
 	struct pt_device dev;
@@ -82,8 +82,7 @@ static void test_queues_in_use(void **state)
 	run("ethtool -L wide rx 4 tx 3");
 }
 
-/* A device is found by each of its names, and by its number whatever it is
- * called. */
+/* A device is found by each of its names, and by its number under any name. */
 static void test_other_names(void **state)
 {
 	struct pt_device dev, again;

@@ -32,8 +32,8 @@ static __u8 *random_page(unsigned int at)
 	return room + at;
 }
 
-/* in_pieces: the page's digest by a stream of up to max bytes a piece; those
- * that are zero are sometimes only said to be. */
+/* in_pieces returns the page's digest by a stream of up to max bytes a piece;
+ * zero pieces are sometimes only declared zero. */
 static __u64 in_pieces(const struct pt_digest_variant *v,
 		       struct pt_digest_stream *s, const __u8 *page,
 		       unsigned int max)
@@ -50,7 +50,8 @@ static __u64 in_pieces(const struct pt_digest_variant *v,
 	return v->end(s);
 }
 
-/* defined: the definition of digest.h with the library's function. */
+/* defined returns the digest by its definition in digest.h, with the library's
+ * function. */
 static __u64 defined(__u64 key, __u64 gfn, const void *page)
 {
 	__u64 content = htobe64(XXH3_64bits_withSeed(page, 4096, key));
@@ -58,8 +59,7 @@ static __u64 defined(__u64 key, __u64 gfn, const void *page)
 	return XXH3_64bits_withSeed(&content, sizeof(content), gfn);
 }
 
-/* Whichever variant, whatever the alignment and the pieces; one stream for
- * all. */
+/* Any variant, any alignment and any pieces; one stream for all. */
 static void test_is_what_the_header_says(void **state)
 {
 	static const unsigned int maxes[] = { 1, 64, 100, 3840, 4096 };
@@ -81,7 +81,8 @@ static void test_is_what_the_header_says(void **state)
 	}
 }
 
-/* Both hosts must agree for ever, on every machine: values written out. */
+/* Both hosts must agree for ever, on every machine: the values are
+ * constants. */
 static void test_known_value(void **state)
 {
 	__u8 page[4096] = { 0 };
@@ -113,7 +114,7 @@ static void test_zero_is_zero(void **state)
 		assert_int_equal(v->content(KEY, room), 0);
 		assert_int_equal(pt_digest_at(0, GFN), 0);
 		assert_int_equal(in_pieces(v, &s, room, 4096), 0);
-		/* One byte, wherever it stands, is data. */
+		/* One byte of data at any place counts. */
 		for (unsigned int at = 0; at < 4096; at += 63) {
 			room[at] = 1;
 			assert_int_not_equal(v->content(KEY, room), 0);
@@ -162,7 +163,7 @@ static void test_seed_zero(void **state)
 	}
 }
 
-/* What must change the digest: any bit, the place, the page, the key. */
+/* Any bit, the place, the page and the key each change the digest. */
 static void test_sees_differences(void **state)
 {
 	const __u8 *page = random_page(0);

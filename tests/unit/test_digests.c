@@ -34,7 +34,7 @@ static void test_starts_at_zero(void **state)
 	assert_int_equal(pt_digests_get(&d, REGIONS * PT_REGION_PAGES - 1), 0);
 }
 
-/* Zeroes leave a region as it is, and what was set stays told apart. */
+/* Zeroes leave a region's sum as it is, and set pages remain known. */
 static void test_set(void **state)
 {
 	(void)state;
@@ -96,7 +96,7 @@ static void test_copy(void **state)
 	assert_int_equal(pt_digests_get(&d, MIDDLE + 11), 0);
 }
 
-/* Looks and clearings take no memory where nothing was set. */
+/* Reads and clearings allocate nothing where no page was set. */
 static void test_takes_no_memory(void **state)
 {
 	const __u64 many = 1 << 14;	/* 32 GiB of memory: 64 MiB of digests */

@@ -93,7 +93,7 @@ static void test_take_empties(void **state)
 	pt_dirty_destroy(d);
 }
 
-/* Runs that overlap what is set count what they add. */
+/* A run that overlaps set pages counts only the new ones. */
 static void test_overlaps(void **state)
 {
 	struct pt_dirty *d = make(REGIONS);

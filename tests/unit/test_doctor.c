@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Judgement: facts of a host with which nothing is wrong, and one broken. */
+/* Findings: facts of a host without a fault, and with one fault. */
 #include <errno.h>
 #include <linux/capability.h>
 #include <setjmp.h>
@@ -81,7 +81,7 @@ static void good_facts(struct pt_facts *f)
 	f->speed.seal_sz_s = 5e9;
 }
 
-/* X(name, what is broken, TO, OUTCOME, its severity, exit, words of text or
+/* X(name, the fault, TO, OUTCOME, its severity, exit, words of text or
  * remedy) */
 #define ALONE 0
 #define PEER 1
@@ -378,8 +378,8 @@ static void test_row(void **state)
 	assert_int_equal(pt_findings_exit(&found), row->exit);
 }
 
-/* With nothing broken nothing is worse than a note, and each thing that is
- * looked at is spoken of. */
+/* Without a fault no finding is worse than a note, and each check has a
+ * finding. */
 static void test_good(void **state)
 {
 	(void)state;
@@ -398,7 +398,7 @@ static void test_good(void **state)
 	}
 }
 
-/* Nothing is in the list that could never be said. */
+/* Each finding of the list can occur. */
 static void test_each_outcome_is_reached(void **state)
 {
 	bool seen[PT_FOUND_CNT] = { false };
@@ -431,7 +431,7 @@ static void test_value(void **state)
 			    "queue-owner");
 }
 
-/* The worst that can be said at once, of as many queues as there can be. */
+/* The longest report: all findings at once, of as many queues as possible. */
 static void test_many(void **state)
 {
 	__u32 named = 0;
@@ -456,8 +456,8 @@ static void test_many(void **state)
 	assert_non_null(find(PT_FOUND_FIREWALL));
 }
 
-/* A value is the peer's or the driver's to choose: braces in it are itself,
- * and what is too long is cut. */
+/* The peer or the driver chooses a value: braces in it stay as they are, and a
+ * long one is cut. */
 static void test_fill(void **state)
 {
 	char text[PT_FINDING_TEXT_SZ], dev[2 * PT_FINDING_TEXT_SZ];

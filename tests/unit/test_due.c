@@ -22,7 +22,8 @@ static int begin(void **state)
 	return 0;
 }
 
-/* passes ns in looks of STEP, and says whether it is over then. */
+/* passes lets ns pass in steps of STEP, and returns whether the deadline is
+ * over. */
 static bool passes(__u64 ns, bool owes, __u64 amount)
 {
 	for (__u64 i = 0; i < ns / STEP; i++) {
@@ -48,7 +49,7 @@ static void test_any_move_begins_anew(void **state)
 	assert_true(passes(STEP, true, 4));
 }
 
-/* While it is us who are waited for, the clock stands at its start. */
+/* While the peer waits for this end, the clock stays at its start. */
 static void test_stands_while_we_owe(void **state)
 {
 	(void)state;
@@ -58,7 +59,7 @@ static void test_stands_while_we_owe(void **state)
 	assert_true(passes(STEP, true, 0));
 }
 
-/* A process that was stopped for an hour has waited for a second of it. */
+/* A process that was stopped for an hour has waited for one step of it. */
 static void test_stands_while_nobody_looks(void **state)
 {
 	(void)state;
@@ -85,7 +86,7 @@ static void test_works(void **state)
 	assert_true(passes(STEP, true, 0));
 }
 
-/* One that works, and moves nothing, is borne with for a while, not for ever. */
+/* A peer that works without progress gets a while, not for ever. */
 static void test_works_without_end(void **state)
 {
 	__u64 passed_ns = 0;

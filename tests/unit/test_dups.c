@@ -69,7 +69,7 @@ static void test_crowded_slots(void **state)
 	pt_dups_destroy(t);
 }
 
-/* Exact as long as the table takes all. */
+/* Exact as long as the table has space for all. */
 static void test_exact_up_to_its_size(void **state)
 {
 	struct pt_dups *t = make(1024);
@@ -84,8 +84,8 @@ static void test_exact_up_to_its_size(void **state)
 	pt_dups_destroy(t);
 }
 
-/* Many more contents than it has room for: each tenth content is there four
- * times, first or last; so 3 of 13 pages are copies. */
+/* Many more contents than the table has space for: each tenth content occurs
+ * four times, first or last; so 3 of 13 pages are copies. */
 static void test_estimates_beyond(void **state)
 {
 	const __u64 contents = 1000000;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Errors: where the hint begins, how options are named, and that no text of the
- * library has a word of the command line in it. */
+ * library contains a word of the command line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,7 +126,7 @@ static void check_literal(const char *path, char *text, unsigned int *used)
 {
 	size_t sz;
 
-	/* nsenter's option is no word of ours. */
+	/* nsenter's option is no word of the command line. */
 	for (char *at = text; (at = strstr(at, "--")); at += 2)
 		if (at[2] >= 'a' && at[2] <= 'z' &&
 		    strncmp(at, "--net=/run/netns/", 17))
@@ -149,7 +149,7 @@ static void check_literal(const char *path, char *text, unsigned int *used)
 	}
 }
 
-/* check_file goes through a file's literals, and not through its comments. */
+/* check_file reads a file's literals, and not its comments. */
 static void check_file(const char *path, unsigned int *used)
 {
 	char *bytes = read_file(path);
@@ -181,7 +181,7 @@ static void texts_are_nobodys_command_line(void **state)
 	(void)state;
 	assert_int_equal(glob("user/*/*.[ch]", 0, NULL, &files), 0);
 	for (size_t i = 0; i < files.gl_pathc; i++) {
-		/* The doctor speaks to people, and of commands. */
+		/* The doctor addresses people, and may name commands. */
 		if (strncmp(files.gl_pathv[i], "user/cli/", 9) &&
 		    strncmp(files.gl_pathv[i], "user/doctor/", 12) &&
 		    strcmp(files.gl_pathv[i], "user/base/option_names.h")) {

@@ -54,7 +54,8 @@ static void test_read_and_write_past_the_end(void **state)
 
 	(void)state;
 	guard_again();
-	/* Again and again: a signal left blocked would kill the second time. */
+	/* Repeated: a signal left blocked would kill the process the second
+	 * time. */
 	for (volatile unsigned int i = 0; i < 100; i++) {
 		struct pt_guard guard;
 
@@ -138,7 +139,7 @@ static void test_each_thread_has_its_own(void **state)
 	}
 }
 
-/* How a child ends that runs body: its signal, or -1 - exit code. */
+/* The end of a child that runs body: its signal, or -1 - exit code. */
 static int ending_of(void (*body)(void))
 {
 	int status;
@@ -203,8 +204,7 @@ static void ignored_before_us(void)
 	_exit(7);
 }
 
-/* Each in a child, where the handler is not installed yet: this test runs
- * first. */
+/* Each runs in a child, without the handler: this test runs first. */
 static void test_unguarded_is_as_before(void **state)
 {
 	(void)state;

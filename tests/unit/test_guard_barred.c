@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Where a process has not asked for a handler of SIGBUS there is none, and files
- * are read without need of it. */
+/* A process that did not ask for a handler of SIGBUS has none, and files are
+ * read without one. */
 #include "opened.h"
 
 #include <signal.h>

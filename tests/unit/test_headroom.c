@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What a host and the limits of cgroups leave, read from files of the test's
- * own, which a row gives in the form "PATH\nCONTENT"; then of this machine. */
+/* The memory headroom of a host and the limits of cgroups, read from files of
+ * the test's own, which a row gives in the form "PATH\nCONTENT"; then of this
+ * machine. */
 #include "scratch.h"
 
 #include <limits.h>
@@ -35,7 +36,7 @@
 static const struct row {
 	const char *name;
 	const char *files[FILES_MAX];
-	__u64 sz;		/* with what is left over to live on */
+	__u64 sz;		/* with a reserve for the process itself */
 	__u64 limit_sz;
 	const char *limit;
 } rows[] = {
@@ -56,7 +57,7 @@ static const struct row {
 	{ "a limit of nothing",
 	  { HOST_1G, IN("/a"), MOUNT, A_MAX "0\n", A_USED },
 	  0, 0, ROOT "/cg/a/memory.max" },
-	{ "what was used above it has less",
+	{ "memory used above it counts",
 	  { HOST_1G, IN("/a/b"), MOUNT, A_MAX M200, A_USED, B_MAX M300, B_USED },
 	  190 * MIB, 200 * MIB, ROOT "/cg/a/memory.max" },
 	{ "the one below has less",
@@ -165,7 +166,7 @@ static void test_row(void **state)
 	assert_string_equal(room.limit, row->limit);
 }
 
-/* Of much, what is left to live on is a 128th. */
+/* On a large host the reserve is a 128th. */
 static void test_spare(void **state)
 {
 	struct pt_headroom room;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What is held, from both ends: a receiver's thread reads a kept sink, adopts
- * it and says so over a real connection; a sender compares it with its source.
+/* Held data, from both ends: a receiver's thread reads a kept sink, imports it
+ * and reports it over a real connection; a sender compares it with its source.
  */
 #include "conn_kit.h"
 #include "scratch.h"
@@ -46,8 +46,8 @@ static void content(__u8 *page, __u32 number, __u32 kind)
 		memcpy(page + i, &(__u32[]){ number, kind, i }, 12);
 }
 
-/* fill writes pages as kinds say, one for each, into the files by their names
- * or, with one name, the image. */
+/* fill writes pages by kinds, one for each, into the files by their names or,
+ * with one name, the image. */
 static void fill(const char *low, const char *high, const __u8 *kinds)
 {
 	int fds[2] = { scratch_file(low, 0), -1 };
@@ -119,7 +119,7 @@ static void stop(void)
 	pt_source_close(source);
 }
 
-/* talk runs both ends until the sender knows what to send. */
+/* talk runs both ends until the sender knows the pages to send. */
 static void talk(void)
 {
 	struct pollfd fd = { .fd = pt_conn_fd(receiver), .events = POLLIN };
@@ -177,7 +177,7 @@ static const struct row {
 	{ "all differs", full, same },
 };
 
-/* region_has_data: what a row of holes does not have. */
+/* region_has_data: its row of kinds has data. */
 static bool region_has_data(const __u8 *kinds, __u32 page)
 {
 	__u32 first = page < LOW ? page - page % PT_REGION_PAGES
@@ -192,8 +192,8 @@ static bool region_has_data(const __u8 *kinds, __u32 page)
 	return false;
 }
 
-/* Exactly what differs, and what lies in regions of which nothing is held, is
- * to be sent; of all else both have the same digests, which are the true ones.
+/* Exactly the different pages, and those in regions without held data, are to
+ * be sent; for all others both ends have the same, true digests.
  */
 static void test_row(void **state)
 {
@@ -241,7 +241,7 @@ static void test_row(void **state)
 	stop();
 }
 
-/* Digests are of this transfer's key: those of another say nothing. */
+/* Digests are of this transfer's key: those of another prove nothing. */
 static void test_another_key(void **state)
 {
 	static __u8 kinds[PAGES];
@@ -259,7 +259,7 @@ static void test_another_key(void **state)
 	stop();
 }
 
-/* --- messages that cannot be ----------------------------------------- */
+/* --- invalid messages -------------------------------------------------- */
 
 static void test_wrong_messages(void **state)
 {
@@ -271,7 +271,7 @@ static void test_wrong_messages(void **state)
 	(void)state;
 	start(kinds, kinds);
 	assert_int_equal(pt_layout_region_cnt(layout), region_cnt);
-	/* Behind the last page of a region nothing counts. */
+	/* Bits behind the last page of a region do not count. */
 	memset(digests, 0xee, sizeof(digests));
 	assert_int_equal(pt_held_take(&held, &m, &err), 0);
 	m.region_first = 4;
@@ -298,7 +298,7 @@ static void test_wrong_messages(void **state)
 	for (__u32 i = HIGH - PT_REGION_PAGES; i < PT_REGION_PAGES; i++)
 		assert_int_equal(pt_digests_get(&known, (region_cnt - 1) *
 						PT_REGION_PAGES + i), 0);
-	/* All regions were spoken of, and yet it is not the end. */
+	/* All regions are covered, but the end is missing. */
 	while (!pt_held_is_waiting(&held))
 		assert_int_equal(pt_held_step(&held, &err), 0);
 	m = (struct pt_msg_held){ region_cnt, 0, digests };
@@ -308,7 +308,7 @@ static void test_wrong_messages(void **state)
 	stop();
 }
 
-/* One that says no more, and lives. */
+/* A peer that sends no more, and lives. */
 static void test_silence(void **state)
 {
 	static __u8 kinds[PAGES];
@@ -321,17 +321,18 @@ static void test_silence(void **state)
 	started_ns = held.heard_ns;
 	assert_int_equal(pt_held_step(&held, &err), 0);
 	held.heard_ns -= job.progress_ns;
-	/* It may have come while we were stopped: control is to read it first. */
+	/* Input may have come while the process was stopped: control reads it
+	 * first. */
 	assert_int_equal(pt_held_step(&held, &err), 0);
 	assert_int_equal(pt_held_step(&held, &err), 0);
 	held.doubt_ns -= 1000000001;
 	assert_int_equal(pt_held_step(&held, &err), -ETIMEDOUT);
 	assert_int_equal(err.exit, PT_EXIT_PEER);
-	/* What is refused does not count, */
+	/* A refused message does not count, */
 	m.digest_cnt--;
 	assert_int_equal(pt_held_take(&held, &m, &err), -EPROTO);
 	assert_int_equal(pt_held_step(&held, &err), -ETIMEDOUT);
-	/* what is taken does, */
+	/* an accepted one does, */
 	m.digest_cnt++;
 	assert_int_equal(pt_held_take(&held, &m, &err), 0);
 	assert_true(held.heard_ns >= started_ns);
@@ -359,9 +360,9 @@ static void test_skip(void **state)
 	stop();
 }
 
-/* --- a sender that does not listen ------------------------------------ */
+/* --- a sender that does not read -------------------------------------- */
 
-/* It waits, others can still speak, and it can be stopped. */
+/* The receiver waits, others can still send, and it can be stopped. */
 static void test_deaf_sender(void **state)
 {
 	const __u64 region_cnt = 3000;
@@ -385,7 +386,7 @@ static void test_deaf_sender(void **state)
 	};
 	assert_int_equal(pt_rx_held_start(&rx_held, &err), 0);
 	assert_false(pt_rx_held_is_told(&rx_held));
-	/* Until it has said much, and says nothing more for a while. */
+	/* The peer first sends much, and then is silent for a while. */
 	do {
 		told = atomic_load(&rx_held.page_cnt);
 		usleep(300000);

@@ -98,7 +98,7 @@ static void post_go(void)
 	pt_inbox_go(in, 3, 5);
 }
 
-/* Each kind of mail: there once, whole, and nothing else with it. */
+/* Each kind of mail arrives once, whole, and alone. */
 static const struct row {
 	const char *name;
 	void (*post)(void);
@@ -165,11 +165,11 @@ static void test_row(void **state)
 		assert_false(pt_inbox_peek(in));
 		assert_false(pt_inbox_take(in, &mail, 0));
 	}
-	/* What comes next comes alone. */
+	/* The next mail arrives alone. */
 	next->post();
 	assert_true(pt_inbox_take(in, &mail, 0));
 	assert_mail(next);
-	/* Of two kinds, neither hides the other. */
+	/* Two kinds do not hide each other. */
 	row->post();
 	pt_inbox_reprobe(in);
 	assert_true(pt_inbox_take(in, &mail, 0));
@@ -178,7 +178,7 @@ static void test_row(void **state)
 	assert_mail(row);
 }
 
-/* Of what only grows the newest counts; what is missing adds up, in order. */
+/* The newest of growing values counts; missing ranges add up, in order. */
 static void test_acks_add_up(void **state)
 {
 	const struct pt_seq_range a[] = { { 1, 1 } };
@@ -217,7 +217,7 @@ static void test_probes_bounded(void **state)
 		assert_int_equal(mail.probes[i].probe, i);
 }
 
-/* Stop stays, however often it is taken, and nothing waits any more. */
+/* Stop stays, however often it is taken, and no call waits any more. */
 static void test_stop(void **state)
 {
 	static struct pt_seq_range many[PT_MISSING_MAX];
@@ -240,7 +240,8 @@ static void test_stop(void **state)
 
 #define ACKS	20000
 
-/* post_many posts ranges that say their own number: the n-th is { 2 n, n }. */
+/* post_many posts ranges that contain their own number: the n-th is { 2 n, n
+ * }. */
 static void *post_many(void *arg)
 {
 	struct pt_seq_range ranges[PT_MISSING_MAX];
@@ -262,8 +263,8 @@ static void *post_many(void *arg)
 	return (void *)(n - 1);
 }
 
-/* Nothing gets lost or changes places, whoever is the faster: the lane sleeps
- * now and then, and control meets a full box. */
+/* No mail is lost or reordered at any speed: the lane sleeps now and then, and
+ * control meets a full box. */
 static void test_two_threads(void **state)
 {
 	__u64 taken = 0, cum_ack = 0, deadline = pt_clock_ns() + 60 * SECOND;
@@ -300,7 +301,7 @@ static void test_two_threads(void **state)
 	assert_true(full > 0);
 }
 
-/* A lane that waits is woken at once, by any kind of mail. */
+/* Any kind of mail wakes a waiting lane at once. */
 static void *post_later(void *arg)
 {
 	const struct row *row = arg;
@@ -326,7 +327,7 @@ static void test_wakes(void **state)
 	}
 }
 
-/* A full box keeps control from nothing: it is told that it is full. */
+/* A full box does not block control: it is reported as full. */
 static void test_full(void **state)
 {
 	static struct pt_seq_range many[PT_MISSING_MAX];

@@ -18,7 +18,7 @@ static struct pt_inflight *make(__u32 frame_cnt, __u32 extent_cnt)
 	return f;
 }
 
-/* extent: what frame seq carries at place i, so that each can be told. */
+/* extent: the content of frame seq at place i, distinct for each. */
 static struct pt_extent extent(__u64 seq, __u32 i)
 {
 	return (struct pt_extent){ seq * 1000 + i, seq + i + 1 };
@@ -33,7 +33,7 @@ static __u64 push(struct pt_inflight *f, __u32 desc_cnt, __u32 extent_cnt)
 		extents[i] = extent(seq, i);
 	assert_int_equal(pt_inflight_push(f, 100 + seq, desc_cnt, seq + 1, extents,
 					  extent_cnt), seq);
-	/* It keeps a copy. */
+	/* The structure keeps a copy. */
 	memset(extents, 0xee, sizeof(extents));
 	assert_int_equal(pt_inflight_next_seq(f), seq + 1);
 	return seq;
@@ -160,7 +160,7 @@ static void test_release(void **state)
 }
 
 /* The ring of extents: frames of every size, many times around.  A frame's
- * extents never fall apart at the ring's end. */
+ * extents are never split at the ring's end. */
 static void test_extent_ring(void **state)
 {
 	(void)state;
@@ -176,15 +176,15 @@ static void test_extent_ring(void **state)
 			assert_frame(f, seq, 1, cnt);
 			assert_frame(f, released, 1, cnt);
 		}
-		/* What has room is not much less than what there is. */
+		/* The capacity is close to the nominal one. */
 		assert_true((pt_inflight_next_seq(f) - released) * cnt >=
 			    512 - 3 * PT_RECORDS_MAX);
 		pt_inflight_destroy(f);
 	}
 }
 
-/* Extents alone fill it up; room is again when the last that is in the way was
- * released. */
+/* Extents alone fill it up; space is free again when the last blocking frame
+ * was released. */
 static void test_extents_full(void **state)
 {
 	struct pt_inflight *f = make(1024, 256);
@@ -254,7 +254,7 @@ static void test_misuse(void **state)
 	pt_inflight_destroy(victim);
 }
 
-/* model: every frame ever pushed, and no ring. */
+/* model: every frame ever pushed, without a ring. */
 #define MODEL_FRAMES	400000
 
 static void test_model(void **state)
@@ -309,7 +309,8 @@ static void test_model(void **state)
 	pt_inflight_destroy(f);
 }
 
-/* What came is what was not lost; what is not in flight does not count. */
+/* Only frames that were not lost have arrived; frames not in flight do not
+ * count. */
 static void test_lost_and_came(void **state)
 {
 	struct pt_inflight *f = make(FRAMES, EXTENTS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The subcommand as a user meets it: options, text, JSON, picture, exits. */
+/* The subcommand from outside: options, text, JSON, picture, exit codes. */
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
@@ -27,8 +27,8 @@ static void slurp(const char *path, char *text, size_t room)
 	fclose(in);
 }
 
-/* inspect runs the subcommand in a child and returns its exit code; what it
- * said is in out and err. */
+/* inspect runs the subcommand in a child and returns its exit code; out and err
+ * hold its output. */
 static int inspect(const char *const *args)
 {
 	char *argv[16] = { "inspect" };
@@ -191,7 +191,7 @@ static void test_refusal(void **state)
 	assert_string_equal(out, "");
 }
 
-/* The half picture is removed; what is no file of ours never is. */
+/* The half picture is removed; another's file never is. */
 static void test_disk_full(void **state)
 {
 	struct stat st;
@@ -252,7 +252,7 @@ static unsigned int count(const char *text, const char *word)
 	return cnt;
 }
 
-/* A reader of XML that is not ours. */
+/* A foreign reader of XML. */
 static void assert_is_xml(const char *path)
 {
 	char command[256];
@@ -300,8 +300,8 @@ static void test_picture_of_much_memory(void **state)
 	unlink(IMAGE);
 }
 
-/* Every cell full of all three kinds, in as many segments as there can be:
- * the largest file there is. */
+/* Every cell full of all three kinds, in as many segments as possible: the
+ * largest file. */
 static void test_largest_picture(void **state)
 {
 	struct pt_segment *segs = calloc(PT_SEGMENTS_MAX, sizeof(*segs));

@@ -20,7 +20,7 @@ static const struct pt_journal good = {
 
 #define GOOD_SZ	(24 + 1 + 8 + 2 * 16 + 16)
 
-/* As bytes, so that a later version can read what this one wrote. */
+/* The journal as bytes, so that a later version can read it. */
 static const __u8 good_head[] = {
 	'P', 'T', 'J', 'N', 0, 0, 0, 1, 0, 0, 0, GOOD_SZ, 0, 0, 0, 2,
 	0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
@@ -38,7 +38,7 @@ static void encode(void)
 	pt_journal_encode(&good, bytes);
 }
 
-/* hash_anew: right for what stands there now. */
+/* hash_anew sets the hash that is right for the present bytes. */
 static void hash_anew(size_t sz)
 {
 	pt_checksum(&(struct pt_span){ .base = bytes, .sz = sz - PT_AUTH_SZ },
@@ -89,7 +89,7 @@ static void test_there_and_back(void **state)
 	pt_journal_free(&j);
 }
 
-/* As it stands in a huge page. */
+/* As in a huge page. */
 static void test_zeroes_behind(void **state)
 {
 	(void)state;
@@ -122,7 +122,7 @@ static void test_flipped_anywhere(void **state)
 	assert_int_equal(parse(GOOD_SZ), 0);
 }
 
-/* Whole, and yet nothing that this version writes. */
+/* Intact, but nothing that this version writes. */
 static const struct row {
 	const char *name;
 	size_t at;
@@ -155,7 +155,7 @@ static void test_row(void **state)
 	assert_int_equal(parse(GOOD_SZ), row->want);
 }
 
-/* Sizes that leave no room for what must be there. */
+/* Sizes too small for the required fields. */
 static void test_tiny(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static void test_tiny(void **state)
 	}
 }
 
-/* Whole, of no segment at all. */
+/* Intact, with no segment at all. */
 static void test_no_segment(void **state)
 {
 	struct pt_journal j = good;
@@ -182,7 +182,7 @@ static void test_no_segment(void **state)
 	assert_int_equal(parse(pt_journal_sz(&j)), -EBADMSG);
 }
 
-/* A name as long as may be, and one byte more. */
+/* A name of the maximum length, and one byte more. */
 static void test_longest_name(void **state)
 {
 	struct pt_journal j = good;

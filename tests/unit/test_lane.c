@@ -27,8 +27,8 @@ static const struct net nets[] = {
 	  .window = WINDOW },
 };
 
-/* Whatever the way: all pages arrive as they are, digests of all are there,
- * credit adds up, and the size is within a block of the largest. */
+/* On any path: all pages arrive unchanged, digests of all exist, credit adds
+ * up, and the frame size is within a block of the largest. */
 static void test_net(void **state)
 {
 	const struct net *with = *state;
@@ -59,8 +59,8 @@ static void test_net(void **state)
 	stop();
 }
 
-/* A clean lane has nothing to say on a new way; when all is said the receiver
- * would not answer. */
+/* A clean lane sends nothing on a new path; then the receiver would not
+ * answer. */
 static void test_reprobe_when_clean(void **state)
 {
 	(void)state;
@@ -162,7 +162,7 @@ static void test_source_cut(void **state)
 	stop();
 }
 
-/* Probes pass, data does not: it ends, though the receiver answers. */
+/* Probes pass, data does not: the lane ends, though the receiver answers. */
 static void test_no_progress(void **state)
 {
 	struct pt_error err;
@@ -181,7 +181,7 @@ static void test_no_progress(void **state)
 	stop();
 }
 
-/* Nor is a sender held by a receiver that answers, and grants nothing. */
+/* Nor does a receiver that answers but grants nothing hold up a sender. */
 static void test_no_credit(void **state)
 {
 	struct pt_error err;
@@ -201,7 +201,7 @@ static void test_no_credit(void **state)
 	stop();
 }
 
-/* If the receiver is silent altogether, that is for control to say. */
+/* If the receiver is silent altogether, control reports that. */
 static void test_no_progress_of_the_mute(void **state)
 {
 	(void)state;
@@ -215,7 +215,7 @@ static void test_no_progress_of_the_mute(void **state)
 	stop();
 }
 
-/* Nor does time that a clean lane spends count, or that of a slow path. */
+/* Nor does the time of a clean lane count, or that of a slow path. */
 static void test_slow_progress(void **state)
 {
 	(void)state;
@@ -228,8 +228,8 @@ static void test_slow_progress(void **state)
 	stop();
 }
 
-/* A lane that may send a frame every 75 ms waits, and nobody is to blame.  How
- * often it may follows from how long it had, whoever had the CPU. */
+/* A lane that may send a frame every 75 ms waits, and that is no stall.  The
+ * number of its frames follows from the time it had, on any CPU. */
 static void test_slow_rate(void **state)
 {
 	__u64 start_ns, sent = 0, most;
@@ -251,7 +251,7 @@ static void test_slow_rate(void **state)
 	stop();
 }
 
-/* Stopped while it probes, waits, is out of credit, has done all. */
+/* Stopped while it probes, waits, is out of credit, or is clean. */
 static void test_stop(void **state)
 {
 	(void)state;

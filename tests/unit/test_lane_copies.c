@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A lane that may send pages as copies.  lane_net holds each of its frames to
- * what a sender must keep; here is what comes of it. */
+/* A lane that may send pages as copies.  lane_net checks each of its frames
+ * against a sender's rules; these tests check the results. */
 #include "lane_kit.h"
 
 #define WINDOW	64	/* small: the lane has to wait for acknowledgements */
@@ -34,8 +34,8 @@ static void one_for_all(void)
 			memcpy(ram[i], ram[i % 64], PT_PAGE_SZ);
 }
 
-/* twin_cnt: pages with data that equal one before them, of the regions slot,
- * slot + slot_cnt, ... */
+/* twin_cnt returns the pages with data that equal an earlier one, of the
+ * regions slot, slot + slot_cnt, ... */
 static __u32 twin_cnt(__u32 slot, __u32 slot_cnt)
 {
 	static const __u8 zero[PT_PAGE_SZ];
@@ -63,7 +63,7 @@ static void assert_arrived(void)
 	for (__u32 i = 0; i < PAGES; i++)
 		assert_int_equal(pt_digests_get(&digests, i),
 				 pt_digest_page(KEY, i, ram[i]));
-	/* Those that were staged when it had to probe are counted, too. */
+	/* Pages that were staged when it had to probe are counted, too. */
 	assert_true(atomic_load(&c->copies) >= copy_cnt);
 	if (set_cnt == 1)
 		assert_int_equal(atomic_load(&c->copies), copy_cnt);
@@ -88,8 +88,8 @@ static const struct net nets[] = {
 	  .narrow_at = 50, .mtu_then = 1400, .loss_pct = 5 },
 };
 
-/* Whatever the way, all arrives; without loss most twins go as copies, those
- * after their originals are there, and none is put off twice. */
+/* On any path all pages arrive; without loss most twins go as copies, those
+ * after their originals arrived, and none is put off twice. */
 static void test_net(void **state)
 {
 	struct net with = *(const struct net *)*state;
@@ -153,7 +153,7 @@ static bool each_second(__u32 page)
 	return page % 2;
 }
 
-/* What the receiver held is no original: this lane never sent it. */
+/* A page that the receiver held is no original: this lane never sent it. */
 static void test_held(void **state)
 {
 	(void)state;
@@ -174,7 +174,7 @@ static __u64 weak_content(__u64 key, const void *page)
 	return content ? 1 + content % 3 : 0;
 }
 
-/* Digests suggest, bytes decide. */
+/* Digests are hints, the bytes are compared. */
 static void test_digests_only_suggest(void **state)
 {
 	const struct pt_digest_variant *true_one = pt_digest_chosen;
@@ -191,7 +191,7 @@ static void test_digests_only_suggest(void **state)
 	stop();
 }
 
-/* What the receiver refuses is sent again, until it takes it. */
+/* A refused page is sent again, until it is accepted. */
 static void test_refused(void **state)
 {
 	(void)state;
@@ -214,7 +214,7 @@ static void refuse_what_was_not_sent(struct pt_msg_ack *a)
 				.page = &page, .page_cnt = 1 });
 }
 
-/* A receiver that refuses what is no page of ours is none. */
+/* A refusal of a page that does not exist is ignored. */
 static void test_refused_not_ours(void **state)
 {
 	struct pt_error err;
@@ -240,7 +240,7 @@ static void refuse_older(struct pt_msg_ack *a)
 				.page = &page, .page_cnt = 1 });
 }
 
-/* A page that has gone in another version since is not sent once more. */
+/* A page that was sent in another version since is not sent once more. */
 static void test_refused_older(void **state)
 {
 	(void)state;
@@ -262,8 +262,8 @@ static void place_all(struct pt_msg_ack *a)
 	a->placed_upto = a->upto;
 }
 
-/* What has arrived and is not placed is no original; nor is a lane done before all
- * is in the sink. */
+/* A page that arrived but is not placed is no original; nor is a lane done
+ * before all frames are in the sink. */
 static void test_not_placed(void **state)
 {
 	__u64 deadline = pt_clock_ns() + WAIT_NS;
@@ -287,8 +287,8 @@ static void test_not_placed(void **state)
 	stop();
 }
 
-/* All copies name the page that was sent first: one that came after it would
- * never be acknowledged while more of them follow. */
+/* All copies name the page that was sent first: a later one would never be
+ * acknowledged while more of them follow. */
 static void test_the_first_is_the_original(void **state)
 {
 	(void)state;
@@ -302,8 +302,8 @@ static void test_the_first_is_the_original(void **state)
 	stop();
 }
 
-/* The source is cut short when nothing but copies is left to send: it is the
- * comparison that finds out. */
+/* The source is cut short when only copies are left to send: the comparison
+ * detects it. */
 static void test_source_cut(void **state)
 {
 	struct net with = {
@@ -337,7 +337,7 @@ static void twins_at_the_end(void)
 }
 
 /* A region that is not mapped would be read as a whole once more, for one page
- * of it: more than is saved. */
+ * of it: more than dedup saves. */
 static void test_put_off_where_mapped(void **state)
 {
 	(void)state;
@@ -356,7 +356,7 @@ static void test_put_off_where_mapped(void **state)
 	}
 }
 
-/* all_alike: a guest that fills what is free with a pattern. */
+/* all_alike: a guest that fills free memory with a pattern. */
 static void all_alike(void)
 {
 	memset(ram, 0xaa, sizeof(ram));
@@ -372,8 +372,8 @@ static __u64 stopping_content(__u64 key, const void *page)
 	return pt_digest_variants(&(unsigned int){ 0 })->content(key, page);
 }
 
-/* Where all is put off no frame is sent: the lane looks for mail all the
- * same. */
+/* Where all pages are put off no frame is sent: the lane still reads its
+ * mail. */
 static void test_stop_while_putting_off(void **state)
 {
 	const struct pt_digest_variant *true_one = pt_digest_chosen;

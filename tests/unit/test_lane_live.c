@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A source that is written to while it is sent, by a thread at random, and by the
- * lane's own between its look at pages and their sending.  No order of writes may
- * have the receiver hold what the sender's digests do not say: mask, digest and
- * bytes are of one read. */
+/* A source that is written while it is sent, by a thread at random, and by the
+ * lane's own between the scan of pages and their sending.  In any order of
+ * writes the receiver's content matches the sender's digests: mask, digest and
+ * bytes come from one read. */
 #include "lane_kit.h"
 
 #include <pthread.h>
@@ -37,8 +37,8 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* between: what the frame that is made holds is changed, too: its pages are near
- * those that were sent last. */
+/* between also changes the pages of the frame in progress, which are near those
+ * that were sent last. */
 static void between(void)
 {
 	static __u64 random = 5;

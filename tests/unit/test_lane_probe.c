@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What a lane finds out by probes of which answers are lost, or late. */
+/* A lane probes while answers are lost, or late. */
 #include "lane/inbox.h"
 
 static void answer(struct pt_inbox *in, const struct pt_msg_probe_seen *seen);
@@ -17,7 +17,7 @@ static const struct row {
 	__u32 late;		/* so many answers come */
 	__u32 come_at;		/* with that of this probe, from 1 on; */
 	__u32 none_from;	/* from this on there are none.  0: no such */
-	__u32 sent;		/* probes it takes; 0: whatever */
+	__u32 sent;		/* probes it takes; 0: any number */
 } rows[] = {
 	{ "the first arrives", .sent = 2 },
 	{ "the second arrives", .largest_lost = 1, .sent = 2 },
@@ -36,7 +36,7 @@ static const struct row *now;
 static struct pt_msg_probe_seen kept[2];
 static __u32 kept_cnt, lost_cnt, asked_cnt;
 
-/* answer comes instead of pt_inbox_probe: for each probe that passes. */
+/* answer replaces pt_inbox_probe: called for each probe that passes. */
 static void answer(struct pt_inbox *in, const struct pt_msg_probe_seen *seen)
 {
 	asked_cnt++;

@@ -5,7 +5,7 @@
 
 #define WINDOW	1536
 
-/* Pages past the end of their file are no memory: as if they were held. */
+/* Pages past the end of their file are no memory: they count as held. */
 static bool is_past_its_file(__u32 page)
 {
 	__u32 file = page / PT_REGION_PAGES;

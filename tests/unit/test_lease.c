@@ -23,12 +23,13 @@
 #include "xdp/lease.h"
 #include "xdp/lockfile.h"
 
-/* A namespace cookie that the kernel does not give: it counts up from 1. */
+/* A namespace cookie that the kernel never gives: its cookies count up from
+ * 1. */
 static struct pt_device dev = {
 	.name = "eth9", .ifindex = 7, .rx_queue_cnt = 4, .tx_queue_cnt = 2,
 };
 
-/* Two of each device, as two processes have it. */
+/* Two of each device, as in two processes. */
 static struct pt_leases *one, *two;
 
 static void path_of(char path[96])
@@ -215,7 +216,8 @@ static void test_death_frees_it(void **state)
 	pt_lease_release(must_take(2));
 }
 
-/* Nobody else has the file of a dead one: the next to open any removes it. */
+/* A dead process's file has no owner: the next process that opens a lease
+ * removes it. */
 static void test_what_the_dead_left(void **state)
 {
 	struct pt_device other = dev;
@@ -232,8 +234,8 @@ static void test_what_the_dead_left(void **state)
 	pt_leases_close(others);
 }
 
-/* One who has given up the right to remove the file, and to make one, can
- * still take queues; and what it leaves holds nobody up. */
+/* A process that dropped the right to remove the file, and to make one, can
+ * still take queues; and its leftovers block no other. */
 static void test_without_privileges(void **state)
 {
 	struct pt_lease_owner owner;
@@ -285,7 +287,8 @@ static int as_stranger(int (*what)(void))
 	return status;
 }
 
-/* Who can open the file could lock it, and nobody would get a queue. */
+/* A user that can open the file could lock it, and no other would get a
+ * queue. */
 static int open_refused(void)
 {
 	char path[96];
@@ -301,7 +304,7 @@ static void test_strangers_lock(void **state)
 }
 
 /* refused_folder, in a mount namespace of its own: with the folder's mode and
- * owner as given nothing is opened. */
+ * owner as given no lease is opened. */
 static void refused_folder(mode_t mode, uid_t owner)
 {
 	struct pt_leases *leases = NULL;
@@ -326,7 +329,7 @@ static void refused_folder(mode_t mode, uid_t owner)
 	assert_int_equal(status, 0);
 }
 
-/* A folder in which others may write is not believed. */
+/* A folder in which other users may write is not trusted. */
 static void test_folder_of_others(void **state)
 {
 	(void)state;
@@ -357,7 +360,7 @@ static void test_planted_link(void **state)
 
 static int holders, overlaps, wins;
 
-/* win takes the queue for a moment; false: another had it. */
+/* win takes the queue for a moment; false: another process had it. */
 static bool win(struct pt_leases *leases)
 {
 	struct pt_lease *lease;
@@ -391,7 +394,8 @@ static void *fight(void *arg)
 	return NULL;
 }
 
-/* Taken and released all the time, the file removed in between: never two. */
+/* Taken and released repeatedly, the file removed in between: never two
+ * owners. */
 static void test_never_two_owners(void **state)
 {
 	pthread_t threads[THREADS];

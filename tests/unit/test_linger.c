@@ -14,7 +14,7 @@ static struct pt_linger *linger(void)
 	return f;
 }
 
-/* leaver: *r's last message is said and f has it; s is the peer's end. */
+/* leaver: *r's last message is queued and f has it; s is the peer's end. */
 static struct pt_conn *leaver(struct pt_linger *f, int timeout_ms)
 {
 	struct pt_conn *s, *r;
@@ -47,7 +47,8 @@ static void until_left(struct pt_linger *f, unsigned want)
 	assert_int_equal(pt_linger_tick(f), want);
 }
 
-/* Who reads its last message and closes is gone at once; others stay. */
+/* A connection whose peer reads its last message and closes ends at once;
+ * others stay. */
 static void test_read_and_closed(void **state)
 {
 	struct pt_linger *f = linger();
@@ -114,7 +115,7 @@ static void *flood_main(void *arg)
 	return NULL;
 }
 
-/* One that talks without end is heard in steps, and dropped in its time. */
+/* One that sends without end is read in steps, and dropped in its time. */
 static void test_flood(void **state)
 {
 	struct pt_linger *f = linger();

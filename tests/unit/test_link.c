@@ -4,9 +4,9 @@
 #include <endian.h>
 #include <pagetrim/parse.h>
 
-/* What stands before a payload of 87 bytes, written out by hand.  The IPv4
- * header is one whose checksum is published: 0xb861 for 192.168.0.1 ->
- * 192.168.0.199, 115 bytes. */
+/* The headers of a payload of 87 bytes, as constants.  The IPv4 header is one
+ * whose checksum is published: 0xb861 for 192.168.0.1 -> 192.168.0.199, 115
+ * bytes. */
 static const struct row {
 	const char *name;
 	struct pt_link link;
@@ -69,8 +69,8 @@ static void test_row(void **state)
 		assert_int_equal(frame[i], 0xee);
 }
 
-/* The header's words and its checksum must add up to 0xffff, in the few that
- * carry twice too. */
+/* The header's words and its checksum must add up to 0xffff, even in the few
+ * that carry twice. */
 static void test_ipv4_checksum(void **state)
 {
 	struct pt_link link = kit_links[0].link;

@@ -6,7 +6,7 @@
 
 #include "channel/conn_io.h"
 
-/* Each stranger says one thing; the listener turns it away and says why, and
+/* Each stranger sends one thing; the listener refuses it with the reason, and
  * serves the next client. */
 static const struct stranger {
 	const char *name;
@@ -66,8 +66,8 @@ static void test_stranger(void **state)
 	pt_listener_close(l);
 }
 
-/* TLS to a listener without a key is told that this is pagetrim, so that a
- * sender with a key can say what is wrong. */
+/* A TLS client of a listener without a key learns that this is pagetrim, so
+ * that a sender with a key can report the cause. */
 static void test_tls_to_plaintext(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -120,8 +120,8 @@ static int is_open(int fd)
 	return recv(fd, &end, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-/* expect_refusal: a client that says these bytes gets our HELLO, an ABORT with why
- * and the end of the connection, and the log says the same. */
+/* expect_refusal: a client that sends these bytes gets a HELLO, an ABORT with
+ * why and the end of the connection, and the log has the same reason. */
 static void expect_refusal(struct pt_listener *l, const __u8 *bytes, size_t sz,
 			   int want, const char *why)
 {
@@ -168,7 +168,7 @@ static void test_refused(void **state)
 	pt_listener_close(l);
 }
 
-/* Those that were refused, and stay, do not keep one that is silent. */
+/* Refused clients that stay do not block a silent one. */
 static void test_refused_hide_nobody(void **state)
 {
 	enum { CNT = 100 };
@@ -197,7 +197,7 @@ static void test_refused_hide_nobody(void **state)
 	pt_listener_close(l);
 }
 
-/* One that was refused and stays has its time, and no longer. */
+/* A refused client that stays has its time, and no longer. */
 static void test_refused_stays(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -218,7 +218,8 @@ static void test_refused_stays(void **state)
 	pt_listener_close(l);
 }
 
-/* A range that has our version; longer HELLOs of later versions are read. */
+/* A range that contains this version; longer HELLOs of later versions are
+ * read. */
 static void test_version_agreed(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -240,7 +241,7 @@ static void test_version_agreed(void **state)
 	pt_listener_close(l);
 }
 
-/* A connection that was handed out is no business of the listener's. */
+/* The listener forgets a connection that it handed out. */
 static void test_handed_out(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);
@@ -267,7 +268,7 @@ static void test_handed_out(void **state)
 }
 
 /* Twice as many silent strangers as there are places (a quarter of the
- * descriptors): the oldest go, and who speaks is served. */
+ * descriptors): the oldest go, and a client that sends is served. */
 static void test_full_house(void **state)
 {
 	enum { PLACES = 32 };
@@ -298,8 +299,8 @@ static void test_full_house(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
-/* Without free descriptors the listener says so once, does not spin, and
- * serves again when there are some. */
+/* Without free descriptors the listener reports that once, does not spin, and
+ * serves again when some are free. */
 static void test_no_descriptors(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);

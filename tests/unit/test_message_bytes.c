@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Messages byte for byte: as others know them, and with one thing broken. */
+/* Messages byte for byte, and with one fault each. */
 #include "messages_kit.h"
 
-/* The bytes, as docs and other implementations know them. */
+/* The bytes, as in the documents and other implementations. */
 static const struct golden {
 	const char *name;
 	unsigned type;
@@ -107,8 +107,9 @@ static void test_row(void **state)
 		assert_int_equal(decode(row->type, sz), sz);
 }
 
-/* Fields that need a capability are on the wire with it alone, and 0 without; who
- * writes them to one that does not want them, or leaves them out, is refused. */
+/* Fields that need a capability are on the wire with it alone, and 0 without; a
+ * peer that sends them to one that did not agree, or leaves them out, is
+ * refused. */
 static void test_arrivals(void **state)
 {
 	const struct pt_message good = good_message(PT_MSG_ACK);

@@ -41,7 +41,7 @@ static void test_wrong_length(void **state)
 		assert_int_equal(decode(good.type, sz + 1), sz + 1);
 	else
 		refused(good.type, sz + 1, NULL);
-	/* Of what cannot be, the payload is not waited for. */
+	/* The decoder does not wait for the payload of an invalid header. */
 	set_payload_sz(~0u);
 	refused(good.type, PT_MESSAGE_HDR_SZ, NULL);
 	for (f = pt_message_fields(good.type); !pt_field_ends(f, caps); f++)
@@ -77,8 +77,8 @@ static void test_direction(void **state)
 				 roles & role ? (int)sz : -EPROTO);
 }
 
-/* Each number and each count of the type: one below its minimum, one above
- * its maximum, the largest that its bytes hold. */
+/* Each number and each count of the type: one below its minimum, one above its
+ * maximum, the largest that its bytes hold. */
 static void test_every_limit(void **state)
 {
 	const struct pt_message good = good_message(*(unsigned *)*state);
@@ -275,7 +275,7 @@ static size_t add_of_each(struct CMUnitTest *tests, size_t cnt, bool with)
 		{ "cut at every byte", test_cut_at_every_byte },
 		{ "wrong length", test_wrong_length },
 		{ "room for encoding", test_encode_room },
-		{ "who may send it", test_direction },
+		{ "the role that sends it", test_direction },
 		{ "every limit", test_every_limit },
 	};
 	static char names[512][64];
@@ -320,8 +320,8 @@ static int write_message(const char *folder, unsigned type)
 	return 0;
 }
 
-/* write_corpus: each good message as an input of fuzz_message: a byte that says who
- * sent it and whether with capabilities, and the message. */
+/* write_corpus writes each good message as an input of fuzz_message: a byte
+ * that states the sender and the capabilities, and the message. */
 static int write_corpus(const char *folder)
 {
 	int ret = 0;

@@ -16,7 +16,7 @@ _Static_assert(sizeof(((struct pt_message *)0)->open.name) ==
 _Static_assert(sizeof(((struct pt_message *)0)->file.name) ==
 	       PT_NAME_FILE_MAX + 1, "what FILE carries");
 
-/* has: the fault is told with that word; NULL: there is none. */
+/* has: the error contains that word; NULL: there is no error. */
 static void has(const char *fault, const char *word)
 {
 	if (!fault != !word || (fault && !strstr(fault, word)))

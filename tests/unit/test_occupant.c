@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What people are told of the program that has a device: who it is, and what to
- * do, which takes nothing from anybody who runs. */
+/* The description of the program that holds a device: its owner, and a remedy
+ * that harms no running process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static void check(const struct pt_occupant *o, const char *who,
 	pt_occupant_remedy(o, "eth9", text, sizeof(text));
 	assert_string_equal(text, remedy);
 	assert_null(strstr(text, " off"));
-	/* What does not fit is cut. */
+	/* A text that does not fit is cut. */
 	for (size_t sz = 1; sz < sizeof(text); sz++) {
 		memset(text, 'x', sizeof(text));
 		pt_occupant_print(o, text, sz);

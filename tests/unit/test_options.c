@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The parser of options, one kind a test: what it stores, what it refuses and
- * how it says so; defaults, abbreviations, repetition; help's lines. */
+/* The parser of options, one kind per test: stored values, refused values and
+ * their messages; defaults, abbreviations, repetition; help's lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -109,7 +109,7 @@ static const struct pt_command with_arguments = {
 };
 
 static struct all got;
-static char *out, *err;		/* what was printed, the last time */
+static char *out, *err;		/* the output of the last call */
 
 static int parse_words(const struct pt_command *c, char **argv)
 {
@@ -284,7 +284,7 @@ static void own(void **state)
 	refuse("--own=", "--own '': is empty, want X");
 }
 
-/* As getopt_long has them. */
+/* As getopt_long reads them. */
 static void abbreviations(void **state)
 {
 	(void)state;

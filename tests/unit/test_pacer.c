@@ -18,24 +18,24 @@ static void test_no_limit(void **state)
 		assert_int_equal(pt_pacer_wait_ns(&p, START, 65553), 0);
 }
 
-/* After a silence 2 ms go at once; what else was saved, at 5/4 of the rate. */
+/* After a silence 2 ms go at once; the other savings go at 5/4 of the rate. */
 static void test_burst(void **state)
 {
 	struct pt_pacer p = { .bytes_per_s = RATE };
 	__u64 bytes = 0;
 
 	(void)state;
-	/* Due exactly now still goes, past now waits. */
+	/* A frame due exactly now goes, a later one waits. */
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1250), 0);
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1250), 0);
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1875), 0);
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1875), 1500000);
-	/* Asking does not book. */
+	/* A question books nothing. */
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1875), 1500000);
 	assert_int_equal(pt_pacer_wait_ns(&p, START + 1499999, 1875), 1);
 	assert_int_equal(pt_pacer_wait_ns(&p, START + 1500000, 1875), 0);
 	assert_int_equal(pt_pacer_wait_ns(&p, START + 1500000, 1), 1500000);
-	/* 20 ms were saved, of which these four took what they took. */
+	/* 20 ms were saved, of which these four took their part. */
 	for (__u64 us = 3000; us < 200000; us++)
 		while (!pt_pacer_wait_ns(&p, START + us * 1000, 100))
 			bytes += 100;
@@ -43,8 +43,8 @@ static void test_burst(void **state)
 							  199999 + 100);
 }
 
-/* Silence just as long as can be saved counts whole; of a longer one, its
- * end. */
+/* A silence within the limit counts whole; only the end of a longer one
+ * counts. */
 static void test_silence(void **state)
 {
 	struct pt_pacer p = { .bytes_per_s = RATE };
@@ -60,8 +60,8 @@ static void test_silence(void **state)
 	assert_int_equal(p.due_ns, START + 1 + 1000);
 }
 
-/* A new rate holds at once, whatever is owed at the old one, and begins with
- * nothing saved. */
+/* A new rate holds at once, whatever the debt at the old one, and begins
+ * without savings. */
 static void test_change(void **state)
 {
 	struct pt_pacer p = { .bytes_per_s = 1 };
@@ -83,8 +83,8 @@ static void test_change(void **state)
 		assert_int_equal(pt_pacer_wait_ns(&p, now, 65553), 0);
 }
 
-/* In whatever steps time goes: never above the rate from any moment on but by
- * what was saved and a frame; and when it is asked often enough, not below. */
+/* In any steps of time: never above the rate from any moment on but by the
+ * savings and a frame; and when it is asked often enough, not below. */
 static void test_rates(void **state)
 {
 	static const __u64 rates[] = {
@@ -149,7 +149,7 @@ static void *ask(void *arg)
 }
 
 /* Lanes that share it stay under the rate together, whatever each of them
- * sends, and whoever is alone has all of it. */
+ * sends, and a lane that is alone has all of it. */
 static void test_shared(void **state)
 {
 	struct pt_pacer p = { .bytes_per_s = 125000000 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The parser as the agent compiles it, on each row of frames/rows.h, and what
- * it hands out.  The program's verdicts: tests/bpf/. */
+/* The parser as the agent compiles it, on each row of frames/rows.h, and its
+ * output.  tests/bpf/ has the program's verdicts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +13,8 @@
 #include "../frames/judge.h"
 #include "../frames/rows.h"
 
-/* A copy on the heap, of no byte more: a sanitizer sees what reads past it,
- * and an odd address what takes alignment for granted. */
+/* A copy on the heap, of no byte more: a sanitizer detects reads past it, and
+ * an odd address detects code that assumes alignment. */
 static enum pt_verdict judge_bytes(const __u8 *bytes, __u32 linear_sz,
 				   __u32 frame_sz, struct pt_packet *p,
 				   struct pt_frame *f)
@@ -76,7 +76,7 @@ static void test_values(void **state)
 }
 
 /* The first descriptor may end anywhere; before the records' end it is too
- * short, and nothing behind it is read. */
+ * short, and no byte behind it is read. */
 static void test_short_linear_part(void **state)
 {
 	static const struct shape *const shapes[] = {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Which folders a path leads to, and through whose symbolic links. */
+/* The folder that a path leads to, and the owners of the symbolic links on
+ * it. */
 #include "scratch.h"
 
 #include <limits.h>
@@ -98,7 +99,7 @@ static void test_owner_is_the_effective_user(void **state)
 	assert_int_equal(seteuid(0), 0);
 }
 
-/* Links that grow the way beyond what a path may be. */
+/* Links that make the path longer than a path may be. */
 static void test_long_ways(void **state)
 {
 	char text[PATH_MAX], path[PATH_MAX + 8];
@@ -135,7 +136,7 @@ static off_t size_of(const char *path)
 	return st.st_size;
 }
 
-/* A picture may replace what it replaced before, but no file of a stranger's
+/* A picture may replace a former picture, but no file of a stranger's
  * choice. */
 static void test_rewrite(void **state)
 {

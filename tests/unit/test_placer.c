@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Lanes whose placers have threads of their own, and storage that stands still:
- * who holds the intake's place_lock for writing is such a storage.  The queues,
- * and lanes whose storage does not wait, go on. */
+/* Lanes whose placers have threads of their own, and storage that hangs: the
+ * test simulates that by the intake's place_lock, held for writing.  The
+ * queues, and lanes whose storage is fast, continue. */
 #include "rx_queue_kit.h"
 #include "rxq/credit.h"
 #include "rxq/placer.h"
@@ -25,7 +25,7 @@ static void storage_go(void)
 	pthread_rwlock_unlock(&intake.place_lock);
 }
 
-/* wait_until waits for a condition, and fails the test if it does not come. */
+/* wait_until waits for a condition, and fails the test if it stays false. */
 #define wait_until(condition)						\
 do {									\
 	__u64 deadline = pt_clock_ns() + 50000000000ULL;		\
@@ -45,7 +45,7 @@ static __u64 taken_by(int queue)
 	return cnt;
 }
 
-/* wait_taken waits until the queue's thread has taken all that was put. */
+/* wait_taken waits until the queue's thread has taken all frames. */
 static void wait_taken(int queue)
 {
 	wait_until(taken_by(queue) == put_cnt[queue]);
@@ -83,7 +83,7 @@ static __u32 again(__u16 lane, __u64 seq, __u32 generation)
 	return pt_builder_close(&b, &kit_links[0].link, &id, NULL, frame);
 }
 
-/* In order: placed in any other, some record would be stale. */
+/* In order: placed in any other order, some record would be stale. */
 static void test_order(void **state)
 {
 	__u8 want[PT_PAGE_SZ];
@@ -103,7 +103,7 @@ static void test_order(void **state)
 	assert_content(LOW, want);
 }
 
-/* A lane that moves to another queue while what came on the first one waits. */
+/* A lane moves to another queue while frames of the first one wait. */
 static void test_order_across_queues(void **state)
 {
 	struct pt_ledger ledger;
@@ -127,7 +127,8 @@ static void test_order_across_queues(void **state)
 	assert_int_equal(ledger.stale, 0);
 }
 
-/* What waits was accepted, keeps its credit, and is not called placed. */
+/* A waiting frame was accepted, keeps its credit, and is not reported as
+ * placed. */
 static void test_told(void **state)
 {
 	(void)state;
@@ -150,8 +151,8 @@ static void test_told(void **state)
 		assert_content(LOW + seq, page);
 }
 
-/* A sender that knows no credit gets no more of the queue than leaves a fifth: what is
- * above is refused, and never all of the ring. */
+/* A sender that ignores credit leaves a fifth of the queue free: frames above
+ * that are refused, so the ring never stays empty. */
 static void test_bound(void **state)
 {
 	const __u32 most = RING * PT_HOLD_TIMES / (PT_HOLD_TIMES + 1);
@@ -216,7 +217,7 @@ static __u32 other_frame(__u64 seq)
 	return pt_builder_close(&b, &kit_links[0].link, &id, NULL, frame);
 }
 
-/* One transfer's storage stands still: another on the queue goes on, with more
+/* One transfer's storage hangs: another on the queue continues, with more
  * frames than the ring has chunks. */
 static void test_others_go_on(void **state)
 {
@@ -239,8 +240,8 @@ static void test_others_go_on(void **state)
 	settle();
 }
 
-/* A session that ends drops what waits, and waits itself for nothing; its frames
- * are the socket's again but for the batch that is being written. */
+/* A session that ends drops waiting frames, and does not wait itself; its
+ * frames are the socket's again but for the batch that is being written. */
 static void test_dropped(void **state)
 {
 	(void)state;
@@ -263,7 +264,8 @@ static void test_dropped(void **state)
 	assert_true(atomic_load(&lanes[0].placed.placed) < 256);
 }
 
-/* A failure ends the transfer once, and what waits is not placed any more. */
+/* A failure ends the transfer once, and waiting frames are not placed any
+ * more. */
 static void test_failed(void **state)
 {
 	const struct pt_error err = { .text = "as if full" };
@@ -282,8 +284,8 @@ static void test_failed(void **state)
 
 #define APART(fn) cmocka_unit_test_setup_teardown(fn, start_apart, stop)
 
-/* A lane that has more on the way than the ring holds gets no more of the chunks
- * for it, when storage stands still; and is granted its share at once. */
+/* A lane with more frames in flight than the ring holds gets no more of the
+ * chunks for it, when storage hangs; and is granted its share at once. */
 static void test_stretched(void **state)
 {
 	const __u32 share = 1536 / 2, more = 100;

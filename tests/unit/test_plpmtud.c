@@ -12,12 +12,12 @@ static const __u32 max_sizes[] = {
 	3520, 9014, 65549,
 };
 
-/* path: eats frames above true_sz, and loss_pct of all others. */
+/* path: drops frames above true_sz, and loss_pct of all others. */
 struct path {
 	__u32 true_sz;
 	__u32 loss_pct;
 	__u64 random;
-	__u32 rounds;		/* what it took */
+	__u32 rounds;		/* the sizes that passed */
 	__u32 probes;
 };
 
@@ -26,7 +26,7 @@ static bool passes(struct path *p, __u32 sz)
 	return sz <= p->true_sz && kit_random(&p->random) % 100 >= p->loss_pct;
 }
 
-/* assert_round: what any round keeps to. */
+/* assert_round checks the invariants of any round. */
 static void assert_round(const struct pt_plpmtud *l, const __u32 *sizes,
 			 __u32 cnt)
 {
@@ -73,7 +73,7 @@ static void assert_found(const struct path *p, __u32 found, __u32 min_sz,
 		fail_msg("%u passes, found %u", p->true_sz, found);
 }
 
-/* Every size there is, and all found within a block, in few rounds. */
+/* Every size, each found within a block, in few rounds. */
 static void test_every_size(void **state)
 {
 	(void)state;
@@ -87,7 +87,7 @@ static void test_every_size(void **state)
 		}
 }
 
-/* The same where one of ten probes gets lost, of those that pass. */
+/* The same where one in ten of the passing probes is lost. */
 static void test_every_size_with_loss(void **state)
 {
 	__u64 random = 17;
@@ -105,7 +105,8 @@ static void test_every_size_with_loss(void **state)
 	assert_true(most < ROUNDS_MAX);
 }
 
-/* Half of all lost: never too much, mostly all, and always an end. */
+/* Half of all lost: never a size too large, mostly the right one, and always an
+ * end. */
 static void test_heavy_loss(void **state)
 {
 	__u64 random = 23;
@@ -134,7 +135,7 @@ static void test_all_passes(void **state)
 	assert_int_equal(p.probes, COPIES);
 }
 
-/* Nothing passes: the smallest was asked PT_PLPMTUD_TRIES times. */
+/* Nothing passes: the smallest size was tried PT_PLPMTUD_TRIES times. */
 static void test_nothing_passes(void **state)
 {
 	struct path p = { .true_sz = 0, .random = 1 };
@@ -146,7 +147,7 @@ static void test_nothing_passes(void **state)
 	assert_int_equal(p.rounds, PT_PLPMTUD_TRIES);
 }
 
-/* A size believed lost that arrives after all opens what is above it. */
+/* A size counted as lost that arrives after all reopens the sizes above it. */
 static void test_seen_after_all(void **state)
 {
 	__u32 sizes[PT_PLPMTUD_SIZES];
@@ -199,7 +200,7 @@ static void test_seen_after_all_near_the_top(void **state)
 	assert_int_equal(sizes[0], MIN_SZ + 20);
 }
 
-/* Sizes that were never asked for say nothing. */
+/* Answers for sizes that were never probed are ignored. */
 static void test_foreign_sizes(void **state)
 {
 	static const __u32 foreign[] = {

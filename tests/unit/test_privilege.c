@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a process has after it gave its privileges up: by /proc, of every
- * thread.  Each case is a process of its own, started as root. */
+/* A process after it dropped its privileges: by /proc, of every thread.  Each
+ * case is a process of its own, started as root. */
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -75,7 +75,7 @@ static void test_user(void **state)
 
 /* ---- what /proc says -------------------------------------------------- */
 
-/* status_of: the number of a line of a thread's status. */
+/* status_of returns the number in a line of a thread's status. */
 static __u64 status_of(pid_t tid, const char *key)
 {
 	char path[64], line[256];
@@ -110,7 +110,7 @@ static bool has_caps(pid_t tid, __u64 want)
 		}							\
 	} while (0)
 
-/* apart runs the function in a child that begins with all that we have. */
+/* apart runs the function in a child that begins with all privileges. */
 static void apart(void (*fn)(void))
 {
 	int status;
@@ -177,7 +177,7 @@ static void in_two_steps(void)
 	check_thread(0);
 }
 
-/* All of the inheritable and ambient ones, as one who starts it may set. */
+/* All of the inheritable and ambient ones, which a parent may set. */
 static void with_ambient(void)
 {
 	WANT(!capng_get_caps_process());
@@ -222,7 +222,7 @@ static void as_user_with_groups(void)
 	WANT(getgroups(8, groups) == 1 && groups[0] == 65534);
 }
 
-/* The user first, with what is still needed; then nothing. */
+/* The user first, with the privileges still needed; then none. */
 static void as_user_in_two_steps(void)
 {
 	const __u64 keep = PT_CAP(CAP_NET_RAW) | PT_CAP(CAP_IPC_LOCK);
@@ -253,7 +253,7 @@ static void while_threads_run(void)
 	WANT(err.exit == PT_EXIT_HOST && strstr(err.text, "2 threads"));
 }
 
-/* leave_only: what somebody starts it with who is not root in full. */
+/* leave_only simulates a parent that is not root in full. */
 static void leave_only(__u64 caps)
 {
 	WANT(!capng_get_caps_process());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What a memory costs, of cnt segments of sz bytes. */
+/* The cost of a memory of cnt segments of sz bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A program behind a dispatcher: whether the device still comes to it.  The
- * kernel's two answers, which program the device runs and which ones ours
- * extends, are the test's: a kernel without extension programs has none.
+/* A program behind a dispatcher: whether the device still calls it.  The test
+ * replaces the kernel's two answers, the device's program and the programs that
+ * this one extends: a kernel without extension programs has none.
  * tests/kernel/test_dispatcher.sh has a real dispatcher. */
 #include <errno.h>
 #include <setjmp.h>
@@ -22,7 +22,7 @@
 #define OURS	7
 #define LOOKS_MAX	8
 
-/* What the kernel says, look by look; the last is said again. */
+/* The kernel's answers, one per call; the last one repeats. */
 static struct answer {
 	__s64	device;		/* program on it, or -errno */
 	int	cnt;		/* targets of ours, or -errno */
@@ -35,7 +35,7 @@ static struct answer *answer(int idx)
 	return &answers[idx < answer_cnt ? idx : answer_cnt - 1];
 }
 
-/* Instead of libbpf's. */
+/* This replaces libbpf's function. */
 int bpf_xdp_query_id(int ifindex, int flags, __u32 *id)
 {
 	__s64 device = answer(queries++)->device;
@@ -48,7 +48,7 @@ int bpf_xdp_query_id(int ifindex, int flags, __u32 *id)
 	return 0;
 }
 
-/* Instead of libbpf's: a file with the numbers. */
+/* This replaces libbpf's function: a file with the numbers. */
 int bpf_iter_create(int link_fd)
 {
 	struct answer *a = answer(lists++);
@@ -104,7 +104,8 @@ static void test_called(void **state)
 	assert_true(is_attached(1));
 }
 
-/* Another dispatcher, which calls ours, too, comes between two looks. */
+/* Another dispatcher, which calls this program, too, comes between two
+ * checks. */
 static void test_replaced(void **state)
 {
 	(void)state;
@@ -116,8 +117,7 @@ static void test_replaced(void **state)
 	assert_true(is_attached(1));
 }
 
-/* ... and during one: what the first answer and the second say together is no
- * state that ever was. */
+/* ... and during one: the first answer and the second never held together. */
 static void test_replaced_meanwhile(void **state)
 {
 	(void)state;
@@ -133,7 +133,7 @@ static void test_taken_out(void **state)
 	(void)state;
 	answers[0] = (struct answer){ .device = 30, .cnt = 0 };
 	assert_false(is_attached(1));
-	/* The link of before lives on in somebody's descriptor. */
+	/* The earlier link lives on in another process's descriptor. */
 	answers[0] = (struct answer){ .device = 30, .cnt = 1, .ids = { 20 } };
 	assert_false(is_attached(1));
 	answers[0] = (struct answer){ .device = 0, .cnt = 1, .ids = { 20 } };
@@ -142,7 +142,7 @@ static void test_taken_out(void **state)
 	assert_false(is_attached(1));
 }
 
-/* What is not known is not claimed. */
+/* An unknown state is not reported as a fault. */
 static void test_untold(void **state)
 {
 	(void)state;
@@ -152,7 +152,7 @@ static void test_untold(void **state)
 	assert_true(is_attached(1));
 	answers[0] = (struct answer){ .device = 20, .cnt = PT_TARGETS_MAX + 1 };
 	assert_true(is_attached(1));
-	/* A dispatcher that changes with each look. */
+	/* A dispatcher that changes with each check. */
 	for (int i = 0; i < LOOKS_MAX; i++)
 		answers[i] = (struct answer){ .device = 20 + i };
 	assert_true(is_attached(LOOKS_MAX));

@@ -11,21 +11,21 @@ static __u8 source[PAGES][PT_PAGE_SZ];
 static __u8 copy[PAGES][PT_PAGE_SZ];
 static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 
-/* Where frames are cut: the first piece, and each other.  The first holds the
- * headers and records of any frame. */
+/* Places where frames are cut: the first piece, and each other.  The first
+ * holds the headers and records of any frame. */
 static const struct {
 	__u32 first_sz, piece_sz;
 } cuts[] = {
 	{ FRAME_SZ_MAX, FRAME_SZ_MAX },	/* linear */
-	{ 3840, 3840 },			/* what AF_XDP in copy mode does */
+	{ 3840, 3840 },			/* as AF_XDP in copy mode */
 	{ 3456, 4096 },
 	{ 3817, 3853 },			/* blocks straddle, all over */
 	{ 1792, 3969 },
 	{ FRAME_SZ_MAX - 1, 1 },	/* one byte apart */
 };
 
-/* Masks of the source's pages; page i is wholly zero if masks[i] is 0.  Of
- * seven pages the sixth equals the third. */
+/* Masks of the source's seven pages; page i is wholly zero if masks[i] is 0.
+ * The sixth equals the third. */
 static __u64 masks[PAGES];
 
 static bool is_copy(__u64 i) { return i % 7 == 5; }
@@ -143,7 +143,7 @@ static void send_all(const struct way *w, __u64 *random)
 	send_frame(&b, w, random);
 }
 
-/* Whatever link, MTU and cut: what was sent is what arrives. */
+/* On any link, with any MTU and cut: the sent bytes arrive. */
 static void test_round_trips(void **state)
 {
 	__u64 random = 4;
@@ -195,8 +195,8 @@ static bool is_taken(const void *bytes, __u32 sz, __u32 first_sz,
 	return ok;
 }
 
-/* No bit of the UDP payload can change unnoticed; of the bytes behind the
- * datagram, which the link may add, every bit can. */
+/* A changed bit of the UDP payload is always detected; bytes behind the
+ * datagram, which the link may add, may change. */
 static void test_flips(void **state)
 {
 	(void)state;
@@ -215,7 +215,7 @@ static void test_flips(void **state)
 	}
 }
 
-/* Blocks that change places, with all else as it was, are noticed too. */
+/* Blocks that change places, with all else unchanged, are detected too. */
 static void test_swapped_blocks(void **state)
 {
 	__u32 sz = good_frame(&kit_links[0].link);
@@ -253,7 +253,7 @@ static void test_cut_short(void **state)
 	}
 }
 
-/* Headers and records must lie in the first span, wherever the rest does. */
+/* Headers and records must lie in the first span, with the rest anywhere. */
 static void test_first_span(void **state)
 {
 	struct pt_reader r;

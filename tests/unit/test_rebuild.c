@@ -67,7 +67,7 @@ static void test_starts_empty(void **state)
 	pt_rebuild_destroy(NULL);
 }
 
-/* Every place a block can have, alone and with all others. */
+/* Every place of a block, alone and with all others. */
 static void test_masks(void **state)
 {
 	__u32 generation = 1;
@@ -157,7 +157,7 @@ static void test_pieces(void **state)
 	}
 }
 
-/* A piece of a version: where none came, what was there before stays. */
+/* A piece of a version: where no piece arrived, the former content stays. */
 static void test_one_piece(void **state)
 {
 	__u8 got[PT_PAGE_SZ];
@@ -253,7 +253,7 @@ static void test_zero_runs_stay_holes(void **state)
 	assert_counts(9, 0, 1);		/* each run was two records */
 }
 
-/* A run over written pages of two segments clears them; what is newer stays. */
+/* A run over written pages of two segments clears them; newer content stays. */
 static void test_zero_run_over_pages(void **state)
 {
 	(void)state;
@@ -272,7 +272,7 @@ static void test_zero_run_over_pages(void **state)
 	assert_content(MID + 2, page_b);	/* behind the run */
 	assert_region(LOW + 512, true_digest(LOW + LOW_CNT - 1, page_a));
 	assert_region(MID, true_digest(MID + 2, page_b));
-	/* Cleared is cleared: older content does not come back. */
+	/* A cleared page stays clear: older content does not come back. */
 	place_page(MID, ~0ULL, page_b, 1);
 	assert_content(MID, zeroes);
 	assert_counts(1, 1, 0);
@@ -294,8 +294,8 @@ static void test_stale_run(void **state)
 	assert_content(LOW + 10, masked(page_a, 1));
 }
 
-/* Runs of whole regions, which keep nothing by page: content and staleness are
- * as if they did. */
+/* Runs of whole regions, for which no state is kept per page: content and
+ * staleness are the same as with it. */
 static void test_region_run(void **state)
 {
 	(void)state;
@@ -322,7 +322,7 @@ static void test_region_run(void **state)
 	assert_counts(7, 5, 2);			/* the last page was of 3 */
 }
 
-/* --- pages that are not there ---------------------------------------- */
+/* --- pages that do not exist ----------------------------------------- */
 
 static const struct outside {
 	const char *name;
@@ -359,7 +359,7 @@ static void add_outside(struct pt_builder *b, const struct outside *row)
 				 64);
 }
 
-/* Alone, and behind and before pages that are there: refused whole. */
+/* Alone, and behind and before existing pages: the frame is refused whole. */
 static void test_outside(void **state)
 {
 	const struct outside *row = *state;
@@ -388,7 +388,8 @@ static void test_outside(void **state)
 
 /* --- a sink that fails ----------------------------------------------- */
 
-/* It fails that memory, and the next that the same run serves gets its own. */
+/* A failure ends that memory's transfer, and the next memory of the same run
+ * gets its own data. */
 static void test_full_disk(void **state)
 {
 	const struct pt_segment ram = { "ram", 0, 1u << 20 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Pages that are said to be copies of others: what they hold is what the other
- * held at that moment, if that was whole, and the version that was named. */
+/* Copies of pages: they hold the original's content at that moment, if it was
+ * whole, and in the named version. */
 #include "rebuild_kit.h"
 
 static __u8 zeroes[PT_PAGE_SZ];
@@ -17,7 +17,7 @@ static __u8 page_head[PT_PAGE_SZ], page_tail[PT_PAGE_SZ];	/* of page_a, the
 #define Z zeroes
 #define LAST (HIGH + HIGH_CNT - 1)	/* of which 100 bytes are missing */
 
-/* step: what one record says. */
+/* step: the content of one record. */
 struct step {
 	enum { END, PAGE, ZERO_RUN, COPY_OF } what;
 	__u64 gfn;
@@ -50,7 +50,7 @@ struct step {
 #define NO_COPY(gfn, g, of, v)	STEP(COPY_OF, gfn, g, .original = of, \
 				     .version = v, .is_refused = true)
 
-/* Each row: steps, and what pages hold after them. */
+/* Each row: steps, and the pages' content after them. */
 static const struct row {
 	const char *name;
 	struct step steps[6];
@@ -231,7 +231,8 @@ static void stage(struct pt_builder *b, const struct step *s, __u32 version)
 	}
 }
 
-/* version_of: what the steps before s made of its original. */
+/* version_of returns the version of a step's original after the earlier
+ * steps. */
 static __u32 version_of(const struct row *row, const struct step *s)
 {
 	__u32 version = 0;
@@ -262,7 +263,7 @@ static void place(const struct row *row, const struct step *s)
 
 /* --- judging --------------------------------------------------------- */
 
-/* assert_digests: each region's is of what its pages hold. */
+/* assert_digests: each region's digest is that of its pages. */
 static void assert_digests(void)
 {
 	__u64 digests[PT_REGION_PAGES];
@@ -289,7 +290,7 @@ static void assert_want(const struct row *row)
 	assert_digests();
 }
 
-/* Flushed after each record, and once at the end: what is staged counts. */
+/* Flushed after each record, and once at the end: staged data counts. */
 static void test_row(void **state)
 {
 	const struct row *row = *state;
@@ -311,7 +312,7 @@ static void test_row(void **state)
 
 #define MANY	(PT_SINK_RUN_COPIES * 2 + 10)
 
-static __u8 many[2 * MANY][PT_PAGE_SZ];	/* what LOW and those behind hold */
+static __u8 many[2 * MANY][PT_PAGE_SZ];	/* the content of LOW and later pages */
 
 /* More than a run keeps, in one frame; with data between them, too: their
  * originals lie behind them, and some are copies of that frame. */
@@ -349,10 +350,10 @@ static void test_many(void **state)
 	}
 }
 
-/* --- of another queue, a wrong sender's ------------------------------- */
+/* --- another queue's pages, by a faulty sender -------------------------- */
 
-/* What was digested is what is written, whatever the other queue writes before
- * that is. */
+/* The digested bytes are the written ones, whatever the other queue writes
+ * before that. */
 static void test_of_another_queue(void **state)
 {
 	struct pt_builder b = page_builder(9000);
@@ -374,7 +375,7 @@ static void test_of_another_queue(void **state)
 	assert_digests();
 }
 
-/* --- originals that are not there ------------------------------------ */
+/* --- originals that do not exist -------------------------------------- */
 
 static const struct original {
 	const char *name;
@@ -394,7 +395,7 @@ static const struct original {
 	{ "original: highest page there can be", PT_GFN_MAX, false },
 };
 
-/* Refused whole, whatever else the frame says. */
+/* The frame is refused whole, whatever its other records. */
 static void test_original(void **state)
 {
 	const struct original *row = *state;

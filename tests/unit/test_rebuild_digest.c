@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The digest of a region is that of what its pages hold, whatever pieces came,
- * in whatever order, and whether they were digested on the way or later. */
+/* A region's digest is that of its pages, for any pieces, in any order, and
+ * whether they were digested on arrival or later. */
 #include "rebuild_kit.h"
 
 #define ROUNDS	300
@@ -19,8 +19,8 @@ static int start(void **state)
 	return rebuild_start(state);
 }
 
-/* place_piece places a frame of a lane that speaks of the blocks first to last
- * of a page, of which those in mask are the content's. */
+/* place_piece places a frame of a lane with the blocks first to last of a page,
+ * of which those in mask are the content's. */
 static void place_piece(unsigned lane, __u64 gfn, __u32 generation,
 			unsigned first, unsigned last, __u64 mask,
 			const __u8 *content)
@@ -36,8 +36,8 @@ static void place_piece(unsigned lane, __u64 gfn, __u32 generation,
 	lanes[lane] = sum;
 }
 
-/* assert_digest: of the first region, of which pages LOW and LOW + 1 hold
- * something. */
+/* assert_digest: the first region's digest is right; only pages LOW and LOW + 1
+ * hold data. */
 static void assert_digest(void)
 {
 	__u8 page[PT_PAGE_SZ];
@@ -53,7 +53,7 @@ static void assert_digest(void)
 
 #define ALL ~0ULL
 
-/* The first piece of a generation is lost, and the second goes on where the
+/* The first piece of a generation is lost, and the second continues where the
  * last of the generation before ended. */
 static void test_next_generation_goes_on(void **state)
 {
@@ -77,7 +77,7 @@ static void test_late_piece(void **state)
 	assert_content(LOW, page_b);
 }
 
-/* Each lane has a page on its way. */
+/* Each lane has a page in progress. */
 static void test_two_lanes(void **state)
 {
 	(void)state;
@@ -88,7 +88,7 @@ static void test_two_lanes(void **state)
 	assert_digest();
 }
 
-/* Asked before all pieces came, and again after them. */
+/* The digest is read before all pieces came, and again after them. */
 static void test_asked_in_between(void **state)
 {
 	(void)state;
@@ -112,7 +112,7 @@ static void test_zero_pieces(void **state)
 	assert_int_equal(region_digest(0), 0);
 }
 
-/* Pieces of a page cut anywhere, told in any order, more than once, and again
+/* Pieces of a page cut anywhere, placed in any order, more than once, and again
  * in later generations, mixed with those of another page. */
 static void test_any(void **state)
 {

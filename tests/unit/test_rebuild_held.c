@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What an interrupted transfer left in a sink, and what frames make of it. */
+/* Data of an interrupted transfer in a sink, and frames on top of it. */
 #include "rebuild_kit.h"
 
 static const __u8 zeroes[PT_PAGE_SZ];
 static __u8 page_a[PT_PAGE_SZ], page_b[PT_PAGE_SZ];	/* no zero block */
 static __u8 other[PT_PAGE_SZ];
 
-/* As it lies in the sink, by whomever: of the page, and of its region alone. */
+/* A held page in the sink, of any origin: its digest, and that of its region
+ * alone. */
 static void test_held_is_read(void **state)
 {
 	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
@@ -28,7 +29,7 @@ static void test_held_is_read(void **state)
 	assert_int_equal(scratch_blocks(OUT ".partial"), PT_PAGE_SZ);
 }
 
-/* What no frame replaces stays; what one does is wholly the frame's. */
+/* A held page stays until a frame replaces it wholly. */
 static void test_held_is_imported(void **state)
 {
 	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
@@ -57,7 +58,7 @@ static void test_held_is_imported(void **state)
 	assert_int_equal(digests[5], 0);
 }
 
-/* A run of the whole region says so of what is held, too. */
+/* A run of the whole region clears held pages, too. */
 static void test_held_is_cleared(void **state)
 {
 	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
@@ -73,7 +74,7 @@ static void test_held_is_cleared(void **state)
 	assert_int_equal(region_digest(0), 0);
 }
 
-/* What is held is an original like any other, and a page like any other. */
+/* A held page is an original like any other, and a page like any other. */
 static void test_held_is_copied(void **state)
 {
 	static __u8 pages[PT_REGION_PAGES * PT_PAGE_SZ];
@@ -89,7 +90,7 @@ static void test_held_is_copied(void **state)
 	memcpy(pt_image_page(sink, 9), page_b, PT_PAGE_SZ);
 	assert_int_equal(pt_rebuild_held(rebuild, 0, pages, &held, &err), 0);
 	pt_rebuild_import(rebuild, 0, &held);
-	/* Of version 0, and of 1; over a hole, data, data. */
+	/* Versions 0 and 1; over a hole, data, data. */
 	for (int i = 0; i < 3; i++)
 		assert_true(pt_builder_add_copy(&b, LOW + 7 + i, originals[i],
 						i % 2));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Frames of several generations of a memory, shuffled, repeated and dropped,
- * taken as a queue takes them; what memory then holds must be what a model
- * without frames, files and rings says. */
+ * taken as a queue takes them; the memory must then equal a model without
+ * frames, files and rings. */
 #include "rebuild_kit.h"
 
 #include "rxq/rx_lane.h"
@@ -10,7 +10,7 @@
 #define FRAMES_MAX	16384
 #define GRACE		PT_REORDER_MIN_NS
 
-/* sent: a frame, and what it says, noted when it was built. */
+/* sent: a frame, and its records, noted when it was built. */
 struct sent {
 	__u8 *bytes;
 	__u32 sz;
@@ -49,8 +49,8 @@ static const struct {
 	{ LOW_CNT + MID_CNT, 512 }, { LOW_CNT + MID_CNT + 512, HIGH_CNT - 512 },
 };
 
-/* region_begins returns how many pages the region has of which page is the
- * first, if in that generation it has no data; else 0. */
+/* region_begins returns the number of pages of the region that begins with this
+ * page, if it has no data in that generation; else 0. */
 static __u32 region_begins(__u32 page, __u32 generation, __u64 seed)
 {
 	for (__u32 i = 0; i < COUNT_OF(regions); i++)
@@ -69,7 +69,7 @@ static bool is_empty(__u32 page, __u32 generation, __u64 seed)
 	return region_begins(regions[i].first, generation, seed);
 }
 
-/* page_content makes a page as it is in a generation; returns its mask. */
+/* page_content makes a page's content in a generation; returns its mask. */
 static __u64 page_content(__u32 page, __u32 generation, __u64 seed,
 			  __u8 bytes[PT_PAGE_SZ])
 {
@@ -106,8 +106,8 @@ static void close_frame(struct pt_builder *b, __u32 generation)
 	frame_cnt++;
 }
 
-/* send_copy says that a page is a copy of another, any or one near by, in a version
- * that this may have when the frame comes, in whatever order frames come. */
+/* send_copy sends a page as a copy of another, any or a near one, in a version
+ * that this may have when the frame arrives, in any order of frames. */
 static void send_copy(struct pt_builder *b, __u32 page, __u32 generation,
 		      __u64 *random)
 {
@@ -121,8 +121,8 @@ static void send_copy(struct pt_builder *b, __u32 page, __u32 generation,
 		close_frame(b, generation);
 }
 
-/* send_page: bytes stay as they are until the frame is closed, so what is
- * staged goes out before they change. */
+/* send_page: bytes must not change until the frame is closed, so staged records
+ * are sent before they change. */
 static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
 		      __u64 seed)
 {
@@ -142,8 +142,8 @@ static void send_page(struct pt_builder *b, __u32 page, __u32 generation,
 	}
 }
 
-/* send_generation sends every page as it is, or each with some chance, and
- * stretches of them as copies; regions without data as one run. */
+/* send_generation sends every page, or each with some chance, and stretches of
+ * them as copies; regions without data as one run. */
 static void send_generation(__u32 generation, bool all, __u64 *random,
 			    __u64 seed)
 {
@@ -294,8 +294,8 @@ static void clear(void)
 	memset(&lane, 0, sizeof(lane));
 }
 
-/* shuffle puts the cnt in any order; within farther of where they are, if that
- * is not 0: then most pages come as they were sent. */
+/* shuffle puts the cnt in any order; if farther is not 0, within that distance
+ * of their places: then most pages arrive in order. */
 static void shuffle(__u32 *order, __u32 cnt, __u32 farther, __u64 *random)
 {
 	for (__u32 i = cnt; i > 1; i--) {
@@ -359,8 +359,9 @@ static void test_generations(void **state)
 		stale += counts.stale;
 		late += lane.late;
 
-		/* One more, of which all arrives, with the stragglers of the
-		 * others: memory is the source's as it was then. */
+		/* One more generation, which arrives in full, with the
+		 * stragglers of the others: memory equals the source's last
+		 * state. */
 		tail = frame_cnt;
 		send_generation(GENERATIONS + 1, true, &random, seed);
 		deliver(tail, &random, seed);

@@ -62,8 +62,8 @@ static void stop(void)
 
 #define ZEROES	((COPIES + 36) / 40)	/* originals that are zero */
 
-/* original_of: data, but one of forty is of a page that is zero, and the
- * second half of them of a copy. */
+/* original_of returns a page with data, but for one in forty a zero page, and
+ * for the second half of them a copy. */
 static __u64 original_of(__u64 gfn)
 {
 	if (gfn % 40 == 3)
@@ -131,8 +131,8 @@ static void test_row(void **state)
 
 /* --- sinks that fail ------------------------------------------------- */
 
-/* place_copies places one frame of them; returns what placing or flushing
- * did.  The run is empty after it, whatever happened. */
+/* place_copies places one frame of them; returns the result of placing or
+ * flushing.  The run is empty after it in any case. */
 static int place_copies(__u64 cnt)
 {
 	struct pt_builder b = page_builder(65535);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Two queues that place at once, each its own regions: with originals of its
- * own, then with those of the other, which no sender should name. */
+/* Two queues place at once, each in its own regions: with originals of its own,
+ * then with those of the other, which no sender should name. */
 #include "rebuild_kit.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #define RECORDS		8
 #define OWN		64	/* pages of a queue's region that it speaks of */
 
-/* queue: as rxq/rx_queue has it, for one lane. */
+/* queue: as in rxq/rx_queue, for one lane. */
 static struct queue {
 	pthread_t thread;
 	__u64 gfn;		/* its first page, and the other's */
@@ -41,7 +41,7 @@ static void stage(struct queue *q, struct pt_builder *b, __u32 n, __u32 i,
 	__u32 what = kit_random(&q->random) % 4;
 	bool ok = true;
 
-	/* What was never sent has no version. */
+	/* A page that was never sent has no version. */
 	switch (what > 1 && !q->versions[original] && !q->is_wrong ? 0 : what) {
 	case 0:
 		memset(data, kit_random(&q->random) >> 56 | 1, PT_PAGE_SZ);
@@ -116,8 +116,8 @@ static void run_both(bool is_wrong)
 		pthread_join(queues[i].thread, NULL);
 }
 
-/* assert_accounted: each record was placed, and what was digested is what is
- * there, whatever that is. */
+/* assert_accounted: each record was placed, and the digests match the content,
+ * whatever it is. */
 static void assert_accounted(const struct queue *q)
 {
 	__u8 page[PT_PAGE_SZ];
@@ -147,7 +147,7 @@ static void test_own(void **state)
 	}
 }
 
-/* By its nature a data race, of whose outcome only this is promised. */
+/* This is a data race by design; only this result is guaranteed. */
 static void test_of_the_other(void **state)
 {
 	(void)state;

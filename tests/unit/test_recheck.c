@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A source is read a second time, by several threads: every change is found,
- * wherever it is, and nothing else. */
+/* A source is read a second time, by several threads: every change is found, at
+ * any place, and nothing else. */
 #include "guard_again.h"
 #include "scratch.h"
 
@@ -25,7 +25,7 @@ static struct pt_recheck_cfg cfg;
 static struct pt_error err;
 static int image;
 
-/* note takes the digests of the source as it is. */
+/* note takes the digests of the source's present state. */
 static void note(void)
 {
 	struct pt_view v;
@@ -118,7 +118,7 @@ static void test_as_it_was(void **state)
 	stop();
 }
 
-/* change: one byte, in a page of each sort. */
+/* change: one byte, in a page of each kind. */
 static const struct change {
 	const char *name;
 	__u32 page, at;
@@ -155,7 +155,7 @@ static void test_change(void **state)
 	stop();
 }
 
-/* All threads find something at once; one of them is told. */
+/* All threads find a change at once; one of them is reported. */
 static void test_all_changed(void **state)
 {
 	(void)state;
@@ -177,7 +177,7 @@ static void test_cut_short(void **state)
 	stop();
 }
 
-/* However far it got, stop ends it, and wakes nobody later. */
+/* Stop ends it at any progress, and it wakes no thread later. */
 static void test_stopped(void **state)
 {
 	struct pt_recheck *r;

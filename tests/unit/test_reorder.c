@@ -65,7 +65,7 @@ static void test_gaps_apart(void **state)
 	assert_int_equal(due(START + 2 * MS + FLOOR), 4);
 }
 
-/* A wait in time teaches as a late one does, once it is over half the window:
+/* A wait in time counts as a late one does, once it is over half the window:
  * the next may be longer. */
 static void test_learns(void **state)
 {
@@ -92,7 +92,7 @@ static void test_learns(void **state)
 	}
 }
 
-/* A number that came before the clock of whoever looked. */
+/* A number that arrived before the caller read its clock. */
 static void test_clock_behind(void **state)
 {
 	(void)state;
@@ -102,7 +102,7 @@ static void test_clock_behind(void **state)
 	assert_windows(FLOOR, FLOOR);
 }
 
-/* Waits are measured by the mark that first covered the number. */
+/* Waits are measured from the mark that first covered the number. */
 static void test_marks(void **state)
 {
 	(void)state;
@@ -116,8 +116,8 @@ static void test_marks(void **state)
 	assert_windows(18 * MS, 18 * MS);
 }
 
-/* More looks than marks: none that is not due is lost, and what came later than
- * the oldest mark that is kept still makes the window grow. */
+/* More calls than marks: none is lost that is not due, and a number that came
+ * later than the oldest kept mark still makes the window grow. */
 static void test_marks_full(void **state)
 {
 	__u64 now_ns = START, end = 0;
@@ -169,7 +169,7 @@ static void test_tail_lost(void **state)
 	assert_int_equal(due(START + MAX + FLOOR), 5);
 }
 
-/* Numbers that SYNC spoke of and that keep coming are not due; the window
+/* Numbers that SYNC covered and that still arrive are not due; the window
  * counts from the last. */
 static void test_tail_moves(void **state)
 {
@@ -183,8 +183,8 @@ static void test_tail_moves(void **state)
 	assert_int_equal(due(START + 12 * MS), 10);
 }
 
-/* The lag is that of the SYNC which spoke of the number first, and says nothing
- * of gaps. */
+/* The lag counts from the SYNC that covered the number first, and does not
+ * affect gaps. */
 static void test_lag(void **state)
 {
 	(void)state;
@@ -199,7 +199,7 @@ static void test_lag(void **state)
 	assert_int_equal(due(START + 98 * MS + 196 * MS), 9);
 }
 
-/* --- forgetting ------------------------------------------------------- */
+/* --- expiry ----------------------------------------------------------- */
 
 /* A gap's wait is kept for 16 windows at least and 32 at most, of a lane that
  * goes on. */
@@ -270,8 +270,8 @@ static struct {
 
 static __u64 sent_cnt, freed_cnt;
 
-/* path_run sends SENT numbers as credit allows; what is called missing gives its
- * credit back, and SYNC comes at once when there is none. */
+/* path_run sends SENT numbers as credit allows; a missing one gives its credit
+ * back, and SYNC comes at once when there is none. */
 static void path_run(__u64 (*delay_ns)(__u64 seq, __u64 draw))
 {
 	__u64 random = 7, now_ns = START, next_ns = START;
@@ -342,7 +342,7 @@ static void test_path_loses(void **state)
 	assert_int_equal(pt_reorder_tail_ns(&lane.reorder), FLOOR);
 }
 
-/* However late all come, and in whatever order, none is called missing. */
+/* However late all come, in any order, none is missing. */
 static void test_path_lags(void **state)
 {
 	(void)state;
@@ -353,8 +353,8 @@ static void test_path_lags(void **state)
 	assert_int_equal(lane.late + lane.missing, 0);
 }
 
-/* Where most come at once and one in ten later by twenty windows, the
- * first of these teaches: what was sent before it came is called missing. */
+/* Where most come at once and one in ten later by twenty windows, the first of
+ * these widens the window: numbers sent before it arrived are missing. */
 static void test_path_is_two(void **state)
 {
 	(void)state;

@@ -26,8 +26,8 @@ static struct pt_address address(const char *text)
 	return a;
 }
 
-/* Each row: `ip` arguments that make a route (or NULL), where to, and what is
- * found: src and next hop, or -errno and what the error says. */
+/* Each row: `ip` arguments that make a route (or NULL), the destination, and
+ * the result: src and next hop, or -errno and the error's text. */
 static const struct row {
 	const char *route;
 	const char *dst;
@@ -129,7 +129,7 @@ static void knock(const struct pt_address *a)
 	close(sock);
 }
 
-/* wait_change: until the monitor tells one of the changes. */
+/* wait_change waits until the monitor reports one of the changes. */
 static int wait_change(struct pt_monitor *m, int changes)
 {
 	struct pollfd fd = { .fd = pt_monitor_fd(m), .events = POLLIN };
@@ -171,7 +171,7 @@ static void test_neighbour(void **state)
 	pt_monitor_close(m);
 }
 
-/* Nobody answers for the address: not known, however long one waits. */
+/* No host answers for the address: unknown, however long the caller waits. */
 static void test_neighbour_absent(void **state)
 {
 	struct pt_address a = address("10.7.0.77");
@@ -238,14 +238,14 @@ static void test_monitor(void **state)
 	wait_change(m, PT_CHANGE_NEIGHBOUR);
 	assert_int_equal(pt_monitor_read(m, &err), 0);
 
-	/* Another device's doings, then a route: only that is told. */
+	/* Another device changes, then a route: only that is reported. */
 	sh("ip link set qo0 mtu 1300");
 	sh("ip neigh add 10.7.0.79 lladdr 02:00:00:00:00:79 dev qo0");
 	sh("ip route add 10.21.0.0/16 dev qm0");
 	seen = wait_change(m, PT_CHANGE_ROUTE);
 	assert_int_equal(seen, PT_CHANGE_ROUTE);
 
-	/* More than the socket holds: told as everything. */
+	/* More than the socket holds: reported as every change. */
 	sh("for i in $(seq 0 250); do for k in $(seq 1 20); do "
 	   "echo route add 10.30.$i.$k dev qm0; done; done | ip -batch -");
 	seen = wait_change(m, PT_CHANGE_ROUTE);
@@ -258,7 +258,7 @@ static void test_monitor(void **state)
 	close(home);
 }
 
-/* An address that the host had is told from one that it has. */
+/* An address that the host had before is distinct from one that it has. */
 static void test_local(void **state)
 {
 	struct pt_address v4 = address("10.7.0.77"), v6 = address("fd07::77");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Copies from a hostile sender, taken by queues' threads: whatever they name,
- * each frame has one count, and what is placed is what is digested. */
+/* Copies from a hostile sender, taken by queues' threads: for any original,
+ * each frame has one count, and the digests match the placed bytes. */
 #include "rx_queue_kit.h"
 
 static const __u8 zeroes[PT_PAGE_SZ];
@@ -20,7 +20,8 @@ static __u32 copy_frame(__u16 lane, __u64 seq, __u32 generation, __u64 gfn,
 	data_cnt++;
 	assert_int_equal(pt_builder_add_page(&b, gfn, 0, ~0ULL, page), 64);
 	assert_true(pt_builder_add_copy(&b, gfn + 1, 0, 1));
-	b.records[1].mask = original;	/* what the builder would not say, too */
+	b.records[1].mask = original;	/* the builder would refuse some
+					 * values */
 	return pt_builder_close(&b, link, &id, NULL, frame);
 }
 
@@ -44,7 +45,7 @@ static const struct row {
 	{ "of itself, of a version", (LOW + 1) | V1, UNSOUND },
 };
 
-/* What XDP would drop is not even one of the session's frames. */
+/* Frames that XDP would drop are not even the session's. */
 static void test_row(void **state)
 {
 	const struct row *row = *state;
@@ -67,14 +68,14 @@ static void test_row(void **state)
 	assert_content(LOW + 1, row->what == PLACED ? page : zeroes);
 	assert_int_equal(sink_is_hole(LOW), !is_placed);
 	assert_int_equal(sink_is_hole(LOW + 1), row->what != PLACED);
-	/* It took no number: the same one is good for a frame that is sound. */
+	/* It took no number: the number remains valid for a sound frame. */
 	put(0, frame, copy_frame(0, 0, 1, LOW, LOW | V1));
 	ledger = settle();
 	assert_int_equal(ledger.accepted, 1);
 	assert_int_equal(ledger.duplicate, is_placed);
 }
 
-/* A frame again, and a late one, when the page is another: it stays so. */
+/* A repeated or late frame, when the page has another content: it stays so. */
 static void test_again(void **state)
 {
 	static __u8 first[2 * PT_PAGE_SZ];

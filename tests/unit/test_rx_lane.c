@@ -9,7 +9,7 @@
 #define WINDOW	100
 
 static struct pt_rx_lane lane;
-static __u64 came_ns;		/* what is taken */
+static __u64 came_ns;		/* arrival time of the next numbers */
 
 static int clear(void **state)
 {
@@ -34,8 +34,8 @@ static void take_all(__u64 first, __u64 end)
 		assert_int_equal(take(seq, 1), PT_SEQ_NEW);
 }
 
-/* assert_ack encodes the ACK, as whoever tells must be able to at any time,
- * decodes it and compares it with what the lane holds. */
+/* assert_ack encodes the ACK, which must be possible at any time, decodes it
+ * and compares it with the lane. */
 static void assert_ack(void)
 {
 	static struct pt_message_scratch scratch;
@@ -78,7 +78,7 @@ static void assert_ack(void)
 		assert_missing(want, COUNT_OF(want));			\
 	} while (0)
 
-/* assert_missing: what the sender will be told, exactly. */
+/* assert_missing: exactly these ranges will be reported to the sender. */
 static void assert_missing(const struct pt_seq_range *want, __u32 cnt)
 {
 	assert_int_equal(lane.missing_range_cnt, cnt);
@@ -91,7 +91,7 @@ static void assert_missing(const struct pt_seq_range *want, __u32 cnt)
 
 /* --- credit ---------------------------------------------------------- */
 
-/* Each number frees what its first arrival took, and that once. */
+/* Each number frees the credit of its first arrival, once. */
 static void test_credit(void **state)
 {
 	(void)state;
@@ -124,7 +124,7 @@ static void test_desc_cnt(void **state)
 	assert_int_equal(pt_desc_cnt(65549, 3840), 18);
 }
 
-/* What came, and when: of a late number, which was called missing, nothing. */
+/* A late number that counts as missing changes neither count nor time. */
 static void test_arrived(void **state)
 {
 	(void)state;
@@ -182,7 +182,7 @@ static void test_grace_changes(void **state)
 	MISSING({ 0, 1 });
 }
 
-/* Whoever ticks next may have looked at the clock before the last one did. */
+/* The next caller of tick may have read its clock before the last one did. */
 static void test_clock_of_another_thread(void **state)
 {
 	(void)state;
@@ -209,7 +209,7 @@ static void test_filled_in_time(void **state)
 	assert_false(pt_rx_lane_is_open(&lane));
 }
 
-/* Once all below the mark came, the next mark need not wait for its grace. */
+/* Once all numbers below the mark arrived, the next mark need not wait. */
 static void test_next_mark(void **state)
 {
 	(void)state;
@@ -243,7 +243,7 @@ static void test_younger_gap(void **state)
 	assert_int_equal(lane.missing, 4);
 }
 
-/* A lost tail is a gap once the sender said how far it got. */
+/* A lost tail is a gap once SYNC covered it. */
 static void test_lost_tail(void **state)
 {
 	(void)state;
@@ -263,7 +263,7 @@ static void test_lost_tail(void **state)
 
 /* --- probes ---------------------------------------------------------- */
 
-/* Each number is new once, in whatever order, and what is too old never. */
+/* Each number is new once, in any order, and one that is too old never. */
 static void test_probes(void **state)
 {
 	static const struct {
@@ -291,7 +291,8 @@ static void test_probes(void **state)
 
 /* --- what is told ---------------------------------------------------- */
 
-/* One gap that SYNC cut in two: told as one, unless half was told before. */
+/* One gap that SYNC cut in two: reported as one, unless half was reported
+ * before. */
 static void test_cut_gap(void **state)
 {
 	(void)state;
@@ -334,10 +335,10 @@ static void test_full_ack(void **state)
 		assert_int_equal(lane.missing, told);
 		assert_int_equal(lane.seqs.decided, 2 * told);
 		assert_ack();
-		/* Until it is told, nothing more is decided. */
+		/* Until it is reported, no further number is decided. */
 		pt_rx_lane_tick(&lane, START + 2 * GRACE, GRACE);
 		assert_int_equal(lane.missing_range_cnt, told);
-		/* Then the rest is, without a grace of its own. */
+		/* Then the rest is decided, without a wait of its own. */
 		pt_rx_lane_told(&lane);
 		pt_rx_lane_tick(&lane, START + 2 * GRACE, GRACE);
 		assert_int_equal(lane.missing_range_cnt, gaps - told);
@@ -403,7 +404,7 @@ static void test_ack_limits(void **state)
 	assert_ack();
 }
 
-/* --- a life: whatever is lost, late and repeated, it all adds up ------- */
+/* --- a whole life: loss, delay and repetition add up -------------------- */
 
 #define FRAMES	200000
 

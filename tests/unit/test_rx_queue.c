@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A queue's thread with a socket and a connection of the test's own: what it
- * takes, counts and tells.  Whatever arrives, the ledger must add up. */
+/* A queue's thread with a socket and a connection of the test's own: its
+ * frames, counts and messages.  The ledger must add up for any input. */
 #include "rx_queue_kit.h"
 
 static void test_takes_and_tells(void **state)
@@ -28,7 +28,7 @@ static void test_takes_and_tells(void **state)
 	assert_true(done);
 }
 
-/* What is refused is counted, by its reason, and places nothing. */
+/* A refused frame is counted, by its reason, and not placed. */
 static void test_refusals(void **state)
 {
 	struct kit_link elsewhere = kit_links[0];
@@ -54,7 +54,7 @@ static void test_refusals(void **state)
 	assert_true(sink_is_hole(LOW));
 }
 
-/* Before the sender knows what is held, it can have nothing to send. */
+/* Before the sender knows the held pages, it cannot have frames to send. */
 static void test_closed(void **state)
 {
 	struct pt_ledger ledger;
@@ -72,7 +72,7 @@ static void test_closed(void **state)
 	assert_false(sink_is_hole(LOW));
 }
 
-/* A frame met on a queue that its lane has left is refused, and counted. */
+/* A frame on a queue that its lane has left is refused, and counted. */
 static void test_lane_moved(void **state)
 {
 	struct pt_ledger ledger;
@@ -95,7 +95,7 @@ static void test_lane_moved(void **state)
 	assert_int_equal(lanes[1].window, CREDIT / 2);
 }
 
-/* A tag that a switch put on is not the sender's doing: sizes are without. */
+/* A switch may add a tag: sizes do not include it. */
 static void test_tagged(void **state)
 {
 	(void)state;
@@ -138,7 +138,7 @@ static void flood(int queue, const void *bytes, __u32 sz)
 	eventfd_write(x->event_fd, 1);
 }
 
-/* Who repeats a frame without end keeps no sender waiting for news. */
+/* A sender that repeats a frame without end delays no other's ACK. */
 static void test_flooded(void **state)
 {
 	__u64 deadline = pt_clock_ns() + 20000000000ULL;
@@ -170,7 +170,7 @@ static void test_flooded(void **state)
 	assert_true(ledger.duplicate > 0);
 }
 
-/* However long it takes to go through the ring, what waits there is not lost. */
+/* However long a pass through the ring takes, a waiting frame is not lost. */
 static void test_slow(void **state)
 {
 	struct pt_ledger ledger;
@@ -192,8 +192,8 @@ static void test_slow(void **state)
 	assert_int_equal(ledger.missing, 0);
 }
 
-/* Frames that come one by one, the ring empty in between, wake nobody; when no
- * more come the thread waits. */
+/* Frames that come one by one, the ring empty in between, wake no thread; when
+ * no more come the thread waits. */
 static void test_naps(void **state)
 {
 	struct pt_xsk *x = &xsks[0];
@@ -210,7 +210,8 @@ static void test_naps(void **state)
 	put_cnt[0] = left;
 	eventfd_write(x->event_fd, 1);
 	settle();
-	/* A few: who is off the CPU for a while finds that none flow. */
+	/* A few: a thread that is off the CPU for a while finds that none
+	 * flow. */
 	assert_true(atomic_load(&x->waits) - waits < 100);
 	waits = atomic_load(&x->waits);
 	while (atomic_load(&x->waits) == waits && pt_clock_ns() < deadline)
@@ -218,7 +219,7 @@ static void test_naps(void **state)
 	assert_true(atomic_load(&x->waits) > waits);
 }
 
-/* acked_window: what a lane was told last is this window. */
+/* acked_window: the lane's last reported window is this one. */
 static bool acked_window(__u16 lane, __u32 window)
 {
 	bool is;
@@ -241,8 +242,8 @@ static int stop_idling(void **state)
 	return stop(state);
 }
 
-/* A lane that idles is left a part; it has an equal share again as soon as it
- * sends, and is told. */
+/* An idle lane keeps a part; it gets an equal share again as soon as it sends,
+ * and an ACK reports it. */
 static void test_credit_by_demand(void **state)
 {
 	__u64 deadline = pt_clock_ns() + 50000000000ULL, seq = 0;
@@ -267,8 +268,8 @@ static void test_credit_by_demand(void **state)
 	settle();
 }
 
-/* Lanes that idle, as many as there can be, keep out nobody but the one too
- * many, and leave half of the credit to the one that sends. */
+/* The maximum of idle lanes keeps out only the one too many, and leaves half of
+ * the credit to the one that sends. */
 static void test_many_idle(void **state)
 {
 	static struct pt_rx_lane idle[PT_QUEUE_LANES_MAX];
@@ -298,7 +299,8 @@ static void test_many_idle(void **state)
 	all_unlock();
 }
 
-/* told_window: what a lane was told last; 0: another was. */
+/* told_window returns the lane's last reported window; 0: the report was
+ * another lane's. */
 static __u32 told_window(__u16 lane)
 {
 	__u32 window;

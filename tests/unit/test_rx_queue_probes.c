@@ -12,7 +12,7 @@ static void test_probes(void **state)
 	assert_int_equal(seen.probe, 77);
 	assert_int_equal(seen.frame_sz, 1500);
 	assert_int_equal(seen.queue, 1);
-	/* Damaged on the way: it says nothing, but XDP steered it. */
+	/* A damaged probe has no content, but XDP steered it. */
 	probe_frame(&kit_links[0], 0, 78, 1500);
 	frame[1499] ^= 1;
 	put(1, frame, 1500);
@@ -20,8 +20,7 @@ static void test_probes(void **state)
 	assert_int_equal(seen_cnt, 1);
 }
 
-/* A probe that somebody repeats is counted, and not answered again: on
- * whatever queue. */
+/* A repeated probe is counted, and not answered again, on any queue. */
 static void test_probes_repeated(void **state)
 {
 	const struct pt_seal_cfg cfg = {

@@ -93,7 +93,7 @@ static void test_random_at_each_offset(void **state)
 	}
 }
 
-/* A variant that reads past the page dies here. */
+/* A variant that reads past the page faults here. */
 static void test_reads_nothing_outside(void **state)
 {
 	__u8 *map = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A scribe and a pipe that is read, that is full, or whose reader has gone.  Its
- * callers never wait; texts that fit are written whole and in order; the others
- * are counted, and the count is written in their place. */
+/* A scribe and a pipe that is read, that is full, or whose reader has gone.
+ * Its callers never wait; texts that fit are written whole and in order; the
+ * others are counted, and the count is written in their place. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -94,7 +94,7 @@ static bool is_line(const char *at, unsigned int number)
 	return !memcmp(at, line, LINE_SZ);
 }
 
-/* read_some: what is in the pipe, without the zeros of fill. */
+/* read_some returns the pipe's content, without the zeros of fill. */
 static void read_some(void)
 {
 	char bytes[65536];
@@ -258,7 +258,7 @@ static void test_no_reader(void **state)
 	assert_true(pt_scribe_close(scribe, LONG_MS));
 }
 
-/* A descriptor that whoever shares it made non-blocking loses nothing. */
+/* A descriptor that another process made non-blocking loses no text. */
 static void test_nonblocking(void **state)
 {
 	(void)state;

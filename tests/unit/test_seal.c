@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Sealed frames: out of the builder, into the reader, and what does not get
- * through.  What they look like byte for byte: test_vectors.c. */
+/* Sealed frames: from the builder to the reader, and forged ones.
+ * test_vectors.c has their bytes. */
 #include "seal_kit.h"
 
-/* opens: is it a frame that rx opens?  The bytes stay as they are. */
+/* opens: rx accepts the frame.  The bytes stay unchanged. */
 static bool opens(const __u8 *bytes, __u32 sz, struct pt_seal *rx)
 {
 	struct kit_spans s;
@@ -17,7 +17,7 @@ static bool opens(const __u8 *bytes, __u32 sz, struct pt_seal *rx)
 	return ok;
 }
 
-/* passes: sealed by one end as frame seq, does the other open it? */
+/* passes: a frame that one end seals as number seq opens at the other. */
 static bool passes(const struct ends *e, __u64 seq)
 {
 	return opens(frame, write_frame(e->tx, seq), e->rx);
@@ -82,7 +82,7 @@ static void test_there_and_back(void **state)
 	close_ends(&e);
 }
 
-/* Neither the blocks, nor a frame like the one before of the same blocks. */
+/* Neither the blocks nor two equal frames are recognizable. */
 static void test_nothing_in_clear(void **state)
 {
 	struct ends e = open_ends((enum pt_cipher)(long)*state);
@@ -102,9 +102,9 @@ static void test_nothing_in_clear(void **state)
 	close_ends(&e);
 }
 
-/* ---- what does not get through ---- */
+/* ---- forged and damaged frames ---- */
 
-/* No bit of the payload changes without notice, and the frame as it was still
+/* Each changed bit of the payload is detected, and the original frame still
  * opens after all those attempts. */
 static void test_each_bit_counts(void **state)
 {
@@ -211,7 +211,7 @@ static void test_epochs_that_were_lost(void **state)
 	close_ends(&e);
 }
 
-/* A frame of an epoch far ahead that no sender sealed changes nothing. */
+/* A forged frame of an epoch far ahead changes nothing. */
 static void test_forged_epoch(void **state)
 {
 	struct ends e = open_ends(PT_CIPHER_AES_128_GCM);
@@ -237,7 +237,7 @@ static void test_forged_epoch(void **state)
 }
 
 /* Probes have numbers of their own and one key: a lane that probes again, in
- * whatever epoch, starts where it was. */
+ * any epoch, continues them. */
 static void test_probes(void **state)
 {
 	struct ends e = open_ends((enum pt_cipher)(long)*state);
@@ -291,10 +291,10 @@ static void test_padded_frames_are_equal(void **state)
 	pt_seal_destroy(tx);
 }
 
-/* ---- mistakes of ours ---- */
+/* ---- abandoned frames ---- */
 
-/* A frame that was begun and left, as when a source is cut short while it is
- * read: its number is gone, the next is as any other. */
+/* A frame that was begun and abandoned, as when a source is cut short while it
+ * is read: its number is used up, the next is as any other. */
 static void test_frame_left_half_way(void **state)
 {
 	struct ends e = open_ends((enum pt_cipher)(long)*state);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Keys and secrets leave the process's memory when they are no longer needed:
- * all that can be written to is searched for them. */
+/* Keys and secrets are wiped from the process's memory when they are no longer
+ * needed: the test searches all writable memory. */
 #include "seal_kit.h"
 
 #include <openssl/crypto.h>
@@ -8,8 +8,8 @@
 #define NEEDLE_SZ	16
 #define SHADOW_SZ_MIN	(1ULL << 30)	/* a sanitizer's, not ours */
 
-/* count_of: how often bytes stand in memory that can be written to; they are
- * given turned over, so that the test itself has none. */
+/* count_of returns how often bytes occur in writable memory; the argument is
+ * reversed, so that the test itself holds no match. */
 static __attribute__((no_sanitize("address"))) unsigned int
 count_of(const __u8 turned[NEEDLE_SZ])
 {
@@ -36,7 +36,7 @@ count_of(const __u8 turned[NEEDLE_SZ])
 	return cnt;
 }
 
-/* The secret: no pattern that a library's test of itself leaves behind. */
+/* The secret: a pattern that no library's self-test leaves behind. */
 static __u8 secret_byte(unsigned int i)
 {
 	return 7 * i * i + 3 * i + 0x51;
@@ -52,8 +52,8 @@ static void make_cfg(struct pt_seal_cfg *cfg)
 		cfg->secret[i] = secret_byte(i);
 }
 
-/* It, and its keys by the schedule of docs/wire-format.md, turned over; bytes
- * 8..23 of secrets. */
+/* The secret, and its keys by the schedule of docs/wire-format.md, reversed;
+ * bytes 8..23 of secrets. */
 static const __u8 turned_secret[NEEDLE_SZ] = {
 	0xd6, 0x5c, 0xd4, 0x3e, 0x9a, 0xe8, 0x28, 0x5a,
 	0x7e, 0x94, 0x9c, 0x96, 0x82, 0x60, 0x30, 0xf2,
@@ -95,7 +95,7 @@ static void test_keys_are_wiped(void **state)
 	pt_seal_destroy(NULL);
 }
 
-/* What opens probes alone tells nothing of data frames. */
+/* The keys of probes do not reveal those of data frames. */
 static void test_probes_alone(void **state)
 {
 	struct pt_frame_id id = kit_id;

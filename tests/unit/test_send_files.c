@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Files to take along (--with), as they are opened: what cannot be sent whole is
+/* Files of --with, as they are opened: a file that cannot be sent whole is
  * refused by its name before anything is sent. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What a sender says is left: bytes, of a memory that may end within a page. */
+/* The bytes that a sender reports as left, for a memory that may end within a
+ * page. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@ static const struct row {
 	enum pt_send_phase phase;
 	__u64 memory_sz, pages_left, want;
 } rows[] = {
-	/* Before lanes count: all. */
+	/* Before lanes count, all bytes are left. */
 	{ PT_SEND_SETUP, 8192, 0, 8192 },
 	{ PT_SEND_COMPARE, 8193, 3, 8193 },
 	{ PT_SEND_SEND, 8192, 2, 8192 },

@@ -4,7 +4,7 @@
 #include "rxq/seqmap.h"
 
 /* A number this far below top or less is remembered; PT_SEQMAP_SZ or more is
- * not; in between, whole words leave. */
+ * not; in between, whole words are dropped. */
 #define REMEMBERED	(PT_SEQMAP_SZ - 64)
 
 static struct pt_seqmap map;
@@ -24,7 +24,7 @@ static void take_run(__u64 first, __u64 end)
 	pt_seqmap_advance(&map);
 }
 
-/* jump_to moves both ends of the map to seq, calling all before missing. */
+/* jump_to moves both ends of the map to seq; all before are missing. */
 static void jump_to(__u64 seq)
 {
 	struct pt_seq_range range;
@@ -50,7 +50,7 @@ static void test_in_order(void **state)
 	}
 }
 
-/* Decided stops at each place of a word, and goes on. */
+/* Decided stops at each bit of a word, and continues. */
 static void test_gap_at_each_bit(void **state)
 {
 	(void)state;
@@ -69,7 +69,7 @@ static void test_gap_at_each_bit(void **state)
 	}
 }
 
-/* Missing, then there after all: late once, then repeated. */
+/* A missing number that arrives after all: late once, then repeated. */
 static void test_late(void **state)
 {
 	struct pt_seq_range range;
@@ -87,7 +87,7 @@ static void test_late(void **state)
 	assert_int_equal(map.decided, 10);	/* take moves top alone */
 }
 
-/* What is out of range leaves no trace. */
+/* A number out of range changes nothing. */
 static void assert_out(__u64 seq)
 {
 	static struct pt_seqmap before;
@@ -143,7 +143,7 @@ static void test_too_far_behind(void **state)
 	}
 }
 
-/* A number of one lap says nothing about that of the next. */
+/* A number of one lap has no effect on that of the next. */
 static void test_laps(void **state)
 {
 	(void)state;
@@ -158,8 +158,8 @@ static void test_laps(void **state)
 	}
 }
 
-/* Numbers near the end of the protocol's, far above where a window would have
- * counted itself. */
+/* Numbers near the protocol's end, far above where a window would have counted
+ * itself. */
 static void test_high_numbers(void **state)
 {
 	const __u64 start = PT_SEQ_MAX - 300;
@@ -211,7 +211,7 @@ static void assert_decide(__u64 end, __u32 max,
 		assert_int_equal(got[i].first, want[i].first);
 		assert_int_equal(got[i].cnt, want[i].cnt);
 	}
-	/* not a range more than it says */
+	/* no more ranges than stated */
 	assert_int_equal(((__u8 *)&got[want_cnt])[0], 0xee);
 }
 
@@ -258,12 +258,12 @@ static void test_row(void **state)
 	assert_decide(row->end, row->max, row->ranges, row->cnt);
 	assert_int_equal(map.decided, row->decided);
 	assert_int_equal(map.top, 13);
-	/* Whatever was decided now: the rest comes the next time. */
+	/* In any state of decisions: the rest comes the next time. */
 	assert_decide(row->end, 8, &rows[0].ranges[row->cnt],
 		      row->decided < row->end ? 3 - row->cnt : 0);
 }
 
-/* A gap cut in two by end is told as two ranges that touch. */
+/* A gap cut in two by end is reported as two adjacent ranges. */
 static void test_cut_in_two(void **state)
 {
 	(void)state;
@@ -276,7 +276,7 @@ static void test_cut_in_two(void **state)
 	assert_int_equal(pt_seqmap_take(&map, 10), PT_SEQ_LATE);
 }
 
-/* Open up to the last number that may be: one range. */
+/* Open up to the largest number: one range. */
 static void test_whole_window_missing(void **state)
 {
 	(void)state;
@@ -303,7 +303,7 @@ static void test_misuse(void **state)
 	assert_true(kit_aborts(decide_past_top));
 }
 
-/* --- a model: a byte a number, no ring, no words --------------------- */
+/* --- a model: one byte per number, no ring, no words ------------------ */
 
 #define NUMBERS		(1u << 24)
 #define OPERATIONS	600000
@@ -385,7 +385,7 @@ static void both_raise(__u64 top)
 		model.top = top;
 }
 
-/* operate does one of the things that a lane does, or a hostile peer. */
+/* operate performs one operation of a lane, or of a hostile peer. */
 static void operate(__u64 *random)
 {
 	__u64 at = kit_random(random);

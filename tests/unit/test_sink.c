@@ -67,7 +67,7 @@ static void assert_content(const char *path, const void *bytes, size_t sz)
 	free(got);
 }
 
-/* --- what it makes --------------------------------------------------- */
+/* --- results ----------------------------------------------------------- */
 
 static void test_image_of_odd_size(void **state)
 {
@@ -160,7 +160,7 @@ static void test_files_with_it(void **state)
 	assert_false(scratch_has(OUT ".with.partial"));
 	assert_int_equal(pt_sink_file_begin(s, "state.json", 7, &err), 0);
 	assert_int_equal(pt_sink_file_write(s, "abc", 3, &err), 0);
-	/* not complete: neither the next nor the end */
+	/* not complete: neither the next file nor the end is accepted */
 	assert_int_equal(pt_sink_file_begin(s, "x", 1, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "state.json lacks 4 bytes"));
 	assert_int_equal(pt_sink_sync(s, &err), -EINVAL);
@@ -223,7 +223,7 @@ static void test_discard(void **state)
 	pt_sink_close(NULL);
 }
 
-/* --- who is in the way ----------------------------------------------- */
+/* --- conflicts --------------------------------------------------------- */
 
 static void assert_refused(const char *path, int want, const char *text)
 {
@@ -254,7 +254,7 @@ static void test_existing_names(void **state)
 	assert_refused(OUT, -EEXIST, "ram: exists already");
 	rmdir(OUT);
 
-	/* A folder of someone else under one of our names stays. */
+	/* Another user's folder under one of the names stays. */
 	assert_int_equal(mkdir(OUT ".with", 0700), 0);
 	assert_refused(OUT, -EEXIST, "ram.with: exists already");
 	close(scratch_file(OUT ".partial", 1));
@@ -304,7 +304,7 @@ static void test_partial_in_use_is_refused(void **state)
 	unlink(OUT);
 }
 
-/* What a peer may call an image that serve names after it. */
+/* Names that a peer may give to an image with --serve. */
 static void test_names_of_our_own_files(void **state)
 {
 	struct pt_error err;
@@ -318,7 +318,8 @@ static void test_names_of_our_own_files(void **state)
 	assert_int_equal(pt_image_check_path(OUT ".withal", &err), 0);
 }
 
-/* Somebody swaps the folder of the files between making and committing. */
+/* Another process replaces the folder of the files between making and
+ * committing. */
 static void test_swapped_folder(void **state)
 {
 	struct pt_sink *s = make(one_layout);
@@ -337,7 +338,7 @@ static void test_swapped_folder(void **state)
 	assert_int_equal(system("rm -r " DIR_OUT "/away"), 0);
 }
 
-/* As a user who may not write there: told before a peer comes. */
+/* A user that may not write there is refused before a peer connects. */
 static void test_check_as_a_user(void **state)
 {
 	struct pt_error err;
@@ -375,7 +376,7 @@ static void test_planted_links(void **state)
 	s = make(one_layout);
 	pt_image_page(s, 0)[0] = 1;
 	pt_sink_close(s);
-	/* A link of a stranger on the way. */
+	/* A stranger's link on the path. */
 	assert_int_equal(symlink(DIR_OUT, SCRATCH "/way"), 0);
 	assert_int_equal(lchown(SCRATCH "/way", 4242, 0), 0);
 	assert_refused(SCRATCH "/way/ram", -ELOOP, "another user's");
@@ -391,8 +392,8 @@ static void test_planted_links(void **state)
 	assert_int_equal(st.st_size, 4);
 }
 
-/* The final name appears while we receive: theirs is not replaced, and
- * nothing of ours is left under a final name. */
+/* The final name appears during the transfer: that file is not replaced, and no
+ * file of the transfer has a final name. */
 static void test_name_taken_meanwhile(void **state)
 {
 	struct pt_sink *s = make(two_layout);
@@ -448,7 +449,7 @@ static void test_paths(void **state)
 	snprintf(path, sizeof(path), DIR_OUT "/%0242d", 7);
 	assert_int_equal(pt_image_create(&s, path, one_layout, NULL), 0);
 	pt_sink_close(s);
-	/* A name alone stands in the current folder. */
+	/* A name alone means the current folder. */
 	assert_int_equal(chdir(DIR_OUT), 0);
 	assert_int_equal(pt_image_create(&s, "ram", one_layout, NULL), 0);
 	assert_int_equal(chdir("/"), 0);

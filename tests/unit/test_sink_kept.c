@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Sinks with a journal: kept when they are closed, and taken up by a later
+/* Sinks with a journal: kept when they are closed, and resumed by a later
  * one. */
 #include "kept_kit.h"
 
@@ -47,7 +47,7 @@ static void assert_left(bool kept)
 	assert_false(scratch_has(OUT ".with.partial"));
 }
 
-/* --- kept, and taken up ---------------------------------------------- */
+/* --- kept, and resumed ------------------------------------------------ */
 
 static void test_kept_and_resumed(void **state)
 {
@@ -77,7 +77,7 @@ static void test_kept_and_resumed(void **state)
 	assert_false(scratch_has(JOURNAL));
 }
 
-/* Refused before it was taken up: as if nobody had looked. */
+/* Refused before it was resumed: nothing has changed. */
 static void test_looked_at_only(void **state)
 {
 	struct stat before, after;
@@ -125,7 +125,7 @@ static void test_invalidated(void **state)
 	assert_left(true);
 	pt_sink_invalidate(s);
 	pt_sink_close(s);
-	assert_left(true);		/* it was let go before */
+	assert_left(true);		/* discard decided */
 }
 
 static void test_files_are_not_kept(void **state)
@@ -150,7 +150,7 @@ static void test_files_are_not_kept(void **state)
 	assert_left(true);
 }
 
-/* However large it is, it becomes as large as the image. */
+/* Whatever its size, it gets the image's size. */
 static void test_sizes(void **state)
 {
 	static const off_t sizes[] = { 0, 1, PAGE + 1, 100 * PAGE };
@@ -171,7 +171,7 @@ static void test_sizes(void **state)
 	}
 }
 
-/* --- what it holds --------------------------------------------------- */
+/* --- content ----------------------------------------------------------- */
 
 static void test_data_and_holes(void **state)
 {
@@ -217,7 +217,7 @@ static void test_data_and_holes(void **state)
 	pt_layout_free(l);
 }
 
-/* --- what is not taken up -------------------------------------------- */
+/* --- not resumed ------------------------------------------------------- */
 
 static void assert_refused(int want, const char *text)
 {
@@ -263,7 +263,7 @@ static void test_partial_refused(void **state)
 	unlink(PARTIAL);
 	unlink(DIR_OUT "/second");
 	assert_int_equal(rename(DIR_OUT "/first", PARTIAL), 0);
-	/* Refusing left no lock behind. */
+	/* The refusal left no lock behind. */
 	fd = open(PARTIAL, O_RDWR);
 	assert_true(fd >= 0);
 	close(fd);
@@ -303,7 +303,7 @@ static void test_journal_refused(void **state)
 	assert_journal_refused(-EEXIST, "ram.journal: not a regular file");
 }
 
-/* A new sink for the name: what was kept is nobody's any more. */
+/* A new sink for the name drops the kept data. */
 static void test_replaced(void **state)
 {
 	struct pt_sink *s;
@@ -315,14 +315,15 @@ static void test_replaced(void **state)
 	assert_int_equal(pt_image_page(s, 1)[0], 0);
 	pt_sink_close(s);
 	assert_left(false);
-	/* A journal alone is nothing. */
+	/* A journal alone is not resumed. */
 	close(scratch_file(JOURNAL, 9));
 	assert_int_equal(pt_image_create(&s, OUT, layout, NULL), 0);
 	assert_false(scratch_has(JOURNAL));
 	pt_sink_close(s);
 }
 
-/* Someone took the .partial away: his is not touched, nor the journal. */
+/* Another process removed the .partial: its new file is not touched, nor the
+ * journal. */
 static void test_partial_replaced_by_another(void **state)
 {
 	struct pt_sink *s;

@@ -9,7 +9,7 @@
 static const char other_words[] = "other";
 static struct pt_layout *other_layout;
 
-/* finish: a receiver with --resume, from whatever there is to the image. */
+/* finish: a receiver with --resume, from any state of the image. */
 static void finish(void)
 {
 	struct pt_sink *s = NULL;
@@ -43,7 +43,7 @@ static void finish(void)
 	_exit(0);
 }
 
-/* begin_another: a receiver that drops what is kept for another image. */
+/* begin_another: a receiver that drops the data kept for another image. */
 static void begin_another(void)
 {
 	struct pt_sink *s;
@@ -55,8 +55,8 @@ static void begin_another(void)
 	_exit(0);
 }
 
-/* killed_at runs what in a child and kills it as it enters its Nth system
- * call; false: it came to its end before. */
+/* killed_at runs what in a child and kills it as it enters its Nth system call;
+ * false: it ended before. */
 static bool killed_at(void (*what)(void), int n)
 {
 	pid_t pid = fork();
@@ -102,8 +102,8 @@ static __u64 partial_sz(void)
 	return stat(PARTIAL, &st) ? 0 : st.st_size;
 }
 
-/* From nothing, and from what was kept: whatever the instant, the journal is
- * whole or not there, and the next one comes to its end. */
+/* From nothing, and from kept data: at any instant the journal is whole or
+ * absent, and the next receiver completes. */
 static void killed_everywhere(bool from_kept)
 {
 	int before = 0, both = 0, after = 0, n;
@@ -155,7 +155,8 @@ static void test_killed_from_kept(void **state)
 	killed_everywhere(true);
 }
 
-/* While one image's replaces another's: no journal speaks of the other. */
+/* While one image's journal replaces another's: no journal describes the
+ * other's .partial. */
 static void test_killed_while_replacing(void **state)
 {
 	int ours = 0, none = 0, others = 0, n;

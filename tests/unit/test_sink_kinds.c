@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Frames of two generations, in any order, some of the first lost, into each kind of
- * sink that is memory, and into one that takes whole pages alone: whatever it held
- * before, it holds the second generation in the end. */
+/* Frames of two generations, in any order, some of the first lost, into each
+ * kind of memory sink, and into one that takes only whole pages: with any
+ * former content, the sink holds the second generation in the end. */
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -79,7 +79,7 @@ static void open_empty_memfd(void)
 	assert_int_equal(pt_sink_open_memfd(&sink, fd, &err), 0);
 }
 
-/* --- whole pages alone ------------------------------------------------- */
+/* --- only whole pages -------------------------------------------------- */
 
 static struct whole {
 	struct pt_sink sink;
@@ -177,8 +177,8 @@ static void close_frame(struct pt_builder *builder, __u32 generation)
 	memcpy(f->bytes, frame, f->sz);
 }
 
-/* make_frames: of another image, a quarter of whose pages are zero; a few of the
- * rest are copies of others. */
+/* make_frames makes frames of another image: a quarter of its pages are zero; a
+ * few of the rest are copies of others. */
 static void make_frames(__u32 mtu, __u32 generation, __u64 *random)
 {
 	struct pt_builder builder = page_builder(mtu);
@@ -306,7 +306,7 @@ static void test_row(void **state)
 	}
 }
 
-/* A page is given whole, once for each content, never in pieces. */
+/* A page is passed on whole, once for each content, never in pieces. */
 static void test_completed_once(void **state)
 {
 	__u64 random = 4;
@@ -347,7 +347,7 @@ static void test_refused(void **state)
 	stop();
 }
 
-/* A process that goes away is an error. */
+/* A process that ends is an error. */
 static void test_process_gone(void **state)
 {
 	__u8 page[PT_PAGE_SZ];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Memory of the caller's own as a sink, which need not be zero when it begins: what
- * it holds in the end is what was sent, byte for byte, and what was not sent stays
- * as it was. */
+/* The caller's own memory as a sink, which need not be zero when it begins: in
+ * the end it equals the sent memory, byte for byte, and pages that were not
+ * sent are unchanged. */
 #include <sys/mman.h>
 
 #include "rebuild_kit.h"
@@ -77,7 +77,8 @@ static void stop(void)
 
 static __u8 image[PAGES][PT_PAGE_SZ];
 
-/* make_image: a third of the pages zero, some regions wholly, the rest anything. */
+/* make_image: a third of the pages zero, some regions wholly, the rest any
+ * data. */
 static void make_image(void)
 {
 	__u64 random = 9;
@@ -137,7 +138,8 @@ static void send_all(__u32 mtu, __u32 generation)
 	close_frame(&builder, generation);
 }
 
-/* assert_image: memory and digests are the image's; around it nothing changed. */
+/* assert_image: memory and digests are the image's; the memory around it is
+ * unchanged. */
 static void assert_image(__u8 around)
 {
 	__u8 page[PT_PAGE_SZ];
@@ -161,7 +163,8 @@ static void assert_image(__u8 around)
 	}
 }
 
-/* Zero pages, zero blocks and a zero region are zero, whatever was there. */
+/* Zero pages, zero blocks and a zero region are zero, over any former
+ * content. */
 static void test_sent_once(void **state)
 {
 	static const __u32 mtus[] = { 1280, 1500, 9000, 65535 };
@@ -199,7 +202,7 @@ static void test_sent_again(void **state)
 	make_image();
 }
 
-/* A page of which nothing was said is not called zero: its digest is read. */
+/* A page without a record is not assumed zero: its digest is read. */
 static void test_never_sent(void **state)
 {
 	__u8 ones[PT_PAGE_SZ];
@@ -232,8 +235,8 @@ static void test_copies(void **state)
 	stop();
 }
 
-/* own_cnt: pages of the mapping that are its own, not the kernel's page of zeroes
- * that reading shows. */
+/* own_cnt returns the mapping's private pages, without the kernel's zero page
+ * that a read maps. */
 static __u32 own_cnt(const void *at, __u32 cnt)
 {
 	__u64 words[64] = { 0 };
@@ -250,7 +253,7 @@ static __u32 own_cnt(const void *at, __u32 cnt)
 	return own;
 }
 
-/* A zero page that is not there yet takes no memory. */
+/* A zero page that is not allocated yet takes no memory. */
 static void test_zero_fills_nothing(void **state)
 {
 	const struct pt_segment seg = { "ram", MID, 64 * PT_PAGE_SZ };
@@ -271,14 +274,14 @@ static void test_zero_fills_nothing(void **state)
 	munmap(ram.addr, seg.sz);
 }
 
-/* --- what is refused -------------------------------------------------- */
+/* --- refusals ---------------------------------------------------------- */
 
 static void test_page_without_region(void **state)
 {
 	(void)state;
 	assert_int_equal(pt_layout_create(&layout, kit_segments,
 					  COUNT_OF(kit_segments), &err), 0);
-	/* Without the third row MID's last page is nowhere. */
+	/* Without the third row MID's last page is in no region. */
 	assert_int_equal(pt_sink_open_regions(&sink, table, 2, false, &err), 0);
 	assert_int_equal(pt_sink_fit(sink, layout, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "page 429 of 'low'"));
@@ -304,7 +307,7 @@ static void test_no_files(void **state)
 	stop();
 }
 
-/* A second transfer finds what the first left. */
+/* A second transfer starts with the data of the first. */
 static void test_fit_again(void **state)
 {
 	(void)state;

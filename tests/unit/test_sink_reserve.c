@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A sink that was reserved before its image was known: as large as it was said,
- * then as large as the image, with the same bytes as any other. */
+/* A sink that was reserved before its image was known: first of the requested
+ * size, then of the image's, with the same bytes as any other. */
 #include "scratch.h"
 
 #include <sys/eventfd.h>
@@ -27,8 +27,8 @@ static bool is_resident(const struct pt_sink *sink, __u64 sz)
 	return true;
 }
 
-/* fill writes every other page of the image by runs of cnt pages, and says in
- * want what it must hold. */
+/* fill writes every other page of the image by runs of cnt pages, and stores
+ * the expected content in want. */
 static void fill(struct pt_sink *sink, __u8 *want, __u64 sz, unsigned cnt)
 {
 	static struct pt_sink_run run;
@@ -124,7 +124,7 @@ static void test_nobody_comes(void **state)
 	assert_nothing();
 }
 
-/* The error names what works, and that works. */
+/* The error names a size that works, and it works. */
 static void test_too_much(void **state)
 {
 	unsigned long long mib = 0;
@@ -145,9 +145,9 @@ static void test_too_much(void **state)
 	assert_nothing();
 }
 
-/* More than the host has, on a file system that would take it.  The host is
- * said to have little: were the check wrong, a test that asks for all that there
- * is would have something killed. */
+/* More than the host has, on a file system that would take it.  The test
+ * simulates a host with little memory: were the check wrong, a request for all
+ * memory would start the OOM killer. */
 static void test_more_than_memory(void **state)
 {
 	static const char said[] = "MemTotal: 99999999 kB\n"
@@ -199,8 +199,8 @@ static bool cgroup_make(char dir[128], char limit[160], __u64 limit_sz)
 	return false;
 }
 
-/* reserve_within runs in a child: whether in a cgroup of 128 MiB more is not
- * reserved, and what the error says works; if so, who asked still lives. */
+/* reserve_within runs in a child: in a cgroup of 128 MiB no more is reserved,
+ * and the size in the error works; if so, the child still lives. */
 static bool reserve_within(const char *dir, const char *limit)
 {
 	unsigned long long mib = 0;
@@ -309,7 +309,7 @@ static void test_huge(void **state)
 	scratch_huge(-3);
 }
 
-/* huge_kib: of what this process has mapped of the file. */
+/* huge_kib returns the KiB of the file that this process has mapped. */
 static unsigned long huge_kib(const char *name)
 {
 	FILE *maps = fopen("/proc/self/smaps", "r");
@@ -329,7 +329,7 @@ static unsigned long huge_kib(const char *name)
 	return sum;
 }
 
-/* in_huge: of 8 MiB reserved on a tmpfs, how many KiB are in huge pages. */
+/* in_huge reserves 8 MiB on a tmpfs; returns the KiB in huge pages. */
 static unsigned long in_huge(const char *options)
 {
 	struct pt_sink *sink;

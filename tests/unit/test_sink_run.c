@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Runs of bytes written to a sink at once: the sink must look as if each had
- * been copied to its place. */
+/* Runs of bytes written to a sink at once: the sink must look as if each byte
+ * had been copied to its place. */
 #include "scratch.h"
 
 #include <sys/mman.h>
@@ -60,7 +60,7 @@ static void add(__u64 off, const void *bytes, __u32 sz)
 		memset(want + off, 0, sz);
 }
 
-/* flushed: nothing is staged, and the sink is what it should be. */
+/* flushed: no byte is staged, and the sink has the expected content. */
 static void flushed(void)
 {
 	struct pt_error err;
@@ -103,8 +103,8 @@ static void test_gap_flushes(void **state)
 	flushed();
 }
 
-/* Where storage may be waited for nothing touches the mapping: a fault that waits
- * would have others of the process wait. */
+/* Where storage may be slow the mapping is not touched: a fault that waits
+ * would block other threads. */
 static void test_no_fault(void **state)
 {
 	const size_t map_sz = PAGES * PT_PAGE_SZ;
@@ -170,7 +170,7 @@ static void test_random(void **state)
 	flushed();
 }
 
-/* copy stages page to as a copy of page from, as it is by then. */
+/* copy stages page to as a copy of page from's present content. */
 static void copy(__u32 to, __u32 from)
 {
 	const __u64 off = to * PT_PAGE_SZ, from_off = from * PT_PAGE_SZ;

@@ -42,7 +42,7 @@ static void test_disk_full(void **state)
 		assert_non_null(strstr(err.text, SCRATCH "/small/ram.partial"));
 		assert_non_null(strstr(err.text, "tmpfs on " SCRATCH "/small"));
 		assert_int_equal(err.exit, PT_EXIT_HOST);
-		/* A small file meets it too. */
+		/* A small file fails in the same way. */
 		assert_int_equal(pt_sink_file_begin(s, "f", PAGE, &err), 0);
 		assert_int_equal(pt_sink_file_write(s, (void *)test_disk_full,
 						    PAGE, &err), -ENOSPC);
@@ -195,7 +195,7 @@ static void test_hugetlbfs(void **state)
 
 #define OUT SCRATCH "/kill/ram"
 
-/* receive does what a receiver does, in a child. */
+/* receive takes a receiver's steps, in a child. */
 static void receive(const struct pt_layout *l)
 {
 	struct pt_sink *s;
@@ -210,8 +210,8 @@ static void receive(const struct pt_layout *l)
 	_exit(0);
 }
 
-/* killed_at runs receive and kills it as it enters its Nth system call;
- * false: it came to its end before. */
+/* killed_at runs receive and kills it as it enters its Nth system call; false:
+ * it ended before. */
 static bool killed_at(const struct pt_layout *l, int n)
 {
 	pid_t pid = fork();
@@ -237,8 +237,8 @@ static bool killed_at(const struct pt_layout *l, int n)
 	return true;
 }
 
-/* Whatever the moment: either NAME is there and all with it is whole, or it
- * is not, and the next receiver gets through. */
+/* At any moment: either NAME exists and all its files are whole, or it does
+ * not, and the next receiver succeeds. */
 static void test_killed_at_each_system_call(void **state)
 {
 	struct pt_layout *l = layout_of(2 * PAGE + 1, 2);
@@ -271,7 +271,7 @@ static void test_killed_at_each_system_call(void **state)
 		assert_false(scratch_has(OUT ".partial"));
 		assert_false(scratch_has(OUT ".with.partial"));
 	}
-	/* The test did hit both sides of the commit, and its middle. */
+	/* The test hit both sides of the commit, and its middle. */
 	print_message("killed at %d system calls, %d before the commit\n", n,
 		      half);
 	assert_true(half > 20 && whole > 2);
@@ -279,7 +279,7 @@ static void test_killed_at_each_system_call(void **state)
 	pt_layout_free(l);
 }
 
-/* Several receivers for one name at once: one gets it, the others are told,
+/* Several receivers for one name at once: one gets it, the others are refused,
  * and no two write the same file. */
 static void test_race_for_one_name(void **state)
 {
@@ -328,8 +328,8 @@ static void test_race_for_one_name(void **state)
 	pt_layout_free(l);
 }
 
-/* A receiver that has looked at a stale .partial, but not locked it yet, when
- * another one replaces it: it must not remove the new one. */
+/* A receiver has checked a stale .partial, but not locked it yet, when another
+ * one replaces it: it must not remove the new one. */
 static void test_stale_one_replaced_by_another(void **state)
 {
 	struct pt_layout *l = layout_of(PAGE, 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Ours, which BPF and user space share, the tests' own, and libcrypto's. */
+/* SipHash, which BPF and user space share, against the tests' own, and
+ * libcrypto's. */
 #include "wire_kit.h"
 
 #include <openssl/evp.h>

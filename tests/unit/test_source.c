@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Files as sources; what goes wrong with them is in test_source_trouble.c,
- * processes are in test_source_process.c. */
+/* Files as sources; test_source_trouble.c has their errors,
+ * test_source_process.c processes. */
 #include <sys/mman.h>
 #include "guard_again.h"
 #include "opened.h"
@@ -27,7 +27,7 @@ static void test_sparse_of_odd_size(void **state)
 	blocks = scratch_blocks(path);
 	open_one(&o, path);
 	assert_int_equal(check_content(&o, image, sz), 3 * 512 + 6 - 4);
-	/* Looked at in any order, and again. */
+	/* Viewed in any order, and again. */
 	see(&o, 3);
 	assert_int_equal(o.view.page_cnt, 6);
 	assert_int_equal(o.view.holes[0], 0x1f);
@@ -35,19 +35,19 @@ static void test_sparse_of_odd_size(void **state)
 	assert_int_equal(o.view.holes[1], ~(1ULL << (100 - 64)));
 	assert_int_equal(o.view.holes[7], ~0ULL);
 	close_all(&o);
-	/* Reading a hole would have filled it. */
+	/* A read of the hole would have filled it. */
 	assert_int_equal(scratch_blocks(path), blocks);
 	free(image);
 }
 
-/* afresh: another view of the same source, as another thread has. */
+/* afresh makes another view of the same source, as another thread has. */
 static __u64 afresh(struct opened *o, const __u8 *image, __u64 sz)
 {
 	pt_view_free(&o->view);
 	return check_content(o, image, sz);
 }
 
-/* What was seen to be data is not asked for again; what was a hole is. */
+/* Former data is not looked up again; a former hole is. */
 static void test_seen_again(void **state)
 {
 	static const char path[] = SCRATCH "/again";
@@ -83,7 +83,8 @@ static void test_seen_again(void **state)
 		assert_int_equal(afresh(&o, image, sz), holes);
 		assert_int_equal(afresh(&o, image, sz), holes);
 	}
-	/* Data that is no more is zero, whether it is called a hole or not. */
+	/* Data that was removed is zero, whether or not it is reported as a
+	 * hole. */
 	memset(image + 512 * PAGE, 0, 100 * PAGE);
 	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE |
 				   FALLOC_FL_KEEP_SIZE, 512 * PAGE, 100 * PAGE),
@@ -122,7 +123,8 @@ static void test_full_region_is_stable(void **state)
 	free(image);
 }
 
-/* page_again: what pt_source_page says of a page; whether it is the view's. */
+/* page_again compares pt_source_page with the view; returns whether both are
+ * the same memory. */
 static bool page_again(struct opened *o, __u64 page_idx, const void *want)
 {
 	__u8 buffer[PAGE];
@@ -136,7 +138,7 @@ static bool page_again(struct opened *o, __u64 page_idx, const void *want)
 	return page == o->view.pages + page_idx % 512 * PAGE;
 }
 
-/* What lies behind the end of a file in its last page is not sent. */
+/* Bytes behind the end of a file in its last page are not sent. */
 static void test_bytes_behind_the_end_are_zero(void **state)
 {
 	static const char path[] = SCRATCH "/behind";
@@ -217,7 +219,7 @@ static void test_several_files(void **state)
 	close_all(&o);
 }
 
-/* A view's buffer keeps nothing of the region it showed before. */
+/* A view's buffer keeps no page of the former region. */
 static void test_tails_one_after_the_other(void **state)
 {
 	static const char *const paths[] = { SCRATCH "/tail1",
@@ -261,8 +263,8 @@ static void test_long_name_is_cut(void **state)
 	close_all(&o);
 }
 
-/* Pages by themselves: in the mapping, but for one that the file fills in part,
- * even where the view that shows them is a buffer. */
+/* Single pages: in the mapping, but for one that the file fills in part, even
+ * where the view that shows them is a buffer. */
 static void test_pages(void **state)
 {
 	static const char *const paths[] = { SCRATCH "/p1", SCRATCH "/p2" };
@@ -294,7 +296,7 @@ static void test_pages(void **state)
 	free(image);
 }
 
-/* A page that went away: the mapping faults, a read says so. */
+/* A page that was removed: the mapping faults, a read returns an error. */
 static void test_pages_of_a_cut_file(void **state)
 {
 	static const char path[] = SCRATCH "/cut";
@@ -369,7 +371,7 @@ static void test_hugetlbfs(void **state)
 	int fd;
 
 	(void)state;
-	/* All holes: needs no huge page, and takes none. */
+	/* All holes: it needs no huge page, and takes none. */
 	scratch_fs("huge", "hugetlbfs", 0, "pagesize=2M");
 	fd = scratch_file(path, 2 * REGION);
 	open_one(&o, path);

@@ -29,8 +29,8 @@ static int look(struct pt_source *src, struct pt_view *v,
 	return ret;
 }
 
-/* peek reads one byte of the process by way of a view; *is_hole says that
- * nobody read it.  What was read is what pt_source_page reads. */
+/* peek reads one byte of the process through a view; *is_hole: the view did not
+ * read it.  pt_source_page must return the same. */
 static __u8 peek(struct pt_source *src, const struct pt_layout *l,
 		 struct pt_view *v, const void *addr, bool *is_hole)
 {
@@ -89,21 +89,21 @@ static void check_content(bool keep_running)
 	assert_int_equal(peek(src, l, &v, shared->anon + ANON_SZ - 1,
 			      &is_hole), 3);
 
-	/* A private mapping of a file: what was written, and the rest. */
+	/* A private mapping of a file: written pages, and the rest. */
 	assert_int_equal(peek(src, l, &v, shared->file, &is_hole), 'f');
 	assert_int_equal(peek(src, l, &v, shared->file + 1, &is_hole), 'I');
 	assert_int_equal(peek(src, l, &v, shared->file + PAGE, &is_hole), 's');
 	assert_false(is_hole);
 	assert_string_equal(segment_at(src, shared->file)->name, "data");
 
-	/* What is left out. */
+	/* Mappings that are left out. */
 	assert_null(segment_at(src, shared));
 	assert_non_null(shared->of_all);
 	assert_null(segment_at(src, shared->of_all));
 	assert_null(segment_at(src, shared->readonly));
 	assert_null(segment_at(src, (void *)check_content));
 
-	/* A variable of ours, in the child's copy; and its stack. */
+	/* A variable of the test, in the child's copy; and its stack. */
 	assert_int_equal(peek(src, l, &v, &shared, &is_hole),
 			 (__u64)shared & 0xff);
 	assert_string_equal(segment_at(src, &err)->name, "[stack]");
@@ -142,7 +142,7 @@ static void test_stands_until_closed(void **state)
 	pt_source_close(src);
 	assert_int_equal(pt_source_open_pid(&src, pid, false, NULL), 0);
 	assert_stands();
-	/* A signal that comes meanwhile is not lost. */
+	/* A signal that arrives meanwhile is not lost. */
 	assert_int_equal(kill(pid, SIGUSR1), 0);
 	usleep(1000);
 	assert_int_equal(shared->signals, 0);
@@ -155,8 +155,8 @@ static void test_stands_until_closed(void **state)
 	child_end(pid);
 }
 
-/* Signals all the time while it is stopped and let go: none is lost, and no
- * thread stays behind. */
+/* Signals arrive all the time while it is stopped and resumed: none is lost,
+ * and no thread stays stopped. */
 static void test_stopped_again_and_again_under_signals(void **state)
 {
 	pid_t pid = child_start(), sender;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What is no process that can be read. */
+/* Process numbers that are refused. */
 #include <dirent.h>
 #include <sys/ptrace.h>
 #include "victim.h"

@@ -55,7 +55,7 @@ static void test_content(void **state)
 	close_all(&o);
 }
 
-/* What a view shows stays as it was read, whatever is written afterwards. */
+/* A view keeps the bytes that it read, whatever is written afterwards. */
 static void test_view_is_a_copy(void **state)
 {
 	__u8 page[PAGE], buffer[PAGE];
@@ -135,7 +135,7 @@ static void test_row(void **state)
 		fail_msg("%s", err.text);
 }
 
-/* Neighbours, in pages and in memory, do not overlap. */
+/* Adjacent regions, in pages and in memory, do not overlap. */
 static void test_neighbours(void **state)
 {
 	const struct pt_region regions[] = {

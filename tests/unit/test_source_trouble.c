@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Files that are no source, and files that change while they are read. */
+/* Files that are no valid source, and files that change while they are read. */
 #include "guard_again.h"
 #include "opened.h"
 

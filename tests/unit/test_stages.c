@@ -49,7 +49,7 @@ static void test_time_goes_to_the_stage_that_is_left(void **state)
 	assert_int_equal(sum(seen), 113);
 }
 
-/* Whenever one looks, the sum is the time that the clock has run. */
+/* At any time the sum is the time that the clock has run. */
 static void test_stages_tile_the_time(void **state)
 {
 	struct pt_stage_clock c = { 0 };
@@ -115,7 +115,8 @@ static void test_since(void **state)
 	assert_int_equal(after.stages[B].bytes, 7);
 }
 
-/* With the real clock: who enters a stage can go back, and again is nothing. */
+/* With the real clock: a stage can be left for the earlier one, and a repeated
+ * entry has no effect. */
 static void test_enter_says_what_was_left(void **state)
 {
 	struct pt_stage_clock c = { 0 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A store's jobs: in order, no more than its bound, dropped when one fails or when
- * it ends; and control never waits for one.  A job that waits is one that the
- * test lets go on. */
+/* A store's jobs: in order, within its limit, dropped when one fails or when it
+ * ends; and control never waits for one.  The test decides when a waiting job
+ * continues. */
 #include "opened.h"
 
 #include <errno.h>
@@ -80,7 +80,7 @@ static void put_number(unsigned int number)
 	put(note, &number, sizeof(number));
 }
 
-/* woken waits until the store says that something is new. */
+/* woken waits until the store reports news. */
 static void woken(void)
 {
 	struct pollfd wake = { .fd = wake_fd, .events = POLLIN };
@@ -130,7 +130,7 @@ static void test_order(void **state)
 		assert_int_equal(seen[i], i);
 }
 
-/* A store that stands still says since when, and when it has no room. */
+/* A store that hangs reports since when, and when it has no space. */
 static void test_bound(void **state)
 {
 	static __u8 bytes[65536];
@@ -153,7 +153,7 @@ static void test_bound(void **state)
 	assert_int_equal(pt_store_since_ns(store), 0);
 }
 
-/* What waits behind a job that failed is not done, nor is what comes later. */
+/* Jobs behind a failed one are not done, nor are later ones. */
 static void test_failed(void **state)
 {
 	struct pt_error err;
@@ -171,7 +171,7 @@ static void test_failed(void **state)
 	assert_int_equal(atomic_load(&done_cnt), 0);
 }
 
-/* The end drops what waits, waits for nothing, and has its last job done. */
+/* The end drops waiting jobs, does not wait, and runs its last job. */
 static void test_end(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Strangers at a listener with a key: whatever they send, they get nothing but
- * a bounded place for a bounded time. */
+/* Strangers at a listener with a key: with any input they get only a bounded
+ * place for a bounded time. */
 #include "tls_kit.h"
 
 #include <malloc.h>
@@ -49,7 +49,7 @@ static struct pt_listener *listen_with(struct pt_tls *tls, __u32 hello_ms)
 	return listen_at("127.0.0.1", &cfg);
 }
 
-/* expect_service: who has the key is served, whoever else is there. */
+/* expect_service: an owner of the key is served beside all others. */
 static void expect_service_with(struct pt_listener *l, struct pt_tls *sender)
 {
 	struct pt_conn_cfg cfg = sender_cfg;
@@ -75,14 +75,14 @@ static void expect_service(struct pt_listener *l)
 	expect_service_with(l, sender_key);
 }
 
-/* ---- somebody in between ---- */
+/* ---- an attacker in between ---- */
 
-/* The handshake covers all that it says but the version that the record of a
- * hello calls itself (RFC 8446, 5.1: to be ignored). */
+/* The handshake covers all bytes but the version in the record of a hello (RFC
+ * 8446, 5.1: to be ignored). */
 enum { RECORD_VERSION_MINOR = 2 };
 
-/* through_proxy: what becomes of a sender with that key whose bytes, and those
- * of the listener, are cut and changed there. */
+/* through_proxy returns the result of a sender with that key whose bytes, and
+ * those of the listener, are cut and changed there. */
 static int through_proxy(struct proxy *p, struct pt_tls *sender,
 			 size_t cut_at, size_t flip_at, size_t server_flip_at)
 {
@@ -161,7 +161,7 @@ static void test_every_byte_of_the_answer_changed(void **state)
 	}
 }
 
-/* Who does not know the key cannot find out whose identity is known. */
+/* A client without the key cannot find out which identities exist. */
 static void test_nothing_told(void **state)
 {
 	static const char *const texts[] = {
@@ -187,8 +187,8 @@ static void test_nothing_told(void **state)
 
 /* ---- a client that OpenSSL makes ---- */
 
-/* told: what the listener with a certificate tells a client with that one (of
- * certs.sh; NULL: none): the alert's number, or 0. */
+/* told returns the alert that the listener with a certificate sends to a client
+ * with that one (of certs.sh; NULL: none), or 0. */
 static int told(struct pt_listener *l, const char *cert, int want)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -240,7 +240,7 @@ static void test_one_alert_for_certificates(void **state)
 
 /* ---- bytes of all kinds ---- */
 
-/* Hellos that pagetrim does not send: refused before anything is allocated for
+/* Hellos that pagetrim does not send: refused before any allocation for
  * them. */
 static const struct hello {
 	const char *name;
@@ -297,8 +297,8 @@ static void test_hello(void **state)
 	pt_listener_close(l);
 }
 
-/* Random records, each a TLS one by its first bytes: nobody gets in, nothing
- * is left. */
+/* Random records, each a TLS one by its first bytes: none is accepted, no
+ * resource is left. */
 static void test_garbage(void **state)
 {
 	struct pt_listener *l = listen_with(receiver_key, 20);
@@ -327,7 +327,7 @@ static void test_garbage(void **state)
 
 /* ---- very many of them ---- */
 
-/* hello_of: the first bytes of a sender with the key. */
+/* hello_of makes the first bytes of a sender with the key. */
 static size_t hello_of(struct pt_tls *tls, __u8 *bytes, size_t room)
 {
 	struct pt_conn_cfg cfg = sender_cfg;
@@ -358,8 +358,8 @@ static void serve(struct pt_listener *l)
 		assert_true(pt_listener_accept(l, &c, &err) <= 0);
 }
 
-/* A sanitizer's malloc does not count: then only that all are served is seen,
- * and that nothing is lost. */
+/* A sanitizer's malloc does not count: then the test checks only that all are
+ * served and nothing leaks. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define EACH_MIN	0
 #else
@@ -373,8 +373,9 @@ static size_t memory(void)
 	return m.uordblks + m.hblkhd;
 }
 
-/* crowd: three times as many connections as there are places, that each say
- * these bytes and then nothing; what one costs us while it has a place. */
+/* crowd opens three times as many connections as there are places, which each
+ * send these bytes and then nothing; returns the memory of one while it has a
+ * place. */
 static size_t crowd(struct pt_tls *receiver, struct pt_tls *sender,
 		    const void *bytes, size_t sz)
 {
@@ -433,7 +434,7 @@ static void test_crowds(void **state)
 	assert_in_range(each, EACH_MIN, PT_PENDING_SZ);
 }
 
-/* One call is a few steps, however many wait, and each gets its turn. */
+/* One call takes a few steps, however many wait, and each gets its turn. */
 static void test_bounded_call(void **state)
 {
 	enum { CNT = 100 };

@@ -25,8 +25,8 @@ static void check(const struct pt_stream_copy_variant *v, size_t to_off,
 	assert_memory_equal(to, want, sizeof(to));
 }
 
-/* Blocks from any alignment; ends that are no block, places that are not
- * aligned: nothing else is touched. */
+/* Blocks at any alignment, to unaligned places, with ends that are no block: no
+ * other byte is touched. */
 static void test_copies(void **state)
 {
 	unsigned cnt;

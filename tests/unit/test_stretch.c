@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* How far a window may exceed a lane's share: what a path needs, as far as the
- * ring bears it. */
+/* The limit by which a window may exceed a lane's share: the need of the path,
+ * as far as the ring allows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define BATCH	64
 #define FULL_AT	(RING - BATCH)
 
-/* A lane alone on its queue, and a path of so many descriptors a ms. */
+/* A lane alone on its queue, and a path of so many descriptors per ms. */
 static struct pt_stretch lane;
 static __u64 now_ns, rtt_ns, came_desc;
 
@@ -35,7 +35,7 @@ static __u32 window(void)
 	return pt_stretch_window(&lane, CREDIT);
 }
 
-/* look is one look, a millisecond later, at a ring that was filled so far. */
+/* look calls it once, a millisecond later, with the ring's fill level. */
 static void look(__u32 fill_cnt)
 {
 	const struct pt_stretch_look now = {
@@ -49,7 +49,7 @@ static void look(__u32 fill_cnt)
 	pt_stretch_take(&lane, &now);
 }
 
-/* flow lets ms pass in which a sender brings what path and window let it. */
+/* flow lets ms pass in which a sender's rate is limited by path and window. */
 static void flow(__u32 ms, __u32 path_desc, __u32 fill_cnt)
 {
 	while (ms--) {
@@ -60,7 +60,7 @@ static void flow(__u32 ms, __u32 path_desc, __u32 fill_cnt)
 	}
 }
 
-/* 1 Gbit/s and 100 ms, frames of 1500 bytes: 8250 descriptors on the way. */
+/* 1 Gbit/s and 100 ms, frames of 1500 bytes: 8250 descriptors in flight. */
 static void test_long_path(void **state)
 {
 	(void)state;
@@ -71,7 +71,8 @@ static void test_long_path(void **state)
 	assert_true(lane.is_used);
 }
 
-/* A lane that needs no more than its share keeps nothing of it when another comes. */
+/* A lane that needs no more than its share keeps no extra when another
+ * comes. */
 static void test_share_falls(void **state)
 {
 	(void)state;
@@ -83,7 +84,7 @@ static void test_share_falls(void **state)
 	assert_int_equal(pt_stretch_window(&lane, CREDIT / 2), CREDIT / 2);
 }
 
-/* Of a path that holds less than what may be granted, twice that. */
+/* A path that holds less than the grant gets twice its need. */
 static void test_fits(void **state)
 {
 	(void)state;
@@ -116,7 +117,8 @@ static void test_slow_sender(void **state)
 	assert_false(lane.is_used);
 }
 
-/* A look at a full ring is enough, and so is one at storage that waits. */
+/* One call with a full ring is enough, and so is one with storage that
+ * hangs. */
 static void test_full(void **state)
 {
 	(void)state;
@@ -140,7 +142,7 @@ static void test_near(void **state)
 	assert_int_equal(window(), PT_STRETCH_MAX / 4);
 }
 
-/* After a warning it doubles up to half of what was too much, and then goes
+/* After a warning it doubles up to half of the excessive value, and then grows
  * slowly. */
 static void test_grows_slowly(void **state)
 {
@@ -173,7 +175,7 @@ static void test_half_full_stays(void **state)
 	assert_true(window() > before);
 }
 
-/* A round without frames costs an eighth; a sender that stopped all. */
+/* A round without frames costs an eighth; the sender stopped. */
 static void test_forgets(void **state)
 {
 	__u32 before;

@@ -230,7 +230,7 @@ static void test_source_cut_short(void **state)
 	close(fd);
 }
 
-/* What a sample saves stands for all; never more than there is. */
+/* A sample's saving is scaled to all; never more than there is. */
 static void test_stretch(void **state)
 {
 	static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A thread has its name, takes no signal but its own faults, and leaves the mask
- * of who starts it. */
+/* A thread has its name, takes no signal but its own faults, and leaves its
+ * creator's mask unchanged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

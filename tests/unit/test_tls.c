@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Who may talk to whom, and what is said when they may not. */
+/* Authentication: accepted pairs, and the texts of refusals. */
 #include "tls_kit.h"
 
 #define PSK_A	"pagetrim:" KEY_A "\n"
 
 /* Each row starts from two sides that fit and breaks one thing; code 0: they
- * get on.  What each side says has its text. */
+ * connect.  Each side's error has its text. */
 static const struct row {
 	const char *name;
 	struct keys sender, receiver;
@@ -97,7 +97,7 @@ static void expect_text(const struct pt_error *e, const char *want)
 		fail_msg("'%s' tells the key", e->text);
 }
 
-/* both: a pair that gets on carries messages, and both export the same. */
+/* both: a connected pair carries messages, and both export the same. */
 static void expect_both(struct pt_conn *s, struct pt_conn *r)
 {
 	__u8 a[32], b[32];
@@ -117,7 +117,7 @@ static void expect_both(struct pt_conn *s, struct pt_conn *r)
 	assert_memory_not_equal(a, b, 32);
 }
 
-/* expect_names: both know by what name the other goes. */
+/* expect_names: both know the other's name. */
 static void expect_names(struct pt_conn *s, struct pt_conn *r,
 			 const struct keys *sender)
 {
@@ -164,7 +164,7 @@ static void test_row(void **state)
 	pt_tls_close(rc.tls);
 }
 
-/* Files that are no keys: refused before anything is sent. */
+/* Files that are no keys are refused before anything is sent. */
 static const struct bad {
 	const char *name;
 	struct keys keys;
@@ -188,7 +188,7 @@ static void test_bad_files(void **state)
 	}
 }
 
-/* open_files: what pt_tls_open says to these files of certs.sh. */
+/* open_files returns the result of pt_tls_open with these files of certs.sh. */
 static int open_files(const char *cert, const char *key, const char *ca)
 {
 	char path[3][96];
@@ -217,7 +217,7 @@ static void test_pairs(void **state)
 			 -EKEYREJECTED);
 	expect_text(&err, "sender-key.pem: not the key of the certificate");
 	assert_int_equal(open_files("receiver.pem", "receiver.pem", "ca.pem"),
-			 -EPERM);	/* everybody may read it */
+			 -EPERM);	/* every user may read it */
 	expect_text(&err, "lets everybody at the key");
 	assert_int_equal(open_files("ca-key.pem", "ca-key.pem", "ca.pem"),
 			 -EINVAL);

@@ -38,8 +38,8 @@ static void test_row(void **state)
 			 row->blocks);
 }
 
-/* The method's own words: from the first block that is not all zero to the
- * last, found by looking from both ends. */
+/* The method's definition: from the first block that is not all zero to the
+ * last, found from both ends. */
 static __u64 ends_by_walking(__u64 scanned)
 {
 	unsigned int start = 0, end = 64;

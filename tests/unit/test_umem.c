@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Memory of a queue, in pages of each sort; and what is said of a pool of huge
+/* A queue's memory, in pages of each kind; and the errors for a pool of huge
  * pages that lacks some. */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static unsigned long pool_free(void)
 	return pool_says("free_hugepages") - pool_says("resv_hugepages");
 }
 
-/* pool_kib: of the mapping at base, what is in huge pages. */
+/* pool_kib returns the KiB of the mapping at base in huge pages. */
 static unsigned long pool_kib(const void *base)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "r");
@@ -94,7 +94,7 @@ static void test_without_pool(void **state)
 	pt_umem_unmap(&u);
 }
 
-/* drain promises what the pool has to us, but left pages. */
+/* drain reserves the pool, but for left pages. */
 static void *drain(unsigned long left, size_t *sz)
 {
 	unsigned long have = pool_free();
@@ -169,7 +169,7 @@ static void test_pool_has_enough(void **state)
 	scratch_huge(-4);
 }
 
-/* A size that is none of huge pages is rounded up to some. */
+/* A size that is no multiple of huge pages is rounded up. */
 static void test_rounds_up(void **state)
 {
 	struct pt_umem u;

@@ -25,7 +25,7 @@ static const struct source {
 
 static struct vector_file files[COUNT_OF(sources)];
 
-/* judge_sealed asks as XDP does of a sealed session. */
+/* judge_sealed asks for the seal as XDP does. */
 static enum pt_verdict judge_sealed(const struct vector *v)
 {
 	struct pt_cursor c = { v->frame, v->frame + v->frame_sz };
@@ -49,7 +49,7 @@ static enum pt_verdict judge_sealed(const struct vector *v)
 	return pt_parse_records(&c, &frame);
 }
 
-/* judge asks as XDP does: is it to an endpoint that is open? */
+/* judge asks for the endpoint as XDP does. */
 static enum pt_verdict judge(const struct vector *v)
 {
 	const struct vector_file *f = v->file;
@@ -79,7 +79,7 @@ static struct pt_seal *make_seal(const struct vector *v)
 	return seal;
 }
 
-/* auth_ok asks the checksum or the tag; the other question has one answer. */
+/* auth_ok checks the checksum or the tag; the other check must fail. */
 static bool auth_ok(struct pt_reader *r, const struct vector *v)
 {
 	struct pt_seal *seal = make_seal(v);
@@ -192,8 +192,8 @@ static struct pt_link link_of(const struct vector *v)
 	return link;
 }
 
-/* stage gives the builder pages that hold the vector's blocks.  One that is
- * cut has data behind the cut too: the builder must find the place. */
+/* stage gives the builder pages that hold the vector's blocks.  A cut page has
+ * data behind the cut too: the builder must find the place. */
 static void stage(struct pt_builder *b, const struct vector *v,
 		  __u8 (*pages)[PT_PAGE_SZ], const __u8 *blocks)
 {

@@ -12,7 +12,7 @@
 
 #include "../net/wire_parts.h"
 
-/* ---- which frames are judged ----------------------------------------- */
+/* ---- frames that are judged ------------------------------------------ */
 
 /* A data frame over IPv4, untagged: lane 3, seq 9. */
 struct frame {
@@ -147,7 +147,7 @@ static void test_parts(void **state)
 				     &parts));
 }
 
-/* Every bit of every wanted part is hit, none else, and every part alike. */
+/* Every bit of every wanted part is hit, no other, and every part alike. */
 static void test_bits(void **state)
 {
 	struct wire_parts parts;

@@ -55,7 +55,7 @@ static struct rates rate_rows[] = {
 };
 
 /* assert_near: within five standard deviations of a binomial count; a sound
- * generator strays further for one seed in a million.  0 and all are exact. */
+ * generator exceeds that for one seed in a million.  0 and all are exact. */
 static void assert_near(unsigned got, unsigned pm, unsigned of)
 {
 	double want = of * (pm / 1000.0), var = want * (1 - pm / 1000.0);
@@ -96,7 +96,8 @@ static void test_rates(void **state)
 	assert_near(flip_cnt, plan->flip_pm, FRAMES - drop_cnt - cut_cnt);
 }
 
-/* Of a burst all frames fare alike, of two bursts not; the rate stays. */
+/* All frames of a burst have the same verdict, those of two bursts need not;
+ * the rate stays. */
 static void test_bursts(void **state)
 {
 	const struct wire_plan plan = { .seed = 5, .drop_pm = 100,
@@ -125,8 +126,8 @@ static void test_one_lane_only(void **state)
 	}
 }
 
-/* The numbers below are what seed 7 has always meant; a change of them makes
- * every recorded seed worthless. */
+/* These numbers define seed 7; a change of them makes every recorded seed
+ * worthless. */
 static void test_verdicts_are_for_ever(void **state)
 {
 	const struct wire_plan plan = { .seed = 7, .drop_pm = 250,
@@ -171,7 +172,7 @@ static void test_every_argument_counts(void **state)
 	assert_near(copy, 500, 1000);
 }
 
-/* More loss drops more frames and changes nothing else. */
+/* More loss drops more frames and changes no other verdict. */
 static void test_draws_are_apart(void **state)
 {
 	const struct wire_plan little = { .seed = 3, .drop_pm = 10,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* When a zero-copy socket's driver is told of frames.  The rings, the clock and
- * sendto are the test's own, and so is poll: it takes no time. */
+/* The times at which a zero-copy socket's driver is woken.  The test replaces
+ * the rings, the clock and sendto, and also poll: it takes no time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ static __u64 completed[RING];
 static __u32 tx_prod, tx_cons, tx_flags, comp_prod, comp_cons, fill_flags;
 static __u64 now_ns;
 static int told, answer;	/* calls of sendto; the errno it gives, or 0 */
-static bool stops;		/* what is polled is readable */
+static bool stops;		/* the stop descriptor is readable */
 
 int clock_gettime(clockid_t id, struct timespec *now)
 {
@@ -103,7 +103,7 @@ static void submit(void)
 	pt_xsk_tx_submit(&x, frame, 64);
 }
 
-/* complete: the driver took what is on the TX ring, and sent it. */
+/* complete: the driver took the frames of the TX ring, and sent them. */
 static void complete(void)
 {
 	while (tx_cons != tx_prod)
@@ -116,8 +116,8 @@ static void kick_after(__u64 ns)
 	assert_true(pt_xsk_tx_kick(&x) >= 0);
 }
 
-/* The flag says that the driver looks by itself: it is told all the same of
- * what waits for PT_XSK_STALE_NS, and again after as long. */
+/* The flag states that the driver polls: it is woken all the same for frames
+ * that wait for PT_XSK_STALE_NS, and again after as long. */
 static void test_stale(void **state)
 {
 	(void)state;
@@ -141,7 +141,7 @@ static void test_stale(void **state)
 	assert_int_equal(pt_xsk_tx_kick(&x), 0);
 }
 
-/* What moves does not wait, however many come. */
+/* A moving queue does not wait, however many frames come. */
 static void test_moving(void **state)
 {
 	(void)state;
@@ -163,8 +163,8 @@ static void test_asked(void **state)
 	assert_int_equal(told, 1);
 }
 
-/* No program on the device, the device gone or down: for the caller; a driver
- * that is busy is told again. */
+/* No program on the device, the device gone or down: an error for the caller; a
+ * busy driver is woken again. */
 static void test_answers(void **state)
 {
 	static const int fatal[] = { EINVAL, ENXIO, ENETDOWN };
@@ -183,7 +183,7 @@ static void test_answers(void **state)
 	}
 }
 
-/* In copy mode the flag is all that counts. */
+/* In copy mode only the flag counts. */
 static void test_copy_mode(void **state)
 {
 	(void)state;
@@ -195,8 +195,8 @@ static void test_copy_mode(void **state)
 	assert_false(pt_xsk_tx_waits(&x));
 }
 
-/* A frame to ourselves that is not completed is waited for, and not once all is
- * to stop. */
+/* An uncompleted frame to the host itself is waited for, but not once a stop is
+ * requested. */
 static void test_prove(void **state)
 {
 	static const __u8 mac[6];

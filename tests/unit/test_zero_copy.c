@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Whether sockets are to be zero copy, by what is known of the device. */
+/* The choice of zero copy, by the known facts of the device. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +60,7 @@ static void test_row(void **state)
 	assert_int_equal(pt_zero_copy_is_said(got), row->is_said);
 }
 
-/* A driver that garbles what it sends: only a must is tried. */
+/* A driver that garbles sent frames: only `on` tries it. */
 static void test_garbles(void **state)
 {
 	struct pt_zero_copy_facts facts = rows[0].facts;
@@ -84,7 +84,7 @@ static void test_generic(void **state)
 	assert_int_equal(pt_zero_copy_judge(&facts), PT_ZERO_COPY_GENERIC);
 }
 
-/* Each reason names the device, and what would work. */
+/* Each reason names the device, and a remedy. */
 static void test_explained(void **state)
 {
 	static const struct {

@@ -32,7 +32,7 @@ static inline const char *write_file(char path[64], const char *text,
 	return path;
 }
 
-/* psk_of: the keys that a key file of that text gives. */
+/* psk_of returns the keys of a key file with that text. */
 static inline struct pt_tls *psk_of(enum pt_role role, const char *text)
 {
 	struct pt_tls_cfg cfg = { 0 };
@@ -46,7 +46,7 @@ static inline struct pt_tls *psk_of(enum pt_role role, const char *text)
 	return t;
 }
 
-/* secure: pairs of conn_kit speak TLS from here on; insecure: no more. */
+/* secure: pairs of conn_kit use TLS from here on; insecure: no more. */
 static inline int secure(void **state)
 {
 	(void)state;
@@ -87,8 +87,8 @@ static inline int certs_remove(void **state)
 	return system(command);
 }
 
-/* keys: what one side is given.  psk: the text of a key file; else cert: one of
- * certs.sh's, which are believed if ca has signed them. */
+/* keys: one side's keys.  psk: the text of a key file; else cert: one of
+ * certs.sh's, which are trusted if ca has signed them. */
 struct keys {
 	const char *psk, *cert, *ca, *name;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* tls_proxy: somebody between a sender of ours and a listener: hands on what
- * each says, and changes one byte or cuts the connection there. */
+/* tls_proxy: an attacker between a sender and a listener: it forwards both
+ * sides' bytes, and changes one byte or cuts the connection there. */
 #ifndef TLS_PROXY_H
 #define TLS_PROXY_H
 
@@ -13,9 +13,9 @@ struct proxy {
 	const struct pt_listener *listener;
 	struct pt_conn_cfg cfg;	/* of the client */
 
-	/* What happened. */
+	/* The observed events. */
 	__u8 from_server[16384];
-	size_t client_sz, server_sz;	/* bytes said */
+	size_t client_sz, server_sz;	/* bytes sent */
 	struct caller caller;
 
 	int sock;		/* where the client connects to */
@@ -39,7 +39,7 @@ static inline int proxy_listen(char text[PT_ADDRESS_TEXT_SZ])
 	return sock;
 }
 
-/* proxy_client hands on what the client says; false: that was all. */
+/* proxy_client forwards the client's bytes; false: that was all. */
 static inline bool proxy_client(struct proxy *p, int client, int server)
 {
 	__u8 buf[4096];

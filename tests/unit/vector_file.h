@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* vector_file: reads tests/vectors/X.txt; README.md there has the format.
- * Anything it does not know is an error: a test must not pass over it.
+/* vector_file: reads tests/vectors/X.txt; README.md there has the format.  An
+ * unknown word is an error: a test must not pass over it.
  */
 #ifndef TEST_VECTOR_FILE_H
 #define TEST_VECTOR_FILE_H
@@ -87,7 +87,7 @@ static inline __u64 vector_number(struct vector_file *f, __u64 max)
 	return value;
 }
 
-/* vector_choice returns which of the names the next word is. */
+/* vector_choice returns the index of the next word in names. */
 static inline int vector_choice(struct vector_file *f,
 				const char *const *names, int cnt)
 {
@@ -252,7 +252,7 @@ static inline void vector_line(struct vector_file *f, const char *key)
 #undef KEY
 }
 
-/* vector_load reads the file; on any fault it says so and exits. */
+/* vector_load reads the file; on any fault it prints it and exits. */
 static inline void vector_load(struct vector_file *f, const char *path)
 {
 	char *line = NULL;

@@ -16,8 +16,8 @@
 #define REGION (2u << 20)
 #define THREADS 4
 
-/* What child and test share; in a shared mapping, which is itself left out
- * of the source. */
+/* State that child and test share; in a shared mapping, which is itself left
+ * out of the source. */
 static struct shared {
 	volatile __u64 beats[THREADS];	/* each thread counts its own up */
 	volatile int ready;
@@ -104,7 +104,7 @@ static inline void child_end(pid_t pid)
 
 	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, __WALL) == pid &&
-	       !WIFSIGNALED(status))	/* a stop that we traced */
+	       !WIFSIGNALED(status))	/* a stop by ptrace */
 		continue;
 }
 
@@ -140,7 +140,7 @@ static inline void assert_stands(void)
 	assert_int_equal(beats(), before);
 }
 
-/* victim_init: once, from main(). */
+/* victim_init is called once, from main(). */
 static inline int victim_init(void)
 {
 	void *map = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* wire_kit: what the tests of user/wire share: links of every kind, every MTU
+/* wire_kit: shared by the tests of user/wire: links of every kind, every MTU
  * class, numbers that look random and repeat, frames cut into spans.
  */
 #ifndef TEST_WIRE_KIT_H
@@ -109,7 +109,7 @@ static inline struct pt_builder_cfg kit_cfg(const struct pt_link *link,
 	};
 }
 
-/* kit_builder: an empty one, in memory that was not. */
+/* kit_builder: an empty builder, in memory that was not zero. */
 static inline struct pt_builder kit_builder(const struct pt_link *link,
 					    __u32 mtu)
 {
@@ -123,14 +123,14 @@ static inline struct pt_builder kit_builder(const struct pt_link *link,
 }
 
 /* kit_spans: a frame cut into pieces, each in memory of its own of exactly its
- * size, so that a sanitizer sees each byte too far. */
+ * size, so that a sanitizer detects each byte too far. */
 struct kit_spans {
 	struct pt_span spans[PT_SPANS_MAX];
 	unsigned int cnt;
 };
 
 /* kit_cut cuts: the first piece has first_sz bytes, the others piece_sz, the
- * last what is left. */
+ * last the rest. */
 static inline void kit_cut(struct kit_spans *s, const void *frame, __u32 sz,
 			   __u32 first_sz, __u32 piece_sz)
 {
@@ -156,7 +156,7 @@ static inline void kit_free(struct kit_spans *s)
 		free((void *)s->spans[i].base);
 }
 
-/* kit_aborts: does fn break a pt_check?  Its line goes nowhere. */
+/* kit_aborts: fn breaks a pt_check, whose line is not printed. */
 static inline int kit_aborts(void (*fn)(void))
 {
 	int status;
