@@ -15,9 +15,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 security=(--insecure)
 
 # narrow RATE FRAMES: limits the path to b, by a queue of so many frames.  On
-# one host a frame on the bridge is charged to the socket buffer of the lane
-# that sent it, so a lane of 15 frames could never fill that queue.  Netfilter
-# on the bridge ends that, as a cable does.
+# one host the bridge charges frames to the socket buffer of their lane, so a
+# lane of 15 frames could never fill that queue.  Netfilter on the bridge ends
+# that, as a cable does.
 narrow()
 {
 	local y

@@ -168,7 +168,7 @@ static void test_two_that_map_it(void **state)
 	child_obeys(&late, 'u', 100);
 	child_obeys(&late, 'w', 7);
 	expect_whole(t);
-	review(t);		/* what is left of it */
+	review(t);		/* the rest of it */
 	{
 		static struct seen seen;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* track_kit: what a tracker reports, page by page. */
+/* track_kit: the pages that a tracker reports, one by one. */
 #ifndef TEST_TRACK_KIT_H
 #define TEST_TRACK_KIT_H
 
@@ -26,7 +26,7 @@ static inline void seen_dirty(void *arg, __u64 page_idx, __u32 cnt)
 		seen->cnt += !seen->pages[page_idx + i]++;
 }
 
-/* collect looks once more; what was seen before is forgotten. */
+/* collect reads the tracker once more; earlier pages are forgotten. */
 static inline void collect(struct pt_tracker *t, struct seen *seen)
 {
 	struct pt_error err = { 0 };
