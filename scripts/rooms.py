@@ -41,7 +41,7 @@ class Room:
                       for f in said]
 
     def read_head(self):
-        """title and uses, from the one head that there must be."""
+        """Reads title and uses from the room's one head."""
         text = re.sub(r"\n \*", "\n", self.heads[0].group(2))
         self.title = text.split("\n")[0].rstrip(".")
         uses = re.search(r"may use\s+(.*?)must not know", text, re.S).group(1).split()

@@ -7,7 +7,7 @@
 
 # ---- a transfer to which something happens -----------------------------------
 
-# A transfer of about 22 MB that takes 2 s.
+# The transfer has about 22 MB and takes 2 s.
 rate=10M
 
 # under_way MOMENT [SEND-OPTION...]: start a transfer and return at that

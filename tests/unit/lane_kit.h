@@ -51,7 +51,7 @@ static void make_ram(void)
 	close(fd);
 }
 
-/* open_files: the source, of RAM or of several, which begin where regions do. */
+/* open_files opens the source: one file of RAM, or one file per region. */
 static int open_files(struct pt_error *err)
 {
 	static char names[FILES_MAX][sizeof(RAM "0")];

@@ -12,7 +12,7 @@
 
 #define PIECE	PT_ADAPTIVE_PIECE
 #define ALL	(~0ULL)
-#define LAG	(PT_ADAPTIVE_LAG / PIECE)	/* pieces of data */
+#define LAG	(PT_ADAPTIVE_LAG / PIECE)	/* batches of data */
 
 #define FULL	(~0ULL)				/* no zero block */
 #define ONE	(~(1ULL << 20))			/* one, within */
@@ -73,7 +73,7 @@ static void test_stops(void **state)
 	assert_int_equal(g.counts.blocks_missed, 0);
 }
 
-/* Every page is a sample once in PT_ADAPTIVE_STEP pieces. */
+/* Every page is a sample once in PT_ADAPTIVE_STEP batches. */
 static void test_samples_move(void **state)
 {
 	__u64 seen = 0;
@@ -91,7 +91,7 @@ static void test_samples_move(void **state)
 	assert_int_equal(seen, ALL);
 }
 
-/* Memory that begins to pay is noticed within one piece. */
+/* The governor notices memory that begins to pay within one batch. */
 static void test_begins_again(void **state)
 {
 	(void)state;
@@ -118,7 +118,7 @@ static __u64 unseen(__u64 plan)
  * only. */
 static void test_blind(void **state)
 {
-	const __u32 bound = PT_ADAPTIVE_BLIND / 2;	/* 2 pages a piece */
+	const __u32 bound = PT_ADAPTIVE_BLIND / 2;	/* 2 pages per batch */
 	__u32 blind = 0;
 
 	(void)state;
@@ -185,7 +185,7 @@ static void test_nothing(void **state)
 	check_sums(LAG * PIECE);
 }
 
-/* Few pages a piece: it takes as many pages, not pieces, to stop. */
+/* With few pages per batch it takes as many pages, not batches, to stop. */
 static void test_sparse(void **state)
 {
 	(void)state;

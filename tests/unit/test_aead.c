@@ -212,8 +212,8 @@ static void assert_agree(const struct keys *k)
 	assert_true(opens(k->theirs, &message, &ours));
 }
 
-/* Every length up to a few strides of the widest code, and the clear part, too,
- * whole and in small pieces. */
+/* It tests each length up to a few strides of the widest code, and of the clear
+ * part, too, whole and in small pieces. */
 static void test_all_short_lengths(void **state)
 {
 	struct keys k = make_keys((enum pt_cipher)(long)*state);

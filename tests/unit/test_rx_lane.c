@@ -138,7 +138,7 @@ static void test_arrived(void **state)
 	assert_ack();
 }
 
-/* --- marks and grace ------------------------------------------------- */
+/* --- marks and the reordering window --------------------------------- */
 
 static void test_grace(void **state)
 {
@@ -156,7 +156,8 @@ static void test_grace(void **state)
 	MISSING({ 1, 1 });
 }
 
-/* Grace counts from the mark to what was seen, not to when it was seen. */
+/* The window is measured from the mark to the time up to which frames were
+ * seen, not to the time of the call. */
 static void test_seen_before(void **state)
 {
 	(void)state;
@@ -170,7 +171,7 @@ static void test_seen_before(void **state)
 	MISSING({ 1, 1 });
 }
 
-/* A grace that grew meanwhile holds; one that shrank holds at once. */
+/* A window that grew meanwhile holds; one that shrank holds at once. */
 static void test_grace_changes(void **state)
 {
 	(void)state;
@@ -253,7 +254,7 @@ static void test_lost_tail(void **state)
 	pt_rx_lane_sync(&lane, 7, START + 10 * GRACE);
 	assert_true(pt_rx_lane_is_open(&lane));
 	pt_rx_lane_tick(&lane, START + 10 * GRACE, GRACE);
-	assert_missing(NULL, 0);	/* its grace begins now */
+	assert_missing(NULL, 0);	/* its window begins now */
 	pt_rx_lane_tick(&lane, START + 11 * GRACE, GRACE);
 	MISSING({ 3, 4 });
 	assert_true(pt_rx_lane_is_open(&lane));	/* not told yet */

@@ -393,7 +393,7 @@ static void operate(__u64 *random)
 	__u64 back = PT_SEQMAP_SZ + 200;
 
 	switch (kit_random(random) % 32) {
-	case 0:		/* as far ahead as may be, seldom: it moves top */
+	case 0:		/* seldom the farthest number: it moves top */
 		both_take(model.decided + PT_SEQ_AHEAD + at % 3 -
 			  !(at >> 32 & 63));
 		break;

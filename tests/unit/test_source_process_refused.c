@@ -35,7 +35,7 @@ static void test_no_such_process(void **state)
 static void test_ourselves_and_the_kernel(void **state)
 {
 	(void)state;
-	assert_refused(getpid(), -EINVAL, "it is this one");
+	assert_refused(getpid(), -EINVAL, "pagetrim itself");
 	if (!kill(2, 0))	/* not seen from within a container */
 		assert_refused(2, -ENODATA, "thread of the kernel");
 }

@@ -57,8 +57,8 @@ const struct pt_option pt_agent_options[] = {
 	  "in copy mode",
 	  PT_OPTION(WORD, struct pt_agent, zero_copy), .words = zero_copy },
 	{ "user", "USER",
-	  "go on as NAME, UID or UID:GID once all is opened; a receiver makes "
-	  "the image as that user",
+	  "continue as NAME, UID or UID:GID once all is opened; a receiver "
+	  "makes the image as that user",
 	  PT_OPTION(OWN, struct pt_agent, user), .take = take_user,
 	  .offers = "user" },
 	{ "peer-timeout", "S",

@@ -44,7 +44,8 @@ struct pt_source;
 int pt_source_open_files(struct pt_source **out, const char *const *paths,
 			 unsigned int cnt, struct pt_error *err);
 
-/* pt_source_open_files_as: pt_source_open_files uses PT_FILES_STILL. */
+/* pt_source_open_files_as opens files that may change or must not be mapped;
+ * pt_source_open_files passes PT_FILES_STILL. */
 enum pt_files {
 	PT_FILES_STILL,		/* mapped where possible: nobody writes the
 				 * files */

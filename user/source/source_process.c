@@ -228,7 +228,7 @@ static int pid_check(pid_t pid, struct pt_error *err)
 				    "(give that number)", pid, leader);
 	if (pid == getpid())
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "process %d: it is this one", pid);
+				    "process %d: pagetrim itself", pid);
 	if (pid == 2 || pt_proc_number(pid, "PPid:") == 2)
 		return pt_error_set(err, PT_EXIT_HOST, -ENODATA,
 				    "process %d: a thread of the kernel, it "
