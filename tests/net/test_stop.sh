@@ -377,8 +377,8 @@ frozen_in()
 		"$(image small --pages 1024)"
 	wait_until 20 test -e is-frozen
 	frozen=$(pgrep -P "$receiver" -x pagetrim)
-	# The time to come to the middle of it.
-	sleep 1
+	# It is in the middle of it now.
+	wait_until 10 grep -q 'waiting for storage' receive.err
 }
 
 thaw() { show fsfreeze -u mnt; }
