@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # mutate.sh: are the BPF tests worth anything?  Changes one token of the
-# receive program or of its parser at a time, in a private copy of the tree,
+# receive program or of its parser at a time, in private copies of the tree,
 # and asserts that at least one BPF test then fails.  First it asserts that
 # they pass unchanged, and of each change that it is one, and that it builds
 # and loads: a program that the verifier refuses would fail any test.
+# As many changes at once as there are CPUs, each in a copy of its own.
 #
 #     tests/bpf/mutate.sh            all (root; about a minute)
 #     tests/bpf/mutate.sh --list     what they are
@@ -78,62 +79,70 @@ if [[ ${1-} == --list ]]; then
 fi
 [[ $# -eq 0 ]] || { echo "usage: tests/bpf/mutate.sh [--list]" >&2; exit 2; }
 
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cp -r Makefile include bpf user tests "$tmp"
+all=$(mktemp -d)
+trap 'rm -rf "$all"' EXIT
 
-tests=(test_object test_verdicts test_cuts test_sessions test_sealed)
+# The one that takes seconds comes last.
+tests=(test_verdicts test_sessions test_sealed test_cuts)
 
 # build: only what a change here touches; the tests need nothing of user/.
 build()
 {
-	local t
-
-	make -s -C "$tmp" B=build build/pagetrim.skel.h &>"$tmp/log" ||
-		return 1
-	for t in "${tests[@]}"; do
-		cc -std=gnu11 -D_GNU_SOURCE -I"$tmp/include" -I"$tmp/user" \
-			-I"$tmp/build" -o "$tmp/$t" "$tmp/tests/bpf/$t.c" \
-			-lcmocka -lbpf -lxdp 2>>"$tmp/log" || return 1
-	done
+	make -s -C "$tmp" B=build build/pagetrim.skel.h &>"$tmp/log" &&
+	build_test test_object
 }
 
-# loads: does the verifier take the program?  This test needs no more.
+build_test()
+{
+	cc -std=gnu11 -D_GNU_SOURCE -I"$tmp/include" -I"$tmp/user" \
+		-I"$tmp/build" -o "$tmp/$1" "$tmp/tests/bpf/$1.c" \
+		-lcmocka -lbpf -lxdp &>>"$tmp/log"
+}
+
+# loads: does the verifier take the program?  test_object says so, and may fail all
+# the same.
 loads()
 {
-	timeout 60 "$tmp/test_object" &>"$tmp/log" || true
+	object_status=0
+	timeout 120 "$tmp/test_object" &>"$tmp/log" || object_status=$?
 	grep -q ' OK \] test_map_fields' "$tmp/log"
 }
 
-# caught: prints the first test that fails; false if all pass.
+# caught: after loads, prints the first test that fails.  1 if all pass, 2 if one does
+# not build.
 caught()
 {
 	local t
 
+	if [[ $object_status -ne 0 ]]; then
+		failure_of test_object
+		return 0
+	fi
 	for t in "${tests[@]}"; do
+		build_test "$t" || return 2
 		if ! timeout 120 "$tmp/$t" &>"$tmp/log"; then
-			sed -n "s/^\[  FAILED  \] /$t: /p" "$tmp/log" |
-				grep -v 'listed below' | head -n 1
+			failure_of "$t"
 			return 0
 		fi
 	done
 	return 1
 }
 
-build || { cat "$tmp/log"; echo "mutate: does not build"; exit 1; }
-loads || { cat "$tmp/log"; echo "mutate: does not load"; exit 1; }
-if caught; then
-	cat "$tmp/log"
-	echo "mutate: the tests fail without any change"
-	exit 1
-fi
+failure_of()
+{
+	sed -n "s/^\[  FAILED  \] /$1: /p" "$tmp/log" |
+		grep -v 'listed below' | head -n 1
+}
 
-missed=0
-for m in "${mutants[@]}"; do
+# judge NUMBER: changes the copy as mutant NUMBER says, prints what became of it, and
+# changes it back.
+judge()
+{
+	local m=${mutants[$1]} file change text lines verdict by status
+
 	file=${m%%|*} text=${m##*|}
 	change=${m#*|} change=${change%|*}
 
-	cp "$file" "$tmp/$file"
 	sed -i "$change" "$tmp/$file"
 	lines=$(diff "$file" "$tmp/$file" | grep -c '^>' || true)
 	if [[ $lines -ne 1 ]]; then
@@ -142,16 +151,68 @@ for m in "${mutants[@]}"; do
 		verdict="does not build"
 	elif ! loads; then
 		verdict="does not load"
-	elif by=$(caught); then
-		printf 'caught  %s\n        by %s\n' "$text" "$by"
-		cp "$file" "$tmp/$file"
-		continue
 	else
-		verdict="no test fails"
+		status=0
+		by=$(caught) || status=$?
+		case $status in
+		0)	verdict=
+			printf 'caught  %s\n        by %s\n' "$text" "$by" ;;
+		1)	verdict="no test fails" ;;
+		*)	verdict="does not build" ;;
+		esac
 	fi
-	printf 'MISSED  %s: %s\n' "$text" "$verdict"
-	missed=$((missed + 1))
+	[[ ! $verdict ]] || printf 'MISSED  %s: %s\n' "$text" "$verdict"
 	cp "$file" "$tmp/$file"
+}
+
+# turn FIRST: judges every worker_cnt-th mutant from FIRST on, in copy FIRST.
+turn()
+{
+	local i
+
+	tmp=$all/$1
+	for ((i = $1; i < ${#mutants[@]}; i += worker_cnt)); do
+		judge $i >"$all/verdict-$i.part"
+		mv "$all/verdict-$i.part" "$all/verdict-$i"
+	done
+}
+
+tmp=$all/0
+mkdir "$tmp"
+cp -r Makefile include bpf user tests "$tmp"
+build || { cat "$tmp/log"; echo "mutate: does not build"; exit 1; }
+loads || { cat "$tmp/log"; echo "mutate: does not load"; exit 1; }
+status=0
+caught || status=$?
+if [[ $status -ne 1 ]]; then
+	cat "$tmp/log"
+	echo "mutate: the tests fail, or do not build, without any change"
+	exit 1
+fi
+
+worker_cnt=$(nproc)
+workers=()
+for ((w = 0; w < worker_cnt; w++)); do
+	[[ $w -eq 0 ]] || cp -a "$all/0" "$all/$w"
+done
+for ((w = 0; w < worker_cnt; w++)); do
+	turn $w &
+	workers+=($!)
+done
+trap 'kill "${workers[@]}" 2>/dev/null; wait; rm -rf "$all"' EXIT
+trap 'exit 1' INT TERM
+
+# In the order of the list.  A worker that ends early leaves verdicts out.
+missed=0
+for ((i = 0; i < ${#mutants[@]}; i++)); do
+	until [[ -e $all/verdict-$i ]] ||
+	      ! kill -0 "${workers[i % worker_cnt]}" 2>/dev/null; do
+		sleep 0.1
+	done
+	verdict=$(cat "$all/verdict-$i" 2>/dev/null) ||
+		verdict="MISSED  ${mutants[i]##*|}: not judged"
+	echo "$verdict"
+	[[ $verdict == caught* ]] || missed=$((missed + 1))
 done
 echo "${#mutants[@]} changes, $missed missed"
 [[ $missed -eq 0 ]]
