@@ -16,17 +16,19 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 begun=0
 
-# run_one N COMMAND...: prints its result in one piece, and notes it in
-# N.passed.
+# run_one N COMMAND...: prints its result and seconds in one piece, and notes
+# it in N.passed.
 run_one() {
-	local log=$tmp/$1
+	local log=$tmp/$1 start=$SECONDS status=0
 
 	shift
-	if timeout 300 "$@" >"$log" 2>&1; then
+	timeout 300 "$@" >"$log" 2>&1 || status=$?
+	if [[ $status -eq 0 ]]; then
 		: >"$log.passed"
-		printf 'ok      %s\n' "$*"
+		printf 'ok      %s (%d s)\n' "$*" $((SECONDS - start))
 	else
-		printf 'not ok  %s\n%s\n' "$*" "$(tail -n 40 "$log")"
+		printf 'not ok  %s: exit %d after %d s\n%s\n' "$*" $status \
+			$((SECONDS - start)) "$(tail -n 40 "$log")"
 	fi
 }
 
