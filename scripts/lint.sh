@@ -44,7 +44,8 @@ done < <(grep -Eoh '`(bpf|docs|include|scripts|tests|user)/[a-z0-9_./-]+`' \
 scripts/rooms.py || finding "rooms.py found something"
 scripts/words.py || finding "words.py found something"
 
-shellcheck -x -P SCRIPTDIR -P scripts -P tests/net "${shell[@]}" ||
+printf '%s\0' "${shell[@]}" | xargs -0 -n 4 -P "$(nproc)" \
+	shellcheck -x -P SCRIPTDIR -P scripts -P tests/net ||
 	finding "shellcheck found something"
 
 # bpf/ is checked by clang with -Wall -Wextra -Werror, and by the verifier.
