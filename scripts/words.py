@@ -23,8 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ["user", "include", "bpf", "scripts", "docs", "README.md", "tests"]
 DONE = ["README.md", "bpf", "docs", "include", "scripts", "user", "tests/bench/*.md",
         "tests/bpf", "tests/frames", "tests/fuzz", "tests/kernel", "tests/lib",
-        "tests/net/lib_meanwhile.sh", "tests/net/test_*.sh", "tests/nic",
-        "tests/reference", "tests/unit", "tests/vectors"]
+        "tests/net/lib_meanwhile.sh", "tests/net/test_*.sh", "tests/net/*.py", "tests/net/*.[ch]",
+        "tests/nic", "tests/reference", "tests/unit", "tests/vectors"]
 
 SUBJECT = r"(?:^|[.;:] |\b(?:so|and|but|since|because|if|then|while|for|that) )"
 UNITS = (r"(?:command|copy|device|file|frame|interface|lane|line|message|page|peer|"

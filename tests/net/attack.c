@@ -3,9 +3,9 @@
  *
  *     attack [OPTION]... DEV
  *
- * Listens on DEV until it has heard some frames of a transfer, then sends what
- * can be made of them (attack_kinds.h), each kind in turn, and says on stdout,
- * as JSON, how many of each it sent and what must have become of them:
+ * It listens on DEV until it has heard some frames of a transfer, then sends
+ * variants of them (attack_kinds.h), each kind in turn, and prints as JSON the
+ * number of each it sent and the expected counts:
  *
  *     kinds       sent, by kind
  *     verdicts    sent, by the verdict that XDP must find
@@ -13,8 +13,8 @@
  *     heard       probes and data frames heard
  *     failed      that DEV did not take
  *
- * Frames go out by AF_PACKET, past the queueing discipline: DEV loses what its
- * peer has no room for and says so (failed, and its tx_dropped).
+ * Frames go out by AF_PACKET, past the queueing discipline: DEV drops frames
+ * that its peer has no space for and counts them (failed, and its tx_dropped).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -139,7 +139,7 @@ static bool is_rich(struct heard *h)
 	       h->sz > h->data_off;
 }
 
-/* hear takes what came, at most max frames. */
+/* hear takes the arrived frames, at most max. */
 static void hear(struct attack *a, unsigned max)
 {
 	static struct heard h;
@@ -231,8 +231,8 @@ static __u64 total(const struct attack *a)
 	return sum;
 }
 
-/* hop goes on on the next CPU: of several queues, which one a frame leaves and
- * arrives on follows from where it is sent. */
+/* hop continues on the next CPU: with several queues, a frame's queues follow
+ * from the CPU that sends it. */
 static void hop(void)
 {
 	static unsigned cpu;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* attack_kinds: what a hostile host on the same network can make of frames it
- * heard, and what must become of each.  Pure: bytes in, bytes out.
+/* attack_kinds: variants of heard frames that a hostile host on the same
+ * network can send, and the verdict that each must get.  Pure: bytes in, bytes
+ * out.
  *
  * Frames keep the Ethernet and IP addresses of the sender that they were heard
  * from.  Threads: none.
@@ -90,8 +91,8 @@ static inline struct pt_record *heard_record(struct heard *h, __u32 i)
 	return (void *)(heard_hdr(h) + 1) + i * PT_RECORD_SZ;
 }
 
-/* fit makes the frame end payload_sz bytes behind the UDP header, and IP and
- * UDP say so. */
+/* fit makes the frame end payload_sz bytes behind the UDP header, and adapts
+ * the lengths of IP and UDP. */
 static inline void fit(struct heard *h, __u32 payload_sz)
 {
 	struct pt_udp_hdr *udp = (void *)(h->bytes + h->udp_off);
@@ -140,8 +141,8 @@ static inline void switch_seal(struct random *r, struct heard *h)
 	pt_checksum(&payload, 1, hdr->auth);
 }
 
-/* forge makes a small frame that would empty a page, of a session number and
- * lane that were stolen. */
+/* forge makes a small frame that would empty a page, with a stolen session
+ * number and lane. */
 static inline void forge(struct random *r, struct heard *h)
 {
 	struct pt_frame_hdr *hdr = heard_hdr(h);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""What someone on the network sees of a transfer, and whether memory is in it.
+"""Records the frames that a host on the network sees of a transfer, and
+searches them for the memory.
 
     capture.py listen DEV FILE
         writes all that arrives on DEV, one frame behind the other, to FILE,
@@ -70,7 +71,8 @@ def search(path, image_path, words):
         piece = image[at:at + PIECE]
         if len(set(piece)) > 4:
             owner.setdefault(piece, at // BLOCK)
-    # By four bytes first: a slice and a hash of each byte of it is slow.
+    # The first four bytes are compared first: a slice and a hash at each byte
+    # is slow.
     heads = {piece[:4] for piece in owner}
     found = set()
     for at in range(len(seen) - PIECE + 1):

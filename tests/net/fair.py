@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Lets senders go, at once and without a limit, and says how alike they were
-treated.
+"""Starts senders at once, without a limit, and measures how alike their shares
+are.
 
     fair.py SZ DEV CONTROL...
 
 Each sends SZ bytes of memory and listens at a CONTROL socket; each has a queue
-of DEV, the receiving veth, of its own.  What came on all queues is read in one
-moment, by a process that waits for no sender, nor long for a CPU.
+of DEV, the receiving veth, of its own.  The counters of all queues are
+read at one moment, by a process that waits for no sender, nor long for a CPU.
 
 Prints JSON: the bytes that came on each queue from the moment when all were
 under way to the last look before the first had brought SZ, how often it was
@@ -54,8 +54,8 @@ def all_of(senders, line):
 
 
 class Queues:
-    """What came on each queue of a veth that has an XDP program, as ethtool -S
-    says it."""
+    """The bytes received on each queue of a veth that has an XDP program, by
+    ethtool -S."""
 
     def __init__(self, dev):
         self.dev = dev.encode()
@@ -77,7 +77,7 @@ class Queues:
         return bytes_.tobytes()
 
     def came(self):
-        """Bytes by now, a number for each queue."""
+        """The bytes so far, one number for each queue."""
         stats = self.ioctl(struct.pack("II%dx" % (8 * self.stat_cnt),
                                        ETHTOOL_GSTATS, self.stat_cnt))
         return [struct.unpack_from("Q", stats, 8 + 8 * i)[0] for i in self.at]

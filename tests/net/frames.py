@@ -47,7 +47,7 @@ def datagram(lane, seq, sz):
 
 
 def turn(sock, addr, i):
-    """Waits until what was sent before has been taken off the way."""
+    """Waits until the earlier datagrams have left the path."""
     sock.settimeout(ANSWER_S)
     sock.sendto(b"turn %d" % i, addr)
     same("answer", sock.recv(100), b"turn %d" % i)
@@ -77,7 +77,7 @@ def receive(args):
     print("frames: ready", file=sys.stderr, flush=True)
     stop = False
     while not stop:
-        # When told to stop, once more reads what is there.
+        # When it is stopped, it reads the pending frames once more.
         stop = wake in select.select([sock, wake], [], [])[0]
         while True:
             try:

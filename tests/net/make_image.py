@@ -4,10 +4,10 @@
 
     make_image.py PATH [--pages N] [--seed N] [--tail BYTES]
 
-About a fifth lies in runs of zero pages, up to 2 MiB long, as holes.  Of 100
-other pages about 15 are zero, written out, 15 end in zeroes, 8 begin with
-zeroes, 20 have zero blocks inside, 8 repeat an earlier page, 4 hold a single
-byte, 30 are full.  --tail adds a last page cut to that many bytes.
+About a fifth lies in runs of zero pages, up to 2 MiB long, as holes.  A
+hundred of the others hold about 15 zero pages, written out, 15 that end in
+zeroes, 8 that begin with zeroes, 20 with zero blocks inside, 8 that repeat an
+earlier page, 4 with a single byte, and 30 full ones.  --tail adds a last page cut to that many bytes.
 """
 import argparse
 import random

@@ -5,7 +5,7 @@ nothing, until it is refused.
 
     many_lanes.py ADDR PORT TRANSFERS
 
-Prints how many lanes were taken, then what ABORT said, if one did.
+Prints the number of lanes taken, then the text of ABORT, if there was one.
 """
 import sys
 

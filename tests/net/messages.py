@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Control messages as bytes, for the peers that tests need; what their fields mean
-is in docs/wire-format.md."""
+"""Control messages as bytes, for the peers that tests need; docs/wire-format.md describes their
+fields."""
 import socket
 import struct
 
@@ -24,7 +24,7 @@ def message(kind, payload=b""):
 
 
 def head(data):
-    """Of a message's first HEAD_SZ bytes: the size of what follows, the kind."""
+    """The size of the payload and the kind, from a message's first HEAD_SZ bytes."""
     return struct.unpack("!IHH", data[:HEAD_SZ])[:2]
 
 
@@ -46,7 +46,7 @@ def ping(number=0):
 
 
 def offer(frame_sz=1514):
-    """Of one queue, 0."""
+    """LANES of one queue, 0."""
     return message(OFFER, struct.pack("!HIIIHIH", 16644, 1500, frame_sz, 3840,
                                       0, 1, 0))
 
@@ -67,13 +67,14 @@ def lane_set(lane):
 
 
 def digests_of_zeroes(size):
-    """Of a whole memory of size bytes."""
+    """OPEN of a whole memory of size bytes."""
     return message(DIGESTS, struct.pack("!Q", 0) +
                    numbers(*[0] * -(-size // REGION_SZ)))
 
 
 def ledger(frames):
-    """That balances: all these frames came and were accepted, a record each."""
+    """A ledger that balances: all these frames came and were accepted, one
+    record each."""
     counts = dict.fromkeys(("received", "accepted", "placed", "records",
                             "steered"), frames)
     return message(LEDGER, struct.pack("!%dQ" % len(LEDGER_FIELDS),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Say what of an image another file does not have, looking at bytes alone.
+"""Compares an image with another file, byte by byte, and prints the missing
+parts.
 
     missing.py IMAGE PARTIAL
 
@@ -17,7 +18,7 @@ ZEROES = bytes(PAGE)
 
 
 def blocks(page):
-    """How many blocks of a page hold data."""
+    """The number of a page's blocks that hold data."""
     return sum(page[at:at + BLOCK].strip(b"\0") != b""
                for at in range(0, len(page), BLOCK))
 

@@ -11,8 +11,8 @@ messages alone bring it to its commit, where it does something odd.
     twice           COMMIT again, then BYE
     hangs-up        the end of the connection in place of BYE
 
-It then asks on a new connection what became of the transfer, if the first was
-closed, and prints COMMITTED, or what else it was told, on stdout.
+It then asks on a new connection for the transfer's result, if the first was
+closed, and prints COMMITTED, or the other answer, on stdout.
 """
 import socket
 import struct
@@ -94,7 +94,7 @@ def main():
         peer.send(abort)
     elif got and oddity == "hangs-up":
         peer.sock.shutdown(socket.SHUT_WR)
-        got = peer.expect()  # the end; it may not have heard, so it is asked
+        got = peer.expect()  # the peer may have missed it, so it is asked
     elif got:
         peer.send(message(BYE))
         if not peer.expect(BYE) or peer.read():

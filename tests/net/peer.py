@@ -133,7 +133,8 @@ def exactly(sock, size):
 
 
 def wait_for_rtnl(sock):
-    """Has the kernel's lock of all devices, of all network namespaces, once."""
+    """Holds the kernel's lock of all devices, of all network namespaces,
+    once."""
     answer = array.array("B", struct.pack("I192x", ETHTOOL_GDRVINFO))
     try:
         fcntl.ioctl(sock, SIOCETHTOOL, struct.pack(
@@ -143,10 +144,10 @@ def wait_for_rtnl(sock):
 
 
 def echo_begin():
-    """The socket of a process that answers with the time when it got to it.
+    """The socket of a process that answers with the time of its answer.
 
-    Control looks at its device now and then, for which the kernel has it wait
-    for whoever changes one; so does this one."""
+    Control checks its device now and then, and waits in the kernel for a
+    process that changes one; so does this process."""
     ours, its = socket.socketpair()
     if os.fork():
         its.close()
@@ -163,7 +164,8 @@ def asks(addr, port, file):
     echo = echo_begin()
     longest_s = echo_longest_s = 0
     while not os.path.exists(file):
-        # A receiver ends who opens nothing in time: a new one each second.
+        # A receiver ends a connection without OPEN in time: a new one each
+        # second.
         with socket.create_connection((addr, port)) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.sendall(hello(SENDER))

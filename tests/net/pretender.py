@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""A peer that answers every PING, and stops going on somewhere.
+"""A peer that answers every PING, and stops somewhere.
 
     pretender.py sender ADDR PORT STOP [LANES]
     pretender.py receiver ADDR PORT STOP
@@ -46,11 +46,11 @@ def ready():
 
 
 class Closed(Exception):
-    """What it was told, or that the connection was closed."""
+    """The next message, or that the connection was closed."""
 
 
 class Peer:
-    """Answers PING, whatever it waits for."""
+    """Answers PING, while it waits for any message."""
 
     def __init__(self, sock, role):
         self.sock, self.have = sock, b""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""A file system that comes to stand still: one file, FOLDER/still, by FUSE.
+"""A file system that hangs at some point: one file, FOLDER/still, by FUSE.
 
     still_fs.py FOLDER FILE AFTER [direct]
 
@@ -86,7 +86,7 @@ def serve(fuse, still):
         try:
             os.write(fuse, OUT.pack(OUT.size + len(body), code, unique) + body)
         except OSError:
-            pass        # nobody waits for it any more
+            pass        # no reader waits for it any more
 
 
 def main():

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Strangers at a receiver's TCP port, and what they cost it.
+"""Strangers at a receiver's TCP port, and their cost for the receiver.
 
     strangers.py ADDR PORT PID [--at-once N] [--kinds KIND,...]
 
@@ -51,7 +51,7 @@ def client_hello(rnd):
 
 
 def says(kind, rnd):
-    """What one says: pieces, and whether it then goes."""
+    """The bytes that one sends: pieces, and whether it then closes."""
     if kind == "idle":
         return [], False
     if kind == "loris":
@@ -82,7 +82,7 @@ class Stranger:
         self.at = 0
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.setblocking(False)
-        # Gone without a trace: ports must not run out.
+        # It closes without TIME_WAIT: ports must not run out.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              struct.pack("ii", 1, 0))
         code = self.sock.connect_ex(addr)
@@ -90,7 +90,7 @@ class Stranger:
             raise OSError(code, os.strerror(code))
 
     def turn(self):
-        """Says the next piece; returns whether it is still there."""
+        """Sends the next piece; returns whether it is still connected."""
         try:
             if self.at < len(self.pieces):
                 self.sock.send(self.pieces[self.at])
@@ -107,7 +107,7 @@ class Stranger:
 
 
 class Watch:
-    """What the process has, now and at most."""
+    """The process's sockets and memory, now and at most."""
 
     def __init__(self, pid):
         self.dir = "/proc/%d/" % pid

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* wire.bpf: the test wire's entry.  Counts every frame that comes in on a
- * device and gives it to the socket of its queue; what the wire's process then
- * does not receive was lost in between, and shows in the difference. */
+/* wire.bpf: the test wire's entry.  It counts every frame that arrives on a
+ * device and passes it to the socket of its queue; a frame that the wire's
+ * process does not receive was lost in between, as the difference shows. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -3,14 +3,14 @@
  *
  *     host a ===== DEV-X  -- wire --  DEV-Y ===== host b
  *
- * Forwards every frame from one device to the other, TX queue = RX queue,
- * whole whatever its size.  Data frames of pagetrim it drops, repeats, holds
- * back and damages by the plan of wire_plan.h; everything else passes
- * undisturbed, but for a silence, in which nothing does.  It counts what it
- * does; what it lost without meaning to is counted apart, and makes it fail.
+ * It forwards every frame from one device to the other, TX queue = RX queue,
+ * whole in any size.  It drops, repeats, holds back and damages data frames of
+ * pagetrim by the plan of wire_plan.h; all other frames pass undisturbed,
+ * except in a silence, in which no frame passes.  It counts its actions; frames
+ * lost by mistake are counted apart, and make it fail.
  *
- * One thread: it reads each queue and direction in turn and sleeps when none
- * has anything.
+ * One thread reads each queue and direction in turn and sleeps when none has a
+ * frame.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -37,7 +37,7 @@
 
 #define QUEUES_MAX	64
 #define DRAIN_NS	50000		/* between looks when it drains */
-#define STOP_NS		2000000000ULL	/* to forward what is under way */
+#define STOP_NS		2000000000ULL	/* to forward frames in flight */
 
 struct wire {
 	const char *devs[2];
@@ -114,8 +114,9 @@ static __u64 seen(const struct wire *w, unsigned side)
 	return sum;
 }
 
-/* counts_sum: of the direction that comes from that side.  Exact, as to what
- * was lost between program and sockets, once the links are closed. */
+/* counts_sum sums the counts of the direction that comes from that side.  The
+ * frames lost between program and sockets are exact once the links are
+ * closed. */
 static struct wire_counts counts_sum(const struct wire *w, unsigned from)
 {
 	struct wire_counts sum = { 0 };
@@ -191,7 +192,7 @@ static void forward(struct wire *w, int signal_fd)
 	}
 }
 
-/* drain forwards what is under way when nothing new can come in. */
+/* drain forwards the frames in flight when no new ones can arrive. */
 static void drain(struct wire *w)
 {
 	__u64 next, end = now_ns() + STOP_NS;

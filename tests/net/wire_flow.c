@@ -14,7 +14,7 @@ struct wire_flow {
 	struct wire_flow_cfg cfg;
 	struct wire_counts counts;
 	struct wire_hold hold;
-	struct wire_frame frames[WIRE_HELD_MAX]; /* the held ones' storage */
+	struct wire_frame frames[WIRE_HELD_MAX]; /* the held frames' storage */
 	struct wire_frame *free[WIRE_HELD_MAX];
 	__u32 free_cnt;
 };
@@ -98,7 +98,7 @@ static enum wire_part flip(struct wire_flow *flow, struct wire_frame *f,
 	return part;
 }
 
-/* damage does to a copy what the plan says; returns whether it is whole. */
+/* damage changes a copy by the plan; returns whether it is whole. */
 static bool damage(struct wire_flow *flow, struct wire_frame *f,
 		   const struct wire_verdict *v, bool *doubtful)
 {
@@ -195,7 +195,7 @@ static void frame_in(struct wire_flow *flow, const struct wire_frame *f,
 	}
 }
 
-/* held_out lets the held frames go that are due, as far as there is room. */
+/* held_out sends the held frames that are due, as far as there is space. */
 static bool held_out(struct wire_flow *flow, __u64 now_ns)
 {
 	struct wire_frame *f;
@@ -229,7 +229,7 @@ static int batch_in(struct wire_flow *flow, __u64 now_ns)
 	for (unsigned i = 0; i < cnt; i++) {
 		/* Held frames go out between arrivals, or the count of those
 		 * that overtake one would be the batch's.  They may use the
-		 * room that was seen above. */
+		 * space that was checked above. */
 		while (wire_queue_room(q, !flow->cfg.from) < 2) {
 			err = wire_queue_work(q, !flow->cfg.from);
 			if (err < 0)

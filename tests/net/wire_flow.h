@@ -17,10 +17,10 @@
 #include "wire_plan.h"
 #include "wire_queue.h"
 
-/* WIRE_COUNTS: what the wire did, by the names that its JSON has.  Each data
- * frame is one of: vanished, whole once, whole more often; a copy is whole if none
- * of it is missing or wrong, headers around the frame aside: what a bit there
- * means is for the hosts to find out, and such a frame is doubtful.  So
+/* WIRE_COUNTS: the wire's actions, by their names in its JSON.  Each data frame
+ * is one of: vanished, whole once, whole more often.  A copy is whole if none
+ * of it is missing or wrong, headers around the frame aside: the hosts decide
+ * the meaning of a bit there, and such a frame is doubtful.  So
  *
  *     data_in + repeated = data_out + dropped
  *     data_out = data_in - vanished + surplus + cut + flips but of outer
@@ -60,9 +60,9 @@ struct wire_counts {
 #undef X
 };
 
-/* wire_path: what is the same for all flows of a wire: its plan, and what
- * happens to all of them at a moment of the transfer, told by how many data
- * frames have come in from side 0. */
+/* wire_path: the data that all flows of a wire share: its plan, and the events
+ * at a moment of the transfer, which is the number of data frames that have
+ * come in from side 0. */
 struct wire_path {
 	struct wire_plan plan;
 	__u16 port;		/* UDP port of pagetrim's frames */
@@ -90,13 +90,13 @@ struct wire_flow;
 struct wire_flow *wire_flow_create(const struct wire_flow_cfg *cfg);
 void wire_flow_free(struct wire_flow *flow);
 
-/* wire_flow_turn moves what it can at now_ns.  On success returns 0, and
- * *next_ns is when the flow needs its next turn even if nothing arrives: 0 at
+/* wire_flow_turn moves all it can at now_ns.  On success returns 0, and
+ * *next_ns is when the flow needs its next turn even if no frame arrives: 0 at
  * once, ~0 never.  Returns -errno when the socket is broken. */
 int wire_flow_turn(struct wire_flow *flow, __u64 now_ns, __u64 *next_ns);
 
-/* wire_flow_counts: lost has what was dropped on the way out, and what is still
- * held: nothing, unless the flow is about to end. */
+/* wire_flow_counts: lost counts frames dropped on the way out, and held ones:
+ * none, unless the flow is about to end. */
 struct wire_counts wire_flow_counts(const struct wire_flow *flow);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* wire_hold: the frames that the test wire keeps back, and when each goes on:
- * when enough later ones of its lane have come, or its time has.  Pure: no
+/* wire_hold: the frames that the test wire keeps back, and when each is sent:
+ * when enough later ones of its lane have come, or at its deadline.  Pure: no
  * clock, no I/O.
  *
  * Threads: no locks; a hold belongs to one thread.
@@ -34,7 +34,7 @@ struct wire_hold {
  * dropped.  Call it before the frame itself is put, then take what is due. */
 void wire_hold_arrive(struct wire_hold *h, __u16 lane);
 
-#define WIRE_HOLD_TIME	(~0U)	/* as hold: only time lets it go */
+#define WIRE_HOLD_TIME	(~0U)	/* as hold: only its deadline ends it */
 
 /* wire_hold_put keeps item until hold (not 0) later frames of its lane have
  * arrived, or deadline_ns has come.  False: full. */

@@ -123,7 +123,7 @@ bool wire_parts_bit(const struct wire_parts *parts, __u32 wanted, __u32 at,
 	if (!cnt)
 		return false;
 	*part = some[scale(at, cnt)];
-	at *= cnt;		/* what the choice above left over */
+	at *= cnt;		/* the rest of the choice above */
 	one = (parts->off[*part + 1] - parts->off[*part]) * 8;
 	*bit = parts->off[*part] * 8 + scale(at, one);
 	return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* wire_parts: what the test wire sees in a frame: whose it is, and where each
- * part of it stands.  Pure.
+/* wire_parts: a frame as the test wire sees it: its owner, and the position of
+ * each part.  Pure.
  *
  *     outer | header         | auth | records | pad | blocks
  *     0      Ethernet to UDP                                  frame_sz
@@ -62,7 +62,8 @@ bool wire_parts_find(const void *frame, size_t sz, __u32 frame_sz, __u16 port,
 bool wire_parts_bit(const struct wire_parts *parts, __u32 wanted, __u32 at,
 		    enum wire_part *part, __u32 *bit);
 
-/* wire_cut_sz: what at leaves of a frame, WIRE_CUT_MIN..frame_sz - 1 bytes. */
+/* wire_cut_sz returns the remaining size of a frame by at,
+ * WIRE_CUT_MIN..frame_sz - 1 bytes. */
 __u32 wire_cut_sz(__u32 frame_sz, __u32 at);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "wire_plan.h"
 
-/* What is drawn for a frame.  Each draw has its own number, so that a higher
- * loss rate changes no other verdict of the same seed. */
+/* The draws for a frame.  Each draw has its own number, so that a higher loss
+ * rate changes no other verdict of the same seed. */
 enum draw {
 	DRAW_DROP = 1,
 	DRAW_REPEAT,

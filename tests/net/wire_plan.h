@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* wire_plan: which frames the test wire disturbs, and what it does to them.
- * Pure: no clock, no random source, no I/O.
+/* wire_plan: the frames that the test wire disturbs, and how.  Pure: no clock,
+ * no random source, no I/O.
  *
- * The verdict depends on (seed, lane, seq, copy) alone.  So the timing of a
- * run moves no verdict, and what was dropped, repeated or damaged can be told
- * afterwards from the seed.
+ * The verdict depends on (seed, lane, seq, copy) alone.  So the timing of a run
+ * moves no verdict, and the seed shows afterwards which frames were dropped,
+ * repeated or damaged.
  */
 #ifndef WIRE_PLAN_H
 #define WIRE_PLAN_H
@@ -15,7 +15,7 @@
 
 #define WIRE_PM_MAX	1000	/* per mille: all */
 #define WIRE_SPAN_MAX	1024	/* frames that may overtake a held one */
-#define WIRE_BURST_MAX	1024	/* frames in a row that fare alike */
+#define WIRE_BURST_MAX	1024	/* frames in a row with the same verdict */
 
 /* wire_id: which frame of the transfer, whatever its content. */
 struct wire_id {
@@ -46,7 +46,7 @@ struct wire_plan {
 				 * are */
 };
 
-/* wire_verdict: a copy that is dropped is nothing else; one that is cut is not
+/* wire_verdict: a dropped copy has no other fault; one that is cut is not
  * flipped; one that is held is not delayed. */
 struct wire_verdict {
 	bool drop;		/* this copy goes no further */
@@ -58,7 +58,7 @@ struct wire_verdict {
 	__u32 delay_us;
 };
 
-/* wire_plan_judge tells what becomes of a copy of a frame: copy 0 is the one
+/* wire_plan_judge returns the verdict on a copy of a frame: copy 0 is the one
  * that came in, the others are those that the wire itself adds. */
 struct wire_verdict wire_plan_judge(const struct wire_plan *plan,
 				    const struct wire_id *id, __u32 copy);

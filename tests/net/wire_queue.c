@@ -41,7 +41,7 @@ struct wire_queue {
 	__u8 *base;
 	size_t map_sz;
 	struct port ports[2];
-	__u32 posted_cnt;	/* what each FILL ring is kept at */
+	__u32 posted_cnt;	/* the fill level of each FILL ring */
 	__u32 chunk_cnt;
 	__u32 free_cnt;
 	__u32 *free_idx;

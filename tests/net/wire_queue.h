@@ -10,9 +10,9 @@
  * Ownership: recv gives the caller one reference to a frame's chunks; send and
  * put take one away, get adds one.  At none the chunks go back to the pool.
  *
- * Nothing in here loses a frame silently: RX rings hold all chunks that are
- * ever posted, a full TX ring is the caller's to wait for, and what the kernel
- * does drop is counted.
+ * No frame is lost silently: RX rings hold all chunks that are ever posted, the
+ * caller waits for a full TX ring, and frames that the kernel drops are
+ * counted.
  *
  * Threads: no locks; one thread uses a queue.
  */
@@ -54,7 +54,7 @@ unsigned wire_queue_recv(struct wire_queue *q, unsigned side,
 const void *wire_queue_data(const struct wire_queue *q,
 			    const struct wire_frame *f);
 
-/* wire_queue_room: how many frames of any size side takes now. */
+/* wire_queue_room returns how many frames of any size side takes now. */
 unsigned wire_queue_room(struct wire_queue *q, unsigned side);
 
 /* wire_queue_send puts f on side's TX ring, which has room. */
