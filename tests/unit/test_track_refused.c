@@ -200,6 +200,118 @@ static void test_no_thread_that_waits(void **state)
 	close(fd);
 }
 
+/* --- the best that there is ------------------------------------------- */
+
+struct choice {
+	struct pt_track_range range;
+	struct pt_track_target target;
+	struct pt_layout *layout;
+	struct pt_error why, err;
+	int refused;
+};
+
+static int choose(struct pt_tracker **t, struct choice *ch)
+{
+	*t = NULL;
+	ch->refused = 77;
+	return pt_tracker_open(t, &ch->target, &ch->refused, &ch->why,
+			       &ch->err);
+}
+
+static void choice_init(struct choice *ch, const struct child *c)
+{
+	const struct pt_segment *segs;
+	char path[64];
+	const char *paths = path;
+	__u32 cnt;
+
+	memset(ch, 0, sizeof(*ch));
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), c->fd);
+	ch->target = (struct pt_track_target){ .pid = c->pid, .digest_sz = 16,
+		.ranges = &ch->range, .range_cnt = 1 };
+	ch->range = (struct pt_track_range){ .addr = (__u64)c->map,
+					     .sz = RAM_SZ };
+	assert_int_equal(pt_source_open_files_as(&ch->target.src, PT_FILES_LIVE,
+						 &paths, 1, &ch->err), 0);
+	segs = pt_source_segments(ch->target.src, &cnt);
+	assert_int_equal(pt_layout_create(&ch->layout, segs, cnt, &ch->err), 0);
+	ch->target.layout = ch->layout;
+}
+
+static void choice_free(struct choice *ch, struct pt_source *src)
+{
+	pt_layout_free(ch->layout);
+	pt_source_close(src);
+}
+
+/* watches: what it reports is what is written. */
+static void watches(struct pt_tracker *t, const struct child *c,
+		    const char *name)
+{
+	assert_string_equal(pt_tracker_name(t), name);
+	arm(t);
+	child_obeys(c, 'w', 700);
+	expect_seen(t, 700);
+	expect_seen(t);
+	pt_tracker_close(t);
+}
+
+static void test_the_best_is_chosen(void **state)
+{
+	int fd = ram_new(0);
+	struct pt_tracker *t;
+	struct pt_source *src;
+	struct choice ch;
+	struct child c;
+
+	(void)state;
+	child_start(&c, fd, NULL);
+	choice_init(&ch, &c);
+	src = ch.target.src;
+	assert_int_equal(choose(&t, &ch), 0);
+	assert_int_equal(ch.refused, 0);
+	watches(t, &c, "wp-async");
+
+	ch.target.pid = 0;
+	assert_int_equal(choose(&t, &ch), 0);
+	assert_int_equal(ch.refused, -EOPNOTSUPP);
+	watches(t, &c, "digest");
+
+	/* What no digest mends. */
+	ch.target.pid = c.pid;
+	ch.range.addr++;
+	assert_int_equal(choose(&t, &ch), -EINVAL);
+	assert_non_null(strstr(ch.err.text, "no pages"));
+	child_end(&c);
+	assert_int_equal(choose(&t, &ch), -ESRCH);
+	choice_free(&ch, src);
+	close(fd);
+}
+
+static void test_digest_where_it_is_refused(void **state)
+{
+	int fd = ram_new(0);
+	struct pt_tracker *t;
+	struct pt_source *src;
+	struct choice ch;
+	struct child c;
+
+	(void)state;
+	child_start(&c, fd, filter_any);
+	choice_init(&ch, &c);
+	src = ch.target.src;
+	assert_int_equal(choose(&t, &ch), 0);
+	assert_int_equal(ch.refused, -EACCES);
+	assert_non_null(strstr(ch.why.text, "seccomp"));
+	watches(t, &c, "digest");
+	ch.target.src = NULL;
+	assert_int_equal(choose(&t, &ch), -EACCES);
+	assert_non_null(strstr(ch.err.text, "seccomp"));
+	child_end(&c);
+	choice_free(&ch, src);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +321,8 @@ int main(void)
 		cmocka_unit_test(test_two_trackers),
 		cmocka_unit_test(test_no_such_memory),
 		cmocka_unit_test(test_no_thread_that_waits),
+		cmocka_unit_test(test_the_best_is_chosen),
+		cmocka_unit_test(test_digest_where_it_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

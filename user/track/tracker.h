@@ -107,6 +107,26 @@ int pt_tracker_open_digest(struct pt_tracker **out, struct pt_source *src,
 			   const struct pt_layout *l, __u32 digest_sz,
 			   struct pt_error *err);
 
+/* pt_track_target: memory, as a process has it mapped and as a source shows it.
+ * page_idx of the ranges are those of the layout. */
+struct pt_track_target {
+	pid_t pid;			/* 0: no process is known */
+	const struct pt_track_range *ranges;
+	__u32 range_cnt;
+	struct pt_source *src;		/* NULL: digests are not wanted */
+	const struct pt_layout *layout;
+	__u32 digest_sz;		/* bytes, 8 or 16 */
+};
+
+/* pt_tracker_open opens the best tracker that there is for the target: own or
+ * wp-async, else digest.  If it is digest, why receives the reason for which the
+ * better one was refused, and *refused its error, as pt_tracker_open_wp; else
+ * *refused is 0.  Errors as of the tracker that was tried last; those that no
+ * digest would mend (-ESRCH, -EINVAL, -ENOMEM) at once. */
+int pt_tracker_open(struct pt_tracker **out,
+		    const struct pt_track_target *target, int *refused,
+		    struct pt_error *why, struct pt_error *err);
+
 /* pt_tracker_arm begins the watch.  It is called once, before the first
  * collect.  Errors as pt_tracker_collect. */
 int pt_tracker_arm(struct pt_tracker *t, struct pt_error *err);
