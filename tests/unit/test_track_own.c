@@ -28,6 +28,7 @@ static void check_own(int fd)
 	struct child c;
 
 	assert_true(map != MAP_FAILED);
+	madvise(map, RAM_SZ, MADV_NOHUGEPAGE);
 	t = own(map, 100);
 	map[0] = 1;
 	map[RAM_SZ - 1] = 1;

@@ -15,6 +15,8 @@
 #define RAM_PAGES (3 * 512u)
 #define RAM_SZ (RAM_PAGES * PAGE)
 
+static bool child_is_large;	/* the next one may have large pages */
+
 struct child {
 	pid_t pid;
 	int to, from;		/* pipes */
@@ -95,6 +97,8 @@ static inline void child_main(int to, int from, int fd, void (*before)(void))
 		   (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED), fd, 0);
 	if (map == MAP_FAILED)
 		_exit(1);
+	if (!child_is_large)
+		madvise(map, RAM_SZ, MADV_NOHUGEPAGE);
 	for (__u64 i = 0; fd < 0 && i < RAM_PAGES - 10; i++)
 		map[i * PAGE] = i;
 	if (before)
