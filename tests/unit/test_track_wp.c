@@ -216,6 +216,9 @@ static void check_gone(char order, int code)
 	} else {
 		child_obeys(&c, order, 5);
 	}
+	/* What reads /proc meanwhile keeps the memory of the dead. */
+	while (code == -ESRCH && !pt_tracker_collect(t, &to, &err))
+		continue;
 	if (pt_tracker_collect(t, &to, &err) != code)
 		fail_msg("%c: %s", order, err.text);
 	assert_non_null(strstr(err.text, code == -ESRCH ? "ended" : "anew"));

@@ -213,13 +213,14 @@ int pt_watched_collect(struct pt_watched *p, const struct pt_track_to *to,
 	for (__u32 i = 0; i < p->pieces.cnt; i++) {
 		struct pt_piece_wp *piece = &p->pieces.all[i];
 
-		if (!gone && piece->seen_upto == piece->at.end) {
-			p->pieces.all[kept++] = *piece;
-			continue;
-		}
-		if (!piece->may_go && (!code || gone))
+		bool is_there = !gone && piece->seen_upto == piece->at.end;
+
+		if (!is_there)
+			piece_report(to, piece);
+		if (!is_there && !piece->may_go && (!code || gone))
 			code = changed(p, piece, gone ? gone : -ESTALE, err);
-		piece_report(to, piece);
+		if (is_there || !piece->may_go)
+			p->pieces.all[kept++] = *piece;
 	}
 	p->pieces.cnt = kept;
 	return code;

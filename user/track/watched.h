@@ -49,8 +49,8 @@ int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 int pt_watched_arm(struct pt_watched *p, struct pt_error *err);
 
 /* pt_watched_collect reports.  A piece that is not mapped as it was is reported
- * whole and forgotten: its record went with its mapping.  That is an error unless
- * it may go. */
+ * whole: its record went with its mapping.  If it may go it is forgotten, else
+ * that is an error, each time. */
 int pt_watched_collect(struct pt_watched *p, const struct pt_track_to *to,
 		       struct pt_error *err);
 
