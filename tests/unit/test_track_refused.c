@@ -244,7 +244,7 @@ static void choice_free(struct choice *ch, struct pt_source *src)
 	pt_source_close(src);
 }
 
-/* watches: what it reports is what is written. */
+/* watches: the tracker reports the pages that are written. */
 static void watches(struct pt_tracker *t, const struct child *c,
 		    const char *name)
 {
@@ -277,7 +277,7 @@ static void test_the_best_is_chosen(void **state)
 	assert_int_equal(ch.refused, -EOPNOTSUPP);
 	watches(t, &c, "digest");
 
-	/* What no digest mends. */
+	/* Errors that no digest mends. */
 	ch.target.pid = c.pid;
 	ch.range.addr++;
 	assert_int_equal(choose(&t, &ch), -EINVAL);

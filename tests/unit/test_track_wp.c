@@ -216,7 +216,7 @@ static void check_gone(char order, int code)
 	} else {
 		child_obeys(&c, order, 5);
 	}
-	/* What reads /proc meanwhile keeps the memory of the dead. */
+	/* A reader of /proc keeps the memory of a dead process. */
 	while (code == -ESRCH && !pt_tracker_collect(t, &to, &err))
 		continue;
 	if (pt_tracker_collect(t, &to, &err) != code)
