@@ -128,6 +128,22 @@ zero_copy_missing()
 	nothing_left
 }
 
+# The remedy for too few descriptors is never a newer kernel, wherever they run out.
+few_descriptors()
+{
+	local few
+
+	show hosts_up "$net"
+	for few in {9..20}; do
+		local -a wrap=(prlimit --nofile="$few:$few")
+		# shellcheck disable=SC2046
+		refused b 3 'raise ulimit -n' $(receive)
+		! grep 'or newer' out.err || die "$few descriptors: too old"
+	done
+	refused b 3 'raise ulimit -n' doctor --dev "$(dev_b)"
+	nothing_left
+}
+
 no_privilege()
 {
 	local -a wrap=(setpriv --bounding-set=-all --inh-caps=-all)
@@ -376,6 +392,7 @@ case_run "refuse: queue taken, its owner named" queue_taken
 case_run "refuse: queue taken, for sending" queue_taken_for_sending
 case_run "refuse: zero copy, which a veth lacks" zero_copy_missing
 case_run "refuse: no privilege" no_privilege
+case_run "refuse: few descriptors" few_descriptors
 case_run "refuse: held by another XDP program, named" held_by_another
 case_run "refuse: not the route's device, both named" other_route
 case_run "refuse: attach and detach twice, other mode" attach_twice

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "cli/commands.h"
+#include "cli/limits.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "doctor/doctor.h"
@@ -113,6 +115,13 @@ int pt_cmd_doctor(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	pt_limits_raise_files();
+	if (pt_files_are_few()) {	/* else each try would fail by that */
+		fprintf(stderr, "pagetrim doctor: fewer than %d file "
+			"descriptors are left (raise ulimit -n)\n",
+			PT_FILES_FEW);
+		return PT_EXIT_HOST;
+	}
 	facts = malloc(sizeof(*facts));
 	findings = malloc(sizeof(*findings));
 	if (!facts || !findings) {

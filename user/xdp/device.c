@@ -16,6 +16,7 @@
 #include <libmnl/libmnl.h>
 
 #include <pagetrim/wire.h>
+#include "base/files.h"
 
 #ifndef ALTIFNAMSIZ
 #define ALTIFNAMSIZ 128		/* bytes of an alternative name, with its NUL */
@@ -180,8 +181,9 @@ static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
 				    "namespace ('ip link' lists them)", label);
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, ret,
-				    "%s: cannot ask the kernel for it: %s",
-				    label, strerror(-ret));
+				    "%s: cannot ask the kernel for it: %s%s",
+				    label, strerror(-ret),
+				    pt_files_remedy(ret));
 	if (found.type != ARPHRD_ETHER)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: not an Ethernet device (use the one "
@@ -192,9 +194,11 @@ static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
 	if (fd < 0) {
 		ret = ret ? ret : -errno;
 		return pt_error_set(err, PT_EXIT_HOST, ret,
-				    "%s: cannot tell its network namespace: %s "
-				    "(Linux 5.14 or newer is needed)", label,
-				    strerror(-ret));
+				    "%s: cannot tell its network namespace: "
+				    "%s%s", label, strerror(-ret),
+				    ret == -ENOPROTOOPT ?
+				    " (Linux 5.14 or newer is needed)" :
+				    pt_files_remedy(ret));
 	}
 	query_driver(fd, &dev);
 	query_speed(fd, &dev);

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include <pagetrim/check.h>
+#include "base/files.h"
 #include "xdp/cause.h"
 #include "xdp/occupant.h"
 
@@ -121,6 +122,14 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 			"%s: MTU %u, or its peer's, is too large for XDP here "
 			"(lower it, or use {generic})", dev->name, dev->mtu);
 	}
+	/* Without descriptors libbpf fails with this errno or that. */
+	if (pt_files_are_few())
+		return pt_error_set(err, PT_EXIT_HOST, code,
+			"%s: cannot load or attach the XDP program: %s%s%s, and "
+			"fewer than %d file descriptors are left (raise ulimit "
+			"-n)", dev->name, strerror(-code),
+			pt_cause_text()[0] ? ": " : "", pt_cause_text(),
+			PT_FILES_FEW);
 	return pt_error_set(err, PT_EXIT_HOST, code,
 		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
 		"or newer with BTF is needed)", dev->name, strerror(-code),

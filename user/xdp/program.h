@@ -3,7 +3,7 @@
  *
  *   knows         attaching and pinning the program, its maps, leases of queues,
  *                 devices
- *   may use       no other
+ *   may use       base
  *   must not know sockets of AF_XDP, sessions, memory
  */
 /* program: the XDP receive program on a device, and its maps.

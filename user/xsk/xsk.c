@@ -209,6 +209,10 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 		remedy = "frames above 4096 bytes need Linux 6.6; use a "
 			 "smaller MTU";
 		break;
+	case -EMFILE:
+	case -ENFILE:
+		remedy = "raise ulimit -n";
+		break;
 	case -ENETDOWN:
 		remedy = "the device is down: ip link set it up";
 		break;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* files: how many file descriptors this process can still open. */
+#ifndef BASE_FILES_H
+#define BASE_FILES_H
+
+#include <stdbool.h>
+
+/* PT_FILES_FEW: more than the load of a BPF program takes, which takes the most. */
+#define PT_FILES_FEW	32
+
+/* pt_files_are_few: fewer than PT_FILES_FEW are left.  A library that fails then may
+ * report another errno than EMFILE.  Any thread. */
+bool pt_files_are_few(void);
+
+/* pt_files_remedy returns " (raise ulimit -n)" if code is -EMFILE or -ENFILE, else
+ * "". */
+const char *pt_files_remedy(int code);
+
+#endif
