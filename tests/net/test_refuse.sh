@@ -38,6 +38,39 @@ refuses()
 	nothing_left
 }
 
+# json_says EXIT WORD: out.json tells no more than why it failed.
+json_says()
+{
+	# shellcheck disable=SC2016 # jq's variables
+	show jq -e --argjson exit "$1" --arg word "$2" '. == {status: "failed",
+		"error-desc": ."error-desc", exit: $exit} and
+		(."error-desc" | test($word))' out.json
+}
+
+# Before there is a transfer --json says why there is none, and has no figures.
+json_of_no_transfer()
+{
+	local image dev_a
+
+	show hosts_up "$net"
+	dev_a=$(dev_a) image=$(image small --pages 64)
+	refused a 3 'no such device' send --json --dev no_dev \
+		--to "$HOSTS_B4" "$image"
+	json_says 3 'no such device'
+	refused a 3 'no-image' send --json --dev "$dev_a" --to "$HOSTS_B4" \
+		no-image
+	json_says 3 'no-image'
+	# shellcheck disable=SC2046
+	refused b 3 'no such device' $(receive) --json --dev no_dev
+	json_says 3 'no such device'
+	echo old >copy
+	# shellcheck disable=SC2046
+	refused b 3 'copy' $(receive) --json
+	json_says 3 'copy'
+	rm copy
+	nothing_left
+}
+
 receive() { echo receive --dev "$(dev_b)" --listen "$HOSTS_B4" --out copy; }
 
 # ---- the device -------------------------------------------------------------
@@ -393,6 +426,7 @@ case_run "refuse: queue taken, for sending" queue_taken_for_sending
 case_run "refuse: zero copy, which a veth lacks" zero_copy_missing
 case_run "refuse: no privilege" no_privilege
 case_run "refuse: few descriptors" few_descriptors
+case_run "refuse: --json of no transfer" json_of_no_transfer
 case_run "refuse: held by another XDP program, named" held_by_another
 case_run "refuse: not the route's device, both named" other_route
 case_run "refuse: attach and detach twice, other mode" attach_twice

@@ -21,6 +21,7 @@ struct receive {
 	__u64 stranger_time;		/* the second that stranger_cnt
 					 * counts */
 	unsigned stranger_cnt;		/* strangers refused in that second */
+	bool had_transfer;		/* at least one */
 };
 
 #define SIZE_OPTION(field)						\
@@ -119,9 +120,10 @@ const struct pt_command pt_command_receive = {
 
 static void on_opened(const struct pt_receive_report *r, void *arg)
 {
+	struct receive *rx = arg;
 	char memory[16];
 
-	(void)arg;
+	rx->had_transfer = true;
 	pt_out_log("transfer %016llx from %s: %s to %s%s",
 		   (unsigned long long)r->transfer_id, r->peer,
 		   pt_out_human(r->memory_sz, memory), r->path,
@@ -150,8 +152,9 @@ static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg
 
 static void on_ended(const struct pt_receive_report *r, void *arg)
 {
-	const struct receive *rx = arg;
+	struct receive *rx = arg;
 
+	rx->had_transfer = true;
 	pt_out_progress("%s", "");
 	if (rx->cfg.serve && r->result)
 		pt_out_log("transfer %016llx from %s failed: %s",
@@ -311,5 +314,7 @@ int pt_cmd_receive(int argc, char **argv)
 	if (!ret)
 		ret = receive(&rx, stop_fd, &err);
 	pt_tls_close(rx.cfg.tls);
+	if (ret && rx.agent.json && !rx.had_transfer)
+		pt_out_json(pt_report_failed_json(&err));
 	return ret ? pt_out_fail("receive", &err) : PT_EXIT_OK;
 }

@@ -43,6 +43,14 @@ static void set_error(json_t *o, const struct pt_error *err)
 	json_object_set_new(o, "exit", json_integer(err->exit));
 }
 
+json_t *pt_report_failed_json(const struct pt_error *err)
+{
+	json_t *o = json_pack("{s:s}", "status", "failed");
+
+	set_error(o, err);
+	return o;
+}
+
 static json_t *id_json(__u64 id)
 {
 	return json_sprintf("%016llx", (unsigned long long)id);

@@ -14,6 +14,10 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 			    const struct pt_error *err);
 json_t *pt_report_receive_json(const struct pt_receive_report *r);
 
+/* pt_report_failed_json: a send or receive that failed before there was a
+ * transfer: status, error-desc and exit alone. */
+json_t *pt_report_failed_json(const struct pt_error *err);
+
 /* pt_report_send_text prints a summary and the ledger on stdout. */
 void pt_report_send_text(const struct pt_send_report *r);
 void pt_report_receive_text(const struct pt_receive_report *r);

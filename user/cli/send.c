@@ -45,6 +45,7 @@ static void on_progress(const struct pt_send_report *r)
 struct send {
 	struct pt_send_options o;
 	struct pt_sender *sender;
+	bool is_open;		/* it was: there is a report */
 	struct pt_send_control control;
 	struct pt_send_report report;
 	struct pt_error err;
@@ -56,7 +57,9 @@ struct send {
 static int tell(const struct send *s, int ret)
 {
 	pt_out_progress("%s", "");
-	if (s->o.agent.json)
+	if (s->o.agent.json && !s->is_open)
+		pt_out_json(pt_report_failed_json(&s->err));
+	else if (s->o.agent.json)
 		pt_out_json(pt_report_send_json(&s->report, ret, &s->err));
 	else if (!ret)
 		pt_report_send_text(&s->report);
@@ -159,6 +162,7 @@ static int send_all(struct send *s)
 
 	if (ret)
 		return ret;
+	s->is_open = true;
 	ret = run(s);
 	if (pt_sender_is_held_up(s->sender))
 		leave(s, ret);
@@ -183,11 +187,8 @@ int pt_cmd_send(int argc, char **argv)
 				       PT_ROLE_SENDER, &s.err);
 	if (!ret)
 		ret = open_source(&s.o, &s.err);
-	if (ret) {
-		pt_tls_close(s.o.cfg.tls);
-		return pt_out_fail("send", &s.err);
-	}
-	ret = send_all(&s);
+	if (!ret)
+		ret = send_all(&s);
 	pt_source_close(s.o.cfg.source);
 	pt_tls_close(s.o.cfg.tls);
 	return tell(&s, ret);
