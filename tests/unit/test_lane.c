@@ -162,6 +162,43 @@ static void test_source_cut(void **state)
 	stop();
 }
 
+/* spent: the lane ends since its numbers do.  The caller stops it. */
+static void spent(const struct net *with, const char *what)
+{
+	struct pt_error err;
+
+	start(with);
+	reach(PT_LANE_READY);
+	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	reach(PT_LANE_FAILED);
+	assert_int_equal(pt_lane_error(lane, &err), -EOVERFLOW);
+	assert_int_equal(err.exit, PT_EXIT_FAILED);
+	assert_non_null(strstr(err.text, what));
+}
+
+/* The last number is used, and no number after it. */
+static void test_numbers_end(void **state)
+{
+	(void)state;
+	spent(&(struct net){ .mtu = 9000, .window = WINDOW, .seq_max = 9 },
+	      "frame numbers are used up");
+	assert_int_equal(atomic_load(&pt_lane_counts(lane)->frames), 10);
+	stop();
+}
+
+static void test_generations_end(void **state)
+{
+	struct net with = { .mtu = 9000, .window = WINDOW, .generation_max = 1 };
+
+	(void)state;
+	start(&with);
+	run_to_clean();
+	stop();
+	with.loss_pct = 50;
+	spent(&with, "generation numbers are used up");
+	stop();
+}
+
 /* Probes pass, data does not: the lane ends, though the receiver answers. */
 static void test_no_progress(void **state)
 {
@@ -280,6 +317,8 @@ int main(void)
 		cmocka_unit_test(test_reprobe_when_clean),
 		cmocka_unit_test(test_unreached),
 		cmocka_unit_test(test_source_cut),
+		cmocka_unit_test(test_numbers_end),
+		cmocka_unit_test(test_generations_end),
 		cmocka_unit_test(test_no_progress),
 		cmocka_unit_test(test_no_credit),
 		cmocka_unit_test(test_no_progress_of_the_mute),

@@ -272,6 +272,24 @@ static int send_region(struct pt_lane *l, __u64 region_idx,
 	return ret;
 }
 
+int pt_lane_spent(struct pt_lane *l, const char *what, __u64 max)
+{
+	return pt_error_set(&l->error_text, PT_EXIT_FAILED, -EOVERFLOW, "lane %u: "
+			    "its %s numbers are used up, %llu was the last "
+			    "(start again, with {resume}; more {queues} share "
+			    "them)", l->cfg.lane_idx, what,
+			    (unsigned long long)max);
+}
+
+/* set_limits: the defaults in place of zeroes. */
+static void set_limits(struct pt_lane_cfg *cfg)
+{
+	if (!cfg->seq_max)
+		cfg->seq_max = cfg->seal ? PT_SEALED_SEQ_MAX : PT_SEQ_MAX;
+	if (!cfg->generation_max)
+		cfg->generation_max = ~0U;
+}
+
 /* sweep sends each dirty page once, in a generation of its own.  It reads the
  * inbox at each region, since pages that are put off send no frame and wait for
  * no credit; and more acknowledgements allow more copies. */
@@ -282,6 +300,8 @@ static int sweep(struct pt_lane *l)
 	__u64 bits[PT_REGION_WORDS];
 	int ret = 0;
 
+	if (l->generation == l->cfg.generation_max)
+		return pt_lane_spent(l, "generation", l->generation);
 	atomic_store(&l->counts.generation, ++l->generation);
 	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
 		__u32 cnt = pt_dirty_take(job->dirty, r, bits);
@@ -396,6 +416,7 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	if (!l)
 		goto fail;
 	l->cfg = *cfg;
+	set_limits(&l->cfg);
 	l->src_port = cfg->link.src_port;
 	l->slot_cnt = 1;
 	pt_view_init(&l->view);

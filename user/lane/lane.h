@@ -117,9 +117,13 @@ struct pt_lane_cfg {
 	struct pt_seal *seal;	/* stays the caller's; NULL: not sealed */
 	struct pt_stage_clock *clock;	/* of PT_SEND_STAGES, the caller's;
 					 * NULL: not profiled */
+	__u64 seq_max;		/* the last number of a data frame, after which
+				 * the lane fails; 0: as the wire has them */
+	__u32 generation_max;	/* of sweeps, likewise */
 };
 
-/* pt_lane_start: -ENOMEM, -EAGAIN. */
+/* pt_lane_start: -ENOMEM, -EAGAIN.  A lane whose numbers are used up fails with
+ * -EOVERFLOW; nothing is sent under a number twice. */
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		  struct pt_error *err);
 

@@ -248,6 +248,14 @@ static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
 				extents, b->record_cnt);
 }
 
+/* number_left: there is a number for the next frame. */
+static int number_left(struct pt_lane *l)
+{
+	if (pt_inflight_next_seq(l->inflight) <= l->cfg.seq_max)
+		return 0;
+	return pt_lane_spent(l, "frame", l->cfg.seq_max);
+}
+
 /* close_frame sends the staged frame. */
 static int close_frame(struct pt_lane *l)
 {
@@ -262,7 +270,9 @@ static int close_frame(struct pt_lane *l)
 	void *frame;
 	int ret;
 
-	ret = wait_credit(l, desc_cnt);
+	ret = number_left(l);
+	if (!ret)
+		ret = wait_credit(l, desc_cnt);
 	if (!ret && !l->reprobe)
 		ret = pt_lane_wait_pace(l, frame_sz);
 	if (!ret && l->reprobe) {

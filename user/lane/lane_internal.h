@@ -136,6 +136,9 @@ int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
 
+/* pt_lane_spent returns -EOVERFLOW: of these numbers max was the last. */
+int pt_lane_spent(struct pt_lane *l, const char *what, __u64 max);
+
 /* pt_lane_nudge is called before the lane sleeps: it kicks a zero-copy driver
  * again for waiting frames, so that none waits longer than PT_XSK_STALE_NS. */
 int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns);
