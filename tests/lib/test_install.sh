@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # test_install.sh: `make install` gives an embedder one header, a shared and a
-# static library with the symbols of that header alone, a pkg-config file
-# by which both can be linked, and a man page for each function.
+# static library with the symbols of that header alone and the layout of abi.list,
+# a pkg-config file by which both can be linked, and a man page for each function.
 #     tests/lib/test_install.sh BUILD
 # Exit: 0 all is right, else 1; each fault is a line.
 set -uo pipefail
@@ -42,6 +42,9 @@ nm -g --defined-only "$lib/libpagetrim.a" | awk 'NF == 3 { print $3 }' |
 same "header and pagetrim.map" "$tmp/header" "$tmp/map"
 same "pagetrim.map and libpagetrim.so" "$tmp/map" "$tmp/so"
 same "pagetrim.map and libpagetrim.a" "$tmp/map" "$tmp/a"
+
+# Programs that were compiled before go on to work.
+tests/lib/abi.py >"$tmp/diff" || fault "another layout than in abi.list: $(cat "$tmp/diff")"
 
 # Each function has a man page by its name, which shows it, and each option is
 # documented.
