@@ -61,8 +61,9 @@ static int set_up(void **state)
 	snprintf(near, sizeof(near), "n%d", pid);
 	snprintf(far, sizeof(far), "f%d", pid);
 	in(here);
-	run("ip link add %s type veth peer name %s netns /proc/%d/fd/%d", near,
-	    far, pid, there);
+	run("ip link add %s numtxqueues 2 numrxqueues 2 type veth peer name %s "
+	    "numtxqueues 2 numrxqueues 2 netns /proc/%d/fd/%d", near, far, pid,
+	    there);
 	run("ip addr add 10.9.0.1/24 dev %s && ip link set %s up", near, near);
 	in(there);
 	run("ip addr add 10.9.0.2/24 dev %s && ip link set %s up", far, far);
@@ -101,9 +102,25 @@ struct ends {
 	__u64 end_ns;			/* both must have ended by then */
 };
 
+/* open_sender takes one queue, and leaves one for another sender. */
+static struct pt_sender *open_sender(struct pt_source *source,
+				     __u64 bytes_per_s, const char *name)
+{
+	struct pt_sender *sender;
+	struct pt_error err;
+
+	in(here);
+	if (pt_sender_open(&sender, &(struct pt_sender_cfg){
+			.dev = near, .to = "10.9.0.2", .source = source,
+			.name = name, .queue_cnt = 1,
+			.bytes_per_s = bytes_per_s }, &err))
+		fail_msg("%s", err.text);
+	return sender;
+}
+
 /* opened opens both ends, with only the required options.  It starts no
  * thread. */
-static struct ends opened(__u64 bytes_per_s)
+static struct ends opened_as(__u64 bytes_per_s, bool serve)
 {
 	const char *paths[] = { image };
 	struct ends e = {
@@ -117,15 +134,17 @@ static struct ends opened(__u64 bytes_per_s)
 		fail_msg("%s", err.text);
 	in(there);
 	if (pt_receiver_open(&e.receiver, &(struct pt_receiver_cfg){
-			.dev = far, .listen = "10.9.0.2", .path = copy }, &err))
+			.dev = far, .listen = "10.9.0.2", .serve = serve,
+			.path = serve ? dir : copy }, &err))
 		fail_msg("%s", err.text);
-	in(here);
-	if (pt_sender_open(&e.sender, &(struct pt_sender_cfg){
-			.dev = near, .to = "10.9.0.2", .source = e.source,
-			.bytes_per_s = bytes_per_s }, &err))
-		fail_msg("%s", err.text);
+	e.sender = open_sender(e.source, bytes_per_s, "copy");
 	assert_int_equal(pt_proc_number(getpid(), "Threads:"), 1);
 	return e;
+}
+
+static struct ends opened(__u64 bytes_per_s)
+{
+	return opened_as(bytes_per_s, false);
 }
 
 static void start(struct ends *e)
@@ -215,6 +234,7 @@ static void test_open_and_close(void **state)
 static void test_one_loop(void **state)
 {
 	struct pt_receive_report reports[2];
+	struct pt_receiver_info info;
 	struct ends e = opened(0);
 	bool was_seen = false;
 	int last = 0;
@@ -238,6 +258,9 @@ static void test_one_loop(void **state)
 	/* The state stays as it ended. */
 	assert_int_equal(pt_sender_step(e.sender, NULL), 0);
 	assert_int_equal(pt_receiver_step(e.receiver, NULL), 0);
+	pt_receiver_info(e.receiver, &info);	/* of what was started */
+	assert_string_equal(info.listen, "10.9.0.2:16644");
+	assert_true(info.queue_cnt);
 	close_all(&e);
 	run("cmp %s %s", image, copy);
 }
@@ -316,21 +339,29 @@ static void test_starts_once(void **state)
 	close_all(&e);
 }
 
-/* The facts of the start are known after the end, too. */
-static void test_info_after_the_end(void **state)
+/* A second transfer with the same id is refused, and the first continues. */
+static void test_one_id(void **state)
 {
-	struct pt_receiver_info before, after;
-	struct ends e = opened(0);
+	struct ends e = opened_as(PT_RATE_MIN, true), twin = e;
 
 	(void)state;
+	twin.sender = open_sender(e.source, PT_RATE_MIN, "twin");
 	start(&e);
-	pt_receiver_info(e.receiver, &before);
-	assert_string_equal(before.listen, "10.9.0.2:16644");
-	until_both_end(&e);
-	pt_receiver_info(e.receiver, &after);
-	assert_string_equal(after.listen, before.listen);
-	assert_int_equal(after.program_id, before.program_id);
-	assert_int_equal(after.queue_cnt, before.queue_cnt);
+	until_it_sends(&e);
+	twin.sender->report.transfer_id = e.sender->report.transfer_id;
+	in(here);
+	assert_int_equal(pt_sender_start(twin.sender, NULL), 0);
+	while (twin.sent > 0)
+		turn(&twin);
+	assert_int_equal(twin.sent, -ECONNABORTED);
+	if (!strstr(twin.sender_err.text, "is running already"))
+		fail_msg("%s", twin.sender_err.text);
+	in(here);
+	pt_sender_close(twin.sender);
+	in(there);
+	assert_int_equal(pt_receiver_status(e.receiver, NULL, 0), 1);
+	in(here);
+	assert_int_equal(pt_sender_step(e.sender, NULL), 1);
 	close_all(&e);
 }
 
@@ -456,7 +487,7 @@ int main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_starts_once),
-		cmocka_unit_test(test_info_after_the_end),
+		cmocka_unit_test(test_one_id),
 		cmocka_unit_test(test_cancel_at_once),
 		cmocka_unit_test(test_cancel_by_another_thread),
 		cmocka_unit_test(test_cancelled_receiver),

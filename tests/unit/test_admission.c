@@ -33,7 +33,7 @@ static struct pt_admitted *enter(__u8 last, const char *name)
 	peer.ip[10] = peer.ip[11] = 0xff;
 	peer.ip[12] = 10;
 	peer.ip[15] = last;
-	ret = pt_admission_enter(&a, &t, &peer, name, &err);
+	ret = pt_admission_enter(&a, &t, &peer, name, port, &err);
 	assert_int_equal(!ret, t != NULL);
 	return t;
 }
@@ -62,6 +62,22 @@ static void test_most_of_one_address(void **state)
 	assert_null(enter(1, ""));
 	assert_non_null(enter(2, ""));
 	assert_null(enter(2, ""));
+}
+
+/* An id is of one transfer at a time, whoever names it. */
+static void test_one_id(void **state)
+{
+	struct pt_admitted *t = enter(1, "");
+	__u64 id;
+
+	(void)state;
+	assert_non_null(t);
+	id = t->transfer_id;
+	assert_int_equal(pt_admission_check(&a, id + 1, &err), 0);
+	assert_int_equal(pt_admission_check(&a, id, &err), -EEXIST);
+	expect_text("is running already");
+	pt_admission_leave(t);
+	assert_int_equal(pt_admission_check(&a, id, &err), 0);
 }
 
 static void test_most_of_one_name(void **state)
@@ -169,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_most_of_one_address, setup),
+		cmocka_unit_test_setup(test_one_id, setup),
 		cmocka_unit_test_setup(test_most_of_one_name, setup),
 		cmocka_unit_test_setup(test_most_of_all, setup),
 		{ kinds[0].name, test_sizes, NULL, NULL, (void *)&kinds[0] },

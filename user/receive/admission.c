@@ -80,12 +80,24 @@ static int check_sz(const struct pt_admitted *t, enum by by, __u64 had_sz,
 			    max_sz, of_one[by], pt_error_own(own, option));
 }
 
-int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
-		       const struct pt_address *peer, const char *name,
+int pt_admission_check(const struct pt_admission *a, __u64 transfer_id,
 		       struct pt_error *err)
 {
+	for (__u32 i = 0; i < PT_ADMISSION_MAX; i++)
+		if (a->all[i].is_in && a->all[i].transfer_id == transfer_id)
+			return pt_error_set(err, PT_EXIT_PEER, -EEXIST,
+					    "transfer %016llx is running already "
+					    "(an id is of one transfer: start "
+					    "the sender again)", transfer_id);
+	return 0;
+}
+
+int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
+		       const struct pt_address *peer, const char *name,
+		       __u64 transfer_id, struct pt_error *err)
+{
 	char text[PT_TLS_NAME_SZ + PT_ADDRESS_TEXT_SZ];
-	struct pt_admitted one = { .is_in = true };
+	struct pt_admitted one = { .is_in = true, .transfer_id = transfer_id };
 	struct pt_admitted *place = NULL;
 
 	memcpy(one.ip, peer->ip, sizeof(one.ip));

@@ -31,6 +31,7 @@ struct pt_peer_limits {
 /* pt_admitted: one transfer. */
 struct pt_admitted {
 	bool	is_in;
+	__u64	transfer_id;
 	__u8	ip[16];
 	char	name[PT_TLS_NAME_SZ];	/* ""; none */
 	__u64	memory_sz;
@@ -50,6 +51,10 @@ struct pt_admission {
  *   -ENOSPC  PT_ADMISSION_MAX of all */
 int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
 		       const struct pt_address *peer, const char *name,
+		       __u64 transfer_id, struct pt_error *err);
+
+/* pt_admission_check: no admitted transfer has that id.  -EEXIST: one has. */
+int pt_admission_check(const struct pt_admission *a, __u64 transfer_id,
 		       struct pt_error *err);
 
 /* pt_admission_memory and pt_admission_file add bytes of the transfer.  Messages

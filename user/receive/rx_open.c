@@ -88,6 +88,10 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	if (s->host->is_full)
 		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "busy with "
 				    "another transfer ({serve} takes several)");
+	/* Before it is open: the outcome of that id is the other's. */
+	ret = pt_admission_check(&s->host->admission, m->transfer_id, err);
+	if (ret)
+		return ret;
 	s->open = *m;
 	s->is_open = true;
 	s->host->is_full = !s->cfg->serve;
@@ -104,7 +108,8 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    s->report.peer);
 	ret = pt_admission_enter(&s->host->admission, &s->admitted,
 				 pt_conn_peer(s->conn),
-				 pt_conn_peer_name(s->conn), err);
+				 pt_conn_peer_name(s->conn), m->transfer_id,
+				 err);
 	if (!ret)
 		ret = check_cipher(s, m->cipher, err);
 	if (!ret)
