@@ -29,7 +29,8 @@ header=$tmp/root/opt/pt/include/pagetrim/pagetrim.h
 	fault "headers: $(find "$tmp/root" -name '*.h')"
 [ "$(readlink "$lib/libpagetrim.so")" = libpagetrim.so.0 ] ||
 	fault "libpagetrim.so is no link to libpagetrim.so.0"
-readelf -d "$lib/libpagetrim.so" | grep -q 'SONAME.*\[libpagetrim.so.0\]' ||
+readelf -d "$lib/libpagetrim.so" >"$tmp/needs"
+grep -q 'SONAME.*\[libpagetrim.so.0\]' "$tmp/needs" ||
 	fault "the soname is not libpagetrim.so.0"
 
 sed -nE 's/^PT_API .*[ *](pt_[a-z_0-9]+)\(.*/\1/p' "$header" | sort >"$tmp/header"
@@ -101,7 +102,8 @@ try() {
 read -ra LIBS < <(pkg-config --libs libpagetrim)
 try "C99, shared" cc -std=c99 "$tmp/user.c"
 try "C++11, shared" c++ -std=c++11 "$tmp/user.cc"
-ldd "$tmp/user" | grep -q 'libpagetrim.so.0' || fault "shared: not linked with it"
+ldd "$tmp/user" >"$tmp/needs"
+grep -q 'libpagetrim.so.0' "$tmp/needs" || fault "shared: not linked with it"
 unset PKG_CONFIG_SYSROOT_DIR	# or the system's libraries would be sought in it
 read -ra LIBS < <(pkg-config --static --libs-only-l libpagetrim)
 LIBS=("${LIBS[@]/#-lpagetrim/$lib/libpagetrim.a}")
