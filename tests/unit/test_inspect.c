@@ -210,6 +210,24 @@ static void test_disk_full(void **state)
 	assert_true(S_ISCHR(st.st_mode));
 }
 
+/* has_started: the process is that program, and the loader has mapped what its
+ * libc writes. */
+static bool has_started(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	slurp(path, out, sizeof(out));
+	if (strcmp(out, name))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	slurp(path, out, sizeof(out));
+	for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n"))
+		if (strstr(line, " rw-p ") && strstr(line, "/libc.so.6"))
+			return true;
+	return false;
+}
+
 static void test_process(void **state)
 {
 	pid_t sleeper = fork();
@@ -221,15 +239,8 @@ static void test_process(void **state)
 		_exit(1);
 	}
 	snprintf(pid, sizeof(pid), "%d", sleeper);
-	for (int ms = 0; ms < 5000; ms++) {	/* until it is `sleep` */
-		char path[64], name[64];
-
-		snprintf(path, sizeof(path), "/proc/%d/comm", sleeper);
-		slurp(path, name, sizeof(name));
-		if (!strcmp(name, "sleep\n"))
-			break;
+	while (!has_started(sleeper, "sleep\n"))
 		usleep(1000);
-	}
 	assert_int_equal(INSPECT("--pid", pid), 0);
 	assert_non_null(strstr(out, "process "));
 	assert_int_equal(INSPECT("--pid", pid, "--keep-running", "--json"), 0);
