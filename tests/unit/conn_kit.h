@@ -11,10 +11,12 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,6 +76,16 @@ static inline int raw_connect(const struct pt_listener *l)
 static inline void raw_write(int fd, const void *bytes, size_t sz)
 {
 	assert_int_equal(send(fd, bytes, sz, MSG_NOSIGNAL), sz);
+}
+
+/* raw_delivered waits until the other end's kernel has all that was written. */
+static inline void raw_delivered(int fd)
+{
+	int left;
+
+	do
+		assert_int_equal(ioctl(fd, SIOCOUTQ, &left), 0);
+	while (left);
 }
 
 static inline size_t put_message(__u8 *at, const struct pt_message *m)
