@@ -152,13 +152,6 @@ static inline struct pt_xsk *sender(__u32 queue)
 		.tx_frame_sz_max = pt_device_frame_sz(&veth.near) });
 }
 
-static inline void flush(struct pt_xsk *tx)
-{
-	for (int i = 0; i < 1000 && in_flight(tx); i++)
-		assert_int_equal(pt_xsk_tx_wait(tx, 2000), 1);
-	assert_int_equal(in_flight(tx), 0);
-}
-
 static inline void send_probes(struct pt_xsk *tx, unsigned int last_byte,
 			       __u32 sz, int cnt)
 {
@@ -172,7 +165,7 @@ static inline void send_probes(struct pt_xsk *tx, unsigned int last_byte,
 		pt_probe_write(&link, &id, sz, NULL, frame);
 		pt_xsk_tx_submit(tx, frame, sz);
 	}
-	flush(tx);
+	flushed(tx);
 }
 
 static inline struct pt_counters queue_counters(struct pt_program *p,

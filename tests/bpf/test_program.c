@@ -281,7 +281,7 @@ static void send_data(struct pt_xsk *tx, unsigned int last_byte)
 	assert_true(pt_builder_add_zeroes(&b, 7, 1));
 	pt_xsk_tx_submit(tx, frame,
 			 pt_builder_close(&b, &link, &id, NULL, frame));
-	flush(tx);
+	flushed(tx);
 }
 
 static void test_lane_queue(void **state)

@@ -125,13 +125,6 @@ static void send_one(struct rig *rig, __u32 n, __u32 sz)
 		assert_true(pt_xsk_tx_kick(rig->tx) >= 0);
 }
 
-static void send_flush(struct rig *rig)
-{
-	for (int i = 0; i < 1000 && in_flight(rig->tx); i++)
-		assert_true(pt_xsk_tx_wait(rig->tx, 2000) == 1);
-	assert_int_equal(in_flight(rig->tx), 0);
-}
-
 static void check_frame(const struct pt_rx_frame *frame, __u32 n, __u32 sz)
 {
 	__u32 off = 0;
@@ -183,7 +176,7 @@ static void test_bytes_arrive(void **state)
 		send_one(&rig, n, row->sz);
 		if (n % 16 != 15)
 			continue;
-		send_flush(&rig);
+		flushed(rig.tx);
 		for (int i = 0; i < 100 && got <= n; i++) {
 			__u32 cnt;
 
@@ -228,7 +221,7 @@ static void test_starved(void **state)
 	for (int round = 0; round < 3; round++) {
 		for (__u32 n = 0; n < FRAMES; n++)
 			send_one(&rig, n, row->sz);
-		send_flush(&rig);
+		flushed(rig.tx);
 		for (cnt = 1; cnt; got += cnt) {
 			cnt = pt_xsk_recv(rig.rx, frames, PT_XSK_BATCH_MAX);
 			for (__u32 f = 0; f < cnt; f++)
@@ -252,7 +245,7 @@ static void *stream(void *arg)
 
 	for (__u32 n = 0; n < STREAM; n++)
 		send_one(rig, n, 60);
-	send_flush(rig);
+	flushed(rig->tx);
 	return NULL;
 }
 
@@ -308,7 +301,7 @@ static void test_tx_buffers_run_out(void **state)
 	}
 	assert_int_equal(cnt, info.tx_frame_cnt);
 	assert_int_equal(in_flight(rig.tx), cnt);
-	send_flush(&rig);
+	flushed(rig.tx);
 	frame = pt_xsk_tx_frame(rig.tx);
 	assert_non_null(frame);
 	pt_xsk_tx_give_back(rig.tx, frame);
@@ -330,7 +323,7 @@ static void test_device_down(void **state)
 	assert_int_equal(pt_xsk_tx_wait(rig.tx, 100), -ENETDOWN);
 	assert_int_equal(pt_xsk_recv(rig.rx, frames, 4), 0);
 	run("ip link set %s up", rig.veth.near.name);
-	send_flush(&rig);
+	flushed(rig.tx);
 	assert_int_equal(pt_xsk_wait(rig.rx, 2000, -1), 1);
 	assert_int_equal(pt_xsk_recv(rig.rx, frames, 4), 1);
 	check_frame(&frames[0], 0, 1514);
@@ -364,7 +357,7 @@ static void test_wait(void **state)
 	assert_int_equal(write(pipe_fd[1], "x", 1), 1);
 	assert_int_equal(pt_xsk_wait(rig.rx, -1, pipe_fd[0]), 2);
 	send_one(&rig, 0, 60);
-	send_flush(&rig);
+	flushed(rig.tx);
 	assert_int_equal(pt_xsk_wait(rig.rx, -1, pipe_fd[0]), 3);
 	close(pipe_fd[0]);
 	close(pipe_fd[1]);

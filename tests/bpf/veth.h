@@ -18,11 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/membarrier.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include <pagetrim/clock.h>
 #include "xdp/device.h"
 #include "xsk/xsk.h"
 
@@ -94,6 +97,23 @@ static inline __u32 in_flight(const struct pt_xsk *tx)
 
 	assert_int_equal(pt_xsk_stats(tx, &stats), 0);
 	return stats.tx_submitted - stats.tx_completed;
+}
+
+/* flushed waits until all that was submitted is where it goes: in a ring, in the
+ * counters, or dropped.  The far device may poll in a thread of the kernel's, and a
+ * frame is completed when that copies it, before its XDP program runs; the grace period
+ * ends after the poll that does both. */
+static inline void flushed(struct pt_xsk *tx)
+{
+	__u64 deadline_ns = pt_clock_ns() + 50000000000ULL;
+
+	while (in_flight(tx)) {
+		assert_true(pt_clock_ns() < deadline_ns);
+		assert_int_equal(pt_xsk_tx_wait(tx, 2000), 1);
+		sched_yield();
+	}
+	assert_int_equal(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0),
+			 0);
 }
 
 #endif
