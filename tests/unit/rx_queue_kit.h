@@ -21,6 +21,7 @@
 #define DESC_SZ	3840
 #define CREDIT	1536
 #define HELD	256		/* frames in a socket at once */
+#define FLOWS_NS 2000000	/* after a frame the thread does not wait yet */
 
 /* --- the socket ------------------------------------------------------ */
 
@@ -34,7 +35,10 @@ struct pt_xsk {
 	struct pt_span drop;	/* handed out every second time, ... */
 	unsigned int dripping;	/* ... so often */
 	bool was_empty;
+	__u64 looked_ns;	/* it was asked for frames last, ... */
+	__u64 before_ns;	/* ... and before it gave one last */
 	atomic_uint waits;
+	atomic_uint early;	/* waits within FLOWS_NS of a frame */
 	atomic_uint recycled;
 	atomic_uint fill;	/* the ring's reported fill level */
 };
@@ -76,6 +80,9 @@ __u32 pt_xsk_recv(struct pt_xsk *x, struct pt_rx_frame *rx, __u32 max)
 		pour(&x->drop, rx, ++cnt);
 		x->dripping--;
 	}
+	if (cnt)
+		x->before_ns = x->looked_ns;
+	x->looked_ns = pt_clock_ns();
 	pthread_mutex_unlock(&x->lock);
 	return cnt;
 }
@@ -104,6 +111,8 @@ int pt_xsk_wait(struct pt_xsk *x, int timeout_ms, int extra_fd)
 	eventfd_t value;
 
 	atomic_fetch_add(&x->waits, 1);
+	if (x->before_ns && x->looked_ns - x->before_ns < FLOWS_NS)
+		atomic_fetch_add(&x->early, 1);
 	poll(fds, 2, timeout_ms);
 	if (fds[0].revents)
 		eventfd_read(x->event_fd, &value);
