@@ -176,7 +176,7 @@ static void test_full(void **state)
 static void *read_all(void *arg)
 {
 	(void)arg;
-	while (!strstr(got, "dropped>"))
+	while (!strstr(got, "dropped>\n"))
 		read_some();
 	return NULL;
 }

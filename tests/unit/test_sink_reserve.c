@@ -345,17 +345,22 @@ static unsigned long in_huge(const char *options)
 	return kib;
 }
 
-/* A tmpfs that gives huge pages on advice gives as many as one that always
- * does. */
+/* A tmpfs that gives huge pages on advice gives as many as one that always does, if
+ * there are any: others of the machine may take the last between the two. */
 static void test_tmpfs_huge(void **state)
 {
+	unsigned long kib = 0;
+
 	(void)state;
-	if (in_huge("size=32m,huge=always") < 8192) {
-		print_message("the kernel has no huge pages for a tmpfs: not "
-			      "tried\n");
-		skip();
+	for (int i = 0; i < 20 && kib < 8192; i++) {
+		if (in_huge("size=32m,huge=always") < 8192) {
+			print_message("the kernel has no huge pages for a "
+				      "tmpfs: not tried\n");
+			skip();
+		}
+		kib = in_huge("size=32m,huge=advise");
 	}
-	assert_int_equal(in_huge("size=32m,huge=advise"), 8192);
+	assert_int_equal(kib, 8192);
 	assert_int_equal(in_huge("size=32m,huge=never"), 0);
 }
 

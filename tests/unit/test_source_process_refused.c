@@ -52,7 +52,7 @@ static void test_a_thread(void **state)
 	dir = opendir(text);
 	assert_non_null(dir);
 	while ((entry = readdir(dir)))
-		if (atoi(entry->d_name) > pid)
+		if (atoi(entry->d_name) && atoi(entry->d_name) != pid)
 			tid = atoi(entry->d_name);
 	closedir(dir);
 	snprintf(text, sizeof(text), "a thread of process %d", pid);
