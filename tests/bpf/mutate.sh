@@ -104,7 +104,7 @@ build_test()
 loads()
 {
 	object_status=0
-	timeout 120 "$tmp/test_object" &>"$tmp/log" || object_status=$?
+	timeout 600 "$tmp/test_object" &>"$tmp/log" || object_status=$?
 	grep -q ' OK \] test_map_fields' "$tmp/log"
 }
 
@@ -120,7 +120,7 @@ caught()
 	fi
 	for t in "${tests[@]}"; do
 		build_test "$t" || return 2
-		if ! timeout 120 "$tmp/$t" &>"$tmp/log"; then
+		if ! timeout 600 "$tmp/$t" &>"$tmp/log"; then
 			failure_of "$t"
 			return 0
 		fi

@@ -25,7 +25,7 @@
 #include "conn_waits.h"
 #include "control_messages.h"
 
-#define WAIT_MS	5000	/* for an expected event; far more than it takes */
+#define WAIT_MS	60000	/* for an expected event; far more than it takes */
 
 static struct pt_conn_cfg sender_cfg = { .role = PT_ROLE_SENDER,
 					 .capabilities = 0x0f };
