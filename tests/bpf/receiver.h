@@ -98,6 +98,15 @@ static inline __u32 attached_id(bool in_generic)
 	return in_generic ? query.skb_prog_id : query.drv_prog_id;
 }
 
+/* attached_soon waits for the kernel to detach what was closed: a process that looks at
+ * another's descriptors keeps them for a moment. */
+static inline __u32 attached_soon(bool in_generic)
+{
+	for (int i = 0; i < 500 && attached_id(in_generic); i++)
+		usleep(10000);
+	return attached_id(in_generic);
+}
+
 static inline struct pt_link link_to(unsigned int last_byte)
 {
 	struct pt_link link = {

@@ -67,7 +67,7 @@ static void test_one_begins(void **state)
 	kill_hard(pid);
 	p = opens_soon();
 	pt_program_close(p);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 	pt_lease_release(lease);
 	pt_leases_close(leases);
 }
@@ -94,7 +94,7 @@ static void test_one_died(void **state)
 	assert_int_not_equal(attached_id(false), id);
 	pt_program_close(p);
 	pt_pass_close(pass);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 }
 
 static pid_t beginner;

@@ -160,7 +160,7 @@ static void test_detached_meanwhile(void **state)
 	assert_int_equal(attached_id(false), info.id);
 	must_add(p, ID, 2);
 	pt_program_close(p);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 	assert_int_equal(litter(), 0);
 }
 

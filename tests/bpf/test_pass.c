@@ -52,7 +52,7 @@ static void test_alone(void **state)
 	runs(PT_PASS_NAME);
 	assert_true(pt_pass_is_there(p));
 	pt_pass_close(p);
-	runs("");
+	runs_soon("");
 	assert_int_equal(litter(), 0);
 }
 
@@ -68,7 +68,7 @@ static void test_two_senders(void **state)
 	runs(PT_PASS_NAME);
 	assert_true(pt_pass_is_there(second));
 	pt_pass_close(second);
-	runs("");
+	runs_soon("");
 }
 
 /* The receiver's program replaces the sender's; when it is gone, the sender's
@@ -89,7 +89,7 @@ static void test_receiver_second(void **state)
 	runs(PT_PASS_NAME);
 	assert_true(pt_pass_is_there(sender));
 	pt_pass_close(sender);
-	runs("");
+	runs_soon("");
 }
 
 /* The sender ends first: the receiver does not notice. */
@@ -106,7 +106,7 @@ static void test_sender_ends_first(void **state)
 	runs(PT_PROGRAM_NAME);
 	assert_true(pt_program_is_attached(p));
 	pt_program_close(p);
-	runs("");
+	runs_soon("");
 }
 
 /* The sender comes second and holds the receiver's link: its program stays
@@ -130,7 +130,7 @@ static void test_sender_second(void **state)
 	assert_true(pt_program_is_attached(next));
 	pt_program_close(next);
 	pt_pass_close(sender);
-	runs("");
+	runs_soon("");
 }
 
 /* A living receiver is not replaced, although its leases are invisible: its
@@ -151,7 +151,7 @@ static void test_receiver_lives(void **state)
 	pt_xsk_close(x);
 	pt_program_close(p);
 	pt_pass_close(sender);
-	runs("");
+	runs_soon("");
 }
 
 static void receive_second(void)
@@ -178,7 +178,7 @@ static void test_receiver_killed(void **state)
 	assert_true(pt_pass_is_there(sender));
 	pt_program_close(next);
 	pt_pass_close(sender);
-	runs("");
+	runs_soon("");
 }
 
 static void send_second(void)
@@ -228,7 +228,7 @@ static void test_foreign(void **state)
 					NULL), 0);
 	assert_false(pt_pass_is_there(p));
 	pt_pass_close(p);
-	runs("");
+	runs_soon("");
 }
 
 static void test_detached(void **state)

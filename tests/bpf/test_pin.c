@@ -82,7 +82,7 @@ static void test_pin(void **state)
 	must_unpin(false);
 	pt_lease_release(lease);
 	pt_leases_close(leases);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 	assert_int_equal(litter(), 0);
 	assert_int_equal(pt_program_unpin(&veth.far, false, NULL), -ENOENT);
 
@@ -91,7 +91,7 @@ static void test_pin(void **state)
 	p = must_open(generic());
 	must_add(p, ID, 2);
 	must_unpin(true);	/* by force, in use or not */
-	assert_int_equal(attached_id(true), 0);
+	assert_int_equal(attached_soon(true), 0);
 	pt_program_close(p);
 	assert_int_equal(litter(), 0);
 }
@@ -147,7 +147,7 @@ static void test_device_recreated(void **state)
 	veth_learn(&veth);
 	p = must_open(native());	/* its own: the pins are dead */
 	pt_program_close(p);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 	must_pin(native());
 	must_unpin(false);
 	assert_int_equal(litter(), 0);	/* nor a record of the old device */
@@ -261,7 +261,7 @@ static void test_rules(void **state)
 					 -ESTALE);
 		assert_int_equal(attached_id(false), id);
 		must_unpin(false);
-		assert_int_equal(attached_id(false), 0);
+		assert_int_equal(attached_soon(false), 0);
 		assert_int_equal(litter(), 0);
 	}
 }
@@ -434,7 +434,7 @@ static void test_renamed(void **state)
 			assert_int_equal(pt_program_device(&veth.far, old.name,
 							   &err), 0);
 		must_unpin(false);
-		assert_int_equal(attached_id(false), 0);
+		assert_int_equal(attached_soon(false), 0);
 		snprintf(path, sizeof(path), "%s/%s", PT_PIN_ROOT, old.name);
 		assert_int_equal(access(path, F_OK), -1);
 	}

@@ -25,15 +25,15 @@ static void test_own_lives_with_its_process(void **state)
 	assert_true(info.multi_buffer);
 	assert_int_equal(attached_id(false), info.id);
 	pt_program_close(p);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 
 	p = must_open(generic());
 	pt_program_info(p, &info);
 	assert_true(info.id && info.generic);
 	assert_int_equal(attached_id(true), info.id);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 	pt_program_close(p);
-	assert_int_equal(attached_id(true), 0);
+	assert_int_equal(attached_soon(true), 0);
 	assert_int_equal(litter(), 0);
 }
 
@@ -117,14 +117,6 @@ static void test_held_by_another(void **state)
 		assert_int_equal(attached_id(in_generic), before);
 		assert_int_equal(litter(), 0);
 	}
-}
-
-/* attached_soon waits for the kernel to detach a dead process's program. */
-static __u32 attached_soon(bool in_generic)
-{
-	for (int i = 0; i < 500 && attached_id(in_generic); i++)
-		usleep(10000);
-	return attached_id(in_generic);
 }
 
 static void receive_alone(void)

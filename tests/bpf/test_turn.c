@@ -30,7 +30,7 @@ static void is_whole(void)
 	assert_int_equal(attached_id(false), info.id);
 	pt_program_close(p);
 	must_unpin(false);
-	assert_int_equal(attached_id(false), 0);
+	assert_int_equal(attached_soon(false), 0);
 	assert_int_equal(litter(), 0);
 }
 
