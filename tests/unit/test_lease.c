@@ -430,7 +430,7 @@ int main(void)
 	};
 
 	dev.netns_cookie = (1ull << 62) + getpid();
-	/* A /run of its own: who opens leases elsewhere looks at all files. */
+	/* A /run of its own: opening leases elsewhere removes stale files. */
 	if (unshare(CLONE_NEWNS) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", "/run", "tmpfs", 0, "mode=755")) {
