@@ -3,8 +3,10 @@
  * theirs: their remedies work, and no useless remedy is offered. */
 #include "receiver.h"
 
+#include <dlfcn.h>
 #include <linux/if_link.h>
 #include <sched.h>
+#include <sys/syscall.h>
 
 #include "xdp/cause.h"
 
@@ -135,6 +137,48 @@ static void test_sockets(void **state)
 	assert_int_equal(litter(), 0);
 }
 
+static bool is_interrupted;	/* the verifier is, each time */
+
+/* This replaces libc's function, which libbpf calls. */
+long syscall(long number, ...)
+{
+	long (*next)(long, ...) = dlsym(RTLD_NEXT, "syscall");
+	long a[6];
+	va_list args;
+
+	va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (is_interrupted && number == SYS_bpf && a[0] == BPF_PROG_LOAD &&
+	    !strcmp(((union bpf_attr *)a[1])->prog_name, "pagetrim")) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* A verifier that signals interrupt is neither an old kernel nor a device that
+ * attach and detach are at work on. */
+static void test_interrupted(void **state)
+{
+	struct pt_program_cfg cfg = native();
+	struct pt_program_info info;
+	struct pt_program *p;
+	struct pt_error err;
+
+	(void)state;
+	veth_make(&veth, QUEUES, 1500);
+	is_interrupted = true;
+	assert_int_equal(pt_program_open(&p, &cfg, &err), -EINTR);
+	says(&err, "signals");
+	says_not(&err, "Linux");
+	assert_int_equal(pt_program_pin(&cfg, &info, &err), -EINTR);
+	says(&err, "signals");
+	is_interrupted = false;
+	pt_program_close(must_open(cfg));
+}
+
 /* This removes the pins of a failed test. */
 static int clean(void **state)
 {
@@ -151,6 +195,7 @@ int main(void)
 		TEST(test_another_program),
 		TEST(test_moved),
 		TEST(test_sockets),
+		TEST(test_interrupted),
 	};
 
 	pt_cause_begin();

@@ -112,6 +112,10 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 			"with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, "
 			"CAP_PERFMON)",
 			dev->name);
+	case -EAGAIN:	/* libbpf tried it several times */
+		return pt_error_set(err, PT_EXIT_HOST, -EINTR,
+			"%s: signals interrupted the kernel's check of the XDP "
+			"program each time (start again)", dev->name);
 	case -ENOSPC:
 		return pt_error_set(err, PT_EXIT_HOST, code,
 			"%s: it has %u receive queues, fewer than its veth "
