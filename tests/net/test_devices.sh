@@ -325,8 +325,8 @@ route_moves()
 	on a ip link set "$other" up
 	under_way 2000000
 	on a ip route add "$HOSTS_B4/32" dev "$other"
-	wait_until 15 grep -q "warning: .*route to .*by $other" send.err
-	ended send "$sender" 20 4 "by $other \(.*silent"
+	wait_until 15 grep -q "warning: .*route to .*uses $other" send.err
+	ended send "$sender" 20 4 "uses $other \(.*silent"
 	ended receive "$receiver" 20 4
 	nothing_committed
 }
@@ -341,7 +341,7 @@ route_moves_and_returns()
 	on a ip link set "$other" up
 	under_way 2000000
 	on a ip route add "$HOSTS_B4/32" dev "$other"
-	wait_until 15 grep -q "warning: .*route to .*by $other" send.err
+	wait_until 15 grep -q "warning: .*route to .*uses $other" send.err
 	on a ip route delete "$HOSTS_B4/32" dev "$other"
 	as_it_was
 }
