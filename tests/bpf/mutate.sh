@@ -199,7 +199,7 @@ for ((w = 0; w < worker_cnt; w++)); do
 	turn $w &
 	workers+=($!)
 done
-trap 'kill "${workers[@]}" 2>/dev/null; wait; rm -rf "$all"' EXIT
+trap 'kill "${workers[@]}" 2>/dev/null || true; wait; rm -rf "$all"' EXIT
 trap 'exit 1' INT TERM
 
 # In the order of the list.  A worker that ends early leaves verdicts out.
