@@ -40,8 +40,9 @@ struct pt_error {
 /* pt_error_set fills err (which may be NULL) and returns code, so that a
  * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`.
  * A text in parentheses at the end of fmt or of its last operand is the hint.
- * An option is written in fmt as {zero-copy}: see base/option_names.h.  An operand
- * is printed as it is, for it may be a path of the user's or a text of the peer's. */
+ * fmt names an option as {zero-copy}, see base/option_names.h, and as
+ * {--zero-copy} in a command that the reader is to type.  An operand is printed as
+ * it is, since it may be a path of the user's or a text of the peer's. */
 __attribute__((format(printf, 4, 5))) int
 pt_error_set(struct pt_error *err, enum pt_exit exit, int code,
 	     const char *fmt, ...);

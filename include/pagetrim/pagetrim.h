@@ -136,7 +136,8 @@ PT_API int pt_source_regions(struct pt_source **out,
 			     struct pt_error *err);
 
 /* pt_source_destroy frees a source whose senders are closed.  NULL is allowed.
- *   -EINVAL  a sender uses it; it was destroyed already; another thread made it */
+ *   -EINVAL  a sender uses it; it was destroyed already; a process's source of
+ *            another thread */
 PT_API int pt_source_destroy(struct pt_source *source, struct pt_error *err);
 
 /* --- sinks: storage of received memory ----------------------------------- */
@@ -365,7 +366,7 @@ PT_API int pt_recv_open(struct pt_recv **out, struct pt_sink *sink,
 
 /* pt_recv_start checks that the image can be created with the current
  * credentials, and starts the queues' threads.  Senders may connect from then
- * on.  It is called once.
+ * on.  It is called once; a receiver whose start failed can only be closed.
  *   -EEXIST, -ENOSPC, ...  a fault of the image
  *   -ECANCELED  pt_recv_cancel was called during the allocation */
 PT_API int pt_recv_start(struct pt_recv *recv, struct pt_error *err);
@@ -376,12 +377,15 @@ PT_API int pt_recv_fd(struct pt_recv *recv, struct pt_error *err);
 /* pt_recv_step does all present work without blocking.  1: call it again when
  * pt_recv_fd is readable; 0: the transfer is committed, or, with serve, the
  * receiver was cancelled; -errno: it failed.  After 0 or -errno further calls
- * return the same. */
+ * return the same.
+ *   -ECANCELED  with PT_ERROR_UNKNOWN: a commit was abandoned, see
+ *               pt_recv_cancel */
 PT_API int pt_recv_step(struct pt_recv *recv, struct pt_error *err);
 
-/* pt_recv_cancel ends the receiver after begun commits.  After further calls it
- * no longer waits for storage that does not answer: remaining threads may use
- * the sink, which then stays in use.  Any thread may call it. */
+/* pt_recv_cancel ends the receiver after begun commits.  A second call abandons
+ * those, and gives the removal of files 10 s; a third waits for nothing.
+ * Threads that still wait for storage may use the sink, which then stays in
+ * use.  Any thread may call it. */
 PT_API int pt_recv_cancel(struct pt_recv *recv, struct pt_error *err);
 
 /* pt_recv_status fills *status with the idx-th transfer, from 0, that has not

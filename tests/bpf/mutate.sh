@@ -155,11 +155,14 @@ judge()
 		status=0
 		by=$(caught) || status=$?
 		case $status in
-		0)	verdict=
-			printf 'caught  %s\n        by %s\n' "$text" "$by" ;;
+		0)	verdict="a test fails and does not say which of its cases" ;;
 		1)	verdict="no test fails" ;;
 		*)	verdict="does not build" ;;
 		esac
+		if [[ $by ]]; then
+			verdict=
+			printf 'caught  %s\n        by %s\n' "$text" "$by"
+		fi
 	fi
 	[[ ! $verdict ]] || printf 'MISSED  %s: %s\n' "$text" "$verdict"
 	cp "$file" "$tmp/$file"

@@ -99,7 +99,7 @@ ordinary_traffic()
 	hosts_run "$net" b ip address add 10.77.0.9/24 dev "$(dev_b)"
 	head -c 30000000 /dev/urandom >sent
 	receive_begin receive --listen "$HOSTS_B4" --out copy "$@"
-	send_begin send --to "$HOSTS_B4" --max-bandwidth $((1000000 / patience)) \
+	send_begin send --to "$HOSTS_B4" --max-bandwidth $((1000000 / patience > 65536 ? 1000000 / patience : 65536)) \
 		--control under-way "$@" "$(image even)"
 	wait_until 10 test -e copy.partial
 

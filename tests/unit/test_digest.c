@@ -191,6 +191,7 @@ static void test_upper_halves(void **state)
 {
 	struct pt_digest_stream s = { .has_data = false };
 	const __u8 *page = random_page(0);
+	__u64 wide[2];
 
 	(void)state;
 	for (unsigned int i = 0; i < variant_cnt; i++) {
@@ -199,6 +200,8 @@ static void test_upper_halves(void **state)
 		if (!v->is_supported || strcmp(v->name, "avx2"))
 			continue;
 		v->content(KEY, page);
+		assert_true(kit_upper_is_zero());
+		v->wide(KEY, page, wide);
 		assert_true(kit_upper_is_zero());
 		v->start(&s, KEY, GFN);
 		assert_true(kit_upper_is_zero());

@@ -239,8 +239,10 @@ static void test_process(void **state)
 		_exit(1);
 	}
 	snprintf(pid, sizeof(pid), "%d", sleeper);
-	while (!has_started(sleeper, "sleep\n"))
+	for (int i = 0; !has_started(sleeper, "sleep\n"); i++) {
+		assert_true(i < 60000);
 		usleep(1000);
+	}
 	assert_int_equal(INSPECT("--pid", pid), 0);
 	assert_non_null(strstr(out, "process "));
 	assert_int_equal(INSPECT("--pid", pid, "--keep-running", "--json"), 0);

@@ -19,13 +19,13 @@
 	X(receiver, "pagetrim", false, true, 77, "pagetrim receive",	\
 	  "XDP program 'pagetrim' (id 5) of pid 77, pagetrim receive",	\
 	  "wait until it ends, or use another device; several receivers " \
-	  "share one after 'pagetrim attach dev eth9'")		\
+	  "share one after 'pagetrim attach --dev eth9'")		\
 	X(sender, "pagetrim_pass", false, true, 77, "pagetrim send",	\
 	  "XDP program 'pagetrim_pass' (id 5) of pid 77, pagetrim send", \
 	  "wait until that sender ends; without generic both run on eth9") \
 	X(dispatcher, "xdp_dispatcher", false, false, 0, "",		\
 	  "XDP program 'xdp_dispatcher' (id 5)",			\
-	  "'pagetrim attach dev eth9' puts ours beside it, if its "	\
+	  "'pagetrim attach --dev eth9' puts ours beside it, if its "	\
 	  "programs and the kernel can")				\
 	X(process, "firewall", true, true, 99, "fw",			\
 	  "XDP program 'firewall' (id 5, generic) of pid 99, fw",	\

@@ -231,7 +231,8 @@ int pt_recv_step(struct pt_recv *recv, struct api_error *err)
 	if (!r)
 		return -EINVAL;
 	if (!r->is_started) {
-		ret = api_mistake(err, "the receiver was not started");
+		ret = api_mistake(err, "the receiver was not started, or its "
+				  "start failed");
 	} else {
 		api_enter();
 		ret = pt_receiver_step(r->inner, &why);

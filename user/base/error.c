@@ -36,26 +36,36 @@ static size_t name_at(const char *text)
 	return 0;
 }
 
-/* name_options replaces each {name} in place; no text grows. */
+/* name_option writes a name of sz bytes to to, which may overlap it, and returns
+ * the end. */
+static char *name_option(char *to, const char *name, size_t sz, bool dashes)
+{
+	memmove(dashes ? to + 2 : to, name, sz);
+	if (dashes) {
+		memset(to, '-', 2);
+		return to + 2 + sz;
+	}
+	for (size_t i = 0; i < sz; i++, to++)
+		*to = *to == '-' ? '_' : *to;
+	return to;
+}
+
+/* name_options replaces each {name} and {--name} in place; no text grows. */
 static void name_options(char *text)
 {
 	char *to = text;
-	size_t sz;
 
 	while (*text) {
-		sz = *text == '{' ? name_at(text + 1) : 0;
+		bool is_command = !strncmp(text, "{--", 3);
+		const char *name = text + (is_command ? 3 : 1);
+		size_t sz = *text == '{' ? name_at(name) : 0;
+
 		if (!sz) {
 			*to++ = *text++;
 			continue;
 		}
-		memmove(has_dashes ? to + 2 : to, text + 1, sz);
-		text += 1 + sz + 1;
-		if (has_dashes) {
-			memset(to, '-', 2);
-			to += 2;
-		}
-		for (size_t i = 0; i < sz; i++, to++)
-			*to = *to == '-' && !has_dashes ? '_' : *to;
+		text += name + sz + 1 - text;
+		to = name_option(to, name, sz, has_dashes || is_command);
 	}
 	*to = '\0';
 }

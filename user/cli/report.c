@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/profile.h"
 
@@ -39,7 +40,10 @@ static void ledger_text(FILE *out, const struct pt_ledger *ledger, __u64 sent,
 
 static void set_error(json_t *o, const struct pt_error *err)
 {
-	json_object_set_new(o, "error-desc", json_string(err->text));
+	char text[sizeof(err->text)];	/* a path need not be UTF-8 */
+
+	pt_text_clean(text, sizeof(text), err->text);
+	json_object_set_new(o, "error-desc", json_string(text));
 	json_object_set_new(o, "exit", json_integer(err->exit));
 }
 

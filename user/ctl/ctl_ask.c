@@ -18,7 +18,7 @@ static int fail(struct pt_error *err, const char *path, int code)
 
 	switch (code) {
 	case -ENOENT:
-		remedy = " (is the transfer over? 'pagetrim send {control} "
+		remedy = " (is the transfer over? 'pagetrim send {--control} "
 			 "PATH' makes it)";
 		break;
 	case -ECONNREFUSED:

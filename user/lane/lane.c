@@ -276,8 +276,7 @@ int pt_lane_spent(struct pt_lane *l, const char *what, __u64 max)
 {
 	return pt_error_set(&l->error_text, PT_EXIT_FAILED, -EOVERFLOW, "lane %u: "
 			    "its %s numbers are used up, %llu was the last "
-			    "(start again, with {resume}; more {queues} share "
-			    "them)", l->cfg.lane_idx, what,
+			    "(start again, with {resume})", l->cfg.lane_idx, what,
 			    (unsigned long long)max);
 }
 

@@ -271,7 +271,8 @@ int pt_receiver_step(struct pt_receiver *r, struct pt_error *err)
 		pt_receiver_end_go_on(r);
 	if (r->state == PT_RECEIVER_OPEN) {
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
-				   "the receiver was not started");
+				   "the receiver was not started, or its "
+				   "start failed");
 	} else if (r->state == PT_RECEIVER_OVER) {
 		ret = r->result;
 		if (ret && err)

@@ -56,6 +56,7 @@ static void body_wide(__u64 key, const void *page, __u64 out[2])
 		hash = XXH3_128bits_withSeed(page, PT_PAGE_SZ, key);
 	out[0] = hash.low64;
 	out[1] = hash.high64;
+	BODY_LEAVE();
 }
 
 static XXH3_state_t *state_of(const struct pt_digest_stream *s)

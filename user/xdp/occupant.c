@@ -190,7 +190,7 @@ void pt_occupant_remedy(const struct pt_occupant *o, const char *dev,
 	if (!o->hook.prog_id)
 		snprintf(text, sz, "try again");
 	else if (!strcmp(o->hook.name, DISPATCHER_NAME))
-		pt_error_print(text, sz, "'pagetrim attach {dev} %s' puts ours "
+		pt_error_print(text, sz, "'pagetrim attach {--dev} %s' puts ours "
 			       "beside it, if its programs and the kernel can",
 			       dev);
 	else if (!strcmp(o->hook.name, PT_PASS_NAME))
@@ -199,7 +199,7 @@ void pt_occupant_remedy(const struct pt_occupant *o, const char *dev,
 	else if (!strcmp(o->hook.name, PT_PROGRAM_NAME))
 		pt_error_print(text, sz, "wait until it ends, or use another "
 			       "device; several receivers share one after "
-			       "'pagetrim attach {dev} %s'", dev);
+			       "'pagetrim attach {--dev} %s'", dev);
 	else if (o->pid)
 		snprintf(text, sz, "use another device, or end pid %d if nobody "
 			 "needs it", o->pid);

@@ -147,7 +147,7 @@ int program_fail_version(struct pt_error *err, struct pt_program *p)
 			   "its pins are to be seen";
 
 	if (!program_find_pins(p))
-		pt_error_print(remedy, sizeof(remedy), "pagetrim detach {dev} "
+		pt_error_print(remedy, sizeof(remedy), "pagetrim detach {--dev} "
 			       "%s, then attach", dev);
 	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: the program on it "
 			    "is of another version of pagetrim (%s)", dev,
@@ -413,7 +413,7 @@ static int fail_gone(struct pt_error *err, const struct pt_device *device)
 	if (program_refuse_pins(device, err))
 		return -ENODEV;
 	return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: was removed "
-		"(pagetrim detach {dev} %s removes the pins that are left)",
+		"(pagetrim detach {--dev} %s removes the pins that are left)",
 		device->name, device->name);
 }
 
@@ -426,7 +426,7 @@ static int fail_none(struct pt_error *err, const struct pt_device *device)
 	pt_occupant_find(&occupant, device);
 	if (!occupant.hook.prog_id)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: no "
-			"pagetrim program runs on it (pagetrim attach {dev} "
+			"pagetrim program runs on it (pagetrim attach {--dev} "
 			"%s, or a running pagetrim receive)", device->name,
 			device->name);
 	pt_occupant_print(&occupant, who, sizeof(who));

@@ -67,6 +67,7 @@ int pt_program_device(struct pt_device *out, const char *name,
  *   -EBUSY       another XDP program holds the device; the text names it
  *   -EOPNOTSUPP  the driver has no native XDP (generic was not asked for)
  *   -EPERM       no CAP_NET_ADMIN, CAP_BPF
+ *   -EINTR       signals interrupted the kernel's check each time
  *   -EINVAL      the pinned program is in the other mode
  *   -ESTALE      the program is of another version of pagetrim
  *   -ENOENT      the program is pinned, but its pins are not visible here

@@ -164,13 +164,13 @@ int program_refuse_pins(const struct pt_device *device, struct pt_error *err)
 	switch (program_judge_pins(path, &owner)) {
 	case PINS_HERE:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s is of "
-			"%s, which had that name (pagetrim detach {dev} %s)",
+			"%s, which had that name (pagetrim detach {--dev} %s)",
 			device->name, path, owner.name, owner.name);
 	case PINS_ELSEWHERE:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s is of "
 			"a device in another network namespace, which has or "
 			"had that name (detach it there; if that is gone: "
-			"pagetrim detach {dev} %s {force})", device->name, path,
+			"pagetrim detach {--dev} %s {--force})", device->name, path,
 			device->name);
 	case PINS_UNREAD:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s cannot "
@@ -225,7 +225,7 @@ static int refuse_attached(const struct pt_program_cfg *cfg,
 	if (!here)
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-		"%s: attached already%s (pagetrim detach {dev} %s first)",
+		"%s: attached already%s (pagetrim detach {--dev} %s first)",
 		device->name, other_version ?
 		", by another version of pagetrim" : "", device->name);
 }
@@ -374,7 +374,7 @@ static int unpin_left(const struct pt_device *device, bool force,
 	pins = program_judge_pins(path, &owner);
 	if (pins == PINS_NONE)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: nothing "
-				    "is attached (pagetrim attach {dev} %s "
+				    "is attached (pagetrim attach {--dev} %s "
 				    "does)", device->name, device->name);
 	if (pins == PINS_HERE || (pins != PINS_DEAD && !force))
 		return program_refuse_pins(device, err);

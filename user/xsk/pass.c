@@ -10,6 +10,7 @@
 
 #include <bpf/bpf.h>
 
+#include "base/files.h"
 #include "pass.skel.h"
 #include "xdp/cause.h"
 #include "xdp/hook.h"
@@ -93,6 +94,12 @@ static int fail(struct pt_error *err, const struct pt_device *device, int code)
 				    "for the XDP program that zero copy needs "
 				    "(run as root, or with CAP_NET_ADMIN and "
 				    "CAP_BPF)", name);
+	if (pt_files_are_few())
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot load the "
+				    "XDP program that zero copy needs: %s, and "
+				    "fewer than %d file descriptors are left "
+				    "(raise ulimit -n)", name, strerror(-code),
+				    PT_FILES_FEW);
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: driver %s takes no XDP "
 			    "program, which its zero copy needs: %s%s%s", name,
 			    device->driver[0] ? device->driver : "?",

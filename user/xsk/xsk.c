@@ -220,7 +220,7 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 		remedy = "see the kernel log";
 	}
 	if (cfg->zero_copy && code != -EBUSY && code != -EPERM &&
-	    code != -ENOBUFS)
+	    code != -ENOBUFS && code != -EMFILE && code != -ENFILE)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s queue %u: "
 				    "driver %s gives no zero copy: %s "
 				    "({zero-copy} auto does without)", dev,
