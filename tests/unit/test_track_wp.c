@@ -2,6 +2,7 @@
 /* Writes of another process, as write protection reports them. */
 #include "track_child.h"
 
+#include <linux/memfd.h>
 #include <sys/uio.h>
 
 static void write_mem(const struct child *c, __u64 page)
@@ -195,6 +196,7 @@ static void check_gone(char order, int code)
 	struct pt_tracker *t;
 	struct child c;
 	int fd = ram_new(0);
+	siginfo_t end;
 
 	child_start(&c, fd, NULL);
 	t = track_armed(&c);
@@ -212,7 +214,7 @@ static void check_gone(char order, int code)
 		}
 	} else if (order == 'k') {
 		kill(c.pid, SIGKILL);
-		waitpid(c.pid, NULL, __WALL);
+		waitid(P_PID, c.pid, &end, WEXITED | WNOWAIT);
 	} else {
 		child_obeys(&c, order, 5);
 	}
@@ -312,7 +314,8 @@ static void test_hugetlb(void **state)
 	(void)state;
 	if (!scratch_huge(3))
 		skip();		/* the machine has too few */
-	fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+	fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB |
+			  MFD_HUGE_2MB);
 	assert_int_equal(fallocate(fd, 0, 0, RAM_SZ), 0);
 	assert_true(check_large(fd, "Private_Hugetlb:"));
 	scratch_huge(-3);

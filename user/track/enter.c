@@ -66,11 +66,11 @@ static long waits_in(pid_t pid, pid_t tid)
 	return sscanf(text, "%ld", &nr) == 1 ? nr : -1;
 }
 
-/* is_harmless: an early end of the call, with a result of 0 or more, is. */
-static bool is_harmless(const struct entry *e, long nr)
+/* is_harmless: an early end of the call, with a result of 0 or more, is.  A futex
+ * is none: glibc aborts the process if a wait returns a descriptor's number. */
+static bool is_harmless(long nr)
 {
-	return nr == SYS_poll || nr == SYS_ppoll ||
-	       (nr == SYS_futex && e->tid == e->pid);
+	return nr == SYS_poll || nr == SYS_ppoll;
 }
 
 static int waiter_find(void *arg, pid_t tid)
@@ -78,7 +78,7 @@ static int waiter_find(void *arg, pid_t tid)
 	struct entry *e = arg;
 
 	e->tid = tid;
-	return is_harmless(e, waits_in(e->pid, tid));
+	return is_harmless(waits_in(e->pid, tid));
 }
 
 static int filtered_find(void *arg, pid_t tid)
@@ -180,7 +180,7 @@ static int resume_to(struct entry *e, int op)
 		if (info.op != op)
 			continue;
 		if (op == PTRACE_SYSCALL_INFO_EXIT ||
-		    is_harmless(e, info.entry.nr) ||
+		    is_harmless(info.entry.nr) ||
 		    info.entry.nr == SYS_restart_syscall)
 			return 0;
 	}
@@ -234,7 +234,7 @@ static bool is_restartable(struct entry *e)
 	errno = 0;
 	insn = ptrace(PTRACE_PEEKTEXT, e->tid, r.rip - SYSCALL_SZ, 0);
 	return !errno && (insn & 0xffff) == 0x050f && r.cs == CS_64 &&
-	       (is_harmless(e, r.orig_rax) ||
+	       (is_harmless(r.orig_rax) ||
 		r.orig_rax == SYS_restart_syscall) &&
 	       (r.rax == -(__u64)ERESTARTSYS ||
 		r.rax == -(__u64)ERESTARTNOHAND ||
@@ -289,7 +289,7 @@ static int fetch(const struct entry *e, int fd)
 
 static int take(struct entry *e, struct pt_error *err)
 {
-	long theirs, ours;
+	long theirs, ours, closed;
 
 	theirs = exchange(e, SYS_userfaultfd, O_CLOEXEC | USER_MODE_ONLY,
 			  PT_TRACK_MOMENT_ENTRY);
@@ -297,7 +297,12 @@ static int take(struct entry *e, struct pt_error *err)
 	if (theirs >= 0) {
 		ours = fetch(e, theirs);
 		moment(e, PT_TRACK_MOMENT_FETCHED);
-		exchange(e, SYS_close, theirs, PT_TRACK_MOMENT_CLOSE);
+		closed = exchange(e, SYS_close, theirs, PT_TRACK_MOMENT_CLOSE);
+		/* Left open there, it would keep the protection for ever. */
+		if (closed && ours >= 0) {
+			close(ours);
+			ours = closed;
+		}
 	}
 	release(e);
 	moment(e, PT_TRACK_MOMENT_RELEASED);

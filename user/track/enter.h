@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* enter: a userfaultfd out of another process, which notices nothing.
  *
- * One thread of the process waits in poll(2), ppoll(2) or, if it is the first
- * thread, in futex(2): calls that the kernel restarts, and of which an early end
- * without a result is harmless.  That call is exchanged for userfaultfd(2) at its
+ * One thread of the process waits in poll(2) or ppoll(2): calls that the kernel
+ * restarts, and of which an early end without a result is harmless.  That call is exchanged for userfaultfd(2) at its
  * entry and done again afterwards; likewise for close(2), once the descriptor
  * was fetched by pidfd_getfd(2).
  *
