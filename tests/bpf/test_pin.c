@@ -424,10 +424,10 @@ static void test_renamed(void **state)
 		assert_true(device.ifindex != veth.far.ifindex);
 		assert_int_equal(pt_program_unpin(&device, true, &err),
 				 -ESTALE);
-		assert_non_null(strstr(err.text, "detach dev ptt-other"));
+		assert_non_null(strstr(err.text, "detach --dev ptt-other"));
 		cfg.device = &device;
 		assert_int_equal(pt_program_pin(&cfg, &info, &err), -ESTALE);
-		assert_non_null(strstr(err.text, "detach dev ptt-other"));
+		assert_non_null(strstr(err.text, "detach --dev ptt-other"));
 		run("ip link del %s", old.name);
 
 		if (by_old)
@@ -454,7 +454,7 @@ static void test_gone(void **state)
 	assert_int_equal(pt_program_device(&device, veth.far.name, &err), 0);
 	assert_int_equal(device.ifindex, 0);
 	assert_int_equal(pt_program_peek(&p, &device, &err), -ENODEV);
-	assert_non_null(strstr(err.text, "detach dev"));
+	assert_non_null(strstr(err.text, "detach --dev"));
 	assert_int_equal(pt_program_unpin(&device, false, &err), 0);
 	assert_int_equal(litter(), 0);
 	assert_int_equal(pt_program_device(&device, veth.far.name, &err),

@@ -230,7 +230,7 @@ static void test_unanswered(void **state)
 	memset(path, 'p', sizeof(path) - 1);
 	unanswered(path, 10, -ENAMETOOLONG, "too long");
 	unanswered("", 10, -ENAMETOOLONG, "too long");
-	unanswered(PATH, 10, -ENOENT, "send control PATH");
+	unanswered(PATH, 10, -ENOENT, "send --control PATH");
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	unanswered(PATH, 10, -ECONNREFUSED, "nobody listens");
 	assert_int_equal(listen(fd, 1), 0);
