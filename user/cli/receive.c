@@ -112,7 +112,8 @@ const struct pt_command pt_command_receive = {
 	"long as it runs.  AF_XDP bypasses the firewall (netfilter) and tc on DEV.\n"
 	"\n"
 	"Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
-	"      something, 4 the sender vanished or gave up, 5 copy or ledger wrong.\n"
+	"      something, 4 the sender vanished or gave up, 5 copy or ledger wrong,\n"
+	"      6 outcome unknown: interrupted twice during commit.\n"
 	"Example: pagetrim receive --psk key --dev eth1 --listen 10.0.0.2 --out vm.ram\n",
 };
 
