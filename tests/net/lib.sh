@@ -244,7 +244,16 @@ receive_is_ready()
 says_it_listens() { grep -qs ' listening on ' "$1.err"; }
 
 # listens HOST PORT
-listens() { hosts_run "$net" "$1" ss -Hltn "sport = :$2" | grep -q .; }
+listens() { [[ $(hosts_run "$net" "$1" ss -Hltn "sport = :$2") ]]; }
+
+# gone_from_b: neither the port nor an XDP program is there.  What is searched is
+# read whole: a grep -q that ends first would have its writer killed, and the pipe
+# fail though there was a match.
+gone_from_b()
+{
+	! listens b 16644 &&
+		[[ $(hosts_run "$net" b ip link show "$(dev_b)") != *xdp* ]]
+}
 
 # send_begin RUN OPTION...: start a sender in host a.  Sets sender.
 send_begin()

@@ -383,13 +383,6 @@ frozen_in()
 
 thaw() { show fsfreeze -u mnt; }
 
-# gone_from_b: port, program and sockets.
-gone_from_b()
-{
-	! listens b 16644 &&
-		! hosts_run "$net" b ip link show "$(dev_b)" | grep -q xdp
-}
-
 # term_frozen EXIT WORD: SIGTERM; the sender exits so, and only the process
 # stays.
 term_frozen()

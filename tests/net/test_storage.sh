@@ -135,7 +135,7 @@ frozen_at_term()
 	wait_until 10 logs receive 'waiting for storage'
 	kill -TERM "$receiver"
 	ended send "$sender" 10 4 interrupted
-	wait_until 10 has_left_b
+	wait_until 10 gone_from_b
 	! is_gone "$receiver" || die "it did not wait for its storage"
 	thaw
 	ended receive "$receiver" 20 0
@@ -218,13 +218,6 @@ stream_stands()
 
 # are_partial COUNT: so many images are in progress.
 are_partial() { [[ $(compgen -G "mnt/out/*.partial" | wc -l) -eq $1 ]]; }
-
-# has_left_b: neither the port nor the program is there.
-has_left_b()
-{
-	! listens b 16644 &&
-		! hosts_run "$net" b ip link show "$(dev_b)" | grep -q xdp
-}
 
 ahead case_run "storage: four transfers, frozen in their midst" frozen_in_data
 case_run "storage: frozen before the image is made" frozen_in open
