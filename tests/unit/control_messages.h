@@ -42,7 +42,7 @@ static inline struct pt_message good_message(unsigned type)
 			[10] = 0xff, 0xff, 10, 0, 0, 2 }, .lane_cnt = 2,
 			.trim = 2, .cipher = 1, .rekey_log2 = 22, .resume = 1,
 			.segment_cnt = 1, .file_cnt = 1,
-			.name = "w\xc3\xa4rme" };
+			.name = "w\xc3\xa4rme", .live = PT_LIVE_GUEST };
 		break;
 	case PT_MSG_SEGMENT:
 		m.segment = (struct pt_msg_segment){
@@ -99,6 +99,12 @@ static inline struct pt_message good_message(unsigned type)
 		break;
 	case PT_MSG_WORKING:
 		m.working = (struct pt_msg_working){ PT_WORK_STORAGE, 1 << 21 };
+		break;
+	case PT_MSG_GUEST:
+		m.guest = (struct pt_msg_guest){ 2, "{}" };
+		break;
+	case PT_MSG_STATE:
+		m.state = (struct pt_msg_state){ 4, "QEVM" };
 		break;
 	case PT_MSG_COMMIT: case PT_MSG_COMMITTED: case PT_MSG_ASK:
 		m.commit.transfer_id = 99;

@@ -59,6 +59,8 @@
 #define PT_FILES_MAX		1024
 #define PT_FILE_SZ_MAX		(1ULL << 40)	/* bytes of one --with file */
 #define PT_FILE_DATA_SZ_MAX	(64u * 1024)	/* bytes of one FILE_DATA */
+#define PT_STATE_SZ_MAX		(64u << 20)	/* bytes of all STATEs of a
+						 * sender */
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
 #define PT_REFUSED_MAX		1024		/* pages of one REFUSED */
@@ -113,7 +115,9 @@ struct pt_seq_range {
 	X(BYE,		bye,		25, BOTH)			\
 	X(HELD,		held,		26, RECEIVER)			\
 	X(WORKING,	working,	27, BOTH)			\
-	X(REFUSED,	refused,	28, RECEIVER)
+	X(REFUSED,	refused,	28, RECEIVER)			\
+	X(GUEST,	guest,		32, SENDER)			\
+	X(STATE,	state,		33, BOTH)
 
 /* X(number, "name"): set aside by section 15 of docs/wire-format.md.  A message
  * that has no capability yet is refused by its name. */
@@ -131,11 +135,20 @@ enum pt_message_type {
 /* The fields of each message: X(kind, name, min, max).  min and max bound the
  * value of a number, the bytes of a str or bytes, the items of the others. */
 
+/* pt_live: whether the memory is sent while it changes. */
+enum pt_live {
+	PT_LIVE_NONE	= 0,	/* it stands still */
+	PT_LIVE_ROUNDS	= 1,	/* in rounds: the sender may be idle */
+	PT_LIVE_GUEST	= 2,	/* likewise, and it is a guest's: GUEST, STATE */
+};
+
 /* Bits of HELLO's capabilities, which both ends must have to use them. */
 #define PT_CAP_COPIES		(1ULL << 0)	/* records of kind COPY */
 #define PT_CAP_ARRIVALS		(1ULL << 1)	/* arrival times, and placed
 						 * frames */
 #define PT_CAP_WORKING		(1ULL << 2)	/* WORKING */
+#define PT_CAP_LIVE		(1ULL << 3)	/* memory that changes, GUEST and
+						 * STATE */
 
 /* The first message in both directions.  The layout never changes. */
 #define PT_MSG_HELLO_FIELDS(X)						\
@@ -164,7 +177,9 @@ enum pt_message_type {
 	X(u8,  resume, 0, 1)		/* take up what is held */	\
 	X(u32, segment_cnt, 1, PT_SEGMENTS_MAX)				\
 	X(u32, file_cnt, 0, PT_FILES_MAX)				\
-	X(str, name, 0, 128)
+	X(str, name, 0, 128)						\
+	X(cap, live, PT_CAP_LIVE, PT_CAP_LIVE)				\
+	X(u8,  live, 0, 2)		/* enum pt_live */
 
 #define PT_MSG_SEGMENT_FIELDS(X)					\
 	X(u64, gfn, 0, PT_GFN_MAX)					\
@@ -274,6 +289,15 @@ enum pt_work {
 #define PT_MSG_REFUSED_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\
 	X(u64_array, page, 1, PT_REFUSED_MAX)
+
+/* GUEST: the description of the guest, which the receiver compares. */
+#define PT_MSG_GUEST_FIELDS(X)						\
+	X(bytes, description, 1, PT_FILE_DATA_SZ_MAX)
+
+/* STATE: the guest's device state, as its hypervisors write it to each other. */
+#define PT_MSG_STATE_FIELDS(X)						\
+	X(bytes, data, 0, PT_FILE_DATA_SZ_MAX)	/* 0: the end of this
+						 * direction */
 
 #define PT_DECLARE_u8(name, max)	  __u8 name;
 #define PT_DECLARE_u16(name, max)	  __u16 name;
