@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* guard: a process that brings the source's guest back if this one dies.
+ *
+ * A monitor serves one client, and a guest whose migration waits at
+ * pre-switchover waits for ever if that client dies.  The guard inherits the
+ * connection.  It reads nothing from it while we live:
+ *
+ *     start --> commit --> release           we decide; the guard ends
+ *       |         +------> we die            the guard ends, and touches nothing
+ *       +----------------> we die            the guard cancels the migration and
+ *                                            continues the guest
+ *
+ * It has no descriptor but the connection and a socket to us, takes no signal
+ * but SIGKILL, is in a session of its own and has no capability.  It is our child
+ * but sends no SIGCHLD, and wait(2) without __WALL does not see it.
+ *
+ * It keeps a copy of the memory that this process has when it starts: start it
+ * before devices and keys are opened.  That may be before source_begin.
+ *
+ * Threads: one at a time.
+ */
+#ifndef VMM_GUARD_H
+#define VMM_GUARD_H
+
+#include <pagetrim/error.h>
+#include "vmm/qemu.h"
+
+#define PT_GUARD_MS	60000	/* for the guest to run again */
+
+struct pt_guard;
+
+/* pt_guard_start starts the guard of a source, whose guest must run.  On success
+ * returns 0 and *out is the caller's.
+ *   -EINVAL  the guest does not run
+ *   -EAGAIN, -ENOMEM, -EMFILE  as fork(2), socketpair(2) */
+int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
+		   struct pt_error *err);
+
+/* pt_guard_commit is called before COMMIT may be sent: from then on the guard
+ * never continues the guest.  Returns 0, or -EPIPE if the guard has ended, in
+ * which case it does nothing either. */
+int pt_guard_commit(struct pt_guard *g);
+
+/* pt_guard_release ends the guard, which does nothing more, and returns when it
+ * has ended.  NULL is allowed. */
+void pt_guard_release(struct pt_guard *g);
+
+#endif
