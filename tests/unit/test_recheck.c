@@ -2,16 +2,14 @@
 /* A source is read a second time, by several threads: every change is found, at
  * any place, and nothing else. */
 #include "guard_again.h"
-#include "scratch.h"
+#include "track_kit.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
 
 #include "send/recheck.h"
-#include "source/page_word.h"
 
 #define KEY	0x5eed
-#define PAGE	PT_PAGE_SZ
 #define IMAGE	SCRATCH "/image"
 #define REGIONS	12
 #define PAGES	(REGIONS * PT_REGION_PAGES - 5)	/* the last: cut short, too */
@@ -24,29 +22,6 @@ static struct pt_digests digests;
 static struct pt_recheck_cfg cfg;
 static struct pt_error err;
 static int image;
-
-/* note takes the digests of the source's present state. */
-static void note(void)
-{
-	struct pt_view v;
-
-	pt_view_init(&v);
-	for (__u64 r = 0; r < REGIONS; r++) {
-		assert_int_equal(pt_source_view(source, &v, layout, r, &err),
-				 0);
-		for (__u32 first = 0; first < v.page_cnt; first += 64) {
-			struct pt_page_word w = pt_page_word_of(&v, layout, r,
-								first);
-
-			assert_int_equal(pt_page_word_scan(&w, source, KEY,
-							   &err), 0);
-			for (__u32 i = 0; i < 64 && w.wanted >> i & 1; i++)
-				pt_digests_set(&digests, r * PT_REGION_PAGES +
-					       first + i, w.digests[i]);
-		}
-	}
-	pt_view_free(&v);
-}
 
 /* start: an image with data, zeroes and holes, and its digests. */
 static void start(void)
@@ -73,7 +48,7 @@ static void start(void)
 		.digest_key = KEY, .wake_fd = eventfd(0, EFD_NONBLOCK),
 	};
 	assert_int_equal(pt_digests_init(&digests, REGIONS), 0);
-	note();
+	assert_int_equal(sent_as_now(source, layout, KEY, &digests, &err), 0);
 }
 
 static void stop(void)

@@ -10,37 +10,61 @@
 
 #define RAM SCRATCH "/ram"
 #define RAM_PAGES (3 * 512u + 100)
+#define KEY 0x5eed
 
 struct watched {
 	int fd;
 	struct pt_source *src;
 	struct pt_layout *layout;
+	struct pt_digests digests;	/* of what was sent */
 	struct pt_tracker *tracker;
 };
 
+/* send_all: all pages are sent as they are now. */
+static void send_all(struct watched *w)
+{
+	struct pt_error err = { 0 };
+
+	if (sent_as_now(w->src, w->layout, KEY, &w->digests, &err))
+		fail_msg("%s", err.text);
+}
+
 /* watch takes the source that is open already. */
-static void watch(struct watched *w, __u32 digest_sz)
+static void watch(struct watched *w)
 {
 	const struct pt_segment *segs;
 	struct pt_error err = { 0 };
+	struct pt_track_target target = { .src = w->src, .digest_key = KEY };
 	__u32 cnt;
 
 	segs = pt_source_segments(w->src, &cnt);
-	if (pt_layout_create(&w->layout, segs, cnt, &err) ||
-	    pt_tracker_open_digest(&w->tracker, w->src, w->layout, digest_sz,
-				   &err))
+	if (pt_layout_create(&w->layout, segs, cnt, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(pt_digests_init(&w->digests,
+					 pt_layout_region_cnt(w->layout)), 0);
+	target.layout = w->layout;
+	target.digests = &w->digests;
+	if (pt_tracker_open_digest(&w->tracker, &target, &err))
 		fail_msg("%s", err.text);
 	arm(w->tracker);
+	send_all(w);
 }
 
 static void unwatch(struct watched *w)
 {
 	pt_tracker_close(w->tracker);
+	pt_digests_free(&w->digests);
 	pt_layout_free(w->layout);
 	pt_source_close(w->src);
 	if (w->fd >= 0)
 		close(w->fd);
 }
+
+/* expect_sent: exactly these pages are reported, and then sent. */
+#define expect_sent(w, ...) do {					\
+	expect_seen((w)->tracker, ##__VA_ARGS__);			\
+	send_all(w);							\
+} while (0)
 
 static void page_write(const struct watched *w, __u64 page, int byte)
 {
@@ -54,7 +78,7 @@ static void punch(const struct watched *w, __u64 page, __u64 cnt)
 				   cnt * PAGE), 0);
 }
 
-static void set_up(struct watched *w, enum pt_files how, __u32 digest_sz)
+static void set_up(struct watched *w, enum pt_files how)
 {
 	const char *path = RAM;
 	struct pt_error err = { 0 };
@@ -64,34 +88,34 @@ static void set_up(struct watched *w, enum pt_files how, __u32 digest_sz)
 		page_write(w, page, 1 + page % 100);
 	if (pt_source_open_files_as(&w->src, how, &path, 1, &err))
 		fail_msg("%s", err.text);
-	watch(w, digest_sz);
+	watch(w);
 }
 
-static void check_a_file(enum pt_files how, __u32 digest_sz)
+static void check_a_file(enum pt_files how)
 {
 	struct watched w;
 
-	set_up(&w, how, digest_sz);
-	expect_seen(w.tracker);
+	set_up(&w, how);
+	expect_sent(&w);
 	page_write(&w, 0, 200);
 	page_write(&w, 63, 200);
 	page_write(&w, 64, 200);
 	page_write(&w, 511, 200);
 	page_write(&w, 512, 200);
-	expect_seen(w.tracker, 0, 63, 64, 511, 512);
-	expect_seen(w.tracker);
+	expect_sent(&w, 0, 63, 64, 511, 512);
+	expect_sent(&w);
 	page_write(&w, 511, 200);		/* the same bytes */
-	expect_seen(w.tracker);
+	expect_sent(&w);
 
 	/* Holes come and go. */
 	punch(&w, 7, 2);
-	expect_seen(w.tracker, 7, 8);
+	expect_sent(&w, 7, 8);
 	page_write(&w, 7, 8);
 	page_write(&w, 1200, 1);
 	page_write(&w, RAM_PAGES - 1, 1);
-	expect_seen(w.tracker, 7, 1200, RAM_PAGES - 1);
+	expect_sent(&w, 7, 1200, RAM_PAGES - 1);
 	page_write(&w, 1100, 1);
-	expect_seen(w.tracker, 1100);
+	expect_sent(&w, 1100);
 	punch(&w, 0, RAM_PAGES);
 	page_write(&w, 5, 6);			/* the byte that it had */
 	{
@@ -101,59 +125,85 @@ static void check_a_file(enum pt_files how, __u32 digest_sz)
 		assert_int_equal(seen.cnt, 599 - 1 + 3);
 		assert_int_equal(seen.pages[5], 0);
 		assert_int_equal(seen.pages[8], 0);
+		send_all(&w);
 	}
-	expect_seen(w.tracker);
+	expect_sent(&w);
 	unwatch(&w);
 }
 
 static void test_file_that_is_written(void **state)
 {
 	(void)state;
-	check_a_file(PT_FILES_LIVE, 16);
-}
-
-static void test_digests_of_8_bytes(void **state)
-{
-	(void)state;
-	check_a_file(PT_FILES_LIVE, 8);
+	check_a_file(PT_FILES_LIVE);
 }
 
 static void test_file_that_is_mapped(void **state)
 {
 	(void)state;
-	check_a_file(PT_FILES_STILL, 16);
+	check_a_file(PT_FILES_STILL);
+}
+
+/* A look compares with the sent bytes, not with those of the last look. */
+static void test_what_was_sent(void **state)
+{
+	struct watched w;
+
+	(void)state;
+	set_up(&w, PT_FILES_LIVE);
+	page_write(&w, 9, 99);
+	expect_seen(w.tracker, 9);
+	expect_seen(w.tracker, 9);		/* not sent yet */
+	page_write(&w, 9, 1 + 9);		/* the byte that was sent */
+	expect_seen(w.tracker);
+	/* Sent with a byte that no look saw. */
+	page_write(&w, 9, 99);
+	send_all(&w);
+	page_write(&w, 9, 1 + 9);
+	expect_sent(&w, 9);
+	/* A page of data whose digest was forgotten, and one of zeroes. */
+	pt_digests_forget(&w.digests, 20, 1);
+	pt_digests_forget(&w.digests, 700, 1);
+	expect_seen(w.tracker, 20);
+	unwatch(&w);
 }
 
 static void test_what_it_says_of_itself(void **state)
+{
+	struct watched w;
+
+	(void)state;
+	set_up(&w, PT_FILES_LIVE);
+	assert_string_equal(pt_tracker_name(w.tracker), "digest");
+	assert_true(pt_tracker_odds(w.tracker) == 0x1p-64);
+	assert_int_equal(pt_tracker_misses(w.tracker), 0);
+	unwatch(&w);
+	pt_tracker_close(NULL);
+}
+
+static void cancel_dirty(void *arg, __u64 page_idx, __u32 cnt)
+{
+	const struct watched *w = arg;
+
+	(void)page_idx;
+	(void)cnt;
+	pt_tracker_cancel(w->tracker);
+}
+
+/* As another thread would, in the middle of a look. */
+static void test_cancelled(void **state)
 {
 	struct pt_error err = { 0 };
 	struct watched w;
 
 	(void)state;
-	set_up(&w, PT_FILES_LIVE, 16);
-	assert_string_equal(pt_tracker_name(w.tracker), "digest");
-	assert_true(pt_tracker_odds(w.tracker) == 0x1p-128);
-	assert_int_equal(pt_tracker_misses(w.tracker), PT_TRACK_MISSES_RETURNS);
-	/* as it says: */
-	page_write(&w, 9, 99);
-	page_write(&w, 9, 1 + 9);
-	expect_seen(w.tracker);
-	pt_tracker_close(w.tracker);
-
-	assert_int_equal(pt_tracker_open_digest(&w.tracker, w.src, w.layout, 8,
-						&err), 0);
-	assert_true(pt_tracker_odds(w.tracker) == 0x1p-64);
-	for (__u32 sz = 0; sz < 20; sz++) {
-		struct pt_tracker *none = NULL;
-
-		if (sz == 8 || sz == 16)
-			continue;
-		assert_int_equal(pt_tracker_open_digest(&none, w.src, w.layout,
-							sz, &err), -EINVAL);
-		assert_null(none);
-	}
+	set_up(&w, PT_FILES_LIVE);
+	for (__u64 page = 0; page < RAM_PAGES; page++)
+		page_write(&w, page, 222);
+	assert_int_equal(pt_tracker_collect(w.tracker, &(struct pt_track_to){
+			.dirty = cancel_dirty, .arg = &w }, &err), -ECANCELED);
+	assert_int_equal(pt_tracker_collect(w.tracker, &(struct pt_track_to){
+			.dirty = cancel_dirty, .arg = &w }, &err), -ECANCELED);
 	unwatch(&w);
-	pt_tracker_close(NULL);
 }
 
 /* One bit anywhere in a page. */
@@ -163,12 +213,12 @@ static void test_each_bit(void **state)
 	struct watched w;
 
 	(void)state;
-	set_up(&w, PT_FILES_LIVE, 16);
+	set_up(&w, PT_FILES_LIVE);
 	for (__u32 bit = 0; bit < PAGE * 8; bit += 509) {
 		assert_int_equal(pread(w.fd, page, PAGE, 3 * PAGE), PAGE);
 		page[bit / 8] ^= 1 << bit % 8;
 		scratch_write(w.fd, 3 * PAGE, page, PAGE);
-		expect_seen(w.tracker, 3);
+		expect_sent(&w, 3);
 	}
 	unwatch(&w);
 }
@@ -180,7 +230,7 @@ static void check_cut_short(enum pt_files how)
 	struct pt_track_to to = { .dirty = seen_dirty, .arg = &seen };
 	struct watched w;
 
-	set_up(&w, how, 16);
+	set_up(&w, how);
 	page_write(&w, 2, 222);
 	assert_int_equal(ftruncate(w.fd, 100 * PAGE), 0);
 	assert_int_equal(pt_tracker_collect(w.tracker, &to, &err), -EIO);
@@ -209,13 +259,13 @@ static void test_memory_of_our_own(void **state)
 	region.addr = map;
 	if (pt_source_open_regions(&w.src, &region, 1, &err))
 		fail_msg("%s", err.text);
-	watch(&w, 16);
-	expect_seen(w.tracker);
+	watch(&w);
+	expect_sent(&w);
 	map[17 * PAGE] = 2;
 	map[699 * PAGE + 4095] = 2;
-	expect_seen(w.tracker, 17, 699);
+	expect_sent(&w, 17, 699);
 	madvise(map + 18 * PAGE, PAGE, MADV_DONTNEED);
-	expect_seen(w.tracker, 18);
+	expect_sent(&w, 18);
 	unwatch(&w);
 	munmap(map, region.sz);
 }
@@ -266,7 +316,7 @@ static void test_process_that_runs(void **state)
 	pid = child_start(map, &to, &from);
 	if (pt_source_open_pid(&w.src, pid, true, &err))
 		fail_msg("%s", err.text);
-	watch(&w, 16);
+	watch(&w);
 	for (__u64 page = 0; page < 700; page += 233) {
 		char byte;
 
@@ -277,6 +327,7 @@ static void test_process_that_runs(void **state)
 					   &idx));
 		assert_int_equal(seen.pages[idx], 1);
 		assert_int_equal(seen.pages[idx + 1], 0);
+		send_all(&w);
 	}
 	close(to);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -292,9 +343,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file_that_is_written),
-		cmocka_unit_test(test_digests_of_8_bytes),
 		cmocka_unit_test(test_file_that_is_mapped),
+		cmocka_unit_test(test_what_was_sent),
 		cmocka_unit_test(test_what_it_says_of_itself),
+		cmocka_unit_test(test_cancelled),
 		cmocka_unit_test(test_each_bit),
 		cmocka_unit_test(test_file_that_is_cut_short),
 		cmocka_unit_test(test_memory_of_our_own),

@@ -206,6 +206,7 @@ struct choice {
 	struct pt_track_range range;
 	struct pt_track_target target;
 	struct pt_layout *layout;
+	struct pt_digests digests;
 	struct pt_error why, err;
 	int refused;
 };
@@ -227,8 +228,9 @@ static void choice_init(struct choice *ch, const struct child *c)
 
 	memset(ch, 0, sizeof(*ch));
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), c->fd);
-	ch->target = (struct pt_track_target){ .pid = c->pid, .digest_sz = 16,
-		.ranges = &ch->range, .range_cnt = 1 };
+	ch->target = (struct pt_track_target){ .pid = c->pid,
+		.ranges = &ch->range, .range_cnt = 1, .digest_key = 7,
+		.digests = &ch->digests };
 	ch->range = (struct pt_track_range){ .addr = (__u64)c->map,
 					     .sz = RAM_SZ };
 	assert_int_equal(pt_source_open_files_as(&ch->target.src, PT_FILES_LIVE,
@@ -236,22 +238,29 @@ static void choice_init(struct choice *ch, const struct child *c)
 	segs = pt_source_segments(ch->target.src, &cnt);
 	assert_int_equal(pt_layout_create(&ch->layout, segs, cnt, &ch->err), 0);
 	ch->target.layout = ch->layout;
+	assert_int_equal(pt_digests_init(&ch->digests,
+					 pt_layout_region_cnt(ch->layout)), 0);
 }
 
 static void choice_free(struct choice *ch, struct pt_source *src)
 {
+	pt_digests_free(&ch->digests);
 	pt_layout_free(ch->layout);
 	pt_source_close(src);
 }
 
 /* watches: the tracker reports the pages that are written. */
-static void watches(struct pt_tracker *t, const struct child *c,
-		    const char *name)
+static void watches(struct pt_tracker *t, struct choice *ch,
+		    const struct child *c, const char *name)
 {
 	assert_string_equal(pt_tracker_name(t), name);
 	arm(t);
+	assert_int_equal(sent_as_now(ch->target.src, ch->layout, 7,
+				     &ch->digests, &ch->err), 0);
 	child_obeys(c, 'w', 700);
 	expect_seen(t, 700);
+	assert_int_equal(sent_as_now(ch->target.src, ch->layout, 7,
+				     &ch->digests, &ch->err), 0);
 	expect_seen(t);
 	pt_tracker_close(t);
 }
@@ -270,12 +279,12 @@ static void test_the_best_is_chosen(void **state)
 	src = ch.target.src;
 	assert_int_equal(choose(&t, &ch), 0);
 	assert_int_equal(ch.refused, 0);
-	watches(t, &c, "wp-async");
+	watches(t, &ch, &c, "wp-async");
 
 	ch.target.pid = 0;
 	assert_int_equal(choose(&t, &ch), 0);
 	assert_int_equal(ch.refused, -EOPNOTSUPP);
-	watches(t, &c, "digest");
+	watches(t, &ch, &c, "digest");
 
 	/* Errors that no digest mends. */
 	ch.target.pid = c.pid;
@@ -303,7 +312,7 @@ static void test_digest_where_it_is_refused(void **state)
 	assert_int_equal(choose(&t, &ch), 0);
 	assert_int_equal(ch.refused, -EACCES);
 	assert_non_null(strstr(ch.why.text, "seccomp"));
-	watches(t, &c, "digest");
+	watches(t, &ch, &c, "digest");
 	ch.target.src = NULL;
 	assert_int_equal(choose(&t, &ch), -EACCES);
 	assert_non_null(strstr(ch.err.text, "seccomp"));

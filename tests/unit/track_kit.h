@@ -4,6 +4,7 @@
 #define TEST_TRACK_KIT_H
 
 #include "scratch.h"
+#include "source/page_word.h"
 #include "track/tracker.h"
 
 #define PAGE 4096u
@@ -62,6 +63,32 @@ static inline void expect_pages(struct pt_tracker *t, const __u64 *pages)
 		if (seen.pages[i])
 			print_message("reported: page %u\n", i);
 	fail_msg("%u pages reported, not %u", seen.cnt, cnt);
+}
+
+/* sent_as_now takes the digests of all pages as they are now. */
+static inline int sent_as_now(struct pt_source *src, const struct pt_layout *l,
+			      __u64 key, struct pt_digests *digests,
+			      struct pt_error *err)
+{
+	struct pt_view v;
+	int code = 0;
+
+	pt_view_init(&v);
+	for (__u64 r = 0; !code && r < pt_layout_region_cnt(l); r++) {
+		code = pt_source_view(src, &v, l, r, err);
+		for (__u32 first = 0; !code && first < v.page_cnt;
+		     first += 64) {
+			struct pt_page_word w = pt_page_word_of(&v, l, r,
+								first);
+
+			code = pt_page_word_scan(&w, src, key, err);
+			for (__u32 i = 0; i < 64 && w.wanted >> i & 1; i++)
+				pt_digests_set(digests, r * PT_REGION_PAGES +
+					       first + i, w.digests[i]);
+		}
+	}
+	pt_view_free(&v);
+	return code;
 }
 
 #define expect_seen(t, ...) \

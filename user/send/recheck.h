@@ -5,19 +5,14 @@
  *
  *     start --> (threads read) --> result --> stop
  *
- * One thread per CPU reads, up to PT_RECHECK_THREADS, since the work is bound
- * by CPU and memory.  Each thread takes the next region when it has finished
- * one.  The first error ends all threads.
- *
- * Threads: its own; one other thread calls start, result and stop.
+ * Threads: those of track/compare.h; one other thread calls start, result and
+ * stop.
  */
 #ifndef SEND_RECHECK_H
 #define SEND_RECHECK_H
 
 #include "memory/digests.h"
 #include "source/source.h"
-
-#define PT_RECHECK_THREADS	8
 
 struct pt_recheck;
 

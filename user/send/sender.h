@@ -4,7 +4,7 @@
  *   knows         its phases from OPEN to COMMITTED, its lanes, accompanying files,
  *                 resumption
  *   may use       base trim seal wire net xdp xsk tls channel memory source
- *                 session lane
+ *                 track session lane
  *   must not know the receiving end, the command line
  */
 /* sender: sends a memory to a receiver, from connecting to commit.

@@ -28,6 +28,5 @@ int pt_tracker_open(struct pt_tracker **out,
 		return code;
 	}
 	*refused = code;
-	return pt_tracker_open_digest(out, target->src, target->layout,
-				      target->digest_sz, err);
+	return pt_tracker_open_digest(out, target, err);
 }

@@ -2,8 +2,9 @@
 /* Room track: which pages of a memory are written while it is sent.
  *
  *   knows         trackers: page digests, write protection of this process and
- *                 of others; system calls done inside another process
- *   may use       trim memory source
+ *                 of others; system calls done inside another process;
+ *                 comparison of a source with the sent pages
+ *   may use       base memory source
  *   must not know frames, connections, what the receiver holds
  */
 /* tracker: reports the pages of a memory that changed since the last look.
@@ -14,41 +15,48 @@
  * begins after the write ended, or by an earlier one.  A page may be reported
  * though its bytes are the same, and more than once.
  *
- * Threads: one thread at a time uses a tracker.
+ * Threads: one thread at a time uses a tracker.  Any other thread may call
+ * pt_tracker_cancel.
  */
 #ifndef TRACK_TRACKER_H
 #define TRACK_TRACKER_H
 
 #include <linux/types.h>
 #include <pagetrim/error.h>
+#include "memory/digests.h"
 #include "source/source.h"
 
 struct pt_tracker;
 
 /* pt_track_to: where a collect reports to.  dirty receives cnt pages, 1..512,
- * of one region.  It cannot fail: a page that was reported is not kept. */
+ * of one region.  It cannot fail: a page that was reported is not kept.  Calls
+ * never overlap, but may come from other threads.
+ *
+ * coarse receives, in the same way, pages that are reported because some byte
+ * of their 2 MiB was written, or may have been: those of large pages, or of a
+ * process whose record was lost.  Most are the same as before: compare them
+ * with the sent pages (track/compare.h) after the collect.  At the stop they
+ * count as reported.  NULL: dirty receives them. */
 struct pt_track_to {
 	void (*dirty)(void *arg, __u64 page_idx, __u32 cnt);
+	void (*coarse)(void *arg, __u64 page_idx, __u32 cnt);
 	void *arg;
 };
 
 /* pt_track_misses: the changes that a tracker does not report; bits.  The pages
  * concerned must be compared by content at the stop. */
 enum pt_track_misses {
-	/* A page that changed twice between two looks, and has its first bytes
-	 * again.  Its other bytes may have been sent meanwhile. */
-	PT_TRACK_MISSES_RETURNS = 1,
 	/* A hole that is punched into a page that was not written since the
 	 * last look. */
-	PT_TRACK_MISSES_HOLES = 2,
+	PT_TRACK_MISSES_HOLES = 1,
 	/* Data of I/O that began before a look and ended after it: O_DIRECT,
 	 * registered buffers, devices. */
-	PT_TRACK_MISSES_IN_FLIGHT = 4,
+	PT_TRACK_MISSES_IN_FLIGHT = 2,
 	/* write(2) and the like to the file of the memory. */
-	PT_TRACK_MISSES_FILE_WRITES = 8,
+	PT_TRACK_MISSES_FILE_WRITES = 4,
 	/* Writes of other processes: some could not be looked at, and they may
 	 * have the memory mapped. */
-	PT_TRACK_MISSES_MAPPERS = 16,
+	PT_TRACK_MISSES_MAPPERS = 8,
 };
 
 /* pt_track_range: memory of a process, as it is mapped there. */
@@ -97,26 +105,29 @@ int pt_tracker_open_wp(struct pt_tracker **out, pid_t pid,
 		       const struct pt_track_moments *moments,
 		       struct pt_error *err);
 
-/* pt_tracker_open_digest watches any memory that a source can show, by a digest
- * of each page.  Every look reads all of it, except for holes.  It takes
- * digest_sz bytes per page that is not zero, 8 or 16.  src and l, made from the
- * segments of src, must live as long.  Returns 0 or
- *   -EINVAL  digest_sz
- *   -ENOMEM */
-int pt_tracker_open_digest(struct pt_tracker **out, struct pt_source *src,
-			   const struct pt_layout *l, __u32 digest_sz,
-			   struct pt_error *err);
-
 /* pt_track_target: memory, as a process has it mapped and as a source shows it.
  * page_idx of the ranges are those of the layout. */
 struct pt_track_target {
 	pid_t pid;			/* 0: no process is known */
 	const struct pt_track_range *ranges;
 	__u32 range_cnt;
-	struct pt_source *src;		/* NULL: digests are not wanted */
-	const struct pt_layout *layout;
-	__u32 digest_sz;		/* bytes, 8 or 16 */
+	/* NULL: digests are not wanted.  If the memory changes while it is
+	 * read, then of a kind that is read once: pt_source_may_change. */
+	struct pt_source *src;
+	const struct pt_layout *layout;	/* made from the segments of src */
+	const struct pt_digests *digests;	/* of the pages as sent */
+	__u64 digest_key;
 };
+
+/* pt_tracker_open_digest watches any memory that a source can show, by the
+ * digests of the pages as they were sent.  Arming costs nothing; every collect
+ * reads all of the memory, except for holes, and reports what differs,
+ * including what was never sent.  It takes no memory per page.  src, layout and
+ * digests of target must live as long; the digests must not change during a
+ * collect.  -ENOMEM. */
+int pt_tracker_open_digest(struct pt_tracker **out,
+			   const struct pt_track_target *target,
+			   struct pt_error *err);
 
 /* pt_tracker_open opens the best tracker that there is for the target: own or
  * wp-async, else digest.  If it is digest, why receives the reason for which the
@@ -139,9 +150,14 @@ int pt_tracker_review(struct pt_tracker *t, struct pt_error *err);
 /* pt_tracker_collect reports the pages that changed since the last collect, or
  * since arm.  After an error some of them may be lost.  Returns 0 or
  *   -EIO, -ESRCH, ...  as pt_source_view; -ESRCH: the process ended
- *   -ESTALE            its mappings are not those that were opened */
+ *   -ESTALE            its mappings are not those that were opened
+ *   -ECANCELED         pt_tracker_cancel was called */
 int pt_tracker_collect(struct pt_tracker *t, const struct pt_track_to *to,
 		       struct pt_error *err);
+
+/* pt_tracker_cancel has the present collect end within one region of 2 MiB, and
+ * each later one at once. */
+void pt_tracker_cancel(struct pt_tracker *t);
 
 /* pt_tracker_name returns "wp-async", "own" or "digest". */
 const char *pt_tracker_name(const struct pt_tracker *t);

@@ -4,6 +4,8 @@
 #ifndef TRACK_TRACKER_IMPL_H
 #define TRACK_TRACKER_IMPL_H
 
+#include <stdatomic.h>
+
 #include "track/tracker.h"
 
 struct pt_tracker_ops {
@@ -20,9 +22,13 @@ struct pt_tracker {
 	double odds;
 	__u32 misses;
 	bool is_armed;
+	atomic_bool is_cancelled;
 };
 
-/* pt_track_report reports a run of any length, in pieces of one region each. */
+/* pt_track_report reports a run of any length, in pieces of one region each;
+ * pt_track_report_coarse reports pages that may be the same. */
 void pt_track_report(const struct pt_track_to *to, __u64 page_idx, __u64 cnt);
+void pt_track_report_coarse(const struct pt_track_to *to, __u64 page_idx,
+			    __u64 cnt);
 
 #endif
