@@ -25,8 +25,14 @@
 #                            +------------------------+ \   +---------+
 #                                 10.77.0.3, fd77::3     `=== ptNAMEc |
 #                                                           +---------+
+#   up NAME --lan           beside the path between a and b, which may be a wire,
+#                           the guests' own network: a bridge in each host, a
+#                           tap in a and b for a guest's card, and a client in c
+#            host a                 host c                  host b
+#            ptNAMEt                ptNAMEl 10.78.0.1       ptNAMEt
+#               ptNAMEl - ptNAMEp === ptNAMEs ptNAMEr === ptNAMEp - ptNAMEl
 # As a command (root):
-#     hosts.sh up NAME [--queues N] [--mtu BYTES] [--wire | --hub]
+#     hosts.sh up NAME [--queues N] [--mtu BYTES] [--wire | --hub] [--lan]
 #     hosts.sh run NAME a|b|c|w COMMAND...
 #     hosts.sh down NAME
 # As a library, after `source scripts/hosts.sh`: hosts_up, hosts_run, hosts_exec
@@ -44,6 +50,8 @@
 HOSTS_A4=10.77.0.1 HOSTS_B4=10.77.0.2 HOSTS_C4=10.77.0.3
 # shellcheck disable=SC2034
 HOSTS_A6=fd77::1   HOSTS_B6=fd77::2
+# shellcheck disable=SC2034 # the client of a --lan, and its guest
+HOSTS_LAN_C4=10.78.0.1 HOSTS_LAN_GUEST4=10.78.0.2
 
 hosts_say() { echo "hosts: $*" >&2; }
 
@@ -71,7 +79,7 @@ hosts_bpffs()
 hosts_netns() { echo "pt-$1-$2"; }
 
 # hosts_dev NAME SIDE: the device of host a, b or c, or x, y, z of the wire or
-# the hub h.
+# the hub h, or l, p, r, s, t of the lan.
 hosts_dev() { echo "pt$1$2"; }
 
 # hosts_run NAME HOST COMMAND...: run it in that host.
@@ -164,11 +172,48 @@ hosts_hub_up()
 	done
 }
 
-# hosts_up NAME [--queues N] [--mtu BYTES] [--wire | --hub]: makes the hosts.
-# hosts_down cleans up after a failure.
+# hosts_bridge_add NAME HOST: adds the lan's bridge.  It learns, as a switch does,
+# and so follows a guest that moves; it sends nothing by itself.
+hosts_bridge_add()
+{
+	local bridge
+
+	bridge=$(hosts_dev "$1" l)
+	hosts_run "$1" "$2" sysctl -qw net.ipv6.conf.default.disable_ipv6=1 &&
+	hosts_run "$1" "$2" sysctl -qew net.bridge.bridge-nf-call-iptables=0 \
+		net.bridge.bridge-nf-call-ip6tables=0 \
+		net.bridge.bridge-nf-call-arptables=0 &&
+	hosts_run "$1" "$2" ip link add "$bridge" type bridge mcast_snooping 0 &&
+	hosts_run "$1" "$2" ip link set "$bridge" up
+}
+
+# hosts_lan_up NAME: adds host c and the guests' own network.
+hosts_lan_up()
+{
+	local name=$1 host side dev
+
+	hosts_bridge_add "$name" c || return
+	for host in a b; do
+		case $host in a) side=s ;; b) side=r ;; esac
+		hosts_bridge_add "$name" "$host" &&
+		hosts_veth_add "$name" 1 1500 "$host" p c "$side" &&
+		hosts_run "$name" "$host" ip tuntap add "$(hosts_dev "$name" t)" \
+			mode tap vnet_hdr || return
+		for dev in "$host t" "$host p" "c $side"; do
+			hosts_run "$name" "${dev% *}" ip link set \
+				"$(hosts_dev "$name" "${dev#* }")" \
+				master "$(hosts_dev "$name" l)" up || return
+		done
+	done
+	hosts_run "$name" c ip address add "$HOSTS_LAN_C4/24" \
+		dev "$(hosts_dev "$name" l)"
+}
+
+# hosts_up NAME [--queues N] [--mtu BYTES] [--wire | --hub] [--lan]: makes the
+# hosts.  hosts_down cleans up after a failure.
 hosts_up()
 {
-	local name=$1 queues=1 mtu=1500 wire='' hub='' host side
+	local name=$1 queues=1 mtu=1500 wire='' hub='' lan='' host side
 
 	shift
 	while (($#)); do
@@ -177,12 +222,17 @@ hosts_up()
 		--mtu)		mtu=$2; shift 2 ;;
 		--wire)		wire=1; shift ;;
 		--hub)		hub=1; shift ;;
+		--lan)		lan=1; shift ;;
 		*)		hosts_say "$1: not an option of up"; return 2 ;;
 		esac
 	done
 
+	[[ -z $hub || -z $lan ]] || {
+		hosts_say "--hub and --lan: both have a host c"
+		return 2
+	}
 	hosts_bpffs || return
-	for host in a b ${wire:+w} ${hub:+c w}; do
+	for host in a b ${wire:+w} ${hub:+c w} ${lan:+c}; do
 		hosts_netns_add "$name" "$host" || return
 	done
 	if [[ -n $hub ]]; then
@@ -197,7 +247,8 @@ hosts_up()
 		done
 	fi
 	hosts_address "$name" a 1 && hosts_address "$name" b 2 || return
-	[[ -z $wire ]] || hosts_checksums_full "$name"
+	[[ -z $wire ]] || hosts_checksums_full "$name" || return
+	[[ -z $lan ]] || hosts_lan_up "$name"
 }
 
 # hosts_wire_dev NAME SIDE: makes a device of the wire.  It has no address, so
@@ -282,7 +333,7 @@ hosts_down()
 			sleep 0.02
 		done
 	done
-	for side in a b c x y z h; do
+	for side in a b c x y z h l p r s t; do
 		devs+=("$(hosts_dev "$name" "$side")")
 	done
 	for host in a b c w; do
