@@ -16,7 +16,6 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pagetrim
-qemu="qemu-system-x86_64"
 
 # The guest's userland: packages of this machine's Debian and all their
 # dependencies, unpacked without running their scripts.
@@ -67,6 +66,8 @@ USAGE
 
 # shellcheck source=scripts/guest/packages.sh
 source "$here/guest/packages.sh"
+# shellcheck source=scripts/guest/process.sh
+source "$here/guest/process.sh"
 
 die() { echo "guest: $*" >&2; exit 1; }
 misuse() { echo "guest: $* (see guest.sh help)" >&2; exit 2; }
@@ -134,117 +135,8 @@ prepare()
 	exec 9>&-
 }
 
-# ------------------------------------------------------------------ the QEMU
-
-qmp() { "$here/guest/qmp.py" "$dir/qmp.sock" "$@"; }
-
-# alive: our QEMU runs; a recycled pid does not count.
-alive()
-{
-	local pid
-
-	pid=$(cat "$dir/qemu.pid" 2>/dev/null) &&
-		grep -qaF "$dir/qmp.sock" "/proc/$pid/cmdline" 2>/dev/null
-}
-
-# launch ARG...: start QEMU on the RAM file; returns when it answers on QMP.
-launch()
-{
-	local in_ns=() free_mib
-
-	[[ -n $dir && -n $ram ]] || misuse "$command needs --dir and --ram"
-	command -v "$qemu" >/dev/null ||
-		die "$qemu: not found (run scripts/deps.sh)"
-	[[ ! -e $dir/qemu.pid ]] ||
-		die "$dir: holds a guest already (guest.sh stop --dir $dir)"
-	[[ $ram != *,* ]] || die "$ram: QEMU takes no comma in a RAM file's name"
-	if [[ -n $netns ]]; then
-		[[ -e /run/netns/$netns ]] ||
-			die "$netns: no such network namespace (see ip netns)"
-		in_ns=(nsenter "--net=/run/netns/$netns")
-	fi
-	mkdir -p "$dir"
-	dir=$(cd "$dir" && pwd)
-	[[ ${#dir} -le 90 ]] ||
-		die "$dir: too long to hold a socket (at most 90 characters)"
-	undo+=("stop_qemu")
-
-	if [[ $command != load ]]; then
-		[[ ! -e $ram ]] || die "$ram: exists (give another --ram)"
-		free_mib=$(df --output=avail -BM "$(dirname "$ram")" |
-			tail -n 1 | tr -dc 0-9) || die "$ram: no such folder"
-		[[ $free_mib -ge $size_mib ]] ||
-			die "$ram: $free_mib MiB free, $size_mib needed"
-		undo+=("rm -f '$ram'")
-	fi
-	ln -sfn "$(realpath -m "$ram")" "$dir/ram"
-
-	"${in_ns[@]}" "$qemu" -name pagetrim-guest -accel tcg -M q35 -cpu max \
-		-m "$size_mib" -object memory-backend-file,id=ram,"size=${size_mib}M,mem-path=$ram,share=on$backend" \
-		-machine memory-backend=ram -nodefaults -no-user-config \
-		-display none -no-reboot -serial "file:$dir/serial.log" \
-		-qmp "unix:$dir/qmp.sock,server=on,wait=off" \
-		-pidfile "$dir/qemu.pid" -daemonize "$@" ||
-		die "$qemu did not start: see its message above"
-}
-
-# said TEXT: prints the count of serial console lines with TEXT.
-said() { grep -cF "$1" "$dir/serial.log" 2>/dev/null || true; }
-
-# last_words: prints the last lines of the guest, or else of its kernel.
-last_words()
-{
-	local words
-
-	words=$(grep -a '^guest: ' "$dir/serial.log" | tail -n 2 | tr -d '\r')
-	echo "${words:-$(tail -n 3 "$dir/serial.log")}"
-} 2>/dev/null
-
-# wait_said TEXT N: waits until the console has TEXT N times, at most timeout_s.
-wait_said()
-{
-	local end=$((SECONDS + timeout_s)) n
-
-	until n=$(said "$1") && [[ ${n:-0} -ge $2 ]]; do
-		alive || die "QEMU ended; the guest's last words:" \
-			"$(last_words)"
-		[[ $SECONDS -lt $end ]] ||
-			die "no '$1' from the guest within $timeout_s s (see" \
-				"--timeout-s); its last words: $(last_words)"
-		sleep 0.05
-	done
-}
-
-# has_ended PID: true once it holds no memory and no file.  The first of several
-# threads may end before the others, and init may reap it late.
-has_ended()
-{
-	local -a stat
-
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-	read -ra stat <<<"${stat##*) }"
-	[[ ${stat[0]} == [ZX] && ${stat[17]} -le 1 ]]
-}
-
-# stop_qemu: ends it by request, then by SIGKILL; removes its files in the
-# folder.
-stop_qemu()
-{
-	local pid i
-
-	if alive; then
-		pid=$(cat "$dir/qemu.pid")
-		timeout 5 "$here/guest/qmp.py" "$dir/qmp.sock" quit \
-			>/dev/null 2>&1 || kill "$pid" || true
-		for ((i = 0; i < 500; i++)); do
-			! has_ended "$pid" || break
-			((i != 100)) || kill -KILL "$pid" || true
-			sleep 0.05
-		done
-	fi
-	rm -f "$dir"/{qemu.pid,qmp.sock,serial.log,ram}
-	rmdir "$dir" 2>/dev/null || true
-}
+# console_args: for launch.
+console_args() { console=(-serial "file:$dir/serial.log"); }
 
 # -------------------------------------------------------------- the commands
 
@@ -309,14 +201,6 @@ guest_stop()
 
 # ------------------------------------------------------------------ the start
 
-# number NAME VALUE LOW HIGH: refuse what is not a number in the range.
-number()
-{
-	if ! [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || (($2 < $3 || $2 > $4)); then
-		misuse "$1 $2: not a number $3..$4"
-	fi
-}
-
 command=${1-}
 [[ $# -eq 0 ]] || shift
 dir='' ram='' netns='' listen='' state='' keep_ram='' backend=''
@@ -341,19 +225,7 @@ while [[ $# -gt 0 ]]; do
 	shift
 done
 
-# Actions that a failure undoes, last first.  A success undoes nothing.
-undo=()
-roll_back()
-{
-	local i
-
-	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
-		eval "${undo[i]}" || true
-	done
-}
-trap roll_back EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+undo_on_failure
 
 case $command in
 start | incoming | load)
