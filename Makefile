@@ -55,7 +55,8 @@ FUZZ     := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 JUDGE    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/vectors/*.c)))
 NET      := $(filter-out $(B)/tests/net/wire_%,$(patsubst %.c,$(B)/%,$(sort $(wildcard tests/net/*.c))))
 BENCH    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
-TOOLS    := $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE)
+LIVE     := $(B)/tests/live/guest
+TOOLS    := $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE) $(LIVE)
 
 ifeq ($(V),1)
 Q :=
@@ -165,6 +166,12 @@ $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)): | $(patsubst tests/bench/%
 $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE): $(B)/%: $(B)/%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Process 1 of a guest without a userland: static, and whatever CFLAGS are.
+$(LIVE): $(wildcard tests/live/*.[ch])
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CFLAGS) -O2 -static -o $@ $(filter %.c,$^)
 
 check: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
 	$(Q)scripts/check.sh $(B)

@@ -60,7 +60,7 @@ cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 	-D__x86_64__ -D__linux__ '-DSEC(x)=' \
 	'-DLIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
 	-Iinclude -Iuser \
-	user tests/net tests/bench tests/vectors ||
+	user tests/net tests/bench tests/live tests/vectors ||
 	finding "cppcheck found something"
 
 [ "$failed" = 0 ] && say "clean"

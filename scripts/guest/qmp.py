@@ -13,6 +13,7 @@ import json
 import shlex
 import socket
 import sys
+import time
 
 TIMEOUT_S = 60
 
@@ -59,11 +60,15 @@ class Qmp:
             {"capability": name.replace("_", "-"), "state": on}
             for name, on in caps.items()])
 
+    def next_event(self):
+        """The oldest event that was not asked for yet; waits for it."""
+        return self.events.pop(0) if self.events else self._read()
+
     def wait_migration(self):
         """Block until a migration that this QEMU takes part in is over.
         Needs the capability `events`."""
         while True:
-            event = self.events.pop(0) if self.events else self._read()
+            event = self.next_event()
             if event.get("event") != "MIGRATION":
                 continue
             status = event["data"]["status"]
@@ -71,6 +76,16 @@ class Qmp:
                 return
             if status in ("failed", "cancelled"):
                 raise QmpError(f"migration {status}")
+
+    def migrated(self):
+        """The answer of query-migrate about a completed migration: the event
+        for that comes a moment before the total time is known."""
+        for _ in range(100):
+            info = self.run("query-migrate")
+            if info.get("total-time"):
+                break
+            time.sleep(0.01)
+        return info
 
     def save(self, path):
         """Write the device state, without shared RAM, to path. A saved guest

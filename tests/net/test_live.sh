@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a: QEMU, its guest runs --- moves ---> host b: QEMU, the guest runs on
+#                    \                              /
+#                     `------ client in host c ----'
+#
+# A guest that writes and checks its memory, with a slow disk and a network
+# client, moves while it runs; and both would see damage.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/live/lib.sh
+source "$root/tests/live/lib.sh"
+
+# begin SETTINGS: guest in host a, slow disk, client.
+begin()
+{
+	live=$dir
+	live_options=(--set "$1")
+	trap 'set +e; live_down; case_end' EXIT
+	show hosts_up "$net" --lan
+	cp "$tmp/keys.psk" "$live/psk"
+	[[ $1 != *DISK* ]] || live_disk_begin 64 50
+	live_launch start a
+	live_client_begin
+}
+
+# there_and_back MOVER: to b and to a again; nothing is damaged, and the client
+# gets each answer.
+there_and_back()
+{
+	mover=$1
+	begin "MIB=64 RATE=500 DISK=4"
+	for way in "a b" "b a"; do
+		# shellcheck disable=SC2086 # two words
+		move $way
+		live_is_sound "${way#* }"
+		jq -c 'del(."query-migrate", .report)' "$live/move.json"
+	done
+	live_client_end
+}
+
+# damage_found: a write that got lost, in one block or a whole page, is found.
+damage_found()
+{
+	begin "MIB=16 RATE=4000 BLOCKS=8 CHECK=0"
+	harm keep old
+	wait_until 60 harm changed old
+	live_guest tell "rate 0" --dir "$live/a"
+	verified 0
+	harm keep sound
+	harm block old
+	verified 1
+	harm page sound
+	verified 0
+	harm page old
+	verified 1
+	! live_guest beats --dir "$live/a" || die "beats: sees no damage"
+	live_client_end
+}
+
+# harm WHAT FILE: see damage.py.
+harm() { "$root/tests/live/damage.py" "$(live_ram a)" "$@"; }
+
+# verified CNT: the guest checks all of its pages; so many are damaged.
+verified()
+{
+	live_guest tell verify --dir "$live/a" >verified
+	same "damaged pages" "$(sed 's/.* //' verified)" "$1"
+}
+
+# client_finds ANSWERS WANT: a server that answers so is found out.
+client_finds()
+{
+	show hosts_up "$net"
+	hosts_exec "$net" b "$here/odd_echo.py" "$1" >echo.said &
+	wait_until 30 grep -qs ready echo.said
+	hosts_exec "$net" a "$root/tests/live/client.py" "$HOSTS_B4" 5 5 \
+		>client.json &
+	client=$!
+	wait_until 60 grep -qs ready client.json
+	wait_until 60 grep -qs over echo.said
+	kill "$client"
+	finish "$client" 40
+	cat client.json
+	same "exit" "$status" "$2"
+	tail -n 1 client.json | jq -e "$3"
+}
+
+case_run "live: the client sees that all is well" \
+	client_finds all 0 '.lost == 0 and .wrong == 0 and .error == null'
+case_run "live: the client sees that an answer is lost" \
+	client_finds lost 1 '.wrong > 0'
+case_run "live: the client sees that an answer is doubled" \
+	client_finds doubled 1 '.wrong > 0'
+case_run "live: the client sees that the connection ends" \
+	client_finds closed 1 '.error != null'
+case_run "live: the guest finds a write that got lost" damage_found
+case_run "live: by QEMU's own pre-copy, there and back" there_and_back qemu
+cases_end
