@@ -59,6 +59,8 @@ cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 	--suppress=nullPointerRedundantCheck:tests/* \
 	-D__x86_64__ -D__linux__ '-DSEC(x)=' \
 	'-DLIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
+	'-Djson_array_foreach(array, idx, row)=for (idx = 0; (row = json_array_get(array, idx)); idx++)' \
+	'-Djson_object_foreach(object, key, value)=for (; (key = json_next(object, &value)););' \
 	-Iinclude -Iuser \
 	user tests/net tests/bench tests/live tests/vectors ||
 	finding "cppcheck found something"

@@ -2,7 +2,7 @@
 /* Room qmp: a client of QEMU's monitor protocol.
  *
  *   knows         the monitor's socket, its greeting, commands, replies, events
- *   may use       no other
+ *   may use       base
  *   must not know what a command means
  */
 /* qmp: one connection to the monitor of a QEMU.

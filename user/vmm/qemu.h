@@ -3,7 +3,7 @@
  *
  *   knows         QEMU's commands, its memory backends, the states of its
  *                 migration, the guard of a source
- *   may use       memory
+ *   may use       base memory qmp
  *   must not know frames, connections, what carries memory and device state
  */
 /* qemu: one unmodified QEMU, as the source or the destination of a guest.
@@ -24,10 +24,9 @@
  * A guest never runs twice: the source is paused for good once wait_completed
  * returned 0; the destination runs only by pt_qemu_run.
  *
- * Waits end after timeout_ms with -ETIMEDOUT and may be called again; err then
- * stays as it was.  Errors of all functions, besides those listed:
- *   -ECONNRESET  QEMU ended, or closed its monitor
- *   -ETIMEDOUT   QEMU does not answer
+ * Waits end after timeout_ms with -ETIMEDOUT, and err as it was; they may be
+ * called again.  Errors of all functions, besides those listed:
+ *   -ECONNRESET  QEMU ended, closed its monitor, or does not answer
  *   -EPROTO, -EREMOTEIO, -ENOMEM  as pt_qmp_run
  *
  * Threads: one at a time; the streams may be carried by others.
@@ -41,7 +40,7 @@
 #include "memory/layout.h"
 
 #define PT_QEMU_CANCEL_MS	30000	/* for the guest to run again */
-#define PT_QEMU_TEXT_MAX	(128u << 10)	/* bytes of a description */
+#define PT_QEMU_TEXT_MAX	(64u << 10)	/* bytes of a description */
 #define PT_QEMU_RANGES_MAX	256	/* memory backends */
 #define PT_QEMU_PATH_SZ		80
 
@@ -66,14 +65,15 @@ struct pt_qemu_range {
 	char id[PT_SEGMENT_NAME_SZ];
 	__u64 sz;			/* bytes */
 	__u64 addr;			/* where QEMU has it mapped */
-	__u64 page_sz;			/* bytes of a page of its mapping */
+	__u64 page_sz;			/* bytes of a page of its file */
 	char path[PT_QEMU_PATH_SZ];	/* opens its file: /proc/PID/fd/N, or
 					 * /proc/PID/map_files/... */
+	__u64 off;			/* bytes into that file; usually 0 */
 };
 
 /* pt_qemu_ram lists the memory of all backends, by id in ascending order.  *out
  * is the caller's, to free(3).
- *   -EOPNOTSUPP  some are private, or there is none
+ *   -EOPNOTSUPP  one is private, or QEMU would send it itself; or there is none
  *   -ESRCH       the process has no such memory: it is another one
  *   -EPERM, -EACCES  not permitted to look at the process
  *   -E2BIG       more than PT_QEMU_RANGES_MAX */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The QEMU at which a guest arrives. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pagetrim/clock.h>
+#include "vmm/qemu_impl.h"
+
+#define RUN_MS		10000	/* for a loaded guest to run */
+#define RETRY_MS	20
+
+int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
+{
+	struct pt_qemu_range *ranges;
+	struct pt_qemu_state s;
+	__u32 cnt;
+	int code = pt_qemu_look(q, &s, err);
+
+	if (code)
+		return code;
+	if (strcmp(s.run, "inmigrate"))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: QEMU does "
+				    "not wait for a guest, its guest's state is "
+				    "'%s' (start it with -incoming defer)",
+				    q->name, s.run);
+	if (!strcmp(s.migration, "active"))
+		return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: a guest is "
+				    "on its way to this QEMU already (wait for "
+				    "it, or start another QEMU)", q->name);
+	if (pt_qemu_is_moving(s.migration))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: QEMU waits "
+				    "for a guest at an address of its own "
+				    "(start it with -incoming defer)",
+				    q->name);
+	code = pt_qemu_ram(q, &ranges, &cnt, err);
+	if (!code)
+		free(ranges);
+	return code;
+}
+
+int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
+{
+	int code = pt_qemu_dest_check(q, err);
+
+	if (!code)
+		code = pt_qemu_set_caps(q, false, err);
+	if (code)
+		return code;
+	/* While it is inmigrate, this only has it stay paused when loaded. */
+	code = pt_qemu_do(q, "stop", NULL, NULL, err);
+	if (!code)
+		code = pt_qemu_start(q, "migrate-incoming", fd, err);
+	if (code) {
+		pt_qemu_do(q, "cont", NULL, NULL, NULL);
+		pt_qemu_reset_caps(q);
+	}
+	return code;
+}
+
+int pt_qemu_dest_loaded(struct pt_qemu *q, int timeout_ms,
+			struct pt_error *err)
+{
+	struct pt_qemu_state s = { 0 };
+	int code = pt_qemu_wait(q, "completed", timeout_ms, err);
+
+	if (!code)
+		code = pt_qemu_look(q, &s, err);
+	if (code || !s.is_running)
+		return code;
+	pt_qemu_do(q, "stop", NULL, NULL, NULL);
+	return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: another client let "
+			    "the guest run before the source gave it up; it "
+			    "was stopped", q->name);
+}
+
+/* announce has the guest's network cards tell the switches where it is now. */
+static void announce(struct pt_qemu *q)
+{
+	pt_qemu_do(q, "announce-self",
+		   json_pack("{s:i, s:i, s:i, s:i}", "initial", 50, "max", 550,
+			     "rounds", 5, "step", 100), NULL, NULL);
+}
+
+int pt_qemu_run(struct pt_qemu *q, struct pt_error *err)
+{
+	__u64 deadline_ns = pt_deadline_ns(RUN_MS);
+	struct pt_qemu_state s;
+	int code = pt_qemu_do(q, "cont", NULL, NULL, err);
+
+	while (!code) {
+		json_t *event;
+
+		code = pt_qemu_look(q, &s, err);
+		if (code || s.is_running)
+			break;
+		if (!pt_left_ms(deadline_ns))
+			return pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT,
+					    "%s: the guest does not run after "
+					    "%d s, its state is '%s' (see "
+					    "QEMU's log)", q->name,
+					    RUN_MS / 1000, s.run);
+		if (!pt_qmp_event(q->qmp, RETRY_MS, &event, NULL))
+			json_decref(event);
+	}
+	if (code)
+		return code;
+	announce(q);
+	pt_qemu_reset_caps(q);
+	return 0;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The guard's process is a copy of one that may have had other threads in the
+ * middle of anything: it calls async-signal-safe functions only, thus neither
+ * malloc nor stdio nor jansson.  It looks for a few words in QEMU's replies. */
+#include "vmm/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+#include "vmm/qemu_impl.h"
+
+#define RELEASE_MS	5000	/* for the guard to end */
+#define REPLY_MS	2000	/* for QEMU to answer it */
+#define RETRY_MS	20
+#define CANCEL_AGAIN	50	/* looks between two migrate_cancel */
+#define LINE_SZ		65536	/* longer lines are skipped */
+#define COMMAND_SZ	256
+
+#define QMP_FD		0	/* the guard's two descriptors */
+#define AGENT_FD	1
+
+#define SAY_COMMIT	'c'
+#define SAY_RELEASE	'r'
+
+struct pt_guard {
+	pid_t pid;
+	int fd;			/* our end; the guard reads end of file when we
+				 * are dead */
+};
+
+/* struct guard: the state of the guard's process. */
+struct guard {
+	__u64 deadline_ns;
+	unsigned int command_cnt;
+	size_t sz;		/* bytes in line */
+	bool skips;		/* line holds the rest of a longer one */
+	char line[LINE_SZ];
+	char reply[LINE_SZ];	/* a line without its blanks */
+};
+
+/* -------------------------------------------------- QEMU, asked by the guard */
+
+/* take_line copies the next line to reply; false: QEMU ended or is late. */
+static bool take_line(struct guard *g, __u64 deadline_ns)
+{
+	for (;;) {
+		char *end = memchr(g->line, '\n', g->sz);
+		struct pollfd poll_fd = { .fd = QMP_FD, .events = POLLIN };
+		ssize_t got;
+		size_t to = 0;
+
+		if (end) {
+			size_t sz = end + 1 - g->line;
+			bool skips = g->skips;
+
+			for (size_t i = 0; i < sz - 1; i++)
+				if (!strchr(" \t\r", g->line[i]))
+					g->reply[to++] = g->line[i];
+			g->reply[to] = '\0';
+			g->sz -= sz;
+			memmove(g->line, end + 1, g->sz);
+			g->skips = false;
+			if (skips)
+				continue;
+			return true;
+		}
+		if (g->sz == sizeof(g->line)) {
+			g->sz = 0;
+			g->skips = true;
+		}
+		if (poll(&poll_fd, 1, pt_left_ms(deadline_ns)) <= 0) {
+			if (!pt_left_ms(deadline_ns))
+				return false;
+			continue;
+		}
+		got = recv(QMP_FD, g->line + g->sz, sizeof(g->line) - g->sz,
+			   MSG_DONTWAIT);
+		if (!got || (got < 0 && errno != EAGAIN && errno != EINTR))
+			_exit(1);	/* QEMU ended, and its guest */
+		g->sz += got > 0 ? got : 0;
+	}
+}
+
+static void send_all(const struct guard *g, const char *text, size_t sz)
+{
+	while (sz) {
+		ssize_t got = send(QMP_FD, text, sz, MSG_NOSIGNAL);
+		struct pollfd poll_fd = { .fd = QMP_FD, .events = POLLOUT };
+
+		if (got > 0) {
+			text += got;
+			sz -= got;
+		} else if (errno == EAGAIN) {
+			poll(&poll_fd, 1, RETRY_MS);
+		} else if (errno != EINTR) {
+			_exit(1);
+		}
+		if (!pt_left_ms(g->deadline_ns))
+			_exit(1);
+	}
+}
+
+static void append(char *to, const char *text)
+{
+	strncat(to, text, COMMAND_SZ - 1 - strlen(to));
+}
+
+/* ask sends a command, given without the brace at its end, and waits for the
+ * reply to it. */
+static bool ask(struct guard *g, const char *command, size_t sz)
+{
+	__u64 deadline_ns = pt_deadline_ns(REPLY_MS);
+	char id[COMMAND_SZ] = ",\"id\":\"guard-", digits[2] = "";
+
+	g->command_cnt++;
+	for (unsigned int unit = 1000000; unit; unit /= 10) {
+		digits[0] = '0' + g->command_cnt / unit % 10;
+		append(id, digits);
+	}
+	append(id, "\"}\n");
+	send_all(g, command, sz);
+	send_all(g, id, strlen(id));
+	id[strlen(id) - 2] = '\0';	/* without the brace */
+	while (take_line(g, deadline_ns))
+		if (strstr(g->reply, id + 1))
+			return true;
+	return false;
+}
+
+static bool do_command(struct guard *g, const char *name)
+{
+	char command[COMMAND_SZ] = "{\"execute\":\"";
+
+	append(command, name);
+	append(command, "\"");
+	return ask(g, command, strlen(command));
+}
+
+/* take_status copies the word behind "status" in the reply; "": there is none. */
+static void take_status(const struct guard *g, char word[PT_QEMU_WORD_SZ])
+{
+	static const char key[] = "\"status\":\"";
+	const char *at = strstr(g->reply, key);
+	size_t sz = at ? strcspn(at + strlen(key), "\"") : 0;
+
+	if (sz >= PT_QEMU_WORD_SZ)
+		sz = PT_QEMU_WORD_SZ - 1;
+	if (at)
+		memcpy(word, at + strlen(key), sz);
+	word[sz] = '\0';
+}
+
+/* step looks once and does what is next; true: the guest is back. */
+static bool step(struct guard *g, unsigned int look_idx)
+{
+	char run[PT_QEMU_WORD_SZ], migration[PT_QEMU_WORD_SZ];
+
+	if (!do_command(g, "query-status"))
+		return false;
+	take_status(g, run);
+	if (!do_command(g, "query-migrate"))
+		return false;
+	take_status(g, migration);
+
+	if (pt_qemu_is_moving(migration)) {
+		if (look_idx % CANCEL_AGAIN == 0)
+			do_command(g, "migrate_cancel");
+		return false;
+	}
+	if (!pt_qemu_is_stopped(run))
+		return *run;
+	do_command(g, "cont");
+	return false;
+}
+
+static void bring_back(struct guard *g, const char *undo, size_t undo_sz)
+{
+	/* We may have died within a command: QEMU drops the part of it. */
+	static const char reset[] = "\xff\n";
+
+	g->deadline_ns = pt_deadline_ns(PT_GUARD_MS);
+	send_all(g, reset, strlen(reset));
+	for (unsigned int i = 0; !step(g, i); i++) {
+		if (!pt_left_ms(g->deadline_ns))
+			_exit(1);
+		poll(NULL, 0, RETRY_MS);
+	}
+	ask(g, undo, undo_sz);
+}
+
+/* ----------------------------------------------------------- its process */
+
+static void keep_two(int qmp, int agent)
+{
+	int high_qmp = fcntl(qmp, F_DUPFD, 3);
+	int high_agent = fcntl(agent, F_DUPFD, 3);
+
+	if (high_qmp < 0 || high_agent < 0 ||
+	    dup2(high_qmp, QMP_FD) < 0 || dup2(high_agent, AGENT_FD) < 0 ||
+	    close_range(2, ~0U, 0))
+		_exit(1);
+}
+
+static void give_up_privileges(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	syscall(SYS_capset, &head, none);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+__attribute__((noreturn)) static void
+guard_main(int qmp, int agent, const char *undo)
+{
+	static struct guard guard;
+	bool is_committed = false;
+	ssize_t got;
+	char byte;
+
+	keep_two(qmp, agent);
+	setsid();
+	if (chdir("/"))
+		_exit(1);
+	prctl(PR_SET_NAME, "pt-guard", 0, 0, 0);
+	give_up_privileges();
+
+	for (;;) {
+		got = read(AGENT_FD, &byte, 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		if (byte == SAY_RELEASE)
+			_exit(0);
+		is_committed |= byte == SAY_COMMIT;
+	}
+	if (!is_committed)
+		bring_back(&guard, undo, strlen(undo));
+	_exit(0);
+}
+
+/* clone_quietly forks a child that sends no SIGCHLD, with all signals blocked. */
+static pid_t clone_quietly(void)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	pid = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	if (pid)
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+/* undo_text returns the command that resets the capabilities, without its brace
+ * at the end, for free(3). */
+static char *undo_text(const struct pt_qemu *q)
+{
+	json_t *command = json_pack("{s:s, s:{s:O}}", "execute",
+				    "migrate-set-capabilities", "arguments",
+				    "capabilities", q->caps);
+	char *text = command ? json_dumps(command, JSON_COMPACT) : NULL;
+
+	json_decref(command);
+	if (text)
+		text[strlen(text) - 1] = '\0';
+	return text;
+}
+
+static int fail(const struct pt_qemu *q, int code, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot start the "
+			    "guard of the guest: %s", q->name, strerror(-code));
+}
+
+int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
+		   struct pt_error *err)
+{
+	struct pt_guard *g;
+	struct pt_qemu_state s;
+	char *undo;
+	int ends[2], code = pt_qemu_look(q, &s, err);
+
+	if (code)
+		return code;
+	if (!s.is_running)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: the guest "
+				    "does not run, its state is '%s'", q->name,
+				    s.run);
+	g = malloc(sizeof(*g));
+	undo = undo_text(q);
+	code = g && undo ? 0 : -ENOMEM;
+	if (!code && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		code = -errno;
+	if (!code) {
+		g->pid = clone_quietly();
+		if (!g->pid)
+			guard_main(pt_qmp_fd(q->qmp), ends[1], undo);
+		code = g->pid < 0 ? -errno : 0;
+		close(ends[1]);
+		if (code)
+			close(ends[0]);
+		g->fd = ends[0];
+	}
+	free(undo);
+	if (code) {
+		free(g);
+		return fail(q, code, err);
+	}
+	*out = g;
+	return 0;
+}
+
+static int say(const struct pt_guard *g, char byte)
+{
+	return send(g->fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
+}
+
+int pt_guard_commit(struct pt_guard *g)
+{
+	return say(g, SAY_COMMIT);
+}
+
+void pt_guard_release(struct pt_guard *g)
+{
+	struct pollfd ends = { .events = POLLIN };
+	__u64 deadline_ns = pt_deadline_ns(RELEASE_MS);
+
+	if (!g)
+		return;
+	say(g, SAY_RELEASE);
+	ends.fd = g->fd;
+	while (poll(&ends, 1, pt_left_ms(deadline_ns)) < 0 && errno == EINTR)
+		continue;
+	kill(g->pid, SIGKILL);		/* not reaped yet, so it is the guard */
+	while (waitpid(g->pid, NULL, __WALL) < 0 && errno == EINTR)
+		continue;
+	close(g->fd);
+	free(g);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "vmm/qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+#include "base/text.h"
+#include "qmp/json.h"
+#include "vmm/qemu_impl.h"
+
+#define MAJOR_MIN	4	/* the first with x-ignore-shared */
+#define FD_NAME		"pagetrim-state"
+#define LOOK_MS		200	/* between looks, should an event be lost */
+
+/* CAPS: the capabilities that concern us.  X(name, at the source, at the
+ * destination).  All others of QEMU are left as they are (dirty-bitmaps,
+ * validate-uuid, ...).  With late-block-activate the destination leaves the locks
+ * of disk images to the source until it runs. */
+#define CAPS(X)						\
+	X("events",			true,	true)	\
+	X("x-ignore-shared",		true,	true)	\
+	X("return-path",		true,	true)	\
+	X("pause-before-switchover",	true,	false)	\
+	X("late-block-activate",	false,	true)	\
+	X("auto-converge",		false,	false)	\
+	X("background-snapshot",	false,	false)	\
+	X("block",			false,	false)	\
+	X("compress",			false,	false)	\
+	X("dirty-limit",		false,	false)	\
+	X("mapped-ram",			false,	false)	\
+	X("multifd",			false,	false)	\
+	X("postcopy-preempt",		false,	false)	\
+	X("postcopy-ram",		false,	false)	\
+	X("rdma-pin-all",		false,	false)	\
+	X("release-ram",		false,	false)	\
+	X("x-colo",			false,	false)	\
+	X("xbzrle",			false,	false)	\
+	X("zero-copy-send",		false,	false)
+
+static const struct cap {
+	const char *name;
+	bool at_source, at_dest;
+} caps[] = {
+#define X(name, at_source, at_dest) { name, at_source, at_dest },
+	CAPS(X)
+#undef X
+};
+
+/* ------------------------------------------------------------- commands */
+
+int pt_qemu_do(struct pt_qemu *q, const char *name, json_t *args,
+	       json_t **ret, struct pt_error *err)
+{
+	const struct pt_qmp_cmd cmd = { .name = name, .args = args };
+	int code = pt_qmp_run(q->qmp, &cmd, ret, err);
+
+	return code == -ETIMEDOUT ? -ECONNRESET : code;
+}
+
+char *pt_qemu_text(struct pt_qemu *q, const char *name, json_t *args)
+{
+	json_t *value = NULL;
+	char *text = NULL;
+
+	if (!pt_qemu_do(q, name, args, &value, NULL) && json_is_string(value))
+		text = strdup(json_string_value(value));
+	json_decref(value);
+	return text;
+}
+
+char *pt_qemu_property(struct pt_qemu *q, const char *path,
+		       const char *property)
+{
+	return pt_qemu_text(q, "qom-get", json_pack("{s:s, s:s}", "path", path,
+						    "property", property));
+}
+
+int pt_qemu_look(struct pt_qemu *q, struct pt_qemu_state *s,
+		 struct pt_error *err)
+{
+	json_t *run = NULL, *migration = NULL;
+	int code = pt_qemu_do(q, "query-status", NULL, &run, err);
+
+	if (!code)
+		code = pt_qemu_do(q, "query-migrate", NULL, &migration, err);
+	if (!code) {
+		pt_text_clean(s->run, sizeof(s->run),
+			      pt_json_text(run, "status"));
+		s->is_running = json_is_true(json_object_get(run, "running"));
+		pt_text_clean(s->migration, sizeof(s->migration),
+			      pt_json_text(migration, "status"));
+		pt_text_clean(s->why, sizeof(s->why),
+			      pt_json_text(migration, "error-desc"));
+	}
+	json_decref(run);
+	json_decref(migration);
+	return code;
+}
+
+bool pt_qemu_is_moving(const char *migration)
+{
+	return *migration && strcmp(migration, "none") &&
+	       strcmp(migration, "completed") && strcmp(migration, "failed") &&
+	       strcmp(migration, "cancelled");
+}
+
+bool pt_qemu_is_stopped(const char *run)
+{
+	return !strcmp(run, "postmigrate") || !strcmp(run, "finish-migrate");
+}
+
+/* ----------------------------------------------------------- capabilities */
+
+static const struct cap *cap_of(const json_t *row)
+{
+	const char *name = pt_json_text(row, "capability");
+
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
+		if (!strcmp(caps[i].name, name))
+			return &caps[i];
+	return NULL;
+}
+
+/* caps_read keeps those capabilities that concern us, as they are now. */
+static int caps_read(struct pt_qemu *q, struct pt_error *err)
+{
+	json_t *all = NULL, *row;
+	bool can_ignore = false;
+	size_t i;
+	int code = pt_qemu_do(q, "query-migrate-capabilities", NULL, &all,
+			      err);
+
+	if (code)
+		return code;
+	q->caps = json_array();
+	json_array_foreach(all, i, row) {
+		can_ignore |= !strcmp(pt_json_text(row, "capability"),
+				      "x-ignore-shared");
+		if (cap_of(row))
+			json_array_append(q->caps, row);
+	}
+	json_decref(all);
+	if (!can_ignore)
+		return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP,
+				    "%s: this QEMU has no x-ignore-shared: it "
+				    "cannot leave shared memory out of a "
+				    "migration (run the guest in one that "
+				    "can)", q->name);
+	return 0;
+}
+
+static int caps_send(struct pt_qemu *q, json_t *rows, struct pt_error *err)
+{
+	return pt_qemu_do(q, "migrate-set-capabilities",
+			  json_pack("{s:o}", "capabilities", rows), NULL, err);
+}
+
+int pt_qemu_set_caps(struct pt_qemu *q, bool is_source, struct pt_error *err)
+{
+	json_t *rows = json_array(), *row;
+	size_t i;
+
+	json_array_foreach(q->caps, i, row) {
+		const struct cap *cap = cap_of(row);
+		bool on = is_source ? cap->at_source : cap->at_dest;
+
+		json_array_append_new(rows, json_pack("{s:s, s:b}",
+			"capability", cap->name, "state", on));
+	}
+	return caps_send(q, rows, err);
+}
+
+void pt_qemu_reset_caps(struct pt_qemu *q)
+{
+	caps_send(q, json_incref(q->caps), NULL);
+}
+
+/* --------------------------------------------------------- open and close */
+
+static int too_old(const struct pt_qemu *q, struct pt_qmp_version v,
+		   struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP,
+			    "%s: QEMU %u.%u.%u is too old: it cannot leave "
+			    "shared memory out of a migration (run the guest "
+			    "in QEMU 4.0 or newer)", q->name, v.major,
+			    v.minor, v.micro);
+}
+
+static int find_process(struct pt_qemu *q, pid_t pid, struct pt_error *err)
+{
+	q->pid = pid ? pid : pt_qmp_pid(q->qmp);
+	if (!q->pid)
+		return pt_error_set(err, PT_EXIT_HOST, -ESRCH, "%s: the process "
+				    "of QEMU is in another PID namespace (run "
+				    "pagetrim where QEMU's process is visible)",
+				    q->name);
+	if (kill(q->pid, 0) && errno == ESRCH)
+		return pt_error_set(err, PT_EXIT_HOST, -ESRCH, "%s: there is no "
+				    "process %d", q->name, q->pid);
+	return 0;
+}
+
+int pt_qemu_open(struct pt_qemu **out, const char *path, pid_t pid,
+		 struct pt_error *err)
+{
+	struct pt_qemu *q = calloc(1, sizeof(*q));
+	struct pt_qmp_version version;
+	int code;
+
+	if (!q)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory",
+				    path);
+	code = pt_qmp_open(&q->qmp, path, err);
+	if (!code) {
+		q->name = pt_qmp_name(q->qmp);
+		version = pt_qmp_version(q->qmp);
+		code = version.major < MAJOR_MIN ? too_old(q, version, err)
+						 : find_process(q, pid, err);
+	}
+	if (!code)
+		code = caps_read(q, err);
+	if (code) {
+		pt_qemu_close(q);
+		return code;
+	}
+	*out = q;
+	return 0;
+}
+
+void pt_qemu_close(struct pt_qemu *q)
+{
+	if (!q)
+		return;
+	pt_qmp_close(q->qmp);
+	json_decref(q->caps);
+	free(q);
+}
+
+pid_t pt_qemu_pid(const struct pt_qemu *q)
+{
+	return q->pid;
+}
+
+/* ---------------------------------------------------- of both directions */
+
+int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
+		  struct pt_error *err)
+{
+	struct pt_qmp_cmd pass = { .name = "getfd", .has_fd = true };
+	int ends[2], code;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: no stream "
+				    "for the state of the guest: %s", q->name,
+				    strerror(errno));
+	pass.fd = ends[1];
+	pass.args = json_pack("{s:s}", "fdname", FD_NAME);
+	code = pt_qmp_run(q->qmp, &pass, NULL, err);
+	close(ends[1]);
+	if (!code)
+		code = pt_qemu_do(q, command, json_pack("{s:s}", "uri",
+							"fd:" FD_NAME),
+				  NULL, err);
+	if (code) {
+		pt_qemu_do(q, "closefd", json_pack("{s:s}", "fdname", FD_NAME),
+			   NULL, NULL);
+		close(ends[0]);
+		return code;
+	}
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	*fd = ends[0];
+	return 0;
+}
+
+/* outcome judges a migration that is not in the state that is waited for: 0, it
+ * may come to it. */
+static int outcome(const struct pt_qemu *q, const struct pt_qemu_state *s,
+		   const char *want, struct pt_error *err)
+{
+	if (!strcmp(s->migration, "failed"))
+		return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: the "
+				    "migration of the device state failed: %s",
+				    q->name, *s->why ? s->why : "QEMU gives no "
+				    "reason (see its log)");
+	if (!strncmp(s->migration, "cancel", 6))
+		return pt_error_set(err, PT_EXIT_HOST, -ECANCELED,
+				    "%s: another client cancelled the "
+				    "migration", q->name);
+	if (!strcmp(s->migration, "completed"))
+		return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: QEMU "
+				    "completed the migration and never was in "
+				    "the state '%s'", q->name, want);
+	return 0;
+}
+
+int pt_qemu_wait(struct pt_qemu *q, const char *state, int timeout_ms,
+		 struct pt_error *err)
+{
+	__u64 deadline_ns = pt_deadline_ns(timeout_ms);
+	struct pt_qemu_state s;
+
+	for (;;) {
+		int code = pt_qemu_look(q, &s, err);
+		int ms = pt_left_ms(deadline_ns);
+		json_t *event;
+
+		if (!code && !strcmp(s.migration, state))
+			return 0;
+		if (!code)
+			code = outcome(q, &s, state, err);
+		if (code)
+			return code;
+		if (!ms)
+			return -ETIMEDOUT;
+		code = pt_qmp_event(q->qmp, ms < LOOK_MS ? ms : LOOK_MS,
+				    &event, err);
+		if (code && code != -ETIMEDOUT)
+			return code;
+		if (!code)
+			json_decref(event);
+	}
+}
+
+int pt_qemu_quit(struct pt_qemu *q, struct pt_error *err)
+{
+	int code = pt_qemu_do(q, "quit", NULL, NULL, err);
+
+	return code == -ECONNRESET ? 0 : code;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* qemu_impl: the inside of struct pt_qemu, for the files of this room. */
+#ifndef VMM_QEMU_IMPL_H
+#define VMM_QEMU_IMPL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "qmp/qmp.h"
+#include "vmm/qemu.h"
+
+#define PT_QEMU_WORD_SZ	40	/* bytes of a state's name, with its NUL */
+
+struct pt_qemu {
+	struct pt_qmp *qmp;
+	const char *name;	/* the monitor's path */
+	pid_t pid;
+	json_t *caps;		/* the capabilities as they were at the open, those
+				 * that may have to be changed */
+};
+
+/* pt_qemu_state: the guest and the migration, in QEMU's words. */
+struct pt_qemu_state {
+	char run[PT_QEMU_WORD_SZ];
+	bool is_running;
+	char migration[PT_QEMU_WORD_SZ];	/* "": there was none yet */
+	char why[200];				/* it failed; may be "" */
+};
+
+/* pt_qemu_do runs a command, as pt_qmp_run; args is taken over.  QEMU that does not
+ * answer in time is -ECONNRESET: its state is unknown from then on. */
+int pt_qemu_do(struct pt_qemu *q, const char *name, json_t *args,
+	       json_t **ret, struct pt_error *err);
+
+/* pt_qemu_text returns the string that a command gives, for free(3); NULL: it
+ * gives none. */
+char *pt_qemu_text(struct pt_qemu *q, const char *name, json_t *args);
+
+/* pt_qemu_property reads a property of an object, as pt_qemu_text. */
+char *pt_qemu_property(struct pt_qemu *q, const char *path,
+		       const char *property);
+
+int pt_qemu_look(struct pt_qemu *q, struct pt_qemu_state *s,
+		 struct pt_error *err);
+
+/* pt_qemu_is_moving: a migration in this state is not over. */
+bool pt_qemu_is_moving(const char *migration);
+
+/* pt_qemu_is_stopped: the migration stopped a guest in this state. */
+bool pt_qemu_is_stopped(const char *run);
+
+/* pt_qemu_set_caps turns on those capabilities that a source, or a destination,
+ * needs, and off all others that would change the stream. */
+int pt_qemu_set_caps(struct pt_qemu *q, bool is_source, struct pt_error *err);
+
+/* pt_qemu_reset_caps sets all to what they were at the open.  QEMU refuses it
+ * while a migration is on its way; that is no error. */
+void pt_qemu_reset_caps(struct pt_qemu *q);
+
+/* pt_qemu_start passes one end of a new stream to QEMU and has command begin a
+ * migration on it; *fd is the other end. */
+int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
+		  struct pt_error *err);
+
+/* pt_qemu_wait waits until the migration is in the state. */
+int pt_qemu_wait(struct pt_qemu *q, const char *state, int timeout_ms,
+		 struct pt_error *err);
+
+/* pt_qemu_hva finds where QEMU has the first byte of a backend, by HMP. */
+bool pt_qemu_hva(struct pt_qemu *q, const char *id, __u64 *addr);
+
+#endif

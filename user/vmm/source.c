@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The QEMU that a guest leaves. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pagetrim/clock.h>
+#include "base/text.h"
+#include "qmp/json.h"
+#include "vmm/qemu_impl.h"
+
+#define RETRY_MS	20	/* between looks of a cancel */
+#define CANCEL_AGAIN_MS	1000
+
+static int does_not_run(const struct pt_qemu *q, const char *run,
+			struct pt_error *err)
+{
+	const char *remedy = "continue it first, by QMP 'cont'";
+
+	if (!strcmp(run, "inmigrate"))
+		remedy = "it waits for a guest: give this PATH to pagetrim "
+			 "receive";
+	else if (!strcmp(run, "postmigrate"))
+		remedy = "it has left this QEMU already; QMP 'cont' brings it "
+			 "back, if it runs nowhere else";
+	return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: the guest does not "
+			    "run, its state is '%s' (%s)", q->name, run,
+			    remedy);
+}
+
+static int blocked(const struct pt_qemu *q, const json_t *reasons,
+		   struct pt_error *err)
+{
+	const char *first = json_string_value(json_array_get(reasons, 0));
+	size_t cnt = json_array_size(reasons);
+	char reason[300], more[40] = "";
+
+	pt_text_clean(reason, sizeof(reason), first ? first :
+		      "QEMU does not tell which");
+	if (cnt > 1)
+		snprintf(more, sizeof(more), ", and %zu more", cnt - 1);
+	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "%s: a device "
+			    "blocks the migration of this guest: %s%s (remove "
+			    "that device from the guest, or configure it so "
+			    "that it can move)", q->name, reason, more);
+}
+
+/* check_blockers: QEMU before 6.0 tells none, and refuses later. */
+static int check_blockers(struct pt_qemu *q, struct pt_error *err)
+{
+	json_t *info = NULL, *reasons;
+	int code = pt_qemu_do(q, "query-migrate", NULL, &info, err);
+
+	if (code)
+		return code;
+	reasons = json_object_get(info, "blocked-reasons");
+	if (json_is_true(json_object_get(info, "blocked")) ||
+	    json_array_size(reasons))
+		code = blocked(q, reasons, err);
+	json_decref(info);
+	return code;
+}
+
+int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
+{
+	struct pt_qemu_range *ranges;
+	struct pt_qemu_state s;
+	__u32 cnt;
+	int code = pt_qemu_look(q, &s, err);
+
+	if (code)
+		return code;
+	if (pt_qemu_is_moving(s.migration) && strcmp(s.run, "inmigrate"))
+		return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: a migration "
+				    "of this guest is on its way already, in "
+				    "state '%s' (wait for it, or cancel it by "
+				    "QMP 'migrate_cancel')", q->name,
+				    s.migration);
+	if (!s.is_running)
+		return does_not_run(q, s.run, err);
+	code = check_blockers(q, err);
+	if (!code)
+		code = pt_qemu_ram(q, &ranges, &cnt, err);
+	if (!code)
+		free(ranges);
+	return code;
+}
+
+int pt_qemu_source_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
+{
+	int code = pt_qemu_source_check(q, err);
+
+	if (!code)
+		code = pt_qemu_set_caps(q, true, err);
+	if (code)
+		return code;
+	code = pt_qemu_start(q, "migrate", fd, err);
+	if (code)
+		pt_qemu_reset_caps(q);
+	return code;
+}
+
+int pt_qemu_wait_stopped(struct pt_qemu *q, int timeout_ms,
+			 struct pt_error *err)
+{
+	return pt_qemu_wait(q, "pre-switchover", timeout_ms, err);
+}
+
+int pt_qemu_continue(struct pt_qemu *q, struct pt_error *err)
+{
+	return pt_qemu_do(q, "migrate-continue",
+			  json_pack("{s:s}", "state", "pre-switchover"), NULL,
+			  err);
+}
+
+int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
+			   struct pt_error *err)
+{
+	int code = pt_qemu_wait(q, "completed", timeout_ms, err);
+
+	if (!code)
+		pt_qemu_reset_caps(q);
+	return code;
+}
+
+int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
+{
+	__u64 deadline_ns = pt_deadline_ns(PT_QEMU_CANCEL_MS);
+	__u64 again_ns = 0;
+	struct pt_qemu_state s;
+
+	for (;;) {
+		int code = pt_qemu_look(q, &s, err);
+		bool is_moving = !code && pt_qemu_is_moving(s.migration);
+		json_t *event;
+
+		if (code)
+			return code;
+		if (!is_moving && !pt_qemu_is_stopped(s.run))
+			break;
+		if (!pt_left_ms(deadline_ns))
+			return pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT,
+					    "%s: the guest does not run again "
+					    "after %d s: its state is '%s', its "
+					    "migration's '%s' (try QMP "
+					    "'migrate_cancel', then 'cont')",
+					    q->name, PT_QEMU_CANCEL_MS / 1000,
+					    s.run, s.migration);
+		if (!is_moving) {
+			/* It is refused until the migration's thread ended. */
+			pt_qemu_do(q, "cont", NULL, NULL, NULL);
+		} else if (strcmp(s.migration, "cancelling") &&
+			   pt_clock_ns() >= again_ns) {
+			pt_qemu_do(q, "migrate_cancel", NULL, NULL, NULL);
+			again_ns = pt_deadline_ns(CANCEL_AGAIN_MS);
+		}
+		if (!pt_qmp_event(q->qmp, RETRY_MS, &event, NULL))
+			json_decref(event);
+	}
+	pt_qemu_reset_caps(q);
+	return 0;
+}
