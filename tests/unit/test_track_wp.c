@@ -261,39 +261,105 @@ static long huge_kb(const struct child *c, const char *key)
 	return kb;
 }
 
-/* check_large: the grain is the large page.  Returns whether there was one. */
+/* large: pages that are reported as coarse, and the others. */
+struct large {
+	struct seen coarse, fine;
+};
+
+static void large_coarse(void *arg, __u64 page_idx, __u32 cnt)
+{
+	seen_dirty(&((struct large *)arg)->coarse, page_idx, cnt);
+}
+
+static void large_fine(void *arg, __u64 page_idx, __u32 cnt)
+{
+	seen_dirty(&((struct large *)arg)->fine, page_idx, cnt);
+}
+
+/* expect_coarse: all pages of the 2 MiB of each page are reported as coarse, and
+ * no others. */
+static void expect_coarse(struct pt_tracker *t, const __u64 *pages, __u32 cnt)
+{
+	static struct large l;
+	struct pt_error err = { 0 };
+
+	memset(&l, 0, sizeof(l));
+	if (pt_tracker_collect(t, &(struct pt_track_to){ .dirty = large_fine,
+			.coarse = large_coarse, .arg = &l }, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(l.fine.cnt, 0);
+	assert_int_equal(l.coarse.cnt, cnt * 512);
+	for (__u32 i = 0; i < cnt; i++)
+		for (__u64 page = 0; page < 512; page++)
+			assert_int_equal(l.coarse.pages[pages[i] / 512 * 512 +
+							page], 1);
+}
+
+/* check_large: the grain is the large page, which stays one.  Returns whether
+ * there was one. */
 static bool check_large(int fd, const char *key)
 {
-	static struct seen seen;
 	struct pt_tracker *t;
 	struct child c;
+	long kb;
 
 	child_is_large = true;
 	child_start(&c, fd, NULL);
 	child_is_large = false;
 	for (__u64 i = 0; i < RAM_PAGES; i += 512)
 		child_obeys(&c, 'w', i);
-	if (!huge_kb(&c, key)) {
+	kb = huge_kb(&c, key);
+	if (kb < (long)RAM_SZ / 1024) {
 		child_end(&c);
 		close(fd);
 		return false;
 	}
 	t = track_armed(&c);
-	expect_seen(t);
+	assert_int_equal(huge_kb(&c, key), kb);
+	expect_coarse(t, NULL, 0);
 	child_obeys(&c, 'w', 512 + 77);
-	collect(t, &seen);
-	assert_int_equal(seen.pages[512 + 512 + 77], 1);
-	assert_true(seen.cnt == 512 || seen.cnt == 1);
+	expect_coarse(t, (__u64[]){ 1024 }, 1);
 	child_obeys(&c, 'w', 512 + 78);
 	child_obeys(&c, 'w', 2);
-	collect(t, &seen);
-	assert_int_equal(seen.pages[512 + 512 + 78], 1);
-	assert_int_equal(seen.pages[512 + 2], 1);
-	expect_seen(t);
+	expect_coarse(t, (__u64[]){ 512, 1024 }, 2);
+	expect_coarse(t, NULL, 0);
+	assert_int_equal(huge_kb(&c, key), kb);
+	/* The record of the write goes with the large page. */
+	child_obeys(&c, 'w', 3);
+	child_obeys(&c, 'D', 0);
+	expect_coarse(t, (__u64[]){ 512 }, 1);
+	expect_coarse(t, NULL, 0);
 	pt_tracker_close(t);
 	child_end(&c);
 	close(fd);
 	return true;
+}
+
+/* A page table that goes takes the record of writes along. */
+static void test_page_table_that_goes(void **state)
+{
+	struct pt_tracker *t;
+	struct child c;
+
+	(void)state;
+	child_start(&c, -1, NULL);
+	t = track_armed(&c);
+	child_obeys(&c, 'w', 512 + 3);
+	child_obeys(&c, 'D', 512);
+	expect_coarse(t, (__u64[]){ 1024 }, 1);
+	expect_coarse(t, NULL, 0);
+	child_obeys(&c, 'w', 512 + 3);
+	child_obeys(&c, 'D', 512);
+	child_obeys(&c, 'w', 512 + 4);	/* it has one again */
+	{
+		static struct seen seen;
+
+		collect(t, &seen);
+		assert_int_equal(seen.cnt, 512);
+	}
+	expect_coarse(t, NULL, 0);
+	pt_tracker_close(t);
+	child_end(&c);
 }
 
 static void test_thp(void **state)
@@ -329,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_what_it_says_of_itself),
 		cmocka_unit_test(test_two_that_map_it),
 		cmocka_unit_test(test_target_that_changes),
+		cmocka_unit_test(test_page_table_that_goes),
 		cmocka_unit_test(test_thp),
 		cmocka_unit_test(test_hugetlb),
 	};

@@ -62,6 +62,10 @@ static inline void child_do(__u8 **map, int fd, const struct order *o)
 	case 'd':	/* its page table entry goes */
 		madvise(page, PAGE, MADV_DONTNEED);
 		break;
+	case 'D':	/* its page table goes */
+		if (madvise(page, 512 * PAGE, MADV_DONTNEED))
+			_exit(5);
+		break;
 	case 'p':
 		madvise(page, PAGE, MADV_REMOVE);
 		break;

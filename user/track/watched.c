@@ -77,10 +77,10 @@ static int refused(const struct pt_watched *p, const struct pt_piece_wp *piece,
 			    piece->at.start, why);
 }
 
-static int piece_protect(const struct pt_watched *p,
-			 const struct pt_piece_wp *piece, struct pt_error *err)
+static int piece_arm(const struct pt_watched *p,
+		     const struct pt_piece_wp *piece, struct pt_error *err)
 {
-	int code = pt_wp_protect(&p->wp, piece->at.start, piece->at.end);
+	int code = pt_wp_arm(&p->wp, piece->at.start, piece->at.end);
 
 	return code ? refused(p, piece, code, err) : 0;
 }
@@ -93,7 +93,7 @@ int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 	if (code)
 		return refused(p, piece, code, err);
 	if (is_late)
-		code = piece_protect(p, piece, err);
+		code = piece_arm(p, piece, err);
 	if (code)
 		return code;
 	if (pt_pieces_add(&p->pieces, piece))
@@ -107,7 +107,7 @@ int pt_watched_arm(struct pt_watched *p, struct pt_error *err)
 	int code = 0;
 
 	for (__u32 i = 0; !code && i < p->pieces.cnt; i++)
-		code = piece_protect(p, &p->pieces.all[i], err);
+		code = piece_arm(p, &p->pieces.all[i], err);
 	return code;
 }
 
@@ -118,11 +118,12 @@ struct reporting {
 	const struct pt_piece_wp *piece;
 };
 
-static void run_report(void *arg, __u64 start, __u64 end)
+static void run_report(void *arg, __u64 start, __u64 end, bool is_coarse)
 {
 	const struct reporting *r = arg;
 
-	pt_track_report(r->to, r->piece->page_idx +
+	(is_coarse ? pt_track_report_coarse : pt_track_report)(r->to,
+			r->piece->page_idx +
 			(start - r->piece->at.start) / PT_PAGE_SZ,
 			(end - start) / PT_PAGE_SZ);
 }
@@ -132,7 +133,7 @@ static void piece_report(const struct pt_track_to *to,
 {
 	struct reporting r = { .to = to, .piece = piece };
 
-	run_report(&r, piece->at.start, piece->at.end);
+	run_report(&r, piece->at.start, piece->at.end, true);
 }
 
 /* mapping_compare advances the pieces that the mapping continues. */

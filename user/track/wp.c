@@ -31,6 +31,9 @@ struct scan_arg {
 #define SCAN_WP_MATCHING	1
 #define SCAN_CHECK_WPASYNC	2
 #define PAGE_IS_WRITTEN		2
+#define PAGE_IS_PRESENT		8
+#define PAGE_IS_SWAPPED		16	/* or protected, and not there yet */
+#define PAGE_IS_HUGE		64
 
 #define CHUNK_SZ	((__u64)PT_REGION_SZ)	/* a page table's */
 /* A chunk has at most half as many runs as pages.  With a vector of more than
@@ -119,7 +122,8 @@ int pt_wp_register(const struct pt_wp *wp, __u64 start, __u64 end)
 	return ioctl(wp->uffd, UFFDIO_REGISTER, &arg) ? -errno : 0;
 }
 
-int pt_wp_protect(const struct pt_wp *wp, __u64 start, __u64 end)
+/* protect protects what is not there. */
+static int protect(const struct pt_wp *wp, __u64 start, __u64 end)
 {
 	while (start < end) {
 		__u64 sz = end - start < PROTECT_SZ ? end - start : PROTECT_SZ;
@@ -136,6 +140,7 @@ int pt_wp_protect(const struct pt_wp *wp, __u64 start, __u64 end)
 	return 0;
 }
 
+/* scan returns how many runs it stored. */
 static int scan(const struct pt_wp *wp, struct scan_arg *arg,
 		struct page_run *runs, __u32 cnt)
 {
@@ -145,27 +150,98 @@ static int scan(const struct pt_wp *wp, struct scan_arg *arg,
 	arg->flags |= SCAN_CHECK_WPASYNC;
 	arg->vec = (__u64)(unsigned long)runs;
 	arg->vec_len = cnt;
-	arg->category_mask = arg->return_mask = PAGE_IS_WRITTEN;
 	got = ioctl(wp->pagemap, PAGEMAP_SCAN, arg);
 	return got < 0 ? -errno : got;
+}
+
+/* scan_written: the kernel takes its fast path for these masks alone, and only
+ * there it counts the empty entries of a page table as written. */
+static int scan_written(const struct pt_wp *wp, struct scan_arg *arg,
+			struct page_run *runs, __u32 cnt)
+{
+	arg->category_mask = arg->return_mask = PAGE_IS_WRITTEN;
+	return scan(wp, arg, runs, cnt);
+}
+
+/* take_missing protects the pages that are neither there nor protected, and then
+ * reports them.  A scan for written pages does not find a page of hugetlbfs
+ * that was written and then unmapped, and on some kernels no memory without a
+ * page table. */
+static int take_missing(const struct pt_wp *wp, __u64 start, __u64 end,
+			pt_wp_report *fn, void *arg)
+{
+	struct page_run runs[RUNS];
+
+	while (start < end) {
+		struct scan_arg at = {
+			.start = start, .end = end,
+			.category_inverted = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+			.category_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+			.return_mask = PAGE_IS_HUGE,
+		};
+		int got = scan(wp, &at, runs, RUNS);
+
+		if (got <= 0)
+			return got;
+		for (int i = 0; i < got; i++) {
+			int code = protect(wp, runs[i].start, runs[i].end);
+
+			if (code)
+				return code;
+			if (fn)
+				fn(arg, runs[i].start, runs[i].end, true);
+		}
+		start = got == RUNS ? runs[got - 1].end : end;
+	}
+	return 0;
+}
+
+int pt_wp_arm(const struct pt_wp *wp, __u64 start, __u64 end)
+{
+	for (__u64 at = start; at < end; at += PROTECT_SZ) {
+		struct scan_arg arg = { .flags = SCAN_WP_MATCHING, .start = at,
+			.end = end - at < PROTECT_SZ ? end : at + PROTECT_SZ };
+		int code = scan_written(wp, &arg, NULL, 0);
+
+		if (code < 0)
+			return code;
+	}
+	return take_missing(wp, start, end, NULL, NULL);
+}
+
+/* is_coarse: the run, which was taken, is one large page, or none of its pages
+ * is there. */
+static bool is_coarse(const struct pt_wp *wp, const struct page_run *run)
+{
+	struct scan_arg at = {
+		.start = run->start, .end = run->end,
+		.return_mask = PAGE_IS_PRESENT | PAGE_IS_HUGE,
+	};
+	struct page_run now;
+
+	return run->end - run->start == CHUNK_SZ &&
+	       scan(wp, &at, &now, 1) == 1 &&
+	       now.end - now.start == CHUNK_SZ &&
+	       now.categories != PAGE_IS_PRESENT;
 }
 
 /* chunk_take reports and protects the pages from start to end, which lie in one
  * chunk: no large page is split by that. */
 static int chunk_take(const struct pt_wp *wp, __u64 start, __u64 end,
-		      void (*fn)(void *arg, __u64 start, __u64 end), void *arg)
+		      pt_wp_report *fn, void *arg)
 {
 	struct page_run runs[RUNS];
 
 	while (start < end) {
 		struct scan_arg at = { .flags = SCAN_WP_MATCHING,
 				       .start = start, .end = end };
-		int got = scan(wp, &at, runs, RUNS);
+		int got = scan_written(wp, &at, runs, RUNS);
 
 		if (got < 0)
 			return got;
 		for (int i = 0; i < got; i++)
-			fn(arg, runs[i].start, runs[i].end);
+			fn(arg, runs[i].start, runs[i].end,
+			   is_coarse(wp, &runs[i]));
 		if (at.walk_end <= start)
 			return -EOPNOTSUPP;	/* a part of a page */
 		start = at.walk_end;
@@ -174,25 +250,29 @@ static int chunk_take(const struct pt_wp *wp, __u64 start, __u64 end,
 }
 
 int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
-		  void (*fn)(void *arg, __u64 start, __u64 end), void *arg)
+		  pt_wp_report *fn, void *arg)
 {
-	while (start < end) {
-		struct scan_arg at = { .start = start, .end = end,
+	__u64 from = start;
+
+	while (from < end) {
+		struct scan_arg at = { .start = from, .end = end,
 				       .max_pages = 1 };
 		struct page_run first;
 		__u64 stop;
-		int got = scan(wp, &at, &first, 1);
+		int got = scan_written(wp, &at, &first, 1);
 
-		if (got <= 0)
+		if (got < 0)
 			return got;
+		if (!got)
+			break;
 		at.start = first.start / CHUNK_SZ * CHUNK_SZ;
-		start = start > at.start ? start : at.start;
+		from = from > at.start ? from : at.start;
 		stop = at.start + CHUNK_SZ;
 		stop = stop < end ? stop : end;
-		got = chunk_take(wp, start, stop, fn, arg);
+		got = chunk_take(wp, from, stop, fn, arg);
 		if (got)
 			return got;
-		start = stop;
+		from = stop;
 	}
-	return 0;
+	return take_missing(wp, start, end, fn, arg);
 }

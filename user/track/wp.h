@@ -48,16 +48,22 @@ void pt_wp_close(struct pt_wp *wp);
  *   -ENOMEM  the process ended, or there is no memory */
 int pt_wp_register(const struct pt_wp *wp, __u64 start, __u64 end);
 
-/* pt_wp_protect protects all pages of a registered range.  -errno. */
-int pt_wp_protect(const struct pt_wp *wp, __u64 start, __u64 end);
+/* pt_wp_arm protects all pages of a registered range, those that are not there
+ * yet, too: these take page tables, 8 bytes per page.  Large pages stay large.
+ *   -EPERM  some of the range is registered no more */
+int pt_wp_arm(const struct pt_wp *wp, __u64 start, __u64 end);
 
-/* pt_wp_collect calls fn for the runs of pages that are not protected, and
- * protects them: together, so that no write falls in between.  Memory that
- * nobody wrote is only read.  Each call has at most 2 MiB.  The grain is the
- * page of the mapping: one write to a large page of 2 MiB reports all of it.
+/* pt_wp_report receives pages in a row.  is_coarse: all 2 MiB are reported since
+ * some byte of them was written, or since their page table is gone. */
+typedef void pt_wp_report(void *arg, __u64 start, __u64 end, bool is_coarse);
+
+/* pt_wp_collect reports the runs of pages that are not protected, and protects
+ * them: together, so that no write falls in between.  Memory that nobody wrote
+ * is only read.  Each call has at most 2 MiB, or the pages of a range without
+ * page tables.
  *   -EPERM       some of the range is registered no more
  *   -EOPNOTSUPP  pages of more than 2 MiB */
 int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
-		  void (*fn)(void *arg, __u64 start, __u64 end), void *arg);
+		  pt_wp_report *fn, void *arg);
 
 #endif
