@@ -116,76 +116,6 @@ static void test_what_it_says_of_itself(void **state)
 	close(fd);
 }
 
-/* --- others that map the same file ------------------------------------ */
-
-static void expect_whole(struct pt_tracker *t)
-{
-	static struct seen seen;
-
-	collect(t, &seen);
-	assert_int_equal(seen.cnt, RAM_PAGES);
-}
-
-static void review(struct pt_tracker *t)
-{
-	struct pt_error err = { 0 };
-
-	if (pt_tracker_review(t, &err))
-		fail_msg("%s", err.text);
-}
-
-static void test_two_that_map_it(void **state)
-{
-	struct child a, b, late;
-	int fd = ram_new(0);
-	struct pt_tracker *t;
-
-	(void)state;
-	child_start(&a, fd, NULL);
-	child_start(&b, fd, NULL);
-	t = track_armed(&a);
-	expect_seen(t);
-	child_obeys(&a, 'w', 1);
-	child_obeys(&b, 'w', 2);
-	expect_seen(t, 513, 514);
-	child_obeys(&b, 'w', 1);
-	expect_seen(t, 513);
-
-	/* One that comes later: all that it may have written meanwhile. */
-	child_start(&late, fd, NULL);
-	child_obeys(&late, 'w', 3);
-	review(t);
-	child_obeys(&late, 'w', 4);
-	expect_whole(t);
-	child_obeys(&late, 'w', 5);
-	review(t);
-	expect_seen(t, 517);
-
-	/* One that goes takes the record of its last writes along. */
-	child_obeys(&b, 'w', 6);
-	child_end(&b);
-	expect_whole(t);
-	expect_seen(t);
-	child_obeys(&late, 'u', 100);
-	child_obeys(&late, 'w', 7);
-	expect_whole(t);
-	review(t);		/* the rest of it */
-	{
-		static struct seen seen;
-
-		collect(t, &seen);
-		assert_int_equal(seen.cnt, RAM_PAGES - 1);
-		assert_int_equal(seen.pages[512 + 100], 0);
-	}
-	child_obeys(&late, 'w', 8);
-	child_obeys(&a, 'w', 9);
-	expect_seen(t, 520, 521);
-	pt_tracker_close(t);
-	child_end(&late);
-	child_end(&a);
-	close(fd);
-}
-
 /* --- what becomes of the target --------------------------------------- */
 
 static void check_gone(char order, int code)
@@ -201,17 +131,7 @@ static void check_gone(char order, int code)
 	child_start(&c, fd, NULL);
 	t = track_armed(&c);
 	if (order == 'x') {
-		struct order o = { .what = 'x' };
-		char path[64], name[16] = "";
-
-		snprintf(path, sizeof(path), "/proc/%d/comm", c.pid);
-		assert_int_equal(write(c.to, &o, sizeof(o)), sizeof(o));
-		while (strncmp(name, "sleep", 5)) {
-			int comm = open(path, O_RDONLY | O_CLOEXEC);
-
-			assert_true(read(comm, name, 15) > 0);
-			close(comm);
-		}
+		child_becomes_sleep(&c);
 	} else if (order == 'k') {
 		kill(c.pid, SIGKILL);
 		waitid(P_PID, c.pid, &end, WEXITED | WNOWAIT);
@@ -393,7 +313,6 @@ int main(void)
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_private_memory),
 		cmocka_unit_test(test_what_it_says_of_itself),
-		cmocka_unit_test(test_two_that_map_it),
 		cmocka_unit_test(test_target_that_changes),
 		cmocka_unit_test(test_page_table_that_goes),
 		cmocka_unit_test(test_thp),

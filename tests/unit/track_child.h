@@ -6,10 +6,12 @@
 
 #include "track_kit.h"
 
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define RAM_PAGES (3 * 512u)
@@ -44,7 +46,8 @@ static inline __u64 child_sum(const __u8 *map)
 	return sum;
 }
 
-static inline void child_do(__u8 **map, int fd, const struct order *o)
+static inline void child_do(__u8 **map, volatile __u8 **alias, int fd,
+			    const struct order *o)
 {
 	__u8 *page = *map + o->page * PAGE;
 	int zero;
@@ -77,6 +80,13 @@ static inline void child_do(__u8 **map, int fd, const struct order *o)
 		     (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED),
 		     fd, 0);
 		break;
+	case 'a':	/* once more, at another address */
+		*alias = mmap(NULL, RAM_SZ, PROT_READ | PROT_WRITE, MAP_SHARED,
+			      fd, 0);
+		break;
+	case 'A':
+		(*alias)[o->page * PAGE]++;
+		break;
 	case 'q':	/* others may hold ends of its pipes */
 		_exit(0);
 	case 'x':
@@ -88,6 +98,7 @@ static inline void child_do(__u8 **map, int fd, const struct order *o)
 /* child_main maps its memory, announces where, and obeys. */
 static inline void child_main(int to, int from, int fd, void (*before)(void))
 {
+	volatile __u8 *alias = NULL;
 	struct answer a = { 0 };
 	struct order o;
 	__u8 *map;
@@ -118,9 +129,11 @@ static inline void child_main(int to, int from, int fd, void (*before)(void))
 		}
 		if (read(from, &o, sizeof(o)) != sizeof(o))
 			_exit(0);
-		child_do(&map, fd, &o);
+		child_do(&map, &alias, fd, &o);
 		if (o.what == 's')
 			a.sum = child_sum(map);
+		if (o.what == 'a')
+			a.sum = (__u64)alias;
 		if (write(to, &a, sizeof(a)) != sizeof(a))
 			_exit(1);
 		a.done_cnt++;
@@ -142,13 +155,24 @@ static inline void child_waits(const struct child *c)
 	}
 }
 
-static inline void child_start(struct child *c, int fd, void (*before)(void))
+/* child_fork: number 0: any. */
+static inline pid_t child_fork(pid_t number)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD,
+		.set_tid = (__u64)(unsigned long)&number, .set_tid_size = 1 };
+
+	return number ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
+}
+
+/* child_start_as starts it with a number that is free. */
+static inline void child_start_as(struct child *c, pid_t number, int fd,
+				  void (*before)(void))
 {
 	int ask[2], answer[2];
 
 	assert_int_equal(pipe2(ask, O_CLOEXEC) + pipe2(answer, O_CLOEXEC), 0);
 	c->fd = fd;
-	c->pid = fork();
+	c->pid = child_fork(number);
 	if (!c->pid) {
 		close(ask[1]);
 		close(answer[0]);
@@ -164,6 +188,11 @@ static inline void child_start(struct child *c, int fd, void (*before)(void))
 	child_waits(c);
 }
 
+static inline void child_start(struct child *c, int fd, void (*before)(void))
+{
+	child_start_as(c, 0, fd, before);
+}
+
 static inline struct answer child_obeys(const struct child *c, char what,
 					__u64 page)
 {
@@ -174,6 +203,22 @@ static inline struct answer child_obeys(const struct child *c, char what,
 	assert_int_equal(read(c->from, &a, sizeof(a)), sizeof(a));
 	child_waits(c);
 	return a;
+}
+
+/* child_becomes_sleep has the child call execve(2). */
+static inline void child_becomes_sleep(const struct child *c)
+{
+	struct order o = { .what = 'x' };
+	char path[64], name[16] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", c->pid);
+	assert_int_equal(write(c->to, &o, sizeof(o)), sizeof(o));
+	while (strncmp(name, "sleep", 5)) {
+		int comm = open(path, O_RDONLY | O_CLOEXEC);
+
+		assert_true(read(comm, name, 15) > 0);
+		close(comm);
+	}
 }
 
 static inline void child_end(struct child *c)

@@ -6,10 +6,13 @@
 #include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
+
+#define FIRST_PID_NS	0xEFFFFFFCU	/* inode of the first PID namespace */
 
 int pt_pieces_add(struct pt_pieces *to, const struct pt_piece_wp *piece)
 {
@@ -25,6 +28,26 @@ int pt_pieces_add(struct pt_pieces *to, const struct pt_piece_wp *piece)
 	}
 	to->all[to->cnt++] = *piece;
 	return 0;
+}
+
+bool pt_pieces_are(const struct pt_pieces *a, const struct pt_pieces *b)
+{
+	for (__u32 i = 0; a->cnt == b->cnt && i < a->cnt; i++) {
+		const struct pt_mapping *x = &a->all[i].at, *y = &b->all[i].at;
+
+		if (x->start != y->start || x->end != y->end ||
+		    x->off != y->off || !pt_mapping_is_of(x, y))
+			return false;
+	}
+	return a->cnt == b->cnt;
+}
+
+void pt_pieces_swap(struct pt_pieces *a, struct pt_pieces *b)
+{
+	struct pt_pieces a_was = *a;
+
+	*a = *b;
+	*b = a_was;
 }
 
 static int no_memory(struct pt_error *err)
@@ -59,6 +82,15 @@ static int cover(void *arg, const struct pt_mapping *m)
 	return pt_pieces_add(c->out, &piece) ? -ENOMEM : c->upto == end;
 }
 
+static bool overlaps(const struct pt_track_range *ranges, __u32 i)
+{
+	for (__u32 k = 0; k < i; k++)
+		if (ranges[k].addr < ranges[i].addr + ranges[i].sz &&
+		    ranges[i].addr < ranges[k].addr + ranges[k].sz)
+			return true;
+	return false;
+}
+
 int pt_pieces_of(struct pt_pieces *out, const struct pt_watched *p,
 		 const struct pt_track_range *ranges, __u32 cnt,
 		 struct pt_error *err)
@@ -73,6 +105,10 @@ int pt_pieces_of(struct pt_pieces *out, const struct pt_watched *p,
 			return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
 					    "range %u: its bytes are no pages",
 					    i);
+		if (overlaps(ranges, i))
+			return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
+					    "range %u: its addresses are in "
+					    "another range, too", i);
 		code = pt_mappings_each(p->maps, cover, &c);
 		if (code == -ENOMEM)
 			return no_memory(err);
@@ -96,36 +132,66 @@ struct sharing {
 	struct pt_pieces *out;
 };
 
+/* next_new returns the first byte of the file from off on that no piece of the
+ * mapping has, and *end, above it, up to which none has. */
+static __u64 next_new(const struct pt_pieces *out, const struct pt_mapping *m,
+		      __u64 off, __u64 *end)
+{
+	for (__u32 i = 0; i < out->cnt; i++) {
+		const struct pt_mapping *at = &out->all[i].at;
+		__u64 at_end = at->off + (at->end - at->start);
+
+		if (at->start < m->start || at->end > m->end)
+			continue;
+		if (at->off <= off && off < at_end)
+			return next_new(out, m, at_end, end);
+		if (at->off > off && at->off < *end)
+			*end = at->off;
+	}
+	return off;
+}
+
+static int parts_add(const struct sharing *s, const struct pt_mapping *m,
+		     __u64 first, __u64 end)
+{
+	while (first < end) {
+		struct pt_piece_wp piece = { .at = *m, .may_go = true };
+		__u64 stop = end;
+
+		first = next_new(s->out, m, first, &stop);
+		if (first >= end)
+			break;
+		piece.at.start = m->start + (first - m->off);
+		piece.at.end = m->start + (stop - m->off);
+		piece.at.off = first;
+		if (pt_pieces_add(s->out, &piece))
+			return -ENOMEM;
+		first = stop;
+	}
+	return 0;
+}
+
 /* share adds the parts of the mapping that show a piece's bytes of its file. */
 static int share(void *arg, const struct pt_mapping *m)
 {
 	const struct sharing *s = arg;
+	int code = 0;
 
 	if (!m->is_shared || !m->is_writable)
 		return 0;
-	for (__u32 i = 0; i < s->of->cnt; i++) {
+	for (__u32 i = 0; !code && i < s->of->cnt; i++) {
 		const struct pt_piece_wp *of = &s->of->all[i];
-		struct pt_piece_wp piece = { .at = *m, .may_go = true };
-		__u64 first = of->at.off, end;
+		__u64 first = of->at.off;
+		__u64 end = first + (of->at.end - of->at.start);
+		__u64 m_end = m->off + (m->end - m->start);
 
 		if (of->may_go || !of->at.is_shared ||
 		    !pt_mapping_is_of(m, &of->at))
 			continue;
-		end = first + (of->at.end - of->at.start);
 		first = first > m->off ? first : m->off;
-		if (end > m->off + (m->end - m->start))
-			end = m->off + (m->end - m->start);
-		if (first >= end)
-			continue;
-		piece.at.start = m->start + (first - m->off);
-		piece.at.end = m->start + (end - m->off);
-		piece.at.off = first;
-		piece.page_idx = of->page_idx + (first - of->at.off) /
-						PT_PAGE_SZ;
-		if (pt_pieces_add(s->out, &piece))
-			return -ENOMEM;
+		code = parts_add(s, m, first, end < m_end ? end : m_end);
 	}
-	return 0;
+	return code;
 }
 
 int pt_pieces_shared(struct pt_pieces *out, const struct pt_pieces *of,
@@ -165,8 +231,12 @@ pid_t pt_processes_next(struct pt_processes *all)
 	const struct dirent *entry;
 
 	while ((entry = readdir(all->dir)))
-		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-			return strtol(entry->d_name, NULL, 10);
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
+			pid_t pid = strtol(entry->d_name, NULL, 10);
+
+			all->has_first |= pid == 1;
+			return pid;
+		}
 	return 0;
 }
 
@@ -174,4 +244,16 @@ void pt_processes_close(struct pt_processes *all)
 {
 	if (all->dir)
 		closedir(all->dir);
+}
+
+bool pt_processes_are_all(const struct pt_processes *all)
+{
+	char self[32] = "";
+	struct stat st;
+
+	/* /proc may be another PID namespace's, and ours may have an outside.
+	 * With hidepid, process 1 is hidden. */
+	return readlink("/proc/self", self, sizeof(self) - 1) > 0 &&
+	       strtol(self, NULL, 10) == getpid() && all->has_first &&
+	       !stat("/proc/self/ns/pid", &st) && st.st_ino == FIRST_PID_NS;
 }

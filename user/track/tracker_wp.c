@@ -10,6 +10,9 @@
 #include "track/enter.h"
 #include "track/watched.h"
 
+#define PASSES_MAX	8	/* over all processes, while new ones appear */
+#define CHANGES_MAX	8	/* of a process's mappings, while it is entered */
+
 struct by_wp {
 	struct pt_tracker tracker;
 	struct pt_watched target;
@@ -64,7 +67,7 @@ static struct pt_watched *watched_of(struct by_wp *w, pid_t pid)
 	if (w->target.pid == pid)
 		return &w->target;
 	for (__u32 i = 0; i < w->other_cnt; i++)
-		if (w->others[i].pid == pid)
+		if (w->others[i].pid == pid && !w->others[i].is_replaced)
 			return &w->others[i];
 	return NULL;
 }
@@ -74,7 +77,8 @@ static bool is_same_memory(const struct by_wp *w, pid_t pid)
 	bool is_same = pt_same_memory(pid, w->target.pid);
 
 	for (__u32 i = 0; !is_same && i < w->other_cnt; i++)
-		is_same = pt_same_memory(pid, w->others[i].pid);
+		is_same = !w->others[i].is_replaced &&
+			  pt_same_memory(pid, w->others[i].pid);
 	return is_same;
 }
 
@@ -91,8 +95,6 @@ static int mapper_add(struct by_wp *w, pid_t pid, struct pt_watched **out,
 				    "no memory for another process");
 	w->others = others;
 	code = process_open(w, &others[w->other_cnt], pid, &why);
-	if (code == -ESRCH)
-		return 0;	/* with its mappings */
 	if (code)
 		return pt_error_set(err, why.exit, code, "process %d maps the "
 				    "memory, too, and cannot be watched: %.300s",
@@ -101,14 +103,19 @@ static int mapper_add(struct by_wp *w, pid_t pid, struct pt_watched **out,
 	return 0;
 }
 
-/* mapper_take watches the pieces that a process has mapped, of which it may
- * have some already. */
-static int mapper_take(struct by_wp *w, const struct pt_pieces *found,
-		       pid_t pid, struct pt_error *err)
+/* pieces_watch watches the pieces that a process has mapped, of which it may
+ * have some already.  Returns how many are new, or -errno. */
+static int pieces_watch(struct by_wp *w, const struct pt_pieces *found,
+			pid_t pid, struct pt_error *err)
 {
 	struct pt_watched *p = watched_of(w, pid);
-	int code = 0;
+	int code = 0, new_cnt = 0;
 
+	/* It called execve(2), or another process has its number now. */
+	if (p && found->cnt && p != &w->target && pt_watched_is_gone(p)) {
+		p->is_replaced = true;
+		p = NULL;
+	}
 	for (__u32 i = 0; !code && i < found->cnt; i++) {
 		const struct pt_piece_wp *piece = &found->all[i];
 
@@ -118,34 +125,89 @@ static int mapper_take(struct by_wp *w, const struct pt_pieces *found,
 			return 0;
 		if (!p)
 			code = mapper_add(w, pid, &p, err);
-		if (!p)
-			return code;
-		code = pt_watched_add(p, piece, w->tracker.is_armed, err);
+		if (!code)
+			code = pt_watched_add(p, piece, w->tracker.is_armed,
+					      err);
+		new_cnt++;
 	}
-	return code;
+	return code ? code : new_cnt;
 }
 
+/* mappings_of lists the pieces that a process has mapped.  A process that ended
+ * has none, and so has one that we may not look at, which is noted. */
+static int mappings_of(struct by_wp *w, struct pt_pieces *found, pid_t pid,
+		       struct pt_error *err)
+{
+	int code;
+
+	found->cnt = 0;
+	code = pt_pieces_shared(found, &w->target.pieces, pid, err);
+	if (code != -EACCES)
+		return code;
+	w->tracker.misses |= PT_TRACK_MISSES_MAPPERS;
+	found->cnt = 0;
+	return 0;
+}
+
+/* mapper_take watches a process if it maps the memory.  It may end, or map
+ * something else, at any moment: an error counts only if its mappings are the
+ * same after as before. */
+static int mapper_take(struct by_wp *w, pid_t pid, struct pt_error *err)
+{
+	struct pt_pieces found = { 0 }, after = { 0 };
+	struct pt_error why = { 0 };
+	int code = mappings_of(w, &found, pid, err);
+	int failed = -EAGAIN;
+
+	for (int i = 0; !code && found.cnt && i < CHANGES_MAX; i++) {
+		failed = pieces_watch(w, &found, pid, &why);
+		if (failed >= 0)
+			break;
+		code = mappings_of(w, &after, pid, err);
+		if (!code && pt_pieces_are(&found, &after))
+			code = pt_error_set(err, why.exit, failed, "%s",
+					    why.text);
+		pt_pieces_swap(&found, &after);
+	}
+	if (!code && found.cnt && failed < 0)	/* it changes all the time */
+		w->tracker.misses |= PT_TRACK_MISSES_MAPPERS;
+	free(found.all);
+	free(after.all);
+	return code ? code : failed > 0 ? failed : 0;
+}
+
+/* pass looks at each process once.  Returns how many pieces are new. */
+static int pass(struct by_wp *w, struct pt_error *err)
+{
+	struct pt_processes all = { 0 };
+	int code = pt_processes_open(&all, err);
+	int new_cnt = 0;
+	pid_t pid;
+
+	while (code >= 0 && (pid = pt_processes_next(&all)) > 0) {
+		code = mapper_take(w, pid, err);
+		new_cnt += code > 0 ? code : 0;
+	}
+	if (code >= 0 && !pt_processes_are_all(&all))
+		w->tracker.misses |= PT_TRACK_MISSES_MAPPERS;
+	pt_processes_close(&all);
+	return code < 0 ? code : new_cnt;
+}
+
+/* wp_review: a process that is found may have forked a moment before it was
+ * watched, and its child may have a number that the pass is beyond. */
 static int wp_review(struct pt_tracker *t, struct pt_error *err)
 {
 	struct by_wp *w = (struct by_wp *)t;
-	struct pt_processes all = { 0 };
-	int code = pt_processes_open(&all, err);
-	pid_t pid;
 
-	while (!code && (pid = pt_processes_next(&all)) > 0) {
-		struct pt_pieces found = { 0 };
+	for (int i = 0; i < PASSES_MAX; i++) {
+		int code = pass(w, err);
 
-		code = pt_pieces_shared(&found, &w->target.pieces, pid, err);
-		if (code == -EACCES) {
-			w->tracker.misses |= PT_TRACK_MISSES_MAPPERS;
-			code = 0;
-		}
-		if (!code)
-			code = mapper_take(w, &found, pid, err);
-		free(found.all);
+		if (code <= 0)
+			return code;
 	}
-	pt_processes_close(&all);
-	return code;
+	w->tracker.misses |= PT_TRACK_MISSES_MAPPERS;
+	return 0;
 }
 
 /* --- arm and collect -------------------------------------------------- */
@@ -171,14 +233,14 @@ static int wp_collect(struct pt_tracker *t, const struct pt_track_to *to,
 	for (__u32 i = 0; i < w->other_cnt; i++) {
 		struct pt_watched *p = &w->others[i];
 
-		pt_watched_collect(p, to, NULL);
+		pt_watched_collect(p, &w->target.pieces, to, NULL);
 		if (p->pieces.cnt)
 			w->others[kept++] = *p;
 		else
 			pt_watched_close(p);
 	}
 	w->other_cnt = kept;
-	code = pt_watched_collect(&w->target, to, err);
+	code = pt_watched_collect(&w->target, &w->target.pieces, to, err);
 	moment(w, PT_TRACK_MOMENT_COLLECTED);
 	return code;
 }

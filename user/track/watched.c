@@ -106,9 +106,21 @@ int pt_watched_arm(struct pt_watched *p, struct pt_error *err)
 {
 	int code = 0;
 
-	for (__u32 i = 0; !code && i < p->pieces.cnt; i++)
-		code = piece_arm(p, &p->pieces.all[i], err);
+	for (__u32 i = 0; !code && i < p->pieces.cnt; i++) {
+		struct pt_piece_wp *piece = &p->pieces.all[i];
+
+		code = piece_arm(p, piece, err);
+		if (!code || !piece->may_go)
+			continue;
+		piece->is_whole = true;
+		code = 0;
+	}
 	return code;
+}
+
+bool pt_watched_is_gone(const struct pt_watched *p)
+{
+	return pt_mappings_each(p->maps, any_found, NULL) < 0;
 }
 
 /* --- collect ---------------------------------------------------------- */
@@ -116,24 +128,50 @@ int pt_watched_arm(struct pt_watched *p, struct pt_error *err)
 struct reporting {
 	const struct pt_track_to *to;
 	const struct pt_piece_wp *piece;
+	const struct pt_pieces *target;
 };
+
+static void pages_report(const struct pt_track_to *to, __u64 page_idx,
+			 __u64 sz, bool is_coarse)
+{
+	if (is_coarse)
+		pt_track_report_coarse(to, page_idx, sz / PT_PAGE_SZ);
+	else
+		pt_track_report(to, page_idx, sz / PT_PAGE_SZ);
+}
+
+/* file_report reports the pages of the target that show the bytes of a file from
+ * off to end. */
+static void file_report(const struct reporting *r, __u64 off, __u64 end,
+			bool is_coarse)
+{
+	for (__u32 i = 0; i < r->target->cnt; i++) {
+		const struct pt_piece_wp *piece = &r->target->all[i];
+		const struct pt_mapping *at = &piece->at;
+		__u64 first = off > at->off ? off : at->off;
+		__u64 stop = at->off + (at->end - at->start);
+
+		stop = end < stop ? end : stop;
+		if (!piece->may_go && at->is_shared && first < stop &&
+		    pt_mapping_is_of(at, &r->piece->at))
+			pages_report(r->to, piece->page_idx +
+				     (first - at->off) / PT_PAGE_SZ,
+				     stop - first, is_coarse);
+	}
+}
 
 static void run_report(void *arg, __u64 start, __u64 end, bool is_coarse)
 {
 	const struct reporting *r = arg;
+	const struct pt_mapping *at = &r->piece->at;
 
-	(is_coarse ? pt_track_report_coarse : pt_track_report)(r->to,
-			r->piece->page_idx +
-			(start - r->piece->at.start) / PT_PAGE_SZ,
-			(end - start) / PT_PAGE_SZ);
-}
-
-static void piece_report(const struct pt_track_to *to,
-			 const struct pt_piece_wp *piece)
-{
-	struct reporting r = { .to = to, .piece = piece };
-
-	run_report(&r, piece->at.start, piece->at.end, true);
+	if (at->is_shared)
+		file_report(r, at->off + (start - at->start),
+			    at->off + (end - at->start), is_coarse);
+	else
+		pages_report(r->to, r->piece->page_idx +
+			     (start - at->start) / PT_PAGE_SZ, end - start,
+			     is_coarse);
 }
 
 /* mapping_compare advances the pieces that the mapping continues. */
@@ -158,16 +196,22 @@ static int mapping_compare(void *arg, const struct pt_mapping *m)
 	return 0;
 }
 
+static void whole_report(struct reporting *r)
+{
+	run_report(r, r->piece->at.start, r->piece->at.end, true);
+}
+
 /* piece_collect returns 0; -ESTALE: it is registered no more. */
 static int piece_collect(const struct pt_watched *p, struct pt_piece_wp *piece,
-			 const struct pt_track_to *to)
+			 struct reporting *r)
 {
-	struct reporting r = { .to = to, .piece = piece };
-	int code = pt_wp_collect(&p->wp, piece->at.start, piece->at.end,
-				 run_report, &r);
+	int code;
 
+	r->piece = piece;
+	code = pt_wp_collect(&p->wp, piece->at.start, piece->at.end,
+			     run_report, r);
 	if (!code && piece->is_whole)
-		piece_report(to, piece);
+		whole_report(r);
 	piece->is_whole = false;
 	piece->seen_upto = piece->at.start;
 	return code == -EPERM ? -ESTALE : code;
@@ -193,15 +237,38 @@ static int changed(const struct pt_watched *p, const struct pt_piece_wp *piece,
 			    piece->at.start, strerror(-code));
 }
 
-int pt_watched_collect(struct pt_watched *p, const struct pt_track_to *to,
-		       struct pt_error *err)
+/* pieces_keep reports the pieces that are not mapped as they were, and forgets
+ * those that may go.  gone: the error of reading the mappings. */
+static int pieces_keep(struct pt_watched *p, struct reporting *r, int gone,
+		       int code, struct pt_error *err)
 {
 	__u32 kept = 0;
-	int code = 0, gone;
 
 	for (__u32 i = 0; i < p->pieces.cnt; i++) {
 		struct pt_piece_wp *piece = &p->pieces.all[i];
-		int failed = piece_collect(p, piece, to);
+		bool is_there = !gone && piece->seen_upto == piece->at.end;
+
+		r->piece = piece;
+		if (!is_there)
+			whole_report(r);
+		if (!is_there && !piece->may_go && (!code || gone))
+			code = changed(p, piece, gone ? gone : -ESTALE, err);
+		if (is_there || !piece->may_go)
+			p->pieces.all[kept++] = *piece;
+	}
+	p->pieces.cnt = kept;
+	return code;
+}
+
+int pt_watched_collect(struct pt_watched *p, const struct pt_pieces *target,
+		       const struct pt_track_to *to, struct pt_error *err)
+{
+	struct reporting r = { .to = to, .target = target };
+	int code = 0;
+
+	for (__u32 i = 0; i < p->pieces.cnt; i++) {
+		struct pt_piece_wp *piece = &p->pieces.all[i];
+		int failed = piece_collect(p, piece, &r);
 
 		if (failed && !piece->may_go && !code)
 			code = changed(p, piece, failed, err);
@@ -210,19 +277,6 @@ int pt_watched_collect(struct pt_watched *p, const struct pt_track_to *to,
 	}
 	/* An address space that is gone has nothing written, so this comes
 	 * after the scan. */
-	gone = pt_mappings_each(p->maps, mapping_compare, &p->pieces);
-	for (__u32 i = 0; i < p->pieces.cnt; i++) {
-		struct pt_piece_wp *piece = &p->pieces.all[i];
-
-		bool is_there = !gone && piece->seen_upto == piece->at.end;
-
-		if (!is_there)
-			piece_report(to, piece);
-		if (!is_there && !piece->may_go && (!code || gone))
-			code = changed(p, piece, gone ? gone : -ESTALE, err);
-		if (is_there || !piece->may_go)
-			p->pieces.all[kept++] = *piece;
-	}
-	p->pieces.cnt = kept;
-	return code;
+	return pieces_keep(p, &r, pt_mappings_each(p->maps, mapping_compare,
+						   &p->pieces), code, err);
 }

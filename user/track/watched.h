@@ -2,7 +2,9 @@
 /* watched: a process whose memory is write protected, piece by piece, and the
  * search for processes that map the same files.
  *
- * A piece is a part of one mapping, and has pages in a row.
+ * A piece is a part of one mapping, and has pages in a row.  No byte of an
+ * address space is in two pieces, but a byte of a file may be mapped at several
+ * addresses, and be several pages of the memory.
  */
 #ifndef TRACK_WATCHED_H
 #define TRACK_WATCHED_H
@@ -15,10 +17,11 @@
 
 struct pt_piece_wp {
 	struct pt_mapping at;	/* start and end cut to the piece */
-	__u64 page_idx;		/* of its first page */
+	__u64 page_idx;		/* of its first page; if it may not go */
 	__u64 seen_upto;	/* address, while the mappings are compared */
 	bool is_whole;		/* the next collect reports all of it */
-	bool may_go;		/* another mapping of the same file */
+	bool may_go;		/* it is in no range of the target: another
+				 * mapping of the same file */
 };
 
 struct pt_pieces {
@@ -31,6 +34,7 @@ struct pt_watched {
 	int maps;		/* of the address space that was opened */
 	struct pt_wp wp;
 	bool has_wp;
+	bool is_replaced;	/* its number is another address space's */
 	struct pt_pieces pieces;
 };
 
@@ -46,16 +50,26 @@ bool pt_watched_has(const struct pt_watched *p,
 int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 		   bool is_late, struct pt_error *err);
 
+/* pt_watched_arm: a piece that may go and cannot be protected, as its process
+ * ended, is reported whole by the next collect. */
 int pt_watched_arm(struct pt_watched *p, struct pt_error *err);
 
-/* pt_watched_collect reports.  A piece that is not mapped as it was is reported
- * whole: its record went with its mapping.  If it may go it is forgotten, else
- * that is an error, each time. */
-int pt_watched_collect(struct pt_watched *p, const struct pt_track_to *to,
-		       struct pt_error *err);
+/* pt_watched_is_gone: the address space has no mappings any more. */
+bool pt_watched_is_gone(const struct pt_watched *p);
+
+/* pt_watched_collect reports.  A write to a file is one to each page of the
+ * target's pieces that shows those bytes.  A piece that is not mapped as it was
+ * is reported whole: its record went with its mapping.  If it may go it is
+ * forgotten, else that is an error, each time. */
+int pt_watched_collect(struct pt_watched *p, const struct pt_pieces *target,
+		       const struct pt_track_to *to, struct pt_error *err);
 
 /* pt_pieces_add copies the piece.  -ENOMEM. */
 int pt_pieces_add(struct pt_pieces *to, const struct pt_piece_wp *piece);
+
+/* pt_pieces_are: both have the same mappings. */
+bool pt_pieces_are(const struct pt_pieces *a, const struct pt_pieces *b);
+void pt_pieces_swap(struct pt_pieces *a, struct pt_pieces *b);
 
 /* pt_pieces_of finds the ranges in the mappings of p.  pt_pieces_shared finds
  * the files of the pieces in writable mappings of process pid; of a process that
@@ -73,10 +87,15 @@ bool pt_same_memory(pid_t a, pid_t b);
 /* pt_processes: all that /proc shows.  next returns 0 at the end. */
 struct pt_processes {
 	DIR *dir;
+	bool has_first;		/* process 1 was among them */
 };
 
 int pt_processes_open(struct pt_processes *all, struct pt_error *err);
 pid_t pt_processes_next(struct pt_processes *all);
 void pt_processes_close(struct pt_processes *all);
+
+/* pt_processes_are_all: at the end; whether no process is hidden from us by
+ * hidepid, or by a PID namespace that is not the first. */
+bool pt_processes_are_all(const struct pt_processes *all);
 
 #endif
