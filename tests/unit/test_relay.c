@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Two relays over one connection: what goes into a socket at one end comes out
- * of one at the other. */
+/* Two relays over one connection: bytes that are written to a socket at one end
+ * are read from a socket at the other. */
 #include "conn_kit.h"
 
 #include <sys/resource.h>
@@ -12,7 +12,7 @@ struct end {
 	struct pt_conn *conn;
 	struct pt_relay *relay;
 	int inner;		/* the relay's socket */
-	int outer;		/* the test's: what QEMU has */
+	int outer;		/* the end that QEMU has */
 	int ret;		/* of the last step or take */
 	struct pt_error err;
 };
@@ -397,6 +397,30 @@ static void test_peer_goes_on_after_its_end(void **state)
 	close_ends(&ends);
 }
 
+/* Bytes and the end come before there is a socket to write them to. */
+static void test_socket_comes_late(void **state)
+{
+	const struct pt_msg_state part = { 3, "\0\1\2" }, end = { 0, NULL };
+	bool is_over = false;
+	struct ends ends;
+
+	(void)state;
+	open_ends(&ends);
+	pt_relay_close(ends.r.relay);
+	assert_int_equal(pt_relay_open(&ends.r.relay, -1, ends.r.conn, &err), 0);
+	assert_int_equal(pt_relay_take(ends.r.relay, &part, &err), 0);
+	assert_int_equal(pt_relay_take(ends.r.relay, &end, &err), 0);
+	assert_int_equal(pt_relay_step(ends.r.relay, &err), 1);
+	assert_false(is_readable(pt_relay_fd(ends.r.relay)));
+	pt_relay_attach(ends.r.relay, ends.r.inner);
+	assert_true(is_readable(pt_relay_fd(ends.r.relay)));
+	assert_int_equal(pt_relay_step(ends.r.relay, &err), 1);
+	assert_int_equal(drain(ends.r.outer, 0, &is_over), 3);
+	assert_true(is_over);
+	carry(&ends.r, &ends.s, 10);
+	close_ends(&ends);
+}
+
 static void test_connection_lost(void **state)
 {
 	struct ends ends;
@@ -445,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_peer_is_over_long),
 		cmocka_unit_test(test_peer_goes_on_after_its_end),
+		cmocka_unit_test(test_socket_comes_late),
 		cmocka_unit_test(test_connection_lost),
 		cmocka_unit_test(test_no_descriptor),
 	};

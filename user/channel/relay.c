@@ -8,13 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <pagetrim/check.h>
 #include "base/files.h"
 
 #define PART_SZ		PT_FILE_DATA_SZ_MAX
 #define PARTS_MAX	16	/* read per step, so that others get a turn */
 
 struct pt_relay {
-	int fd;
+	int fd;			/* -1: not yet */
 	struct pt_conn *conn;
 	int epoll;		/* holds fd while watched is not 0 */
 	__u32 watched;		/* events of fd */
@@ -125,6 +126,8 @@ static int send_part(struct pt_relay *r)
 
 static void carry(struct pt_relay *r)
 {
+	if (r->fd < 0)
+		return;
 	for (int i = 0; i < PARTS_MAX && !r->counts.has_sent_end; i++) {
 		if (read_part(r) <= 0 || send_part(r) <= 0)
 			return;
@@ -171,6 +174,8 @@ static void shut(struct pt_relay *r)
 
 static void write_out(struct pt_relay *r)
 {
+	if (r->fd < 0)
+		return;
 	while (r->at < r->end) {
 		ssize_t sz = send(r->fd, r->queue + r->at, r->end - r->at,
 				  MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -202,7 +207,7 @@ static void watch(struct pt_relay *r)
 	};
 	int op;
 
-	if (r->failure)
+	if (r->failure || r->fd < 0)
 		ev.events = 0;
 	op = !r->watched ? EPOLL_CTL_ADD :
 	     ev.events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
@@ -240,6 +245,13 @@ int pt_relay_open(struct pt_relay **out, int fd, struct pt_conn *conn,
 	}
 	*out = r;
 	return 0;
+}
+
+void pt_relay_attach(struct pt_relay *r, int fd)
+{
+	pt_check(r->fd < 0);
+	r->fd = fd;
+	watch(r);
 }
 
 void pt_relay_close(struct pt_relay *r)

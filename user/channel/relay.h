@@ -42,10 +42,12 @@ struct pt_relay_counts {
 };
 
 /* pt_relay_open: socket and connection stay the caller's, and are used until
- * pt_relay_close.  The socket need not be non-blocking.
+ * pt_relay_close.  The socket need not be non-blocking.  fd -1: bytes wait until
+ * pt_relay_attach gives the socket, once.
  *   -ENOMEM, -EMFILE, -ENFILE */
 int pt_relay_open(struct pt_relay **out, int fd, struct pt_conn *conn,
 		  struct pt_error *err);
+void pt_relay_attach(struct pt_relay *r, int fd);
 void pt_relay_close(struct pt_relay *r);	/* NULL is allowed */
 
 /* pt_relay_fd returns a descriptor for poll and epoll, POLLIN only: step has
