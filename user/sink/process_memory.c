@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "sink/process_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sink/sink_ops.h"
+
+#define ZERO_SZ	(16u << 10)
+
+int pt_process_memory_open(struct pt_process_memory *m, pid_t pid,
+			   struct pt_error *err)
+{
+	char path[64];
+
+	*m = (struct pt_process_memory){ .pid = pid };
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	m->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (m->fd >= 0)
+		return 0;
+	if (errno == ENOENT || errno == ESRCH)
+		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
+				    "process %d: no such process", pid);
+	return pt_error_set(err, PT_EXIT_HOST, -errno, "process %d: cannot open "
+			    "its memory: %s (run as root, or with "
+			    "CAP_SYS_PTRACE)", pid, strerror(errno));
+}
+
+void pt_process_memory_close(struct pt_process_memory *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	pt_sink_parts_free(&m->parts);
+}
+
+/* failed sets the error of a call that moved only `done` bytes at `at`. */
+static int failed(const struct pt_process_memory *m, const char *what, __u64 at,
+		  ssize_t done, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EIO, "process %d: its memory at "
+			    "0x%llx cannot be %s: %s", m->pid, at, what,
+			    done < 0 ? strerror(errno) : "it went away");
+}
+
+/* write_some writes the next bytes, up to sz, of the pieces, at most to the end
+ * of the first; returns their number, or -errno. */
+static ssize_t write_some(const struct pt_process_memory *m, __u64 off,
+			  const struct iovec *pieces, __u32 cnt, __u64 sz,
+			  struct pt_error *err)
+{
+	ssize_t done;
+	__u64 at;
+	__u64 run = pt_sink_parts_find(&m->parts, off, &at);
+
+	do {
+		if (run >= sz)	/* one part holds all of it */
+			done = pwritev(m->fd, pieces, cnt, at);
+		else
+			done = pwrite(m->fd, pieces->iov_base,
+				      pieces->iov_len < run ? pieces->iov_len
+							    : run, at);
+	} while (done < 0 && errno == EINTR);
+	return done > 0 ? done : failed(m, "written", at, done, err);
+}
+
+int pt_process_memory_place(const struct pt_process_memory *m, __u64 off,
+			    struct iovec *pieces, __u32 cnt, __u64 sz,
+			    struct pt_error *err)
+{
+	while (sz) {
+		ssize_t done = write_some(m, off, pieces, cnt, sz, err);
+
+		if (done < 0)
+			return done;
+		pt_pieces_advance(&pieces, &cnt, done);
+		off += done;
+		sz -= done;
+	}
+	return 0;
+}
+
+int pt_process_memory_zero(const struct pt_process_memory *m, __u64 off,
+			   __u64 sz, struct pt_error *err)
+{
+	static const __u8 zeroes[ZERO_SZ];
+	int ret = 0;
+
+	while (!ret && sz) {
+		__u64 part = sz < ZERO_SZ ? sz : ZERO_SZ;
+		struct iovec piece = { (void *)zeroes, part };
+
+		ret = pt_process_memory_place(m, off, &piece, 1, part, err);
+		off += part;
+		sz -= part;
+	}
+	return ret;
+}
+
+int pt_process_memory_read(const struct pt_process_memory *m, __u64 off,
+			   void *to, __u64 sz, struct pt_error *err)
+{
+	__u8 *into = to;
+
+	while (sz) {
+		__u64 at;
+		__u64 run = pt_sink_parts_find(&m->parts, off, &at);
+		ssize_t done = pread(m->fd, into, run < sz ? run : sz, at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return failed(m, "read", at, done, err);
+		into += done;
+		off += done;
+		sz -= done;
+	}
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sink_guest: a sink that is the memory of a guest that waits for it: files that
+ * its process has mapped, shared.  Bytes are written through /proc/PID/mem, so
+ * that the guest's cgroup is charged; the files only tell, and make, holes.
+ *
+ *     open --> fit: which pages are holes --> place, zero, ... --> commit: run
+ *
+ * A hole stays one while only zeroes are written to it, and memory that was one
+ * becomes one again when 2 MiB of it turn zero.  All else that the files hold at
+ * fit, maybe data of a transfer that failed, is overwritten; it is never made a
+ * hole, since its owner may have allocated it on purpose.
+ *
+ * Memory: 2 bits a page.  Nobody else may write the memory from fit to commit.
+ */
+#ifndef SINK_SINK_GUEST_H
+#define SINK_SINK_GUEST_H
+
+#include <sys/types.h>
+
+#include "sink/sink.h"
+
+/* pt_sink_guest_range: the memory of one backend. */
+struct pt_sink_guest_range {
+	const char *name;	/* of its segment */
+	__u64 sz;		/* bytes, a multiple of 4096 */
+	__u64 addr;		/* in the process */
+	const char *path;	/* opens the file that is mapped there */
+	__u64 off;		/* of the range, bytes into that file */
+};
+
+/* pt_sink_guest_cfg: what pointers refer to is used by open alone. */
+struct pt_sink_guest_cfg {
+	pid_t pid;
+	const struct pt_sink_guest_range *ranges;
+	__u32 cnt;
+	/* run runs the guest, for pt_sink_commit.  It may wait. */
+	int (*run)(void *arg, struct pt_error *err);
+	void *arg;
+};
+
+/* pt_sink_open_guest opens everything that needs a privilege.  pt_sink_fit then
+ * wants a segment for each range, in their order, of its name and size.
+ *   -EINVAL  a range is empty or not whole pages, or its file no regular
+ *            one; none, or more than PT_SEGMENTS_MAX; pt_sink_fit: a segment
+ *            is not its range's
+ *   -ESRCH   no such process
+ *   -EACCES, -EPERM  not allowed
+ *   -ENOMEM, or as open(2) */
+int pt_sink_open_guest(struct pt_sink **out,
+		       const struct pt_sink_guest_cfg *cfg,
+		       struct pt_error *err);
+
+#endif
