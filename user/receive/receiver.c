@@ -103,7 +103,7 @@ static int open_listener(struct pt_receiver *r,
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
 		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS |
-				PT_CAP_WORKING,
+				PT_CAP_WORKING | PT_CAP_LIVE,
 		.tls = r->cfg.tls,
 	};
 	int ret = pt_listener_open(&r->listener, listen, &conn, err);

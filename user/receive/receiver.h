@@ -28,6 +28,7 @@
 #include "base/stages.h"
 #include "net/address.h"
 #include "receive/admission.h"
+#include "receive/guest.h"
 #include "seal/cipher.h"
 #include "sink/sink.h"
 #include "tls/tls.h"
@@ -101,6 +102,8 @@ struct pt_receiver_cfg {
 	struct pt_sink *sink;	/* instead of path: the caller's sink, before
 				 * pt_sink_fit; it outlives the receiver.  Not
 				 * with serve, resume or prealloc_sz */
+	const struct pt_receive_guest *guest;	/* the guest whose memory sink
+				 * is: takes that alone; or NULL.  With sink */
 	bool serve;		/* accept transfers until cancelled, several at
 				 * once */
 	bool resume;		/* keep the data of a failed transfer, and resume

@@ -44,12 +44,12 @@ static bool are_committing(struct pt_receiver *r)
  * one, that the outcome stays unknown. */
 static void leave_commits(struct pt_receiver *r)
 {
+	const char *look = pt_receiver_look(r);
 	struct pt_message m;
 	struct pt_error err;
 
 	pt_error_set(&err, PT_EXIT_UNKNOWN, -ECANCELED, "outcome unknown: "
-		     "interrupted while its storage commits (look for the "
-		     "image)");
+		     "interrupted while its storage commits (%s)", look);
 	pt_message_abort(&m, err.exit, err.text);
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
@@ -109,7 +109,7 @@ static void finish(struct pt_receiver *r)
 		r->result = pt_error_set(&r->error, PT_EXIT_UNKNOWN,
 					 -ECANCELED, "outcome unknown: "
 					 "interrupted twice during commit "
-					 "(look for the image)");
+					 "(%s)", pt_receiver_look(r));
 	else if (r->is_over)
 		return;
 	else if (r->end.is_deaf) {

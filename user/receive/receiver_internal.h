@@ -85,6 +85,9 @@ void pt_receiver_tick_every(struct pt_receiver *r, __u32 ms);
  * asks for it, see rx_session.h. */
 void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s);
 
+/* pt_receiver_look returns what to do about an unknown outcome, for messages. */
+const char *pt_receiver_look(const struct pt_receiver *r);
+
 /* pt_receiver_reap frees ended sessions whose storage is clear. */
 void pt_receiver_reap(struct pt_receiver *r);
 

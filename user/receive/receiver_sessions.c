@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 
 #include <pagetrim/clock.h>
+#include "receive/rx_guest.h"
 #include "receive/rx_storage.h"
 
 #define TICK_MS		100
@@ -37,6 +38,12 @@ static void accept_all(struct pt_receiver *r)
 	}
 }
 
+const char *pt_receiver_look(const struct pt_receiver *r)
+{
+	return r->cfg.guest ? "see whether the guest runs there"
+			    : "look for the image";
+}
+
 /* A session that asks for a transfer in commit is answered after the commit. */
 void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 {
@@ -63,8 +70,8 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 		return;
 	}
 	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
-		     "(the receiver was started after it; look for the image)",
-		     (unsigned long long)s->asked_id);
+		     "(the receiver was started after it; %s)",
+		     (unsigned long long)s->asked_id, pt_receiver_look(r));
 	pt_rx_session_answer(s, &err);
 }
 
@@ -197,11 +204,23 @@ void pt_receiver_tick_every(struct pt_receiver *r, __u32 ms)
 
 /* pt_receiver_unwatch stops watching a closed connection, whose descriptor
  * number may be reused. */
+static void unwatch(struct pt_receiver *r, int *polled_fd)
+{
+	if (*polled_fd >= 0)
+		watch_fd(r, EPOLL_CTL_DEL, *polled_fd);
+	*polled_fd = -1;
+}
+
 void pt_receiver_unwatch(struct pt_receiver *r, struct pt_rx_session *s)
 {
-	if (s->polled_fd >= 0)
-		watch_fd(r, EPOLL_CTL_DEL, s->polled_fd);
-	s->polled_fd = -1;
+	unwatch(r, &s->polled_fd);
+	unwatch(r, &s->guest.polled_fd);
+}
+
+static void watch(struct pt_receiver *r, int *polled_fd, int fd)
+{
+	if (fd != *polled_fd && !watch_fd(r, EPOLL_CTL_ADD, fd))
+		*polled_fd = fd;
 }
 
 static void watch_listener(struct pt_receiver *r, bool wants)
@@ -223,17 +242,18 @@ void pt_receiver_watch(struct pt_receiver *r)
 		struct pt_rx_session *s = r->sessions[i];
 
 		if (!serves || pt_rx_session_fd(s) != s->polled_fd)
-			pt_receiver_unwatch(r, s);
+			unwatch(r, &s->polled_fd);
+		if (!serves || pt_rx_guest_fd(s) != s->guest.polled_fd)
+			unwatch(r, &s->guest.polled_fd);
 	}
 	for (__u32 i = 0; serves && i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
-		int fd = pt_rx_session_fd(s);
 
 		has_more |= s->has_more;
-		if (s->state == PT_RX_VERIFYING)
+		if (s->state == PT_RX_VERIFYING || pt_rx_guest_is_held(s))
 			ms = VERIFY_TICK_MS;
-		if (fd != s->polled_fd && !watch_fd(r, EPOLL_CTL_ADD, fd))
-			s->polled_fd = fd;
+		watch(r, &s->polled_fd, pt_rx_session_fd(s));
+		watch(r, &s->guest.polled_fd, pt_rx_guest_fd(s));
 	}
 	if (r->listener)
 		watch_listener(r, serves &&

@@ -7,6 +7,7 @@
 
 #include <pagetrim/clock.h>
 #include "receive/quota.h"
+#include "receive/rx_guest.h"
 #include "receive/rx_intake.h"
 #include "receive/rx_open.h"
 #include "receive/rx_storage.h"
@@ -93,6 +94,7 @@ static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 				    "of regions that are not next",
 				    s->report.peer);
 	s->compare.region_told += m->digest_cnt;
+	s->watch.idles = false;		/* VERIFY is due */
 	return pt_rx_storage_compare(s, m, err);
 }
 
@@ -218,6 +220,20 @@ static int take_data(struct pt_rx_session *s, const struct pt_message *m,
 	}
 }
 
+/* take_opening takes the messages between OPEN and OPENED. */
+static int take_opening(struct pt_rx_session *s, const struct pt_message *m,
+			struct pt_error *err)
+{
+	bool is_complete = s->segment_cnt == s->open.segment_cnt;
+
+	if (m->type == PT_MSG_SEGMENT && !is_complete)
+		return pt_rx_segment(s, &m->segment, err);
+	if (m->type == PT_MSG_GUEST && is_complete && !s->storage.is_opening &&
+	    s->open.live == PT_LIVE_GUEST)
+		return pt_rx_guest(s, &m->guest, err);
+	return protocol_error(s, m, err);
+}
+
 /* take_bye answers; then the connection lingers, so that the sender reads the
  * answer. */
 static int take_bye(struct pt_rx_session *s)
@@ -243,9 +259,11 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 		s->asked_id = m->ask.transfer_id;
 		return 0;
 	}
-	if (s->state == PT_RX_OPENING && m->type == PT_MSG_SEGMENT &&
-	    !s->storage.is_opening)
-		return pt_rx_segment(s, &m->segment, err);
+	if (s->state == PT_RX_OPENING)
+		return take_opening(s, m, err);
+	if (m->type == PT_MSG_STATE && s->open.live == PT_LIVE_GUEST &&
+	    s->state >= PT_RX_DATA && s->state < PT_RX_COMMITTING)
+		return pt_rx_guest_state(s, &m->state, err);
 	if (s->state == PT_RX_DATA)
 		return take_data(s, m, err);
 	if (s->state == PT_RX_VERIFIED && m->type == PT_MSG_COMMIT)

@@ -8,6 +8,7 @@
 
 #include "base/name.h"
 #include "receive/quota.h"
+#include "receive/rx_guest.h"
 #include "receive/rx_intake.h"
 #include "receive/rx_storage.h"
 
@@ -113,6 +114,8 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	if (!ret)
 		ret = check_cipher(s, m->cipher, err);
 	if (!ret)
+		ret = pt_rx_guest_check(s, err);
+	if (!ret)
 		ret = name_path(s, err);
 	if (!ret && m->file_cnt && s->cfg->sink)
 		ret = pt_sink_check_files(s->cfg->sink, err);
@@ -184,6 +187,7 @@ int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 	m.opened.session_id = s->intake.session_id;
 	m.opened.resumes = r->is_resumed;
 	pt_rx_session_enter(s, PT_RX_DATA);
+	s->watch.idles = s->open.live;
 	if (s->cfg->events.opened)
 		s->cfg->events.opened(r, s->cfg->events.arg);
 	ret = pt_conn_send(s->conn, &m, err);
@@ -198,5 +202,16 @@ int pt_rx_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 	seg->gfn = m->gfn;
 	seg->sz = m->sz;
 	strcpy(seg->name, m->name);
-	return s->segment_cnt < s->open.segment_cnt ? 0 : open_memory(s, err);
+	if (s->segment_cnt < s->open.segment_cnt ||
+	    s->open.live == PT_LIVE_GUEST)
+		return 0;
+	return open_memory(s, err);
+}
+
+int pt_rx_guest(struct pt_rx_session *s, const struct pt_msg_guest *m,
+		struct pt_error *err)
+{
+	int ret = pt_rx_guest_match(s, m, err);
+
+	return ret ? ret : open_memory(s, err);
 }

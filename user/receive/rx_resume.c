@@ -150,6 +150,7 @@ int pt_rx_sink_prepare(struct pt_sink **reserved,
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "a sink of the "
 				    "caller's takes one transfer, and no path, "
 				    "resumption or reservation");
+	pt_check(!cfg->guest || cfg->sink);
 	if (cfg->sink)
 		return 0;
 	pt_check(!cfg->prealloc_sz || !(cfg->serve || cfg->resume));

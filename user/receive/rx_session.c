@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 
 #include <pagetrim/clock.h>
+#include "receive/rx_guest.h"
 #include "receive/rx_messages.h"
 #include "receive/rx_open.h"
 #include "receive/rx_storage.h"
@@ -37,7 +38,7 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->conn = conn;
 	s->err = &s->report.error;
 	s->wake_fd = wake_fd;
-	s->polled_fd = -1;
+	s->polled_fd = s->guest.polled_fd = s->guest.state_fd = -1;
 	s->watch.pinged_ns = pt_clock_ns();
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
@@ -301,6 +302,8 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	if (s->state == PT_RX_ENDED)
 		return;
 	failed = s->state < PT_RX_COMMITTING ? watch_storage(s, &err) : 0;
+	if (!failed)
+		failed = pt_rx_guest_step(s, &err);
 	if (failed) {
 		pt_rx_session_end(s, failed, &err);
 		return;
@@ -366,6 +369,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	leave_queues(s);
 	pt_rx_storage_clear(s);
 	pt_store_close(s->storage.store);
+	pt_rx_guest_free(s);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_admission_leave(s->admitted);

@@ -13,6 +13,7 @@
 #define RECEIVE_RX_SESSION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/due.h"
 #include "receive/receiver.h"
@@ -88,13 +89,24 @@ struct pt_rx_verify {
 /* pt_rx_watched: observations of the sender's progress, see rx_watch.h. */
 struct pt_rx_watched {
 	struct pt_due due;		/* the message owed in this state */
-	bool idles;			/* this kind of session may be idle: no
-					 * message is due.  (None does now.) */
+	bool idles;			/* memory that changes is sent: there may
+					 * be nothing to send, and no message
+					 * is due before the first DIGESTS */
 	__u32 lanes_set;		/* by LANE_SETs that were due */
 	__u64 worked_sz;		/* the largest done_sz of a WORKING */
 	__u64 pinged_ns;
 	__u64 wrong_queue;		/* XDP's count at the last check, ... */
 	__u64 looked_ns;		/* ... whose time this is */
+};
+
+/* pt_rx_guest: the stream of a guest's device state, see rx_guest.h. */
+struct pt_rx_guest {
+	struct pt_relay *relay;		/* NULL: no STATE has come */
+	int state_fd;			/* the guest's, from the store's thread;
+					 * -1: none */
+	atomic_bool has_begun;		/* state_fd is set */
+	bool is_attached;		/* relay has it */
+	int polled_fd;			/* as the session's */
 };
 
 struct pt_rx_session {
@@ -135,6 +147,7 @@ struct pt_rx_session {
 	struct pt_rx_compare compare;
 	struct pt_rx_verify verify;
 	struct pt_rx_watched watch;
+	struct pt_rx_guest guest;	/* if open.live is PT_LIVE_GUEST */
 	int wake_fd;
 	int polled_fd;			/* in the receiver's epoll; -1: none */
 };

@@ -96,10 +96,13 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 		      struct pt_error *err)
 {
 	const struct pt_rx_session *s = arg;
+	const struct pt_receive_guest *guest = s->cfg->guest;
 	int ret = pt_sink_sync(s->storage.sink, err);
 
 	(void)bytes;
 	(void)sz;
+	if (!ret && guest)
+		ret = guest->loaded(guest->arg, err);
 	return ret ? ret : pt_sink_commit(s->storage.sink, err);
 }
 

@@ -7,6 +7,7 @@
 #include <pagetrim/clock.h>
 #include "channel/ping.h"
 #include "receive/detour.h"
+#include "receive/rx_guest.h"
 #include "receive/rx_storage.h"
 
 #define QUEUES_NS	250000000ULL	/* between checks of strays */
@@ -105,6 +106,7 @@ static bool is_at_work(const struct pt_rx_session *s, __u64 now_ns)
 	__u64 since_ns = pt_rx_storage_since_ns(s);
 
 	return s->storage.is_paused || s->storage.is_opening || s->asked_id ||
+	       pt_rx_guest_waits(s) ||
 	       !pt_rx_held_is_told(&s->held) ||
 	       s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
 	       (since_ns && now_ns > since_ns + WORKING_NS);
@@ -163,6 +165,7 @@ static __u64 brought(const struct pt_rx_session *s)
 		return 0;
 	sum += (s->report.files_sz - s->files.bytes_left) >> FILES_LOG2;
 	sum += s->open.file_cnt - s->files.left;
+	sum += pt_rx_guest_sz(s) >> FILES_LOG2;
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++)
 		sum += atomic_load(&s->intake.lanes[i].placed.placed) +
 		       atomic_load(&s->intake.lanes[i].placed.stale) +
@@ -182,6 +185,7 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_error err;
 	bool owes = due && !s->watch.idles && !s->asked_id &&
 		    !s->storage.is_opening && !s->storage.is_paused &&
+		    !pt_rx_guest_waits(s) &&
 		    pt_rx_storage_is_idle(s) && pt_rx_held_is_told(&s->held);
 
 	pt_due_look(&s->watch.due, now_ns, owes, owes ? brought(s) : 0);
@@ -189,6 +193,8 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 		return;
 	if (s->state == PT_RX_DATA && s->compare.region_told)
 		due = "VERIFY";
+	if (s->state == PT_RX_OPENING && s->segment_cnt == s->open.segment_cnt)
+		due = "GUEST";
 	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
 		     "%s: for %.1f s (the deadline is %u times {peer-timeout})",
 		     s->report.peer, due, s->watch.due.still_ns / 1e9,

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "receive/rx_guest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel/relay.h"
+
+int pt_rx_guest_check(const struct pt_rx_session *s, struct pt_error *err)
+{
+	bool is_guest = s->open.live == PT_LIVE_GUEST;
+
+	if (is_guest == !!s->cfg->guest)
+		return 0;
+	if (is_guest)
+		return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "a guest is "
+				    "sent, and the receiver takes memory "
+				    "alone");
+	return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "memory without a "
+			    "guest is sent, and the receiver takes a guest "
+			    "alone (pagetrim migrate sends one)");
+}
+
+int pt_rx_guest_match(const struct pt_rx_session *s,
+		      const struct pt_msg_guest *m, struct pt_error *err)
+{
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	char *text;
+	int ret;
+
+	if (memchr(m->description, 0, m->description_sz))
+		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: the "
+				    "description of its guest is no text",
+				    s->report.peer);
+	text = strndup(m->description, m->description_sz);
+	if (!text)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory for "
+				    "the description of a guest");
+	ret = guest->match(guest->arg, text, err);
+	free(text);
+	return ret;
+}
+
+/* begin_job, in the store's thread. */
+static int begin_job(void *arg, const void *bytes, size_t sz,
+		     struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	int ret = guest->begin(guest->arg, &s->guest.state_fd, err);
+
+	(void)bytes;
+	(void)sz;
+	if (!ret)
+		atomic_store(&s->guest.has_begun, true);
+	return ret;
+}
+
+static int begin(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = pt_relay_open(&s->guest.relay, -1, s->conn, err);
+
+	return ret ? ret : pt_store_put(s->storage.store, begin_job, NULL, 0,
+					err);
+}
+
+int pt_rx_guest_state(struct pt_rx_session *s, const struct pt_msg_state *m,
+		      struct pt_error *err)
+{
+	int ret = s->guest.relay ? 0 : begin(s, err);
+
+	return ret ? ret : pt_relay_take(s->guest.relay, m, err);
+}
+
+int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_rx_guest *g = &s->guest;
+	int ret;
+
+	if (!g->relay || s->state >= PT_RX_COMMITTING)
+		return 0;
+	if (!g->is_attached && atomic_load(&g->has_begun)) {
+		pt_relay_attach(g->relay, g->state_fd);
+		g->is_attached = true;
+	}
+	ret = pt_relay_step(g->relay, err);
+	return ret < 0 ? ret : 0;
+}
+
+int pt_rx_guest_fd(const struct pt_rx_session *s)
+{
+	return s->guest.relay && s->state < PT_RX_COMMITTING
+		? pt_relay_fd(s->guest.relay) : -1;
+}
+
+bool pt_rx_guest_is_held(const struct pt_rx_session *s)
+{
+	return s->guest.relay && s->state < PT_RX_COMMITTING &&
+	       pt_relay_is_held(s->guest.relay);
+}
+
+static struct pt_relay_counts counts_of(const struct pt_rx_session *s)
+{
+	struct pt_relay_counts counts = { 0 };
+
+	if (s->guest.relay)
+		pt_relay_counts(s->guest.relay, &counts);
+	return counts;
+}
+
+__u64 pt_rx_guest_sz(const struct pt_rx_session *s)
+{
+	const struct pt_relay_counts counts = counts_of(s);
+
+	return counts.taken_sz + counts.sent_sz;
+}
+
+bool pt_rx_guest_waits(const struct pt_rx_session *s)
+{
+	const struct pt_relay_counts counts = counts_of(s);
+
+	return counts.taken_sz > counts.written_sz;
+}
+
+void pt_rx_guest_free(struct pt_rx_session *s)
+{
+	pt_relay_close(s->guest.relay);
+	if (s->guest.state_fd >= 0)
+		close(s->guest.state_fd);
+}
