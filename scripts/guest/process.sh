@@ -11,7 +11,7 @@
 # shellcheck disable=SC2154 # the caller's variables
 
 process_here=$(dirname "${BASH_SOURCE[0]}")
-qemu="qemu-system-x86_64"
+read -ra qemu <<<"${PAGETRIM_QEMU:-qemu-system-x86_64}"
 console=()	# QEMU's arguments, which console_args sets when $dir is known
 
 # Actions that a failure undoes, last first.  A success undoes nothing.
@@ -75,8 +75,8 @@ launch()
 	local in_ns=() memory="size=${size_mib}M,share=on$backend"
 
 	[[ -n $dir && -n $ram ]] || misuse "$command needs --dir and --ram"
-	command -v "$qemu" >/dev/null ||
-		die "$qemu: not found (run scripts/deps.sh)"
+	command -v "${qemu[0]}" >/dev/null ||
+		die "${qemu[0]}: not found (run scripts/deps.sh)"
 	[[ ! -e $dir/qemu.pid ]] ||
 		die "$dir: holds a guest already (${0##*/} stop --dir $dir)"
 	if [[ -n $netns ]]; then
@@ -97,13 +97,13 @@ launch()
 		memory=memory-backend-file,id=ram,mem-path=$ram,$memory
 	fi
 	console_args
-	"${in_ns[@]}" "$qemu" -name pagetrim-guest -accel tcg -M q35 -cpu max \
+	"${in_ns[@]}" "${qemu[@]}" -name pagetrim-guest -accel tcg -M q35 -cpu max \
 		-m "$size_mib" -object "$memory" \
 		-machine memory-backend=ram -nodefaults -no-user-config \
 		-display none -no-reboot "${console[@]}" \
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off" \
 		-pidfile "$dir/qemu.pid" -daemonize "$@" ||
-		die "$qemu did not start: see its message above"
+		die "${qemu[*]} did not start: see its message above"
 }
 
 # said TEXT: prints the count of serial console lines with TEXT.

@@ -7,7 +7,8 @@
 #     net         the name of hosts of `hosts_up $net --lan`
 #     live        a new folder, for guests and what they say
 #     pagetrim    the program
-#     mover       how guests move: pagetrim, or qemu (its own pre-copy)
+#     mover       how guests move: pagetrim; qemu, its own pre-copy; or
+#                 qemu_stopped, the same of a guest that is stopped meanwhile
 #
 #     host a: QEMU --- move a b ---> host b: QEMU
 #               \                     /
@@ -16,7 +17,7 @@
 # Each guest's folder is $live/HOST, its RAM file /dev/shm/pagetrim-$net-HOST.
 # shellcheck disable=SC2154 # the caller's variables
 
-live_here=$(dirname "${BASH_SOURCE[0]}")
+live_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 live_options=()		# of each of the guests, see live_guest.sh
 live_disk=''		# a process, if there is a slow disk
 live_client=''		# a process, if there is a client
@@ -83,7 +84,7 @@ live_client_said()
 {
 	kill -0 "$live_client" 2>/dev/null ||
 		live_fail "the client ended: $(cat "$live"/client.{json,err})"
-	[[ $(grep -c "$1" "$live/client.json") -ge $2 ]]
+	[[ $(grep -sc "$1" "$live/client.json") -ge $2 ]]
 }
 
 # live_client_gaps: prints the longest gaps since the last time, as JSON.
@@ -127,6 +128,13 @@ live_is_sound()
 	live_guest beats --count "${2:-1}" --dir "$live/$1"
 }
 
+# live_balloon HOST MIB: leaves the guest so much RAM; it gives up the rest soon.
+live_balloon()
+{
+	"$live_here/../../scripts/guest/qmp.py" "$live/$1/qmp.sock" balloon \
+		"{\"value\": $(($2 << 20))}" >/dev/null
+}
+
 # ---- moves ------------------------------------------------------------------
 
 # move FROM TO: the guest moves; $live/move.json has what is known of it: at least
@@ -152,8 +160,10 @@ live_addr() { case $1 in a) echo "$HOSTS_A4" ;; b) echo "$HOSTS_B4" ;; esac; }
 move_by_qemu()
 {
 	timeout 300 "$live_here/qemu_live.py" "$live/$1" "$live/$2" \
-		"tcp:$(live_addr "$2"):4444" >"$live/moved.json"
+		"tcp:$(live_addr "$2"):4444" "${3:-300}" >"$live/moved.json"
 }
+
+move_by_qemu_stopped() { move_by_qemu "$1" "$2" stopped; }
 
 move_by_pagetrim()
 {

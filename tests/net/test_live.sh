@@ -98,5 +98,6 @@ case_run "live: the client sees that an answer is doubled" \
 case_run "live: the client sees that the connection ends" \
 	client_finds closed 1 '.error != null'
 case_run "live: the guest finds a write that got lost" damage_found
-case_run "live: by QEMU's own pre-copy, there and back" there_and_back qemu
+case_run "live: by QEMU, stopped meanwhile, there and back" \
+	there_and_back qemu_stopped
 cases_end
