@@ -27,8 +27,10 @@
 	X("name")			\
 	X("out")			\
 	X("peer-timeout")		\
+	X("pid")			\
 	X("prealloc")			\
 	X("psk")			\
+	X("qmp")			\
 	X("queues")			\
 	X("resume")			\
 	X("serve")			\

@@ -4,6 +4,7 @@
 
 #include <pagetrim/clock.h>
 #include "cli/agent.h"
+#include "cli/arrival.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/output.h"
@@ -22,6 +23,11 @@ struct receive {
 					 * counts */
 	unsigned stranger_cnt;		/* strangers refused in that second */
 	bool had_transfer;		/* at least one */
+	const char *qmp;		/* the monitor of QEMU; NULL: an image
+					 * is received */
+	__u32 pid;			/* of QEMU; 0: that of the monitor */
+	struct pt_arrival arrival;
+	bool is_abandoned;		/* threads of the receiver still run */
 };
 
 #define SIZE_OPTION(field)						\
@@ -36,15 +42,27 @@ static const struct pt_option required[] = {
 	  "address of DEV to listen on; TCP and UDP port (default 16644)",
 	  PT_OPTION(TEXT, struct receive, cfg.listen), .offers = "address",
 	  .required = true },
+	{ }
+};
+
+static const struct pt_option places[] = {
 	{ "out", "PATH",
 	  "image to make; must not exist.  A file, or a file on a tmpfs or "
 	  "hugetlbfs.  With --serve a folder",
-	  PT_OPTION(TEXT, struct receive, cfg.path), .offers = "file",
-	  .required = true },
+	  PT_OPTION(TEXT, struct receive, cfg.path), .offers = "file" },
+	{ "qmp", "SOCK",
+	  "monitor socket of a QEMU, started with -incoming defer, that takes "
+	  "the guest of a 'pagetrim migrate'",
+	  PT_OPTION(TEXT, struct receive, qmp), .offers = "file" },
 	{ }
 };
 
 static const struct pt_option options[] = {
+	{ "pid", "PID",
+	  "process of the QEMU, if another one listens on its monitor socket; "
+	  "with --qmp",
+	  PT_OPTION(NUMBER, struct receive, pid), .min = 1, .max = 1 << 22,
+	  .want = "1..4194304", .offers = "pid" },
 	{ "serve", NULL,
 	  "keep accepting, up to 64 transfers at once, each to its own name in "
 	  "the folder PATH, until a signal",
@@ -89,6 +107,7 @@ static const struct pt_option options[] = {
 
 static const struct pt_option_group groups[] = {
 	{ "Required:", required, 0 },
+	{ "one of:", places, 0 },
 	{ "and one of:", pt_security_options,
 	  offsetof(struct receive, security) },
 	{ "Options:", options, 0 },
@@ -102,10 +121,12 @@ const struct pt_command pt_command_receive = {
 	.name = "receive",
 	.usage =
 	"Usage: pagetrim receive --dev DEV --listen ADDR --out PATH [options]\n"
+	"       pagetrim receive --dev DEV --listen ADDR --qmp SOCK [options]\n"
 	"\n"
 	"Receives memory sent by 'pagetrim send' and rebuilds it in PATH.  PATH\n"
 	"appears when all has arrived, was compared and is on disk; until then it is\n"
-	"PATH.partial.  Ends after one transfer.\n",
+	"PATH.partial.  With --qmp receives a running guest sent by 'pagetrim migrate'\n"
+	"into a QEMU that waits for it, and lets it run there.  Ends after one transfer.\n",
 	.groups = groups,
 	.notes =
 	"Uses the program of 'pagetrim attach' if DEV has it, else attaches one for as\n"
@@ -113,7 +134,8 @@ const struct pt_command pt_command_receive = {
 	"\n"
 	"Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
 	"      something, 4 the sender vanished or gave up, 5 copy or ledger wrong,\n"
-	"      6 outcome unknown: interrupted twice during commit.\n"
+	"      6 outcome unknown: interrupted twice during commit, or a QEMU that\n"
+	"      does not answer.\n"
 	"Example: pagetrim receive --psk key --dev eth1 --listen 10.0.0.2 --out vm.ram\n",
 };
 
@@ -127,16 +149,18 @@ static void on_opened(const struct pt_receive_report *r, void *arg)
 	rx->had_transfer = true;
 	pt_out_log("transfer %016llx from %s: %s to %s%s",
 		   (unsigned long long)r->transfer_id, r->peer,
-		   pt_out_human(r->memory_sz, memory), r->path,
+		   pt_out_human(r->memory_sz, memory),
+		   rx->qmp ? rx->qmp : r->path,
 		   r->is_resumed ? ", resumes" : "");
 }
 
 static void on_progress(const struct pt_receive_report *r, void *arg)
 {
+	const struct receive *rx = arg;
 	char placed[16], memory[16];
 
-	(void)arg;
-	pt_out_progress("%s: %s of data placed, memory %s", r->path,
+	pt_out_progress("%s: %s of data placed, memory %s",
+			rx->qmp ? rx->qmp : r->path,
 			pt_out_human(r->placed_sz, placed),
 			pt_out_human(r->memory_sz, memory));
 }
@@ -151,6 +175,18 @@ static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg
 			   r->waited_ns / 1e9);
 }
 
+/* tell_guest: its state is known, since the session's threads have ended. */
+static void tell_guest(const struct receive *rx,
+		       const struct pt_receive_report *r)
+{
+	const char *left = pt_arrival_left(&rx->arrival);
+
+	if (!r->result)
+		pt_out_log("%s: the guest runs", rx->qmp);
+	else if (left[0])
+		pt_out_log("%s: %s", rx->qmp, left);
+}
+
 static void on_ended(const struct pt_receive_report *r, void *arg)
 {
 	struct receive *rx = arg;
@@ -161,6 +197,8 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_log("transfer %016llx from %s failed: %s",
 			   (unsigned long long)r->transfer_id, r->peer,
 			   r->error.text);
+	if (rx->qmp)
+		tell_guest(rx, r);
 	if (r->is_kept)
 		pt_out_log("kept %s.partial: start both ends with --resume to "
 			   "resume it", r->path);
@@ -191,6 +229,27 @@ static void on_stranger(const struct pt_error *err, void *arg)
 		pt_out_log("turned away: %s", err->text);
 }
 
+/* check_place: -1: an image or a QEMU, not both; or an exit code. */
+static int check_place(const struct receive *rx)
+{
+	const struct pt_receiver_cfg *cfg = &rx->cfg;
+
+	if (!cfg->path && !rx->qmp)
+		return pt_out_usage("receive", "--out is missing, or --qmp for "
+				    "a guest");
+	if (cfg->path && rx->qmp)
+		return pt_out_usage("receive", "--out with --qmp: a guest's "
+				    "memory goes to its QEMU alone");
+	if (rx->pid && !rx->qmp)
+		return pt_out_usage("receive", "--pid without --qmp");
+	if (rx->qmp && (cfg->serve || cfg->resume || cfg->prealloc_sz))
+		return pt_out_usage("receive", "--qmp with %s: a QEMU takes one "
+				    "guest, in one transfer",
+				    cfg->serve ? "--serve" : cfg->resume
+				    ? "--resume" : "--prealloc");
+	return -1;
+}
+
 /* parse returns -1 to go on, or an exit code. */
 static int parse(struct receive *rx, int argc, char **argv)
 {
@@ -201,6 +260,9 @@ static int parse(struct receive *rx, int argc, char **argv)
 	if (code >= 0)
 		return code;
 	PT_AGENT_FILL(&rx->cfg, &rx->agent);
+	code = check_place(rx);
+	if (code >= 0)
+		return code;
 	if (rx->cfg.prealloc_sz && (rx->cfg.serve || rx->cfg.resume))
 		return pt_out_usage("receive", "--prealloc with %s: it is for "
 				    "one image, made anew",
@@ -225,11 +287,17 @@ static const char *mode_text(const struct pt_receiver_info *info, char text[64])
 static void announce(const struct pt_receiver *r, const struct receive *rx)
 {
 	struct pt_receiver_info info;
-	char mode[64];
+	char mode[64], memory[16];
 
 	pt_receiver_info(r, &info);
 	if (info.copy_why.text[0])
 		pt_out_log("copy mode: %s", info.copy_why.text);
+	if (rx->qmp)
+		pt_out_log("QEMU, process %d, waits for a guest at %s: %s in "
+			   "%u memory backend%s", pt_qemu_pid(rx->arrival.qemu),
+			   rx->qmp, pt_out_human(rx->arrival.memory_sz, memory),
+			   rx->arrival.range_cnt,
+			   rx->arrival.range_cnt == 1 ? "" : "s");
 	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, "
 		   "%s, huge pages: %s",
 		   info.listen, rx->cfg.dev, info.program_id,
@@ -259,11 +327,24 @@ static void cancel(void *receiver)
 	pt_receiver_cancel(receiver);
 }
 
+static int open_guest(struct receive *rx, struct pt_error *err)
+{
+	int ret = pt_arrival_open(&rx->arrival, rx->qmp, rx->pid, err);
+
+	if (ret)
+		return ret;
+	rx->cfg.sink = rx->arrival.sink;
+	rx->cfg.guest = &rx->arrival.guest;
+	return 0;
+}
+
 static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 {
 	struct pt_receiver *receiver;
-	int ret = pt_receiver_open(&receiver, &rx->cfg, err);
+	int ret = rx->qmp ? open_guest(rx, err) : 0;
 
+	if (!ret)
+		ret = pt_receiver_open(&receiver, &rx->cfg, err);
 	if (ret)
 		return ret;
 	/* All descriptors that need a privilege are open, and no thread has
@@ -280,7 +361,9 @@ static int receive(struct receive *rx, int stop_fd, struct pt_error *err)
 		ret = drive(receiver, err);
 	}
 	pt_stop_end();
-	pt_receiver_close(receiver);
+	/* Threads that the receiver did not wait for still use the guest. */
+	if (!pt_receiver_close(receiver))
+		rx->is_abandoned = true;
 	return ret;
 }
 
@@ -314,6 +397,8 @@ int pt_cmd_receive(int argc, char **argv)
 				       PT_ROLE_RECEIVER, &err);
 	if (!ret)
 		ret = receive(&rx, stop_fd, &err);
+	if (!rx.is_abandoned)
+		pt_arrival_close(&rx.arrival);
 	pt_tls_close(rx.cfg.tls);
 	if (ret && rx.agent.json && !rx.had_transfer)
 		pt_out_json(pt_report_failed_json(&err));

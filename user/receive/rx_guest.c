@@ -16,8 +16,8 @@ int pt_rx_guest_check(const struct pt_rx_session *s, struct pt_error *err)
 		return 0;
 	if (is_guest)
 		return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "a guest is "
-				    "sent, and the receiver takes memory "
-				    "alone");
+				    "sent, and the receiver takes memory alone "
+				    "(receive with {qmp})");
 	return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "memory without a "
 			    "guest is sent, and the receiver takes a guest "
 			    "alone (pagetrim migrate sends one)");

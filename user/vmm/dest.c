@@ -10,11 +10,10 @@
 #define RUN_MS		10000	/* for a loaded guest to run */
 #define RETRY_MS	20
 
-int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
+/* check_state, unlike a look at the memory, needs no privilege. */
+static int check_state(struct pt_qemu *q, struct pt_error *err)
 {
-	struct pt_qemu_range *ranges;
 	struct pt_qemu_state s;
-	__u32 cnt;
 	int code = pt_qemu_look(q, &s, err);
 
 	if (code)
@@ -33,7 +32,17 @@ int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
 				    "for a guest at an address of its own "
 				    "(start it with -incoming defer)",
 				    q->name);
-	code = pt_qemu_ram(q, &ranges, &cnt, err);
+	return 0;
+}
+
+int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
+{
+	struct pt_qemu_range *ranges;
+	__u32 cnt;
+	int code = check_state(q, err);
+
+	if (!code)
+		code = pt_qemu_ram(q, &ranges, &cnt, err);
 	if (!code)
 		free(ranges);
 	return code;
@@ -41,7 +50,7 @@ int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
 
 int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 {
-	int code = pt_qemu_dest_check(q, err);
+	int code = check_state(q, err);
 
 	if (!code)
 		code = pt_qemu_set_caps(q, false, err);

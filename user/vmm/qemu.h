@@ -93,7 +93,8 @@ int pt_qemu_describe(struct pt_qemu *q, char **text, struct pt_error *err);
 int pt_qemu_match(const char *mine, const char *theirs, struct pt_error *err);
 
 /* pt_qemu_source_check and pt_qemu_dest_check tell, before anything is touched,
- * whether the guest can leave, or arrive.  The begins check again.
+ * whether the guest can leave, or arrive.  The begins check again, but for the
+ * memory at the destination.
  *   -EINVAL      the guest does not run; or: QEMU does not wait for a guest, or by
  *                another -incoming than defer
  *   -EBUSY       a migration is on its way already
@@ -133,8 +134,9 @@ int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_quit(struct pt_qemu *q, struct pt_error *err);
 
 /* pt_qemu_dest_begin makes QEMU wait for the state at *fd, a non-blocking stream
- * socket that is the caller's, and not start the guest when it is loaded.  A
- * QEMU that waits so cannot wait anew: if the stream ends early, it ends. */
+ * socket that is the caller's, and not start the guest when it is loaded.  It and
+ * all that follow need no privilege.  A QEMU that waits so cannot wait anew: if
+ * the stream ends early, it ends. */
 int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err);
 
 /* pt_qemu_dest_loaded waits until the guest is loaded, and paused.

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/arrival.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/sink_guest.h"
+
+#define LOADED_MS	30000	/* the source has heard that it is loaded */
+
+static int match(void *arg, const char *theirs, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_qemu_match(a->description, theirs, err);
+}
+
+static int begin(void *arg, int *fd, struct pt_error *err)
+{
+	struct pt_arrival *a = arg;
+	int ret = pt_qemu_dest_begin(a->qemu, fd, err);
+
+	if (!ret)
+		a->state = PT_ARRIVAL_BEGUN;
+	return ret;
+}
+
+static int loaded(void *arg, struct pt_error *err)
+{
+	struct pt_arrival *a = arg;
+	int ret;
+
+	if (a->state != PT_ARRIVAL_BEGUN)
+		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: the sender "
+				    "commits a guest without its state",
+				    a->qmp);
+	ret = pt_qemu_dest_loaded(a->qemu, LOADED_MS, err);
+	if (ret == -ETIMEDOUT)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: the guest is "
+				    "not loaded after %d s", a->qmp,
+				    LOADED_MS / 1000);
+	if (!ret)
+		a->state = PT_ARRIVAL_LOADED;
+	return ret;
+}
+
+/* run: if QEMU refuses, the guest does not run; if it does not answer, nobody
+ * knows, and the source must not go on. */
+static int run(void *arg, struct pt_error *err)
+{
+	struct pt_arrival *a = arg;
+	int ret = pt_qemu_run(a->qemu, err);
+
+	if (!ret)
+		a->state = PT_ARRIVAL_RUNS;
+	if (!ret || ret == -EREMOTEIO)
+		return ret;
+	a->state = PT_ARRIVAL_MAY_RUN;
+	if (err)
+		err->exit = PT_EXIT_UNKNOWN;
+	return ret;
+}
+
+static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
+		     __u32 cnt, struct pt_error *err)
+{
+	struct pt_sink_guest_range *ranges = calloc(cnt, sizeof(*ranges));
+	const struct pt_sink_guest_cfg cfg = {
+		.pid = pt_qemu_pid(a->qemu), .ranges = ranges, .cnt = cnt,
+		.run = run, .arg = a,
+	};
+	int ret;
+
+	if (!ranges)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory for %u ranges", cnt);
+	for (__u32 i = 0; i < cnt; i++) {
+		ranges[i] = (struct pt_sink_guest_range){
+			.name = ram[i].id, .sz = ram[i].sz,
+			.addr = ram[i].addr, .path = ram[i].path,
+			.off = ram[i].off,
+		};
+		a->memory_sz += ram[i].sz;
+	}
+	a->range_cnt = cnt;
+	ret = pt_sink_open_guest(&a->sink, &cfg, err);
+	free(ranges);
+	return ret;
+}
+
+int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
+		    struct pt_error *err)
+{
+	struct pt_qemu_range *ram = NULL;
+	__u32 cnt;
+	int ret;
+
+	*a = (struct pt_arrival){
+		.qmp = qmp,
+		.guest = { .match = match, .begin = begin, .loaded = loaded,
+			   .arg = a },
+	};
+	ret = pt_qemu_open(&a->qemu, qmp, pid, err);
+	if (!ret)
+		ret = pt_qemu_dest_check(a->qemu, err);
+	if (!ret)
+		ret = pt_qemu_describe(a->qemu, &a->description, err);
+	if (!ret)
+		ret = pt_qemu_ram(a->qemu, &ram, &cnt, err);
+	if (!ret)
+		ret = open_sink(a, ram, cnt, err);
+	free(ram);
+	if (ret)
+		pt_arrival_close(a);
+	return ret;
+}
+
+const char *pt_arrival_left(const struct pt_arrival *a)
+{
+	switch (a->state) {
+	case PT_ARRIVAL_WAITS:
+		return "QEMU still waits for a guest, and its memory is "
+		       "undefined until one has arrived";
+	case PT_ARRIVAL_BEGUN:
+		return "QEMU holds a part of the guest, never ran it, and "
+		       "cannot wait for another one: start it anew";
+	case PT_ARRIVAL_LOADED:
+		return "QEMU holds the guest, paused, which goes on at its "
+		       "source: end this QEMU, do not continue it";
+	case PT_ARRIVAL_MAY_RUN:
+		return "the guest may run in QEMU: ask it by query-status, and "
+		       "continue the source only if it does not";
+	case PT_ARRIVAL_RUNS:
+		break;
+	}
+	return "";
+}
+
+void pt_arrival_close(struct pt_arrival *a)
+{
+	pt_sink_close(a->sink);
+	pt_qemu_close(a->qemu);
+	free(a->description);
+	a->sink = NULL;
+	a->qemu = NULL;
+	a->description = NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* arrival: the QEMU of this host that waits for a guest, as receive uses it.
+ *
+ *     open --> (receiver: match, begin, loaded, commit: run) --> close
+ *
+ * open needs the right to trace QEMU; all else goes through the descriptors that
+ * it opened.  Threads: one at a time.
+ */
+#ifndef CLI_ARRIVAL_H
+#define CLI_ARRIVAL_H
+
+#include "receive/guest.h"
+#include "sink/sink.h"
+#include "vmm/qemu.h"
+
+/* pt_arrival_state: how far the guest is. */
+enum pt_arrival_state {
+	PT_ARRIVAL_WAITS,	/* QEMU waits for any guest, -incoming defer */
+	PT_ARRIVAL_BEGUN,	/* it waits for the state of this one */
+	PT_ARRIVAL_LOADED,	/* the guest is loaded, and paused */
+	PT_ARRIVAL_MAY_RUN,	/* it was told to run, and did not answer */
+	PT_ARRIVAL_RUNS,
+};
+
+/* pt_arrival: all zero: none.  Its address must not change while it is open. */
+struct pt_arrival {
+	const char *qmp;	/* path of the monitor's socket */
+	struct pt_qemu *qemu;	/* NULL: not open */
+	char *description;
+	struct pt_sink *sink;	/* its memory */
+	struct pt_receive_guest guest;
+	enum pt_arrival_state state;
+	__u64 memory_sz;	/* bytes */
+	__u32 range_cnt;	/* memory backends */
+};
+
+/* pt_arrival_open: the path stays the caller's.  Errors as pt_qemu_open,
+ * pt_qemu_dest_check, pt_qemu_describe, pt_sink_open_guest. */
+int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
+		    struct pt_error *err);
+
+/* pt_arrival_left returns what is to be done about a QEMU whose guest did not
+ * arrive; "": nothing. */
+const char *pt_arrival_left(const struct pt_arrival *a);
+
+void pt_arrival_close(struct pt_arrival *a);	/* not open: nothing */
+
+#endif
