@@ -25,8 +25,8 @@ static const struct pt_conn_cfg live_receiver = {
 	.role = PT_ROLE_RECEIVER, .capabilities = PT_CAP_LIVE | PT_CAP_WORKING,
 };
 
-/* guest: what the session asked of it, a letter each: match, begin, loaded, run;
- * and what it answers. */
+/* guest: the session's requests, a letter each: match, begin, loaded, run; and
+ * its answers. */
 static struct {
 	char asked[8];
 	size_t asked_cnt;

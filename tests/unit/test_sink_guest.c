@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The memory of a guest, here a child with two memfds: many generations of its
- * pages, with data and zeroes in turn.  What was a hole and holds no data stays a
- * hole. */
+ * pages, with data and zeroes in turn.  A hole that gets no data stays one. */
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -165,7 +164,7 @@ static bool is_hole(__u32 page)
 
 /* ---- many generations ---- */
 
-static __u8 image[CNT][PT_PAGE_SZ];	/* what each page is to hold */
+static __u8 image[CNT][PT_PAGE_SZ];	/* the wanted content */
 static bool had_data[CNT];		/* at the start, or ever since */
 static bool was_held[CNT];		/* at the start */
 
@@ -187,7 +186,7 @@ static void fill_front(void)
 			 SECOND_OFF);
 }
 
-/* fill_some: what an earlier transfer left, in every other stretch of 100 pages;
+/* fill_some: leftovers of an earlier transfer, in every other stretch of 100 pages;
  * some of it is zero, but no hole. */
 static void fill_some(__u64 *random)
 {
@@ -319,8 +318,8 @@ static void test_zeroes_stay_holes(void **state)
 	stop_guest();
 }
 
-/* 2 MiB that were a hole, and turn zero, are one again; what the file held at the
- * start stays. */
+/* 2 MiB that were a hole, and turn zero, are one again; data of the start stays
+ * allocated. */
 static void test_zeroes_become_holes(void **state)
 {
 	__u8 bytes[PT_PAGE_SZ];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rx_guest: what a session does for the guest whose memory it receives.
+/* rx_guest: the part of a session that serves the guest whose memory it receives.
  *
  *     OPEN: check --> SEGMENTs --> GUEST: match --> OPENED
  *     STATE, from OPENED to COMMIT --> relay <--> the guest's socket

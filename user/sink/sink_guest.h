@@ -28,7 +28,7 @@ struct pt_sink_guest_range {
 	__u64 off;		/* of the range, bytes into that file */
 };
 
-/* pt_sink_guest_cfg: what pointers refer to is used by open alone. */
+/* pt_sink_guest_cfg: only open follows the pointers. */
 struct pt_sink_guest_cfg {
 	pid_t pid;
 	const struct pt_sink_guest_range *ranges;
