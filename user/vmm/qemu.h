@@ -94,7 +94,7 @@ int pt_qemu_match(const char *mine, const char *theirs, struct pt_error *err);
 
 /* pt_qemu_source_check and pt_qemu_dest_check tell, before anything is touched,
  * whether the guest can leave, or arrive.  The begins check again, but for the
- * memory at the destination.
+ * memory.
  *   -EINVAL      the guest does not run; or: QEMU does not wait for a guest, or by
  *                another -incoming than defer
  *   -EBUSY       a migration is on its way already
@@ -103,7 +103,8 @@ int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err);
 
 /* pt_qemu_source_begin begins a migration to *fd, a non-blocking stream socket
- * that is the caller's; the guest runs on.  On failure nothing was begun. */
+ * that is the caller's; the guest runs on.  On failure nothing was begun.  It and
+ * all that follow need no privilege. */
 int pt_qemu_source_begin(struct pt_qemu *q, int *fd, struct pt_error *err);
 
 /* pt_qemu_wait_stopped waits until the guest is stopped (pre-switchover).

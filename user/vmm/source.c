@@ -61,11 +61,10 @@ static int check_blockers(struct pt_qemu *q, struct pt_error *err)
 	return code;
 }
 
-int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
+/* check_state, unlike a look at the memory, needs no privilege. */
+static int check_state(struct pt_qemu *q, struct pt_error *err)
 {
-	struct pt_qemu_range *ranges;
 	struct pt_qemu_state s;
-	__u32 cnt;
 	int code = pt_qemu_look(q, &s, err);
 
 	if (code)
@@ -78,7 +77,15 @@ int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
 				    s.migration);
 	if (!s.is_running)
 		return does_not_run(q, s.run, err);
-	code = check_blockers(q, err);
+	return check_blockers(q, err);
+}
+
+int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
+{
+	struct pt_qemu_range *ranges;
+	__u32 cnt;
+	int code = check_state(q, err);
+
 	if (!code)
 		code = pt_qemu_ram(q, &ranges, &cnt, err);
 	if (!code)
@@ -88,7 +95,7 @@ int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
 
 int pt_qemu_source_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 {
-	int code = pt_qemu_source_check(q, err);
+	int code = check_state(q, err);
 
 	if (!code)
 		code = pt_qemu_set_caps(q, true, err);
