@@ -4,6 +4,7 @@
 #ifndef TEST_TRACK_CHILD_H
 #define TEST_TRACK_CHILD_H
 
+#include "memory/proc.h"
 #include "track_kit.h"
 
 #include <linux/sched.h>
@@ -18,6 +19,7 @@
 #define RAM_SZ (RAM_PAGES * PAGE)
 
 static bool child_is_large;	/* the next one may have large pages */
+static bool child_polls;	/* the next one waits in poll(2), not ppoll */
 
 struct child {
 	pid_t pid;
@@ -123,7 +125,8 @@ static inline void child_main(int to, int from, int fd, void (*before)(void))
 	for (;;) {
 		struct pollfd p = { .fd = from, .events = POLLIN };
 
-		if (ppoll(&p, 1, NULL, NULL) < 1 || !p.revents) {
+		if ((child_polls ? poll(&p, 1, -1) : ppoll(&p, 1, NULL, NULL))
+		    < 1 || !p.revents) {
 			a.odd_cnt++;
 			continue;
 		}
@@ -140,13 +143,15 @@ static inline void child_main(int to, int from, int fd, void (*before)(void))
 	}
 }
 
-/* child_waits: until it waits for an order. */
+/* child_waits: until it waits for an order: poll(2), which may have been
+ * interrupted, or ppoll(2). */
 static inline void child_waits(const struct child *c)
 {
 	char path[64], text[16] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", c->pid);
-	while (strncmp(text, "271 ", 4)) {
+	while (strncmp(text, "7 ", 2) && strncmp(text, "219 ", 4) &&
+	       strncmp(text, "271 ", 4)) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t got = read(fd, text, sizeof(text) - 1);
 
@@ -186,6 +191,13 @@ static inline void child_start_as(struct child *c, pid_t number, int fd,
 	assert_int_equal(read(c->from, &c->map, sizeof(c->map)),
 			 sizeof(c->map));
 	child_waits(c);
+}
+
+/* child_is_left: until no process traces it. */
+static inline void child_is_left(const struct child *c)
+{
+	while (pt_proc_number(c->pid, "TracerPid:") > 0)
+		continue;
 }
 
 static inline void child_start(struct child *c, int fd, void (*before)(void))

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* enter: a userfaultfd out of another process, which notices nothing.
+/* enter: a userfaultfd out of another process, which notices nothing.  See
+ * track/inject.h for how.
  *
- * One thread of the process waits in poll(2) or ppoll(2): calls that the kernel
- * restarts, and of which an early end without a result is harmless.  That call is exchanged for userfaultfd(2) at its
- * entry and done again afterwards; likewise for close(2), once the descriptor
- * was fetched by pidfd_getfd(2).
- *
- *     SEIZE, INTERRUPT --> entry: exchange --> exit: its own call again
- *          --> fetch --> entry: exchange --> exit: its own call again --> DETACH
- *
- * The kernel resumes the process if we are killed at any moment.  At the worst
- * its call ends early, and an unused descriptor stays open there.
- *
- * Source: ptrace(2), pidfd_getfd(2); x86-64 only.
+ * A process of our own traces it, which blocks all signals, shares our memory
+ * and descriptors, and ends within some ms, also if we are stopped or killed
+ * meanwhile.  The calling thread waits for it.  It is no ancestor of the other
+ * process, so that with Yama's ptrace_scope 1 CAP_SYS_PTRACE is needed.
  */
 #ifndef TRACK_ENTER_H
 #define TRACK_ENTER_H
@@ -30,7 +23,8 @@
  *   -EAGAIN      no thread of it waits so, or it is stopped
  *   -ESRCH       it ended
  *   -ETIMEDOUT   a call in it took too long
- *   -EOPNOTSUPP  it is no x86-64 process
+ *   -EINTR       the process that traced it was killed
+ *   -EOPNOTSUPP  this machine is no x86-64
  *   other        userfaultfd(2) or pidfd_getfd(2) failed so: -EMFILE, ... */
 int pt_enter(pid_t pid, const struct pt_track_moments *moments,
 	     struct pt_error *err);
