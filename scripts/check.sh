@@ -6,6 +6,9 @@
 #   scripts/check.sh BUILD         unit, bpf, fuzz corpora, reference reader,
 #                                  what make install installs
 #   scripts/check.sh BUILD unit    unit and fuzz corpora only
+#
+# A program that exits with 77 says in its last line why this machine cannot run
+# it; it is shown, and counts neither as passed nor as failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -17,7 +20,7 @@ trap 'rm -rf "$tmp"' EXIT
 begun=0
 
 # run_one N COMMAND...: prints its result and seconds in one piece, and notes
-# it in N.passed.
+# it in N.passed or N.skipped.
 run_one() {
 	local log=$tmp/$1 start=$SECONDS status=0
 
@@ -26,6 +29,9 @@ run_one() {
 	if [[ $status -eq 0 ]]; then
 		: >"$log.passed"
 		printf 'ok      %s (%d s)\n' "$*" $((SECONDS - start))
+	elif [[ $status -eq 77 ]]; then
+		: >"$log.skipped"
+		printf 'skip    %s: %s\n' "$*" "$(tail -n 1 "$log")"
 	else
 		printf 'not ok  %s: exit %d after %d s\n%s\n' "$*" $status \
 			$((SECONDS - start)) "$(tail -n 40 "$log")"
@@ -56,6 +62,8 @@ fi
 wait
 
 passed=$(find "$tmp" -name '*.passed' | wc -l)
-failed=$((begun - passed))
+skipped=$(find "$tmp" -name '*.skipped' | wc -l)
+failed=$((begun - passed - skipped))
+((skipped == 0)) || printf '%d skipped\n' "$skipped"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -319,6 +319,8 @@ int main(void)
 		cmocka_unit_test(test_hugetlb),
 	};
 
+	if (tests_end_early())
+		return SKIPPED;
 	if (scratch_mount())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

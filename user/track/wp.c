@@ -55,11 +55,26 @@ static int handshake(int uffd)
 	return ioctl(uffd, UFFDIO_API, &api) ? -errno : 0;
 }
 
-static int too_old(const char *what, struct pt_error *err)
+/* lacks reports a failure; is_old: the kernel's age is its cause. */
+static int lacks(const char *what, int code, bool is_old, struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP,
-			    "this kernel has no %s (Linux 6.7 or newer has)",
-			    what);
+	if (is_old)
+		return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "this "
+				    "kernel has no %s (Linux 6.7 or newer has)",
+				    what);
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s", what,
+			    strerror(-code));
+}
+
+static int no_uffd(int code, struct pt_error *err)
+{
+	return lacks("userfaultfd", code, code == -ENOSYS, err);
+}
+
+static int no_features(int code, struct pt_error *err)
+{
+	return lacks("asynchronous write protection", code, code == -EINVAL,
+		     err);
 }
 
 int pt_wp_offered(struct pt_error *err)
@@ -68,19 +83,18 @@ int pt_wp_offered(struct pt_error *err)
 	int fd = pt_wp_uffd(), code;
 
 	if (fd < 0)
-		return too_old("userfaultfd", err);
+		return no_uffd(fd, err);
 	code = handshake(fd);
 	close(fd);
 	if (code)
-		return too_old("asynchronous write protection", err);
+		return no_features(code, err);
 	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
-				    "/proc/self/pagemap: %s", strerror(errno));
+		return lacks("/proc/self/pagemap", -errno, false, err);
 	arg.return_mask = arg.category_mask = PAGE_IS_WRITTEN;
-	code = ioctl(fd, PAGEMAP_SCAN, &arg);	/* of nothing */
+	code = ioctl(fd, PAGEMAP_SCAN, &arg) ? -errno : 0;	/* of nothing */
 	close(fd);
-	return code ? too_old("PAGEMAP_SCAN", err) : 0;
+	return code ? lacks("PAGEMAP_SCAN", code, code == -ENOTTY, err) : 0;
 }
 
 int pt_wp_open(struct pt_wp *wp, pid_t pid, int uffd, struct pt_error *err)
@@ -101,7 +115,7 @@ int pt_wp_open(struct pt_wp *wp, pid_t pid, int uffd, struct pt_error *err)
 	code = handshake(uffd);
 	if (code) {
 		pt_wp_close(wp);
-		return too_old("asynchronous write protection", err);
+		return no_features(code, err);
 	}
 	return 0;
 }

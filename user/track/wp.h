@@ -25,8 +25,8 @@ struct pt_wp {
 	int pagemap;		/* /proc/PID/pagemap */
 };
 
-/* pt_wp_offered returns 0; -EOPNOTSUPP: the kernel lacks some of it; -EPERM: our
- * own pagemap cannot be read. */
+/* pt_wp_offered returns 0; -EOPNOTSUPP: the kernel lacks some of it; or what it
+ * says: -EPERM, -EMFILE, ... */
 int pt_wp_offered(struct pt_error *err);
 
 /* pt_wp_uffd returns a new userfaultfd of our own address space; -errno. */
@@ -36,7 +36,8 @@ int pt_wp_uffd(void);
  * and closes it in any case.
  *   -EPERM, -EACCES  /proc/PID/pagemap cannot be opened
  *   -ESRCH           the process ended
- *   -EOPNOTSUPP      the kernel is too old */
+ *   -EOPNOTSUPP      the kernel is too old
+ *   -EMFILE, -ENOMEM, ... */
 int pt_wp_open(struct pt_wp *wp, pid_t pid, int uffd, struct pt_error *err);
 void pt_wp_close(struct pt_wp *wp);
 
