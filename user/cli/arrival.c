@@ -7,7 +7,7 @@
 
 #include "sink/sink_guest.h"
 
-#define LOADED_MS	30000	/* the source has heard that it is loaded */
+#define LOADED_MS	10000	/* the source has heard that it is loaded */
 
 static int match(void *arg, const char *theirs, struct pt_error *err)
 {

@@ -167,11 +167,14 @@ static void on_progress(const struct pt_receive_report *r, void *arg)
 
 static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg)
 {
-	(void)arg;
+	const struct receive *rx = arg;
+	const char *where = rx->qmp ? rx->qmp : r->path;
+	const char *what = rx->qmp ? "QEMU" : "storage";
+
 	if (begins)
-		pt_out_log("%s: waiting for storage", r->path);
+		pt_out_log("%s: waiting for %s", where, what);
 	else
-		pt_out_log("%s: storage goes on, after %.1f s", r->path,
+		pt_out_log("%s: %s goes on, after %.1f s", where, what,
 			   r->waited_ns / 1e9);
 }
 

@@ -226,6 +226,7 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "kept", json_boolean(r->is_kept));
 	json_object_set_new(o, "total", json_integer(r->memory_sz));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
+	json_object_set_new(o, "state-bytes", json_integer(r->state_sz));
 	json_object_set_new(o, "segments", json_integer(r->segment_cnt));
 	json_object_set_new(o, "lanes", json_integer(r->lane_cnt));
 	json_object_set_new(o, "queues", json_integer(r->queue_cnt));

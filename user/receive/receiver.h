@@ -57,6 +57,7 @@ struct pt_receive_report {
 				 * sender may not know the outcome; 0: it ends */
 	__u64 held_page_cnt;	/* nonzero pages of the kept data */
 	__u64 files_sz;
+	__u64 state_sz;		/* of a guest's devices, both ways */
 	__u32 segment_cnt;
 	__u32 lane_cnt;
 	__u32 queue_cnt;	/* of the receiver */

@@ -166,6 +166,7 @@ int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
 	int ret;
 
 	leave_queues(s);
+	s->report.state_sz = pt_rx_guest_sz(s);
 	s->report.commit_ns = pt_clock_ns();
 	pt_rx_session_enter(s, PT_RX_COMMITTING);
 	ret = pt_rx_storage_commit(s, err);
