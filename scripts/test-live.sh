@@ -81,7 +81,7 @@ declare -A paces=(
 	[hot]="RATE=5000 BLOCKS=8 HOT=512"
 )
 
-# cases: prints MOVER TRACKER PACE LOSS, loss in per mille, one case a line.
+# cases: prints MOVER TRACKER PACE LOSS, loss in per mille, one case per line.
 cases()
 {
 	local pace loss tracker
