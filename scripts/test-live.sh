@@ -72,15 +72,6 @@ done
 
 # ---- cases ------------------------------------------------------------------
 
-# The guest's settings at each pace.
-declare -A paces=(
-	[idle]="RATE=0"
-	[few]="RATE=500 BLOCKS=4"
-	[many]="RATE=5000 BLOCKS=4"
-	[whole]="RATE=1000 BLOCKS=64 FILL=64"
-	[hot]="RATE=5000 BLOCKS=8 HOT=512"
-)
-
 # cases: prints MOVER TRACKER PACE LOSS, loss in per mille, one case per line.
 cases()
 {
@@ -149,7 +140,7 @@ case_begin()
 {
 	local -a up=(--lan)
 
-	live_options=(--size-mib "$size_mib" --set "MIB=96 DISK=4 ${paces[$1]}")
+	live_options=(--size-mib "$size_mib" --set "MIB=96 DISK=4 ${live_paces[$1]}")
 	(($2 == 0)) || up+=(--wire)
 	hosts_up "$net" "${up[@]}"
 	(($2 == 0)) || hosts_wire_start "$net" "$live/wire" \

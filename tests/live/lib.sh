@@ -24,6 +24,16 @@ live_client=''		# a process, if there is a client
 live_migrate_args=() live_receive_args=()	# of pagetrim
 move_cnt=0
 
+# Settings of a guest that writes at that pace.
+# shellcheck disable=SC2034 # for those who source this
+declare -A live_paces=(
+	[idle]="RATE=0"
+	[few]="RATE=500 BLOCKS=4"
+	[many]="RATE=5000 BLOCKS=4"
+	[whole]="RATE=1000 BLOCKS=64 FILL=64"
+	[hot]="RATE=5000 BLOCKS=8 HOT=512"
+)
+
 live_fail() { echo "failed: $*" >&2; exit 1; }
 
 live_guest() { "$live_here/../../scripts/live_guest.sh" "$@"; }
