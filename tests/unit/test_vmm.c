@@ -74,6 +74,10 @@ static const struct check {
 	{ "a destination listens itself", "7, 2, 22",
 	  ROW(STATUS("inmigrate", "false"), MIGRATE("setup")), true, -EINVAL,
 	  "an address of its own (start it with -incoming defer)" },
+	{ "a destination listens itself, QEMU 7.2", "7, 2, 22",
+	  ROW(STATUS("inmigrate", "false"), { "query-migrate\"", "\"return\": "
+	      "{\"socket-address\": [{\"type\": \"inet\"}]}" }), true, -EINVAL,
+	  "an address of its own" },
 	{ "a destination receives", "7, 2, 22",
 	  ROW(STATUS("inmigrate", "false"), MIGRATE("active")), true, -EBUSY,
 	  "on its way to this QEMU" },
@@ -287,6 +291,8 @@ static void test_dest_refused(void **state)
 
 	(void)state;
 	assert_int_equal(pt_qemu_dest_begin(q, &fd, &err), -EREMOTEIO);
+	has(&err, "'migrate-incoming': no (start QEMU anew, with -incoming "
+	    "defer)");
 	pt_qemu_close(q);
 	log = fake_end(&f);
 	assert_true(strstr(log, "\"stop\"") <

@@ -27,7 +27,8 @@ static int check_state(struct pt_qemu *q, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: a guest is "
 				    "on its way to this QEMU already (wait for "
 				    "it, or start another QEMU)", q->name);
-	if (pt_qemu_is_moving(s.migration))
+	/* QEMU 7.2 gives no state while it listens. */
+	if (s.listens || pt_qemu_is_moving(s.migration))
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: QEMU waits "
 				    "for a guest at an address of its own "
 				    "(start it with -incoming defer)",
@@ -48,6 +49,21 @@ int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
 	return code;
 }
 
+/* incoming: QEMU refuses it if it waits by an -incoming that cannot be told from
+ * defer (fd:, exec:), or did wait for another guest. */
+static int incoming(struct pt_qemu *q, int *fd, struct pt_error *err)
+{
+	struct pt_error why = { 0 };
+	int code = pt_qemu_start(q, "migrate-incoming", fd, &why);
+
+	if (code == -EREMOTEIO)
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s (start QEMU "
+				    "anew, with -incoming defer)", why.text);
+	if (code && err)
+		*err = why;
+	return code;
+}
+
 int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 {
 	int code = check_state(q, err);
@@ -59,7 +75,7 @@ int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 	/* While it is inmigrate, this only has it stay paused when loaded. */
 	code = pt_qemu_do(q, "stop", NULL, NULL, err);
 	if (!code)
-		code = pt_qemu_start(q, "migrate-incoming", fd, err);
+		code = incoming(q, fd, err);
 	if (code) {
 		pt_qemu_do(q, "cont", NULL, NULL, NULL);
 		pt_qemu_reset_caps(q);
@@ -115,6 +131,6 @@ int pt_qemu_run(struct pt_qemu *q, struct pt_error *err)
 	if (code)
 		return code;
 	announce(q);
-	pt_qemu_reset_caps(q);
+	q->resets = true;
 	return 0;
 }

@@ -95,6 +95,8 @@ int pt_qemu_look(struct pt_qemu *q, struct pt_qemu_state *s,
 		s->is_running = json_is_true(json_object_get(run, "running"));
 		pt_text_clean(s->migration, sizeof(s->migration),
 			      pt_json_text(migration, "status"));
+		s->listens = json_array_size(json_object_get(
+			migration, "socket-address")) > 0;
 		pt_text_clean(s->why, sizeof(s->why),
 			      pt_json_text(migration, "error-desc"));
 	}
@@ -178,6 +180,7 @@ int pt_qemu_set_caps(struct pt_qemu *q, bool is_source, struct pt_error *err)
 
 void pt_qemu_reset_caps(struct pt_qemu *q)
 {
+	q->resets = false;
 	caps_send(q, json_incref(q->caps), NULL);
 }
 
@@ -238,6 +241,8 @@ void pt_qemu_close(struct pt_qemu *q)
 {
 	if (!q)
 		return;
+	if (q->resets)
+		pt_qemu_reset_caps(q);
 	pt_qmp_close(q->qmp);
 	json_decref(q->caps);
 	free(q);
@@ -254,12 +259,16 @@ int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 		  struct pt_error *err)
 {
 	struct pt_qmp_cmd pass = { .name = "getfd", .has_fd = true };
+	json_t *old;		/* events of an earlier migration, which is over */
 	int ends[2], code;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: no stream "
 				    "for the state of the guest: %s", q->name,
 				    strerror(errno));
+	while (!pt_qmp_event(q->qmp, 0, &old, NULL))
+		json_decref(old);
+	q->seen[0] = '\0';
 	pass.fd = ends[1];
 	pass.args = json_pack("{s:s}", "fdname", FD_NAME);
 	code = pt_qmp_run(q->qmp, &pass, NULL, err);
@@ -281,50 +290,70 @@ int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 
 /* outcome judges a migration that is not in the state that is waited for: 0, it
  * may come to it. */
-static int outcome(const struct pt_qemu *q, const struct pt_qemu_state *s,
-		   const char *want, struct pt_error *err)
+static int outcome(struct pt_qemu *q, const char *want, struct pt_error *err)
 {
-	if (!strcmp(s->migration, "failed"))
+	struct pt_qemu_state s = { 0 };
+
+	if (!strcmp(q->seen, "failed")) {
+		pt_qemu_look(q, &s, NULL);
 		return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: the "
 				    "migration of the device state failed: %s",
-				    q->name, *s->why ? s->why : "QEMU gives no "
+				    q->name, *s.why ? s.why : "QEMU gives no "
 				    "reason (see its log)");
-	if (!strncmp(s->migration, "cancel", 6))
+	}
+	if (!strncmp(q->seen, "cancel", 6))
 		return pt_error_set(err, PT_EXIT_HOST, -ECANCELED,
 				    "%s: another client cancelled the "
 				    "migration", q->name);
-	if (!strcmp(s->migration, "completed"))
+	if (!strcmp(q->seen, "completed"))
 		return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: QEMU "
 				    "completed the migration and never was in "
 				    "the state '%s'", q->name, want);
 	return 0;
 }
 
+/* see waits for an event and notes what it says about the migration.  Without one
+ * it asks QEMU, should an event be lost. */
+static int see(struct pt_qemu *q, int timeout_ms, struct pt_error *err)
+{
+	struct pt_qemu_state s;
+	json_t *event;
+	int code = pt_qmp_event(q->qmp, timeout_ms, &event, err);
+
+	if (!code) {
+		if (!strcmp(pt_json_text(event, "event"), "MIGRATION"))
+			pt_text_clean(q->seen, sizeof(q->seen), pt_json_text(
+				json_object_get(event, "data"), "status"));
+		json_decref(event);
+		return 0;
+	}
+	if (code != -ETIMEDOUT)
+		return code;
+	code = pt_qemu_look(q, &s, err);
+	if (!code)
+		strcpy(q->seen, s.migration);
+	return code;
+}
+
 int pt_qemu_wait(struct pt_qemu *q, const char *state, int timeout_ms,
 		 struct pt_error *err)
 {
 	__u64 deadline_ns = pt_deadline_ns(timeout_ms);
-	struct pt_qemu_state s;
+	bool is_late = false;
 
 	for (;;) {
-		int code = pt_qemu_look(q, &s, err);
-		int ms = pt_left_ms(deadline_ns);
-		json_t *event;
+		int code = 0, ms = pt_left_ms(deadline_ns);
 
-		if (!code && !strcmp(s.migration, state))
+		if (!strcmp(q->seen, state))
 			return 0;
+		code = outcome(q, state, err);
+		if (!code && is_late)
+			return -ETIMEDOUT;
 		if (!code)
-			code = outcome(q, &s, state, err);
+			code = see(q, ms < LOOK_MS ? ms : LOOK_MS, err);
 		if (code)
 			return code;
-		if (!ms)
-			return -ETIMEDOUT;
-		code = pt_qmp_event(q->qmp, ms < LOOK_MS ? ms : LOOK_MS,
-				    &event, err);
-		if (code && code != -ETIMEDOUT)
-			return code;
-		if (!code)
-			json_decref(event);
+		is_late = !ms;
 	}
 }
 

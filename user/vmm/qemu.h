@@ -54,8 +54,8 @@ struct pt_qemu;
 int pt_qemu_open(struct pt_qemu **out, const char *path, pid_t pid,
 		 struct pt_error *err);
 
-/* pt_qemu_close changes nothing in QEMU: a migration that was begun and neither
- * completed nor cancelled goes on.  NULL is allowed. */
+/* pt_qemu_close undoes what the begins set, if the migration is over.  A migration
+ * that was begun and neither completed nor cancelled goes on.  NULL is allowed. */
 void pt_qemu_close(struct pt_qemu *q);
 
 pid_t pt_qemu_pid(const struct pt_qemu *q);

@@ -17,6 +17,8 @@ struct pt_qemu {
 	pid_t pid;
 	json_t *caps;		/* the capabilities as they were at the open, those
 				 * that may have to be changed */
+	bool resets;		/* at the close they must be set to that again */
+	char seen[PT_QEMU_WORD_SZ];	/* the migration's last known state */
 };
 
 /* pt_qemu_state: the guest and the migration, in QEMU's words. */
@@ -24,6 +26,7 @@ struct pt_qemu_state {
 	char run[PT_QEMU_WORD_SZ];
 	bool is_running;
 	char migration[PT_QEMU_WORD_SZ];	/* "": there was none yet */
+	bool listens;				/* for a guest, by itself */
 	char why[200];				/* it failed; may be "" */
 };
 
@@ -62,7 +65,8 @@ void pt_qemu_reset_caps(struct pt_qemu *q);
 int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 		  struct pt_error *err);
 
-/* pt_qemu_wait waits until the migration is in the state. */
+/* pt_qemu_wait waits until the migration is in the state, by events: a question
+ * costs a turn of QEMU's main loop, milliseconds while the guest stands still. */
 int pt_qemu_wait(struct pt_qemu *q, const char *state, int timeout_ms,
 		 struct pt_error *err);
 

@@ -125,8 +125,7 @@ int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
 {
 	int code = pt_qemu_wait(q, "completed", timeout_ms, err);
 
-	if (!code)
-		pt_qemu_reset_caps(q);
+	q->resets |= !code;
 	return code;
 }
 
