@@ -5,7 +5,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+/* Newer than the headers of Linux 6.1. */
+struct map_query {
+	__u64 size, flags, addr;
+	__u64 start, end, vma_flags, page_size, off, ino;
+	__u32 dev_major, dev_minor, name_sz, build_id_sz;
+	__u64 name, build_id;
+};
+
+#define MAP_QUERY	_IOWR('f', 17, struct map_query)
+#define QUERY_SHARED	(0x2 | 0x8 | 0x10 | 0x20)
+			/* writable, shared, at the address or the next, file */
 
 #define CHUNK 16384	/* the longest line, with a path of 4 KiB, is less */
 
@@ -72,4 +85,51 @@ int pt_mappings_each(int maps, int (*fn)(void *arg, const struct pt_mapping *m),
 			return -EIO;
 	}
 	return code;
+}
+
+/* filtered calls fn for the mappings that pt_mappings_shared is about. */
+struct filtered {
+	int (*fn)(void *arg, const struct pt_mapping *m);
+	void *arg;
+};
+
+static int filter(void *arg, const struct pt_mapping *m)
+{
+	const struct filtered *f = arg;
+
+	return m->is_shared && m->is_writable && m->ino ? f->fn(f->arg, m) : 0;
+}
+
+int pt_mappings_shared(int maps,
+		       int (*fn)(void *arg, const struct pt_mapping *m),
+		       void *arg)
+{
+	struct filtered f = { .fn = fn, .arg = arg };
+	__u64 from = 0;
+
+	for (__u32 i = 0; i < PT_MAPPINGS_MAX; i++) {
+		struct map_query q = { .size = sizeof(q), .addr = from,
+				       .flags = QUERY_SHARED };
+		struct pt_mapping m;
+		int code;
+
+		if (ioctl(maps, MAP_QUERY, &q)) {
+			if (errno == ENOENT || errno == ESRCH)
+				return 0;
+			if (errno != ENOTTY)
+				return -errno;
+			code = pt_mappings_each(maps, filter, &f);
+			return code == -ESRCH ? 0 : code;
+		}
+		m = (struct pt_mapping){
+			.start = q.start, .end = q.end, .off = q.off,
+			.dev = (__u64)q.dev_major << 32 | q.dev_minor,
+			.ino = q.ino, .is_writable = true, .is_shared = true,
+		};
+		code = fn(arg, &m);
+		if (code)
+			return code;
+		from = q.end;
+	}
+	return -EIO;
 }

@@ -32,4 +32,13 @@ int pt_mappings_open(pid_t pid);
 int pt_mappings_each(int maps, int (*fn)(void *arg, const struct pt_mapping *m),
 		     void *arg);
 
+/* pt_mappings_shared calls fn for the shared, writable mappings of files only;
+ * where the kernel offers that (Linux 6.11) in a small part of the time.  Returns
+ * as pt_mappings_each, but 0 if there is no mapping any more, and -EIO if there
+ * are more than PT_MAPPINGS_MAX of these. */
+#define PT_MAPPINGS_MAX	(1u << 20)
+int pt_mappings_shared(int maps,
+		       int (*fn)(void *arg, const struct pt_mapping *m),
+		       void *arg);
+
 #endif

@@ -177,8 +177,6 @@ static int share(void *arg, const struct pt_mapping *m)
 	const struct sharing *s = arg;
 	int code = 0;
 
-	if (!m->is_shared || !m->is_writable)
-		return 0;
 	for (__u32 i = 0; !code && i < s->of->cnt; i++) {
 		const struct pt_piece_wp *of = &s->of->all[i];
 		__u64 first = of->at.off;
@@ -207,9 +205,13 @@ int pt_pieces_shared(struct pt_pieces *out, const struct pt_pieces *of,
 	if (maps < 0)
 		return pt_error_set(err, PT_EXIT_HOST, maps, "process %d: its "
 				    "mappings: %s", pid, strerror(-maps));
-	code = pt_mappings_each(maps, share, &s);
+	code = pt_mappings_shared(maps, share, &s);
 	close(maps);
-	return code == -ENOMEM ? no_memory(err) : 0;
+	if (code == -ENOMEM)
+		return no_memory(err);
+	return code < 0 ? pt_error_set(err, PT_EXIT_HOST, code, "process %d: "
+				       "its mappings: %s", pid,
+				       strerror(-code)) : 0;
 }
 
 bool pt_same_memory(pid_t a, pid_t b)

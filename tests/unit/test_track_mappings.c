@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The shared mappings of a process, by a query of the kernel and by its text. */
+#include "ioctl_filter.h"
+#include "track_kit.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "track/mappings.h"
+
+#define MAP_QUERY 0xc0686611	/* PROCMAP_QUERY */
+#define FOUND_MAX 64u
+
+struct found {
+	struct pt_mapping all[FOUND_MAX];
+	__u32 cnt;
+	bool is_filtered;	/* take those that are shared, of a file, ... */
+};
+
+static int note(void *arg, const struct pt_mapping *m)
+{
+	struct found *f = arg;
+
+	if (f->is_filtered && !(m->is_shared && m->is_writable && m->ino))
+		return 0;
+	assert_in_range(f->cnt, 0, FOUND_MAX - 1);
+	f->all[f->cnt++] = *m;
+	return 0;
+}
+
+static void check_same(const struct found *a, const struct found *b)
+{
+	assert_int_equal(a->cnt, b->cnt);
+	for (__u32 i = 0; i < a->cnt; i++) {
+		const struct pt_mapping *x = &a->all[i], *y = &b->all[i];
+
+		assert_int_equal(x->start, y->start);
+		assert_int_equal(x->end, y->end);
+		assert_int_equal(x->off, y->off);
+		assert_int_equal(x->dev, y->dev);
+		assert_int_equal(x->ino, y->ino);
+		assert_true(y->is_shared && y->is_writable);
+	}
+}
+
+/* check_own: three shared mappings, and others that are none. */
+static void check_own(void)
+{
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	int maps = pt_mappings_open(getpid());
+	struct found text = { .is_filtered = true }, query = { .cnt = 0 };
+	void *at[5];
+
+	assert_true(maps >= 0);
+	assert_int_equal(ftruncate(fd, 9 * PAGE), 0);
+	at[0] = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	at[1] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		     7 * PAGE);
+	at[2] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	at[3] = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	at[4] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	assert_int_equal(pt_mappings_each(maps, note, &text), 0);
+	assert_int_equal(pt_mappings_shared(maps, note, &query), 0);
+	assert_true(text.cnt >= 3);
+	check_same(&text, &query);
+	for (int i = 0; i < 5; i++)
+		munmap(at[i], PAGE);
+	munmap((char *)at[0] + PAGE, 3 * PAGE);
+	close(maps);
+	close(fd);
+}
+
+static void test_shared(void **state)
+{
+	(void)state;
+	check_own();
+}
+
+/* As kernels before 6.11.  It is the last test: the filter stays. */
+static void test_without_the_query(void **state)
+{
+	(void)state;
+	filter_one(MAP_QUERY, SECCOMP_RET_ERRNO | ENOTTY);
+	check_own();
+}
+
+static int ignore(void *arg, const struct pt_mapping *m)
+{
+	(void)arg;
+	(void)m;
+	return 0;
+}
+
+static void test_process_that_ended(void **state)
+{
+	struct found f = { .cnt = 0 };
+	pid_t pid = fork();
+	int maps;
+
+	(void)state;
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	maps = pt_mappings_open(pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	/* A reader of /proc keeps the memory of a dead process. */
+	while (pt_mappings_each(maps, ignore, NULL) != -ESRCH)
+		continue;
+	assert_int_equal(pt_mappings_shared(maps, note, &f), 0);
+	assert_int_equal(f.cnt, 0);
+	close(maps);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_process_that_ended),
+		cmocka_unit_test(test_without_the_query),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
