@@ -208,7 +208,7 @@ static inline void say(const struct pt_message *m)
 		fail_msg("%s", err.text);
 }
 
-static inline void say_open(enum pt_live live, __u32 segment_cnt)
+static inline void say_open(__u8 live, __u32 segment_cnt)
 {
 	struct pt_message m = {
 		.type = PT_MSG_OPEN,

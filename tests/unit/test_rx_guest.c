@@ -69,7 +69,7 @@ static void test_end_before_any_byte(void **state)
 
 static const struct row {
 	const char *name;
-	enum pt_live live;
+	__u8 live;
 	__u32 segment_cnt;
 	const char *said;	/* S: SEGMENT, G: GUEST, T: STATE, O: OPENED is
 				 * awaited; the last one is refused */
@@ -141,7 +141,7 @@ static void stand_still(void)
 	pt_rx_session_tick(session, pt_clock_ns());
 }
 
-static void open_rounds(enum pt_live live)
+static void open_rounds(__u8 live)
 {
 	start(false);
 	say_open(live, 1);
