@@ -135,8 +135,8 @@ enum pt_message_type {
 /* The fields of each message: X(kind, name, min, max).  min and max bound the
  * value of a number, the bytes of a str or bytes, the items of the others. */
 
-/* pt_live: whether the memory is sent while it changes. */
-enum pt_live {
+/* pt_live_kind: whether the memory is sent while it changes. */
+enum pt_live_kind {
 	PT_LIVE_NONE	= 0,	/* it stands still */
 	PT_LIVE_ROUNDS	= 1,	/* in rounds: the sender may be idle */
 	PT_LIVE_GUEST	= 2,	/* likewise, and it is a guest's: GUEST, STATE */
@@ -179,7 +179,7 @@ enum pt_live {
 	X(u32, file_cnt, 0, PT_FILES_MAX)				\
 	X(str, name, 0, 128)						\
 	X(cap, live, PT_CAP_LIVE, PT_CAP_LIVE)				\
-	X(u8,  live, 0, 2)		/* enum pt_live */
+	X(u8,  live, 0, 2)		/* enum pt_live_kind */
 
 #define PT_MSG_SEGMENT_FIELDS(X)					\
 	X(u64, gfn, 0, PT_GFN_MAX)					\

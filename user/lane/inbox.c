@@ -149,6 +149,12 @@ void pt_inbox_go(struct pt_inbox *in, __u16 slot, __u16 slot_cnt)
 	post_end(in);
 }
 
+void pt_inbox_round(struct pt_inbox *in, __u32 round)
+{
+	post_begin(in)->round = round;
+	post_end(in);
+}
+
 void pt_inbox_stop(struct pt_inbox *in)
 {
 	post_begin(in)->stop = true;
@@ -188,6 +194,7 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	to->go = from->go;
 	to->slot = from->slot;
 	to->slot_cnt = from->slot_cnt;
+	to->round = from->round;
 	to->stop = from->stop;
 	from->missing_cnt = 0;
 	from->refused_cnt = 0;

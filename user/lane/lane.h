@@ -18,6 +18,10 @@
  * leaves a page dirty that equals one in flight, to send it as a copy later.
  * The lane is clean when nothing is dirty and nothing unacknowledged.
  *
+ * If the memory changes, control marks more pages dirty once all lanes are
+ * clean, and begins a round by pt_inbox_round: the lane is clean again when its
+ * count round_done has that number, too.
+ *
  * Threads: the lane's own; control posts to its inbox and reads the counters.
  */
 #ifndef LANE_LANE_H
@@ -97,6 +101,7 @@ struct pt_lane_counts {
 	_Atomic __u32 dirty_pages;	/* pages left to send, at most 2^32 -
 					 * 1 */
 	_Atomic __u32 generation;
+	_Atomic __u32 round_done;	/* the last that the lane has sent */
 	_Atomic __u32 frame_sz;		/* agreed */
 	_Atomic __u32 queue;		/* of the receiver */
 	struct {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lane_internal: the internals that lane.c, lane_copy.c, lane_frame.c and
- * lane_probe.c share. */
+/* lane_internal: the internals that lane*.c share. */
 #ifndef LANE_LANE_INTERNAL_H
 #define LANE_LANE_INTERNAL_H
 
@@ -52,6 +51,7 @@ struct pt_lane {
 					 * came */
 	__u16 src_port;			/* the first that was tried */
 	__u32 generation;
+	__u32 round;
 	__u64 dirty_cnt;
 	__u64 sent_desc;		/* since the start */
 	__u64 lost_desc;
@@ -122,6 +122,11 @@ static inline int pt_lane_source_left(struct pt_lane *l, int ret)
 					      PT_LANE_ELSEWHERE)
 		? ret : -ECANCELED;
 }
+
+/* lane_sweep.c: pt_lane_sweep sends each dirty page once; pt_lane_show_dirty
+ * reports how many there are. */
+int pt_lane_sweep(struct pt_lane *l);
+void pt_lane_show_dirty(struct pt_lane *l);
 
 /* lane_frame.c */
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,

@@ -171,6 +171,8 @@ static int turn(struct pt_sender *s, bool path_changed)
 	if (!ret)
 		ret = pt_send_path_judge(&s->path, &s->error);
 	if (!ret)
+		ret = pt_sender_live_relay(s);
+	if (!ret)
 		ret = advance(s);
 	if (!ret)
 		ret = pt_sender_watch_peer(s);

@@ -4,7 +4,7 @@
  *   knows         its phases from OPEN to COMMITTED, its lanes, accompanying files,
  *                 resumption
  *   may use       base trim seal wire net xdp xsk tls channel memory source
- *                 track session lane
+ *                 track live session lane
  *   must not know the receiving end, the command line
  */
 /* sender: sends a memory to a receiver, from connecting to commit.
@@ -32,7 +32,10 @@
 
 #include "base/cpus.h"
 #include "base/stages.h"
+#include "channel/messages.h"
 #include "lane/regulator.h"
+#include "live/converge.h"
+#include "live/live.h"
 #include "seal/cipher.h"
 #include "source/source.h"
 #include "tls/tls.h"
@@ -63,6 +66,25 @@ enum pt_send_phase {
 #undef X
 };
 
+/* PT_SEND_LIVE_STEPS: X(symbol, name), the steps of memory that changes, in
+ * phase active until LAST, HAND_OVER in phase verify.  The tests read this list,
+ * too. */
+#define PT_SEND_LIVE_STEPS(X)		\
+	X(NONE, "")			\
+	X(ARM, "arm")			\
+	X(ROUND, "round")		\
+	X(LOOK, "look")			\
+	X(BEGIN, "begin")		\
+	X(STOP, "stop")			\
+	X(LAST, "last")			\
+	X(HAND_OVER, "device")
+
+enum pt_send_live_step {
+#define X(symbol, name) PT_SEND_LIVE_##symbol,
+	PT_SEND_LIVE_STEPS(X)
+#undef X
+};
+
 /* pt_send_trim: the method that chooses the blocks of a page to send, see
  * trim.h. */
 enum pt_send_trim {
@@ -90,6 +112,22 @@ struct pt_send_lane_report {
 	enum pt_hugepages hugepages;	/* of its memory */
 	bool zero_copy;		/* of its socket; else copy mode */
 	__u64 frames;
+};
+
+/* pt_send_live_report: memory that changes.  Times are 0 before they are
+ * known. */
+struct pt_send_live_report {
+	enum pt_send_live_step step;
+	struct pt_live_report tracking;
+	struct pt_round round;		/* the present or last one */
+	__u64 last_pages;		/* sent after the stop */
+	__u64 state_sz;			/* bytes of the device state */
+	__u64 downtime_ns;		/* from the stop to COMMITTED, of which: */
+	__u64 recheck_ns;		/* the last pages were found */
+	__u64 last_ns;			/* and sent */
+	__u64 verify_ns;
+	__u64 state_ns;			/* the device state was handed over */
+	__u64 commit_ns;		/* the guest was started */
 };
 
 struct pt_send_report {
@@ -138,6 +176,7 @@ struct pt_send_report {
 	bool has_profile;
 	struct pt_profile profile;	/* of the lanes' threads */
 	struct pt_profile control;	/* of control's thread */
+	struct pt_send_live_report live;
 };
 
 /* pt_send_left_sz returns the bytes of the memory still to be sent.  It is at
@@ -150,6 +189,24 @@ static inline __u64 pt_send_left_sz(const struct pt_send_report *r)
 	return r->phase < PT_SEND_SEND || left > r->memory_sz ? r->memory_sz
 							      : left;
 }
+
+/* pt_send_live_cfg: memory that changes while it is sent. */
+struct pt_send_live_cfg {
+	enum pt_live_kind kind;		/* ROUNDS or GUEST */
+	pid_t pid;			/* the process that writes it, */
+	const __u64 *addrs;		/* where each segment is mapped there;
+					 * NULL: unknown, digests are used */
+	enum pt_live_tracker tracker;
+	struct pt_converge_cfg converge;
+	struct pt_live_guest guest;
+	const char *description;	/* of a GUEST, for the receiver */
+	/* committing is called before COMMIT is sent: from then on the guest
+	 * here must not run again.  step calls it, and round after each round.
+	 * NULL: they are not called. */
+	void (*committing)(void *arg);
+	void (*round)(const struct pt_round *round, void *arg);
+	void *arg;
+};
 
 /* pt_sender_cfg: zero means the default in every field.  The caller owns all
  * that pointers refer to, and keeps it unchanged until close. */
@@ -186,6 +243,8 @@ struct pt_sender_cfg {
 	__u64 bytes_per_s;		/* limit of Ethernet bytes, for
 					 * pt_rate_choose; 0: none */
 	__u32 peer_timeout_ms;		/* 0: PT_PEER_TIMEOUT_MS */
+	const struct pt_send_live_cfg *live;	/* NULL: the memory stands
+						 * still */
 	/* warn reports faults that do not end the transfer.  step calls it; NULL: it
 	 * is not called. */
 	void (*warn)(const char *text, void *arg);

@@ -35,6 +35,7 @@ static bool have_ended(const struct pt_sender *s)
 			return false;
 	return pt_send_files_has_ended(s->files) &&
 	       pt_held_has_ended(&s->held) &&
+	       pt_sender_live_has_ended(s) &&
 	       pt_recheck_has_ended(s->recheck);
 }
 
@@ -43,6 +44,7 @@ static void cancel(struct pt_sender *s)
 {
 	pt_send_files_cancel(s->files);
 	pt_held_cancel(&s->held);
+	pt_sender_live_cancel(s);
 	pt_recheck_cancel(s->recheck);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
@@ -55,6 +57,8 @@ void pt_sender_join(struct pt_sender *s)
 	s->is_joined = true;
 	pt_send_files_stop(s->files);
 	pt_held_stop(&s->held);
+	pt_sender_live_cancel(s);
+	pt_sender_live_free(s);
 	pt_recheck_stop(s->recheck);
 	s->recheck = NULL;
 	pt_sender_stop_lanes(s);

@@ -14,6 +14,7 @@
 #include "send/send_files.h"
 #include "send/send_path.h"
 #include "send/sender.h"
+#include "send/sender_live.h"
 
 /* pt_send_setup: the steps of phase SETUP. */
 enum pt_send_setup {
@@ -92,6 +93,8 @@ struct pt_sender {
 	bool is_warned;		/* a moved route was reported */
 	bool is_aborted;	/* the peer sent ABORT, and needs none */
 	struct pt_held held;
+	struct pt_send_live live;
+	__u32 round;		/* of memory that changes; 0: the first */
 	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */
 	bool is_rechecked;
 	__u64 region_told;	/* DIGESTS were sent of all below */

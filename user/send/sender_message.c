@@ -182,6 +182,8 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 		s->held.heard_ns = pt_clock_ns();
 		atomic_store(&s->job.waited_ns, s->held.heard_ns);
 		return 0;
+	case PT_MSG_STATE:
+		return pt_sender_live_take(s, &m->state);
 	case PT_MSG_LEDGER:
 		return take_ledger(s, &m->ledger.counts);
 	case PT_MSG_VERIFIED:

@@ -86,6 +86,7 @@ static void go(struct pt_sender *s)
 				    reached);
 	s->report.compare_ns = pt_sender_enter(s, PT_SEND_SEND);
 	s->report.setup_ns = s->phase_ns - s->started_ns;
+	pt_sender_live_go(s);
 }
 
 /* While frames are sent, the lanes check their own progress instead.  A
@@ -110,13 +111,14 @@ int pt_sender_owed(struct pt_sender *s, const char *what)
  * meanwhile. */
 static int compare(struct pt_sender *s)
 {
-	int ret = s->report.is_resumed ? pt_held_result(&s->held, &s->error) : 1;
+	int ret = s->report.is_resumed ? pt_held_result(&s->held, &s->error)
+				       : pt_sender_live_is_armed(s);
 
 	s->report.held_page_cnt = s->held.page_cnt;
 	s->report.held_block_bytes = s->held.block_bytes;
 	if (ret < 0)
 		return ret;
-	if (!ret && pt_held_is_waiting(&s->held))
+	if (!ret && s->report.is_resumed && pt_held_is_waiting(&s->held))
 		return pt_sender_owed(s, "HELD");
 	s->moves++;	/* the receiver owes nothing now */
 	if (!ret)
@@ -131,7 +133,9 @@ static bool lanes_are_clean(struct pt_sender *s)
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
 		enum pt_lane_state state = pt_lane_state(s->lanes[i]);
 
-		if (state != PT_LANE_CLEAN && state != PT_LANE_UNREACHED)
+		if (state != PT_LANE_UNREACHED &&
+		    (state != PT_LANE_CLEAN || s->round != atomic_load(
+			&pt_lane_counts(s->lanes[i])->round_done)))
 			return false;
 	}
 	return true;
@@ -208,6 +212,7 @@ static int watch_recheck(struct pt_sender *s)
 static int verify(struct pt_sender *s)
 {
 	s->report.send_ns = pt_sender_enter(s, PT_SEND_VERIFY);
+	s->live.verify_ns = s->phase_ns;
 	eventfd_write(s->wake_fd, 1);
 	return start_recheck(s);
 }
@@ -237,6 +242,8 @@ static int commit(struct pt_sender *s)
 	};
 
 	s->report.verify_ns = pt_sender_enter(s, PT_SEND_COMMIT);
+	if (s->cfg.live && s->cfg.live->committing)
+		s->cfg.live->committing(s->cfg.live->arg);
 	return pt_conn_send(s->conn, &m, &s->error);
 }
 
@@ -252,7 +259,8 @@ static int watch_verify(struct pt_sender *s)
 		return ret;
 	if (!s->is_verified)
 		return pt_sender_owed(s, "VERIFIED");
-	return s->is_rechecked ? commit(s) : 0;
+	ret = s->is_rechecked ? pt_sender_live_hand_over(s) : 0;
+	return ret > 0 ? commit(s) : ret;
 }
 
 /* await_files waits, after the memory, for the files. */
@@ -267,6 +275,7 @@ int pt_sender_advance(struct pt_sender *s)
 {
 	int files = pt_send_files_result(s->files, &s->error);
 	bool is_clean;
+	int sent;
 
 	if (files < 0)
 		return files;
@@ -283,13 +292,15 @@ int pt_sender_advance(struct pt_sender *s)
 	case PT_SEND_SEND:
 		is_clean = lanes_are_clean(s);
 		pt_send_files_alone(s->files, is_clean);
-		return is_clean ? await_files(s, files) : 0;
+		sent = pt_sender_live_advance(s, is_clean);
+		return sent > 0 ? await_files(s, files) : sent;
 	case PT_SEND_VERIFY:
 		return watch_verify(s);
 	case PT_SEND_COMMIT:
 		if (!s->is_committed)
 			return pt_sender_owed(s, "COMMITTED");
 		s->report.commit_ns = pt_sender_enter(s, PT_SEND_DONE);
+		pt_sender_live_committed(s);
 		return 0;
 	default:
 		return 0;

@@ -9,6 +9,8 @@ void pt_sender_count(struct pt_sender *s)
 	struct pt_send_report *r = &s->report;
 
 	r->files_sent_sz = pt_send_files_sent_sz(s->files);
+	if (s->live.thread && pt_live_result(s->live.thread, NULL))
+		r->live.tracking = *pt_live_report(s->live.thread);
 	if (!s->lane_cnt)
 		return;
 	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;

@@ -34,6 +34,7 @@ static int connect_begin(struct pt_sender *s)
 	const struct pt_conn_cfg cfg = {
 		.role = PT_ROLE_SENDER,
 		.capabilities = PT_CAP_ARRIVALS | PT_CAP_WORKING |
+				PT_CAP_LIVE |
 				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0),
 		.tls = s->cfg.tls,
 	};
@@ -75,6 +76,15 @@ static int agree_on_copies(struct pt_sender *s)
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "{copies} "
 			    "on: %s takes no copies of pages ({copies} auto "
 			    "does without)", pt_conn_peer_text(s->conn));
+}
+
+static int agree_on_live(struct pt_sender *s)
+{
+	if (!s->cfg.live || pt_conn_capabilities(s->conn) & PT_CAP_LIVE)
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "%s: takes "
+			    "no memory that changes (a newer pagetrim is needed "
+			    "there)", pt_conn_peer_text(s->conn));
 }
 
 static int prepare_memory(struct pt_sender *s)
@@ -157,6 +167,17 @@ static void warn_of_copy_mode(const struct pt_sender *s)
 	s->cfg.warn(text, s->cfg.arg);
 }
 
+static int describe_guest(struct pt_sender *s)
+{
+	struct pt_message m = { .type = PT_MSG_GUEST };
+
+	if (!s->cfg.live || s->cfg.live->kind != PT_LIVE_GUEST)
+		return 0;
+	m.guest.description = s->cfg.live->description;
+	m.guest.description_sz = strlen(s->cfg.live->description);
+	return pt_conn_send(s->conn, &m, &s->error);
+}
+
 /* send_segments sends as many SEGMENTs as the connection takes now. */
 static int send_segments(struct pt_sender *s)
 {
@@ -184,7 +205,7 @@ static int send_segments(struct pt_sender *s)
 	s->setup = PT_SETUP_OPEN;
 	pt_sender_expect(s);
 	eventfd_write(s->wake_fd, 1);	/* a step writes the last ones */
-	return 0;
+	return describe_guest(s);
 }
 
 static int send_open(struct pt_sender *s)
@@ -200,6 +221,7 @@ static int send_open(struct pt_sender *s)
 			.rekey_log2 = s->cfg.rekey_log2,
 			.resume = s->cfg.resume,
 			.file_cnt = s->cfg.file_cnt,
+			.live = s->cfg.live ? s->cfg.live->kind : PT_LIVE_NONE,
 		},
 	};
 	int ret;
@@ -284,6 +306,8 @@ int pt_sender_greet(struct pt_sender *s)
 		return ret;
 	ret = agree_on_copies(s);
 	if (!ret)
+		ret = agree_on_live(s);
+	if (!ret)
 		pt_sender_enter(s, PT_SEND_SETUP);
 	return ret;
 }
@@ -297,7 +321,9 @@ static int begin(struct pt_sender *s)
 				    "receiver: resumes without a request for it "
 				    "(another version of pagetrim?)");
 	pt_sender_enter(s, PT_SEND_PROBE);
-	ret = pt_sender_start_lanes(s);
+	ret = pt_sender_live_start(s);
+	if (!ret)
+		ret = pt_sender_start_lanes(s);
 	return ret ? ret : start_files(s);
 }
 

@@ -19,6 +19,12 @@ void pt_source_close(struct pt_source *src)
 	free(segs);
 }
 
+void pt_source_set_name(struct pt_source *src, __u32 idx, const char *name)
+{
+	pt_check(idx < src->seg_cnt);
+	pt_segment_set_name(&src->segs[idx], name);
+}
+
 const struct pt_segment *pt_source_segments(const struct pt_source *src,
 					    __u32 *cnt)
 {

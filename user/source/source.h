@@ -93,6 +93,9 @@ void pt_source_close(struct pt_source *src);
 const struct pt_segment *pt_source_segments(const struct pt_source *src,
 					    __u32 *cnt);
 
+/* pt_source_set_name renames segment idx, before a layout is made of them. */
+void pt_source_set_name(struct pt_source *src, __u32 idx, const char *name);
+
 /* pt_piece: the part of a segment that a view shows. */
 struct pt_piece {
 	__u32 seg;		/* index of the segment */
@@ -111,6 +114,9 @@ struct pt_view {
 				 * as long as pt_view_keeps allows */
 	__u64 holes[8];		/* bit i % 64 of [i / 64]: page i is known to be
 				 * zero and was not read; 0 from page_cnt on */
+	bool is_fresh;		/* the caller's, after init: data that was
+				 * punched since the source was opened is a
+				 * hole, too, which takes longer to find */
 	/* The following fields are the source's. */
 	struct pt_piece piece;	/* the shown part */
 	__u8 *staged;		/* its pages in buffer; NULL: in place */

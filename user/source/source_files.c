@@ -270,7 +270,7 @@ static void holes_mark(struct pt_view *v, const struct file *f,
 {
 	_Atomic __u64 *known = known_of(f, piece);
 
-	if (holes_recall(v, f, piece))
+	if (!v->is_fresh && holes_recall(v, f, piece))
 		return;
 	memset(v->holes, 0, sizeof(v->holes));
 	holes_find(v, f, piece);

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   a process writes, punches holes
+#        |  memfd
+#   rounds.c (pt_sender, live) ================= pagetrim receive --out copy
+#
+# Memory that changes while it is sent: the copy is the memory as it stood when
+# its process was stopped, with each tracker, with and without loss; after a
+# failure the process goes on.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+security=(--insecure)
+
+# rounds MIB TRACKER WRITES: the sender, begun.
+rounds()
+{
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	hosts_exec "$net" a "$build/tests/net/rounds" "$(dev_a)" "$HOSTS_B4" \
+		"$@" memory >rounds.json 2>rounds.err &
+	sender=$!
+}
+
+# arrived TRACKER: the copy is the memory that stood still.
+arrived()
+{
+	ended rounds "$sender" 60 0
+	ended receive "$receiver" 10 0
+	cat rounds.err >&2
+	same_file memory copy
+	same tracker "$(field rounds .tracker)" "$1"
+	[[ $(field rounds .writes) -gt 0 ]] || die "nothing was written"
+	same unaccounted "$(field receive .ledger.unaccounted)" 0
+}
+
+still()
+{
+	show hosts_up "$net" --mtu 9000 --queues 2
+	rounds 128 "$1" "$2"
+	arrived "$1"
+	nothing_left
+}
+
+disturbed()
+{
+	show hosts_up "$net" --wire --mtu 9000 --queues 2
+	show hosts_wire_start "$net" wire "$wire" --drop 10 --repeat 5 \
+		--hold 20
+	rounds 64 "$1" 20
+	arrived "$1"
+	show hosts_wire_stop
+}
+
+# The receiver dies: the process is not left stopped, nor protected.
+fails()
+{
+	show hosts_up "$net"
+	rounds 256 auto 50
+	wait_until 20 has_sent 20000000
+	kill -KILL "$receiver"
+	finish "$sender" 60
+	[[ $status -eq 1 ]] || die "exit $status"
+	grep -q 'cut from the peer' rounds.err || die "$(cat rounds.err)"
+}
+
+for tracker in digest wp-async; do
+	case_run "rounds: $tracker, few writes" still "$tracker" 2
+	case_run "rounds: $tracker, many writes" still "$tracker" 100
+	case_run "rounds: $tracker, frames lost, repeated and late" \
+		disturbed "$tracker"
+done
+case_run "rounds: the receiver dies" fails
+cases_end

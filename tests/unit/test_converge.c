@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "live/converge.h"
+
+#define MS	1000000ULL
+
+static const struct pt_converge_cfg cfg = {
+	.downtime_ns = 300 * MS, .rounds_max = 5,
+};
+
+/* run makes rounds over a path of 100 MB a second, of 4000 bytes a page; a guest
+ * writes per_s pages a second, at most all.  It returns the last decision. */
+static enum pt_converge_do run(const struct pt_converge_cfg *c, __u64 all,
+			       __u64 per_s, const struct pt_stop_costs *costs,
+			       struct pt_round *r)
+{
+	enum pt_converge_do next = PT_CONVERGE_AGAIN;
+	struct pt_converge state = { 0 };
+	__u64 dirty = all;
+
+	for (r->idx = 1; ; r->idx++) {
+		r->pages = dirty;
+		r->wire_bytes = dirty * 4000;
+		r->took_ns = r->wire_bytes * 10;	/* 100 MB/s */
+		dirty = per_s * r->took_ns / 1000000000;
+		r->dirty_pages = dirty < all ? dirty : all;
+		dirty = r->dirty_pages;
+		next = pt_converge_round(&state, c, costs, r);
+		if (next != PT_CONVERGE_AGAIN)
+			return next;
+	}
+}
+
+static void test_converges(void **state)
+{
+	const struct pt_stop_costs costs = { 0 };
+	struct pt_round r = { 0 };
+
+	(void)state;
+	assert_int_equal(run(&cfg, 100000, 10000, &costs, &r), PT_CONVERGE_STOP);
+	assert_int_equal(r.idx, 3);		/* 4 s, 1.6 s, 0.64 s, 0.256 s */
+	assert_int_equal(r.bytes_per_s, 100000000);
+	assert_int_equal(r.dirty_per_s, 10000);
+	assert_int_equal(r.downtime_ns, 6400 * 4000 * 10);
+}
+
+/* A guest that writes more than the path takes never converges. */
+static void test_never(void **state)
+{
+	const struct pt_stop_costs costs = { 0 };
+	struct pt_converge_cfg stops = cfg;
+	struct pt_round r = { 0 };
+
+	(void)state;
+	assert_int_equal(run(&cfg, 100000, 30000, &costs, &r), PT_CONVERGE_FAIL);
+	assert_int_equal(r.idx, 5);
+	stops.otherwise = PT_NO_CONVERGE_STOP;
+	assert_int_equal(run(&stops, 100000, 30000, &costs, &r),
+			 PT_CONVERGE_STOP);
+	assert_int_equal(r.idx, 5);
+}
+
+/* The costs of a stop count, each. */
+static void test_costs(void **state)
+{
+	const struct pt_stop_costs each[] = {
+		{ .look_ns = 301 * MS }, { .hand_over_ns = 301 * MS },
+		{ .suspects = 301, .suspect_ns = MS },
+	};
+	struct pt_round r = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(run(&cfg, 1000, 0, &each[i], &r),
+				 PT_CONVERGE_FAIL);
+		assert_int_equal(r.downtime_ns, 301 * MS);
+	}
+}
+
+/* A round of few bytes takes as long as its round trip, which is no rate. */
+static void test_small_round(void **state)
+{
+	const struct pt_stop_costs costs = { 0 };
+	struct pt_converge c = { 0 };
+	struct pt_round r = {
+		.idx = 1, .pages = 1000, .wire_bytes = 4 << 20,
+		.took_ns = 40 * MS, .dirty_pages = 100000,
+	};
+
+	(void)state;
+	pt_converge_round(&c, &cfg, &costs, &r);
+	assert_int_equal(c.bytes_per_s, 104857600);
+	r = (struct pt_round){ .idx = 2, .pages = 1, .wire_bytes = 100,
+			       .took_ns = 40 * MS, .dirty_pages = 1 };
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_STOP);
+	assert_int_equal(c.bytes_per_s, 104857600);
+}
+
+/* Nothing dirty, and nothing measured: no division by zero. */
+static void test_nothing(void **state)
+{
+	const struct pt_stop_costs costs = { 0 };
+	struct pt_converge c = { 0 };
+	struct pt_round r = { .idx = 1 };
+
+	(void)state;
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_STOP);
+	assert_int_equal(r.downtime_ns, 0);
+	r = (struct pt_round){ .idx = 1, .dirty_pages = 10 };
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_AGAIN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_converges),
+		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_costs),
+		cmocka_unit_test(test_small_round),
+		cmocka_unit_test(test_nothing),
+	};
+
+	return cmocka_run_group_tests_name("converge", tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* converge: decides after each round whether the guest can be stopped now.
+ *
+ *     expected downtime =   bytes of the dirty pages / rate of the path
+ *                         + time to look for the last written pages
+ *                         + pages to compare at the stop * time of one page
+ *                         + time of the hand-over
+ *
+ * The bytes of a dirty page and the rate are those of the rounds so far: trimmed
+ * pages need fewer bytes than they have.  A round that sent little is no sample
+ * of the rate.  Pure: no clock, no thread, no memory.
+ */
+#ifndef LIVE_CONVERGE_H
+#define LIVE_CONVERGE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#define PT_DOWNTIME_DEFAULT_MS	300
+#define PT_ROUNDS_DEFAULT	30
+
+/* pt_no_converge: the action after rounds that did not converge. */
+enum pt_no_converge {
+	PT_NO_CONVERGE_CANCEL,	/* the transfer fails, the guest runs on */
+	PT_NO_CONVERGE_STOP,	/* the guest is stopped for longer */
+};
+
+struct pt_converge_cfg {
+	__u64 downtime_ns;		/* the longest that is allowed */
+	__u32 rounds_max;		/* > 0 */
+	enum pt_no_converge otherwise;
+};
+
+/* pt_round: one round.  Rounds count from 1. */
+struct pt_round {
+	__u32 idx;
+	__u64 pages;		/* that were sent */
+	__u64 wire_bytes;	/* of their frames */
+	__u64 took_ns;		/* until all was placed */
+	__u64 dirty_pages;	/* of the next round */
+	__u64 look_ns;		/* the search for them */
+	__u64 dirty_per_s;	/* pages written per second of this round */
+	__u64 bytes_per_s;	/* the path's rate that is assumed */
+	__u64 downtime_ns;	/* that is expected if the guest stops now */
+};
+
+/* pt_converge: zero is the start; the caller reads the fields. */
+struct pt_converge {
+	__u64 bytes_per_s;	/* of the last round that is a sample; 0: none */
+	__u64 pages;		/* of all rounds */
+	__u64 wire_bytes;
+};
+
+/* pt_stop_costs: known costs of a stop, 0 where none was measured yet. */
+struct pt_stop_costs {
+	__u64 look_ns;		/* to look for the last written pages */
+	__u64 suspects;		/* pages to compare by content */
+	__u64 suspect_ns;	/* of one of them */
+	__u64 hand_over_ns;	/* of the device state */
+};
+
+enum pt_converge_do {
+	PT_CONVERGE_AGAIN,	/* another round */
+	PT_CONVERGE_STOP,	/* the guest is stopped now */
+	PT_CONVERGE_FAIL,	/* -ETIME: it does not converge */
+};
+
+/* pt_converge_round completes r, whose first six fields are set, and decides. */
+enum pt_converge_do pt_converge_round(struct pt_converge *c,
+				      const struct pt_converge_cfg *cfg,
+				      const struct pt_stop_costs *costs,
+				      struct pt_round *r);
+
+#endif

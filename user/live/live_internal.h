@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* live_internal: shared by live.c, the thread and its jobs, and live_look.c, the
+ * search for pages. */
+#ifndef LIVE_LIVE_INTERNAL_H
+#define LIVE_LIVE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "live/live.h"
+
+struct pt_live {
+	struct pt_live_cfg cfg;
+	pthread_t thread;
+	pthread_mutex_t lock;		/* of job, is_done, report */
+	pthread_cond_t filled;		/* job or is_abandoned was set */
+	enum pt_live_job job;
+	bool is_done;			/* job has a result: */
+	int result;
+	struct pt_error error;
+	atomic_bool is_abandoned;	/* the thread ends; set last */
+	bool keeps;			/* and does not resume the guest */
+	atomic_bool has_ended;
+	struct pt_live_report report;
+
+	/* For the thread, and for the other one between two jobs: */
+	struct pt_tracker *tracker;
+	bool is_digest;			/* it reports only pages that differ */
+	bool is_begun;			/* the guest must be resumed */
+	int state_fd;
+	__u64 region_cnt;
+	__u64 *reported;		/* pages, a bit each: of this look, */
+	__u64 *suspects;		/* of all looks */
+	struct pt_dirty *found;
+	__u64 found_cnt;
+};
+
+/* pt_live_choose opens and arms the tracker. */
+int pt_live_choose(struct pt_live *l, struct pt_error *err);
+
+/* pt_live_look finds pages that were written since the last look; all: pages
+ * that differ for any reason, too. */
+int pt_live_look(struct pt_live *l, bool all, struct pt_error *err);
+
+/* pt_live_recheck is the look at the stop. */
+int pt_live_recheck(struct pt_live *l, struct pt_error *err);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "send/sender_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+
+void pt_sender_live_enter(struct pt_sender *s, enum pt_send_live_step step)
+{
+	s->live.step = step;
+	s->report.live.step = step;
+}
+
+/* work begins a job of the live thread. */
+static void work(struct pt_sender *s, enum pt_send_live_step step,
+		 enum pt_live_job job)
+{
+	pt_sender_live_enter(s, step);
+	pt_live_do(s->live.thread, job);
+}
+
+/* make_ranges: each segment is mapped as one range. */
+static int make_ranges(struct pt_sender *s)
+{
+	const struct pt_send_live_cfg *cfg = s->cfg.live;
+	const struct pt_segment *segs;
+	__u32 cnt;
+
+	segs = pt_layout_segments(s->layout, &cnt);
+	if (!cfg->addrs)
+		return 0;
+	s->live.ranges = calloc(cnt, sizeof(*s->live.ranges));
+	if (!s->live.ranges)
+		return pt_error_set(&s->error, PT_EXIT_HOST, -ENOMEM,
+				    "no memory");
+	for (__u32 i = 0; i < cnt; i++) {
+		s->live.ranges[i].addr = cfg->addrs[i];
+		s->live.ranges[i].sz = segs[i].sz;
+		pt_layout_find(s->layout, segs[i].gfn,
+			       &s->live.ranges[i].page_idx);
+	}
+	s->live.range_cnt = cnt;
+	return 0;
+}
+
+int pt_sender_live_start(struct pt_sender *s)
+{
+	const struct pt_send_live_cfg *cfg = s->cfg.live;
+	struct pt_live_cfg live = {
+		.source = s->cfg.source,
+		.layout = s->layout,
+		.digests = &s->digests,
+		.digest_key = s->digest_key,
+		.wake_fd = s->wake_fd,
+	};
+	int ret;
+
+	if (!cfg)
+		return 0;
+	ret = make_ranges(s);
+	if (ret)
+		return ret;
+	live.pid = cfg->addrs ? cfg->pid : 0;
+	live.ranges = s->live.ranges;
+	live.range_cnt = s->live.range_cnt;
+	live.tracker = cfg->tracker;
+	live.guest = cfg->guest;
+	ret = pt_live_start(&s->live.thread, &live, &s->error);
+	if (!ret)
+		work(s, PT_SEND_LIVE_ARM, PT_LIVE_ARM);
+	return ret;
+}
+
+int pt_sender_live_is_armed(struct pt_sender *s)
+{
+	return s->live.thread ? pt_live_result(s->live.thread, &s->error) : 1;
+}
+
+/* mark makes the found pages dirty, and returns how many there are.  The lanes
+ * are clean, so they do not use the dirty set. */
+static __u64 mark(struct pt_sender *s)
+{
+	struct pt_dirty *found = pt_live_found(s->live.thread);
+	__u64 region_cnt = pt_layout_region_cnt(s->layout);
+	__u64 bits[PT_REGION_WORDS], cnt = 0;
+
+	for (__u64 r = 0; r < region_cnt; r++) {
+		if (!pt_dirty_take(found, r, bits))
+			continue;
+		for (unsigned w = 0; w < PT_REGION_WORDS; w++)
+			for (; bits[w]; bits[w] &= bits[w] - 1)
+				pt_dirty_set(s->dirty, r * PT_REGION_PAGES +
+					     w * 64 + __builtin_ctzll(bits[w]),
+					     1);
+	}
+	for (__u64 r = 0; r < region_cnt; r++)
+		cnt += pt_dirty_cnt(s->dirty, r);
+	return cnt;
+}
+
+/* round_begin: the lanes send what is dirty. */
+static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
+{
+	pt_sender_count(s);
+	s->live.round_ns = pt_clock_ns();
+	s->live.round_pages = s->report.pages_sent + s->report.zero_pages_sent;
+	s->live.round_wire_bytes = s->report.wire_bytes;
+	pt_sender_live_enter(s, step);
+	s->round++;
+	for (__u32 i = 0; i < s->lane_cnt; i++)
+		pt_inbox_round(pt_lane_inbox(s->lanes[i]), s->round);
+}
+
+void pt_sender_live_go(struct pt_sender *s)
+{
+	if (!s->live.thread)
+		return;
+	s->report.live.round.idx = 1;
+	s->live.round_ns = pt_clock_ns();
+	pt_sender_live_enter(s, PT_SEND_LIVE_ROUND);
+}
+
+/* round_end fills the round, except for what is found next. */
+static void round_end(struct pt_sender *s)
+{
+	struct pt_round *r = &s->report.live.round;
+
+	pt_sender_count(s);
+	r->took_ns = pt_clock_ns() - s->live.round_ns;
+	r->pages = s->report.pages_sent + s->report.zero_pages_sent -
+		   s->live.round_pages;
+	r->wire_bytes = s->report.wire_bytes - s->live.round_wire_bytes;
+}
+
+static int fail_to_converge(struct pt_sender *s)
+{
+	const struct pt_round *r = &s->report.live.round;
+
+	return pt_error_set(&s->error, PT_EXIT_FAILED, -ETIME, "after %u rounds a "
+			    "stop would still take %llu ms: %llu pages are "
+			    "written per second; the guest runs on (raise "
+			    "{downtime-limit} or {max-rounds})", r->idx,
+			    (unsigned long long)(r->downtime_ns / 1000000),
+			    (unsigned long long)r->dirty_per_s);
+}
+
+static void tell_round(struct pt_sender *s)
+{
+	if (s->cfg.live->round)
+		s->cfg.live->round(&s->report.live.round, s->cfg.live->arg);
+}
+
+/* decide chooses the step after a look. */
+static int decide(struct pt_sender *s)
+{
+	const struct pt_live_report *found = pt_live_report(s->live.thread);
+	const struct pt_stop_costs costs = {
+		.look_ns = found->collect_ns,
+		.suspects = found->suspect_cnt,
+		.suspect_ns = found->compare_ns,
+	};
+	struct pt_round *r = &s->report.live.round;
+	enum pt_converge_do next;
+
+	r->look_ns = found->look_ns;
+	r->dirty_pages = mark(s);
+	next = pt_converge_round(&s->live.converge, &s->cfg.live->converge,
+				 &costs, r);
+	tell_round(s);
+	if (next == PT_CONVERGE_FAIL)
+		return fail_to_converge(s);
+	if (next == PT_CONVERGE_STOP) {
+		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
+		return 0;
+	}
+	r->idx++;
+	round_begin(s, PT_SEND_LIVE_ROUND);
+	return 0;
+}
+
+/* begun: the device state flows from now on. */
+static int begun(struct pt_sender *s)
+{
+	int fd = pt_live_state_fd(s->live.thread);
+	int ret = 0;
+
+	s->live.state_fd = fd;
+	if (fd >= 0)
+		ret = pt_relay_open(&s->live.relay, fd, s->conn, &s->error);
+	if (!ret && fd >= 0)
+		ret = pt_sender_watch(s, pt_relay_fd(s->live.relay));
+	if (!ret)
+		work(s, PT_SEND_LIVE_STOP, PT_LIVE_STOP);
+	return ret;
+}
+
+/* stopped: the guest stands still, and the last pages are known. */
+static void stopped(struct pt_sender *s)
+{
+	const struct pt_live_report *report = pt_live_report(s->live.thread);
+
+	s->live.last_ns = pt_clock_ns();
+	s->live.stopped_ns = s->live.last_ns - report->recheck_ns;
+	s->report.live.last_pages = mark(s);
+	round_begin(s, PT_SEND_LIVE_LAST);
+}
+
+/* found continues after a job of the live thread. */
+static int found(struct pt_sender *s)
+{
+	int ret = pt_live_result(s->live.thread, &s->error);
+
+	if (ret <= 0)
+		return ret;
+	switch (s->live.step) {
+	case PT_SEND_LIVE_LOOK:
+		return decide(s);
+	case PT_SEND_LIVE_BEGIN:
+		return begun(s);
+	case PT_SEND_LIVE_STOP:
+		stopped(s);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
+{
+	bool is_sent = s->live.step == PT_SEND_LIVE_ROUND ||
+		       s->live.step == PT_SEND_LIVE_LAST;
+
+	if (!s->live.thread)
+		return is_clean;
+	if (!is_sent)
+		return found(s);
+	if (!is_clean || s->live.step == PT_SEND_LIVE_LAST)
+		return is_clean;
+	round_end(s);
+	work(s, PT_SEND_LIVE_LOOK, s->report.live.round.idx > 1
+		? PT_LIVE_LOOK : PT_LIVE_COMPARE);
+	return 0;
+}
+
+int pt_sender_live_relay(struct pt_sender *s)
+{
+	struct pt_relay_counts counts;
+	int ret;
+
+	if (!s->live.relay)
+		return 0;
+	ret = pt_relay_step(s->live.relay, &s->error);
+	pt_relay_counts(s->live.relay, &counts);
+	s->report.live.state_sz = counts.sent_sz;
+	s->moves += counts.sent_sz + counts.written_sz != s->live.moved_sz;
+	s->live.moved_sz = counts.sent_sz + counts.written_sz;
+	return ret < 0 ? ret : 0;
+}
+
+int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m)
+{
+	if (s->live.relay)
+		return pt_relay_take(s->live.relay, m, &s->error);
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: STATE "
+			    "before the guest was stopped (another version of "
+			    "pagetrim?)");
+}
+
+int pt_sender_live_hand_over(struct pt_sender *s)
+{
+	int ret;
+
+	if (!s->live.thread)
+		return 1;
+	if (s->live.step == PT_SEND_LIVE_LAST) {
+		s->live.hand_over_ns = pt_clock_ns();
+		pt_sender_expect(s);
+		work(s, PT_SEND_LIVE_HAND_OVER, PT_LIVE_HAND_OVER);
+	}
+	ret = pt_live_result(s->live.thread, &s->error);
+	return ret ? ret : pt_sender_owed(s, "the answer of its guest");
+}
+
+void pt_sender_live_committed(struct pt_sender *s)
+{
+	const struct pt_live_report *found;
+	struct pt_send_live_report *r = &s->report.live;
+
+	if (!s->live.thread)
+		return;
+	found = pt_live_report(s->live.thread);
+	r->downtime_ns = pt_clock_ns() - s->live.stopped_ns;
+	r->recheck_ns = found->recheck_ns;
+	r->last_ns = s->live.verify_ns - s->live.last_ns;
+	r->verify_ns = s->live.hand_over_ns - s->live.verify_ns;
+	r->state_ns = found->hand_over_ns;
+	r->commit_ns = s->report.commit_ns;
+}
+
+void pt_sender_live_cancel(struct pt_sender *s)
+{
+	pt_live_abandon(s->live.thread, s->report.phase >= PT_SEND_COMMIT);
+}
+
+bool pt_sender_live_has_ended(const struct pt_sender *s)
+{
+	return pt_live_has_ended(s->live.thread);
+}
+
+void pt_sender_live_free(struct pt_sender *s)
+{
+	pt_relay_close(s->live.relay);
+	s->live.relay = NULL;
+	if (s->live.thread && s->live.state_fd >= 0)
+		close(s->live.state_fd);
+	pt_live_free(s->live.thread);
+	s->live.thread = NULL;
+	free(s->live.ranges);
+	s->live.ranges = NULL;
+}

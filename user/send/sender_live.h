@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sender_live: the sender's part in moving memory that changes: rounds, the
+ * stop, and the hand-over of the device state.
+ *
+ *     ARM > ROUND > LOOK > ROUND > LOOK ... > BEGIN > STOP > LAST > (verify)
+ *         > HAND_OVER > (commit)
+ *
+ * Threads: control's; the live thread does what may block.
+ */
+#ifndef SEND_SENDER_LIVE_H
+#define SEND_SENDER_LIVE_H
+
+#include "channel/relay.h"
+#include "live/live.h"
+#include "send/sender.h"
+
+struct pt_send_live {
+	struct pt_live *thread;		/* NULL: the memory stands still */
+	enum pt_send_live_step step;
+	struct pt_track_range *ranges;
+	__u32 range_cnt;
+	struct pt_converge converge;
+	__u64 round_ns;			/* start of the round */
+	__u64 round_pages;		/* counts at its start */
+	__u64 round_wire_bytes;
+	int state_fd;
+	struct pt_relay *relay;		/* of the device state; NULL: none yet */
+	__u64 stopped_ns;		/* the memory has stood still since */
+	__u64 last_ns;			/* start of the last round, ... */
+	__u64 verify_ns;		/* ... of the verification, ... */
+	__u64 hand_over_ns;		/* ... and of the hand-over */
+	__u64 moved_sz;			/* bytes of the device state so far */
+};
+
+/* pt_sender_live_start begins to arm; a sender without live does nothing. */
+int pt_sender_live_start(struct pt_sender *s);
+
+/* pt_sender_live_is_armed: 1: pages may be read now; 0: not yet; or -errno. */
+int pt_sender_live_is_armed(struct pt_sender *s);
+
+/* pt_sender_live_go begins the first round. */
+void pt_sender_live_go(struct pt_sender *s);
+
+/* pt_sender_live_advance continues the rounds; is_clean: the lanes have sent
+ * theirs.  1: the memory stands still, and all of it was sent. */
+int pt_sender_live_advance(struct pt_sender *s, bool is_clean);
+
+/* pt_sender_live_hand_over continues the hand-over.  1: it is done, also if none
+ * is needed. */
+int pt_sender_live_hand_over(struct pt_sender *s);
+
+/* pt_sender_live_relay moves bytes of the device state. */
+int pt_sender_live_relay(struct pt_sender *s);
+int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m);
+
+/* pt_sender_live_committed notes the downtime. */
+void pt_sender_live_committed(struct pt_sender *s);
+
+/* pt_sender_live_cancel has the thread end, which resumes the guest unless
+ * COMMIT was sent.  _free waits for it. */
+void pt_sender_live_cancel(struct pt_sender *s);
+bool pt_sender_live_has_ended(const struct pt_sender *s);
+void pt_sender_live_free(struct pt_sender *s);
+
+/* pt_sender_live_enter begins a step.  It is not inlined, so that a debugger can
+ * stop a sender there. */
+void pt_sender_live_enter(struct pt_sender *s, enum pt_send_live_step step)
+	__attribute__((noinline));
+
+#endif
