@@ -19,6 +19,7 @@
 	X(doctor, "report what works here, what does not, and remedies") \
 	X(inspect, "report what trimming would save, before sending")	\
 	X(send, "send memory to a receiver")				\
+	X(migrate, "move a running QEMU guest to another host")		\
 	X(receive, "receive memory and rebuild it")			\
 	X(status, "report the progress of a sender with --control")	\
 	X(set, "change the limit of such a sender while it runs")	\

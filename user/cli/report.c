@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/profile.h"
+#include "cli/report_live.h"
 
 #define MS(ns)	((ns) / 1e6)
 
@@ -175,6 +176,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "copies", copies_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "lanes", lanes_json(r));
+	if (r->live.step)
+		json_object_set_new(o, "live", pt_report_live_json(&r->live));
 	if (r->has_ledger)
 		json_object_set_new(o, "ledger",
 				    ledger_json(&r->ledger, r->frames,
@@ -301,6 +304,8 @@ static void send_text(FILE *out, const void *arg)
 				r->lanes[i].zero_copy ? "zero copy"
 						      : "copy mode",
 				pt_hugepages_name(r->lanes[i].hugepages));
+	if (r->live.step)
+		pt_report_live_text(out, &r->live);
 	if (r->has_ledger)
 		ledger_text(out, &r->ledger, r->frames, r->unaccounted);
 	if (!r->has_profile)

@@ -21,7 +21,7 @@ static int take_file(const char *command, void *to, const char *text)
 	return -1;
 }
 
-static const struct pt_option required[] = {
+const struct pt_option pt_send_required_options[] = {
 	{ "dev", "DEV", "network device; the route to HOST must use it",
 	  PT_OPTION(TEXT, struct pt_send_options, cfg.dev),
 	  .offers = "device", .required = true },
@@ -50,11 +50,6 @@ static const struct pt_option options[] = {
 	{ "keep-running", NULL,
 	  "do not stop the process: the copy is not a consistent snapshot",
 	  PT_OPTION(FLAG, struct pt_send_options, keep_running) },
-	{ "trim", "HOW",
-	  "none: non-zero pages whole; ends: without zero blocks at head and "
-	  "tail; blocks: without any zero block (default)",
-	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
-	  .initial = PT_SEND_TRIM_BLOCKS },
 	{ "observe", NULL,
 	  "trim everything; where that does not pay, only count the pages that "
 	  "would not have been searched",
@@ -77,6 +72,15 @@ static const struct pt_option options[] = {
 	{ "resume", NULL,
 	  "send only the pages that a receiver with --resume does not hold yet",
 	  PT_OPTION(FLAG, struct pt_send_options, cfg.resume) },
+	{ }
+};
+
+const struct pt_option pt_send_common_options[] = {
+	{ "trim", "HOW",
+	  "none: non-zero pages whole; ends: without zero blocks at head and "
+	  "tail; blocks: without any zero block (default)",
+	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
+	  .initial = PT_SEND_TRIM_BLOCKS },
 	{ "mtu", "N",
 	  "frames for an MTU of N, 1280..65535, or auto: as large as probes "
 	  "show to pass (default)",
@@ -112,10 +116,11 @@ static const struct pt_option options[] = {
 };
 
 static const struct pt_option_group groups[] = {
-	{ "Required:", required, 0 },
+	{ "Required:", pt_send_required_options, 0 },
 	{ "and one of:", pt_security_options,
 	  offsetof(struct pt_send_options, security) },
 	{ "Options:", options, 0 },
+	{ NULL, pt_send_common_options, 0 },
 	{ NULL, pt_security_sender_options,
 	  offsetof(struct pt_send_options, security) },
 	{ NULL, pt_agent_options, offsetof(struct pt_send_options, agent) },

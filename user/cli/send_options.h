@@ -26,6 +26,10 @@ struct pt_send_options {
 	bool keep_running;
 };
 
+/* Groups over struct pt_send_options, for all commands that send. */
+extern const struct pt_option pt_send_required_options[];
+extern const struct pt_option pt_send_common_options[];
+
 /* pt_send_options_parse sets all of o from the arguments behind the command's
  * name, argv[0]; pointers in it refer to argv.  Returns -1 to go on, or an exit
  * code: help or an error was printed. */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <errno.h>
+#include <stdlib.h>
+#include <linux/capability.h>
+
+#include "cli/commands.h"
+#include "cli/limits.h"
+#include "cli/migrate_options.h"
+#include "cli/output.h"
+#include "cli/report_live.h"
+#include "cli/send_run.h"
+#include "cli/stop.h"
+#include "vmm/guard.h"
+#include "vmm/qemu.h"
+
+struct migrate {
+	struct pt_migrate_options o;
+	struct pt_send_run run;
+	struct pt_qemu *qemu;
+	struct pt_guard *guard;
+	char *description;
+	struct pt_qemu_range *ranges;
+	__u32 range_cnt;
+	__u64 *addrs;
+	bool is_continued;		/* QEMU sends the device state */
+};
+
+/* The functions of the guest: the live thread calls them. */
+
+static int begin(void *arg, int *fd, struct pt_error *err)
+{
+	struct migrate *m = arg;
+
+	return pt_qemu_source_begin(m->qemu, fd, err);
+}
+
+static int stop(void *arg, int timeout_ms, struct pt_error *err)
+{
+	struct migrate *m = arg;
+
+	return pt_qemu_wait_stopped(m->qemu, timeout_ms, err);
+}
+
+static int hand_over(void *arg, int timeout_ms, struct pt_error *err)
+{
+	struct migrate *m = arg;
+	int ret = m->is_continued ? 0 : pt_qemu_continue(m->qemu, err);
+
+	m->is_continued |= !ret;
+	return ret ? ret : pt_qemu_wait_completed(m->qemu, timeout_ms, err);
+}
+
+static int resume(void *arg, struct pt_error *err)
+{
+	struct migrate *m = arg;
+	int ret = pt_qemu_cancel(m->qemu, err);
+
+	if (ret)
+		pt_out_log("the guest does not run again: %s", err->text);
+	return ret;
+}
+
+static void committing(void *arg)
+{
+	struct migrate *m = arg;
+
+	pt_guard_commit(m->guard);
+}
+
+static void on_round(const struct pt_round *r, void *arg)
+{
+	const struct migrate *m = arg;
+
+	if (m->o.send.agent.json)
+		pt_out_json(pt_report_round_json(r));
+	else
+		pt_report_round_log(r);
+}
+
+/* check_segments: the file of a backend may be larger than the backend. */
+static int check_segments(struct migrate *m)
+{
+	struct pt_source *source = m->o.send.cfg.source;
+	const struct pt_segment *segs;
+	__u32 cnt;
+
+	segs = pt_source_segments(source, &cnt);
+	for (__u32 i = 0; i < cnt; i++) {
+		if (segs[i].sz != m->ranges[i].sz)
+			return pt_error_set(&m->run.err, PT_EXIT_HOST, -EINVAL,
+					    "memory backend %s: has %llu bytes, "
+					    "and its file %llu (give it a file "
+					    "of its own)", m->ranges[i].id,
+					    (unsigned long long)m->ranges[i].sz,
+					    (unsigned long long)segs[i].sz);
+		pt_source_set_name(source, i, m->ranges[i].id);
+	}
+	return 0;
+}
+
+/* open_memory opens the guest's memory as a source. */
+static int open_memory(struct migrate *m)
+{
+	const char *paths[PT_SOURCE_FILES_MAX];
+	int ret = pt_qemu_ram(m->qemu, &m->ranges, &m->range_cnt, &m->run.err);
+
+	if (ret)
+		return ret;
+	m->addrs = calloc(m->range_cnt, sizeof(*m->addrs));
+	if (!m->addrs)
+		return pt_error_set(&m->run.err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory");
+	for (__u32 i = 0; i < m->range_cnt; i++) {
+		paths[i] = m->ranges[i].path;
+		m->addrs[i] = m->ranges[i].addr;
+	}
+	ret = pt_source_open_files_as(&m->o.send.cfg.source, PT_FILES_LIVE,
+				      paths, m->range_cnt, &m->run.err);
+	return ret ? ret : check_segments(m);
+}
+
+static int open_guest(struct migrate *m)
+{
+	int ret = pt_qemu_open(&m->qemu, m->o.qmp, m->o.pid, &m->run.err);
+
+	if (!ret)
+		ret = pt_qemu_source_check(m->qemu, &m->run.err);
+	if (!ret)
+		ret = pt_qemu_describe(m->qemu, &m->description, &m->run.err);
+	if (!ret)
+		ret = pt_guard_start(&m->guard, m->qemu, &m->run.err);
+	return ret ? ret : open_memory(m);
+}
+
+/* move keeps the capability that a tracker needs to enter QEMU. */
+static int move(struct migrate *m)
+{
+	struct pt_sender_cfg *cfg = &m->o.send.cfg;
+	struct pt_send_live_cfg *live = &m->o.live;
+
+	live->kind = PT_LIVE_GUEST;
+	live->pid = pt_qemu_pid(m->qemu);
+	live->addrs = m->addrs;
+	live->description = m->description;
+	live->guest = (struct pt_live_guest){ begin, stop, hand_over, resume,
+					      m };
+	live->committing = committing;
+	live->round = on_round;
+	live->arg = m;
+	cfg->live = live;
+	cfg->warn = pt_send_run_warn;
+	return pt_send_run(&m->run, cfg, live->tracker == PT_LIVE_TRACKER_DIGEST
+			   ? 0 : PT_CAP(CAP_SYS_PTRACE));
+}
+
+/* close_guest: a source that is not to be resumed stays paused. */
+static void close_guest(struct migrate *m, int ret)
+{
+	struct pt_error err;
+
+	if (!ret && m->o.quit_source && pt_qemu_quit(m->qemu, &err))
+		pt_out_log("warning: %s", err.text);
+	pt_guard_release(m->guard);
+	pt_qemu_close(m->qemu);
+	pt_source_close(m->o.send.cfg.source);
+	free(m->addrs);
+	free(m->ranges);
+	free(m->description);
+}
+
+int pt_cmd_migrate(int argc, char **argv)
+{
+	struct migrate m = { .run = { .command = "migrate" } };
+	int code = pt_migrate_options_parse(&m.o, argc, argv);
+	int ret;
+
+	if (code >= 0)
+		return code;
+	m.run.agent = &m.o.send.agent;
+	m.run.control_path = m.o.send.control;
+	m.run.stop_fd = pt_stop_open();
+	pt_limits_raise_files();
+	ret = pt_privilege_harden(&m.run.err);
+	if (!ret)
+		ret = open_guest(&m);
+	if (!ret)
+		ret = pt_security_open(&m.o.send.cfg.tls, &m.o.send.security,
+				       PT_ROLE_SENDER, &m.run.err);
+	if (!ret)
+		ret = move(&m);
+	close_guest(&m, ret);
+	pt_tls_close(m.o.send.cfg.tls);
+	return pt_send_run_tell(&m.run, ret);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* migrate_options: the options of `pagetrim migrate`. */
+#ifndef CLI_MIGRATE_OPTIONS_H
+#define CLI_MIGRATE_OPTIONS_H
+
+#include "cli/send_options.h"
+
+struct pt_migrate_options {
+	struct pt_send_options send;
+	struct pt_send_live_cfg live;	/* tracker and converge are set */
+	const char *qmp;		/* path of the monitor's socket */
+	pid_t pid;			/* of QEMU; 0: the one that listens */
+	__u32 downtime_limit_ms;
+	bool quit_source;
+};
+
+/* pt_migrate_options_parse is like pt_send_options_parse. */
+int pt_migrate_options_parse(struct pt_migrate_options *o, int argc,
+			     char **argv);
+
+#endif

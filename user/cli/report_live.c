@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/report_live.h"
+
+#include "cli/output.h"
+
+#define MS(ns)	((ns) / 1e6)
+
+static json_t *round_json(const struct pt_round *r)
+{
+	return json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:f}",
+		"round", r->idx, "pages", (json_int_t)r->pages,
+		"transferred", (json_int_t)r->wire_bytes,
+		"time", MS(r->took_ns),
+		"rate", (json_int_t)r->bytes_per_s,
+		"dirty-pages", (json_int_t)r->dirty_pages,
+		"look-time", MS(r->look_ns),
+		"dirty-pages-rate", (json_int_t)r->dirty_per_s,
+		"expected-downtime", MS(r->downtime_ns));
+}
+
+json_t *pt_report_round_json(const struct pt_round *r)
+{
+	json_t *o = round_json(r);
+
+	json_object_set_new(o, "event", json_string("round"));
+	return o;
+}
+
+void pt_report_round_log(const struct pt_round *r)
+{
+	char wire[16], rate[16];
+
+	pt_out_log("round %u: %llu pages, %s in %.1f ms; %llu pages are dirty "
+		   "again, %llu written per second; %s per second; expected "
+		   "downtime %.1f ms", r->idx, (unsigned long long)r->pages,
+		   pt_out_human(r->wire_bytes, wire), MS(r->took_ns),
+		   (unsigned long long)r->dirty_pages,
+		   (unsigned long long)r->dirty_per_s,
+		   pt_out_human(r->bytes_per_s, rate), MS(r->downtime_ns));
+}
+
+static json_t *downtime_json(const struct pt_send_live_report *r)
+{
+	return json_pack("{s:f, s:f, s:f, s:f, s:f}",
+		"recheck", MS(r->recheck_ns), "last-round", MS(r->last_ns),
+		"verify", MS(r->verify_ns), "device", MS(r->state_ns),
+		"commit", MS(r->commit_ns));
+}
+
+json_t *pt_report_live_json(const struct pt_send_live_report *r)
+{
+	const struct pt_live_report *t = &r->tracking;
+
+	return json_pack("{s:s, s:s, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:f,"
+			 " s:o}",
+		"tracker", t->tracker ? t->tracker : "", "tracker-reason",
+		t->why, "missed-change-odds", t->odds,
+		"arm-time", MS(t->arm_ns),
+		"last", round_json(&r->round),
+		"rechecked-pages", (json_int_t)t->suspect_cnt,
+		"recheck-found-pages", (json_int_t)t->recheck_cnt,
+		"last-pages", (json_int_t)r->last_pages,
+		"device-bytes", (json_int_t)r->state_sz,
+		"downtime", MS(r->downtime_ns),
+		"downtime-parts", downtime_json(r));
+}
+
+void pt_report_live_text(FILE *out, const struct pt_send_live_report *r)
+{
+	const struct pt_live_report *t = &r->tracking;
+	char state[16];
+
+	fprintf(out, "Tracker: %s%s%s.\n", t->tracker ? t->tracker : "none",
+		t->why[0] ? ", since " : "", t->why);
+	fprintf(out, "Rounds: %u, and a last one of %llu pages; %llu pages "
+		"were compared at the stop.\n", r->round.idx,
+		(unsigned long long)r->last_pages,
+		(unsigned long long)t->suspect_cnt);
+	fprintf(out, "Downtime: %.1f ms (last pages found %.1f, sent %.1f, "
+		"verified %.1f; %s of device state %.1f; started %.1f).\n",
+		MS(r->downtime_ns), MS(r->recheck_ns), MS(r->last_ns),
+		MS(r->verify_ns), pt_out_human(r->state_sz, state),
+		MS(r->state_ns), MS(r->commit_ns));
+}
