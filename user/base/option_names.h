@@ -14,6 +14,7 @@
 	X("control")			\
 	X("copies")			\
 	X("dev")			\
+	X("downtime-limit")		\
 	X("force")			\
 	X("generic")			\
 	X("hugepages")			\
@@ -22,6 +23,7 @@
 	X("max-memory")			\
 	X("max-peer-files")		\
 	X("max-peer-memory")		\
+	X("max-rounds")			\
 	X("max-transfers")		\
 	X("mtu")			\
 	X("name")			\
