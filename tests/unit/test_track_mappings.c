@@ -82,9 +82,14 @@ static void test_shared(void **state)
 /* As kernels before 6.11.  It is the last test: the filter stays. */
 static void test_without_the_query(void **state)
 {
-	(void)state;
+	int own = pt_mappings_open(getpid());
+	__u64 sz = pt_mappings_page_sz(own, (__u64)state);
+
+	assert_true(sz == PAGE || !sz);		/* 0: before Linux 6.11 */
 	filter_one(MAP_QUERY, SECCOMP_RET_ERRNO | ENOTTY);
+	assert_int_equal(pt_mappings_page_sz(own, (__u64)state), 0);
 	check_own();
+	close(own);
 }
 
 static int ignore(void *arg, const struct pt_mapping *m)

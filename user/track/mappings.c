@@ -133,3 +133,10 @@ int pt_mappings_shared(int maps,
 	}
 	return -EIO;
 }
+
+__u64 pt_mappings_page_sz(int maps, __u64 addr)
+{
+	struct map_query q = { .size = sizeof(q), .addr = addr };
+
+	return ioctl(maps, MAP_QUERY, &q) ? 0 : q.page_size;
+}

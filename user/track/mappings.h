@@ -41,4 +41,9 @@ int pt_mappings_shared(int maps,
 		       int (*fn)(void *arg, const struct pt_mapping *m),
 		       void *arg);
 
+/* pt_mappings_page_sz returns the size of the pages of the mapping at an
+ * address, in bytes: 4096, or that of hugetlbfs; 0: not known (before Linux
+ * 6.11). */
+__u64 pt_mappings_page_sz(int maps, __u64 addr);
+
 #endif

@@ -19,6 +19,7 @@ struct by_wp {
 	struct pt_watched *others;	/* processes that map it, too */
 	__u32 other_cnt;
 	const struct pt_track_moments *moments;
+	bool sees_missing;		/* see pt_wp_offered */
 };
 
 static void moment(const struct by_wp *w, unsigned int moment)
@@ -53,6 +54,7 @@ static int process_open(const struct by_wp *w, struct pt_watched *p, pid_t pid,
 		pt_watched_close(p);
 		return uffd;
 	}
+	p->wp.sees_missing = w->sees_missing;
 	code = pt_wp_open(&p->wp, pid, uffd, err);
 	p->has_wp = !code;
 	if (code)
@@ -294,7 +296,8 @@ int pt_tracker_open_wp(struct pt_tracker **out, pid_t pid,
 		       struct pt_error *err)
 {
 	struct by_wp *w;
-	int code = pt_wp_offered(err);
+	bool sees_missing;
+	int code = pt_wp_offered(&sees_missing, err);
 
 	if (code)
 		return code;
@@ -309,6 +312,7 @@ int pt_tracker_open_wp(struct pt_tracker **out, pid_t pid,
 	w->tracker.misses = PT_TRACK_MISSES_HOLES | PT_TRACK_MISSES_IN_FLIGHT |
 			    PT_TRACK_MISSES_FILE_WRITES;
 	w->moments = moments;
+	w->sees_missing = sees_missing;
 	code = target_open(w, pid, ranges, cnt, err);
 	if (code) {
 		wp_close(&w->tracker);

@@ -88,6 +88,7 @@ static int piece_arm(const struct pt_watched *p,
 int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 		   bool is_late, struct pt_error *err)
 {
+	struct pt_piece_wp *last;
 	int code = pt_wp_register(&p->wp, piece->at.start, piece->at.end);
 
 	if (code)
@@ -98,7 +99,10 @@ int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 		return code;
 	if (pt_pieces_add(&p->pieces, piece))
 		return no_memory(err);
-	p->pieces.all[p->pieces.cnt - 1].is_whole = is_late;
+	last = &p->pieces.all[p->pieces.cnt - 1];
+	last->is_whole = is_late;
+	last->is_small = pt_mappings_page_sz(p->maps, piece->at.start) ==
+			 PT_PAGE_SZ;
 	return 0;
 }
 
@@ -209,7 +213,7 @@ static int piece_collect(const struct pt_watched *p, struct pt_piece_wp *piece,
 
 	r->piece = piece;
 	code = pt_wp_collect(&p->wp, piece->at.start, piece->at.end,
-			     run_report, r);
+			     piece->is_small, run_report, r);
 	if (!code && piece->is_whole)
 		whole_report(r);
 	piece->is_whole = false;

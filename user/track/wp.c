@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,77 +56,6 @@ static int handshake(int uffd)
 	return ioctl(uffd, UFFDIO_API, &api) ? -errno : 0;
 }
 
-/* lacks reports a failure; is_old: the kernel's age is its cause. */
-static int lacks(const char *what, int code, bool is_old, struct pt_error *err)
-{
-	if (is_old)
-		return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "this "
-				    "kernel has no %s (Linux 6.7 or newer has)",
-				    what);
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s", what,
-			    strerror(-code));
-}
-
-static int no_uffd(int code, struct pt_error *err)
-{
-	return lacks("userfaultfd", code, code == -ENOSYS, err);
-}
-
-static int no_features(int code, struct pt_error *err)
-{
-	return lacks("asynchronous write protection", code, code == -EINVAL,
-		     err);
-}
-
-int pt_wp_offered(struct pt_error *err)
-{
-	struct scan_arg arg = { .size = sizeof(arg) };
-	int fd = pt_wp_uffd(), code;
-
-	if (fd < 0)
-		return no_uffd(fd, err);
-	code = handshake(fd);
-	close(fd);
-	if (code)
-		return no_features(code, err);
-	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return lacks("/proc/self/pagemap", -errno, false, err);
-	arg.return_mask = arg.category_mask = PAGE_IS_WRITTEN;
-	code = ioctl(fd, PAGEMAP_SCAN, &arg) ? -errno : 0;	/* of nothing */
-	close(fd);
-	return code ? lacks("PAGEMAP_SCAN", code, code == -ENOTTY, err) : 0;
-}
-
-int pt_wp_open(struct pt_wp *wp, pid_t pid, int uffd, struct pt_error *err)
-{
-	char path[64];
-	int code;
-
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	*wp = (struct pt_wp){ .pid = pid, .uffd = uffd };
-	wp->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (wp->pagemap < 0) {
-		code = errno == ENOENT ? -ESRCH : -errno;
-		close(uffd);
-		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its "
-				    "pagemap cannot be opened: %s", pid,
-				    strerror(-code));
-	}
-	code = handshake(uffd);
-	if (code) {
-		pt_wp_close(wp);
-		return no_features(code, err);
-	}
-	return 0;
-}
-
-void pt_wp_close(struct pt_wp *wp)
-{
-	close(wp->uffd);
-	close(wp->pagemap);
-}
-
 int pt_wp_register(const struct pt_wp *wp, __u64 start, __u64 end)
 {
 	struct uffdio_register arg = {
@@ -134,24 +64,6 @@ int pt_wp_register(const struct pt_wp *wp, __u64 start, __u64 end)
 	};
 
 	return ioctl(wp->uffd, UFFDIO_REGISTER, &arg) ? -errno : 0;
-}
-
-/* protect protects what is not there. */
-static int protect(const struct pt_wp *wp, __u64 start, __u64 end)
-{
-	while (start < end) {
-		__u64 sz = end - start < PROTECT_SZ ? end - start : PROTECT_SZ;
-		struct uffdio_writeprotect arg = {
-			.range = { .start = start, .len = sz },
-			.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-		};
-
-		if (ioctl(wp->uffd, UFFDIO_WRITEPROTECT, &arg) == 0)
-			start += sz;
-		else if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-	}
-	return 0;
 }
 
 /* scan returns how many runs it stored. */
@@ -175,6 +87,120 @@ static int scan_written(const struct pt_wp *wp, struct scan_arg *arg,
 {
 	arg->category_mask = arg->return_mask = PAGE_IS_WRITTEN;
 	return scan(wp, arg, runs, cnt);
+}
+
+/* lacks reports a failure; is_old: the kernel's age is its cause. */
+static int lacks(const char *what, int code, bool is_old, struct pt_error *err)
+{
+	if (is_old)
+		return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "this "
+				    "kernel has no %s (Linux 6.7 or newer has)",
+				    what);
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s", what,
+			    strerror(-code));
+}
+
+static int no_uffd(int code, struct pt_error *err)
+{
+	return lacks("userfaultfd", code, code == -ENOSYS, err);
+}
+
+static int no_features(int code, struct pt_error *err)
+{
+	return lacks("asynchronous write protection", code, code == -EINVAL,
+		     err);
+}
+
+/* look scans memory of ours that was never touched. */
+static int look(int uffd, bool *sees_missing, struct pt_error *err)
+{
+	struct pt_wp wp = { .uffd = uffd };
+	struct scan_arg at = { .start = 0 };
+	struct page_run run;
+	__u8 *map;
+	int code;
+
+	wp.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (wp.pagemap < 0)
+		return lacks("/proc/self/pagemap", -errno, false, err);
+	map = mmap(NULL, 2 * CHUNK_SZ, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	code = map == MAP_FAILED ? -ENOMEM : 0;
+	/* A whole chunk has no page table. */
+	at.start = ((__u64)(unsigned long)map + CHUNK_SZ - 1) / CHUNK_SZ *
+		   CHUNK_SZ;
+	at.end = at.start + CHUNK_SZ;
+	if (!code)
+		code = pt_wp_register(&wp, at.start, at.end);
+	if (!code)
+		code = scan_written(&wp, &at, &run, 1);
+	close(wp.pagemap);
+	if (map != MAP_FAILED)
+		munmap(map, 2 * CHUNK_SZ);
+	if (code < 0)
+		return lacks("PAGEMAP_SCAN", code, code == -ENOTTY, err);
+	*sees_missing = code == 1 && run.end - run.start == CHUNK_SZ;
+	return 0;
+}
+
+int pt_wp_offered(bool *sees_missing, struct pt_error *err)
+{
+	int fd = pt_wp_uffd(), code;
+
+	if (fd < 0)
+		return no_uffd(fd, err);
+	code = handshake(fd);
+	code = code ? no_features(code, err) : look(fd, sees_missing, err);
+	close(fd);
+	return code;
+}
+
+int pt_wp_open(struct pt_wp *wp, pid_t pid, int uffd, struct pt_error *err)
+{
+	char path[64];
+	int code;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	wp->pid = pid;
+	wp->uffd = uffd;
+	wp->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	if (wp->pagemap < 0) {
+		code = errno == ENOENT ? -ESRCH : -errno;
+		close(uffd);
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its "
+				    "pagemap cannot be opened: %s", pid,
+				    strerror(-code));
+	}
+	code = handshake(uffd);
+	if (code) {
+		pt_wp_close(wp);
+		return no_features(code, err);
+	}
+	return 0;
+}
+
+void pt_wp_close(struct pt_wp *wp)
+{
+	close(wp->uffd);
+	close(wp->pagemap);
+}
+
+/* protect protects what is not there. */
+static int protect(const struct pt_wp *wp, __u64 start, __u64 end)
+{
+	while (start < end) {
+		__u64 sz = end - start < PROTECT_SZ ? end - start : PROTECT_SZ;
+		struct uffdio_writeprotect arg = {
+			.range = { .start = start, .len = sz },
+			.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+		};
+
+		if (ioctl(wp->uffd, UFFDIO_WRITEPROTECT, &arg) == 0)
+			start += sz;
+		else if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }
 
 /* take_missing protects the pages that are neither there nor protected, and then
@@ -263,7 +289,7 @@ static int chunk_take(const struct pt_wp *wp, __u64 start, __u64 end,
 	return 0;
 }
 
-int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
+int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end, bool is_small,
 		  pt_wp_report *fn, void *arg)
 {
 	__u64 from = start;
@@ -288,5 +314,6 @@ int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
 			return got;
 		from = stop;
 	}
-	return take_missing(wp, start, end, fn, arg);
+	return is_small && wp->sees_missing
+		? 0 : take_missing(wp, start, end, fn, arg);
 }

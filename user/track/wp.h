@@ -23,16 +23,18 @@ struct pt_wp {
 	pid_t pid;
 	int uffd;		/* of that address space */
 	int pagemap;		/* /proc/PID/pagemap */
+	bool sees_missing;	/* see pt_wp_offered */
 };
 
 /* pt_wp_offered returns 0; -EOPNOTSUPP: the kernel lacks some of it; or what it
- * says: -EPERM, -EMFILE, ... */
-int pt_wp_offered(struct pt_error *err);
+ * says: -EPERM, -EMFILE, ...  *sees_missing: to this kernel, pages without a page
+ * table are written. */
+int pt_wp_offered(bool *sees_missing, struct pt_error *err);
 
 /* pt_wp_uffd returns a new userfaultfd of our own address space; -errno. */
 int pt_wp_uffd(void);
 
-/* pt_wp_open takes uffd, a userfaultfd of process pid that was not used yet,
+/* pt_wp_open takes wp->sees_missing as it is, and uffd, a userfaultfd of process pid that was not used yet,
  * and closes it in any case.
  *   -EPERM, -EACCES  /proc/PID/pagemap cannot be opened
  *   -ESRCH           the process ended
@@ -61,10 +63,11 @@ typedef void pt_wp_report(void *arg, __u64 start, __u64 end, bool is_coarse);
 /* pt_wp_collect reports the runs of pages that are not protected, and protects
  * them: together, so that no write falls in between.  Memory that nobody wrote
  * is only read.  Each call has at most 2 MiB, or the pages of a range without
- * page tables.
+ * page tables.  is_small: the mapping has pages of 4096 bytes, which saves half
+ * of the time.
  *   -EPERM       some of the range is registered no more
  *   -EOPNOTSUPP  pages of more than 2 MiB */
-int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
+int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end, bool is_small,
 		  pt_wp_report *fn, void *arg);
 
 #endif
