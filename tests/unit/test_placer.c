@@ -312,6 +312,42 @@ static void test_stretched(void **state)
 	assert_int_equal(ledger.accepted, share);
 }
 
+/* A queue's thread that looks between the return of a parcel and the counts of the
+ * placer would sleep on with old counts, so it is told after them. */
+static void test_told_again(void **state)
+{
+	struct pt_reader reader;
+	struct pt_depot depot;
+	struct kit_spans spans;
+	struct pt_rx_frame f = { .span_cnt = 1 };
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	eventfd_t value;
+
+	(void)state;
+	assert_int_equal(pt_depot_init(&depot, 4, fd), 0);
+	f.sz = again(0, 0, 1);
+	frame_open(&reader, &spans, frame, f.sz, 16384);
+	f.spans[0] = spans.spans[0];
+	all_lock();
+	assert_true(pt_placer_take(lanes[0].placer, &depot, &f, &reader, 1));
+	pt_placer_push(lanes[0].placer, 1);
+	all_unlock();
+	wait_until(atomic_load(&depot.has_news));
+	assert_true(pt_placer_is_idle(lanes[0].placer));
+	assert_int_equal(pt_placer_placed_upto(lanes[0].placer), 1);
+	assert_int_equal(pt_depot_collect(&depot, &f, 1), 1);
+	assert_false(pt_depot_sleep(&depot));	/* a look is due, ... */
+	pt_depot_wake(&depot);
+	assert_true(pt_depot_sleep(&depot));	/* ... but one is enough */
+	assert_true(eventfd_read(fd, &value));
+	pt_depot_tell(&depot);
+	assert_int_equal(eventfd_read(fd, &value), 0);
+	pt_depot_free(&depot);
+	kit_free(&spans);
+	close(fd);
+	data_cnt = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +359,7 @@ int main(void)
 		APART(test_dropped),
 		APART(test_failed),
 		APART(test_stretched),
+		APART(test_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, NULL);

@@ -53,6 +53,20 @@ struct pt_parcel *pt_depot_take(struct pt_depot *d,
 	return p;
 }
 
+/* wake: both this and pt_depot_sleep are sequentially consistent: a sleeping
+ * thread has seen what was stored before, or its sleep is seen. */
+static void wake(struct pt_depot *d)
+{
+	if (atomic_load(&d->is_asleep) && atomic_exchange(&d->is_asleep, false))
+		eventfd_write(d->event_fd, 1);
+}
+
+void pt_depot_tell(struct pt_depot *d)
+{
+	atomic_store(&d->has_news, true);
+	wake(d);
+}
+
 /* give_back returns the list from first to last, all of them of depot d. */
 static void give_back(struct pt_depot *d, struct pt_parcel *first,
 		      struct pt_parcel *last)
@@ -60,10 +74,7 @@ static void give_back(struct pt_depot *d, struct pt_parcel *first,
 	last->next = atomic_load_explicit(&d->back, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak(&d->back, &last->next, first))
 		;	/* another placer was faster */
-	/* Both are sequentially consistent: a sleeping thread has seen the
-	 * list, or its sleep is seen. */
-	if (atomic_load(&d->is_asleep) && atomic_exchange(&d->is_asleep, false))
-		eventfd_write(d->event_fd, 1);
+	wake(d);
 }
 
 void pt_parcels_give_back(struct pt_parcel *first)
@@ -108,7 +119,7 @@ __u32 pt_depot_collect(struct pt_depot *d, struct pt_rx_frame *frames,
 bool pt_depot_sleep(struct pt_depot *d)
 {
 	atomic_store(&d->is_asleep, true);
-	return !atomic_load(&d->back);
+	return !atomic_load(&d->back) && !atomic_exchange(&d->has_news, false);
 }
 
 void pt_depot_wake(struct pt_depot *d)

@@ -46,6 +46,8 @@ struct pt_depot {
 	_Atomic(struct pt_parcel *) back;	/* returned parcels, the last
 						 * first */
 	atomic_bool is_asleep;		/* the queue's thread must be woken */
+	atomic_bool has_news;		/* a placer has told since it last went
+					 * to sleep */
 };
 
 /* pt_depot_init: memory is touched when a parcel is first used.  -ENOMEM. */
@@ -64,8 +66,12 @@ __u32 pt_depot_collect(struct pt_depot *d, struct pt_rx_frame *frames,
 /* pt_parcels_give_back returns a list of parcels, each to its depot. */
 void pt_parcels_give_back(struct pt_parcel *first);
 
+/* pt_depot_tell has the queue's thread look at its lanes again: counts have
+ * changed after parcels were given back.  Any thread. */
+void pt_depot_tell(struct pt_depot *d);
+
 /* pt_depot_sleep: the thread is about to wait on event_fd.  False: parcels have
- * come back already.  pt_depot_wake: it no longer waits. */
+ * come back, or a placer has told, already.  pt_depot_wake: it no longer waits. */
 bool pt_depot_sleep(struct pt_depot *d);
 void pt_depot_wake(struct pt_depot *d);
 

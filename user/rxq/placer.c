@@ -144,9 +144,12 @@ void pt_placer_push(struct pt_placer *p, __u64 taken_end)
 
 /* --- for the placer's thread ----------------------------------------- */
 
-/* done counts placed or dropped parcels and gives them back. */
+/* done gives placed or dropped parcels back and counts them, in this order: their
+ * credit must not be reported before their chunks are back.  The queue's thread
+ * may look between both, so it is told again. */
 static void done(struct pt_placer *p, struct pt_parcel *first)
 {
+	struct pt_depot *depot = NULL;	/* of the lane's present queue */
 	__u32 held_cnt = 0, frame_cnt = 0;
 	__u64 desc = 0, placed_upto = 0;
 
@@ -156,6 +159,7 @@ static void done(struct pt_placer *p, struct pt_parcel *first)
 		desc += at->credit_desc;
 		if (at->placed_upto)
 			placed_upto = at->placed_upto;
+		depot = at->depot;
 	}
 	pt_parcels_give_back(first);
 	atomic_fetch_sub_explicit(&p->held_cnt, held_cnt, memory_order_relaxed);
@@ -166,6 +170,8 @@ static void done(struct pt_placer *p, struct pt_parcel *first)
 	/* Last: a thread that finds the placer idle sees all other changes. */
 	atomic_fetch_add_explicit(&p->placed_cnt, frame_cnt,
 				  memory_order_release);
+	if (depot)		/* else nothing waited when it was stopped */
+		pt_depot_tell(depot);
 }
 
 /* batch_get waits for frames to place; NULL: stop. */
