@@ -2,11 +2,15 @@
 #include "cli/arrival.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sink/sink_guest.h"
 
+#define END_MS		1000	/* for a process to end */
 #define LOADED_MS	10000	/* the source has heard that it is loaded */
 
 static int match(void *arg, const char *theirs, struct pt_error *err)
@@ -98,12 +102,15 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 
 	*a = (struct pt_arrival){
 		.qmp = qmp,
+		.pidfd = -1,
 		.guest = { .match = match, .begin = begin, .loaded = loaded,
 			   .arg = a },
 	};
 	ret = pt_qemu_open(&a->qemu, qmp, pid, err);
-	if (!ret)
+	if (!ret) {
+		a->pidfd = syscall(SYS_pidfd_open, pt_qemu_pid(a->qemu), 0);
 		ret = pt_qemu_dest_check(a->qemu, err);
+	}
 	if (!ret)
 		ret = pt_qemu_describe(a->qemu, &a->description, err);
 	if (!ret)
@@ -116,8 +123,20 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 	return ret;
 }
 
-const char *pt_arrival_left(const struct pt_arrival *a)
+/* has_ended: a process that ends loses its memory and its sockets first. */
+static bool has_ended(const struct pt_arrival *a, int failure)
 {
+	struct pollfd fd = { .fd = a->pidfd, .events = POLLIN };
+	bool may_be_cause = failure == -EIO || failure == -EPIPE ||
+			    failure == -ECONNRESET;
+
+	return poll(&fd, 1, may_be_cause ? END_MS : 0) == 1;
+}
+
+const char *pt_arrival_left(const struct pt_arrival *a, int failure)
+{
+	if (has_ended(a, failure))
+		return "QEMU has ended (its log tells why)";
 	switch (a->state) {
 	case PT_ARRIVAL_WAITS:
 		return "QEMU still waits for a guest, and its memory is "
@@ -139,8 +158,12 @@ const char *pt_arrival_left(const struct pt_arrival *a)
 
 void pt_arrival_close(struct pt_arrival *a)
 {
+	if (!a->qemu)
+		return;
 	pt_sink_close(a->sink);
 	pt_qemu_close(a->qemu);
+	if (a->pidfd >= 0)
+		close(a->pidfd);
 	free(a->description);
 	a->sink = NULL;
 	a->qemu = NULL;

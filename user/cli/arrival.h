@@ -26,6 +26,7 @@ enum pt_arrival_state {
 struct pt_arrival {
 	const char *qmp;	/* path of the monitor's socket */
 	struct pt_qemu *qemu;	/* NULL: not open */
+	int pidfd;		/* of QEMU, readable when it has ended; -1 */
 	char *description;
 	struct pt_sink *sink;	/* its memory */
 	struct pt_receive_guest guest;
@@ -40,8 +41,9 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		    struct pt_error *err);
 
 /* pt_arrival_left returns what is to be done about a QEMU whose guest did not
- * arrive; "": nothing. */
-const char *pt_arrival_left(const struct pt_arrival *a);
+ * arrive, after a receiver's failure (-errno); "": nothing.  If QEMU may be the
+ * cause it waits up to a second for its end. */
+const char *pt_arrival_left(const struct pt_arrival *a, int failure);
 
 void pt_arrival_close(struct pt_arrival *a);	/* not open: nothing */
 

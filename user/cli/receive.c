@@ -182,7 +182,7 @@ static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg
 static void tell_guest(const struct receive *rx,
 		       const struct pt_receive_report *r)
 {
-	const char *left = pt_arrival_left(&rx->arrival);
+	const char *left = pt_arrival_left(&rx->arrival, r->result);
 
 	if (!r->result)
 		pt_out_log("%s: the guest runs", rx->qmp);
