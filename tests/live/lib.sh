@@ -179,6 +179,7 @@ move_by_pagetrim()
 {
 	local receiver
 
+	rm -f "$live/receive.err"	# the last one's word
 	hosts_exec "$net" "$2" "$pagetrim" receive --json \
 		--psk "$live/psk" --dev "$(hosts_dev "$net" "$2")" \
 		--listen "$(live_addr "$2")" --qmp "$live/$2/agent.sock" \
@@ -193,8 +194,12 @@ move_by_pagetrim()
 		>"$live/migrate.json" 2>"$live/migrate.err" ||
 		live_fail "migrate: exit $?: $(cat "$live"/{migrate,receive}.err)"
 	wait "$receiver" || live_fail "receive: exit $?: $(cat "$live/receive.err")"
-	jq -c '{seconds: (."total-time" / 1000), bytes: .ram.transferred,
-		report: .}' "$live/migrate.json" >"$live/moved.json"
+	# Before the last object each round has one.
+	jq -cs '.[-1] | {seconds: (."total-time" / 1000), bytes: .ram.transferred,
+		rounds: .ram."dirty-sync-count", downtime_ms: .live.downtime,
+		parts: .live."downtime-parts",
+		recheck_found: .live."recheck-found-pages", report: .}' \
+		"$live/migrate.json" >"$live/moved.json"
 }
 
 live_receive_listens()

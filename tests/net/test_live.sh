@@ -14,32 +14,44 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/live/lib.sh
 source "$root/tests/live/lib.sh"
 
-# begin SETTINGS: guest in host a, slow disk, client.
+# begin SETTINGS [UP-OPTION...]: guest in host a, slow disk, client.
 begin()
 {
 	live=$dir
 	live_options=(--set "$1")
 	trap 'set +e; live_down; case_end' EXIT
-	show hosts_up "$net" --lan
+	show hosts_up "$net" --lan "${@:2}"
 	cp "$tmp/keys.psk" "$live/psk"
 	[[ $1 != *DISK* ]] || live_disk_begin 64 50
 	live_launch start a
 	live_client_begin
 }
 
-# there_and_back MOVER: to b and to a again; nothing is damaged, and the client
-# gets each answer.
+# there_and_back TRACKER LOSS: to b and to a again, per mille of the frames lost,
+# a balloon on the way; nothing is damaged, and the client gets each answer.
 there_and_back()
 {
-	mover=$1
-	begin "MIB=64 RATE=500 DISK=4"
+	local way mib=200
+
+	mover=pagetrim
+	live_migrate_args=(--tracker "$1")
+	if (($2 > 0)); then
+		begin "MIB=64 RATE=1000 DISK=4" --wire
+		hosts_wire_start "$net" wire "$wire" --drop "$2"
+	else
+		begin "MIB=64 RATE=1000 DISK=4"
+	fi
 	for way in "a b" "b a"; do
+		live_balloon "${way% *}" "$mib"
+		mib=256
 		# shellcheck disable=SC2086 # two words
 		move $way
+		jq -c 'del(.report)' "$live/move.json"
 		live_is_sound "${way#* }"
-		jq -c 'del(."query-migrate", .report)' "$live/move.json"
+		same tracker "$(jq -r .report.live.tracker "$live/move.json")" "$1"
 	done
 	live_client_end
+	(($2 == 0)) || hosts_wire_stop
 }
 
 # damage_found: a write that got lost, in one block or a whole page, is found.
@@ -98,6 +110,6 @@ case_run "live: the client sees that an answer is doubled" \
 case_run "live: the client sees that the connection ends" \
 	client_finds closed 1 '.error != null'
 case_run "live: the guest finds a write that got lost" damage_found
-case_run "live: by QEMU, stopped meanwhile, there and back" \
-	there_and_back qemu_stopped
+case_run "live: there and back, wp-async" there_and_back wp-async 0
+case_run "live: there and back, digest, 1 % lost" there_and_back digest 10
 cases_end
