@@ -19,6 +19,8 @@ static const char *const waiting[] = {
 	NULL,
 };
 
+static const char *const without_disk[] = { "-incoming", "defer", NULL };
+
 enum stage { BEGUN, STOPPED, CONTINUED, COMPLETED };
 
 /* move: one migration, as far as a case takes it. */
@@ -30,12 +32,12 @@ struct move {
 };
 
 /* dest_start starts a destination; its stream is returned. */
-static int dest_start(struct move *m)
+static int dest_start(struct move *m, const char *const *args)
 {
 	struct pt_error err = { 0 };
 	int fd;
 
-	vm_start(&m->vm, "dest", waiting);
+	vm_start(&m->vm, "dest", args);
 	m->dest = vm_open(&m->vm, m->vm.qmp);
 	ok(pt_qemu_dest_begin(m->dest, &fd, &err), &err);
 	run_is(m->dest, "inmigrate");
@@ -57,7 +59,7 @@ static void move_to(struct move *m, enum stage stage)
 	int to = -1;
 
 	if (stage == COMPLETED)
-		to = dest_start(m);
+		to = dest_start(m, waiting);
 	ok(pt_qemu_source_begin(m->source, &m->fd, &err), &err);
 	m->pump.to = -2;
 	if (stage == BEGUN)
@@ -225,6 +227,33 @@ static void test_stream_breaks(void **state)
 	pt_qemu_close(m.source);
 }
 
+/* The destination cannot load the state: it ends, and the guest is back. */
+static void test_load_fails(void **state)
+{
+	struct pt_error err = { 0 };
+	struct move m = { 0 };
+	int to, code;
+
+	(void)state;
+	m.source = vm_open(&source, source.qmp);
+	to = dest_start(&m, without_disk);
+	ok(pt_qemu_source_begin(m.source, &m.fd, &err), &err);
+	pump_start(&m.pump, m.fd, to);
+	ok(pt_qemu_wait_stopped(m.source, WAIT_MS, &err), &err);
+	copy_ram(m.source, m.dest);
+	ok(pt_qemu_continue(m.source, &err), &err);
+
+	code = pt_qemu_dest_loaded(m.dest, WAIT_MS, &err);
+	assert_true(code == -ECONNRESET || code == -EIO);
+	dest_end(&m);
+	pump_end(&m.pump);	/* as the agents do once one end is lost */
+	assert_int_equal(pt_qemu_wait_completed(m.source, WAIT_MS, &err),
+			 -EIO);
+	ok(pt_qemu_cancel(m.source, &err), &err);
+	run_is(m.source, "running");
+	pt_qemu_close(m.source);
+}
+
 /* ------------------------------------------------------ killed, with a guard */
 
 /* agent_main is the process that is killed: it goes to the stage and ends. */
@@ -386,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_cancel_device),
 		cmocka_unit_test(test_cancel_completed),
 		cmocka_unit_test(test_stream_breaks),
+		cmocka_unit_test(test_load_fails),
 		cmocka_unit_test(test_killed_active),
 		cmocka_unit_test(test_killed_pre_switchover),
 		cmocka_unit_test(test_killed_device),
