@@ -113,6 +113,25 @@ static void capabilities_are_reset(struct pt_qemu *q)
 	json_decref(all);
 }
 
+/* runs_with_disk: the guest runs, and its QEMU has the locks of the disk's file
+ * again: it would not survive a write of the guest without. */
+static void runs_with_disk(struct pt_qemu *q)
+{
+	struct stat st;
+	char line[256], mark[64];
+	bool found = false;
+	FILE *in = fopen("/proc/locks", "r");
+
+	run_is(q, "running");
+	assert_int_equal(stat(DISK, &st), 0);
+	snprintf(mark, sizeof(mark), ":%llu ", (unsigned long long)st.st_ino);
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in))
+		found |= strstr(line, "OFDLCK") && strstr(line, mark);
+	fclose(in);
+	assert_true(found);
+}
+
 /* ------------------------------------------------------------- the whole way */
 
 static void test_moves(void **state)
@@ -160,7 +179,7 @@ static void test_moves(void **state)
 	waitpid(m.vm.pid, NULL, 0);
 	pt_qemu_close(m.dest);
 	ok(pt_qemu_cancel(m.source, &err), &err);
-	run_is(m.source, "running");
+	runs_with_disk(m.source);
 	pt_qemu_close(m.source);
 }
 
@@ -174,7 +193,7 @@ static void cancel_at(enum stage stage)
 	m.source = vm_open(&source, source.qmp);
 	move_to(&m, stage);
 	ok(pt_qemu_cancel(m.source, &err), &err);
-	run_is(m.source, "running");
+	runs_with_disk(m.source);
 	run_is(look, "running");
 	if (stage == COMPLETED) {
 		run_is(m.dest, "paused");
@@ -223,7 +242,7 @@ static void test_stream_breaks(void **state)
 	code = pt_qemu_wait_completed(m.source, WAIT_MS, &err);
 	assert_int_equal(code, -EIO);
 	ok(pt_qemu_cancel(m.source, &err), &err);
-	run_is(m.source, "running");
+	runs_with_disk(m.source);
 	pt_qemu_close(m.source);
 }
 
@@ -250,7 +269,7 @@ static void test_load_fails(void **state)
 	assert_int_equal(pt_qemu_wait_completed(m.source, WAIT_MS, &err),
 			 -EIO);
 	ok(pt_qemu_cancel(m.source, &err), &err);
-	run_is(m.source, "running");
+	runs_with_disk(m.source);
 	pt_qemu_close(m.source);
 }
 
@@ -295,7 +314,7 @@ static void comes_back(void)
 
 	run_comes(look, "running");
 	q = vm_open(&source, source.qmp);
-	run_is(q, "running");
+	runs_with_disk(q);
 	capabilities_are_reset(q);
 	pt_qemu_close(q);
 }
@@ -384,7 +403,7 @@ static void test_killed_after_commit(void **state)
 	q = vm_open(&source, source.qmp);	/* the guard has ended */
 	run_comes(q, "postmigrate");
 	ok(pt_qemu_cancel(q, &err), &err);
-	run_is(q, "running");
+	runs_with_disk(q);
 	pt_qemu_close(q);
 }
 

@@ -25,6 +25,8 @@
 #define REPLY_MS	2000	/* for QEMU to answer it */
 #define RETRY_MS	20
 #define CANCEL_AGAIN	50	/* looks between two migrate_cancel */
+#define SWITCHOVER_LOOKS 5	/* before the first one, at pre-switchover */
+#define DEVICE_LOOKS	500	/* likewise, at device */
 #define LINE_SZ		65536	/* longer lines are skipped */
 #define COMMAND_SZ	256
 
@@ -162,6 +164,18 @@ static void take_status(const struct guard *g, char word[PT_QEMU_WORD_SZ])
 	word[sz] = '\0';
 }
 
+/* cancel_from returns the first look at which a migration in this state is
+ * cancelled.  Our death closed the stream, so a migration that sends the device
+ * state fails by itself.  A cancel at the same moment can leave disk images
+ * inactive in a guest that runs, whose next write then ends QEMU (seen with 7.2).
+ * It may be about to send it while it is at pre-switchover yet. */
+static unsigned int cancel_from(const char *migration)
+{
+	if (!strcmp(migration, "device"))
+		return DEVICE_LOOKS;
+	return strcmp(migration, "pre-switchover") ? 0 : SWITCHOVER_LOOKS;
+}
+
 /* step looks once and does what is next; true: the guest is back. */
 static bool step(struct guard *g, unsigned int look_idx)
 {
@@ -175,10 +189,15 @@ static bool step(struct guard *g, unsigned int look_idx)
 	take_status(g, migration);
 
 	if (pt_qemu_is_moving(migration)) {
-		if (look_idx % CANCEL_AGAIN == 0)
+		unsigned int first = cancel_from(migration);
+
+		if (look_idx >= first && (look_idx - first) % CANCEL_AGAIN == 0)
 			do_command(g, "migrate_cancel");
 		return false;
 	}
+	/* If it runs already, this makes sure that its disks are active. */
+	if (!strcmp(run, "running") && *migration)
+		do_command(g, "cont");
 	if (!pt_qemu_is_stopped(run))
 		return *run;
 	do_command(g, "cont");

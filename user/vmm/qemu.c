@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
@@ -260,6 +261,7 @@ int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 {
 	struct pt_qmp_cmd pass = { .name = "getfd", .has_fd = true };
 	json_t *old;		/* events of an earlier migration, which is over */
+	struct stat st;
 	int ends[2], code;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
@@ -284,6 +286,9 @@ int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 		return code;
 	}
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	q->is_continued = false;
+	q->stream_fd = ends[0];
+	q->stream_ino = fstat(ends[0], &st) ? 0 : st.st_ino;
 	*fd = ends[0];
 	return 0;
 }

@@ -19,6 +19,9 @@ struct pt_qemu {
 				 * that may have to be changed */
 	bool resets;		/* at the close they must be set to that again */
 	char seen[PT_QEMU_WORD_SZ];	/* the migration's last known state */
+	bool is_continued;	/* the state of the devices may be on its way */
+	int stream_fd;		/* the caller's end, which may be closed since, */
+	ino_t stream_ino;	/* and the socket that it was; 0: there is none */
 };
 
 /* pt_qemu_state: the guest and the migration, in QEMU's words. */

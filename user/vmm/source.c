@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <pagetrim/clock.h>
 #include "base/text.h"
@@ -11,6 +13,7 @@
 
 #define RETRY_MS	20	/* between looks of a cancel */
 #define CANCEL_AGAIN_MS	1000
+#define FAIL_MS		10000	/* for a migration without its stream to fail */
 
 static int does_not_run(const struct pt_qemu *q, const char *run,
 			struct pt_error *err)
@@ -115,6 +118,7 @@ int pt_qemu_wait_stopped(struct pt_qemu *q, int timeout_ms,
 
 int pt_qemu_continue(struct pt_qemu *q, struct pt_error *err)
 {
+	q->is_continued = true;
 	return pt_qemu_do(q, "migrate-continue",
 			  json_pack("{s:s}", "state", "pre-switchover"), NULL,
 			  err);
@@ -129,10 +133,30 @@ int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
 	return code;
 }
 
+/* break_stream makes a migration that sends the device state fail.  A cancel at the
+ * moment at which it fails can leave disk images inactive in a guest that runs,
+ * whose next write then ends QEMU (seen with 7.2); so it is the last resort. */
+static void break_stream(const struct pt_qemu *q)
+{
+	struct stat st;
+
+	if (q->stream_ino && !fstat(q->stream_fd, &st) &&
+	    st.st_ino == q->stream_ino)
+		shutdown(q->stream_fd, SHUT_RDWR);
+}
+
+/* sends_devices: the migration sends the device state, or is about to. */
+static bool sends_devices(const struct pt_qemu *q,
+			  const struct pt_qemu_state *s)
+{
+	return !strcmp(s->migration, "device") ||
+	       (q->is_continued && !strcmp(s->migration, "pre-switchover"));
+}
+
 int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
 {
 	__u64 deadline_ns = pt_deadline_ns(PT_QEMU_CANCEL_MS);
-	__u64 again_ns = 0;
+	__u64 fails_ns = pt_deadline_ns(FAIL_MS), again_ns = 0;
 	struct pt_qemu_state s;
 
 	for (;;) {
@@ -155,6 +179,8 @@ int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
 		if (!is_moving) {
 			/* It is refused until the migration's thread ended. */
 			pt_qemu_do(q, "cont", NULL, NULL, NULL);
+		} else if (sends_devices(q, &s) && pt_left_ms(fails_ns)) {
+			break_stream(q);
 		} else if (strcmp(s.migration, "cancelling") &&
 			   pt_clock_ns() >= again_ns) {
 			pt_qemu_do(q, "migrate_cancel", NULL, NULL, NULL);
@@ -163,6 +189,9 @@ int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
 		if (!pt_qmp_event(q->qmp, RETRY_MS, &event, NULL))
 			json_decref(event);
 	}
+	/* If it runs already, this makes sure that its disks are active. */
+	if (!strcmp(s.run, "running") && *s.migration)
+		pt_qemu_do(q, "cont", NULL, NULL, NULL);
 	pt_qemu_reset_caps(q);
 	return 0;
 }
