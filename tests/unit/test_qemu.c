@@ -168,9 +168,7 @@ static void test_moves(void **state)
 	ok(pt_qemu_run(m.dest, &err), &err);
 	move_end(&m);
 	pt_qemu_close(m.source);
-	pt_qemu_close(m.dest);
 	m.source = vm_open(&source, source.qmp);
-	m.dest = vm_open(&m.vm, m.vm.qmp);
 	capabilities_are_reset(m.source);
 	capabilities_are_reset(m.dest);
 
@@ -402,6 +400,7 @@ static void test_killed_after_commit(void **state)
 	kill_at(COMPLETED, commit_it);
 	q = vm_open(&source, source.qmp);	/* the guard has ended */
 	run_comes(q, "postmigrate");
+	capabilities_are_reset(q);
 	ok(pt_qemu_cancel(q, &err), &err);
 	runs_with_disk(q);
 	pt_qemu_close(q);

@@ -131,6 +131,6 @@ int pt_qemu_run(struct pt_qemu *q, struct pt_error *err)
 	if (code)
 		return code;
 	announce(q);
-	q->resets = true;
+	pt_qemu_reset_caps(q);
 	return 0;
 }

@@ -204,19 +204,21 @@ static bool step(struct guard *g, unsigned int look_idx)
 	return false;
 }
 
-static void bring_back(struct guard *g, const char *undo, size_t undo_sz)
+/* take_over brings the guest back, unless its outcome is another's business, and
+ * resets the capabilities. */
+static void take_over(struct guard *g, bool is_committed, const char *undo)
 {
 	/* We may have died within a command: QEMU drops the part of it. */
 	static const char reset[] = "\xff\n";
 
 	g->deadline_ns = pt_deadline_ns(PT_GUARD_MS);
 	send_all(g, reset, strlen(reset));
-	for (unsigned int i = 0; !step(g, i); i++) {
+	for (unsigned int i = 0; !is_committed && !step(g, i); i++) {
 		if (!pt_left_ms(g->deadline_ns))
 			_exit(1);
 		poll(NULL, 0, RETRY_MS);
 	}
-	ask(g, undo, undo_sz);
+	ask(g, undo, strlen(undo));
 }
 
 /* ----------------------------------------------------------- its process */
@@ -268,8 +270,7 @@ guard_main(int qmp, int agent, const char *undo)
 			_exit(0);
 		is_committed |= byte == SAY_COMMIT;
 	}
-	if (!is_committed)
-		bring_back(&guard, undo, strlen(undo));
+	take_over(&guard, is_committed, undo);
 	_exit(0);
 }
 

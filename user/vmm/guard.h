@@ -6,7 +6,7 @@
  * connection.  It reads nothing from it while we live:
  *
  *     start --> commit --> release           we decide; the guard ends
- *       |         +------> we die            the guard ends, and touches nothing
+ *       |         +------> we die            the guard leaves the guest as it is
  *       +----------------> we die            the guard cancels the migration and
  *                                            continues the guest
  *
