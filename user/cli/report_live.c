@@ -47,14 +47,26 @@ static json_t *downtime_json(const struct pt_send_live_report *r)
 		"commit", MS(r->commit_ns));
 }
 
+static json_t *misses_json(__u32 misses)
+{
+	json_t *o = json_array();
+
+	if (misses & PT_TRACK_MISSES_FILE_WRITES)
+		json_array_append_new(o, json_string("file-writes"));
+	if (misses & PT_TRACK_MISSES_MAPPERS)
+		json_array_append_new(o, json_string("hidden-processes"));
+	return o;
+}
+
 json_t *pt_report_live_json(const struct pt_send_live_report *r)
 {
 	const struct pt_live_report *t = &r->tracking;
 
-	return json_pack("{s:s, s:s, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:f,"
+	return json_pack("{s:s, s:s, s:f, s:o, s:f, s:o, s:I, s:I, s:I, s:I, s:f,"
 			 " s:o}",
 		"tracker", t->tracker ? t->tracker : "", "tracker-reason",
 		t->why, "missed-change-odds", t->odds,
+		"may-miss", misses_json(t->misses),
 		"arm-time", MS(t->arm_ns),
 		"last", round_json(&r->round),
 		"rechecked-pages", (json_int_t)t->suspect_cnt,

@@ -4,6 +4,7 @@
 #define SAMPLE_BYTES	(1u << 20)	/* fewer bytes are no sample of the rate */
 #define WHOLE_PAGE_SZ	4200		/* on the wire, where no page was sent */
 #define SECOND_NS	1000000000ULL
+#define SHORT_NS	10000000ULL	/* no stop is made shorter than this */
 
 static __u64 times(__u64 cnt, __u64 of, __u64 by)
 {
@@ -19,16 +20,32 @@ static void learn(struct pt_converge *c, const struct pt_round *r)
 		c->bytes_per_s = times(r->wire_bytes, SECOND_NS, r->took_ns);
 }
 
-static __u64 expect(const struct pt_converge *c,
-		    const struct pt_stop_costs *costs, const struct pt_round *r)
+/* send_ns returns the time to send so many dirty pages. */
+static __u64 send_ns(const struct pt_converge *c, __u64 dirty_pages)
 {
-	__u64 bytes = c->pages ? times(r->dirty_pages, c->wire_bytes, c->pages)
-			       : r->dirty_pages * WHOLE_PAGE_SZ;
-	__u64 ns = costs->look_ns + costs->suspects * costs->suspect_ns +
-		   costs->hand_over_ns;
+	__u64 bytes = c->pages ? times(dirty_pages, c->wire_bytes, c->pages)
+			       : dirty_pages * WHOLE_PAGE_SZ;
 
-	return bytes ? ns + times(bytes, SECOND_NS,
-				  c->bytes_per_s ? c->bytes_per_s : 1) : ns;
+	return bytes ? times(bytes, SECOND_NS,
+			     c->bytes_per_s ? c->bytes_per_s : 1) : 0;
+}
+
+static __u64 expect(const struct pt_converge *c,
+		    const struct pt_stop_costs *costs, __u64 dirty_pages)
+{
+	return costs->look_ns + costs->suspects * costs->suspect_ns +
+	       costs->hand_over_ns + send_ns(c, dirty_pages);
+}
+
+/* pays: after another round the stop is shorter by a quarter. */
+static bool pays(const struct pt_converge *c, const struct pt_stop_costs *costs,
+		 const struct pt_round *r)
+{
+	__u64 ns = send_ns(c, r->dirty_pages) + costs->look_ns;
+	__u64 next = times(r->dirty_per_s, ns, SECOND_NS);
+
+	return c->put_off_cnt < PT_SHORTER_ROUNDS && r->downtime_ns > SHORT_NS &&
+	       expect(c, costs, next) < r->downtime_ns / 4 * 3;
 }
 
 enum pt_converge_do pt_converge_round(struct pt_converge *c,
@@ -41,9 +58,13 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 	learn(c, r);
 	r->bytes_per_s = c->bytes_per_s;
 	r->dirty_per_s = ns ? times(r->dirty_pages, SECOND_NS, ns) : 0;
-	r->downtime_ns = expect(c, costs, r);
-	if (r->downtime_ns <= cfg->downtime_ns)
-		return PT_CONVERGE_STOP;
+	r->downtime_ns = expect(c, costs, r->dirty_pages);
+	if (r->downtime_ns <= cfg->downtime_ns) {
+		if (r->idx >= cfg->rounds_max || !pays(c, costs, r))
+			return PT_CONVERGE_STOP;
+		c->put_off_cnt++;
+		return PT_CONVERGE_AGAIN;
+	}
 	if (r->idx < cfg->rounds_max)
 		return PT_CONVERGE_AGAIN;
 	return cfg->otherwise == PT_NO_CONVERGE_STOP ? PT_CONVERGE_STOP

@@ -6,6 +6,10 @@
  *                         + pages to compare at the stop * time of one page
  *                         + time of the hand-over
  *
+ * A stop that fits is put off as long as each further round shortens it by a
+ * quarter and it is above 10 ms, PT_SHORTER_ROUNDS times at most: such rounds
+ * are short.
+ *
  * The bytes of a dirty page and the rate are those of the rounds so far: trimmed
  * pages need fewer bytes than they have.  A round that sent little is no sample
  * of the rate.  Pure: no clock, no thread, no memory.
@@ -18,6 +22,7 @@
 
 #define PT_DOWNTIME_DEFAULT_MS	300
 #define PT_ROUNDS_DEFAULT	30
+#define PT_SHORTER_ROUNDS	6
 
 /* pt_no_converge: the action after rounds that did not converge. */
 enum pt_no_converge {
@@ -49,6 +54,7 @@ struct pt_converge {
 	__u64 bytes_per_s;	/* of the last round that is a sample; 0: none */
 	__u64 pages;		/* of all rounds */
 	__u64 wire_bytes;
+	__u32 put_off_cnt;	/* rounds after the first that fitted */
 };
 
 /* pt_stop_costs: known costs of a stop, 0 where none was measured yet. */

@@ -93,6 +93,8 @@ struct pt_live_report {
 	const char *tracker;		/* its name; NULL: not armed */
 	char why[512];			/* the reason for digest; "": none */
 	double odds;			/* of a missed change, see tracker.h */
+	__u32 misses;			/* enum pt_track_misses that no look at
+					 * the stop mends */
 	__u64 arm_ns;
 	__u64 look_ns;			/* to find the pages to be sent, ... */
 	__u64 collect_ns;		/* ... of which the tracker took */

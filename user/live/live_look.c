@@ -88,6 +88,9 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 	l->is_digest = pt_tracker_odds(l->tracker) > 0;
 	l->report.tracker = pt_tracker_name(l->tracker);
 	l->report.odds = pt_tracker_odds(l->tracker);
+	l->report.misses = pt_tracker_misses(l->tracker) &
+			   (PT_TRACK_MISSES_FILE_WRITES |
+			    PT_TRACK_MISSES_MAPPERS);
 	l->report.arm_ns = pt_clock_ns() - began_ns;
 	if (refused)
 		strcpy(l->report.why, why.text);

@@ -115,10 +115,20 @@ static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
 		pt_inbox_round(pt_lane_inbox(s->lanes[i]), s->round);
 }
 
+static void warn_of_misses(const struct pt_sender *s)
+{
+	if (pt_live_report(s->live.thread)->misses & PT_TRACK_MISSES_MAPPERS &&
+	    s->cfg.warn)
+		s->cfg.warn("some processes cannot be looked at (hidepid, or "
+			    "another pid namespace): if one of them writes the "
+			    "memory, too, that is not noticed", s->cfg.arg);
+}
+
 void pt_sender_live_go(struct pt_sender *s)
 {
 	if (!s->live.thread)
 		return;
+	warn_of_misses(s);
 	s->report.live.round.idx = 1;
 	s->live.round_ns = pt_clock_ns();
 	pt_sender_live_enter(s, PT_SEND_LIVE_ROUND);
