@@ -21,7 +21,7 @@ struct fake {
 	pthread_t thread;
 	int listener;
 	const char *version;		/* "7, 2, 22" */
-	const struct answer *first, *then;	/* two tables */
+	_Atomic(const struct answer *) first, then;	/* two tables */
 	char *log;			/* all that it received */
 	size_t log_sz;
 };

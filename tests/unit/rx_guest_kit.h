@@ -33,7 +33,7 @@ static struct {
 	char asked[8];
 	size_t asked_cnt;
 	char fails;		/* the letter of what fails */
-	int outer;		/* its end of the state's socket */
+	atomic_int outer;	/* its end of the state's socket; -1: not yet */
 	int memory;		/* a memfd */
 	void *at;
 } guest;
