@@ -225,7 +225,7 @@ static int changed(const struct pt_watched *p, const struct pt_piece_wp *piece,
 		   int code, struct pt_error *err)
 {
 	if (code == -ESRCH)
-		return pt_error_set(err, PT_EXIT_FAILED, code, "process %d: it "
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: it "
 				    "ended while its memory was watched",
 				    p->pid);
 	if (code == -ESTALE)
