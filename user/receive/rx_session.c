@@ -189,6 +189,7 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 	ret = pt_store_failed(s->storage.store, &err);
 	s->report.commit_ns = now_ns - s->report.commit_ns;
 	if (ret) {
+		s->may_be_asked = !s->conn;
 		pt_rx_session_enter(s, PT_RX_VERIFIED);
 		pt_rx_session_end(s, ret, &err);
 		return;

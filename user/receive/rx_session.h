@@ -125,7 +125,8 @@ struct pt_rx_session {
 	bool is_parted;			/* ENDED; the receiver owns outcome and
 					 * connection */
 	bool may_be_asked;		/* the connection was lost when the sender
-					 * may have sent COMMIT */
+					 * may have sent COMMIT, and the transfer
+					 * failed */
 	bool is_on_host;
 	struct pt_admitted *admitted;	/* in the host's admission; NULL: not yet */
 	__u64 asked_id;			/* transfer that the sender ASKs for; 0:
