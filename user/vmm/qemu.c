@@ -304,7 +304,8 @@ static int outcome(struct pt_qemu *q, const char *want, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: the "
 				    "migration of the device state failed: %s",
 				    q->name, *s.why ? s.why : "QEMU gives no "
-				    "reason (see its log)");
+				    "reason (see its log, and the other "
+				    "QEMU's)");
 	}
 	if (!strncmp(q->seen, "cancel", 6))
 		return pt_error_set(err, PT_EXIT_HOST, -ECANCELED,
