@@ -213,7 +213,8 @@ void pt_live_abandon(struct pt_live *l, bool keep)
 	if (!l)
 		return;
 	pthread_mutex_lock(&l->lock);
-	l->keeps = keep;
+	if (!atomic_load(&l->is_abandoned))
+		l->keeps = keep;
 	atomic_store(&l->is_abandoned, true);
 	pthread_cond_signal(&l->filled);
 	pthread_mutex_unlock(&l->lock);

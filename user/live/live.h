@@ -132,7 +132,7 @@ int pt_live_state_fd(const struct pt_live *l);
 const struct pt_live_report *pt_live_report(const struct pt_live *l);
 
 /* pt_live_abandon ends the present job early.  A guest that was begun or stopped
- * is resumed, by the thread, unless keep is set. */
+ * is resumed, by the thread, unless keep is set.  Only the first call counts. */
 void pt_live_abandon(struct pt_live *l, bool keep);
 
 /* pt_live_has_ended: the thread has.  pt_live_free waits for that, and frees l.

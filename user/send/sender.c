@@ -134,11 +134,19 @@ bool pt_sender_is_cancelled(const struct pt_sender *s)
 	return pt_stop_wait(s->cancel_fd, 0);
 }
 
+const char *pt_sender_look(const struct pt_sender *s)
+{
+	return s->cfg.live && s->cfg.live->kind == PT_LIVE_GUEST
+		? "the guest is paused here; unless it runs at the receiver, "
+		  "continue it here by QMP 'cont'"
+		: "look for the image at the receiver";
+}
+
 int pt_sender_interrupted(struct pt_sender *s)
 {
 	return pt_error_set(&s->error, PT_EXIT_UNKNOWN, -ECANCELED, "outcome "
-			    "unknown: interrupted during commit (look for the "
-			    "image at the receiver)");
+			    "unknown: interrupted during commit (%s)",
+			    pt_sender_look(s));
 }
 
 /* stop fails after a cancel.  A begun commit gets COMMIT_NS first, since most
@@ -398,7 +406,8 @@ int pt_sender_fd(const struct pt_sender *s)
 
 bool pt_sender_is_held_up(const struct pt_sender *s)
 {
-	return s->result <= 0 && !s->is_joined;
+	return s->result <= 0 &&
+	       !(s->is_joined && pt_sender_live_has_ended(s));
 }
 
 void pt_sender_cancel(struct pt_sender *s)
@@ -451,8 +460,11 @@ void pt_sender_close(struct pt_sender *s)
 		return;
 	if (s->is_started && s->result > 0)
 		cut(s);
-	if (s->is_started)
+	if (s->is_started) {
+		pt_sender_live_cancel(s);
+		pt_sender_live_free(s);
 		pt_sender_join(s);
+	}
 	free_all(s);
 }
 

@@ -73,8 +73,8 @@ static int give_up(struct pt_sender *s, int ret)
 	struct pt_error why = s->error;
 
 	return pt_error_set(&s->error, PT_EXIT_UNKNOWN, ret, "outcome unknown: "
-			    "lost the receiver during commit: %.300s (look "
-			    "for the image at the receiver)", why.text);
+			    "lost the receiver during commit: %.300s (%s)",
+			    why.text, pt_sender_look(s));
 }
 
 /* wait_for_turn returns 0 when the next request may start. */

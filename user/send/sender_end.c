@@ -12,6 +12,8 @@
 #define THREADS_MS	200	/* for threads to end that do not wait for storage */
 #define LOOK_MS		10	/* between two checks of them */
 #define FINISH_MS	500	/* for the receiver to read a last message */
+#define RESUME_MS	35000	/* for the guest to run again; it has its own
+				 * limit, which is less */
 
 /* tell notifies the receiver at once, before threads end. */
 static void tell(struct pt_sender *s, int ret)
@@ -35,16 +37,17 @@ static bool have_ended(const struct pt_sender *s)
 			return false;
 	return pt_send_files_has_ended(s->files) &&
 	       pt_held_has_ended(&s->held) &&
-	       pt_sender_live_has_ended(s) &&
 	       pt_recheck_has_ended(s->recheck);
 }
 
-/* cancel has all threads end, without waiting. */
+/* cancel has all threads end, without waiting; that of a guest whose outcome is
+ * unknown goes on, since the answer may let it resume the guest. */
 static void cancel(struct pt_sender *s)
 {
 	pt_send_files_cancel(s->files);
 	pt_held_cancel(&s->held);
-	pt_sender_live_cancel(s);
+	if (!s->end.is_unknown)
+		pt_sender_live_cancel(s);
 	pt_recheck_cancel(s->recheck);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
@@ -57,8 +60,6 @@ void pt_sender_join(struct pt_sender *s)
 	s->is_joined = true;
 	pt_send_files_stop(s->files);
 	pt_held_stop(&s->held);
-	pt_sender_live_cancel(s);
-	pt_sender_live_free(s);
 	pt_recheck_stop(s->recheck);
 	s->recheck = NULL;
 	pt_sender_stop_lanes(s);
@@ -93,6 +94,7 @@ static void unwatch_all(struct pt_sender *s)
 void pt_sender_end_begin(struct pt_sender *s, int ret)
 {
 	bool is_unknown = ret && ret != -ECANCELED && !s->is_aborted &&
+			  s->is_commit_sent &&
 			  s->report.phase == PT_SEND_COMMIT;
 
 	pt_connect_end(s->connect);
@@ -104,6 +106,8 @@ void pt_sender_end_begin(struct pt_sender *s, int ret)
 	if (!is_unknown)
 		tell(s, ret);
 	if (!ret) {
+		pt_sender_live_cancel(s);
+		pt_sender_live_free(s);
 		pt_sender_join(s);
 		finish(s);
 		return;
@@ -140,6 +144,8 @@ static void go_on_asking(struct pt_sender *s)
 	unwatch_all(s);
 	pt_connect_end(s->connect);
 	s->connect = NULL;
+	s->end.is_unknown = false;
+	pt_sender_live_cancel(s);
 	finish(s);
 }
 
@@ -147,14 +153,15 @@ static void go_on_asking(struct pt_sender *s)
  * it. */
 static void after_finish(struct pt_sender *s)
 {
-	if (s->is_joined) {
+	if (s->is_joined && pt_sender_live_has_ended(s)) {
 		enter(s, PT_ENDING_OVER, 0);
 		return;
 	}
 	if (s->conn)
 		pt_conn_shut(s->conn);
 	cancel(s);
-	enter(s, PT_ENDING_LEAVE, THREADS_MS);
+	enter(s, PT_ENDING_LEAVE, pt_sender_live_has_ended(s) ? THREADS_MS
+							      : RESUME_MS);
 }
 
 /* leave closes everything except the memory of threads that still wait for
@@ -187,7 +194,8 @@ int pt_sender_end_step(struct pt_sender *s)
 			after_finish(s);
 		break;
 	case PT_ENDING_LEAVE:
-		if (have_ended(s) || !pt_left_ms(s->end.deadline_ns))
+		if ((have_ended(s) && pt_sender_live_has_ended(s)) ||
+		    !pt_left_ms(s->end.deadline_ns))
 			leave(s);
 		break;
 	default:

@@ -92,6 +92,7 @@ struct pt_sender {
 	bool is_told;		/* ABORT or BYE was sent */
 	bool is_warned;		/* a moved route was reported */
 	bool is_aborted;	/* the peer sent ABORT, and needs none */
+	bool is_commit_sent;	/* COMMIT was given to the connection */
 	struct pt_held held;
 	struct pt_send_live live;
 	__u32 round;		/* of memory that changes; 0: the first */
@@ -144,6 +145,9 @@ int pt_sender_owed(struct pt_sender *s, const char *what);
 int pt_sender_watch_peer(struct pt_sender *s);
 
 bool pt_sender_is_cancelled(const struct pt_sender *s);
+
+/* pt_sender_look returns what to do about an unknown outcome. */
+const char *pt_sender_look(const struct pt_sender *s);
 
 /* pt_sender_interrupted returns the -ECANCELED of a sender that was cancelled
  * during the commit. */

@@ -313,7 +313,9 @@ void pt_sender_live_committed(struct pt_sender *s)
 
 void pt_sender_live_cancel(struct pt_sender *s)
 {
-	pt_live_abandon(s->live.thread, s->report.phase >= PT_SEND_COMMIT);
+	bool is_refused = s->is_aborted && s->error.exit != PT_EXIT_UNKNOWN;
+
+	pt_live_abandon(s->live.thread, s->is_commit_sent && !is_refused);
 }
 
 bool pt_sender_live_has_ended(const struct pt_sender *s)

@@ -57,7 +57,8 @@ int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m);
 void pt_sender_live_committed(struct pt_sender *s);
 
 /* pt_sender_live_cancel has the thread end, which resumes the guest unless
- * COMMIT was sent.  _free waits for it. */
+ * COMMIT was sent and the receiver has not said that the guest does not run
+ * there.  The first call decides.  _free waits for it. */
 void pt_sender_live_cancel(struct pt_sender *s);
 bool pt_sender_live_has_ended(const struct pt_sender *s);
 void pt_sender_live_free(struct pt_sender *s);

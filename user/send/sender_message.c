@@ -14,9 +14,15 @@ static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
 
 static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
 {
+	enum pt_exit code = pt_exit_of_peer(m->exit);
+
 	s->is_aborted = true;
-	return pt_error_set(&s->error, pt_exit_of_peer(m->exit), -ECONNABORTED,
-			    "receiver: %s", m->text);
+	if (code == PT_EXIT_UNKNOWN)
+		return pt_error_set(&s->error, code, -ECONNABORTED, "outcome "
+				    "unknown: receiver: %.300s (%s)", m->text,
+				    pt_sender_look(s));
+	return pt_error_set(&s->error, code, -ECONNABORTED, "receiver: %s",
+			    m->text);
 }
 
 /* take_mismatch names the first page whose digest differs. */

@@ -240,11 +240,14 @@ static int commit(struct pt_sender *s)
 		.type = PT_MSG_COMMIT,
 		.commit = { .transfer_id = s->report.transfer_id },
 	};
+	int ret;
 
 	s->report.verify_ns = pt_sender_enter(s, PT_SEND_COMMIT);
 	if (s->cfg.live && s->cfg.live->committing)
 		s->cfg.live->committing(s->cfg.live->arg);
-	return pt_conn_send(s->conn, &m, &s->error);
+	ret = pt_conn_send(s->conn, &m, &s->error);
+	s->is_commit_sent = !ret;	/* else its end was never written */
+	return ret;
 }
 
 /* watch_verify sends COMMIT when the receiver has verified its copy, and the
