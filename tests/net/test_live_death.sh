@@ -1,0 +1,326 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   QEMU a --- pagetrim migrate =========== pagetrim receive --- QEMU b
+#      \                                                          /
+#       `------------------- pair.py asks both ------------------'
+#
+# A guest moves, and on entering each step, phase and state one of the four
+# processes dies, the link is cut, or the move is interrupted.  The steps, phases
+# and states are read from the headers (PT_SEND_LIVE_STEPS, PT_SEND_PHASES,
+# PT_RX_STATES): one that has no row here fails.  Each time: never both guests
+# run; one runs, or can be continued; it counts, and its memory is that of one
+# moment; the agents end, with the right exit code and one line; no process, no
+# program, no tracer is left.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# A row: migrate's exit code, receive's, and the states of the guests at a and b,
+# as extended regular expressions.
+# A guest at b that has begun to arrive is gone when its stream ends, or stays
+# paused if it was loaded.
+paused='postmigrate|paused'
+# shellcheck disable=SC2034 # the rows are used by name
+declare -A step_rows=(		# migrate is killed
+	[NONE]="never"		# the step before all
+	[ARM]="137 4 running inmigrate"
+	[ROUND]="137 4 running inmigrate"
+	[LOOK]="137 4 running inmigrate"
+	[BEGIN]="137 4 running inmigrate"
+	[STOP]="137 4 running inmigrate"
+	[LAST]="137 4 running inmigrate|gone"
+	[HAND_OVER]="137 4 running inmigrate|gone"
+)
+# shellcheck disable=SC2034
+declare -A phase_rows=(		# migrate is killed
+	[VERIFY]="137 4 running inmigrate|gone"
+	[COMMIT]="137 4 running $paused"	# not sent yet
+	[DONE]="137 0 $paused running"		# COMMITTED has come
+)
+# shellcheck disable=SC2034
+declare -A state_rows=(		# receive is killed
+	[OFFERED]="4 137 running inmigrate"
+	[OPENING]="4 137 running inmigrate"
+	[DATA]="4 137 running inmigrate"
+	[VERIFYING]="4 137 running inmigrate|gone"
+	[VERIFIED]="4 137 running inmigrate|gone"
+	[COMMITTING]="6 137 $paused $paused"
+	[DONE]="6 137 $paused running"		# COMMITTED was not sent
+	[ENDED]="0 137 $paused running"		# the sender has sent BYE
+)
+
+# symbols LIST: prints the symbols of a list of the headers.
+symbols()
+{
+	sed -n "/^#define $1(X)/,/^\$/s/^\tX(\([A-Z_0-9]*\).*/\1/p" \
+		"$root"/user/send/sender.h "$root/user/receive/rx_session.h"
+}
+
+declare -A list_of=([step]=PT_SEND_LIVE_STEPS [phase]=PT_SEND_PHASES
+		    [state]=PT_RX_STATES)
+declare -A entry_of=([step]=pt_sender_live_enter [phase]=pt_sender_enter
+		     [state]=pt_rx_session_enter)
+
+# at KIND SYMBOL COMMAND: prints words to run pagetrim with, which run COMMAND
+# there.
+at()
+{
+	local value
+
+	value=$(symbols "${list_of[$1]}" | grep -nx "$2" | cut -d: -f1)
+	[[ $value ]] || die "no $2 in ${list_of[$1]}"
+	printf '%s\n' "$build/tests/net/at_entry" "${entry_of[$1]}" \
+		$((value - 1)) "$3"
+}
+
+# ---- guests -----------------------------------------------------------------
+
+firmware=$tmp/counter.bin
+as --32 -o "$tmp/counter.o" "$root/tests/live/counter.S"
+ld -m elf_i386 -Ttext 0 --oformat binary -o "$firmware" "$tmp/counter.o"
+
+# qemu_begin HOST [ARG...]: sets qemu_HOST, its process.  Most of its memory does
+# not change; the source's is there before it.
+qemu_begin()
+{
+	local ram=/dev/shm/pagetrim-$net-$1 host=$1
+
+	shift
+	litter+=("$ram")
+	truncate -s 8M "$ram"
+	[[ $host == b ]] || dd if=/dev/urandom of="$ram" bs=1M seek=1 count=4 \
+		conv=notrunc status=none
+	ln -s "$ram" "ram.$host"
+	qemu-system-x86_64 -accel tcg -M q35 -cpu max -m 8 \
+		-object "memory-backend-file,id=ram,mem-path=$ram,size=8M,share=on" \
+		-machine memory-backend=ram -nodefaults -no-user-config \
+		-display none -bios "$firmware" \
+		-qmp "unix:$PWD/agent.$host,server=on,wait=off" \
+		-qmp "unix:$PWD/watch.$host,server=on,wait=off" "$@" \
+		2>"qemu.$host.said" &
+	declare -g "qemu_$host=$!"
+	echo $! >"qemu.$host.pid"
+}
+
+guests_begin()
+{
+	qemu_begin a
+	qemu_begin b -incoming defer
+	mkfifo over
+	"$root/tests/live/pair.py" watch.a ram.a watch.b ram.b \
+		<over >pair.json 2>pair.said &
+	watcher=$!
+	exec {over}>over
+	wait_until 60 pair_is_ready
+}
+
+pair_is_ready()
+{
+	! is_gone "$watcher" || die "pair.py ended: $(cat pair.said)"
+	grep -qs ready pair.json
+}
+
+# guests_end A B: see the rows.
+guests_end()
+{
+	eval "exec $over>&-"
+	finish "$watcher" 60
+	[[ $status -eq 0 ]] || die "$(cat pair.said pair.json)"
+	sed -i 1d pair.json
+	cat pair.json >&2
+	same "both ran" "$(jq .both pair.json)" false
+	[[ $(field pair .a) =~ ^($1)$ ]] || die "a: $(field pair .a), want $1"
+	[[ $(field pair .b) =~ ^($2)$ ]] || die "b: $(field pair .b), want $2"
+}
+
+# ---- moves ------------------------------------------------------------------
+
+# move AGENT KIND SYMBOL COMMAND: a move in which AGENT runs COMMAND at an entry.
+move()
+{
+	local whole=$pagetrim
+	local -a entry migrate=() receive=()
+
+	show hosts_up "$net"
+	guests_begin
+	mapfile -t entry < <(at "${@:2}")
+	[[ ${#entry[@]} -eq 4 ]] || exit 1
+	if [[ $1 == receive ]]; then
+		receive=("${entry[@]}")
+	else
+		migrate=("${entry[@]}")
+	fi
+	hosts_exec "$net" b "${receive[@]}" "$whole" receive --json \
+		"${security[@]}" --dev "$(dev_b)" --listen "$HOSTS_B4" \
+		--qmp agent.b --peer-timeout 2 >receive.json 2>receive.err &
+	receiver=$!
+	wait_until 60 receive_is_ready receive
+	hosts_exec "$net" a "${migrate[@]}" "$whole" migrate --json \
+		"${security[@]}" --dev "$(dev_a)" --to "$HOSTS_B4" \
+		--qmp agent.a --peer-timeout 2 >migrate.json 2>migrate.err &
+	migrator=$!
+	echo "$migrator" >migrator
+}
+
+# agent_ends RUN PID EXIT: one that was killed says nothing, nor need the other's
+# last word have come.
+agent_ends()
+{
+	case $3 in
+	137)
+		finish "$2" 30
+		same "exit of $1" "$status" 137
+		;;
+	*)
+		finish "$2" 30
+		[[ $status =~ ^($3)$ ]] ||
+			die "$1: exit $status, want $3: $(cat "$1.err")"
+		((status == 0)) || one_error "$1" ''
+		;;
+	esac
+}
+
+# comes_to MIGRATE RECEIVE A B: see the rows.
+comes_to()
+{
+	agent_ends migrate "$migrator" "$1"
+	[[ -e entered ]] || die "never there"
+	agent_ends receive "$receiver" "$2"
+	wait_until 30 all_ended
+	guests_end "$3" "$4"
+	nothing_attached
+}
+
+# all_ended: the guard, too; and nothing is left of them in QEMU.
+all_ended()
+{
+	local pid
+
+	[[ -z $(hosts_pids "$net") ]] || return 1
+	for pid in $qemu_a $qemu_b; do
+		! grep -qs '^TracerPid:[[:space:]]*[1-9]' "/proc/$pid/status" ||
+			return 1
+		[[ $(ls -l "/proc/$pid/fd" 2>/dev/null) != *userfaultfd* ]] ||
+			return 1
+	done
+}
+
+# dies AGENT KIND SYMBOL ROW...: it is killed there.
+dies()
+{
+	# shellcheck disable=SC2016 # at_entry's
+	move "$1" "$2" "$3" 'kill -KILL $TARGET'
+	comes_to "${@:4}"
+}
+
+for_list()
+{
+	local kind=$1 agent=$2 symbol row
+	local -n rows=${kind}_rows
+
+	for symbol in $(symbols "${list_of[$kind]}"); do
+		row=${rows[$symbol]-}
+		[[ $row && $row != never ]] || continue
+		# shellcheck disable=SC2086 # words
+		case_run "live death: $agent killed at $kind $symbol" \
+			dies "$agent" "$kind" "$symbol" $row
+	done
+}
+
+# happens COMMAND AGENT KIND SYMBOL ROW...: COMMAND runs when AGENT is there.
+happens()
+{
+	move "$2" "$3" "$4" "$1"
+	comes_to "${@:5}"
+}
+
+# qemu_dies HOST AGENT KIND SYMBOL ROW...
+qemu_dies()
+{
+	happens "kill -KILL \$(cat qemu.$1.pid)" "${@:2}"
+}
+
+# link_cut AGENT KIND SYMBOL ROW...
+link_cut()
+{
+	happens "ip -n $(hosts_netns "$net" a) link set $(dev_a) down" "$@"
+}
+
+# cut_connection: prints the command that ends it at once, for both ends.
+cut_connection()
+{
+	echo "ip netns exec $(hosts_netns "$net" a) ss -HKt dport = 16644" \
+		"| grep -q ."
+}
+
+# interrupted KIND SYMBOL ROW...
+# shellcheck disable=SC2016 # at_entry's
+interrupted() { happens 'kill -TERM $TARGET' migrate "$@"; }
+
+# each_has_a_row KIND FROM: the rows are the symbols of the list from FROM on.
+each_has_a_row()
+{
+	local -n rows=${1}_rows
+
+	[[ $(symbols "${list_of[$1]}" | wc -l) -gt 5 ]] ||
+		die "cannot read the list"
+	same "entries and rows" \
+		"$(symbols "${list_of[$1]}" | sed -n "/^$2\$/,\$p" | sort)" \
+		"$(printf '%s\n' "${!rows[@]}" | sort)"
+}
+
+case_run "live death: each step has a row" each_has_a_row step NONE
+case_run "live death: each phase from verify on has a row" \
+	each_has_a_row phase VERIFY
+case_run "live death: each state has a row" each_has_a_row state OFFERED
+for_list step migrate
+for_list phase migrate
+for_list state receive
+
+begun='inmigrate|gone'
+for step in ARM ROUND STOP LAST HAND_OVER; do
+	case_run "live death: QEMU a killed at step $step" qemu_dies a \
+		migrate step $step 3 4 gone "$begun"
+done
+for step in ARM ROUND; do
+	case_run "live death: QEMU b killed at step $step" qemu_dies b \
+		migrate step $step 4 3 running gone
+done
+# Either QEMU may report it first, that at b or that at a, whose stream ends.
+for step in STOP LAST HAND_OVER; do
+	case_run "live death: QEMU b killed at step $step" qemu_dies b \
+		migrate step $step "3|4" "3|4" running gone
+done
+case_run "live death: QEMU b killed when the sender commits" qemu_dies b \
+	migrate phase COMMIT 4 3 running gone
+case_run "live death: QEMU b killed when the receiver commits" qemu_dies b \
+	receive state COMMITTING 4 3 running gone
+for step in ROUND LAST HAND_OVER; do
+	case_run "live death: link cut at step $step" link_cut \
+		migrate step $step 4 4 running "$begun"
+done
+case_run "live death: link cut when the sender commits" link_cut \
+	migrate phase COMMIT 6 4 "$paused" "$paused"
+case_run "live death: link cut when the receiver commits" link_cut \
+	receive state COMMITTING 6 0 "$paused" running
+case_run "live death: connection cut when the sender commits" happens \
+	"$(cut_connection)" migrate phase COMMIT 4 4 running "$paused"
+case_run "live death: connection cut when the receiver commits" happens \
+	"$(cut_connection)" receive state COMMITTING 0 0 "$paused" running
+# shellcheck disable=SC2016 # at_entry's
+case_run "live death: connection cut, and QEMU b killed, when the receiver commits" \
+	happens "$(cut_connection); kill -KILL \$(cat qemu.b.pid)" \
+	receive state COMMITTING 4 3 running gone
+for step in ROUND HAND_OVER; do
+	case_run "live death: interrupted at step $step" interrupted \
+		step $step 1 4 running "$begun"
+done
+case_run "live death: interrupted when the sender commits" interrupted \
+	phase COMMIT "0|6" 0 "$paused" running
+case_run "live death: migrate killed when the receiver commits" happens \
+	'kill -KILL $(cat migrator)' receive state COMMITTING \
+	137 0 "$paused" running
+cases_end
