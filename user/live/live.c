@@ -225,10 +225,14 @@ bool pt_live_has_ended(const struct pt_live *l)
 	return !l || atomic_load(&l->has_ended);
 }
 
-void pt_live_free(struct pt_live *l)
+int pt_live_free(struct pt_live *l)
 {
+	int fd;
+
 	if (!l)
-		return;
+		return -1;
 	pthread_join(l->thread, NULL);
+	fd = l->state_fd;
 	free_all(l);
+	return fd;
 }

@@ -124,8 +124,7 @@ int pt_live_result(struct pt_live *l, struct pt_error *err);
 struct pt_dirty *pt_live_found(struct pt_live *l);
 __u64 pt_live_found_cnt(const struct pt_live *l);
 
-/* pt_live_state_fd returns the descriptor of BEGIN; -1: none.  The caller
- * closes it. */
+/* pt_live_state_fd returns the descriptor of BEGIN; -1: none. */
 int pt_live_state_fd(const struct pt_live *l);
 
 /* pt_live_report returns the report, which is unchanged between two jobs. */
@@ -135,9 +134,10 @@ const struct pt_live_report *pt_live_report(const struct pt_live *l);
  * is resumed, by the thread, unless keep is set.  Only the first call counts. */
 void pt_live_abandon(struct pt_live *l, bool keep);
 
-/* pt_live_has_ended: the thread has.  pt_live_free waits for that, and frees l.
- * Both allow NULL. */
+/* pt_live_has_ended: the thread has.  pt_live_free waits for that, frees l, and
+ * returns the descriptor of BEGIN, which the caller closes then; -1: none.  Both
+ * allow NULL. */
 bool pt_live_has_ended(const struct pt_live *l);
-void pt_live_free(struct pt_live *l);
+int pt_live_free(struct pt_live *l);
 
 #endif

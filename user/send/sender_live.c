@@ -198,7 +198,6 @@ static int begun(struct pt_sender *s)
 	int fd = pt_live_state_fd(s->live.thread);
 	int ret = 0;
 
-	s->live.state_fd = fd;
 	if (fd >= 0)
 		ret = pt_relay_open(&s->live.relay, fd, s->conn, &s->error);
 	if (!ret && fd >= 0)
@@ -323,14 +322,17 @@ bool pt_sender_live_has_ended(const struct pt_sender *s)
 	return pt_live_has_ended(s->live.thread);
 }
 
+/* The stream stays open until the guest is resumed: a hypervisor whose stream
+ * breaks meanwhile may fail to. */
 void pt_sender_live_free(struct pt_sender *s)
 {
+	int fd = pt_live_free(s->live.thread);
+
+	s->live.thread = NULL;
 	pt_relay_close(s->live.relay);
 	s->live.relay = NULL;
-	if (s->live.thread && s->live.state_fd >= 0)
-		close(s->live.state_fd);
-	pt_live_free(s->live.thread);
-	s->live.thread = NULL;
+	if (fd >= 0)
+		close(fd);
 	free(s->live.ranges);
 	s->live.ranges = NULL;
 }
