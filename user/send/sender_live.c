@@ -260,7 +260,7 @@ int pt_sender_live_relay(struct pt_sender *s)
 	struct pt_relay_counts counts;
 	int ret;
 
-	if (!s->live.relay)
+	if (!s->live.relay || s->report.phase >= PT_SEND_COMMIT)
 		return 0;
 	ret = pt_relay_step(s->live.relay, &s->error);
 	pt_relay_counts(s->live.relay, &counts);
@@ -272,6 +272,8 @@ int pt_sender_live_relay(struct pt_sender *s)
 
 int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m)
 {
+	if (s->report.phase >= PT_SEND_COMMIT)
+		return 0;	/* nobody reads the stream any more */
 	if (s->live.relay)
 		return pt_relay_take(s->live.relay, m, &s->error);
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: STATE "
