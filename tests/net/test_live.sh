@@ -14,36 +14,38 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/live/lib.sh
 source "$root/tests/live/lib.sh"
 
-# begin SETTINGS [UP-OPTION...]: guest in host a, slow disk, client.
+# begin SETTINGS [UP-OPTION...]: guest in host a, slow disk, client.  Reads are in
+# flight for longer than it takes to compare the pages that were written; those
+# that only the recheck at the stop can find are some at each move.
 begin()
 {
 	live=$dir
 	live_options=(--set "$1")
-	trap 'set +e; live_down; case_end' EXIT
+	trap 'code=$?; set +e; live_down; (exit $code); case_end' EXIT
 	show hosts_up "$net" --lan "${@:2}"
 	cp "$tmp/keys.psk" "$live/psk"
-	[[ $1 != *DISK* ]] || live_disk_begin 64 50
+	[[ $1 != *DISK* ]] || live_disk_begin 64 300
 	live_launch start a
 	live_client_begin
 }
 
-# there_and_back TRACKER LOSS: to b and to a again, per mille of the frames lost,
-# a balloon on the way; nothing is damaged, and the client gets each answer.
+# there_and_back TRACKER LOSS: to b and, while it gives up memory, to a again, per
+# mille of the frames lost; nothing is damaged, and the client gets each answer.
+# (A QEMU that is busy with its balloon has hardly a read in flight.)
 there_and_back()
 {
-	local way mib=200
+	local way
 
 	mover=pagetrim
 	live_migrate_args=(--tracker "$1")
 	if (($2 > 0)); then
-		begin "MIB=64 RATE=1000 DISK=4" --wire
+		begin "MIB=96 RATE=500 DISK=8" --wire
 		hosts_wire_start "$net" wire "$wire" --drop "$2"
 	else
-		begin "MIB=64 RATE=1000 DISK=4"
+		begin "MIB=96 RATE=500 DISK=8"
 	fi
 	for way in "a b" "b a"; do
-		live_balloon "${way% *}" "$mib"
-		mib=256
+		[[ $way == "a b" ]] || live_balloon b 200
 		# shellcheck disable=SC2086 # two words
 		move $way
 		jq -c 'del(.report)' "$live/move.json"
