@@ -37,6 +37,9 @@ static const struct row {
 	  -ECONNRESET, PT_EXIT_UNKNOWN, PT_ARRIVAL_MAY_RUN, "may run" },
 	{ "QEMU does not tell whether it runs", ROW({ "query-status", NULL }),
 	  -ECONNRESET, PT_EXIT_UNKNOWN, PT_ARRIVAL_MAY_RUN, "may run" },
+	{ "QEMU refuses to tell whether it runs", ROW({ "query-status",
+	  "\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}" }),
+	  -EPROTO, PT_EXIT_UNKNOWN, PT_ARRIVAL_MAY_RUN, "may run" },
 };
 
 static void start(struct fake *f, struct pt_arrival *a, char **ram)

@@ -117,6 +117,8 @@ int pt_qemu_run(struct pt_qemu *q, struct pt_error *err)
 		json_t *event;
 
 		code = pt_qemu_look(q, &s, err);
+		if (code == -EREMOTEIO)	/* that would mean: it does not run */
+			code = -EPROTO;
 		if (code || s.is_running)
 			break;
 		if (!pt_left_ms(deadline_ns))

@@ -147,7 +147,8 @@ int pt_qemu_dest_loaded(struct pt_qemu *q, int timeout_ms,
 			struct pt_error *err);
 
 /* pt_qemu_run runs a loaded guest.  It may be called again: 0, too, if the guest
- * runs already. */
+ * runs already.  -EREMOTEIO: it does not run; after any other error it may, now
+ * or later. */
 int pt_qemu_run(struct pt_qemu *q, struct pt_error *err);
 
 #endif
