@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* counter: the firmware of a guest that is nothing but this: at each tick it
- * writes the number of the tick to 4 words of each of 128 pages, from
- * MEMORY_AT on, in ascending order.  So at any moment the words are N, N, ...,
- * N, N - 1, ..., N - 1, and memory that is not of that moment shows.
+/* counter: the firmware of a guest that is nothing but this: in pass N it writes
+ * N to 4 words of each of 128 pages, from MEMORY_AT on, in ascending order, two
+ * pages in each tick of 1 ms.  So at any moment the words are N, N, ..., N,
+ * N - 1, ..., N - 1, and memory that is not of that moment shows.  Before it
+ * writes a word it checks that it is N - 1, and counts at DAMAGE_AT those that
+ * are not, since what it writes hides them.
  *
  *     as --32 -o counter.o counter.S
  *     ld -m elf_i386 -Ttext 0 --oformat binary -o counter.bin counter.o
@@ -14,7 +16,9 @@
 	.set	SEGMENTS, 8		/* of 64 KiB, */
 	.set	MEMORY_AT, 0x10000	/* the first here */
 	.set	STEP, 1024		/* bytes from word to word */
-	.set	PIT, 1193182 / 200	/* ticks of it between two of ours */
+	.set	DAMAGE_AT, 0x90000
+	.set	SLICE, 0x2000		/* bytes for one tick */
+	.set	PIT, 1193182 / 1000	/* ticks of it between two of ours */
 
 _start:
 	cli
@@ -58,9 +62,12 @@ _start:
 	outb	%al, $0x40
 	movb	$(PIT >> 8), %al
 	outb	%al, $0x40
+	movw	$(DAMAGE_AT >> 4), %ax
+	movw	%ax, %fs
 	xorl	%edx, %edx
 
 pass:
+	movl	%edx, %eax
 	incl	%edx
 	movw	$(MEMORY_AT >> 4), %bx
 	movw	$SEGMENTS, %cx
@@ -68,14 +75,21 @@ segment:
 	movw	%bx, %es
 	xorw	%di, %di
 word:
+	cmpl	%eax, %es:(%di)
+	je	sound
+	incl	%fs:0
+sound:
 	movl	%edx, %es:(%di)
 	addw	$STEP, %di
+	testw	$(SLICE - 1), %di
 	jnz	word
-	addw	$0x1000, %bx
-	loop	segment
 	sti
 	hlt
 	cli
+	testw	%di, %di
+	jnz	word
+	addw	$0x1000, %bx
+	loop	segment
 	jmp	pass
 
 tick:

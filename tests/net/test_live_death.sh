@@ -114,7 +114,6 @@ guests_begin()
 		<over >pair.json 2>pair.said &
 	watcher=$!
 	exec {over}>over
-	wait_until 60 pair_is_ready
 }
 
 pair_is_ready()
@@ -144,8 +143,9 @@ move()
 	local whole=$pagetrim
 	local -a entry migrate=() receive=()
 
-	show hosts_up "$net"
 	guests_begin
+	show hosts_up "$net"
+	wait_until 60 pair_is_ready
 	mapfile -t entry < <(at "${@:2}")
 	[[ ${#entry[@]} -eq 4 ]] || exit 1
 	if [[ $1 == receive ]]; then
