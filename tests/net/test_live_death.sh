@@ -82,8 +82,8 @@ firmware=$tmp/counter.bin
 as --32 -o "$tmp/counter.o" "$root/tests/live/counter.S"
 ld -m elf_i386 -Ttext 0 --oformat binary -o "$firmware" "$tmp/counter.o"
 
-# qemu_begin HOST [ARG...]: sets qemu_HOST, its process.  Most of its memory does
-# not change; the source's is there before it.
+# qemu_begin HOST [ARG...]: its process is in qemu.HOST.pid.  Most of its memory
+# does not change; the source's is there before it.
 qemu_begin()
 {
 	local ram=/dev/shm/pagetrim-$net-$1 host=$1
@@ -101,7 +101,6 @@ qemu_begin()
 		-qmp "unix:$PWD/agent.$host,server=on,wait=off" \
 		-qmp "unix:$PWD/watch.$host,server=on,wait=off" "$@" \
 		2>"qemu.$host.said" &
-	declare -g "qemu_$host=$!"
 	echo $! >"qemu.$host.pid"
 }
 
@@ -200,12 +199,12 @@ all_ended()
 	local pid
 
 	[[ -z $(hosts_pids "$net") ]] || return 1
-	for pid in $qemu_a $qemu_b; do
+	while read -r pid; do
 		! grep -qs '^TracerPid:[[:space:]]*[1-9]' "/proc/$pid/status" ||
 			return 1
 		[[ $(ls -l "/proc/$pid/fd" 2>/dev/null) != *userfaultfd* ]] ||
 			return 1
-	done
+	done < <(cat qemu.a.pid qemu.b.pid)
 }
 
 # dies AGENT KIND SYMBOL ROW...: it is killed there.
@@ -320,6 +319,7 @@ for step in ROUND HAND_OVER; do
 done
 case_run "live death: interrupted when the sender commits" interrupted \
 	phase COMMIT "0|6" 0 "$paused" running
+# shellcheck disable=SC2016 # at_entry's
 case_run "live death: migrate killed when the receiver commits" happens \
 	'kill -KILL $(cat migrator)' receive state COMMITTING \
 	137 0 "$paused" running
