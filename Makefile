@@ -200,7 +200,7 @@ tsan:
 		CFLAGS="-O1 -g -fsanitize=thread -Wno-maybe-uninitialized" check-tsan
 
 .PHONY: check-tsan
-check-tsan: all $(UNIT) $(B)/tests/net/wire
+check-tsan: all $(UNIT) $(B)/tests/net/wire $(B)/tests/net/rounds
 	$(Q)scripts/tsan.sh $(B)
 
 lint: headers

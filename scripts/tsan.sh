@@ -12,7 +12,8 @@
 # joined are no finding, since a receiver exits without joining after a second
 # signal.  Unit tests are left out if only the test's own threads race
 # (lane_copies, source_process), or if they work in a signal handler
-# (seal_wiped).
+# (seal_wiped).  The tracker wp-async has a process of its own that shares this
+# one's memory, which ThreadSanitizer takes for races.
 #
 # The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
 set -uo pipefail
@@ -21,11 +22,13 @@ cd "$(dirname "$0")/.." || exit 1
 build=$(realpath "${1:?usage: scripts/tsan.sh BUILD}")
 units=(placer store rx_queue rx_queue_probes rebuild_threads recheck inbox
        pacer conn connect tls guard lease scribe)
-nets=(tests/net/test_{faults,resume,storage,stop,meanwhile,shared})
+nets=(tests/net/test_{faults,resume,storage,stop,meanwhile,shared,rounds})
 cases=(
 	"faults: 10 % lost, MTU 9000, 4 queues"
 	"faults: all kinds at once, MTU 1500"
 	"faults: all kinds at once, unsealed"
+	"rounds: digest, many writes"
+	"rounds: digest, frames lost, repeated and late"
 	"resume: receiver killed"
 	"resume: killed again while it is taken up"
 	"resume: both ends killed on a path that loses"
