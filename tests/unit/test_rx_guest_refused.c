@@ -122,6 +122,63 @@ static void test_guest_closes_the_stream(void **state)
 	stop();
 }
 
+/* ---- a sender that may ASK ---- */
+
+static void interrupt(void)
+{
+	const struct pt_error why = {
+		.exit = PT_EXIT_FAILED, .text = "interrupted",
+	};
+
+	pt_rx_session_end(session, -ECANCELED, &why);
+}
+
+/* Before its first message is read a sender may ASK: the end of the receiver does
+ * not tell it that nothing was committed. */
+static void test_end_before_first_message(void **state)
+{
+	(void)state;
+	start(true);
+	interrupt();
+	expect_end("interrupted", PT_EXIT_UNKNOWN);
+	stop();
+}
+
+static void test_end_before_the_answer(void **state)
+{
+	(void)state;
+	start(true);
+	say(&(struct pt_message){
+		.type = PT_MSG_ASK, .ask = { TRANSFER },
+	});
+	while (!session->asked_id)
+		turn();
+	interrupt();
+	expect_end("interrupted", PT_EXIT_UNKNOWN);
+	stop();
+}
+
+static void test_no_first_message(void **state)
+{
+	(void)state;
+	start(true);
+	session->watch.due.quiet_ns = session->watch.due.limit_ns + 1;
+	expect_end("sends no OPEN", PT_EXIT_UNKNOWN);
+	stop();
+}
+
+static void test_end_after_open(void **state)
+{
+	(void)state;
+	start(true);
+	say_open(PT_LIVE_GUEST, 1);
+	while (!session->is_open)
+		turn();
+	interrupt();
+	expect_end("interrupted", PT_EXIT_FAILED);
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +191,10 @@ int main(void)
 		cmocka_unit_test(test_not_loaded),
 		cmocka_unit_test(test_may_run),
 		cmocka_unit_test(test_guest_closes_the_stream),
+		cmocka_unit_test(test_end_before_first_message),
+		cmocka_unit_test(test_end_before_the_answer),
+		cmocka_unit_test(test_no_first_message),
+		cmocka_unit_test(test_end_after_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

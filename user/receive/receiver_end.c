@@ -16,12 +16,20 @@
 static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
 			const struct pt_error *err)
 {
+	struct pt_error unread;
+
 	if (s->state == PT_RX_COMMITTING)
 		return;
 	if (s->state == PT_RX_DONE)
 		pt_rx_session_enter(s, PT_RX_ENDED);
 	if (s->asked_id && s->state == PT_RX_OFFERED)
 		pt_receiver_answer(r, s);
+	if (!s->wants_open && !r->end.is_deaf) {
+		pt_error_set(&unread, PT_EXIT_UNKNOWN, -ECANCELED, "receiver "
+			     "interrupted before OPEN (for the outcome of an "
+			     "earlier transfer, %s)", pt_receiver_look(r));
+		err = &unread;
+	}
 	if (!s->asked_id || s->state == PT_RX_ENDED)
 		pt_rx_session_end(s, -ECANCELED, err);
 }

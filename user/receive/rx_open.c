@@ -86,6 +86,7 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	const struct pt_address *local = pt_conn_local(s->conn);
 	int ret;
 
+	s->wants_open = true;
 	if (s->host->is_full)
 		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "busy with "
 				    "another transfer ({serve} takes several)");

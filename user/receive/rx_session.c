@@ -316,14 +316,17 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	pt_rx_watch(s, now_ns);
 }
 
-/* tell_why sends the reason to the sender before any wait. */
+/* tell_why sends the reason to the sender before any wait.  Without an OPEN the
+ * sender may be about to ASK for an earlier transfer, or does so: any exit but
+ * UNKNOWN would tell it that this transfer was not committed. */
 static void tell_why(struct pt_rx_session *s, const struct pt_error *err)
 {
 	struct pt_message m;
 
 	if (!s->conn || s->is_bye)
 		return;
-	pt_message_abort(&m, err->exit, err->text);
+	pt_message_abort(&m, s->wants_open ? err->exit : PT_EXIT_UNKNOWN,
+			 err->text);
 	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
 }
 

@@ -116,6 +116,7 @@ struct pt_rx_session {
 	struct pt_conn *conn;		/* NULL: lost after COMMIT */
 	struct pt_receive_report report;
 	struct pt_error *err;		/* &report.error */
+	bool wants_open;		/* OPEN has come: the sender does not ASK */
 	bool is_open;			/* OPEN was accepted: it is a transfer */
 	bool has_more;			/* messages are buffered, which poll does
 					 * not report */

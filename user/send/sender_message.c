@@ -17,6 +17,8 @@ static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
 	enum pt_exit code = pt_exit_of_peer(m->exit);
 
 	s->is_aborted = true;
+	if (code == PT_EXIT_UNKNOWN && !s->is_commit_sent)
+		code = PT_EXIT_PEER;	/* no COMMIT was sent */
 	if (code == PT_EXIT_UNKNOWN)
 		return pt_error_set(&s->error, code, -ECONNABORTED, "outcome "
 				    "unknown: receiver: %.300s (%s)", m->text,
