@@ -176,6 +176,7 @@ static void test_moves(void **state)
 	ok(pt_qemu_quit(m.dest, &err), &err);
 	waitpid(m.vm.pid, NULL, 0);
 	pt_qemu_close(m.dest);
+	m.source->is_begun = true;	/* before it was opened anew */
 	ok(pt_qemu_cancel(m.source, &err), &err);
 	runs_with_disk(m.source);
 	pt_qemu_close(m.source);
@@ -401,6 +402,7 @@ static void test_killed_after_commit(void **state)
 	q = vm_open(&source, source.qmp);	/* the guard has ended */
 	run_comes(q, "postmigrate");
 	capabilities_are_reset(q);
+	q->is_begun = true;	/* by the agent that was killed */
 	ok(pt_qemu_cancel(q, &err), &err);
 	runs_with_disk(q);
 	pt_qemu_close(q);

@@ -210,6 +210,7 @@ static void test_cancel_leaves_paused(void **state)
 	char *log;
 
 	(void)state;
+	q->is_begun = true;
 	assert_int_equal(pt_qemu_cancel(q, NULL), 0);
 	pt_qemu_close(q);
 	log = fake_end(&f);
@@ -221,6 +222,55 @@ static void test_cancel_leaves_paused(void **state)
 		"{\"capability\":\"x-ignore-shared\",\"state\":false},"
 		"{\"capability\":\"events\",\"state\":true},"
 		"{\"capability\":\"multifd\",\"state\":true}]}"));
+	free(log);
+}
+
+/* A cancel goes on although QEMU is late with an answer. */
+static void test_cancel_late(void **state)
+{
+	const struct answer first[] = { MIGRATE("cancelled"), END };
+	struct fake f = {
+		.version = "7, 2, 22", .first = first, .then = source,
+	};
+	struct pt_qemu *q = open_it(&f);
+	struct pt_error err = { 0 };
+	char *log;
+
+	(void)state;
+	q->is_begun = true;
+	q->timeout_ms = 100;
+	f.mute_cnt = 1;
+	if (pt_qemu_cancel(q, &err))
+		fail_msg("%s", err.text);
+	pt_qemu_close(q);
+	log = fake_end(&f);
+	assert_true(count(log, "\"query-status\"") >= 2);
+	assert_true(count(log, "\"cont\"") >= 1);
+	free(log);
+}
+
+/* A migration that another client began is not cancelled. */
+static void test_cancel_of_another(void **state)
+{
+	const struct answer first[] = {
+		STATUS("postmigrate", "false"), MIGRATE("pre-switchover"), END
+	};
+	struct fake f = {
+		.version = "7, 2, 22", .first = first, .then = source,
+	};
+	struct pt_qemu *q = open_it(&f);
+	struct pt_error err = { 0 };
+	char *log;
+	int fd;
+
+	(void)state;
+	assert_int_equal(pt_qemu_source_begin(q, &fd, &err), -EBUSY);
+	assert_int_equal(pt_qemu_cancel(q, &err), 0);
+	pt_qemu_close(q);
+	log = fake_end(&f);
+	assert_int_equal(count(log, "\"cont\""), 0);
+	assert_int_equal(count(log, "migrate_cancel"), 0);
+	assert_int_equal(count(log, "\"migrate-set-capabilities\""), 0);
 	free(log);
 }
 
@@ -307,6 +357,8 @@ int main(void)
 {
 	const struct CMUnitTest fixed[] = {
 		cmocka_unit_test(test_cancel_leaves_paused),
+		cmocka_unit_test(test_cancel_late),
+		cmocka_unit_test(test_cancel_of_another),
 		cmocka_unit_test(test_begin_refused),
 		cmocka_unit_test(test_dest_runs),
 		cmocka_unit_test(test_dest_refused),

@@ -148,9 +148,9 @@ static void test_guest_is_paused(void **state)
 	end_it(q, &f);
 }
 
-/* agent_dies: an agent starts a guard and dies; the guard becomes a child of this process.  Its
- * exit status is returned. */
-static int agent_dies(struct fake *f, char **log)
+/* agent_dies: an agent starts a guard and dies at the stage; the guard becomes a
+ * child of this process.  Its exit status is returned. */
+static int agent_dies(struct fake *f, enum pt_guard_stage stage, char **log)
 {
 	pid_t agent, guard;
 	int status;
@@ -162,7 +162,7 @@ static int agent_dies(struct fake *f, char **log)
 		struct pt_guard *g;
 
 		if (pt_qemu_open(&q, SOCKET, 0, NULL) ||
-		    pt_guard_start(&g, q, NULL))
+		    pt_guard_start(&g, q, NULL) || pt_guard_tell(g, stage))
 			_exit(1);
 		kill(getpid(), SIGKILL);
 	}
@@ -187,7 +187,7 @@ static void test_qemu_ends(void **state)
 	char *log, *at;
 
 	(void)state;
-	assert_int_equal(agent_dies(&f, &log), 1);
+	assert_int_equal(agent_dies(&f, PT_GUARD_BEGUN, &log), 1);
 	at = strstr(log, "\xff");
 	assert_non_null(at);
 	assert_non_null(at = strstr(at, "{\"execute\":\"query-status\",\"id\":"
@@ -213,7 +213,7 @@ static void test_paused_stays(void **state)
 		if (!strcmp(then[i].part, "query-status"))
 			then[i].text = "\"return\": {\"running\": true, "
 				       "\"status\": \"io-error\"}";
-	assert_int_equal(agent_dies(&f, &log), 0);
+	assert_int_equal(agent_dies(&f, PT_GUARD_BEGUN, &log), 0);
 	assert_null(strstr(log, "\"cont\""));
 	assert_null(strstr(log, "\"migrate_cancel\""));
 	assert_non_null(strstr(log, "{\"execute\":\"migrate-set-capabilities\","
@@ -221,6 +221,82 @@ static void test_paused_stays(void **state)
 		"{\"capability\":\"x-ignore-shared\",\"state\":false},"
 		"{\"capability\":\"events\",\"state\":true},"
 		"{\"capability\":\"multifd\",\"state\":true}]},\"id\":"));
+	free(log);
+}
+
+/* moved: the answers of a QEMU whose guest another client has moved.  A guard is
+ * started only if the guest runs, by the word that the guard does not look at. */
+static const struct answer moved[] = {
+	{ "query-status", "\"return\": {\"running\": true, "
+	  "\"status\": \"postmigrate\"}" },
+	MIGRATE("completed"), END
+};
+
+/* Before source_begin a migration is another client's. */
+static void test_dies_before_begin(void **state)
+{
+	struct fake f = {
+		.version = "7, 2, 22", .first = moved, .then = source,
+	};
+	char *log;
+
+	(void)state;
+	assert_int_equal(agent_dies(&f, PT_GUARD_IDLE, &log), 0);
+	assert_null(strstr(log, "\xff"));
+	assert_null(strstr(log, "guard-"));
+	free(log);
+	assert_int_equal(agent_dies(&f, PT_GUARD_PREPARED, &log), 0);
+	assert_null(strstr(log, "\"cont\""));
+	assert_null(strstr(log, "\"migrate_cancel\""));
+	assert_non_null(strstr(log, "\"migrate-set-capabilities\""));
+	free(log);
+}
+
+/* A begin tells the guard, which goes on when it is detached. */
+static void test_begin_tells(void **state)
+{
+	struct fake f = { .version = "7, 2, 22", .then = source };
+	struct pt_qemu *q = open_it(&f);
+	struct pt_error err = { 0 };
+	struct pt_guard *g = start(q);
+	int fd, status;
+	char *log;
+
+	(void)state;
+	if (pt_qemu_source_begin(q, &fd, &err))
+		fail_msg("%s", err.text);
+	close(fd);
+	pt_qemu_close(q);
+	pt_guard_detach(g);
+	assert_true(waitpid(-1, &status, __WALL) > 0);
+	assert_int_equal(status, 0);
+	log = fake_end(&f);
+	assert_non_null(strstr(log, "\"query-status\",\"id\":\"guard-0000001\""));
+	free(log);
+}
+
+/* After a refused begin nothing is to be undone. */
+static void test_refused_begin_tells(void **state)
+{
+	const struct answer first[] = {
+		{ "\"migrate\"", "\"error\": {\"desc\": \"not now\"}" }, END
+	};
+	struct fake f = {
+		.version = "7, 2, 22", .first = first, .then = source,
+	};
+	struct pt_qemu *q = open_it(&f);
+	struct pt_guard *g = start(q);
+	int fd, status;
+	char *log;
+
+	(void)state;
+	assert_int_equal(pt_qemu_source_begin(q, &fd, NULL), -EREMOTEIO);
+	pt_qemu_close(q);
+	pt_guard_detach(g);
+	assert_true(waitpid(-1, &status, __WALL) > 0);
+	assert_int_equal(status, 0);
+	log = fake_end(&f);
+	assert_null(strstr(log, "guard-"));
 	free(log);
 }
 
@@ -232,6 +308,9 @@ int main(void)
 		cmocka_unit_test(test_guest_is_paused),
 		cmocka_unit_test(test_qemu_ends),
 		cmocka_unit_test(test_paused_stays),
+		cmocka_unit_test(test_dies_before_begin),
+		cmocka_unit_test(test_begin_tells),
+		cmocka_unit_test(test_refused_begin_tells),
 	};
 
 	if (scratch_mount() || prctl(PR_SET_CHILD_SUBREAPER, 1))

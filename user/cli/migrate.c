@@ -23,6 +23,9 @@ struct migrate {
 	__u32 range_cnt;
 	__u64 *addrs;
 	bool is_continued;		/* QEMU sends the device state */
+	bool is_begun, is_committed;
+	bool is_resumed;		/* that was tried */
+	bool is_lost;			/* and failed */
 };
 
 /* The functions of the guest: the live thread calls them. */
@@ -31,6 +34,7 @@ static int begin(void *arg, int *fd, struct pt_error *err)
 {
 	struct migrate *m = arg;
 
+	m->is_begun = true;
 	return pt_qemu_source_begin(m->qemu, fd, err);
 }
 
@@ -53,10 +57,17 @@ static int hand_over(void *arg, int timeout_ms, struct pt_error *err)
 static int resume(void *arg, struct pt_error *err)
 {
 	struct migrate *m = arg;
-	int ret = pt_qemu_cancel(m->qemu, err);
+	int ret;
 
+	m->is_resumed = true;
+	if (m->is_committed)	/* and the receiver refused */
+		pt_guard_tell(m->guard, PT_GUARD_BEGUN);
+	ret = pt_qemu_cancel(m->qemu, err);
+	m->is_lost = ret;
 	if (ret)
-		pt_out_log("the guest does not run again: %s", err->text);
+		pt_out_log("the guest does not run again: %s; the guard tries "
+			   "to resume it for %d s", err->text,
+			   PT_GUARD_MS / 1000);
 	return ret;
 }
 
@@ -64,6 +75,7 @@ static void committing(void *arg)
 {
 	struct migrate *m = arg;
 
+	m->is_committed = true;
 	pt_guard_commit(m->guard);
 }
 
@@ -153,6 +165,19 @@ static int move(struct migrate *m)
 			   ? 0 : PT_CAP(CAP_SYS_PTRACE));
 }
 
+/* close_guard: a guest that could not be resumed is left to the guard, which must
+ * be alone on the connection. */
+static void close_guard(struct migrate *m)
+{
+	if (m->is_lost) {
+		pt_qemu_close(m->qemu);
+		pt_guard_detach(m->guard);
+	} else {
+		pt_guard_release(m->guard);
+		pt_qemu_close(m->qemu);
+	}
+}
+
 /* close_guest: a source that is not to be resumed stays paused. */
 static void close_guest(struct migrate *m, int ret)
 {
@@ -160,8 +185,9 @@ static void close_guest(struct migrate *m, int ret)
 
 	if (!ret && m->o.quit_source && pt_qemu_quit(m->qemu, &err))
 		pt_out_log("warning: %s", err.text);
-	pt_guard_release(m->guard);
-	pt_qemu_close(m->qemu);
+	if (ret && m->is_begun && !m->is_committed && !m->is_resumed)
+		resume(m, &err);
+	close_guard(m);
 	pt_source_close(m->o.send.cfg.source);
 	free(m->addrs);
 	free(m->ranges);

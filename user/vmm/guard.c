@@ -33,8 +33,7 @@
 #define QMP_FD		0	/* the guard's two descriptors */
 #define AGENT_FD	1
 
-#define SAY_COMMIT	'c'
-#define SAY_RELEASE	'r'
+#define SAY_RELEASE	'r'	/* not a stage */
 
 struct pt_guard {
 	pid_t pid;
@@ -204,16 +203,17 @@ static bool step(struct guard *g, unsigned int look_idx)
 	return false;
 }
 
-/* take_over brings the guest back, unless its outcome is another's business, and
- * resets the capabilities. */
-static void take_over(struct guard *g, bool is_committed, const char *undo)
+/* take_over does what is to be done at the stage. */
+static void take_over(struct guard *g, char stage, const char *undo)
 {
 	/* We may have died within a command: QEMU drops the part of it. */
 	static const char reset[] = "\xff\n";
 
+	if (stage == PT_GUARD_IDLE)
+		return;
 	g->deadline_ns = pt_deadline_ns(PT_GUARD_MS);
 	send_all(g, reset, strlen(reset));
-	for (unsigned int i = 0; !is_committed && !step(g, i); i++) {
+	for (unsigned int i = 0; stage == PT_GUARD_BEGUN && !step(g, i); i++) {
 		if (!pt_left_ms(g->deadline_ns))
 			_exit(1);
 		poll(NULL, 0, RETRY_MS);
@@ -249,9 +249,8 @@ __attribute__((noreturn)) static void
 guard_main(int qmp, int agent, const char *undo)
 {
 	static struct guard guard;
-	bool is_committed = false;
+	char byte, stage = PT_GUARD_IDLE;
 	ssize_t got;
-	char byte;
 
 	keep_two(qmp, agent);
 	setsid();
@@ -268,9 +267,9 @@ guard_main(int qmp, int agent, const char *undo)
 			break;
 		if (byte == SAY_RELEASE)
 			_exit(0);
-		is_committed |= byte == SAY_COMMIT;
+		stage = byte;
 	}
-	take_over(&guard, is_committed, undo);
+	take_over(&guard, stage, undo);
 	_exit(0);
 }
 
@@ -343,6 +342,7 @@ int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
 		free(g);
 		return fail(q, code, err);
 	}
+	q->guard = g;
 	*out = g;
 	return 0;
 }
@@ -352,9 +352,20 @@ static int say(const struct pt_guard *g, char byte)
 	return send(g->fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
 }
 
+int pt_guard_tell(struct pt_guard *g, enum pt_guard_stage stage)
+{
+	return g ? say(g, stage) : 0;
+}
+
 int pt_guard_commit(struct pt_guard *g)
 {
-	return say(g, SAY_COMMIT);
+	return pt_guard_tell(g, PT_GUARD_COMMITTED);
+}
+
+void pt_guard_detach(struct pt_guard *g)
+{
+	close(g->fd);
+	free(g);
 }
 
 void pt_guard_release(struct pt_guard *g)

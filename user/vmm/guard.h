@@ -5,10 +5,14 @@
  * pre-switchover waits for ever if that client dies.  The guard inherits the
  * connection.  It reads nothing from it while we live:
  *
- *     start --> commit --> release           we decide; the guard ends
- *       |         +------> we die            the guard leaves the guest as it is
- *       +----------------> we die            the guard cancels the migration and
- *                                            continues the guest
+ *     stage       we die, or detach the guard
+ *     IDLE        it ends; a migration that exists is another client's
+ *     PREPARED    it resets the capabilities
+ *     BEGUN       it cancels the migration, continues the guest and resets the
+ *                 capabilities
+ *     COMMITTED   it leaves the guest as it is and resets the capabilities
+ *
+ * pt_qemu_source_begin tells the first three.
  *
  * It has no descriptor but the connection and a socket to us, takes no signal
  * but SIGKILL, is in a session of its own and has no capability.  It is our child
@@ -36,13 +40,29 @@ struct pt_guard;
 int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
 		   struct pt_error *err);
 
-/* pt_guard_commit is called before COMMIT may be sent: from then on the guard
+/* pt_guard_tell tells the stage.  Returns 0, or -EPIPE if the guard has ended.  A
+ * g of NULL is allowed. */
+enum pt_guard_stage {
+	PT_GUARD_IDLE = 'i',
+	PT_GUARD_PREPARED = 'p',
+	PT_GUARD_BEGUN = 'b',
+	PT_GUARD_COMMITTED = 'c',
+};
+
+int pt_guard_tell(struct pt_guard *g, enum pt_guard_stage stage);
+
+/* pt_guard_commit tells COMMITTED.  It is called before COMMIT may be sent: from then on the guard
  * never continues the guest.  Returns 0, or -EPIPE if the guard has ended, in
- * which case it does nothing either. */
+ * which case it does nothing either.  Once the destination is known not to have
+ * committed, BEGUN may be told again. */
 int pt_guard_commit(struct pt_guard *g);
 
 /* pt_guard_release ends the guard, which does nothing more, and returns when it
  * has ended.  NULL is allowed. */
 void pt_guard_release(struct pt_guard *g);
+
+/* pt_guard_detach has the guard do what it does when we die, for PT_GUARD_MS, and
+ * does not wait for it.  The qemu must have been closed. */
+void pt_guard_detach(struct pt_guard *g);
 
 #endif

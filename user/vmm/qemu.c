@@ -58,9 +58,12 @@ static const struct cap {
 int pt_qemu_do(struct pt_qemu *q, const char *name, json_t *args,
 	       json_t **ret, struct pt_error *err)
 {
-	const struct pt_qmp_cmd cmd = { .name = name, .args = args };
+	const struct pt_qmp_cmd cmd = {
+		.name = name, .args = args, .timeout_ms = q->timeout_ms,
+	};
 	int code = pt_qmp_run(q->qmp, &cmd, ret, err);
 
+	q->is_late = code == -ETIMEDOUT;
 	return code == -ETIMEDOUT ? -ECONNRESET : code;
 }
 

@@ -122,9 +122,9 @@ int pt_qemu_continue(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
 			   struct pt_error *err);
 
-/* pt_qemu_cancel ends the migration, if there is one, and the stream, if it is
+/* pt_qemu_cancel ends the migration, if source_begin began one, and the stream, if it is
  * open yet; no other thread may close it meanwhile.  It returns 0 once the guest
- * runs as before, within PT_QEMU_CANCEL_MS.  It undoes what source_begin
+ * runs as before, within PT_QEMU_CANCEL_MS, in which QEMU may be late with answers.  It undoes what source_begin
  * set.  It must not be called once COMMIT may have been sent, unless the
  * destination is known not to have committed.  A guest that was stopped for a
  * reason of its own meanwhile (an I/O error, a shutdown, another client) stays

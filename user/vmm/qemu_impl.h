@@ -19,6 +19,10 @@ struct pt_qemu {
 				 * that may have to be changed */
 	bool resets;		/* at the close they must be set to that again */
 	char seen[PT_QEMU_WORD_SZ];	/* the migration's last known state */
+	int timeout_ms;		/* of a command; 0: the usual limit */
+	bool is_late;		/* QEMU did not answer the last command in time */
+	struct pt_guard *guard;	/* until source_begin; NULL: none */
+	bool is_begun;		/* a migration of ours, as a source, may exist */
 	bool is_continued;	/* the state of the devices may be on its way */
 	int stream_fd;		/* the caller's end, which may be closed since, */
 	ino_t stream_ino;	/* and the socket that it was; 0: there is none */

@@ -9,6 +9,7 @@
 #include <pagetrim/clock.h>
 #include "base/text.h"
 #include "qmp/json.h"
+#include "vmm/guard.h"
 #include "vmm/qemu_impl.h"
 
 #define RETRY_MS	20	/* between looks of a cancel */
@@ -96,17 +97,30 @@ int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
 	return code;
 }
 
+/* may_have_begun: a `migrate` with this outcome was not refused. */
+static bool may_have_begun(int code)
+{
+	return !code || code == -ECONNRESET || code == -EPROTO ||
+	       code == -ETIMEDOUT;
+}
+
 int pt_qemu_source_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 {
 	int code = check_state(q, err);
 
-	if (!code)
-		code = pt_qemu_set_caps(q, true, err);
 	if (code)
 		return code;
-	code = pt_qemu_start(q, "migrate", fd, err);
-	if (code)
-		pt_qemu_reset_caps(q);
+	pt_guard_tell(q->guard, PT_GUARD_PREPARED);
+	code = pt_qemu_set_caps(q, true, err);
+	if (!code) {
+		pt_guard_tell(q->guard, PT_GUARD_BEGUN);
+		code = pt_qemu_start(q, "migrate", fd, err);
+		q->is_begun = may_have_begun(code);
+		if (code)
+			pt_qemu_reset_caps(q);
+	}
+	if (!q->is_begun)
+		pt_guard_tell(q->guard, PT_GUARD_IDLE);
 	return code;
 }
 
@@ -159,11 +173,15 @@ int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
 	__u64 fails_ns = pt_deadline_ns(FAIL_MS), again_ns = 0;
 	struct pt_qemu_state s;
 
+	if (!q->is_begun)
+		return 0;
 	for (;;) {
 		int code = pt_qemu_look(q, &s, err);
 		bool is_moving = !code && pt_qemu_is_moving(s.migration);
 		json_t *event;
 
+		if (code && q->is_late && pt_left_ms(deadline_ns))
+			continue;
 		if (code)
 			return code;
 		if (!is_moving && !pt_qemu_is_stopped(s.run))
