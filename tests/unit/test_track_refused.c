@@ -3,6 +3,7 @@
 #include "ioctl_filter.h"
 #include "track_child.h"
 
+#include <linux/capability.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -36,6 +37,21 @@ static void no_files(void)
 static void nobody(void)
 {
 	if (setgid(65534) || setuid(65534) || prctl(PR_SET_DUMPABLE, 1))
+		_exit(4);
+}
+
+/* two_capabilities: root, but with those only that migrate keeps. */
+static void two_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct two[2] = { {
+		.effective = 1U << CAP_SYS_PTRACE | 1U << CAP_DAC_READ_SEARCH,
+		.permitted = 1U << CAP_SYS_PTRACE | 1U << CAP_DAC_READ_SEARCH,
+	} };
+
+	if (syscall(SYS_capset, &head, two))
 		_exit(4);
 }
 
@@ -113,6 +129,20 @@ static void test_not_permitted(void **state)
 	child_waits(&c);
 	assert_int_equal(child_obeys(&c, 'w', 1).odd_cnt, 0);
 	expect(&c, NULL, 0, "");
+	child_end(&c);
+	close(fd);
+}
+
+/* The files in /proc of another user's process are that user's. */
+static void test_of_another_user(void **state)
+{
+	int fd = ram_new(0);
+	struct child c;
+
+	(void)state;
+	child_start(&c, fd, nobody);
+	expect(&c, two_capabilities, 0, "");
+	assert_int_equal(child_obeys(&c, 'w', 1).odd_cnt, 0);
 	child_end(&c);
 	close(fd);
 }
@@ -323,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_seccomp),
 		cmocka_unit_test(test_not_permitted),
+		cmocka_unit_test(test_of_another_user),
 		cmocka_unit_test(test_kernel_that_is_old),
 		cmocka_unit_test(test_two_trackers),
 		cmocka_unit_test(test_no_such_memory),

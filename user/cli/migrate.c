@@ -144,7 +144,8 @@ static int open_guest(struct migrate *m)
 	return ret ? ret : open_memory(m);
 }
 
-/* move keeps the capability that a tracker needs to enter QEMU. */
+/* move keeps the capabilities that a tracker needs to enter QEMU, whose files in
+ * /proc may belong to another user. */
 static int move(struct migrate *m)
 {
 	struct pt_sender_cfg *cfg = &m->o.send.cfg;
@@ -162,7 +163,8 @@ static int move(struct migrate *m)
 	cfg->live = live;
 	cfg->warn = pt_send_run_warn;
 	return pt_send_run(&m->run, cfg, live->tracker == PT_LIVE_TRACKER_DIGEST
-			   ? 0 : PT_CAP(CAP_SYS_PTRACE));
+			   ? 0 : PT_CAP(CAP_SYS_PTRACE) |
+			   PT_CAP(CAP_DAC_READ_SEARCH));
 }
 
 /* close_guard: a guest that could not be resumed is left to the guard, which must

@@ -58,7 +58,7 @@ static bool may_trace(pid_t pid)
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno != EACCES && errno != EPERM;
 	close(fd);
@@ -119,7 +119,8 @@ static int has_filter(pid_t pid, struct pt_error *err)
 static int not_permitted(pid_t pid, struct pt_error *err)
 {
 	return fail(pid, -EPERM, "not permitted to trace it (run as root, or "
-		    "with CAP_SYS_PTRACE)", err);
+		    "with CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH if it is another "
+		    "user's)", err);
 }
 
 static int gone(pid_t pid, struct pt_error *err)

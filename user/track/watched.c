@@ -23,7 +23,9 @@ int pt_watched_open(struct pt_watched *p, pid_t pid, struct pt_error *err)
 	if (maps == -EACCES || maps == -EPERM)
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "process %d: "
 				    "not permitted to see its memory (run as "
-				    "root, or with CAP_SYS_PTRACE)", pid);
+				    "root, or with CAP_SYS_PTRACE, and "
+				    "CAP_DAC_READ_SEARCH if it is another "
+				    "user's)", pid);
 	if (maps == -ENOENT || maps == -ESRCH)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
 				    "process %d: there is none", pid);
