@@ -29,21 +29,30 @@ begin()
 	live_client_begin
 }
 
+# tells TRACKER: the control socket tells how far the move is.
+tells()
+{
+	"$pagetrim" status "$live/control" 2>/dev/null |
+		jq -e ".live.tracker == \"$1\" and .live.last.round > 0"
+}
+
 # there_and_back TRACKER LOSS: to b and, while it gives up memory, to a again, per
 # mille of the frames lost; nothing is damaged, and the client gets each answer.
 # (A QEMU that is busy with its balloon has hardly a read in flight.)
 there_and_back()
 {
-	local way
+	local way asker
 
 	mover=pagetrim
-	live_migrate_args=(--tracker "$1")
+	live_migrate_args=(--tracker "$1" --control "$dir/control")
 	if (($2 > 0)); then
 		begin "MIB=96 RATE=500 DISK=8" --wire
 		hosts_wire_start "$net" wire "$wire" --drop "$2"
 	else
 		begin "MIB=96 RATE=500 DISK=8"
 	fi
+	wait_until 120 tells "$1" &
+	asker=$!
 	for way in "a b" "b a"; do
 		[[ $way == "a b" ]] || live_balloon b 200
 		# shellcheck disable=SC2086 # two words
@@ -52,6 +61,7 @@ there_and_back()
 		live_is_sound "${way#* }"
 		same tracker "$(jq -r .report.live.tracker "$live/move.json")" "$1"
 	done
+	wait "$asker" || die "status told nothing of the move"
 	live_client_end
 	(($2 == 0)) || hosts_wire_stop
 }

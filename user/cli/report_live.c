@@ -62,8 +62,9 @@ json_t *pt_report_live_json(const struct pt_send_live_report *r)
 {
 	const struct pt_live_report *t = &r->tracking;
 
-	return json_pack("{s:s, s:s, s:f, s:o, s:f, s:o, s:I, s:I, s:I, s:I, s:f,"
+	return json_pack("{s:s, s:s, s:s, s:f, s:o, s:f, s:o, s:I, s:I, s:I, s:I, s:f,"
 			 " s:o}",
+		"step", pt_send_live_step_name(r->step),
 		"tracker", t->tracker ? t->tracker : "", "tracker-reason",
 		t->why, "missed-change-odds", t->odds,
 		"may-miss", misses_json(t->misses),

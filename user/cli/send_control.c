@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include "cli/report_live.h"
 #include "lane/rate.h"
 
 #define REQUESTS_MAX	16		/* answered per call, so that the sender
@@ -19,9 +20,10 @@ static json_t *status(const struct pt_send_control *c)
 	const struct pt_send_look *look = &c->looks[0];
 	__u64 now_ns = pt_clock_ns();
 	struct pt_send_report r;
+	json_t *o;
 
 	pt_sender_status(c->sender, &r);
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+	o = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
 		" s:I, s:I, s:I, s:I, s:f}",
 		"status", pt_send_phase_name(r.phase),
 		"transfer-id", json_sprintf("%016llx", (unsigned long long)
@@ -40,6 +42,9 @@ static json_t *status(const struct pt_send_control *c)
 		"path-rate", (json_int_t)r.path.bytes_per_s,
 		"path-window", (json_int_t)r.path.window,
 		"path-rtt", r.path.rtt_ns / 1e6);
+	if (r.live.step)
+		json_object_set_new(o, "live", pt_report_live_json(&r.live));
+	return o;
 }
 
 static json_t *refuse(const char *text)

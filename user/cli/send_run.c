@@ -11,6 +11,22 @@
 
 #define PROGRESS_NS	250000000ULL
 
+/* on_live shows memory that changes: there is no share that is done. */
+static void on_live(const struct pt_send_report *r)
+{
+	const struct pt_round *round = &r->live.round;
+	char wire[16], rate[16];
+
+	pt_out_progress("round %u (%s)  %s on the wire, %s/s, %llu pages left, "
+			"%llu written/s, expected downtime %.0f ms",
+			round->idx, pt_send_live_step_name(r->live.step),
+			pt_out_human(r->wire_bytes, wire),
+			pt_out_human(round->bytes_per_s, rate),
+			(unsigned long long)r->pages_left,
+			(unsigned long long)round->dirty_per_s,
+			round->downtime_ns / 1e6);
+}
+
 static void on_progress(const struct pt_send_report *r)
 {
 	static __u64 left_before;
@@ -21,7 +37,9 @@ static void on_progress(const struct pt_send_report *r)
 		snprintf(files, sizeof(files), ", %s of files left",
 			 pt_out_human(r->files_sz - r->files_sent_sz, sz));
 	/* The caller calls this four times a second. */
-	if (r->phase != PT_SEND_SEND)
+	if (r->live.step)
+		on_live(r);
+	else if (r->phase != PT_SEND_SEND)
 		pt_out_progress("%s%s", pt_send_phase_name(r->phase), files);
 	else if (left_before > r->pages_left)
 		pt_out_progress("%3.0f %%  %s on the wire, %.0f MiB/s of "

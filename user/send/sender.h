@@ -295,5 +295,6 @@ void pt_sender_status(struct pt_sender *s, struct pt_send_report *report);
 void pt_sender_close(struct pt_sender *s);
 
 const char *pt_send_phase_name(enum pt_send_phase phase);
+const char *pt_send_live_step_name(enum pt_send_live_step step);
 
 #endif

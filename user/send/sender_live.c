@@ -338,3 +338,14 @@ void pt_sender_live_free(struct pt_sender *s)
 	free(s->live.ranges);
 	s->live.ranges = NULL;
 }
+
+const char *pt_send_live_step_name(enum pt_send_live_step step)
+{
+	static const char *const names[] = {
+#define X(symbol, name) name,
+		PT_SEND_LIVE_STEPS(X)
+#undef X
+	};
+
+	return names[step];
+}
