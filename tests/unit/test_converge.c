@@ -25,7 +25,7 @@ static enum pt_converge_do run(const struct pt_converge_cfg *c, __u64 all,
 	__u64 dirty = all;
 
 	for (r->idx = 1; ; r->idx++) {
-		r->pages = dirty;
+		r->pages = r->data_pages = dirty;
 		r->wire_bytes = dirty * 4000;
 		r->took_ns = r->wire_bytes * 10;	/* 100 MB/s */
 		dirty = per_s * r->took_ns / 1000000000;
@@ -39,7 +39,7 @@ static enum pt_converge_do run(const struct pt_converge_cfg *c, __u64 all,
 
 static void test_converges(void **state)
 {
-	const struct pt_stop_costs costs = { 0 };
+	const struct pt_stop_costs costs = { .is_settled = true };
 	struct pt_round r = { 0 };
 
 	(void)state;
@@ -53,7 +53,8 @@ static void test_converges(void **state)
 /* A stop that fits is put off while that makes it shorter, and not for ever. */
 static void test_put_off(void **state)
 {
-	const struct pt_stop_costs none = { 0 }, most = { .look_ns = 200 * MS };
+	const struct pt_stop_costs none = { .is_settled = true };
+	const struct pt_stop_costs most = { .look_ns = 200 * MS, .is_settled = true };
 	struct pt_converge_cfg patient = cfg;
 	struct pt_round r = { 0 };
 
@@ -71,7 +72,7 @@ static void test_put_off(void **state)
 /* A guest that writes more than the path takes never converges. */
 static void test_never(void **state)
 {
-	const struct pt_stop_costs costs = { 0 };
+	const struct pt_stop_costs costs = { .is_settled = true };
 	struct pt_converge_cfg stops = cfg;
 	struct pt_round r = { 0 };
 
@@ -88,13 +89,13 @@ static void test_never(void **state)
 static void test_costs(void **state)
 {
 	const struct pt_stop_costs each[] = {
-		{ .look_ns = 301 * MS }, { .hand_over_ns = 301 * MS },
-		{ .suspects = 301, .suspect_ns = MS },
+		{ .look_ns = 301 * MS, .is_settled = true },
+		{ .suspects = 301, .suspect_ns = MS, .is_settled = true },
 	};
 	struct pt_round r = { 0 };
 
 	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(run(&cfg, 1000, 0, &each[i], &r),
 				 PT_CONVERGE_FAIL);
 		assert_int_equal(r.downtime_ns, 301 * MS);
@@ -104,27 +105,59 @@ static void test_costs(void **state)
 /* A round of few bytes takes as long as its round trip, which is no rate. */
 static void test_small_round(void **state)
 {
-	const struct pt_stop_costs costs = { 0 };
+	const struct pt_stop_costs costs = { .is_settled = true };
 	struct pt_converge c = { 0 };
 	struct pt_round r = {
-		.idx = 1, .pages = 1000, .wire_bytes = 4 << 20,
+		.idx = 1, .data_pages = 1000, .wire_bytes = 4 << 20,
 		.took_ns = 40 * MS, .dirty_pages = 100000,
 	};
 
 	(void)state;
 	pt_converge_round(&c, &cfg, &costs, &r);
 	assert_int_equal(c.bytes_per_s, 104857600);
-	r = (struct pt_round){ .idx = 2, .pages = 1, .wire_bytes = 100,
+	r = (struct pt_round){ .idx = 2, .data_pages = 1, .wire_bytes = 100,
 			       .took_ns = 40 * MS, .dirty_pages = 1 };
 	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
 			 PT_CONVERGE_STOP);
 	assert_int_equal(c.bytes_per_s, 104857600);
 }
 
+/* A guest that is mostly zero: its dirty pages are not. */
+static void test_zero_pages(void **state)
+{
+	const struct pt_stop_costs costs = { .is_settled = true };
+	struct pt_converge c = { 0 };
+	struct pt_round r = {
+		.idx = 1, .pages = 1000000, .data_pages = 10000,
+		.wire_bytes = 40000000, .took_ns = 400 * MS,
+		.dirty_pages = 10000,
+	};
+
+	(void)state;
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_AGAIN);
+	assert_int_equal(r.downtime_ns, 400 * MS);
+}
+
+/* While the memory settles, rounds go on behind the last. */
+static void test_settles(void **state)
+{
+	struct pt_stop_costs costs = { .suspects = 301, .suspect_ns = MS };
+	struct pt_converge c = { 0 };
+	struct pt_round r = { .idx = 60 };
+
+	(void)state;
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_AGAIN);
+	costs.is_settled = true;
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_FAIL);
+}
+
 /* Nothing dirty, and nothing measured: no division by zero. */
 static void test_nothing(void **state)
 {
-	const struct pt_stop_costs costs = { 0 };
+	const struct pt_stop_costs costs = { .is_settled = true };
 	struct pt_converge c = { 0 };
 	struct pt_round r = { .idx = 1 };
 
@@ -145,6 +178,8 @@ int main(void)
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_small_round),
+		cmocka_unit_test(test_zero_pages),
+		cmocka_unit_test(test_settles),
 		cmocka_unit_test(test_nothing),
 	};
 

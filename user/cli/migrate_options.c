@@ -77,7 +77,7 @@ const struct pt_command pt_command_migrate = {
 	"Usage: pagetrim migrate --qmp SOCKET --dev DEV --to HOST [options]\n"
 	"\n"
 	"Moves a running QEMU guest to a 'pagetrim receive --qmp' on another host.  Its\n"
-	"RAM must be shared: a memory-backend-file or -memfd with share=on.  After a\n"
+	"RAM must be shared: a memory-backend-file with share=on.  After a\n"
 	"failure the guest runs on here.\n",
 	.groups = groups,
 	.notes =
@@ -106,6 +106,9 @@ int pt_migrate_options_parse(struct pt_migrate_options *o, int argc,
 	PT_AGENT_FILL(&o->send.cfg, &o->send.agent);
 	o->send.cfg.ciphers = o->send.security.ciphers;
 	o->live.converge.downtime_ns = o->downtime_limit_ms * 1000000ULL;
+	if (o->send.cfg.pad && o->send.security.insecure)
+		return pt_out_usage("migrate", "--pad: hides nothing with "
+				    "--insecure");
 	code = pt_agent_check("migrate", &o->send.agent);
 	return code < 0 ? pt_security_check("migrate", &o->send.security)
 			: code;

@@ -8,13 +8,15 @@
 
 static __u64 times(__u64 cnt, __u64 of, __u64 by)
 {
-	return (__u64)((__uint128_t)cnt * of / by);
+	__uint128_t all = (__uint128_t)cnt * of / by;
+
+	return all < ~0ULL / 4 ? (__u64)all : ~0ULL / 4;
 }
 
 /* learn: without a sample, any rate is better than none. */
 static void learn(struct pt_converge *c, const struct pt_round *r)
 {
-	c->pages += r->pages;
+	c->data_pages += r->data_pages;
 	c->wire_bytes += r->wire_bytes;
 	if (r->took_ns && (r->wire_bytes >= SAMPLE_BYTES || !c->bytes_per_s))
 		c->bytes_per_s = times(r->wire_bytes, SECOND_NS, r->took_ns);
@@ -23,8 +25,9 @@ static void learn(struct pt_converge *c, const struct pt_round *r)
 /* send_ns returns the time to send so many dirty pages. */
 static __u64 send_ns(const struct pt_converge *c, __u64 dirty_pages)
 {
-	__u64 bytes = c->pages ? times(dirty_pages, c->wire_bytes, c->pages)
-			       : dirty_pages * WHOLE_PAGE_SZ;
+	__u64 bytes = c->data_pages
+		? times(dirty_pages, c->wire_bytes, c->data_pages)
+		: times(dirty_pages, WHOLE_PAGE_SZ, 1);
 
 	return bytes ? times(bytes, SECOND_NS,
 			     c->bytes_per_s ? c->bytes_per_s : 1) : 0;
@@ -33,8 +36,8 @@ static __u64 send_ns(const struct pt_converge *c, __u64 dirty_pages)
 static __u64 expect(const struct pt_converge *c,
 		    const struct pt_stop_costs *costs, __u64 dirty_pages)
 {
-	return costs->look_ns + costs->suspects * costs->suspect_ns +
-	       costs->hand_over_ns + send_ns(c, dirty_pages);
+	return costs->look_ns + times(costs->suspects, costs->suspect_ns, 1) +
+	       send_ns(c, dirty_pages);
 }
 
 /* pays: after another round the stop is shorter by a quarter. */
@@ -65,7 +68,7 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 		c->put_off_cnt++;
 		return PT_CONVERGE_AGAIN;
 	}
-	if (r->idx < cfg->rounds_max)
+	if (r->idx < cfg->rounds_max || !costs->is_settled)
 		return PT_CONVERGE_AGAIN;
 	return cfg->otherwise == PT_NO_CONVERGE_STOP ? PT_CONVERGE_STOP
 						     : PT_CONVERGE_FAIL;

@@ -4,7 +4,6 @@
  *     expected downtime =   bytes of the dirty pages / rate of the path
  *                         + time to look for the last written pages
  *                         + pages to compare at the stop * time of one page
- *                         + time of the hand-over
  *
  * A stop that fits is put off as long as each further round shortens it by a
  * quarter and it is above 10 ms, PT_SHORTER_ROUNDS times at most: such rounds
@@ -39,7 +38,8 @@ struct pt_converge_cfg {
 /* pt_round: one round.  Rounds count from 1. */
 struct pt_round {
 	__u32 idx;
-	__u64 pages;		/* that were sent */
+	__u64 pages;		/* that were sent, zero ones too */
+	__u64 data_pages;	/* of these, those with data */
 	__u64 wire_bytes;	/* of their frames */
 	__u64 took_ns;		/* until all was placed */
 	__u64 dirty_pages;	/* of the next round */
@@ -52,7 +52,7 @@ struct pt_round {
 /* pt_converge: zero is the start; the caller reads the fields. */
 struct pt_converge {
 	__u64 bytes_per_s;	/* of the last round that is a sample; 0: none */
-	__u64 pages;		/* of all rounds */
+	__u64 data_pages;	/* of all rounds */
 	__u64 wire_bytes;
 	__u32 put_off_cnt;	/* rounds after the first that fitted */
 };
@@ -62,7 +62,8 @@ struct pt_stop_costs {
 	__u64 look_ns;		/* to look for the last written pages */
 	__u64 suspects;		/* pages to compare by content */
 	__u64 suspect_ns;	/* of one of them */
-	__u64 hand_over_ns;	/* of the device state */
+	bool is_settled;	/* false: suspects become fewer with time, so a
+				 * round that does not fit is not the last */
 };
 
 enum pt_converge_do {
@@ -71,7 +72,8 @@ enum pt_converge_do {
 	PT_CONVERGE_FAIL,	/* -ETIME: it does not converge */
 };
 
-/* pt_converge_round completes r, whose first six fields are set, and decides. */
+/* pt_converge_round completes r, of which the last three fields are not set, and
+ * decides. */
 enum pt_converge_do pt_converge_round(struct pt_converge *c,
 				      const struct pt_converge_cfg *cfg,
 				      const struct pt_stop_costs *costs,

@@ -35,9 +35,11 @@ static int wait_for(struct pt_live *l,
 
 static int begin(struct pt_live *l, struct pt_error *err)
 {
-	l->is_begun = true;
-	return l->cfg.guest.begin
+	int ret = l->cfg.guest.begin
 		? l->cfg.guest.begin(l->cfg.guest.arg, &l->state_fd, err) : 0;
+
+	l->is_begun = !ret;
+	return ret;
 }
 
 static int stop(struct pt_live *l, struct pt_error *err)
@@ -72,8 +74,7 @@ static int work(struct pt_live *l, enum pt_live_job job, struct pt_error *err)
 	case PT_LIVE_ARM:
 		return pt_live_choose(l, err);
 	case PT_LIVE_LOOK:
-	case PT_LIVE_COMPARE:
-		return pt_live_look(l, job == PT_LIVE_COMPARE, err);
+		return pt_live_look(l, err);
 	case PT_LIVE_BEGIN:
 		return begin(l, err);
 	case PT_LIVE_STOP:
@@ -109,6 +110,16 @@ static void done(struct pt_live *l, int ret, const struct pt_error *err)
 	eventfd_write(l->cfg.wake_fd, 1);
 }
 
+static void tracker_close(struct pt_live *l)
+{
+	struct pt_tracker *t = l->tracker;
+
+	pthread_mutex_lock(&l->lock);
+	l->tracker = NULL;
+	pthread_mutex_unlock(&l->lock);
+	pt_tracker_close(t);
+}
+
 /* The tracker is closed after the guest was resumed, since that takes longer. */
 static void *live_main(void *arg)
 {
@@ -120,7 +131,7 @@ static void *live_main(void *arg)
 		done(l, work(l, job, &err), &err);
 	if (l->is_begun && !l->keeps && l->cfg.guest.resume)
 		l->cfg.guest.resume(l->cfg.guest.arg, &err);
-	pt_tracker_close(l->tracker);
+	tracker_close(l);
 	atomic_store(&l->has_ended, true);
 	eventfd_write(l->cfg.wake_fd, 1);
 	return NULL;
@@ -216,6 +227,8 @@ void pt_live_abandon(struct pt_live *l, bool keep)
 	if (!atomic_load(&l->is_abandoned))
 		l->keeps = keep;
 	atomic_store(&l->is_abandoned, true);
+	if (l->tracker)
+		pt_tracker_cancel(l->tracker);
 	pthread_cond_signal(&l->filled);
 	pthread_mutex_unlock(&l->lock);
 }

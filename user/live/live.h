@@ -19,9 +19,9 @@
  *
  * Nothing is missed at the stop: all pages that the tracker reported in any
  * round are compared by content with the sent bytes, since I/O that was in
- * flight across a look is not reported; so are holes.  After the first round all memory is
- * compared once while the guest runs, for I/O that was in flight across the
- * arming.
+ * flight across a look is not reported; so are holes.  I/O may also have been in
+ * flight across the arming, which is not reported at all: until all memory was
+ * compared once, PT_LIVE_SETTLE_NS after the arming, the stop compares all.
  *
  * A reported page is found only if its content differs from what was sent.
  *
@@ -41,11 +41,13 @@ enum pt_live_job {
 	PT_LIVE_IDLE,
 	PT_LIVE_ARM,
 	PT_LIVE_LOOK,
-	PT_LIVE_COMPARE,	/* LOOK, and all memory is compared */
 	PT_LIVE_BEGIN,
 	PT_LIVE_STOP,
 	PT_LIVE_HAND_OVER,
 };
+
+/* PT_LIVE_SETTLE_NS: no I/O takes longer than this. */
+#define PT_LIVE_SETTLE_NS	30000000000ULL
 
 /* pt_live_wait: a wait of the guest's functions ends after so long with
  * -ETIMEDOUT, and is called again. */
@@ -98,7 +100,9 @@ struct pt_live_report {
 	__u64 arm_ns;
 	__u64 look_ns;			/* to find the pages to be sent, ... */
 	__u64 collect_ns;		/* ... of which the tracker took */
-	__u64 compare_ns;		/* of one page, on average */
+	__u64 compare_ns;		/* of one page with data, on average */
+	__u64 holes_ns;			/* to find the punched holes */
+	bool is_settled;		/* not all memory is compared at the stop */
 	__u64 suspect_cnt;		/* pages to be compared at the stop */
 	__u64 stop_ns;			/* until the memory stood still */
 	__u64 recheck_ns;		/* from then on */

@@ -24,7 +24,8 @@ struct pt_live {
 	struct pt_live_report report;
 
 	/* For the thread, and for the other one between two jobs: */
-	struct pt_tracker *tracker;
+	struct pt_tracker *tracker;	/* set under the lock */
+	__u64 armed_ns;
 	bool is_digest;			/* it reports only pages that differ */
 	bool is_begun;			/* the guest must be resumed */
 	int state_fd;
@@ -38,9 +39,8 @@ struct pt_live {
 /* pt_live_choose opens and arms the tracker. */
 int pt_live_choose(struct pt_live *l, struct pt_error *err);
 
-/* pt_live_look finds pages that were written since the last look; all: pages
- * that differ for any reason, too. */
-int pt_live_look(struct pt_live *l, bool all, struct pt_error *err);
+/* pt_live_look finds pages that were written since the last look. */
+int pt_live_look(struct pt_live *l, struct pt_error *err);
 
 /* pt_live_recheck is the look at the stop. */
 int pt_live_recheck(struct pt_live *l, struct pt_error *err);

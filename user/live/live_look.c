@@ -8,18 +8,11 @@
 #include <pagetrim/clock.h>
 #include "track/compare.h"
 
+#define COMPARE_NS	1000	/* per page, before it was measured */
+
 static __u64 word_cnt(const struct pt_live *l)
 {
 	return l->region_cnt * PT_REGION_WORDS;
-}
-
-static __u64 count(const struct pt_live *l, const __u64 *pages)
-{
-	__u64 cnt = 0;
-
-	for (__u64 i = 0; i < word_cnt(l); i++)
-		cnt += __builtin_popcountll(pages[i]);
-	return cnt;
 }
 
 /* report receives pages from the tracker. */
@@ -33,11 +26,32 @@ static void report(void *arg, __u64 page_idx, __u32 cnt)
 	}
 }
 
+/* find receives pages that differ.  One that was not reported may have been read
+ * while I/O wrote it: it is a suspect, too. */
 static void find(void *arg, __u64 page_idx, __u32 cnt)
 {
 	struct pt_live *l = arg;
 
+	for (__u64 i = page_idx; i < page_idx + cnt; i++)
+		l->suspects[i / 64] |= 1ULL << (i % 64);
 	l->found_cnt += pt_dirty_set(l->found, page_idx, cnt);
+}
+
+/* data_cnt returns how many of the pages, or of all (NULL), were sent with data:
+ * others are holes, mostly, which cost no read. */
+static __u64 data_cnt(const struct pt_live *l, const __u64 *pages)
+{
+	__u64 cnt = 0;
+
+	for (__u64 r = 0; r < l->region_cnt; r++) {
+		const __u64 *sent = pt_digests_region(l->cfg.digests, r);
+
+		for (__u32 i = 0; sent && i < PT_REGION_PAGES; i++)
+			cnt += sent[i] && (!pages ||
+			       pages[(r * PT_REGION_PAGES + i) / 64] >>
+			       (i % 64) & 1);
+	}
+	return cnt;
 }
 
 /* compare finds those of the pages, or of all (NULL), whose content is not what
@@ -53,13 +67,33 @@ static int compare(struct pt_live *l, const __u64 *pages, struct pt_error *err)
 		.to = { .dirty = find, .arg = l },
 		.wake_fd = -1,
 	};
-	__u64 began_ns = pt_clock_ns();
-	__u64 cnt = pages ? count(l, pages) : l->region_cnt * PT_REGION_PAGES;
-	int ret = cnt ? pt_compare_run(&cfg, &l->is_abandoned, err) : 0;
+	__u64 began_ns = pt_clock_ns(), took_ns, cnt;
+	int ret = pt_compare_run(&cfg, &l->is_abandoned, err);
 
+	took_ns = pt_clock_ns() - began_ns;
+	cnt = data_cnt(l, pages);
 	if (!ret && cnt >= PT_COMPARE_FEW)
-		l->report.compare_ns = (pt_clock_ns() - began_ns) / cnt;
+		l->report.compare_ns = took_ns / cnt;
 	return ret;
+}
+
+/* arm lets abandon cancel the tracker from now on. */
+static int arm(struct pt_live *l, struct pt_tracker *tracker,
+	       struct pt_error *err)
+{
+	pthread_mutex_lock(&l->lock);
+	l->tracker = tracker;
+	pthread_mutex_unlock(&l->lock);
+	l->armed_ns = pt_clock_ns();
+	return pt_tracker_arm(tracker, err);
+}
+
+/* note_misses: a process may begin to hide at any time. */
+static void note_misses(struct pt_live *l)
+{
+	l->report.misses = pt_tracker_misses(l->tracker) &
+			   (PT_TRACK_MISSES_FILE_WRITES |
+			    PT_TRACK_MISSES_MAPPERS);
 }
 
 int pt_live_choose(struct pt_live *l, struct pt_error *err)
@@ -75,22 +109,23 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 	};
 	__u64 began_ns = pt_clock_ns();
 	struct pt_error why = { .exit = PT_EXIT_OK };
+	struct pt_tracker *tracker = NULL;
 	int refused = 0, ret;
 
 	ret = l->cfg.tracker == PT_LIVE_TRACKER_WP
-		? pt_tracker_open_wp(&l->tracker, l->cfg.pid, l->cfg.ranges,
+		? pt_tracker_open_wp(&tracker, l->cfg.pid, l->cfg.ranges,
 				     l->cfg.range_cnt, NULL, err)
-		: pt_tracker_open(&l->tracker, &target, &refused, &why, err);
+		: pt_tracker_open(&tracker, &target, &refused, &why, err);
 	if (!ret)
-		ret = pt_tracker_arm(l->tracker, err);
+		ret = arm(l, tracker, err);
 	if (ret)
 		return ret;
 	l->is_digest = pt_tracker_odds(l->tracker) > 0;
 	l->report.tracker = pt_tracker_name(l->tracker);
 	l->report.odds = pt_tracker_odds(l->tracker);
-	l->report.misses = pt_tracker_misses(l->tracker) &
-			   (PT_TRACK_MISSES_FILE_WRITES |
-			    PT_TRACK_MISSES_MAPPERS);
+	l->report.is_settled = l->is_digest;
+	l->report.compare_ns = COMPARE_NS;
+	note_misses(l);
 	l->report.arm_ns = pt_clock_ns() - began_ns;
 	if (refused)
 		strcpy(l->report.why, why.text);
@@ -112,19 +147,8 @@ static int collect(struct pt_live *l, struct pt_error *err)
 	ret = pt_tracker_review(l->tracker, err);
 	if (!ret)
 		ret = pt_tracker_collect(l->tracker, &to, err);
+	note_misses(l);
 	l->report.collect_ns = pt_clock_ns() - began_ns;
-	return ret;
-}
-
-int pt_live_look(struct pt_live *l, bool all, struct pt_error *err)
-{
-	__u64 began_ns = pt_clock_ns();
-	int ret = collect(l, err);
-
-	if (!ret && !l->is_digest)
-		ret = compare(l, all ? NULL : l->reported, err);
-	l->report.look_ns = pt_clock_ns() - began_ns;
-	l->report.suspect_cnt = count(l, l->suspects);
 	return ret;
 }
 
@@ -132,6 +156,7 @@ int pt_live_look(struct pt_live *l, bool all, struct pt_error *err)
  * punched hole. */
 static int suspect_holes(struct pt_live *l, struct pt_error *err)
 {
+	__u64 began_ns = pt_clock_ns();
 	struct pt_view view;
 	int ret = 0;
 
@@ -142,13 +167,41 @@ static int suspect_holes(struct pt_live *l, struct pt_error *err)
 
 		if (!sent)
 			continue;
-		ret = pt_source_view(l->cfg.source, &view, l->cfg.layout, r,
-				     err);
+		ret = atomic_load(&l->is_abandoned) ? -ECANCELED
+			: pt_source_view(l->cfg.source, &view, l->cfg.layout, r,
+					 err);
 		for (__u32 i = 0; !ret && i < view.page_cnt; i++)
 			if (sent[i] && pt_view_is_hole(&view, i))
 				report(l, r * PT_REGION_PAGES + i, 1);
 	}
 	pt_view_free(&view);
+	l->report.holes_ns = pt_clock_ns() - began_ns;
+	return ret;
+}
+
+/* look_at compares the reported pages or, once the memory has settled, all. */
+static int look_at(struct pt_live *l, struct pt_error *err)
+{
+	bool all = !l->report.is_settled &&
+		   pt_clock_ns() - l->armed_ns > PT_LIVE_SETTLE_NS;
+	int ret = l->report.holes_ns ? 0 : suspect_holes(l, err);
+
+	if (!ret)
+		ret = compare(l, all ? NULL : l->reported, err);
+	l->report.is_settled |= all && !ret;
+	return ret;
+}
+
+int pt_live_look(struct pt_live *l, struct pt_error *err)
+{
+	__u64 began_ns = pt_clock_ns();
+	int ret = collect(l, err);
+
+	if (!ret && !l->is_digest)
+		ret = look_at(l, err);
+	l->report.look_ns = pt_clock_ns() - began_ns;
+	l->report.suspect_cnt = l->is_digest ? 0 : data_cnt(l,
+		l->report.is_settled ? l->suspects : NULL);
 	return ret;
 }
 
@@ -160,5 +213,6 @@ int pt_live_recheck(struct pt_live *l, struct pt_error *err)
 		return ret;
 	if (!ret)
 		ret = suspect_holes(l, err);
-	return ret ? ret : compare(l, l->suspects, err);
+	return ret ? ret : compare(l, l->report.is_settled ? l->suspects : NULL,
+				   err);
 }

@@ -182,6 +182,8 @@ static int turn(struct pt_sender *s, bool path_changed)
 		ret = pt_sender_live_relay(s);
 	if (!ret)
 		ret = advance(s);
+	if (s->report.phase == PT_SEND_DONE)
+		return ret;
 	if (!ret)
 		ret = pt_sender_watch_peer(s);
 	return ret ? ret : pt_sender_watch_card(s, pt_clock_ns());
@@ -234,8 +236,14 @@ static int go_on(struct pt_sender *s, bool path_changed)
 	return ret ? ret : s->report.phase != PT_SEND_DONE;
 }
 
+/* end_begin: an error behind COMMITTED changes nothing. */
 static void end_begin(struct pt_sender *s, int ret)
 {
+	if (ret && s->is_committed && s->report.phase == PT_SEND_COMMIT) {
+		s->report.commit_ns = pt_sender_enter(s, PT_SEND_DONE);
+		pt_sender_live_committed(s);
+		ret = 0;
+	}
 	pt_send_path_explain(&s->path, ret, &s->error);
 	pt_sender_count(s);
 	pt_sender_end_begin(s, ret);

@@ -100,7 +100,8 @@ int pt_sender_ask_step(struct pt_sender *s)
 	if (!ret)
 		return 1;
 	if (ret > 0) {
-		pt_sender_enter(s, PT_SEND_DONE);
+		s->report.commit_ns = pt_sender_enter(s, PT_SEND_DONE);
+		pt_sender_live_committed(s);
 		return 0;
 	}
 	if (s->is_aborted)

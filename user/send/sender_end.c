@@ -89,6 +89,7 @@ static void unwatch_all(struct pt_sender *s)
 		pt_sender_unwatch(s, pt_conn_fd(s->conn));
 	if (s->path.monitor)
 		pt_sender_unwatch(s, pt_monitor_fd(s->path.monitor));
+	pt_sender_live_unwatch(s);
 }
 
 void pt_sender_end_begin(struct pt_sender *s, int ret)

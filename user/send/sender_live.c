@@ -107,7 +107,8 @@ static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
 {
 	pt_sender_count(s);
 	s->live.round_ns = pt_clock_ns();
-	s->live.round_pages = s->report.pages_sent + s->report.zero_pages_sent;
+	s->live.round_pages = s->report.pages_sent;
+	s->live.round_zero_pages = s->report.zero_pages_sent;
 	s->live.round_wire_bytes = s->report.wire_bytes;
 	pt_sender_live_enter(s, step);
 	s->round++;
@@ -115,10 +116,15 @@ static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
 		pt_inbox_round(pt_lane_inbox(s->lanes[i]), s->round);
 }
 
-static void warn_of_misses(const struct pt_sender *s)
+/* warn_of_misses warns once. */
+static void warn_of_misses(struct pt_sender *s)
 {
-	if (pt_live_report(s->live.thread)->misses & PT_TRACK_MISSES_MAPPERS &&
-	    s->cfg.warn)
+	__u32 misses = pt_live_report(s->live.thread)->misses;
+
+	if (!(misses & PT_TRACK_MISSES_MAPPERS) || s->live.is_warned)
+		return;
+	s->live.is_warned = true;
+	if (s->cfg.warn)
 		s->cfg.warn("some processes cannot be looked at (hidepid, or "
 			    "another pid namespace): if one of them writes the "
 			    "memory, too, that is not noticed", s->cfg.arg);
@@ -141,8 +147,9 @@ static void round_end(struct pt_sender *s)
 
 	pt_sender_count(s);
 	r->took_ns = pt_clock_ns() - s->live.round_ns;
-	r->pages = s->report.pages_sent + s->report.zero_pages_sent -
-		   s->live.round_pages;
+	r->data_pages = s->report.pages_sent - s->live.round_pages;
+	r->pages = r->data_pages + s->report.zero_pages_sent -
+		   s->live.round_zero_pages;
 	r->wire_bytes = s->report.wire_bytes - s->live.round_wire_bytes;
 }
 
@@ -169,9 +176,10 @@ static int decide(struct pt_sender *s)
 {
 	const struct pt_live_report *found = pt_live_report(s->live.thread);
 	const struct pt_stop_costs costs = {
-		.look_ns = found->collect_ns,
+		.look_ns = found->collect_ns + found->holes_ns,
 		.suspects = found->suspect_cnt,
 		.suspect_ns = found->compare_ns,
+		.is_settled = found->is_settled,
 	};
 	struct pt_round *r = &s->report.live.round;
 	enum pt_converge_do next;
@@ -225,6 +233,7 @@ static int found(struct pt_sender *s)
 
 	if (ret <= 0)
 		return ret;
+	warn_of_misses(s);
 	switch (s->live.step) {
 	case PT_SEND_LIVE_LOOK:
 		return decide(s);
@@ -250,8 +259,7 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 	if (!is_clean || s->live.step == PT_SEND_LIVE_LAST)
 		return is_clean;
 	round_end(s);
-	work(s, PT_SEND_LIVE_LOOK, s->report.live.round.idx > 1
-		? PT_LIVE_LOOK : PT_LIVE_COMPARE);
+	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
 	return 0;
 }
 
@@ -268,6 +276,12 @@ int pt_sender_live_relay(struct pt_sender *s)
 	s->moves += counts.sent_sz + counts.written_sz != s->live.moved_sz;
 	s->live.moved_sz = counts.sent_sz + counts.written_sz;
 	return ret < 0 ? ret : 0;
+}
+
+void pt_sender_live_unwatch(const struct pt_sender *s)
+{
+	if (s->live.relay)
+		pt_sender_unwatch(s, pt_relay_fd(s->live.relay));
 }
 
 int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m)
@@ -293,7 +307,8 @@ int pt_sender_live_hand_over(struct pt_sender *s)
 		work(s, PT_SEND_LIVE_HAND_OVER, PT_LIVE_HAND_OVER);
 	}
 	ret = pt_live_result(s->live.thread, &s->error);
-	return ret ? ret : pt_sender_owed(s, "the answer of its guest");
+	return ret ? ret : pt_sender_owed(s, "all answers of its QEMU, or QEMU "
+					     "here not all of the device state");
 }
 
 void pt_sender_live_committed(struct pt_sender *s)

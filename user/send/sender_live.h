@@ -22,12 +22,14 @@ struct pt_send_live {
 	struct pt_converge converge;
 	__u64 round_ns;			/* start of the round */
 	__u64 round_pages;		/* counts at its start */
+	__u64 round_zero_pages;
 	__u64 round_wire_bytes;
 	struct pt_relay *relay;		/* of the device state; NULL: none yet */
 	__u64 stopped_ns;		/* the memory has stood still since */
 	__u64 last_ns;			/* start of the last round, ... */
 	__u64 verify_ns;		/* ... of the verification, ... */
 	__u64 hand_over_ns;		/* ... and of the hand-over */
+	bool is_warned;			/* of writers that no tracker sees */
 	__u64 moved_sz;			/* bytes of the device state so far */
 };
 
@@ -51,6 +53,9 @@ int pt_sender_live_hand_over(struct pt_sender *s);
 /* pt_sender_live_relay moves bytes of the device state. */
 int pt_sender_live_relay(struct pt_sender *s);
 int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m);
+
+/* pt_sender_live_unwatch: step is no longer called for the device state. */
+void pt_sender_live_unwatch(const struct pt_sender *s);
 
 /* pt_sender_live_committed notes the downtime. */
 void pt_sender_live_committed(struct pt_sender *s);

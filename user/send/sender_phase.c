@@ -243,6 +243,7 @@ static int commit(struct pt_sender *s)
 	int ret;
 
 	s->report.verify_ns = pt_sender_enter(s, PT_SEND_COMMIT);
+	pt_sender_live_unwatch(s);
 	if (s->cfg.live && s->cfg.live->committing)
 		s->cfg.live->committing(s->cfg.live->arg);
 	ret = pt_conn_send(s->conn, &m, &s->error);

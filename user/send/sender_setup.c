@@ -273,6 +273,10 @@ int pt_sender_prepare(struct pt_sender *s)
 	};
 	int ret = 0;
 
+	if (s->cfg.live && (s->cfg.resume || s->cfg.file_cnt))
+		return pt_error_set(&s->error, PT_EXIT_USAGE, -EINVAL, "memory "
+				    "that changes is sent without files, and "
+				    "from its beginning");
 	if (draw(&s->report.transfer_id, sizeof(__u64)) ||
 	    draw(&s->digest_key, sizeof(s->digest_key)))
 		return pt_error_set(&s->error, PT_EXIT_HOST, -EIO,
