@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 	__u64 addr;
 	struct pt_send_live_cfg live = {
 		.kind = PT_LIVE_ROUNDS,
-		.converge = { .downtime_ns = 300000000, .rounds_max = 8,
+		.converge = { .downtime_ns = 3000000000ULL, .rounds_max = 8,
 			      .otherwise = PT_NO_CONVERGE_STOP },
 		.guest = { .stop = stop, .resume = resume },
 		.round = on_round,

@@ -41,6 +41,23 @@ static __u64 number(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+/* live_text prints the rounds of memory that changes; live NULL: nothing. */
+static void live_text(const json_t *live)
+{
+	const json_t *last = json_object_get(live, "last");
+
+	if (!last)
+		return;
+	printf("Round: %llu (%s); %llu pages dirty, %llu written a second, by "
+	       "%s; expected downtime %.1f ms\n",
+	       (unsigned long long)number(last, "round"),
+	       json_string_value(json_object_get(live, "step")),
+	       (unsigned long long)number(last, "dirty-pages"),
+	       (unsigned long long)number(last, "dirty-pages-rate"),
+	       json_string_value(json_object_get(live, "tracker")),
+	       json_number_value(json_object_get(last, "expected-downtime")));
+}
+
 static void print(const json_t *o)
 {
 	__u64 total = number(o, "total"), left = number(o, "remaining");
@@ -69,6 +86,7 @@ static void print(const json_t *o)
 		printf("Files: %s, %s left\n",
 		       pt_out_human(number(o, "files-total"), a),
 		       pt_out_human(number(o, "files-remaining"), b));
+	live_text(json_object_get(o, "live"));
 	printf("Frames: %llu, of which %llu were lost on the way\n",
 	       (unsigned long long)number(o, "frames"),
 	       (unsigned long long)number(o, "frames-lost"));
