@@ -100,6 +100,10 @@ static const struct check memories[] = {
 	{ "a backend of an unknown kind", "7, 2, 22",
 	  ROW({ "\"property\":\"type\"", "\"error\": {}" }), false, -EPROTO,
 	  "does not tell the kind" },
+	{ "a disk writes by DMA", "7, 2, 22",
+	  ROW({ "query-named-block-nodes", "\"return\": [{\"drv\": \"raw\"}, "
+		"{\"drv\": \"virtio-blk-vhost-vdpa\"}]" }), false,
+	  -EOPNOTSUPP, "driver 'virtio-blk-vhost-vdpa': its DMA" },
 	{ "QEMU ends at its check", "7, 2, 22",
 	  ROW({ "query-memdev", NULL }), false, -ECONNRESET,
 	  "closed its monitor" },
@@ -145,6 +149,51 @@ static void test_check(void **state)
 static void test_memory(void **state)
 {
 	check(*state, false);
+}
+
+static const struct link {
+	const char *name;		/* the target of the link */
+	bool want;
+} links[] = {
+	{ "/dev/vfio/vfio", true },
+	{ "/dev/vfio/12", true },
+	{ "/dev/vfio/devices/vfio0", true },
+	{ "/dev/vhost-vdpa-0", true },
+	{ "/dev/iommu", true },
+	{ "anon_inode:[vfio-device]", true },
+	{ "/dev/vhost-net", false },
+	{ "/dev/shm/vfio", false },
+	{ "anon_inode:[io_uring]", false },
+	{ "anon_inode:[eventfd]", false },
+	{ "", false },
+};
+
+static void test_link(void **state)
+{
+	const struct link *row = *state;
+
+	assert_int_equal(pt_qemu_is_dma_link(row->name), row->want);
+}
+
+/* A file of that name stands for the device, in a /dev of this process alone. */
+static void test_dma_file(void **state)
+{
+	struct fake f = { .version = "7, 2, 22", .then = source };
+	struct pt_qemu *q = open_it(&f);
+	struct pt_error err = { 0 };
+	int fd;
+
+	(void)state;
+	assert_int_equal(pt_qemu_check_dma(q, &err), 0);
+	assert_int_equal(mount("none", "/dev", "tmpfs", 0, NULL), 0);
+	assert_int_equal(mkdir("/dev/vfio", 0755), 0);
+	fd = open("/dev/vfio/pt-test", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(pt_qemu_source_check(q, &err), -EOPNOTSUPP);
+	has(&err, "to this guest, /dev/vfio/pt-test: its DMA");
+	close(fd);
+	assert_int_equal(umount2("/dev", MNT_DETACH), 0);
+	end_it(q, &f);
 }
 
 /* ------------------------------------------------------------------ its waits */
@@ -357,6 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest fixed[] = {
 		cmocka_unit_test(test_cancel_leaves_paused),
+		cmocka_unit_test(test_dma_file),
 		cmocka_unit_test(test_cancel_late),
 		cmocka_unit_test(test_cancel_of_another),
 		cmocka_unit_test(test_begin_refused),
@@ -370,6 +420,7 @@ int main(void)
 	ADD(openings, test_opening);
 	ADD(checks, test_check);
 	ADD(memories, test_memory);
+	ADD(links, test_link);
 	ADD(waits, test_wait);
 	if (scratch_mount())
 		return 1;

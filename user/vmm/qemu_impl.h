@@ -77,6 +77,13 @@ int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 int pt_qemu_wait(struct pt_qemu *q, const char *state, int timeout_ms,
 		 struct pt_error *err);
 
+/* pt_qemu_check_dma refuses a guest (-EOPNOTSUPP) whose memory is written by DMA,
+ * past page tables: QEMU has a file of such a device open, or a disk with a driver
+ * that registers the memory. */
+int pt_qemu_check_dma(struct pt_qemu *q, struct pt_error *err);
+bool pt_qemu_is_dma_link(const char *link);	/* of /proc/PID/fd/N */
+bool pt_qemu_is_dma_driver(const char *driver);	/* of a block node */
+
 /* pt_qemu_hva finds where QEMU has the first byte of a backend, by HMP. */
 bool pt_qemu_hva(struct pt_qemu *q, const char *id, __u64 *addr);
 

@@ -91,6 +91,8 @@ int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
 	int code = check_state(q, err);
 
 	if (!code)
+		code = pt_qemu_check_dma(q, err);
+	if (!code)
 		code = pt_qemu_ram(q, &ranges, &cnt, err);
 	if (!code)
 		free(ranges);
