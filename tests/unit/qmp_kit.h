@@ -22,6 +22,8 @@ struct fake {
 	int listener;
 	const char *version;		/* "7, 2, 22" */
 	_Atomic(const struct answer *) first, then;	/* two tables */
+	_Atomic(const struct answer *) stopped;	/* the first one from a "stop"
+						 * on; NULL: it stays */
 	_Atomic int mute_cnt;		/* commands that get no reply */
 	char *log;			/* all that it received */
 	size_t log_sz;
@@ -37,7 +39,7 @@ static inline const struct answer *fake_find(const struct answer *table,
 }
 
 /* fake_reply answers one line; false: it closes. */
-static inline bool fake_reply(const struct fake *f, FILE *client,
+static inline bool fake_reply(struct fake *f, FILE *client,
 			      const char *line)
 {
 	static const struct answer fine = { "", "\"return\": {}" };
@@ -48,6 +50,8 @@ static inline bool fake_reply(const struct fake *f, FILE *client,
 		a = fake_find(f->then, line);
 	if (!a)
 		a = &fine;
+	if (f->stopped && strstr(line, "\"stop\""))
+		f->first = f->stopped;
 	if (!a->text)
 		return false;
 	if (!id)

@@ -87,6 +87,46 @@ static void test_commit(void **state)
 	stop(&f, &a, ram);
 }
 
+/* ---- another client lets the guest run ---- */
+
+/* loaded: its guest runs. */
+static const struct answer loaded[] = {
+	MIGRATE("completed"), STATUS("running", "true"), END
+};
+
+static const struct row earlies[] = {
+	{ "it ran before the commit",
+	  ROW(MIGRATE("completed"), STATUS("paused", "false")),
+	  -EALREADY, PT_EXIT_HOST, PT_ARRIVAL_RAN,
+	  "ran in QEMU and is paused there" },
+	{ "it runs on before the commit", NULL,
+	  -EINPROGRESS, PT_EXIT_UNKNOWN, PT_ARRIVAL_MAY_RUN,
+	  "end this QEMU first" },
+};
+
+static void test_early(void **state)
+{
+	const struct row *row = *state;
+	struct fake f = { .version = "7, 2, 22", .first = waiting };
+	struct pt_error err = { 0 };
+	struct pt_arrival a;
+	char *ram;
+	int ret;
+
+	start(&f, &a, &ram);
+	a.state = PT_ARRIVAL_BEGUN;
+	f.first = loaded;
+	f.then = waiting;
+	f.stopped = row->answers;
+	ret = a.guest.loaded(a.guest.arg, &err);
+	assert_int_equal(ret, row->want);
+	assert_int_equal(err.exit, row->exit);
+	assert_int_equal(a.state, row->state);
+	assert_non_null(strstr(pt_arrival_left(&a, ret), row->left));
+	f.first = waiting;
+	stop(&f, &a, ram);
+}
+
 /* A commit without any state of the guest's. */
 static void test_no_state(void **state)
 {
@@ -150,10 +190,11 @@ static void test_ended(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[CNT(rows) + 3];
+	struct CMUnitTest tests[CNT(rows) + CNT(earlies) + 3];
 	size_t test_cnt = 0;
 
 	ADD(rows, test_commit);
+	ADD(earlies, test_early);
 	tests[test_cnt++] = (struct CMUnitTest)cmocka_unit_test(test_no_state);
 	tests[test_cnt++] =
 		(struct CMUnitTest)cmocka_unit_test(test_not_waiting);

@@ -353,20 +353,48 @@ static void test_begin_refused(void **state)
 	munmap(ram, RAM_SZ);
 }
 
+/* loaded: its guest runs. */
+static const struct answer loaded[] = {
+	MIGRATE("completed"), STATUS("running", "true"), END
+};
+
+static const struct early {
+	const char *name;
+	const struct answer *stopped;	/* its answers then */
+	int want;
+	enum pt_exit exit;
+	const char *words;
+} earlies[] = {
+	{ "another client lets a destination run",
+	  ROW(MIGRATE("completed"), STATUS("paused", "false")),
+	  -EALREADY, PT_EXIT_HOST, "it was stopped" },
+	{ "a destination that runs on", NULL,
+	  -EINPROGRESS, PT_EXIT_UNKNOWN, "does not stop it" },
+	{ "a destination that does not tell whether it runs",
+	  ROW({ "query-status", NULL }),
+	  -EINPROGRESS, PT_EXIT_UNKNOWN, "does not stop it" },
+	{ "a destination that refuses to tell whether it runs",
+	  ROW({ "query-status", "\"error\": {\"desc\": \"no\"}" }),
+	  -EINPROGRESS, PT_EXIT_UNKNOWN, "does not stop it" },
+};
+
 /* A destination whose guest runs as soon as it is loaded is stopped. */
 static void test_dest_runs(void **state)
 {
-	const struct answer first[] = { MIGRATE("completed"), END };
+	const struct early *row = *state;
 	struct fake f = {
-		.version = "7, 2, 22", .first = first, .then = source,
+		.version = "7, 2, 22", .first = source, .then = source,
 	};
 	struct pt_qemu *q = open_it(&f);
 	struct pt_error err = { 0 };
 	char *log;
 
-	(void)state;
-	assert_int_equal(pt_qemu_dest_loaded(q, 1000, &err), -EIO);
+	f.first = loaded;
+	f.stopped = row->stopped;
+	assert_int_equal(pt_qemu_dest_loaded(q, 1000, &err), row->want);
+	assert_int_equal(err.exit, row->exit);
 	has(&err, "before the source gave it up");
+	has(&err, row->words);
 	pt_qemu_close(q);
 	log = fake_end(&f);
 	assert_int_equal(count(log, "\"stop\""), 1);
@@ -410,7 +438,6 @@ int main(void)
 		cmocka_unit_test(test_cancel_late),
 		cmocka_unit_test(test_cancel_of_another),
 		cmocka_unit_test(test_begin_refused),
-		cmocka_unit_test(test_dest_runs),
 		cmocka_unit_test(test_dest_refused),
 	};
 	struct CMUnitTest tests[100];
@@ -422,6 +449,7 @@ int main(void)
 	ADD(memories, test_memory);
 	ADD(links, test_link);
 	ADD(waits, test_wait);
+	ADD(earlies, test_dest_runs);
 	if (scratch_mount())
 		return 1;
 	return _cmocka_run_group_tests("vmm", tests, test_cnt, NULL, NULL);

@@ -46,6 +46,10 @@ static int loaded(void *arg, struct pt_error *err)
 				    LOADED_MS / 1000);
 	if (!ret)
 		a->state = PT_ARRIVAL_LOADED;
+	else if (ret == -EALREADY)
+		a->state = PT_ARRIVAL_RAN;
+	else if (ret == -EINPROGRESS)
+		a->state = PT_ARRIVAL_MAY_RUN;
 	return ret;
 }
 
@@ -147,9 +151,13 @@ const char *pt_arrival_left(const struct pt_arrival *a, int failure)
 	case PT_ARRIVAL_LOADED:
 		return "QEMU holds the guest, paused, which goes on at its "
 		       "source: end this QEMU, do not continue it";
+	case PT_ARRIVAL_RAN:
+		return "the guest ran in QEMU and is paused there, and goes on "
+		       "at its source: end this QEMU, do not continue it";
 	case PT_ARRIVAL_MAY_RUN:
-		return "the guest may run in QEMU: ask it by query-status, and "
-		       "continue the source only if it does not";
+		return "the guest may run in QEMU: ask it by query-status; if "
+		       "it does not, end this QEMU first, then continue the "
+		       "guest at its source";
 	case PT_ARRIVAL_RUNS:
 		break;
 	}

@@ -18,6 +18,7 @@ enum pt_arrival_state {
 	PT_ARRIVAL_WAITS,	/* QEMU waits for any guest, -incoming defer */
 	PT_ARRIVAL_BEGUN,	/* it waits for the state of this one */
 	PT_ARRIVAL_LOADED,	/* the guest is loaded, and paused */
+	PT_ARRIVAL_RAN,		/* another client let it run; it is paused */
 	PT_ARRIVAL_MAY_RUN,	/* it was told to run, and did not answer */
 	PT_ARRIVAL_RUNS,
 };

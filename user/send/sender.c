@@ -138,7 +138,8 @@ const char *pt_sender_look(const struct pt_sender *s)
 {
 	return s->cfg.live && s->cfg.live->kind == PT_LIVE_GUEST
 		? "the guest is paused here; unless it runs at the receiver, "
-		  "continue it here by QMP 'cont'"
+		  "end the QEMU there first, then continue it here by QMP "
+		  "'cont'"
 		: "look for the image at the receiver";
 }
 

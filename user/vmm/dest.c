@@ -83,6 +83,22 @@ int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 	return code;
 }
 
+/* stop_early stops a guest that another client let run. */
+static int stop_early(struct pt_qemu *q, struct pt_error *err)
+{
+	struct pt_qemu_state s = { .is_running = true };
+
+	pt_qemu_do(q, "stop", NULL, NULL, NULL);
+	if (!pt_qemu_look(q, &s, NULL) && !s.is_running)
+		return pt_error_set(err, PT_EXIT_HOST, -EALREADY, "%s: another "
+				    "client let the guest run before the "
+				    "source gave it up; it was stopped",
+				    q->name);
+	return pt_error_set(err, PT_EXIT_UNKNOWN, -EINPROGRESS, "%s: another "
+			    "client let the guest run before the source gave "
+			    "it up, and QEMU does not stop it", q->name);
+}
+
 int pt_qemu_dest_loaded(struct pt_qemu *q, int timeout_ms,
 			struct pt_error *err)
 {
@@ -91,12 +107,7 @@ int pt_qemu_dest_loaded(struct pt_qemu *q, int timeout_ms,
 
 	if (!code)
 		code = pt_qemu_look(q, &s, err);
-	if (code || !s.is_running)
-		return code;
-	pt_qemu_do(q, "stop", NULL, NULL, NULL);
-	return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: another client let "
-			    "the guest run before the source gave it up; it "
-			    "was stopped", q->name);
+	return code || !s.is_running ? code : stop_early(q, err);
 }
 
 /* announce has the guest's network cards tell the switches where it is now. */

@@ -142,7 +142,9 @@ int pt_qemu_quit(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err);
 
 /* pt_qemu_dest_loaded waits until the guest is loaded, and paused.
- *   -EIO  it failed, for QEMU's reason; QEMU may have ended */
+ *   -EIO          it failed, for QEMU's reason; QEMU may have ended
+ *   -EALREADY     another client let the guest run; it is paused again
+ *   -EINPROGRESS  the same, and it may run on */
 int pt_qemu_dest_loaded(struct pt_qemu *q, int timeout_ms,
 			struct pt_error *err);
 
