@@ -2,6 +2,8 @@
 /* Replies that are too long, too deep, or none. */
 #include "qmp_pair.h"
 
+#include <poll.h>
+
 /* ------------------------------------------------------------------ its limits */
 
 /* huge writes a reply of sz bytes without its newline. */
@@ -86,6 +88,72 @@ static void test_deep_reply(void **state)
 	pt_qmp_close(q);
 }
 
+/* ---- lines without pause ---- */
+
+#define FLOOD_SZ	(8u << 20)	/* takes far longer than a millisecond */
+#define BLOCK_SZ	(64u << 10)	/* so that the writer is the faster one */
+
+/* flood writes the line over and over, then closes. */
+static void *flood(void *line)
+{
+	size_t sz = strlen(line), block_sz = BLOCK_SZ / sz * sz;
+	char *block = malloc(block_sz);
+
+	assert_non_null(block);
+	for (size_t at = 0; at < block_sz; at += sz)
+		memcpy(block + at, line, sz);
+	for (size_t at = 0; at < FLOOD_SZ; at += block_sz)
+		if (send(monitor, block, block_sz, MSG_NOSIGNAL) < 0)
+			break;	/* the client closed */
+	shutdown(monitor, SHUT_RDWR);
+	free(block);
+	return NULL;
+}
+
+static void flood_begin(pthread_t *thread, struct pt_qmp *q, char *line)
+{
+	struct pollfd fd = { .fd = pt_qmp_fd(q), .events = POLLIN };
+
+	assert_int_equal(pthread_create(thread, NULL, flood, line), 0);
+	assert_int_equal(poll(&fd, 1, 60000), 1);
+}
+
+/* A deadline holds although there always is a next line. */
+static void test_deadline_in_a_flood(void **state)
+{
+	char event[] = EVENT("RTC_CHANGE"), reply[] = RETURN(77, "{}");
+	struct pt_qmp *q = client();
+	pthread_t thread;
+	json_t *none;
+
+	(void)state;
+	flood_begin(&thread, q, event);
+	assert_int_equal(run(q, 1, NULL, NULL), -ETIMEDOUT);
+	pt_qmp_close(q);
+	pthread_join(thread, NULL);
+
+	q = client();
+	flood_begin(&thread, q, reply);
+	assert_int_equal(pt_qmp_event(q, 1, &none, NULL), -ETIMEDOUT);
+	pt_qmp_close(q);
+	pthread_join(thread, NULL);
+}
+
+/* Lines that came before the deadline are read after it, behind events. */
+static void test_late_look(void **state)
+{
+	struct pt_qmp *q = client();
+	json_t *event = NULL;
+
+	(void)state;
+	for (int i = 0; i < 32; i++)
+		say(RETURN(77, "{}"));
+	say(EVENT("STOP"));
+	assert_int_equal(pt_qmp_event(q, 0, &event, NULL), 0);
+	json_decref(event);
+	pt_qmp_close(q);
+}
+
 static const struct reply {
 	const char *name, *line;
 	int want;
@@ -120,6 +188,8 @@ int main(void)
 	const struct CMUnitTest fixed[] = {
 		cmocka_unit_test(test_huge_reply),
 		cmocka_unit_test(test_deep_reply),
+		cmocka_unit_test(test_deadline_in_a_flood),
+		cmocka_unit_test(test_late_look),
 	};
 	struct CMUnitTest tests[CNT(fixed) + CNT(replies)];
 	size_t cnt = CNT(fixed);

@@ -13,7 +13,9 @@
 #include "qmp/json.h"
 #include "qmp/line.h"
 
-#define ID_SZ	32	/* bytes of a command's id */
+#define ID_SZ		32	/* bytes of a command's id */
+#define LATE_LINES	64	/* read after a deadline, since they may have
+				 * come before it */
 
 struct pt_qmp {
 	struct pt_qmp_line line;
@@ -89,6 +91,13 @@ static int take_object(struct pt_qmp *q, __u64 deadline_ns, json_t **out)
 	return 0;
 }
 
+/* is_over: the deadline and LATE_LINES further lines.  A QEMU that writes without
+ * pause is never waited for, so that no wait would find the deadline over. */
+static bool is_over(__u64 deadline_ns, unsigned int *late_cnt)
+{
+	return !pt_left_ms(deadline_ns) && ++*late_cnt > LATE_LINES;
+}
+
 /* ------------------------------------------------------------- commands */
 
 /* take_reply waits for the reply to the command with this id.  Any other one is
@@ -96,6 +105,8 @@ static int take_object(struct pt_qmp *q, __u64 deadline_ns, json_t **out)
 static int take_reply(struct pt_qmp *q, const char *id, __u64 deadline_ns,
 		      json_t **reply)
 {
+	unsigned int late_cnt = 0;
+
 	for (;;) {
 		int code = take_object(q, deadline_ns, reply);
 
@@ -104,6 +115,8 @@ static int take_reply(struct pt_qmp *q, const char *id, __u64 deadline_ns,
 		if (*reply && !strcmp(pt_json_text(*reply, "id"), id))
 			return 0;
 		json_decref(*reply);
+		if (is_over(deadline_ns, &late_cnt))
+			return -ETIMEDOUT;
 	}
 }
 
@@ -176,6 +189,7 @@ int pt_qmp_event(struct pt_qmp *q, int timeout_ms, json_t **event,
 		 struct pt_error *err)
 {
 	__u64 deadline_ns = pt_deadline_ns(timeout_ms);
+	unsigned int late_cnt = 0;
 
 	while (!q->event_cnt) {
 		json_t *reply;
@@ -187,6 +201,8 @@ int pt_qmp_event(struct pt_qmp *q, int timeout_ms, json_t **event,
 		if (code)
 			return gone(q, code, "an event", err);
 		json_decref(reply);
+		if (!q->event_cnt && is_over(deadline_ns, &late_cnt))
+			return -ETIMEDOUT;
 	}
 	*event = q->events[q->event_first];
 	q->event_first = (q->event_first + 1) % PT_QMP_EVENTS;

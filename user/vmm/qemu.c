@@ -18,6 +18,7 @@
 #define MAJOR_MIN	4	/* the first with x-ignore-shared */
 #define FD_NAME		"pagetrim-state"
 #define LOOK_MS		200	/* between looks, should an event be lost */
+#define DRAIN_MS	5000	/* for the events of an earlier migration */
 
 /* CAPS: the capabilities that concern us.  X(name, at the source, at the
  * destination).  All others of QEMU are left as they are (dirty-bitmaps,
@@ -259,21 +260,36 @@ pid_t pt_qemu_pid(const struct pt_qemu *q)
 
 /* ---------------------------------------------------- of both directions */
 
+/* drain takes the events of an earlier migration, which is over. */
+static int drain(struct pt_qemu *q, struct pt_error *err)
+{
+	__u64 deadline_ns = pt_deadline_ns(DRAIN_MS);
+	json_t *old;
+
+	while (!pt_qmp_event(q->qmp, 0, &old, NULL)) {
+		json_decref(old);
+		if (!pt_left_ms(deadline_ns))
+			return pt_error_set(err, PT_EXIT_HOST, -ECONNRESET,
+					    "%s: QEMU sends events without "
+					    "pause", q->name);
+	}
+	q->seen[0] = '\0';
+	return 0;
+}
+
 int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 		  struct pt_error *err)
 {
 	struct pt_qmp_cmd pass = { .name = "getfd", .has_fd = true };
-	json_t *old;		/* events of an earlier migration, which is over */
 	struct stat st;
-	int ends[2], code;
+	int ends[2], code = drain(q, err);
 
+	if (code)
+		return code;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: no stream "
 				    "for the state of the guest: %s", q->name,
 				    strerror(errno));
-	while (!pt_qmp_event(q->qmp, 0, &old, NULL))
-		json_decref(old);
-	q->seen[0] = '\0';
 	pass.fd = ends[1];
 	pass.args = json_pack("{s:s}", "fdname", FD_NAME);
 	code = pt_qmp_run(q->qmp, &pass, NULL, err);
