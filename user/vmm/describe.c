@@ -24,17 +24,47 @@ static void set_text(json_t *object, const char *key, char *text)
 	free(text);
 }
 
-static json_t *ask(struct pt_qemu *q, const char *name, json_t *args)
-{
-	json_t *value = NULL;
+/* talk: the questions.  QEMU may leave some out, but after a failure of its
+ * monitor no more are asked: each would wait for its own deadline. */
+struct talk {
+	struct pt_qemu *q;
+	int failed;		/* -errno; 0: not yet */
+	struct pt_error why;	/* if failed */
+};
 
-	pt_qemu_do(q, name, args, &value, NULL);
+static json_t *ask(struct talk *t, const char *name, json_t *args)
+{
+	struct pt_error why = { 0 };
+	json_t *value = NULL;
+	int code;
+
+	if (t->failed) {
+		json_decref(args);
+		return NULL;
+	}
+	code = pt_qemu_do(t->q, name, args, &value, &why);
+	if (code && code != -EREMOTEIO) {
+		t->failed = code;
+		t->why = why;
+	}
 	return value;
 }
 
-static json_t *backends_of(struct pt_qemu *q)
+/* property: for free(3); NULL: there is none. */
+static char *property(struct talk *t, const char *path, const char *name)
 {
-	json_t *rows = ask(q, "query-memdev", NULL), *all = json_object();
+	json_t *value = ask(t, "qom-get", json_pack("{s:s, s:s}", "path", path,
+						    "property", name));
+	char *text = json_is_string(value) ? strdup(json_string_value(value))
+					   : NULL;
+
+	json_decref(value);
+	return text;
+}
+
+static json_t *backends_of(struct talk *t)
+{
+	json_t *rows = ask(t, "query-memdev", NULL), *all = json_object();
 	json_t *row;
 	size_t i;
 
@@ -45,9 +75,9 @@ static json_t *backends_of(struct pt_qemu *q)
 	return all;
 }
 
-static json_t *memory_of(struct pt_qemu *q)
+static json_t *memory_of(struct talk *t)
 {
-	json_t *summary = ask(q, "query-memory-size-summary", NULL);
+	json_t *summary = ask(t, "query-memory-size-summary", NULL);
 	json_t *memory = json_object();
 	json_t *plugged = json_object_get(summary, "plugged-memory");
 
@@ -60,9 +90,9 @@ static json_t *memory_of(struct pt_qemu *q)
 	return memory;
 }
 
-static const char *accelerator_of(struct pt_qemu *q)
+static const char *accelerator_of(struct talk *t)
 {
-	json_t *kvm = ask(q, "query-kvm", NULL);
+	json_t *kvm = ask(t, "query-kvm", NULL);
 	bool enabled = json_is_true(json_object_get(kvm, "enabled"));
 
 	json_decref(kvm);
@@ -70,9 +100,9 @@ static const char *accelerator_of(struct pt_qemu *q)
 }
 
 /* features_of: the CPUID words of an x86 CPU; NULL for others. */
-static json_t *features_of(struct pt_qemu *q, const char *cpu)
+static json_t *features_of(struct talk *t, const char *cpu)
 {
-	json_t *words = ask(q, "qom-get", json_pack("{s:s, s:s}", "path", cpu,
+	json_t *words = ask(t, "qom-get", json_pack("{s:s, s:s}", "path", cpu,
 						    "property",
 						    "feature-words"));
 	json_t *all = json_is_array(words) ? json_object() : NULL, *word;
@@ -119,9 +149,9 @@ static void count_up(json_t *topology, json_t *place)
 	}
 }
 
-static json_t *cpus_of(struct pt_qemu *q)
+static json_t *cpus_of(struct talk *t)
 {
-	json_t *rows = ask(q, "query-cpus-fast", NULL), *cpu, *features;
+	json_t *rows = ask(t, "query-cpus-fast", NULL), *cpu, *features;
 	json_t *cpus = json_object(), *topology = json_object();
 	const char *first = pt_json_text(json_array_get(rows, 0), "qom-path");
 	size_t i;
@@ -130,22 +160,22 @@ static json_t *cpus_of(struct pt_qemu *q)
 		count_up(topology, json_object_get(cpu, "props"));
 	json_object_set_new(cpus, "topology", topology);
 	json_object_set_new(cpus, "count", json_integer(json_array_size(rows)));
-	set_text(cpus, "model", pt_qemu_property(q, first, "type"));
-	features = features_of(q, first);
+	set_text(cpus, "model", property(t, first, "type"));
+	features = features_of(t, first);
 	if (features)
 		json_object_set_new(cpus, "features", features);
 	json_decref(rows);
 	return cpus;
 }
 
-static json_t *device_of(struct pt_qemu *q, const char *path)
+static json_t *device_of(struct talk *t, const char *path)
 {
 	json_t *device = json_object();
-	char *bus = pt_qemu_property(q, path, "parent_bus");
+	char *bus = property(t, path, "parent_bus");
 	const char *slash = bus ? strrchr(bus, '/') : NULL;
 
-	set_text(device, "type", pt_qemu_property(q, path, "type"));
-	set_text(device, "addr", pt_qemu_property(q, path, "legacy-addr"));
+	set_text(device, "type", property(t, path, "type"));
+	set_text(device, "addr", property(t, path, "legacy-addr"));
 	if (slash)
 		json_object_set_new(device, "bus", json_string(slash + 1));
 	free(bus);
@@ -154,9 +184,9 @@ static json_t *device_of(struct pt_qemu *q, const char *path)
 
 /* add_devices adds those of a folder: devices with an id in peripheral, those
  * without in peripheral-anon. */
-static void add_devices(struct pt_qemu *q, const char *folder, json_t *devices)
+static void add_devices(struct talk *t, const char *folder, json_t *devices)
 {
-	json_t *rows = ask(q, "qom-list", json_pack("{s:s}", "path", folder));
+	json_t *rows = ask(t, "qom-list", json_pack("{s:s}", "path", folder));
 	json_t *row;
 	char path[512];
 	size_t i;
@@ -168,7 +198,7 @@ static void add_devices(struct pt_qemu *q, const char *folder, json_t *devices)
 		    i >= DEVICES_MAX)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, name);
-		json_object_set_new(devices, name, device_of(q, path));
+		json_object_set_new(devices, name, device_of(t, path));
 	}
 	json_decref(rows);
 }
@@ -176,25 +206,22 @@ static void add_devices(struct pt_qemu *q, const char *folder, json_t *devices)
 int pt_qemu_describe(struct pt_qemu *q, char **text, struct pt_error *err)
 {
 	json_t *all = json_object(), *devices = json_object();
-	json_t *status = NULL;
+	struct talk t = { .q = q };
 	char *canonical;
-	int code = pt_qemu_do(q, "query-status", NULL, &status, err);
+	int code;
 
-	json_decref(status);
-	if (!code) {
-		set_text(all, "machine",
-			 pt_qemu_property(q, "/machine", "type"));
-		json_object_set_new(all, "accelerator",
-				    json_string(accelerator_of(q)));
-		json_object_set_new(all, "memory", memory_of(q));
-		json_object_set_new(all, "backends", backends_of(q));
-		json_object_set_new(all, "cpus", cpus_of(q));
-		add_devices(q, "/machine/peripheral", devices);
-		add_devices(q, "/machine/peripheral-anon", devices);
-		/* It fails now if it failed above. */
-		code = pt_qemu_do(q, "query-status", NULL, NULL, err);
-	}
+	set_text(all, "machine", property(&t, "/machine", "type"));
+	json_object_set_new(all, "accelerator",
+			    json_string(accelerator_of(&t)));
+	json_object_set_new(all, "memory", memory_of(&t));
+	json_object_set_new(all, "backends", backends_of(&t));
+	json_object_set_new(all, "cpus", cpus_of(&t));
+	add_devices(&t, "/machine/peripheral", devices);
+	add_devices(&t, "/machine/peripheral-anon", devices);
 	json_object_set_new(all, "devices", devices);
+	code = t.failed;
+	if (code && err)
+		*err = t.why;
 	canonical = json_dumps(all, JSON_SORT_KEYS | JSON_COMPACT);
 	json_decref(all);
 	if (!code && !canonical)
