@@ -65,6 +65,55 @@ static void test_end_before_any_byte(void **state)
 	stop();
 }
 
+/* ---- a guest that does not read ---- */
+
+/* fill sends until the guest's socket takes no more. */
+static void fill(void)
+{
+	static const char block[32768];
+
+	open_guest();
+	say_state("x", 1);
+	guest_reads("x");
+	while (!pt_rx_guest_waits(session)) {
+		say_state(block, sizeof(block));
+		turn();
+	}
+	turn();
+}
+
+static void wait_for_ever(void)
+{
+	session->guest.due.quiet_ns = session->guest.due.limit_ns + 1;
+}
+
+static void test_guest_does_not_read(void **state)
+{
+	(void)state;
+	fill();
+	assert_int_equal(session->state, PT_RX_DATA);
+	wait_for_ever();
+	expect_end("does not read its state", PT_EXIT_HOST);
+	assert_int_equal(session->report.result, -ETIMEDOUT);
+	stop();
+}
+
+/* One that reads a part of it has more time. */
+static void test_guest_reads_slowly(void **state)
+{
+	static char bytes[131072];
+
+	(void)state;
+	fill();
+	wait_for_ever();
+	assert_int_equal(recv(guest.outer, bytes, sizeof(bytes), MSG_WAITALL),
+			 sizeof(bytes));
+	turn();
+	assert_int_equal(session->state, PT_RX_DATA);
+	assert_true(session->guest.due.quiet_ns <= session->guest.due.limit_ns);
+	stop();
+}
+
 /* ---- at the wrong time ---- */
 
 static const struct row {
@@ -194,10 +243,12 @@ static void test_guest_is_due(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[7 + sizeof(rows) / sizeof(rows[0])] = {
+	struct CMUnitTest tests[9 + sizeof(rows) / sizeof(rows[0])] = {
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_state_waits_for_begin),
 		cmocka_unit_test(test_end_before_any_byte),
+		cmocka_unit_test(test_guest_does_not_read),
+		cmocka_unit_test(test_guest_reads_slowly),
 		cmocka_unit_test(test_state_after_commit),
 		cmocka_unit_test(test_idle_by_right),
 		cmocka_unit_test(test_not_idle_otherwise),
@@ -205,7 +256,7 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		tests[7 + i] = (struct CMUnitTest){
+		tests[9 + i] = (struct CMUnitTest){
 			.name = rows[i].name,
 			.test_func = test_wrong_time,
 			.initial_state = (void *)&rows[i],

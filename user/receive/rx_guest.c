@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include "channel/relay.h"
 
 int pt_rx_guest_check(const struct pt_rx_session *s, struct pt_error *err)
@@ -74,6 +75,25 @@ int pt_rx_guest_state(struct pt_rx_session *s, const struct pt_msg_state *m,
 	return ret ? ret : pt_relay_take(s->guest.relay, m, err);
 }
 
+/* watch: the sender's guest stands still, and is told WORKING, while this one has
+ * bytes to read. */
+static int watch(struct pt_rx_session *s, struct pt_error *err)
+{
+	struct pt_due *due = &s->guest.due;
+	struct pt_relay_counts counts;
+
+	pt_relay_counts(s->guest.relay, &counts);
+	pt_due_look(due, pt_clock_ns(), counts.taken_sz > counts.written_sz,
+		    counts.written_sz);
+	if (!pt_due_is_over(due))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT, "the guest that "
+			    "waits here does not read its state: for %.1f s, "
+			    "after %llu bytes (is its process stopped? see its "
+			    "log)", due->still_ns / 1e9,
+			    (unsigned long long)counts.written_sz);
+}
+
 int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_rx_guest *g = &s->guest;
@@ -84,9 +104,13 @@ int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 	if (!g->is_attached && atomic_load(&g->has_begun)) {
 		pt_relay_attach(g->relay, g->state_fd);
 		g->is_attached = true;
+		pt_due_begin(&g->due, pt_due_limit_ns(s->cfg->peer_timeout_ms),
+			     pt_clock_ns());
 	}
 	ret = pt_relay_step(g->relay, err);
-	return ret < 0 ? ret : 0;
+	if (ret < 0)
+		return ret;
+	return g->is_attached ? watch(s, err) : 0;
 }
 
 int pt_rx_guest_fd(const struct pt_rx_session *s)

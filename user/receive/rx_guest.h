@@ -27,8 +27,9 @@ int pt_rx_guest_match(const struct pt_rx_session *s,
 int pt_rx_guest_state(struct pt_rx_session *s, const struct pt_msg_state *m,
 		      struct pt_error *err);
 
-/* pt_rx_guest_step carries the state, both ways; called by each tick.  Errors as
- * pt_relay_step. */
+/* pt_rx_guest_step carries the state, both ways; called by each tick.
+ *   -ETIMEDOUT  the guest has read nothing for a deadline of progress, see due.h
+ *   or as pt_relay_step */
 int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err);
 
 /* pt_rx_guest_fd returns the descriptor to poll; -1: none. */

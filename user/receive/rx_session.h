@@ -106,6 +106,7 @@ struct pt_rx_guest {
 					 * -1: none */
 	atomic_bool has_begun;		/* state_fd is set */
 	bool is_attached;		/* relay has it */
+	struct pt_due due;		/* of the guest, to read its state */
 	int polled_fd;			/* as the session's */
 };
 
