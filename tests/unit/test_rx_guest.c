@@ -182,11 +182,11 @@ static void test_state_after_commit(void **state)
 
 /* ---- deadlines ---- */
 
-/* stand_still: no progress for longer than any deadline. */
+/* stand_still: no progress for a deadline. */
 static void stand_still(void)
 {
 	session->watch.due.quiet_ns = session->watch.due.limit_ns + 1;
-	session->watch.due.still_ns = 100 * session->watch.due.limit_ns;
+	session->watch.due.still_ns = session->watch.due.limit_ns + 1;
 	pt_rx_session_tick(session, pt_clock_ns());
 }
 
@@ -196,6 +196,22 @@ static void open_rounds(__u8 live)
 	say_open(live, 1);
 	say_segment(0, MEMORY_SZ);
 	expect(PT_MSG_OPENED);
+}
+
+/* A sender that may idle has an end, too: it would hold its place for ever. */
+static void test_idle_too_long(void **state)
+{
+	struct pt_due *due;
+
+	(void)state;
+	open_rounds(PT_LIVE_ROUNDS);
+	due = &session->watch.due;
+	due->still_ns = PT_DUE_WORK * due->limit_ns;
+	turn();
+	assert_int_equal(session->state, PT_RX_DATA);
+	due->still_ns = (PT_DUE_WORK + 1) * due->limit_ns + 1;
+	expect_end("sends no data", PT_EXIT_PEER);
+	stop();
 }
 
 /* Memory that changes may have nothing to send; VERIFY is due all the same. */
@@ -243,7 +259,7 @@ static void test_guest_is_due(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[9 + sizeof(rows) / sizeof(rows[0])] = {
+	struct CMUnitTest tests[10 + sizeof(rows) / sizeof(rows[0])] = {
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_state_waits_for_begin),
 		cmocka_unit_test(test_end_before_any_byte),
@@ -251,12 +267,13 @@ int main(void)
 		cmocka_unit_test(test_guest_reads_slowly),
 		cmocka_unit_test(test_state_after_commit),
 		cmocka_unit_test(test_idle_by_right),
+		cmocka_unit_test(test_idle_too_long),
 		cmocka_unit_test(test_not_idle_otherwise),
 		cmocka_unit_test(test_guest_is_due),
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		tests[9 + i] = (struct CMUnitTest){
+		tests[10 + i] = (struct CMUnitTest){
 			.name = rows[i].name,
 			.test_func = test_wrong_time,
 			.initial_state = (void *)&rows[i],

@@ -90,8 +90,8 @@ struct pt_rx_verify {
 struct pt_rx_watched {
 	struct pt_due due;		/* the message owed in this state */
 	bool idles;			/* memory that changes is sent: there may
-					 * be nothing to send, and no message
-					 * is due before the first DIGESTS */
+					 * be nothing to send, so that it has
+					 * longer before the first DIGESTS */
 	__u32 lanes_set;		/* by LANE_SETs that were due */
 	__u64 worked_sz;		/* the largest done_sz of a WORKING */
 	__u64 pinged_ns;

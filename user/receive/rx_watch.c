@@ -173,7 +173,9 @@ static __u64 brought(const struct pt_rx_session *s)
 	return sum;
 }
 
-/* watch_due: a sender that only sends PING would keep its place forever. */
+/* watch_due: a sender that only sends PING would keep its place forever.  One that
+ * may idle has the time of one that says WORKING all along: PT_DUE_WORK further
+ * deadlines. */
 static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 {
 	static const char *const dues[] = {
@@ -183,12 +185,14 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 	};
 	const char *due = dues[s->state];
 	struct pt_error err;
-	bool owes = due && !s->watch.idles && !s->asked_id &&
+	bool owes = due && !s->asked_id &&
 		    !s->storage.is_opening && !s->storage.is_paused &&
 		    !pt_rx_guest_waits(s) &&
 		    pt_rx_storage_is_idle(s) && pt_rx_held_is_told(&s->held);
 
 	pt_due_look(&s->watch.due, now_ns, owes, owes ? brought(s) : 0);
+	if (s->watch.idles)
+		pt_due_works(&s->watch.due);
 	if (!pt_due_is_over(&s->watch.due))
 		return;
 	if (s->state == PT_RX_DATA && s->compare.region_told)
@@ -198,7 +202,8 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
 		     "%s: for %.1f s (the deadline is %u times {peer-timeout})",
 		     s->report.peer, due, s->watch.due.still_ns / 1e9,
-		     PT_DUE_TIMEOUTS);
+		     s->watch.idles ? PT_DUE_TIMEOUTS * (PT_DUE_WORK + 1)
+				    : PT_DUE_TIMEOUTS);
 	pt_rx_session_lose(s, -ETIMEDOUT, &err);
 }
 
