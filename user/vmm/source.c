@@ -151,14 +151,22 @@ int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
 
 /* break_stream makes a migration that sends the device state fail.  A cancel at the
  * moment at which it fails can leave disk images inactive in a guest that runs,
- * whose next write then ends QEMU (seen with 7.2); so it is the last resort. */
+ * whose next write then ends QEMU (seen with 7.2); so it is the last resort.
+ *
+ * It ends QEMU's return path only, and reads on: when both directions
+ * end at once, two threads of QEMU clean up, and one may use a file that the
+ * other has freed (seen once with 7.2, an assertion of qemu_peek_byte). */
 static void break_stream(const struct pt_qemu *q)
 {
+	char bytes[65536];
 	struct stat st;
 
-	if (q->stream_ino && !fstat(q->stream_fd, &st) &&
-	    st.st_ino == q->stream_ino)
-		shutdown(q->stream_fd, SHUT_RDWR);
+	if (!q->stream_ino || fstat(q->stream_fd, &st) ||
+	    st.st_ino != q->stream_ino)
+		return;
+	shutdown(q->stream_fd, SHUT_WR);
+	while (recv(q->stream_fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
 }
 
 /* sends_devices: the migration sends the device state, or is about to. */
