@@ -31,9 +31,13 @@ static int ask(struct pt_sender *s)
 	return pt_conn_send(s->conn, &m, &s->error);
 }
 
-/* take handles a message.  1: it is the answer. */
+/* take handles a message.  1: it is the answer.  An ABORT before OFFER refuses the
+ * connection (a receiver of another version, say), and answers nothing. */
 static int take(struct pt_sender *s, const struct pt_message *m)
 {
+	if (m->type == PT_MSG_ABORT && !s->ask.has_offer)
+		return pt_error_set(&s->error, PT_EXIT_PEER, -ECONNREFUSED,
+				    "receiver: %s", m->abort.text);
 	if (m->type == PT_MSG_COMMITTED)
 		return pt_sender_take(s, m) ? : 1;
 	if (m->type != PT_MSG_OFFER || s->ask.has_offer)
