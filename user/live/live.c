@@ -204,11 +204,6 @@ struct pt_dirty *pt_live_found(struct pt_live *l)
 	return l->found;
 }
 
-__u64 pt_live_found_cnt(const struct pt_live *l)
-{
-	return l->found_cnt;
-}
-
 int pt_live_state_fd(const struct pt_live *l)
 {
 	return l->state_fd;

@@ -126,7 +126,6 @@ int pt_live_result(struct pt_live *l, struct pt_error *err);
 /* pt_live_found returns the pages that LOOK or STOP found, which the caller
  * takes out before the next job. */
 struct pt_dirty *pt_live_found(struct pt_live *l);
-__u64 pt_live_found_cnt(const struct pt_live *l);
 
 /* pt_live_state_fd returns the descriptor of BEGIN; -1: none. */
 int pt_live_state_fd(const struct pt_live *l);
