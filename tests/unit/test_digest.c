@@ -125,26 +125,6 @@ static void test_zero_is_zero(void **state)
 	}
 }
 
-static void test_wide(void **state)
-{
-	(void)state;
-	for (unsigned int i = 0; i < 2 * variant_cnt; i++) {
-		const struct pt_digest_variant *v = &variants[i / 2];
-		const __u8 *page = random_page(i % 2);
-		__u64 key = i % 2 ? KEY : 0, out[2] = { 1, 1 };
-		XXH128_hash_t want = XXH3_128bits_withSeed(page, 4096, key);
-
-		if (!v->is_supported)
-			continue;
-		v->wide(key, page, out);
-		assert_int_equal(out[0], want.low64);
-		assert_int_equal(out[1], want.high64);
-		memset(room, 0, sizeof(room));
-		v->wide(key, page, out);
-		assert_true(!out[0] && !out[1]);
-	}
-}
-
 /* A seed of 0 is one like any other. */
 static void test_seed_zero(void **state)
 {
@@ -191,7 +171,6 @@ static void test_upper_halves(void **state)
 {
 	struct pt_digest_stream s = { .has_data = false };
 	const __u8 *page = random_page(0);
-	__u64 wide[2];
 
 	(void)state;
 	for (unsigned int i = 0; i < variant_cnt; i++) {
@@ -200,8 +179,6 @@ static void test_upper_halves(void **state)
 		if (!v->is_supported || strcmp(v->name, "avx2"))
 			continue;
 		v->content(KEY, page);
-		assert_true(kit_upper_is_zero());
-		v->wide(KEY, page, wide);
 		assert_true(kit_upper_is_zero());
 		v->start(&s, KEY, GFN);
 		assert_true(kit_upper_is_zero());
@@ -220,7 +197,6 @@ int main(void)
 		cmocka_unit_test(test_is_what_the_header_says),
 		cmocka_unit_test(test_known_value),
 		cmocka_unit_test(test_zero_is_zero),
-		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_seed_zero),
 		cmocka_unit_test(test_sees_differences),
 		cmocka_unit_test(test_upper_halves),

@@ -6,8 +6,6 @@
  *     page     XXH3-64 of its content's 8 bytes, big-endian, seed gfn;
  *              0 for content 0
  *     region   sum of its pages       modulo 2^64
- *     wide     XXH3-128 of a page's 4096 bytes, seed key: low 64 bits, high
- *              64 bits; 0, 0 for a page that is all zero.  It never travels
  *
  * With sums, pages may come in any order, a replaced page is subtracted, and
  * zero pages cost nothing.  The page digest depends on the position, so that
@@ -38,7 +36,6 @@ struct pt_digest_variant {
 	const char *name;	/* "portable", "avx2" */
 	bool is_supported;	/* by this CPU and this kernel */
 	__u64 (*content)(__u64 key, const void *page);
-	void (*wide)(__u64 key, const void *page, __u64 out[2]);
 	void (*start)(struct pt_digest_stream *s, __u64 key, __u64 gfn);
 	void (*add)(struct pt_digest_stream *s, const void *bytes, __u32 sz);
 	__u64 (*end)(const struct pt_digest_stream *s);
@@ -55,12 +52,6 @@ const struct pt_digest_variant *pt_digest_variants(unsigned int *cnt);
 static inline __u64 pt_digest_content(__u64 key, const void *page)
 {
 	return pt_digest_chosen->content(key, page);
-}
-
-/* pt_digest_wide stores the wide digest of the 4096 bytes at page. */
-static inline void pt_digest_wide(__u64 key, const void *page, __u64 out[2])
-{
-	pt_digest_chosen->wide(key, page, out);
 }
 
 /* pt_digest_at returns the page digest of page gfn from its content digest. */

@@ -48,17 +48,6 @@ static __u64 body_content(__u64 key, const void *page)
 	return content;
 }
 
-static void body_wide(__u64 key, const void *page, __u64 out[2])
-{
-	XXH128_hash_t hash = { 0, 0 };
-
-	if (has_data(page, PT_PAGE_SZ))
-		hash = XXH3_128bits_withSeed(page, PT_PAGE_SZ, key);
-	out[0] = hash.low64;
-	out[1] = hash.high64;
-	BODY_LEAVE();
-}
-
 static XXH3_state_t *state_of(const struct pt_digest_stream *s)
 {
 	_Static_assert(sizeof(XXH3_state_t) <= sizeof(s->state), "room");
@@ -95,7 +84,6 @@ static __u64 body_end(const struct pt_digest_stream *s)
 
 #define DIGEST_BODY			\
 	.content = body_content,	\
-	.wide = body_wide,		\
 	.start = body_start,		\
 	.add = body_add,		\
 	.end = body_end
