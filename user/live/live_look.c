@@ -55,8 +55,9 @@ static __u64 data_cnt(const struct pt_live *l, const __u64 *pages)
 }
 
 /* compare finds those of the pages, or of all (NULL), whose content is not what
- * was sent. */
-static int compare(struct pt_live *l, const __u64 *pages, struct pt_error *err)
+ * was sent, and stores the time that it took. */
+static int compare(struct pt_live *l, const __u64 *pages, __u64 *took_ns,
+		   struct pt_error *err)
 {
 	const struct pt_compare_cfg cfg = {
 		.source = l->cfg.source,
@@ -67,13 +68,10 @@ static int compare(struct pt_live *l, const __u64 *pages, struct pt_error *err)
 		.to = { .dirty = find, .arg = l },
 		.wake_fd = -1,
 	};
-	__u64 began_ns = pt_clock_ns(), took_ns, cnt;
+	__u64 began_ns = pt_clock_ns();
 	int ret = pt_compare_run(&cfg, &l->is_abandoned, err);
 
-	took_ns = pt_clock_ns() - began_ns;
-	cnt = data_cnt(l, pages);
-	if (!ret && cnt >= PT_COMPARE_FEW)
-		l->report.compare_ns = took_ns / cnt;
+	*took_ns = pt_clock_ns() - began_ns;
 	return ret;
 }
 
@@ -179,17 +177,25 @@ static int suspect_holes(struct pt_live *l, struct pt_error *err)
 	return ret;
 }
 
-/* look_at compares the reported pages or, once the memory has settled, all. */
+/* look_at compares the reported pages or, once the memory has settled, all. It
+ * measures what a page takes, so that the stop need not. */
 static int look_at(struct pt_live *l, struct pt_error *err)
 {
 	bool all = !l->report.is_settled &&
 		   pt_clock_ns() - l->armed_ns > PT_LIVE_SETTLE_NS;
+	const __u64 *pages = all ? NULL : l->reported;
 	int ret = l->report.holes_ns ? 0 : suspect_holes(l, err);
+	__u64 took_ns, cnt;
 
 	if (!ret)
-		ret = compare(l, all ? NULL : l->reported, err);
-	l->report.is_settled |= all && !ret;
-	return ret;
+		ret = compare(l, pages, &took_ns, err);
+	if (ret)
+		return ret;
+	l->report.is_settled |= all;
+	cnt = data_cnt(l, pages);
+	if (cnt >= PT_COMPARE_FEW)
+		l->report.compare_ns = took_ns / cnt;
+	return 0;
 }
 
 int pt_live_look(struct pt_live *l, struct pt_error *err)
@@ -208,11 +214,12 @@ int pt_live_look(struct pt_live *l, struct pt_error *err)
 int pt_live_recheck(struct pt_live *l, struct pt_error *err)
 {
 	int ret = collect(l, err);
+	__u64 took_ns;
 
 	if (l->is_digest)
 		return ret;
 	if (!ret)
 		ret = suspect_holes(l, err);
 	return ret ? ret : compare(l, l->report.is_settled ? l->suspects : NULL,
-				   err);
+				   &took_ns, err);
 }
