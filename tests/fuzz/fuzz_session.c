@@ -58,7 +58,8 @@ static int loaded(void *arg, struct pt_error *err)
 }
 
 static const struct pt_receive_guest receive_guest = {
-	.match = match, .begin = begin, .loaded = loaded, .arg = &guest,
+	.name = "guest", .match = match, .begin = begin, .loaded = loaded,
+	.arg = &guest,
 };
 
 static void guest_begin(struct pt_receiver_cfg *cfg)

@@ -78,7 +78,8 @@ static inline int run_guest(void *arg, struct pt_error *why)
 }
 
 static const struct pt_receive_guest receive_guest = {
-	.match = match, .begin = begin, .loaded = loaded, .arg = &guest,
+	.name = "guest", .match = match, .begin = begin, .loaded = loaded,
+	.arg = &guest,
 };
 
 /* ---- a session ---- */

@@ -36,6 +36,7 @@ static void test_whole(void **state)
 	assert_string_equal(guest.asked, "mblr");
 	assert_int_equal(session->report.result, 0);
 	assert_int_equal(session->report.state_sz, 13 + 4);
+	assert_string_equal(session->report.path, "guest");
 	assert_true(pt_rx_guest_fd(session) < 0);
 	assert_int_equal(read(guest.outer, &byte, 1), 0);	/* its end */
 	stop();

@@ -107,8 +107,8 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 	*a = (struct pt_arrival){
 		.qmp = qmp,
 		.pidfd = -1,
-		.guest = { .match = match, .begin = begin, .loaded = loaded,
-			   .arg = a },
+		.guest = { .name = qmp, .match = match, .begin = begin,
+			   .loaded = loaded, .arg = a },
 	};
 	ret = pt_qemu_open(&a->qemu, qmp, pid, err);
 	if (!ret) {

@@ -150,17 +150,16 @@ static void on_opened(const struct pt_receive_report *r, void *arg)
 	pt_out_log("transfer %016llx from %s: %s to %s%s",
 		   (unsigned long long)r->transfer_id, r->peer,
 		   pt_out_human(r->memory_sz, memory),
-		   rx->qmp ? rx->qmp : r->path,
+		   r->path,
 		   r->is_resumed ? ", resumes" : "");
 }
 
 static void on_progress(const struct pt_receive_report *r, void *arg)
 {
-	const struct receive *rx = arg;
 	char placed[16], memory[16];
 
-	pt_out_progress("%s: %s of data placed, memory %s",
-			rx->qmp ? rx->qmp : r->path,
+	(void)arg;
+	pt_out_progress("%s: %s of data placed, memory %s", r->path,
 			pt_out_human(r->placed_sz, placed),
 			pt_out_human(r->memory_sz, memory));
 }
@@ -168,13 +167,12 @@ static void on_progress(const struct pt_receive_report *r, void *arg)
 static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg)
 {
 	const struct receive *rx = arg;
-	const char *where = rx->qmp ? rx->qmp : r->path;
 	const char *what = rx->qmp ? "QEMU" : "storage";
 
 	if (begins)
-		pt_out_log("%s: waiting for %s", where, what);
+		pt_out_log("%s: waiting for %s", r->path, what);
 	else
-		pt_out_log("%s: %s goes on, after %.1f s", where, what,
+		pt_out_log("%s: %s goes on, after %.1f s", r->path, what,
 			   r->waited_ns / 1e9);
 }
 

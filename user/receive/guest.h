@@ -15,6 +15,8 @@
 #include <pagetrim/error.h>
 
 struct pt_receive_guest {
+	const char *name;	/* where the memory goes, for reports and texts,
+				 * e.g. the path of a monitor's socket */
 	/* match compares the guest with the description of the sender's, text
 	 * that is not trusted.  -errno: they differ, err tells where. */
 	int (*match)(void *arg, const char *theirs, struct pt_error *err);

@@ -35,7 +35,8 @@ int pt_rx_offer(struct pt_rx_session *s)
 	return pt_conn_send(s->conn, &m, s->err);
 }
 
-/* name_path makes the image's path; with serve, NAME in the folder. */
+/* name_path makes the image's path; with serve, NAME in the folder; of a guest,
+ * its name at this host. */
 static int name_path(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_receive_report *r = &s->report;
@@ -47,7 +48,10 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 	else
 		snprintf(r->name, sizeof(r->name), "transfer-%016llx",
 			 (unsigned long long)s->open.transfer_id);
-	if (s->cfg->sink) {
+	if (s->cfg->guest) {
+		sz = snprintf(r->path, sizeof(r->path), "%s",
+			      s->cfg->guest->name);
+	} else if (s->cfg->sink) {
 		sz = snprintf(r->path, sizeof(r->path), "%s", r->name);
 	} else if (!s->cfg->serve) {
 		sz = snprintf(r->path, sizeof(r->path), "%s", s->cfg->path);
