@@ -139,16 +139,24 @@ static void test_zero_pages(void **state)
 	assert_int_equal(r.downtime_ns, 400 * MS);
 }
 
-/* While the memory settles, rounds go on behind the last. */
+/* While the memory settles, rounds go on behind the last; where only that is
+ * waited for, with pauses, in which the guest writes, too. */
 static void test_settles(void **state)
 {
 	struct pt_stop_costs costs = { .suspects = 301, .suspect_ns = MS };
 	struct pt_converge c = { 0 };
-	struct pt_round r = { .idx = 60 };
+	struct pt_round r = {
+		.idx = 60, .data_pages = 1000, .wire_bytes = 4000000,
+		.took_ns = 40 * MS, .pause_ns = 60 * MS, .dirty_pages = 100000,
+	};
 
 	(void)state;
 	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
 			 PT_CONVERGE_AGAIN);
+	assert_int_equal(r.dirty_per_s, 1000000);
+	r.dirty_pages = 1;
+	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
+			 PT_CONVERGE_PAUSE);
 	costs.is_settled = true;
 	assert_int_equal(pt_converge_round(&c, &cfg, &costs, &r),
 			 PT_CONVERGE_FAIL);

@@ -56,7 +56,7 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 				      const struct pt_stop_costs *costs,
 				      struct pt_round *r)
 {
-	__u64 ns = r->took_ns + r->look_ns;
+	__u64 ns = r->took_ns + r->pause_ns + r->look_ns;
 
 	learn(c, r);
 	r->bytes_per_s = c->bytes_per_s;
@@ -68,6 +68,9 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 		c->put_off_cnt++;
 		return PT_CONVERGE_AGAIN;
 	}
+	if (!costs->is_settled &&
+	    send_ns(c, r->dirty_pages) + costs->look_ns <= cfg->downtime_ns)
+		return PT_CONVERGE_PAUSE;
 	if (r->idx < cfg->rounds_max || !costs->is_settled)
 		return PT_CONVERGE_AGAIN;
 	return cfg->otherwise == PT_NO_CONVERGE_STOP ? PT_CONVERGE_STOP

@@ -5,6 +5,10 @@
  *                         + time to look for the last written pages
  *                         + pages to compare at the stop * time of one page
  *
+ * Where only the comparison is too long, and time makes it shorter, the next look
+ * is PT_PAUSE_NS later: rounds one after another would send the same few pages
+ * again and again, and take CPU time from the guest.
+ *
  * A stop that fits is put off as long as each further round shortens it by a
  * quarter and it is above 10 ms, PT_SHORTER_ROUNDS times at most: such rounds
  * are short.
@@ -22,6 +26,7 @@
 #define PT_DOWNTIME_DEFAULT_MS	300
 #define PT_ROUNDS_DEFAULT	30
 #define PT_SHORTER_ROUNDS	6
+#define PT_PAUSE_NS		250000000ULL
 
 /* pt_no_converge: the action after rounds that did not converge. */
 enum pt_no_converge {
@@ -43,7 +48,8 @@ struct pt_round {
 	__u64 wire_bytes;	/* of their frames */
 	__u64 took_ns;		/* until all was placed */
 	__u64 dirty_pages;	/* of the next round */
-	__u64 look_ns;		/* the search for them */
+	__u64 pause_ns;		/* before the search for them */
+	__u64 look_ns;		/* that search */
 	__u64 dirty_per_s;	/* pages written per second of this round */
 	__u64 bytes_per_s;	/* the path's rate that is assumed */
 	__u64 downtime_ns;	/* that is expected if the guest stops now */
@@ -68,6 +74,7 @@ struct pt_stop_costs {
 
 enum pt_converge_do {
 	PT_CONVERGE_AGAIN,	/* another round */
+	PT_CONVERGE_PAUSE,	/* another round, and a pause before its look */
 	PT_CONVERGE_STOP,	/* the guest is stopped now */
 	PT_CONVERGE_FAIL,	/* -ETIME: it does not converge */
 };

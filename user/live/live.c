@@ -9,6 +9,7 @@
 #include <pagetrim/clock.h>
 #include "base/thread.h"
 
+#define SECOND_NS	1000000000ULL
 #define STOP_NS		10000000000ULL	/* for the guest to stop */
 
 /* wait_for calls a waiting function of the guest until it is not a time-out. */
@@ -28,7 +29,7 @@ static int wait_for(struct pt_live *l,
 		if (ret == -ETIMEDOUT && pt_clock_ns() - began_ns > limit_ns)
 			return pt_error_set(err, PT_EXIT_FAILED, -ETIME,
 					    "the guest has not stopped within "
-					    "%llu s", limit_ns / 1000000000ULL);
+					    "%llu s", limit_ns / SECOND_NS);
 	}
 	return ret;
 }
@@ -86,7 +87,7 @@ static int work(struct pt_live *l, enum pt_live_job job, struct pt_error *err)
 	}
 }
 
-/* next waits for a job; IDLE: none follows. */
+/* next waits for a job, until it is due; IDLE: none follows. */
 static enum pt_live_job next(struct pt_live *l)
 {
 	enum pt_live_job job;
@@ -94,6 +95,15 @@ static enum pt_live_job next(struct pt_live *l)
 	pthread_mutex_lock(&l->lock);
 	while (l->is_done && !l->is_abandoned)
 		pthread_cond_wait(&l->filled, &l->lock);
+	while (!l->is_abandoned && pt_clock_ns() < l->due_ns) {
+		const struct timespec due = {
+			.tv_sec = l->due_ns / SECOND_NS,
+			.tv_nsec = l->due_ns % SECOND_NS,
+		};
+
+		pthread_cond_clockwait(&l->filled, &l->lock, CLOCK_MONOTONIC,
+				       &due);
+	}
 	job = l->is_abandoned ? PT_LIVE_IDLE : l->job;
 	pthread_mutex_unlock(&l->lock);
 	return job;
@@ -178,10 +188,11 @@ int pt_live_start(struct pt_live **out, const struct pt_live_cfg *cfg,
 	return 0;
 }
 
-void pt_live_do(struct pt_live *l, enum pt_live_job job)
+void pt_live_do(struct pt_live *l, enum pt_live_job job, __u64 pause_ns)
 {
 	pthread_mutex_lock(&l->lock);
 	l->job = job;
+	l->due_ns = pt_clock_ns() + pause_ns;
 	l->is_done = false;
 	pthread_cond_signal(&l->filled);
 	pthread_mutex_unlock(&l->lock);

@@ -100,7 +100,9 @@ struct pt_live_report {
 	__u64 arm_ns;
 	__u64 look_ns;			/* to find the pages to be sent, ... */
 	__u64 collect_ns;		/* ... of which the tracker took */
-	__u64 compare_ns;		/* of one page with data, on average */
+	__u64 compare_ns;		/* of one page with data, on average: the
+					 * least so far, since at the stop the
+					 * guest does not take CPU time */
 	__u64 holes_ns;			/* to find the punched holes */
 	bool is_settled;		/* not all memory is compared at the stop */
 	__u64 suspect_cnt;		/* pages to be compared at the stop */
@@ -114,8 +116,8 @@ struct pt_live_report {
 int pt_live_start(struct pt_live **out, const struct pt_live_cfg *cfg,
 		  struct pt_error *err);
 
-/* pt_live_do begins a job.  The previous one has a result. */
-void pt_live_do(struct pt_live *l, enum pt_live_job job);
+/* pt_live_do begins a job, after a pause.  The previous one has a result. */
+void pt_live_do(struct pt_live *l, enum pt_live_job job, __u64 pause_ns);
 
 /* pt_live_result returns 1 if the job is done; 0: not yet; or -errno, after which
  * no job follows:

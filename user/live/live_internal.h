@@ -15,6 +15,7 @@ struct pt_live {
 	pthread_mutex_t lock;		/* of job, is_done, report */
 	pthread_cond_t filled;		/* job or is_abandoned was set */
 	enum pt_live_job job;
+	__u64 due_ns;			/* of job; by pt_clock_ns */
 	bool is_done;			/* job has a result: */
 	int result;
 	struct pt_error error;
@@ -26,6 +27,9 @@ struct pt_live {
 	/* For the thread, and for the other one between two jobs: */
 	struct pt_tracker *tracker;	/* set under the lock */
 	__u64 armed_ns;
+	bool is_measured;		/* report.compare_ns is */
+	__u64 sample;			/* the next region that is compared only
+					 * to measure */
 	bool is_digest;			/* it reports only pages that differ */
 	bool is_begun;			/* the guest must be resumed */
 	int state_fd;

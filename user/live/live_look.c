@@ -177,6 +177,26 @@ static int suspect_holes(struct pt_live *l, struct pt_error *err)
 	return ret;
 }
 
+/* add_sample adds regions in turn, where too few pages were reported to measure
+ * by: what was measured while others were at work must not count for long. */
+static void add_sample(struct pt_live *l)
+{
+	__u64 cnt = 0;
+
+	if (data_cnt(l, l->reported) >= PT_COMPARE_FEW)
+		return;
+	for (__u64 i = 0; i < l->region_cnt && cnt < PT_COMPARE_FEW; i++) {
+		const __u64 *sent = pt_digests_region(l->cfg.digests, l->sample);
+
+		for (__u32 k = 0; sent && k < PT_REGION_PAGES; k++)
+			cnt += sent[k] != 0;
+		if (sent)
+			memset(l->reported + l->sample * PT_REGION_WORDS, 0xff,
+			       PT_REGION_WORDS * sizeof(__u64));
+		l->sample = (l->sample + 1) % l->region_cnt;
+	}
+}
+
 /* look_at compares the reported pages or, once the memory has settled, all. It
  * measures what a page takes, so that the stop need not. */
 static int look_at(struct pt_live *l, struct pt_error *err)
@@ -187,14 +207,20 @@ static int look_at(struct pt_live *l, struct pt_error *err)
 	int ret = l->report.holes_ns ? 0 : suspect_holes(l, err);
 	__u64 took_ns, cnt;
 
-	if (!ret)
-		ret = compare(l, pages, &took_ns, err);
+	if (ret)
+		return ret;
+	if (!l->report.is_settled && !all)
+		add_sample(l);
+	ret = compare(l, pages, &took_ns, err);
 	if (ret)
 		return ret;
 	l->report.is_settled |= all;
 	cnt = data_cnt(l, pages);
-	if (cnt >= PT_COMPARE_FEW)
+	if (cnt >= PT_COMPARE_FEW && (!l->is_measured ||
+				      took_ns / cnt < l->report.compare_ns)) {
 		l->report.compare_ns = took_ns / cnt;
+		l->is_measured = true;
+	}
 	return 0;
 }
 

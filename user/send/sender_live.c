@@ -20,7 +20,8 @@ static void work(struct pt_sender *s, enum pt_send_live_step step,
 		 enum pt_live_job job)
 {
 	pt_sender_live_enter(s, step);
-	pt_live_do(s->live.thread, job);
+	pt_live_do(s->live.thread, job, job == PT_LIVE_LOOK
+					? s->report.live.round.pause_ns : 0);
 }
 
 /* make_ranges: each segment is mapped as one range. */
@@ -195,6 +196,7 @@ static int decide(struct pt_sender *s)
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
 		return 0;
 	}
+	r->pause_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
 	r->idx++;
 	round_begin(s, PT_SEND_LIVE_ROUND);
 	return 0;
