@@ -10,6 +10,7 @@
 #include "sink/sink_ops.h"
 
 #define ZERO_SZ	(16u << 10)
+#define JOIN_SZ	(16u << 10)	/* on the stack */
 
 int pt_process_memory_open(struct pt_process_memory *m, pid_t pid,
 			   struct pt_error *err)
@@ -45,36 +46,46 @@ static int failed(const struct pt_process_memory *m, const char *what, __u64 at,
 			    done < 0 ? strerror(errno) : "it went away");
 }
 
-/* write_some writes the next bytes, up to sz, of the pieces, at most to the end
- * of the first; returns their number, or -errno. */
-static ssize_t write_some(const struct pt_process_memory *m, __u64 off,
-			  const struct iovec *pieces, __u32 cnt, __u64 sz,
-			  struct pt_error *err)
+/* next_piece returns the next bytes to write, at most sz, and stores them joined
+ * if they are in several pieces: the kernel looks the pages up anew for each piece
+ * of a pwritev(2) here, which took most of the time of trimmed pages. */
+static struct iovec next_piece(const struct iovec *pieces, __u64 sz,
+			       __u8 joined[JOIN_SZ])
 {
-	ssize_t done;
-	__u64 at;
-	__u64 run = pt_sink_parts_find(&m->parts, off, &at);
+	struct iovec out = { joined, 0 };
 
-	do {
-		if (run >= sz)	/* one part holds all of it */
-			done = pwritev(m->fd, pieces, cnt, at);
-		else
-			done = pwrite(m->fd, pieces->iov_base,
-				      pieces->iov_len < run ? pieces->iov_len
-							    : run, at);
-	} while (done < 0 && errno == EINTR);
-	return done > 0 ? done : failed(m, "written", at, done, err);
+	if (pieces->iov_len >= sz || pieces->iov_len >= JOIN_SZ)
+		return (struct iovec){ pieces->iov_base, pieces->iov_len < sz
+							? pieces->iov_len : sz };
+	sz = sz < JOIN_SZ ? sz : JOIN_SZ;
+	while (out.iov_len < sz) {
+		__u64 left = sz - out.iov_len;
+		__u64 part = pieces->iov_len < left ? pieces->iov_len : left;
+
+		memcpy(joined + out.iov_len, pieces->iov_base, part);
+		out.iov_len += part;
+		pieces++;
+	}
+	return out;
 }
 
 int pt_process_memory_place(const struct pt_process_memory *m, __u64 off,
 			    struct iovec *pieces, __u32 cnt, __u64 sz,
 			    struct pt_error *err)
 {
-	while (sz) {
-		ssize_t done = write_some(m, off, pieces, cnt, sz, err);
+	__u8 joined[JOIN_SZ];
 
-		if (done < 0)
-			return done;
+	while (sz) {
+		__u64 at;
+		__u64 run = pt_sink_parts_find(&m->parts, off, &at);
+		struct iovec next = next_piece(pieces, run < sz ? run : sz,
+					       joined);
+		ssize_t done = pwrite(m->fd, next.iov_base, next.iov_len, at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return failed(m, "written", at, done, err);
 		pt_pieces_advance(&pieces, &cnt, done);
 		off += done;
 		sz -= done;
