@@ -23,7 +23,10 @@ OBJCOPY ?= objcopy
 BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g
 
-LIB_PKGS   := libbpf libxdp libxxhash jansson libmnl libssl libcrypto
+# Without one of these, frames are not compressed by its method; `make PACKERS=`
+# builds without both.
+PACKERS    ?= $(shell for p in liblz4 libzstd; do pkg-config --exists $$p && echo $$p; done)
+LIB_PKGS   := libbpf libxdp libxxhash jansson libmnl libssl libcrypto $(PACKERS)
 PKGS       := $(LIB_PKGS) libcap-ng
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
 	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -41,6 +44,8 @@ ifneq ($(IPSEC_MB),)
 OUR_CFLAGS += -DPT_WITH_IPSEC_MB
 LDLIBS     += -lIPSec_MB
 endif
+
+OUR_CFLAGS += $(patsubst lib%,-DPT_WITH_%,$(PACKERS))
 
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
 	      -I/usr/include/$(shell $(CC) -dumpmachine)

@@ -23,9 +23,12 @@
  *  bad_version  7. version.
  *  bad_header   8. IP's length is UDP's: nothing stands behind the datagram.
  *                  Bytes behind IP's end are the link's, and ignored.
- *               9. kind known; session not 0; lane 0..63; reserved0 and
- *                  reserved1 zero.  Flags: none, and then key_epoch and
- *                  header_mac are zero; sealed; data: sealed and padded.
+ *               9. kind known; session not 0; lane 0..63.  Flags: none, and
+ *                  then key_epoch and header_mac are zero; sealed; data:
+ *                  sealed and padded; data: compressed beside none or
+ *                  sealed, and then compression is 1 or 2, and compressed_sz
+ *                  above 64 * (block_cnt - 1), at most 64 * block_cnt; else
+ *                  both are 0.
  *              10. Data: 1..96 records, generation not 0.  Probe: 0 and 0.
  *              11. data_off is 64 + 16 * record_cnt, plus 0..63.
  *  truncated   12. The payload is not shorter than data_off + 64 * block_cnt,
@@ -42,7 +45,7 @@
  *                  Any other kind is refused.
  *                  It starts not before the end of the record before it.
  *              15. The BLOCKS masks have block_cnt bits, together; in a
- *                  padded frame that many at most.
+ *                  padded frame that many at most, in a compressed one more.
  *
  * The program does not judge Ethernet addresses, VLAN number, IP checksum, UDP
  * source port and checksum, sequence number, pad, and the blocks.  The agent
@@ -99,6 +102,8 @@ struct pt_frame {
 	__u16	data_off;	/* bytes from the frame header to block 0 */
 	__u16	block_cnt;
 	__u16	flags;		/* PT_FLAG_* */
+	__u16	compressed_sz;	/* compressed: bytes of its blocks in use */
+	__u8	compression;	/* enum pt_compression */
 	__u8	kind;		/* enum pt_frame_kind */
 	__u8	record_cnt;
 };
@@ -204,11 +209,27 @@ static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 	return true;
 }
 
+/* pt_compression_is_sound judges what says how the blocks are compressed. */
+static __always_inline bool pt_compression_is_sound(const struct pt_frame *f)
+{
+	if (!(f->flags & PT_FLAG_COMPRESSED))
+		return !f->compression && !f->compressed_sz;
+	if (f->kind != PT_FRAME_DATA || f->flags & PT_FLAG_PADDED)
+		return false;
+	if (!f->compression || f->compression >= PT_COMPRESSION_CNT)
+		return false;
+	return f->compressed_sz <= f->block_cnt * PT_BLOCK_SZ &&
+	       f->compressed_sz + PT_BLOCK_SZ > f->block_cnt * PT_BLOCK_SZ &&
+	       f->compressed_sz;
+}
+
 /* pt_flags_are_sound judges flags, and the fields that go with them. */
 static __always_inline bool pt_flags_are_sound(const struct pt_frame_hdr *h,
 					       const struct pt_frame *f)
 {
-	switch (f->flags) {
+	if (!pt_compression_is_sound(f))
+		return false;
+	switch (f->flags & ~PT_FLAG_COMPRESSED) {
 	case 0:
 		return !f->key_epoch && !pt_siphash_load(h->header_mac);
 	case PT_FLAG_SEALED:
@@ -247,8 +268,6 @@ static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
 	} else {
 		return false;
 	}
-	if (h->reserved0 || pt_load(h->reserved1))
-		return false;
 	if (!pt_flags_are_sound(h, f))
 		return false;
 	if (!f->session_id || f->lane >= PT_LANES_MAX)
@@ -291,6 +310,8 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 	f->data_off = bpf_ntohs(pt_load(h->data_off));
 	f->block_cnt = bpf_ntohs(pt_load(h->block_cnt));
 	f->flags = bpf_ntohs(pt_load(h->flags));
+	f->compressed_sz = bpf_ntohs(pt_load(h->compressed_sz));
+	f->compression = h->compression;
 	f->kind = h->kind;
 	f->record_cnt = h->record_cnt;
 	if (!pt_header_is_sound(h, f))
@@ -340,6 +361,17 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 	return true;
 }
 
+/* pt_block_cnt_is_sound: the records name so many blocks. */
+static __always_inline bool pt_block_cnt_is_sound(const struct pt_frame *f,
+						  __u32 block_cnt)
+{
+	if (f->flags & PT_FLAG_COMPRESSED)
+		return block_cnt > f->block_cnt;
+	if (f->flags & PT_FLAG_PADDED)
+		return block_cnt <= f->block_cnt;
+	return block_cnt == f->block_cnt;
+}
+
 /* pt_parse_records judges the records of a frame whose header is sound.
  * c: as pt_parse_header left it. */
 static __always_inline enum pt_verdict
@@ -358,10 +390,8 @@ pt_parse_records(struct pt_cursor *c, const struct pt_frame *f)
 		if (!pt_record_is_sound(r, &pos, &block_cnt))
 			return PT_VERDICT_BAD_RECORD;
 	}
-	if (f->flags & PT_FLAG_PADDED ? block_cnt > f->block_cnt :
-					block_cnt != f->block_cnt)
-		return PT_VERDICT_BAD_RECORD;
-	return PT_VERDICT_STEERED;
+	return pt_block_cnt_is_sound(f, block_cnt) ? PT_VERDICT_STEERED :
+						     PT_VERDICT_BAD_RECORD;
 }
 
 /* pt_parse_frame judges a whole frame, assuming that its destination is an

@@ -38,6 +38,8 @@
 #define PT_HEADER_MAC_SZ	8
 #define PT_HEADER_MACED_SZ	40	/* bytes that header_mac covers */
 #define PT_RECORDS_MAX		96	/* records of one frame */
+#define PT_FRAME_BLOCKS_MAX	(PT_RECORDS_MAX * PT_PAGE_BLOCKS)	/* that its
+						 * records name */
 #define PT_LANES_MAX		64	/* lanes of one session */
 #define PT_HEADERS_MAX		1792	/* Ethernet to last record, bytes */
 #define PT_GFN_BITS		40	/* 2^40 pages: 4 PiB of guest memory */
@@ -62,6 +64,16 @@ enum pt_frame_kind {
 #define PT_FLAG_SEALED		0x0001	/* blocks are encrypted, auth is a tag */
 #define PT_FLAG_PADDED		0x0002	/* in a sealed data frame: blocks that
 					 * no record names may follow */
+#define PT_FLAG_COMPRESSED	0x0004	/* in a data frame: the blocks that the
+					 * records name are compressed, as one */
+
+/* pt_compression: the methods by which blocks are compressed. */
+enum pt_compression {
+	PT_COMPRESSION_NONE	= 0,
+	PT_COMPRESSION_LZ4	= 1,	/* one LZ4 block */
+	PT_COMPRESSION_ZSTD	= 2,	/* one zstd frame */
+	PT_COMPRESSION_CNT
+};
 
 /* pt_frame_hdr: the frame's session, its position in its lane, its contents.
  * Packed, since it starts 42 bytes into an untagged IPv4 frame. */
@@ -76,10 +88,11 @@ struct pt_frame_hdr {
 	__be16	lane;		/* 28 0..PT_LANES_MAX - 1 */
 	__be16	key_epoch;	/* 30 key of a sealed frame; else 0 */
 	__u8	record_cnt;	/* 32 data: 1..96; probe: 0 */
-	__u8	reserved0;	/* 33 zero */
+	__u8	compression;	/* 33 enum pt_compression; 0 unless compressed */
 	__be16	data_off;	/* 34 bytes from the header's start to block 0 */
 	__be16	block_cnt;	/* 36 blocks that follow, 0..1023 */
-	__be16	reserved1;	/* 38 zero */
+	__be16	compressed_sz;	/* 38 compressed: bytes of these that are used;
+				 * else 0 */
 	__u8	header_mac[PT_HEADER_MAC_SZ];	/* 40 sealed: SipHash-2-4 of
 						 * bytes 0..39, lowest byte
 						 * first; else zero */
@@ -123,8 +136,10 @@ PT_OFFSET_IS(struct pt_frame_hdr, seq, 16);
 PT_OFFSET_IS(struct pt_frame_hdr, generation, 24);
 PT_OFFSET_IS(struct pt_frame_hdr, lane, 28);
 PT_OFFSET_IS(struct pt_frame_hdr, record_cnt, 32);
+PT_OFFSET_IS(struct pt_frame_hdr, compression, 33);
 PT_OFFSET_IS(struct pt_frame_hdr, data_off, 34);
 PT_OFFSET_IS(struct pt_frame_hdr, block_cnt, 36);
+PT_OFFSET_IS(struct pt_frame_hdr, compressed_sz, 38);
 PT_OFFSET_IS(struct pt_frame_hdr, header_mac, PT_HEADER_MACED_SZ);
 PT_OFFSET_IS(struct pt_frame_hdr, auth, 48);
 PT_OFFSET_IS(struct pt_record, gfn_lo, 4);

@@ -144,10 +144,10 @@ static const struct random_field random_fields[] = {
 	FIELD(PART_HDR, struct pt_frame_hdr, lane),
 	FIELD(PART_HDR, struct pt_frame_hdr, key_epoch),
 	FIELD(PART_HDR, struct pt_frame_hdr, record_cnt),
-	FIELD(PART_HDR, struct pt_frame_hdr, reserved0),
+	FIELD(PART_HDR, struct pt_frame_hdr, compression),
 	FIELD(PART_HDR, struct pt_frame_hdr, data_off),
 	FIELD(PART_HDR, struct pt_frame_hdr, block_cnt),
-	FIELD(PART_HDR, struct pt_frame_hdr, reserved1),
+	FIELD(PART_HDR, struct pt_frame_hdr, compressed_sz),
 	FIELD(PART_HDR, struct pt_frame_hdr, header_mac),
 	FIELD(PART_HDR, struct pt_frame_hdr, auth),
 };

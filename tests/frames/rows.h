@@ -89,6 +89,47 @@ static void row_one_block_less(struct frame *f)
 	frame_fit_lengths(f);
 }
 
+/* row_unit says that the blocks are a unit of unused bytes less than they have;
+ * a block less follows than the masks have bits. */
+static void row_unit(struct frame *f, __u8 method, int unused)
+{
+	__u8 *flags = f->bytes + f->hdr_off +
+		      offsetof(struct pt_frame_hdr, flags) + 1;
+	__u8 block_cnt;
+
+	if (f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, kind)] ==
+	    PT_FRAME_DATA)
+		row_one_block_less(f);
+	block_cnt = f->bytes[f->hdr_off +
+			     offsetof(struct pt_frame_hdr, block_cnt) + 1];
+	*flags |= PT_FLAG_COMPRESSED;
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, method);
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz,
+		  block_cnt * PT_BLOCK_SZ - unused);
+}
+
+static void row_lz4(struct frame *f) { row_unit(f, 1, 0); }
+static void row_zstd(struct frame *f) { row_unit(f, 2, 7); }
+static void row_third_method(struct frame *f) { row_unit(f, 3, 0); }
+static void row_short_unit(struct frame *f) { row_unit(f, 1, 63); }
+static void row_unused_block(struct frame *f) { row_unit(f, 1, 64); }
+static void row_long_unit(struct frame *f) { row_unit(f, 1, -1); }
+
+static void row_no_unit(struct frame *f)
+{
+	row_unit(f, 1, 0);
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz, 0);
+}
+
+static void row_lz4_as_many(struct frame *f)
+{
+	row_unit(f, 1, 0);
+	row_one_block_more(f);
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz, 64 *
+		  f->bytes[f->hdr_off +
+			   offsetof(struct pt_frame_hdr, block_cnt) + 1]);
+}
+
 static void row_set_mask(struct frame *f, __u64 mask)
 {
 	FRAME_SET(f, PART_RECORDS, struct pt_record, mask, mask);
@@ -263,15 +304,31 @@ static const struct row rows_header[] = {
 	BAD("padded, not sealed", one, BAD_HEADER, HDR(flags, PT_FLAG_PADDED)),
 	BAD("padded probe", sealed_probe, BAD_HEADER,
 	    HDR(flags, PT_FLAG_SEALED | PT_FLAG_PADDED)),
-	BAD("third flag", ipv4, BAD_HEADER, HDR(flags, 4)),
-	BAD("sealed, third flag", sealed, BAD_HEADER,
+	BAD("compressed by nothing", ipv4, BAD_HEADER, HDR(flags, 4)),
+	BAD("sealed, compressed by nothing", sealed, BAD_HEADER,
 	    HDR(flags, PT_FLAG_SEALED | 4)),
+	BAD("fourth flag", ipv4, BAD_HEADER, HDR(flags, 8)),
+	GOOD("compressed by LZ4", ipv4, .change = row_lz4),
+	GOOD("compressed by zstd", ipv4, .change = row_zstd),
+	GOOD("sealed, compressed", sealed, .change = row_lz4),
+	GOOD("compressed, one byte of a block", ipv4, .change = row_short_unit),
+	BAD("compressed, a block unused", ipv4, BAD_HEADER,
+	    .change = row_unused_block),
+	BAD("compressed, no byte", ipv4, BAD_HEADER, .change = row_no_unit),
+	BAD("compressed, behind its blocks", ipv4, BAD_HEADER,
+	    .change = row_long_unit),
+	BAD("compressed by the third method", ipv4, BAD_HEADER,
+	    .change = row_third_method),
+	BAD("compressed and padded", padded, BAD_HEADER, .change = row_lz4),
+	BAD("compressed probe", probe, BAD_HEADER, .change = row_lz4),
+	BAD("compressed, as many blocks as bits", ipv4, BAD_RECORD,
+	    .change = row_lz4_as_many),
 	BAD("highest flag", ipv4, BAD_HEADER, HDR(flags, 0x8000)),
 	BAD("sealed, highest flag", sealed, BAD_HEADER,
 	    HDR(flags, PT_FLAG_SEALED | 0x8000)),
 	GOOD("sealed, any key epoch", sealed, HDR(key_epoch, 0xffff)),
 	GOOD("sealed, highest seq", sealed, HDR(seq, ~0ULL)),
-	BAD("sealed, reserved byte", sealed, BAD_HEADER, HDR(reserved0, 1)),
+	BAD("sealed, reserved byte", sealed, BAD_HEADER, HDR(compression, 1)),
 	BAD("session 0", ipv4, BAD_HEADER, HDR(session_id, 0)),
 	GOOD("seq 0", ipv4, HDR(seq, 0)),
 	GOOD("highest seq", ipv4, HDR(seq, ~0ULL)),
@@ -284,8 +341,8 @@ static const struct row rows_header[] = {
 	BAD("lane 256", ipv4, BAD_HEADER, HDR(lane, 256)),
 	BAD("probe, lane above the highest", probe, BAD_HEADER, HDR(lane, 64)),
 	BAD("key epoch", ipv4, BAD_HEADER, HDR(key_epoch, 1)),
-	BAD("reserved byte", ipv4, BAD_HEADER, HDR(reserved0, 1)),
-	BAD("reserved half-word", ipv4, BAD_HEADER, HDR(reserved1, 0x0100)),
+	BAD("reserved byte", ipv4, BAD_HEADER, HDR(compression, 1)),
+	BAD("reserved half-word", ipv4, BAD_HEADER, HDR(compressed_sz, 0x0100)),
 	BAD("header MAC, first byte", ipv4, BAD_HEADER, BYTE(PART_HDR, 40, 1)),
 	BAD("header MAC, last byte", ipv4, BAD_HEADER,
 	    BYTE(PART_HDR, 47, 0x80)),

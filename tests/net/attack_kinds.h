@@ -117,7 +117,7 @@ static inline void break_header(struct random *r, struct pt_frame_hdr *hdr)
 	switch (random_below(r, 5)) {
 	case 0: hdr->kind = 3 + random_below(r, 250); break;
 	case 1: hdr->record_cnt = 97 + random_below(r, 150); break;
-	case 2: hdr->reserved0 = 1 + random_below(r, 255); break;
+	case 2: hdr->compression = 1 + random_below(r, 255); break;
 	case 3: hdr->lane = htobe16(64 + random_below(r, 1000)); break;
 	case 4: hdr->session_id = 0; break;
 	}

@@ -23,6 +23,7 @@ import sys
 from dataclasses import dataclass, field
 
 import xxhash
+import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import (
     AESGCM, ChaCha20Poly1305)
@@ -40,7 +41,8 @@ ZEROES_MAX = 512
 AUTH_OFF, AUTH = 48, 16
 KIND_DATA, KIND_PROBE = 1, 2
 RECORD_BLOCKS, RECORD_ZEROES, RECORD_COPY = 1, 2, 4
-FLAG_SEALED, FLAG_PADDED = 1, 2
+FLAG_SEALED, FLAG_PADDED, FLAG_COMPRESSED = 1, 2, 4
+LZ4, ZSTD = 1, 2
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
 # Section 11: bytes of key, and what opens
@@ -181,6 +183,9 @@ class Frame:
     key_epoch: int = 0
     data_off: int = 0
     block_cnt: int = 0
+    compression: int = 0
+    compressed_sz: int = 0
+    decompressed: bool = False
     auth_ok: bool = False
     auth_right: bytes = b""     # what auth should be, of a checksum
     records: list = field(default_factory=list)
@@ -268,13 +273,24 @@ def read_header(payload, ends_with_ip, frame):
         require(number(payload, 40, 8) == 0, "bad_header")  # header_mac
     elif frame.flags == FLAG_SEALED | FLAG_PADDED:
         require(frame.kind == KIND_DATA, "bad_header")
+    elif frame.flags == FLAG_COMPRESSED:
+        require(frame.key_epoch == 0, "bad_header")
+        require(number(payload, 40, 8) == 0, "bad_header")  # header_mac
     else:
-        require(frame.flags == FLAG_SEALED, "bad_header")
+        require(frame.flags & ~FLAG_COMPRESSED == FLAG_SEALED, "bad_header")
     require(frame.session != 0, "bad_header")
     require(frame.lane < LANES_MAX, "bad_header")
-    require(payload[33] == 0, "bad_header")                 # reserved0
+    frame.compression = payload[33]
+    frame.compressed_sz = number(payload, 38, 2)
+    if frame.flags & FLAG_COMPRESSED:
+        require(frame.kind == KIND_DATA, "bad_header")
+        require(frame.compression in (LZ4, ZSTD), "bad_header")
+        unused = BLOCK * frame.block_cnt - frame.compressed_sz
+        require(frame.block_cnt > 0 and 0 <= unused < BLOCK, "bad_header")
+    else:
+        require(frame.compression == 0, "bad_header")
+        require(frame.compressed_sz == 0, "bad_header")
     require(0 <= pad <= 63, "bad_header")
-    require(number(payload, 38, 2) == 0, "bad_header")      # reserved1
 
     need = frame.data_off + BLOCK * frame.block_cnt
     require(len(payload) >= need, "truncated")
@@ -314,8 +330,79 @@ def read_records(payload, record_cnt, frame):
     named = sum(r.block_cnt() for r in frame.records)
     if frame.flags & FLAG_PADDED:
         require(named <= frame.block_cnt, "bad_record")
+    elif frame.flags & FLAG_COMPRESSED:
+        require(named > frame.block_cnt, "bad_record")
     elif frame.kind == KIND_DATA:
         require(named == frame.block_cnt, "bad_record")
+
+
+def read_lz4(unit, size):
+    """One block of the LZ4 block format; None if it is not, or of another
+    size."""
+    out, at = bytearray(), 0
+
+    def length(nibble):
+        nonlocal at
+        total = nibble
+        while nibble == 15 and total - 15 <= size:
+            more = unit[at]
+            at += 1
+            total += more
+            if more < 255:
+                break
+        return total
+
+    try:
+        while True:
+            token = unit[at]
+            at += 1
+            literals = length(token >> 4)
+            if at + literals > len(unit):
+                return None
+            out += unit[at:at + literals]
+            at += literals
+            if at == len(unit):
+                return bytes(out) if len(out) == size else None
+            offset = unit[at] | unit[at + 1] << 8
+            at += 2
+            match = length(token & 15) + 4
+            if not 1 <= offset <= len(out) or len(out) + match > size:
+                return None
+            for _ in range(match):
+                out.append(out[-offset])
+    except IndexError:
+        return None
+
+
+def read_zstd(unit, size):
+    """One zstd frame; None if it is not as section 7 has it."""
+    if unit[:4] != b"\x28\xb5\x2f\xfd" or len(unit) < 6:
+        return None
+    if not unit[4] & 0x20 or unit[4] & 0x0f:
+        return None
+    width = (1, 2, 4, 8)[unit[4] >> 6]
+    content = int.from_bytes(unit[5:5 + width], "little")
+    content += 256 if width == 2 else 0
+    if content != size:
+        return None
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        out = reader.decompress(unit)
+    except zstandard.ZstdError:
+        return None
+    if not reader.eof or reader.unused_data or len(out) != size:
+        return None
+    return out
+
+
+def decompress(frame):
+    """Section 7: the blocks that the records name; None if they are not there."""
+    size = BLOCK * sum(r.block_cnt() for r in frame.records)
+    unit = frame.blocks[:frame.compressed_sz]
+    if any(frame.blocks[frame.compressed_sz:]):
+        return None
+    read_one = read_lz4 if frame.compression == LZ4 else read_zstd
+    return read_one(unit, size)
 
 
 def checksum(payload):
@@ -351,6 +438,12 @@ def read(data, endpoints=None, seal=None):
         blocks = seal.open(frame, payload)
         frame.auth_ok = blocks is not None
         frame.blocks = blocks or b""
+    if frame.flags & FLAG_COMPRESSED and frame.auth_ok:
+        raw = decompress(frame)
+        frame.decompressed = raw is not None
+        frame.blocks = raw or b""
+    elif frame.flags & FLAG_COMPRESSED:
+        frame.blocks = b""
     return frame
 
 
@@ -384,6 +477,10 @@ def describe(frame):
         f"generation {frame.generation}", f"lane {frame.lane}",
         f"data_off {frame.data_off}", f"block_cnt {frame.block_cnt}",
     ]
+    if frame.flags & FLAG_COMPRESSED:
+        lines += [f"compression {frame.compression}",
+                  f"compressed_sz {frame.compressed_sz}",
+                  f"decompressed {'yes' if frame.decompressed else 'no'}"]
     lines += [f"record {r.text()}" for r in frame.records]
     lines += [f"block 0x{gfn:x} {b} {data.hex()}"
               for gfn, b, data in blocks_of(frame)]

@@ -33,7 +33,8 @@ CORPUS_ENDPOINTS = {(ipaddress.ip_address("10.1.2.3"), 16644),
 # The verdicts that a frame's structure alone can lead to.
 STRUCTURAL = {"passed", "steered", "truncated", "bad_magic", "bad_version",
               "bad_header", "bad_record"}
-FILES = ("good.txt", "odd.txt", "damaged.txt", "bad.txt", "sealed.txt")
+FILES = ("good.txt", "odd.txt", "damaged.txt", "bad.txt", "sealed.txt",
+         "compressed.txt")
 
 
 def entries(path):
@@ -159,6 +160,10 @@ class Vectors(unittest.TestCase):
         self.check_file("sealed.txt", 30, {"steered", "bad_mac", "bad_header"})
         vectors, _ = load("sealed.txt")
         self.assertEqual({v.cipher for v in vectors}, set(reader.CIPHERS))
+
+    def test_compressed(self):
+        self.check_file("compressed.txt", 20,
+                        {"steered", "bad_header", "bad_record"})
 
     def test_not_without_the_keys(self):
         """A sealed frame yields neither the blocks nor a right auth with no

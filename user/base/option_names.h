@@ -11,6 +11,7 @@
 
 #define PT_OPTION_NAMES(X)		\
 	X("cipher")			\
+	X("compress")			\
 	X("control")			\
 	X("copies")			\
 	X("dev")			\

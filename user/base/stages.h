@@ -25,6 +25,7 @@
 	X(MAP,     "map",     "having the source's pages at hand")	\
 	X(SCAN,    "scan",    "finding blocks that hold data, digests")	\
 	X(BUILD,   "build",   "headers, records, copying blocks")	\
+	X(COMPRESS, "compress", "compressing blocks")			\
 	X(SEAL,    "seal",    "encrypting into the frame, or checksums")	\
 	X(TX,      "tx",      "system calls that send")			\
 	X(WAIT,    "wait",    "for credit, buffers, acknowledgements, the limit") \
@@ -35,7 +36,7 @@
 	X(POLL,    "poll",    "taking frames from the ring, giving them back") \
 	X(CHECK,   "check",   "headers, records, sequence numbers")	\
 	X(OPEN,    "open",    "decrypting and tags, or checksums")	\
-	X(PLACE,   "place",   "writing blocks to the image, digests")	\
+	X(PLACE,   "place",   "decompressing, writing blocks to the image, digests") \
 	X(ACK,     "ack",     "looking for gaps, acknowledging")	\
 	X(IDLE,    "idle",    "asleep until a frame comes")
 

@@ -109,6 +109,10 @@ int pt_migrate_options_parse(struct pt_migrate_options *o, int argc,
 	if (o->send.cfg.pad && o->send.security.insecure)
 		return pt_out_usage("migrate", "--pad: hides nothing with "
 				    "--insecure");
+	if (o->send.cfg.pad && o->send.cfg.compress > PT_SEND_COMPRESS_OFF)
+		return pt_out_usage("migrate", "--compress: sizes tell of the "
+				    "content, which --pad hides (leave one "
+				    "out)");
 	code = pt_agent_check("migrate", &o->send.agent);
 	return code < 0 ? pt_security_check("migrate", &o->send.security)
 			: code;

@@ -96,6 +96,17 @@ static json_t *copies_json(const struct pt_send_report *r)
 			 "put-off", (json_int_t)r->put_off);
 }
 
+static json_t *compression_json(const struct pt_send_report *r)
+{
+	return json_pack("{s:s, s:I, s:I, s:I, s:f}",
+		"method", r->compression ? r->compression : "none",
+		"frames", (json_int_t)r->compressed_frames,
+		"bytes", (json_int_t)r->compressed_raw,
+		"compressed-size", (json_int_t)r->compressed_bytes,
+		"compression-rate", r->compressed_bytes
+			? (double)r->compressed_raw / r->compressed_bytes : 0.0);
+}
+
 static json_t *path_json(const struct pt_send_report *r)
 {
 	const struct pt_regulator_look *p = &r->path;
@@ -174,6 +185,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "path", path_json(r));
 	json_object_set_new(o, "governor", governor_json(&r->governor));
 	json_object_set_new(o, "copies", copies_json(r));
+	json_object_set_new(o, "compression", compression_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "lanes", lanes_json(r));
 	if (r->live.step)
@@ -268,6 +280,12 @@ static void send_text(FILE *out, const void *arg)
 			"it.\n",
 			(unsigned long long)r->copies,
 			(unsigned long long)r->put_off);
+	if (r->compressed_frames)
+		fprintf(out, "Compressed by %s: %s of blocks to %s, in %llu of "
+			"the frames.\n", r->compression,
+			pt_out_human(r->compressed_raw, memory),
+			pt_out_human(r->compressed_bytes, wire),
+			(unsigned long long)r->compressed_frames);
 	if (r->governor.pages_searched || r->governor.pages_unsearched)
 		fprintf(out, "Trimmed: %llu of %llu pages were searched; the "
 			"others %s whole, about %.2f %% of their blocks "

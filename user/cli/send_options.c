@@ -2,6 +2,7 @@
 #include "cli/send_options.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -9,6 +10,35 @@
 #include "cli/output.h"
 #include "lane/rate.h"
 #include "session/queues.h"
+
+/* take_compress reads off, lz4, zstd or zstd:LEVEL. */
+static int take_compress(const char *command, void *to, const char *text)
+{
+	struct pt_send_options *o = to;
+	long level;
+	char *end;
+
+	o->cfg.compress_level = 0;
+	if (!strcmp(text, "off")) {
+		o->cfg.compress = PT_SEND_COMPRESS_OFF;
+		return -1;
+	}
+	if (!strcmp(text, "lz4")) {
+		o->cfg.compress = PT_SEND_COMPRESS_LZ4;
+		return -1;
+	}
+	o->cfg.compress = PT_SEND_COMPRESS_ZSTD;
+	if (!strcmp(text, "zstd"))
+		return -1;
+	if (!strncmp(text, "zstd:", 5) && text[5] >= '1' && text[5] <= '9') {
+		level = strtol(text + 5, &end, 10);
+		o->cfg.compress_level = level;
+		if (!*end && level <= PT_COMPRESS_LEVEL_MAX)
+			return -1;
+	}
+	return pt_out_usage(command, "--compress %s: want off, lz4, zstd or "
+			    "zstd:LEVEL, 1..%d", text, PT_COMPRESS_LEVEL_MAX);
+}
 
 static int take_file(const char *command, void *to, const char *text)
 {
@@ -81,6 +111,11 @@ const struct pt_option pt_send_common_options[] = {
 	  "tail; blocks: without any zero block (default)",
 	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
 	  .initial = PT_SEND_TRIM_BLOCKS },
+	{ "compress", "HOW",
+	  "the blocks of each frame are compressed: off (default); lz4; zstd, or "
+	  "zstd:LEVEL, 1..19 (default 1); for a network that is slower than a CPU",
+	  .kind = PT_OPTION_OWN, .take = take_compress,
+	  .offers = "=off lz4 zstd zstd:3" },
 	{ "mtu", "N",
 	  "frames for an MTU of N, 1280..65535, or auto: as large as probes "
 	  "show to pass (default)",
@@ -205,6 +240,10 @@ static int check_together(const struct pt_send_options *o)
 	if (cfg->pad && cfg->copies == PT_SEND_COPIES_ON)
 		return pt_out_usage("send", "--copies on: tells which pages "
 				    "are equal, which --pad hides (leave one "
+				    "out)");
+	if (cfg->pad && cfg->compress > PT_SEND_COMPRESS_OFF)
+		return pt_out_usage("send", "--compress: sizes tell of the "
+				    "content, which --pad hides (leave one "
 				    "out)");
 	code = check_name(cfg->name);
 	if (code < 0)

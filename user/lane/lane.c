@@ -286,13 +286,20 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	ret = pt_inflight_create(&l->inflight, &ring);
 	if (ret)
 		goto free_inbox;
+	if (cfg->job->compression)
+		ret = pt_compressor_create(&l->compressor, cfg->job->compression,
+					   cfg->job->compress_level);
+	if (ret)
+		goto free_inflight;
 	ret = pt_thread_start(&l->thread, lane_main, l, "pt-lane-%u",
 			      cfg->lane_idx);
 	if (ret)
-		goto free_inflight;
+		goto free_compressor;
 	*out = l;
 	return 0;
 
+free_compressor:
+	pt_compressor_destroy(l->compressor);
 free_inflight:
 	pt_inflight_destroy(l->inflight);
 free_inbox:
@@ -313,6 +320,7 @@ void pt_lane_stop(struct pt_lane *l)
 	pthread_join(l->thread, NULL);
 	pt_view_free(&l->view);
 	pt_copies_free(&l->copies);
+	pt_compressor_destroy(l->compressor);
 	pt_inflight_destroy(l->inflight);
 	pt_inbox_destroy(l->inbox);
 	free(l);

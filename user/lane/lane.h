@@ -55,6 +55,8 @@ struct pt_send_job {
 	bool observe;		/* the adaptive scan only counts */
 	bool pad;		/* every page whole, every frame full */
 	bool copies;		/* a page that equals another may go as a copy */
+	enum pt_compression compression;	/* of frames; not with pad */
+	int compress_level;
 	bool arrivals;		/* PT_CAP_ARRIVALS: ACKs report placed frames */
 	struct pt_conn *conn;
 	__u64 session_id;
@@ -87,7 +89,11 @@ enum pt_lane_state {
 struct pt_lane_counts {
 	_Atomic __u64 frames;		/* data frames sent: sequence numbers */
 	_Atomic __u64 wire_bytes;	/* Ethernet bytes of them */
-	_Atomic __u64 block_bytes;	/* bytes of blocks of them */
+	_Atomic __u64 block_bytes;	/* bytes of blocks of them, as before
+					 * they were compressed */
+	_Atomic __u64 compressed_frames;
+	_Atomic __u64 compressed_raw;	/* bytes of blocks of these, before */
+	_Atomic __u64 compressed_bytes;	/* and after they were compressed */
 	_Atomic __u64 pages;		/* nonzero pages sent, with those sent
 					 * again */
 	_Atomic __u64 copies;		/* pages of these that went as copies */
@@ -127,7 +133,8 @@ struct pt_lane_cfg {
 	__u32 generation_max;	/* of sweeps, likewise */
 };
 
-/* pt_lane_start: -ENOMEM, -EAGAIN.  A lane whose numbers are used up fails with
+/* pt_lane_start: -ENOMEM, -EAGAIN; -EOPNOTSUPP: this build lacks the method of
+ * compression.  A lane whose numbers are used up fails with
  * -EOVERFLOW; nothing is sent under a number twice. */
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		  struct pt_error *err);

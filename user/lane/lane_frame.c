@@ -134,6 +134,7 @@ void pt_lane_builder_reset(struct pt_lane *l)
 			  !l->cfg.job->pad,
 		.pad = l->cfg.job->pad,
 		.clock = l->cfg.clock,
+		.compressor = l->compressor,
 	};
 
 	pt_builder_init(&l->builder, &cfg);
@@ -229,13 +230,30 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 	return pt_lane_source_left(l, 0);
 }
 
-/* push notes the staged frame's contents, before close empties the stage. */
-static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
+/* pack_guarded reads and compresses the pages. */
+static int pack_guarded(struct pt_lane *l)
+{
+	struct pt_guard guard;
+
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_COMPRESS);
+	pt_lane_source_enter(l);
+	if (pt_guard_enter(&guard))
+		return pt_lane_source_left(l,
+			pt_source_faulted(l->cfg.job->source, guard.addr,
+					  &l->error_text));
+	pt_builder_pack(&l->builder);
+	pt_guard_leave(&guard);
+	return pt_lane_source_left(l, 0);
+}
+
+/* push notes what the staged frame takes, before close drops it. */
+static __u64 push(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz,
+		  __u32 desc_cnt)
 {
 	struct pt_extent extents[PT_RECORDS_MAX];
 	const struct pt_builder *b = &l->builder;
 
-	for (__u32 i = 0; i < b->record_cnt; i++)
+	for (__u32 i = 0; i < take->record_cnt; i++)
 		extents[i] = (struct pt_extent){
 			.gfn = b->records[i].gfn,
 			.page_cnt = pt_record_page_cnt(&b->records[i]),
@@ -245,7 +263,7 @@ static __u64 push(struct pt_lane *l, __u32 frame_sz, __u32 desc_cnt)
 	if (!l->unaccepted_ns)
 		l->unaccepted_ns = l->sent_ns;
 	return pt_inflight_push(l->inflight, frame_sz, desc_cnt, l->sent_ns,
-				extents, b->record_cnt);
+				extents, take->record_cnt);
 }
 
 /* number_left: there is a number for the next frame. */
@@ -256,21 +274,67 @@ static int number_left(struct pt_lane *l)
 	return pt_lane_spent(l, "frame", l->cfg.seq_max);
 }
 
-/* close_frame sends the staged frame. */
-static int close_frame(struct pt_lane *l)
+static void count_frame(struct pt_lane *l, const struct pt_pack *take,
+			__u32 frame_sz)
 {
-	__u32 frame_sz = pt_builder_frame_sz(&l->builder);
-	__u32 desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
-	__u32 block_cnt = l->builder.block_cnt;
+	struct pt_lane_counts *c = &l->counts;
+	__u64 raw_sz = (__u64)take->block_cnt * PT_BLOCK_SZ;
+
+	pt_lane_count(&c->frames, 1);
+	pt_lane_count(&c->wire_bytes, frame_sz);
+	pt_lane_count(&c->block_bytes, raw_sz);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD, raw_sz);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
+	if (!take->sz)
+		return;
+	pt_lane_count(&c->compressed_frames, 1);
+	pt_lane_count(&c->compressed_raw, raw_sz);
+	pt_lane_count(&c->compressed_bytes, take->sz);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_COMPRESS, raw_sz);
+}
+
+/* write_frame writes the packed frame, for which there is credit, and gives it to
+ * the device. */
+static int write_frame(struct pt_lane *l, const struct pt_pack *take,
+		       __u32 frame_sz, __u32 desc_cnt)
+{
 	struct pt_frame_id id = {
 		.session_id = l->cfg.job->session_id,
 		.generation = l->generation,
 		.lane = l->cfg.lane_idx,
 	};
 	void *frame;
-	int ret;
+	int ret = wait_buffer(l, &frame);
 
-	ret = number_left(l);
+	if (ret)
+		return ret;
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	id.seq = push(l, take, frame_sz, desc_cnt);
+	ret = close_guarded(l, &id, frame);
+	if (ret) {
+		pt_xsk_tx_give_back(l->cfg.xsk, frame);
+		return ret;
+	}
+	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
+	count_frame(l, take, frame_sz);
+	l->unkicked_sz += frame_sz;
+	return ++l->unkicked_cnt < PT_LANE_BATCH &&
+	       l->unkicked_sz < pt_lane_batch_sz(l) ? 0 : pt_lane_kick(l);
+}
+
+/* close_frame sends the staged frame, or what fits of it: then the rest stays
+ * staged. */
+static int close_frame(struct pt_lane *l)
+{
+	__u32 frame_sz, desc_cnt;
+	struct pt_pack take;
+	int ret = number_left(l);
+
+	if (!ret && l->compressor)
+		ret = pack_guarded(l);
+	take = pt_builder_take(&l->builder);
+	frame_sz = pt_builder_frame_sz(&l->builder);
+	desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
 	if (!ret)
 		ret = wait_credit(l, desc_cnt);
 	if (!ret && !l->reprobe)
@@ -279,28 +343,7 @@ static int close_frame(struct pt_lane *l)
 		forget(l);
 		return pt_lane_probe(l);
 	}
-	if (!ret)
-		ret = wait_buffer(l, &frame);
-	if (ret)
-		return ret;
-
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
-	id.seq = push(l, frame_sz, desc_cnt);
-	ret = close_guarded(l, &id, frame);
-	if (ret) {
-		pt_xsk_tx_give_back(l->cfg.xsk, frame);
-		return ret;
-	}
-	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
-	pt_lane_count(&l->counts.frames, 1);
-	pt_lane_count(&l->counts.wire_bytes, frame_sz);
-	pt_lane_count(&l->counts.block_bytes, (__u64)block_cnt * PT_BLOCK_SZ);
-	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD,
-		       (__u64)block_cnt * PT_BLOCK_SZ);
-	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
-	l->unkicked_sz += frame_sz;
-	return ++l->unkicked_cnt < PT_LANE_BATCH &&
-	       l->unkicked_sz < pt_lane_batch_sz(l) ? 0 : pt_lane_kick(l);
+	return ret ? ret : write_frame(l, &take, frame_sz, desc_cnt);
 }
 
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,

@@ -45,6 +45,7 @@ struct pt_lane {
 	struct pt_copies copies;	/* without slots: dedup is off */
 	struct pt_adaptive governor;
 	struct pt_builder builder;
+	struct pt_compressor *compressor;	/* NULL: none */
 	struct pt_inflight *inflight;
 	__u32 frame_sz;			/* agreed with the receiver */
 	__u32 large_lost;		/* large frames lost since one last

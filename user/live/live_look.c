@@ -178,7 +178,8 @@ static int suspect_holes(struct pt_live *l, struct pt_error *err)
 }
 
 /* add_sample adds regions in turn, where too few pages were reported to measure
- * by: what was measured while others were at work must not count for long. */
+ * by: a sample that was slow, since others were at work, must not count for
+ * long. */
 static void add_sample(struct pt_live *l)
 {
 	__u64 cnt = 0;

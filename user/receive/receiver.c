@@ -13,6 +13,7 @@
 #include <pagetrim/clock.h>
 #include "base/due.h"
 #include "receive/rx_resume.h"
+#include "session/compression.h"
 
 #define EVENTS_MAX	8
 #define WATCH_NS	1000000000ULL	/* between two checks of the device */
@@ -103,7 +104,8 @@ static int open_listener(struct pt_receiver *r,
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
 		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS |
-				PT_CAP_WORKING | PT_CAP_LIVE,
+				PT_CAP_WORKING | PT_CAP_LIVE |
+				pt_compression_caps(),
 		.tls = r->cfg.tls,
 	};
 	int ret = pt_listener_open(&r->listener, listen, &conn, err);

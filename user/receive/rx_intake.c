@@ -8,6 +8,7 @@
 
 #include <pagetrim/clock.h>
 #include "channel/frame_keys.h"
+#include "session/compression.h"
 
 #define ADDING_NS	5000000000ULL	/* at most, for the XDP maps' lock */
 
@@ -64,6 +65,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	atomic_store(&i->rtt_ns, pt_conn_rtt_ns(s->conn));
 	atomic_store(&i->is_closed, s->report.is_resumed);
 	i->is_profiled = s->cfg->profile;
+	i->compressions = pt_compressions_of(pt_conn_capabilities(s->conn));
 	i->places_apart = pt_sink_may_wait(s->storage.sink);
 	ret = pt_intake_lanes_make(i);
 	/* -EAGAIN from here would mean that the XDP maps are locked. */

@@ -35,8 +35,8 @@ int pt_rx_offer(struct pt_rx_session *s)
 	return pt_conn_send(s->conn, &m, s->err);
 }
 
-/* name_path makes the image's path; with serve, NAME in the folder; of a guest,
- * its name at this host. */
+/* name_path makes the path: the image, with serve NAME in the folder; or a
+ * guest's name at this host. */
 static int name_path(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_receive_report *r = &s->report;

@@ -31,6 +31,8 @@ struct pt_intake {
 					 * for storage, so control never takes
 					 * it */
 	bool is_profiled;		/* placers have stage clocks */
+	__u8 compressions;		/* 1 << enum pt_compression, of those
+					 * that frames may have */
 	struct pt_conn *conn;		/* ACK and PROBE_SEEN go here */
 	struct pt_rebuild *rebuild;
 	struct pt_rx_lane *lanes;	/* lane_cnt of them */

@@ -40,6 +40,8 @@ struct pt_placer {
 	_Atomic __u64 since_ns;
 	struct pt_stage_clock clock;	/* if the intake is profiled */
 	struct pt_sink_run *run;
+	struct pt_decompressor *decompressor;	/* NULL: frames are not
+						 * compressed */
 	struct pt_refusals refusals;	/* not yet told */
 	struct pt_reader reader;
 };
@@ -68,15 +70,36 @@ static void tell_refusals(struct pt_placer *p)
 		pt_intake_fail(intake, -ENOBUFS, &err);
 }
 
+/* decompress: the run may hold blocks of the frame before, which are overwritten.
+ * Checksum or tag are right, so a frame that cannot be decompressed was made so: a
+ * sender that would send it again. */
+static int decompress(struct pt_placer *p, struct pt_reader *reader,
+		      struct pt_error *err)
+{
+	int ret;
+
+	if (!reader->is_compressed)
+		return 0;
+	ret = pt_rebuild_flush(p->lane->intake->rebuild, p->run, err);
+	if (ret || pt_reader_decompress(reader, p->decompressor))
+		return ret;
+	return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "lane %u: frame %llu "
+			    "cannot be decompressed, and nothing of it was placed "
+			    "(is the sender pagetrim?)", p->lane->lane_idx,
+			    (unsigned long long)reader->id.seq);
+}
+
 /* place_one places an opened frame; a failure ends the transfer. */
 static void place_one(struct pt_placer *p, struct pt_reader *reader)
 {
 	struct pt_rebuild_counts counts = { 0 };
 	struct pt_rx_lane *l = p->lane;
 	struct pt_error err;
-	int ret = pt_rebuild_place(l->intake->rebuild, p->run, &l->sum,
-				   &p->refusals, reader, &counts, &err);
+	int ret = decompress(p, reader, &err);
 
+	if (!ret)
+		ret = pt_rebuild_place(l->intake->rebuild, p->run, &l->sum,
+				       &p->refusals, reader, &counts, &err);
 	pt_rx_lane_placed(l, &counts);
 	if (p->refusals.cnt > PT_REFUSALS_MAX - PT_RECORDS_MAX)
 		tell_refusals(p);
@@ -293,15 +316,19 @@ int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 	struct pt_placer *p = aligned_alloc(_Alignof(struct pt_placer),
 					    sizeof(*p));
 	struct pt_sink_run *run = calloc(1, sizeof(*run));
-	int ret;
+	struct pt_decompressor *decompressor = NULL;
+	int ret = p && run ? 0 : -ENOMEM;
 
-	if (!p || !run) {
+	if (!ret && lane->intake->compressions)
+		ret = pt_decompressor_create(&decompressor);
+	if (ret) {
 		free(run);
 		free(p);
-		return -ENOMEM;
+		return ret;
 	}
 	memset(p, 0, sizeof(*p));
 	p->run = run;
+	p->decompressor = decompressor;
 	p->lane = lane;
 	p->apart = apart;
 	p->end = &p->first;
@@ -342,6 +369,7 @@ void pt_placer_destroy(struct pt_placer *p)
 	}
 	pthread_cond_destroy(&p->given);
 	pthread_mutex_destroy(&p->lock);
+	pt_decompressor_destroy(p->decompressor);
 	free(p->run);
 	free(p);
 }

@@ -148,6 +148,16 @@ static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 				  held_cnt, chunk_cnt);
 }
 
+/* is_placeable: all that the frame names is in the memory, and its method of
+ * compression is one that both ends have. */
+static bool is_placeable(const struct pt_intake *intake, struct pt_reader *r)
+{
+	if (r->is_compressed && !(intake->compressions >> r->compression & 1))
+		return false;
+	return !memcmp(&r->dst, &intake->endpoint, sizeof(r->dst)) &&
+	       pt_rebuild_check(intake->rebuild, r);
+}
+
 static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 {
 	struct pt_reader *r = &q->reader;
@@ -171,8 +181,7 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 		return;
 	}
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_CHECK);
-	if (memcmp(&r->dst, &l->intake->endpoint, sizeof(r->dst)) ||
-	    !pt_rebuild_check(l->intake->rebuild, r)) {
+	if (!is_placeable(l->intake, r)) {
 		l->refused_record++;
 		return;
 	}

@@ -41,6 +41,7 @@
 #include "tls/tls.h"
 #include "trim/adaptive.h"
 #include "trim/trim.h"
+#include "wire/compress.h"
 #include "xsk/umem.h"
 #include "xsk/zero_copy.h"
 #include <pagetrim/error.h>
@@ -104,6 +105,16 @@ enum pt_send_copies {
 	PT_SEND_COPIES_OFF,
 };
 
+/* pt_send_compress: how frames are compressed. */
+enum pt_send_compress {
+	PT_SEND_COMPRESS_DEFAULT,	/* OFF */
+	PT_SEND_COMPRESS_OFF,
+	PT_SEND_COMPRESS_LZ4,	/* if the receiver lacks the method, the transfer */
+	PT_SEND_COMPRESS_ZSTD,	/* fails; not with pad */
+};
+
+#define PT_SEND_COMPRESS_LEVEL	1	/* of zstd, by default */
+
 /* pt_send_lane_report: the state of one lane. */
 struct pt_send_lane_report {
 	__u16 tx_queue;
@@ -149,7 +160,12 @@ struct pt_send_report {
 	__u64 frames_lost;	/* frames that the receiver reported missing */
 	__u64 probes;
 	__u64 wire_bytes;	/* Ethernet bytes of data frames, no FCS */
-	__u64 block_bytes;	/* bytes of blocks in them */
+	__u64 block_bytes;	/* bytes of blocks in them, before they were
+				 * compressed */
+	const char *compression;	/* "none", or the method of frames */
+	__u64 compressed_frames;
+	__u64 compressed_raw;	/* bytes of blocks of these, before */
+	__u64 compressed_bytes;	/* and after they were compressed */
 	__u64 credit_waits;
 	__u64 path_waits;	/* waits of a lane for the congestion window */
 	bool has_path;		/* the receiver reports arrivals */
@@ -229,6 +245,9 @@ struct pt_sender_cfg {
 	bool pad;			/* hide which pages and blocks are zero;
 					 * only with tls */
 	enum pt_send_copies copies;
+	enum pt_send_compress compress;
+	__u8 compress_level;		/* of zstd, 1..PT_COMPRESS_LEVEL_MAX; 0:
+					 * PT_SEND_COMPRESS_LEVEL */
 	bool resume;			/* send only pages that the receiver
 					 * does not hold */
 	bool recheck;			/* read the source again before the

@@ -72,6 +72,7 @@ struct pt_sender {
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
 	struct pt_digests digests;
+	enum pt_compression compression;	/* of frames */
 	__u64 digest_key;
 	struct pt_send_files *files;
 	struct pt_send_path path;

@@ -66,6 +66,9 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.cpus = &s->cfg.cpus,
 		.pad = s->cfg.pad,
 		.copies = s->report.uses_copies,
+		.compression = s->compression,
+		.compress_level = s->cfg.compress_level
+			? s->cfg.compress_level : PT_SEND_COMPRESS_LEVEL,
 		.arrivals = pt_conn_capabilities(s->conn) & PT_CAP_ARRIVALS,
 		.conn = s->conn,
 		.session_id = s->report.session_id,

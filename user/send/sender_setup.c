@@ -10,6 +10,7 @@
 
 #include <pagetrim/clock.h>
 #include "lane/rate.h"
+#include "session/compression.h"
 
 #define CONNECT_MS	10000
 #define LINK_NS		2000000000ULL	/* for the next hop's MAC address */
@@ -35,7 +36,8 @@ static int connect_begin(struct pt_sender *s)
 		.role = PT_ROLE_SENDER,
 		.capabilities = PT_CAP_ARRIVALS | PT_CAP_WORKING |
 				PT_CAP_LIVE |
-				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0),
+				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0) |
+				pt_compression_caps(),
 		.tls = s->cfg.tls,
 	};
 	int timeout_ms = s->cfg.peer_timeout_ms < CONNECT_MS
@@ -76,6 +78,32 @@ static int agree_on_copies(struct pt_sender *s)
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "{copies} "
 			    "on: %s takes no copies of pages ({copies} auto "
 			    "does without)", pt_conn_peer_text(s->conn));
+}
+
+/* agree_on_compression fails if one end lacks the method. */
+static int agree_on_compression(struct pt_sender *s)
+{
+	enum pt_compression method = PT_COMPRESSION_NONE;
+	const char *name;
+
+	if (s->cfg.compress == PT_SEND_COMPRESS_LZ4)
+		method = PT_COMPRESSION_LZ4;
+	if (s->cfg.compress == PT_SEND_COMPRESS_ZSTD)
+		method = PT_COMPRESSION_ZSTD;
+	name = pt_compression_name(method);
+	s->compression = method;
+	s->report.compression = name;
+	if (!pt_compression_is_built(method))
+		return pt_error_set(&s->error, PT_EXIT_HOST, -EOPNOTSUPP,
+				    "{compress} %s: pagetrim here was built "
+				    "without it ({compress} off does without)",
+				    name);
+	if (!method || pt_compressions_of(pt_conn_capabilities(s->conn)) >>
+		       method & 1)
+		return 0;
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT,
+			    "{compress} %s: %s does not take it ({compress} off "
+			    "does without)", name, pt_conn_peer_text(s->conn));
 }
 
 static int agree_on_live(struct pt_sender *s)
@@ -309,6 +337,8 @@ int pt_sender_greet(struct pt_sender *s)
 	if (ret <= 0)
 		return ret;
 	ret = agree_on_copies(s);
+	if (!ret)
+		ret = agree_on_compression(s);
 	if (!ret)
 		ret = agree_on_live(s);
 	if (!ret)

@@ -2,7 +2,7 @@
 /* Room session: queues of a transfer, and the sums of its ledger.
  *
  *   knows the count of queues, the identities of the ledger
- *   may use       xdp
+ *   may use       xdp wire channel
  *   must not know frames, messages
  */
 /* queues: chooses how many of a device's queues a transfer gets.  More than

@@ -5,37 +5,14 @@
 
 #include <pagetrim/check.h>
 
-#include "wire/builder.h"
+#include "wire/builder_impl.h"
 #include "wire/checksum.h"
-
-#define LINK_IPV4_SZ	(PT_ETH_SZ + PT_IPV4_SZ + PT_UDP_SZ)
-#define LINK_IPV6_SZ	(PT_ETH_SZ + PT_IPV6_SZ + PT_UDP_SZ)
 
 #define COPY_SHORT_SZ	(8 * PT_BLOCK_SZ)
 
-#define ROUND_DOWN(n, step)	((n) / (step) * (step))
-#define ROUND_UP(n, step)	ROUND_DOWN((n) + (step) - 1, step)
-
-static __u32 tag_sz(const struct pt_builder_cfg *cfg)
-{
-	return (cfg->l2l3l4_sz - LINK_IPV4_SZ) % (PT_IPV6_SZ - PT_IPV4_SZ);
-}
-
-/* data_pos returns the offset of block 0 in the frame: unless packed, the next
- * multiple of 64 after the records, not counting a VLAN tag, which hardware may
- * strip. */
-static __u32 data_pos(const struct pt_builder_cfg *cfg, __u32 record_cnt)
-{
-	__u32 tag = tag_sz(cfg);
-	__u32 end = cfg->l2l3l4_sz - tag + PT_FRAME_HDR_SZ +
-		    record_cnt * PT_RECORD_SZ;
-
-	return tag + (cfg->packed ? end : ROUND_UP(end, PT_BLOCK_SZ));
-}
-
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 {
-	__u32 tag = tag_sz(cfg);
+	__u32 tag = pt_builder_tag_sz(cfg);
 
 	pt_check(cfg->l2l3l4_sz >= LINK_IPV4_SZ);
 	pt_check(cfg->l2l3l4_sz <= LINK_IPV6_SZ + PT_VLAN_SZ);
@@ -44,27 +21,40 @@ void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 	pt_check(cfg->frame_sz_max >= PT_ETH_SZ + tag + PT_MTU_MIN);
 	pt_check(cfg->frame_sz_max <= PT_ETH_SZ + tag + PT_MTU_MAX);
 	b->cfg = *cfg;
-	b->record_cnt = 0;
-	b->block_cnt = 0;
-	b->next_pos = 0;
+	for (int i = 0; i < PT_COMPRESSION_CNT; i++)
+		b->ratio[i] = PT_PACK_ONE / 2;
+	b->is_packed = false;
+	pt_builder_use(b, cfg->compressor);
+	pt_builder_discard(b);
+}
+
+void pt_builder_use(struct pt_builder *b, struct pt_compressor *c)
+{
+	pt_check(!c || !b->cfg.pad);
+	pt_check(!b->is_packed);
+	b->cfg.compressor = c;
+	b->plain_cnt = 0;
 }
 
 /* room returns the count of blocks that fit beside one more record; below 0 if
  * the record does not fit. */
 static int room(const struct pt_builder *b)
 {
-	int left = (int)b->cfg.frame_sz_max -
-		   (int)data_pos(&b->cfg, b->record_cnt + 1) -
-		   (int)(b->block_cnt * PT_BLOCK_SZ);
+	int left = pt_builder_room_sz(b, b->record_cnt + 1);
 
-	if (b->record_cnt == PT_RECORDS_MAX || left < 0)
+	if (b->record_cnt >= PT_RECORDS_MAX || left < 0)
 		return -1;
-	return left / PT_BLOCK_SZ;
+	if (b->cfg.compressor && !b->plain_cnt)
+		left = left * (__s64)(PT_PACK_ONE - PT_PACK_ONE / 32) /
+		       b->ratio[pt_compressor_method(b->cfg.compressor)];
+	left /= PT_BLOCK_SZ;
+	if (left > PT_FRAME_BLOCKS_MAX)
+		left = PT_FRAME_BLOCKS_MAX;
+	return left - (int)b->block_cnt;
 }
 
-/* nth_bit returns the index of the n-th set bit of mask, from 0, which must
- * exist.  Most pages have no holes. */
-static unsigned int nth_bit(__u64 mask, unsigned int n)
+/* Most pages have no holes. */
+unsigned int pt_builder_nth_bit(__u64 mask, unsigned int n)
 {
 	unsigned int low = __builtin_ctzll(mask);
 	__u64 gaps = ~(mask >> low);
@@ -103,7 +93,7 @@ unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
 		if (fits < PT_BUILDER_CUT_MIN)
 			return first;
 		cnt = fits;
-		end = nth_bit(mask, cnt);
+		end = pt_builder_nth_bit(mask, cnt);
 		mask &= ~(~0ULL << end);
 	}
 
@@ -165,13 +155,24 @@ bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,
 			 pt_record_copy_of(original_gfn, version), 1);
 }
 
+struct pt_pack pt_builder_take(const struct pt_builder *b)
+{
+	return b->is_packed ? b->pack : (struct pt_pack){
+		.record_cnt = b->record_cnt,
+		.block_cnt = b->block_cnt,
+	};
+}
+
 __u32 pt_builder_frame_sz(const struct pt_builder *b)
 {
-	__u32 at = data_pos(&b->cfg, b->record_cnt);
+	const struct pt_pack take = pt_builder_take(b);
+	__u32 at = pt_builder_data_pos(&b->cfg, take.record_cnt);
 
+	if (take.sz)
+		return at + ROUND_UP(take.sz, PT_BLOCK_SZ);
 	return at + (b->cfg.pad ?
 		     ROUND_DOWN(b->cfg.frame_sz_max - at, PT_BLOCK_SZ) :
-		     b->block_cnt * PT_BLOCK_SZ);
+		     take.block_cnt * PT_BLOCK_SZ);
 }
 
 __u32 pt_builder_discard(struct pt_builder *b)
@@ -181,7 +182,24 @@ __u32 pt_builder_discard(struct pt_builder *b)
 	b->record_cnt = 0;
 	b->block_cnt = 0;
 	b->next_pos = 0;
+	b->is_packed = false;
 	return frame_sz;
+}
+
+/* advance drops what a frame took; the rest is staged for the next. */
+static void advance(struct pt_builder *b, const struct pt_pack *took)
+{
+	b->record_cnt -= took->record_cnt;
+	b->block_cnt -= took->block_cnt;
+	b->is_packed = false;
+	if (!b->record_cnt) {
+		b->next_pos = 0;
+		return;
+	}
+	memmove(b->records, b->records + took->record_cnt,
+		b->record_cnt * sizeof(b->records[0]));
+	memmove(b->pages, b->pages + took->record_cnt,
+		b->record_cnt * sizeof(b->pages[0]));
 }
 
 /* copy_blocks copies sz bytes, whole blocks.  Short runs are copied here, since
@@ -247,6 +265,8 @@ struct payload {
 	__u8	*base;
 	__u32	sz;
 	__u32	data_off;	/* bytes before block 0 */
+	__u8	compression;	/* enum pt_compression */
+	__u16	compressed_sz;	/* bytes; 0: plain */
 };
 
 static void put_header(const struct payload *p, enum pt_frame_kind kind,
@@ -265,6 +285,8 @@ static void put_header(const struct payload *p, enum pt_frame_kind kind,
 		.record_cnt = record_cnt,
 		.data_off = htobe16(p->data_off),
 		.block_cnt = htobe16((p->sz - p->data_off) / PT_BLOCK_SZ),
+		.compression = p->compression,
+		.compressed_sz = htobe16(p->compressed_sz),
 	};
 
 	pt_check(id->session_id);
@@ -301,50 +323,70 @@ static void finish_auth(const struct payload *p, struct pt_seal *seal)
 		pt_checksum(&(struct pt_span){ p->base, p->sz }, 1, hdr->auth);
 }
 
-static void put_records(const struct pt_builder *b, const struct payload *p)
+static void put_records(const struct pt_builder *b, __u32 cnt,
+			const struct payload *p)
 {
 	__u8 *at = p->base + PT_FRAME_HDR_SZ;
 
-	for (__u32 i = 0; i < b->record_cnt; i++, at += PT_RECORD_SZ)
+	for (__u32 i = 0; i < cnt; i++, at += PT_RECORD_SZ)
 		pt_record_write((struct pt_record *)at, &b->records[i]);
 	memset(at, 0, p->base + p->data_off - at);
+}
+
+/* put_data writes what the frame takes of the blocks. */
+static void put_data(const struct pt_builder *b, const struct pt_pack *take,
+		     struct pt_seal *seal, const struct payload *p)
+{
+	__u8 *at = p->base + p->data_off;
+
+	if (take->sz) {
+		put(seal, at, take->data, p->base + p->sz - at);
+		return;
+	}
+	for (__u32 i = 0; i < take->record_cnt; i++)
+		if (b->records[i].kind == PT_RECORD_BLOCKS)
+			at = put_blocks(seal, at, b->pages[i],
+					b->records[i].mask);
+	put_filler(seal, at, p->base + p->sz - at);
 }
 
 __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 		       const struct pt_frame_id *id, struct pt_seal *seal,
 		       void *frame)
 {
+	const struct pt_pack take = pt_builder_take(b);
+	__u32 frame_sz = pt_builder_frame_sz(b);
 	__u16 flags = (seal ? PT_FLAG_SEALED : 0) |
-		      (b->cfg.pad ? PT_FLAG_PADDED : 0);
+		      (b->cfg.pad ? PT_FLAG_PADDED : 0) |
+		      (take.sz ? PT_FLAG_COMPRESSED : 0);
 	struct payload p = {
-		.sz = pt_builder_frame_sz(b) - b->cfg.l2l3l4_sz,
-		.data_off = data_pos(&b->cfg, b->record_cnt) -
+		.sz = frame_sz - b->cfg.l2l3l4_sz,
+		.data_off = pt_builder_data_pos(&b->cfg, take.record_cnt) -
 			    b->cfg.l2l3l4_sz,
+		.compression = take.sz
+			? pt_compressor_method(b->cfg.compressor)
+			: PT_COMPRESSION_NONE,
+		.compressed_sz = take.sz,
 	};
-	__u8 *at;
 
-	pt_check(b->record_cnt);
+	pt_check(take.record_cnt);
 	pt_check(id->generation);
 	pt_check(pt_link_sz(link) == b->cfg.l2l3l4_sz);
 	pt_check(seal || !b->cfg.pad);
 
 	p.base = pt_link_write(link, frame, p.sz);
-	put_header(&p, PT_FRAME_DATA, id, b->record_cnt, flags);
-	put_records(b, &p);
+	put_header(&p, PT_FRAME_DATA, id, take.record_cnt, flags);
+	put_records(b, take.record_cnt, &p);
 	if (seal)	/* then put encrypts the blocks */
 		pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_SEAL);
 	start_auth(&p, PT_FRAME_DATA, id->seq, seal);
-	at = p.base + p.data_off;
-	for (__u32 i = 0; i < b->record_cnt; i++)
-		if (b->records[i].kind == PT_RECORD_BLOCKS)
-			at = put_blocks(seal, at, b->pages[i],
-					b->records[i].mask);
-	put_filler(seal, at, p.base + p.sz - at);
+	put_data(b, &take, seal, &p);
 	pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_SEAL);
 	finish_auth(&p, seal);
 	pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_BUILD);
 	pt_stage_bytes(b->cfg.clock, PT_SEND_STAGE_SEAL, p.sz);
-	return pt_builder_discard(b);
+	advance(b, &take);
+	return frame_sz;
 }
 
 void pt_probe_write(const struct pt_link *link, const struct pt_frame_id *id,

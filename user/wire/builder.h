@@ -15,11 +15,18 @@
  *     init --> add_page, add_zeroes, add_copy ... --> close --> add_page ...
  *                                                 '-> discard
  *
+ * With a compressor the blocks of a frame are compressed as one.  More are staged
+ * then than fit plainly, by what frames before came to, and pack finds out how many
+ * fit; the others stay staged for the next frame:
+ *
+ *     add_page, ... --> pack --> close --> add_page ... (is_empty: nothing is left)
+ *
  * A page is cut only if at least PT_BUILDER_CUT_MIN of its data blocks, or all
  * of the rest, fit: each sliver costs a record and a pass.
  *
  * Ownership: the caller owns the builder, which allocates nothing.  Pages stay
- * readable from add_page to close.  Threads: one builder, one thread; no locks.
+ * readable from add_page to the close of their last block.  Threads: one builder,
+ * one thread; no locks.
  */
 #ifndef WIRE_BUILDER_H
 #define WIRE_BUILDER_H
@@ -31,6 +38,7 @@
 
 #include "base/stages.h"
 #include "seal/seal.h"
+#include "wire/compress.h"
 #include "wire/link.h"
 #include "wire/record.h"
 
@@ -49,6 +57,15 @@ struct pt_builder_cfg {
 				 * nothing; for sealed frames only */
 	struct pt_stage_clock *clock;	/* in BUILD when a frame is closed; NULL:
 					 * not profiled */
+	struct pt_compressor *compressor;	/* as by pt_builder_use */
+};
+
+/* pt_pack: the staged records and blocks that the next frame takes. */
+struct pt_pack {
+	__u32	record_cnt;
+	__u32	block_cnt;
+	__u32	sz;		/* compressed bytes; 0: plain */
+	const __u8 *data;	/* the compressor's */
 };
 
 /* pt_builder: callers only read the fields. */
@@ -58,9 +75,16 @@ struct pt_builder {
 	__u32	block_cnt;	/* staged: data blocks of all of them */
 	__u64	next_pos;	/* gfn * 64 + block: the lowest start of the
 				 * next record */
-	struct pt_record_host records[PT_RECORDS_MAX];
-	const __u8 *pages[PT_RECORDS_MAX];	/* of BLOCKS records */
+	bool	is_packed;	/* pack is of the staged records */
+	struct pt_pack pack;
+	__u32	ratio[PT_COMPRESSION_CNT];	/* compressed bytes per raw one
+				 * that are expected, in 1/PT_PACK_ONE */
+	__u32	plain_cnt;	/* frames before the next attempt */
+	struct pt_record_host records[PT_RECORDS_MAX + 1];	/* one may be cut */
+	const __u8 *pages[PT_RECORDS_MAX + 1];	/* of BLOCKS records */
 };
+
+#define PT_PACK_ONE	1024
 
 /* pt_frame_id: the fields of the frame header that the caller decides. */
 struct pt_frame_id {
@@ -73,6 +97,10 @@ struct pt_frame_id {
 };
 
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg);
+
+/* pt_builder_use compresses the frames from now on by c, which stays the caller's;
+ * NULL: not.  Not between pack and close, and not with pad. */
+void pt_builder_use(struct pt_builder *b, struct pt_compressor *c);
 
 /* pt_builder_add_page stages the blocks first..63 of page gfn; those in mask
  * (bits below first do not matter) follow as data, the others are zero.
@@ -103,12 +131,20 @@ static inline bool pt_builder_is_empty(const struct pt_builder *b)
 	return !b->record_cnt;
 }
 
+/* pt_builder_pack is called before close, and before frame_sz, if there is a
+ * compressor: it reads the staged pages, compresses their blocks, and decides how
+ * much of them the frame takes.  Blocks that do not become fewer go plain. */
+void pt_builder_pack(struct pt_builder *b);
+
+/* pt_builder_take returns what close would write now. */
+struct pt_pack pt_builder_take(const struct pt_builder *b);
+
 /* pt_builder_frame_sz returns the Ethernet bytes that close would write now;
  * never above frame_sz_max. */
 __u32 pt_builder_frame_sz(const struct pt_builder *b);
 
 /* pt_builder_close writes the staged records, at least one, as a frame, empties
- * the builder and returns the frame's Ethernet bytes.  The frame has room for
+ * the builder, but for what pack left for the next frame, and returns the frame's Ethernet bytes.  The frame has room for
  * frame_sz_max and is best aligned to 64 bytes; pt_link_sz(link) is the
  * builder's l2l3l4_sz.  seal: the lane's; id->seq must be above all that it
  * sealed; NULL: the frame gets a checksum. */
@@ -117,7 +153,7 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 		       void *frame);
 
 /* pt_builder_discard does as close, but writes nothing and needs no pages: to
- * count frames and bytes. */
+ * count frames and bytes.  It drops all that is staged. */
 __u32 pt_builder_discard(struct pt_builder *b);
 
 /* pt_probe_write writes a probe of exactly frame_sz Ethernet bytes, at least

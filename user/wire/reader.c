@@ -69,6 +69,9 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 	r->record_cnt = frame.record_cnt;
 	r->block_cnt = frame.block_cnt;
 	r->is_sealed = frame.flags & PT_FLAG_SEALED;
+	r->is_compressed = frame.flags & PT_FLAG_COMPRESSED;
+	r->compression = frame.compression;
+	r->compressed_sz = frame.compressed_sz;
 	r->data_off = frame.data_off;
 	payload_off = packet.udp_off + sizeof(struct pt_udp_hdr);
 	take_payload(r, spans, payload_off, packet.udp_end_off - payload_off);
@@ -166,6 +169,71 @@ bool pt_reader_next(struct pt_reader *r, struct pt_record_host *out)
 	return true;
 }
 
+/* raw_sz returns the bytes of the blocks that the records name. */
+static __u32 raw_sz(struct pt_reader *r)
+{
+	struct pt_record_host record;
+	__u32 cnt = 0;
+
+	while (pt_reader_next(r, &record))
+		cnt += pt_record_block_cnt(&record);
+	pt_reader_rewind(r);
+	return cnt * PT_BLOCK_SZ;
+}
+
+/* join returns the blocks' sz bytes in one piece, in `to` if they are in
+ * several. */
+static const __u8 *join(const struct pt_reader *r, __u32 sz, __u8 *to)
+{
+	const struct pt_span *s = &r->spans[r->span_idx];
+	__u32 off = r->span_off, done = 0;
+
+	if (s->sz - off >= sz)
+		return (const __u8 *)s->base + off;
+	for (; done < sz; s++, off = 0) {
+		__u32 part = s->sz - off < sz - done ? s->sz - off : sz - done;
+
+		memcpy(to + done, (const __u8 *)s->base + off, part);
+		done += part;
+	}
+	return to;
+}
+
+static bool is_zero(const __u8 *bytes, __u32 sz)
+{
+	for (__u32 i = 0; i < sz; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+/* The records stay in the first span, and the decompressed blocks become the
+ * second. */
+bool pt_reader_decompress(struct pt_reader *r, struct pt_decompressor *d)
+{
+	__u32 sz = r->block_cnt * PT_BLOCK_SZ;
+	const __u8 *data, *raw;
+	__u32 raw_bytes;
+
+	pt_check(r->is_compressed);
+	raw_bytes = raw_sz(r);		/* at least block_cnt, by the parser */
+	data = join(r, sz, pt_decompressor_input(d));
+	if (!is_zero(data + r->compressed_sz, sz - r->compressed_sz))
+		return false;
+	raw = pt_decompressor_run(d, r->compression, data, r->compressed_sz,
+				  raw_bytes);
+	if (!raw)
+		return false;
+	if (r->spans[0].sz > r->data_off)
+		r->spans[0].sz = r->data_off;
+	r->data_off = r->spans[0].sz;
+	r->spans[1] = (struct pt_span){ raw, raw_bytes };
+	r->span_cnt = 2;
+	r->is_compressed = false;
+	pt_reader_rewind(r);
+	return true;
+}
+
 /* gather copies the next block, which lies in several spans, to the bounce
  * buffer. */
 static const void *gather(struct pt_reader *r)
@@ -193,6 +261,7 @@ const void *pt_reader_blocks(struct pt_reader *r, unsigned int want,
 	const void *at;
 	__u32 here;
 
+	pt_check(!r->is_compressed);
 	*got = 0;
 	if (want > r->blocks_left)
 		want = r->blocks_left;

@@ -2,6 +2,7 @@
 /* reader: parses a received frame, of which nothing is trusted.
  *
  *     open --> auth_ok or unseal --> next --> blocks ... --> next --> ...
+ *                                '-> decompress, if is_compressed, --> next ...
  *
  * A frame is in 1..PT_SPANS_MAX pieces (RX descriptors), cut anywhere, except
  * that the first one has all headers and records.
@@ -25,6 +26,7 @@
 
 #include "seal/seal.h"
 #include "wire/builder.h"	/* struct pt_frame_id */
+#include "wire/compress.h"
 #include "wire/record.h"
 
 /* pt_reader: callers may read the fields above the line, once open returned
@@ -40,8 +42,11 @@ struct pt_reader {
 	__u8	kind;		/* enum pt_frame_kind */
 	__u8	record_cnt;
 	bool	is_sealed;	/* use unseal, not auth_ok */
+	bool	is_compressed;	/* blocks need decompress */
 
 	/* ---- private ---- */
+	__u8	compression;	/* enum pt_compression */
+	__u16	compressed_sz;
 	struct pt_span spans[PT_SPANS_MAX];	/* clipped to the UDP payload;
 						 * the first starts with it */
 	__u32	span_cnt;
@@ -78,6 +83,12 @@ bool pt_reader_auth_ok(struct pt_reader *r);
  * the sender sealed, and nothing of the frame may be used before.  False also
  * for a frame that is not sealed, or whose key seal no longer has. */
 bool pt_reader_unseal(struct pt_reader *r, struct pt_seal *seal);
+
+/* pt_reader_decompress decompresses the blocks of a frame whose checksum or tag is
+ * right; they stay valid until d is used again, and the frame's own bytes are not
+ * needed any more.  False: they are not what the header says, and the reader is of no
+ * use. */
+bool pt_reader_decompress(struct pt_reader *r, struct pt_decompressor *d);
 
 /* pt_reader_next moves to the next record, and skips the rest of the current
  * one's blocks.  False: that was the last. */

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Compressed frames: the reader unpacks the units that the builder packs, and
+ * refuses others. */
+#include "wire_kit.h"
+
+#include "wire/reader.h"
+
+#define PAGES	600
+#define IPV4	(&kit_links[0].link)
+
+static __u8 pages[PAGES][PT_PAGE_SZ], placed[PAGES][PT_PAGE_SZ];
+static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
+static struct pt_decompressor *decompressor;
+
+/* kind: of the pages. */
+enum kind { TEXT, RANDOM, MIXED, SPARSE, KINDS };
+
+static void fill_text(__u8 *page, __u64 *random)
+{
+	static const char *const words[] = {
+		"memory ", "page ", "block ", "frame ", "lane ", "queue ", "\0\0\0\0",
+		"\x7f" "ELF", "0123456789", "xyzzy",
+	};
+	__u32 at = 0;
+
+	while (at < PT_PAGE_SZ) {
+		const char *word = words[kit_random(random) %
+					 (sizeof(words) / sizeof(words[0]))];
+		__u32 sz = 4 + kit_random(random) % 3;
+
+		for (__u32 i = 0; i < sz && at < PT_PAGE_SZ; i++)
+			page[at++] = word[i] ^ (kit_random(random) % 16 ? 0 : 3);
+	}
+}
+
+static void fill(enum kind kind, __u64 *random)
+{
+	for (int i = 0; i < PAGES; i++) {
+		if (kind == RANDOM || (kind == MIXED && i / 50 % 2))
+			kit_fill(pages[i], PT_PAGE_SZ, random);
+		else
+			fill_text(pages[i], random);
+		for (int b = 0; kind == SPARSE && b < 64; b++)
+			if (kit_random(random) % 2)
+				memset(pages[i] + b * 64, 0, 64);
+	}
+}
+
+static __u64 mask_of(const __u8 *page)
+{
+	static const __u8 zeroes[PT_BLOCK_SZ];
+	__u64 mask = 0;
+
+	for (int b = 0; b < PT_PAGE_BLOCKS; b++)
+		if (memcmp(page + b * PT_BLOCK_SZ, zeroes, PT_BLOCK_SZ))
+			mask |= 1ULL << b;
+	return mask;
+}
+
+/* totals of all frames. */
+static struct {
+	__u32 frames, compressed;
+	__u64 bytes, room;	/* of the compressed ones */
+} totals;
+
+/* place does as a receiver, and checks what the frame says. */
+static void place(__u32 sz)
+{
+	struct pt_record_host r;
+	struct pt_reader reader;
+
+	assert_int_equal(pt_reader_open(&reader,
+			 &(struct pt_span){ frame, sz }, 1),
+			 PT_VERDICT_STEERED);
+	assert_true(pt_reader_auth_ok(&reader));
+	if (reader.is_compressed)
+		assert_true(pt_reader_decompress(&reader, decompressor));
+	while (pt_reader_next(&reader, &r)) {
+		__u64 mask = r.mask;
+
+		if (r.kind != PT_RECORD_BLOCKS)
+			continue;
+		for (; mask; mask &= mask - 1) {
+			unsigned got;
+			const void *block = pt_reader_blocks(&reader, 1, &got);
+
+			assert_int_equal(got, 1);
+			memcpy(placed[r.gfn / 2] + __builtin_ctzll(mask) *
+			       PT_BLOCK_SZ, block, PT_BLOCK_SZ);
+		}
+	}
+}
+
+static void close_frame(struct pt_builder *b, bool is_last)
+{
+	const struct pt_frame_id id = { .session_id = 1, .generation = 1 };
+	struct pt_pack take;
+	__u32 sz;
+
+	pt_builder_pack(b);
+	take = pt_builder_take(b);
+	assert_true(take.record_cnt);
+	sz = pt_builder_frame_sz(b);
+	assert_true(sz <= b->cfg.frame_sz_max);
+	totals.frames++;
+	if (take.sz) {
+		totals.compressed++;
+		totals.bytes += is_last ? b->cfg.frame_sz_max : sz;
+		totals.room += b->cfg.frame_sz_max;
+	}
+	assert_int_equal(pt_builder_close(b, IPV4, &id, NULL, frame), sz);
+	place(sz);
+}
+
+static void send_all(struct pt_builder *b)
+{
+	for (int i = 0; i < PAGES; i++) {
+		unsigned first = 0;
+
+		while (!mask_of(pages[i]) &&
+		       !pt_builder_add_zeroes(b, 2 * i, 1))
+			close_frame(b, false);
+		while (mask_of(pages[i]) && first < PT_PAGE_BLOCKS) {
+			first = pt_builder_add_page(b, 2 * i, first,
+						    mask_of(pages[i]), pages[i]);
+			if (first < PT_PAGE_BLOCKS)
+				close_frame(b, false);
+		}
+	}
+	while (!pt_builder_is_empty(b))
+		close_frame(b, true);
+}
+
+static void check(enum pt_compression method, enum kind kind, __u32 mtu)
+{
+	struct pt_builder b = kit_builder(IPV4, mtu);
+	__u64 random = mtu + kind;
+	struct pt_compressor *c;
+
+	fill(kind, &random);
+	memset(placed, 0, sizeof(placed));
+	memset(&totals, 0, sizeof(totals));
+	assert_int_equal(pt_compressor_create(&c, method, 1), 0);
+	pt_builder_use(&b, c);
+	send_all(&b);
+	for (int i = 0; i < PAGES; i++)
+		assert_memory_equal(placed[i], pages[i], PT_PAGE_SZ);
+	pt_compressor_destroy(c);
+	if (kind == RANDOM)
+		assert_true(totals.compressed == 0);
+	if (kind == TEXT) {
+		assert_true(totals.compressed > totals.frames * 9 / 10);
+		assert_true(totals.bytes > totals.room * 8 / 10);
+	}
+}
+
+static void test_there_and_back(void **state)
+{
+	static const __u32 mtus[] = { 1280, 1500, 3506, 9000, 65535 };
+
+	(void)state;
+	for (unsigned m = 0; m < sizeof(mtus) / sizeof(mtus[0]); m++)
+		for (int kind = 0; kind < KINDS; kind++) {
+			check(PT_COMPRESSION_LZ4, kind, mtus[m]);
+			check(PT_COMPRESSION_ZSTD, kind, mtus[m]);
+		}
+}
+
+/* make_unit compresses raw_sz bytes of text, and returns its size. */
+static __u32 make_unit(enum pt_compression method, __u32 raw_sz, __u8 *to)
+{
+	struct pt_compressor *c;
+	const __u8 *data;
+	__u64 random = 3;
+	__u32 sz;
+
+	assert_int_equal(pt_compressor_create(&c, method, 1), 0);
+	for (__u32 at = 0; at < raw_sz; at += PT_PAGE_SZ)
+		fill_text(pt_compressor_raw(c) + at, &random);
+	sz = pt_compressor_run(c, raw_sz, &data);
+	assert_true(sz && sz < raw_sz);
+	memcpy(to, data, sz);
+	pt_compressor_destroy(c);
+	return sz;
+}
+
+/* A unit of any other size than the expected is refused; one that is damaged is
+ * refused, or has the expected size. */
+static void test_other_sizes(void **state)
+{
+	static __u8 unit[PT_COMPRESS_RAW_MAX];
+
+	(void)state;
+	for (int m = PT_COMPRESSION_LZ4; m < PT_COMPRESSION_CNT; m++) {
+		__u32 raw_sz = 5 * PT_PAGE_SZ;
+		__u32 sz = make_unit(m, raw_sz, unit);
+
+		assert_non_null(pt_decompressor_run(decompressor, m, unit, sz,
+						    raw_sz));
+		for (__u32 other = PT_BLOCK_SZ; other <= PT_COMPRESS_RAW_MAX;
+		     other += PT_BLOCK_SZ)
+			if (other != raw_sz)
+				assert_null(pt_decompressor_run(decompressor, m,
+						unit, sz, other));
+		for (__u32 cut = 1; cut < sz; cut++)
+			assert_null(pt_decompressor_run(decompressor, m, unit,
+							cut, raw_sz));
+		for (__u32 at = 0; at < sz; at++) {
+			unit[at] ^= 0x55;
+			pt_decompressor_run(decompressor, m, unit, sz, raw_sz);
+			unit[at] ^= 0x55;
+		}
+	}
+	assert_null(pt_decompressor_run(decompressor, PT_COMPRESSION_NONE, unit,
+					64, 64));
+	assert_null(pt_decompressor_run(decompressor, PT_COMPRESSION_CNT, unit,
+					64, 64));
+}
+
+static int open_decompressor(void **state)
+{
+	(void)state;
+	return pt_decompressor_create(&decompressor);
+}
+
+static int close_decompressor(void **state)
+{
+	(void)state;
+	pt_decompressor_destroy(decompressor);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_other_sizes),
+	};
+
+	return cmocka_run_group_tests_name("pack", tests, open_decompressor,
+					   close_decompressor);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Compresses a frame's blocks, and finds out how many of them fit. */
+#include <string.h>
+
+#include <pagetrim/check.h>
+
+#include "wire/builder_impl.h"
+
+#define TRIES		3	/* of one frame */
+#define LEARN_SHIFT	2	/* the last frame counts a quarter */
+#define POOR_RATIO	(PT_PACK_ONE * 15 / 16)	/* not worth it: then */
+#define POOR_CNT	31	/* frames go plain before the next attempt */
+
+/* gather copies the blocks that are named by mask, and returns the following
+ * byte. */
+static __u8 *gather_page(__u8 *to, const __u8 *page, __u64 mask)
+{
+	while (mask) {
+		unsigned int first = __builtin_ctzll(mask);
+		__u64 gaps = ~(mask >> first);
+		unsigned int cnt = gaps ? __builtin_ctzll(gaps) :
+					  PT_PAGE_BLOCKS;
+
+		memcpy(to, page + first * PT_BLOCK_SZ, cnt * PT_BLOCK_SZ);
+		to += cnt * PT_BLOCK_SZ;
+		if (first + cnt == PT_PAGE_BLOCKS)
+			break;
+		mask &= ~0ULL << (first + cnt);
+	}
+	return to;
+}
+
+static void gather(const struct pt_builder *b)
+{
+	__u8 *at = pt_compressor_raw(b->cfg.compressor);
+
+	for (__u32 i = 0; i < b->record_cnt; i++)
+		if (b->records[i].kind == PT_RECORD_BLOCKS)
+			at = gather_page(at, b->pages[i], b->records[i].mask);
+}
+
+/* split makes two records of record i; the first keeps cnt of its blocks. */
+static void split(struct pt_builder *b, __u32 i, unsigned int cnt)
+{
+	struct pt_record_host *r = &b->records[i];
+	unsigned int end = pt_builder_nth_bit(r->mask, cnt);
+	__u32 behind = b->record_cnt - i;
+
+	memmove(r + 1, r, behind * sizeof(*r));
+	memmove(&b->pages[i + 1], &b->pages[i], behind * sizeof(b->pages[0]));
+	b->record_cnt++;
+	r[0].last = end - 1;
+	r[0].mask &= ~(~0ULL << end);
+	r[1].first = end;
+	r[1].mask &= ~0ULL << end;
+}
+
+/* cut makes the pack take at most block_cnt (> 0) blocks.  A page is cut by the
+ * builder's rule, or if it is the first. */
+static void cut(struct pt_builder *b, __u32 block_cnt)
+{
+	struct pt_pack *pack = &b->pack;
+	__u32 taken = 0, i = 0, cnt = 0;
+
+	for (; i < b->record_cnt; i++) {
+		cnt = pt_record_block_cnt(&b->records[i]);
+		if (taken + cnt > block_cnt)
+			break;
+		taken += cnt;
+	}
+	if (i < b->record_cnt && b->record_cnt <= PT_RECORDS_MAX &&
+	    (!taken || block_cnt - taken >= PT_BUILDER_CUT_MIN)) {
+		split(b, i++, block_cnt - taken);
+		taken = block_cnt;
+	}
+	pack->record_cnt = i;
+	pack->block_cnt = taken;
+}
+
+static void learn(struct pt_builder *b, __u32 sz, __u32 raw_sz)
+{
+	__u32 ratio = (__u64)sz * PT_PACK_ONE / raw_sz;
+	__u32 *mean = pt_builder_ratio(b);
+
+	if (ratio > PT_PACK_ONE)
+		ratio = PT_PACK_ONE;
+	*mean += ((int)ratio - (int)*mean) / (1 << LEARN_SHIFT);
+	if (*mean < PT_PACK_ONE / 64)
+		*mean = PT_PACK_ONE / 64;
+}
+
+/* room returns the bytes for the blocks of the pack's records. */
+static __u32 room(const struct pt_builder *b)
+{
+	int sz = pt_builder_room_sz(b, b->pack.record_cnt);
+
+	return sz > 0 ? ROUND_DOWN((__u32)sz, PT_BLOCK_SZ) : 0;
+}
+
+/* compress returns whether the pack's blocks fit, compressed, and are fewer. */
+static bool compress(struct pt_builder *b)
+{
+	struct pt_pack *pack = &b->pack;
+	__u32 raw_sz = pack->block_cnt * PT_BLOCK_SZ;
+
+	pack->sz = pt_compressor_run(b->cfg.compressor, raw_sz, &pack->data);
+	learn(b, pack->sz ? pack->sz : raw_sz, raw_sz);
+	return pack->sz && pack->sz <= room(b) &&
+	       ROUND_UP(pack->sz, PT_BLOCK_SZ) < raw_sz;
+}
+
+/* pack_plain takes what fits as it is. */
+static void pack_plain(struct pt_builder *b)
+{
+	__u32 taken = 0, i;
+
+	for (i = 0; i < b->record_cnt; i++) {
+		int left = pt_builder_room_sz(b, i + 1) / PT_BLOCK_SZ -
+			   (int)taken;
+		int cnt = pt_record_block_cnt(&b->records[i]);
+
+		if (cnt > left && (!i || left >= PT_BUILDER_CUT_MIN) &&
+		    b->record_cnt <= PT_RECORDS_MAX) {
+			split(b, i, left);
+			cnt = left;
+		}
+		if (cnt > left)
+			break;
+		taken += cnt;
+	}
+	b->pack = (struct pt_pack){ .record_cnt = i, .block_cnt = taken };
+}
+
+/* pack_compressed: true: the pack's blocks are compressed, and fit. */
+static bool pack_compressed(struct pt_builder *b)
+{
+	struct pt_pack *pack = &b->pack;
+
+	gather(b);
+	for (int i = 0; pack->block_cnt && i < TRIES; i++) {
+		__u32 fits;
+
+		if (compress(b))
+			return true;
+		if (!pack->sz || pack->sz <= room(b))
+			return false;	/* it does not shrink */
+		fits = (__u64)pack->block_cnt * room(b) / pack->sz * 15 / 16;
+		if (!fits)
+			return false;
+		cut(b, fits);
+	}
+	return false;
+}
+
+void pt_builder_pack(struct pt_builder *b)
+{
+	b->pack = (struct pt_pack){
+		.record_cnt = b->record_cnt,
+		.block_cnt = b->block_cnt,
+	};
+	b->is_packed = true;
+	if (!b->block_cnt || !b->cfg.compressor)
+		return;
+	if (b->plain_cnt) {
+		b->plain_cnt--;
+		pack_plain(b);
+		return;
+	}
+	if (!pack_compressed(b))
+		pack_plain(b);
+	if (*pt_builder_ratio(b) > POOR_RATIO)
+		b->plain_cnt = POOR_CNT;
+}
