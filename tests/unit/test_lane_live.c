@@ -106,9 +106,40 @@ static void test_net(void **state)
 		munmap(live, sizeof(ram));
 }
 
+/* A hole that the first round saw is filled, and its page is of the second. */
+static void filled_hole(void **state)
+{
+	const struct net with = { "a hole", .mtu = 9000, .window = WINDOW,
+				  .live = LIVE_FILE };
+	const __u32 page = 2 * PT_REGION_PAGES + 7;
+	__u64 deadline = pt_clock_ns() + WAIT_NS, random = 3;
+	__u8 bytes[PT_PAGE_SZ];
+	int fd;
+
+	(void)state;
+	start(&with);
+	fd = open(RAM, O_RDWR);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+				   FALLOC_FL_KEEP_SIZE, PT_REGION_SZ,
+				   sizeof(ram) - PT_REGION_SZ), 0);
+	run_to_clean();
+	kit_fill(bytes, sizeof(bytes), &random);
+	assert_int_equal(pwrite(fd, bytes, sizeof(bytes), page * PT_PAGE_SZ),
+			 sizeof(bytes));
+	pt_dirty_set(job.dirty, page, 1);
+	pt_inbox_round(pt_lane_inbox(lane), 1);
+	while (atomic_load(&pt_lane_counts(lane)->round_done) != 1 &&
+	       pt_clock_ns() < deadline)
+		usleep(200);
+	reach(PT_LANE_CLEAN);
+	assert_memory_equal(copy[page], bytes, PT_PAGE_SZ);
+	stop();
+	close(fd);
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[sizeof(nets) / sizeof(nets[0])];
+	struct CMUnitTest tests[sizeof(nets) / sizeof(nets[0]) + 1];
 
 	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
 		tests[i] = (struct CMUnitTest){
@@ -116,6 +147,8 @@ int main(void)
 			.test_func = test_net,
 			.initial_state = (void *)&nets[i],
 		};
+	tests[sizeof(nets) / sizeof(nets[0])] =
+		(struct CMUnitTest)cmocka_unit_test(filled_hole);
 	if (lane_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

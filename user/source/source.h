@@ -146,6 +146,13 @@ static inline void pt_view_drop(struct pt_view *v)
 	v->kept_cnt = 0;
 }
 
+/* pt_view_forget: holes that v knows may have been filled since; they are looked for
+ * again. */
+static inline void pt_view_forget(struct pt_view *v)
+{
+	v->extent_seg = ~0u;
+}
+
 /* pt_view_word returns the existing pages among the 64 from first on. */
 static inline __u64 pt_view_word(const struct pt_view *v, __u32 first)
 {
