@@ -17,7 +17,7 @@ memory()
 {
 	memory=$tmp/memory
 	[[ ! -e $memory ]] || return 0
-	python3 - "$memory" $text_pages $random_pages <<-'END'
+	python3 - "$memory" "$text_pages" "$random_pages" <<-'END'
 		import random
 		import sys
 
@@ -97,12 +97,25 @@ in_memory()
 	rm "$out"
 }
 
+# slow_path: the limit stands for a path; text is compressed after a while.
+slow_path()
+{
+	show hosts_up "$net" --mtu 9000
+	moved --max-bandwidth 25M
+	same method "$(packed .method)" auto
+	within "frames that were compressed" "$(packed .frames)" 100 \
+		"$(field send .frames)"
+	within "bytes on the wire" "$(field send .ram.transferred)" 1 \
+		$(($(field send '."block-bytes"') * 9 / 10))
+	nothing_left
+}
+
 off()
 {
 	show hosts_up "$net" --mtu 9000
 	on_time moved "$@"
 	same compression "$(field send '.compression | @json')" \
-		'{"method":"none","frames":0,"bytes":0,"compressed-size":0,"compression-rate":0}'
+		'{"method":"none","frames":0,"bytes":0,"compressed-size":0,"compression-rate":0,"switches":0}'
 	nothing_left
 }
 
@@ -137,7 +150,8 @@ for how in "lz4 1500 85" "lz4 9000 80" "lz4 65535 80" "zstd 1500 80" \
 done
 case_run "compress: not sealed, lz4" unsealed lz4 9000 80
 case_run "compress: into memory" in_memory
-case_run "compress: off by default" off
+case_run "compress: auto, a path of 200 Mbit/s" slow_path
+case_run "compress: none with --pad" off --pad
 case_run "compress: off" off --compress off
 case_run "compress: lz4, frames lost, late, repeated, damaged" disturbed lz4 9000
 case_run "compress: zstd, the same in small frames" disturbed zstd 1500

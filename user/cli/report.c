@@ -98,13 +98,14 @@ static json_t *copies_json(const struct pt_send_report *r)
 
 static json_t *compression_json(const struct pt_send_report *r)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:f}",
+	return json_pack("{s:s, s:I, s:I, s:I, s:f, s:I}",
 		"method", r->compression ? r->compression : "none",
 		"frames", (json_int_t)r->compressed_frames,
 		"bytes", (json_int_t)r->compressed_raw,
 		"compressed-size", (json_int_t)r->compressed_bytes,
 		"compression-rate", r->compressed_bytes
-			? (double)r->compressed_raw / r->compressed_bytes : 0.0);
+			? (double)r->compressed_raw / r->compressed_bytes : 0.0,
+		"switches", (json_int_t)r->compress_switches);
 }
 
 static json_t *path_json(const struct pt_send_report *r)

@@ -11,7 +11,7 @@
 #include "lane/rate.h"
 #include "session/queues.h"
 
-/* take_compress reads off, lz4, zstd or zstd:LEVEL. */
+/* take_compress reads auto, off, lz4, zstd or zstd:LEVEL. */
 static int take_compress(const char *command, void *to, const char *text)
 {
 	struct pt_send_options *o = to;
@@ -19,6 +19,10 @@ static int take_compress(const char *command, void *to, const char *text)
 	char *end;
 
 	o->cfg.compress_level = 0;
+	if (!strcmp(text, "auto")) {
+		o->cfg.compress = PT_SEND_COMPRESS_AUTO;
+		return -1;
+	}
 	if (!strcmp(text, "off")) {
 		o->cfg.compress = PT_SEND_COMPRESS_OFF;
 		return -1;
@@ -36,7 +40,7 @@ static int take_compress(const char *command, void *to, const char *text)
 		if (!*end && level <= PT_COMPRESS_LEVEL_MAX)
 			return -1;
 	}
-	return pt_out_usage(command, "--compress %s: want off, lz4, zstd or "
+	return pt_out_usage(command, "--compress %s: want auto, off, lz4, zstd or "
 			    "zstd:LEVEL, 1..%d", text, PT_COMPRESS_LEVEL_MAX);
 }
 
@@ -112,10 +116,10 @@ const struct pt_option pt_send_common_options[] = {
 	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
 	  .initial = PT_SEND_TRIM_BLOCKS },
 	{ "compress", "HOW",
-	  "the blocks of each frame are compressed: off (default); lz4; zstd, or "
-	  "zstd:LEVEL, 1..19 (default 1); for a network that is slower than a CPU",
+	  "the blocks of each frame are compressed: auto: where that is faster "
+	  "(default); off; lz4; zstd, or zstd:LEVEL, 1..19 (default 1)",
 	  .kind = PT_OPTION_OWN, .take = take_compress,
-	  .offers = "=off lz4 zstd zstd:3" },
+	  .offers = "=auto off lz4 zstd zstd:3" },
 	{ "mtu", "N",
 	  "frames for an MTU of N, 1280..65535, or auto: as large as probes "
 	  "show to pass (default)",

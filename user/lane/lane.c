@@ -204,6 +204,7 @@ static int settle(struct pt_lane *l)
 		set_clean(l);
 		return pt_lane_take_mail(l, IDLE_NS);
 	}
+	pt_chooser_break(&l->chooser);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	if (l->synced_seq != pt_inflight_next_seq(l->inflight))
 		ret = pt_lane_sync(l);
@@ -262,6 +263,25 @@ static void *lane_main(void *arg)
 	return NULL;
 }
 
+static int open_compressors(struct pt_lane *l)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	int ret = 0;
+
+	for (int m = 1; !ret && m < PT_COMPRESSION_CNT; m++)
+		if (job->compressions >> m & 1)
+			ret = pt_compressor_create(&l->compressors[m], m,
+						   job->compress_level);
+	pt_chooser_init(&l->chooser, job->compressions);
+	return ret;
+}
+
+static void close_compressors(struct pt_lane *l)
+{
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		pt_compressor_destroy(l->compressors[m]);
+}
+
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		  struct pt_error *err)
 {
@@ -286,21 +306,18 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	ret = pt_inflight_create(&l->inflight, &ring);
 	if (ret)
 		goto free_inbox;
-	if (cfg->job->compression)
-		ret = pt_compressor_create(&l->compressor, cfg->job->compression,
-					   cfg->job->compress_level);
+	ret = open_compressors(l);
 	if (ret)
-		goto free_inflight;
+		goto free_compressors;
 	ret = pt_thread_start(&l->thread, lane_main, l, "pt-lane-%u",
 			      cfg->lane_idx);
 	if (ret)
-		goto free_compressor;
+		goto free_compressors;
 	*out = l;
 	return 0;
 
-free_compressor:
-	pt_compressor_destroy(l->compressor);
-free_inflight:
+free_compressors:
+	close_compressors(l);
 	pt_inflight_destroy(l->inflight);
 free_inbox:
 	pt_inbox_destroy(l->inbox);
@@ -320,7 +337,7 @@ void pt_lane_stop(struct pt_lane *l)
 	pthread_join(l->thread, NULL);
 	pt_view_free(&l->view);
 	pt_copies_free(&l->copies);
-	pt_compressor_destroy(l->compressor);
+	close_compressors(l);
 	pt_inflight_destroy(l->inflight);
 	pt_inbox_destroy(l->inbox);
 	free(l);

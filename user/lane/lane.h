@@ -55,7 +55,10 @@ struct pt_send_job {
 	bool observe;		/* the adaptive scan only counts */
 	bool pad;		/* every page whole, every frame full */
 	bool copies;		/* a page that equals another may go as a copy */
-	enum pt_compression compression;	/* of frames; not with pad */
+	__u8 compressions;	/* 1 << enum pt_compression of those that frames
+				 * may have; not with pad */
+	bool compress_auto;	/* the lane chooses one of them, or none; else
+				 * there is one at most */
 	int compress_level;
 	bool arrivals;		/* PT_CAP_ARRIVALS: ACKs report placed frames */
 	struct pt_conn *conn;
@@ -94,6 +97,7 @@ struct pt_lane_counts {
 	_Atomic __u64 compressed_frames;
 	_Atomic __u64 compressed_raw;	/* bytes of blocks of these, before */
 	_Atomic __u64 compressed_bytes;	/* and after they were compressed */
+	_Atomic __u64 compress_switches;	/* of the method */
 	_Atomic __u64 pages;		/* nonzero pages sent, with those sent
 					 * again */
 	_Atomic __u64 copies;		/* pages of these that went as copies */

@@ -125,6 +125,19 @@ static void forget(struct pt_lane *l)
 	pt_builder_discard(&l->builder);
 }
 
+/* method returns the compressor of the next frame; NULL: none. */
+static struct pt_compressor *method(const struct pt_lane *l)
+{
+	struct pt_compressor *only = NULL;
+
+	if (l->cfg.job->compress_auto)
+		return l->compressors[l->chooser.method];
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		if (l->compressors[m])
+			only = l->compressors[m];
+	return only;
+}
+
 void pt_lane_builder_reset(struct pt_lane *l)
 {
 	struct pt_builder_cfg cfg = {
@@ -134,7 +147,7 @@ void pt_lane_builder_reset(struct pt_lane *l)
 			  !l->cfg.job->pad,
 		.pad = l->cfg.job->pad,
 		.clock = l->cfg.clock,
-		.compressor = l->compressor,
+		.compressor = method(l),
 	};
 
 	pt_builder_init(&l->builder, &cfg);
@@ -322,16 +335,35 @@ static int write_frame(struct pt_lane *l, const struct pt_pack *take,
 	       l->unkicked_sz < pt_lane_batch_sz(l) ? 0 : pt_lane_kick(l);
 }
 
-/* close_frame sends the staged frame, or what fits of it: then the rest stays
- * staged. */
+/* choose tells the chooser of the frame that was sent, and takes its method. */
+static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz,
+		   __u64 pack_ns)
+{
+	__u64 switch_cnt = l->chooser.switch_cnt;
+
+	pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(l->cfg.job->conn));
+	pt_chooser_frame(&l->chooser, pt_clock_ns(), take->block_cnt * PT_BLOCK_SZ,
+			frame_sz, pack_ns);
+	if (method(l) != l->builder.cfg.compressor)
+		pt_builder_use(&l->builder, method(l));
+	pt_lane_count(&l->counts.compress_switches,
+		      l->chooser.switch_cnt - switch_cnt);
+}
+
+/* close_frame sends the staged frame, or as much of it as fits: then the rest
+ * stays staged. */
 static int close_frame(struct pt_lane *l)
 {
 	__u32 frame_sz, desc_cnt;
 	struct pt_pack take;
+	__u64 pack_ns = 0;
 	int ret = number_left(l);
 
-	if (!ret && l->compressor)
+	if (!ret && l->cfg.job->compressions) {
+		pack_ns = pt_clock_ns();
 		ret = pack_guarded(l);
+		pack_ns = pt_clock_ns() - pack_ns;
+	}
 	take = pt_builder_take(&l->builder);
 	frame_sz = pt_builder_frame_sz(&l->builder);
 	desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
@@ -343,7 +375,11 @@ static int close_frame(struct pt_lane *l)
 		forget(l);
 		return pt_lane_probe(l);
 	}
-	return ret ? ret : write_frame(l, &take, frame_sz, desc_cnt);
+	if (!ret)
+		ret = write_frame(l, &take, frame_sz, desc_cnt);
+	if (!ret && l->cfg.job->compress_auto)
+		choose(l, &take, frame_sz, pack_ns);
+	return ret;
 }
 
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "lane/chooser.h"
 #include "lane/copies.h"
 #include "lane/inflight.h"
 #include "lane/lane.h"
@@ -45,7 +46,9 @@ struct pt_lane {
 	struct pt_copies copies;	/* without slots: dedup is off */
 	struct pt_adaptive governor;
 	struct pt_builder builder;
-	struct pt_compressor *compressor;	/* NULL: none */
+	struct pt_compressor *compressors[PT_COMPRESSION_CNT];	/* NULL: not
+							 * used */
+	struct pt_chooser chooser;	/* of one, if the job has it */
 	struct pt_inflight *inflight;
 	__u32 frame_sz;			/* agreed with the receiver */
 	__u32 large_lost;		/* large frames lost since one last

@@ -107,7 +107,8 @@ enum pt_send_copies {
 
 /* pt_send_compress: how frames are compressed. */
 enum pt_send_compress {
-	PT_SEND_COMPRESS_DEFAULT,	/* OFF */
+	PT_SEND_COMPRESS_AUTO,	/* each lane chooses by the rates that it reaches;
+				 * off with pad */
 	PT_SEND_COMPRESS_OFF,
 	PT_SEND_COMPRESS_LZ4,	/* if the receiver lacks the method, the transfer */
 	PT_SEND_COMPRESS_ZSTD,	/* fails; not with pad */
@@ -162,10 +163,11 @@ struct pt_send_report {
 	__u64 wire_bytes;	/* Ethernet bytes of data frames, no FCS */
 	__u64 block_bytes;	/* bytes of blocks in them, before they were
 				 * compressed */
-	const char *compression;	/* "none", or the method of frames */
+	const char *compression;	/* "none", "lz4", "zstd" or "auto" */
 	__u64 compressed_frames;
 	__u64 compressed_raw;	/* bytes of blocks of these, before */
 	__u64 compressed_bytes;	/* and after they were compressed */
+	__u64 compress_switches;	/* of the lanes' methods */
 	__u64 credit_waits;
 	__u64 path_waits;	/* waits of a lane for the congestion window */
 	bool has_path;		/* the receiver reports arrivals */

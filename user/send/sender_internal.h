@@ -72,7 +72,8 @@ struct pt_sender {
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
 	struct pt_digests digests;
-	enum pt_compression compression;	/* of frames */
+	__u8 compressions;		/* 1 << enum pt_compression, of those
+					 * that frames may have */
 	__u64 digest_key;
 	struct pt_send_files *files;
 	struct pt_send_path path;

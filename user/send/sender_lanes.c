@@ -66,7 +66,8 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.cpus = &s->cfg.cpus,
 		.pad = s->cfg.pad,
 		.copies = s->report.uses_copies,
-		.compression = s->compression,
+		.compressions = s->compressions,
+		.compress_auto = s->cfg.compress == PT_SEND_COMPRESS_AUTO,
 		.compress_level = s->cfg.compress_level
 			? s->cfg.compress_level : PT_SEND_COMPRESS_LEVEL,
 		.arrivals = pt_conn_capabilities(s->conn) & PT_CAP_ARRIVALS,

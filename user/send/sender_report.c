@@ -18,6 +18,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->frames = r->frames_lost = r->probes = 0;
 	r->wire_bytes = r->block_bytes = r->credit_waits = r->path_waits = 0;
 	r->compressed_frames = r->compressed_raw = r->compressed_bytes = 0;
+	r->compress_switches = 0;
 	r->generations = 0;
 	r->has_path = pt_regulator_look(&s->regulator, &r->path);
 	memset(&r->governor, 0, sizeof(r->governor));
@@ -39,6 +40,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->compressed_frames += atomic_load(&c->compressed_frames);
 		r->compressed_raw += atomic_load(&c->compressed_raw);
 		r->compressed_bytes += atomic_load(&c->compressed_bytes);
+		r->compress_switches += atomic_load(&c->compress_switches);
 		r->credit_waits += atomic_load(&c->credit_waits);
 		r->path_waits += atomic_load(&c->path_waits);
 #define X(symbol, name, text) \

@@ -80,30 +80,44 @@ static int agree_on_copies(struct pt_sender *s)
 			    "does without)", pt_conn_peer_text(s->conn));
 }
 
-/* agree_on_compression fails if one end lacks the method. */
-static int agree_on_compression(struct pt_sender *s)
+/* agree_on_method fails if one end lacks the method. */
+static int agree_on_method(struct pt_sender *s, enum pt_compression method)
 {
-	enum pt_compression method = PT_COMPRESSION_NONE;
-	const char *name;
+	const char *name = pt_compression_name(method);
 
-	if (s->cfg.compress == PT_SEND_COMPRESS_LZ4)
-		method = PT_COMPRESSION_LZ4;
-	if (s->cfg.compress == PT_SEND_COMPRESS_ZSTD)
-		method = PT_COMPRESSION_ZSTD;
-	name = pt_compression_name(method);
-	s->compression = method;
+	s->compressions = 1 << method;
 	s->report.compression = name;
 	if (!pt_compression_is_built(method))
 		return pt_error_set(&s->error, PT_EXIT_HOST, -EOPNOTSUPP,
 				    "{compress} %s: pagetrim here was built "
 				    "without it ({compress} off does without)",
 				    name);
-	if (!method || pt_compressions_of(pt_conn_capabilities(s->conn)) >>
-		       method & 1)
+	if (pt_compressions_of(pt_conn_capabilities(s->conn)) >> method & 1)
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT,
-			    "{compress} %s: %s does not take it ({compress} off "
+			    "{compress} %s: %s does not take it ({compress} auto "
 			    "does without)", name, pt_conn_peer_text(s->conn));
+}
+
+static int agree_on_compression(struct pt_sender *s)
+{
+	switch (s->cfg.compress) {
+	case PT_SEND_COMPRESS_LZ4:
+		return agree_on_method(s, PT_COMPRESSION_LZ4);
+	case PT_SEND_COMPRESS_ZSTD:
+		return agree_on_method(s, PT_COMPRESSION_ZSTD);
+	case PT_SEND_COMPRESS_AUTO:
+		if (s->cfg.pad)
+			break;
+		s->compressions = pt_compressions_of(
+			pt_conn_capabilities(s->conn));
+		s->report.compression = "auto";
+		return 0;
+	default:
+		break;
+	}
+	s->report.compression = pt_compression_name(PT_COMPRESSION_NONE);
+	return 0;
 }
 
 static int agree_on_live(struct pt_sender *s)

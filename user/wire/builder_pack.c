@@ -114,6 +114,11 @@ static void pack_plain(struct pt_builder *b)
 {
 	__u32 taken = 0, i;
 
+	if (pt_builder_room_sz(b, b->record_cnt) >=
+	    (int)(b->block_cnt * PT_BLOCK_SZ)) {
+		b->pack = (struct pt_pack){ b->record_cnt, b->block_cnt, 0, NULL };
+		return;
+	}
 	for (i = 0; i < b->record_cnt; i++) {
 		int left = pt_builder_room_sz(b, i + 1) / PT_BLOCK_SZ -
 			   (int)taken;
@@ -159,10 +164,8 @@ void pt_builder_pack(struct pt_builder *b)
 		.block_cnt = b->block_cnt,
 	};
 	b->is_packed = true;
-	if (!b->block_cnt || !b->cfg.compressor)
-		return;
-	if (b->plain_cnt) {
-		b->plain_cnt--;
+	if (!b->cfg.compressor || b->plain_cnt || !b->block_cnt) {
+		b->plain_cnt -= b->plain_cnt > 0;
 		pack_plain(b);
 		return;
 	}

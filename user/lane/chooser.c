@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "lane/chooser.h"
+
+#include <string.h>
+
+#define SECOND_NS	1000000000ULL
+#define SAMPLE_FRAMES	4
+#define REST_EPOCHS	20
+#define WORTH(rate)	((rate) / 16 * 17)	/* a method must be faster by so
+						 * much to replace another */
+
+static void enter(struct pt_chooser *c, enum pt_chooser_step step,
+		  enum pt_compression method)
+{
+	c->step = step;
+	c->method = method;
+	c->began_ns = 0;
+	c->counts = false;
+	c->raw_sz = c->wire_sz = c->pack_ns = 0;
+	c->frame_cnt = 0;
+}
+
+void pt_chooser_init(struct pt_chooser *c, __u8 methods)
+{
+	memset(c, 0, sizeof(*c));
+	c->methods = methods | 1 << PT_COMPRESSION_NONE;
+	c->epoch_ns = PT_CHOOSER_EPOCH_NS;
+	enter(c, PT_CHOOSER_MEASURE, PT_COMPRESSION_NONE);
+}
+
+void pt_chooser_set_rtt(struct pt_chooser *c, __u64 rtt_ns)
+{
+	c->epoch_ns = 3 * rtt_ns > PT_CHOOSER_EPOCH_NS ? 3 * rtt_ns
+						      : PT_CHOOSER_EPOCH_NS;
+}
+
+static __u64 per_second(__u64 sz, __u64 ns)
+{
+	return ns ? (__uint128_t)sz * SECOND_NS / ns : 0;
+}
+
+static struct pt_chooser_rates rates_of(const struct pt_chooser *c, __u64 now_ns)
+{
+	__u64 ns = now_ns - c->began_ns;
+
+	return (struct pt_chooser_rates){
+		.raw = per_second(c->raw_sz, ns),
+		.wire = per_second(c->wire_sz, ns),
+		.is_cpu_bound = c->pack_ns > ns / 2,
+	};
+}
+
+/* next_other goes on with the method behind the present other one, or rests. */
+static void next_other(struct pt_chooser *c)
+{
+	int other = c->other + 1;
+
+	while (other < PT_COMPRESSION_CNT &&
+	       (other == (int)c->best || !(c->methods >> other & 1)))
+		other++;
+	if (other == PT_COMPRESSION_CNT) {
+		enter(c, PT_CHOOSER_REST, c->best);
+		return;
+	}
+	c->other = other;
+	enter(c, PT_CHOOSER_SAMPLE, c->other);
+}
+
+/* measured: plain frames need no sample.  They are slower on a path that limits,
+ * and faster where a CPU does. */
+static void measured(struct pt_chooser *c, __u64 now_ns)
+{
+	c->best_rates = rates_of(c, now_ns);
+	c->other = PT_COMPRESSION_NONE;
+	if (c->best != PT_COMPRESSION_NONE && c->best_rates.is_cpu_bound)
+		enter(c, PT_CHOOSER_TRY, PT_COMPRESSION_NONE);
+	else
+		next_other(c);
+}
+
+/* sampled: the other method's rate is at most the speed of compression, and that
+ * of the path for what it leaves. */
+static void sampled(struct pt_chooser *c)
+{
+	__u64 speed = per_second(c->raw_sz, c->pack_ns);
+	__u64 path = c->wire_sz
+		? (__uint128_t)c->best_rates.wire * c->raw_sz / c->wire_sz : 0;
+	__u64 want = WORTH(c->best_rates.raw);
+
+	if (speed > want && path > want)
+		enter(c, PT_CHOOSER_TRY, c->other);
+	else
+		next_other(c);
+}
+
+static void tried(struct pt_chooser *c, __u64 now_ns)
+{
+	struct pt_chooser_rates rates = rates_of(c, now_ns);
+
+	if (rates.raw > WORTH(c->best_rates.raw)) {
+		c->best = c->other;
+		c->best_rates = rates;
+		c->switch_cnt++;
+	}
+	next_other(c);
+}
+
+static __u64 length_ns(const struct pt_chooser *c)
+{
+	return c->step == PT_CHOOSER_REST ? REST_EPOCHS * c->epoch_ns
+					 : c->epoch_ns;
+}
+
+static void count(struct pt_chooser *c, __u32 raw_sz, __u32 wire_sz, __u64 pack_ns)
+{
+	c->raw_sz += raw_sz;
+	c->wire_sz += wire_sz;
+	c->pack_ns += pack_ns;
+}
+
+/* The first third of an epoch still shows the method before: frames of it are in
+ * flight. */
+static void frame_of_epoch(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
+			   __u32 wire_sz, __u64 pack_ns)
+{
+	if (!c->began_ns) {
+		c->began_ns = now_ns;
+		return;
+	}
+	if (!c->counts) {
+		if (now_ns - c->began_ns >= c->epoch_ns / 3) {
+			c->counts = true;
+			c->began_ns = now_ns;
+		}
+		return;
+	}
+	count(c, raw_sz, wire_sz, pack_ns);
+	if (now_ns - c->began_ns < length_ns(c))
+		return;
+	if (c->step == PT_CHOOSER_MEASURE)
+		measured(c, now_ns);
+	else if (c->step == PT_CHOOSER_TRY)
+		tried(c, now_ns);
+	else
+		enter(c, PT_CHOOSER_MEASURE, c->best);
+}
+
+void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
+		     __u32 wire_sz, __u64 pack_ns)
+{
+	if (c->step != PT_CHOOSER_SAMPLE) {
+		frame_of_epoch(c, now_ns, raw_sz, wire_sz, pack_ns);
+		return;
+	}
+	if (c->frame_cnt)	/* the first was staged for the method before */
+		count(c, raw_sz, wire_sz, pack_ns);
+	if (++c->frame_cnt > SAMPLE_FRAMES)
+		sampled(c);
+}
+
+void pt_chooser_break(struct pt_chooser *c)
+{
+	enum pt_chooser_step step = c->step == PT_CHOOSER_REST
+		? PT_CHOOSER_REST : PT_CHOOSER_MEASURE;
+
+	enter(c, step, c->best);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* chooser: decides by which method a lane compresses, from the rates that it
+ * reaches.
+ *
+ * Neither the path's rate nor a CPU's tells whether compression pays: the limit
+ * may also be the receiver's storage, or a CPU that a guest shares.  So the chooser
+ * measures how many bytes of blocks leave per second by each method:
+ *
+ *     MEASURE the present method for an epoch
+ *        '--> SAMPLE another one: a few frames, for its speed and ratio.  Could it
+ *             be faster, on a path of the present rate?
+ *                '--> TRY it for an epoch; the faster one stays
+ *        '--> ... the next one ...
+ *        '--> REST for twenty epochs, then again
+ *
+ * A method that a CPU limits is not tried: a path that is faster than a CPU costs
+ * a few compressed frames per REST.  Time without data is no sample.
+ *
+ * Pure: no clock, no memory of its own, no thread.
+ */
+#ifndef LANE_CHOOSER_H
+#define LANE_CHOOSER_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#include <pagetrim/wire.h>
+
+#define PT_CHOOSER_EPOCH_NS	50000000ULL	/* at least, and three round trips */
+
+enum pt_chooser_step {
+	PT_CHOOSER_MEASURE,
+	PT_CHOOSER_SAMPLE,
+	PT_CHOOSER_TRY,
+	PT_CHOOSER_REST,
+};
+
+/* pt_chooser_rates: an epoch's, per second. */
+struct pt_chooser_rates {
+	__u64 raw;		/* bytes of blocks, before compression */
+	__u64 wire;		/* bytes of frames */
+	bool is_cpu_bound;	/* compression took most of the time */
+};
+
+struct pt_chooser {		/* callers read method and switch_cnt */
+	enum pt_compression method;	/* of the next frame */
+	__u64 switch_cnt;	/* of best */
+	enum pt_chooser_step step;
+	enum pt_compression best;
+	enum pt_compression other;	/* that is sampled or tried */
+	__u8 methods;		/* 1 << enum pt_compression of the allowed ones */
+	struct pt_chooser_rates best_rates;
+	__u64 epoch_ns;
+	__u64 began_ns;		/* of the step; 0: with the next frame */
+	bool counts;		/* the step's first third is over */
+	__u64 raw_sz, wire_sz, pack_ns;	/* since then */
+	__u32 frame_cnt;
+};
+
+/* pt_chooser_init: methods as above; none is always allowed. */
+void pt_chooser_init(struct pt_chooser *c, __u8 methods);
+
+/* pt_chooser_set_rtt: epochs are at least three round trips long. */
+void pt_chooser_set_rtt(struct pt_chooser *c, __u64 rtt_ns);
+
+/* pt_chooser_frame is told of each frame that was sent by c->method: the bytes of
+ * its blocks, those of the frame, and the time that compressing them took. */
+void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
+		     __u32 wire_sz, __u64 pack_ns);
+
+/* pt_chooser_break: there was nothing to send for a while. */
+void pt_chooser_break(struct pt_chooser *c);
+
+#endif
