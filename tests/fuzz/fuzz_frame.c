@@ -27,12 +27,20 @@ static struct pt_seal *make_seal(void)
 	return seal;
 }
 
-static void read_frame(struct pt_reader *r)
+/* read_frame returns whether the frame has blocks; a compressed one may have
+ * none that can be decompressed. */
+static bool read_frame(struct pt_reader *r)
 {
+	bool was_compressed = r->is_compressed;
+	static struct pt_decompressor *d;
 	struct pt_record_host record;
 	__u8 page[PT_PAGE_SZ];
 	__u32 blocks = 0, got;
 
+	if (!d)
+		pt_check(!pt_decompressor_create(&d));
+	if (was_compressed && !pt_reader_decompress(r, d))
+		return false;
 	while (pt_reader_next(r, &record)) {
 		const __u32 before = blocks;
 
@@ -45,10 +53,13 @@ static void read_frame(struct pt_reader *r)
 	}
 	if (r->kind == PT_FRAME_PROBE)
 		pt_check(!blocks);
+	else if (was_compressed)
+		pt_check(blocks > r->block_cnt);
 	else if (r->is_sealed)
 		pt_check(blocks <= r->block_cnt);
 	else
 		pt_check(blocks == r->block_cnt);
+	return true;
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
@@ -74,7 +85,6 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 	}
 	if (pt_reader_open(&r, spans, cnt) == PT_VERDICT_STEERED) {
 		pt_check(!(pt_reader_auth_ok(&r) && r.is_sealed));
-		read_frame(&r);
 		pt_check(!pt_reader_unseal(&r, seal) || r.is_sealed);
 		pt_reader_rewind(&r);
 		read_frame(&r);

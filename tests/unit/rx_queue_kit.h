@@ -156,6 +156,7 @@ static struct pt_intake intake;
 static struct pt_rx_lane *lanes;
 static __u64 kit_idle_ns = ~0ULL;	/* lanes never idle */
 static bool kit_apart;			/* lanes' placers have threads */
+static __u8 kit_compressions;	/* of the session, see struct pt_intake */
 static unsigned int put_cnt[QUEUES];
 static __u64 data_cnt, probe_cnt;	/* frames put */
 
@@ -185,6 +186,7 @@ static inline int start(void **state)
 		.reorder_min_ns = PT_REORDER_MIN_NS,
 		.wake_fd = -1,
 		.places_apart = kit_apart,
+		.compressions = kit_compressions,
 	};
 	assert_int_equal(pt_intake_lanes_make(&intake), 0);
 	lanes = intake.lanes;
