@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include <pagetrim/error.h>
 #include "seal/aead.h"
+#include "session/compression.h"
 
 static const struct command {
 	const char *name;
@@ -53,7 +54,7 @@ static void print_version(void)
 	for (unsigned int i = 0; i < cnt; i++)
 		printf("%s%s %s", i ? ", " : "seals with ", libs[i]->name,
 		       libs[i]->version());
-	putchar('\n');
+	printf("\ncompresses by %s\n", pt_compressions_built());
 }
 
 static int no_command(const char *name)

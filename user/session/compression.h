@@ -31,4 +31,14 @@ static inline __u8 pt_compressions_of(__u64 caps)
 	return methods;
 }
 
+/* pt_compressions_built returns the names of this build's methods, for people. */
+static inline const char *pt_compressions_built(void)
+{
+	if (!pt_compression_is_built(PT_COMPRESSION_LZ4))
+		return pt_compression_is_built(PT_COMPRESSION_ZSTD)
+			? "zstd" : "nothing (built without liblz4 and libzstd)";
+	return pt_compression_is_built(PT_COMPRESSION_ZSTD) ? "lz4, zstd"
+							    : "lz4";
+}
+
 #endif
