@@ -17,7 +17,7 @@ enum kind { TEXT, RANDOM, MIXED, SPARSE, KINDS };
 
 static void fill_text(__u8 *page, __u64 *random)
 {
-	static const char *const words[] = {
+	static const char words[][12] = {
 		"memory ", "page ", "block ", "frame ", "lane ", "queue ", "\0\0\0\0",
 		"\x7f" "ELF", "0123456789", "xyzzy",
 	};
