@@ -46,7 +46,7 @@ static struct pt_chooser_rates rates_of(const struct pt_chooser *c, __u64 now_ns
 	return (struct pt_chooser_rates){
 		.raw = per_second(c->raw_sz, ns),
 		.wire = per_second(c->wire_sz, ns),
-		.is_cpu_bound = c->pack_ns > ns / 2,
+		.is_cpu_bound = c->pack_ns > ns / 8 * 3,
 	};
 }
 
@@ -93,13 +93,26 @@ static void sampled(struct pt_chooser *c)
 		next_other(c);
 }
 
+static bool is_faster(const struct pt_chooser *c)
+{
+	return c->other_rates.raw > WORTH(c->best_rates.raw);
+}
+
 static void tried(struct pt_chooser *c, __u64 now_ns)
 {
-	struct pt_chooser_rates rates = rates_of(c, now_ns);
+	c->other_rates = rates_of(c, now_ns);
+	if (is_faster(c))
+		enter(c, PT_CHOOSER_CONFIRM, c->best);
+	else
+		next_other(c);
+}
 
-	if (rates.raw > WORTH(c->best_rates.raw)) {
+static void confirmed(struct pt_chooser *c, __u64 now_ns)
+{
+	c->best_rates = rates_of(c, now_ns);
+	if (is_faster(c)) {
 		c->best = c->other;
-		c->best_rates = rates;
+		c->best_rates = c->other_rates;
 		c->switch_cnt++;
 	}
 	next_other(c);
@@ -141,6 +154,8 @@ static void frame_of_epoch(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
 		measured(c, now_ns);
 	else if (c->step == PT_CHOOSER_TRY)
 		tried(c, now_ns);
+	else if (c->step == PT_CHOOSER_CONFIRM)
+		confirmed(c, now_ns);
 	else
 		enter(c, PT_CHOOSER_MEASURE, c->best);
 }

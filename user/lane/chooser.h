@@ -9,7 +9,9 @@
  *     MEASURE the present method for an epoch
  *        '--> SAMPLE another one: a few frames, for its speed and ratio.  Could it
  *             be faster, on a path of the present rate?
- *                '--> TRY it for an epoch; the faster one stays
+ *                '--> TRY it for an epoch.  Was it faster?
+ *                        '--> CONFIRM: the former method once more, since others
+ *                             use path and CPUs, too; the faster one stays
  *        '--> ... the next one ...
  *        '--> REST for twenty epochs, then again
  *
@@ -32,6 +34,7 @@ enum pt_chooser_step {
 	PT_CHOOSER_MEASURE,
 	PT_CHOOSER_SAMPLE,
 	PT_CHOOSER_TRY,
+	PT_CHOOSER_CONFIRM,
 	PT_CHOOSER_REST,
 };
 
@@ -39,7 +42,7 @@ enum pt_chooser_step {
 struct pt_chooser_rates {
 	__u64 raw;		/* bytes of blocks, before compression */
 	__u64 wire;		/* bytes of frames */
-	bool is_cpu_bound;	/* compression took most of the time */
+	bool is_cpu_bound;	/* compression took much of the time */
 };
 
 struct pt_chooser {		/* callers read method and switch_cnt */
@@ -49,7 +52,7 @@ struct pt_chooser {		/* callers read method and switch_cnt */
 	enum pt_compression best;
 	enum pt_compression other;	/* that is sampled or tried */
 	__u8 methods;		/* 1 << enum pt_compression of the allowed ones */
-	struct pt_chooser_rates best_rates;
+	struct pt_chooser_rates best_rates, other_rates;
 	__u64 epoch_ns;
 	__u64 began_ns;		/* of the step; 0: with the next frame */
 	bool counts;		/* the step's first third is over */

@@ -243,12 +243,19 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 	return pt_lane_source_left(l, 0);
 }
 
-/* pack_guarded reads and compresses the pages. */
-static int pack_guarded(struct pt_lane *l)
+/* pack_guarded reads and compresses the pages, which takes so long; or, without a
+ * compressor now, only counts the blocks that fit. */
+static int pack_guarded(struct pt_lane *l, __u64 *took_ns)
 {
+	__u64 began_ns;
 	struct pt_guard guard;
 
+	if (!l->builder.cfg.compressor) {
+		pt_builder_pack(&l->builder);
+		return 0;
+	}
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_COMPRESS);
+	began_ns = pt_clock_ns();
 	pt_lane_source_enter(l);
 	if (pt_guard_enter(&guard))
 		return pt_lane_source_left(l,
@@ -256,6 +263,7 @@ static int pack_guarded(struct pt_lane *l)
 					  &l->error_text));
 	pt_builder_pack(&l->builder);
 	pt_guard_leave(&guard);
+	*took_ns = pt_clock_ns() - began_ns;
 	return pt_lane_source_left(l, 0);
 }
 
@@ -341,9 +349,8 @@ static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz
 {
 	__u64 switch_cnt = l->chooser.switch_cnt;
 
-	pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(l->cfg.job->conn));
-	pt_chooser_frame(&l->chooser, pt_clock_ns(), take->block_cnt * PT_BLOCK_SZ,
-			frame_sz, pack_ns);
+	pt_chooser_frame(&l->chooser, l->sent_ns, take->block_cnt * PT_BLOCK_SZ,
+			 frame_sz, pack_ns);
 	if (method(l) != l->builder.cfg.compressor)
 		pt_builder_use(&l->builder, method(l));
 	pt_lane_count(&l->counts.compress_switches,
@@ -359,11 +366,8 @@ static int close_frame(struct pt_lane *l)
 	__u64 pack_ns = 0;
 	int ret = number_left(l);
 
-	if (!ret && l->cfg.job->compressions) {
-		pack_ns = pt_clock_ns();
-		ret = pack_guarded(l);
-		pack_ns = pt_clock_ns() - pack_ns;
-	}
+	if (!ret && l->cfg.job->compressions)
+		ret = pack_guarded(l, &pack_ns);
 	take = pt_builder_take(&l->builder);
 	frame_sz = pt_builder_frame_sz(&l->builder);
 	desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);

@@ -142,6 +142,8 @@ int pt_lane_sweep(struct pt_lane *l)
 	if (l->generation == l->cfg.generation_max)
 		return pt_lane_spent(l, "generation", l->generation);
 	atomic_store(&l->counts.generation, ++l->generation);
+	if (job->compress_auto)
+		pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(job->conn));
 	pt_view_forget(&l->view);	/* pages became dirty since the last */
 	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
 		__u32 cnt = pt_dirty_take(job->dirty, r, bits);
