@@ -150,6 +150,7 @@ $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
 $(B)/tests/unit/test_arrival: $(B)/user/cli/arrival.o
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect options options_text svg output scribe)
+$(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
 $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))

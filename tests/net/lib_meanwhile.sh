@@ -39,12 +39,12 @@ under_way()
 slow_down()
 {
 	wait_until 10 test -S under-way
-	show "$pagetrim" set under-way max-bandwidth 128K ||
+	show "$pagetrim" ctl set max-bandwidth 128K --control under-way ||
 		die "the transfer ended too early to tell"
 }
 
 # The transfer may have ended by then.
-go_on() { show "$pagetrim" set under-way max-bandwidth 0 || true; }
+go_on() { show "$pagetrim" ctl set max-bandwidth 0 --control under-way || true; }
 
 is_connected()
 {

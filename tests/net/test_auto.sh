@@ -348,11 +348,11 @@ rate_too_low()
 	send_begin send --to "$HOSTS_B4" --max-bandwidth 64K --control where \
 		"$(image even)"
 	wait_until 10 test -S where
-	on a "$pagetrim" set where max-bandwidth 1000 2>set.err &&
+	on a "$pagetrim" ctl set max-bandwidth 1000 --control where 2>set.err &&
 		die "set a rate too low"
 	grep -q '64K works' set.err || die "$(<set.err)"
 	wait_until 10 grep -q ' transfer ' receive.err
-	on a "$pagetrim" set where max-bandwidth auto
+	on a "$pagetrim" ctl set max-bandwidth auto --control where
 	ended send "$sender" 30 0
 	ended receive "$receiver" 10 0
 	same limit "$(field send '."max-bandwidth"')" 0

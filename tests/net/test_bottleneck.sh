@@ -85,7 +85,7 @@ while_it_runs()
 
 path_is_told()
 {
-	"$pagetrim" status control --json >status.json 2>/dev/null &&
+	"$pagetrim" ctl status --json --control control >status.json 2>/dev/null &&
 		jq -e '."path-window" > 0 and ."path-rate" > 0' status.json \
 			>/dev/null
 }

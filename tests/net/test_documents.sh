@@ -224,8 +224,9 @@ completed_values()
 	completes "pagetrim receive --dev lo --listen 127" 127.0.0.1
 	completes "pagetrim send --psk a-" a-file
 	completes "pagetrim keygen a-" a-file
-	completes "pagetrim set a-file m" max-bandwidth
-	completes "pagetrim set a-file max-bandwidth " auto
+	completes "pagetrim ctl set m" max-bandwidth
+	completes "pagetrim ctl p" pause
+	completes "pagetrim ctl set max-bandwidth " auto
 	completes "pagetrim send --cipher aes-128-gcm --ciph" --cipher
 	completes "pagetrim send --trim=ends --tri" ''	# once is enough
 	completes "pagetrim send --trim ends --tr" ''
@@ -417,8 +418,8 @@ transfer_keys()
 	send_begin send2 --to "$HOSTS_B4" --max-bandwidth 1M --control control \
 		"$(image even)"
 	wait_until 10 test -e copy2.partial
-	"$pagetrim" status control --json >status.json
-	same_keys status "$(keys status.json)"
+	"$pagetrim" ctl status --json --control control >status.json
+	same_keys ctl "$(keys status.json | grep -v "^ram\.")"
 	kill -TERM "$sender"
 	ended send2 "$sender" 10 1
 	ended receive2 "$receiver" 10 4

@@ -138,7 +138,7 @@ all_kinds()
 	attacked_begin "$(image even)" --max-bandwidth 2M --control control
 	ended attack "$attacker" 60 0
 	! is_gone "$sender" || die "the transfer ended before the attack"
-	show "$pagetrim" set control max-bandwidth 20M
+	show "$pagetrim" ctl set max-bandwidth 20M --control control
 	attacked_end "$(image even)"
 	every_kind $(($2 / 20))
 	exactly_counted

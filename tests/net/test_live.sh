@@ -32,7 +32,7 @@ begin()
 # tells TRACKER: the control socket tells how far the move is.
 tells()
 {
-	"$pagetrim" status --json "$live/control" 2>/dev/null |
+	"$pagetrim" ctl status --json --control "$live/control" 2>/dev/null |
 		jq -e ".live.tracker == \"$1\" and .live.last.round > 0"
 }
 

@@ -136,6 +136,8 @@ guests_end()
 
 # ---- moves ------------------------------------------------------------------
 
+migrate_options=()
+
 # move AGENT KIND SYMBOL COMMAND: a move in which AGENT runs COMMAND at an entry.
 move()
 {
@@ -159,7 +161,8 @@ move()
 	wait_until 60 receive_is_ready receive
 	hosts_exec "$net" a "${migrate[@]}" "$whole" migrate --json \
 		"${security[@]}" --dev "$(dev_a)" --to "$HOSTS_B4" \
-		--qmp agent.a --peer-timeout 2 >migrate.json 2>migrate.err &
+		--qmp agent.a --peer-timeout 2 --control control \
+		"${migrate_options[@]}" >migrate.json 2>migrate.err &
 	migrator=$!
 	echo "$migrator" >migrator
 }
@@ -259,6 +262,41 @@ cut_connection()
 # shellcheck disable=SC2016 # at_entry's
 interrupted() { happens 'kill -TERM $TARGET' migrate "$@"; }
 
+# request: writes a request to the control socket, and does not wait.
+request()
+{
+	printf '%s' "python3 -c 'import socket; s = socket.socket(socket.AF_UNIX);" \
+		" s.connect(\"control\"); s.sendall(b\"$1\\n\")'"
+}
+
+# cancelled KIND SYMBOL ROW...: by pagetrim ctl cancel.
+cancelled() { happens "$(request cancel)" migrate "$@"; }
+
+status_has()
+{
+	"$pagetrim" ctl status --json --control control >status.json &&
+		jq -e "$1" status.json >/dev/null
+}
+
+# is_paused STEP: the guest runs and is not stopped, although the first look would
+# allow it, until the move goes on.
+is_paused()
+{
+	local rounds migrate_options=(--max-rounds 1 --downtime-limit 5000)
+
+	move migrate step "$1" "$(request pause)"
+	wait_until 30 status_has '.paused and (.live.step == "round" or
+		.live.step == "look")'
+	rounds=$(field status .live.rounds)
+	sleep 4
+	status_has ".paused and .live.rounds == $rounds and .live.downtime == 0" ||
+		die "goes on in a pause: $(<status.json)"
+	show "$pagetrim" ctl set downtime-limit 200 --control control
+	status_has '."downtime-limit" == 200' || die "limit: $(<status.json)"
+	show "$pagetrim" ctl resume --control control
+	comes_to 0 0 "$paused" running
+}
+
 # each_has_a_row KIND FROM: the rows are the symbols of the list from FROM on.
 each_has_a_row()
 {
@@ -326,4 +364,17 @@ case_run "live death: interrupted when the sender commits" interrupted \
 case_run "live death: migrate killed when the receiver commits" happens \
 	'kill -KILL $(cat migrator)' receive state COMMITTING \
 	137 0 "$paused" running
+for step in ARM ROUND LOOK BEGIN STOP LAST HAND_OVER; do
+	case_run "live death: cancelled at step $step" cancelled \
+		step $step 1 4 running "$begun"
+done
+case_run "live death: cancelled when the sender verifies" cancelled \
+	phase VERIFY 1 4 running "$begun"
+case_run "live death: cancelled too late, when the sender commits" cancelled \
+	phase COMMIT 0 0 "$paused" running
+for step in ROUND LOOK; do
+	case_run "live death: paused at step $step" is_paused $step
+done
+case_run "live death: too late to pause, when the guest stops" happens \
+	"$(request pause)" migrate step STOP 0 0 "$paused" running
 cases_end

@@ -5,7 +5,7 @@
 #   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
 #      --control PATH
 #        |
-#   pagetrim status PATH, pagetrim set PATH max-bandwidth N
+#   pagetrim ctl status|set max-bandwidth N --control PATH
 #
 # The limit is kept, within 5 %, as the device counts; it can be changed while
 # the transfer runs, by its user and root alone; and the socket for it is gone
@@ -70,14 +70,8 @@ keeps()
 	die "limit $1: sends $bandwidth"
 }
 
-# control ARGUMENT...: pagetrim COMMAND PATH ..., of the socket ./control.
-control()
-{
-	local command=$1
-
-	shift
-	show "$pagetrim" "$command" control "$@"
-}
+# control ARGUMENT...: pagetrim ctl, of the socket ./control.
+control() { show "$pagetrim" ctl --control control "$@"; }
 
 is_sending() { [[ $(control status --json | jq -r .status) == active ]]; }
 
@@ -124,7 +118,7 @@ beside()
 	within "bytes of files left" "$(field status '."files-remaining"')" \
 		1 $((60 << 20))
 	same "bytes of files" "$(field status '."files-total"')" $((64 << 20))
-	within "bytes of memory left" "$(field status .remaining)" \
+	within "bytes of memory left" "$(field status .ram.remaining)" \
 		1 $((158 << 20))
 	control status >text
 	grep -q '^Files: 64.0 MiB, .* left$' text || die "status: $(<text)"
@@ -158,10 +152,10 @@ told()
 	same "status" "$(field status .status)" active
 	same "limit" "$(field status '."max-bandwidth"')" $((1 << 20))
 	# The device counts no Ethernet headers, and frames of a batch later.
-	within "bytes sent" "$(field status .transferred)" 900000 \
+	within "bytes sent" "$(field status .ram.transferred)" 900000 \
 		$(($(sent_bytes) + 300000))
-	within "bytes left" "$(field status .remaining)" 1 \
-		"$(field status .total)"
+	within "bytes left" "$(field status .ram.remaining)" 1 \
+		"$(field status .ram.total)"
 	control status >text
 	grep -q '^active, .* left$' text || die "status: $(<text)"
 	grep -q ', at most 1.0 MiB$' text || die "status: $(<text)"
@@ -195,7 +189,9 @@ talk()
 		             b"set max-bandwidth 1K", b"set max-bandwidth  5",
 		             b"set max-bandwidth 1099511627777",
 		             b"set max-bandwidth 99999999999999999999",
-		             b"set max-downtime 5", b"\xff\xfe\x1b[2J",
+		             b"set max-downtime 5", b"set downtime-limit 0",
+		             b"set downtime-limit 60001", b"set downtime-limit 5",
+		             b"pause ", b"cancel 1", b"resumed", b"\xff\xfe\x1b[2J",
 		             b"status\0", b"x" * 2000):
 		    s = dial()
 		    s.sendall(line + b"\n")
@@ -223,7 +219,7 @@ nonsense()
 	chmod 755 "$tmp" "$dir"
 	chmod 666 control
 	! setpriv --reuid 65534 --regid 65534 --clear-groups \
-		"$pagetrim" set "$PWD/control" max-bandwidth 1 2>other.err ||
+		"$pagetrim" ctl --control "$PWD/control" set max-bandwidth 1 2>other.err ||
 		die "another user may change it"
 	one_error other 'ask as root'
 	control set max-bandwidth 0
@@ -245,7 +241,8 @@ as_user()
 	wait_until 10 test -S theirs/control
 	same "owner and mode" "$(stat -c '%u %a' theirs/control)" "65534 600"
 	show setpriv --reuid 65534 --regid 65534 --clear-groups \
-		"$pagetrim" set "$PWD/theirs/control" max-bandwidth 0
+		"$pagetrim" ctl --control "$PWD/theirs/control" \
+		set max-bandwidth 0
 	ended send "$sender" 20 0
 	ended receive "$receiver" 10 0
 	[[ ! -e theirs/control ]] || die "the socket is still there"
@@ -284,7 +281,7 @@ paths()
 	wait "$first" || true
 	ended receive "$receiver" 10 4
 	[[ -S control ]] || die "nothing was left to be replaced"
-	! "$pagetrim" status control 2>status.err || die "the dead answer"
+	! "$pagetrim" ctl status --control control 2>status.err || die "the dead answer"
 	one_error status 'nobody listens'
 	rm -f copy.partial
 	under_way opened --control control "$(image even)"
@@ -293,7 +290,7 @@ paths()
 	ended send "$sender" 20 0
 	ended receive "$receiver" 10 0
 	[[ ! -e control ]] || die "the socket is still there"
-	! "$pagetrim" status control 2>status.err || die "nobody answers"
+	! "$pagetrim" ctl status --control control 2>status.err || die "nobody answers"
 	one_error status '--control'
 }
 

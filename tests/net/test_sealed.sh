@@ -108,7 +108,7 @@ of_one_name()
 		$(certificate nameless-sender) "$@" "$(image small)"
 	ended third "$sender" 20 0
 	! is_gone "$first" || die "the first ended too early to tell"
-	show "$pagetrim" set control max-bandwidth 0
+	show "$pagetrim" ctl set max-bandwidth 0 --control control
 	ended first "$first" 60 0
 	# shellcheck disable=SC2046
 	send_begin fourth --to "[$HOSTS_B6]" --name fourth \

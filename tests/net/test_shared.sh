@@ -70,8 +70,8 @@ two_at_once()
 		--control two "$(image odd --tail 777 --seed 2)"
 	second=$sender
 	wait_until 10 test -e copies/one.partial -a -e copies/two.partial
-	show "$pagetrim" set one max-bandwidth 0
-	show "$pagetrim" set two max-bandwidth 0
+	show "$pagetrim" ctl set max-bandwidth 0 --control one
+	show "$pagetrim" ctl set max-bandwidth 0 --control two
 	ended one "$first" 60 0
 	ended two "$second" 60 0
 	same_file "$(image even)" copies/one
@@ -267,7 +267,7 @@ maps_locked()
 	show flock --nonblock "$lock"
 	send_begin two --to "$HOSTS_B4" --name two "$(image odd)"
 	ended two "$sender" 30 4 'the lock of its maps'
-	show "$pagetrim" set one max-bandwidth 0
+	show "$pagetrim" ctl set max-bandwidth 0 --control one
 	ended one "$one" 60 0
 	same_file "$(image even)" copies/one
 	send_begin three --to "$HOSTS_B4" --name three "$(image odd)"

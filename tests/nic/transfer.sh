@@ -95,7 +95,7 @@ listens_or_ended()
 # flows_or_ended: the transfer's frames arrive, or it has ended.
 flows_or_ended()
 {
-	"$pagetrim" status --json "/run/$1.control" 2>/dev/null |
+	"$pagetrim" ctl status --json --control "/run/$1.control" 2>/dev/null |
 		jq -e '.transferred > 0' >/dev/null || is_over "$1"
 }
 
@@ -150,7 +150,7 @@ transfer_end()
 {
 	local name=$1
 
-	"$pagetrim" set "/run/$name.control" max-bandwidth 0 >/dev/null 2>&1
+	"$pagetrim" ctl set max-bandwidth 0 --control "/run/$name.control" >/dev/null 2>&1
 	soon is_over "$name" || kill -TERM "${senders[$name]}"
 	wait "${senders[$name]}" 2>/dev/null	# bash would print "Killed"
 	echo $? >"/run/$name.code"

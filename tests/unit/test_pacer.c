@@ -18,6 +18,21 @@ static void test_no_limit(void **state)
 		assert_int_equal(pt_pacer_wait_ns(&p, START, 65553), 0);
 }
 
+/* In a pause nothing goes, with a limit or without, and nothing is booked. */
+static void test_pause(void **state)
+{
+	struct pt_pacer p = { .is_paused = true };
+
+	(void)state;
+	assert_int_equal(pt_pacer_wait_ns(&p, START, 1), PT_PACER_WAIT_NS);
+	pt_pacer_set(&p, RATE, START);
+	assert_int_equal(pt_pacer_wait_ns(&p, START + SECOND, 1),
+			 PT_PACER_WAIT_NS);
+	p.is_paused = false;
+	assert_int_equal(p.due_ns, START);
+	assert_int_equal(pt_pacer_wait_ns(&p, START + SECOND, 1), 0);
+}
+
 /* After a silence 2 ms go at once; the other savings go at 5/4 of the rate. */
 static void test_burst(void **state)
 {
@@ -176,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_limit),
+		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_change),

@@ -21,8 +21,7 @@
 	X(send, "send memory to a receiver")				\
 	X(migrate, "move a running QEMU guest to another host")		\
 	X(receive, "receive memory and rebuild it")			\
-	X(status, "report the progress of a sender with --control")	\
-	X(set, "change the limit of such a sender while it runs")	\
+	X(ctl, "ask or steer a sender with --control while it runs")	\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin that program")			\
 	X(stats, "print the receive program's counters")		\

@@ -121,11 +121,11 @@ static json_t *path_json(const struct pt_send_report *r)
 			 "waits", (json_int_t)r->path_waits);
 }
 
-static json_t *ram_json(const struct pt_send_report *r)
+json_t *pt_report_ram_json(const struct pt_send_report *r)
 {
 	double s = r->send_ns / 1e9;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f}",
 		"transferred", (json_int_t)r->wire_bytes,
 		"remaining", (json_int_t)pt_send_left_sz(r),
 		"total", (json_int_t)r->memory_sz,
@@ -135,7 +135,9 @@ static json_t *ram_json(const struct pt_send_report *r)
 		"mbps", s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0.0,
 		"dirty-sync-count", (json_int_t)r->generations,
 		"page-size", (json_int_t)PT_PAGE_SZ,
-		"pages-per-second", s > 0 ? r->page_cnt / s : 0.0);
+		"dirty-pages-rate", (json_int_t)r->live.round.dirty_per_s,
+		"pages-per-second",
+		s > 0 ? (r->page_cnt - r->pages_left) / s : 0.0);
 }
 
 static json_t *send_profile_json(const struct pt_send_report *r)
@@ -173,7 +175,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "session-id", id_json(r->session_id));
 	json_object_set_new(o, "cipher",
 			    json_string(pt_cipher_name(r->cipher)));
-	json_object_set_new(o, "ram", ram_json(r));
+	json_object_set_new(o, "ram", pt_report_ram_json(r));
 	json_object_set_new(o, "pages", json_integer(r->page_cnt));
 	json_object_set_new(o, "resumed", json_boolean(r->is_resumed));
 	json_object_set_new(o, "held-pages", json_integer(r->held_page_cnt));

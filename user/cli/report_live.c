@@ -62,13 +62,14 @@ json_t *pt_report_live_json(const struct pt_send_live_report *r)
 {
 	const struct pt_live_report *t = &r->tracking;
 
-	return json_pack("{s:s, s:s, s:s, s:f, s:o, s:f, s:o, s:I, s:I, s:I, s:I, s:f,"
+	return json_pack("{s:s, s:s, s:s, s:f, s:o, s:f, s:i, s:o, s:I, s:I, s:I, s:I, s:f,"
 			 " s:o}",
 		"step", pt_send_live_step_name(r->step),
 		"tracker", t->tracker ? t->tracker : "", "tracker-reason",
 		t->why, "missed-change-odds", t->odds,
 		"may-miss", misses_json(t->misses),
 		"arm-time", MS(t->arm_ns),
+		"rounds", r->round.idx,
 		"last", round_json(&r->round),
 		"rechecked-pages", (json_int_t)t->suspect_cnt,
 		"recheck-found-pages", (json_int_t)t->recheck_cnt,

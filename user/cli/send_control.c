@@ -7,13 +7,31 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include "cli/report.h"
 #include "cli/report_live.h"
 #include "lane/rate.h"
 
 #define REQUESTS_MAX	16		/* answered per call, so that the sender
 					 * has its turn */
+#define DOWNTIME_MAX_MS	60000
 #define LOOK_NS		500000000ULL	/* bandwidth is averaged over this time
 					 * at least */
+
+/* set_guest adds the keys of a guest that moves, as QEMU's query-migrate has
+ * them. */
+static void set_guest(json_t *o, const struct pt_send_live_report *r)
+{
+	if (!r->step)
+		return;
+	json_object_set_new(o, "downtime-limit",
+			    json_real(r->downtime_limit_ns / 1e6));
+	json_object_set_new(o, "expected-downtime",
+			    json_real(r->round.downtime_ns / 1e6));
+	if (r->downtime_ns)
+		json_object_set_new(o, "downtime",
+				    json_real(r->downtime_ns / 1e6));
+	json_object_set_new(o, "live", pt_report_live_json(r));
+}
 
 static json_t *status(const struct pt_send_control *c)
 {
@@ -23,15 +41,17 @@ static json_t *status(const struct pt_send_control *c)
 	json_t *o;
 
 	pt_sender_status(c->sender, &r);
-	o = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+	if (r.phase == PT_SEND_SEND)	/* not known yet */
+		r.send_ns = r.total_ns - r.setup_ns;
+	o = json_pack("{s:s, s:s, s:o, s:f, s:f, s:b, s:o, s:I, s:I, s:I, s:I,"
 		" s:I, s:I, s:I, s:I, s:f}",
-		"status", pt_send_phase_name(r.phase),
+		"role", "sender", "status", pt_send_phase_name(r.phase),
 		"transfer-id", json_sprintf("%016llx", (unsigned long long)
 					    r.transfer_id),
-		"total-time", (json_int_t)(r.total_ns / 1000000),
-		"total", (json_int_t)r.memory_sz,
-		"remaining", (json_int_t)pt_send_left_sz(&r),
-		"transferred", (json_int_t)r.wire_bytes,
+		"total-time", r.total_ns / 1e6,
+		"setup-time", r.setup_ns / 1e6,
+		"paused", r.is_paused,
+		"ram", pt_report_ram_json(&r),
 		"files-total", (json_int_t)r.files_sz,
 		"files-remaining", (json_int_t)(r.files_sz - r.files_sent_sz),
 		"frames", (json_int_t)r.frames,
@@ -42,8 +62,7 @@ static json_t *status(const struct pt_send_control *c)
 		"path-rate", (json_int_t)r.path.bytes_per_s,
 		"path-window", (json_int_t)r.path.window,
 		"path-rtt", r.path.rtt_ns / 1e6);
-	if (r.live.step)
-		json_object_set_new(o, "live", pt_report_live_json(&r.live));
+	set_guest(o, &r.live);
 	return o;
 }
 
@@ -52,37 +71,81 @@ static json_t *refuse(const char *text)
 	return json_pack("{s:s}", "error", text);
 }
 
-/* set_bandwidth: text is a whole number of bytes, digits only, or auto. */
+/* is_number: text is a whole number of at most max, digits only. */
+static bool is_number(const char *text, __u64 max, __u64 *value)
+{
+	errno = 0;
+	*value = strtoull(text, NULL, 10);
+	return *text && strspn(text, "0123456789") == strlen(text) && !errno &&
+	       *value <= max;
+}
+
+/* set_bandwidth: text is bytes, or auto. */
 static json_t *set_bandwidth(const struct pt_send_control *c, const char *text)
 {
 	struct pt_send_report now;
 	__u64 rate = PT_RATE_AUTO;
 	struct pt_error err;
 
-	errno = 0;
-	if (strcmp(text, "auto")) {
-		rate = strtoull(text, NULL, 10);
-		if (!*text || strspn(text, "0123456789") != strlen(text) ||
-		    errno || rate > PT_RATE_MAX)
-			return refuse("max-bandwidth: want 0..1099511627776 "
-				      "bytes a second, 0 for no limit, or "
-				      "auto");
-	}
+	if (strcmp(text, "auto") && !is_number(text, PT_RATE_MAX, &rate))
+		return refuse("max-bandwidth: want 0..1099511627776 bytes a "
+			      "second, 0 for no limit, or auto");
 	if (pt_sender_set_rate(c->sender, rate, &err))
 		return refuse(err.text);
 	pt_sender_status(c->sender, &now);
 	return json_pack("{s:I}", "max-bandwidth", (json_int_t)now.bytes_per_s);
 }
 
+static json_t *set_downtime(const struct pt_send_control *c, const char *text)
+{
+	struct pt_error err;
+	__u64 ms;
+
+	if (!is_number(text, DOWNTIME_MAX_MS, &ms) || !ms)
+		return refuse("downtime-limit: want 1..60000 milliseconds");
+	if (pt_sender_set_downtime(c->sender, ms, &err))
+		return refuse(err.text);
+	return json_pack("{s:I}", "downtime-limit", (json_int_t)ms);
+}
+
+/* steer answers a request that has no operand; NULL: it is none. */
+static json_t *steer(const struct pt_send_control *c, const char *line)
+{
+	const char *done;
+	struct pt_error err;
+	int ret;
+
+	if (!strcmp(line, "cancel")) {
+		ret = pt_sender_cancel_early(c->sender, &err);
+		done = "is cancelled";
+	} else if (!strcmp(line, "pause")) {
+		ret = pt_sender_pause(c->sender, true, &err);
+		done = "is paused";
+	} else if (!strcmp(line, "resume")) {
+		ret = pt_sender_pause(c->sender, false, &err);
+		done = "goes on";
+	} else {
+		return NULL;
+	}
+	return ret ? refuse(err.text) : json_pack("{s:s}", "done", done);
+}
+
 static json_t *answer_to(const struct pt_send_control *c, const char *line)
 {
-	static const char set[] = "set max-bandwidth ";
+	static const char rate[] = "set max-bandwidth ";
+	static const char downtime[] = "set downtime-limit ";
+	json_t *answer;
 
 	if (!strcmp(line, "status"))
 		return status(c);
-	if (!strncmp(line, set, sizeof(set) - 1))
-		return set_bandwidth(c, line + sizeof(set) - 1);
-	return refuse("want 'status' or 'set max-bandwidth N'");
+	if (!strncmp(line, rate, sizeof(rate) - 1))
+		return set_bandwidth(c, line + sizeof(rate) - 1);
+	if (!strncmp(line, downtime, sizeof(downtime) - 1))
+		return set_downtime(c, line + sizeof(downtime) - 1);
+	answer = steer(c, line);
+	return answer ? answer
+		: refuse("want 'status', 'pause', 'resume', 'cancel', 'set "
+			 "max-bandwidth N' or 'set downtime-limit MS'");
 }
 
 /* look: the reported bandwidth is that of the last half to whole second. */

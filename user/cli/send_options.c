@@ -134,8 +134,7 @@ const struct pt_option pt_send_common_options[] = {
 	  .max = PT_RATE_MAX, .suffix = true, .has_auto = true,
 	  .auto_value = PT_RATE_AUTO },
 	{ "control", "PATH",
-	  "a socket for 'pagetrim status' and 'pagetrim set' while the "
-	  "transfer runs",
+	  "a socket for 'pagetrim ctl' while the transfer runs",
 	  PT_OPTION(TEXT, struct pt_send_options, control),
 	  .offers = "file" },
 	{ "rekey-frames", "N",

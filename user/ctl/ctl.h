@@ -25,7 +25,7 @@
 
 #define PT_CTL_CLIENTS		4
 #define PT_CTL_LINE_SZ		256	/* of a request with its newline */
-#define PT_CTL_ANSWER_SZ	1024	/* of an answer with its newline */
+#define PT_CTL_ANSWER_SZ	8192	/* of an answer with its newline */
 
 struct pt_ctl;
 

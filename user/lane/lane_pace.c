@@ -37,16 +37,22 @@ static int nap(struct pt_lane *l, __u64 wait_ns)
 								 : wait_ns);
 }
 
-/* wait_limit waits for --max-bandwidth. */
+/* wait_limit waits for --max-bandwidth, or until a pause ends.  In a pause a lost
+ * tail is noticed, too, so that nothing is in flight for long. */
 static int wait_limit(struct pt_lane *l, __u32 frame_sz)
 {
 	struct pt_pacer *pacer = l->cfg.job->pacer;
 	__u64 wait_ns;
 	int ret = 0;
 
-	while (!ret && !l->reprobe && pt_pacer_rate(pacer) &&
-	       (wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), frame_sz)))
+	while (!ret && !l->reprobe &&
+	       (pt_pacer_rate(pacer) || pt_pacer_is_paused(pacer)) &&
+	       (wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), frame_sz))) {
 		ret = nap(l, wait_ns);
+		if (!ret && pt_pacer_is_paused(pacer) &&
+		    l->synced_seq != pt_inflight_next_seq(l->inflight))
+			ret = pt_lane_sync(l);
+	}
 	return ret;
 }
 

@@ -16,6 +16,7 @@
 
 #include <linux/types.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #define PT_PACER_SAVED_NS	20000000ULL	/* at most 2 % more per
 						 * second */
@@ -26,6 +27,7 @@
 
 /* pt_pacer: all zero has no limit. */
 struct pt_pacer {
+	_Atomic bool is_paused;	/* nothing goes */
 	_Atomic __u64 bytes_per_s;	/* up to PT_PACER_RATE_MAX; 0: no limit */
 	_Atomic __u64 due_ns;	/* when all sent bytes are paid for */
 	_Atomic __u64 pace_ns;	/* the same at 5/4 of the rate */
@@ -34,6 +36,11 @@ struct pt_pacer {
 static inline __u64 pt_pacer_rate(const struct pt_pacer *p)
 {
 	return atomic_load_explicit(&p->bytes_per_s, memory_order_relaxed);
+}
+
+static inline bool pt_pacer_is_paused(const struct pt_pacer *p)
+{
+	return atomic_load_explicit(&p->is_paused, memory_order_relaxed);
 }
 
 /* pt_pacer_set changes the rate from now_ns on, and forgets debts and savings
@@ -63,6 +70,8 @@ static inline __u64 pt_pacer_wait_ns(struct pt_pacer *p, __u64 now_ns,
 	__u64 rate = pt_pacer_rate(p);
 	__u64 due_ns, pace_ns, from_ns, takes_ns, wait_ns;
 
+	if (pt_pacer_is_paused(p))
+		return PT_PACER_WAIT_NS;
 	if (!rate)
 		return 0;
 	takes_ns = (sz * 1000000000ULL + rate - 1) / rate;

@@ -14,7 +14,6 @@
 #include <pagetrim/clock.h>
 #include "base/stop.h"
 #include "channel/ping.h"
-#include "lane/rate.h"
 
 #define TICK_MS		100	/* between two checks of deadlines */
 #define EVENTS_MAX	8
@@ -422,22 +421,6 @@ bool pt_sender_is_held_up(const struct pt_sender *s)
 void pt_sender_cancel(struct pt_sender *s)
 {
 	eventfd_write(s->cancel_fd, 1);
-}
-
-int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
-		       struct pt_error *err)
-{
-	__u64 rate;
-	int ret;
-
-	pthread_mutex_lock(&s->lock);
-	ret = pt_rate_choose(&rate, bytes_per_s, &s->path.device, err);
-	if (!ret) {
-		s->report.bytes_per_s = rate;
-		pt_pacer_set(&s->pacer, rate, pt_clock_ns());
-	}
-	pthread_mutex_unlock(&s->lock);
-	return ret;
 }
 
 void pt_sender_status(struct pt_sender *s, struct pt_send_report *report)

@@ -132,6 +132,7 @@ struct pt_send_live_report {
 	enum pt_send_live_step step;
 	struct pt_live_report tracking;
 	struct pt_round round;		/* the present or last one */
+	__u64 downtime_limit_ns;
 	__u64 last_pages;		/* sent after the stop */
 	__u64 state_sz;			/* bytes of the device state */
 	__u64 downtime_ns;		/* from the stop to COMMITTED, of which: */
@@ -182,6 +183,8 @@ struct pt_send_report {
 	__u64 recheck_ns;	/* part of verify_ns: the source is read again */
 	__u64 commit_ns;
 	__u64 total_ns;		/* since open */
+	bool is_paused;
+	__u64 paused_ns;	/* in earlier pauses */
 	__u64 bytes_per_s;	/* the limit; 0: none */
 	__u64 transfer_id;
 	__u64 session_id;
@@ -307,6 +310,22 @@ void pt_sender_cancel(struct pt_sender *s);
  * are those of pt_rate_choose.  Any thread may call it. */
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err);
+
+/* pt_sender_set_downtime changes the limit of the expected downtime, of memory
+ * that changes.  -EINVAL: it does not; -EBUSY: too late, the guest is being
+ * stopped.  Any thread may call it. */
+int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
+			   struct pt_error *err);
+
+/* pt_sender_pause: within PT_PACER_WAIT_NS no frame of data leaves any more, and
+ * of memory that changes no round ends, until a resumption.  The session stays
+ * alive for as long as the receiver's deadline allows, see due.h.  -EBUSY: too
+ * late, the guest is being stopped, or all was sent.  Any thread may call it. */
+int pt_sender_pause(struct pt_sender *s, bool is_paused, struct pt_error *err);
+
+/* pt_sender_cancel_early is pt_sender_cancel, but -EBUSY once the commit has
+ * begun: then the outcome might remain unknown.  Not for a signal handler. */
+int pt_sender_cancel_early(struct pt_sender *s, struct pt_error *err);
 
 /* pt_sender_status writes the present report.  Any thread may call it. */
 void pt_sender_status(struct pt_sender *s, struct pt_send_report *report);

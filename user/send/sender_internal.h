@@ -108,6 +108,7 @@ struct pt_sender {
 	__u64 phase_ns;		/* start of the phase */
 	struct pt_due due;	/* the message that the receiver owes, ... */
 	__u64 moves;		/* ... and the count of its progress */
+	__u64 pause_ns;		/* start of the present pause */
 	__u64 pinged_ns;
 	__u64 watched_ns;	/* time of the last check of the XDP program */
 };

@@ -70,6 +70,8 @@ int pt_sender_live_start(struct pt_sender *s)
 	live.range_cnt = s->live.range_cnt;
 	live.tracker = cfg->tracker;
 	live.guest = cfg->guest;
+	s->live.limits = cfg->converge;
+	s->report.live.downtime_limit_ns = cfg->converge.downtime_ns;
 	ret = pt_live_start(&s->live.thread, &live, &s->error);
 	if (!ret)
 		work(s, PT_SEND_LIVE_ARM, PT_LIVE_ARM);
@@ -187,8 +189,7 @@ static int decide(struct pt_sender *s)
 
 	r->look_ns = found->look_ns;
 	r->dirty_pages = mark(s);
-	next = pt_converge_round(&s->live.converge, &s->cfg.live->converge,
-				 &costs, r);
+	next = pt_converge_round(&s->live.converge, &s->live.limits, &costs, r);
 	tell_round(s);
 	if (next == PT_CONVERGE_FAIL)
 		return fail_to_converge(s);
@@ -228,13 +229,43 @@ static void stopped(struct pt_sender *s)
 	round_begin(s, PT_SEND_LIVE_LAST);
 }
 
+bool pt_sender_live_is_stopping(const struct pt_sender *s)
+{
+	return s->live.step >= PT_SEND_LIVE_BEGIN;
+}
+
+/* hold: a pause keeps the result of a look, and no round follows. */
+static bool hold(struct pt_sender *s)
+{
+	s->live.is_held = s->report.is_paused &&
+			  s->live.step == PT_SEND_LIVE_LOOK;
+	return s->live.is_held;
+}
+
+/* A look before the pause says little of a stop after it, so another follows.  A
+ * round's rate is that without the pause. */
+void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns)
+{
+	__u64 now_ns = pt_clock_ns();
+
+	if (s->live.step == PT_SEND_LIVE_ROUND)
+		s->live.round_ns = now_ns - s->live.round_ns > took_ns
+			? s->live.round_ns + took_ns : now_ns;
+	if (!s->live.is_held)
+		return;
+	s->live.is_held = false;
+	mark(s);
+	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
+	s->report.live.round.pause_ns += took_ns;
+}
+
 /* found continues after a job of the live thread. */
 static int found(struct pt_sender *s)
 {
 	int ret = pt_live_result(s->live.thread, &s->error);
 
-	if (ret <= 0)
-		return ret;
+	if (ret <= 0 || hold(s))
+		return ret < 0 ? ret : 0;
 	warn_of_misses(s);
 	switch (s->live.step) {
 	case PT_SEND_LIVE_LOOK:

@@ -20,6 +20,8 @@ struct pt_send_live {
 	struct pt_track_range *ranges;
 	__u32 range_cnt;
 	struct pt_converge converge;
+	struct pt_converge_cfg limits;	/* as they are at present */
+	bool is_held;			/* a look ended in a pause */
 	__u64 round_ns;			/* start of the round */
 	__u64 round_pages;		/* counts at its start */
 	__u64 round_zero_pages;
@@ -45,6 +47,12 @@ void pt_sender_live_go(struct pt_sender *s);
 /* pt_sender_live_advance continues the rounds; is_clean: the lanes have sent
  * theirs.  1: the memory stands still, and all of it was sent. */
 int pt_sender_live_advance(struct pt_sender *s, bool is_clean);
+
+/* pt_sender_live_is_stopping: the guest is being stopped, or stands still. */
+bool pt_sender_live_is_stopping(const struct pt_sender *s);
+
+/* pt_sender_live_resume: a pause of took_ns is over. */
+void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns);
 
 /* pt_sender_live_hand_over continues the hand-over.  1: it is done, also if none
  * is needed. */

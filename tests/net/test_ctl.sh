@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   host a                                               host b
+#   pagetrim send -- ptNAMEa ================= ptNAMEb -- pagetrim receive
+#      --control PATH
+#        |
+#   pagetrim ctl REQUEST
+#
+# Pause, resumption, cancel and metrics of a transfer that runs, and peers on its
+# socket that mean no good.  (tests/net/test_rate.sh: limits, owners and paths;
+# tests/net/test_live_death.sh: the same of a guest that moves.)
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+ctl() { show "$pagetrim" ctl --control control "$@"; }
+
+# status_has JQ-CONDITION
+status_has()
+{
+	"$pagetrim" ctl status --json --control control >status.json &&
+		jq -e "$1" status.json >/dev/null
+}
+
+# stands_still: two statuses, with time for many frames between, tell of as many.
+stands_still()
+{
+	local frames
+
+	ctl status --json >status.json
+	frames=$(field status .frames)
+	sleep 0.3
+	ctl status --json >status.json
+	[[ $(field status .frames) == "$frames" ]]
+}
+
+# Paused, nothing goes for longer than both ends wait for progress; and then
+# everything arrives.
+paused()
+{
+	local frames
+
+	show hosts_up "$net" --queues 2
+	peer_timeout=1
+	rate=1M under_way 1000000 --queues 2 --control control "$(image even)"
+	ctl pause | grep -qx 'control: is paused' || die "pause: no answer"
+	ctl set max-bandwidth 0
+	wait_until 10 stands_still
+	status_has .paused || die "not paused: $(<status.json)"
+	frames=$(field status .frames)
+	sleep 5
+	status_has ".paused and .frames == $frames and .status == \"active\"" ||
+		die "goes on in a pause: $(<status.json)"
+	ctl status | grep -q '^active (paused), ' || die "status says no pause"
+	ctl pause
+	ctl resume | grep -qx 'control: goes on' || die "resume: no answer"
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+	nothing_left
+}
+
+# It ends as if interrupted, also in a pause.
+cancelled()
+{
+	show hosts_up "$net"
+	rate=1M under_way 1000000 --control control "$(image even)"
+	[[ $1 != paused ]] || ctl pause
+	ctl cancel | grep -qx 'control: is cancelled' || die "cancel: no answer"
+	ended send "$sender" 10 1 interrupted
+	ended receive "$receiver" 10 4
+	[[ ! -e control && ! -e copy ]] || die "left: $(ls)"
+	nothing_left
+}
+
+# A parser that is not ours reads the metrics, and finds the status's figures.
+metrics()
+{
+	local labels
+
+	show hosts_up "$net"
+	rate=1M under_way 1000000 --control control "$(image even)"
+	ctl pause
+	wait_until 10 stands_still
+	ctl metrics >metrics.text
+	"$root/tests/lib/openmetrics.py" <metrics.text >metrics.json ||
+		die "no OpenMetrics: $(<metrics.text)"
+	labels='role=\"sender\",transfer_id=\"'$(field status '."transfer-id"')'\"'
+	same "remaining" "$(jq ".\"pagetrim_migration_data_remaining_bytes{$labels}\"" \
+		metrics.json)" "$(jq .ram.remaining status.json)"
+	same "sent" "$(jq ".\"pagetrim_migration_data_processed_bytes{$labels}\"" \
+		metrics.json)" "$(jq .ram.transferred status.json)"
+	same "frames" "$(jq ".\"pagetrim_migration_frames_total{$labels}\"" \
+		metrics.json)" "$(jq .frames status.json)"
+	same "paused" "$(jq ".\"pagetrim_migration_paused{$labels}\"" \
+		metrics.json)" 1
+	same "phase" "$(jq -r 'to_entries[] | select(.value == 1 and
+		(.key | test("migration_status\\{"))).key' metrics.json |
+		grep -o 'status="[a-z]*"')" 'status="active"'
+	ctl cancel
+	ended send "$sender" 10 1 interrupted
+	ended receive "$receiver" 10 4
+}
+
+# The memory stands still, so there is no downtime to be limited.
+refused()
+{
+	show hosts_up "$net"
+	rate=1M under_way 1000000 --control control "$(image even)"
+	! "$pagetrim" ctl set downtime-limit 5 --control control 2>limit.err ||
+		die "sets a limit of no downtime"
+	one_error limit 'no guest is moved'
+	ctl cancel
+	ended send "$sender" 10 1 interrupted
+	ended receive "$receiver" 10 4
+}
+
+# crowd: takes every place and more, byte by byte and without a newline, and holds
+# on until its input ends.
+crowd()
+{
+	python3 - <<-'END'
+		import os, select, socket, sys, time
+
+		peers = []
+		end = time.monotonic() + 60
+		print("ready", flush=True)
+		while not os.path.exists("enough") and time.monotonic() < end:
+		    s = socket.socket(socket.AF_UNIX)
+		    s.setblocking(False)
+		    try:
+		        s.connect("control")
+		        peers.append(s)
+		    except OSError:
+		        pass
+		    for s in peers[-32:]:
+		        try:
+		            s.send(b"s")
+		        except OSError:
+		            pass
+		    for s in peers[:-32]:
+		        s.close()
+		    peers = peers[-32:]
+		    time.sleep(0.002)
+	END
+}
+
+asks() { "$pagetrim" ctl status --control control >/dev/null 2>&1; }
+
+# Peers that say nothing whole, many and slow ones, keep nobody else out.
+crowded()
+{
+	local crowd
+
+	show hosts_up "$net"
+	rate=1M under_way 100000 --control control "$(image even)"
+	crowd >crowd.said &
+	crowd=$!
+	wait_until 10 grep -qs ready crowd.said
+	for _ in 1 2 3 4 5; do
+		wait_until 20 asks
+	done
+	touch enough
+	finish "$crowd" 20
+	ctl set max-bandwidth 0
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
+	balanced
+}
+
+case_run "ctl: nothing goes in a pause, and all after it" paused
+case_run "ctl: cancelled" cancelled running
+case_run "ctl: cancelled in a pause" cancelled paused
+case_run "ctl: metrics" metrics
+case_run "ctl: no limit where nothing stops" refused
+case_run "ctl: many slow peers on the socket" crowded
+cases_end

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <getopt.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/metrics.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "lane/rate.h"
+
+#define REQUEST_SZ	64
+#define DOWNTIME_MAX_MS	60000
+
+struct ctl {
+	const char *path;
+	bool json;
+};
+
+static const struct pt_option required[] = {
+	{ "control", "PATH", "the socket of --control of the transfer",
+	  PT_OPTION(TEXT, struct ctl, path), .offers = "file",
+	  .required = true },
+	{ }
+};
+
+static const struct pt_option options[] = {
+	{ "json", NULL, "one JSON object on stdout; keys: pagetrim-ctl(8)",
+	  PT_OPTION(FLAG, struct ctl, json) },
+	{ }
+};
+
+static const struct pt_option_group groups[] = {
+	{ "Required:", required, 0 },
+	{ "Options:", options, 0 },
+	{ }
+};
+
+const struct pt_command pt_command_ctl = {
+	.name = "ctl",
+	.usage =
+	"Usage: pagetrim ctl REQUEST --control PATH [options]\n"
+	"\n"
+	"Asks or steers a 'pagetrim send' or 'pagetrim migrate' with --control PATH\n"
+	"while it runs.  REQUEST:\n"
+	"  status                  how far it is\n"
+	"  metrics                 the same as OpenMetrics text\n"
+	"  pause, resume           no frame leaves meanwhile, and no guest is stopped\n"
+	"  cancel                  end it; the source stays as it is\n"
+	"  set max-bandwidth N     Ethernet bytes a second, from 64K on, with K, M, G or\n"
+	"                          T for powers of 1024; auto: the link's speed; 0: no\n"
+	"                          limit\n"
+	"  set downtime-limit MS   the expected downtime at which a guest is stopped,\n"
+	"                          1..60000\n",
+	.groups = groups,
+	.notes =
+	"Exit: 0 done, 1 the sender refused, 2 wrong usage, 3 no sender listens at PATH,\n"
+	"      or it does not answer.\n"
+	"Example: pagetrim ctl status --control /run/vm.control\n",
+	.arguments = { "=status metrics pause resume cancel set",
+		       "=max-bandwidth downtime-limit", "=auto" },
+};
+
+static __u64 number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+/* live_text prints the rounds of memory that changes; live NULL: nothing. */
+static void live_text(const json_t *live)
+{
+	const json_t *last = json_object_get(live, "last");
+
+	if (!last)
+		return;
+	printf("Round: %llu (%s); %llu pages dirty, %llu written a second, by "
+	       "%s; expected downtime %.1f ms\n",
+	       (unsigned long long)number(last, "round"),
+	       json_string_value(json_object_get(live, "step")),
+	       (unsigned long long)number(last, "dirty-pages"),
+	       (unsigned long long)number(last, "dirty-pages-rate"),
+	       json_string_value(json_object_get(live, "tracker")),
+	       json_number_value(json_object_get(last, "expected-downtime")));
+}
+
+static void print_status(const json_t *o)
+{
+	const json_t *ram = json_object_get(o, "ram");
+	__u64 total = number(ram, "total"), left = number(ram, "remaining");
+	__u64 limit = number(o, "max-bandwidth");
+	const char *said = json_string_value(json_object_get(o, "status"));
+	char phase[32], a[16], b[16];
+
+	pt_text_clean(phase, sizeof(phase), said ? said : "?");
+	printf("%s%s, %.1f s: %.0f %% of %s, %s left\n", phase,
+	       json_is_true(json_object_get(o, "paused")) ? " (paused)" : "",
+	       json_number_value(json_object_get(o, "total-time")) / 1e3,
+	       total ? 100.0 - 100.0 * left / total : 100,
+	       pt_out_human(total, a), pt_out_human(left, b));
+	printf("On the wire: %s, %s a second",
+	       pt_out_human(number(ram, "transferred"), a),
+	       pt_out_human(number(o, "bandwidth"), b));
+	if (limit)
+		printf(", at most %s\n", pt_out_human(limit, a));
+	else
+		printf(", no limit\n");
+	if (number(o, "path-window"))
+		printf("Path: takes %s a second, %s in flight, %.2f ms at "
+		       "least\n", pt_out_human(number(o, "path-rate"), a),
+		       pt_out_human(number(o, "path-window"), b),
+		       json_number_value(json_object_get(o, "path-rtt")));
+	if (number(o, "files-total"))
+		printf("Files: %s, %s left\n",
+		       pt_out_human(number(o, "files-total"), a),
+		       pt_out_human(number(o, "files-remaining"), b));
+	live_text(json_object_get(o, "live"));
+	printf("Frames: %llu, of which %llu were lost on the way\n",
+	       (unsigned long long)number(o, "frames"),
+	       (unsigned long long)number(o, "frames-lost"));
+}
+
+static void print_limit(const struct ctl *c, const json_t *o)
+{
+	__u64 rate = number(o, "max-bandwidth");
+	char human[16];
+
+	if (json_object_get(o, "downtime-limit"))
+		printf("%s: stopped for %llu ms at most\n", c->path,
+		       (unsigned long long)number(o, "downtime-limit"));
+	else if (rate)
+		printf("%s: at most %s a second\n", c->path,
+		       pt_out_human(rate, human));
+	else
+		printf("%s: no limit\n", c->path);
+}
+
+/* ask sends the request, and prints the answer. */
+static int ask(const struct ctl *c, const char *request)
+{
+	struct pt_error err;
+	json_t *answer;
+
+	if (pt_ask(&answer, c->path, !strcmp(request, "metrics") ? "status"
+								 : request, &err))
+		return pt_out_fail("ctl", &err);
+	if (!strcmp(request, "metrics"))
+		pt_metrics_text(stdout, answer);
+	else if (c->json)
+		pt_out_json(json_incref(answer));
+	else if (!strcmp(request, "status"))
+		print_status(answer);
+	else if (!strncmp(request, "set ", 4))
+		print_limit(c, answer);
+	else
+		printf("%s: %s\n", c->path,
+		       json_string_value(json_object_get(answer, "done")));
+	json_decref(answer);
+	return PT_EXIT_OK;
+}
+
+/* setting writes the request that changes a setting.  -1: done, or an exit
+ * code. */
+static int setting(char request[REQUEST_SZ], const char *name,
+		   const char *value)
+{
+	bool is_rate = !strcmp(name, "max-bandwidth");
+	__u64 to;
+
+	if (!is_rate && strcmp(name, "downtime-limit"))
+		return pt_out_usage("ctl", "'%s': cannot be set (want "
+				    "max-bandwidth or downtime-limit)", name);
+	if (is_rate && !strcmp(value, "auto"))
+		snprintf(request, REQUEST_SZ, "set max-bandwidth auto");
+	else if (pt_out_number(value, is_rate ? 0 : 1,
+			       is_rate ? PT_RATE_MAX : DOWNTIME_MAX_MS, is_rate,
+			       &to))
+		snprintf(request, REQUEST_SZ, "set %s %llu", name,
+			 (unsigned long long)to);
+	else if (is_rate)
+		return pt_out_usage("ctl", "max-bandwidth '%s': want "
+				    "0..1099511627776, or auto", value);
+	else
+		return pt_out_usage("ctl", "downtime-limit '%s': want 1..60000",
+				    value);
+	return -1;
+}
+
+int pt_cmd_ctl(int argc, char **argv)
+{
+	static const char *const plain[] = {
+		"status", "metrics", "pause", "resume", "cancel",
+	};
+	char request[REQUEST_SZ];
+	struct ctl c = { 0 };
+	int code = pt_options_parse(&pt_command_ctl, &c, argc, argv);
+
+	if (code >= 0)
+		return code;
+	argv += optind;
+	argc -= optind;
+	if (argc < 1)
+		return pt_out_usage("ctl", "REQUEST is missing");
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		if (strcmp(argv[0], plain[i]))
+			continue;
+		return argc == 1 ? ask(&c, plain[i])
+			: pt_out_usage("ctl", "'%s': %s is enough", argv[1],
+				       argv[0]);
+	}
+	if (strcmp(argv[0], "set"))
+		return pt_out_usage("ctl", "'%s': want status, metrics, pause, "
+				    "resume, cancel or set", argv[0]);
+	if (argc != 3)
+		return pt_out_usage("ctl", "set: want max-bandwidth N or "
+				    "downtime-limit MS");
+	code = setting(request, argv[1], argv[2]);
+	return code < 0 ? ask(&c, request) : code;
+}
