@@ -42,10 +42,12 @@
  *                  ZEROES: first 0, last 63, 1 <= count <= 512, and not
  *                  past page 2^40 - 1.
  *                  COPY: first 0, last 63, the original is another page.
+ *                  DELTA: any base, any mask.
  *                  Any other kind is refused.
  *                  It starts not before the end of the record before it.
- *              15. The BLOCKS masks have block_cnt bits, together; in a
- *                  padded frame that many at most, in a compressed one more.
+ *              15. The masks of BLOCKS and DELTA have block_cnt bits, together;
+ *                  in a padded frame that many at most, in a compressed one
+ *                  more.
  *
  * The program does not judge Ethernet addresses, VLAN number, IP checksum, UDP
  * source port and checksum, sequence number, pad, and the blocks.  The agent
@@ -333,7 +335,9 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 	const __u64 gfn_hi = r->gfn_hi;
 	const __u64 gfn = gfn_hi << 32 | bpf_ntohl(pt_load(r->gfn_lo));
 	const __u64 mask = bpf_be64_to_cpu(pt_load(r->mask));
-	const __u32 first = r->first, last = r->last;
+	const bool is_delta = r->kind == PT_RECORD_DELTA;
+	const __u32 first = is_delta ? 0 : r->first;
+	const __u32 last = is_delta ? PT_PAGE_BLOCKS - 1 : r->last;
 	__u64 range, end;
 
 	if (first > last || last >= PT_PAGE_BLOCKS)
@@ -343,7 +347,7 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 
 	range = ~0ULL >> (PT_PAGE_BLOCKS - 1 - last) & ~0ULL << first;
 	end = gfn * PT_PAGE_BLOCKS + last + 1;
-	if (r->kind == PT_RECORD_BLOCKS) {
+	if (r->kind == PT_RECORD_BLOCKS || is_delta) {
 		if (mask & ~range)
 			return false;
 		*block_cnt += __builtin_popcountll(mask);

@@ -101,7 +101,7 @@ struct pt_frame_hdr {
 				   * these 16 bytes zero */
 } __attribute__((packed));
 
-/* pt_record_kind: docs/wire-format.md reserves 3, 5 and 6, which version 3
+/* pt_record_kind: docs/wire-format.md reserves 5 and 6, which version 3
  * refuses. */
 enum pt_record_kind {
 	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
@@ -109,6 +109,10 @@ enum pt_record_kind {
 	PT_RECORD_ZEROES = 2,	/* pages gfn .. gfn + mask - 1 are zero, 1 to
 				 * PT_ZEROES_MAX of them; first is 0, last is
 				 * 63 */
+	PT_RECORD_DELTA = 3,	/* page gfn is as in the version whose low 16
+				 * bits are first and last, but for the blocks
+				 * in mask, which follow as data.  Only to a
+				 * receiver with PT_CAP_DELTAS */
 	PT_RECORD_COPY	= 4,	/* page gfn equals its original as that is in
 				 * the version that mask names; first is 0,
 				 * last is 63.  Only to a receiver with
@@ -120,8 +124,10 @@ enum pt_record_kind {
  * records of a frame ascend and cover no position twice. */
 struct pt_record {
 	__u8	kind;		/*  0 enum pt_record_kind */
-	__u8	first;		/*  1 first block covered, 0..63 */
-	__u8	last;		/*  2 last block covered, first..63 */
+	__u8	first;		/*  1 first block covered, 0..63; DELTA: bits
+				 * 15..8 of the base version */
+	__u8	last;		/*  2 last block covered, first..63; DELTA: bits
+				 * 7..0 of it */
 	__u8	gfn_hi;		/*  3 guest page number, bits 39..32 */
 	__be32	gfn_lo;		/*  4 guest page number, bits 31..0 */
 	__be64	mask;		/*  8 bit b is block b; ZEROES: page count;

@@ -49,6 +49,7 @@ static void test_corpus(void **state)
 	for (int k = 0; k <= PT_RECORD_COPY; k++) {
 		const bool is_known = k == PT_RECORD_BLOCKS ||
 				      k == PT_RECORD_ZEROES ||
+				      k == PT_RECORD_DELTA ||
 				      k == PT_RECORD_COPY;
 
 		print_message("records of kind %d %u\n", k, kinds[k]);

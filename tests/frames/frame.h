@@ -149,7 +149,7 @@ static inline __u32 frame_write_records(struct frame *f, const struct shape *s)
 		frame_store(at + 2, 1, r->last);
 		frame_store(at + 3, 5, r->gfn);
 		frame_store(at + 8, 8, r->mask);
-		if (r->kind == PT_RECORD_BLOCKS)
+		if (r->kind == PT_RECORD_BLOCKS || r->kind == PT_RECORD_DELTA)
 			block_cnt += __builtin_popcountll(r->mask);
 	}
 	return block_cnt;

@@ -70,6 +70,14 @@ static inline struct shape_record random_record(struct random *r, __u64 *pos)
 		return rec;
 	}
 	rec.gfn = gfn;
+	if (*pos % PT_PAGE_BLOCKS == 0 && random_chance(r, 4)) {
+		rec.kind = PT_RECORD_DELTA;
+		rec.first = random_next(r);
+		rec.last = random_next(r);
+		rec.mask = random_chance(r, 2) ? 1ULL << random_below(r, 64) : 0;
+		*pos += PT_PAGE_BLOCKS;
+		return rec;
+	}
 	rec.first = *pos % PT_PAGE_BLOCKS;
 	rec.last = random_chance(r, 2) ? 63 : rec.first +
 		   random_below(r, PT_PAGE_BLOCKS - rec.first);

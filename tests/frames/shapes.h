@@ -67,6 +67,21 @@ static const struct shape_record shape_copies_records[] = {
 	{ PT_RECORD_ZEROES, 0, 63, 0x1003, 1 },
 };
 
+/* Deltas: alone, beside others, behind a run. */
+static const struct shape_record shape_delta_record[] = {
+	{ PT_RECORD_DELTA, 0x12, 0x34, 0x1000, 0x21 },
+};
+static const struct shape_record shape_deltas_records[] = {
+	{ PT_RECORD_BLOCKS, 0, 63, 0x1000, 2 },
+	{ PT_RECORD_DELTA, 200, 1, 0x1001, 0x8000000000000001 },
+	{ PT_RECORD_DELTA, 0, 0, 0x1002, 0 },
+	{ PT_RECORD_COPY, 0, 63, 0x1003, 0x1000 },
+};
+static const struct shape_record shape_run_delta_records[] = {
+	{ PT_RECORD_ZEROES, 0, 63, 0x1000, 5 },
+	{ PT_RECORD_DELTA, 63, 0, 0x1005, 1 },
+};
+
 /* Twelve whole pages: many RX descriptors. */
 #define WHOLE(gfn)	{ PT_RECORD_BLOCKS, 0, 63, gfn, ~0ULL }
 static const struct shape_record shape_big_records[] = {
@@ -127,6 +142,16 @@ static const struct shape shape_copy = {
 static const struct shape shape_copies = { SHAPE_DATA(shape_copies_records) };
 static const struct shape shape_sealed_copies = {
 	SHAPE_DATA(shape_copies_records), .flags = PT_FLAG_SEALED,
+};
+static const struct shape shape_delta = {
+	SHAPE_DATA(shape_delta_record), .pad_sz = 6,
+};
+static const struct shape shape_deltas = { SHAPE_DATA(shape_deltas_records) };
+static const struct shape shape_sealed_deltas = {
+	SHAPE_DATA(shape_deltas_records), .flags = PT_FLAG_SEALED,
+};
+static const struct shape shape_run_delta = {
+	SHAPE_DATA(shape_run_delta_records),
 };
 static const struct shape shape_big = {
 	SHAPE_DATA(shape_big_records), .pad_sz = 22,

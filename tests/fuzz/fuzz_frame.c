@@ -49,7 +49,7 @@ static bool read_frame(struct pt_reader *r)
 			blocks += got;
 		}
 		pt_check(blocks - before == pt_record_block_cnt(&record));
-		pt_check(blocks == before || record.kind == PT_RECORD_BLOCKS);
+		pt_check(blocks == before || pt_record_has_blocks(&record));
 	}
 	if (r->kind == PT_FRAME_PROBE)
 		pt_check(!blocks);

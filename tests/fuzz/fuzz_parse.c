@@ -8,6 +8,15 @@
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz);
 
+/* check_mask returns the count of the bits, which are within first..last. */
+static __u32 check_mask(__u64 mask, __u32 first, __u32 last)
+{
+	for (__u32 bit = 0; bit < 64; bit++)
+		if (mask >> bit & 1)
+			pt_check(bit >= first && bit <= last);
+	return __builtin_popcountll(mask);
+}
+
 static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 			const struct pt_frame *f)
 {
@@ -23,8 +32,12 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 		const __u64 gfn = (__u64)r[i].gfn_hi << 32 |
 				  be32toh(r[i].gfn_lo);
 
-		pt_check(gfn * PT_PAGE_BLOCKS + r[i].first >= pos);
-		pos = gfn * PT_PAGE_BLOCKS + r[i].last + 1;
+		const bool is_delta = r[i].kind == PT_RECORD_DELTA;
+		const __u32 first = is_delta ? 0 : r[i].first;
+		const __u32 last = is_delta ? 63 : r[i].last;
+
+		pt_check(gfn * PT_PAGE_BLOCKS + first >= pos);
+		pos = gfn * PT_PAGE_BLOCKS + last + 1;
 		if (r[i].kind == PT_RECORD_ZEROES) {
 			pt_check(be64toh(r[i].mask) <= PT_ZEROES_MAX);
 			pos += (be64toh(r[i].mask) - 1) * PT_PAGE_BLOCKS;
@@ -32,13 +45,9 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 		if (r[i].kind == PT_RECORD_COPY)
 			pt_check((be64toh(r[i].mask) & PT_GFN_MAX) != gfn);
 		if (r[i].kind != PT_RECORD_BLOCKS)
-			pt_check(!r[i].first && r[i].last == 63);
-		for (int bit = 0; bit < 64; bit++)
-			if (r[i].kind == PT_RECORD_BLOCKS &&
-			    be64toh(r[i].mask) >> bit & 1) {
-				pt_check(bit >= r[i].first && bit <= r[i].last);
-				block_cnt++;
-			}
+			pt_check(!first && last == 63);
+		if (r[i].kind == PT_RECORD_BLOCKS || is_delta)
+			block_cnt += check_mask(be64toh(r[i].mask), first, last);
 	}
 	if (f->kind == PT_FRAME_PROBE)
 		return;

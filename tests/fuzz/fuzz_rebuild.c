@@ -24,6 +24,20 @@ static __u64 take_original(struct input *in, __u32 generation)
 			: b + PT_GFN_MAX - 0xff;
 }
 
+/* take_base names a version of some generations before, or any.  The last page's
+ * base may have had bytes behind the end of memory, which are not held. */
+static void take_base(struct shape_record *r, __u32 generation)
+{
+	__u16 base = generation - r->first % 4;
+
+	if (r->gfn == 101)
+		r->gfn--;
+	if (r->first >= 0xf0)
+		return;
+	r->first = base >> 8;
+	r->last = base;
+}
+
 /* take_shape takes 12 bytes for a record, 5 for a copy. */
 static void take_shape(struct input *in, struct shape *s,
 		       struct shape_record *records, __u32 generation)
@@ -40,6 +54,8 @@ static void take_shape(struct input *in, struct shape *s,
 			r->mask = take_original(in, generation);
 		else
 			input_bytes(in, &r->mask, sizeof(r->mask));
+		if (r->kind == PT_RECORD_DELTA)
+			take_base(r, generation);
 	}
 }
 

@@ -133,14 +133,30 @@ static inline void model_copy(int i, int o)
 		memset(memory.model[i].bytes + PT_PAGE_SZ - 100, 0, 100);
 }
 
-/* model_refuses: the record is a copy, not stale, and its original is
- * incomplete in that version. */
+/* model_base: the delta's page is whole in the version that it names: the highest
+ * below generation that has the low bits. */
+static inline bool model_base(const struct shape_record *r, __u32 generation)
+{
+	int i = memory_find(r->gfn);
+
+	for (__u32 v = generation - 1; v; v--)
+		if ((v & 0xffff) == (__u32)(r->first << 8 | r->last))
+			return memory.model[i].generation == v &&
+			       !~memory.model[i].spoken_for;
+	return false;
+}
+
+/* model_refuses: the record is a copy or delta, not stale, and its original or
+ * base is incomplete in that version. */
 static inline bool model_refuses(const struct shape_record *r, __u32 generation)
 {
 	int i = memory_find(r->gfn), o;
 
-	if (r->kind != PT_RECORD_COPY ||
-	    generation < memory.model[i].generation)
+	if (generation < memory.model[i].generation)
+		return false;
+	if (r->kind == PT_RECORD_DELTA)
+		return !model_base(r, generation);
+	if (r->kind != PT_RECORD_COPY)
 		return false;
 	o = memory_find(pt_record_original(r->mask));
 	return memory.model[o].generation != pt_record_version(r->mask) ||
@@ -151,6 +167,7 @@ static inline bool model_refuses(const struct shape_record *r, __u32 generation)
 static inline void model_record(const struct shape_record *r, __u32 generation,
 				const __u8 *blocks)
 {
+	bool is_delta = r->kind == PT_RECORD_DELTA;
 	bool placed = false;
 
 	if (model_refuses(r, generation)) {
@@ -159,18 +176,23 @@ static inline void model_record(const struct shape_record *r, __u32 generation,
 	}
 	for (__u64 n = 0; n < memory_page_cnt(r); n++) {
 		int i = memory_find(r->gfn + n);
+		__u64 twice = memory.model[i].twice;
 
-		if (!model_renew(i, generation, r->first, r->last))
+		if (!model_renew(i, generation, is_delta ? 0 : r->first,
+				 is_delta ? 63 : r->last))
 			continue;
 		placed = true;
+		if (is_delta)
+			memory.model[i].twice = twice & ~r->mask;
 		if (r->kind == PT_RECORD_COPY)
 			model_copy(i, memory_find(pt_record_original(r->mask)));
 		if (r->kind == PT_RECORD_ZEROES)
 			memset(memory.model[i].bytes, 0, PT_PAGE_SZ);
-		if (r->kind != PT_RECORD_BLOCKS)
+		if (r->kind != PT_RECORD_BLOCKS && !is_delta)
 			continue;
-		memset(memory.model[i].bytes + r->first * 64, 0,
-		       (r->last + 1 - r->first) * 64);
+		if (!is_delta)
+			memset(memory.model[i].bytes + r->first * 64, 0,
+			       (r->last + 1 - r->first) * 64);
 		for (int bit = 0; bit < 64; bit++)
 			if (r->mask >> bit & 1) {
 				memcpy(memory.model[i].bytes + bit * 64, blocks,
@@ -190,7 +212,7 @@ static inline void model_frame(const struct shape *s, __u32 generation,
 		const struct shape_record *r = &s->records[i];
 
 		model_record(r, generation, blocks);
-		if (r->kind == PT_RECORD_BLOCKS)
+		if (r->kind == PT_RECORD_BLOCKS || r->kind == PT_RECORD_DELTA)
 			blocks += __builtin_popcountll(r->mask) * PT_BLOCK_SZ;
 	}
 }

@@ -40,7 +40,7 @@ ZEROES_MAX = 512
 
 AUTH_OFF, AUTH = 48, 16
 KIND_DATA, KIND_PROBE = 1, 2
-RECORD_BLOCKS, RECORD_ZEROES, RECORD_COPY = 1, 2, 4
+RECORD_BLOCKS, RECORD_ZEROES, RECORD_DELTA, RECORD_COPY = 1, 2, 3, 4
 FLAG_SEALED, FLAG_PADDED, FLAG_COMPRESSED = 1, 2, 4
 LZ4, ZSTD = 1, 2
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
@@ -146,9 +146,13 @@ class Record:
     mask: int
 
     def start(self):
+        if self.kind == RECORD_DELTA:
+            return self.gfn * PAGE_BLOCKS
         return self.gfn * PAGE_BLOCKS + self.first
 
     def end(self):
+        if self.kind == RECORD_DELTA:
+            return (self.gfn + 1) * PAGE_BLOCKS
         if self.kind == RECORD_ZEROES:
             return (self.gfn + self.mask) * PAGE_BLOCKS
         return self.gfn * PAGE_BLOCKS + self.last + 1
@@ -157,8 +161,21 @@ class Record:
         """Section 6: a copy's original, below its version."""
         return self.mask % GFN_CNT
 
+    def base_low(self):
+        """Section 6: the low 16 bits of a delta's base."""
+        return self.first * 256 + self.last
+
+    def base(self, generation):
+        """Section 12: the version that a delta of this generation changes; None
+        if there is none."""
+        age = (generation - self.base_low()) % 65536
+        return generation - age if 0 < age < generation else None
+
+    def has_blocks(self):
+        return self.kind in (RECORD_BLOCKS, RECORD_DELTA)
+
     def block_cnt(self):
-        return bin(self.mask).count("1") if self.kind == RECORD_BLOCKS else 0
+        return bin(self.mask).count("1") if self.has_blocks() else 0
 
     def text(self):
         if self.kind == RECORD_ZEROES:
@@ -166,6 +183,9 @@ class Record:
         if self.kind == RECORD_COPY:
             return f"copy 0x{self.gfn:x} 0x{self.original():x} " \
                    f"{self.mask // GFN_CNT}"
+        if self.kind == RECORD_DELTA:
+            return f"delta 0x{self.gfn:x} {self.base_low()} " \
+                   f"0x{self.mask:016x}"
         return f"blocks 0x{self.gfn:x} {self.first} {self.last} " \
                f"0x{self.mask:016x}"
 
@@ -302,8 +322,10 @@ def read_record(raw):
     """Section 6, one record alone."""
     record = Record(kind=raw[0], first=raw[1], last=raw[2],
                     gfn=number(raw, 3, 5), mask=number(raw, 8, 8))
-    require(record.kind in (RECORD_BLOCKS, RECORD_ZEROES, RECORD_COPY),
-            "bad_record")
+    require(record.kind in (RECORD_BLOCKS, RECORD_ZEROES, RECORD_DELTA,
+                            RECORD_COPY), "bad_record")
+    if record.kind == RECORD_DELTA:
+        return record
     if record.kind == RECORD_BLOCKS:
         require(record.first <= record.last <= 63, "bad_record")
         spoken = sum(1 << b for b in range(record.first, record.last + 1))
@@ -454,7 +476,7 @@ def blocks_of(frame):
     if not frame.blocks:
         return
     for record in frame.records:
-        if record.kind != RECORD_BLOCKS:
+        if not record.has_blocks():
             continue
         for b in range(PAGE_BLOCKS):
             if record.mask >> b & 1:

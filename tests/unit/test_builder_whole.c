@@ -62,6 +62,36 @@ static void test_copies(void **state)
 	assert_int_equal(pt_builder_frame_sz(&b), 256 + 2 * 64);
 }
 
+/* A delta is one record of a page, whose blocks are those of its mask; it is never
+ * cut. */
+static void test_deltas(void **state)
+{
+	struct pt_builder b = kit_builder(IPV4, 1280);
+	unsigned int max = pt_builder_delta_max(&b);
+
+	(void)state;
+	assert_in_range(max, 16, 18);
+	assert_true(pt_builder_add_delta(&b, 5, 0x10203, 0x8000000000000001,
+					 page));
+	assert_int_equal(b.block_cnt, 2);
+	assert_int_equal(b.records[0].kind, PT_RECORD_DELTA);
+	assert_int_equal(b.records[0].first, 2);
+	assert_int_equal(b.records[0].last, 3);
+	assert_int_equal(pt_record_block_cnt(&b.records[0]), 2);
+	assert_int_equal(pt_record_page_cnt(&b.records[0]), 1);
+	assert_int_equal(pt_record_base(&b.records[0], 0x10204), 0x10203);
+	assert_int_equal(pt_record_base(&b.records[0], 0x20202), 0x10203);
+	assert_int_equal(pt_record_base(&b.records[0], 0x10203), 0);
+	assert_int_equal(pt_record_base(&b.records[0], 0x203), 0);
+	assert_false(pt_builder_add_delta(&b, 5, 1, 0, page));
+	assert_int_equal(pt_builder_add_page(&b, 5, 63, 0, page), 63);
+	assert_true(pt_builder_add_delta(&b, 6, 1, 0, page));
+	assert_false(pt_builder_add_delta(&b, 7, 1, (1ULL << max) - 1, page));
+	assert_int_equal(b.record_cnt, 2);
+	pt_builder_discard(&b);
+	assert_true(pt_builder_add_delta(&b, 7, 1, (1ULL << max) - 1, page));
+}
+
 /* A copy that does not fit, or whose page is staged already, is not staged, and
  * the staged records are unchanged. */
 static void test_copies_refused(void **state)
@@ -176,6 +206,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zero_runs_merge),
 		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_deltas),
 		cmocka_unit_test(test_copies_refused),
 		cmocka_unit_test(test_record_limit),
 		cmocka_unit_test(test_records_fill_frame),

@@ -78,7 +78,7 @@ static void place(__u32 sz)
 	while (pt_reader_next(&reader, &r)) {
 		__u64 mask = r.mask;
 
-		if (r.kind != PT_RECORD_BLOCKS)
+		if (!pt_record_has_blocks(&r))
 			continue;
 		for (; mask; mask &= mask - 1) {
 			unsigned got;
@@ -112,11 +112,26 @@ static void close_frame(struct pt_builder *b, bool is_last)
 	place(sz);
 }
 
+/* send_delta sends a page as a delta of a zero one, if its blocks are few. */
+static bool send_delta(struct pt_builder *b, int i)
+{
+	__u64 mask = mask_of(pages[i]);
+
+	if (i % 3 || !mask ||
+	    (unsigned)__builtin_popcountll(mask) > pt_builder_delta_max(b))
+		return false;
+	while (!pt_builder_add_delta(b, 2 * i, 1, mask, pages[i]))
+		close_frame(b, false);
+	return true;
+}
+
 static void send_all(struct pt_builder *b)
 {
 	for (int i = 0; i < PAGES; i++) {
 		unsigned first = 0;
 
+		if (send_delta(b, i))
+			continue;
 		while (!mask_of(pages[i]) &&
 		       !pt_builder_add_zeroes(b, 2 * i, 1))
 			close_frame(b, false);

@@ -231,6 +231,12 @@ static void stage(struct pt_builder *b, const struct vector *v,
 		for (; mask; mask &= mask - 1, blocks += 64)
 			memcpy(&pages[i][__builtin_ctzll(mask) * 64], blocks,
 			       64);
+		if (r->kind == PT_RECORD_DELTA) {
+			assert_true(pt_builder_add_delta(b, r->gfn,
+					r->first << 8 | r->last, r->mask,
+					pages[i]));
+			continue;
+		}
 		mask = r->mask;
 		if (r->last < 63)
 			mask |= ~0ULL << (r->last + 1);

@@ -149,6 +149,7 @@ enum pt_live_kind {
 #define PT_CAP_WORKING		(1ULL << 2)	/* WORKING */
 #define PT_CAP_LIVE		(1ULL << 3)	/* memory that changes, GUEST and
 						 * STATE */
+#define PT_CAP_DELTAS		(1ULL << 6)	/* records of kind DELTA */
 #define PT_CAP_COMPRESSION(method)	(1ULL << (3 + (method)))	/* frames
 						 * compressed by an
 						 * enum pt_compression */

@@ -34,18 +34,6 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame)
 	return ok;
 }
 
-/* placing: the placing of one frame in the sink. */
-struct placing {
-	struct pt_rebuild *rebuild;
-	struct pt_sink_run *run;
-	struct pt_page_sum *sum;
-	struct pt_refusals *refusals;
-	struct pt_reader *frame;
-	struct pt_error *err;
-};
-
-#define PLACED_NOT	2	/* of a record that is refused */
-
 /* page_unsum takes a page's old content out of its region's digest; placed: its blocks
  * that are in this version. */
 static void page_unsum(struct pt_rebuild *r, __u64 page_idx, __u64 placed)
@@ -57,8 +45,7 @@ static void page_unsum(struct pt_rebuild *r, __u64 page_idx, __u64 placed)
 	table_set(&r->contents[page_idx], placed);
 }
 
-/* page_sum makes digest that of a page that is whole. */
-static void page_sum(struct pt_rebuild *r, __u64 page_idx, __u64 digest)
+void pt_rebuild_page_sum(struct pt_rebuild *r, __u64 page_idx, __u64 digest)
 {
 	page_unsum(r, page_idx, WHOLE);
 	region_of(r, page_idx)->digest += digest;
@@ -66,9 +53,7 @@ static void page_sum(struct pt_rebuild *r, __u64 page_idx, __u64 digest)
 	bit_set(r->summed, page_idx);
 }
 
-/* pages_zero makes cnt pages of a segment zero, after the bytes that are staged
- * for them. */
-static int pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
+int pt_rebuild_pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
 {
 	struct pt_rebuild *r = p->rebuild;
 	int ret = cnt ? pt_sink_run_flush(p->run, p->err) : 0;
@@ -78,19 +63,17 @@ static int pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt)
 			       cnt * PT_PAGE_SZ, p->err);
 }
 
-/* page_forget makes a page whole, and zero by what is known of it; true: it may hold
- * other, and is still to be made so. */
-static bool page_forget(struct pt_rebuild *r, __u64 page_idx)
+bool pt_rebuild_page_forget(struct pt_rebuild *r, __u64 page_idx)
 {
 	bool is_written = bit_is_set(r->written, page_idx);
 
-	page_sum(r, page_idx, 0);
+	pt_rebuild_page_sum(r, page_idx, 0);
 	if (is_written)
 		bit_clear(r->written, page_idx);
 	return is_written;
 }
 
-static bool page_is_stale(const struct placing *p, __u64 page_idx)
+bool pt_rebuild_page_is_stale(const struct placing *p, __u64 page_idx)
 {
 	const struct pt_rebuild *r = p->rebuild;
 	__u32 version = p->frame->id.generation;
@@ -99,14 +82,12 @@ static bool page_is_stale(const struct placing *p, __u64 page_idx)
 	       version < region_of(r, page_idx)->version;
 }
 
-/* page_renew readies a page for content of the frame's version.  1: it may be
- * placed; 0: it is stale.  The old content stays until it is replaced. */
-static int page_renew(const struct placing *p, __u64 page_idx)
+int pt_rebuild_page_renew(const struct placing *p, __u64 page_idx)
 {
 	struct pt_rebuild *r = p->rebuild;
 	__u32 version = p->frame->id.generation;
 
-	if (page_is_stale(p, page_idx))
+	if (pt_rebuild_page_is_stale(p, page_idx))
 		return 0;
 	if (version > r->versions[page_idx]) {
 		page_unsum(r, page_idx, 0);
@@ -114,24 +95,6 @@ static int page_renew(const struct placing *p, __u64 page_idx)
 	}
 	region_of(r, page_idx)->has_pages = true;
 	return 1;
-}
-
-/* original_is: the page is whole in the version whose low bits are given.  A
- * page that was held before the session has none. */
-static bool original_is(const struct pt_rebuild *r, __u64 page_idx,
-			__u32 version_low)
-{
-	__u32 version = table_get(&r->versions[page_idx]);
-	__u32 at_least = table_get(&region_of(r, page_idx)->version);
-	bool is_whole = bit_is_set(r->summed, page_idx) ||
-			table_get(&r->contents[page_idx]) == WHOLE;
-
-	if (at_least > version) {	/* a zero run of the whole region */
-		version = at_least;
-		is_whole = true;
-	}
-	return version && is_whole &&
-	       (version & PT_VERSION_LOW_MAX) == version_low;
 }
 
 /* run_length: how many bits of mask, from bit first on, are like that one. */
@@ -177,7 +140,7 @@ static void sum_end(const struct placing *p, unsigned end)
 {
 	p->sum->next = end % PT_PAGE_BLOCKS;
 	if (end == PT_PAGE_BLOCKS)
-		page_sum(p->rebuild, p->sum->page_idx,
+		pt_rebuild_page_sum(p->rebuild, p->sum->page_idx,
 			 pt_digest_end(&p->sum->stream));
 }
 
@@ -279,19 +242,19 @@ static int zero_run(const struct placing *p, __u64 page_idx, __u64 cnt)
 			return ret;
 	}
 	for (__u64 i = 0; i < cnt; i++) {
-		int is_new = page_renew(p, page_idx + i);
+		int is_new = pt_rebuild_page_renew(p, page_idx + i);
 
 		placed |= is_new;
-		if (is_new && page_forget(p->rebuild, page_idx + i)) {
+		if (is_new && pt_rebuild_page_forget(p->rebuild, page_idx + i)) {
 			old_cnt++;
 			continue;
 		}
-		ret = pages_zero(p, page_idx + i - old_cnt, old_cnt);
+		ret = pt_rebuild_pages_zero(p, page_idx + i - old_cnt, old_cnt);
 		if (ret)
 			return ret;
 		old_cnt = 0;
 	}
-	ret = pages_zero(p, page_idx + cnt - old_cnt, old_cnt);
+	ret = pt_rebuild_pages_zero(p, page_idx + cnt - old_cnt, old_cnt);
 	return ret ? ret : placed;
 }
 
@@ -342,67 +305,12 @@ static int place_page(const struct placing *p,
 
 	pt_check(pt_layout_find(p->rebuild->layout, record->gfn, &page_idx));
 	is_newer = p->frame->id.generation > p->rebuild->versions[page_idx];
-	if (!page_renew(p, page_idx))
+	if (!pt_rebuild_page_renew(p, page_idx))
 		return 0;
 	if (is_newer && pt_sink_wants_whole(p->rebuild->sink))
 		ret = drop_pieces(p, page_idx);
 	if (!ret)
 		ret = place_blocks(p, record, page_idx);
-	return ret ? ret : 1;
-}
-
-/* stage_copy stages the original; never written, it is zero, and stays a hole. */
-static int stage_copy(const struct placing *p, __u64 page_idx, __u64 gfn,
-		      __u64 original_idx)
-{
-	struct pt_rebuild *r = p->rebuild;
-	const void *page;
-	int ret;
-
-	if (!bit_is_set(r->written, original_idx))
-		return pages_zero(p, page_idx, page_forget(r, page_idx));
-	ret = pt_sink_run_copy(p->run, r->sink,
-			       pt_layout_image_off(r->layout, page_idx),
-			       pt_layout_image_off(r->layout, original_idx),
-			       &page, p->err);
-	if (ret)
-		return ret;
-	bit_set(r->written, page_idx);
-	page_sum(r, page_idx, pt_digest_page(r->digest_key, gfn, page));
-	return 0;
-}
-
-/* refuse notes that what a copy names is not here: the page is as it was. */
-static int refuse(const struct placing *p, __u64 gfn)
-{
-	struct pt_refusals *to = p->refusals;
-
-	pt_check(to->cnt < PT_REFUSALS_MAX);
-	to->pages[to->cnt++] = pt_record_copy_of(gfn, p->frame->id.generation);
-	return PLACED_NOT;
-}
-
-/* place_copy: as place_record. */
-static int place_copy(const struct placing *p,
-		      const struct pt_record_host *record)
-{
-	const struct pt_layout *layout = p->rebuild->layout;
-	__u64 page_idx, original_idx;
-	int ret;
-
-	pt_check(pt_layout_find(layout, record->gfn, &page_idx));
-	pt_check(pt_layout_find(layout, pt_record_original(record->mask),
-				&original_idx));
-	if (page_is_stale(p, page_idx))
-		return 0;
-	if (!original_is(p->rebuild, original_idx,
-			 pt_record_version(record->mask)))
-		return refuse(p, record->gfn);
-	page_renew(p, page_idx);
-	/* Pieces of this version, that no sender sends beside a copy. */
-	if (p->sum->page_idx == page_idx)
-		p->sum->next = 0;
-	ret = stage_copy(p, page_idx, record->gfn, original_idx);
 	return ret ? ret : 1;
 }
 
@@ -414,7 +322,9 @@ static int place_record(const struct placing *p,
 	case PT_RECORD_ZEROES:
 		return place_zeroes(p, record);
 	case PT_RECORD_COPY:
-		return place_copy(p, record);
+		return pt_rebuild_copy(p, record);
+	case PT_RECORD_DELTA:
+		return pt_rebuild_delta(p, record);
 	default:
 		return place_page(p, record);
 	}

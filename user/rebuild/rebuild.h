@@ -17,7 +17,8 @@
  *
  * A copy makes its page what its original holds, if that is whole and of the version
  * that the copy names; else the record is refused, and the page stays as it was.
- * Later changes of the original do not change the copy.
+ * Later changes of the original do not change the copy.  A delta likewise changes
+ * its page only if that is whole in the version that the delta names.
  *
  *     (held --> import)        what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
@@ -72,13 +73,14 @@ bool pt_rebuild_check(const struct pt_rebuild *r, struct pt_reader *frame);
 struct pt_rebuild_counts {
 	__u64 placed;		/* records */
 	__u64 stale;
-	__u64 refused;		/* copies whose original is not what they name */
+	__u64 refused;		/* copies and deltas whose original or base is
+				 * not what they name */
 	__u64 bytes;		/* of blocks placed */
 };
 
 #define PT_REFUSALS_MAX	1024
 
-/* pt_refusals: the pages of copies that were refused, each pt_record_copy_of its gfn
+/* pt_refusals: the pages of copies and deltas that were refused, each pt_record_copy_of its gfn
  * and the frame's version. */
 struct pt_refusals {
 	__u32 cnt;

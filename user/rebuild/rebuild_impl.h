@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* rebuild_impl: the internals that rebuild.c, which places, and
- * rebuild_digest.c, which computes digests, share. */
+/* rebuild_impl: the internals that rebuild.c, which places, rebuild_refer.c, which
+ * places records that refer to another content, and rebuild_digest.c, which
+ * computes digests, share. */
 #ifndef REBUILD_REBUILD_IMPL_H
 #define REBUILD_REBUILD_IMPL_H
 
@@ -64,5 +65,45 @@ static inline void bit_clear(__u64 *bits, __u64 page_idx)
 /* set, get: likewise. */
 #define table_set(at, value)	__atomic_store_n(at, value, __ATOMIC_RELAXED)
 #define table_get(at)		__atomic_load_n(at, __ATOMIC_RELAXED)
+
+/* placing: the placing of one frame in the sink. */
+struct placing {
+	struct pt_rebuild *rebuild;
+	struct pt_sink_run *run;
+	struct pt_page_sum *sum;
+	struct pt_refusals *refusals;
+	struct pt_reader *frame;
+	struct pt_error *err;
+};
+
+/* The functions that place a record return 1: placed; 0: stale; PLACED_NOT; or
+ * -errno. */
+#define PLACED_NOT	2	/* it is refused */
+
+/* rebuild.c: */
+
+/* page_sum makes digest that of a page that is whole. */
+void pt_rebuild_page_sum(struct pt_rebuild *r, __u64 page_idx, __u64 digest);
+
+/* pages_zero makes cnt pages of a segment zero, after the bytes that are staged
+ * for them. */
+int pt_rebuild_pages_zero(const struct placing *p, __u64 page_idx, __u64 cnt);
+
+/* page_forget makes a page whole, and zero by what is known of it; true: it may hold
+ * other, and is still to be made so. */
+bool pt_rebuild_page_forget(struct pt_rebuild *r, __u64 page_idx);
+
+/* page_is_stale: the page is newer than the frame. */
+bool pt_rebuild_page_is_stale(const struct placing *p, __u64 page_idx);
+
+/* page_renew readies a page for content of the frame's version.  1: it may be
+ * placed; 0: it is stale.  The old content stays until it is replaced. */
+int pt_rebuild_page_renew(const struct placing *p, __u64 page_idx);
+
+/* rebuild_refer.c: */
+int pt_rebuild_copy(const struct placing *p,
+		    const struct pt_record_host *record);
+int pt_rebuild_delta(const struct placing *p,
+		     const struct pt_record_host *record);
 
 #endif

@@ -104,7 +104,7 @@ static int open_listener(struct pt_receiver *r,
 	const struct pt_conn_cfg conn = {
 		.role = PT_ROLE_RECEIVER,
 		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS |
-				PT_CAP_WORKING | PT_CAP_LIVE |
+				PT_CAP_WORKING | PT_CAP_LIVE | PT_CAP_DELTAS |
 				pt_compression_caps(),
 		.tls = r->cfg.tls,
 	};

@@ -79,8 +79,10 @@ static bool is_staged(const struct pt_sink_run *run,
 	       run->off < off + PT_PAGE_SZ;
 }
 
-int pt_sink_run_copy(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
-		     __u64 from, const void **page, struct pt_error *err)
+/* stage_page stages for the page at off what is at from, or zeroes. */
+static int stage_page(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
+		      __u64 from, bool is_zero, __u8 **page,
+		      struct pt_error *err)
 {
 	__u64 end = sink->sz;
 	__u32 sz = PT_PAGE_SZ;
@@ -98,7 +100,7 @@ int pt_sink_run_copy(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 	if (ret)
 		return ret;
 	to = run->copies[run->copy_cnt];
-	original = pt_sink_see(sink, from, to, err);
+	original = is_zero ? zeroes : pt_sink_see(sink, from, to, err);
 	if (!original)
 		return -EIO;
 	run->copy_cnt++;
@@ -108,4 +110,21 @@ int pt_sink_run_copy(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 	append(run, to, sz);
 	*page = to;
 	return 0;
+}
+
+int pt_sink_run_copy(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
+		     __u64 from, const void **page, struct pt_error *err)
+{
+	__u8 *staged;
+	int ret = stage_page(run, sink, off, from, false, &staged, err);
+
+	if (!ret)
+		*page = staged;
+	return ret;
+}
+
+int pt_sink_run_edit(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
+		     bool is_zero, __u8 **page, struct pt_error *err)
+{
+	return stage_page(run, sink, off, off, is_zero, page, err);
 }

@@ -62,6 +62,13 @@ int pt_sink_run_add(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 int pt_sink_run_copy(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
 		     __u64 from, const void **page, struct pt_error *err);
 
+/* pt_sink_run_edit stages the page at off as it is, staged bytes included, and
+ * sets *page to these bytes, which the caller may change until the next call.
+ * is_zero: the page holds zeroes, and is not read.  Else and in all else as
+ * pt_sink_run_copy. */
+int pt_sink_run_edit(struct pt_sink_run *run, struct pt_sink *sink, __u64 off,
+		     bool is_zero, __u8 **page, struct pt_error *err);
+
 /* pt_sink_run_flush writes the staged bytes and empties the run, even on
  * failure.  Inside of a pt_guard, since it may write the mapping.
  *   -ENOSPC  the file system or a quota is full

@@ -9,6 +9,10 @@
 #include "wire/checksum.h"
 
 #define COPY_SHORT_SZ	(8 * PT_BLOCK_SZ)
+#define ROOM_SURE	(PT_PACK_ONE - PT_PACK_ONE / 32)	/* of the room, in
+								 * 1/PT_PACK_ONE,
+								 * if no block
+								 * shrinks */
 
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 {
@@ -45,7 +49,7 @@ static int room(const struct pt_builder *b)
 	if (b->record_cnt >= PT_RECORDS_MAX || left < 0)
 		return -1;
 	if (b->cfg.compressor && !b->plain_cnt)
-		left = left * (__s64)(PT_PACK_ONE - PT_PACK_ONE / 32) /
+		left = left * (__s64)ROOM_SURE /
 		       b->ratio[pt_compressor_method(b->cfg.compressor)];
 	left /= PT_BLOCK_SZ;
 	if (left > PT_FRAME_BLOCKS_MAX)
@@ -153,6 +157,33 @@ bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,
 	pt_check(original_gfn != gfn);
 	return add_whole(b, PT_RECORD_COPY, gfn,
 			 pt_record_copy_of(original_gfn, version), 1);
+}
+
+unsigned int pt_builder_delta_max(const struct pt_builder *b)
+{
+	return pt_builder_room_sz(b, 1) * ROOM_SURE / PT_PACK_ONE / PT_BLOCK_SZ;
+}
+
+bool pt_builder_add_delta(struct pt_builder *b, __u64 gfn, __u32 base,
+			  __u64 mask, const void *page)
+{
+	unsigned int cnt = __builtin_popcountll(mask);
+
+	pt_check(gfn <= PT_GFN_MAX);
+	pt_check(cnt <= pt_builder_delta_max(b));
+	if (room(b) < (int)cnt || gfn * PT_PAGE_BLOCKS < b->next_pos)
+		return false;
+	b->records[b->record_cnt] = (struct pt_record_host){
+		.kind = PT_RECORD_DELTA,
+		.first = base >> 8,
+		.last = base,
+		.gfn = gfn,
+		.mask = mask,
+	};
+	b->pages[b->record_cnt++] = page;
+	b->block_cnt += cnt;
+	b->next_pos = (gfn + 1) * PT_PAGE_BLOCKS;
+	return true;
 }
 
 struct pt_pack pt_builder_take(const struct pt_builder *b)
@@ -344,7 +375,7 @@ static void put_data(const struct pt_builder *b, const struct pt_pack *take,
 		return;
 	}
 	for (__u32 i = 0; i < take->record_cnt; i++)
-		if (b->records[i].kind == PT_RECORD_BLOCKS)
+		if (pt_record_has_blocks(&b->records[i]))
 			at = put_blocks(seal, at, b->pages[i],
 					b->records[i].mask);
 	put_filler(seal, at, p->base + p->sz - at);

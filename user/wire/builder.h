@@ -12,8 +12,8 @@
  * number of records determines the offset of the first block, copies each block
  * once, from the page to the frame; encryption is that copy.
  *
- *     init --> add_page, add_zeroes, add_copy ... --> close --> add_page ...
- *                                                 '-> discard
+ *     init --> add_page, add_zeroes, add_copy, add_delta ... --> close --> ...
+ *                                                            '-> discard
  *
  * With a compressor the blocks of a frame are compressed as one.  More are staged
  * then than fit plainly, by what frames before came to, and pack finds out how many
@@ -81,7 +81,7 @@ struct pt_builder {
 				 * that are expected, in 1/PT_PACK_ONE */
 	__u32	plain_cnt;	/* frames before the next attempt */
 	struct pt_record_host records[PT_RECORDS_MAX + 1];	/* one may be cut */
-	const __u8 *pages[PT_RECORDS_MAX + 1];	/* of BLOCKS records */
+	const __u8 *pages[PT_RECORDS_MAX + 1];	/* of BLOCKS and DELTA records */
 };
 
 #define PT_PACK_ONE	1024
@@ -125,6 +125,16 @@ bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
  * of docs/wire-format.md).  False: nothing was staged, close and try again. */
 bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,
 			 __u32 version);
+
+/* pt_builder_add_delta stages page gfn as its version base, of which the blocks in
+ * mask, at most pt_builder_delta_max of them, changed to those of page: a receiver
+ * that holds any other version refuses the record.  A delta is never cut.
+ * False: nothing was staged, close and try again. */
+bool pt_builder_add_delta(struct pt_builder *b, __u64 gfn, __u32 base,
+			  __u64 mask, const void *page);
+
+/* pt_builder_delta_max returns how many blocks fit into every empty frame. */
+unsigned int pt_builder_delta_max(const struct pt_builder *b);
 
 static inline bool pt_builder_is_empty(const struct pt_builder *b)
 {

@@ -35,8 +35,15 @@ static void gather(const struct pt_builder *b)
 	__u8 *at = pt_compressor_raw(b->cfg.compressor);
 
 	for (__u32 i = 0; i < b->record_cnt; i++)
-		if (b->records[i].kind == PT_RECORD_BLOCKS)
+		if (pt_record_has_blocks(&b->records[i]))
 			at = gather_page(at, b->pages[i], b->records[i].mask);
+}
+
+/* may_split: record i may be cut for a frame. */
+static bool may_split(const struct pt_builder *b, __u32 i)
+{
+	return b->record_cnt <= PT_RECORDS_MAX &&
+	       b->records[i].kind == PT_RECORD_BLOCKS;
 }
 
 /* split makes two records of record i; the first keeps cnt of its blocks. */
@@ -68,7 +75,7 @@ static void cut(struct pt_builder *b, __u32 block_cnt)
 			break;
 		taken += cnt;
 	}
-	if (i < b->record_cnt && b->record_cnt <= PT_RECORDS_MAX &&
+	if (i < b->record_cnt && may_split(b, i) &&
 	    (!taken || block_cnt - taken >= PT_BUILDER_CUT_MIN)) {
 		split(b, i++, block_cnt - taken);
 		taken = block_cnt;
@@ -125,7 +132,7 @@ static void pack_plain(struct pt_builder *b)
 		int cnt = pt_record_block_cnt(&b->records[i]);
 
 		if (cnt > left && (!i || left >= PT_BUILDER_CUT_MIN) &&
-		    b->record_cnt <= PT_RECORDS_MAX) {
+		    may_split(b, i)) {
 			split(b, i, left);
 			cnt = left;
 		}

@@ -7,6 +7,7 @@
 
 #include <endian.h>
 #include <linux/types.h>
+#include <stdbool.h>
 
 #include <pagetrim/wire.h>
 
@@ -14,12 +15,13 @@
  * byte order. */
 struct pt_record_host {
 	__u64	gfn;		/* guest page number, 0..PT_GFN_MAX */
-	__u64	mask;		/* BLOCKS: bit b is set if block b follows as
-				 * data; ZEROES: pages, >= 1; COPY: see
+	__u64	mask;		/* BLOCKS, DELTA: bit b is set if block b
+				 * follows as data; ZEROES: pages, >= 1; COPY: see
 				 * pt_record_copy_of */
 	__u8	kind;		/* enum pt_record_kind */
 	__u8	first;		/* first block covered, 0..63 */
-	__u8	last;		/* last block covered, first..63 */
+	__u8	last;		/* last block covered, first..63; DELTA: both
+				 * are of the base, see pt_record_base */
 };
 
 /* pt_record_copy_of returns the mask of a COPY of page original in that version;
@@ -40,10 +42,31 @@ static inline __u32 pt_record_version(__u64 mask)
 	return mask >> PT_GFN_BITS;
 }
 
+/* pt_record_has_blocks: the bits of mask are blocks that follow as data. */
+static inline bool pt_record_has_blocks(const struct pt_record_host *r)
+{
+	return r->kind == PT_RECORD_BLOCKS || r->kind == PT_RECORD_DELTA;
+}
+
 /* pt_record_block_cnt returns how many blocks follow as the record's data. */
 static inline unsigned int pt_record_block_cnt(const struct pt_record_host *r)
 {
-	return r->kind == PT_RECORD_BLOCKS ? __builtin_popcountll(r->mask) : 0;
+	return pt_record_has_blocks(r) ? __builtin_popcountll(r->mask) : 0;
+}
+
+/* PT_DELTA_AGE_MAX: the most generations that a DELTA is younger than its
+ * base. */
+#define PT_DELTA_AGE_MAX	0xffff
+
+/* pt_record_base returns the base of a DELTA of that generation: the version at
+ * most PT_DELTA_AGE_MAX below it that has these low bits; 0: there is none. */
+static inline __u32 pt_record_base(const struct pt_record_host *r,
+				   __u32 generation)
+{
+	__u32 low = r->first << 8 | r->last;
+	__u32 age = (generation - low) & PT_DELTA_AGE_MAX;
+
+	return age && age < generation ? generation - age : 0;
 }
 
 /* pt_record_page_cnt returns the count of pages that the record covers. */
