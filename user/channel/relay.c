@@ -19,6 +19,7 @@ struct pt_relay {
 	struct pt_conn *conn;
 	int epoll;		/* holds fd while watched is not 0 */
 	__u32 watched;		/* events of fd */
+	bool has_any_length;
 	struct pt_relay_counts counts;
 	int failure;		/* the first -errno, or 0 */
 	struct pt_error failed;
@@ -91,7 +92,8 @@ static int read_part(struct pt_relay *r)
 	while (sz < 0 && errno == EINTR);
 	if (sz < 0)
 		return errno == EAGAIN ? 0 : fail_read(r);
-	if ((__u64)sz > PT_STATE_SZ_MAX - r->counts.read_sz)
+	if (!r->has_any_length &&
+	    (__u64)sz > PT_STATE_SZ_MAX - r->counts.read_sz)
 		return fail(r, -EFBIG, PT_EXIT_HOST, "it is longer than 64 MiB "
 			    "(a device with that much state cannot be moved)");
 	r->part_sz = sz;
@@ -254,6 +256,16 @@ void pt_relay_attach(struct pt_relay *r, int fd)
 	watch(r);
 }
 
+void pt_relay_any_length(struct pt_relay *r)
+{
+	r->has_any_length = true;
+}
+
+bool pt_relay_is_full(const struct pt_relay *r)
+{
+	return r->end - r->at > PT_RELAY_FULL_SZ;
+}
+
 void pt_relay_close(struct pt_relay *r)
 {
 	if (!r)
@@ -268,13 +280,20 @@ int pt_relay_fd(const struct pt_relay *r)
 	return r->epoll;
 }
 
+/* room_sz: the bytes that the peer may send now. */
+static __u64 room_sz(const struct pt_relay *r)
+{
+	return PT_STATE_SZ_MAX - (r->has_any_length ? r->end - r->at
+						    : r->counts.taken_sz);
+}
+
 int pt_relay_take(struct pt_relay *r, const struct pt_msg_state *m,
 		  struct pt_error *err)
 {
 	if (!r->failure && r->is_taken)
 		fail(r, -EPROTO, PT_EXIT_PEER, "the peer continued it after its "
 		     "end");
-	if (!r->failure && m->data_sz > PT_STATE_SZ_MAX - r->counts.taken_sz)
+	if (!r->failure && m->data_sz > room_sz(r))
 		fail(r, -EPROTO, PT_EXIT_PEER, "the peer sent more than 64 "
 		     "MiB");
 	if (!r->failure && !make_room(r, m->data_sz)) {

@@ -28,6 +28,7 @@
 #include "channel/conn.h"
 
 #define PT_RELAY_AHEAD_SZ	(PT_CONN_OUT_SZ / 4)
+#define PT_RELAY_FULL_SZ	(4u << 20)
 
 struct pt_relay;
 
@@ -49,6 +50,12 @@ int pt_relay_open(struct pt_relay **out, int fd, struct pt_conn *conn,
 		  struct pt_error *err);
 void pt_relay_attach(struct pt_relay *r, int fd);
 void pt_relay_close(struct pt_relay *r);	/* NULL is allowed */
+
+/* pt_relay_any_length: the streams may be longer than PT_STATE_SZ_MAX.  Still not
+ * more than that may wait for the socket: a caller that takes no more while
+ * pt_relay_is_full does not get there. */
+void pt_relay_any_length(struct pt_relay *r);
+bool pt_relay_is_full(const struct pt_relay *r);
 
 /* pt_relay_fd returns a descriptor for poll and epoll, POLLIN only: step has
  * work.  It is valid until close. */

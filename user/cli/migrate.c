@@ -155,8 +155,10 @@ static int move(struct migrate *m)
 	live->pid = pt_qemu_pid(m->qemu);
 	live->addrs = m->addrs;
 	live->description = m->description;
-	live->guest = (struct pt_live_guest){ begin, stop, hand_over, resume,
-					      m };
+	live->guest = (struct pt_live_guest){
+		.begin = begin, .stop = stop, .hand_over = hand_over,
+		.resume = resume, .arg = m,
+	};
 	live->committing = committing;
 	live->round = on_round;
 	live->arg = m;

@@ -67,6 +67,14 @@ struct pt_live_guest {
 	/* After a failure: the guest runs again, as before begin. */
 	int (*resume)(void *arg, struct pt_error *err);
 	void *arg;
+	/* The memory is a stream of versions that somebody else writes, until he
+	 * stops by himself: begin comes before the first round, rounds follow
+	 * until is_last, and no page is compared.  collect is the tracker, see
+	 * pt_tracker_open_told.  is_last is called between two jobs, by the other
+	 * thread: the last collect has reported all that there will be. */
+	int (*collect)(void *arg, const struct pt_track_to *to,
+		       const atomic_bool *is_cancelled, struct pt_error *err);
+	bool (*is_last)(void *arg);
 };
 
 enum pt_live_tracker {

@@ -30,7 +30,7 @@ struct pt_live {
 	bool is_measured;		/* report.compare_ns is */
 	__u64 sample;			/* the next region that is compared only
 					 * to measure */
-	bool is_digest;			/* it reports only pages that differ */
+	bool is_exact;			/* it reports only pages that differ */
 	bool is_begun;			/* the guest must be resumed */
 	int state_fd;
 	__u64 region_cnt;

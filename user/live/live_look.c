@@ -94,7 +94,9 @@ static void note_misses(struct pt_live *l)
 			    PT_TRACK_MISSES_MAPPERS);
 }
 
-int pt_live_choose(struct pt_live *l, struct pt_error *err)
+/* choose opens the tracker. */
+static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
+		  struct pt_error *why, struct pt_error *err)
 {
 	const struct pt_track_target target = {
 		.pid = l->cfg.tracker == PT_LIVE_TRACKER_DIGEST ? 0 : l->cfg.pid,
@@ -105,23 +107,32 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 		.digests = l->cfg.digests,
 		.digest_key = l->cfg.digest_key,
 	};
+
+	if (l->cfg.guest.collect)
+		return pt_tracker_open_told(tracker, l->cfg.guest.collect,
+					    l->cfg.guest.arg, err);
+	if (l->cfg.tracker == PT_LIVE_TRACKER_WP)
+		return pt_tracker_open_wp(tracker, l->cfg.pid, l->cfg.ranges,
+					  l->cfg.range_cnt, NULL, err);
+	return pt_tracker_open(tracker, &target, refused, why, err);
+}
+
+int pt_live_choose(struct pt_live *l, struct pt_error *err)
+{
 	__u64 began_ns = pt_clock_ns();
 	struct pt_error why = { .exit = PT_EXIT_OK };
 	struct pt_tracker *tracker = NULL;
-	int refused = 0, ret;
+	int refused = 0;
+	int ret = choose(l, &tracker, &refused, &why, err);
 
-	ret = l->cfg.tracker == PT_LIVE_TRACKER_WP
-		? pt_tracker_open_wp(&tracker, l->cfg.pid, l->cfg.ranges,
-				     l->cfg.range_cnt, NULL, err)
-		: pt_tracker_open(&tracker, &target, &refused, &why, err);
 	if (!ret)
 		ret = arm(l, tracker, err);
 	if (ret)
 		return ret;
-	l->is_digest = pt_tracker_odds(l->tracker) > 0;
+	l->is_exact = pt_tracker_odds(l->tracker) > 0 || l->cfg.guest.collect;
 	l->report.tracker = pt_tracker_name(l->tracker);
 	l->report.odds = pt_tracker_odds(l->tracker);
-	l->report.is_settled = l->is_digest;
+	l->report.is_settled = l->is_exact;
 	l->report.compare_ns = COMPARE_NS;
 	note_misses(l);
 	l->report.arm_ns = pt_clock_ns() - began_ns;
@@ -130,11 +141,11 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 	return 0;
 }
 
-/* collect has the tracker report.  A digest tracker's report is what is found. */
+/* collect has the tracker report.  An exact tracker's report is what is found. */
 static int collect(struct pt_live *l, struct pt_error *err)
 {
 	const struct pt_track_to to = {
-		.dirty = l->is_digest ? find : report,
+		.dirty = l->is_exact ? find : report,
 		.arg = l,
 	};
 	__u64 began_ns = pt_clock_ns();
@@ -230,10 +241,10 @@ int pt_live_look(struct pt_live *l, struct pt_error *err)
 	__u64 began_ns = pt_clock_ns();
 	int ret = collect(l, err);
 
-	if (!ret && !l->is_digest)
+	if (!ret && !l->is_exact)
 		ret = look_at(l, err);
 	l->report.look_ns = pt_clock_ns() - began_ns;
-	l->report.suspect_cnt = l->is_digest ? 0 : data_cnt(l,
+	l->report.suspect_cnt = l->is_exact ? 0 : data_cnt(l,
 		l->report.is_settled ? l->suspects : NULL);
 	return ret;
 }
@@ -243,7 +254,7 @@ int pt_live_recheck(struct pt_live *l, struct pt_error *err)
 	int ret = collect(l, err);
 	__u64 took_ns;
 
-	if (l->is_digest)
+	if (l->is_exact)
 		return ret;
 	if (!ret)
 		ret = suspect_holes(l, err);

@@ -12,11 +12,15 @@
 #ifndef RECEIVE_GUEST_H
 #define RECEIVE_GUEST_H
 
+#include <stdbool.h>
+
 #include <pagetrim/error.h>
 
 struct pt_receive_guest {
 	const char *name;	/* where the memory goes, for reports and texts,
 				 * e.g. the path of a monitor's socket */
+	bool is_stream;		/* the bytes through begin's *fd are of any
+				 * number, and begin before the memory */
 	/* match compares the guest with the description of the sender's, text
 	 * that is not trusted.  -errno: they differ, err tells where. */
 	int (*match)(void *arg, const char *theirs, struct pt_error *err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
@@ -63,6 +64,8 @@ static int begin(struct pt_rx_session *s, struct pt_error *err)
 {
 	int ret = pt_relay_open(&s->guest.relay, -1, s->conn, err);
 
+	if (!ret && s->cfg->guest->is_stream)
+		pt_relay_any_length(s->guest.relay);
 	return ret ? ret : pt_store_put(s->storage.store, begin_job, NULL, 0,
 					err);
 }
@@ -97,10 +100,12 @@ static int watch(struct pt_rx_session *s, struct pt_error *err)
 int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_rx_guest *g = &s->guest;
+	bool was_full;
 	int ret;
 
 	if (!g->relay || s->state >= PT_RX_COMMITTING)
 		return 0;
+	was_full = pt_relay_is_full(g->relay);
 	if (!g->is_attached && atomic_load(&g->has_begun)) {
 		pt_relay_attach(g->relay, g->state_fd);
 		g->is_attached = true;
@@ -110,6 +115,8 @@ int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 	ret = pt_relay_step(g->relay, err);
 	if (ret < 0)
 		return ret;
+	if (was_full && !pt_relay_is_full(g->relay))
+		eventfd_write(s->wake_fd, 1);	/* STATEs are read again */
 	return g->is_attached ? watch(s, err) : 0;
 }
 
@@ -146,6 +153,11 @@ bool pt_rx_guest_waits(const struct pt_rx_session *s)
 	const struct pt_relay_counts counts = counts_of(s);
 
 	return counts.taken_sz > counts.written_sz;
+}
+
+bool pt_rx_guest_is_full(const struct pt_rx_session *s)
+{
+	return s->guest.relay && pt_relay_is_full(s->guest.relay);
 }
 
 void pt_rx_guest_free(struct pt_rx_session *s)

@@ -44,6 +44,9 @@ bool pt_rx_guest_is_held(const struct pt_rx_session *s);
 __u64 pt_rx_guest_sz(const struct pt_rx_session *s);
 bool pt_rx_guest_waits(const struct pt_rx_session *s);
 
+/* pt_rx_guest_is_full: no more STATEs are read until the guest has read some. */
+bool pt_rx_guest_is_full(const struct pt_rx_session *s);
+
 /* pt_rx_guest_free follows the end of the session's store. */
 void pt_rx_guest_free(struct pt_rx_session *s);
 

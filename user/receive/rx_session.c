@@ -92,8 +92,9 @@ void pt_rx_session_read(struct pt_rx_session *s)
 
 	s->has_more = false;
 	for (int i = 0; s->conn && s->state != PT_RX_ENDED; i++) {
-		s->storage.is_paused = s->storage.store &&
-				       !pt_store_has_room(s->storage.store);
+		s->storage.is_paused = (s->storage.store &&
+					!pt_store_has_room(s->storage.store)) ||
+				       pt_rx_guest_is_full(s);
 		if (s->storage.is_paused) {
 			s->storage.paused_ns = pt_clock_ns();
 			return;

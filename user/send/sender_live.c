@@ -15,6 +15,13 @@ void pt_sender_live_enter(struct pt_sender *s, enum pt_send_live_step step)
 	s->report.live.step = step;
 }
 
+/* is_told: the writer of the memory reports what it writes, and ends by itself;
+ * its stream flows meanwhile. */
+static bool is_told(const struct pt_sender *s)
+{
+	return s->cfg.live && s->cfg.live->guest.is_last;
+}
+
 /* work begins a job of the live thread. */
 static void work(struct pt_sender *s, enum pt_send_live_step step,
 		 enum pt_live_job job)
@@ -140,7 +147,10 @@ void pt_sender_live_go(struct pt_sender *s)
 	warn_of_misses(s);
 	s->report.live.round.idx = 1;
 	s->live.round_ns = pt_clock_ns();
-	pt_sender_live_enter(s, PT_SEND_LIVE_ROUND);
+	if (is_told(s))
+		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
+	else
+		pt_sender_live_enter(s, PT_SEND_LIVE_ROUND);
 }
 
 /* round_end fills the round, except for what is found next. */
@@ -172,6 +182,22 @@ static void tell_round(struct pt_sender *s)
 {
 	if (s->cfg.live->round)
 		s->cfg.live->round(&s->report.live.round, s->cfg.live->arg);
+}
+
+/* go_on sends what was told, or ends with it. */
+static void go_on(struct pt_sender *s)
+{
+	struct pt_round *r = &s->report.live.round;
+
+	r->dirty_pages = mark(s);
+	if (r->took_ns)
+		r->bytes_per_s = r->wire_bytes * 1e9 / r->took_ns;
+	if (s->cfg.live->guest.is_last(s->cfg.live->guest.arg)) {
+		work(s, PT_SEND_LIVE_STOP, PT_LIVE_STOP);
+		return;
+	}
+	r->idx++;
+	round_begin(s, PT_SEND_LIVE_ROUND);
 }
 
 /* decide chooses the step after a look. */
@@ -211,9 +237,13 @@ static int begun(struct pt_sender *s)
 
 	if (fd >= 0)
 		ret = pt_relay_open(&s->live.relay, fd, s->conn, &s->error);
+	if (!ret && is_told(s))
+		pt_relay_any_length(s->live.relay);
 	if (!ret && fd >= 0)
 		ret = pt_sender_watch(s, pt_relay_fd(s->live.relay));
-	if (!ret)
+	if (!ret && is_told(s))
+		work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
+	else if (!ret)
 		work(s, PT_SEND_LIVE_STOP, PT_LIVE_STOP);
 	return ret;
 }
@@ -269,7 +299,10 @@ static int found(struct pt_sender *s)
 	warn_of_misses(s);
 	switch (s->live.step) {
 	case PT_SEND_LIVE_LOOK:
-		return decide(s);
+		if (!is_told(s))
+			return decide(s);
+		go_on(s);
+		return 0;
 	case PT_SEND_LIVE_BEGIN:
 		return begun(s);
 	case PT_SEND_LIVE_STOP:

@@ -70,7 +70,9 @@ static int probe(struct pt_sender *s)
 	eventfd_write(s->wake_fd, 1);	/* step at once again */
 	if (s->report.is_resumed)
 		return pt_held_start(&s->held, &s->error);
-	pt_held_skip(&s->held);
+	/* Memory that its writer reports is sent only then. */
+	if (!s->cfg.live || !s->cfg.live->guest.is_last)
+		pt_held_skip(&s->held);
 	return 0;
 }
 

@@ -21,6 +21,9 @@
 #ifndef TRACK_TRACKER_H
 #define TRACK_TRACKER_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include <linux/types.h>
 #include <pagetrim/error.h>
 #include "memory/digests.h"
@@ -129,6 +132,15 @@ int pt_tracker_open_digest(struct pt_tracker **out,
 			   const struct pt_track_target *target,
 			   struct pt_error *err);
 
+/* pt_tracker_open_told: the memory is written by the caller alone, whose collect
+ * reports what it wrote, as pt_tracker_collect; it may wait, and returns
+ * -ECANCELED soon after *is_cancelled was set.  -ENOMEM. */
+int pt_tracker_open_told(struct pt_tracker **out,
+			 int (*collect)(void *arg, const struct pt_track_to *to,
+					const atomic_bool *is_cancelled,
+					struct pt_error *err),
+			 void *arg, struct pt_error *err);
+
 /* pt_tracker_open opens the best tracker that there is for the target: own or
  * wp-async, else digest.  If it is digest, why receives the reason for which the
  * better one was refused, and *refused its error, as pt_tracker_open_wp; else
@@ -159,7 +171,7 @@ int pt_tracker_collect(struct pt_tracker *t, const struct pt_track_to *to,
  * each later one at once. */
 void pt_tracker_cancel(struct pt_tracker *t);
 
-/* pt_tracker_name returns "wp-async", "own" or "digest". */
+/* pt_tracker_name returns "wp-async", "own", "digest" or "told". */
 const char *pt_tracker_name(const struct pt_tracker *t);
 
 /* pt_tracker_odds returns the probability that one change of one page is
