@@ -68,8 +68,8 @@ ram_claim()
 	ln -sfn "$(realpath -m "$ram")" "$dir/ram"
 }
 
-# launch ARG...: start QEMU on the RAM file, or on a memfd if $ram is that word;
-# returns when it answers on QMP.
+# launch ARG...: start QEMU on the RAM file, on a memfd, or on memory of its own, if
+# $ram is the word memfd or private; returns when it answers on QMP.
 launch()
 {
 	local in_ns=() memory="size=${size_mib}M,share=on$backend"
@@ -92,6 +92,8 @@ launch()
 
 	if [[ $ram == memfd ]]; then
 		memory=memory-backend-memfd,id=ram,$memory
+	elif [[ $ram == private ]]; then
+		memory=memory-backend-ram,id=ram,size=${size_mib}M$backend
 	else
 		ram_claim
 		memory=memory-backend-file,id=ram,mem-path=$ram,$memory

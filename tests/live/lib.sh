@@ -7,8 +7,9 @@
 #     net         the name of hosts of `hosts_up $net --lan`
 #     live        a new folder, for guests and what they say
 #     pagetrim    the program
-#     mover       how guests move: pagetrim; qemu, its own pre-copy; or
-#                 qemu_stopped, the same of a guest that is stopped meanwhile
+#     mover       how guests move: pagetrim; qemu, its own pre-copy; proxy, the
+#                 same through two proxies; or qemu_stopped, pre-copy of a
+#                 guest that is stopped meanwhile
 #
 #     host a: QEMU --- move a b ---> host b: QEMU
 #               \                     /
@@ -174,6 +175,56 @@ move_by_qemu()
 }
 
 move_by_qemu_stopped() { move_by_qemu "$1" "$2" stopped; }
+
+# live_proxies_begin FROM TO [OPTION...]: a proxy on each host, which wait; the
+# options are those of the source's.
+live_proxies_begin()
+{
+	rm -f "$live"/proxy.*
+	hosts_exec "$net" "$2" "$pagetrim" proxy --json --psk "$live/psk" \
+		--dev "$(hosts_dev "$net" "$2")" --listen "$(live_addr "$2")" \
+		--into "$live/$2/stream.sock" \
+		>"$live/proxy.into.json" 2>"$live/proxy.into.err" &
+	live_proxy_into=$!
+	live_until 60 live_proxy_said "$live_proxy_into" into ' listening on '
+	hosts_exec "$net" "$1" "$pagetrim" proxy --json --psk "$live/psk" \
+		--dev "$(hosts_dev "$net" "$1")" --to "$(live_addr "$2")" \
+		--from "$live/$1/stream.sock" --control "$live/control" "${@:3}" \
+		>"$live/proxy.from.json" 2>"$live/proxy.from.err" &
+	live_proxy_from=$!
+	live_until 60 live_proxy_said "$live_proxy_from" from ' waits for QEMU'
+}
+
+live_proxy_said()
+{
+	kill -0 "$1" 2>/dev/null ||
+		live_fail "proxy ended: $(cat "$live/proxy.$2.err")"
+	grep -qs "$3" "$live/proxy.$2.err"
+}
+
+# live_proxied FROM TO: QEMU's migration through the proxies that wait; $live_limit
+# is what qemu_live.py takes.
+live_proxied()
+{
+	timeout 300 "$live_here/qemu_live.py" "$live/$1" "$live/$2" \
+		"unix:$live/$1/stream.sock" "${live_limit:-300}" \
+		"unix:$live/$2/stream.sock"
+}
+
+move_by_proxy()
+{
+	local out=$live/proxied.json
+
+	live_proxies_begin "$1" "$2"
+	live_proxied "$1" "$2" >"$out" ||
+		live_fail "$(cat "$live"/proxy.{from,into}.err)"
+	wait "$live_proxy_from" ||
+		live_fail "proxy: exit $?: $(cat "$live"/proxy.{from,into}.err)"
+	wait "$live_proxy_into" ||
+		live_fail "proxy: exit $?: $(cat "$live/proxy.into.err")"
+	jq -c --slurpfile report "$live/proxy.from.json" 'del(."query-migrate") +
+		{wire: $report[0].ram.transferred}' "$out" >"$live/moved.json"
+}
 
 move_by_pagetrim()
 {

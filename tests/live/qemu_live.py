@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """qemu_live: QEMU's own pre-copy of a running guest, timed.
 
-    qemu_live.py SOURCE_DIR DESTINATION_DIR URI [DOWNTIME_MS | stopped]
+    qemu_live.py SOURCE_DIR DESTINATION_DIR URI [DOWNTIME_MS | stopped [URI]]
 
 The folders are those of live_guest.sh (start and incoming).  Bandwidth is not
 limited; DOWNTIME_MS is QEMU's downtime-limit (default 300).  stopped: the guest
-does not run meanwhile.
+does not run meanwhile.  The second URI is where the destination waits, if that is
+another one.
 
 Seen in 2026: QEMU 7.2.22 with an emulated CPU loses writes of a guest that writes
 5000 pages a second; the guest finds damage or panics after one to four moves.
@@ -42,7 +43,7 @@ def first_round(source):
             return None
 
 
-def migrate(source_dir, destination_dir, uri, limit):
+def migrate(source_dir, destination_dir, uri, limit, incoming):
     source, destination = [Qmp(f"{d}/qmp.sock")
                            for d in (source_dir, destination_dir)]
     for end in (source, destination):
@@ -50,7 +51,7 @@ def migrate(source_dir, destination_dir, uri, limit):
     source.run("migrate-set-parameters", **{
         "max-bandwidth": BANDWIDTH,
         "downtime-limit": DOWNTIME_MS if limit == "stopped" else int(limit)})
-    destination.run("migrate-incoming", uri=uri)
+    destination.run("migrate-incoming", uri=incoming)
 
     start = time.monotonic()
     if limit == "stopped":
@@ -81,12 +82,13 @@ def migrate(source_dir, destination_dir, uri, limit):
 
 
 def main():
-    if len(sys.argv) not in (4, 5):
+    if not 4 <= len(sys.argv) <= 6:
         print(__doc__.split("\n\n")[1].strip(), file=sys.stderr)
         return 2
-    limit = sys.argv[4] if len(sys.argv) == 5 else DOWNTIME_MS
+    limit = sys.argv[4] if len(sys.argv) > 4 else DOWNTIME_MS
+    incoming = sys.argv[5] if len(sys.argv) > 5 else sys.argv[3]
     try:
-        print(json.dumps(migrate(*sys.argv[1:4], limit)))
+        print(json.dumps(migrate(*sys.argv[1:4], limit, incoming)))
     except (OSError, QmpError) as err:
         print(f"qemu_live: {err}", file=sys.stderr)
         return 1

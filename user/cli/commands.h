@@ -4,7 +4,7 @@
  *   knows         one file per subcommand, options, reports, privileges of the
  *                 process; the only code that prints
  *   may use       base trim seal xdp xsk tls ctl memory source sink survey session
- *                 lane send receive vmm doctor api
+ *                 lane send receive vmm proxy doctor api
  *   must not know frames, messages, how a transfer does its work
  */
 /* commands: one function and one table of options per subcommand.  argv[0] is
@@ -21,6 +21,7 @@
 	X(send, "send memory to a receiver")				\
 	X(migrate, "move a running QEMU guest to another host")		\
 	X(receive, "receive memory and rebuild it")			\
+	X(proxy, "carry QEMU's own migration stream to another host")	\
 	X(ctl, "ask or steer a sender with --control while it runs")	\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin that program")			\

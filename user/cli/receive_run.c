@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/receive_run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include <pagetrim/clock.h>
+#include "cli/limits.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/stop.h"
+#include "proxy/stream.h"
+
+#define STRANGERS_MAX	10	/* log lines per second about strangers */
+
+static void on_opened(const struct pt_receive_report *r, void *arg)
+{
+	struct pt_receive_run *rx = arg;
+	char memory[16];
+
+	rx->had_transfer = true;
+	pt_out_log("transfer %016llx from %s: %s to %s%s",
+		   (unsigned long long)r->transfer_id, r->peer,
+		   pt_out_human(r->memory_sz, memory),
+		   r->path,
+		   r->is_resumed ? ", resumes" : "");
+}
+
+static void on_progress(const struct pt_receive_report *r, void *arg)
+{
+	char placed[16], memory[16];
+
+	(void)arg;
+	pt_out_progress("%s: %s of data placed, memory %s", r->path,
+			pt_out_human(r->placed_sz, placed),
+			pt_out_human(r->memory_sz, memory));
+}
+
+static void on_waiting(const struct pt_receive_report *r, bool begins, void *arg)
+{
+	const struct pt_receive_run *rx = arg;
+	const char *what = rx->qmp || rx->into ? "QEMU" : "storage";
+
+	if (begins)
+		pt_out_log("%s: waiting for %s", r->path, what);
+	else
+		pt_out_log("%s: %s goes on, after %.1f s", r->path, what,
+			   r->waited_ns / 1e9);
+}
+
+/* tell_guest: its state is known, since the session's threads have ended. */
+static void tell_guest(const struct pt_receive_run *rx,
+		       const struct pt_receive_report *r)
+{
+	const char *left = pt_arrival_left(&rx->arrival, r->result);
+
+	if (!r->result)
+		pt_out_log("%s: the guest runs", rx->qmp);
+	else if (left[0])
+		pt_out_log("%s: %s", rx->qmp, left);
+}
+
+/* tell_stream: the receiver's error may only be what followed from QEMU's. */
+static void tell_stream(const struct pt_receive_run *rx,
+			const struct pt_receive_report *r)
+{
+	const struct pt_error *failure = pt_joiner_failure(rx->joiner);
+
+	if (!r->result)
+		pt_out_log("%s: QEMU has read all of its stream", rx->into);
+	else if (failure && strcmp(failure->text, r->error.text))
+		pt_out_log("%s", failure->text);
+}
+
+static void on_ended(const struct pt_receive_report *r, void *arg)
+{
+	struct pt_receive_run *rx = arg;
+
+	rx->had_transfer = true;
+	pt_out_progress("%s", "");
+	if (rx->cfg.serve && r->result)
+		pt_out_log("transfer %016llx from %s failed: %s",
+			   (unsigned long long)r->transfer_id, r->peer,
+			   r->error.text);
+	if (rx->qmp)
+		tell_guest(rx, r);
+	if (rx->into)
+		tell_stream(rx, r);
+	if (r->is_kept)
+		pt_out_log("kept %s.partial: start both ends with --resume to "
+			   "resume it", r->path);
+	if (r->answers_ms)
+		pt_out_log("%s: its sender went away before it heard how that "
+			   "ended: stays %u s for it to ask", r->path,
+			   r->answers_ms / 1000);
+	if (rx->agent.json)
+		pt_out_json(pt_report_receive_json(r));
+	else if (!r->result)
+		pt_report_receive_text(r);
+}
+
+/* on_stranger limits its log lines, since strangers could fill the disk. */
+static void on_stranger(const struct pt_error *err, void *arg)
+{
+	struct pt_receive_run *rx = arg;
+	__u64 now = pt_clock_ns() / 1000000000;
+
+	if (now != rx->stranger_time) {
+		if (rx->stranger_cnt > STRANGERS_MAX)
+			pt_out_log("turned away: %u more within a second",
+				   rx->stranger_cnt - STRANGERS_MAX);
+		rx->stranger_time = now;
+		rx->stranger_cnt = 0;
+	}
+	if (rx->stranger_cnt++ < STRANGERS_MAX)
+		pt_out_log("turned away: %s", err->text);
+}
+
+/* mode_text: the mode of all sockets or, where they differ, the number with
+ * zero copy. */
+static const char *mode_text(const struct pt_receiver_info *info, char text[64])
+{
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < info->queue_cnt; i++)
+		cnt += info->zero_copy[i];
+	if (!cnt || cnt == info->queue_cnt)
+		return cnt ? "zero copy" : "copy mode";
+	snprintf(text, 64, "zero copy on %u of them", cnt);
+	return text;
+}
+
+static void announce(const struct pt_receiver *r, const struct pt_receive_run *rx)
+{
+	struct pt_receiver_info info;
+	char mode[64], memory[16];
+
+	pt_receiver_info(r, &info);
+	if (info.copy_why.text[0])
+		pt_out_log("copy mode: %s", info.copy_why.text);
+	if (rx->qmp)
+		pt_out_log("QEMU, process %d, waits for a guest at %s: %s in "
+			   "%u memory backend%s", pt_qemu_pid(rx->arrival.qemu),
+			   rx->qmp, pt_out_human(rx->arrival.memory_sz, memory),
+			   rx->arrival.range_cnt,
+			   rx->arrival.range_cnt == 1 ? "" : "s");
+	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, "
+		   "%s, huge pages: %s",
+		   info.listen, rx->cfg.dev, info.program_id,
+		   info.generic ? "generic" : "native",
+		   info.pinned ? ", pinned" : "", info.queue_cnt,
+		   info.queue_cnt == 1 ? "" : "s", mode_text(&info, mode),
+		   info.multi_buffer ? "multi-buffer" : "single buffer",
+		   pt_hugepages_name(info.hugepages));
+}
+
+static int drive(struct pt_receiver *receiver, struct pt_error *err)
+{
+	struct pollfd fd = {
+		.fd = pt_receiver_fd(receiver), .events = POLLIN,
+	};
+	int ret;
+
+	do {
+		poll(&fd, 1, -1);
+		ret = pt_receiver_step(receiver, err);
+	} while (ret > 0);
+	return ret;
+}
+
+static void cancel(void *receiver)
+{
+	pt_receiver_cancel(receiver);
+}
+
+static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
+{
+	int ret = pt_arrival_open(&rx->arrival, rx->qmp, rx->pid, err);
+
+	if (ret)
+		return ret;
+	rx->cfg.sink = rx->arrival.sink;
+	rx->cfg.guest = &rx->arrival.guest;
+	return 0;
+}
+
+static int match_stream(void *arg, const char *theirs, struct pt_error *err)
+{
+	(void)arg;
+	return pt_stream_match(theirs, err);
+}
+
+static int open_stream(struct pt_receive_run *rx, struct pt_error *err)
+{
+	int ret = pt_joiner_open(&rx->joiner, rx->into, err);
+
+	if (ret)
+		return ret;
+	rx->joined = (struct pt_receive_guest){
+		.name = rx->into, .is_stream = true, .match = match_stream,
+		.begin = pt_joiner_begin, .loaded = pt_joiner_loaded,
+		.arg = rx->joiner,
+	};
+	rx->cfg.sink = pt_joiner_sink(rx->joiner);
+	rx->cfg.guest = &rx->joined;
+	return 0;
+}
+
+static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
+{
+	struct pt_receiver *receiver;
+	int ret = rx->qmp ? open_guest(rx, err)
+			  : rx->into ? open_stream(rx, err) : 0;
+
+	if (!ret)
+		ret = pt_receiver_open(&receiver, &rx->cfg, err);
+	if (ret)
+		return ret;
+	/* All descriptors that need a privilege are open, and no thread has
+	 * started. */
+	ret = pt_privilege_drop(0, &rx->agent.user, err);
+	if (!ret)
+		ret = pt_out_start(err);
+	if (!ret)
+		ret = pt_stop_begin(stop_fd, cancel, receiver, err);
+	if (!ret)
+		ret = pt_receiver_start(receiver, err);
+	if (!ret) {
+		announce(receiver, rx);
+		ret = drive(receiver, err);
+	}
+	pt_stop_end();
+	/* Threads that the receiver did not wait for still use the guest. */
+	if (!pt_receiver_close(receiver))
+		rx->is_abandoned = true;
+	return ret;
+}
+
+int pt_receive_run(struct pt_receive_run *rx)
+{
+	struct pt_error err;
+	int stop_fd;
+	int ret;
+
+	rx->cfg.events = (struct pt_receive_events){
+		on_opened, on_progress, on_waiting, on_ended, on_stranger, rx,
+	};
+	rx->cfg.ciphers = rx->security.ciphers;
+	stop_fd = pt_stop_open();
+	pt_limits_raise_files();
+	ret = pt_privilege_harden(&err);
+	if (!ret)
+		ret = pt_security_open(&rx->cfg.tls, &rx->security,
+				       PT_ROLE_RECEIVER, &err);
+	if (!ret)
+		ret = receive(rx, stop_fd, &err);
+	if (!rx->is_abandoned) {
+		pt_arrival_close(&rx->arrival);
+		pt_joiner_close(rx->joiner);
+	}
+	pt_tls_close(rx->cfg.tls);
+	if (ret && rx->agent.json && !rx->had_transfer)
+		pt_out_json(pt_report_failed_json(&err));
+	return ret ? pt_out_fail(rx->command, &err) : PT_EXIT_OK;
+}

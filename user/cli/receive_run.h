@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* receive_run: drives a receiver until its end, and reports; for the commands that
+ * receive.  Threads: one. */
+#ifndef CLI_RECEIVE_RUN_H
+#define CLI_RECEIVE_RUN_H
+
+#include "cli/agent.h"
+#include "cli/arrival.h"
+#include "cli/security.h"
+#include "proxy/joiner.h"
+#include "receive/receiver.h"
+
+/* pt_receive_run: the options are set by the caller, and the rest is 0. */
+struct pt_receive_run {
+	const char *command;
+	struct pt_receiver_cfg cfg;
+	struct pt_agent agent;
+	struct pt_security security;
+	const char *qmp;		/* the monitor of QEMU; NULL: an image
+					 * is received */
+	__u32 pid;			/* of QEMU; 0: that of the monitor */
+	const char *into;		/* instead: the socket at which a QEMU
+					 * waits for its own stream */
+
+	__u64 stranger_time;		/* the second that stranger_cnt
+					 * counts */
+	unsigned stranger_cnt;		/* strangers refused in that second */
+	bool had_transfer;		/* at least one */
+	struct pt_arrival arrival;
+	struct pt_joiner *joiner;
+	struct pt_receive_guest joined;
+	bool is_abandoned;		/* threads of the receiver still run */
+};
+
+/* pt_receive_run returns the exit code. */
+int pt_receive_run(struct pt_receive_run *rx);
+
+#endif

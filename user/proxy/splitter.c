@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "proxy/splitter_impl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/stop.h"
+#include "base/thread.h"
+#include "proxy/door.h"
+
+#define MULTIFD_MAGIC	"\x11\x22\x33\x44"
+
+static int open_pipes(struct pt_splitter *s)
+{
+	int ret = pt_pipe_open(&s->in, PT_SPLITTER_IN_SZ);
+
+	if (!ret)
+		ret = pt_pipe_open(&s->out, PT_SPLITTER_OUT_SZ);
+	if (!ret)
+		ret = pt_pipe_open(&s->held, PT_SPLITTER_HEAD_SZ);
+	return ret ? ret : pt_pipe_open(&s->back, PT_SPLITTER_BACK_SZ);
+}
+
+int pt_splitter_open(struct pt_splitter **out, const char *path,
+		     struct pt_error *err)
+{
+	struct pt_splitter *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	s->path = path;
+	s->listen_fd = s->qemu_fd = s->other_fd = s->inner_fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->wake_fd < 0 || open_pipes(s))
+		ret = pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				   "no memory, or no descriptor");
+	else
+		ret = pt_door_listen(&s->listen_fd, path, err);
+	if (ret) {
+		pt_splitter_close(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void pt_splitter_close(struct pt_splitter *s)
+{
+	if (!s)
+		return;
+	if (s->has_thread) {
+		pthread_mutex_lock(&s->lock);
+		s->is_stopped = true;
+		pthread_mutex_unlock(&s->lock);
+		eventfd_write(s->wake_fd, 1);
+		pthread_join(s->thread, NULL);
+	}
+	pt_batch_close(s->batch);
+	pt_door_leave(s->listen_fd, s->path);
+	close_fd(s->qemu_fd);
+	close_fd(s->other_fd);
+	close_fd(s->inner_fd);
+	close_fd(s->wake_fd);
+	pt_pipe_close(&s->in);
+	pt_pipe_close(&s->out);
+	pt_pipe_close(&s->held);
+	pt_pipe_close(&s->back);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->changed);
+	free(s);
+}
+
+/* ---- accept ---- */
+
+int pt_splitter_look(struct pt_splitter *s, struct pt_error *err)
+{
+	char bytes[4];
+	ssize_t sz;
+
+	if (s->other_fd < 0)
+		s->other_fd = accept4(s->listen_fd, NULL, NULL,
+				      SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (s->other_fd < 0)
+		return 0;
+	sz = recv(s->other_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	if (sz < 0 && errno == EAGAIN)
+		return 0;
+	close(s->other_fd);
+	s->other_fd = -1;
+	if (sz != sizeof(bytes) || memcmp(bytes, MULTIFD_MAGIC, sz))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "%s: QEMU migrates "
+			    "by several connections, which are not carried "
+			    "(switch its capability multifd off)", s->path);
+}
+
+/* part_head parts the head off.  1: it is complete; 0: more bytes are needed. */
+static int part_head(struct pt_splitter *s)
+{
+	struct pt_qstream_token t;
+
+	do {
+		pt_qstream_next(&s->qstream, s->in.bytes + s->in.at,
+				pt_pipe_sz(&s->in), &t);
+		if (t.kind == PT_QSTREAM_MORE)
+			return 0;
+		/* A head that is too large passes whole, too. */
+		if (t.kind == PT_QSTREAM_STRANGE ||
+		    pt_pipe_sz(&s->out) + t.sz > PT_SPLITTER_HEAD_SZ) {
+			s->qstream.block_cnt = 0;
+			return 1;
+		}
+		pt_pipe_put(&s->out, s->in.bytes + s->in.at, t.sz);
+		s->in.at += t.sz;
+	} while (t.kind != PT_QSTREAM_READY);
+	return 1;
+}
+
+/* await waits for connections and bytes; -ECANCELED. */
+static int await(const struct pt_splitter *s, int stop_fd,
+		 struct pt_error *err)
+{
+	struct pollfd fds[] = {
+		{ .fd = stop_fd, .events = POLLIN },
+		{ .fd = s->other_fd < 0 ? s->listen_fd : s->other_fd,
+		  .events = POLLIN },
+		{ .fd = s->qemu_fd, .events = POLLIN },
+	};
+
+	poll(fds, 3, -1);
+	return fds[0].revents ? pt_stop_error(err) : 0;
+}
+
+/* take_head reads the connection that is to be QEMU's.  1: it is, and the head is
+ * complete; 0: not yet; -errno.  A connection that ends at once was somebody who
+ * looked whether we live. */
+static int take_head(struct pt_splitter *s, struct pt_error *err)
+{
+	long sz = pt_pipe_read(&s->in, s->qemu_fd);
+
+	if (sz == -EAGAIN)
+		return 0;
+	if (sz > 0)
+		return part_head(s);
+	if (s->in.end || pt_pipe_sz(&s->out))
+		return pt_error_set(err, PT_EXIT_FAILED, -ECONNRESET, "%s: QEMU "
+				    "ended its migration at once (its log "
+				    "tells why)", s->path);
+	close(s->qemu_fd);
+	s->qemu_fd = -1;
+	return 0;
+}
+
+/* pass_whole: a memory has at least one page, which is never sent. */
+static void pass_whole(struct pt_splitter *s)
+{
+	s->phase = PT_SPLITTER_TAIL;
+	s->qstream.block_cnt = 1;
+	s->qstream.blocks[0] = (struct pt_qstream_block){ "none", PT_PAGE_SZ };
+	pt_pipe_put(&s->out, s->in.bytes + s->in.at, pt_pipe_sz(&s->in));
+	s->in.at = s->in.end = 0;
+}
+
+int pt_splitter_accept(struct pt_splitter *s, int stop_fd,
+		       struct pt_error *err)
+{
+	int ret = 0;
+
+	while (!ret) {
+		ret = await(s, stop_fd, err);
+		if (!ret && s->qemu_fd < 0)
+			s->qemu_fd = accept4(s->listen_fd, NULL, NULL,
+					     SOCK_CLOEXEC | SOCK_NONBLOCK);
+		else if (!ret)
+			ret = pt_splitter_look(s, err);
+		if (!ret && s->qemu_fd >= 0)
+			ret = take_head(s, err);
+	}
+	if (ret < 0)
+		return ret;
+	if (!s->qstream.block_cnt)
+		pass_whole(s);
+	ret = pt_batch_open(&s->batch, s->qstream.blocks, s->qstream.block_cnt,
+			    s->wake_fd, err);
+	if (!ret && s->phase == PT_SPLITTER_TAIL)
+		pt_batch_end(s->batch);
+	return ret;
+}
+
+const struct pt_qstream_block *pt_splitter_blocks(const struct pt_splitter *s,
+						  __u32 *cnt)
+{
+	*cnt = s->qstream.block_cnt;
+	return s->qstream.blocks;
+}
+
+bool pt_splitter_is_whole(const struct pt_splitter *s)
+{
+	return s->phase == PT_SPLITTER_TAIL;
+}
+
+int pt_splitter_fd(const struct pt_splitter *s, __u32 block)
+{
+	return pt_batch_fd(s->batch, block);
+}
+
+/* ---- the guest's functions ---- */
+
+int pt_splitter_begin(void *arg, int *fd, struct pt_error *err)
+{
+	struct pt_splitter *s = arg;
+	int fds[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		       fds))
+		return pt_error_set(err, PT_EXIT_HOST, -errno,
+				    "socketpair: %s", strerror(errno));
+	s->inner_fd = fds[0];
+	ret = pt_thread_start(&s->thread, pt_splitter_flow, s, "pt-splitter");
+	if (ret) {
+		close(fds[1]);
+		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
+				    "thread: %s (memory, or ulimit -u)",
+				    strerror(-ret));
+	}
+	s->has_thread = true;
+	*fd = fds[1];
+	return 0;
+}
+
+int pt_splitter_collect(void *arg, const struct pt_track_to *to,
+			const atomic_bool *is_cancelled, struct pt_error *err)
+{
+	struct pt_splitter *s = arg;
+
+	return pt_batch_collect(s->batch, to, is_cancelled, err);
+}
+
+bool pt_splitter_is_last(void *arg)
+{
+	struct pt_splitter *s = arg;
+
+	return pt_batch_is_last(s->batch);
+}
+
+int pt_splitter_hand_over(void *arg, int timeout_ms, struct pt_error *err)
+{
+	struct pt_splitter *s = arg;
+	struct timespec until;
+	int ret;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += timeout_ms * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&s->lock);
+	if (!s->is_released)
+		eventfd_write(s->wake_fd, 1);
+	s->is_released = true;
+	while (!s->has_ended && !s->failure &&
+	       !pthread_cond_timedwait(&s->changed, &s->lock, &until))
+		;
+	ret = s->failure ? s->failure : s->has_ended ? 0 : -ETIMEDOUT;
+	if (s->failure && err)
+		*err = s->failed;
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+int pt_splitter_drop(void *arg, struct pt_error *err)
+{
+	struct pt_splitter *s = arg;
+
+	(void)err;
+	shutdown(s->qemu_fd, SHUT_RDWR);
+	return 0;
+}
