@@ -32,7 +32,7 @@ OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
 	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # Bound before main: the linker that binds at a first call leaves the registers
 # on the stack, and there are keys in them.
-LDLIBS     := -Wl,-z,relro,-z,now $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+LDLIBS     := -Wl,-z,relro,-z,now $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread -lm
 SONAME     := libpagetrim.so.0
 VERSION    := $(shell sed -n 's/^.define PT_VERSION_TEXT "\(.*\)"/\1/p' include/pagetrim/pagetrim.h)
 
@@ -151,6 +151,7 @@ $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
 $(B)/tests/unit/test_arrival: $(B)/user/cli/arrival.o
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect options options_text svg output scribe)
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
+$(B)/tests/unit/test_run: $(patsubst %,$(B)/user/cli/%.o,run_read run_draw)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
 $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))

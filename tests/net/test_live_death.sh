@@ -297,6 +297,28 @@ is_paused()
 	comes_to 0 0 "$paused" running
 }
 
+# events: one a line, in their order, and they can be drawn.
+events()
+{
+	happens true migrate step ROUND 0 0 "$paused" running
+	same "lines that are no object" \
+		"$(grep -vc '^{.*}$' migrate.json || true)" 0
+	same "events" "$(jq -r .event migrate.json | uniq | tr '\n' ' ')" \
+		"started round stop switchover finished "
+	jq -se 'map(.at // empty) | . == sort' migrate.json >/dev/null ||
+		die "times go back: $(jq -c .at migrate.json)"
+	jq -se '.[-1] | .status == "completed" and .live.downtime > 0' \
+		migrate.json >/dev/null || die "the last: $(tail -n 1 migrate.json)"
+	jq -se 'map(select(.event == "round")) | length > 0 and
+		all(.pages > 0 and .transferred > 0 and
+		(.converging | type) == "boolean")' migrate.json >/dev/null ||
+		die "a round: $(<migrate.json)"
+	show "$pagetrim" report migrate.json --out run.html
+	same "charts" "$(grep -c '^<svg' run.html)" 5
+	! "$pagetrim" report run.html 2>report.err || die "draws what is no run"
+	one_error report 'no JSON'
+}
+
 # each_has_a_row KIND FROM: the rows are the symbols of the list from FROM on.
 each_has_a_row()
 {
@@ -364,6 +386,7 @@ case_run "live death: interrupted when the sender commits" interrupted \
 case_run "live death: migrate killed when the receiver commits" happens \
 	'kill -KILL $(cat migrator)' receive state COMMITTING \
 	137 0 "$paused" running
+case_run "live death: events of a move that succeeds" events
 for step in ARM ROUND LOOK BEGIN STOP LAST HAND_OVER; do
 	case_run "live death: cancelled at step $step" cancelled \
 		step $step 1 4 running "$begun"

@@ -50,6 +50,28 @@ static void test_converges(void **state)
 	assert_in_range(r.downtime_ns, 15 * MS, 17 * MS);
 }
 
+/* A round converges if a stop fits, or is shorter than after the one before. */
+static void test_is_converging(void **state)
+{
+	const struct pt_stop_costs costs = { .is_settled = true };
+	static const struct { __u64 dirty; bool is; } rows[] = {
+		{ 90000, true }, { 80000, true }, { 80000, false },
+		{ 85000, false }, { 84000, true }, { 1000, true },
+		{ 2000, true },		/* 80 ms fit */
+	};
+	struct pt_converge c = { 0 };
+	struct pt_round r = { .data_pages = 100000, .wire_bytes = 400000000,
+			      .took_ns = 4000 * MS };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r.idx = i + 1;
+		r.dirty_pages = rows[i].dirty;
+		pt_converge_round(&c, &cfg, &costs, &r);
+		assert_int_equal(r.is_converging, rows[i].is);
+	}
+}
+
 /* A stop that fits is put off while that makes it shorter, and not for ever. */
 static void test_put_off(void **state)
 {
@@ -182,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_converges),
+		cmocka_unit_test(test_is_converging),
 		cmocka_unit_test(test_put_off),
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_costs),

@@ -23,6 +23,7 @@
 	X(receive, "receive memory and rebuild it")			\
 	X(proxy, "carry QEMU's own migration stream to another host")	\
 	X(ctl, "ask or steer a sender with --control while it runs")	\
+	X(report, "draw a move from the events of migrate --json")	\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin that program")			\
 	X(stats, "print the receive program's counters")		\

@@ -81,12 +81,28 @@ static void committing(void *arg)
 
 static void on_round(const struct pt_round *r, void *arg)
 {
-	const struct migrate *m = arg;
+	struct migrate *m = arg;
 
-	if (m->o.send.agent.json)
-		pt_out_json(pt_report_round_json(r));
-	else
+	if (!m->o.send.agent.json) {
 		pt_report_round_log(r);
+		return;
+	}
+	pt_sender_status(m->run.sender, &m->run.report);
+	pt_out_event(pt_report_round_json(r, m->run.report.total_ns));
+}
+
+static void on_entered(enum pt_send_live_step step, void *arg)
+{
+	struct migrate *m = arg;
+	json_t *event;
+
+	(void)step;
+	if (!m->o.send.agent.json)
+		return;
+	pt_sender_status(m->run.sender, &m->run.report);
+	event = pt_report_step_json(&m->run.report);
+	if (event)
+		pt_out_event(event);
 }
 
 /* check_segments: the file of a backend may be larger than the backend. */
@@ -161,6 +177,7 @@ static int move(struct migrate *m)
 	};
 	live->committing = committing;
 	live->round = on_round;
+	live->entered = on_entered;
 	live->arg = m;
 	cfg->live = live;
 	cfg->warn = pt_send_run_warn;
@@ -208,6 +225,7 @@ int pt_cmd_migrate(int argc, char **argv)
 		return code;
 	m.run.agent = &m.o.send.agent;
 	m.run.control_path = m.o.send.control;
+	m.run.tells_events = true;
 	m.run.stop_fd = pt_stop_open();
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&m.run.err);

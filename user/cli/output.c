@@ -152,6 +152,18 @@ void pt_out_json(json_t *object)
 	json_decref(object);
 }
 
+static void print_event(FILE *out, const void *arg)
+{
+	json_dumpf(arg, out, JSON_REAL_PRECISION(9));
+	fputc('\n', out);
+}
+
+void pt_out_event(json_t *object)
+{
+	pt_out_whole(print_event, object);
+	json_decref(object);
+}
+
 static int note_dropped(char *line, size_t sz, __u64 dropped_cnt)
 {
 	char begin[40];

@@ -32,6 +32,9 @@ void pt_out_whole(void (*print)(FILE *out, const void *arg), const void *arg);
 /* pt_out_json prints the object and a newline on stdout and releases it. */
 void pt_out_json(json_t *object);
 
+/* pt_out_event prints the object as one line on stdout and releases it. */
+void pt_out_event(json_t *object);
+
 /* pt_out_human writes bytes as "1.5 GiB" into text (at least 16 bytes). */
 const char *pt_out_human(__u64 sz, char text[16]);
 

@@ -18,12 +18,55 @@ static json_t *round_json(const struct pt_round *r)
 		"expected-downtime", MS(r->downtime_ns));
 }
 
-json_t *pt_report_round_json(const struct pt_round *r)
+static json_t *event_json(const char *name, __u64 at_ns)
 {
-	json_t *o = round_json(r);
+	return json_pack("{s:s, s:f}", "event", name, "at", MS(at_ns));
+}
 
-	json_object_set_new(o, "event", json_string("round"));
+json_t *pt_report_round_json(const struct pt_round *r, __u64 at_ns)
+{
+	json_t *o = event_json("round", at_ns);
+
+	json_object_update_new(o, round_json(r));
+	json_object_set_new(o, "converging", json_boolean(r->is_converging));
 	return o;
+}
+
+static json_t *started_json(const struct pt_send_report *r)
+{
+	json_t *o = event_json("started", r->total_ns);
+
+	json_object_update_new(o, json_pack("{s:o, s:I, s:s, s:f}",
+		"transfer-id", json_sprintf("%016llx", (unsigned long long)
+					    r->transfer_id),
+		"total", (json_int_t)r->memory_sz,
+		"tracker", r->live.tracking.tracker,
+		"downtime-limit", MS(r->live.downtime_limit_ns)));
+	return o;
+}
+
+json_t *pt_report_step_json(const struct pt_send_report *r)
+{
+	json_t *o;
+
+	switch (r->live.step) {
+	case PT_SEND_LIVE_ROUND:
+		return r->live.round.idx == 1 ? started_json(r) : NULL;
+	case PT_SEND_LIVE_STOP:
+		o = event_json("stop", r->total_ns);
+		json_object_set_new(o, "dirty-pages", json_integer(
+				    r->live.round.dirty_pages));
+		json_object_set_new(o, "expected-downtime", json_real(
+				    MS(r->live.round.downtime_ns)));
+		return o;
+	case PT_SEND_LIVE_HAND_OVER:
+		o = event_json("switchover", r->total_ns);
+		json_object_set_new(o, "last-pages", json_integer(
+				    r->live.last_pages));
+		return o;
+	default:
+		return NULL;
+	}
 }
 
 void pt_report_round_log(const struct pt_round *r)

@@ -9,9 +9,13 @@
 
 #include "send/sender.h"
 
-/* pt_report_round_json: the event of a round's end; pt_report_round_log logs
- * the same. */
-json_t *pt_report_round_json(const struct pt_round *r);
+/* pt_report_round_json: the event of a round's end; at_ns: since the sender
+ * began.  pt_report_round_log logs the same. */
+json_t *pt_report_round_json(const struct pt_round *r, __u64 at_ns);
+
+/* pt_report_step_json: the event of the step that was entered; NULL: none. */
+json_t *pt_report_step_json(const struct pt_send_report *r);
+
 void pt_report_round_log(const struct pt_round *r);
 
 /* pt_report_live_json: the part of a report; pt_report_live_text prints it. */

@@ -11,20 +11,29 @@
 
 #define PROGRESS_NS	250000000ULL
 
-/* on_live shows memory that changes: there is no share that is done. */
+/* on_live shows memory that changes: there is no share that is done.  The time
+ * left is that of the present round, and of the stop. */
 static void on_live(const struct pt_send_report *r)
 {
 	const struct pt_round *round = &r->live.round;
-	char wire[16], rate[16];
+	char wire[16], rate[16], left[16], dirty[16];
+	char till[64] = "not converging";
+	__u64 left_sz = r->pages_left * PT_PAGE_SZ;
 
-	pt_out_progress("round %u (%s)  %s on the wire, %s/s, %llu pages left, "
-			"%llu written/s, expected downtime %.0f ms",
+	if (!round->bytes_per_s)
+		till[0] = '\0';
+	else if (round->is_converging)
+		snprintf(till, sizeof(till), "stop of %.0f ms in %.0f s or later",
+			 round->downtime_ns / 1e6,
+			 (double)left_sz / round->bytes_per_s);
+	pt_out_progress("round %u (%s%s)  %s sent, %s/s; %s left, %s written/s; %s",
 			round->idx, pt_send_live_step_name(r->live.step),
+			r->is_paused ? ", paused" : "",
 			pt_out_human(r->wire_bytes, wire),
 			pt_out_human(round->bytes_per_s, rate),
-			(unsigned long long)r->pages_left,
-			(unsigned long long)round->dirty_per_s,
-			round->downtime_ns / 1e6);
+			pt_out_human(left_sz, left),
+			pt_out_human(round->dirty_per_s * PT_PAGE_SZ, dirty),
+			till);
 }
 
 static void on_progress(const struct pt_send_report *r)
@@ -115,13 +124,25 @@ static int run(struct pt_send_run *s, __u64 keep)
 	return ret;
 }
 
+static void tell_json(const struct pt_send_run *s, int ret)
+{
+	json_t *o = s->is_open ? pt_report_send_json(&s->report, ret, &s->err)
+			       : pt_report_failed_json(&s->err);
+
+	if (!s->tells_events) {
+		pt_out_json(o);
+		return;
+	}
+	json_object_set_new(o, "event", json_string(ret ? "failed"
+							: "finished"));
+	pt_out_event(o);
+}
+
 int pt_send_run_tell(const struct pt_send_run *s, int ret)
 {
 	pt_out_progress("%s", "");
-	if (s->agent->json && !s->is_open)
-		pt_out_json(pt_report_failed_json(&s->err));
-	else if (s->agent->json)
-		pt_out_json(pt_report_send_json(&s->report, ret, &s->err));
+	if (s->agent->json)
+		tell_json(s, ret);
 	else if (!ret)
 		pt_report_send_text(&s->report);
 	return ret ? pt_out_fail(s->command, &s->err) : PT_EXIT_OK;

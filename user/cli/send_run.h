@@ -9,12 +9,13 @@
 #include "cli/send_control.h"
 #include "send/sender.h"
 
-/* pt_send_run: the caller sets the first four fields, and the rest is 0. */
+/* pt_send_run: the caller sets the first five fields, and the rest is 0. */
 struct pt_send_run {
 	const char *command;
 	const struct pt_agent *agent;
 	const char *control_path;	/* of the control socket; NULL: none */
 	int stop_fd;			/* of pt_stop_open */
+	bool tells_events;		/* with json, the report is the last one */
 	struct pt_sender *sender;
 	bool is_open;			/* it was: there is a report */
 	struct pt_send_control control;

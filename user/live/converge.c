@@ -62,6 +62,9 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 	r->bytes_per_s = c->bytes_per_s;
 	r->dirty_per_s = ns ? times(r->dirty_pages, SECOND_NS, ns) : 0;
 	r->downtime_ns = expect(c, costs, r->dirty_pages);
+	r->is_converging = r->downtime_ns <= cfg->downtime_ns ||
+			   !c->downtime_ns || r->downtime_ns < c->downtime_ns;
+	c->downtime_ns = r->downtime_ns;
 	if (r->downtime_ns <= cfg->downtime_ns) {
 		if (r->idx >= cfg->rounds_max || !pays(c, costs, r))
 			return PT_CONVERGE_STOP;

@@ -53,6 +53,7 @@ struct pt_round {
 	__u64 dirty_per_s;	/* pages written per second of this round */
 	__u64 bytes_per_s;	/* the path's rate that is assumed */
 	__u64 downtime_ns;	/* that is expected if the guest stops now */
+	bool is_converging;	/* that fits, or is shorter than a round before */
 };
 
 /* pt_converge: zero is the start; the caller reads the fields. */
@@ -61,6 +62,7 @@ struct pt_converge {
 	__u64 data_pages;	/* of all rounds */
 	__u64 wire_bytes;
 	__u32 put_off_cnt;	/* rounds after the first that fitted */
+	__u64 downtime_ns;	/* expected after the last round; 0: none */
 };
 
 /* pt_stop_costs: known costs of a stop, 0 where none was measured yet. */
@@ -79,7 +81,7 @@ enum pt_converge_do {
 	PT_CONVERGE_FAIL,	/* -ETIME: it does not converge */
 };
 
-/* pt_converge_round completes r, of which the last three fields are not set, and
+/* pt_converge_round completes r, of which the last four fields are not set, and
  * decides. */
 enum pt_converge_do pt_converge_round(struct pt_converge *c,
 				      const struct pt_converge_cfg *cfg,

@@ -222,10 +222,11 @@ struct pt_send_live_cfg {
 	struct pt_live_guest guest;
 	const char *description;	/* of a GUEST, for the receiver */
 	/* committing is called before COMMIT is sent: from then on the guest
-	 * here must not run again.  step calls it, and round after each round.
-	 * NULL: they are not called. */
+	 * here must not run again.  step calls it, and round after each round,
+	 * and entered on entering a step.  NULL: they are not called. */
 	void (*committing)(void *arg);
 	void (*round)(const struct pt_round *round, void *arg);
+	void (*entered)(enum pt_send_live_step step, void *arg);
 	void *arg;
 };
 

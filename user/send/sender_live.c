@@ -13,6 +13,8 @@ void pt_sender_live_enter(struct pt_sender *s, enum pt_send_live_step step)
 {
 	s->live.step = step;
 	s->report.live.step = step;
+	if (s->cfg.live->entered)
+		s->cfg.live->entered(step, s->cfg.live->arg);
 }
 
 /* is_told: the writer of the memory reports what it writes, and ends by itself;
