@@ -28,7 +28,8 @@ A Linux guest in QEMU that checks its own memory, for pagetrim to move while it
 runs.
 
 Commands:
-  prepare   fetch and unpack kernel and modules (cached)
+  prepare   fetch and unpack kernel and modules (cached); with --dir, put vmlinuz
+            and initramfs.gz of the guest there
   start     boot a guest, wait until it is ready; it runs on
   incoming  start a QEMU that waits for a migration (-incoming defer), with the
             same options as the guest that is to come
@@ -97,6 +98,17 @@ console_args()
 	console=(-chardev "socket,id=console,path=$dir/console.sock,server=on,wait=off,logfile=$dir/serial.log"
 		 -serial chardev:console
 		 -qmp "unix:$dir/agent.sock,server=on,wait=off")
+}
+
+guest_prepare()
+{
+	prepare
+	if [[ -n $dir ]]; then
+		mkdir -p "$dir"
+		cp "$image/vmlinuz" "$dir/"
+		initramfs_make "$dir/initramfs.gz"
+	fi
+	rm -rf "$tmp"
 }
 
 # boot ARG...: launches QEMU with the guest's devices.
@@ -207,7 +219,7 @@ beats | tell | stop)
 	[[ $command == stop ]] || alive || die "$dir: no guest runs there"
 	"guest_$command"
 	;;
-prepare)	prepare; rm -rf "$tmp" ;;
+prepare)	guest_prepare ;;
 help | --help | -h)	usage ;;
 '')		misuse "no command" ;;
 *)		misuse "$command: no such command" ;;
