@@ -2,9 +2,10 @@
 /* rounds: sends a memory to a `pagetrim receive` while another process writes
  * it, punches holes into it and fills them again.
  *
- *     rounds DEV HOST MIB TRACKER WRITES FILE
+ *     rounds DEV HOST MIB TRACKER WRITES FILE [DELTA]
  *
- * TRACKER: auto, wp-async or digest.  WRITES: per millisecond.  At the end it
+ * TRACKER: auto, wp-async or digest.  WRITES: per millisecond.  DELTA: bytes of
+ * the delta cache; 0: none.  At the end it
  * writes the memory, which stands still, to FILE, and prints a JSON object.  A
  * transfer that fails leaves the writer running, which is checked.
  */
@@ -139,8 +140,11 @@ static int drive(struct pt_sender *s)
 static void on_round(const struct pt_round *r, void *arg)
 {
 	(void)arg;
-	fprintf(stderr, "round %u: %llu pages, %llu dirty, expected %llu us\n",
+	fprintf(stderr, "round %u: %llu pages, %llu of them as deltas, %llu bytes, "
+		"%llu dirty, expected %llu us\n",
 		r->idx, (unsigned long long)r->pages,
+		(unsigned long long)r->delta_pages,
+		(unsigned long long)r->wire_bytes,
 		(unsigned long long)r->dirty_pages,
 		(unsigned long long)(r->downtime_ns / 1000));
 }
@@ -148,11 +152,14 @@ static void on_round(const struct pt_round *r, void *arg)
 static void print(const struct pt_send_report *r)
 {
 	printf("{\"tracker\": \"%s\", \"rounds\": %u, \"last-pages\": %llu, "
-	       "\"downtime\": %.3f, \"writes\": %llu, \"pages\": %llu}\n",
+	       "\"downtime\": %.3f, \"writes\": %llu, \"pages\": %llu, "
+	       "\"deltas\": %llu, \"delta-saved\": %llu}\n",
 	       r->live.tracking.tracker, r->live.round.idx,
 	       (unsigned long long)r->live.last_pages,
 	       r->live.downtime_ns / 1e6, (unsigned long long)*written,
-	       (unsigned long long)(r->pages_sent + r->zero_pages_sent));
+	       (unsigned long long)(r->pages_sent + r->zero_pages_sent),
+	       (unsigned long long)r->deltas,
+	       (unsigned long long)r->delta_saved);
 }
 
 static void save(const char *path)
@@ -191,8 +198,12 @@ int main(int argc, char **argv)
 	char name[64];
 	int ret;
 
-	if (argc != 7)
+	if (argc != 7 && argc != 8)
 		return 2;
+	if (argc == 8)
+		cfg.delta_cache_sz = strtoull(argv[7], NULL, 10);
+	if (argc == 8 && !cfg.delta_cache_sz)
+		cfg.delta_cache_sz = PT_SEND_DELTA_OFF;
 	cfg.dev = argv[1];
 	cfg.to = argv[2];
 	memory_sz = strtoull(argv[3], NULL, 10) << 20;

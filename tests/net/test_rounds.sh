@@ -16,12 +16,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 security=(--insecure)
 
-# rounds MIB TRACKER WRITES: the sender, begun.
+# rounds MIB TRACKER WRITES [DELTA]: the sender, begun.
 rounds()
 {
 	receive_begin receive --listen "$HOSTS_B4" --out copy
 	hosts_exec "$net" a "$build/tests/net/rounds" "$(dev_a)" "$HOSTS_B4" \
-		"$@" memory >rounds.json 2>rounds.err &
+		"${@:1:3}" memory "${@:4}" >rounds.json 2>rounds.err &
 	sender=$!
 }
 
@@ -42,7 +42,17 @@ still()
 	show hosts_up "$net" --mtu 9000 --queues 2
 	rounds 128 "$1" "$2"
 	arrived "$1"
+	[[ $(field rounds .deltas) -gt 0 ]] || die "no page went as a delta"
+	same refused "$(field receive .ledger.refused_version)" 0
 	nothing_left
+}
+
+without_deltas()
+{
+	show hosts_up "$net" --mtu 9000 --queues 2
+	rounds 128 auto 20 0
+	arrived wp-async
+	same deltas "$(field rounds .deltas)" 0
 }
 
 disturbed()
@@ -73,5 +83,6 @@ for tracker in digest wp-async; do
 	case_run "rounds: $tracker, frames lost, repeated and late" \
 		disturbed "$tracker"
 done
+case_run "rounds: no deltas" without_deltas
 case_run "rounds: the receiver dies" fails
 cases_end

@@ -116,6 +116,7 @@ static void start(const struct net *with)
 	memset(generations, 0, sizeof(generations));
 	memset(carried, 0, sizeof(carried));
 	memset(named, 0, sizeof(named));
+	delta_cnt = 0;
 	cum_ack = copy_cnt = refused_cnt = refused_all_cnt = copy_seen_cnt = 0;
 	queued_cnt = 0;
 	buffer_cnt = SLOTS;
@@ -127,7 +128,8 @@ static void start(const struct net *with)
 	job = (struct pt_send_job){
 		.source = source, .layout = layout, .digests = &digests,
 		.digest_key = KEY, .copies = net.copies,
-		.arrivals = net.arrivals, .trim = PT_TRIM_BLOCKS,
+		.arrivals = net.arrivals,
+		.delta_cache_sz = net.delta_cache_sz, .trim = PT_TRIM_BLOCKS,
 		.session_id = SESSION, .desc_sz = DESC_SZ,
 		.frame_sz_max = PT_ETH_SZ + (net.mtu_max ? net.mtu_max
 							  : net.mtu),

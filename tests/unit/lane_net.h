@@ -47,7 +47,9 @@ struct net {
 	__u32 bytes_per_s;	/* 0: no limit */
 	bool is_lazy;		/* it acknowledges at SYNC only */
 	bool copies;		/* pages may go as copies */
-	__u32 refuse_each;	/* one in so many copies is refused; 0: none */
+	__u64 delta_cache_sz;	/* pages may go as deltas, see lane.h */
+	__u32 refuse_each;	/* one in so many copies and deltas is refused;
+				 * 0: none */
 	bool arrivals;		/* ACKs report placed frames */
 	void (*shape)(void);	/* changes ram before the source is made */
 	bool (*is_held)(__u32 page);	/* the receiver holds it already */
@@ -94,6 +96,7 @@ static __u64 carried[PAGES];	/* the last frame with a record of the page */
 static __u64 named[PAGES];	/* the last that names it as an original */
 static __u64 cum_ack;		/* the receiver has decided those below */
 static __u32 copy_cnt;		/* records, with those sent again */
+static __u32 delta_cnt;		/* likewise */
 static __u64 refused[PAGES];	/* not reported yet */
 static __u32 refused_cnt, refused_all_cnt, copy_seen_cnt;
 
@@ -128,6 +131,19 @@ static void ack(void)
 	pt_rx_lane_told(&rx);
 }
 
+/* note_delta: the base is what the receiver holds, and no frame of the page is in
+ * flight. */
+static void note_delta(const struct pt_reader *r,
+		       const struct pt_record_host *rec)
+{
+	pt_check(net.delta_cache_sz);
+	pt_check(rec->gfn < PAGES);
+	pt_check(carried[rec->gfn] && carried[rec->gfn] <= cum_ack);
+	pt_check(pt_record_base(rec, r->id.generation) ==
+		 generations[rec->gfn]);
+	delta_cnt++;
+}
+
 /* note_sent checks the sender's part: a copy goes when its original's frames
  * are decided, and the original is not sent again before the copy is
  * decided. */
@@ -137,6 +153,8 @@ static void note_sent(struct pt_reader *r)
 	__u64 original;
 
 	while (pt_reader_next(r, &rec)) {
+		if (rec.kind == PT_RECORD_DELTA)
+			note_delta(r, &rec);
 		for (__u64 i = 0; i < pt_record_page_cnt(&rec); i++) {
 			pt_check(rec.gfn + i < PAGES);
 			pt_check(named[rec.gfn + i] <= cum_ack);
@@ -159,9 +177,10 @@ static void note_sent(struct pt_reader *r)
 static bool is_refused(const struct pt_reader *r,
 		       const struct pt_record_host *rec)
 {
-	if (rec->kind != PT_RECORD_COPY)
+	if (rec->kind != PT_RECORD_COPY && rec->kind != PT_RECORD_DELTA)
 		return false;
-	pt_check(pt_record_version(rec->mask) ==
+	pt_check(rec->kind == PT_RECORD_DELTA ||
+		 pt_record_version(rec->mask) ==
 		 generations[pt_record_original(rec->mask)]);
 	if (!net.refuse_each || ++copy_seen_cnt % net.refuse_each)
 		return false;
@@ -186,7 +205,8 @@ static void place(struct pt_reader *r)
 			pt_check(gfn < PAGES);
 			if (r->id.generation < generations[gfn])
 				continue;
-			if (r->id.generation > generations[gfn])
+			if (r->id.generation > generations[gfn] &&
+			    rec.kind != PT_RECORD_DELTA)
 				memset(copy[gfn], 0, PT_PAGE_SZ);
 			generations[gfn] = r->id.generation;
 		}
@@ -194,7 +214,7 @@ static void place(struct pt_reader *r)
 		    r->id.generation == generations[rec.gfn])
 			memcpy(copy[rec.gfn],
 			       copy[pt_record_original(rec.mask)], PT_PAGE_SZ);
-		if (rec.kind != PT_RECORD_BLOCKS ||
+		if (!pt_record_has_blocks(&rec) ||
 		    r->id.generation < generations[rec.gfn])
 			continue;
 		for (__u64 left = rec.mask; left; left &= left - 1)

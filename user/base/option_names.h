@@ -14,6 +14,7 @@
 	X("compress")			\
 	X("control")			\
 	X("copies")			\
+	X("delta-cache")		\
 	X("dev")			\
 	X("downtime-limit")		\
 	X("force")			\

@@ -48,6 +48,13 @@ static const struct pt_option options[] = {
 	  "(default)",
 	  PT_OPTION(WORD, struct pt_migrate_options, live.tracker),
 	  .words = trackers },
+	{ "delta-cache", "SIZE",
+	  "bytes that remember sent pages, so that a page that is written again "
+	  "goes as its changed blocks, with K, M or G for powers of 1024; 0: no "
+	  "such pages (default 64M)",
+	  PT_OPTION(NUMBER, struct pt_migrate_options, send.cfg.delta_cache_sz),
+	  .max = 1ULL << 40, .suffix = true, .initial = PT_SEND_DELTA_CACHE_SZ,
+	  .offers = "=0 64M 256M" },
 	{ "quit-source", NULL,
 	  "end this host's QEMU when the guest runs at the other; it stays "
 	  "paused otherwise",
@@ -105,6 +112,8 @@ int pt_migrate_options_parse(struct pt_migrate_options *o, int argc,
 				    argv[optind]);
 	PT_AGENT_FILL(&o->send.cfg, &o->send.agent);
 	o->send.cfg.ciphers = o->send.security.ciphers;
+	if (!o->send.cfg.delta_cache_sz)
+		o->send.cfg.delta_cache_sz = PT_SEND_DELTA_OFF;
 	o->live.converge.downtime_ns = o->downtime_limit_ms * 1000000ULL;
 	if (o->send.cfg.pad && o->send.security.insecure)
 		return pt_out_usage("migrate", "--pad: hides nothing with "

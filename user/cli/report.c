@@ -96,6 +96,14 @@ static json_t *copies_json(const struct pt_send_report *r)
 			 "put-off", (json_int_t)r->put_off);
 }
 
+static json_t *deltas_json(const struct pt_send_report *r)
+{
+	return json_pack("{s:b, s:I, s:I, s:I}", "used", r->uses_deltas,
+			 "pages", (json_int_t)r->deltas,
+			 "saved", (json_int_t)r->delta_saved,
+			 "cache-size", (json_int_t)r->delta_cache_sz);
+}
+
 static json_t *compression_json(const struct pt_send_report *r)
 {
 	return json_pack("{s:s, s:I, s:I, s:I, s:f, s:I}",
@@ -188,6 +196,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "path", path_json(r));
 	json_object_set_new(o, "governor", governor_json(&r->governor));
 	json_object_set_new(o, "copies", copies_json(r));
+	json_object_set_new(o, "deltas", deltas_json(r));
 	json_object_set_new(o, "compression", compression_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "lanes", lanes_json(r));
@@ -283,6 +292,12 @@ static void send_text(FILE *out, const void *arg)
 			"it.\n",
 			(unsigned long long)r->copies,
 			(unsigned long long)r->put_off);
+	if (r->uses_deltas)
+		fprintf(out, "Deltas: %llu of the pages with data went as their "
+			"changed blocks, which saved %s; %s remember sent "
+			"pages.\n", (unsigned long long)r->deltas,
+			pt_out_human(r->delta_saved, memory),
+			pt_out_human(r->delta_cache_sz, wire));
 	if (r->compressed_frames)
 		fprintf(out, "Compressed by %s: %s of blocks to %s, in %llu of "
 			"the frames.\n", r->compression,

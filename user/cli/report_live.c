@@ -7,8 +7,10 @@
 
 static json_t *round_json(const struct pt_round *r)
 {
-	return json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:f}",
+	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:f}",
 		"round", r->idx, "pages", (json_int_t)r->pages,
+		"delta-pages", (json_int_t)r->delta_pages,
+		"delta-saved", (json_int_t)r->delta_saved,
 		"transferred", (json_int_t)r->wire_bytes,
 		"time", MS(r->took_ns),
 		"rate", (json_int_t)r->bytes_per_s,
@@ -71,11 +73,14 @@ json_t *pt_report_step_json(const struct pt_send_report *r)
 
 void pt_report_round_log(const struct pt_round *r)
 {
-	char wire[16], rate[16];
+	char wire[16], rate[16], saved[16];
 
-	pt_out_log("round %u: %llu pages, %s in %.1f ms; %llu pages are dirty "
+	pt_out_log("round %u: %llu pages, %llu of them as deltas, which saved %s; "
+		   "%s in %.1f ms; %llu pages are dirty "
 		   "again, %llu written per second; %s per second; expected "
 		   "downtime %.1f ms", r->idx, (unsigned long long)r->pages,
+		   (unsigned long long)r->delta_pages,
+		   pt_out_human(r->delta_saved, saved),
 		   pt_out_human(r->wire_bytes, wire), MS(r->took_ns),
 		   (unsigned long long)r->dirty_pages,
 		   (unsigned long long)r->dirty_per_s,

@@ -187,19 +187,12 @@ static void set_limits(struct pt_lane_cfg *cfg)
 		cfg->generation_max = ~0U;
 }
 
-/* is_settled: all frames are decided, and the accepted ones are in the sink. */
-static bool is_settled(const struct pt_lane *l)
-{
-	return pt_inflight_is_empty(l->inflight) &&
-	       l->placed_upto == pt_inflight_next_seq(l->inflight);
-}
-
 /* settle waits for acknowledgements if there is nothing to send. */
 static int settle(struct pt_lane *l)
 {
 	int ret = 0;
 
-	if (is_settled(l)) {
+	if (pt_lane_is_settled(l)) {
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_IDLE);
 		set_clean(l);
 		return pt_lane_take_mail(l, IDLE_NS);
@@ -224,6 +217,8 @@ static int lane_run(struct pt_lane *l)
 		return ret;
 	count_dirty(l);
 	ret = pt_lane_copies_open(l);
+	if (!ret)
+		ret = pt_lane_deltas_open(l);
 
 	/* A lane with nothing to send needs no path: while the receiver
 	 * verifies, it would not even answer probes. */
@@ -337,6 +332,7 @@ void pt_lane_stop(struct pt_lane *l)
 	pthread_join(l->thread, NULL);
 	pt_view_free(&l->view);
 	pt_copies_free(&l->copies);
+	pt_deltas_free(&l->deltas);
 	close_compressors(l);
 	pt_inflight_destroy(l->inflight);
 	pt_inbox_destroy(l->inbox);

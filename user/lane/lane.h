@@ -2,7 +2,7 @@
 /* Room lane: one stream of frames to one queue of the receiver.
  *
  *   knows         filling frames, frames in flight, loss, probing, pacing, congestion,
- *                 equal pages
+ *                 equal and changed pages
  *   may use       base trim seal wire net xdp xsk channel memory source
  *   must not know the other lanes except by shared counters, how a transfer
  *                 begins and ends
@@ -54,6 +54,8 @@ struct pt_send_job {
 	enum pt_trim trim;
 	bool observe;		/* the adaptive scan only counts */
 	bool pad;		/* every page whole, every frame full */
+	__u64 delta_cache_sz;	/* bytes for all lanes, to remember pages of a memory
+				 * that changes: these may go as deltas; 0: none */
 	bool copies;		/* a page that equals another may go as a copy */
 	__u8 compressions;	/* 1 << enum pt_compression of those that frames
 				 * may have; not with pad */
@@ -101,6 +103,10 @@ struct pt_lane_counts {
 	_Atomic __u64 pages;		/* nonzero pages sent, with those sent
 					 * again */
 	_Atomic __u64 copies;		/* pages of these that went as copies */
+	_Atomic __u64 deltas;		/* pages of these that went as deltas */
+	_Atomic __u64 delta_saved;	/* bytes of blocks that did not go
+					 * therefore */
+	_Atomic __u64 delta_cache_sz;	/* bytes that remember pages */
 	_Atomic __u64 put_off;		/* pages left for a later sweep, to go
 					 * as copies */
 	_Atomic __u64 zero_pages;

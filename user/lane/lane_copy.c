@@ -116,21 +116,33 @@ static int send_copy(struct pt_lane *l, __u64 gfn, __u64 page_idx,
 				pt_copies_version(&l->copies, original_idx));
 }
 
+/* may_refuse: the receiver may refuse the page as a copy; is_newer: it was sent
+ * again since that version. */
+static bool may_refuse(const struct pt_lane *l, __u64 page_idx,
+		       __u32 version_low, bool *is_newer)
+{
+	if (!l->copies.slots)
+		return pt_lane_may_refuse(l, page_idx, version_low, is_newer);
+	*is_newer = (pt_copies_version(&l->copies, page_idx) &
+		     PT_VERSION_LOW_MAX) != version_low;
+	return true;
+}
+
 /* refused: a page that was sent again since is under way already. */
 static int refused(struct pt_lane *l, __u64 page)
 {
 	__u64 gfn = pt_record_original(page), page_idx;
+	bool is_newer;
 
-	if (!l->copies.slots ||
-	    !pt_layout_find(l->cfg.job->layout, gfn, &page_idx) ||
-	    page_idx / PT_REGION_PAGES % l->slot_cnt != l->slot)
+	if (!pt_layout_find(l->cfg.job->layout, gfn, &page_idx) ||
+	    page_idx / PT_REGION_PAGES % l->slot_cnt != l->slot ||
+	    !may_refuse(l, page_idx, pt_record_version(page), &is_newer))
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
 				    "lane %u: the receiver refuses page %llu, "
 				    "which was not sent as a copy (is it "
 				    "pagetrim?)", l->cfg.lane_idx,
 				    (unsigned long long)gfn);
-	if ((pt_copies_version(&l->copies, page_idx) & PT_VERSION_LOW_MAX) ==
-	    pt_record_version(page))
+	if (!is_newer)
 		pt_lane_mark_dirty(l, gfn, 1);
 	return 0;
 }

@@ -443,6 +443,29 @@ int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
 	return 0;
 }
 
+/* The frames may have become smaller meanwhile: then the page goes as data. */
+int pt_lane_add_delta(struct pt_lane *l, __u64 gfn, __u32 base, __u64 changed,
+		      __u64 whole, const void *page)
+{
+	unsigned int cnt = __builtin_popcountll(changed);
+	int ret;
+
+	for (;;) {
+		if (cnt > pt_builder_delta_max(&l->builder))
+			return pt_lane_add_page(l, gfn, whole, page);
+		if (pt_builder_add_delta(&l->builder, gfn, base, changed, page))
+			break;
+		ret = close_frame(l);
+		if (ret)
+			return ret;
+	}
+	pt_lane_count(&l->counts.pages, 1);
+	pt_lane_count(&l->counts.deltas, 1);
+	pt_lane_count(&l->counts.delta_saved,
+		      (__builtin_popcountll(whole) - cnt) * PT_BLOCK_SZ);
+	return 0;
+}
+
 int pt_lane_flush(struct pt_lane *l)
 {
 	int ret = 0;

@@ -8,6 +8,7 @@
 
 #include "lane/chooser.h"
 #include "lane/copies.h"
+#include "lane/deltas.h"
 #include "lane/inflight.h"
 #include "lane/lane.h"
 #include "source/page_word.h"
@@ -44,6 +45,9 @@ struct pt_lane {
 
 	struct pt_view view;
 	struct pt_copies copies;	/* without slots: dedup is off */
+	struct pt_deltas deltas;	/* without sets: no deltas */
+	__u32 settled_generation;	/* all frames of it, and of those
+					 * before, are decided and placed */
 	struct pt_adaptive governor;
 	struct pt_builder builder;
 	struct pt_compressor *compressors[PT_COMPRESSION_CNT];	/* NULL: not
@@ -127,6 +131,14 @@ static inline int pt_lane_source_left(struct pt_lane *l, int ret)
 		? ret : -ECANCELED;
 }
 
+/* pt_lane_is_settled: all frames are decided, and the accepted ones are in the
+ * sink. */
+static inline bool pt_lane_is_settled(const struct pt_lane *l)
+{
+	return pt_inflight_is_empty(l->inflight) &&
+	       l->placed_upto == pt_inflight_next_seq(l->inflight);
+}
+
 /* lane_sweep.c: pt_lane_sweep sends each dirty page once; pt_lane_show_dirty
  * reports how many there are. */
 int pt_lane_sweep(struct pt_lane *l);
@@ -141,6 +153,8 @@ int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
 int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
 		     __u32 version);
+int pt_lane_add_delta(struct pt_lane *l, __u64 gfn, __u32 base, __u64 changed,
+		      __u64 whole, const void *page);
 int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
@@ -183,6 +197,17 @@ void pt_lane_copies_ahead(const struct pt_lane *l,
 int pt_lane_refused(struct pt_lane *l);
 int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx);
+
+/* lane_delta.c: open, once slot_cnt is known.  settle, before a sweep.
+ * send_changed: page i of the word, not zero, as data or as a delta; was: the digest
+ * as it was sent last.  may_refuse: the receiver may refuse the page as a delta;
+ * is_newer: it was sent again since that version. */
+int pt_lane_deltas_open(struct pt_lane *l);
+void pt_lane_deltas_settle(struct pt_lane *l);
+int pt_lane_send_changed(struct pt_lane *l, const struct pt_page_word *w,
+			 unsigned i, __u64 page_idx, __u64 was);
+bool pt_lane_may_refuse(const struct pt_lane *l, __u64 page_idx,
+			__u32 version_low, bool *is_newer);
 
 /* lane_probe.c: finds the receiver's queue and the largest frame, and agrees on
  * them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already gives

@@ -10,10 +10,11 @@ void pt_lane_show_dirty(struct pt_lane *l)
 			      cnt < ~0U ? cnt : ~0U, memory_order_relaxed);
 }
 
-/* send_page sends page i of the scan batch; padding hides its content.  A zero
+/* send_page sends page i of the scan batch, which had the digest was when it was
+ * sent last; padding hides its content.  A zero
  * page then comes from a page of our own, since the source's may be a hole. */
 static int send_page(struct pt_lane *l, const struct pt_page_word *w,
-		     unsigned i, __u64 page_idx)
+		     unsigned i, __u64 page_idx, __u64 was)
 {
 	static const __u8 zero_page[PT_PAGE_SZ];
 
@@ -23,7 +24,8 @@ static int send_page(struct pt_lane *l, const struct pt_page_word *w,
 					: zero_page);
 	if (!w->masks[i])
 		return pt_lane_add_zeroes(l, w->gfn + i, 1);
-	return pt_lane_send_data(l, w, i, page_idx);
+	return l->deltas.set_cnt ? pt_lane_send_changed(l, w, i, page_idx, was)
+				 : pt_lane_send_data(l, w, i, page_idx);
 }
 
 /* learn passes a scan batch's result to the adaptive scan, and its counts to
@@ -70,9 +72,10 @@ static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
+		__u64 was = pt_digests_get(job->digests, page_idx + i);
 
 		pt_digests_set(job->digests, page_idx + i, w.digests[i]);
-		ret = send_page(l, &w, i, page_idx + i);
+		ret = send_page(l, &w, i, page_idx + i, was);
 	}
 	return ret;
 }
@@ -141,6 +144,7 @@ int pt_lane_sweep(struct pt_lane *l)
 
 	if (l->generation == l->cfg.generation_max)
 		return pt_lane_spent(l, "generation", l->generation);
+	pt_lane_deltas_settle(l);
 	atomic_store(&l->counts.generation, ++l->generation);
 	if (job->compress_auto)
 		pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(job->conn));

@@ -45,6 +45,8 @@ struct pt_round {
 	__u32 idx;
 	__u64 pages;		/* that were sent, zero ones too */
 	__u64 data_pages;	/* of these, those with data */
+	__u64 delta_pages;	/* of these, those that went as deltas */
+	__u64 delta_saved;	/* bytes of blocks that did not go therefore */
 	__u64 wire_bytes;	/* of their frames */
 	__u64 took_ns;		/* until all was placed */
 	__u64 dirty_pages;	/* of the next round */

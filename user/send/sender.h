@@ -114,6 +114,9 @@ enum pt_send_compress {
 	PT_SEND_COMPRESS_ZSTD,	/* fails; not with pad */
 };
 
+#define PT_SEND_DELTA_CACHE_SZ	(64ULL << 20)
+#define PT_SEND_DELTA_OFF	(~0ULL)
+
 #define PT_SEND_COMPRESS_LEVEL	1	/* of zstd, by default */
 
 /* pt_send_lane_report: the state of one lane. */
@@ -152,10 +155,15 @@ struct pt_send_report {
 	bool is_resumed;	/* the receiver holds a part of the memory */
 	__u64 held_page_cnt;	/* nonzero pages that it holds, not sent again */
 	__u64 held_block_bytes;	/* bytes of their blocks */
+	bool uses_deltas;	/* both ends support deltas, cfg allows them, and
+				 * the memory changes */
 	bool uses_copies;	/* both ends support copies, and cfg allows them */
 	__u64 pages_left;	/* still dirty */
 	__u64 pages_sent;	/* nonzero pages, including those sent again */
 	__u64 copies;		/* pages of pages_sent that were sent as copies */
+	__u64 deltas;		/* pages of pages_sent that were sent as deltas */
+	__u64 delta_saved;	/* bytes of blocks that were not sent therefore */
+	__u64 delta_cache_sz;	/* bytes that remember sent pages */
 	__u64 put_off;		/* pages that waited once for their original */
 	__u64 zero_pages_sent;
 	__u64 frames;		/* data frames */
@@ -251,6 +259,10 @@ struct pt_sender_cfg {
 	bool pad;			/* hide which pages and blocks are zero;
 					 * only with tls */
 	enum pt_send_copies copies;
+	__u64 delta_cache_sz;		/* bytes to remember pages of a memory that
+					 * changes, so that they may go as deltas;
+					 * PT_SEND_DELTA_OFF: none; 0:
+					 * PT_SEND_DELTA_CACHE_SZ */
 	enum pt_send_compress compress;
 	__u8 compress_level;		/* of zstd, 1..PT_COMPRESS_LEVEL_MAX; 0:
 					 * PT_SEND_COMPRESS_LEVEL */

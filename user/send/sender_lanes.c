@@ -65,6 +65,9 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.observe = s->cfg.observe,
 		.cpus = &s->cfg.cpus,
 		.pad = s->cfg.pad,
+		.delta_cache_sz = !s->report.uses_deltas ? 0 :
+				  s->cfg.delta_cache_sz
+			? s->cfg.delta_cache_sz : PT_SEND_DELTA_CACHE_SZ,
 		.copies = s->report.uses_copies,
 		.compressions = s->compressions,
 		.compress_auto = s->cfg.compress == PT_SEND_COMPRESS_AUTO,

@@ -122,6 +122,8 @@ static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
 	s->live.round_pages = s->report.pages_sent;
 	s->live.round_zero_pages = s->report.zero_pages_sent;
 	s->live.round_wire_bytes = s->report.wire_bytes;
+	s->live.round_deltas = s->report.deltas;
+	s->live.round_delta_saved = s->report.delta_saved;
 	pt_sender_live_enter(s, step);
 	s->round++;
 	for (__u32 i = 0; i < s->lane_cnt; i++)
@@ -166,6 +168,8 @@ static void round_end(struct pt_sender *s)
 	r->pages = r->data_pages + s->report.zero_pages_sent -
 		   s->live.round_zero_pages;
 	r->wire_bytes = s->report.wire_bytes - s->live.round_wire_bytes;
+	r->delta_pages = s->report.deltas - s->live.round_deltas;
+	r->delta_saved = s->report.delta_saved - s->live.round_delta_saved;
 }
 
 static int fail_to_converge(struct pt_sender *s)

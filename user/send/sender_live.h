@@ -26,6 +26,8 @@ struct pt_send_live {
 	__u64 round_pages;		/* counts at its start */
 	__u64 round_zero_pages;
 	__u64 round_wire_bytes;
+	__u64 round_deltas;
+	__u64 round_delta_saved;
 	struct pt_relay *relay;		/* of the device state; NULL: none yet */
 	__u64 stopped_ns;		/* the memory has stood still since */
 	__u64 last_ns;			/* start of the last round, ... */

@@ -15,6 +15,7 @@ void pt_sender_count(struct pt_sender *s)
 		return;
 	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
 	r->copies = r->put_off = 0;
+	r->deltas = r->delta_saved = r->delta_cache_sz = 0;
 	r->frames = r->frames_lost = r->probes = 0;
 	r->wire_bytes = r->block_bytes = r->credit_waits = r->path_waits = 0;
 	r->compressed_frames = r->compressed_raw = r->compressed_bytes = 0;
@@ -30,6 +31,9 @@ void pt_sender_count(struct pt_sender *s)
 		r->pages_left += atomic_load(&c->dirty_pages);
 		r->pages_sent += atomic_load(&c->pages);
 		r->copies += atomic_load(&c->copies);
+		r->deltas += atomic_load(&c->deltas);
+		r->delta_saved += atomic_load(&c->delta_saved);
+		r->delta_cache_sz += atomic_load(&c->delta_cache_sz);
 		r->put_off += atomic_load(&c->put_off);
 		r->zero_pages_sent += atomic_load(&c->zero_pages);
 		r->frames += atomic_load(&c->frames);

@@ -30,6 +30,13 @@ static bool may_copy(const struct pt_sender_cfg *cfg)
 	return cfg->copies == PT_SEND_COPIES_ON;
 }
 
+/* may_delta: our side may write deltas: only a memory that changes has any. */
+static bool may_delta(const struct pt_sender_cfg *cfg)
+{
+	return cfg->live && !cfg->pad &&
+	       cfg->delta_cache_sz != PT_SEND_DELTA_OFF;
+}
+
 static int connect_begin(struct pt_sender *s)
 {
 	const struct pt_conn_cfg cfg = {
@@ -37,6 +44,7 @@ static int connect_begin(struct pt_sender *s)
 		.capabilities = PT_CAP_ARRIVALS | PT_CAP_WORKING |
 				PT_CAP_LIVE |
 				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0) |
+				(may_delta(&s->cfg) ? PT_CAP_DELTAS : 0) |
 				pt_compression_caps(),
 		.tls = s->cfg.tls,
 	};
@@ -65,14 +73,16 @@ int pt_sender_connect(struct pt_sender *s)
 	return ret ? ret : 1;
 }
 
-/* agree_on_copies uses copies if both ends have the capabilities in HELLO. */
+/* agree_on_copies uses copies, and deltas, if both ends have the capabilities in
+ * HELLO. */
 static int agree_on_copies(struct pt_sender *s)
 {
 	__u64 both = pt_conn_capabilities(s->conn);
 
-	/* A copy's original must be placed, which only PT_CAP_ARRIVALS
+	/* A copy's original, or a delta's base, must be placed, which only PT_CAP_ARRIVALS
 	 * reports. */
 	s->report.uses_copies = both & PT_CAP_COPIES && both & PT_CAP_ARRIVALS;
+	s->report.uses_deltas = both & PT_CAP_DELTAS && both & PT_CAP_ARRIVALS;
 	if (s->report.uses_copies || s->cfg.copies != PT_SEND_COPIES_ON)
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "{copies} "
