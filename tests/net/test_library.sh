@@ -5,17 +5,21 @@
 #   send-my-memory -- ptNAMEa ============ ptNAMEb -- receive-into-my-memory
 #
 # Programs that are built only against the files of `make install`: the
-# examples, and tests/lib/embedder.c.
+# examples, and tests/lib/embedder.c.  migrate-myself counts its turns, so that
+# it knows what its memory has to be, and compares it wherever it runs in the end.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/net/lib_entry.sh
+source "$here/lib_entry.sh"
 
 key=$tmp/keys.psk
 installed=$tmp/installed
 export LD_LIBRARY_PATH=$installed/usr/lib
 
-# built PROGRAM SOURCE [FLAG...]: builds it by pkg-config.
+# built PROGRAM SOURCE [FLAG...]: builds it by pkg-config, with the static library
+# if is_static is set.
 built()
 {
 	local program=$1 source=$2 flags
@@ -25,10 +29,12 @@ built()
 		B="${build#"$root/"}" DESTDIR="$installed" PREFIX=/usr install >&2
 	flags=$(PKG_CONFIG_PATH=$installed/usr/lib/pkgconfig \
 		PKG_CONFIG_SYSROOT_DIR=$installed \
-		pkg-config --cflags --libs libpagetrim)
+		pkg-config --cflags --libs ${is_static:+--static} libpagetrim)
+	mkdir -p "$tmp/static"
+	cp "$installed/usr/lib/libpagetrim.a" "$tmp/static"
 	# shellcheck disable=SC2086 # flags are words
 	(cd "$tmp" && show cc -O2 -Wall -Wextra -Werror -o "$program" \
-		"$source" $flags "$@")
+		"$source" "$@" ${is_static:+-Lstatic} $flags)
 }
 
 # is_ready PID FILE
@@ -85,7 +91,161 @@ embedded()
 	nothing_left
 }
 
+# myself MIB_A MIB_B RATE: a program on a moves to b, begun.  before_a and before_b
+# have words to run it with.
+before_a=() before_b=()
+myself()
+{
+	built myself "$root/examples/migrate-myself.c" -pthread
+	hosts_exec "$net" b "${before_b[@]}" "$tmp/myself" wait "$(dev_b)" "$HOSTS_B4:4711" \
+		"$key" "$2" >receive.out 2>receive.err &
+	receiver=$!
+	wait_until 20 is_ready "$receiver" receive.err
+	hosts_exec "$net" a "${before_a[@]}" "$tmp/myself" move "$(dev_a)" \
+		"$HOSTS_B4:4711" "$key" "$1" "$3" >send.out 2>send.err &
+	sender=$!
+}
+
+# ran_on FILE: the program ran there in the end, with its memory right.
+ran_on()
+{
+	cat "$1" >&2
+	grep -q '^ran from turn .* all pages are right$' "$1" ||
+		die "it did not run"
+}
+
+# moved: it runs at b, where it was at a.
+moved()
+{
+	finish "$sender" 90
+	cat send.out send.err >&2
+	same "exit of the sender" "$status" 0
+	finish "$receiver" 60
+	cat receive.err >&2
+	same "exit of the receiver" "$status" 0
+	ran_on receive.out
+	! grep -qE '^(ran|resumed)' send.out || die "it ran on both hosts"
+	left=$(sed -nE 's/^moved away at turn ([0-9]+),.*/\1/p' send.out)
+	arrived=$(sed -nE 's/^ran from turn ([0-9]+) .*/\1/p' receive.out)
+	[[ $left -gt 0 && $arrived -ge $left ]] ||
+		die "it left at turn $left, and arrived at $arrived"
+}
+
+# stayed CAUSE: it runs on at a.
+stayed()
+{
+	finish "$sender" 90
+	same "exit of the sender" "$status" 5
+	ran_on send.out
+	grep -qE "$1" send.err || die "$(cat send.err)"
+	! grep -q '^ran' receive.out || die "it ran on both hosts"
+}
+
+myself_moves()
+{
+	show hosts_up "$net" --mtu 9000
+	myself 64 64 0
+	moved
+	nothing_left
+}
+
+myself_moves_with_loss()
+{
+	show hosts_up "$net" --wire --mtu 9000
+	show hosts_wire_start "$net" wire "$wire" --drop 10 --repeat 5
+	myself 64 64 0
+	moved
+	show hosts_wire_stop
+}
+
+myself_and_death()
+{
+	show hosts_up "$net"
+	myself 64 64 8000000
+	wait_until 30 has_sent 4000000
+	kill -KILL "$receiver"
+	stayed 'cut from the peer|peer closed the connection'
+}
+
+myself_and_cut()
+{
+	show hosts_up "$net"
+	myself 64 64 8000000
+	wait_until 30 has_sent 4000000
+	on b ip link set "$(dev_b)" down
+	stayed 'did not move'
+	finish "$receiver" 30
+	same "exit of the receiver" "$status" 4
+}
+
+# A row: the exit codes at a and b after one of them was killed on entering a step,
+# phase or state of its own.  5 and 0: it ran there to its end.
+# shellcheck disable=SC2034 # the rows are used by name
+declare -A step_ends=( [ARM]="137 4" [BEGIN]="137 4" [STOP]="137 4" [LAST]="137 4"
+		       [HAND_OVER]="137 4" )
+# shellcheck disable=SC2034
+declare -A phase_ends=( [VERIFY]="137 4" [COMMIT]="137 4" [DONE]="137 0" )
+# shellcheck disable=SC2034
+declare -A state_ends=( [DATA]="5 137" [VERIFIED]="5 137" [COMMITTING]="6 137" )
+
+# myself_killed KIND SYMBOL: the agent that has such entries is killed at one.
+myself_killed()
+{
+	local -n ends=$1_ends
+	local want=${ends[$2]} is_static=yes words
+
+	# shellcheck disable=SC2016 # at_entry's
+	mapfile -t words < <(at "$1" "$2" 'kill -KILL $TARGET')
+	if [[ $1 == state ]]; then
+		before_b=("${words[@]}")
+	else
+		before_a=("${words[@]}")
+	fi
+	show hosts_up "$net"
+	myself 4 4 0
+	finish "$sender" 60
+	cat send.out send.err >&2
+	same "exit of the sender" "$status" "${want% *}"
+	finish "$receiver" 60
+	cat receive.out receive.err >&2
+	same "exit of the receiver" "$status" "${want#* }"
+	same "it ran at a to its end" "$(grep -c "^ran" send.out || true)" \
+		"$([[ $want == 5* ]] && echo 1 || echo 0)"
+	[[ $want == 5* ]] || ! grep -q '^resumed' send.out || die "it was resumed"
+	same "it ran at b to its end" "$(grep -c "^ran" receive.out || true)" \
+		"$([[ $want == *0 ]] && echo 1 || echo 0)"
+}
+
+# Another program waits there: nothing moves.
+myself_and_another()
+{
+	show hosts_up "$net"
+	myself 64 32 0
+	stayed "refuses the sender's: Invalid argument"
+	finish "$receiver" 30
+	same "exit of the receiver" "$status" 4
+	grep -q "refuses the sender's" receive.err || die "$(cat receive.err)"
+	same "memory that was sent" "$(grep -c '^round' send.out || true)" 0
+}
+
 case_run "library: the two examples" examples
+case_run "library: a program moves itself" myself_moves
+case_run "library: a program moves itself, frames lost" myself_moves_with_loss
+case_run "library: it stays if the receiver dies" myself_and_death
+case_run "library: it stays if the link is cut" myself_and_cut
+for symbol in ARM BEGIN STOP LAST HAND_OVER; do
+	case_run "library: the sender is killed at step $symbol" \
+		myself_killed step "$symbol"
+done
+for symbol in VERIFY COMMIT DONE; do
+	case_run "library: the sender is killed in phase $symbol" \
+		myself_killed phase "$symbol"
+done
+for symbol in DATA VERIFIED COMMITTING; do
+	case_run "library: the receiver is killed in state $symbol" \
+		myself_killed state "$symbol"
+done
+case_run "library: it stays if another program waits" myself_and_another
 case_run "library: a process stays as it was, and mistakes are refused" embedded ''
 case_run "library: SIGBUS has a handler where that is allowed" embedded -mapped
 

@@ -17,6 +17,8 @@
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/net/lib_entry.sh
+source "$here/lib_entry.sh"
 
 # A row: migrate's exit code, receive's, and the states of the guests at a and b,
 # as extended regular expressions.
@@ -51,30 +53,6 @@ declare -A state_rows=(		# receive is killed
 	[DONE]="6 137 $paused running"		# COMMITTED was not sent
 	[ENDED]="0 137 $paused running"		# the sender has sent BYE
 )
-
-# symbols LIST: prints the symbols of a list of the headers.
-symbols()
-{
-	sed -n "/^#define $1(X)/,/^\$/s/^\tX(\([A-Z_0-9]*\).*/\1/p" \
-		"$root"/user/send/sender.h "$root/user/receive/rx_session.h"
-}
-
-declare -A list_of=([step]=PT_SEND_LIVE_STEPS [phase]=PT_SEND_PHASES
-		    [state]=PT_RX_STATES)
-declare -A entry_of=([step]=pt_sender_live_enter [phase]=pt_sender_enter
-		     [state]=pt_rx_session_enter)
-
-# at KIND SYMBOL COMMAND: prints words to run pagetrim with, which run COMMAND
-# there.
-at()
-{
-	local value
-
-	value=$(symbols "${list_of[$1]}" | grep -nx "$2" | cut -d: -f1)
-	[[ $value ]] || die "no $2 in ${list_of[$1]}"
-	printf '%s\n' "$build/tests/net/at_entry" "${entry_of[$1]}" \
-		$((value - 1)) "$3"
-}
 
 # ---- guests -----------------------------------------------------------------
 

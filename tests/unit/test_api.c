@@ -228,6 +228,63 @@ static void options_are_checked(void **state)
 	assert_int_equal(err.class_, PT_ERROR_HOST);
 }
 
+static int no_pause(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+#define LIVE(...) SEND(.live = &(struct pt_live_send){			\
+	.sz = sizeof(struct pt_live_send), .pause = no_pause, __VA_ARGS__ })
+#define ARRIVES(...) RECV(.live = &(struct pt_live_recv){		\
+	.sz = sizeof(struct pt_live_recv), __VA_ARGS__ })
+
+static void live_is_checked(void **state)
+{
+	const struct pt_live_send plain = { .sz = sizeof(plain),
+					    .pause = no_pause };
+	const struct pt_live_recv run = { .sz = sizeof(run), .run = no_pause };
+	const char *const paths[] = { "/etc/passwd" };
+	char text[PT_LIVE_DESCRIPTION_SZ_MAX + 2];
+	struct pt_source *source;
+	struct pt_send *send = NULL;
+	struct pt_recv *recv = NULL;
+	struct pt_sink *sink;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	refused(SEND(.live = &(struct pt_live_send){ .sz = sizeof(plain) }),
+		"pause");
+	refused(SEND(.live = &(struct pt_live_send){ .sz = 3 }), "sz is 3");
+	refused(LIVE(.downtime_limit = 60001), "downtime_limit");
+	refused(LIVE(.max_rounds = 10001), "max_rounds");
+	refused(LIVE(.watch = (enum pt_live_watch)3), "watch");
+	refused(LIVE(.description = text), "description");
+	refused(SEND(.live = &plain, .resume = true), "resume");
+	refused(SEND(.live = &plain, .recheck = true), "recheck");
+	refused(SEND(.live = &plain, .with = paths, .with_cnt = 1), "with");
+	refused(ARRIVES(.state = NULL), "run");
+	assert_int_equal(pt_source_files(&source, paths, 1, &err), 0);
+	refused(pt_send_open(&send, source, "lo", "127.0.0.1",
+			     &(struct pt_send_opts){
+				     .sz = sizeof(struct pt_send_opts),
+				     .security = &insecure, .live = &plain },
+			     &err), "regions");
+	assert_int_equal(pt_source_destroy(source, NULL), 0);
+	assert_int_equal(pt_sink_file(&sink, "/tmp/x", NULL, &err), 0);
+	refused(pt_recv_open(&recv, sink, "lo", "127.0.0.1",
+			     &(struct pt_recv_opts){
+				     .sz = sizeof(struct pt_recv_opts),
+				     .security = &insecure, .live = &run },
+			     &err), "regions");
+	assert_int_equal(pt_sink_destroy(sink, NULL), 0);
+	assert_int_not_equal(LIVE(.max_rounds = 10000), 0);
+	assert_int_equal(err.class_, PT_ERROR_HOST);	/* lo */
+	assert_int_not_equal(RECV(.live = &run), 0);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+}
+
 #define SEND_BY(by) send_opened(&(struct pt_send_opts){			\
 	.sz = sizeof(struct pt_send_opts), .security = (by) })
 #define RECV_BY(by) recv_opened(&(struct pt_recv_opts){			\
@@ -337,6 +394,7 @@ int main(void)
 		cmocka_unit_test(sinks_are_checked),
 		cmocka_unit_test(handles_are_checked),
 		cmocka_unit_test(options_are_checked),
+		cmocka_unit_test(live_is_checked),
 		cmocka_unit_test(security_is_checked),
 		cmocka_unit_test(sizes_are_checked),
 		cmocka_unit_test(too_many_are_refused),

@@ -34,23 +34,33 @@ static int no_out(const void *out, struct api_error *err)
 
 /* --- sources --- */
 
-/* give_source makes a handle of inner, or closes it. */
+static void free_source(struct api_source_object *o)
+{
+	pt_source_close(o->inner);
+	free(o->table);
+	free(o);
+}
+
+/* give_source makes a handle of inner and table, or frees them. */
 static int give_source(struct api_source **out, struct pt_source *inner,
-		       bool is_process, struct api_error *err)
+		       bool is_process, struct pt_region *table, uint32_t cnt,
+		       struct api_error *err)
 {
 	struct api_source_object *o = calloc(1, sizeof(*o));
 
 	if (!o) {
 		pt_source_close(inner);
+		free(table);
 		return no_memory(err);
 	}
 	o->inner = inner;
 	o->is_process = is_process;
+	o->table = table;
+	o->region_cnt = cnt;
 	*out = api_handle_new(API_SOURCE, o, err);
 	if (*out)
 		return 0;
-	pt_source_close(inner);
-	free(o);
+	free_source(o);
 	return -EINVAL;
 }
 
@@ -72,7 +82,7 @@ int pt_source_files(struct api_source **out, const char *const *paths,
 	ret = pt_source_open_files(&inner, paths, cnt, &why);
 	api_leave();
 	return ret ? api_fail(err, ret, &why)
-		   : give_source(out, inner, false, err);
+		   : give_source(out, inner, false, NULL, 0, err);
 }
 
 int pt_source_process(struct api_source **out, pid_t pid,
@@ -93,12 +103,14 @@ int pt_source_process(struct api_source **out, pid_t pid,
 	ret = pt_source_open_pid(&inner, pid, o.keep_running, &why);
 	api_leave();
 	return ret ? api_fail(err, ret, &why)
-		   : give_source(out, inner, true, err);
+		   : give_source(out, inner, true, NULL, 0, err);
 }
 
 int pt_source_regions(struct api_source **out, const struct api_region *regions,
 		      uint32_t cnt, struct api_error *err)
 {
+	const struct pt_region *table = (const struct pt_region *)regions;
+	struct pt_region *sorted = NULL;
 	struct pt_source *inner;
 	struct pt_error why;
 	int ret = no_out(out, err);
@@ -107,10 +119,15 @@ int pt_source_regions(struct api_source **out, const struct api_region *regions,
 		return ret;
 	if (!regions)
 		return api_mistake(err, "regions is NULL");
-	ret = pt_source_open_regions(&inner, (const struct pt_region *)regions,
-				     cnt, &why);
-	return ret ? api_fail(err, ret, &why)
-		   : give_source(out, inner, false, err);
+	ret = pt_source_open_regions(&inner, table, cnt, &why);
+	if (ret)
+		return api_fail(err, ret, &why);
+	ret = pt_regions_sort(&sorted, table, cnt, &why);
+	if (ret) {
+		pt_source_close(inner);
+		return api_fail(err, ret, &why);
+	}
+	return give_source(out, inner, false, sorted, cnt, err);
 }
 
 int pt_source_destroy(struct api_source *source, struct api_error *err)
@@ -128,8 +145,7 @@ int pt_source_destroy(struct api_source *source, struct api_error *err)
 	o = api_end(API_SOURCE, source, !is_process, err);
 	if (!o)
 		return -EINVAL;
-	pt_source_close(o->inner);
-	free(o);
+	free_source(o);
 	return 0;
 }
 

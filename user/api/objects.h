@@ -4,12 +4,16 @@
 #define API_OBJECTS_H
 
 #include "api/handle.h"
+#include "memory/regions.h"
 #include "sink/sink.h"
 #include "source/source.h"
 
 struct api_source_object {
 	struct pt_source *inner;
 	bool is_process;	/* only the thread that opened it closes it */
+	struct pt_region *table;	/* of regions, as the segments; else
+					 * NULL */
+	__u32 region_cnt;
 };
 
 /* api_sink_object: inner is set for regions, path for a file. */

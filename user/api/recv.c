@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/live_recv.h"
 #include "api/objects.h"
 #include "api/opts.h"
 #include "api/status.h"
@@ -12,6 +13,7 @@ struct recv {
 	struct pt_receiver *inner;
 	struct pt_tls *tls;
 	const void *sink;		/* its handle, held */
+	struct api_live_recv *live;	/* NULL: memory alone */
 	struct api_strings strings;
 	void (*event)(const struct pt_event *event, void *arg);
 	void *arg;
@@ -80,6 +82,7 @@ static void free_recv(struct recv *r)
 {
 	if (!pt_receiver_close(r->inner))
 		return;
+	api_live_recv_close(r->live);
 	pt_tls_close(r->tls);
 	api_strings_free(&r->strings);
 	if (r->sink)
@@ -127,6 +130,23 @@ static int use_sink(struct recv *r, struct pt_receiver_cfg *cfg,
 	return 0;
 }
 
+static int use_live(struct recv *r, struct pt_receiver_cfg *cfg,
+		    const struct pt_recv_opts *o, struct api_error *err)
+{
+	int ret;
+
+	if (!o->live)
+		return 0;
+	if (!cfg->sink)
+		return api_mistake(err, "live: the sink has no regions: a "
+				   "program arrives in memory of "
+				   "pt_sink_regions alone");
+	ret = api_live_recv_open(&r->live, o->live, err);
+	if (!ret)
+		cfg->guest = api_live_recv_guest(r->live);
+	return ret;
+}
+
 static int open_receiver(struct recv *r, const struct pt_receiver_cfg *cfg,
 			 struct api_error *err)
 {
@@ -154,6 +174,8 @@ static int open_all(struct recv *r, const struct api_sink *handle,
 
 	if (!ret)
 		ret = fill(r, &cfg, o, err);
+	if (!ret)
+		ret = use_live(r, &cfg, o, err);
 	if (!ret) {
 		cfg.dev = api_strings_add(&r->strings, dev);
 		cfg.listen = api_strings_add(&r->strings, listen);

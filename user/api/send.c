@@ -2,6 +2,7 @@
 /* The sender. */
 #include <stdlib.h>
 
+#include "api/live_send.h"
 #include "api/objects.h"
 #include "api/opts.h"
 #include "api/status.h"
@@ -15,6 +16,7 @@ struct send {
 	struct pt_sender *inner;
 	struct pt_tls *tls;
 	const void *source;		/* its handle, held */
+	struct api_live_send *live;	/* NULL: the memory stands still */
 	struct api_strings strings;
 	const char **files;
 	void (*warn)(const char *text, void *arg);
@@ -44,6 +46,7 @@ static void on_warning(const char *text, void *arg)
 static void free_send(struct send *s)
 {
 	pt_sender_close(s->inner);
+	api_live_send_close(s->live);
 	pt_tls_close(s->tls);
 	api_strings_free(&s->strings);
 	free(s->files);
@@ -93,6 +96,9 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	if (o->name && pt_name_image_fault(o->name))
 		return api_mistake(err, "name: no receiver stores an image of "
 				   "that name: %s", pt_name_image_fault(o->name));
+	if (o->live && (o->resume || o->recheck || o->with_cnt))
+		return api_mistake(err, "live: not with resume, recheck or "
+				   "with");
 	return check_files(o, err);
 }
 
@@ -146,6 +152,25 @@ static int open_sender(struct send *s, struct pt_sender_cfg *cfg,
 	return api_fail(err, ret, &why);
 }
 
+static int use_live(struct send *s, struct pt_sender_cfg *cfg,
+		    const struct api_source_object *src,
+		    const struct pt_send_opts *o, struct api_error *err)
+{
+	int ret;
+
+	if (!o->live)
+		return 0;
+	if (!src->table)
+		return api_mistake(err, "live: the source has no regions: only "
+				   "memory of pt_source_regions can be written "
+				   "while it is sent");
+	ret = api_live_send_open(&s->live, o->live, src->table, src->region_cnt,
+				 err);
+	if (!ret)
+		cfg->live = api_live_send_cfg(s->live);
+	return ret;
+}
+
 /* open_all: the source is held already. */
 static int open_all(struct send *s, const struct api_source *source,
 		    const char *dev, const char *to,
@@ -155,6 +180,8 @@ static int open_all(struct send *s, const struct api_source *source,
 	struct pt_sender_cfg cfg = { 0 };
 	int ret = src ? fill(s, &cfg, o, err) : -EINVAL;
 
+	if (!ret)
+		ret = use_live(s, &cfg, src, o, err);
 	if (!ret) {
 		cfg.source = src->inner;
 		cfg.dev = api_strings_add(&s->strings, dev);

@@ -19,10 +19,12 @@ int pt_rx_guest_check(const struct pt_rx_session *s, struct pt_error *err)
 	if (is_guest)
 		return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "a guest is "
 				    "sent, and the receiver takes memory alone "
-				    "(receive with {qmp})");
+				    "(receive with {qmp}; in a program, with "
+				    "pt_live_recv)");
 	return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "memory without a "
 			    "guest is sent, and the receiver takes a guest "
-			    "alone (pagetrim migrate sends one)");
+			    "alone (pagetrim migrate sends one, or a "
+				    "program by pt_live_send)");
 }
 
 int pt_rx_guest_match(const struct pt_rx_session *s,

@@ -135,6 +135,8 @@ bool pt_sender_is_cancelled(const struct pt_sender *s)
 
 const char *pt_sender_look(const struct pt_sender *s)
 {
+	if (s->cfg.live && s->cfg.live->look)
+		return s->cfg.live->look;
 	return s->cfg.live && s->cfg.live->kind == PT_LIVE_GUEST
 		? "the guest is paused here; unless it runs at the receiver, "
 		  "end the QEMU there first, then continue it here by QMP "

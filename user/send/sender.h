@@ -229,6 +229,8 @@ struct pt_send_live_cfg {
 	struct pt_converge_cfg converge;
 	struct pt_live_guest guest;
 	const char *description;	/* of a GUEST, for the receiver */
+	const char *look;		/* the remedy for an unknown outcome of
+					 * a GUEST; NULL: QEMU's */
 	/* committing is called before COMMIT is sent: from then on the guest
 	 * here must not run again.  step calls it, and round after each round,
 	 * and entered on entering a step.  NULL: they are not called. */

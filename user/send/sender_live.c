@@ -379,8 +379,8 @@ int pt_sender_live_hand_over(struct pt_sender *s)
 		work(s, PT_SEND_LIVE_HAND_OVER, PT_LIVE_HAND_OVER);
 	}
 	ret = pt_live_result(s->live.thread, &s->error);
-	return ret ? ret : pt_sender_owed(s, "all answers of its QEMU, or QEMU "
-					     "here not all of the device state");
+	return ret ? ret : pt_sender_owed(s, "all answers to the device state, "
+					     "or not all of that was sent");
 }
 
 void pt_sender_live_committed(struct pt_sender *s)
