@@ -138,7 +138,9 @@ static void rounds(void)
 
 static int qemu_fd, listen_fd;
 static char answer[16];
-static bool answers;		/* the QEMU at the destination */
+static bool answers;		/* the QEMU at the destination, */
+static bool is_slow;		/* which reads only once the tail flows */
+static atomic_bool flows;
 
 static void block(int fd)
 {
@@ -177,6 +179,8 @@ static void *dest_main(void *arg)
 
 	(void)arg;
 	block(fd);
+	while (is_slow && !atomic_load(&flows))
+		usleep(1000);
 	if (answers)
 		write_all(fd, (const __u8 *)BACK, strlen(BACK));
 	while ((sz = read(fd, came + came_sz, STREAM_SZ - came_sz)) > 0)
@@ -326,7 +330,11 @@ static int pass(struct pt_error *err)
 	back = (struct ways){ j_fd, s_fd };
 	pthread_create(&ways[0], NULL, carry_main, &there);
 	pthread_create(&ways[1], NULL, carry_main, &back);
+	atomic_store(&flows, false);
 	ret = carry_pages(err);
+	if (!ret && is_slow)
+		pt_splitter_hand_over(splitter, 200, err);
+	atomic_store(&flows, true);
 	while (!ret && (ret = pt_splitter_hand_over(splitter, 100, err)) ==
 	       -ETIMEDOUT)
 		ret = 0;
