@@ -121,6 +121,12 @@ static void row_no_unit(struct frame *f)
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz, 0);
 }
 
+static void row_no_block(struct frame *f)
+{
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, flags, PT_FLAG_COMPRESSED);
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, 1);
+}
+
 static void row_lz4_as_many(struct frame *f)
 {
 	row_unit(f, 1, 0);
@@ -315,6 +321,7 @@ static const struct row rows_header[] = {
 	BAD("compressed, a block unused", ipv4, BAD_HEADER,
 	    .change = row_unused_block),
 	BAD("compressed, no byte", ipv4, BAD_HEADER, .change = row_no_unit),
+	BAD("compressed, no block", run, BAD_HEADER, .change = row_no_block),
 	BAD("compressed, behind its blocks", ipv4, BAD_HEADER,
 	    .change = row_long_unit),
 	BAD("compressed by the third method", ipv4, BAD_HEADER,
