@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <signal.h>
 
+#include <pagetrim/clock.h>
 #include "base/thread.h"
 
 struct look {
@@ -87,11 +88,28 @@ static void name_is_cut(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* A wait that nobody ends lasts until its time, by the clock that does not jump. */
+static void test_wait(void **state)
+{
+	pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	__u64 until_ns = pt_clock_ns() + 20000000;
+
+	(void)state;
+	pthread_mutex_lock(&lock);
+	while (pt_thread_wait(&condition, &lock, until_ns))
+		;
+	assert_true(pt_clock_ns() >= until_ns);
+	assert_false(pt_thread_wait(&condition, &lock, until_ns));
+	pthread_mutex_unlock(&lock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(signals_are_blocked),
 		cmocka_unit_test(name_is_cut),
+		cmocka_unit_test(test_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #define NAME_SZ	16	/* of a thread, for the kernel */
 
@@ -31,4 +32,15 @@ int pt_thread_start(pthread_t *thread, void *(*main)(void *), void *arg,
 	va_end(args);
 	pthread_setname_np(*thread, name);
 	return 0;
+}
+
+bool pt_thread_wait(pthread_cond_t *condition, pthread_mutex_t *lock,
+		    __u64 until_ns)
+{
+	const struct timespec until = {
+		.tv_sec = until_ns / 1000000000,
+		.tv_nsec = until_ns % 1000000000,
+	};
+
+	return !pthread_cond_clockwait(condition, lock, CLOCK_MONOTONIC, &until);
 }

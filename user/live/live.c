@@ -95,15 +95,8 @@ static enum pt_live_job next(struct pt_live *l)
 	pthread_mutex_lock(&l->lock);
 	while (l->is_done && !l->is_abandoned)
 		pthread_cond_wait(&l->filled, &l->lock);
-	while (!l->is_abandoned && pt_clock_ns() < l->due_ns) {
-		const struct timespec due = {
-			.tv_sec = l->due_ns / SECOND_NS,
-			.tv_nsec = l->due_ns % SECOND_NS,
-		};
-
-		pthread_cond_clockwait(&l->filled, &l->lock, CLOCK_MONOTONIC,
-				       &due);
-	}
+	while (!l->is_abandoned && pt_clock_ns() < l->due_ns)
+		pt_thread_wait(&l->filled, &l->lock, l->due_ns);
 	job = l->is_abandoned ? PT_LIVE_IDLE : l->job;
 	pthread_mutex_unlock(&l->lock);
 	return job;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 #include "memory/dirty.h"
 
 #define ROOM_MIN_SZ	(2ULL << 20)
@@ -211,13 +212,8 @@ static int is_ready(const struct pt_batch *b, const atomic_bool *is_cancelled)
 
 static void wait_a_moment(struct pt_batch *b)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += b->next_cnt ? GATHER_NS : LOOK_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&b->changed, &b->lock, &until);
+	pt_thread_wait(&b->changed, &b->lock, pt_clock_ns() +
+		       (b->next_cnt ? GATHER_NS : LOOK_NS));
 }
 
 /* punch frees pages first to end - 1 of a region. */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include "base/thread.h"
 #include "proxy/door.h"
 #include "proxy/pipe.h"
@@ -411,14 +411,12 @@ int pt_joiner_begin(void *arg, int *fd, struct pt_error *err)
 int pt_joiner_loaded(void *arg, struct pt_error *err)
 {
 	struct pt_joiner *j = arg;
-	struct timespec until;
+	__u64 until_ns = pt_clock_ns() + LOADED_S * 1000000000ULL;
 	int ret;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += LOADED_S;
 	pthread_mutex_lock(&j->lock);
 	while (!j->has_ended && !j->failure &&
-	       !pthread_cond_timedwait(&j->changed, &j->lock, &until))
+	       pt_thread_wait(&j->changed, &j->lock, until_ns))
 		;
 	if (j->failure && err)
 		*err = j->failed;

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include "base/stop.h"
 #include "base/thread.h"
 #include "proxy/door.h"
@@ -261,19 +261,15 @@ bool pt_splitter_is_last(void *arg)
 int pt_splitter_hand_over(void *arg, int timeout_ms, struct pt_error *err)
 {
 	struct pt_splitter *s = arg;
-	struct timespec until;
+	__u64 until_ns = pt_clock_ns() + timeout_ms * 1000000ULL;
 	int ret;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += timeout_ms * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&s->lock);
 	if (!s->is_released)
 		eventfd_write(s->wake_fd, 1);
 	s->is_released = true;
 	while (!s->has_ended && !s->failure &&
-	       !pthread_cond_timedwait(&s->changed, &s->lock, &until))
+	       pt_thread_wait(&s->changed, &s->lock, until_ns))
 		;
 	ret = s->failure ? s->failure : s->has_ended ? 0 : -ETIMEDOUT;
 	if (s->failure && err)
