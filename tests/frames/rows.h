@@ -8,6 +8,7 @@
 
 #include <pagetrim/verdict.h>
 
+#include "row_units.h"
 #include "shapes.h"
 
 /* row: sets a field, or changes more; then grows the frame (lengths of IP and
@@ -72,68 +73,6 @@ static void row_mapped(struct frame *f)
 	memset(dst + 10, 0xff, 2);
 	memcpy(dst + 12, frame_ipv4_dst, 4);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, session_id, FRAME_SESSION);
-}
-
-/* One block more or less than the records describe, all lengths right. */
-static void row_one_block_more(struct frame *f)
-{
-	f->sz += PT_BLOCK_SZ;
-	f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, block_cnt) + 1]++;
-	frame_fit_lengths(f);
-}
-
-static void row_one_block_less(struct frame *f)
-{
-	f->sz -= PT_BLOCK_SZ;
-	f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, block_cnt) + 1]--;
-	frame_fit_lengths(f);
-}
-
-/* row_unit says that the blocks are a unit of unused bytes less than they have;
- * a block less follows than the masks have bits. */
-static void row_unit(struct frame *f, __u8 method, int unused)
-{
-	__u8 *flags = f->bytes + f->hdr_off +
-		      offsetof(struct pt_frame_hdr, flags) + 1;
-	__u8 block_cnt;
-
-	if (f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, kind)] ==
-	    PT_FRAME_DATA)
-		row_one_block_less(f);
-	block_cnt = f->bytes[f->hdr_off +
-			     offsetof(struct pt_frame_hdr, block_cnt) + 1];
-	*flags |= PT_FLAG_COMPRESSED;
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, method);
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz,
-		  block_cnt * PT_BLOCK_SZ - unused);
-}
-
-static void row_lz4(struct frame *f) { row_unit(f, 1, 0); }
-static void row_zstd(struct frame *f) { row_unit(f, 2, 7); }
-static void row_third_method(struct frame *f) { row_unit(f, 3, 0); }
-static void row_short_unit(struct frame *f) { row_unit(f, 1, 63); }
-static void row_unused_block(struct frame *f) { row_unit(f, 1, 64); }
-static void row_long_unit(struct frame *f) { row_unit(f, 1, -1); }
-
-static void row_no_unit(struct frame *f)
-{
-	row_unit(f, 1, 0);
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz, 0);
-}
-
-static void row_no_block(struct frame *f)
-{
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, flags, PT_FLAG_COMPRESSED);
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, 1);
-}
-
-static void row_lz4_as_many(struct frame *f)
-{
-	row_unit(f, 1, 0);
-	row_one_block_more(f);
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz, 64 *
-		  f->bytes[f->hdr_off +
-			   offsetof(struct pt_frame_hdr, block_cnt) + 1]);
 }
 
 static void row_set_mask(struct frame *f, __u64 mask)
