@@ -61,7 +61,7 @@ there_and_back()
 # a, and not at b.
 killed()
 {
-	local victim
+	local victim live_limit=300	# it is to be seen running on
 
 	begin "MIB=64 RATE=0"
 	live_launch incoming b
