@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define SECOND_NS	1000000000ULL
-#define SAMPLE_FRAMES	4
+#define SAMPLE_FRAMES	2
 #define REST_EPOCHS	20
 #define WORTH(rate)	((rate) / 16 * 17)	/* a method must be faster by so
 						 * much to replace another */
@@ -87,7 +87,9 @@ static void sampled(struct pt_chooser *c)
 		? (__uint128_t)c->best_rates.wire * c->raw_sz / c->wire_sz : 0;
 	__u64 want = WORTH(c->best_rates.raw);
 
-	if (speed > want && path > want)
+	if (speed <= want)	/* nor are the slower methods behind it */
+		enter(c, PT_CHOOSER_REST, c->best);
+	else if (path > want)
 		enter(c, PT_CHOOSER_TRY, c->other);
 	else
 		next_other(c);
