@@ -78,12 +78,42 @@ killed()
 	live_client_end
 }
 
+# pauses: the transfer pauses and goes on, again and again.  A page whose batch was
+# held meanwhile must not be lost.
+pauses()
+{
+	local migration cnt
+
+	begin "MIB=64 RATE=$rate BLOCKS=4"
+	live_launch incoming b
+	live_proxies_begin a b --max-bandwidth 16M
+	proxied "$live/move.json" 2>"$live/move.err" &
+	migration=$!
+	wait_until 60 moves_pages
+	for ((cnt = 0; cnt < 30; cnt++)); do
+		ctl pause || break
+		ctl resume || break
+	done
+	echo "$cnt pauses"
+	((cnt > 5))
+	finish "$migration" 120
+	((status == 0)) || die "exit $status: $(cat "$live/move.err")"
+	finish "$live_proxy_from" 40
+	((status == 0)) || die "exit $status: $(cat "$live/proxy.from.err")"
+	finish "$live_proxy_into" 40
+	((status == 0)) || die "exit $status: $(cat "$live/proxy.into.err")"
+	live_is_sound b
+	live_client_end
+}
+
+ctl() { "$pagetrim" ctl "$@" --control "$live/control"; }
+
 proxied() { live_proxied a b >"$1"; }
 
 # moves_pages: the proxy at b has placed pages.
 moves_pages()
 {
-	"$pagetrim" ctl status --json --control "$live/control" 2>/dev/null |
+	ctl status --json 2>/dev/null |
 		jq -e '.live.last.round > 3'
 }
 
@@ -99,6 +129,7 @@ ended_or_waits()
 
 case_run "proxy: QEMU's stream, there and back" there_and_back 0
 case_run "proxy: the same, 1 % lost" there_and_back 10
+case_run "proxy: paused" pauses
 case_run "proxy: killed at the source" killed a
 case_run "proxy: killed at the destination" killed b
 cases_end

@@ -8,7 +8,7 @@
 #
 # Memory that changes while it is sent: the copy is the memory as it stood when
 # its process was stopped, with each tracker, with and without loss; after a
-# failure the process goes on.
+# failure the process goes on.  So does a stream of batches (told.c).
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -77,12 +77,29 @@ fails()
 	grep -q 'cut from the peer' rounds.err || die "$(cat rounds.err)"
 }
 
+# Each batch of a stream is freed at the next look: a pause between a look and the
+# round after it does not lose the batch.
+paused()
+{
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	hosts_exec "$net" a "$build/tests/net/told" "$(dev_a)" "$HOSTS_B4" \
+		memory >told.json 2>told.err &
+	sender=$!
+	ended told "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same batches "$(field told .batches)" 8
+	[[ $(field told .pauses) -ge 7 ]] || die "no pauses"
+	same_file memory copy
+}
+
 for tracker in digest wp-async; do
 	case_run "rounds: $tracker, few writes" still "$tracker" 2
 	case_run "rounds: $tracker, many writes" still "$tracker" 100
 	case_run "rounds: $tracker, frames lost, repeated and late" \
 		disturbed "$tracker"
 done
+case_run "rounds: a stream, paused at each look" paused
 case_run "rounds: no deltas" without_deltas
 case_run "rounds: the receiver dies" fails
 cases_end

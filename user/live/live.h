@@ -70,7 +70,8 @@ struct pt_live_guest {
 	/* The memory is a stream of versions that somebody else writes, until he
 	 * stops by himself: begin comes before the first round, rounds follow
 	 * until is_last, and no page is compared.  collect is the tracker, see
-	 * pt_tracker_open_told.  is_last is called between two jobs, by the other
+	 * pt_tracker_open_told; a call means that all pages of the call before
+	 * have arrived.  is_last is called between two jobs, by the other
 	 * thread: the last collect has reported all that there will be. */
 	int (*collect)(void *arg, const struct pt_track_to *to,
 		       const atomic_bool *is_cancelled, struct pt_error *err);

@@ -243,9 +243,9 @@ static int begun(struct pt_sender *s)
 
 	if (fd >= 0)
 		ret = pt_relay_open(&s->live.relay, fd, s->conn, &s->error);
-	if (!ret && is_told(s))
+	if (!ret && s->live.relay && is_told(s))
 		pt_relay_any_length(s->live.relay);
-	if (!ret && fd >= 0)
+	if (!ret && s->live.relay)
 		ret = pt_sender_watch(s, pt_relay_fd(s->live.relay));
 	if (!ret && is_told(s))
 		work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
@@ -278,8 +278,9 @@ static bool hold(struct pt_sender *s)
 	return s->live.is_held;
 }
 
-/* A look before the pause says little of a stop after it, so another follows.  A
- * round's rate is that without the pause. */
+/* A look before the pause says little of a stop after it, so another follows; but
+ * for memory that is told, a look means that all pages of the look before have
+ * arrived, so the held one counts.  A round's rate is that without the pause. */
 void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns)
 {
 	__u64 now_ns = pt_clock_ns();
@@ -290,6 +291,8 @@ void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns)
 	if (!s->live.is_held)
 		return;
 	s->live.is_held = false;
+	if (is_told(s))
+		return;		/* the next step takes it up */
 	mark(s);
 	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
 	s->report.live.round.pause_ns += took_ns;
