@@ -294,7 +294,8 @@ struct pt_live_send {
 					 * Otherwise -ETIME, and it runs on */
 	enum pt_live_watch watch;
 	/* 0: nobody writes the memory until resume; or -errno, which ends the
-	 * transfer, and resume is called, too.  Required. */
+	 * transfer, and resume is called, too.  -ETIMEDOUT of pause and state is
+	 * returned as -ETIME.  Required. */
 	int (*pause)(void *arg);
 	/* After pause: sets *bytes and *state_sz, up to PT_LIVE_STATE_SZ_MAX,
 	 * which stay valid until pt_send_close; 0 or -errno.  NULL: no state. */

@@ -226,6 +226,17 @@ static void failures_of_the_program(void **state)
 	assert_int_equal(takes, 0);
 }
 
+/* A program that waited in vain is not asked again. */
+static void time_is_up_in_the_program(void **state)
+{
+	(void)state;
+	pause_ret = state_ret = -ETIMEDOUT;
+	assert_int_equal(guest->stop(guest->arg, 100, &err), -ETIME);
+	assert_non_null(strstr(err.text, strerror(ETIMEDOUT)));
+	assert_int_equal(guest->hand_over(guest->arg, 100, &err), -ETIME);
+	assert_non_null(strstr(err.text, "does not give its state"));
+}
+
 static void does_not_run(void **state)
 {
 	(void)state;
@@ -280,6 +291,7 @@ int main(void)
 		TEST(refused_state),
 		TEST(no_commit_without_state),
 		TEST(failures_of_the_program),
+		TEST(time_is_up_in_the_program),
 		TEST(does_not_run),
 		TEST(arrives_once),
 		TEST(descriptions),

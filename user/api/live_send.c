@@ -49,10 +49,13 @@ static int begin(void *arg, int *fd, struct pt_error *err)
 	return 0;
 }
 
+/* refused: the code of a wait that is to be called again is not the program's to
+ * give. */
 static int refused(struct pt_error *err, const char *what, int ret)
 {
-	return pt_error_set(err, PT_EXIT_HOST, ret, "the program does not %s: "
-			    "%s", what, strerror(-ret));
+	return pt_error_set(err, PT_EXIT_HOST, ret == -ETIMEDOUT ? -ETIME : ret,
+			    "the program does not %s: %s", what,
+			    strerror(-ret));
 }
 
 static int stop(void *arg, int timeout_ms, struct pt_error *err)
