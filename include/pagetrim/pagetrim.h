@@ -294,8 +294,7 @@ struct pt_live_send {
 					 * Otherwise -ETIME, and it runs on */
 	enum pt_live_watch watch;
 	/* 0: nobody writes the memory until resume; or -errno, which ends the
-	 * transfer, and resume is called, too.  -ETIMEDOUT of pause and state is
-	 * returned as -ETIME.  Required. */
+	 * transfer (-ETIMEDOUT as -ETIME), and resume is called.  Required. */
 	int (*pause)(void *arg);
 	/* After pause: sets *bytes and *state_sz, up to PT_LIVE_STATE_SZ_MAX,
 	 * which stay valid until pt_send_close; 0 or -errno.  NULL: no state. */
@@ -388,8 +387,8 @@ PT_API int pt_send_fd(struct pt_send *send, struct pt_error *err);
  *   -ECANCELED  it was cancelled; PT_ERROR_UNKNOWN: during the commit */
 PT_API int pt_send_step(struct pt_send *send, struct pt_error *err);
 
-/* pt_send_set_max_bandwidth changes the limit during the transfer; the range is
- * that of pt_send_opts.max_bandwidth.  Any thread may call it.
+/* pt_send_set_max_bandwidth: as in pt_send_opts.  Any thread may call it.
+ *   -EBUSY   the transfer is ending, or over
  *   -ERANGE  the limit is too low to pace, or above the link's speed */
 PT_API int pt_send_set_max_bandwidth(struct pt_send *send, uint64_t max_bandwidth,
 				     struct pt_error *err);

@@ -321,25 +321,27 @@ bool pt_sender_is_held_up(const struct pt_sender *s);
  * to finish.  Any thread may call it, and a signal handler. */
 void pt_sender_cancel(struct pt_sender *s);
 
-/* pt_sender_set_rate changes the limit, like bytes_per_s of the cfg.  Errors
- * are those of pt_rate_choose.  Any thread may call it. */
+/* The next four change a transfer that runs, from open on: -EBUSY: it is ending.
+ * Any thread may call them, but no signal handler.
+ *
+ * pt_sender_set_rate changes the limit, like bytes_per_s of the cfg.  Other errors
+ * are those of pt_rate_choose. */
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err);
 
 /* pt_sender_set_downtime changes the limit of the expected downtime, of memory
- * that changes.  -EINVAL: it does not; -EBUSY: too late, the guest is being
- * stopped.  Any thread may call it. */
+ * that changes.  -EINVAL: it does not; -EBUSY, too: the guest is being stopped. */
 int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
 			   struct pt_error *err);
 
 /* pt_sender_pause: within PT_PACER_WAIT_NS no frame of data leaves any more, and
  * of memory that changes no round ends, until a resumption.  The session stays
- * alive for as long as the receiver's deadline allows, see due.h.  -EBUSY: too
- * late, the guest is being stopped, or all was sent.  Any thread may call it. */
+ * alive for as long as the receiver's deadline allows, see due.h.  -EBUSY, too: the
+ * guest is being stopped, or all was sent. */
 int pt_sender_pause(struct pt_sender *s, bool is_paused, struct pt_error *err);
 
-/* pt_sender_cancel_early is pt_sender_cancel, but -EBUSY once the commit has
- * begun: then the outcome might remain unknown.  Not for a signal handler. */
+/* pt_sender_cancel_early is pt_sender_cancel, but -EBUSY, too, once the commit has
+ * begun: then the outcome might remain unknown. */
 int pt_sender_cancel_early(struct pt_sender *s, struct pt_error *err);
 
 /* pt_sender_status writes the present report.  Any thread may call it. */

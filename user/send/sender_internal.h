@@ -139,8 +139,8 @@ int pt_sender_connect(struct pt_sender *s);
 void pt_sender_expect(struct pt_sender *s);
 
 /* pt_sender_owed checks the deadline of the message that the receiver owes,
- * named by what.  The deadline restarts with each phase and each progress.  It
- * is called in every step.  -ETIMEDOUT: the deadline is over, see due.h. */
+ * named by what.  The deadline restarts with each phase and each progress, and
+ * stands still in a pause.  It is called in every step.  -ETIMEDOUT: the deadline is over, see due.h. */
 int pt_sender_owed(struct pt_sender *s, const char *what);
 
 /* pt_sender_watch_peer fails if the receiver is silent for too long, and sends

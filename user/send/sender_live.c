@@ -79,8 +79,6 @@ int pt_sender_live_start(struct pt_sender *s)
 	live.range_cnt = s->live.range_cnt;
 	live.tracker = cfg->tracker;
 	live.guest = cfg->guest;
-	s->live.limits = cfg->converge;
-	s->report.live.downtime_limit_ns = cfg->converge.downtime_ns;
 	ret = pt_live_start(&s->live.thread, &live, &s->error);
 	if (!ret)
 		work(s, PT_SEND_LIVE_ARM, PT_LIVE_ARM);

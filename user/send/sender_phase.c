@@ -93,12 +93,12 @@ static void go(struct pt_sender *s)
 
 /* While frames are sent, the lanes check their own progress instead.  A
  * receiver that waits for its storage sends WORKING, and each WORKING is
- * progress. */
+ * progress.  In a pause nothing reaches the receiver that it could answer. */
 int pt_sender_owed(struct pt_sender *s, const char *what)
 {
 	char own[PT_ERROR_OWN_SZ];
 
-	pt_due_look(&s->due, pt_clock_ns(), true, s->moves +
+	pt_due_look(&s->due, pt_clock_ns(), !s->report.is_paused, s->moves +
 		    (pt_send_files_sent_sz(s->files) >> FILES_LOG2));
 	if (!pt_due_is_over(&s->due))
 		return 0;

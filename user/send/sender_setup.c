@@ -334,6 +334,10 @@ int pt_sender_prepare(struct pt_sender *s)
 		return pt_error_set(&s->error, PT_EXIT_HOST, -EIO,
 				    "no random numbers (getrandom)");
 	s->report.transfer_id |= 1;	/* never 0 */
+	if (s->cfg.live) {	/* they may be changed from now on */
+		s->live.limits = s->cfg.live->converge;
+		s->report.live.downtime_limit_ns = s->live.limits.downtime_ns;
+	}
 	ret = pt_send_path_init(&s->path, s->cfg.dev, s->cfg.mtu, &s->error);
 	if (!ret)
 		ret = pt_rate_choose(&s->report.bytes_per_s,

@@ -8,6 +8,13 @@
 #include <pagetrim/clock.h>
 #include "lane/rate.h"
 
+/* check_runs refuses to steer a transfer that has ended. */
+static int check_runs(const struct pt_sender *s, struct pt_error *err)
+{
+	return s->end.state ? pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late: "
+					   "the transfer is ending") : 0;
+}
+
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err)
 {
@@ -15,7 +22,9 @@ int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 	int ret;
 
 	pthread_mutex_lock(&s->lock);
-	ret = pt_rate_choose(&rate, bytes_per_s, &s->path.device, err);
+	ret = check_runs(s, err);
+	if (!ret)
+		ret = pt_rate_choose(&rate, bytes_per_s, &s->path.device, err);
 	if (!ret) {
 		s->report.bytes_per_s = rate;
 		pt_pacer_set(&s->pacer, rate, pt_clock_ns());
@@ -27,16 +36,17 @@ int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
 			   struct pt_error *err)
 {
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&s->lock);
-	if (!s->cfg.live) {
+	ret = check_runs(s, err);
+	if (!ret && !s->cfg.live)
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "downtime-limit: "
 				   "no guest is moved, so none is stopped");
-	} else if (pt_sender_live_is_stopping(s)) {
+	else if (!ret && pt_sender_live_is_stopping(s))
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "downtime-limit: "
 				   "too late, the guest is being stopped");
-	} else {
+	if (!ret) {
 		s->live.limits.downtime_ns = downtime_ms * 1000000ULL;
 		s->report.live.downtime_limit_ns = s->live.limits.downtime_ns;
 	}
@@ -62,36 +72,46 @@ static void resume(struct pt_sender *s)
 	eventfd_write(s->wake_fd, 1);
 }
 
+/* check_pause refuses a pause in which a guest would stand still, or that would
+ * hold up nothing. */
+static int check_pause(const struct pt_sender *s, struct pt_error *err)
+{
+	if (pt_sender_live_is_stopping(s))
+		return pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late to "
+				    "pause: the guest is being stopped");
+	if (s->report.phase >= PT_SEND_VERIFY)
+		return pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late to "
+				    "pause: all was sent");
+	return 0;
+}
+
 int pt_sender_pause(struct pt_sender *s, bool is_paused, struct pt_error *err)
 {
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&s->lock);
-	if (is_paused == s->report.is_paused)
-		ret = 0;
-	else if (!is_paused)
+	ret = check_runs(s, err);
+	if (!ret && is_paused && !s->report.is_paused) {
+		ret = check_pause(s, err);
+		if (!ret)
+			pause(s);
+	} else if (!ret && !is_paused && s->report.is_paused) {
 		resume(s);
-	else if (s->end.state || s->report.phase >= PT_SEND_VERIFY ||
-		 pt_sender_live_is_stopping(s))
-		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late to "
-				   "pause: %s", pt_sender_live_is_stopping(s)
-				   ? "the guest is being stopped"
-				   : "all was sent");
-	else
-		pause(s);
+	}
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
 
 int pt_sender_cancel_early(struct pt_sender *s, struct pt_error *err)
 {
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->report.phase >= PT_SEND_COMMIT)
+	ret = check_runs(s, err);
+	if (!ret && s->report.phase >= PT_SEND_COMMIT)
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late to "
 				   "cancel: the commit has begun");
-	else
+	if (!ret)
 		pt_sender_cancel(s);
 	pthread_mutex_unlock(&s->lock);
 	return ret;
