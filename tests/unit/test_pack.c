@@ -125,9 +125,9 @@ static bool send_delta(struct pt_builder *b, int i)
 	return true;
 }
 
-static void send_all(struct pt_builder *b)
+static void send_cnt(struct pt_builder *b, int cnt)
 {
-	for (int i = 0; i < PAGES; i++) {
+	for (int i = 0; i < cnt; i++) {
 		unsigned first = 0;
 
 		if (send_delta(b, i))
@@ -157,7 +157,7 @@ static void check(enum pt_compression method, enum kind kind, __u32 mtu)
 	memset(&totals, 0, sizeof(totals));
 	assert_int_equal(pt_compressor_create(&c, method, 1), 0);
 	pt_builder_use(&b, c);
-	send_all(&b);
+	send_cnt(&b, PAGES);
 	for (int i = 0; i < PAGES; i++)
 		assert_memory_equal(placed[i], pages[i], PT_PAGE_SZ);
 	pt_compressor_destroy(c);
@@ -167,6 +167,44 @@ static void check(enum pt_compression method, enum kind kind, __u32 mtu)
 		assert_true(totals.compressed > totals.frames * 9 / 10);
 		assert_true(totals.bytes > totals.room * 8 / 10);
 	}
+}
+
+/* fill_unlike makes pages of so many blocks that compress well, but for the first,
+ * of which random_cnt blocks do not compress at all. */
+static void fill_unlike(int cnt, unsigned block_cnt, unsigned random_cnt)
+{
+	__u64 random = random_cnt + 1;
+
+	memset(pages, 0, sizeof(pages));
+	for (int i = 0; i < cnt; i++)
+		memset(pages[i], 'b', (i ? block_cnt : PT_PAGE_BLOCKS) *
+				      PT_BLOCK_SZ);
+	kit_fill(pages[0], random_cnt * PT_BLOCK_SZ, &random);
+}
+
+/* As many records as a frame may have, whose first page is cut, and cut again,
+ * where frames before compressed far better: still no frame has more, and each
+ * takes some. */
+static void test_cut_of_the_most_records(void **state)
+{
+	static const __u32 mtus[] = { 3000, 3506, 3750, 5750 };
+
+	(void)state;
+	for (unsigned m = 0; m < sizeof(mtus) / sizeof(mtus[0]); m++)
+		for (unsigned i = 0; i < 4 * 3; i++) {
+			struct pt_builder b = kit_builder(IPV4, mtus[m]);
+			struct pt_compressor *c;
+
+			fill_unlike(PT_RECORDS_MAX, i % 3, 64 - i / 3 * 4);
+			memset(placed, 0, sizeof(placed));
+			assert_int_equal(pt_compressor_create(&c,
+					 PT_COMPRESSION_LZ4, 1), 0);
+			pt_builder_use(&b, c);
+			b.ratio[PT_COMPRESSION_LZ4] = PT_PACK_ONE / 10;
+			send_cnt(&b, PT_RECORDS_MAX);
+			assert_memory_equal(placed, pages, sizeof(pages));
+			pt_compressor_destroy(c);
+		}
 }
 
 static void test_there_and_back(void **state)
@@ -249,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_cut_of_the_most_records),
 		cmocka_unit_test(test_other_sizes),
 	};
 

@@ -64,6 +64,8 @@ struct pt_builder_cfg {
 struct pt_pack {
 	__u32	record_cnt;
 	__u32	block_cnt;
+	__u32	cut_cnt;	/* blocks of the last record, until it is cut; 0: all
+				 * of them */
 	__u32	sz;		/* compressed bytes; 0: plain */
 	const __u8 *data;	/* the compressor's */
 };

@@ -39,18 +39,22 @@ static void gather(const struct pt_builder *b)
 			at = gather_page(at, b->pages[i], b->records[i].mask);
 }
 
-/* may_split: record i may be cut for a frame. */
-static bool may_split(const struct pt_builder *b, __u32 i)
+/* may_cut: record i may be cut for a frame that has left blocks for it. */
+static bool may_cut(const struct pt_builder *b, __u32 i, __u32 left)
 {
-	return b->record_cnt <= PT_RECORDS_MAX &&
-	       b->records[i].kind == PT_RECORD_BLOCKS;
+	return b->records[i].kind == PT_RECORD_BLOCKS &&
+	       (!i || left >= PT_BUILDER_CUT_MIN);
 }
 
-/* split makes two records of record i; the first keeps cnt of its blocks. */
-static void split(struct pt_builder *b, __u32 i, unsigned int cnt)
+/* split makes two records of the pack's last one, of which the frame takes some
+ * blocks only.  It is done once, when the pack is final: there is room for one
+ * more record than a frame may have. */
+static void split(struct pt_builder *b)
 {
+	struct pt_pack *pack = &b->pack;
+	__u32 i = pack->record_cnt - 1;
 	struct pt_record_host *r = &b->records[i];
-	unsigned int end = pt_builder_nth_bit(r->mask, cnt);
+	unsigned int end = pt_builder_nth_bit(r->mask, pack->cut_cnt);
 	__u32 behind = b->record_cnt - i;
 
 	memmove(r + 1, r, behind * sizeof(*r));
@@ -60,6 +64,7 @@ static void split(struct pt_builder *b, __u32 i, unsigned int cnt)
 	r[0].mask &= ~(~0ULL << end);
 	r[1].first = end;
 	r[1].mask &= ~0ULL << end;
+	pack->cut_cnt = 0;
 }
 
 /* cut makes the pack take at most block_cnt (> 0) blocks.  A page is cut by the
@@ -67,21 +72,18 @@ static void split(struct pt_builder *b, __u32 i, unsigned int cnt)
 static void cut(struct pt_builder *b, __u32 block_cnt)
 {
 	struct pt_pack *pack = &b->pack;
-	__u32 taken = 0, i = 0, cnt = 0;
+	__u32 left = block_cnt, i = 0;
 
 	for (; i < b->record_cnt; i++) {
-		cnt = pt_record_block_cnt(&b->records[i]);
-		if (taken + cnt > block_cnt)
+		__u32 cnt = pt_record_block_cnt(&b->records[i]);
+
+		if (cnt > left)
 			break;
-		taken += cnt;
+		left -= cnt;
 	}
-	if (i < b->record_cnt && may_split(b, i) &&
-	    (!taken || block_cnt - taken >= PT_BUILDER_CUT_MIN)) {
-		split(b, i++, block_cnt - taken);
-		taken = block_cnt;
-	}
-	pack->record_cnt = i;
-	pack->block_cnt = taken;
+	pack->cut_cnt = i < b->record_cnt && may_cut(b, i, left) ? left : 0;
+	pack->record_cnt = i + (pack->cut_cnt > 0);
+	pack->block_cnt = block_cnt - left + pack->cut_cnt;
 }
 
 static void learn(struct pt_builder *b, __u32 sz, __u32 raw_sz)
@@ -119,28 +121,29 @@ static bool compress(struct pt_builder *b)
 /* pack_plain takes what fits as it is. */
 static void pack_plain(struct pt_builder *b)
 {
-	__u32 taken = 0, i;
+	struct pt_pack *pack = &b->pack;
 
+	*pack = (struct pt_pack){
+		.record_cnt = b->record_cnt,
+		.block_cnt = b->block_cnt,
+	};
 	if (pt_builder_room_sz(b, b->record_cnt) >=
-	    (int)(b->block_cnt * PT_BLOCK_SZ)) {
-		b->pack = (struct pt_pack){ b->record_cnt, b->block_cnt, 0, NULL };
+	    (int)(b->block_cnt * PT_BLOCK_SZ))
 		return;
-	}
-	for (i = 0; i < b->record_cnt; i++) {
+	*pack = (struct pt_pack){ 0 };
+	for (__u32 i = 0; i < b->record_cnt && !pack->cut_cnt; i++) {
 		int left = pt_builder_room_sz(b, i + 1) / PT_BLOCK_SZ -
-			   (int)taken;
+			   (int)pack->block_cnt;
 		int cnt = pt_record_block_cnt(&b->records[i]);
 
-		if (cnt > left && (!i || left >= PT_BUILDER_CUT_MIN) &&
-		    may_split(b, i)) {
-			split(b, i, left);
-			cnt = left;
+		if (cnt > left) {
+			if (left <= 0 || !may_cut(b, i, left))
+				return;
+			pack->cut_cnt = cnt = left;
 		}
-		if (cnt > left)
-			break;
-		taken += cnt;
+		pack->record_cnt++;
+		pack->block_cnt += cnt;
 	}
-	b->pack = (struct pt_pack){ .record_cnt = i, .block_cnt = taken };
 }
 
 /* pack_compressed: true: the pack's blocks are compressed, and fit. */
@@ -166,18 +169,19 @@ static bool pack_compressed(struct pt_builder *b)
 
 void pt_builder_pack(struct pt_builder *b)
 {
+	bool is_tried = b->cfg.compressor && !b->plain_cnt && b->block_cnt;
+
 	b->pack = (struct pt_pack){
 		.record_cnt = b->record_cnt,
 		.block_cnt = b->block_cnt,
 	};
 	b->is_packed = true;
-	if (!b->cfg.compressor || b->plain_cnt || !b->block_cnt) {
-		b->plain_cnt -= b->plain_cnt > 0;
+	if (!is_tried || !pack_compressed(b))
 		pack_plain(b);
-		return;
-	}
-	if (!pack_compressed(b))
-		pack_plain(b);
-	if (*pt_builder_ratio(b) > POOR_RATIO)
+	if (b->pack.cut_cnt)
+		split(b);
+	if (is_tried && *pt_builder_ratio(b) > POOR_RATIO)
 		b->plain_cnt = POOR_CNT;
+	else
+		b->plain_cnt -= b->plain_cnt > 0;
 }
