@@ -270,6 +270,22 @@ static void test_other_sizes(void **state)
 					64, 64));
 }
 
+/* A frame of zstd 0.7, from before RFC 8878, whose header has the same form: a page
+ * as one block, and the end.  Libraries still read it. */
+static void test_old_zstd(void **state)
+{
+	static const __u8 head[] = { 0x27, 0xb5, 0x2f, 0xfd, 0x60, 0x00, 0x0f,
+				     0x40, 0x10, 0x00 };
+	static const __u8 end[] = { 0xc0, 0x00, 0x00 };
+	static __u8 unit[sizeof(head) + PT_PAGE_SZ + sizeof(end)];
+
+	(void)state;
+	memcpy(unit, head, sizeof(head));
+	memcpy(unit + sizeof(head) + PT_PAGE_SZ, end, sizeof(end));
+	assert_null(pt_decompressor_run(decompressor, PT_COMPRESSION_ZSTD, unit,
+					sizeof(unit), PT_PAGE_SZ));
+}
+
 static int open_decompressor(void **state)
 {
 	(void)state;
@@ -289,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_cut_of_the_most_records),
 		cmocka_unit_test(test_other_sizes),
+		cmocka_unit_test(test_old_zstd),
 	};
 
 	return cmocka_run_group_tests_name("pack", tests, open_decompressor,

@@ -107,7 +107,8 @@ static bool lz4_decompress(struct pt_decompressor *d, const __u8 *data,
 
 #ifdef PT_WITH_zstd
 /* The frame's first bytes (RFC 8878, 3.1.1): magic, then a descriptor of which
- * these bits are asked for, and these refused. */
+ * these bits are asked for, and these refused.  Formats from before the RFC have
+ * another magic: the library would allocate a context for each such frame. */
 #define ZSTD_DESCRIPTOR_AT	4
 #define SINGLE_SEGMENT		0x20	/* the content size is the window's */
 #define CHECKSUM_OR_DICT	0x0f	/* and reserved bits */
@@ -132,6 +133,13 @@ static __u32 zstd_compress(struct pt_compressor *c, __u32 raw_sz)
 		? 0 : sz;
 }
 
+static bool is_rfc8878(const __u8 *data)
+{
+	static const __u8 magic[ZSTD_DESCRIPTOR_AT] = { 0x28, 0xb5, 0x2f, 0xfd };
+
+	return !memcmp(data, magic, sizeof(magic));
+}
+
 /* The window of a single segment is its content, whose size is judged before a
  * context sees the frame. */
 static bool zstd_decompress(struct pt_decompressor *d, const __u8 *data,
@@ -139,7 +147,7 @@ static bool zstd_decompress(struct pt_decompressor *d, const __u8 *data,
 {
 	size_t done;
 
-	if (sz <= ZSTD_DESCRIPTOR_AT ||
+	if (sz <= ZSTD_DESCRIPTOR_AT || !is_rfc8878(data) ||
 	    !(data[ZSTD_DESCRIPTOR_AT] & SINGLE_SEGMENT) ||
 	    data[ZSTD_DESCRIPTOR_AT] & CHECKSUM_OR_DICT ||
 	    ZSTD_getFrameContentSize(data, sz) != raw_sz ||
