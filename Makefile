@@ -48,7 +48,7 @@ endif
 OUR_CFLAGS += $(patsubst lib%,-DPT_WITH_%,$(PACKERS))
 
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
-	      -I/usr/include/$(shell $(CC) -dumpmachine)
+	      -I/usr/include/$(shell $(CC) -print-multiarch)
 
 LIB_SRC  := $(filter-out user/cli/%,$(sort $(wildcard user/*/*.c)))
 CLI_SRC  := $(sort $(wildcard user/cli/*.c))
