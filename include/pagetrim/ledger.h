@@ -19,6 +19,7 @@
 	X(refused_auth, "frames whose checksum or tag is wrong")		\
 	X(refused_record, "frames that name pages outside the memory")	\
 	X(refused_window, "frames out of window or on their lane's old queue") \
+	X(refused_unit, "frames whose blocks cannot be decompressed")	\
 	X(placed, "records placed in memory")				\
 	X(stale, "records older than what memory holds")		\
 	X(refused_version, "copies whose original was another version")	\

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Frames of arbitrary records, in sound frame headers, cut anywhere, are read
  * and placed in a small memory.  A frame that names a page outside of it is
- * refused as a whole; after all others the memory equals a model. */
+ * refused as a whole, and so is one whose unit does not decompress to its blocks;
+ * after all others the memory equals a model. */
 #include "input.h"
 #include "memory.h"
+#include "unit.h"
 
 #define FRAMES_MAX	32
 #define RECORDS_MAX	6
@@ -81,20 +83,28 @@ static unsigned cut(struct pt_span *spans, const struct frame *f,
 }
 
 static void place(const struct shape *s, __u32 generation,
-		  struct pt_reader *r, const struct frame *f)
+		  struct pt_reader *r, const struct frame *f,
+		  const struct unit *u)
 {
+	const __u8 *blocks = f->bytes + f->data_off;
 	__u64 before = memory.counts.refused;
 	bool is_ours = memory_has(s);
 
 	pt_check(pt_rebuild_check(memory.rebuild, r) == is_ours);
 	if (!is_ours)
 		return;
+	if (u->method) {
+		pt_check(!pt_rebuild_flush(memory.rebuild, &memory.run, NULL));
+		blocks = unit_read(u, f, r);
+	}
+	if (!blocks)
+		return;
 	memory.refusals.cnt = 0;
 	pt_check(!pt_rebuild_place(memory.rebuild, &memory.run, &memory.sum,
 				   &memory.refusals, r, &memory.counts, NULL));
 	before += memory.refusals.cnt;
 	pt_check(memory.counts.refused == before);
-	model_frame(s, generation, f->bytes + f->data_off);
+	model_frame(s, generation, blocks);
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
@@ -102,6 +112,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 	static struct pt_span spans[FRAMES_MAX][PT_SPANS_MAX];
 	static struct pt_reader r;
 	static struct frame f;
+	static struct unit u;
 	unsigned cnts[FRAMES_MAX], frame_cnt = 0;
 	struct input in = { data, sz };
 
@@ -109,7 +120,8 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 	while (in.sz && frame_cnt < FRAMES_MAX) {
 		struct shape_record records[RECORDS_MAX];
 		struct shape s = { .records = records, .kind = PT_FRAME_DATA };
-		__u32 generation = 1 + input_u8(&in) % 4;
+		__u8 how = input_u8(&in);
+		__u32 generation = 1 + how % 4;
 		__u32 piece_sz = 1 + input_u8(&in) * 16;
 
 		take_shape(&in, &s, records, generation);
@@ -119,10 +131,11 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)
 			  generation);
 		for (__u32 at = f.data_off; at < f.sz; at++)
 			f.bytes[at] = frame_cnt + at / 3;
+		unit_make(&u, &f, how / 4, &in);
 		cnts[frame_cnt] = cut(spans[frame_cnt], &f, piece_sz);
 		if (pt_reader_open(&r, spans[frame_cnt], cnts[frame_cnt]) ==
 		    PT_VERDICT_STEERED)
-			place(&s, generation, &r, &f);
+			place(&s, generation, &r, &f, &u);
 		frame_cnt++;
 	}
 	memory_check();

@@ -129,14 +129,15 @@ static void open_socket(struct attack *a, const char *dev)
 		die("%s: %s", dev, strerror(errno));
 }
 
-/* is_rich: the last record brings a block, so that each kind can be made. */
+/* is_rich: the last record brings a block, and the blocks are plain, so that each
+ * kind can be made. */
 static bool is_rich(struct heard *h)
 {
 	const struct pt_frame_hdr *hdr = heard_hdr(h);
 	const struct pt_record *last = heard_record(h, hdr->record_cnt - 1);
 
 	return last->kind == PT_RECORD_BLOCKS && last->mask &&
-	       h->sz > h->data_off;
+	       !hdr->compression && h->sz > h->data_off;
 }
 
 /* hear takes the arrived frames, at most max. */

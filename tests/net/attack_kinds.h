@@ -39,6 +39,8 @@
 	X(RENUMBERED, renumbered, BAD_MAC, STEERED, refused_auth)	\
 	X(PAGE, page, STEERED, STEERED, refused_auth)			\
 	X(BLOCK, block, STEERED, STEERED, refused_auth)			\
+	X(NO_UNIT, no_unit, BAD_MAC, STEERED, refused_unit)		\
+	X(BOMB, bomb, BAD_MAC, STEERED, refused_unit)			\
 	X(REPLAY, replay, STEERED, STEERED, duplicate)			\
 	X(ASTRAY, astray, STEERED, STEERED, duplicate)			\
 	X(PROBE, probe, STEERED, STEERED, probes)			\
@@ -163,6 +165,43 @@ static inline void forge(struct random *r, struct heard *h)
 	fit(h, data_off);
 }
 
+/* forge_unit makes a compressed frame of a number that is not sent yet, whose one
+ * page is a unit of a random method and random bytes, or a bomb: bytes that become
+ * more than a page. */
+static inline void forge_unit(struct random *r, struct heard *h, bool is_bomb)
+{
+	/* LZ4: a zero byte, repeated 19 + 53 * 255 times, and five more */
+	static const __u8 bomb[PT_BLOCK_SZ] = {
+		0x1f, 0, 1, 0, [4 ... 56] = 0xff, [58] = 0x50,
+	};
+	struct pt_frame_hdr *hdr = heard_hdr(h);
+	const __u32 data_off = PT_FRAME_HDR_SZ + PT_RECORD_SZ;
+	struct pt_span payload = { hdr, data_off + sizeof(bomb) };
+	__u8 *unit = (__u8 *)hdr + data_off;
+
+	hdr->seq = htobe64(be64toh(hdr->seq) + 5000 + random_below(r, 5000));
+	hdr->record_cnt = 1;
+	hdr->data_off = htobe16(data_off);
+	hdr->block_cnt = htobe16(1);
+	hdr->flags |= htobe16(PT_FLAG_COMPRESSED);
+	hdr->compression = is_bomb ? PT_COMPRESSION_LZ4
+				   : 1 + random_below(r, 2);
+	hdr->compressed_sz = htobe16(sizeof(bomb));
+	*heard_record(h, 0) = (struct pt_record){
+		.kind = PT_RECORD_BLOCKS, .last = 63,
+		.gfn_lo = htobe32(random_below(r, 64)), .mask = ~0ULL,
+	};
+	fit(h, data_off + sizeof(bomb));
+	memcpy(unit, bomb, sizeof(bomb));
+	if (!is_bomb)
+		random_bytes(r, unit, sizeof(bomb));
+	memset(hdr->auth, 0, sizeof(hdr->auth));
+	if (h->is_sealed)
+		random_bytes(r, hdr->header_mac, sizeof(hdr->header_mac));
+	else
+		pt_checksum(&payload, 1, hdr->auth);
+}
+
 /* attack_make turns h, which was heard, into a frame of that kind. */
 static inline void attack_make(struct heard *h, enum attack_kind kind,
 			       struct random *r)
@@ -207,6 +246,10 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 		break;
 	case ATTACK_FORGED:
 		forge(r, h);
+		break;
+	case ATTACK_NO_UNIT:
+	case ATTACK_BOMB:
+		forge_unit(r, h, kind == ATTACK_BOMB);
 		break;
 	case ATTACK_RENUMBERED:
 		hdr->seq = htobe64(be64toh(hdr->seq) + 1 +

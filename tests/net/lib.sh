@@ -367,7 +367,7 @@ balanced()
 		.[0].ledger == .[1].ledger and (.[1].ledger |
 		.sent == .accepted + .missing and
 		.received == .accepted + .duplicate + .refused_auth +
-			     .refused_record + .refused_window and
+			     .refused_record + .refused_window + .refused_unit and
 		.records == .placed + .stale and
 		.steered == .received + .probes + .socket_dropped)' \
 		send.json receive.json >/dev/null ||

@@ -13,7 +13,7 @@ CAP_WORKING = 1 << 2
 VERSION = 3
 HEAD_SZ = 8
 LEDGER_FIELDS = ("received accepted duplicate late missing refused_auth "
-                 "refused_record refused_window placed stale "
+                 "refused_record refused_window refused_unit placed stale "
                  "refused_version records probes steered xdp_dropped "
                  "socket_dropped queue_unaccounted").split()
 PAGE_SZ, REGION_SZ = 4096, 2 << 20

@@ -156,6 +156,7 @@ static struct pt_intake intake;
 static struct pt_rx_lane *lanes;
 static __u64 kit_idle_ns = ~0ULL;	/* lanes never idle */
 static bool kit_apart;			/* lanes' placers have threads */
+static bool kit_sealed;			/* data frames are, by kit_seal's key */
 static __u8 kit_compressions;	/* of the session, see struct pt_intake */
 static unsigned int put_cnt[QUEUES];
 static __u64 data_cnt, probe_cnt;	/* frames put */
@@ -172,6 +173,20 @@ static inline void all_unlock(void)
 		pt_rx_queue_unlock(queues[i]);
 }
 
+/* kit_seal makes a lane's seal, of either end. */
+static inline struct pt_seal *kit_seal(void)
+{
+	const struct pt_seal_cfg cfg = {
+		.cipher = PT_CIPHER_AES_128_GCM,
+		.rekey_log2 = PT_REKEY_LOG2_MIN,
+		.secret = { 0x11 }, .header_key = { 0x22 },
+	};
+	struct pt_seal *seal = NULL;
+
+	assert_int_equal(pt_seal_create(&seal, &cfg), 0);
+	return seal;
+}
+
 static inline int start(void **state)
 {
 	struct pt_error err;
@@ -185,11 +200,14 @@ static inline int start(void **state)
 		.lane_cnt = LANES,
 		.reorder_min_ns = PT_REORDER_MIN_NS,
 		.wake_fd = -1,
+		.is_sealed = kit_sealed,
 		.places_apart = kit_apart,
 		.compressions = kit_compressions,
 	};
 	assert_int_equal(pt_intake_lanes_make(&intake), 0);
 	lanes = intake.lanes;
+	for (int i = 0; kit_sealed && i < LANES; i++)
+		lanes[i].seal = kit_seal();
 	memcpy(intake.endpoint.addr, kit_links[0].link.dst_addr, 16);
 	intake.endpoint.port = htobe16(kit_links[0].link.dst_port);
 	for (int i = 0; i < QUEUES; i++) {
@@ -278,7 +296,7 @@ static inline struct pt_ledger settle(void)
 	assert_int_equal(ledger.probes, probe_cnt);
 	assert_int_equal(ledger.received, ledger.accepted + ledger.duplicate +
 			 ledger.refused_auth + ledger.refused_record +
-			 ledger.refused_window);
+			 ledger.refused_window + ledger.refused_unit);
 	assert_int_equal(ledger.records, ledger.placed + ledger.stale +
 			 ledger.refused_version);
 	return ledger;

@@ -11,7 +11,7 @@
 
 /* A ledger that balances, in which no two numbers are alike. */
 static const struct pt_ledger good = {
-	.received = 1011,
+	.received = 1014,
 	.accepted = 977,
 	.duplicate = 19,
 	.late = 7,
@@ -19,12 +19,13 @@ static const struct pt_ledger good = {
 	.refused_auth = 8,
 	.refused_record = 5,
 	.refused_window = 2,
+	.refused_unit = 3,
 	.placed = 2900,
 	.stale = 83,
 	.refused_version = 17,
 	.records = 3000,
 	.probes = 61,
-	.steered = 1085,
+	.steered = 1088,
 	.xdp_dropped = 31,
 	.socket_dropped = 13,
 };
@@ -52,6 +53,7 @@ static const struct row {
 	FIELD(refused_auth, 1),
 	FIELD(refused_record, 1),
 	FIELD(refused_window, 1),
+	FIELD(refused_unit, 1),
 	FIELD(records, 1),	/* records */
 	FIELD(placed, 1),
 	FIELD(stale, 1),

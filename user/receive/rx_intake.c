@@ -24,7 +24,6 @@ static int open_seals(struct pt_rx_session *s, struct pt_error *err)
 	};
 	int ret;
 
-	i->is_sealed = s->open.cipher;
 	if (!i->is_sealed)
 		return 0;
 	ret = pt_frame_keys_header(&keys, i->header_key, err);
@@ -61,6 +60,7 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	i->rebuild = s->rebuild;
 	i->wake_fd = s->wake_fd;
 	i->lane_cnt = s->open.lane_cnt;
+	i->is_sealed = s->open.cipher;
 	atomic_store(&i->reorder_min_ns, PT_REORDER_MIN_NS);
 	atomic_store(&i->rtt_ns, pt_conn_rtt_ns(s->conn));
 	atomic_store(&i->is_closed, s->report.is_resumed);

@@ -104,19 +104,22 @@ void pt_intake_ledger(const struct pt_intake *i, struct pt_ledger *ledger)
 	memset(ledger, 0, sizeof(*ledger));
 	for (__u16 n = 0; n < i->lane_cnt; n++) {
 		const struct pt_rx_lane *l = &i->lanes[n];
+		__u64 no_unit = atomic_load(&l->placed.no_unit);
 
 		ledger->received += l->received;
-		ledger->accepted += l->accepted;
+		ledger->accepted += l->accepted - no_unit;
 		ledger->duplicate += l->duplicate;
 		ledger->late += l->late;
 		ledger->missing += l->missing;
 		ledger->refused_auth += l->refused_auth;
 		ledger->refused_record += l->refused_record;
 		ledger->refused_window += l->refused_window;
+		ledger->refused_unit += l->refused_unit + no_unit;
 		ledger->placed += atomic_load(&l->placed.placed);
 		ledger->stale += atomic_load(&l->placed.stale);
 		ledger->refused_version += atomic_load(&l->placed.refused);
-		ledger->records += l->records;
+		ledger->records += l->records -
+				   atomic_load(&l->placed.no_unit_records);
 		ledger->probes += l->probes;
 	}
 	ledger->received += i->strays;

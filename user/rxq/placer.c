@@ -42,6 +42,8 @@ struct pt_placer {
 	struct pt_sink_run *run;
 	struct pt_decompressor *decompressor;	/* NULL: frames are not
 						 * compressed */
+	struct pt_decompressor *trial;	/* of judge, if the thread has the
+					 * other */
 	struct pt_refusals refusals;	/* not yet told */
 	struct pt_reader reader;
 };
@@ -70,23 +72,33 @@ static void tell_refusals(struct pt_placer *p)
 		pt_intake_fail(intake, -ENOBUFS, &err);
 }
 
-/* decompress: the run may hold blocks of the frame before, which are overwritten.
- * Checksum or tag are right, so a frame that cannot be decompressed was made so: a
- * sender that would send it again. */
-static int decompress(struct pt_placer *p, struct pt_reader *reader,
-		      struct pt_error *err)
+/* blame ends the transfer for a sealed frame, which its sender made so and would
+ * send again. */
+static void blame(const struct pt_placer *p, const struct pt_reader *reader)
 {
+	struct pt_error err;
+
+	pt_error_set(&err, PT_EXIT_PEER, -EPROTO, "lane %u: frame %llu, by %s, "
+		     "cannot be decompressed, and nothing of it was placed (is the "
+		     "sender pagetrim?)", p->lane->lane_idx,
+		     (unsigned long long)reader->id.seq,
+		     pt_compression_name(reader->compression));
+	pt_intake_fail(p->lane->intake, -EPROTO, &err);
+}
+
+/* decompress: the run may hold blocks of the frame before, which are overwritten.
+ * False: there is no unit, and nothing is placed. */
+static bool decompress(struct pt_placer *p, struct pt_reader *reader)
+{
+	struct pt_error err;
 	int ret;
 
 	if (!reader->is_compressed)
-		return 0;
-	ret = pt_rebuild_flush(p->lane->intake->rebuild, p->run, err);
-	if (ret || pt_reader_decompress(reader, p->decompressor))
-		return ret;
-	return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "lane %u: frame %llu "
-			    "cannot be decompressed, and nothing of it was placed "
-			    "(is the sender pagetrim?)", p->lane->lane_idx,
-			    (unsigned long long)reader->id.seq);
+		return true;
+	ret = pt_rebuild_flush(p->lane->intake->rebuild, p->run, &err);
+	if (ret)
+		pt_intake_fail(p->lane->intake, ret, &err);
+	return pt_reader_decompress(reader, p->decompressor);
 }
 
 /* place_one places an opened frame; a failure ends the transfer. */
@@ -95,11 +107,15 @@ static void place_one(struct pt_placer *p, struct pt_reader *reader)
 	struct pt_rebuild_counts counts = { 0 };
 	struct pt_rx_lane *l = p->lane;
 	struct pt_error err;
-	int ret = decompress(p, reader, &err);
+	int ret;
 
-	if (!ret)
-		ret = pt_rebuild_place(l->intake->rebuild, p->run, &l->sum,
-				       &p->refusals, reader, &counts, &err);
+	if (!decompress(p, reader)) {
+		pt_rx_lane_no_unit(l, reader->record_cnt);
+		blame(p, reader);
+		return;
+	}
+	ret = pt_rebuild_place(l->intake->rebuild, p->run, &l->sum,
+			       &p->refusals, reader, &counts, &err);
 	pt_rx_lane_placed(l, &counts);
 	if (p->refusals.cnt > PT_REFUSALS_MAX - PT_RECORDS_MAX)
 		tell_refusals(p);
@@ -120,6 +136,37 @@ static void flush(struct pt_placer *p)
 
 /* --- for the queue's thread ------------------------------------------ */
 
+static void read_lock(struct pt_placer *p)
+{
+	if (!p->is_reading)
+		pthread_rwlock_rdlock(&p->lane->intake->place_lock);
+	p->is_reading = true;
+}
+
+/* has_unit: an unsealed frame that a thread will place is decompressed here, too,
+ * to find out. */
+static bool has_unit(struct pt_placer *p, struct pt_reader *reader)
+{
+	const struct pt_intake *intake = p->lane->intake;
+
+	if (!(intake->compressions >> reader->compression & 1))
+		return false;
+	if (!p->apart) {
+		read_lock(p);
+		return decompress(p, reader);
+	}
+	return intake->is_sealed || pt_reader_decompress(reader, p->trial);
+}
+
+bool pt_placer_judge(struct pt_placer *p, struct pt_reader *reader)
+{
+	if (!reader->is_compressed || has_unit(p, reader))
+		return true;
+	if (p->lane->intake->is_sealed)
+		blame(p, reader);
+	return false;
+}
+
 bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
 		    const struct pt_rx_frame *frame, struct pt_reader *reader,
 		    __u32 credit_desc)
@@ -127,9 +174,7 @@ bool pt_placer_take(struct pt_placer *p, struct pt_depot *depot,
 	struct pt_parcel *parcel;
 
 	if (!p->apart) {
-		if (!p->is_reading)
-			pthread_rwlock_rdlock(&p->lane->intake->place_lock);
-		p->is_reading = true;
+		read_lock(p);
 		place_one(p, reader);
 		return false;
 	}
@@ -316,12 +361,15 @@ int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 	struct pt_placer *p = aligned_alloc(_Alignof(struct pt_placer),
 					    sizeof(*p));
 	struct pt_sink_run *run = calloc(1, sizeof(*run));
-	struct pt_decompressor *decompressor = NULL;
+	struct pt_decompressor *decompressor = NULL, *trial = NULL;
 	int ret = p && run ? 0 : -ENOMEM;
 
 	if (!ret && lane->intake->compressions)
 		ret = pt_decompressor_create(&decompressor);
+	if (!ret && decompressor && apart && !lane->intake->is_sealed)
+		ret = pt_decompressor_create(&trial);
 	if (ret) {
+		pt_decompressor_destroy(decompressor);
 		free(run);
 		free(p);
 		return ret;
@@ -329,6 +377,7 @@ int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 	memset(p, 0, sizeof(*p));
 	p->run = run;
 	p->decompressor = decompressor;
+	p->trial = trial;
 	p->lane = lane;
 	p->apart = apart;
 	p->end = &p->first;
@@ -370,6 +419,7 @@ void pt_placer_destroy(struct pt_placer *p)
 	pthread_cond_destroy(&p->given);
 	pthread_mutex_destroy(&p->lock);
 	pt_decompressor_destroy(p->decompressor);
+	pt_decompressor_destroy(p->trial);
 	free(p->run);
 	free(p);
 }

@@ -38,6 +38,14 @@ struct pt_rx_lane;
 int pt_placer_create(struct pt_placer **out, struct pt_rx_lane *lane,
 		     bool apart);
 
+/* pt_placer_judge returns whether the blocks of a checked frame can be
+ * decompressed, by a method that both ends have; a frame that is not compressed
+ * passes.  It is called before the frame's sequence number is taken, so that a
+ * stranger's frame does not replace the sender's.  A sealed frame that fails, which
+ * the sender made, ends the transfer, too.  A sealed frame that a thread will place is only
+ * decompressed there.  reader: the frame, opened; take follows at once. */
+bool pt_placer_judge(struct pt_placer *p, struct pt_reader *reader);
+
 /* pt_placer_take places a checked frame that the lane has accepted, or keeps it
  * in a parcel of depot; then it returns true, and the caller no longer owns the
  * frame's chunks.  credit_desc: descriptors of credit that become free when it

@@ -106,6 +106,12 @@ void pt_rx_lane_placed(struct pt_rx_lane *l,
 	add(&l->placed.bytes, counts->bytes);
 }
 
+void pt_rx_lane_no_unit(struct pt_rx_lane *l, __u32 record_cnt)
+{
+	add(&l->placed.no_unit, 1);
+	add(&l->placed.no_unit_records, record_cnt);
+}
+
 void pt_rx_lane_look(struct pt_rx_lane *l)
 {
 	__u64 placed_upto;

@@ -78,7 +78,7 @@ struct pt_rx_lane {
 
 	/* For the ledger. */
 	__u64 received, accepted, duplicate, late, missing;
-	__u64 refused_auth, refused_record, refused_window;
+	__u64 refused_auth, refused_record, refused_window, refused_unit;
 	__u64 records;
 	_Atomic __u64 probes;		/* on any queue, counted by its
 					 * thread */
@@ -93,6 +93,9 @@ struct pt_rx_lane {
 		_Atomic __u64 stale;
 		_Atomic __u64 refused;
 		_Atomic __u64 bytes;
+		_Atomic __u64 no_unit;	/* accepted frames that were then found
+					 * not to be placeable, and ... */
+		_Atomic __u64 no_unit_records;	/* ... their records */
 	} placed;			/* see struct pt_rebuild_counts */
 	struct pt_page_sum sum;		/* of its present page; the placing
 					 * thread's, too */
@@ -101,6 +104,10 @@ struct pt_rx_lane {
 /* pt_rx_lane_placed adds a frame's counts; the placing thread calls it. */
 void pt_rx_lane_placed(struct pt_rx_lane *l,
 		       const struct pt_rebuild_counts *counts);
+
+/* pt_rx_lane_no_unit counts an accepted frame of record_cnt records whose unit
+ * cannot be decompressed, as refused; the placing thread calls it. */
+void pt_rx_lane_no_unit(struct pt_rx_lane *l, __u32 record_cnt);
 
 /* pt_rx_lane_look reads how much is placed; the lane's values are those of the
  * last look. */

@@ -108,6 +108,18 @@ void pt_rx_hand_over(struct pt_rx_queue *q)
 	q->taking_cnt = 0;
 }
 
+/* begin_batch notes that the lane's placer is used in this batch. */
+static void begin_batch(struct pt_rx_queue *q, struct pt_rx_lane *l)
+{
+	__u32 i = 0;
+
+	while (i < q->taking_cnt && q->taking[i] != l)
+		i++;
+	q->taking[i] = l;
+	if (i == q->taking_cnt)
+		q->taking_cnt++;
+}
+
 /* place passes a frame to the lane's placer.  If the placer keeps it, its
  * chunks are no longer ours. */
 static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
@@ -115,14 +127,9 @@ static void place(struct pt_rx_queue *q, struct pt_rx_lane *l,
 {
 	__u64 placed_sz = atomic_load_explicit(&l->placed.bytes,
 					       memory_order_relaxed);
-	__u32 i = 0;
 
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
-	while (i < q->taking_cnt && q->taking[i] != l)
-		i++;
-	q->taking[i] = l;
-	if (i == q->taking_cnt)
-		q->taking_cnt++;
+	begin_batch(q, l);
 	if (pt_placer_take(l->placer, &q->depot, frame, &q->reader,
 			   credit_desc))
 		frame->span_cnt = 0;
@@ -148,14 +155,30 @@ static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 				  held_cnt, chunk_cnt);
 }
 
-/* is_placeable: all that the frame names is in the memory, and its method of
- * compression is one that both ends have. */
+/* is_placeable: all that the frame names is in the memory. */
 static bool is_placeable(const struct pt_intake *intake, struct pt_reader *r)
 {
-	if (r->is_compressed && !(intake->compressions >> r->compression & 1))
-		return false;
 	return !memcmp(&r->dst, &intake->endpoint, sizeof(r->dst)) &&
 	       pt_rebuild_check(intake->rebuild, r);
+}
+
+/* is_untaken: a frame of that number would be placed. */
+static bool is_untaken(struct pt_rx_lane *l, __u64 seq)
+{
+	enum pt_seq what = pt_seqmap_look(&l->seqs, seq);
+
+	return what == PT_SEQ_NEW || what == PT_SEQ_LATE;
+}
+
+/* has_unit: the frame would not be placed, or its blocks are there, or can be
+ * decompressed. */
+static bool has_unit(struct pt_rx_queue *q, struct pt_rx_lane *l)
+{
+	if (!q->reader.is_compressed || !is_untaken(l, q->reader.id.seq))
+		return true;
+	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_PLACE);
+	begin_batch(q, l);
+	return pt_placer_judge(l->placer, &q->reader);
 }
 
 static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
@@ -188,6 +211,10 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 	if (atomic_load_explicit(&l->intake->is_closed, memory_order_acquire) ||
 	    !has_share(q, l, frame->span_cnt)) {
 		l->refused_window++;
+		return;
+	}
+	if (!has_unit(q, l)) {
+		l->refused_unit++;
 		return;
 	}
 	l->wanted_ns = q->looked_ns;

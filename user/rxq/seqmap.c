@@ -29,20 +29,27 @@ static void raise_to(struct pt_seqmap *m, __u64 top)
 	}
 }
 
-enum pt_seq pt_seqmap_take(struct pt_seqmap *m, __u64 seq)
+enum pt_seq pt_seqmap_look(struct pt_seqmap *m, __u64 seq)
 {
-	bool late = seq < m->decided;
-
 	/* Whole words leave the window, which explains the 64. */
 	if (seq >= m->decided + PT_SEQ_AHEAD ||
 	    seq + PT_SEQMAP_SZ < m->top + 64)
 		return PT_SEQ_OUT;
+	if (seq < m->top && is_taken(m, seq))
+		return PT_SEQ_DUPLICATE;
+	return seq < m->decided ? PT_SEQ_LATE : PT_SEQ_NEW;
+}
+
+enum pt_seq pt_seqmap_take(struct pt_seqmap *m, __u64 seq)
+{
+	enum pt_seq what = pt_seqmap_look(m, seq);
+
+	if (what == PT_SEQ_OUT)
+		return what;
 	if (seq >= m->top)
 		raise_to(m, seq + 1);
-	if (is_taken(m, seq))
-		return PT_SEQ_DUPLICATE;
 	*word_of(m, seq) |= 1ULL << (seq % 64);
-	return late ? PT_SEQ_LATE : PT_SEQ_NEW;
+	return what;
 }
 
 void pt_seqmap_raise(struct pt_seqmap *m, __u64 top)

@@ -34,6 +34,9 @@ struct pt_seqmap {
 	__u64 bits[PT_SEQMAP_SZ / 64];	/* 1: taken */
 };
 
+/* pt_seqmap_look returns what take would, and notes nothing. */
+enum pt_seq pt_seqmap_look(struct pt_seqmap *m, __u64 seq);
+
 /* pt_seqmap_take notes that seq arrived and returns its state. */
 enum pt_seq pt_seqmap_take(struct pt_seqmap *m, __u64 seq);
 

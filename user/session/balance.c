@@ -9,7 +9,7 @@ static __u64 distance(__u64 a, __u64 b)
 __u64 pt_balance(const struct pt_ledger *ledger, __u64 sent)
 {
 	__u64 refused = ledger->refused_auth + ledger->refused_record +
-			ledger->refused_window;
+			ledger->refused_window + ledger->refused_unit;
 
 	return distance(sent, ledger->accepted + ledger->missing) +
 	       distance(ledger->received,
