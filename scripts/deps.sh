@@ -19,7 +19,7 @@ tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        iputils-ping iperf3 procps util-linux mount libcap2-bin mandoc
        e2fsprogs gdb xdp-tools git)
 guest=(qemu-system-x86 cpio busybox-static kmod xz-utils)
-peers=(criu)
+peers=(criu redis-tools)
 
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }

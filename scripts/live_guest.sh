@@ -50,6 +50,7 @@ Options:
   --netns NAME     network namespace to run QEMU in
   --tap DEV        tap of that namespace for the guest's card
   --disk FILE      a disk to read, without the host's page cache
+  --redis          Redis of this machine serves on port 6379
   --prealloc       have all of the RAM allocated before it waits (incoming)
   --count N        beats to wait for, 1..3600 (default 1)
   --timeout-s N    how long to wait for the guest, 1..3600 (default 180)
@@ -84,12 +85,28 @@ initramfs_make()
 {
 	[[ -x $build/tests/live/guest ]] ||
 		die "$build/tests/live/guest: missing (run make tools)"
-	cp "$build/tests/live/guest" "$tmp/init"
+	mkdir "$tmp/root"
+	cp "$build/tests/live/guest" "$tmp/root/init"
+	[[ -z $redis ]] || redis_add "$tmp/root"
 	{
 		cat "$image/initramfs.gz"
-		(cd "$tmp" && echo init | cpio --quiet -o -H newc -R 0:0) |
-			gzip -1n
+		(cd "$tmp/root" && find . -mindepth 1 |
+			cpio --quiet -o -H newc -R 0:0) | gzip -1n
 	} >"$1"
+}
+
+# redis_add DIR: Redis as this machine has it (redis-tools: the server is the program
+# that checks its files, by another name), and its libraries.
+redis_add()
+{
+	local program file
+
+	program=$(command -v redis-check-rdb) ||
+		die "no redis-check-rdb (apt-get install redis-tools)"
+	install -D "$program" "$1/usr/bin/redis-server"
+	while read -r file; do
+		install -D "$file" "$1$file"
+	done < <(ldd "$program" | grep -o '/[^ ]*')
 }
 
 console_args()
@@ -186,10 +203,10 @@ if [[ $command == tell && $# -gt 0 ]]; then
 	line=$1
 	shift
 fi
-dir='' ram='' netns='' tap='' disk='' settings='' backend='' tmp=''
+dir='' ram='' netns='' tap='' disk='' redis='' settings='' backend='' tmp=''
 size_mib=256 count=1 timeout_s=180
 while [[ $# -gt 0 ]]; do
-	[[ $# -gt 1 || $1 =~ ^--(prealloc|help)$ ]] || misuse "$1: needs a value"
+	[[ $# -gt 1 || $1 =~ ^--(redis|prealloc|help)$ ]] || misuse "$1: needs a value"
 	case $1 in
 	--dir)		dir=$2; shift ;;
 	--ram)		ram=$2; shift ;;
@@ -200,6 +217,7 @@ while [[ $# -gt 0 ]]; do
 	--disk)		disk=$2; shift ;;
 	--count)	number "$1" "$2" 1 3600; count=$2; shift ;;
 	--timeout-s)	number "$1" "$2" 1 3600; timeout_s=$2; shift ;;
+	--redis)	redis=1 ;;
 	--prealloc)	backend=,prealloc=on ;;
 	--help)		usage; exit 0 ;;
 	*)		misuse "$1: not an option" ;;

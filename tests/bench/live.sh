@@ -15,7 +15,8 @@
 # A run is one move of one guest, each time from where it is to the other host.
 # gap_ms, the longest gap that the client saw, is the downtime.  loop_during_us /
 # loop_before_us is how much slower the guest was meanwhile, by a loop in it that
-# touches no memory.  sound: false if the guest found damage, which ends its runs.
+# touches no memory.  Pace redis: Redis in the guest is kept busy from host c;
+# ops_before, ops_during: operations a second.  sound: false if the guest found damage, which ends its runs.
 #
 # Prints a JSON object per run on stdout, and tables of medians at the end on
 # stderr.  Root; takes pagetrim and tools from the build folder as they are.
@@ -64,7 +65,7 @@ done
 # render FILE: the medians, one line per size, link, pace and contestant.
 render()
 {
-	echo "MiB   Mbit/s  pace   who          runs  seconds  gap ms  longest  MB sent  slower"
+	echo "MiB   Mbit/s  pace   who          runs  seconds  gap ms  longest  MB sent  slower  ops"
 	jq -rs 'def median: sort | if length == 0 then null else .[length / 2 | floor] end;
 		def mean(f): map(f) | median;
 		group_by([.size_mib, .link_mbps, .pace, .who])[] |
@@ -74,9 +75,12 @@ render()
 		 mean(.seconds), mean(.gap_ms), (map(.gap_ms) | max),
 		 ((mean(.link_bytes) // 0) / 1e6 | . * 10 | round / 10),
 		 (map(.loop_during_us / .loop_before_us) | median // 0 |
-		  . * 100 | round / 100)] | @tsv' "$1" |
-		awk -F '\t' '{ printf "%-5s %-7s %-6s %-12s %-5s %-8s %-7s %-8s %-8s %s\n",
-			$1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }'
+		  . * 100 | round / 100),
+		 (map(select(.ops_before) | .ops_during / .ops_before) | median //
+		  "" | if . == "" then . else . * 100 | round / 100 end)] |
+		@tsv' "$1" |
+		awk -F '\t' '{ printf "%-5s %-7s %-6s %-12s %-5s %-8s %-7s %-8s %-8s %-7s %s\n",
+			$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
 }
 
 if [[ $rendered ]]; then
@@ -154,22 +158,39 @@ loops()
 		awk '{ n += $1 } END { print NR ? n / NR : 0 }'
 }
 
+# redis_rate BEFORE AFTER: operations a second, as JSON; null without a Redis.
+redis_rate()
+{
+	if [[ $live_redis ]]; then
+		jq -s '(.[1].operations - .[0].operations) /
+			(.[1].time - .[0].time)' "$@"
+	else
+		echo null
+	fi
+}
+
 # run_one FROM TO: a move; prints its results.
 run_one()
 {
-	local lines before sent
+	local lines before sent ops
 
+	[[ -z $live_redis ]] || live_redis_now >"$live/redis.begun"
 	live_guest beats --count 3 --dir "$live/$1" >&2
 	lines=$(wc -l <"$live/$1/serial.log")
 	before=$(loops "$live/$1/serial.log" $((lines - 2)))
+	[[ -z $live_redis ]] || live_redis_now >"$live/redis.quiet"
+	ops=$(redis_rate "$live"/redis.{begun,quiet})
 	sent=$(link_bytes "$1")
 	# What the source said last is in the beats that the destination goes on.
 	move "$1" "$2" >&2
 	jq -c --argjson before "$before" \
 		--argjson during "$(loops "$live/$2/serial.log" 1)" \
+		--argjson ops "$ops" \
+		--argjson moved "$(redis_rate "$live"/redis.{before,after})" \
 		--argjson sent "$(($(link_bytes "$1") - sent))" '
 		del(."query-migrate", .report) + {loop_before_us: $before,
-		loop_during_us: $during, link_bytes: $sent}' "$live/move.json"
+		loop_during_us: $during, link_bytes: $sent, ops_before: $ops,
+		ops_during: $moved}' "$live/move.json"
 }
 
 # contest WHO LINK PACE SIZE: all runs of it, in a subshell.
@@ -181,14 +202,17 @@ contest()
 	link_up "$2"
 	"$pagetrim" keygen "$live/psk" >/dev/null
 	live_options=(--size-mib "$4" --set "MIB=$(($4 * 3 / 8)) ${live_paces[$3]}")
+	[[ $3 != redis ]] || live_options+=(--redis)
 	live_launch start a >&2
 	live_client_begin
+	[[ $3 != redis ]] || live_redis_begin
 	for ((i = 0; i < runs; i++)); do
 		run_one $from $to >"$live/run"
 		live_is_sound $to >&2
 		cat "$live/run" >>"$tmp/runs"
 		[[ $from == a ]] && from=b to=a || from=a to=b
 	done
+	[[ $3 != redis ]] || live_redis_end
 	live_client_end >&2
 }
 

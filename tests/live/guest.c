@@ -8,6 +8,7 @@
  *     readers    DISK threads read /dev/vda by O_DIRECT into changing buffers
  *                and check what they got, also long after (guest_disk.c)
  *     server     answers TCP and UDP on port 7 (guest_net.c)
+ *     redis      if the initramfs has one (guest_redis.c)
  *     console    takes commands, one a line
  *
  * Kernel command line: MIB=64 RATE=0 BLOCKS=4 HOT=0 FILL=24 CHECK=2000 DISK=0
@@ -326,6 +327,7 @@ int main(void)
 		net_begin();
 	if (settings.disk)
 		disk_begin();
+	redis_begin();
 	thread_begin(console_thread, NULL);
 	say("guest: ready %ld MiB\n", (long)settings.mib);
 	run();

@@ -55,4 +55,7 @@ void disk_check_all(void);
 /* guest_net.c: eth0 with 10.78.0.2/24 and a server on it. */
 void net_begin(void);
 
+/* guest_redis.c: a Redis, if there is one. */
+void redis_begin(void);
+
 #endif

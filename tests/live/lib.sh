@@ -22,6 +22,7 @@ live_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 live_options=()		# of each of the guests, see live_guest.sh
 live_disk=''		# a process, if there is a slow disk
 live_client=''		# a process, if there is a client
+live_redis=''		# a process, if Redis is kept busy
 live_migrate_args=() live_receive_args=()	# of pagetrim
 move_cnt=0
 
@@ -33,6 +34,7 @@ declare -A live_paces=(
 	[many]="RATE=5000 BLOCKS=4"
 	[whole]="RATE=1000 BLOCKS=64 FILL=64"
 	[hot]="RATE=5000 BLOCKS=8 HOT=512"
+	[redis]="RATE=0"	# with --redis
 )
 
 live_fail() { echo "failed: $*" >&2; exit 1; }
@@ -120,10 +122,48 @@ live_client_end()
 	tail -n 1 "$live/client.json"
 }
 
+# live_redis_begin: keeps the Redis of a guest with --redis busy, from host c.
+live_redis_begin()
+{
+	hosts_exec "$net" c "$live_here/redis_load.py" "$HOSTS_LAN_GUEST4" \
+		>"$live/redis.json" 2>"$live/redis.err" &
+	live_redis=$!
+	live_until 120 live_redis_said '"ready"' 1
+}
+
+live_redis_said()
+{
+	kill -0 "$live_redis" 2>/dev/null ||
+		live_fail "redis_load ended: $(cat "$live"/redis.{json,err})"
+	[[ $(grep -sc "$1" "$live/redis.json") -ge $2 ]]
+}
+
+# live_redis_now: prints the time and the operations so far, as JSON.
+live_redis_now()
+{
+	local before
+
+	before=$(grep -c '^{"time"' "$live/redis.json") || true
+	kill -USR1 "$live_redis"
+	live_until 60 live_redis_said '^{"time"' $((before + 1))
+	tail -n 1 "$live/redis.json"
+}
+
+# live_redis_end: fails if a value that was read was not as it was stored.
+live_redis_end()
+{
+	local pid=$live_redis
+
+	live_redis=''
+	kill "$pid"
+	wait "$pid" || live_fail "redis: $(tail -n 1 "$live"/redis.{json,err})"
+}
+
 # live_down: ends it all, in any state.
 live_down()
 {
 	[[ -z $live_client ]] || kill "$live_client" 2>/dev/null || true
+	[[ -z $live_redis ]] || kill "$live_redis" 2>/dev/null || true
 	live_stop a || true
 	live_stop b || true
 	! mountpoint -q "$live/disk" || umount -l "$live/disk" || true
@@ -158,7 +198,9 @@ move()
 	move_cnt=$((move_cnt + 1))
 	live_launch incoming "$2"
 	[[ -z $live_client ]] || live_client_gaps >"$live/gaps"
+	[[ -z $live_redis ]] || live_redis_now >"$live/redis.before"
 	"move_by_$mover" "$1" "$2"
+	[[ -z $live_redis ]] || live_redis_now >"$live/redis.after"
 	live_guest beats --dir "$live/$2"
 	[[ -z $live_client ]] || gaps=$(live_client_gaps)
 	live_stop "$1"
