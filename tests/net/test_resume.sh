@@ -122,10 +122,10 @@ leftover()
 		show kill -KILL "$receiver"
 		ended send "$sender" 15 4
 		mkdir "$tmp/leftover"
-		cp copy.partial copy.journal "$tmp/leftover"
+		cp -p copy.partial copy.journal "$tmp/leftover"
 	fi
 	rm -f copy copy.partial copy.journal
-	cp "$tmp"/leftover/* .
+	cp -p "$tmp"/leftover/* .
 	kept
 }
 

@@ -57,6 +57,21 @@ static inline int scratch_file(const char *path, __u64 sz)
 	return fd;
 }
 
+/* scratch_left makes a file as a dead receiver leaves it; scratch_left_folder
+ * makes such a folder. */
+static inline int scratch_left(const char *path, __u64 sz)
+{
+	int fd = scratch_file(path, sz);
+
+	assert_int_equal(fchmod(fd, 01600), 0);
+	return fd;
+}
+
+static inline void scratch_left_folder(const char *path)
+{
+	assert_int_equal(mkdir(path, 01700), 0);
+}
+
 static inline void scratch_write(int fd, __u64 off, const void *bytes,
 				 size_t sz)
 {

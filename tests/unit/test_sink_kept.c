@@ -59,7 +59,7 @@ static void test_kept_and_resumed(void **state)
 	leave();
 	assert_left(true);
 	assert_int_equal(stat(JOURNAL, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_mode & 07777, 01600);
 	s = resume();
 	assert_int_equal(pt_image_page(s, 1)[0], 'x');
 	assert_int_equal(pt_image_page(s, 0)[0], 0);
@@ -138,10 +138,10 @@ static void test_files_are_not_kept(void **state)
 	assert_int_equal(pt_sink_file_begin(s, "f", 3, &err), 0);
 	pt_sink_close(s);
 	assert_left(true);
-	assert_int_equal(mkdir(OUT ".with.partial", 0700), 0);
+	scratch_left_folder(OUT ".with.partial");
 	close(scratch_file(OUT ".with.partial/f", 3));
 	/* Killed between the renames of its commit: */
-	assert_int_equal(mkdir(OUT ".with", 0700), 0);
+	scratch_left_folder(OUT ".with");
 	close(scratch_file(OUT ".with/segments.json", 3));
 	s = resume();
 	assert_false(scratch_has(OUT ".with"));
@@ -316,7 +316,7 @@ static void test_replaced(void **state)
 	pt_sink_close(s);
 	assert_left(false);
 	/* A journal alone is not resumed. */
-	close(scratch_file(JOURNAL, 9));
+	close(scratch_left(JOURNAL, 9));
 	assert_int_equal(pt_image_create(&s, OUT, layout, NULL), 0);
 	assert_false(scratch_has(JOURNAL));
 	pt_sink_close(s);

@@ -136,6 +136,19 @@ static int exists_already(const struct pt_image *s, const char *tail,
 			    "file)", s->path, tail);
 }
 
+/* others_check refuses files that this image would replace and that no receiver
+ * left. */
+static int others_check(const struct pt_image *s, struct pt_error *err)
+{
+	int code = pt_left_check(s, s->journal, ".journal", err);
+
+	if (!code)
+		code = pt_left_check(s, s->journal_new, ".with.journal", err);
+	if (!code)
+		code = pt_left_check(s, s->with_partial, ".with.partial", err);
+	return code;
+}
+
 /* folders_clear removes NAME.with, if an earlier receiver left it.  was_stale:
  * that receiver left a .partial, too. */
 static int folders_clear(struct pt_image *s, bool was_stale,
@@ -145,10 +158,13 @@ static int folders_clear(struct pt_image *s, bool was_stale,
 
 	/* A receiver that died between the two renames of its commit left
 	 * NAME.with without NAME.  That is no result, as its .partial shows. */
-	if (was_stale && pt_folder_is_ours(s->parent, s->with))
+	if (was_stale)
 		pt_folder_remove(s->parent, s->with);
 	if (pt_image_has(s, s->with))
 		return exists_already(s, ".with", err);
+	code = pt_left_check(s, s->with_partial, ".with.partial", err);
+	if (code)
+		return code;
 	code = pt_folder_remove(s->parent, s->with_partial);
 	if (code && code != -ENOENT)
 		return pt_error_set(err, PT_EXIT_HOST, code,
@@ -164,6 +180,9 @@ int pt_image_claim(struct pt_image *s, struct pt_error *err)
 
 	if (pt_image_has(s, s->name))
 		return exists_already(s, "", err);
+	code = others_check(s, err);
+	if (code)
+		return code;
 	code = pt_partial_claim(s, &was_stale, err);
 	if (code)
 		return code;

@@ -86,6 +86,9 @@ int pt_image_op_commit(struct pt_sink *sink, struct pt_error *err)
 		goto take_image_back;
 	}
 	s->state = SINK_COMMITTED;
+	fchmod(s->fd, 0600);		/* no longer PT_MARK */
+	if (has_folder)
+		fchmod(s->folder.fd, 0700);
 	pt_image_journal_remove(s);
 	return 0;
 

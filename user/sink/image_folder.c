@@ -17,12 +17,17 @@
 int pt_folder_remove(int parent, const char *name)
 {
 	const struct dirent *entry;
+	struct stat st;
 	int fd = openat(parent, name,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir;
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) || !pt_is_left(&st)) {
+		close(fd);
+		return -EEXIST;
+	}
 	dir = fdopendir(fd);
 	if (!dir) {
 		close(fd);
@@ -33,19 +38,6 @@ int pt_folder_remove(int parent, const char *name)
 			unlinkat(fd, entry->d_name, 0);
 	closedir(dir);
 	return unlinkat(parent, name, AT_REMOVEDIR) ? -errno : 0;
-}
-
-bool pt_folder_is_ours(int parent, const char *name)
-{
-	int fd = openat(parent, name,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	bool is_ours;
-
-	if (fd < 0)
-		return false;
-	is_ours = !faccessat(fd, TABLE_NAME, F_OK, AT_SYMLINK_NOFOLLOW);
-	close(fd);
-	return is_ours;
 }
 
 void pt_folder_close(struct pt_folder *folder)
@@ -64,7 +56,7 @@ static int folder_make(struct pt_image *s, struct pt_error *err)
 
 	if (s->folder.fd >= 0)
 		return 0;
-	if (mkdirat(s->parent, s->with_partial, 0700))
+	if (mkdirat(s->parent, s->with_partial, PT_MARK | 0700))
 		return pt_image_fail(s, "cannot make its .with.partial", err);
 	s->folder.fd = openat(s->parent, s->with_partial,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include "sink/image.h"
 #include "sink/sink_ops.h"
 
@@ -127,8 +128,23 @@ int pt_partial_open(const struct pt_image *s, const char *name,
 int pt_partial_check(const struct pt_image *s, int fd, const char *tail,
 		     struct pt_error *err);
 
-/* pt_image_journal_remove removes the journal, even a half-written one. */
+/* pt_image_journal_remove removes the journal, even a half-written one, and no
+ * other's file of that name. */
 void pt_image_journal_remove(const struct pt_image *s);
+
+/* The mark of unfinished files and folders: the sticky bit, which has no effect
+ * on a file or on a folder that only its owner may write.  It is set when they
+ * are made and cleared after the commit, so it outlives the process. */
+#define PT_MARK		S_ISVTX
+
+/* pt_is_left: it has that mark and mode, and is the effective user's: a receiver
+ * of ours left it, and it may be removed. */
+bool pt_is_left(const struct stat *st);
+
+/* pt_left_check refuses the entry `name`, NAME followed by tail, if it exists
+ * and no receiver left it.  -EEXIST. */
+int pt_left_check(const struct pt_image *s, const char *name, const char *tail,
+		  struct pt_error *err);
 
 /* pt_name_is: the name in the folder leads to the file fd. */
 bool pt_name_is(int parent, const char *name, int fd);
@@ -136,12 +152,10 @@ bool pt_name_is(int parent, const char *name, int fd);
 /* pt_partial_is_ours: NAME.partial leads to the file s->fd. */
 bool pt_partial_is_ours(const struct pt_image *s);
 
-/* pt_folder_remove removes a folder and the plain files in it; -ENOENT if there
- * is no folder, -ENOTEMPTY if it has other entries. */
+/* pt_folder_remove removes a folder that a receiver left, and the plain files in
+ * it; -ENOENT if there is no folder, -EEXIST if no receiver left it, -ENOTEMPTY
+ * if it has other entries. */
 int pt_folder_remove(int parent, const char *name);
-
-/* pt_folder_is_ours: it contains a segments.json. */
-bool pt_folder_is_ours(int parent, const char *name);
 
 /* pt_folder_sync writes segments.json where it is needed, and syncs the
  * folder. */

@@ -12,8 +12,13 @@
 
 void pt_image_journal_remove(const struct pt_image *s)
 {
-	unlinkat(s->parent, s->journal_new, 0);
-	unlinkat(s->parent, s->journal, 0);
+	const char *const names[] = { s->journal_new, s->journal };
+	struct stat st;
+
+	for (int i = 0; i < 2; i++)
+		if (!fstatat(s->parent, names[i], &st, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISREG(st.st_mode) && pt_is_left(&st))
+			unlinkat(s->parent, names[i], 0);
 }
 
 /* --- read ------------------------------------------------------------ */
@@ -124,7 +129,7 @@ static int journal_store(const struct pt_image *s, const void *bytes, size_t sz)
 {
 	int fd = openat(s->parent, s->journal_new,
 			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			0600);
+			PT_MARK | 0600);
 	int code;
 
 	if (fd < 0)
@@ -141,8 +146,10 @@ int pt_image_journal_write(struct pt_sink *sink, const void *bytes, size_t sz,
 			  struct pt_error *err)
 {
 	struct pt_image *s = pt_image_of(sink);
-	int code = 0;
+	int code = pt_left_check(s, s->journal, ".journal", err);
 
+	if (code)
+		return code;
 	/* The .partial must have its size on disk before the journal states
 	 * it. */
 	if (fsync(s->fd) && errno != EINVAL)

@@ -19,6 +19,34 @@ bool pt_name_is(int parent, const char *name, int fd)
 	       by_fd.st_dev == by_name.st_dev && by_fd.st_ino == by_name.st_ino;
 }
 
+bool pt_is_left(const struct stat *st)
+{
+	mode_t rwx = S_ISDIR(st->st_mode) ? 0700 : 0600;
+
+	return (S_ISDIR(st->st_mode) || S_ISREG(st->st_mode)) &&
+	       (st->st_mode & 07777) == (PT_MARK | rwx) &&
+	       st->st_uid == geteuid();
+}
+
+static int not_left(const struct pt_image *s, const char *tail,
+		    struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EEXIST, "%s%s: exists already, "
+			    "and no receiver of this user left it (remove it, "
+			    "or name another file)", s->path, tail);
+}
+
+int pt_left_check(const struct pt_image *s, const char *name, const char *tail,
+		  struct pt_error *err)
+{
+	struct stat st;
+
+	if (fstatat(s->parent, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    pt_is_left(&st))
+		return 0;
+	return not_left(s, tail, err);
+}
+
 /* is_same: the name still leads to the open file. */
 static bool is_same(const struct pt_image *s, int fd)
 {
@@ -126,6 +154,7 @@ int pt_partial_reopen(struct pt_image *s, struct pt_error *err)
  * so two receivers cannot remove each other's new file. */
 static int stale_remove(struct pt_image *s, struct pt_error *err)
 {
+	struct stat st;
 	int code = 0;
 	int fd = pt_partial_open(s, s->partial, ".partial", O_RDONLY, err);
 
@@ -133,6 +162,8 @@ static int stale_remove(struct pt_image *s, struct pt_error *err)
 		return fd == -ENOENT ? 0 : fd;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		code = in_use(s, err);
+	} else if (fstat(fd, &st) || !pt_is_left(&st)) {
+		code = not_left(s, ".partial", err);
 	} else if (is_same(s, fd)) {
 		/* The journal goes first: no journal may describe another's
 		 * .partial. */
@@ -153,7 +184,7 @@ int pt_partial_claim(struct pt_image *s, bool *was_stale, struct pt_error *err)
 	for (unsigned int i = 0; i < CLAIM_TRIES; i++) {
 		s->fd = openat(s->parent, s->partial,
 			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
-			       O_CLOEXEC, 0600);
+			       O_CLOEXEC, PT_MARK | 0600);
 		if (s->fd >= 0) {
 			if (!flock(s->fd, LOCK_EX | LOCK_NB) &&
 			    is_same(s, s->fd))
