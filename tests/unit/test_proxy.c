@@ -180,8 +180,42 @@ static void cut_head(void **state)
 	close_ends();
 }
 
-/* multifd: a second connection with its magic. */
+/* refused: a second connection while the head comes, which begins with these
+ * bytes and stays. */
+static void refused(const char *bytes)
+{
+	struct pt_error err;
+	int other;
+
+	begin();
+	assert_int_equal(pt_splitter_open(&splitter, FROM, &err), 0);
+	assert_int_equal(pt_door_connect(&qemu_fd, FROM, 5000, &err), 0);
+	assert_int_equal(write(qemu_fd, stream, head_sz), head_sz);
+	assert_int_equal(pt_door_connect(&other, FROM, 5000, &err), 0);
+	assert_int_equal(write(other, bytes, strlen(bytes)), strlen(bytes));
+	assert_int_equal(pt_splitter_accept(splitter, -1, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "multifd"));
+	close(other);
+	close(qemu_fd);
+	pt_splitter_close(splitter);
+}
+
 static void multifd(void **state)
+{
+	(void)state;
+	refused("\x11\x22\x33\x44");
+}
+
+/* preempt: a postcopy's second connection is silent at first. */
+static void preempt(void **state)
+{
+	(void)state;
+	refused("");
+}
+
+/* alone: others that look and go do no harm, and after the head nobody can
+ * connect. */
+static void alone(void **state)
 {
 	struct pt_error err;
 	int other;
@@ -190,12 +224,13 @@ static void multifd(void **state)
 	begin();
 	assert_int_equal(pt_splitter_open(&splitter, FROM, &err), 0);
 	assert_int_equal(pt_door_connect(&qemu_fd, FROM, 5000, &err), 0);
-	assert_int_equal(write(qemu_fd, stream, 8), 8);
-	assert_int_equal(pt_door_connect(&other, FROM, 5000, &err), 0);
-	assert_int_equal(write(other, "\x11\x22\x33\x44", 4), 4);
-	assert_int_equal(pt_splitter_accept(splitter, -1, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.text, "multifd"));
-	close(other);
+	assert_int_equal(write(qemu_fd, stream, head_sz), head_sz);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pt_door_connect(&other, FROM, 0, &err), 0);
+		close(other);
+	}
+	assert_int_equal(pt_splitter_accept(splitter, -1, &err), 0);
+	assert_int_equal(pt_door_connect(&other, FROM, 0, &err), -ENOENT);
 	close(qemu_fd);
 	pt_splitter_close(splitter);
 }
@@ -233,6 +268,8 @@ int main(void)
 		cmocka_unit_test(cut),
 		cmocka_unit_test(cut_head),
 		cmocka_unit_test(multifd),
+		cmocka_unit_test(preempt),
+		cmocka_unit_test(alone),
 	};
 
 	stream = malloc(STREAM_SZ);

@@ -15,6 +15,8 @@
 #include "proxy/door.h"
 
 #define MULTIFD_MAGIC	"\x11\x22\x33\x44"
+#define SILENT_NS	1000000000ULL	/* somebody who only looks has gone */
+#define LOOK_MS		50		/* while another connection is silent */
 
 static int open_pipes(struct pt_splitter *s)
 {
@@ -87,26 +89,45 @@ void pt_splitter_close(struct pt_splitter *s)
 
 /* ---- accept ---- */
 
-int pt_splitter_look(struct pt_splitter *s, struct pt_error *err)
+/* is_multifd judges another connection.  1: QEMU uses it; 0: it was none of ours;
+ * -EAGAIN: it is silent, and may yet be. */
+static int is_multifd(const struct pt_splitter *s)
 {
-	char bytes[4];
-	ssize_t sz;
+	char bytes[sizeof(MULTIFD_MAGIC) - 1];
+	ssize_t sz = recv(s->other_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
-	if (s->other_fd < 0)
-		s->other_fd = accept4(s->listen_fd, NULL, NULL,
-				      SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (s->other_fd < 0)
+	if (sz >= 0)
+		return sz == sizeof(bytes) && !memcmp(bytes, MULTIFD_MAGIC, sz);
+	if (errno != EAGAIN)
 		return 0;
-	sz = recv(s->other_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (sz < 0 && errno == EAGAIN)
-		return 0;
-	close(s->other_fd);
-	s->other_fd = -1;
-	if (sz != sizeof(bytes) || memcmp(bytes, MULTIFD_MAGIC, sz))
-		return 0;
+	return pt_clock_ns() - s->other_ns > SILENT_NS ? 1 : -EAGAIN;
+}
+
+/* look accepts and judges other connections.  0: there is none;  -EAGAIN: one is
+ * not judged yet.
+ *   -EOPNOTSUPP  QEMU uses one */
+static int look(struct pt_splitter *s, struct pt_error *err)
+{
+	int ret = 0;
+
+	while (!ret) {
+		if (s->other_fd < 0) {
+			s->other_fd = accept4(s->listen_fd, NULL, NULL,
+					      SOCK_CLOEXEC | SOCK_NONBLOCK);
+			s->other_ns = pt_clock_ns();
+		}
+		if (s->other_fd < 0)
+			return 0;
+		ret = is_multifd(s);
+		if (ret == -EAGAIN)
+			return ret;
+		close(s->other_fd);
+		s->other_fd = -1;
+	}
 	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "%s: QEMU migrates "
 			    "by several connections, which are not carried "
-			    "(switch its capability multifd off)", s->path);
+			    "(switch its capabilities multifd and "
+			    "postcopy-preempt off)", s->path);
 }
 
 /* part_head parts the head off.  1: it is complete; 0: more bytes are needed. */
@@ -131,18 +152,18 @@ static int part_head(struct pt_splitter *s)
 	return 1;
 }
 
-/* await waits for connections and bytes; -ECANCELED. */
-static int await(const struct pt_splitter *s, int stop_fd,
+/* await waits for connections, and for bytes of QEMU's; -ECANCELED. */
+static int await(const struct pt_splitter *s, int qemu_fd, int stop_fd,
 		 struct pt_error *err)
 {
 	struct pollfd fds[] = {
 		{ .fd = stop_fd, .events = POLLIN },
 		{ .fd = s->other_fd < 0 ? s->listen_fd : s->other_fd,
 		  .events = POLLIN },
-		{ .fd = s->qemu_fd, .events = POLLIN },
+		{ .fd = qemu_fd, .events = POLLIN },
 	};
 
-	poll(fds, 3, -1);
+	poll(fds, 3, s->other_fd < 0 ? -1 : LOOK_MS);
 	return fds[0].revents ? pt_stop_error(err) : 0;
 }
 
@@ -176,22 +197,49 @@ static void pass_whole(struct pt_splitter *s)
 	s->in.at = s->in.end = 0;
 }
 
-int pt_splitter_accept(struct pt_splitter *s, int stop_fd,
-		       struct pt_error *err)
+/* await_head waits for QEMU's connection, and for the head. */
+static int await_head(struct pt_splitter *s, int stop_fd, struct pt_error *err)
 {
 	int ret = 0;
 
 	while (!ret) {
-		ret = await(s, stop_fd, err);
+		ret = await(s, s->qemu_fd, stop_fd, err);
 		if (!ret && s->qemu_fd < 0)
 			s->qemu_fd = accept4(s->listen_fd, NULL, NULL,
 					     SOCK_CLOEXEC | SOCK_NONBLOCK);
-		else if (!ret)
-			ret = pt_splitter_look(s, err);
+		else if (!ret && look(s, err) == -EOPNOTSUPP)
+			ret = -EOPNOTSUPP;
 		if (!ret && s->qemu_fd >= 0)
 			ret = take_head(s, err);
 	}
-	if (ret < 0)
+	return ret < 0 ? ret : 0;
+}
+
+/* close_door: nobody connects any more.  So a QEMU that opens another connection
+ * later, at the start of a postcopy with preempt, fails before it stops its
+ * guest. */
+static int close_door(struct pt_splitter *s, int stop_fd, struct pt_error *err)
+{
+	int ret;
+
+	while ((ret = look(s, err)) == -EAGAIN)
+		if ((ret = await(s, -1, stop_fd, err)))
+			break;
+	if (ret)
+		return ret;
+	pt_door_leave(s->listen_fd, s->path);
+	s->listen_fd = -1;
+	return 0;
+}
+
+int pt_splitter_accept(struct pt_splitter *s, int stop_fd,
+		       struct pt_error *err)
+{
+	int ret = await_head(s, stop_fd, err);
+
+	if (!ret)
+		ret = close_door(s, stop_fd, err);
+	if (ret)
 		return ret;
 	if (!s->qstream.block_cnt)
 		pass_whole(s);

@@ -29,8 +29,8 @@
 
 struct pt_splitter;
 
-/* pt_splitter_open listens at path, which stays the caller's.  Errors as
- * pt_door_listen. */
+/* pt_splitter_open listens at path, which stays the caller's, until the head has
+ * come.  Errors as pt_door_listen. */
 int pt_splitter_open(struct pt_splitter **out, const char *path,
 		     struct pt_error *err);
 void pt_splitter_close(struct pt_splitter *s);	/* NULL is allowed */
@@ -38,7 +38,7 @@ void pt_splitter_close(struct pt_splitter *s);	/* NULL is allowed */
 /* pt_splitter_accept waits for QEMU and the head of its stream.
  *   -ECANCELED   stop_fd is readable
  *   -ECONNRESET  QEMU ended it
- *   -EOPNOTSUPP  it uses several connections (multifd) */
+ *   -EOPNOTSUPP  it uses several connections (multifd, postcopy-preempt) */
 int pt_splitter_accept(struct pt_splitter *s, int stop_fd,
 		       struct pt_error *err);
 

@@ -245,12 +245,10 @@ static void await(const struct pt_splitter *s)
 		watch(s->inner_fd, !s->has_taken_end && !pt_pipe_sz(&s->back),
 		      pt_pipe_sz(&s->out) && s->inner_fd >= 0),
 		watch(s->wake_fd, true, false),
-		watch(s->other_fd < 0 ? s->listen_fd : s->other_fd, true,
-		      false),
 	};
 	eventfd_t value;
 
-	poll(fds, 4, -1);
+	poll(fds, 3, -1);
 	if (fds[2].revents)
 		eventfd_read(s->wake_fd, &value);
 }
@@ -275,17 +273,10 @@ static bool is_over(struct pt_splitter *s)
 void *pt_splitter_flow(void *splitter)
 {
 	struct pt_splitter *s = splitter;
-	struct pt_error err;
-	int ret;
 
 	go_on_parting(s);
 	while (!is_over(s)) {
 		await(s);
-		ret = pt_splitter_look(s, &err);
-		if (ret) {
-			fail(s, ret, &err);
-			continue;
-		}
 		if (may_read(s))
 			read_qemu(s);
 		go_on_parting(s);

@@ -26,9 +26,10 @@ enum pt_splitter_phase {
 
 struct pt_splitter {
 	const char *path;
-	int listen_fd;
+	int listen_fd;			/* -1: the head has come */
 	int qemu_fd;			/* -1: not accepted */
 	int other_fd;			/* another connection; -1: none */
+	__u64 other_ns;			/* it came */
 	int inner_fd;			/* our end of begin's *fd; -1: none */
 	int wake_fd;
 	struct pt_qstream qstream;
@@ -58,10 +59,6 @@ struct pt_splitter {
 	int failure;
 	struct pt_error failed;
 };
-
-/* pt_splitter_look accepts and judges other connections.
- *   -EOPNOTSUPP  one is of multifd */
-int pt_splitter_look(struct pt_splitter *s, struct pt_error *err);
 
 /* pt_splitter_flow is the thread. */
 void *pt_splitter_flow(void *splitter);
