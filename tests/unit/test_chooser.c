@@ -24,6 +24,8 @@ struct scene {
 	__u64 storage;			/* of blocks; 0: no limit */
 	__u64 speed[PT_COMPRESSION_CNT];
 	__u32 ratio[PT_COMPRESSION_CNT];
+	__u64 unpack;			/* of blocks, by a receiver that decompresses
+					 * them; 0: no limit */
 };
 
 static const struct scene lan = {
@@ -52,6 +54,8 @@ static __u64 run(struct pt_chooser *c, const struct scene *s, __u64 *now_ns,
 			took_ns = ns_of(wire_sz, s->path);
 		if (took_ns < ns_of(RAW_SZ, s->storage))
 			took_ns = ns_of(RAW_SZ, s->storage);
+		if (m && took_ns < ns_of(RAW_SZ, s->unpack))
+			took_ns = ns_of(RAW_SZ, s->unpack);
 		*now_ns += took_ns;
 		sent += RAW_SZ;
 		pt_chooser_frame(c, *now_ns, RAW_SZ, wire_sz, pack_ns);
@@ -142,6 +146,70 @@ static void test_path_changes(void **state)
 	assert_int_equal(c.best, PT_COMPRESSION_NONE);
 }
 
+/* A path that becomes fast, to a receiver that decompresses slower than it takes
+ * plain frames: nothing here limits. */
+static void test_slow_receiver(void **state)
+{
+	struct scene s = lan;
+	__u64 now_ns = SECOND, sent, least;
+	struct pt_chooser c;
+
+	(void)state;
+	s.path = MBIT(200);
+	pt_chooser_init(&c, 1 << PT_COMPRESSION_LZ4);
+	run(&c, &s, &now_ns, 3 * SECOND);
+	assert_int_equal(c.best, PT_COMPRESSION_LZ4);
+	sent = run(&c, &s, &now_ns, 20 * SECOND);
+	least = s.path * 20 * 100 / s.ratio[PT_COMPRESSION_LZ4];
+	assert_true(sent > least * 99 / 100);
+	s.path = MBIT(10000);
+	s.unpack = 100 * MB;
+	run(&c, &s, &now_ns, 12 * SECOND);
+	assert_int_equal(c.best, PT_COMPRESSION_NONE);
+}
+
+/* Rounds that are shorter than a rest. */
+static void test_short_rounds(void **state)
+{
+	static const __u64 round_ns[] = { SECOND / 5, SECOND / 3, SECOND * 4 / 5 };
+	struct scene s = lan;
+	__u64 now_ns = SECOND;
+	struct pt_chooser c;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(round_ns) / sizeof(round_ns[0]); i++) {
+		pt_chooser_init(&c, ALL);
+		s.path = MBIT(10000);
+		run(&c, &s, &now_ns, SECOND / 5);
+		assert_int_equal(c.step, PT_CHOOSER_REST);
+		s.path = MBIT(200);
+		for (__u64 ns = 0; ns < 4 * SECOND; ns += round_ns[i]) {
+			pt_chooser_break(&c);
+			pt_chooser_break(&c);
+			now_ns += SECOND;
+			run(&c, &s, &now_ns, round_ns[i]);
+		}
+		assert_int_not_equal(c.best, PT_COMPRESSION_NONE);
+	}
+}
+
+/* Frames without blocks are no sample, either. */
+static void test_frames_without_blocks(void **state)
+{
+	__u64 now_ns = SECOND;
+	struct pt_chooser c;
+
+	(void)state;
+	pt_chooser_init(&c, ALL);
+	while (c.step != PT_CHOOSER_SAMPLE)
+		run(&c, &lan, &now_ns, 1);
+	for (int i = 0; i < 100; i++)
+		pt_chooser_frame(&c, now_ns, 0, 1500, 100);
+	assert_int_equal(c.step, PT_CHOOSER_SAMPLE);
+	run(&c, &lan, &now_ns, SECOND / 2);
+	assert_int_equal(c.best, PT_COMPRESSION_LZ4);
+}
+
 /* Pauses are no sample, and end no rest. */
 static void test_pauses(void **state)
 {
@@ -185,6 +253,9 @@ int main(void)
 		cmocka_unit_test(test_storage),
 		cmocka_unit_test(test_costs_little),
 		cmocka_unit_test(test_path_changes),
+		cmocka_unit_test(test_slow_receiver),
+		cmocka_unit_test(test_short_rounds),
+		cmocka_unit_test(test_frames_without_blocks),
 		cmocka_unit_test(test_pauses),
 		cmocka_unit_test(test_rtt),
 	};

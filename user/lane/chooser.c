@@ -6,6 +6,8 @@
 #define SECOND_NS	1000000000ULL
 #define SAMPLE_FRAMES	2
 #define REST_EPOCHS	20
+#define PLAIN_CYCLES	8	/* then plain frames are tried, whatever limits: */
+				/* on a slow path that costs most of an epoch */
 #define WORTH(rate)	((rate) / 16 * 17)	/* a method must be faster by so
 						 * much to replace another */
 
@@ -14,8 +16,8 @@ static void enter(struct pt_chooser *c, enum pt_chooser_step step,
 {
 	c->step = step;
 	c->method = method;
-	c->began_ns = 0;
-	c->counts = false;
+	c->began_ns = c->rested_ns = 0;
+	c->counts = step == PT_CHOOSER_REST;	/* of which all frames count */
 	c->raw_sz = c->wire_sz = c->pack_ns = 0;
 	c->frame_cnt = 0;
 }
@@ -67,12 +69,14 @@ static void next_other(struct pt_chooser *c)
 }
 
 /* measured: plain frames need no sample.  They are slower on a path that limits,
- * and faster where a CPU does. */
+ * and faster where a CPU does: this one, which is measured, or the receiver's. */
 static void measured(struct pt_chooser *c, __u64 now_ns)
 {
 	c->best_rates = rates_of(c, now_ns);
 	c->other = PT_COMPRESSION_NONE;
-	if (c->best != PT_COMPRESSION_NONE && c->best_rates.is_cpu_bound)
+	c->plain_cnt = c->best == PT_COMPRESSION_NONE ? 0 : c->plain_cnt + 1;
+	if (c->plain_cnt && (c->best_rates.is_cpu_bound ||
+			     c->plain_cnt % PLAIN_CYCLES == 0))
 		enter(c, PT_CHOOSER_TRY, PT_COMPRESSION_NONE);
 	else
 		next_other(c);
@@ -120,10 +124,14 @@ static void confirmed(struct pt_chooser *c, __u64 now_ns)
 	next_other(c);
 }
 
+/* length_ns returns the rest of the step's time. */
 static __u64 length_ns(const struct pt_chooser *c)
 {
-	return c->step == PT_CHOOSER_REST ? REST_EPOCHS * c->epoch_ns
-					 : c->epoch_ns;
+	__u64 rest_ns = REST_EPOCHS * c->epoch_ns;
+
+	if (c->step != PT_CHOOSER_REST)
+		return c->epoch_ns;
+	return rest_ns > c->rested_ns ? rest_ns - c->rested_ns : 0;
 }
 
 static void count(struct pt_chooser *c, __u32 raw_sz, __u32 wire_sz, __u64 pack_ns)
@@ -165,20 +173,34 @@ static void frame_of_epoch(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
 void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
 		     __u32 wire_sz, __u64 pack_ns)
 {
+	c->sent_ns = now_ns;
 	if (c->step != PT_CHOOSER_SAMPLE) {
 		frame_of_epoch(c, now_ns, raw_sz, wire_sz, pack_ns);
 		return;
 	}
+	if (!raw_sz)	/* zeroes and copies */
+		return;
 	if (c->frame_cnt)	/* the first was staged for the method before */
 		count(c, raw_sz, wire_sz, pack_ns);
 	if (++c->frame_cnt > SAMPLE_FRAMES)
 		sampled(c);
 }
 
+/* Many short rounds may follow each other: a rest goes on, and of the steps that
+ * a round cut short, one by the best method so far is done again.  Another method
+ * would be tried for too long. */
 void pt_chooser_break(struct pt_chooser *c)
 {
-	enum pt_chooser_step step = c->step == PT_CHOOSER_REST
-		? PT_CHOOSER_REST : PT_CHOOSER_MEASURE;
-
-	enter(c, step, c->best);
+	switch (c->step) {
+	case PT_CHOOSER_REST:
+		if (c->began_ns)
+			c->rested_ns += c->sent_ns - c->began_ns;
+		c->began_ns = 0;
+		break;
+	case PT_CHOOSER_CONFIRM:
+		enter(c, PT_CHOOSER_CONFIRM, c->best);
+		break;
+	default:
+		enter(c, PT_CHOOSER_MEASURE, c->best);
+	}
 }

@@ -16,7 +16,9 @@
  *        '--> REST for twenty epochs, then again
  *
  * A method that a CPU limits is not tried: a path that is faster than a CPU costs
- * a few compressed frames per REST.  Time without data is no sample.
+ * a few compressed frames per REST.  Plain frames are tried, without a sample, as
+ * soon as compression is what limits here, and else in each eighth cycle: it may
+ * limit at the receiver.  Time without data is no sample, and no rest.
  *
  * Pure: no clock, no memory of its own, no thread.
  */
@@ -54,10 +56,14 @@ struct pt_chooser {		/* callers read method and switch_cnt */
 	__u8 methods;		/* 1 << enum pt_compression of the allowed ones */
 	struct pt_chooser_rates best_rates, other_rates;
 	__u64 epoch_ns;
-	__u64 began_ns;		/* of the step; 0: with the next frame */
+	__u64 sent_ns;		/* of the last frame */
+	__u64 began_ns;		/* of the step, or of the part of a rest behind a
+				 * break; 0: with the next frame */
+	__u64 rested_ns;	/* of a rest, before that */
 	bool counts;		/* the step's first third is over */
 	__u64 raw_sz, wire_sz, pack_ns;	/* since then */
 	__u32 frame_cnt;
+	__u32 plain_cnt;	/* cycles since plain frames were best */
 };
 
 /* pt_chooser_init: methods as above; none is always allowed. */
@@ -71,7 +77,8 @@ void pt_chooser_set_rtt(struct pt_chooser *c, __u64 rtt_ns);
 void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
 		     __u32 wire_sz, __u64 pack_ns);
 
-/* pt_chooser_break: there was nothing to send for a while. */
+/* pt_chooser_break: nothing was sent for a while, or will be.  May be called again
+ * and again. */
 void pt_chooser_break(struct pt_chooser *c);
 
 #endif

@@ -192,12 +192,12 @@ static int settle(struct pt_lane *l)
 {
 	int ret = 0;
 
+	pt_chooser_break(&l->chooser);
 	if (pt_lane_is_settled(l)) {
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_IDLE);
 		set_clean(l);
 		return pt_lane_take_mail(l, IDLE_NS);
 	}
-	pt_chooser_break(&l->chooser);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	if (l->synced_seq != pt_inflight_next_seq(l->inflight))
 		ret = pt_lane_sync(l);

@@ -49,6 +49,8 @@ static int wait_limit(struct pt_lane *l, __u32 frame_sz)
 	       (pt_pacer_rate(pacer) || pt_pacer_is_paused(pacer)) &&
 	       (wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), frame_sz))) {
 		ret = nap(l, wait_ns);
+		if (pt_pacer_is_paused(pacer))
+			pt_chooser_break(&l->chooser);
 		if (!ret && pt_pacer_is_paused(pacer) &&
 		    l->synced_seq != pt_inflight_next_seq(l->inflight))
 			ret = pt_lane_sync(l);
