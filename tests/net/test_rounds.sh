@@ -59,10 +59,13 @@ disturbed()
 {
 	show hosts_up "$net" --wire --mtu 9000 --queues 2
 	show hosts_wire_start "$net" wire "$wire" --drop 10 --repeat 5 \
-		--hold 20
+		--reorder 200 --delay 20
 	rounds 64 "$1" 20
 	arrived "$1"
 	show hosts_wire_stop
+	for fate in dropped repeated reordered delayed; do
+		[[ $(field wire ".forth.$fate") -gt 0 ]] || die "no frame was $fate"
+	done
 }
 
 # The receiver dies: the process is not left stopped, nor protected.
