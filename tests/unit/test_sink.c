@@ -442,6 +442,7 @@ static void test_paths(void **state)
 	assert_refused("", -EINVAL, "names a folder");
 	assert_refused(DIR_OUT "/no/ram", -ENOENT, "make its folder first");
 	assert_refused("/dev/null/ram", -ENOTDIR, "Not a directory");
+	assert_refused("/dev/null", -EEXIST, "a device, and an image is");
 	snprintf(path, sizeof(path), DIR_OUT "/%0243d", 7);
 	assert_refused(path, -ENAMETOOLONG, "longer than 242 bytes");
 	snprintf(path, sizeof(path), DIR_OUT "/%0242d", 7);

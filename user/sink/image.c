@@ -131,9 +131,15 @@ bool pt_image_has(const struct pt_image *s, const char *name)
 static int exists_already(const struct pt_image *s, const char *tail,
 			  struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -EEXIST,
-			    "%s%s: exists already (remove it, or name another "
-			    "file)", s->path, tail);
+	const char *cause = "exists already (remove it, or name another file)";
+	struct stat st;
+
+	if (!*tail && !fstatat(s->parent, s->name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode)))
+		cause = "a device, and an image is a new file (name a file, "
+			"and copy it to the device afterwards)";
+	return pt_error_set(err, PT_EXIT_HOST, -EEXIST, "%s%s: %s", s->path,
+			    tail, cause);
 }
 
 /* others_check refuses files that this image would replace and that no receiver

@@ -31,7 +31,8 @@ struct pt_image {
 	bool is_kept;		/* it has a journal: close leaves it */
 	int parent;		/* the folder that will contain NAME */
 	int fd;			/* NAME.partial, locked */
-	__u8 *map;		/* NULL before it is mapped */
+	__u8 *map;		/* NULL before it is mapped, and where the file
+				 * system has no shared mappings */
 	__u64 map_sz;
 	__u64 populated_sz;	/* bytes from map's start whose pages are
 				 * populated and allocated: a write there does

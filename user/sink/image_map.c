@@ -88,6 +88,13 @@ static void *map_as(const struct pt_image *s, __u64 sz)
 		: mmap(NULL, sz, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 }
 
+/* can_do_without: errno is that of a file system without shared mappings (FUSE
+ * with direct_io), and the image is written and read by system call. */
+static bool can_do_without(const struct pt_image *s)
+{
+	return errno == ENODEV && s->takes_write && s->sink.may_wait;
+}
+
 int pt_image_map(struct pt_image *s, struct pt_error *err)
 {
 	__u64 sz = pt_layout_image_sz(s->sink.layout);
@@ -115,7 +122,7 @@ int pt_image_map(struct pt_image *s, struct pt_error *err)
 	s->map_sz = map_sz;
 	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
 		return too_few_huge_pages(s, page_sz, err);
-	if (map == MAP_FAILED)
+	if (map == MAP_FAILED && !can_do_without(s))
 		return pt_image_fail(s, "cannot map it", err);
 	if (s->populated_sz > map_sz)
 		s->populated_sz = map_sz;
@@ -258,6 +265,11 @@ static int reserve(struct pt_image *s, __u64 sz, int stop_fd,
 	s->map_sz = sz;
 	if (map == MAP_FAILED && page_sz && errno == ENOMEM)
 		return too_few_huge_pages(s, page_sz, err);
+	if (map == MAP_FAILED && errno == ENODEV)
+		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "%s: its file "
+				    "system has no shared mappings, which "
+				    "{prealloc} needs (receive without, or "
+				    "name another file system)", s->path);
 	if (map == MAP_FAILED)
 		return pt_image_fail(s, "cannot map it", err);
 	s->map = map;

@@ -118,5 +118,6 @@ const __u8 *pt_image_op_see(const struct pt_sink *sink, __u64 off)
 {
 	const struct pt_image *s = pt_image_of_const(sink);
 
-	return s->takes_write && pt_guard_is_barred() ? NULL : s->map + off;
+	return !s->map || (s->takes_write && pt_guard_is_barred())
+		? NULL : s->map + off;
 }
