@@ -3,6 +3,8 @@
  * must not end.  See ends.h. */
 #include "ends.h"
 
+#include "live/live_internal.h"
+
 #define MS	1000000ULL
 #define FILE_SZ	(64u << 20)
 
@@ -120,6 +122,70 @@ static void test_early_limit(void **state)
 	close_all(&e);
 }
 
+/* rounds: the pauses of the rounds of a memory that changes, as they ended. */
+struct rounds {
+	__u32 cnt;
+	__u64 pause_ns[3];
+};
+
+static void on_round(const struct pt_round *r, void *arg)
+{
+	struct rounds *rounds = arg;
+
+	if (rounds->cnt < 3)
+		rounds->pause_ns[rounds->cnt++] = r->pause_ns;
+}
+
+/* pause_held pauses until the look after the round is over, twice, and returns
+ * how long that took.  The look that follows begins at once. */
+static __u64 pause_held(struct ends *e)
+{
+	__u64 began_ns = pt_clock_ns(), took_ns = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(pt_sender_pause(e->sender, true, NULL), 0);
+		while (!e->sender->live.is_held)
+			turn(e);
+		took_ns = pt_clock_ns() - began_ns;
+		assert_int_equal(pt_sender_pause(e->sender, false, NULL), 0);
+		assert_true(e->sender->live.thread->due_ns <= pt_clock_ns());
+	}
+	return took_ns;
+}
+
+/* Pages that were written in a pause count for its time, and no later look waits
+ * as long. */
+static void test_paused_looks(void **state)
+{
+	struct rounds rounds = { 0 };
+	const struct pt_send_live_cfg live = {
+		.kind = PT_LIVE_ROUNDS,
+		.tracker = PT_LIVE_TRACKER_DIGEST,
+		.converge = { .downtime_ns = 1, .rounds_max = 1000,
+			      .otherwise = PT_NO_CONVERGE_STOP },
+		.round = on_round, .arg = &rounds,
+	};
+	struct ends e = opened_with((struct pt_sender_cfg){ .live = &live },
+				    false);
+	__u64 took_ns;
+
+	(void)state;
+	start(&e);
+	while (e.sender->live.step != PT_SEND_LIVE_LOOK)
+		turn(&e);
+	took_ns = pause_held(&e);
+	while (rounds.cnt < 3)
+		turn(&e);
+	assert_true(rounds.pause_ns[0] >= took_ns);
+	assert_int_equal(rounds.pause_ns[1], 0);
+	assert_int_equal(rounds.pause_ns[2], 0);
+	assert_int_equal(pt_sender_set_downtime(e.sender, 60000, NULL), 0);
+	until_both_end(&e);
+	if (e.sent)
+		fail_msg("%s", e.sender_err.text);
+	close_all(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_after_a_failure),
 		cmocka_unit_test(test_paused_files),
 		cmocka_unit_test(test_early_limit),
+		cmocka_unit_test(test_paused_looks),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

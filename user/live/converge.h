@@ -48,9 +48,9 @@ struct pt_round {
 	__u64 delta_pages;	/* of these, those that went as deltas */
 	__u64 delta_saved;	/* bytes of blocks that did not go therefore */
 	__u64 wire_bytes;	/* of their frames */
-	__u64 took_ns;		/* until all was placed */
+	__u64 took_ns;		/* until all was placed, without pauses */
 	__u64 dirty_pages;	/* of the next round */
-	__u64 pause_ns;		/* before the search for them */
+	__u64 pause_ns;		/* in it, and before the search for them */
 	__u64 look_ns;		/* that search */
 	__u64 dirty_per_s;	/* pages written per second of this round */
 	__u64 bytes_per_s;	/* the path's rate that is assumed */

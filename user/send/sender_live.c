@@ -29,8 +29,7 @@ static void work(struct pt_sender *s, enum pt_send_live_step step,
 		 enum pt_live_job job)
 {
 	pt_sender_live_enter(s, step);
-	pt_live_do(s->live.thread, job, job == PT_LIVE_LOOK
-					? s->report.live.round.pause_ns : 0);
+	pt_live_do(s->live.thread, job, 0);
 }
 
 /* make_ranges: each segment is mapped as one range. */
@@ -116,7 +115,7 @@ static __u64 mark(struct pt_sender *s)
 static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
 {
 	pt_sender_count(s);
-	s->live.round_ns = pt_clock_ns();
+	pt_round_clock_begin(&s->live.clock, pt_clock_ns());
 	s->live.round_pages = s->report.pages_sent;
 	s->live.round_zero_pages = s->report.zero_pages_sent;
 	s->live.round_wire_bytes = s->report.wire_bytes;
@@ -148,26 +147,28 @@ void pt_sender_live_go(struct pt_sender *s)
 		return;
 	warn_of_misses(s);
 	s->report.live.round.idx = 1;
-	s->live.round_ns = pt_clock_ns();
+	pt_round_clock_begin(&s->live.clock, pt_clock_ns());
 	if (is_told(s))
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
 	else
 		pt_sender_live_enter(s, PT_SEND_LIVE_ROUND);
 }
 
-/* round_end fills the round, except for what is found next. */
+/* round_end fills the round, and begins the look for the pages of the next. */
 static void round_end(struct pt_sender *s)
 {
 	struct pt_round *r = &s->report.live.round;
 
 	pt_sender_count(s);
-	r->took_ns = pt_clock_ns() - s->live.round_ns;
+	pt_round_clock_end(&s->live.clock, r, s->live.delay_ns, pt_clock_ns());
 	r->data_pages = s->report.pages_sent - s->live.round_pages;
 	r->pages = r->data_pages + s->report.zero_pages_sent -
 		   s->live.round_zero_pages;
 	r->wire_bytes = s->report.wire_bytes - s->live.round_wire_bytes;
 	r->delta_pages = s->report.deltas - s->live.round_deltas;
 	r->delta_saved = s->report.delta_saved - s->live.round_delta_saved;
+	pt_sender_live_enter(s, PT_SEND_LIVE_LOOK);
+	pt_live_do(s->live.thread, PT_LIVE_LOOK, s->live.delay_ns);
 }
 
 static int fail_to_converge(struct pt_sender *s)
@@ -227,7 +228,7 @@ static int decide(struct pt_sender *s)
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
 		return 0;
 	}
-	r->pause_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
+	s->live.delay_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
 	r->idx++;
 	round_begin(s, PT_SEND_LIVE_ROUND);
 	return 0;
@@ -278,22 +279,21 @@ static bool hold(struct pt_sender *s)
 
 /* A look before the pause says little of a stop after it, so another follows; but
  * for memory that is told, a look means that all pages of the look before have
- * arrived, so the held one counts.  A round's rate is that without the pause. */
+ * arrived, so the held one counts. */
 void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns)
 {
 	__u64 now_ns = pt_clock_ns();
 
 	if (s->live.step == PT_SEND_LIVE_ROUND)
-		s->live.round_ns = now_ns - s->live.round_ns > took_ns
-			? s->live.round_ns + took_ns : now_ns;
+		pt_round_clock_pause(&s->live.clock, took_ns, now_ns);
 	if (!s->live.is_held)
 		return;
 	s->live.is_held = false;
 	if (is_told(s))
 		return;		/* the next step takes it up */
 	mark(s);
+	pt_round_clock_look_again(&s->live.clock, &s->report.live.round, now_ns);
 	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
-	s->report.live.round.pause_ns += took_ns;
 }
 
 /* found continues after a job of the live thread. */
@@ -332,7 +332,6 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 	if (!is_clean || s->live.step == PT_SEND_LIVE_LAST)
 		return is_clean;
 	round_end(s);
-	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
 	return 0;
 }
 

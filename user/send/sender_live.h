@@ -12,6 +12,7 @@
 
 #include "channel/relay.h"
 #include "live/live.h"
+#include "live/round_clock.h"
 #include "send/sender.h"
 
 struct pt_send_live {
@@ -22,7 +23,8 @@ struct pt_send_live {
 	struct pt_converge converge;
 	struct pt_converge_cfg limits;	/* as they are at present */
 	bool is_held;			/* a look ended in a pause */
-	__u64 round_ns;			/* start of the round */
+	__u64 delay_ns;			/* of the look after the round */
+	struct pt_round_clock clock;	/* of the round */
 	__u64 round_pages;		/* counts at its start */
 	__u64 round_zero_pages;
 	__u64 round_wire_bytes;
