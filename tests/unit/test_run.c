@@ -92,9 +92,36 @@ static void test_read(void **state)
 	free(run);
 }
 
+/* A killed process may leave a part of a line. */
+static void test_cut(void **state)
+{
+	static const char next[] = "{\"event\": \"round\", \"at\": 50, "
+				   "\"converging\": true, \"x\": \"\\u00e9\"}";
+
+	(void)state;
+	for (size_t sz = 1; sz < sizeof(next) - 1; sz++) {
+		char text[1024];
+		struct pt_run *run;
+		const char *page;
+
+		snprintf(text, sizeof(text), "%s%.*s", STARTED ROUND, (int)sz,
+			 next);
+		run = read_run(text);
+		assert_true(run->is_cut);
+		assert_int_equal(run->round_cnt, 1);
+		page = drawn(run);
+		assert_non_null(strstr(page, "the last event is cut"));
+		assert_non_null(strstr(page, "Pages by round"));
+		free(run);
+	}
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
+	refuses("{\"event\": \"sta", "no JSON");
+	refuses(STARTED "{garbage}\n" ROUND, "no JSON");
+	refuses(STARTED "{garbage}", "no JSON");
 	refuses("", "has no events");
 	refuses("{\"status\": \"completed\"}\n", "has no events");
 	refuses(STARTED "garbage", "no JSON");
@@ -115,6 +142,46 @@ static void test_drawn(void **state)
 	assert_non_null(strstr(page, "</html>"));
 	assert_null(strstr(page, "<script"));
 	assert_null(strstr(page, "nan"));
+	free(run);
+}
+
+/* The axis of time is LEFT..RIGHT, 84..612. */
+static void test_times(void **state)
+{
+	struct pt_run *run = read_run(STARTED
+		"{\"event\": \"round\", \"at\": 40, \"time\": 20, "
+		"\"pause-time\": 5, \"look-time\": 5, \"transferred\": 9000}\n"
+		"{\"event\": \"stop\", \"at\": 50}\n"
+		"{\"event\": \"finished\", \"total-time\": 100, \"live\": "
+		"{\"downtime\": 30, \"stop-time\": 10}}\n");
+	const char *page = drawn(run);
+
+	(void)state;
+	/* Sent from 10 to 30 ms, written to 40 ms; the guest stood still from
+	 * 60 to 90 ms. */
+	assert_non_null(strstr(page, "points=\"136.8,"));
+	assert_non_null(strstr(page, " 242.4,"));
+	assert_non_null(strstr(page, " 295.2,"));
+	assert_non_null(strstr(page, "class=\"stop\" x=\"400.8\""));
+	assert_non_null(strstr(page, "width=\"158.4\""));
+	free(run);
+}
+
+/* Without the last event the axis ends with the last one that is there. */
+static void test_no_end(void **state)
+{
+	struct pt_run *run = read_run(STARTED ROUND);
+	const char *page = drawn(run);
+
+	(void)state;
+	assert_non_null(strstr(page, ">0.04 s</text>"));
+	assert_non_null(strstr(page, ">0.01 s</text>"));
+	assert_non_null(strstr(page, "its end is not recorded"));
+	assert_null(strstr(page, "class=\"stop\""));
+	free(run);
+	run = read_run(STARTED ROUND "{\"event\": \"stop\", \"at\": 80}\n");
+	page = drawn(run);
+	assert_non_null(strstr(page, ">0.08 s</text>"));
 	free(run);
 }
 
@@ -174,8 +241,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_drawn),
+		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_no_end),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_many),
 	};

@@ -29,7 +29,7 @@ enum {
 /* pt_run_round: figures are 0 where the event has none, never below 0. */
 struct pt_run_round {
 	double at_ms;			/* since the start of the sender */
-	double time_ms, look_ms;
+	double time_ms, pause_ms, look_ms;
 	double pages, bytes;		/* that were sent */
 	double dirty_pages;		/* afterwards */
 	double dirty_per_s;
@@ -39,9 +39,11 @@ struct pt_run_round {
 struct pt_run {
 	char transfer_id[PT_RUN_TEXT_SZ], tracker[PT_RUN_TEXT_SZ];
 	char status[PT_RUN_TEXT_SZ];	/* "": the last event is missing */
+	bool is_cut;			/* the file ends within an event */
 	char error[PT_RUN_TEXT_SZ];
 	double memory_sz, total_ms, limit_ms;
-	double stop_at_ms;		/* 0: never stopped */
+	double stop_at_ms;		/* it was asked for; 0: never */
+	double stop_ms;			/* until the guest stood still */
 	double bytes, frames, frames_lost, last_pages;
 	double downtime_ms;
 	double part_ms[PT_RUN_PART_CNT];
@@ -50,8 +52,8 @@ struct pt_run {
 };
 
 /* pt_run_read reads the events in the file at path; *out is the caller's, to
- * free(3).  Exit code 3 and -errno in err; -EINVAL: no JSON, or no such
- * events. */
+ * free(3).  The file of a killed process may end within a line.  Exit code 3 and
+ * -errno in err; -EINVAL: no JSON, or no such events. */
 int pt_run_read(struct pt_run **out, const char *path, struct pt_error *err);
 
 /* pt_run_draw writes the run as one HTML document to path, replacing a file of

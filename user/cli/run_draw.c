@@ -271,15 +271,21 @@ static double sent_per_s(const struct pt_run_round *r)
 	return r->time_ms > 0 ? r->bytes * 1000 / r->time_ms : 0;
 }
 
-static double time_x(const struct pt_run *run, double ms)
+/* end_ms returns the end of the axis: that of the run, or the last event. */
+static double end_ms(const struct pt_run *run)
 {
-	double end = fmax(run->total_ms, run->round_cnt
-			  ? run->rounds[run->round_cnt - 1].at_ms : 1);
+	double last = run->round_cnt ? run->rounds[run->round_cnt - 1].at_ms : 0;
 
-	return LEFT + (RIGHT - LEFT) * fmin(fmax(ms, 0) / fmax(end, 1), 1);
+	return fmax(fmax(run->total_ms, last), fmax(run->stop_at_ms, 1));
 }
 
-/* put_rates prints the points of one line: each round is level. */
+static double time_x(const struct pt_run *run, double ms)
+{
+	return LEFT + (RIGHT - LEFT) * fmin(fmax(ms, 0) / end_ms(run), 1);
+}
+
+/* put_rates prints the points of one line: each round is level.  It is sent first,
+ * then come its pause and its look. */
 static void put_rates(FILE *out, const struct pt_run *run,
 		      const struct scale *s, bool is_dirty)
 {
@@ -287,10 +293,10 @@ static void put_rates(FILE *out, const struct pt_run *run,
 		is_dirty ? "b" : "a");
 	for (__u32 i = 0; i < run->round_cnt; i++) {
 		const struct pt_run_round *r = &run->rounds[i];
-		double end = r->at_ms - (is_dirty ? 0 : r->look_ms);
+		double begin = r->at_ms - r->look_ms - r->pause_ms - r->time_ms;
+		double end = is_dirty ? r->at_ms : begin + r->time_ms;
 		double y = height(s, is_dirty ? r->dirty_per_s * 4096
 					      : sent_per_s(r));
-		double begin = r->at_ms - r->look_ms - r->time_ms;
 
 		fprintf(out, "%.1f,%.1f %.1f,%.1f ", time_x(run, begin), y,
 			time_x(run, end), y);
@@ -301,6 +307,7 @@ static void put_rates(FILE *out, const struct pt_run *run,
 static void draw_rates(FILE *out, const struct pt_run *run)
 {
 	double max = LARGEST(run, dirty_per_s) * 4096;
+	double still = run->stop_at_ms + run->stop_ms;
 	struct scale s;
 	char text[32];
 
@@ -313,15 +320,15 @@ static void draw_rates(FILE *out, const struct pt_run *run)
 	if (run->stop_at_ms > 0 && run->downtime_ms > 0)
 		fprintf(out, "<rect class=\"stop\" x=\"%.1f\" y=\"%.1f\" "
 			"width=\"%.1f\" height=\"%.1f\"/>\n",
-			time_x(run, run->stop_at_ms), TOP,
-			fmax(time_x(run, run->stop_at_ms + run->downtime_ms) -
-			     time_x(run, run->stop_at_ms), 2), BOTTOM - TOP);
+			time_x(run, still), TOP,
+			fmax(time_x(run, still + run->downtime_ms) -
+			     time_x(run, still), 2), BOTTOM - TOP);
 	put_rates(out, run, &s, false);
 	put_rates(out, run, &s, true);
 	for (int i = 0; i <= TICKS; i++)
 		fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">"
 			"%s</text>\n", LEFT + (RIGHT - LEFT) * i / TICKS,
-			BOTTOM + 18, label(text, run->total_ms / 1000 * i / TICKS,
+			BOTTOM + 18, label(text, end_ms(run) / 1000 * i / TICKS,
 					   "s"));
 	chart_end(out);
 }
@@ -385,6 +392,8 @@ static void print_head(FILE *out, const struct pt_run *run)
 	put_text(out, run->transfer_id);
 	fprintf(out, "</h1>\n<p%s>", is_done ? "" : " class=\"bad\"");
 	put_text(out, run->status[0] ? run->status : "its end is not recorded");
+	if (run->is_cut)
+		fputs("; the last event is cut, and left out", out);
 	if (run->error[0]) {
 		fputs(": ", out);
 		put_text(out, run->error);

@@ -34,6 +34,7 @@ static void take_round(struct pt_run *run, const json_t *o)
 	run->rounds[run->round_cnt++] = (struct pt_run_round){
 		.at_ms = figure(o, "at"),
 		.time_ms = figure(o, "time"),
+		.pause_ms = figure(o, "pause-time"),
 		.look_ms = figure(o, "look-time"),
 		.pages = figure(o, "pages"),
 		.bytes = figure(o, "transferred"),
@@ -64,6 +65,7 @@ static void take_end(struct pt_run *run, const json_t *o)
 	run->frames_lost = figure(o, "frames-lost");
 	run->last_pages = figure(live, "last-pages");
 	run->downtime_ms = figure(live, "downtime");
+	run->stop_ms = figure(live, "stop-time");
 	for (int i = 0; i < PT_RUN_PART_CNT; i++)
 		run->part_ms[i] = figure(json_object_get(live, "downtime-parts"),
 					 parts[i]);
@@ -91,8 +93,9 @@ static bool take(struct pt_run *run, const json_t *o)
 	return true;
 }
 
-/* take_all returns the count of events, or -EINVAL: *at is no JSON. */
-static int take_all(struct pt_run *run, FILE *in, json_error_t *at)
+/* take_all returns the count of events, or -EINVAL: it is no JSON.  An object
+ * that the end of the file cuts is none, and all before it count. */
+static int take_all(struct pt_run *run, FILE *in)
 {
 	int cnt = 0, c;
 
@@ -102,7 +105,10 @@ static int take_all(struct pt_run *run, FILE *in, json_error_t *at)
 		if (strchr(" \t\r\n", c))
 			continue;
 		ungetc(c, in);
-		o = json_loadf(in, JSON_DISABLE_EOF_CHECK, at);
+		o = json_loadf(in, JSON_DISABLE_EOF_CHECK, NULL);
+		run->is_cut = !o && cnt && c == '{' && feof(in);
+		if (run->is_cut)
+			break;
 		if (!o)
 			return -EINVAL;
 		cnt += take(run, o);
@@ -114,7 +120,6 @@ static int take_all(struct pt_run *run, FILE *in, json_error_t *at)
 static int read_from(struct pt_run *run, FILE *in, const char *path,
 		     struct pt_error *err)
 {
-	json_error_t at = { .line = 0 };
 	struct stat st;
 	int cnt;
 
@@ -124,7 +129,7 @@ static int read_from(struct pt_run *run, FILE *in, const char *path,
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: want a file "
 				    "of at most %u bytes", path,
 				    PT_RUN_FILE_MAX);
-	cnt = take_all(run, in, &at);
+	cnt = take_all(run, in);
 	if (cnt < 0)
 		return pt_error_set(err, PT_EXIT_HOST, cnt, "%s: is no JSON (give "
 				    "the output of 'pagetrim migrate --json')",
