@@ -14,6 +14,8 @@
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/net/lib_entry.sh
+source "$here/lib_entry.sh"
 
 ctl() { show "$pagetrim" ctl --control control "$@"; }
 
@@ -105,6 +107,49 @@ metrics()
 	ended receive "$receiver" 10 4
 }
 
+# asking REQUEST: prints a command that makes the request, and does not wait for
+# the answer, which comes to the file answer.
+asking()
+{
+	printf '%s' "python3 -c 'import os, socket;" \
+		" s = socket.socket(socket.AF_UNIX); s.connect(\"control\");" \
+		" s.sendall(b\"$1\n\"); os.fork() or" \
+		" open(\"answer\", \"w\").write(s.makefile().readline())'" \
+		" >/dev/null 2>asking.err"
+}
+
+# A figure that is not known yet is left out.
+unknown()
+{
+	local -a entry
+
+	show hosts_up "$net"
+	mapfile -t entry < <(at phase CONNECT "$(asking status)")
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	hosts_exec "$net" a "${entry[@]}" "$pagetrim" send --json \
+		"${security[@]}" --dev "$(dev_a)" --to "$HOSTS_B4" \
+		--control control "$(image even)" >send.json 2>send.err &
+	sender=$!
+	wait_until 30 test -s answer
+	ended send "$sender" 30 0
+	ended receive "$receiver" 10 0
+	same "keys" "$(jq -r 'keys_unsorted | join(" ")' answer)" \
+		"role status transfer-id total-time paused ram files-total files-remaining frames frames-lost max-bandwidth"
+	same "phase" "$(jq -r .status answer)" connect
+}
+
+# Metrics are no JSON.
+no_json()
+{
+	local status=0
+
+	"$pagetrim" ctl metrics --json --control control >out 2>json.err ||
+		status=$?
+	same "exit" "$status" 2
+	grep -q 'metrics are OpenMetrics text' json.err || die "$(<json.err)"
+	[[ ! -s out ]] || die "prints $(<out)"
+}
+
 # The memory stands still, so there is no downtime to be limited.
 refused()
 {
@@ -176,6 +221,8 @@ case_run "ctl: nothing goes in a pause, and all after it" paused
 case_run "ctl: cancelled" cancelled running
 case_run "ctl: cancelled in a pause" cancelled paused
 case_run "ctl: metrics" metrics
+case_run "ctl: a figure that is not known is left out" unknown
+case_run "ctl: no JSON of metrics" no_json
 case_run "ctl: no limit where nothing stops" refused
 case_run "ctl: many slow peers on the socket" crowded
 cases_end

@@ -399,6 +399,14 @@ same_stages()
 		"$(jq -r '.profile.stages[] | keys[]' "$1.json" | sort -u)"
 }
 
+# knows_all: no figure of the status is unknown any more.
+knows_all()
+{
+	"$pagetrim" ctl status --json --control control >status.json &&
+		jq -e '.bandwidth and ."setup-time" and ."path-rtt" and
+			."path-rate"' status.json
+}
+
 # One that is committed, one that is cancelled while it runs, one that never
 # connects. `ledger` has its own section.
 transfer_keys()
@@ -418,7 +426,7 @@ transfer_keys()
 	send_begin send2 --to "$HOSTS_B4" --max-bandwidth 1M --control control \
 		"$(image even)"
 	wait_until 10 test -e copy2.partial
-	"$pagetrim" ctl status --json --control control >status.json
+	wait_until 10 knows_all
 	same_keys ctl "$(keys status.json | grep -v "^ram\.")"
 	kill -TERM "$sender"
 	ended send2 "$sender" 10 1

@@ -267,7 +267,7 @@ is_paused()
 		.live.step == "look")'
 	rounds=$(field status .live.rounds)
 	sleep 4
-	status_has ".paused and .live.rounds == $rounds and .live.downtime == 0" ||
+	status_has ".paused and .live.rounds == $rounds and .live.downtime == null" ||
 		die "goes on in a pause: $(<status.json)"
 	show "$pagetrim" ctl set downtime-limit 200 --control control
 	status_has '."downtime-limit" == 200' || die "limit: $(<status.json)"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "xdp/program.h"
@@ -68,10 +69,11 @@ static void report(const struct attach *a, const struct pt_device *device,
 
 	pt_program_pin_path(path, device, NULL);
 	if (a->json)
-		pt_out_json(json_pack("{s:s, s:s, s:I, s:s, s:b, s:b}",
-				      "device", device->name, "mode", mode,
+		pt_out_json(json_pack("{s:o, s:s, s:I, s:o, s:b, s:b}",
+				      "device", pt_json_clean(device->name),
+				      "mode", mode,
 				      "program-id", (json_int_t)info->id,
-				      "path", path,
+				      "path", pt_json_clean(path),
 				      "dispatcher", info->dispatcher,
 				      "multi-buffer", info->multi_buffer));
 	else

@@ -67,21 +67,42 @@ static __u64 number(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+/* human writes the bytes at key; "-": not known. */
+static const char *human(const json_t *o, const char *key, char text[16])
+{
+	return json_object_get(o, key) ? pt_out_human(number(o, key), text) : "-";
+}
+
+/* figure writes the number at key; "-": not known. */
+static const char *figure(const json_t *o, const char *key, int digits,
+			  char text[32])
+{
+	const json_t *value = json_object_get(o, key);
+
+	if (!json_is_number(value))
+		return "-";
+	snprintf(text, 32, "%.*f", digits, json_number_value(value));
+	return text;
+}
+
 /* live_text prints the rounds of memory that changes; live NULL: nothing. */
 static void live_text(const json_t *live)
 {
 	const json_t *last = json_object_get(live, "last");
+	const char *said = json_string_value(json_object_get(live, "step"));
+	const char *by = json_string_value(json_object_get(live, "tracker"));
+	char round[32], dirty[32], rate[32], downtime[32];
+	char step[32], tracker[32];
 
 	if (!last)
 		return;
-	printf("Round: %llu (%s); %llu pages dirty, %llu written a second, by "
-	       "%s; expected downtime %.1f ms\n",
-	       (unsigned long long)number(last, "round"),
-	       json_string_value(json_object_get(live, "step")),
-	       (unsigned long long)number(last, "dirty-pages"),
-	       (unsigned long long)number(last, "dirty-pages-rate"),
-	       json_string_value(json_object_get(live, "tracker")),
-	       json_number_value(json_object_get(last, "expected-downtime")));
+	pt_text_clean(step, sizeof(step), said ? said : "?");
+	pt_text_clean(tracker, sizeof(tracker), by ? by : "-");
+	printf("Round: %s (%s); %s pages dirty, %s written a second, by %s; "
+	       "expected downtime %s ms\n", figure(last, "round", 0, round),
+	       step, figure(last, "dirty-pages", 0, dirty),
+	       figure(last, "dirty-pages-rate", 0, rate), tracker,
+	       figure(last, "expected-downtime", 1, downtime));
 }
 
 static void print_status(const json_t *o)
@@ -90,7 +111,7 @@ static void print_status(const json_t *o)
 	__u64 total = number(ram, "total"), left = number(ram, "remaining");
 	__u64 limit = number(o, "max-bandwidth");
 	const char *said = json_string_value(json_object_get(o, "status"));
-	char phase[32], a[16], b[16];
+	char phase[32], a[16], b[16], rtt[32];
 
 	pt_text_clean(phase, sizeof(phase), said ? said : "?");
 	printf("%s%s, %.1f s: %.0f %% of %s, %s left\n", phase,
@@ -100,16 +121,16 @@ static void print_status(const json_t *o)
 	       pt_out_human(total, a), pt_out_human(left, b));
 	printf("On the wire: %s, %s a second",
 	       pt_out_human(number(ram, "transferred"), a),
-	       pt_out_human(number(o, "bandwidth"), b));
+	       human(o, "bandwidth", b));
 	if (limit)
 		printf(", at most %s\n", pt_out_human(limit, a));
 	else
 		printf(", no limit\n");
 	if (number(o, "path-window"))
-		printf("Path: takes %s a second, %s in flight, %.2f ms at "
-		       "least\n", pt_out_human(number(o, "path-rate"), a),
-		       pt_out_human(number(o, "path-window"), b),
-		       json_number_value(json_object_get(o, "path-rtt")));
+		printf("Path: takes %s a second, %s in flight, %s ms at "
+		       "least\n", human(o, "path-rate", a),
+		       human(o, "path-window", b),
+		       figure(o, "path-rtt", 2, rtt));
 	if (number(o, "files-total"))
 		printf("Files: %s, %s left\n",
 		       pt_out_human(number(o, "files-total"), a),
@@ -126,7 +147,8 @@ static void print_limit(const struct ctl *c, const json_t *o)
 	char human[16];
 
 	if (json_object_get(o, "downtime-limit"))
-		printf("%s: stopped for %llu ms at most\n", c->path,
+		printf("%s: stopped once that is expected to take %llu ms or "
+		       "less\n", c->path,
 		       (unsigned long long)number(o, "downtime-limit"));
 	else if (rate)
 		printf("%s: at most %s a second\n", c->path,
@@ -201,6 +223,9 @@ int pt_cmd_ctl(int argc, char **argv)
 	argc -= optind;
 	if (argc < 1)
 		return pt_out_usage("ctl", "REQUEST is missing");
+	if (c.json && !strcmp(argv[0], "metrics"))
+		return pt_out_usage("ctl", "--json: metrics are OpenMetrics text "
+				    "('status --json' has the figures)");
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		if (strcmp(argv[0], plain[i]))
 			continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 
 #include "cli/commands.h"
+#include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "xdp/program.h"
@@ -61,7 +62,8 @@ int pt_cmd_detach(int argc, char **argv)
 	    pt_program_unpin(&device, d.force, &err))
 		return pt_out_fail("detach", &err);
 	if (d.json)
-		pt_out_json(json_pack("{s:s}", "device", device.name));
+		pt_out_json(json_pack("{s:o}", "device",
+				      pt_json_clean(device.name)));
 	else
 		printf("%s: detached\n", device.name);
 	return PT_EXIT_OK;

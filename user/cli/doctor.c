@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/json_text.h"
 #include "cli/limits.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -65,7 +66,7 @@ static json_t *value_json(const struct pt_finding *finding)
 	if (!finding->value[0])
 		return json_null();
 	if (!finding->is_number)
-		return json_string(finding->value);
+		return pt_json_clean(finding->value);
 	return number == (json_int_t)number ? json_integer(number) :
 					      json_real(number);
 }
@@ -80,11 +81,13 @@ static void print_json(const struct pt_findings *f)
 
 		pt_finding_remedy(f, finding, remedy);
 		json_array_append_new(all, json_pack(
-			"{s:s, s:s, s:s, s:s?, s:o}",
+			"{s:s, s:s, s:o, s:o, s:o}",
 			"id", pt_finding_id(finding),
 			"severity", pt_severity_name(finding->severity),
-			"text", pt_finding_text(f, finding, text),
-			"remedy", remedy[0] ? remedy : NULL,
+			"text", pt_json_clean(pt_finding_text(f, finding,
+							      text)),
+			"remedy", remedy[0] ? pt_json_clean(remedy)
+					    : json_null(),
 			"value", value_json(finding)));
 	}
 	pt_out_json(all);

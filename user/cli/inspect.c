@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cli/commands.h"
+#include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/svg.h"
@@ -158,7 +159,8 @@ static json_t *segments_json(const struct pt_layout *l)
 	segs = pt_layout_segments(l, &cnt);
 	for (__u32 i = 0; i < cnt; i++)
 		json_array_append_new(rows, json_pack(
-			"{s:s, s:I, s:I}", "name", segs[i].name, "gfn",
+			"{s:o, s:I, s:I}", "name",
+			pt_json_clean(segs[i].name), "gfn",
 			(json_int_t)segs[i].gfn, "bytes",
 			(json_int_t)segs[i].sz));
 	return rows;

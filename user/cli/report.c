@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "base/text.h"
+#include "cli/json_text.h"
 #include "cli/output.h"
 #include "cli/profile.h"
 #include "cli/report_live.h"
@@ -41,10 +41,7 @@ static void ledger_text(FILE *out, const struct pt_ledger *ledger, __u64 sent,
 
 static void set_error(json_t *o, const struct pt_error *err)
 {
-	char text[sizeof(err->text)];	/* a path need not be UTF-8 */
-
-	pt_text_clean(text, sizeof(text), err->text);
-	json_object_set_new(o, "error-desc", json_string(text));
+	json_object_set_new(o, "error-desc", pt_json_clean(err->text));
 	json_object_set_new(o, "exit", json_integer(err->exit));
 }
 
@@ -132,8 +129,7 @@ static json_t *path_json(const struct pt_send_report *r)
 json_t *pt_report_ram_json(const struct pt_send_report *r)
 {
 	double s = r->send_ns / 1e9;
-
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f}",
+	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f}",
 		"transferred", (json_int_t)r->wire_bytes,
 		"remaining", (json_int_t)pt_send_left_sz(r),
 		"total", (json_int_t)r->memory_sz,
@@ -143,9 +139,13 @@ json_t *pt_report_ram_json(const struct pt_send_report *r)
 		"mbps", s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0.0,
 		"dirty-sync-count", (json_int_t)r->generations,
 		"page-size", (json_int_t)PT_PAGE_SZ,
-		"dirty-pages-rate", (json_int_t)r->live.round.dirty_per_s,
 		"pages-per-second",
 		s > 0 ? (r->page_cnt - r->pages_left) / s : 0.0);
+
+	if (!r->live.step || r->live.round.is_judged)
+		json_object_set_new(o, "dirty-pages-rate", json_integer(
+				    r->live.round.dirty_per_s));
+	return o;
 }
 
 static json_t *send_profile_json(const struct pt_send_report *r)
@@ -239,9 +239,9 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 							       : "completed"));
 	if (r->result)
 		set_error(o, &r->error);
-	json_object_set_new(o, "name", json_string(r->name));
-	json_object_set_new(o, "path", json_string(r->path));
-	json_object_set_new(o, "peer", json_string(r->peer));
+	json_object_set_new(o, "name", pt_json_clean(r->name));
+	json_object_set_new(o, "path", pt_json_clean(r->path));
+	json_object_set_new(o, "peer", pt_json_clean(r->peer));
 	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
 	json_object_set_new(o, "session-id", id_json(r->session_id));
 	json_object_set_new(o, "cipher",

@@ -1,23 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/report_live.h"
 
+#include "cli/json_text.h"
 #include "cli/output.h"
 
 #define MS(ns)	((ns) / 1e6)
 
-static json_t *round_json(const struct pt_round *r)
+/* sent_json: the part of a round that is known once all was placed. */
+static json_t *sent_json(const struct pt_round *r)
 {
-	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:f}",
-		"round", r->idx, "pages", (json_int_t)r->pages,
+	return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f}",
+		"pages", (json_int_t)r->pages,
 		"delta-pages", (json_int_t)r->delta_pages,
 		"delta-saved", (json_int_t)r->delta_saved,
 		"transferred", (json_int_t)r->wire_bytes,
-		"time", MS(r->took_ns),
-		"rate", (json_int_t)r->bytes_per_s,
-		"dirty-pages", (json_int_t)r->dirty_pages,
-		"look-time", MS(r->look_ns),
-		"dirty-pages-rate", (json_int_t)r->dirty_per_s,
-		"expected-downtime", MS(r->downtime_ns));
+		"time", MS(r->took_ns), "pause-time", MS(r->pause_ns));
+}
+
+/* round_json leaves out the figures that no round has had yet. */
+static json_t *round_json(const struct pt_round *r)
+{
+	json_t *o = json_pack("{s:i}", "round", r->idx);
+
+	if (r->took_ns)
+		json_object_update_new(o, sent_json(r));
+	if (r->bytes_per_s)
+		json_object_set_new(o, "rate", json_integer(r->bytes_per_s));
+	if (r->is_judged || r->idx > 1)
+		json_object_update_new(o, json_pack("{s:I, s:f}",
+			"dirty-pages", (json_int_t)r->dirty_pages,
+			"look-time", MS(r->look_ns)));
+	if (r->is_judged)
+		json_object_update_new(o, json_pack("{s:I, s:f}",
+			"dirty-pages-rate", (json_int_t)r->dirty_per_s,
+			"expected-downtime", MS(r->downtime_ns)));
+	return o;
 }
 
 static json_t *event_json(const char *name, __u64 at_ns)
@@ -106,25 +123,35 @@ static json_t *misses_json(__u32 misses)
 	return o;
 }
 
+static json_t *tracker_json(const struct pt_live_report *t)
+{
+	return json_pack("{s:s, s:o, s:f, s:o, s:f}",
+		"tracker", t->tracker, "tracker-reason", pt_json_clean(t->why),
+		"missed-change-odds", t->odds, "may-miss",
+		misses_json(t->misses), "arm-time", MS(t->arm_ns));
+}
+
 json_t *pt_report_live_json(const struct pt_send_live_report *r)
 {
 	const struct pt_live_report *t = &r->tracking;
-
-	return json_pack("{s:s, s:s, s:s, s:f, s:o, s:f, s:i, s:o, s:I, s:I, s:I, s:I, s:f,"
-			 " s:o}",
+	json_t *o = json_pack("{s:s, s:i, s:o, s:I, s:I, s:I, s:I}",
 		"step", pt_send_live_step_name(r->step),
-		"tracker", t->tracker ? t->tracker : "", "tracker-reason",
-		t->why, "missed-change-odds", t->odds,
-		"may-miss", misses_json(t->misses),
-		"arm-time", MS(t->arm_ns),
 		"rounds", r->round.idx,
 		"last", round_json(&r->round),
 		"rechecked-pages", (json_int_t)t->suspect_cnt,
 		"recheck-found-pages", (json_int_t)t->recheck_cnt,
 		"last-pages", (json_int_t)r->last_pages,
-		"device-bytes", (json_int_t)r->state_sz,
-		"downtime", MS(r->downtime_ns),
-		"downtime-parts", downtime_json(r));
+		"device-bytes", (json_int_t)r->state_sz);
+
+	if (t->tracker)
+		json_object_update_new(o, tracker_json(t));
+	if (t->stop_ns)
+		json_object_set_new(o, "stop-time", json_real(MS(t->stop_ns)));
+	if (r->downtime_ns)
+		json_object_update_new(o, json_pack("{s:f, s:o}",
+			"downtime", MS(r->downtime_ns),
+			"downtime-parts", downtime_json(r)));
+	return o;
 }
 
 void pt_report_live_text(FILE *out, const struct pt_send_live_report *r)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include "cli/json_text.h"
 #include "cli/report.h"
 #include "cli/report_live.h"
 #include "lane/rate.h"
@@ -25,50 +26,66 @@ static void set_guest(json_t *o, const struct pt_send_live_report *r)
 		return;
 	json_object_set_new(o, "downtime-limit",
 			    json_real(r->downtime_limit_ns / 1e6));
-	json_object_set_new(o, "expected-downtime",
-			    json_real(r->round.downtime_ns / 1e6));
+	if (r->round.is_judged)
+		json_object_set_new(o, "expected-downtime",
+				    json_real(r->round.downtime_ns / 1e6));
 	if (r->downtime_ns)
 		json_object_set_new(o, "downtime",
 				    json_real(r->downtime_ns / 1e6));
 	json_object_set_new(o, "live", pt_report_live_json(r));
 }
 
-static json_t *status(const struct pt_send_control *c)
+/* set_rates adds those that are known: none of them is from the beginning. */
+static void set_rates(json_t *o, const struct pt_send_control *c,
+		      const struct pt_send_report *r)
 {
 	const struct pt_send_look *look = &c->looks[0];
-	__u64 now_ns = pt_clock_ns();
+
+	if (look->ns)
+		json_object_set_new(o, "bandwidth", json_integer(
+			(r->wire_bytes - look->wire_bytes) * 1e9 /
+			(pt_clock_ns() - look->ns + 1)));
+	if (r->has_path && r->path.bytes_per_s)
+		json_object_set_new(o, "path-rate",
+				    json_integer(r->path.bytes_per_s));
+	if (r->has_path)
+		json_object_set_new(o, "path-window",
+				    json_integer(r->path.window));
+	if (r->has_path && r->path.rtt_ns)
+		json_object_set_new(o, "path-rtt",
+				    json_real(r->path.rtt_ns / 1e6));
+}
+
+static json_t *status(const struct pt_send_control *c)
+{
 	struct pt_send_report r;
 	json_t *o;
 
 	pt_sender_status(c->sender, &r);
 	if (r.phase == PT_SEND_SEND)	/* not known yet */
 		r.send_ns = r.total_ns - r.setup_ns;
-	o = json_pack("{s:s, s:s, s:o, s:f, s:f, s:b, s:o, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:f}",
+	o = json_pack("{s:s, s:s, s:o, s:f, s:b, s:o, s:I, s:I, s:I, s:I, s:I}",
 		"role", "sender", "status", pt_send_phase_name(r.phase),
 		"transfer-id", json_sprintf("%016llx", (unsigned long long)
 					    r.transfer_id),
 		"total-time", r.total_ns / 1e6,
-		"setup-time", r.setup_ns / 1e6,
 		"paused", r.is_paused,
 		"ram", pt_report_ram_json(&r),
 		"files-total", (json_int_t)r.files_sz,
 		"files-remaining", (json_int_t)(r.files_sz - r.files_sent_sz),
 		"frames", (json_int_t)r.frames,
 		"frames-lost", (json_int_t)r.frames_lost,
-		"bandwidth", (json_int_t)((r.wire_bytes - look->wire_bytes) *
-			1e9 / (now_ns - look->ns + 1)),
-		"max-bandwidth", (json_int_t)r.bytes_per_s,
-		"path-rate", (json_int_t)r.path.bytes_per_s,
-		"path-window", (json_int_t)r.path.window,
-		"path-rtt", r.path.rtt_ns / 1e6);
+		"max-bandwidth", (json_int_t)r.bytes_per_s);
+	if (r.setup_ns)
+		json_object_set_new(o, "setup-time", json_real(r.setup_ns / 1e6));
+	set_rates(o, c, &r);
 	set_guest(o, &r.live);
 	return o;
 }
 
 static json_t *refuse(const char *text)
 {
-	return json_pack("{s:s}", "error", text);
+	return json_pack("{s:o}", "error", pt_json_clean(text));
 }
 
 /* is_number: text is a whole number of at most max, digits only. */

@@ -16,7 +16,7 @@
 static void on_live(const struct pt_send_report *r)
 {
 	const struct pt_round *round = &r->live.round;
-	char wire[16], rate[16], left[16], dirty[16];
+	char wire[16], rate[16], left[16], dirty[16] = "-";
 	char till[64] = "not converging";
 	__u64 left_sz = r->pages_left * PT_PAGE_SZ;
 
@@ -26,14 +26,15 @@ static void on_live(const struct pt_send_report *r)
 		snprintf(till, sizeof(till), "stop of %.0f ms in %.0f s or later",
 			 round->downtime_ns / 1e6,
 			 (double)left_sz / round->bytes_per_s);
+	if (round->is_judged)
+		pt_out_human(round->dirty_per_s * PT_PAGE_SZ, dirty);
 	pt_out_progress("round %u (%s%s)  %s sent, %s/s; %s left, %s written/s; %s",
 			round->idx, pt_send_live_step_name(r->live.step),
 			r->is_paused ? ", paused" : "",
 			pt_out_human(r->wire_bytes, wire),
-			pt_out_human(round->bytes_per_s, rate),
-			pt_out_human(left_sz, left),
-			pt_out_human(round->dirty_per_s * PT_PAGE_SZ, dirty),
-			till);
+			round->bytes_per_s
+			? pt_out_human(round->bytes_per_s, rate) : "-",
+			pt_out_human(left_sz, left), dirty, till);
 }
 
 static void on_progress(const struct pt_send_report *r)

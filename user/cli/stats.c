@@ -6,6 +6,7 @@
 
 #include <pagetrim/clock.h>
 #include "cli/commands.h"
+#include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/stop.h"
@@ -218,8 +219,8 @@ static void print_json(const struct sample *s)
 					    json_integer(session->pid));
 		json_array_append_new(sessions, object);
 	}
-	pt_out_json(json_pack("{s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:o, s:o, "
-		"s:o, s:o}", "device", s->device.name,
+	pt_out_json(json_pack("{s:o, s:s, s:I, s:b, s:b, s:b, s:o, s:o, s:o, "
+		"s:o, s:o}", "device", pt_json_clean(s->device.name),
 		"mode", s->info.generic ? "generic" : "native",
 		"program-id", (json_int_t)s->info.id,
 		"pinned", s->info.pinned, "dispatcher", s->info.dispatcher,

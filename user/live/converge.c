@@ -64,6 +64,7 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 	r->downtime_ns = expect(c, costs, r->dirty_pages);
 	r->is_converging = r->downtime_ns <= cfg->downtime_ns ||
 			   !c->downtime_ns || r->downtime_ns < c->downtime_ns;
+	r->is_judged = true;
 	c->downtime_ns = r->downtime_ns;
 	if (r->downtime_ns <= cfg->downtime_ns) {
 		if (r->idx >= cfg->rounds_max || !pays(c, costs, r))

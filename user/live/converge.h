@@ -53,9 +53,10 @@ struct pt_round {
 	__u64 pause_ns;		/* in it, and before the search for them */
 	__u64 look_ns;		/* that search */
 	__u64 dirty_per_s;	/* pages written per second of this round */
-	__u64 bytes_per_s;	/* the path's rate that is assumed */
+	__u64 bytes_per_s;	/* the path's rate that is assumed; 0: unknown */
 	__u64 downtime_ns;	/* that is expected if the guest stops now */
 	bool is_converging;	/* that fits, or is shorter than a round before */
+	bool is_judged;		/* these are known, of this round or the last */
 };
 
 /* pt_converge: zero is the start; the caller reads the fields. */
@@ -83,7 +84,7 @@ enum pt_converge_do {
 	PT_CONVERGE_FAIL,	/* -ETIME: it does not converge */
 };
 
-/* pt_converge_round completes r, of which the last four fields are not set, and
+/* pt_converge_round completes r, of which the last five fields are not set, and
  * decides. */
 enum pt_converge_do pt_converge_round(struct pt_converge *c,
 				      const struct pt_converge_cfg *cfg,
