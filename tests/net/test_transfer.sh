@@ -110,7 +110,10 @@ with_files()
 	echo '{"cpus": 4}' >devices
 	head -c 300000 /dev/urandom >state
 	: >nothing
-	transfer "$(image even)" --with devices --with state --with nothing
+	# The size of a file in /proc is told as 0.
+	transfer "$(image even)" --with devices --with state --with nothing \
+		--with /proc/version
+	cmp /proc/version copy.with/version
 	cmp devices copy.with/devices
 	cmp state copy.with/state
 	cmp nothing copy.with/nothing

@@ -19,12 +19,15 @@
 #define BACKLOG_MAX	(256u << 10)	/* queued bytes, which delay other
 					 * messages */
 #define PIECE_MIN	1024		/* bytes, even under a low limit */
+#define UNTRUE_SZ_MAX	4096u		/* bytes: a larger size is believed */
+#define CONTENT_MAX	(64u << 20)	/* bytes of a file whose size is not */
 #define NAP_MIN_NS	1000000ULL
 #define NAP_MAX_NS	20000000ULL	/* a cancel is noticed after this time */
 
 struct file {
 	const char *path;
-	int fd;
+	int fd;			/* -1: content is all of it */
+	char *content;		/* NULL, or sz bytes */
 	__u64 sz;
 };
 
@@ -52,22 +55,58 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* check_sz refuses files in /proc: their size is 0, but a FILE message must
- * announce the true size. */
-static int check_sz(int fd, const char *path, __u64 sz, struct pt_error *err)
+/* content_grow makes room for more bytes. */
+static int content_grow(struct file *file, size_t *room, struct pt_error *err)
 {
-	char byte;
-	ssize_t got = sz ? 0 : pread(fd, &byte, 1, 0);
+	char *content;
 
-	if (got < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
-				    "({with})", path);
-	if (got)
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: contains "
-				    "more than its size of 0 bytes, like files "
-				    "in /proc (give {with} a copy of it)",
-				    path);
+	if (file->sz > CONTENT_MAX)
+		return pt_error_set(err, PT_EXIT_HOST, -EFBIG, "%s: contains "
+				    "more than %u MiB, and its size does not "
+				    "say so (give {with} a copy of it)",
+				    file->path, CONTENT_MAX >> 20);
+	if (file->sz < *room)
+		return 0;
+	*room = *room ? 2 * *room : 1 << 16;
+	content = realloc(file->content, *room);
+	if (!content)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory to read it ({with})",
+				    file->path);
+	file->content = content;
 	return 0;
+}
+
+/* content_read reads all of a file whose size may be untrue: in /proc it is 0,
+ * in /sys 4096.  A FILE message must announce the true one. */
+static int content_read(struct file *file, struct pt_error *err)
+{
+	size_t room = 0;
+	ssize_t got = 1;
+
+	file->sz = 0;
+	while (got) {
+		int ret = content_grow(file, &room, err);
+
+		if (ret)
+			return ret;
+		got = read(file->fd, file->content + file->sz, room - file->sz);
+		if (got < 0 && errno != EINTR)
+			return pt_error_set(err, PT_EXIT_HOST, -errno,
+					    "%s: %m ({with})", file->path);
+		if (got > 0)
+			file->sz += got;
+	}
+	close(file->fd);
+	file->fd = -1;
+	return 0;
+}
+
+static void file_close(struct file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->content);
 }
 
 /* open_file returns a descriptor of a regular file whose name fits into a FILE
@@ -76,7 +115,7 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 {
 	const char *fault;
 	struct stat st;
-	int ret, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m "
@@ -93,13 +132,17 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 				    "receiver stores a file of that name: %s "
 				    "({with})", path, fault);
 	}
-	ret = check_sz(fd, path, st.st_size, err);
-	if (ret) {
-		close(fd);
-		return ret;
-	}
 	*sz = st.st_size;
 	return fd;
+}
+
+static int file_open(struct file *file, const char *path, struct pt_error *err)
+{
+	file->path = path;
+	file->fd = open_file(path, &file->sz, err);
+	if (file->fd < 0)
+		return file->fd;
+	return file->sz <= UNTRUE_SZ_MAX ? content_read(file, err) : 0;
 }
 
 int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
@@ -113,14 +156,12 @@ int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
 				    "no memory for %u files ({with})", cnt);
 	while (f->cnt < cnt) {
 		struct file *file = &f->files[f->cnt];
-		int fd = open_file(paths[f->cnt], &file->sz, err);
+		int ret = file_open(file, paths[f->cnt++], err);
 
-		if (fd < 0) {
+		if (ret) {
 			pt_send_files_close(f);
-			return fd;
+			return ret;
 		}
-		file->path = paths[f->cnt++];
-		file->fd = fd;
 		f->total_sz += file->sz;
 	}
 	*out = f;
@@ -133,7 +174,7 @@ void pt_send_files_close(struct pt_send_files *f)
 		return;
 	pt_send_files_stop(f);
 	for (__u32 i = 0; i < f->cnt; i++)
-		close(f->files[i].fd);
+		file_close(&f->files[i]);
 	free(f);
 }
 
@@ -211,16 +252,28 @@ static int say(struct pt_send_files *f, const struct pt_message *m, size_t sz,
 	return ret;
 }
 
+/* bytes_next returns the next bytes of the file, at most sz, of which left are to
+ * come; and copies them to buffer, or has them already. */
+static ssize_t bytes_next(const struct file *file, __u64 left, char *buffer,
+			  size_t sz, const char **bytes)
+{
+	if (left < sz)
+		sz = left;
+	*bytes = file->content ? file->content + (file->sz - left) : buffer;
+	return file->content ? (ssize_t)sz : read(file->fd, buffer, sz);
+}
+
 static int send_bytes(struct pt_send_files *f, const struct file *file,
 		      struct pt_error *err)
 {
-	char bytes[PT_FILE_DATA_SZ_MAX];
+	char buffer[PT_FILE_DATA_SZ_MAX];
+	const char *bytes;
 	__u64 left = file->sz;
 
 	while (left) {
 		struct pt_message m = { .type = PT_MSG_FILE_DATA };
-		size_t sz = piece_sz(f);
-		ssize_t got = read(file->fd, bytes, left < sz ? left : sz);
+		ssize_t got = bytes_next(file, left, buffer, piece_sz(f),
+					 &bytes);
 		int ret;
 
 		if (got < 0 && errno == EINTR)
@@ -232,8 +285,8 @@ static int send_bytes(struct pt_send_files *f, const struct file *file,
 			return pt_error_set(err, PT_EXIT_HOST, -EIO,
 					    "%s: became shorter while it was "
 					    "read (stop processes that write "
-					    "to it; for a file in /sys, give "
-					    "{with} a copy)", file->path);
+					    "to it, or give {with} a copy)",
+					    file->path);
 		m.file_data.data_sz = got;
 		m.file_data.data = bytes;
 		ret = say(f, &m, got, err);

@@ -25,10 +25,12 @@ struct pt_send_files_cfg {	/* everything outlives stop */
 };
 
 /* pt_send_files_open opens the regular files at paths, before privileges are
- * dropped, and notes their sizes, which are the sizes that are sent.  The
- * strings at paths must stay.  On success returns 0 and *out is the caller's,
+ * dropped, and notes their sizes, which are the sizes that are sent.  A file
+ * whose size is told as at most 4096 bytes is read now: in /proc and /sys the
+ * size is not true.  The strings at paths must stay.  On success returns 0 and *out is the caller's,
  * to pt_send_files_close.
  *   -EINVAL        not a regular file
+ *   -EFBIG         more than 64 MiB, in spite of its size
  *   -ENAMETOOLONG  its name is over 255 bytes
  *   or as open(2) says */
 int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
