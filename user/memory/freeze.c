@@ -15,11 +15,13 @@
 #include "memory/proc.h"
 
 #define POLL_NS		200000	/* between checks of a stopping thread */
+#define FROZEN_POLLS	250	/* checks, 50 ms, between looks at its cgroup */
 #define RELEASE_MS	1000	/* for killed threads to end */
 
 struct thread {
 	pid_t tid;
 	int signo;	/* to deliver on release, or 0 */
+	bool is_frozen;	/* by its cgroup: it stops for us once that thaws */
 };
 
 struct pt_freeze {
@@ -27,6 +29,7 @@ struct pt_freeze {
 	pid_t owner;		/* the thread that must release it */
 	struct thread *threads;	/* the first sorted_cnt ascend in tid */
 	__u32 thread_cnt, sorted_cnt, capacity;
+	bool is_frozen;		/* by its cgroup, at the last look */
 	__u64 deadline_ns;
 	struct pt_error *err;	/* of pt_freeze_take */
 };
@@ -53,13 +56,14 @@ static int not_permitted(const struct pt_freeze *f)
 }
 
 /* stop_wait waits until the thread has stopped, at most to the deadline.
- * Returns 1, or 0 if it ended instead. */
+ * Returns 1, or 0 if it ended instead.  A thread that its cgroup froze does not
+ * stop before that thaws, and then before it runs: it is as good as stopped. */
 static int stop_wait(struct pt_freeze *f, struct thread *t)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	int status;
 
-	for (;;) {
+	for (__u32 polls = 1;; polls++) {
 		pid_t got = waitpid(t->tid, &status, __WALL | WNOHANG);
 
 		if (got == t->tid)
@@ -73,6 +77,11 @@ static int stop_wait(struct pt_freeze *f, struct thread *t)
 					    "/proc/%d/task/%d/stack)", f->pid,
 					    t->tid, PT_FREEZE_TIMEOUT_MS / 1000,
 					    f->pid, t->tid);
+		if (f->is_frozen || polls % FROZEN_POLLS == 0)
+			f->is_frozen = pt_proc_is_frozen(f->pid);
+		t->is_frozen = f->is_frozen;
+		if (t->is_frozen)
+			return 1;
 		nanosleep(&pause, NULL);
 	}
 	if (!WIFSTOPPED(status))
@@ -194,7 +203,7 @@ void pt_freeze_release(struct pt_freeze *f)
 	for (__u32 i = 0; i < f->thread_cnt; i++) {
 		const struct thread t = f->threads[i];
 
-		if (ptrace(PTRACE_DETACH, t.tid, 0, t.signo))
+		if (ptrace(PTRACE_DETACH, t.tid, 0, t.signo) && !t.is_frozen)
 			f->threads[killed_cnt++] = t;
 	}
 	f->thread_cnt = killed_cnt;

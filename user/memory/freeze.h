@@ -4,7 +4,8 @@
  * It uses ptrace(2) seize and interrupt: the process and its parent see no
  * signal, and the kernel resumes every thread when the tracing thread ends,
  * even by SIGKILL.  A process that SIGSTOP had stopped stays stopped
- * afterwards.
+ * afterwards.  One that its cgroup froze (docker pause) stays frozen, and the
+ * kernel releases it when the tracing thread ends.
  */
 #ifndef PT_MEMORY_FREEZE_H
 #define PT_MEMORY_FREEZE_H

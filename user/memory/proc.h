@@ -14,6 +14,11 @@ long pt_proc_number(pid_t pid, const char *key);
  * zombie waits to be reaped and has no memory). */
 bool pt_proc_thread_lives(pid_t pid, pid_t tid);
 
+/* pt_proc_is_frozen returns whether a cgroup of version 1 holds the process frozen
+ * whole: no instruction of it runs, and no signal or ptrace(2) stops it.  False
+ * where that cannot be told.  (A frozen cgroup of version 2 lets both.) */
+bool pt_proc_is_frozen(pid_t pid);
+
 /* pt_proc_threads calls fn for each thread of the process until fn returns
  * nonzero.  It returns that value, 0 at the end, or -ESRCH, -EMFILE, ... */
 int pt_proc_threads(pid_t pid, int (*fn)(void *arg, pid_t tid), void *arg);
