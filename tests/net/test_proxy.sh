@@ -127,6 +127,59 @@ ended_or_waits()
 	jq -e '.running == false' <<<"$state"
 }
 
+# A machine that executes nothing, so that an emulated CPU in an emulated CPU does
+# not matter: its RAM, drawn at random and in part zero, arrives byte for byte.
+stands_still()
+{
+	live=$dir
+	trap 'code=$?; set +e; stop_still a; stop_still b; (exit $code); case_end' EXIT
+	show hosts_up "$net"
+	cp "$tmp/keys.psk" "$live/psk"
+	mkdir "$live/a" "$live/b"
+	"$here/make_image.py" ram --pages 4096 >/dev/null
+	start_still a -device loader,file=ram,addr=0x1000000,force-raw=on
+	start_still b -incoming defer
+	live_proxies_begin a b
+	qmp b migrate-incoming "{\"uri\": \"unix:$live/b/stream.sock\"}"
+	qmp a migrate "{\"uri\": \"unix:$live/a/stream.sock\"}"
+	finish "$live_proxy_from" 60
+	((status == 0)) || die "exit $status: $(cat "$live/proxy.from.err")"
+	finish "$live_proxy_into" 10
+	((status == 0)) || die "exit $status: $(cat "$live/proxy.into.err")"
+	wait_until 10 has_migrated
+	save_still a
+	save_still b
+	cmp a.ram b.ram
+	cmp -n 16777216 -i 0x1000000:0 b.ram ram
+}
+
+has_migrated() { qmp b query-migrate | jq -e '.status == "completed"'; }
+
+qmp() { "$root/scripts/guest/qmp.py" "$live/$1/qmp.sock" "${@:2}"; }
+
+# start_still HOST ARG...: a QEMU with 64 MiB that does not run.
+start_still()
+{
+	hosts_exec "$net" "$1" qemu-system-x86_64 -S -nodefaults -display none \
+		-accel tcg -M q35 -m 64 -qmp \
+		"unix:$live/$1/qmp.sock,server=on,wait=off" "${@:2}" \
+		2>"$live/$1/err" &
+	echo $! >"$live/$1/pid"
+	wait_until 30 test -S "$live/$1/qmp.sock"
+}
+
+stop_still()
+{
+	[[ ! -e $live/$1/pid ]] || kill "$(cat "$live/$1/pid")"
+}
+
+save_still()
+{
+	qmp "$1" pmemsave "{\"val\": 0, \"size\": 67108864,
+		\"filename\": \"$PWD/$1.ram\"}"
+}
+
+case_run "proxy: a machine that stands still" stands_still
 case_run "proxy: QEMU's stream, there and back" there_and_back 0
 case_run "proxy: the same, 1 % lost" there_and_back 10
 case_run "proxy: paused" pauses
