@@ -80,6 +80,49 @@ static void check_writes(int fd)
 	child_end(&c);
 }
 
+static long page_tables_kb(const struct child *c)
+{
+	return pt_proc_number(c->pid, "VmPTE:");
+}
+
+/* Only pages that are there are protected.  One that comes is reported, one that
+ * goes is not. */
+static void test_memory_with_holes(void **state)
+{
+	struct pt_track_range range = { .sz = RAM_SZ, .page_idx = 512,
+					.has_holes = true };
+	struct pt_error err = { 0 };
+	struct pt_tracker *t;
+	struct child c;
+	long before;
+
+	(void)state;
+	child_is_empty = true;
+	child_start(&c, -1, NULL);
+	child_is_empty = false;
+	child_obeys(&c, 'w', 3);
+	child_obeys(&c, 'w', 4);
+	range.addr = (__u64)c.map;
+	before = page_tables_kb(&c);
+	if (pt_tracker_open_wp(&t, c.pid, &range, 1, NULL, &err))
+		fail_msg("%s", err.text);
+	arm(t);
+	expect_seen(t);
+	assert_int_equal(page_tables_kb(&c), before);
+	child_obeys(&c, 'w', 3);
+	child_obeys(&c, 'w', 1100);
+	expect_seen(t, 512 + 3, 512 + 1100);
+	expect_seen(t);
+	child_obeys(&c, 'w', 1100);
+	expect_seen(t, 512 + 1100);
+	child_obeys(&c, 'd', 1100);
+	expect_seen(t);
+	child_obeys(&c, 'w', 1100);
+	expect_seen(t, 512 + 1100);
+	pt_tracker_close(t);
+	child_end(&c);
+}
+
 static void test_shared_memory(void **state)
 {
 	int fd = ram_new(0);
@@ -312,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_private_memory),
+		cmocka_unit_test(test_memory_with_holes),
 		cmocka_unit_test(test_what_it_says_of_itself),
 		cmocka_unit_test(test_target_that_changes),
 		cmocka_unit_test(test_page_table_that_goes),

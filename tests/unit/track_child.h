@@ -19,6 +19,7 @@
 #define RAM_SZ (RAM_PAGES * PAGE)
 
 static bool child_is_large;	/* the next one may have large pages */
+static bool child_is_empty;	/* the next one writes nothing by itself */
 static bool child_polls;	/* the next one waits in poll(2), not ppoll */
 
 struct child {
@@ -116,7 +117,7 @@ static inline void child_main(int to, int from, int fd, void (*before)(void))
 		_exit(1);
 	if (!child_is_large)
 		madvise(map, RAM_SZ, MADV_NOHUGEPAGE);
-	for (__u64 i = 0; fd < 0 && i < RAM_PAGES - 10; i++)
+	for (__u64 i = 0; fd < 0 && !child_is_empty && i < RAM_PAGES - 10; i++)
 		map[i * PAGE] = i;
 	if (before)
 		before();

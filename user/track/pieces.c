@@ -76,6 +76,8 @@ static int cover(void *arg, const struct pt_mapping *m)
 	piece.at.start = c->upto;
 	piece.at.end = end < m->end ? end : m->end;
 	piece.at.off += c->upto - m->start;
+	if (c->range->has_holes && !m->is_shared && !m->ino)
+		piece.pages = PT_WP_THERE;
 	piece.page_idx = c->range->page_idx +
 			 (c->upto - c->range->addr) / PT_PAGE_SZ;
 	c->upto = piece.at.end;

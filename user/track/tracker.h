@@ -67,6 +67,10 @@ struct pt_track_range {
 	__u64 addr;		/* a multiple of 4096, and of its pages' size */
 	__u64 sz;		/* bytes, > 0, likewise */
 	__u64 page_idx;		/* of its first page */
+	bool has_holes;		/* the source shows pages that are not there as
+				 * holes, which the caller compares at the stop:
+				 * no page table is made for them if they are
+				 * private */
 };
 
 /* pt_track_moments: for tests, the moments of arming at which this process or

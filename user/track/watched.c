@@ -82,7 +82,8 @@ static int refused(const struct pt_watched *p, const struct pt_piece_wp *piece,
 static int piece_arm(const struct pt_watched *p,
 		     const struct pt_piece_wp *piece, struct pt_error *err)
 {
-	int code = pt_wp_arm(&p->wp, piece->at.start, piece->at.end);
+	int code = pt_wp_arm(&p->wp, piece->at.start, piece->at.end,
+			     piece->pages);
 
 	return code ? refused(p, piece, code, err) : 0;
 }
@@ -103,8 +104,9 @@ int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 		return no_memory(err);
 	last = &p->pieces.all[p->pieces.cnt - 1];
 	last->is_whole = is_late;
-	last->is_small = pt_mappings_page_sz(p->maps, piece->at.start) ==
-			 PT_PAGE_SZ;
+	if (last->pages == PT_WP_ALL &&
+	    pt_mappings_page_sz(p->maps, piece->at.start) == PT_PAGE_SZ)
+		last->pages = PT_WP_SMALL;
 	return 0;
 }
 
@@ -215,7 +217,7 @@ static int piece_collect(const struct pt_watched *p, struct pt_piece_wp *piece,
 
 	r->piece = piece;
 	code = pt_wp_collect(&p->wp, piece->at.start, piece->at.end,
-			     piece->is_small, run_report, r);
+			     piece->pages, run_report, r);
 	if (!code && piece->is_whole)
 		whole_report(r);
 	piece->is_whole = false;

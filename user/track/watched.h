@@ -19,7 +19,7 @@ struct pt_piece_wp {
 	struct pt_mapping at;	/* start and end cut to the piece */
 	__u64 page_idx;		/* of its first page; if it may not go */
 	__u64 seen_upto;	/* address, while the mappings are compared */
-	bool is_small;		/* pages of 4096 bytes, not of hugetlbfs */
+	enum pt_wp_pages pages;
 	bool is_whole;		/* the next collect reports all of it */
 	bool may_go;		/* it is in no range of the target: another
 				 * mapping of the same file */

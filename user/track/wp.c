@@ -89,6 +89,16 @@ static int scan_written(const struct pt_wp *wp, struct scan_arg *arg,
 	return scan(wp, arg, runs, cnt);
 }
 
+/* scan_pages: an empty entry counts as written, so it is left out if only pages
+ * that are there are wanted. */
+static int scan_pages(const struct pt_wp *wp, struct scan_arg *arg,
+		      struct page_run *runs, __u32 cnt, enum pt_wp_pages pages)
+{
+	if (pages == PT_WP_THERE)
+		arg->category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED;
+	return scan_written(wp, arg, runs, cnt);
+}
+
 /* lacks reports a failure; is_old: the kernel's age is its cause. */
 static int lacks(const char *what, int code, bool is_old, struct pt_error *err)
 {
@@ -236,17 +246,19 @@ static int take_missing(const struct pt_wp *wp, __u64 start, __u64 end,
 	return 0;
 }
 
-int pt_wp_arm(const struct pt_wp *wp, __u64 start, __u64 end)
+int pt_wp_arm(const struct pt_wp *wp, __u64 start, __u64 end,
+	      enum pt_wp_pages pages)
 {
 	for (__u64 at = start; at < end; at += PROTECT_SZ) {
 		struct scan_arg arg = { .flags = SCAN_WP_MATCHING, .start = at,
 			.end = end - at < PROTECT_SZ ? end : at + PROTECT_SZ };
-		int code = scan_written(wp, &arg, NULL, 0);
+		int code = scan_pages(wp, &arg, NULL, 0, pages);
 
 		if (code < 0)
 			return code;
 	}
-	return take_missing(wp, start, end, NULL, NULL);
+	return pages == PT_WP_THERE
+		? 0 : take_missing(wp, start, end, NULL, NULL);
 }
 
 /* is_coarse: the run, which was taken, is one large page, or none of its pages
@@ -268,14 +280,14 @@ static bool is_coarse(const struct pt_wp *wp, const struct page_run *run)
 /* chunk_take reports and protects the pages from start to end, which lie in one
  * chunk: no large page is split by that. */
 static int chunk_take(const struct pt_wp *wp, __u64 start, __u64 end,
-		      pt_wp_report *fn, void *arg)
+		      enum pt_wp_pages pages, pt_wp_report *fn, void *arg)
 {
 	struct page_run runs[RUNS];
 
 	while (start < end) {
 		struct scan_arg at = { .flags = SCAN_WP_MATCHING,
 				       .start = start, .end = end };
-		int got = scan_written(wp, &at, runs, RUNS);
+		int got = scan_pages(wp, &at, runs, RUNS, pages);
 
 		if (got < 0)
 			return got;
@@ -289,8 +301,8 @@ static int chunk_take(const struct pt_wp *wp, __u64 start, __u64 end,
 	return 0;
 }
 
-int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end, bool is_small,
-		  pt_wp_report *fn, void *arg)
+int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
+		  enum pt_wp_pages pages, pt_wp_report *fn, void *arg)
 {
 	__u64 from = start;
 
@@ -299,7 +311,7 @@ int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end, bool is_small,
 				       .max_pages = 1 };
 		struct page_run first;
 		__u64 stop;
-		int got = scan_written(wp, &at, &first, 1);
+		int got = scan_pages(wp, &at, &first, 1, pages);
 
 		if (got < 0)
 			return got;
@@ -309,11 +321,12 @@ int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end, bool is_small,
 		from = from > at.start ? from : at.start;
 		stop = at.start + CHUNK_SZ;
 		stop = stop < end ? stop : end;
-		got = chunk_take(wp, from, stop, fn, arg);
+		got = chunk_take(wp, from, stop, pages, fn, arg);
 		if (got)
 			return got;
 		from = stop;
 	}
-	return is_small && wp->sees_missing
+	return pages == PT_WP_THERE ||
+	       (pages == PT_WP_SMALL && wp->sees_missing)
 		? 0 : take_missing(wp, start, end, fn, arg);
 }

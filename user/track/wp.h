@@ -51,10 +51,20 @@ void pt_wp_close(struct pt_wp *wp);
  *   -ENOMEM  the process ended, or there is no memory */
 int pt_wp_register(const struct pt_wp *wp, __u64 start, __u64 end);
 
-/* pt_wp_arm protects all pages of a registered range, those that are not there
- * yet, too: these take page tables, 8 bytes per page.  Large pages stay large.
+/* pt_wp_pages: how the pages of a range are found. */
+enum pt_wp_pages {
+	PT_WP_ALL,	/* those that are not there yet are protected, too, which
+			 * takes page tables: 8 bytes per page */
+	PT_WP_SMALL,	/* likewise; each has 4096 bytes, which saves half of the
+			 * time */
+	PT_WP_THERE,	/* of private anonymous memory: only those that are there.
+			 * One that went is not reported, and one that came is */
+};
+
+/* pt_wp_arm protects the pages of a registered range.  Large pages stay large.
  *   -EPERM  some of the range is registered no more */
-int pt_wp_arm(const struct pt_wp *wp, __u64 start, __u64 end);
+int pt_wp_arm(const struct pt_wp *wp, __u64 start, __u64 end,
+	      enum pt_wp_pages pages);
 
 /* pt_wp_report receives pages in a row.  is_coarse: all 2 MiB are reported since
  * some byte of them was written, or since their page table is gone. */
@@ -63,11 +73,10 @@ typedef void pt_wp_report(void *arg, __u64 start, __u64 end, bool is_coarse);
 /* pt_wp_collect reports the runs of pages that are not protected, and protects
  * them: together, so that no write falls in between.  Memory that nobody wrote
  * is only read.  Each call has at most 2 MiB, or the pages of a range without
- * page tables.  is_small: the mapping has pages of 4096 bytes, which saves half
- * of the time.
+ * page tables.
  *   -EPERM       some of the range is registered no more
  *   -EOPNOTSUPP  pages of more than 2 MiB */
-int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end, bool is_small,
-		  pt_wp_report *fn, void *arg);
+int pt_wp_collect(const struct pt_wp *wp, __u64 start, __u64 end,
+		  enum pt_wp_pages pages, pt_wp_report *fn, void *arg);
 
 #endif
