@@ -52,6 +52,19 @@ static __u8 peek(struct pt_source *src, const struct pt_layout *l,
 	return again[(__u64)addr % PAGE];
 }
 
+/* look_at returns a byte of the process as a view shows it. */
+static __u8 look_at(struct pt_source *src, const struct pt_layout *l,
+		    struct pt_view *v, const void *addr)
+{
+	struct pt_error err = { 0 };
+	__u64 idx;
+
+	assert_true(pt_layout_find(l, (__u64)addr / PAGE, &idx));
+	if (look(src, v, l, idx / 512, &err))
+		fail_msg("%s", err.text);
+	return v->pages[idx % 512 * PAGE + (__u64)addr % PAGE];
+}
+
 static struct pt_layout *layout_of(struct pt_source *src)
 {
 	const struct pt_segment *segs;
@@ -274,6 +287,86 @@ static void test_killed_while_it_is_read(void **state)
 	}
 }
 
+/* --- a live one --------------------------------------------------------- */
+
+static struct pt_source *open_live(pid_t pid)
+{
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+
+	if (pt_source_open_live(&src, pid, &err))
+		fail_msg("%s", err.text);
+	assert_true(pt_source_may_change(src));
+	return src;
+}
+
+static void test_a_live_one_is_stopped_on_demand(void **state)
+{
+	pid_t pid = child_start();
+	struct pt_source *src = open_live(pid);
+	struct pt_error err = { 0 };
+
+	(void)state;
+	assert_runs();
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pt_source_stop(src, &err), 0);
+		assert_stands();
+		assert_int_equal(pt_source_review(src, &err), 0);
+		pt_source_resume(src);
+		pt_source_resume(src);
+		assert_runs();
+	}
+	assert_int_equal(pt_source_stop(src, &err), 0);
+	pt_source_close(src);
+	assert_runs();
+	child_end(pid);
+}
+
+/* A page that is unmapped meanwhile has no content. */
+static void test_a_live_one_that_maps_anew(void **state)
+{
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+	struct pt_layout *l;
+	struct pt_view v;
+	bool is_hole;
+	pid_t pid;
+
+	(void)state;
+	child_maps = true;
+	pid = child_start();
+	child_maps = false;
+	src = open_live(pid);
+	l = layout_of(src);
+	pt_view_init(&v);
+	assert_int_equal(peek(src, l, &v, shared->file + PAGE, &is_hole), 's');
+	assert_int_equal(pt_source_review(src, &err), 0);
+	shared->go = 1;
+	while (shared->go)
+		usleep(1000);
+	assert_int_equal(look_at(src, l, &v, shared->file), 0);
+	assert_int_equal(look_at(src, l, &v, shared->anon), 1);
+	assert_int_equal(pt_source_review(src, &err), -ESTALE);
+	assert_non_null(strstr(err.text, "mappings at 0x"));
+	pt_view_free(&v);
+	pt_layout_free(l);
+	pt_source_close(src);
+	child_end(pid);
+}
+
+static void test_a_live_one_that_ends(void **state)
+{
+	pid_t pid = child_start();
+	struct pt_source *src = open_live(pid);
+	struct pt_error err = { 0 };
+
+	(void)state;
+	child_end(pid);
+	assert_int_equal(pt_source_review(src, &err), -ESRCH);
+	assert_int_equal(pt_source_stop(src, &err), -ESRCH);
+	pt_source_close(src);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +377,9 @@ int main(void)
 		cmocka_unit_test(test_runs_on_when_we_are_killed),
 		cmocka_unit_test(test_one_that_was_stopped_stays_so),
 		cmocka_unit_test(test_killed_while_it_is_read),
+		cmocka_unit_test(test_a_live_one_is_stopped_on_demand),
+		cmocka_unit_test(test_a_live_one_that_maps_anew),
+		cmocka_unit_test(test_a_live_one_that_ends),
 	};
 
 	if (victim_init())

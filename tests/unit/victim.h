@@ -28,7 +28,10 @@ static struct shared {
 	__u8 *of_all;			/* shared mapping of that file */
 	__u8 *guarded;			/* 2 pages, one a guard region */
 	int has_guard;
+	volatile int go;		/* set: it maps anew, and clears it */
 } *shared;
+
+static bool child_maps;		/* the next one may map anew */
 
 #define ANON_SZ (2 * REGION + 3 * PAGE)
 
@@ -80,6 +83,13 @@ static inline void child_main(void)
 	for (long i = 0; i < THREADS; i++)
 		pthread_create(&thread, NULL, beat, (void *)i);
 	shared->ready = 1;
+	while (child_maps && !shared->go)
+		usleep(1000);
+	if (child_maps) {
+		munmap(shared->file, 2 * PAGE);
+		shared->anon[0] = 1;
+		shared->go = 0;
+	}
 	for (;;)
 		pause();
 }

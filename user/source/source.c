@@ -19,6 +19,23 @@ void pt_source_close(struct pt_source *src)
 	free(segs);
 }
 
+int pt_source_stop(struct pt_source *src, struct pt_error *err)
+{
+	pt_check(src->ops->stop);
+	return src->ops->stop(src, err);
+}
+
+void pt_source_resume(struct pt_source *src)
+{
+	pt_check(src->ops->resume);
+	src->ops->resume(src);
+}
+
+int pt_source_review(struct pt_source *src, struct pt_error *err)
+{
+	return src->ops->review ? src->ops->review(src, err) : 0;
+}
+
 void pt_source_set_name(struct pt_source *src, __u32 idx, const char *name)
 {
 	pt_check(idx < src->seg_cnt);

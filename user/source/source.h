@@ -74,6 +74,24 @@ int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
 int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 		       struct pt_error *err);
 
+/* pt_source_open_live opens a process likewise, but stops it only while its
+ * mappings are read, and while the caller says so.  Pages that it unmaps while it
+ * runs read as zero.  Errors as pt_source_open_pid. */
+int pt_source_open_live(struct pt_source **out, pid_t pid,
+			struct pt_error *err);
+
+/* pt_source_stop stops the live process, until the same thread calls
+ * pt_source_resume, or ends.  pt_source_resume is also called for one that runs.
+ *   -ESRCH, -EPERM, -ETIMEDOUT, -ENOMEM   as pt_source_open_pid */
+int pt_source_stop(struct pt_source *src, struct pt_error *err);
+void pt_source_resume(struct pt_source *src);
+
+/* pt_source_review reads the mappings of a live process anew; other sources have
+ * none.  No other thread uses the source meanwhile.
+ *   -ESTALE  they are not those of the segments
+ *   -ESRCH   the process ended, or called execve(2) */
+int pt_source_review(struct pt_source *src, struct pt_error *err);
+
 /* pt_source_open_regions opens the caller's own memory, each region a segment.
  * The caller may write it while it is sent, and keeps it mapped until
  * pt_source_close.  Errors as pt_regions_sort. */

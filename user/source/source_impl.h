@@ -21,6 +21,10 @@ struct pt_source_ops {
 			    __u32 sz, void *buffer);
 	int (*fault)(const struct pt_source *src, const void *addr,
 		     struct pt_error *err);
+	/* A live process; NULL: it is none. */
+	int (*review)(struct pt_source *src, struct pt_error *err);
+	int (*stop)(struct pt_source *src, struct pt_error *err);
+	void (*resume)(struct pt_source *src);
 	void (*close)(struct pt_source *src);
 };
 

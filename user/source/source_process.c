@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <pagetrim/check.h>
 #include "memory/freeze.h"
 #include "memory/proc.h"
+#include "source/process_maps.h"
 
 /* Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm). */
 #define PAGEMAP_PRESENT	(1ULL << 63)
@@ -20,10 +22,10 @@ struct process {
 	pid_t pid;
 	int mem;		/* /proc/PID/mem */
 	int pagemap;		/* /proc/PID/pagemap */
+	int maps;		/* /proc/PID/maps */
 	struct pt_freeze *freeze;	/* NULL: it runs on */
-	bool *is_anonymous;	/* per segment: a page that was never written
-				 * reads as zero, not as a file's content */
-	__u32 capacity;		/* capacity of the segments' table */
+	struct pt_process_maps mapped;	/* one mapping per segment */
+	bool is_live;		/* pages may go while it runs */
 };
 
 static int gone(const struct process *p, struct pt_error *err)
@@ -37,74 +39,6 @@ static int no_memory(pid_t pid, struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 			    "process %d: no memory to read it", pid);
-}
-
-/* --- the mappings ---------------------------------------------------- */
-
-static int segment_add(struct process *p, __u64 start, __u64 end,
-		       const char *path)
-{
-	__u32 capacity = p->capacity ? 2 * p->capacity : 64;
-	struct pt_segment *seg;
-
-	if (p->src.seg_cnt == p->capacity) {
-		void *segs, *anonymous;
-
-		segs = realloc(p->src.segs, capacity * sizeof(*seg));
-		if (segs)
-			p->src.segs = segs;
-		anonymous = realloc(p->is_anonymous, capacity * sizeof(bool));
-		if (anonymous)
-			p->is_anonymous = anonymous;
-		if (!segs || !anonymous)
-			return -ENOMEM;
-		p->capacity = capacity;
-	}
-	/* Huge pages of a private mapping have a file of their own. */
-	p->is_anonymous[p->src.seg_cnt] = path[0] != '/' ||
-				!strncmp(path, "/anon_hugepage", 14);
-	seg = &p->src.segs[p->src.seg_cnt++];
-	pt_segment_set_name(seg, path[0] ? path : "anon");
-	seg->gfn = start / PT_PAGE_SZ;
-	seg->sz = end - start;
-	return 0;
-}
-
-/* is_device: its pages are not memory, and a read may have side effects. */
-static bool is_device(const char *path)
-{
-	return !strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9) &&
-	       strcmp(path, "/dev/zero");
-}
-
-static int mappings_read(struct process *p, FILE *maps, struct pt_error *err)
-{
-	size_t room = 0;
-	char *line = NULL;
-	int code = 0;
-
-	while (!code && getline(&line, &room, maps) > 0) {
-		unsigned long long start, end;
-		int path_at = 0;
-		char perms[5];
-
-		line[strcspn(line, "\n")] = '\0';
-		if (sscanf(line, "%llx-%llx %4s %*x %*x:%*x %*u %n", &start,
-			   &end, perms, &path_at) != 3 || !path_at)
-			continue;
-		if (perms[1] != 'w' || perms[3] != 'p' ||
-		    is_device(line + path_at))
-			continue;
-		if (p->src.seg_cnt == PT_SEGMENTS_MAX)
-			code = pt_error_set(err, PT_EXIT_HOST, -E2BIG,
-					    "process %d: more than %u private "
-					    "writable mappings", p->pid,
-					    PT_SEGMENTS_MAX);
-		else if (segment_add(p, start, end, line + path_at))
-			code = no_memory(p->pid, err);
-	}
-	free(line);
-	return code;
 }
 
 /* --- a region -------------------------------------------------------- */
@@ -127,6 +61,8 @@ static int holes_find(const struct process *p, struct pt_view *v, __u64 start,
 	return 0;
 }
 
+/* run_read: a page of a live process that cannot be read has no content: it was
+ * unmapped, and a mapping that comes there is found by the tracker. */
 static int run_read(const struct process *p, const char *name, __u8 *to,
 		    __u64 start, __u64 sz, struct pt_error *err)
 {
@@ -137,12 +73,18 @@ static int run_read(const struct process *p, const char *name, __u8 *to,
 			continue;
 		if (!got)
 			return gone(p, err);
+		if (got < 0 && p->is_live) {
+			got = PT_PAGE_SZ - start % PT_PAGE_SZ;
+			got = (__u64)got < sz ? got : (ssize_t)sz;
+			memset(to, 0, got);
+		}
 		if (got < 0)
 			return pt_error_set(err, PT_EXIT_FAILED, -EIO,
 					    "process %d: cannot read %s at "
 					    "0x%llx: %s%s", p->pid, name, start,
-					    strerror(errno), p->freeze ? "" :
-					    " (it runs: did it unmap it?)");
+					    strerror(errno),
+					    p->src.may_change ? " (it runs: did "
+					    "it unmap it?)" : "");
 		to += got;
 		start += got;
 		sz -= got;
@@ -156,7 +98,7 @@ static int process_view(struct pt_source *src, struct pt_view *v,
 	const struct process *p = (const struct process *)src;
 	__u64 gfn = src->segs[piece->seg].gfn;
 
-	return !p->is_anonymous[piece->seg] ? 0
+	return !p->mapped.all[piece->seg].is_anonymous ? 0
 		: holes_find(p, v, gfn * PT_PAGE_SZ + piece->off, err);
 }
 
@@ -202,8 +144,45 @@ static void process_close(struct pt_source *src)
 		close(p->mem);
 	if (p->pagemap >= 0)
 		close(p->pagemap);
-	free(p->is_anonymous);
+	if (p->maps >= 0)
+		close(p->maps);
+	pt_process_maps_free(&p->mapped);
 	free(p);
+}
+
+static int process_stop(struct pt_source *src, struct pt_error *err)
+{
+	struct process *p = (struct process *)src;
+
+	pt_check(p->is_live && !p->freeze);
+	return pt_freeze_take(&p->freeze, p->pid, err);
+}
+
+static void process_resume(struct pt_source *src)
+{
+	struct process *p = (struct process *)src;
+
+	pt_freeze_release(p->freeze);
+	p->freeze = NULL;
+}
+
+static int process_review(struct pt_source *src, struct pt_error *err)
+{
+	const struct process *p = (const struct process *)src;
+	struct pt_process_maps now = { 0 };
+	int ret;
+	__u64 at;
+
+	if (!p->is_live)
+		return 0;
+	ret = pt_process_maps_read(&now, p->maps, p->pid, err);
+	at = ret ? ~0ULL : pt_process_maps_differ(&p->mapped, &now);
+	pt_process_maps_free(&now);
+	if (at == ~0ULL)
+		return ret;
+	return pt_error_set(err, PT_EXIT_FAILED, -ESTALE, "process %d: its "
+			    "mappings at 0x%llx changed while it was sent (try "
+			    "again, or without {live})", p->pid, at);
 }
 
 static const struct pt_source_ops process_ops = {
@@ -211,6 +190,9 @@ static const struct pt_source_ops process_ops = {
 	.load = process_load,
 	.page = process_page,
 	.fault = process_fault,
+	.review = process_review,
+	.stop = process_stop,
+	.resume = process_resume,
 	.close = process_close,
 };
 
@@ -265,12 +247,22 @@ static int task_open(pid_t pid, pid_t tid, const char *name,
 			    strerror(errno));
 }
 
+static int segments_make(struct process *p, struct pt_error *err)
+{
+	p->src.segs = calloc(p->mapped.cnt, sizeof(*p->src.segs));
+	if (!p->src.segs)
+		return no_memory(p->pid, err);
+	for (__u32 i = 0; i < p->mapped.cnt; i++)
+		p->src.segs[i] = p->mapped.all[i].seg;
+	p->src.seg_cnt = p->mapped.cnt;
+	return 0;
+}
+
 /* process_map opens its files in /proc, by the thread number of a living
  * thread: the first thread may have ended before the others. */
 static int process_map(struct process *p, struct pt_error *err)
 {
 	pid_t tid = p->pid;
-	FILE *maps;
 	int code;
 
 	if (pt_proc_threads(p->pid, tid_find, &tid) != 1)
@@ -282,25 +274,22 @@ static int process_map(struct process *p, struct pt_error *err)
 	p->pagemap = task_open(p->pid, tid, "pagemap", err);
 	if (p->pagemap < 0)
 		return p->pagemap;
-	code = task_open(p->pid, tid, "maps", err);
-	if (code < 0)
+	p->maps = task_open(p->pid, tid, "maps", err);
+	if (p->maps < 0)
+		return p->maps;
+	code = pt_process_maps_read(&p->mapped, p->maps, p->pid, err);
+	if (code)
 		return code;
-	maps = fdopen(code, "r");
-	if (!maps) {
-		close(code);
-		return no_memory(p->pid, err);
-	}
-	code = mappings_read(p, maps, err);
-	fclose(maps);
-	if (!code && !p->src.seg_cnt)
+	if (!p->mapped.cnt)
 		return pt_error_set(err, PT_EXIT_HOST, -ENODATA,
 				    "process %d: it has no private writable "
 				    "memory", p->pid);
-	return code;
+	return segments_make(p, err);
 }
 
-int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
-		       struct pt_error *err)
+/* open_as: is_stopped: while it is opened, and after that unless it is live. */
+static int open_as(struct pt_source **out, pid_t pid, bool is_stopped,
+		   bool is_live, struct pt_error *err)
 {
 	struct process *p;
 	int code;
@@ -312,10 +301,11 @@ int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 	if (!p)
 		return no_memory(pid, err);
 	p->src.ops = &process_ops;
-	p->src.may_change = keep_running;
+	p->src.may_change = is_live || !is_stopped;
 	p->pid = pid;
-	p->mem = p->pagemap = -1;
-	if (!keep_running)
+	p->is_live = is_live;
+	p->mem = p->pagemap = p->maps = -1;
+	if (is_stopped)
 		code = pt_freeze_take(&p->freeze, pid, err);
 	if (!code)
 		code = process_map(p, err);
@@ -323,6 +313,20 @@ int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 		pt_source_close(&p->src);
 		return code;
 	}
+	if (is_live)
+		process_resume(&p->src);
 	*out = &p->src;
 	return 0;
+}
+
+int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
+		       struct pt_error *err)
+{
+	return open_as(out, pid, !keep_running, false, err);
+}
+
+int pt_source_open_live(struct pt_source **out, pid_t pid,
+			struct pt_error *err)
+{
+	return open_as(out, pid, true, true, err);
 }

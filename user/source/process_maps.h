@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* process_maps: the mappings of a process that are sent: private, writable, and
+ * of no device.  Threads: no locks. */
+#ifndef SOURCE_PROCESS_MAPS_H
+#define SOURCE_PROCESS_MAPS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <linux/types.h>
+#include <pagetrim/error.h>
+#include "memory/layout.h"
+
+struct pt_process_map {
+	struct pt_segment seg;	/* gfn: address / 4096 */
+	bool is_anonymous;	/* a page that was never written reads as zero, not
+				 * as a file's content */
+};
+
+struct pt_process_maps {	/* zero: none */
+	struct pt_process_map *all;	/* ascending */
+	__u32 cnt, capacity;
+};
+
+/* pt_process_maps_read reads /proc/PID/maps, open at fd, from its start;
+ * m forgets earlier mappings.
+ *   -ESRCH  the address space is gone
+ *   -E2BIG  more than PT_SEGMENTS_MAX
+ *   -ENOMEM, or as read(2) */
+int pt_process_maps_read(struct pt_process_maps *m, int fd, pid_t pid,
+			 struct pt_error *err);
+void pt_process_maps_free(struct pt_process_maps *m);
+
+/* pt_process_maps_differ returns the first address at which only one of the two
+ * has a mapping, or both have but one is anonymous; ~0: there is none.  Mappings
+ * may be cut and joined. */
+__u64 pt_process_maps_differ(const struct pt_process_maps *a,
+			     const struct pt_process_maps *b);
+
+#endif
