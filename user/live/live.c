@@ -45,18 +45,28 @@ static int begin(struct pt_live *l, struct pt_error *err)
 
 static int stop(struct pt_live *l, struct pt_error *err)
 {
-	__u64 began_ns = pt_clock_ns(), stopped_ns;
+	__u64 began_ns = pt_clock_ns();
 	int ret;
 
 	l->is_begun = true;
 	ret = wait_for(l, l->cfg.guest.stop, STOP_NS, err);
-	stopped_ns = pt_clock_ns();
+	l->stopped_ns = pt_clock_ns();
 	if (!ret)
 		ret = pt_live_recheck(l, err);
-	l->report.stop_ns = stopped_ns - began_ns;
-	l->report.recheck_ns = pt_clock_ns() - stopped_ns;
+	l->report.stop_ns = l->stopped_ns - began_ns;
+	l->report.recheck_ns = pt_clock_ns() - l->stopped_ns;
 	l->report.recheck_cnt = l->found_cnt;
 	return ret;
+}
+
+static int sent(struct pt_live *l)
+{
+	if (!l->cfg.guest.sent)
+		return 0;
+	l->cfg.guest.sent(l->cfg.guest.arg);
+	l->report.stood_ns = pt_clock_ns() - l->stopped_ns;
+	l->is_begun = false;
+	return 0;
 }
 
 /* hand_over has no limit of its own: the stream's other end has one. */
@@ -80,6 +90,8 @@ static int work(struct pt_live *l, enum pt_live_job job, struct pt_error *err)
 		return begin(l, err);
 	case PT_LIVE_STOP:
 		return stop(l, err);
+	case PT_LIVE_SENT:
+		return sent(l);
 	case PT_LIVE_HAND_OVER:
 		return hand_over(l, err);
 	default:

@@ -15,6 +15,7 @@
  *     LOOK       pages that were written since are found
  *     BEGIN      the device state begins to flow
  *     STOP       the guest stops; the last written pages are found
+ *     SENT       all of the memory is placed: it may change again
  *     HAND_OVER  the device state flows until the destination has it all
  *
  * Nothing is missed at the stop: all pages that the tracker reported in any
@@ -43,6 +44,7 @@ enum pt_live_job {
 	PT_LIVE_LOOK,
 	PT_LIVE_BEGIN,
 	PT_LIVE_STOP,
+	PT_LIVE_SENT,
 	PT_LIVE_HAND_OVER,
 };
 
@@ -61,6 +63,8 @@ struct pt_live_guest {
 	int (*begin)(void *arg, int *fd, struct pt_error *err);
 	/* Stops the guest; 0: its memory stands still. */
 	int (*stop)(void *arg, int timeout_ms, struct pt_error *err);
+	/* A copy is taken, and the guest goes on: it runs again. */
+	void (*sent)(void *arg);
 	/* 0: the destination has the device state, and the guest here is
 	 * stopped for good. */
 	int (*hand_over)(void *arg, int timeout_ms, struct pt_error *err);
@@ -117,6 +121,7 @@ struct pt_live_report {
 	__u64 suspect_cnt;		/* pages to be compared at the stop */
 	__u64 stop_ns;			/* until the memory stood still */
 	__u64 recheck_ns;		/* from then on */
+	__u64 stood_ns;			/* until it ran again, after SENT */
 	__u64 recheck_cnt;		/* pages that were found by comparing */
 	__u64 hand_over_ns;
 };

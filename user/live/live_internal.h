@@ -27,6 +27,7 @@ struct pt_live {
 	/* For the thread, and for the other one between two jobs: */
 	struct pt_tracker *tracker;	/* set under the lock */
 	__u64 armed_ns;
+	__u64 stopped_ns;
 	bool is_measured;		/* report.compare_ns is */
 	__u64 sample;			/* the next region that is compared only
 					 * to measure */

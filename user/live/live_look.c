@@ -153,7 +153,9 @@ static int collect(struct pt_live *l, struct pt_error *err)
 
 	memset(l->reported, 0, word_cnt(l) * sizeof(__u64));
 	l->found_cnt = 0;
-	ret = pt_tracker_review(l->tracker, err);
+	ret = pt_source_review(l->cfg.source, err);
+	if (!ret)
+		ret = pt_tracker_review(l->tracker, err);
 	if (!ret)
 		ret = pt_tracker_collect(l->tracker, &to, err);
 	note_misses(l);

@@ -138,7 +138,8 @@ struct pt_send_live_report {
 	__u64 downtime_limit_ns;
 	__u64 last_pages;		/* sent after the stop */
 	__u64 state_sz;			/* bytes of the device state */
-	__u64 downtime_ns;		/* from the stop to COMMITTED, of which: */
+	__u64 downtime_ns;		/* from the stop to COMMITTED, or until the
+					 * process ran on, of which: */
 	__u64 recheck_ns;		/* the last pages were found */
 	__u64 last_ns;			/* and sent */
 	__u64 verify_ns;
@@ -225,6 +226,7 @@ struct pt_send_live_cfg {
 	pid_t pid;			/* the process that writes it, */
 	const __u64 *addrs;		/* where each segment is mapped there;
 					 * NULL: unknown, digests are used */
+	bool has_holes;			/* see pt_track_range */
 	enum pt_live_tracker tracker;
 	struct pt_converge_cfg converge;
 	struct pt_live_guest guest;

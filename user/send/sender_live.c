@@ -49,6 +49,7 @@ static int make_ranges(struct pt_sender *s)
 	for (__u32 i = 0; i < cnt; i++) {
 		s->live.ranges[i].addr = cfg->addrs[i];
 		s->live.ranges[i].sz = segs[i].sz;
+		s->live.ranges[i].has_holes = cfg->has_holes;
 		pt_layout_find(s->layout, segs[i].gfn,
 			       &s->live.ranges[i].page_idx);
 	}
@@ -320,6 +321,15 @@ static int found(struct pt_sender *s)
 	}
 }
 
+/* finish ends the last round: a process that goes on stands still no longer. */
+static void finish(struct pt_sender *s)
+{
+	if (s->live.is_sent || !s->cfg.live->guest.sent)
+		return;
+	s->live.is_sent = true;
+	pt_live_do(s->live.thread, PT_LIVE_SENT, 0);
+}
+
 int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 {
 	bool is_sent = s->live.step == PT_SEND_LIVE_ROUND ||
@@ -329,8 +339,12 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 		return is_clean;
 	if (!is_sent)
 		return found(s);
-	if (!is_clean || s->live.step == PT_SEND_LIVE_LAST)
-		return is_clean;
+	if (!is_clean)
+		return 0;
+	if (s->live.step == PT_SEND_LIVE_LAST) {
+		finish(s);
+		return 1;
+	}
 	round_end(s);
 	return 0;
 }
@@ -374,6 +388,8 @@ int pt_sender_live_hand_over(struct pt_sender *s)
 	if (!s->live.thread)
 		return 1;
 	if (s->live.step == PT_SEND_LIVE_LAST) {
+		if (!pt_live_result(s->live.thread, &s->error))
+			return 0;	/* SENT */
 		s->live.hand_over_ns = pt_clock_ns();
 		pt_sender_expect(s);
 		work(s, PT_SEND_LIVE_HAND_OVER, PT_LIVE_HAND_OVER);
@@ -393,6 +409,11 @@ void pt_sender_live_committed(struct pt_sender *s)
 	found = pt_live_report(s->live.thread);
 	r->downtime_ns = pt_clock_ns() - s->live.stopped_ns;
 	r->recheck_ns = found->recheck_ns;
+	if (found->stood_ns) {
+		r->downtime_ns = found->stood_ns;
+		r->last_ns = found->stood_ns - found->recheck_ns;
+		return;
+	}
 	r->last_ns = s->live.verify_ns - s->live.last_ns;
 	r->verify_ns = s->live.hand_over_ns - s->live.verify_ns;
 	r->state_ns = found->hand_over_ns;

@@ -31,6 +31,7 @@ struct pt_send_live {
 	__u64 round_deltas;
 	__u64 round_delta_saved;
 	struct pt_relay *relay;		/* of the device state; NULL: none yet */
+	bool is_sent;			/* all of it is placed, after the stop */
 	__u64 stopped_ns;		/* the memory has stood still since */
 	__u64 last_ns;			/* start of the last round, ... */
 	__u64 verify_ns;		/* ... of the verification, ... */
