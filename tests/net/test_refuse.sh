@@ -483,6 +483,14 @@ case_run "refuse: --prealloc of what is kept" usage 'resume' receive --dev x \
 case_run "refuse: no source" usage '' send --dev x --to y
 case_run "refuse: --keep-running without --pid" usage "pid" send --dev x --to y \
 	--insecure --keep-running z
+case_run "refuse: --live without --pid" usage "live needs --pid" send --dev x \
+	--to y --insecure --live z
+case_run "refuse: --live with --keep-running" usage "keep-running" send --dev x \
+	--to y --insecure --live --keep-running --pid 1
+case_run "refuse: --live with --resume" usage "resume" send --dev x --to y \
+	--insecure --live --resume --pid 1
+case_run "refuse: --tracker without --live" usage "need --live" send --dev x \
+	--to y --insecure --tracker digest z
 case_run "refuse: two files of one name" usage "one name" send --dev x --to y \
 	--insecure --with a/state --with b/state z
 case_run "refuse: 0 queues" usage 'queues' receive --dev x --listen y \

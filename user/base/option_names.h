@@ -21,6 +21,7 @@
 	X("generic")			\
 	X("hugepages")			\
 	X("insecure")			\
+	X("live")			\
 	X("max-files")			\
 	X("max-memory")			\
 	X("max-peer-files")		\

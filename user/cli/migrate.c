@@ -7,7 +7,6 @@
 #include "cli/limits.h"
 #include "cli/migrate_options.h"
 #include "cli/output.h"
-#include "cli/report_live.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
 #include "vmm/guard.h"
@@ -81,28 +80,13 @@ static void committing(void *arg)
 
 static void on_round(const struct pt_round *r, void *arg)
 {
-	struct migrate *m = arg;
-
-	if (!m->o.send.agent.json) {
-		pt_report_round_log(r);
-		return;
-	}
-	pt_sender_status(m->run.sender, &m->run.report);
-	pt_out_event(pt_report_round_json(r, m->run.report.total_ns));
+	pt_live_round(&((struct migrate *)arg)->run, r);
 }
 
 static void on_entered(enum pt_send_live_step step, void *arg)
 {
-	struct migrate *m = arg;
-	json_t *event;
-
 	(void)step;
-	if (!m->o.send.agent.json)
-		return;
-	pt_sender_status(m->run.sender, &m->run.report);
-	event = pt_report_step_json(&m->run.report);
-	if (event)
-		pt_out_event(event);
+	pt_live_entered(&((struct migrate *)arg)->run);
 }
 
 /* check_segments: the file of a backend may be larger than the backend. */
@@ -165,7 +149,7 @@ static int open_guest(struct migrate *m)
 static int move(struct migrate *m)
 {
 	struct pt_sender_cfg *cfg = &m->o.send.cfg;
-	struct pt_send_live_cfg *live = &m->o.live;
+	struct pt_send_live_cfg *live = &m->o.send.live.cfg;
 
 	live->kind = PT_LIVE_GUEST;
 	live->pid = pt_qemu_pid(m->qemu);

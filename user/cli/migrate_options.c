@@ -13,48 +13,11 @@ static const struct pt_option required[] = {
 	{ }
 };
 
-static const struct pt_option_word trackers[] = {
-	{ "auto", PT_LIVE_TRACKER_AUTO }, { "wp-async", PT_LIVE_TRACKER_WP },
-	{ "digest", PT_LIVE_TRACKER_DIGEST }, { }
-};
-
-static const struct pt_option_word no_converge[] = {
-	{ "cancel", PT_NO_CONVERGE_CANCEL }, { "stop", PT_NO_CONVERGE_STOP },
-	{ }
-};
-
 static const struct pt_option options[] = {
 	{ "pid", "PID",
 	  "QEMU's process (default: the one that listens on SOCKET)",
 	  PT_OPTION(NUMBER, struct pt_migrate_options, pid), .min = 1,
 	  .max = 1 << 22, .offers = "pid" },
-	{ "downtime-limit", "MS",
-	  "the guest is stopped once that is expected to take no longer, "
-	  "1..60000 (default 300)",
-	  PT_OPTION(NUMBER, struct pt_migrate_options, downtime_limit_ms),
-	  .min = 1, .max = 60000, .initial = PT_DOWNTIME_DEFAULT_MS },
-	{ "max-rounds", "N",
-	  "rounds until then, 1..10000 (default 30)",
-	  PT_OPTION(NUMBER, struct pt_migrate_options, live.converge.rounds_max),
-	  .min = 1, .max = 10000, .initial = PT_ROUNDS_DEFAULT },
-	{ "on-no-converge", "HOW",
-	  "after the last round: cancel: the guest stays here (default); stop: it "
-	  "is stopped for longer than the limit",
-	  PT_OPTION(WORD, struct pt_migrate_options, live.converge.otherwise),
-	  .words = no_converge },
-	{ "tracker", "HOW",
-	  "how written pages are found: wp-async: by write protection (Linux "
-	  "6.7); digest: by reading all memory; auto: the best that works "
-	  "(default)",
-	  PT_OPTION(WORD, struct pt_migrate_options, live.tracker),
-	  .words = trackers },
-	{ "delta-cache", "SIZE",
-	  "bytes that remember sent pages, so that a page that is written again "
-	  "goes as its changed blocks, with K, M or G for powers of 1024; 0: no "
-	  "such pages (default 64M)",
-	  PT_OPTION(NUMBER, struct pt_migrate_options, send.cfg.delta_cache_sz),
-	  .max = 1ULL << 40, .suffix = true, .initial = PT_SEND_DELTA_CACHE_SZ,
-	  .offers = "=0 64M 256M" },
 	{ "quit-source", NULL,
 	  "end this host's QEMU when the guest runs at the other; it stays "
 	  "paused otherwise",
@@ -69,6 +32,8 @@ static const struct pt_option_group groups[] = {
 	{ "and one of:", pt_security_options,
 	  offsetof(struct pt_migrate_options, send.security) },
 	{ "Options:", options, 0 },
+	{ NULL, pt_live_options,
+	  offsetof(struct pt_migrate_options, send.live) },
 	{ NULL, pt_send_common_options,
 	  offsetof(struct pt_migrate_options, send) },
 	{ NULL, pt_security_sender_options,
@@ -112,9 +77,7 @@ int pt_migrate_options_parse(struct pt_migrate_options *o, int argc,
 				    argv[optind]);
 	PT_AGENT_FILL(&o->send.cfg, &o->send.agent);
 	o->send.cfg.ciphers = o->send.security.ciphers;
-	if (!o->send.cfg.delta_cache_sz)
-		o->send.cfg.delta_cache_sz = PT_SEND_DELTA_OFF;
-	o->live.converge.downtime_ns = o->downtime_limit_ms * 1000000ULL;
+	pt_live_options_fill(&o->send.live, &o->send.cfg);
 	if (o->send.cfg.pad && o->send.security.insecure)
 		return pt_out_usage("migrate", "--pad: hides nothing with "
 				    "--insecure");

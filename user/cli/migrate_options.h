@@ -7,10 +7,8 @@
 
 struct pt_migrate_options {
 	struct pt_send_options send;
-	struct pt_send_live_cfg live;	/* tracker and converge are set */
 	const char *qmp;		/* path of the monitor's socket */
 	pid_t pid;			/* of QEMU; 0: the one that listens */
-	__u32 downtime_limit_ms;
 	bool quit_source;
 };
 

@@ -4,46 +4,61 @@
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/send_options.h"
+#include "cli/send_process.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
 
-static int open_source(struct pt_send_options *o, struct pt_error *err)
+struct send {
+	struct pt_send_options o;
+	struct pt_send_run run;
+	struct pt_send_process process;		/* with --live */
+};
+
+static int open_source(struct send *s)
 {
+	struct pt_send_options *o = &s->o;
 	const char *slash;
 
+	if (o->is_live)
+		return pt_send_process_open(&s->process, o, &s->run,
+					    &s->run.err);
 	if (o->pid)
 		return pt_source_open_pid(&o->cfg.source, o->pid,
-					  o->keep_running, err);
+					  o->keep_running, &s->run.err);
 	if (!o->cfg.name) {
 		slash = strrchr(o->sources[0], '/');
 		o->cfg.name = slash ? slash + 1 : o->sources[0];
 	}
 	return pt_source_open_files(&o->cfg.source, o->sources, o->source_cnt,
-				    err);
+				    &s->run.err);
 }
 
 int pt_cmd_send(int argc, char **argv)
 {
-	struct pt_send_options o;
-	struct pt_send_run run = { .command = "send", .agent = &o.agent };
-	int code = pt_send_options_parse(&o, argc, argv);
+	struct send s = { .run = { .command = "send" } };
+	struct pt_send_run *run = &s.run;
+	int code = pt_send_options_parse(&s.o, argc, argv);
 	int ret;
 
 	if (code >= 0)
 		return code;
-	o.cfg.warn = pt_send_run_warn;
-	run.control_path = o.control;
-	run.stop_fd = pt_stop_open();
+	s.o.cfg.warn = pt_send_run_warn;
+	run->agent = &s.o.agent;
+	run->control_path = s.o.control;
+	run->tells_events = s.o.is_live;
+	run->stop_fd = pt_stop_open();
 	pt_limits_raise_files();
-	ret = pt_privilege_harden(&run.err);
+	ret = pt_privilege_harden(&run->err);
 	if (!ret)
-		ret = pt_security_open(&o.cfg.tls, &o.security, PT_ROLE_SENDER,
-				       &run.err);
+		ret = pt_security_open(&s.o.cfg.tls, &s.o.security,
+				       PT_ROLE_SENDER, &run->err);
 	if (!ret)
-		ret = open_source(&o, &run.err);
+		ret = open_source(&s);
 	if (!ret)
-		ret = pt_send_run(&run, &o.cfg, 0);
-	pt_source_close(o.cfg.source);
-	pt_tls_close(o.cfg.tls);
-	return pt_send_run_tell(&run, ret);
+		ret = pt_send_run(run, &s.o.cfg, s.o.is_live
+				  ? pt_send_process_caps() : 0);
+	pt_source_close(s.o.cfg.source);
+	pt_send_process_close(&s.process);
+	pt_tls_close(s.o.cfg.tls);
+	return pt_send_run_tell(run, ret);
 }

@@ -84,6 +84,10 @@ static const struct pt_option options[] = {
 	{ "keep-running", NULL,
 	  "do not stop the process: the copy is not a consistent snapshot",
 	  PT_OPTION(FLAG, struct pt_send_options, keep_running) },
+	{ "live", NULL,
+	  "the process runs on: its memory is sent in rounds, and it is stopped "
+	  "for the last one only",
+	  PT_OPTION(FLAG, struct pt_send_options, is_live) },
 	{ "observe", NULL,
 	  "trim everything; where that does not pay, only count the pages that "
 	  "would not have been searched",
@@ -158,6 +162,7 @@ static const struct pt_option_group groups[] = {
 	{ "and one of:", pt_security_options,
 	  offsetof(struct pt_send_options, security) },
 	{ "Options:", options, 0 },
+	{ NULL, pt_live_options, offsetof(struct pt_send_options, live) },
 	{ NULL, pt_send_common_options, 0 },
 	{ NULL, pt_security_sender_options,
 	  offsetof(struct pt_send_options, security) },
@@ -169,10 +174,11 @@ const struct pt_command pt_command_send = {
 	.name = "send",
 	.usage =
 	"Usage: pagetrim send --dev DEV --to HOST SOURCE... [options]\n"
-	"       pagetrim send --dev DEV --to HOST --pid PID [options]\n"
+	"       pagetrim send --dev DEV --to HOST --pid PID [--live] [options]\n"
 	"\n"
 	"Sends memory, trimmed of its zero blocks, to a 'pagetrim receive'.  The\n"
-	"memory must stand still: a change while it is sent fails the transfer.\n"
+	"memory must stand still: a change while it is sent fails the transfer, except\n"
+	"with --live.\n"
 	"\n"
 	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
 	"hugetlbfs file; several are segments of one memory, in the order given.\n",
@@ -224,6 +230,26 @@ static int check_name(const char *name)
 				    "image: %s", name, fault) : -1;
 }
 
+static int check_live(const struct pt_send_options *o)
+{
+	if (!o->is_live)
+		return pt_live_options_are_given(&o->live)
+			? pt_out_usage("send", "--downtime-limit, --max-rounds, "
+				       "--on-no-converge, --tracker and "
+				       "--delta-cache need --live") : -1;
+	if (!o->pid)
+		return pt_out_usage("send", "--live needs --pid");
+	if (o->keep_running)
+		return pt_out_usage("send", "--live stops the process for the "
+				    "last round, which --keep-running forbids "
+				    "(leave one out)");
+	if (o->cfg.resume)
+		return pt_out_usage("send", "--resume: a process that runs on "
+				    "is sent from its beginning (leave out "
+				    "--live)");
+	return -1;
+}
+
 /* check_together returns -1 if the options agree with one another, or an exit
  * code. */
 static int check_together(const struct pt_send_options *o)
@@ -237,6 +263,9 @@ static int check_together(const struct pt_send_options *o)
 				    : "no SOURCE, and no --pid");
 	if (o->keep_running && !o->pid)
 		return pt_out_usage("send", "--keep-running needs --pid");
+	code = check_live(o);
+	if (code >= 0)
+		return code;
 	if (cfg->pad && o->security.insecure)
 		return pt_out_usage("send", "--pad: hides nothing with "
 				    "--insecure");
@@ -271,6 +300,7 @@ int pt_send_options_parse(struct pt_send_options *o, int argc, char **argv)
 	if (code >= 0)
 		return code;
 	PT_AGENT_FILL(&o->cfg, &o->agent);
+	pt_live_options_fill(&o->live, &o->cfg);
 	o->sources = (const char *const *)argv + optind;
 	o->source_cnt = argc - optind;
 	o->cfg.files = o->files;

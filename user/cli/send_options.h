@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "cli/agent.h"
+#include "cli/live_options.h"
 #include "cli/security.h"
 #include "send/sender.h"
 
@@ -24,6 +25,8 @@ struct pt_send_options {
 	struct pt_security security;
 	pid_t pid;			/* 0: the sources are files */
 	bool keep_running;
+	bool is_live;
+	struct pt_live_options live;	/* of is_live, and of other commands */
 };
 
 /* Groups over struct pt_send_options, for all commands that send. */

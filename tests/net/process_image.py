@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""process_image.py: the memory of a process that stands still, and its image.
+
+    process_image.py take PID FILE      copies the private writable memory, as
+                                        /proc/PID/mem shows it, to FILE, and the
+                                        table of its mappings to FILE.json
+    process_image.py same FILE IMAGE    whether the image, by the table in
+                                        IMAGE.with/segments.json, is that memory
+    process_image.py state PID          whether it is stopped by a tracer or a signal
+"""
+import json
+import os
+import sys
+
+PAGE = 4096
+CHUNK = 512 * PAGE
+
+
+def mappings(pid):
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            fields = line.rstrip("\n").split(None, 5)
+            path = fields[5] if len(fields) > 5 else ""
+            if not fields[1].startswith(("rw", "-w")) or fields[1][3] != "p":
+                continue
+            start, end = (int(x, 16) for x in fields[0].split("-"))
+            yield start, end, path
+
+
+def chunks(pagemap, start, end, is_anonymous):
+    """The chunks to be read.  Anonymous memory without a page is left out: a read would
+    take memory."""
+    span = 256 * CHUNK
+    for at in range(start, end, span):
+        words = os.pread(pagemap, (min(span, end - at)) // PAGE * 8, at // PAGE * 8)
+        for part in range(0, len(words), CHUNK // PAGE * 8):
+            if not is_anonymous or words[part:part + CHUNK // PAGE * 8].strip(b"\0"):
+                first = at + part // 8 * PAGE
+                yield first, min(CHUNK, end - first)
+
+
+def take(pid, path):
+    table, offset = [], 0
+    mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+    pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
+    with open(path, "wb") as out:
+        for start, end, name in mappings(pid):
+            is_anonymous = not name.startswith("/") or name.startswith("/anon_hugepage")
+            table.append({"gfn": start // PAGE, "bytes": end - start, "offset": offset})
+            for at, size in chunks(pagemap, start, end, is_anonymous):
+                data = os.pread(mem, size, at)
+                if len(data) != size:
+                    sys.exit(f"short read at {at:#x}")
+                if data.strip(b"\0"):
+                    out.seek(offset + at - start)
+                    out.write(data)
+            offset += end - start
+        out.truncate(offset)
+    with open(f"{path}.json", "w", encoding="ascii") as out:
+        json.dump(table, out)
+
+
+def blocks(file, size):
+    """The chunks with data of a sparse file."""
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(file, at, os.SEEK_DATA) // CHUNK * CHUNK
+        except OSError:
+            return
+        yield at
+        at += CHUNK
+
+
+def same(path, image):
+    with open(f"{path}.json", encoding="ascii") as file:
+        want = json.load(file)
+    with open(f"{image}.with/segments.json", encoding="ascii") as file:
+        got = [{k: s[k] for k in ("gfn", "bytes", "offset")} for s in json.load(file)["segments"]]
+    if want != got:
+        sys.exit(f"the mappings differ:\n{want}\n{got}")
+    size = os.path.getsize(path)
+    if size != os.path.getsize(image):
+        sys.exit(f"{size} bytes, the image has {os.path.getsize(image)}")
+    files = [os.open(name, os.O_RDONLY) for name in (path, image)]
+    for at in sorted({b for f in files for b in blocks(f, size)}):
+        a, b = (os.pread(f, CHUNK, at) for f in files)
+        if a != b:
+            page = next(i for i in range(0, len(a), PAGE) if a[i:i + PAGE] != b[i:i + PAGE])
+            sys.exit(f"the page at {at + page:#x} of the image differs")
+
+
+def state(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in lines)
+    print("stopped" if status["State"][0] in "tT" or status["TracerPid"] != "0" else "runs")
+
+
+if __name__ == "__main__":
+    {"take": take, "same": same, "state": state}[sys.argv[1]](*sys.argv[2:])
