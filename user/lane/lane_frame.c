@@ -73,8 +73,7 @@ static int kick(struct pt_lane *l)
 	int ret = pt_xsk_tx_kick(l->cfg.xsk);
 
 	pt_stage_enter(l->cfg.clock, stage);
-	l->unkicked_cnt = 0;
-	l->unkicked_sz = 0;
+	l->unkicked = (struct pt_batch){ 0 };
 	/* A device that is down loses frames, as a wire does. */
 	if (ret == -ENETDOWN)
 		return 0;
@@ -317,7 +316,7 @@ static void count_frame(struct pt_lane *l, const struct pt_pack *take,
 /* write_frame writes the packed frame, for which there is credit, and gives it to
  * the device. */
 static int write_frame(struct pt_lane *l, const struct pt_pack *take,
-		       __u32 frame_sz, __u32 desc_cnt)
+		       __u32 frame_sz, __u32 desc_cnt, __u64 pack_ns)
 {
 	struct pt_frame_id id = {
 		.session_id = l->cfg.job->session_id,
@@ -338,9 +337,9 @@ static int write_frame(struct pt_lane *l, const struct pt_pack *take,
 	}
 	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
 	count_frame(l, take, frame_sz);
-	l->unkicked_sz += frame_sz;
-	return ++l->unkicked_cnt < PT_LANE_BATCH &&
-	       l->unkicked_sz < pt_lane_batch_sz(l) ? 0 : pt_lane_kick(l);
+	pt_batch_add(&l->unkicked, frame_sz, pack_ns);
+	return pt_batch_is_full(&l->unkicked, pt_lane_batch_sz(l))
+		? pt_lane_kick(l) : 0;
 }
 
 /* choose tells the chooser of the frame that was sent, and takes its method. */
@@ -380,7 +379,7 @@ static int close_frame(struct pt_lane *l)
 		return pt_lane_probe(l);
 	}
 	if (!ret)
-		ret = write_frame(l, &take, frame_sz, desc_cnt);
+		ret = write_frame(l, &take, frame_sz, desc_cnt, pack_ns);
 	if (!ret && l->cfg.job->compress_auto)
 		choose(l, &take, frame_sz, pack_ns);
 	return ret;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "lane/batch.h"
 #include "lane/chooser.h"
 #include "lane/copies.h"
 #include "lane/deltas.h"
@@ -17,8 +18,6 @@
 #define PT_LANE_FRAMES		8192		/* the most unacknowledged
 						 * frames */
 #define PT_LANE_EXTENTS		(1u << 16)
-#define PT_LANE_BATCH		64		/* frames of one TX kick, */
-#define PT_LANE_BATCH_SZ	(256 << 10)	/* or bytes */
 #define PT_LANE_LARGE_LOST	128	/* large frames lost, and none came: */
 					/* the path takes smaller ones only */
 #define PT_LANE_SYNC_NS		1000000ULL	/* without credit, then SYNC */
@@ -83,8 +82,7 @@ struct pt_lane {
 					 * long */
 	__u32 window;
 	__u64 synced_seq;		/* number in the last SYNC */
-	__u32 unkicked_cnt;		/* frames submitted since the last kick */
-	__u32 unkicked_sz;		/* bytes of them */
+	struct pt_batch unkicked;	/* submitted since the last kick */
 	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
 	__u16 slot_cnt;
 	__u64 probe_next;

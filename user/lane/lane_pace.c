@@ -16,7 +16,7 @@ void pt_lane_leave_end(struct pt_lane *l)
 
 __u32 pt_lane_batch_sz(const struct pt_lane *l)
 {
-	__u64 sz = PT_LANE_BATCH_SZ, burst_sz;
+	__u64 sz = PT_BATCH_SZ, burst_sz;
 
 	if (l->cfg.job->regulator) {
 		burst_sz = pt_regulator_burst_sz(l->cfg.job->regulator);
@@ -103,7 +103,7 @@ int pt_lane_wait_pace(struct pt_lane *l, __u32 frame_sz)
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz)
 {
 	/* One reading of the clock for all frames of a kick. */
-	if (!l->unkicked_cnt)
+	if (!l->unkicked.frame_cnt)
 		l->sent_ns = pt_clock_ns();
 	l->sent_sz += frame_sz;
 	if (l->cfg.job->regulator)
