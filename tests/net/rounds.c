@@ -2,10 +2,12 @@
 /* rounds: sends a memory to a `pagetrim receive` while another process writes
  * it, punches holes into it and fills them again.
  *
- *     rounds DEV HOST MIB TRACKER WRITES FILE [DELTA]
+ *     rounds DEV HOST MIB TRACKER WRITES FILE [DELTA [HOT RATE]]
  *
  * TRACKER: auto, wp-async or digest.  WRITES: per millisecond.  DELTA: bytes of
- * the delta cache; 0: none.  At the end it
+ * the delta cache; 0: none.  HOT: pages that take all writes but each 64th; no
+ * stop fits then, so that the last round is the eighth.  RATE: bytes per second.
+ * At the end it
  * writes the memory, which stands still, to FILE, and prints a JSON object.  A
  * transfer that fails leaves the writer running, which is checked.
  */
@@ -34,6 +36,7 @@ static int memory_fd;
 static _Atomic __u64 *written;		/* shared with the writer */
 static pid_t writer;
 static unsigned writes_per_ms;
+static __u64 hot_cnt;			/* 0: all pages are alike */
 
 static void fail(const char *what)
 {
@@ -50,7 +53,8 @@ static __u64 draw(__u64 *state)
 /* write_once writes a block, or every 64th time punches up to 16 pages. */
 static void write_once(__u64 *state)
 {
-	__u64 page = draw(state) % (memory_sz / PAGE), n = *written;
+	__u64 n = *written, page_cnt = memory_sz / PAGE;
+	__u64 page = draw(state) % (hot_cnt && n % 64 != 63 ? hot_cnt : page_cnt);
 	__u8 *block = memory + page * PAGE + draw(state) % 64 * 64;
 
 	if (n % 64 == 63)
@@ -141,11 +145,12 @@ static void on_round(const struct pt_round *r, void *arg)
 {
 	(void)arg;
 	fprintf(stderr, "round %u: %llu pages, %llu of them as deltas, %llu bytes, "
-		"%llu dirty, expected %llu us\n",
+		"%llu dirty, %llu of them hot, expected %llu us\n",
 		r->idx, (unsigned long long)r->pages,
 		(unsigned long long)r->delta_pages,
 		(unsigned long long)r->wire_bytes,
 		(unsigned long long)r->dirty_pages,
+		(unsigned long long)r->hot_pages,
 		(unsigned long long)(r->downtime_ns / 1000));
 }
 
@@ -153,13 +158,17 @@ static void print(const struct pt_send_report *r)
 {
 	printf("{\"tracker\": \"%s\", \"rounds\": %u, \"last-pages\": %llu, "
 	       "\"downtime\": %.3f, \"writes\": %llu, \"pages\": %llu, "
-	       "\"deltas\": %llu, \"delta-saved\": %llu}\n",
+	       "\"deltas\": %llu, \"delta-saved\": %llu, \"hot\": %llu, "
+	       "\"bytes\": %llu, \"expected\": %.3f}\n",
 	       r->live.tracking.tracker, r->live.round.idx,
 	       (unsigned long long)r->live.last_pages,
 	       r->live.downtime_ns / 1e6, (unsigned long long)*written,
 	       (unsigned long long)(r->pages_sent + r->zero_pages_sent),
 	       (unsigned long long)r->deltas,
-	       (unsigned long long)r->delta_saved);
+	       (unsigned long long)r->delta_saved,
+	       (unsigned long long)r->live.round.hot_pages,
+	       (unsigned long long)r->wire_bytes,
+	       r->live.round.downtime_ns / 1e6);
 }
 
 static void save(const char *path)
@@ -198,11 +207,16 @@ int main(int argc, char **argv)
 	char name[64];
 	int ret;
 
-	if (argc != 7 && argc != 8)
+	if (argc != 7 && argc != 8 && argc != 10)
 		return 2;
-	if (argc == 8)
+	if (argc == 10) {
+		hot_cnt = strtoull(argv[8], NULL, 10);
+		cfg.bytes_per_s = strtoull(argv[9], NULL, 10);
+		live.converge.downtime_ns = 1000000;
+	}
+	if (argc >= 8)
 		cfg.delta_cache_sz = strtoull(argv[7], NULL, 10);
-	if (argc == 8 && !cfg.delta_cache_sz)
+	if (argc >= 8 && !cfg.delta_cache_sz)
 		cfg.delta_cache_sz = PT_SEND_DELTA_OFF;
 	cfg.dev = argv[1];
 	cfg.to = argv[2];

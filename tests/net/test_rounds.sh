@@ -68,6 +68,22 @@ disturbed()
 	done
 }
 
+# hot: pages that are written all the time are sent at the stop, and hardly ever
+# before.  No stop fits, so rounds go on until the memory has settled, 30 s.
+hot()
+{
+	show hosts_up "$net" --mtu 9000 --queues 2
+	rounds 64 wp-async 100 0 200 30000000
+	arrived wp-async
+	[[ $(field rounds .hot) -gt 100 ]] || die "no page is left for last"
+	[[ $(field rounds '."last-pages"') -ge 200 ]] ||
+		die "the last round lacks them"
+	awk '/^round/ { n++; dirty += d; sent += n > 1 ? $3 : 0
+		for (i = 1; i < NF; i++) if ($(i + 1) == "dirty,") d = $i }
+		END { exit !(n > 8 && 2 * sent < dirty) }' rounds.err ||
+		die "the rounds sent them, too"
+}
+
 # The receiver dies: the process is not left stopped, nor protected.
 fails()
 {
@@ -104,5 +120,6 @@ for tracker in digest wp-async; do
 done
 case_run "rounds: a stream, paused at each look" paused
 case_run "rounds: no deltas" without_deltas
+case_run "rounds: hot pages are left for last" hot
 case_run "rounds: the receiver dies" fails
 cases_end

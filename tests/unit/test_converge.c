@@ -91,6 +91,44 @@ static void test_put_off(void **state)
 	assert_int_equal(r.idx, 1);
 }
 
+/* Hot pages count at the stop, but no round makes them fewer; those that cooled
+ * were not written in this round. */
+static void test_hot(void **state)
+{
+	const struct pt_stop_costs settles = { .is_settled = false };
+	const struct pt_stop_costs costs = { .is_settled = true };
+	struct pt_converge_cfg patient = cfg;
+	struct pt_converge c = { 0 };
+	struct pt_round r = {
+		.idx = 1, .data_pages = 100000, .wire_bytes = 400000000,
+		.took_ns = 4000 * MS, .dirty_pages = 5000, .hot_pages = 1000,
+	};
+
+	(void)state;
+	patient.rounds_max = 1000;
+	assert_int_equal(pt_converge_round(&c, &patient, &costs, &r),
+			 PT_CONVERGE_AGAIN);	/* to 45 ms */
+	assert_int_equal(r.downtime_ns, 200 * MS);
+	assert_int_equal(r.dirty_per_s, 1250);
+	r.hot_pages = 4000;			/* to 161 ms */
+	assert_int_equal(pt_converge_round(&c, &patient, &costs, &r),
+			 PT_CONVERGE_STOP);
+	r.took_ns = 50 * MS;			/* only cooled ones are left */
+	r.data_pages = 1250;
+	r.wire_bytes = 5000000;
+	r.hot_pages = 1000;
+	r.cooled_pages = 4000;
+	assert_int_equal(pt_converge_round(&c, &patient, &costs, &r),
+			 PT_CONVERGE_AGAIN);
+	assert_int_equal(r.dirty_per_s, 20000);
+	r.dirty_pages = r.hot_pages = 100000;	/* 4 s */
+	r.cooled_pages = 0;
+	assert_int_equal(pt_converge_round(&c, &patient, &settles, &r),
+			 PT_CONVERGE_PAUSE);
+	assert_int_equal(pt_converge_round(&c, &patient, &costs, &r),
+			 PT_CONVERGE_AGAIN);
+}
+
 /* A guest that writes more than the path takes never converges. */
 static void test_never(void **state)
 {
@@ -206,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_converges),
 		cmocka_unit_test(test_is_converging),
 		cmocka_unit_test(test_put_off),
+		cmocka_unit_test(test_hot),
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_small_round),

@@ -27,8 +27,9 @@ static json_t *round_json(const struct pt_round *r)
 	if (r->bytes_per_s)
 		json_object_set_new(o, "rate", json_integer(r->bytes_per_s));
 	if (r->is_judged || r->idx > 1)
-		json_object_update_new(o, json_pack("{s:I, s:f}",
+		json_object_update_new(o, json_pack("{s:I, s:I, s:f}",
 			"dirty-pages", (json_int_t)r->dirty_pages,
+			"hot-pages", (json_int_t)r->hot_pages,
 			"look-time", MS(r->look_ns)));
 	if (r->is_judged)
 		json_object_update_new(o, json_pack("{s:I, s:f}",
@@ -94,12 +95,14 @@ void pt_report_round_log(const struct pt_round *r)
 
 	pt_out_log("round %u: %llu pages, %llu of them as deltas, which saved %s; "
 		   "%s in %.1f ms; %llu pages are dirty "
-		   "again, %llu written per second; %s per second; expected "
+		   "again, of which %llu are left for last, %llu written per "
+		   "second; %s per second; expected "
 		   "downtime %.1f ms", r->idx, (unsigned long long)r->pages,
 		   (unsigned long long)r->delta_pages,
 		   pt_out_human(r->delta_saved, saved),
 		   pt_out_human(r->wire_bytes, wire), MS(r->took_ns),
 		   (unsigned long long)r->dirty_pages,
+		   (unsigned long long)r->hot_pages,
 		   (unsigned long long)r->dirty_per_s,
 		   pt_out_human(r->bytes_per_s, rate), MS(r->downtime_ns));
 }

@@ -44,8 +44,11 @@ static __u64 expect(const struct pt_converge *c,
 static bool pays(const struct pt_converge *c, const struct pt_stop_costs *costs,
 		 const struct pt_round *r)
 {
-	__u64 ns = send_ns(c, r->dirty_pages) + costs->look_ns;
-	__u64 next = times(r->dirty_per_s, ns, SECOND_NS);
+	__u64 left = r->dirty_pages - r->hot_pages;
+	__u64 ns = send_ns(c, left) + costs->look_ns;
+	__u64 round_ns = r->took_ns + r->pause_ns + r->look_ns;
+	__u64 next = r->hot_pages + (round_ns ? times(left - r->cooled_pages, ns,
+						      round_ns) : 0);
 
 	return c->put_off_cnt < PT_SHORTER_ROUNDS && r->downtime_ns > SHORT_NS &&
 	       expect(c, costs, next) < r->downtime_ns / 4 * 3;
@@ -60,7 +63,8 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 
 	learn(c, r);
 	r->bytes_per_s = c->bytes_per_s;
-	r->dirty_per_s = ns ? times(r->dirty_pages, SECOND_NS, ns) : 0;
+	r->dirty_per_s = ns ? times(r->dirty_pages - r->cooled_pages, SECOND_NS,
+				    ns) : 0;
 	r->downtime_ns = expect(c, costs, r->dirty_pages);
 	r->is_converging = r->downtime_ns <= cfg->downtime_ns ||
 			   !c->downtime_ns || r->downtime_ns < c->downtime_ns;
@@ -73,7 +77,8 @@ enum pt_converge_do pt_converge_round(struct pt_converge *c,
 		return PT_CONVERGE_AGAIN;
 	}
 	if (!costs->is_settled &&
-	    send_ns(c, r->dirty_pages) + costs->look_ns <= cfg->downtime_ns)
+	    (r->hot_pages == r->dirty_pages ||
+	     send_ns(c, r->dirty_pages) + costs->look_ns <= cfg->downtime_ns))
 		return PT_CONVERGE_PAUSE;
 	if (r->idx < cfg->rounds_max || !costs->is_settled)
 		return PT_CONVERGE_AGAIN;

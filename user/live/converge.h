@@ -5,13 +5,14 @@
  *                         + time to look for the last written pages
  *                         + pages to compare at the stop * time of one page
  *
- * Where only the comparison is too long, and time makes it shorter, the next look
- * is PT_PAUSE_NS later: rounds one after another would send the same few pages
- * again and again, and take CPU time from the guest.
+ * Where only the comparison is too long, and time makes it shorter, or only hot
+ * pages are left meanwhile, the next look is PT_PAUSE_NS later: rounds one after
+ * another would send the same few pages again and again, and take CPU time from
+ * the guest.
  *
  * A stop that fits is put off as long as each further round shortens it by a
  * quarter and it is above 10 ms, PT_SHORTER_ROUNDS times at most: such rounds
- * are short.
+ * are short.  Hot pages, which are left for the stop, no round makes fewer.
  *
  * The bytes of a dirty page and the rate are those of the rounds so far: trimmed
  * pages need fewer bytes than they have.  A round that sent little is no sample
@@ -49,7 +50,11 @@ struct pt_round {
 	__u64 delta_saved;	/* bytes of blocks that did not go therefore */
 	__u64 wire_bytes;	/* of their frames */
 	__u64 took_ns;		/* until all was placed, without pauses */
-	__u64 dirty_pages;	/* of the next round */
+	__u64 dirty_pages;	/* that are to be sent yet, of which: */
+	__u64 hot_pages;	/* not in the next round, but at the stop, see
+				 * hot.h */
+	__u64 cooled_pages;	/* not written in this round, but left for last
+				 * before */
 	__u64 pause_ns;		/* in it, and before the search for them */
 	__u64 look_ns;		/* that search */
 	__u64 dirty_per_s;	/* pages written per second of this round */

@@ -108,6 +108,9 @@ struct pt_live_report {
 	const char *tracker;		/* its name; NULL: not armed */
 	char why[512];			/* the reason for digest; "": none */
 	double odds;			/* of a missed change, see tracker.h */
+	bool is_exact;			/* a look finds just the pages that differ
+					 * from what was sent, whenever they
+					 * were written */
 	__u32 misses;			/* enum pt_track_misses that no look at
 					 * the stop mends */
 	__u64 arm_ns;

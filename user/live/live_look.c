@@ -132,6 +132,7 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 	l->is_exact = pt_tracker_odds(l->tracker) > 0 || l->cfg.guest.collect;
 	l->report.tracker = pt_tracker_name(l->tracker);
 	l->report.odds = pt_tracker_odds(l->tracker);
+	l->report.is_exact = l->is_exact;
 	l->report.is_settled = l->is_exact;
 	l->report.compare_ns = COMPARE_NS;
 	note_misses(l);

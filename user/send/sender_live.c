@@ -74,6 +74,10 @@ int pt_sender_live_start(struct pt_sender *s)
 	ret = make_ranges(s);
 	if (ret)
 		return ret;
+	if (!is_told(s) && pt_hot_create(&s->live.hot,
+					 pt_layout_region_cnt(s->layout)))
+		return pt_error_set(&s->error, PT_EXIT_HOST, -ENOMEM,
+				    "no memory");
 	live.pid = cfg->addrs ? cfg->pid : 0;
 	live.ranges = s->live.ranges;
 	live.range_cnt = s->live.range_cnt;
@@ -90,13 +94,11 @@ int pt_sender_live_is_armed(struct pt_sender *s)
 	return s->live.thread ? pt_live_result(s->live.thread, &s->error) : 1;
 }
 
-/* mark makes the found pages dirty, and returns how many there are.  The lanes
- * are clean, so they do not use the dirty set. */
-static __u64 mark(struct pt_sender *s)
+/* mark_all makes the found pages dirty. */
+static void mark_all(struct pt_sender *s, struct pt_dirty *found)
 {
-	struct pt_dirty *found = pt_live_found(s->live.thread);
 	__u64 region_cnt = pt_layout_region_cnt(s->layout);
-	__u64 bits[PT_REGION_WORDS], cnt = 0;
+	__u64 bits[PT_REGION_WORDS];
 
 	for (__u64 r = 0; r < region_cnt; r++) {
 		if (!pt_dirty_take(found, r, bits))
@@ -107,9 +109,23 @@ static __u64 mark(struct pt_sender *s)
 					     w * 64 + __builtin_ctzll(bits[w]),
 					     1);
 	}
-	for (__u64 r = 0; r < region_cnt; r++)
-		cnt += pt_dirty_cnt(s->dirty, r);
-	return cnt;
+}
+
+/* mark makes the found pages dirty, those last that are hot, and counts them in r.
+ * The lanes are clean, so they do not use the dirty set. */
+static void mark(struct pt_sender *s, struct pt_round *r)
+{
+	struct pt_dirty *found = pt_live_found(s->live.thread);
+
+	r->cooled_pages = 0;
+	if (s->live.hot && !pt_live_report(s->live.thread)->is_exact)
+		r->cooled_pages = pt_hot_sort(s->live.hot, found, s->dirty);
+	else
+		mark_all(s, found);
+	r->hot_pages = pt_hot_cnt(s->live.hot);
+	r->dirty_pages = r->hot_pages;
+	for (__u64 i = 0; i < pt_layout_region_cnt(s->layout); i++)
+		r->dirty_pages += pt_dirty_cnt(s->dirty, i);
 }
 
 /* round_begin: the lanes send what is dirty. */
@@ -195,7 +211,7 @@ static void go_on(struct pt_sender *s)
 {
 	struct pt_round *r = &s->report.live.round;
 
-	r->dirty_pages = mark(s);
+	mark(s, r);
 	if (r->took_ns)
 		r->bytes_per_s = r->wire_bytes * 1e9 / r->took_ns;
 	if (s->cfg.live->guest.is_last(s->cfg.live->guest.arg)) {
@@ -220,7 +236,7 @@ static int decide(struct pt_sender *s)
 	enum pt_converge_do next;
 
 	r->look_ns = found->look_ns;
-	r->dirty_pages = mark(s);
+	mark(s, r);
 	next = pt_converge_round(&s->live.converge, &s->live.limits, &costs, r);
 	tell_round(s);
 	if (next == PT_CONVERGE_FAIL)
@@ -229,6 +245,9 @@ static int decide(struct pt_sender *s)
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
 		return 0;
 	}
+	/* A round of none makes no progress. */
+	if (next == PT_CONVERGE_AGAIN && r->hot_pages == r->dirty_pages)
+		pt_hot_release(s->live.hot, s->dirty);
 	s->live.delay_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
 	r->idx++;
 	round_begin(s, PT_SEND_LIVE_ROUND);
@@ -258,10 +277,13 @@ static int begun(struct pt_sender *s)
 static void stopped(struct pt_sender *s)
 {
 	const struct pt_live_report *report = pt_live_report(s->live.thread);
+	struct pt_round last = { 0 };
 
 	s->live.last_ns = pt_clock_ns();
 	s->live.stopped_ns = s->live.last_ns - report->recheck_ns;
-	s->report.live.last_pages = mark(s);
+	mark(s, &last);
+	pt_hot_release(s->live.hot, s->dirty);
+	s->report.live.last_pages = last.dirty_pages;
 	round_begin(s, PT_SEND_LIVE_LAST);
 }
 
@@ -292,7 +314,7 @@ void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns)
 	s->live.is_held = false;
 	if (is_told(s))
 		return;		/* the next step takes it up */
-	mark(s);
+	mark(s, &s->report.live.round);
 	pt_round_clock_look_again(&s->live.clock, &s->report.live.round, now_ns);
 	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
 }
@@ -445,6 +467,8 @@ void pt_sender_live_free(struct pt_sender *s)
 		close(fd);
 	free(s->live.ranges);
 	s->live.ranges = NULL;
+	pt_hot_free(s->live.hot);
+	s->live.hot = NULL;
 }
 
 const char *pt_send_live_step_name(enum pt_send_live_step step)

@@ -11,6 +11,7 @@
 #define SEND_SENDER_LIVE_H
 
 #include "channel/relay.h"
+#include "live/hot.h"
 #include "live/live.h"
 #include "live/round_clock.h"
 #include "send/sender.h"
@@ -20,6 +21,7 @@ struct pt_send_live {
 	enum pt_send_live_step step;
 	struct pt_track_range *ranges;
 	__u32 range_cnt;
+	struct pt_hot *hot;		/* NULL: no page is left for last */
 	struct pt_converge converge;
 	struct pt_converge_cfg limits;	/* as they are at present */
 	bool is_held;			/* a look ended in a pause */

@@ -13,7 +13,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->live.tracking = *pt_live_report(s->live.thread);
 	if (!s->lane_cnt)
 		return;
-	r->pages_left = r->pages_sent = r->zero_pages_sent = 0;
+	r->pages_sent = r->zero_pages_sent = 0;
 	r->copies = r->put_off = 0;
 	r->deltas = r->delta_saved = r->delta_cache_sz = 0;
 	r->frames = r->frames_lost = r->probes = 0;
@@ -21,6 +21,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->compressed_frames = r->compressed_raw = r->compressed_bytes = 0;
 	r->compress_switches = 0;
 	r->generations = 0;
+	r->pages_left = pt_hot_cnt(s->live.hot);
 	r->has_path = pt_regulator_look(&s->regulator, &r->path);
 	memset(&r->governor, 0, sizeof(r->governor));
 	r->lane_cnt = s->lane_cnt;
