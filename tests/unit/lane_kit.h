@@ -109,6 +109,7 @@ static void start(const struct net *with)
 	make_ram();
 	data_cnt = probe_cnt = sync_cnt = set_cnt = set_sz = 0;
 	sent_desc = freed_desc = lost_desc = 0;
+	cost_max = cost_cnt = 0;
 	random_state = 12;
 	now_ns = 1000 * PT_REORDER_MIN_NS;
 	memset(&rx, 0, sizeof(rx));
@@ -129,6 +130,8 @@ static void start(const struct net *with)
 		.source = source, .layout = layout, .digests = &digests,
 		.digest_key = KEY, .copies = net.copies,
 		.arrivals = net.arrivals,
+		.compressions = net.method ? 1 << net.method : 0,
+		.compress_level = 1,
 		.delta_cache_sz = net.delta_cache_sz, .trim = PT_TRIM_BLOCKS,
 		.session_id = SESSION, .desc_sz = DESC_SZ,
 		.frame_sz_max = PT_ETH_SZ + (net.mtu_max ? net.mtu_max

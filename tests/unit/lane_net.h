@@ -47,6 +47,7 @@ struct net {
 	__u32 bytes_per_s;	/* 0: no limit */
 	bool is_lazy;		/* it acknowledges at SYNC only */
 	bool copies;		/* pages may go as copies */
+	enum pt_compression method;	/* of all frames */
 	__u64 delta_cache_sz;	/* pages may go as deltas, see lane.h */
 	__u32 refuse_each;	/* one in so many copies and deltas is refused;
 				 * 0: none */
@@ -82,8 +83,9 @@ static void *buffers[SLOTS];
 static __u32 buffer_cnt;		/* free ones */
 
 static __u32 data_cnt, probe_cnt, sync_cnt, set_cnt, set_sz;
-static __u8 descs[FRAMES_MAX];		/* of a frame, by its number */
+static __u8 costs[FRAMES_MAX];		/* of a frame, by its number */
 static __u64 sent_desc;			/* credit taken, */
+static __u32 cost_max, cost_cnt;	/* of one frame; frames above the window */
 static __u64 freed_desc, lost_desc;	/* given back, as last reported */
 
 static __u8 ram[PAGES][PT_PAGE_SZ] __attribute__((aligned(4096)));
@@ -117,7 +119,7 @@ static void ack(void)
 	freed_desc = m.ack.freed_desc;
 	for (__u32 i = 0; i < m.ack.missing_cnt; i++)
 		for (__u32 n = 0; n < m.ack.missing[i].cnt; n++)
-			lost_desc += descs[(m.ack.missing[i].first + n) %
+			lost_desc += costs[(m.ack.missing[i].first + n) %
 					   FRAMES_MAX];
 	cum_ack = m.ack.upto;
 	if (net.spoil)
@@ -223,13 +225,38 @@ static void place(struct pt_reader *r)
 	}
 }
 
+/* cost_of returns a frame's cost, by the document. */
+static __u32 cost_of(struct pt_reader *r, __u32 desc_cnt)
+{
+	struct pt_record_host rec;
+	__u32 blocks = 0;
+
+	while (pt_reader_next(r, &rec))
+		blocks += rec.kind == PT_RECORD_COPY ? 64
+						     : pt_record_block_cnt(&rec);
+	pt_reader_rewind(r);
+	return blocks / 64 > desc_cnt ? blocks / 64 : desc_cnt;
+}
+
+static void decompress(struct pt_reader *r)
+{
+	static struct pt_decompressor *d;
+
+	if (!r->is_compressed)
+		return;
+	if (!d)
+		pt_check(!pt_decompressor_create(&d));
+	pt_check(pt_reader_decompress(r, d));
+}
+
 static void data_arrives(struct pt_reader *r)
 {
-	enum pt_seq what = pt_rx_lane_take(&rx, r->id.seq,
-					   pt_desc_cnt(r->sent_sz, DESC_SZ),
+	__u32 desc_cnt = pt_desc_cnt(r->sent_sz, DESC_SZ);
+	enum pt_seq what = pt_rx_lane_take(&rx, r->id.seq, cost_of(r, desc_cnt),
 					   now_ns);
 
 	pt_check(what == PT_SEQ_NEW);
+	decompress(r);
 	place(r);
 	pt_rx_lane_tick(&rx, now_ns, PT_REORDER_MIN_NS);
 	if (net.is_lazy)
@@ -238,14 +265,28 @@ static void data_arrives(struct pt_reader *r)
 		ack();
 }
 
+/* charge: only a frame of more pages than the window may exceed it, alone. */
+static void charge(struct pt_reader *r, __u32 sz)
+{
+	__u64 in_flight = sent_desc - freed_desc - lost_desc;
+	__u32 desc_cnt = pt_desc_cnt(sz, DESC_SZ), cost = cost_of(r, desc_cnt);
+
+	costs[r->id.seq % FRAMES_MAX] = cost;
+	sent_desc += cost;
+	cost_max = cost > cost_max ? cost : cost_max;
+	cost_cnt += cost > net.window;
+	if (cost > net.window)
+		pt_check(!in_flight && desc_cnt <= net.window);
+	else
+		pt_check(in_flight + cost <= net.window);
+}
+
 static void data_sent(struct pt_reader *r, __u32 sz)
 {
 	pt_check(r->id.seq == data_cnt++);
 	pt_check(sz <= set_sz);
 	note_sent(r);
-	descs[r->id.seq % FRAMES_MAX] = pt_desc_cnt(sz, DESC_SZ);
-	sent_desc += descs[r->id.seq % FRAMES_MAX];
-	pt_check(sent_desc - freed_desc - lost_desc <= net.window);
+	charge(r, sz);
 	if (data_cnt == net.cut_at)
 		pt_check(!truncate(RAM, PT_PAGE_SZ));
 	if (data_cnt == net.reprobe_at) {

@@ -59,6 +59,36 @@ static void test_net(void **state)
 	stop();
 }
 
+/* shape_alike makes each page's blocks compress well. */
+static void shape_alike(void)
+{
+	for (__u32 i = 0; i < PAGES; i++)
+		for (__u32 k = 0; k < PT_PAGE_SZ; k++)
+			ram[i][k] = k % 61 + i;
+}
+
+/* Compressed frames take the window for their pages; frames of more pages than it
+ * is go one at a time. */
+static void test_compressed(void **state)
+{
+	static const __u32 windows[] = { WINDOW, 150, 20 };
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT_OF(windows); i++) {
+		start(&(struct net){
+			.mtu = 9000, .window = windows[i], .is_lazy = true,
+			.loss_pct = 5, .shape = shape_alike,
+			.method = PT_COMPRESSION_LZ4,
+		});
+		run_to_clean();
+		assert_memory_equal(copy, ram, sizeof(ram));
+		assert_int_equal(sent_desc, freed_desc + lost_desc);
+		assert_in_range(cost_max, 30, PT_RECORDS_MAX);
+		assert_int_equal(!cost_cnt, windows[i] >= PT_RECORDS_MAX);
+		stop();
+	}
+}
+
 /* A clean lane sends nothing on a new path; then the receiver would not
  * answer. */
 static void test_reprobe_when_clean(void **state)
@@ -309,12 +339,13 @@ static void test_stop(void **state)
 	stop();
 }
 
-#define FIXED	9
+#define FIXED	10
 
 int main(void)
 {
 	struct CMUnitTest tests[FIXED + COUNT_OF(nets) + COUNT_OF(spoilt)] = {
 		cmocka_unit_test(test_reprobe_when_clean),
+		cmocka_unit_test(test_compressed),
 		cmocka_unit_test(test_unreached),
 		cmocka_unit_test(test_source_cut),
 		cmocka_unit_test(test_numbers_end),

@@ -97,6 +97,10 @@ static void test_placed(void **state)
 				      : PT_COMPRESSION_ZSTD, UNIT);
 	ledger = settle();
 	assert_int_equal(ledger.accepted, 20);
+	/* Each frame is one descriptor, and has CNT pages less a block. */
+	all_lock();
+	assert_int_equal(lanes[0].freed_desc, 20 * (CNT - 1));
+	all_unlock();
 	assert_int_equal(ledger.placed, 20 * CNT);
 	for (__u64 seq = 0; seq < 20; seq++)
 		assert_placed(seq);

@@ -2,7 +2,6 @@
 #include "wire_kit.h"
 
 #include "rxq/rx_lane.h"
-#include "wire/descriptors.h"
 
 #define GRACE	PT_REORDER_MIN_NS
 #define START	(100 * GRACE)
@@ -111,17 +110,6 @@ static void test_credit(void **state)
 	assert_int_equal(lane.refused_window, 1);
 	assert_int_equal(lane.late, 1);
 	assert_int_equal(lane.missing, 0);
-}
-
-static void test_desc_cnt(void **state)
-{
-	(void)state;
-	assert_int_equal(pt_desc_cnt(1, 3840), 1);
-	assert_int_equal(pt_desc_cnt(3839, 3840), 1);
-	assert_int_equal(pt_desc_cnt(3840, 3840), 1);
-	assert_int_equal(pt_desc_cnt(3841, 3840), 2);
-	assert_int_equal(pt_desc_cnt(7680, 3840), 2);
-	assert_int_equal(pt_desc_cnt(65549, 3840), 18);
 }
 
 /* A late number that counts as missing changes neither count nor time. */
@@ -475,7 +463,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_credit),
-		TEST(test_desc_cnt),
 		TEST(test_arrived),
 		TEST(test_grace),
 		TEST(test_seen_before),

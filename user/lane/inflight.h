@@ -40,7 +40,7 @@ void pt_inflight_destroy(struct pt_inflight *f);
 bool pt_inflight_has_room(const struct pt_inflight *f);
 
 /* pt_inflight_push appends the frame next_seq of frame_sz bytes, which took
- * desc_cnt descriptors and goes at sent_ns, and returns its sequence number. */
+ * desc_cnt descriptors of credit and goes at sent_ns, and returns its sequence number. */
 __u64 pt_inflight_push(struct pt_inflight *f, __u32 frame_sz, __u32 desc_cnt,
 		       __u64 sent_ns, const struct pt_extent *extents,
 		       __u32 extent_cnt);
@@ -53,7 +53,7 @@ __u64 pt_inflight_cum_ack(const struct pt_inflight *f);
 __u64 pt_inflight_next_seq(const struct pt_inflight *f);
 bool pt_inflight_is_empty(const struct pt_inflight *f);
 
-/* pt_inflight_extents returns the extents of frame seq, and its descriptors, or
+/* pt_inflight_extents returns the extents of frame seq, and its credit, or
  * NULL if seq is not in flight: a peer's mistake, not ours. */
 const struct pt_extent *pt_inflight_extents(const struct pt_inflight *f,
 					    __u64 seq, __u32 *extent_cnt,

@@ -152,11 +152,19 @@ void pt_lane_builder_reset(struct pt_lane *l)
 	pt_builder_init(&l->builder, &cfg);
 }
 
-static bool has_credit(const struct pt_lane *l, __u32 desc_cnt)
+/* cost: of a frame in the flow-control window. */
+struct cost {
+	__u32 desc_cnt;
+	__u32 credit;
+};
+
+/* has_credit: a frame of more pages than the whole window goes alone. */
+static bool has_credit(const struct pt_lane *l, const struct cost *cost)
 {
 	__u64 in_flight = l->sent_desc - l->lost_desc - l->freed_desc;
+	__u32 needed = in_flight ? cost->credit : cost->desc_cnt;
 
-	return in_flight + desc_cnt <= l->window &&
+	return in_flight + needed <= l->window &&
 	       pt_inflight_has_room(l->inflight);
 }
 
@@ -176,9 +184,9 @@ int pt_lane_sync(struct pt_lane *l)
 	return ret == -ENOBUFS ? 0 : ret;
 }
 
-/* wait_credit waits until a frame of desc_cnt may go.  Without news for a while
+/* wait_credit waits until a frame of that cost may go.  Without news for a while
  * it sends SYNC, so that a lost tail is noticed. */
-static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
+static int wait_credit(struct pt_lane *l, const struct cost *cost)
 {
 	__u64 freed;
 	int ret;
@@ -188,14 +196,14 @@ static int wait_credit(struct pt_lane *l, __u32 desc_cnt)
 		if (ret)
 			return ret;
 	}
-	if (has_credit(l, desc_cnt) && !l->reprobe)
+	if (has_credit(l, cost) && !l->reprobe)
 		return 0;
 	ret = pt_lane_drain(l);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	/* With no frame left in the device the receiver is the bottleneck. */
 	if (!ret && !l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
 		pt_adaptive_strain(&l->governor);
-	while (!ret && !l->reprobe && !has_credit(l, desc_cnt)) {
+	while (!ret && !l->reprobe && !has_credit(l, cost)) {
 		/* A lane without credit makes no progress, as one without
 		 * accepted frames. */
 		if (!l->unaccepted_ns)
@@ -268,7 +276,7 @@ static int pack_guarded(struct pt_lane *l, __u64 *took_ns)
 
 /* push notes what the staged frame takes, before close drops it. */
 static __u64 push(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz,
-		  __u32 desc_cnt)
+		  __u32 credit)
 {
 	struct pt_extent extents[PT_RECORDS_MAX];
 	const struct pt_builder *b = &l->builder;
@@ -278,11 +286,11 @@ static __u64 push(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz,
 			.gfn = b->records[i].gfn,
 			.page_cnt = pt_record_page_cnt(&b->records[i]),
 		};
-	l->sent_desc += desc_cnt;
+	l->sent_desc += credit;
 	pt_lane_pace_spend(l, frame_sz);
 	if (!l->unaccepted_ns)
 		l->unaccepted_ns = l->sent_ns;
-	return pt_inflight_push(l->inflight, frame_sz, desc_cnt, l->sent_ns,
+	return pt_inflight_push(l->inflight, frame_sz, credit, l->sent_ns,
 				extents, take->record_cnt);
 }
 
@@ -316,7 +324,7 @@ static void count_frame(struct pt_lane *l, const struct pt_pack *take,
 /* write_frame writes the packed frame, for which there is credit, and gives it to
  * the device. */
 static int write_frame(struct pt_lane *l, const struct pt_pack *take,
-		       __u32 frame_sz, __u32 desc_cnt, __u64 pack_ns)
+		       __u32 frame_sz, __u32 credit, __u64 pack_ns)
 {
 	struct pt_frame_id id = {
 		.session_id = l->cfg.job->session_id,
@@ -329,7 +337,7 @@ static int write_frame(struct pt_lane *l, const struct pt_pack *take,
 	if (ret)
 		return ret;
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
-	id.seq = push(l, take, frame_sz, desc_cnt);
+	id.seq = push(l, take, frame_sz, credit);
 	ret = close_guarded(l, &id, frame);
 	if (ret) {
 		pt_xsk_tx_give_back(l->cfg.xsk, frame);
@@ -360,8 +368,9 @@ static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz
  * stays staged. */
 static int close_frame(struct pt_lane *l)
 {
-	__u32 frame_sz, desc_cnt;
 	struct pt_pack take;
+	struct cost cost;
+	__u32 frame_sz;
 	__u64 pack_ns = 0;
 	int ret = number_left(l);
 
@@ -369,9 +378,10 @@ static int close_frame(struct pt_lane *l)
 		ret = pack_guarded(l, &pack_ns);
 	take = pt_builder_take(&l->builder);
 	frame_sz = pt_builder_frame_sz(&l->builder);
-	desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
+	cost.desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
+	cost.credit = pt_frame_cost(cost.desc_cnt, pt_builder_load(&l->builder));
 	if (!ret)
-		ret = wait_credit(l, desc_cnt);
+		ret = wait_credit(l, &cost);
 	if (!ret && !l->reprobe)
 		ret = pt_lane_wait_pace(l, frame_sz);
 	if (!ret && l->reprobe) {
@@ -379,7 +389,7 @@ static int close_frame(struct pt_lane *l)
 		return pt_lane_probe(l);
 	}
 	if (!ret)
-		ret = write_frame(l, &take, frame_sz, desc_cnt, pack_ns);
+		ret = write_frame(l, &take, frame_sz, cost.credit, pack_ns);
 	if (!ret && l->cfg.job->compress_auto)
 		choose(l, &take, frame_sz, pack_ns);
 	return ret;

@@ -2,7 +2,8 @@
 /* rx_lane: the receiver's state of one lane: frames that came, frames that are
  * missing, the freed credit, and the ACK for them.
  *
- * Credit is counted in RX descriptors.  A taken frame frees its own credit; the
+ * Credit is counted in RX descriptors, or in pages to place where a frame has more
+ * (wire/descriptors.h).  A taken frame frees its own credit; the
  * sender computes the credit of missing frames from the reported ranges.  A
  * late or repeated frame frees nothing, since its credit was freed before.  A
  * frame that waits for storage keeps its credit until it is placed.

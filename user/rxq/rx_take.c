@@ -185,8 +185,8 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 {
 	struct pt_reader *r = &q->reader;
 	struct pt_rx_lane *l = find_lane(q, r->id.session_id, r->id.lane);
-	__u32 desc_cnt = pt_desc_cnt(r->sent_sz, q->cfg.desc_sz);
 	enum pt_seq seq;
+	__u32 cost;
 
 	if (!l) {
 		count_stray(q);
@@ -218,13 +218,15 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 		return;
 	}
 	l->wanted_ns = q->looked_ns;
-	seq = pt_rx_lane_take(l, r->id.seq, desc_cnt, q->round_ns);
+	cost = pt_frame_cost(pt_desc_cnt(r->sent_sz, q->cfg.desc_sz),
+			     pt_reader_load(r));
+	seq = pt_rx_lane_take(l, r->id.seq, cost, q->round_ns);
 	if (seq == PT_SEQ_DUPLICATE || seq == PT_SEQ_OUT)
 		return;
 	if (seq == PT_SEQ_NEW)
 		pt_rx_lane_arrived(l, r->id.seq, r->sent_sz, q->looked_ns);
 	l->records += r->record_cnt;
-	place(q, l, frame, seq == PT_SEQ_NEW ? desc_cnt : 0);
+	place(q, l, frame, seq == PT_SEQ_NEW ? cost : 0);
 }
 
 void pt_rx_take_frame(struct pt_rx_queue *q, struct pt_rx_frame *frame)

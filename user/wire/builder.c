@@ -206,6 +206,16 @@ __u32 pt_builder_frame_sz(const struct pt_builder *b)
 		     take.block_cnt * PT_BLOCK_SZ);
 }
 
+__u32 pt_builder_load(const struct pt_builder *b)
+{
+	const struct pt_pack take = pt_builder_take(b);
+	__u32 load = 0;
+
+	for (__u32 i = 0; i < take.record_cnt; i++)
+		load += pt_record_load(&b->records[i]);
+	return load;
+}
+
 __u32 pt_builder_discard(struct pt_builder *b)
 {
 	__u32 frame_sz = pt_builder_frame_sz(b);

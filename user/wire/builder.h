@@ -164,6 +164,9 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 		       const struct pt_frame_id *id, struct pt_seal *seal,
 		       void *frame);
 
+/* pt_builder_load returns the blocks to place of what pt_builder_take returns. */
+__u32 pt_builder_load(const struct pt_builder *b);
+
 /* pt_builder_discard does as close, but writes nothing and needs no pages: to
  * count frames and bytes.  It drops all that is staged. */
 __u32 pt_builder_discard(struct pt_builder *b);

@@ -169,6 +169,18 @@ bool pt_reader_next(struct pt_reader *r, struct pt_record_host *out)
 	return true;
 }
 
+__u32 pt_reader_load(struct pt_reader *r)
+{
+	struct pt_record_host record;
+	__u32 load = 0;
+
+	pt_reader_rewind(r);
+	while (pt_reader_next(r, &record))
+		load += pt_record_load(&record);
+	pt_reader_rewind(r);
+	return load;
+}
+
 /* raw_sz returns the bytes of the blocks that the records name. */
 static __u32 raw_sz(struct pt_reader *r)
 {

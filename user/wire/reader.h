@@ -102,6 +102,9 @@ bool pt_reader_next(struct pt_reader *r, struct pt_record_host *out);
 const void *pt_reader_blocks(struct pt_reader *r, unsigned int want,
 			     unsigned int *got);
 
+/* pt_reader_load returns the blocks to place of all records, and rewinds. */
+__u32 pt_reader_load(struct pt_reader *r);
+
 /* pt_reader_rewind goes back to before the first record. */
 void pt_reader_rewind(struct pt_reader *r);
 

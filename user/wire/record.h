@@ -54,6 +54,14 @@ static inline unsigned int pt_record_block_cnt(const struct pt_record_host *r)
 	return pt_record_has_blocks(r) ? __builtin_popcountll(r->mask) : 0;
 }
 
+/* pt_record_load returns the blocks that a receiver places for the record: its data,
+ * or the page that it copies.  Zeroes cost little. */
+static inline unsigned int pt_record_load(const struct pt_record_host *r)
+{
+	return r->kind == PT_RECORD_COPY ? PT_PAGE_BLOCKS
+					 : pt_record_block_cnt(r);
+}
+
 /* PT_DELTA_AGE_MAX: the most generations that a DELTA is younger than its
  * base. */
 #define PT_DELTA_AGE_MAX	0xffff
