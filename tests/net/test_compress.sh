@@ -110,6 +110,25 @@ slow_path()
 	nothing_left
 }
 
+# predicted MTU METHOD: the bytes that inspect predicts are within 2 % of those
+# sent.
+predicted()
+{
+	local said sent
+
+	memory
+	"$pagetrim" inspect --json --mtu "$1" "$memory" >inspect.json
+	said=$(field inspect ".compress.$2.\"wire-bytes\"")
+	show hosts_up "$net" --mtu "$1"
+	on_time moved --compress "$2" --copies off
+	sent=$(field send .ram.transferred)
+	within "bytes that inspect predicts" "$said" $((sent * 98 / 100)) \
+		$((sent * 102 / 100))
+	within "time, as the bytes take at 10 Gbit/s or longer, in ns" \
+		"$(field inspect ".compress.$2.seconds * 1e9 | floor")" \
+		$((said * 8 / 10)) 100000000000
+}
+
 off()
 {
 	show hosts_up "$net" --mtu 9000
@@ -147,6 +166,12 @@ for how in "lz4 1500 85" "lz4 9000 80" "lz4 65535 80" "zstd 1500 80" \
 	"zstd:7 9000 65" "zstd 65535 65"; do
 	# shellcheck disable=SC2086 # words
 	case_run "compress: sealed, $how" there $how
+done
+for mtu in 1500 9000 65535; do
+	for how in lz4 zstd; do
+		case_run "compress: inspect predicts $how at MTU $mtu" \
+			predicted $mtu $how
+	done
 done
 case_run "compress: not sealed, lz4" unsealed lz4 9000 80
 case_run "compress: into memory" in_memory

@@ -170,7 +170,7 @@ static void test_cut(void **state)
 	assert_int_equal(pt_builder_frame_sz(&b), 128 + 18 * 64);
 	assert_int_equal(pt_builder_add_page(&b, 7, 36, mask, page), 36);
 
-	assert_int_equal(pt_builder_discard(&b), 128 + 18 * 64);
+	assert_int_equal(pt_builder_skip(&b), 128 + 18 * 64);
 	assert_int_equal(pt_builder_add_page(&b, 7, 36, mask, page), 64);
 	assert_int_equal(b.records[0].first, 36);
 	assert_int_equal(b.records[0].last, 63);

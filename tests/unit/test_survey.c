@@ -2,6 +2,8 @@
 #include "survey/survey.h"
 
 #include "scratch.h"
+#include "trim/scan.h"
+#include "wire/builder.h"
 
 #define PAGE 4096u
 #define IMAGE SCRATCH "/image"
@@ -16,6 +18,8 @@ static __u64 before_blocks(__u32 mtu, unsigned int record_cnt)
 	return mtu > 3840 ? (sz + 63) / 64 * 64 : sz;
 }
 
+static __u8 compressions;		/* that are measured */
+
 static void survey(struct pt_survey *s, __u32 mtu)
 {
 	static const char *const path = IMAGE;
@@ -28,7 +32,8 @@ static void survey(struct pt_survey *s, __u32 mtu)
 	assert_int_equal(pt_source_open_files(&src, &path, 1, &err), 0);
 	segs = pt_source_segments(src, &cnt);
 	assert_int_equal(pt_layout_create(&l, segs, cnt, &err), 0);
-	if (pt_survey_take(s, src, l, mtu, NULL, NULL, &err))
+	if (pt_survey_take(s, src, l, mtu, compressions, NULL, NULL,
+			   &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(s->page_cnt, s->zero_cnt + s->data_cnt);
 	assert_int_equal(s->mtu, mtu);
@@ -172,6 +177,99 @@ static void test_copies(void **state)
 	pt_survey_free(&s);
 }
 
+#define TEXTS	1500		/* pages, of three regions */
+
+static void close_frame(struct pt_builder *b, struct pt_survey_cost *cost,
+			__u64 seq)
+{
+	static const struct pt_link link = { .src_port = 1, .dst_port = 2 };
+	const struct pt_frame_id id = {
+		.session_id = 1, .seq = seq, .generation = 1,
+	};
+	static __u8 frame[PT_MTU_MAX + 18] __attribute__((aligned(64)));
+
+	pt_builder_pack(b);
+	cost->wire_bytes += pt_builder_close(b, &link, &id, NULL, frame);
+	cost->frames++;
+}
+
+/* sent returns the cost of frames that are written. */
+static struct pt_survey_cost sent(const __u8 *pages, __u32 mtu,
+				  enum pt_compression method)
+{
+	struct pt_builder_cfg cfg = {
+		.l2l3l4_sz = 42, .frame_sz_max = 14 + mtu, .packed = mtu < 3000,
+	};
+	struct pt_survey_cost cost = { 0 };
+	struct pt_builder b;
+
+	assert_int_equal(pt_compressor_create(&cfg.compressor, method, 1), 0);
+	pt_builder_init(&b, &cfg);
+	for (__u32 i = 0; i < TEXTS; i++) {
+		const __u8 *page = pages + (size_t)i * PAGE;
+		__u64 mask = pt_scan(page);
+
+		for (unsigned at = 0; mask && at < 64; )
+			if ((at = pt_builder_add_page(&b, i, at, mask,
+						      page)) < 64)
+				close_frame(&b, &cost, cost.frames);
+		while (!mask && !pt_builder_add_zeroes(&b, i, 1))
+			close_frame(&b, &cost, cost.frames);
+	}
+	while (!pt_builder_is_empty(&b))
+		close_frame(&b, &cost, cost.frames);
+	pt_compressor_destroy(cfg.compressor);
+	return cost;
+}
+
+/* text fills pages that compress to a third or so; some are random, some zero. */
+static void text(__u8 *pages)
+{
+	__u64 random = 5;
+
+	for (__u32 i = 0; i < TEXTS; i++)
+		for (__u32 k = 0; k < PAGE; k++) {
+			random = random * 6364136223846793005ULL + 1;
+			pages[(size_t)i * PAGE + k] = i % 17 == 3 ? 0 :
+				i % 5 == 1 ? (char)(random >> 40) :
+				"page trim"[random >> 40 & 7];
+		}
+}
+
+/* The frames are those that a builder of the sender's writes. */
+static void test_compressed(void **state)
+{
+	static const __u32 mtus[] = { 1500, 9000, 65535 };
+	__u8 *pages = malloc((size_t)TEXTS * PAGE);
+	int fd = scratch_file(IMAGE, (__u64)TEXTS * PAGE);
+	struct pt_survey s;
+
+	(void)state;
+	text(pages);
+	scratch_write(fd, 0, pages, (size_t)TEXTS * PAGE);
+	close(fd);
+	compressions = 1 << PT_COMPRESSION_LZ4 | 1 << PT_COMPRESSION_ZSTD;
+	for (int i = 0; i < 3; i++) {
+		survey(&s, mtus[i]);
+		for (int m = 1; m < PT_COMPRESSION_CNT; m++) {
+			struct pt_survey_cost want = sent(pages, mtus[i], m);
+
+			assert_int_equal(s.compressed[m].frames, want.frames);
+			assert_int_equal(s.compressed[m].wire_bytes,
+					 want.wire_bytes);
+			assert_true(want.wire_bytes <
+				    s.costs[PT_TRIM_BLOCKS].wire_bytes);
+			assert_true(s.compressed[m].compress_ns);
+		}
+		pt_survey_free(&s);
+	}
+	compressions = 0;
+	survey(&s, 1500);
+	assert_int_equal(s.compressed[PT_COMPRESSION_LZ4].frames, 0);
+	pt_survey_free(&s);
+	free(pages);
+}
+
 static void test_odd_size(void **state)
 {
 	int fd = scratch_file(IMAGE, 513 * PAGE + 1);
@@ -193,11 +291,15 @@ static void test_odd_size(void **state)
 static void test_seconds(void **state)
 {
 	/* 1500 frames of 976 bytes are 1000 a piece on the cable. */
-	const struct pt_survey_cost cost = { 1500, 1500 * 976 };
+	struct pt_survey_cost cost = { 1500, 1500 * 976, 0 };
 
 	(void)state;
 	assert_true(pt_survey_seconds(&cost, 12) > 0.9999999);
 	assert_true(pt_survey_seconds(&cost, 12) < 1.0000001);
+	cost.compress_ns = 999999999;
+	assert_true(pt_survey_seconds(&cost, 12) > 0.9999999);
+	cost.compress_ns = 2500000000;
+	assert_true(pt_survey_seconds(&cost, 12) > 2.4999999);
 }
 
 static void cut_short(void *arg, __u64 done, __u64 cnt)
@@ -222,8 +324,9 @@ static void test_source_cut_short(void **state)
 	assert_int_equal(pt_source_open_files(&src, &path, 1, &err), 0);
 	segs = pt_source_segments(src, &cnt);
 	assert_int_equal(pt_layout_create(&l, segs, cnt, &err), 0);
-	assert_int_equal(pt_survey_take(&s, src, l, 1500, cut_short, &fd, &err),
-			 -EIO);
+	assert_int_equal(pt_survey_take(&s, src, l, 1500,
+					1 << PT_COMPRESSION_LZ4, cut_short,
+					&fd, &err), -EIO);
 	assert_non_null(strstr(err.text, "cut short"));
 	pt_layout_free(l);
 	pt_source_close(src);
@@ -242,11 +345,11 @@ static void test_stretch(void **state)
 		{ 3.5, { .frames = 65, .wire_bytes = 0 } },
 		{ 1000, { .frames = 0, .wire_bytes = 0 } },
 	};
-	const struct pt_survey_cost all = { 100, 100000 };
+	const struct pt_survey_cost all = { 100, 100000, 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(stretches) / sizeof(stretches[0]); i++) {
-		struct pt_survey_cost with = { 90, 70000 };
+		struct pt_survey_cost with = { 90, 70000, 0 };
 
 		pt_survey_stretch(&with, &all, stretches[i].times);
 		assert_int_equal(with.frames, stretches[i].want.frames);
@@ -258,10 +361,11 @@ static void test_stretch(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[7 + ROW_CNT] = {
+	struct CMUnitTest tests[8 + ROW_CNT] = {
 		cmocka_unit_test(test_nothing_but_holes),
 		cmocka_unit_test(test_pages_are_cut_over_frames),
 		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_compressed),
 		cmocka_unit_test(test_odd_size),
 		cmocka_unit_test(test_seconds),
 		cmocka_unit_test(test_source_cut_short),
@@ -271,7 +375,7 @@ int main(void)
 	if (scratch_mount())
 		return 1;
 	for (size_t i = 0; i < ROW_CNT; i++)
-		tests[7 + i] = (struct CMUnitTest){ rows[i].name, test_row,
+		tests[8 + i] = (struct CMUnitTest){ rows[i].name, test_row,
 						    NULL, NULL,
 						    (void *)&rows[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);

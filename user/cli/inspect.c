@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/svg.h"
+#include "session/compression.h"
 #include "source/source.h"
 #include "survey/survey.h"
 #include "trim/scan.h"
@@ -17,6 +18,7 @@ struct inspect {
 	pid_t pid;
 	bool keep_running;
 	bool json;
+	bool no_compress;
 	__u32 mtu;
 	__u64 rate_mbit;
 	const char *svg;
@@ -40,6 +42,10 @@ static const struct pt_option options[] = {
 	  "times for a link of N Mbit/s, 1..10000000 (default 10000)",
 	  PT_OPTION(NUMBER, struct inspect, rate_mbit), .min = 1,
 	  .max = 10000000, .initial = 10000 },
+	{ "no-compress", NULL,
+	  "do not compress the pages to measure what --compress would send, "
+	  "which takes some 4 s per GiB of data",
+	  PT_OPTION(FLAG, struct inspect, no_compress) },
 	{ "svg", "FILE",
 	  "write a picture to FILE: the memory as a map of 2 MiB regions, "
 	  "shaded by what they hold",
@@ -63,7 +69,8 @@ const struct pt_command pt_command_inspect = {
 	"Reports the savings of trimming before anything is sent: zero pages, zero\n"
 	"blocks of 64 bytes in the others, pages that are copies of another, and the\n"
 	"bytes and frames that 'pagetrim send' would put on the wire, with and without\n"
-	"--copies, by its own packing, for one lane, IPv4 and no loss.\n"
+	"--copies, and with --compress lz4 or zstd, by its own packing, for one lane,\n"
+	"IPv4 and no loss.\n"
 	"\n"
 	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
 	"hugetlbfs file; several are segments of one memory, in the order given.\n",
@@ -195,12 +202,32 @@ static json_t *costs_json(const struct inspect *in, const struct pt_survey *s)
 	return rows;
 }
 
+/* compress_json: one object for each method that was measured. */
+static json_t *compress_json(const struct inspect *in, const struct pt_survey *s)
+{
+	json_t *rows = json_object();
+
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++) {
+		const struct pt_survey_cost *cost = &s->compressed[m];
+
+		if (!cost->frames)
+			continue;
+		json_object_set_new(rows, pt_compression_name(m), json_pack(
+			"{s:I, s:I, s:f, s:f}", "wire-bytes",
+			(json_int_t)cost->wire_bytes, "frames",
+			(json_int_t)cost->frames, "compress-seconds",
+			cost->compress_ns / 1e9, "seconds",
+			pt_survey_seconds(cost, in->rate_mbit)));
+	}
+	return rows;
+}
+
 static void print_json(const struct inspect *in, const struct pt_survey *s,
 		       const struct pt_layout *l)
 {
 	pt_out_json(json_pack(
 		"{s:I, s:i, s:I, s:I, s:I, s:I, s:o,"
-		" s:{s:o, s:o, s:o}, s:i, s:I, s:o, s:s, s:o}",
+		" s:{s:o, s:o, s:o}, s:i, s:I, s:o, s:o, s:s, s:o}",
 		"total", (json_int_t)s->memory_sz,
 		"page-size", PT_PAGE_SZ,
 		"pages", (json_int_t)s->page_cnt,
@@ -214,6 +241,7 @@ static void print_json(const struct inspect *in, const struct pt_survey *s,
 		"mtu", (int)in->mtu,
 		"rate-mbit", (json_int_t)in->rate_mbit,
 		"trim", costs_json(in, s),
+		"compress", compress_json(in, s),
 		"scan", pt_scan_name(),
 		"segments", segments_json(l)));
 }
@@ -235,8 +263,16 @@ static void print_costs(const struct inspect *in, const struct pt_survey *s)
 	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
 		print_cost(in, s, pt_trim_name(t), &s->costs[t]);
 	print_cost(in, s, "copies", &s->with_copies);
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		if (s->compressed[m].frames)
+			print_cost(in, s, pt_compression_name(m),
+				   &s->compressed[m]);
 	printf("  copies: --trim blocks --copies on, at best%s\n",
 	       s->copy_sample > 1 ? ", estimated" : "");
+	if (!in->no_compress)
+		printf("  lz4, zstd: --trim blocks --copies off --compress, and "
+		       "at least the time that one\n  CPU of this host "
+		       "compressed for\n");
 }
 
 static void print_text(const struct inspect *in, const struct pt_survey *s,
@@ -286,8 +322,10 @@ static int inspect(struct inspect *in, struct pt_source *src,
 	code = pt_layout_create(&l, segs, seg_cnt, err);
 	if (code)
 		return code;
-	code = pt_survey_take(&survey, src, l, in->mtu, on_progress, NULL,
-			      err);
+	code = pt_survey_take(&survey, src, l, in->mtu,
+			      in->no_compress ? 0 : pt_compressions_of(
+					pt_compression_caps()),
+			      on_progress, NULL, err);
 	pt_out_progress("%s", "");
 	if (code)
 		goto free_layout;

@@ -117,7 +117,6 @@ enum pt_send_compress {
 #define PT_SEND_DELTA_CACHE_SZ	(64ULL << 20)
 #define PT_SEND_DELTA_OFF	(~0ULL)
 
-#define PT_SEND_COMPRESS_LEVEL	1	/* of zstd, by default */
 
 /* pt_send_lane_report: the state of one lane. */
 struct pt_send_lane_report {
@@ -269,7 +268,7 @@ struct pt_sender_cfg {
 					 * PT_SEND_DELTA_CACHE_SZ */
 	enum pt_send_compress compress;
 	__u8 compress_level;		/* of zstd, 1..PT_COMPRESS_LEVEL_MAX; 0:
-					 * PT_SEND_COMPRESS_LEVEL */
+					 * PT_COMPRESS_LEVEL */
 	bool resume;			/* send only pages that the receiver
 					 * does not hold */
 	bool recheck;			/* read the source again before the

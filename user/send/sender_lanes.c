@@ -72,7 +72,7 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.compressions = s->compressions,
 		.compress_auto = s->cfg.compress == PT_SEND_COMPRESS_AUTO,
 		.compress_level = s->cfg.compress_level
-			? s->cfg.compress_level : PT_SEND_COMPRESS_LEVEL,
+			? s->cfg.compress_level : PT_COMPRESS_LEVEL,
 		.arrivals = pt_conn_capabilities(s->conn) & PT_CAP_ARRIVALS,
 		.conn = s->conn,
 		.session_id = s->report.session_id,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include <pagetrim/clock.h>
 #include "memory/guard.h"
 #include "survey/dups.h"
 #include "trim/scan.h"
@@ -29,22 +30,20 @@ struct walk {
 	struct pt_dups *dups;
 	struct pt_builder builders[PT_TRIM_CNT];
 	struct pt_builder with_copies;
+	struct pt_builder compressed[PT_COMPRESSION_CNT];
+	struct pt_compressor *compressors[PT_COMPRESSION_CNT];	/* NULL: not
+						 * measured */
 	__u64 copies_packed;
+	__u64 gfn;		/* of the region's first page */
 	struct region region;
 };
 
-/* region_scan reads the region's pages once; only it may fault. */
-static int region_scan(struct walk *w, struct pt_error *err)
+/* guarded calls fn, which reads pages: these may fault. */
+static int guarded(struct walk *w, void (*fn)(struct walk *w),
+		   struct pt_error *err)
 {
-	struct pt_view *v = &w->view;
 	struct pt_guard guard;
-	int ret = 0;
 
-	for (__u32 first = 0; !ret && first < v->page_cnt; first += 64)
-		ret = pt_view_load(w->src, v, first, pt_view_word(v, first),
-				   err);
-	if (ret)
-		return ret;
 	if (pt_guard_enter(&guard)) {
 		int code = pt_source_fault(w->src, guard.addr, err);
 
@@ -52,37 +51,75 @@ static int region_scan(struct walk *w, struct pt_error *err)
 						  "memory fault while the "
 						  "source was read");
 	}
+	fn(w);
+	pt_guard_leave(&guard);
+	return 0;
+}
+
+static const __u8 *page_at(const struct walk *w, __u32 i)
+{
+	return w->view.pages + (__u64)i * PT_PAGE_SZ;
+}
+
+static void scan(struct walk *w)
+{
+	const struct pt_view *v = &w->view;
+
 	for (__u32 i = 0; i < v->page_cnt; i++) {
-		const __u8 *page = v->pages + (__u64)i * PT_PAGE_SZ;
+		const __u8 *page = page_at(w, i);
 		__u64 mask = pt_view_is_hole(v, i) ? 0 : pt_scan(page);
 
 		w->region.masks[i] = mask;
 		if (mask)
 			w->region.hashes[i] = XXH3_64bits(page, PT_PAGE_SZ);
 	}
-	pt_guard_leave(&guard);
-	return 0;
 }
 
+static int region_scan(struct walk *w, struct pt_error *err)
+{
+	struct pt_view *v = &w->view;
+	int ret = 0;
+
+	for (__u32 first = 0; !ret && first < v->page_cnt; first += 64)
+		ret = pt_view_load(w->src, v, first, pt_view_word(v, first),
+				   err);
+	return ret ? ret : guarded(w, scan, err);
+}
+
+/* frame_count counts a frame of the staged pages.  After pack some may stay
+ * staged. */
 static void frame_count(struct pt_builder *b, struct pt_survey_cost *cost)
 {
+	__u64 began_ns;
+
 	if (pt_builder_is_empty(b))
 		return;
-	cost->wire_bytes += pt_builder_discard(b);
+	if (b->cfg.compressor) {
+		began_ns = pt_clock_ns();
+		pt_builder_pack(b);
+		cost->compress_ns += pt_clock_ns() - began_ns;
+	}
+	cost->wire_bytes += pt_builder_skip(b);
 	cost->frames++;
 }
 
+/* frames_count counts the frames of all that is staged. */
 static void frames_count(struct walk *w)
 {
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		while (w->compressors[m] &&
+		       !pt_builder_is_empty(&w->compressed[m]))
+			frame_count(&w->compressed[m],
+				    &w->survey->compressed[m]);
 	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
 		frame_count(&w->builders[t], &w->survey->costs[t]);
 	frame_count(&w->with_copies, &w->survey->with_copies);
 }
 
-/* page_pack stages one page as a sender does.  The builders do not read it,
+/* page_pack stages one page as a sender does.  Only those that compress read it,
  * since nothing is written. */
 static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
-		      __u64 gfn, __u64 mask)
+		      __u64 gfn, __u64 mask, const __u8 *page)
 {
 	unsigned int first = 0;
 
@@ -92,7 +129,7 @@ static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
 		return;
 	}
 	while (first < PT_PAGE_BLOCKS) {
-		first = pt_builder_add_page(b, gfn, first, mask, NULL);
+		first = pt_builder_add_page(b, gfn, first, mask, page);
 		if (first < PT_PAGE_BLOCKS)
 			frame_count(b, cost);
 	}
@@ -106,15 +143,25 @@ static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 
 	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
 		page_pack(&w->builders[t], &s->costs[t], gfn,
-			  pt_trim_mask(t, scanned));
+			  pt_trim_mask(t, scanned), NULL);
 	if (!is_copy) {
 		page_pack(&w->with_copies, &s->with_copies, gfn,
-			  pt_trim_mask(PT_TRIM_BLOCKS, scanned));
+			  pt_trim_mask(PT_TRIM_BLOCKS, scanned), NULL);
 		return;
 	}
 	while (!pt_builder_add_copy(&w->with_copies, gfn, gfn ^ 1, 1))
 		frame_count(&w->with_copies, &s->with_copies);
 	w->copies_packed++;
+}
+
+/* compress packs the region's pages by each method. */
+static void compress(struct walk *w)
+{
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		for (__u32 i = 0; w->compressors[m] && i < w->view.page_cnt; i++)
+			page_pack(&w->compressed[m], &w->survey->compressed[m],
+				  w->gfn + i, w->region.masks[i],
+				  page_at(w, i));
 }
 
 /* page_count returns the result of pt_dups_add. */
@@ -147,17 +194,17 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 {
 	struct pt_survey_region *r = &w->survey->regions[region_idx];
 	__u32 page_cnt;
-	__u64 gfn;
-	int code, copy;
+	int code = 0, copy;
 
 	/* A sender's frame must not hold pages that its next view
 	 * overwrites. */
-	page_cnt = pt_layout_region(w->layout, region_idx, &gfn);
+	page_cnt = pt_layout_region(w->layout, region_idx, &w->gfn);
 	if (!pt_view_keeps(&w->view, page_cnt)) {
-		frames_count(w);
+		code = guarded(w, frames_count, err);
 		pt_view_drop(&w->view);
 	}
-	code = pt_source_view(w->src, &w->view, w->layout, region_idx, err);
+	if (!code)
+		code = pt_source_view(w->src, &w->view, w->layout, region_idx, err);
 	if (!code)
 		code = region_scan(w, err);
 	if (code)
@@ -167,12 +214,31 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 		if (copy < 0)
 			return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 					    "no memory to count copies");
-		page_pack_all(w, gfn + i, w->region.masks[i], copy);
+		page_pack_all(w, w->gfn + i, w->region.masks[i], copy);
+	}
+	return guarded(w, compress, err);
+}
+
+static int compressors_create(struct walk *w, const struct pt_builder_cfg *cfg,
+			      __u8 compressions)
+{
+	int ret = 0;
+
+	for (int m = 1; !ret && m < PT_COMPRESSION_CNT; m++) {
+		if (!(compressions >> m & 1))
+			continue;
+		ret = pt_compressor_create(&w->compressors[m], m,
+					   PT_COMPRESS_LEVEL);
+		if (ret)
+			return ret;
+		pt_builder_init(&w->compressed[m], cfg);
+		pt_builder_use(&w->compressed[m], w->compressors[m]);
 	}
 	return 0;
 }
 
-static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
+static int walk_init(struct walk *w, __u32 mtu, __u8 compressions,
+		     struct pt_error *err)
 {
 	const struct pt_link link = { .ipv6 = false };
 	const __u32 frame_sz_max = pt_link_frame_sz_max(&link, mtu);
@@ -187,7 +253,8 @@ static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
 	s->mtu = mtu;
 	s->region_cnt = pt_layout_region_cnt(w->layout);
 	s->regions = calloc(s->region_cnt, sizeof(s->regions[0]));
-	if (!s->regions || pt_dups_create(&w->dups, PT_DUPS_SLOTS))
+	if (!s->regions || pt_dups_create(&w->dups, PT_DUPS_SLOTS) ||
+	    compressors_create(w, &cfg, compressions))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory to inspect %llu regions",
 				    s->region_cnt);
@@ -195,6 +262,14 @@ static int walk_init(struct walk *w, __u32 mtu, struct pt_error *err)
 		pt_builder_init(&w->builders[t], &cfg);
 	pt_builder_init(&w->with_copies, &cfg);
 	return 0;
+}
+
+static void walk_free(struct walk *w)
+{
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		pt_compressor_destroy(w->compressors[m]);
+	pt_view_free(&w->view);
+	pt_dups_destroy(w->dups);
 }
 
 static __u64 stretch(__u64 with, __u64 all, double times)
@@ -225,7 +300,7 @@ static void copies_tell(struct walk *w)
 }
 
 int pt_survey_take(struct pt_survey *out, struct pt_source *src,
-		   const struct pt_layout *l, __u32 mtu,
+		   const struct pt_layout *l, __u32 mtu, __u8 compressions,
 		   pt_survey_progress *progress, void *arg,
 		   struct pt_error *err)
 {
@@ -235,21 +310,21 @@ int pt_survey_take(struct pt_survey *out, struct pt_source *src,
 	int code;
 
 	pt_view_init(&w.view);
-	code = walk_init(&w, mtu, err);
+	code = walk_init(&w, mtu, compressions, err);
 	for (__u64 r = 0; !code && r < out->region_cnt; r++) {
 		code = region_take(&w, r, err);
 		if (!code && progress)
 			progress(arg, r + 1, out->region_cnt);
 	}
-	pt_view_free(&w.view);
+	if (!code)
+		code = guarded(&w, frames_count, err);
+	if (!code)
+		copies_tell(&w);
+	walk_free(&w);
 	if (code) {
-		pt_dups_destroy(w.dups);
 		pt_survey_free(out);
 		return code;
 	}
-	frames_count(&w);
-	copies_tell(&w);
-	pt_dups_destroy(w.dups);
 	segs = pt_layout_segments(l, &seg_cnt);
 	for (__u32 i = 0; i < seg_cnt; i++)
 		out->memory_sz += segs[i].sz;
@@ -267,5 +342,8 @@ double pt_survey_seconds(const struct pt_survey_cost *cost, __u64 rate_mbit)
 	double bytes = (double)cost->wire_bytes +
 		       (double)cost->frames * FRAME_AROUND_SZ;
 
-	return bytes * 8 / (rate_mbit * 1e6);
+	double wire = bytes * 8 / (rate_mbit * 1e6);
+	double compress = cost->compress_ns / 1e9;
+
+	return wire > compress ? wire : compress;
 }

@@ -9,7 +9,7 @@
  *
  * It reads a source once, as a sender would, and counts.  The builder of a
  * sender's frames computes the cost: one lane, IPv4, no VLAN tag, no loss,
- * pages in the order of their numbers.
+ * pages in the order of their numbers.  For compression it compresses them.
  *
  * Memory: 8 bytes per region, and the memory of dups.
  */
@@ -31,11 +31,12 @@ struct pt_survey_region {
 	__u16 unused;
 };
 
-/* pt_survey_cost: the cost of sending the memory with one trim method. */
+/* pt_survey_cost: the cost of sending the memory in one way. */
 struct pt_survey_cost {
 	__u64 frames;
 	__u64 wire_bytes;	/* Ethernet bytes without FCS, as the sender's
 				 * report has them */
+	__u64 compress_ns;	/* that one CPU of this host compressed for */
 };
 
 struct pt_survey {
@@ -54,6 +55,9 @@ struct pt_survey {
 	struct pt_survey_cost with_copies;	/* PT_TRIM_BLOCKS, and one
 						 * record per copy; exact if
 						 * copy_cnt is */
+	struct pt_survey_cost compressed[PT_COMPRESSION_CNT]; /* PT_TRIM_BLOCKS,
+						 * by that method; no frames:
+						 * not measured */
 	struct pt_survey_region *regions;	/* by region_idx */
 	__u64 region_cnt;
 };
@@ -63,10 +67,11 @@ typedef void pt_survey_progress(void *arg, __u64 region_done,
 				__u64 region_cnt);
 
 /* pt_survey_take fills *out, which is the caller's, to pt_survey_free; mtu is
- * PT_MTU_MIN..PT_MTU_MAX, progress may be NULL.  On failure returns what
+ * PT_MTU_MIN..PT_MTU_MAX; compressions: 1 << enum pt_compression, of those to
+ * measure, which are built; progress may be NULL.  On failure returns what
  * pt_source_view returns, or -ENOMEM, and *out needs no free. */
 int pt_survey_take(struct pt_survey *out, struct pt_source *src,
-		   const struct pt_layout *l, __u32 mtu,
+		   const struct pt_layout *l, __u32 mtu, __u8 compressions,
 		   pt_survey_progress *progress, void *arg,
 		   struct pt_error *err);
 void pt_survey_free(struct pt_survey *s);
@@ -77,7 +82,8 @@ void pt_survey_stretch(struct pt_survey_cost *with,
 		       const struct pt_survey_cost *all, double times);
 
 /* pt_survey_seconds returns the time on an Ethernet of rate_mbit (> 0) Mbit/s,
- * with 24 bytes around each frame: preamble, FCS and gap. */
+ * with 24 bytes around each frame: preamble, FCS and gap; or that of compressing,
+ * if it is longer. */
 double pt_survey_seconds(const struct pt_survey_cost *cost, __u64 rate_mbit);
 
 #endif

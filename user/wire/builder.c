@@ -216,15 +216,12 @@ __u32 pt_builder_load(const struct pt_builder *b)
 	return load;
 }
 
-__u32 pt_builder_discard(struct pt_builder *b)
+void pt_builder_discard(struct pt_builder *b)
 {
-	__u32 frame_sz = pt_builder_frame_sz(b);
-
 	b->record_cnt = 0;
 	b->block_cnt = 0;
 	b->next_pos = 0;
 	b->is_packed = false;
-	return frame_sz;
 }
 
 /* advance drops what a frame took; the rest is staged for the next. */
@@ -241,6 +238,15 @@ static void advance(struct pt_builder *b, const struct pt_pack *took)
 		b->record_cnt * sizeof(b->records[0]));
 	memmove(b->pages, b->pages + took->record_cnt,
 		b->record_cnt * sizeof(b->pages[0]));
+}
+
+__u32 pt_builder_skip(struct pt_builder *b)
+{
+	const struct pt_pack take = pt_builder_take(b);
+	__u32 frame_sz = pt_builder_frame_sz(b);
+
+	advance(b, &take);
+	return frame_sz;
 }
 
 /* copy_blocks copies sz bytes, whole blocks.  Short runs are copied here, since

@@ -167,9 +167,12 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 /* pt_builder_load returns the blocks to place of what pt_builder_take returns. */
 __u32 pt_builder_load(const struct pt_builder *b);
 
-/* pt_builder_discard does as close, but writes nothing and needs no pages: to
- * count frames and bytes.  It drops all that is staged. */
-__u32 pt_builder_discard(struct pt_builder *b);
+/* pt_builder_skip does as close, but writes nothing, and needs no pages unless pack
+ * does: to count frames and bytes. */
+__u32 pt_builder_skip(struct pt_builder *b);
+
+/* pt_builder_discard drops all that is staged. */
+void pt_builder_discard(struct pt_builder *b);
 
 /* pt_probe_write writes a probe of exactly frame_sz Ethernet bytes, at least
  * pt_link_sz() + PT_FRAME_HDR_SZ.  seal: as above. */

@@ -21,7 +21,8 @@
 #include <pagetrim/wire.h>
 
 #define PT_COMPRESS_RAW_MAX	(PT_FRAME_BLOCKS_MAX * PT_BLOCK_SZ)
-#define PT_COMPRESS_LEVEL_MAX	19	/* of zstd; LZ4 has none */
+#define PT_COMPRESS_LEVEL	1	/* of zstd, unless the user says another; */
+#define PT_COMPRESS_LEVEL_MAX	19	/* LZ4 has none */
 
 struct pt_compressor;
 struct pt_decompressor;
