@@ -3,10 +3,13 @@
  * compile this one parser.  Pure; any thread.
  *
  *     pt_parse_packet   outer headers: where is it sent?
- *     pt_parse_header   lengths and frame header
+ *     pt_parse_header   lengths and frame header; not sealed: its contents, too
  *     pt_header_is_right  of a sealed frame: its keyed check
  *     pt_parse_records  page records
  *     pt_parse_frame    all but the keyed check, for who asks nothing between
+ *
+ * The contents of a sealed frame, records too, are encrypted.  Its reader opens
+ * it, and judges them by pt_parse_contents and pt_parse_records.
  *
  * The rules in order.  The first rule that a frame breaks is its verdict.
  *
@@ -24,19 +27,22 @@
  *  bad_header   8. IP's length is UDP's: nothing stands behind the datagram.
  *                  Bytes behind IP's end are the link's, and ignored.
  *               9. kind known; session not 0; lane 0..63.  Flags: none, and
- *                  then key_epoch and header_mac are zero; sealed; data:
- *                  sealed and padded; data: compressed beside none or
- *                  sealed, and then compression is 1 or 2, and compressed_sz
- *                  above 64 * (block_cnt - 1), at most 64 * block_cnt; else
- *                  both are 0.
- *              10. Data: 1..96 records, generation not 0.  Probe: 0 and 0.
- *              11. data_off is 64 + 16 * record_cnt, plus 0..63.
- *  truncated   12. The payload is not shorter than data_off + 64 * block_cnt,
- *  bad_header  13. ... nor longer.
+ *                  then key_epoch and header_mac are zero; or sealed.
+ *  truncated   10. The UDP payload is not shorter than payload_sz says,
+ *  bad_header  11. ... nor longer.
+ *
+ *              Contents: of a sealed frame once it was opened, else here.
+ *
+ *              12. Data: 1..96 records, generation not 0.  Probe: 0 and 0.
+ *              13. Compression: none, and then compressed_sz is 0; or, of
+ *                  data, 1 or 2, and compressed_sz is above 64 * (block_cnt -
+ *                  1), at most 64 * block_cnt.
+ *              14. data_off is 64 + 16 * record_cnt, plus 0..63.
+ *              15. The payload is data_off + 64 * block_cnt.
  *                  Here the XDP program asks for the session, whether it
  *                  is sealed as the frame is (bad_header), the header's keyed
  *                  check (bad_mac), lane and queue.
- *  bad_record  14. In each record of a data frame, in order:
+ *  bad_record  16. In each record of a data frame, in order:
  *                  (truncated: not in the linear part of the frame)
  *                  BLOCKS: first <= last <= 63; mask within first..last.
  *                  ZEROES: first 0, last 63, 1 <= count <= 512, and not
@@ -45,8 +51,8 @@
  *                  DELTA: any base, any mask.
  *                  Any other kind is refused.
  *                  It starts not before the end of the record before it.
- *              15. The masks of BLOCKS and DELTA have block_cnt bits, together;
- *                  in a padded frame that many at most, in a compressed one
+ *              17. The masks of BLOCKS and DELTA have block_cnt bits, together;
+ *                  in a sealed frame that many at most, in a compressed one
  *                  more.
  *
  * The program does not judge Ethernet addresses, VLAN number, IP checksum, UDP
@@ -94,20 +100,24 @@ struct pt_packet {
 };
 
 /* pt_frame: the frame header, in host order.  Its fields are in range if
- * pt_parse_header returned PT_VERDICT_STEERED. */
+ * pt_parse_header returned PT_VERDICT_STEERED; contents are 0 in a sealed frame
+ * until pt_parse_contents. */
 struct pt_frame {
 	__u64	session_id;
 	__u64	seq;
-	__u32	generation;
-	__u16	lane;
 	__u16	key_epoch;
+	__u16	payload_sz;	/* bytes from the frame header on */
+	__u8	kind;		/* enum pt_frame_kind */
+	__u8	flags;		/* PT_FLAG_* */
+	__u8	lane;
+
+	/* ---- contents ---- */
+	__u8	record_cnt;
+	__u8	compression;	/* enum pt_compression */
+	__u32	generation;
 	__u16	data_off;	/* bytes from the frame header to block 0 */
 	__u16	block_cnt;
-	__u16	flags;		/* PT_FLAG_* */
 	__u16	compressed_sz;	/* compressed: bytes of its blocks in use */
-	__u8	compression;	/* enum pt_compression */
-	__u8	kind;		/* enum pt_frame_kind */
-	__u8	record_cnt;
 };
 
 /* pt_cursor_take steps over the next sz bytes and returns their start, or NULL,
@@ -211,76 +221,77 @@ static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 	return true;
 }
 
+/* pt_header_is_right: the sender of a sealed frame's header has the session's
+ * key. */
+static __always_inline bool pt_header_is_right(const struct pt_frame_hdr *h,
+					       const __u64 key[2])
+{
+	return pt_siphash(key, h, PT_HEADER_MACED_SZ) ==
+	       pt_siphash_load(h->header_mac);
+}
+
+/* pt_header_is_sound judges the fields that are always clear, except for the
+ * size of the payload. */
+static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
+					       const struct pt_frame *f)
+{
+	if (f->kind != PT_FRAME_DATA && f->kind != PT_FRAME_PROBE)
+		return false;
+	if (!f->session_id || f->lane >= PT_LANES_MAX)
+		return false;
+	if (f->flags == PT_FLAG_SEALED)
+		return true;
+	return !f->flags && !f->key_epoch && !pt_siphash_load(h->header_mac);
+}
+
 /* pt_compression_is_sound judges what says how the blocks are compressed. */
 static __always_inline bool pt_compression_is_sound(const struct pt_frame *f)
 {
-	if (!(f->flags & PT_FLAG_COMPRESSED))
-		return !f->compression && !f->compressed_sz;
-	if (f->kind != PT_FRAME_DATA || f->flags & PT_FLAG_PADDED)
-		return false;
-	if (!f->compression || f->compression >= PT_COMPRESSION_CNT)
+	if (!f->compression)
+		return !f->compressed_sz;
+	if (f->kind != PT_FRAME_DATA || f->compression >= PT_COMPRESSION_CNT)
 		return false;
 	return f->compressed_sz <= f->block_cnt * PT_BLOCK_SZ &&
 	       f->compressed_sz + PT_BLOCK_SZ > f->block_cnt * PT_BLOCK_SZ &&
 	       f->compressed_sz;
 }
 
-/* pt_flags_are_sound judges flags, and the fields that go with them. */
-static __always_inline bool pt_flags_are_sound(const struct pt_frame_hdr *h,
-					       const struct pt_frame *f)
+/* pt_counts_are_sound: a data frame has records, of a generation. */
+static __always_inline bool pt_counts_are_sound(const struct pt_frame *f)
 {
-	if (!pt_compression_is_sound(f))
-		return false;
-	switch (f->flags & ~PT_FLAG_COMPRESSED) {
-	case 0:
-		return !f->key_epoch && !pt_siphash_load(h->header_mac);
-	case PT_FLAG_SEALED:
-		return true;
-	case PT_FLAG_SEALED | PT_FLAG_PADDED:
-		return f->kind == PT_FRAME_DATA;
-	default:
-		return false;
-	}
+	if (f->kind == PT_FRAME_PROBE)
+		return !f->record_cnt && !f->generation;
+	return f->record_cnt && f->record_cnt <= PT_RECORDS_MAX &&
+	       f->generation;
 }
 
-/* pt_header_is_right: the sender of a sealed frame's header has the session's
- * key. */
-static __always_inline bool pt_header_is_right(const struct pt_frame_hdr *h,
-					       const __u64 key[2])
+/* pt_parse_contents reads and judges the rest of a header, which was never
+ * sealed, or was opened. */
+static __always_inline enum pt_verdict
+pt_parse_contents(const struct pt_frame_hdr *h, struct pt_frame *f)
 {
-	return pt_siphash_words(key, h, PT_HEADER_MACED_SZ / 8) ==
-	       pt_siphash_load(h->header_mac);
-}
+	__u32 records_end;
 
-/* pt_header_is_sound judges a header, except for the size of its payload. */
-static __always_inline bool pt_header_is_sound(const struct pt_frame_hdr *h,
-					       const struct pt_frame *f)
-{
-	const __u32 records_end =
-		PT_FRAME_HDR_SZ + f->record_cnt * PT_RECORD_SZ;
+	f->generation = bpf_ntohl(pt_load(h->generation));
+	f->record_cnt = h->record_cnt;
+	f->compression = h->compression;
+	f->data_off = bpf_ntohs(pt_load(h->data_off));
+	f->block_cnt = bpf_ntohs(pt_load(h->block_cnt));
+	f->compressed_sz = bpf_ntohs(pt_load(h->compressed_sz));
 
-	if (f->kind == PT_FRAME_DATA) {
-		if (!f->record_cnt || f->record_cnt > PT_RECORDS_MAX)
-			return false;
-		if (!f->generation)
-			return false;
-	} else if (f->kind == PT_FRAME_PROBE) {
-		if (f->record_cnt || f->generation)
-			return false;
-	} else {
-		return false;
-	}
-	if (!pt_flags_are_sound(h, f))
-		return false;
-	if (!f->session_id || f->lane >= PT_LANES_MAX)
-		return false;
-	return f->data_off >= records_end &&
-	       f->data_off < records_end + PT_BLOCK_SZ;
+	if (!pt_counts_are_sound(f) || !pt_compression_is_sound(f))
+		return PT_VERDICT_BAD_HEADER;
+	records_end = PT_FRAME_HDR_SZ + f->record_cnt * PT_RECORD_SZ;
+	if (f->data_off < records_end ||
+	    f->data_off >= records_end + PT_BLOCK_SZ)
+		return PT_VERDICT_BAD_HEADER;
+	return f->payload_sz == f->data_off + f->block_cnt * PT_BLOCK_SZ ?
+		       PT_VERDICT_STEERED : PT_VERDICT_BAD_HEADER;
 }
 
 /* pt_parse_header judges lengths and frame header of a packet that is ours.  c:
- * as pt_parse_packet left it; it is at the first record afterwards if the
- * verdict is PT_VERDICT_STEERED. */
+ * as pt_parse_packet left it; it is behind the header afterwards if the verdict
+ * is PT_VERDICT_STEERED. */
 static __always_inline enum pt_verdict
 pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 		struct pt_frame *f)
@@ -304,26 +315,26 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 	if (p->udp_end_off != p->ip_end_off)
 		return PT_VERDICT_BAD_HEADER;
 
-	f->session_id = bpf_be64_to_cpu(pt_load(h->session_id));
-	f->seq = bpf_be64_to_cpu(pt_load(h->seq));
-	f->generation = bpf_ntohl(pt_load(h->generation));
-	f->lane = bpf_ntohs(pt_load(h->lane));
-	f->key_epoch = bpf_ntohs(pt_load(h->key_epoch));
-	f->data_off = bpf_ntohs(pt_load(h->data_off));
-	f->block_cnt = bpf_ntohs(pt_load(h->block_cnt));
-	f->flags = bpf_ntohs(pt_load(h->flags));
-	f->compressed_sz = bpf_ntohs(pt_load(h->compressed_sz));
-	f->compression = h->compression;
-	f->kind = h->kind;
-	f->record_cnt = h->record_cnt;
+	*f = (struct pt_frame){
+		.session_id = bpf_be64_to_cpu(pt_load(h->session_id)),
+		.seq = bpf_be64_to_cpu(pt_load(h->seq)),
+		.key_epoch = bpf_ntohs(pt_load(h->key_epoch)),
+		.payload_sz = bpf_ntohs(pt_load(h->payload_sz)),
+		.kind = h->kind,
+		.flags = h->flags,
+		.lane = h->lane,
+	};
 	if (!pt_header_is_sound(h, f))
 		return PT_VERDICT_BAD_HEADER;
 
-	end_off = payload_off + f->data_off + f->block_cnt * PT_BLOCK_SZ;
+	end_off = payload_off + f->payload_sz;
 	if (p->udp_end_off < end_off)
 		return PT_VERDICT_TRUNCATED;
-	return p->udp_end_off == end_off ? PT_VERDICT_STEERED :
-					   PT_VERDICT_BAD_HEADER;
+	if (p->udp_end_off > end_off)
+		return PT_VERDICT_BAD_HEADER;
+	if (f->flags)
+		return PT_VERDICT_STEERED;	/* sealed: there is no more to see */
+	return pt_parse_contents(h, f);
 }
 
 /* pt_record_is_sound judges one record.  If it is sound, *pos moves from the
@@ -369,15 +380,15 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 static __always_inline bool pt_block_cnt_is_sound(const struct pt_frame *f,
 						  __u32 block_cnt)
 {
-	if (f->flags & PT_FLAG_COMPRESSED)
+	if (f->compression)
 		return block_cnt > f->block_cnt;
-	if (f->flags & PT_FLAG_PADDED)
+	if (f->flags & PT_FLAG_SEALED)
 		return block_cnt <= f->block_cnt;
 	return block_cnt == f->block_cnt;
 }
 
-/* pt_parse_records judges the records of a frame whose header is sound.
- * c: as pt_parse_header left it. */
+/* pt_parse_records judges the records of a frame whose contents are sound; as
+ * long as they are hidden there are none.  c: at the first record. */
 static __always_inline enum pt_verdict
 pt_parse_records(struct pt_cursor *c, const struct pt_frame *f)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* siphash: SipHash-2-4 with a 64-bit result, over whole 8-byte words: the keyed
- * check of a frame header, cheap enough for the XDP program.
+/* siphash: SipHash-2-4 with a 64-bit result: the keyed check of a frame header,
+ * cheap enough for the XDP program.
  *
  * Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF",
  * 2012.  Pure; any thread; BPF and user space compile this source.
@@ -66,12 +66,24 @@ static __always_inline void pt_siphash_take(__u64 v[4], __u64 word)
 	v[0] ^= word;
 }
 
-/* pt_siphash_words hashes the word_cnt * 8 bytes at from, any alignment.
- * word_cnt, 0..31, is a compile-time constant: no loop is left for a
- * verifier to follow. */
-static __always_inline __u64 pt_siphash_words(const __u64 key[2],
-					      const void *from,
-					      const unsigned int word_cnt)
+/* pt_siphash_last returns the last word: the bytes that fill none, and the
+ * number of all. */
+static __always_inline __u64 pt_siphash_last(const void *from,
+					     const unsigned int sz)
+{
+	const __u8 *at = (const __u8 *)from + sz / 8 * 8;
+	__u64 word = (__u64)sz << 56;
+
+#pragma GCC unroll 7
+	for (unsigned int i = 0; i < sz % 8; i++)
+		word |= (__u64)at[i] << 8 * i;
+	return word;
+}
+
+/* pt_siphash hashes the sz bytes at from, any alignment.  sz, 0..255, is a
+ * compile-time constant: no loop is left for a verifier to follow. */
+static __always_inline __u64 pt_siphash(const __u64 key[2], const void *from,
+					const unsigned int sz)
 {
 	__u64 v[4] = {
 		key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL,
@@ -79,9 +91,9 @@ static __always_inline __u64 pt_siphash_words(const __u64 key[2],
 	};
 
 #pragma GCC unroll 31
-	for (unsigned int i = 0; i < word_cnt; i++)
+	for (unsigned int i = 0; i < sz / 8; i++)
 		pt_siphash_take(v, pt_siphash_load((const __u8 *)from + 8 * i));
-	pt_siphash_take(v, (__u64)word_cnt * 8 << 56);
+	pt_siphash_take(v, pt_siphash_last(from, sz));
 	v[2] ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		pt_siphash_round(v);

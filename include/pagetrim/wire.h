@@ -7,6 +7,9 @@
  *                                         |                          |
  *                                         +-------- data_off --------+
  *
+ * In a sealed frame all from the frame header's byte PT_HIDDEN_OFF on is
+ * encrypted: the records, their number, and their generation, too.
+ *
  * The UDP payload is exactly data_off + block_cnt * 64 bytes.  The pad, under
  * 64 bytes and zero, makes the first block start on a 64-byte boundary of the
  * untagged Ethernet frame, so that no block straddles an RX descriptor.
@@ -36,7 +39,8 @@
 #define PT_FRAME_HDR_SZ		64
 #define PT_AUTH_SZ		16
 #define PT_HEADER_MAC_SZ	8
-#define PT_HEADER_MACED_SZ	40	/* bytes that header_mac covers */
+#define PT_HEADER_MACED_SZ	28	/* bytes that header_mac covers */
+#define PT_HIDDEN_OFF		52	/* bytes of a sealed frame that are clear */
 #define PT_RECORDS_MAX		96	/* records of one frame */
 #define PT_FRAME_BLOCKS_MAX	(PT_RECORDS_MAX * PT_PAGE_BLOCKS)	/* that its
 						 * records name */
@@ -61,11 +65,7 @@ enum pt_frame_kind {
 };
 
 /* Bits of pt_frame_hdr.flags; all others are zero. */
-#define PT_FLAG_SEALED		0x0001	/* blocks are encrypted, auth is a tag */
-#define PT_FLAG_PADDED		0x0002	/* in a sealed data frame: blocks that
-					 * no record names may follow */
-#define PT_FLAG_COMPRESSED	0x0004	/* in a data frame: the blocks that the
-					 * records name are compressed, as one */
+#define PT_FLAG_SEALED		0x01	/* contents are encrypted, auth is a tag */
 
 /* pt_compression: the methods by which blocks are compressed. */
 enum pt_compression {
@@ -76,29 +76,33 @@ enum pt_compression {
 };
 
 /* pt_frame_hdr: the frame's session, its position in its lane, its contents.
- * Packed, since it starts 42 bytes into an untagged IPv4 frame. */
+ * Contents are the fields from generation on; they are encrypted in a sealed
+ * frame.  Packed, since it starts 42 bytes into an untagged IPv4 frame. */
 struct pt_frame_hdr {
 	__be32	magic;		/*  0 PT_FRAME_MAGIC */
 	__u8	version;	/*  4 PT_WIRE_VERSION */
 	__u8	kind;		/*  5 enum pt_frame_kind */
-	__be16	flags;		/*  6 PT_FLAG_* */
+	__u8	flags;		/*  6 PT_FLAG_* */
+	__u8	lane;		/*  7 0..PT_LANES_MAX - 1 */
 	__be64	session_id;	/*  8 chosen at random by the receiver, not 0 */
 	__be64	seq;		/* 16 sequence number; probes: probe number */
-	__be32	generation;	/* 24 of every page in the frame, from 1; probes: 0 */
-	__be16	lane;		/* 28 0..PT_LANES_MAX - 1 */
-	__be16	key_epoch;	/* 30 key of a sealed frame; else 0 */
-	__u8	record_cnt;	/* 32 data: 1..96; probe: 0 */
-	__u8	compression;	/* 33 enum pt_compression; 0 unless compressed */
-	__be16	data_off;	/* 34 bytes from the header's start to block 0 */
-	__be16	block_cnt;	/* 36 blocks that follow, 0..1023 */
-	__be16	compressed_sz;	/* 38 compressed: bytes of these that are used;
-				 * else 0 */
-	__u8	header_mac[PT_HEADER_MAC_SZ];	/* 40 sealed: SipHash-2-4 of
-						 * bytes 0..39, lowest byte
+	__be16	key_epoch;	/* 24 key of a sealed frame; else 0 */
+	__be16	payload_sz;	/* 26 bytes from the header's start to the end */
+	__u8	header_mac[PT_HEADER_MAC_SZ];	/* 28 sealed: SipHash-2-4 of
+						 * bytes 0..27, lowest byte
 						 * first; else zero */
-	__u8	auth[PT_AUTH_SZ]; /* 48 sealed: the AEAD's tag; else XXH3-128,
+	__u8	auth[PT_AUTH_SZ]; /* 36 sealed: the AEAD's tag; else XXH3-128,
 				   * canonical, seed 0, of the UDP payload with
 				   * these 16 bytes zero */
+	__be32	generation;	/* 52 of every page in the frame, from 1; probes: 0 */
+	__u8	record_cnt;	/* 56 data: 1..96; probe: 0 */
+	__u8	compression;	/* 57 enum pt_compression; the blocks that the
+				 * records name are one unit; probe: 0 */
+	__be16	data_off;	/* 58 bytes from the header's start to block 0 */
+	__be16	block_cnt;	/* 60 blocks that follow, 0..1023; sealed: those
+				 * that no record names included */
+	__be16	compressed_sz;	/* 62 compressed: bytes of these that are used;
+				 * else 0 */
 } __attribute__((packed));
 
 /* pt_record_kind: docs/wire-format.md reserves 5 and 6, which version 3
@@ -137,17 +141,19 @@ struct pt_record {
 
 #define PT_OFFSET_IS(type, field, off) \
 	_Static_assert(__builtin_offsetof(type, field) == (off), #field)
+PT_OFFSET_IS(struct pt_frame_hdr, lane, 7);
 PT_OFFSET_IS(struct pt_frame_hdr, session_id, 8);
 PT_OFFSET_IS(struct pt_frame_hdr, seq, 16);
-PT_OFFSET_IS(struct pt_frame_hdr, generation, 24);
-PT_OFFSET_IS(struct pt_frame_hdr, lane, 28);
-PT_OFFSET_IS(struct pt_frame_hdr, record_cnt, 32);
-PT_OFFSET_IS(struct pt_frame_hdr, compression, 33);
-PT_OFFSET_IS(struct pt_frame_hdr, data_off, 34);
-PT_OFFSET_IS(struct pt_frame_hdr, block_cnt, 36);
-PT_OFFSET_IS(struct pt_frame_hdr, compressed_sz, 38);
+PT_OFFSET_IS(struct pt_frame_hdr, key_epoch, 24);
+PT_OFFSET_IS(struct pt_frame_hdr, payload_sz, 26);
 PT_OFFSET_IS(struct pt_frame_hdr, header_mac, PT_HEADER_MACED_SZ);
-PT_OFFSET_IS(struct pt_frame_hdr, auth, 48);
+PT_OFFSET_IS(struct pt_frame_hdr, auth, 36);
+PT_OFFSET_IS(struct pt_frame_hdr, generation, PT_HIDDEN_OFF);
+PT_OFFSET_IS(struct pt_frame_hdr, record_cnt, 56);
+PT_OFFSET_IS(struct pt_frame_hdr, compression, 57);
+PT_OFFSET_IS(struct pt_frame_hdr, data_off, 58);
+PT_OFFSET_IS(struct pt_frame_hdr, block_cnt, 60);
+PT_OFFSET_IS(struct pt_frame_hdr, compressed_sz, 62);
 PT_OFFSET_IS(struct pt_record, gfn_lo, 4);
 PT_OFFSET_IS(struct pt_record, mask, 8);
 _Static_assert(sizeof(struct pt_frame_hdr) == PT_FRAME_HDR_SZ, "frame header");

@@ -52,8 +52,8 @@ static inline enum pt_verdict model_verdict(const struct frame *frame)
 		return PT_VERDICT_UNKNOWN_SESSION;
 	if (is_sealed != (f.flags & PT_FLAG_SEALED))
 		return PT_VERDICT_BAD_HEADER;
-	if (is_sealed && mac_word(hdr + 40, 8) !=
-			 mac_of(frame_header_key, hdr, 40))
+	if (is_sealed && mac_word(hdr + 28, 8) !=
+			 mac_of(frame_header_key, hdr, 28))
 		return PT_VERDICT_BAD_MAC;
 	if (f.lane >= MODEL_LANE_CNT)
 		return PT_VERDICT_BAD_HEADER;

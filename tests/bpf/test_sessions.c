@@ -315,6 +315,8 @@ static void test_order(void **state)
 	set_session(B);
 	assert_run(0, PT_VERDICT_UNKNOWN_SESSION, false);
 	FRAME_SET(&frame, PART_HDR, struct pt_frame_hdr, block_cnt, 9);
+	assert_run(0, PT_VERDICT_BAD_HEADER, false);
+	FRAME_SET(&frame, PART_HDR, struct pt_frame_hdr, payload_sz, 9999);
 	assert_run(0, PT_VERDICT_TRUNCATED, false);
 	FRAME_SET(&frame, PART_HDR, struct pt_frame_hdr, kind, 0);
 	assert_run(0, PT_VERDICT_BAD_HEADER, false);

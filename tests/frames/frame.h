@@ -31,7 +31,8 @@ struct shape {
 	__u32	record_cnt;
 	__u32	pad_sz;		/* bytes between records and blocks, 0..63 */
 	__u16	probe_blocks;	/* of a probe, which has no records */
-	__u16	flags;		/* PT_FLAG_SEALED: of the sealed session */
+	__u8	flags;		/* PT_FLAG_SEALED: of the sealed session; contents
+				 * stay in clear, since no parser reads them */
 	__u8	kind;
 	bool	vlan;
 	bool	ipv6;
@@ -171,7 +172,7 @@ static inline void frame_insert(struct frame *f, __u32 off, __u32 sz)
 
 static inline bool frame_is_sealed(const struct frame *f)
 {
-	return f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, flags) + 1] &
+	return f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, flags)] &
 	       PT_FLAG_SEALED;
 }
 
@@ -220,6 +221,8 @@ static inline void frame_build(struct frame *f, const struct shape *s)
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, block_cnt, block_cnt);
 	f->data_off = f->hdr_off + payload_off;
 	f->sz = f->data_off + block_cnt * PT_BLOCK_SZ;
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, payload_sz,
+		  f->sz - f->hdr_off);
 	pt_check(f->sz <= FRAME_SZ_MAX);
 	memset(f->bytes + f->data_off, 0xd5, f->sz - f->data_off);
 	frame_fit_lengths(f);

@@ -114,8 +114,6 @@ static inline void random_frame(struct random *r, struct frame *f)
 	if (is_sealed) {
 		s.ipv6 = false;
 		s.flags = PT_FLAG_SEALED;
-		if (s.kind == PT_FRAME_DATA && random_chance(r, 2))
-			s.flags |= PT_FLAG_PADDED;
 	}
 	frame_build(f, &s);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, lane, random_below(r, 4));
@@ -151,6 +149,7 @@ static const struct random_field random_fields[] = {
 	FIELD(PART_HDR, struct pt_frame_hdr, generation),
 	FIELD(PART_HDR, struct pt_frame_hdr, lane),
 	FIELD(PART_HDR, struct pt_frame_hdr, key_epoch),
+	FIELD(PART_HDR, struct pt_frame_hdr, payload_sz),
 	FIELD(PART_HDR, struct pt_frame_hdr, record_cnt),
 	FIELD(PART_HDR, struct pt_frame_hdr, compression),
 	FIELD(PART_HDR, struct pt_frame_hdr, data_off),

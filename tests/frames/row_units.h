@@ -6,27 +6,34 @@
 
 #include "frame.h"
 
-/* One block more or less than the records describe, all lengths right. */
-static void row_one_block_more(struct frame *f)
+/* row_add_blocks adds blocks that the records do not describe, or removes some;
+ * all lengths are right. */
+static void row_add_blocks(struct frame *f, int cnt)
 {
-	f->sz += PT_BLOCK_SZ;
-	f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, block_cnt) + 1]++;
+	f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, block_cnt) + 1] +=
+		cnt;
+	f->sz += cnt * PT_BLOCK_SZ;
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, payload_sz,
+		  f->sz - f->hdr_off);
 	frame_fit_lengths(f);
 }
 
-static void row_one_block_less(struct frame *f)
+/* row_7_bytes_less: a byte more than the pad has. */
+static void row_7_bytes_less(struct frame *f)
 {
-	f->sz -= PT_BLOCK_SZ;
-	f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, block_cnt) + 1]--;
+	f->sz -= 7;
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, payload_sz,
+		  f->sz - f->hdr_off);
 	frame_fit_lengths(f);
 }
+
+static void row_one_block_more(struct frame *f) { row_add_blocks(f, 1); }
+static void row_one_block_less(struct frame *f) { row_add_blocks(f, -1); }
 
 /* row_unit says that the blocks are a unit of unused bytes less than they have;
  * a block less follows than the masks have bits. */
 static void row_unit(struct frame *f, __u8 method, int unused)
 {
-	__u8 *flags = f->bytes + f->hdr_off +
-		      offsetof(struct pt_frame_hdr, flags) + 1;
 	__u8 block_cnt;
 
 	if (f->bytes[f->hdr_off + offsetof(struct pt_frame_hdr, kind)] ==
@@ -34,7 +41,6 @@ static void row_unit(struct frame *f, __u8 method, int unused)
 		row_one_block_less(f);
 	block_cnt = f->bytes[f->hdr_off +
 			     offsetof(struct pt_frame_hdr, block_cnt) + 1];
-	*flags |= PT_FLAG_COMPRESSED;
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, method);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz,
 		  block_cnt * PT_BLOCK_SZ - unused);
@@ -55,7 +61,6 @@ static void row_no_unit(struct frame *f)
 
 static void row_no_block(struct frame *f)
 {
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, flags, PT_FLAG_COMPRESSED);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, 1);
 }
 

@@ -166,10 +166,6 @@ static const struct shape shape_sealed_vlan = {
 	SHAPE_DATA(shape_mixed_records), .pad_sz = 6, .vlan = true,
 	.flags = PT_FLAG_SEALED,
 };
-static const struct shape shape_padded = {
-	SHAPE_DATA(shape_one_record), .pad_sz = 6,
-	.flags = PT_FLAG_SEALED | PT_FLAG_PADDED,
-};
 static const struct shape shape_sealed_probe = {
 	.kind = PT_FRAME_PROBE, .pad_sz = 22, .probe_blocks = 20,
 	.flags = PT_FLAG_SEALED,

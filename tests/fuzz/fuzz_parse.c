@@ -26,7 +26,12 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 	__u32 block_cnt = 0;
 	__u64 pos = 0;
 
-	pt_check(payload_off + f->data_off + f->block_cnt * PT_BLOCK_SZ <= sz);
+	pt_check(payload_off + f->payload_sz <= sz);
+	if (f->flags & PT_FLAG_SEALED) {
+		pt_check(!f->record_cnt && !f->data_off && !f->block_cnt);
+		return;
+	}
+	pt_check(f->payload_sz == f->data_off + f->block_cnt * PT_BLOCK_SZ);
 	pt_check(PT_FRAME_HDR_SZ + f->record_cnt * sizeof(*r) <= f->data_off);
 	for (__u32 i = 0; i < f->record_cnt; i++) {
 		const __u64 gfn = (__u64)r[i].gfn_hi << 32 |
@@ -51,8 +56,10 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 	}
 	if (f->kind == PT_FRAME_PROBE)
 		return;
-	pt_check(block_cnt <= f->block_cnt);
-	pt_check(block_cnt == f->block_cnt || f->flags & PT_FLAG_PADDED);
+	if (f->compression)
+		pt_check(block_cnt > f->block_cnt);
+	else
+		pt_check(block_cnt == f->block_cnt);
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t sz)

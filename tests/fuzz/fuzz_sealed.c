@@ -132,6 +132,7 @@ static void arrive(const struct sealed *f)
 	is_opened = pt_reader_unseal(&r, keys.unseal);
 	pt_check(is_opened == (has_key(f->seq, f->is_changed) &&
 			       !f->is_changed));
+	pt_check(is_opened == r.is_sound);
 	if (is_opened)
 		check_opened(f, &r);
 }

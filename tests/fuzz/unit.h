@@ -26,7 +26,8 @@ static inline void unit_fill(struct unit *u, struct frame *f, const __u8 *data)
 	memset(at, 0, block_cnt * PT_BLOCK_SZ);
 	memcpy(at, data, u->sz);
 	f->sz = f->data_off + block_cnt * PT_BLOCK_SZ;
-	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, flags, PT_FLAG_COMPRESSED);
+	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, payload_sz,
+		  f->sz - f->hdr_off);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, block_cnt, block_cnt);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compression, u->method);
 	FRAME_SET(f, PART_HDR, struct pt_frame_hdr, compressed_sz, u->sz);

@@ -130,14 +130,14 @@ static void open_socket(struct attack *a, const char *dev)
 }
 
 /* is_rich: the last record brings a block, and the blocks are plain, so that each
- * kind can be made. */
+ * kind can be made; nobody can tell of a sealed frame, and nobody needs to. */
 static bool is_rich(struct heard *h)
 {
-	const struct pt_frame_hdr *hdr = heard_hdr(h);
-	const struct pt_record *last = heard_record(h, hdr->record_cnt - 1);
+	const struct pt_record *last = heard_record(h);
 
-	return last->kind == PT_RECORD_BLOCKS && last->mask &&
-	       !hdr->compression && h->sz > h->data_off;
+	return last->mask && h->sz > h->data_off &&
+	       (h->is_sealed || (last->kind == PT_RECORD_BLOCKS &&
+				 !heard_hdr(h)->compression));
 }
 
 /* hear takes the arrived frames, at most max. */

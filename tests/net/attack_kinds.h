@@ -33,10 +33,11 @@
 	X(TRAILING, trailing, BAD_HEADER, BAD_HEADER, none)		\
 	X(SEAL, seal, BAD_HEADER, BAD_HEADER, none)			\
 	X(STRANGER, stranger, UNKNOWN_SESSION, UNKNOWN_SESSION, none)	\
-	X(KIND, record_kind, BAD_RECORD, BAD_RECORD, none)		\
-	X(MASK, record_mask, BAD_RECORD, BAD_RECORD, none)		\
+	X(KIND, record_kind, STEERED, BAD_RECORD, refused_auth)		\
+	X(MASK, record_mask, STEERED, BAD_RECORD, refused_auth)		\
 	X(FORGED, forged, BAD_MAC, STEERED, refused_auth)		\
 	X(RENUMBERED, renumbered, BAD_MAC, STEERED, refused_auth)	\
+	X(GENERATION, generation, STEERED, STEERED, refused_auth)	\
 	X(PAGE, page, STEERED, STEERED, refused_auth)			\
 	X(BLOCK, block, STEERED, STEERED, refused_auth)			\
 	X(NO_UNIT, no_unit, BAD_MAC, STEERED, refused_unit)		\
@@ -54,10 +55,11 @@ enum attack_kind {
 	ATTACK_KIND_CNT
 };
 
-/* heard: a frame as it was on the network. */
+/* heard: a frame as it was on the network.  Nobody but its ends knows a sealed
+ * one's records: its first counts as the last, and data is all behind it. */
 struct heard {
 	__u32 sz;
-	__u32 udp_off, hdr_off, data_off;
+	__u32 udp_off, hdr_off, record_off, data_off;
 	bool is_sealed;
 	__u8 bytes[HEARD_SZ_MAX];
 };
@@ -77,8 +79,13 @@ static inline int heard_from(struct heard *h, const void *bytes, __u32 sz,
 	h->sz = sz;
 	h->udp_off = p.udp_off;
 	h->hdr_off = p.udp_off + sizeof(struct pt_udp_hdr);
-	h->data_off = h->hdr_off + f.data_off;
 	h->is_sealed = f.flags & PT_FLAG_SEALED;
+	h->record_off = h->hdr_off + PT_FRAME_HDR_SZ;
+	h->data_off = h->record_off + PT_RECORD_SZ;
+	if (!h->is_sealed) {
+		h->record_off += (f.record_cnt - 1) * PT_RECORD_SZ;
+		h->data_off = h->hdr_off + f.data_off;
+	}
 	memcpy(h->bytes, bytes, sz);
 	return f.kind;
 }
@@ -88,9 +95,9 @@ static inline struct pt_frame_hdr *heard_hdr(struct heard *h)
 	return (void *)(h->bytes + h->hdr_off);
 }
 
-static inline struct pt_record *heard_record(struct heard *h, __u32 i)
+static inline struct pt_record *heard_record(struct heard *h)
 {
-	return (void *)(heard_hdr(h) + 1) + i * PT_RECORD_SZ;
+	return (void *)(h->bytes + h->record_off);
 }
 
 /* fit makes the frame end payload_sz bytes behind the UDP header, and adapts
@@ -114,55 +121,70 @@ static inline void random_bytes(struct random *r, void *to, __u32 sz)
 		((__u8 *)to)[i] = random_next(r);
 }
 
+/* break_header breaks a field that XDP reads, which contents are only in a frame
+ * that is not sealed. */
 static inline void break_header(struct random *r, struct pt_frame_hdr *hdr)
 {
-	switch (random_below(r, 5)) {
+	switch (random_below(r, hdr->flags & PT_FLAG_SEALED ? 4 : 6)) {
 	case 0: hdr->kind = 3 + random_below(r, 250); break;
-	case 1: hdr->record_cnt = 97 + random_below(r, 150); break;
-	case 2: hdr->compression = 1 + random_below(r, 255); break;
-	case 3: hdr->lane = htobe16(64 + random_below(r, 1000)); break;
-	case 4: hdr->session_id = 0; break;
+	case 1: hdr->lane = 64 + random_below(r, 190); break;
+	case 2: hdr->session_id = 0; break;
+	case 3:
+		hdr->payload_sz = htobe16(be16toh(hdr->payload_sz) - 1 -
+					  random_below(r, PT_FRAME_HDR_SZ));
+		break;
+	case 4: hdr->record_cnt = 97 + random_below(r, 150); break;
+	case 5: hdr->compression = 1 + random_below(r, 255); break;
 	}
+}
+
+/* empty_page makes a small frame that would empty a page. */
+static inline void empty_page(struct random *r, struct heard *h)
+{
+	struct pt_frame_hdr *hdr = heard_hdr(h);
+	const __u32 sz = PT_FRAME_HDR_SZ + PT_RECORD_SZ;
+
+	hdr->payload_sz = htobe16(sz);
+	hdr->generation = htobe32(random_below(r, 100) + 2);
+	hdr->record_cnt = 1;
+	hdr->compression = 0;
+	hdr->data_off = htobe16(sz);
+	hdr->block_cnt = 0;
+	hdr->compressed_sz = 0;
+	*(struct pt_record *)(hdr + 1) = (struct pt_record){
+		.kind = PT_RECORD_ZEROES, .last = 63,
+		.gfn_lo = htobe32(random_below(r, 64)), .mask = htobe64(1),
+	};
+	fit(h, sz);
 }
 
 /* switch_seal makes a sealed frame a sound unsealed one, or the reverse. */
 static inline void switch_seal(struct random *r, struct heard *h)
 {
 	struct pt_frame_hdr *hdr = heard_hdr(h);
-	struct pt_span payload = { hdr, h->sz - h->hdr_off };
 
-	hdr->flags ^= htobe16(PT_FLAG_SEALED);
-	hdr->flags &= htobe16(PT_FLAG_SEALED);
+	hdr->flags ^= PT_FLAG_SEALED;
 	if (hdr->flags) {
 		random_bytes(r, hdr->header_mac, sizeof(hdr->header_mac));
 		return;
 	}
+	empty_page(r, h);
 	hdr->key_epoch = 0;
 	memset(hdr->header_mac, 0, sizeof(hdr->header_mac));
 	memset(hdr->auth, 0, sizeof(hdr->auth));
-	pt_checksum(&payload, 1, hdr->auth);
+	pt_checksum(&(struct pt_span){ hdr, h->sz - h->hdr_off }, 1, hdr->auth);
 }
 
-/* forge makes a small frame that would empty a page, with a stolen session
- * number and lane. */
+/* forge makes a small frame with a stolen session number and lane. */
 static inline void forge(struct random *r, struct heard *h)
 {
 	struct pt_frame_hdr *hdr = heard_hdr(h);
-	const __u32 data_off = PT_FRAME_HDR_SZ + PT_RECORD_SZ;
 
 	hdr->seq = htobe64(be64toh(hdr->seq) + random_below(r, 5000));
-	hdr->generation = htobe32(be32toh(hdr->generation) + 1);
-	hdr->record_cnt = 1;
-	hdr->data_off = htobe16(data_off);
-	hdr->block_cnt = 0;
+	empty_page(r, h);
 	if (h->is_sealed)
 		random_bytes(r, hdr->header_mac, sizeof(hdr->header_mac));
 	random_bytes(r, hdr->auth, sizeof(hdr->auth));
-	*heard_record(h, 0) = (struct pt_record){
-		.kind = PT_RECORD_ZEROES, .last = 63,
-		.gfn_lo = htobe32(random_below(r, 64)), .mask = htobe64(1),
-	};
-	fit(h, data_off);
 }
 
 /* forge_unit makes a compressed frame of a number that is not sent yet, whose one
@@ -177,21 +199,19 @@ static inline void forge_unit(struct random *r, struct heard *h, bool is_bomb)
 	struct pt_frame_hdr *hdr = heard_hdr(h);
 	const __u32 data_off = PT_FRAME_HDR_SZ + PT_RECORD_SZ;
 	struct pt_span payload = { hdr, data_off + sizeof(bomb) };
+	struct pt_record *record = (struct pt_record *)(hdr + 1);
 	__u8 *unit = (__u8 *)hdr + data_off;
 
+	empty_page(r, h);
 	hdr->seq = htobe64(be64toh(hdr->seq) + 5000 + random_below(r, 5000));
-	hdr->record_cnt = 1;
-	hdr->data_off = htobe16(data_off);
+	hdr->payload_sz = htobe16(payload.sz);
 	hdr->block_cnt = htobe16(1);
-	hdr->flags |= htobe16(PT_FLAG_COMPRESSED);
 	hdr->compression = is_bomb ? PT_COMPRESSION_LZ4
 				   : 1 + random_below(r, 2);
 	hdr->compressed_sz = htobe16(sizeof(bomb));
-	*heard_record(h, 0) = (struct pt_record){
-		.kind = PT_RECORD_BLOCKS, .last = 63,
-		.gfn_lo = htobe32(random_below(r, 64)), .mask = ~0ULL,
-	};
-	fit(h, data_off + sizeof(bomb));
+	record->kind = PT_RECORD_BLOCKS;
+	record->mask = ~0ULL;
+	fit(h, payload.sz);
 	memcpy(unit, bomb, sizeof(bomb));
 	if (!is_bomb)
 		random_bytes(r, unit, sizeof(bomb));
@@ -207,7 +227,7 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 			       struct random *r)
 {
 	struct pt_frame_hdr *hdr = heard_hdr(h);
-	struct pt_record *last = heard_record(h, hdr->record_cnt - 1);
+	struct pt_record *last = heard_record(h);
 	struct pt_udp_hdr *udp = (void *)(h->bytes + h->udp_off);
 
 	switch (kind) {
@@ -239,7 +259,7 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 		hdr->session_id ^= htobe64(1 + random_below(r, 1 << 30));
 		break;
 	case ATTACK_KIND:
-		last->kind = 5 + random_below(r, 250);
+		last->kind ^= 8 << random_below(r, 5);
 		break;
 	case ATTACK_MASK:
 		last->mask &= last->mask - 1;
@@ -254,6 +274,9 @@ static inline void attack_make(struct heard *h, enum attack_kind kind,
 	case ATTACK_RENUMBERED:
 		hdr->seq = htobe64(be64toh(hdr->seq) + 1 +
 				   random_below(r, 5000));
+		break;
+	case ATTACK_GENERATION:
+		hdr->generation ^= htobe32(1u << 30);
 		break;
 	case ATTACK_PAGE:
 		last->gfn_hi ^= 0x80;

@@ -29,7 +29,7 @@ PORT = 16644
 MAGIC = 0x5054524D
 VERSION = 3
 DATA = 1
-HEADER = struct.Struct("!IBBHQQIHHBBHHH8s16s")  # include/pagetrim/wire.h
+HEADER = struct.Struct("!IBBBBQQHH8s16sIBBHHH")  # include/pagetrim/wire.h
 BURST = 32  # datagrams at once: fewer than a veth queue holds
 ANSWER_S = 60  # far more than it takes
 
@@ -42,8 +42,8 @@ def udp_socket(addr):
 def datagram(lane, seq, sz):
     body = (b"%d.%d " % (lane, seq)).ljust(sz - HEADER.size, b"x")
     auth = struct.pack("!I", zlib.crc32(body)).ljust(16, b"\0")
-    return HEADER.pack(MAGIC, VERSION, DATA, 0, 1, seq, 1, lane, 0, 1, 0, 0, 0, 0,
-                       bytes(8), auth) + body
+    return HEADER.pack(MAGIC, VERSION, DATA, 0, lane, 1, seq, 0, sz, bytes(8), auth,
+                       1, 1, 0, 0, 0, 0) + body
 
 
 def turn(sock, addr, i):
@@ -88,7 +88,7 @@ def receive(args):
                 sock.sendto(data, sender)
                 continue
             fields = HEADER.unpack_from(data)
-            seq, lane, auth = fields[5], fields[7], fields[15]
+            lane, seq, auth = fields[4], fields[6], fields[10]
             crc = struct.unpack_from("!I", auth)[0]
             if zlib.crc32(data[HEADER.size:]) != crc:
                 sys.exit(f"frames: lane {lane} seq {seq}: content is wrong")

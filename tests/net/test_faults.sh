@@ -66,7 +66,7 @@ flipped()
 	disturbed "wire.flip_$1 ledger.missing" --flip 50 --flip-part "$1"
 	flips=$(field wire ".forth.flip_$1")
 	case $1 in
-	auth | blocks)	# XDP cannot see that
+	auth | contents | blocks)	# XDP cannot see that
 		same "frames with a wrong tag" \
 			"$(field receive .ledger.refused_auth)" "$flips" ;;
 	header)		# XDP can, if it is sealed; then none takes a descriptor
@@ -129,13 +129,13 @@ all twice, more than the ring has room for|ledger.duplicate|--repeat 1000
 10 % delayed|wire.delayed|--delay 100 --delay-us 2000
 2 % so late that they were sent again|send.frames-lost|--delay 20 --delay-us 400000
 5 % cut|wire.cut ledger.missing|--cut 50
-all kinds at once|ledger.missing ledger.duplicate wire.reordered wire.cut wire.flip_blocks|--drop 50 --repeat 30 --reorder 200 --delay 50 --cut 20 --flip 50 --seed 9
+all kinds at once|ledger.missing ledger.duplicate wire.reordered wire.cut wire.flip_contents|--drop 50 --repeat 30 --reorder 200 --delay 50 --cut 20 --flip 50 --seed 9
 all kinds, in bursts of 16|ledger.missing ledger.duplicate wire.reordered|--drop 30 --repeat 30 --reorder 100 --cut 20 --flip 20 --burst 16 --seed 4
 END
-for part in outer header auth records pad blocks; do
+for part in outer header auth contents; do
 	case_run "faults: bits change in $part" flipped "$part"
 done
-for part in header blocks; do
+for part in header records pad blocks; do
 	case_run "faults: bits change in $part, unsealed" \
 		unsealed flipped "$part"
 done

@@ -142,7 +142,7 @@ all_kinds()
 	! is_gone "$sender" || die "the transfer ended before the attack"
 	show "$pagetrim" ctl set max-bandwidth 20M --control control
 	attacked_end "$(image even)"
-	every_kind $(($2 / 22))
+	every_kind $(($2 / 24))
 	exactly_counted
 }
 

@@ -42,6 +42,7 @@
 	X(flip_outer)	/* copies of which a bit changed: where */	\
 	X(flip_header)							\
 	X(flip_auth)							\
+	X(flip_contents)						\
 	X(flip_records)							\
 	X(flip_pad)							\
 	X(flip_blocks)							\

@@ -74,7 +74,7 @@ enum wire_class wire_classify(const void *frame, size_t sz, __u16 port,
 		return WIRE_OTHER;
 	if (h->kind == PT_FRAME_PROBE)
 		return WIRE_PROBE;
-	id->lane = ntohs(h->lane);
+	id->lane = h->lane;
 	id->seq = be64toh(h->seq);
 	if (h->kind != PT_FRAME_DATA || id->lane >= PT_LANES_MAX)
 		return WIRE_OTHER;
@@ -90,14 +90,18 @@ bool wire_parts_find(const void *frame, size_t sz, __u32 frame_sz, __u16 port,
 	if (!h)
 		return false;
 	hdr = (const __u8 *)h - (const __u8 *)frame;
-	records = hdr + PT_FRAME_HDR_SZ;
-	pad = records + h->record_cnt * PT_RECORD_SZ;
-	blocks = hdr + ntohs(h->data_off);
+	records = pad = blocks = frame_sz;
+	if (!(h->flags & PT_FLAG_SEALED)) {
+		records = hdr + PT_FRAME_HDR_SZ;
+		pad = records + h->record_cnt * PT_RECORD_SZ;
+		blocks = hdr + ntohs(h->data_off);
+	}
 	if (pad > blocks || blocks > frame_sz)
 		return false;
 	parts->off[WIRE_PART_OUTER] = 0;
 	parts->off[WIRE_PART_HEADER] = hdr;
-	parts->off[WIRE_PART_AUTH] = records - PT_AUTH_SZ;
+	parts->off[WIRE_PART_AUTH] = hdr + PT_HIDDEN_OFF - PT_AUTH_SZ;
+	parts->off[WIRE_PART_CONTENTS] = hdr + PT_HIDDEN_OFF;
 	parts->off[WIRE_PART_RECORDS] = records;
 	parts->off[WIRE_PART_PAD] = pad;
 	parts->off[WIRE_PART_BLOCKS] = blocks;

@@ -26,11 +26,13 @@ enum wire_class {
 enum wire_class wire_classify(const void *frame, size_t sz, __u16 port,
 			      struct wire_id *id);
 
-/* WIRE_PARTS: X(symbol, name), in the order in which they stand. */
+/* WIRE_PARTS: X(symbol, name), in the order in which they stand.  In a sealed frame
+ * records, pad and blocks cannot be told from the contents that the header has. */
 #define WIRE_PARTS(X)		\
 	X(OUTER, outer)		\
 	X(HEADER, header)	\
 	X(AUTH, auth)		\
+	X(CONTENTS, contents)	\
 	X(RECORDS, records)	\
 	X(PAD, pad)		\
 	X(BLOCKS, blocks)

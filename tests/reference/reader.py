@@ -38,10 +38,10 @@ LANES_MAX = 64
 GFN_CNT = 1 << 40
 ZEROES_MAX = 512
 
-AUTH_OFF, AUTH = 48, 16
+MAC_OFF, AUTH_OFF, AUTH, HIDDEN_OFF = 28, 36, 16, 52
 KIND_DATA, KIND_PROBE = 1, 2
 RECORD_BLOCKS, RECORD_ZEROES, RECORD_DELTA, RECORD_COPY = 1, 2, 3, 4
-FLAG_SEALED, FLAG_PADDED, FLAG_COMPRESSED = 1, 2, 4
+FLAG_SEALED = 1
 LZ4, ZSTD = 1, 2
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
@@ -116,20 +116,21 @@ class Seal:
                 expand(secret, "pagetrim iv", 12))
 
     def open(self, frame, payload):
-        """The blocks of a frame; None if the tag is wrong."""
+        """The payload of a frame, in clear; None if the tag is wrong."""
         epoch = self.epoch(frame.kind, frame.seq)
         if frame.key_epoch != epoch % 65536:
             return None
         key, iv = self.key_and_iv(frame.kind, epoch)
         number_of = frame.kind.to_bytes(4, "big") + frame.seq.to_bytes(8, "big")
         nonce = bytes(a ^ b for a, b in zip(iv, number_of))
-        clear = payload[:AUTH_OFF] + payload[HEADER:frame.data_off]
-        tag = payload[AUTH_OFF:AUTH_OFF + AUTH]
+        clear = payload[:AUTH_OFF]
+        tag = payload[AUTH_OFF:HIDDEN_OFF]
         try:
-            return CIPHERS[self.cipher][1](key).decrypt(
-                nonce, payload[frame.data_off:] + tag, clear)
+            hidden = CIPHERS[self.cipher][1](key).decrypt(
+                nonce, payload[HIDDEN_OFF:] + tag, clear)
         except InvalidTag:
             return None
+        return clear + tag + hidden
 
 
 def require(condition, verdict):
@@ -207,6 +208,7 @@ class Frame:
     compressed_sz: int = 0
     decompressed: bool = False
     auth_ok: bool = False
+    contents: str = "hidden"    # "good" or "bad" once they can be judged
     auth_right: bytes = b""     # what auth should be, of a checksum
     records: list = field(default_factory=list)
     blocks: bytes = b""
@@ -271,51 +273,50 @@ def read_header(payload, ends_with_ip, frame):
     require(ends_with_ip, "bad_header")
 
     frame.kind = payload[5]
-    frame.flags = number(payload, 6, 2)
+    frame.flags = payload[6]
+    frame.lane = payload[7]
     frame.session = number(payload, 8, 8)
     frame.seq = number(payload, 16, 8)
-    frame.generation = number(payload, 24, 4)
-    frame.lane = number(payload, 28, 2)
-    frame.key_epoch = number(payload, 30, 2)
-    record_cnt = payload[32]
-    frame.data_off = number(payload, 34, 2)
-    frame.block_cnt = number(payload, 36, 2)
-    pad = frame.data_off - HEADER - RECORD * record_cnt
+    frame.key_epoch = number(payload, 24, 2)
+    payload_sz = number(payload, 26, 2)
 
     require(frame.kind in (KIND_DATA, KIND_PROBE), "bad_header")
+    require(frame.session != 0, "bad_header")
+    require(frame.lane < LANES_MAX, "bad_header")
+    require(frame.flags in (0, FLAG_SEALED), "bad_header")
+    if frame.flags == 0:
+        require(frame.key_epoch == 0, "bad_header")
+        require(number(payload, MAC_OFF, 8) == 0, "bad_header")
+    require(len(payload) >= payload_sz, "truncated")
+    require(len(payload) <= payload_sz, "bad_header")
+
+
+def read_contents(payload, frame):
+    """Rules 12 and 13, section 5, and the records: of a payload in clear."""
+    frame.generation = number(payload, 52, 4)
+    record_cnt = payload[56]
+    frame.compression = payload[57]
+    frame.data_off = number(payload, 58, 2)
+    frame.block_cnt = number(payload, 60, 2)
+    frame.compressed_sz = number(payload, 62, 2)
+    pad = frame.data_off - HEADER - RECORD * record_cnt
+
     if frame.kind == KIND_DATA:
         require(1 <= record_cnt <= RECORDS_MAX, "bad_header")
         require(frame.generation != 0, "bad_header")
     else:
         require(record_cnt == 0 and frame.generation == 0, "bad_header")
-    if frame.flags == 0:
-        require(frame.key_epoch == 0, "bad_header")
-        require(number(payload, 40, 8) == 0, "bad_header")  # header_mac
-    elif frame.flags == FLAG_SEALED | FLAG_PADDED:
-        require(frame.kind == KIND_DATA, "bad_header")
-    elif frame.flags == FLAG_COMPRESSED:
-        require(frame.key_epoch == 0, "bad_header")
-        require(number(payload, 40, 8) == 0, "bad_header")  # header_mac
-    else:
-        require(frame.flags & ~FLAG_COMPRESSED == FLAG_SEALED, "bad_header")
-    require(frame.session != 0, "bad_header")
-    require(frame.lane < LANES_MAX, "bad_header")
-    frame.compression = payload[33]
-    frame.compressed_sz = number(payload, 38, 2)
-    if frame.flags & FLAG_COMPRESSED:
+    if frame.compression:
         require(frame.kind == KIND_DATA, "bad_header")
         require(frame.compression in (LZ4, ZSTD), "bad_header")
         unused = BLOCK * frame.block_cnt - frame.compressed_sz
         require(frame.block_cnt > 0 and 0 <= unused < BLOCK, "bad_header")
     else:
-        require(frame.compression == 0, "bad_header")
         require(frame.compressed_sz == 0, "bad_header")
     require(0 <= pad <= 63, "bad_header")
-
-    need = frame.data_off + BLOCK * frame.block_cnt
-    require(len(payload) >= need, "truncated")
-    require(len(payload) <= need, "bad_header")
-    return record_cnt
+    require(len(payload) == frame.data_off + BLOCK * frame.block_cnt,
+            "bad_header")
+    read_records(payload, record_cnt, frame)
 
 
 def read_record(raw):
@@ -341,7 +342,7 @@ def read_record(raw):
 
 
 def read_records(payload, record_cnt, frame):
-    """Rules 17 and 18."""
+    """Rules 19 and 20; sealed, rule 24."""
     end = 0
     for i in range(record_cnt):
         off = HEADER + RECORD * i
@@ -350,10 +351,10 @@ def read_records(payload, record_cnt, frame):
         end = record.end()
         frame.records.append(record)
     named = sum(r.block_cnt() for r in frame.records)
-    if frame.flags & FLAG_PADDED:
-        require(named <= frame.block_cnt, "bad_record")
-    elif frame.flags & FLAG_COMPRESSED:
+    if frame.compression:
         require(named > frame.block_cnt, "bad_record")
+    elif frame.flags & FLAG_SEALED:
+        require(named <= frame.block_cnt, "bad_record")
     elif frame.kind == KIND_DATA:
         require(named == frame.block_cnt, "bad_record")
 
@@ -434,9 +435,25 @@ def checksum(payload):
 
 
 def judge_sender(payload, frame, seal):
-    """Rules 13 and 14, for a sealed session."""
+    """Rules 15 and 16, for a sealed session."""
     require(frame.flags & FLAG_SEALED, "bad_header")
-    require(payload[40:48] == siphash(seal.header_key, payload[:40]), "bad_mac")
+    require(payload[MAC_OFF:AUTH_OFF] ==
+            siphash(seal.header_key, payload[:MAC_OFF]), "bad_mac")
+
+
+def open_contents(payload, frame, seal):
+    """Section 11: the contents of a frame with a right tag, good or bad."""
+    payload = seal.open(frame, payload)
+    frame.auth_ok = payload is not None
+    if not frame.auth_ok:
+        return
+    try:
+        read_contents(payload, frame)
+        frame.contents = "good"
+        frame.blocks = payload[frame.data_off:]
+    except Refused:
+        frame.contents = "bad"
+        frame.records = []
 
 
 def read(data, endpoints=None, seal=None):
@@ -446,26 +463,24 @@ def read(data, endpoints=None, seal=None):
     frame = Frame()
     try:
         payload, ends_with_ip, frame.endpoint = read_outer(data, endpoints)
-        record_cnt = read_header(payload, ends_with_ip, frame)
+        read_header(payload, ends_with_ip, frame)
         if seal:
             judge_sender(payload, frame, seal)
-        read_records(payload, record_cnt, frame)
+        if not frame.flags & FLAG_SEALED:
+            read_contents(payload, frame)
     except Refused as refused:
         return Frame(verdict=str(refused))
     if not frame.flags & FLAG_SEALED:
+        frame.contents = "good"
         frame.auth_right = checksum(payload)
-        frame.auth_ok = payload[AUTH_OFF:AUTH_OFF + AUTH] == frame.auth_right
+        frame.auth_ok = payload[AUTH_OFF:HIDDEN_OFF] == frame.auth_right
         frame.blocks = payload[frame.data_off:]
     elif seal:
-        blocks = seal.open(frame, payload)
-        frame.auth_ok = blocks is not None
-        frame.blocks = blocks or b""
-    if frame.flags & FLAG_COMPRESSED and frame.auth_ok:
-        raw = decompress(frame)
+        open_contents(payload, frame, seal)
+    if frame.compression and frame.contents == "good":
+        raw = decompress(frame) if frame.auth_ok else None
         frame.decompressed = raw is not None
         frame.blocks = raw or b""
-    elif frame.flags & FLAG_COMPRESSED:
-        frame.blocks = b""
     return frame
 
 
@@ -496,10 +511,13 @@ def describe(frame):
         f"flags {frame.flags}", f"key_epoch {frame.key_epoch}",
         f"kind {'data' if frame.kind == KIND_DATA else 'probe'}",
         f"session 0x{frame.session:016x}", f"seq {frame.seq}",
-        f"generation {frame.generation}", f"lane {frame.lane}",
-        f"data_off {frame.data_off}", f"block_cnt {frame.block_cnt}",
+        f"lane {frame.lane}", f"contents {frame.contents}",
     ]
-    if frame.flags & FLAG_COMPRESSED:
+    if frame.contents != "good":
+        return lines
+    lines += [f"generation {frame.generation}",
+              f"data_off {frame.data_off}", f"block_cnt {frame.block_cnt}"]
+    if frame.compression:
         lines += [f"compression {frame.compression}",
                   f"compressed_sz {frame.compressed_sz}",
                   f"decompressed {'yes' if frame.decompressed else 'no'}"]

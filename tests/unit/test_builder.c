@@ -14,12 +14,13 @@ static __u8 frame[FRAME_SZ_MAX] __attribute__((aligned(64)));
 static void test_every_byte(void **state)
 {
 	static const __u8 header[] = {
-		'P', 'T', 'R', 'M', 3, 1, 0, 0,
+		'P', 'T', 'R', 'M', 3, 1, 0, 63,
 		0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
 		0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,
-		0x99, 0xaa, 0xbb, 0xcc, 0, 63, 0, 0,
-		3, 0, 0, 150, 0, 3, 0, 0,
+		0, 0, 0x01, 0x56,
 		0, 0, 0, 0, 0, 0, 0, 0,
+	}, contents[] = {
+		0x99, 0xaa, 0xbb, 0xcc, 3, 0, 0, 150, 0, 3, 0, 0,
 	}, records[] = {
 		1, 0, 63, 0xfe, 0xdc, 0xba, 0x98, 0x76,
 		0x80, 0, 0, 0, 0, 0, 0, 0x05,
@@ -48,6 +49,7 @@ static void test_every_byte(void **state)
 	assert_true(pt_builder_is_empty(&b));
 
 	assert_memory_equal(payload, header, sizeof(header));
+	assert_memory_equal(payload + 52, contents, sizeof(contents));
 	assert_memory_equal(payload + 64, records, sizeof(records));
 	for (int i = 64 + 48; i < 150; i++)
 		assert_int_equal(payload[i], 0);
@@ -56,8 +58,8 @@ static void test_every_byte(void **state)
 	assert_memory_equal(payload + 150 + 128, page + 63 * 64, 64);
 	assert_int_equal(payload[150 + 192], 0xee);
 
-	memcpy(auth, payload + 48, 16);
-	memset(payload + 48, 0, 16);
+	memcpy(auth, payload + 36, 16);
+	memset(payload + 36, 0, 16);
 	XXH128_canonicalFromHash(&sum, XXH3_128bits(payload, 150 + 192));
 	assert_memory_equal(auth, &sum, 16);
 }

@@ -82,7 +82,7 @@ static void test_there_and_back(void **state)
 	close_ends(&e);
 }
 
-/* Neither the blocks nor two equal frames are recognizable. */
+/* Neither the contents nor two equal frames are recognizable. */
 static void test_nothing_in_clear(void **state)
 {
 	struct ends e = open_ends((enum pt_cipher)(long)*state);
@@ -96,8 +96,57 @@ static void test_nothing_in_clear(void **state)
 	assert_int_equal(write_frame(e.tx, 1), sz);
 	for (__u32 at = 0; at + 8 <= sz; at++) {
 		assert_null(memmem(page, sizeof(page), frame + at, 8));
-		if (at >= PAYLOAD_OFF + 86)
+		if (at >= PAYLOAD_OFF + PT_HIDDEN_OFF)
 			assert_memory_not_equal(frame + at, before + at, 8);
+	}
+	close_ends(&e);
+}
+
+/* A frame that was opened is in clear, and can be read from its bytes again. */
+static void test_open_again(void **state)
+{
+	struct ends e = open_ends((enum pt_cipher)(long)*state);
+	__u32 sz = write_frame(e.tx, 7);
+	struct pt_reader r, again;
+	struct kit_spans s;
+	__u64 random = 9;
+
+	kit_fill(page, sizeof(page), &random);
+	sz = write_frame(e.tx, 8);
+	kit_cut(&s, frame, sz, 200, 33);
+	assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
+			 PT_VERDICT_STEERED);
+	assert_false(r.is_sound);
+	assert_true(pt_reader_unseal(&r, e.rx));
+	assert_true(r.is_sound);
+	pt_reader_open_again(&again, s.spans, s.cnt);
+	assert_memory_equal(&again.id, &r.id, sizeof(r.id));
+	assert_int_equal(again.record_cnt, r.record_cnt);
+	assert_int_equal(again.block_cnt, r.block_cnt);
+	assert_blocks(&again, 0x8000000000000003ULL);
+	kit_free(&s);
+	close_ends(&e);
+}
+
+/* Records that do not lie in the first piece are refused once they are in clear,
+ * however authentic they are. */
+static void test_records_in_pieces(void **state)
+{
+	struct ends e = open_ends(PT_CIPHER_AES_128_GCM);
+	const __u32 records_off = PAYLOAD_OFF + PT_FRAME_HDR_SZ;
+	struct kit_spans s;
+	struct pt_reader r;
+	__u32 sz;
+
+	(void)state;
+	for (__u32 cut = 0; cut <= PT_RECORD_SZ; cut++) {
+		sz = write_frame(e.tx, 3 + cut);
+		kit_cut(&s, frame, sz, records_off + cut, 100);
+		assert_int_equal(pt_reader_open(&r, s.spans, s.cnt),
+				 PT_VERDICT_STEERED);
+		assert_true(pt_reader_unseal(&r, e.rx));
+		assert_int_equal(r.is_sound, cut == PT_RECORD_SZ);
+		kit_free(&s);
 	}
 	close_ends(&e);
 }
@@ -298,12 +347,13 @@ static void test_padded_frames_are_equal(void **state)
 static void test_frame_left_half_way(void **state)
 {
 	struct ends e = open_ends((enum pt_cipher)(long)*state);
+	const struct pt_span nothing = { NULL, 0 };
 	__u8 bytes[1024];
 
-	pt_seal_start(e.tx, PT_FRAME_DATA, 0, NULL, 0);
+	pt_seal_start(e.tx, PT_FRAME_DATA, 0, nothing);
 	pt_seal_put(e.tx, bytes, page, 1024);
 	assert_true(passes(&e, 1));
-	pt_seal_start(e.tx, PT_FRAME_DATA, 2, NULL, 0);
+	pt_seal_start(e.tx, PT_FRAME_DATA, 2, nothing);
 	pt_seal_put(e.tx, bytes, page, 64);
 	assert_true(passes(&e, 3));
 	close_ends(&e);
@@ -385,6 +435,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		OF_EACH_CIPHER(test_there_and_back),
 		OF_EACH_CIPHER(test_nothing_in_clear),
+		OF_EACH_CIPHER(test_open_again),
+		cmocka_unit_test(test_records_in_pieces),
 		OF_EACH_CIPHER(test_each_bit_counts),
 		cmocka_unit_test(test_pieces_of_the_pad),
 		cmocka_unit_test(test_wrong_keys),

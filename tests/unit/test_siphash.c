@@ -54,11 +54,15 @@ static void test_they_agree(void **state)
 		pt_siphash_key(words, with);
 		want = by_libcrypto(with, data + 1, 40);
 		assert_true(mac_of(with, data + 1, 40) == want);
-		assert_true(pt_siphash_words(words, data + 1, 5) == want);
+		assert_true(pt_siphash(words, data + 1, 40) == want);
 		want = by_libcrypto(with, data, 8);
-		assert_true(pt_siphash_words(words, data, 1) == want);
+		assert_true(pt_siphash(words, data, 8) == want);
 		want = by_libcrypto(with, data, 0);
-		assert_true(pt_siphash_words(words, data, 0) == want);
+		assert_true(pt_siphash(words, data, 0) == want);
+		want = by_libcrypto(with, data + 1, 28);
+		assert_true(pt_siphash(words, data + 1, 28) == want);
+		want = by_libcrypto(with, data, 39);
+		assert_true(pt_siphash(words, data, 39) == want);
 	}
 }
 

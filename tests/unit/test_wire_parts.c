@@ -33,7 +33,7 @@ static struct frame good_frame(void)
 	f.udp[3] = PT_UDP_PORT & 0xff;
 	f.h.magic = htonl(PT_FRAME_MAGIC);
 	f.h.kind = PT_FRAME_DATA;
-	f.h.lane = htons(3);
+	f.h.lane = 3;
 	f.h.seq = htobe64(9);
 	return f;
 }
@@ -50,7 +50,7 @@ static struct byte byte_rows[] = {
 	{ "a data frame", AT(h.kind), PT_FRAME_DATA, WIRE_DATA },
 	{ "a probe", AT(h.kind), PT_FRAME_PROBE, WIRE_PROBE },
 	{ "a kind of later", AT(h.kind), 3, WIRE_OTHER },
-	{ "no lane 64", AT(h.lane) + 1, 64, WIRE_OTHER },
+	{ "no lane 64", AT(h.lane), 64, WIRE_OTHER },
 	{ "another version is data too", AT(h.version), 77, WIRE_DATA },
 	{ "another magic", AT(h.magic), 0, WIRE_OTHER },
 	{ "another port", AT(udp) + 3, 1, WIRE_OTHER },
@@ -129,13 +129,22 @@ static void parts_of_good(struct wire_parts *parts)
 
 static void test_parts(void **state)
 {
-	static const __u32 want[] = { 0, 42, 90, 106, 138, 170, FRAME_SZ };
+	static const __u32 want[] = { 0, 42, 78, 94, 106, 138, 170,
+				      FRAME_SZ };
+	static const __u32 sealed[] = { 0, 42, 78, 94, FRAME_SZ, FRAME_SZ,
+					FRAME_SZ, FRAME_SZ };
 	struct frame f = good_frame();
 	struct wire_parts parts;
 
 	(void)state;
 	parts_of_good(&parts);
 	assert_memory_equal(parts.off, want, sizeof(want));
+	f.h.flags = PT_FLAG_SEALED;
+	f.h.record_cnt = 255;		/* encrypted, in truth */
+	assert_true(wire_parts_find(&f, sizeof(f), FRAME_SZ, PT_UDP_PORT,
+				    &parts));
+	assert_memory_equal(parts.off, sealed, sizeof(sealed));
+	f.h.flags = 0;
 	f.h.record_cnt = 5;		/* past data_off */
 	f.h.data_off = htons(128);
 	assert_false(wire_parts_find(&f, sizeof(f), FRAME_SZ, PT_UDP_PORT,
@@ -169,7 +178,7 @@ static void test_bits(void **state)
 	for (unsigned i = 0; i < FRAME_SZ * 8; i++)
 		assert_true(seen[i]);
 	for (unsigned i = 0; i < WIRE_PART_CNT; i++)
-		assert_true(hits[i] > 65000 / 6 && hits[i] < 66500 / 6);
+		assert_true(hits[i] > 65000 / 7 && hits[i] < 66500 / 7);
 }
 
 static void test_bits_of_a_part(void **state)

@@ -30,9 +30,10 @@ struct vector {
 	__u32	mtu;		/* 0: the builder does not write it */
 	enum pt_verdict verdict;
 	bool	auth_ok;
+	bool	contents_bad;	/* of a sealed frame */
 	__u8	kind;
 	struct pt_frame_id id;
-	__u16	flags;
+	__u8	flags, compression;
 	__u32	data_off, block_cnt, record_cnt;
 	__u32	filler;		/* blocks that no record names */
 	struct pt_seal_cfg seal;	/* cipher NONE: of a session that is
@@ -193,6 +194,7 @@ static inline void vector_line(struct vector_file *f, const char *key)
 #undef X
 	};
 	static const char *const auths[] = { "wrong", "right" };
+	static const char *const contents[] = { "good", "bad" };
 	static const char *const kinds[] = { "data", "probe" };
 	struct vector *v = f->cnt ? f->vectors[f->cnt - 1] : NULL;
 
@@ -230,6 +232,8 @@ static inline void vector_line(struct vector_file *f, const char *key)
 		v->verdict = vector_choice(f, verdicts, PT_VERDICT_CNT);
 	else if (KEY("auth"))
 		v->auth_ok = vector_choice(f, auths, 2);
+	else if (KEY("contents"))
+		v->contents_bad = vector_choice(f, contents, 2);
 	else if (KEY("kind"))
 		v->kind = vector_choice(f, kinds, 2) + PT_FRAME_DATA;
 	else if (KEY("session"))
@@ -241,7 +245,7 @@ static inline void vector_line(struct vector_file *f, const char *key)
 	else if (KEY("lane"))
 		v->id.lane = vector_number(f, 63);
 	else if (KEY("flags"))
-		v->flags = vector_number(f, 65535);
+		v->flags = vector_number(f, 255);
 	else if (KEY("key_epoch"))
 		v->id.key_epoch = vector_number(f, 65535);
 	else if (KEY("rekey_log2"))
@@ -252,6 +256,8 @@ static inline void vector_line(struct vector_file *f, const char *key)
 		v->data_off = vector_number(f, 65535);
 	else if (KEY("block_cnt"))
 		v->block_cnt = vector_number(f, 65535);
+	else if (KEY("compression"))
+		v->compression = vector_number(f, 255);
 	else if (KEY("blocks"))
 		v->blocks = strdup(vector_word(f));
 	else

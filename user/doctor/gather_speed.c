@@ -54,7 +54,8 @@ static double seal_rate(const __u8 *memory, enum pt_cipher cipher)
 	if (pt_seal_create(&seal, &cfg))
 		return 0;
 	while (off < SEAL_SZ && took < SECONDS_MAX) {
-		pt_seal_start(seal, PT_FRAME_DATA, off / FRAME_SZ, NULL, 0);
+		pt_seal_start(seal, PT_FRAME_DATA, off / FRAME_SZ,
+			      (struct pt_span){ NULL, 0 });
 		pt_seal_put(seal, frame, memory + off, FRAME_SZ);
 		pt_seal_finish(seal, tag);
 		off += FRAME_SZ;

@@ -276,9 +276,8 @@ static void batch_place(struct pt_placer *p, const struct pt_parcel *parcel)
 		if (atomic_load(&p->stop) || atomic_load(&intake->failed))
 			return;
 		/* The queue's thread has judged it before. */
-		pt_check(pt_reader_open(&p->reader, parcel->frame.spans,
-					parcel->frame.span_cnt) ==
-			 PT_VERDICT_STEERED);
+		pt_reader_open_again(&p->reader, parcel->frame.spans,
+				     parcel->frame.span_cnt);
 		place_one(p, &p->reader);
 	}
 }

@@ -52,6 +52,7 @@ static bool is_authentic_probe(struct pt_rx_queue *q, struct pt_intake *intake,
 
 	pthread_mutex_lock(&intake->probe_lock);
 	ok = is_authentic(&q->reader, intake, lane->probe_seal) &&
+	     q->reader.is_sound &&
 	     (!intake->is_sealed ||
 	      pt_rx_lane_probe_is_new(lane, q->reader.id.seq));
 	pthread_mutex_unlock(&intake->probe_lock);
@@ -155,9 +156,12 @@ static bool has_share(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 				  held_cnt, chunk_cnt);
 }
 
-/* is_placeable: all that the frame names is in the memory. */
+/* is_placeable: the contents are sound, and all that the records name is in the
+ * memory. */
 static bool is_placeable(const struct pt_intake *intake, struct pt_reader *r)
 {
+	if (!r->is_sound)
+		return false;
 	return !memcmp(&r->dst, &intake->endpoint, sizeof(r->dst)) &&
 	       pt_rebuild_check(intake->rebuild, r);
 }
@@ -198,7 +202,7 @@ static void take_data(struct pt_rx_queue *q, struct pt_rx_frame *frame)
 		return;
 	pt_stage_enter(q->cfg.clock, PT_RECEIVE_STAGE_OPEN);
 	pt_stage_bytes(q->cfg.clock, PT_RECEIVE_STAGE_OPEN,
-		       pt_reader_payload_sz(r));
+		       r->payload_sz);
 	if (!is_authentic(r, l->intake, l->seal)) {
 		l->refused_auth++;
 		return;

@@ -27,10 +27,6 @@
 
 #define PT_AEAD_NONCE_SZ	12
 
-/* The most bytes of a frame in clear: header, records, pad. */
-#define PT_AEAD_CLEAR_SZ_MAX						\
-	(PT_FRAME_HDR_SZ + PT_RECORDS_MAX * PT_RECORD_SZ + PT_BLOCK_SZ)
-
 /* pt_aead_key: the head of the library's own struct. */
 struct pt_aead_key {
 	const struct pt_aead_lib *lib;
@@ -50,7 +46,7 @@ struct pt_aead_lib {
 	void	(*forget)(struct pt_aead_key *k);
 	void	(*start)(struct pt_aead_key *k, bool is_sending,
 			 const __u8 nonce[PT_AEAD_NONCE_SZ],
-			 const struct pt_span *clear, unsigned int clear_cnt);
+			 struct pt_span clear);
 	void	(*encrypt)(struct pt_aead_key *k, void *to, const void *from,
 			   __u32 sz);
 	void	(*decrypt)(struct pt_aead_key *k, void *bytes, __u32 sz);
@@ -97,14 +93,13 @@ static inline void pt_aead_key_forget(struct pt_aead_key *k)
 }
 
 /* pt_aead_start begins a frame, and forgets one that was not finished.  clear:
- * bytes that the tag covers and that are not encrypted, up to
- * PT_AEAD_CLEAR_SZ_MAX; they are read during the call only. */
+ * bytes that the tag covers and that are not encrypted; they are read during
+ * the call only. */
 static inline void pt_aead_start(struct pt_aead_key *k, bool is_sending,
 				 const __u8 nonce[PT_AEAD_NONCE_SZ],
-				 const struct pt_span *clear,
-				 unsigned int clear_cnt)
+				 struct pt_span clear)
 {
-	k->lib->start(k, is_sending, nonce, clear, clear_cnt);
+	k->lib->start(k, is_sending, nonce, clear);
 }
 
 /* pt_aead_encrypt encrypts the bytes at from, which may equal to.  Pieces have

@@ -78,16 +78,15 @@ static void forget(struct pt_aead_key *k)
 
 static void start(struct pt_aead_key *k, bool is_sending,
 		  const __u8 nonce[PT_AEAD_NONCE_SZ],
-		  const struct pt_span *clear, unsigned int clear_cnt)
+		  struct pt_span clear)
 {
 	EVP_CIPHER_CTX *ctx = key_of(k)->ctx;
 	int done;
 
 	pt_check(EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, is_sending,
 				    NULL) == 1);
-	for (unsigned int i = 0; i < clear_cnt; i++)
-		pt_check(EVP_CipherUpdate(ctx, NULL, &done, clear[i].base,
-					  clear[i].sz) == 1);
+	pt_check(EVP_CipherUpdate(ctx, NULL, &done, clear.base, clear.sz) ==
+		 1);
 }
 
 static void encrypt(struct pt_aead_key *k, void *to, const void *from,

@@ -148,22 +148,14 @@ static void destroy(struct pt_aead_key *k)
 	free(k);
 }
 
-/* start: the library takes the clear bytes in one piece. */
 static void start(struct pt_aead_key *head, bool is_sending,
 		  const __u8 nonce[PT_AEAD_NONCE_SZ],
-		  const struct pt_span *clear, unsigned int clear_cnt)
+		  struct pt_span clear)
 {
 	struct key *k = key_of(head);
-	__u8 whole[PT_AEAD_CLEAR_SZ_MAX];
-	__u32 sz = 0;
 
 	(void)is_sending;
-	for (unsigned int i = 0; i < clear_cnt; i++) {
-		pt_check(clear[i].sz <= sizeof(whole) - sz);
-		memcpy(whole + sz, clear[i].base, clear[i].sz);
-		sz += clear[i].sz;
-	}
-	k->gcm->init(&k->schedule, &k->frame, nonce, whole, sz);
+	k->gcm->init(&k->schedule, &k->frame, nonce, clear.base, clear.sz);
 }
 
 static void encrypt(struct pt_aead_key *head, void *to, const void *from,

@@ -122,8 +122,7 @@ __u16 pt_seal_key_epoch(const struct pt_seal *s, enum pt_frame_kind kind,
 
 void pt_seal_header(const struct pt_seal *s, struct pt_frame_hdr *hdr)
 {
-	__u64 mac = pt_siphash_words(s->header_key, hdr,
-				     PT_HEADER_MACED_SZ / 8);
+	__u64 mac = pt_siphash(s->header_key, hdr, PT_HEADER_MACED_SZ);
 
 	for (unsigned int i = 0; i < sizeof(hdr->header_mac); i++)
 		hdr->header_mac[i] = mac >> 8 * i;
@@ -163,7 +162,7 @@ static void go_ahead(struct pt_seal *s)
 }
 
 void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
-		   const struct pt_span *clear, unsigned int clear_cnt)
+		   struct pt_span clear)
 {
 	__u64 epoch = epoch_of(s, kind, seq);
 
@@ -180,7 +179,7 @@ void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 		pt_seal_key_forget(&s->keys[BEFORE]);
 	}
 	s->gathered_sz = 0;
-	pt_seal_key_start(s->key, true, kind, seq, clear, clear_cnt);
+	pt_seal_key_start(s->key, true, kind, seq, clear);
 }
 
 static void encrypt_gathered(struct pt_seal *s)
@@ -189,6 +188,22 @@ static void encrypt_gathered(struct pt_seal *s)
 		pt_aead_encrypt(s->key->aead, s->gathered, s->gathered,
 				s->gathered_sz);
 	s->gathered_sz = 0;
+}
+
+/* gather adds sz bytes that are written to those that are not yet encrypted. */
+static void gather(struct pt_seal *s, __u8 *at, __u32 sz)
+{
+	if (!s->gathered_sz)
+		s->gathered = at;
+	pt_check(at == s->gathered + s->gathered_sz);
+	s->gathered_sz += sz;
+	if (s->gathered_sz >= GATHERED_SZ_MAX)
+		encrypt_gathered(s);
+}
+
+void pt_seal_here(struct pt_seal *s, void *at, __u32 sz)
+{
+	gather(s, at, sz);
 }
 
 /* copy_blocks copies runs that are so short that a call of memcpy would take as
@@ -208,13 +223,8 @@ void pt_seal_put(struct pt_seal *s, void *to, const void *from, __u32 sz)
 		pt_aead_encrypt(s->key->aead, to, from, sz);
 		return;
 	}
-	if (!s->gathered_sz)
-		s->gathered = to;
-	pt_check(to == s->gathered + s->gathered_sz);
 	copy_blocks(to, from, sz);
-	s->gathered_sz += sz;
-	if (s->gathered_sz >= GATHERED_SZ_MAX)
-		encrypt_gathered(s);
+	gather(s, to, sz);
 }
 
 void pt_seal_finish(struct pt_seal *s, __u8 tag[PT_AUTH_SZ])
@@ -245,12 +255,12 @@ static struct pt_seal_key *key_to_open(struct pt_seal *s,
 }
 
 bool pt_unseal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
-		     const struct pt_span *clear, unsigned int clear_cnt)
+		     struct pt_span clear)
 {
 	s->key = key_to_open(s, kind, seq);
 	if (!s->key)
 		return false;
-	pt_seal_key_start(s->key, false, kind, seq, clear, clear_cnt);
+	pt_seal_key_start(s->key, false, kind, seq, clear);
 	return true;
 }
 

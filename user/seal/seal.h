@@ -18,8 +18,8 @@
  * carry nothing; they have one separate key, so that lane and probes need not
  * agree on an epoch.
  *
- *     sending:    pt_seal_start --> put ... --> finish      builder.c
- *     receiving:  pt_unseal_start --> take ... --> finish   reader.c
+ *     sending:    pt_seal_start --> here, put ... --> finish    builder.c
+ *     receiving:  pt_unseal_start --> take ... --> finish       reader.c
  *
  * A sender only goes forward: a number that is not above all earlier ones of
  * its kind is our own mistake and aborts, since its nonce would be used twice.
@@ -77,11 +77,15 @@ __u16 pt_seal_key_epoch(const struct pt_seal *s, enum pt_frame_kind kind,
  * except for auth. */
 void pt_seal_header(const struct pt_seal *s, struct pt_frame_hdr *hdr);
 
-/* pt_seal_start begins frame seq: the clear_cnt spans of clear are covered by
- * the tag and not encrypted.  seq: above all of this kind before it, up to
+/* pt_seal_start begins frame seq: the bytes of clear are covered by the tag and
+ * not encrypted.  seq: above all of this kind before it, up to
  * PT_SEALED_SEQ_MAX or PT_SEALED_PROBE_MAX. */
 void pt_seal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
-		   const struct pt_span *clear, unsigned int clear_cnt);
+		   struct pt_span clear);
+
+/* pt_seal_here encrypts the sz bytes at at, of any number, which follow the
+ * previous ones. */
+void pt_seal_here(struct pt_seal *s, void *at, __u32 sz);
 
 /* pt_seal_put encrypts sz bytes, whole blocks, to to, which follows the
  * previous bytes.  to holds the ciphertext when the frame is finished. */
@@ -93,7 +97,7 @@ void pt_seal_finish(struct pt_seal *s, __u8 tag[PT_AUTH_SZ]);
 /* pt_unseal_start begins to open frame seq.  False: the frame is too old or too
  * new for all keys, and there is nothing to finish. */
 bool pt_unseal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
-		     const struct pt_span *clear, unsigned int clear_cnt);
+		     struct pt_span clear);
 
 /* pt_unseal_take decrypts sz bytes in place. */
 void pt_unseal_take(struct pt_seal *s, void *bytes, __u32 sz);

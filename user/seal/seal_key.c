@@ -78,7 +78,7 @@ void pt_seal_key_forget(struct pt_seal_key *k)
 
 void pt_seal_key_start(struct pt_seal_key *k, bool is_sending,
 		       enum pt_frame_kind kind, __u64 seq,
-		       const struct pt_span *clear, unsigned int clear_cnt)
+		       struct pt_span clear)
 {
 	struct {
 		__be32	kind;
@@ -90,5 +90,5 @@ void pt_seal_key_start(struct pt_seal_key *k, bool is_sending,
 	memcpy(nonce, &number, sizeof(nonce));
 	for (unsigned int i = 0; i < sizeof(nonce); i++)
 		nonce[i] ^= k->iv[i];
-	pt_aead_start(k->aead, is_sending, nonce, clear, clear_cnt);
+	pt_aead_start(k->aead, is_sending, nonce, clear);
 }

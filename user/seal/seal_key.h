@@ -56,6 +56,6 @@ void pt_seal_key_forget(struct pt_seal_key *k);
 /* pt_seal_key_start begins a frame.  is_sending: to seal it, else to open. */
 void pt_seal_key_start(struct pt_seal_key *k, bool is_sending,
 		       enum pt_frame_kind kind, __u64 seq,
-		       const struct pt_span *clear, unsigned int clear_cnt);
+		       struct pt_span clear);
 
 #endif

@@ -318,17 +318,18 @@ struct payload {
 
 static void put_header(const struct payload *p, enum pt_frame_kind kind,
 		       const struct pt_frame_id *id, __u32 record_cnt,
-		       __u16 flags)
+		       const struct pt_seal *seal)
 {
 	struct pt_frame_hdr hdr = {
 		.magic = htobe32(PT_FRAME_MAGIC),
 		.version = PT_WIRE_VERSION,
 		.kind = kind,
-		.flags = htobe16(flags),
+		.flags = seal ? PT_FLAG_SEALED : 0,
 		.session_id = htobe64(id->session_id),
 		.seq = htobe64(id->seq),
 		.generation = htobe32(id->generation),
-		.lane = htobe16(id->lane),
+		.lane = id->lane,
+		.payload_sz = htobe16(p->sz),
 		.record_cnt = record_cnt,
 		.data_off = htobe16(p->data_off),
 		.block_cnt = htobe16((p->sz - p->data_off) / PT_BLOCK_SZ),
@@ -343,21 +344,22 @@ static void put_header(const struct payload *p, enum pt_frame_kind kind,
 
 /* start_auth and finish_auth enclose the writing of the blocks.  Everything
  * before the blocks is written; in the header, key_epoch, header_mac and auth
- * are still zero. */
+ * are still zero.  Contents are encrypted where they stand. */
 static void start_auth(const struct payload *p, enum pt_frame_kind kind,
 		       __u64 seq, struct pt_seal *seal)
 {
 	struct pt_frame_hdr *hdr = (struct pt_frame_hdr *)p->base;
-	const struct pt_span clear[] = {
-		{ hdr, offsetof(struct pt_frame_hdr, auth) },
-		{ hdr + 1, p->data_off - sizeof(*hdr) },
+	const struct pt_span clear = {
+		hdr, offsetof(struct pt_frame_hdr, auth)
 	};
 
 	if (!seal)
 		return;
 	hdr->key_epoch = htobe16(pt_seal_key_epoch(seal, kind, seq));
 	pt_seal_header(seal, hdr);
-	pt_seal_start(seal, kind, seq, clear, 2);
+	pt_seal_start(seal, kind, seq, clear);
+	pt_seal_here(seal, p->base + PT_HIDDEN_OFF,
+		     p->data_off - PT_HIDDEN_OFF);
 }
 
 static void finish_auth(const struct payload *p, struct pt_seal *seal)
@@ -403,9 +405,6 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 {
 	const struct pt_pack take = pt_builder_take(b);
 	__u32 frame_sz = pt_builder_frame_sz(b);
-	__u16 flags = (seal ? PT_FLAG_SEALED : 0) |
-		      (b->cfg.pad ? PT_FLAG_PADDED : 0) |
-		      (take.sz ? PT_FLAG_COMPRESSED : 0);
 	struct payload p = {
 		.sz = frame_sz - b->cfg.l2l3l4_sz,
 		.data_off = pt_builder_data_pos(&b->cfg, take.record_cnt) -
@@ -422,7 +421,7 @@ __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 	pt_check(seal || !b->cfg.pad);
 
 	p.base = pt_link_write(link, frame, p.sz);
-	put_header(&p, PT_FRAME_DATA, id, take.record_cnt, flags);
+	put_header(&p, PT_FRAME_DATA, id, take.record_cnt, seal);
 	put_records(b, take.record_cnt, &p);
 	if (seal)	/* then put encrypts the blocks */
 		pt_stage_enter(b->cfg.clock, PT_SEND_STAGE_SEAL);
@@ -450,7 +449,7 @@ void pt_probe_write(const struct pt_link *link, const struct pt_frame_id *id,
 	pt_check(!id->generation);
 
 	p.base = pt_link_write(link, frame, sz);
-	put_header(&p, PT_FRAME_PROBE, id, 0, seal ? PT_FLAG_SEALED : 0);
+	put_header(&p, PT_FRAME_PROBE, id, 0, seal);
 	memset(p.base + PT_FRAME_HDR_SZ, 0, p.data_off - PT_FRAME_HDR_SZ);
 	start_auth(&p, PT_FRAME_PROBE, id->seq, seal);
 	put_filler(seal, p.base + p.data_off, sz - p.data_off);

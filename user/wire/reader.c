@@ -37,6 +37,20 @@ static void take_payload(struct pt_reader *r, const struct pt_span *spans,
 	r->span_cnt = i;
 }
 
+/* take_contents takes over what the parser found. */
+static void take_contents(struct pt_reader *r, const struct pt_frame *frame)
+{
+	r->id.generation = frame->generation;
+	r->record_cnt = frame->record_cnt;
+	r->block_cnt = frame->block_cnt;
+	r->data_off = frame->data_off;
+	r->compression = frame->compression;
+	r->compressed_sz = frame->compressed_sz;
+	r->is_compressed = frame->compression;
+	r->is_sound = true;
+	pt_reader_rewind(r);
+}
+
 enum pt_verdict pt_reader_open(struct pt_reader *r,
 			       const struct pt_span *spans,
 			       unsigned int span_cnt)
@@ -44,7 +58,6 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 	enum pt_verdict verdict;
 	struct pt_packet packet;
 	struct pt_frame frame;
-	__u32 payload_off;
 
 	pt_check(span_cnt >= 1 && span_cnt <= PT_SPANS_MAX);
 	r->frame_sz = 0;
@@ -59,23 +72,20 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 	r->id = (struct pt_frame_id){
 		.session_id = frame.session_id,
 		.seq = frame.seq,
-		.generation = frame.generation,
 		.lane = frame.lane,
 		.key_epoch = frame.key_epoch,
 	};
 	r->dst = packet.dst;
 	r->sent_sz = untagged_sz(&packet);
+	r->payload_sz = frame.payload_sz;
 	r->kind = frame.kind;
-	r->record_cnt = frame.record_cnt;
-	r->block_cnt = frame.block_cnt;
 	r->is_sealed = frame.flags & PT_FLAG_SEALED;
-	r->is_compressed = frame.flags & PT_FLAG_COMPRESSED;
-	r->compression = frame.compression;
-	r->compressed_sz = frame.compressed_sz;
-	r->data_off = frame.data_off;
-	payload_off = packet.udp_off + sizeof(struct pt_udp_hdr);
-	take_payload(r, spans, payload_off, packet.udp_end_off - payload_off);
-	pt_reader_rewind(r);
+	take_payload(r, spans, packet.udp_off + sizeof(struct pt_udp_hdr),
+		     frame.payload_sz);
+	if (r->is_sealed)
+		r->is_sound = false;
+	else
+		take_contents(r, &frame);
 	return PT_VERDICT_STEERED;
 }
 
@@ -95,46 +105,50 @@ bool pt_reader_auth_ok(struct pt_reader *r)
 	return !memcmp(want, said, sizeof(want));
 }
 
-/* take_clear lists, in two or more pieces, the clear bytes that the tag covers:
- * the payload up to block 0 without auth.  Returns their count. */
-static unsigned int take_clear(const struct pt_reader *r,
-			       struct pt_span clear[PT_SPANS_MAX + 1])
+/* judge_contents judges what was decrypted, as the parser does where it is in
+ * clear, and takes it over if it is sound. */
+static void judge_contents(struct pt_reader *r)
 {
 	const struct pt_frame_hdr *hdr = r->spans->base;
-	__u32 left = r->data_off;
-	unsigned int cnt = 1;
+	struct pt_cursor c = { hdr + 1, r->spans->base + r->spans->sz };
+	struct pt_frame frame = {
+		.kind = r->kind,
+		.flags = PT_FLAG_SEALED,
+		.payload_sz = r->payload_sz,
+	};
 
-	clear[0] = (struct pt_span){ hdr, AUTH_OFF };
-	for (__u32 i = 0; left; i++) {
-		__u32 sz = r->spans[i].sz < left ? r->spans[i].sz : left;
-		__u32 skip = i ? 0 : sizeof(*hdr);
+	if (pt_parse_contents(hdr, &frame) == PT_VERDICT_STEERED &&
+	    pt_parse_records(&c, &frame) == PT_VERDICT_STEERED)
+		take_contents(r, &frame);
+}
 
-		clear[cnt++] = (struct pt_span){ r->spans[i].base + skip,
-						 sz - skip };
-		left -= sz;
-	}
-	return cnt;
+void pt_reader_open_again(struct pt_reader *r, const struct pt_span *spans,
+			  unsigned int span_cnt)
+{
+	pt_check(pt_reader_open(r, spans, span_cnt) == PT_VERDICT_STEERED);
+	if (r->is_sealed)
+		judge_contents(r);
+	pt_check(r->is_sound);
 }
 
 bool pt_reader_unseal(struct pt_reader *r, struct pt_seal *seal)
 {
 	const struct pt_frame_hdr *hdr = r->spans->base;
-	struct pt_span clear[PT_SPANS_MAX + 1];
-	unsigned int clear_cnt;
+	const struct pt_span clear = { hdr, AUTH_OFF };
+	__u32 off = PT_HIDDEN_OFF;
 
 	if (!r->is_sealed ||
 	    r->id.key_epoch != pt_seal_key_epoch(seal, r->kind, r->id.seq))
 		return false;
-	clear_cnt = take_clear(r, clear);
-	if (!pt_unseal_start(seal, r->kind, r->id.seq, clear, clear_cnt))
+	if (!pt_unseal_start(seal, r->kind, r->id.seq, clear))
 		return false;
-	pt_reader_rewind(r);	/* to block 0 */
-	for (__u32 i = r->span_idx, off = r->span_off; i < r->span_cnt; i++) {
+	for (__u32 i = 0; i < r->span_cnt; i++, off = 0)
 		pt_unseal_take(seal, (void *)r->spans[i].base + off,
 			       r->spans[i].sz - off);
-		off = 0;
-	}
-	return pt_unseal_finish(seal, hdr->auth);
+	if (!pt_unseal_finish(seal, hdr->auth))
+		return false;
+	judge_contents(r);
+	return true;
 }
 
 /* skip advances the position of the next block by sz bytes. */
@@ -160,6 +174,7 @@ bool pt_reader_next(struct pt_reader *r, struct pt_record_host *out)
 	const struct pt_frame_hdr *hdr = r->spans->base;
 	const struct pt_record *records = (const void *)(hdr + 1);
 
+	pt_check(r->is_sound);
 	skip(r, r->blocks_left * PT_BLOCK_SZ);
 	r->blocks_left = 0;
 	if (r->record_idx == r->record_cnt)
@@ -227,7 +242,7 @@ bool pt_reader_decompress(struct pt_reader *r, struct pt_decompressor *d)
 	const __u8 *data, *raw;
 	__u32 raw_bytes;
 
-	pt_check(r->is_compressed);
+	pt_check(r->is_sound && r->is_compressed);
 	raw_bytes = raw_sz(r);		/* at least block_cnt, by the parser */
 	data = join(r, sz, pt_decompressor_input(d));
 	if (!is_zero(data + r->compressed_sz, sz - r->compressed_sz))
@@ -273,7 +288,7 @@ const void *pt_reader_blocks(struct pt_reader *r, unsigned int want,
 	const void *at;
 	__u32 here;
 
-	pt_check(!r->is_compressed);
+	pt_check(r->is_sound && !r->is_compressed);
 	*got = 0;
 	if (want > r->blocks_left)
 		want = r->blocks_left;

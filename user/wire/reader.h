@@ -4,8 +4,10 @@
  *     open --> auth_ok or unseal --> next --> blocks ... --> next --> ...
  *                                '-> decompress, if is_compressed, --> next ...
  *
- * A frame is in 1..PT_SPANS_MAX pieces (RX descriptors), cut anywhere, except
- * that the first one has all headers and records.
+ * The contents of a sealed frame are known once it is unsealed, and are to be
+ * used if is_sound says so.  A frame is in 1..PT_SPANS_MAX pieces (RX
+ * descriptors), cut anywhere, except that the first one has all headers and
+ * records.
  *
  * Ownership: the caller owns the reader, which allocates nothing and points
  * into the spans' bytes.  They must stay unchanged while the reader is used,
@@ -29,8 +31,8 @@
 #include "wire/compress.h"
 #include "wire/record.h"
 
-/* pt_reader: callers may read the fields above the line, once open returned
- * PT_VERDICT_STEERED. */
+/* pt_reader: callers may read the fields above the lines, once open returned
+ * PT_VERDICT_STEERED; the contents, if is_sound. */
 struct pt_reader {
 	struct pt_frame_id id;
 	struct pt_endpoint dst;	/* destination of the frame */
@@ -38,14 +40,18 @@ struct pt_reader {
 	__u32	sent_sz;	/* bytes up to the datagram's end, without a
 				 * VLAN tag: the path may add or remove a tag,
 				 * and bytes behind the end */
-	__u16	block_cnt;
+	__u32	payload_sz;	/* UDP's, which checksum or tag covers */
 	__u8	kind;		/* enum pt_frame_kind */
-	__u8	record_cnt;
 	bool	is_sealed;	/* use unseal, not auth_ok */
+	bool	is_sound;	/* contents can be used; sealed: since unseal */
+
+	/* ---- contents, and id.generation ---- */
 	bool	is_compressed;	/* blocks need decompress */
+	__u8	compression;	/* enum pt_compression */
+	__u8	record_cnt;
+	__u16	block_cnt;
 
 	/* ---- private ---- */
-	__u8	compression;	/* enum pt_compression */
 	__u16	compressed_sz;
 	struct pt_span spans[PT_SPANS_MAX];	/* clipped to the UDP payload;
 						 * the first starts with it */
@@ -58,13 +64,6 @@ struct pt_reader {
 	__u8	bounce[PT_BLOCK_SZ] __attribute__((aligned(PT_BLOCK_SZ)));
 };
 
-/* pt_reader_payload_sz returns the UDP payload bytes, which the checksum or the
- * tag covers. */
-static inline __u32 pt_reader_payload_sz(const struct pt_reader *r)
-{
-	return r->data_off + (__u32)r->block_cnt * PT_BLOCK_SZ;
-}
-
 /* pt_reader_open judges headers and records as the XDP program does, except for
  * session and queue, which it does not know.  Returns the verdict;
  * PT_VERDICT_PASSED: not a frame of ours.  Spans: 1 to PT_SPANS_MAX, of any
@@ -73,15 +72,20 @@ enum pt_verdict pt_reader_open(struct pt_reader *r,
 			       const struct pt_span *spans,
 			       unsigned int span_cnt);
 
+/* pt_reader_open_again opens a frame once more that was found sound in these very
+ * bytes: a sealed one is decrypted now. */
+void pt_reader_open_again(struct pt_reader *r, const struct pt_span *spans,
+			  unsigned int span_cnt);
+
 /* pt_reader_auth_ok returns whether the checksum is right: only then are
  * records and blocks those that the sender wrote.  It reads every byte of the
  * frame.  False for a sealed frame. */
 bool pt_reader_auth_ok(struct pt_reader *r);
 
-/* pt_reader_unseal decrypts the blocks in place, once per frame, and returns
- * whether the tag is right: only then are header, records and blocks those that
- * the sender sealed, and nothing of the frame may be used before.  False also
- * for a frame that is not sealed, or whose key seal no longer has. */
+/* pt_reader_unseal decrypts the contents in place, once per frame, and returns
+ * whether the tag is right: only then are they and the header those that the
+ * sender sealed.  It then judges them; is_sound says how.  False also for a frame
+ * that is not sealed, or whose key seal no longer has. */
 bool pt_reader_unseal(struct pt_reader *r, struct pt_seal *seal);
 
 /* pt_reader_decompress decompresses the blocks of a frame whose checksum or tag is
