@@ -51,6 +51,17 @@ static void put(unsigned int batch)
 		fail("write");
 }
 
+static bool is_sent(const struct pt_track_to *to, unsigned int batch)
+{
+	__u8 page[PAGE];
+
+	for (__u64 i = batch * BATCH_PAGES; i < (batch + 1) * BATCH_PAGES; i++)
+		if (pread(memory_fd, page, PAGE, i * PAGE) != PAGE ||
+		    !to->is_sent(to->arg, i, page))
+			return false;
+	return true;
+}
+
 static int collect(void *arg, const struct pt_track_to *to,
 		   const atomic_bool *is_cancelled, struct pt_error *e)
 {
@@ -59,9 +70,11 @@ static int collect(void *arg, const struct pt_track_to *to,
 
 	(void)arg;
 	(void)is_cancelled;
-	(void)e;
 	if (n == BATCHES)
 		return 0;
+	if (n && !is_sent(to, n - 1))
+		return pt_error_set(e, PT_EXIT_FAILED, -EIO, "batch %u was not "
+				    "sent as it was written", n - 1);
 	if (n)
 		fallocate(memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			  (n - 1) * BATCH_PAGES * PAGE, BATCH_PAGES * PAGE);

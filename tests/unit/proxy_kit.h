@@ -248,10 +248,20 @@ static void report(void *arg, __u64 page_idx, __u32 cnt)
 	reported_cnt += cnt;
 }
 
+static __u64 not_sent = ~0ULL;	/* the page that gets lost */
+
+static bool is_sent(void *arg, __u64 page_idx, const void *page)
+{
+	(void)arg;
+	(void)page;
+	return page_idx != not_sent;
+}
+
 static int carry_pages(struct pt_error *err)
 {
 	static struct batch b;
-	const struct pt_track_to to = { .dirty = report, .arg = &b };
+	const struct pt_track_to to = { .dirty = report, .is_sent = is_sent,
+					.arg = &b };
 	int ret;
 
 	do {
@@ -342,8 +352,11 @@ static int pass(struct pt_error *err)
 		ret = pt_joiner_loaded(joiner, err);
 	if (ret && pt_joiner_failure(joiner))
 		print_message("joiner: %s\n", pt_joiner_failure(joiner)->text);
-	if (ret)
+	if (ret) {
 		pt_splitter_drop(splitter, NULL);
+		shutdown(s_fd, SHUT_RDWR);
+		shutdown(j_fd, SHUT_RDWR);
+	}
 	pthread_join(ways[0], NULL);
 	pthread_join(ways[1], NULL);
 	pthread_join(dest, NULL);

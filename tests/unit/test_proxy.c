@@ -70,6 +70,21 @@ static void whole(void **state)
 	}
 }
 
+/* lost: a page that was not sent as it came is an error, and not a zero page. */
+static void lost(void **state)
+{
+	struct pt_error err = { 0 };
+
+	(void)state;
+	answers = false;
+	not_sent = 1;
+	begin();
+	rounds();
+	assert_int_equal(pass(&err), -EIO);
+	not_sent = ~0ULL;
+	assert_non_null(strstr(err.text, "the page at 0x1000 was not sent"));
+}
+
 /* held: a command between parts comes behind all pages. */
 static void held(void **state)
 {
@@ -261,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(doors),
 		cmocka_unit_test(whole),
+		cmocka_unit_test(lost),
 		cmocka_unit_test(held),
 		cmocka_unit_test(strange_within),
 		cmocka_unit_test(strange_between),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
+#include "source/page_word.h"
 #include "track/compare.h"
 
 #define COMPARE_NS	1000	/* per page, before it was measured */
@@ -142,11 +143,22 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 	return 0;
 }
 
+/* is_sent compares a page with what was last sent of it. */
+static bool is_sent(void *arg, __u64 page_idx, const void *page)
+{
+	const struct pt_live *l = arg;
+	__u64 gfn = pt_layout_gfn(l->cfg.layout, page_idx);
+
+	return pt_page_word_digest(l->cfg.digest_key, gfn, page) ==
+	       pt_digests_get(l->cfg.digests, page_idx);
+}
+
 /* collect has the tracker report.  An exact tracker's report is what is found. */
 static int collect(struct pt_live *l, struct pt_error *err)
 {
 	const struct pt_track_to to = {
 		.dirty = l->is_exact ? find : report,
+		.is_sent = is_sent,
 		.arg = l,
 	};
 	__u64 began_ns = pt_clock_ns();

@@ -23,6 +23,7 @@
 #define ZERO_SZ		64		/* a zero page counts as so many */
 
 struct block {
+	const char *name;
 	int fd;
 	__u8 *map;
 	__u64 sz;
@@ -66,6 +67,7 @@ static int open_block(struct block *at, const struct pt_qstream_block *block,
 {
 	int code;
 
+	at->name = block->name;
 	at->sz = block->sz;
 	at->fd = memfd_create("pagetrim-stream", MFD_CLOEXEC);
 	if (at->fd >= 0 && !ftruncate(at->fd, at->sz)) {
@@ -230,6 +232,29 @@ static bool is_spent(const struct region *r, __u32 i)
 	return (r->held[i / 64] & ~r->next[i / 64]) >> (i % 64) & 1;
 }
 
+/* check_region compares the pages to be freed with what was sent of them. */
+static int check_region(const struct block *at, const struct region *r,
+			__u64 region_off, const struct pt_track_to *to,
+			struct pt_error *err)
+{
+	__u64 page_idx = (at->region_first + region_off / PT_REGION_SZ) *
+			 PT_REGION_PAGES;
+
+	for (__u32 i = 0; i < PT_REGION_PAGES; i++) {
+		__u64 off = region_off + (__u64)i * PT_PAGE_SZ;
+
+		if (is_spent(r, i) &&
+		    !to->is_sent(to->arg, page_idx + i, at->map + off))
+			return pt_error_set(err, PT_EXIT_FAILED, -EIO, "RAM "
+					    "block '%s': the page at %#llx was "
+					    "not sent as it came, an error of "
+					    "pagetrim (use another way to "
+					    "migrate, and report it)", at->name,
+					    (unsigned long long)off);
+	}
+	return 0;
+}
+
 /* free_region frees the pages that were sent, and did not come again. */
 static void free_region(const struct block *at, struct region *r,
 			__u64 region_off)
@@ -258,8 +283,11 @@ static void free_region(const struct block *at, struct region *r,
 	}
 }
 
-static void free_sent(struct pt_batch *b)
+static int free_sent(struct pt_batch *b, const struct pt_track_to *to,
+		     struct pt_error *err)
 {
+	int ret = 0;
+
 	for (__u32 i = 0; i < b->block_cnt; i++) {
 		const struct block *at = &b->blocks[i];
 
@@ -267,10 +295,15 @@ static void free_sent(struct pt_batch *b)
 			struct region *r = &b->regions[at->region_first +
 						       off / PT_REGION_SZ];
 
-			if (r->held_cnt)
-				free_region(at, r, off);
+			if (!r->held_cnt)
+				continue;
+			ret = check_region(at, r, off, to, err);
+			if (ret)
+				return ret;
+			free_region(at, r, off);
 		}
 	}
+	return 0;
 }
 
 /* report reports the runs of a region's next pages. */
@@ -303,6 +336,31 @@ static void adapt(struct pt_batch *b)
 		b->room_sz *= 2;
 }
 
+/* wait waits for a batch.  Returns 0, or -errno. */
+static int wait(struct pt_batch *b, const atomic_bool *is_cancelled,
+		struct pt_error *err)
+{
+	int ret;
+
+	while (!(ret = is_ready(b, is_cancelled)))
+		wait_a_moment(b);
+	if (ret < 0 && ret == b->failure && err)
+		*err = b->failed;
+	return ret < 0 ? ret : 0;
+}
+
+/* report_all: the next batch is on its way. */
+static void report_all(struct pt_batch *b, const struct pt_track_to *to)
+{
+	for (__u64 r = 0; b->next_cnt && r < b->region_cnt; r++)
+		if (b->regions[r].next_cnt)
+			report(&b->regions[r], r * PT_REGION_PAGES, to);
+	b->was_full = b->next_sz >= b->room_sz;
+	b->is_last = b->has_ended;
+	b->next_sz = b->next_cnt = 0;
+	b->collected_ns = pt_clock_ns();
+}
+
 int pt_batch_collect(struct pt_batch *b, const struct pt_track_to *to,
 		     const atomic_bool *is_cancelled, struct pt_error *err)
 {
@@ -313,25 +371,16 @@ int pt_batch_collect(struct pt_batch *b, const struct pt_track_to *to,
 		pthread_mutex_unlock(&b->lock);
 		return 0;
 	}
-	free_sent(b);
-	if (b->collected_ns)
+	ret = free_sent(b, to, err);
+	if (!ret && b->collected_ns)
 		adapt(b);
-	while (!(ret = is_ready(b, is_cancelled)))
-		wait_a_moment(b);
-	for (__u64 r = 0; ret > 0 && b->next_cnt && r < b->region_cnt; r++)
-		if (b->regions[r].next_cnt)
-			report(&b->regions[r], r * PT_REGION_PAGES, to);
-	if (ret > 0) {
-		b->was_full = b->next_sz >= b->room_sz;
-		b->is_last = b->has_ended;
-		b->next_sz = b->next_cnt = 0;
-		b->collected_ns = pt_clock_ns();
-	} else if (ret == b->failure && err) {
-		*err = b->failed;
-	}
+	if (!ret)
+		ret = wait(b, is_cancelled, err);
+	if (!ret)
+		report_all(b, to);
 	pthread_mutex_unlock(&b->lock);
 	eventfd_write(b->room_fd, 1);
-	return ret < 0 ? ret : 0;
+	return ret;
 }
 
 bool pt_batch_is_last(struct pt_batch *b)

@@ -45,7 +45,10 @@ void pt_batch_end(struct pt_batch *b);
 void pt_batch_fail(struct pt_batch *b, int code, const struct pt_error *err);
 
 /* pt_batch_collect waits for pages, and reports those of the next batch, by the
- * index that they have in a layout of the blocks.  For pt_tracker_open_told. */
+ * index that they have in a layout of the blocks.  For pt_tracker_open_told; to
+ * has is_sent.
+ *   -EIO         a page of the previous batch was not sent as it came
+ *   -ECANCELED   or as pt_batch_fail says */
 int pt_batch_collect(struct pt_batch *b, const struct pt_track_to *to,
 		     const atomic_bool *is_cancelled, struct pt_error *err);
 

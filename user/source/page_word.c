@@ -61,3 +61,8 @@ int pt_page_word_scan(struct pt_page_word *w, struct pt_source *src,
 	pt_guard_leave(&guard);
 	return 0;
 }
+
+__u64 pt_page_word_digest(__u64 digest_key, __u64 gfn, const void *page)
+{
+	return pt_scan_any(page) ? pt_digest_page(digest_key, gfn, page) : 0;
+}

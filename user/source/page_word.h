@@ -33,6 +33,9 @@ struct pt_page_word pt_page_word_of(struct pt_view *v,
 int pt_page_word_scan(struct pt_page_word *w, struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err);
 
+/* pt_page_word_digest returns the digest of one page, as a scan does. */
+__u64 pt_page_word_digest(__u64 digest_key, __u64 gfn, const void *page);
+
 /* pt_page_word_data returns the wanted pages that are not zero. */
 static inline __u64 pt_page_word_data(const struct pt_page_word *w)
 {

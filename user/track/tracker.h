@@ -39,10 +39,14 @@ struct pt_tracker;
  * of their 2 MiB was written, or may have been: those of large pages, or of a
  * process whose record was lost.  Most are the same as before: compare them
  * with the sent pages (track/compare.h) after the collect.  At the stop they
- * count as reported.  NULL: dirty receives them. */
+ * count as reported.  NULL: dirty receives them.
+ *
+ * is_sent returns whether these bytes are what was last sent of the page, by its
+ * digest.  NULL: unknown. */
 struct pt_track_to {
 	void (*dirty)(void *arg, __u64 page_idx, __u32 cnt);
 	void (*coarse)(void *arg, __u64 page_idx, __u32 cnt);
+	bool (*is_sent)(void *arg, __u64 page_idx, const void *page);
 	void *arg;
 };
 
