@@ -18,7 +18,7 @@ static void enter(struct pt_chooser *c, enum pt_chooser_step step,
 	c->method = method;
 	c->began_ns = c->rested_ns = 0;
 	c->counts = step == PT_CHOOSER_REST;	/* of which all frames count */
-	c->raw_sz = c->wire_sz = c->pack_ns = 0;
+	c->raw_sz = c->wire_sz = c->pack_ns = c->wait_ns = 0;
 	c->frame_cnt = 0;
 }
 
@@ -43,11 +43,12 @@ static __u64 per_second(__u64 sz, __u64 ns)
 
 static struct pt_chooser_rates rates_of(const struct pt_chooser *c, __u64 now_ns)
 {
-	__u64 ns = now_ns - c->began_ns;
+	__u64 ns = now_ns - c->began_ns, other_ns = c->wait_ns + c->pack_ns;
 
 	return (struct pt_chooser_rates){
 		.raw = per_second(c->raw_sz, ns),
 		.wire = per_second(c->wire_sz, ns),
+		.cpu = per_second(c->raw_sz, ns > other_ns ? ns - other_ns : 0),
 		.is_cpu_bound = c->pack_ns > ns / 8 * 3,
 	};
 }
@@ -82,16 +83,28 @@ static void measured(struct pt_chooser *c, __u64 now_ns)
 		next_other(c);
 }
 
-/* sampled: the other method's rate is at most the speed of compression, and that
- * of the path for what it leaves. */
+/* cpu_limit returns the most bytes of blocks a second by the sampled method, in a
+ * lane that never waits: the rest of its work may become less with the bytes. */
+static __u64 cpu_limit(const struct pt_chooser *c)
+{
+	const struct pt_chooser_rates *best = &c->best_rates;
+	__u64 rest_ns = 0;
+
+	if (best->cpu && best->wire)
+		rest_ns = (__uint128_t)c->wire_sz * best->raw / best->wire *
+			  SECOND_NS / best->cpu;
+	return per_second(c->raw_sz, c->pack_ns + rest_ns);
+}
+
+/* sampled: the other method's rate is at most that of a CPU, and that of the path
+ * for what it leaves. */
 static void sampled(struct pt_chooser *c)
 {
-	__u64 speed = per_second(c->raw_sz, c->pack_ns);
 	__u64 path = c->wire_sz
 		? (__uint128_t)c->best_rates.wire * c->raw_sz / c->wire_sz : 0;
 	__u64 want = WORTH(c->best_rates.raw);
 
-	if (speed <= want)	/* nor are the slower methods behind it */
+	if (cpu_limit(c) <= want)	/* nor are the slower methods behind it */
 		enter(c, PT_CHOOSER_REST, c->best);
 	else if (path > want)
 		enter(c, PT_CHOOSER_TRY, c->other);
@@ -134,17 +147,19 @@ static __u64 length_ns(const struct pt_chooser *c)
 	return rest_ns > c->rested_ns ? rest_ns - c->rested_ns : 0;
 }
 
-static void count(struct pt_chooser *c, __u32 raw_sz, __u32 wire_sz, __u64 pack_ns)
+static void count(struct pt_chooser *c, __u32 raw_sz, __u32 wire_sz, __u64 pack_ns,
+		  __u64 wait_ns)
 {
 	c->raw_sz += raw_sz;
 	c->wire_sz += wire_sz;
 	c->pack_ns += pack_ns;
+	c->wait_ns += wait_ns;
 }
 
 /* The first third of an epoch still shows the method before: frames of it are in
  * flight. */
 static void frame_of_epoch(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
-			   __u32 wire_sz, __u64 pack_ns)
+			   __u32 wire_sz, __u64 pack_ns, __u64 wait_ns)
 {
 	if (!c->began_ns) {
 		c->began_ns = now_ns;
@@ -157,7 +172,7 @@ static void frame_of_epoch(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
 		}
 		return;
 	}
-	count(c, raw_sz, wire_sz, pack_ns);
+	count(c, raw_sz, wire_sz, pack_ns, wait_ns);
 	if (now_ns - c->began_ns < length_ns(c))
 		return;
 	if (c->step == PT_CHOOSER_MEASURE)
@@ -171,17 +186,17 @@ static void frame_of_epoch(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
 }
 
 void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
-		     __u32 wire_sz, __u64 pack_ns)
+		     __u32 wire_sz, __u64 pack_ns, __u64 wait_ns)
 {
 	c->sent_ns = now_ns;
 	if (c->step != PT_CHOOSER_SAMPLE) {
-		frame_of_epoch(c, now_ns, raw_sz, wire_sz, pack_ns);
+		frame_of_epoch(c, now_ns, raw_sz, wire_sz, pack_ns, wait_ns);
 		return;
 	}
 	if (!raw_sz)	/* zeroes and copies */
 		return;
 	if (c->frame_cnt)	/* the first was staged for the method before */
-		count(c, raw_sz, wire_sz, pack_ns);
+		count(c, raw_sz, wire_sz, pack_ns, wait_ns);
 	if (++c->frame_cnt > SAMPLE_FRAMES)
 		sampled(c);
 }

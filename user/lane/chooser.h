@@ -8,7 +8,8 @@
  *
  *     MEASURE the present method for an epoch
  *        '--> SAMPLE another one: a few frames, for its speed and ratio.  Could it
- *             be faster, on a path of the present rate?
+ *             be faster, on a path of the present rate, in a lane that is as busy
+ *             as now?
  *                '--> TRY it for an epoch.  Was it faster?
  *                        '--> CONFIRM: the former method once more, since others
  *                             use path and CPUs, too; the faster one stays
@@ -44,6 +45,8 @@ enum pt_chooser_step {
 struct pt_chooser_rates {
 	__u64 raw;		/* bytes of blocks, before compression */
 	__u64 wire;		/* bytes of frames */
+	__u64 cpu;		/* bytes of blocks, had the lane neither waited nor
+				 * compressed; 0: no limit */
 	bool is_cpu_bound;	/* compression took much of the time */
 };
 
@@ -61,7 +64,7 @@ struct pt_chooser {		/* callers read method and switch_cnt */
 				 * break; 0: with the next frame */
 	__u64 rested_ns;	/* of a rest, before that */
 	bool counts;		/* the step's first third is over */
-	__u64 raw_sz, wire_sz, pack_ns;	/* since then */
+	__u64 raw_sz, wire_sz, pack_ns, wait_ns;	/* since then */
 	__u32 frame_cnt;
 	__u32 plain_cnt;	/* cycles since plain frames were best */
 };
@@ -73,9 +76,10 @@ void pt_chooser_init(struct pt_chooser *c, __u8 methods);
 void pt_chooser_set_rtt(struct pt_chooser *c, __u64 rtt_ns);
 
 /* pt_chooser_frame is told of each frame that was sent by c->method: the bytes of
- * its blocks, those of the frame, and the time that compressing them took. */
+ * its blocks, those of the frame, and the times that compressing them took, and that
+ * the lane has waited since the frame before. */
 void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,
-		     __u32 wire_sz, __u64 pack_ns);
+		     __u32 wire_sz, __u64 pack_ns, __u64 wait_ns);
 
 /* pt_chooser_break: nothing was sent for a while, or will be.  May be called again
  * and again. */

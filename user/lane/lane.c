@@ -131,6 +131,17 @@ static void count_dirty(struct pt_lane *l)
 	pt_lane_show_dirty(l);
 }
 
+/* take is pt_inbox_take, and notes how long it waited. */
+static bool take(struct pt_lane *l, __u64 timeout_ns)
+{
+	__u64 began_ns = timeout_ns ? pt_clock_ns() : 0;
+	bool has_mail = pt_inbox_take(l->inbox, &l->mail, timeout_ns);
+
+	if (timeout_ns)
+		l->waited_ns += pt_clock_ns() - began_ns;
+	return has_mail;
+}
+
 int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 {
 	struct pt_mail *mail = &l->mail;
@@ -140,7 +151,7 @@ int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
 		return ret;
 	mail->missing_cnt = 0;
 	mail->refused_cnt = 0;
-	if (!pt_inbox_take(l->inbox, mail, timeout_ns))
+	if (!take(l, timeout_ns))
 		return watch_progress(l);
 	if (mail->stop) {
 		l->stop = true;

@@ -101,13 +101,21 @@ int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns)
 	return pt_lane_kick(l);
 }
 
+void pt_lane_tx_wait(struct pt_lane *l)
+{
+	__u64 began_ns = pt_clock_ns();
+
+	pt_xsk_tx_wait(l->cfg.xsk, 10);
+	l->waited_ns += pt_clock_ns() - began_ns;
+}
+
 int pt_lane_drain(struct pt_lane *l)
 {
 	int ret;
 
 	while ((ret = kick(l)) > 0) {
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
-		pt_xsk_tx_wait(l->cfg.xsk, 10);
+		pt_lane_tx_wait(l);
 		ret = pt_lane_take_mail(l, 0);
 		if (ret)
 			break;
@@ -228,7 +236,7 @@ static int wait_buffer(struct pt_lane *l, void **frame)
 			ret = pt_lane_take_mail(l, 0);
 		if (ret)
 			return ret;
-		pt_xsk_tx_wait(l->cfg.xsk, 10);
+		pt_lane_tx_wait(l);
 	}
 	return 0;
 }
@@ -357,7 +365,8 @@ static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz
 	__u64 switch_cnt = l->chooser.switch_cnt;
 
 	pt_chooser_frame(&l->chooser, l->sent_ns, take->block_cnt * PT_BLOCK_SZ,
-			 frame_sz, pack_ns);
+			 frame_sz, pack_ns, l->waited_ns);
+	l->waited_ns = 0;
 	if (method(l) != l->builder.cfg.compressor)
 		pt_builder_use(&l->builder, method(l));
 	pt_lane_count(&l->counts.compress_switches,

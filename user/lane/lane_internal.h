@@ -82,6 +82,8 @@ struct pt_lane {
 					 * long */
 	__u32 window;
 	__u64 synced_seq;		/* number in the last SYNC */
+	__u64 waited_ns;		/* since the frame before, for path,
+					 * receiver, or a limit */
 	struct pt_batch unkicked;	/* submitted since the last kick */
 	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
 	__u16 slot_cnt;
@@ -159,6 +161,8 @@ int pt_lane_kick(struct pt_lane *l);
 
 /* pt_lane_spent returns -EOVERFLOW: of these numbers max was the last. */
 int pt_lane_spent(struct pt_lane *l, const char *what, __u64 max);
+
+void pt_lane_tx_wait(struct pt_lane *l);	/* for the device, not long */
 
 /* pt_lane_nudge is called before the lane sleeps: it kicks a zero-copy driver
  * again for waiting frames, so that none waits longer than PT_XSK_STALE_NS. */
