@@ -151,7 +151,7 @@ $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
 $(B)/tests/unit/test_arrival: $(B)/user/cli/arrival.o
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect options options_text svg output scribe)
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
-$(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live profile output scribe)
+$(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
 $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/cli/%.o,run_read run_draw)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)

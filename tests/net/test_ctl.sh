@@ -65,6 +65,53 @@ paused()
 	nothing_left
 }
 
+# recorded RESULT JQ-CONDITION: nobody listens, and the record tells how it ended.
+recorded()
+{
+	[[ ! -e control ]] || die "the socket is still there"
+	ctl status --json >status.json
+	same "result" "$(field status .result)" "$1"
+	jq -e "$2" status.json >/dev/null || die "the record: $(<status.json)"
+	ctl status >said
+	grep -q "^Ended: $1, exit" said || die "ctl status: $(<said)"
+}
+
+# The last status stays until another sender takes the path.
+after_the_end()
+{
+	show hosts_up "$net"
+	rate=1M under_way 1000000 --control control "$(image even)"
+	ctl cancel
+	ended send "$sender" 10 1 interrupted
+	ended receive "$receiver" 10 4
+	recorded failed '.exit == 1 and (."error-desc" | test("interrupted")) and
+		.frames > 0'
+	! "$pagetrim" ctl pause --control control 2>pause.err ||
+		die "pauses a sender that has ended"
+	one_error pause 'No such file'
+
+	rate=1M under_way 1000000 --control control "$(image even)"
+	wait_until 10 test -S control
+	status_has '.result == null' || die "tells of the last one"
+	kill -KILL "$sender"
+	ended receive "$receiver" 30 4
+	! "$pagetrim" ctl status --control control 2>killed.err ||
+		die "knows of a killed one: $(<control.last)"
+	one_error killed 'Connection refused'
+
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --control control \
+		"$(image small --pages 64)"
+	ended send "$sender" 10 0
+	ended receive "$receiver" 10 0
+	recorded completed '.exit == 0 and ."error-desc" == null and
+		.guest == null and .status == "completed"'
+	ctl metrics >metrics.text
+	"$root/tests/lib/openmetrics.py" <metrics.text >metrics.json ||
+		die "no OpenMetrics: $(<metrics.text)"
+	same "files" "$(compgen -G 'control*')" control.last
+}
+
 # It ends as if interrupted, also in a pause.
 cancelled()
 {
@@ -221,6 +268,7 @@ case_run "ctl: nothing goes in a pause, and all after it" paused
 case_run "ctl: cancelled" cancelled running
 case_run "ctl: cancelled in a pause" cancelled paused
 case_run "ctl: metrics" metrics
+case_run "ctl: after the end" after_the_end
 case_run "ctl: a figure that is not known is left out" unknown
 case_run "ctl: no JSON of metrics" no_json
 case_run "ctl: no limit where nothing stops" refused

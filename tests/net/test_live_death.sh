@@ -167,11 +167,36 @@ agent_ends()
 comes_to()
 {
 	agent_ends migrate "$migrator" "$1"
+	migrated=$status
 	[[ -e entered ]] || die "never there"
 	agent_ends receive "$receiver" "$2"
 	wait_until 30 all_ended
 	guests_end "$3" "$4"
+	record_tells "$migrated"
 	nothing_attached
+}
+
+# record_tells EXIT: after the end of migrate, pagetrim ctl at host a knows as much
+# of the guest as is true.  One that was killed before the hand-over left nothing.
+record_tells()
+{
+	local result=none guest=
+
+	if "$pagetrim" ctl status --json --control control >record.json; then
+		result=$(field record .result)
+		guest=$(field record .guest)
+	fi
+	echo "record: $result, guest: $guest" >&2
+	case $1 in
+	0)	[[ $result == completed && $guest == *"do not continue it here"* ]] &&
+			"$pagetrim" ctl metrics --control control >metrics.text &&
+			grep -q "^pagetrim_migration_last_downtime_duration_seconds{" \
+				metrics.text ;;
+	6)	[[ $result == unknown && $guest == *"only if it does not run there"* ]] ;;
+	137)	[[ $result == unknown && $guest == *"only if it does not run there"* ]] ||
+			[[ $result == none && $(field pair .a) == running ]] ;;
+	*)	[[ $result == failed && $guest == *"never ran at the receiver"* ]] ;;
+	esac || die "exit $1: the record tells '$result', '$guest'"
 }
 
 # all_ended: the guard, too; and nothing is left of them in QEMU.

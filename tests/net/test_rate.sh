@@ -290,8 +290,10 @@ paths()
 	ended send "$sender" 20 0
 	ended receive "$receiver" 10 0
 	[[ ! -e control ]] || die "the socket is still there"
-	! "$pagetrim" ctl status --control control 2>status.err || die "nobody answers"
-	one_error status '--control'
+	! "$pagetrim" ctl pause --control control 2>pause.err || die "nobody answers"
+	one_error pause '--control'
+	control status >said
+	grep -qx 'Ended: completed, exit 0' said || die "after the end: $(<said)"
 }
 
 ahead case_run "the limit is kept, and changed" changed 9000 1

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ask: sends a request to a running sender, at its control socket. */
+/* ask: sends a request to a running sender, at its control socket; the status of one
+ * that has ended is its record, see record.h. */
 #ifndef CLI_ASK_H
 #define CLI_ASK_H
 

@@ -12,6 +12,7 @@
 
 #define REQUEST_SZ	64
 #define DOWNTIME_MAX_MS	60000
+#define TEXT_SZ		2048
 
 struct ctl {
 	const char *path;
@@ -85,36 +86,54 @@ static const char *figure(const json_t *o, const char *key, int digits,
 	return text;
 }
 
+/* text copies the text at key; "-": not known. */
+static const char *text(const json_t *o, const char *key, char clean[TEXT_SZ])
+{
+	const char *said = json_string_value(json_object_get(o, key));
+
+	pt_text_clean(clean, TEXT_SZ, said ? said : "-");
+	return clean;
+}
+
 /* live_text prints the rounds of memory that changes; live NULL: nothing. */
 static void live_text(const json_t *live)
 {
 	const json_t *last = json_object_get(live, "last");
-	const char *said = json_string_value(json_object_get(live, "step"));
-	const char *by = json_string_value(json_object_get(live, "tracker"));
 	char round[32], dirty[32], rate[32], downtime[32];
-	char step[32], tracker[32];
+	char step[TEXT_SZ], tracker[TEXT_SZ];
 
 	if (!last)
 		return;
-	pt_text_clean(step, sizeof(step), said ? said : "?");
-	pt_text_clean(tracker, sizeof(tracker), by ? by : "-");
 	printf("Round: %s (%s); %s pages dirty, %s written a second, by %s; "
 	       "expected downtime %s ms\n", figure(last, "round", 0, round),
-	       step, figure(last, "dirty-pages", 0, dirty),
-	       figure(last, "dirty-pages-rate", 0, rate), tracker,
+	       text(live, "step", step), figure(last, "dirty-pages", 0, dirty),
+	       figure(last, "dirty-pages-rate", 0, rate),
+	       text(live, "tracker", tracker),
 	       figure(last, "expected-downtime", 1, downtime));
 }
 
-static void print_status(const json_t *o)
+/* print_end prints the end that a record tells of. */
+static void print_end(const json_t *o)
+{
+	char result[TEXT_SZ], line[TEXT_SZ], code[32];
+
+	text(o, "result", result);
+	printf("Ended: %s, exit %s\n", result, figure(o, "exit", 0, code));
+	if (json_object_get(o, "error-desc"))
+		printf("Reason: %s\n", text(o, "error-desc", line));
+	if (json_object_get(o, "guest"))
+		printf("Guest: %s\n", text(o, "guest", line));
+}
+
+static void print_progress(const json_t *o)
 {
 	const json_t *ram = json_object_get(o, "ram");
 	__u64 total = number(ram, "total"), left = number(ram, "remaining");
 	__u64 limit = number(o, "max-bandwidth");
-	const char *said = json_string_value(json_object_get(o, "status"));
-	char phase[32], a[16], b[16], rtt[32];
+	char phase[TEXT_SZ], a[16], b[16], rtt[32];
 
-	pt_text_clean(phase, sizeof(phase), said ? said : "?");
-	printf("%s%s, %.1f s: %.0f %% of %s, %s left\n", phase,
+	printf("%s%s, %.1f s: %.0f %% of %s, %s left\n",
+	       text(o, "status", phase),
 	       json_is_true(json_object_get(o, "paused")) ? " (paused)" : "",
 	       json_number_value(json_object_get(o, "total-time")) / 1e3,
 	       total ? 100.0 - 100.0 * left / total : 100,
@@ -139,6 +158,15 @@ static void print_status(const json_t *o)
 	printf("Frames: %llu, of which %llu were lost on the way\n",
 	       (unsigned long long)number(o, "frames"),
 	       (unsigned long long)number(o, "frames-lost"));
+}
+
+/* print_status: that of a killed process has an end alone. */
+static void print_status(const json_t *o)
+{
+	if (json_object_get(o, "result"))
+		print_end(o);
+	if (json_object_get(o, "ram"))
+		print_progress(o);
 }
 
 static void print_limit(const struct ctl *c, const json_t *o)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <linux/capability.h>
 
@@ -7,6 +8,7 @@
 #include "cli/limits.h"
 #include "cli/migrate_options.h"
 #include "cli/output.h"
+#include "cli/record.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
 #include "vmm/guard.h"
@@ -26,6 +28,27 @@ struct migrate {
 	bool is_resumed;		/* that was tried */
 	bool is_lost;			/* and failed */
 };
+
+/* The guest's state here, as its record tells it. */
+
+static const char killed_left[] =
+	"unless it runs here, it is paused, and may run at the receiver: ask "
+	"'pagetrim ctl status' there, or its QEMU; continue it here (QMP 'cont') "
+	"only if it does not run there, and end the QEMU there first";
+
+static const char *guest_left(const struct pt_send_run *run, int ret)
+{
+	const struct migrate *m = (const void *)((const char *)run -
+						 offsetof(struct migrate, run));
+
+	if (!ret)
+		return "runs at the receiver: do not continue it here";
+	if (run->err.exit == PT_EXIT_UNKNOWN)
+		return killed_left;
+	return m->is_lost ? "stays here, and never ran at the receiver; if it "
+			    "does not run: QMP 'migrate_cancel', 'cont'"
+			  : "goes on here, and never ran at the receiver";
+}
 
 /* The functions of the guest: the live thread calls them. */
 
@@ -47,8 +70,12 @@ static int stop(void *arg, int timeout_ms, struct pt_error *err)
 static int hand_over(void *arg, int timeout_ms, struct pt_error *err)
 {
 	struct migrate *m = arg;
-	int ret = m->is_continued ? 0 : pt_qemu_continue(m->qemu, err);
+	int ret = 0;
 
+	if (!m->is_continued) {
+		pt_record_handing(m->run.control_path, "sender", killed_left);
+		ret = pt_qemu_continue(m->qemu, err);
+	}
 	m->is_continued |= !ret;
 	return ret ? ret : pt_qemu_wait_completed(m->qemu, timeout_ms, err);
 }
@@ -210,6 +237,7 @@ int pt_cmd_migrate(int argc, char **argv)
 	m.run.agent = &m.o.send.agent;
 	m.run.control_path = m.o.send.control;
 	m.run.tells_events = true;
+	m.run.guest_left = guest_left;
 	m.run.stop_fd = pt_stop_open();
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&m.run.err);

@@ -6,6 +6,7 @@
 #include "cli/json_text.h"
 #include "cli/output.h"
 #include "cli/profile.h"
+#include "cli/record.h"
 #include "cli/report_live.h"
 
 #define MS(ns)	((ns) / 1e6)
@@ -163,9 +164,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 {
 	json_t *o = json_object();
 
-	json_object_set_new(o, "status", json_string(result ?
-		err->exit == PT_EXIT_UNKNOWN ? "unknown" : "failed" :
-		"completed"));
+	json_object_set_new(o, "status",
+			    json_string(pt_record_result(result, err)));
 	if (result) {
 		set_error(o, err);
 		json_object_set_new(o, "phase", json_string(

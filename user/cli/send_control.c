@@ -8,8 +8,10 @@
 
 #include <pagetrim/clock.h>
 #include "cli/json_text.h"
+#include "cli/record.h"
 #include "cli/report.h"
 #include "cli/report_live.h"
+#include "ctl/ctl_record.h"
 #include "lane/rate.h"
 
 #define REQUESTS_MAX	16		/* answered per call, so that the sender
@@ -181,9 +183,22 @@ static void look(struct pt_send_control *c)
 int pt_send_control_open(struct pt_send_control *c, const char *path,
 			 struct pt_sender *sender, struct pt_error *err)
 {
+	int ret;
+
 	memset(c, 0, sizeof(*c));
 	c->sender = sender;
-	return path ? pt_ctl_open(&c->ctl, path, err) : 0;
+	c->path = path;
+	ret = path ? pt_ctl_open(&c->ctl, path, err) : 0;
+	if (c->ctl)
+		pt_ctl_record_remove(path);
+	return ret;
+}
+
+void pt_send_control_end(struct pt_send_control *c, int ret,
+			 const struct pt_error *err, const char *guest)
+{
+	if (c->ctl)
+		pt_record_end(c->path, status(c), ret, err, guest);
 }
 
 void pt_send_control_close(struct pt_send_control *c)

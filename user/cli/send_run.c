@@ -119,6 +119,8 @@ static int run(struct pt_send_run *s, __u64 keep)
 		ret = pt_sender_start(s->sender, &s->err);
 	if (!ret)
 		ret = drive(s);
+	pt_send_control_end(&s->control, ret, &s->err, s->guest_left
+			    ? s->guest_left(s, ret) : NULL);
 	pt_send_control_close(&s->control);
 	pt_stop_end();
 	pt_sender_status(s->sender, &s->report);

@@ -9,13 +9,16 @@
 #include "cli/send_control.h"
 #include "send/sender.h"
 
-/* pt_send_run: the caller sets the first five fields, and the rest is 0. */
+/* pt_send_run: the caller sets the first six fields, and the rest is 0. */
 struct pt_send_run {
 	const char *command;
 	const struct pt_agent *agent;
 	const char *control_path;	/* of the control socket; NULL: none */
 	int stop_fd;			/* of pt_stop_open */
 	bool tells_events;		/* with json, the report is the last one */
+	/* guest_left returns the guest's state here after the result ret, for
+	 * the record; NULL: no guest is moved. */
+	const char *(*guest_left)(const struct pt_send_run *s, int ret);
 	struct pt_sender *sender;
 	bool is_open;			/* it was: there is a report */
 	struct pt_send_control control;

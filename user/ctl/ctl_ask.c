@@ -18,8 +18,8 @@ static int fail(struct pt_error *err, const char *path, int code)
 
 	switch (code) {
 	case -ENOENT:
-		remedy = " (is the transfer over? 'pagetrim send {--control} "
-			 "PATH' makes it)";
+		remedy = " ('pagetrim send {--control} PATH' makes it; it goes "
+			 "when that ends)";
 		break;
 	case -ECONNREFUSED:
 		remedy = " (nobody listens there: no socket, or that of a "
