@@ -57,8 +57,8 @@ static void test_unknown(void **state)
 	r.round.bytes_per_s = 1000;
 	r.round.is_judged = true;
 	same_keys(last_of(&r), "round pages delta-pages delta-saved transferred "
-		  "time pause-time rate dirty-pages look-time "
-		  "dirty-pages-rate expected-downtime ");
+		  "time pause-time rate dirty-pages hot-pages "
+		  "look-time dirty-pages-rate expected-downtime ");
 	r.tracking.tracker = "digest";
 	r.tracking.stop_ns = MS;
 	r.downtime_ns = MS;
@@ -78,7 +78,8 @@ static void test_told(void **state)
 
 	(void)state;
 	same_keys(last_of(&r), "round pages delta-pages delta-saved transferred "
-		  "time pause-time rate dirty-pages look-time ");
+		  "time pause-time rate dirty-pages hot-pages "
+		  "look-time ");
 }
 
 /* The rate of memory that stands still is known. */
