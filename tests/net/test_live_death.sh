@@ -85,6 +85,7 @@ qemu_begin()
 guests_begin()
 {
 	qemu_begin a
+	[[ -z ${cgroup-} ]] || cat qemu.a.pid >"$cgroup/cgroup.procs"
 	qemu_begin b -incoming defer
 	mkfifo over
 	"$root/tests/live/pair.py" watch.a ram.a watch.b ram.b \
@@ -300,6 +301,60 @@ is_paused()
 	comes_to 0 0 "$paused" running
 }
 
+# is_throttled: status shows it, and the guest's cgroup has a limit.
+is_throttled()
+{
+	status_has '."cpu-throttle-percentage" >= 20' &&
+		[[ $(<"$cgroup/cpu.cfs_quota_us") -gt 0 ]]
+}
+
+# throttled STEP COMMAND MIGRATE RECEIVE A B: COMMAND runs while the guest is
+# throttled, since it writes one page all the time, which takes 2 ms of the rate.
+# Then nothing limits it any more, nor did it on entering STEP.
+throttled()
+{
+	local migrate_options=(--max-bandwidth 2M --downtime-limit 1
+			       --on-no-converge throttle --max-rounds 10000)
+	local cgroup=/sys/fs/cgroup/cpu/pagetrim-$net qemu
+
+	mkdir "$cgroup"
+	echo 250000 >"$cgroup/cpu.cfs_quota_us"
+	move migrate step "$1" \
+		"echo \$TARGET >target; cat $cgroup/cpu.cfs_quota_us >limit"
+	wait_until 60 is_throttled
+	"$2"
+	wait_until 60 cgroup_is_as_before
+	comes_to "${@:3}"
+	same "limit at step $1" "$(<limit)" 250000
+	qemu=$(<qemu.a.pid)
+	kill "$qemu" 2>/dev/null || true
+	wait_until 30 rmdir "$cgroup"
+}
+
+kill_it() { kill -KILL "$(<target)"; }
+cancel_it() { "$pagetrim" ctl cancel --control control; }
+allow_it() { "$pagetrim" ctl set downtime-limit 3000 --control control; }
+
+cgroup_is_as_before() { [[ $(<"$cgroup/cpu.cfs_quota_us") == 250000 ]]; }
+
+# not_alone: a cgroup with another process in it is refused by name, and unchanged.
+not_alone()
+{
+	local migrate_options=(--on-no-converge throttle)
+	local cgroup=/sys/fs/cgroup/cpu/pagetrim-$net other
+
+	mkdir "$cgroup"
+	sleep 600 &
+	other=$!
+	echo "$other" >"$cgroup/cgroup.procs"
+	move migrate step ARM true
+	agent_ends migrate "$migrator" 3
+	one_error migrate "process $other"
+	same "limit" "$(<"$cgroup/cpu.cfs_quota_us")" -1
+	kill "$other" "$(<qemu.a.pid)"
+	wait_until 30 rmdir "$cgroup"
+}
+
 # events: one a line, in their order, and they can be drawn.
 events()
 {
@@ -401,6 +456,14 @@ case_run "live death: cancelled too late, when the sender commits" cancelled \
 for step in ROUND LOOK; do
 	case_run "live death: paused at step $step" is_paused $step
 done
+case_run "live death: migrate killed while it throttles the guest" throttled \
+	ROUND kill_it 137 4 running inmigrate
+case_run "live death: cancelled while it throttles the guest" throttled \
+	ROUND cancel_it 1 4 running "$begun"
+case_run "live death: converges while it throttles the guest" throttled \
+	STOP allow_it 0 0 "$paused" running
+case_run "live death: a cgroup that is not the guest's alone is not throttled" \
+	not_alone
 case_run "live death: too late to pause, when the guest stops" happens \
 	"$(request pause)" migrate step STOP 0 0 "$paused" running
 cases_end

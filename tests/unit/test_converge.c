@@ -145,6 +145,69 @@ static void test_never(void **state)
 	assert_int_equal(r.idx, 6);
 }
 
+/* A guest that does not converge is throttled step by step, as soon as that shows,
+ * and what it writes between the throttle and the stop counts. */
+static void test_throttle(void **state)
+{
+	const struct pt_stop_costs costs = { .is_settled = true };
+	const struct pt_converge_cfg slows = {
+		.downtime_ns = 300 * MS, .rounds_max = 6,
+		.otherwise = PT_NO_CONVERGE_THROTTLE,
+	};
+	static const struct { __u32 idx, throttle; } rows[] = {
+		{ 1, 0 }, { 2, 0 }, { 3, 20 }, { 4, 20 }, { 5, 30 }, { 6, 40 },
+		{ 7, 50 }, { 8, 60 }, { 9, 70 }, { 10, 80 }, { 11, 90 },
+		{ 12, 99 },
+	};
+	struct pt_converge c = { 0 };
+	struct pt_round r = {
+		.data_pages = 10000, .wire_bytes = 40000000,
+		.took_ns = 400 * MS, .dirty_pages = 10000,
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r.idx = rows[i].idx;
+		assert_int_equal(pt_converge_round(&c, &slows, &costs, &r),
+				 PT_CONVERGE_AGAIN);
+		assert_int_equal(r.throttle, rows[i].throttle);
+	}
+	/* 25000 pages per second were written without it: 1250 until the stop. */
+	assert_int_equal(r.downtime_ns, 450 * MS);
+	r.dirty_pages = 6000;
+	assert_int_equal(pt_converge_round(&c, &slows, &costs, &r),
+			 PT_CONVERGE_STOP);
+	assert_int_equal(r.throttle, 0);
+	assert_int_equal(r.downtime_ns, 290 * MS);
+	r.dirty_pages = 10000;
+	assert_int_equal(pt_converge_round(&c, &slows, &costs, &r),
+			 PT_CONVERGE_FAIL);
+	assert_int_equal(r.throttle, 0);
+}
+
+/* One that converges is not, nor one that needs a pause only. */
+static void test_no_throttle(void **state)
+{
+	const struct pt_stop_costs costs = { .is_settled = true };
+	const struct pt_stop_costs settles = { .suspects = 301,
+					       .suspect_ns = MS };
+	struct pt_converge_cfg slows = cfg;
+	struct pt_converge c = { 0 };
+	struct pt_round r = { 0 };
+
+	(void)state;
+	slows.otherwise = PT_NO_CONVERGE_THROTTLE;
+	assert_int_equal(run(&slows, 100000, 10000, &costs, &r),
+			 PT_CONVERGE_STOP);
+	r = (struct pt_round){ .data_pages = 1000, .wire_bytes = 4000000,
+			       .took_ns = 40 * MS, .dirty_pages = 100 };
+	for (r.idx = 1; r.idx < 9; r.idx++) {
+		assert_int_equal(pt_converge_round(&c, &slows, &settles, &r),
+				 PT_CONVERGE_PAUSE);
+		assert_int_equal(r.throttle, 0);
+	}
+}
+
 /* The costs of a stop count, each. */
 static void test_costs(void **state)
 {
@@ -246,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_put_off),
 		cmocka_unit_test(test_hot),
 		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_throttle),
+		cmocka_unit_test(test_no_throttle),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_small_round),
 		cmocka_unit_test(test_zero_pages),

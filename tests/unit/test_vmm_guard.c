@@ -300,6 +300,67 @@ static void test_refused_begin_tells(void **state)
 	free(log);
 }
 
+static const char limit_undone[] = "max 50000";
+
+/* limit_has writes the text to the limit of a cgroup, a file here; NULL: it returns
+ * whether the limit is as before the throttle. */
+static bool limit_has(const struct pt_cgroup *c, const char *text)
+{
+	char name[PATH_MAX + 16], now[64] = "";
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/cpu.max", c->path);
+	f = fopen(name, text ? "we" : "re");
+	assert_non_null(f);
+	if (text)
+		fputs(text, f);
+	else
+		assert_true(fgets(now, sizeof(now), f) || !now[0]);
+	fclose(f);
+	return !strcmp(now, limit_undone);
+}
+
+/* dies_throttled: we die while the guest is throttled, or after; it returns whether
+ * the guard ended the throttle. */
+static bool dies_throttled(bool is_lifted)
+{
+	struct pt_cgroup c = { .is_v2 = true, .path = SCRATCH "/cgroup.XXXXXX" };
+	struct fake f = { .version = "7, 2, 22", .then = source };
+	struct pt_qemu *q = open_it(&f);
+	char name[PATH_MAX + 16];
+	struct pt_guard *g;
+	bool is_undone;
+	int status;
+
+	assert_non_null(mkdtemp(c.path));
+	limit_has(&c, limit_undone);
+	snprintf(name, sizeof(name), "%s/cgroup.threads", c.path);
+	assert_int_equal(fclose(fopen(name, "we")), 0);
+	assert_int_equal(pt_throttle_open_in(&q->throttle, &c, getpid(), NULL),
+			 0);
+	g = start(q);
+	ready(guard_of());
+	assert_int_equal(fd_cnt(guard_of()), 3);
+	assert_int_equal(pt_qemu_throttle(q, 50, NULL), 0);
+	assert_false(limit_has(&c, NULL));
+	if (is_lifted)
+		assert_int_equal(pt_qemu_throttle(q, 0, NULL), 0);
+	limit_has(&c, "");
+	pt_guard_detach(g);
+	assert_true(waitpid(-1, &status, __WALL) > 0);
+	assert_int_equal(status, 0);
+	is_undone = limit_has(&c, NULL);
+	end_it(q, &f);
+	return is_undone;
+}
+
+static void test_throttle_ends(void **state)
+{
+	(void)state;
+	assert_true(dies_throttled(false));
+	assert_false(dies_throttled(true));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_dies_before_begin),
 		cmocka_unit_test(test_begin_tells),
 		cmocka_unit_test(test_refused_begin_tells),
+		cmocka_unit_test(test_throttle_ends),
 	};
 
 	if (scratch_mount() || prctl(PR_SET_CHILD_SUBREAPER, 1))

@@ -155,6 +155,9 @@ static void print_progress(const json_t *o)
 		       pt_out_human(number(o, "files-total"), a),
 		       pt_out_human(number(o, "files-remaining"), b));
 	live_text(json_object_get(o, "live"));
+	if (number(o, "cpu-throttle-percentage"))
+		printf("Throttled: the guest has %llu %% less CPU time\n",
+		       (unsigned long long)number(o, "cpu-throttle-percentage"));
 	printf("Frames: %llu, of which %llu were lost on the way\n",
 	       (unsigned long long)number(o, "frames"),
 	       (unsigned long long)number(o, "frames-lost"));

@@ -11,7 +11,7 @@ static const struct pt_option_word trackers[] = {
 
 static const struct pt_option_word no_converge[] = {
 	{ "cancel", PT_NO_CONVERGE_CANCEL }, { "stop", PT_NO_CONVERGE_STOP },
-	{ }
+	{ "throttle", PT_NO_CONVERGE_THROTTLE }, { }
 };
 
 const struct pt_option pt_live_options[] = {
@@ -26,7 +26,8 @@ const struct pt_option pt_live_options[] = {
 	  .min = 1, .max = 10000, .initial = PT_ROUNDS_DEFAULT },
 	{ "on-no-converge", "HOW",
 	  "after the last round: cancel: the transfer fails, and the writer is "
-	  "not stopped (default); stop: it is stopped for longer than the limit",
+	  "not stopped (default); stop: it is stopped for longer than the limit; "
+	  "throttle: a guest gets less CPU time before, then as cancel",
 	  PT_OPTION(WORD, struct pt_live_options, cfg.converge.otherwise),
 	  .words = no_converge },
 	{ "tracker", "HOW",

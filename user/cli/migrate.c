@@ -60,6 +60,13 @@ static int begin(void *arg, int *fd, struct pt_error *err)
 	return pt_qemu_source_begin(m->qemu, fd, err);
 }
 
+static int throttle(void *arg, unsigned percent, struct pt_error *err)
+{
+	struct migrate *m = arg;
+
+	return pt_qemu_throttle(m->qemu, percent, err);
+}
+
 static int stop(void *arg, int timeout_ms, struct pt_error *err)
 {
 	struct migrate *m = arg;
@@ -166,6 +173,9 @@ static int open_guest(struct migrate *m)
 		ret = pt_qemu_source_check(m->qemu, &m->run.err);
 	if (!ret)
 		ret = pt_qemu_describe(m->qemu, &m->description, &m->run.err);
+	if (!ret && m->o.send.live.cfg.converge.otherwise ==
+		    PT_NO_CONVERGE_THROTTLE)
+		ret = pt_qemu_throttle_open(m->qemu, &m->run.err);
 	if (!ret)
 		ret = pt_guard_start(&m->guard, m->qemu, &m->run.err);
 	return ret ? ret : open_memory(m);
@@ -184,7 +194,7 @@ static int move(struct migrate *m)
 	live->description = m->description;
 	live->guest = (struct pt_live_guest){
 		.begin = begin, .stop = stop, .hand_over = hand_over,
-		.resume = resume, .arg = m,
+		.resume = resume, .throttle = throttle, .arg = m,
 	};
 	live->committing = committing;
 	live->round = on_round;

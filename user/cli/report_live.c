@@ -35,6 +35,9 @@ static json_t *round_json(const struct pt_round *r)
 		json_object_update_new(o, json_pack("{s:I, s:f}",
 			"dirty-pages-rate", (json_int_t)r->dirty_per_s,
 			"expected-downtime", MS(r->downtime_ns)));
+	if (r->throttle)
+		json_object_set_new(o, "cpu-throttle-percentage",
+				    json_integer(r->throttle));
 	return o;
 }
 
@@ -105,6 +108,9 @@ void pt_report_round_log(const struct pt_round *r)
 		   (unsigned long long)r->hot_pages,
 		   (unsigned long long)r->dirty_per_s,
 		   pt_out_human(r->bytes_per_s, rate), MS(r->downtime_ns));
+	if (r->throttle)
+		pt_out_log("round %u: the guest is throttled by %u %% from now "
+			   "on", r->idx, r->throttle);
 }
 
 static json_t *downtime_json(const struct pt_send_live_report *r)

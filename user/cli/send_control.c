@@ -31,6 +31,9 @@ static void set_guest(json_t *o, const struct pt_send_live_report *r)
 	if (r->round.is_judged)
 		json_object_set_new(o, "expected-downtime",
 				    json_real(r->round.downtime_ns / 1e6));
+	if (r->throttle)
+		json_object_set_new(o, "cpu-throttle-percentage",
+				    json_integer(r->throttle));
 	if (r->downtime_ns)
 		json_object_set_new(o, "downtime",
 				    json_real(r->downtime_ns / 1e6));

@@ -239,6 +239,9 @@ static int check_live(const struct pt_send_options *o)
 				       "--delta-cache need --live") : -1;
 	if (!o->pid)
 		return pt_out_usage("send", "--live needs --pid");
+	if (o->live.cfg.converge.otherwise == PT_NO_CONVERGE_THROTTLE)
+		return pt_out_usage("send", "--on-no-converge throttle: only a "
+				    "guest can be throttled, by pagetrim migrate");
 	if (o->keep_running)
 		return pt_out_usage("send", "--live stops the process for the "
 				    "last round, which --keep-running forbids "

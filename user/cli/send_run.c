@@ -17,7 +17,7 @@ static void on_live(const struct pt_send_report *r)
 {
 	const struct pt_round *round = &r->live.round;
 	char wire[16], rate[16], left[16], dirty[16] = "-";
-	char till[64] = "not converging";
+	char till[64] = "not converging", throttled[32] = "";
 	__u64 left_sz = r->pages_left * PT_PAGE_SZ;
 
 	if (!round->bytes_per_s)
@@ -28,9 +28,12 @@ static void on_live(const struct pt_send_report *r)
 			 (double)left_sz / round->bytes_per_s);
 	if (round->is_judged)
 		pt_out_human(round->dirty_per_s * PT_PAGE_SZ, dirty);
-	pt_out_progress("round %u (%s%s)  %s sent, %s/s; %s left, %s written/s; %s",
+	if (r->live.throttle)
+		snprintf(throttled, sizeof(throttled), ", throttled by %u %%",
+			 r->live.throttle);
+	pt_out_progress("round %u (%s%s%s)  %s sent, %s/s; %s left, %s written/s; %s",
 			round->idx, pt_send_live_step_name(r->live.step),
-			r->is_paused ? ", paused" : "",
+			r->is_paused ? ", paused" : "", throttled,
 			pt_out_human(r->wire_bytes, wire),
 			round->bytes_per_s
 			? pt_out_human(round->bytes_per_s, rate) : "-",

@@ -54,34 +54,95 @@ static bool pays(const struct pt_converge *c, const struct pt_stop_costs *costs,
 	       expect(c, costs, next) < r->downtime_ns / 4 * 3;
 }
 
-enum pt_converge_do pt_converge_round(struct pt_converge *c,
-				      const struct pt_converge_cfg *cfg,
-				      const struct pt_stop_costs *costs,
-				      struct pt_round *r)
+/* throttle chooses the next step, if it is due; false: it was the last one. */
+static bool throttle(struct pt_converge *c, const struct pt_converge_cfg *cfg,
+		     bool is_late)
+{
+	bool is_due = is_late || c->stuck_cnt >= PT_STUCK_ROUNDS;
+
+	if (cfg->otherwise != PT_NO_CONVERGE_THROTTLE)
+		return !is_late;
+	if (is_due && c->throttle == PT_THROTTLE_LAST)
+		return !is_late;
+	if (is_due) {
+		c->throttle += c->throttle ? PT_THROTTLE_STEP
+					   : PT_THROTTLE_FIRST;
+		c->stuck_cnt = 0;
+	}
+	if (c->throttle > PT_THROTTLE_LAST)
+		c->throttle = PT_THROTTLE_LAST;
+	return true;
+}
+
+/* pause_helps, while the memory settles: nothing else is to be done meanwhile. */
+static bool pause_helps(const struct pt_converge *c,
+			const struct pt_converge_cfg *cfg,
+			const struct pt_stop_costs *costs,
+			const struct pt_round *r)
+{
+	if (send_ns(c, r->dirty_pages) + costs->look_ns <= cfg->downtime_ns)
+		return true;
+	return r->hot_pages == r->dirty_pages &&
+	       cfg->otherwise != PT_NO_CONVERGE_THROTTLE;
+}
+
+/* judge computes what is known after the round. */
+static void judge(struct pt_converge *c, const struct pt_converge_cfg *cfg,
+		  const struct pt_stop_costs *costs, struct pt_round *r)
 {
 	__u64 ns = r->took_ns + r->pause_ns + r->look_ns;
+	__u64 dirty = r->dirty_pages;
 
 	learn(c, r);
 	r->bytes_per_s = c->bytes_per_s;
 	r->dirty_per_s = ns ? times(r->dirty_pages - r->cooled_pages, SECOND_NS,
 				    ns) : 0;
-	r->downtime_ns = expect(c, costs, r->dirty_pages);
+	if (c->throttle)
+		dirty += times(c->free_per_s, PT_LIFT_NS, SECOND_NS);
+	else
+		c->free_per_s = r->dirty_per_s;
+	r->downtime_ns = expect(c, costs, dirty);
 	r->is_converging = r->downtime_ns <= cfg->downtime_ns ||
 			   !c->downtime_ns || r->downtime_ns < c->downtime_ns;
 	r->is_judged = true;
+	if (c->downtime_ns && r->downtime_ns > c->downtime_ns / 4 * 3)
+		c->stuck_cnt++;
+	else
+		c->stuck_cnt = 0;
 	c->downtime_ns = r->downtime_ns;
+}
+
+static enum pt_converge_do decide(struct pt_converge *c,
+				  const struct pt_converge_cfg *cfg,
+				  const struct pt_stop_costs *costs,
+				  const struct pt_round *r)
+{
 	if (r->downtime_ns <= cfg->downtime_ns) {
 		if (r->idx >= cfg->rounds_max || !pays(c, costs, r))
 			return PT_CONVERGE_STOP;
 		c->put_off_cnt++;
 		return PT_CONVERGE_AGAIN;
 	}
-	if (!costs->is_settled &&
-	    (r->hot_pages == r->dirty_pages ||
-	     send_ns(c, r->dirty_pages) + costs->look_ns <= cfg->downtime_ns))
+	if (!costs->is_settled && pause_helps(c, cfg, costs, r)) {
+		c->stuck_cnt = 0;
 		return PT_CONVERGE_PAUSE;
-	if (r->idx < cfg->rounds_max || !costs->is_settled)
+	}
+	if (throttle(c, cfg, r->idx >= cfg->rounds_max) || !costs->is_settled)
 		return PT_CONVERGE_AGAIN;
 	return cfg->otherwise == PT_NO_CONVERGE_STOP ? PT_CONVERGE_STOP
 						     : PT_CONVERGE_FAIL;
+}
+
+enum pt_converge_do pt_converge_round(struct pt_converge *c,
+				      const struct pt_converge_cfg *cfg,
+				      const struct pt_stop_costs *costs,
+				      struct pt_round *r)
+{
+	enum pt_converge_do next;
+
+	judge(c, cfg, costs, r);
+	next = decide(c, cfg, costs, r);
+	r->throttle = next == PT_CONVERGE_AGAIN || next == PT_CONVERGE_PAUSE
+		? c->throttle : 0;
+	return next;
 }

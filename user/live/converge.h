@@ -14,6 +14,11 @@
  * quarter and it is above 10 ms, PT_SHORTER_ROUNDS times at most: such rounds
  * are short.  Hot pages, which are left for the stop, no round makes fewer.
  *
+ * Where two rounds in a row do not make the stop shorter by a quarter, or after the
+ * last round, the guest is throttled as QEMU does it: by PT_THROTTLE_FIRST percent,
+ * then PT_THROTTLE_STEP more each time, up to PT_THROTTLE_LAST.  The throttle ends
+ * before the stop, so pages that are written in PT_LIFT_NS without it count, too.
+ *
  * The bytes of a dirty page and the rate are those of the rounds so far: trimmed
  * pages need fewer bytes than they have.  A round that sent little is no sample
  * of the rate.  Pure: no clock, no thread, no memory.
@@ -28,11 +33,18 @@
 #define PT_ROUNDS_DEFAULT	30
 #define PT_SHORTER_ROUNDS	6
 #define PT_PAUSE_NS		250000000ULL
+#define PT_THROTTLE_FIRST	20
+#define PT_THROTTLE_STEP	10
+#define PT_THROTTLE_LAST	99
+#define PT_STUCK_ROUNDS		2
+#define PT_LIFT_NS		50000000ULL	/* until the guest is stopped */
 
 /* pt_no_converge: the action after rounds that did not converge. */
 enum pt_no_converge {
 	PT_NO_CONVERGE_CANCEL,	/* the transfer fails, the guest runs on */
 	PT_NO_CONVERGE_STOP,	/* the guest is stopped for longer */
+	PT_NO_CONVERGE_THROTTLE,	/* it is slowed down step by step, already
+				 * in the rounds before; then as CANCEL */
 };
 
 struct pt_converge_cfg {
@@ -58,6 +70,8 @@ struct pt_round {
 	__u64 pause_ns;		/* in it, and before the search for them */
 	__u64 look_ns;		/* that search */
 	__u64 dirty_per_s;	/* pages written per second of this round */
+	__u32 throttle;		/* percent of its CPU time that the guest is to
+				 * lose from now on; 0: none */
 	__u64 bytes_per_s;	/* the path's rate that is assumed; 0: unknown */
 	__u64 downtime_ns;	/* that is expected if the guest stops now */
 	bool is_converging;	/* that fits, or is shorter than a round before */
@@ -71,6 +85,9 @@ struct pt_converge {
 	__u64 wire_bytes;
 	__u32 put_off_cnt;	/* rounds after the first that fitted */
 	__u64 downtime_ns;	/* expected after the last round; 0: none */
+	__u32 throttle;		/* percent; 0: none */
+	__u32 stuck_cnt;	/* rounds in a row that made it no shorter */
+	__u64 free_per_s;	/* pages written per second, not throttled */
 };
 
 /* pt_stop_costs: known costs of a stop, 0 where none was measured yet. */

@@ -34,11 +34,26 @@ static int wait_for(struct pt_live *l,
 	return ret;
 }
 
+static int throttle(struct pt_live *l, struct pt_error *err)
+{
+	return l->cfg.guest.throttle(l->cfg.guest.arg, l->throttle, err);
+}
+
+static int lift(struct pt_live *l, struct pt_error *err)
+{
+	if (!l->throttle)
+		return 0;
+	l->throttle = 0;
+	return throttle(l, err);
+}
+
+/* begin: a guest without CPU time would be slow to stop. */
 static int begin(struct pt_live *l, struct pt_error *err)
 {
-	int ret = l->cfg.guest.begin
-		? l->cfg.guest.begin(l->cfg.guest.arg, &l->state_fd, err) : 0;
+	int ret = lift(l, err);
 
+	if (!ret && l->cfg.guest.begin)
+		ret = l->cfg.guest.begin(l->cfg.guest.arg, &l->state_fd, err);
 	l->is_begun = !ret;
 	return ret;
 }
@@ -84,6 +99,8 @@ static int work(struct pt_live *l, enum pt_live_job job, struct pt_error *err)
 	switch (job) {
 	case PT_LIVE_ARM:
 		return pt_live_choose(l, err);
+	case PT_LIVE_THROTTLE:
+		return throttle(l, err);
 	case PT_LIVE_LOOK:
 		return pt_live_look(l, err);
 	case PT_LIVE_BEGIN:
@@ -144,6 +161,7 @@ static void *live_main(void *arg)
 
 	while ((job = next(l)) != PT_LIVE_IDLE)
 		done(l, work(l, job, &err), &err);
+	lift(l, &err);
 	if (l->is_begun && !l->keeps && l->cfg.guest.resume)
 		l->cfg.guest.resume(l->cfg.guest.arg, &err);
 	tracker_close(l);
@@ -201,6 +219,12 @@ void pt_live_do(struct pt_live *l, enum pt_live_job job, __u64 pause_ns)
 	l->is_done = false;
 	pthread_cond_signal(&l->filled);
 	pthread_mutex_unlock(&l->lock);
+}
+
+void pt_live_throttle(struct pt_live *l, unsigned percent)
+{
+	l->throttle = percent;
+	pt_live_do(l, PT_LIVE_THROTTLE, 0);
 }
 
 int pt_live_result(struct pt_live *l, struct pt_error *err)

@@ -12,6 +12,7 @@
  *     start --> job, result; job, result; ... --> free
  *
  *     ARM        the tracker is chosen, and watches from now on
+ *     THROTTLE   the guest gets less CPU time from now on, until BEGIN
  *     LOOK       pages that were written since are found
  *     BEGIN      the device state begins to flow
  *     STOP       the guest stops; the last written pages are found
@@ -41,6 +42,7 @@ struct pt_live;
 enum pt_live_job {
 	PT_LIVE_IDLE,
 	PT_LIVE_ARM,
+	PT_LIVE_THROTTLE,
 	PT_LIVE_LOOK,
 	PT_LIVE_BEGIN,
 	PT_LIVE_STOP,
@@ -70,6 +72,9 @@ struct pt_live_guest {
 	int (*hand_over)(void *arg, int timeout_ms, struct pt_error *err);
 	/* After a failure: the guest runs again, as before begin. */
 	int (*resume)(void *arg, struct pt_error *err);
+	/* Takes so many percent of the guest's CPU time; 0: none any more.  It
+	 * is called with 0 before begin, and at the end, if any was taken. */
+	int (*throttle)(void *arg, unsigned percent, struct pt_error *err);
 	void *arg;
 	/* The memory is a stream of versions that somebody else writes, until he
 	 * stops by himself: begin comes before the first round, rounds follow
@@ -135,6 +140,9 @@ int pt_live_start(struct pt_live **out, const struct pt_live_cfg *cfg,
 
 /* pt_live_do begins a job, after a pause.  The previous one has a result. */
 void pt_live_do(struct pt_live *l, enum pt_live_job job, __u64 pause_ns);
+
+/* pt_live_throttle begins THROTTLE, as pt_live_do, by so many percent. */
+void pt_live_throttle(struct pt_live *l, unsigned percent);
 
 /* pt_live_result returns 1 if the job is done; 0: not yet; or -errno, after which
  * no job follows:

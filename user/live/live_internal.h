@@ -33,6 +33,7 @@ struct pt_live {
 					 * to measure */
 	bool is_exact;			/* it reports only pages that differ */
 	bool is_begun;			/* the guest must be resumed */
+	unsigned throttle;		/* percent that were asked for */
 	int state_fd;
 	__u64 region_cnt;
 	__u64 *reported;		/* pages, a bit each: of this look, */

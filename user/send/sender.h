@@ -134,6 +134,8 @@ struct pt_send_live_report {
 	enum pt_send_live_step step;
 	struct pt_live_report tracking;
 	struct pt_round round;		/* the present or last one */
+	__u32 throttle;			/* percent of its CPU time that the guest
+					 * loses at present */
 	__u64 downtime_limit_ns;
 	__u64 last_pages;		/* sent after the stop */
 	__u64 state_sz;			/* bytes of the device state */

@@ -242,6 +242,7 @@ static int decide(struct pt_sender *s)
 	if (next == PT_CONVERGE_FAIL)
 		return fail_to_converge(s);
 	if (next == PT_CONVERGE_STOP) {
+		s->report.live.throttle = 0;
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
 		return 0;
 	}
@@ -249,6 +250,9 @@ static int decide(struct pt_sender *s)
 	if (next == PT_CONVERGE_AGAIN && r->hot_pages == r->dirty_pages)
 		pt_hot_release(s->live.hot, s->dirty);
 	s->live.delay_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
+	if (r->throttle != s->report.live.throttle)
+		pt_live_throttle(s->live.thread, r->throttle);
+	s->report.live.throttle = r->throttle;
 	r->idx++;
 	round_begin(s, PT_SEND_LIVE_ROUND);
 	return 0;
@@ -356,6 +360,7 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 {
 	bool is_sent = s->live.step == PT_SEND_LIVE_ROUND ||
 		       s->live.step == PT_SEND_LIVE_LAST;
+	int ret;
 
 	if (!s->live.thread)
 		return is_clean;
@@ -367,6 +372,9 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 		finish(s);
 		return 1;
 	}
+	ret = pt_live_result(s->live.thread, &s->error);	/* THROTTLE */
+	if (ret <= 0)
+		return ret;
 	round_end(s);
 	return 0;
 }
@@ -446,6 +454,7 @@ void pt_sender_live_cancel(struct pt_sender *s)
 {
 	bool is_refused = s->is_aborted && s->error.exit != PT_EXIT_UNKNOWN;
 
+	s->report.live.throttle = 0;
 	pt_live_abandon(s->live.thread, s->is_commit_sent && !is_refused);
 }
 

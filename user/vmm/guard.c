@@ -30,15 +30,25 @@
 #define LINE_SZ		65536	/* longer lines are skipped */
 #define COMMAND_SZ	256
 
-#define QMP_FD		0	/* the guard's two descriptors */
+#define QMP_FD		0	/* the guard's descriptors */
 #define AGENT_FD	1
+#define LIMIT_FD	2	/* only with a throttle */
 
-#define SAY_RELEASE	'r'	/* not a stage */
+#define SAY_RELEASE	'r'	/* not stages */
+#define SAY_THROTTLED	't'
+#define SAY_LIFTED	'l'
 
 struct pt_guard {
 	pid_t pid;
 	int fd;			/* our end; the guard reads end of file when we
 				 * are dead */
+};
+
+/* inherited: all that the guard's process needs of ours. */
+struct inherited {
+	int qmp, agent, limit;	/* descriptors; limit -1: no throttle */
+	const char *caps;	/* the command that resets the capabilities */
+	const char *limit_text;	/* of the limit before the throttle */
 };
 
 /* struct guard: the state of the guard's process. */
@@ -223,14 +233,17 @@ static void take_over(struct guard *g, char stage, const char *undo)
 
 /* ----------------------------------------------------------- its process */
 
-static void keep_two(int qmp, int agent)
+static void keep_descriptors(const struct inherited *from)
 {
-	int high_qmp = fcntl(qmp, F_DUPFD, 3);
-	int high_agent = fcntl(agent, F_DUPFD, 3);
+	bool has_limit = from->limit >= 0;
+	int high_qmp = fcntl(from->qmp, F_DUPFD, 3);
+	int high_agent = fcntl(from->agent, F_DUPFD, 3);
+	int high_limit = has_limit ? fcntl(from->limit, F_DUPFD, 3) : 0;
 
-	if (high_qmp < 0 || high_agent < 0 ||
+	if (high_qmp < 0 || high_agent < 0 || high_limit < 0 ||
 	    dup2(high_qmp, QMP_FD) < 0 || dup2(high_agent, AGENT_FD) < 0 ||
-	    close_range(2, ~0U, 0))
+	    (has_limit && dup2(high_limit, LIMIT_FD) < 0) ||
+	    close_range(has_limit ? 3 : 2, ~0U, 0))
 		_exit(1);
 }
 
@@ -245,14 +258,22 @@ static void give_up_privileges(void)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+/* lift ends a throttle. */
+static void lift(const char *text)
+{
+	while (pwrite(LIMIT_FD, text, strlen(text), 0) < 0 && errno == EINTR)
+		;
+}
+
 __attribute__((noreturn)) static void
-guard_main(int qmp, int agent, const char *undo)
+guard_main(const struct inherited *from)
 {
 	static struct guard guard;
 	char byte, stage = PT_GUARD_IDLE;
+	bool is_throttled = false;
 	ssize_t got;
 
-	keep_two(qmp, agent);
+	keep_descriptors(from);
 	setsid();
 	if (chdir("/"))
 		_exit(1);
@@ -267,9 +288,14 @@ guard_main(int qmp, int agent, const char *undo)
 			break;
 		if (byte == SAY_RELEASE)
 			_exit(0);
-		stage = byte;
+		if (byte == SAY_THROTTLED || byte == SAY_LIFTED)
+			is_throttled = byte == SAY_THROTTLED;
+		else
+			stage = byte;
 	}
-	take_over(&guard, stage, undo);
+	if (is_throttled)
+		lift(from->limit_text);
+	take_over(&guard, stage, from->caps);
 	_exit(0);
 }
 
@@ -313,6 +339,7 @@ int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
 {
 	struct pt_guard *g;
 	struct pt_qemu_state s;
+	struct inherited from = { .qmp = pt_qmp_fd(q->qmp), .limit = -1 };
 	char *undo;
 	int ends[2], code = pt_qemu_look(q, &s, err);
 
@@ -328,9 +355,15 @@ int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
 	if (!code && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		code = -errno;
 	if (!code) {
+		from.agent = ends[1];
+		from.caps = undo;
+		if (q->throttle) {
+			from.limit = pt_throttle_fd(q->throttle);
+			from.limit_text = pt_throttle_undo(q->throttle);
+		}
 		g->pid = clone_quietly();
 		if (!g->pid)
-			guard_main(pt_qmp_fd(q->qmp), ends[1], undo);
+			guard_main(&from);
 		code = g->pid < 0 ? -errno : 0;
 		close(ends[1]);
 		if (code)
@@ -355,6 +388,12 @@ static int say(const struct pt_guard *g, char byte)
 int pt_guard_tell(struct pt_guard *g, enum pt_guard_stage stage)
 {
 	return g ? say(g, stage) : 0;
+}
+
+void pt_guard_throttled(struct pt_guard *g, bool is_throttled)
+{
+	if (g)
+		say(g, is_throttled ? SAY_THROTTLED : SAY_LIFTED);
 }
 
 int pt_guard_commit(struct pt_guard *g)

@@ -14,7 +14,8 @@
  *
  * pt_qemu_source_begin tells the first three.
  *
- * It has no descriptor but the connection and a socket to us, takes no signal
+ * It has no descriptor but the connection, a socket to us and the limit of a
+ * throttle that was opened, takes no signal
  * but SIGKILL, is in a session of its own and has no capability.  It is our child
  * but sends no SIGCHLD, and wait(2) without __WALL does not see it.
  *
@@ -50,6 +51,10 @@ enum pt_guard_stage {
 };
 
 int pt_guard_tell(struct pt_guard *g, enum pt_guard_stage stage);
+
+/* pt_guard_throttled tells whether the source's throttle, if it was opened before
+ * the guard was started, is in effect; the guard ends it at any stage. */
+void pt_guard_throttled(struct pt_guard *g, bool is_throttled);
 
 /* pt_guard_commit tells COMMITTED.  It is called before COMMIT may be sent: from then on the guard
  * never continues the guest.  Returns 0, or -EPIPE if the guard has ended, in

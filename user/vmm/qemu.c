@@ -246,6 +246,7 @@ void pt_qemu_close(struct pt_qemu *q)
 {
 	if (!q)
 		return;
+	pt_throttle_close(q->throttle);
 	if (q->resets)
 		pt_qemu_reset_caps(q);
 	pt_qmp_close(q->qmp);

@@ -102,6 +102,13 @@ int pt_qemu_match(const char *mine, const char *theirs, struct pt_error *err);
 int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err);
 
+/* pt_qemu_throttle_open prepares a source to be slowed down, and changes nothing; it
+ * precedes the start of the guard, which then undoes a throttle, too.  Errors as
+ * pt_throttle_open.  pt_qemu_throttle takes so many percent of its CPU time, 0:
+ * none; it is called before source_begin only, and needs no privilege. */
+int pt_qemu_throttle_open(struct pt_qemu *q, struct pt_error *err);
+int pt_qemu_throttle(struct pt_qemu *q, unsigned percent, struct pt_error *err);
+
 /* pt_qemu_source_begin begins a migration to *fd, a non-blocking stream socket
  * that is the caller's; the guest runs on.  On failure nothing was begun.  It and
  * all that follow need no privilege. */

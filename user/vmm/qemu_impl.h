@@ -8,6 +8,7 @@
 
 #include "qmp/qmp.h"
 #include "vmm/qemu.h"
+#include "vmm/throttle.h"
 
 #define PT_QEMU_WORD_SZ	40	/* bytes of a state's name, with its NUL */
 
@@ -22,6 +23,7 @@ struct pt_qemu {
 	int timeout_ms;		/* of a command; 0: the usual limit */
 	bool is_late;		/* QEMU did not answer the last command in time */
 	struct pt_guard *guard;	/* until source_begin; NULL: none */
+	struct pt_throttle *throttle;	/* NULL: not opened */
 	bool is_begun;		/* a migration of ours, as a source, may exist */
 	bool is_continued;	/* the state of the devices may be on its way */
 	int stream_fd;		/* the caller's end, which may be closed since, */

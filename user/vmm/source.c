@@ -99,6 +99,24 @@ int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err)
 	return code;
 }
 
+int pt_qemu_throttle_open(struct pt_qemu *q, struct pt_error *err)
+{
+	return pt_throttle_open(&q->throttle, q->pid, err);
+}
+
+/* The guard hears of a throttle before there is one, and of its end after it. */
+int pt_qemu_throttle(struct pt_qemu *q, unsigned percent, struct pt_error *err)
+{
+	int code;
+
+	if (percent)
+		pt_guard_throttled(q->guard, true);
+	code = pt_throttle_set(q->throttle, percent, err);
+	if (!code && !percent)
+		pt_guard_throttled(q->guard, false);
+	return code;
+}
+
 /* may_have_begun: a `migrate` with this outcome was not refused. */
 static bool may_have_begun(int code)
 {
