@@ -343,7 +343,7 @@ struct pt_send_opts {
 				 * fail if it changed */
 	enum pt_choice zero_copy;
 	enum pt_choice copies;	/* send a page that equals another as a reference
-				 * to it; AUTO: if frames are not sealed */
+				 * to it; AUTO: unless pad is set */
 	enum pt_pages hugepages;
 	uint64_t max_bandwidth;	/* Ethernet bytes per second, 65536..2^40; 0: no
 				 * limit */

@@ -6,7 +6,7 @@
 #
 #     insecure      pagetrim --insecure: nothing sealed; a page that equals
 #                   another goes as a copy of it
-#     no-copies     the same with --copies off: as many pages as sealed sends
+#     no-copies     the same with --copies off
 #     pagetrim      pagetrim as it comes: sealed, AES-128-GCM
 #     insecure-warm, pagetrim-warm   as these two, all of the sink allocated before
 #     stages, stages-sealed   as these two, with --profile: where the time goes

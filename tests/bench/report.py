@@ -54,14 +54,14 @@ def missed(results, said):
 
 
 def bytes_sealed(results):
-    """The targets of bytes go by what has copies: what is true without."""
+    """The targets of bytes go by what is not sealed: what is true sealed."""
     said = [f"{share:.2f} at MTU {mtu}"
             for mtu, share in bytes_of_qemu(results, "pagetrim") if share]
     if not said:
         return "(bytes of sealed transfers: not measured)"
     return ("The targets of bytes go by `--insecure`, where pages that equal "
-            "others go as copies. Sealed they do not, unless `--copies on` "
-            "is given: the same figure is then " + ", ".join(said) + ".")
+            "others go as copies. The same figure of the sealed transfers in "
+            "these tables is " + ", ".join(said) + ".")
 
 
 def stolen(results):

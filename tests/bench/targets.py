@@ -74,8 +74,11 @@ def against_qemu(results):
                 ratio(qemu, ours), ratio(qemu_warm, ours_warm))
 
 
-def without_copies(results, mtu):
-    """The guest unsealed, with every page sent that is sent sealed."""
+def as_sealed(results, mtu):
+    """The guest unsealed, with copies of pages if sealed transfers have them."""
+    if any(results.cell("guest", "pagetrim", mtu).values("report", "copies",
+                                                         "used")):
+        return results.cell("guest", "insecure", mtu)
     plain = results.cell("guest", "no-copies", mtu)
     if plain:
         return plain
@@ -98,8 +101,8 @@ def against_limits(results):
                  ratio(results.cell("guest", "tcp", 65535).seconds,
                        results.cell("guest", "insecure", 65535).seconds))
     yield Target("sealed-9000", "Real guest, MTU 9000: speed sealed of that "
-                 "unsealed, both without copies", 0.75,
-                 ratio(without_copies(results, 9000).seconds,
+                 "unsealed, both with copies or without", 0.75,
+                 ratio(as_sealed(results, 9000).seconds,
                        results.cell("guest", "pagetrim", 9000).seconds))
     scan = results.cell("guest", "memory", None)
     yield Target("scan", "Real guest: speed of the scan of that of a plain "

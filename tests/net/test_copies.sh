@@ -55,7 +55,7 @@ memory()
 	END
 }
 
-# unsealed COMMAND...: where copies are the default.
+# unsealed COMMAND...: where frames have a checksum.
 unsealed()
 {
 	local -a security=(--insecure)
@@ -136,13 +136,24 @@ without()
 	nothing_left
 }
 
-sealed_if_told()
+sealed()
 {
 	show hosts_up "$net" --mtu 9000
-	on_time moved --copies on
+	on_time moved "$@"
 	same cipher "$(field send .cipher)" aes-128-gcm
 	within copies "$(copies)" "$most" "$again"
 	each_once
+	nothing_left
+}
+
+# padded: equal pages, short ones and zeroes cost what others do.
+padded()
+{
+	show hosts_up "$net" --mtu 9000
+	moved --pad
+	none
+	same "bytes of blocks" "$(field send '."block-bytes"')" \
+		$((4096 * $(field send .pages)))
 	nothing_left
 }
 
@@ -309,8 +320,10 @@ case_run "copies: on two lanes" unsealed two_lanes
 case_run "copies: to an image allocated before" unsealed allocated
 case_run "copies: of a process" unsealed process
 case_run "copies: --copies off" unsealed without --copies off
-case_run "copies: sealed, none by themselves" without
-case_run "copies: sealed, --copies on" sealed_if_told
+case_run "copies: sealed" sealed
+case_run "copies: sealed, --copies on" sealed --copies on
+case_run "copies: sealed, --copies off" without --copies off
+case_run "copies: sealed, none with --pad" padded
 case_run "copies: all kinds of faults, MTU 1500" unsealed disturbed 1500 1
 case_run "copies: all kinds of faults, MTU 9000" unsealed disturbed 9000 2
 case_run "copies: taken up again" unsealed resumed

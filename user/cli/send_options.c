@@ -93,9 +93,9 @@ static const struct pt_option options[] = {
 	  "would not have been searched",
 	  PT_OPTION(FLAG, struct pt_send_options, cfg.observe) },
 	{ "copies", "HOW",
-	  "a page that equals another goes as a copy of it: auto: where frames "
-	  "are not sealed and the receiver takes copies (default); on: or it "
-	  "fails; off",
+	  "a page that equals another goes as a copy of it: auto: where the "
+	  "receiver takes copies, but not with --pad (default); on: or it fails; "
+	  "off",
 	  PT_OPTION(WORD, struct pt_send_options, cfg.copies),
 	  .words = copies },
 	{ "with", "FILE",
@@ -273,8 +273,8 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "--pad: hides nothing with "
 				    "--insecure");
 	if (cfg->pad && cfg->copies == PT_SEND_COPIES_ON)
-		return pt_out_usage("send", "--copies on: tells which pages "
-				    "are equal, which --pad hides (leave one "
+		return pt_out_usage("send", "--copies on: sizes tell of equal "
+				    "pages, which --pad hides (leave one "
 				    "out)");
 	if (cfg->pad && cfg->compress > PT_SEND_COMPRESS_OFF)
 		return pt_out_usage("send", "--compress: sizes tell of the "

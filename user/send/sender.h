@@ -98,8 +98,8 @@ enum pt_send_trim {
 /* pt_send_copies: whether a page that equals another may be sent as a copy
  * record. */
 enum pt_send_copies {
-	PT_SEND_COPIES_AUTO,	/* if the receiver accepts copies and frames are
-				 * not sealed, since records are in clear */
+	PT_SEND_COPIES_AUTO,	/* if the receiver accepts copies; not with
+				 * pad, since they make frames smaller */
 	PT_SEND_COPIES_ON,	/* if the receiver accepts none, the transfer
 				 * fails; not with pad */
 	PT_SEND_COPIES_OFF,

@@ -20,14 +20,10 @@ static int draw(void *to, size_t sz)
 	return getrandom(to, sz, 0) == (ssize_t)sz ? 0 : -EIO;
 }
 
-/* may_copy: our side allows copies.  AUTO does not allow them with TLS: records
- * are in clear, so a copy record shows an eavesdropper that two pages are
- * equal. */
+/* may_copy: our side allows copies.  With pad sizes must not depend on content. */
 static bool may_copy(const struct pt_sender_cfg *cfg)
 {
-	if (cfg->copies == PT_SEND_COPIES_AUTO)
-		return !cfg->tls && !cfg->pad;
-	return cfg->copies == PT_SEND_COPIES_ON;
+	return cfg->copies != PT_SEND_COPIES_OFF && !cfg->pad;
 }
 
 /* may_delta: our side may write deltas: only a memory that changes has any. */
