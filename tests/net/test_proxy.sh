@@ -108,6 +108,29 @@ pauses()
 
 ctl() { "$pagetrim" ctl "$@" --control "$live/control"; }
 
+# cancelled: QEMU cancels in the middle, by its second monitor: both proxies tell so, the guest runs on, and
+# moves through others.
+cancelled()
+{
+	begin "MIB=64 RATE=0"
+	live_launch incoming b
+	live_proxies_begin a b --max-bandwidth 4M
+	live_limit=300 proxied "$live/moved.json" 2>"$live/moved.err" &
+	wait_until 60 moves_pages
+	"$root/scripts/guest/qmp.py" "$live/a/agent.sock" migrate_cancel
+	finish "$live_proxy_from" 40
+	same exit "$status" 1
+	finish "$live_proxy_into" 40
+	same exit "$status" 4
+	grep "QEMU ended its migration before" "$live/proxy.from.err"
+	grep "sender: .*QEMU ended its migration before" "$live/proxy.into.err"
+	live_is_sound a 2
+	live_stop b
+	move a b
+	live_is_sound b
+	live_client_end
+}
+
 proxied() { live_proxied a b >"$1"; }
 
 # moves_pages: the proxy at b has placed pages.
@@ -183,6 +206,7 @@ case_run "proxy: a machine that stands still" stands_still
 case_run "proxy: QEMU's stream, there and back" there_and_back 0
 case_run "proxy: the same, 1 % lost" there_and_back 10
 case_run "proxy: paused" pauses
+case_run "proxy: QEMU cancels" cancelled
 case_run "proxy: killed at the source" killed a
 case_run "proxy: killed at the destination" killed b
 cases_end

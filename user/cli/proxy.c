@@ -219,6 +219,7 @@ static int carry(struct proxy *p)
 			.resume = pt_splitter_drop,
 			.collect = pt_splitter_collect,
 			.is_last = pt_splitter_is_last,
+			.failure = pt_splitter_failure,
 			.arg = p->splitter,
 		},
 	};

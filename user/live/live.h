@@ -85,6 +85,9 @@ struct pt_live_guest {
 	int (*collect)(void *arg, const struct pt_track_to *to,
 		       const atomic_bool *is_cancelled, struct pt_error *err);
 	bool (*is_last)(void *arg);
+	/* failure: 0, or why the writer gave up; called at any time, by the other
+	 * thread. */
+	int (*failure)(void *arg, struct pt_error *err);
 };
 
 enum pt_live_tracker {

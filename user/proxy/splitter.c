@@ -306,6 +306,19 @@ bool pt_splitter_is_last(void *arg)
 	return pt_batch_is_last(s->batch);
 }
 
+int pt_splitter_failure(void *arg, struct pt_error *err)
+{
+	struct pt_splitter *s = arg;
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	ret = s->is_qemus ? s->failure : 0;
+	if (ret)
+		*err = s->failed;
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
 int pt_splitter_hand_over(void *arg, int timeout_ms, struct pt_error *err)
 {
 	struct pt_splitter *s = arg;

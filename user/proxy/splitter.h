@@ -56,6 +56,10 @@ int pt_splitter_collect(void *arg, const struct pt_track_to *to,
 			const atomic_bool *is_cancelled, struct pt_error *err);
 bool pt_splitter_is_last(void *arg);
 
+/* pt_splitter_failure: only QEMU's here, since of the other host the transfer
+ * tells more. */
+int pt_splitter_failure(void *arg, struct pt_error *err);
+
 /* 0: both directions have ended; -ETIMEDOUT: not yet; -ECONNRESET, ... */
 int pt_splitter_hand_over(void *arg, int timeout_ms, struct pt_error *err);
 

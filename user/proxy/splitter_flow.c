@@ -12,13 +12,15 @@
 #include <pagetrim/check.h>
 
 /* fail: the first failure counts.  Both sockets are shut, so that QEMU and the
- * other end hear of it. */
-static void fail(struct pt_splitter *s, int code, const struct pt_error *err)
+ * other end hear of it; is_qemus: it is that of the QEMU here. */
+static void fail(struct pt_splitter *s, bool is_qemus, int code,
+		 const struct pt_error *err)
 {
 	pthread_mutex_lock(&s->lock);
 	if (!s->failure) {
 		s->failed = *err;
 		s->failure = code;
+		s->is_qemus = is_qemus;
 	}
 	pthread_cond_signal(&s->changed);
 	pthread_mutex_unlock(&s->lock);
@@ -38,7 +40,7 @@ static void fail_qemu(struct pt_splitter *s, int code)
 	else
 		pt_error_set(&err, PT_EXIT_FAILED, code, "%s: QEMU's stream "
 			     "cannot be read: %s", s->path, strerror(-code));
-	fail(s, code ? code : -ECONNRESET, &err);
+	fail(s, true, code ? code : -ECONNRESET, &err);
 }
 
 /* fail_inner: the transfer's own error tells more, and comes first. */
@@ -48,7 +50,7 @@ static void fail_inner(struct pt_splitter *s)
 
 	pt_error_set(&err, PT_EXIT_PEER, -EPIPE, "the QEMU at the other host "
 		     "ended the migration (its log tells why)");
-	fail(s, -EPIPE, &err);
+	fail(s, false, -EPIPE, &err);
 }
 
 /* ---- pages ---- */

@@ -57,6 +57,7 @@ struct pt_splitter {
 	bool is_stopped;		/* the thread is to end */
 	bool has_ended;			/* both directions have */
 	int failure;
+	bool is_qemus;			/* the failure */
 	struct pt_error failed;
 };
 

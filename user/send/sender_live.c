@@ -381,11 +381,17 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 
 int pt_sender_live_relay(struct pt_sender *s)
 {
+	const struct pt_live_guest *guest;
 	struct pt_relay_counts counts;
 	int ret;
 
 	if (!s->live.relay || s->report.phase >= PT_SEND_COMMIT)
 		return 0;
+	guest = &s->cfg.live->guest;
+	/* Before the end of its stream, which the receiver would complain of. */
+	ret = guest->failure ? guest->failure(guest->arg, &s->error) : 0;
+	if (ret)
+		return ret;
 	ret = pt_relay_step(s->live.relay, &s->error);
 	pt_relay_counts(s->live.relay, &counts);
 	s->report.live.state_sz = counts.sent_sz;
