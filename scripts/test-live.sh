@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # test-live.sh: a guest that runs moves back and forth between two hosts, under
-# each tracker, several dirty rates, and a path that loses frames or not (root).
+# each tracker and through two proxies, at several dirty rates, over a path that
+# loses frames or not (root).
 #
 #     host a: QEMU <-- 20 moves in turn, balloon in and out --> host b: QEMU
 #        \                  veth, or the test wire                /
@@ -36,8 +37,11 @@ Usage: test-live.sh [options]
       --list           run nothing: print the cases
   -h, --help           this text
 
+Where QEMU damages a guest that it moves while it runs, the guest is stopped while it
+moves through the proxies, and writes at its pace between two moves.
+
 Installs missing packages and builds.  Environment: PAGETRIM_BUILD, a build
-folder to use as it is.
+folder to use as it is; PAGETRIM_QEMU, the QEMU to use with its first arguments.
 
 Exit: 0 all passed, 1 one failed, 2 wrong usage, 3 time is over: run it again.
 USAGE
@@ -70,12 +74,20 @@ while (($#)); do
 	shift
 done
 
+# shellcheck source=scripts/hosts.sh
+source "$root/scripts/hosts.sh"
+# shellcheck source=tests/live/lib.sh
+source "$root/tests/live/lib.sh"
+
 # ---- cases ------------------------------------------------------------------
+
+live_limit=300
+! live_loses_writes || live_limit=stopped
 
 # cases: prints MOVER TRACKER PACE LOSS, loss in per mille, one case per line.
 cases()
 {
-	local pace loss tracker
+	local pace loss by
 
 	if [[ $qemu ]]; then
 		for pace in idle few many whole hot; do
@@ -84,9 +96,9 @@ cases()
 		return
 	fi
 	for loss in 0 10; do
-		for tracker in wp-async digest; do
+		for by in "pagetrim wp-async" "pagetrim digest" "proxy none"; do
 			for pace in idle few many whole hot; do
-				echo "pagetrim $tracker $pace $loss"
+				echo "$by $pace $loss"
 			done
 		done
 	done
@@ -95,9 +107,13 @@ cases()
 # case_name MOVER TRACKER PACE LOSS
 case_name()
 {
-	local by="pagetrim, tracker $2"
+	local by="QEMU's pre-copy"
 
-	[[ $1 == pagetrim ]] || by="QEMU's pre-copy"
+	case $1 in
+	pagetrim)	by="pagetrim, tracker $2" ;;
+	proxy)		by="through proxies"
+			[[ $live_limit != stopped ]] || by+=", stopped" ;;
+	esac
 	echo "live: $by, $3, $4 per mille lost, $moves moves"
 }
 
@@ -108,8 +124,6 @@ if [[ $list ]]; then
 	exit
 fi
 
-# shellcheck source=scripts/hosts.sh
-source "$root/scripts/hosts.sh"
 [[ $EUID -eq 0 ]] || { echo "test-live: needs root, for namespaces" >&2; exit 1; }
 hosts_bpffs
 build=$(realpath -m "${PAGETRIM_BUILD:-$root/build}")
@@ -123,8 +137,6 @@ pagetrim=$build/pagetrim net=v$$
 case_s=$((120 + 30 * moves))	# a case that takes longer has failed
 size_mib=256 balloon_mib=216
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pagetrim-live.XXXXXX")
-# shellcheck source=tests/live/lib.sh
-source "$root/tests/live/lib.sh"
 
 cleanup()
 {
@@ -157,7 +169,10 @@ case_body()
 	local from=a to=b last=$((SECONDS + case_s)) i
 
 	mover=$1
-	[[ $1 != pagetrim ]] || live_migrate_args=(--tracker "$2")
+	case $1 in
+	pagetrim)	live_migrate_args=(--tracker "$2") ;;
+	proxy)		live_ram() { echo private; } ;;
+	esac
 	case_begin "$3" "$4"
 	for ((i = 1; i <= moves; i++)); do
 		((SECONDS < last)) ||

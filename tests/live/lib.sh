@@ -39,6 +39,16 @@ declare -A live_paces=(
 
 live_fail() { echo "failed: $*" >&2; exit 1; }
 
+# live_loses_writes: QEMU before 9 with an emulated CPU loses writes of a guest that
+# runs while it moves it by itself (qemu_live.py), through proxies and without.
+live_loses_writes()
+{
+	local qemu=${PAGETRIM_QEMU:-qemu-system-x86_64}
+
+	# shellcheck disable=SC2086 # words
+	[[ $($qemu --version 2>/dev/null) =~ version\ [1-8]\. ]]
+}
+
 live_guest() { "$live_here/../../scripts/live_guest.sh" "$@"; }
 
 # live_ram HOST: what --ram is there.

@@ -27,10 +27,9 @@ begin()
 
 live_ram() { echo private; }
 
-# QEMU before 9 with an emulated CPU loses writes of the guest that it moves
-# (qemu_live.py), through proxies and without: there the guest stands still.
+# Where QEMU loses writes of a guest that runs, it stands still.
 live_limit=300 rate=2000
-if [[ $(${PAGETRIM_QEMU:-qemu-system-x86_64} --version) =~ version\ [1-8]\. ]]; then
+if live_loses_writes; then
 	live_limit=stopped rate=0
 fi
 
