@@ -9,10 +9,6 @@
 #include "wire/checksum.h"
 
 #define COPY_SHORT_SZ	(8 * PT_BLOCK_SZ)
-#define ROOM_SURE	(PT_PACK_ONE - PT_PACK_ONE / 32)	/* of the room, in
-								 * 1/PT_PACK_ONE,
-								 * if no block
-								 * shrinks */
 
 void pt_builder_init(struct pt_builder *b, const struct pt_builder_cfg *cfg)
 {
@@ -40,8 +36,8 @@ void pt_builder_use(struct pt_builder *b, struct pt_compressor *c)
 	b->plain_cnt = 0;
 }
 
-/* room returns the count of blocks that fit beside one more record; below 0 if
- * the record does not fit. */
+/* room returns the count of blocks that fit beside one more record, by what frames
+ * before came to if they are compressed; below 0 if the record does not fit. */
 static int room(const struct pt_builder *b)
 {
 	int left = pt_builder_room_sz(b, b->record_cnt + 1);
@@ -49,7 +45,7 @@ static int room(const struct pt_builder *b)
 	if (b->record_cnt >= PT_RECORDS_MAX || left < 0)
 		return -1;
 	if (b->cfg.compressor && !b->plain_cnt)
-		left = left * (__s64)ROOM_SURE /
+		left = left * (__s64)PT_PACK_ONE /
 		       b->ratio[pt_compressor_method(b->cfg.compressor)];
 	left /= PT_BLOCK_SZ;
 	if (left > PT_FRAME_BLOCKS_MAX)
@@ -161,7 +157,7 @@ bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,
 
 unsigned int pt_builder_delta_max(const struct pt_builder *b)
 {
-	return pt_builder_room_sz(b, 1) * ROOM_SURE / PT_PACK_ONE / PT_BLOCK_SZ;
+	return pt_builder_room_sz(b, 1) / PT_BLOCK_SZ;
 }
 
 bool pt_builder_add_delta(struct pt_builder *b, __u64 gfn, __u32 base,
