@@ -337,6 +337,33 @@ allow_it() { "$pagetrim" ctl set downtime-limit 3000 --control control; }
 
 cgroup_is_as_before() { [[ $(<"$cgroup/cpu.cfs_quota_us") == 250000 ]]; }
 
+# paced: the first round takes its time, up to half of that which there is.
+paced()
+{
+	local migrate_options=(--deadline 10)
+
+	happens true migrate step ROUND 0 0 "$paused" running
+	jq -se 'map(select(.event == "round"))[0].time > 1000' migrate.json \
+		>/dev/null || die "not paced: $(<migrate.json)"
+}
+
+# late HOW MIGRATE RECEIVE A B: a guest that does not converge at the deadline.
+late()
+{
+	local migrate_options=(--max-bandwidth 2M --downtime-limit 1 --deadline 8
+			       --on-no-converge "$1" --max-rounds 1)
+
+	happens true migrate step ROUND "${@:2}"
+	[[ $(jq -s 'map(select(.event == "round")) | length' migrate.json) -gt 1 ]] ||
+		die "the rounds counted: $(<migrate.json)"
+}
+
+too_late()
+{
+	late cancel 1 4 running "$begun"
+	one_error migrate 'cannot end within 8 s'
+}
+
 # not_alone: a cgroup with another process in it is refused by name, and unchanged.
 not_alone()
 {
@@ -464,6 +491,10 @@ case_run "live death: converges while it throttles the guest" throttled \
 	STOP allow_it 0 0 "$paused" running
 case_run "live death: a cgroup that is not the guest's alone is not throttled" \
 	not_alone
+case_run "live death: a deadline far away paces the first round" paced
+case_run "live death: no stop fits at the deadline" too_late
+case_run "live death: no stop fits at the deadline, stopped" \
+	late stop 0 0 "$paused" running
 case_run "live death: too late to pause, when the guest stops" happens \
 	"$(request pause)" migrate step STOP 0 0 "$paused" running
 cases_end

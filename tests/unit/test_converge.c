@@ -208,6 +208,54 @@ static void test_no_throttle(void **state)
 	}
 }
 
+/* A deadline takes the place of the last round: no round or pause is begun that
+ * would not end in time, also where it would make the stop shorter. */
+static void test_deadline(void **state)
+{
+	struct pt_stop_costs costs = { .is_settled = true, .left_ns = 850 * MS };
+	struct pt_converge_cfg once = { .downtime_ns = 300 * MS, .rounds_max = 1 };
+	struct pt_converge c = { 0 };
+	struct pt_round r = {
+		.idx = 9, .data_pages = 10000, .wire_bytes = 40000000,
+		.took_ns = 400 * MS, .dirty_pages = 10000,
+	};
+
+	(void)state;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_AGAIN);	/* 400 ms, and a stop of 400 */
+	costs.is_settled = false;
+	costs.left_ns = 750 * MS;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_FAIL);
+	once.otherwise = PT_NO_CONVERGE_STOP;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_STOP);
+	once.otherwise = PT_NO_CONVERGE_THROTTLE;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_FAIL);
+
+	r.took_ns = 4000 * MS;			/* a stop of 200 ms, then 10 */
+	r.data_pages = 100000;
+	r.wire_bytes = 400000000;
+	r.dirty_pages = 5000;
+	costs.left_ns = 401 * MS;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_AGAIN);
+	costs.left_ns = 399 * MS;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_STOP);
+
+	r.dirty_pages = 0;			/* only the comparison is too long */
+	costs.suspects = 301;
+	costs.suspect_ns = MS;
+	costs.left_ns = 552 * MS;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_PAUSE);
+	costs.left_ns = 1;
+	assert_int_equal(pt_converge_round(&c, &once, &costs, &r),
+			 PT_CONVERGE_FAIL);
+}
+
 /* The costs of a stop count, each. */
 static void test_costs(void **state)
 {
@@ -311,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_throttle),
 		cmocka_unit_test(test_no_throttle),
+		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_small_round),
 		cmocka_unit_test(test_zero_pages),

@@ -15,6 +15,7 @@
 	X("control")			\
 	X("copies")			\
 	X("delta-cache")		\
+	X("deadline")			\
 	X("dev")			\
 	X("downtime-limit")		\
 	X("force")			\

@@ -24,6 +24,11 @@ const struct pt_option pt_live_options[] = {
 	  "rounds until then, 1..10000 (default 30)",
 	  PT_OPTION(NUMBER, struct pt_live_options, cfg.converge.rounds_max),
 	  .min = 1, .max = 10000, .initial = PT_ROUNDS_DEFAULT },
+	{ "deadline", "S",
+	  "the move is to be over S seconds after its start, 1..86400; takes the "
+	  "place of --max-rounds (default: none)",
+	  PT_OPTION(NUMBER, struct pt_live_options, deadline_s),
+	  .min = 1, .max = 86400 },
 	{ "on-no-converge", "HOW",
 	  "after the last round: cancel: the transfer fails, and the writer is "
 	  "not stopped (default); stop: it is stopped for longer than the limit; "
@@ -52,6 +57,7 @@ void pt_live_options_fill(struct pt_live_options *o,
 	sender->delta_cache_sz = o->delta_cache_sz ? o->delta_cache_sz
 						   : PT_SEND_DELTA_OFF;
 	o->cfg.converge.downtime_ns = o->downtime_limit_ms * 1000000ULL;
+	o->cfg.converge.deadline_ns = o->deadline_s * 1000000000ULL;
 }
 
 bool pt_live_options_are_given(const struct pt_live_options *o)
@@ -60,7 +66,7 @@ bool pt_live_options_are_given(const struct pt_live_options *o)
 	       o->cfg.converge.rounds_max != PT_ROUNDS_DEFAULT ||
 	       o->cfg.converge.otherwise != PT_NO_CONVERGE_CANCEL ||
 	       o->cfg.tracker != PT_LIVE_TRACKER_AUTO ||
-	       o->delta_cache_sz != PT_SEND_DELTA_CACHE_SZ;
+	       o->delta_cache_sz != PT_SEND_DELTA_CACHE_SZ || o->deadline_s;
 }
 
 void pt_live_round(struct pt_send_run *run, const struct pt_round *r)

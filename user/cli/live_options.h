@@ -10,6 +10,7 @@
 struct pt_live_options {
 	struct pt_send_live_cfg cfg;	/* tracker and converge are set */
 	__u32 downtime_limit_ms;
+	__u32 deadline_s;		/* 0: none */
 	__u64 delta_cache_sz;
 };
 

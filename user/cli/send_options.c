@@ -235,7 +235,7 @@ static int check_live(const struct pt_send_options *o)
 	if (!o->is_live)
 		return pt_live_options_are_given(&o->live)
 			? pt_out_usage("send", "--downtime-limit, --max-rounds, "
-				       "--on-no-converge, --tracker and "
+				       "--deadline, --on-no-converge, --tracker and "
 				       "--delta-cache need --live") : -1;
 	if (!o->pid)
 		return pt_out_usage("send", "--live needs --pid");

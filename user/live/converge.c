@@ -54,6 +54,20 @@ static bool pays(const struct pt_converge *c, const struct pt_stop_costs *costs,
 	       expect(c, costs, next) < r->downtime_ns / 4 * 3;
 }
 
+/* is_last: there is to be no round after this one, which begins with a delay. */
+static bool is_last(const struct pt_converge *c,
+		    const struct pt_converge_cfg *cfg,
+		    const struct pt_stop_costs *costs, const struct pt_round *r,
+		    __u64 delay_ns)
+{
+	__u64 ns = send_ns(c, r->dirty_pages - r->hot_pages) + costs->look_ns +
+		   delay_ns;
+
+	if (costs->left_ns)
+		return ns + r->downtime_ns > costs->left_ns;
+	return r->idx >= cfg->rounds_max;
+}
+
 /* throttle chooses the next step, if it is due; false: it was the last one. */
 static bool throttle(struct pt_converge *c, const struct pt_converge_cfg *cfg,
 		     bool is_late)
@@ -118,16 +132,22 @@ static enum pt_converge_do decide(struct pt_converge *c,
 				  const struct pt_round *r)
 {
 	if (r->downtime_ns <= cfg->downtime_ns) {
-		if (r->idx >= cfg->rounds_max || !pays(c, costs, r))
+		if (is_last(c, cfg, costs, r, 0) || !pays(c, costs, r))
 			return PT_CONVERGE_STOP;
 		c->put_off_cnt++;
 		return PT_CONVERGE_AGAIN;
 	}
-	if (!costs->is_settled && pause_helps(c, cfg, costs, r)) {
+	if (!costs->is_settled && pause_helps(c, cfg, costs, r) &&
+	    !(costs->left_ns && is_last(c, cfg, costs, r, PT_PAUSE_NS))) {
 		c->stuck_cnt = 0;
 		return PT_CONVERGE_PAUSE;
 	}
-	if (throttle(c, cfg, r->idx >= cfg->rounds_max) || !costs->is_settled)
+	if (costs->left_ns && !is_last(c, cfg, costs, r, 0)) {
+		throttle(c, cfg, false);
+		return PT_CONVERGE_AGAIN;
+	}
+	if (!costs->left_ns && (throttle(c, cfg, is_last(c, cfg, costs, r, 0)) ||
+				!costs->is_settled))
 		return PT_CONVERGE_AGAIN;
 	return cfg->otherwise == PT_NO_CONVERGE_STOP ? PT_CONVERGE_STOP
 						     : PT_CONVERGE_FAIL;

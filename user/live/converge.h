@@ -19,6 +19,9 @@
  * then PT_THROTTLE_STEP more each time, up to PT_THROTTLE_LAST.  The throttle ends
  * before the stop, so pages that are written in PT_LIFT_NS without it count, too.
  *
+ * With a deadline the last round is the one after which another round, and the
+ * expected downtime, would not end in time.
+ *
  * The bytes of a dirty page and the rate are those of the rounds so far: trimmed
  * pages need fewer bytes than they have.  A round that sent little is no sample
  * of the rate.  Pure: no clock, no thread, no memory.
@@ -49,7 +52,9 @@ enum pt_no_converge {
 
 struct pt_converge_cfg {
 	__u64 downtime_ns;		/* the longest that is allowed */
-	__u32 rounds_max;		/* > 0 */
+	__u32 rounds_max;		/* > 0; with a deadline it does not count */
+	__u64 deadline_ns;		/* since the start of the move, for the
+					 * caller; 0: none */
 	enum pt_no_converge otherwise;
 };
 
@@ -95,6 +100,8 @@ struct pt_stop_costs {
 	__u64 look_ns;		/* to look for the last written pages */
 	__u64 suspects;		/* pages to compare by content */
 	__u64 suspect_ns;	/* of one of them */
+	__u64 left_ns;		/* until the deadline; 1: it has passed; 0: there
+				 * is none */
 	bool is_settled;	/* false: suspects become fewer with time, so a
 				 * round that does not fit is not the last */
 };

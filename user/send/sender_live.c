@@ -188,18 +188,6 @@ static void round_end(struct pt_sender *s)
 	pt_live_do(s->live.thread, PT_LIVE_LOOK, s->live.delay_ns);
 }
 
-static int fail_to_converge(struct pt_sender *s)
-{
-	const struct pt_round *r = &s->report.live.round;
-
-	return pt_error_set(&s->error, PT_EXIT_FAILED, -ETIME, "after %u rounds a "
-			    "stop would still take %llu ms: %llu pages are "
-			    "written per second; the guest runs on (raise "
-			    "{downtime-limit} or {max-rounds})", r->idx,
-			    (unsigned long long)(r->downtime_ns / 1000000),
-			    (unsigned long long)r->dirty_per_s);
-}
-
 static void tell_round(struct pt_sender *s)
 {
 	if (s->cfg.live->round)
@@ -231,6 +219,7 @@ static int decide(struct pt_sender *s)
 		.suspects = found->suspect_cnt,
 		.suspect_ns = found->compare_ns,
 		.is_settled = found->is_settled,
+		.left_ns = pt_sender_deadline_left_ns(s),
 	};
 	struct pt_round *r = &s->report.live.round;
 	enum pt_converge_do next;
@@ -240,7 +229,7 @@ static int decide(struct pt_sender *s)
 	next = pt_converge_round(&s->live.converge, &s->live.limits, &costs, r);
 	tell_round(s);
 	if (next == PT_CONVERGE_FAIL)
-		return fail_to_converge(s);
+		return pt_sender_fail_to_converge(s);
 	if (next == PT_CONVERGE_STOP) {
 		s->report.live.throttle = 0;
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
@@ -364,6 +353,9 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 
 	if (!s->live.thread)
 		return is_clean;
+	ret = pt_sender_deadline_watch(s);
+	if (ret)
+		return ret;
 	if (!is_sent)
 		return found(s);
 	if (!is_clean)

@@ -24,6 +24,8 @@ struct pt_send_live {
 	struct pt_hot *hot;		/* NULL: no page is left for last */
 	struct pt_converge converge;
 	struct pt_converge_cfg limits;	/* as they are at present */
+	__u64 paced_ns;			/* the last change for a deadline */
+	bool is_paced;			/* the pace follows it */
 	bool is_held;			/* a look ended in a pause */
 	__u64 delay_ns;			/* of the look after the round */
 	struct pt_round_clock clock;	/* of the round */
@@ -57,6 +59,15 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean);
 
 /* pt_sender_live_is_stopping: the guest is being stopped, or stands still. */
 bool pt_sender_live_is_stopping(const struct pt_sender *s);
+
+/* pt_sender_deadline_left_ns: until the deadline; 1: it is over; 0: there is none.
+ * pt_sender_deadline_watch is called in each step: it sets the pace of the first
+ * round, and fails at the deadline, unless the guest is to be stopped for longer. */
+__u64 pt_sender_deadline_left_ns(const struct pt_sender *s);
+int pt_sender_deadline_watch(struct pt_sender *s);
+
+/* pt_sender_fail_to_converge: -ETIME. */
+int pt_sender_fail_to_converge(struct pt_sender *s);
 
 /* pt_sender_live_resume: a pause of took_ns is over. */
 void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns);

@@ -138,8 +138,8 @@ int pt_cgroup_find(struct pt_cgroup *c, pid_t pid, struct pt_error *err)
 	if (!strcmp(common.path, "/"))
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "process %d: is "
 				    "in no cgroup of its own, but in the root "
-				    "(start it in one, e.g. by systemd-run "
-				    "--scope)", pid);
+				    "(start it in one, as a systemd scope)",
+				    pid);
 	return 0;
 }
 
