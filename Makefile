@@ -148,11 +148,10 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
 $(B)/tests/unit/test_wire_plan: $(patsubst %,$(B)/tests/net/wire_%.o,plan hold)
 $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
-$(B)/tests/unit/test_arrival: $(B)/user/cli/arrival.o
+$(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record output scribe)
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect options options_text svg output scribe)
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
-$(B)/tests/unit/test_run: $(patsubst %,$(B)/user/cli/%.o,run_read run_draw)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
 $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "cli/run.h"
+#include "run/run.h"
 
 #define STARTED	"{\"event\": \"started\", \"at\": 10, \"transfer-id\": \"0a\", " \
 		"\"total\": 4096, \"tracker\": \"digest\", " \

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/run.h"
+#include "run/run.h"
 
 struct draw {
 	const char *out;

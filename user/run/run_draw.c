@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Draws a run as HTML: figures, and one SVG per chart. */
-#include "cli/run.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room run: a move that is over, from its events to a picture.
+ *
+ *   knows         the events as JSON, charts as SVG
+ *   may use       base
+ *   must not know transfers, the command line
+ */
 /* run: a move that is over, as the events of `pagetrim migrate --json` tell it.
  * The file is judged: another program may have written it. */
-#ifndef CLI_RUN_H
-#define CLI_RUN_H
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
 
 #include <stdbool.h>
 #include <linux/types.h>
