@@ -112,6 +112,42 @@ after_the_end()
 	same "files" "$(compgen -G 'control*')" control.last
 }
 
+# A receiver tells of its transfers, too, and can be cancelled.
+of_a_receiver()
+{
+	local id
+
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy --control control
+	ctl status | tee said
+	grep -qx 'waiting, transfers: 0' said || die "before a transfer: $(<said)"
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 1M --control from \
+		"$(image even)"
+	wait_until 10 status_has '.transfers[0].ram.placed > 0'
+	"$pagetrim" ctl status --json --control from >from.json
+	id=$(field from '."transfer-id"')
+	status_has ".role == \"receiver\" and .status == \"active\" and
+		.\"transfer-count\" == 1 and .transfers[0].\"transfer-id\" == \"$id\"" ||
+		die "status: $(<status.json)"
+	ctl metrics >metrics.text
+	"$root/tests/lib/openmetrics.py" <metrics.text >metrics.json ||
+		die "no OpenMetrics: $(<metrics.text)"
+	same "total" "$(jq ".\"pagetrim_migration_data_total_bytes{role=\\\"receiver\\\",transfer_id=\\\"$id\\\"}\"" \
+		metrics.json)" "$(stat -c %s "$(image even)")"
+	! "$pagetrim" ctl pause --control control 2>pause.err ||
+		die "pauses a receiver"
+	one_error pause "want 'status' or 'cancel'"
+	ctl cancel
+	ended send "$sender" 10 4 interrupted
+	ended receive "$receiver" 10 1 interrupted
+	recorded failed ".exit == 1 and .transfers[0].\"transfer-id\" == \"$id\""
+	receive_begin receive --listen "$HOSTS_B4" --out copy --control control
+	send_begin send --to "$HOSTS_B4" "$(image small --pages 64)"
+	ended send "$sender" 10 0
+	ended receive "$receiver" 10 0
+	recorded completed '.transfers[0].ledger.unaccounted == 0'
+}
+
 # It ends as if interrupted, also in a pause.
 cancelled()
 {
@@ -269,6 +305,7 @@ case_run "ctl: cancelled" cancelled running
 case_run "ctl: cancelled in a pause" cancelled paused
 case_run "ctl: metrics" metrics
 case_run "ctl: after the end" after_the_end
+case_run "ctl: of a receiver" of_a_receiver
 case_run "ctl: a figure that is not known is left out" unknown
 case_run "ctl: no JSON of metrics" no_json
 case_run "ctl: no limit where nothing stops" refused

@@ -135,7 +135,8 @@ move()
 	fi
 	hosts_exec "$net" b "${receive[@]}" "$whole" receive --json \
 		"${security[@]}" --dev "$(dev_b)" --listen "$HOSTS_B4" \
-		--qmp agent.b --peer-timeout 2 >receive.json 2>receive.err &
+		--qmp agent.b --peer-timeout 2 --control into \
+		>receive.json 2>receive.err &
 	receiver=$!
 	wait_until 60 receive_is_ready receive
 	hosts_exec "$net" a "${migrate[@]}" "$whole" migrate --json \
@@ -171,9 +172,11 @@ comes_to()
 	migrated=$status
 	[[ -e entered ]] || die "never there"
 	agent_ends receive "$receiver" "$2"
+	received=$status
 	wait_until 30 all_ended
 	guests_end "$3" "$4"
 	record_tells "$migrated"
+	record_there_tells "$received"
 	nothing_attached
 }
 
@@ -212,6 +215,27 @@ all_ended()
 		[[ $(ls -l "/proc/$pid/fd" 2>/dev/null) != *userfaultfd* ]] ||
 			return 1
 	done < <(cat qemu.a.pid qemu.b.pid)
+}
+
+# record_there_tells EXIT: the same of receive, at host b.  One that was killed
+# before it let the guest run left nothing.
+record_there_tells()
+{
+	local result=none guest=
+
+	if "$pagetrim" ctl status --json --control into >there.json; then
+		result=$(field there .result)
+		guest=$(field there .guest)
+	fi
+	echo "record at b: $result, guest: $guest" >&2
+	case $1 in
+	0)	[[ $result == completed && $guest == "runs here: "* ]] ;;
+	6)	[[ $result == unknown && $guest == *"may run in QEMU"* ]] ;;
+	137)	[[ $result == unknown && $guest == *"may run in QEMU"* ]] ||
+			[[ $result == completed && $guest == "runs here: "* ]] ||
+			[[ $result == none && $(field pair .b) != running ]] ;;
+	*)	[[ $result == failed && $guest == *QEMU* ]] ;;
+	esac || die "exit $1: the record at b tells '$result', '$guest'"
 }
 
 # dies AGENT KIND SYMBOL ROW...: it is killed there.

@@ -86,6 +86,33 @@ static void test_ledger(void **state)
 	free(text);
 }
 
+/* A receiver has several transfers, and each family its head once. */
+static void test_transfers(void **state)
+{
+	char *text = metrics_of("{\"role\": \"receiver\", \"transfers\": ["
+		"{\"transfer-id\": \"a\", \"ram\": {\"placed\": 1}},"
+		"{\"transfer-id\": \"b\", \"ram\": {\"placed\": 2},"
+		" \"ledger\": {\"sent\": 7}}]}");
+
+	(void)state;
+	assert_string_equal(text,
+		"# TYPE pagetrim_migration_data_placed_bytes gauge\n"
+		"# UNIT pagetrim_migration_data_placed_bytes bytes\n"
+		"# HELP pagetrim_migration_data_placed_bytes Blocks that the "
+		"receiver has placed.\n"
+		"pagetrim_migration_data_placed_bytes{role=\"receiver\","
+		"transfer_id=\"a\"} 1\n"
+		"pagetrim_migration_data_placed_bytes{role=\"receiver\","
+		"transfer_id=\"b\"} 2\n"
+		"# TYPE pagetrim_migration_ledger_frames counter\n"
+		"# HELP pagetrim_migration_ledger_frames The ledger's "
+		"entries.\n"
+		"pagetrim_migration_ledger_frames_total{role=\"receiver\","
+		"transfer_id=\"b\",entry=\"sent\"} 7\n"
+		"# EOF\n");
+	free(text);
+}
+
 /* Bytes with a meaning of their own are escaped. */
 static void test_escapes(void **state)
 {
@@ -104,6 +131,7 @@ int main(void)
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_ledger),
+		cmocka_unit_test(test_transfers),
 		cmocka_unit_test(test_escapes),
 	};
 

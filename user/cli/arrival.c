@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli/record.h"
 #include "sink/sink_guest.h"
 
 #define END_MS		1000	/* for a process to end */
@@ -53,13 +54,19 @@ static int loaded(void *arg, struct pt_error *err)
 	return ret;
 }
 
+static const char may_run[] =
+	"the guest may run in QEMU: ask it by query-status; if it does not, end "
+	"this QEMU first, then continue the guest at its source";
+
 /* run: if QEMU refuses, the guest does not run; if it does not answer, nobody
  * knows, and the source must not go on. */
 static int run(void *arg, struct pt_error *err)
 {
 	struct pt_arrival *a = arg;
-	int ret = pt_qemu_run(a->qemu, err);
+	int ret;
 
+	pt_record_handing(a->control_path, "receiver", may_run);
+	ret = pt_qemu_run(a->qemu, err);
 	if (!ret)
 		a->state = PT_ARRIVAL_RUNS;
 	if (!ret || ret == -EREMOTEIO)
@@ -155,9 +162,7 @@ const char *pt_arrival_left(const struct pt_arrival *a, int failure)
 		return "the guest ran in QEMU and is paused there, and goes on "
 		       "at its source: end this QEMU, do not continue it";
 	case PT_ARRIVAL_MAY_RUN:
-		return "the guest may run in QEMU: ask it by query-status; if "
-		       "it does not, end this QEMU first, then continue the "
-		       "guest at its source";
+		return may_run;
 	case PT_ARRIVAL_RUNS:
 		break;
 	}

@@ -26,6 +26,7 @@ enum pt_arrival_state {
 /* pt_arrival: all zero: none.  Its address must not change while it is open. */
 struct pt_arrival {
 	const char *qmp;	/* path of the monitor's socket */
+	const char *control_path;	/* for a record before the guest runs; NULL */
 	struct pt_qemu *qemu;	/* NULL: not open */
 	int pidfd;		/* of QEMU, readable when it has ended; -1 */
 	char *description;

@@ -44,8 +44,8 @@ const struct pt_command pt_command_ctl = {
 	"Usage: pagetrim ctl REQUEST --control PATH [options]\n"
 	"\n"
 	"Asks or steers a 'pagetrim send' or 'pagetrim migrate' with --control PATH\n"
-	"while it runs.  REQUEST:\n"
-	"  status                  how far it is\n"
+	"while it runs; a 'pagetrim receive' knows status, metrics and cancel.  REQUEST:\n"
+	"  status                  how far it is, or how it ended\n"
 	"  metrics                 the same as OpenMetrics text\n"
 	"  pause, resume           no frame leaves meanwhile, and no guest is stopped\n"
 	"  cancel                  end it; the source stays as it is\n"
@@ -56,8 +56,8 @@ const struct pt_command pt_command_ctl = {
 	"                          1..60000\n",
 	.groups = groups,
 	.notes =
-	"Exit: 0 done, 1 the sender refused, 2 wrong usage, 3 no sender listens at PATH,\n"
-	"      or it does not answer.\n"
+	"Exit: 0 done, 1 the process refused, 2 wrong usage, 3 none listens at PATH nor\n"
+	"      has left its last status there, or it does not answer.\n"
 	"Example: pagetrim ctl status --control /run/vm.control\n",
 	.arguments = { "=status metrics pause resume cancel set",
 		       "=max-bandwidth downtime-limit", "=auto" },
@@ -163,11 +163,34 @@ static void print_progress(const json_t *o)
 	       (unsigned long long)number(o, "frames-lost"));
 }
 
+/* print_transfers prints those of a receiver. */
+static void print_transfers(const json_t *o)
+{
+	const json_t *transfers = json_object_get(o, "transfers"), *t;
+	char id[TEXT_SZ], peer[TEXT_SZ], name[TEXT_SZ], placed[16], total[16];
+	size_t i;
+
+	if (!json_object_get(o, "result"))
+		printf("%s, transfers: %llu\n", text(o, "status", name),
+		       (unsigned long long)number(o, "transfer-count"));
+	json_array_foreach(transfers, i, t) {
+		const json_t *ram = json_object_get(t, "ram");
+
+		printf("Transfer %s from %s: %s, %.1f s: %s of data placed, "
+		       "memory %s\n", text(t, "transfer-id", id),
+		       text(t, "peer", peer), text(t, "name", name),
+		       json_number_value(json_object_get(t, "total-time")) / 1e3,
+		       human(ram, "placed", placed), human(ram, "total", total));
+	}
+}
+
 /* print_status: that of a killed process has an end alone. */
 static void print_status(const json_t *o)
 {
 	if (json_object_get(o, "result"))
 		print_end(o);
+	if (json_object_get(o, "transfers"))
+		print_transfers(o);
 	if (json_object_get(o, "ram"))
 		print_progress(o);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/metrics.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "send/sender.h"
@@ -93,19 +94,47 @@ static void print_head(FILE *out, const struct family *f)
 	fprintf(out, "# HELP " PREFIX "%s %s\n", f->name, f->help);
 }
 
-static void print_family(FILE *out, const struct family *f,
-			 const json_t *status, const char *labels)
+/* value_of returns the figure of a transfer; NULL: it is not known. */
+static const json_t *value_of(const struct family *f, const json_t *transfer)
 {
-	const json_t *o = f->group ? json_object_get(status, f->group) : status;
+	const json_t *o = f->group ? json_object_get(transfer, f->group)
+				   : transfer;
 	const json_t *value = json_object_get(o, f->key);
 
-	if (!json_is_number(value) && !json_is_boolean(value))
-		return;
-	print_head(out, f);
-	fprintf(out, PREFIX "%s%s{%s} %.17g\n", f->name,
-		strcmp(f->type, "counter") ? "" : "_total", labels,
-		json_is_boolean(value) ? json_is_true(value)
-				       : f->factor * json_number_value(value));
+	return json_is_number(value) || json_is_boolean(value) ? value : NULL;
+}
+
+/* set_labels writes those of a transfer. */
+static void set_labels(char labels[LABELS_SZ], const char *role,
+		       const json_t *transfer)
+{
+	labels[0] = '\0';
+	put_label(labels, "role", role);
+	put_label(labels, "transfer_id", text(transfer, "transfer-id"));
+}
+
+static void print_family(FILE *out, const struct family *f, const char *role,
+			 const json_t *transfers)
+{
+	char labels[LABELS_SZ];
+	bool has_head = false;
+	const json_t *transfer;
+	size_t i;
+
+	json_array_foreach(transfers, i, transfer) {
+		const json_t *value = value_of(f, transfer);
+
+		if (!value)
+			continue;
+		if (!has_head)
+			print_head(out, f);
+		has_head = true;
+		set_labels(labels, role, transfer);
+		fprintf(out, PREFIX "%s%s{%s} %.17g\n", f->name,
+			strcmp(f->type, "counter") ? "" : "_total", labels,
+			json_is_boolean(value) ? json_is_true(value)
+			: f->factor * json_number_value(value));
+	}
 }
 
 /* print_state prints the phase as one 1 among zeroes. */
@@ -125,42 +154,49 @@ static void print_state(FILE *out, const char *now, const char *labels)
 			labels, phases[i], !strcmp(phases[i], now));
 }
 
-/* print_counts prints each number of an object as a counter with one label. */
-static void print_counts(FILE *out, const struct family *f, const json_t *o,
-			 const char *labels)
+/* print_ledgers prints each entry of the transfers' ledgers as a counter with one
+ * label. */
+static void print_ledgers(FILE *out, const char *role, const json_t *transfers)
 {
+	static const struct family f = {
+		"_ledger_frames", "counter", "", NULL, "entry", 0,
+		"The ledger's entries."
+	};
+	char labels[LABELS_SZ];
+	bool has_head = false;
+	json_t *transfer, *value;
 	const char *key;
-	const json_t *value;
+	size_t i;
 
-	if (!json_object_size(o))
-		return;
-	print_head(out, f);
-	json_object_foreach((json_t *)o, key, value)
-		fprintf(out, PREFIX "%s_total{%s,%s=\"%s\"} %lld\n", f->name,
-			labels, f->key, key,
-			(long long)json_integer_value(value));
+	json_array_foreach(transfers, i, transfer) {
+		json_t *ledger = json_object_get(transfer, "ledger");
+
+		if (json_object_size(ledger) && !has_head)
+			print_head(out, &f);
+		has_head |= json_object_size(ledger) > 0;
+		set_labels(labels, role, transfer);
+		json_object_foreach(ledger, key, value)
+			fprintf(out, PREFIX "%s_total{%s,%s=\"%s\"} %lld\n",
+				f.name, labels, f.key, key,
+				(long long)json_integer_value(value));
+	}
 }
 
 void pt_metrics_text(FILE *out, const json_t *status)
 {
-	static const struct family verdicts = {
-		"_verdicts", "counter", "", NULL, "verdict", 0,
-		"Frames by verdict of the device's program, of all transfers."
-	}, ledger = {
-		"_ledger_frames", "counter", "", NULL, "entry", 0,
-		"The ledger's entries."
-	};
 	const char *role = text(status, "role");
-	char labels[LABELS_SZ] = "";
+	json_t *transfers = json_object_get(status, "transfers");
+	char labels[LABELS_SZ];
 
-	put_label(labels, "role", role);
-	put_label(labels, "transfer_id", text(status, "transfer-id"));
+	/* A sender has one, which its status is. */
+	transfers = transfers ? json_incref(transfers)
+			      : json_pack("[O]", (json_t *)status);
+	set_labels(labels, role, status);
 	if (!strcmp(role, "sender"))
 		print_state(out, text(status, "status"), labels);
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-		print_family(out, &families[i], status, labels);
-	print_counts(out, &verdicts, json_object_get(status, "verdicts"),
-		     labels);
-	print_counts(out, &ledger, json_object_get(status, "ledger"), labels);
+		print_family(out, &families[i], role, transfers);
+	print_ledgers(out, role, transfers);
+	json_decref(transfers);
 	fputs("# EOF\n", out);
 }

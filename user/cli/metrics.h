@@ -10,8 +10,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* pt_metrics_text prints the families of which status has the figure, and
- * "# EOF".  status is of pt_send_control or pt_receive_control. */
+/* pt_metrics_text prints the families of which status has the figure, for each of
+ * its transfers, and "# EOF".  status is of send_control, receive_control or a
+ * record. */
 void pt_metrics_text(FILE *out, const json_t *status);
 
 #endif

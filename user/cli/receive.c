@@ -42,6 +42,10 @@ static const struct pt_option options[] = {
 	  "with --qmp",
 	  PT_OPTION(NUMBER, struct pt_receive_run, pid), .min = 1, .max = 1 << 22,
 	  .want = "1..4194304", .offers = "pid" },
+	{ "control", "PATH",
+	  "create a control socket there, for 'pagetrim ctl' while the receiver "
+	  "runs", PT_OPTION(TEXT, struct pt_receive_run, control_path),
+	  .offers = "file" },
 	{ "serve", NULL,
 	  "keep accepting, up to 64 transfers at once, each to its own name in "
 	  "the folder PATH, until a signal",

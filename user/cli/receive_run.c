@@ -78,6 +78,7 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 	struct pt_receive_run *rx = arg;
 
 	rx->had_transfer = true;
+	pt_receive_control_ended(&rx->control, r);
 	pt_out_progress("%s", "");
 	if (rx->cfg.serve && r->result)
 		pt_out_log("transfer %016llx from %s failed: %s",
@@ -155,15 +156,18 @@ static void announce(const struct pt_receiver *r, const struct pt_receive_run *r
 		   pt_hugepages_name(info.hugepages));
 }
 
-static int drive(struct pt_receiver *receiver, struct pt_error *err)
+static int drive(struct pt_receive_run *rx, struct pt_receiver *receiver,
+		 struct pt_error *err)
 {
-	struct pollfd fd = {
-		.fd = pt_receiver_fd(receiver), .events = POLLIN,
+	struct pollfd fds[] = {
+		{ .fd = pt_receiver_fd(receiver), .events = POLLIN },
+		{ .fd = pt_ctl_fd(rx->control.ctl), .events = POLLIN },
 	};
 	int ret;
 
 	do {
-		poll(&fd, 1, -1);
+		poll(fds, 2, -1);
+		pt_receive_control_answer(&rx->control);
 		ret = pt_receiver_step(receiver, err);
 	} while (ret > 0);
 	return ret;
@@ -180,6 +184,7 @@ static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
 
 	if (ret)
 		return ret;
+	rx->arrival.control_path = rx->control_path;
 	rx->cfg.sink = rx->arrival.sink;
 	rx->cfg.guest = &rx->arrival.guest;
 	return 0;
@@ -207,6 +212,17 @@ static int open_stream(struct pt_receive_run *rx, struct pt_error *err)
 	return 0;
 }
 
+/* guest_left returns the guest's state here, for the record; NULL: none. */
+static const char *guest_left(const struct pt_receive_run *rx, int ret)
+{
+	const char *left;
+
+	if (!rx->qmp)
+		return NULL;
+	left = ret ? pt_arrival_left(&rx->arrival, ret) : "";
+	return left[0] ? left : "runs here: do not continue it at its source";
+}
+
 static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 {
 	struct pt_receiver *receiver;
@@ -225,11 +241,16 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_stop_begin(stop_fd, cancel, receiver, err);
 	if (!ret)
+		ret = pt_receive_control_open(&rx->control, rx->control_path,
+					      receiver, rx->cfg.serve, err);
+	if (!ret)
 		ret = pt_receiver_start(receiver, err);
 	if (!ret) {
 		announce(receiver, rx);
-		ret = drive(receiver, err);
+		ret = drive(rx, receiver, err);
 	}
+	pt_receive_control_end(&rx->control, ret, err, guest_left(rx, ret));
+	pt_receive_control_close(&rx->control);
 	pt_stop_end();
 	/* Threads that the receiver did not wait for still use the guest. */
 	if (!pt_receiver_close(receiver))

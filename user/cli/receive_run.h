@@ -6,6 +6,7 @@
 
 #include "cli/agent.h"
 #include "cli/arrival.h"
+#include "cli/receive_control.h"
 #include "cli/security.h"
 #include "proxy/joiner.h"
 #include "receive/receiver.h"
@@ -19,6 +20,7 @@ struct pt_receive_run {
 	const char *qmp;		/* the monitor of QEMU; NULL: an image
 					 * is received */
 	__u32 pid;			/* of QEMU; 0: that of the monitor */
+	const char *control_path;	/* of the control socket; NULL: none */
 	const char *into;		/* instead: the socket at which a QEMU
 					 * waits for its own stream */
 
@@ -26,6 +28,7 @@ struct pt_receive_run {
 					 * counts */
 	unsigned stranger_cnt;		/* strangers refused in that second */
 	bool had_transfer;		/* at least one */
+	struct pt_receive_control control;
 	struct pt_arrival arrival;
 	struct pt_joiner *joiner;
 	struct pt_receive_guest joined;

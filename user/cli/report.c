@@ -11,8 +11,8 @@
 
 #define MS(ns)	((ns) / 1e6)
 
-static json_t *ledger_json(const struct pt_ledger *ledger, __u64 sent,
-			   __u64 unaccounted)
+json_t *pt_report_ledger_json(const struct pt_ledger *ledger, __u64 sent,
+			      __u64 unaccounted)
 {
 	json_t *o = json_object();
 
@@ -204,8 +204,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 		json_object_set_new(o, "live", pt_report_live_json(&r->live));
 	if (r->has_ledger)
 		json_object_set_new(o, "ledger",
-				    ledger_json(&r->ledger, r->frames,
-						r->unaccounted));
+				    pt_report_ledger_json(&r->ledger, r->frames,
+							  r->unaccounted));
 	if (r->has_profile)
 		json_object_set_new(o, "profile", send_profile_json(r));
 	return o;
@@ -262,8 +262,8 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 			    json_string(pt_hugepages_name(r->hugepages)));
 	if (r->has_ledger)
 		json_object_set_new(o, "ledger",
-				    ledger_json(&r->ledger, r->sent,
-						r->unaccounted));
+				    pt_report_ledger_json(&r->ledger, r->sent,
+							  r->unaccounted));
 	if (r->has_profile)
 		json_object_set_new(o, "profile", receive_profile_json(r));
 	return o;

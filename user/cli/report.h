@@ -17,6 +17,10 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r);
 /* pt_report_ram_json: the key ram of a sender, before its end, too. */
 json_t *pt_report_ram_json(const struct pt_send_report *r);
 
+/* pt_report_ledger_json: the key ledger; sent: the sender's frames. */
+json_t *pt_report_ledger_json(const struct pt_ledger *ledger, __u64 sent,
+			      __u64 unaccounted);
+
 /* pt_report_failed_json: a send or receive that failed before there was a
  * transfer: status, error-desc and exit alone. */
 json_t *pt_report_failed_json(const struct pt_error *err);

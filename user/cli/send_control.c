@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include "cli/json_text.h"
+#include "cli/answer.h"
 #include "cli/record.h"
 #include "cli/report.h"
 #include "cli/report_live.h"
@@ -83,14 +83,12 @@ static json_t *status(const struct pt_send_control *c)
 		"max-bandwidth", (json_int_t)r.bytes_per_s);
 	if (r.setup_ns)
 		json_object_set_new(o, "setup-time", json_real(r.setup_ns / 1e6));
+	if (r.has_ledger)
+		json_object_set_new(o, "ledger", pt_report_ledger_json(
+				    &r.ledger, r.frames, r.unaccounted));
 	set_rates(o, c, &r);
 	set_guest(o, &r.live);
 	return o;
-}
-
-static json_t *refuse(const char *text)
-{
-	return json_pack("{s:o}", "error", pt_json_clean(text));
 }
 
 /* is_number: text is a whole number of at most max, digits only. */
@@ -110,10 +108,10 @@ static json_t *set_bandwidth(const struct pt_send_control *c, const char *text)
 	struct pt_error err;
 
 	if (strcmp(text, "auto") && !is_number(text, PT_RATE_MAX, &rate))
-		return refuse("max-bandwidth: want 0..1099511627776 bytes a "
+		return pt_answer_refuse("max-bandwidth: want 0..1099511627776 bytes a "
 			      "second, 0 for no limit, or auto");
 	if (pt_sender_set_rate(c->sender, rate, &err))
-		return refuse(err.text);
+		return pt_answer_refuse(err.text);
 	pt_sender_status(c->sender, &now);
 	return json_pack("{s:I}", "max-bandwidth", (json_int_t)now.bytes_per_s);
 }
@@ -124,9 +122,9 @@ static json_t *set_downtime(const struct pt_send_control *c, const char *text)
 	__u64 ms;
 
 	if (!is_number(text, DOWNTIME_MAX_MS, &ms) || !ms)
-		return refuse("downtime-limit: want 1..60000 milliseconds");
+		return pt_answer_refuse("downtime-limit: want 1..60000 milliseconds");
 	if (pt_sender_set_downtime(c->sender, ms, &err))
-		return refuse(err.text);
+		return pt_answer_refuse(err.text);
 	return json_pack("{s:I}", "downtime-limit", (json_int_t)ms);
 }
 
@@ -149,11 +147,12 @@ static json_t *steer(const struct pt_send_control *c, const char *line)
 	} else {
 		return NULL;
 	}
-	return ret ? refuse(err.text) : json_pack("{s:s}", "done", done);
+	return ret ? pt_answer_refuse(err.text) : json_pack("{s:s}", "done", done);
 }
 
-static json_t *answer_to(const struct pt_send_control *c, const char *line)
+static json_t *answer_to(void *arg, const char *line)
 {
+	const struct pt_send_control *c = arg;
 	static const char rate[] = "set max-bandwidth ";
 	static const char downtime[] = "set downtime-limit ";
 	json_t *answer;
@@ -166,7 +165,7 @@ static json_t *answer_to(const struct pt_send_control *c, const char *line)
 		return set_downtime(c, line + sizeof(downtime) - 1);
 	answer = steer(c, line);
 	return answer ? answer
-		: refuse("want 'status', 'pause', 'resume', 'cancel', 'set "
+		: pt_answer_refuse("want 'status', 'pause', 'resume', 'cancel', 'set "
 			 "max-bandwidth N' or 'set downtime-limit MS'");
 }
 
@@ -212,20 +211,8 @@ void pt_send_control_close(struct pt_send_control *c)
 
 void pt_send_control_answer(struct pt_send_control *c)
 {
-	char line[PT_CTL_LINE_SZ], text[PT_CTL_ANSWER_SZ];
-
 	if (!c->ctl)
 		return;
 	look(c);
-	for (unsigned i = 0;
-	     i < REQUESTS_MAX && pt_ctl_take(c->ctl, line); i++) {
-		json_t *answer = answer_to(c, line);
-		size_t sz = json_dumpb(answer, text, sizeof(text) - 1, 0);
-
-		json_decref(answer);
-		if (!sz || sz >= sizeof(text))
-			sz = sprintf(text, "{\"error\": \"no memory\"}");
-		text[sz] = '\0';
-		pt_ctl_answer(c->ctl, text);
-	}
+	pt_answer_all(c->ctl, REQUESTS_MAX, answer_to, c);
 }

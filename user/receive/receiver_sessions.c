@@ -141,6 +141,7 @@ void pt_receiver_reap(struct pt_receiver *r)
 
 static void count(struct pt_rx_session *s)
 {
+	s->report.total_ns = pt_clock_ns() - s->opened_ns;
 	s->report.placed_sz = 0;
 	for (__u16 n = 0; n < s->intake.lane_cnt; n++)
 		s->report.placed_sz += atomic_load(

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/receive_control.h"
+
+#include <string.h>
+
+#include "cli/answer.h"
+#include "cli/json_text.h"
+#include "cli/record.h"
+#include "cli/report.h"
+#include "ctl/ctl_record.h"
+
+#define REQUESTS_MAX	16	/* per call, so that the receiver has its turn */
+
+static json_t *transfer_json(const struct pt_receive_report *r)
+{
+	json_t *o = json_pack("{s:o, s:o, s:o, s:f, s:{s:I, s:I}, s:I, s:b}",
+		"transfer-id", json_sprintf("%016llx",
+					    (unsigned long long)r->transfer_id),
+		"name", pt_json_clean(r->name), "peer", pt_json_clean(r->peer),
+		"total-time", r->total_ns / 1e6,
+		"ram", "total", (json_int_t)r->memory_sz,
+		"placed", (json_int_t)r->placed_sz,
+		"files-total", (json_int_t)r->files_sz,
+		"resumed", r->is_resumed);
+
+	if (r->has_ledger)
+		json_object_set_new(o, "ledger", pt_report_ledger_json(
+				    &r->ledger, r->sent, r->unaccounted));
+	return o;
+}
+
+static json_t *status(const struct pt_receive_control *c)
+{
+	struct pt_receive_report shown[PT_RECEIVE_SHOWN_MAX];
+	__u32 cnt = pt_receiver_status(c->receiver, shown,
+				       PT_RECEIVE_SHOWN_MAX);
+	json_t *transfers = json_array();
+
+	for (__u32 i = 0; i < cnt && i < PT_RECEIVE_SHOWN_MAX; i++)
+		json_array_append_new(transfers, transfer_json(&shown[i]));
+	return json_pack("{s:s, s:s, s:i, s:o}", "role", "receiver",
+			 "status", cnt ? "active" : "waiting",
+			 "transfer-count", (int)cnt, "transfers", transfers);
+}
+
+static json_t *answer_to(void *arg, const char *line)
+{
+	struct pt_receive_control *c = arg;
+
+	if (!strcmp(line, "status"))
+		return status(c);
+	if (strcmp(line, "cancel"))
+		return pt_answer_refuse("a receiver: want 'status' or 'cancel' "
+					"(the sender has the others)");
+	if (c->serve)
+		return pt_answer_refuse("a receiver that serves is not ended by "
+					"a request (SIGTERM ends it; a sender's "
+					"'cancel' ends one transfer)");
+	pt_receiver_cancel(c->receiver);
+	return json_pack("{s:s}", "done", "is cancelled");
+}
+
+int pt_receive_control_open(struct pt_receive_control *c, const char *path,
+			    struct pt_receiver *receiver, bool serve,
+			    struct pt_error *err)
+{
+	int ret;
+
+	*c = (struct pt_receive_control){
+		.path = path, .receiver = receiver, .serve = serve,
+	};
+	ret = path ? pt_ctl_open(&c->ctl, path, err) : 0;
+	if (c->ctl)
+		pt_ctl_record_remove(path);
+	return ret;
+}
+
+void pt_receive_control_close(struct pt_receive_control *c)
+{
+	pt_ctl_close(c->ctl);
+	c->ctl = NULL;
+}
+
+void pt_receive_control_ended(struct pt_receive_control *c,
+			      const struct pt_receive_report *r)
+{
+	c->last = *r;
+}
+
+void pt_receive_control_end(struct pt_receive_control *c, int ret,
+			    const struct pt_error *err, const char *guest)
+{
+	json_t *o;
+
+	if (!c->ctl)
+		return;
+	o = json_pack("{s:s}", "role", "receiver");
+	if (c->last.total_ns && !c->serve)
+		json_object_set_new(o, "transfers", json_pack("[o]",
+				    transfer_json(&c->last)));
+	pt_record_end(c->path, o, ret, err, guest);
+}
+
+void pt_receive_control_answer(struct pt_receive_control *c)
+{
+	if (c->ctl)
+		pt_answer_all(c->ctl, REQUESTS_MAX, answer_to, c);
+}

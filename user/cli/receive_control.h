@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* receive_control: answers requests at a receiver's control socket, as
+ * send_control does at a sender's: status, and cancel of a receiver of one
+ * transfer.
+ * Threads: one. */
+#ifndef CLI_RECEIVE_CONTROL_H
+#define CLI_RECEIVE_CONTROL_H
+
+#include "ctl/ctl.h"
+#include "receive/receiver.h"
+
+#define PT_RECEIVE_SHOWN_MAX	8	/* transfers in one answer */
+
+/* pt_receive_control: the fields are for its own functions. */
+struct pt_receive_control {
+	struct pt_ctl *ctl;	/* NULL: there is no control socket */
+	const char *path;
+	struct pt_receiver *receiver;
+	bool serve;
+	struct pt_receive_report last;	/* the last that ended; total_ns 0: none */
+};
+
+/* pt_receive_control_open: as pt_send_control_open. */
+int pt_receive_control_open(struct pt_receive_control *c, const char *path,
+			    struct pt_receiver *receiver, bool serve,
+			    struct pt_error *err);
+void pt_receive_control_close(struct pt_receive_control *c);
+
+/* pt_receive_control_ended notes a transfer that has ended, for the record. */
+void pt_receive_control_ended(struct pt_receive_control *c,
+			      const struct pt_receive_report *r);
+
+/* pt_receive_control_end leaves the record of a receiver that has ended, before
+ * close; see pt_record_end. */
+void pt_receive_control_end(struct pt_receive_control *c, int ret,
+			    const struct pt_error *err, const char *guest);
+
+/* pt_receive_control_answer answers pending requests. */
+void pt_receive_control_answer(struct pt_receive_control *c);
+
+#endif
