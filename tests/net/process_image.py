@@ -9,6 +9,7 @@
                                         IMAGE.with/segments.json, is that memory
     process_image.py state PID          whether it is stopped by a tracer or a signal
 """
+import bisect
 import json
 import os
 import sys
@@ -61,34 +62,46 @@ def take(pid, path):
         json.dump(table, out)
 
 
-def blocks(file, size):
-    """The chunks with data of a sparse file."""
-    at = 0
-    while at < size:
-        try:
-            at = os.lseek(file, at, os.SEEK_DATA) // CHUNK * CHUNK
-        except OSError:
-            return
-        yield at
-        at += CHUNK
+class Memory:
+    """A file, and the table of the addresses that it shows; all others read as zero."""
+
+    def __init__(self, path, table):
+        self.file = os.open(path, os.O_RDONLY)
+        self.table = sorted((s["gfn"] * PAGE, s["bytes"], s["offset"]) for s in table)
+        self.starts = [start for start, _, _ in self.table]
+        if os.fstat(self.file).st_size != sum(size for _, size, _ in self.table):
+            sys.exit(f"{path}: {os.fstat(self.file).st_size} bytes are not those of its table")
+
+    def read(self, at):
+        page = bytearray(PAGE)
+        i = bisect.bisect_right(self.starts, at) - 1
+        if i >= 0 and at < self.table[i][0] + self.table[i][1]:
+            page[:] = os.pread(self.file, PAGE, self.table[i][2] + at - self.table[i][0])
+        return bytes(page)
+
+    def pages(self):
+        """The addresses of all pages with data."""
+        for start, size, offset in self.table:
+            at = offset
+            while at < offset + size:
+                try:
+                    at = os.lseek(self.file, at, os.SEEK_DATA)
+                except OSError:
+                    break
+                end = min(os.lseek(self.file, at, os.SEEK_HOLE), offset + size)
+                yield from range(start + (at - offset) // PAGE * PAGE, start + end - offset,
+                                 PAGE)
+                at = end
 
 
 def same(path, image):
     with open(f"{path}.json", encoding="ascii") as file:
-        want = json.load(file)
+        want = Memory(path, json.load(file))
     with open(f"{image}.with/segments.json", encoding="ascii") as file:
-        got = [{k: s[k] for k in ("gfn", "bytes", "offset")} for s in json.load(file)["segments"]]
-    if want != got:
-        sys.exit(f"the mappings differ:\n{want}\n{got}")
-    size = os.path.getsize(path)
-    if size != os.path.getsize(image):
-        sys.exit(f"{size} bytes, the image has {os.path.getsize(image)}")
-    files = [os.open(name, os.O_RDONLY) for name in (path, image)]
-    for at in sorted({b for f in files for b in blocks(f, size)}):
-        a, b = (os.pread(f, CHUNK, at) for f in files)
-        if a != b:
-            page = next(i for i in range(0, len(a), PAGE) if a[i:i + PAGE] != b[i:i + PAGE])
-            sys.exit(f"the page at {at + page:#x} of the image differs")
+        got = Memory(image, json.load(file)["segments"])
+    differ = [at for at in sorted({*want.pages(), *got.pages()}) if want.read(at) != got.read(at)]
+    if differ:
+        sys.exit(f"{len(differ)} pages differ, the first at {differ[0]:#x}")
 
 
 def state(pid):

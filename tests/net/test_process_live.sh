@@ -171,14 +171,14 @@ fails_at()
 	nothing_attached
 }
 
-# It is not sent as it is, and says so.
-maps_anew()
+# Without room for it, it is not sent as it is, and says so.
+no_room()
 {
 	show hosts_up "$net"
 	receive_live
 	process_begin 64 20 maps
-	send_begin send --to "$HOSTS_B4" --pid "$pid" --live --tracker "$1"
-	ended send "$sender" 60 1 'mapped anew|mappings at 0x[0-9a-f]* changed'
+	send_begin send --to "$HOSTS_B4" --pid "$pid" --live --room 0 --tracker "$1"
+	ended send "$sender" 60 1 'mapped memory at 0x[0-9a-f]* while.*--room'
 	finish "$receiver" 60
 	[[ ! -e copy ]] || die "there is a copy"
 	goes_on
@@ -193,7 +193,9 @@ for tracker in digest wp-async; do
 	case_run "process: $tracker, a large reservation" sparse "$tracker"
 	case_run "process: $tracker, huge pages" huge "$tracker"
 	case_run "process: $tracker, it maps memory meanwhile" \
-		maps_anew "$tracker"
+		as_it_stood "$tracker" 20 maps
+	case_run "process: $tracker, no room for memory that it maps" \
+		no_room "$tracker"
 done
 case_run "process: as another user" as_nobody
 case_run "process: no thread waits in poll: digest" falls_back busy poll

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Mappings as /proc/PID/maps lists them, in files of the test's own. */
+/* Mappings as /proc/PID/maps lists them, in files of the test's own, and the
+ * segments that are made of them. */
 #include "scratch.h"
-#include "source/process_maps.h"
+#include "source/process_rooms.h"
+
+#define ANON(range)	range " rw-p 00000000 00:00 0 \n"
 
 static struct pt_error err;
 
@@ -47,57 +50,135 @@ static void test_mappings_that_are_sent(void **state)
 	pt_process_maps_free(&m);
 }
 
-#define ANON(range)	range " rw-p 00000000 00:00 0 \n"
-#define FILE_AT(range)	range " rw-p 00000000 08:01 7 /lib/x\n"
+static void test_find(void **state)
+{
+	struct pt_process_maps m = { 0 };
 
+	(void)state;
+	assert_int_equal(pt_process_maps_find(&m, 0), 0);
+	assert_int_equal(maps_of(&m, ANON("2000-4000") ANON("5000-6000")
+				 ANON("6000-9000")), 0);
+	assert_int_equal(pt_process_maps_find(&m, 0), 0);
+	assert_int_equal(pt_process_maps_find(&m, 3), 0);
+	assert_int_equal(pt_process_maps_find(&m, 4), 1);
+	assert_int_equal(pt_process_maps_find(&m, 5), 1);
+	assert_int_equal(pt_process_maps_find(&m, 6), 2);
+	assert_int_equal(pt_process_maps_find(&m, 8), 2);
+	assert_int_equal(pt_process_maps_find(&m, 9), 3);
+	pt_process_maps_free(&m);
+}
+
+/* --- rooms ------------------------------------------------------------- */
+
+#define ROOM_PAGES	16
+
+/* segs: pages first-end of each segment; rooms in brackets. */
 static const struct row {
-	const char *name, *a, *b;
-	__u64 at;
+	const char *name, *maps, *segs;
 } rows[] = {
-	{ "equal", ANON("1000-3000"), ANON("1000-3000"), ~0ULL },
-	{ "cut", ANON("1000-3000"), ANON("1000-2000") ANON("2000-3000"), ~0ULL },
-	{ "joined, and another", ANON("1000-2000") ANON("2000-3000")
-	  ANON("5000-6000"), ANON("1000-3000") ANON("5000-6000"), ~0ULL },
-	{ "longer", ANON("1000-3000"), ANON("1000-4000"), 0x3000 },
-	{ "begins later", ANON("1000-3000"), ANON("2000-3000"), 0x1000 },
-	{ "one more", ANON("1000-2000"), ANON("1000-2000") ANON("5000-6000"),
-	  0x5000 },
-	{ "one more before", ANON("5000-6000"), ANON("1000-2000")
-	  ANON("5000-6000"), 0x1000 },
-	{ "a hole", ANON("1000-4000"), ANON("1000-2000") ANON("3000-4000"),
-	  0x2000 },
-	{ "a file instead", ANON("1000-2000"), FILE_AT("1000-2000"), 0x1000 },
-	{ "a file in the middle", ANON("1000-4000"), ANON("1000-2000")
-	  FILE_AT("2000-3000") ANON("3000-4000"), 0x2000 },
-	{ "files and others", FILE_AT("1000-2000") ANON("2000-3000"),
-	  FILE_AT("1000-2000") ANON("2000-3000"), ~0ULL },
+	{ "one mapping: nothing comes behind it", ANON("100000-200000"),
+	  "[f0-100]100-200" },
+	{ "at the lowest address", ANON("10000-20000"), "10-20" },
+	{ "near it", ANON("12000-20000"), "[10-12]12-20" },
+	{ "a small gap", ANON("100000-101000") ANON("102000-103000"),
+	  "[f0-100]100-101[101-102]102-103" },
+	{ "side by side", ANON("100000-101000") ANON("101000-103000"),
+	  "[f0-100]100-101101-103" },
+	{ "a gap of two rooms", ANON("100000-101000") ANON("121000-122000"),
+	  "[f0-100]100-101[101-121]121-122" },
+	{ "a larger gap", ANON("100000-101000") ANON("122000-123000"),
+	  "[f0-100]100-101[101-111][112-122]122-123" },
 };
 
-/* Each row holds in both directions. */
-static void test_row(void **state)
+static void test_rooms(void **state)
 {
 	const struct row *row = *state;
-	struct pt_process_maps a = { 0 }, b = { 0 };
+	struct pt_process_maps m = { 0 };
+	struct pt_segment *segs;
+	char text[256] = "";
+	__u32 cnt;
 
-	assert_int_equal(maps_of(&a, row->a), 0);
-	assert_int_equal(maps_of(&b, row->b), 0);
-	assert_int_equal(pt_process_maps_differ(&a, &b), row->at);
-	assert_int_equal(pt_process_maps_differ(&b, &a), row->at);
-	pt_process_maps_free(&a);
-	pt_process_maps_free(&b);
+	assert_int_equal(maps_of(&m, row->maps), 0);
+	assert_int_equal(pt_process_rooms_make(&segs, &cnt, &m,
+					       ROOM_PAGES * PT_PAGE_SZ), 0);
+	for (__u32 i = 0; i < cnt; i++) {
+		bool is_room = !strcmp(segs[i].name, PT_ROOM_NAME);
+
+		sprintf(text + strlen(text), "%s%llx-%llx%s",
+			is_room ? "[" : "", segs[i].gfn,
+			segs[i].gfn + segs[i].sz / PT_PAGE_SZ,
+			is_room ? "]" : "");
+	}
+	assert_string_equal(text, row->segs);
+	assert_int_equal(pt_process_rooms_lack(segs, cnt, &m), ~0ULL);
+	free(segs);
+	pt_process_maps_free(&m);
+}
+
+static void test_no_rooms(void **state)
+{
+	struct pt_process_maps m = { 0 };
+	struct pt_segment *segs;
+	__u32 cnt;
+
+	(void)state;
+	assert_int_equal(maps_of(&m, ANON("100000-101000")
+				 ANON("200000-201000")), 0);
+	assert_int_equal(pt_process_rooms_make(&segs, &cnt, &m, 0), 0);
+	assert_int_equal(cnt, 2);
+	free(segs);
+	pt_process_maps_free(&m);
+}
+
+/* Mappings 100-101 and 110-112, with rooms of 4 pages. */
+static const struct lack {
+	const char *maps;
+	__u64 at;
+} lacks[] = {
+	{ ANON("101000-105000"), ~0ULL },
+	{ ANON("101000-106000"), 0x105000 },
+	{ ANON("fc000-105000") ANON("10c000-112000"), ~0ULL },
+	{ ANON("fb000-fc000"), 0xfb000 },
+	{ ANON("106000-10a000"), 0x106000 },
+	{ ANON("100000-101000") ANON("10b000-10d000"), 0x10b000 },
+	{ ANON("111000-113000"), 0x112000 },
+	{ ANON("200000-201000"), 0x200000 },
+};
+
+static void test_lack(void **state)
+{
+	struct pt_process_maps m = { 0 };
+	struct pt_segment *segs;
+	__u32 cnt;
+
+	(void)state;
+	assert_int_equal(maps_of(&m, ANON("100000-101000")
+				 ANON("110000-112000")), 0);
+	assert_int_equal(pt_process_rooms_make(&segs, &cnt, &m,
+					       4 * PT_PAGE_SZ), 0);
+	for (size_t i = 0; i < sizeof(lacks) / sizeof(lacks[0]); i++) {
+		assert_int_equal(maps_of(&m, lacks[i].maps), 0);
+		assert_int_equal(pt_process_rooms_lack(segs, cnt, &m),
+				 lacks[i].at);
+	}
+	free(segs);
+	pt_process_maps_free(&m);
 }
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 int main(void)
 {
-	struct CMUnitTest tests[1 + ROWS] = {
+	struct CMUnitTest tests[4 + ROWS] = {
 		cmocka_unit_test(test_mappings_that_are_sent),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_no_rooms),
+		cmocka_unit_test(test_lack),
 	};
 
 	for (size_t i = 0; i < ROWS; i++)
-		tests[1 + i] = (struct CMUnitTest){
-			.name = rows[i].name, .test_func = test_row,
+		tests[4 + i] = (struct CMUnitTest){
+			.name = rows[i].name, .test_func = test_rooms,
 			.initial_state = (void *)&rows[i],
 		};
 	if (scratch_mount())

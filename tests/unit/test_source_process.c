@@ -294,7 +294,7 @@ static struct pt_source *open_live(pid_t pid)
 	struct pt_error err = { 0 };
 	struct pt_source *src;
 
-	if (pt_source_open_live(&src, pid, &err))
+	if (pt_source_open_live(&src, pid, 0, &err))
 		fail_msg("%s", err.text);
 	assert_true(pt_source_may_change(src));
 	return src;
@@ -322,6 +322,16 @@ static void test_a_live_one_is_stopped_on_demand(void **state)
 	child_end(pid);
 }
 
+static bool is_mapped(const struct pt_source *src, const void *addr)
+{
+	__u64 gfn, page_cnt, want = (__u64)addr / PAGE;
+
+	for (__u32 i = 0; pt_source_mapping(src, i, &gfn, &page_cnt); i++)
+		if (want >= gfn && want < gfn + page_cnt)
+			return true;
+	return false;
+}
+
 /* A page that is unmapped meanwhile has no content. */
 static void test_a_live_one_that_maps_anew(void **state)
 {
@@ -346,8 +356,20 @@ static void test_a_live_one_that_maps_anew(void **state)
 		usleep(1000);
 	assert_int_equal(look_at(src, l, &v, shared->file), 0);
 	assert_int_equal(look_at(src, l, &v, shared->anon), 1);
+	/* It is not mapped any more, and that counts once it is looked for. */
+	assert_true(is_mapped(src, shared->anon));
+	assert_true(is_mapped(src, shared->file));
+	assert_int_equal(pt_source_review(src, &err), 0);
+	assert_true(is_mapped(src, shared->anon));
+	assert_false(is_mapped(src, shared->file));
+	peek(src, l, &v, shared->file, &is_hole);
+	assert_true(is_hole);
+	/* The new mapping has no segment, which matters at the stop. */
+	assert_true(is_mapped(src, shared->come));
+	assert_int_equal(pt_source_stop(src, &err), 0);
 	assert_int_equal(pt_source_review(src, &err), -ESTALE);
-	assert_non_null(strstr(err.text, "mappings at 0x"));
+	assert_non_null(strstr(err.text, "mapped memory at 0x"));
+	pt_source_resume(src);
 	pt_view_free(&v);
 	pt_layout_free(l);
 	pt_source_close(src);

@@ -90,7 +90,7 @@ static long page_tables_kb(const struct child *c)
 static void test_memory_with_holes(void **state)
 {
 	struct pt_track_range range = { .sz = RAM_SZ, .page_idx = 512,
-					.has_holes = true };
+					.is_loose = true };
 	struct pt_error err = { 0 };
 	struct pt_tracker *t;
 	struct child c;

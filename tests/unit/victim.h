@@ -29,6 +29,7 @@ static struct shared {
 	__u8 *guarded;			/* 2 pages, one a guard region */
 	int has_guard;
 	volatile int go;		/* set: it maps anew, and clears it */
+	__u8 *come;			/* mapped then */
 } *shared;
 
 static bool child_maps;		/* the next one may map anew */
@@ -87,6 +88,8 @@ static inline void child_main(void)
 		usleep(1000);
 	if (child_maps) {
 		munmap(shared->file, 2 * PAGE);
+		shared->come = private_map(64 * REGION, PROT_READ | PROT_WRITE,
+					   -1);
 		shared->anon[0] = 1;
 		shared->go = 0;
 	}

@@ -39,6 +39,7 @@
 	X("qmp")			\
 	X("queues")			\
 	X("resume")			\
+	X("room")			\
 	X("serve")			\
 	X("tls-ca")			\
 	X("tls-cert")			\

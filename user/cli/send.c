@@ -58,7 +58,6 @@ int pt_cmd_send(int argc, char **argv)
 		ret = pt_send_run(run, &s.o.cfg, s.o.is_live
 				  ? pt_send_process_caps() : 0);
 	pt_source_close(s.o.cfg.source);
-	pt_send_process_close(&s.process);
 	pt_tls_close(s.o.cfg.tls);
 	return pt_send_run_tell(run, ret);
 }

@@ -11,6 +11,8 @@
 #include "lane/rate.h"
 #include "session/queues.h"
 
+#define ROOM_SZ		(64ULL << 20)
+
 /* take_compress reads auto, off, lz4, zstd or zstd:LEVEL. */
 static int take_compress(const char *command, void *to, const char *text)
 {
@@ -88,6 +90,13 @@ static const struct pt_option options[] = {
 	  "the process runs on: its memory is sent in rounds, and it is stopped "
 	  "for the last one only",
 	  PT_OPTION(FLAG, struct pt_send_options, is_live) },
+	{ "room", "SIZE",
+	  "with --live: address space before and after each mapping, for memory "
+	  "that the process maps meanwhile, with K, M, G or T for powers of 1024 "
+	  "(default 64M)",
+	  PT_OPTION(NUMBER, struct pt_send_options, room_sz),
+	  .max = 1ULL << 44, .suffix = true, .initial = ROOM_SZ,
+	  .offers = "=0 64M 1G" },
 	{ "observe", NULL,
 	  "trim everything; where that does not pay, only count the pages that "
 	  "would not have been searched",
@@ -233,10 +242,12 @@ static int check_name(const char *name)
 static int check_live(const struct pt_send_options *o)
 {
 	if (!o->is_live)
-		return pt_live_options_are_given(&o->live)
+		return pt_live_options_are_given(&o->live) ||
+		       o->room_sz != ROOM_SZ
 			? pt_out_usage("send", "--downtime-limit, --max-rounds, "
-				       "--deadline, --on-no-converge, --tracker and "
-				       "--delta-cache need --live") : -1;
+				       "--deadline, --on-no-converge, --tracker, "
+				       "--delta-cache and --room need --live")
+			: -1;
 	if (!o->pid)
 		return pt_out_usage("send", "--live needs --pid");
 	if (o->live.cfg.converge.otherwise == PT_NO_CONVERGE_THROTTLE)

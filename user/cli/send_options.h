@@ -26,6 +26,7 @@ struct pt_send_options {
 	pid_t pid;			/* 0: the sources are files */
 	bool keep_running;
 	bool is_live;
+	__u64 room_sz;			/* see pt_source_open_live */
 	struct pt_live_options live;	/* of is_live, and of other commands */
 };
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/send_process.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <linux/capability.h>
 
 /* The functions of the guest: the live thread calls them. */
@@ -40,37 +38,19 @@ static void on_entered(enum pt_send_live_step step, void *arg)
 	pt_live_entered(((struct pt_send_process *)arg)->run);
 }
 
-static int make_addrs(struct pt_send_process *p, struct pt_error *err)
-{
-	const struct pt_segment *segs;
-	__u32 cnt;
-
-	segs = pt_source_segments(p->source, &cnt);
-	p->addrs = calloc(cnt, sizeof(*p->addrs));
-	if (!p->addrs)
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
-	for (__u32 i = 0; i < cnt; i++)
-		p->addrs[i] = segs[i].gfn * PT_PAGE_SZ;
-	return 0;
-}
-
 int pt_send_process_open(struct pt_send_process *p, struct pt_send_options *o,
 			 struct pt_send_run *run, struct pt_error *err)
 {
 	struct pt_send_live_cfg *live = &o->live.cfg;
-	int ret = pt_source_open_live(&o->cfg.source, o->pid, err);
+	int ret = pt_source_open_live(&o->cfg.source, o->pid,
+				      o->room_sz / PT_PAGE_SZ * PT_PAGE_SZ, err);
 
 	if (ret)
 		return ret;
 	p->run = run;
 	p->source = o->cfg.source;
-	ret = make_addrs(p, err);
-	if (ret)
-		return ret;
 	live->kind = PT_LIVE_ROUNDS;
 	live->pid = o->pid;
-	live->addrs = p->addrs;
-	live->has_holes = true;
 	live->guest = (struct pt_live_guest){
 		.stop = stop, .sent = sent, .resume = resume, .arg = p,
 	};
@@ -79,11 +59,6 @@ int pt_send_process_open(struct pt_send_process *p, struct pt_send_options *o,
 	live->arg = p;
 	o->cfg.live = live;
 	return 0;
-}
-
-void pt_send_process_close(struct pt_send_process *p)
-{
-	free(p->addrs);
 }
 
 __u64 pt_send_process_caps(void)

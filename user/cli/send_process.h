@@ -10,14 +10,12 @@
 struct pt_send_process {
 	struct pt_send_run *run;
 	struct pt_source *source;
-	__u64 *addrs;		/* of the segments */
 };
 
 /* pt_send_process_open opens process o->pid as the source of o->cfg, and completes
  * o->live, whose rounds run reports.  *p, run and o outlive the sender. */
 int pt_send_process_open(struct pt_send_process *p, struct pt_send_options *o,
 			 struct pt_send_run *run, struct pt_error *err);
-void pt_send_process_close(struct pt_send_process *p);
 
 /* pt_send_process_caps returns the capabilities that the sender keeps, to stop the
  * process and to track its writes. */

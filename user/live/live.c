@@ -175,6 +175,7 @@ static void free_all(struct pt_live *l)
 	pthread_mutex_destroy(&l->lock);
 	pthread_cond_destroy(&l->filled);
 	pt_dirty_destroy(l->found);
+	free(l->ranges);
 	free(l->reported);
 	free(l->suspects);
 	free(l);

@@ -104,7 +104,8 @@ struct pt_live_cfg {		/* all that pointers refer to outlives it */
 	__u64 digest_key;
 	pid_t pid;			/* the process that writes; 0: unknown */
 	const struct pt_track_range *ranges;	/* the memory, as it is mapped
-						 * there */
+						 * there; none if the source has
+						 * mappings */
 	__u32 range_cnt;
 	enum pt_live_tracker tracker;
 	struct pt_live_guest guest;

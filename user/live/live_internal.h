@@ -35,12 +35,18 @@ struct pt_live {
 	bool is_begun;			/* the guest must be resumed */
 	unsigned throttle;		/* percent that were asked for */
 	int state_fd;
+	struct pt_track_range *ranges;	/* loose ones: the source's mappings, at */
+	__u32 range_cnt, range_room;	/* its last review */
 	__u64 region_cnt;
 	__u64 *reported;		/* pages, a bit each: of this look, */
 	__u64 *suspects;		/* of all looks */
 	struct pt_dirty *found;
 	__u64 found_cnt;
 };
+
+/* pt_live_mappings reads the source's mappings anew, as far as they are in its
+ * segments. */
+int pt_live_mappings(struct pt_live *l, struct pt_error *err);
 
 /* pt_live_choose opens and arms the tracker. */
 int pt_live_choose(struct pt_live *l, struct pt_error *err);

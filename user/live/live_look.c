@@ -99,10 +99,11 @@ static void note_misses(struct pt_live *l)
 static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 		  struct pt_error *why, struct pt_error *err)
 {
+	bool is_loose = pt_source_has_mappings(l->cfg.source);
 	const struct pt_track_target target = {
 		.pid = l->cfg.tracker == PT_LIVE_TRACKER_DIGEST ? 0 : l->cfg.pid,
-		.ranges = l->cfg.ranges,
-		.range_cnt = l->cfg.range_cnt,
+		.ranges = is_loose ? l->ranges : l->cfg.ranges,
+		.range_cnt = is_loose ? l->range_cnt : l->cfg.range_cnt,
 		.src = l->cfg.source,
 		.layout = l->cfg.layout,
 		.digests = l->cfg.digests,
@@ -113,8 +114,8 @@ static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 		return pt_tracker_open_told(tracker, l->cfg.guest.collect,
 					    l->cfg.guest.arg, err);
 	if (l->cfg.tracker == PT_LIVE_TRACKER_WP)
-		return pt_tracker_open_wp(tracker, l->cfg.pid, l->cfg.ranges,
-					  l->cfg.range_cnt, NULL, err);
+		return pt_tracker_open_wp(tracker, target.pid, target.ranges,
+					  target.range_cnt, NULL, err);
 	return pt_tracker_open(tracker, &target, refused, why, err);
 }
 
@@ -124,8 +125,10 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 	struct pt_error why = { .exit = PT_EXIT_OK };
 	struct pt_tracker *tracker = NULL;
 	int refused = 0;
-	int ret = choose(l, &tracker, &refused, &why, err);
+	int ret = pt_live_mappings(l, err);
 
+	if (!ret)
+		ret = choose(l, &tracker, &refused, &why, err);
 	if (!ret)
 		ret = arm(l, tracker, err);
 	if (ret)
@@ -166,7 +169,10 @@ static int collect(struct pt_live *l, struct pt_error *err)
 
 	memset(l->reported, 0, word_cnt(l) * sizeof(__u64));
 	l->found_cnt = 0;
-	ret = pt_source_review(l->cfg.source, err);
+	ret = pt_live_mappings(l, err);
+	if (!ret && l->range_cnt)
+		ret = pt_tracker_retarget(l->tracker, l->ranges, l->range_cnt,
+					  &to, err);
 	if (!ret)
 		ret = pt_tracker_review(l->tracker, err);
 	if (!ret)

@@ -226,8 +226,8 @@ struct pt_send_live_cfg {
 	enum pt_live_kind kind;		/* ROUNDS or GUEST */
 	pid_t pid;			/* the process that writes it, */
 	const __u64 *addrs;		/* where each segment is mapped there;
-					 * NULL: unknown, digests are used */
-	bool has_holes;			/* see pt_track_range */
+					 * NULL: unknown, digests are used unless
+					 * the source has mappings */
 	enum pt_live_tracker tracker;
 	struct pt_converge_cfg converge;
 	struct pt_live_guest guest;

@@ -49,7 +49,6 @@ static int make_ranges(struct pt_sender *s)
 	for (__u32 i = 0; i < cnt; i++) {
 		s->live.ranges[i].addr = cfg->addrs[i];
 		s->live.ranges[i].sz = segs[i].sz;
-		s->live.ranges[i].has_holes = cfg->has_holes;
 		pt_layout_find(s->layout, segs[i].gfn,
 			       &s->live.ranges[i].page_idx);
 	}
@@ -78,7 +77,8 @@ int pt_sender_live_start(struct pt_sender *s)
 					 pt_layout_region_cnt(s->layout)))
 		return pt_error_set(&s->error, PT_EXIT_HOST, -ENOMEM,
 				    "no memory");
-	live.pid = cfg->addrs ? cfg->pid : 0;
+	live.pid = cfg->addrs || pt_source_has_mappings(s->cfg.source)
+		? cfg->pid : 0;
 	live.ranges = s->live.ranges;
 	live.range_cnt = s->live.range_cnt;
 	live.tracker = cfg->tracker;

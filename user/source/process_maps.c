@@ -105,43 +105,18 @@ void pt_process_maps_free(struct pt_process_maps *m)
 	*m = (struct pt_process_maps){ 0 };
 }
 
-/* covered returns the first address from `from` on that is in no mapping of the
- * same kind; it steps over mappings in *i. */
-static __u64 covered(const struct pt_process_maps *m, __u32 *i, __u64 from)
+__u32 pt_process_maps_find(const struct pt_process_maps *m, __u64 gfn)
 {
-	bool is_anonymous = m->all[*i].is_anonymous;
+	__u32 first = 0, end = m->cnt;
 
-	for (; *i < m->cnt; ++*i) {
-		const struct pt_process_map *map = &m->all[*i];
+	while (first < end) {
+		__u32 i = first + (end - first) / 2;
+		const struct pt_segment *seg = &m->all[i].seg;
 
-		if (map->seg.gfn * PT_PAGE_SZ != from ||
-		    map->is_anonymous != is_anonymous)
-			break;
-		from += map->seg.sz;
+		if (seg->gfn + seg->sz / PT_PAGE_SZ > gfn)
+			end = i;
+		else
+			first = i + 1;
 	}
-	return from;
-}
-
-__u64 pt_process_maps_differ(const struct pt_process_maps *a,
-			     const struct pt_process_maps *b)
-{
-	__u32 i = 0, k = 0;
-
-	while (i < a->cnt && k < b->cnt) {
-		__u64 start = a->all[i].seg.gfn * PT_PAGE_SZ;
-		__u64 other = b->all[k].seg.gfn * PT_PAGE_SZ;
-		__u64 end, other_end;
-
-		if (start != other)
-			return start < other ? start : other;
-		if (a->all[i].is_anonymous != b->all[k].is_anonymous)
-			return start;
-		end = covered(a, &i, start);
-		other_end = covered(b, &k, other);
-		if (end != other_end)
-			return end < other_end ? end : other_end;
-	}
-	if (i < a->cnt)
-		return a->all[i].seg.gfn * PT_PAGE_SZ;
-	return k < b->cnt ? b->all[k].seg.gfn * PT_PAGE_SZ : ~0ULL;
+	return first;
 }

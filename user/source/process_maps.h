@@ -31,10 +31,8 @@ int pt_process_maps_read(struct pt_process_maps *m, int fd, pid_t pid,
 			 struct pt_error *err);
 void pt_process_maps_free(struct pt_process_maps *m);
 
-/* pt_process_maps_differ returns the first address at which only one of the two
- * has a mapping, or both have but one is anonymous; ~0: there is none.  Mappings
- * may be cut and joined. */
-__u64 pt_process_maps_differ(const struct pt_process_maps *a,
-			     const struct pt_process_maps *b);
+/* pt_process_maps_find returns the index of the first mapping that ends above page
+ * gfn; m->cnt: there is none. */
+__u32 pt_process_maps_find(const struct pt_process_maps *m, __u64 gfn);
 
 #endif

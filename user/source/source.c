@@ -31,6 +31,19 @@ void pt_source_resume(struct pt_source *src)
 	src->ops->resume(src);
 }
 
+bool pt_source_mapping(const struct pt_source *src, __u32 idx, __u64 *gfn,
+		       __u64 *page_cnt)
+{
+	return src->ops->mapping && src->ops->mapping(src, idx, gfn, page_cnt);
+}
+
+bool pt_source_has_mappings(const struct pt_source *src)
+{
+	__u64 gfn, page_cnt;
+
+	return pt_source_mapping(src, 0, &gfn, &page_cnt);
+}
+
 int pt_source_review(struct pt_source *src, struct pt_error *err)
 {
 	return src->ops->review ? src->ops->review(src, err) : 0;

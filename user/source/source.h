@@ -75,9 +75,11 @@ int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 		       struct pt_error *err);
 
 /* pt_source_open_live opens a process likewise, but stops it only while its
- * mappings are read, and while the caller says so.  Pages that it unmaps while it
- * runs read as zero.  Errors as pt_source_open_pid. */
-int pt_source_open_live(struct pt_source **out, pid_t pid,
+ * mappings are read, and while the caller says so.  Around its mappings there are
+ * segments PT_ROOM_NAME of up to room_sz bytes, a multiple of 4096, for memory that
+ * it maps meanwhile; see source/process_rooms.h.  Memory that is not mapped, or that
+ * it unmaps while it is read, reads as zero.  Errors as pt_source_open_pid. */
+int pt_source_open_live(struct pt_source **out, pid_t pid, __u64 room_sz,
 			struct pt_error *err);
 
 /* pt_source_stop stops the live process, until the same thread calls
@@ -88,9 +90,16 @@ void pt_source_resume(struct pt_source *src);
 
 /* pt_source_review reads the mappings of a live process anew; other sources have
  * none.  No other thread uses the source meanwhile.
- *   -ESTALE  they are not those of the segments
+ *   -ESTALE  it is stopped, and one of them is in no segment
  *   -ESRCH   the process ended, or called execve(2) */
 int pt_source_review(struct pt_source *src, struct pt_error *err);
+
+/* pt_source_mapping returns whether the live process had a mapping idx, counted from
+ * 0, at the last review; they ascend, and need not be in a segment.
+ * pt_source_has_mappings: it is a live process. */
+bool pt_source_has_mappings(const struct pt_source *src);
+bool pt_source_mapping(const struct pt_source *src, __u32 idx, __u64 *gfn,
+		       __u64 *page_cnt);
 
 /* pt_source_open_regions opens the caller's own memory, each region a segment.
  * The caller may write it while it is sent, and keeps it mapped until

@@ -23,6 +23,8 @@ struct pt_source_ops {
 		     struct pt_error *err);
 	/* A live process; NULL: it is none. */
 	int (*review)(struct pt_source *src, struct pt_error *err);
+	bool (*mapping)(const struct pt_source *src, __u32 idx, __u64 *gfn,
+			__u64 *page_cnt);
 	int (*stop)(struct pt_source *src, struct pt_error *err);
 	void (*resume)(struct pt_source *src);
 	void (*close)(struct pt_source *src);

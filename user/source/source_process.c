@@ -10,7 +10,7 @@
 #include <pagetrim/check.h>
 #include "memory/freeze.h"
 #include "memory/proc.h"
-#include "source/process_maps.h"
+#include "source/process_rooms.h"
 
 /* Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm). */
 #define PAGEMAP_PRESENT	(1ULL << 63)
@@ -24,7 +24,7 @@ struct process {
 	int pagemap;		/* /proc/PID/pagemap */
 	int maps;		/* /proc/PID/maps */
 	struct pt_freeze *freeze;	/* NULL: it runs on */
-	struct pt_process_maps mapped;	/* one mapping per segment */
+	struct pt_process_maps mapped;	/* at the last review */
 	bool is_live;		/* pages may go while it runs */
 };
 
@@ -43,22 +43,48 @@ static int no_memory(pid_t pid, struct pt_error *err)
 
 /* --- a region -------------------------------------------------------- */
 
-/* holes_find marks the pages that the process never touched. */
-static int holes_find(const struct process *p, struct pt_view *v, __u64 start,
-		      struct pt_error *err)
+/* untouched_find marks the pages from first to end that the process never
+ * touched. */
+static int untouched_find(const struct process *p, struct pt_view *v,
+			  __u64 gfn, __u32 first, __u32 end,
+			  struct pt_error *err)
 {
 	__u64 words[PT_REGION_PAGES];
-	__u32 want = v->page_cnt * sizeof(words[0]);
+	__u32 want = (end - first) * sizeof(words[0]);
 	ssize_t got = pread(p->pagemap, words, want,
-			    start / PT_PAGE_SZ * sizeof(words[0]));
+			    (gfn + first) * sizeof(words[0]));
 
 	if (got != (ssize_t)want)
 		return gone(p, err);
-	for (__u32 i = 0; i < v->page_cnt; i++)
-		if (!(words[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) ||
-		    words[i] & PAGEMAP_GUARD)
+	for (__u32 i = first; i < end; i++)
+		if (!(words[i - first] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) ||
+		    words[i - first] & PAGEMAP_GUARD)
 			pt_view_set_holes(v, i, i + 1);
 	return 0;
+}
+
+/* holes_find marks the pages that are not mapped, or were never touched. */
+static int holes_find(const struct process *p, struct pt_view *v, __u64 gfn,
+		      struct pt_error *err)
+{
+	__u64 end = gfn + v->page_cnt, at = gfn;
+	int ret = 0;
+
+	for (__u32 i = pt_process_maps_find(&p->mapped, gfn);
+	     !ret && at < end; i++) {
+		const struct pt_process_map *m = &p->mapped.all[i];
+		bool is_one = i < p->mapped.cnt && m->seg.gfn < end;
+		__u64 first = is_one && m->seg.gfn > at ? m->seg.gfn : at;
+		__u64 stop = is_one ? m->seg.gfn + m->seg.sz / PT_PAGE_SZ : end;
+
+		stop = stop < end ? stop : end;
+		pt_view_set_holes(v, at - gfn, (is_one ? first : end) - gfn);
+		if (is_one && m->is_anonymous)
+			ret = untouched_find(p, v, gfn, first - gfn,
+					     stop - gfn, err);
+		at = stop;
+	}
+	return ret;
 }
 
 /* run_read: a page of a live process that cannot be read has no content: it was
@@ -95,11 +121,9 @@ static int run_read(const struct process *p, const char *name, __u8 *to,
 static int process_view(struct pt_source *src, struct pt_view *v,
 			const struct pt_piece *piece, struct pt_error *err)
 {
-	const struct process *p = (const struct process *)src;
-	__u64 gfn = src->segs[piece->seg].gfn;
-
-	return !p->mapped.all[piece->seg].is_anonymous ? 0
-		: holes_find(p, v, gfn * PT_PAGE_SZ + piece->off, err);
+	return holes_find((const struct process *)src, v,
+			  src->segs[piece->seg].gfn + piece->off / PT_PAGE_SZ,
+			  err);
 }
 
 static int process_load(const struct pt_source *src,
@@ -168,21 +192,33 @@ static void process_resume(struct pt_source *src)
 
 static int process_review(struct pt_source *src, struct pt_error *err)
 {
-	const struct process *p = (const struct process *)src;
-	struct pt_process_maps now = { 0 };
+	struct process *p = (struct process *)src;
 	int ret;
 	__u64 at;
 
 	if (!p->is_live)
 		return 0;
-	ret = pt_process_maps_read(&now, p->maps, p->pid, err);
-	at = ret ? ~0ULL : pt_process_maps_differ(&p->mapped, &now);
-	pt_process_maps_free(&now);
+	ret = pt_process_maps_read(&p->mapped, p->maps, p->pid, err);
+	at = ret || !p->freeze ? ~0ULL
+		: pt_process_rooms_lack(src->segs, src->seg_cnt, &p->mapped);
 	if (at == ~0ULL)
 		return ret;
-	return pt_error_set(err, PT_EXIT_FAILED, -ESTALE, "process %d: its "
-			    "mappings at 0x%llx changed while it was sent (try "
-			    "again, or without {live})", p->pid, at);
+	return pt_error_set(err, PT_EXIT_FAILED, -ESTALE, "process %d: it mapped "
+			    "memory at 0x%llx while it was sent, for which no "
+			    "room was left (a larger {room}, or without {live})",
+			    p->pid, at);
+}
+
+static bool process_mapping(const struct pt_source *src, __u32 idx,
+			    __u64 *gfn, __u64 *page_cnt)
+{
+	const struct process *p = (const struct process *)src;
+
+	if (!p->is_live || idx >= p->mapped.cnt)
+		return false;
+	*gfn = p->mapped.all[idx].seg.gfn;
+	*page_cnt = p->mapped.all[idx].seg.sz / PT_PAGE_SZ;
+	return true;
 }
 
 static const struct pt_source_ops process_ops = {
@@ -191,6 +227,7 @@ static const struct pt_source_ops process_ops = {
 	.page = process_page,
 	.fault = process_fault,
 	.review = process_review,
+	.mapping = process_mapping,
 	.stop = process_stop,
 	.resume = process_resume,
 	.close = process_close,
@@ -247,20 +284,18 @@ static int task_open(pid_t pid, pid_t tid, const char *name,
 			    strerror(errno));
 }
 
-static int segments_make(struct process *p, struct pt_error *err)
+static int segments_make(struct process *p, __u64 room_sz,
+			 struct pt_error *err)
 {
-	p->src.segs = calloc(p->mapped.cnt, sizeof(*p->src.segs));
-	if (!p->src.segs)
-		return no_memory(p->pid, err);
-	for (__u32 i = 0; i < p->mapped.cnt; i++)
-		p->src.segs[i] = p->mapped.all[i].seg;
-	p->src.seg_cnt = p->mapped.cnt;
-	return 0;
+	int ret = pt_process_rooms_make(&p->src.segs, &p->src.seg_cnt,
+					&p->mapped, room_sz);
+
+	return ret ? no_memory(p->pid, err) : 0;
 }
 
 /* process_map opens its files in /proc, by the thread number of a living
  * thread: the first thread may have ended before the others. */
-static int process_map(struct process *p, struct pt_error *err)
+static int process_map(struct process *p, __u64 room_sz, struct pt_error *err)
 {
 	pid_t tid = p->pid;
 	int code;
@@ -284,12 +319,12 @@ static int process_map(struct process *p, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ENODATA,
 				    "process %d: it has no private writable "
 				    "memory", p->pid);
-	return segments_make(p, err);
+	return segments_make(p, room_sz, err);
 }
 
 /* open_as: is_stopped: while it is opened, and after that unless it is live. */
 static int open_as(struct pt_source **out, pid_t pid, bool is_stopped,
-		   bool is_live, struct pt_error *err)
+		   bool is_live, __u64 room_sz, struct pt_error *err)
 {
 	struct process *p;
 	int code;
@@ -308,7 +343,7 @@ static int open_as(struct pt_source **out, pid_t pid, bool is_stopped,
 	if (is_stopped)
 		code = pt_freeze_take(&p->freeze, pid, err);
 	if (!code)
-		code = process_map(p, err);
+		code = process_map(p, room_sz, err);
 	if (code) {
 		pt_source_close(&p->src);
 		return code;
@@ -322,11 +357,11 @@ static int open_as(struct pt_source **out, pid_t pid, bool is_stopped,
 int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
 		       struct pt_error *err)
 {
-	return open_as(out, pid, !keep_running, false, err);
+	return open_as(out, pid, !keep_running, false, 0, err);
 }
 
-int pt_source_open_live(struct pt_source **out, pid_t pid,
+int pt_source_open_live(struct pt_source **out, pid_t pid, __u64 room_sz,
 			struct pt_error *err)
 {
-	return open_as(out, pid, true, true, err);
+	return open_as(out, pid, true, true, room_sz, err);
 }

@@ -76,8 +76,6 @@ static int cover(void *arg, const struct pt_mapping *m)
 	piece.at.start = c->upto;
 	piece.at.end = end < m->end ? end : m->end;
 	piece.at.off += c->upto - m->start;
-	if (c->range->has_holes && !m->is_shared && !m->ino)
-		piece.pages = PT_WP_THERE;
 	piece.page_idx = c->range->page_idx +
 			 (c->upto - c->range->addr) / PT_PAGE_SZ;
 	c->upto = piece.at.end;
@@ -125,6 +123,98 @@ int pt_pieces_of(struct pt_pieces *out, const struct pt_watched *p,
 					    c.upto);
 	}
 	return 0;
+}
+
+/* --- loose ranges ------------------------------------------------------ */
+
+struct searching {
+	const struct pt_pieces *have;
+	struct pt_pieces *out;
+	const struct pt_track_range *ranges;	/* ascending */
+	__u32 cnt, next;	/* next: the first that ends above the last
+				 * mapping */
+};
+
+/* next_lacking returns the first address from `from` on that no piece has, and
+ * *end, above it, up to which none has. */
+static __u64 next_lacking(const struct pt_pieces *have, __u64 from, __u64 *end)
+{
+	bool is_had;
+
+	do {
+		is_had = false;
+		for (__u32 i = 0; i < have->cnt && from < *end; i++) {
+			const struct pt_mapping *at = &have->all[i].at;
+
+			if (at->start <= from && from < at->end) {
+				from = at->end;
+				is_had = true;
+			}
+		}
+	} while (is_had && from < *end);
+	for (__u32 i = 0; i < have->cnt; i++)
+		if (have->all[i].at.start > from &&
+		    have->all[i].at.start < *end)
+			*end = have->all[i].at.start;
+	return from;
+}
+
+/* lacking_add adds the parts of the mapping that are in the range, and that no
+ * piece has. */
+static int lacking_add(const struct searching *s, const struct pt_mapping *m,
+		       const struct pt_track_range *r)
+{
+	__u64 from = r->addr > m->start ? r->addr : m->start;
+	__u64 end = r->addr + r->sz < m->end ? r->addr + r->sz : m->end;
+
+	while (from < end) {
+		struct pt_piece_wp piece = { .at = *m, .may_go = true };
+		__u64 stop = end;
+
+		from = next_lacking(s->have, from, &stop);
+		if (from >= end)
+			break;
+		piece.at.start = from;
+		piece.at.end = stop;
+		piece.at.off += from - m->start;
+		piece.page_idx = r->page_idx + (from - r->addr) / PT_PAGE_SZ;
+		piece.pages = m->ino ? PT_WP_ALL : PT_WP_THERE;
+		if (pt_pieces_add(s->out, &piece))
+			return -ENOMEM;
+		from = stop;
+	}
+	return 0;
+}
+
+static int search(void *arg, const struct pt_mapping *m)
+{
+	struct searching *s = arg;
+	int code = 0;
+
+	while (s->next < s->cnt &&
+	       s->ranges[s->next].addr + s->ranges[s->next].sz <= m->start)
+		s->next++;
+	if (!m->is_writable || m->is_shared)
+		return 0;
+	for (__u32 i = s->next; !code && i < s->cnt &&
+	     s->ranges[i].addr < m->end; i++)
+		code = lacking_add(s, m, &s->ranges[i]);
+	return code;
+}
+
+int pt_pieces_lacking(struct pt_pieces *out, const struct pt_watched *p,
+		      const struct pt_track_range *ranges, __u32 cnt,
+		      struct pt_error *err)
+{
+	struct searching s = { .have = &p->pieces, .out = out,
+			       .ranges = ranges, .cnt = cnt };
+	int code = pt_mappings_each(p->maps, search, &s);
+
+	if (code == -ENOMEM)
+		return no_memory(err);
+	return code < 0 ? pt_error_set(err, PT_EXIT_HOST, code, "process %d: "
+				       "its mappings: %s", p->pid,
+				       strerror(-code)) : 0;
 }
 
 /* --- the same files elsewhere ----------------------------------------- */

@@ -43,6 +43,14 @@ int pt_tracker_review(struct pt_tracker *t, struct pt_error *err)
 	return t->ops->review ? t->ops->review(t, err) : 0;
 }
 
+int pt_tracker_retarget(struct pt_tracker *t,
+			const struct pt_track_range *ranges, __u32 cnt,
+			const struct pt_track_to *to, struct pt_error *err)
+{
+	pt_check(t->is_armed);
+	return t->ops->retarget ? t->ops->retarget(t, ranges, cnt, to, err) : 0;
+}
+
 int pt_tracker_collect(struct pt_tracker *t, const struct pt_track_to *to,
 		       struct pt_error *err)
 {

@@ -71,10 +71,12 @@ struct pt_track_range {
 	__u64 addr;		/* a multiple of 4096, and of its pages' size */
 	__u64 sz;		/* bytes, > 0, likewise */
 	__u64 page_idx;		/* of its first page */
-	bool has_holes;		/* the source shows pages that are not there as
-				 * holes, which the caller compares at the stop:
-				 * no page table is made for them if they are
-				 * private */
+	/* Set for all ranges, which ascend, or for none: private memory that may be
+	 * mapped and unmapped at any time, and that the source shows as holes
+	 * where no page is, which the caller compares at the stop.  Memory that is
+	 * not mapped is not watched, and no page table is made for pages that are
+	 * not there. */
+	bool is_loose;
 };
 
 /* pt_track_moments: for tests, the moments of arming at which this process or
@@ -166,6 +168,15 @@ int pt_tracker_arm(struct pt_tracker *t, struct pt_error *err);
  * opened, and watches them, too: the next collect reports all pages that such a
  * process has mapped.  Errors as when it was opened, or 0. */
 int pt_tracker_review(struct pt_tracker *t, struct pt_error *err);
+
+/* pt_tracker_retarget: the loose ranges are those from now on.  Memory that was not
+ * watched yet is, from now on, and all of it is reported by the next collect; memory
+ * that is in no range any more is reported, and forgotten.  Memory that cannot be
+ * watched is reported each time.  For trackers that watch no ranges, nothing
+ * happens.  -ENOMEM, or as when it was opened. */
+int pt_tracker_retarget(struct pt_tracker *t,
+			const struct pt_track_range *ranges, __u32 cnt,
+			const struct pt_track_to *to, struct pt_error *err);
 
 /* pt_tracker_collect reports the pages that changed since the last collect, or
  * since arm.  After an error some of them may be lost.  Returns 0 or

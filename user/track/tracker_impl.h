@@ -12,6 +12,9 @@ struct pt_tracker_ops {
 	const char *name;
 	int (*arm)(struct pt_tracker *t, struct pt_error *err);
 	int (*review)(struct pt_tracker *t, struct pt_error *err);
+	int (*retarget)(struct pt_tracker *t,
+			const struct pt_track_range *ranges, __u32 cnt,
+			const struct pt_track_to *to, struct pt_error *err);
 	int (*collect)(struct pt_tracker *t, const struct pt_track_to *to,
 		       struct pt_error *err);
 	void (*close)(struct pt_tracker *t);

@@ -196,12 +196,23 @@ static int pass(struct by_wp *w, struct pt_error *err)
 	return code < 0 ? code : new_cnt;
 }
 
+/* is_loose: all of the memory is private, so that no other process maps it. */
+static bool is_loose(const struct by_wp *w)
+{
+	for (__u32 i = 0; i < w->target.pieces.cnt; i++)
+		if (!w->target.pieces.all[i].may_go)
+			return false;
+	return true;
+}
+
 /* wp_review: a process that is found may have forked a moment before it was
  * watched, and its child may have a number that the pass is beyond. */
 static int wp_review(struct pt_tracker *t, struct pt_error *err)
 {
 	struct by_wp *w = (struct by_wp *)t;
 
+	if (is_loose(w))
+		return 0;
 	for (int i = 0; i < PASSES_MAX; i++) {
 		int code = pass(w, err);
 
@@ -223,6 +234,80 @@ static int wp_arm(struct pt_tracker *t, struct pt_error *err)
 		code = pt_watched_arm(&w->others[i], err);
 	moment(w, PT_TRACK_MOMENT_ARMED);
 	return code;
+}
+
+static bool is_in(const struct pt_track_range *ranges, __u32 cnt,
+		  const struct pt_mapping *at)
+{
+	__u64 from = at->start;
+
+	for (__u32 i = 0; i < cnt && from < at->end; i++)
+		if (ranges[i].addr <= from && from < ranges[i].addr + ranges[i].sz)
+			from = ranges[i].addr + ranges[i].sz;
+	return from >= at->end;
+}
+
+static void piece_report(const struct pt_track_to *to,
+			 const struct pt_piece_wp *piece)
+{
+	pt_track_report_coarse(to, piece->page_idx, (piece->at.end -
+						     piece->at.start)
+						    / PT_PAGE_SZ);
+}
+
+/* loose_forget forgets the pieces that are no longer in the ranges: the source does
+ * not show them, even if nothing was written. */
+static void loose_forget(struct by_wp *w, const struct pt_track_range *ranges,
+			 __u32 cnt, const struct pt_track_to *to)
+{
+	struct pt_pieces *pieces = &w->target.pieces;
+	__u32 kept = 0;
+
+	for (__u32 i = 0; i < pieces->cnt; i++)
+		if (is_in(ranges, cnt, &pieces->all[i].at))
+			pieces->all[kept++] = pieces->all[i];
+		else
+			piece_report(to, &pieces->all[i]);
+	pieces->cnt = kept;
+}
+
+/* loose_watch watches what no piece has yet.  to: where memory that cannot be watched
+ * is reported; NULL: at the beginning, where nothing was read. */
+static int loose_watch(struct by_wp *w, const struct pt_track_range *ranges,
+		       __u32 cnt, const struct pt_track_to *to,
+		       struct pt_error *err)
+{
+	struct pt_error why = { 0 };
+	struct pt_pieces found = { 0 };
+	int code = pt_pieces_lacking(&found, &w->target, ranges, cnt, err);
+	int failed = -EINVAL;
+
+	for (__u32 i = 0; !code && i < found.cnt; i++) {
+		const struct pt_piece_wp *piece = &found.all[i];
+
+		failed = pt_watched_add(&w->target, piece, w->tracker.is_armed,
+					&why);
+		if (failed && to)
+			piece_report(to, piece);
+		if (!to && (failed == -EBUSY || failed == -ESRCH))
+			code = failed;
+	}
+	if (!code && !to && !w->target.pieces.cnt)
+		code = failed;
+	if (code && found.cnt)
+		pt_error_set(err, why.exit, code, "%s", why.text);
+	free(found.all);
+	return code;
+}
+
+static int wp_retarget(struct pt_tracker *t,
+		       const struct pt_track_range *ranges, __u32 cnt,
+		       const struct pt_track_to *to, struct pt_error *err)
+{
+	struct by_wp *w = (struct by_wp *)t;
+
+	loose_forget(w, ranges, cnt, to);
+	return loose_watch(w, ranges, cnt, to, err);
 }
 
 static int wp_collect(struct pt_tracker *t, const struct pt_track_to *to,
@@ -262,6 +347,7 @@ static const struct pt_tracker_ops wp_ops = {
 	.name = "wp-async",
 	.arm = wp_arm,
 	.review = wp_review,
+	.retarget = wp_retarget,
 	.collect = wp_collect,
 	.close = wp_close,
 };
@@ -270,6 +356,7 @@ static const struct pt_tracker_ops own_ops = {
 	.name = "own",
 	.arm = wp_arm,
 	.review = wp_review,
+	.retarget = wp_retarget,
 	.collect = wp_collect,
 	.close = wp_close,
 };
@@ -281,6 +368,8 @@ static int target_open(struct by_wp *w, pid_t pid,
 	struct pt_pieces pieces = { 0 };
 	int code = process_open(w, &w->target, pid, err);
 
+	if (!code && ranges[0].is_loose)
+		return loose_watch(w, ranges, cnt, NULL, err);
 	if (!code)
 		code = pt_pieces_of(&pieces, &w->target, ranges, cnt, err);
 	for (__u32 i = 0; !code && i < pieces.cnt; i++)

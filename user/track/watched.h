@@ -17,12 +17,12 @@
 
 struct pt_piece_wp {
 	struct pt_mapping at;	/* start and end cut to the piece */
-	__u64 page_idx;		/* of its first page; if it may not go */
+	__u64 page_idx;		/* of its first page; if it is in a range */
 	__u64 seen_upto;	/* address, while the mappings are compared */
 	enum pt_wp_pages pages;
 	bool is_whole;		/* the next collect reports all of it */
-	bool may_go;		/* it is in no range of the target: another
-				 * mapping of the same file */
+	bool may_go;		/* it is in a loose range, or in none of the
+				 * target: another mapping of the same file */
 };
 
 struct pt_pieces {
@@ -81,6 +81,12 @@ int pt_pieces_of(struct pt_pieces *out, const struct pt_watched *p,
 		 struct pt_error *err);
 int pt_pieces_shared(struct pt_pieces *out, const struct pt_pieces *of,
 		     pid_t pid, struct pt_error *err);
+
+/* pt_pieces_lacking finds the parts of loose ranges, which ascend, that are mapped
+ * privately and to be written, and that no piece of p has.  all is the caller's. */
+int pt_pieces_lacking(struct pt_pieces *out, const struct pt_watched *p,
+		      const struct pt_track_range *ranges, __u32 cnt,
+		      struct pt_error *err);
 
 /* pt_same_memory: two processes have one address space. */
 bool pt_same_memory(pid_t a, pid_t b);

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Private memory of a process that maps and unmaps it while it is watched. */
+#include "track_child.h"
+
+static struct pt_error err;
+
+static struct pt_track_range range_of(const struct child *c)
+{
+	return (struct pt_track_range){ .addr = (__u64)c->map, .sz = RAM_SZ,
+					.page_idx = 512, .is_loose = true };
+}
+
+static struct pt_tracker *loose_armed(const struct child *c)
+{
+	struct pt_track_range range = range_of(c);
+	struct pt_tracker *t = NULL;
+
+	if (pt_tracker_open_wp(&t, c->pid, &range, 1, NULL, &err))
+		fail_msg("%s", err.text);
+	arm(t);
+	return t;
+}
+
+/* looked returns how many pages are reported by a look with these ranges. */
+static __u32 looked(struct pt_tracker *t, const struct pt_track_range *ranges,
+		    __u32 cnt, struct seen *seen)
+{
+	const struct pt_track_to to = { .dirty = seen_dirty, .arg = seen };
+
+	memset(seen, 0, sizeof(*seen));
+	if (pt_tracker_retarget(t, ranges, cnt, &to, &err) ||
+	    pt_tracker_collect(t, &to, &err))
+		fail_msg("%s", err.text);
+	return seen->cnt;
+}
+
+static struct seen seen;
+
+/* quiet: nothing is reported but a page that the child writes now. */
+static void quiet(struct pt_tracker *t, const struct child *c, __u64 page)
+{
+	struct pt_track_range range = range_of(c);
+
+	assert_int_equal(looked(t, &range, 1, &seen), 0);
+	child_obeys(c, 'w', page);
+	assert_int_equal(looked(t, &range, 1, &seen), 1);
+	assert_int_equal(seen.pages[512 + page], 1);
+}
+
+static void test_pages_that_are_not_mapped(void **state)
+{
+	struct pt_tracker *t;
+	struct child c;
+
+	(void)state;
+	child_start(&c, -1, NULL);
+	child_obeys(&c, 'u', 5);
+	t = loose_armed(&c);
+	quiet(t, &c, 4);
+	quiet(t, &c, 6);
+	pt_tracker_close(t);
+	child_end(&c);
+}
+
+/* Each 'm' or 'u' takes the record along, so all is reported. */
+static void check_change(char order)
+{
+	struct pt_track_range range;
+	struct pt_tracker *t;
+	struct child c;
+
+	child_start(&c, -1, NULL);
+	range = range_of(&c);
+	t = loose_armed(&c);
+	quiet(t, &c, 7);
+	child_obeys(&c, order, 5);
+	assert_int_equal(looked(t, &range, 1, &seen), RAM_PAGES);
+	/* Not watched before this look. */
+	child_obeys(&c, 'w', 8);
+	looked(t, &range, 1, &seen);
+	assert_int_not_equal(seen.pages[512 + 8], 0);
+	quiet(t, &c, 9);
+	pt_tracker_close(t);
+	child_end(&c);
+}
+
+static void test_mapped_anew(void **state)
+{
+	(void)state;
+	check_change('m');
+	check_change('u');
+}
+
+/* Memory that is not shown for a while may have been sent as zeroes. */
+static void test_ranges_that_go_and_come(void **state)
+{
+	struct pt_track_range parts[2];
+	struct pt_tracker *t;
+	struct child c;
+
+	(void)state;
+	child_start(&c, -1, NULL);
+	parts[0] = parts[1] = range_of(&c);
+	parts[0].sz = 512 * PAGE;
+	parts[1].addr += 512 * PAGE;
+	parts[1].sz -= 512 * PAGE;
+	parts[1].page_idx += 512;
+	t = loose_armed(&c);
+	quiet(t, &c, 7);
+	/* Both together have all of it. */
+	assert_int_equal(looked(t, parts, 2, &seen), 0);
+	assert_int_equal(looked(t, parts, 1, &seen), RAM_PAGES);
+	assert_int_equal(looked(t, parts, 1, &seen), 0);
+	assert_int_equal(looked(t, parts, 2, &seen), RAM_PAGES - 512);
+	quiet(t, &c, 1000);
+	pt_tracker_close(t);
+	child_end(&c);
+}
+
+static void test_one_that_ends(void **state)
+{
+	const struct pt_track_to to = { .dirty = seen_dirty, .arg = &seen };
+	struct pt_track_range range;
+	struct pt_tracker *t;
+	struct child c;
+
+	(void)state;
+	child_start(&c, -1, NULL);
+	range = range_of(&c);
+	t = loose_armed(&c);
+	child_kill(&c);
+	assert_int_equal(pt_tracker_retarget(t, &range, 1, &to, &err), -ESRCH);
+	pt_tracker_close(t);
+}
+
+static void test_memory_of_another_tracker(void **state)
+{
+	struct pt_track_range range;
+	struct pt_tracker *t, *other = NULL;
+	struct child c;
+
+	(void)state;
+	child_start(&c, -1, NULL);
+	range = range_of(&c);
+	t = loose_armed(&c);
+	assert_int_equal(pt_tracker_open_wp(&other, c.pid, &range, 1, NULL,
+					    &err), -EBUSY);
+	assert_null(other);
+	child_obeys(&c, 'u', 5);
+	range.addr += 5 * PAGE;
+	range.sz = PAGE;
+	assert_int_equal(pt_tracker_open_wp(&other, c.pid, &range, 1, NULL,
+					    &err), -EINVAL);
+	pt_tracker_close(t);
+	child_end(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pages_that_are_not_mapped),
+		cmocka_unit_test(test_mapped_anew),
+		cmocka_unit_test(test_ranges_that_go_and_come),
+		cmocka_unit_test(test_one_that_ends),
+		cmocka_unit_test(test_memory_of_another_tracker),
+	};
+
+	if (tests_end_early())
+		return SKIPPED;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
