@@ -229,7 +229,7 @@ completed_values()
 	completes "pagetrim ctl set max-bandwidth " auto
 	completes "pagetrim send --cipher aes-128-gcm --ciph" --cipher
 	completes "pagetrim send --trim=ends --tri" ''	# once is enough
-	completes "pagetrim send --trim ends --tr" ''
+	completes "pagetrim send --trim ends --tri" ''
 	completes "pagetrim send --name " ''
 	completes "pagetrim bogus -" ''
 }
