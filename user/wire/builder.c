@@ -269,19 +269,40 @@ static void put(struct pt_seal *seal, __u8 *to, const __u8 *from, __u32 sz)
 		copy_blocks(to, from, sz);
 }
 
-/* put_blocks writes the blocks in mask at `at`, one run of neighbours at a
- * time, and returns the following byte. */
-static __u8 *put_blocks(struct pt_seal *seal, __u8 *at, const __u8 *page,
-			__u64 mask)
+/* run: blocks that are neighbours in memory, of one page or several, and so in the
+ * frame: one call for all of them. */
+struct run {
+	const __u8 *from;
+	__u32	sz;
+};
+
+/* put_run writes the run at `at`, and returns the following byte. */
+static __u8 *put_run(struct pt_seal *seal, __u8 *at, struct run *run)
+{
+	if (run->sz)
+		put(seal, at, run->from, run->sz);
+	at += run->sz;
+	run->sz = 0;
+	return at;
+}
+
+/* put_blocks adds the blocks in mask to the run, and writes at `at` those that are
+ * before a gap.  Returns the byte that follows what is written. */
+static __u8 *put_blocks(struct pt_seal *seal, __u8 *at, struct run *run,
+			const __u8 *page, __u64 mask)
 {
 	while (mask) {
 		unsigned int first = __builtin_ctzll(mask);
 		__u64 gaps = ~(mask >> first);
 		unsigned int cnt = gaps ? __builtin_ctzll(gaps) :
 					  PT_PAGE_BLOCKS;
+		const __u8 *from = page + first * PT_BLOCK_SZ;
 
-		put(seal, at, page + first * PT_BLOCK_SZ, cnt * PT_BLOCK_SZ);
-		at += cnt * PT_BLOCK_SZ;
+		if (!run->sz || run->from + run->sz != from) {
+			at = put_run(seal, at, run);
+			run->from = from;
+		}
+		run->sz += cnt * PT_BLOCK_SZ;
 		if (first + cnt == PT_PAGE_BLOCKS)
 			break;
 		mask &= ~0ULL << (first + cnt);
@@ -383,6 +404,7 @@ static void put_data(const struct pt_builder *b, const struct pt_pack *take,
 		     struct pt_seal *seal, const struct payload *p)
 {
 	__u8 *at = p->base + p->data_off;
+	struct run run = { 0 };
 
 	if (take->sz) {
 		put(seal, at, take->data, p->base + p->sz - at);
@@ -390,8 +412,9 @@ static void put_data(const struct pt_builder *b, const struct pt_pack *take,
 	}
 	for (__u32 i = 0; i < take->record_cnt; i++)
 		if (pt_record_has_blocks(&b->records[i]))
-			at = put_blocks(seal, at, b->pages[i],
+			at = put_blocks(seal, at, &run, b->pages[i],
 					b->records[i].mask);
+	at = put_run(seal, at, &run);
 	put_filler(seal, at, p->base + p->sz - at);
 }
 
