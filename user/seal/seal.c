@@ -21,6 +21,10 @@ enum { NEWEST, BEFORE, AHEAD, KEYS };
 				 * copied */
 #define GATHERED_SZ_MAX	4096
 
+/* A call that does not begin and end between blocks of the cipher costs more;
+ * this is a multiple of all ciphers' block. */
+#define STRIDE_SZ	64
+
 struct pt_seal {
 	struct pt_seal_kdf kdf;
 	__u64	header_key[2];
@@ -33,6 +37,8 @@ struct pt_seal {
 	struct pt_seal_key *key;	/* of the present frame */
 	__u8	*gathered;		/* bytes of it that are copied, but */
 	__u32	gathered_sz;		/* not yet encrypted */
+	__u8	*rest;			/* bytes of the last piece that are not */
+	__u32	rest_sz;		/* yet decrypted: under STRIDE_SZ */
 };
 
 static __u64 epoch_of(const struct pt_seal *s, enum pt_frame_kind kind,
@@ -197,8 +203,14 @@ static void gather(struct pt_seal *s, __u8 *at, __u32 sz)
 		s->gathered = at;
 	pt_check(at == s->gathered + s->gathered_sz);
 	s->gathered_sz += sz;
-	if (s->gathered_sz >= GATHERED_SZ_MAX)
-		encrypt_gathered(s);
+	if (s->gathered_sz < GATHERED_SZ_MAX)
+		return;
+	sz = s->gathered_sz % STRIDE_SZ;
+	at = s->gathered + s->gathered_sz - sz;
+	s->gathered_sz -= sz;
+	encrypt_gathered(s);
+	s->gathered = at;
+	s->gathered_sz = sz;
 }
 
 void pt_seal_here(struct pt_seal *s, void *at, __u32 sz)
@@ -261,16 +273,51 @@ bool pt_unseal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 	if (!s->key)
 		return false;
 	pt_seal_key_start(s->key, false, kind, seq, clear);
+	s->rest_sz = 0;
 	return true;
+}
+
+static void decrypt_rest(struct pt_seal *s)
+{
+	if (s->rest_sz)
+		pt_aead_decrypt(s->key->aead, s->rest, s->rest_sz);
+	s->rest_sz = 0;
+}
+
+/* decrypt_joined decrypts the rest of the piece before, and the first sz bytes of
+ * this one, which together are a stride. */
+static void decrypt_joined(struct pt_seal *s, __u8 *bytes, __u32 sz)
+{
+	__u8 stride[STRIDE_SZ];
+
+	memcpy(stride, s->rest, s->rest_sz);
+	memcpy(stride + s->rest_sz, bytes, sz);
+	pt_aead_decrypt(s->key->aead, stride, sizeof(stride));
+	memcpy(s->rest, stride, s->rest_sz);
+	memcpy(bytes, stride + s->rest_sz, sz);
+	s->rest_sz = 0;
 }
 
 void pt_unseal_take(struct pt_seal *s, void *bytes, __u32 sz)
 {
-	pt_aead_decrypt(s->key->aead, bytes, sz);
+	const __u32 joined = s->rest_sz ? STRIDE_SZ - s->rest_sz : 0;
+	__u8 *at = bytes;
+
+	if (joined && sz >= joined) {
+		decrypt_joined(s, at, joined);
+		at += joined;
+		sz -= joined;
+	}
+	decrypt_rest(s);	/* the piece is too short */
+	s->rest_sz = sz % STRIDE_SZ;
+	s->rest = at + sz - s->rest_sz;
+	if (sz >= STRIDE_SZ)
+		pt_aead_decrypt(s->key->aead, at, sz - s->rest_sz);
 }
 
 bool pt_unseal_finish(struct pt_seal *s, const __u8 tag[PT_AUTH_SZ])
 {
+	decrypt_rest(s);
 	if (!pt_aead_open(s->key->aead, tag))
 		return false;
 	if (s->key == &s->keys[AHEAD])

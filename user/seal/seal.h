@@ -99,7 +99,8 @@ void pt_seal_finish(struct pt_seal *s, __u8 tag[PT_AUTH_SZ]);
 bool pt_unseal_start(struct pt_seal *s, enum pt_frame_kind kind, __u64 seq,
 		     struct pt_span clear);
 
-/* pt_unseal_take decrypts sz bytes in place. */
+/* pt_unseal_take decrypts sz bytes in place; the last of them perhaps only with the
+ * next piece, or at the finish. */
 void pt_unseal_take(struct pt_seal *s, void *bytes, __u32 sz);
 
 /* pt_unseal_finish returns whether the tag is right.  Only then are the
