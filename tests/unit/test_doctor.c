@@ -44,15 +44,14 @@ static void good_host(struct pt_facts_host *h)
 {
 	snprintf(h->release, sizeof(h->release), "6.18.1-test");
 	h->kernel = PT_KERNEL(6, 18);
-	h->caps = ~0ull;
-	h->memlock_sz = ~0ull;
-	h->has_btf = h->has_af_xdp = h->has_bpffs = true;
+	h->caps = h->memlock_sz = ~0ull;
+	h->has_btf = h->has_af_xdp = h->has_bpffs = h->has_aes = true;
 	h->locks_writable = true;
 	h->huge_free_cnt = 12;
-	h->has_aes = true;
 	h->cipher = PT_CIPHER_AES_128_GCM;
 	h->cipher_lib = "libcrypto";
 	h->scan = h->checksum = "avx2";
+	h->compressions = 0xff;
 }
 
 static void good_facts(struct pt_facts *f)
@@ -151,6 +150,8 @@ static void good_facts(struct pt_facts *f)
 	X(no_aes, f->host.has_aes = false;				\
 	  f->host.cipher = PT_CIPHER_CHACHA20_POLY1305, PEER,		\
 	  CIPHER_SOFT, INFO, 0, "chacha20-poly1305")			\
+	X(no_zstd, f->host.compressions = 1 << PT_COMPRESSION_LZ4, PEER,	\
+	  COMPRESS_NONE, INFO, 0, "built without zstd")			\
 	X(no_device, fail_try(&f->device.found, -ENODEV, "eth1: gone"),	\
 	  PEER, DEVICE_NONE, ERROR, 3, "eth1: gone")			\
 	X(down, f->device.dev.is_up = false, PEER,			\

@@ -10,6 +10,7 @@
 #include <pagetrim/maps.h>
 #include "net/route.h"
 #include "seal/cipher.h"
+#include "wire/compress.h"
 #include "xdp/device.h"
 #include "xdp/lease.h"
 
@@ -38,6 +39,7 @@ struct pt_facts_host {
 	enum pt_cipher cipher;	/* chosen here */
 	const char *cipher_lib;	/* the library that computes it, static */
 	const char *scan, *checksum;	/* the variants chosen, static */
+	__u8	compressions;	/* 1 << enum pt_compression, of this build */
 };
 
 /* pt_offload: features of a device that affect its frames.  X(SYMBOL, name by

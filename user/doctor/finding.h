@@ -97,6 +97,11 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "{}: the processor has AES instructions, and VAES", "")	\
 	X(CIPHER_SOFT, "cipher", INFO, BOTH,				\
 	  "{}: the processor has no AES instructions", "")		\
+	X(COMPRESS, "compression", OK, BOTH,				\
+	  "frames can be compressed by {}", "")				\
+	X(COMPRESS_NONE, "compression", INFO, BOTH,			\
+	  "built without {}, which frames are then not compressed by",	\
+	  "install liblz4-dev and libzstd-dev, and build again")	\
 	/* the device */						\
 	X(DEVICE, "device", OK, BOTH, "{dev}, driver {}", "")		\
 	X(DEVICE_NONE, "device", ERROR, BOTH, "{}", "")			\

@@ -163,6 +163,8 @@ static void gather_cpu(struct pt_facts_host *h)
 	h->cipher = pt_cipher_choose(pt_ciphers_here());
 	h->cipher_lib = pt_aead_lib_choose(h->cipher)->name;
 	h->scan = pt_scan_name();
+	for (int m = PT_COMPRESSION_NONE + 1; m < PT_COMPRESSION_CNT; m++)
+		h->compressions |= pt_compression_is_built(m) << m;
 	sums = pt_checksum_variants(&cnt);
 	for (unsigned int i = 0; i < cnt; i++)
 		if (sums[i].is_supported)

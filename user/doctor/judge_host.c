@@ -131,6 +131,16 @@ static void judge_cpu(struct pt_findings *f, const struct pt_facts_host *h)
 			pt_cipher_name(h->cipher), h->cipher_lib);
 }
 
+/* judge_compression: a finding for each method. */
+static void judge_compression(struct pt_findings *f,
+			      const struct pt_facts_host *h)
+{
+	for (int m = PT_COMPRESSION_NONE + 1; m < PT_COMPRESSION_CNT; m++)
+		pt_findings_add(f, h->compressions >> m & 1 ?
+				PT_FOUND_COMPRESS : PT_FOUND_COMPRESS_NONE,
+				"%s", pt_compression_name(m));
+}
+
 void judge_host(struct pt_findings *f, const struct pt_facts *facts)
 {
 	judge_kernel(f, &facts->host);
@@ -141,4 +151,5 @@ void judge_host(struct pt_findings *f, const struct pt_facts *facts)
 	judge_program(f, &facts->host);
 	judge_memory(f, &facts->host);
 	judge_cpu(f, &facts->host);
+	judge_compression(f, &facts->host);
 }

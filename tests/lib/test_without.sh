@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# test_without.sh: where pkg-config knows neither liblz4 nor libzstd, pagetrim is
+# built without them, and --version and doctor say so.
+#     tests/lib/test_without.sh BUILD
+# It builds in BUILD/without.  Exit: 0 all is right, else 1; each fault is a line.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+build=${1:?usage: tests/lib/test_without.sh BUILD}/without
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+fault() { echo "test_without: $*"; failed=1; }
+
+cat >"$tmp/pkg-config" <<END
+#!/bin/sh
+case "\$*" in
+*liblz4*|*libzstd*) exit 1 ;;
+esac
+exec $(command -v pkg-config) "\$@"
+END
+chmod +x "$tmp/pkg-config"
+PATH=$tmp:$PATH make -s -j 2 B="$build" "$build/pagetrim" >"$tmp/log" 2>&1 ||
+	fault "does not build: $(tail "$tmp/log")"
+ldd "$build/pagetrim" >"$tmp/needs"
+! grep -E 'lz4|zstd' "$tmp/needs" || fault "is linked with them"
+"$build/pagetrim" --version |
+	grep -qx 'compresses by nothing (built without liblz4 and libzstd)' ||
+	fault "--version: $("$build/pagetrim" --version)"
+"$build/pagetrim" doctor --dev lo >"$tmp/doctor" 2>/dev/null
+for method in lz4 zstd; do
+	grep -q "^info .*compression: *built without $method, .*install" \
+		"$tmp/doctor" || fault "doctor: $(cat "$tmp/doctor")"
+done
+exit "$failed"
