@@ -324,7 +324,7 @@ wrong_option()
 
 wrong_command()
 {
-	local status=0
+	local status=0 word
 
 	"$pagetrim" bogus >out 2>err || status=$?
 	same "exit status" "$status" 2
@@ -332,6 +332,15 @@ wrong_command()
 	grep -q "bogus.*--help" err || die "no hint: $(<err)"
 	said 0 --version
 	[[ $(<out) == pagetrim\ [0-9]* ]] || die "--version: $(<out)"
+	mv out version
+	for word in -V version; do
+		said 0 "$word"
+		cmp out version || die "$word: $(<out)"
+	done
+	said 0 send --help
+	mv out help
+	said 0 help send
+	cmp out help || die "help send: $(<out)"
 }
 
 pages_are_clean()

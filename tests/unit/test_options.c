@@ -228,6 +228,16 @@ static void numbers(void **state)
 	refuse("--small", "'--small': " WRONG);
 }
 
+/* Short options, which there are none of: the word itself is named. */
+static void wrong_words(void **state)
+{
+	(void)state;
+	refuse("-dev 3", "'-dev': " WRONG);
+	refuse("--small 3 -d", "'-d': " WRONG);
+	refuse("-d -small", "'-d': " WRONG);
+	refuse("--smell", "'--smell': " WRONG);
+}
+
 static void sizes(void **state)
 {
 	(void)state;
@@ -394,6 +404,7 @@ int main(void)
 		cmocka_unit_test(flags),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(wrong_words),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(powers),
 		cmocka_unit_test(optional_value),

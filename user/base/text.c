@@ -56,6 +56,17 @@ bool pt_text_is_clean(const void *bytes, size_t sz)
 	return true;
 }
 
+/* turns_text: p is a mark that changes the direction of the text around it:
+ * U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
+static bool turns_text(const __u8 *p, size_t left)
+{
+	if (left < 3 || p[0] != 0xe2)
+		return false;
+	return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||
+				 (p[2] >= 0xaa && p[2] <= 0xae))) ||
+	       (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
 void pt_text_clean(char *to, size_t to_sz, const char *from)
 {
 	const __u8 *p = (const __u8 *)from, *end = p + strlen(from);
@@ -63,7 +74,7 @@ void pt_text_clean(char *to, size_t to_sz, const char *from)
 
 	pt_check(to_sz > 0);
 	for (; p < end; p += step ? step : 1) {
-		step = char_sz(p, end - p);
+		step = turns_text(p, end - p) ? 0 : char_sz(p, end - p);
 		if (used + (step ? step : 1) >= to_sz)
 			break;
 		if (step)

@@ -13,7 +13,8 @@
 bool pt_text_is_clean(const void *bytes, size_t sz);
 
 /* pt_text_clean copies the string from to to, cut at a character's end to fit
- * to_sz bytes (>= 1) with its NUL; each byte that is not clean becomes '?'. */
+ * to_sz bytes (>= 1) with its NUL; each byte that is not clean, and of a
+ * mark that turns the direction of text, becomes '?'. */
 void pt_text_clean(char *to, size_t to_sz, const char *from);
 
 #endif

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "base/text.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
@@ -248,14 +249,15 @@ static int setting(char request[REQUEST_SZ], const char *name,
 				    "max-bandwidth or downtime-limit)", name);
 	if (is_rate && !strcmp(value, "auto"))
 		snprintf(request, REQUEST_SZ, "set max-bandwidth auto");
-	else if (pt_out_number(value, is_rate ? 0 : 1,
-			       is_rate ? PT_RATE_MAX : DOWNTIME_MAX_MS, is_rate,
-			       &to))
+	else if (pt_size_parse(value, is_rate ? PT_SIZE_RATE : PT_SIZE_PLAIN,
+			       is_rate ? 0 : 1,
+			       is_rate ? PT_RATE_MAX : DOWNTIME_MAX_MS, &to))
 		snprintf(request, REQUEST_SZ, "set %s %llu", name,
 			 (unsigned long long)to);
 	else if (is_rate)
 		return pt_out_usage("ctl", "max-bandwidth '%s': want "
-				    "0..1099511627776, or auto", value);
+				    "0..1T, such as 64M, 1.5GiB or 10Gbit/s, or "
+				    "auto", value);
 	else
 		return pt_out_usage("ctl", "downtime-limit '%s': want 1..60000",
 				    value);

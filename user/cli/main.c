@@ -64,6 +64,18 @@ static int no_command(const char *name)
 	return PT_EXIT_USAGE;
 }
 
+/* help_of prints what the command's --help does. */
+static int help_of(char *name)
+{
+	char help[] = "--help";
+	char *argv[] = { name, help, NULL };
+
+	for (size_t i = 0; i < command_cnt; i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(2, argv);
+	return no_command(name);
+}
+
 /* print_completion prints the commands, or the options of one, for
  * scripts/completion.bash. */
 static int print_completion(const char *name)
@@ -112,12 +124,15 @@ int main(int argc, char **argv)
 		fputs("pagetrim: no command (try 'pagetrim --help')\n", stderr);
 		return PT_EXIT_USAGE;
 	}
+	if (!strcmp(argv[1], "help") && argc > 2)
+		return help_of(argv[2]);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    !strcmp(argv[1], "help")) {
 		print_help(stdout);
 		return PT_EXIT_OK;
 	}
-	if (!strcmp(argv[1], "--version")) {
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") ||
+	    !strcmp(argv[1], "version")) {
 		print_version();
 		return PT_EXIT_OK;
 	}

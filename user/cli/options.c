@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "cli/output.h"
 #include <pagetrim/check.h>
 #include <pagetrim/error.h>
@@ -58,6 +59,8 @@ static void store_number(const struct pt_option *o, void *field, __u64 number)
 static int take_number(const char *command, const struct pt_option *o,
 		       void *field, const char *text)
 {
+	enum pt_size_kind kind = !o->suffix ? PT_SIZE_PLAIN
+		: o->is_rate ? PT_SIZE_RATE : PT_SIZE_BYTES;
 	char range[48];
 	__u64 number;
 
@@ -65,7 +68,7 @@ static int take_number(const char *command, const struct pt_option *o,
 		store(o, field, o->auto_value);
 		return -1;
 	}
-	if (!pt_out_number(text, o->min, o->max, o->suffix, &number)) {
+	if (!pt_size_parse(text, kind, o->min, o->max, &number)) {
 		snprintf(range, sizeof(range), "%llu..%llu",
 			 (unsigned long long)o->min,
 			 (unsigned long long)o->max);
@@ -77,6 +80,10 @@ static int take_number(const char *command, const struct pt_option *o,
 		return pt_out_usage(command, "--%s '%s': want a power of two, "
 				    "such as %llu", o->name, text,
 				    1ULL << (63 - __builtin_clzll(number)));
+	if (o->suffix && !pt_size_is_plain(text))
+		fprintf(stderr, "pagetrim %s: --%s %s: %llu bytes%s\n", command,
+			o->name, text, (unsigned long long)number,
+			o->is_rate ? " a second" : "");
 	store_number(o, field, number);
 	return -1;
 }
@@ -185,6 +192,18 @@ static int check_arguments(const struct pt_command *c, int argc, char **argv)
 	return -1;
 }
 
+/* wrong_word returns the argument that getopt_long refused: within a word of short
+ * options it has not stepped over the word yet. */
+static const char *wrong_word(char **argv)
+{
+	const char *last = argv[optind - 1];
+
+	if (!optopt || optopt >= FIRST ||
+	    (last[0] == '-' && last[1] != '-' && strchr(last, optopt)))
+		return last;
+	return argv[optind];
+}
+
 int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		     char **argv)
 {
@@ -208,7 +227,7 @@ int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		}
 		if (opt < FIRST)
 			return pt_out_usage(c->name, "'%s': wrong option%s",
-					    argv[optind - 1], takes ?
+					    wrong_word(argv), takes ?
 					    ", or its value is missing" : "");
 		code = take(c->name, rows.options[opt - FIRST],
 			    rows.fields[opt - FIRST], optarg);

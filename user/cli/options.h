@@ -50,7 +50,8 @@ struct pt_option {
 
 	/* NUMBER */
 	__u64 min, max;
-	bool suffix;		/* suffixes K, M, G, T are allowed */
+	bool suffix;		/* a size in bytes: units are allowed, see size.h */
+	bool is_rate;		/* with suffix: it is per second */
 	bool log2;		/* a power of two; the field gets the exponent */
 	bool has_auto;		/* the word auto is allowed and stores
 				 * auto_value */

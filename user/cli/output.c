@@ -51,16 +51,17 @@ static int stamp(char text[40])
 }
 
 /* put_line queues begin, the text, cut to LINE_SZ, and a newline as one text,
- * so that no other output comes in between. */
+ * so that no other output comes in between.  Names in the text may hold any
+ * bytes. */
 __attribute__((format(printf, 2, 0)))
 static void put_line(const char *begin, const char *fmt, va_list args)
 {
-	char line[LINE_SZ];
+	char line[LINE_SZ], said[LINE_SZ];
 	int sz = snprintf(line, LINE_SZ, "%s", begin);
 
-	sz += vsnprintf(line + sz, LINE_SZ - sz, fmt, args);
-	if (sz > LINE_SZ - 1)
-		sz = LINE_SZ - 1;
+	vsnprintf(said, sizeof(said), fmt, args);
+	pt_text_clean(line + sz, LINE_SZ - sz, said);
+	sz += strlen(line + sz);
 	line[sz] = '\n';
 	put(STDERR_FILENO, line, sz + 1);
 }
@@ -300,32 +301,4 @@ void pt_out_progress(const char *fmt, ...)
 		return;	/* the next line will replace it */
 	put(STDERR_FILENO, line, strlen(line));
 	progress_is_open = true;
-}
-
-bool pt_out_number(const char *text, __u64 min, __u64 max, bool suffix,
-		   __u64 *out)
-{
-	static const char suffixes[] = "KMGT";
-	const char *found;
-	char *end;
-	__u64 value;
-	unsigned shift;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno)
-		return false;
-	if (suffix && *end && (found = strchr(suffixes, *end))) {
-		shift = 10 * (found - suffixes + 1);
-		if (value > (~0ULL >> shift))
-			return false;
-		value <<= shift;
-		end++;
-	}
-	if (*end || value < min || value > max)
-		return false;
-	*out = value;
-	return true;
 }

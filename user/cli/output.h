@@ -52,9 +52,4 @@ int pt_out_start(struct pt_error *err);
  * the last call. */
 bool pt_out_close(const char *command);
 
-/* pt_out_number parses a whole number within [min, max]; returns false for
- * other text.  suffix: a suffix K, M, G, T (1024-based) is allowed. */
-bool pt_out_number(const char *text, __u64 min, __u64 max, bool suffix,
-		   __u64 *out);
-
 #endif

@@ -11,7 +11,7 @@
 
 #define SIZE_OPTION(field)						\
 	PT_OPTION(NUMBER, struct pt_receive_run, cfg.field), .min = 4096,	\
-	.max = PT_LAYOUT_SZ_MAX, .suffix = true, .want = "4096..256T"
+	.max = PT_LAYOUT_SZ_MAX, .suffix = true, .want = "4096..256T, such as 64M or 1.5GiB"
 
 static const struct pt_option required[] = {
 	{ "dev", "DEV", "network device that the frames arrive on",

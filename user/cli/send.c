@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <errno.h>
 #include <string.h>
 
+#include "base/name.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/send_options.h"
@@ -28,6 +31,14 @@ static int open_source(struct send *s)
 	if (!o->cfg.name) {
 		slash = strrchr(o->sources[0], '/');
 		o->cfg.name = slash ? slash + 1 : o->sources[0];
+		if (strlen(o->cfg.name) > PT_NAME_IMAGE_MAX ||
+		    !pt_text_is_clean(o->cfg.name, strlen(o->cfg.name)))
+			return pt_error_set(&s->run.err, PT_EXIT_USAGE, -EINVAL,
+					    "%s: its name is no name for an "
+					    "image: more than %d bytes, a "
+					    "control character or not UTF-8 "
+					    "(give one with --name)",
+					    o->sources[0], PT_NAME_IMAGE_MAX);
 	}
 	return pt_source_open_files(&o->cfg.source, o->sources, o->source_cnt,
 				    &s->run.err);

@@ -140,11 +140,11 @@ const struct pt_option pt_send_common_options[] = {
 	  .min = PT_MTU_MIN, .max = PT_MTU_MAX, .has_auto = true,
 	  .auto_value = 0, .offers = "=1280 1500 9000 65535" },
 	{ "max-bandwidth", "N",
-	  "Ethernet bytes a second at most, from 64K on, with K, M, G or T for "
-	  "powers of 1024; auto: the link's speed, if known; 0: no limit "
-	  "(default)",
+	  "Ethernet bytes a second at most, from 64K on, such as 64M, 1.5GiB or "
+	  "10Gbit/s; auto: the link's speed, if known; 0: no limit (default)",
 	  PT_OPTION(NUMBER, struct pt_send_options, cfg.bytes_per_s),
-	  .max = PT_RATE_MAX, .suffix = true, .has_auto = true,
+	  .max = PT_RATE_MAX, .suffix = true, .is_rate = true,
+	  .want = "0..1T, such as 64M, 1.5GiB or 10Gbit/s", .has_auto = true,
 	  .auto_value = PT_RATE_AUTO },
 	{ "control", "PATH",
 	  "a socket for 'pagetrim ctl' while the transfer runs",
