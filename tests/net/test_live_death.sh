@@ -325,11 +325,25 @@ is_paused()
 	comes_to 0 0 "$paused" running
 }
 
+# cgroup_begin: makes $cgroup; its limit is in $cgroup/$limit_file.
+cgroup_begin()
+{
+	local base=/sys/fs/cgroup/cpu
+
+	limit_file=cpu.cfs_quota_us limit=250000
+	if [[ ! -d $base ]]; then
+		base=/sys/fs/cgroup limit_file=cpu.max limit="250000 100000"
+		echo +cpu >"$base/cgroup.subtree_control"
+	fi
+	cgroup=$base/pagetrim-$net
+	mkdir "$cgroup"
+}
+
 # is_throttled: status shows it, and the guest's cgroup has a limit.
 is_throttled()
 {
 	status_has '."cpu-throttle-percentage" >= 20' &&
-		[[ $(<"$cgroup/cpu.cfs_quota_us") -gt 0 ]]
+		[[ $(<"$cgroup/$limit_file") != "$limit" ]]
 }
 
 # throttled STEP COMMAND MIGRATE RECEIVE A B: COMMAND runs while the guest is
@@ -339,17 +353,17 @@ throttled()
 {
 	local migrate_options=(--max-bandwidth 2M --downtime-limit 1
 			       --on-no-converge throttle --max-rounds 10000)
-	local cgroup=/sys/fs/cgroup/cpu/pagetrim-$net qemu
+	local cgroup limit_file limit qemu
 
-	mkdir "$cgroup"
-	echo 250000 >"$cgroup/cpu.cfs_quota_us"
+	cgroup_begin
+	echo "$limit" >"$cgroup/$limit_file"
 	move migrate step "$1" \
-		"echo \$TARGET >target; cat $cgroup/cpu.cfs_quota_us >limit"
+		"echo \$TARGET >target; cat $cgroup/$limit_file >limit"
 	wait_until 60 is_throttled
 	"$2"
 	wait_until 60 cgroup_is_as_before
 	comes_to "${@:3}"
-	same "limit at step $1" "$(<limit)" 250000
+	same "limit at step $1" "$(<limit)" "$limit"
 	qemu=$(<qemu.a.pid)
 	kill "$qemu" 2>/dev/null || true
 	wait_until 30 rmdir "$cgroup"
@@ -359,7 +373,7 @@ kill_it() { kill -KILL "$(<target)"; }
 cancel_it() { "$pagetrim" ctl cancel --control control; }
 allow_it() { "$pagetrim" ctl set downtime-limit 3000 --control control; }
 
-cgroup_is_as_before() { [[ $(<"$cgroup/cpu.cfs_quota_us") == 250000 ]]; }
+cgroup_is_as_before() { [[ $(<"$cgroup/$limit_file") == "$limit" ]]; }
 
 # paced: the first round takes its time, up to half of that which there is.
 paced()
@@ -392,16 +406,17 @@ too_late()
 not_alone()
 {
 	local migrate_options=(--on-no-converge throttle)
-	local cgroup=/sys/fs/cgroup/cpu/pagetrim-$net other
+	local cgroup limit_file limit other
 
-	mkdir "$cgroup"
+	cgroup_begin
+	limit=$(<"$cgroup/$limit_file")
 	sleep 600 &
 	other=$!
 	echo "$other" >"$cgroup/cgroup.procs"
 	move migrate step ARM true
 	agent_ends migrate "$migrator" 3
 	one_error migrate "process $other"
-	same "limit" "$(<"$cgroup/cpu.cfs_quota_us")" -1
+	same "limit" "$(<"$cgroup/$limit_file")" "$limit"
 	kill "$other" "$(<qemu.a.pid)"
 	wait_until 30 rmdir "$cgroup"
 }

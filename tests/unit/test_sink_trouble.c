@@ -294,7 +294,7 @@ static void test_race_for_one_name(void **state)
 		int gate[2];
 		char byte;
 
-		close(scratch_file(OUT ".partial", 9));	/* a stale one */
+		close(scratch_left(OUT ".partial", 9));	/* a stale one */
 		assert_int_equal(pipe(gate), 0);
 		for (int i = 0; i < 4; i++) {
 			if (fork())
@@ -341,7 +341,7 @@ static void test_stale_one_replaced_by_another(void **state)
 	(void)state;
 	assert_int_equal(system("rm -rf " SCRATCH "/kill && mkdir " SCRATCH
 				"/kill"), 0);
-	close(scratch_file(OUT ".partial", 9));
+	close(scratch_left(OUT ".partial", 9));
 	pid = fork();
 	if (!pid) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);

@@ -22,6 +22,7 @@
 	X("generic")			\
 	X("hugepages")			\
 	X("insecure")			\
+	X("json")			\
 	X("live")			\
 	X("max-files")			\
 	X("max-memory")			\

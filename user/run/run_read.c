@@ -132,12 +132,12 @@ static int read_from(struct pt_run *run, FILE *in, const char *path,
 	cnt = take_all(run, in);
 	if (cnt < 0)
 		return pt_error_set(err, PT_EXIT_HOST, cnt, "%s: is no JSON (give "
-				    "the output of 'pagetrim migrate --json')",
+				    "the output of 'pagetrim migrate {json}')",
 				    path);
 	if (!cnt)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: has no "
 				    "events (give the output of 'pagetrim "
-				    "migrate --json')", path);
+				    "migrate {json}')", path);
 	return 0;
 }
 
