@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 #   bpf/X.bpf.c --clang--> X.bpf.o --bpftool--> X.skel.h --cc--> build/pagetrim
-#   user/*/*.c, without user/cli --cc--> build/libpagetrim.a: the rooms, every
+#   user/*/*.c, without cli and run --cc--> build/libpagetrim.a: the rooms, every
 #                 symbol, for our own programs --ld--> build/lib: what others
 #                 link, the symbols of user/api/pagetrim.map alone
 #
@@ -50,8 +50,9 @@ OUR_CFLAGS += $(patsubst lib%,-DPT_WITH_%,$(PACKERS))
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
 	      -I/usr/include/$(shell $(CC) -print-multiarch)
 
-LIB_SRC  := $(filter-out user/cli/%,$(sort $(wildcard user/*/*.c)))
-CLI_SRC  := $(sort $(wildcard user/cli/*.c))
+# The rooms of the program alone, which no embedder links.
+CLI_SRC  := $(sort $(wildcard user/cli/*.c user/run/*.c))
+LIB_SRC  := $(filter-out $(CLI_SRC),$(sort $(wildcard user/*/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
 UNIT     := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -152,6 +153,7 @@ $(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record outp
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect options options_text svg output scribe)
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
+$(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
 $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
