@@ -106,8 +106,12 @@ static inline pid_t child_start(void)
 	if (!pid)
 		child_main();
 	assert_true(pid > 0);
-	while (!shared->ready || !shared->beats[THREADS - 1])
+	while (!shared->ready)
 		usleep(1000);
+	/* A thread that begins may map memory, of a sanitizer. */
+	for (int i = 0; i < THREADS; i++)
+		while (!shared->beats[i])
+			usleep(1000);
 	return pid;
 }
 
