@@ -232,8 +232,9 @@ static __u32 cost_of(struct pt_reader *r, __u32 desc_cnt)
 	__u32 blocks = 0;
 
 	while (pt_reader_next(r, &rec))
-		blocks += rec.kind == PT_RECORD_COPY ? 64
-						     : pt_record_block_cnt(&rec);
+		blocks += rec.kind == PT_RECORD_BLOCKS
+				? pt_record_block_cnt(&rec)
+				: 64 * (rec.kind != PT_RECORD_ZEROES);
 	pt_reader_rewind(r);
 	return blocks / 64 > desc_cnt ? blocks / 64 : desc_cnt;
 }

@@ -33,7 +33,7 @@ static void test_cost(void **state)
 	assert_int_equal(pt_frame_cost(3, 96 * 64), 96);
 	assert_int_equal(pt_record_load(&r), 3);
 	r.kind = PT_RECORD_DELTA;
-	assert_int_equal(pt_record_load(&r), 3);
+	assert_int_equal(pt_record_load(&r), 64);
 	r.kind = PT_RECORD_COPY;
 	assert_int_equal(pt_record_load(&r), 64);
 	r.kind = PT_RECORD_ZEROES;

@@ -62,6 +62,8 @@ static const struct net nets[] = {
 	  .delta_cache_sz = CACHE },
 	{ "another queue, and smaller frames", .mtu = 9000, .mtu_then = 1280,
 	  .reprobe_at = 400, .delta_cache_sz = CACHE },
+	{ "a window of fewer pages than a frame brings", .mtu = 9000,
+	  .window = 20, .is_lazy = true, .delta_cache_sz = CACHE },
 	{ "a small cache", .mtu = 9000, .delta_cache_sz = 400 << 10 },
 	{ "a cache of less than a set", .mtu = 9000, .delta_cache_sz = 10000 },
 	{ "none", .mtu = 9000 },
@@ -73,7 +75,8 @@ static void test_net(void **state)
 	const struct pt_lane_counts *c;
 	__u64 first;
 
-	with.window = WINDOW;
+	if (!with.window)
+		with.window = WINDOW;
 	with.live = LIVE_REGIONS;
 	with.arrivals = true;
 	start(&with);

@@ -16,8 +16,8 @@ static inline __u32 pt_desc_cnt(__u32 frame_sz, __u32 desc_sz)
 }
 
 /* pt_frame_cost returns the credit that a frame takes: its descriptors, or the
- * whole pages that its blocks are if those are more, as in a compressed frame, or
- * in one of copies.  load: blocks to place, see pt_record_load. */
+ * whole pages to place if those are more, as in a compressed frame, or in one of
+ * copies or deltas.  load: blocks to place, see pt_record_load. */
 static inline __u32 pt_frame_cost(__u32 desc_cnt, __u32 load)
 {
 	__u32 page_cnt = load / PT_PAGE_BLOCKS;

@@ -55,11 +55,12 @@ static inline unsigned int pt_record_block_cnt(const struct pt_record_host *r)
 }
 
 /* pt_record_load returns the blocks that a receiver places for the record: its data,
- * or the page that it copies.  Zeroes cost little. */
+ * or the whole page, if it refers to a content that is there.  Zeroes cost little. */
 static inline unsigned int pt_record_load(const struct pt_record_host *r)
 {
-	return r->kind == PT_RECORD_COPY ? PT_PAGE_BLOCKS
-					 : pt_record_block_cnt(r);
+	bool refers = r->kind == PT_RECORD_COPY || r->kind == PT_RECORD_DELTA;
+
+	return refers ? PT_PAGE_BLOCKS : pt_record_block_cnt(r);
 }
 
 /* PT_DELTA_AGE_MAX: the most generations that a DELTA is younger than its
