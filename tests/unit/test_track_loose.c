@@ -117,6 +117,44 @@ static void test_ranges_that_go_and_come(void **state)
 	child_end(&c);
 }
 
+/* A page that was copied and is dropped shows the file again; one that was not
+ * copied changes with the file. */
+static void test_private_memory_of_a_file(void **state)
+{
+	struct pt_track_range ranges[2] = { { .is_loose = true } };
+	int fd = ram_new(0);
+	struct pt_tracker *t = NULL;
+	__u8 *map;
+
+	(void)state;
+	map = mmap(NULL, 2 * 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS, -1, 0);
+	assert_ptr_equal(mmap(map + 16 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_FIXED, fd, 0), map + 16 * PAGE);
+	memset(map, 1, 20 * PAGE);
+	ranges[0].addr = (__u64)map;
+	ranges[0].sz = 2 * 16 * PAGE;
+	if (pt_tracker_open_wp(&t, getpid(), ranges, 1, NULL, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(pt_tracker_misses(t) & PT_TRACK_MISSES_FILE_WRITES, 0);
+	arm(t);
+	looked(t, ranges, 1, &seen);
+	madvise(map + 19 * PAGE, PAGE, MADV_DONTNEED);
+	assert_int_equal(map[19 * PAGE], 3);
+	assert_int_equal(pwrite(fd, "x", 1, 5 * PAGE), 1);
+	assert_int_equal(map[21 * PAGE], 'x');
+	map[7 * PAGE]++;
+	looked(t, ranges, 1, &seen);
+	assert_int_equal(seen.pages[19], 1);
+	assert_int_equal(seen.pages[21], 1);
+	/* The other half is watched. */
+	assert_int_equal(seen.pages[7], 1);
+	assert_int_equal(seen.cnt, 16 + 1);
+	pt_tracker_close(t);
+	munmap(map, 2 * 16 * PAGE);
+	close(fd);
+}
+
 static void test_one_that_ends(void **state)
 {
 	const struct pt_track_to to = { .dirty = seen_dirty, .arg = &seen };
@@ -161,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_pages_that_are_not_mapped),
 		cmocka_unit_test(test_mapped_anew),
 		cmocka_unit_test(test_ranges_that_go_and_come),
+		cmocka_unit_test(test_private_memory_of_a_file),
 		cmocka_unit_test(test_one_that_ends),
 		cmocka_unit_test(test_memory_of_another_tracker),
 	};

@@ -79,6 +79,47 @@ static void test_shared(void **state)
 	check_own();
 }
 
+struct asked {
+	const void *at;
+	struct pt_mapping is;
+};
+
+static int look_for(void *arg, const struct pt_mapping *m)
+{
+	struct asked *a = arg;
+
+	if (m->start != (__u64)a->at)
+		return 0;
+	a->is = *m;
+	return 1;
+}
+
+/* is_file: of a new mapping. */
+static bool is_file(int flags, int fd)
+{
+	int maps = pt_mappings_open(getpid());
+	struct asked a;
+
+	a.at = mmap(NULL, 2u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | flags,
+		    fd, 0);
+	assert_ptr_not_equal(a.at, MAP_FAILED);
+	assert_int_equal(pt_mappings_each(maps, look_for, &a), 1);
+	munmap((void *)a.at, 2u << 20);
+	close(maps);
+	return a.is.is_file;
+}
+
+static void test_private_memory(void **state)
+{
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	(void)state;
+	assert_true(is_file(0, fd));
+	assert_false(is_file(MAP_ANONYMOUS, -1));
+	assert_false(is_file(MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1));
+	close(fd);
+}
+
 /* As kernels before 6.11.  It is the last test: the filter stays. */
 static void test_without_the_query(void **state)
 {
@@ -126,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_private_memory),
 		cmocka_unit_test(test_process_that_ended),
 		cmocka_unit_test(test_without_the_query),
 	};

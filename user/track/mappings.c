@@ -20,6 +20,9 @@ struct map_query {
 #define QUERY_SHARED	(0x2 | 0x8 | 0x10 | 0x20)
 			/* writable, shared, at the address or the next, file */
 
+/* The name of large anonymous pages, which have an inode. */
+#define HUGE_NAME	"/anon_hugepage"
+
 #define CHUNK 16384	/* the longest line, with a path of 4 KiB, is less */
 
 int pt_mappings_open(pid_t pid)
@@ -37,14 +40,17 @@ static bool line_read(const char *line, struct pt_mapping *m)
 	unsigned long long start, end, off, ino;
 	unsigned int major, minor;
 	char perms[5];
+	int path_at = 0;
 
-	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu", &start, &end, perms,
-		   &off, &major, &minor, &ino) != 7)
+	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end,
+		   perms, &off, &major, &minor, &ino, &path_at) != 7)
 		return false;
 	*m = (struct pt_mapping){
 		.start = start, .end = end, .off = off, .ino = ino,
 		.dev = (__u64)major << 32 | minor,
 		.is_writable = perms[1] == 'w', .is_shared = perms[3] == 's',
+		.is_file = ino && strncmp(line + path_at, HUGE_NAME,
+					  strlen(HUGE_NAME)),
 	};
 	return true;
 }

@@ -13,6 +13,9 @@ struct pt_mapping {
 	__u64 dev;		/* major << 32 | minor */
 	__u64 ino;		/* 0: anonymous and private */
 	bool is_writable, is_shared;
+	bool is_file;		/* of pt_mappings_each: its pages, if they are
+				 * dropped, come from a file again; not so those
+				 * of anonymous memory, of large pages or not */
 };
 
 /* pt_mapping_is_of returns whether both show the same file. */

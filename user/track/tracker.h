@@ -75,7 +75,8 @@ struct pt_track_range {
 	 * mapped and unmapped at any time, and that the source shows as holes
 	 * where no page is, which the caller compares at the stop.  Memory that is
 	 * not mapped is not watched, and no page table is made for pages that are
-	 * not there. */
+	 * not there.  Private memory of files is not watched, but reported by each
+	 * pt_tracker_retarget: the caller compares it. */
 	bool is_loose;
 };
 

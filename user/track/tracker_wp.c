@@ -271,6 +271,19 @@ static void loose_forget(struct by_wp *w, const struct pt_track_range *ranges,
 	pieces->cnt = kept;
 }
 
+/* loose_add watches a piece.  Private memory of a file is not watched: the kernel
+ * keeps the protection of a copied page that is dropped, so the page changes without
+ * a trace, and so does one that was not copied yet when somebody writes the file. */
+static int loose_add(struct by_wp *w, const struct pt_piece_wp *piece,
+		     struct pt_error *err)
+{
+	if (piece->at.is_file)
+		return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "process "
+				    "%d: its private memory of files cannot be "
+				    "watched", w->target.pid);
+	return pt_watched_add(&w->target, piece, w->tracker.is_armed, err);
+}
+
 /* loose_watch watches what no piece has yet.  to: where memory that cannot be watched
  * is reported; NULL: at the beginning, where nothing was read. */
 static int loose_watch(struct by_wp *w, const struct pt_track_range *ranges,
@@ -285,8 +298,7 @@ static int loose_watch(struct by_wp *w, const struct pt_track_range *ranges,
 	for (__u32 i = 0; !code && i < found.cnt; i++) {
 		const struct pt_piece_wp *piece = &found.all[i];
 
-		failed = pt_watched_add(&w->target, piece, w->tracker.is_armed,
-					&why);
+		failed = loose_add(w, piece, &why);
 		if (failed && to)
 			piece_report(to, piece);
 		if (!to && (failed == -EBUSY || failed == -ESRCH))
@@ -398,8 +410,9 @@ int pt_tracker_open_wp(struct pt_tracker **out, pid_t pid,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for a tracker");
 	w->tracker.ops = pid == getpid() ? &own_ops : &wp_ops;
-	w->tracker.misses = PT_TRACK_MISSES_HOLES | PT_TRACK_MISSES_IN_FLIGHT |
-			    PT_TRACK_MISSES_FILE_WRITES;
+	w->tracker.misses = PT_TRACK_MISSES_HOLES | PT_TRACK_MISSES_IN_FLIGHT;
+	if (!ranges[0].is_loose)
+		w->tracker.misses |= PT_TRACK_MISSES_FILE_WRITES;
 	w->moments = moments;
 	w->sees_missing = sees_missing;
 	code = target_open(w, pid, ranges, cnt, err);
