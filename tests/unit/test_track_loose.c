@@ -181,6 +181,7 @@ static void test_memory_of_another_tracker(void **state)
 	child_start(&c, -1, NULL);
 	range = range_of(&c);
 	t = loose_armed(&c);
+	err.exit = PT_EXIT_OK;
 	assert_int_equal(pt_tracker_open_wp(&other, c.pid, &range, 1, NULL,
 					    &err), -EBUSY);
 	assert_null(other);
@@ -189,6 +190,7 @@ static void test_memory_of_another_tracker(void **state)
 	range.sz = PAGE;
 	assert_int_equal(pt_tracker_open_wp(&other, c.pid, &range, 1, NULL,
 					    &err), -EINVAL);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
 	pt_tracker_close(t);
 	child_end(&c);
 }

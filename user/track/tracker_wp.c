@@ -284,30 +284,38 @@ static int loose_add(struct by_wp *w, const struct pt_piece_wp *piece,
 	return pt_watched_add(&w->target, piece, w->tracker.is_armed, err);
 }
 
-/* loose_watch watches what no piece has yet.  to: where memory that cannot be watched
- * is reported; NULL: at the beginning, where nothing was read. */
+/* loose_take watches the pieces that were found.  to: where memory that cannot be
+ * watched is reported; NULL: at the beginning, where nothing was read. */
+static int loose_take(struct by_wp *w, const struct pt_pieces *found,
+		      const struct pt_track_to *to, struct pt_error *err)
+{
+	struct pt_error why = { 0 };
+	int failed = pt_error_set(&why, PT_EXIT_HOST, -EINVAL, "process %d: "
+				  "nothing is mapped that it can write",
+				  w->target.pid);
+	bool is_fatal = false;
+
+	for (__u32 i = 0; !is_fatal && i < found->cnt; i++) {
+		failed = loose_add(w, &found->all[i], &why);
+		if (failed && to)
+			piece_report(to, &found->all[i]);
+		is_fatal = !to && (failed == -EBUSY || failed == -ESRCH);
+	}
+	if (is_fatal || (!to && !w->target.pieces.cnt))
+		return pt_error_set(err, why.exit, failed, "%s", why.text);
+	return 0;
+}
+
+/* loose_watch watches what no piece has yet; to: as loose_take. */
 static int loose_watch(struct by_wp *w, const struct pt_track_range *ranges,
 		       __u32 cnt, const struct pt_track_to *to,
 		       struct pt_error *err)
 {
-	struct pt_error why = { 0 };
 	struct pt_pieces found = { 0 };
 	int code = pt_pieces_lacking(&found, &w->target, ranges, cnt, err);
-	int failed = -EINVAL;
 
-	for (__u32 i = 0; !code && i < found.cnt; i++) {
-		const struct pt_piece_wp *piece = &found.all[i];
-
-		failed = loose_add(w, piece, &why);
-		if (failed && to)
-			piece_report(to, piece);
-		if (!to && (failed == -EBUSY || failed == -ESRCH))
-			code = failed;
-	}
-	if (!code && !to && !w->target.pieces.cnt)
-		code = failed;
-	if (code && found.cnt)
-		pt_error_set(err, why.exit, code, "%s", why.text);
+	if (!code)
+		code = loose_take(w, &found, to, err);
 	free(found.all);
 	return code;
 }
