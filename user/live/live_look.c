@@ -101,7 +101,7 @@ static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 {
 	bool is_loose = pt_source_has_mappings(l->cfg.source);
 	const struct pt_track_target target = {
-		.pid = l->cfg.tracker == PT_LIVE_TRACKER_DIGEST ? 0 : l->cfg.pid,
+		.pid = l->cfg.pid,
 		.ranges = is_loose ? l->ranges : l->cfg.ranges,
 		.range_cnt = is_loose ? l->range_cnt : l->cfg.range_cnt,
 		.src = l->cfg.source,
@@ -113,6 +113,8 @@ static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 	if (l->cfg.guest.collect)
 		return pt_tracker_open_told(tracker, l->cfg.guest.collect,
 					    l->cfg.guest.arg, err);
+	if (l->cfg.tracker == PT_LIVE_TRACKER_DIGEST)
+		return pt_tracker_open_digest(tracker, &target, err);
 	if (l->cfg.tracker == PT_LIVE_TRACKER_WP)
 		return pt_tracker_open_wp(tracker, target.pid, target.ranges,
 					  target.range_cnt, NULL, err);
