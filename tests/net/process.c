@@ -14,6 +14,8 @@
  *     busy     no thread waits in poll(2), where it could be entered
  *     filter   it has a seccomp filter
  *     maps     every 10 ms it maps memory, writes it, and unmaps older memory
+ *     vfork    a thread that SIGUSR1 wakes does not stop before its child has slept
+ *              for 12 s
  */
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,6 +23,7 @@
 #include <linux/types.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +152,30 @@ static void *map_on(void *arg)
 	return arg;
 }
 
+static void *vfork_once(void *usr1)
+{
+	int signo;
+
+	sigwait(usr1, &signo);
+	if (!vfork()) {
+		sleep(12);
+		_exit(0);
+	}
+	return usr1;
+}
+
+static void have_vfork(void)
+{
+	static sigset_t usr1;
+	pthread_t thread;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	if (pthread_create(&thread, NULL, vfork_once, &usr1))
+		fail("thread");
+}
+
 static void have_filter(void)
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -197,6 +224,8 @@ int main(int argc, char **argv)
 			is_busy = 1;
 		else if (!strcmp(argv[i], "filter"))
 			have_filter();
+		else if (!strcmp(argv[i], "vfork"))
+			have_vfork();
 		else if (!strcmp(argv[i], "maps"))
 			maps = 1;
 		else

@@ -91,6 +91,7 @@ as_it_stood()
 	process_begin 64 "${@:2}"
 	send_live --tracker "$1"
 	arrived "$1"
+	same reason "$(field send '.live."tracker-reason"')" ""
 	nothing_left
 }
 
@@ -185,6 +186,21 @@ no_room()
 	nothing_attached
 }
 
+# A thread that does not stop is named, after one attempt to stop it.
+no_stop()
+{
+	show hosts_up "$net"
+	receive_live
+	process_begin 16 20 vfork
+	send_at step STOP "kill -USR1 $pid; until pgrep -P $pid; do sleep .01; done"
+	ended send "$sender" 60 3 'its thread [0-9]* does not stop within 5 s'
+	pkill -P "$pid"
+	finish "$receiver" 60
+	[[ ! -e copy ]] || die "there is a copy"
+	goes_on
+	nothing_attached
+}
+
 for tracker in digest wp-async; do
 	case_run "process: $tracker, few writes" as_it_stood "$tracker" 2
 	case_run "process: $tracker, many writes" as_it_stood "$tracker" 100
@@ -199,6 +215,7 @@ for tracker in digest wp-async; do
 done
 case_run "process: as another user" as_nobody
 case_run "process: no thread waits in poll: digest" falls_back busy poll
+case_run "process: a thread that does not stop" no_stop
 case_run "process: a seccomp filter: digest" falls_back filter seccomp
 for step in ARM ROUND LOOK BEGIN STOP LAST; do
 	# shellcheck disable=SC2016 # TARGET is set there

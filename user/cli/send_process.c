@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/send_process.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 
 /* The functions of the guest: the live thread calls them. */
 
+/* stop: pt_source_stop has a limit of its own, after which it is not called again:
+ * each call stops those threads of the process that do stop. */
 static int stop(void *arg, int timeout_ms, struct pt_error *err)
 {
 	struct pt_send_process *p = arg;
+	int ret = pt_source_stop(p->source, err);
 
-	(void)timeout_ms;	/* pt_source_stop has its own */
-	return pt_source_stop(p->source, err);
+	(void)timeout_ms;
+	return ret == -ETIMEDOUT ? -ETIME : ret;
 }
 
 static void sent(void *arg)
