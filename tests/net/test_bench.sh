@@ -202,7 +202,7 @@ tables_follow_from_results()
 	in_document "| Real guest, MTU 9000: times faster than QEMU pre-copy | total-9000 | ≥ 2.2 | not measured | - | - |"
 	in_document "| 65535, pagetrim --insecure | 0.500 | 0.400..9.000 | 3.00 | 0.0 | 1.00 | 0.60 | - |"
 	tr '\n' ' ' <benchmarks.md |
-		grep -q "Sealed they do not, unless \`--copies on\` is given: the same figure is then 0.90 at MTU 65535." ||
+		grep -q "The same figure of the sealed transfers in these tables is 0.90 at MTU 65535." ||
 		die "no figure of bytes, sealed"
 	! grep -qE '^[^|#].{120}' benchmarks.md ||
 		die "a line of more than 120 columns"
@@ -218,10 +218,10 @@ tables_follow_from_results()
 }
 
 # Savings are reported apart: 1000 MB whole, 900 trimmed, 680 with copies.
-# Sealed runs go without copies, and are compared with runs without them.
+# Sealed runs are compared with unsealed ones that have copies if these have them.
 copies_are_told_apart()
 {
-	local sealed="| Real guest, MTU 9000: speed sealed of that unsealed, both without copies | sealed-9000 | ≥ 0.75 |"
+	local sealed="| Real guest, MTU 9000: speed sealed of that unsealed, both with copies or without | sealed-9000 | ≥ 0.75 |"
 
 	canned >results
 	show "$report" results --write benchmarks.md >/dev/null 2>&1
@@ -235,6 +235,11 @@ copies_are_told_apart()
 	cat benchmarks.md >&2
 	in_document "$sealed 0.80 | - | yes |"
 	in_document "| 9000 | 1000.0 | 900.0 | 680.0 | 10.0 % | 22.0 % | 20.0 % |"
+	jq -c 'if .what == "pagetrim" and .mtu == 9000
+		then .report.copies.used = true else . end' results >with
+	mv with results
+	show "$report" results --write benchmarks.md >/dev/null 2>&1
+	in_document "$sealed 0.60 | - | **no** |"
 	# A build without copies.
 	canned | sed 's/"used":true/"used":false/' >results
 	show "$report" results --write benchmarks.md >/dev/null 2>&1
