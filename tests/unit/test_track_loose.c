@@ -155,6 +155,48 @@ static void test_private_memory_of_a_file(void **state)
 	close(fd);
 }
 
+static void expect_looked(struct pt_tracker *t, const struct pt_track_range *r,
+			  __u64 page_idx, __u32 cnt)
+{
+	assert_int_equal(looked(t, r, 1, &seen), cnt);
+	for (__u32 i = 0; i < cnt; i++)
+		assert_int_equal(seen.pages[page_idx + i], 1);
+}
+
+/* Pieces and mappings are walked together, in the order of their addresses. */
+static void test_mappings_that_come_between(void **state)
+{
+	struct pt_track_range range = { .sz = 48 * PAGE, .is_loose = true };
+	struct pt_tracker *t = NULL;
+	__u8 *map;
+
+	(void)state;
+	map = mmap(NULL, 48 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS, -1, 0);
+	memset(map, 1, 48 * PAGE);
+	munmap(map + 16 * PAGE, 16 * PAGE);
+	range.addr = (__u64)map;
+	if (pt_tracker_open_wp(&t, getpid(), &range, 1, NULL, &err))
+		fail_msg("%s", err.text);
+	arm(t);
+	expect_looked(t, &range, 0, 0);
+	assert_ptr_equal(mmap(map + 16 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 map + 16 * PAGE);
+	memset(map + 16 * PAGE, 2, 16 * PAGE);
+	expect_looked(t, &range, 16, 16);
+	expect_looked(t, &range, 0, 0);
+	/* It is two mappings from now on, and one piece. */
+	madvise(map + 40 * PAGE, 8 * PAGE, MADV_DONTFORK);
+	expect_looked(t, &range, 0, 0);
+	map[20 * PAGE]++;
+	expect_looked(t, &range, 20, 1);
+	map[45 * PAGE]++;
+	expect_looked(t, &range, 45, 1);
+	pt_tracker_close(t);
+	munmap(map, 48 * PAGE);
+}
+
 static void test_one_that_ends(void **state)
 {
 	const struct pt_track_to to = { .dirty = seen_dirty, .arg = &seen };
@@ -202,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_mapped_anew),
 		cmocka_unit_test(test_ranges_that_go_and_come),
 		cmocka_unit_test(test_private_memory_of_a_file),
+		cmocka_unit_test(test_mappings_that_come_between),
 		cmocka_unit_test(test_one_that_ends),
 		cmocka_unit_test(test_memory_of_another_tracker),
 	};

@@ -30,6 +30,19 @@ int pt_pieces_add(struct pt_pieces *to, const struct pt_piece_wp *piece)
 	return 0;
 }
 
+struct pt_piece_wp *pt_pieces_insert(struct pt_pieces *to,
+				     const struct pt_piece_wp *piece)
+{
+	__u32 i = to->cnt;
+
+	if (pt_pieces_add(to, piece))
+		return NULL;
+	for (; i && to->all[i - 1].at.start > piece->at.start; i--)
+		to->all[i] = to->all[i - 1];
+	to->all[i] = *piece;
+	return &to->all[i];
+}
+
 bool pt_pieces_are(const struct pt_pieces *a, const struct pt_pieces *b)
 {
 	for (__u32 i = 0; a->cnt == b->cnt && i < a->cnt; i++) {
@@ -133,35 +146,29 @@ struct searching {
 	const struct pt_track_range *ranges;	/* ascending */
 	__u32 cnt, next;	/* next: the first that ends above the last
 				 * mapping */
+	__u32 had;		/* the first piece that ends above the last
+				 * address */
 };
 
 /* next_lacking returns the first address from `from` on that no piece has, and
- * *end, above it, up to which none has. */
-static __u64 next_lacking(const struct pt_pieces *have, __u64 from, __u64 *end)
+ * *end, above it, up to which none has.  from ascends from call to call. */
+static __u64 next_lacking(struct searching *s, __u64 from, __u64 *end)
 {
-	bool is_had;
+	const struct pt_piece_wp *have = s->have->all;
+	__u32 cnt = s->have->cnt, i;
 
-	do {
-		is_had = false;
-		for (__u32 i = 0; i < have->cnt && from < *end; i++) {
-			const struct pt_mapping *at = &have->all[i].at;
-
-			if (at->start <= from && from < at->end) {
-				from = at->end;
-				is_had = true;
-			}
-		}
-	} while (is_had && from < *end);
-	for (__u32 i = 0; i < have->cnt; i++)
-		if (have->all[i].at.start > from &&
-		    have->all[i].at.start < *end)
-			*end = have->all[i].at.start;
+	while (s->had < cnt && have[s->had].at.end <= from)
+		s->had++;
+	for (i = s->had; i < cnt && have[i].at.start <= from && from < *end; i++)
+		from = have[i].at.end;
+	if (i < cnt && have[i].at.start > from && have[i].at.start < *end)
+		*end = have[i].at.start;
 	return from;
 }
 
 /* lacking_add adds the parts of the mapping that are in the range, and that no
  * piece has. */
-static int lacking_add(const struct searching *s, const struct pt_mapping *m,
+static int lacking_add(struct searching *s, const struct pt_mapping *m,
 		       const struct pt_track_range *r)
 {
 	__u64 from = r->addr > m->start ? r->addr : m->start;
@@ -171,7 +178,7 @@ static int lacking_add(const struct searching *s, const struct pt_mapping *m,
 		struct pt_piece_wp piece = { .at = *m, .may_go = true };
 		__u64 stop = end;
 
-		from = next_lacking(s->have, from, &stop);
+		from = next_lacking(s, from, &stop);
 		if (from >= end)
 			break;
 		piece.at.start = from;

@@ -236,14 +236,17 @@ static int wp_arm(struct pt_tracker *t, struct pt_error *err)
 	return code;
 }
 
-static bool is_in(const struct pt_track_range *ranges, __u32 cnt,
+/* is_in: *next is the first range that ends above the last piece; both ascend. */
+static bool is_in(const struct pt_track_range *ranges, __u32 cnt, __u32 *next,
 		  const struct pt_mapping *at)
 {
 	__u64 from = at->start;
 
-	for (__u32 i = 0; i < cnt && from < at->end; i++)
-		if (ranges[i].addr <= from && from < ranges[i].addr + ranges[i].sz)
-			from = ranges[i].addr + ranges[i].sz;
+	while (*next < cnt && ranges[*next].addr + ranges[*next].sz <= from)
+		++*next;
+	for (__u32 i = *next; i < cnt && from < at->end &&
+	     ranges[i].addr <= from; i++)
+		from = ranges[i].addr + ranges[i].sz;
 	return from >= at->end;
 }
 
@@ -261,10 +264,10 @@ static void loose_forget(struct by_wp *w, const struct pt_track_range *ranges,
 			 __u32 cnt, const struct pt_track_to *to)
 {
 	struct pt_pieces *pieces = &w->target.pieces;
-	__u32 kept = 0;
+	__u32 kept = 0, next = 0;
 
 	for (__u32 i = 0; i < pieces->cnt; i++)
-		if (is_in(ranges, cnt, &pieces->all[i].at))
+		if (is_in(ranges, cnt, &next, &pieces->all[i].at))
 			pieces->all[kept++] = pieces->all[i];
 		else
 			piece_report(to, &pieces->all[i]);

@@ -91,7 +91,7 @@ static int piece_arm(const struct pt_watched *p,
 int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 		   bool is_late, struct pt_error *err)
 {
-	struct pt_piece_wp *last;
+	struct pt_piece_wp *added;
 	int code = pt_wp_register(&p->wp, piece->at.start, piece->at.end);
 
 	if (code)
@@ -100,13 +100,13 @@ int pt_watched_add(struct pt_watched *p, const struct pt_piece_wp *piece,
 		code = piece_arm(p, piece, err);
 	if (code)
 		return code;
-	if (pt_pieces_add(&p->pieces, piece))
+	added = pt_pieces_insert(&p->pieces, piece);
+	if (!added)
 		return no_memory(err);
-	last = &p->pieces.all[p->pieces.cnt - 1];
-	last->is_whole = is_late;
-	if (last->pages == PT_WP_ALL &&
+	added->is_whole = is_late;
+	if (added->pages == PT_WP_ALL &&
 	    pt_mappings_page_sz(p->maps, piece->at.start) == PT_PAGE_SZ)
-		last->pages = PT_WP_SMALL;
+		added->pages = PT_WP_SMALL;
 	return 0;
 }
 
@@ -182,13 +182,22 @@ static void run_report(void *arg, __u64 start, __u64 end, bool is_coarse)
 			     is_coarse);
 }
 
+struct comparing {
+	struct pt_pieces *pieces;
+	__u32 next;		/* the first that ends above the last mapping */
+};
+
 /* mapping_compare advances the pieces that the mapping continues. */
 static int mapping_compare(void *arg, const struct pt_mapping *m)
 {
-	struct pt_pieces *pieces = arg;
+	struct comparing *c = arg;
+	struct pt_piece_wp *all = c->pieces->all;
 
-	for (__u32 i = 0; i < pieces->cnt; i++) {
-		struct pt_piece_wp *piece = &pieces->all[i];
+	while (c->next < c->pieces->cnt && all[c->next].at.end <= m->start)
+		c->next++;
+	for (__u32 i = c->next; i < c->pieces->cnt &&
+	     all[i].at.start < m->end; i++) {
+		struct pt_piece_wp *piece = &all[i];
 		const struct pt_mapping *at = &piece->at;
 		__u64 upto = piece->seen_upto;
 
@@ -272,6 +281,7 @@ int pt_watched_collect(struct pt_watched *p, const struct pt_pieces *target,
 		       const struct pt_track_to *to, struct pt_error *err)
 {
 	struct reporting r = { .to = to, .target = target };
+	struct comparing c = { .pieces = &p->pieces };
 	int code = 0;
 
 	for (__u32 i = 0; i < p->pieces.cnt; i++) {
@@ -285,6 +295,6 @@ int pt_watched_collect(struct pt_watched *p, const struct pt_pieces *target,
 	}
 	/* An address space that is gone has nothing written, so this comes
 	 * after the scan. */
-	return pieces_keep(p, &r, pt_mappings_each(p->maps, mapping_compare,
-						   &p->pieces), code, err);
+	return pieces_keep(p, &r, pt_mappings_each(p->maps, mapping_compare, &c),
+			   code, err);
 }

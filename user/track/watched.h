@@ -36,7 +36,7 @@ struct pt_watched {
 	struct pt_wp wp;
 	bool has_wp;
 	bool is_replaced;	/* its number is another address space's */
-	struct pt_pieces pieces;
+	struct pt_pieces pieces;	/* ascend in address */
 };
 
 /* pt_watched_open: the caller fills wp.  -EPERM, -ESRCH, ... */
@@ -67,6 +67,11 @@ int pt_watched_collect(struct pt_watched *p, const struct pt_pieces *target,
 
 /* pt_pieces_add copies the piece.  -ENOMEM. */
 int pt_pieces_add(struct pt_pieces *to, const struct pt_piece_wp *piece);
+
+/* pt_pieces_insert adds a piece to pieces that ascend, and returns it; NULL: no
+ * memory. */
+struct pt_piece_wp *pt_pieces_insert(struct pt_pieces *to,
+				     const struct pt_piece_wp *piece);
 
 /* pt_pieces_are: both have the same mappings. */
 bool pt_pieces_are(const struct pt_pieces *a, const struct pt_pieces *b);
