@@ -61,6 +61,10 @@ static void test_replaced(void **state)
 	assert_found(7, 13, 103);
 	pt_copies_note(&copies, 8, 14, 104);
 	assert_found(7, 13, 103);
+	pt_copies_note_later(&copies, 7, 13, 105);
+	assert_found(7, 13, 105);
+	pt_copies_note_later(&copies, 7, 12, 106);
+	assert_found(7, 13, 105);
 }
 
 static const struct size {

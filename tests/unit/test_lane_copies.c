@@ -24,6 +24,19 @@ static void some_twins(void)
 	memcpy(ram[PAGES - 2], ram[700], PT_PAGE_SZ);
 }
 
+/* uneven_twins: some_twins of pages that compress well, by turns with others, so
+ * that frames take fewer pages than were expected. */
+static void uneven_twins(void)
+{
+	__u64 random = 4;
+
+	for (__u32 i = 0; i < PAGES; i++) {
+		memset(ram[i], 'u', PT_PAGE_SZ);
+		kit_fill(ram[i], i / 6 % 2 ? PT_PAGE_SZ * 3 / 4 : 64, &random);
+	}
+	some_twins();
+}
+
 /* one_for_all: 64 pages, again and again. */
 static void one_for_all(void)
 {
@@ -86,6 +99,12 @@ static const struct net nets[] = {
 	  .reprobe_at = 50, .mtu_then = 1400, .loss_pct = 5 },
 	{ "the way gets smaller, nobody says so", .mtu = 9000, .window = 64,
 	  .narrow_at = 50, .mtu_then = 1400, .loss_pct = 5 },
+	{ "compressed, MTU 1500", .mtu = 1500, .window = 8,
+	  .shape = uneven_twins, .method = PT_COMPRESSION_LZ4 },
+	{ "compressed, MTU 9000", .mtu = 9000, .window = 20,
+	  .shape = uneven_twins, .method = PT_COMPRESSION_LZ4 },
+	{ "compressed, 1 of 10 lost", .mtu = 9000, .window = 20, .loss_pct = 10,
+	  .shape = uneven_twins, .method = PT_COMPRESSION_LZ4 },
 };
 
 /* On any path all pages arrive; without loss most twins go as copies, those
@@ -96,7 +115,8 @@ static void test_net(void **state)
 	__u32 twins;
 
 	with.copies = true;
-	with.shape = some_twins;
+	if (!with.shape)
+		with.shape = some_twins;
 	start(&with);
 	run_to_clean();
 	assert_arrived();

@@ -70,6 +70,16 @@ static inline void pt_copies_note(struct pt_copies *c, __u64 content,
 	};
 }
 
+/* pt_copies_note_later: the page ends in frame seq, if it is still noted. */
+static inline void pt_copies_note_later(struct pt_copies *c, __u64 content,
+					__u64 page_idx, __u64 seq)
+{
+	struct pt_copies_slot *slot = pt_copies_slot(c, content);
+
+	if (slot->page == page_idx + 1)
+		slot->seq = seq;
+}
+
 /* pt_copies_sent: page_idx goes in that version.  pt_copies_version: the last. */
 static inline void pt_copies_sent(struct pt_copies *c, __u64 page_idx,
 				  __u32 version)
@@ -83,7 +93,7 @@ static inline __u32 pt_copies_version(const struct pt_copies *c, __u64 page_idx)
 }
 
 /* pt_copies_is_settled: the original's frame is below placed_upto, so it is
- * placed, and is not one of [placed_upto, next]; frame next is being filled.  An
+ * placed, and is not one of [placed_upto, next]; frame next is the next to go.  An
  * original that is not settled is never called so; since only the lower half of
  * seq is known, one that was sent 2^32 frames ago may be called unsettled. */
 static inline bool pt_copies_is_settled(const struct pt_original *original,

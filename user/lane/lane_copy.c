@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <pagetrim/check.h>
 #include "memory/guard.h"
 #include "trim/digest.h"
 
@@ -94,8 +95,9 @@ static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 	return pt_lane_source_left(l, compare(l, page_idx, page));
 }
 
-/* send_noted sends the page as data, and notes it as an original: it ends in
- * the frame that is being filled. */
+/* send_noted sends the page as data, and notes it as an original: it ends in the
+ * next frame, or later, since frames of compressed blocks may take fewer pages than
+ * are staged. */
 static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx)
 {
@@ -103,9 +105,41 @@ static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
 
 	pt_copies_sent(&l->copies, page_idx, l->generation);
 	ret = pt_lane_add_data(l, w, i);
+	if (ret)
+		return ret;
 	pt_copies_note(&l->copies, w->contents[i], page_idx,
 		       pt_inflight_next_seq(l->inflight));
-	return ret;
+	pt_check(l->noted_cnt < PT_RECORDS_MAX);	/* each has a record */
+	l->noted[l->noted_cnt++] = (struct pt_noted){
+		.content = w->contents[i], .page_idx = page_idx,
+	};
+	return 0;
+}
+
+/* is_staged: a part of the page is.  Staged pages ascend, and the first may be
+ * the rest of a page. */
+static bool is_staged(const struct pt_lane *l, __u64 page_idx)
+{
+	const struct pt_builder *b = &l->builder;
+
+	return !pt_builder_is_empty(b) &&
+	       pt_layout_gfn(l->cfg.job->layout, page_idx) >= b->records[0].gfn;
+}
+
+void pt_lane_copies_left(struct pt_lane *l)
+{
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < l->noted_cnt; i++) {
+		const struct pt_noted noted = l->noted[i];
+
+		if (!is_staged(l, noted.page_idx))
+			continue;
+		pt_copies_note_later(&l->copies, noted.content, noted.page_idx,
+				     pt_inflight_next_seq(l->inflight));
+		l->noted[cnt++] = noted;
+	}
+	l->noted_cnt = cnt;
 }
 
 static int send_copy(struct pt_lane *l, __u64 gfn, __u64 page_idx,

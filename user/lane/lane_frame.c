@@ -130,6 +130,7 @@ static void forget(struct pt_lane *l)
 		pt_lane_mark_dirty(l, l->builder.records[i].gfn,
 				   pt_record_page_cnt(&l->builder.records[i]));
 	pt_builder_discard(&l->builder);
+	pt_lane_copies_left(l);
 }
 
 /* method returns the compressor of the next frame; NULL: none. */
@@ -351,6 +352,7 @@ static int write_frame(struct pt_lane *l, const struct pt_pack *take,
 		pt_xsk_tx_give_back(l->cfg.xsk, frame);
 		return ret;
 	}
+	pt_lane_copies_left(l);
 	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
 	count_frame(l, take, frame_sz);
 	pt_batch_add(&l->unkicked, frame_sz, pack_ns);

@@ -33,6 +33,12 @@ enum pt_lane_source {
 	PT_LANE_PARTED,		/* and never will use them again */
 };
 
+/* pt_noted: a page that is noted in copies, and of which a part is staged. */
+struct pt_noted {
+	__u64 content;
+	__u64 page_idx;
+};
+
 struct pt_lane {
 	struct pt_lane_cfg cfg;
 	pthread_t thread;
@@ -44,6 +50,8 @@ struct pt_lane {
 
 	struct pt_view view;
 	struct pt_copies copies;	/* without slots: dedup is off */
+	struct pt_noted noted[PT_RECORDS_MAX];
+	__u32 noted_cnt;
 	struct pt_deltas deltas;	/* without sets: no deltas */
 	__u32 settled_generation;	/* all frames of it, and of those
 					 * before, are decided and placed */
@@ -192,10 +200,12 @@ __u32 pt_lane_batch_sz(const struct pt_lane *l);	/* the most bytes of one
 
 /* lane_copy.c: open, once slot_cnt is known.  ahead: the word's pages are sent
  * next.  send_data: page i of the word, not zero, as data, as a copy, or later;
- * page_idx is its index.  refused: of the mail's. */
+ * page_idx is its index.  left: a frame was closed, or staged pages were dropped.
+ * refused: of the mail's. */
 int pt_lane_copies_open(struct pt_lane *l);
 void pt_lane_copies_ahead(const struct pt_lane *l,
 			  const struct pt_page_word *w);
+void pt_lane_copies_left(struct pt_lane *l);
 int pt_lane_refused(struct pt_lane *l);
 int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		      unsigned i, __u64 page_idx);
