@@ -209,6 +209,28 @@ static void test_cut_of_the_most_records(void **state)
 		}
 }
 
+/* Frames before compressed so well that a unit comes to more than two frames: it is
+ * cut by what it came to, and teaches that. */
+static void test_unit_of_many_frames(void **state)
+{
+	__u64 random = 5;
+
+	(void)state;
+	fill(TEXT, &random);
+	for (int m = PT_COMPRESSION_LZ4; m < PT_COMPRESSION_CNT; m++) {
+		struct pt_builder b = kit_builder(IPV4, 65535);
+		struct pt_compressor *c;
+
+		memset(&totals, 0, sizeof(totals));
+		assert_int_equal(pt_compressor_create(&c, m, 1), 0);
+		pt_builder_use(&b, c);
+		b.ratio[m] = PT_PACK_ONE / 8;
+		send_cnt(&b, PT_RECORDS_MAX);
+		assert_int_equal(totals.compressed, totals.frames);
+		pt_compressor_destroy(c);
+	}
+}
+
 static void test_there_and_back(void **state)
 {
 	static const __u32 mtus[] = { 1280, 1500, 3506, 9000, 65535 };
@@ -305,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_unit_of_many_frames),
 		cmocka_unit_test(test_cut_of_the_most_records),
 		cmocka_unit_test(test_other_sizes),
 		cmocka_unit_test(test_old_zstd),

@@ -8,7 +8,7 @@
  *
  * A library may be missing at build time: pt_compression_is_built.
  *
- * Memory: a compressor some 1.2 MiB at level 1 (zstd) or 0.5 MiB (LZ4), more at
+ * Memory: a compressor some 1.4 MiB at level 1 (zstd) or 0.8 MiB (LZ4), more at
  * higher levels (9.3 MiB of its own at zstd's 19); a decompressor 0.6 MiB.  All of it
  * is allocated by create, but for zstd's tables: these with the first unit, and at
  * times anew where units became far smaller.  Without memory for them a frame goes
@@ -50,9 +50,9 @@ enum pt_compression pt_compressor_method(const struct pt_compressor *c);
 __u8 *pt_compressor_raw(struct pt_compressor *c);
 
 /* pt_compressor_run compresses the first raw_sz bytes, 1..PT_COMPRESS_RAW_MAX, of
- * that buffer, and returns the compressed size; 0: it is above twice the largest
- * frame, or the library failed.  *data, valid until the next call, is followed by
- * zero bytes up to a multiple of 64. */
+ * that buffer, and returns the compressed size; 0: it is above
+ * PT_COMPRESS_RAW_MAX, or the library failed.  *data, valid until the next call, is
+ * followed by zero bytes up to a multiple of 64. */
 __u32 pt_compressor_run(struct pt_compressor *c, __u32 raw_sz,
 			const __u8 **data);
 
