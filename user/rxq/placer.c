@@ -11,9 +11,9 @@
 #include "base/thread.h"
 #include "rxq/intake.h"
 
-#define BATCH_DESC	256	/* descriptors, 1 MiB, that are written before
-				 * their chunks go back; one frame may exceed
-				 * this */
+#define BATCH_DESC	256	/* descriptors, or pages if a frame has more of
+				 * these, 1 MiB, that are written before their
+				 * chunks go back; one frame may exceed this */
 
 struct pt_placer {
 	struct pt_rx_lane *lane;
@@ -242,6 +242,14 @@ static void done(struct pt_placer *p, struct pt_parcel *first)
 		pt_depot_tell(depot);
 }
 
+/* size_of returns the parcel's part of a batch.  A late frame has no credit. */
+static __u32 size_of(const struct pt_parcel *parcel)
+{
+	__u32 span_cnt = parcel->frame.span_cnt;
+
+	return parcel->credit_desc > span_cnt ? parcel->credit_desc : span_cnt;
+}
+
 /* batch_get waits for frames to place; NULL: stop. */
 static struct pt_parcel *batch_get(struct pt_placer *p)
 {
@@ -253,7 +261,7 @@ static struct pt_parcel *batch_get(struct pt_placer *p)
 		pthread_cond_wait(&p->given, &p->lock);
 	first = last = p->first;
 	while (last) {
-		desc += last->frame.span_cnt;
+		desc += size_of(last);
 		if (!last->next || desc >= BATCH_DESC)
 			break;
 		last = last->next;
