@@ -24,8 +24,8 @@ struct found {
 	bool session_is_known;
 };
 
-/* MACs are compared by words: BPF has no memcmp, and both sides are aligned, in
- * a map value and on the stack. */
+/* Endpoints are compared by words: BPF has no memcmp, and both sides are aligned,
+ * in a map value and on the stack. */
 static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 					      const struct pt_endpoint *b)
 {
@@ -38,8 +38,8 @@ static __always_inline bool endpoint_is_equal(const struct pt_endpoint *a,
 	return true;
 }
 
-/* The peer's MACs and addresses must be the session's.  This check comes first,
- * so that a stranger cannot make a lane's frames look like strays. */
+/* The frame must be sealed if the session is, and its header_mac right.  This check
+ * comes first, so that a stranger's frame counts for no sealed session. */
 static __always_inline enum pt_verdict
 judge_sender(const struct pt_session *s, const struct pt_frame *f,
 	     const struct pt_frame_hdr *hdr)
@@ -51,7 +51,7 @@ judge_sender(const struct pt_session *s, const struct pt_frame *f,
 	return PT_VERDICT_STEERED;
 }
 
-/* Lane, seal and queue must be the session's.  A probe finds the queue of its
+/* Lane and queue must be the session's.  A probe finds the queue of its
  * lane, so any queue is right for it. */
 static __always_inline enum pt_verdict
 judge_session(const struct pt_session *s, const struct pt_frame *f, __u32 queue)

@@ -17,12 +17,12 @@
 	X(late, "accepted frames that had been called missing")	\
 	X(missing, "sequence numbers sent that never came")		\
 	X(refused_auth, "frames whose checksum or tag is wrong")		\
-	X(refused_record, "frames that name pages outside the memory")	\
+	X(refused_record, "frames with unsound contents, or unknown pages")	\
 	X(refused_window, "frames out of window or on their lane's old queue") \
 	X(refused_unit, "frames whose blocks cannot be decompressed")	\
 	X(placed, "records placed in memory")				\
 	X(stale, "records older than what memory holds")		\
-	X(refused_version, "copies whose original was another version")	\
+	X(refused_version, "copies and deltas of a version that is not held")	\
 	X(records, "records of the accepted frames")			\
 	X(probes, "probe frames, apart from all others")		\
 	X(steered, "this session's frames steered by XDP")		\

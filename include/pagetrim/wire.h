@@ -99,7 +99,7 @@ struct pt_frame_hdr {
 	__u8	compression;	/* 57 enum pt_compression; the blocks that the
 				 * records name are one unit; probe: 0 */
 	__be16	data_off;	/* 58 bytes from the header's start to block 0 */
-	__be16	block_cnt;	/* 60 blocks that follow, 0..1023; sealed: those
+	__be16	block_cnt;	/* 60 blocks that follow, 0..1022; sealed: those
 				 * that no record names included */
 	__be16	compressed_sz;	/* 62 compressed: bytes of these that are used;
 				 * else 0 */

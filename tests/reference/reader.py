@@ -486,7 +486,7 @@ def read(data, endpoints=None, seal=None):
 
 def blocks_of(frame):
     """Section 7: gfn, block, bytes of each block that travels and can be read;
-    of a padded frame, not those that no record names."""
+    not the filler, which no record names."""
     off = 0
     if not frame.blocks:
         return

@@ -73,7 +73,8 @@ struct pt_pack {
 /* pt_builder: callers only read the fields. */
 struct pt_builder {
 	struct pt_builder_cfg cfg;
-	__u32	record_cnt;	/* staged: 0..PT_RECORDS_MAX */
+	__u32	record_cnt;	/* staged: 0..PT_RECORDS_MAX, and one more between
+				 * pack and close if a page is cut */
 	__u32	block_cnt;	/* staged: data blocks of all of them */
 	__u64	next_pos;	/* gfn * 64 + block: the lowest start of the
 				 * next record */
@@ -156,9 +157,9 @@ struct pt_pack pt_builder_take(const struct pt_builder *b);
 __u32 pt_builder_frame_sz(const struct pt_builder *b);
 
 /* pt_builder_close writes the staged records, at least one, as a frame, empties
- * the builder, but for what pack left for the next frame, and returns the frame's Ethernet bytes.  The frame has room for
- * frame_sz_max and is best aligned to 64 bytes; pt_link_sz(link) is the
- * builder's l2l3l4_sz.  seal: the lane's; id->seq must be above all that it
+ * the builder, but for what pack left for the next frame, and returns the frame's
+ * Ethernet bytes.  The frame has room for frame_sz_max and is best aligned to 64
+ * bytes; pt_link_sz(link) is the builder's l2l3l4_sz.  seal: the lane's; id->seq must be above all that it
  * sealed; NULL: the frame gets a checksum. */
 __u32 pt_builder_close(struct pt_builder *b, const struct pt_link *link,
 		       const struct pt_frame_id *id, struct pt_seal *seal,
