@@ -376,6 +376,40 @@ static void test_a_live_one_that_maps_anew(void **state)
 	child_end(pid);
 }
 
+/* A file that is mapped where a hole was is none, untouched as it may be. */
+static void test_a_live_one_that_maps_into_a_hole(void **state)
+{
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+	struct pt_layout *l;
+	struct pt_view v;
+	bool is_hole;
+	pid_t pid;
+
+	(void)state;
+	child_maps = true;
+	pid = child_start();
+	child_maps = false;
+	src = open_live(pid);
+	l = layout_of(src);
+	pt_view_init(&v);
+	shared->go = 1;
+	while (shared->go)
+		usleep(1000);
+	assert_int_equal(pt_source_review(src, &err), 0);
+	for (int i = 1; i < 8; i++) {
+		__u8 byte = peek(src, l, &v, shared->sparse + i * REGION,
+				 &is_hole);
+
+		assert_int_equal(byte, i == 6 ? 'f' : 0);
+		assert_int_equal(is_hole, i != 6);
+	}
+	pt_view_free(&v);
+	pt_layout_free(l);
+	pt_source_close(src);
+	child_end(pid);
+}
+
 static void test_a_live_one_that_ends(void **state)
 {
 	pid_t pid = child_start();
@@ -401,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_killed_while_it_is_read),
 		cmocka_unit_test(test_a_live_one_is_stopped_on_demand),
 		cmocka_unit_test(test_a_live_one_that_maps_anew),
+		cmocka_unit_test(test_a_live_one_that_maps_into_a_hole),
 		cmocka_unit_test(test_a_live_one_that_ends),
 	};
 

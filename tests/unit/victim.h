@@ -30,6 +30,8 @@ static struct shared {
 	int has_guard;
 	volatile int go;		/* set: it maps anew, and clears it */
 	__u8 *come;			/* mapped then */
+	__u8 *sparse;			/* 8 regions, none of them touched; the
+					 * file is mapped at the 7th then */
 } *shared;
 
 static bool child_maps;		/* the next one may map anew */
@@ -76,6 +78,7 @@ static inline void child_main(void)
 	shared->anon[10] = 1;
 	shared->anon[REGION + 5 * PAGE] = 2;
 	shared->anon[ANON_SZ - 1] = 3;
+	shared->sparse = private_map(8 * REGION, PROT_READ | PROT_WRITE, -1);
 	shared->readonly = private_map(PAGE, PROT_READ, -1);
 	shared->guarded = private_map(2 * PAGE, PROT_READ | PROT_WRITE, -1);
 	memset(shared->guarded, 4, 2 * PAGE);
@@ -91,6 +94,8 @@ static inline void child_main(void)
 		shared->come = private_map(64 * REGION, PROT_READ | PROT_WRITE,
 					   -1);
 		shared->anon[0] = 1;
+		mmap(shared->sparse + 6 * REGION, 2 * PAGE,
+		     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0);
 		shared->go = 0;
 	}
 	for (;;)

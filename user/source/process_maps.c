@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "source/source_impl.h"
@@ -15,8 +17,91 @@ static int no_memory(pid_t pid, struct pt_error *err)
 			    "process %d: no memory to read it", pid);
 }
 
-static int map_add(struct pt_process_maps *m, __u64 start, __u64 end,
-		   const char *path)
+/* line: one of /proc/PID/maps. */
+struct line {
+	__u64 start, end, off, ino;
+	bool is_writable, is_private;
+	const char *path;
+};
+
+static bool line_parse(struct line *out, char *text)
+{
+	unsigned long long start, end, off, ino;
+	int path_at = 0;
+	char perms[5];
+
+	text[strcspn(text, "\n")] = '\0';
+	if (sscanf(text, "%llx-%llx %4s %llx %*x:%*x %llu %n", &start, &end,
+		   perms, &off, &ino, &path_at) != 5 || !path_at)
+		return false;
+	*out = (struct line){
+		.start = start, .end = end, .off = off, .ino = ino,
+		.is_writable = perms[1] == 'w', .is_private = perms[3] == 'p',
+		.path = text + path_at,
+	};
+	return true;
+}
+
+/* is_of_memory: no file, or the huge pages' own. */
+static bool is_of_memory(const struct line *line)
+{
+	return line->path[0] != '/' ||
+	       !strncmp(line->path, "/anon_hugepage", 14);
+}
+
+/* file_look looks at the file of a mapping; false: it cannot be seen.  The link
+ * in map_files leads to that file whatever its name is now, and takes
+ * CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN to follow. */
+static bool file_look(const struct line *line, pid_t pid, struct stat *st)
+{
+	char link[96];
+
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", pid,
+		 line->start, line->end);
+	return !stat(link, st) ||
+	       (!stat(line->path, st) && st->st_ino == line->ino);
+}
+
+/* is_device_name is for a file that cannot be seen. */
+static bool is_device_name(const char *path)
+{
+	return !strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9) &&
+	       strcmp(path, "/dev/zero");
+}
+
+/* content_sz returns how much of the mapping the file, of sz bytes, fills. */
+static __u64 content_sz(const struct line *line, __u64 sz)
+{
+	__u64 whole = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ;
+	__u64 max = line->end - line->start;
+
+	if (whole <= line->off)
+		return 0;
+	return whole - line->off < max ? whole - line->off : max;
+}
+
+/* map_judge completes map; false: the mapping is no memory, and a read of a
+ * device may have side effects. */
+static bool map_judge(struct pt_process_map *map, const struct line *line,
+		      pid_t pid)
+{
+	struct stat st;
+
+	map->is_anonymous = is_of_memory(line);
+	map->content_sz = line->end - line->start;
+	if (map->is_anonymous)
+		return true;
+	if (!file_look(line, pid, &st))
+		return !is_device_name(line->path);
+	if (S_ISREG(st.st_mode))
+		map->content_sz = content_sz(line, st.st_size);
+	/* A private mapping of /dev/zero is anonymous memory. */
+	map->is_anonymous = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 5);
+	return S_ISREG(st.st_mode) || map->is_anonymous;
+}
+
+static int map_add(struct pt_process_maps *m, const struct line *line,
+		   const struct pt_process_map *map)
 {
 	__u32 capacity = m->capacity ? 2 * m->capacity : 64;
 	struct pt_process_map *all;
@@ -29,40 +114,27 @@ static int map_add(struct pt_process_maps *m, __u64 start, __u64 end,
 		m->capacity = capacity;
 	}
 	all = &m->all[m->cnt++];
-	/* Huge pages of a private mapping have a file of their own. */
-	all->is_anonymous = path[0] != '/' ||
-			    !strncmp(path, "/anon_hugepage", 14);
-	pt_segment_set_name(&all->seg, path[0] ? path : "anon");
-	all->seg.gfn = start / PT_PAGE_SZ;
-	all->seg.sz = end - start;
+	*all = *map;
+	pt_segment_set_name(&all->seg, line->path[0] ? line->path : "anon");
+	all->seg.gfn = line->start / PT_PAGE_SZ;
+	all->seg.sz = line->end - line->start;
 	return 0;
 }
 
-/* is_device: its pages are not memory, and a read may have side effects. */
-static bool is_device(const char *path)
-{
-	return !strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9) &&
-	       strcmp(path, "/dev/zero");
-}
-
-static int line_take(struct pt_process_maps *m, char *line, pid_t pid,
+static int line_take(struct pt_process_maps *m, char *text, pid_t pid,
 		     struct pt_error *err)
 {
-	unsigned long long start, end;
-	int path_at = 0;
-	char perms[5];
+	struct pt_process_map map = { 0 };
+	struct line line;
 
-	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%llx-%llx %4s %*x %*x:%*x %*u %n", &start, &end, perms,
-		   &path_at) != 3 || !path_at)
-		return 0;
-	if (perms[1] != 'w' || perms[3] != 'p' || is_device(line + path_at))
+	if (!line_parse(&line, text) || !line.is_writable ||
+	    !line.is_private || !map_judge(&map, &line, pid))
 		return 0;
 	if (m->cnt == PT_SEGMENTS_MAX)
 		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "process %d: more "
 				    "than %u private writable mappings", pid,
 				    PT_SEGMENTS_MAX);
-	return map_add(m, start, end, line + path_at) ? no_memory(pid, err) : 0;
+	return map_add(m, &line, &map) ? no_memory(pid, err) : 0;
 }
 
 static int went_away(pid_t pid, struct pt_error *err)

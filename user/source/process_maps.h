@@ -15,6 +15,9 @@ struct pt_process_map {
 	struct pt_segment seg;	/* gfn: address / 4096 */
 	bool is_anonymous;	/* a page that was never written reads as zero, not
 				 * as a file's content */
+	__u64 content_sz;	/* bytes from its start up to the end of its file,
+				 * in whole pages: the rest cannot be read, and
+				 * counts as zero; seg.sz: all */
 };
 
 struct pt_process_maps {	/* zero: none */

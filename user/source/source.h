@@ -61,7 +61,8 @@ int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
 /* pt_source_open_pid opens the private writable mappings of a process, each a
  * segment with gfn = address / 4096, named as in /proc/PID/maps ("[heap]",
  * "[stack]", the file's last part) or "anon".  It leaves out shared mappings,
- * those not writable now (code, constants), and devices.  It stops all threads
+ * those not writable now (code, constants), and devices; a file under /dev that is
+ * none is not left out.  It stops all threads
  * of the process until pt_source_close; they resume when the calling thread
  * dies, however it dies.  With keep_running they are not stopped, and the copy
  * is not a consistent snapshot.

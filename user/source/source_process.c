@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <pagetrim/check.h>
 #include "memory/freeze.h"
+#include "memory/pagemap.h"
 #include "memory/proc.h"
 #include "source/process_rooms.h"
 
@@ -63,7 +64,47 @@ static int untouched_find(const struct process *p, struct pt_view *v,
 	return 0;
 }
 
-/* holes_find marks the pages that are not mapped, or were never touched. */
+/* contentless_find marks, of the pages from first to end, those beyond the end of the
+ * mapping's file, or those that the process never touched. */
+static int contentless_find(const struct process *p, struct pt_view *v,
+			    const struct pt_process_map *m, __u64 gfn,
+			    __u32 first, __u32 end, struct pt_error *err)
+{
+	__u64 content_end = m->seg.gfn + m->content_sz / PT_PAGE_SZ;
+
+	if (m->is_anonymous)
+		return untouched_find(p, v, gfn, first, end, err);
+	if (content_end < gfn + first)
+		content_end = gfn + first;
+	if (content_end < gfn + end)
+		pt_view_set_holes(v, content_end - gfn, end);
+	return 0;
+}
+
+/* extent_find notes how far no page is there, from a region on that is a hole, if
+ * one mapping has all of it. */
+static void extent_find(const struct process *p, struct pt_view *v,
+			const struct pt_piece *piece, __u64 gfn)
+{
+	__u32 i = pt_process_maps_find(&p->mapped, gfn);
+	const struct pt_process_map *m = &p->mapped.all[i];
+	const struct pt_segment *seg = &p->src.segs[piece->seg];
+	__u64 start = seg->gfn * PT_PAGE_SZ, end = start + seg->sz, mapped_end;
+
+	if (i == p->mapped.cnt || !m->is_anonymous || m->seg.gfn > gfn)
+		return;
+	mapped_end = m->seg.gfn * PT_PAGE_SZ + m->seg.sz;
+	end = mapped_end < end ? mapped_end : end;
+	if (start + piece->off + piece->sz >= end)
+		return;
+	v->extent_seg = piece->seg;
+	v->known_off = piece->off;
+	v->data_off = v->data_end = pt_pagemap_next(p->pagemap,
+						    start + piece->off, end) -
+				    start;
+}
+
+/* holes_find marks the pages that are not mapped, or have no content. */
 static int holes_find(const struct process *p, struct pt_view *v, __u64 gfn,
 		      struct pt_error *err)
 {
@@ -79,9 +120,9 @@ static int holes_find(const struct process *p, struct pt_view *v, __u64 gfn,
 
 		stop = stop < end ? stop : end;
 		pt_view_set_holes(v, at - gfn, (is_one ? first : end) - gfn);
-		if (is_one && m->is_anonymous)
-			ret = untouched_find(p, v, gfn, first - gfn,
-					     stop - gfn, err);
+		if (is_one)
+			ret = contentless_find(p, v, m, gfn, first - gfn,
+					       stop - gfn, err);
 		at = stop;
 	}
 	return ret;
@@ -121,9 +162,19 @@ static int run_read(const struct process *p, const char *name, __u8 *to,
 static int process_view(struct pt_source *src, struct pt_view *v,
 			const struct pt_piece *piece, struct pt_error *err)
 {
-	return holes_find((const struct process *)src, v,
-			  src->segs[piece->seg].gfn + piece->off / PT_PAGE_SZ,
-			  err);
+	const struct process *p = (const struct process *)src;
+	__u64 gfn = src->segs[piece->seg].gfn + piece->off / PT_PAGE_SZ;
+	int ret;
+
+	if (v->extent_seg == piece->seg && v->known_off <= piece->off &&
+	    piece->off + piece->sz <= v->data_off) {
+		pt_view_set_holes(v, 0, v->page_cnt);
+		return 0;
+	}
+	ret = holes_find(p, v, gfn, err);
+	if (!ret && pt_view_is_hole_whole(v))
+		extent_find(p, v, piece, gfn);
+	return ret;
 }
 
 static int process_load(const struct pt_source *src,

@@ -116,6 +116,13 @@ static void frames_count(struct walk *w)
 	frame_count(&w->with_copies, &w->survey->with_copies);
 }
 
+static void zeroes_pack(struct pt_builder *b, struct pt_survey_cost *cost,
+			__u64 gfn, __u32 page_cnt)
+{
+	while (!pt_builder_add_zeroes(b, gfn, page_cnt))
+		frame_count(b, cost);
+}
+
 /* page_pack stages one page as a sender does.  Only those that compress read it,
  * since nothing is written. */
 static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
@@ -124,8 +131,7 @@ static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
 	unsigned int first = 0;
 
 	if (!mask) {
-		while (!pt_builder_add_zeroes(b, gfn, 1))
-			frame_count(b, cost);
+		zeroes_pack(b, cost, gfn, 1);
 		return;
 	}
 	while (first < PT_PAGE_BLOCKS) {
@@ -157,11 +163,19 @@ static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 /* compress packs the region's pages by each method. */
 static void compress(struct walk *w)
 {
-	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
-		for (__u32 i = 0; w->compressors[m] && i < w->view.page_cnt; i++)
-			page_pack(&w->compressed[m], &w->survey->compressed[m],
-				  w->gfn + i, w->region.masks[i],
-				  page_at(w, i));
+	bool is_hole = pt_view_is_hole_whole(&w->view);
+
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++) {
+		struct pt_survey_cost *cost = &w->survey->compressed[m];
+
+		if (w->compressors[m] && is_hole)
+			zeroes_pack(&w->compressed[m], cost, w->gfn,
+				    w->view.page_cnt);
+		for (__u32 i = 0; w->compressors[m] && !is_hole &&
+				  i < w->view.page_cnt; i++)
+			page_pack(&w->compressed[m], cost, w->gfn + i,
+				  w->region.masks[i], page_at(w, i));
+	}
 }
 
 /* page_count returns the result of pt_dups_add. */
@@ -190,6 +204,22 @@ static int page_count(struct walk *w, struct pt_survey_region *r, __u32 page)
 	return pt_dups_add(w->dups, w->region.hashes[page]);
 }
 
+/* hole_take counts and packs a region without a page in it at once. */
+static void hole_take(struct walk *w, struct pt_survey_region *r)
+{
+	__u32 page_cnt = w->view.page_cnt;
+	struct pt_survey *s = w->survey;
+
+	s->page_cnt += page_cnt;
+	s->zero_cnt += page_cnt;
+	s->hole_cnt += page_cnt;
+	r->page_cnt += page_cnt;
+	r->zero_cnt += page_cnt;
+	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
+		zeroes_pack(&w->builders[t], &s->costs[t], w->gfn, page_cnt);
+	zeroes_pack(&w->with_copies, &s->with_copies, w->gfn, page_cnt);
+}
+
 static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 {
 	struct pt_survey_region *r = &w->survey->regions[region_idx];
@@ -205,6 +235,10 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 	}
 	if (!code)
 		code = pt_source_view(w->src, &w->view, w->layout, region_idx, err);
+	if (!code && pt_view_is_hole_whole(&w->view)) {
+		hole_take(w, r);
+		return guarded(w, compress, err);
+	}
 	if (!code)
 		code = region_scan(w, err);
 	if (code)

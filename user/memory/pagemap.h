@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* pagemap: finds pages by /proc/PID/pagemap, without a read of one word per
+ * page.  Threads: no state. */
+#ifndef PT_MEMORY_PAGEMAP_H
+#define PT_MEMORY_PAGEMAP_H
+
+#include <linux/types.h>
+
+/* pt_pagemap_next returns the address of the first page in [start, end), whole
+ * pages, that may be there: present, swapped, or marked; else end.  Its time does
+ * not grow with address space that has no page tables.  Where the kernel cannot
+ * tell (before Linux 6.7) it returns start. */
+__u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end);
+
+#endif
