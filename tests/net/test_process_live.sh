@@ -56,7 +56,7 @@ send_at()
 	shift 3
 	hosts_exec "$net" a "${words[@]}" "$pagetrim" send --json \
 		"${security[@]}" --dev "$(dev_a)" --to "$HOSTS_B4" \
-		--pid "$pid" --live "$@" >events 2>send.err &
+		--pid "$pid" --live --skip-shared "$@" >events 2>send.err &
 	sender=$!
 }
 
@@ -178,7 +178,7 @@ no_room()
 	show hosts_up "$net"
 	receive_live
 	process_begin 64 20 maps
-	send_begin send --to "$HOSTS_B4" --pid "$pid" --live --room 0 --tracker "$1"
+	send_begin send --to "$HOSTS_B4" --pid "$pid" --live --skip-shared --room 0 --tracker "$1"
 	ended send "$sender" 60 1 'mapped memory at 0x[0-9a-f]* while.*--room'
 	finish "$receiver" 60
 	[[ ! -e copy ]] || die "there is a copy"

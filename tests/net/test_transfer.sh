@@ -176,6 +176,30 @@ process()
 	nothing_left
 }
 
+# shared_memory: it is left out if it may be, and the report says how much.
+shared_memory()
+{
+	local pid
+
+	show hosts_up "$net" --mtu 1500
+	python3 -c 'import mmap, time
+m = mmap.mmap(-1, 1 << 20)
+m[:] = b"x" * (1 << 20)
+print(flush=True)
+time.sleep(1000)' >holder &
+	pid=$!
+	wait_until 10 test -s holder
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --pid "$pid"
+	ended send "$sender" 10 3 '1.0 MiB of shared memory in 1 .*--skip-shared'
+	send_begin send --to "$HOSTS_B4" --pid "$pid" --skip-shared
+	finish "$sender" 30
+	finish "$receiver" 30
+	same "bytes left out" "$(jq '."left-out".shared' send.json)" 1048576
+	kill "$pid"
+	finish "$pid" 15
+}
+
 # mappings: a process with thousands of them, one page each, with little data:
 # frames hold pages of many, and all of them arrive.
 mappings()
@@ -256,4 +280,5 @@ case_run "transfer: --with files" with_files
 case_run "transfer: memfd to /dev/shm" memfd_to_shm
 case_run "transfer: --pid" process
 case_run "transfer: --pid, 2000 mappings" mappings
+case_run "transfer: --pid, shared memory" shared_memory
 cases_end

@@ -32,6 +32,7 @@
 	X("max-transfers")		\
 	X("mtu")			\
 	X("name")			\
+	X("on-unreadable")		\
 	X("out")			\
 	X("peer-timeout")		\
 	X("pid")			\

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/json_text.h"
+#include "cli/leftout.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/svg.h"
@@ -23,6 +24,7 @@ struct inspect {
 	__u64 rate_mbit;
 	const char *svg;
 	char title[256];
+	struct pt_source_left left;
 };
 
 static const struct pt_option options[] = {
@@ -118,6 +120,21 @@ static int parse(struct inspect *in, int argc, char **argv)
 	return -1;
 }
 
+/* open_process: an unreadable page is reported, and does not end the report. */
+static int open_process(struct inspect *in, struct pt_source **src,
+			struct pt_error *err)
+{
+	int code = pt_source_open_pid(src, in->pid, in->keep_running, err);
+
+	if (code)
+		return code;
+	pt_source_zero_unreadable(*src);
+	code = pt_source_find_left(*src, &in->left, err);
+	if (code)
+		pt_source_close(*src);
+	return code;
+}
+
 static int open_source(struct inspect *in, struct pt_source **src, int argc,
 		       char **argv, struct pt_error *err)
 {
@@ -125,7 +142,7 @@ static int open_source(struct inspect *in, struct pt_source **src, int argc,
 
 	if (in->pid) {
 		snprintf(in->title, sizeof(in->title), "process %d", in->pid);
-		return pt_source_open_pid(src, in->pid, in->keep_running, err);
+		return open_process(in, src, err);
 	}
 	if (left == 1)
 		snprintf(in->title, sizeof(in->title), "%s", argv[optind]);
@@ -227,7 +244,7 @@ static void print_json(const struct inspect *in, const struct pt_survey *s,
 {
 	pt_out_json(json_pack(
 		"{s:I, s:i, s:I, s:I, s:I, s:I, s:o,"
-		" s:{s:o, s:o, s:o}, s:i, s:I, s:o, s:o, s:s, s:o}",
+		" s:{s:o, s:o, s:o}, s:i, s:I, s:o, s:o, s:s, s:o, s:o}",
 		"total", (json_int_t)s->memory_sz,
 		"page-size", PT_PAGE_SZ,
 		"pages", (json_int_t)s->page_cnt,
@@ -243,7 +260,8 @@ static void print_json(const struct inspect *in, const struct pt_survey *s,
 		"trim", costs_json(in, s),
 		"compress", compress_json(in, s),
 		"scan", pt_scan_name(),
-		"segments", segments_json(l)));
+		"segments", segments_json(l),
+		"left-out", pt_leftout_json(&in->left)));
 }
 
 static void print_cost(const struct inspect *in, const struct pt_survey *s,
@@ -305,6 +323,9 @@ static void print_text(const struct inspect *in, const struct pt_survey *s,
 	       "page%s\n", s->copy_cnt, percent(s->copy_cnt, s->data_cnt),
 	       sample);
 	print_costs(in, s);
+	if (in->pid)
+		putchar('\n');
+	pt_leftout_text(&in->left);
 	if (in->svg)
 		printf("\nPicture: %s\n", in->svg);
 }
@@ -329,6 +350,7 @@ static int inspect(struct inspect *in, struct pt_source *src,
 	pt_out_progress("%s", "");
 	if (code)
 		goto free_layout;
+	in->left.unreadable_sz = pt_source_unreadable_sz(src);
 	if (in->svg)
 		code = pt_svg_write(in->svg, in->title, &survey, l, err);
 	if (!code && in->json)

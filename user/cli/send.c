@@ -15,19 +15,30 @@ struct send {
 	struct pt_send_options o;
 	struct pt_send_run run;
 	struct pt_send_process process;		/* with --live */
+	struct pt_source_left left;		/* with --pid */
 };
+
+static int open_process(struct send *s)
+{
+	struct pt_send_options *o = &s->o;
+	int ret = o->is_live
+		? pt_send_process_open(&s->process, o, &s->run, &s->run.err)
+		: pt_source_open_pid(&o->cfg.source, o->pid, o->keep_running,
+				     &s->run.err);
+
+	if (ret)
+		return ret;
+	s->run.left = &s->left;
+	return pt_leftout_check(&s->left, o->cfg.source, &o->left, &s->run.err);
+}
 
 static int open_source(struct send *s)
 {
 	struct pt_send_options *o = &s->o;
 	const char *slash;
 
-	if (o->is_live)
-		return pt_send_process_open(&s->process, o, &s->run,
-					    &s->run.err);
 	if (o->pid)
-		return pt_source_open_pid(&o->cfg.source, o->pid,
-					  o->keep_running, &s->run.err);
+		return open_process(s);
 	if (!o->cfg.name) {
 		slash = strrchr(o->sources[0], '/');
 		o->cfg.name = slash ? slash + 1 : o->sources[0];
@@ -68,6 +79,8 @@ int pt_cmd_send(int argc, char **argv)
 	if (!ret)
 		ret = pt_send_run(run, &s.o.cfg, s.o.is_live
 				  ? pt_send_process_caps() : 0);
+	if (s.o.cfg.source)
+		s.left.unreadable_sz = pt_source_unreadable_sz(s.o.cfg.source);
 	pt_source_close(s.o.cfg.source);
 	pt_tls_close(s.o.cfg.tls);
 	return pt_send_run_tell(run, ret);

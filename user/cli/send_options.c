@@ -171,6 +171,7 @@ static const struct pt_option_group groups[] = {
 	{ "and one of:", pt_security_options,
 	  offsetof(struct pt_send_options, security) },
 	{ "Options:", options, 0 },
+	{ NULL, pt_leftout_options, offsetof(struct pt_send_options, left) },
 	{ NULL, pt_live_options, offsetof(struct pt_send_options, live) },
 	{ NULL, pt_send_common_options, 0 },
 	{ NULL, pt_security_sender_options,
@@ -275,6 +276,10 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "%s", o->pid
 				    ? "either SOURCE or --pid, not both"
 				    : "no SOURCE, and no --pid");
+	if (!o->pid && (o->left.skip_shared || o->left.skip_userfault ||
+			o->left.on_unreadable))
+		return pt_out_usage("send", "--skip-shared, --skip-userfault "
+				    "and --on-unreadable need --pid");
 	if (o->keep_running && !o->pid)
 		return pt_out_usage("send", "--keep-running needs --pid");
 	code = check_live(o);

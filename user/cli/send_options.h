@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "cli/agent.h"
+#include "cli/leftout.h"
 #include "cli/live_options.h"
 #include "cli/security.h"
 #include "send/sender.h"
@@ -25,6 +26,7 @@ struct pt_send_options {
 	struct pt_security security;
 	pid_t pid;			/* 0: the sources are files */
 	bool keep_running;
+	struct pt_leftout_options left;	/* with pid */
 	bool is_live;
 	__u64 room_sz;			/* see pt_source_open_live */
 	struct pt_live_options live;	/* of is_live, and of other commands */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "cli/leftout.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/stop.h"
@@ -135,6 +136,8 @@ static void tell_json(const struct pt_send_run *s, int ret)
 	json_t *o = s->is_open ? pt_report_send_json(&s->report, ret, &s->err)
 			       : pt_report_failed_json(&s->err);
 
+	if (s->left)
+		json_object_set_new(o, "left-out", pt_leftout_json(s->left));
 	if (!s->tells_events) {
 		pt_out_json(o);
 		return;
@@ -151,6 +154,8 @@ int pt_send_run_tell(const struct pt_send_run *s, int ret)
 		tell_json(s, ret);
 	else if (!ret)
 		pt_report_send_text(&s->report);
+	if (!ret && !s->agent->json && s->left)
+		pt_leftout_text(s->left);
 	return ret ? pt_out_fail(s->command, &s->err) : PT_EXIT_OK;
 }
 

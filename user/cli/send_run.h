@@ -9,7 +9,7 @@
 #include "cli/send_control.h"
 #include "send/sender.h"
 
-/* pt_send_run: the caller sets the first six fields, and the rest is 0. */
+/* pt_send_run: the caller sets the fields before sender, and the rest is 0. */
 struct pt_send_run {
 	const char *command;
 	const struct pt_agent *agent;
@@ -19,6 +19,7 @@ struct pt_send_run {
 	/* guest_left returns the guest's state here after the result ret, for
 	 * the record; NULL: no guest is moved. */
 	const char *(*guest_left)(const struct pt_send_run *s, int ret);
+	const struct pt_source_left *left;	/* of a process; NULL: none */
 	struct pt_sender *sender;
 	bool is_open;			/* it was: there is a report */
 	struct pt_send_control control;

@@ -2,6 +2,7 @@
 #include "memory/pagemap.h"
 
 #include <errno.h>
+#include <unistd.h>
 #include <sys/ioctl.h>
 
 /* Newer than the headers of Linux 6.1 (include/uapi/linux/fs.h). */
@@ -16,6 +17,9 @@ struct pm_scan_arg {
 };
 
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_SZ		4096ULL
+#define WORDS		512		/* read at once */
+#define WORD_THERE	(3ULL << 62)	/* present, swapped */
 #define IS_THERE	(8 | 16)	/* present, swapped or marked */
 
 __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end)
@@ -34,4 +38,34 @@ __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end)
 	if (got < 0)
 		return start;
 	return got ? found.start : end;
+}
+
+/* missing_in reads the words of at most WORDS pages; words that cannot be read
+ * are of missing pages. */
+static __u64 missing_in(int pagemap, __u64 start, __u64 end)
+{
+	__u64 words[WORDS], cnt = (end - start) / PAGE_SZ, sz = 0;
+	ssize_t got = pread(pagemap, words, cnt * sizeof(words[0]),
+			    start / PAGE_SZ * sizeof(words[0]));
+
+	for (__u64 i = 0; i < cnt; i++)
+		if ((ssize_t)((i + 1) * sizeof(words[0])) > got ||
+		    !(words[i] & WORD_THERE))
+			sz += PAGE_SZ;
+	return sz;
+}
+
+__u64 pt_pagemap_missing(int pagemap, __u64 start, __u64 end)
+{
+	__u64 sz = 0;
+
+	while (start < end) {
+		__u64 next = pt_pagemap_next(pagemap, start, end);
+		__u64 stop = end - next < WORDS * PAGE_SZ
+			? end : next + WORDS * PAGE_SZ;
+
+		sz += next - start + missing_in(pagemap, next, stop);
+		start = stop;
+	}
+	return sz;
 }

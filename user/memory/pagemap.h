@@ -12,4 +12,8 @@
  * tell (before Linux 6.7) it returns start. */
 __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end);
 
+/* pt_pagemap_missing returns how many bytes of [start, end) are in pages that are
+ * neither present nor swapped. */
+__u64 pt_pagemap_missing(int pagemap, __u64 start, __u64 end);
+
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -17,14 +16,7 @@ static int no_memory(pid_t pid, struct pt_error *err)
 			    "process %d: no memory to read it", pid);
 }
 
-/* line: one of /proc/PID/maps. */
-struct line {
-	__u64 start, end, off, ino;
-	bool is_writable, is_private;
-	const char *path;
-};
-
-static bool line_parse(struct line *out, char *text)
+bool pt_maps_line_parse(struct pt_maps_line *out, char *text)
 {
 	unsigned long long start, end, off, ino;
 	int path_at = 0;
@@ -34,7 +26,7 @@ static bool line_parse(struct line *out, char *text)
 	if (sscanf(text, "%llx-%llx %4s %llx %*x:%*x %llu %n", &start, &end,
 		   perms, &off, &ino, &path_at) != 5 || !path_at)
 		return false;
-	*out = (struct line){
+	*out = (struct pt_maps_line){
 		.start = start, .end = end, .off = off, .ino = ino,
 		.is_writable = perms[1] == 'w', .is_private = perms[3] == 'p',
 		.path = text + path_at,
@@ -43,16 +35,16 @@ static bool line_parse(struct line *out, char *text)
 }
 
 /* is_of_memory: no file, or the huge pages' own. */
-static bool is_of_memory(const struct line *line)
+static bool is_of_memory(const struct pt_maps_line *line)
 {
 	return line->path[0] != '/' ||
 	       !strncmp(line->path, "/anon_hugepage", 14);
 }
 
-/* file_look looks at the file of a mapping; false: it cannot be seen.  The link
- * in map_files leads to that file whatever its name is now, and takes
+/* The link in map_files leads to the file whatever its name is now, and takes
  * CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN to follow. */
-static bool file_look(const struct line *line, pid_t pid, struct stat *st)
+bool pt_maps_line_file(const struct pt_maps_line *line, pid_t pid,
+		       struct stat *st)
 {
 	char link[96];
 
@@ -62,15 +54,15 @@ static bool file_look(const struct line *line, pid_t pid, struct stat *st)
 	       (!stat(line->path, st) && st->st_ino == line->ino);
 }
 
-/* is_device_name is for a file that cannot be seen. */
-static bool is_device_name(const char *path)
+bool pt_maps_line_is_device(const struct pt_maps_line *line)
 {
-	return !strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9) &&
-	       strcmp(path, "/dev/zero");
+	return !strncmp(line->path, "/dev/", 5) &&
+	       strncmp(line->path, "/dev/shm/", 9) &&
+	       strncmp(line->path, "/dev/zero", 9);
 }
 
 /* content_sz returns how much of the mapping the file, of sz bytes, fills. */
-static __u64 content_sz(const struct line *line, __u64 sz)
+static __u64 content_sz(const struct pt_maps_line *line, __u64 sz)
 {
 	__u64 whole = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ;
 	__u64 max = line->end - line->start;
@@ -82,7 +74,7 @@ static __u64 content_sz(const struct line *line, __u64 sz)
 
 /* map_judge completes map; false: the mapping is no memory, and a read of a
  * device may have side effects. */
-static bool map_judge(struct pt_process_map *map, const struct line *line,
+static bool map_judge(struct pt_process_map *map, const struct pt_maps_line *line,
 		      pid_t pid)
 {
 	struct stat st;
@@ -91,8 +83,8 @@ static bool map_judge(struct pt_process_map *map, const struct line *line,
 	map->content_sz = line->end - line->start;
 	if (map->is_anonymous)
 		return true;
-	if (!file_look(line, pid, &st))
-		return !is_device_name(line->path);
+	if (!pt_maps_line_file(line, pid, &st))
+		return !pt_maps_line_is_device(line);
 	if (S_ISREG(st.st_mode))
 		map->content_sz = content_sz(line, st.st_size);
 	/* A private mapping of /dev/zero is anonymous memory. */
@@ -100,7 +92,7 @@ static bool map_judge(struct pt_process_map *map, const struct line *line,
 	return S_ISREG(st.st_mode) || map->is_anonymous;
 }
 
-static int map_add(struct pt_process_maps *m, const struct line *line,
+static int map_add(struct pt_process_maps *m, const struct pt_maps_line *line,
 		   const struct pt_process_map *map)
 {
 	__u32 capacity = m->capacity ? 2 * m->capacity : 64;
@@ -125,9 +117,9 @@ static int line_take(struct pt_process_maps *m, char *text, pid_t pid,
 		     struct pt_error *err)
 {
 	struct pt_process_map map = { 0 };
-	struct line line;
+	struct pt_maps_line line;
 
-	if (!line_parse(&line, text) || !line.is_writable ||
+	if (!pt_maps_line_parse(&line, text) || !line.is_writable ||
 	    !line.is_private || !map_judge(&map, &line, pid))
 		return 0;
 	if (m->cnt == PT_SEGMENTS_MAX)

@@ -2,6 +2,7 @@
 #include "source/source_impl.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -177,6 +178,23 @@ const __u8 *pt_source_page(const struct pt_source *src,
 		return src->ops->page(src, seg, off, PT_PAGE_SZ, buffer);
 	memset((__u8 *)buffer + left, 0, PT_PAGE_SZ - left);
 	return src->ops->page(src, seg, off, left, buffer);
+}
+
+int pt_source_find_left(const struct pt_source *src, struct pt_source_left *out,
+			struct pt_error *err)
+{
+	*out = (struct pt_source_left){ 0 };
+	return src->ops->find_left ? src->ops->find_left(src, out, err) : 0;
+}
+
+void pt_source_zero_unreadable(struct pt_source *src)
+{
+	src->zero_unreadable = true;
+}
+
+__u64 pt_source_unreadable_sz(const struct pt_source *src)
+{
+	return atomic_load(&src->unreadable_sz);
 }
 
 bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off)

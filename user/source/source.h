@@ -102,6 +102,40 @@ bool pt_source_has_mappings(const struct pt_source *src);
 bool pt_source_mapping(const struct pt_source *src, __u32 idx, __u64 *gfn,
 		       __u64 *page_cnt);
 
+/* pt_source_left: the memory of a process that is not in its image. */
+struct pt_source_left {
+	__u64 files_sz;		/* private and not writable: text and constants,
+				 * which come from files */
+	__u64 beyond_sz;	/* beyond the end of a mapped file: no content */
+	__u64 shared_sz;	/* shared and writable, as far as it is allocated */
+	__u64 userfault_sz;	/* not there, and a userfaultfd is to supply it */
+	__u64 unreadable_sz;	/* taken for zero; 0 before a page was read */
+	__u32 shared_cnt, userfault_cnt;	/* mappings */
+	char shared_name[PT_SEGMENT_NAME_SZ];	/* of the largest */
+};
+
+/* PT_SOURCE_LEFT(X): X(field, its key in JSON, its meaning behind a size). */
+#define PT_SOURCE_LEFT(X)						\
+	X(files_sz, "files", "of text and constants from files")	\
+	X(beyond_sz, "beyond-end", "beyond the end of files")		\
+	X(shared_sz, "shared", "of shared memory")			\
+	X(userfault_sz, "userfault", "that a userfaultfd has yet to supply") \
+	X(unreadable_sz, "unreadable", "unreadable")
+
+/* pt_source_find_left sets all of out; to zero for other sources.  The time is
+ * that of a walk through the process's page tables.
+ *   -ESRCH  the process ended */
+int pt_source_find_left(const struct pt_source *src, struct pt_source_left *out,
+			struct pt_error *err);
+
+/* pt_source_zero_unreadable has pages of a process that cannot be read taken for
+ * zero, and counted; for the thread that opened it, before the first view. */
+void pt_source_zero_unreadable(struct pt_source *src);
+
+/* pt_source_unreadable_sz returns the bytes of such pages so far; a page that is
+ * read twice counts twice. */
+__u64 pt_source_unreadable_sz(const struct pt_source *src);
+
 /* pt_source_open_regions opens the caller's own memory, each region a segment.
  * The caller may write it while it is sent, and keeps it mapped until
  * pt_source_close.  Errors as pt_regions_sort. */

@@ -27,6 +27,9 @@ struct pt_source_ops {
 			__u64 *page_cnt);
 	int (*stop)(struct pt_source *src, struct pt_error *err);
 	void (*resume)(struct pt_source *src);
+	/* For any process; NULL: nothing is left out. */
+	int (*find_left)(const struct pt_source *src,
+			 struct pt_source_left *out, struct pt_error *err);
 	void (*close)(struct pt_source *src);
 };
 
@@ -35,6 +38,8 @@ struct pt_source {
 	struct pt_segment *segs;	/* freed by pt_source_close */
 	__u32 seg_cnt;
 	bool may_change;		/* see pt_source_may_change */
+	bool zero_unreadable;		/* see pt_source_zero_unreadable */
+	_Atomic __u64 unreadable_sz;	/* bytes taken for zero */
 };
 
 /* pt_view_set_holes marks pages [first, end) as holes. */

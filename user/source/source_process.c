@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "memory/freeze.h"
 #include "memory/pagemap.h"
 #include "memory/proc.h"
+#include "source/process_left.h"
 #include "source/process_rooms.h"
 
 /* Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm). */
@@ -24,6 +26,7 @@ struct process {
 	int mem;		/* /proc/PID/mem */
 	int pagemap;		/* /proc/PID/pagemap */
 	int maps;		/* /proc/PID/maps */
+	int smaps;		/* /proc/PID/smaps */
 	struct pt_freeze *freeze;	/* NULL: it runs on */
 	struct pt_process_maps mapped;	/* at the last review */
 	bool is_live;		/* pages may go while it runs */
@@ -128,9 +131,34 @@ static int holes_find(const struct process *p, struct pt_view *v, __u64 gfn,
 	return ret;
 }
 
+/* page_skip takes the page at start for zero, or what of it is in sz bytes; it
+ * returns how much that is. */
+static ssize_t page_skip(struct process *p, __u8 *to, __u64 start, __u64 sz)
+{
+	__u64 left = PT_PAGE_SZ - start % PT_PAGE_SZ;
+
+	left = left < sz ? left : sz;
+	memset(to, 0, left);
+	if (p->src.zero_unreadable)
+		atomic_fetch_add(&p->src.unreadable_sz, left);
+	return left;
+}
+
+static int unreadable(const struct process *p, const char *name, __u64 start,
+		      struct pt_error *err)
+{
+	if (p->src.may_change)
+		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "process %d: "
+				    "cannot read %s at 0x%llx: %m (it runs: did "
+				    "it unmap it?)", p->pid, name, start);
+	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "process %d: cannot "
+			    "read %s at 0x%llx: %m ({on-unreadable} zero takes "
+			    "such pages for zero)", p->pid, name, start);
+}
+
 /* run_read: a page of a live process that cannot be read has no content: it was
  * unmapped, and a mapping that comes there is found by the tracker. */
-static int run_read(const struct process *p, const char *name, __u8 *to,
+static int run_read(struct process *p, const char *name, __u8 *to,
 		    __u64 start, __u64 sz, struct pt_error *err)
 {
 	while (sz) {
@@ -140,18 +168,10 @@ static int run_read(const struct process *p, const char *name, __u8 *to,
 			continue;
 		if (!got)
 			return gone(p, err);
-		if (got < 0 && p->is_live) {
-			got = PT_PAGE_SZ - start % PT_PAGE_SZ;
-			got = (__u64)got < sz ? got : (ssize_t)sz;
-			memset(to, 0, got);
-		}
+		if (got < 0 && (p->is_live || p->src.zero_unreadable))
+			got = page_skip(p, to, start, sz);
 		if (got < 0)
-			return pt_error_set(err, PT_EXIT_FAILED, -EIO,
-					    "process %d: cannot read %s at "
-					    "0x%llx: %s%s", p->pid, name, start,
-					    strerror(errno),
-					    p->src.may_change ? " (it runs: did "
-					    "it unmap it?)" : "");
+			return unreadable(p, name, start, err);
 		to += got;
 		start += got;
 		sz -= got;
@@ -181,7 +201,7 @@ static int process_load(const struct pt_source *src,
 			const struct pt_piece *piece, __u32 first, __u32 end,
 			__u8 *to, struct pt_error *err)
 {
-	const struct process *p = (const struct process *)src;
+	struct process *p = (struct process *)src;
 	const struct pt_segment *seg = &src->segs[piece->seg];
 
 	return run_read(p, seg->name, to, seg->gfn * PT_PAGE_SZ + piece->off +
@@ -194,9 +214,10 @@ static const __u8 *process_page(const struct pt_source *src, __u32 seg,
 {
 	const struct process *p = (const struct process *)src;
 
-	return pt_source_pread(p->mem, buffer, sz,
-			       src->segs[seg].gfn * PT_PAGE_SZ + off)
-		? buffer : NULL;
+	if (pt_source_pread(p->mem, buffer, sz,
+			    src->segs[seg].gfn * PT_PAGE_SZ + off))
+		return buffer;
+	return src->zero_unreadable ? memset(buffer, 0, sz) : NULL;
 }
 
 static int process_fault(const struct pt_source *src, const void *addr,
@@ -221,6 +242,8 @@ static void process_close(struct pt_source *src)
 		close(p->pagemap);
 	if (p->maps >= 0)
 		close(p->maps);
+	if (p->smaps >= 0)
+		close(p->smaps);
 	pt_process_maps_free(&p->mapped);
 	free(p);
 }
@@ -272,6 +295,17 @@ static bool process_mapping(const struct pt_source *src, __u32 idx,
 	return true;
 }
 
+static int process_find_left(const struct pt_source *src,
+			     struct pt_source_left *out, struct pt_error *err)
+{
+	const struct process *p = (const struct process *)src;
+
+	for (__u32 i = 0; i < p->mapped.cnt; i++)
+		out->beyond_sz += p->mapped.all[i].seg.sz -
+				  p->mapped.all[i].content_sz;
+	return pt_process_left_read(out, p->smaps, p->pagemap, p->pid, err);
+}
+
 static const struct pt_source_ops process_ops = {
 	.view = process_view,
 	.load = process_load,
@@ -281,6 +315,7 @@ static const struct pt_source_ops process_ops = {
 	.mapping = process_mapping,
 	.stop = process_stop,
 	.resume = process_resume,
+	.find_left = process_find_left,
 	.close = process_close,
 };
 
@@ -363,6 +398,9 @@ static int process_map(struct process *p, __u64 room_sz, struct pt_error *err)
 	p->maps = task_open(p->pid, tid, "maps", err);
 	if (p->maps < 0)
 		return p->maps;
+	p->smaps = task_open(p->pid, tid, "smaps", err);
+	if (p->smaps < 0)
+		return p->smaps;
 	code = pt_process_maps_read(&p->mapped, p->maps, p->pid, err);
 	if (code)
 		return code;
@@ -390,7 +428,7 @@ static int open_as(struct pt_source **out, pid_t pid, bool is_stopped,
 	p->src.may_change = is_live || !is_stopped;
 	p->pid = pid;
 	p->is_live = is_live;
-	p->mem = p->pagemap = p->maps = -1;
+	p->mem = p->pagemap = p->maps = p->smaps = -1;
 	if (is_stopped)
 		code = pt_freeze_take(&p->freeze, pid, err);
 	if (!code)
