@@ -50,6 +50,28 @@ static void test_mappings_that_are_sent(void **state)
 	pt_process_maps_free(&m);
 }
 
+/* A file under /dev that cannot be seen is taken for a device, unless it was found
+ * to be none. */
+static void test_memory_stays_memory(void **state)
+{
+	const char *hidden = "2000-3000 rw-p 00000000 00:05 3  /dev/x\n"
+			     "3000-4000 rw-p 00001000 00:05 4  /dev/y\n"
+			     "4000-5000 rw-p 00000000 00:05 3  /dev/x\n";
+	struct pt_process_maps m = { 0 };
+
+	(void)state;
+	assert_int_equal(maps_of(&m, hidden), 0);
+	assert_int_equal(m.cnt, 0);
+	assert_int_equal(maps_of(&m, "1000-4000 rw-p 00000000 00:05 3  /x\n"),
+			 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(maps_of(&m, hidden), 0);
+		assert_int_equal(m.cnt, 1);
+		assert_int_equal(m.all[0].seg.gfn, 2);
+	}
+	pt_process_maps_free(&m);
+}
+
 static void test_find(void **state)
 {
 	struct pt_process_maps m = { 0 };
@@ -171,6 +193,7 @@ int main(void)
 {
 	struct CMUnitTest tests[4 + ROWS] = {
 		cmocka_unit_test(test_mappings_that_are_sent),
+		cmocka_unit_test(test_memory_stays_memory),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_no_rooms),
 		cmocka_unit_test(test_lack),

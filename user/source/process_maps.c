@@ -61,6 +61,14 @@ bool pt_maps_line_is_device(const struct pt_maps_line *line)
 	       strncmp(line->path, "/dev/zero", 9);
 }
 
+/* reading: one pass over the mappings of a process; before: those of the last. */
+struct reading {
+	struct pt_process_maps *m;
+	const struct pt_process_maps *before;
+	pid_t pid;
+	struct pt_error *err;
+};
+
 /* content_sz returns how much of the mapping the file, of sz bytes, fills. */
 static __u64 content_sz(const struct pt_maps_line *line, __u64 sz)
 {
@@ -72,19 +80,31 @@ static __u64 content_sz(const struct pt_maps_line *line, __u64 sz)
 	return whole - line->off < max ? whole - line->off : max;
 }
 
+/* was_memory: a mapping of the same file was there, and was found to be memory. */
+static bool was_memory(const struct pt_process_maps *before,
+		       const struct pt_maps_line *line)
+{
+	__u32 i = pt_process_maps_find(before, line->start / PT_PAGE_SZ);
+
+	return i < before->cnt && before->all[i].ino == line->ino &&
+	       before->all[i].seg.gfn < line->end / PT_PAGE_SZ;
+}
+
 /* map_judge completes map; false: the mapping is no memory, and a read of a
  * device may have side effects. */
-static bool map_judge(struct pt_process_map *map, const struct pt_maps_line *line,
-		      pid_t pid)
+static bool map_judge(struct pt_process_map *map, const struct reading *r,
+		      const struct pt_maps_line *line)
 {
 	struct stat st;
 
 	map->is_anonymous = is_of_memory(line);
 	map->content_sz = line->end - line->start;
+	map->ino = line->ino;
 	if (map->is_anonymous)
 		return true;
-	if (!pt_maps_line_file(line, pid, &st))
-		return !pt_maps_line_is_device(line);
+	if (!pt_maps_line_file(line, r->pid, &st))
+		return !pt_maps_line_is_device(line) ||
+		       was_memory(r->before, line);
 	if (S_ISREG(st.st_mode))
 		map->content_sz = content_sz(line, st.st_size);
 	/* A private mapping of /dev/zero is anonymous memory. */
@@ -113,20 +133,19 @@ static int map_add(struct pt_process_maps *m, const struct pt_maps_line *line,
 	return 0;
 }
 
-static int line_take(struct pt_process_maps *m, char *text, pid_t pid,
-		     struct pt_error *err)
+static int line_take(const struct reading *r, char *text)
 {
 	struct pt_process_map map = { 0 };
 	struct pt_maps_line line;
 
 	if (!pt_maps_line_parse(&line, text) || !line.is_writable ||
-	    !line.is_private || !map_judge(&map, &line, pid))
+	    !line.is_private || !map_judge(&map, r, &line))
 		return 0;
-	if (m->cnt == PT_SEGMENTS_MAX)
-		return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "process %d: more "
-				    "than %u private writable mappings", pid,
-				    PT_SEGMENTS_MAX);
-	return map_add(m, &line, &map) ? no_memory(pid, err) : 0;
+	if (r->m->cnt == PT_SEGMENTS_MAX)
+		return pt_error_set(r->err, PT_EXIT_HOST, -E2BIG, "process %d: "
+				    "more than %u private writable mappings",
+				    r->pid, PT_SEGMENTS_MAX);
+	return map_add(r->m, &line, &map) ? no_memory(r->pid, r->err) : 0;
 }
 
 static int went_away(pid_t pid, struct pt_error *err)
@@ -141,25 +160,30 @@ int pt_process_maps_read(struct pt_process_maps *m, int fd, pid_t pid,
 {
 	int own = dup(fd), code = 0;
 	FILE *in = own < 0 ? NULL : fdopen(own, "r");
+	struct pt_process_maps before = *m;
+	const struct reading r = {
+		.m = m, .before = &before, .pid = pid, .err = err,
+	};
 	bool is_there = false;
 	size_t room = 0;
 	char *line = NULL;
 
-	m->cnt = 0;
 	if (!in) {
 		if (own >= 0)
 			close(own);
 		return no_memory(pid, err);
 	}
+	*m = (struct pt_process_maps){ 0 };
 	rewind(in);
 	while (!code && getline(&line, &room, in) > 0) {
 		is_there = true;
-		code = line_take(m, line, pid, err);
+		code = line_take(&r, line);
 	}
 	if (!code && !is_there)
 		code = went_away(pid, err);
 	free(line);
 	fclose(in);
+	pt_process_maps_free(&before);
 	return code;
 }
 

@@ -37,6 +37,7 @@ struct pt_process_map {
 	__u64 content_sz;	/* bytes from its start up to the end of its file,
 				 * in whole pages: the rest cannot be read, and
 				 * counts as zero; seg.sz: all */
+	__u64 ino;		/* of its file; 0: none */
 };
 
 struct pt_process_maps {	/* zero: none */
@@ -45,7 +46,8 @@ struct pt_process_maps {	/* zero: none */
 };
 
 /* pt_process_maps_read reads /proc/PID/maps, open at fd, from its start;
- * m forgets earlier mappings.
+ * m forgets earlier mappings.  A mapping whose file cannot be seen is memory if it
+ * was before: the reader may have given up privileges since.
  *   -ESRCH  the address space is gone
  *   -E2BIG  more than PT_SEGMENTS_MAX
  *   -ENOMEM, or as read(2) */
