@@ -17,7 +17,14 @@
 static struct made {		/* by the child, in a shared mapping */
 	volatile int is_ready;
 	__u8 *file;
+	int has_poison;
 } *made;
+
+enum child {
+	PLAIN,
+	ALL_KINDS,
+	POISONED,	/* plain, and a page that cannot be read */
+};
 
 static void *map(int fd, int flags)
 {
@@ -48,14 +55,39 @@ static void supply_one(void)
 		_exit(1);
 }
 
-static void child_main(bool is_plain)
+/* poison has a page be as one in which the machine found an error: UFFDIO_POISON,
+ * of Linux 6.6, and newer than the headers of 6.1. */
+static bool poison(void)
+{
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	struct uffdio_api api = { .api = UFFD_API, .features = 1 << 14 };
+	__u8 *at = map(-1, MAP_PRIVATE);
+	struct uffdio_register reg = {
+		.range = { (unsigned long)at, PAGES * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct {
+		struct uffdio_range range;
+		__u64 mode, updated;
+	} arg = { .range = { (unsigned long)at, PAGE } };
+	bool is_done = !ioctl(fd, UFFDIO_API, &api) &&
+		       !ioctl(fd, UFFDIO_REGISTER, &reg) &&
+		       !ioctl(fd, _IOWR(UFFDIO, 8, arg), &arg);
+
+	close(fd);
+	return is_done;
+}
+
+static void child_main(enum child kind)
 {
 	__u8 *at;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	made->file = map(scratch_file(SCRATCH "/data", 4 * PAGE), MAP_PRIVATE);
 	made->file[0] = 1;
-	if (!is_plain) {
+	if (kind == POISONED)
+		made->has_poison = poison();
+	if (kind == ALL_KINDS) {
 		at = map(-1, MAP_SHARED);
 		at[0] = at[5 * PAGE] = at[6 * PAGE] = 1;
 		map(-1, MAP_SHARED);		/* never written */
@@ -72,19 +104,22 @@ static void child_main(bool is_plain)
 static struct pt_source *src;
 static pid_t pid;
 
-static void child_open(bool is_plain)
+static void child_open(enum child kind, bool is_live)
 {
 	struct pt_error err = { 0 };
+	int ret;
 
 	made->is_ready = 0;
 	pid = fork();
 	if (!pid)
-		child_main(is_plain);
+		child_main(kind);
 	for (int ms = 0; !made->is_ready; ms++) {
 		assert_true(ms < 20000);
 		usleep(1000);
 	}
-	if (pt_source_open_pid(&src, pid, false, &err))
+	ret = is_live ? pt_source_open_live(&src, pid, 0, &err)
+		      : pt_source_open_pid(&src, pid, false, &err);
+	if (ret)
 		fail_msg("%s", err.text);
 }
 
@@ -110,13 +145,13 @@ static void test_kinds(void **state)
 	struct pt_source_left plain, all;
 
 	(void)state;
-	child_open(true);
+	child_open(PLAIN, false);
 	left(&plain);
 	child_close();
 	assert_int_equal(plain.userfault_sz, 0);
 	assert_int_equal(plain.beyond_sz, 4 * PAGE);
 	assert_true(plain.files_sz > 100000);	/* libc's text */
-	child_open(false);
+	child_open(ALL_KINDS, false);
 	left(&all);
 	assert_int_equal(all.shared_cnt, plain.shared_cnt + 2);
 	assert_int_equal(all.shared_sz, plain.shared_sz + (3 + PAGES) * PAGE);
@@ -150,21 +185,60 @@ static int read_all(struct pt_error *err)
 	return ret;
 }
 
-/* A file that is cut short while the process is read. */
-static void test_unreadable(void **state)
+/* cannot_read: some pages cannot be read, and are zeroes if that is wanted. */
+static void cannot_read(__u32 page_cnt)
 {
 	struct pt_error err = { 0 };
 
-	(void)state;
-	child_open(true);
-	assert_int_equal(truncate(SCRATCH "/data", 2 * PAGE), 0);
 	assert_int_equal(read_all(&err), -EIO);
 	if (!strstr(err.text, "on_unreadable"))
 		fail_msg("%s", err.text);
 	assert_int_equal(pt_source_unreadable_sz(src), 0);
 	pt_source_zero_unreadable(src);
 	assert_int_equal(read_all(&err), 0);
-	assert_int_equal(pt_source_unreadable_sz(src), 2 * PAGE);
+	assert_int_equal(pt_source_unreadable_sz(src), page_cnt * PAGE);
+}
+
+/* A file that is cut short while the process is read. */
+static void test_unreadable(void **state)
+{
+	(void)state;
+	child_open(PLAIN, false);
+	assert_int_equal(truncate(SCRATCH "/data", 2 * PAGE), 0);
+	cannot_read(2);
+	child_close();
+}
+
+/* While it runs, a page that is not there any more has no content.  At the stop it
+ * should have been a hole. */
+static void test_unreadable_of_a_live_one(void **state)
+{
+	struct pt_error err = { 0 };
+
+	(void)state;
+	child_open(PLAIN, true);
+	assert_int_equal(truncate(SCRATCH "/data", 2 * PAGE), 0);
+	assert_int_equal(read_all(&err), 0);
+	assert_int_equal(pt_source_stop(src, &err), 0);
+	cannot_read(2);
+	child_close();
+}
+
+/* A page that is there is not taken for one that is not. */
+static void test_broken_of_a_live_one(void **state)
+{
+	struct pt_error err = { 0 };
+
+	(void)state;
+	child_open(POISONED, true);
+	if (!made->has_poison) {
+		child_close();
+		print_message("skipped: userfaultfd has no poison (Linux 6.6)\n");
+		skip();
+	}
+	cannot_read(1);
+	assert_int_equal(pt_source_stop(src, &err), 0);
+	assert_int_equal(read_all(&err), 0);
 	child_close();
 }
 
@@ -173,6 +247,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_unreadable_of_a_live_one),
+		cmocka_unit_test(test_broken_of_a_live_one),
 	};
 
 	made = map(-1, MAP_SHARED);

@@ -20,6 +20,8 @@
 #define PAGEMAP_SWAPPED	(1ULL << 62)
 #define PAGEMAP_GUARD	(1ULL << 58)	/* MADV_GUARD_INSTALL: no content */
 
+#define TRIES		8	/* to read a page */
+
 struct process {
 	struct pt_source src;
 	pid_t pid;
@@ -131,47 +133,78 @@ static int holes_find(const struct process *p, struct pt_view *v, __u64 gfn,
 	return ret;
 }
 
+/* runs: a live process; at its stop, it does not. */
+static bool runs(const struct process *p)
+{
+	return p->is_live && !p->freeze;
+}
+
+/* is_void: the page at start, which could not be read, has no content: it is of a
+ * guard region, or not there, as pages are that a process unmapped while it runs.  The
+ * tracker finds memory that comes there; at the stop, pages without content are holes. */
+static bool is_void(const struct process *p, __u64 start)
+{
+	__u64 word = 0;
+
+	if (pread(p->pagemap, &word, sizeof(word), start / PT_PAGE_SZ *
+		  sizeof(word)) != sizeof(word))
+		return false;
+	return word & PAGEMAP_GUARD ||
+	       (runs(p) && !(word & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)));
+}
+
 /* page_skip takes the page at start for zero, or what of it is in sz bytes; it
- * returns how much that is. */
+ * returns how much that is; -1: it may not. */
 static ssize_t page_skip(struct process *p, __u8 *to, __u64 start, __u64 sz)
 {
 	__u64 left = PT_PAGE_SZ - start % PT_PAGE_SZ;
+	bool has_none = is_void(p, start);
 
+	if (!has_none && !p->src.zero_unreadable)
+		return -1;
 	left = left < sz ? left : sz;
 	memset(to, 0, left);
-	if (p->src.zero_unreadable)
+	if (!has_none)
 		atomic_fetch_add(&p->src.unreadable_sz, left);
 	return left;
 }
 
 static int unreadable(const struct process *p, const char *name, __u64 start,
-		      struct pt_error *err)
+		      int code, struct pt_error *err)
 {
-	if (p->src.may_change)
+	if (p->src.may_change && !p->is_live)
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "process %d: "
-				    "cannot read %s at 0x%llx: %m (it runs: did "
-				    "it unmap it?)", p->pid, name, start);
+				    "cannot read %s at 0x%llx: %s (it runs: did "
+				    "it unmap it?)", p->pid, name, start,
+				    strerror(code));
 	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "process %d: cannot "
-			    "read %s at 0x%llx: %m ({on-unreadable} zero takes "
-			    "such pages for zero)", p->pid, name, start);
+			    "read %s at 0x%llx: %s ({on-unreadable} zero takes "
+			    "such pages for zero)", p->pid, name, start,
+			    strerror(code));
 }
 
-/* run_read: a page of a live process that cannot be read has no content: it was
- * unmapped, and a mapping that comes there is found by the tracker. */
+/* run_read: while the process runs, a page may be mapped just after it could not be
+ * read, so it is tried several times. */
 static int run_read(struct process *p, const char *name, __u8 *to,
 		    __u64 start, __u64 sz, struct pt_error *err)
 {
+	unsigned int tries = 0;
+
 	while (sz) {
 		ssize_t got = pread(p->mem, to, sz, start);
+		int code = errno;
 
-		if (got < 0 && errno == EINTR)
+		if (got < 0 && code == EINTR)
 			continue;
 		if (!got)
 			return gone(p, err);
-		if (got < 0 && (p->is_live || p->src.zero_unreadable))
-			got = page_skip(p, to, start, sz);
 		if (got < 0)
-			return unreadable(p, name, start, err);
+			got = page_skip(p, to, start, sz);
+		if (got < 0 && (!runs(p) || ++tries == TRIES))
+			return unreadable(p, name, start, code, err);
+		if (got < 0)
+			continue;
+		tries = 0;
 		to += got;
 		start += got;
 		sz -= got;
@@ -252,7 +285,7 @@ static int process_stop(struct pt_source *src, struct pt_error *err)
 {
 	struct process *p = (struct process *)src;
 
-	pt_check(p->is_live && !p->freeze);
+	pt_check(p->is_live && !p->freeze && !p->freeze);
 	return pt_freeze_take(&p->freeze, p->pid, err);
 }
 
