@@ -59,13 +59,14 @@ arrives_trimmed()
 {
 	rm -f "${litter[0]}"
 	receive_begin receive --listen "$HOSTS_B4" --out "${litter[0]}"
-	send_begin send --to "$HOSTS_B4" --trim "$1" --compress off "$ram"
+	send_begin send --to "$HOSTS_B4" --trim "$1" --compress off \
+		--copies off "$ram"
 	ended send "$sender" 120 0
 	ended receive "$receiver" 10 0
 }
 
-# predicted MTU TRIM: inspect's wire bytes, which are those without compression, are
-# within 1 % of send's.
+# predicted MTU TRIM: inspect's wire bytes, which are those without compression and
+# copies, are within 1 % of send's.
 predicted()
 {
 	local mtu=$1 trim=$2 said sent

@@ -80,7 +80,7 @@ static void test_text(void **state)
 	assert_non_null(strstr(out, "MTU 1500"));
 	assert_non_null(strstr(out, "at 10000 Mbit/s"));
 	assert_non_null(strstr(out, "\n  copies "));
-	assert_non_null(strstr(out, "copies: --trim blocks --copies on, at "
+	assert_non_null(strstr(out, "copies: --trim blocks --compress off, at "
 			       "best\n"));
 	assert_null(strstr(out, "Picture"));
 }

@@ -285,7 +285,7 @@ static void print_costs(const struct inspect *in, const struct pt_survey *s)
 		if (s->compressed[m].frames)
 			print_cost(in, s, pt_compression_name(m),
 				   &s->compressed[m]);
-	printf("  copies: --trim blocks --copies on, at best%s\n",
+	printf("  copies: --trim blocks --compress off, at best%s\n",
 	       s->copy_sample > 1 ? ", estimated" : "");
 	if (!in->no_compress)
 		printf("  lz4, zstd: --trim blocks --copies off --compress, and "
