@@ -285,7 +285,7 @@ static int process_stop(struct pt_source *src, struct pt_error *err)
 {
 	struct process *p = (struct process *)src;
 
-	pt_check(p->is_live && !p->freeze && !p->freeze);
+	pt_check(p->is_live && !p->freeze);
 	return pt_freeze_take(&p->freeze, p->pid, err);
 }
 
