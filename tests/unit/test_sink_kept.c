@@ -3,7 +3,7 @@
  * one. */
 #include "kept_kit.h"
 
-static void assert_journal(const struct pt_sink *s, const char *want,
+static void assert_journal(struct pt_sink *s, const char *want,
 			   size_t want_sz)
 {
 	struct pt_error err = { 0 };

@@ -89,6 +89,80 @@ static void test_mark(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
+/* In a folder with S_ISGID, which its folders inherit: all is removed, also that
+ * of a receiver that was killed. */
+static void test_setgid(void **state)
+{
+	struct pt_error err = { 0 };
+	struct pt_sink *s;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(chmod(DIR_OUT, 02700), 0);
+	assert_int_equal(mkdir(OUT ".with.partial", 01700), 0);
+	assert_int_equal(stat(OUT ".with.partial", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 03700);
+	assert_int_equal(pt_image_create(&s, OUT, layout, &err), 0);
+	assert_int_equal(pt_sink_file_begin(s, "f", 0, &err), 0);
+	assert_int_equal(stat(OUT ".with.partial", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 01700);
+	pt_sink_close(s);
+	assert_int_equal(rmdir(DIR_OUT), 0);	/* nothing is left */
+}
+
+/* unmark: the file system kept no mark, as a vfat does not. */
+static void unmark(void)
+{
+	assert_int_equal(chmod(PARTIAL, 0600), 0);
+	assert_int_equal(chmod(JOURNAL, 0600), 0);
+}
+
+static void commit(struct pt_sink *s)
+{
+	struct pt_error err = { 0 };
+
+	assert_int_equal(pt_sink_sync(s, &err), 0);
+	assert_int_equal(pt_sink_commit(s, &err), 0);
+	pt_sink_close(s);
+	assert_true(scratch_has(OUT));
+	assert_false(scratch_has(JOURNAL));
+}
+
+static void test_no_mark(void **state)
+{
+	struct pt_error err = { 0 };
+	struct pt_sink *s = make();
+
+	(void)state;
+	unmark();
+	commit(s);
+	unlink(OUT);
+	s = make();
+	unmark();
+	assert_int_equal(pt_sink_file_begin(s, "f", 0, &err), 0);
+	assert_int_equal(chmod(OUT ".with.partial", 0700), 0);
+	pt_sink_invalidate(s);
+	pt_sink_close(s);
+	assert_int_equal(rmdir(DIR_OUT), 0);	/* nothing is left */
+}
+
+static void test_no_mark_resumed(void **state)
+{
+	struct pt_error err = { 0 };
+	struct pt_sink *s;
+	void *bytes;
+	size_t sz;
+
+	(void)state;
+	leave();
+	unmark();
+	assert_int_equal(pt_image_reopen(&s, OUT, layout, &err), 0);
+	assert_int_equal(pt_image_journal_read(s, &bytes, &sz, &err), 0);
+	free(bytes);
+	assert_int_equal(pt_image_resume(s, &err), 0);
+	commit(s);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, out_begin)
 
 int main(void)
@@ -98,6 +172,9 @@ int main(void)
 		TEST(test_folder),
 		TEST(test_journal_meanwhile),
 		TEST(test_mark),
+		TEST(test_setgid),
+		TEST(test_no_mark),
+		TEST(test_no_mark_resumed),
 	};
 
 	return kept_start() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

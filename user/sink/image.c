@@ -165,13 +165,13 @@ static int folders_clear(struct pt_image *s, bool was_stale,
 	/* A receiver that died between the two renames of its commit left
 	 * NAME.with without NAME.  That is no result, as its .partial shows. */
 	if (was_stale)
-		pt_folder_remove(s->parent, s->with);
+		pt_folder_remove(s->parent, s->with, -1);
 	if (pt_image_has(s, s->with))
 		return exists_already(s, ".with", err);
 	code = pt_left_check(s, s->with_partial, ".with.partial", err);
 	if (code)
 		return code;
-	code = pt_folder_remove(s->parent, s->with_partial);
+	code = pt_folder_remove(s->parent, s->with_partial, -1);
 	if (code && code != -ENOENT)
 		return pt_error_set(err, PT_EXIT_HOST, code,
 				    "%s.with.partial: cannot be removed: %s "
@@ -281,7 +281,8 @@ int pt_image_make(struct pt_image **out, const char *path,
 	s->sink.ops = &image_ops;
 	s->sink.starts_zero = true;
 	s->sink.layout = l;
-	s->parent = s->fd = s->folder.fd = s->folder.file = -1;
+	s->parent = s->fd = s->journal_fd = -1;
+	s->folder.fd = s->folder.file = -1;
 	code = names_set(s, path, err);
 	if (!code)
 		code = parent_open(s, err);

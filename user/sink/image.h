@@ -83,9 +83,10 @@ int pt_image_reopen(struct pt_sink **out, const char *path,
 /* pt_image_journal_read: *bytes, sz of them, are the caller's, to free.
  *   -ENOENT  there is none
  *   -EFBIG   larger than PT_IMAGE_JOURNAL_SZ_MAX
- *   -EPERM, -ELOOP, -EEXIST  as of the .partial, or as the system says */
+ *   -EPERM, -ELOOP, -EEXIST  as of the .partial, or as the system says
+ * A commit removes the journal that was written or read, marked or not. */
 #define PT_IMAGE_JOURNAL_SZ_MAX	(8u << 20)
-int pt_image_journal_read(const struct pt_sink *s, void **bytes, size_t *sz,
+int pt_image_journal_read(struct pt_sink *s, void **bytes, size_t *sz,
 			 struct pt_error *err);
 
 /* pt_image_resume prepares a reopened sink for pages: it keeps its content,

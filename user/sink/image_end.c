@@ -109,7 +109,7 @@ void pt_image_discard(struct pt_sink *sink)
 	if (!pt_partial_is_ours(s))
 		return;		/* never claimed, or now another receiver's */
 	if (s->folder.fd >= 0)		/* a resumption sends files anew */
-		pt_folder_remove(s->parent, s->with_partial);
+		pt_folder_remove(s->parent, s->with_partial, s->folder.fd);
 	if (s->is_kept)
 		return;
 	/* The journal goes first, so that no journal describes another's
@@ -139,6 +139,8 @@ void pt_image_op_close(struct pt_sink *sink)
 	pt_folder_close(&s->folder);
 	if (s->map)
 		munmap(s->map, s->map_sz);
+	if (s->journal_fd >= 0)
+		close(s->journal_fd);
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->parent >= 0)

@@ -14,7 +14,7 @@
 
 #define TABLE_NAME PT_NAME_TABLE
 
-int pt_folder_remove(int parent, const char *name)
+int pt_folder_remove(int parent, const char *name, int own)
 {
 	const struct dirent *entry;
 	struct stat st;
@@ -24,7 +24,8 @@ int pt_folder_remove(int parent, const char *name)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) || !pt_is_left(&st)) {
+	if (fstat(fd, &st) ||
+	    (!pt_is_left(&st) && !pt_name_is(parent, name, own))) {
 		close(fd);
 		return -EEXIST;
 	}
@@ -69,6 +70,8 @@ static int folder_make(struct pt_image *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
 				    "%s.with.partial: someone replaced it",
 				    s->path);
+	/* It inherits S_ISGID.  A file system that has no mark stays so. */
+	fchmod(s->folder.fd, PT_MARK | 0700);
 	return 0;
 }
 

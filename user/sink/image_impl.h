@@ -31,6 +31,8 @@ struct pt_image {
 	bool is_kept;		/* it has a journal: close leaves it */
 	int parent;		/* the folder that will contain NAME */
 	int fd;			/* NAME.partial, locked */
+	int journal_fd;		/* the journal that was written or read: it is
+				 * ours even where no mark is kept; -1: none */
 	__u8 *map;		/* NULL before it is mapped, and where the file
 				 * system has no shared mappings */
 	__u64 map_sz;
@@ -139,7 +141,8 @@ void pt_image_journal_remove(const struct pt_image *s);
 #define PT_MARK		S_ISVTX
 
 /* pt_is_left: it has that mark and mode, and is the effective user's: a receiver
- * of ours left it, and it may be removed. */
+ * of ours left it, and it may be removed.  A folder may have S_ISGID, too, which
+ * it inherits. */
 bool pt_is_left(const struct stat *st);
 
 /* pt_left_check refuses the entry `name`, NAME followed by tail, if it exists
@@ -153,10 +156,10 @@ bool pt_name_is(int parent, const char *name, int fd);
 /* pt_partial_is_ours: NAME.partial leads to the file s->fd. */
 bool pt_partial_is_ours(const struct pt_image *s);
 
-/* pt_folder_remove removes a folder that a receiver left, and the plain files in
- * it; -ENOENT if there is no folder, -EEXIST if no receiver left it, -ENOTEMPTY
- * if it has other entries. */
-int pt_folder_remove(int parent, const char *name);
+/* pt_folder_remove removes a folder that a receiver left, or the open folder own
+ * (-1: none), which needs no mark, and the plain files in it.  -ENOENT: there is
+ * no folder; -EEXIST: no receiver left it; -ENOTEMPTY: it has other entries. */
+int pt_folder_remove(int parent, const char *name, int own);
 
 /* pt_folder_sync writes segments.json where it is needed, and syncs the
  * folder. */

@@ -16,8 +16,9 @@ void pt_image_journal_remove(const struct pt_image *s)
 	struct stat st;
 
 	for (int i = 0; i < 2; i++)
-		if (!fstatat(s->parent, names[i], &st, AT_SYMLINK_NOFOLLOW) &&
-		    S_ISREG(st.st_mode) && pt_is_left(&st))
+		if (pt_name_is(s->parent, names[i], s->journal_fd) ||
+		    (!fstatat(s->parent, names[i], &st, AT_SYMLINK_NOFOLLOW) &&
+		     S_ISREG(st.st_mode) && pt_is_left(&st)))
 			unlinkat(s->parent, names[i], 0);
 }
 
@@ -71,10 +72,18 @@ static int journal_load(const struct pt_image *s, int fd, void **bytes,
 	return 0;
 }
 
-int pt_image_journal_read(const struct pt_sink *sink, void **bytes, size_t *sz,
+/* journal_hold keeps the descriptor, so that no other file becomes it. */
+static void journal_hold(struct pt_image *s, int fd)
+{
+	if (s->journal_fd >= 0)
+		close(s->journal_fd);
+	s->journal_fd = fd;
+}
+
+int pt_image_journal_read(struct pt_sink *sink, void **bytes, size_t *sz,
 			 struct pt_error *err)
 {
-	const struct pt_image *s = pt_image_of_const(sink);
+	struct pt_image *s = pt_image_of(sink);
 	int fd = pt_partial_open(s, s->journal, ".journal", O_RDONLY, err);
 	int code;
 
@@ -83,7 +92,10 @@ int pt_image_journal_read(const struct pt_sink *sink, void **bytes, size_t *sz,
 	code = pt_partial_check(s, fd, ".journal", err);
 	if (!code)
 		code = journal_load(s, fd, bytes, sz, err);
-	close(fd);
+	if (code)
+		close(fd);
+	else
+		journal_hold(s, fd);
 	return code;
 }
 
@@ -125,7 +137,7 @@ static int bytes_map(int fd, const void *from, size_t sz)
 	return 0;
 }
 
-static int journal_store(const struct pt_image *s, const void *bytes, size_t sz)
+static int journal_store(struct pt_image *s, const void *bytes, size_t sz)
 {
 	int fd = openat(s->parent, s->journal_new,
 			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -134,11 +146,11 @@ static int journal_store(const struct pt_image *s, const void *bytes, size_t sz)
 
 	if (fd < 0)
 		return -errno;
+	journal_hold(s, fd);
 	code = s->takes_write ? bytes_write(fd, bytes, sz)
 			      : bytes_map(fd, bytes, sz);
 	if (!code && fsync(fd) && errno != EINVAL)
 		code = -errno;
-	close(fd);
 	return code;
 }
 

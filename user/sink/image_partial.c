@@ -21,10 +21,13 @@ bool pt_name_is(int parent, const char *name, int fd)
 
 bool pt_is_left(const struct stat *st)
 {
-	mode_t rwx = S_ISDIR(st->st_mode) ? 0700 : 0600;
+	mode_t mode = st->st_mode & 07777;
+	bool is_folder = S_ISDIR(st->st_mode);
 
-	return (S_ISDIR(st->st_mode) || S_ISREG(st->st_mode)) &&
-	       (st->st_mode & 07777) == (PT_MARK | rwx) &&
+	if (is_folder)		/* a killed receiver may have left it so */
+		mode &= ~S_ISGID;
+	return (is_folder || S_ISREG(st->st_mode)) &&
+	       mode == (PT_MARK | (is_folder ? 0700 : 0600)) &&
 	       st->st_uid == geteuid();
 }
 
