@@ -151,6 +151,7 @@ $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
 $(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record output scribe)
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout options options_text svg output scribe)
+$(B)/tests/unit/test_ask: $(B)/user/cli/ask.o
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
 $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)

@@ -76,6 +76,15 @@ recorded()
 	grep -q "^Ended: $1, exit" said || die "ctl status: $(<said)"
 }
 
+# failed_early CAUSE SOURCE WORDS: a sender that ends before it has the socket.
+failed_early()
+{
+	! "$pagetrim" send "${security[@]}" --dev lo --to "$HOSTS_B4" \
+		--control control "$2" 2>begin.err || die "$1: sends"
+	one_error begin "$3"
+	[[ ! -e control ]] || die "$1: the socket is there"
+}
+
 # The last status stays until another sender takes the path.
 after_the_end()
 {
@@ -89,6 +98,15 @@ after_the_end()
 	! "$pagetrim" ctl pause --control control 2>pause.err ||
 		die "pauses a sender that has ended"
 	one_error pause 'No such file'
+
+	failed_early "no such file" "$tmp/nowhere" 'No such file'
+	! "$pagetrim" ctl status --control control 2>early.err ||
+		die "tells of the last one: $(<control.last)"
+	one_error early 'No such file'
+	echo precious >control.last
+	failed_early "another's file" "$(image even)" 'is no record'
+	same "another's file" "$(<control.last)" precious
+	rm control.last
 
 	rate=1M under_way 1000000 --control control "$(image even)"
 	wait_until 10 test -S control

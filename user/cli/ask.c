@@ -9,6 +9,40 @@
 #include "ctl/ctl_record.h"
 
 #define WAIT_MS	10000
+#define TRIES	3		/* of one that ends meanwhile, or drops this client
+				 * for others */
+
+/* ask_socket asks again where the answer is cut off. */
+static int ask_socket(const char *path, const char *request,
+		      char text[PT_CTL_ANSWER_SZ], struct pt_error *err)
+{
+	int ret = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		ret = pt_ctl_ask(path, request, text, WAIT_MS, err);
+		if (ret != -ECONNRESET && ret != -EPIPE)
+			break;
+	}
+	return ret;
+}
+
+/* ask_record: nobody has answered, because of ret, so it may have ended. */
+static int ask_record(const char *path, int ret, char text[PT_CTL_ANSWER_SZ],
+		      struct pt_error *err)
+{
+	int read;
+
+	if (ret != -ENOENT && ret != -ECONNREFUSED && ret != -ECONNRESET &&
+	    ret != -EPIPE)
+		return ret;
+	read = pt_ctl_record_read(path, text);
+	if (read == -EPERM)
+		return pt_error_set(err, PT_EXIT_HOST, read, "%s.last: another "
+				    "user may have made it, so it is not shown "
+				    "(ask as the user that the process ran as)",
+				    path);
+	return read ? ret : 0;
+}
 
 int pt_ask(json_t **answer, const char *path, const char *request,
 	   struct pt_error *err)
@@ -16,12 +50,12 @@ int pt_ask(json_t **answer, const char *path, const char *request,
 	char text[PT_CTL_ANSWER_SZ], clean[PT_CTL_ANSWER_SZ];
 	const char *refusal;
 	json_t *o;
-	int ret = pt_ctl_ask(path, request, text, WAIT_MS, err);
+	bool is_status = !strcmp(request, "status");
+	int ret = is_status ? ask_socket(path, request, text, err)
+			    : pt_ctl_ask(path, request, text, WAIT_MS, err);
 
-	/* Nobody listens there: it has ended. */
-	if ((ret == -ENOENT || ret == -ECONNREFUSED) &&
-	    !strcmp(request, "status") && !pt_ctl_record_read(path, text))
-		ret = 0;
+	if (ret && is_status)
+		ret = ask_record(path, ret, text, err);
 	if (ret)
 		return ret;
 	o = json_loads(text, 0, NULL);

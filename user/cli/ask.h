@@ -9,6 +9,7 @@
 
 /* pt_ask: *answer is the caller's, an object.
  *   -EINVAL  the sender refused; err has its words
+ *   -EPERM   of the record, see pt_ctl_record_read
  *   or as pt_ctl_ask */
 int pt_ask(json_t **answer, const char *path, const char *request,
 	   struct pt_error *err);

@@ -252,6 +252,8 @@ int pt_cmd_migrate(int argc, char **argv)
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&m.run.err);
 	if (!ret)
+		ret = pt_record_begin(m.run.control_path, &m.run.err);
+	if (!ret)
 		ret = open_guest(&m);
 	if (!ret)
 		ret = pt_security_open(&m.o.send.cfg.tls, &m.o.send.security,

@@ -7,6 +7,7 @@
 #include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/receive_run.h"
+#include "cli/record.h"
 #include "cli/send_options.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
@@ -240,6 +241,8 @@ static int send_stream(struct proxy *p)
 	};
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&p->run.err);
+	if (!ret)
+		ret = pt_record_begin(p->run.control_path, &p->run.err);
 	if (!ret)
 		ret = pt_security_open(&p->send.cfg.tls, &p->receive.security,
 				       PT_ROLE_SENDER, &p->run.err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/receive_control.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cli/answer.h"
@@ -70,8 +71,9 @@ int pt_receive_control_open(struct pt_receive_control *c, const char *path,
 		.path = path, .receiver = receiver, .serve = serve,
 	};
 	ret = path ? pt_ctl_open(&c->ctl, path, err) : 0;
-	if (c->ctl)
-		pt_ctl_record_remove(path);
+	/* That of a process that had the path since pt_record_begin. */
+	if (c->ctl && pt_ctl_record_clear(path, err) == -EEXIST)
+		ret = -EEXIST;
 	return ret;
 }
 

@@ -8,6 +8,7 @@
 #include <pagetrim/clock.h>
 #include "cli/limits.h"
 #include "cli/output.h"
+#include "cli/record.h"
 #include "cli/report.h"
 #include "cli/stop.h"
 #include "proxy/stream.h"
@@ -271,6 +272,8 @@ int pt_receive_run(struct pt_receive_run *rx)
 	stop_fd = pt_stop_open();
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&err);
+	if (!ret)
+		ret = pt_record_begin(rx->control_path, &err);
 	if (!ret)
 		ret = pt_security_open(&rx->cfg.tls, &rx->security,
 				       PT_ROLE_RECEIVER, &err);

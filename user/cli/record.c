@@ -7,6 +7,7 @@
 
 #include "cli/json_text.h"
 #include "cli/output.h"
+#include "ctl/ctl_path.h"
 #include "ctl/ctl_record.h"
 
 const char *pt_record_result(int ret, const struct pt_error *err)
@@ -14,6 +15,20 @@ const char *pt_record_result(int ret, const struct pt_error *err)
 	if (!ret)
 		return "completed";
 	return err->exit == PT_EXIT_UNKNOWN ? "unknown" : "failed";
+}
+
+int pt_record_begin(const char *path, struct pt_error *err)
+{
+	int ret = path ? pt_ctl_path_check(path, err) : 0;
+
+	if (ret || !path)
+		return ret;
+	ret = pt_ctl_record_clear(path, err);
+	if (!ret || ret == -EEXIST)
+		return ret;
+	pt_out_log("warning: %s ('pagetrim ctl' may tell of that one)",
+		   err->text);
+	return 0;
 }
 
 /* leave writes and releases o. */

@@ -16,6 +16,13 @@
 /* pt_record_result names the result of a step: 0 or -errno with err. */
 const char *pt_record_result(int ret, const struct pt_error *err);
 
+/* pt_record_begin is the first step of a run, so that no earlier run's record is
+ * taken for one of this: it refuses a path on which a process listens, and removes
+ * the record.  One that cannot be removed is warned of.  path NULL: nothing.
+ *   -EADDRINUSE, -ENAMETOOLONG  as pt_ctl_open
+ *   -EEXIST  another's file has the record's name */
+int pt_record_begin(const char *path, struct pt_error *err);
+
 /* pt_record_end leaves o, the last status, with the end; it releases o.  guest
  * NULL: none is moved. */
 void pt_record_end(const char *path, json_t *o, int ret,

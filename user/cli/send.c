@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
+#include "cli/record.h"
 #include "cli/send_options.h"
 #include "cli/send_process.h"
 #include "cli/send_run.h"
@@ -71,6 +72,8 @@ int pt_cmd_send(int argc, char **argv)
 	run->stop_fd = pt_stop_open();
 	pt_limits_raise_files();
 	ret = pt_privilege_harden(&run->err);
+	if (!ret)
+		ret = pt_record_begin(run->control_path, &run->err);
 	if (!ret)
 		ret = pt_security_open(&s.o.cfg.tls, &s.o.security,
 				       PT_ROLE_SENDER, &run->err);

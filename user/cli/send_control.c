@@ -191,8 +191,9 @@ int pt_send_control_open(struct pt_send_control *c, const char *path,
 	c->sender = sender;
 	c->path = path;
 	ret = path ? pt_ctl_open(&c->ctl, path, err) : 0;
-	if (c->ctl)
-		pt_ctl_record_remove(path);
+	/* That of a process that had the path since pt_record_begin. */
+	if (c->ctl && pt_ctl_record_clear(path, err) == -EEXIST)
+		ret = -EEXIST;
 	return ret;
 }
 

@@ -23,8 +23,8 @@ struct pt_send_control {
 					 * later */
 };
 
-/* pt_send_control_open: errors as pt_ctl_open.  path NULL: no socket.  A record of
- * another process at path is removed. */
+/* pt_send_control_open: errors as pt_ctl_open and pt_record_begin.  path NULL: no
+ * socket.  A record of another process at path is removed. */
 int pt_send_control_open(struct pt_send_control *c, const char *path,
 			 struct pt_sender *sender, struct pt_error *err);
 void pt_send_control_close(struct pt_send_control *c);	/* a second call does

@@ -178,6 +178,17 @@ static int stand_alone(struct pt_ctl_path *p, int fd, pid_t *pid)
 	return ret;
 }
 
+/* take_failed: process pid listens there, 0 if it is not known. */
+static int take_failed(const char *path, int code, pid_t pid,
+		       struct pt_error *err)
+{
+	if (code == -EADDRINUSE && pid > 0)
+		return pt_error_set(err, PT_EXIT_HOST, code, "{control} %s: "
+				    "exists already, process %d listens there "
+				    "(name another path)", path, pid);
+	return pt_ctl_path_fail(path, code, err);
+}
+
 int pt_ctl_path_take(struct pt_ctl_path *p, const char *path, int *fd,
 		     struct pt_error *err)
 {
@@ -195,11 +206,19 @@ int pt_ctl_path_take(struct pt_ctl_path *p, const char *path, int *fd,
 		return 0;
 	close(*fd);
 	*fd = -1;
-	if (ret == -EADDRINUSE && pid > 0)
-		return pt_error_set(err, PT_EXIT_HOST, ret, "{control} %s: "
-				    "exists already, process %d listens there "
-				    "(name another path)", path, pid);
-	return pt_ctl_path_fail(path, ret, err);
+	return take_failed(path, ret, pid, err);
+}
+
+int pt_ctl_path_check(const char *path, struct pt_error *err)
+{
+	struct sockaddr_un addr;
+	struct stat st;
+	pid_t pid = 0;
+	int ret = set_address(&addr, path, err);
+
+	if (ret || lstat(path, &st) || is_dead(&addr, &pid))
+		return ret;
+	return take_failed(path, -EADDRINUSE, pid, err);
 }
 
 void pt_ctl_path_leave(const struct pt_ctl_path *p)

@@ -26,6 +26,11 @@ struct pt_ctl_path {
 int pt_ctl_path_take(struct pt_ctl_path *p, const char *path, int *fd,
 		     struct pt_error *err);
 
+/* pt_ctl_path_check refuses a path that pt_ctl_path_take would refuse now, and
+ * changes nothing; it does not look whether the folder may be written.
+ *   -EADDRINUSE, -ENAMETOOLONG  as pt_ctl_open */
+int pt_ctl_path_check(const char *path, struct pt_error *err);
+
 /* pt_ctl_path_leave removes the socket's file, if it is still ours.  The
  * caller closes the socket afterwards, since another process may take the path
  * of a closed one. */
