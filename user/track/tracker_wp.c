@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory/processes.h"
 #include "track/enter.h"
 #include "track/watched.h"
 

@@ -9,8 +9,6 @@
 #ifndef TRACK_WATCHED_H
 #define TRACK_WATCHED_H
 
-#include <dirent.h>
-
 #include "track/mappings.h"
 #include "track/tracker.h"
 #include "track/wp.h"
@@ -95,19 +93,5 @@ int pt_pieces_lacking(struct pt_pieces *out, const struct pt_watched *p,
 
 /* pt_same_memory: two processes have one address space. */
 bool pt_same_memory(pid_t a, pid_t b);
-
-/* pt_processes: all that /proc shows.  next returns 0 at the end. */
-struct pt_processes {
-	DIR *dir;
-	bool has_first;		/* process 1 was among them */
-};
-
-int pt_processes_open(struct pt_processes *all, struct pt_error *err);
-pid_t pt_processes_next(struct pt_processes *all);
-void pt_processes_close(struct pt_processes *all);
-
-/* pt_processes_are_all: at the end; whether no process is hidden from us by
- * hidepid, or by a PID namespace that is not the first. */
-bool pt_processes_are_all(const struct pt_processes *all);
 
 #endif
