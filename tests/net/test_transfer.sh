@@ -200,6 +200,31 @@ time.sleep(1000)' >holder &
 	finish "$pid" 15
 }
 
+# private_ram: a file that is mapped privately does not have what is written there.
+private_ram()
+{
+	local pid
+
+	show hosts_up "$net" --mtu 1500
+	truncate -s 1M ram
+	python3 -c 'import mmap, time
+ram = open("ram", "r+b")
+m = mmap.mmap(ram.fileno(), 0, access=mmap.ACCESS_COPY)
+m[:65536] = b"x" * 65536
+print(flush=True)
+time.sleep(1000)' >holder &
+	pid=$!
+	wait_until 10 test -s holder
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" ram
+	finish "$sender" 30
+	finish "$receiver" 30
+	grep -q "process $pid has mapped ram privately, and 64.0 KiB" send.err ||
+		die "not a word: $(cat send.err)"
+	kill "$pid"
+	finish "$pid" 15
+}
+
 # mappings: a process with thousands of them, one page each, with little data:
 # frames hold pages of many, and all of them arrive.
 mappings()
@@ -281,4 +306,5 @@ case_run "transfer: memfd to /dev/shm" memfd_to_shm
 case_run "transfer: --pid" process
 case_run "transfer: --pid, 2000 mappings" mappings
 case_run "transfer: --pid, shared memory" shared_memory
+case_run "transfer: a file that is mapped privately" private_ram
 cases_end

@@ -6,11 +6,13 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
+#include "cli/output.h"
 #include "cli/record.h"
 #include "cli/send_options.h"
 #include "cli/send_process.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
+#include "source/private_mapper.h"
 
 struct send {
 	struct pt_send_options o;
@@ -33,10 +35,29 @@ static int open_process(struct send *s)
 	return pt_leftout_check(&s->left, o->cfg.source, &o->left, &s->run.err);
 }
 
+/* warn_of_mappers: a file whose mapper keeps what it writes is sent as it is. */
+static void warn_of_mappers(const struct pt_send_options *o)
+{
+	struct pt_private_mapper m;
+	char sz[16];
+
+	for (int i = 0; i < o->source_cnt; i++) {
+		pt_private_mapper_find(&m, o->sources[i]);
+		if (m.pid)
+			pt_out_log("warning: process %d has mapped %s "
+				   "privately, and %s there are not in the file "
+				   "(--pid %d sends them; a guest's RAM needs "
+				   "share=on to be in its file)",
+				   m.pid, o->sources[i],
+				   pt_out_human(m.own_sz, sz), m.pid);
+	}
+}
+
 static int open_source(struct send *s)
 {
 	struct pt_send_options *o = &s->o;
 	const char *slash;
+	int ret;
 
 	if (o->pid)
 		return open_process(s);
@@ -52,8 +73,11 @@ static int open_source(struct send *s)
 					    "(give one with --name)",
 					    o->sources[0], PT_NAME_IMAGE_MAX);
 	}
-	return pt_source_open_files(&o->cfg.source, o->sources, o->source_cnt,
-				    &s->run.err);
+	ret = pt_source_open_files(&o->cfg.source, o->sources, o->source_cnt,
+				   &s->run.err);
+	if (!ret)
+		warn_of_mappers(o);
+	return ret;
 }
 
 int pt_cmd_send(int argc, char **argv)
