@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "track/enter.h"
+
 /* watches: a new tracker reports a page that the child writes. */
 static void watches(const struct child *c)
 {
@@ -214,6 +216,36 @@ static void test_signals(void **state)
 	close(fd);
 }
 
+static void *polls(void *arg)
+{
+	for (;;)
+		poll(NULL, 0, -1);
+	return arg;
+}
+
+/* It lives, but /proc/PID shows no memory of it.  One that is killed has ended. */
+static void test_without_its_first_thread(void **state)
+{
+	struct pt_error err = { 0 };
+	pthread_t thread;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (pthread_create(&thread, NULL, polls, NULL))
+			_exit(1);
+		pthread_exit(NULL);
+	}
+	while (pt_proc_thread_lives(pid, pid))
+		usleep(1000);
+	assert_int_equal(pt_enter(pid, NULL, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "its first thread has ended"));
+	kill(pid, SIGKILL);
+	assert_int_equal(pt_enter(pid, NULL, &err), -ESRCH);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_thread_with_descriptors_of_its_own),
 		cmocka_unit_test(test_sleep_that_was_interrupted),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_without_its_first_thread),
 	};
 
 	if (tests_end_early())

@@ -45,6 +45,11 @@ static int waiter_find(void *arg, pid_t tid)
 	       shares_files(in->pid, tid);
 }
 
+static int living_find(void *arg, pid_t tid)
+{
+	return pt_proc_thread_lives(*(const pid_t *)arg, tid);
+}
+
 static int filtered_find(void *arg, pid_t tid)
 {
 	(void)arg;
@@ -186,6 +191,7 @@ int pt_enter(pid_t pid, const struct pt_track_moments *moments,
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	__u64 look_ns = pt_deadline_ns(PT_ENTER_LOOK_MS);
 	struct pt_inject in = { .pid = pid, .moments = moments };
+	bool has_first;
 
 	if (!CAN_ENTER)
 		return fail(pid, -EOPNOTSUPP, "on this kind of machine no "
@@ -197,15 +203,19 @@ int pt_enter(pid_t pid, const struct pt_track_moments *moments,
 
 		if (code > 0)
 			return has_filter(pid, err);
-		if (code < 0 || !pt_proc_thread_lives(pid, pid))
+		if (code < 0 || pt_proc_threads(pid, living_find, &pid) != 1)
 			return gone(pid, err);
-		if (pt_proc_threads(pid, waiter_find, &in) == 1) {
+		has_first = pt_proc_thread_lives(pid, pid);
+		if (has_first && pt_proc_threads(pid, waiter_find, &in) == 1) {
 			code = try_one(&in, err);
 			if (code != -EAGAIN)
 				return code;
 		}
 		nanosleep(&pause, NULL);
 	} while (pt_left_ms(look_ns));
+	if (!has_first)
+		return fail(pid, -EOPNOTSUPP, "its first thread has ended, and "
+			    "the kernel shows its mappings no more", err);
 	return fail(pid, -EAGAIN, "no thread of it waits in poll(2), or it is "
 		    "stopped", err);
 }

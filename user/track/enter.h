@@ -24,7 +24,7 @@
  *   -ESRCH       it ended
  *   -ETIMEDOUT   a call in it took too long
  *   -EINTR       the process that traced it was killed
- *   -EOPNOTSUPP  this machine is no x86-64
+ *   -EOPNOTSUPP  this machine is no x86-64, or the first thread has ended
  *   other        userfaultfd(2) or pidfd_getfd(2) failed so: -EMFILE, ... */
 int pt_enter(pid_t pid, const struct pt_track_moments *moments,
 	     struct pt_error *err);
