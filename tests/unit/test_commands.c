@@ -82,6 +82,7 @@ static void number_is_sound(const struct row *r)
 
 	expect(r, o->sz == 1 || o->sz == 2 || o->sz == 4 || o->sz == 8);
 	expect(r, o->min < o->max);
+	expect(r, o->is_rate == !!strstr(o->help, "bytes a second"));
 	expect(r, max <= limit / (o->scale ? o->scale : 1));
 	expect(r, o->auto_value <= limit);
 	expect(r, !o->initial ||

@@ -32,6 +32,11 @@ static const struct row {
 	{ "1.5Mbit/s",	BAD, 187500 },
 	{ "8000bit/s",	BAD, 1000 },
 	{ "100Mbits",	BAD, BAD },
+	{ "10GB/s",	BAD, 10ULL << 30 },
+	{ "10Gb/s",	BAD, BAD },	/* bits or bytes? */
+	{ "10gb",	10ULL << 30, BAD },
+	{ "10Gib",	10ULL << 30, BAD },
+	{ "4096b",	4096, BAD },
 	{ "10GBIT",	BAD, BAD },
 	{ "10X",	BAD, BAD },
 	{ "10Gi/",	BAD, BAD },

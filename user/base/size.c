@@ -49,7 +49,10 @@ static bool unit_parse(struct unit *out, const char *text, bool is_rate)
 		out->times = power(1024, exponent);
 		if (exponent)
 			text = step_over(text, "i");
-		text = step_over(text, "b");
+		if (!is_rate)
+			text = step_over(text, "b");
+		else
+			text += *text == 'B';
 	}
 	if (is_rate)
 		text = step_over(text, "/s");

@@ -5,7 +5,8 @@
  *                        a rate:  the same, with /s or without; 10Gbit/s,
  *                                 100Mbit: powers of 1000, in bits
  *
- * Case does not matter, except that of bit.  Pure functions.
+ * Case does not matter, except that of bit and, in a rate, of B: 10Gb/s would be
+ * bits for one reader and bytes for another.  Pure functions.
  */
 #ifndef BASE_SIZE_H
 #define BASE_SIZE_H

@@ -50,8 +50,8 @@ const struct pt_command pt_command_ctl = {
 	"  metrics                 the same as OpenMetrics text\n"
 	"  pause, resume           no frame leaves meanwhile, and no guest is stopped\n"
 	"  cancel                  end it; the source stays as it is\n"
-	"  set max-bandwidth N     Ethernet bytes a second, from 64K on, with K, M, G or\n"
-	"                          T for powers of 1024; auto: the link's speed; 0: no\n"
+	"  set max-bandwidth N     Ethernet bytes a second, from 64K on, such as 64M,\n"
+	"                          1.5GiB or 10Gbit/s; auto: the link's speed; 0: no\n"
 	"                          limit\n"
 	"  set downtime-limit MS   the expected downtime at which a guest is stopped,\n"
 	"                          1..60000\n",
@@ -256,8 +256,7 @@ static int setting(char request[REQUEST_SZ], const char *name,
 			 (unsigned long long)to);
 	else if (is_rate)
 		return pt_out_usage("ctl", "max-bandwidth '%s': want "
-				    "0..1T, such as 64M, 1.5GiB or 10Gbit/s, or "
-				    "auto", value);
+				    PT_RATE_WANT ", or auto", value);
 	else
 		return pt_out_usage("ctl", "downtime-limit '%s': want 1..60000",
 				    value);

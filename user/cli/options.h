@@ -30,6 +30,9 @@ enum pt_option_kind {
 	PT_OPTION_OWN,		/* take parses it */
 };
 
+/* PT_RATE_WANT: the values of a rate, 0..PT_RATE_MAX, for error messages. */
+#define PT_RATE_WANT	"0..1T, such as 64M, 1.5GiB, 10GB/s or 10Gbit/s"
+
 struct pt_option_word {
 	const char *name;	/* NULL: the end */
 	__u32 value;

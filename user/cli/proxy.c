@@ -60,12 +60,12 @@ static const struct pt_option options[] = {
 	  .min = PT_MTU_MIN, .max = PT_MTU_MAX, .has_auto = true,
 	  .auto_value = 0, .offers = "=1280 1500 9000 65535" },
 	{ "max-bandwidth", "N",
-	  "with --from: Ethernet bytes a second at most, from 64K on, with K, M, "
-	  "G or T for powers of 1024; auto: the link's speed, if known; 0: no "
-	  "limit (default)",
+	  "with --from: Ethernet bytes a second at most, from 64K on, such as 64M, "
+	  "1.5GiB or 10Gbit/s; auto: the link's speed, if known; 0: no limit "
+	  "(default)",
 	  PT_OPTION(NUMBER, struct proxy, send.cfg.bytes_per_s),
-	  .max = PT_RATE_MAX, .suffix = true, .has_auto = true,
-	  .auto_value = PT_RATE_AUTO },
+	  .max = PT_RATE_MAX, .suffix = true, .is_rate = true,
+	  .want = PT_RATE_WANT, .has_auto = true, .auto_value = PT_RATE_AUTO },
 	{ "tls-hostname", "NAME",
 	  "with --from: the other proxy's certificate is of NAME (default: "
 	  "HOST)",
