@@ -21,6 +21,8 @@
 
 #include "vmm/throttle.h"
 
+#define HELPER_CHECKS 3000
+
 static const char *base;	/* the root cgroup */
 static bool is_v2;		/* there */
 static char folder[64];		/* the cgroup */
@@ -211,6 +213,28 @@ static void test_others(void **state)
 	pt_throttle_close(t);
 }
 
+/* Helpers of the process that end at any time are no strangers. */
+static void test_helpers(void **state)
+{
+	struct pt_error err = { 0 };
+	struct pt_cgroup c;
+
+	(void)state;
+	spinner = fork();
+	if (!spinner) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGCHLD, SIG_IGN);
+		for (;;)
+			if (!fork())
+				_exit(0);
+	}
+	join(spinner);
+	assert_int_equal(pt_cgroup_find(&c, spinner, &err), 0);
+	for (int i = 0; i < HELPER_CHECKS; i++)
+		if (pt_cgroup_check_own(&c, spinner, &err))
+			fail_msg("check %d: %s", i, err.text);
+}
+
 /* The files of version 2. */
 static void test_v2(void **state)
 {
@@ -242,10 +266,18 @@ static void test_v2(void **state)
 	assert_string_equal(get("cpu.max"), "max 50000");
 	put(folder, "cgroup.threads", "1\n");
 	assert_int_equal(pt_throttle_open_in(&t, &c, spinner, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "process 1,"));
+	put(folder, "cgroup.threads", "0\n");	/* of another PID namespace */
+	assert_int_equal(pt_throttle_open_in(&t, &c, spinner, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "PID namespace"));
 	snprintf(text, sizeof(text), "%.40s/cpu.max", folder);
 	unlink(text);
 	snprintf(text, sizeof(text), "%.40s/cgroup.threads", folder);
 	unlink(text);
+	assert_int_equal(mkdir(text, 0700), 0);		/* fails to be read */
+	assert_int_equal(pt_throttle_open_in(&t, &c, spinner, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "not known"));
+	rmdir(text);
 }
 
 int main(void)
@@ -254,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_helpers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_v2, setup, teardown),
 	};
 

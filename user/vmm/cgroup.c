@@ -151,6 +151,38 @@ static bool is_from(pid_t process, pid_t pid)
 	return process == pid;
 }
 
+/* is_strange: the thread is of no process that is from pid; *process becomes that
+ * process.  One that ends between two reads looks strange at first, so there is a
+ * second look. */
+static bool is_strange(pid_t tid, pid_t pid, pid_t *process)
+{
+	for (int i = 0; i < 2; i++) {
+		*process = pt_proc_number(tid, "Tgid:");
+		if (*process <= 0 || is_from(*process, pid))
+			return false;
+	}
+	return true;
+}
+
+/* check_thread: line is the thread's number, as the kernel lists it. */
+static int check_thread(const struct pt_cgroup *c, const char *line, pid_t pid,
+			struct pt_error *err)
+{
+	pid_t tid = atoi(line), process;
+
+	if (!tid)
+		return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: also holds "
+				    "a process of another PID namespace, which "
+				    "would be slowed down, too (give QEMU a "
+				    "cgroup of its own)", c->path);
+	if (!is_strange(tid, pid, &process))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: also holds process "
+			    "%d, which is not of the guest (QEMU %d), and would "
+			    "be slowed down, too (give QEMU a cgroup of its "
+			    "own)", c->path, process, pid);
+}
+
 static int check_folder(const struct pt_cgroup *c, const char *path, pid_t pid,
 			struct pt_error *err)
 {
@@ -164,17 +196,12 @@ static int check_folder(const struct pt_cgroup *c, const char *path, pid_t pid,
 	if (!in)	/* a cgroup that is gone holds nobody */
 		return errno == ENOENT ? 0 : pt_error_set(err, PT_EXIT_HOST,
 			-errno, "%s: %m", name);
-	while (!ret && fgets(line, sizeof(line), in)) {
-		pid_t process = pt_proc_number(atoi(line), "Tgid:");
-
-		if (process > 0 && !is_from(process, pid))
-			ret = pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: also "
-					   "holds process %d, which is not of "
-					   "the guest (QEMU %d), and would be "
-					   "slowed down, too (give QEMU a "
-					   "cgroup of its own)", c->path,
-					   process, pid);
-	}
+	while (!ret && fgets(line, sizeof(line), in))
+		ret = check_thread(c, line, pid, err);
+	if (!ret && ferror(in) && errno != ENODEV)	/* ENODEV: gone */
+		ret = pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: its processes "
+				   "are not known: %m (give QEMU a cgroup of its "
+				   "own)", name);
 	fclose(in);
 	return ret;
 }

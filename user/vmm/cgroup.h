@@ -24,7 +24,8 @@ int pt_cgroup_find(struct pt_cgroup *c, pid_t pid, struct pt_error *err);
 
 /* pt_cgroup_check_own fails unless all processes in it, and in those below it, are
  * pid and those that it started.
- *   -EBUSY  one is not (named); or as fts_open(3) */
+ *   -EBUSY  one is not (named), or is of another PID namespace, or they cannot be
+ *           read; or as fts_open(3) */
 int pt_cgroup_check_own(const struct pt_cgroup *c, pid_t pid,
 			struct pt_error *err);
 
