@@ -373,6 +373,18 @@ kill_it() { kill -KILL "$(<target)"; }
 cancel_it() { "$pagetrim" ctl cancel --control control; }
 allow_it() { "$pagetrim" ctl set downtime-limit 3000 --control control; }
 
+# pause_it: the guest runs freely in a pause, and is throttled again after it.
+pause_it()
+{
+	show "$pagetrim" ctl pause --control control
+	wait_until 10 cgroup_is_as_before
+	status_has '.paused and ."cpu-throttle-percentage" == null' ||
+		die "throttled in a pause: $(<status.json)"
+	show "$pagetrim" ctl resume --control control
+	wait_until 30 is_throttled
+	allow_it
+}
+
 cgroup_is_as_before() { [[ $(<"$cgroup/$limit_file") == "$limit" ]]; }
 
 # paced: the first round takes its time, up to half of that which there is.
@@ -528,6 +540,8 @@ case_run "live death: cancelled while it throttles the guest" throttled \
 	ROUND cancel_it 1 4 running "$begun"
 case_run "live death: converges while it throttles the guest" throttled \
 	STOP allow_it 0 0 "$paused" running
+case_run "live death: paused while it throttles the guest" throttled \
+	STOP pause_it 0 0 "$paused" running
 case_run "live death: a cgroup that is not the guest's alone is not throttled" \
 	not_alone
 case_run "live death: a deadline far away paces the first round" paced

@@ -230,6 +230,7 @@ static int decide(struct pt_sender *s)
 	tell_round(s);
 	if (next == PT_CONVERGE_FAIL)
 		return pt_sender_fail_to_converge(s);
+	s->live.throttle = r->throttle;
 	if (next == PT_CONVERGE_STOP) {
 		s->report.live.throttle = 0;
 		work(s, PT_SEND_LIVE_BEGIN, PT_LIVE_BEGIN);
@@ -239,12 +240,9 @@ static int decide(struct pt_sender *s)
 	if (next == PT_CONVERGE_AGAIN && r->hot_pages == r->dirty_pages)
 		pt_hot_release(s->live.hot, s->dirty);
 	s->live.delay_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
-	if (r->throttle != s->report.live.throttle)
-		pt_live_throttle(s->live.thread, r->throttle);
-	s->report.live.throttle = r->throttle;
 	r->idx++;
 	round_begin(s, PT_SEND_LIVE_ROUND);
-	return 0;
+	return pt_sender_live_throttle(s);
 }
 
 /* begun: the device state flows from now on. */
@@ -298,17 +296,18 @@ static bool hold(struct pt_sender *s)
  * arrived, so the held one counts. */
 void pt_sender_live_resume(struct pt_sender *s, __u64 took_ns)
 {
-	__u64 now_ns = pt_clock_ns();
-
 	if (s->live.step == PT_SEND_LIVE_ROUND)
-		pt_round_clock_pause(&s->live.clock, took_ns, now_ns);
-	if (!s->live.is_held)
-		return;
-	s->live.is_held = false;
-	if (is_told(s))
-		return;		/* the next step takes it up */
+		pt_round_clock_pause(&s->live.clock, took_ns, pt_clock_ns());
+	s->live.looks_again |= s->live.is_held && !is_told(s);
+	s->live.is_held = false;	/* the next step takes it up */
+}
+
+static void look_again(struct pt_sender *s)
+{
+	s->live.looks_again = false;
 	mark(s, &s->report.live.round);
-	pt_round_clock_look_again(&s->live.clock, &s->report.live.round, now_ns);
+	pt_round_clock_look_again(&s->live.clock, &s->report.live.round,
+				  pt_clock_ns());
 	work(s, PT_SEND_LIVE_LOOK, PT_LIVE_LOOK);
 }
 
@@ -322,6 +321,10 @@ static int found(struct pt_sender *s)
 	warn_of_misses(s);
 	switch (s->live.step) {
 	case PT_SEND_LIVE_LOOK:
+		if (s->live.looks_again) {
+			look_again(s);
+			return 0;
+		}
 		if (!is_told(s))
 			return decide(s);
 		go_on(s);
@@ -354,6 +357,8 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 	if (!s->live.thread)
 		return is_clean;
 	ret = pt_sender_deadline_watch(s);
+	if (!ret)
+		ret = pt_sender_live_throttle(s);
 	if (ret)
 		return ret;
 	if (!is_sent)
@@ -452,7 +457,7 @@ void pt_sender_live_cancel(struct pt_sender *s)
 {
 	bool is_refused = s->is_aborted && s->error.exit != PT_EXIT_UNKNOWN;
 
-	s->report.live.throttle = 0;
+	s->live.throttle = s->report.live.throttle = 0;
 	pt_live_abandon(s->live.thread, s->is_commit_sent && !is_refused);
 }
 

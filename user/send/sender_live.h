@@ -27,6 +27,8 @@ struct pt_send_live {
 	__u64 paced_ns;			/* the last change for a deadline */
 	bool is_paced;			/* the pace follows it */
 	bool is_held;			/* a look ended in a pause */
+	bool looks_again;		/* after that pause */
+	__u32 throttle;			/* percent, except in a pause */
 	__u64 delay_ns;			/* of the look after the round */
 	struct pt_round_clock clock;	/* of the round */
 	__u64 round_pages;		/* counts at its start */
@@ -56,6 +58,11 @@ void pt_sender_live_go(struct pt_sender *s);
 /* pt_sender_live_advance continues the rounds; is_clean: the lanes have sent
  * theirs.  1: the memory stands still, and all of it was sent. */
 int pt_sender_live_advance(struct pt_sender *s, bool is_clean);
+
+/* pt_sender_live_throttle throttles the guest as was decided, except in a pause,
+ * in which nothing converges.  While the live thread has a job, a later call does
+ * it.  Errors as pt_live_result. */
+int pt_sender_live_throttle(struct pt_sender *s);
 
 /* pt_sender_live_is_stopping: the guest is being stopped, or stands still. */
 bool pt_sender_live_is_stopping(const struct pt_sender *s);

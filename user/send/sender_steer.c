@@ -54,6 +54,21 @@ int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
 	return ret;
 }
 
+int pt_sender_live_throttle(struct pt_sender *s)
+{
+	__u32 want = s->report.is_paused ? 0 : s->live.throttle;
+	int ret;
+
+	if (want == s->report.live.throttle)
+		return 0;
+	ret = pt_live_result(s->live.thread, &s->error);
+	if (ret <= 0)
+		return ret;
+	pt_live_throttle(s->live.thread, want);
+	s->report.live.throttle = want;
+	return 0;
+}
+
 static void pause(struct pt_sender *s)
 {
 	s->report.is_paused = true;
