@@ -50,7 +50,7 @@ title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 run() { printf '$ %s\n' "$*"; "$@"; }
 on() { local host=$1; shift; printf '[%s] $ %s\n' "$host" "$*"; hosts_run "$net" "$host" "$@"; }
 without_ledger() { sed '/^Ledger:/,$d'; }
-wait_for() { until grep -q "$1" "$2"; do kill -0 "$3"; sleep 0.05; done; }
+wait_for() { until grep -qs "$1" "$2"; do kill -0 "$3"; sleep 0.05; done; }
 
 [[ $EUID -eq 0 ]] || { echo "demo: needs root, for namespaces and XDP" >&2; exit 1; }
 hosts_bpffs
