@@ -92,22 +92,28 @@ json_t *pt_report_step_json(const struct pt_send_report *r)
 	}
 }
 
+/* some prints a count with its text if it is not 0. */
+static const char *some(char to[64], const char *text, __u64 cnt)
+{
+	to[0] = '\0';
+	if (cnt)
+		snprintf(to, 64, text, (unsigned long long)cnt);
+	return to;
+}
+
 void pt_report_round_log(const struct pt_round *r)
 {
-	char wire[16], rate[16], saved[16];
+	char wire[16], rate[16], deltas[64], hot[64];
 
-	pt_out_log("round %u: %llu pages, %llu of them as deltas, which saved %s; "
-		   "%s in %.1f ms; %llu pages are dirty "
-		   "again, of which %llu are left for last, %llu written per "
-		   "second; %s per second; expected "
+	pt_out_log("round %u: %llu pages%s, %s in %.1f ms (%s per second); %llu "
+		   "pages dirty again%s, %llu written per second; expected "
 		   "downtime %.1f ms", r->idx, (unsigned long long)r->pages,
-		   (unsigned long long)r->delta_pages,
-		   pt_out_human(r->delta_saved, saved),
+		   some(deltas, ", %llu as deltas", r->delta_pages),
 		   pt_out_human(r->wire_bytes, wire), MS(r->took_ns),
+		   pt_out_human(r->bytes_per_s, rate),
 		   (unsigned long long)r->dirty_pages,
-		   (unsigned long long)r->hot_pages,
-		   (unsigned long long)r->dirty_per_s,
-		   pt_out_human(r->bytes_per_s, rate), MS(r->downtime_ns));
+		   some(hot, ", %llu of them left for last", r->hot_pages),
+		   (unsigned long long)r->dirty_per_s, MS(r->downtime_ns));
 	if (r->throttle)
 		pt_out_log("round %u: the guest is throttled by %u %% from now "
 			   "on", r->idx, r->throttle);
