@@ -108,8 +108,9 @@ static json_t *set_bandwidth(const struct pt_send_control *c, const char *text)
 	struct pt_error err;
 
 	if (strcmp(text, "auto") && !is_number(text, PT_RATE_MAX, &rate))
-		return pt_answer_refuse("max-bandwidth: want 0..1099511627776 bytes a "
-			      "second, 0 for no limit, or auto");
+		return pt_answer_refuse("max-bandwidth: want 0..1099511627776 "
+					"bytes a second, 0 for no limit, or "
+					"auto");
 	if (pt_sender_set_rate(c->sender, rate, &err))
 		return pt_answer_refuse(err.text);
 	pt_sender_status(c->sender, &now);
@@ -122,7 +123,8 @@ static json_t *set_downtime(const struct pt_send_control *c, const char *text)
 	__u64 ms;
 
 	if (!is_number(text, DOWNTIME_MAX_MS, &ms) || !ms)
-		return pt_answer_refuse("downtime-limit: want 1..60000 milliseconds");
+		return pt_answer_refuse("downtime-limit: want 1..60000 "
+					"milliseconds");
 	if (pt_sender_set_downtime(c->sender, ms, &err))
 		return pt_answer_refuse(err.text);
 	return json_pack("{s:I}", "downtime-limit", (json_int_t)ms);
@@ -147,7 +149,8 @@ static json_t *steer(const struct pt_send_control *c, const char *line)
 	} else {
 		return NULL;
 	}
-	return ret ? pt_answer_refuse(err.text) : json_pack("{s:s}", "done", done);
+	return ret ? pt_answer_refuse(err.text)
+		   : json_pack("{s:s}", "done", done);
 }
 
 static json_t *answer_to(void *arg, const char *line)
@@ -165,8 +168,9 @@ static json_t *answer_to(void *arg, const char *line)
 		return set_downtime(c, line + sizeof(downtime) - 1);
 	answer = steer(c, line);
 	return answer ? answer
-		: pt_answer_refuse("want 'status', 'pause', 'resume', 'cancel', 'set "
-			 "max-bandwidth N' or 'set downtime-limit MS'");
+		: pt_answer_refuse("want 'status', 'pause', 'resume', 'cancel', "
+				   "'set max-bandwidth N' or 'set "
+				   "downtime-limit MS'");
 }
 
 /* look: the reported bandwidth is that of the last half to whole second. */

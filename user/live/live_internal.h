@@ -31,7 +31,6 @@ struct pt_live {
 	bool is_measured;		/* report.compare_ns is */
 	__u64 sample;			/* the next region that is compared only
 					 * to measure */
-	bool is_exact;			/* it reports only pages that differ */
 	bool is_begun;			/* the guest must be resumed */
 	unsigned throttle;		/* percent that were asked for */
 	int state_fd;

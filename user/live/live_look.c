@@ -135,11 +135,11 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 		ret = arm(l, tracker, err);
 	if (ret)
 		return ret;
-	l->is_exact = pt_tracker_odds(l->tracker) > 0 || l->cfg.guest.collect;
+	l->report.is_exact = pt_tracker_odds(l->tracker) > 0 ||
+			     l->cfg.guest.collect;
 	l->report.tracker = pt_tracker_name(l->tracker);
 	l->report.odds = pt_tracker_odds(l->tracker);
-	l->report.is_exact = l->is_exact;
-	l->report.is_settled = l->is_exact;
+	l->report.is_settled = l->report.is_exact;
 	l->report.compare_ns = COMPARE_NS;
 	note_misses(l);
 	l->report.arm_ns = pt_clock_ns() - began_ns;
@@ -162,7 +162,7 @@ static bool is_sent(void *arg, __u64 page_idx, const void *page)
 static int collect(struct pt_live *l, struct pt_error *err)
 {
 	const struct pt_track_to to = {
-		.dirty = l->is_exact ? find : report,
+		.dirty = l->report.is_exact ? find : report,
 		.is_sent = is_sent,
 		.arg = l,
 	};
@@ -264,10 +264,10 @@ int pt_live_look(struct pt_live *l, struct pt_error *err)
 	__u64 began_ns = pt_clock_ns();
 	int ret = collect(l, err);
 
-	if (!ret && !l->is_exact)
+	if (!ret && !l->report.is_exact)
 		ret = look_at(l, err);
 	l->report.look_ns = pt_clock_ns() - began_ns;
-	l->report.suspect_cnt = l->is_exact ? 0 : data_cnt(l,
+	l->report.suspect_cnt = l->report.is_exact ? 0 : data_cnt(l,
 		l->report.is_settled ? l->suspects : NULL);
 	return ret;
 }
@@ -277,7 +277,7 @@ int pt_live_recheck(struct pt_live *l, struct pt_error *err)
 	int ret = collect(l, err);
 	__u64 took_ns;
 
-	if (l->is_exact)
+	if (l->report.is_exact)
 		return ret;
 	if (!ret)
 		ret = suspect_holes(l, err);

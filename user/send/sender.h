@@ -117,7 +117,6 @@ enum pt_send_compress {
 #define PT_SEND_DELTA_CACHE_SZ	(64ULL << 20)
 #define PT_SEND_DELTA_OFF	(~0ULL)
 
-
 /* pt_send_lane_report: the state of one lane. */
 struct pt_send_lane_report {
 	__u16 tx_queue;
