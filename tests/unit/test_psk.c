@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "tls_kit.h"
 
+#include <grp.h>
+
 #define ID128	"iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii" \
 		"iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii"
 
@@ -89,8 +91,10 @@ static void test_modes(void **state)
 		int want;
 	} modes[] = {
 		{ 0600, 0 }, { 0400, 0 }, { 0700, 0 },
-		{ 0640, -EPERM }, { 0604, -EPERM }, { 0620, -EPERM },
+		{ 0640, 0 }, { 0440, 0 },	/* its group is our own */
+		{ 0604, -EPERM }, { 0620, -EPERM }, { 0660, -EPERM },
 		{ 0602, -EPERM }, { 0601, -EPERM }, { 0610, -EPERM },
+		{ 0644, -EPERM },
 	};
 	struct pt_psk psk;
 	char path[64];
@@ -103,6 +107,31 @@ static void test_modes(void **state)
 			assert_non_null(strstr(err.text, "chmod 600"));
 		unlink(path);
 	}
+}
+
+/* root:pagetrim 0640, as a service has it: whether the process is of the group
+ * decides, by its effective group or a supplementary one. */
+static void test_group(void **state)
+{
+	const gid_t theirs = 4242, groups[] = { 4241, 4242 };
+	const gid_t before = getegid();
+	struct pt_psk psk;
+	char path[64];
+
+	(void)state;
+	write_file(path, "a:" KEY_A "\n", 0640);
+	assert_int_equal(chown(path, -1, theirs), 0);
+	assert_int_equal(setgroups(1, groups), 0);
+	assert_int_equal(pt_psk_load(&psk, path, &err), -EPERM);
+	assert_non_null(strstr(err.text, "its group 4242 may read the key"));
+	assert_int_equal(setgroups(2, groups), 0);
+	assert_int_equal(pt_psk_load(&psk, path, &err), 0);
+	assert_int_equal(setgroups(0, NULL), 0);
+	assert_int_equal(pt_psk_load(&psk, path, &err), -EPERM);
+	assert_int_equal(setegid(theirs), 0);
+	assert_int_equal(pt_psk_load(&psk, path, &err), 0);
+	assert_int_equal(setegid(before), 0);
+	unlink(path);
 }
 
 static void test_load(void **state)
@@ -170,6 +199,7 @@ int main(void)
 	static const struct CMUnitTest single[] = {
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_make_and_save),
 	};

@@ -108,6 +108,21 @@ static ssize_t read_all(int fd, char *text, size_t sz)
 	return at;
 }
 
+static int refuse_mode(struct pt_error *err, const char *path,
+		       const struct stat *st)
+{
+	if (st->st_mode & (S_IRWXO | S_IWGRP | S_IXGRP))
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: its mode "
+				    "%04o lets others at the key (chmod 600 "
+				    "it; if they may have read it, make a new "
+				    "one with `pagetrim keygen`)", path,
+				    st->st_mode & 07777);
+	return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: its group %u may "
+			    "read the key, and is no group of this process "
+			    "(chmod 600 it, or chgrp it to the group that the "
+			    "process runs as)", path, st->st_gid);
+}
+
 static int check_file(int fd, const char *path, struct pt_error *err)
 {
 	struct stat st;
@@ -116,13 +131,11 @@ static int check_file(int fd, const char *path, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m", path);
 	if (!S_ISREG(st.st_mode))
 		return refuse(err, path, "not a regular file");
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: its mode "
-				    "%04o lets others at the key (chmod 600 "
-				    "it; if they may have read it, make a new "
-				    "one with `pagetrim keygen`)", path,
-				    st.st_mode & 07777);
-	return 0;
+	if (!(st.st_mode & (S_IRWXG | S_IRWXO)) ||
+	    (!(st.st_mode & (S_IRWXO | S_IWGRP | S_IXGRP)) &&
+	     (st.st_gid == getegid() || group_member(st.st_gid))))
+		return 0;
+	return refuse_mode(err, path, &st);
 }
 
 int pt_psk_load(struct pt_psk *out, const char *path, struct pt_error *err)

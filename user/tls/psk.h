@@ -35,9 +35,11 @@ struct pt_psk {
 int pt_psk_parse(struct pt_psk *out, const char *path, const void *text,
 		 size_t sz, struct pt_error *err);
 
-/* pt_psk_load reads path, which only its owner (and root) may read.
+/* pt_psk_load reads path, which only its owner, root, and a group that this
+ * process belongs to may read.
  *   -EINVAL   as pt_psk_parse, or no regular file
- *   -EPERM    its group or others may read or write it
+ *   -EPERM    others may read or write it, or its group may write it, or
+ *             may read it without being one of this process
  *   or as open(2) and read(2) say */
 int pt_psk_load(struct pt_psk *out, const char *path, struct pt_error *err);
 
