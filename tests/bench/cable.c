@@ -237,7 +237,7 @@ int main(int argc, char **argv)
 	way_open(&ways[0], a, b, strtoul(argv[2], NULL, 10));
 	way_open(&ways[1], b, a, 0);
 	signal(SIGTERM, stop);
-	/* A cable does not wait for a CPU; without the right to it, it may. */
+	/* Frames must not wait for a CPU.  Without the right to this policy some do. */
 	sched_setscheduler(0, SCHED_FIFO,
 			   &(struct sched_param){ .sched_priority = 1 });
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);

@@ -236,7 +236,8 @@ serve()
 	receive_begin receive --serve --listen "$addr" --out out "$@"
 }
 
-# The page cache waits for it: the kernel lets the process exit.
+# A write into the mapping waits for storage: the kernel still lets the process
+# exit.
 still_mapped()
 {
 	serve

@@ -140,7 +140,7 @@ static void test_too_many(void **state)
 	for (int i = 0; i <= PT_LINGER_MAX; i++)
 		peers[i] = leaver(f, LONG_MS);
 	assert_int_equal(pt_linger_tick(f), PT_LINGER_MAX);
-	expect_abort(peers[0]);		/* it was written, all the same */
+	expect_abort(peers[0]);		/* its last message was sent before */
 	for (int i = 1; i <= PT_LINGER_MAX; i++)
 		pt_conn_close(peers[i]);
 	pt_linger_wait(f);

@@ -45,7 +45,7 @@ static void test_burst(void **state)
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1250), 0);
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1875), 0);
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1875), 1500000);
-	/* A question books nothing. */
+	/* pt_pacer_wait_ns books bytes only if it returns 0. */
 	assert_int_equal(pt_pacer_wait_ns(&p, START, 1875), 1500000);
 	assert_int_equal(pt_pacer_wait_ns(&p, START + 1499999, 1875), 1);
 	assert_int_equal(pt_pacer_wait_ns(&p, START + 1500000, 1875), 0);

@@ -16,7 +16,7 @@ static const struct row {
 	int want;
 	__u64 rate;		/* if want is 0 */
 	const char *works;	/* else: named */
-	enum pt_exit exit;	/* and whose fault it is */
+	enum pt_exit exit;	/* the code of that error */
 } rows[] = {
 	{ "no limit", PT_RATE_NONE, 10000, 0, 0, NULL, 0 },
 	{ "no limit, no speed", PT_RATE_NONE, 0, 0, 0, NULL, 0 },

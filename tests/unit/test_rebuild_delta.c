@@ -145,8 +145,8 @@ static void piece(unsigned int first, __u64 mask, __u32 generation)
 	frame_place(frame, frame_close(&b, generation, 0));
 }
 
-/* A base in pieces is none before it is whole; if they came in any order, nothing
- * knows its digest yet. */
+/* A page is no base until all of its pieces came, nor while its digest is unknown:
+ * the digest of pieces out of order is taken at the comparison only. */
 static void test_pieces(void **state)
 {
 	(void)state;

@@ -118,8 +118,8 @@ struct pt_congestion {
 	__u32 hold;		/* rounds until the last change shows */
 	__u32 over_cnt;		/* times that the queue stayed although we left
 				 * it */
-	double before;		/* the window before the first of them, */
-	double rate_before;	/* and the rate then */
+	double before;		/* the window before the first such time */
+	double rate_before;	/* the rate at that time */
 	__u64 lost_ns;		/* time of the last loss that counted */
 	__u64 cut_ns;		/* losses of frames sent before this were
 				 * reacted to */

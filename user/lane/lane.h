@@ -113,7 +113,7 @@ struct pt_lane_counts {
 	_Atomic __u64 frames_lost;	/* reported missing */
 	_Atomic __u64 probes;
 	_Atomic __u64 credit_waits;	/* times that it slept for credit */
-	_Atomic __u64 path_waits;	/* and for the path */
+	_Atomic __u64 path_waits;	/* times that it slept for the path */
 	_Atomic __u32 dirty_pages;	/* pages left to send, at most 2^32 -
 					 * 1 */
 	_Atomic __u32 generation;

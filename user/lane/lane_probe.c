@@ -13,7 +13,7 @@
 					 * alternative */
 #define ROUND_NS	100000000ULL	/* wait for answers */
 #define ROUNDS_MAX	24
-#define SPACING_NS	20000ULL	/* closer probes were taken together */
+#define SPACING_NS	20000ULL	/* one poll took closer probes at once */
 #define PORTS_MAX	8		/* source ports tried: RSS hashes them */
 
 struct round {

@@ -50,7 +50,7 @@ struct pt_joiner {
 	bool has_read_end, has_sent_end;
 	bool has_taken_end, has_given_end;	/* of the back channel */
 
-	pthread_mutex_t lock;		/* of the following: */
+	pthread_mutex_t lock;		/* guards the fields below */
 	pthread_cond_t changed;
 	bool is_stopped, has_ended;
 	int failure;

@@ -117,8 +117,8 @@ static int keep(struct pt_rx_session *s, struct pt_error *err)
 
 int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 {
-	/* With serve, an image without a name gets a new one each time, so no
-	 * later transfer would find it. */
+	/* Under --serve each image without a name gets a new name, so no later
+	 * transfer would find it. */
 	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
 	int ret = -ENOENT;
 
