@@ -295,6 +295,41 @@ static void test_observe(void **state)
 	assert_int_equal(g.counts.blocks_missed, 2 * 32 * 8);
 }
 
+/* A page that is put off counts once, when it is sent. */
+static void test_put_off(void **state)
+{
+	struct pt_adaptive_counts before;
+
+	(void)state;
+	for (int observes = 0; observes < 2; observes++) {
+		pt_adaptive_init(&g, PT_TRIM_BLOCKS, observes);
+		pieces(1, ALL, TAIL);
+		pt_adaptive_put_off(&g, 63, TAIL);
+		assert_int_equal(g.counts.pages_searched, PIECE - 1);
+		assert_int_equal(g.counts.blocks_saved, (PIECE - 1) * 8);
+		pieces(1, 1ULL << 63, TAIL);
+		check_sums(PIECE);
+		assert_int_equal(g.counts.blocks_saved, PIECE * 8);
+
+		pt_adaptive_init(&g, PT_TRIM_BLOCKS, observes);
+		pieces(LAG, ALL, FULL);
+		before = g.counts;
+		assert_int_equal(pieces(1, ALL, TAIL), observes ? PIECE : 4);
+		for (unsigned i = 0; i < PIECE; i++)
+			pt_adaptive_put_off(&g, i, TAIL);
+		assert_int_equal(g.counts.pages_searched,
+				 before.pages_searched);
+		assert_int_equal(g.counts.pages_unsearched,
+				 before.pages_unsearched);
+		assert_int_equal(g.counts.blocks_saved, before.blocks_saved);
+		assert_int_equal(g.counts.blocks_missed, before.blocks_missed);
+	}
+	pt_adaptive_init(&g, PT_TRIM_NONE, false);
+	pieces(1, ALL, TAIL);
+	pt_adaptive_put_off(&g, 0, TAIL);
+	check_sums(0);
+}
+
 static void test_trim_none(void **state)
 {
 	(void)state;
@@ -320,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_gain),
 		cmocka_unit_test(test_strain_ends),
 		cmocka_unit_test(test_observe),
+		cmocka_unit_test(test_put_off),
 		cmocka_unit_test(test_trim_none),
 	};
 

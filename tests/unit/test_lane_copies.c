@@ -68,6 +68,15 @@ static __u32 twin_cnt(__u32 slot, __u32 slot_cnt)
 	return cnt;
 }
 
+/* judged_cnt returns the pages that the adaptive scan counts. */
+static __u64 judged_cnt(void)
+{
+	const struct pt_lane_counts *c = pt_lane_counts(lane);
+
+	return atomic_load(&c->governor.pages_searched) +
+	       atomic_load(&c->governor.pages_unsearched);
+}
+
 static void assert_arrived(void)
 {
 	const struct pt_lane_counts *c = pt_lane_counts(lane);
@@ -127,6 +136,9 @@ static void test_net(void **state)
 		assert_int_equal(atomic_load(&pt_lane_counts(lane)->generation),
 				 2);
 		assert_in_range(copy_cnt, twins * 3 / 4, twins);
+		/* Pages that were put off count once. */
+		assert_int_equal(judged_cnt(), atomic_load(
+				 &pt_lane_counts(lane)->pages));
 	}
 	assert_true(copy_cnt > 10);
 	stop();

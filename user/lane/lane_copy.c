@@ -218,6 +218,7 @@ int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
 		return pt_lane_add_data(l, w, i);
 	}
 	pt_lane_mark_dirty(l, w->gfn + i, 1);
+	pt_adaptive_put_off(&l->governor, i, w->masks[i]);
 	pt_lane_count(&l->counts.put_off, 1);
 	return 0;
 }

@@ -106,6 +106,7 @@ void pt_adaptive_learn(struct pt_adaptive *g, __u64 has_data,
 
 	if (!has_data || g->trim == PT_TRIM_NONE)
 		return;
+	g->learned = wanted;
 	seen = look(g, has_data & wanted, masks);
 	count(g, wanted, has_data, masks, &seen);
 	if (seen.page_cnt) {
@@ -116,6 +117,23 @@ void pt_adaptive_learn(struct pt_adaptive *g, __u64 has_data,
 	}
 	g->turn = (g->turn + 1) % PT_ADAPTIVE_STEP;
 	g->strain_cnt -= !!g->strain_cnt;
+}
+
+void pt_adaptive_put_off(struct pt_adaptive *g, unsigned i, __u64 mask)
+{
+	struct pt_adaptive_counts *c = &g->counts;
+	__u32 saved_cnt = look(g, 1, &mask).saved_cnt;
+
+	if (g->trim == PT_TRIM_NONE)
+		return;
+	if (g->learned >> i & 1) {
+		c->pages_searched--;
+		c->blocks_saved -= saved_cnt;
+	} else {
+		c->blocks_missed -= g->observes ? saved_cnt
+			: c->blocks_missed / c->pages_unsearched;
+		c->pages_unsearched--;
+	}
 }
 
 void pt_adaptive_strain(struct pt_adaptive *g)

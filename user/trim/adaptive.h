@@ -78,6 +78,8 @@ struct pt_adaptive {
 	__u32 blind_cnt;	/* pages since one was scanned */
 	__u32 strain_cnt;	/* scan batches left in which holes count */
 	__u32 turn;		/* selects the next samples */
+	__u64 learned;		/* bit: a page of the last scan batch that counts
+				 * as searched */
 	struct pt_adaptive_counts counts;
 };
 
@@ -92,6 +94,11 @@ __u64 pt_adaptive_plan(const struct pt_adaptive *g);
  * are not read). */
 void pt_adaptive_learn(struct pt_adaptive *g, __u64 has_data,
 		       const __u64 masks[PT_ADAPTIVE_PIECE]);
+
+/* pt_adaptive_put_off takes page i of the last scan batch, which had data, out of the
+ * counts of pages and blocks: it is not sent now, and is scanned again.  mask as in
+ * pt_adaptive_learn. */
+void pt_adaptive_put_off(struct pt_adaptive *g, unsigned i, __u64 mask);
 
 /* pt_adaptive_strain notes that the receiver is the bottleneck. */
 void pt_adaptive_strain(struct pt_adaptive *g);
