@@ -150,13 +150,14 @@ $(B)/tests/unit/test_wire_plan: $(patsubst %,$(B)/tests/net/wire_%.o,plan hold)
 $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
 $(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record output scribe)
-$(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout options options_text svg output scribe)
+$(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout config options options_text svg output scribe)
 $(B)/tests/unit/test_ask: $(B)/user/cli/ask.o
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
 $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
-$(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
+$(B)/tests/unit/test_config: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)
+$(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)
 $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a
@@ -244,8 +245,9 @@ install: all
 	install -D -m 0644 $(B)/lib/libpagetrim.a $(DESTDIR)$(LIBDIR)/libpagetrim.a
 	install -D -m 0644 $(B)/lib/libpagetrim.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libpagetrim.pc
 	install -D -m 0644 include/pagetrim/pagetrim.h $(DESTDIR)$(PREFIX)/include/pagetrim/pagetrim.h
-	install -d $(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(patsubst %,$(DESTDIR)$(PREFIX)/share/man/man%,3 5 8)
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 0644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	$(Q)for page in docs/man/*.3; do \
 		for name in $$(sed -n 's/^\.Nm \(pt_[a-z_]*\).*/\1/p' $$page); do \

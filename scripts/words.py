@@ -142,7 +142,7 @@ def of_man(path, code):
 
 
 READERS = {".c": of_c, ".h": of_c, ".def": of_c, ".sh": of_script, ".bash": of_script,
-           ".py": of_script, ".md": of_markdown, ".8": of_man, ".3": of_man, ".7": of_man}
+           ".py": of_script, ".md": of_markdown, ".8": of_man, ".3": of_man, ".5": of_man}
 
 
 def texts(folders):

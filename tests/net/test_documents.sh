@@ -348,16 +348,18 @@ pages_are_clean()
 	local page
 
 	hash mandoc || die "no mandoc (run scripts/deps.sh)"
-	for page in "$man"/*.8; do
+	for page in "$man"/*.[58]; do
 		mandoc -Tlint -Wwarning "$page" ||
 			die "$page: mandoc complains"
-		grep -qxF ".Dt $(basename "${page%.8}" | tr '[:lower:]' \
-			'[:upper:]') 8" "$page" || die "$page: its title is not its name"
+		grep -qxF ".Dt $(basename "${page%.[58]}" | tr '[:lower:]' \
+			'[:upper:]') ${page##*.}" "$page" ||
+			die "$page: its title is not its name"
 	done
 	# A page refers to pages that exist.
 	while read -r page; do
-		[[ -e $man/$page.8 ]] || die "no page $page"
-	done < <(sed -nE 's/^\.Xr (pagetrim[a-z-]*) 8.*/\1/p' "$man"/*.8 | sort -u)
+		[[ -e $man/$page ]] || die "no page $page"
+	done < <(sed -nE 's/^\.Xr (pagetrim[a-z.-]*) ([58]).*/\1.\2/p' \
+		"$man"/*.[58] | sort -u)
 }
 
 # ---- against real runs ------------------------------------------------------

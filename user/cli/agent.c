@@ -65,6 +65,11 @@ const struct pt_option pt_agent_options[] = {
 	  "give up on a silent peer after S seconds, 1..3600 (default 20)",
 	  PT_OPTION(NUMBER, struct pt_agent, peer_timeout_ms), .min = 1,
 	  .max = 3600, .scale = 1000, .initial = PT_PEER_TIMEOUT_MS / 1000 },
+	{ "config", "FILE",
+	  "take options from FILE, lines of NAME = VALUE; those given here win: "
+	  "pagetrim.conf(5)",
+	  PT_OPTION(TEXT, struct pt_agent, config_path), .is_config = true,
+	  .offers = "file" },
 	{ "profile", NULL,
 	  "report the time of each stage, and how many bytes each worked on",
 	  PT_OPTION(FLAG, struct pt_agent, profile) },

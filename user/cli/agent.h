@@ -17,6 +17,7 @@ struct pt_agent {
 	enum pt_zero_copy zero_copy;
 	struct pt_cpus cpus;
 	struct pt_user user;
+	const char *config_path;	/* read by pt_options_parse already */
 	bool profile;
 	bool generic, json;	/* listed in each command's own table, since the
 				 * help texts differ */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "cli/config.h"
 #include "cli/output.h"
 #include <pagetrim/check.h>
 #include <pagetrim/error.h>
@@ -16,6 +17,8 @@ struct rows {
 	unsigned int cnt;
 	const struct pt_option *options[PT_OPTIONS_MAX];
 	void *fields[PT_OPTIONS_MAX];
+	bool in_argv[PT_OPTIONS_MAX];	/* the command line has it */
+	bool in_file[PT_OPTIONS_MAX];	/* the lines so far have it */
 };
 
 static void collect(struct rows *r, const struct pt_command *c, void *to)
@@ -23,7 +26,7 @@ static void collect(struct rows *r, const struct pt_command *c, void *to)
 	const struct pt_option_group *g;
 	const struct pt_option *o;
 
-	r->cnt = 0;
+	memset(r, 0, sizeof(*r));
 	for (g = c->groups; g->heading || g->options; g++)
 		for (o = g->options; o && o->name; o++) {
 			pt_check(r->cnt < PT_OPTIONS_MAX);
@@ -204,11 +207,83 @@ static const char *wrong_word(char **argv)
 	return argv[optind];
 }
 
+/* look notes argv's options in r->in_argv, and returns the file of --config;
+ * NULL: none, or help is asked for or an option is wrong, which ends all. */
+static const char *look(struct rows *r, const struct option *table, int argc,
+			char **argv)
+{
+	const char *path = NULL;
+	int opt;
+
+	optind = 0;	/* 0 makes glibc start anew */
+	opterr = 0;	/* pt_options_parse reports errors, in one line */
+	while ((opt = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+		if (opt < FIRST)
+			return NULL;
+		r->in_argv[opt - FIRST] = true;
+		if (r->options[opt - FIRST]->is_config)
+			path = optarg;
+	}
+	return path && *path ? path : NULL;
+}
+
+/* take_line stores the value of a file's line, unless argv has the option. */
+static int take_line(const struct pt_command *c, struct rows *r,
+		     const struct pt_config *file)
+{
+	const struct pt_option *o;
+	unsigned int i = 0;
+
+	if (!file->value)
+		return pt_out_usage(c->name, "'%s': want OPTION = VALUE",
+				    file->name);
+	while (i < r->cnt && strcmp(r->options[i]->name, file->name))
+		i++;
+	if (i == r->cnt || r->options[i]->is_config)
+		return pt_out_usage(c->name, "'%s': no such option of a file "
+				    "(a long one, without dashes)", file->name);
+	o = r->options[i];
+	if (r->in_file[i] && !o->repeats)
+		return pt_out_usage(c->name, "'%s': a second value, and it has "
+				    "one at most", file->name);
+	r->in_file[i] = true;
+	if (o->kind == PT_OPTION_FLAG && strcmp(file->value, "yes") &&
+	    strcmp(file->value, "no"))
+		return pt_out_usage(c->name, "%s '%s': want yes or no", o->name,
+				    file->value);
+	if (r->in_argv[i] ||
+	    (o->kind == PT_OPTION_FLAG && !strcmp(file->value, "no")))
+		return -1;
+	return take(c->name, o, r->fields[i], file->value);
+}
+
+/* take_file returns -1 to go on, or the exit code of an error that it
+ * printed. */
+static int take_file(const struct pt_command *c, struct rows *r,
+		     const char *path)
+{
+	struct pt_config file;
+	struct pt_error err;
+	char place[512];
+	int code = -1;
+
+	if (pt_config_open(&file, path, &err))
+		return pt_out_fail(c->name, &err);
+	while (code < 0 && pt_config_next(&file)) {
+		snprintf(place, sizeof(place), "%.480s:%u", path, file.line);
+		pt_out_place(place);
+		code = take_line(c, r, &file);
+	}
+	pt_out_place(NULL);
+	return code;
+}
+
 int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		     char **argv)
 {
 	struct option table[PT_OPTIONS_MAX + 2];
 	struct rows rows;
+	const char *path;
 	bool takes;
 	int opt, code;
 
@@ -218,8 +293,11 @@ int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		if (rows.options[i]->initial)
 			store_number(rows.options[i], rows.fields[i],
 				     rows.options[i]->initial);
-	optind = 0;	/* 0 makes glibc start anew */
-	opterr = 0;	/* this function reports errors, in one line */
+	path = look(&rows, table, argc, argv);
+	code = path ? take_file(c, &rows, path) : -1;
+	if (code >= 0)
+		return code;
+	optind = 0;	/* the second time through argv */
 	while ((opt = getopt_long(argc, argv, "h", table, NULL)) != -1) {
 		if (opt == 'h') {
 			pt_options_help(c, stdout);

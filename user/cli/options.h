@@ -48,6 +48,8 @@ struct pt_option {
 	size_t sz;		/* bytes of the field */
 	bool required;
 	bool repeats;		/* each occurrence adds one value */
+	bool is_config;		/* TEXT: names a file of options, see config.h;
+				 * at most one per command */
 	const char *offers;	/* the kind of value for completion, see there;
 				 * added to words and auto; NULL: unknown */
 
@@ -98,8 +100,10 @@ struct pt_command {
 	const char *arguments[PT_ARGUMENTS_MAX];
 };
 
-/* pt_options_parse stores the defaults and then argv's values in to, the
- * command's struct; texts stay argv's.  Arguments follow at optind.  Returns -1
+/* pt_options_parse stores the defaults, then the values of the file that
+ * --config names for the options that argv lacks, and then argv's values in to,
+ * the command's struct; texts stay argv's and the file's, which stays until the
+ * next call.  Arguments follow at optind.  Returns -1
  * to go on, or an exit code: help or an error was printed. */
 int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		     char **argv);

@@ -20,6 +20,7 @@ static bool progress_is_open;
 /* By descriptor.  Both share one scribe if both are the same file, so that the
  * order is kept.  NULL: written directly. */
 static struct pt_scribe *scribes[3];
+static const char *place;	/* see pt_out_place */
 static bool is_given_up[3];	/* the reader is stuck: write no more */
 
 static void put(int fd, const char *text, size_t sz)
@@ -95,13 +96,20 @@ int pt_out_fail(const char *command, const struct pt_error *err)
 	return err->exit;
 }
 
+void pt_out_place(const char *text)
+{
+	place = text;
+}
+
 int pt_out_usage(const char *command, const char *fmt, ...)
 {
 	char said[LINE_SZ], clean[LINE_SZ];
+	int sz = snprintf(said, sizeof(said), "%.4096s%s", place ? place : "",
+			  place ? ": " : "");
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(said, sizeof(said), fmt, args);
+	vsnprintf(said + sz, sizeof(said) - sz, fmt, args);
 	va_end(args);
 	pt_text_clean(clean, sizeof(clean), said);
 	fprintf(stderr, "pagetrim %s: %s\nTry 'pagetrim %s --help'.\n",

@@ -21,6 +21,10 @@ int pt_out_fail(const char *command, const struct pt_error *err);
 __attribute__((format(printf, 2, 3)))
 int pt_out_usage(const char *command, const char *fmt, ...);
 
+/* pt_out_place: from now on pt_out_usage puts "PLACE: " before its errors; NULL:
+ * no more.  The text stays the caller's. */
+void pt_out_place(const char *place);
+
 /* pt_out_log prints one line with an ISO 8601 UTC time stamp on stderr. */
 __attribute__((format(printf, 1, 2)))
 void pt_out_log(const char *fmt, ...);
