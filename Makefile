@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 #   bpf/X.bpf.c --clang--> X.bpf.o --bpftool--> X.skel.h --cc--> build/pagetrim
-#   user/*/*.c, without cli and run --cc--> build/libpagetrim.a: the rooms, every
-#                 symbol, for our own programs --ld--> build/lib: what others
+#   user/*/*.c, without cli, run and service --cc--> build/libpagetrim.a: the
+#                 rooms, every symbol, for our own programs --ld--> build/lib: what others
 #                 link, the symbols of user/api/pagetrim.map alone
 #
 # make             build the agent          make V=1     show the commands
@@ -26,8 +26,11 @@ CFLAGS ?= -O2 -g
 # Without one of these, frames are not compressed by its method; `make PACKERS=`
 # builds without both.
 PACKERS    ?= $(shell for p in liblz4 libzstd; do pkg-config --exists $$p && echo $$p; done)
+# Without it, systemd is not notified; `make SYSTEMD=` builds without.
+SYSTEMD    ?= $(shell pkg-config --exists libsystemd && echo libsystemd)
 LIB_PKGS   := libbpf libxdp libxxhash jansson libmnl libssl libcrypto $(PACKERS)
 PKGS       := $(LIB_PKGS) libcap-ng
+PROGRAM_LIBS := $(if $(SYSTEMD),$(shell pkg-config --libs $(SYSTEMD)))
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
 	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # Bound before main: the linker that binds at a first call leaves the registers
@@ -45,13 +48,13 @@ OUR_CFLAGS += -DPT_WITH_IPSEC_MB
 LDLIBS     += -lIPSec_MB
 endif
 
-OUR_CFLAGS += $(patsubst lib%,-DPT_WITH_%,$(PACKERS))
+OUR_CFLAGS += $(patsubst lib%,-DPT_WITH_%,$(PACKERS) $(SYSTEMD))
 
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
 	      -I/usr/include/$(shell $(CC) -print-multiarch)
 
 # The rooms of the program alone, which no embedder links.
-CLI_SRC  := $(sort $(wildcard user/cli/*.c user/run/*.c))
+CLI_SRC  := $(sort $(wildcard user/cli/*.c user/run/*.c user/service/*.c))
 LIB_SRC  := $(filter-out $(CLI_SRC),$(sort $(wildcard user/*/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
@@ -86,7 +89,7 @@ tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS) $(B)/count.bpf.o
 
 $(B)/pagetrim: $(CLI_OBJ) $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LDLIBS)
 	$(if $(IPSEC_MB),,@echo "  NOTE  built without libipsec-mb (README.md)")
 
 $(B)/libpagetrim.a: $(LIB_OBJ)
@@ -144,7 +147,7 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
-		$(filter %.a,$^) -lcmocka $(LDLIBS)
+		$(filter %.a,$^) -lcmocka $(PROGRAM_LIBS) $(LDLIBS)
 
 $(B)/tests/unit/test_wire_plan: $(patsubst %,$(B)/tests/net/wire_%.o,plan hold)
 $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
@@ -155,6 +158,7 @@ $(B)/tests/unit/test_ask: $(B)/user/cli/ask.o
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
 $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)
+$(B)/tests/unit/test_notify: $(B)/user/service/notify.o
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_config: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)

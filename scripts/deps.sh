@@ -13,7 +13,7 @@ set -euo pipefail
 
 build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
        libxxhash-dev libjansson-dev libmnl-dev libssl-dev libcap-ng-dev
-       liblz4-dev libzstd-dev)
+       liblz4-dev libzstd-dev libsystemd-dev)
 tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        python3-xxhash python3-zstandard python3-cryptography openssl iproute2 ethtool
        iputils-ping iperf3 procps util-linux mount libcap2-bin mandoc

@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include <pagetrim/error.h>
 #include "seal/aead.h"
+#include "service/notify.h"
 #include "session/compression.h"
 
 static const struct command {
@@ -55,6 +56,8 @@ static void print_version(void)
 		printf("%s%s %s", i ? ", " : "seals with ", libs[i]->name,
 		       libs[i]->version());
 	printf("\ncompresses by %s\n", pt_compressions_built());
+	puts(pt_notify_is_built() ? "notifies systemd" :
+	     "notifies nobody (built without libsystemd)");
 }
 
 static int no_command(const char *name)

@@ -15,6 +15,16 @@
 
 #define STRANGERS_MAX	10	/* log lines per second about strangers */
 
+/* tell_state reports what runs, as `systemctl status` shows it. */
+static void tell_state(const struct pt_receive_run *rx, const char *first)
+{
+	pt_notify_say(rx->notify, "%sSTATUS=%s, %s: %u running, %llu "
+		      "completed, %llu failed", first, rx->listen, rx->cfg.dev,
+		      pt_receiver_status(rx->receiver, NULL, 0),
+		      (unsigned long long)rx->completed_cnt,
+		      (unsigned long long)rx->failed_cnt);
+}
+
 static void on_opened(const struct pt_receive_report *r, void *arg)
 {
 	struct pt_receive_run *rx = arg;
@@ -26,6 +36,7 @@ static void on_opened(const struct pt_receive_report *r, void *arg)
 		   pt_out_human(r->memory_sz, memory),
 		   r->path,
 		   r->is_resumed ? ", resumes" : "");
+	tell_state(rx, "");
 }
 
 static void on_progress(const struct pt_receive_report *r, void *arg)
@@ -100,6 +111,9 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_json(pt_report_receive_json(r));
 	else if (!r->result)
 		pt_report_receive_text(r);
+	rx->completed_cnt += !r->result;
+	rx->failed_cnt += !!r->result;
+	tell_state(rx, "");
 }
 
 /* on_stranger limits its log lines, since strangers could fill the disk. */
@@ -133,12 +147,12 @@ static const char *mode_text(const struct pt_receiver_info *info, char text[64])
 	return text;
 }
 
-static void announce(const struct pt_receiver *r, const struct pt_receive_run *rx)
+static void announce(struct pt_receive_run *rx)
 {
 	struct pt_receiver_info info;
 	char mode[64], memory[16];
 
-	pt_receiver_info(r, &info);
+	pt_receiver_info(rx->receiver, &info);
 	if (info.copy_why.text[0])
 		pt_out_log("copy mode: %s", info.copy_why.text);
 	if (rx->qmp)
@@ -155,13 +169,14 @@ static void announce(const struct pt_receiver *r, const struct pt_receive_run *r
 		   info.queue_cnt == 1 ? "" : "s", mode_text(&info, mode),
 		   info.multi_buffer ? "multi-buffer" : "single buffer",
 		   pt_hugepages_name(info.hugepages));
+	memcpy(rx->listen, info.listen, sizeof(rx->listen));
+	tell_state(rx, "READY=1\n");
 }
 
-static int drive(struct pt_receive_run *rx, struct pt_receiver *receiver,
-		 struct pt_error *err)
+static int drive(struct pt_receive_run *rx, struct pt_error *err)
 {
 	struct pollfd fds[] = {
-		{ .fd = pt_receiver_fd(receiver), .events = POLLIN },
+		{ .fd = pt_receiver_fd(rx->receiver), .events = POLLIN },
 		{ .fd = pt_ctl_fd(rx->control.ctl), .events = POLLIN },
 	};
 	int ret;
@@ -169,14 +184,18 @@ static int drive(struct pt_receive_run *rx, struct pt_receiver *receiver,
 	do {
 		poll(fds, 2, -1);
 		pt_receive_control_answer(&rx->control);
-		ret = pt_receiver_step(receiver, err);
+		pt_notify_alive(rx->notify);
+		ret = pt_receiver_step(rx->receiver, err);
 	} while (ret > 0);
 	return ret;
 }
 
-static void cancel(void *receiver)
+static void cancel(void *arg)
 {
-	pt_receiver_cancel(receiver);
+	const struct pt_receive_run *rx = arg;
+
+	pt_notify_say(rx->notify, "STOPPING=1");
+	pt_receiver_cancel(rx->receiver);
 }
 
 static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
@@ -226,12 +245,11 @@ static const char *guest_left(const struct pt_receive_run *rx, int ret)
 
 static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 {
-	struct pt_receiver *receiver;
 	int ret = rx->qmp ? open_guest(rx, err)
 			  : rx->into ? open_stream(rx, err) : 0;
 
 	if (!ret)
-		ret = pt_receiver_open(&receiver, &rx->cfg, err);
+		ret = pt_receiver_open(&rx->receiver, &rx->cfg, err);
 	if (ret)
 		return ret;
 	/* All descriptors that need a privilege are open, and no thread has
@@ -240,21 +258,24 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_out_start(err);
 	if (!ret)
-		ret = pt_stop_begin(stop_fd, cancel, receiver, err);
+		ret = pt_notify_start(rx->notify, err);
+	if (!ret)
+		ret = pt_stop_begin(stop_fd, cancel, rx, err);
 	if (!ret)
 		ret = pt_receive_control_open(&rx->control, rx->control_path,
-					      receiver, rx->cfg.serve, err);
+					      rx->receiver, rx->cfg.serve, err);
 	if (!ret)
-		ret = pt_receiver_start(receiver, err);
+		ret = pt_receiver_start(rx->receiver, err);
 	if (!ret) {
-		announce(receiver, rx);
-		ret = drive(rx, receiver, err);
+		announce(rx);
+		ret = drive(rx, err);
 	}
+	pt_notify_say(rx->notify, "STOPPING=1");
 	pt_receive_control_end(&rx->control, ret, err, guest_left(rx, ret));
 	pt_receive_control_close(&rx->control);
 	pt_stop_end();
 	/* Threads that the receiver did not wait for still use the guest. */
-	if (!pt_receiver_close(receiver))
+	if (!pt_receiver_close(rx->receiver))
 		rx->is_abandoned = true;
 	return ret;
 }
@@ -278,7 +299,10 @@ int pt_receive_run(struct pt_receive_run *rx)
 		ret = pt_security_open(&rx->cfg.tls, &rx->security,
 				       PT_ROLE_RECEIVER, &err);
 	if (!ret)
+		ret = pt_notify_open(&rx->notify, &err);
+	if (!ret)
 		ret = receive(rx, stop_fd, &err);
+	pt_notify_close(rx->notify);
 	if (!rx->is_abandoned) {
 		pt_arrival_close(&rx->arrival);
 		pt_joiner_close(rx->joiner);

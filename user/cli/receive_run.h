@@ -10,6 +10,7 @@
 #include "cli/security.h"
 #include "proxy/joiner.h"
 #include "receive/receiver.h"
+#include "service/notify.h"
 
 /* pt_receive_run: the options are set by the caller, and the rest is 0. */
 struct pt_receive_run {
@@ -32,6 +33,11 @@ struct pt_receive_run {
 	struct pt_arrival arrival;
 	struct pt_joiner *joiner;
 	struct pt_receive_guest joined;
+	struct pt_receiver *receiver;
+	struct pt_notify *notify;	/* the init system; NULL: it has no
+					 * wish */
+	char listen[PT_ADDRESS_TEXT_SZ];	/* of pt_receiver_info */
+	__u64 completed_cnt, failed_cnt;	/* transfers that have ended */
 	bool is_abandoned;		/* threads of the receiver still run */
 };
 
