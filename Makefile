@@ -258,6 +258,8 @@ install: all
 			ln -sf $$(basename $$page) $(DESTDIR)$(PREFIX)/share/man/man3/$$name.3; \
 		done; \
 	done
+	install -d $(DESTDIR)$(PREFIX)/share/pagetrim
+	install -m 0644 examples/wireshark/*.lua $(DESTDIR)$(PREFIX)/share/pagetrim/
 	install -D -m 0644 scripts/completion.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pagetrim
 

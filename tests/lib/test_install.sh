@@ -47,6 +47,9 @@ same "pagetrim.map and libpagetrim.a" "$tmp/map" "$tmp/a"
 # Programs that were compiled before go on to work.
 tests/lib/abi.py >"$tmp/diff" || fault "another layout than in abi.list: $(cat "$tmp/diff")"
 
+cmp -s examples/wireshark/pagetrim.lua \
+	"$tmp/root/opt/pt/share/pagetrim/pagetrim.lua" || fault "no dissector"
+
 # Each function has a man page by its name, which shows it, and each option is
 # documented.
 man=$tmp/root/opt/pt/share/man/man3
