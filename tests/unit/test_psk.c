@@ -11,9 +11,10 @@ static const struct row {
 	const char *name, *text, *why;
 	const char *identity;
 	size_t key_sz;
+	__u32 key_idx;		/* of the last */
 } rows[] = {
-#define GOOD(name, text, id, key_sz)	{ name, text, NULL, id, key_sz }
-#define BAD(name, text, why)		{ name, text, why, "", 0 }
+#define GOOD(name, text, id, key_sz)	{ name, text, NULL, id, key_sz, 0 }
+#define BAD(name, text, why)		{ name, text, why, "", 0, 0 }
 	GOOD("a line", "a:" KEY_A "\n", "a", 32),
 	GOOD("without its end", "a:" KEY_A, "a", 32),
 	GOOD("with a DOS end", "a:" KEY_A "\r\n", "a", 32),
@@ -25,8 +26,14 @@ static const struct row {
 
 	BAD("nothing", "", "it is empty"),
 	BAD("an empty line", "\n", "it is empty"),
-	BAD("two lines", "a:" KEY_A "\nb:" KEY_B "\n", "more than one line"),
-	BAD("an empty second line", "a:" KEY_A "\n\n", "more than one line"),
+	{ "two lines", "a:" KEY_A "\nb:" KEY_B "ff\n", NULL, "b", 33, 1 },
+	{ "three DOS lines", "a:" KEY_A "\r\nb:" KEY_A "\r\nc:" KEY_A, NULL,
+	  "c", 32, 2 },
+	BAD("an empty second line", "a:" KEY_A "\n\n", "line 2: it is empty"),
+	BAD("an identity twice", "a:" KEY_A "\nb:" KEY_A "\na:" KEY_B "\n",
+	  "line 3: an earlier line has its identity"),
+	BAD("a short key behind a good one", "a:" KEY_A "\nb:0001\n",
+	  "line 2: the key is shorter"),
 	BAD("no colon", KEY_A "\n", "it has no colon"),
 	BAD("no identity", ":" KEY_A "\n", "its identity is not"),
 	BAD("a comment", "#a:" KEY_A "\n", "its identity is not"),
@@ -52,16 +59,18 @@ static const struct row {
 static void test_parse(void **state)
 {
 	const struct row *row = *state;
-	struct pt_psk psk;
-	int ret = pt_psk_parse(&psk, "FILE", row->text, strlen(row->text),
+	static struct pt_psk_file keys;
+	const struct pt_psk *psk = &keys.all[row->key_idx];
+	int ret = pt_psk_parse(&keys, "FILE", row->text, strlen(row->text),
 			       &err);
 
 	if (!row->why) {
 		assert_int_equal(ret, 0);
-		assert_string_equal(psk.identity, row->identity);
-		assert_int_equal(psk.key_sz, row->key_sz);
+		assert_int_equal(keys.cnt, row->key_idx + 1);
+		assert_string_equal(psk->identity, row->identity);
+		assert_int_equal(psk->key_sz, row->key_sz);
 		for (int i = 0; i < 31; i++)
-			assert_int_equal(psk.key[i], i);
+			assert_int_equal(psk->key[i], i);
 		return;
 	}
 	assert_int_equal(ret, -EINVAL);
@@ -70,17 +79,17 @@ static void test_parse(void **state)
 		fail_msg("'%s' lacks '%s'", err.text, row->why);
 	assert_null(strstr(err.text, "0a0b0c0d"));	/* never the key */
 	assert_int_equal(strncmp(err.text, "FILE: ", 6), 0);
-	for (size_t i = 0; i < sizeof(psk.key); i++)
-		assert_int_equal(psk.key[i], 0);
+	for (size_t i = 0; i < sizeof(keys); i++)
+		assert_int_equal(((char *)&keys)[i], 0);
 }
 
 static void test_nul(void **state)
 {
 	static const char text[] = "a\0b:" KEY_A "\n";
-	struct pt_psk psk;
+	static struct pt_psk_file keys;
 
 	(void)state;
-	assert_int_equal(pt_psk_parse(&psk, "FILE", text, sizeof(text) - 1,
+	assert_int_equal(pt_psk_parse(&keys, "FILE", text, sizeof(text) - 1,
 				      &err), -EINVAL);
 }
 
@@ -96,13 +105,13 @@ static void test_modes(void **state)
 		{ 0602, -EPERM }, { 0601, -EPERM }, { 0610, -EPERM },
 		{ 0644, -EPERM },
 	};
-	struct pt_psk psk;
+	static struct pt_psk_file keys;
 	char path[64];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		write_file(path, "a:" KEY_A "\n", modes[i].mode);
-		assert_int_equal(pt_psk_load(&psk, path, &err), modes[i].want);
+		assert_int_equal(pt_psk_load(&keys, path, &err), modes[i].want);
 		if (modes[i].want)
 			assert_non_null(strstr(err.text, "chmod 600"));
 		unlink(path);
@@ -115,48 +124,72 @@ static void test_group(void **state)
 {
 	const gid_t theirs = 4242, groups[] = { 4241, 4242 };
 	const gid_t before = getegid();
-	struct pt_psk psk;
+	static struct pt_psk_file keys;
 	char path[64];
 
 	(void)state;
 	write_file(path, "a:" KEY_A "\n", 0640);
 	assert_int_equal(chown(path, -1, theirs), 0);
 	assert_int_equal(setgroups(1, groups), 0);
-	assert_int_equal(pt_psk_load(&psk, path, &err), -EPERM);
+	assert_int_equal(pt_psk_load(&keys, path, &err), -EPERM);
 	assert_non_null(strstr(err.text, "its group 4242 may read the key"));
 	assert_int_equal(setgroups(2, groups), 0);
-	assert_int_equal(pt_psk_load(&psk, path, &err), 0);
+	assert_int_equal(pt_psk_load(&keys, path, &err), 0);
 	assert_int_equal(setgroups(0, NULL), 0);
-	assert_int_equal(pt_psk_load(&psk, path, &err), -EPERM);
+	assert_int_equal(pt_psk_load(&keys, path, &err), -EPERM);
 	assert_int_equal(setegid(theirs), 0);
-	assert_int_equal(pt_psk_load(&psk, path, &err), 0);
+	assert_int_equal(pt_psk_load(&keys, path, &err), 0);
 	assert_int_equal(setegid(before), 0);
 	unlink(path);
 }
 
 static void test_load(void **state)
 {
-	char path[64], text[600];
-	struct pt_psk psk;
+	static char text[PT_PSK_FILE_SZ_MAX + 2];
+	char path[64];
+	static struct pt_psk_file keys;
 
 	(void)state;
-	assert_int_equal(pt_psk_load(&psk, "/nonexistent/key", &err), -ENOENT);
-	assert_int_equal(pt_psk_load(&psk, "/tmp", &err), -EINVAL);
+	assert_int_equal(pt_psk_load(&keys, "/nonexistent/key", &err), -ENOENT);
+	assert_int_equal(pt_psk_load(&keys, "/tmp", &err), -EINVAL);
 	assert_non_null(strstr(err.text, "/tmp: not a regular file"));
 	memset(text, 'a', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	write_file(path, text, 0600);
-	assert_int_equal(pt_psk_load(&psk, path, &err), -EINVAL);
+	assert_int_equal(pt_psk_load(&keys, path, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "it is too long"));
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);	/* does not wait */
-	assert_int_equal(pt_psk_load(&psk, path, &err), -EINVAL);
+	assert_int_equal(pt_psk_load(&keys, path, &err), -EINVAL);
 	unlink(path);
+}
+
+/* The most keys that a file may have, each found; one more is refused. */
+static void test_many(void **state)
+{
+	static char text[PT_PSK_FILE_SZ_MAX + PT_PSK_LINE_SZ_MAX];
+	static struct pt_psk_file keys;
+	char id[16];
+	size_t sz = 0;
+
+	(void)state;
+	for (int i = 0; i < PT_PSK_CNT_MAX; i++)
+		sz += sprintf(text + sz, "key-%d:" KEY_A "\n", i);
+	assert_int_equal(pt_psk_parse(&keys, "FILE", text, sz, &err), 0);
+	for (int i = 0; i < PT_PSK_CNT_MAX; i++)
+		assert_ptr_equal(pt_psk_find(&keys, id, sprintf(id, "key-%d", i)),
+				 &keys.all[i]);
+	assert_null(pt_psk_find(&keys, "key-", 4));
+	assert_null(pt_psk_find(&keys, "key-64", 6));
+	sz += sprintf(text + sz, "more:" KEY_A "\n");
+	assert_int_equal(pt_psk_parse(&keys, "FILE", text, sz, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "line 65: there are more than 64"));
 }
 
 static void test_make_and_save(void **state)
 {
-	struct pt_psk made, again, other;
+	struct pt_psk made, other;
+	static struct pt_psk_file again;
 	char path[64], link[80], nowhere[80];
 	struct stat st;
 
@@ -171,7 +204,7 @@ static void test_make_and_save(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(pt_psk_load(&again, path, &err), 0);
-	assert_memory_equal(&made, &again, sizeof(made));
+	assert_memory_equal(&made, &again.all[0], sizeof(made));
 
 	assert_int_equal(pt_psk_save(&other, path, &err), -EEXIST);
 	assert_non_null(strstr(err.text, "never overwritten"));
@@ -182,7 +215,7 @@ static void test_make_and_save(void **state)
 	assert_int_equal(stat(nowhere, &st), -1);
 	unlink(link);
 	assert_int_equal(pt_psk_load(&again, path, &err), 0);
-	assert_memory_equal(&made, &again, sizeof(made));
+	assert_memory_equal(&made, &again.all[0], sizeof(made));
 	unlink(path);
 
 	assert_int_equal(pt_psk_save(&made, "/dev/full/x", &err), -ENOTDIR);
@@ -201,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_make_and_save),
 	};
 	struct CMUnitTest tests[64];

@@ -6,16 +6,29 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FORM	"one line IDENTITY:HEXKEY (make one with `pagetrim keygen`)"
+#define FORM	"one line IDENTITY:HEXKEY a key (make one with `pagetrim keygen`)"
 
 static int refuse(struct pt_error *err, const char *path, const char *why)
 {
 	return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "%s: %s; a key file "
 			    "is " FORM, path, why);
+}
+
+/* refuse_line names the line, unless it is the first, as it is of most files. */
+static int refuse_line(struct pt_error *err, const char *path, __u32 line,
+		       const char *why)
+{
+	char text[160];
+
+	if (line < 2)
+		return refuse(err, path, why);
+	snprintf(text, sizeof(text), "line %u: %s", line, why);
+	return refuse(err, path, text);
 }
 
 /* identity_sz returns the size of the identity at the start of text, or 0. */
@@ -60,33 +73,64 @@ static const char *key_parse(struct pt_psk *out, const char *hex, size_t sz)
 	return NULL;
 }
 
-int pt_psk_parse(struct pt_psk *out, const char *path, const void *text,
-		 size_t sz, struct pt_error *err)
+const struct pt_psk *pt_psk_find(const struct pt_psk_file *keys,
+				 const void *identity, size_t sz)
 {
-	const char *at = text, *why;
+	for (__u32 i = 0; i < keys->cnt; i++)
+		if (sz == strlen(keys->all[i].identity) &&
+		    !CRYPTO_memcmp(identity, keys->all[i].identity, sz))
+			return &keys->all[i];
+	return NULL;
+}
+
+/* line_parse adds the key of a line; returns the fault, or NULL. */
+static const char *line_parse(struct pt_psk_file *out, const char *at, size_t sz)
+{
+	struct pt_psk *psk = &out->all[out->cnt];
+	const char *why;
 	size_t id_sz;
 
-	memset(out, 0, sizeof(*out));
-	if (sz && at[sz - 1] == '\n')
-		sz--;
 	if (sz && at[sz - 1] == '\r')
 		sz--;
 	if (!sz)
-		return refuse(err, path, "it is empty");
-	if (memchr(at, '\n', sz))
-		return refuse(err, path, "it has more than one line");
+		return "it is empty";
+	if (out->cnt == PT_PSK_CNT_MAX)
+		return "there are more than 64 keys";
 	if (!memchr(at, ':', sz))
-		return refuse(err, path, "it has no colon");
+		return "it has no colon";
 	id_sz = identity_sz(at, sz);
 	if (!id_sz)
-		return refuse(err, path, "its identity is not 1..128 printable "
-			      "characters without blank or '#'");
-	memcpy(out->identity, at, id_sz);
-	why = key_parse(out, at + id_sz + 1, sz - id_sz - 1);
+		return "its identity is not 1..128 printable characters "
+		       "without blank or '#'";
+	if (pt_psk_find(out, at, id_sz))
+		return "an earlier line has its identity (a new key needs a "
+		       "name of its own)";
+	memcpy(psk->identity, at, id_sz);
+	why = key_parse(psk, at + id_sz + 1, sz - id_sz - 1);
+	out->cnt += !why;
+	return why;
+}
+
+int pt_psk_parse(struct pt_psk_file *out, const char *path, const void *text,
+		 size_t sz, struct pt_error *err)
+{
+	const char *at = text, *end = at + sz, *eol;
+	const char *why = sz ? NULL : "it is empty";
+	__u32 line = 0;
+
+	memset(out, 0, sizeof(*out));
+	while (!why && at < end) {
+		eol = memchr(at, '\n', end - at);
+		if (!eol)
+			eol = end;
+		line++;
+		why = line_parse(out, at, eol - at);
+		at = eol < end ? eol + 1 : end;
+	}
 	if (!why)
 		return 0;
-	pt_psk_wipe(out);
-	return refuse(err, path, why);
+	OPENSSL_cleanse(out, sizeof(*out));
+	return refuse_line(err, path, line, why);
 }
 
 /* read_all reads at most sz bytes of fd; returns their count, or -errno. */
@@ -138,7 +182,8 @@ static int check_file(int fd, const char *path, struct pt_error *err)
 	return refuse_mode(err, path, &st);
 }
 
-int pt_psk_load(struct pt_psk *out, const char *path, struct pt_error *err)
+int pt_psk_load(struct pt_psk_file *out, const char *path,
+		struct pt_error *err)
 {
 	char text[PT_PSK_FILE_SZ_MAX + 1];
 	ssize_t sz;
@@ -203,7 +248,7 @@ static size_t print(const struct pt_psk *psk, char *text)
 int pt_psk_save(const struct pt_psk *psk, const char *path,
 		struct pt_error *err)
 {
-	char text[PT_PSK_FILE_SZ_MAX];
+	char text[PT_PSK_LINE_SZ_MAX];
 	ssize_t sz = print(psk, text), wrote;
 	int ret = 0, fd;
 

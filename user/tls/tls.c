@@ -40,9 +40,10 @@ static int psk_use(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 		   size_t *id_sz, SSL_SESSION **session)
 {
 	struct pt_tls_stream *s = SSL_get_app_data(ssl);
-	const struct pt_psk *psk = &s->tls->psk;
+	const struct pt_psk *psk = &s->tls->psks.all[0];
 
 	*session = NULL;
+	s->psk = psk;
 	if (md && !EVP_MD_is_a(md, "SHA256"))
 		return 1;	/* the peer chose another hash than the key's */
 	*session = session_of(ssl, psk->key, psk->key_sz);
@@ -74,21 +75,20 @@ static int psk_find(SSL *ssl, const unsigned char *id, size_t id_sz,
 		    SSL_SESSION **session)
 {
 	struct pt_tls_stream *s = SSL_get_app_data(ssl);
-	const struct pt_psk *psk = &s->tls->psk;
-	bool known = id_sz == strlen(psk->identity) &&
-		     !CRYPTO_memcmp(id, psk->identity, id_sz);
+	const struct pt_psk *psk = pt_psk_find(&s->tls->psks, id, id_sz);
 
-	if (!known)
+	s->psk = psk;
+	if (!psk)
 		keep_identity(s, id, id_sz);
-	*session = session_of(ssl, known ? psk->key : s->tls->no_key,
-			      known ? psk->key_sz : sizeof(s->tls->no_key));
+	*session = session_of(ssl, psk ? psk->key : s->tls->no_key,
+			      psk ? psk->key_sz : sizeof(s->tls->no_key));
 	return *session != NULL;
 }
 
 static int psk_setup(struct pt_tls *t, const struct pt_tls_cfg *cfg,
 		     struct pt_error *err)
 {
-	int ret = pt_psk_load(&t->psk, cfg->psk_path, err);
+	int ret = pt_psk_load(&t->psks, cfg->psk_path, err);
 
 	if (ret)
 		return ret;

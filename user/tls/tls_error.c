@@ -28,8 +28,8 @@ static int refused(struct pt_tls_stream *s)
 
 	if (s->tls->has_psk)
 		return pt_tls_why(s, -EKEYREJECTED, "refuses our pre-shared "
-				  "key (the key file must be the same on both "
-				  "hosts; the peer's log tells more)");
+				  "key (the peer's key file must have it; its "
+				  "log tells more)");
 	return pt_tls_why(s, -EKEYREJECTED, "refuses our certificate (does it "
 			  "trust our CA, is the certificate valid today, does "
 			  "its %s name us? the peer's log tells)",
@@ -48,14 +48,22 @@ static int unmatched(struct pt_tls_stream *s)
 
 static int no_key(struct pt_tls_stream *s)
 {
+	const struct pt_psk_file *ours = &s->tls->psks;
+
+	if (s->peer_identity && ours->cnt > 1)
+		return pt_tls_why(s, -EKEYREJECTED, "its key's identity is "
+				  "'%.64s', and none of our %u keys has it (add "
+				  "that key to our key file)", s->peer_identity,
+				  ours->cnt);
 	if (s->peer_identity)
 		return pt_tls_why(s, -EKEYREJECTED, "its key's identity is "
 				  "'%.64s', ours is '%.64s' (copy the same key "
 				  "file to both hosts)", s->peer_identity,
-				  s->tls->psk.identity);
+				  ours->all[0].identity);
 	return pt_tls_why(s, -EKEYREJECTED, "its pre-shared key is not ours, "
 			  "though both are called '%.64s' (copy the same key "
-			  "file to both hosts)", s->tls->psk.identity);
+			  "file to both hosts)",
+			  s->psk ? s->psk->identity : ours->all[0].identity);
 }
 
 int pt_tls_explain(struct pt_tls_stream *s)

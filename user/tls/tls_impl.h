@@ -20,7 +20,7 @@ struct pt_tls {
 	SSL_CTX *ctx;
 	BIO_METHOD *bio;		/* tls_bio.c */
 	bool has_psk;
-	struct pt_psk psk;
+	struct pt_psk_file psks;	/* if has_psk */
 	__u8 no_key[PT_PSK_KEY_MIN];	/* random, for unknown identities */
 	char *ca_path;			/* for messages */
 	char *hostname;			/* or NULL */
@@ -92,6 +92,7 @@ struct pt_tls_stream {
 	bool wants_write;
 	int io_error;			/* -errno of the socket, or 0 */
 	char *peer_identity;		/* a foreign PSK identity, printable */
+	const struct pt_psk *psk;	/* of the TLS's, that this one uses */
 	char peer_name[PT_TLS_NAME_SZ];	/* see pt_tls_stream_name */
 	__u64 since_rekey_sz;		/* bytes written with this key */
 	char why[300];			/* the first reason; "": none yet */
