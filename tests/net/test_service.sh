@@ -6,7 +6,7 @@
 #                                            |  ^ signals
 #                              listen_notify.py, in systemd's place
 #
-# A receiver as a service: what systemd is notified of, and what signals do.
+# A receiver as a service: notifications of systemd, signals, logs.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -59,6 +59,27 @@ nothing_attached_but_listener()
 	nothing_left
 }
 
+# A receiver has the keys of two senders: each is named where its transfer is.
+two_keys()
+{
+	"$pagetrim" keygen one.psk --identity host-one >/dev/null
+	"$pagetrim" keygen two.psk --identity host-two >/dev/null
+	cat one.psk two.psk >both.psk
+	chmod 600 both.psk
+	security=(--psk "$PWD/both.psk")
+	serve --control control
+	security=()
+	send_one first --psk one.psk
+	send_one second --psk two.psk
+	grep -q 'transfer .* from .* as host-one: ' receive.err
+	grep -q 'transfer .* from .* as host-two: ' receive.err
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	same "identities" "$(jq -r .identity receive.json | paste -sd ' ')" \
+		"host-one host-two"
+	nothing_attached_but_listener
+}
+
 # Its thread feeds only what control proves; tests/unit/test_notify.c covers that.
 watchdog()
 {
@@ -72,5 +93,6 @@ watchdog()
 fed_more_than() { [[ $(grep -cx WATCHDOG=1 told) -gt $1 ]]; }
 
 case_run "service: systemd is notified" notified
+case_run "service: two keys, and the identity of each sender" two_keys
 case_run "service: systemd's watchdog is fed" watchdog
 cases_end

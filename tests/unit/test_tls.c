@@ -129,6 +129,15 @@ static void expect_both(struct pt_conn *s, struct pt_conn *r)
 	assert_memory_not_equal(a, b, 32);
 }
 
+/* row_identity returns the identity of the first key. */
+static const char *row_identity(const char *psk)
+{
+	static char text[PT_PSK_IDENTITY_MAX + 1];
+
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(psk, ":"), psk);
+	return text;
+}
+
 /* expect_names: both know the other's name. */
 static void expect_names(struct pt_conn *s, struct pt_conn *r,
 			 const struct keys *sender)
@@ -138,6 +147,8 @@ static void expect_names(struct pt_conn *s, struct pt_conn *r,
 		"sender.pagetrim.test";
 
 	assert_string_equal(pt_conn_peer_name(r), want);
+	assert_string_equal(pt_conn_peer_identity(r), sender->psk
+			    ? row_identity(sender->psk) : want);
 	assert_string_equal(pt_conn_peer_name(s),
 			    sender->cert ? "localhost" : "");
 }

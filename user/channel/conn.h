@@ -145,4 +145,8 @@ const char *pt_conn_peer_text(const struct pt_conn *c);
  * pt_tls_stream_name; "": it has none. */
 const char *pt_conn_peer_name(const struct pt_conn *c);
 
+/* pt_conn_peer_identity returns that name or the identity of the peer's
+ * pre-shared key; "": it is not authenticated. */
+const char *pt_conn_peer_identity(const struct pt_conn *c);
+
 #endif

@@ -257,3 +257,8 @@ const char *pt_conn_peer_name(const struct pt_conn *c)
 {
 	return c->tls ? pt_tls_stream_name(c->tls) : "";
 }
+
+const char *pt_conn_peer_identity(const struct pt_conn *c)
+{
+	return c->tls ? pt_tls_stream_identity(c->tls) : "";
+}

@@ -14,10 +14,11 @@
 
 static json_t *transfer_json(const struct pt_receive_report *r)
 {
-	json_t *o = json_pack("{s:o, s:o, s:o, s:f, s:{s:I, s:I}, s:I, s:b}",
+	json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:f, s:{s:I, s:I}, s:I, s:b}",
 		"transfer-id", json_sprintf("%016llx",
 					    (unsigned long long)r->transfer_id),
 		"name", pt_json_clean(r->name), "peer", pt_json_clean(r->peer),
+		"identity", pt_json_clean(r->identity),
 		"total-time", r->total_ns / 1e6,
 		"ram", "total", (json_int_t)r->memory_sz,
 		"placed", (json_int_t)r->placed_sz,

@@ -31,8 +31,9 @@ static void on_opened(const struct pt_receive_report *r, void *arg)
 	char memory[16];
 
 	rx->had_transfer = true;
-	pt_out_log("transfer %016llx from %s: %s to %s%s",
+	pt_out_log("transfer %016llx from %s%s%s: %s to %s%s",
 		   (unsigned long long)r->transfer_id, r->peer,
+		   r->identity[0] ? " as " : "", r->identity,
 		   pt_out_human(r->memory_sz, memory),
 		   r->path,
 		   r->is_resumed ? ", resumes" : "");
@@ -93,8 +94,9 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 	pt_receive_control_ended(&rx->control, r);
 	pt_out_progress("%s", "");
 	if (rx->cfg.serve && r->result)
-		pt_out_log("transfer %016llx from %s failed: %s",
+		pt_out_log("transfer %016llx from %s%s%s failed: %s",
 			   (unsigned long long)r->transfer_id, r->peer,
+			   r->identity[0] ? " as " : "", r->identity,
 			   r->error.text);
 	if (rx->qmp)
 		tell_guest(rx, r);

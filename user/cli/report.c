@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "cli/json_text.h"
 #include "cli/output.h"
 #include "cli/profile.h"
@@ -242,6 +243,7 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "name", pt_json_clean(r->name));
 	json_object_set_new(o, "path", pt_json_clean(r->path));
 	json_object_set_new(o, "peer", pt_json_clean(r->peer));
+	json_object_set_new(o, "identity", pt_json_clean(r->identity));
 	json_object_set_new(o, "transfer-id", id_json(r->transfer_id));
 	json_object_set_new(o, "session-id", id_json(r->session_id));
 	json_object_set_new(o, "cipher",
@@ -355,10 +357,12 @@ static void send_text(FILE *out, const void *arg)
 static void receive_text(FILE *out, const void *arg)
 {
 	const struct pt_receive_report *r = arg;
-	char memory[16];
+	char memory[16], path[sizeof(r->path)];
 
-	fprintf(out, "Received %s from %s to %s in %.3f s (commit %.3f).\n",
-		pt_out_human(r->memory_sz, memory), r->peer, r->path,
+	pt_text_clean(path, sizeof(path), r->path);
+	fprintf(out, "Received %s from %s%s%s to %s in %.3f s (commit %.3f).\n",
+		pt_out_human(r->memory_sz, memory), r->peer,
+		r->identity[0] ? " as " : "", r->identity, path,
 		r->total_ns / 1e9, r->commit_ns / 1e9);
 	if (r->is_resumed)
 		fprintf(out, "Resumed: %llu pages with data were held.\n",

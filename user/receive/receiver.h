@@ -45,6 +45,7 @@ struct pt_receive_report {
 	char name[129];
 	char path[512];		/* of the image */
 	char peer[PT_ADDRESS_TEXT_SZ];
+	char identity[PT_TLS_NAME_SZ];	/* see pt_conn_peer_identity */
 	__u64 transfer_id;
 	__u64 session_id;
 	enum pt_cipher cipher;	/* of the frames; NONE: not sealed */

@@ -42,6 +42,8 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->watch.pinged_ns = pt_clock_ns();
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
+	strncpy(s->report.identity, pt_conn_peer_identity(conn),
+		sizeof(s->report.identity) - 1);
 	pt_rx_session_enter(s, PT_RX_OFFERED);
 	if (pt_rx_offer(s)) {
 		pt_rx_session_free(s);

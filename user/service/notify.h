@@ -44,8 +44,8 @@ int pt_notify_open(struct pt_notify **out, struct pt_error *err);
 /* pt_notify_start: -errno if the thread cannot be started. */
 int pt_notify_start(struct pt_notify *n, struct pt_error *err);
 
-/* pt_notify_say queues a state: lines of sd_notify(3), such as "READY=1".  What
- * finds the queue full is dropped: then systemd reads nothing. */
+/* pt_notify_say queues a state: lines of sd_notify(3), such as "READY=1".
+ * It is dropped if the queue is full, since systemd reads nothing then. */
 __attribute__((format(printf, 2, 3)))
 void pt_notify_say(struct pt_notify *n, const char *fmt, ...);
 

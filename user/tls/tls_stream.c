@@ -204,6 +204,11 @@ const char *pt_tls_stream_name(const struct pt_tls_stream *s)
 	return s->peer_name;
 }
 
+const char *pt_tls_stream_identity(const struct pt_tls_stream *s)
+{
+	return s->psk ? s->psk->identity : s->peer_name;
+}
+
 int pt_tls_stream_export(struct pt_tls_stream *s, const char *label,
 			 const void *context, size_t context_sz, void *out,
 			 size_t out_sz)

@@ -72,6 +72,10 @@ const char *pt_tls_stream_why(const struct pt_tls_stream *s);
  * ASCII.  "": the peer has a pre-shared key. */
 const char *pt_tls_stream_name(const struct pt_tls_stream *s);
 
+/* pt_tls_stream_identity returns that name or, of a peer with a pre-shared key,
+ * the key's identity. */
+const char *pt_tls_stream_identity(const struct pt_tls_stream *s);
+
 /* pt_tls_stream_export: keying material (RFC 8446, 7.5).  0 or -EIO. */
 int pt_tls_stream_export(struct pt_tls_stream *s, const char *label,
 			 const void *context, size_t context_sz, void *out,
