@@ -60,6 +60,13 @@ static int begin(void *arg, int *fd, struct pt_error *err)
 	return pt_qemu_source_begin(m->qemu, fd, err);
 }
 
+static int drain(void *arg, struct pt_error *err)
+{
+	struct migrate *m = arg;
+
+	return pt_qemu_drain(m->qemu, err);
+}
+
 static int throttle(void *arg, unsigned percent, struct pt_error *err)
 {
 	struct migrate *m = arg;
@@ -193,8 +200,9 @@ static int move(struct migrate *m)
 	live->addrs = m->addrs;
 	live->description = m->description;
 	live->guest = (struct pt_live_guest){
-		.begin = begin, .stop = stop, .hand_over = hand_over,
-		.resume = resume, .throttle = throttle, .arg = m,
+		.drain = drain, .begin = begin, .stop = stop,
+		.hand_over = hand_over, .resume = resume,
+		.throttle = throttle, .arg = m,
 	};
 	live->committing = committing;
 	live->round = on_round;

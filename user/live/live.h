@@ -22,8 +22,9 @@
  * Nothing is missed at the stop: all pages that the tracker reported in any
  * round are compared by content with the sent bytes, since I/O that was in
  * flight across a look is not reported; so are holes.  I/O may also have been in
- * flight across the arming, which is not reported at all: until all memory was
- * compared once, PT_LIVE_SETTLE_NS after the arming, the stop compares all.
+ * flight across the arming, which is not reported at all: unless ARM drained it,
+ * the stop compares all memory, until all was compared once, PT_LIVE_SETTLE_NS
+ * after the arming.
  *
  * A reported page is found only if its content differs from what was sent.
  *
@@ -60,6 +61,9 @@ enum pt_live_job {
 /* pt_live_guest: the program whose memory it is.  The live thread calls these
  * functions.  NULL: nothing is to be done. */
 struct pt_live_guest {
+	/* 0: all I/O that writes the memory past its page tables, and that was
+	 * in flight at the call, has ended; else unknown, if some was. */
+	int (*drain)(void *arg, struct pt_error *err);
 	/* Begins the stream of the device state at *fd, which is non-blocking
 	 * and the caller's. */
 	int (*begin)(void *arg, int *fd, struct pt_error *err);

@@ -81,6 +81,11 @@ __u32 pt_tracker_misses(const struct pt_tracker *t)
 	return t->misses;
 }
 
+__u32 pt_tracker_others(const struct pt_tracker *t)
+{
+	return t->ops->others ? t->ops->others(t) : 0;
+}
+
 void pt_tracker_close(struct pt_tracker *t)
 {
 	if (t)

@@ -201,6 +201,10 @@ double pt_tracker_odds(const struct pt_tracker *t);
 /* pt_tracker_misses returns bits of enum pt_track_misses. */
 __u32 pt_tracker_misses(const struct pt_tracker *t);
 
+/* pt_tracker_others returns how many other processes than the target's have the
+ * memory mapped to be written, and are watched. */
+__u32 pt_tracker_others(const struct pt_tracker *t);
+
 void pt_tracker_close(struct pt_tracker *t);	/* NULL is allowed */
 
 #endif

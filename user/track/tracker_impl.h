@@ -17,6 +17,7 @@ struct pt_tracker_ops {
 			const struct pt_track_to *to, struct pt_error *err);
 	int (*collect)(struct pt_tracker *t, const struct pt_track_to *to,
 		       struct pt_error *err);
+	__u32 (*others)(const struct pt_tracker *t);	/* NULL: none is known */
 	void (*close)(struct pt_tracker *t);
 };
 

@@ -367,12 +367,23 @@ static void wp_close(struct pt_tracker *t)
 	free(w);
 }
 
+static __u32 wp_others(const struct pt_tracker *t)
+{
+	const struct by_wp *w = (const struct by_wp *)t;
+	__u32 cnt = 0;
+
+	for (__u32 i = 0; i < w->other_cnt; i++)
+		cnt += !w->others[i].is_replaced;
+	return cnt;
+}
+
 static const struct pt_tracker_ops wp_ops = {
 	.name = "wp-async",
 	.arm = wp_arm,
 	.review = wp_review,
 	.retarget = wp_retarget,
 	.collect = wp_collect,
+	.others = wp_others,
 	.close = wp_close,
 };
 
@@ -382,6 +393,7 @@ static const struct pt_tracker_ops own_ops = {
 	.review = wp_review,
 	.retarget = wp_retarget,
 	.collect = wp_collect,
+	.others = wp_others,
 	.close = wp_close,
 };
 

@@ -102,6 +102,11 @@ int pt_qemu_match(const char *mine, const char *theirs, struct pt_error *err);
 int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err);
 
+/* pt_qemu_drain waits until all I/O of the disks that was in flight has ended; the
+ * guest runs on, but for what needs QEMU's main loop.
+ *   -EOPNOTSUPP  it is not known how, or a disk is too slow: nothing was done */
+int pt_qemu_drain(struct pt_qemu *q, struct pt_error *err);
+
 /* pt_qemu_throttle_open prepares a source to be slowed down, and changes nothing; it
  * precedes the start of the guard, which then undoes a throttle, too.  Errors as
  * pt_throttle_open.  pt_qemu_throttle takes so many percent of its CPU time, 0:
