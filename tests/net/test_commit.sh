@@ -62,7 +62,7 @@ answer_lost()
 	ended send "$sender" 30 0
 	same "result of send" "$(field send .status)" completed
 	same_file "$(image even)" "$out"
-	[[ " $* " != *" --serve "* ]] || kill -INT "$receiver"
+	[[ " $* " != *" --serve "* ]] || kill -TERM "$receiver"
 	ended receive "$receiver" 10 0
 	kill "$proxy"
 	wait "$proxy" || true

@@ -223,7 +223,7 @@ for step in ARM ROUND LOOK BEGIN STOP LAST; do
 		'kill -KILL $TARGET' 137
 	# shellcheck disable=SC2016
 	case_run "process: send is interrupted at $step" fails_at step "$step" \
-		'kill -INT $TARGET' 1
+		'kill -TERM $TARGET' 1
 	# shellcheck disable=SC2016 # RECEIVER is, too
 	case_run "process: the receiver is killed at $step" fails_at step "$step" \
 		'kill -KILL $RECEIVER' 4

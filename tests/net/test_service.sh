@@ -17,12 +17,12 @@ addr=$HOSTS_B4
 # serve OPTION...: a receiver with a listener of its notifications, in told.
 serve()
 {
-	show hosts_up "$net" --mtu 1500
+	show hosts_up "$net" --mtu 1500 --queues 2
 	mkdir -p out
 	"$here/listen_notify.py" "$PWD/socket" >told &
 	wait_until 10 test -S socket
 	NOTIFY_SOCKET=$PWD/socket receive_begin receive --serve \
-		--listen "$addr" --out out "$@"
+		--queues 2 --listen "$addr" --out out "$@"
 }
 
 # is_told REGEX: systemd was notified so, in a line of its own.
@@ -80,6 +80,114 @@ two_keys()
 	nothing_attached_but_listener
 }
 
+# says WORD: the receiver's log has that many lines with it.
+says() { [[ $(grep -c -- "$1" receive.err) -eq $2 ]]; }
+
+is_ready_again() { [[ $(grep -c READY=1 told) -eq 2 ]]; }
+
+hang_up() { show kill -HUP "$receiver"; }
+
+# heed_hangups: a test under nohup(1) would not be heard.
+heed_hangups()
+{
+	cat >heeding <<-EOF
+		#!/bin/sh
+		exec env --default-signal=HUP '$pagetrim' "\$@"
+	EOF
+	chmod +x heeding
+	pagetrim=$PWD/heeding
+}
+
+# A key is replaced while a transfer of the former one runs: that ends well, the
+# former key is refused afterwards, and a file without a key changes nothing.
+new_key()
+{
+	local running program=$pagetrim
+
+	heed_hangups
+	"$program" keygen old.psk --identity old >/dev/null
+	"$program" keygen new.psk --identity new >/dev/null
+	cp -p old.psk key.psk
+	security=(--psk "$PWD/key.psk")
+	serve
+	security=()
+	send_begin running --to "$addr" --name running --psk old.psk \
+		--max-bandwidth 2M --control control "$(image even)"
+	running=$sender
+	wait_until 20 grep -q ' transfer .* as old: ' receive.err
+	cp -p new.psk key.psk
+	hang_up
+	wait_until 20 says 'keys were read again' 1
+	wait_until 10 is_told 'RELOADING=1 \| MONOTONIC_USEC=[0-9]+'
+	wait_until 10 is_ready_again
+	send_one second --psk new.psk
+	send_begin third --to "$addr" --name third --psk old.psk \
+		"$(image small)"
+	ended third "$sender" 20 4 'refuses our pre-shared key'
+	echo nothing >key.psk
+	hang_up
+	wait_until 20 says 'the former keys stay: .*key.psk: it has no colon' 1
+	send_one fourth --psk new.psk
+	! is_gone "$running" || die "the first transfer ended too early"
+	show "$program" ctl set max-bandwidth 0 --control control
+	ended running "$running" 60 0
+	same_file "$(image even)" out/running
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
+# The receiver's certificate expires; SIGHUP brings the renewed one.
+new_certificate()
+{
+	local certs=$PWD/certs
+
+	heed_hangups
+	"$root/scripts/certs.sh" "$certs" "$addr" >&2
+	cp -p "$certs/expired-receiver.pem" cert.pem
+	cp -p "$certs/expired-receiver-key.pem" cert-key.pem
+	security=(--tls-cert "$PWD/cert.pem" --tls-key "$PWD/cert-key.pem"
+		--tls-ca "$certs/ca.pem")
+	serve
+	security=(--tls-cert "$certs/sender.pem" --tls-key
+		"$certs/sender-key.pem" --tls-ca "$certs/ca.pem")
+	send_begin first --to "$addr" --name first "$(image small)"
+	ended first "$sender" 20 4 'expired'
+	cp -p "$certs/receiver.pem" cert.pem
+	cp -p "$certs/receiver-key.pem" cert-key.pem
+	hang_up
+	wait_until 20 says 'keys were read again' 1
+	send_one second
+	grep -q 'transfer .* as sender.pagetrim.test: ' receive.err
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
+# one_shot: SIGHUP ends it as SIGTERM does; ignored from the start, it does not.
+one_shot()
+{
+	show hosts_up "$net" --mtu 1500
+	heed_hangups
+	receive_begin receive --listen "$addr" --out copy
+	hang_up
+	ended receive "$receiver" 10 1 interrupted
+	cat >nohup <<-EOF
+		#!/bin/sh
+		trap '' HUP INT
+		exec '$build/pagetrim' "\$@"
+	EOF
+	chmod +x nohup
+	pagetrim=$PWD/nohup
+	receive_begin receive --listen "$addr" --out copy
+	hang_up
+	kill -INT "$receiver"
+	send_begin send --to "$addr" "$(image small)"
+	ended send "$sender" 30 0
+	ended receive "$receiver" 10 0
+	nothing_left
+}
+
 # Its thread feeds only what control proves; tests/unit/test_notify.c covers that.
 watchdog()
 {
@@ -94,5 +202,8 @@ fed_more_than() { [[ $(grep -cx WATCHDOG=1 told) -gt $1 ]]; }
 
 case_run "service: systemd is notified" notified
 case_run "service: two keys, and the identity of each sender" two_keys
+case_run "service: SIGHUP brings a new key" new_key
+case_run "service: SIGHUP brings a new certificate" new_certificate
+case_run "service: SIGHUP and one transfer; ignored signals" one_shot
 case_run "service: systemd's watchdog is fed" watchdog
 cases_end

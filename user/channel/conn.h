@@ -60,8 +60,7 @@ struct pt_conn_cfg {
 	__u64	capabilities;	/* ours, PT_CAP bits */
 	__u32	hello_ms;	/* listener: the time limit of a newcomer's
 				 * HELLO; 0: PT_PENDING_MS */
-	struct pt_tls *tls;	/* the caller's, until the last close; NULL:
-				 * plaintext */
+	struct pt_tls *tls;	/* a connection holds it; NULL: plaintext */
 };
 
 /* pt_conn_is_sealed: the connection is TLS, and the peer is authenticated. */

@@ -108,6 +108,7 @@ int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
 	if (!l)
 		return refuse(addr, -ENOMEM, err);
 	l->cfg = *cfg;
+	pt_tls_hold(l->cfg.tls);
 	if (!l->cfg.hello_ms)
 		l->cfg.hello_ms = PT_PENDING_MS;
 	l->sock = l->timer = l->epoll = -1;
@@ -168,7 +169,15 @@ void pt_listener_close(struct pt_listener *l)
 		close(l->timer);
 	if (l->epoll >= 0)
 		close(l->epoll);
+	pt_tls_close(l->cfg.tls);
 	free(l);
+}
+
+void pt_listener_secure(struct pt_listener *l, struct pt_tls *tls)
+{
+	pt_tls_hold(tls);
+	pt_tls_close(l->cfg.tls);
+	l->cfg.tls = tls;
 }
 
 int pt_listener_fd(const struct pt_listener *l)

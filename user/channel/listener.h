@@ -36,6 +36,11 @@ struct pt_listener;
 int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
 		     const struct pt_conn_cfg *cfg, struct pt_error *err);
 
+/* pt_listener_secure: connections that are accepted from now on use tls, which
+ * the listener holds; those that exist keep theirs.  Not for plaintext: tls is
+ * not NULL. */
+void pt_listener_secure(struct pt_listener *l, struct pt_tls *tls);
+
 /* pt_listener_close also drops pending connections.  NULL is allowed. */
 void pt_listener_close(struct pt_listener *l);
 

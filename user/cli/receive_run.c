@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 #include <pagetrim/clock.h>
@@ -175,29 +176,56 @@ static void announce(struct pt_receive_run *rx)
 	tell_state(rx, "READY=1\n");
 }
 
+static void take_signal(int signal, void *arg)
+{
+	const struct pt_receive_run *rx = arg;
+
+	if (signal == SIGHUP && rx->reload) {
+		pt_notify_reloading(rx->notify);
+		pt_reload_ask(rx->reload);
+	} else if (signal != SIGHUP || !rx->cfg.serve) {
+		pt_notify_say(rx->notify, "STOPPING=1");
+		pt_receiver_cancel(rx->receiver);
+	}
+}
+
+/* take_reloaded: a file that cannot be used changes nothing. */
+static void take_reloaded(struct pt_receive_run *rx)
+{
+	struct pt_error err;
+	struct pt_tls *tls;
+	int ret = pt_reload_take(rx->reload, &tls, &err);
+
+	if (!ret)
+		return;
+	if (ret < 0)
+		pt_out_log("the former keys stay: %s", err.text);
+	else
+		pt_out_log("keys were read again: senders that connect from "
+			   "now on need them");
+	if (ret > 0)
+		pt_receiver_secure(rx->receiver, tls);
+	pt_tls_close(tls);
+	tell_state(rx, "READY=1\n");
+}
+
 static int drive(struct pt_receive_run *rx, struct pt_error *err)
 {
 	struct pollfd fds[] = {
 		{ .fd = pt_receiver_fd(rx->receiver), .events = POLLIN },
 		{ .fd = pt_ctl_fd(rx->control.ctl), .events = POLLIN },
+		{ .fd = pt_reload_fd(rx->reload), .events = POLLIN },
 	};
 	int ret;
 
 	do {
-		poll(fds, 2, -1);
+		poll(fds, 3, -1);
+		take_reloaded(rx);
 		pt_receive_control_answer(&rx->control);
 		pt_notify_alive(rx->notify);
 		ret = pt_receiver_step(rx->receiver, err);
 	} while (ret > 0);
 	return ret;
-}
-
-static void cancel(void *arg)
-{
-	const struct pt_receive_run *rx = arg;
-
-	pt_notify_say(rx->notify, "STOPPING=1");
-	pt_receiver_cancel(rx->receiver);
 }
 
 static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
@@ -262,7 +290,10 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_notify_start(rx->notify, err);
 	if (!ret)
-		ret = pt_stop_begin(stop_fd, cancel, rx, err);
+		ret = rx->cfg.serve && !rx->security.insecure
+			? pt_reload_open(&rx->reload, &rx->security, err) : 0;
+	if (!ret)
+		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)
 		ret = pt_receive_control_open(&rx->control, rx->control_path,
 					      rx->receiver, rx->cfg.serve, err);
@@ -276,6 +307,7 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	pt_receive_control_end(&rx->control, ret, err, guest_left(rx, ret));
 	pt_receive_control_close(&rx->control);
 	pt_stop_end();
+	pt_reload_close(rx->reload);
 	/* Threads that the receiver did not wait for still use the guest. */
 	if (!pt_receiver_close(rx->receiver))
 		rx->is_abandoned = true;

@@ -7,6 +7,7 @@
 #include "cli/agent.h"
 #include "cli/arrival.h"
 #include "cli/receive_control.h"
+#include "cli/reload.h"
 #include "cli/security.h"
 #include "proxy/joiner.h"
 #include "receive/receiver.h"
@@ -34,6 +35,7 @@ struct pt_receive_run {
 	struct pt_joiner *joiner;
 	struct pt_receive_guest joined;
 	struct pt_receiver *receiver;
+	struct pt_reload *reload;	/* with serve and keys; else NULL */
 	struct pt_notify *notify;	/* the init system; NULL: it has no
 					 * wish */
 	char listen[PT_ADDRESS_TEXT_SZ];	/* of pt_receiver_info */

@@ -101,8 +101,9 @@ static int drive(struct pt_send_run *s)
 	return ret;
 }
 
-static void cancel(void *sender)
+static void cancel(int signal, void *sender)
 {
+	(void)signal;
 	pt_sender_cancel(sender);
 }
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static struct {
-	void (*cancel)(void *arg);
+	void (*take)(int signal, void *arg);
 	void *arg;
 	int signal_fd;
 	int end_fd;		/* eventfd */
@@ -20,8 +20,9 @@ static struct {
 	bool has_thread;
 } stop;
 
-/* is_ignored: nohup(1) lets a process ignore SIGHUP, but the descriptor would
- * still receive the blocked signal. */
+/* is_ignored: nohup(1) lets a process ignore SIGHUP, a shell those that it starts
+ * in the background SIGINT, but the descriptor would still receive the blocked
+ * signal. */
 static bool is_ignored(int signal)
 {
 	struct sigaction now;
@@ -31,13 +32,13 @@ static bool is_ignored(int signal)
 
 int pt_stop_open(void)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	if (!is_ignored(SIGHUP))
-		sigaddset(&set, SIGHUP);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (!is_ignored(signals[i]))
+			sigaddset(&set, signals[i]);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -57,16 +58,16 @@ static void *stop_main(void *arg)
 		if (fds[1].revents)
 			return NULL;
 		if (read(stop.signal_fd, &info, sizeof(info)) == sizeof(info))
-			stop.cancel(stop.arg);
+			stop.take(info.ssi_signo, stop.arg);
 	}
 }
 
-int pt_stop_begin(int stop_fd, void (*cancel)(void *arg), void *arg,
+int pt_stop_begin(int stop_fd, void (*take)(int signal, void *arg), void *arg,
 		  struct pt_error *err)
 {
 	int ret;
 
-	stop.cancel = cancel;
+	stop.take = take;
 	stop.arg = arg;
 	stop.signal_fd = stop_fd;
 	stop.end_fd = eventfd(0, EFD_CLOEXEC);

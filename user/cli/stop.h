@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* stop: SIGINT, SIGTERM and SIGHUP (a terminal that went away; not if it is
- * ignored, as by nohup(1)) cancel the running command, each time one arrives.
+/* stop: SIGINT, SIGTERM and SIGHUP (a terminal that went away) cancel the running
+ * command, each time one arrives; a service may take SIGHUP for something else.
+ * One that is ignored at the start, as by nohup(1), stays ignored.
  *
  *     pt_stop_open       before any thread
  *     pt_stop_begin      after privileges were given up: a thread, which hears of
@@ -16,11 +17,12 @@
  * returns a descriptor that is readable once one has arrived; -1 on failure. */
 int pt_stop_open(void);
 
-/* pt_stop_begin starts a thread that calls cancel when stop_fd is readable. */
-int pt_stop_begin(int stop_fd, void (*cancel)(void *arg), void *arg,
+/* pt_stop_begin starts a thread that calls take with each signal that comes to
+ * stop_fd. */
+int pt_stop_begin(int stop_fd, void (*take)(int signal, void *arg), void *arg,
 		  struct pt_error *err);
 
-/* pt_stop_end: cancel is not called after it.  Without a begin it does
+/* pt_stop_end: take is not called after it.  Without a begin it does
  * nothing. */
 void pt_stop_end(void);
 

@@ -286,6 +286,14 @@ int pt_receiver_step(struct pt_receiver *r, struct pt_error *err)
 	return ret;
 }
 
+void pt_receiver_secure(struct pt_receiver *r, struct pt_tls *tls)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->listener)
+		pt_listener_secure(r->listener, tls);
+	pthread_mutex_unlock(&r->lock);
+}
+
 void pt_receiver_cancel(struct pt_receiver *r)
 {
 	atomic_fetch_add(&r->loop.cancel_cnt, 1);

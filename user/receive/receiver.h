@@ -174,6 +174,11 @@ int pt_receiver_fd(const struct pt_receiver *r);
  * its commit. */
 int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);
 
+/* pt_receiver_secure: senders that connect from now on are authenticated by tls,
+ * which the receiver holds; those that are connected stay.  Control; the
+ * receiver was opened with keys, too. */
+void pt_receiver_secure(struct pt_receiver *r, struct pt_tls *tls);
+
 /* pt_receiver_cancel ends the receiver.  After the first call, step continues
  * until begun commits are done and the data of failed transfers is removed.
  * After the second one, it abandons commits, and gives the removal 10 s; after

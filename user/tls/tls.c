@@ -176,6 +176,7 @@ int pt_tls_open(struct pt_tls **out, enum pt_role role,
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return no_memory(err);
+	atomic_init(&t->owner_cnt, 1);
 	t->role = role;
 	ret = names_copy(t, cfg, err);
 	if (!ret)
@@ -191,9 +192,16 @@ int pt_tls_open(struct pt_tls **out, enum pt_role role,
 	return 0;
 }
 
+struct pt_tls *pt_tls_hold(struct pt_tls *t)
+{
+	if (t)
+		atomic_fetch_add(&t->owner_cnt, 1);
+	return t;
+}
+
 void pt_tls_close(struct pt_tls *t)
 {
-	if (!t)
+	if (!t || atomic_fetch_sub(&t->owner_cnt, 1) > 1)
 		return;
 	SSL_CTX_free(t->ctx);
 	BIO_meth_free(t->bio);

@@ -50,8 +50,8 @@ struct pt_tls_cfg {
 	__u32	peer_cnt;	/* 0..PT_TLS_PEERS_MAX */
 };
 
-/* pt_tls_open: on success returns 0 and *out is the caller's, to pt_tls_close
- * after its last connection.  A sender connects, a receiver listens.
+/* pt_tls_open: on success returns 0 and *out is the caller's, to pt_tls_close.
+ * A sender connects, a receiver listens.
  *   -EINVAL   neither or both kinds of key, or a file without one
  *   -EPERM    a key that others can read
  *   -EKEYREJECTED  no pair, or weak by OpenSSL's measure
@@ -59,7 +59,12 @@ struct pt_tls_cfg {
 int pt_tls_open(struct pt_tls **out, enum pt_role role,
 		const struct pt_tls_cfg *cfg, struct pt_error *err);
 
-/* pt_tls_close wipes and frees.  NULL is allowed. */
+/* pt_tls_hold adds an owner, and returns t; NULL is allowed.  Connections and
+ * listeners hold what they use, so it may be replaced while they live. */
+struct pt_tls *pt_tls_hold(struct pt_tls *t);
+
+/* pt_tls_close removes an owner; with the last one it wipes and frees.  NULL is
+ * allowed.  Any thread. */
 void pt_tls_close(struct pt_tls *t);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef TLS_TLS_IMPL_H
 #define TLS_TLS_IMPL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <openssl/ssl.h>
@@ -16,6 +17,7 @@
 #define PT_TLS_REKEY_SZ	(1ULL << 36)	/* bytes */
 
 struct pt_tls {
+	atomic_uint owner_cnt;
 	enum pt_role role;
 	SSL_CTX *ctx;
 	BIO_METHOD *bio;		/* tls_bio.c */

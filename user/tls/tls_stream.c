@@ -16,7 +16,7 @@ struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
 
 	if (!s)
 		return NULL;
-	s->tls = tls;
+	s->tls = pt_tls_hold(tls);
 	s->sock = sock;
 	s->is_plain = is_plain;
 	s->gate.is_first = s->gate.is_strict = true;
@@ -24,6 +24,7 @@ struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
 	if (host) {
 		s->host = strdup(host);
 		if (!s->host) {
+			pt_tls_close(tls);
 			free(s);
 			return NULL;
 		}
@@ -39,6 +40,7 @@ void pt_tls_stream_close(struct pt_tls_stream *s)
 	pt_tls_gate_close(&s->gate);
 	free(s->peer_identity);
 	free(s->host);
+	pt_tls_close(s->tls);
 	free(s);
 }
 

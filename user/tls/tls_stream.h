@@ -38,7 +38,7 @@ struct pt_tls_stream;
  * TLS. */
 typedef bool pt_tls_is_plain(const void *start);
 
-/* pt_tls_stream_open: The caller owns tls and sock, which must outlive it.
+/* pt_tls_stream_open: The caller owns sock, which must outlive it; it holds tls.
  * host: the host that we connect to (listening: NULL).  NULL: out of memory. */
 struct pt_tls_stream *pt_tls_stream_open(struct pt_tls *tls, int sock,
 					 const char *host,

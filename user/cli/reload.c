@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "cli/reload.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+#include "base/thread.h"
+
+#define CLOSE_MS	1000
+
+struct pt_reload {
+	const struct pt_security *security;
+	pthread_t thread;
+	int asked_fd, done_fd;		/* eventfd */
+	atomic_bool is_closing;
+	pthread_mutex_t lock;		/* of the result */
+	struct pt_tls *tls;
+	struct pt_error err;
+	int ret;			/* of the last; 0: none, or taken */
+};
+
+/* put replaces a result that was not taken. */
+static void put(struct pt_reload *r, int ret, struct pt_tls *tls,
+		const struct pt_error *err)
+{
+	pthread_mutex_lock(&r->lock);
+	pt_tls_close(r->tls);
+	r->tls = tls;
+	r->ret = ret ? ret : 1;
+	r->err = *err;
+	pthread_mutex_unlock(&r->lock);
+	eventfd_write(r->done_fd, 1);
+}
+
+static void *reload_main(void *arg)
+{
+	struct pt_reload *r = arg;
+	struct pt_error err = { 0 };
+	struct pt_tls *tls;
+	eventfd_t asked;
+	int ret;
+
+	while (!eventfd_read(r->asked_fd, &asked) && !r->is_closing) {
+		tls = NULL;
+		ret = pt_tls_open(&tls, PT_ROLE_RECEIVER, &r->security->tls,
+				  &err);
+		put(r, ret, ret ? NULL : tls, &err);
+	}
+	return NULL;
+}
+
+static void release(struct pt_reload *r)
+{
+	if (r->asked_fd >= 0)
+		close(r->asked_fd);
+	if (r->done_fd >= 0)
+		close(r->done_fd);
+	pt_tls_close(r->tls);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+int pt_reload_open(struct pt_reload **out, const struct pt_security *security,
+		   struct pt_error *err)
+{
+	struct pt_reload *r = calloc(1, sizeof(*r));
+	int ret;
+
+	if (!r)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	r->security = security;
+	pthread_mutex_init(&r->lock, NULL);
+	r->asked_fd = eventfd(0, EFD_CLOEXEC);
+	r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = r->asked_fd < 0 || r->done_fd < 0 ? -errno :
+	      pt_thread_start(&r->thread, reload_main, r, "pt-reload");
+	if (!ret) {
+		*out = r;
+		return 0;
+	}
+	release(r);
+	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread: %s "
+			    "(raise ulimit -n, -u)", strerror(-ret));
+}
+
+void pt_reload_ask(struct pt_reload *r)
+{
+	eventfd_write(r->asked_fd, 1);
+}
+
+int pt_reload_fd(const struct pt_reload *r)
+{
+	return r ? r->done_fd : -1;
+}
+
+int pt_reload_take(struct pt_reload *r, struct pt_tls **tls,
+		   struct pt_error *err)
+{
+	eventfd_t done;
+	int ret;
+
+	if (!r || eventfd_read(r->done_fd, &done))
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	ret = r->ret;
+	*tls = r->tls;
+	*err = r->err;
+	r->ret = 0;
+	r->tls = NULL;
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
+void pt_reload_close(struct pt_reload *r)
+{
+	struct timespec until;
+	__u64 until_ns = pt_deadline_ns(CLOSE_MS);
+
+	if (!r)
+		return;
+	until.tv_sec = until_ns / 1000000000;
+	until.tv_nsec = until_ns % 1000000000;
+	r->is_closing = true;
+	eventfd_write(r->asked_fd, 1);
+	if (!pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until))
+		release(r);
+}
