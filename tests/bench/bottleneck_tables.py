@@ -182,14 +182,14 @@ def section(results, stem):
     return "\n\n".join(parts)
 
 
-def kept_section(path):
+def kept_section(path, marks=MARKS):
     """What stands between the marks of a document that is there."""
     try:
         with open(path, encoding="utf-8") as file:
-            found = re.search(f"{MARKS[0]}(.*?){MARKS[1]}", file.read(), re.S)
+            found = re.search(f"{marks[0]}(.*?){marks[1]}", file.read(), re.S)
     except FileNotFoundError:
         found = None
-    return MARKS[0] + (found[1] if found else "\n(not measured)\n") + MARKS[1]
+    return marks[0] + (found[1] if found else "\n(not measured)\n") + marks[1]
 
 
 def render(results, write):

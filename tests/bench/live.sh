@@ -10,6 +10,7 @@
 # Contestants, by turns:
 #     pagetrim     pagetrim migrate, sealed     (pagetrim10: under QEMU 10)
 #     digest       the same with --tracker digest
+#     nodelta      the same without deltas of pages  (nodelta10)
 #     qemu         QEMU's own pre-copy          (qemu10: of QEMU 10)
 #
 # A run is one move of one guest, each time from where it is to the other host.
@@ -33,7 +34,8 @@ usage()
 	cat <<USAGE
 Usage: live.sh [options]
 
-      --only LIST      of pagetrim digest pagetrim10 qemu qemu10 (default
+      --only LIST      of pagetrim digest nodelta qemu, pagetrim10 nodelta10
+                       qemu10 (default
                        "pagetrim qemu")
       --links LIST     Mbit/s, 0: not shaped (default "0 1000")
       --paces LIST     of ${!live_paces[*]} (default "idle few")
@@ -224,6 +226,7 @@ for size in $sizes; do
 				live_migrate_args=()
 				case $who in
 				digest)	live_migrate_args=(--tracker digest) ;;
+				nodelta*)	live_migrate_args=(--delta-cache 0) ;;
 				qemu*)	mover=qemu ;;
 				esac
 				[[ $who != *10 ]] || PAGETRIM_QEMU=$(qemu10) || {

@@ -17,6 +17,7 @@ import textwrap
 
 from bottleneck_tables import kept_section
 from charts import svg
+from live_tables import MARKS as LIVE_MARKS
 from results import Results
 from tables import (IMAGES, all_charts, contestants, images, left_out, limits,
                     memory, stages, targets, ways)
@@ -137,7 +138,8 @@ def write_document(results, path, said):
               "stages": stages(results).markdown(),
               "limits": limits(results).markdown(),
               "memory": memory(results).markdown(),
-              "bottleneck": kept_section(path)}
+              "bottleneck": kept_section(path),
+              "live": kept_section(path, LIVE_MARKS)}
     for name, chart in all_charts(results).items():
         with open(f"{stem}-{name}.svg", "w", encoding="utf-8") as file:
             file.write(svg(chart))

@@ -298,10 +298,12 @@ move_by_pagetrim()
 		live_fail "migrate: exit $?: $(cat "$live"/{migrate,receive}.err)"
 	wait "$receiver" || live_fail "receive: exit $?: $(cat "$live/receive.err")"
 	# Before the last object each round has one.
-	jq -cs '.[-1] | {seconds: (."total-time" / 1000), bytes: .ram.transferred,
+	jq -cs '. as $all | .[-1] | {seconds: (."total-time" / 1000), bytes: .ram.transferred,
 		rounds: .ram."dirty-sync-count", downtime_ms: .live.downtime,
 		parts: .live."downtime-parts",
-		recheck_found: .live."recheck-found-pages", report: .}' \
+		recheck_found: .live."recheck-found-pages", report: .,
+		round_bytes: [$all[] | select(.event == "round") |
+			.transferred // empty]}' \
 		"$live/migrate.json" >"$live/moved.json"
 }
 
