@@ -17,7 +17,7 @@
 #define IN_FLIGHT 700	/* the page that it writes */
 #define WAIT_MS 20000
 
-static int ram, drained;	/* what drain returns; 1: there is no drain */
+static int ram, drained;	/* drain returns it; 1: there is no drain */
 static void *map;
 static struct pt_source *src;
 static struct pt_layout *layout;
@@ -108,7 +108,7 @@ static void expect_found(__u64 found_cnt)
 	stop();
 }
 
-/* What lands after the first round is found by comparing all. */
+/* Data that lands after the first round is found by comparing all memory. */
 static void lands_late(int what)
 {
 	start(what);
@@ -129,7 +129,7 @@ static void test_failed(void **state)
 	lands_late(-EOPNOTSUPP);
 }
 
-/* What was drained went with the first round: only reported pages are compared,
+/* Data that was drained went with the first round: only reported pages are compared,
  * so the one that this test changes unseen is not. */
 static void test_drained(void **state)
 {
