@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "channel/conn_io.h"
+#include "net/local.h"
 
 #define BACKLOG		256
 #define PAUSE_MS	100	/* pause of accepting if descriptors are
@@ -47,7 +48,13 @@ static int refuse(const struct pt_address *addr, int code,
 		hint = "another process listens there: stop it, or use "
 		       "another port";
 	else if (code == -EADDRNOTAVAIL)
-		hint = "no device of this host has that address";
+		hint = "no device here has that address: `ip addr` lists them";
+	else if (code == -ENOTUNIQ)
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot "
+				    "listen: another host has this address, "
+				    "says IPv6's duplicate address detection "
+				    "(give one of the two another)",
+				    pt_address_print(addr, text));
 	else if (code == -EINVAL)
 		hint = "a link-local address needs its device: [fe80::1%DEV]";
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot listen: %s "
@@ -80,7 +87,7 @@ static int bind_and_listen(struct pt_listener *l, const struct pt_address *addr)
 {
 	struct sockaddr_storage sa;
 	socklen_t sz = pt_address_to_sockaddr(addr, &sa);
-	int one = 1, zero = 0;
+	int one = 1, zero = 0, ret;
 
 	l->sock = socket(sa.ss_family,
 			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -91,8 +98,10 @@ static int bind_and_listen(struct pt_listener *l, const struct pt_address *addr)
 	if (sa.ss_family == AF_INET6 &&
 	    setsockopt(l->sock, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)))
 		return -errno;
-	if (bind(l->sock, (struct sockaddr *)&sa, sz) ||
-	    listen(l->sock, BACKLOG) ||
+	ret = pt_local_bind(l->sock, addr);
+	if (ret)
+		return ret;
+	if (listen(l->sock, BACKLOG) ||
 	    getsockname(l->sock, (struct sockaddr *)&sa, &sz))
 		return -errno;
 	pt_address_from_sockaddr(&l->address, &sa);

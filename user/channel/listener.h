@@ -32,6 +32,7 @@ struct pt_listener;
  * kernel for one.  On success returns 0 and *out is the caller's.
  *   -EADDRINUSE     the port is taken
  *   -EADDRNOTAVAIL  the address is none of this host's
+ *   -ENOTUNIQ       another host has the address
  *   -EACCES         a port below 1024, without privilege */
 int pt_listener_open(struct pt_listener **out, const struct pt_address *addr,
 		     const struct pt_conn_cfg *cfg, struct pt_error *err);

@@ -183,6 +183,14 @@ bool pt_address_is_link_local(const struct pt_address *a)
 	return a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
 }
 
+bool pt_address_is_loopback(const struct pt_address *a)
+{
+	static const __u8 v6[16] = { [15] = 1 };
+
+	return pt_address_is_v4(a) ? a->ip[12] == 127 :
+				     !memcmp(a->ip, v6, sizeof(v6));
+}
+
 socklen_t pt_address_to_sockaddr(const struct pt_address *a,
 				 struct sockaddr_storage *sa)
 {

@@ -56,6 +56,7 @@ const char *pt_address_print(const struct pt_address *a,
 bool pt_address_is_v4(const struct pt_address *a);
 bool pt_address_is_any(const struct pt_address *a);	/* 0.0.0.0 or :: */
 bool pt_address_is_link_local(const struct pt_address *a); /* fe80::/10 */
+bool pt_address_is_loopback(const struct pt_address *a); /* 127/8 or ::1 */
 
 /* pt_address_to_sockaddr fills sa (AF_INET for IPv4) and returns its bytes. */
 socklen_t pt_address_to_sockaddr(const struct pt_address *a,

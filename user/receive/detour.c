@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
+#include "net/local.h"
 
 #define BUFFER_SZ	(256 << 10)	/* of the kernel's, for a few frames */
 #define IN6_PKTINFO_SZ	CMSG_SPACE(sizeof(struct in6_pktinfo))
@@ -36,16 +37,15 @@ static int configure(int fd, int family)
 int pt_detour_open(const struct pt_address *listen)
 {
 	struct sockaddr_storage sa;
-	socklen_t sz = pt_address_to_sockaddr(listen, &sa);
-	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
-	int ret;
+	int fd, ret;
 
+	pt_address_to_sockaddr(listen, &sa);
+	fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	ret = configure(fd, sa.ss_family);
-	if (!ret && bind(fd, (struct sockaddr *)&sa, sz))
-		ret = -errno;
+	if (!ret)
+		ret = pt_local_bind(fd, listen);
 	if (!ret)
 		return fd;
 	close(fd);

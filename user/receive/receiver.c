@@ -12,6 +12,7 @@
 
 #include <pagetrim/clock.h>
 #include "base/due.h"
+#include "net/local.h"
 #include "receive/rx_resume.h"
 #include "session/compression.h"
 
@@ -126,7 +127,7 @@ int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "prealloc_sz "
 				    "is for one new image, without serve or "
 				    "resume");
-	ret = pt_address_parse(&listen, cfg->listen, PT_UDP_PORT, err);
+	ret = pt_local_choose(&listen, cfg->listen, PT_UDP_PORT, cfg->dev, err);
 	if (ret)
 		return ret;
 	r = calloc(1, sizeof(*r));
