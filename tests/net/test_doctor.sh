@@ -399,10 +399,10 @@ unprivileged()
 	on b bpftool net attach xdpdrv pinned "$pin" dev "$(dev_b)"
 	doctor b 3
 	found capabilities error 'CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF'
-	found locks error '/run/pagetrim'
+	found locks error '/run/pagetrim: Permission denied'
 	found program info 'not tried'
 	found socket info 'not tried.*CAP_NET_RAW'
-	found xdp-program warning 'only root can see its owner'
+	found xdp-program warning 'only CAP_SYS_ADMIN shows its owner'
 	found device ok
 	on b bpftool net detach xdpdrv dev "$(dev_b)"
 	doctor b 3 --to "$HOSTS_A4"

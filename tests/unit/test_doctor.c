@@ -46,7 +46,6 @@ static void good_host(struct pt_facts_host *h)
 	h->kernel = PT_KERNEL(6, 18);
 	h->caps = h->memlock_sz = ~0ull;
 	h->has_btf = h->has_af_xdp = h->has_bpffs = h->has_aes = true;
-	h->locks_writable = true;
 	h->huge_free_cnt = 12;
 	h->cipher = PT_CIPHER_AES_128_GCM;
 	h->cipher_lib = "libcrypto";
@@ -107,13 +106,32 @@ static void good_facts(struct pt_facts *f)
 	  PEER, CAPS_RECEIVE, INFO, 0, "lacks CAP_BPF")			\
 	X(no_admin, f->host.caps &= ~CAP(SYS_ADMIN), ALONE,		\
 	  CAPS, OK, 0, "")						\
-	X(no_admin_attached, f->host.caps &= ~CAP(SYS_ADMIN);		\
-	  hold(f, "pagetrim", true); f->xdp.pinned = true, ALONE,	\
+	X(no_admin_held, f->host.caps &= ~CAP(SYS_ADMIN);		\
+	  hold(f, "", false); f->xdp.named = false, ALONE,		\
 	  CAPS_NONE, ERROR, 3, "CAP_SYS_ADMIN")				\
+	X(raw_attached, f->host.caps = CAP(NET_RAW) | CAP(SYS_PTRACE);	\
+	  hold(f, "pagetrim", true); f->xdp.pinned = true, ALONE,	\
+	  CAPS, OK, 0, "")						\
+	X(raw_barred, f->host.bars_sockets = true, PEER,		\
+	  CAPS_NETWORK, ERROR, 3, "network namespace of its own")	\
+	X(inner, f->host.is_inner = true, ALONE,			\
+	  CAPS_INNER, ERROR, 3, "attach --dev eth1 --user UID:GID")	\
+	X(inner_sending, f->host.is_inner = true, PEER,			\
+	  CAPS_INNER, INFO, 0, "user namespace")			\
+	X(inner_attached, f->host.is_inner = true;			\
+	  hold(f, "pagetrim", true); f->xdp.pinned = true, ALONE,	\
+	  CAPS, OK, 0, "")						\
+	X(inner_memlock, f->host.is_inner = true;			\
+	  f->host.memlock_sz = 8 << 20, PEER,				\
+	  MEMLOCK_FEW, WARNING, 1, "for 1 of the queues")		\
 	X(no_ptrace, f->host.caps &= ~CAP(SYS_PTRACE), PEER,		\
 	  CAPS_PID, INFO, 0, "--pid")					\
-	X(no_locks, f->host.locks_writable = false, PEER,		\
-	  LOCKS_NONE, ERROR, 3, "/run/pagetrim")			\
+	X(no_locks, f->host.locks = -EACCES, PEER,			\
+	  LOCKS_NONE, ERROR, 3, "/run/pagetrim: Permission denied")	\
+	X(no_locks_but_given, f->host.locks = -EACCES;			\
+	  f->xdp.is_given = true, PEER, LOCKS, OK, 0, "")		\
+	X(locks_read_only, f->host.locks = -EROFS, PEER,		\
+	  LOCKS_READONLY, ERROR, 3, "mount a tmpfs")			\
 	X(memlock_none, f->host.caps &= ~CAP(IPC_LOCK);			\
 	  f->host.memlock_sz = (8 << 20) - 1, PEER,			\
 	  MEMLOCK_NONE, ERROR, 3, "8191 KiB")				\

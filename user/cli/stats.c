@@ -87,7 +87,7 @@ struct queue {
 	struct pt_counters counters;
 	bool is_leased;
 	struct pt_lease_owner owner;
-	bool has_socket;	/* of a receiver, if that is known */
+	bool has_socket;	/* of a receiver */
 };
 
 struct session {
@@ -101,6 +101,7 @@ struct session {
 struct sample {
 	struct pt_device device;
 	struct pt_program_info info;
+	bool sees_sockets;	/* has_socket is known, which takes CAP_BPF */
 	__u32 queue_cnt, session_cnt;
 	struct queue queues[PT_QUEUES_MAX];
 	struct pt_counters total;
@@ -124,7 +125,7 @@ static void take_queues(struct sample *s, const struct pt_program *p)
 {
 	bool has_socket[PT_QUEUES_MAX] = { 0 };
 
-	pt_program_sockets(p, has_socket);
+	s->sees_sockets = !pt_program_sockets(p, has_socket);
 	for (__u32 q = 0; q < PT_QUEUES_MAX; q++) {
 		struct queue *to = &s->queues[s->queue_cnt];
 
@@ -219,6 +220,8 @@ static void print_json(const struct sample *s)
 					    json_integer(session->pid));
 		json_array_append_new(sessions, object);
 	}
+	if (!s->sees_sockets)
+		json_decref(sockets);
 	pt_out_json(json_pack("{s:o, s:s, s:I, s:b, s:b, s:b, s:o, s:o, s:o, "
 		"s:o, s:o}", "device", pt_json_clean(s->device.name),
 		"mode", s->info.generic ? "generic" : "native",
@@ -226,7 +229,8 @@ static void print_json(const struct sample *s)
 		"pinned", s->info.pinned, "dispatcher", s->info.dispatcher,
 		"multi-buffer", s->info.multi_buffer,
 		"total", counters_json(&s->total), "queues", queues,
-		"leases", leases, "sockets", sockets,
+		"leases", leases,
+		"sockets", s->sees_sockets ? sockets : json_null(),
 		"sessions", sessions));
 }
 
@@ -246,6 +250,9 @@ static void print_head(const struct sample *s)
 		else if (q->has_socket)
 			printf("queue %u: a receiver with a /run of its own\n",
 			       q->queue);
+		else if (!s->sees_sockets)
+			printf("queue %u: no lease here; CAP_BPF shows whether "
+			       "a socket takes its frames\n", q->queue);
 		else
 			printf("queue %u: no pagetrim in sight\n", q->queue);
 	}

@@ -2,7 +2,7 @@
 /* Room doctor: diagnoses host, device and path.
  *
  *   knows         gathering facts, and judging them by pure code
- *   may use       trim seal wire net xdp xsk
+ *   may use       base trim seal wire net xdp xsk
  *   must not know transfers
  */
 /* doctor: finds out what will work on this host, and what will not, before

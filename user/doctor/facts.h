@@ -28,9 +28,14 @@ struct pt_facts_host {
 	char	release[65];	/* "6.1.0-42-amd64" */
 	__u32	kernel;		/* PT_KERNEL(6, 1) */
 	__u64	caps;		/* effective: bit CAP_NET_RAW and so on */
+	bool	is_inner;	/* in another user namespace than the host's
+				 * first, where some of them have no effect */
+	bool	bars_sockets;	/* AF_XDP sockets are not permitted in this
+				 * network namespace */
 	__u64	memlock_sz;	/* bytes that may be locked, ~0: any */
 	bool	has_btf, has_af_xdp, has_bpffs;
-	bool	locks_writable;	/* the folder of the leases */
+	int	locks;		/* 0: the folder of the leases can be written,
+				 * or -errno */
 	struct pt_try program;	/* loading the receive program */
 	struct pt_try dispatcher; /* loading extension programs */
 	__u64	huge_free_cnt;	/* pages of 2 MiB */
@@ -97,6 +102,8 @@ struct pt_facts_xdp {
 	bool	pinned;		/* by attach, here */
 	bool	dispatcher;	/* libxdp's: prog_name lists its programs */
 	bool	has_pins;	/* the folder of attach exists */
+	bool	is_given;	/* this user may take the device's leases, also
+				 * if the folder cannot be written */
 
 	__u32	taken_cnt;	/* queues that are taken */
 	struct pt_facts_queue taken[PT_QUEUES_MAX];

@@ -48,14 +48,24 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(CAPS, "capabilities", OK, BOTH, "all that are needed", "")	\
 	X(CAPS_NONE, "capabilities", ERROR, BOTH, "lacks {}",		\
 	  "run as root, or with these: pagetrim(8), PRIVILEGES")	\
+	X(CAPS_NETWORK, "capabilities", ERROR, BOTH,			\
+	  "CAP_NET_RAW is not of the owner of this network namespace",	\
+	  "give the container a network namespace of its own")		\
+	X(CAPS_INNER, "capabilities", ERROR, RECEIVE,			\
+	  "those of a user namespace, in which no XDP program loads",	\
+	  "the host's root: pagetrim attach --dev {dev} --user UID:GID") \
 	X(CAPS_RECEIVE, "capabilities", INFO, BOTH,			\
 	  "enough to send; to receive it lacks {}", "")			\
 	X(CAPS_PID, "capabilities", INFO, BOTH,				\
 	  "lacks {}, so --pid takes the user's own processes only", "")	\
 	X(LOCKS, "locks", OK, BOTH, "queues can be leased in {}", "")	\
 	X(LOCKS_NONE, "locks", ERROR, BOTH,				\
-	  "no queue can be leased: {} is not writable",			\
-	  "run as root, or give the user that folder")			\
+	  "no queue can be leased: {}",					\
+	  "root: pagetrim attach --dev {dev} --user NAME; or install -d " \
+	  "-m 775 -g GROUP /run/pagetrim, for all devices")		\
+	X(LOCKS_READONLY, "locks", ERROR, BOTH,				\
+	  "no queue can be leased: {} is on a read-only file system",	\
+	  "mount a tmpfs at /run, or the host's /run/pagetrim")		\
 	X(MEMLOCK, "memlock", OK, BOTH, "memory may be locked: {}", "")	\
 	X(MEMLOCK_FEW, "memlock", WARNING, BOTH,			\
 	  "memory that may be locked is enough for {} of the queues",	\
@@ -75,7 +85,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "Linux 6.1 or newer, not locked down")			\
 	X(PROGRAM_UNSEEN, "program", INFO, BOTH,			\
 	  "not tried whether the kernel accepts it: lacks {}",		\
-	  "run as root")						\
+	  "the host's root can try it")					\
 	X(DISPATCHER, "dispatcher", OK, BOTH,				\
 	  "attach can share a device with other XDP programs", "")	\
 	X(DISPATCHER_NONE, "dispatcher", INFO, BOTH,			\
@@ -198,8 +208,8 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	X(XDP_FOREIGN, "xdp-program", ERROR, RECEIVE,			\
 	  "held by {}", "use another device, or ask who attached it")		\
 	X(XDP_UNNAMED, "xdp-program", WARNING, RECEIVE,			\
-	  "held by program {}; only root can see its owner",		\
-	  "run as root")						\
+	  "held by program {}; only CAP_SYS_ADMIN shows its owner",	\
+	  "the host's root can see it")					\
 	X(XDP_UNSEEN, "xdp-program", INFO, BOTH,			\
 	  "the kernel does not report it: {}", "")			\
 	X(LEFTOVER_NONE, "leftover", OK, BOTH, "none of attach", "")	\

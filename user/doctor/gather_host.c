@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
 
+#include "base/rights.h"
 #include "seal/aead.h"
 #include "trim/scan.h"
 #include "wire/checksum.h"
@@ -40,20 +40,9 @@ static void gather_kernel(struct pt_facts_host *h)
 	/* The kernel checks the family before the privilege. */
 	fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	h->has_af_xdp = fd >= 0 || errno != EAFNOSUPPORT;
+	h->bars_sockets = fd < 0 && errno == EPERM;
 	if (fd >= 0)
 		close(fd);
-}
-
-static __u64 effective_caps(void)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &head, data))
-		return 0;
-	return data[0].effective | (__u64)data[1].effective << 32;
 }
 
 bool gather_has_cap(const struct pt_facts_host *h, int cap)
@@ -65,36 +54,42 @@ bool gather_can_load(const struct pt_facts_host *h)
 {
 	bool admin = gather_has_cap(h, CAP_SYS_ADMIN);
 
-	return gather_has_cap(h, CAP_NET_ADMIN) &&
+	return !h->is_inner && gather_has_cap(h, CAP_NET_ADMIN) &&
 	       (admin || (gather_has_cap(h, CAP_BPF) &&
 			  gather_has_cap(h, CAP_PERFMON)));
 }
 
-static bool is_writable(const char *path)
+/* folder_error returns 0 if files can be made in the folder, or -errno. */
+static int folder_error(const char *path)
 {
-	return !faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS);
+	return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) ? -errno : 0;
 }
 
 static void gather_rights(struct pt_facts_host *h)
 {
 	struct rlimit limit = { 0 };
 
-	h->caps = effective_caps();
+	h->caps = pt_rights_held();
+	h->is_inner = pt_rights_are_inner();
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	h->memlock_sz = limit.rlim_cur == RLIM_INFINITY ? ~0ull :
 			limit.rlim_cur;
 	/* The first process that needs the folder creates it. */
-	h->locks_writable = is_writable(PT_LOCKFILE_DIR) ||
-			    (access(PT_LOCKFILE_DIR, F_OK) &&
-			     is_writable("/run"));
+	h->locks = folder_error(PT_LOCKFILE_DIR);
+	if (h->locks == -ENOENT)
+		h->locks = folder_error("/run");
 }
 
 static void gather_bpf(struct pt_facts_host *h)
 {
-	const char *why = "CAP_NET_ADMIN, CAP_BPF or CAP_PERFMON";
+	char list[PT_RIGHTS_SZ], why[PT_RIGHTS_SZ + 32];
 	struct pt_error err;
 
 	if (!gather_can_load(h)) {
+		pt_rights_lacking(h->is_inner ? 0 : h->caps, PT_RIGHTS_LOAD,
+				  list);
+		snprintf(why, sizeof(why), "%s%s", list, h->is_inner ?
+			 " in the host's namespace" : "");
 		gather_not_tried(&h->program, "%s", why);
 		gather_not_tried(&h->dispatcher, "%s", why);
 		return;

@@ -13,6 +13,7 @@
 #include "doctor/gather.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include <xdp/libxdp.h>
 
 #include "xdp/cause.h"
+#include "xdp/lockfile.h"
 #include "xdp/program.h"
 #include "xsk/netdev.h"
 #include "xsk/xsk.h"
@@ -89,11 +91,20 @@ static void gather_holder(struct pt_facts_xdp *x, const struct pt_device *dev)
 	if (!pt_program_peek(&program, dev, NULL)) {
 		pt_program_info(program, &info);
 		pt_program_close(program);
-		x->ours = true;
+		x->ours = x->named = true;
 		x->pinned = info.pinned;
 	} else {
 		x->dispatcher = name_called(x, dev->ifindex);
 	}
+}
+
+/* gather_grant: pagetrim attach --user gives the file of leases. */
+static void gather_grant(struct pt_facts_xdp *x, const struct pt_device *dev)
+{
+	char path[96];
+
+	pt_lockfile_path(path, dev, "queues");
+	x->is_given = !faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS);
 }
 
 static void gather_queues(struct pt_facts_xdp *x, const struct pt_device *dev)
@@ -173,6 +184,9 @@ static void gather_bind(struct pt_facts *facts, bool receiving)
 	gather_not_tried(&x->bind_large, "%s", "");
 	if (!gather_has_cap(&facts->host, CAP_NET_RAW))
 		gather_not_tried(&x->bind, "lacks CAP_NET_RAW");
+	else if (facts->host.bars_sockets)
+		gather_not_tried(&x->bind, "CAP_NET_RAW is not of this network "
+				 "namespace's owner");
 	else if (!dev->is_up)
 		gather_not_tried(&x->bind, "the device is down");
 	else if (queue < 0)
@@ -212,6 +226,7 @@ void gather_xdp(struct pt_facts *facts, bool receiving)
 		return;
 	pt_cause_begin();	/* keeps libbpf and libxdp from printing */
 	gather_holder(x, dev);
+	gather_grant(x, dev);
 	gather_queues(x, dev);
 	gather_bind(facts, receiving);
 	gather_attach(facts, receiving);

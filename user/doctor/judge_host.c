@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "doctor/judge.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rights.h"
 #include "xdp/lockfile.h"
 
 #define KERNEL_MIN	PT_KERNEL(6, 1)
@@ -23,51 +25,51 @@ static void judge_kernel(struct pt_findings *f, const struct pt_facts_host *h)
 			PT_FOUND_BPFFS_NONE);
 }
 
-/* lacking lists the capabilities of want that are not in have; CAP_SYS_ADMIN
- * still includes those that were split from it. */
-static const char *lacking(__u64 has, __u64 want, char buf[160])
+/* needed_to_receive: a pinned program that this user could open takes a socket
+ * and no more; any other program must be found by its number first. */
+static __u64 needed_to_receive(const struct pt_facts *facts)
 {
-	static const struct {
-		int cap;
-		const char *name;
-	} caps[] = {
-		{ CAP_NET_RAW, "CAP_NET_RAW" },
-		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
-		{ CAP_BPF, "CAP_BPF" },
-		{ CAP_PERFMON, "CAP_PERFMON" },
-		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE" },
-	};
-	int used = 0;
+	const struct pt_facts_xdp *x = &facts->xdp;
+	__u64 want = BIT(CAP_NET_RAW);
 
-	if (has & BIT(CAP_SYS_ADMIN))
-		has |= BIT(CAP_BPF) | BIT(CAP_PERFMON);
-	buf[0] = '\0';
-	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
-		if (want & ~has & BIT(caps[i].cap))
-			used += snprintf(buf + used, 160 - used, "%s%s",
-					 used ? ", " : "", caps[i].name);
-	return buf;
+	if (x->ours && x->pinned)
+		return want;
+	want |= PT_RIGHTS_LOAD;
+	return x->prog_id ? want | BIT(CAP_SYS_ADMIN) : want;
 }
 
 static void judge_caps(struct pt_findings *f, const struct pt_facts *facts)
 {
-	const __u64 send = BIT(CAP_NET_RAW);
-	__u64 receive = send | BIT(CAP_NET_ADMIN) | BIT(CAP_BPF) |
-			BIT(CAP_PERFMON), has = facts->host.caps;
-	char list[160];
+	const struct pt_facts_host *h = &facts->host;
+	const __u64 send = BIT(CAP_NET_RAW), receive = needed_to_receive(facts);
+	char list[PT_RIGHTS_SZ];
 
-	/* Needed to find a present program by its number. */
-	if (facts->xdp.prog_id)
-		receive |= BIT(CAP_SYS_ADMIN);
-	if (lacking(has, f->to ? send : receive, list)[0])
+	if (pt_rights_lacking(h->caps, f->to ? send : receive, list)[0])
 		pt_findings_add(f, PT_FOUND_CAPS_NONE, "%s", list);
-	else if (f->to && lacking(has, receive, list)[0])
+	else if (h->bars_sockets)
+		pt_findings_say(f, PT_FOUND_CAPS_NETWORK);
+	else if (h->is_inner && receive != send)
+		pt_findings_say(f, PT_FOUND_CAPS_INNER);
+	else if (f->to && pt_rights_lacking(h->caps, receive, list)[0])
 		pt_findings_add(f, PT_FOUND_CAPS_RECEIVE, "%s", list);
 	else
 		pt_findings_say(f, PT_FOUND_CAPS);
-	if (lacking(has, BIT(CAP_SYS_PTRACE), list)[0])
+	if (pt_rights_lacking(h->caps, BIT(CAP_SYS_PTRACE), list)[0])
 		pt_findings_add(f, PT_FOUND_CAPS_PID, "%s", list);
+}
+
+static void judge_locks(struct pt_findings *f, const struct pt_facts *facts)
+{
+	int ret = facts->host.locks;
+
+	if (!ret || facts->xdp.is_given)
+		pt_findings_add(f, PT_FOUND_LOCKS, "%s", PT_LOCKFILE_DIR);
+	else if (ret == -EROFS)
+		pt_findings_add(f, PT_FOUND_LOCKS_READONLY, "%s",
+				PT_LOCKFILE_DIR);
+	else
+		pt_findings_add(f, PT_FOUND_LOCKS_NONE, "%s: %s",
+				PT_LOCKFILE_DIR, strerror(-ret));
 }
 
 static void judge_memlock(struct pt_findings *f, const struct pt_facts *facts)
@@ -75,7 +77,7 @@ static void judge_memlock(struct pt_findings *f, const struct pt_facts *facts)
 	const struct pt_facts_host *h = &facts->host;
 	__u64 queues = h->memlock_sz / PT_QUEUE_MEMORY_SZ;
 
-	if (h->caps & BIT(CAP_IPC_LOCK))
+	if (h->caps & BIT(CAP_IPC_LOCK) && !h->is_inner)
 		pt_findings_add(f, PT_FOUND_MEMLOCK, "any, by CAP_IPC_LOCK");
 	else if (h->memlock_sz == ~0ull)
 		pt_findings_add(f, PT_FOUND_MEMLOCK, "any");
@@ -145,8 +147,7 @@ void judge_host(struct pt_findings *f, const struct pt_facts *facts)
 {
 	judge_kernel(f, &facts->host);
 	judge_caps(f, facts);
-	pt_findings_add(f, facts->host.locks_writable ? PT_FOUND_LOCKS :
-			PT_FOUND_LOCKS_NONE, "%s", PT_LOCKFILE_DIR);
+	judge_locks(f, facts);
 	judge_memlock(f, facts);
 	judge_program(f, &facts->host);
 	judge_memory(f, &facts->host);

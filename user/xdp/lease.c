@@ -91,6 +91,36 @@ void pt_leases_close(struct pt_leases *l)
 	free(l);
 }
 
+int pt_leases_grant(const struct pt_device *dev, const struct pt_grant *grant,
+		    struct pt_error *err)
+{
+	struct pt_leases *l;
+	int ret = pt_leases_open(&l, dev, err);
+
+	if (ret)
+		return ret;
+	ret = pt_lockfile_grant(l->fd, grant);
+	if (ret)
+		pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot be given to "
+			     "another user: %s", l->path, strerror(-ret));
+	pt_leases_close(l);
+	return ret;
+}
+
+void pt_leases_recall(const struct pt_device *dev)
+{
+	char path[96];
+	int fd;
+
+	pt_lockfile_path(path, dev, "queues");
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	pt_lockfile_recall(fd);
+	pt_lockfile_remove(fd, path);
+	close(fd);
+}
+
 static int fail_taken(struct pt_error *err, const struct pt_device *dev,
 		      __u32 queue, const struct pt_lockfile_owner *owner)
 {

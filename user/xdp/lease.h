@@ -25,6 +25,7 @@
 #include <sys/types.h>
 #include <pagetrim/error.h>
 #include "xdp/device.h"
+#include "xdp/grant.h"
 
 #define PT_LEASE_ROLE_SZ 32	/* bytes of a role, with its NUL */
 
@@ -63,6 +64,13 @@ int pt_lease_take_free(struct pt_lease **out, __u32 cnt,
  * some are taken, *holder names the owner of the last of them. */
 __u32 pt_lease_free_cnt(const struct pt_leases *leases, __u32 below,
 			struct pt_error *holder);
+
+/* pt_leases_grant lets the grant's user take the device's queues, until
+ * pt_leases_recall, which only needs to know which device it was: the number and
+ * the namespace.  Errors of pt_leases_open, -EPERM, ... */
+int pt_leases_grant(const struct pt_device *dev, const struct pt_grant *grant,
+		    struct pt_error *err);
+void pt_leases_recall(const struct pt_device *dev);
 
 __u32 pt_lease_queue(const struct pt_lease *lease);
 

@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include <pagetrim/check.h>
+#include "base/files.h"
+#include "base/rights.h"
 
 #define TRIES_MAX 5	/* a process that removes files holds a file for a
 			 * moment */
 #define TRY_PAUSE_NS 1000000
+#define NO_UID	65534		/* the kernel's default, kernel.overflowuid */
 
 void pt_lockfile_path(char path[96], const struct pt_device *dev,
 		      const char *tail)
@@ -29,10 +32,23 @@ void pt_lockfile_path(char path[96], const struct pt_device *dev,
 static int fail(struct pt_error *err, const char *path)
 {
 	int code = -errno;
+	const char *root = pt_rights_are_inner() ? "the host's root" : "root";
 
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s must be "
-			    "writable: run as root)", path, strerror(-code),
-			    PT_LOCKFILE_DIR);
+	switch (code) {
+	case -EACCES:
+	case -EPERM:
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s must "
+			"give it: one device's by 'pagetrim attach {--dev} DEV "
+			"{--user} NAME', all by 'install -d -m 775 -g GROUP "
+			"%s')", path, strerror(-code), root, PT_LOCKFILE_DIR);
+	case -EROFS:
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (mount a "
+			"tmpfs at /run, or at %s, where it is a folder; "
+			"containers that share a device need the host's)",
+			path, strerror(-code), PT_LOCKFILE_DIR);
+	}
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", path,
+			    strerror(-code), pt_files_remedy(code));
 }
 
 bool pt_lockfile_still_there(int fd, const char *path)
@@ -117,6 +133,14 @@ int pt_lockfile_write_owner(int fd, struct pt_lockfile_part part,
 	return pwrite(fd, line, sz, part.off) == sz ? 0 : -errno;
 }
 
+/* is_trusted: in a rootless container the host's root is seen as the user of all
+ * that have no number there. */
+static bool is_trusted(uid_t owner)
+{
+	return !owner || owner == geteuid() ||
+	       (owner == NO_UID && pt_rights_are_inner());
+}
+
 /* make_folder: its files are trusted, so nobody else may write it. */
 static int make_folder(struct pt_error *err)
 {
@@ -127,11 +151,25 @@ static int make_folder(struct pt_error *err)
 	if (lstat(PT_LOCKFILE_DIR, &st))
 		return fail(err, PT_LOCKFILE_DIR);
 	if (!S_ISDIR(st.st_mode) || st.st_mode & S_IWOTH ||
-	    (st.st_uid && st.st_uid != geteuid()))
+	    !is_trusted(st.st_uid))
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: must be a "
 				    "folder of root's that others cannot write "
 				    "(remove it)", PT_LOCKFILE_DIR);
 	return 0;
+}
+
+/* share_with_group: a folder that root gave to a group holds the leases of root
+ * and of the group's users. */
+static void share_with_group(int fd)
+{
+	struct stat folder, file;
+
+	if (lstat(PT_LOCKFILE_DIR, &folder) || !(folder.st_mode & S_IWGRP) ||
+	    fstat(fd, &file) || file.st_uid != geteuid() ||
+	    file.st_mode & (S_ISVTX | S_IRWXG))
+		return;
+	if (!fchown(fd, -1, folder.st_gid))
+		fchmod(fd, 0660);
 }
 
 /* A process that can read a file can lock it against us. */
@@ -142,13 +180,35 @@ int pt_lockfile_open(const char *path, struct pt_error *err)
 	if (ret)
 		return ret;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? fail(err, path) : fd;
+	if (fd < 0)
+		return fail(err, path);
+	share_with_group(fd);
+	return fd;
+}
+
+int pt_lockfile_grant(int fd, const struct pt_grant *grant)
+{
+	if (fchown(fd, grant->uid, pt_grant_gid(grant)) ||
+	    fchmod(fd, pt_grant_mode(grant, 0600) | S_ISVTX))
+		return -errno;
+	return 0;
+}
+
+void pt_lockfile_recall(int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && st.st_mode & S_ISVTX)
+		fchmod(fd, st.st_mode & 0777);
 }
 
 void pt_lockfile_remove(int fd, const char *path)
 {
 	const struct pt_lockfile_part all = { 0 };
+	struct stat st;
 
+	if (fstat(fd, &st) || st.st_mode & S_ISVTX)
+		return;
 	if (pt_lockfile_lock_part(fd, all) &&
 	    pt_lockfile_still_there(fd, path))
 		unlink(path);

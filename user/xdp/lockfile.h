@@ -17,6 +17,7 @@
 #include <sys/types.h>
 #include <pagetrim/error.h>
 #include "xdp/device.h"
+#include "xdp/grant.h"
 
 #define PT_LOCKFILE_DIR	"/run/pagetrim"
 #define PT_LOCKFILE_ROLE_SZ 32
@@ -66,5 +67,10 @@ int pt_lockfile_write_owner(int fd, struct pt_lockfile_part part,
  * removes it unless others hold a part. */
 bool pt_lockfile_still_there(int fd, const char *path);
 void pt_lockfile_remove(int fd, const char *path);
+
+/* pt_lockfile_grant gives the file to the grant's user, and keeps pt_lockfile_remove
+ * from removing it until pt_lockfile_recall: the sticky bit is the mark. */
+int pt_lockfile_grant(int fd, const struct pt_grant *grant);
+void pt_lockfile_recall(int fd);
 
 #endif

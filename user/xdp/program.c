@@ -12,7 +12,6 @@
 #include <bpf/bpf.h>
 
 #include <pagetrim/check.h>
-#include "base/files.h"
 #include "xdp/cause.h"
 #include "xdp/occupant.h"
 
@@ -76,82 +75,6 @@ void program_free(struct pt_program *p)
 	free(p->percpu);
 	free(p->sessions);
 	free(p);
-}
-
-static int fail_held(struct pt_error *err, const struct pt_device *dev)
-{
-	struct pt_occupant occupant;
-	char who[160], remedy[160];
-
-	pt_occupant_find(&occupant, dev);
-	pt_occupant_print(&occupant, who, sizeof(who));
-	pt_occupant_remedy(&occupant, dev->name, remedy, sizeof(remedy));
-	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: held by %s (%s)",
-			    dev->name, who, remedy);
-}
-
-int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
-		 int code)
-{
-	const struct pt_device *dev = cfg->device;
-
-	switch (code) {
-	case -EBUSY:
-	case -EEXIST:	/* native against generic */
-		return fail_held(err, dev);
-	case -EOPNOTSUPP:
-		return pt_error_set(err, PT_EXIT_HOST, code,
-			cfg->generic ?
-			"%s: driver %s has no generic XDP (use another device)" :
-			"%s: driver %s has no native XDP (use {generic})",
-			dev->name, dev->driver[0] ? dev->driver : "?");
-	case -EPERM:
-	case -EACCES:
-		return pt_error_set(err, PT_EXIT_HOST, -EPERM,
-			"%s: no privilege for the XDP program (run as root, or "
-			"with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, "
-			"CAP_PERFMON)",
-			dev->name);
-	case -EAGAIN:	/* libbpf tried it several times */
-		return pt_error_set(err, PT_EXIT_HOST, -EINTR,
-			"%s: signals interrupted the kernel's check of the XDP "
-			"program each time (start again)", dev->name);
-	case -ENOSPC:
-		return pt_error_set(err, PT_EXIT_HOST, code,
-			"%s: it has %u receive queues, fewer than its veth "
-			"peer has transmit queues (ethtool -L %s rx N)",
-			dev->name, dev->rx_queue_cnt, dev->name);
-	case -ERANGE:
-		return pt_error_set(err, PT_EXIT_HOST, code,
-			"%s: MTU %u, or its peer's, is too large for XDP here "
-			"(lower it, or use {generic})", dev->name, dev->mtu);
-	}
-	/* Without descriptors libbpf fails with this errno or that. */
-	if (pt_files_are_few())
-		return pt_error_set(err, PT_EXIT_HOST, code,
-			"%s: cannot load or attach the XDP program: %s%s%s, and "
-			"fewer than %d file descriptors are left (raise ulimit "
-			"-n)", dev->name, strerror(-code),
-			pt_cause_text()[0] ? ": " : "", pt_cause_text(),
-			PT_FILES_FEW);
-	return pt_error_set(err, PT_EXIT_HOST, code,
-		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
-		"or newer with BTF is needed)", dev->name, strerror(-code),
-		pt_cause_text()[0] ? ": " : "", pt_cause_text());
-}
-
-int program_fail_version(struct pt_error *err, struct pt_program *p)
-{
-	const char *dev = p->device.name;
-	char remedy[128] = "wait until its receiver ends, or detach it where "
-			   "its pins are to be seen";
-
-	if (!program_find_pins(p))
-		pt_error_print(remedy, sizeof(remedy), "pagetrim detach {--dev} "
-			       "%s, then attach", dev);
-	return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: the program on it "
-			    "is of another version of pagetrim (%s)", dev,
-			    remedy);
 }
 
 /* libbpf takes the frags flag from the section's name, and only a handler of
@@ -306,16 +229,6 @@ int program_attach(struct pt_program *p, const struct pt_program_cfg *cfg,
 		return program_fail(err, cfg, ret);
 	p->info.generic = cfg->generic;
 	return 0;
-}
-
-int program_fail_hidden(struct pt_error *err, const struct pt_program *p)
-{
-	return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: program %u is "
-			    "pagetrim attach's, and its pins are not under %s "
-			    "here ('ip netns exec' hides them: use nsenter "
-			    "--net=/run/netns/NAME; a container needs the "
-			    "host's /sys/fs/bpf)", p->device.name, p->info.id,
-			    PT_PIN_ROOT);
 }
 
 static int adopt_pinned(struct pt_program *p, const struct pt_program_cfg *cfg,

@@ -31,6 +31,7 @@
 #include <pagetrim/error.h>
 #include <pagetrim/maps.h>
 #include "xdp/device.h"
+#include "xdp/grant.h"
 
 #define PT_PROGRAM_NAME	"pagetrim"	/* as bpftool prog shows it */
 #define PT_PIN_ROOT "/sys/fs/bpf/pagetrim"	/* DEV/{prog,link,pt_xsks,...};
@@ -45,6 +46,7 @@ struct pt_program_cfg {
 	bool	single_buffer;	/* do not try frames of several buffers; else
 				 * this is the fallback for a driver that
 				 * refuses them */
+	struct pt_grant grant;	/* of pt_program_pin */
 };
 
 struct pt_program_info {
@@ -66,7 +68,7 @@ int pt_program_device(struct pt_device *out, const char *name,
  * returns 0 and *out is the caller's, to pt_program_close.  Else:
  *   -EBUSY       another XDP program holds the device; the text names it
  *   -EOPNOTSUPP  the driver has no native XDP (generic was not asked for)
- *   -EPERM       no CAP_NET_ADMIN, CAP_BPF
+ *   -EPERM       no CAP_NET_ADMIN, CAP_BPF, and no pins of this user
  *   -EINTR       signals interrupted the kernel's check each time
  *   -EINVAL      the pinned program is in the other mode
  *   -ESTALE      the program is of another version of pagetrim

@@ -113,6 +113,32 @@ int program_take(struct pt_program *p, __u32 id)
 	return ret;
 }
 
+int program_constants_fd(int prog_fd)
+{
+	__u32 map_ids[PROG_MAPS_MAX];
+	struct bpf_prog_info prog = {
+		.nr_map_ids = PROG_MAPS_MAX,
+		.map_ids = (__u64)(unsigned long)map_ids,
+	};
+	__u32 sz = sizeof(prog);
+
+	if (bpf_obj_get_info_by_fd(prog_fd, &prog, &sz))
+		return -errno;
+	for (__u32 i = 0; i < prog.nr_map_ids && i < PROG_MAPS_MAX; i++) {
+		struct bpf_map_info info = { 0 };
+		int fd = bpf_map_get_fd_by_id(map_ids[i]);
+
+		sz = sizeof(info);
+		if (fd < 0)
+			return -errno;
+		if (!bpf_obj_get_info_by_fd(fd, &info, &sz) &&
+		    !strcmp(info.name, CONSTANTS_NAME))
+			return fd;
+		close(fd);
+	}
+	return -ENOENT;
+}
+
 /* take_component searches the programs of libxdp's dispatcher. */
 static int take_component(struct pt_program *p)
 {
@@ -151,6 +177,8 @@ int program_find(struct pt_program *p)
 		ret = program_take(p, ids[i]);
 		if (ret == -ENOENT)
 			ret = take_component(p);
+		else if (ret == -EPERM)		/* no CAP_SYS_ADMIN */
+			ret = program_take_pins(p, ids[i]);
 		p->info.generic = i == 1;
 		/* Only our own load reports it; assume the usual case. */
 		if (!ret && !p->info.dispatcher)

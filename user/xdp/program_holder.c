@@ -60,6 +60,20 @@ void program_unlock_maps(struct pt_program *p)
 		flock(p->pins_fd, LOCK_UN);
 }
 
+/* share_holder lets all who may use the pins test the directory's lock, as far as
+ * this process may. */
+static void share_holder(const struct pt_program *p)
+{
+	struct stat st;
+
+	if (fstat(p->pins_fd, &st))
+		return;
+	if (fchown(p->holder_fd, st.st_uid, -1) && errno != EPERM)
+		return;
+	if (!fchown(p->holder_fd, -1, st.st_gid))
+		fchmod(p->holder_fd, st.st_mode & 0750);
+}
+
 /* make_holder runs with the maps locked, so that no process treats the
  * directory as a dead one's before we have its lock. */
 static int make_holder(struct pt_program *p)
@@ -74,6 +88,7 @@ static int make_holder(struct pt_program *p)
 			      O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (p->holder_fd < 0)
 		return -errno;
+	share_holder(p);
 	return program_flock(p->holder_fd, WAIT_MS) ? 0 : -EBUSY;
 }
 
@@ -193,6 +208,20 @@ void program_remove_holders(int pins_fd, bool living)
 	while ((entry = readdir(dir)))
 		if (is_holder(entry->d_name, &holder) &&
 		    (living || !is_held(pins_fd, entry->d_name)))
+			unlinkat(pins_fd, entry->d_name, AT_REMOVEDIR);
+	closedir(dir);
+}
+
+void program_empty(int pins_fd)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	if (open_list(pins_fd, &dir))
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' &&
+		    unlinkat(pins_fd, entry->d_name, 0))
 			unlinkat(pins_fd, entry->d_name, AT_REMOVEDIR);
 	closedir(dir);
 }

@@ -72,8 +72,8 @@ struct pt_program {
 	__u32	session_cnt;
 
 	char	pins[PT_PIN_PATH_SZ];	/* folder of the pins, "": not found */
-	int	pins_fd;	/* that folder; locked to change pinned maps; or
-				 * -1 */
+	int	pins_fd;	/* that folder, or PROGRAM_HOLDERS in it; locked
+				 * to change pinned maps; or -1 */
 	int	holder_fd;	/* our directory in it, locked; or -1 */
 	__u64	holder;		/* its number */
 	char	holder_name[48];
@@ -151,6 +151,37 @@ int program_find_pins(struct pt_program *p);
 /* program_remove_pins removes the folder and all in it. */
 void program_remove_pins(const char *path);
 
+/* ---- pins of a user: program_grant.c ---- */
+
+#define PROGRAM_HOLDERS	"holders"
+
+/* program_pin_constants pins the constants of p's program beside it. */
+int program_pin_constants(const struct pt_program *p);
+
+/* program_grant gives p's pins to the grant's user.  -errno: a part may have been
+ * given. */
+int program_grant(const struct pt_program *p, const struct pt_grant *grant);
+
+/* program_remove_grant removes all that program_grant made in a folder of pins. */
+void program_remove_grant(const char *folder);
+
+/* program_open_pin returns a descriptor, which the caller closes, or -errno.
+ * -EACCES: the pin is another user's. */
+int program_open_pin(const char *path, bool writable);
+
+/* program_take_pins fills p as program_take does, by the pins of the device's
+ * name; device_id is the number of the program on the device.  -EPERM: there are
+ * none for this user. */
+int program_take_pins(struct pt_program *p, __u32 device_id);
+
+/* program_barred_pin returns why program_take_pins fails, as -errno, and the path of
+ * the pin. */
+int program_barred_pin(const struct pt_program *p, char path[PT_PIN_PATH_SZ]);
+
+/* program_constants_fd returns a descriptor, which the caller closes, of the map of
+ * the program's constants. */
+int program_constants_fd(int prog_fd);
+
 /* The state of the device whose pins are in a folder. */
 enum program_pins {
 	PINS_NONE,	/* there are none */
@@ -203,6 +234,9 @@ pid_t program_holder_pid(const struct program_holders *holders, __u64 number);
 /* program_remove_holders removes the directories of dead holders; with living
  * also those of living ones. */
 void program_remove_holders(int pins_fd, bool living);
+
+/* program_empty removes all directories and pins, whoever made them. */
+void program_empty(int pins_fd);
 
 /* program_prune removes the sessions of pinned maps whose holder is dead, and
  * the endpoints that no session has.  p is not shared yet. */

@@ -50,9 +50,27 @@ static int make_pins(const struct pt_program *p)
 			  p->map_fd[i]);
 	if (!ret)
 		ret = pin(&p->device, "prog", p->prog_fd);
+	if (!ret)
+		ret = program_pin_constants(p);
 	if (!ret && p->link_fd >= 0)
 		ret = pin(&p->device, "link", p->link_fd);
 	return ret;
+}
+
+/* keep_pinned makes the pins, and gives them to the grant's user. */
+static int keep_pinned(const struct pt_program *p, const struct pt_grant *grant,
+		       struct pt_error *err)
+{
+	int ret = make_pins(p);
+
+	if (!ret && grant->is_set)
+		ret = program_grant(p, grant);
+	if (!ret)
+		return grant->is_set ?
+		       pt_leases_grant(&p->device, grant, err) : 0;
+	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot pin the "
+			    "program under %s: %s", p->device.name,
+			    PT_PIN_ROOT, strerror(-ret));
 }
 
 /* try_beside: frags tells whether our program takes frames of several buffers.
@@ -194,7 +212,7 @@ static int attach_and_pin(struct pt_program *p,
 		ret = program_fail(err, cfg, ret);
 	if (ret)
 		return ret;
-	ret = make_pins(p);
+	ret = keep_pinned(p, &cfg->grant, err);
 	if (!ret) {
 		program_keep(p);
 		return 0;
@@ -203,9 +221,7 @@ static int attach_and_pin(struct pt_program *p,
 		detach(p);
 	pt_program_pin_path(path, &p->device, NULL);
 	program_remove_pins(path);
-	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot pin the "
-			    "program under %s: %s", p->device.name,
-			    PT_PIN_ROOT, strerror(-ret));
+	return ret;
 }
 
 /* refuse_attached returns -EEXIST if the device runs the program that is pinned

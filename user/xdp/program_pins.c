@@ -17,6 +17,8 @@
 
 #include <bpf/bpf.h>
 
+#include "xdp/lease.h"
+
 static const char *const map_name[MAP_CNT] = {
 #define X(SYMBOL, name, type, key_sz, value_sz) [MAP_##SYMBOL] = #name,
 	PROGRAM_MAPS(X)
@@ -55,12 +57,25 @@ static __s64 pinned_id(const char *folder)
 	int fd, ret;
 
 	path_in(path, folder, "prog");
-	fd = bpf_obj_get(path);
+	fd = program_open_pin(path, false);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	ret = bpf_obj_get_info_by_fd(fd, &info, &info_sz) ? -errno : 0;
 	close(fd);
 	return ret ? ret : (__s64)info.id;
+}
+
+/* open_holders opens the folder of the holders' directories: that of the pins,
+ * or the one in it that is writable by others than root. */
+static int open_holders(const char *folder)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	char path[PT_PIN_PATH_SZ];
+	int fd;
+
+	path_in(path, folder, PROGRAM_HOLDERS);
+	fd = open(path, flags);
+	return fd < 0 && errno == ENOENT ? open(folder, flags) : fd;
 }
 
 /* is_pinned_in: p's program is pinned in the folder, which p then keeps. */
@@ -68,8 +83,7 @@ static bool is_pinned_in(struct pt_program *p, const char *folder)
 {
 	if (pinned_id(folder) != p->info.id)
 		return false;
-	p->pins_fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-			  O_CLOEXEC);
+	p->pins_fd = open_holders(folder);
 	if (p->pins_fd < 0)
 		return false;
 	snprintf(p->pins, sizeof(p->pins), "%s", folder);
@@ -97,26 +111,6 @@ int program_find_pins(struct pt_program *p)
 	if (dir)
 		closedir(dir);
 	return found ? 0 : -ENOENT;
-}
-
-void program_remove_pins(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char path[PT_PIN_PATH_SZ];
-
-	if (fd >= 0) {
-		program_remove_holders(fd, true);
-		close(fd);
-	}
-	path_in(path, folder, "link");
-	unlink(path);
-	path_in(path, folder, "prog");
-	unlink(path);
-	for (int i = 0; i < MAP_CNT; i++) {
-		path_in(path, folder, map_name[i]);
-		unlink(path);
-	}
-	rmdir(folder);
 }
 
 /* link_device returns the number of the link's device, in any namespace; 0: it
@@ -169,6 +163,44 @@ static void constants_of(__u32 id, struct pt_constants *constants)
 	program_take(p, id);
 	*constants = p->constants;
 	program_free(p);
+}
+
+/* recall_leases ends the grant of the leases of the device for which the program
+ * in the folder was loaded. */
+static void recall_leases(const char *folder)
+{
+	__s64 id = pinned_id(folder);
+	struct pt_constants was;
+
+	if (id <= 0)
+		return;
+	constants_of(id, &was);
+	if (was.netns_cookie)
+		pt_leases_recall(&(struct pt_device){
+				 .ifindex = was.ifindex,
+				 .netns_cookie = was.netns_cookie });
+}
+
+void program_remove_pins(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[PT_PIN_PATH_SZ];
+
+	recall_leases(folder);
+	if (fd >= 0) {
+		program_remove_holders(fd, true);
+		close(fd);
+	}
+	program_remove_grant(folder);
+	path_in(path, folder, "link");
+	unlink(path);
+	path_in(path, folder, "prog");
+	unlink(path);
+	for (int i = 0; i < MAP_CNT; i++) {
+		path_in(path, folder, map_name[i]);
+		unlink(path);
+	}
+	rmdir(folder);
 }
 
 enum program_pins program_judge_pins(const char *folder,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/check.h>
+#include "base/rights.h"
 #include "base/stop.h"
 #include "xdp/cause.h"
 #include "xsk/zero_copy.h"
@@ -194,7 +195,11 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 			 "for it";
 		break;
 	case -EPERM:
-		remedy = "run as root, or with CAP_NET_RAW";
+		remedy = pt_rights_held() & PT_RIGHT(CAP_NET_RAW) ?
+			 "CAP_NET_RAW counts in the network namespace's own "
+			 "user namespace only: give this container a network "
+			 "namespace of its own" :
+			 "run as root, or with CAP_NET_RAW";
 		break;
 	case -ENOBUFS:
 		snprintf(memlock, sizeof(memlock), "raise RLIMIT_MEMLOCK by "

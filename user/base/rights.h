@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* rights: the capabilities of this process, for messages that name the lacking
+ * ones.
+ *
+ * The kernel loads BPF programs, and counts locked memory, by the capabilities in
+ * the host's first user namespace.  Root of another one, as in a rootless
+ * container, has none there.  Threads: any. */
+#ifndef BASE_RIGHTS_H
+#define BASE_RIGHTS_H
+
+#include <linux/capability.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#define PT_RIGHT(cap)	(1ULL << (cap))
+#define PT_RIGHTS_SZ	160	/* bytes of a list of names, with its NUL */
+
+/* Those that load the receive program and attach it. */
+#define PT_RIGHTS_LOAD	(PT_RIGHT(CAP_NET_ADMIN) | PT_RIGHT(CAP_BPF) | \
+			 PT_RIGHT(CAP_PERFMON))
+
+/* pt_rights_held returns the effective set; 0 if it is not known. */
+__u64 pt_rights_held(void);
+
+/* pt_rights_are_inner: the process is in another user namespace than the host's
+ * first one; false also if /proc is not mounted. */
+bool pt_rights_are_inner(void);
+
+/* pt_rights_lacking writes the names of those of want that are not in held, as
+ * "CAP_BPF, CAP_PERFMON", and returns list.  CAP_SYS_ADMIN includes those that
+ * were split from it. */
+const char *pt_rights_lacking(__u64 held, __u64 want, char list[PT_RIGHTS_SZ]);
+
+#endif
