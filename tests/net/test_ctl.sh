@@ -235,8 +235,68 @@ unknown()
 	ended send "$sender" 30 0
 	ended receive "$receiver" 10 0
 	same "keys" "$(jq -r 'keys_unsorted | join(" ")' answer)" \
-		"role status transfer-id total-time paused ram files-total files-remaining frames frames-lost max-bandwidth"
+		"role status transfer-id total-time paused ram files-total files-remaining frames frames-lost max-bandwidth pid name"
 	same "phase" "$(jq -r .status answer)" connect
+}
+
+# is_listed: the list has an active process of the name $net.
+is_listed()
+{
+	"$pagetrim" ctl --json >list.json &&
+		jq -e ".processes[] | select(.name == \"$net\").status ==
+			\"active\"" list.json >/dev/null
+}
+
+# listed SEND-OPTION...: a transfer of the name $net is under way; sets pid and entry.
+listed()
+{
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 1M --name "$net" "$@" \
+		"$(image even)"
+	wait_until 20 is_listed
+	pid=$(jq ".processes[] | select(.name == \"$net\").pid" list.json)
+	entry=$(jq -r ".processes[] | select(.name == \"$net\").control" list.json)
+}
+
+# Without --control a transfer is found by its number and by its name, and leaves
+# nothing; one that was killed is not listed, and swept by the next.
+by_name()
+{
+	local pid entry killed
+
+	show hosts_up "$net"
+	listed --user nobody
+	same "entry" "$entry" "/run/pagetrim/ctl/65534/$pid.sock"
+	"$pagetrim" ctl | tee said
+	grep -Eqx "$pid +sender +active +$net" said || die "the list: $(<said)"
+	grep -Eq "^[0-9]+ +receiver +active +copy\$" said || die "$(<said)"
+	show "$pagetrim" ctl "$net" pause | grep -qx "$net: is paused" ||
+		die "pause by name: no answer"
+	"$pagetrim" ctl "$pid" status --json >status.json
+	jq -e ".paused and .pid == $pid and .name == \"$net\"" status.json \
+		>/dev/null || die "status by number: $(<status.json)"
+	show "$pagetrim" ctl "$net" cancel
+	ended send "$sender" 10 1 interrupted
+	ended receive "$receiver" 10 4
+	[[ ! -e $entry ]] || die "$entry is left"
+	! "$pagetrim" ctl "$net" status 2>gone.err || die "finds one that ended"
+	one_error gone "no transfer of this user has that name"
+
+	listed --control control
+	killed=$entry
+	same "link" "$(readlink "$entry")" "$PWD/control"
+	"$pagetrim" ctl "$net" status | grep -q '^active' || die "by the link"
+	kill -KILL "$pid"
+	ended receive "$receiver" 30 4
+	! "$pagetrim" ctl "$net" status 2>killed.err || die "finds a killed one"
+	[[ -L $killed ]] || die "$killed is gone before the next"
+
+	listed
+	[[ ! -L $killed ]] || die "$killed is not swept"
+	"$pagetrim" ctl "$net" set max-bandwidth 0
+	ended send "$sender" 20 0
+	ended receive "$receiver" 10 0
+	same_file "$(image even)" copy
 }
 
 # Metrics are no JSON.
@@ -325,6 +385,7 @@ case_run "ctl: metrics" metrics
 case_run "ctl: after the end" after_the_end
 case_run "ctl: of a receiver" of_a_receiver
 case_run "ctl: a figure that is not known is left out" unknown
+case_run "ctl: by name and by number" by_name
 case_run "ctl: no JSON of metrics" no_json
 case_run "ctl: no limit where nothing stops" refused
 case_run "ctl: many slow peers on the socket" crowded

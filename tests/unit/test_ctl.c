@@ -57,7 +57,7 @@ static void test_ask(void **state)
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	assert_int_equal(pthread_create(&thread, NULL, answer_one, longest), 0);
-	if (pt_ctl_ask(PATH, "how far", answer, 5000, &err))
+	if (pt_ctl_ask(PATH, PT_CTL_ANYBODY, "how far", answer, 5000, &err))
 		fail_msg("%s", err.text);
 	pthread_join(thread, &why);
 	assert_null(why);
@@ -153,7 +153,7 @@ static int as_nobody(void)
 
 		if (setgid(NOBODY) || setuid(NOBODY))
 			_exit(3);
-		ret = pt_ctl_ask(PATH, "status", answer, 5000, &err);
+		ret = pt_ctl_ask(PATH, PT_CTL_ANYBODY, "status", answer, 5000, &err);
 		_exit(!ret ? 0 : ret == -EACCES ? 2 : 1);
 	}
 	for (int i = 0; waitpid(pid, &status, WNOHANG) != pid; i++) {
@@ -188,7 +188,7 @@ static void unanswered(const char *path, int timeout_ms, int code,
 	char answer[PT_CTL_ANSWER_SZ];
 	struct pt_error err = { 0 };
 
-	assert_int_equal(pt_ctl_ask(path, "status", answer, timeout_ms,
+	assert_int_equal(pt_ctl_ask(path, PT_CTL_ANYBODY, "status", answer, timeout_ms,
 				    &err), code);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	assert_non_null(strstr(err.text, word));

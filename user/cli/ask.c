@@ -2,6 +2,7 @@
 #include "cli/ask.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -12,14 +13,24 @@
 #define TRIES	3		/* of one that ends meanwhile, or drops this client
 				 * for others */
 
-/* ask_socket asks again where the answer is cut off. */
-static int ask_socket(const char *path, const char *request,
+/* to: whom to ask, and how long to wait. */
+struct to {
+	const char *path;
+	uid_t uid;
+	int wait_ms;
+	bool has_record;
+};
+
+/* ask_socket asks again where the answer to a query is cut off. */
+static int ask_socket(const struct to *to, const char *request,
 		      char text[PT_CTL_ANSWER_SZ], struct pt_error *err)
 {
+	int tries = strcmp(request, "status") ? 1 : TRIES;
 	int ret = 0;
 
-	for (int i = 0; i < TRIES; i++) {
-		ret = pt_ctl_ask(path, request, text, WAIT_MS, err);
+	for (int i = 0; i < tries; i++) {
+		ret = pt_ctl_ask(to->path, to->uid, request, text, to->wait_ms,
+				 err);
 		if (ret != -ECONNRESET && ret != -EPIPE)
 			break;
 	}
@@ -44,35 +55,53 @@ static int ask_record(const char *path, int ret, char text[PT_CTL_ANSWER_SZ],
 	return read ? ret : 0;
 }
 
-int pt_ask(json_t **answer, const char *path, const char *request,
-	   struct pt_error *err)
+static int strange(const char *path, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EPROTO, "%s: not the answer of "
+			    "a sender (is it the PATH of --control?)", path);
+}
+
+static int ask(json_t **answer, const struct to *to, const char *request,
+	       struct pt_error *err)
 {
 	char text[PT_CTL_ANSWER_SZ], clean[PT_CTL_ANSWER_SZ];
+	int ret = ask_socket(to, request, text, err);
 	const char *refusal;
 	json_t *o;
-	bool is_status = !strcmp(request, "status");
-	int ret = is_status ? ask_socket(path, request, text, err)
-			    : pt_ctl_ask(path, request, text, WAIT_MS, err);
 
-	if (ret && is_status)
-		ret = ask_record(path, ret, text, err);
+	if (ret && to->has_record && !strcmp(request, "status"))
+		ret = ask_record(to->path, ret, text, err);
 	if (ret)
 		return ret;
 	o = json_loads(text, 0, NULL);
 	if (!json_is_object(o)) {
 		json_decref(o);
-		return pt_error_set(err, PT_EXIT_HOST, -EPROTO, "%s: not the "
-				    "answer of a sender (is it the PATH of "
-				    "--control?)", path);
+		return strange(to->path, err);
 	}
 	refusal = json_string_value(json_object_get(o, "error"));
 	if (refusal) {
 		pt_text_clean(clean, sizeof(clean), refusal);
-		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "%s: %s", path,
-				   clean);
+		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "%s: %s",
+				   to->path, clean);
 		json_decref(o);
 		return ret;
 	}
 	*answer = o;
 	return 0;
+}
+
+int pt_ask(json_t **answer, const char *path, const char *request,
+	   struct pt_error *err)
+{
+	const struct to to = { path, PT_CTL_ANYBODY, WAIT_MS, true };
+
+	return ask(answer, &to, request, err);
+}
+
+int pt_ask_entry(json_t **answer, const struct pt_ctl_entry *entry,
+		 const char *request, int wait_ms, struct pt_error *err)
+{
+	const struct to to = { entry->path, entry->uid, wait_ms, false };
+
+	return ask(answer, &to, request, err);
 }

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <pagetrim/error.h>
+#include "ctl/ctl_folder.h"
 
 /* pt_ask: *answer is the caller's, an object.
  *   -EINVAL  the sender refused; err has its words
@@ -13,5 +14,10 @@
  *   or as pt_ctl_ask */
 int pt_ask(json_t **answer, const char *path, const char *request,
 	   struct pt_error *err);
+
+/* pt_ask_entry asks the process of an entry, and waits that long; there is no record
+ * of one that has ended.  Errors as pt_ask. */
+int pt_ask_entry(json_t **answer, const struct pt_ctl_entry *entry,
+		 const char *request, int wait_ms, struct pt_error *err);
 
 #endif

@@ -23,7 +23,7 @@
 	X(migrate, "move a running QEMU guest to another host")		\
 	X(receive, "receive memory and rebuild it")			\
 	X(proxy, "carry QEMU's own migration stream to another host")	\
-	X(ctl, "ask or steer a sender with --control while it runs")	\
+	X(ctl, "list, ask or steer transfers while they run")	\
 	X(report, "draw a move from the events of migrate --json")	\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin that program")			\

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/ctl_list.h"
 #include "cli/metrics.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -15,26 +16,26 @@
 #define DOWNTIME_MAX_MS	60000
 #define TEXT_SZ		2048
 
+#define WAIT_MS		10000
+
 struct ctl {
-	const char *path;
+	const char *path;		/* of --control; NULL: entry */
+	struct pt_ctl_entry entry;
+	const char *name;		/* of the process, for its lines */
 	bool json;
 };
 
-static const struct pt_option required[] = {
-	{ "control", "PATH", "the socket of --control of the transfer",
-	  PT_OPTION(TEXT, struct ctl, path), .offers = "file",
-	  .required = true },
-	{ }
-};
-
 static const struct pt_option options[] = {
+	{ "control", "PATH",
+	  "instead of NAME: the socket of --control of the transfer, also after "
+	  "its end",
+	  PT_OPTION(TEXT, struct ctl, path), .offers = "file" },
 	{ "json", NULL, "one JSON object on stdout; keys: pagetrim-ctl(8)",
 	  PT_OPTION(FLAG, struct ctl, json) },
 	{ }
 };
 
 static const struct pt_option_group groups[] = {
-	{ "Required:", required, 0 },
 	{ "Options:", options, 0 },
 	{ }
 };
@@ -42,10 +43,13 @@ static const struct pt_option_group groups[] = {
 const struct pt_command pt_command_ctl = {
 	.name = "ctl",
 	.usage =
-	"Usage: pagetrim ctl REQUEST --control PATH [options]\n"
+	"Usage: pagetrim ctl [--json]\n"
+	"       pagetrim ctl [NAME] REQUEST [options]\n"
 	"\n"
-	"Asks or steers a 'pagetrim send' or 'pagetrim migrate' with --control PATH\n"
-	"while it runs; a 'pagetrim receive' knows status, metrics and cancel.  REQUEST:\n"
+	"Lists the transfers that run; or asks or steers one: a 'pagetrim send' or\n"
+	"'pagetrim migrate'; a 'pagetrim receive' knows status, metrics and cancel.\n"
+	"NAME is the process's number, or its name in the list; without it the only\n"
+	"one that runs.  REQUEST:\n"
 	"  status                  how far it is, or how it ended\n"
 	"  metrics                 the same as OpenMetrics text\n"
 	"  pause, resume           no frame leaves meanwhile, and no guest is stopped\n"
@@ -57,9 +61,9 @@ const struct pt_command pt_command_ctl = {
 	"                          1..60000\n",
 	.groups = groups,
 	.notes =
-	"Exit: 0 done, 1 the process refused, 2 wrong usage, 3 none listens at PATH nor\n"
-	"      has left its last status there, or it does not answer.\n"
-	"Example: pagetrim ctl status --control /run/vm.control\n",
+	"Exit: 0 done, 1 the process refused, 2 wrong usage, 3 there is no such process,\n"
+	"      nor has it left its last status at PATH, or it does not answer.\n"
+	"Example: pagetrim ctl vm.ram set max-bandwidth 1Gbit/s\n",
 	.arguments = { "=status metrics pause resume cancel set",
 		       "=max-bandwidth downtime-limit", "=auto" },
 };
@@ -203,23 +207,24 @@ static void print_limit(const struct ctl *c, const json_t *o)
 
 	if (json_object_get(o, "downtime-limit"))
 		printf("%s: stopped once that is expected to take %llu ms or "
-		       "less\n", c->path,
+		       "less\n", c->name,
 		       (unsigned long long)number(o, "downtime-limit"));
 	else if (rate)
-		printf("%s: at most %s a second\n", c->path,
+		printf("%s: at most %s a second\n", c->name,
 		       pt_out_human(rate, human));
 	else
-		printf("%s: no limit\n", c->path);
+		printf("%s: no limit\n", c->name);
 }
 
 /* ask sends the request, and prints the answer. */
 static int ask(const struct ctl *c, const char *request)
 {
+	const char *line = strcmp(request, "metrics") ? request : "status";
 	struct pt_error err;
 	json_t *answer;
 
-	if (pt_ask(&answer, c->path, !strcmp(request, "metrics") ? "status"
-								 : request, &err))
+	if (c->path ? pt_ask(&answer, c->path, line, &err)
+		    : pt_ask_entry(&answer, &c->entry, line, WAIT_MS, &err))
 		return pt_out_fail("ctl", &err);
 	if (!strcmp(request, "metrics"))
 		pt_metrics_text(stdout, answer);
@@ -230,7 +235,7 @@ static int ask(const struct ctl *c, const char *request)
 	else if (!strncmp(request, "set ", 4))
 		print_limit(c, answer);
 	else
-		printf("%s: %s\n", c->path,
+		printf("%s: %s\n", c->name,
 		       json_string_value(json_object_get(answer, "done")));
 	json_decref(answer);
 	return PT_EXIT_OK;
@@ -263,11 +268,61 @@ static int setting(char request[REQUEST_SZ], const char *name,
 	return -1;
 }
 
+static const char *const plain[] = {
+	"status", "metrics", "pause", "resume", "cancel",
+};
+
+static bool is_plain(const char *word)
+{
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (!strcmp(word, plain[i]))
+			return true;
+	return false;
+}
+
+/* request_of writes the request of the words.  -1: done, or an exit code. */
+static int request_of(char request[REQUEST_SZ], const struct ctl *c, int argc,
+		      char **argv)
+{
+	if (c->json && !strcmp(argv[0], "metrics"))
+		return pt_out_usage("ctl", "--json: metrics are OpenMetrics text "
+				    "('status --json' has the figures)");
+	if (is_plain(argv[0]) && argc > 1)
+		return pt_out_usage("ctl", "'%s': %s is enough", argv[1],
+				    argv[0]);
+	if (is_plain(argv[0])) {
+		strcpy(request, argv[0]);
+		return -1;
+	}
+	if (strcmp(argv[0], "set"))
+		return pt_out_usage("ctl", "'%s': want status, metrics, pause, "
+				    "resume, cancel or set", argv[0]);
+	if (argc != 3)
+		return pt_out_usage("ctl", "set: want max-bandwidth N or "
+				    "downtime-limit MS");
+	return setting(request, argv[1], argv[2]);
+}
+
+/* find finds the process; name NULL: there is only one. */
+static int find(struct ctl *c, const char *name)
+{
+	static char number[16];
+	struct pt_error err;
+
+	c->name = c->path ? c->path : name;
+	if (c->path)
+		return -1;
+	if (pt_ctl_find(&c->entry, name, &err))
+		return pt_out_fail("ctl", &err);
+	snprintf(number, sizeof(number), "%d", c->entry.pid);
+	if (!name)
+		c->name = number;
+	return -1;
+}
+
 int pt_cmd_ctl(int argc, char **argv)
 {
-	static const char *const plain[] = {
-		"status", "metrics", "pause", "resume", "cancel",
-	};
+	const char *name = NULL;
 	char request[REQUEST_SZ];
 	struct ctl c = { 0 };
 	int code = pt_options_parse(&pt_command_ctl, &c, argc, argv);
@@ -276,24 +331,18 @@ int pt_cmd_ctl(int argc, char **argv)
 		return code;
 	argv += optind;
 	argc -= optind;
-	if (argc < 1)
+	if (!argc && c.path)
 		return pt_out_usage("ctl", "REQUEST is missing");
-	if (c.json && !strcmp(argv[0], "metrics"))
-		return pt_out_usage("ctl", "--json: metrics are OpenMetrics text "
-				    "('status --json' has the figures)");
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
-		if (strcmp(argv[0], plain[i]))
-			continue;
-		return argc == 1 ? ask(&c, plain[i])
-			: pt_out_usage("ctl", "'%s': %s is enough", argv[1],
-				       argv[0]);
+	if (!argc) {
+		pt_ctl_list(c.json);
+		return PT_EXIT_OK;
 	}
-	if (strcmp(argv[0], "set"))
-		return pt_out_usage("ctl", "'%s': want status, metrics, pause, "
-				    "resume, cancel or set", argv[0]);
-	if (argc != 3)
-		return pt_out_usage("ctl", "set: want max-bandwidth N or "
-				    "downtime-limit MS");
-	code = setting(request, argv[1], argv[2]);
+	if (argc > 1 && !c.path && !is_plain(argv[0]) && strcmp(argv[0], "set")) {
+		name = *argv++;
+		argc--;
+	}
+	code = request_of(request, &c, argc, argv);
+	if (code < 0)
+		code = find(&c, name);
 	return code < 0 ? ask(&c, request) : code;
 }

@@ -254,6 +254,7 @@ int pt_cmd_migrate(int argc, char **argv)
 		return code;
 	m.run.agent = &m.o.send.agent;
 	m.run.control_path = m.o.send.control;
+	m.run.name = m.o.qmp;
 	m.run.tells_events = true;
 	m.run.guest_left = guest_left;
 	m.run.stop_fd = pt_stop_open();

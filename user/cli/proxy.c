@@ -237,6 +237,7 @@ static int send_stream(struct proxy *p)
 		.command = "proxy",
 		.agent = &p->receive.agent,
 		.control_path = p->send.control,
+		.name = p->from,
 		.stop_fd = pt_stop_open(),
 	};
 	pt_limits_raise_files();

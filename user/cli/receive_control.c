@@ -8,7 +8,6 @@
 #include "cli/json_text.h"
 #include "cli/record.h"
 #include "cli/report.h"
-#include "ctl/ctl_record.h"
 
 #define REQUESTS_MAX	16	/* per call, so that the receiver has its turn */
 
@@ -36,13 +35,15 @@ static json_t *status(const struct pt_receive_control *c)
 	struct pt_receive_report shown[PT_RECEIVE_SHOWN_MAX];
 	__u32 cnt = pt_receiver_status(c->receiver, shown,
 				       PT_RECEIVE_SHOWN_MAX);
-	json_t *transfers = json_array();
+	json_t *transfers = json_array(), *o;
 
 	for (__u32 i = 0; i < cnt && i < PT_RECEIVE_SHOWN_MAX; i++)
 		json_array_append_new(transfers, transfer_json(&shown[i]));
-	return json_pack("{s:s, s:s, s:i, s:o}", "role", "receiver",
-			 "status", cnt ? "active" : "waiting",
-			 "transfer-count", (int)cnt, "transfers", transfers);
+	o = json_pack("{s:s, s:s, s:i, s:o}", "role", "receiver",
+		      "status", cnt ? "active" : "waiting",
+		      "transfer-count", (int)cnt, "transfers", transfers);
+	pt_control_identify(c->at, o);
+	return o;
 }
 
 static json_t *answer_to(void *arg, const char *line)
@@ -62,26 +63,14 @@ static json_t *answer_to(void *arg, const char *line)
 	return json_pack("{s:s}", "done", "is cancelled");
 }
 
-int pt_receive_control_open(struct pt_receive_control *c, const char *path,
+int pt_receive_control_open(struct pt_receive_control *c, struct pt_control *at,
 			    struct pt_receiver *receiver, bool serve,
 			    struct pt_error *err)
 {
-	int ret;
-
 	*c = (struct pt_receive_control){
-		.path = path, .receiver = receiver, .serve = serve,
+		.at = at, .receiver = receiver, .serve = serve,
 	};
-	ret = path ? pt_ctl_open(&c->ctl, path, err) : 0;
-	/* That of a process that had the path since pt_record_begin. */
-	if (c->ctl && pt_ctl_record_clear(path, err) == -EEXIST)
-		ret = -EEXIST;
-	return ret;
-}
-
-void pt_receive_control_close(struct pt_receive_control *c)
-{
-	pt_ctl_close(c->ctl);
-	c->ctl = NULL;
+	return pt_control_open(at, err);
 }
 
 void pt_receive_control_ended(struct pt_receive_control *c,
@@ -95,17 +84,18 @@ void pt_receive_control_end(struct pt_receive_control *c, int ret,
 {
 	json_t *o;
 
-	if (!c->ctl)
+	if (!c->at || !c->at->ctl || !c->at->path)
 		return;
 	o = json_pack("{s:s}", "role", "receiver");
 	if (c->last.total_ns && !c->serve)
 		json_object_set_new(o, "transfers", json_pack("[o]",
 				    transfer_json(&c->last)));
-	pt_record_end(c->path, o, ret, err, guest);
+	pt_control_identify(c->at, o);
+	pt_record_end(c->at->path, o, ret, err, guest);
 }
 
 void pt_receive_control_answer(struct pt_receive_control *c)
 {
-	if (c->ctl)
-		pt_answer_all(c->ctl, REQUESTS_MAX, answer_to, c);
+	if (c->at->ctl)
+		pt_answer_all(c->at->ctl, REQUESTS_MAX, answer_to, c);
 }

@@ -6,25 +6,23 @@
 #ifndef CLI_RECEIVE_CONTROL_H
 #define CLI_RECEIVE_CONTROL_H
 
-#include "ctl/ctl.h"
+#include "cli/control.h"
 #include "receive/receiver.h"
 
 #define PT_RECEIVE_SHOWN_MAX	8	/* transfers in one answer */
 
 /* pt_receive_control: the fields are for its own functions. */
 struct pt_receive_control {
-	struct pt_ctl *ctl;	/* NULL: there is no control socket */
-	const char *path;
+	struct pt_control *at;	/* the caller's; NULL: not opened */
 	struct pt_receiver *receiver;
 	bool serve;
 	struct pt_receive_report last;	/* the last that ended; total_ns 0: none */
 };
 
 /* pt_receive_control_open: as pt_send_control_open. */
-int pt_receive_control_open(struct pt_receive_control *c, const char *path,
+int pt_receive_control_open(struct pt_receive_control *c, struct pt_control *at,
 			    struct pt_receiver *receiver, bool serve,
 			    struct pt_error *err);
-void pt_receive_control_close(struct pt_receive_control *c);
 
 /* pt_receive_control_ended notes a transfer that has ended, for the record. */
 void pt_receive_control_ended(struct pt_receive_control *c,

@@ -213,7 +213,7 @@ static int drive(struct pt_receive_run *rx, struct pt_error *err)
 {
 	struct pollfd fds[] = {
 		{ .fd = pt_receiver_fd(rx->receiver), .events = POLLIN },
-		{ .fd = pt_ctl_fd(rx->control.ctl), .events = POLLIN },
+		{ .fd = pt_ctl_fd(rx->at.ctl), .events = POLLIN },
 		{ .fd = pt_reload_fd(rx->reload), .events = POLLIN },
 	};
 	int ret;
@@ -284,6 +284,9 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 		return ret;
 	/* All descriptors that need a privilege are open, and no thread has
 	 * started. */
+	pt_control_prepare(&rx->at, rx->control_path, rx->qmp ? rx->qmp
+			   : rx->into ? rx->into : rx->cfg.path,
+			   &rx->agent.user);
 	ret = pt_privilege_drop(0, &rx->agent.user, err);
 	if (!ret)
 		ret = pt_out_start(err);
@@ -295,8 +298,8 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)
-		ret = pt_receive_control_open(&rx->control, rx->control_path,
-					      rx->receiver, rx->cfg.serve, err);
+		ret = pt_receive_control_open(&rx->control, &rx->at, rx->receiver,
+					      rx->cfg.serve, err);
 	if (!ret)
 		ret = pt_receiver_start(rx->receiver, err);
 	if (!ret) {
@@ -305,7 +308,7 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	}
 	pt_notify_say(rx->notify, "STOPPING=1");
 	pt_receive_control_end(&rx->control, ret, err, guest_left(rx, ret));
-	pt_receive_control_close(&rx->control);
+	pt_control_close(&rx->at);
 	pt_stop_end();
 	pt_reload_close(rx->reload);
 	/* Threads that the receiver did not wait for still use the guest. */

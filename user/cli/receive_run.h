@@ -22,7 +22,8 @@ struct pt_receive_run {
 	const char *qmp;		/* the monitor of QEMU; NULL: an image
 					 * is received */
 	__u32 pid;			/* of QEMU; 0: that of the monitor */
-	const char *control_path;	/* of the control socket; NULL: none */
+	const char *control_path;	/* of the control socket; NULL: in the
+					 * folder */
 	const char *into;		/* instead: the socket at which a QEMU
 					 * waits for its own stream */
 
@@ -30,6 +31,7 @@ struct pt_receive_run {
 					 * counts */
 	unsigned stranger_cnt;		/* strangers refused in that second */
 	bool had_transfer;		/* at least one */
+	struct pt_control at;
 	struct pt_receive_control control;
 	struct pt_arrival arrival;
 	struct pt_joiner *joiner;

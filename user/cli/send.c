@@ -103,6 +103,7 @@ int pt_cmd_send(int argc, char **argv)
 				       PT_ROLE_SENDER, &run->err);
 	if (!ret)
 		ret = open_source(&s);
+	run->name = s.o.cfg.name;
 	if (!ret)
 		ret = pt_send_run(run, &s.o.cfg, s.o.is_live
 				  ? pt_send_process_caps() : 0);

@@ -11,7 +11,6 @@
 #include "cli/record.h"
 #include "cli/report.h"
 #include "cli/report_live.h"
-#include "ctl/ctl_record.h"
 #include "lane/rate.h"
 
 #define REQUESTS_MAX	16		/* answered per call, so that the sender
@@ -88,6 +87,7 @@ static json_t *status(const struct pt_send_control *c)
 				    &r.ledger, r.frames, r.unaccounted));
 	set_rates(o, c, &r);
 	set_guest(o, &r.live);
+	pt_control_identify(c->at, o);
 	return o;
 }
 
@@ -186,38 +186,24 @@ static void look(struct pt_send_control *c)
 	c->looks[1] = (struct pt_send_look){ now_ns, r.wire_bytes };
 }
 
-int pt_send_control_open(struct pt_send_control *c, const char *path,
+int pt_send_control_open(struct pt_send_control *c, struct pt_control *at,
 			 struct pt_sender *sender, struct pt_error *err)
 {
-	int ret;
-
-	memset(c, 0, sizeof(*c));
-	c->sender = sender;
-	c->path = path;
-	ret = path ? pt_ctl_open(&c->ctl, path, err) : 0;
-	/* That of a process that had the path since pt_record_begin. */
-	if (c->ctl && pt_ctl_record_clear(path, err) == -EEXIST)
-		ret = -EEXIST;
-	return ret;
+	*c = (struct pt_send_control){ .at = at, .sender = sender };
+	return pt_control_open(at, err);
 }
 
 void pt_send_control_end(struct pt_send_control *c, int ret,
 			 const struct pt_error *err, const char *guest)
 {
-	if (c->ctl)
-		pt_record_end(c->path, status(c), ret, err, guest);
-}
-
-void pt_send_control_close(struct pt_send_control *c)
-{
-	pt_ctl_close(c->ctl);
-	c->ctl = NULL;
+	if (c->at && c->at->ctl && c->at->path)
+		pt_record_end(c->at->path, status(c), ret, err, guest);
 }
 
 void pt_send_control_answer(struct pt_send_control *c)
 {
-	if (!c->ctl)
+	if (!c->at->ctl)
 		return;
 	look(c);
-	pt_answer_all(c->ctl, REQUESTS_MAX, answer_to, c);
+	pt_answer_all(c->at->ctl, REQUESTS_MAX, answer_to, c);
 }

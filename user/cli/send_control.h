@@ -6,7 +6,7 @@
 #ifndef CLI_SEND_CONTROL_H
 #define CLI_SEND_CONTROL_H
 
-#include "ctl/ctl.h"
+#include "cli/control.h"
 #include "send/sender.h"
 
 /* pt_send_look: the bytes sent up to a time. */
@@ -16,22 +16,19 @@ struct pt_send_look {
 };
 
 struct pt_send_control {
-	struct pt_ctl *ctl;	/* NULL: there is no control socket */
-	const char *path;
+	struct pt_control *at;	/* the caller's; NULL: not opened */
 	struct pt_sender *sender;
 	struct pt_send_look looks[2];	/* the second is at least half a second
 					 * later */
 };
 
-/* pt_send_control_open: errors as pt_ctl_open and pt_record_begin.  path NULL: no
- * socket.  A record of another process at path is removed. */
-int pt_send_control_open(struct pt_send_control *c, const char *path,
+/* pt_send_control_open opens at, which was prepared and outlives c.  Errors as
+ * pt_control_open.  The caller closes at. */
+int pt_send_control_open(struct pt_send_control *c, struct pt_control *at,
 			 struct pt_sender *sender, struct pt_error *err);
-void pt_send_control_close(struct pt_send_control *c);	/* a second call does
-							 * nothing */
 
 /* pt_send_control_end leaves the record of a sender that has ended, before close;
- * see pt_record_end.  Without a socket it does nothing. */
+ * see pt_record_end.  Without a path of the user's it does nothing. */
 void pt_send_control_end(struct pt_send_control *c, int ret,
 			 const struct pt_error *err, const char *guest);
 

@@ -88,7 +88,7 @@ static int drive(struct pt_send_run *s)
 {
 	struct pollfd fds[] = {
 		{ .fd = pt_sender_fd(s->sender), .events = POLLIN },
-		{ .fd = pt_ctl_fd(s->control.ctl), .events = POLLIN },
+		{ .fd = pt_ctl_fd(s->at.ctl), .events = POLLIN },
 	};
 	int ret;
 
@@ -111,22 +111,24 @@ static void cancel(int signal, void *sender)
  * of user, with no privilege but keep. */
 static int run(struct pt_send_run *s, __u64 keep)
 {
-	int ret = pt_privilege_drop(keep, &s->agent->user, &s->err);
+	int ret;
 
+	pt_control_prepare(&s->at, s->control_path, s->name, &s->agent->user);
+	ret = pt_privilege_drop(keep, &s->agent->user, &s->err);
 	if (!ret)
 		ret = pt_out_start(&s->err);
 	if (!ret)
 		ret = pt_stop_begin(s->stop_fd, cancel, s->sender, &s->err);
 	if (!ret)
-		ret = pt_send_control_open(&s->control, s->control_path,
-					   s->sender, &s->err);
+		ret = pt_send_control_open(&s->control, &s->at, s->sender,
+					   &s->err);
 	if (!ret)
 		ret = pt_sender_start(s->sender, &s->err);
 	if (!ret)
 		ret = drive(s);
 	pt_send_control_end(&s->control, ret, &s->err, s->guest_left
 			    ? s->guest_left(s, ret) : NULL);
-	pt_send_control_close(&s->control);
+	pt_control_close(&s->at);
 	pt_stop_end();
 	pt_sender_status(s->sender, &s->report);
 	return ret;

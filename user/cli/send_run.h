@@ -13,7 +13,9 @@
 struct pt_send_run {
 	const char *command;
 	const struct pt_agent *agent;
-	const char *control_path;	/* of the control socket; NULL: none */
+	const char *control_path;	/* of the control socket; NULL: in the
+					 * folder */
+	const char *name;		/* for 'pagetrim ctl NAME'; NULL: none */
 	int stop_fd;			/* of pt_stop_open */
 	bool tells_events;		/* with json, the report is the last one */
 	/* guest_left returns the guest's state here after the result ret, for
@@ -22,6 +24,7 @@ struct pt_send_run {
 	const struct pt_source_left *left;	/* of a process; NULL: none */
 	struct pt_sender *sender;
 	bool is_open;			/* it was: there is a report */
+	struct pt_control at;
 	struct pt_send_control control;
 	struct pt_send_report report;
 	struct pt_error err;		/* of the failure */

@@ -21,6 +21,7 @@
 #define CTL_CTL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <pagetrim/error.h>
 
 #define PT_CTL_CLIENTS		4
@@ -53,11 +54,15 @@ bool pt_ctl_take(struct pt_ctl *c, char line[PT_CTL_LINE_SZ]);
  * newline. */
 void pt_ctl_answer(struct pt_ctl *c, const char *text);
 
-/* pt_ctl_ask connects to path, sends a request and waits for the answer.
+#define PT_CTL_ANYBODY		((uid_t)-1)
+
+/* pt_ctl_ask connects to path, sends a request and waits for the answer; of: the
+ * user who must listen there, or PT_CTL_ANYBODY.
+ *   -EPERM      another user listens, and was not asked
  *   -ENOENT, -ECONNREFUSED, -EACCES, ...  no process listens
  *   -ETIMEDOUT  no answer within timeout_ms
  *   -EPROTO     the reply is no answer */
-int pt_ctl_ask(const char *path, const char *line,
+int pt_ctl_ask(const char *path, uid_t of, const char *line,
 	       char answer[PT_CTL_ANSWER_SZ], int timeout_ms,
 	       struct pt_error *err);
 

@@ -31,6 +31,10 @@ static int fail(struct pt_error *err, const char *path, int code)
 		remedy = " (ask as root, or as the user that the sender runs "
 			 "as, while it runs)";
 		break;
+	case -EPERM:
+		remedy = " (another user listens there than the one whose "
+			 "folder it is in)";
+		break;
 	case -EAGAIN:
 		remedy = " (too many ask at once: try again)";
 		break;
@@ -39,7 +43,17 @@ static int fail(struct pt_error *err, const char *path, int code)
 			    strerror(-code), pt_error_own(own, remedy));
 }
 
-static int connect_to(const char *path, struct pt_error *err)
+static bool is_of(int fd, uid_t of)
+{
+	struct ucred cred;
+	socklen_t sz = sizeof(cred);
+
+	return of == PT_CTL_ANYBODY ||
+	       (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &sz) &&
+		cred.uid == of);
+}
+
+static int connect_to(const char *path, uid_t of, struct pt_error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, code;
@@ -50,9 +64,12 @@ static int connect_to(const char *path, struct pt_error *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(err, path, -errno);
-	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		code = -errno;
+	else if (is_of(fd, of))
 		return fd;
-	code = -errno;
+	else
+		code = -EPERM;
 	close(fd);
 	return fail(err, path, code);
 }
@@ -87,7 +104,7 @@ static int read_line(int fd, char answer[PT_CTL_ANSWER_SZ], int timeout_ms)
 	return -EPROTO;
 }
 
-int pt_ctl_ask(const char *path, const char *line,
+int pt_ctl_ask(const char *path, uid_t of, const char *line,
 	       char answer[PT_CTL_ANSWER_SZ], int timeout_ms,
 	       struct pt_error *err)
 {
@@ -97,7 +114,7 @@ int pt_ctl_ask(const char *path, const char *line,
 
 	if (sz >= (int)sizeof(request))
 		return fail(err, path, -EMSGSIZE);
-	fd = connect_to(path, err);
+	fd = connect_to(path, of, err);
 	if (fd < 0)
 		return fd;
 	ret = send(fd, request, sz, MSG_NOSIGNAL) == sz

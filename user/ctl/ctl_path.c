@@ -221,6 +221,43 @@ int pt_ctl_path_check(const char *path, struct pt_error *err)
 	return take_failed(path, -EADDRINUSE, pid, err);
 }
 
+/* sweep_link: a process links to a socket on which it listens already. */
+static void sweep_link(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) &&
+	    (errno == ECONNREFUSED || errno == ENOENT))
+		unlink(addr->sun_path);
+	close(fd);
+}
+
+void pt_ctl_path_sweep(const char *path)
+{
+	char name[sizeof(((struct sockaddr_un *)0)->sun_path) +
+		  sizeof(LOCK_TAIL)];
+	struct sockaddr_un addr;
+	struct stat st;
+	pid_t pid = 0;
+	int fd;
+
+	if (set_address(&addr, path, NULL) || lstat(path, &st))
+		return;
+	if (S_ISLNK(st.st_mode))
+		sweep_link(&addr);
+	if (!is_dead(&addr, &pid))
+		return;
+	snprintf(name, sizeof(name), "%s" LOCK_TAIL, path);
+	fd = lock(name);
+	if (fd < 0)
+		return;
+	if (is_dead(&addr, &pid))	/* nobody took it meanwhile */
+		unlink(path);
+	unlock(name, fd);
+}
+
 void pt_ctl_path_leave(const struct pt_ctl_path *p)
 {
 	struct stat st;

@@ -31,6 +31,10 @@ int pt_ctl_path_take(struct pt_ctl_path *p, const char *path, int *fd,
  *   -EADDRINUSE, -ENAMETOOLONG  as pt_ctl_open */
 int pt_ctl_path_check(const char *path, struct pt_error *err);
 
+/* pt_ctl_path_sweep removes a socket at path on which nobody listens, or a link to
+ * one; anything else stays. */
+void pt_ctl_path_sweep(const char *path);
+
 /* pt_ctl_path_leave removes the socket's file, if it is still ours.  The
  * caller closes the socket afterwards, since another process may take the path
  * of a closed one. */
