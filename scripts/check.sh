@@ -15,6 +15,15 @@ cd "$(dirname "$0")/.." || exit 1
 build=${1:?usage: scripts/check.sh BUILD [unit]}
 only=${2:-all}
 at_once=$(nproc)
+if [ "$only" = all ]; then
+	# shellcheck source=scripts/hosts.sh
+	source scripts/hosts.sh
+	hosts_bpffs || exit 1
+fi
+[ -d "$build/tests" ] || {
+	echo "check: $build/tests: no such folder (run: make check)" >&2
+	exit 1
+}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 begun=0
@@ -51,9 +60,6 @@ for t in tests/fuzz/fuzz_*.c; do
 	run "$build/${t%.c}" "tests/fuzz/corpus/${name#fuzz_}"
 done
 if [ "$only" = all ]; then
-	# shellcheck source=scripts/hosts.sh
-	source scripts/hosts.sh
-	hosts_bpffs || exit 1
 	for t in tests/bpf/test_*.c; do run "$build/${t%.c}"; done
 	run /usr/bin/python3 tests/reference/test_reader.py "$build"
 	run /usr/bin/python3 tests/reference/test_document.py
