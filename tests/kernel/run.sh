@@ -9,7 +9,7 @@
 #                              and the tests of this folder
 #     run.sh BUILD TEST...     these, all their cases
 set -uo pipefail
-export PAGETRIM_BUILD=$1
+export PAGETRIM_BUILD=$1 JOBS=1	# emulated CPUs are slow enough for one test
 here=$(dirname "$0")
 shift
 # shellcheck source=scripts/guest/process1.sh

@@ -30,8 +30,10 @@ here=$root/tests/net pagetrim=$build/pagetrim wire=$build/tests/net/wire
 source "$root/scripts/hosts.sh"
 hosts_bpffs
 
-# Network names must be short; every shell has its own.
-net=t$$
+# Network names must be short; every shell has its own.  In a process namespace of its
+# own (scripts/isolate.sh) its process ID may be another shell's, too.
+net=${PAGETRIM_NET:-t$$}
+unset PAGETRIM_NET
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pagetrim-net.XXXXXX")
 case_cnt=0 failed_cnt=0
 patience=${PAGETRIM_PATIENCE:-1}
@@ -50,6 +52,14 @@ die() { echo "failed: $*" >&2; exit 1; }
 
 # show COMMAND...: print it, run it.
 show() { echo "+ $*" >&2; "$@"; }
+
+# only_one DIRECTORY: waits until no other process uses what it describes, for as long
+# as this case runs.
+only_one()
+{
+	exec {only}<"$1"
+	flock -w $((300 * patience)) "$only" || die "$1: others use it"
+}
 
 # ---- cases ------------------------------------------------------------------
 

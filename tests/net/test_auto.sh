@@ -275,6 +275,7 @@ pool_drain()
 
 huge_lacking()
 {
+	only_one "$pool"
 	show hosts_up "$net" --mtu 9000
 	pool_drain
 	refused b 3 "$(dev_b) queue 0: 4 huge pages.*0 of [0-9]* are free.*--hugepages thp works, or --hugepages auto.*nr_hugepages=" \
@@ -317,6 +318,7 @@ huge_there()
 	local sort
 	local -a receive_options
 
+	only_one "$pool"
 	pool_grow 8 || die "this machine gives no 8 huge pages"
 	show hosts_up "$net" --mtu 9000
 	for sort in on auto off thp; do

@@ -25,7 +25,7 @@ doctor()
 	hosts_exec "$net" "$host" "${wrap[@]}" "$pagetrim" doctor --json \
 		--dev "$(hosts_dev "$net" "$host")" "$@" \
 		>out.json 2>out.err &
-	finish $! 15
+	finish $! 60
 	[[ ! -s out.err ]] || die "stderr has: $(<out.err)"
 	[[ $status -eq $want ]] || die "exit $status, want $want:" \
 		"$(jq -c '.[] | select(.severity | IN("warning", "error"))' \

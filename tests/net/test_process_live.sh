@@ -142,6 +142,7 @@ huge()
 {
 	local before pages=/proc/sys/vm/nr_hugepages
 
+	only_one /sys/kernel/mm/hugepages/hugepages-2048kB
 	before=$(<"$pages")
 	echo $((before + 2)) >"$pages"
 	if [[ $(<"$pages") -ge $((before + 2)) ]]; then
