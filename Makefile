@@ -28,9 +28,11 @@ CFLAGS ?= -O2 -g
 PACKERS    ?= $(shell for p in liblz4 libzstd; do pkg-config --exists $$p && echo $$p; done)
 # Without it, systemd is not notified; `make SYSTEMD=` builds without.
 SYSTEMD    ?= $(shell pkg-config --exists libsystemd && echo libsystemd)
+# Without it, system calls are not filtered; `make SECCOMP=` builds without.
+SECCOMP    ?= $(shell pkg-config --exists libseccomp && echo libseccomp)
 LIB_PKGS   := libbpf libxdp libxxhash jansson libmnl libssl libcrypto $(PACKERS)
 PKGS       := $(LIB_PKGS) libcap-ng
-PROGRAM_LIBS := $(if $(SYSTEMD),$(shell pkg-config --libs $(SYSTEMD)))
+PROGRAM_LIBS := $(if $(SYSTEMD)$(SECCOMP),$(shell pkg-config --libs $(SYSTEMD) $(SECCOMP)))
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
 	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # Bound before main: the linker that binds at a first call leaves the registers
@@ -54,7 +56,7 @@ BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf 
 	      -I/usr/include/$(shell $(CC) -print-multiarch)
 
 # The rooms of the program alone, which no embedder links.
-CLI_SRC  := $(sort $(wildcard user/cli/*.c user/run/*.c user/service/*.c))
+CLI_SRC  := $(sort $(wildcard $(patsubst %,user/%/*.c,cli confine run service)))
 LIB_SRC  := $(filter-out $(CLI_SRC),$(sort $(wildcard user/*/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
@@ -99,6 +101,8 @@ $(B)/libpagetrim.a: $(LIB_OBJ)
 # Hidden, a function is called and inlined as in a program, not by the table.
 $(LIB_OBJ): Makefile
 $(LIB_OBJ): private OUR_CFLAGS += -fPIC -fvisibility=hidden
+
+$(B)/user/confine/confine.o: private OUR_CFLAGS += $(SECCOMP:lib%=-DPT_WITH_%)
 
 MAP := user/api/pagetrim.map
 $(B)/lib/$(SONAME): $(LIB_OBJ) $(MAP)
@@ -152,6 +156,7 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
 $(B)/tests/unit/test_wire_plan: $(patsubst %,$(B)/tests/net/wire_%.o,plan hold)
 $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
+$(B)/tests/unit/test_confine: $(B)/user/confine/confine.o
 $(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record output scribe)
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout config options options_text svg output scribe)
 $(B)/tests/unit/test_ask: $(B)/user/cli/ask.o

@@ -13,11 +13,11 @@ set -euo pipefail
 
 build=(build-essential clang llvm bpftool pkg-config libbpf-dev libxdp-dev
        libxxhash-dev libjansson-dev libmnl-dev libssl-dev libcap-ng-dev
-       liblz4-dev libzstd-dev libsystemd-dev)
+       liblz4-dev libzstd-dev libsystemd-dev libseccomp-dev)
 tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        python3-xxhash python3-zstandard python3-cryptography openssl iproute2 ethtool
        iputils-ping iperf3 procps util-linux mount libcap2-bin mandoc
-       e2fsprogs gdb xdp-tools git tshark)
+       e2fsprogs gdb xdp-tools git strace tshark)
 guest=(qemu-system-x86 cpio busybox-static kmod xz-utils)
 peers=(criu redis-tools)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# test_without.sh: where pkg-config knows neither liblz4, libzstd nor libsystemd,
-# pagetrim is built without them, and --version and doctor say so.
+# test_without.sh: where pkg-config knows neither liblz4, libzstd, libsystemd nor
+# libseccomp, pagetrim is built without them, and --version and doctor say so.
 #     tests/lib/test_without.sh BUILD
 # It builds in BUILD/without, with BUILD's objects of all sources but those that
 # differ there.  Exit: 0 all is right, else 1; each fault is a line.
@@ -29,7 +29,7 @@ done
 cat >"$tmp/pkg-config" <<END
 #!/bin/sh
 case "\$*" in
-*liblz4*|*libzstd*|*libsystemd*) exit 1 ;;
+*liblz4*|*libzstd*|*libsystemd*|*libseccomp*) exit 1 ;;
 esac
 exec $(command -v pkg-config) "\$@"
 END
@@ -37,12 +37,15 @@ chmod +x "$tmp/pkg-config"
 PATH=$tmp:$PATH make -s -j 2 B="$build" "$build/pagetrim" >"$tmp/log" 2>&1 ||
 	fault "does not build: $(tail "$tmp/log")"
 ldd "$build/pagetrim" >"$tmp/needs"
-! grep -E 'lz4|zstd|systemd' "$tmp/needs" || fault "is linked with them"
+! grep -E 'lz4|zstd|systemd|seccomp' "$tmp/needs" || fault "is linked with them"
 "$build/pagetrim" --version |
 	grep -qx 'compresses by nothing (built without liblz4 and libzstd)' ||
 	fault "--version: $("$build/pagetrim" --version)"
 "$build/pagetrim" --version |
 	grep -qx 'notifies nobody (built without libsystemd)' ||
+	fault "--version: $("$build/pagetrim" --version)"
+"$build/pagetrim" --version |
+	grep -qx 'filters no system calls (built without libseccomp)' ||
 	fault "--version: $("$build/pagetrim" --version)"
 "$build/pagetrim" doctor --dev lo >"$tmp/doctor" 2>/dev/null
 for method in lz4 zstd; do

@@ -66,6 +66,8 @@ as_listed()
 			same "$2, $3: $set" "$(held "$status" "$set")" ''
 		done
 		same "$2, $3: NoNewPrivs" "$(of_thread "$status" NoNewPrivs)" 1
+		same "$2, $3: Seccomp" "$(of_thread "$status" Seccomp)" \
+			"${filtered:-2}"
 		same "$2, $3: Uid" "$(of_thread "$status" Uid)" \
 			"$uid $uid $uid $uid"
 	done
@@ -156,6 +158,37 @@ connecting()
 connected()
 {
 	hosts_run "$net" a ss -Htn state established "dport = :16644" | grep -q .
+}
+
+# A system call that gdb makes in the agent, which is not on the list, fails, and the
+# log names it once; with --no-seccomp it is made.
+unlisted_call()
+{
+	local filtered
+
+	show hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	same "personality, refused" "$(personality_of "$receiver")" -1
+	same "personality, refused" "$(personality_of "$receiver")" -1
+	wait_until 10 grep -q 'system call personality .*refused' receive.err
+	same "lines about it" "$(grep -c 'was refused' receive.err)" 1
+	kill "$receiver"
+	finish "$receiver" 10
+	receive_begin receive --listen "$HOSTS_B4" --out copy --no-seccomp
+	same "personality, allowed" "$(personality_of "$receiver")" 0
+	filtered=0
+	as_listed "$receiver" receive listening 3
+	kill "$receiver"
+	finish "$receiver" 10
+	nothing_left
+}
+
+# personality_of PID: prints the result of personality(2) in its first thread.
+personality_of()
+{
+	# shellcheck disable=SC2016 # sed's
+	gdb -nx -q -batch -p "$1" -ex 'print (int)personality(0xffffffff)' \
+		2>/dev/null | sed -n 's/^\$1 = //p'
 }
 
 # The source process belongs to another user than the agent's new one.
@@ -438,6 +471,7 @@ case_run "privilege: --user, an attached program" during nobody '' attached
 case_run "privilege: while it connects" connecting
 case_run "privilege: while it connects, --user" connecting --user nobody
 case_run "privilege: --user, a process of another user" process_of_another
+case_run "privilege: a system call that is not on the list" unlisted_call
 case_run "privilege: no core" no_core
 case_run "privilege: no key to be seen" no_key_to_see
 case_run "privilege: closed descriptors" closed_descriptors

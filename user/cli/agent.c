@@ -3,6 +3,7 @@
 
 #include "base/due.h"
 #include "cli/output.h"
+#include "confine/confine.h"
 #include "session/queues.h"
 
 static int take_cpus(const char *command, void *to, const char *text)
@@ -61,6 +62,10 @@ const struct pt_option pt_agent_options[] = {
 	  "makes the image as that user",
 	  PT_OPTION(OWN, struct pt_agent, user), .take = take_user,
 	  .offers = "user" },
+	{ "no-seccomp", NULL,
+	  "all system calls stay allowed; else those that are not needed are "
+	  "refused, and the log says which",
+	  PT_OPTION(FLAG, struct pt_agent, no_seccomp) },
 	{ "peer-timeout", "S",
 	  "give up on a silent peer after S seconds, 1..3600 (default 20)",
 	  PT_OPTION(NUMBER, struct pt_agent, peer_timeout_ms), .min = 1,
@@ -75,6 +80,28 @@ const struct pt_option pt_agent_options[] = {
 	  PT_OPTION(FLAG, struct pt_agent, profile) },
 	{ }
 };
+
+static void on_refused(const char *call, pid_t tid)
+{
+	pt_out_log("warning: system call %s of thread %d was refused: it is not on "
+		   "the list of those that are needed (--no-seccomp allows all; "
+		   "please report it)", call, tid);
+}
+
+int pt_agent_confine(const struct pt_agent *agent, bool traces,
+		     struct pt_error *err)
+{
+	const struct pt_confine_cfg cfg = {
+		.traces = traces, .refused = on_refused,
+	};
+	int ret = agent->no_seccomp ? 0 : pt_confine_begin(&cfg, err);
+
+	if (ret <= 0)
+		return ret;
+	pt_out_log("refused system calls will not be reported here: another program "
+		   "listens to a filter that this process has already");
+	return 0;
+}
 
 int pt_agent_check(const char *command, const struct pt_agent *agent)
 {

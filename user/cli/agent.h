@@ -19,6 +19,7 @@ struct pt_agent {
 	struct pt_user user;
 	const char *config_path;	/* read by pt_options_parse already */
 	bool profile;
+	bool no_seccomp;
 	bool generic, json;	/* listed in each command's own table, since the
 				 * help texts differ */
 };
@@ -40,5 +41,11 @@ extern const struct pt_option pt_agent_options[];
 
 /* pt_agent_check checks the options together: -1, or an exit code. */
 int pt_agent_check(const char *command, const struct pt_agent *agent);
+
+/* pt_agent_confine restricts the system calls of this process, which may trace
+ * another, unless --no-seccomp is given.  Call it in the only thread, after
+ * pt_privilege_drop.  Exit code 3 and -errno in err. */
+int pt_agent_confine(const struct pt_agent *agent, bool traces,
+		     struct pt_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "confine/confine.h"
 #include <pagetrim/error.h>
 #include "seal/aead.h"
 #include "service/notify.h"
@@ -58,6 +59,11 @@ static void print_version(void)
 	printf("\ncompresses by %s\n", pt_compressions_built());
 	puts(pt_notify_is_built() ? "notifies systemd" :
 	     "notifies nobody (built without libsystemd)");
+	if (pt_confine_version())
+		printf("filters its system calls with libseccomp %s\n",
+		       pt_confine_version());
+	else
+		puts("filters no system calls (built without libseccomp)");
 }
 
 static int no_command(const char *name)

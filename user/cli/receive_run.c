@@ -289,6 +289,8 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 			   &rx->agent.user);
 	ret = pt_privilege_drop(0, &rx->agent.user, err);
 	if (!ret)
+		ret = pt_agent_confine(&rx->agent, false, err);
+	if (!ret)
 		ret = pt_out_start(err);
 	if (!ret)
 		ret = pt_notify_start(rx->notify, err);

@@ -116,6 +116,8 @@ static int run(struct pt_send_run *s, __u64 keep)
 	pt_control_prepare(&s->at, s->control_path, s->name, &s->agent->user);
 	ret = pt_privilege_drop(keep, &s->agent->user, &s->err);
 	if (!ret)
+		ret = pt_agent_confine(s->agent, keep || s->left, &s->err);
+	if (!ret)
 		ret = pt_out_start(&s->err);
 	if (!ret)
 		ret = pt_stop_begin(s->stop_fd, cancel, s->sender, &s->err);
