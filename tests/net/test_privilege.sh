@@ -72,6 +72,9 @@ as_listed()
 			"$uid $uid $uid $uid"
 	done
 	[[ $cnt -ge $4 ]] || die "$2, $3: only $cnt threads"
+	# OpenSSL's secure heap, with the keys.
+	within "$2, $3: KiB locked" "$(awk '$1 == "VmLck:" { print $2 }' \
+		"/proc/$pid/status")" 4096 8192
 	same "$2, $3: core limit" "$(awk '/^Max core file/ { print $5, $6 }' \
 		"/proc/$pid/limits")" "0 0"
 }

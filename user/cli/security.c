@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "cli/security.h"
 
+#include "base/secret.h"
 #include "cli/output.h"
 
 static int take_peer(const char *command, void *to, const char *text)
@@ -93,8 +94,13 @@ int pt_security_open(struct pt_tls **out, const struct pt_security *s,
 		     enum pt_role role, struct pt_error *err)
 {
 	*out = NULL;
-	if (!s->insecure)
+	if (!s->insecure) {
+		if (!pt_secret_begin())
+			pt_out_log("warning: keys may be swapped out (raise ulimit -l "
+				   "to %u KiB, or run with CAP_IPC_LOCK)",
+				   PT_SECRET_ARENA_SZ >> 10);
 		return pt_tls_open(out, role, &s->tls, err);
+	}
 	pt_out_log("warning: --insecure: everyone on the network can read and "
 		   "change this memory");
 	return 0;

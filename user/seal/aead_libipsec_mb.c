@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 
 #include <pagetrim/check.h>
+#include "base/secret.h"
 
 /* gcm: AES-GCM with one key size, for this CPU. */
 struct gcm {
@@ -120,10 +120,9 @@ static int create(enum pt_cipher cipher, struct pt_aead_key **out)
 
 	if (!gcm)
 		return -ENOTSUP;
-	k = aligned_alloc(_Alignof(struct key), sizeof(*k));
+	k = pt_secret_alloc(sizeof(*k));
 	if (!k)
 		return -ENOMEM;
-	memset(k, 0, sizeof(*k));
 	k->head.lib = &pt_aead_libipsec_mb;
 	k->gcm = gcm;
 	*out = &k->head;
@@ -144,8 +143,7 @@ static void forget(struct pt_aead_key *k)
 
 static void destroy(struct pt_aead_key *k)
 {
-	forget(k);
-	free(k);
+	pt_secret_free(key_of(k), sizeof(struct key));
 }
 
 static void start(struct pt_aead_key *head, bool is_sending,

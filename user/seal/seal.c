@@ -2,12 +2,12 @@
 #include "seal/seal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
 
 #include <pagetrim/check.h>
 
+#include "base/secret.h"
 #include "seal/seal_key.h"
 
 /* Keys of data frames: the newest, its predecessor, and one that a receiver
@@ -82,7 +82,7 @@ int pt_seal_create(struct pt_seal **out, const struct pt_seal_cfg *cfg)
 
 	pt_check(cfg->rekey_log2 >= PT_REKEY_LOG2_MIN);
 	pt_check(cfg->rekey_log2 <= PT_REKEY_LOG2_MAX);
-	s = calloc(1, sizeof(*s));
+	s = pt_secret_alloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->rekey_log2 = cfg->rekey_log2;
@@ -116,8 +116,7 @@ void pt_seal_destroy(struct pt_seal *s)
 		pt_seal_key_wipe(&s->keys[i]);
 	pt_seal_key_wipe(&s->probe);
 	pt_seal_kdf_close(&s->kdf);
-	OPENSSL_cleanse(s, sizeof(*s));
-	free(s);
+	pt_secret_free(s, sizeof(*s));
 }
 
 __u16 pt_seal_key_epoch(const struct pt_seal *s, enum pt_frame_kind kind,

@@ -2,7 +2,7 @@
 /* Room seal: frames are encrypted and authenticated.
  *
  *   knows         AEAD, its keys, nonces and the libraries that provide it
- *   may use       no other
+ *   may use       base
  *   must not know records, sockets, how two ends come to share a key
  */
 /* seal: the keys of one lane and direction; seals and opens frames with them.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "tls/tls_impl.h"
 #include <pagetrim/check.h>
 
@@ -173,7 +174,7 @@ int pt_tls_open(struct pt_tls **out, enum pt_role role,
 
 	if (ret)
 		return ret;
-	t = calloc(1, sizeof(*t));
+	t = pt_secret_alloc(sizeof(*t));
 	if (!t)
 		return no_memory(err);
 	atomic_init(&t->owner_cnt, 1);
@@ -209,6 +210,5 @@ void pt_tls_close(struct pt_tls *t)
 	free(t->hostname);
 	while (t->peer_cnt)
 		free(t->peers[--t->peer_cnt]);
-	OPENSSL_cleanse(t, sizeof(*t));
-	free(t);
+	pt_secret_free(t, sizeof(*t));
 }
