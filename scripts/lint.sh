@@ -43,6 +43,7 @@ done < <(grep -Eoh '`(bpf|docs|include|scripts|tests|user)/[a-z0-9_./-]+`' \
 	finding "docs/design.md: more than 2500 words"
 scripts/rooms.py || finding "rooms.py found something"
 scripts/words.py || finding "words.py found something"
+scripts/messages.py || finding "messages.py found something"
 
 printf '%s\0' "${shell[@]}" | xargs -0 -n 4 -P "$(nproc)" \
 	shellcheck -x -P SCRIPTDIR -P scripts -P tests/net ||

@@ -47,7 +47,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "Linux 6.17 takes more, which costs fewer calls")		\
 	X(CAPS, "capabilities", OK, BOTH, "all that are needed", "")	\
 	X(CAPS_NONE, "capabilities", ERROR, BOTH, "lacks {}",		\
-	  "run as root, or with these: pagetrim(8), PRIVILEGES")	\
+	  "run with these: pagetrim(8), PRIVILEGES")	\
 	X(CAPS_NETWORK, "capabilities", ERROR, BOTH,			\
 	  "CAP_NET_RAW is not of the owner of this network namespace",	\
 	  "give the container a network namespace of its own")		\
@@ -162,7 +162,7 @@ enum pt_finding_side { PT_SIDE_BOTH, PT_SIDE_RECEIVE, PT_SIDE_PEER };
 	  "{} to receive on, fewer than the veth peer sends on",	\
 	  "ethtool -L {dev} rx N, or --generic")			\
 	X(QUEUE_TAKEN, "queue-owner", INFO, BOTH, "queue {}",		\
-	  "it takes another, or waits")					\
+	  "it takes another")					\
 	X(QUEUES_MORE, "queue-owner", INFO, BOTH, "and {} more of them", "") \
 	X(QUEUES_TAKEN, "queue-owner", ERROR, BOTH, "no queue is free of {}", \
 	  "end one of their owners, or ethtool -L {dev}")		\

@@ -203,7 +203,8 @@ int pt_route_find(struct pt_route *out, const struct pt_address *dst,
 			      "gone", err);
 	if (!f.has_src)
 		return refuse(dst, -EADDRNOTAVAIL, "the device of its route "
-			      "has no address to send from", err);
+			      "has no address to send from, or only "
+			      "tentative ones (`ip addr`)", err);
 	if (pt_address_is_link_local(&f.route.src))
 		f.route.src.scope = f.route.ifindex;
 	if (pt_address_is_link_local(&f.route.next_hop))

@@ -154,7 +154,8 @@ static int make_folder(struct pt_error *err)
 	    !is_trusted(st.st_uid))
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: must be a "
 				    "folder of root's that others cannot write "
-				    "(remove it)", PT_LOCKFILE_DIR);
+				    "(chown root and chmod o-w it, or remove "
+				    "what is no folder)", PT_LOCKFILE_DIR);
 	return 0;
 }
 

@@ -99,6 +99,9 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 	case -EPERM:
 	case -EACCES:
 		return fail_rights(err, dev);
+	case -ENOMEM:
+		return pt_error_set(err, PT_EXIT_HOST, code,
+			"%s: no memory for the XDP program", dev->name);
 	case -EAGAIN:	/* libbpf tried it several times */
 		return pt_error_set(err, PT_EXIT_HOST, -EINTR,
 			"%s: signals interrupted the kernel's check of the XDP "

@@ -105,8 +105,8 @@ int program_hold(struct pt_program *p, struct pt_error *err)
 	if (!ret)
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot make a "
-			    "directory beside its pinned maps: %s (run as "
-			    "root)", p->device.name, strerror(-ret));
+			    "directory beside its pinned maps: %s",
+			    p->device.name, strerror(-ret));
 }
 
 void program_unhold(struct pt_program *p)

@@ -192,8 +192,8 @@ int program_refuse_pins(const struct pt_device *device, struct pt_error *err)
 			device->name);
 	case PINS_UNREAD:
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: %s cannot "
-			"be read, so it may be in use (run as root, and with "
-			"descriptors to spare)", device->name, path);
+			"be read, so it may be in use (run as the host's root, "
+			"and with descriptors to spare)", device->name, path);
 	default:
 		return 0;
 	}

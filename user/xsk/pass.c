@@ -92,8 +92,9 @@ static int fail(struct pt_error *err, const struct pt_device *device, int code)
 	if (code == -EPERM || code == -EACCES)
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: no privilege "
 				    "for the XDP program that zero copy needs "
-				    "(run as root, or with CAP_NET_ADMIN and "
-				    "CAP_BPF)", name);
+				    "(run with CAP_NET_ADMIN and CAP_BPF, as "
+				    "the host's root has them, or {zero-copy} "
+				    "off does without)", name);
 	if (pt_files_are_few())
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot load the "
 				    "XDP program that zero copy needs: %s, and "

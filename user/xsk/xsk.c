@@ -207,6 +207,9 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 			 chunk_cnt * PT_XSK_CHUNK_SZ >> 10);
 		remedy = memlock;
 		break;
+	case -ENOMEM:
+		remedy = "no memory for its rings";
+		break;
 	case -EAFNOSUPPORT:
 		remedy = "the kernel is built without XDP_SOCKETS";
 		break;
