@@ -11,33 +11,62 @@
 # make san         units under ASan, UBSan  make lint    cppcheck, shellcheck
 # make tsan        threads under ThreadSanitizer, units and transfers (root)
 # make bench       against its peers        make install [DESTDIR=] [PREFIX=/usr/local]
+#                                             [BINDIR=] [LIBDIR=]
 # make check-kernel  tests under Debian 12's own kernel (scripts/test-kernel.sh)
 # make check-nic   emulated cards with zero copy (scripts/test-nic.sh)
+#
+# WERROR=1: a warning is an error.  HARDEN=: without stack protector and the like.
 
 B      ?= build
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 CC     ?= gcc
 CLANG  ?= clang
 OBJCOPY ?= objcopy
 BPFTOOL ?= bpftool
+PKG_CONFIG ?= pkg-config
 CFLAGS ?= -O2 -g
+
+# scripts/test.sh sets WERROR=1.  By default a warning of a compiler or a library
+# that is newer than this code stops no build.
+WERROR   ?=
+WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
+
+# The hardening that this compiler has for its target; `make HARDEN=` builds
+# without it.  Fortified functions need optimization; a caller that sets their
+# level (dpkg-buildflags) keeps it.
+HARDEN ?= 1
+ifneq ($(HARDEN),)
+HARDENING := $(shell for flag in -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -mbranch-protection=standard; do \
+		$(CC) -Werror $$flag -S -o - -x c /dev/null >/dev/null 2>&1 && echo $$flag; \
+	done)
+ifneq ($(filter-out -O0,$(filter -O%,$(CFLAGS))),)
+ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+endif
+HARDENING += -fPIE
+PIE       := -pie
+endif
 
 # Without one of these, frames are not compressed by its method; `make PACKERS=`
 # builds without both.
-PACKERS    ?= $(shell for p in liblz4 libzstd; do pkg-config --exists $$p && echo $$p; done)
+PACKERS    ?= $(shell for p in liblz4 libzstd; do $(PKG_CONFIG) --exists $$p && echo $$p; done)
 # Without it, systemd is not notified; `make SYSTEMD=` builds without.
-SYSTEMD    ?= $(shell pkg-config --exists libsystemd && echo libsystemd)
+SYSTEMD    ?= $(shell $(PKG_CONFIG) --exists libsystemd && echo libsystemd)
 # Without it, system calls are not filtered; `make SECCOMP=` builds without.
-SECCOMP    ?= $(shell pkg-config --exists libseccomp && echo libseccomp)
+SECCOMP    ?= $(shell $(PKG_CONFIG) --exists libseccomp && echo libseccomp)
 LIB_PKGS   := libbpf libxdp libxxhash jansson libmnl libssl libcrypto $(PACKERS)
 PKGS       := $(LIB_PKGS) libcap-ng
-PROGRAM_LIBS := $(if $(SYSTEMD)$(SECCOMP),$(shell pkg-config --libs $(SYSTEMD) $(SECCOMP)))
-OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread \
-	      -Iinclude -iquote user -I$(B) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PROGRAM_LIBS := $(if $(SYSTEMD)$(SECCOMP),$(shell $(PKG_CONFIG) --libs $(SYSTEMD) $(SECCOMP)))
+OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(HARDENING) -pthread \
+	      -Iinclude -iquote user -I$(B) $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 # Bound before main: the linker that binds at a first call leaves the registers
 # on the stack, and there are keys in them.
-LDLIBS     := -Wl,-z,relro,-z,now $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread -lm
+LDLIBS     := -Wl,-z,relro,-z,now $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -pthread -lm
+LINK        = $(CC) $(CFLAGS) $(PIE) $(LDFLAGS)
 SONAME     := libpagetrim.so.0
 VERSION    := $(shell sed -n 's/^.define PT_VERSION_TEXT "\(.*\)"/\1/p' include/pagetrim/pagetrim.h)
 
@@ -52,8 +81,13 @@ endif
 
 OUR_CFLAGS += $(patsubst lib%,-DPT_WITH_%,$(PACKERS) $(SYSTEMD))
 
-BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
-	      -I/usr/include/$(shell $(CC) -print-multiarch)
+# In the target's byte order, and with the kernel's headers of $(CC).
+BPF_TARGET := $(if $(shell $(CC) -dM -E -x c /dev/null | \
+	      grep '__BYTE_ORDER__ __ORDER_BIG'),bpfeb,bpfel)
+ASM_TYPES  := $(filter %/asm/types.h,$(shell $(CC) -M -include asm/types.h \
+	      -x c /dev/null))
+BPF_CFLAGS := -O2 -g -target $(BPF_TARGET) -mcpu=v3 $(WARNINGS) -Iinclude -Ibpf \
+	      $(patsubst %/asm/types.h,-idirafter %,$(ASM_TYPES))
 
 # The rooms of the program alone, which no embedder links.
 CLI_SRC  := $(sort $(wildcard $(patsubst %,user/%/*.c,cli confine run service)))
@@ -79,7 +113,7 @@ endif
 
 .DELETE_ON_ERROR:	# or a failed `bpftool > x` leaves a stub that looks built
 .SECONDARY:
-.PHONY: .FORCE all lib tools tests check check-net check-kernel check-nic san tsan lint headers bench demo test install clean
+.PHONY: .FORCE all lib tools units tests check check-net check-kernel check-nic san tsan lint headers bench demo test install clean
 
 all: $(B)/pagetrim lib
 
@@ -87,11 +121,14 @@ lib: $(patsubst %,$(B)/lib/%,libpagetrim.so libpagetrim.a libpagetrim.pc)
 
 tools: $(TOOLS)
 
+# Those that need neither BPF nor a network of their own.
+units: $(UNIT) $(FUZZ) $(JUDGE)
+
 tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS) $(B)/count.bpf.o
 
 $(B)/pagetrim: $(CLI_OBJ) $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(PROGRAM_LIBS) $(LDLIBS)
 	$(if $(IPSEC_MB),,@echo "  NOTE  built without libipsec-mb (README.md)")
 
 $(B)/libpagetrim.a: $(LIB_OBJ)
@@ -134,7 +171,7 @@ $(B)/lib/libpagetrim.pc: scripts/libpagetrim.pc.in include/pagetrim/pagetrim.h .
 $(B)/%.o: %.c | $(patsubst %,$(B)/%.skel.h,pagetrim pass look targets)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 define BPF_RULE
 $$(B)/%.bpf.o: $(1)/%.bpf.c
@@ -150,7 +187,7 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) \
 		$(filter %.a,$^) -lcmocka $(PROGRAM_LIBS) $(LDLIBS)
 
 $(B)/tests/unit/test_wire_plan: $(patsubst %,$(B)/tests/net/wire_%.o,plan hold)
@@ -171,14 +208,14 @@ $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ -lcmocka $(LDLIBS)
 
 # A fuzz target with a plain main that replays its corpus; scripts/fuzz.sh puts
 # libFuzzer's in its place.
 FUZZ_MAIN ?= $(B)/tests/fuzz/replay.o
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ -lcmocka $(LDLIBS)
 
 # Each test tool is one C file; the wire has parts.
 $(B)/tests/net/wire: $(patsubst %.c,$(B)/%.o,$(wildcard tests/net/wire_*.c))
@@ -186,7 +223,7 @@ $(patsubst %.c,$(B)/%.o,$(wildcard tests/net/*.c)): | $(patsubst tests/net/%.bpf
 $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)): | $(patsubst tests/bench/%.bpf.c,$(B)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 $(filter-out %.bpf,$(NET) $(BENCH)) $(JUDGE): $(B)/%: $(B)/%.o $(B)/libpagetrim.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # Process 1 of a guest without a userland: static, and whatever CFLAGS are.
 $(LIVE): $(wildcard tests/live/*.[ch])
@@ -207,7 +244,7 @@ check-nic: all
 	$(Q)scripts/test-nic.sh
 
 san:
-	$(Q)$(MAKE) --no-print-directory B=$(B)/san \
+	$(Q)$(MAKE) --no-print-directory B=$(B)/san HARDEN= \
 		CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" check-units
 
 .PHONY: check-units
@@ -216,7 +253,7 @@ check-units: $(UNIT) $(FUZZ)
 
 # GCC's own warning is wrong about code that is instrumented so.
 tsan:
-	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan \
+	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan HARDEN= \
 		CFLAGS="-O1 -g -fsanitize=thread -Wno-maybe-uninitialized" check-tsan
 
 .PHONY: check-tsan
@@ -230,11 +267,11 @@ lint: headers
 # parser is the kernel's and ours).
 headers: $(patsubst %,$(B)/%.skel.h,pagetrim pass look targets)
 	$(Q)for header in user/*/*.h include/pagetrim/*.h; do \
-		$(CC) $(OUR_CFLAGS) -Wno-unused-function -fsyntax-only \
+		$(CC) $(OUR_CFLAGS) $(CFLAGS) -Wno-unused-function -fsyntax-only \
 			-include $$header -x c /dev/null || exit 1; \
 	done
 	$(Q)for header in $(filter-out %/parse.h,$(wildcard include/pagetrim/*.h)); do \
-		$(CXX) -Iinclude -Wall -Wextra -Werror -fsyntax-only \
+		$(CXX) -Iinclude $(WARNINGS) -fsyntax-only \
 			-include $$header -x c++ /dev/null || exit 1; \
 	done
 
@@ -248,7 +285,7 @@ test:
 	$(Q)scripts/test.sh
 
 install: all
-	install -D -m 0755 $(B)/pagetrim $(DESTDIR)$(PREFIX)/bin/pagetrim
+	install -D -m 0755 $(B)/pagetrim $(DESTDIR)$(BINDIR)/pagetrim
 	install -D -m 0755 $(B)/lib/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libpagetrim.so
 	install -D -m 0644 $(B)/lib/libpagetrim.a $(DESTDIR)$(LIBDIR)/libpagetrim.a
@@ -258,6 +295,10 @@ install: all
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	$(Q)for page in docs/man/*.[1-8]; do \
+		sed -i 's/^\.Os$$/.Os pagetrim $(VERSION)/' \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
 	$(Q)for page in docs/man/*.3; do \
 		for name in $$(sed -n 's/^\.Nm \(pt_[a-z_]*\).*/\1/p' $$page); do \
 			ln -sf $$(basename $$page) $(DESTDIR)$(PREFIX)/share/man/man3/$$name.3; \

@@ -65,6 +65,7 @@ if [ "$only" = all ]; then
 	run /usr/bin/python3 tests/reference/test_document.py
 	run tests/lib/test_install.sh "$build"
 	run tests/lib/test_without.sh "$build"
+	run tests/lib/test_build.sh "$build"
 fi
 wait
 

@@ -48,7 +48,7 @@ seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60 + 0.5) }')
 
 scripts/deps.sh || exit 1
 say "building $*"
-make -s -j 2 B="$build" CC=clang FUZZ_MAIN= \
+make -s -j 2 B="$build" CC=clang HARDEN= FUZZ_MAIN= \
 	CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=all" \
 	LDFLAGS=-fsanitize=fuzzer "${@/#/$build/tests/fuzz/fuzz_}" || exit 1

@@ -114,4 +114,27 @@ PKG_CONFIG_SYSROOT_DIR=$tmp/root
 export PKG_CONFIG_SYSROOT_DIR
 try "C99, static" cc -std=c99 "$tmp/user.c"
 
+# A distribution's folders.
+arch=usr/lib/x86_64-linux-gnu
+make --no-print-directory B="$build" DESTDIR="$tmp/distro" PREFIX=/usr \
+	BINDIR=/usr/sbin LIBDIR=/$arch install >"$tmp/log" 2>&1 ||
+	fault "make install with folders: $(tail "$tmp/log")"
+for file in usr/sbin/pagetrim "$arch"/libpagetrim.{so.0,a} \
+	usr/include/pagetrim/pagetrim.h usr/share/man/man8/pagetrim.8; do
+	[ -e "$tmp/distro/$file" ] || fault "$file is not installed"
+done
+[ ! -e "$tmp/distro/usr/bin" ] || fault "BINDIR has no effect"
+unset PKG_CONFIG_SYSROOT_DIR
+libdir=$(PKG_CONFIG_PATH=$tmp/distro/$arch/pkgconfig \
+	pkg-config --variable=libdir libpagetrim)
+[ "$libdir" = "/$arch" ] || fault "libpagetrim.pc: libdir is '$libdir'"
+
+# The version is the header's everywhere.
+version=$(sed -n 's/^#define PT_VERSION_TEXT "\(.*\)"/\1/p' "$header")
+"$tmp/distro/usr/sbin/pagetrim" --version | head -n 1 |
+	grep -qx "pagetrim $version" || fault "--version is not $version"
+for page in "$tmp"/distro/usr/share/man/man[38]/*.[38]; do
+	grep -qx ".Os pagetrim $version" "$page" || fault "$page: not $version's"
+done
+
 exit "$failed"

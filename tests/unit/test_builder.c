@@ -276,7 +276,7 @@ static void test_probe_sizes(void **state)
 
 		for (__u32 sz = min; sz <= FRAME_SZ_MAX - 4; ) {
 			struct pt_packet p;
-			struct pt_frame f;
+			struct pt_frame f = { 0 };
 
 			memset(frame, 0xee, sizeof(frame));
 			pt_probe_write(link, &id, sz, NULL, frame);

@@ -145,6 +145,8 @@ static void gather_aes(struct pt_facts_host *h)
 {
 #ifdef HWCAP_AES
 	h->has_aes = getauxval(AT_HWCAP) & HWCAP_AES;
+#else
+	h->has_aes = false;
 #endif
 }
 #endif
