@@ -154,7 +154,7 @@ of_a_receiver()
 		metrics.json)" "$(stat -c %s "$(image even)")"
 	! "$pagetrim" ctl pause --control control 2>pause.err ||
 		die "pauses a receiver"
-	one_error pause "want 'status' or 'cancel'"
+	one_error pause "want 'status', 'cancel' or 'drain'"
 	ctl cancel
 	ended send "$sender" 10 4 interrupted
 	ended receive "$receiver" 10 1 interrupted

@@ -164,6 +164,45 @@ new_certificate()
 	nothing_attached_but_listener
 }
 
+# drained COMMAND...: asked so, it ends when its transfer has, and takes no other.
+drained()
+{
+	local running
+
+	serve --drain --control control
+	send_begin running --to "$addr" --name running --max-bandwidth 2M \
+		--control sender "$(image even)"
+	running=$sender
+	wait_until 20 grep -q ' transfer .* from ' receive.err
+	show "$@"
+	wait_until 10 says 'takes no new transfer, .*: 1$' 1
+	wait_until 10 is_told STOPPING=1
+	send_begin second --to "$addr" --name second "$(image small)"
+	ended second "$sender" 20 4 'takes no new transfer'
+	! is_gone "$running" || die "the first transfer ended too early"
+	if [[ ${twice-} ]]; then
+		kill -TERM "$receiver"
+		ended running "$running" 20 4 interrupted
+	else
+		show "$pagetrim" ctl set max-bandwidth 0 --control sender
+		ended running "$running" 60 0
+		same_file "$(image even)" out/running
+	fi
+	ended receive "$receiver" 20 0
+	nothing_attached_but_listener
+}
+
+terminate() { kill -TERM "$receiver"; }
+
+# With nothing to wait for it ends at once.
+drained_idle()
+{
+	serve --drain
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
 # one_shot: SIGHUP ends it as SIGTERM does; ignored from the start, it does not.
 one_shot()
 {
@@ -204,6 +243,10 @@ case_run "service: systemd is notified" notified
 case_run "service: two keys, and the identity of each sender" two_keys
 case_run "service: SIGHUP brings a new key" new_key
 case_run "service: SIGHUP brings a new certificate" new_certificate
+case_run "service: --drain and SIGTERM" drained terminate
+twice=1 case_run "service: --drain and SIGTERM, twice" drained terminate
+case_run "service: ctl drain" drained "$pagetrim" ctl drain --control control
+case_run "service: --drain without a transfer" drained_idle
 case_run "service: SIGHUP and one transfer; ignored signals" one_shot
 case_run "service: systemd's watchdog is fed" watchdog
 cases_end

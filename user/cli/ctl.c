@@ -47,13 +47,15 @@ const struct pt_command pt_command_ctl = {
 	"       pagetrim ctl [NAME] REQUEST [options]\n"
 	"\n"
 	"Lists the transfers that run; or asks or steers one: a 'pagetrim send' or\n"
-	"'pagetrim migrate'; a 'pagetrim receive' knows status, metrics and cancel.\n"
-	"NAME is the process's number, or its name in the list; without it the only\n"
-	"one that runs.  REQUEST:\n"
+	"'pagetrim migrate'; a 'pagetrim receive' knows status, metrics, cancel and\n"
+	"drain.  NAME is the process's number, or its name in the list; without it the\n"
+	"only one that runs.  REQUEST:\n"
 	"  status                  how far it is, or how it ended\n"
 	"  metrics                 the same as OpenMetrics text\n"
 	"  pause, resume           no frame leaves meanwhile, and no guest is stopped\n"
 	"  cancel                  end it; the source stays as it is\n"
+	"  drain                   a receiver with --serve takes no new transfers, and\n"
+	"                          ends once those that run have ended\n"
 	"  set max-bandwidth N     Ethernet bytes a second, from 64K on, such as 64M,\n"
 	"                          1.5GiB or 10Gbit/s; auto: the link's speed; 0: no\n"
 	"                          limit\n"
@@ -64,7 +66,7 @@ const struct pt_command pt_command_ctl = {
 	"Exit: 0 done, 1 the process refused, 2 wrong usage, 3 there is no such process,\n"
 	"      nor has it left its last status at PATH, or it does not answer.\n"
 	"Example: pagetrim ctl vm.ram set max-bandwidth 1Gbit/s\n",
-	.arguments = { "=status metrics pause resume cancel set",
+	.arguments = { "=status metrics pause resume cancel drain set",
 		       "=max-bandwidth downtime-limit", "=auto" },
 };
 
@@ -269,7 +271,7 @@ static int setting(char request[REQUEST_SZ], const char *name,
 }
 
 static const char *const plain[] = {
-	"status", "metrics", "pause", "resume", "cancel",
+	"status", "metrics", "pause", "resume", "cancel", "drain",
 };
 
 static bool is_plain(const char *word)
@@ -296,7 +298,7 @@ static int request_of(char request[REQUEST_SZ], const struct ctl *c, int argc,
 	}
 	if (strcmp(argv[0], "set"))
 		return pt_out_usage("ctl", "'%s': want status, metrics, pause, "
-				    "resume, cancel or set", argv[0]);
+				    "resume, cancel, drain or set", argv[0]);
 	if (argc != 3)
 		return pt_out_usage("ctl", "set: want max-bandwidth N or "
 				    "downtime-limit MS");

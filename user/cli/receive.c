@@ -50,6 +50,10 @@ static const struct pt_option options[] = {
 	  "keep accepting, up to 64 transfers at once, each to its own name in "
 	  "the folder PATH, until a signal",
 	  PT_OPTION(FLAG, struct pt_receive_run, cfg.serve) },
+	{ "drain", NULL,
+	  "the first signal lets the transfers that run end, and takes no new "
+	  "ones; a second one ends it as without --drain; with --serve",
+	  PT_OPTION(FLAG, struct pt_receive_run, drain) },
 	{ "resume", NULL,
 	  "keep the data of a transfer that fails, as PATH.partial with "
 	  "PATH.journal; and resume it when a sender with --resume connects",
@@ -160,6 +164,8 @@ static int parse(struct pt_receive_run *rx, int argc, char **argv)
 		return pt_out_usage("receive", "--prealloc with %s: it is for "
 				    "one image, made anew",
 				    rx->cfg.serve ? "--serve" : "--resume");
+	if (rx->drain && !rx->cfg.serve)
+		return pt_out_usage("receive", "--drain without --serve");
 	return pt_security_check("receive", &rx->security);
 }
 

@@ -52,13 +52,21 @@ static json_t *answer_to(void *arg, const char *line)
 
 	if (!strcmp(line, "status"))
 		return status(c);
+	if (!strcmp(line, "drain") && c->serve) {
+		pt_receiver_drain(c->receiver);
+		return json_pack("{s:s}", "done", "takes no new transfer, and "
+				 "ends once those that run have ended");
+	}
+	if (!strcmp(line, "drain"))
+		return pt_answer_refuse("a receiver of one transfer takes no "
+					"further one and then ends");
 	if (strcmp(line, "cancel"))
-		return pt_answer_refuse("a receiver: want 'status' or 'cancel' "
-					"(the sender has the others)");
+		return pt_answer_refuse("a receiver: want 'status', 'cancel' or "
+					"'drain' (the sender has the others)");
 	if (c->serve)
 		return pt_answer_refuse("a receiver that serves is not ended by "
-					"a request (SIGTERM ends it; a sender's "
-					"'cancel' ends one transfer)");
+					"a request ('drain' or SIGTERM ends it; a "
+					"sender's 'cancel' ends one transfer)");
 	pt_receiver_cancel(c->receiver);
 	return json_pack("{s:s}", "done", "is cancelled");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* receive_control: answers requests at a receiver's control socket, as
- * send_control does at a sender's: status, and cancel of a receiver of one
- * transfer.
+ * send_control does at a sender's: status, cancel of a receiver of one
+ * transfer, and drain of one that serves.
  * Threads: one. */
 #ifndef CLI_RECEIVE_CONTROL_H
 #define CLI_RECEIVE_CONTROL_H

@@ -185,8 +185,22 @@ static void take_signal(int signal, void *arg)
 		pt_reload_ask(rx->reload);
 	} else if (signal != SIGHUP || !rx->cfg.serve) {
 		pt_notify_say(rx->notify, "STOPPING=1");
-		pt_receiver_cancel(rx->receiver);
+		if (rx->drain && !pt_receiver_is_draining(rx->receiver))
+			pt_receiver_drain(rx->receiver);
+		else
+			pt_receiver_cancel(rx->receiver);
 	}
+}
+
+/* tell_draining says so once, whoever asked for it. */
+static void tell_draining(struct pt_receive_run *rx)
+{
+	if (rx->has_drained || !pt_receiver_is_draining(rx->receiver))
+		return;
+	rx->has_drained = true;
+	pt_notify_say(rx->notify, "STOPPING=1");
+	pt_out_log("takes no new transfer, and ends once those that run have "
+		   "ended: %u", pt_receiver_status(rx->receiver, NULL, 0));
 }
 
 /* take_reloaded: a file that cannot be used changes nothing. */
@@ -221,6 +235,7 @@ static int drive(struct pt_receive_run *rx, struct pt_error *err)
 	do {
 		poll(fds, 3, -1);
 		take_reloaded(rx);
+		tell_draining(rx);
 		pt_receive_control_answer(&rx->control);
 		pt_notify_alive(rx->notify);
 		ret = pt_receiver_step(rx->receiver, err);

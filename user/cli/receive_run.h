@@ -24,6 +24,7 @@ struct pt_receive_run {
 	__u32 pid;			/* of QEMU; 0: that of the monitor */
 	const char *control_path;	/* of the control socket; NULL: in the
 					 * folder */
+	bool drain;			/* the first signal drains */
 	const char *into;		/* instead: the socket at which a QEMU
 					 * waits for its own stream */
 
@@ -31,6 +32,7 @@ struct pt_receive_run {
 					 * counts */
 	unsigned stranger_cnt;		/* strangers refused in that second */
 	bool had_transfer;		/* at least one */
+	bool has_drained;		/* the log says so */
 	struct pt_control at;
 	struct pt_receive_control control;
 	struct pt_arrival arrival;

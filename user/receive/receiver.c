@@ -252,11 +252,24 @@ static void quench(struct pt_receiver *r)
 	}
 }
 
+/* is_drained: no transfer is left, nor its storage. */
+static bool is_drained(const struct pt_receiver *r)
+{
+	if (!r->host.is_draining)
+		return false;
+	for (__u32 i = 0; i < r->session_cnt; i++)
+		if (r->sessions[i]->is_open)
+			return false;
+	return true;
+}
+
 static void serve(struct pt_receiver *r)
 {
+	r->host.is_draining = atomic_load(&r->loop.drains);
 	pt_receiver_turn(r);
 	r->end.is_deaf = !watch_device(r, pt_clock_ns(), &r->end.why);
 	if (atomic_load(&r->loop.cancel_cnt) || r->end.is_deaf ||
+	    is_drained(r) ||
 	    (r->is_over && pt_clock_ns() >= r->linger_until_ns))
 		pt_receiver_end_begin(r);
 }
@@ -293,6 +306,17 @@ void pt_receiver_secure(struct pt_receiver *r, struct pt_tls *tls)
 	if (r->listener)
 		pt_listener_secure(r->listener, tls);
 	pthread_mutex_unlock(&r->lock);
+}
+
+void pt_receiver_drain(struct pt_receiver *r)
+{
+	atomic_store(&r->loop.drains, true);
+	eventfd_write(r->loop.wake_fd, 1);
+}
+
+bool pt_receiver_is_draining(const struct pt_receiver *r)
+{
+	return atomic_load(&r->loop.drains);
 }
 
 void pt_receiver_cancel(struct pt_receiver *r)

@@ -179,6 +179,12 @@ int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);
  * receiver was opened with keys, too. */
 void pt_receiver_secure(struct pt_receiver *r, struct pt_tls *tls);
 
+/* pt_receiver_drain: no further transfer is opened, whose sender is told so; once
+ * those that run have ended, the receiver ends as after a cancel.  With serve.
+ * Any thread may call it, and a signal handler. */
+void pt_receiver_drain(struct pt_receiver *r);
+bool pt_receiver_is_draining(const struct pt_receiver *r);
+
 /* pt_receiver_cancel ends the receiver.  After the first call, step continues
  * until begun commits are done and the data of failed transfers is removed.
  * After the second one, it abandons commits, and gives the removal 10 s; after

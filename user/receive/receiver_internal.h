@@ -35,6 +35,7 @@ struct pt_receiver_loop {
 	__u32 tick_ms;		/* its interval */
 	int cancel_fd;		/* eventfd; stays readable after a cancel */
 	atomic_uint cancel_cnt;
+	atomic_bool drains;
 	bool listens;		/* poll_fd includes the listener */
 };
 

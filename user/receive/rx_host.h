@@ -37,6 +37,7 @@ struct pt_rx_host {
 	struct pt_intake *sessions[PT_TRANSFERS_MAX]; /* on the queues now */
 	__u32 session_cnt;
 	bool is_full;		/* accepts no further session */
+	bool is_draining;	/* the same, since the receiver is to end */
 	struct pt_admission admission;	/* of all opened sessions */
 	__u64 memory_sz_max;	/* bytes that all sessions may announce */
 	__u64 memory_sz;	/* bytes that they have announced */

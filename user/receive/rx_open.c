@@ -91,6 +91,10 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	int ret;
 
 	s->wants_open = true;
+	if (s->host->is_draining)
+		return pt_error_set(err, PT_EXIT_PEER, -ESHUTDOWN, "takes no new "
+				    "transfer: it ends once those that run have "
+				    "ended (try again when it was started anew)");
 	if (s->host->is_full)
 		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "busy with "
 				    "another transfer ({serve} takes several)");
