@@ -211,13 +211,13 @@ one_shot()
 	receive_begin receive --listen "$addr" --out copy
 	hang_up
 	ended receive "$receiver" 10 1 interrupted
-	cat >nohup <<-EOF
+	cat >ignoring <<-EOF
 		#!/bin/sh
 		trap '' HUP INT
 		exec '$build/pagetrim' "\$@"
 	EOF
-	chmod +x nohup
-	pagetrim=$PWD/nohup
+	chmod +x ignoring
+	pagetrim=$PWD/ignoring
 	receive_begin receive --listen "$addr" --out copy
 	hang_up
 	kill -INT "$receiver"

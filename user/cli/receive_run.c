@@ -311,7 +311,7 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 		ret = pt_notify_start(rx->notify, err);
 	if (!ret)
 		ret = rx->cfg.serve && !rx->security.insecure
-			? pt_reload_open(&rx->reload, &rx->security, err) : 0;
+			? pt_reload_open(&rx->reload, &rx->security.tls, err) : 0;
 	if (!ret)
 		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)

@@ -7,11 +7,11 @@
 #include "cli/agent.h"
 #include "cli/arrival.h"
 #include "cli/receive_control.h"
-#include "cli/reload.h"
 #include "cli/security.h"
 #include "proxy/joiner.h"
 #include "receive/receiver.h"
 #include "service/notify.h"
+#include "service/reload.h"
 
 /* pt_receive_run: the options are set by the caller, and the rest is 0. */
 struct pt_receive_run {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room service: the process as a service of the init system.
  *
- *   knows         the states that systemd is notified of, its watchdog
- *   may use       base
+ *   knows         the states that systemd is notified of, its watchdog, files
+ *                 that are read again
+ *   may use       base tls
  *   must not know transfers, the command line
  */
 /* notify: reports the state of the process to systemd, as sd_notify(3) defines

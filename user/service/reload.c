@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "cli/reload.h"
+#include "service/reload.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #define CLOSE_MS	1000
 
 struct pt_reload {
-	const struct pt_security *security;
+	const struct pt_tls_cfg *cfg;
 	pthread_t thread;
 	int asked_fd, done_fd;		/* eventfd */
 	atomic_bool is_closing;
@@ -49,8 +49,7 @@ static void *reload_main(void *arg)
 
 	while (!eventfd_read(r->asked_fd, &asked) && !r->is_closing) {
 		tls = NULL;
-		ret = pt_tls_open(&tls, PT_ROLE_RECEIVER, &r->security->tls,
-				  &err);
+		ret = pt_tls_open(&tls, PT_ROLE_RECEIVER, r->cfg, &err);
 		put(r, ret, ret ? NULL : tls, &err);
 	}
 	return NULL;
@@ -67,7 +66,7 @@ static void release(struct pt_reload *r)
 	free(r);
 }
 
-int pt_reload_open(struct pt_reload **out, const struct pt_security *security,
+int pt_reload_open(struct pt_reload **out, const struct pt_tls_cfg *cfg,
 		   struct pt_error *err)
 {
 	struct pt_reload *r = calloc(1, sizeof(*r));
@@ -75,7 +74,7 @@ int pt_reload_open(struct pt_reload **out, const struct pt_security *security,
 
 	if (!r)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
-	r->security = security;
+	r->cfg = cfg;
 	pthread_mutex_init(&r->lock, NULL);
 	r->asked_fd = eventfd(0, EFD_CLOEXEC);
 	r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

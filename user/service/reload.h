@@ -6,15 +6,15 @@
  *     control polls pt_reload_fd, then takes the result --> the receiver
  *
  * Threads: one opens, takes and closes; any may ask. */
-#ifndef CLI_RELOAD_H
-#define CLI_RELOAD_H
+#ifndef SERVICE_RELOAD_H
+#define SERVICE_RELOAD_H
 
-#include "cli/security.h"
+#include "tls/tls.h"
 
 struct pt_reload;
 
-/* pt_reload_open starts the thread.  security stays the caller's. */
-int pt_reload_open(struct pt_reload **out, const struct pt_security *security,
+/* pt_reload_open starts the thread.  cfg stays the caller's, unchanged. */
+int pt_reload_open(struct pt_reload **out, const struct pt_tls_cfg *cfg,
 		   struct pt_error *err);
 
 /* pt_reload_ask has the files read; it does not wait. */
