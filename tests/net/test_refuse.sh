@@ -77,6 +77,30 @@ json_of_no_transfer()
 
 receive() { echo receive --dev "$(dev_b)" --listen "$HOSTS_B4" --out copy; }
 
+# nobody_comes: --wait ends a receiver to which only a stranger comes; one that
+# has a transfer in time takes it to its end.
+nobody_comes()
+{
+	show hosts_up "$net" --mtu 1500
+	receive_begin receive --listen "$HOSTS_B4" --out copy --wait 2
+	hosts_run "$net" a "$here/peer.py" give "$HOSTS_B4" 16644 </dev/null ||
+		true
+	ended receive "$receiver" 20 4 'no sender .* within 2 s \(--wait\)'
+	mv receive.json out.json
+	json_says 4 'no sender'
+	receive_begin receive --listen "$HOSTS_B4" --out copy --wait 4
+	send_begin send --to "$HOSTS_B4" --control control \
+		--max-bandwidth 64K "$(image small --pages 64)"
+	wait_until 20 grep -q ' transfer .* from ' receive.err
+	show "$pagetrim" ctl pause --control control
+	sleep 5		# longer than it waits
+	show "$pagetrim" ctl resume --control control
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file "$(image small)" copy
+	nothing_left
+}
+
 # ---- the device -------------------------------------------------------------
 
 device()
@@ -415,6 +439,7 @@ inspect_refused()
 	refuses a 3 "$@"
 }
 
+case_run "refuse: --wait, and nobody comes" nobody_comes
 case_run "refuse: no such device (receive)" \
 	refuses b 3 'nosuch0' receive --dev nosuch0 --listen "$HOSTS_B4" \
 	--out copy

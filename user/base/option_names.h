@@ -49,6 +49,7 @@
 	X("tls-key")			\
 	X("tls-peer")			\
 	X("user")			\
+	X("wait")			\
 	X("with")			\
 	X("zero-copy")
 

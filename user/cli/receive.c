@@ -58,6 +58,11 @@ static const struct pt_option options[] = {
 	  "keep the data of a transfer that fails, as PATH.partial with "
 	  "PATH.journal; and resume it when a sender with --resume connects",
 	  PT_OPTION(FLAG, struct pt_receive_run, cfg.resume) },
+	{ "wait", "S",
+	  "give up if no sender has opened a transfer after S seconds, "
+	  "1..86400 (default: wait for ever); without --serve",
+	  PT_OPTION(NUMBER, struct pt_receive_run, cfg.wait_ms), .min = 1,
+	  .max = 86400, .scale = 1000 },
 	{ "prealloc", "SIZE",
 	  "allocate SIZE bytes of the image, with K, M, G or T for powers of "
 	  "1024, before a sender comes; with neither --serve nor --resume",
@@ -120,9 +125,9 @@ const struct pt_command pt_command_receive = {
 	"long as it runs.  AF_XDP bypasses the firewall (netfilter) and tc on DEV.\n"
 	"\n"
 	"Exit: 0 committed, 1 failed or interrupted, 2 wrong usage, 3 this host lacks\n"
-	"      something, 4 the sender vanished or gave up, 5 copy or ledger wrong,\n"
-	"      6 outcome unknown: interrupted twice during commit, or a QEMU that\n"
-	"      does not answer.\n"
+	"      something, 4 the sender vanished, gave up or did not come in the time\n"
+	"      of --wait, 5 copy or ledger wrong, 6 outcome unknown: interrupted twice\n"
+	"      during commit, or a QEMU that does not answer.\n"
 	"Example: pagetrim receive --psk key --dev eth1 --listen 10.0.0.2 --out vm.ram\n",
 };
 
@@ -164,6 +169,9 @@ static int parse(struct pt_receive_run *rx, int argc, char **argv)
 		return pt_out_usage("receive", "--prealloc with %s: it is for "
 				    "one image, made anew",
 				    rx->cfg.serve ? "--serve" : "--resume");
+	if (rx->cfg.wait_ms && rx->cfg.serve)
+		return pt_out_usage("receive", "--wait with --serve, which "
+				    "waits for ever");
 	if (rx->drain && !rx->cfg.serve)
 		return pt_out_usage("receive", "--drain without --serve");
 	return pt_security_check("receive", &rx->security);

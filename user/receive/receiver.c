@@ -213,6 +213,8 @@ int pt_receiver_start(struct pt_receiver *r, struct pt_error *err)
 	if (!ret) {
 		r->state = PT_RECEIVER_SERVES;
 		note_info(r);
+		if (r->cfg.wait_ms)
+			r->wait_until_ns = pt_deadline_ns(r->cfg.wait_ms);
 		pt_receiver_watch(r);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -252,6 +254,21 @@ static void quench(struct pt_receiver *r)
 	}
 }
 
+/* end_wait ends the receiver of one transfer if none was opened in time. */
+static void end_wait(struct pt_receiver *r)
+{
+	for (__u32 i = 0; i < r->session_cnt; i++)
+		if (r->sessions[i]->is_open)
+			r->wait_until_ns = 0;
+	if (r->is_over || !r->wait_until_ns ||
+	    pt_clock_ns() < r->wait_until_ns)
+		return;
+	r->is_over = true;
+	r->result = pt_error_set(&r->error, PT_EXIT_PEER, -ETIMEDOUT, "no sender "
+				 "has opened a transfer within %u s ({wait})",
+				 r->cfg.wait_ms / 1000);
+}
+
 /* is_drained: no transfer is left, nor its storage. */
 static bool is_drained(const struct pt_receiver *r)
 {
@@ -267,6 +284,7 @@ static void serve(struct pt_receiver *r)
 {
 	r->host.is_draining = atomic_load(&r->loop.drains);
 	pt_receiver_turn(r);
+	end_wait(r);
 	r->end.is_deaf = !watch_device(r, pt_clock_ns(), &r->end.why);
 	if (atomic_load(&r->loop.cancel_cnt) || r->end.is_deaf ||
 	    is_drained(r) ||

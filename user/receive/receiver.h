@@ -125,6 +125,8 @@ struct pt_receiver_cfg {
 	__u64 memory_sz_max;	/* bytes of memory that all transfers together
 				 * may announce; 0: PT_RECEIVER_MEMORY_SZ */
 	__u32 peer_timeout_ms;	/* 0: PT_PEER_TIMEOUT_MS */
+	__u32 wait_ms;		/* from start until a sender opens a transfer;
+				 * 0: any.  Not with serve */
 	struct pt_tls *tls;	/* NULL: insecure */
 	__u16 ciphers;		/* PT_CIPHER_BIT of each accepted one; 0: any */
 	struct pt_receive_events events;
@@ -169,7 +171,8 @@ int pt_receiver_fd(const struct pt_receiver *r);
 
 /* pt_receiver_step does all present work without blocking, and returns 1 while
  * the receiver runs.  Then it returns the result of the one transfer, or, with
- * serve, 0 after a cancel; further calls return the same.  -ECANCELED: the
+ * serve, 0 after a cancel; further calls return the same.  -ETIMEDOUT: no
+ * transfer was opened within wait_ms.  -ECANCELED: the
  * receiver was cancelled before a transfer was done; PT_EXIT_UNKNOWN: during
  * its commit. */
 int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);

@@ -68,6 +68,7 @@ struct pt_receiver {
 	bool is_abandoned;	/* the end did not wait for storage */
 	int result;		/* of step, once OVER; before: of the one transfer */
 	struct pt_error error;	/* if result is not 0 */
+	__u64 wait_until_ns;	/* for a first transfer; 0: any time */
 	__u64 linger_until_ns;	/* a sender may ask for the outcome until then */
 	__u64 shown_ns;		/* time of the last progress event */
 	__u64 watched_ns;	/* time of the last look at the device */
