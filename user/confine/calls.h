@@ -20,8 +20,8 @@ static const char *const confine_calls[] = {
 	"pwrite64", "pwritev", "pwritev2", "read", "readahead", "readlink",
 	"readlinkat", "readv", "rename", "renameat", "renameat2", "rmdir",
 	"sendfile", "splice", "stat", "stat64", "statfs", "statfs64", "statx",
-	"sync_file_range", "syncfs", "truncate", "umask", "unlink", "unlinkat",
-	"utimensat", "write", "writev",
+	"symlink", "symlinkat", "sync_file_range", "syncfs", "truncate", "umask",
+	"unlink", "unlinkat", "utimensat", "write", "writev",
 
 	/* memory, of this process and of one that is sent or filled */
 	"brk", "madvise", "membarrier", "memfd_create", "mincore", "mlock",
