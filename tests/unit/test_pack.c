@@ -63,6 +63,7 @@ static __u64 mask_of(const __u8 *page)
 static struct {
 	__u32 frames, compressed;
 	__u64 bytes, room;	/* of the compressed ones */
+	__u64 plain_bytes;	/* of the others */
 } totals;
 
 /* place does as a receiver, and checks what the frame says. */
@@ -109,6 +110,8 @@ static void close_frame(struct pt_builder *b, bool is_last)
 		totals.compressed++;
 		totals.bytes += is_last ? b->cfg.frame_sz_max : sz;
 		totals.room += b->cfg.frame_sz_max;
+	} else {
+		totals.plain_bytes += sz;
 	}
 	assert_int_equal(pt_builder_close(b, IPV4, &id, NULL, frame), sz);
 	place(sz);
@@ -231,6 +234,33 @@ static void test_unit_of_many_frames(void **state)
 	}
 }
 
+/* Behind a few pages that do not compress, few frames go plain, whatever their
+ * size. */
+static void test_text_behind_random(void **state)
+{
+	static const __u32 mtus[] = { 1500, 9000, 65535 };
+	__u64 random = 9;
+
+	(void)state;
+	fill(TEXT, &random);
+	kit_fill(pages[0], 32 * PT_PAGE_SZ, &random);
+	for (unsigned m = 0; m < sizeof(mtus) / sizeof(mtus[0]); m++) {
+		struct pt_builder b = kit_builder(IPV4, mtus[m]);
+		struct pt_compressor *c;
+
+		memset(&totals, 0, sizeof(totals));
+		assert_int_equal(pt_compressor_create(&c, PT_COMPRESSION_ZSTD, 1),
+				 0);
+		pt_builder_use(&b, c);
+		b.ratio[PT_COMPRESSION_ZSTD] = PT_PACK_ONE;
+		send_cnt(&b, PAGES);
+		assert_in_range(totals.plain_bytes, 24 * PT_PAGE_SZ,
+				48 * PT_PAGE_SZ + 3 * (mtus[m] + 14) +
+					(32 << 10));
+		pt_compressor_destroy(c);
+	}
+}
+
 static void test_there_and_back(void **state)
 {
 	static const __u32 mtus[] = { 1280, 1500, 3506, 9000, 65535 };
@@ -328,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_unit_of_many_frames),
+		cmocka_unit_test(test_text_behind_random),
 		cmocka_unit_test(test_cut_of_the_most_records),
 		cmocka_unit_test(test_other_sizes),
 		cmocka_unit_test(test_old_zstd),

@@ -9,7 +9,8 @@
 #define TRIES		4	/* of one frame */
 #define LEARN_SHIFT	2	/* the last frame counts a quarter */
 #define POOR_RATIO	(PT_PACK_ONE * 15 / 16)	/* not worth it: then */
-#define POOR_CNT	31	/* frames go plain before the next attempt */
+#define POOR_SZ		(32u << 10)	/* bytes go plain before the next attempt: */
+				/* on more the libraries fail fast */
 
 /* gather copies the blocks that are named by mask, and returns the following
  * byte. */
@@ -191,7 +192,7 @@ void pt_builder_pack(struct pt_builder *b)
 	if (b->pack.cut_cnt)
 		split(b);
 	if (is_tried && *pt_builder_ratio(b) > POOR_RATIO)
-		b->plain_cnt = POOR_CNT;
+		b->plain_cnt = POOR_SZ / b->cfg.frame_sz_max;
 	else
 		b->plain_cnt -= b->plain_cnt > 0;
 }
