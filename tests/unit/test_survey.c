@@ -193,6 +193,12 @@ static void close_frame(struct pt_builder *b, struct pt_survey_cost *cost,
 	cost->frames++;
 }
 
+/* is_copy: text made page i equal to page i - 2. */
+static bool is_copy(__u32 i)
+{
+	return i % 7 == 5;
+}
+
 /* sent returns the cost of frames that are written. */
 static struct pt_survey_cost sent(const __u8 *pages, __u32 mtu,
 				  enum pt_compression method)
@@ -209,7 +215,10 @@ static struct pt_survey_cost sent(const __u8 *pages, __u32 mtu,
 		const __u8 *page = pages + (size_t)i * PAGE;
 		__u64 mask = pt_scan(page);
 
-		for (unsigned at = 0; mask && at < 64; )
+		while (mask && is_copy(i) &&
+		       !pt_builder_add_copy(&b, i, i - 2, 1))
+			close_frame(&b, &cost, cost.frames);
+		for (unsigned at = is_copy(i) ? 64 : 0; mask && at < 64; )
 			if ((at = pt_builder_add_page(&b, i, at, mask,
 						      page)) < 64)
 				close_frame(&b, &cost, cost.frames);
@@ -222,18 +231,24 @@ static struct pt_survey_cost sent(const __u8 *pages, __u32 mtu,
 	return cost;
 }
 
-/* text fills pages that compress to a third or so; some are random, some zero. */
+/* text fills pages that compress to a third or so; some are random, some zero, some
+ * equal another. */
 static void text(__u8 *pages)
 {
 	__u64 random = 5;
 
-	for (__u32 i = 0; i < TEXTS; i++)
+	for (__u32 i = 0; i < TEXTS; i++) {
+		__u8 *page = pages + (size_t)i * PAGE;
+
 		for (__u32 k = 0; k < PAGE; k++) {
 			random = random * 6364136223846793005ULL + 1;
-			pages[(size_t)i * PAGE + k] = i % 17 == 3 ? 0 :
+			page[k] = i % 17 == 3 ? 0 :
 				i % 5 == 1 ? (char)(random >> 40) :
 				"page trim"[random >> 40 & 7];
 		}
+		if (is_copy(i))
+			memcpy(page, page - 2 * PAGE, PAGE);
+	}
 }
 
 /* The frames are those that a builder of the sender's writes. */
@@ -346,8 +361,15 @@ static void test_stretch(void **state)
 		{ 1000, { .frames = 0, .wire_bytes = 0 } },
 	};
 	const struct pt_survey_cost all = { 100, 100000, 0 };
+	const struct pt_survey_cost three_quarters = { 75, 75000, 0 };
+	struct pt_survey_cost whole;
 
 	(void)state;
+	whole = pt_survey_all(&three_quarters, 4000, 1000);
+	assert_int_equal(whole.frames, 100);
+	assert_int_equal(whole.wire_bytes, 100000);
+	whole = pt_survey_all(&three_quarters, 4000, 4000);
+	assert_int_equal(whole.wire_bytes, 75000);
 	for (size_t i = 0; i < sizeof(stretches) / sizeof(stretches[0]); i++) {
 		struct pt_survey_cost with = { 90, 70000, 0 };
 

@@ -71,8 +71,8 @@ const struct pt_command pt_command_inspect = {
 	"Reports the savings of trimming before anything is sent: zero pages, zero\n"
 	"blocks of 64 bytes in the others, pages that are copies of another, and the\n"
 	"bytes and frames that 'pagetrim send' would put on the wire, with and without\n"
-	"--copies, and with --compress lz4 or zstd, by its own packing, for one lane,\n"
-	"IPv4 and no loss.\n"
+	"--copies, and with copies and --compress lz4 or zstd, by its own packing, for\n"
+	"one lane, IPv4 and no loss.\n"
 	"\n"
 	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
 	"hugetlbfs file; several are segments of one memory, in the order given.\n",
@@ -288,9 +288,9 @@ static void print_costs(const struct inspect *in, const struct pt_survey *s)
 	printf("  copies: --trim blocks --compress off, at best%s\n",
 	       s->copy_sample > 1 ? ", estimated" : "");
 	if (!in->no_compress)
-		printf("  lz4, zstd: --trim blocks --copies off --compress, and "
-		       "at least the time that one\n  CPU of this host "
-		       "compressed for\n");
+		printf("  lz4, zstd: --trim blocks --compress, with copies%s; at "
+		       "least the time that one CPU\n  of this host compressed "
+		       "for\n", in->keep_running ? " off" : "");
 }
 
 static void print_text(const struct inspect *in, const struct pt_survey *s,

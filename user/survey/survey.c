@@ -20,6 +20,7 @@
 struct region {
 	__u64 masks[PT_REGION_PAGES];
 	__u64 hashes[PT_REGION_PAGES];	/* of pages with data */
+	bool is_copy[PT_REGION_PAGES];	/* goes as one */
 };
 
 struct walk {
@@ -141,7 +142,14 @@ static void page_pack(struct pt_builder *b, struct pt_survey_cost *cost,
 	}
 }
 
-/* page_pack_all packs the page in each way.  All copy records cost the same. */
+/* copy_pack stages a page as a copy.  All copy records cost the same. */
+static void copy_pack(struct pt_builder *b, struct pt_survey_cost *cost, __u64 gfn)
+{
+	while (!pt_builder_add_copy(b, gfn, gfn ^ 1, 1))
+		frame_count(b, cost);
+}
+
+/* page_pack_all packs the page in each way that does not compress. */
 static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 			  bool is_copy)
 {
@@ -150,32 +158,39 @@ static void page_pack_all(struct walk *w, __u64 gfn, __u64 scanned,
 	for (enum pt_trim t = 0; t < PT_TRIM_CNT; t++)
 		page_pack(&w->builders[t], &s->costs[t], gfn,
 			  pt_trim_mask(t, scanned), NULL);
-	if (!is_copy) {
+	if (is_copy)
+		copy_pack(&w->with_copies, &s->with_copies, gfn);
+	else
 		page_pack(&w->with_copies, &s->with_copies, gfn,
 			  pt_trim_mask(PT_TRIM_BLOCKS, scanned), NULL);
+	w->copies_packed += is_copy;
+}
+
+/* compress_by packs the region's pages by method m. */
+static void compress_by(struct walk *w, int m)
+{
+	struct pt_survey_cost *cost = &w->survey->compressed[m];
+	struct pt_builder *b = &w->compressed[m];
+
+	if (pt_view_is_hole_whole(&w->view)) {
+		zeroes_pack(b, cost, w->gfn, w->view.page_cnt);
 		return;
 	}
-	while (!pt_builder_add_copy(&w->with_copies, gfn, gfn ^ 1, 1))
-		frame_count(&w->with_copies, &s->with_copies);
-	w->copies_packed++;
+	for (__u32 i = 0; i < w->view.page_cnt; i++) {
+		if (w->region.is_copy[i])
+			copy_pack(b, cost, w->gfn + i);
+		else
+			page_pack(b, cost, w->gfn + i, w->region.masks[i],
+				  page_at(w, i));
+	}
 }
 
 /* compress packs the region's pages by each method. */
 static void compress(struct walk *w)
 {
-	bool is_hole = pt_view_is_hole_whole(&w->view);
-
-	for (int m = 0; m < PT_COMPRESSION_CNT; m++) {
-		struct pt_survey_cost *cost = &w->survey->compressed[m];
-
-		if (w->compressors[m] && is_hole)
-			zeroes_pack(&w->compressed[m], cost, w->gfn,
-				    w->view.page_cnt);
-		for (__u32 i = 0; w->compressors[m] && !is_hole &&
-				  i < w->view.page_cnt; i++)
-			page_pack(&w->compressed[m], cost, w->gfn + i,
-				  w->region.masks[i], page_at(w, i));
-	}
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
+		if (w->compressors[m])
+			compress_by(w, m);
 }
 
 /* page_count returns the result of pt_dups_add. */
@@ -248,6 +263,8 @@ static int region_take(struct walk *w, __u64 region_idx, struct pt_error *err)
 		if (copy < 0)
 			return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 					    "no memory to count copies");
+		/* A sender makes no copies of memory that changes. */
+		w->region.is_copy[i] = copy && !pt_source_may_change(w->src);
 		page_pack_all(w, w->gfn + i, w->region.masks[i], copy);
 	}
 	return guarded(w, compress, err);
@@ -320,17 +337,39 @@ void pt_survey_stretch(struct pt_survey_cost *with,
 	with->wire_bytes = stretch(with->wire_bytes, all->wire_bytes, times);
 }
 
+struct pt_survey_cost pt_survey_all(const struct pt_survey_cost *with,
+				    __u64 page_cnt, __u64 copy_cnt)
+{
+	double times = copy_cnt < page_cnt
+		? (double)page_cnt / (page_cnt - copy_cnt) : 1;
+
+	return (struct pt_survey_cost){
+		.frames = with->frames * times,
+		.wire_bytes = with->wire_bytes * times,
+	};
+}
+
 /* copies_tell takes the counts of dups.  With a sample, the savings of its
  * copies are scaled to all copies. */
 static void copies_tell(struct walk *w)
 {
 	struct pt_survey *s = w->survey;
+	double times;
 
 	s->copy_cnt = pt_dups_copies(w->dups);
 	s->copy_sample = pt_dups_sample(w->dups);
-	if (s->copy_sample > 1 && w->copies_packed)
-		pt_survey_stretch(&s->with_copies, &s->costs[PT_TRIM_BLOCKS],
-				  (double)s->copy_cnt / w->copies_packed);
+	if (s->copy_sample <= 1 || !w->copies_packed)
+		return;
+	times = (double)s->copy_cnt / w->copies_packed;
+	pt_survey_stretch(&s->with_copies, &s->costs[PT_TRIM_BLOCKS], times);
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++) {
+		struct pt_survey_cost *with = &s->compressed[m];
+		struct pt_survey_cost all = pt_survey_all(with, s->data_cnt,
+							  w->copies_packed);
+
+		if (!pt_source_may_change(w->src))
+			pt_survey_stretch(with, &all, times);
+	}
 }
 
 int pt_survey_take(struct pt_survey *out, struct pt_source *src,

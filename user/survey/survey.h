@@ -56,8 +56,9 @@ struct pt_survey {
 						 * record per copy; exact if
 						 * copy_cnt is */
 	struct pt_survey_cost compressed[PT_COMPRESSION_CNT]; /* PT_TRIM_BLOCKS,
-						 * by that method; no frames:
-						 * not measured */
+						 * by that method, with copies
+						 * where a sender makes them;
+						 * no frames: not measured */
 	struct pt_survey_region *regions;	/* by region_idx */
 	__u64 region_cnt;
 };
@@ -80,6 +81,11 @@ void pt_survey_free(struct pt_survey *s);
  * at most, since the copies of a sample may be larger than the others. */
 void pt_survey_stretch(struct pt_survey_cost *with,
 		       const struct pt_survey_cost *all, double times);
+
+/* pt_survey_all returns what page_cnt pages cost, by *with, where copy_cnt of them
+ * went as copies, whose records count as nothing. */
+struct pt_survey_cost pt_survey_all(const struct pt_survey_cost *with,
+				    __u64 page_cnt, __u64 copy_cnt);
 
 /* pt_survey_seconds returns the time on an Ethernet of rate_mbit (> 0) Mbit/s,
  * with 24 bytes around each frame: preamble, FCS and gap; or that of compressing,
