@@ -19,7 +19,7 @@ tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        iputils-ping iperf3 procps util-linux mount libcap2-bin mandoc
        e2fsprogs gdb xdp-tools git strace tshark)
 guest=(qemu-system-x86 cpio busybox-static kmod xz-utils)
-peers=(criu redis-tools)
+peers=(criu redis-tools socat lz4 zstd)
 
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }

@@ -25,10 +25,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 # shellcheck source=scripts/guest/machine.sh
 source "$here/guest/machine.sh"
+# shellcheck source=scripts/guest/suites.sh
+source "$here/guest/suites.sh"
 
 # shellcheck disable=SC2034 # for machine.sh
 patience=10 modules=(9pnet_virtio 9p overlay virtio_net igb)
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 boots_max=3	# QEMU 7.2 sometimes lets a kernel trip over its own code
 queues=4	# of virtio-mq
 # virtio_net as a module takes the virtio header of its zero-copy frames from a
@@ -48,39 +49,13 @@ cleanup()
 
 # ---------------------------------------------------------- packages of others
 
-# mirror: prints the mirror of the system's own Debian packages.
-mirror()
-{
-	# shellcheck disable=SC2016 # apt's variables
-	apt-get indextargets --format '$(REPO_URI) $(ORIGIN)/$(LABEL)' \
-		'Created-By: Packages' | sed -n 's: Debian/Debian$::p' |
-		sed 1q
-}
-
 # of_suites COMMAND ARG...: runs apt with sources, lists and cache of its own.
 of_suites()
 {
-	local suite mirror apt=$tmp/apt
+	local apt=$tmp/apt
 
-	if [[ ! -d $apt ]]; then
-		mirror=$(mirror)
-		[[ $mirror ]] || { apt-get -q update >&2; mirror=$(mirror); }
-		[[ $mirror ]] || die "apt has no source of Debian's main suite"
-		mkdir -p "$apt"/{lists,cache/archives}/partial
-		for suite in trixie-backports trixie bookworm-backports; do
-			echo "deb [signed-by=$keyring] $mirror $suite main"
-		done >"$apt/sources.list"
-		cat >"$apt/conf" <<-CONF
-			Dir::Etc::SourceList "$apt/sources.list";
-			Dir::Etc::SourceParts "/dev/null";
-			Dir::State::Lists "$apt/lists";
-			Dir::Cache "$apt/cache";
-			APT::Sandbox::User "root";
-			Acquire::Languages "none";
-		CONF
-		APT_CONFIG=$apt/conf apt-get -q update >&2 ||
-			die "no package lists from $mirror: see above"
-	fi
+	[[ -d $apt ]] || suites_apt "$apt" trixie-backports trixie \
+		bookworm-backports >/dev/null
 	APT_CONFIG=$apt/conf "$@"
 }
 

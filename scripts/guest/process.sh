@@ -6,6 +6,9 @@
 # console_args, and set $command, $dir, $ram, $netns, $backend, $size_mib and
 # $timeout_s.
 #
+# Environment: PAGETRIM_QEMU, the command; PAGETRIM_MACHINE, its machine type
+# (default q35: another version of QEMU loads a state only by the type's full name).
+#
 # A guest's folder, $dir: qemu.pid, qmp.sock, serial.log and ram, a link to the
 # RAM file.
 # shellcheck disable=SC2154 # the caller's variables
@@ -99,7 +102,8 @@ launch()
 		memory=memory-backend-file,id=ram,mem-path=$ram,$memory
 	fi
 	console_args
-	"${in_ns[@]}" "${qemu[@]}" -name pagetrim-guest -accel tcg -M q35 -cpu max \
+	"${in_ns[@]}" "${qemu[@]}" -name pagetrim-guest -accel tcg \
+		-M "${PAGETRIM_MACHINE:-q35}" -cpu max \
 		-m "$size_mib" -object "$memory" \
 		-machine memory-backend=ram -nodefaults -no-user-config \
 		-display none -no-reboot "${console[@]}" \

@@ -43,7 +43,7 @@ ends_measured()
 	link=$(link_bytes "$header_sz")
 	"$receive" >"$tmp/rx.json" 2>"$tmp/rx.err" &
 	receiver=$!
-	until_true 10 "${receive}_is_ready" ||
+	until_true 60 "${receive}_is_ready" ||
 		die "$receive: not ready: $(cat "$tmp/rx.err")"
 	touch "$tmp/rx.ready"
 	sleep 0.02	# longer than the watcher's nap
@@ -146,17 +146,17 @@ run_qemu-cold() { migrate 0; }
 run_multifd() { migrate 2 --prealloc; }
 run_multifd-cold() { migrate 2; }
 
-# migrate CHANNELS [--prealloc]: of a copy of the image, because a QEMU that
-# looks at its memory fills the holes of the file.  Its devices want to find the
-# first MiB as the guest had it; images that are no guest are written over the
-# rest of one.
+# migrate CHANNELS [--prealloc]: of a copy of the image, because a QEMU that looks at
+# its memory fills the holes of the file.  Its devices want to find the first MiB as
+# the guest had it; images that are no guest are written over the rest of one.
+# qemu_compression: of multifd, if it is set.
 migrate()
 {
 	local channels=$1 link from=$ram
 
 	shift
 	need_bare_link
-	[[ $image =~ ^(guest|filled|worked)$ ]] || from=$memory/guest
+	[[ $image =~ ^(guest|filled|worked|database)$ ]] || from=$memory/guest
 	cp --sparse=auto "$from" "$ram.qemu"
 	"$guest" load --ram "$ram.qemu" --size-mib "$size_mib" \
 		--dir "$tmp_src" --state "$tmp/state" --prealloc \
@@ -169,7 +169,7 @@ migrate()
 		--netns "$(hosts_netns "$name" b)"
 	link=$(link_bytes 0)
 	result=$("$bench/qemu_migrate.py" "$tmp_src" "$tmp_dst" \
-		"tcp:$HOSTS_B4:4444" "$channels")
+		"tcp:$HOSTS_B4:4444" "$channels" "${qemu_compression:-none}")
 	result=$(jq --argjson link "$link" --argjson link_after \
 		"$(link_bytes 0)" '.link_bytes = $link_after - $link' \
 		<<<"$result")

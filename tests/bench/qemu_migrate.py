@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """qemu_migrate: QEMU's own pre-copy of a stopped guest, timed.
 
-    qemu_migrate.py SOURCE_DIR DESTINATION_DIR URI [CHANNELS]
+    qemu_migrate.py SOURCE_DIR DESTINATION_DIR URI [CHANNELS [COMPRESSION]]
 
 The folders are those of guest.sh (load and incoming).  CHANNELS 0, the
-default, is plain pre-copy over one connection; more is multifd.  Bandwidth is
-not limited.  Waits by events, so that nothing polls while it runs.
+default, is plain pre-copy over one connection; more is multifd, plain or with
+COMPRESSION (zlib or zstd, at QEMU's own level).  Bandwidth is not limited.  Waits by events, so that nothing polls while it runs.
 
 Prints one JSON object: seconds (from the command until the destination says
 that it has all), source_s (query-migrate's total time, which ends when the last
@@ -42,12 +42,14 @@ def machine_s():
     return sum(ticks[i] for i in (0, 1, 2, 5, 6)) / TICKS_PER_S
 
 
-def migrate(source, destination, uri, channels):
+def migrate(source, destination, uri, channels, compression):
     ends = [Qmp(f"{d}/qmp.sock") for d in (source, destination)]
     for end in ends:
         end.set_caps(events=True, multifd=channels > 0)
         if channels:
-            end.run("migrate-set-parameters", **{"multifd-channels": channels})
+            end.run("migrate-set-parameters", **{
+                "multifd-channels": channels,
+                "multifd-compression": compression})
     ends[0].run("migrate-set-parameters", **{"max-bandwidth": BANDWIDTH})
     ends[1].run("migrate-incoming", uri=uri)
 
@@ -73,12 +75,13 @@ def migrate(source, destination, uri, channels):
 
 
 def main():
-    if len(sys.argv) not in (4, 5):
+    if not 4 <= len(sys.argv) <= 6:
         print(__doc__.split("\n\n")[1].strip(), file=sys.stderr)
         return 2
-    channels = int(sys.argv[4]) if len(sys.argv) == 5 else 0
+    channels = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+    compression = sys.argv[5] if len(sys.argv) > 5 else "none"
     try:
-        print(json.dumps(migrate(*sys.argv[1:4], channels)))
+        print(json.dumps(migrate(*sys.argv[1:4], channels, compression)))
     except (OSError, QmpError) as err:
         print(f"qemu_migrate: {err}", file=sys.stderr)
         return 1
