@@ -250,6 +250,46 @@ inner_host_network()
 	nothing_left
 }
 
+# A rootless container with a network namespace of its own: the remedy that it is
+# told of works.
+inner_attached()
+{
+	local pid enter
+
+	show hosts_up "$net"
+	user_place nobody
+	setpriv --reuid nobody --regid nogroup --clear-groups \
+		unshare -Urn sleep 1000 &
+	pid=$!
+	wait_until 10 is_inner "$pid"
+	on b ip link set "$(dev_b)" netns "$pid"
+	enter=(nsenter -t "$pid" -n)
+	"${enter[@]}" ip addr add "$HOSTS_B4/24" dev "$(dev_b)"
+	"${enter[@]}" ip link set "$(dev_b)" up
+	show "${enter[@]}" "$pagetrim" attach --dev "$(dev_b)" \
+		--user "$(id -u nobody):$(id -g nobody)"
+	run_as=(setpriv --reuid nobody --regid nogroup --clear-groups
+		nsenter -t "$pid" -U -n --preserve-credentials)
+	arrives "$dir/nobody/copy"
+	"${enter[@]}" "$pagetrim" detach --dev "$(dev_b)"
+	kill "$pid"
+	nothing_inner
+}
+
+# is_inner PID: it is in namespaces of its own.
+is_inner()
+{
+	[[ $(readlink "/proc/$1/ns/net") != "$(readlink /proc/self/ns/net)" &&
+	   $(cat "/proc/$1/uid_map") != *4294967295* ]]
+}
+
+# nothing_inner: neither pins nor leases; the device went with the container.
+nothing_inner()
+{
+	[[ ! -e /sys/fs/bpf/pagetrim/$(dev_b) ]] || die "pinned: $(dev_b)"
+	same "leases left" "$(find "$leases" -user nobody)" ''
+}
+
 # ---- places that cannot be written ------------------------------------------
 
 # /run is read-only: the remedy is a mount, and it works.
@@ -281,5 +321,6 @@ case_run "rootless: what is missing is named" what_is_missing
 case_run "rootless: --user and --group" both_given
 case_run "rootless: root of a user namespace" inner_root
 case_run "rootless: a user namespace, the host's network" inner_host_network
+case_run "rootless: a rootless container, attach --user" inner_attached
 case_run "rootless: /run read-only" run_read_only
 cases_end
