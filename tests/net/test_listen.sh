@@ -9,6 +9,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 new=fd78::2	# b's new address
+other=192.0.2.7	# b's, of another device
 named=()	# what pagetrim is run by, with names of its own
 
 # with_names LINE...: /etc/hosts of the receiver.
@@ -86,6 +87,7 @@ name_of_several()
 	local first=$1 second=$2
 
 	show hosts_up "$net"
+	on b ip address add "$other/32" dev lo
 	with_names "$first vmhost" "$second vmhost" '127.0.1.1 vmhost'
 	receive_named vmhost
 	wait_until 60 receive_is_ready receive
@@ -101,7 +103,7 @@ case_run "listen: a tentative address" tentative
 case_run "listen: a duplicate address" duplicate
 case_run "listen: a name of a loopback address" name_of_loopback
 case_run "listen: a name, the device's address last" \
-	name_of_several 192.0.2.7 "$HOSTS_B4"
+	name_of_several $other "$HOSTS_B4"
 case_run "listen: a name, the device's address first" \
-	name_of_several "$HOSTS_B4" 192.0.2.7
+	name_of_several "$HOSTS_B4" $other
 cases_end
