@@ -5,6 +5,7 @@
  *     cc -pthread migrate-myself.c $(pkg-config --cflags --libs libpagetrim)
  *     ./a.out wait DEV ADDR:PORT KEY MIB        on the host where it arrives
  *     ./a.out move DEV HOST:PORT KEY MIB RATE   on the host where it runs
+ *     ./a.out tell DEV HOST:PORT KEY MIB RATE   or: it tells which pages it wrote
  *
  * DEV, KEY: as of send-my-memory.  MIB: of memory, the same on both hosts.  RATE:
  * at most so many bytes per second on the wire; 0: no limit.
@@ -44,6 +45,8 @@ static unsigned char *memory;
 static size_t memory_sz;
 static char description[64];
 static unsigned rounds;
+static unsigned char *written;		/* by page, since it was told; NULL: the
+					 * library looks by itself */
 
 /* run_lock: held by the thread that takes turns while it takes some. */
 static pthread_mutex_t run_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -79,6 +82,8 @@ static void take_turn(struct state *s, unsigned char *to)
 		memset(page + how / 32 % 64 * 64, (int)(s->turn % 255) + 1, 64);
 	else
 		memset(page, 0, PAGE);
+	if (written && to == memory)
+		written[(page - to) / PAGE] = 1;
 	s->turn++;
 }
 
@@ -182,6 +187,25 @@ static void resume_me(void *arg)
 	set_running(1);
 }
 
+/* tell: the turns hold run_lock while they write. */
+static int tell(void (*dirty)(void *to, uint64_t gfn, uint64_t cnt), void *to,
+		void *arg)
+{
+	const struct pt_region *region = arg;
+	uint64_t cnt = 0;
+
+	pthread_mutex_lock(&run_lock);
+	for (size_t i = 0; i < memory_sz / PAGE; i++)
+		if (written[i]) {
+			dirty(to, region->gfn + i, 1);
+			written[i] = 0;
+			cnt++;
+		}
+	pthread_mutex_unlock(&run_lock);
+	printf("told of %llu pages\n", (unsigned long long)cnt);
+	return 0;
+}
+
 static void on_round(const struct pt_live_round *round, void *arg)
 {
 	(void)arg;
@@ -209,7 +233,8 @@ static int drive_send(struct pt_send *send, struct pt_error *err)
 
 /* move returns 0 if the program has moved away, 5 if it runs on here, 6 if nobody
  * knows, 1 if it could not begin. */
-static int move(struct pt_source *source, char **argv)
+static int move(struct pt_source *source, const struct pt_region *region,
+		char **argv)
 {
 	const struct pt_security security = {
 		.sz = sizeof(security), .psk = argv[4],
@@ -217,7 +242,8 @@ static int move(struct pt_source *source, char **argv)
 	const struct pt_live_send live = {
 		.sz = sizeof(live), .description = description,
 		.pause = pause_me, .state = give_state, .resume = resume_me,
-		.round = on_round,
+		.round = on_round, .changed = written ? tell : NULL,
+		.arg = (void *)region,
 	};
 	const struct pt_send_opts opts = {
 		.sz = sizeof(opts), .security = &security, .live = &live,
@@ -249,11 +275,13 @@ static int leave(const struct pt_region *region, char **argv)
 
 	if (pt_source_regions(&source, region, 1, &err))
 		return complain("no source", &err);
+	if (!strcmp(argv[1], "tell"))
+		written = calloc(memory_sz / PAGE, 1);
 	begin_memory(memory);
 	set_running(1);
 	if (begin_work(&worker))
 		return 1;
-	status = move(source, argv);
+	status = move(source, region, argv);
 	pt_source_destroy(source, NULL);
 	return status == 5 ? finish(worker, 5) : status;
 }
@@ -334,12 +362,13 @@ static int arrive(const struct pt_region *region, char **argv)
 
 int main(int argc, char **argv)
 {
-	int leaves = argc == 7 && !strcmp(argv[1], "move");
+	int leaves = argc == 7 && (!strcmp(argv[1], "move") ||
+				   !strcmp(argv[1], "tell"));
 	struct pt_region region = { .gfn = 0x100, .name = "example" };
 
 	if (!leaves && !(argc == 6 && !strcmp(argv[1], "wait"))) {
 		fputs("usage: migrate-myself wait DEV ADDR:PORT KEY MIB\n"
-		      "       migrate-myself move DEV HOST:PORT KEY MIB RATE\n",
+		      "       migrate-myself move|tell DEV HOST:PORT KEY MIB RATE\n",
 		      stderr);
 		return 2;
 	}

@@ -3,7 +3,8 @@
  * C++.
  *
  *     sending host                            receiving host
- *     pt_source_files, _process, _regions     pt_sink_file, _regions
+ *     pt_source_files, _process, _regions     pt_sink_file, _regions, _memfd,
+ *                                             _process
  *     pt_send_open                            pt_recv_open
  *     pt_send_start                           pt_recv_start
  *     poll pt_send_fd, pt_send_step           poll pt_recv_fd, pt_recv_step
@@ -171,6 +172,25 @@ PT_API int pt_sink_file(struct pt_sink **out, const char *path,
 PT_API int pt_sink_regions(struct pt_sink **out, const struct pt_region *regions,
 			   uint32_t cnt, bool is_zero, struct pt_error *err);
 
+/* pt_sink_memfd creates a sink of the memory behind a descriptor, a memfd or a file
+ * of a tmpfs or hugetlbfs, for one transfer.  The library uses a duplicate of fd.
+ * The segments follow one another from its start.  An empty file gets the size of the
+ * memory, any other must be large enough.  Others must not write or shorten it until
+ * the receiver is closed.  After a failure it contains a part of the received pages.
+ *   -EINVAL  fd is no regular file
+ *   -EBADF, -EMFILE, -ENOMEM */
+PT_API int pt_sink_memfd(struct pt_sink **out, int fd, struct pt_error *err);
+
+/* pt_sink_process is like pt_sink_regions for memory of process pid: addr of the
+ * regions are addresses there.  The kernel charges new pages to that process and its
+ * cgroup.
+ *   -EINVAL  as pt_source_regions; pid is no process's number
+ *   -ESRCH   no such process
+ *   -EPERM, -EACCES  not allowed, as for ptrace(2) */
+PT_API int pt_sink_process(struct pt_sink **out, pid_t pid,
+			   const struct pt_region *regions, uint32_t cnt,
+			   bool is_zero, struct pt_error *err);
+
 /* pt_sink_destroy frees a sink whose receiver is closed.  NULL is allowed.
  *   -EINVAL  a receiver uses it; it was destroyed already */
 PT_API int pt_sink_destroy(struct pt_sink *sink, struct pt_error *err);
@@ -305,6 +325,21 @@ struct pt_live_send {
 	/* pt_send_step calls round.  NULL: not called. */
 	void (*round)(const struct pt_live_round *round, void *arg);
 	void *arg;
+	uint32_t deadline;		/* seconds from the start to the end,
+					 * 1..86400; takes the place of
+					 * max_rounds; 0: none */
+	/* While rounds do not converge: the program gets percent less CPU time from
+	 * now on, 1..99, or all of it again, 0; or -errno.  It is called with 0
+	 * before pause, and at the end.  A thread of the library calls it.  NULL:
+	 * not called.  Not with stop_anyway. */
+	int (*throttle)(uint32_t percent, void *arg);
+	/* Reports the pages that were written since its last call, or since before
+	 * pt_send_start, by calls of dirty(to, gfn, cnt), from within; 0, or
+	 * -errno.  A page that is reported too often does no harm.  A thread of the
+	 * library calls it, in each round and after pause.  NULL: the library
+	 * finds them.  Only with PT_LIVE_WATCH_AUTO. */
+	int (*changed)(void (*dirty)(void *to, uint64_t gfn, uint64_t cnt),
+		       void *to, void *arg);
 };
 
 /* pt_live_recv: the receiver's part. */
@@ -326,6 +361,18 @@ struct pt_live_recv {
 };
 
 /* --- sender -------------------------------------------------------------- */
+
+/* pt_compress: the compression of the blocks of each frame. */
+enum pt_compress {
+	PT_COMPRESS_AUTO = 0,	/* where it makes the transfer faster; off with
+				 * pad */
+	PT_COMPRESS_OFF = 1,
+	PT_COMPRESS_LZ4 = 2,	/* if the receiver lacks the method, the transfer */
+	PT_COMPRESS_ZSTD = 3	/* fails; not with pad */
+};
+
+/* PT_DELTA_CACHE_NONE: no page goes as its changed blocks. */
+#define PT_DELTA_CACHE_NONE	UINT64_MAX
 
 struct pt_send;
 
@@ -360,6 +407,11 @@ struct pt_send_opts {
 						 * is sent; NULL: it is not.  With
 						 * a source of regions, without
 						 * resume, recheck and with */
+	enum pt_compress compress;
+	uint32_t compress_level;	/* of zstd, 1..19; 0: 1 */
+	uint64_t delta_cache;	/* with live: bytes that remember sent pages, so that
+				 * a page that is written again goes as its changed
+				 * blocks, up to 2^40; 0: 64 MiB */
 };
 
 /* pt_send_open opens device, queues, files and keys: everything that requires a

@@ -6,14 +6,21 @@
  *     embedder send DEV HOST KEY IMAGE
  *     embedder receive DEV ADDR KEY IMAGE
  *
+ * receive-memfd, receive-process: into a memfd, or into the memory of a child, which
+ * then writes it to IMAGE.  send-zstd, send-lz4: compressed.
+ *
  * send-mapped, receive-mapped: the same with pt_allow_sigbus, after which only
  * SIGBUS has another handler.
  *
  * It prints "ready" once a sender may connect.  Exit: 0 all held, else 1.
  */
+#define _GNU_SOURCE			/* memfd_create */
 #include <pagetrim/pagetrim.h>
 
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -43,6 +50,7 @@ static struct pt_error err;
 static struct pt_send *sender;
 static struct pt_recv *receiver;
 static unsigned int event_cnt[5];
+static uint64_t memory_sz;		/* that arrived */
 
 /* --- the process's state --- */
 
@@ -166,6 +174,8 @@ static void on_event(const struct pt_event *event, void *arg)
 	refused(pt_recv_close(receiver, &err));
 	if (event->kind == PT_EVENT_OPENED || event->kind == PT_EVENT_COMMITTED)
 		want(event->status->memory_sz && !event->error);
+	if (event->kind == PT_EVENT_COMMITTED)
+		memory_sz = event->status->memory_sz;
 	if (event->kind == PT_EVENT_OPENED)
 		look_at_threads();
 }
@@ -174,8 +184,12 @@ static void on_event(const struct pt_event *event, void *arg)
 
 static void send_image(char **argv, const struct pt_security *security)
 {
-	const struct pt_send_opts opts = { .sz = sizeof(opts),
-					   .security = security };
+	const struct pt_send_opts opts = {
+		.sz = sizeof(opts), .security = security,
+		.compress = !strcmp(argv[1], "send-zstd") ? PT_COMPRESS_ZSTD
+			: !strcmp(argv[1], "send-lz4") ? PT_COMPRESS_LZ4
+			: PT_COMPRESS_AUTO,
+	};
 	struct pollfd fd = { .events = POLLIN };
 	struct pt_status status = { .sz = sizeof(status) };
 	struct pt_source *source;
@@ -209,6 +223,74 @@ static void send_image(char **argv, const struct pt_security *security)
 	refused(pt_source_destroy(source, &err));
 }
 
+/* --- memory that is not the receiver's own --- */
+
+#define MEMORY_SZ	(64UL << 20)	/* of the child; more than is sent */
+
+static int memfd = -1, child_pipe[2];
+static pid_t child;
+static char *memory;
+
+static void save(const char *path, const void *bytes)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	want(fd >= 0 && write(fd, bytes, memory_sz) == (ssize_t)memory_sz);
+	close(fd);
+}
+
+/* start_child: its memory is a copy, which this process does not see.  It saves
+ * it once it is told the size. */
+static void start_child(const char *path)
+{
+	memory = mmap(NULL, MEMORY_SZ, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	want(memory != MAP_FAILED && !pipe(child_pipe));
+	child = fork();
+	if (child)
+		return;
+	close(child_pipe[1]);
+	if (read(child_pipe[0], &memory_sz, sizeof(memory_sz)) !=
+	    sizeof(memory_sz))
+		_exit(1);
+	save(path, memory);
+	_exit(0);
+}
+
+static struct pt_sink *make_sink(char **argv)
+{
+	struct pt_region all = { .sz = MEMORY_SZ };
+	struct pt_sink *sink;
+
+	if (!strcmp(argv[1], "receive-memfd")) {
+		memfd = memfd_create("memory", 0);
+		want(!pt_sink_memfd(&sink, memfd, &err));
+	} else if (!strcmp(argv[1], "receive-process")) {
+		start_child(argv[5]);
+		all.addr = memory;
+		want(!pt_sink_process(&sink, child, &all, 1, true, &err));
+	} else {
+		want(!pt_sink_file(&sink, argv[5], NULL, &err));
+	}
+	return sink;
+}
+
+/* save_sink: the sink is destroyed, and the memory is still there. */
+static void save_sink(char **argv)
+{
+	int status = -1;
+
+	if (memfd >= 0)
+		save(argv[5], mmap(NULL, memory_sz, PROT_READ, MAP_SHARED, memfd,
+				   0));
+	if (!child)
+		return;
+	want(!memory[0]);
+	want(write(child_pipe[1], &memory_sz, sizeof(memory_sz)) ==
+	     sizeof(memory_sz));
+	want(waitpid(child, &status, 0) == child && !status);
+}
+
 static void receive_image(char **argv, const struct pt_security *security)
 {
 	const struct pt_recv_opts opts = {
@@ -217,10 +299,9 @@ static void receive_image(char **argv, const struct pt_security *security)
 	};
 	struct pollfd fd = { .events = POLLIN };
 	struct pt_recv *second;
-	struct pt_sink *sink;
+	struct pt_sink *sink = make_sink(argv);
 	int ret;
 
-	want(!pt_sink_file(&sink, argv[5], NULL, &err));
 	want(!pt_recv_open(&receiver, sink, argv[2], argv[3], &opts, &err));
 	refused(pt_sink_destroy(sink, &err));
 	refused(pt_recv_open(&second, sink, argv[2], argv[3], &opts, &err));
@@ -241,6 +322,7 @@ static void receive_image(char **argv, const struct pt_security *security)
 	want(!pt_recv_close(receiver, &err));
 	refused(pt_recv_close(receiver, &err));
 	want(!pt_sink_destroy(sink, &err));
+	save_sink(argv);
 }
 
 /* take_sigbus accepts the new handler, and no other change from here on. */

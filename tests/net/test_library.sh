@@ -93,7 +93,7 @@ embedded()
 
 # myself MIB_A MIB_B RATE: a program on a moves to b, begun.  before_a and before_b
 # have words to run it with.
-before_a=() before_b=()
+before_a=() before_b=() verb=move
 myself()
 {
 	built myself "$root/examples/migrate-myself.c" -pthread
@@ -101,7 +101,7 @@ myself()
 		"$key" "$2" >receive.out 2>receive.err &
 	receiver=$!
 	wait_until 20 is_ready "$receiver" receive.err
-	hosts_exec "$net" a "${before_a[@]}" "$tmp/myself" move "$(dev_a)" \
+	hosts_exec "$net" a "${before_a[@]}" "$tmp/myself" "$verb" "$(dev_a)" \
 		"$HOSTS_B4:4711" "$key" "$1" "$3" >send.out 2>send.err &
 	sender=$!
 }
@@ -146,6 +146,40 @@ myself_moves()
 	show hosts_up "$net" --mtu 9000
 	myself 64 64 0
 	moved
+	nothing_left
+}
+
+# It tells which pages it wrote (tests/unit/test_live_told.c: those are what a look
+# finds).
+myself_tells()
+{
+	local verb=tell
+
+	show hosts_up "$net" --mtu 9000
+	myself 64 64 0
+	moved
+	grep -q '^told of [1-9][0-9]* pages' send.out || die "it was not asked"
+	nothing_left
+}
+
+# into SINK METHOD: see embedder.c; to memory that is not the receiver's own.
+into()
+{
+	built embedder "$root/tests/lib/embedder.c" -lbpf -pthread
+	show hosts_up "$net"
+	hosts_exec "$net" b "$tmp/embedder" "receive-$1" "$(dev_b)" "$HOSTS_B4" \
+		"$key" copy >receive.out 2>receive.err &
+	receiver=$!
+	wait_until 20 is_ready "$receiver" receive.out
+	hosts_exec "$net" a "$tmp/embedder" "send-$2" "$(dev_a)" "$HOSTS_B4" "$key" \
+		"$(image even)" >send.out 2>send.err &
+	sender=$!
+	finish "$sender" 60
+	cat send.err receive.err >&2
+	same "exit of the sender" "$status" 0
+	finish "$receiver" 20
+	same "exit of the receiver" "$status" 0
+	same_file "$(image even)" copy
 	nothing_left
 }
 
@@ -230,6 +264,9 @@ myself_and_another()
 
 case_run "library: the two examples" examples
 case_run "library: a program moves itself" myself_moves
+case_run "library: a program tells what it writes" myself_tells
+case_run "library: into a memfd, compressed by zstd" into memfd zstd
+case_run "library: into another process, compressed by LZ4" into process lz4
 case_run "library: a program moves itself, frames lost" myself_moves_with_loss
 case_run "library: it stays if the receiver dies" myself_and_death
 case_run "library: it stays if the link is cut" myself_and_cut

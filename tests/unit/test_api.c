@@ -117,12 +117,24 @@ static void sinks_are_checked(void **state)
 {
 	struct pt_sink_opts both = { .sz = sizeof(both), .resume = true,
 				     .prealloc = 4096 };
+	const struct pt_region region = REGION(0, 0, 1);
 	struct pt_sink *sink = NULL;
+	int fds[2];
 
 	(void)state;
 	refused(pt_sink_file(&sink, NULL, NULL, &err), "path");
 	refused(pt_sink_file(&sink, "", NULL, &err), "path");
 	refused(pt_sink_file(&sink, "/tmp/x", &both, &err), "prealloc");
+	refused(pt_sink_memfd(NULL, 1, &err), "out");
+	assert_int_equal(pt_sink_memfd(&sink, -1, &err), -EBADF);
+	assert_int_equal(err.class_, PT_ERROR_HOST);
+	assert_int_equal(pipe(fds), 0);
+	refused(pt_sink_memfd(&sink, fds[0], &err), "not a memfd");
+	refused(pt_sink_process(&sink, 0, &region, 1, true, &err), "process");
+	refused(pt_sink_process(&sink, 1, NULL, 1, true, &err), "NULL");
+	refused(pt_sink_process(&sink, getpid(), &region, 0, true, &err), "");
+	assert_int_equal(pt_sink_process(&sink, 1 << 22, &region, 1, true, &err),
+			 -ESRCH);
 	both.sz = 0;
 	refused(pt_sink_file(&sink, "/tmp/x", &both, &err), "sz is 0");
 	assert_null(sink);
@@ -214,6 +226,12 @@ static void options_are_checked(void **state)
 	refused(SEND(.with = with, .with_cnt = 1025), "with");
 	refused(SEND(.name = "a/b"), "name");
 	refused(SEND(.cpus = "none"), "");
+	refused(SEND(.compress = (enum pt_compress)4), "compress");
+	refused(SEND(.compress = PT_COMPRESS_ZSTD, .compress_level = 20),
+		"compress_level");
+	refused(SEND(.compress = PT_COMPRESS_LZ4, .compress_level = 1), "zstd");
+	refused(SEND(.pad = true, .compress = PT_COMPRESS_LZ4), "compress");
+	refused(SEND(.delta_cache = 1), "live");
 	refused(RECV(.queues = 65), "queues");
 	refused(RECV(.hugepages = (enum pt_pages)4), "hugepages");
 	refused(RECV(.cpus = "1-"), "");
@@ -230,6 +248,22 @@ static void options_are_checked(void **state)
 
 static int no_pause(void *arg)
 {
+	(void)arg;
+	return 0;
+}
+
+static int no_throttle(uint32_t percent, void *arg)
+{
+	(void)percent;
+	(void)arg;
+	return 0;
+}
+
+static int none_changed(void (*dirty)(void *to, uint64_t gfn, uint64_t cnt),
+			void *to, void *arg)
+{
+	(void)dirty;
+	(void)to;
 	(void)arg;
 	return 0;
 }
@@ -260,6 +294,12 @@ static void live_is_checked(void **state)
 	refused(LIVE(.downtime_limit = 60001), "downtime_limit");
 	refused(LIVE(.max_rounds = 10001), "max_rounds");
 	refused(LIVE(.watch = (enum pt_live_watch)3), "watch");
+	refused(LIVE(.deadline = 86401), "deadline");
+	refused(LIVE(.throttle = no_throttle, .stop_anyway = true), "throttle");
+	refused(LIVE(.changed = none_changed, .watch = PT_LIVE_WATCH_WRITES),
+		"watch");
+	refused(SEND(.live = &plain, .delta_cache = (1ULL << 40) + 1),
+		"delta_cache");
 	refused(LIVE(.description = text), "description");
 	refused(SEND(.live = &plain, .resume = true), "resume");
 	refused(SEND(.live = &plain, .recheck = true), "recheck");

@@ -269,6 +269,51 @@ static void descriptions(void **state)
 			 -EPROTO);
 }
 
+static __u32 throttled;
+static int throttle_ret;
+
+static int on_throttle(uint32_t percent, void *arg)
+{
+	assert_ptr_equal(arg, &throttled);
+	throttled = percent;
+	return throttle_ret;
+}
+
+static int never_paused(void *arg)
+{
+	(void)arg;
+	return -EIO;
+}
+
+/* Deadline and throttle are those of the options, and none by default. */
+static void limits(void **state)
+{
+	const struct pt_live_send slow = {
+		.sz = sizeof(slow), .pause = never_paused, .deadline = 7,
+		.throttle = on_throttle, .arg = &throttled,
+	};
+	const struct pt_send_live_cfg *live = api_live_send_cfg(away);
+	const struct pt_region table = { .sz = 4096 };
+	struct api_live_send *other;
+
+	(void)state;
+	assert_int_equal(live->converge.deadline_ns, 0);
+	assert_int_equal(live->converge.otherwise, PT_NO_CONVERGE_CANCEL);
+	assert_null(live->guest.throttle);
+	assert_null(live->guest.changed);
+	assert_int_equal(api_live_send_open(&other, &slow, &table, 1, NULL), 0);
+	live = api_live_send_cfg(other);
+	assert_int_equal(live->converge.deadline_ns, 7000000000ULL);
+	assert_int_equal(live->converge.otherwise, PT_NO_CONVERGE_THROTTLE);
+	assert_int_equal(live->guest.throttle(live->guest.arg, 30, &err), 0);
+	assert_int_equal(throttled, 30);
+	throttle_ret = -EPERM;
+	assert_int_equal(live->guest.throttle(live->guest.arg, 0, &err), -EPERM);
+	assert_string_equal(err.text, "the program does not slow down: Operation "
+			    "not permitted");
+	api_live_send_close(other);
+}
+
 /* A sender that announces more than is allowed. */
 static void too_much(void **state)
 {
@@ -295,6 +340,7 @@ int main(void)
 		TEST(does_not_run),
 		TEST(arrives_once),
 		TEST(descriptions),
+		TEST(limits),
 		TEST(too_much),
 	};
 

@@ -99,7 +99,7 @@ static void test_refuses(void **state)
 	assert_int_equal(list(), 0);
 }
 
-/* What killed processes left goes, and what is in use or another's stays. */
+/* Sockets of killed processes go; those in use, and other users', stay. */
 static void test_sweeps(void **state)
 {
 	char path[PT_CTL_PATH_SZ];

@@ -13,6 +13,7 @@
 
 #define DOWNTIME_MAX_MS	60000
 #define ROUNDS_MAX	10000
+#define DEADLINE_MAX_S	86400
 #define HEAD_SZ		sizeof(__be64)
 
 _Static_assert(PT_LIVE_STATE_SZ_MAX + HEAD_SZ == PT_STATE_SZ_MAX, "state");
@@ -157,6 +158,37 @@ static int resume(void *arg, struct pt_error *err)
 	return 0;
 }
 
+static int throttle(void *arg, unsigned percent, struct pt_error *err)
+{
+	const struct api_live_send *l = arg;
+	int ret = l->o.throttle(percent, l->o.arg);
+
+	return ret < 0 ? refused(err, "slow down", ret) : 0;
+}
+
+/* relay: the library's own dirty, of other types. */
+struct relay {
+	void (*dirty)(void *to, __u64 gfn, __u64 cnt);
+	void *to;
+};
+
+static void relay_dirty(void *to, uint64_t gfn, uint64_t cnt)
+{
+	const struct relay *r = to;
+
+	r->dirty(r->to, gfn, cnt);
+}
+
+static int changed(void *arg, void (*dirty)(void *to, __u64 gfn, __u64 cnt),
+		   void *to, struct pt_error *err)
+{
+	const struct api_live_send *l = arg;
+	struct relay r = { dirty, to };
+	int ret = l->o.changed(relay_dirty, &r, l->o.arg);
+
+	return ret < 0 ? refused(err, "tell what changed", ret) : 0;
+}
+
 /* --- the sender's thread ---------------------------------------------- */
 
 static void on_round(const struct pt_round *r, void *arg)
@@ -185,6 +217,14 @@ static int check(const struct pt_live_send *o, struct api_error *err)
 	if (o->max_rounds > ROUNDS_MAX)
 		return api_mistake(err, "live: max_rounds: %u, want 0..%d",
 				   o->max_rounds, ROUNDS_MAX);
+	if (o->deadline > DEADLINE_MAX_S)
+		return api_mistake(err, "live: deadline: %u, want 0..%d",
+				   o->deadline, DEADLINE_MAX_S);
+	if (o->throttle && o->stop_anyway)
+		return api_mistake(err, "live: throttle: not with stop_anyway");
+	if (o->changed && o->watch)
+		return api_mistake(err, "live: changed: not with watch, since it "
+				   "takes its place");
 	if ((unsigned)o->watch > PT_LIVE_WATCH_DIGESTS)
 		return api_mistake(err, "live: watch: %d is no pt_live_watch",
 				   o->watch);
@@ -217,12 +257,16 @@ static void fill(struct api_live_send *l)
 					: PT_DOWNTIME_DEFAULT_MS) * 1000000ULL,
 			.rounds_max = o->max_rounds ? o->max_rounds
 						    : PT_ROUNDS_DEFAULT,
+			.deadline_ns = o->deadline * 1000000000ULL,
 			.otherwise = o->stop_anyway ? PT_NO_CONVERGE_STOP
-						    : PT_NO_CONVERGE_CANCEL,
+				: o->throttle ? PT_NO_CONVERGE_THROTTLE
+				: PT_NO_CONVERGE_CANCEL,
 		},
 		.guest = {
 			.begin = begin, .stop = stop, .hand_over = hand_over,
 			.resume = resume, .arg = l,
+			.throttle = o->throttle ? throttle : NULL,
+			.changed = o->changed ? changed : NULL,
 		},
 		.description = l->description,
 		.look = "the program stays paused here; see whether it runs at "

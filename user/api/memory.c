@@ -3,10 +3,14 @@
 #include "api/objects.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/opts.h"
+#include "sink/sink_memfd.h"
+#include "sink/sink_process.h"
 #include "sink/sink_regions.h"
 
 _Static_assert(sizeof(struct api_region) == sizeof(struct pt_region) &&
@@ -154,8 +158,19 @@ int pt_source_destroy(struct api_source *source, struct api_error *err)
 static void free_sink(struct api_sink_object *o)
 {
 	pt_sink_close(o->inner);
+	if (o->fd >= 0)
+		close(o->fd);
 	free(o->path);
 	free(o);
+}
+
+static struct api_sink_object *new_sink(void)
+{
+	struct api_sink_object *o = calloc(1, sizeof(*o));
+
+	if (o)
+		o->fd = -1;
+	return o;
 }
 
 static int give_sink(struct api_sink **out, struct api_sink_object *o,
@@ -185,7 +200,7 @@ int pt_sink_file(struct api_sink **out, const char *path,
 	if (given.prealloc && (given.serve || given.resume))
 		return api_mistake(err, "prealloc is for one new image, without "
 				   "serve or resume");
-	o = calloc(1, sizeof(*o));
+	o = new_sink();
 	if (o)
 		o->path = strdup(path);
 	if (!o || !o->path) {
@@ -196,6 +211,16 @@ int pt_sink_file(struct api_sink **out, const char *path,
 	o->resume = given.resume;
 	o->prealloc_sz = given.prealloc;
 	return give_sink(out, o, err);
+}
+
+/* give_opened makes a handle of o, whose sink was opened with the result ret. */
+static int give_opened(struct api_sink **out, struct api_sink_object *o, int ret,
+		       const struct pt_error *why, struct api_error *err)
+{
+	if (!ret)
+		return give_sink(out, o, err);
+	free_sink(o);
+	return api_fail(err, ret, why);
 }
 
 int pt_sink_regions(struct api_sink **out, const struct api_region *regions,
@@ -209,16 +234,53 @@ int pt_sink_regions(struct api_sink **out, const struct api_region *regions,
 		return ret;
 	if (!regions)
 		return api_mistake(err, "regions is NULL");
-	o = calloc(1, sizeof(*o));
+	o = new_sink();
 	if (!o)
 		return no_memory(err);
 	ret = pt_sink_open_regions(&o->inner, (const struct pt_region *)regions,
 				   cnt, is_zero, &why);
-	if (ret) {
-		free(o);
-		return api_fail(err, ret, &why);
-	}
-	return give_sink(out, o, err);
+	return give_opened(out, o, ret, &why, err);
+}
+
+int pt_sink_process(struct api_sink **out, pid_t pid,
+		    const struct api_region *regions, uint32_t cnt, bool is_zero,
+		    struct api_error *err)
+{
+	struct api_sink_object *o;
+	struct pt_error why;
+	int ret = no_out(out, err);
+
+	if (ret)
+		return ret;
+	if (!regions)
+		return api_mistake(err, "regions is NULL");
+	if (pid <= 0)
+		return api_mistake(err, "%d is no process", pid);
+	o = new_sink();
+	if (!o)
+		return no_memory(err);
+	ret = pt_sink_open_process(&o->inner, pid,
+				   (const struct pt_region *)regions, cnt,
+				   is_zero, &why);
+	return give_opened(out, o, ret, &why, err);
+}
+
+int pt_sink_memfd(struct api_sink **out, int fd, struct api_error *err)
+{
+	struct api_sink_object *o;
+	struct pt_error why;
+	int ret = no_out(out, err);
+
+	if (ret)
+		return ret;
+	o = new_sink();
+	if (!o)
+		return no_memory(err);
+	o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	ret = o->fd < 0 ? pt_error_set(&why, PT_EXIT_HOST, -errno, "descriptor "
+				       "%d: %s", fd, strerror(errno))
+			: pt_sink_open_memfd(&o->inner, o->fd, &why);
+	return give_opened(out, o, ret, &why, err);
 }
 
 int pt_sink_destroy(struct api_sink *sink, struct api_error *err)

@@ -16,13 +16,15 @@ struct api_source_object {
 	__u32 region_cnt;
 };
 
-/* api_sink_object: inner is set for regions, path for a file. */
+/* api_sink_object: path is set for a file, inner for all others. */
 struct api_sink_object {
 	struct pt_sink *inner;
+	int fd;			/* of a memfd, ours; -1: none */
 	char *path;
 	bool serve, resume;
 	__u64 prealloc_sz;
-	bool is_used;		/* a receiver used it: regions take one transfer */
+	bool is_used;		/* a receiver used it: others than files
+				 * take one transfer */
 };
 
 #endif

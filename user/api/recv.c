@@ -121,7 +121,7 @@ static int use_sink(struct recv *r, struct pt_receiver_cfg *cfg,
 {
 	if (sink->inner && sink->is_used)
 		return api_mistake(err, "another receiver has used the sink: "
-				   "regions take one transfer");
+				   "one that is no file takes one transfer");
 	cfg->sink = sink->inner;
 	cfg->path = api_strings_add(&r->strings, sink->path);
 	cfg->serve = sink->serve;
@@ -138,9 +138,9 @@ static int use_live(struct recv *r, struct pt_receiver_cfg *cfg,
 	if (!o->live)
 		return 0;
 	if (!cfg->sink)
-		return api_mistake(err, "live: the sink has no regions: a "
-				   "program arrives in memory of "
-				   "pt_sink_regions alone");
+		return api_mistake(err, "live: the sink is a file: a program "
+				   "arrives in memory of pt_sink_regions and "
+				   "the like alone");
 	ret = api_live_recv_open(&r->live, o->live, err);
 	if (!ret)
 		cfg->guest = api_live_recv_guest(r->live);

@@ -11,6 +11,7 @@
 #include "send/sender.h"
 
 #define FILES_MAX	1024
+#define DELTA_CACHE_MAX	(1ULL << 40)
 
 struct send {
 	struct pt_sender *inner;
@@ -27,6 +28,11 @@ struct send {
 _Static_assert((int)PT_CHOICE_AUTO == PT_SEND_COPIES_AUTO &&
 	       (int)PT_CHOICE_ON == PT_SEND_COPIES_ON &&
 	       (int)PT_CHOICE_OFF == PT_SEND_COPIES_OFF, "copies");
+_Static_assert((int)PT_COMPRESS_AUTO == PT_SEND_COMPRESS_AUTO &&
+	       (int)PT_COMPRESS_OFF == PT_SEND_COMPRESS_OFF &&
+	       (int)PT_COMPRESS_LZ4 == PT_SEND_COMPRESS_LZ4 &&
+	       (int)PT_COMPRESS_ZSTD == PT_SEND_COMPRESS_ZSTD &&
+	       PT_DELTA_CACHE_NONE == PT_SEND_DELTA_OFF, "compression, deltas");
 _Static_assert((int)PT_PHASE_CONNECT == PT_SEND_CONNECT &&
 	       (int)PT_PHASE_SETUP == PT_SEND_SETUP &&
 	       (int)PT_PHASE_PROBE == PT_SEND_PROBE &&
@@ -74,6 +80,29 @@ static int check_files(const struct pt_send_opts *o, struct api_error *err)
 	return 0;
 }
 
+static int check_compress(const struct pt_send_opts *o, struct api_error *err)
+{
+	if ((unsigned)o->compress > PT_COMPRESS_ZSTD)
+		return api_mistake(err, "compress: %d is no pt_compress",
+				   o->compress);
+	if (o->compress_level > PT_COMPRESS_LEVEL_MAX ||
+	    (o->compress_level && o->compress != PT_COMPRESS_ZSTD))
+		return api_mistake(err, "compress_level: %u, want 0..%d, with "
+				   "zstd alone", o->compress_level,
+				   PT_COMPRESS_LEVEL_MAX);
+	if (o->pad && o->compress > PT_COMPRESS_OFF)
+		return api_mistake(err, "compress: not with pad, since sizes tell "
+				   "of the content");
+	if (o->delta_cache && !o->live)
+		return api_mistake(err, "delta_cache: only with live");
+	if (o->delta_cache > DELTA_CACHE_MAX &&
+	    o->delta_cache != PT_DELTA_CACHE_NONE)
+		return api_mistake(err, "delta_cache: %llu, want 0..2^40, or "
+				   "PT_DELTA_CACHE_NONE",
+				   (unsigned long long)o->delta_cache);
+	return 0;
+}
+
 static int check(const struct pt_send_opts *o, struct api_error *err)
 {
 	const struct api_common common = API_COMMON(o);
@@ -99,7 +128,8 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	if (o->live && (o->resume || o->recheck || o->with_cnt))
 		return api_mistake(err, "live: not with resume, recheck or "
 				   "with");
-	return check_files(o, err);
+	ret = check_compress(o, err);
+	return ret ? ret : check_files(o, err);
 }
 
 /* fill makes a cfg of the options; its pointers are into s. */
@@ -117,6 +147,9 @@ static int fill(struct send *s, struct pt_sender_cfg *cfg,
 	cfg->resume = o->resume;
 	cfg->recheck = o->recheck;
 	cfg->copies = (enum pt_send_copies)o->copies;
+	cfg->compress = (enum pt_send_compress)o->compress;
+	cfg->compress_level = o->compress_level;
+	cfg->delta_cache_sz = o->delta_cache;
 	cfg->bytes_per_s = o->max_bandwidth;
 	cfg->name = api_strings_add(&s->strings, o->name);
 	s->files = calloc(o->with_cnt + 1, sizeof(s->files[0]));

@@ -89,6 +89,10 @@ struct pt_live_guest {
 	int (*collect)(void *arg, const struct pt_track_to *to,
 		       const atomic_bool *is_cancelled, struct pt_error *err);
 	bool (*is_last)(void *arg);
+	/* Takes the tracker's place: reports the pages that were written since its
+	 * last call, or since before ARM, by calls of dirty.  It must not wait. */
+	int (*changed)(void *arg, void (*dirty)(void *to, __u64 gfn, __u64 cnt),
+		       void *to, struct pt_error *err);
 	/* failure: 0, or why the writer gave up; called at any time, by the other
 	 * thread. */
 	int (*failure)(void *arg, struct pt_error *err);

@@ -95,6 +95,41 @@ static void note_misses(struct pt_live *l)
 			    PT_TRACK_MISSES_MAPPERS);
 }
 
+/* told: where the guest's own report goes. */
+struct told {
+	const struct pt_layout *layout;
+	const struct pt_track_to *to;
+	__u64 stranger;		/* a page that is in no segment, plus 1; 0: none */
+};
+
+static void on_told(void *arg, __u64 gfn, __u64 cnt)
+{
+	struct told *t = arg;
+	__u64 page_idx;
+
+	for (; cnt && !t->stranger; gfn++, cnt--)
+		if (pt_layout_find(t->layout, gfn, &page_idx))
+			t->to->dirty(t->to->arg, page_idx, 1);
+		else
+			t->stranger = gfn + 1;
+}
+
+/* collect_told has the guest report. */
+static int collect_told(void *arg, const struct pt_track_to *to,
+			const atomic_bool *is_cancelled, struct pt_error *err)
+{
+	const struct pt_live *l = arg;
+	struct told t = { l->cfg.layout, to, 0 };
+	int ret = l->cfg.guest.changed(l->cfg.guest.arg, on_told, &t, err);
+
+	(void)is_cancelled;
+	if (!ret && t.stranger)
+		ret = pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "page %llu was "
+				   "reported as changed, and is not sent",
+				   t.stranger - 1);
+	return ret;
+}
+
 /* choose opens the tracker. */
 static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 		  struct pt_error *why, struct pt_error *err)
@@ -113,6 +148,8 @@ static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 	if (l->cfg.guest.collect)
 		return pt_tracker_open_told(tracker, l->cfg.guest.collect,
 					    l->cfg.guest.arg, err);
+	if (l->cfg.guest.changed)
+		return pt_tracker_open_told(tracker, collect_told, l, err);
 	if (l->cfg.tracker == PT_LIVE_TRACKER_DIGEST)
 		return pt_tracker_open_digest(tracker, &target, err);
 	if (l->cfg.tracker == PT_LIVE_TRACKER_WP)
