@@ -263,14 +263,13 @@ check-tsan: all $(UNIT) $(B)/tests/net/wire $(B)/tests/net/rounds
 lint: headers
 	$(Q)scripts/lint.sh
 
-# Each header compiles alone; those that others may include as C++, too (the
-# parser is the kernel's and ours).
+# Each header compiles alone; those that others may include as C++, too.
 headers: $(patsubst %,$(B)/%.skel.h,pagetrim pass look targets)
 	$(Q)for header in user/*/*.h include/pagetrim/*.h; do \
 		$(CC) $(OUR_CFLAGS) $(CFLAGS) -Wno-unused-function -fsyntax-only \
 			-include $$header -x c /dev/null || exit 1; \
 	done
-	$(Q)for header in $(filter-out %/parse.h,$(wildcard include/pagetrim/*.h)); do \
+	$(Q)for header in include/pagetrim/*.h; do \
 		$(CXX) -Iinclude $(WARNINGS) -fsyntax-only \
 			-include $$header -x c++ /dev/null || exit 1; \
 	done

@@ -126,19 +126,23 @@ struct pt_frame {
 static __always_inline const void *pt_cursor_take(struct pt_cursor *c,
 						  const __u32 sz)
 {
-	const void *at = c->pos;
+	const __u8 *at = (const __u8 *)c->pos;
 
-	if (at + sz > c->end)
+	if (at + sz > (const __u8 *)c->end)
 		return NULL;
 	c->pos = at + sz;
 	return at;
 }
 
+/* PT_TAKE steps over a struct. */
+#define PT_TAKE(c, type) \
+	((const struct type *)pt_cursor_take(c, sizeof(struct type)))
+
 /* pt_parse_ipv4 and _ipv6 read an IP header at p->udp_off, and advance that. */
 static __always_inline bool pt_parse_ipv4(struct pt_cursor *c,
 					  struct pt_packet *p)
 {
-	const struct pt_ipv4_hdr *ip = pt_cursor_take(c, sizeof(*ip));
+	const struct pt_ipv4_hdr *ip = PT_TAKE(c, pt_ipv4_hdr);
 
 	if (!ip || ip->version_ihl != PT_IPV4_PLAIN)
 		return false;
@@ -166,7 +170,7 @@ static __always_inline bool pt_is_mapped(const __u8 addr[16])
 static __always_inline bool pt_parse_ipv6(struct pt_cursor *c,
 					  struct pt_packet *p)
 {
-	const struct pt_ipv6_hdr *ip = pt_cursor_take(c, sizeof(*ip));
+	const struct pt_ipv6_hdr *ip = PT_TAKE(c, pt_ipv6_hdr);
 
 	if (!ip || ip->version_class >> 4 != PT_IPV6_VERSION)
 		return false;
@@ -184,7 +188,7 @@ static __always_inline bool pt_parse_ipv6(struct pt_cursor *c,
 static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 					    struct pt_packet *p)
 {
-	const struct pt_eth_hdr *eth = pt_cursor_take(c, sizeof(*eth));
+	const struct pt_eth_hdr *eth = PT_TAKE(c, pt_eth_hdr);
 	const struct pt_vlan_tag *tag;
 	const struct pt_udp_hdr *udp;
 	__be16 type;
@@ -196,7 +200,7 @@ static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 	p->udp_off = sizeof(*eth);
 	type = pt_load(eth->type);
 	if (type == bpf_htons(ETH_P_8021Q)) {
-		tag = pt_cursor_take(c, sizeof(*tag));
+		tag = PT_TAKE(c, pt_vlan_tag);
 		if (!tag)
 			return false;
 		p->udp_off += sizeof(*tag);
@@ -213,7 +217,7 @@ static __always_inline bool pt_parse_packet(struct pt_cursor *c, __u32 frame_sz,
 		return false;
 	}
 
-	udp = pt_cursor_take(c, sizeof(*udp));
+	udp = PT_TAKE(c, pt_udp_hdr);
 	if (!udp)
 		return false;
 	p->dst.port = pt_load(udp->dst_port);
@@ -304,7 +308,7 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 		return PT_VERDICT_TRUNCATED;
 	if (p->udp_end_off < payload_off + sizeof(*h))
 		return PT_VERDICT_TRUNCATED;
-	h = pt_cursor_take(c, sizeof(*h));
+	h = PT_TAKE(c, pt_frame_hdr);
 	if (!h)
 		return PT_VERDICT_TRUNCATED;
 
@@ -323,6 +327,12 @@ pt_parse_header(struct pt_cursor *c, const struct pt_packet *p,
 		.kind = h->kind,
 		.flags = h->flags,
 		.lane = h->lane,
+		.record_cnt = 0,	/* C++ wants all of them */
+		.compression = 0,
+		.generation = 0,
+		.data_off = 0,
+		.block_cnt = 0,
+		.compressed_sz = 0,
 	};
 	if (!pt_header_is_sound(h, f))
 		return PT_VERDICT_BAD_HEADER;
@@ -399,7 +409,7 @@ pt_parse_records(struct pt_cursor *c, const struct pt_frame *f)
 	if (f->kind == PT_FRAME_PROBE)
 		return PT_VERDICT_STEERED;
 	for (__u32 i = 0; i < PT_RECORDS_MAX && i < f->record_cnt; i++) {
-		r = pt_cursor_take(c, sizeof(*r));
+		r = PT_TAKE(c, pt_record);
 		if (!r)
 			return PT_VERDICT_TRUNCATED;
 		if (!pt_record_is_sound(r, &pos, &block_cnt))
@@ -416,7 +426,7 @@ static __always_inline enum pt_verdict
 pt_parse_frame(const void *linear, __u32 linear_sz, __u32 frame_sz,
 	       struct pt_packet *p, struct pt_frame *f)
 {
-	struct pt_cursor c = { linear, linear + linear_sz };
+	struct pt_cursor c = { linear, (const __u8 *)linear + linear_sz };
 	enum pt_verdict verdict;
 
 	if (!pt_parse_packet(&c, frame_sz, p))
