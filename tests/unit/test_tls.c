@@ -2,6 +2,9 @@
 /* Authentication: accepted pairs, and the texts of refusals. */
 #include "tls_kit.h"
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
 #define PSK_A	"pagetrim:" KEY_A "\n"
 
 /* Each row starts from two sides that fit and breaks one thing; code 0: they
@@ -276,6 +279,44 @@ static void test_cfg(void **state)
 	expect_text(&err, "/nonexistent/key: ");
 }
 
+/* A hello that offers costly groups alone is refused before a key exchange; one
+ * of P-256 is not. */
+static void test_costly_groups(void **state)
+{
+	static const char *const groups[] = { "P-384", "P-521", "X448", "P-256" };
+	static const struct keys keys = { .cert = "receiver", .ca = "ca" };
+	struct pt_conn_cfg cfg = receiver_cfg;
+	struct pt_listener *l;
+	struct pt_conn *c;
+
+	(void)state;
+	assert_int_equal(tls_open(&cfg.tls, PT_ROLE_RECEIVER, &keys), 0);
+	l = listen_at("127.0.0.1", &cfg);
+	for (int i = 0; i < 4; i++) {
+		SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+		int fd = raw_connect(l), ret;
+		SSL *ssl;
+
+		assert_int_equal(SSL_CTX_set1_groups_list(ctx, groups[i]), 1);
+		ssl = SSL_new(ctx);
+		SSL_set_fd(ssl, fd);
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		ERR_clear_error();
+		while ((ret = SSL_connect(ssl)) != 1 && i == 3)
+			assert_int_equal(pt_listener_accept(l, &c, &err), 0);
+		assert_int_equal(ret == 1, i == 3);
+		if (i < 3) {
+			assert_int_equal(accept_any(l, &c), -EKEYREJECTED);
+			assert_non_null(strstr(err.text, "no TLS 1.3 method"));
+		}
+		SSL_free(ssl);
+		SSL_CTX_free(ctx);
+		close(fd);
+	}
+	pt_listener_close(l);
+	pt_tls_close(cfg.tls);
+}
+
 static void test_plaintext_exports_nothing(void **state)
 {
 	struct pt_conn *s, *r;
@@ -296,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_cfg),
+		cmocka_unit_test(test_costly_groups),
 		cmocka_unit_test(test_plaintext_exports_nothing),
 	};
 	struct CMUnitTest tests[64];
