@@ -27,7 +27,7 @@ DONE = ["user/doctor", "user/net", "user/survey", "user/xdp", "user/xsk",
 
 STRING = r'"(?:\\.|[^"\\\n])*"'
 STRINGS = re.compile(rf"{STRING}(?:\s*{STRING})*")
-CALL = re.compile(r"\b(?:pt_error_(?:set|print|own)|pt_out_(?:usage|log|fail)|complain|explain|"
+CALL = re.compile(r"\b(?:pt_error_(?:set|print|own)|pt_out_(?:usage|log|warn|fail)|complain|explain|"
                   r"gather_not_tried|pt_findings_add|refuse\w*|fail\w*|fputs|fprintf)\(")
 KEPT = re.compile(r"\b(?:remedy|hint|who|whose|why|cause|own|root|arp|memlock)(?:\[[^]\n]*\])?"
                   r" =\s|\bsnprintf\((?:remedy|memlock|text|arp|why)\b")

@@ -203,6 +203,40 @@ drained_idle()
 	nothing_attached_but_listener
 }
 
+# Each report is one line of JSON, no name turns the lines of log and reports
+# around, and the journal gets priorities.
+logs()
+{
+	local name=$'abc\u202edef\u061cghi'
+
+	: >receive.err
+	# The file stays the same while it is appended to.
+	journal=$(stat -c %d:%i receive.err)
+	show hosts_up "$net" --mtu 1500
+	mkdir out
+	JOURNAL_STREAM=$journal hosts_exec "$net" b "$pagetrim" receive --json \
+		"${security[@]}" --dev "$(dev_b)" --serve --listen "$addr" \
+		--out out >receive.json 2>>receive.err &
+	receiver=$!
+	wait_until 60 receive_is_ready receive
+	send_begin first --to "$addr" --name "$name" "$(image small)"
+	ended first "$sender" 30 0
+	same_file "$(image small)" "out/$name"
+	send_begin second --to "$addr" --name "$name" "$(image small)"
+	ended second "$sender" 30 4 'exists'
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	same "lines of JSON" "$(wc -l <receive.json)" 2
+	same "names" "$(jq -r .name receive.json | sort -u)" 'abc???def??ghi'
+	! LC_ALL=C grep -P '[^ -~]' receive.json receive.err first.err second.err ||
+		die "a name came through"
+	grep -q '^<6>[0-9TZ:.-]* listening on ' receive.err
+	grep -q '^<4>[0-9TZ:.-]* transfer .* failed: ' receive.err
+	! grep -v '^<[346]>' receive.err || die "a line without a priority"
+	kill %1 2>/dev/null || true
+	nothing_left
+}
+
 # one_shot: SIGHUP ends it as SIGTERM does; ignored from the start, it does not.
 one_shot()
 {
@@ -247,6 +281,7 @@ case_run "service: --drain and SIGTERM" drained terminate
 twice=1 case_run "service: --drain and SIGTERM, twice" drained terminate
 case_run "service: ctl drain" drained "$pagetrim" ctl drain --control control
 case_run "service: --drain without a transfer" drained_idle
+case_run "service: JSON Lines, the journal's priorities, odd names" logs
 case_run "service: SIGHUP and one transfer; ignored signals" one_shot
 case_run "service: systemd's watchdog is fed" watchdog
 cases_end

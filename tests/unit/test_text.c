@@ -16,6 +16,7 @@ static const struct row {
 	{ "a\nb\x1b[2J", "a?b?[2J" },
 	{ "a\x7f\xc2\x9b" "b", "a???b" },
 	{ "x\xe2\x80\xae" "exe", "x???exe" },	/* U+202E */
+	{ "x\xd8\x9c" "y", "x??y" },		/* U+061C */
 	{ "x\xe2\x80\xaa", "x???" },		/* U+202A */
 	{ "x\xe2\x80\xaf", "x\xe2\x80\xaf" },	/* U+202F, a space */
 	{ "x\xe2\x80\x8e", "x???" },		/* U+200E */

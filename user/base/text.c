@@ -57,9 +57,11 @@ bool pt_text_is_clean(const void *bytes, size_t sz)
 }
 
 /* turns_text: p is a mark that changes the direction of the text around it:
- * U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
+ * U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
 static bool turns_text(const __u8 *p, size_t left)
 {
+	if (left >= 2 && p[0] == 0xd8 && p[1] == 0x9c)
+		return true;
 	if (left < 3 || p[0] != 0xe2)
 		return false;
 	return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||

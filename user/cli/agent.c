@@ -83,7 +83,7 @@ const struct pt_option pt_agent_options[] = {
 
 static void on_refused(const char *call, pid_t tid)
 {
-	pt_out_log("warning: system call %s of thread %d was refused: it is not on "
+	pt_out_warn("warning: system call %s of thread %d was refused: it is not on "
 		   "the list of those that are needed (--no-seccomp allows all; "
 		   "please report it)", call, tid);
 }

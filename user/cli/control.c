@@ -11,7 +11,7 @@
 
 static void warn(const char *why)
 {
-	pt_out_log("warning: %s ('pagetrim ctl' does not list this process)",
+	pt_out_warn("warning: %s ('pagetrim ctl' does not list this process)",
 		   why);
 }
 

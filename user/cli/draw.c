@@ -58,7 +58,7 @@ int pt_cmd_report(int argc, char **argv)
 	if (ret)
 		return pt_out_fail("report", &err);
 	if (run->is_cut)
-		pt_out_log("warning: %s: ends within an event, which is left out "
+		pt_out_warn("warning: %s: ends within an event, which is left out "
 			   "(was its process killed?)", argv[optind]);
 	ret = pt_run_draw(run, d.out ? d.out : path, &err);
 	free(run);

@@ -234,7 +234,7 @@ static void close_guest(struct migrate *m, int ret)
 	struct pt_error err;
 
 	if (!ret && m->o.quit_source && pt_qemu_quit(m->qemu, &err))
-		pt_out_log("warning: %s", err.text);
+		pt_out_warn("warning: %s", err.text);
 	if (ret && m->is_begun && !m->is_committed && !m->is_resumed)
 		resume(m, &err);
 	close_guard(m);

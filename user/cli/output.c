@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 
 #define LINE_SZ		8192	/* of a log line; two paths and a cause */
 #define CLOSE_MS	1000
+/* No name in it reaches a terminal as a mark that turns text. */
+#define JSON_AS		(JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9))
 #define CLOSE_STDOUT_MS	800	/* of the queue; the rest is for error lines */
 
 static bool progress_is_open;
@@ -37,16 +40,37 @@ static void put(int fd, const char *text, size_t sz)
 	fflush(out);
 }
 
+/* is_journal: systemd names the file of the descriptor that it gave us. */
+static bool is_journal(void)
+{
+	const char *name = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	static int answer = -1;
+	struct stat st;
+
+	if (answer < 0)
+		answer = name && sscanf(name, "%llu:%llu", &dev, &ino) == 2 &&
+			 !fstat(STDERR_FILENO, &st) && st.st_dev == dev &&
+			 st.st_ino == ino;
+	return answer;
+}
+
+/* priority writes the start of a line, and returns its length. */
+static int priority(char text[4], int level)
+{
+	return is_journal() ? snprintf(text, 4, "<%d>", level) : 0;
+}
+
 /* stamp returns its length. */
-static int stamp(char text[40])
+static int stamp(char text[40], int level)
 {
 	struct timespec now;
 	struct tm utc;
-	int sz;
+	int sz = priority(text, level);
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	sz = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &utc);
+	sz += strftime(text + sz, 40 - sz, "%Y-%m-%dT%H:%M:%S", &utc);
 	return sz + snprintf(text + sz, 40 - sz, ".%03ldZ ",
 			     now.tv_nsec / 1000000);
 }
@@ -72,8 +96,9 @@ static void complain(const char *command, const char *fmt, ...)
 {
 	char begin[40];
 	va_list args;
+	int sz = priority(begin, LOG_ERR);
 
-	snprintf(begin, sizeof(begin), "pagetrim %s: ", command);
+	snprintf(begin + sz, sizeof(begin) - sz, "pagetrim %s: ", command);
 	va_start(args, fmt);
 	put_line(begin, fmt, args);
 	va_end(args);
@@ -117,15 +142,31 @@ int pt_out_usage(const char *command, const char *fmt, ...)
 	return PT_EXIT_USAGE;
 }
 
-void pt_out_log(const char *fmt, ...)
+__attribute__((format(printf, 2, 0)))
+static void log_line(int level, const char *fmt, va_list args)
 {
 	char begin[40];
-	va_list args;
 
 	pt_out_progress("%s", "");
-	stamp(begin);
-	va_start(args, fmt);
+	stamp(begin, level);
 	put_line(begin, fmt, args);
+}
+
+void pt_out_log(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_line(LOG_INFO, fmt, args);
+	va_end(args);
+}
+
+void pt_out_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_line(LOG_WARNING, fmt, args);
 	va_end(args);
 }
 
@@ -151,7 +192,7 @@ void pt_out_whole(void (*print)(FILE *out, const void *arg), const void *arg)
 
 static void print_json(FILE *out, const void *arg)
 {
-	json_dumpf(arg, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	json_dumpf(arg, out, JSON_INDENT(2) | JSON_AS);
 	fputc('\n', out);
 }
 
@@ -163,7 +204,7 @@ void pt_out_json(json_t *object)
 
 static void print_event(FILE *out, const void *arg)
 {
-	json_dumpf(arg, out, JSON_REAL_PRECISION(9));
+	json_dumpf(arg, out, JSON_AS);
 	fputc('\n', out);
 }
 
@@ -177,7 +218,7 @@ static int note_dropped(char *line, size_t sz, __u64 dropped_cnt)
 {
 	char begin[40];
 
-	stamp(begin);
+	stamp(begin, LOG_WARNING);
 	return snprintf(line, sz, "%s%llu lines or reports were dropped here: "
 			"they were not taken in time\n", begin,
 			(unsigned long long)dropped_cnt);
@@ -188,7 +229,7 @@ static int note_reports(char *line, size_t sz, __u64 dropped_cnt)
 {
 	(void)line;
 	(void)sz;
-	pt_out_log("standard output: %llu reports were dropped: they were not "
+	pt_out_warn("standard output: %llu reports were dropped: they were not "
 		   "taken in time", (unsigned long long)dropped_cnt);
 	return 0;
 }

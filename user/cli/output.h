@@ -25,9 +25,14 @@ int pt_out_usage(const char *command, const char *fmt, ...);
  * no more.  The text stays the caller's. */
 void pt_out_place(const char *place);
 
-/* pt_out_log prints one line with an ISO 8601 UTC time stamp on stderr. */
+/* pt_out_log prints one line with an ISO 8601 UTC time stamp on stderr; pt_out_warn
+ * one that an operator should see.  If stderr is the journal of systemd, each
+ * line begins with its priority, as sd-daemon(3) defines it: <6>, <4>, of
+ * pt_out_fail <3>. */
 __attribute__((format(printf, 1, 2)))
 void pt_out_log(const char *fmt, ...);
+__attribute__((format(printf, 1, 2)))
+void pt_out_warn(const char *fmt, ...);
 
 /* pt_out_whole prints on stdout the output of print; once scribes run, all of
  * it or nothing. */

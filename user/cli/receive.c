@@ -91,8 +91,8 @@ static const struct pt_option options[] = {
 	  "XDP in the network stack, not in the driver; never chosen by itself",
 	  PT_OPTION(FLAG, struct pt_receive_run, agent.generic) },
 	{ "json", NULL,
-	  "one JSON object on stdout (with --serve one per transfer); keys: "
-	  "pagetrim-receive(8)",
+	  "one JSON object on stdout (with --serve one per transfer, a line "
+	  "each); keys: pagetrim-receive(8)",
 	  PT_OPTION(FLAG, struct pt_receive_run, agent.json) },
 	{ }
 };

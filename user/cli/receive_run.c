@@ -95,7 +95,7 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 	pt_receive_control_ended(&rx->control, r);
 	pt_out_progress("%s", "");
 	if (rx->cfg.serve && r->result)
-		pt_out_log("transfer %016llx from %s%s%s failed: %s",
+		pt_out_warn("transfer %016llx from %s%s%s failed: %s",
 			   (unsigned long long)r->transfer_id, r->peer,
 			   r->identity[0] ? " as " : "", r->identity,
 			   r->error.text);
@@ -110,7 +110,9 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_log("%s: its sender went away before it heard how that "
 			   "ended: stays %u s for it to ask", r->path,
 			   r->answers_ms / 1000);
-	if (rx->agent.json)
+	if (rx->agent.json && rx->cfg.serve)
+		pt_out_event(pt_report_receive_json(r));
+	else if (rx->agent.json)
 		pt_out_json(pt_report_receive_json(r));
 	else if (!r->result)
 		pt_report_receive_text(r);
@@ -127,13 +129,13 @@ static void on_stranger(const struct pt_error *err, void *arg)
 
 	if (now != rx->stranger_time) {
 		if (rx->stranger_cnt > STRANGERS_MAX)
-			pt_out_log("turned away: %u more within a second",
+			pt_out_warn("turned away: %u more within a second",
 				   rx->stranger_cnt - STRANGERS_MAX);
 		rx->stranger_time = now;
 		rx->stranger_cnt = 0;
 	}
 	if (rx->stranger_cnt++ < STRANGERS_MAX)
-		pt_out_log("turned away: %s", err->text);
+		pt_out_warn("turned away: %s", err->text);
 }
 
 /* mode_text: the mode of all sockets or, where they differ, the number with
@@ -213,7 +215,7 @@ static void take_reloaded(struct pt_receive_run *rx)
 	if (!ret)
 		return;
 	if (ret < 0)
-		pt_out_log("the former keys stay: %s", err.text);
+		pt_out_warn("the former keys stay: %s", err.text);
 	else
 		pt_out_log("keys were read again: senders that connect from "
 			   "now on need them");

@@ -26,7 +26,7 @@ int pt_record_begin(const char *path, struct pt_error *err)
 	ret = pt_ctl_record_clear(path, err);
 	if (!ret || ret == -EEXIST)
 		return ret;
-	pt_out_log("warning: %s ('pagetrim ctl' may tell of that one)",
+	pt_out_warn("warning: %s ('pagetrim ctl' may tell of that one)",
 		   err->text);
 	return 0;
 }
@@ -38,7 +38,7 @@ static void leave(const char *path, json_t *o)
 	int ret = text ? pt_ctl_record_write(path, text) : -ENOMEM;
 
 	if (ret)
-		pt_out_log("warning: %s.last: %s ('pagetrim ctl' will not know "
+		pt_out_warn("warning: %s.last: %s ('pagetrim ctl' will not know "
 			   "how this ended)", path, strerror(-ret));
 	free(text);
 	json_decref(o);

@@ -96,12 +96,12 @@ int pt_security_open(struct pt_tls **out, const struct pt_security *s,
 	*out = NULL;
 	if (!s->insecure) {
 		if (!pt_secret_begin())
-			pt_out_log("warning: keys may be swapped out (raise ulimit -l "
+			pt_out_warn("warning: keys may be swapped out (raise ulimit -l "
 				   "to %u KiB, or run with CAP_IPC_LOCK)",
 				   PT_SECRET_ARENA_SZ >> 10);
 		return pt_tls_open(out, role, &s->tls, err);
 	}
-	pt_out_log("warning: --insecure: everyone on the network can read and "
+	pt_out_warn("warning: --insecure: everyone on the network can read and "
 		   "change this memory");
 	return 0;
 }

@@ -44,7 +44,7 @@ static void warn_of_mappers(const struct pt_send_options *o)
 	for (int i = 0; i < o->source_cnt; i++) {
 		pt_private_mapper_find(&m, o->sources[i]);
 		if (m.pid)
-			pt_out_log("warning: process %d has mapped %s "
+			pt_out_warn("warning: process %d has mapped %s "
 				   "privately, and %s there are not in the file "
 				   "(--pid %d sends them; a guest's RAM needs "
 				   "share=on to be in its file)",

@@ -192,5 +192,5 @@ int pt_send_run(struct pt_send_run *s, const struct pt_sender_cfg *cfg,
 void pt_send_run_warn(const char *text, void *arg)
 {
 	(void)arg;
-	pt_out_log("warning: %s", text);
+	pt_out_warn("warning: %s", text);
 }
