@@ -77,6 +77,26 @@ json_of_no_transfer()
 
 receive() { echo receive --dev "$(dev_b)" --listen "$HOSTS_B4" --out copy; }
 
+# file_limit: the image is larger than the files that the receiver may write.
+file_limit()
+{
+	cat >limited <<-EOF
+		#!/bin/sh
+		ulimit -f 1024
+		exec '$pagetrim' "\$@"
+	EOF
+	chmod +x limited
+	show hosts_up "$net" --mtu 1500
+	pagetrim=$PWD/limited receive_begin receive --listen "$HOSTS_B4" \
+		--out copy
+	truncate -s 4M image
+	send_begin send --to "$HOSTS_B4" image
+	ended send "$sender" 30 4 'File too large \(raise ulimit -f'
+	ended receive "$receiver" 20 3 'File too large \(raise ulimit -f'
+	[[ ! -e copy ]] || die "it is there"
+	nothing_left
+}
+
 # nobody_comes: --wait ends a receiver to which only a stranger comes; one that
 # has a transfer in time takes it to its end.
 nobody_comes()
@@ -439,6 +459,7 @@ inspect_refused()
 	refuses a 3 "$@"
 }
 
+case_run "refuse: an image above the limit of files" file_limit
 case_run "refuse: --wait, and nobody comes" nobody_comes
 case_run "refuse: no such device (receive)" \
 	refuses b 3 'nosuch0' receive --dev nosuch0 --listen "$HOSTS_B4" \

@@ -143,7 +143,7 @@ static void test_too_large(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	assert_int_equal(pt_image_create(&s, SCRATCH "/ram", l, &err), -EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_non_null(strstr(err.text, "takes no file as large"));
+	assert_non_null(strstr(err.text, "raise ulimit -f"));
 	assert_false(scratch_has(SCRATCH "/ram.partial"));
 	pt_layout_free(l);
 }

@@ -128,6 +128,7 @@ int main(int argc, char **argv)
 {
 	hold_standard();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* EFBIG is an error like others */
 	pt_error_with_dashes(true);
 	if (argc < 2) {
 		fputs("pagetrim: no command (try 'pagetrim --help')\n", stderr);

@@ -7,10 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
 #include "memory/path.h"
+
+/* is_limited: the process may not write files of any size. */
+static bool is_limited(void)
+{
+	struct rlimit file;
+
+	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_cur != RLIM_INFINITY;
+}
 
 int pt_image_fail(const struct pt_image *s, const char *what,
 		 struct pt_error *err)
@@ -39,7 +48,10 @@ int pt_image_fail(const struct pt_image *s, const char *what,
 			 "remove it, and ask who made it)";
 		break;
 	case EFBIG:
-		remedy = " (this file system takes no file as large)";
+		remedy = is_limited() ? " (raise ulimit -f, or a service's "
+					"LimitFSIZE=)"
+				      : " (this file system takes no file as "
+					"large)";
 		break;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, -code, "%s: %s: %s%s", s->path,
