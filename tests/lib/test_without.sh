@@ -18,9 +18,9 @@ fault() { echo "test_without: $*"; failed=1; }
 rm -rf "$build"
 mkdir "$build"
 cp -a "$1"/user "$1"/*.skel.h "$1"/*.bpf.o "$build" || exit 1
-! grep -E 'PT_WITH_(lz4|zstd|systemd)' -r include user --include='*.h' ||
+! grep -E 'PT_WITH_(lz4|zstd|systemd|seccomp)' -r include user --include='*.h' ||
 	fault "a header differs: BUILD's objects cannot be taken"
-mapfile -t differ < <(grep -lE 'PT_WITH_(lz4|zstd|systemd)' user/*/*.c)
+mapfile -t differ < <(grep -lE 'PT_WITH_(lz4|zstd|systemd|seccomp)' user/*/*.c)
 [ "${#differ[@]}" -gt 0 ] || fault "no source differs"
 for source in "${differ[@]}"; do
 	rm "$build/${source%.c}.o"
