@@ -18,7 +18,7 @@ tests=(libcmocka-dev libclang-rt-dev cppcheck shellcheck jq python3
        python3-xxhash python3-zstandard python3-cryptography openssl iproute2 ethtool
        iputils-ping iperf3 procps util-linux mount libcap2-bin mandoc
        e2fsprogs gdb xdp-tools git strace tshark apparmor)
-guest=(qemu-system-x86 cpio busybox-static kmod xz-utils)
+guest=(qemu-system-x86 cpio busybox-static kmod xz-utils mmdebstrap)
 peers=(criu redis-tools socat lz4 zstd)
 
 say() { echo "deps: $*" >&2; }
