@@ -14,6 +14,7 @@
 #                                             [BINDIR=] [LIBDIR=]
 # make check-kernel  tests under Debian 12's own kernel (scripts/test-kernel.sh)
 # make check-nic   emulated cards with zero copy (scripts/test-nic.sh)
+# make deb         Debian packages, and lintian's word on them (scripts/package.sh)
 #
 # WERROR=1: a warning is an error.  HARDEN=: without stack protector and the like.
 
@@ -242,6 +243,10 @@ check-kernel: all tests
 
 check-nic: all
 	$(Q)scripts/test-nic.sh
+
+.PHONY: deb
+deb:
+	$(Q)scripts/package.sh --out $(B)/packages
 
 san:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/san HARDEN= \

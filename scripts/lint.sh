@@ -11,9 +11,11 @@ say() { echo "lint: $*" >&2; }
 finding() { say "$*"; failed=1; }
 
 mapfile -t c < <(git ls-files '*.c' '*.h')
-mapfile -t shell < <(git ls-files '*.sh' '*.bash' .ci/run)
+mapfile -t shell < <(git ls-files '*.sh' '*.bash' .ci/run debian/tests/transfer \
+	debian/tests/embed debian/pagetrim.postrm)
 mapfile -t all < <(git ls-files ':!LICENSES' ':!tests/fuzz/corpus' \
-	':!tests/vectors/*.hex' ':!docs/*.svg')
+	':!tests/vectors/*.hex' ':!docs/*.svg' ':!debian/changelog' \
+	':!debian/source/format')
 
 for f in "${all[@]}"; do
 	head -n 5 "$f" | grep -q 'SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only' ||
@@ -38,6 +40,11 @@ while read -r path; do
 	[ -e "$path" ] || finding "$path: named in the documents, and not there"
 done < <(grep -Eoh '`(bpf|docs|include|scripts|tests|user)/[a-z0-9_./-]+`' \
 	README.md docs/*.md | tr -d '`' | sort -u)
+
+while read -r symbol; do
+	finding "debian/libpagetrim0.symbols: $symbol: there or in user/api/pagetrim.map alone"
+done < <(comm -3 <(sed -n 's/^\t\(pt_.*\);/\1/p' user/api/pagetrim.map | sort) \
+	<(sed -n 's/^ \(pt_[a-z_]*\)@.*/\1/p' debian/libpagetrim0.symbols | sort))
 
 [ "$(wc -w <docs/design.md)" -le 2500 ] ||
 	finding "docs/design.md: more than 2500 words"
