@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # machine.sh: an emulated machine with a Debian kernel of its own and this very
-# machine's files.  Sourced by scripts/test-kernel.sh and scripts/test-nic.sh,
-# which define die, say with what in $modules, and set $tmp, $patience and
-# $qemu, a command with its first arguments.
+# machine's files, or those of another folder, $machine_root.  Sourced by
+# scripts/test-kernel.sh, scripts/test-nic.sh and scripts/test-package.sh, which
+# define die, say with what in $modules, and set $tmp, $patience and $qemu, a
+# command with its first arguments.
 #
 #     kernel packages --machine_unpack--> DIR/vmlinuz, DIR/initramfs.gz
 #                                                   |
@@ -13,6 +14,7 @@
 
 machine_here=$(dirname "${BASH_SOURCE[0]}")
 machine='' machine_reader=''
+machine_root=/	# the folder that becomes the machine's /
 passed=0 failed=0
 
 # machine_key WORD...: prints the name of machine_unpack's result for WORDs.
@@ -106,7 +108,7 @@ machine_boot()
 		-cpu max,la57=off -smp 2 -m 3072 -nodefaults -no-user-config \
 		-display none -no-reboot -kernel "$image/vmlinuz" \
 		-initrd "$image/initramfs.gz" -append "$append" \
-		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-fsdev "local,id=root,path=$machine_root,security_model=none,readonly=on,multidevs=remap" \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
 		-serial "file:$tmp/kernel" -serial "file:$tmp/said" "$@" &
 	machine=$!

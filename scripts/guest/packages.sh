@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # packages.sh: fetches Debian packages to unpack, not to install: a kernel to
-# boot and a guest's userland.  Sourced by scripts/guest.sh and
-# scripts/test-kernel.sh, which define die.
+# boot and a guest's userland.  Sourced by scripts/guest.sh and the test-*.sh
+# scripts, which define die.
 
 packages_say() { echo "${0##*/}: $*" >&2; }
 
