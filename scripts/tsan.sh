@@ -1,27 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# tsan.sh BUILD: tests shared data under ThreadSanitizer (root; run by `make
-# tsan`, which builds BUILD for it): unit tests of hand-overs between threads,
-# and transfers with loss, kill, resume and a frozen file system.  The sink is
-# on a disk, so that each lane has a placer thread.
+# tsan.sh BUILD UNIT...: tests shared data under ThreadSanitizer (root; run by
+# `make tsan`, which builds BUILD for it): unit tests of hand-overs between
+# threads, and transfers with loss, kill, resume and a frozen file system, several
+# at a time.  The sink is on a disk, so that each lane has a placer thread.
 #
 # A report of any process fails the test and is shown, also if the process is
 # killed later.  No race is suppressed: rings that the kernel writes, and
 # libraries without instrumentation, have caused none.  Threads that were not
 # joined are no finding, since a receiver exits without joining after a second
-# signal.  Unit tests are left out if only the test's own threads race
-# (lane_copies, source_process), or if they work in a signal handler
-# (seal_wiped).  The tracker wp-async has a process of its own that shares this
+# signal.  The tracker wp-async has a process of its own that shares this
 # one's memory, which ThreadSanitizer takes for races.
 #
 # The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-build=$(realpath "${1:?usage: scripts/tsan.sh BUILD}")
-units=(placer store rx_queue rx_queue_probes rebuild_threads recheck inbox
-       pacer conn connect tls guard lease scribe)
+build=$(realpath "${1:?usage: scripts/tsan.sh BUILD UNIT...}")
+shift
+units=("${@:?usage: scripts/tsan.sh BUILD UNIT...}")
 nets=(tests/net/test_{faults,resume,storage,stop,meanwhile,shared,rounds})
 cases=(
 	"faults: 10 % lost, MTU 9000, 4 queues"
@@ -57,6 +55,7 @@ tmpfs | ramfs)
 esac
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' INT TERM	# when the test that runs has cleaned up
 export TSAN_OPTIONS="halt_on_error=0 exitcode=66 second_deadlock_stack=1
 	report_thread_leaks=0 log_path=$tmp/report"
 passed=0 failed=0
@@ -119,6 +118,8 @@ for unit in "${units[@]}"; do
 done
 
 printf '%s\n' "${cases[@]}" >"$tmp/cases"
+# Such programs are slower by far than what the cases expect.
+export PAGETRIM_PATIENCE=${PAGETRIM_PATIENCE:-3}
 PAGETRIM_BUILD=$build PAGETRIM_CASES=$tmp/cases "${run[@]}" tests/net/run.sh \
 	"${nets[@]/%/.sh}" 2>&1 | tee "$tmp/log"
 # A case that was renamed has not passed.
