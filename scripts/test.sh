@@ -7,17 +7,34 @@
 # reference reader, the namespace tests, and a real guest's memory.  Nothing is
 # skipped: a test that cannot run fails.
 #
-# The end has the failures once more, and 'N passed, N failed'.  Exit: 0 all
-# passed, else 1.
+# The end has the failures once more, and 'N passed, N failed'.  SIGINT and SIGTERM
+# end the tests, and nothing is left of them.  Exit: 0 all passed, else 1.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 export WERROR=1	# for each make below
 log=$(mktemp) failures=$(mktemp)
 trap 'rm -f "$log" "$failures"' EXIT
-passed=0 failed=0
+passed=0 failed=0 running=''
 
 say() { printf '\n== %s\n' "$*"; }
+
+# interrupted CODE: the stage that runs gets time to clean up.
+interrupted()
+{
+	trap '' INT TERM PIPE
+	[[ $running ]] || exit "$1"
+	kill -TERM -- "-$running" 2>/dev/null || kill -KILL "$running"
+	for _ in {1..600}; do
+		kill -0 "$running" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -KILL "$running" 2>/dev/null
+	wait
+	exit "$1"
+}
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM
 
 # stage NAME COMMAND...: counts COMMAND's own 'N passed, N failed' line, or
 # the stage as one test if it prints none.
@@ -28,8 +45,14 @@ stage()
 
 	shift
 	say "$name: $*"
-	"$@" 2>&1 | tee "$log"
-	status=${PIPESTATUS[0]}
+	: >"$log"
+	scripts/isolate.sh "$@" >"$log" 2>&1 &
+	running=$!
+	tail -n +1 -s 0.1 -f --pid="$running" "$log" &
+	wait "$running"
+	status=$?
+	wait
+	running=''
 	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
 	if [[ $counts =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
 		passed=$((passed + BASH_REMATCH[1]))
@@ -49,6 +72,10 @@ stage()
 source scripts/hosts.sh
 hosts_bpffs || exit 1
 scripts/deps.sh || exit 1
+# Three builds of all that is here: only the first run compiles all of it.
+if [[ -z ${CC-} ]] && hash ccache 2>/dev/null; then
+	export CC="ccache gcc" CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+fi
 say "build"
 make -j "$(nproc)" all tools tests || exit 1
 
