@@ -7,6 +7,8 @@
 #ifndef CONFINE_CALLS_H
 #define CONFINE_CALLS_H
 
+#include <stddef.h>
+
 static const char *const confine_calls[] = {
 	/* files */
 	"access", "chmod", "close", "close_range", "copy_file_range", "creat",

@@ -12,6 +12,7 @@
 #define CTL_CTL_FOLDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 #include <sys/un.h>
 #include <pagetrim/error.h>
