@@ -225,7 +225,7 @@ int pt_confine_begin(const struct pt_confine_cfg *cfg, struct pt_error *err)
 	}
 	if (ret < 0)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot filter its system "
-				    "calls: %s (--no-seccomp goes without)",
+				    "calls: %s ({no-seccomp} goes without)",
 				    strerror(-ret));
 	return ret;
 }
