@@ -7,7 +7,7 @@
 #     database_guest.sh DIR [SIZE_MIB [SCALE]]
 #
 # Leaves in DIR what scripts/bench.sh --guest keeps, too: guest, its RAM (default
-# 1024 MiB), and state, its devices'.  SCALE is pgbench's (default 20: 2 million
+# 1024 MiB), and state, its devices'.  SCALE is pgbench's (default 10: 1 million
 # accounts).  Does nothing if both are there.  Needs the network the first time,
 # and some minutes: the CPU is emulated.
 #
@@ -31,7 +31,7 @@ source "$bench/../../scripts/guest/process.sh"
 
 (($# >= 1 && $# <= 3)) ||
 	misuse "usage: database_guest.sh DIR [SIZE_MIB [SCALE]]"
-kept=$1 size_mib=${2:-1024} scale=${3:-20}
+kept=$1 size_mib=${2:-1024} scale=${3:-10}
 number SIZE_MIB "$size_mib" 700 3072
 number SCALE "$scale" 1 100
 [[ ! -s $kept/guest || ! -s $kept/state ]] || exit 0
