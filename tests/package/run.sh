@@ -8,7 +8,7 @@
 #     pagetrim send --- pts0 ===== ptr0 --- pagetrim-receive@ptr0.service
 #                    10.79.0.1     10.79.0.2
 set -uo pipefail
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 SYSTEMD_BUS_TIMEOUT=300s
 
 unit=pagetrim-receive@ptr0 attach=pagetrim-attach@ptr0
 keys=/etc/pagetrim/keys received=/var/lib/pagetrim
