@@ -301,7 +301,8 @@ install: all
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libpagetrim.so
 	install -D -m 0644 $(B)/lib/libpagetrim.a $(DESTDIR)$(LIBDIR)/libpagetrim.a
 	install -D -m 0644 $(B)/lib/libpagetrim.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libpagetrim.pc
-	install -D -m 0644 include/pagetrim/pagetrim.h $(DESTDIR)$(PREFIX)/include/pagetrim/pagetrim.h
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include/pagetrim include/pagetrim/pagetrim.h \
+		include/pagetrim/live.h
 	install -d $(patsubst %,$(DESTDIR)$(PREFIX)/share/man/man%,3 5 8)
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/

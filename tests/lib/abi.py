@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The layout that programs were compiled against: sizes and offsets of the structs
-of include/pagetrim/pagetrim.h, and values of its enums, as the compiler has them.
+of pagetrim.h and live.h, and values of its enums, as the compiler has them.
 
     tests/lib/abi.py            compares them with tests/lib/abi.list
     tests/lib/abi.py --write    writes abi.list: for a field that was added behind the
@@ -17,7 +17,8 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HEADER = os.path.join(ROOT, "include/pagetrim/pagetrim.h")
+INCLUDE = os.path.join(ROOT, "include")
+HEADERS = ["pagetrim.h", "live.h"]
 LICENCE = "# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only\n"
 LIST = os.path.join(ROOT, "tests/lib/abi.list")
 
@@ -47,13 +48,16 @@ def lines_of(header):
 
 
 def main():
-    with open(HEADER, encoding="ascii") as file:
-        body = "\n".join(lines_of(file.read()))
+    body = ""
+    for header in HEADERS:
+        with open(os.path.join(INCLUDE, "pagetrim", header),
+                  encoding="ascii") as file:
+            body += "\n".join(lines_of(file.read())) + "\n"
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "abi")
         subprocess.run(
             shlex.split(os.environ.get("CC", "cc")) +
-            ["-I", os.path.dirname(os.path.dirname(HEADER)), "-x", "c", "-",
+            ["-I", INCLUDE, "-x", "c", "-",
              "-o", program], check=True, text=True,
             input="#include <stdio.h>\n#include <pagetrim/pagetrim.h>\n"
                   "int main(void)\n{\n" + body + "\nreturn 0;\n}\n")

@@ -247,7 +247,7 @@ is_listed()
 			\"active\"" list.json >/dev/null
 }
 
-# listed SEND-OPTION...: a transfer of the name $net is under way; sets pid and entry.
+# listed SEND-OPTION...: a transfer of the name $net is under way; sets pid and socket.
 listed()
 {
 	receive_begin receive --listen "$HOSTS_B4" --out copy
@@ -255,18 +255,18 @@ listed()
 		"$(image even)"
 	wait_until 20 is_listed
 	pid=$(jq ".processes[] | select(.name == \"$net\").pid" list.json)
-	entry=$(jq -r ".processes[] | select(.name == \"$net\").control" list.json)
+	socket=$(jq -r ".processes[] | select(.name == \"$net\").control" list.json)
 }
 
 # Without --control a transfer is found by its number and by its name, and leaves
 # nothing; one that was killed is not listed, and swept by the next.
 by_name()
 {
-	local pid entry killed
+	local pid socket killed
 
 	show hosts_up "$net"
 	listed --user nobody
-	same "entry" "$entry" "/run/pagetrim/ctl/65534/$pid.sock"
+	same "entry" "$socket" "/run/pagetrim/ctl/65534/$pid.sock"
 	"$pagetrim" ctl | tee said
 	grep -Eqx "$pid +sender +active +$net" said || die "the list: $(<said)"
 	grep -Eq "^[0-9]+ +receiver +active +copy\$" said || die "$(<said)"
@@ -278,13 +278,13 @@ by_name()
 	show "$pagetrim" ctl "$net" cancel
 	ended send "$sender" 10 1 interrupted
 	ended receive "$receiver" 10 4
-	[[ ! -e $entry ]] || die "$entry is left"
+	[[ ! -e $socket ]] || die "$socket is left"
 	! "$pagetrim" ctl "$net" status 2>gone.err || die "finds one that ended"
 	one_error gone "no transfer of this user has that name"
 
 	listed --control control
-	killed=$entry
-	same "link" "$(readlink "$entry")" "$PWD/control"
+	killed=$socket
+	same "link" "$(readlink "$socket")" "$PWD/control"
 	"$pagetrim" ctl "$net" status | grep -q '^active' || die "by the link"
 	kill -KILL "$pid"
 	ended receive "$receiver" 30 4

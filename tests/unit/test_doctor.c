@@ -475,44 +475,17 @@ static void test_many(void **state)
 	assert_non_null(find(PT_FOUND_FIREWALL));
 }
 
-/* The peer or the driver chooses a value: braces in it stay as they are, and a
- * long one is cut. */
-static void test_fill(void **state)
-{
-	char text[PT_FINDING_TEXT_SZ], dev[2 * PT_FINDING_TEXT_SZ];
-
-	(void)state;
-	found = (struct pt_findings){ .dev = "{to}", .to = "{}" };
-	pt_findings_add(&found, PT_FOUND_ROUTE_OTHER, "%s", "{dev}{");
-	pt_finding_text(&found, &found.list[0], text);
-	assert_string_equal(text, "{} is reached by {dev}{");
-
-	found = (struct pt_findings){ .dev = "a\nb", .to = "h\x1b[2J" };
-	pt_findings_add(&found, PT_FOUND_ROUTE_OTHER, "%s", "t\xff~");
-	assert_string_equal(found.list[0].value, "t?~");
-	pt_finding_text(&found, &found.list[0], text);
-	assert_string_equal(text, "h?[2J is reached by t?~");
-
-	memset(dev, 'd', sizeof(dev) - 1);
-	dev[sizeof(dev) - 1] = '\0';
-	found = (struct pt_findings){ .dev = dev };
-	pt_findings_say(&found, PT_FOUND_DEVICE_DOWN);
-	pt_finding_text(&found, &found.list[0], text);
-	assert_int_equal(strlen(text), PT_FINDING_TEXT_SZ - 1);
-}
-
 int main(void)
 {
-	struct CMUnitTest tests[ROW_CNT + 5] = {
+	struct CMUnitTest tests[ROW_CNT + 4] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_outcome_is_reached),
 		cmocka_unit_test(test_value),
 		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_fill),
 	};
 
 	for (size_t i = 0; i < ROW_CNT; i++)
-		tests[5 + i] = (struct CMUnitTest){ all_rows[i].name, test_row,
+		tests[4 + i] = (struct CMUnitTest){ all_rows[i].name, test_row,
 			NULL, NULL, (void *)&all_rows[i] };
 	return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
 }

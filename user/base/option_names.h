@@ -31,6 +31,7 @@
 	X("max-rounds")			\
 	X("max-transfers")		\
 	X("mtu")			\
+	X("no-seccomp")			\
 	X("name")			\
 	X("on-unreadable")		\
 	X("out")			\
