@@ -31,8 +31,8 @@
 	X("max-rounds")			\
 	X("max-transfers")		\
 	X("mtu")			\
-	X("no-seccomp")			\
 	X("name")			\
+	X("no-seccomp")			\
 	X("on-unreadable")		\
 	X("out")			\
 	X("peer-timeout")		\
