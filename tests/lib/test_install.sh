@@ -25,7 +25,8 @@ make --no-print-directory B="$build" DESTDIR="$tmp/root" PREFIX=/opt/pt \
 lib=$tmp/root/opt/pt/lib
 header=$tmp/root/opt/pt/include/pagetrim/pagetrim.h
 
-[ "$(find "$tmp/root" -name '*.h')" = "$header" ] ||
+[ "$(find "$tmp/root" -name '*.h' | sort)" = "${header%/*}/live.h
+$header" ] ||
 	fault "headers: $(find "$tmp/root" -name '*.h')"
 [ "$(readlink "$lib/libpagetrim.so")" = libpagetrim.so.0 ] ||
 	fault "libpagetrim.so is no link to libpagetrim.so.0"

@@ -226,7 +226,7 @@ static void tells_why_not(void)
 
 	WANT(!filter_before(0, SYS_seccomp, SECCOMP_RET_ERRNO | EACCES));
 	WANT(pt_confine_begin(&cfg, &err) < 0);
-	WANT(err.exit == PT_EXIT_HOST && strstr(err.text, "no-seccomp"));
+	WANT(err.exit == PT_EXIT_HOST && strstr(err.text, "no_seccomp"));
 	WANT(syscall(SYS_personality, 0xffffffff) >= 0);	/* none is left */
 }
 
