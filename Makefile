@@ -248,10 +248,9 @@ check-nic: all
 deb:
 	$(Q)scripts/package.sh --out $(B)/packages
 
-# A sanitizer's report needs line numbers alone, which -g1 gives.
 san:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/san HARDEN= \
-		CFLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all" check-units
+		CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" check-units
 
 .PHONY: check-units
 check-units: $(UNIT) $(FUZZ)
@@ -260,7 +259,7 @@ check-units: $(UNIT) $(FUZZ)
 # GCC's own warning is wrong about code that is instrumented so.
 tsan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan HARDEN= \
-		CFLAGS="-O1 -g1 -fsanitize=thread -Wno-maybe-uninitialized" check-tsan
+		CFLAGS="-O1 -g -fsanitize=thread -Wno-maybe-uninitialized" check-tsan
 
 # Unit tests in which threads hand data over.  Others are left out if only the test's
 # own threads race (lane_copies, source_process), or if they work in a signal handler
