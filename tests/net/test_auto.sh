@@ -413,11 +413,12 @@ cpus_of_threads()
 	refused a 2 "--cpus '0,': want CPU numbers" send --cpus 0,
 	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2 \
 		--cpus "$last,0"
-	# The control thread, and those for signals and output, run anywhere.
-	wait_until 10 pinned "$receiver" "0 $all $all $all $all $last"
+	# The control thread, and those for signals, output and refused system
+	# calls, run anywhere.
+	wait_until 10 pinned "$receiver" "0 $all $all $all $all $all $last"
 	send_begin send --to "$HOSTS_B4" --queues 2 --cpus "$last" \
 		--max-bandwidth 1M "$(image even)"
-	wait_until 10 pinned "$sender" "$all $all $all $all $last $last"
+	wait_until 10 pinned "$sender" "$all $all $all $all $all $last $last"
 	kill "$sender"
 	finish "$sender" 15
 	ended receive "$receiver" 10 4

@@ -347,12 +347,13 @@ is_throttled()
 }
 
 # throttled STEP COMMAND MIGRATE RECEIVE A B: COMMAND runs while the guest is
-# throttled, since it writes one page all the time, which takes 2 ms of the rate.
+# throttled, since digest reads all of its memory at the stop, for longer than 1 ms.
 # Then nothing limits it any more, nor did it on entering STEP.
 throttled()
 {
 	local migrate_options=(--max-bandwidth 2M --downtime-limit 1
-			       --on-no-converge throttle --max-rounds 10000)
+			       --on-no-converge throttle --max-rounds 10000
+			       --tracker digest)
 	local cgroup limit_file limit qemu
 
 	cgroup_begin
