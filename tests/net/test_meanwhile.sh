@@ -274,7 +274,7 @@ real_clock_unused()
 	local -a users
 
 	mapfile -t users < <(grep -lrE \
-		'CLOCK_REALTIME|gettimeofday|[^_a-z]time\((NULL|0|&)' \
+		'CLOCK_REALTIME|gettimeofday\(|[^_a-z]time\((NULL|0|&)' \
 		"$root/user" "$root/bpf" "$root/include")
 	same "files that read the real clock" "${users[*]#"$root"/}" \
 		user/cli/output.c
