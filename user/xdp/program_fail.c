@@ -99,9 +99,6 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 	case -EPERM:
 	case -EACCES:
 		return fail_rights(err, dev);
-	case -ENOMEM:
-		return pt_error_set(err, PT_EXIT_HOST, code,
-			"%s: no memory for the XDP program", dev->name);
 	case -EAGAIN:	/* libbpf tried it several times */
 		return pt_error_set(err, PT_EXIT_HOST, -EINTR,
 			"%s: signals interrupted the kernel's check of the XDP "
@@ -124,6 +121,9 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 			"-n)", dev->name, strerror(-code),
 			pt_cause_text()[0] ? ": " : "", pt_cause_text(),
 			PT_FILES_FEW);
+	if (code == -ENOMEM)
+		return pt_error_set(err, PT_EXIT_HOST, code,
+			"%s: no memory for the XDP program", dev->name);
 	return pt_error_set(err, PT_EXIT_HOST, code,
 		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
 		"or newer with BTF is needed)", dev->name, strerror(-code),
