@@ -402,7 +402,8 @@ paced()
 late()
 {
 	local migrate_options=(--max-bandwidth 2M --downtime-limit 1 --deadline 8
-			       --on-no-converge "$1" --max-rounds 1)
+			       --on-no-converge "$1" --max-rounds 1
+			       --tracker digest)
 
 	happens true migrate step ROUND "${@:2}"
 	[[ $(jq -s 'map(select(.event == "round")) | length' migrate.json) -gt 1 ]] ||

@@ -159,13 +159,15 @@ static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 }
 
 /* has_drained: no I/O is in flight that began before the tracker was armed.  That of
- * other processes is unknown.  (Of hidden ones more is missed than that, and a
- * warning says so.) */
+ * other processes is unknown, and of hidden ones each write: some are found while all
+ * memory is compared. */
 static bool has_drained(const struct pt_live *l)
 {
 	struct pt_error ignored;
 
-	return l->cfg.guest.drain && !pt_tracker_others(l->tracker) &&
+	return l->cfg.guest.drain && !atomic_load(&l->is_abandoned) &&
+	       !pt_tracker_others(l->tracker) &&
+	       !(pt_tracker_misses(l->tracker) & PT_TRACK_MISSES_MAPPERS) &&
 	       !l->cfg.guest.drain(l->cfg.guest.arg, &ignored);
 }
 

@@ -195,6 +195,18 @@ static bool sends_devices(const struct pt_qemu *q,
 	       (q->is_continued && !strcmp(s->migration, "pre-switchover"));
 }
 
+/* cancel_again: a cancel that comes just as QEMU begins to wait at pre-switchover
+ * does not wake it (seen once with 7.2); a continue from this state does. */
+static void cancel_again(struct pt_qemu *q, const struct pt_qemu_state *s)
+{
+	if (strcmp(s->migration, "cancelling"))
+		pt_qemu_do(q, "migrate_cancel", NULL, NULL, NULL);
+	else
+		pt_qemu_do(q, "migrate-continue",
+			   json_pack("{s:s}", "state", "cancelling"), NULL,
+			   NULL);
+}
+
 int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
 {
 	__u64 deadline_ns = pt_deadline_ns(PT_QEMU_CANCEL_MS);
@@ -227,9 +239,8 @@ int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err)
 			pt_qemu_do(q, "cont", NULL, NULL, NULL);
 		} else if (sends_devices(q, &s) && pt_left_ms(fails_ns)) {
 			break_stream(q);
-		} else if (strcmp(s.migration, "cancelling") &&
-			   pt_clock_ns() >= again_ns) {
-			pt_qemu_do(q, "migrate_cancel", NULL, NULL, NULL);
+		} else if (pt_clock_ns() >= again_ns) {
+			cancel_again(q, &s);
 			again_ns = pt_deadline_ns(CANCEL_AGAIN_MS);
 		}
 		if (!pt_qmp_event(q->qmp, RETRY_MS, &event, NULL))
