@@ -39,13 +39,14 @@ odd()
 
 # answer_lost OUT OPTION...: COMMITTED does not reach the sender, whose
 # connection ends; the receiver's options put the image at OUT.  A receiver
-# without --serve is asked only after its log says that it stays.
+# without --serve is asked only after its log says that it stays, and one with
+# --drain after it was told to end.
 answer_lost()
 {
 	local out=$1 proxy
 
 	shift
-	[[ " $* " != *" --serve "* ]] || touch ask
+	[[ " $* " != *" --serve "* || " $* " == *" --drain "* ]] || touch ask
 	show hosts_up "$net" --mtu 9000
 	mkdir folder
 	receive_begin receive --listen "$HOSTS_B4" "$@"
@@ -55,14 +56,20 @@ answer_lost()
 	wait_until 10 listens b 17000
 	send_begin send --to "$HOSTS_B4:17000" --name copy --peer-timeout 60 \
 		"$(image even)"
-	if [[ ! -e ask ]]; then
+	if [[ " $* " == *" --drain "* ]]; then
+		wait_until 30 test -e "$out"
+		kill -TERM "$receiver"
+		wait_until 10 grep -q 'takes no new transfer' receive.err
+		touch ask
+	elif [[ ! -e ask ]]; then
 		wait_until 30 grep -q 'went away before it heard' receive.err
 		touch ask
 	fi
 	ended send "$sender" 30 0
 	same "result of send" "$(field send .status)" completed
 	same_file "$(image even)" "$out"
-	[[ " $* " != *" --serve "* ]] || kill -TERM "$receiver"
+	[[ " $* " != *" --serve "* || " $* " == *" --drain "* ]] ||
+		kill -TERM "$receiver"
 	ended receive "$receiver" 10 0
 	kill "$proxy"
 	wait "$proxy" || true
@@ -77,4 +84,6 @@ case_run "commit: the connection ends without BYE" odd hangs-up
 case_run "commit: the answer is lost" answer_lost copy --out copy
 case_run "commit: the answer is lost, --serve" answer_lost folder/copy \
 	--serve --out folder
+case_run "commit: the answer is lost, --drain" answer_lost folder/copy \
+	--serve --drain --out folder --peer-timeout 5
 cases_end

@@ -269,7 +269,8 @@ static void end_wait(struct pt_receiver *r)
 				 r->cfg.wait_ms / 1000);
 }
 
-/* is_drained: no transfer is left, nor its storage. */
+/* is_drained: no transfer is left, nor its storage, nor a sender that may ask how
+ * one ended. */
 static bool is_drained(const struct pt_receiver *r)
 {
 	if (!r->host.is_draining)
@@ -277,7 +278,7 @@ static bool is_drained(const struct pt_receiver *r)
 	for (__u32 i = 0; i < r->session_cnt; i++)
 		if (r->sessions[i]->is_open)
 			return false;
-	return true;
+	return pt_clock_ns() >= r->linger_until_ns;
 }
 
 static void serve(struct pt_receiver *r)

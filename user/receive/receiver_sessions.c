@@ -66,7 +66,8 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 	if (o) {
 		pt_rx_session_answer(s, o->result ? &o->error : NULL);
 		o->is_told = true;
-		r->linger_until_ns = 0;
+		if (!r->cfg.serve)	/* else others may not have asked yet */
+			r->linger_until_ns = 0;
 		return;
 	}
 	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
@@ -119,6 +120,8 @@ static void reap(struct pt_receiver *r, __u32 i)
 		if (may_be_asked(r, s))
 			s->report.answers_ms = r->cfg.peer_timeout_ms;
 		r->linger_until_ns = pt_deadline_ns(s->report.answers_ms);
+	} else if (s->is_open && may_be_asked(r, s)) {
+		r->linger_until_ns = pt_deadline_ns(r->cfg.peer_timeout_ms);
 	}
 	if (s->is_open && r->cfg.events.ended)
 		r->cfg.events.ended(&s->report, r->cfg.events.arg);
