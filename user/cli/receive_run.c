@@ -87,6 +87,15 @@ static void tell_stream(const struct pt_receive_run *rx,
 		pt_out_log("%s", failure->text);
 }
 
+/* put_json prints one object, as a line of its own with --serve. */
+static void put_json(const struct pt_receive_run *rx, json_t *object)
+{
+	if (rx->cfg.serve)
+		pt_out_event(object);
+	else
+		pt_out_json(object);
+}
+
 static void on_ended(const struct pt_receive_report *r, void *arg)
 {
 	struct pt_receive_run *rx = arg;
@@ -110,10 +119,8 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_log("%s: its sender went away before it heard how that "
 			   "ended: stays %u s for it to ask", r->path,
 			   r->answers_ms / 1000);
-	if (rx->agent.json && rx->cfg.serve)
-		pt_out_event(pt_report_receive_json(r));
-	else if (rx->agent.json)
-		pt_out_json(pt_report_receive_json(r));
+	if (rx->agent.json)
+		put_json(rx, pt_report_receive_json(r));
 	else if (!r->result)
 		pt_report_receive_text(r);
 	rx->completed_cnt += !r->result;
@@ -182,10 +189,13 @@ static void take_signal(int signal, void *arg)
 {
 	const struct pt_receive_run *rx = arg;
 
-	if (signal == SIGHUP && rx->reload) {
+	if (signal == SIGHUP && rx->cfg.serve) {
 		pt_notify_reloading(rx->notify);
-		pt_reload_ask(rx->reload);
-	} else if (signal != SIGHUP || !rx->cfg.serve) {
+		if (rx->reload)
+			pt_reload_ask(rx->reload);
+		else	/* --insecure: there is nothing to read */
+			pt_notify_say(rx->notify, "READY=1");
+	} else {
 		pt_notify_say(rx->notify, "STOPPING=1");
 		if (rx->drain && !pt_receiver_is_draining(rx->receiver))
 			pt_receiver_drain(rx->receiver);
@@ -219,9 +229,11 @@ static void take_reloaded(struct pt_receive_run *rx)
 	else
 		pt_out_log("keys were read again: senders that connect from "
 			   "now on need them");
-	if (ret > 0)
+	if (ret > 0) {
 		pt_receiver_secure(rx->receiver, tls);
-	pt_tls_close(tls);
+		pt_tls_close(rx->cfg.tls);	/* wiped with its last connection */
+		rx->cfg.tls = tls;
+	}
 	tell_state(rx, "READY=1\n");
 }
 
@@ -365,6 +377,6 @@ int pt_receive_run(struct pt_receive_run *rx)
 	}
 	pt_tls_close(rx->cfg.tls);
 	if (ret && rx->agent.json && !rx->had_transfer)
-		pt_out_json(pt_report_failed_json(&err));
+		put_json(rx, pt_report_failed_json(&err));
 	return ret ? pt_out_fail(rx->command, &err) : PT_EXIT_OK;
 }
