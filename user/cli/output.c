@@ -2,6 +2,8 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,25 +21,28 @@
 #define JSON_AS		(JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9))
 #define CLOSE_STDOUT_MS	800	/* of the queue; the rest is for error lines */
 
-static bool progress_is_open;
+static atomic_bool progress_is_open;
 /* By descriptor.  Both share one scribe if both are the same file, so that the
  * order is kept.  NULL: written directly. */
 static struct pt_scribe *scribes[3];
 static const char *place;	/* see pt_out_place */
 static bool is_given_up[3];	/* the reader is stuck: write no more */
+/* Guards both: pt-confine reports in its own thread, also while they are closed.  A
+ * scribe may note in the midst of a put. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 static void put(int fd, const char *text, size_t sz)
 {
 	FILE *out = fd == STDERR_FILENO ? stderr : stdout;
 
-	if (is_given_up[fd])
-		return;
+	pthread_mutex_lock(&lock);
 	if (scribes[fd]) {
 		pt_scribe_put(scribes[fd], fd, text, sz);
-		return;
+	} else if (!is_given_up[fd]) {
+		fwrite(text, 1, sz, out);
+		fflush(out);
 	}
-	fwrite(text, 1, sz, out);
-	fflush(out);
+	pthread_mutex_unlock(&lock);
 }
 
 /* is_journal: systemd names the file of the descriptor that it gave us. */
@@ -267,9 +272,14 @@ int pt_out_start(struct pt_error *err)
 
 static void close_scribe(int fd, __u64 deadline_ns)
 {
-	is_given_up[fd] = !pt_scribe_close(scribes[fd],
-					   pt_left_ms(deadline_ns));
+	struct pt_scribe *s;
+
+	pthread_mutex_lock(&lock);
+	s = scribes[fd];
 	scribes[fd] = NULL;
+	is_given_up[fd] = true;
+	pthread_mutex_unlock(&lock);
+	is_given_up[fd] = !pt_scribe_close(s, pt_left_ms(deadline_ns));
 }
 
 /* close_stdout returns whether all was written. */
