@@ -30,8 +30,9 @@ struct pt_confine_cfg {
 	void (*refused)(const char *call, pid_t tid);
 };
 
-/* pt_confine_begin installs the filter, and sets no_new_privs.  Returns 1 if refusals cannot be reported, since a filter of the caller's (a container's) reports
- * its own; they still fail.  Exit code 3 and in err:
+/* pt_confine_begin installs the filter, and sets no_new_privs.  Returns 1 if refusals
+ * cannot be reported, since a filter of the caller's (a container's) reports its own;
+ * they still fail.  Exit code 3 and in err:
  *   -EAGAIN, -ENOMEM  no thread, no memory
  *   -EINVAL, ...      the kernel takes no filter */
 int pt_confine_begin(const struct pt_confine_cfg *cfg, struct pt_error *err);

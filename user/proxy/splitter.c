@@ -15,7 +15,7 @@
 #include "proxy/door.h"
 
 #define MULTIFD_MAGIC	"\x11\x22\x33\x44"
-#define SILENT_NS	1000000000ULL	/* a client that only connects closes by then */
+#define SILENT_NS	1000000000ULL	/* one that only connects closes by then */
 #define LOOK_MS		50		/* while another connection is silent */
 
 static int open_pipes(struct pt_splitter *s)

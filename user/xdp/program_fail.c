@@ -78,7 +78,8 @@ static int fail_rights(struct pt_error *err, const struct pt_device *dev)
 			pt_cause_text());
 	return pt_error_set(err, PT_EXIT_HOST, -EPERM, "%s: no privilege for "
 			    "the XDP program: lacks %s (run with these, "
-			    "as root has them; or %s lets this user receive)", dev->name, list, lend(root, dev));
+			    "as root has them; or %s lets this user receive)",
+			    dev->name, list, lend(root, dev));
 }
 
 int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
