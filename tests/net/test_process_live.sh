@@ -156,7 +156,7 @@ huge()
 
 # ---- failures ---------------------------------------------------------------
 
-# fails_at KIND SYMBOL COMMAND EXIT: there is no copy, and the process goes on.
+# fails_at KIND SYMBOL COMMAND EXIT: a pattern; there is no copy, and the process goes on.
 fails_at()
 {
 	show hosts_up "$net"
@@ -166,7 +166,8 @@ fails_at()
 	send_at "${@:1:3}"
 	finish "$sender" 60
 	[[ -e entered ]] || die "never entered $2: $(cat send.err)"
-	same "exit of send" "$status" "$4"
+	# shellcheck disable=SC2053 # a pattern
+	[[ $status == $4 ]] || die "exit of send: $status, want $4"
 	finish "$receiver" 60
 	[[ ! -e copy ]] || die "there is a copy"
 	goes_on
@@ -229,11 +230,12 @@ for step in ARM ROUND LOOK BEGIN STOP LAST; do
 	case_run "process: the receiver is killed at $step" fails_at step "$step" \
 		'kill -KILL $RECEIVER' 4
 done
-# The commit follows at once.
+# The commit follows at once: it may or may not have been sent (6) when the end of
+# the connection is seen (4).
 # shellcheck disable=SC2016
 case_run "process: send is killed at HAND_OVER" fails_at step HAND_OVER \
 	'kill -KILL $TARGET' 137
 # shellcheck disable=SC2016
 case_run "process: the receiver is killed at HAND_OVER" fails_at step HAND_OVER \
-	'kill -KILL $RECEIVER' 6
+	'kill -KILL $RECEIVER' '[46]'
 cases_end
