@@ -37,10 +37,10 @@ static void land(int byte)
 static int drain(void *arg, struct pt_error *why)
 {
 	(void)arg;
-	(void)why;
-	if (!drained)
-		land(2);
-	return drained;
+	if (drained)
+		return pt_error_set(why, PT_EXIT_HOST, drained, "no drain");
+	land(2);
+	return 0;
 }
 
 /* each_hidden calls fn with the folder of each process that cannot be looked at. */
@@ -128,6 +128,8 @@ static void start(int what)
 	};
 	assert_int_equal(pt_live_start(&live, &cfg, &err), 0);
 	job_done(PT_LIVE_ARM);
+	assert_int_equal(pt_live_report(live)->is_settled,
+			 !pt_live_report(live)->compare_why[0]);
 	assert_int_equal(sent_as_now(src, layout, KEY, &digests, &err), 0);
 }
 

@@ -64,8 +64,8 @@ static void test_unknown(void **state)
 	r.downtime_ns = MS;
 	same_keys(pt_report_live_json(&r), "step rounds last rechecked-pages "
 		  "recheck-found-pages last-pages device-bytes tracker "
-		  "tracker-reason missed-change-odds may-miss arm-time "
-		  "stop-time downtime downtime-parts ");
+		  "tracker-reason compare-all-reason missed-change-odds "
+		  "may-miss arm-time stop-time downtime downtime-parts ");
 }
 
 /* A stream's writer tells what it writes: no round is judged. */

@@ -140,8 +140,9 @@ static json_t *misses_json(__u32 misses)
 
 static json_t *tracker_json(const struct pt_live_report *t)
 {
-	return json_pack("{s:s, s:o, s:f, s:o, s:f}",
+	return json_pack("{s:s, s:o, s:o, s:f, s:o, s:f}",
 		"tracker", t->tracker, "tracker-reason", pt_json_clean(t->why),
+		"compare-all-reason", pt_json_clean(t->compare_why),
 		"missed-change-odds", t->odds, "may-miss",
 		misses_json(t->misses), "arm-time", MS(t->arm_ns));
 }
@@ -176,6 +177,9 @@ void pt_report_live_text(FILE *out, const struct pt_send_live_report *r)
 
 	fprintf(out, "Tracker: %s%s%s.\n", t->tracker ? t->tracker : "none",
 		t->why[0] ? ", since " : "", t->why);
+	if (t->compare_why[0])
+		fprintf(out, "In its first 30 s a stop compares all memory, "
+			"since %s.\n", t->compare_why);
 	fprintf(out, "Rounds: %u, and a last one of %llu pages; %llu pages "
 		"were compared at the stop.\n", r->round.idx,
 		(unsigned long long)r->last_pages,

@@ -124,6 +124,8 @@ struct pt_live_cfg {		/* all that pointers refer to outlives it */
 struct pt_live_report {
 	const char *tracker;		/* its name; NULL: not armed */
 	char why[512];			/* the reason for digest; "": none */
+	char compare_why[512];		/* the reason to compare all memory at a
+					 * stop until it has settled; "": none */
 	double odds;			/* of a missed change, see tracker.h */
 	bool is_exact;			/* a look finds just the pages that differ
 					 * from what was sent, whenever they

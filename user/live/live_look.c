@@ -158,23 +158,29 @@ static int choose(struct pt_live *l, struct pt_tracker **tracker, int *refused,
 	return pt_tracker_open(tracker, &target, refused, why, err);
 }
 
-/* has_drained: no I/O is in flight that began before the tracker was armed.  That of
- * other processes is unknown, and of hidden ones each write: some are found while all
- * memory is compared. */
-static bool has_drained(const struct pt_live *l)
+/* has_drained: no I/O is in flight that began before the tracker was armed; if some
+ * may be, *why.  That of other processes is unknown, and of hidden ones each write:
+ * some are found while all memory is compared. */
+static bool has_drained(const struct pt_live *l, struct pt_error *why)
 {
-	struct pt_error ignored;
+	const char *text = NULL;
 
-	return l->cfg.guest.drain && !atomic_load(&l->is_abandoned) &&
-	       !pt_tracker_others(l->tracker) &&
-	       !(pt_tracker_misses(l->tracker) & PT_TRACK_MISSES_MAPPERS) &&
-	       !l->cfg.guest.drain(l->cfg.guest.arg, &ignored);
+	if (!l->cfg.guest.drain || atomic_load(&l->is_abandoned))
+		text = "I/O that began before is not waited for";
+	else if (pt_tracker_others(l->tracker))
+		text = "another process maps the memory, too";
+	else if (pt_tracker_misses(l->tracker) & PT_TRACK_MISSES_MAPPERS)
+		text = "some processes cannot be looked at";
+	if (text)
+		return pt_error_set(why, PT_EXIT_HOST, 0, "%s", text);
+	return !l->cfg.guest.drain(l->cfg.guest.arg, why);
 }
 
 int pt_live_choose(struct pt_live *l, struct pt_error *err)
 {
 	__u64 began_ns = pt_clock_ns();
 	struct pt_error why = { .exit = PT_EXIT_OK };
+	struct pt_error unsettled = { .exit = PT_EXIT_OK };
 	struct pt_tracker *tracker = NULL;
 	int refused = 0;
 	int ret = pt_live_mappings(l, err);
@@ -189,12 +195,13 @@ int pt_live_choose(struct pt_live *l, struct pt_error *err)
 			     l->cfg.guest.collect;
 	l->report.tracker = pt_tracker_name(l->tracker);
 	l->report.odds = pt_tracker_odds(l->tracker);
-	l->report.is_settled = l->report.is_exact || has_drained(l);
+	l->report.is_settled = l->report.is_exact || has_drained(l, &unsettled);
 	l->report.compare_ns = COMPARE_NS;
 	note_misses(l);
 	l->report.arm_ns = pt_clock_ns() - began_ns;
 	if (refused)
 		strcpy(l->report.why, why.text);
+	strcpy(l->report.compare_why, unsettled.text);
 	return 0;
 }
 
