@@ -63,6 +63,7 @@ if [ "$only" = all ]; then
 	for t in tests/bpf/test_*.c; do run "$build/${t%.c}"; done
 	run /usr/bin/python3 tests/reference/test_reader.py "$build"
 	run /usr/bin/python3 tests/reference/test_document.py
+	run /usr/bin/python3 tests/reference/test_ptrim.py
 	run tests/lib/test_install.sh "$build"
 	run tests/lib/test_without.sh "$build"
 	run tests/lib/test_build.sh "$build"

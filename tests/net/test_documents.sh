@@ -224,6 +224,7 @@ completed_values()
 	completes "pagetrim receive --dev lo --listen 127" 127.0.0.1
 	completes "pagetrim send --psk a-" a-file
 	completes "pagetrim keygen a-" a-file
+	completes "pagetrim image v" verify
 	completes "pagetrim ctl set m" max-bandwidth
 	completes "pagetrim ctl p" pause
 	completes "pagetrim ctl set max-bandwidth " auto
@@ -377,6 +378,14 @@ inspect_keys()
 	same_keys inspect "$(keys out.json |
 		sed -E 's/^trim\.(none|ends|blocks)\./trim.*./
 			s/^compress\.(lz4|zstd)\./compress.*./' | sort -u)"
+}
+
+image_keys()
+{
+	head -c 100000 /dev/urandom >source
+	show "$pagetrim" image pack source source.ptrim
+	show "$pagetrim" image info --json source.ptrim >out.json
+	same_keys image "$(keys out.json)"
 }
 
 # Findings, too, by the list that they are made of.
@@ -547,6 +556,7 @@ for command in "${commands[@]}"; do
 	case_run "documents: wrong options of $command" wrong_option "$command"
 done
 case_run "documents: JSON keys of inspect" inspect_keys
+case_run "documents: JSON keys of image" image_keys
 case_run "documents: JSON keys of doctor, findings" doctor_keys
 case_run "documents: JSON keys of send and receive" transfer_keys
 case_run "documents: JSON keys of attach, stats, detach; counters" stats_keys

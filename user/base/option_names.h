@@ -35,6 +35,7 @@
 	X("no-seccomp")			\
 	X("on-unreadable")		\
 	X("out")			\
+	X("parent")			\
 	X("peer-timeout")		\
 	X("pid")			\
 	X("prealloc")			\

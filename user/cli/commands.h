@@ -4,8 +4,8 @@
  *   knows         one file per subcommand, options, reports, privileges of the
  *                 process; the only code that prints
  *   may use       base trim seal xdp xsk tls ctl memory source sink survey session
- *                 lane send receive vmm proxy doctor api run
- *                 service confine
+ *                 lane send receive vmm proxy doctor api run wire
+ *                 service confine image
  *   must not know frames, messages, how a transfer does its work
  */
 /* commands: one function and one table of options per subcommand.  argv[0] is
@@ -27,6 +27,7 @@
 	X(report, "draw a move from the events of migrate --json")	\
 	X(attach, "attach and pin the receive program on a device")	\
 	X(detach, "detach and unpin that program")			\
+	X(image, "keep memory in a small, checked file at rest")	\
 	X(stats, "print the receive program's counters")		\
 	X(keygen, "make a pre-shared key for send and receive")
 

@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/svg.h"
+#include "image/ptrim_source.h"
 #include "session/compression.h"
 #include "source/source.h"
 #include "survey/survey.h"
@@ -75,7 +76,8 @@ const struct pt_command pt_command_inspect = {
 	"one lane, IPv4 and no loss.\n"
 	"\n"
 	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
-	"hugetlbfs file; several are segments of one memory, in the order given.\n",
+	"hugetlbfs file; several are segments of one memory, in the order given.  A\n"
+	"single NAME.ptrim is an image at rest: pagetrim-image(8).\n",
 	.groups = groups,
 	.notes =
 	"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"
@@ -149,8 +151,8 @@ static int open_source(struct inspect *in, struct pt_source **src, int argc,
 	else
 		snprintf(in->title, sizeof(in->title), "%.200s and %d more",
 			 argv[optind], left - 1);
-	return pt_source_open_files(src, (const char *const *)argv + optind,
-				    left, err);
+	return pt_ptrim_source_open_any(src, (const char *const *)argv + optind,
+					left, &(__u32){ 0 }, err);
 }
 
 static void on_progress(void *arg, __u64 done, __u64 cnt)

@@ -12,6 +12,7 @@
 #include "cli/send_process.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
+#include "image/ptrim_source.h"
 #include "source/private_mapper.h"
 
 struct send {
@@ -56,6 +57,7 @@ static void warn_of_mappers(const struct pt_send_options *o)
 static int open_source(struct send *s)
 {
 	struct pt_send_options *o = &s->o;
+	__u32 file_cnt = 0;
 	const char *slash;
 	int ret;
 
@@ -73,10 +75,14 @@ static int open_source(struct send *s)
 					    "(give one with --name)",
 					    o->sources[0], PT_NAME_IMAGE_MAX);
 	}
-	ret = pt_source_open_files(&o->cfg.source, o->sources, o->source_cnt,
-				   &s->run.err);
+	ret = pt_ptrim_source_open_any(&o->cfg.source, o->sources, o->source_cnt,
+				       &file_cnt, &s->run.err);
 	if (!ret)
 		warn_of_mappers(o);
+	if (file_cnt)
+		pt_out_warn("warning: %s: its small files (%u) are not sent "
+			    "(unpack it, and send them by --with)", o->sources[0],
+			    file_cnt);
 	return ret;
 }
 

@@ -2,11 +2,11 @@
 #include "cli/send_options.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
 #include "cli/commands.h"
+#include "cli/compress.h"
 #include "cli/output.h"
 #include "lane/rate.h"
 #include "session/queues.h"
@@ -16,31 +16,21 @@
 /* take_compress reads auto, off, lz4, zstd or zstd:LEVEL. */
 static int take_compress(const char *command, void *to, const char *text)
 {
+	static const enum pt_send_compress modes[] = {
+		[PT_COMPRESSION_NONE] = PT_SEND_COMPRESS_OFF,
+		[PT_COMPRESSION_LZ4] = PT_SEND_COMPRESS_LZ4,
+		[PT_COMPRESSION_ZSTD] = PT_SEND_COMPRESS_ZSTD,
+	};
 	struct pt_send_options *o = to;
-	long level;
-	char *end;
+	enum pt_compression method;
+	int level = 0;
 
-	o->cfg.compress_level = 0;
-	if (!strcmp(text, "auto")) {
-		o->cfg.compress = PT_SEND_COMPRESS_AUTO;
-		return -1;
-	}
-	if (!strcmp(text, "off")) {
-		o->cfg.compress = PT_SEND_COMPRESS_OFF;
-		return -1;
-	}
-	if (!strcmp(text, "lz4")) {
-		o->cfg.compress = PT_SEND_COMPRESS_LZ4;
-		return -1;
-	}
-	o->cfg.compress = PT_SEND_COMPRESS_ZSTD;
-	if (!strcmp(text, "zstd"))
-		return -1;
-	if (!strncmp(text, "zstd:", 5) && text[5] >= '1' && text[5] <= '9') {
-		level = strtol(text + 5, &end, 10);
+	o->cfg.compress = PT_SEND_COMPRESS_AUTO;
+	if (!strcmp(text, "auto") || pt_compress_parse(text, &method, &level)) {
+		if (strcmp(text, "auto"))
+			o->cfg.compress = modes[method];
 		o->cfg.compress_level = level;
-		if (!*end && level <= PT_COMPRESS_LEVEL_MAX)
-			return -1;
+		return -1;
 	}
 	return pt_out_usage(command, "--compress %s: want auto, off, lz4, zstd or "
 			    "zstd:LEVEL, 1..%d", text, PT_COMPRESS_LEVEL_MAX);
@@ -190,7 +180,8 @@ const struct pt_command pt_command_send = {
 	"with --live.\n"
 	"\n"
 	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
-	"hugetlbfs file; several are segments of one memory, in the order given.\n",
+	"hugetlbfs file; several are segments of one memory, in the order given.  A\n"
+	"single NAME.ptrim is an image at rest: pagetrim-image(8).\n",
 	.groups = groups,
 	.notes =
 	"AF_XDP bypasses the firewall (netfilter) and traffic control (tc) of DEV: use\n"

@@ -325,6 +325,24 @@ int pt_image_create(struct pt_sink **out, const char *path,
 	return 0;
 }
 
+int pt_image_create_plain(struct pt_sink **out, int *fd, const char *path,
+			  struct pt_error *err)
+{
+	struct pt_image *s;
+	int code = pt_image_make(&s, path, NULL, err);
+
+	if (code)
+		return code;
+	code = pt_image_claim(s, err);
+	if (code) {
+		pt_sink_close(&s->sink);
+		return code;
+	}
+	*fd = s->fd;
+	*out = &s->sink;
+	return 0;
+}
+
 int pt_image_reopen(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err)
 {

@@ -56,6 +56,12 @@ int pt_image_check_folder(const char *path, struct pt_error *err);
 int pt_image_create(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err);
 
+/* pt_image_create_plain makes NAME.partial for path NAME, empty: a file of another
+ * form, which the caller writes by *fd, the sink's.  *out is for pt_sink_sync,
+ * pt_sink_commit and pt_sink_close only.  Errors as pt_image_create. */
+int pt_image_create_plain(struct pt_sink **out, int *fd, const char *path,
+			  struct pt_error *err);
+
 /* pt_image_reserve makes NAME.partial before its image is known: sz bytes (up
  * to PT_LAYOUT_SZ_MAX, rounded up to whole pages), allocated and mapped, in
  * huge pages where the file system has them.  It takes about 0.5 s per GiB, and

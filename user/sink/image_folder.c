@@ -230,7 +230,7 @@ int pt_folder_sync(struct pt_image *s, struct pt_error *err)
 	int code;
 
 	code = file_end(s, err);
-	if (code)
+	if (code || !s->sink.layout)	/* a plain file has no folder */
 		return code;
 	pt_layout_segments(s->sink.layout, &seg_cnt);
 	if (seg_cnt < 2 && !s->folder.file_cnt)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* source_impl: the interface that a kind of source implements; for user/source
- * alone.  A kind embeds struct pt_source as its first member. */
+ * and user/image alone.  A kind embeds struct pt_source as its first member. */
 #ifndef PT_MEMORY_SOURCE_IMPL_H
 #define PT_MEMORY_SOURCE_IMPL_H
 

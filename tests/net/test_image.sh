@@ -1,0 +1,294 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   raw image --pack--> X.ptrim --unpack--> raw image, the same
+#                          |---- tests/reference/ptrim.py --> the same
+#                          '---- a byte changed, cut, another parent --> said, exit 5
+#
+# Images at rest by the command line, and by the reader that was written from the
+# document alone.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+image() { show "$pagetrim" image "$@"; }
+
+# reads IMAGE RAW [OPTION...]: the reference reader finds it whole, and the same.
+reads()
+{
+	local whole=$1 raw=$2
+
+	shift 2
+	show python3 "$root/tests/reference/ptrim.py" "$whole" --raw read "$@" >&2 ||
+		die "the reference reader: $whole is damaged"
+	same_file "$raw" read
+	rm read
+}
+
+# fails STATUS WORD VERB...: exits so, with WORD in what it prints.
+fails()
+{
+	local want=$1 word=$2 status=0
+
+	shift 2
+	timeout 60 "$pagetrim" image "$@" >out 2>err || status=$?
+	cat out err >&2
+	[[ $status -eq $want ]] || die "image $*: exit $status, want $want"
+	grep -q -e "$word" out err || die "image $*: does not say '$word'"
+	[[ $(wc -l <err) -le 2 ]] || die "image $*: $(wc -l <err) lines of errors"
+}
+
+# round RAW [OPTION...]: pack, verify, unpack, and the other reader.
+round()
+{
+	local raw=$1
+
+	shift
+	rm -rf x.ptrim again again.with
+	image pack "$raw" x.ptrim "$@"
+	image verify x.ptrim
+	image unpack x.ptrim again
+	same_file "$raw" again
+	reads x.ptrim "$raw"
+	[[ ! -e x.ptrim.partial && ! -e again.partial ]] || die "a .partial is left"
+}
+
+blocks() { stat -c %b "$1"; }
+
+every_sort()
+{
+	local how
+
+	"$here/make_image.py" raw --pages 1500 --seed 3 --tail 1234
+	for how in off lz4 zstd zstd:9; do
+		round raw --compress "$how"
+		[[ $(blocks again) -le $(blocks raw) ]] || die "not sparse"
+	done
+	head -c 3000000 /dev/urandom >random
+	round random
+	[[ $(stat -c %s x.ptrim) -lt 3030000 ]] || die "random data became larger"
+	truncate -s 3G empty
+	image pack empty empty.ptrim
+	image unpack empty.ptrim out
+	same_file empty out
+	[[ $(blocks out) -eq 0 ]] || die "holes were filled"
+	[[ $(stat -c %s empty.ptrim) -lt 60000 ]] || die "holes take room"
+	truncate -s 5M empty
+	round empty
+	head -c 1 /dev/zero >one
+	round one
+}
+
+# Several files are several segments, and small files come along.
+segments()
+{
+	"$here/make_image.py" low --pages 700 --seed 4
+	"$here/make_image.py" high --pages 40 --seed 5 --tail 77
+	echo state >device
+	image pack low high two.ptrim --with device
+	image unpack two.ptrim two
+	cat low high | cmp - two || die "not low and high"
+	same_file device two.with/device
+	same "segments" "$(jq -r '.segments[].name' two.with/segments.json |
+		xargs)" "low high"
+	# The unpacked image is packed with the same segments.
+	image pack two again.ptrim
+	image unpack again.ptrim again
+	same_file two again
+	same_file two.with/segments.json again.with/segments.json
+	reads again.ptrim two
+	fails 2 "two files of the name device" pack low high three.ptrim \
+		--with device --with two.with/device
+	[[ ! -e three.ptrim ]] || die "three.ptrim is there"
+}
+
+process_image()
+{
+	local victim
+
+	python3 -c 'import time; x = bytearray(b"x" * 3000000); print(); time.sleep(99)' \
+		>ready &
+	victim=$!
+	until [[ -s ready ]]; do sleep 0.05; done
+	kill -STOP "$victim"
+	"$here/process_image.py" take "$victim" taken
+	mkdir p.with
+	# The table as a receiver writes it.
+	jq '{version: 1, bytes: (map(.bytes) | add),
+		segments: map(. + {name: "anon"})}' taken.json >p.with/segments.json
+	cp taken p
+	round p
+	show python3 "$here/process_image.py" same taken again
+}
+
+# change FILE OFFSET: changes a byte.
+change()
+{
+	printf '\xff' | cmp -s -n 1 -i "$2:0" "$1" - &&
+		die "that byte is 0xff already"
+	printf '\xff' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+damage()
+{
+	local size
+
+	"$here/make_image.py" raw --pages 2000 --seed 6
+	image pack raw good.ptrim
+	size=$(stat -c %s good.ptrim)
+	# The middle: a unit, or a page table.
+	cp good.ptrim x.ptrim
+	change x.ptrim $((size / 2))
+	fails 5 "^lost: " verify x.ptrim
+	fails 5 "^lost: " unpack x.ptrim out.raw
+	same "size" "$(stat -c %s out.raw)" "$(stat -c %s raw)"
+	# Every page that is not named is right.
+	python3 - <<-'PYTHON'
+	import re
+	raw, out = open("raw", "rb").read(), open("out.raw", "rb").read()
+	lost = [tuple(map(int, m)) for m in
+	        re.findall(r"^lost: .* bytes (\d+)\.\.(\d+)\)$", open("out").read(), re.M)]
+	assert lost
+	at, differ = 0, 0
+	for first, last in lost + [(len(raw), len(raw))]:
+	    assert raw[at:first] == out[at:first], (at, first)
+	    if first < len(raw):
+	        assert not any(out[first:last + 1])
+	        differ += raw[first:last + 1] != out[first:last + 1]
+	    at = last + 1
+	assert differ
+	PYTHON
+	# The end is cut off.
+	head -c $((size / 3)) good.ptrim >cut.ptrim
+	fails 5 "^lost: " verify cut.ptrim
+	fails 5 "lost" unpack cut.ptrim cut.raw
+	fails 5 "" info cut.ptrim
+	# Header, segments, regions.
+	cp good.ptrim x.ptrim
+	change x.ptrim 100
+	fails 5 "its header is damaged" verify x.ptrim
+	fails 5 "its header is damaged" unpack x.ptrim never
+	cp good.ptrim x.ptrim
+	change x.ptrim 520
+	fails 5 "segments is damaged" info x.ptrim
+	cp good.ptrim x.ptrim
+	change x.ptrim 600
+	fails 5 "^lost: 512 pages from 0x0 on" verify x.ptrim
+	fails 5 "" info x.ptrim
+	# No image.
+	fails 3 "not an image at rest" verify raw
+	: >nothing
+	fails 3 "not an image at rest" info nothing
+	fails 3 "No such file" info no-such-file
+	fails 3 "not a regular file" info /dev/null
+	cp good.ptrim x.ptrim
+	printf '\0\2' | dd of=x.ptrim bs=1 seek=4 conv=notrunc status=none
+	fails 3 "of version 2" verify x.ptrim
+	[[ ! -e never ]] || die "never is there"
+}
+
+parents()
+{
+	"$here/make_image.py" raw --pages 4000 --seed 7
+	cp --sparse=always raw later
+	head -c 8192 /dev/urandom | dd of=later bs=4096 seek=700 conv=notrunc status=none
+	truncate -s +8192 later
+	image pack raw first.ptrim
+	image pack later second.ptrim --parent first.ptrim
+	[[ $(stat -c %s second.ptrim) -lt 60000 ]] || die "not only what changed"
+	image verify second.ptrim
+	image unpack second.ptrim again
+	same_file later again
+	reads second.ptrim later
+	# Elsewhere, and then missing, another, damaged.
+	mkdir away
+	mv first.ptrim away/old.ptrim
+	fails 3 "first.ptrim: No such file" verify second.ptrim
+	image verify second.ptrim --parent away/old.ptrim
+	reads second.ptrim later --parent away/old.ptrim
+	image pack raw first.ptrim
+	fails 5 "parent is another image" verify second.ptrim
+	fails 5 "parent is another image" unpack second.ptrim never
+	cp away/old.ptrim first.ptrim
+	change first.ptrim $(($(stat -c %s first.ptrim) / 2))
+	fails 5 "^damaged: first.ptrim" verify second.ptrim
+	fails 5 "^lost: " unpack second.ptrim given
+	fails 2 "has no parent" verify first.ptrim --parent second.ptrim
+}
+
+usage()
+{
+	echo data >raw
+	image pack raw x.ptrim
+	fails 3 "exists already" pack raw x.ptrim
+	fails 3 "exists already" unpack x.ptrim raw
+	fails 2 "want pack" verb
+	fails 2 "want IN and OUT" pack raw
+	fails 2 "want off, lz4" pack raw y.ptrim --compress zstd:20
+	fails 2 "goes with info" verify x.ptrim --json
+	fails 2 "goes with pack" verify x.ptrim --with raw
+	fails 3 "No such file" pack no-such-file y.ptrim
+	fails 3 "No such file" pack raw no/such/folder
+	[[ ! -e y.ptrim && ! -e y.ptrim.partial ]] || die "y.ptrim is there"
+}
+
+# Killed or out of room, it leaves nothing that could be taken for whole, and the
+# next one begins anew.
+not_half()
+{
+	local packer
+
+	"$here/make_image.py" raw --pages 60000 --seed 8
+	"$pagetrim" image pack raw x.ptrim --compress zstd:19 &
+	packer=$!
+	until [[ -s x.ptrim.partial ]]; do sleep 0.02; done
+	kill -KILL "$packer"
+	wait "$packer" || true
+	[[ ! -e x.ptrim ]] || die "x.ptrim is there"
+	fails 3 "not an image at rest\|cannot be mapped" verify x.ptrim.partial
+	image pack raw x.ptrim --compress lz4
+	image verify x.ptrim
+	mkdir small
+	mount -t tmpfs -o size=2m small small
+	mounts+=("$dir/small")
+	fails 3 "No space left.*free some space" pack raw small/x.ptrim
+	same "files on the full disk" "$(ls small)" ""
+	fails 3 "No space left\|free some space" unpack x.ptrim small/raw
+	same "files on the full disk" "$(ls small)" ""
+}
+
+# An image at rest is sent without being unpacked; a damaged one is not.
+sent()
+{
+	show hosts_up "$net"
+	"$here/make_image.py" raw --pages 3000 --seed 9 --tail 99
+	"$here/make_image.py" more --pages 100 --seed 10
+	image pack raw base.ptrim
+	cp --sparse=always raw later
+	head -c 8192 /dev/urandom | dd of=later bs=4096 seek=70 conv=notrunc status=none
+	image pack later x.ptrim --parent base.ptrim --with more
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" x.ptrim
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same_file later copy
+	grep -q "its small files (1) are not sent" send.err || die "its file: silence"
+	change base.ptrim $(($(stat -c %s base.ptrim) / 2))
+	receive_begin again --listen "$HOSTS_B4" --out never
+	send_begin broken --to "$HOSTS_B4" x.ptrim
+	ended broken "$sender" 60 1
+	ended again "$receiver" 10 4
+	grep -q "is damaged" broken.err || die "$(<broken.err)"
+	[[ ! -e never ]] || die "a damaged image was committed"
+}
+
+case_run "image: pages of every sort come back" every_sort
+case_run "image: segments, and files that come along" segments
+case_run "image: of a process" process_image
+case_run "image: damage is named, and all else is given" damage
+case_run "image: parents" parents
+case_run "image: wrong usage" usage
+case_run "image: sent as it is" sent
+case_run "image: never half a file" not_half
+cases_end

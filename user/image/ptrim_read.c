@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The pages of an image at rest. */
+#include "image/ptrim_impl.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "memory/guard.h"
+#include "wire/compress.h"
+
+#define SLOTS		32	/* units that a reader keeps; a power of 2 */
+#define UNIT_SZ_MAX	(PT_PTRIM_UNIT_PAGES * (PT_PAGE_SZ + sizeof(__be64)))
+
+enum table_state {
+	TABLE_UNKNOWN,		/* not yet looked at */
+	TABLE_GOOD,
+	TABLE_BAD,
+};
+
+/* unit: one that was checked and decompressed. */
+struct unit {
+	__u64 at;		/* 0: none */
+	__u32 page_cnt;
+	__u64 masks[PT_PTRIM_UNIT_PAGES];
+	__u16 first[PT_PTRIM_UNIT_PAGES];	/* of each page's blocks */
+	__u8 blocks[UNIT_SZ_MAX];
+};
+
+struct pt_ptrim_reader {
+	const struct pt_ptrim *image;
+	struct pt_decompressor *decompressor;
+	struct unit *units;
+	struct pt_ptrim_reader *parent;		/* NULL: none */
+};
+
+/* ---- page tables ---- */
+
+/* region_at returns the region's fields in the file; NULL: they are damaged. */
+static const struct pt_ptrim_region *region_at(const struct pt_ptrim *p,
+					       __u64 region_idx)
+{
+	const struct pt_ptrim_region *r = (const void *)(p->map +
+		pt_ptrim_regions_at(be32toh(p->header.segment_cnt)));
+
+	r += region_idx;
+	return be64toh(r->check) == XXH3_64bits_withSeed(
+		r, offsetof(typeof(*r), check), region_idx) ? r : NULL;
+}
+
+static bool table_is_good(const struct pt_ptrim *p, __u64 region_idx)
+{
+	__u32 page_cnt = pt_layout_region(p->layout, region_idx, NULL);
+	const struct pt_ptrim_region *r = region_at(p, region_idx);
+	__u64 at, sz = page_cnt * sizeof(__be64);
+
+	if (!r)
+		return false;
+	at = be64toh(r->table);
+	if (at < PT_PTRIM_DATA)		/* all pages are alike */
+		return true;
+	return pt_ptrim_has(p, at, sz) && be64toh(r->table_check) ==
+	       XXH3_64bits_withSeed(p->map + at, sz, at);
+}
+
+/* table_of returns the region's fields once they and the table are known to be
+ * good. */
+static const struct pt_ptrim_region *table_of(const struct pt_ptrim *p,
+					      __u64 region_idx)
+{
+	_Atomic __u8 *known = &p->tables[region_idx];
+	__u8 state = atomic_load_explicit(known, memory_order_relaxed);
+
+	if (state == TABLE_UNKNOWN) {
+		state = table_is_good(p, region_idx) ? TABLE_GOOD : TABLE_BAD;
+		atomic_store_explicit(known, state, memory_order_relaxed);
+	}
+	return state == TABLE_BAD ? NULL : region_at(p, region_idx);
+}
+
+static struct pt_ptrim_entry look(const struct pt_ptrim *p, __u64 page_idx)
+{
+	const struct pt_ptrim_region *r = table_of(p, page_idx / PT_REGION_PAGES);
+	struct pt_ptrim_entry entry = { .state = PT_PTRIM_LOST };
+	__u64 table, word;
+	__be64 be;
+
+	if (!r)
+		return entry;
+	table = be64toh(r->table);
+	if (table < PT_PTRIM_DATA) {
+		entry.state = table;
+		return entry;
+	}
+	/* The file may change, so that no word of the table is trusted. */
+	table += page_idx % PT_REGION_PAGES * sizeof(be);
+	if (!pt_ptrim_has(p, table, sizeof(be)))
+		return entry;
+	memcpy(&be, p->map + table, sizeof(be));
+	word = be64toh(be);
+	if (word >> PT_PTRIM_STATE_SHIFT >= PT_PTRIM_STATES ||
+	    (word >> PT_PTRIM_STATE_SHIFT != PT_PTRIM_DATA &&
+	     word << (64 - PT_PTRIM_STATE_SHIFT)))
+		return entry;
+	entry.state = word >> PT_PTRIM_STATE_SHIFT;
+	entry.slot = word >> PT_PTRIM_SLOT_SHIFT & (PT_PTRIM_UNIT_PAGES - 1);
+	entry.at = word & PT_PTRIM_AT_MASK;
+	return entry;
+}
+
+struct pt_ptrim_entry pt_ptrim_look(const struct pt_ptrim *p, __u64 page_idx)
+{
+	struct pt_ptrim_entry entry;
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard))
+		return (struct pt_ptrim_entry){ .state = PT_PTRIM_LOST };
+	entry = look(p, page_idx);
+	pt_guard_leave(&guard);
+	return entry;
+}
+
+static enum pt_ptrim_state alike(const struct pt_ptrim *p, __u64 region_idx)
+{
+	const struct pt_ptrim_region *r = table_of(p, region_idx);
+	__u64 table = r ? be64toh(r->table) : PT_PTRIM_STATES;
+
+	return !r ? PT_PTRIM_LOST :
+	       table < PT_PTRIM_DATA ? (enum pt_ptrim_state)table : PT_PTRIM_STATES;
+}
+
+enum pt_ptrim_state pt_ptrim_alike(const struct pt_ptrim *p, __u64 region_idx)
+{
+	enum pt_ptrim_state state;
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard))
+		return PT_PTRIM_LOST;
+	state = alike(p, region_idx);
+	pt_guard_leave(&guard);
+	return state;
+}
+
+bool pt_ptrim_digest(const struct pt_ptrim *p, __u64 region_idx, __u64 *digest)
+{
+	const struct pt_ptrim_region *r;
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard))
+		return false;
+	r = region_at(p, region_idx);
+	if (r)
+		*digest = be64toh(r->digest);
+	pt_guard_leave(&guard);
+	return r;
+}
+
+/* ---- units ---- */
+
+/* blocks_of returns the raw_sz bytes of the unit; NULL: it is damaged. */
+static const __u8 *blocks_of(struct pt_ptrim_reader *r,
+			     const struct pt_ptrim_unit *u, const __u8 *stored,
+			     __u32 raw_sz)
+{
+	__u32 sz = be32toh(u->stored_sz);
+
+	if (u->compression == PT_COMPRESSION_NONE)
+		return sz == raw_sz ? stored : NULL;
+	return sz < raw_sz ? pt_decompressor_run(r->decompressor, u->compression,
+						 stored, sz, raw_sz) : NULL;
+}
+
+/* masks_read returns whether the masks name all blocks. */
+static bool masks_read(struct unit *unit, const __u8 *masks, __u32 block_cnt)
+{
+	__u32 first = 0;
+
+	for (__u32 i = 0; i < unit->page_cnt; i++) {
+		__be64 mask;
+
+		memcpy(&mask, masks + i * sizeof(mask), sizeof(mask));
+		unit->masks[i] = be64toh(mask);
+		unit->first[i] = first;
+		first += __builtin_popcountll(unit->masks[i]);
+		if (!mask)
+			return false;
+	}
+	return first == block_cnt;
+}
+
+/* unit_load fills the slot with the unit at off. */
+static bool unit_load(struct pt_ptrim_reader *r, struct unit *unit, __u64 off)
+{
+	const struct pt_ptrim *p = r->image;
+	struct pt_ptrim_unit u;
+	__u32 block_cnt, raw_sz;
+	const __u8 *raw;
+
+	unit->at = 0;
+	if (!pt_ptrim_has(p, off, sizeof(u)))
+		return false;
+	memcpy(&u, p->map + off, sizeof(u));
+	block_cnt = be16toh(u.block_cnt);
+	if (!u.page_cnt || u.page_cnt > PT_PTRIM_UNIT_PAGES ||
+	    block_cnt < u.page_cnt || block_cnt > u.page_cnt * PT_PAGE_BLOCKS ||
+	    !pt_ptrim_has(p, off + sizeof(u), be32toh(u.stored_sz)))
+		return false;
+	if (be64toh(u.check) != XXH3_64bits_withSeed(
+			p->map + off + sizeof(u.check), sizeof(u) -
+			sizeof(u.check) + be32toh(u.stored_sz), off))
+		return false;
+	raw_sz = pt_ptrim_raw_sz(u.page_cnt, block_cnt);
+	raw = blocks_of(r, &u, p->map + off + sizeof(u), raw_sz);
+	unit->page_cnt = u.page_cnt;
+	if (!raw || !masks_read(unit, raw + block_cnt * PT_BLOCK_SZ, block_cnt))
+		return false;
+	memcpy(unit->blocks, raw, block_cnt * PT_BLOCK_SZ);
+	unit->at = off;
+	return true;
+}
+
+/* page_expand writes the page, zero blocks included. */
+static void page_expand(const struct unit *unit, __u32 slot, __u8 *page)
+{
+	const __u8 *from = unit->blocks + unit->first[slot] * PT_BLOCK_SZ;
+	__u64 mask = unit->masks[slot];
+
+	for (__u32 b = 0; b < PT_PAGE_BLOCKS; b++) {
+		if (mask >> b & 1) {
+			memcpy(page + b * PT_BLOCK_SZ, from, PT_BLOCK_SZ);
+			from += PT_BLOCK_SZ;
+		} else {
+			memset(page + b * PT_BLOCK_SZ, 0, PT_BLOCK_SZ);
+		}
+	}
+}
+
+static enum pt_ptrim_state data_read(struct pt_ptrim_reader *r,
+				     const struct pt_ptrim_entry *entry, void *page)
+{
+	struct unit *unit = &r->units[entry->at * 0x9e3779b97f4a7c15ULL >> 32 &
+				      (SLOTS - 1)];
+
+	if (unit->at != entry->at && !unit_load(r, unit, entry->at))
+		return PT_PTRIM_LOST;
+	if (entry->slot >= unit->page_cnt)
+		return PT_PTRIM_LOST;
+	page_expand(unit, entry->slot, page);
+	return PT_PTRIM_DATA;
+}
+
+/* ---- reading ---- */
+
+static enum pt_ptrim_state parent_read(struct pt_ptrim_reader *r, __u64 page_idx,
+				       void *page)
+{
+	__u64 idx;
+
+	if (!r->parent || !pt_layout_find(r->parent->image->layout,
+					  pt_layout_gfn(r->image->layout, page_idx),
+					  &idx))
+		return PT_PTRIM_LOST;
+	return pt_ptrim_read(r->parent, idx, page);
+}
+
+enum pt_ptrim_state pt_ptrim_read(struct pt_ptrim_reader *r, __u64 page_idx,
+				  void *page)
+{
+	struct pt_ptrim_entry entry;
+	enum pt_ptrim_state state;
+	struct pt_guard guard;
+
+	if (pt_guard_enter(&guard))
+		return PT_PTRIM_LOST;
+	entry = look(r->image, page_idx);
+	state = entry.state;
+	if (state == PT_PTRIM_DATA)
+		state = data_read(r, &entry, page);
+	pt_guard_leave(&guard);
+	return state == PT_PTRIM_PARENT ? parent_read(r, page_idx, page) : state;
+}
+
+int pt_ptrim_reader_create(struct pt_ptrim_reader **out, const struct pt_ptrim *p)
+{
+	struct pt_ptrim_reader *r = calloc(1, sizeof(*r));
+	int code = r ? 0 : -ENOMEM;
+
+	if (!code) {
+		r->image = p;
+		r->units = calloc(SLOTS, sizeof(r->units[0]));
+		code = r->units ? pt_decompressor_create(&r->decompressor)
+				: -ENOMEM;
+	}
+	if (!code && p->parent)
+		code = pt_ptrim_reader_create(&r->parent, p->parent);
+	if (code) {
+		pt_ptrim_reader_destroy(r);
+		return code;
+	}
+	*out = r;
+	return 0;
+}
+
+void pt_ptrim_reader_destroy(struct pt_ptrim_reader *r)
+{
+	if (!r)
+		return;
+	pt_ptrim_reader_destroy(r->parent);
+	pt_decompressor_destroy(r->decompressor);
+	free(r->units);
+	free(r);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ptrim_source: an image at rest as memory that is sent, without a raw copy of it.
+ *
+ * Pages that are absent or zero are holes.  A page that is lost, or that its own
+ * source could not read, fails the read, and err names it.
+ *
+ * Threads: as for any source; each that reads takes one of PT_PTRIM_READERS readers,
+ * made when it is needed first, and waits while all are taken.  Memory: 3 MiB per reader and image of the chain.
+ */
+#ifndef IMAGE_PTRIM_SOURCE_H
+#define IMAGE_PTRIM_SOURCE_H
+
+#include "source/source.h"
+
+#define PT_PTRIM_READERS	8
+
+/* pt_ptrim_source_open opens the image and its parents.  *file_cnt: the small files
+ * in it, which are no part of the source.  Errors as pt_ptrim_open. */
+int pt_ptrim_source_open(struct pt_source **out, const char *path,
+			 __u32 *file_cnt, struct pt_error *err);
+
+/* pt_ptrim_source_open_any opens an image at rest if that is the only path, by its
+ * name, else raw images as pt_source_open_files does.  Errors as of either. */
+int pt_ptrim_source_open_any(struct pt_source **out, const char *const *paths,
+			     unsigned int cnt, __u32 *file_cnt,
+			     struct pt_error *err);
+
+#endif
