@@ -44,6 +44,7 @@ local MESSAGES = [[
 | 28 | REFUSED | R | u16 lane 0..63; u64_array page 1..1024 |
 | 32 | GUEST | S | bytes description 1..65536 |
 | 33 | STATE | SR | bytes data 0..65536 |
+| 34 | LARGE | S | u8 known 0..1; range_array page 0..1024 |
 ]]
 -- The counters of LEDGER, as the document lists them.
 local LEDGER = [[

@@ -91,6 +91,9 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_MISMATCH:
 		m.mismatch = (struct pt_msg_mismatch){ 5, 3, digests };
 		break;
+	case PT_MSG_LARGE:
+		m.large = (struct pt_msg_large){ 1, 2, missing };
+		break;
 	case PT_MSG_HELD:
 		m.held = (struct pt_msg_held){ 5, 3, digests };
 		break;

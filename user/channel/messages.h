@@ -62,6 +62,7 @@
 #define PT_STATE_SZ_MAX		(64u << 20)	/* bytes of all STATEs of a
 						 * sender */
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
+#define PT_LARGE_MAX		1024		/* ranges of one LARGE */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
 #define PT_REFUSED_MAX		1024		/* pages of one REFUSED */
 #define PT_FRAME_SZ_MIN		(PT_MTU_MIN + 14)	/* Ethernet; any
@@ -117,7 +118,8 @@ struct pt_seq_range {
 	X(WORKING,	working,	27, BOTH)			\
 	X(REFUSED,	refused,	28, RECEIVER)			\
 	X(GUEST,	guest,		32, SENDER)			\
-	X(STATE,	state,		33, BOTH)
+	X(STATE,	state,		33, BOTH)			\
+	X(LARGE,	large,		34, SENDER)
 
 /* X(number, "name"): set aside by section 15 of docs/wire-format.md.  A message
  * that has no capability yet is refused by its name. */
@@ -150,6 +152,7 @@ enum pt_live_kind {
 #define PT_CAP_LIVE		(1ULL << 3)	/* memory that changes, GUEST and
 						 * STATE */
 #define PT_CAP_DELTAS		(1ULL << 6)	/* records of kind DELTA */
+#define PT_CAP_LARGE		(1ULL << 8)	/* LARGE */
 #define PT_CAP_COMPRESSION(method)	(1ULL << (3 + (method)))	/* frames
 						 * compressed by an
 						 * enum pt_compression */
@@ -303,6 +306,12 @@ enum pt_work {
 	X(bytes, data, 0, PT_FILE_DATA_SZ_MAX)	/* 0: the end of this
 						 * direction */
 
+/* LARGE: page: large pages of 2 MiB, page n being the pages 512 n .. 512 n + 511, in
+ * which the source's memory stands; none: all were said. */
+#define PT_MSG_LARGE_FIELDS(X)						\
+	X(u8,  known, 0, 1)		/* the source could find out */	\
+	X(range_array, page, 0, PT_LARGE_MAX)
+
 #define PT_DECLARE_u8(name, max)	  __u8 name;
 #define PT_DECLARE_u16(name, max)	  __u16 name;
 #define PT_DECLARE_u32(name, max)	  __u32 name;
@@ -344,6 +353,7 @@ struct pt_message_scratch {
 	union {
 		__u64 numbers[PT_DIGESTS_MAX];
 		struct pt_seq_range ranges[PT_MISSING_MAX];
+		struct pt_seq_range large[PT_LARGE_MAX];
 	};
 };
 

@@ -20,24 +20,67 @@ struct pm_scan_arg {
 #define PAGE_SZ		4096ULL
 #define WORDS		512		/* read at once */
 #define WORD_THERE	(3ULL << 62)	/* present, swapped */
+#define IS_PRESENT	8
 #define IS_THERE	(8 | 16)	/* present, swapped or marked */
+#define IS_LARGE	64
 
-__u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end)
+/* scan finds the first pages in [start, end) of one of the categories, at most
+ * page_cnt (0: any number); 1: found. */
+static int scan(int pagemap, __u64 start, __u64 end, __u64 categories,
+		__u64 page_cnt, struct page_region *found)
 {
-	struct page_region found;
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg), .start = start, .end = end,
-		.vec = (unsigned long)&found, .vec_len = 1, .max_pages = 1,
-		.category_anyof_mask = IS_THERE, .return_mask = IS_THERE,
+		.vec = (unsigned long)found, .vec_len = 1,
+		.max_pages = page_cnt, .category_anyof_mask = categories,
+		.return_mask = categories,
 	};
 	int got;
 
 	do
 		got = ioctl(pagemap, PAGEMAP_SCAN, &arg);
 	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+__u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end)
+{
+	struct page_region found;
+	int got = scan(pagemap, start, end, IS_THERE, 1, &found);
+
 	if (got < 0)
 		return start;
 	return got ? found.start : end;
+}
+
+int pt_pagemap_large(int pagemap, __u64 *from, __u64 end, __u64 *to)
+{
+	struct page_region found;
+	int got = scan(pagemap, *from, end, IS_LARGE, 0, &found);
+
+	if (got > 0) {
+		*from = found.start;
+		*to = found.end;
+	}
+	return got;
+}
+
+__s64 pt_pagemap_unmapped(int pagemap, __u64 start, __u64 end)
+{
+	__s64 cnt = 0;
+
+	while (start < end) {
+		struct page_region found;
+		int got = scan(pagemap, start, end, IS_PRESENT, 0, &found);
+
+		if (got < 0)
+			return got;
+		if (!got)
+			found.start = found.end = end;
+		cnt += (found.start - start) / PAGE_SZ;
+		start = found.end;
+	}
+	return cnt;
 }
 
 /* missing_in reads the words of at most WORDS pages; words that cannot be read

@@ -16,4 +16,13 @@ __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end);
  * neither present nor swapped. */
 __u64 pt_pagemap_missing(int pagemap, __u64 start, __u64 end);
 
+/* pt_pagemap_large finds the next pages in [*from, end) that a large page maps, 2 MiB
+ * or more, all of them [*from, *to).  1: found; 0: there are none; -errno: the kernel
+ * cannot tell (before Linux 6.7). */
+int pt_pagemap_large(int pagemap, __u64 *from, __u64 end, __u64 *to);
+
+/* pt_pagemap_unmapped returns how many of the pages in [start, end) are not mapped:
+ * neither a page nor a large one; -errno as above. */
+__s64 pt_pagemap_unmapped(int pagemap, __u64 start, __u64 end);
+
 #endif

@@ -348,6 +348,7 @@ static void free_all(struct pt_sender *s)
 	pt_send_path_close(&s->path);
 	pt_send_files_close(s->files);
 	pt_held_free(&s->held);
+	pt_source_large_free(&s->large.found);
 	pt_digests_free(&s->digests);
 	pt_dirty_destroy(s->dirty);
 	pt_layout_free(s->layout);

@@ -156,6 +156,8 @@ struct pt_send_report {
 	bool is_resumed;	/* the receiver holds a part of the memory */
 	__u64 held_page_cnt;	/* nonzero pages that it holds, not sent again */
 	__u64 held_block_bytes;	/* bytes of their blocks */
+	bool knows_large;	/* large_cnt is known */
+	__u64 large_cnt;	/* large pages of 2 MiB in which the memory stands */
 	bool uses_deltas;	/* both ends support deltas, cfg allows them, and
 				 * the memory changes */
 	bool uses_copies;	/* both ends support copies, and cfg allows them */

@@ -15,6 +15,7 @@
 #include "send/send_path.h"
 #include "send/sender.h"
 #include "send/sender_live.h"
+#include "source/source_large.h"
 
 /* pt_send_setup: the steps of phase SETUP. */
 enum pt_send_setup {
@@ -24,6 +25,14 @@ enum pt_send_setup {
 	PT_SETUP_SEGMENTS,	/* OPEN was sent, SEGMENTs are being sent */
 	PT_SETUP_OPEN,		/* OPENED is awaited */
 	PT_SETUP_OPENED,	/* OPENED has come */
+};
+
+/* pt_send_large: the large pages of the source, and how far they were told. */
+struct pt_send_large {
+	struct pt_source_large found;
+	__u32 next;		/* the first run that was not told, ... */
+	__u64 done;		/* ... but so many of its pages */
+	bool is_told;
 };
 
 /* pt_send_ending: the steps after the last phase, see sender_end.c. */
@@ -68,6 +77,7 @@ struct pt_sender {
 	enum pt_send_setup setup;
 	__u64 setup_ns;		/* time of its last progress */
 	__u32 segment_next;	/* SEGMENTs of all below were sent */
+	struct pt_send_large large;
 	struct pt_msg_offer offer;
 	struct pt_layout *layout;
 	struct pt_dirty *dirty;
@@ -115,6 +125,12 @@ struct pt_sender {
 
 /* pt_sender_prepare does the work of open, except for the descriptors. */
 int pt_sender_prepare(struct pt_sender *s);
+
+/* pt_sender_find_large looks at the source, before privileges are given up.
+ * pt_sender_tell_large sends as many LARGEs as the connection takes now, and returns 0
+ * once all are sent; or as pt_conn_send_batched. */
+int pt_sender_find_large(struct pt_sender *s);
+int pt_sender_tell_large(struct pt_sender *s);
 
 /* pt_sender_greet does a step of CONNECT; at its end it enters SETUP. */
 int pt_sender_greet(struct pt_sender *s);

@@ -38,7 +38,7 @@ static int connect_begin(struct pt_sender *s)
 	const struct pt_conn_cfg cfg = {
 		.role = PT_ROLE_SENDER,
 		.capabilities = PT_CAP_ARRIVALS | PT_CAP_WORKING |
-				PT_CAP_LIVE |
+				PT_CAP_LIVE | PT_CAP_LARGE |
 				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0) |
 				(may_delta(&s->cfg) ? PT_CAP_DELTAS : 0) |
 				pt_compression_caps(),
@@ -226,11 +226,20 @@ static int describe_guest(struct pt_sender *s)
 	return pt_conn_send(s->conn, &m, &s->error);
 }
 
-/* send_segments sends as many SEGMENTs as the connection takes now. */
+/* wait_for_room: 0, if the connection is full, and was not for too long. */
+static int wait_for_room(const struct pt_sender *s, int ret)
+{
+	return ret == -ETIMEDOUT && pt_clock_ns() - s->setup_ns <
+	       s->cfg.peer_timeout_ms * 1000000ULL ? 0 : ret;
+}
+
+/* send_segments sends as many SEGMENTs, and then LARGEs, as the connection takes
+ * now. */
 static int send_segments(struct pt_sender *s)
 {
 	const struct pt_segment *segs;
 	__u32 cnt;
+	int ret;
 
 	segs = pt_layout_segments(s->layout, &cnt);
 	for (; s->segment_next < cnt; s->segment_next++) {
@@ -239,17 +248,16 @@ static int send_segments(struct pt_sender *s)
 			.type = PT_MSG_SEGMENT,
 			.segment = { .gfn = seg->gfn, .sz = seg->sz },
 		};
-		int ret;
 
 		strcpy(m.segment.name, seg->name);
 		ret = pt_conn_send_batched(s->conn, &m, 0, -1, &s->error);
-		if (ret == -ETIMEDOUT && pt_clock_ns() - s->setup_ns <
-		    s->cfg.peer_timeout_ms * 1000000ULL)
-			return 0;
 		if (ret)
-			return ret;
+			return wait_for_room(s, ret);
 		s->setup_ns = pt_clock_ns();
 	}
+	ret = pt_sender_tell_large(s);
+	if (ret)
+		return wait_for_room(s, ret);
 	s->setup = PT_SETUP_OPEN;
 	pt_sender_expect(s);
 	eventfd_write(s->wake_fd, 1);	/* a step writes the last ones */
@@ -345,6 +353,8 @@ int pt_sender_prepare(struct pt_sender *s)
 	s->report.files_sz = pt_send_files_total_sz(s->files);
 	if (!ret)
 		ret = prepare_memory(s);
+	if (!ret)
+		ret = pt_sender_find_large(s);
 	return ret ? ret : pt_send_path_prepare(&s->path, &card,
 						s->cfg.queue_cnt,
 						s->cfg.hugepages, &s->error);

@@ -331,11 +331,24 @@ static const __u8 *files_page(const struct pt_source *src, __u32 seg, __u64 off,
 	return pt_source_pread(f->fd, buffer, sz, off) ? buffer : NULL;
 }
 
+static int files_find_large(const struct pt_source *src,
+			    struct pt_source_large *out)
+{
+	const struct files *s = (const struct files *)src;
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < s->cnt; i++)
+		ret = pt_source_large_file(out, s->files[i].fd, s->files[i].sz,
+					   src->segs[i].gfn * PT_PAGE_SZ);
+	return ret;
+}
+
 static const struct pt_source_ops files_ops = {
 	.view = files_view,
 	.load = files_load,
 	.page = files_page,
 	.fault = files_fault,
+	.find_large = files_find_large,
 	.close = files_close,
 };
 

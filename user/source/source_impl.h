@@ -5,6 +5,7 @@
 #define PT_MEMORY_SOURCE_IMPL_H
 
 #include "source/source.h"
+#include "source/source_large.h"
 
 struct pt_source_ops {
 	/* Fills v->holes (given as zero); and pages, if it shows the memory
@@ -30,6 +31,9 @@ struct pt_source_ops {
 	/* For any process; NULL: nothing is left out. */
 	int (*find_left)(const struct pt_source *src,
 			 struct pt_source_left *out, struct pt_error *err);
+	/* See source_large.h.  -errno: not known. */
+	int (*find_large)(const struct pt_source *src,
+			  struct pt_source_large *out);
 	void (*close)(struct pt_source *src);
 };
 

@@ -339,6 +339,13 @@ static int process_find_left(const struct pt_source *src,
 	return pt_process_left_read(out, p->smaps, p->pagemap, p->pid, err);
 }
 
+static int process_find_large(const struct pt_source *src,
+			      struct pt_source_large *out)
+{
+	return pt_source_large_segments(out, src,
+					((const struct process *)src)->pagemap);
+}
+
 static const struct pt_source_ops process_ops = {
 	.view = process_view,
 	.load = process_load,
@@ -349,6 +356,7 @@ static const struct pt_source_ops process_ops = {
 	.stop = process_stop,
 	.resume = process_resume,
 	.find_left = process_find_left,
+	.find_large = process_find_large,
 	.close = process_close,
 };
 
