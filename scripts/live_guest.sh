@@ -51,6 +51,8 @@ Options:
   --tap DEV        tap of that namespace for the guest's card
   --disk FILE      a disk to read, without the host's page cache
   --redis          Redis of this machine serves on port 6379
+  --aligned        RAM begins at a multiple of 2 MiB, so that it can stand in
+                   large pages; with a RAM file
   --prealloc       have all of the RAM allocated before it waits (incoming)
   --count N        beats to wait for, 1..3600 (default 1)
   --timeout-s N    how long to wait for the guest, 1..3600 (default 180)
@@ -203,10 +205,10 @@ if [[ $command == tell && $# -gt 0 ]]; then
 	line=$1
 	shift
 fi
-dir='' ram='' netns='' tap='' disk='' redis='' settings='' backend='' tmp=''
+dir='' ram='' netns='' tap='' disk='' redis='' settings='' backend='' aligned='' tmp=''
 size_mib=256 count=1 timeout_s=180
 while [[ $# -gt 0 ]]; do
-	[[ $# -gt 1 || $1 =~ ^--(redis|prealloc|help)$ ]] || misuse "$1: needs a value"
+	[[ $# -gt 1 || $1 =~ ^--(redis|aligned|prealloc|help)$ ]] || misuse "$1: needs a value"
 	case $1 in
 	--dir)		dir=$2; shift ;;
 	--ram)		ram=$2; shift ;;
@@ -218,6 +220,7 @@ while [[ $# -gt 0 ]]; do
 	--count)	number "$1" "$2" 1 3600; count=$2; shift ;;
 	--timeout-s)	number "$1" "$2" 1 3600; timeout_s=$2; shift ;;
 	--redis)	redis=1 ;;
+	--aligned)	aligned=,align=2M ;;
 	--prealloc)	backend=,prealloc=on ;;
 	--help)		usage; exit 0 ;;
 	*)		misuse "$1: not an option" ;;

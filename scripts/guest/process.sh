@@ -99,7 +99,7 @@ launch()
 		memory=memory-backend-ram,id=ram,size=${size_mib}M$backend
 	else
 		ram_claim
-		memory=memory-backend-file,id=ram,mem-path=$ram,$memory
+		memory=memory-backend-file,id=ram,mem-path=$ram,$memory${aligned-}
 	fi
 	console_args
 	"${in_ns[@]}" "${qemu[@]}" -name pagetrim-guest -accel tcg \

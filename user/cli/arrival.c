@@ -77,13 +77,20 @@ static int run(void *arg, struct pt_error *err)
 	return ret;
 }
 
+static int collapse(void *arg, __u64 addr, __u64 sz)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_collapser_do(a->collapser, addr, sz);
+}
+
 static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 		     __u32 cnt, struct pt_error *err)
 {
 	struct pt_sink_guest_range *ranges = calloc(cnt, sizeof(*ranges));
 	const struct pt_sink_guest_cfg cfg = {
 		.pid = pt_qemu_pid(a->qemu), .ranges = ranges, .cnt = cnt,
-		.run = run, .arg = a,
+		.run = run, .collapse = a->collapser ? collapse : NULL, .arg = a,
 	};
 	int ret;
 
@@ -105,7 +112,7 @@ static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 }
 
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
-		    struct pt_error *err)
+		    bool with_large, struct pt_error *err)
 {
 	struct pt_qemu_range *ram = NULL;
 	__u32 cnt;
@@ -126,6 +133,9 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		ret = pt_qemu_describe(a->qemu, &a->description, err);
 	if (!ret)
 		ret = pt_qemu_ram(a->qemu, &ram, &cnt, err);
+	if (!ret && with_large)
+		ret = pt_collapser_open(&a->collapser, pt_qemu_pid(a->qemu),
+					err);
 	if (!ret)
 		ret = open_sink(a, ram, cnt, err);
 	free(ram);
@@ -174,11 +184,13 @@ void pt_arrival_close(struct pt_arrival *a)
 	if (!a->qemu)
 		return;
 	pt_sink_close(a->sink);
+	pt_collapser_close(a->collapser);
 	pt_qemu_close(a->qemu);
 	if (a->pidfd >= 0)
 		close(a->pidfd);
 	free(a->description);
 	a->sink = NULL;
+	a->collapser = NULL;
 	a->qemu = NULL;
 	a->description = NULL;
 }

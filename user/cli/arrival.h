@@ -11,6 +11,7 @@
 
 #include "receive/guest.h"
 #include "sink/sink.h"
+#include "vmm/collapse.h"
 #include "vmm/qemu.h"
 
 /* pt_arrival_state: how far the guest is. */
@@ -30,6 +31,7 @@ struct pt_arrival {
 	struct pt_qemu *qemu;	/* NULL: not open */
 	int pidfd;		/* of QEMU, readable when it has ended; -1 */
 	char *description;
+	struct pt_collapser *collapser;	/* for large pages; NULL: not wanted */
 	struct pt_sink *sink;	/* its memory */
 	struct pt_receive_guest guest;
 	enum pt_arrival_state state;
@@ -38,9 +40,9 @@ struct pt_arrival {
 };
 
 /* pt_arrival_open: the path stays the caller's.  Errors as pt_qemu_open,
- * pt_qemu_dest_check, pt_qemu_describe, pt_sink_open_guest. */
+ * pt_qemu_dest_check, pt_qemu_describe, pt_sink_open_guest, pt_collapser_open. */
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
-		    struct pt_error *err);
+		    bool with_large, struct pt_error *err);
 
 /* pt_arrival_left returns what is to be done about a QEMU whose guest did not
  * arrive, after a receiver's failure (-errno); "": nothing.  If QEMU may be the

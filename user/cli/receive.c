@@ -36,6 +36,13 @@ static const struct pt_option places[] = {
 	{ }
 };
 
+static const struct pt_option_word large_words[] = {
+	{ "keep", PT_LARGE_PAGES_KEEP },
+	{ "all", PT_LARGE_PAGES_ALL },
+	{ "off", PT_LARGE_PAGES_OFF },
+	{ }
+};
+
 static const struct pt_option options[] = {
 	{ "pid", "PID",
 	  "process of the QEMU, if another one listens on its monitor socket; "
@@ -63,6 +70,11 @@ static const struct pt_option options[] = {
 	  "1..86400 (default: wait for ever); without --serve",
 	  PT_OPTION(NUMBER, struct pt_receive_run, cfg.wait_ms), .min = 1,
 	  .max = 86400, .scale = 1000 },
+	{ "large-pages", "WHICH",
+	  "large pages of 2 MiB: keep those of the source (the default), all, "
+	  "or off",
+	  PT_OPTION(WORD, struct pt_receive_run, cfg.large_pages),
+	  .words = large_words },
 	{ "prealloc", "SIZE",
 	  "allocate SIZE bytes of the image, with K, M, G or T for powers of "
 	  "1024, before a sender comes; with neither --serve nor --resume",

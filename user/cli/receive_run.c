@@ -259,7 +259,8 @@ static int drive(struct pt_receive_run *rx, struct pt_error *err)
 
 static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
 {
-	int ret = pt_arrival_open(&rx->arrival, rx->qmp, rx->pid, err);
+	int ret = pt_arrival_open(&rx->arrival, rx->qmp, rx->pid,
+				  rx->cfg.large_pages != PT_LARGE_PAGES_OFF, err);
 
 	if (ret)
 		return ret;

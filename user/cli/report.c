@@ -200,6 +200,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "deltas", deltas_json(r));
 	json_object_set_new(o, "compression", compression_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
+	json_object_set_new(o, "large-pages", r->knows_large
+			    ? json_integer(r->large_cnt) : json_null());
 	json_object_set_new(o, "lanes", lanes_json(r));
 	if (r->live.step)
 		json_object_set_new(o, "live", pt_report_live_json(&r->live));
@@ -220,6 +222,17 @@ static json_t *receive_profile_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "placers", pt_profile_json(&r->placers,
 			    pt_receive_stage_names, PT_RECEIVE_STAGE_CNT));
 	return o;
+}
+
+static json_t *large_json(const struct pt_receive_large *l)
+{
+	return json_pack("{s:o, s:I, s:o, s:s, s:f, s:I}",
+		"source", l->is_told ? json_integer(l->source_cnt) : json_null(),
+		"wanted", (json_int_t)l->wanted_cnt, "large",
+		l->count.is_counted ? json_integer(l->count.large_cnt)
+				    : json_null(), "why", l->why,
+		"build-time", MS(l->count.build_ns), "unmapped-pages",
+		(json_int_t)l->count.unmapped_cnt);
 }
 
 static json_t *sockets_json(const struct pt_receive_report *r)
@@ -262,6 +275,8 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "sockets", sockets_json(r));
 	json_object_set_new(o, "hugepages",
 			    json_string(pt_hugepages_name(r->hugepages)));
+	if (!r->result)
+		json_object_set_new(o, "large-pages", large_json(&r->large));
 	if (r->has_ledger)
 		json_object_set_new(o, "ledger",
 				    pt_report_ledger_json(&r->ledger, r->sent,
@@ -354,6 +369,21 @@ static void send_text(FILE *out, const void *arg)
 			PT_SEND_STAGE_CNT);
 }
 
+static void large_text(FILE *out, const struct pt_receive_large *l)
+{
+	if (l->wanted_cnt || l->apart_cnt)
+		fprintf(out, "Large pages: %llu of the %llu wanted, %llu at the "
+			"source%s%s.\n",
+			(unsigned long long)l->count.large_cnt,
+			(unsigned long long)l->wanted_cnt,
+			(unsigned long long)l->source_cnt,
+			l->why[0] ? "; " : "", l->why);
+	if (l->count.unmapped_cnt)
+		fprintf(out, "Not mapped by the guest's process: %llu pages "
+			"with data.\n",
+			(unsigned long long)l->count.unmapped_cnt);
+}
+
 static void receive_text(FILE *out, const void *arg)
 {
 	const struct pt_receive_report *r = arg;
@@ -367,6 +397,7 @@ static void receive_text(FILE *out, const void *arg)
 	if (r->is_resumed)
 		fprintf(out, "Resumed: %llu pages with data were held.\n",
 			(unsigned long long)r->held_page_cnt);
+	large_text(out, &r->large);
 	if (r->has_ledger)
 		ledger_text(out, &r->ledger, r->sent, r->unaccounted);
 	if (!r->has_profile)

@@ -106,6 +106,8 @@ static int open_listener(struct pt_receiver *r,
 		.role = PT_ROLE_RECEIVER,
 		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS |
 				PT_CAP_WORKING | PT_CAP_LIVE | PT_CAP_DELTAS |
+				(r->cfg.large_pages == PT_LARGE_PAGES_OFF
+				 ? 0 : PT_CAP_LARGE) |
 				pt_compression_caps(),
 		.tls = r->cfg.tls,
 	};

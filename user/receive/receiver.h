@@ -31,12 +31,32 @@
 #include "receive/guest.h"
 #include "seal/cipher.h"
 #include "sink/sink.h"
+#include "sink/sink_large.h"
 #include "tls/tls.h"
 #include "xsk/xsk.h"
 #include "xsk/zero_copy.h"
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/wire.h>
+
+/* pt_large_pages: which 2 MiB of a memory are to be large pages. */
+enum pt_large_pages {
+	PT_LARGE_PAGES_KEEP,	/* those that are at the source */
+	PT_LARGE_PAGES_ALL,
+	PT_LARGE_PAGES_OFF,
+};
+
+/* pt_receive_large: how that went, once the memory is committed. */
+struct pt_receive_large {
+	bool is_told;		/* the source knows its large pages */
+	__u64 source_cnt;
+	__u64 apart_cnt;	/* of these, those that begin at no multiple of 2 MiB
+				 * of the image */
+	__u64 wanted_cnt;
+	bool is_built;		/* the sink makes large pages */
+	struct pt_sink_large_count count;
+	char why[200];		/* why not all are large; "": all are */
+};
 
 /* pt_receive_report: the state of one transfer, or its outcome. */
 struct pt_receive_report {
@@ -68,6 +88,7 @@ struct pt_receive_report {
 	__u64 total_ns;		/* from OPEN to the end */
 	__u64 commit_ns;	/* duration of sync and rename */
 	__u64 waited_ns;	/* duration of the last wait for storage */
+	struct pt_receive_large large;
 	bool has_ledger;
 	struct pt_ledger ledger;
 	__u64 sent;		/* frames, as the sender counted them */
@@ -110,6 +131,7 @@ struct pt_receiver_cfg {
 				 * once */
 	bool resume;		/* keep the data of a failed transfer, and resume
 				 * from it */
+	enum pt_large_pages large_pages;
 	__u64 prealloc_sz;	/* bytes of the image that start allocates; 0:
 				 * none.  Not with serve or resume */
 	bool generic;		/* XDP mode */

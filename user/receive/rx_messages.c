@@ -9,6 +9,7 @@
 #include "receive/quota.h"
 #include "receive/rx_guest.h"
 #include "receive/rx_intake.h"
+#include "receive/rx_large.h"
 #include "receive/rx_open.h"
 #include "receive/rx_storage.h"
 
@@ -228,8 +229,10 @@ static int take_opening(struct pt_rx_session *s, const struct pt_message *m,
 
 	if (m->type == PT_MSG_SEGMENT && !is_complete)
 		return pt_rx_segment(s, &m->segment, err);
+	if (m->type == PT_MSG_LARGE && is_complete && pt_rx_large_is_due(s))
+		return pt_rx_large(s, &m->large, err);
 	if (m->type == PT_MSG_GUEST && is_complete && !s->storage.is_opening &&
-	    s->open.live == PT_LIVE_GUEST)
+	    !pt_rx_large_is_due(s) && s->open.live == PT_LIVE_GUEST)
 		return pt_rx_guest(s, &m->guest, err);
 	return protocol_error(s, m, err);
 }

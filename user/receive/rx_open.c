@@ -10,6 +10,7 @@
 #include "receive/quota.h"
 #include "receive/rx_guest.h"
 #include "receive/rx_intake.h"
+#include "receive/rx_large.h"
 #include "receive/rx_storage.h"
 
 int pt_rx_offer(struct pt_rx_session *s)
@@ -165,18 +166,31 @@ static int tell_held(struct pt_rx_session *s, struct pt_error *err)
 	return pt_rx_held_start(h, err);
 }
 
-/* open_memory has the store open the sink; pt_rx_opened follows. */
-static int open_memory(struct pt_rx_session *s, struct pt_error *err)
+/* lay_out: the last SEGMENT has come. */
+static int lay_out(struct pt_rx_session *s, struct pt_error *err)
 {
 	int ret = claim_memory(s, err);
 
 	if (!ret)
 		ret = pt_layout_create(&s->layout, s->segments,
 				       s->segment_cnt, err);
-	if (!ret)
-		ret = pt_rx_storage_open(s, err);
+	return ret ? ret : pt_rx_large_init(s, err);
+}
+
+/* open_memory has the store open the sink; pt_rx_opened follows. */
+static int open_memory(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = pt_rx_storage_open(s, err);
+
 	s->storage.is_opening = !ret;
 	return ret;
+}
+
+/* open_if_said: a guest's description may still follow. */
+static int open_if_said(struct pt_rx_session *s, struct pt_error *err)
+{
+	return pt_rx_large_is_due(s) || s->open.live == PT_LIVE_GUEST
+		? 0 : open_memory(s, err);
 }
 
 int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
@@ -207,14 +221,23 @@ int pt_rx_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 		  struct pt_error *err)
 {
 	struct pt_segment *seg = &s->segments[s->segment_cnt++];
+	int ret;
 
 	seg->gfn = m->gfn;
 	seg->sz = m->sz;
 	strcpy(seg->name, m->name);
-	if (s->segment_cnt < s->open.segment_cnt ||
-	    s->open.live == PT_LIVE_GUEST)
+	if (s->segment_cnt < s->open.segment_cnt)
 		return 0;
-	return open_memory(s, err);
+	ret = lay_out(s, err);
+	return ret ? ret : open_if_said(s, err);
+}
+
+int pt_rx_large(struct pt_rx_session *s, const struct pt_msg_large *m,
+		struct pt_error *err)
+{
+	int ret = pt_rx_large_take(s, m, err);
+
+	return ret ? ret : open_if_said(s, err);
 }
 
 int pt_rx_guest(struct pt_rx_session *s, const struct pt_msg_guest *m,

@@ -16,10 +16,14 @@ int pt_rx_offer(struct pt_rx_session *s);
 int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	       struct pt_error *err);
 
-/* pt_rx_segment: after the last segment the store opens the sink, unless GUEST
- * follows. */
+/* pt_rx_segment: after the last segment the store opens the sink, unless LARGE or
+ * GUEST follows. */
 int pt_rx_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 		  struct pt_error *err);
+
+/* pt_rx_large: likewise after the last LARGE, of a sender that has any. */
+int pt_rx_large(struct pt_rx_session *s, const struct pt_msg_large *m,
+		struct pt_error *err);
 
 /* pt_rx_guest compares the guests; then the store opens the sink. */
 int pt_rx_guest(struct pt_rx_session *s, const struct pt_msg_guest *m,

@@ -378,6 +378,7 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_rx_storage_clear(s);
 	pt_store_close(s->storage.store);
 	pt_rx_guest_free(s);
+	pt_large_free(&s->large.want);
 	pt_layout_free(s->layout);
 	pt_rx_host_unclaim(s->host, s->claimed_sz);
 	pt_admission_leave(s->admitted);

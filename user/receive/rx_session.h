@@ -110,6 +110,12 @@ struct pt_rx_guest {
 	int polled_fd;			/* as the session's */
 };
 
+/* pt_rx_large: see rx_large.h. */
+struct pt_rx_large {
+	struct pt_large want;
+	bool is_over;			/* the last LARGE has come */
+};
+
 struct pt_rx_session {
 	enum pt_rx_state state;		/* see pt_rx_session_enter */
 	const struct pt_receiver_cfg *cfg;
@@ -145,6 +151,7 @@ struct pt_rx_session {
 	struct pt_rx_held held;		/* if report.is_resumed */
 	struct pt_intake intake;
 
+	struct pt_rx_large large;
 	struct pt_rx_storage storage;
 	struct pt_rx_files files;
 	struct pt_rx_compare compare;

@@ -5,16 +5,20 @@
 #include <poll.h>
 #include <string.h>
 
+#include "receive/rx_large.h"
 #include "receive/rx_resume.h"
+#include "sink/sink_large.h"
 
 /* --- jobs, in the store's thread ------------------------------------- */
 
 static int open_job(void *arg, const void *bytes, size_t sz,
 		    struct pt_error *err)
 {
+	int ret = pt_rx_sink_open(arg, err);
+
 	(void)bytes;
 	(void)sz;
-	return pt_rx_sink_open(arg, err);
+	return ret ? ret : pt_rx_large_begin(arg, err);
 }
 
 static int file_job(void *arg, const void *bytes, size_t sz,
@@ -92,10 +96,11 @@ static int mismatch_job(void *arg, const void *bytes, size_t sz,
 	return cnt < 0 ? cnt : 0;
 }
 
+/* commit_job: the large pages are counted once a guest runs, not before. */
 static int commit_job(void *arg, const void *bytes, size_t sz,
 		      struct pt_error *err)
 {
-	const struct pt_rx_session *s = arg;
+	struct pt_rx_session *s = arg;
 	const struct pt_receive_guest *guest = s->cfg->guest;
 	int ret = pt_sink_sync(s->storage.sink, err);
 
@@ -103,7 +108,11 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 	(void)sz;
 	if (!ret && guest)
 		ret = guest->loaded(guest->arg, err);
-	return ret ? ret : pt_sink_commit(s->storage.sink, err);
+	if (!ret)
+		ret = pt_sink_commit(s->storage.sink, err);
+	if (!ret)
+		pt_rx_large_report(s);
+	return ret;
 }
 
 /* close_sink does not keep a copy that differs from the source. */
@@ -112,6 +121,7 @@ static void close_sink(struct pt_rx_session *s)
 	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
 		pt_sink_invalidate(s->storage.sink);
 	s->report.is_kept = s->report.result && pt_sink_is_kept(s->storage.sink);
+	pt_sink_large_end(s->storage.sink);
 	if (s->storage.sink != s->cfg->sink)
 		pt_sink_close(s->storage.sink);
 	s->storage.sink = NULL;

@@ -266,6 +266,8 @@ static const struct pt_sink_ops image_ops = {
 	.file_write = pt_image_op_file_write,
 	.is_kept = pt_image_op_is_kept,
 	.invalidate = pt_image_op_invalidate,
+	.build = pt_image_op_build,
+	.large_sz = pt_image_op_large_sz,
 	.close = pt_image_op_close,
 };
 

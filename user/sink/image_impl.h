@@ -70,6 +70,8 @@ int pt_image_op_fault(const struct pt_sink *sink, const void *addr,
 		      struct pt_error *err);
 int pt_image_op_sync(struct pt_sink *sink, struct pt_error *err);
 int pt_image_op_commit(struct pt_sink *sink, struct pt_error *err);
+int pt_image_op_build(struct pt_sink *sink, __u64 off, __u64 sz);
+__s64 pt_image_op_large_sz(const struct pt_sink *sink, __u64 off, __u64 sz);
 int pt_image_op_file_begin(struct pt_sink *sink, const char *name, __u64 sz,
 			   struct pt_error *err);
 int pt_image_op_file_write(struct pt_sink *sink, const void *bytes, __u64 sz,
@@ -93,6 +95,10 @@ int pt_image_make(struct pt_image **out, const char *path,
 /* pt_image_claim checks that the final names are free and makes
  * NAME.partial. */
 int pt_image_claim(struct pt_image *s, struct pt_error *err);
+
+/* pt_image_map_aligned maps sz bytes of the file where a large page of it can be
+ * mapped as one.  MAP_FAILED, with errno. */
+void *pt_image_map_aligned(const struct pt_image *s, __u64 sz);
 
 /* pt_image_map resizes NAME.partial to the layout's image and maps it.  If it
  * is mapped already, the part that remains stays populated. */

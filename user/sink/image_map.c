@@ -85,7 +85,7 @@ static void *map_as(const struct pt_image *s, __u64 sz)
 			munmap(s->map, s->map_sz);
 	}
 	return map != MAP_FAILED ? map
-		: mmap(NULL, sz, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+		: pt_image_map_aligned(s, sz);
 }
 
 /* can_do_without: errno is that of a file system without shared mappings (FUSE

@@ -10,6 +10,7 @@
 
 #include <pagetrim/check.h>
 #include "memory/guard.h"
+#include "sink/sink_large.h"
 #include "sink/stream_copy.h"
 
 #define WRITE_SZ_MIN	(2 * PT_PAGE_SZ)	/* up to here the mapping is as
@@ -61,6 +62,7 @@ int pt_image_op_place(struct pt_sink *sink, __u64 off, struct iovec *pieces,
 {
 	const struct pt_image *s = pt_image_of(sink);
 
+	pt_sink_large_ready(sink, off, sz);
 	/* A page fault that waits for storage may hold the lock of the
 	 * process's mappings.  Every thread that allocates memory then waits,
 	 * the control thread too. */
@@ -101,13 +103,15 @@ static int zero_write(struct pt_sink *sink, __u64 off, __u64 sz,
 	return ret;
 }
 
-/* Punching a hole frees memory, except what was reserved on purpose. */
+/* Punching a hole frees memory, except what was reserved on purpose, and takes a
+ * large page apart. */
 int pt_image_op_zero(struct pt_sink *sink, __u64 off, __u64 sz,
 		     struct pt_error *err)
 {
 	const struct pt_image *s = pt_image_of(sink);
 
 	if (sz >= PUNCH_SZ_MIN && off >= s->populated_sz && s->takes_write &&
+	    !pt_sink_large_wants(sink, off, sz) &&
 	    !fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
 		       sz))
 		return 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "sink/sink_large.h"
 #include "sink/sink_whole.h"
 
 #include <errno.h>
@@ -100,6 +101,7 @@ int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
 
 int pt_sink_sync(struct pt_sink *s, struct pt_error *err)
 {
+	pt_sink_large_finish(s);
 	return s->ops->sync ? s->ops->sync(s, err) : 0;
 }
 
@@ -123,6 +125,7 @@ void pt_sink_close(struct pt_sink *s)
 {
 	if (!s)
 		return;
+	pt_sink_large_end(s);
 	pt_sink_whole_free(s->whole);
 	s->ops->close(s);
 }

@@ -1,62 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "sink/sink_guest.h"
+#include "sink/sink_guest_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <pagetrim/check.h>
-#include "sink/process_memory.h"
-#include "sink/sink_ops.h"
+#include "sink/sink_large.h"
 
 #define PUNCH_SZ	PT_REGION_SZ	/* at least, and a multiple */
-
-struct range {
-	char name[PT_SEGMENT_NAME_SZ];
-	__u64 sz;
-	__u64 addr;
-	__u64 file_off;
-	__u64 off;		/* in the image, bytes */
-	int fd;
-	bool may_punch;
-};
-
-struct guest {
-	struct pt_sink sink;		/* first */
-	struct pt_process_memory memory;
-	struct range *ranges;
-	__u32 cnt;
-	int (*run)(void *arg, struct pt_error *err);
-	void *arg;
-	__u64 *held;		/* bit: the page was no hole at fit */
-	__u64 *written;		/* bit: it was a hole, and was written since */
-};
-
-static struct guest *guest_of(const struct pt_sink *s)
-{
-	return (struct guest *)s;
-}
-
-/* ---- bits of pages; words are shared by threads, pages are not ---- */
-
-static bool bit_is_set(const __u64 *bits, __u64 page)
-{
-	return __atomic_load_n(&bits[page / 64], __ATOMIC_RELAXED) >>
-	       (page % 64) & 1;
-}
-
-static void bits_set(__u64 *bits, __u64 page, __u64 cnt)
-{
-	for (; cnt; page++, cnt--)
-		__atomic_fetch_or(&bits[page / 64], 1ULL << (page % 64),
-				  __ATOMIC_RELAXED);
-}
 
 static void bits_clear(__u64 *bits, __u64 page, __u64 cnt)
 {
@@ -65,26 +23,9 @@ static void bits_clear(__u64 *bits, __u64 page, __u64 cnt)
 				   __ATOMIC_RELAXED);
 }
 
-static bool is_hole(const struct guest *g, __u64 page)
-{
-	return !bit_is_set(g->held, page) && !bit_is_set(g->written, page);
-}
-
-/* holes_run returns how many of the cnt pages from page on are like that one:
- * holes or not. */
-static __u64 holes_run(const struct guest *g, __u64 page, __u64 cnt)
-{
-	bool first = is_hole(g, page);
-	__u64 run = 1;
-
-	while (run < cnt && is_hole(g, page + run) == first)
-		run++;
-	return run;
-}
-
 /* ---- fit ---- */
 
-static int other_memory(const struct guest *g, __u32 cnt, struct pt_error *err)
+static int other_memory(const struct pt_guest_sink *g, __u32 cnt, struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_PEER, -EINVAL, "the guest that comes "
 			    "has %u pieces of memory, the one that waits %u "
@@ -92,13 +33,13 @@ static int other_memory(const struct guest *g, __u32 cnt, struct pt_error *err)
 			    g->cnt);
 }
 
-static int check(const struct guest *g, const struct pt_segment *segs,
+static int check(const struct pt_guest_sink *g, const struct pt_segment *segs,
 		 __u32 cnt, struct pt_error *err)
 {
 	if (cnt != g->cnt)
 		return other_memory(g, cnt, err);
 	for (__u32 i = 0; i < cnt; i++) {
-		const struct range *r = &g->ranges[i];
+		const struct pt_guest_range *r = &g->ranges[i];
 
 		if (!strcmp(segs[i].name, r->name) && segs[i].sz == r->sz)
 			continue;
@@ -112,7 +53,7 @@ static int check(const struct guest *g, const struct pt_segment *segs,
 }
 
 /* fit_parts finds the pages of the segments in the ranges. */
-static int fit_parts(struct guest *g, const struct pt_segment *segs,
+static int fit_parts(struct pt_guest_sink *g, const struct pt_segment *segs,
 		     const struct pt_layout *l, struct pt_error *err)
 {
 	struct pt_region *regions = calloc(g->cnt, sizeof(*regions));
@@ -139,7 +80,7 @@ static int fit_parts(struct guest *g, const struct pt_segment *segs,
 /* note_data marks the range's pages that hold data.  A file system that knows no
  * holes calls all of it data, and so is what it does not tell; but a file without
  * blocks has none. */
-static void note_data(struct guest *g, const struct range *r)
+static void note_data(struct pt_guest_sink *g, const struct pt_guest_range *r)
 {
 	const __u64 end = r->file_off + r->sz;
 	__u64 at = r->file_off;
@@ -163,14 +104,14 @@ static void note_data(struct guest *g, const struct range *r)
 		at = (__u64)hole < end ? (__u64)hole : end;
 		first = (data - r->file_off) / PT_PAGE_SZ;
 		last = (at - r->file_off + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
-		bits_set(g->held, r->off / PT_PAGE_SZ + first, last - first);
+		pt_guest_bits_set(g->held, r->off / PT_PAGE_SZ + first, last - first);
 	}
 }
 
 static int guest_fit(struct pt_sink *s, const struct pt_layout *l,
 		     struct pt_error *err)
 {
-	struct guest *g = guest_of(s);
+	struct pt_guest_sink *g = pt_guest_of(s);
 	const struct pt_segment *segs;
 	__u64 words;
 	__u32 cnt;
@@ -201,37 +142,28 @@ static int guest_fit(struct pt_sink *s, const struct pt_layout *l,
 static int guest_place(struct pt_sink *s, __u64 off, struct iovec *pieces,
 		       __u32 cnt, __u64 sz, struct pt_error *err)
 {
-	struct guest *g = guest_of(s);
+	struct pt_guest_sink *g = pt_guest_of(s);
 	__u64 first = off / PT_PAGE_SZ;
 	__u64 end = (off + sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
 
+	pt_sink_large_ready(s, off, sz);
 	for (__u64 page = first; page < end; page++)
-		if (is_hole(g, page))
-			bits_set(g->written, page, 1);
+		if (pt_guest_is_hole(g, page))
+			pt_guest_bits_set(g->written, page, 1);
 	return pt_process_memory_place(&g->memory, off, pieces, cnt, sz, err);
-}
-
-/* range_at returns the range that has the byte at off of the image. */
-static const struct range *range_at(const struct guest *g, __u64 off)
-{
-	__u32 i = 0;
-
-	while (off - g->ranges[i].off >= g->ranges[i].sz)
-		i++;
-	return &g->ranges[i];
 }
 
 /* punch makes sz bytes a hole again, if all of them were one and their file
  * can. */
-static bool punch(struct guest *g, __u64 off, __u64 sz)
+static bool punch(struct pt_guest_sink *g, __u64 off, __u64 sz)
 {
-	const struct range *r = range_at(g, off);
+	const struct pt_guest_range *r = pt_guest_range_at(g, off);
 	__u64 page = off / PT_PAGE_SZ, cnt = sz / PT_PAGE_SZ;
 
 	if (!r->may_punch || off - r->off + sz > r->sz)
 		return false;
 	for (__u64 i = 0; i < cnt; i++)
-		if (bit_is_set(g->held, page + i))
+		if (pt_guest_bit(g->held, page + i))
 			return false;
 	if (fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      r->file_off + off - r->off, sz))
@@ -241,25 +173,27 @@ static bool punch(struct guest *g, __u64 off, __u64 sz)
 }
 
 /* zero_written: the pages are no holes. */
-static int zero_written(struct guest *g, __u64 off, __u64 sz,
+static int zero_written(struct pt_guest_sink *g, __u64 off, __u64 sz,
 			struct pt_error *err)
 {
-	if (sz >= PUNCH_SZ && punch(g, off, sz))
+	if (sz >= PUNCH_SZ && !pt_sink_large_wants(&g->sink, off, sz) &&
+	    punch(g, off, sz))
 		return 0;
+	pt_sink_large_ready(&g->sink, off, sz);
 	return pt_process_memory_zero(&g->memory, off, sz, err);
 }
 
 static int guest_zero(struct pt_sink *s, __u64 off, __u64 sz,
 		      struct pt_error *err)
 {
-	struct guest *g = guest_of(s);
+	struct pt_guest_sink *g = pt_guest_of(s);
 	int ret = 0;
 
 	while (!ret && sz) {
 		__u64 page = off / PT_PAGE_SZ;
-		__u64 run = holes_run(g, page, sz / PT_PAGE_SZ) * PT_PAGE_SZ;
+		__u64 run = pt_guest_holes_run(g, page, sz / PT_PAGE_SZ) * PT_PAGE_SZ;
 
-		if (!is_hole(g, page))
+		if (!pt_guest_is_hole(g, page))
 			ret = zero_written(g, off, run, err);
 		off += run;
 		sz -= run;
@@ -271,17 +205,17 @@ static int guest_zero(struct pt_sink *s, __u64 off, __u64 sz,
 static int guest_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		      struct pt_error *err)
 {
-	const struct guest *g = guest_of(s);
+	const struct pt_guest_sink *g = pt_guest_of(s);
 	__u8 *into = to;
 	int ret = 0;
 
 	while (!ret && sz) {
 		__u64 page = off / PT_PAGE_SZ, in_page = off % PT_PAGE_SZ;
 		__u64 cnt = (in_page + sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
-		__u64 part = holes_run(g, page, cnt) * PT_PAGE_SZ - in_page;
+		__u64 part = pt_guest_holes_run(g, page, cnt) * PT_PAGE_SZ - in_page;
 
 		part = part < sz ? part : sz;
-		if (is_hole(g, page))
+		if (pt_guest_is_hole(g, page))
 			memset(into, 0, part);
 		else
 			ret = pt_process_memory_read(&g->memory, off, into,
@@ -295,7 +229,7 @@ static int guest_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 
 static int guest_commit(struct pt_sink *s, struct pt_error *err)
 {
-	const struct guest *g = guest_of(s);
+	const struct pt_guest_sink *g = pt_guest_of(s);
 
 	return g->run(g->arg, err);
 }
@@ -304,9 +238,11 @@ static int guest_commit(struct pt_sink *s, struct pt_error *err)
 
 static void guest_close(struct pt_sink *s)
 {
-	struct guest *g = guest_of(s);
+	struct pt_guest_sink *g = pt_guest_of(s);
 
 	pt_process_memory_close(&g->memory);
+	if (g->pagemap >= 0)
+		close(g->pagemap);
 	for (__u32 i = 0; g->ranges && i < g->cnt; i++)
 		if (g->ranges[i].fd >= 0)
 			close(g->ranges[i].fd);
@@ -322,12 +258,15 @@ static const struct pt_sink_ops guest_ops = {
 	.zero = guest_zero,
 	.read = guest_read,
 	.commit = guest_commit,
+	.build = pt_guest_op_build,
+	.large_sz = pt_guest_op_large_sz,
+	.unmapped = pt_guest_op_unmapped,
 	.close = guest_close,
 };
 
 /* open_file: holes can be punched in a file that may be written; in a hugetlbfs
  * that would give back a reserved page. */
-static int open_file(struct range *r, const char *path, struct pt_error *err)
+static int open_file(struct pt_guest_range *r, const char *path, struct pt_error *err)
 {
 	struct statfs fs;
 	struct stat st;
@@ -343,12 +282,13 @@ static int open_file(struct range *r, const char *path, struct pt_error *err)
 	if (fstat(r->fd, &st) || !S_ISREG(st.st_mode))
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "memory '%s': "
 				    "%s is no regular file", r->name, path);
-	if (fstatfs(r->fd, &fs) || (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
-		r->may_punch = false;
+	r->is_hugetlb = fstatfs(r->fd, &fs) ||
+			(unsigned long)fs.f_type == HUGETLBFS_MAGIC;
+	r->may_punch &= !r->is_hugetlb;
 	return 0;
 }
 
-static int open_range(struct range *r, const struct pt_sink_guest_range *from,
+static int open_range(struct pt_guest_range *r, const struct pt_sink_guest_range *from,
 		      struct pt_error *err)
 {
 	if (!from->sz || from->sz % PT_PAGE_SZ ||
@@ -363,9 +303,11 @@ static int open_range(struct range *r, const struct pt_sink_guest_range *from,
 	return open_file(r, from->path, err);
 }
 
-static int open_all(struct guest *g, const struct pt_sink_guest_cfg *cfg,
+/* open_all: without a pagemap nothing is counted. */
+static int open_all(struct pt_guest_sink *g, const struct pt_sink_guest_cfg *cfg,
 		    struct pt_error *err)
 {
+	char path[64];
 	int ret = 0;
 
 	g->ranges = calloc(cfg->cnt, sizeof(*g->ranges));
@@ -377,14 +319,18 @@ static int open_all(struct guest *g, const struct pt_sink_guest_cfg *cfg,
 		g->ranges[i].fd = -1;
 	for (__u32 i = 0; !ret && i < g->cnt; i++)
 		ret = open_range(&g->ranges[i], &cfg->ranges[i], err);
-	return ret ? ret : pt_process_memory_open(&g->memory, cfg->pid, err);
+	if (!ret)
+		ret = pt_process_memory_open(&g->memory, cfg->pid, err);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", cfg->pid);
+	g->pagemap = ret ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	return ret;
 }
 
 int pt_sink_open_guest(struct pt_sink **out,
 		       const struct pt_sink_guest_cfg *cfg,
 		       struct pt_error *err)
 {
-	struct guest *g;
+	struct pt_guest_sink *g;
 	int ret;
 
 	if (!cfg->cnt || cfg->cnt > PT_SEGMENTS_MAX)
@@ -397,8 +343,9 @@ int pt_sink_open_guest(struct pt_sink **out,
 				    "process %d: no memory", cfg->pid);
 	g->sink.ops = &guest_ops;
 	g->sink.may_wait = true;	/* its file may be on a disk */
-	g->memory.fd = -1;
+	g->memory.fd = g->pagemap = -1;
 	g->run = cfg->run;
+	g->collapse = cfg->collapse;
 	g->arg = cfg->arg;
 	ret = open_all(g, cfg, err);
 	if (ret) {

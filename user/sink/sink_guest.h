@@ -5,10 +5,16 @@
  *
  *     open --> fit: which pages are holes --> place, zero, ... --> commit: run
  *
+ * Large pages (sink_large.h) are built by a first write through /proc/PID/mem, which
+ * takes one where the file has them on demand, and by collapse(), in the address space
+ * of the guest's process: a collapse through a mapping of ours would empty its page
+ * tables.  All that is written is mapped there by the write.
+ *
  * A hole stays one while only zeroes are written to it, and memory that was one
  * becomes one again when 2 MiB of it turn zero.  All else that the files hold at
  * fit, maybe data of a transfer that failed, is overwritten; it is never made a
- * hole, since its owner may have allocated it on purpose.
+ * hole, since its owner may have allocated it on purpose.  Neither is memory that is to
+ * stand in a large page.
  *
  * Memory: 2 bits a page.  Nobody else may write the memory from fit to commit.
  */
@@ -35,6 +41,10 @@ struct pt_sink_guest_cfg {
 	__u32 cnt;
 	/* run runs the guest, for pt_sink_commit.  It may wait. */
 	int (*run)(void *arg, struct pt_error *err);
+	/* collapse makes sz bytes at addr, an address of the process, large pages.
+	 * -errno: not all became one.  NULL: there is no way.  One thread at a
+	 * time calls it. */
+	int (*collapse)(void *arg, __u64 addr, __u64 sz);
 	void *arg;
 };
 

@@ -12,6 +12,7 @@
 #include "sink/sink.h"
 
 struct pt_sink_whole;
+struct pt_sink_large;
 
 /* All return 0 or -errno with err filled, unless their comment differs. */
 struct pt_sink_ops {
@@ -51,6 +52,14 @@ struct pt_sink_ops {
 			  struct pt_error *err);
 	bool (*is_kept)(const struct pt_sink *s);
 	void (*invalidate)(struct pt_sink *s);
+	/* See sink_large.h; NULL: the sink has no large pages.  build makes large
+	 * pages of units; -errno: not all became one.  large_sz returns how many
+	 * bytes of units are in large pages; -errno: not known. */
+	int (*build)(struct pt_sink *s, __u64 off, __u64 sz);
+	__s64 (*large_sz)(const struct pt_sink *s, __u64 off, __u64 sz);
+	/* Returns how many pages with data the memory's owner has not mapped; or
+	 * NULL. */
+	__u64 (*unmapped)(const struct pt_sink *s);
 	void (*close)(struct pt_sink *s);
 };
 
@@ -62,6 +71,7 @@ struct pt_sink {
 					 * end */
 	bool starts_zero;		/* all pages are zero at fit */
 	bool may_wait;			/* see pt_sink_may_wait */
+	struct pt_sink_large *large;	/* NULL: no unit is wanted */
 	struct pt_sink_whole *whole;	/* the buffer of pieces, if it has
 					 * complete and is fit */
 };

@@ -6,19 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "vmm/aside.h"
 #include "vmm/qemu_impl.h"
 
 #define RELEASE_MS	5000	/* for the guard to end */
@@ -259,17 +255,6 @@ static void keep_descriptors(const struct inherited *from)
 		_exit(1);
 }
 
-static void give_up_privileges(void)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct none[2] = { 0 };
-
-	syscall(SYS_capset, &head, none);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
 /* lift ends a throttle. */
 static void lift(const char *text)
 {
@@ -286,11 +271,7 @@ guard_main(const struct inherited *from)
 	ssize_t got;
 
 	keep_descriptors(from);
-	setsid();
-	if (chdir("/"))
-		_exit(1);
-	prctl(PR_SET_NAME, "pt-guard", 0, 0, 0);
-	give_up_privileges();
+	pt_aside_begin("pt-guard", 0);
 
 	for (;;) {
 		got = read(AGENT_FD, &byte, 1);
@@ -309,20 +290,6 @@ guard_main(const struct inherited *from)
 		lift(from->limit_text);
 	take_over(&guard, stage, from->caps);
 	_exit(0);
-}
-
-/* clone_quietly forks a child that sends no SIGCHLD, with all signals blocked. */
-static pid_t clone_quietly(void)
-{
-	sigset_t all, before;
-	pid_t pid;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pid = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
-	if (pid)
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return pid;
 }
 
 /* undo_text returns the command that resets the capabilities, without its brace
@@ -373,7 +340,7 @@ int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
 			from.limit = pt_throttle_fd(q->throttle);
 			from.limit_text = pt_throttle_undo(q->throttle);
 		}
-		g->pid = clone_quietly();
+		g->pid = pt_aside_clone();
 		if (!g->pid)
 			guard_main(&from);
 		code = g->pid < 0 ? -errno : 0;
