@@ -202,6 +202,7 @@ $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
 $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)
 $(B)/tests/unit/test_notify: $(B)/user/service/notify.o
+$(B)/tests/unit/test_reload: $(patsubst %,$(B)/user/service/%.o,notify reload)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
 $(B)/tests/unit/test_config: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)
 $(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)

@@ -39,7 +39,8 @@ send_one()
 notified()
 {
 	serve
-	wait_until 10 is_told "READY=1 \| STATUS=$addr:16644, $(dev_b): \
+	wait_until 10 is_told READY=1
+	wait_until 10 is_told "STATUS=$addr:16644, $(dev_b): \
 0 running, 0 completed, 0 failed"
 	send_one first
 	wait_until 10 is_told "STATUS=.*: 1 running, 0 completed, 0 failed"
@@ -176,10 +177,11 @@ drained()
 	wait_until 20 grep -q ' transfer .* from ' receive.err
 	show "$@"
 	wait_until 10 says 'takes no new transfer, .*: 1$' 1
-	wait_until 10 is_told STOPPING=1
+	wait_until 10 is_told 'EXTEND_TIMEOUT_USEC=[0-9]+'
 	send_begin second --to "$addr" --name second "$(image small)"
 	ended second "$sender" 20 4 'takes no new transfer'
 	! is_gone "$running" || die "the first transfer ended too early"
+	! is_told STOPPING=1 || die "systemd's time to stop runs already"
 	if [[ ${twice-} ]]; then
 		kill -TERM "$receiver"
 		ended running "$running" 20 4 interrupted
@@ -189,6 +191,7 @@ drained()
 		same_file "$(image even)" out/running
 	fi
 	ended receive "$receiver" 20 0
+	wait_until 10 is_told STOPPING=1
 	nothing_attached_but_listener
 }
 

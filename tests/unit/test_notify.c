@@ -131,25 +131,84 @@ static void test_watchdog_half(void **state)
 	pt_notify_close(notifier);
 }
 
-static void test_full_socket(void **state)
+static void say_a_lot(void)
+{
+	for (int i = 0; i < 1000; i++) {
+		pt_notify_reloading(notifier);
+		pt_notify_say(notifier, "READY=1");
+	}
+	for (int i = 0; i < 1000; i++)
+		pt_notify_say(notifier, "STATUS=%d", i);
+	pt_notify_say(notifier, "STOPPING=1");
+}
+
+/* fill sends texts until no more fit. */
+static void fill(void)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	__u64 begun_ns;
 
-	(void)state;
-	set_up(NULL);
 	strcpy(sa.sun_path, path);
 	assert_false(connect(filler, (struct sockaddr *)&sa, sizeof(sa)));
 	while (send(filler, "x", 1, 0) == 1)
 		;
 	assert_int_equal(errno, EAGAIN);
+	close(filler);
+}
+
+static void test_full_socket(void **state)
+{
+	__u64 begun_ns;
+
+	(void)state;
+	set_up(NULL);
+	fill();
 	begun_ns = pt_clock_ns();
-	for (int i = 0; i < 1000; i++)
-		pt_notify_say(notifier, "STATUS=%d", i);
+	say_a_lot();
 	pt_notify_close(notifier);	/* its thread stays */
 	assert_true(pt_clock_ns() - begun_ns < LONG_MS * 1000000ULL);
-	close(filler);
+}
+
+/* Who reads late hears the last states and the last status. */
+static void test_latest_counts(void **state)
+{
+	char texts[3][PT_NOTIFY_TEXT_SZ] = { "" };
+
+	(void)state;
+	set_up(NULL);
+	fill();
+	say_a_lot();
+	do {
+		memmove(texts[0], texts[1], 2 * sizeof(texts[0]));
+		assert_true(heard(texts[2], LONG_MS));
+	} while (strcmp(texts[2], "STOPPING=1"));
+	assert_string_equal(texts[1], "STATUS=999");
+	assert_string_equal(texts[0], "READY=1");
+	pt_notify_close(notifier);
+}
+
+/* While it stays it asks for more time, but only while the caller's loop lives;
+ * afterwards no more. */
+static void test_stays(void **state)
+{
+	char text[PT_NOTIFY_TEXT_SZ];
+	unsigned long long usec;
+
+	(void)state;
+	set_up(NULL);
+	pt_notify_alive(notifier);
+	assert_false(heard(text, WATCHDOG_MS));
+	pt_notify_stays(notifier, true);
+	assert_true(heard(text, LONG_MS));
+	assert_int_equal(sscanf(text, "EXTEND_TIMEOUT_USEC=%llu", &usec), 1);
+	pt_notify_stays(notifier, true);	/* at once, but nobody lives */
+	assert_false(heard(text, WATCHDOG_MS));
+	pt_notify_alive(notifier);
+	assert_true(heard(text, usec / 1000));
+	pt_notify_stays(notifier, false);
+	pt_notify_alive(notifier);
+	assert_false(heard(text, WATCHDOG_MS));
+	pt_notify_close(notifier);
 }
 
 static void test_nobody_listens(void **state)
@@ -172,6 +231,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_watchdog_needs_life, tear_down),
 		cmocka_unit_test_teardown(test_watchdog_half, tear_down),
 		cmocka_unit_test_teardown(test_full_socket, tear_down),
+		cmocka_unit_test_teardown(test_latest_counts, tear_down),
+		cmocka_unit_test_teardown(test_stays, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* Frames of two generations, in any order, some of the first lost, into each
  * kind of memory sink, and into one that takes only whole pages: with any
  * former content, the sink holds the second generation in the end. */
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include "rebuild_kit.h"
 
 #include "guard_again.h"
+#include "scratch.h"
 #include "sink/sink_memfd.h"
 #include "sink/sink_ops.h"
 #include "sink/sink_process.h"
@@ -17,6 +19,7 @@
 #define CNT	60			/* pages, two segments */
 #define SPLIT	25
 #define FRAMES	400
+#define FIRST_ROW	4		/* of the rows, in main */
 
 static const struct pt_segment segments[] = {
 	{ "a", LOW, SPLIT * (__u64)PT_PAGE_SZ },
@@ -364,16 +367,54 @@ static void test_process_gone(void **state)
 	stop();
 }
 
+static bool is_huge_mapped(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	bool is_there = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		is_there |= !!strstr(line, "memfd:huge");
+	fclose(f);
+	return is_there;
+}
+
+/* A memory that ends within a huge page: the memfd has all of that page, and
+ * what was mapped is unmapped. */
+static void test_huge_memfd_uneven(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	if (!scratch_huge(1))
+		skip();		/* the machine has too few */
+	fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	assert_int_equal(pt_layout_create(&layout, segments, 2, &err), 0);
+	assert_int_equal(pt_sink_open_memfd(&sink, fd, &err), 0);
+	if (pt_sink_fit(sink, layout, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 2 << 20);
+	assert_true(is_huge_mapped());
+	pt_sink_close(sink);
+	assert_false(is_huge_mapped());
+	pt_layout_free(layout);
+	close(fd);
+	scratch_huge(-1);
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[3 + sizeof(rows) / sizeof(rows[0])] = {
+	struct CMUnitTest tests[FIRST_ROW + sizeof(rows) / sizeof(rows[0])] = {
 		cmocka_unit_test(test_completed_once),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_huge_memfd_uneven),
 		cmocka_unit_test(test_process_gone),
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		tests[3 + i] = (struct CMUnitTest){
+		tests[FIRST_ROW + i] = (struct CMUnitTest){
 			.name = rows[i].name,
 			.test_func = test_row,
 			.initial_state = (void *)&rows[i],

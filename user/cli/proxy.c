@@ -268,7 +268,6 @@ int pt_cmd_proxy(int argc, char **argv)
 	code = parse(p, argc, argv);
 	if (code < 0)
 		code = p->from ? send_stream(p) : pt_receive_run(&p->receive);
-	if (!p->receive.is_abandoned)
-		free(p);
+	free(p);
 	return code;
 }

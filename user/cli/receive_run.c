@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pagetrim/clock.h>
 #include "cli/limits.h"
@@ -17,10 +18,10 @@
 #define STRANGERS_MAX	10	/* log lines per second about strangers */
 
 /* tell_state reports what runs, as `systemctl status` shows it. */
-static void tell_state(const struct pt_receive_run *rx, const char *first)
+static void tell_state(const struct pt_receive_run *rx)
 {
-	pt_notify_say(rx->notify, "%sSTATUS=%s, %s: %u running, %llu "
-		      "completed, %llu failed", first, rx->listen, rx->cfg.dev,
+	pt_notify_say(rx->notify, "STATUS=%s, %s: %u running, %llu "
+		      "completed, %llu failed", rx->listen, rx->cfg.dev,
 		      pt_receiver_status(rx->receiver, NULL, 0),
 		      (unsigned long long)rx->completed_cnt,
 		      (unsigned long long)rx->failed_cnt);
@@ -38,7 +39,7 @@ static void on_opened(const struct pt_receive_report *r, void *arg)
 		   pt_out_human(r->memory_sz, memory),
 		   r->path,
 		   r->is_resumed ? ", resumes" : "");
-	tell_state(rx, "");
+	tell_state(rx);
 }
 
 static void on_progress(const struct pt_receive_report *r, void *arg)
@@ -125,7 +126,7 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_report_receive_text(r);
 	rx->completed_cnt += !r->result;
 	rx->failed_cnt += !!r->result;
-	tell_state(rx, "");
+	tell_state(rx);
 }
 
 /* on_stranger limits its log lines, since strangers could fill the disk. */
@@ -182,35 +183,41 @@ static void announce(struct pt_receive_run *rx)
 		   info.multi_buffer ? "multi-buffer" : "single buffer",
 		   pt_hugepages_name(info.hugepages));
 	memcpy(rx->listen, info.listen, sizeof(rx->listen));
-	tell_state(rx, "READY=1\n");
+	tell_state(rx);
+	pt_notify_say(rx->notify, "READY=1");
+}
+
+static void cancel(const struct pt_receive_run *rx)
+{
+	pt_notify_stays(rx->notify, false);
+	pt_receiver_cancel(rx->receiver);
 }
 
 static void take_signal(int signal, void *arg)
 {
 	const struct pt_receive_run *rx = arg;
 
-	if (signal == SIGHUP && rx->cfg.serve) {
+	if (signal == SIGHUP && rx->reload) {
+		pt_reload_ask(rx->reload);
+	} else if (signal == SIGHUP && rx->cfg.serve) {
+		/* --insecure: there is nothing to read. */
 		pt_notify_reloading(rx->notify);
-		if (rx->reload)
-			pt_reload_ask(rx->reload);
-		else	/* --insecure: there is nothing to read */
-			pt_notify_say(rx->notify, "READY=1");
+		pt_notify_say(rx->notify, "READY=1");
+	} else if (rx->drain && !pt_receiver_is_draining(rx->receiver)) {
+		pt_receiver_drain(rx->receiver);
 	} else {
-		pt_notify_say(rx->notify, "STOPPING=1");
-		if (rx->drain && !pt_receiver_is_draining(rx->receiver))
-			pt_receiver_drain(rx->receiver);
-		else
-			pt_receiver_cancel(rx->receiver);
+		cancel(rx);
 	}
 }
 
-/* tell_draining says so once, whoever asked for it. */
+/* tell_draining says so once, whoever asked for it.  STOPPING=1 comes at the end:
+ * after it systemd would give no more than TimeoutStopSec. */
 static void tell_draining(struct pt_receive_run *rx)
 {
 	if (rx->has_drained || !pt_receiver_is_draining(rx->receiver))
 		return;
 	rx->has_drained = true;
-	pt_notify_say(rx->notify, "STOPPING=1");
+	pt_notify_stays(rx->notify, true);
 	pt_out_log("takes no new transfer, and ends once those that run have "
 		   "ended: %u", pt_receiver_status(rx->receiver, NULL, 0));
 }
@@ -234,7 +241,6 @@ static void take_reloaded(struct pt_receive_run *rx)
 		pt_tls_close(rx->cfg.tls);	/* wiped with its last connection */
 		rx->cfg.tls = tls;
 	}
-	tell_state(rx, "READY=1\n");
 }
 
 static int drive(struct pt_receive_run *rx, struct pt_error *err)
@@ -326,7 +332,8 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 		ret = pt_notify_start(rx->notify, err);
 	if (!ret)
 		ret = rx->cfg.serve && !rx->security.insecure
-			? pt_reload_open(&rx->reload, &rx->security.tls, err) : 0;
+			? pt_reload_open(&rx->reload, &rx->security.tls,
+					 rx->notify, err) : 0;
 	if (!ret)
 		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)
@@ -342,17 +349,15 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	pt_receive_control_end(&rx->control, ret, err, guest_left(rx, ret));
 	pt_control_close(&rx->at);
 	pt_stop_end();
-	pt_reload_close(rx->reload);
-	/* Threads that the receiver did not wait for still use the guest. */
-	if (!pt_receiver_close(rx->receiver))
-		rx->is_abandoned = true;
+	rx->is_abandoned = !pt_reload_close(rx->reload);
+	rx->is_abandoned |= !pt_receiver_close(rx->receiver);
 	return ret;
 }
 
 int pt_receive_run(struct pt_receive_run *rx)
 {
 	struct pt_error err;
-	int stop_fd;
+	int stop_fd, code;
 	int ret;
 
 	rx->cfg.events = (struct pt_receive_events){
@@ -379,5 +384,11 @@ int pt_receive_run(struct pt_receive_run *rx)
 	pt_tls_close(rx->cfg.tls);
 	if (ret && rx->agent.json && !rx->had_transfer)
 		put_json(rx, pt_report_failed_json(&err));
-	return ret ? pt_out_fail(rx->command, &err) : PT_EXIT_OK;
+	code = ret ? pt_out_fail(rx->command, &err) : PT_EXIT_OK;
+	if (rx->is_abandoned) {
+		/* Its threads use what exit(3) and the caller would free. */
+		pt_out_close(rx->command);
+		_exit(code);
+	}
+	return code;
 }

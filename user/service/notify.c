@@ -17,8 +17,20 @@
 
 #define TEXTS_MAX	16	/* queued */
 #define CLOSE_MS	1000
-#define LATE_PART	16	/* of the watchdog's time: a proof of life that
-				 * was due is looked for that often */
+#define LATE_PART	8	/* of a beat's time: a proof of life that was
+				 * due is looked for that often */
+#define MORE_TIME	"EXTEND_TIMEOUT_USEC=30000000"
+#define MORE_TIME_NS	10000000000ULL	/* between two of them */
+
+/* beat: a text that is sent again and again, while the caller's loop lives. */
+struct beat {
+	const char *text;
+	__u64 every_ns;			/* 0: not sent */
+	__u64 due_ns;
+	unsigned long seen;		/* of lives */
+};
+
+enum { WATCHDOG, STAYS, BEAT_CNT };
 
 struct pt_notify {
 	pthread_mutex_t lock;
@@ -27,7 +39,7 @@ struct pt_notify {
 	bool has_thread, is_closing, has_ended;
 	char texts[TEXTS_MAX][PT_NOTIFY_TEXT_SZ];
 	unsigned first, cnt;		/* of texts */
-	__u64 watchdog_ns;		/* 0: none */
+	struct beat beats[BEAT_CNT];
 	atomic_ulong lives;		/* calls of pt_notify_alive */
 };
 
@@ -80,7 +92,10 @@ int pt_notify_open(struct pt_notify **out, struct pt_error *err)
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
-	n->watchdog_ns = watchdog_ns;
+	n->beats[WATCHDOG] = (struct beat){
+		.text = "WATCHDOG=1", .every_ns = watchdog_ns / 2,
+	};
+	n->beats[STAYS] = (struct beat){ .text = MORE_TIME };
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->changed, NULL);
 	*out = n;
@@ -100,35 +115,49 @@ static void send_first(struct pt_notify *n)
 	pthread_mutex_lock(&n->lock);
 }
 
-/* feed sends WATCHDOG=1 if the loop has lived since the last one, and returns
+/* next_beat returns the one that is due first; NULL: none is sent. */
+static struct beat *next_beat(struct pt_notify *n)
+{
+	struct beat *first = NULL;
+
+	for (int i = 0; i < BEAT_CNT; i++)
+		if (n->beats[i].every_ns &&
+		    (!first || n->beats[i].due_ns < first->due_ns))
+			first = &n->beats[i];
+	return first;
+}
+
+/* send_beat sends the text if the loop has lived since the last one, and notes
  * when to look again.  The lock is released meanwhile. */
-static __u64 feed(struct pt_notify *n, unsigned long *seen)
+static void send_beat(struct pt_notify *n, struct beat *b)
 {
 	unsigned long lives = atomic_load(&n->lives);
 
-	if (lives == *seen)
-		return pt_clock_ns() + n->watchdog_ns / LATE_PART;
-	*seen = lives;
+	if (lives == b->seen) {
+		b->due_ns = pt_clock_ns() + b->every_ns / LATE_PART;
+		return;
+	}
+	b->seen = lives;
+	b->due_ns = pt_clock_ns() + b->every_ns;
 	pthread_mutex_unlock(&n->lock);
-	send_text("WATCHDOG=1");
+	send_text(b->text);
 	pthread_mutex_lock(&n->lock);
-	return pt_clock_ns() + n->watchdog_ns / 2;
 }
 
 static void *notify_main(void *arg)
 {
 	struct pt_notify *n = arg;
-	unsigned long seen = 0;
-	__u64 due_ns = n->watchdog_ns ? pt_clock_ns() : ~0ULL;
+	struct beat *b;
 
 	pthread_mutex_lock(&n->lock);
 	while (n->cnt || !n->is_closing) {
+		b = next_beat(n);
 		if (n->cnt)
 			send_first(n);
-		else if (pt_clock_ns() >= due_ns)
-			due_ns = feed(n, &seen);
-		else if (n->watchdog_ns)
-			pt_thread_wait(&n->changed, &n->lock, due_ns);
+		else if (b && pt_clock_ns() >= b->due_ns)
+			send_beat(n, b);
+		else if (b)
+			pt_thread_wait(&n->changed, &n->lock, b->due_ns);
 		else
 			pthread_cond_wait(&n->changed, &n->lock);
 	}
@@ -151,20 +180,50 @@ int pt_notify_start(struct pt_notify *n, struct pt_error *err)
 				  strerror(-ret)) : 0;
 }
 
+static bool is_status(const char *text)
+{
+	return !strncmp(text, "STATUS=", 7);
+}
+
+/* place returns where the text goes.  A status replaces one that was not sent
+ * yet, and where there is no room the oldest text goes: the latest counts. */
+static char *place(struct pt_notify *n, const char *text)
+{
+	char *last = n->texts[(n->first + n->cnt - 1) % TEXTS_MAX];
+
+	if (n->cnt && is_status(text) && is_status(last))
+		return last;
+	if (n->cnt == TEXTS_MAX) {
+		n->first = (n->first + 1) % TEXTS_MAX;
+		n->cnt--;
+	}
+	return n->texts[(n->first + n->cnt++) % TEXTS_MAX];
+}
+
 void pt_notify_say(struct pt_notify *n, const char *fmt, ...)
 {
+	char text[PT_NOTIFY_TEXT_SZ];
 	va_list args;
 
 	if (!n)
 		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
 	pthread_mutex_lock(&n->lock);
-	if (n->cnt < TEXTS_MAX) {
-		va_start(args, fmt);
-		vsnprintf(n->texts[(n->first + n->cnt++) % TEXTS_MAX],
-			  PT_NOTIFY_TEXT_SZ, fmt, args);
-		va_end(args);
-		pthread_cond_broadcast(&n->changed);
-	}
+	strcpy(place(n, text), text);
+	pthread_cond_broadcast(&n->changed);
+	pthread_mutex_unlock(&n->lock);
+}
+
+void pt_notify_stays(struct pt_notify *n, bool stays)
+{
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	n->beats[STAYS].every_ns = stays ? MORE_TIME_NS : 0;
+	n->beats[STAYS].due_ns = 0;
+	pthread_cond_broadcast(&n->changed);
 	pthread_mutex_unlock(&n->lock);
 }
 

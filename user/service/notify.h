@@ -17,8 +17,9 @@
  *     caller --texts, proofs of life--> queue --thread--> socket of systemd
  *
  * A thread sends, since a socket that nobody reads blocks.  It sends WATCHDOG=1
- * each half of the watchdog's time, and only if pt_notify_alive was called since
- * the last time: it is the caller's loop that lives, not this thread.
+ * each half of the watchdog's time, and EXTEND_TIMEOUT_USEC while the process
+ * stays, but only if pt_notify_alive was called since the last time: it is the
+ * caller's loop that lives, not this thread.
  * Without NOTIFY_SOCKET, or built without libsystemd, nothing is sent.
  *
  * Threads: one opens, starts and closes; any may say and be alive.
@@ -45,14 +46,19 @@ int pt_notify_open(struct pt_notify **out, struct pt_error *err);
 /* pt_notify_start: -errno if the thread cannot be started. */
 int pt_notify_start(struct pt_notify *n, struct pt_error *err);
 
-/* pt_notify_say queues a state: lines of sd_notify(3), such as "READY=1".
- * It is dropped if the queue is full, since systemd reads nothing then. */
+/* pt_notify_say queues a state: lines of sd_notify(3), such as "READY=1".  If
+ * systemd reads nothing the oldest are dropped; a STATUS alone replaces one that
+ * was not sent yet. */
 __attribute__((format(printf, 2, 3)))
 void pt_notify_say(struct pt_notify *n, const char *fmt, ...);
 
 /* pt_notify_reloading says RELOADING=1 with its time, for Type=notify-reload;
  * READY=1 ends it. */
 void pt_notify_reloading(struct pt_notify *n);
+
+/* pt_notify_stays: from now on, or no longer, the process ends only when its work
+ * has ended, and systemd's TimeoutStopSec is extended meanwhile. */
+void pt_notify_stays(struct pt_notify *n, bool stays);
 
 /* pt_notify_alive proves that the caller's loop runs.  It costs one store. */
 void pt_notify_alive(struct pt_notify *n);

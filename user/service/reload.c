@@ -17,17 +17,30 @@
 
 struct pt_reload {
 	const struct pt_tls_cfg *cfg;
+	struct pt_notify *notify;
 	pthread_t thread;
 	int asked_fd, done_fd;		/* eventfd */
 	atomic_bool is_closing;
-	pthread_mutex_t lock;		/* of the result */
+	pthread_mutex_t lock;		/* of the rest */
+	unsigned asked_cnt;		/* requests */
+	unsigned read_cnt;		/* requests that the result answers */
 	struct pt_tls *tls;
 	struct pt_error err;
 	int ret;			/* of the last; 0: none, or taken */
 };
 
+static unsigned asked(struct pt_reload *r)
+{
+	unsigned cnt;
+
+	pthread_mutex_lock(&r->lock);
+	cnt = r->asked_cnt;
+	pthread_mutex_unlock(&r->lock);
+	return cnt;
+}
+
 /* put replaces a result that was not taken. */
-static void put(struct pt_reload *r, int ret, struct pt_tls *tls,
+static void put(struct pt_reload *r, unsigned cnt, int ret, struct pt_tls *tls,
 		const struct pt_error *err)
 {
 	pthread_mutex_lock(&r->lock);
@@ -35,6 +48,7 @@ static void put(struct pt_reload *r, int ret, struct pt_tls *tls,
 	r->tls = tls;
 	r->ret = ret ? ret : 1;
 	r->err = *err;
+	r->read_cnt = cnt;
 	pthread_mutex_unlock(&r->lock);
 	eventfd_write(r->done_fd, 1);
 }
@@ -44,13 +58,15 @@ static void *reload_main(void *arg)
 	struct pt_reload *r = arg;
 	struct pt_error err = { 0 };
 	struct pt_tls *tls;
-	eventfd_t asked;
+	eventfd_t woken;
+	unsigned cnt;
 	int ret;
 
-	while (!eventfd_read(r->asked_fd, &asked) && !r->is_closing) {
+	while (!eventfd_read(r->asked_fd, &woken) && !r->is_closing) {
+		cnt = asked(r);
 		tls = NULL;
 		ret = pt_tls_open(&tls, PT_ROLE_RECEIVER, r->cfg, &err);
-		put(r, ret, ret ? NULL : tls, &err);
+		put(r, cnt, ret, ret ? NULL : tls, &err);
 	}
 	return NULL;
 }
@@ -67,7 +83,7 @@ static void release(struct pt_reload *r)
 }
 
 int pt_reload_open(struct pt_reload **out, const struct pt_tls_cfg *cfg,
-		   struct pt_error *err)
+		   struct pt_notify *notify, struct pt_error *err)
 {
 	struct pt_reload *r = calloc(1, sizeof(*r));
 	int ret;
@@ -75,6 +91,7 @@ int pt_reload_open(struct pt_reload **out, const struct pt_tls_cfg *cfg,
 	if (!r)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	r->cfg = cfg;
+	r->notify = notify;
 	pthread_mutex_init(&r->lock, NULL);
 	r->asked_fd = eventfd(0, EFD_CLOEXEC);
 	r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -91,6 +108,11 @@ int pt_reload_open(struct pt_reload **out, const struct pt_tls_cfg *cfg,
 
 void pt_reload_ask(struct pt_reload *r)
 {
+	/* Told under the lock, so that no READY=1 of before comes after it. */
+	pthread_mutex_lock(&r->lock);
+	r->asked_cnt++;
+	pt_notify_reloading(r->notify);
+	pthread_mutex_unlock(&r->lock);
 	eventfd_write(r->asked_fd, 1);
 }
 
@@ -113,21 +135,25 @@ int pt_reload_take(struct pt_reload *r, struct pt_tls **tls,
 	*err = r->err;
 	r->ret = 0;
 	r->tls = NULL;
+	if (ret && r->read_cnt == r->asked_cnt)
+		pt_notify_say(r->notify, "READY=1");
 	pthread_mutex_unlock(&r->lock);
 	return ret;
 }
 
-void pt_reload_close(struct pt_reload *r)
+bool pt_reload_close(struct pt_reload *r)
 {
 	struct timespec until;
 	__u64 until_ns = pt_deadline_ns(CLOSE_MS);
 
 	if (!r)
-		return;
+		return true;
 	until.tv_sec = until_ns / 1000000000;
 	until.tv_nsec = until_ns % 1000000000;
 	r->is_closing = true;
 	eventfd_write(r->asked_fd, 1);
-	if (!pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until))
-		release(r);
+	if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until))
+		return false;
+	release(r);
+	return true;
 }

@@ -5,17 +5,25 @@
  *     signal --pt_reload_ask--> thread: reads the files
  *     control polls pt_reload_fd, then takes the result --> the receiver
  *
+ * systemd is told RELOADING=1 when it is asked, and READY=1 when the result of
+ * the last request was taken: not before, since what is read for one request may
+ * be older than the next.
+ *
  * Threads: one opens, takes and closes; any may ask. */
 #ifndef SERVICE_RELOAD_H
 #define SERVICE_RELOAD_H
 
+#include <stdbool.h>
+
+#include "service/notify.h"
 #include "tls/tls.h"
 
 struct pt_reload;
 
-/* pt_reload_open starts the thread.  cfg stays the caller's, unchanged. */
+/* pt_reload_open starts the thread.  cfg and notify stay the caller's, unchanged,
+ * and outlive the thread; notify NULL: nobody is told. */
 int pt_reload_open(struct pt_reload **out, const struct pt_tls_cfg *cfg,
-		   struct pt_error *err);
+		   struct pt_notify *notify, struct pt_error *err);
 
 /* pt_reload_ask has the files read; it does not wait. */
 void pt_reload_ask(struct pt_reload *r);
@@ -29,8 +37,9 @@ int pt_reload_fd(const struct pt_reload *r);
 int pt_reload_take(struct pt_reload *r, struct pt_tls **tls,
 		   struct pt_error *err);
 
-/* pt_reload_close ends the thread; one that waits for a file stays until the
- * process ends.  NULL is allowed. */
-void pt_reload_close(struct pt_reload *r);
+/* pt_reload_close ends the thread.  false: it still waits for a file after a
+ * second, so the process must end without exit(3), whose handlers free what the
+ * thread uses.  NULL is allowed. */
+bool pt_reload_close(struct pt_reload *r);
 
 #endif

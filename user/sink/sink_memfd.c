@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sink/sink_ops.h"
@@ -43,18 +45,28 @@ static void unfit(struct memfd *m)
 	m->map = NULL;
 }
 
+/* page_sz_of: a hugetlbfs cuts, maps and unmaps whole huge pages only. */
+static __u64 page_sz_of(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC
+		? (__u64)fs.f_bsize : PT_PAGE_SZ;
+}
+
 static int memfd_fit(struct pt_sink *s, const struct pt_layout *l,
 		     struct pt_error *err)
 {
 	struct memfd *m = (struct memfd *)s;
-	__u64 sz = pt_layout_image_sz(l);
+	__u64 sz = pt_layout_image_sz(l), page_sz;
 	struct stat st;
 	void *map;
 
 	unfit(m);
-	sz = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ;
 	if (fstat(m->fd, &st))
 		return failed("cannot be looked at", err);
+	page_sz = page_sz_of(m->fd);
+	sz = (sz + page_sz - 1) / page_sz * page_sz;
 	if (st.st_size && (__u64)st.st_size < sz)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "memory "
 				    "descriptor: it has %lld bytes, and %llu "
