@@ -27,7 +27,7 @@ source "$here/guest/machine.sh"
 patience=10 modules=(virtio_pci 9pnet_virtio 9p overlay veth)
 suite=bookworm
 # A clean system has these beside the essential packages.
-clean=(systemd-sysv udev dbus iproute2 iputils-ping kmod procps)
+clean=(apparmor systemd-sysv udev dbus iproute2 iputils-ping kmod procps)
 
 usage()
 {

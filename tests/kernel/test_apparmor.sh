@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# debian/apparmor/usr.bin.pagetrim, enforced: a transfer works, and of a file that the
+# debian/apparmor/pagetrim, enforced: a transfer works, and of a file that the
 # profile does not name pagetrim reads nothing, though root may.  In a machine of its
 # own alone: it installs /usr/bin/pagetrim.
 #
@@ -14,14 +14,19 @@ source "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
 
 security=(--psk "$tmp/keys.psk")
 
-# enforce: loads the profile, and has the tests use the program that it is of.
+# enforce: loads the profile, and has the tests run the program under it.
 enforce()
 {
 	mountpoint -q /sys/kernel/security ||
 		mount -t securityfs securityfs /sys/kernel/security
 	install -m 0755 "$pagetrim" /usr/bin/pagetrim
-	apparmor_parser --replace --skip-cache "$root/debian/apparmor/usr.bin.pagetrim"
-	pagetrim=/usr/bin/pagetrim
+	apparmor_parser --replace --skip-cache "$root/debian/apparmor/pagetrim"
+	cat >held <<-EOF
+		#!/bin/sh
+		exec aa-exec -p pagetrim -- /usr/bin/pagetrim "\$@"
+	EOF
+	chmod +x held
+	pagetrim=$PWD/held
 	grep -qx 'pagetrim (enforce)' /sys/kernel/security/apparmor/profiles ||
 		die "the profile is not enforced"
 }

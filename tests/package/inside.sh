@@ -16,10 +16,11 @@ is "$(getent passwd pagetrim | cut -d: -f6,7)" /var/lib/pagetrim:/usr/sbin/nolog
 is "$(stat -c '%U:%G %a' /etc/pagetrim)" 'root:root 755'
 is "$(stat -c '%U:%G %a' /etc/pagetrim/keys)" 'root:pagetrim 750'
 [[ $(pagetrim --version) == pagetrim\ [0-9]* ]] || die "no version"
-for file in /usr/share/man/man8/pagetrim.8.gz /usr/share/man/man5/pagetrim.conf.5.gz \
+for file in /etc/apparmor.d/pagetrim /usr/share/man/man8/pagetrim.8.gz /usr/share/man/man5/pagetrim.conf.5.gz \
 	/usr/share/bash-completion/completions/pagetrim "$units/pagetrim-attach@.service"; do
 	[[ -e $file ]] || die "no $file"
 done
+apparmor_parser --skip-kernel-load --skip-cache /etc/apparmor.d/pagetrim
 # The example is a file that receive takes: it goes on to the key, which nobody
 # made yet.
 pagetrim receive --config /usr/share/doc/pagetrim/examples/receive.conf \

@@ -23,7 +23,9 @@ case_run()
 	local name=$1
 
 	shift
-	if (set -e; "$@") >"$log" 2>&1; then
+	# In the background: as a condition it would not end at the first fault.
+	(set -e; "$@") >"$log" 2>&1 &
+	if wait $!; then
 		echo "ok service: $name"
 		passed=$((passed + 1))
 	else
@@ -113,6 +115,17 @@ has_no_privilege()
 	is "$(awk '/^NoNewPrivs:/ { print $2 }' "$status")" 1
 }
 
+# AppArmor holds it, by the profile that the package brought and the boot loaded.
+is_held()
+{
+	is "$(cat "/proc/$(property MainPID)/attr/current")" 'pagetrim (enforce)'
+	! aa-exec -p pagetrim -- /usr/bin/pagetrim send --psk /root/psk \
+		--dev ptr0 --to 10.79.0.1 /root/image 2>/run/denied || return 1
+	grep '/root/.*Permission denied' /run/denied
+	! journalctl -q --no-pager -k | grep 'DENIED.*profile="pagetrim"' |
+		grep -v 'name="/root/'
+}
+
 # A transfer into the service, as its own user.
 receives()
 {
@@ -174,6 +187,58 @@ open_key_is_refused()
 	systemctl restart "$unit"
 }
 
+# slowly NAME: a transfer that runs for some time, from now on.
+slowly()
+{
+	send --name "$1" --max-bandwidth 128K /root/image &
+	until_true 60 journalled "transfer .*to $received/$1"
+}
+
+journalled() { journalctl -q --no-pager -u "$unit" | grep -- "$1" >/dev/null; }
+
+# A new key by `systemctl reload`, while a transfer of the former one runs.
+reload_brings_key()
+{
+	local running
+
+	slowly third
+	running=$!
+	pagetrim keygen /root/new --identity new
+	cat /root/new >"$keys/psk"
+	systemctl reload "$unit"
+	until_true 30 journalled 'keys were read again'
+	! send --name refused /root/image 2>/run/refused || return 1
+	grep "refuses our pre-shared key" /run/refused
+	kill -0 "$running"
+	wait "$running"
+	cmp /root/image "$received/third"
+	cp /root/new /root/psk
+	send --name fourth /root/image
+	cmp /root/image "$received/fourth"
+}
+
+# `systemctl stop` waits for the transfer that runs, even beyond TimeoutStopSec.
+stop_waits()
+{
+	local running
+
+	mkdir -p "/run/systemd/system/$unit.service.d"
+	printf '[Service]\nTimeoutStopSec=5\n' \
+		>"/run/systemd/system/$unit.service.d/stop.conf"
+	systemctl daemon-reload
+	slowly fifth
+	running=$!
+	SECONDS=0
+	systemctl stop "$unit"
+	((SECONDS > 7))
+	is "$(property Result)" success
+	wait "$running"
+	cmp /root/image "$received/fifth"
+	rm -r "/run/systemd/system/$unit.service.d"
+	systemctl daemon-reload
+	systemctl start "$unit"
+}
+
 is_stopped()
 {
 	[[ $(systemctl show --value -p ActiveState "$attach") == inactive ]]
@@ -197,6 +262,9 @@ case_run "keys and configuration" configure
 case_run "it starts, and then listens" starts
 case_run "its user has no privilege" has_no_privilege
 case_run "it receives as its own user" receives
+case_run "AppArmor holds it" is_held
+case_run "a new key by reload, during a transfer" reload_brings_key
+case_run "stop waits for a transfer" stop_waits
 case_run "the watchdog ends one that stands still" watchdog_ends_it
 case_run "a wrong option ends it" wrong_option_ends_it
 case_run "a key that all may read is refused" open_key_is_refused
