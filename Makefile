@@ -196,7 +196,7 @@ $(B)/tests/unit/test_wire_parts: $(B)/tests/net/wire_parts.o
 $(B)/tests/unit/test_privilege: $(B)/user/cli/privilege.o
 $(B)/tests/unit/test_confine: $(B)/user/confine/confine.o
 $(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record output scribe)
-$(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout config options options_text svg output scribe)
+$(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout options options_text svg output scribe)
 $(B)/tests/unit/test_ask: $(B)/user/cli/ask.o
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
 $(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
@@ -204,8 +204,8 @@ $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)
 $(B)/tests/unit/test_notify: $(B)/user/service/notify.o
 $(B)/tests/unit/test_reload: $(patsubst %,$(B)/user/service/%.o,notify reload)
 $(B)/tests/unit/test_scribe: $(B)/user/cli/scribe.o
-$(B)/tests/unit/test_config: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)
-$(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,config options options_text output scribe)
+$(B)/tests/unit/test_config: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
+$(B)/tests/unit/test_options: $(patsubst %,$(B)/user/cli/%.o,options options_text output scribe)
 $(B)/tests/unit/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(B)/libpagetrim.a

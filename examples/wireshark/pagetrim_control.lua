@@ -20,7 +20,7 @@ local MESSAGES = [[
 | 4 | SEGMENT | S | u64 gfn 0..2^40 - 1; u64 sz 1..2^52; str name 0..63 |
 | 5 | FILE | S | u64 sz 0..2^40; str name 1..255 |
 | 6 | FILE_DATA | S | bytes data 1..65536 |
-| 7 | OPENED | R | u64 session_id 1..2^64 - 1; u8 resumes 0..1 |
+| 7 | OPENED | R | u64 session_id 1..2^64 - 1; u8 resumes 0..1; *with bit 7*; u64 rate |
 | 8 | PROBE_SEEN | R | u16 lane 0..63; u64 probe 0..2^62 - 1; u32 frame_sz 1..65553; u16 queue 0..255; *with bit 1*; u64 arrived_ns |
 | 9 | LANE_SET | S | u16 lane 0..63; u16 queue 0..255; u32 frame_sz 1..65553 |
 | 10 | LANE_READY | R | u16 lane 0..63; u32 window 0..2^24 |

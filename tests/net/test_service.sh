@@ -81,6 +81,103 @@ two_keys()
 	nothing_attached_but_listener
 }
 
+# peers_are TEXT: writes the receiver's --peers, TEXT for host-one alone.
+peers_are()
+{
+	cat >peers <<-EOF
+		[host-one]
+		folder = one
+		name = vm-*
+		$1
+		[host-two]
+		folder = two
+	EOF
+}
+
+# send_as KEY NAME OPTION...: begins a transfer.
+send_as()
+{
+	send_begin "$1-$2" --psk "$PWD/$1.psk" --to "$addr" --name "$2" "${@:3}" \
+		"$(image small --pages 1024)"
+}
+
+# Each identity has its own folder, names, quota and bandwidth; others have none.
+peers()
+{
+	local key
+
+	heed_hangups
+	for key in one two three; do
+		"$build/pagetrim" keygen "$key.psk" --identity "host-$key" >/dev/null
+	done
+	cat one.psk two.psk three.psk >all.psk
+	chmod 600 all.psk
+	mkdir -p out/one out/two
+	peers_are "quota = 8M"
+	security=(--psk "$PWD/all.psk")
+	serve --peers peers
+	security=()
+	send_as one vm-a
+	ended one-vm-a "$sender" 30 0
+	same_file "$(image small)" out/one/vm-a
+	send_as two vm-a
+	ended two-vm-a "$sender" 30 0
+	same_file "$(image small)" out/two/vm-a
+	send_as one other
+	ended one-other "$sender" 30 4 "'other': identity 'host-one' may not use"
+	send_as three vm-a
+	ended three-vm-a "$sender" 30 4 "'host-three' may not send"
+	echo "folder = three" >>peers
+	hang_up
+	wait_until 20 says 'the former keys stay: --peers peers:7: a second folder' 1
+	peers_are $'quota = 1M\nbandwidth = 1M'
+	hang_up
+	wait_until 20 says 'keys were read again' 1
+	send_as one vm-b
+	ended one-vm-b "$sender" 30 4 "'host-one': memory of .* of 1048576 for one"
+	peers_are "bandwidth = 512K"
+	hang_up
+	wait_until 20 says 'keys were read again' 2
+	SECONDS=0
+	send_as one vm-b --compress off --copies off
+	ended one-vm-b "$sender" 60 0
+	same "the limit" "$(jq '."max-bandwidth"' one-vm-b.json)" 524288
+	((SECONDS >= 2)) || die "faster than its limit: $SECONDS s"
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
+# Data that one sender left is neither resumed nor replaced by another.
+peers_resume()
+{
+	heed_hangups
+	"$build/pagetrim" keygen one.psk --identity host-one >/dev/null
+	"$build/pagetrim" keygen two.psk --identity host-two >/dev/null
+	cat one.psk two.psk >all.psk
+	chmod 600 all.psk
+	mkdir -p out/one out/two
+	peers_are "bandwidth = 1M"
+	security=(--psk "$PWD/all.psk")
+	serve --peers peers --resume
+	security=()
+	send_as one vm-a --resume
+	wait_until 20 grep -q ' transfer .* as host-one: ' receive.err
+	kill -KILL "$sender"
+	wait_until 60 says 'kept out/one/vm-a.partial' 1
+	send_as two vm-a --resume
+	ended two-vm-a "$sender" 30 0
+	! says ', resumes' 1 || die "resumed another's"
+	[[ -e out/one/vm-a.partial ]] || die "another's data is gone"
+	send_as one vm-a --resume
+	ended one-vm-a "$sender" 60 0
+	says ', resumes' 1
+	same_file "$(image small)" out/one/vm-a
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
 # says WORD: the receiver's log has that many lines with it.
 says() { [[ $(grep -c -- "$1" receive.err) -eq $2 ]]; }
 
@@ -264,6 +361,34 @@ one_shot()
 	nothing_left
 }
 
+# The counters of the program as OpenMetrics, on stdout and in a file, say what
+# --json says.
+metrics()
+{
+	local json='.queues[] | select(.queue == 0)'
+
+	serve
+	send_one first
+	hosts_exec "$net" b "$pagetrim" stats --dev "$(dev_b)" --json >stats.json
+	hosts_exec "$net" b "$pagetrim" stats --dev "$(dev_b)" --openmetrics >text
+	"$root/tests/lib/openmetrics.py" <text >metrics.json ||
+		die "no OpenMetrics: $(<text)"
+	echo old >file.prom
+	hosts_exec "$net" b "$pagetrim" stats --dev "$(dev_b)" --textfile file.prom
+	[[ $(<file.prom) == "$(<text)" ]] || die "the file: $(<file.prom)"
+	[[ $(echo file.prom*) == file.prom ]] || die "left: $(echo file.prom*)"
+	same steered "$(jq "to_entries[] | select((.key | contains(\"frames\"))
+		and (.key | contains(\"\\\"steered\\\"\")) and
+		(.key | contains(\"\\\"0\\\"\"))) | .value" metrics.json)" \
+		"$(jq "$json | .steered" stats.json)"
+	! hosts_exec "$net" b "$pagetrim" stats --dev "$(dev_b)" \
+		--textfile none/file 2>refused || die "wrote it"
+	grep -q -- '--textfile none/file: cannot create .*No such file' refused
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
 # Its thread feeds only what control proves; tests/unit/test_notify.c covers that.
 watchdog()
 {
@@ -278,6 +403,8 @@ fed_more_than() { [[ $(grep -cx WATCHDOG=1 told) -gt $1 ]]; }
 
 case_run "service: systemd is notified" notified
 case_run "service: two keys, and the identity of each sender" two_keys
+case_run "service: each identity has its folder, names, quota, bandwidth" peers
+case_run "service: an identity resumes its own data alone" peers_resume
 case_run "service: SIGHUP brings a new key" new_key
 case_run "service: SIGHUP brings a new certificate" new_certificate
 case_run "service: --drain and SIGTERM" drained terminate
@@ -287,4 +414,5 @@ case_run "service: --drain without a transfer" drained_idle
 case_run "service: JSON Lines, the journal's priorities, odd names" logs
 case_run "service: SIGHUP and one transfer; ignored signals" one_shot
 case_run "service: systemd's watchdog is fed" watchdog
+case_run "service: stats as OpenMetrics" metrics
 cases_end

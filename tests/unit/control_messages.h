@@ -56,7 +56,8 @@ static inline struct pt_message good_message(unsigned type)
 		break;
 	case PT_MSG_OPENED:
 		m.opened = (struct pt_msg_opened){
-			.session_id = 0xabcdef, .resumes = 1 };
+			.session_id = 0xabcdef, .resumes = 1,
+			.rate = 125000000 };
 		break;
 	case PT_MSG_PROBE_SEEN:
 		m.probe_seen = (struct pt_msg_probe_seen){ 1, 17, 9014, 3,

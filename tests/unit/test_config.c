@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include <pagetrim/error.h>
-#include "cli/config.h"
+#include "base/config.h"
 #include "cli/options.h"
 #include "cli/output.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Keys that are read again: what systemd is told, and a file system that hangs
+/* Keys that are read again: the states that systemd gets, and a file system that hangs
  * meanwhile, by fanotify(7), which lets an open(2) wait. */
 #include <poll.h>
 #include <sys/fanotify.h>
@@ -17,7 +17,8 @@
 #define KEY		SCRATCH "/key"
 #define SOCKET		SCRATCH "/socket"
 
-static const struct pt_tls_cfg cfg = { .psk_path = KEY };
+static const struct pt_tls_cfg tls_cfg = { .psk_path = KEY };
+static struct pt_reload_cfg cfg = { .tls = &tls_cfg };
 static struct pt_notify *notifier;
 static struct pt_reload *reload;
 static struct pt_error err;
@@ -38,7 +39,8 @@ static int set_up(void **state)
 	setenv("NOTIFY_SOCKET", SOCKET, 1);
 	assert_int_equal(pt_notify_open(&notifier, &err), 0);
 	assert_int_equal(pt_notify_start(notifier, &err), 0);
-	assert_int_equal(pt_reload_open(&reload, &cfg, notifier, &err), 0);
+	cfg.notify = notifier;
+	assert_int_equal(pt_reload_open(&reload, &cfg, &err), 0);
 	gate = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
 	return 0;
 }
@@ -48,11 +50,11 @@ static int tear_down(void **state)
 	(void)state;
 	pt_notify_close(notifier);
 	close(sock);
-	close(gate);	/* whoever waits goes on */
+	close(gate);	/* an open that waits goes on */
 	return 0;
 }
 
-/* close_gate: whoever opens the key waits from now on. */
+/* close_gate: each open of the key waits from now on. */
 static void close_gate(void)
 {
 	if (gate < 0 || fanotify_mark(gate, FAN_MARK_ADD, FAN_OPEN_PERM, -1,
@@ -100,12 +102,12 @@ static void assert_not_told(void)
 static void take(void)
 {
 	struct pollfd fd = { .fd = pt_reload_fd(reload), .events = POLLIN };
-	struct pt_tls *tls = NULL;
+	struct pt_reloaded taken;
 
 	assert_int_equal(poll(&fd, 1, LONG_MS), 1);
-	if (pt_reload_take(reload, &tls, &err) != 1)
+	if (pt_reload_take(reload, &taken, &err) != 1)
 		fail_msg("%s", err.text);
-	pt_tls_close(tls);
+	pt_tls_close(taken.tls);
 }
 
 static void test_one(void **state)
@@ -118,7 +120,7 @@ static void test_one(void **state)
 	assert_true(pt_reload_close(reload));
 }
 
-/* What was read for the first request does not answer the second. */
+/* The files of the first request do not answer the second. */
 static void test_asked_again(void **state)
 {
 	(void)state;

@@ -378,6 +378,13 @@ static void test_news(void **state)
 	assert_true(pt_rx_lane_is_urgent(&lane));
 	pt_rx_lane_told(&lane);
 	assert_false(pt_rx_lane_has_news(&lane));
+
+	lane.is_ahead = true;		/* no credit comes back until it is not */
+	take(6, WINDOW / 2);
+	assert_false(pt_rx_lane_is_urgent(&lane));
+	pt_rx_lane_told(&lane);
+	lane.is_ahead = false;
+	assert_true(pt_rx_lane_is_urgent(&lane));
 }
 
 /* ACKs of a lane that has carried as much as the protocol can count. */

@@ -37,6 +37,7 @@
 	X("out")			\
 	X("parent")			\
 	X("peer-timeout")		\
+	X("peers")			\
 	X("pid")			\
 	X("prealloc")			\
 	X("psk")			\

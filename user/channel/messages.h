@@ -152,6 +152,7 @@ enum pt_live_kind {
 #define PT_CAP_LIVE		(1ULL << 3)	/* memory that changes, GUEST and
 						 * STATE */
 #define PT_CAP_DELTAS		(1ULL << 6)	/* records of kind DELTA */
+#define PT_CAP_RATE		(1ULL << 7)	/* OPENED's limit of bandwidth */
 #define PT_CAP_LARGE		(1ULL << 8)	/* LARGE */
 #define PT_CAP_COMPRESSION(method)	(1ULL << (3 + (method)))	/* frames
 						 * compressed by an
@@ -202,7 +203,10 @@ enum pt_live_kind {
 
 #define PT_MSG_OPENED_FIELDS(X)						\
 	X(u64, session_id, 1, ~0ULL)					\
-	X(u8,  resumes, 0, 1)		/* HELD follows */
+	X(u8,  resumes, 0, 1)		/* HELD follows */		\
+	X(cap, rate, PT_CAP_RATE, PT_CAP_RATE)				\
+	X(u64, rate, 0, ~0ULL)		/* Ethernet bytes per second that it
+					 * may send; 0: any */
 
 #define PT_MSG_PROBE_SEEN_FIELDS(X)					\
 	X(u16, lane, 0, PT_LANES_MAX - 1)				\

@@ -4,8 +4,8 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "base/size.h"
-#include "cli/config.h"
 #include "cli/output.h"
 #include <pagetrim/check.h>
 #include <pagetrim/error.h>
@@ -235,8 +235,9 @@ static int take_line(const struct pt_command *c, struct rows *r,
 	unsigned int i = 0;
 
 	if (!file->value)
-		return pt_out_usage(c->name, "'%s': want OPTION = VALUE",
-				    file->name);
+		return pt_out_usage(c->name, file->is_section ?
+				    "'[%s]': want OPTION = VALUE" :
+				    "'%s': want OPTION = VALUE", file->name);
 	while (i < r->cnt && strcmp(r->options[i]->name, file->name))
 		i++;
 	if (i == r->cnt || r->options[i]->is_config)
@@ -262,12 +263,13 @@ static int take_line(const struct pt_command *c, struct rows *r,
 static int take_file(const struct pt_command *c, struct rows *r,
 		     const char *path)
 {
-	struct pt_config file;
+	static struct pt_config file;	/* values stay in its text */
 	struct pt_error err;
 	char place[512];
 	int code = -1;
 
-	if (pt_config_open(&file, path, &err))
+	pt_config_close(&file);
+	if (pt_config_open(&file, "--config", path, &err))
 		return pt_out_fail(c->name, &err);
 	while (code < 0 && pt_config_next(&file)) {
 		snprintf(place, sizeof(place), "%.480s:%u", path, file.line);

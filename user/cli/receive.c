@@ -61,6 +61,11 @@ static const struct pt_option options[] = {
 	  "the first signal lets the transfers that run end, and takes no new "
 	  "ones; a second one ends it as without --drain; with --serve",
 	  PT_OPTION(FLAG, struct pt_receive_run, drain) },
+	{ "peers", "FILE",
+	  "take only senders that FILE names, each in its own folder, with "
+	  "its names, quota and bandwidth: pagetrim.conf(5); with --serve",
+	  PT_OPTION(TEXT, struct pt_receive_run, peers_path),
+	  .offers = "file" },
 	{ "resume", NULL,
 	  "keep the data of a transfer that fails, as PATH.partial with "
 	  "PATH.journal; and resume it when a sender with --resume connects",
@@ -186,6 +191,10 @@ static int parse(struct pt_receive_run *rx, int argc, char **argv)
 				    "waits for ever");
 	if (rx->drain && !rx->cfg.serve)
 		return pt_out_usage("receive", "--drain without --serve");
+	if (rx->peers_path && (!rx->cfg.serve || rx->security.insecure))
+		return pt_out_usage("receive", "--peers %s: it needs identities of "
+				    "several senders", rx->cfg.serve ?
+				    "with --insecure" : "without --serve");
 	return pt_security_check("receive", &rx->security);
 }
 

@@ -226,8 +226,8 @@ static void tell_draining(struct pt_receive_run *rx)
 static void take_reloaded(struct pt_receive_run *rx)
 {
 	struct pt_error err;
-	struct pt_tls *tls;
-	int ret = pt_reload_take(rx->reload, &tls, &err);
+	struct pt_reloaded now;
+	int ret = pt_reload_take(rx->reload, &now, &err);
 
 	if (!ret)
 		return;
@@ -236,11 +236,14 @@ static void take_reloaded(struct pt_receive_run *rx)
 	else
 		pt_out_log("keys were read again: senders that connect from "
 			   "now on need them");
-	if (ret > 0) {
-		pt_receiver_secure(rx->receiver, tls);
-		pt_tls_close(rx->cfg.tls);	/* wiped with its last connection */
-		rx->cfg.tls = tls;
-	}
+	if (ret < 0)
+		return;
+	pt_receiver_secure(rx->receiver, now.tls);
+	pt_tls_close(rx->cfg.tls);	/* wiped with its last connection */
+	rx->cfg.tls = now.tls;
+	pt_receiver_allow(rx->receiver, now.peers);
+	pt_peers_close(rx->peers);
+	rx->peers = now.peers;
 }
 
 static int drive(struct pt_receive_run *rx, struct pt_error *err)
@@ -309,6 +312,17 @@ static const char *guest_left(const struct pt_receive_run *rx, int ret)
 	return left[0] ? left : "runs here: do not continue it at its source";
 }
 
+static int open_reload(struct pt_receive_run *rx, struct pt_error *err)
+{
+	const struct pt_reload_cfg cfg = {
+		.tls = &rx->security.tls, .peers_path = rx->peers_path,
+		.peers_base = rx->cfg.path, .notify = rx->notify,
+	};
+
+	return rx->cfg.serve && !rx->security.insecure
+		? pt_reload_open(&rx->reload, &cfg, err) : 0;
+}
+
 static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 {
 	int ret = rx->qmp ? open_guest(rx, err)
@@ -331,9 +345,7 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_notify_start(rx->notify, err);
 	if (!ret)
-		ret = rx->cfg.serve && !rx->security.insecure
-			? pt_reload_open(&rx->reload, &rx->security.tls,
-					 rx->notify, err) : 0;
+		ret = open_reload(rx, err);
 	if (!ret)
 		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)
@@ -372,6 +384,10 @@ int pt_receive_run(struct pt_receive_run *rx)
 	if (!ret)
 		ret = pt_security_open(&rx->cfg.tls, &rx->security,
 				       PT_ROLE_RECEIVER, &err);
+	if (!ret && rx->peers_path)
+		ret = pt_peers_open(&rx->peers, rx->peers_path, rx->cfg.path,
+				    &err);
+	rx->cfg.peers = rx->peers;
 	if (!ret)
 		ret = pt_notify_open(&rx->notify, &err);
 	if (!ret)
@@ -380,6 +396,7 @@ int pt_receive_run(struct pt_receive_run *rx)
 	if (!rx->is_abandoned) {
 		pt_arrival_close(&rx->arrival);
 		pt_joiner_close(rx->joiner);
+		pt_peers_close(rx->peers);
 	}
 	pt_tls_close(rx->cfg.tls);
 	if (ret && rx->agent.json && !rx->had_transfer)

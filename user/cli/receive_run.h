@@ -24,6 +24,8 @@ struct pt_receive_run {
 	__u32 pid;			/* of QEMU; 0: that of the monitor */
 	const char *control_path;	/* of the control socket; NULL: in the
 					 * folder */
+	const char *peers_path;		/* NULL: any sender is taken */
+	struct pt_peers *peers;
 	bool drain;			/* the first signal drains */
 	const char *into;		/* instead: the socket at which a QEMU
 					 * waits for its own stream */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,8 @@
 struct stats {
 	const char *dev;
 	__u32 watch_s;		/* 0: once */
-	bool json;
+	bool json, openmetrics;
+	const char *textfile;	/* NULL: stdout */
 };
 
 static const struct pt_option required[] = {
@@ -36,6 +39,13 @@ static const struct pt_option options[] = {
 	  "one JSON object on stdout (with --watch one each time); keys: "
 	  "pagetrim-stats(8)",
 	  PT_OPTION(FLAG, struct stats, json) },
+	{ "openmetrics", NULL,
+	  "OpenMetrics text, once, for a collector such as Prometheus",
+	  PT_OPTION(FLAG, struct stats, openmetrics) },
+	{ "textfile", "PATH",
+	  "the same to PATH, for node_exporter's textfile collector: a new file "
+	  "takes its place, with --watch each time",
+	  PT_OPTION(TEXT, struct stats, textfile), .offers = "file" },
 	{ }
 };
 
@@ -304,6 +314,68 @@ static void print_text(const struct sample *s, const struct sample *before,
 	fflush(stdout);
 }
 
+/* print_family prints the counters from first on to last - 1, with the verdict of
+ * each if there are several. */
+static void print_family(FILE *out, const struct sample *s, const char *name,
+			 const char *help, size_t first, size_t last)
+{
+	fprintf(out, "# TYPE pagetrim_xdp_%s counter\n# HELP pagetrim_xdp_%s "
+		"%s\n", name, name, help);
+	for (__u32 q = 0; q < s->queue_cnt; q++)
+		for (size_t i = first; i < last; i++) {
+			fprintf(out, "pagetrim_xdp_%s_total{device=\"%s\","
+				"queue=\"%u\"", name, s->device.name,
+				s->queues[q].queue);
+			if (last - first > 1)
+				fprintf(out, ",verdict=\"%s\"",
+					counters[i].name);
+			fprintf(out, "} %llu\n", (unsigned long long)
+				value(&s->queues[q].counters, i));
+		}
+}
+
+/* print_metrics prints OpenMetrics text, which Prometheus' older format allows,
+ * too. */
+static void print_metrics(FILE *out, const struct sample *s)
+{
+	print_family(out, s, "seen_frames", "Frames that entered the program.",
+		     0, 1);
+	print_family(out, s, "seen_bytes", "Their Ethernet bytes.", 1, 2);
+	print_family(out, s, "frames", "Frames by their verdict.", 2,
+		     COUNTER_CNT);
+	fprintf(out, "# TYPE pagetrim_xdp_sessions gauge\n"
+		"# HELP pagetrim_xdp_sessions Sessions that are open.\n"
+		"pagetrim_xdp_sessions{device=\"%s\"} %u\n# EOF\n",
+		s->device.name, s->session_cnt);
+}
+
+/* write_metrics has a new file take the place of path; nobody reads half of it. */
+static int write_metrics(const char *path, const struct sample *s,
+			 struct pt_error *err)
+{
+	char own[4096];
+	FILE *out;
+	int fd;
+	bool is_written;
+
+	snprintf(own, sizeof(own), "%.4000s.%d", path, getpid());
+	fd = open(own, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		  0644);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out)
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "--textfile %s: "
+				    "cannot create %s: %m", path, own);
+	print_metrics(out, s);
+	is_written = !ferror(out);
+	is_written &= !fclose(out);
+	if (is_written && !rename(own, path))
+		return 0;
+	pt_error_set(err, PT_EXIT_HOST, -errno, "--textfile %s: cannot write it: "
+		     "%m", path);
+	unlink(own);
+	return -EIO;
+}
+
 /* show prints samples until a signal, or once. */
 static int show(const struct stats *o, struct sample *s, struct sample *before)
 {
@@ -317,7 +389,12 @@ static int show(const struct stats *o, struct sample *s, struct sample *before)
 		if (take(s, o->dev, &err))
 			return pt_out_fail("stats", &err);
 		at = pt_clock_ns() / 1e9;
-		if (o->json) {
+		if (o->textfile) {
+			if (write_metrics(o->textfile, s, &err))
+				return pt_out_fail("stats", &err);
+		} else if (o->openmetrics) {
+			print_metrics(stdout, s);
+		} else if (o->json) {
 			print_json(s);
 		} else {
 			if (o->watch_s && isatty(STDOUT_FILENO))
@@ -344,6 +421,12 @@ int pt_cmd_stats(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (o.json + o.openmetrics + !!o.textfile > 1)
+		return pt_out_usage("stats", "--json, --openmetrics and "
+				    "--textfile: choose one");
+	if (o.openmetrics && o.watch_s)
+		return pt_out_usage("stats", "--openmetrics with --watch: it ends "
+				    "by # EOF");
 	samples = calloc(2, sizeof(*samples));
 	if (!samples)
 		return pt_out_fail("stats", &(struct pt_error){

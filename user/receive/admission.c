@@ -11,12 +11,14 @@
 enum by {
 	BY_ADDRESS,
 	BY_NAME,
-	BY_CNT,
+	BY_CNT,			/* that a->limits are of */
+	BY_SHARE = BY_CNT,
 };
 
 static const char *const of_one[] = {
 	[BY_ADDRESS] = "one address",
 	[BY_NAME] = "one certificate name, from any address",
+	[BY_SHARE] = "one section, memory and files",
 };
 
 /* sum: the totals of a peer's transfers. */
@@ -29,6 +31,8 @@ struct sum {
 static bool is_of(const struct pt_admitted *t, const struct pt_admitted *peer,
 		  enum by by)
 {
+	if (by == BY_SHARE)
+		return peer->share[0] && !strcmp(t->share, peer->share);
 	if (by == BY_NAME)
 		return peer->name[0] && !strcmp(t->name, peer->name);
 	return !memcmp(t->ip, peer->ip, sizeof(t->ip));
@@ -60,7 +64,8 @@ static const char *subject(const struct pt_admitted *t, enum by by,
 	memcpy(address.ip, t->ip, sizeof(address.ip));
 	if (by == BY_ADDRESS)
 		return pt_address_print(&address, text);
-	sprintf(text, "certificate '%s'", t->name);
+	sprintf(text, by == BY_NAME ? "certificate '%s'" : "identity '%s'",
+		by == BY_NAME ? t->name : t->share);
 	return text;
 }
 
@@ -72,8 +77,9 @@ static int check_sz(const struct pt_admitted *t, enum by by, __u64 had_sz,
 {
 	char text[PT_TLS_NAME_SZ + PT_ADDRESS_TEXT_SZ], own[PT_ERROR_OWN_SZ];
 
-	if (!max_sz || sz <= max_sz - had_sz)
+	if (!max_sz || (had_sz <= max_sz && sz <= max_sz - had_sz))
 		return 0;
+	max_sz = max_sz > had_sz ? max_sz : had_sz;	/* it was made less */
 	return pt_error_set(err, PT_EXIT_HOST, -EDQUOT, "%s: %s of %llu bytes, "
 			    "and %llu are left of %llu for %s (receive %s)",
 			    subject(t, by, text), what, sz, max_sz - had_sz,
@@ -125,6 +131,22 @@ int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
 	return 0;
 }
 
+void pt_admission_share(struct pt_admitted *t, const char *share, __u64 sz)
+{
+	snprintf(t->share, sizeof(t->share), "%s", share);
+	t->share_sz = sz;
+}
+
+/* check_share: its share has room for sz bytes more of memory or files. */
+static int check_share(const struct pt_admission *a, const struct pt_admitted *t,
+		       __u64 sz, const char *what, struct pt_error *err)
+{
+	struct sum sum = sum_of(a, t, BY_SHARE);
+
+	return check_sz(t, BY_SHARE, sum.memory_sz + sum.files_sz, sz,
+			t->share_sz, what, "{peers}", err);
+}
+
 int pt_admission_memory(const struct pt_admission *a, struct pt_admitted *t,
 			__u64 sz, struct pt_error *err)
 {
@@ -134,6 +156,8 @@ int pt_admission_memory(const struct pt_admission *a, struct pt_admitted *t,
 		ret = check_sz(t, by, sum_of(a, t, by).memory_sz, sz,
 			       a->limits.memory_sz, "memory",
 			       "{max-peer-memory}", err);
+	if (!ret)
+		ret = check_share(a, t, sz, "memory", err);
 	t->memory_sz += ret ? 0 : sz;
 	return ret;
 }
@@ -149,6 +173,8 @@ int pt_admission_file(const struct pt_admission *a, struct pt_admitted *t,
 		ret = check_sz(t, by, sum_of(a, t, by).files_sz, sz,
 			       a->limits.files_sz, file, "{max-peer-files}",
 			       err);
+	if (!ret)
+		ret = check_share(a, t, sz, file, err);
 	t->files_sz += ret ? 0 : sz;
 	return ret;
 }

@@ -34,6 +34,8 @@ struct pt_admitted {
 	__u64	transfer_id;
 	__u8	ip[16];
 	char	name[PT_TLS_NAME_SZ];	/* ""; none */
+	char	share[PT_TLS_NAME_SZ];	/* see pt_admission_share; "": none */
+	__u64	share_sz;		/* of all with that share; 0: any */
 	__u64	memory_sz;
 	__u64	files_sz;
 };
@@ -57,8 +59,12 @@ int pt_admission_enter(struct pt_admission *a, struct pt_admitted **out,
 int pt_admission_check(const struct pt_admission *a, __u64 transfer_id,
 		       struct pt_error *err);
 
+/* pt_admission_share: all transfers with that share, which is not "", may have sz
+ * bytes of memory and files together; 0: any. */
+void pt_admission_share(struct pt_admitted *t, const char *share, __u64 sz);
+
 /* pt_admission_memory and pt_admission_file add bytes of the transfer.  Messages
- * name the file by what.  -EDQUOT: too many bytes for its address, or its name. */
+ * name the file by what.  -EDQUOT: too many bytes for its address, name or share. */
 int pt_admission_memory(const struct pt_admission *a, struct pt_admitted *t,
 			__u64 sz, struct pt_error *err);
 int pt_admission_file(const struct pt_admission *a, struct pt_admitted *t,

@@ -106,6 +106,7 @@ static int open_listener(struct pt_receiver *r,
 		.role = PT_ROLE_RECEIVER,
 		.capabilities = PT_CAP_COPIES | PT_CAP_ARRIVALS |
 				PT_CAP_WORKING | PT_CAP_LIVE | PT_CAP_DELTAS |
+				PT_CAP_RATE |
 				(r->cfg.large_pages == PT_LARGE_PAGES_OFF
 				 ? 0 : PT_CAP_LARGE) |
 				pt_compression_caps(),
@@ -319,6 +320,13 @@ int pt_receiver_step(struct pt_receiver *r, struct pt_error *err)
 	}
 	pthread_mutex_unlock(&r->lock);
 	return ret;
+}
+
+void pt_receiver_allow(struct pt_receiver *r, const struct pt_peers *peers)
+{
+	pthread_mutex_lock(&r->lock);
+	r->cfg.peers = peers;
+	pthread_mutex_unlock(&r->lock);
 }
 
 void pt_receiver_secure(struct pt_receiver *r, struct pt_tls *tls)

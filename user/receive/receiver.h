@@ -3,7 +3,8 @@
  *
  *   knows         sessions and their states, quotas, jobs that wait for storage,
  *                 kept images
- *   may use       base seal net xdp xsk tls channel memory sink rebuild session rxq
+ *   may use       base peers seal net xdp xsk tls channel memory sink rebuild
+ *                 session rxq
  *   must not know the sending end, the command line
  */
 /* receiver: accepts transfers and rebuilds their memory.
@@ -27,6 +28,7 @@
 #include "base/cpus.h"
 #include "base/stages.h"
 #include "net/address.h"
+#include "peers/peers.h"
 #include "receive/admission.h"
 #include "receive/guest.h"
 #include "seal/cipher.h"
@@ -150,6 +152,9 @@ struct pt_receiver_cfg {
 	__u32 wait_ms;		/* from start until a sender opens a transfer;
 				 * 0: any.  Not with serve */
 	struct pt_tls *tls;	/* NULL: insecure */
+	const struct pt_peers *peers;	/* the senders that are taken, and what
+				 * each may do; NULL: any sender.  With serve
+				 * and tls */
 	__u16 ciphers;		/* PT_CIPHER_BIT of each accepted one; 0: any */
 	struct pt_receive_events events;
 };
@@ -203,6 +208,10 @@ int pt_receiver_step(struct pt_receiver *r, struct pt_error *err);
  * which the receiver holds; those that are connected stay.  Control; the
  * receiver was opened with keys, too. */
 void pt_receiver_secure(struct pt_receiver *r, struct pt_tls *tls);
+
+/* pt_receiver_allow: transfers that are opened from now on are judged by peers,
+ * in place of cfg's, which may be freed.  Control. */
+void pt_receiver_allow(struct pt_receiver *r, const struct pt_peers *peers);
 
 /* pt_receiver_drain: no further transfer is opened, whose sender is told so; once
  * those that run have ended, the receiver ends as after a cancel.  With serve.

@@ -38,7 +38,8 @@ int pt_rx_offer(struct pt_rx_session *s)
 
 /* name_path makes the path: the image, with serve NAME in the folder; or a
  * guest's name at this host. */
-static int name_path(struct pt_rx_session *s, struct pt_error *err)
+static int name_path(struct pt_rx_session *s, const struct pt_peer *peer,
+		     struct pt_error *err)
 {
 	struct pt_receive_report *r = &s->report;
 	const char *fault;
@@ -62,12 +63,51 @@ static int name_path(struct pt_rx_session *s, struct pt_error *err)
 			return pt_error_set(err, PT_EXIT_PEER, -EINVAL,
 					    "'%s': not a name for an image: %s "
 					    "(send {name})", r->name, fault);
-		sz = snprintf(r->path, sizeof(r->path), "%s/%s", s->cfg->path,
-			      r->name);
+		sz = snprintf(r->path, sizeof(r->path), "%s/%s",
+			      peer ? peer->folder : s->cfg->path, r->name);
 	}
 	return sz < (int)sizeof(r->path) ? 0
 		: pt_error_set(err, PT_EXIT_HOST, -ENAMETOOLONG,
 			       "%s: path too long", s->cfg->path);
+}
+
+/* judge finds the sender among cfg's peers, and checks that it may do what it asks
+ * for; *peer NULL: anyone may do anything. */
+static int judge(struct pt_rx_session *s, const struct pt_peer **peer,
+		 struct pt_error *err)
+{
+	const char *identity = s->report.identity;
+
+	*peer = NULL;
+	if (!s->cfg->peers)
+		return 0;
+	*peer = pt_peers_find(s->cfg->peers, identity);
+	if (!*peer)
+		return pt_error_set(err, PT_EXIT_PEER, -EACCES, "identity '%s' "
+				    "may not send to this receiver (it has no "
+				    "section in the file of receive {peers})",
+				    identity);
+	if ((*peer)->bytes_per_s &&
+	    !(pt_conn_capabilities(s->conn) & PT_CAP_RATE))
+		return pt_error_set(err, PT_EXIT_PEER, -EPROTONOSUPPORT,
+				    "identity '%s' has a limit of bandwidth, which "
+				    "this sender does not know (use a newer "
+				    "pagetrim)", identity);
+	s->rate.bytes_per_s = (*peer)->bytes_per_s;
+	pt_admission_share(s->admitted, (*peer)->identities[0],
+			   (*peer)->quota_sz);
+	return 0;
+}
+
+/* check_name: the sender may use the name. */
+static int check_name(const struct pt_rx_session *s, const struct pt_peer *peer,
+		      struct pt_error *err)
+{
+	if (!peer || pt_peer_may_name(peer, s->report.name))
+		return 0;
+	return pt_error_set(err, PT_EXIT_PEER, -EACCES, "'%s': identity '%s' may "
+			    "not use this name (send {name}, receive {peers})",
+			    s->report.name, s->report.identity);
 }
 
 /* check_cipher checks that frames are sealed if and only if the connection is,
@@ -89,6 +129,7 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	       struct pt_error *err)
 {
 	const struct pt_address *local = pt_conn_local(s->conn);
+	const struct pt_peer *peer;
 	int ret;
 
 	s->wants_open = true;
@@ -122,11 +163,15 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				 pt_conn_peer_name(s->conn), m->transfer_id,
 				 err);
 	if (!ret)
+		ret = judge(s, &peer, err);
+	if (!ret)
 		ret = check_cipher(s, m->cipher, err);
 	if (!ret)
 		ret = pt_rx_guest_check(s, err);
 	if (!ret)
-		ret = name_path(s, err);
+		ret = name_path(s, peer, err);
+	if (!ret)
+		ret = check_name(s, peer, err);
 	if (!ret && m->file_cnt && s->cfg->sink)
 		ret = pt_sink_check_files(s->cfg->sink, err);
 	if (ret)
@@ -209,6 +254,7 @@ int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 	r->session_id = s->intake.session_id;
 	m.opened.session_id = s->intake.session_id;
 	m.opened.resumes = r->is_resumed;
+	m.opened.rate = s->rate.bytes_per_s;
 	pt_rx_session_enter(s, PT_RX_DATA);
 	s->watch.idles = s->open.live;
 	if (s->cfg->events.opened)

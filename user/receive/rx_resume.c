@@ -138,6 +138,15 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 	return ret || !keeps ? ret : keep(s, err);
 }
 
+static int check_folders(const struct pt_peers *peers, struct pt_error *err)
+{
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < peers->cnt; i++)
+		ret = pt_image_check_folder(peers->all[i].folder, err);
+	return ret;
+}
+
 int pt_rx_sink_prepare(struct pt_sink **reserved,
 		       const struct pt_receiver_cfg *cfg, int stop_fd,
 		       struct pt_error *err)
@@ -154,8 +163,9 @@ int pt_rx_sink_prepare(struct pt_sink **reserved,
 	if (cfg->sink)
 		return 0;
 	pt_check(!cfg->prealloc_sz || !(cfg->serve || cfg->resume));
-	ret = cfg->serve ? pt_image_check_folder(cfg->path, err)
-			 : pt_image_check_path(cfg->path, err);
+	ret = cfg->peers ? check_folders(cfg->peers, err)
+		: cfg->serve ? pt_image_check_folder(cfg->path, err)
+			     : pt_image_check_path(cfg->path, err);
 	return ret || !cfg->prealloc_sz ? ret
 		: pt_image_reserve(reserved, cfg->path, cfg->prealloc_sz,
 				   stop_fd, err);

@@ -316,6 +316,8 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	if (s->state == PT_RX_VERIFYING)
 		check_counters(s, now_ns);
 	tell_waiting(s, now_ns);
+	if (s->is_on_host)
+		pt_rx_rate_hold(&s->rate, &s->intake, now_ns);
 	pt_rx_watch(s, now_ns);
 }
 

@@ -19,6 +19,7 @@
 #include "receive/receiver.h"
 #include "receive/rx_held.h"
 #include "receive/rx_host.h"
+#include "receive/rx_rate.h"
 #include "receive/store.h"
 
 /* PT_RX_STATES: X(symbol, due), in the order in which a session passes them.
@@ -157,6 +158,7 @@ struct pt_rx_session {
 	struct pt_rx_compare compare;
 	struct pt_rx_verify verify;
 	struct pt_rx_watched watch;
+	struct pt_rx_rate rate;
 	struct pt_rx_guest guest;	/* if open.live is PT_LIVE_GUEST */
 	int wake_fd;
 	int polled_fd;			/* in the receiver's epoll; -1: none */

@@ -47,6 +47,8 @@ struct pt_intake {
 	_Atomic __u64 reorder_min_ns;	/* any thread */
 	_Atomic __u64 rtt_ns;		/* of the path without queues; 0:
 					 * unknown; any thread */
+	atomic_bool is_ahead;		/* of the limit of its sender's bandwidth:
+					 * no credit comes back; any thread */
 	_Atomic __u64 strays;		/* data frames on a queue that their
 					 * lane had left; any thread */
 	atomic_int failed;		/* 0, or -errno with error filled */

@@ -125,9 +125,12 @@ void pt_rx_lane_look(struct pt_rx_lane *l)
 		l->placed_upto = placed_upto;
 }
 
-/* free_desc returns the freed credit without that of waiting frames. */
+/* free_desc returns the freed credit without that of waiting frames; no more
+ * than before of a sender that is too fast. */
 static __u64 free_desc(const struct pt_rx_lane *l)
 {
+	if (l->is_ahead)
+		return l->told.freed_desc;
 	return l->freed_desc - l->waiting_desc;
 }
 
@@ -176,5 +179,6 @@ void pt_rx_lane_told(struct pt_rx_lane *l)
 	l->told.freed_desc = free_desc(l);
 	l->told.window = l->window;
 	l->told.placed_upto = l->placed_upto = placed_upto(l);
+	atomic_store_explicit(&l->told_sz, l->arrived_sz, memory_order_relaxed);
 	l->missing_range_cnt = 0;
 }

@@ -63,6 +63,9 @@ struct pt_rx_lane {
 	struct pt_seq_range missing_ranges[PT_MISSING_MAX];
 	__u32 missing_range_cnt;	/* not yet reported to the sender */
 
+	_Atomic __u64 told_sz;		/* arrived_sz of the last report; any
+					 * thread */
+	bool is_ahead;			/* the intake's, as of this ACK */
 	struct {			/* the last report to the sender */
 		__u64 cum_ack;
 		__u64 freed_desc;

@@ -31,6 +31,8 @@ static void tell(struct pt_rx_queue *q, bool tick)
 	for (__u32 i = 0; i < q->lane_cnt; i++) {
 		struct pt_rx_lane *l = q->lanes[i];
 
+		l->is_ahead = atomic_load_explicit(&l->intake->is_ahead,
+						   memory_order_relaxed);
 		if (!(tick ? pt_rx_lane_has_news(l) : pt_rx_lane_is_urgent(l)))
 			continue;
 		if (!tick)	/* as a tick would: numbers taken in order */

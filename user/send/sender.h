@@ -328,8 +328,9 @@ void pt_sender_cancel(struct pt_sender *s);
 /* The next four change a transfer that runs, from open on: -EBUSY: it is ending.
  * Any thread may call them, but no signal handler.
  *
- * pt_sender_set_rate changes the limit, like bytes_per_s of the cfg.  Other errors
- * are those of pt_rate_choose. */
+ * pt_sender_set_rate changes the limit, like bytes_per_s of the cfg; the
+ * receiver's limit stays, if it has one.  Other errors are those of
+ * pt_rate_choose. */
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err);
 

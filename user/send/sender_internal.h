@@ -64,6 +64,8 @@ struct pt_send_ask {
 struct pt_sender {
 	struct pt_sender_cfg cfg;	/* with the defaults in place of zeroes */
 	struct pt_send_report report;
+	__u64 rate_max;			/* the receiver's limit, for
+					 * report.bytes_per_s; 0: none */
 	struct pt_error error;		/* if result < 0 */
 	int result;			/* of step; 1: the transfer continues */
 	bool is_started;
@@ -217,5 +219,8 @@ void pt_sender_unwatch(const struct pt_sender *s, int fd);
  * ones have to be stopped.  pt_sender_stop_lanes also reports the profile. */
 int pt_sender_start_lanes(struct pt_sender *s);
 void pt_sender_stop_lanes(struct pt_sender *s);
+
+/* sender_steer.c: the rate that is used where bytes_per_s are wanted. */
+__u64 pt_sender_rate(const struct pt_sender *s, __u64 bytes_per_s);
 
 #endif

@@ -112,6 +112,8 @@ static int take_opened(struct pt_sender *s, const struct pt_message *m)
 	s->setup = PT_SETUP_OPENED;
 	s->report.session_id = m->opened.session_id;
 	s->report.is_resumed = m->opened.resumes;
+	s->rate_max = m->opened.rate;
+	s->report.bytes_per_s = pt_sender_rate(s, s->report.bytes_per_s);
 	return 0;
 }
 

@@ -15,6 +15,13 @@ static int check_runs(const struct pt_sender *s, struct pt_error *err)
 					   "the transfer is ending") : 0;
 }
 
+__u64 pt_sender_rate(const struct pt_sender *s, __u64 bytes_per_s)
+{
+	bool is_more = !bytes_per_s || bytes_per_s > s->rate_max;
+
+	return s->rate_max && is_more ? s->rate_max : bytes_per_s;
+}
+
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err)
 {
@@ -26,6 +33,7 @@ int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 	if (!ret)
 		ret = pt_rate_choose(&rate, bytes_per_s, &s->path.device, err);
 	if (!ret) {
+		rate = pt_sender_rate(s, rate);
 		s->report.bytes_per_s = rate;
 		pt_pacer_set(&s->pacer, rate, pt_clock_ns());
 	}

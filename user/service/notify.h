@@ -3,7 +3,7 @@
  *
  *   knows         the states that systemd is notified of, its watchdog, files
  *                 that are read again
- *   may use       base tls
+ *   may use       base peers tls
  *   must not know transfers, the command line
  */
 /* notify: reports the state of the process to systemd, as sd_notify(3) defines
