@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "ptrim_kit.h"
 
+#include <sys/resource.h>
+
 #include "guard_again.h"
 #include "image/unpack.h"
 #include "wire/compress.h"
@@ -323,6 +325,24 @@ static void test_headers(void **state)
 	assert_int_equal(kit_each(KIT_DAMAGED, on_page), 0);
 }
 
+/* A small file that states a huge memory takes no memory for it. */
+static void test_huge(void **state)
+{
+	const struct rlimit little = { 256 << 20, RLIM_INFINITY };
+	struct pt_ptrim_segment *s = (void *)(kit_bytes + 512);
+	struct rlimit all;
+
+	(void)state;
+	kit_make(PT_COMPRESSION_NONE);
+	s[1].sz = htobe64(PT_LAYOUT_SZ_MAX / 2);
+	kit_seal_header();
+	kit_write(KIT_DAMAGED, kit_bytes, kit_sz);
+	assert_int_equal(getrlimit(RLIMIT_AS, &all), 0);
+	assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+	assert_int_equal(kit_each(KIT_DAMAGED, on_page), -EINVAL);
+	assert_int_equal(setrlimit(RLIMIT_AS, &all), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -337,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_digest),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_huge),
 	};
 
 	if (scratch_mount())

@@ -101,6 +101,19 @@ static int header_check(struct pt_ptrim *p, struct pt_error *err)
 	return 0;
 }
 
+/* has_regions: the segments have as many regions as the header says, for which the
+ * file has room.  A layout takes memory for all of them. */
+static bool has_regions(const struct pt_ptrim *p, const struct pt_segment *segs,
+			__u32 cnt)
+{
+	__u64 region_cnt = 0;
+
+	for (__u32 i = 0; i < cnt; i++)
+		region_cnt += segs[i].sz / PT_REGION_SZ +
+			      (segs[i].sz % PT_REGION_SZ != 0);
+	return region_cnt == be64toh(p->header.region_cnt);
+}
+
 /* segments_take makes the layout of the cnt segments as they are in the file. */
 static int segments_take(struct pt_ptrim *p, const struct pt_ptrim_segment *from,
 			 __u32 cnt, struct pt_error *err)
@@ -115,12 +128,12 @@ static int segments_take(struct pt_ptrim *p, const struct pt_ptrim_segment *from
 		segs[i].gfn = be64toh(from[i].gfn);
 		segs[i].sz = be64toh(from[i].sz);
 	}
-	code = pt_layout_create(&p->layout, segs, cnt, NULL);
+	code = has_regions(p, segs, cnt)
+		? pt_layout_create(&p->layout, segs, cnt, NULL) : -EINVAL;
 	free(segs);
 	if (code == -ENOMEM)
 		return no_memory(p->path, err);
-	if (code || pt_layout_region_cnt(p->layout) !=
-		    be64toh(p->header.region_cnt))
+	if (code)
 		return damaged(p->path, "its table of segments", err);
 	return 0;
 }
