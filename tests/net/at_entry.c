@@ -29,7 +29,7 @@
 
 #define TRAP 0xccUL		/* int3 */
 
-static void die(const char *what)
+static __attribute__((noreturn)) void die(const char *what)
 {
 	fprintf(stderr, "at_entry: %s: %s\n", what, strerror(errno));
 	exit(99);
@@ -64,7 +64,6 @@ static unsigned long symbol(const char *path, const char *name)
 	}
 	errno = ENOENT;
 	die(name);
-	return 0;
 }
 
 /* base_of returns the address at which the program was loaded: that of the first

@@ -19,7 +19,7 @@ static void fill_text(__u8 *page, __u64 *random)
 {
 	static const char words[][12] = {
 		"memory ", "page ", "block ", "frame ", "lane ", "queue ", "\0\0\0\0",
-		"\x7f" "ELF", "0123456789", "xyzzy",
+		"\177ELF", "0123456789", "xyzzy",
 	};
 	__u32 at = 0;
 

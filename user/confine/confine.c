@@ -55,11 +55,11 @@ static int add_calls(scmp_filter_ctx filter, const char *const *names)
 static int add_by_argument(scmp_filter_ctx filter)
 {
 	int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				   SCMP_A0_32(SCMP_CMP_NE, BPF_PROG_LOAD));
+				   SCMP_A0_32(SCMP_CMP_NE, BPF_PROG_LOAD, 0));
 
 	for (size_t i = 0; !ret && i < sizeof(families) / sizeof(*families); i++)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0_32(SCMP_CMP_EQ, families[i]));
+				       SCMP_A0_32(SCMP_CMP_EQ, families[i], 0));
 	return ret;
 }
 
