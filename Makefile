@@ -168,6 +168,9 @@ $(B)/lib/libpagetrim.pc: scripts/libpagetrim.pc.in include/pagetrim/pagetrim.h .
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(LIB_PKGS)|' \
 		-e 's|@PRIVATE@|$(filter -lIPSec_MB,$(LDLIBS)) -pthread|' $< >$@
 
+# Their cmocka.h includes the library's, and evens out its versions.
+$(B)/tests/%.o: private OUR_CFLAGS += -Itests/compat
+
 # The skeletons must exist before the first object that may include one.
 $(B)/%.o: %.c | $(patsubst %,$(B)/%.skel.h,pagetrim pass look targets)
 	$(call say,CC,$@)

@@ -41,7 +41,7 @@ static void keys_begin(enum pt_cipher cipher, bool is_swapped)
 	struct pt_seal_cfg cfg = {
 		.cipher = cipher, .rekey_log2 = PT_REKEY_LOG2_MIN,
 		.secret = "a secret of thirty-two bytes...",
-		.header_key = "a header key....",
+		.header_key = "a header key...",
 	};
 
 	keys = (struct keys){ .seq = 0 };

@@ -184,8 +184,8 @@ static const struct refusal {
 	{ "size wraps around", { { "a", 2, ~0ULL } }, 1, -EINVAL, "above" },
 	{ "too large", { { "a", 0, (1ULL << 48) + 1 } }, 1, -E2BIG, "256 TiB" },
 	{ "name without end",
-	  { { "0123456789012345678901234567890123456789012345678901234567890123",
-	      0, 1 } }, 1, -EINVAL, "does not end" },
+	  { { { [0 ... PT_SEGMENT_NAME_SZ - 1] = 'n' }, 0, 1 } }, 1, -EINVAL,
+	  "does not end" },
 };
 
 static void test_refusal(void **state)
