@@ -253,6 +253,20 @@ static __u32 own_cnt(const void *at, __u32 cnt)
 	return own;
 }
 
+/* reads_allocate: the kernel has no zero page to map, as some do not. */
+static bool reads_allocate(void)
+{
+	volatile char *page = mmap(NULL, PT_PAGE_SZ, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool ret;
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(page[0], 0);
+	ret = own_cnt((const void *)page, 1);
+	munmap((void *)page, PT_PAGE_SZ);
+	return ret;
+}
+
 /* A zero page that is not allocated yet takes no memory. */
 static void test_zero_fills_nothing(void **state)
 {
@@ -260,6 +274,8 @@ static void test_zero_fills_nothing(void **state)
 	struct pt_region ram = { .gfn = MID, .sz = seg.sz };
 
 	(void)state;
+	if (reads_allocate())
+		skip();
 	ram.addr = mmap(NULL, seg.sz, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(ram.addr, MAP_FAILED);
