@@ -61,6 +61,7 @@ static void test_file(void **state)
 	has(pt_name_file_fault(".."), "folder");
 	has(pt_name_file_fault("a/b"), "'/'");
 	has(pt_name_file_fault("segments.json"), "table");
+	has(pt_name_file_fault("unreadable.json"), "sent by itself");
 	has(pt_name_file_fault("a\x7f"), "control");
 	memset(longest, 'n', PT_NAME_FILE_MAX);
 	has(pt_name_file_fault(longest), NULL);

@@ -34,6 +34,9 @@ const char *pt_name_file_fault(const char *name)
 		return "it names a folder";
 	if (!strcmp(name, PT_NAME_TABLE))
 		return "the receiver's own table of segments has that name";
+	if (!strcmp(name, PT_NAME_UNREADABLE))
+		return "the list of unreadable pages has that name, and is sent "
+		       "by itself";
 	if (strlen(name) > PT_NAME_FILE_MAX)
 		return "it has more than 255 bytes";
 	return fault(name);

@@ -7,7 +7,9 @@
 
 #define PT_NAME_IMAGE_MAX	128	/* bytes, without the NUL */
 #define PT_NAME_FILE_MAX	255
-#define PT_NAME_TABLE	"segments.json"	/* the receiver's own, beside files */
+/* The receiver's own, beside files: */
+#define PT_NAME_TABLE	"segments.json"
+#define PT_NAME_UNREADABLE	"unreadable.json"
 
 /* pt_name_image_fault returns the fault of an image's name at a receiver with
  * --serve, e.g. "it has a '/'"; NULL: none. */

@@ -260,6 +260,7 @@ static const struct pt_sink_ops image_ops = {
 	.read = pt_image_op_read,
 	.see = pt_image_op_see,
 	.fault = pt_image_op_fault,
+	.check_marks = pt_image_op_check_marks,
 	.sync = pt_image_op_sync,
 	.commit = pt_image_op_commit,
 	.file_begin = pt_image_op_file_begin,

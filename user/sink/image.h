@@ -5,6 +5,8 @@
  *     NAME.partial                  NAME             the image (see layout.h)
  *     NAME.with.partial/            NAME.with/       only if needed:
  *         segments.json                 segments.json   more than one segment
+ *         unreadable.json               unreadable.json pages that could not
+ *                                                       be read at the source
  *         device-state ...              device-state    or any file
  *
  *     NAME.journal                               if it is to be kept

@@ -12,8 +12,6 @@
 #include <pagetrim/check.h>
 #include "base/name.h"
 
-#define TABLE_NAME PT_NAME_TABLE
-
 int pt_folder_remove(int parent, const char *name, int own)
 {
 	const struct dirent *entry;
@@ -197,31 +195,69 @@ static json_t *table_make(const struct pt_image *s)
 			 "segments", rows);
 }
 
-/* table_write writes segments.json, which is one of the files. */
-static int table_write(struct pt_image *s, struct pt_error *err)
+/* unreadable_make: the pages that the source could not read, in bytes of the
+ * image. */
+static json_t *unreadable_make(const struct pt_image *s)
 {
-	json_t *table = table_make(s);
-	char *text = table ? json_dumps(table, JSON_INDENT(2)) : NULL;
+	const struct pt_page_ranges *marks = &s->sink.marks;
+	json_t *rows = json_array();
+
+	for (__u32 i = 0; i < marks->cnt; i++)
+		json_array_append_new(rows, json_pack(
+			"{s:I, s:I}", "offset",
+			(json_int_t)(marks->all[i].first * PT_PAGE_SZ), "bytes",
+			(json_int_t)(marks->all[i].cnt * PT_PAGE_SZ)));
+	if (json_array_size(rows) != marks->cnt) {
+		json_decref(rows);
+		return NULL;
+	}
+	return json_pack("{s:i, s:I, s:o}", "version", 1, "bytes",
+			 (json_int_t)pt_layout_image_sz(s->sink.layout),
+			 "unreadable", rows);
+}
+
+/* json_write writes a file of ours, one of the folder's, and drops its content. */
+static int json_write(struct pt_image *s, const char *name, json_t *content,
+		      struct pt_error *err)
+{
+	char *text = content ? json_dumps(content, JSON_INDENT(2)) : NULL;
 	int code;
 
-	json_decref(table);
+	json_decref(content);
 	if (!text)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-				    "%s: no memory for its " TABLE_NAME,
-				    s->path);
-	s->folder.file = openat(s->folder.fd, TABLE_NAME,
+				    "%s: no memory for its %s", s->path, name);
+	s->folder.file = openat(s->folder.fd, name,
 				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
 				O_CLOEXEC, 0600);
 	if (s->folder.file < 0) {
 		free(text);
-		return pt_image_fail(s, "cannot create its " TABLE_NAME, err);
+		return pt_image_fail(s, "cannot create a table of it", err);
 	}
-	memcpy(s->folder.file_name, TABLE_NAME, sizeof(TABLE_NAME));
+	memcpy(s->folder.file_name, name, strlen(name) + 1);
 	s->folder.file_left = strlen(text) + 1;
 	text[strlen(text)] = '\n';	/* in place of its NUL */
 	code = pt_image_op_file_write(&s->sink, text, s->folder.file_left, err);
 	free(text);
 	return code ? code : file_end(s, err);
+}
+
+static int tables_write(struct pt_image *s, struct pt_error *err)
+{
+	int code = json_write(s, PT_NAME_TABLE, table_make(s), err);
+
+	if (!code && s->sink.marks.cnt)
+		code = json_write(s, PT_NAME_UNREADABLE, unreadable_make(s),
+				  err);
+	return code;
+}
+
+/* pt_image_op_check_marks: its folder has a list of them. */
+int pt_image_op_check_marks(const struct pt_sink *sink, struct pt_error *err)
+{
+	(void)sink;
+	(void)err;
+	return 0;
 }
 
 int pt_folder_sync(struct pt_image *s, struct pt_error *err)
@@ -233,11 +269,11 @@ int pt_folder_sync(struct pt_image *s, struct pt_error *err)
 	if (code || !s->sink.layout)	/* a plain file has no folder */
 		return code;
 	pt_layout_segments(s->sink.layout, &seg_cnt);
-	if (seg_cnt < 2 && !s->folder.file_cnt)
+	if (seg_cnt < 2 && !s->folder.file_cnt && !s->sink.marks.cnt)
 		return 0;
 	code = folder_make(s, err);
 	if (!code)
-		code = table_write(s, err);
+		code = tables_write(s, err);
 	if (!code && fsync(s->folder.fd) && errno != EINVAL)
 		code = pt_image_fail(s, "cannot write its .with to the disk",
 				    err);

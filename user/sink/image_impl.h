@@ -68,6 +68,7 @@ int pt_image_op_read(const struct pt_sink *sink, __u64 off, void *to, __u64 sz,
 const __u8 *pt_image_op_see(const struct pt_sink *sink, __u64 off);
 int pt_image_op_fault(const struct pt_sink *sink, const void *addr,
 		      struct pt_error *err);
+int pt_image_op_check_marks(const struct pt_sink *sink, struct pt_error *err);
 int pt_image_op_sync(struct pt_sink *sink, struct pt_error *err);
 int pt_image_op_commit(struct pt_sink *sink, struct pt_error *err);
 int pt_image_op_build(struct pt_sink *sink, __u64 off, __u64 sz);
@@ -167,8 +168,8 @@ bool pt_partial_is_ours(const struct pt_image *s);
  * no folder; -EEXIST: no receiver left it; -ENOTEMPTY: it has other entries. */
 int pt_folder_remove(int parent, const char *name, int own);
 
-/* pt_folder_sync writes segments.json where it is needed, and syncs the
- * folder. */
+/* pt_folder_sync writes segments.json and unreadable.json where they are needed,
+ * and syncs the folder. */
 int pt_folder_sync(struct pt_image *s, struct pt_error *err);
 
 void pt_folder_close(struct pt_folder *folder);

@@ -99,6 +99,29 @@ int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
 	return s->ops->file_write(s, bytes, sz, err);
 }
 
+int pt_sink_check_marks(const struct pt_sink *s, struct pt_error *err)
+{
+	if (s->ops->check_marks)
+		return s->ops->check_marks(s, err);
+	return pt_error_set(err, PT_EXIT_FAILED, -EOPNOTSUPP, "pages of the "
+			    "source cannot be read, and this memory of the "
+			    "receiver cannot mark them (receive an image by "
+			    "{out}, or send with {on-unreadable} fail)");
+}
+
+int pt_sink_mark(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err)
+{
+	int ret = pt_page_ranges_add(&s->marks, off / PT_PAGE_SZ,
+				     (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ);
+
+	if (ret == -E2BIG)
+		return pt_error_set(err, PT_EXIT_FAILED, ret, "more than %u "
+				    "ranges of pages that cannot be read",
+				    PT_PAGE_RANGES_MAX);
+	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "no memory to note "
+				  "pages that cannot be read") : 0;
+}
+
 int pt_sink_sync(struct pt_sink *s, struct pt_error *err)
 {
 	pt_sink_large_finish(s);
@@ -127,5 +150,6 @@ void pt_sink_close(struct pt_sink *s)
 		return;
 	pt_sink_large_end(s);
 	pt_sink_whole_free(s->whole);
+	pt_page_ranges_free(&s->marks);
 	s->ops->close(s);
 }

@@ -89,7 +89,7 @@ int pt_sink_check_files(const struct pt_sink *s, struct pt_error *err);
 
 /* pt_sink_file_begin starts the next small file; the previous one must be
  * complete.  name is one path component: 1..255 bytes, no '/', no control
- * character, not ".", "..", or "segments.json".
+ * character, not ".", "..", "segments.json" or "unreadable.json".
  *   -EINVAL  the name; the previous file is not complete
  *   -EEXIST  an earlier file has that name
  *   -EOPNOTSUPP  this sink takes none
@@ -101,6 +101,17 @@ int pt_sink_file_begin(struct pt_sink *s, const char *name, __u64 sz,
  * pt_sink_file_begin. */
 int pt_sink_file_write(struct pt_sink *s, const void *bytes, __u64 sz,
 		       struct pt_error *err);
+
+/* pt_sink_check_marks: the sink can keep in mind, or show, that pages could not be
+ * read at the source; else -EOPNOTSUPP, and err tells which memory cannot. */
+int pt_sink_check_marks(const struct pt_sink *s, struct pt_error *err);
+
+/* pt_sink_mark notes that the sz bytes from off on, whole pages, zero now, could not
+ * be read: before pt_sink_sync, ascending.  An image lists them, a guest gets a
+ * memory error where it touches them.
+ *   -E2BIG  more than PT_PAGE_RANGES_MAX ranges
+ *   -ENOMEM */
+int pt_sink_mark(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
 
 /* pt_sink_sync syncs files, image and folders to the disk.  No page is written
  * after it.  -EINVAL: a file is not complete. */

@@ -9,6 +9,7 @@
 #define SINK_SINK_OPS_H
 
 #include <sys/uio.h>
+#include "memory/page_ranges.h"
 #include "sink/sink.h"
 
 struct pt_sink_whole;
@@ -42,6 +43,9 @@ struct pt_sink_ops {
 	/* See pt_sink_fault; NULL: the sink has no mapping. */
 	int (*fault)(const struct pt_sink *s, const void *addr,
 		     struct pt_error *err);
+	/* Called if the sink can mark pages at its commit, by s->marks, which are
+	 * in pages of the image; NULL: it cannot. */
+	int (*check_marks)(const struct pt_sink *s, struct pt_error *err);
 	int (*sync)(struct pt_sink *s, struct pt_error *err); /* or NULL */
 	int (*commit)(struct pt_sink *s, struct pt_error *err); /* or NULL */
 	/* Small files and keeping after a failure: only file sinks have these,
@@ -72,6 +76,8 @@ struct pt_sink {
 	bool starts_zero;		/* all pages are zero at fit */
 	bool may_wait;			/* see pt_sink_may_wait */
 	struct pt_sink_large *large;	/* NULL: no unit is wanted */
+	struct pt_page_ranges marks;	/* pages that cannot be read, for sync
+					 * and commit */
 	struct pt_sink_whole *whole;	/* the buffer of pieces, if it has
 					 * complete and is fit */
 };
