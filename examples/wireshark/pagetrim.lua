@@ -20,7 +20,8 @@ local WORD = 4294967296		-- 2^32, an integer
 local GFN_CNT = 256 * WORD
 local KINDS = { [1] = "data", [2] = "probe" }
 local METHODS = { [0] = "none", [1] = "LZ4", [2] = "zstd" }
-local RECORDS = { [1] = "blocks", [2] = "zeroes", [3] = "delta", [4] = "copy" }
+local RECORDS = { [1] = "blocks", [2] = "zeroes", [3] = "delta", [4] = "copy",
+	[5] = "unreadable" }
 
 local frames = Proto("pagetrim", "Pagetrim Frame")
 
@@ -276,7 +277,7 @@ local function read_record(tvb, off)
 		return r
 	elseif r.first ~= 0 or r.last ~= 63 then
 		return r, "first and last"
-	elseif r.kind == 2 then
+	elseif r.kind == 2 or r.kind == 5 then
 		r.page_cnt = low
 		r.to = (r.gfn + low) * 64
 		if high > 0 or low < 1 or low > 512 or r.gfn + low > GFN_CNT then

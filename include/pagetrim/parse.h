@@ -45,7 +45,7 @@
  *  bad_record  16. In each record of a data frame, in order:
  *                  (truncated: not in the linear part of the frame)
  *                  BLOCKS: first <= last <= 63; mask within first..last.
- *                  ZEROES: first 0, last 63, 1 <= count <= 512, and not
+ *                  ZEROES, UNREADABLE: first 0, last 63, 1 <= count <= 512, and not
  *                  past page 2^40 - 1.
  *                  COPY: first 0, last 63, the original is another page.
  *                  DELTA: any base, any mask.
@@ -374,7 +374,8 @@ static __always_inline bool pt_record_is_sound(const struct pt_record *r,
 		*block_cnt += __builtin_popcountll(mask);
 	} else if (~range) {
 		return false;	/* the others cover whole pages */
-	} else if (r->kind == PT_RECORD_ZEROES) {
+	} else if (r->kind == PT_RECORD_ZEROES ||
+		   r->kind == PT_RECORD_UNREADABLE) {
 		if (!mask || mask > PT_ZEROES_MAX ||
 		    mask > PT_GFN_MAX + 1 - gfn)
 			return false;

@@ -105,8 +105,7 @@ struct pt_frame_hdr {
 				 * else 0 */
 } __attribute__((packed));
 
-/* pt_record_kind: docs/wire-format.md reserves 5 and 6, which version 3
- * refuses. */
+/* pt_record_kind: docs/wire-format.md reserves 6, which version 3 refuses. */
 enum pt_record_kind {
 	PT_RECORD_BLOCKS = 1,	/* blocks first..last of one page; mask: which
 				 * of them follow as data, the others are zero */
@@ -121,6 +120,9 @@ enum pt_record_kind {
 				 * the version that mask names; first is 0,
 				 * last is 63.  Only to a receiver with
 				 * PT_CAP_COPIES */
+	PT_RECORD_UNREADABLE = 5,	/* likewise as ZEROES, pages that the
+				 * source could not read.  Only to a receiver
+				 * with PT_CAP_UNREADABLE */
 };
 
 /* pt_record: the frame's statement about one page, a part of it, or a run of
@@ -134,7 +136,8 @@ struct pt_record {
 				 * 7..0 of it */
 	__u8	gfn_hi;		/*  3 guest page number, bits 39..32 */
 	__be32	gfn_lo;		/*  4 guest page number, bits 31..0 */
-	__be64	mask;		/*  8 bit b is block b; ZEROES: page count;
+	__be64	mask;		/*  8 bit b is block b; ZEROES, UNREADABLE: page
+				 * count;
 				 * COPY: the original's guest page number, and
 				 * above it the low 24 bits of its version */
 } __attribute__((packed));

@@ -54,6 +54,7 @@ mutants=(
 "$parse|s/(mask & PT_GFN_MAX) == gfn/(mask \& PT_GFN_MAX) == gfn + 1/|a page may be a copy of itself"
 "$parse|s/r->kind != PT_RECORD_COPY/r->kind < PT_RECORD_ZEROES/|kinds that are set aside are read as copies"
 "$parse|s/r->kind != PT_RECORD_COPY/r->kind > PT_RECORD_ZEROES/|copies are refused"
+"$parse|s/r->kind == PT_RECORD_UNREADABLE/r->kind == PT_RECORD_UNREADABLE + 1/|unreadable pages are refused"
 "$parse|s/i < PT_RECORDS_MAX \&\& i < f->record_cnt/i < PT_RECORDS_MAX - 1 \&\& i < f->record_cnt/|the last of 96 records is not judged"
 "$parse|s/return block_cnt > f->block_cnt/return block_cnt >= f->block_cnt/|a compressed frame that saves nothing"
 "$parse|s/f->compression >= PT_COMPRESSION_CNT/f->compression > PT_COMPRESSION_CNT/|a third method of compression"

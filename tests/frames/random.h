@@ -62,7 +62,8 @@ static inline struct shape_record random_record(struct random *r, __u64 *pos)
 			rec.mask = random_original(r, rec.gfn) |
 				   random_next(r) << PT_GFN_BITS;
 		} else {
-			rec.kind = PT_RECORD_ZEROES;
+			rec.kind = random_chance(r, 3) ? PT_RECORD_UNREADABLE
+						       : PT_RECORD_ZEROES;
 			rec.mask = cnt = 1 + random_below(r, 1ULL <<
 							  random_below(r, 10));
 		}

@@ -30,6 +30,15 @@ static const struct shape_record shape_copy_record[] = {
 	{ PT_RECORD_COPY, 0, 63, 0x1000, 0x2000 },
 };
 
+static const struct shape_record shape_bad_pages_record[] = {
+	{ PT_RECORD_UNREADABLE, 0, 63, 0x1000, 5 },
+};
+static const struct shape_record shape_bad_among_records[] = {
+	{ PT_RECORD_ZEROES, 0, 63, 0x1000, 1 },
+	{ PT_RECORD_UNREADABLE, 0, 63, 0x1001, 2 },
+	{ PT_RECORD_BLOCKS, 0, 63, 0x1003, 0 },
+};
+
 /* As many records as fit, plus one. */
 #define EMPTY(gfn)	{ PT_RECORD_BLOCKS, 0, 63, gfn, 0 }
 #define EMPTY4(gfn)	EMPTY(gfn), EMPTY((gfn) + 1), EMPTY((gfn) + 2),	\
@@ -138,6 +147,12 @@ static const struct shape shape_page_run = {
 };
 static const struct shape shape_copy = {
 	SHAPE_DATA(shape_copy_record), .pad_sz = 6,
+};
+static const struct shape shape_bad_pages = {
+	SHAPE_DATA(shape_bad_pages_record),
+};
+static const struct shape shape_bad_among = {
+	SHAPE_DATA(shape_bad_among_records),
 };
 static const struct shape shape_copies = { SHAPE_DATA(shape_copies_records) };
 static const struct shape shape_sealed_copies = {

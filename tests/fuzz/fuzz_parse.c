@@ -43,7 +43,8 @@ static void check_sound(const __u8 *data, size_t sz, const struct pt_packet *p,
 
 		pt_check(gfn * PT_PAGE_BLOCKS + first >= pos);
 		pos = gfn * PT_PAGE_BLOCKS + last + 1;
-		if (r[i].kind == PT_RECORD_ZEROES) {
+		if (r[i].kind == PT_RECORD_ZEROES ||
+		    r[i].kind == PT_RECORD_UNREADABLE) {
 			pt_check(be64toh(r[i].mask) <= PT_ZEROES_MAX);
 			pos += (be64toh(r[i].mask) - 1) * PT_PAGE_BLOCKS;
 		}

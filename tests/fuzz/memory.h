@@ -37,6 +37,7 @@ static struct memory {
 					 * ... */
 		__u64 twice;		/* ... those more than once, when they
 					 * were last */
+		bool is_unreadable;	/* it has no content */
 		__u8 bytes[PT_PAGE_SZ];
 	} model[MEMORY_PAGES];
 	struct pt_rebuild_counts want;
@@ -87,7 +88,8 @@ static inline int memory_find(__u64 gfn)
 
 static inline __u64 memory_page_cnt(const struct shape_record *r)
 {
-	return r->kind == PT_RECORD_ZEROES ? r->mask : 1;
+	return r->kind == PT_RECORD_ZEROES || r->kind == PT_RECORD_UNREADABLE
+		       ? r->mask : 1;
 }
 
 /* memory_has: it has all pages that the records name. */
@@ -142,6 +144,7 @@ static inline bool model_base(const struct shape_record *r, __u32 generation)
 	for (__u32 v = generation - 1; v; v--)
 		if ((v & 0xffff) == (__u32)(r->first << 8 | r->last))
 			return memory.model[i].generation == v &&
+			       !memory.model[i].is_unreadable &&
 			       !~memory.model[i].spoken_for;
 	return false;
 }
@@ -160,6 +163,7 @@ static inline bool model_refuses(const struct shape_record *r, __u32 generation)
 		return false;
 	o = memory_find(pt_record_original(r->mask));
 	return memory.model[o].generation != pt_record_version(r->mask) ||
+	       memory.model[o].is_unreadable ||
 	       ~memory.model[o].spoken_for;
 }
 
@@ -186,7 +190,9 @@ static inline void model_record(const struct shape_record *r, __u32 generation,
 			memory.model[i].twice = twice & ~r->mask;
 		if (r->kind == PT_RECORD_COPY)
 			model_copy(i, memory_find(pt_record_original(r->mask)));
-		if (r->kind == PT_RECORD_ZEROES)
+		memory.model[i].is_unreadable = r->kind == PT_RECORD_UNREADABLE;
+		if (r->kind == PT_RECORD_ZEROES ||
+		    r->kind == PT_RECORD_UNREADABLE)
 			memset(memory.model[i].bytes, 0, PT_PAGE_SZ);
 		if (r->kind != PT_RECORD_BLOCKS && !is_delta)
 			continue;
@@ -243,8 +249,10 @@ static inline void memory_check(void)
 		page_check(i, i < MEMORY_PAGES - 1 ? PT_PAGE_SZ
 						   : PT_PAGE_SZ - 100);
 		if (i < 5)
-			digests[i / 3] += pt_digest_page(
-				MEMORY_KEY, memory_gfns[i], memory_page(i));
+			digests[i / 3] += memory.model[i].is_unreadable
+				? pt_digest_unreadable(memory_gfns[i])
+				: pt_digest_page(MEMORY_KEY, memory_gfns[i],
+						 memory_page(i));
 	}
 	for (__u32 i = 0; i < 2; i++) {
 		pt_check(!pt_rebuild_region_digest(memory.rebuild, i, &digest,

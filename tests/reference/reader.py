@@ -41,6 +41,7 @@ ZEROES_MAX = 512
 MAC_OFF, AUTH_OFF, AUTH, HIDDEN_OFF = 28, 36, 16, 52
 KIND_DATA, KIND_PROBE = 1, 2
 RECORD_BLOCKS, RECORD_ZEROES, RECORD_DELTA, RECORD_COPY = 1, 2, 3, 4
+RECORD_UNREADABLE = 5
 FLAG_SEALED = 1
 LZ4, ZSTD = 1, 2
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
@@ -154,7 +155,7 @@ class Record:
     def end(self):
         if self.kind == RECORD_DELTA:
             return (self.gfn + 1) * PAGE_BLOCKS
-        if self.kind == RECORD_ZEROES:
+        if self.kind in (RECORD_ZEROES, RECORD_UNREADABLE):
             return (self.gfn + self.mask) * PAGE_BLOCKS
         return self.gfn * PAGE_BLOCKS + self.last + 1
 
@@ -181,6 +182,8 @@ class Record:
     def text(self):
         if self.kind == RECORD_ZEROES:
             return f"zeroes 0x{self.gfn:x} {self.mask}"
+        if self.kind == RECORD_UNREADABLE:
+            return f"unreadable 0x{self.gfn:x} {self.mask}"
         if self.kind == RECORD_COPY:
             return f"copy 0x{self.gfn:x} 0x{self.original():x} " \
                    f"{self.mask // GFN_CNT}"
@@ -324,7 +327,7 @@ def read_record(raw):
     record = Record(kind=raw[0], first=raw[1], last=raw[2],
                     gfn=number(raw, 3, 5), mask=number(raw, 8, 8))
     require(record.kind in (RECORD_BLOCKS, RECORD_ZEROES, RECORD_DELTA,
-                            RECORD_COPY), "bad_record")
+                            RECORD_COPY, RECORD_UNREADABLE), "bad_record")
     if record.kind == RECORD_DELTA:
         return record
     if record.kind == RECORD_BLOCKS:
@@ -333,7 +336,7 @@ def read_record(raw):
         require(record.mask & ~spoken == 0, "bad_record")
     else:
         require(record.first == 0 and record.last == 63, "bad_record")
-    if record.kind == RECORD_ZEROES:
+    if record.kind in (RECORD_ZEROES, RECORD_UNREADABLE):
         require(1 <= record.mask <= ZEROES_MAX, "bad_record")
         require(record.gfn + record.mask <= GFN_CNT, "bad_record")
     elif record.kind == RECORD_COPY:

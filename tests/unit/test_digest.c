@@ -98,6 +98,20 @@ static void test_known_value(void **state)
 	memset(page, 1, sizeof(page));	/* docs/wire-format.md's */
 	assert_int_equal(pt_digest_content(7, page), 0x09266074bdf6fc09ULL);
 	assert_int_equal(pt_digest_page(7, 5, page), 0xd3eb307931d85efbULL);
+	assert_int_equal(pt_digest_unreadable(5), 0x89715d59ecd05a65ULL);
+}
+
+/* No bytes have the content digest of a page that cannot be read. */
+static void test_unreadable_is_no_content(void **state)
+{
+	(void)state;
+	assert_int_equal(pt_digest_content_of(0), 0);
+	assert_int_equal(pt_digest_content_of(1), 2);
+	assert_int_equal(pt_digest_content_of(2), 2);
+	assert_int_equal(pt_digest_content_of(~0ULL), ~0ULL);
+	assert_int_not_equal(pt_digest_unreadable(0), 0);
+	assert_int_not_equal(pt_digest_unreadable(GFN),
+			     pt_digest_unreadable(GFN + 1));
 }
 
 static void test_zero_is_zero(void **state)
@@ -196,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_is_what_the_header_says),
 		cmocka_unit_test(test_known_value),
+		cmocka_unit_test(test_unreadable_is_no_content),
 		cmocka_unit_test(test_zero_is_zero),
 		cmocka_unit_test(test_seed_zero),
 		cmocka_unit_test(test_sees_differences),

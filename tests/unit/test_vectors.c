@@ -238,6 +238,11 @@ static void stage(struct pt_builder *b, const struct vector *v,
 			assert_true(pt_builder_add_zeroes(b, r->gfn, r->mask));
 			continue;
 		}
+		if (r->kind == PT_RECORD_UNREADABLE) {
+			assert_true(pt_builder_add_unreadable(b, r->gfn,
+							      r->mask));
+			continue;
+		}
 		if (r->kind == PT_RECORD_COPY) {
 			assert_true(pt_builder_add_copy(b, r->gfn,
 					pt_record_original(r->mask),

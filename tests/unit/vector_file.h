@@ -149,14 +149,15 @@ static inline void vector_fill(struct vector_file *f, struct vector *v)
 static inline void vector_record(struct vector_file *f, struct vector *v)
 {
 	static const char *const names[] = { "blocks", "zeroes", "copy",
-					     "delta" };
+					     "delta", "unreadable" };
 	static const __u8 kinds[] = { PT_RECORD_BLOCKS, PT_RECORD_ZEROES,
-				      PT_RECORD_COPY, PT_RECORD_DELTA };
+				      PT_RECORD_COPY, PT_RECORD_DELTA,
+				      PT_RECORD_UNREADABLE };
 	struct pt_record_host *r = &v->records[v->record_cnt];
 
 	if (v->record_cnt++ == PT_RECORDS_MAX)
 		vector_die(f, "too many records");
-	r->kind = kinds[vector_choice(f, names, 4)];
+	r->kind = kinds[vector_choice(f, names, 5)];
 	r->gfn = vector_number(f, PT_GFN_MAX);
 	r->first = r->kind == PT_RECORD_BLOCKS ? vector_number(f, 63) : 0;
 	r->last = r->kind == PT_RECORD_BLOCKS ? vector_number(f, 63) : 63;

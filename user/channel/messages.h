@@ -153,6 +153,7 @@ enum pt_live_kind {
 						 * STATE */
 #define PT_CAP_DELTAS		(1ULL << 6)	/* records of kind DELTA */
 #define PT_CAP_RATE		(1ULL << 7)	/* OPENED's limit of bandwidth */
+#define PT_CAP_UNREADABLE	(1ULL << 9)	/* records of kind UNREADABLE */
 #define PT_CAP_LARGE		(1ULL << 8)	/* LARGE */
 #define PT_CAP_COMPRESSION(method)	(1ULL << (3 + (method)))	/* frames
 						 * compressed by an

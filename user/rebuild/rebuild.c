@@ -93,6 +93,8 @@ int pt_rebuild_page_renew(const struct placing *p, __u64 page_idx)
 		page_unsum(r, page_idx, 0);
 		table_set(&r->versions[page_idx], version);
 	}
+	if (bit_is_set(r->unreadable, page_idx))
+		bit_clear(r->unreadable, page_idx);
 	region_of(r, page_idx)->has_pages = true;
 	return 1;
 }
@@ -325,6 +327,8 @@ static int place_record(const struct placing *p,
 		return pt_rebuild_copy(p, record);
 	case PT_RECORD_DELTA:
 		return pt_rebuild_delta(p, record);
+	case PT_RECORD_UNREADABLE:
+		return pt_rebuild_unreadable(p, record);
 	default:
 		return place_page(p, record);
 	}

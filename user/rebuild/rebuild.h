@@ -23,7 +23,10 @@
  *     (held --> import)        what an interrupted transfer left
  *     check --> place          check alone refuses; place cannot
  *
- * Memory: 12 bytes and 2 bits a page, but for regions of which only zero runs of
+ * A page that the source could not read is zero in the sink, and its digest is that
+ * of no content; the sink is told in the end.  It is no original and no base.
+ *
+ * Memory: 12 bytes and 3 bits a page, but for regions of which only zero runs of
  * all their pages speak; 16 bytes a region.
  * Threads: any number, each with its own regions; no locks.  An original of
  * another thread's region (a wrong sender) is copied as it is at that moment,
@@ -125,5 +128,10 @@ int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
 			    __u64 digests[PT_REGION_PAGES],
 			    struct pt_error *err);
+
+/* pt_rebuild_unreadable_next finds the first page from *page_idx on that the source
+ * could not read, and returns how many follow each other from there, at most to the
+ * end of a region; 0: there is none. */
+__u64 pt_rebuild_unreadable_next(const struct pt_rebuild *r, __u64 *page_idx);
 
 #endif

@@ -82,6 +82,18 @@ int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 	return ret;
 }
 
+/* put_unreadable: the bytes in the sink are not the content of such a page. */
+static void put_unreadable(const struct pt_rebuild *r, __u64 region_idx,
+			   struct pt_held_region *held)
+{
+	__u64 first = region_idx * PT_REGION_PAGES, gfn;
+	__u32 cnt = pt_layout_region(r->layout, region_idx, &gfn);
+
+	for (__u32 i = 0; i < cnt; i++)
+		if (bit_is_set(r->unreadable, first + i))
+			held->digests[i] = pt_digest_unreadable(gfn + i);
+}
+
 int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
 			    __u64 digests[PT_REGION_PAGES], struct pt_error *err)
 {
@@ -96,6 +108,7 @@ int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
 	free(pages);
 	if (ret)
 		return ret;
+	put_unreadable(r, region_idx, &held);
 	memcpy(digests, held.digests, sizeof(held.digests));
 	return pt_layout_region(r->layout, region_idx, NULL);
 }

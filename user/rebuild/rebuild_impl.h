@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* rebuild_impl: the internals that rebuild.c, which places, rebuild_refer.c, which
- * places records that refer to another content, and rebuild_digest.c, which
- * computes digests, share. */
+ * places records that refer to another content, rebuild_unreadable.c, which places
+ * those without one, and rebuild_digest.c, which computes digests, share. */
 #ifndef REBUILD_REBUILD_IMPL_H
 #define REBUILD_REBUILD_IMPL_H
 
@@ -31,6 +31,9 @@ struct pt_rebuild {
 				 * was placed in this version */
 	__u64 *written;		/* bit: the page is not known to be zero */
 	__u64 *summed;		/* bit: it is whole, and its digest is summed */
+	__u64 *unreadable;	/* bit: the source could not read it; it is
+				 * summed, and zero in the sink */
+	bool has_unreadable;	/* some bit of these was ever set; atomic */
 	struct region *regions;
 };
 
@@ -105,5 +108,9 @@ int pt_rebuild_copy(const struct placing *p,
 		    const struct pt_record_host *record);
 int pt_rebuild_delta(const struct placing *p,
 		     const struct pt_record_host *record);
+
+/* rebuild_unreadable.c: */
+int pt_rebuild_unreadable(const struct placing *p,
+			  const struct pt_record_host *record);
 
 #endif

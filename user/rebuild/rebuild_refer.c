@@ -7,12 +7,14 @@
 #include <pagetrim/check.h>
 
 /* whole_version returns the version in which the page is whole; 0: in none, or it
- * was held before the session. */
+ * was held before the session, or has no content, since it could not be read. */
 static __u32 whole_version(const struct pt_rebuild *r, __u64 page_idx)
 {
 	__u32 version = table_get(&r->versions[page_idx]);
 	__u32 at_least = table_get(&region_of(r, page_idx)->version);
 
+	if (bit_is_set(r->unreadable, page_idx))
+		return 0;
 	if (at_least > version)		/* a zero run of the whole region */
 		return at_least;
 	return bit_is_set(r->summed, page_idx) ||

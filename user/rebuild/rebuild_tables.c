@@ -51,9 +51,10 @@ int pt_rebuild_create(struct pt_rebuild **out, const struct pt_layout *layout,
 	r->contents = table(r->page_cnt * sizeof(*r->contents));
 	r->written = table(r->page_cnt / 8);
 	r->summed = table(r->page_cnt / 8);
+	r->unreadable = table(r->page_cnt / 8);
 	r->regions = table(region_cnt * sizeof(*r->regions));
 	if (!r->versions || !r->contents || !r->written || !r->summed ||
-	    !r->regions) {
+	    !r->unreadable || !r->regions) {
 		pt_rebuild_destroy(r);
 		return -ENOMEM;
 	}
@@ -69,6 +70,7 @@ void pt_rebuild_destroy(struct pt_rebuild *r)
 		return;
 	table_free(r->regions, pt_layout_region_cnt(r->layout) *
 			       sizeof(*r->regions));
+	table_free(r->unreadable, r->page_cnt / 8);
 	table_free(r->summed, r->page_cnt / 8);
 	table_free(r->written, r->page_cnt / 8);
 	table_free(r->contents, r->page_cnt * sizeof(*r->contents));

@@ -109,7 +109,7 @@ static int open_listener(struct pt_receiver *r,
 				PT_CAP_RATE |
 				(r->cfg.large_pages == PT_LARGE_PAGES_OFF
 				 ? 0 : PT_CAP_LARGE) |
-				pt_compression_caps(),
+				PT_CAP_UNREADABLE | pt_compression_caps(),
 		.tls = r->cfg.tls,
 	};
 	int ret = pt_listener_open(&r->listener, listen, &conn, err);

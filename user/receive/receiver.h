@@ -27,6 +27,7 @@
 
 #include "base/cpus.h"
 #include "base/stages.h"
+#include "memory/page_ranges.h"
 #include "net/address.h"
 #include "peers/peers.h"
 #include "receive/admission.h"
@@ -95,6 +96,8 @@ struct pt_receive_report {
 	struct pt_ledger ledger;
 	__u64 sent;		/* frames, as the sender counted them */
 	__u64 unaccounted;
+	struct pt_page_names unreadable;	/* pages that could not be read at
+				 * the source, by gfn; once all has come */
 	bool has_profile;
 	struct pt_profile profile;	/* of the queues' threads, including
 					 * their work for other transfers */

@@ -96,16 +96,37 @@ static int mismatch_job(void *arg, const void *bytes, size_t sz,
 	return cnt < 0 ? cnt : 0;
 }
 
+/* mark_unreadable tells the sink, and the report, which pages have no content. */
+static int mark_unreadable(struct pt_rx_session *s, struct pt_error *err)
+{
+	__u64 page_idx = 0, cnt;
+	int ret = 0;
+
+	s->report.unreadable = (struct pt_page_names){ 0 };
+	while (!ret && (cnt = pt_rebuild_unreadable_next(s->rebuild,
+							 &page_idx))) {
+		ret = pt_sink_mark(s->storage.sink,
+				   pt_layout_image_off(s->layout, page_idx),
+				   cnt * PT_PAGE_SZ, err);
+		pt_page_names_add(&s->report.unreadable,
+				  pt_layout_gfn(s->layout, page_idx), cnt);
+		page_idx += cnt;
+	}
+	return ret;
+}
+
 /* commit_job: the large pages are counted once a guest runs, not before. */
 static int commit_job(void *arg, const void *bytes, size_t sz,
 		      struct pt_error *err)
 {
 	struct pt_rx_session *s = arg;
 	const struct pt_receive_guest *guest = s->cfg->guest;
-	int ret = pt_sink_sync(s->storage.sink, err);
+	int ret = mark_unreadable(s, err);
 
 	(void)bytes;
 	(void)sz;
+	if (!ret)
+		ret = pt_sink_sync(s->storage.sink, err);
 	if (!ret && guest)
 		ret = guest->loaded(guest->arg, err);
 	if (!ret)

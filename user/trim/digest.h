@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* digest: sums by which two hosts, or two looks, compare memory.
  *
- *     content  XXH3-64 of a page's 4096 bytes, seed key;
- *              0 for a page that is all zero
+ *     content  XXH3-64 of a page's 4096 bytes, seed key, where 1 counts as 2;
+ *              0 for a page that is all zero; 1 for one that cannot be read
  *     page     XXH3-64 of its content's 8 bytes, big-endian, seed gfn;
  *              0 for content 0
  *     region   sum of its pages       modulo 2^64
@@ -21,6 +21,16 @@
 
 #include <linux/types.h>
 #include <stdbool.h>
+
+/* PT_CONTENT_UNREADABLE: the content digest of a page that cannot be read, which
+ * no bytes have. */
+#define PT_CONTENT_UNREADABLE	1
+
+/* pt_digest_content_of returns the content digest of bytes with that hash. */
+static inline __u64 pt_digest_content_of(__u64 hash)
+{
+	return hash + (hash == PT_CONTENT_UNREADABLE);
+}
 
 /* pt_digest_stream: a page's digest from its bytes in order, piece by piece. It
  * is all zero before its first start, and may be left unfinished. */
@@ -61,6 +71,12 @@ __u64 pt_digest_at(__u64 content, __u64 gfn);
 static inline __u64 pt_digest_page(__u64 key, __u64 gfn, const void *page)
 {
 	return pt_digest_at(pt_digest_content(key, page), gfn);
+}
+
+/* pt_digest_unreadable returns the page digest of page gfn, which cannot be read. */
+static inline __u64 pt_digest_unreadable(__u64 gfn)
+{
+	return pt_digest_at(PT_CONTENT_UNREADABLE, gfn);
 }
 
 /* pt_digest_start begins page gfn.  pt_digest_add adds its next sz bytes, NULL:

@@ -42,7 +42,8 @@ static bool has_data(const __u8 *bytes, __u32 sz)
 static __u64 body_content(__u64 key, const void *page)
 {
 	__u64 content = has_data(page, PT_PAGE_SZ)
-		? XXH3_64bits_withSeed(page, PT_PAGE_SZ, key) : 0;
+		? pt_digest_content_of(XXH3_64bits_withSeed(page, PT_PAGE_SZ,
+							    key)) : 0;
 
 	BODY_LEAVE();
 	return content;
@@ -76,7 +77,8 @@ static void body_add(struct pt_digest_stream *s, const void *bytes, __u32 sz)
 
 static __u64 body_end(const struct pt_digest_stream *s)
 {
-	__u64 content = s->has_data ? XXH3_64bits_digest(state_of(s)) : 0;
+	__u64 content = s->has_data
+		? pt_digest_content_of(XXH3_64bits_digest(state_of(s))) : 0;
 
 	BODY_LEAVE();
 	return pt_digest_at(content, s->gfn);

@@ -128,7 +128,10 @@ static bool add_whole(struct pt_builder *b, enum pt_record_kind kind, __u64 gfn,
 	return true;
 }
 
-bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
+/* add_pages stages page_cnt pages of a kind that names no content, as part of the
+ * last record where they follow it. */
+static bool add_pages(struct pt_builder *b, enum pt_record_kind kind, __u64 gfn,
+		      __u64 page_cnt)
 {
 	struct pt_record_host *run = &b->records[b->record_cnt];
 
@@ -136,13 +139,23 @@ bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
 	pt_check(page_cnt >= 1 && page_cnt <= PT_ZEROES_MAX);
 	pt_check(page_cnt <= PT_GFN_MAX + 1 - gfn);
 
-	if (!b->record_cnt || run[-1].kind != PT_RECORD_ZEROES ||
+	if (!b->record_cnt || run[-1].kind != kind ||
 	    run[-1].gfn + run[-1].mask != gfn ||
 	    run[-1].mask + page_cnt > PT_ZEROES_MAX)
-		return add_whole(b, PT_RECORD_ZEROES, gfn, page_cnt, page_cnt);
+		return add_whole(b, kind, gfn, page_cnt, page_cnt);
 	run[-1].mask += page_cnt;
 	b->next_pos = (gfn + page_cnt) * PT_PAGE_BLOCKS;
 	return true;
+}
+
+bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
+{
+	return add_pages(b, PT_RECORD_ZEROES, gfn, page_cnt);
+}
+
+bool pt_builder_add_unreadable(struct pt_builder *b, __u64 gfn, __u64 page_cnt)
+{
+	return add_pages(b, PT_RECORD_UNREADABLE, gfn, page_cnt);
 }
 
 bool pt_builder_add_copy(struct pt_builder *b, __u64 gfn, __u64 original_gfn,

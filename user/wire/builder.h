@@ -123,6 +123,9 @@ unsigned int pt_builder_add_page(struct pt_builder *b, __u64 gfn,
  * try again. */
 bool pt_builder_add_zeroes(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
 
+/* pt_builder_add_unreadable stages pages that the source could not read, likewise. */
+bool pt_builder_add_unreadable(struct pt_builder *b, __u64 gfn, __u64 page_cnt);
+
 /* pt_builder_add_copy stages page gfn as a copy of another, original_gfn, as that
  * is in version: a receiver that holds any other refuses the record (section 12
  * of docs/wire-format.md).  False: nothing was staged, close and try again. */

@@ -16,8 +16,8 @@
 struct pt_record_host {
 	__u64	gfn;		/* guest page number, 0..PT_GFN_MAX */
 	__u64	mask;		/* BLOCKS, DELTA: bit b is set if block b
-				 * follows as data; ZEROES: pages, >= 1; COPY: see
-				 * pt_record_copy_of */
+				 * follows as data; ZEROES, UNREADABLE: pages,
+				 * >= 1; COPY: see pt_record_copy_of */
 	__u8	kind;		/* enum pt_record_kind */
 	__u8	first;		/* first block covered, 0..63 */
 	__u8	last;		/* last block covered, first..63; DELTA: both
@@ -81,7 +81,8 @@ static inline __u32 pt_record_base(const struct pt_record_host *r,
 /* pt_record_page_cnt returns the count of pages that the record covers. */
 static inline __u64 pt_record_page_cnt(const struct pt_record_host *r)
 {
-	return r->kind == PT_RECORD_ZEROES ? r->mask : 1;
+	return r->kind == PT_RECORD_ZEROES || r->kind == PT_RECORD_UNREADABLE
+		       ? r->mask : 1;
 }
 
 /* pt_record_write writes the record at `to`, of any alignment. */
