@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "poison_kit.h"
 #include "scratch.h"
 #include "source/source.h"
 
@@ -55,29 +56,6 @@ static void supply_one(void)
 		_exit(1);
 }
 
-/* poison has a page be as one in which the machine found an error: UFFDIO_POISON,
- * of Linux 6.6, and newer than the headers of 6.1. */
-static bool poison(void)
-{
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	struct uffdio_api api = { .api = UFFD_API, .features = 1 << 14 };
-	__u8 *at = map(-1, MAP_PRIVATE);
-	struct uffdio_register reg = {
-		.range = { (unsigned long)at, PAGES * PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct {
-		struct uffdio_range range;
-		__u64 mode, updated;
-	} arg = { .range = { (unsigned long)at, PAGE } };
-	bool is_done = !ioctl(fd, UFFDIO_API, &api) &&
-		       !ioctl(fd, UFFDIO_REGISTER, &reg) &&
-		       !ioctl(fd, _IOWR(UFFDIO, 8, arg), &arg);
-
-	close(fd);
-	return is_done;
-}
-
 static void child_main(enum child kind)
 {
 	__u8 *at;
@@ -86,7 +64,7 @@ static void child_main(enum child kind)
 	made->file = map(scratch_file(SCRATCH "/data", 4 * PAGE), MAP_PRIVATE);
 	made->file[0] = 1;
 	if (kind == POISONED)
-		made->has_poison = poison();
+		made->has_poison = kit_poison(map(-1, MAP_PRIVATE), PAGE);
 	if (kind == ALL_KINDS) {
 		at = map(-1, MAP_SHARED);
 		at[0] = at[5 * PAGE] = at[6 * PAGE] = 1;
@@ -161,6 +139,19 @@ static void test_kinds(void **state)
 	child_close();
 }
 
+static __u64 marked;	/* bytes that read_all found to be unreadable */
+
+/* count_marked: such a page is no hole. */
+static void count_marked(const struct pt_view *v)
+{
+	for (__u32 i = 0; i < v->page_cnt; i++) {
+		if (!pt_view_is_unreadable(v, i))
+			continue;
+		assert_false(pt_view_is_hole(v, i));
+		marked += PAGE;
+	}
+}
+
 /* read_all views every region. */
 static int read_all(struct pt_error *err)
 {
@@ -170,6 +161,7 @@ static int read_all(struct pt_error *err)
 	__u32 cnt;
 	int ret;
 
+	marked = 0;
 	segs = pt_source_segments(src, &cnt);
 	assert_int_equal(pt_layout_create(&l, segs, cnt, err), 0);
 	pt_view_init(&v);
@@ -179,6 +171,7 @@ static int read_all(struct pt_error *err)
 		for (__u32 at = 0; !ret && at < v.page_cnt; at += 64)
 			ret = pt_view_load(src, &v, at, pt_view_word(&v, at),
 					   err);
+		count_marked(&v);
 	}
 	pt_view_free(&v);
 	pt_layout_free(l);
@@ -194,8 +187,13 @@ static void cannot_read(__u32 page_cnt)
 	if (!strstr(err.text, "on_unreadable"))
 		fail_msg("%s", err.text);
 	assert_int_equal(pt_source_unreadable_sz(src), 0);
-	pt_source_zero_unreadable(src);
+	pt_source_on_unreadable(src, PT_UNREADABLE_ZERO);
 	assert_int_equal(read_all(&err), 0);
+	assert_int_equal(pt_source_unreadable_sz(src), page_cnt * PAGE);
+	assert_int_equal(marked, 0);
+	pt_source_on_unreadable(src, PT_UNREADABLE_MARK);
+	assert_int_equal(read_all(&err), 0);
+	assert_int_equal(marked, page_cnt * PAGE);
 	assert_int_equal(pt_source_unreadable_sz(src), page_cnt * PAGE);
 }
 

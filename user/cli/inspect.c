@@ -130,7 +130,7 @@ static int open_process(struct inspect *in, struct pt_source **src,
 
 	if (code)
 		return code;
-	pt_source_zero_unreadable(*src);
+	pt_source_on_unreadable(*src, PT_UNREADABLE_ZERO);
 	code = pt_source_find_left(*src, &in->left, err);
 	if (code)
 		pt_source_close(*src);

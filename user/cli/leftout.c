@@ -6,10 +6,6 @@
 
 #include "cli/output.h"
 
-static const struct pt_option_word unreadable[] = {
-	{ "fail", PT_UNREADABLE_FAIL }, { "zero", PT_UNREADABLE_ZERO }, { }
-};
-
 const struct pt_option pt_leftout_options[] = {
 	{ "skip-shared", NULL,
 	  "with --pid: leave shared memory out; otherwise a process that has "
@@ -19,11 +15,6 @@ const struct pt_option pt_leftout_options[] = {
 	  "with --pid: pages that a userfaultfd has yet to supply count as "
 	  "zero; otherwise a process that has some is refused",
 	  PT_OPTION(FLAG, struct pt_leftout_options, skip_userfault) },
-	{ "on-unreadable", "HOW",
-	  "with --pid: pages that cannot be read: fail (default); zero: they "
-	  "count as zero",
-	  PT_OPTION(WORD, struct pt_leftout_options, on_unreadable),
-	  .words = unreadable },
 	{ }
 };
 
@@ -64,8 +55,6 @@ int pt_leftout_check(struct pt_source_left *out, struct pt_source *src,
 		return refuse_shared(out, err);
 	if (out->userfault_sz && !o->skip_userfault)
 		return refuse_userfault(out, err);
-	if (o->on_unreadable == PT_UNREADABLE_ZERO)
-		pt_source_zero_unreadable(src);
 	return 0;
 }
 

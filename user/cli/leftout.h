@@ -10,10 +10,6 @@
 
 struct pt_leftout_options {
 	bool skip_shared, skip_userfault;
-	enum pt_on_unreadable {
-		PT_UNREADABLE_FAIL,
-		PT_UNREADABLE_ZERO,
-	} on_unreadable;
 };
 
 /* pt_leftout_options is for commands with --pid, over struct

@@ -169,7 +169,10 @@ static int open_memory(struct migrate *m)
 	}
 	ret = pt_source_open_files_as(&m->o.send.cfg.source, PT_FILES_LIVE,
 				      paths, m->range_cnt, &m->run.err);
-	return ret ? ret : check_segments(m);
+	if (ret)
+		return ret;
+	pt_send_options_unreadable(&m->o.send, true);
+	return check_segments(m);
 }
 
 static int open_guest(struct migrate *m)

@@ -160,6 +160,38 @@ static json_t *send_profile_json(const struct pt_send_report *r)
 	return o;
 }
 
+static json_t *unreadable_json(const struct pt_page_names *n)
+{
+	json_t *ranges = json_array();
+
+	for (__u32 i = 0; i < n->range_cnt && i < PT_PAGE_NAMES_MAX; i++)
+		json_array_append_new(ranges, json_pack("{s:I, s:I}",
+			"gfn", (json_int_t)n->named[i].first,
+			"pages", (json_int_t)n->named[i].cnt));
+	return json_pack("{s:I, s:i, s:o}", "pages", (json_int_t)n->page_cnt,
+			 "range-count", n->range_cnt, "ranges", ranges);
+}
+
+static void unreadable_text(FILE *out, const struct pt_page_names *n)
+{
+	const char *between = "";
+
+	if (!n->page_cnt)
+		return;
+	fprintf(out, "Unreadable: %llu page%s could not be read at the source: ",
+		(unsigned long long)n->page_cnt, n->page_cnt == 1 ? "" : "s");
+	for (__u32 i = 0; i < n->range_cnt && i < PT_PAGE_NAMES_MAX; i++) {
+		fprintf(out, "%s%llu from 0x%llx on", between,
+			(unsigned long long)n->named[i].cnt,
+			(unsigned long long)n->named[i].first * PT_PAGE_SZ);
+		between = ", ";
+	}
+	if (n->range_cnt > PT_PAGE_NAMES_MAX)
+		fprintf(out, ", and %u more ranges",
+			n->range_cnt - PT_PAGE_NAMES_MAX);
+	fprintf(out, ".\n");
+}
+
 json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 			    const struct pt_error *err)
 {
@@ -199,6 +231,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "copies", copies_json(r));
 	json_object_set_new(o, "deltas", deltas_json(r));
 	json_object_set_new(o, "compression", compression_json(r));
+	json_object_set_new(o, "unreadable", unreadable_json(&r->unreadable));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "large-pages", r->knows_large
 			    ? json_integer(r->large_cnt) : json_null());
@@ -267,6 +300,7 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	json_object_set_new(o, "held-pages", json_integer(r->held_page_cnt));
 	json_object_set_new(o, "kept", json_boolean(r->is_kept));
 	json_object_set_new(o, "total", json_integer(r->memory_sz));
+	json_object_set_new(o, "unreadable", unreadable_json(&r->unreadable));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "state-bytes", json_integer(r->state_sz));
 	json_object_set_new(o, "segments", json_integer(r->segment_cnt));
@@ -303,6 +337,7 @@ static void send_text(FILE *out, const void *arg)
 		s > 0 ? r->wire_bytes * 8 / s / 1e6 : 0,
 		(unsigned long long)r->pages_sent,
 		(unsigned long long)r->zero_pages_sent);
+	unreadable_text(out, &r->unreadable);
 	if (r->uses_copies)
 		fprintf(out, "Copies: %llu of the pages with data equal "
 			"another, and went as copies; %llu were put off for "
@@ -394,6 +429,7 @@ static void receive_text(FILE *out, const void *arg)
 		pt_out_human(r->memory_sz, memory), r->peer,
 		r->identity[0] ? " as " : "", r->identity, path,
 		r->total_ns / 1e9, r->commit_ns / 1e9);
+	unreadable_text(out, &r->unreadable);
 	if (r->is_resumed)
 		fprintf(out, "Resumed: %llu pages with data were held.\n",
 			(unsigned long long)r->held_page_cnt);

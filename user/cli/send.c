@@ -109,6 +109,8 @@ int pt_cmd_send(int argc, char **argv)
 				       PT_ROLE_SENDER, &run->err);
 	if (!ret)
 		ret = open_source(&s);
+	if (!ret)
+		pt_send_options_unreadable(&s.o, s.o.is_live);
 	run->name = s.o.cfg.name;
 	if (!ret)
 		ret = pt_send_run(run, &s.o.cfg, s.o.is_live

@@ -67,6 +67,11 @@ static const struct pt_option_word copies[] = {
 	{ "off", PT_SEND_COPIES_OFF }, { }
 };
 
+static const struct pt_option_word unreadable[] = {
+	{ "mark", PT_UNREADABLE_MARK }, { "fail", PT_UNREADABLE_FAIL },
+	{ "zero", PT_UNREADABLE_ZERO }, { }
+};
+
 static const struct pt_option options[] = {
 	{ "pid", "PID",
 	  "send the private writable memory of a process; it is stopped "
@@ -118,6 +123,12 @@ const struct pt_option pt_send_common_options[] = {
 	  "tail; blocks: without any zero block (default)",
 	  PT_OPTION(WORD, struct pt_send_options, cfg.trim), .words = trims,
 	  .initial = PT_SEND_TRIM_BLOCKS },
+	{ "on-unreadable", "HOW",
+	  "a page that cannot be read: mark: it is unreadable at the receiver, "
+	  "too (default where the memory changes); fail (default else); zero: "
+	  "it counts as zero",
+	  PT_OPTION(WORD, struct pt_send_options, on_unreadable),
+	  .words = unreadable },
 	{ "compress", "HOW",
 	  "the blocks of each frame are compressed: auto: where that is faster "
 	  "(default); off; lz4; zstd, or zstd:LEVEL, 1..19 (default 1)",
@@ -266,10 +277,9 @@ static int check_together(const struct pt_send_options *o)
 		return pt_out_usage("send", "%s", o->pid
 				    ? "either SOURCE or --pid, not both"
 				    : "no SOURCE, and no --pid");
-	if (!o->pid && (o->left.skip_shared || o->left.skip_userfault ||
-			o->left.on_unreadable))
-		return pt_out_usage("send", "--skip-shared, --skip-userfault "
-				    "and --on-unreadable need --pid");
+	if (!o->pid && (o->left.skip_shared || o->left.skip_userfault))
+		return pt_out_usage("send", "--skip-shared and "
+				    "--skip-userfault need --pid");
 	if (o->keep_running && !o->pid)
 		return pt_out_usage("send", "--keep-running needs --pid");
 	code = check_live(o);
@@ -298,6 +308,15 @@ static int check_together(const struct pt_send_options *o)
 				    "with %s", cfg->pad ? "--pad"
 							: "--trim none");
 	return pt_security_check("send", &o->security);
+}
+
+void pt_send_options_unreadable(const struct pt_send_options *o, bool changes)
+{
+	enum pt_on_unreadable how = o->on_unreadable;
+
+	if (how == PT_UNREADABLE_DEFAULT)
+		how = changes ? PT_UNREADABLE_MARK : PT_UNREADABLE_FAIL;
+	pt_source_on_unreadable(o->cfg.source, how);
 }
 
 int pt_send_options_parse(struct pt_send_options *o, int argc, char **argv)

@@ -27,6 +27,8 @@ struct pt_send_options {
 	pid_t pid;			/* 0: the sources are files */
 	bool keep_running;
 	struct pt_leftout_options left;	/* with pid */
+	enum pt_on_unreadable on_unreadable;	/* DEFAULT: mark, if the memory
+						 * changes; else fail */
 	bool is_live;
 	__u64 room_sz;			/* see pt_source_open_live */
 	struct pt_live_options live;	/* of is_live, and of other commands */
@@ -40,5 +42,9 @@ extern const struct pt_option pt_send_common_options[];
  * name, argv[0]; pointers in it refer to argv.  Returns -1 to go on, or an exit
  * code: help or an error was printed. */
 int pt_send_options_parse(struct pt_send_options *o, int argc, char **argv);
+
+/* pt_send_options_unreadable tells the opened source what to do with pages that
+ * cannot be read; changes: it is memory that changes while it is sent. */
+void pt_send_options_unreadable(const struct pt_send_options *o, bool changes);
 
 #endif

@@ -86,15 +86,18 @@ static int ptrim_view(struct pt_source *src, struct pt_view *v,
 
 		if (state == PT_PTRIM_ABSENT || state == PT_PTRIM_ZERO)
 			pt_view_set_holes(v, i, i + 1);
+		else if (state == PT_PTRIM_UNREADABLE)
+			v->unreadable[i / 64] |= 1ULL << (i % 64);
 	}
 	return 0;
 }
 
-static int ptrim_load(const struct pt_source *src, const struct pt_piece *piece,
-		      __u32 first, __u32 end, __u8 *to, struct pt_error *err)
+static int ptrim_load(struct pt_source *src, struct pt_view *v, __u32 first,
+		      __u32 end, struct pt_error *err)
 {
 	struct ptrim_source *s = (struct ptrim_source *)src;
-	__u64 idx = index_of(s, piece->seg, piece->off);
+	__u64 idx = index_of(s, v->piece.seg, v->piece.off);
+	__u8 *to = v->staged + (__u64)first * PT_PAGE_SZ;
 	struct pt_ptrim_reader *r = reader_take(s);
 	int code = 0;
 

@@ -57,6 +57,7 @@ struct pt_send_job {
 	__u64 delta_cache_sz;	/* bytes for all lanes, to remember pages of a memory
 				 * that changes: these may go as deltas; 0: none */
 	bool copies;		/* a page that equals another may go as a copy */
+	bool unreadable;	/* the receiver takes pages that cannot be read */
 	__u8 compressions;	/* 1 << enum pt_compression of those that frames
 				 * may have; not with pad */
 	bool compress_auto;	/* the lane chooses one of them, or none; else
@@ -109,7 +110,9 @@ struct pt_lane_counts {
 	_Atomic __u64 delta_cache_sz;	/* bytes that remember pages */
 	_Atomic __u64 put_off;		/* pages left for a later sweep, to go
 					 * as copies */
-	_Atomic __u64 zero_pages;
+	_Atomic __u64 zero_pages;	/* those without data */
+	_Atomic __u64 unreadable;	/* pages of these that could not be
+					 * read */
 	_Atomic __u64 frames_lost;	/* reported missing */
 	_Atomic __u64 probes;
 	_Atomic __u64 credit_waits;	/* times that it slept for credit */

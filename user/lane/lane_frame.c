@@ -375,9 +375,7 @@ static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz
 		      l->chooser.switch_cnt - switch_cnt);
 }
 
-/* close_frame sends the staged frame, or as much of it as fits: then the rest
- * stays staged. */
-static int close_frame(struct pt_lane *l)
+int pt_lane_close_frame(struct pt_lane *l)
 {
 	struct pt_pack take;
 	struct cost cost;
@@ -406,92 +404,12 @@ static int close_frame(struct pt_lane *l)
 	return ret;
 }
 
-int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
-		     const void *page)
-{
-	unsigned first = 0;
-	int ret;
-
-	while (first < PT_PAGE_BLOCKS) {
-		unsigned next = pt_builder_add_page(&l->builder, gfn, first,
-						    mask, page);
-
-		if (next < PT_PAGE_BLOCKS) {
-			ret = close_frame(l);
-			if (ret)
-				return ret;
-		}
-		first = next;
-	}
-	pt_lane_count(&l->counts.pages, 1);
-	return 0;
-}
-
-int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
-		     unsigned i)
-{
-	return pt_lane_add_page(l, w->gfn + i,
-				pt_trim_mask(l->cfg.job->trim, w->masks[i]),
-				w->pages + i * PT_PAGE_SZ);
-}
-
-int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
-{
-	int ret;
-
-	while (!pt_builder_add_zeroes(&l->builder, gfn, page_cnt)) {
-		ret = close_frame(l);
-		if (ret)
-			return ret;
-	}
-	pt_lane_count(&l->counts.zero_pages, page_cnt);
-	return 0;
-}
-
-int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
-		     __u32 version)
-{
-	int ret;
-
-	while (!pt_builder_add_copy(&l->builder, gfn, original_gfn, version)) {
-		ret = close_frame(l);
-		if (ret)
-			return ret;
-	}
-	pt_lane_count(&l->counts.pages, 1);
-	pt_lane_count(&l->counts.copies, 1);
-	return 0;
-}
-
-/* The frames may have become smaller meanwhile: then the page goes as data. */
-int pt_lane_add_delta(struct pt_lane *l, __u64 gfn, __u32 base, __u64 changed,
-		      __u64 whole, const void *page)
-{
-	unsigned int cnt = __builtin_popcountll(changed);
-	int ret;
-
-	for (;;) {
-		if (cnt > pt_builder_delta_max(&l->builder))
-			return pt_lane_add_page(l, gfn, whole, page);
-		if (pt_builder_add_delta(&l->builder, gfn, base, changed, page))
-			break;
-		ret = close_frame(l);
-		if (ret)
-			return ret;
-	}
-	pt_lane_count(&l->counts.pages, 1);
-	pt_lane_count(&l->counts.deltas, 1);
-	pt_lane_count(&l->counts.delta_saved,
-		      (__builtin_popcountll(whole) - cnt) * PT_BLOCK_SZ);
-	return 0;
-}
-
 int pt_lane_flush(struct pt_lane *l)
 {
 	int ret = 0;
 
 	while (!ret && !pt_builder_is_empty(&l->builder))
-		ret = close_frame(l);
+		ret = pt_lane_close_frame(l);
 	pt_lane_leave_end(l);
 	return ret ? ret : pt_lane_drain(l);
 }

@@ -152,17 +152,22 @@ static inline bool pt_lane_is_settled(const struct pt_lane *l)
 int pt_lane_sweep(struct pt_lane *l);
 void pt_lane_show_dirty(struct pt_lane *l);
 
-/* lane_frame.c */
+/* lane_records.c: */
 int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
 		     const void *page);
 int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
 		     unsigned i);	/* the blocks of page i after
 					 * trimming */
 int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
+int pt_lane_add_unreadable(struct pt_lane *l, __u64 gfn);
 int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
 		     __u32 version);
 int pt_lane_add_delta(struct pt_lane *l, __u64 gfn, __u32 base, __u64 changed,
 		      __u64 whole, const void *page);
+
+/* lane_frame.c: pt_lane_close_frame sends the staged frame, or as much of it as fits:
+ * then the rest stays staged. */
+int pt_lane_close_frame(struct pt_lane *l);
 int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);

@@ -18,6 +18,8 @@ static int send_page(struct pt_lane *l, const struct pt_page_word *w,
 {
 	static const __u8 zero_page[PT_PAGE_SZ];
 
+	if (w->unreadable >> i & 1)
+		return pt_lane_add_unreadable(l, w->gfn + i);
 	if (l->cfg.job->pad)
 		return pt_lane_add_page(l, w->gfn + i, ~0ULL, w->masks[i]
 					? w->pages + i * PT_PAGE_SZ

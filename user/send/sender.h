@@ -36,6 +36,7 @@
 #include "lane/regulator.h"
 #include "live/converge.h"
 #include "live/live.h"
+#include "memory/page_ranges.h"
 #include "seal/cipher.h"
 #include "source/source.h"
 #include "tls/tls.h"
@@ -168,7 +169,10 @@ struct pt_send_report {
 	__u64 delta_saved;	/* bytes of blocks that were not sent therefore */
 	__u64 delta_cache_sz;	/* bytes that remember sent pages */
 	__u64 put_off;		/* pages that waited once for their original */
-	__u64 zero_pages_sent;
+	__u64 zero_pages_sent;	/* pages without data */
+	__u64 unreadable_sent;	/* pages of these that could not be read */
+	struct pt_page_names unreadable;	/* once all is committed: those
+				 * that the receiver has as unreadable, by gfn */
 	__u64 frames;		/* data frames */
 	__u64 frames_lost;	/* frames that the receiver reported missing */
 	__u64 probes;

@@ -194,6 +194,10 @@ int pt_sender_watch_card(struct pt_sender *s, __u64 now_ns);
 /* pt_sender_count sums the lanes' counters into the report. */
 void pt_sender_count(struct pt_sender *s);
 
+/* pt_sender_name_unreadable names in the report, which has none yet, the pages that
+ * were unreadable when they were sent last; no lane sends any more. */
+void pt_sender_name_unreadable(struct pt_sender *s);
+
 /* pt_sender_end_begin begins the end of a transfer with the result ret: the
  * receiver is notified, threads end, and the sender asks for the outcome of a
  * lost commit.  pt_sender_end_step does a step of it.  1: more steps follow; 0:

@@ -69,6 +69,8 @@ int pt_sender_start_lanes(struct pt_sender *s)
 				  s->cfg.delta_cache_sz
 			? s->cfg.delta_cache_sz : PT_SEND_DELTA_CACHE_SZ,
 		.copies = s->report.uses_copies,
+		.unreadable = pt_conn_capabilities(s->conn) &
+			      PT_CAP_UNREADABLE,
 		.compressions = s->compressions,
 		.compress_auto = s->cfg.compress == PT_SEND_COMPRESS_AUTO,
 		.compress_level = s->cfg.compress_level

@@ -72,8 +72,10 @@ static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
 static int take_verified(struct pt_sender *s)
 {
 	s->is_verified = s->is_asked && s->report.has_ledger;
-	if (s->is_verified)
+	if (s->is_verified) {
+		pt_sender_name_unreadable(s);
 		return 0;
+	}
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
 			    "VERIFIED without a LEDGER after VERIFY, so its "
 			    "frames are not accounted for; nothing was "

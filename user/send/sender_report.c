@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "trim/digest.h"
+
 void pt_sender_count(struct pt_sender *s)
 {
 	struct pt_send_report *r = &s->report;
@@ -15,6 +17,7 @@ void pt_sender_count(struct pt_sender *s)
 		return;
 	r->pages_sent = r->zero_pages_sent = 0;
 	r->copies = r->put_off = 0;
+	r->unreadable_sent = 0;
 	r->deltas = r->delta_saved = r->delta_cache_sz = 0;
 	r->frames = r->frames_lost = r->probes = 0;
 	r->wire_bytes = r->block_bytes = r->credit_waits = r->path_waits = 0;
@@ -37,6 +40,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->delta_cache_sz += atomic_load(&c->delta_cache_sz);
 		r->put_off += atomic_load(&c->put_off);
 		r->zero_pages_sent += atomic_load(&c->zero_pages);
+		r->unreadable_sent += atomic_load(&c->unreadable);
 		r->frames += atomic_load(&c->frames);
 		r->frames_lost += atomic_load(&c->frames_lost);
 		r->probes += atomic_load(&c->probes);
@@ -64,4 +68,28 @@ void pt_sender_count(struct pt_sender *s)
 			.frames = atomic_load(&c->frames),
 		};
 	}
+}
+
+/* name_region adds the region's pages whose digest, as last sent, is that of an
+ * unreadable one. */
+static void name_region(struct pt_sender *s, __u64 region_idx)
+{
+	const __u64 *digests = pt_digests_region(&s->digests, region_idx);
+	__u64 gfn;
+	__u32 cnt = pt_layout_region(s->layout, region_idx, &gfn);
+
+	for (__u32 i = 0; digests && i < cnt; i++)
+		if (digests[i] && digests[i] == pt_digest_unreadable(gfn + i))
+			pt_page_names_add(&s->report.unreadable, gfn + i, 1);
+}
+
+void pt_sender_name_unreadable(struct pt_sender *s)
+{
+	__u64 region_cnt = pt_layout_region_cnt(s->layout);
+
+	pt_sender_count(s);
+	if (!s->report.unreadable_sent)
+		return;
+	for (__u64 i = 0; i < region_cnt; i++)
+		name_region(s, i);
 }

@@ -39,6 +39,7 @@ static int connect_begin(struct pt_sender *s)
 		.role = PT_ROLE_SENDER,
 		.capabilities = PT_CAP_ARRIVALS | PT_CAP_WORKING |
 				PT_CAP_LIVE | PT_CAP_LARGE | PT_CAP_RATE |
+				PT_CAP_UNREADABLE |
 				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0) |
 				(may_delta(&s->cfg) ? PT_CAP_DELTAS : 0) |
 				pt_compression_caps(),

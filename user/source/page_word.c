@@ -27,39 +27,63 @@ struct pt_page_word pt_page_word_of(struct pt_view *v,
 static __u64 mask_of(const struct pt_page_word *w, unsigned i,
 		     const __u8 *page)
 {
-	if (w->holes >> i & 1)
+	if ((w->holes | w->unreadable) >> i & 1)
 		return 0;
 	if (w->search >> i & 1)
 		return pt_scan(page);
 	return pt_scan_any(page) ? ~0ULL : 0;
 }
 
+static __u64 content_of(const struct pt_page_word *w, unsigned i,
+			__u64 digest_key, const __u8 *page)
+{
+	if (w->unreadable >> i & 1)
+		return PT_CONTENT_UNREADABLE;
+	return w->masks[i] ? pt_digest_content(digest_key, page) : 0;
+}
+
 static void scan_pages(struct pt_page_word *w, __u64 digest_key)
 {
+	w->holes = w->view->holes[w->first / 64];
+	w->unreadable = w->view->unreadable[w->first / 64];
 	for (__u64 bits = w->wanted; bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
 		const __u8 *page = w->pages + i * PT_PAGE_SZ;
 
 		w->masks[i] = mask_of(w, i, page);
-		w->contents[i] = w->masks[i]
-			? pt_digest_content(digest_key, page) : 0;
+		w->contents[i] = content_of(w, i, digest_key, page);
 		w->digests[i] = pt_digest_at(w->contents[i], w->gfn + i);
 	}
+}
+
+/* scan_guarded returns 1 if a page turned out to be unreadable: it is to be called
+ * again, and reads that page no more. */
+static int scan_guarded(struct pt_page_word *w, struct pt_source *src,
+			__u64 digest_key, struct pt_error *err)
+{
+	struct pt_guard guard;
+	int ret;
+
+	if (pt_guard_enter(&guard)) {
+		ret = pt_source_lose(src, w->view, guard.addr, err);
+		return ret ? ret : 1;
+	}
+	scan_pages(w, digest_key);
+	pt_guard_leave(&guard);
+	return 0;
 }
 
 int pt_page_word_scan(struct pt_page_word *w, struct pt_source *src,
 		      __u64 digest_key, struct pt_error *err)
 {
 	int ret = pt_view_load(src, w->view, w->first, w->wanted, err);
-	struct pt_guard guard;
 
 	if (ret)
 		return ret;
-	if (pt_guard_enter(&guard))
-		return pt_source_faulted(src, guard.addr, err);
-	scan_pages(w, digest_key);
-	pt_guard_leave(&guard);
-	return 0;
+	do
+		ret = scan_guarded(w, src, digest_key, err);
+	while (ret > 0);
+	return ret;
 }
 
 __u64 pt_page_word_digest(__u64 digest_key, __u64 gfn, const void *page)

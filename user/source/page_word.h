@@ -14,6 +14,7 @@ struct pt_page_word {
 	__u64 gfn;		/* of the first page */
 	__u64 wanted;		/* bit: the page is to be scanned */
 	__u64 holes;		/* bit: the page is zero and not read */
+	__u64 unreadable;	/* bit: the page cannot be read; its mask is 0 */
 	__u64 search;		/* bit: the page is searched for zero blocks */
 	__u64 masks[64];	/* per wanted page: the blocks that hold data; 0
 				 * or all for a page that was not searched */

@@ -104,6 +104,24 @@ static __u8 *buffer_room(struct pt_view *v)
 	return at;
 }
 
+/* sort_unreadable: pages that the source knows to be unreadable are no holes; or they
+ * are taken for some. */
+static void sort_unreadable(struct pt_source *src, struct pt_view *v)
+{
+	for (__u32 i = 0; i < 8; i++) {
+		__u64 lost = v->unreadable[i];
+
+		v->holes[i] &= ~lost;
+		if (!lost || src->on_unreadable != PT_UNREADABLE_ZERO)
+			continue;
+		v->holes[i] |= lost;
+		v->unreadable[i] = 0;
+		atomic_fetch_add(&src->unreadable_sz,
+				 __builtin_popcountll(lost) *
+				 (__u64)PT_PAGE_SZ);
+	}
+}
+
 int pt_source_view(struct pt_source *src, struct pt_view *v,
 		   const struct pt_layout *l, __u64 region_idx,
 		   struct pt_error *err)
@@ -121,7 +139,9 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 	v->page_cnt = pt_layout_region(l, region_idx, NULL);
 	v->pages = v->staged = NULL;
 	memset(v->holes, 0, sizeof(v->holes));
+	memset(v->unreadable, 0, sizeof(v->unreadable));
 	ret = src->ops->view(src, v, &piece, err);
+	sort_unreadable(src, v);
 	v->is_stable = v->pages;
 	if (ret || v->pages)
 		return ret;
@@ -130,13 +150,12 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 					   "no memory to read the source");
 }
 
-/* load_run loads pages [first, end), none of them a hole. */
-static int load_run(const struct pt_source *src, const struct pt_view *v,
-		    __u32 first, __u32 end, struct pt_error *err)
+/* load_run loads pages [first, end), all of which have content. */
+static int load_run(struct pt_source *src, struct pt_view *v, __u32 first,
+		    __u32 end, struct pt_error *err)
 {
 	__u64 end_off = (__u64)end * PT_PAGE_SZ;
-	int ret = src->ops->load(src, &v->piece, first, end,
-				 v->staged + (__u64)first * PT_PAGE_SZ, err);
+	int ret = src->ops->load(src, v, first, end, err);
 
 	if (end_off > v->piece.sz)
 		memset(v->staged + v->piece.sz, 0, end_off - v->piece.sz);
@@ -150,7 +169,7 @@ int pt_view_load(struct pt_source *src, struct pt_view *v, __u32 first,
 
 	if (!v->staged)
 		return 0;
-	bits &= ~v->holes[first / 64];
+	bits &= ~(v->holes[first / 64] | v->unreadable[first / 64]);
 	while (!ret && bits) {
 		unsigned at = __builtin_ctzll(bits);
 		__u64 others = ~(bits >> at);
@@ -187,9 +206,36 @@ int pt_source_find_left(const struct pt_source *src, struct pt_source_left *out,
 	return src->ops->find_left ? src->ops->find_left(src, out, err) : 0;
 }
 
-void pt_source_zero_unreadable(struct pt_source *src)
+void pt_source_on_unreadable(struct pt_source *src, enum pt_on_unreadable how)
 {
-	src->zero_unreadable = true;
+	src->on_unreadable = how;
+}
+
+bool pt_view_lose(struct pt_source *src, struct pt_view *v, __u32 page)
+{
+	switch (src->on_unreadable) {
+	case PT_UNREADABLE_MARK:
+		v->unreadable[page / 64] |= 1ULL << (page % 64);
+		return true;
+	case PT_UNREADABLE_ZERO:
+		pt_view_set_holes(v, page, page + 1);
+		atomic_fetch_add(&src->unreadable_sz, PT_PAGE_SZ);
+		return true;
+	default:
+		return false;
+	}
+}
+
+int pt_source_lose(struct pt_source *src, struct pt_view *v, const void *addr,
+		   struct pt_error *err)
+{
+	__u64 page = ((const __u8 *)addr - v->pages) / PT_PAGE_SZ;
+
+	if (v->staged || (const __u8 *)addr < v->pages || page >= v->page_cnt ||
+	    !src->ops->lose || !src->ops->lose(src, v, page) ||
+	    !pt_view_lose(src, v, page))
+		return pt_source_faulted(src, addr, err);
+	return 0;
 }
 
 __u64 pt_source_unreadable_sz(const struct pt_source *src)

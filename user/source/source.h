@@ -3,7 +3,7 @@
  *
  *   knows         image files, processes and the caller's memory, viewed region by
  *                 region
- *   may use       trim memory
+ *   may use       base trim memory
  *   must not know frames, connections, what was sent already
  */
 /* source: memory that is to be sent, viewed in regions of 2 MiB.
@@ -128,12 +128,21 @@ struct pt_source_left {
 int pt_source_find_left(const struct pt_source *src, struct pt_source_left *out,
 			struct pt_error *err);
 
-/* pt_source_zero_unreadable has pages of a process that cannot be read taken for
- * zero, and counted; for the thread that opened it, before the first view. */
-void pt_source_zero_unreadable(struct pt_source *src);
+/* pt_on_unreadable: the treatment of pages that cannot be read, since the read meets
+ * an I/O or memory error. */
+enum pt_on_unreadable {
+	PT_UNREADABLE_DEFAULT,	/* the caller's to replace; as FAIL */
+	PT_UNREADABLE_FAIL,	/* -EIO */
+	PT_UNREADABLE_MARK,	/* they are unreadable in the view */
+	PT_UNREADABLE_ZERO,	/* they are taken for zero, and counted */
+};
 
-/* pt_source_unreadable_sz returns the bytes of such pages so far; a page that is
- * read twice counts twice. */
+/* pt_source_on_unreadable: for the thread that opened it, before the first view.
+ * Pages that an image's list names are unreadable in any case but ZERO. */
+void pt_source_on_unreadable(struct pt_source *src, enum pt_on_unreadable how);
+
+/* pt_source_unreadable_sz returns the bytes that were taken for zero so far; a page
+ * that is read twice counts twice. */
 __u64 pt_source_unreadable_sz(const struct pt_source *src);
 
 /* pt_source_open_regions opens the caller's own memory, each region a segment.
@@ -176,6 +185,8 @@ struct pt_view {
 				 * as long as pt_view_keeps allows */
 	__u64 holes[8];		/* bit i % 64 of [i / 64]: page i is known to be
 				 * zero and was not read; 0 from page_cnt on */
+	__u64 unreadable[8];	/* likewise: page i cannot be read, and is no
+				 * hole; more may turn out so in a load */
 	bool is_fresh;		/* the caller's, after init: data that was
 				 * punched since the source was opened is a
 				 * hole, too, which takes longer to find */
@@ -226,6 +237,11 @@ static inline __u64 pt_view_word(const struct pt_view *v, __u32 first)
 static inline bool pt_view_is_hole(const struct pt_view *v, __u32 page)
 {
 	return v->holes[page / 64] >> (page % 64) & 1;
+}
+
+static inline bool pt_view_is_unreadable(const struct pt_view *v, __u32 page)
+{
+	return v->unreadable[page / 64] >> (page % 64) & 1;
 }
 
 /* pt_view_is_hole_whole: all its pages are known to be zero. */
@@ -279,5 +295,11 @@ int pt_source_fault(const struct pt_source *src, const void *addr,
  * -EIO. */
 int pt_source_faulted(const struct pt_source *src, const void *addr,
 		      struct pt_error *err);
+
+/* pt_source_lose: a SIGBUS at addr, while pages of v were read.  Returns 0 if the
+ * page is unreadable in v from here on, or a hole; -EIO, with err, if it must not be,
+ * or the fault has another cause. */
+int pt_source_lose(struct pt_source *src, struct pt_view *v, const void *addr,
+		   struct pt_error *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "memory/guard.h"
+#include "source/unreadable_list.h"
 
 struct file {
 	int fd;
@@ -22,6 +23,9 @@ struct file {
 	/* One bit per page, 512 bits per region: a view found the page to be no
 	 * hole. */
 	_Atomic __u64 *known;
+	/* Likewise: the page cannot be read, by the image's list, or as a fault
+	 * told, and is not touched (again). */
+	_Atomic __u64 *lost;
 };
 
 struct files {
@@ -53,12 +57,12 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 		     struct pt_error *err)
 {
 	struct stat st;
+	int code;
 
 	/* O_NONBLOCK: opening a pipe must not wait for its writer. */
 	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (f->fd < 0) {
-		int code = -errno;
-
+		code = -errno;
 		return fail(err, code, path, strerror(-code));
 	}
 	if (fstat(f->fd, &st))
@@ -73,8 +77,14 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 	f->path = strdup(path);
 	f->known = calloc((f->sz + PT_REGION_SZ - 1) / PT_REGION_SZ,
 			  PT_REGION_PAGES / 8);
-	if (!f->path || !f->known)
+	f->lost = calloc((f->sz + PT_REGION_SZ - 1) / PT_REGION_SZ,
+			 PT_REGION_PAGES / 8);
+	if (!f->path || !f->known || !f->lost)
 		return fail(err, -ENOMEM, path, "no memory");
+	code = how == PT_FILES_LIVE ? 0 : pt_unreadable_list(path, f->sz,
+							      f->lost, err);
+	if (code)
+		return code;
 	if (how != PT_FILES_STILL || !is_mappable(f->fd, &st))
 		return 0;
 	f->map = mmap(NULL, f->sz, PROT_READ, MAP_SHARED | MAP_NORESERVE,
@@ -131,6 +141,7 @@ static void files_close(struct pt_source *src)
 			close(f->fd);
 		free(f->path);
 		free(f->known);
+		free(f->lost);
 	}
 	free(s);
 }
@@ -280,24 +291,62 @@ static void holes_mark(struct pt_view *v, const struct file *f,
 					      memory_order_relaxed);
 }
 
-static int files_load(const struct pt_source *src, const struct pt_piece *piece,
-		      __u32 first, __u32 end, __u8 *to, struct pt_error *err)
+/* may_skip: the page at off cannot be read, for no other reason than itself, and may
+ * be left out. */
+static bool may_skip(struct pt_source *src, struct pt_view *v, __u32 page)
 {
-	const struct file *f = &((const struct files *)src)->files[piece->seg];
+	const struct file *f = &((struct files *)src)->files[v->piece.seg];
+
+	return !size_check(f, NULL) && pt_view_lose(src, v, page);
+}
+
+static int files_load(struct pt_source *src, struct pt_view *v, __u32 first,
+		      __u32 end, struct pt_error *err)
+{
+	const struct file *f = &((struct files *)src)->files[v->piece.seg];
 	__u64 at = (__u64)first * PT_PAGE_SZ, stop = (__u64)end * PT_PAGE_SZ;
 
-	stop = stop < piece->sz ? stop : piece->sz;
+	stop = stop < v->piece.sz ? stop : v->piece.sz;
 	while (at < stop) {
-		ssize_t got = pread(f->fd, to, stop - at, piece->off + at);
+		ssize_t got = pread(f->fd, v->staged + at, stop - at,
+				    v->piece.off + at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && may_skip(src, v, at / PT_PAGE_SZ))
+			got = PT_PAGE_SZ - at % PT_PAGE_SZ;
 		if (got <= 0)
-			return read_failed(f, piece->off + at, err);
+			return read_failed(f, v->piece.off + at, err);
 		at += got;
-		to += got;
 	}
 	return 0;
+}
+
+/* files_lose: a mapped page raises SIGBUS where the file was cut short, which is an
+ * error, or cannot be read. */
+static bool files_lose(struct pt_source *src, const struct pt_view *v,
+		       __u32 page)
+{
+	const struct file *f = &((struct files *)src)->files[v->piece.seg];
+
+	if (size_check(f, NULL))
+		return false;
+	atomic_fetch_or(&f->lost[v->piece.off / PT_REGION_SZ *
+				 (PT_REGION_PAGES / 64) + page / 64],
+			1ULL << (page % 64));
+	return true;
+}
+
+/* lost_mark marks the pages that are known to be unreadable. */
+static void lost_mark(struct pt_view *v, const struct file *f,
+		      const struct pt_piece *piece)
+{
+	const _Atomic __u64 *lost = &f->lost[piece->off / PT_REGION_SZ *
+					     (PT_REGION_PAGES / 64)];
+
+	for (__u32 i = 0; i < PT_REGION_PAGES / 64; i++)
+		v->unreadable[i] = atomic_load_explicit(&lost[i],
+							memory_order_relaxed);
 }
 
 static int files_view(struct pt_source *src, struct pt_view *v,
@@ -312,6 +361,7 @@ static int files_view(struct pt_source *src, struct pt_view *v,
 	if (code)
 		return code;
 	holes_mark(v, f, piece);
+	lost_mark(v, f, piece);
 	/* The bytes of a mapping past the end of the file are undefined; there
 	 * the view uses the buffer, else the mapping itself.  A read faults its
 	 * pages in, sixteen at a time (the kernel's fault-around), which is
@@ -349,6 +399,7 @@ static const struct pt_source_ops files_ops = {
 	.page = files_page,
 	.fault = files_fault,
 	.find_large = files_find_large,
+	.lose = files_lose,
 	.close = files_close,
 };
 

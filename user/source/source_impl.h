@@ -8,20 +8,26 @@
 #include "source/source_large.h"
 
 struct pt_source_ops {
-	/* Fills v->holes (given as zero); and pages, if it shows the memory
-	 * itself. */
+	/* Fills v->holes and v->unreadable (given as zero); and pages, if it
+	 * shows the memory itself. */
 	int (*view)(struct pt_source *src, struct pt_view *v,
 		    const struct pt_piece *piece, struct pt_error *err);
-	/* Reads pages [first, end) of the piece, none of them a hole, to `to`;
-	 * bytes past the segment's end need not be written. */
-	int (*load)(const struct pt_source *src, const struct pt_piece *piece,
-		    __u32 first, __u32 end, __u8 *to, struct pt_error *err);
+	/* Reads pages [first, end) of what v shows, none of them a hole or known
+	 * to be unreadable, to v->staged, or has pt_view_lose take one; bytes
+	 * past the segment's end need not be written. */
+	int (*load)(struct pt_source *src, struct pt_view *v, __u32 first,
+		    __u32 end, struct pt_error *err);
 	/* off: bytes into the segment, a multiple of 4096; sz: the bytes of
 	 * that page inside the segment, 1..4096; a copy goes to buffer. */
 	const __u8 *(*page)(const struct pt_source *src, __u32 seg, __u64 off,
 			    __u32 sz, void *buffer);
 	int (*fault)(const struct pt_source *src, const void *addr,
 		     struct pt_error *err);
+	/* For sources that show their memory itself, else NULL.  Returns whether
+	 * a fault there can only be that of an unreadable page; it is noted as
+	 * one for all views to come. */
+	bool (*lose)(struct pt_source *src, const struct pt_view *v,
+		     __u32 page);
 	/* A live process; NULL: it is none. */
 	int (*review)(struct pt_source *src, struct pt_error *err);
 	bool (*mapping)(const struct pt_source *src, __u32 idx, __u64 *gfn,
@@ -42,12 +48,16 @@ struct pt_source {
 	struct pt_segment *segs;	/* freed by pt_source_close */
 	__u32 seg_cnt;
 	bool may_change;		/* see pt_source_may_change */
-	bool zero_unreadable;		/* see pt_source_zero_unreadable */
+	enum pt_on_unreadable on_unreadable;
 	_Atomic __u64 unreadable_sz;	/* bytes taken for zero */
 };
 
 /* pt_view_set_holes marks pages [first, end) as holes. */
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end);
+
+/* pt_view_lose has page of v, which cannot be read, taken for zero, or marks it as
+ * unreadable; false: neither is allowed. */
+bool pt_view_lose(struct pt_source *src, struct pt_view *v, __u32 page);
 
 /* pt_view_run returns the end of the run of pages from `first` on that are all
  * holes, or all none; v->page_cnt ends it. */

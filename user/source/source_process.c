@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,19 +152,18 @@ static bool is_void(const struct process *p, __u64 start)
 	       (runs(p) && !(word & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)));
 }
 
-/* page_skip takes the page at start for zero, or what of it is in sz bytes; it
- * returns how much that is; -1: it may not. */
-static ssize_t page_skip(struct process *p, __u8 *to, __u64 start, __u64 sz)
+/* page_skip: the page at start cannot be read, of which the rest, or sz bytes if they
+ * are fewer, goes to `to`; it returns how much that is; -1: it may not be left out. */
+static ssize_t page_skip(struct process *p, struct pt_view *v, __u8 *to,
+			 __u64 start, __u64 sz)
 {
 	__u64 left = PT_PAGE_SZ - start % PT_PAGE_SZ;
-	bool has_none = is_void(p, start);
 
-	if (!has_none && !p->src.zero_unreadable)
+	if (!is_void(p, start) &&
+	    !pt_view_lose(&p->src, v, (to - v->staged) / PT_PAGE_SZ))
 		return -1;
 	left = left < sz ? left : sz;
 	memset(to, 0, left);
-	if (!has_none)
-		atomic_fetch_add(&p->src.unreadable_sz, left);
 	return left;
 }
 
@@ -178,14 +176,19 @@ static int unreadable(const struct process *p, const char *name, __u64 start,
 				    "it unmap it?)", p->pid, name, start,
 				    strerror(code));
 	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "process %d: cannot "
-			    "read %s at 0x%llx: %s ({on-unreadable} zero takes "
-			    "such pages for zero)", p->pid, name, start,
+			    "read %s at 0x%llx: %s ({on-unreadable} mark sends "
+			    "such pages as unreadable, zero as zeroes)", p->pid, name, start,
 			    strerror(code));
 }
 
-/* run_read: while the process runs, a page may be mapped just after it could not be
- * read, so it is tried several times. */
-static int run_read(struct process *p, const char *name, __u8 *to,
+/* may_come: while the process runs, a page may be mapped just after it could not be
+ * read. */
+static bool may_come(const struct process *p, __u64 start, unsigned int *tries)
+{
+	return runs(p) && ++*tries < TRIES && !is_void(p, start);
+}
+
+static int run_read(struct process *p, struct pt_view *v, __u8 *to,
 		    __u64 start, __u64 sz, struct pt_error *err)
 {
 	unsigned int tries = 0;
@@ -194,16 +197,15 @@ static int run_read(struct process *p, const char *name, __u8 *to,
 		ssize_t got = pread(p->mem, to, sz, start);
 		int code = errno;
 
-		if (got < 0 && code == EINTR)
+		if (got < 0 && (code == EINTR || may_come(p, start, &tries)))
 			continue;
 		if (!got)
 			return gone(p, err);
 		if (got < 0)
-			got = page_skip(p, to, start, sz);
-		if (got < 0 && (!runs(p) || ++tries == TRIES))
-			return unreadable(p, name, start, code, err);
+			got = page_skip(p, v, to, start, sz);
 		if (got < 0)
-			continue;
+			return unreadable(p, p->src.segs[v->piece.seg].name,
+					  start, code, err);
 		tries = 0;
 		to += got;
 		start += got;
@@ -230,15 +232,13 @@ static int process_view(struct pt_source *src, struct pt_view *v,
 	return ret;
 }
 
-static int process_load(const struct pt_source *src,
-			const struct pt_piece *piece, __u32 first, __u32 end,
-			__u8 *to, struct pt_error *err)
+static int process_load(struct pt_source *src, struct pt_view *v, __u32 first,
+			__u32 end, struct pt_error *err)
 {
-	struct process *p = (struct process *)src;
-	const struct pt_segment *seg = &src->segs[piece->seg];
+	__u64 start = src->segs[v->piece.seg].gfn * PT_PAGE_SZ + v->piece.off;
+	__u64 off = (__u64)first * PT_PAGE_SZ;
 
-	return run_read(p, seg->name, to, seg->gfn * PT_PAGE_SZ + piece->off +
-			(__u64)first * PT_PAGE_SZ,
+	return run_read((struct process *)src, v, v->staged + off, start + off,
 			(__u64)(end - first) * PT_PAGE_SZ, err);
 }
 
@@ -250,7 +250,8 @@ static const __u8 *process_page(const struct pt_source *src, __u32 seg,
 	if (pt_source_pread(p->mem, buffer, sz,
 			    src->segs[seg].gfn * PT_PAGE_SZ + off))
 		return buffer;
-	return src->zero_unreadable ? memset(buffer, 0, sz) : NULL;
+	return src->on_unreadable == PT_UNREADABLE_ZERO ? memset(buffer, 0, sz)
+							: NULL;
 }
 
 static int process_fault(const struct pt_source *src, const void *addr,

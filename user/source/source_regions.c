@@ -43,18 +43,24 @@ static int regions_view(struct pt_source *src, struct pt_view *v,
 	return 0;	/* holes are found only by reading */
 }
 
-static int regions_load(const struct pt_source *src,
-			const struct pt_piece *piece, __u32 first, __u32 end,
-			__u8 *to, struct pt_error *err)
+/* regions_load reads them as one, or, if that fails, each by itself. */
+static int regions_load(struct pt_source *src, struct pt_view *v, __u32 first,
+			__u32 end, struct pt_error *err)
 {
-	const __u8 *from = bytes_of(src, piece->seg, piece->off +
-				    (__u64)first * PT_PAGE_SZ);
+	const __u8 *from = bytes_of(src, v->piece.seg, v->piece.off);
+	__u64 off = (__u64)first * PT_PAGE_SZ;
 
-	if (copy_guarded(to, from, (end - first) * PT_PAGE_SZ))
+	if (copy_guarded(v->staged + off, from + off,
+			 (end - first) * PT_PAGE_SZ))
 		return 0;
-	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "region '%s': its "
-			    "memory cannot be read (is its file too short?)",
-			    src->segs[piece->seg].name);
+	for (; first < end; first++, off += PT_PAGE_SZ)
+		if (!copy_guarded(v->staged + off, from + off, PT_PAGE_SZ) &&
+		    !pt_view_lose(src, v, first))
+			return pt_error_set(err, PT_EXIT_FAILED, -EIO,
+					    "region '%s': its memory cannot be "
+					    "read (is its file too short?)",
+					    src->segs[v->piece.seg].name);
+	return 0;
 }
 
 static const __u8 *regions_page(const struct pt_source *src, __u32 seg,
