@@ -37,9 +37,12 @@ static __be64 check_of(__u64 off, __u64 sz, __u64 seed)
 
 static void seal_unit(__u64 at)
 {
-	struct pt_ptrim_unit *u = (void *)(file + at);
+	struct pt_ptrim_unit *u;
 
-	if (has(at, sizeof(*u)) && has(at + sizeof(*u), be32toh(u->stored_sz)))
+	if (!has(at, sizeof(*u)))
+		return;
+	u = (void *)(file + at);
+	if (has(at + sizeof(*u), be32toh(u->stored_sz)))
 		u->check = check_of(at + 8, 8 + be32toh(u->stored_sz), at);
 }
 

@@ -313,11 +313,13 @@ static bool file_look(const struct pt_ptrim *p, __u32 idx,
 		      struct pt_ptrim_bytes *out)
 {
 	__u64 cnt = pt_ptrim_file_cnt(p), at = be64toh(p->header.files_at);
-	const struct pt_ptrim_file *f = (const void *)(p->map + at);
+	const struct pt_ptrim_file *f;
 	__u64 off;
 
-	if (!pt_ptrim_has(p, at, cnt * sizeof(*f)) ||
-	    be64toh(p->header.files_check) !=
+	if (!pt_ptrim_has(p, at, cnt * sizeof(*f)))
+		return false;
+	f = (const void *)(p->map + at);
+	if (be64toh(p->header.files_check) !=
 		    XXH3_64bits_withSeed(f, cnt * sizeof(*f), at))
 		return false;
 	memcpy(out->name, f[idx].name, sizeof(out->name));
