@@ -318,7 +318,7 @@ refused()
 	rate=1M under_way 1000000 --control control "$(image even)"
 	! "$pagetrim" ctl set downtime-limit 5 --control control 2>limit.err ||
 		die "sets a limit of no downtime"
-	one_error limit 'no guest is moved'
+	one_error limit 'nothing that runs is moved'
 	ctl cancel
 	ended send "$sender" 10 1 interrupted
 	ended receive "$receiver" 10 4

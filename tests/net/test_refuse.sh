@@ -483,7 +483,7 @@ case_run "refuse: attach and detach twice, other mode" attach_twice
 case_run "refuse: peer absent" refuses a 4 refused send \
 	--dev "$(dev_a)" --to "$HOSTS_B4" "$(image small --pages 64)"
 case_run "refuse: peer's host absent" peer_host_absent
-case_run "refuse: peer silent" odd_peer silent 'says nothing'
+case_run "refuse: peer silent" odd_peer silent 'says no HELLO'
 case_run "refuse: peer says PING, no more" odd_peer pings 'has not sent OFFER'
 case_run "refuse: peer is a web server" odd_peer garbage 'not pagetrim'
 case_run "refuse: peer of another version" odd_peer version \

@@ -221,7 +221,7 @@ static void options_are_checked(void **state)
 	refused(SEND(.max_bandwidth = UINT64_MAX), "max_bandwidth");
 	refused(SEND(.pad = true), "pad");
 	refused(SEND(.pad = true, .copies = PT_CHOICE_ON), "pad");
-	refused(SEND(.with_cnt = 1), "with");
+	refused(SEND(.with_cnt = 1), "with is NULL");
 	refused(SEND(.with = with, .with_cnt = 2), "with");
 	refused(SEND(.with = with, .with_cnt = 1025), "with");
 	refused(SEND(.name = "a/b"), "name");
@@ -350,6 +350,8 @@ static void security_is_checked(void **state)
 	s = (struct pt_security){ .sz = sizeof(s), .tls_cert = "c" };
 	refused(RECV_BY(&s), "go together");
 	s.tls_key = s.tls_ca = "c";
+	s.tls_peer_cnt = 1;
+	refused(RECV_BY(&s), "tls_peer is NULL");
 	s.tls_peer = peers;
 	s.tls_peer_cnt = 17;
 	refused(RECV_BY(&s), "17 names");

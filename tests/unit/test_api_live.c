@@ -194,7 +194,7 @@ static void refused_state(void **state)
 	take_ret = -EBADMSG;
 	assert_int_equal(guest->stop(guest->arg, 100, &err), 0);
 	assert_int_equal(hand_over(), -EREMOTEIO);
-	assert_non_null(strstr(err.text, "refuses the state"));
+	assert_non_null(strstr(err.text, "did not take the state"));
 	assert_int_equal(host->loaded(host->arg, &err), -EPROTO);
 	assert_int_equal(runs, 0);
 	assert_int_equal(guest->resume(guest->arg, &err), 0);

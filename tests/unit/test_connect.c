@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 /* connect_to returns the result of connecting to l, or to the text to. */
 static int connect_to(const struct pt_listener *l, const char *to,
@@ -50,7 +51,7 @@ static void test_silent(void **state)
 	(void)state;
 	assert_int_equal(connect_to(l, NULL, 30, -1), -ETIMEDOUT);
 	assert_int_equal(err.exit, PT_EXIT_PEER);
-	says("connected, but it says nothing");
+	says("connected, but it says no HELLO");
 	assert_int_equal(connect_to(l, NULL, WAIT_MS, stop), -ECANCELED);
 	close(stop);
 	pt_listener_close(l);
@@ -152,7 +153,7 @@ static void test_bad_address(void **state)
 			 -EINVAL);
 	assert_int_equal(err.exit, PT_EXIT_USAGE);
 	assert_int_equal(connect_to(NULL, "fe80::1", WAIT_MS, -1), -EINVAL);
-	says("link-local address without its device");
+	says("[fe80::1]:16644: a link-local address needs its device");
 }
 
 /* In a network namespace without any link: no route to anywhere. */
@@ -177,6 +178,28 @@ static void test_unreachable(void **state)
 	says("192.0.2.1:16644: Network is unreachable (");
 }
 
+/* A lack of this host is no fault of the peer. */
+static void test_few_descriptors(void **state)
+{
+	int next = dup(STDIN_FILENO);
+	struct rlimit old, few;
+
+	(void)state;
+	assert_true(next >= 0 && !close(next));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	for (few.rlim_cur = next; few.rlim_cur < (rlim_t)next + 4;
+	     few.rlim_cur++) {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		if (connect_to(NULL, "127.0.0.1:9", WAIT_MS, -1) != -EMFILE)
+			break;
+		assert_int_equal(err.exit, PT_EXIT_HOST);
+		says("raise ulimit -n");
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(few.rlim_cur > (rlim_t)next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_dual_stack),
 		cmocka_unit_test(test_bad_address),
 		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_few_descriptors),
 	};
 
 	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);

@@ -237,6 +237,19 @@ static int remove_path(void **state)
 	return unlink(path);
 }
 
+/* The message has the cause: a device that is full is one of many. */
+static void test_not_written(void **state)
+{
+	struct pt_run *run = read_run("{\"event\": \"opened\"}\n");
+	struct pt_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(pt_run_draw(run, "/dev/full", &err), -EIO);
+	assert_string_equal(err.text, "/dev/full: cannot be written: No space "
+			    "left on device");
+	free(run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_no_end),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_not_written),
 	};
 
 	return cmocka_run_group_tests(tests, make_path, remove_path);

@@ -240,7 +240,7 @@ static void test_no_reader(void **state)
 
 	(void)state;
 	assert_true(zero >= 0 && held >= 0);
-	assert_false(pt_scribe_has_failed(scribe, STDOUT_FILENO));
+	assert_int_equal(pt_scribe_failure(scribe, STDOUT_FILENO), 0);
 	fflush(stdout);
 	dup2(zero, STDOUT_FILENO);
 	pt_scribe_put(scribe, STDOUT_FILENO, "lost\n", 5);
@@ -248,8 +248,8 @@ static void test_no_reader(void **state)
 	dup2(held, STDOUT_FILENO);
 	close(zero);
 	close(held);
-	assert_true(pt_scribe_has_failed(scribe, STDOUT_FILENO));
-	assert_false(pt_scribe_has_failed(scribe, STDERR_FILENO));
+	assert_int_equal(pt_scribe_failure(scribe, STDOUT_FILENO), ENOSPC);
+	assert_int_equal(pt_scribe_failure(scribe, STDERR_FILENO), 0);
 	pt_scribe_put(scribe, fds[1], "goes on\n", 8);
 	read_until_idle();
 	assert_string_equal(got, "goes on\n");

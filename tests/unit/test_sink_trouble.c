@@ -110,6 +110,9 @@ static void test_read_only(void **state)
 	assert_non_null(strstr(err.text, SCRATCH "/ro/ram: "));
 	assert_non_null(strstr(err.text, "Read-only file system"));
 	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_int_equal(pt_image_check_folder(SCRATCH "/ro", &err), -EROFS);
+	assert_string_equal(err.text, SCRATCH "/ro: Read-only file system (name a "
+			    "file system that can be written)");
 	umount(SCRATCH "/ro");
 	pt_layout_free(l);
 }

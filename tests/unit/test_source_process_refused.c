@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Process numbers that are refused. */
 #include <dirent.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include "victim.h"
 
@@ -38,6 +40,46 @@ static void test_ourselves_and_the_kernel(void **state)
 	assert_refused(getpid(), -EINVAL, "pagetrim itself");
 	if (!kill(2, 0))	/* not seen from within a container */
 		assert_refused(2, -ENODATA, "thread of the kernel");
+}
+
+/* as_first is the first process of a PID namespace: its child, number 2 there, has
+ * memory as any other. */
+static int as_first(void)
+{
+	struct pt_source *src = NULL;
+	struct pt_error err = { 0 };
+	pid_t second;
+	int ret;
+
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("proc", "/proc", "proc", 0, NULL))
+		return 2;
+	second = fork();
+	if (!second)
+		for (;;)
+			pause();
+	ret = pt_source_open_pid(&src, second, false, &err);
+	pt_source_close(src);
+	return second == 2 ? !!ret : 3;
+}
+
+static void test_second_of_a_namespace(void **state)
+{
+	pid_t outer = fork(), first;
+	int status;
+
+	(void)state;
+	if (!outer) {
+		if (unshare(CLONE_NEWPID | CLONE_NEWNS))
+			_exit(4);
+		first = fork();
+		if (!first)
+			_exit(as_first());
+		waitpid(first, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 5);
+	}
+	assert_int_equal(waitpid(outer, &status, 0), outer);
+	assert_int_equal(status, 0);
 }
 
 static void test_a_thread(void **state)
@@ -101,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_such_process),
 		cmocka_unit_test(test_ourselves_and_the_kernel),
+		cmocka_unit_test(test_second_of_a_namespace),
 		cmocka_unit_test(test_a_thread),
 		cmocka_unit_test(test_traced_by_another),
 		cmocka_unit_test(test_not_permitted),

@@ -106,7 +106,7 @@ static const struct row {
 	const char *says;
 } rows[] = {
 	{ "none", 0, { { 0 } }, "give 1.." },
-	{ "NULL", 1, { { NULL, 0, PAGE, NULL } }, "address" },
+	{ "NULL", 1, { { NULL, 0, PAGE, NULL } }, "address is NULL" },
 	{ "unaligned", 1, { { low[0] + 8, 0, PAGE, NULL } }, "address" },
 	{ "empty", 1, { { low, 0, 0, NULL } }, "size" },
 	{ "part of a page", 1, { { low, 0, PAGE + 1, NULL } }, "size" },

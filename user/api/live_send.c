@@ -79,7 +79,11 @@ static int fetch_state(struct api_live_send *l, struct pt_error *err)
 
 	if (ret < 0)
 		return refused(err, "give its state", ret);
-	if (sz > PT_LIVE_STATE_SZ_MAX || (sz && !bytes))
+	if (sz && !bytes)
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "the state of "
+				    "%llu bytes is NULL",
+				    (unsigned long long)sz);
+	if (sz > PT_LIVE_STATE_SZ_MAX)
 		return pt_error_set(err, PT_EXIT_USAGE, -EFBIG, "the state has "
 				    "%llu bytes, want 0..%u",
 				    (unsigned long long)sz,
@@ -128,7 +132,8 @@ static int take_answer(const struct api_live_send *l, struct pt_error *err)
 	if (!sz)
 		return broken(err, EPIPE);
 	return answer ? pt_error_set(err, PT_EXIT_PEER, -EREMOTEIO,
-				     "receiver: its program refuses the state")
+				     "receiver: its program "
+				     "did not take the state")
 		      : 0;
 }
 

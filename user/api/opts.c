@@ -100,8 +100,10 @@ static int security_check(const struct pt_security *s, enum pt_role role,
 	if (!certs && (s->tls_hostname || s->tls_peer_cnt))
 		return api_mistake(err, "security: tls_hostname and tls_peer "
 				   "need tls_cert, tls_key and tls_ca");
-	if (s->tls_peer_cnt > PT_TLS_PEERS_MAX ||
-	    (s->tls_peer_cnt && !s->tls_peer))
+	if (s->tls_peer_cnt && !s->tls_peer)
+		return api_mistake(err, "security: tls_peer is NULL, and "
+				   "tls_peer_cnt %u", s->tls_peer_cnt);
+	if (s->tls_peer_cnt > PT_TLS_PEERS_MAX)
 		return api_mistake(err, "security: %u names in tls_peer, want "
 				   "0..%d", s->tls_peer_cnt, PT_TLS_PEERS_MAX);
 	if (role == PT_ROLE_SENDER ? s->tls_peer_cnt > 0 : !!s->tls_hostname)

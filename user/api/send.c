@@ -63,7 +63,10 @@ static void free_send(struct send *s)
 
 static int check_files(const struct pt_send_opts *o, struct api_error *err)
 {
-	if (o->with_cnt > FILES_MAX || (o->with_cnt && !o->with))
+	if (o->with_cnt && !o->with)
+		return api_mistake(err, "with is NULL, and with_cnt %u",
+				   o->with_cnt);
+	if (o->with_cnt > FILES_MAX)
 		return api_mistake(err, "with: %u files, want 0..%d", o->with_cnt,
 				   FILES_MAX);
 	for (uint32_t i = 0; i < o->with_cnt; i++) {
@@ -293,7 +296,8 @@ int pt_send_step(struct pt_send *send, struct api_error *err)
 	if (!s)
 		return -EINVAL;
 	if (!s->is_started) {
-		ret = api_mistake(err, "the sender was not started");
+		ret = api_mistake(err, "the sender was not started, or its "
+				  "start failed");
 	} else {
 		api_enter();
 		ret = pt_sender_step(s->inner, &why);

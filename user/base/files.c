@@ -18,6 +18,13 @@ bool pt_files_are_few(void)
 	return are_few;
 }
 
+const char *pt_process_remedy(int code)
+{
+	return code == -EACCES || code == -EPERM
+		? " (run as root, or with CAP_SYS_PTRACE)"
+		: pt_files_remedy(code);
+}
+
 const char *pt_files_remedy(int code)
 {
 	return code == -EMFILE || code == -ENFILE ? " (raise ulimit -n)" : "";

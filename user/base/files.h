@@ -16,4 +16,8 @@ bool pt_files_are_few(void);
  * "". */
 const char *pt_files_remedy(int code);
 
+/* pt_process_remedy returns what helps where a file of another process in /proc
+ * cannot be opened, by code; "" if nothing is known. */
+const char *pt_process_remedy(int code);
+
 #endif

@@ -42,11 +42,12 @@ static void fail_io_locked(struct pt_conn *c, int code)
 	switch (code) {
 	case -EPIPE:
 		fail_locked(c, code, "the peer closed the connection (its log "
-			    "tells why)");
+			    "tells why, if it was not killed)");
 		break;
 	case -ECONNRESET:
 		fail_locked(c, code, "the connection was cut from the peer's "
-			    "side (its process died, or a firewall cut it)");
+			    "side (its process ended, see its log, or a "
+			    "firewall cut it)");
 		break;
 	case -ETIMEDOUT:
 		fail_locked(c, code, "the peer does not answer any more (is "
@@ -178,7 +179,8 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 
 	if (ret == -ENOBUFS)
 		pt_error_set(err, PT_EXIT_PEER, ret, "%s: the peer reads too "
-			     "slowly (%u bytes wait for it)", c->peer_text,
+			     "slowly (at most %u bytes wait for it)",
+			     c->peer_text,
 			     PT_CONN_OUT_SZ);
 	return ret;
 }

@@ -14,6 +14,7 @@
 
 #include <linux/sockios.h>
 
+#include "base/files.h"
 #include "channel/conn_io.h"
 #include <pagetrim/check.h>
 
@@ -166,7 +167,8 @@ free_conn:
 close_sock:
 	close(sock);
 	return pt_error_set(err, PT_EXIT_HOST, ret,
-			    "control connection: %s", strerror(-ret));
+			    "control connection: %s%s", strerror(-ret),
+			    pt_files_remedy(ret));
 }
 
 void pt_conn_close(struct pt_conn *c)

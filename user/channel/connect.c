@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "channel/conn_io.h"
 #include "net/resolve.h"
 
@@ -50,9 +51,10 @@ static int explain(const struct pt_address *peer, int code,
 		return pt_error_set(err, PT_EXIT_FAILED, code,
 				    "%s: stopped while connecting", text);
 	default:
-		return pt_error_set(err, PT_EXIT_PEER, code,
-				    "%s: cannot connect: %s", text,
-				    strerror(-code));
+		return pt_error_set(err, *pt_files_remedy(code) ? PT_EXIT_HOST
+								: PT_EXIT_PEER,
+				    code, "%s: cannot connect: %s%s", text,
+				    strerror(-code), pt_files_remedy(code));
 	}
 	return pt_error_set(err, PT_EXIT_PEER, code, "%s: %s (%s)", text,
 			    strerror(-code), hint);
@@ -66,7 +68,8 @@ static int watch(struct pt_connect *k, int fd, __u32 events,
 	if (!epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &event))
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -errno,
-			    "control connection: %m");
+			    "control connection: %m%s",
+			       pt_files_remedy(-errno));
 }
 
 int pt_connect_begin(struct pt_connect **out, const char *to,
@@ -85,7 +88,8 @@ int pt_connect_begin(struct pt_connect **out, const char *to,
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
 	ret = k->epoll < 0
 		? pt_error_set(err, PT_EXIT_HOST, -errno,
-			       "control connection: %m")
+			       "control connection: %m%s",
+			       pt_files_remedy(-errno))
 		: pt_resolve_begin(&k->question, PT_ADDRESSES_MAX, to,
 				   PT_UDP_PORT, err);
 	if (!ret)
@@ -134,16 +138,18 @@ static int begin_next(struct pt_connect *k, struct pt_error *err)
 {
 	const struct pt_address *peer = &k->peers[k->next];
 	__u64 now_ns = pt_clock_ns(), left_ns;
+	char text[PT_ADDRESS_TEXT_SZ];
 	struct sockaddr_storage sa;
 	socklen_t sa_sz = pt_address_to_sockaddr(peer, &sa);
 
+	pt_address_print(peer, text);
 	left_ns = k->deadline_ns > now_ns ? k->deadline_ns - now_ns : 0;
 	k->sock_deadline_ns = now_ns + left_ns / (k->peer_cnt - k->next);
 	k->next++;
 	if (pt_address_is_link_local(peer) && !peer->scope)
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
-				    "link-local address without its device "
-				    "(write [fe80::1%%DEV]:PORT)");
+				    "%s: a link-local address needs its device "
+				    "(write [fe80::1%%DEV]:PORT)", text);
 	k->sock = socket(sa.ss_family,
 			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (k->sock < 0)
@@ -234,7 +240,7 @@ static int greet(struct pt_connect *k, struct pt_conn **out,
 	if (ret || pt_left_ms(k->deadline_ns))
 		return ret;
 	return pt_error_set(err, PT_EXIT_PEER, -ETIMEDOUT, "%s: connected, but "
-			    "it says nothing (is that port pagetrim's?)",
+			    "it says no HELLO (is that port pagetrim's?)",
 			    k->conn->peer_text);
 }
 

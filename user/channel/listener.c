@@ -42,9 +42,19 @@ static int refuse(const struct pt_address *addr, int code,
 		  struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT_SZ];
-	const char *hint = "is it allowed here?";
+	const char *hint = "see the kernel's log";
 
-	if (code == -EADDRINUSE)
+	if (code == -EMFILE || code == -ENFILE)
+		hint = "raise ulimit -n";
+	else if (code == -ENOMEM || code == -ENOBUFS)
+		hint = "free some memory";
+	else if (code == -EACCES || code == -EPERM)
+		hint = addr->port && addr->port < 1024
+			? "a port below 1024 takes CAP_NET_BIND_SERVICE"
+			: "a security module or filter forbids it";
+	else if (code == -EAFNOSUPPORT)
+		hint = "the kernel has no IPv6: listen on an IPv4 address";
+	else if (code == -EADDRINUSE)
 		hint = "another process listens there: stop it, or use "
 		       "another port";
 	else if (code == -EADDRNOTAVAIL)

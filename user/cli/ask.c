@@ -57,8 +57,8 @@ static int ask_record(const char *path, int ret, char text[PT_CTL_ANSWER_SZ],
 
 static int strange(const char *path, struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -EPROTO, "%s: not the answer of "
-			    "a sender (is it the PATH of --control?)", path);
+	return pt_error_set(err, PT_EXIT_HOST, -EPROTO, "%s: not an answer of "
+			    "pagetrim (is it the PATH of --control?)", path);
 }
 
 static int ask(json_t **answer, const struct to *to, const char *request,

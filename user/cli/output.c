@@ -266,7 +266,7 @@ int pt_out_start(struct pt_error *err)
 	else if (!ret)
 		ret = pt_scribe_open(&scribes[STDOUT_FILENO], &out_cfg);
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
-				  "thread: %s (raise ulimit -u)",
+				  "thread: %s (memory, ulimit -u or pids.max)",
 				  strerror(-ret)) : 0;
 }
 
@@ -286,24 +286,25 @@ static void close_scribe(int fd, __u64 deadline_ns)
 static bool close_stdout(const char *command, __u64 deadline_ns)
 {
 	const int fd = STDOUT_FILENO;
-	bool is_well, is_shared = scribes[fd] == scribes[STDERR_FILENO];
+	bool is_shared = scribes[fd] == scribes[STDERR_FILENO];
+	int code;
 
 	if (!scribes[fd]) {
-		is_well = !fflush(stdout) && !ferror(stdout);
+		code = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
 	} else {
 		pt_scribe_wait(scribes[fd], pt_left_ms(deadline_ns));
-		is_well = !pt_scribe_has_failed(scribes[fd], fd);
+		code = pt_scribe_failure(scribes[fd], fd);
 	}
-	if (!is_well)
-		complain(command, "standard output: cannot be written (is the "
-			 "disk full?)");
+	if (code)
+		complain(command, "standard output: cannot be written: %s",
+			 strerror(code));
 	if (!scribes[fd] || is_shared)
-		return is_well;
+		return !code;
 	close_scribe(fd, deadline_ns);
 	if (is_given_up[fd])
 		complain(command, "standard output: takes no more; the rest is "
 			 "lost (does its reader hang, or its disk?)");
-	return is_well && !is_given_up[fd];
+	return !code && !is_given_up[fd];
 }
 
 bool pt_out_close(const char *command)

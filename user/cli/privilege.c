@@ -109,10 +109,14 @@ static int refuse_threads(struct pt_error *err)
 #endif
 	long cnt = pt_proc_number(getpid(), "Threads:");
 
-	if (cnt < 1 || cnt > most)
+	if (cnt < 1)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "cannot give up "
+				    "privileges: /proc does "
+				    "not show this process "
+				    "(mount it)");
+	if (cnt > most)
 		return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "cannot give up "
-				    "privileges: %ld threads run (is /proc "
-				    "mounted?)", cnt);
+				    "privileges: %ld threads run", cnt);
 	return 0;
 }
 
@@ -140,8 +144,10 @@ static int become(const struct pt_user *user, bool with_caps,
 
 fail:
 	return pt_error_set(err, PT_EXIT_HOST, -EPERM, "--user %s: cannot "
-			    "become it: %s (run as root, or with CAP_SETUID "
-			    "and CAP_SETGID)", user->name, strerror(errno));
+			    "become it: %s%s", user->name, strerror(errno),
+			    errno == EPERM ? " (run as root, or with CAP_SETUID "
+			    "and CAP_SETGID)" : errno == EINVAL
+			    ? " (has this user namespace that number?)" : "");
 }
 
 /* held returns a set's capabilities at the last capng_get_caps_process. */

@@ -31,7 +31,7 @@ struct pt_scribe {
 	__u64 dropped_cnt;	/* texts, since the last note */
 	bool is_writing, is_closing;
 	bool is_abandoned;	/* the thread frees the scribe */
-	bool has_failed[3];	/* by descriptor */
+	int failure[3];		/* errno of a write, by descriptor; 0: none */
 	char ring[PT_SCRIBE_SZ];
 };
 
@@ -98,8 +98,8 @@ static bool put_noted(struct pt_scribe *s, int fd, const void *text, size_t sz)
 }
 
 /* write_all polls a nonblocking descriptor; another process that shares it may
- * have made it so. */
-static bool write_all(int fd, const char *bytes, size_t sz)
+ * have made it so.  It returns 0 or errno. */
+static int write_all(int fd, const char *bytes, size_t sz)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 	ssize_t done;
@@ -113,11 +113,11 @@ static bool write_all(int fd, const char *bytes, size_t sz)
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return false;
+			return done ? errno : EIO;
 		bytes += done;
 		sz -= done;
 	}
-	return true;
+	return 0;
 }
 
 /* write_text unlocks the lock while it writes.  It skips the rest of a text
@@ -126,7 +126,7 @@ static void write_text(struct pt_scribe *s)
 {
 	char piece[PIECE_SZ];
 	struct head head;
-	bool is_well = true;
+	int code = 0;
 	size_t sz;
 
 	ring_take(s, &head, sizeof(head));
@@ -134,16 +134,16 @@ static void write_text(struct pt_scribe *s)
 		sz = head.text_sz < PIECE_SZ ? head.text_sz : PIECE_SZ;
 		ring_take(s, piece, sz);
 		head.text_sz -= sz;
-		if (!is_well)
+		if (code)
 			continue;
 		s->is_writing = true;
 		pthread_mutex_unlock(&s->lock);
-		is_well = write_all(head.fd, piece, sz);
+		code = write_all(head.fd, piece, sz);
 		pthread_mutex_lock(&s->lock);
 		s->is_writing = false;
 	}
-	if (!is_well && head.fd >= 0 && head.fd < 3)
-		s->has_failed[head.fd] = true;
+	if (code && head.fd >= 0 && head.fd < 3)
+		s->failure[head.fd] = code;
 }
 
 static void scribe_free(struct pt_scribe *s)
@@ -250,14 +250,14 @@ bool pt_scribe_wait(struct pt_scribe *s, int timeout_ms)
 	return idle;
 }
 
-bool pt_scribe_has_failed(struct pt_scribe *s, int fd)
+int pt_scribe_failure(struct pt_scribe *s, int fd)
 {
-	bool failed;
+	int code;
 
 	pthread_mutex_lock(&s->lock);
-	failed = s->has_failed[fd];
+	code = s->failure[fd];
 	pthread_mutex_unlock(&s->lock);
-	return failed;
+	return code;
 }
 
 bool pt_scribe_close(struct pt_scribe *s, int timeout_ms)

@@ -46,8 +46,9 @@ bool pt_scribe_is_idle(struct pt_scribe *s);
  * is. */
 bool pt_scribe_wait(struct pt_scribe *s, int timeout_ms);
 
-/* pt_scribe_has_failed: a write to fd, 0..2, failed, and its text is lost. */
-bool pt_scribe_has_failed(struct pt_scribe *s, int fd);
+/* pt_scribe_failure returns errno of the last write to fd, 0..2, that failed, so
+ * that its text is lost; 0: none. */
+int pt_scribe_failure(struct pt_scribe *s, int fd);
 
 /* pt_scribe_close waits as pt_scribe_wait does, writes a pending note and ends
  * the thread.  False: text is left unwritten; the thread, which still waits in

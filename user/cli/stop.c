@@ -79,7 +79,8 @@ int pt_stop_begin(int stop_fd, void (*take)(int signal, void *arg), void *arg,
 	if (stop.end_fd >= 0)
 		close(stop.end_fd);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot wait for signals: "
-			    "%s (raise ulimit -n, -u)", strerror(-ret));
+			    "%s (memory, ulimit -u or -n, or pids.max)",
+			    strerror(-ret));
 }
 
 void pt_stop_end(void)

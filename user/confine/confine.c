@@ -218,7 +218,8 @@ int pt_confine_begin(const struct pt_confine_cfg *cfg, struct pt_error *err)
 
 	if (ret == -EAGAIN)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread: "
-				    "%s (raise ulimit -u)", strerror(-ret));
+				    "%s (memory, ulimit -u or pids.max)",
+				    strerror(-ret));
 	if (!ret) {
 		ret = confine(r, cfg->traces);
 		sem_post(&r->may_begin);

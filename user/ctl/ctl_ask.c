@@ -18,17 +18,17 @@ static int fail(struct pt_error *err, const char *path, int code)
 
 	switch (code) {
 	case -ENOENT:
-		remedy = " ('pagetrim send {--control} PATH' makes it; it goes "
+		remedy = " (a transfer with {control} PATH makes it; it goes "
 			 "when that ends)";
 		break;
 	case -ECONNREFUSED:
 		remedy = " (nobody listens there: no socket, or that of a "
-			 "sender that was killed)";
+			 "process that was killed)";
 		break;
 	case -EACCES:
 	case -ECONNRESET:
 	case -EPIPE:
-		remedy = " (ask as root, or as the user that the sender runs "
+		remedy = " (ask as root, or as the user that its process runs "
 			 "as, while it runs)";
 		break;
 	case -EPERM:
@@ -122,12 +122,12 @@ int pt_ctl_ask(const char *path, uid_t of, const char *line,
 	close(fd);
 	if (ret == -ETIMEDOUT)
 		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: no answer for "
-				    "%d s (it has none before it is connected "
-				    "to the receiver)", path,
+				    "%d s (a sender has none before it is "
+				    "connected; is the process stopped?)", path,
 				    timeout_ms / 1000);
 	if (ret == -EPROTO)
-		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: not the "
-				    "answer of a sender (is it the PATH of "
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: not an "
+				    "answer of pagetrim (is it the PATH of "
 				    "{control}?)", path);
 	return ret ? fail(err, path, ret) : 0;
 }

@@ -331,7 +331,8 @@ free_lane:
 	free(l);
 fail:
 	return pt_error_set(err, PT_EXIT_HOST, ret,
-			    "lane %u: cannot start: %s (memory, or ulimit -u)",
+			    "lane %u: cannot start: %s (memory, "
+			    "ulimit -u or pids.max)",
 			    cfg->lane_idx, strerror(-ret));
 }
 

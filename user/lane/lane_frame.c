@@ -48,9 +48,10 @@ int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range)
 					      &extent_cnt, &desc_cnt);
 		if (!extents)
 			return pt_error_set(&l->error_text, PT_EXIT_PEER,
-					    -EPROTO, "the receiver misses a "
-					    "frame that is not in flight (is "
-					    "it pagetrim?)");
+					    -EPROTO, "lane %u: the receiver "
+					    "misses a frame that is not in "
+					    "flight (is it pagetrim?)",
+					    l->cfg.lane_idx);
 		l->lost_desc += desc_cnt;
 		sz = pt_inflight_lost(l->inflight, range->first + i);
 		l->lost_sz += sz;
@@ -79,9 +80,9 @@ static int kick(struct pt_lane *l)
 		return 0;
 	if (ret < 0)
 		pt_error_set(&l->error_text, PT_EXIT_HOST, ret, "TX queue %u: "
-			     "%s (was the device removed, or moved to another "
-			     "network namespace?)", l->cfg.tx_queue,
-			     strerror(-ret));
+			     "%s%s", l->cfg.tx_queue, strerror(-ret),
+			     ret == -ENXIO ? " (the device was removed, or "
+			     "moved to another network namespace)" : "");
 	return ret;
 }
 

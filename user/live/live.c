@@ -28,8 +28,9 @@ static int wait_for(struct pt_live *l,
 		ret = wait(l->cfg.guest.arg, PT_LIVE_WAIT_MS, err);
 		if (ret == -ETIMEDOUT && pt_clock_ns() - began_ns > limit_ns)
 			return pt_error_set(err, PT_EXIT_FAILED, -ETIME,
-					    "the guest has not stopped within "
-					    "%llu s", limit_ns / SECOND_NS);
+					    "the writer of the memory has not "
+					    "stopped within %llu s",
+					    limit_ns / SECOND_NS);
 	}
 	return ret;
 }
@@ -205,8 +206,8 @@ int pt_live_start(struct pt_live **out, const struct pt_live_cfg *cfg,
 	if (ret) {
 		free_all(l);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot follow a "
-				    "memory that changes: %s (memory, or "
-				    "ulimit -u)", strerror(-ret));
+				    "memory that changes: %s (memory, "
+				    "ulimit -u or pids.max)", strerror(-ret));
 	}
 	*out = l;
 	return 0;

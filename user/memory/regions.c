@@ -18,7 +18,8 @@ static int refuse(const struct pt_region *r, const char *why,
 static int check(const struct pt_region *r, struct pt_error *err)
 {
 	if (!r->addr || (uintptr_t)r->addr % PT_PAGE_SZ)
-		return refuse(r, "its address is no multiple of 4096", err);
+		return refuse(r, "its address is NULL or no multiple of "
+			      "4096", err);
 	if (!r->sz || r->sz % PT_PAGE_SZ)
 		return refuse(r, "its size is no multiple of 4096 above 0",
 			      err);

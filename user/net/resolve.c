@@ -100,7 +100,8 @@ int pt_resolve_begin(struct pt_resolve **out, unsigned max, const char *text,
 	if (!ret)
 		return 0;
 	pt_error_set(err, PT_EXIT_HOST, ret, "%.200s: cannot start a thread to "
-		     "ask for its address: %s (raise ulimit -u)", text,
+		     "ask for its address: %s (memory, ulimit -u or pids.max)",
+		     text,
 		     strerror(-ret));
 	q->holder_cnt--;
 	release(q);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "base/thread.h"
 #include "memory/dirty.h"
 
@@ -79,8 +80,9 @@ static int open_block(struct block *at, const struct pt_qstream_block *block,
 	code = -errno;
 	at->map = NULL;
 	return pt_error_set(err, PT_EXIT_HOST, code, "memory for RAM block "
-			    "'%s', %llu bytes: %s", block->name,
-			    (unsigned long long)block->sz, strerror(-code));
+			    "'%s', %llu bytes: %s%s", block->name,
+			    (unsigned long long)block->sz, strerror(-code),
+			    pt_files_remedy(code));
 }
 
 int pt_batch_open(struct pt_batch **out, const struct pt_qstream_block *blocks,

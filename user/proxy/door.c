@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/files.h"
 
 #define BACKLOG		64
 #define AGAIN_MS	20	/* between two attempts to connect */
@@ -100,7 +101,7 @@ int pt_door_listen(int *fd, const char *path, struct pt_error *err)
 	*fd = -1;
 	return fail(path, "cannot listen there", ret, ret == -EADDRINUSE
 		    ? " (name another path)" : ret == -ENOENT
-		    ? " (make its folder first)" : "", err);
+		    ? " (make its folder first)" : pt_files_remedy(ret), err);
 }
 
 void pt_door_leave(int fd, const char *path)
@@ -122,7 +123,7 @@ int pt_door_connect(int *fd, const char *path, int timeout_ms,
 		return ret;
 	*fd = open_socket();
 	if (*fd < 0)
-		return fail(path, "no socket", *fd, "", err);
+		return fail(path, "no socket", *fd, pt_files_remedy(*fd), err);
 	while ((ret = try_connect(*fd, &addr))) {
 		if ((ret != -ENOENT && ret != -ECONNREFUSED &&
 		     ret != -EAGAIN) || !pt_left_ms(deadline_ns))

@@ -400,7 +400,7 @@ int pt_joiner_begin(void *arg, int *fd, struct pt_error *err)
 	if (ret) {
 		close(fds[1]);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
-				    "thread: %s (memory, or ulimit -u)",
+				    "thread: %s (memory, ulimit -u or pids.max)",
 				    strerror(-ret));
 	}
 	j->has_thread = true;

@@ -9,6 +9,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "base/text.h"
 #include "qmp/json.h"
 #include "qmp/line.h"
@@ -270,8 +271,8 @@ int pt_qmp_adopt(struct pt_qmp **out, int fd, const char *name,
 
 int pt_qmp_open(struct pt_qmp **out, const char *path, struct pt_error *err)
 {
-	const char *remedy = "";
 	int fd = pt_qmp_line_connect(path);
+	const char *remedy = pt_files_remedy(fd);
 
 	if (fd >= 0)
 		return pt_qmp_adopt(out, fd, path, err);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "base/due.h"
 #include "net/local.h"
 #include "receive/rx_resume.h"
@@ -42,8 +43,8 @@ static int open_loop(struct pt_receiver *r, struct pt_error *err)
 	    !watch(r, loop->cancel_fd) && !watch(r, loop->tick_fd) &&
 	    !watch(r, pt_linger_fd(r->linger)))
 		return 0;
-	return pt_error_set(err, PT_EXIT_HOST, -errno,
-			    "eventfd: %m (raise ulimit -n)");
+	return pt_error_set(err, PT_EXIT_HOST, -errno, "no descriptors to wait "
+			    "on: %m%s", pt_files_remedy(-errno));
 }
 
 static void close_loop(const struct pt_receiver_loop *loop)
@@ -127,9 +128,9 @@ int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg
 	int ret;
 
 	if (cfg->prealloc_sz && (cfg->serve || cfg->resume))
-		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "prealloc_sz "
-				    "is for one new image, without serve or "
-				    "resume");
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "{prealloc} "
+				    "is for one new image, without {serve} or "
+				    "{resume}");
 	ret = pt_local_choose(&listen, cfg->listen, PT_UDP_PORT, cfg->dev, err);
 	if (ret)
 		return ret;
@@ -140,8 +141,8 @@ int pt_receiver_open(struct pt_receiver **out, const struct pt_receiver_cfg *cfg
 	set_defaults(&r->cfg);
 	ret = pt_linger_open(&r->linger);
 	if (ret) {
-		pt_error_set(err, PT_EXIT_HOST, ret, "epoll: %s (raise ulimit "
-			     "-n)", strerror(-ret));
+		pt_error_set(err, PT_EXIT_HOST, ret, "no descriptors to wait "
+			     "on: %s%s", strerror(-ret), pt_files_remedy(ret));
 		goto free_receiver;
 	}
 	ret = open_loop(r, err);

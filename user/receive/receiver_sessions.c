@@ -71,8 +71,9 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 		return;
 	}
 	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
-		     "(the receiver was started after it; %s)",
-		     (unsigned long long)s->asked_id, pt_receiver_look(r));
+		     "(the receiver was started after it, or has ended %u since; "
+		     "%s)", (unsigned long long)s->asked_id, PT_OUTCOMES_CNT,
+		     pt_receiver_look(r));
 	pt_rx_session_answer(s, &err);
 }
 

@@ -157,7 +157,7 @@ int pt_rx_held_start(struct pt_rx_held *h, struct pt_error *err)
 	if (ret) {
 		pthread_mutex_destroy(&h->lock);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
-				    "thread: %s (raise ulimit -u)",
+				    "thread: %s (memory, ulimit -u or pids.max)",
 				    strerror(-ret));
 	}
 	h->has_thread = true;

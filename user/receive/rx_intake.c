@@ -71,8 +71,8 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	/* -EAGAIN from here would mean that the XDP maps are locked. */
 	if (ret)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "cannot start "
-				    "%u lanes: %s (raise ulimit -u, or free "
-				    "some memory)", i->lane_cnt,
+				    "%u lanes: %s (memory, ulimit -u or "
+				    "pids.max)", i->lane_cnt,
 				    strerror(-ret));
 	return open_seals(s, err);
 }

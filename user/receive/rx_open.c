@@ -138,8 +138,9 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    "transfer: it ends once those that run have "
 				    "ended (try again when it was started anew)");
 	if (s->host->is_full)
-		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "busy with "
-				    "another transfer ({serve} takes several)");
+		return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "takes one "
+				    "transfer, and has another already (receive "
+				    "{serve} takes several)");
 	/* Before it is open: the outcome of that id is the other's. */
 	ret = pt_admission_check(&s->host->admission, m->transfer_id, err);
 	if (ret)

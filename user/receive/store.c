@@ -131,7 +131,7 @@ int pt_store_open(struct pt_store **out, void *arg, int wake_fd,
 	}
 	free(s);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread: %s "
-			    "(raise ulimit -u)", strerror(-ret));
+			    "(memory, ulimit -u or pids.max)", strerror(-ret));
 }
 
 int pt_store_put(struct pt_store *s, pt_store_job *run, const void *bytes,

@@ -357,7 +357,8 @@ static void draw_downtime(FILE *out, const struct pt_run *run)
 			"\"%.1f\" height=\"44\"><title>%s</title></rect>\n", i, x,
 			fmax(w - 1, 0.5), names[i]);
 		fprintf(out, "<rect class=\"p%d\" x=\"16\" y=\"%.0f\" width="
-			"\"14\" height=\"14\" rx=\"3\"/><text x=\"40\" y=\"%.0f\">"
+			"\"14\" height=\"14\" "
+			"rx=\"3\"/><text x=\"40\" y=\"%.0f\">"
 			"%s</text><text x=\"300\" y=\"%.0f\" text-anchor=\"end\">"
 			"%.1f ms</text><text x=\"370\" y=\"%.0f\" text-anchor="
 			"\"end\">%.0f %%</text>\n", i, y, y + 12, names[i],
@@ -436,9 +437,12 @@ int pt_run_draw(const struct pt_run *run, const char *path,
 	if (!out)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m", path);
 	print_page(out, run);
-	is_bad = ferror(out);
-	if (fclose(out) || is_bad)
-		return pt_error_set(err, PT_EXIT_HOST, -EIO, "%s: cannot be "
-				    "written (is the disk full?)", path);
+	is_bad = fflush(out) || ferror(out);
+	if (is_bad)
+		pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot be "
+			     "written: %m", path);
+	fclose(out);
+	if (is_bad)
+		return -EIO;
 	return 0;
 }

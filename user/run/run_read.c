@@ -126,8 +126,8 @@ static int read_from(struct pt_run *run, FILE *in, const char *path,
 	if (fstat(fileno(in), &st))
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %m", path);
 	if (!S_ISREG(st.st_mode) || st.st_size > PT_RUN_FILE_MAX)
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: want a file "
-				    "of at most %u bytes", path,
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: want a "
+				    "regular file of at most %u bytes", path,
 				    PT_RUN_FILE_MAX);
 	cnt = take_all(run, in);
 	if (cnt < 0)

@@ -11,6 +11,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "base/thread.h"
 #include "rxq/credit.h"
 
@@ -282,8 +283,8 @@ int pt_rx_queue_start(struct pt_rx_queue **out,
 	q->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (q->event_fd < 0) {
 		ret = pt_error_set(err, PT_EXIT_HOST, -errno,
-				   "queue %u: eventfd: %m (raise ulimit -n)",
-				   cfg->queue);
+				   "queue %u: eventfd: %m%s", cfg->queue,
+				   pt_files_remedy(-errno));
 		goto free_queue;
 	}
 	ret = pt_depot_init(&q->depot, cfg->ring_cnt, q->event_fd);
@@ -297,7 +298,8 @@ int pt_rx_queue_start(struct pt_rx_queue **out,
 	if (ret) {
 		pt_error_set(err, PT_EXIT_HOST, ret,
 			     "queue %u: cannot start a thread: %s "
-			     "(raise ulimit -u)", cfg->queue, strerror(-ret));
+			     "(memory, ulimit -u or pids.max)",
+			     cfg->queue, strerror(-ret));
 		goto free_depot;
 	}
 	*out = q;

@@ -189,8 +189,8 @@ int pt_held_start(struct pt_held *h, struct pt_error *err)
 					       "pt-compare");
 	h->has_thread = !ret;
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
-				  "to compare the source: %s (raise ulimit -u, "
-				  "-n)", strerror(-ret)) : 0;
+				  "to compare the source: %s (memory, ulimit -u "
+				  "or -n, or pids.max)", strerror(-ret)) : 0;
 }
 
 int pt_held_result(const struct pt_held *h, struct pt_error *err)

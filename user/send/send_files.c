@@ -339,7 +339,8 @@ int pt_send_files_start(struct pt_send_files *f,
 	ret = pt_thread_start(&f->thread, files_main, f, "pt-files");
 	f->has_thread = !ret;
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread "
-				  "for files ({with}): %s (raise ulimit -u)",
+				  "for files ({with}): %s (memory, "
+				  "ulimit -u or pids.max)",
 				  strerror(-ret)) : 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "base/stop.h"
 #include "channel/ping.h"
 
@@ -322,8 +323,9 @@ static int open_descriptors(struct pt_sender *s)
 				    TFD_NONBLOCK | TFD_CLOEXEC);
 	if (s->poll_fd < 0 || s->wake_fd < 0 || s->cancel_fd < 0 ||
 	    s->tick_fd < 0)
-		return pt_error_set(&s->error, PT_EXIT_HOST, -errno,
-				    "eventfd: %m (raise ulimit -n)");
+		return pt_error_set(&s->error, PT_EXIT_HOST, -errno, "no "
+				    "descriptors to wait on: %m%s",
+				    pt_files_remedy(-errno));
 	pt_sender_tick_every(s, TICK_MS);
 	ret = pt_sender_watch(s, s->wake_fd);
 	if (!ret)

@@ -31,26 +31,28 @@ int pt_sender_fail_to_converge(struct pt_sender *s)
 {
 	const struct pt_round *r = &s->report.live.round;
 	unsigned long long deadline_s = s->live.limits.deadline_ns / 1000000000;
+	const char *who = pt_sender_writer(s);
 
 	if (deadline_s && !r->is_judged)
 		return pt_error_set(&s->error, PT_EXIT_FAILED, -ETIME, "the first "
-				    "round has not ended within %llu s; the guest "
-				    "runs on (raise {deadline})", deadline_s);
+				    "round has not ended "
+				    "within %llu s; %s runs on "
+				    "(raise {deadline})", deadline_s, who);
 	if (deadline_s)
 		return pt_error_set(&s->error, PT_EXIT_FAILED, -ETIME, "the move "
 				    "cannot end within %llu s: after %u rounds a "
 				    "stop would still take %llu ms: %llu pages "
-				    "are written per second; the guest runs on "
+				    "are written per second; %s runs on "
 				    "(raise {deadline} or {downtime-limit})",
 				    deadline_s, r->idx,
 				    (unsigned long long)(r->downtime_ns / 1000000),
-				    (unsigned long long)r->dirty_per_s);
+				    (unsigned long long)r->dirty_per_s, who);
 	return pt_error_set(&s->error, PT_EXIT_FAILED, -ETIME, "after %u rounds a "
 			    "stop would still take %llu ms: %llu pages are "
-			    "written per second; the guest runs on (raise "
+			    "written per second; %s runs on (raise "
 			    "{downtime-limit} or {max-rounds})", r->idx,
 			    (unsigned long long)(r->downtime_ns / 1000000),
-			    (unsigned long long)r->dirty_per_s);
+			    (unsigned long long)r->dirty_per_s, who);
 }
 
 /* pace returns the rate at which the first round ends when half of the time is

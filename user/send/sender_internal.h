@@ -167,6 +167,13 @@ int pt_sender_watch_peer(struct pt_sender *s);
 
 bool pt_sender_is_cancelled(const struct pt_sender *s);
 
+/* pt_sender_writer returns what writes the memory while it is sent. */
+static inline const char *pt_sender_writer(const struct pt_sender *s)
+{
+	return s->cfg.live && s->cfg.live->kind == PT_LIVE_GUEST
+		? "the guest" : "the process";
+}
+
 /* pt_sender_look returns what to do about an unknown outcome. */
 const char *pt_sender_look(const struct pt_sender *s);
 

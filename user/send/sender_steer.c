@@ -50,10 +50,12 @@ int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
 	ret = check_runs(s, err);
 	if (!ret && !s->cfg.live)
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "downtime-limit: "
-				   "no guest is moved, so none is stopped");
+				   "nothing that runs is moved, so nothing is "
+				   "stopped");
 	else if (!ret && pt_sender_live_is_stopping(s))
 		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "downtime-limit: "
-				   "too late, the guest is being stopped");
+				   "too late, %s is being stopped",
+				   pt_sender_writer(s));
 	if (!ret) {
 		s->live.limits.downtime_ns = downtime_ms * 1000000ULL;
 		s->report.live.downtime_limit_ns = s->live.limits.downtime_ns;
@@ -101,7 +103,8 @@ static int check_pause(const struct pt_sender *s, struct pt_error *err)
 {
 	if (pt_sender_live_is_stopping(s))
 		return pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late to "
-				    "pause: the guest is being stopped");
+				    "pause: %s is being stopped",
+				    pt_sender_writer(s));
 	if (s->report.phase >= PT_SEND_VERIFY)
 		return pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late to "
 				    "pause: all was sent");

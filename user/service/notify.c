@@ -176,7 +176,7 @@ int pt_notify_start(struct pt_notify *n, struct pt_error *err)
 	ret = pt_thread_start(&n->thread, notify_main, n, "pt-notify");
 	n->has_thread = !ret;
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
-				  "thread: %s (raise ulimit -u)",
+				  "thread: %s (memory, ulimit -u or pids.max)",
 				  strerror(-ret)) : 0;
 }
 

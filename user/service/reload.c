@@ -121,8 +121,10 @@ int pt_reload_open(struct pt_reload **out, const struct pt_reload_cfg *cfg,
 		return 0;
 	}
 	release(r);
-	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a thread: %s "
-			    "(raise ulimit -n, -u)", strerror(-ret));
+	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot prepare to "
+			    "read keys again: %s (memory, ulimit "
+			    "-u or -n, or pids.max)",
+			    strerror(-ret));
 }
 
 void pt_reload_ask(struct pt_reload *r)

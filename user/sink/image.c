@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
+#include "base/files.h"
 #include "memory/path.h"
 
 /* is_limited: the process may not write files of any size. */
@@ -21,39 +22,43 @@ static bool is_limited(void)
 	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_cur != RLIM_INFINITY;
 }
 
+/* remedy_of returns what helps against code; folder_is_open: it came behind the
+ * opening of the image's folder. */
+static const char *remedy_of(int code, bool folder_is_open)
+{
+	switch (code) {
+	case ENOSPC:
+	case EDQUOT:
+		return " (free some space, or name another file system)";
+	case EROFS:
+		return " (name a file system that can be written)";
+	case EACCES:
+		return " (run it as a user who may write there: {user})";
+	case EPERM:
+		return " (is it immutable, see lsattr(1), or does a security "
+		       "module forbid it?)";
+	case ENOENT:
+		return folder_is_open ? " (someone removed its folder)"
+				      : " (make its folder first)";
+	case ELOOP:
+		return " (a symbolic link on the way is another user's, or "
+		       "leads to itself: remove it, and ask who made it)";
+	case EFBIG:
+		return is_limited() ? " (raise ulimit -f, or a service's "
+				      "LimitFSIZE=)"
+				    : " (this file system takes no file as "
+				      "large)";
+	}
+	return pt_files_remedy(-code);
+}
+
 int pt_image_fail(const struct pt_image *s, const char *what,
 		 struct pt_error *err)
 {
 	char own_what[PT_ERROR_OWN_SZ], own_remedy[PT_ERROR_OWN_SZ];
 	int code = errno;
-	const char *remedy = "";
+	const char *remedy = remedy_of(code, s->parent >= 0);
 
-	switch (code) {
-	case ENOSPC:
-	case EDQUOT:
-		remedy = " (free some space, or name another file system)";
-		break;
-	case EROFS:
-		remedy = " (name a file system that can be written)";
-		break;
-	case EACCES:
-	case EPERM:
-		remedy = " (run it as a user who may write there: {user})";
-		break;
-	case ENOENT:
-		remedy = " (make its folder first)";
-		break;
-	case ELOOP:
-		remedy = " (a symbolic link on the way is another user's: "
-			 "remove it, and ask who made it)";
-		break;
-	case EFBIG:
-		remedy = is_limited() ? " (raise ulimit -f, or a service's "
-					"LimitFSIZE=)"
-				      : " (this file system takes no file as "
-					"large)";
-		break;
-	}
 	return pt_error_set(err, PT_EXIT_HOST, -code, "%s: %s: %s%s", s->path,
 			    pt_error_own(own_what, what), strerror(code),
 			    pt_error_own(own_remedy, remedy));
@@ -233,7 +238,7 @@ int pt_image_check_folder(const char *path, struct pt_error *err)
 {
 	int fd = pt_path_folder(path);
 	int code = fd < 0 ? fd : 0;
-	const char *remedy = "run it as a user who may write there: {user}";
+	const char *remedy;
 	char own[PT_ERROR_OWN_SZ];
 
 	if (fd >= 0 && !may_write(fd))
@@ -243,12 +248,12 @@ int pt_image_check_folder(const char *path, struct pt_error *err)
 	if (!code)
 		return 0;
 	if (code == -ENOENT)
-		remedy = "make the folder first";
+		remedy = " (make the folder first)";
 	else if (code == -ENOTDIR)
-		remedy = "with {serve}, {out} names a folder";
-	else if (code == -ELOOP)
-		remedy = "a symbolic link on the way is another user's";
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (%s)", path,
+		remedy = " (with {serve}, {out} names a folder)";
+	else
+		remedy = remedy_of(-code, false);
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", path,
 			    strerror(-code), pt_error_own(own, remedy));
 }
 

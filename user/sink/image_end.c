@@ -46,6 +46,10 @@ static int name_give(const struct pt_image *s, const char *from, const char *to)
 static int commit_failed(const struct pt_image *s, int code,
 			 struct pt_error *err)
 {
+	if (code == -ESTALE)
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: someone "
+				    "replaced it while it got its name",
+				    s->path);
 	errno = -code;
 	return pt_image_fail(s, "cannot give it its name", err);
 }

@@ -49,7 +49,12 @@ int pt_image_write_failed(const struct pt_image *s, int code,
 	pt_image_mount(s, &m);
 	if (m.type[0])
 		snprintf(where, sizeof(where), ", %s on %s", m.type, m.point);
-	if (code == ENOSPC || code == EDQUOT)
+	if (code == EDQUOT)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC,
+				    "%s.partial: the quota of its user on its "
+				    "file system%s is used up (raise it, or "
+				    "name another)", s->path, where);
+	if (code == ENOSPC)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOSPC,
 				    "%s.partial: its file system%s is full "
 				    "(free some space, or name another)",
@@ -77,6 +82,7 @@ int pt_image_op_fault(const struct pt_sink *sink, const void *addr,
 	/* A signal carries no errno, but the same write by pwrite(2) returns
 	 * one.  The page has no content to lose: the transfer fails, and a
 	 * resumption compares kept pages before it uses them. */
-	code = pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
+	code = !s->takes_write ? ENOMEM :	/* a hugetlbfs takes none */
+	       pwrite(s->fd, "", 1, at - s->map) < 0 ? errno : ENOSPC;
 	return pt_image_write_failed(s, code, err);
 }

@@ -53,7 +53,8 @@ static int too_few_huge_pages(const struct pt_image *s, __u64 page_sz,
 	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 			    "%s: fewer huge pages are free than the %llu of "
 			    "%llu KiB it takes (see /sys/kernel/mm/hugepages/"
-			    "hugepages-%llukB/nr_hugepages)", s->path,
+			    "hugepages-%llukB/nr_hugepages, and ulimit -v)",
+			    s->path,
 			    s->map_sz / page_sz, page_sz >> 10, page_sz >> 10);
 }
 

@@ -83,6 +83,8 @@ int pt_partial_open(const struct pt_image *s, const char *name,
 		    flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT :
+			errno != EACCES ?
+			pt_image_fail(s, "cannot open what is left of it", err) :
 			pt_error_set(err, PT_EXIT_HOST, -errno, "%s%s: cannot "
 				     "be opened: %m (run as its owner: {user}; "
 				     "or remove it)", s->path, tail);

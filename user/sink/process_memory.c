@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "sink/sink_ops.h"
 
 #define ZERO_SZ	(16u << 10)
@@ -26,8 +27,8 @@ int pt_process_memory_open(struct pt_process_memory *m, pid_t pid,
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
 				    "process %d: no such process", pid);
 	return pt_error_set(err, PT_EXIT_HOST, -errno, "process %d: cannot open "
-			    "its memory: %s (run as root, or with "
-			    "CAP_SYS_PTRACE)", pid, strerror(errno));
+			    "its memory: %s%s", pid, strerror(errno),
+			    pt_process_remedy(-errno));
 }
 
 void pt_process_memory_close(struct pt_process_memory *m)

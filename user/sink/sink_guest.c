@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "sink/sink_large.h"
 
 #define PUNCH_SZ	PT_REGION_SZ	/* at least, and a multiple */
@@ -277,8 +278,8 @@ static int open_file(struct pt_guest_range *r, const char *path, struct pt_error
 		r->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (r->fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "memory '%s': "
-				    "%s: %s (run as root)", r->name, path,
-				    strerror(errno));
+				    "%s: %s%s", r->name, path, strerror(errno),
+				    pt_process_remedy(-errno));
 	if (fstat(r->fd, &st) || !S_ISREG(st.st_mode))
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "memory '%s': "
 				    "%s is no regular file", r->name, path);

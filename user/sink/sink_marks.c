@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "sink/sink_memfd.h"
 #include "sink/sink_ops.h"
 
@@ -216,8 +217,8 @@ int pt_sink_open_marks(struct pt_sink_marks **out, int wake_fd,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	m->fd = memfd_create("pagetrim-received", MFD_CLOEXEC);
 	if (m->fd < 0) {
-		ret = pt_error_set(err, PT_EXIT_HOST, -errno, "memfd: %s",
-				   strerror(errno));
+		ret = pt_error_set(err, PT_EXIT_HOST, -errno, "memfd: %s%s",
+				   strerror(errno), pt_files_remedy(-errno));
 		free(m);
 		return ret;
 	}

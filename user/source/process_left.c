@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "memory/pagemap.h"
 #include "source/process_maps.h"
 #include "source/source_impl.h"
@@ -95,10 +96,13 @@ int pt_process_left_read(struct pt_source_left *out, int smaps, int pagemap,
 	size_t room = 0;
 
 	if (!in) {
+		int code = -errno;
+
 		if (own >= 0)
 			close(own);
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "process %d: no "
-				    "memory to look at its mappings", pid);
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot "
+				    "look at its mappings: %s%s", pid,
+				    strerror(-code), pt_files_remedy(code));
 	}
 	rewind(in);
 	while (getline(&text, &room, in) > 0) {

@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "source/source_impl.h"
 
 static int no_memory(pid_t pid, struct pt_error *err)
@@ -169,9 +170,12 @@ int pt_process_maps_read(struct pt_process_maps *m, int fd, pid_t pid,
 	char *line = NULL;
 
 	if (!in) {
+		code = -errno;
 		if (own >= 0)
 			close(own);
-		return no_memory(pid, err);
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot "
+				    "look at its mappings: %s%s", pid,
+				    strerror(-code), pt_files_remedy(code));
 	}
 	*m = (struct pt_process_maps){ 0 };
 	rewind(in);

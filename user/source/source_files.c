@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "memory/guard.h"
 #include "source/unreadable_list.h"
 
@@ -63,7 +64,8 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (f->fd < 0) {
 		code = -errno;
-		return fail(err, code, path, strerror(-code));
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", path,
+				    strerror(-code), pt_files_remedy(code));
 	}
 	if (fstat(f->fd, &st))
 		return fail(err, -errno, path, strerror(errno));
@@ -90,10 +92,15 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 	f->map = mmap(NULL, f->sz, PROT_READ, MAP_SHARED | MAP_NORESERVE,
 		      f->fd, 0);
 	if (f->map == MAP_FAILED) {
+		int code = -errno;
+
 		f->map = NULL;
-		if (errno != ENODEV)	/* a file system without mmap */
-			return fail(err, -ENOMEM, path,
-				    "cannot map it: no address space");
+		if (code != -ENODEV)	/* a file system without mmap */
+			return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot "
+					    "map it: %s%s", path,
+					    strerror(-code), code == -ENOMEM
+					    ? " (raise ulimit -v or "
+					    "vm.max_map_count)" : "");
 	}
 	return 0;
 }
@@ -117,15 +124,16 @@ static int size_check(const struct file *f, struct pt_error *err)
 	return 0;
 }
 
-static int read_failed(const struct file *f, __u64 off, struct pt_error *err)
+static int read_failed(const struct file *f, __u64 off, int code,
+		       struct pt_error *err)
 {
-	int code = size_check(f, err);
+	int ret = size_check(f, err);
 
-	if (code)
-		return code;
+	if (ret)
+		return ret;
 	return pt_error_set(err, PT_EXIT_FAILED, -EIO,
-			    "%s: cannot be read at byte %llu: I/O error (see "
-			    "the kernel's log)", f->path, off);
+			    "%s: cannot be read at byte %llu: %s (see the "
+			    "kernel's log)", f->path, off, strerror(code));
 }
 
 static void files_close(struct pt_source *src)
@@ -158,7 +166,7 @@ static int files_fault(const struct pt_source *src, const void *addr,
 		if (!f->map || (const __u8 *)addr < f->map ||
 		    off >= (f->sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ)
 			continue;
-		return read_failed(f, off, err);
+		return read_failed(f, off, EIO, err);
 	}
 	return 0;
 }
@@ -316,7 +324,8 @@ static int files_load(struct pt_source *src, struct pt_view *v, __u32 first,
 		if (got < 0 && may_skip(src, v, at / PT_PAGE_SZ))
 			got = PT_PAGE_SZ - at % PT_PAGE_SZ;
 		if (got <= 0)
-			return read_failed(f, v->piece.off + at, err);
+			return read_failed(f, v->piece.off + at,
+					   got < 0 ? errno : EIO, err);
 		at += got;
 	}
 	return 0;

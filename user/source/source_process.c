@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
+#include "base/files.h"
 #include "memory/freeze.h"
 #include "memory/pagemap.h"
 #include "memory/proc.h"
@@ -368,7 +369,8 @@ static int pid_check(pid_t pid, struct pt_error *err)
 
 	if (pid <= 0 || leader < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
-				    "process %d: no such process", pid);
+				    "process %d: no such process, or /proc "
+				    "hides it", pid);
 	if (leader != pid)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "process %d: it is a thread of process %ld "
@@ -376,7 +378,9 @@ static int pid_check(pid_t pid, struct pt_error *err)
 	if (pid == getpid())
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "process %d: pagetrim itself", pid);
-	if (pid == 2 || pt_proc_number(pid, "PPid:") == 2)
+	/* In a PID namespace number 2 is a process as any other. */
+	if ((pid == 2 || pt_proc_number(pid, "PPid:") == 2) &&
+	    pt_proc_number(pid, "VmSize:") < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -ENODATA,
 				    "process %d: a thread of the kernel, it "
 				    "has no memory of its own", pid);
@@ -407,9 +411,8 @@ static int task_open(pid_t pid, pid_t tid, const char *name,
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
 				    "process %d: it went away", pid);
 	return pt_error_set(err, PT_EXIT_HOST, -errno,
-			    "process %d: cannot open its %s: %s (run as root, "
-			    "or with CAP_SYS_PTRACE)", pid, name,
-			    strerror(errno));
+			    "process %d: cannot open its %s: %s%s", pid, name,
+			    strerror(errno), pt_process_remedy(-errno));
 }
 
 static int segments_make(struct process *p, __u64 room_sz,
@@ -426,9 +429,13 @@ static int segments_make(struct process *p, __u64 room_sz,
 static int process_map(struct process *p, __u64 room_sz, struct pt_error *err)
 {
 	pid_t tid = p->pid;
-	int code;
+	int code = pt_proc_threads(p->pid, tid_find, &tid);
 
-	if (pt_proc_threads(p->pid, tid_find, &tid) != 1)
+	if (code < 0 && code != -ESRCH)
+		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot "
+				    "look for its threads: %s%s", p->pid,
+				    strerror(-code), pt_files_remedy(code));
+	if (code != 1)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
 				    "process %d: it has ended", p->pid);
 	p->mem = task_open(p->pid, tid, "mem", err);

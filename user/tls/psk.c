@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
+
 #define FORM	"one line IDENTITY:HEXKEY a key (make one with `pagetrim keygen`)"
 
 static int refuse(struct pt_error *err, const char *path, const char *why)
@@ -191,8 +193,11 @@ int pt_psk_load(struct pt_psk_file *out, const char *path,
 
 	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot "
-				    "read the key: %m (`pagetrim keygen` makes "
-				    "one; both hosts need the same)", path);
+				    "read the key: %m%s", path, errno == ENOENT
+				    ? " (`pagetrim keygen` makes one; both hosts "
+				    "need the same)" : errno == EACCES
+				    ? " (chgrp it to this process's group, and "
+				    "chmod 640)" : pt_files_remedy(-errno));
 	ret = check_file(fd, path, err);
 	if (ret)
 		goto close;

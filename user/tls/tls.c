@@ -117,8 +117,13 @@ static int ctx_setup(struct pt_tls *t, struct pt_error *err)
 	t->bio = pt_tls_bio_method();
 	t->ctx = SSL_CTX_new(t->role == PT_ROLE_SENDER ? TLS_client_method() :
 			     TLS_server_method());
-	if (!t->bio || !t->ctx)
-		return no_memory(err);
+	if (!t->bio || !t->ctx) {
+		const char *why = ERR_reason_error_string(ERR_peek_last_error());
+
+		return pt_error_set(err, PT_EXIT_HOST, -ENOTSUP, "OpenSSL "
+				    "cannot begin: %s (memory, or openssl.cnf)",
+				    why ? why : "unknown");
+	}
 	SSL_CTX_set_security_level(t->ctx, 2);
 	SSL_CTX_set_options(t->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
 			    SSL_OP_NO_COMPRESSION);

@@ -36,9 +36,12 @@ static int refused(struct pt_tls_stream *s)
 			  pt_error_own(own, side));
 }
 
-static int unmatched(struct pt_tls_stream *s)
+/* unmatched: a peer without a key of ours would have to be shown a certificate,
+ * for which we have no method. */
+static int unmatched(struct pt_tls_stream *s, int reason)
 {
-	if (s->tls->has_psk)
+	if (s->tls->has_psk && (reason == SSL_R_NO_SHARED_CIPHER ||
+				reason == SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM))
 		return pt_tls_why(s, -EKEYREJECTED, "shows no pre-shared key, "
 				  "we want one (give both ends {psk}, or both "
 				  "{tls-cert}, {tls-key} and {tls-ca})");
@@ -84,7 +87,7 @@ int pt_tls_explain(struct pt_tls_stream *s)
 	case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 	case SSL_R_NO_SUITABLE_KEY_SHARE:
-		return unmatched(s);
+		return unmatched(s, reason);
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return pt_tls_why(s, -EKEYREJECTED, "shows no certificate "
 				  "(start it with {tls-cert} and {tls-key})");

@@ -250,7 +250,8 @@ int pt_compare_start(struct pt_compare **out, const struct pt_compare_cfg *cfg,
 		free(c);
 		return pt_error_set(err, PT_EXIT_HOST, ret, "cannot start a "
 				    "thread to read the source again: %s "
-				    "(memory, or ulimit -u)", strerror(-ret));
+				    "(memory, ulimit -u or pids.max)",
+				    strerror(-ret));
 	}
 	/* If not all threads could be started, the others do the work. */
 	*out = c;

@@ -124,7 +124,8 @@ static int has_filter(pid_t pid, struct pt_error *err)
 static int not_permitted(pid_t pid, struct pt_error *err)
 {
 	return fail(pid, -EPERM, "not permitted to trace it (run as root, or "
-		    "with CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH if it is another "
+		    "with CAP_SYS_PTRACE, and "
+		    "CAP_DAC_READ_SEARCH if it is another "
 		    "user's)", err);
 }
 
@@ -163,8 +164,8 @@ static int try_one(struct pt_inject *in, struct pt_error *err)
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code == -EAGAIN ? -ENOMEM
 				    : code, "process %d: no process can be "
-				    "started to trace it: %s (memory, or ulimit "
-				    "-u)", in->pid, strerror(-code));
+				    "started to trace it: %s (memory, ulimit -u "
+				    "or pids.max)", in->pid, strerror(-code));
 	switch (in->how) {
 	case PT_INJECTED_LEFT:
 		return -EAGAIN;
@@ -203,6 +204,8 @@ int pt_enter(pid_t pid, const struct pt_track_moments *moments,
 
 		if (code > 0)
 			return has_filter(pid, err);
+		if (code < 0 && code != -ESRCH)
+			return fail(pid, code, strerror(-code), err);
 		if (code < 0 || pt_proc_threads(pid, living_find, &pid) != 1)
 			return gone(pid, err);
 		has_first = pt_proc_thread_lives(pid, pid);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/text.h"
 #include "qmp/json.h"
 #include "vmm/qemu_impl.h"
@@ -52,9 +53,9 @@ static int check_files(const struct pt_qemu *q, struct pt_error *err)
 	dir = opendir(path);
 	if (!dir)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot look "
-				    "at the files of process %d, QEMU: %s (run "
-				    "as root)", q->name, q->pid,
-				    strerror(errno));
+				    "at the files of process %d, QEMU: %s%s",
+				    q->name, q->pid, strerror(errno),
+				    pt_process_remedy(-errno));
 	while (!found && (entry = readdir(dir))) {
 		sz = readlinkat(dirfd(dir), entry->d_name, link,
 				sizeof(link) - 1);

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/text.h"
 #include "qmp/json.h"
 #include "vmm/maps.h"
@@ -163,9 +164,9 @@ static int find_file(const struct pt_qemu *q, const struct pt_map *m,
 		if (fd >= 0)
 			close(fd);
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot open "
-				    "the memory '%s' of QEMU: %s: %s (run as "
-				    "root)", q->name, r->id, r->path,
-				    strerror(-code));
+				    "the memory '%s' of QEMU: %s: %s%s", q->name,
+				    r->id, r->path, strerror(-code),
+				    pt_process_remedy(code));
 	}
 	close(fd);
 	r->page_sz = (unsigned long)fs.f_type == HUGETLBFS_MAGIC
@@ -239,8 +240,8 @@ static int locate(struct pt_qemu *q, struct pt_qemu_range *r,
 		code = m ? find_file(q, m, r, err) :
 			pt_error_set(err, PT_EXIT_HOST, -ESRCH, "%s: process "
 				     "%d does not have the memory '%s' mapped: "
-				     "it is not the QEMU of this monitor (give "
-				     "the PID of QEMU with {pid})", q->name,
+				     "is it the QEMU of this monitor? (give the "
+				     "PID of QEMU with {pid})", q->name,
 				     q->pid, r->id);
 	}
 	backend_free(&b);
@@ -288,9 +289,8 @@ static int ranges_read(struct pt_qemu *q, const json_t *rows,
 	code = pt_maps_read(q->pid, &maps, &map_cnt);
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot look "
-				    "at process %d, QEMU: %s (run as root, or "
-				    "with CAP_SYS_PTRACE)", q->name, q->pid,
-				    strerror(-code));
+				    "at process %d, QEMU: %s%s", q->name, q->pid,
+				    strerror(-code), pt_process_remedy(code));
 	for (__u32 i = 0; !code && i < cnt; i++)
 		code = locate(q, &ranges[i], maps, map_cnt, err);
 	free(maps);

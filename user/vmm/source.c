@@ -27,6 +27,10 @@ static int does_not_run(const struct pt_qemu *q, const char *run,
 	else if (!strcmp(run, "postmigrate"))
 		remedy = "it has left this QEMU already; QMP 'cont' brings it "
 			 "back, if it runs nowhere else";
+	else if (!strcmp(run, "shutdown") || !strcmp(run, "guest-panicked") ||
+		 !strcmp(run, "internal-error"))
+		remedy = "it cannot go on: QMP 'system_reset', then 'cont', "
+			 "starts it again";
 	return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: the guest does not "
 			    "run, its state is '%s' (%s)", q->name, run,
 			    remedy);

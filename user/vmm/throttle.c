@@ -92,9 +92,10 @@ static int open_limit(struct pt_throttle *t, struct pt_error *err)
 	}
 	if (ret == -ENOENT)
 		return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "%s: the "
-				    "cgroup does not limit CPU time (enable "
-				    "'cpu' in its parent's "
-				    "cgroup.subtree_control)", name);
+				    "cgroup does not limit CPU time%s", name,
+				    t->group.is_v2 ? " (enable 'cpu' in its "
+				    "parent's cgroup.subtree_control)"
+				    : " (a kernel with CONFIG_CFS_BANDWIDTH)");
 	return ret ? pt_error_set(err, PT_EXIT_HOST, ret, "%s: %s", name,
 				  strerror(-ret)) : 0;
 }
