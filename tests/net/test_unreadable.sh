@@ -21,11 +21,11 @@ pages=4096
 # that cannot be read.
 poisoned_begin()
 {
-	"$build/tests/net/poisoned" "$pages" 1 2 700 4095 >first \
+	"$build/tests/net/poisoned" "$pages" 1 2 700 4095 >page \
 		2>poisoned.err &
 	pid=$!
-	wait_until 10 test -s first
-	read -r first <first
+	wait_until 10 test -s page
+	read -r first <page
 	bad="$((first + 1)) $((first + 2)) $((first + 700)) $((first + 4095))"
 }
 

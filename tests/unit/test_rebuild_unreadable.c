@@ -121,7 +121,7 @@ static void test_refers_to_none(void **state)
 	lost_are(LOW, 1);
 }
 
-/* Pieces of a page, and then none: what came is dropped, and a late piece of the
+/* Pieces of a page, and then none: the former are dropped, and a late piece of the
  * same version, which no sender sends, makes no digest of both. */
 static void test_between_pieces(void **state)
 {

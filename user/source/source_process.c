@@ -2,7 +2,6 @@
 #include "source/source_impl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "memory/proc.h"
 #include "source/process_left.h"
 #include "source/process_rooms.h"
+#include "source/process_task.h"
 
 /* Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm). */
 #define PAGEMAP_PRESENT	(1ULL << 63)
@@ -178,8 +178,8 @@ static int unreadable(const struct process *p, const char *name, __u64 start,
 				    strerror(code));
 	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "process %d: cannot "
 			    "read %s at 0x%llx: %s ({on-unreadable} mark sends "
-			    "such pages as unreadable, zero as zeroes)", p->pid, name, start,
-			    strerror(code));
+			    "such pages as unreadable, zero as zeroes)",
+			    p->pid, name, start, strerror(code));
 }
 
 /* may_come: while the process runs, a page may be mapped just after it could not be
@@ -362,59 +362,6 @@ static const struct pt_source_ops process_ops = {
 	.close = process_close,
 };
 
-/* pid_check refuses a number that names no process with memory. */
-static int pid_check(pid_t pid, struct pt_error *err)
-{
-	long leader = pt_proc_number(pid, "Tgid:");
-
-	if (pid <= 0 || leader < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
-				    "process %d: no such process, or /proc "
-				    "hides it", pid);
-	if (leader != pid)
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "process %d: it is a thread of process %ld "
-				    "(give that number)", pid, leader);
-	if (pid == getpid())
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "process %d: pagetrim itself", pid);
-	/* In a PID namespace number 2 is a process as any other. */
-	if ((pid == 2 || pt_proc_number(pid, "PPid:") == 2) &&
-	    pt_proc_number(pid, "VmSize:") < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -ENODATA,
-				    "process %d: a thread of the kernel, it "
-				    "has no memory of its own", pid);
-	return 0;
-}
-
-static int tid_find(void *arg, pid_t tid)
-{
-	pid_t *pid = arg;
-
-	if (!pt_proc_thread_lives(*pid, tid))
-		return 0;
-	*pid = tid;
-	return 1;
-}
-
-static int task_open(pid_t pid, pid_t tid, const char *name,
-		     struct pt_error *err)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	if (errno == ENOENT || errno == ESRCH)
-		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
-				    "process %d: it went away", pid);
-	return pt_error_set(err, PT_EXIT_HOST, -errno,
-			    "process %d: cannot open its %s: %s%s", pid, name,
-			    strerror(errno), pt_process_remedy(-errno));
-}
-
 static int segments_make(struct process *p, __u64 room_sz,
 			 struct pt_error *err)
 {
@@ -428,26 +375,21 @@ static int segments_make(struct process *p, __u64 room_sz,
  * thread: the first thread may have ended before the others. */
 static int process_map(struct process *p, __u64 room_sz, struct pt_error *err)
 {
-	pid_t tid = p->pid;
-	int code = pt_proc_threads(p->pid, tid_find, &tid);
+	pid_t tid;
+	int code = pt_process_task_find(p->pid, &tid, err);
 
-	if (code < 0 && code != -ESRCH)
-		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot "
-				    "look for its threads: %s%s", p->pid,
-				    strerror(-code), pt_files_remedy(code));
-	if (code != 1)
-		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
-				    "process %d: it has ended", p->pid);
-	p->mem = task_open(p->pid, tid, "mem", err);
+	if (code)
+		return code;
+	p->mem = pt_process_task_open(p->pid, tid, "mem", err);
 	if (p->mem < 0)
 		return p->mem;
-	p->pagemap = task_open(p->pid, tid, "pagemap", err);
+	p->pagemap = pt_process_task_open(p->pid, tid, "pagemap", err);
 	if (p->pagemap < 0)
 		return p->pagemap;
-	p->maps = task_open(p->pid, tid, "maps", err);
+	p->maps = pt_process_task_open(p->pid, tid, "maps", err);
 	if (p->maps < 0)
 		return p->maps;
-	p->smaps = task_open(p->pid, tid, "smaps", err);
+	p->smaps = pt_process_task_open(p->pid, tid, "smaps", err);
 	if (p->smaps < 0)
 		return p->smaps;
 	code = pt_process_maps_read(&p->mapped, p->maps, p->pid, err);
@@ -467,7 +409,7 @@ static int open_as(struct pt_source **out, pid_t pid, bool is_stopped,
 	struct process *p;
 	int code;
 
-	code = pid_check(pid, err);
+	code = pt_process_check(pid, err);
 	if (code)
 		return code;
 	p = calloc(1, sizeof(*p));
