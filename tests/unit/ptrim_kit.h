@@ -135,7 +135,10 @@ static inline struct pt_ptrim_region *kit_region(__u64 idx)
 			idx * sizeof(struct pt_ptrim_region));
 }
 
-static inline __be64 *kit_table(__u64 region_idx)
+/* An entry of a page table lies where its writer was. */
+typedef __be64 kit_entry __attribute__((aligned(1)));
+
+static inline kit_entry *kit_table(__u64 region_idx)
 {
 	return (void *)(kit_bytes + be64toh(kit_region(region_idx)->table));
 }

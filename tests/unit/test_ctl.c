@@ -230,14 +230,14 @@ static void test_unanswered(void **state)
 	memset(path, 'p', sizeof(path) - 1);
 	unanswered(path, 10, -ENAMETOOLONG, "too long");
 	unanswered("", 10, -ENAMETOOLONG, "too long");
-	unanswered(PATH, 10, -ENOENT, "send --control PATH");
+	unanswered(PATH, 10, -ENOENT, "control PATH makes it");
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	unanswered(PATH, 10, -ECONNREFUSED, "nobody listens");
 	assert_int_equal(listen(fd, 1), 0);
 	unanswered(PATH, 10, -ETIMEDOUT, "no answer");
 	close(accept(fd, NULL, NULL));
 	assert_int_equal(pthread_create(&thread, NULL, babble, &fd), 0);
-	unanswered(PATH, 5000, -EPROTO, "not the answer");
+	unanswered(PATH, 5000, -EPROTO, "not an answer");
 	pthread_join(thread, NULL);
 	assert_int_equal(pthread_create(&thread, NULL, drip, &fd), 0);
 	unanswered(PATH, 100, -ETIMEDOUT, "no answer");

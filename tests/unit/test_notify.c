@@ -171,6 +171,7 @@ static void test_full_socket(void **state)
 	do	/* so that it sends nothing to the next test's socket */
 		assert_true(heard(text, LONG_MS));
 	while (strcmp(text, "STOPPING=1"));
+	pt_notify_close(notifier);	/* it has ended now */
 }
 
 /* A late reader gets the last states and the last status. */

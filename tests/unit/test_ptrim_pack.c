@@ -3,6 +3,7 @@
 #include "ptrim_kit.h"
 
 #include "image/pack.h"
+#include "image/ptrim_source.h"
 #include "image/table.h"
 #include "image/unpack.h"
 
@@ -246,6 +247,7 @@ static void test_table(void **state)
 	pt_ptrim_reader_destroy(reader);
 	pt_ptrim_close(p);
 	assert_same(CHILD);
+	pt_layout_free(table);
 	assert_int_equal(pt_table_read(&table, OUT, &err), 0);	/* of the unpacked */
 	assert_non_null(table);
 	assert_int_equal(pt_layout_image_sz(table), r.memory_sz);
@@ -277,6 +279,7 @@ static void test_bad_tables(void **state)
 		kit_write(SCRATCH "/t.with/segments.json", (const __u8 *)texts[i],
 			  strlen(texts[i]));
 		assert_int_equal(pt_table_read(&l, SCRATCH "/t", &err), -EINVAL);
+		assert_null(l);
 	}
 	kit_write(SCRATCH "/t.with/segments.json",
 		  (const __u8 *)HEAD ",\"offset\":0}]}",
@@ -286,6 +289,78 @@ static void test_bad_tables(void **state)
 	assert_int_equal(pt_table_read(&l, SCRATCH "/no", &err), 0);
 	assert_null(l);
 #undef HEAD
+}
+
+static void on_unreadable(void *arg, __u64 page_idx, __u64 cnt)
+{
+	__u64 *sum = arg;
+
+	*sum += page_idx * cnt;
+}
+
+/* list_put lists the pages 8 and 9, and the last, which is read in another way. */
+static void list_put(void)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "{\"version\":1,\"bytes\":%u,\"unreadable\":["
+		 "{\"offset\":%u,\"bytes\":%u},{\"offset\":%u,\"bytes\":%u}]}",
+		 PAGES * PT_PAGE_SZ - 1000, 8 * PT_PAGE_SZ, 2 * PT_PAGE_SZ,
+		 (PAGES - 1) * PT_PAGE_SZ, PT_PAGE_SZ);
+	mkdir(RAW ".with", 0700);
+	kit_write(RAW ".with/unreadable.json", (const __u8 *)text, strlen(text));
+}
+
+/* Pages that could not be read are neither zero nor what was read before them, and
+ * stay so: packed, unpacked, packed again, and in a child. */
+static void test_unreadable(void **state)
+{
+	__u64 sum = 0;
+	const struct pt_walk counting = {
+		.lost = on_fault, .unreadable = on_unreadable, .wrong = on_wrong,
+		.arg = &sum,
+	};
+	static const char *const out = SCRATCH "/marked";
+	const struct pt_pack_cfg cfg = { .method = PT_COMPRESSION_LZ4, .level = 1 };
+	struct pt_view view;
+	struct pt_walk_result walked;
+	struct pt_pack_result r;
+	struct pt_source *src;
+	struct pt_layout *l;
+	struct pt_ptrim *p;
+	struct pt_error err;
+	__u32 cnt;
+
+	(void)state;
+	close(raw_make());
+	list_put();
+	unlink(KIT_IMAGE);
+	unlink(CHILD);
+	assert_int_equal(pack(KIT_IMAGE, NULL, NULL, &r, &err), 0);
+	assert_int_equal(r.pages[PT_PTRIM_UNREADABLE], 3);
+	assert_int_equal(pt_ptrim_open(&p, KIT_IMAGE, NULL, &err), 0);
+	if (pt_unpack(p, out, &counting, on_name, &walked, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(sum, 2 * 8 + PAGES - 1);
+	pt_ptrim_close(p);
+
+	assert_int_equal(pt_source_open_files(&src, &out, 1, &err), 0);
+	assert_int_equal(pt_pack(SCRATCH "/again", src, NULL, &cfg, &r, &err), 0);
+	pt_source_close(src);
+	assert_int_equal(r.pages[PT_PTRIM_UNREADABLE], 3);
+
+	assert_int_equal(pack(CHILD, KIT_IMAGE, NULL, &r, &err), 0);
+	assert_int_equal(r.pages[PT_PTRIM_PARENT], PAGES);
+	assert_int_equal(pt_ptrim_source_open(&src, CHILD, &cnt, &err), 0);
+	pt_view_init(&view);
+	assert_int_equal(pt_layout_create(&l, pt_source_segments(src, &cnt), 1,
+					  &err), 0);
+	assert_int_equal(pt_source_view(src, &view, l, 0, &err), 0);
+	for (__u32 i = 0; i < 20; i++)
+		assert_int_equal(pt_view_is_unreadable(&view, i), i == 8 || i == 9);
+	pt_view_free(&view);
+	pt_layout_free(l);
+	pt_source_close(src);
 }
 
 /* A writer that ends without a commit leaves no file. */
@@ -321,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_bad_tables),
 		cmocka_unit_test(test_no_commit),
+		cmocka_unit_test(test_unreadable),
 	};
 
 	if (scratch_mount())

@@ -94,7 +94,7 @@ static const struct check memories[] = {
 	{ "a memfd since 8.1", "8, 1, 0", source, false, -EOPNOTSUPP,
 	  "sends the memory 'ram' itself" },
 	{ "a memfd before 8.1 that is not mapped here", "8, 0, 9", source,
-	  false, -ESRCH, "is not the QEMU of this monitor" },
+	  false, -ESRCH, "is it the QEMU of this monitor?" },
 	{ "a backend without an id", "7, 2, 22", ROW(MEMDEV(RAM("", "true"))),
 	  false, -EPROTO, "no usable id" },
 	{ "a backend of an unknown kind", "7, 2, 22",

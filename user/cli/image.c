@@ -176,7 +176,8 @@ static int finish(const struct image *im, const struct pt_walk_result *r,
 		return PT_EXIT_OK;
 	}
 	pt_error_set(&err, PT_EXIT_MISMATCH, -1, "%s: damaged: %llu page%s lost; "
-		     "the others are right, but for what is named above",
+		     "in regions without a lost page the others are right, "
+		     "but for what is named above",
 		     pt_ptrim_path(im->opened), r->lost_cnt,
 		     r->lost_cnt == 1 ? "" : "s");
 	return pt_out_fail("image", &err);
@@ -189,11 +190,12 @@ static void print_packed(const char *path, const struct pt_pack_result *r)
 	char memory[16], image[16];
 
 	printf("%s: %s of %s, %.2f %%; pages: %llu with data, %llu of them copies, "
-	       "%llu zero, %llu absent, %llu as in the parent\n", path,
+	       "%llu zero, %llu absent, %llu unreadable, %llu as in the parent\n",
+	       path,
 	       pt_out_human(r->image_sz, image), pt_out_human(r->memory_sz, memory),
 	       100.0 * r->image_sz / r->memory_sz, r->pages[PT_PTRIM_DATA],
 	       r->copy_cnt, r->pages[PT_PTRIM_ZERO], r->pages[PT_PTRIM_ABSENT],
-	       r->pages[PT_PTRIM_PARENT]);
+	       r->pages[PT_PTRIM_UNREADABLE], r->pages[PT_PTRIM_PARENT]);
 }
 
 static int pack(struct image *im, int cnt, char **paths, struct pt_error *err)

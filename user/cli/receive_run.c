@@ -244,6 +244,7 @@ static void take_reloaded(struct pt_receive_run *rx)
 	pt_receiver_allow(rx->receiver, now.peers);
 	pt_peers_close(rx->peers);
 	rx->peers = now.peers;
+	rx->cfg.peers = now.peers;
 }
 
 static int drive(struct pt_receive_run *rx, struct pt_error *err)

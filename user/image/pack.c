@@ -25,7 +25,7 @@ struct pack {
 	struct pt_copies copies;
 	/* The region that is packed now. */
 	__u64 masks[PT_REGION_PAGES];
-	bool holes[PT_REGION_PAGES];
+	bool holes[PT_REGION_PAGES], unreadable[PT_REGION_PAGES];
 	__u8 pages[PT_REGION_PAGES][PT_PAGE_SZ];
 	__u8 other[PT_PAGE_SZ];		/* the page that one is compared with */
 };
@@ -69,8 +69,9 @@ static int take(struct pack *p, __u32 first, __u32 end, __u32 at,
 		__u32 from = at + i - first;
 
 		p->holes[i] = pt_view_is_hole(&p->view, from);
+		p->unreadable[i] = pt_view_is_unreadable(&p->view, from);
 		p->masks[i] = 0;
-		if (p->holes[i])
+		if (p->holes[i] || p->unreadable[i])
 			continue;
 		memcpy(p->pages[i], p->view.pages + (__u64)from * PT_PAGE_SZ,
 		       PT_PAGE_SZ);
@@ -100,6 +101,14 @@ static int region_take(struct pack *p, __u64 region_idx, __u32 page_cnt,
 
 /* ---- one page ---- */
 
+/* bare_state: of a page without data. */
+static enum pt_ptrim_state bare_state(const struct pack *p, __u32 i)
+{
+	if (p->unreadable[i])
+		return PT_PTRIM_UNREADABLE;
+	return p->holes[i] ? PT_PTRIM_ABSENT : PT_PTRIM_ZERO;
+}
+
 /* is_of_parent: the parent has this page, and with this content. */
 static bool is_of_parent(struct pack *p, __u64 page_idx, __u32 i)
 {
@@ -112,7 +121,7 @@ static bool is_of_parent(struct pack *p, __u64 page_idx, __u32 i)
 		return false;
 	state = pt_ptrim_read(p->reader, idx, p->other);
 	if (!p->masks[i])
-		return state == (p->holes[i] ? PT_PTRIM_ABSENT : PT_PTRIM_ZERO);
+		return state == bare_state(p, i);
 	return state == PT_PTRIM_DATA &&
 	       !memcmp(p->other, p->pages[i], PT_PAGE_SZ);
 }
@@ -157,8 +166,9 @@ static int data_pack(struct pack *p, __u64 page_idx, __u32 i, __u64 content,
 static int page_pack(struct pack *p, __u64 page_idx, __u32 i,
 		     struct pt_error *err)
 {
-	enum pt_ptrim_state state = p->holes[i] ? PT_PTRIM_ABSENT : PT_PTRIM_ZERO;
-	__u64 content = 0;
+	enum pt_ptrim_state state = bare_state(p, i);
+	__u64 content = state == PT_PTRIM_UNREADABLE ?
+			PT_PTRIM_UNREADABLE_CONTENT : 0;
 
 	if (p->masks[i])
 		content = pt_digest_content(pt_ptrim_writer_key(p->writer),

@@ -308,6 +308,18 @@ __u32 pt_ptrim_file_cnt(const struct pt_ptrim *p)
 	return be32toh(p->header.file_cnt);
 }
 
+/* name_look: the name of the entry can be used, and no entry before has it. */
+static bool name_look(const struct pt_ptrim_file *f, __u32 idx, char *name)
+{
+	memcpy(name, f[idx].name, sizeof(f[idx].name));
+	if (name[sizeof(f[idx].name) - 1] || pt_name_file_fault(name))
+		return false;
+	for (__u32 i = 0; i < idx; i++)
+		if (!memcmp(f[i].name, name, strlen(name) + 1))
+			return false;
+	return true;
+}
+
 /* file_look checks the entries, and then the bytes of the file. */
 static bool file_look(const struct pt_ptrim *p, __u32 idx,
 		      struct pt_ptrim_bytes *out)
@@ -322,9 +334,10 @@ static bool file_look(const struct pt_ptrim *p, __u32 idx,
 	if (be64toh(p->header.files_check) !=
 		    XXH3_64bits_withSeed(f, cnt * sizeof(*f), at))
 		return false;
-	memcpy(out->name, f[idx].name, sizeof(out->name));
-	if (out->name[sizeof(out->name) - 1] || pt_name_file_fault(out->name))
+	if (!name_look(f, idx, out->name)) {
+		out->name[0] = '\0';
 		return false;
+	}
 	off = be64_at((const __u8 *)&f[idx].at);
 	out->sz = be64_at((const __u8 *)&f[idx].sz);
 	out->bytes = NULL;

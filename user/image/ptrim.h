@@ -9,7 +9,7 @@
  * header and the segments; a region's page table is checked when its first page is
  * read, a unit when it is decompressed.
  *
- * Memory: 2 bytes per region; a reader 3 MiB for each image of the chain.
+ * Memory: 5 bytes per region; a reader 3 MiB for each image of the chain.
  */
 #ifndef IMAGE_PTRIM_H
 #define IMAGE_PTRIM_H

@@ -244,7 +244,9 @@ static enum pt_ptrim_state data_read(struct pt_ptrim_reader *r,
 	struct unit *unit = &r->units[entry->at * 0x9e3779b97f4a7c15ULL >> 32 &
 				      (SLOTS - 1)];
 
-	if (unit->at != entry->at && !unit_load(r, unit, entry->at))
+	/* An empty slot has at 0, where no unit is. */
+	if ((!entry->at || unit->at != entry->at) &&
+	    !unit_load(r, unit, entry->at))
 		return PT_PTRIM_LOST;
 	if (entry->slot >= unit->page_cnt)
 		return PT_PTRIM_LOST;

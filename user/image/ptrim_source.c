@@ -49,6 +49,23 @@ static void reader_give(struct ptrim_source *s, struct pt_ptrim_reader *r)
 
 /* ---- the operations ---- */
 
+/* state_of returns the page's state in the image or parent that has it. */
+static enum pt_ptrim_state state_of(const struct pt_ptrim *p, __u64 page_idx)
+{
+	enum pt_ptrim_state state = pt_ptrim_look(p, page_idx).state;
+
+	/* At most PT_PTRIM_CHAIN_MAX images. */
+	while (state == PT_PTRIM_PARENT) {
+		__u64 gfn = pt_layout_gfn(pt_ptrim_layout(p), page_idx);
+
+		p = pt_ptrim_parent(p);
+		if (!p || !pt_layout_find(pt_ptrim_layout(p), gfn, &page_idx))
+			return PT_PTRIM_LOST;
+		state = pt_ptrim_look(p, page_idx).state;
+	}
+	return state;
+}
+
 /* index_of returns the page's index in the image's layout. */
 static __u64 index_of(const struct ptrim_source *s, __u32 seg, __u64 off)
 {
@@ -82,7 +99,7 @@ static int ptrim_view(struct pt_source *src, struct pt_view *v,
 
 	(void)err;
 	for (__u32 i = 0; i < v->page_cnt; i++) {
-		enum pt_ptrim_state state = pt_ptrim_look(s->image, idx + i).state;
+		enum pt_ptrim_state state = state_of(s->image, idx + i);
 
 		if (state == PT_PTRIM_ABSENT || state == PT_PTRIM_ZERO)
 			pt_view_set_holes(v, i, i + 1);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* ptrim_source: an image at rest as memory that is sent, without a raw copy of it.
  *
- * Pages that are absent or zero are holes.  A page that is lost, or that its own
- * source could not read, fails the read, and err names it.
+ * Pages that are absent or zero are holes; one that its own source could not read is
+ * unreadable here, too.  A page that is lost fails the read, and err names it.
  *
  * Threads: as for any source; each that reads takes one of PT_PTRIM_READERS readers,
- * made when it is needed first, and waits while all are taken.  Memory: 3 MiB per reader and image of the chain.
+ * made when it is needed first, and waits while all are taken.  Memory: 3 MiB per
+ * reader and image of the chain.
  */
 #ifndef IMAGE_PTRIM_SOURCE_H
 #define IMAGE_PTRIM_SOURCE_H

@@ -75,6 +75,7 @@ static int layout_make(struct pt_layout **out, const char *path,
 	free(segs);
 	if (!code && !offsets_are_right(*out, rows)) {
 		pt_layout_free(*out);
+		*out = NULL;
 		code = refuse(path, "its offsets are not those of an image that "
 			      "was received", err);
 	}

@@ -17,6 +17,8 @@ struct unpack {
 	struct pt_sink *sink;
 	struct pt_sink_run run;
 	__u32 page_cnt;			/* in pages */
+	struct pt_error mark_err;	/* of the list of unreadable pages, ... */
+	int mark_code;			/* ... 0: none */
 	__u8 pages[PAGES][PT_PAGE_SZ];
 };
 
@@ -74,6 +76,11 @@ static void unreadable(void *arg, __u64 page_idx, __u64 cnt)
 {
 	struct unpack *u = arg;
 
+	if (!u->mark_code)
+		u->mark_code = pt_sink_mark(
+			u->sink, pt_layout_image_off(pt_ptrim_layout(u->image),
+						     page_idx),
+			cnt * PT_PAGE_SZ, &u->mark_err);
 	u->walk->unreadable(u->walk->arg, page_idx, cnt);
 }
 
@@ -140,6 +147,10 @@ static int unpack(struct unpack *u, void (*file_lost)(void *, const char *),
 
 	if (!code)
 		code = flush(u, err);
+	if (!code && u->mark_code) {
+		*err = u->mark_err;
+		code = u->mark_code;
+	}
 	if (!code)
 		code = files_walk(u->image, file_put, u->sink, file_lost,
 				  u->walk->arg, err);

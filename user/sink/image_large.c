@@ -53,6 +53,7 @@ void *pt_image_map_aligned(const struct pt_image *s, __u64 sz)
 int pt_image_op_build(struct pt_sink *sink, __u64 off, __u64 sz)
 {
 	const struct pt_image *s = pt_image_of(sink);
+	int ret = 0;
 
 	if (sink->may_wait || !s->map)
 		return -EOPNOTSUPP;
@@ -60,10 +61,10 @@ int pt_image_op_build(struct pt_sink *sink, __u64 off, __u64 sz)
 		madvise(s->map + off, sz, MADV_HUGEPAGE);
 	for (__u64 at = off; at < off + sz; at += PT_LARGE_SZ)
 		if (madvise(s->map + at, PT_PAGE_SZ, MADV_POPULATE_WRITE))
-			return -errno;
+			ret = -errno;
 	if (s->takes_write && madvise(s->map + off, sz, MADV_COLLAPSE))
-		return -errno;
-	return 0;
+		ret = -errno;
+	return ret;
 }
 
 __s64 pt_image_op_large_sz(const struct pt_sink *sink, __u64 off, __u64 sz)

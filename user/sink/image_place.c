@@ -111,7 +111,7 @@ int pt_image_op_zero(struct pt_sink *sink, __u64 off, __u64 sz,
 	const struct pt_image *s = pt_image_of(sink);
 
 	if (sz >= PUNCH_SZ_MIN && off >= s->populated_sz && s->takes_write &&
-	    !pt_sink_large_wants(sink, off, sz) &&
+	    (sink->may_wait || !pt_sink_large_wants(sink, off, sz)) &&
 	    !fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
 		       sz))
 		return 0;

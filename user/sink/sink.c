@@ -106,7 +106,7 @@ int pt_sink_check_marks(const struct pt_sink *s, struct pt_error *err)
 	return pt_error_set(err, PT_EXIT_FAILED, -EOPNOTSUPP, "pages of the "
 			    "source cannot be read, and this memory of the "
 			    "receiver cannot mark them (receive an image by "
-			    "{out}, or send with {on-unreadable} fail)");
+			    "{out}; {on-unreadable} zero takes them for zero)");
 }
 
 int pt_sink_mark(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err)

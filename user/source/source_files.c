@@ -318,14 +318,16 @@ static int files_load(struct pt_source *src, struct pt_view *v, __u32 first,
 	while (at < stop) {
 		ssize_t got = pread(f->fd, v->staged + at, stop - at,
 				    v->piece.off + at);
+		int code = got < 0 ? errno : EIO;
 
-		if (got < 0 && errno == EINTR)
+		if (got < 0 && code == EINTR)
 			continue;
-		if (got < 0 && may_skip(src, v, at / PT_PAGE_SZ))
+		/* The page is not the cause of another error, such as ENOMEM. */
+		if (got < 0 && (code == EIO || code == EHWPOISON) &&
+		    may_skip(src, v, at / PT_PAGE_SZ))
 			got = PT_PAGE_SZ - at % PT_PAGE_SZ;
 		if (got <= 0)
-			return read_failed(f, v->piece.off + at,
-					   got < 0 ? errno : EIO, err);
+			return read_failed(f, v->piece.off + at, code, err);
 		at += got;
 	}
 	return 0;

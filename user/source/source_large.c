@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -118,11 +119,14 @@ static int scan_file(struct pt_source_large *l, int fd, __u64 sz, __u64 at)
 int pt_source_large_file(struct pt_source_large *l, int fd, __u64 sz, __u64 at)
 {
 	struct statfs fs;
+	struct stat st;
 
-	if (fstatfs(fd, &fs))
+	if (fstatfs(fd, &fs) || fstat(fd, &st))
 		return -errno;
 	if ((unsigned long)fs.f_type == HUGETLBFS_MAGIC)
-		return pt_source_large_add(l, at, at + sz);
+		/* Which pages a file with holes has is not known. */
+		return (__u64)st.st_blocks * 512 < sz ? -ENODATA :
+		       pt_source_large_add(l, at, at + sz);
 	return fs.f_type == TMPFS_MAGIC ? scan_file(l, fd, sz, at) : 0;
 }
 
