@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE_SZ	(256u << 10)	/* read at once */
+#define PIECE_SZ	(64u << 10)	/* read at once */
 
 /* hash_range hashes the bytes [off, end) of the file; false: it ends before. */
 static bool hash_range(EVP_MD_CTX *hash, const struct pt_ptrim *p, __u64 off,

@@ -23,7 +23,6 @@ enum table_state {
 
 /* unit: one that was checked and decompressed. */
 struct unit {
-	__u64 at;		/* 0: none */
 	__u32 page_cnt;
 	__u64 masks[PT_PTRIM_UNIT_PAGES];
 	__u16 first[PT_PTRIM_UNIT_PAGES];	/* of each page's blocks */
@@ -33,7 +32,8 @@ struct unit {
 struct pt_ptrim_reader {
 	const struct pt_ptrim *image;
 	struct pt_decompressor *decompressor;
-	struct unit *units;
+	__u64 at[SLOTS];	/* where the units are; 0: none */
+	struct unit *units[SLOTS];	/* NULL: not used yet; but the first */
 	struct pt_ptrim_reader *parent;		/* NULL: none */
 };
 
@@ -192,14 +192,15 @@ static bool masks_read(struct unit *unit, const __u8 *masks, __u32 block_cnt)
 }
 
 /* unit_load fills the slot with the unit at off. */
-static bool unit_load(struct pt_ptrim_reader *r, struct unit *unit, __u64 off)
+static bool unit_load(struct pt_ptrim_reader *r, __u32 slot, __u64 off)
 {
+	struct unit *unit = r->units[slot];
 	const struct pt_ptrim *p = r->image;
 	struct pt_ptrim_unit u;
 	__u32 block_cnt, raw_sz;
 	const __u8 *raw;
 
-	unit->at = 0;
+	r->at[slot] = 0;
 	if (!pt_ptrim_has(p, off, sizeof(u)))
 		return false;
 	memcpy(&u, p->map + off, sizeof(u));
@@ -218,7 +219,7 @@ static bool unit_load(struct pt_ptrim_reader *r, struct unit *unit, __u64 off)
 	if (!raw || !masks_read(unit, raw + block_cnt * PT_BLOCK_SZ, block_cnt))
 		return false;
 	memcpy(unit->blocks, raw, block_cnt * PT_BLOCK_SZ);
-	unit->at = off;
+	r->at[slot] = off;
 	return true;
 }
 
@@ -238,19 +239,29 @@ static void page_expand(const struct unit *unit, __u32 slot, __u8 *page)
 	}
 }
 
+/* slot_of returns the slot of the unit at off.  Without memory for it, the first
+ * takes its unit. */
+static __u32 slot_of(struct pt_ptrim_reader *r, __u64 off)
+{
+	__u32 slot = off * 0x9e3779b97f4a7c15ULL >> 32 & (SLOTS - 1);
+
+	if (!r->units[slot])
+		r->units[slot] = malloc(sizeof(*r->units[slot]));
+	return r->units[slot] ? slot : 0;
+}
+
 static enum pt_ptrim_state data_read(struct pt_ptrim_reader *r,
 				     const struct pt_ptrim_entry *entry, void *page)
 {
-	struct unit *unit = &r->units[entry->at * 0x9e3779b97f4a7c15ULL >> 32 &
-				      (SLOTS - 1)];
+	__u32 slot = slot_of(r, entry->at);
 
 	/* An empty slot has at 0, where no unit is. */
-	if ((!entry->at || unit->at != entry->at) &&
-	    !unit_load(r, unit, entry->at))
+	if ((!entry->at || r->at[slot] != entry->at) &&
+	    !unit_load(r, slot, entry->at))
 		return PT_PTRIM_LOST;
-	if (entry->slot >= unit->page_cnt)
+	if (entry->slot >= r->units[slot]->page_cnt)
 		return PT_PTRIM_LOST;
-	page_expand(unit, entry->slot, page);
+	page_expand(r->units[slot], entry->slot, page);
 	return PT_PTRIM_DATA;
 }
 
@@ -292,9 +303,9 @@ int pt_ptrim_reader_create(struct pt_ptrim_reader **out, const struct pt_ptrim *
 
 	if (!code) {
 		r->image = p;
-		r->units = calloc(SLOTS, sizeof(r->units[0]));
-		code = r->units ? pt_decompressor_create(&r->decompressor)
-				: -ENOMEM;
+		r->units[0] = malloc(sizeof(*r->units[0]));
+		code = r->units[0] ? pt_decompressor_create(&r->decompressor)
+				   : -ENOMEM;
 	}
 	if (!code && p->parent)
 		code = pt_ptrim_reader_create(&r->parent, p->parent);
@@ -312,6 +323,7 @@ void pt_ptrim_reader_destroy(struct pt_ptrim_reader *r)
 		return;
 	pt_ptrim_reader_destroy(r->parent);
 	pt_decompressor_destroy(r->decompressor);
-	free(r->units);
+	for (__u32 i = 0; i < SLOTS; i++)
+		free(r->units[i]);
 	free(r);
 }
