@@ -381,6 +381,8 @@ process_gone()
 
 	sleep 1000 &
 	pid=$!
+	# The shell's fork may lose a signal before it is sleep(1).
+	wait_until 10 grep -qx sleep "/proc/$pid/comm"
 	kill "$pid"
 	finish "$pid" 15
 	source_refused "$pid" --pid "$pid"
