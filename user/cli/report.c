@@ -320,9 +320,9 @@ json_t *pt_report_receive_json(const struct pt_receive_report *r)
 	return o;
 }
 
-static void send_text(FILE *out, const void *arg)
+/* sent_text tells the pages that went, and in which form. */
+static void sent_text(FILE *out, const struct pt_send_report *r)
 {
-	const struct pt_send_report *r = arg;
 	char memory[16], wire[16];
 	double s = r->send_ns / 1e9;
 
@@ -372,6 +372,13 @@ static void send_text(FILE *out, const void *arg)
 			"were there already.\n",
 			(unsigned long long)r->held_page_cnt,
 			pt_out_human(r->held_block_bytes, memory));
+}
+
+/* ways_text tells the limits, the path and the lanes. */
+static void ways_text(FILE *out, const struct pt_send_report *r)
+{
+	char memory[16], wire[16];
+
 	if (r->bytes_per_s)
 		fprintf(out, "Limit: %s a second.\n",
 			pt_out_human(r->bytes_per_s, memory));
@@ -392,6 +399,14 @@ static void send_text(FILE *out, const void *arg)
 				r->lanes[i].zero_copy ? "zero copy"
 						      : "copy mode",
 				pt_hugepages_name(r->lanes[i].hugepages));
+}
+
+static void send_text(FILE *out, const void *arg)
+{
+	const struct pt_send_report *r = arg;
+
+	sent_text(out, r);
+	ways_text(out, r);
 	if (r->live.step)
 		pt_report_live_text(out, &r->live);
 	if (r->has_ledger)
