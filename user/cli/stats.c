@@ -361,10 +361,15 @@ static int write_metrics(const char *path, const struct sample *s,
 	snprintf(own, sizeof(own), "%.4000s.%d", path, getpid());
 	fd = open(own, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		  0644);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out)
+	if (fd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "--textfile %s: "
 				    "cannot create %s: %m", path, own);
+	out = fdopen(fd, "w");
+	if (!out) {
+		close(fd);
+		unlink(own);
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	}
 	print_metrics(out, s);
 	is_written = !ferror(out);
 	is_written &= !fclose(out);
