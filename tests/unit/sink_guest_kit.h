@@ -5,12 +5,12 @@
 #define SINK_GUEST_KIT_H
 
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "rebuild_kit.h"
 
 #include "guard_again.h"
+#include "paused_child.h"
 #include "sink/sink_guest.h"
 
 #define FIRST_CNT	1100		/* pages: two regions and a part */
@@ -67,17 +67,9 @@ static inline void make_memory(struct memory *m, __u64 sz, __u64 off)
 /* start_guest: the child has the memory at the same addresses. */
 static inline void start_guest(void)
 {
-	pid_t parent = getpid();
-
 	make_memory(&memories[0], segments[0].sz, 0);
 	make_memory(&memories[1], segments[1].sz, SECOND_OFF);
-	child = fork();
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			pause();
-		_exit(0);
-	}
+	child = paused_child();
 	for (int i = 0; i < 2; i++) {
 		snprintf(memories[i].path, sizeof(memories[i].path),
 			 "/proc/%d/fd/%d", child, memories[i].fd);

@@ -4,12 +4,12 @@
  * former content, the sink holds the second generation in the end. */
 #include <linux/memfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "rebuild_kit.h"
 
 #include "guard_again.h"
+#include "paused_child.h"
 #include "scratch.h"
 #include "sink/sink_memfd.h"
 #include "sink/sink_ops.h"
@@ -56,15 +56,8 @@ static void open_regions(void)
 static void open_process(void)
 {
 	struct pt_region regions[2];
-	pid_t parent = getpid();
 
-	child = fork();
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			pause();
-		_exit(0);
-	}
+	child = paused_child();
 	make_regions(regions);
 	assert_int_equal(pt_sink_open_process(&sink, child, regions, 2, false,
 					      &err), 0);

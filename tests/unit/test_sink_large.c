@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "memory/large.h"
+#include "paused_child.h"
 #include "sink/image.h"
 #include "sink/sink_guest.h"
 #include "sink/sink_large.h"
@@ -186,7 +186,6 @@ static int run_guest(void *arg, struct pt_error *error)
 /* start_guest: its memory begins apart bytes behind a multiple of 2 MiB. */
 static void start_guest(__u64 apart)
 {
-	pid_t parent = getpid();
 	__u8 *room = mmap(NULL, SZ + 2 * UNIT, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -195,13 +194,7 @@ static void start_guest(__u64 apart)
 	assert_int_equal(ftruncate(memfd, SZ), 0);
 	assert_ptr_equal(mmap(memory, SZ, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED, memfd, 0), memory);
-	child = fork();
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			pause();
-		_exit(0);
-	}
+	child = paused_child();
 	assert_int_equal(pt_collapser_open(&collapser, child, &err), 0);
 }
 
