@@ -66,7 +66,7 @@ local record = {
 	gfn = ProtoField.uint64("pagetrim.record.gfn", "Page", base.HEX),
 	mask = ProtoField.uint64("pagetrim.record.mask", "Mask", base.HEX),
 	block_cnt = ProtoField.uint8("pagetrim.record.block_cnt", "Blocks"),
-	page_cnt = ProtoField.uint32("pagetrim.record.page_cnt", "Pages of zeroes"),
+	page_cnt = ProtoField.uint32("pagetrim.record.page_cnt", "Pages"),
 	original = ProtoField.uint64("pagetrim.record.original", "Original", base.HEX),
 	version = ProtoField.uint32("pagetrim.record.version",
 		"Version of the original, low 24 bits"),

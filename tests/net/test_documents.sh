@@ -437,9 +437,14 @@ transfer_keys()
 	show hosts_up "$net" --mtu 9000
 	echo state >devices
 	head -c 5000 /dev/urandom >second
+	truncate -s 8192 damaged	# its second page could not be read
+	mkdir damaged.with
+	echo '{ "version": 1, "bytes": 8192,
+		"unreadable": [ { "offset": 4096, "bytes": 4096 } ] }' \
+		>damaged.with/unreadable.json
 	receive_begin receive --listen "$HOSTS_B4" --out copy --profile
 	send_begin send --to "$HOSTS_B4" --with devices --profile \
-		"$(image small --pages 64)" second
+		--on-unreadable mark "$(image small --pages 64)" second damaged
 	ended send "$sender" 30 0
 	ended receive "$receiver" 10 0
 

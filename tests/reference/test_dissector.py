@@ -61,7 +61,7 @@ class Frames(unittest.TestCase):
         self.assertEqual(found, frame.records)
         derived = {
             "block_cnt": [r.block_cnt() for r in found if r.has_blocks()],
-            "page_cnt": [r.mask for r in found if r.kind == 2],
+            "page_cnt": [r.mask for r in found if r.kind in (2, 5)],
             "original": [r.original() for r in found if r.kind == 4],
             "version": [r.mask >> 40 for r in found if r.kind == 4],
             "base_low": [r.base_low() for r in found if r.kind == 3],
