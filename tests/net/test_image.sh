@@ -92,11 +92,25 @@ segments()
 	same_file device two.with/device
 	same "segments" "$(jq -r '.segments[].name' two.with/segments.json |
 		xargs)" "low high"
-	# The unpacked image is packed with the same segments.
-	image pack two again.ptrim
+	# The unpacked image is packed with the same segments, and all its files but
+	# those that are none.
+	echo more >two.with/"a b"
+	ln -s device two.with/link
+	image pack two again.ptrim 2>err
+	grep -q "warning: two.with/link: left out" err || die "link: $(<err)"
 	image unpack again.ptrim again
 	same_file two again
 	same_file two.with/segments.json again.with/segments.json
+	same "files" "$(cd again.with && echo *)" \
+		"a b device segments.json"
+	same_file two.with/"a b" again.with/"a b"
+	# A file of --with goes in place of one of its name.
+	echo other >device
+	image pack two third.ptrim --with device 2>err
+	grep -q "warning: two.with/device: left out.*--with names another" err ||
+		die "device: $(<err)"
+	image unpack third.ptrim third
+	same_file device third.with/device
 	reads again.ptrim two
 	fails 2 "two files of the name device" pack low high three.ptrim \
 		--with device --with two.with/device
@@ -261,19 +275,49 @@ not_half()
 # An image at rest is sent without being unpacked; a damaged one is not.
 sent()
 {
+	local file at
+
 	show hosts_up "$net"
 	"$here/make_image.py" raw --pages 3000 --seed 9 --tail 99
 	"$here/make_image.py" more --pages 100 --seed 10
 	image pack raw base.ptrim
 	cp --sparse=always raw later
 	head -c 8192 /dev/urandom | dd of=later bs=4096 seek=70 conv=notrunc status=none
-	image pack later x.ptrim --parent base.ptrim --with more
+	head -c 3000000 /dev/urandom >state
+	: >nothing
+	image pack later x.ptrim --parent base.ptrim --with more --with state \
+		--with nothing
 	receive_begin receive --listen "$HOSTS_B4" --out copy
 	send_begin send --to "$HOSTS_B4" x.ptrim
 	ended send "$sender" 60 0
 	ended receive "$receiver" 10 0
 	same_file later copy
-	grep -q "its small files (1) are not sent" send.err || die "its file: silence"
+	for file in more state nothing; do
+		same_file "$file" copy.with/"$file"
+	done
+	same "files" "$(cd copy.with && echo *)" "more nothing segments.json state"
+	# One given by name goes in place of the image's.
+	echo new >given
+	mkdir new
+	mv given new/state
+	receive_begin second --listen "$HOSTS_B4" --out copy2
+	send_begin other --to "$HOSTS_B4" x.ptrim --with new/state
+	ended other "$sender" 60 0
+	grep -q "'state' is not sent: --with names" other.err || die "silence"
+	ended second "$receiver" 10 0
+	same_file new/state copy2.with/state
+	same_file more copy2.with/more
+	# A damaged one is refused, by its name.
+	cp x.ptrim damaged.ptrim
+	at=$(python3 -c 'import sys; print(open("x.ptrim", "rb").read().find(
+		open("state", "rb").read(100)))')
+	change damaged.ptrim $((at + 1000))
+	receive_begin third --listen "$HOSTS_B4" --out copy3
+	send_begin lost --to "$HOSTS_B4" damaged.ptrim
+	ended lost "$sender" 60 1 "its file 'state' is damaged"
+	show kill -TERM "$receiver"
+	wait "$receiver" || true
+	[[ ! -e copy3 ]] || die "committed all the same"
 	change base.ptrim $(($(stat -c %s base.ptrim) / 2))
 	receive_begin again --listen "$HOSTS_B4" --out never
 	send_begin broken --to "$HOSTS_B4" x.ptrim

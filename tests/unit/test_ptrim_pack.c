@@ -351,7 +351,7 @@ static void test_unreadable(void **state)
 
 	assert_int_equal(pack(CHILD, KIT_IMAGE, NULL, &r, &err), 0);
 	assert_int_equal(r.pages[PT_PTRIM_PARENT], PAGES);
-	assert_int_equal(pt_ptrim_source_open(&src, CHILD, &cnt, &err), 0);
+	assert_int_equal(pt_ptrim_source_open(&src, CHILD, &err), 0);
 	pt_view_init(&view);
 	assert_int_equal(pt_layout_create(&l, pt_source_segments(src, &cnt), 1,
 					  &err), 0);

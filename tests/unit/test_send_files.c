@@ -35,7 +35,7 @@ static void takes(const char *path, __u64 sz)
 	struct pt_send_files *f;
 	struct pt_error err;
 
-	if (pt_send_files_open(&f, &path, 1, &err))
+	if (pt_send_files_open(&f, &path, 1, NULL, 0, &err))
 		fail_msg("%s", err.text);
 	assert_true(pt_send_files_total_sz(f) == sz);
 	pt_send_files_close(f);
@@ -46,7 +46,7 @@ static void refuses(const char *path, int code, const char *word)
 	struct pt_send_files *f = NULL;
 	struct pt_error err;
 
-	assert_int_equal(pt_send_files_open(&f, &path, 1, &err), code);
+	assert_int_equal(pt_send_files_open(&f, &path, 1, NULL, 0, &err), code);
 	assert_null(f);
 	assert_int_equal(err.exit, PT_EXIT_HOST);
 	if (!strstr(err.text, path) || !strstr(err.text, word))
@@ -117,12 +117,33 @@ static void test_no_file(void **state)
 	unlink(path);
 }
 
+/* A part of another file is sent as large as it is said to be. */
+static void test_part(void **state)
+{
+	const char *path = make("whole", 100);
+	const struct pt_send_part parts[] = {
+		{ path, "small", 10, 20 }, { path, "other", 0, 7 },
+	};
+	struct pt_send_files *f;
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(pt_send_files_open(&f, &path, 1, parts, 2, &err), 0);
+	assert_true(pt_send_files_total_sz(f) == 127);
+	pt_send_files_close(f);
+	unlink(path);
+	assert_int_equal(pt_send_files_open(&f, NULL, 0, parts, 1, &err),
+			 -ENOENT);
+	assert_non_null(strstr(err.text, "small"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_regular),
 		cmocka_unit_test(test_size_not_told),
 		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_part),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

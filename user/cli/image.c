@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <endian.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "image/along.h"
 #include "image/pack.h"
 #include "image/table.h"
 #include "image/unpack.h"
@@ -57,7 +59,7 @@ static const struct pt_option options[] = {
 	  .kind = PT_OPTION_OWN, .take = take_compress,
 	  .offers = "=off lz4 zstd zstd:3" },
 	{ "with", "FILE",
-	  "pack: store the small FILE, too; may be repeated",
+	  "pack: store the small FILE, too, beside those of IN.with/; may be repeated",
 	  PT_OPTION_AT(struct image, files), .kind = PT_OPTION_OWN,
 	  .take = take_file, .repeats = true, .offers = "file" },
 	{ "json", NULL, "info: one JSON object on stdout; keys: pagetrim-image(8)",
@@ -198,7 +200,8 @@ static void print_packed(const char *path, const struct pt_pack_result *r)
 	       r->pages[PT_PTRIM_UNREADABLE], r->pages[PT_PTRIM_PARENT]);
 }
 
-static int pack(struct image *im, int cnt, char **paths, struct pt_error *err)
+static int pack_with(struct image *im, int cnt, char **paths,
+		     struct pt_error *err)
 {
 	const struct pt_pack_cfg cfg = {
 		.method = im->method,
@@ -228,6 +231,51 @@ static int pack(struct image *im, int cnt, char **paths, struct pt_error *err)
 	return code;
 }
 
+/* fault_of: a file that --with names goes in place of one beside the memory. */
+static const char *fault_of(void *arg, const char *path)
+{
+	const struct files *files = &((const struct image *)arg)->files;
+
+	for (__u32 i = 0; i < files->cnt; i++)
+		if (!strcmp(pt_along_name(files->paths[i]), pt_along_name(path)))
+			return "--with names another file of this name";
+	return pt_along_fault(path);
+}
+
+static void on_left(const char *path, const char *why)
+{
+	pt_out_warn("warning: %s: left out of the image: %s", path, why);
+}
+
+/* along_take adds the small files beside the raw images to those of --with. */
+static int along_take(struct image *im, struct pt_along *a, int cnt, char **paths,
+		      struct pt_error *err)
+{
+	int code = 0;
+
+	for (int i = 0; !code && i < cnt; i++)
+		code = pt_along_add(a, paths[i], fault_of, on_left, im, err);
+	for (__u32 i = 0; !code && i < a->cnt; i++) {
+		if (im->files.cnt == PT_PTRIM_FILES_MAX)
+			return pt_error_set(err, PT_EXIT_HOST, -E2BIG, "%s: an image "
+					    "takes %d files (move the rest out of "
+					    "its folder)", a->paths[i],
+					    PT_PTRIM_FILES_MAX);
+		im->files.paths[im->files.cnt++] = a->paths[i];
+	}
+	return code;
+}
+
+static int pack(struct image *im, int cnt, char **paths, struct pt_error *err)
+{
+	struct pt_along along = { 0 };
+	int code = along_take(im, &along, cnt - 1, paths, err);
+
+	if (!code)
+		code = pack_with(im, cnt, paths, err);
+	pt_along_free(&along);
+	return code;
+}
 static void print_info(const struct image *im, const struct pt_walk_result *r)
 {
 	const struct pt_ptrim_header *h = pt_ptrim_header(im->opened);

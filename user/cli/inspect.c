@@ -152,7 +152,7 @@ static int open_source(struct inspect *in, struct pt_source **src, int argc,
 		snprintf(in->title, sizeof(in->title), "%.200s and %d more",
 			 argv[optind], left - 1);
 	return pt_ptrim_source_open_any(src, (const char *const *)argv + optind,
-					left, &(__u32){ 0 }, err);
+					left, err);
 }
 
 static void on_progress(void *arg, __u64 done, __u64 cnt)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -12,7 +13,9 @@
 #include "cli/send_process.h"
 #include "cli/send_run.h"
 #include "cli/stop.h"
+#include "image/along.h"
 #include "image/ptrim_source.h"
+#include "send/send_files.h"
 #include "source/private_mapper.h"
 
 struct send {
@@ -20,6 +23,8 @@ struct send {
 	struct pt_send_run run;
 	struct pt_send_process process;		/* with --live */
 	struct pt_source_left left;		/* with --pid */
+	struct pt_send_part *parts;		/* of an image at rest, ... */
+	char (*names)[PT_PTRIM_NAME_SZ];	/* ... and their names */
 };
 
 static int open_process(struct send *s)
@@ -54,10 +59,56 @@ static void warn_of_mappers(const struct pt_send_options *o)
 	}
 }
 
+/* is_given: --with names a file of that name, which goes in place of the image's. */
+static bool is_given(const struct pt_send_options *o, const char *name)
+{
+	for (__u32 i = 0; i < o->cfg.file_cnt; i++)
+		if (!strcmp(pt_along_name(o->files[i]), name))
+			return true;
+	return false;
+}
+
+/* take_parts has the small files of an image at rest go with it. */
+static int take_parts(struct send *s, const struct pt_ptrim *image)
+{
+	struct pt_sender_cfg *cfg = &s->o.cfg;
+	__u32 cnt = pt_ptrim_file_cnt(image);
+	const char *path = pt_ptrim_path(image);
+	struct pt_ptrim_bytes file;
+
+	if (cfg->file_cnt + cnt > PT_SEND_FILES_MAX)
+		return pt_error_set(&s->run.err, PT_EXIT_USAGE, -E2BIG, "%s: with "
+				    "its %u files there are more than %d (give "
+				    "fewer by --with)", path, cnt,
+				    PT_SEND_FILES_MAX);
+	s->parts = calloc(cnt + 1, sizeof(*s->parts));
+	s->names = calloc(cnt + 1, sizeof(*s->names));
+	if (!s->parts || !s->names)
+		return pt_error_set(&s->run.err, PT_EXIT_HOST, -ENOMEM,
+				    "%s: no memory for its files", path);
+	cfg->parts = s->parts;
+	for (__u32 i = 0; i < cnt; i++) {
+		if (!pt_ptrim_file(image, i, &file) || !file.bytes)
+			return pt_error_set(&s->run.err, PT_EXIT_FAILED, -EIO,
+					    "%s: its file '%s' is damaged (pagetrim "
+					    "image unpack gives all that is not)",
+					    path, file.name);
+		if (is_given(&s->o, file.name)) {
+			pt_out_warn("warning: %s: its file '%s' is not sent: --with "
+				    "names another of this name", path, file.name);
+			continue;
+		}
+		memcpy(s->names[i], file.name, sizeof(s->names[i]));
+		s->parts[cfg->part_cnt++] = (struct pt_send_part){
+			path, s->names[i], file.at, file.sz };
+	}
+	return 0;
+}
+
 static int open_source(struct send *s)
 {
 	struct pt_send_options *o = &s->o;
-	__u32 file_cnt = 0;
+	const struct pt_ptrim *image;
 	const char *slash;
 	int ret;
 
@@ -76,14 +127,12 @@ static int open_source(struct send *s)
 					    o->sources[0], PT_NAME_IMAGE_MAX);
 	}
 	ret = pt_ptrim_source_open_any(&o->cfg.source, o->sources, o->source_cnt,
-				       &file_cnt, &s->run.err);
-	if (!ret)
-		warn_of_mappers(o);
-	if (file_cnt)
-		pt_out_warn("warning: %s: its small files (%u) are not sent "
-			    "(unpack it, and send them by --with)", o->sources[0],
-			    file_cnt);
-	return ret;
+				       &s->run.err);
+	if (ret)
+		return ret;
+	warn_of_mappers(o);
+	image = pt_ptrim_source_image(o->cfg.source);
+	return image ? take_parts(s, image) : 0;
 }
 
 int pt_cmd_send(int argc, char **argv)
@@ -118,6 +167,8 @@ int pt_cmd_send(int argc, char **argv)
 	if (s.o.cfg.source)
 		s.left.unreadable_sz = pt_source_unreadable_sz(s.o.cfg.source);
 	pt_source_close(s.o.cfg.source);
+	free(s.parts);
+	free(s.names);
 	pt_tls_close(s.o.cfg.tls);
 	return pt_send_run_tell(run, ret);
 }

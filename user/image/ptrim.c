@@ -339,6 +339,7 @@ static bool file_look(const struct pt_ptrim *p, __u32 idx,
 		return false;
 	}
 	off = be64_at((const __u8 *)&f[idx].at);
+	out->at = off;
 	out->sz = be64_at((const __u8 *)&f[idx].sz);
 	out->bytes = NULL;
 	if (pt_ptrim_has(p, off, out->sz) && be64_at((const __u8 *)&f[idx].check) ==

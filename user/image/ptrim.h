@@ -65,7 +65,7 @@ bool pt_ptrim_digest(const struct pt_ptrim *p, __u64 region_idx, __u64 *digest);
 /* pt_ptrim_bytes: a small file of the image. */
 struct pt_ptrim_bytes {
 	char name[PT_PTRIM_NAME_SZ];
-	__u64 sz;
+	__u64 at, sz;		/* in the image's file */
 	const __u8 *bytes;	/* in the mapping; NULL: they are damaged */
 };
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
-#include "image/ptrim.h"
 #include "source/source_impl.h"
 
 struct ptrim_source {
@@ -196,7 +195,7 @@ static int segments_take(struct ptrim_source *s)
 }
 
 int pt_ptrim_source_open(struct pt_source **out, const char *path,
-			 __u32 *file_cnt, struct pt_error *err)
+			 struct pt_error *err)
 {
 	struct ptrim_source *s = calloc(1, sizeof(*s));
 	int code;
@@ -215,17 +214,20 @@ int pt_ptrim_source_open(struct pt_source **out, const char *path,
 		pt_source_close(&s->src);
 		return code;
 	}
-	*file_cnt = pt_ptrim_file_cnt(s->image);
 	*out = &s->src;
 	return 0;
 }
 
 int pt_ptrim_source_open_any(struct pt_source **out, const char *const *paths,
-			     unsigned int cnt, __u32 *file_cnt,
-			     struct pt_error *err)
+			     unsigned int cnt, struct pt_error *err)
 {
-	*file_cnt = 0;
 	if (cnt == 1 && pt_ptrim_is_name(paths[0]))
-		return pt_ptrim_source_open(out, paths[0], file_cnt, err);
+		return pt_ptrim_source_open(out, paths[0], err);
 	return pt_source_open_files(out, paths, cnt, err);
+}
+
+const struct pt_ptrim *pt_ptrim_source_image(const struct pt_source *src)
+{
+	return src->ops == &ptrim_ops
+		? ((const struct ptrim_source *)src)->image : NULL;
 }

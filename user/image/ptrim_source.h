@@ -11,19 +11,22 @@
 #ifndef IMAGE_PTRIM_SOURCE_H
 #define IMAGE_PTRIM_SOURCE_H
 
+#include "image/ptrim.h"
 #include "source/source.h"
 
 #define PT_PTRIM_READERS	8
 
-/* pt_ptrim_source_open opens the image and its parents.  *file_cnt: the small files
- * in it, which are no part of the source.  Errors as pt_ptrim_open. */
+/* pt_ptrim_source_open opens the image and its parents.  Errors as pt_ptrim_open. */
 int pt_ptrim_source_open(struct pt_source **out, const char *path,
-			 __u32 *file_cnt, struct pt_error *err);
+			 struct pt_error *err);
 
 /* pt_ptrim_source_open_any opens an image at rest if that is the only path, by its
  * name, else raw images as pt_source_open_files does.  Errors as of either. */
 int pt_ptrim_source_open_any(struct pt_source **out, const char *const *paths,
-			     unsigned int cnt, __u32 *file_cnt,
-			     struct pt_error *err);
+			     unsigned int cnt, struct pt_error *err);
+
+/* pt_ptrim_source_image returns the image of such a source, whose small files are no
+ * part of the source; NULL: it is of another kind. */
+const struct pt_ptrim *pt_ptrim_source_image(const struct pt_source *src);
 
 #endif

@@ -26,6 +26,7 @@
 
 struct file {
 	const char *path;
+	const char *name;	/* the receiver's */
 	int fd;			/* -1: content is all of it */
 	char *content;		/* NULL, or sz bytes */
 	__u64 sz;
@@ -139,24 +140,43 @@ static int open_file(const char *path, __u64 *sz, struct pt_error *err)
 static int file_open(struct file *file, const char *path, struct pt_error *err)
 {
 	file->path = path;
+	file->name = last_part(path);
 	file->fd = open_file(path, &file->sz, err);
 	if (file->fd < 0)
 		return file->fd;
 	return file->sz <= UNTRUE_SZ_MAX ? content_read(file, err) : 0;
 }
 
+/* part_open: each has its own descriptor, whose offset is where the part begins. */
+static int part_open(struct file *file, const struct pt_send_part *part,
+		     struct pt_error *err)
+{
+	file->path = part->path;
+	file->name = part->name;
+	file->sz = part->sz;
+	file->fd = open(part->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file->fd < 0 || lseek(file->fd, part->off, SEEK_SET) < 0)
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot open its "
+				    "file '%s': %m", part->path, part->name);
+	return 0;
+}
+
 int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
-		       __u32 cnt, struct pt_error *err)
+		       __u32 cnt, const struct pt_send_part *parts,
+		       __u32 part_cnt, struct pt_error *err)
 {
 	struct pt_send_files *f;
 
-	f = calloc(1, sizeof(*f) + cnt * sizeof(f->files[0]));
+	f = calloc(1, sizeof(*f) + (cnt + part_cnt) * sizeof(f->files[0]));
 	if (!f)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
-				    "no memory for %u files ({with})", cnt);
-	while (f->cnt < cnt) {
+				    "no memory for %u files ({with})",
+				    cnt + part_cnt);
+	while (f->cnt < cnt + part_cnt) {
 		struct file *file = &f->files[f->cnt];
-		int ret = file_open(file, paths[f->cnt++], err);
+		__u32 i = f->cnt++;
+		int ret = i < cnt ? file_open(file, paths[i], err)
+				  : part_open(file, &parts[i - cnt], err);
 
 		if (ret) {
 			pt_send_files_close(f);
@@ -304,7 +324,7 @@ static int send_file(struct pt_send_files *f, const struct file *file,
 	struct pt_message m = { .type = PT_MSG_FILE, .file.sz = file->sz };
 	int ret;
 
-	strcpy(m.file.name, last_part(file->path));
+	strcpy(m.file.name, file->name);
 	ret = say(f, &m, 0, err);
 	return ret ? ret : send_bytes(f, file, err);
 }

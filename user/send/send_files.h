@@ -18,27 +18,35 @@
 
 struct pt_send_files;
 
+/* pt_send_part: a small file that is sz bytes of another one, from off on. */
+struct pt_send_part {
+	const char *path;	/* of the other */
+	const char *name;	/* pt_name_file_fault has no fault */
+	__u64 off, sz;
+};
+
 struct pt_send_files_cfg {	/* everything outlives stop */
 	struct pt_conn *conn;
 	struct pt_pacer *pacer;
 	int wake_fd;		/* eventfd, written when a result is ready */
 };
 
-/* pt_send_files_open opens the regular files at paths, before privileges are
- * dropped, and notes their sizes, which are the sizes that are sent.  A file
- * whose size is told as at most 4096 bytes is read now: in /proc and /sys the
- * size is not true.  The strings at paths must stay.  On success returns 0 and *out is the caller's,
- * to pt_send_files_close.
+/* pt_send_files_open opens the regular files at paths, and the parts, before
+ * privileges are dropped, and notes the files' sizes, which are the sizes that are
+ * sent.  A file whose size is told as at most 4096 bytes is read now: in /proc and
+ * /sys the size is not true.  Paths and parts must stay.  On success returns 0 and
+ * *out is the caller's, to pt_send_files_close.
  *   -EINVAL        not a regular file
  *   -EFBIG         more than 64 MiB, in spite of its size
  *   -ENAMETOOLONG  its name is over 255 bytes
  *   or as open(2) says */
 int pt_send_files_open(struct pt_send_files **out, const char *const *paths,
-		       __u32 cnt, struct pt_error *err);
+		       __u32 cnt, const struct pt_send_part *parts,
+		       __u32 part_cnt, struct pt_error *err);
 void pt_send_files_close(struct pt_send_files *files);	/* NULL is allowed */
 
 /* pt_send_files_start starts the thread, which sends each file under the last
- * part of its path.  -EAGAIN: no thread could be started. */
+ * part of its path, and each part under its name.  -EAGAIN: no thread could be started. */
 int pt_send_files_start(struct pt_send_files *files,
 			const struct pt_send_files_cfg *cfg,
 			struct pt_error *err);

@@ -248,6 +248,8 @@ struct pt_send_live_cfg {
 	void *arg;
 };
 
+struct pt_send_part;	/* see send_files.h */
+
 /* pt_sender_cfg: zero means the default in every field.  The caller owns all
  * that pointers refer to, and keeps it unchanged until close. */
 struct pt_sender_cfg {
@@ -257,6 +259,9 @@ struct pt_sender_cfg {
 	const char *name;		/* for a receiver that serves */
 	const char *const *files;	/* paths of the --with files */
 	__u32 file_cnt;
+	const struct pt_send_part *parts;	/* that go likewise; of other
+						 * names */
+	__u32 part_cnt;
 	enum pt_send_trim trim;
 	struct pt_cpus cpus;		/* of the lanes */
 	bool observe;			/* search all pages: the adaptive scan

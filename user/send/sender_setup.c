@@ -277,7 +277,7 @@ static int send_open(struct pt_sender *s)
 			.cipher = s->report.cipher,
 			.rekey_log2 = s->cfg.rekey_log2,
 			.resume = s->cfg.resume,
-			.file_cnt = s->cfg.file_cnt,
+			.file_cnt = s->cfg.file_cnt + s->cfg.part_cnt,
 			.live = s->cfg.live ? s->cfg.live->kind : PT_LIVE_NONE,
 		},
 	};
@@ -350,7 +350,8 @@ int pt_sender_prepare(struct pt_sender *s)
 				     &s->error);
 	if (!ret)
 		ret = pt_send_files_open(&s->files, s->cfg.files,
-					 s->cfg.file_cnt, &s->error);
+					 s->cfg.file_cnt, s->cfg.parts,
+					 s->cfg.part_cnt, &s->error);
 	s->report.files_sz = pt_send_files_total_sz(s->files);
 	if (!ret)
 		ret = prepare_memory(s);
