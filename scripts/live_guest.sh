@@ -134,7 +134,7 @@ guest_prepare()
 boot()
 {
 	local -a devices=(-device "virtio-balloon-pci,id=balloon")
-	local file append="console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable"
+	local file append="console=ttyS0 quiet no_timer_check panic=-1 mitigations=off tsc=reliable"
 
 	if [[ -n $tap ]]; then
 		devices+=(-netdev "tap,id=net,ifname=$tap,script=no,downscript=no,vhost=off"

@@ -167,7 +167,7 @@ vm_define()
 		    <type arch='x86_64' machine='q35'>hvm</type>
 		    <kernel>$tmp/guest/vmlinuz</kernel>
 		    <initrd>$tmp/guest/initramfs.gz</initrd>
-		    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable NET=0 MIB=64 $1</cmdline>
+		    <cmdline>console=ttyS0 quiet no_timer_check panic=-1 mitigations=off tsc=reliable NET=0 MIB=64 $1</cmdline>
 		  </os>
 		  <features><acpi/></features>
 		  <cpu mode='custom' match='exact' check='none'>

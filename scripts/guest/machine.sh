@@ -99,7 +99,7 @@ machine_boot()
 {
 	# Without mitigations: under emulation each system call would cost a
 	# flush of the TLB, and the tests three times as long.
-	local append="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off"
+	local append="console=ttyS0 loglevel=5 no_timer_check panic=-1 oops=panic mitigations=off"
 
 	append+=" tsc=reliable PAGETRIM_PATIENCE=$patience $1"
 	shift

@@ -84,7 +84,7 @@ dir=$tmp/guest ram=$kept/guest.new
 mkdir -p "$kept"
 rm -f "$ram"
 launch -kernel "$tmp/new/vmlinuz" -initrd "$tmp/new/initramfs.gz" -append \
-	"console=ttyS0 quiet panic=-1 pagetrim.scale=$scale pagetrim.seconds=60"
+	"console=ttyS0 quiet no_timer_check panic=-1 pagetrim.scale=$scale pagetrim.seconds=60"
 wait_said "guest: ready" 1
 qmp stop >/dev/null
 qmp save "$kept/state"

@@ -313,7 +313,8 @@ static void all_have_a_page(void **state)
 
 static int send_parse(struct pt_send_options *o, const char *line)
 {
-	char words[512], *argv[24] = { "send" };
+	/* What is parsed points into them. */
+	static char words[512], *argv[24] = { "send" };
 	int argc = 1;
 
 	snprintf(words, sizeof(words), "--insecure --dev d --to h %s src",

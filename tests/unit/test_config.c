@@ -86,7 +86,8 @@ static void write_config(const char *text, size_t sz)
 
 static int parse(const char *line)
 {
-	char words[256], *argv[12] = { "try" };
+	/* What is parsed points into them. */
+	static char words[256], *argv[12] = { "try" };
 	FILE *before = stderr;
 	int argc = 1, code;
 	size_t sz;
