@@ -72,9 +72,10 @@ SONAME     := libpagetrim.so.0
 VERSION    := $(shell sed -n 's/^.define PT_VERSION_TEXT "\(.*\)"/\1/p' include/pagetrim/pagetrim.h)
 
 # AES-GCM of libipsec-mb where there is one (x86-64, 1.3 or newer), else of
-# libcrypto alone; `make IPSEC_MB=` builds without.
-IPSEC_MB ?= $(shell $(CC) -include intel-ipsec-mb.h -dM -E -x c /dev/null \
-	      2>/dev/null | grep -o IMB_FEATURE_SELF_TEST_PASS)
+# libcrypto alone; `make IPSEC_MB=` builds without.  A compiler for another
+# processor finds the header, too, in a folder that all share.
+IPSEC_MB ?= $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),$(shell $(CC) -include intel-ipsec-mb.h -dM -E -x c /dev/null \
+	      2>/dev/null | grep -o IMB_FEATURE_SELF_TEST_PASS))
 ifneq ($(IPSEC_MB),)
 OUR_CFLAGS += -DPT_WITH_IPSEC_MB
 LDLIBS     += -lIPSec_MB

@@ -32,6 +32,15 @@ if [[ $(uname -m) == x86_64 ]]; then
 		fault "size.o: no branch targets are marked"
 fi
 
+# A compiler for another processor, as far as it says; the headers are there.
+printf '#!/bin/sh\n[ "$1" = -dumpmachine ] || exec gcc "$@"\necho s390x-linux-gnu\n' \
+	>"$tmp/other-gcc"
+chmod +x "$tmp/other-gcc"
+flags CC="$tmp/other-gcc" | grep -q IPSEC_MB && fault "libipsec-mb for s390x"
+if [[ $(uname -m) == x86_64 && -e /usr/include/intel-ipsec-mb.h ]]; then
+	flags CC=gcc | grep -q IPSEC_MB || fault "x86-64 without libipsec-mb"
+fi
+
 flags WERROR= | grep -q -e -Werror && fault "warnings are errors by default"
 flags WERROR=1 | grep -q -e -Werror || fault "WERROR=1 has no effect"
 flags HARDEN= | grep -qE 'stack-protector|FORTIFY|fPIE' &&
