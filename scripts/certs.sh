@@ -94,7 +94,8 @@ certify()
 
 case ${1-} in
 -h | --help)	sed -n '4,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
-'' | -*)	say "usage: certs.sh DIR [NAME...] (see --help)"; exit 2 ;;
+'')		say "no folder (see --help)"; exit 2 ;;
+-*)		say "$1: not an option (see --help)"; exit 2 ;;
 esac
 hash openssl 2>/dev/null || { say "no openssl(1): run scripts/deps.sh"; exit 1; }
 

@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# Runs the built test programs below BUILD/tests, as many at once as there are
-# CPUs, and ends with one line of counts.
-#   scripts/check.sh BUILD         unit, bpf, fuzz corpora, reference reader,
-#                                  what make install installs
-#   scripts/check.sh BUILD unit    unit and fuzz corpora only
+# check.sh: runs the built test programs below BUILD/tests, as many at once as there
+# are CPUs, and ends with one line of counts.
+#
+#     scripts/check.sh BUILD         unit, bpf, fuzz corpora, reference reader,
+#                                    what make install installs
+#     scripts/check.sh BUILD unit    unit and fuzz corpora only
 #
 # A program that exits with 77 says in its last line why this machine cannot run
 # it; it is shown, and counts neither as passed nor as failed.
+# Exit: 0 all passed, 1 one failed, 2 usage.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-build=${1:?usage: scripts/check.sh BUILD [unit]}
-only=${2:-all}
+# shellcheck source=scripts/usage.sh
+source scripts/usage.sh
+usage_options "$@"
+(($#)) || usage_misuse "no build folder"
+build=$1 only=${2:-all}
+[[ $only == all || $only == unit ]] || usage_misuse "$only: want unit, or nothing"
 at_once=$(nproc)
 if [ "$only" = all ]; then
 	# shellcheck source=scripts/hosts.sh
@@ -67,6 +73,7 @@ if [ "$only" = all ]; then
 	run tests/lib/test_install.sh "$build"
 	run tests/lib/test_without.sh "$build"
 	run tests/lib/test_build.sh "$build"
+	run tests/lib/test_scripts.sh
 fi
 wait
 

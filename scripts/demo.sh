@@ -11,8 +11,13 @@
 #   pagetrim migrate -- veth, 2 queues ==== 2 queues, veth -- pagetrim receive --qmp
 #              \    AF_XDP TX              XDP program, AF_XDP RX    /
 #               `--------------- host c: a client of the guest -----'
+#
+#     scripts/demo.sh     Exit: 0, 1 a step failed, 2 usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/usage.sh
+source scripts/usage.sh
+usage_nothing "$@"
 # shellcheck source=scripts/hosts.sh
 source scripts/hosts.sh
 

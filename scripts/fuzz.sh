@@ -27,13 +27,15 @@ INPUT_BYTES=4096	# of an input that the fuzzer tries, at most
 
 build=${B:-build/fuzz}
 say() { echo "fuzz: $*" >&2; }
-usage() { say "usage: scripts/fuzz.sh [--keep] [MINUTES] [TARGET...]"; exit 2; }
+# shellcheck source=scripts/usage.sh
+source scripts/usage.sh
 
 keep='' minutes=1
 if [[ ${1-} == --keep ]]; then
 	keep=1
 	shift
 fi
+usage_options "$@"
 if [[ ${1-} =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
 	minutes=$1
 	shift
@@ -41,10 +43,11 @@ fi
 (($#)) || mapfile -t all < <(basename -a -s .c tests/fuzz/fuzz_*.c)
 (($#)) || set -- "${all[@]#fuzz_}"
 for target; do
-	[[ -e tests/fuzz/fuzz_$target.c ]] || usage
+	[[ -e tests/fuzz/fuzz_$target.c ]] ||
+		usage_misuse "$target: not a target (one a tests/fuzz/fuzz_TARGET.c)"
 done
 seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60 + 0.5) }')
-((seconds > 0)) || usage
+((seconds > 0)) || usage_misuse "$minutes: less than a second"
 
 scripts/deps.sh || exit 1
 say "building $*"

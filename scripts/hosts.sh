@@ -359,7 +359,7 @@ hosts_main()
 		;;
 	up | run | down) ;;
 	*)
-		hosts_say "usage: hosts.sh up|run|down NAME ... (see --help)"
+		hosts_say "'$verb': want up, run or down (see --help)"
 		return 2
 		;;
 	esac

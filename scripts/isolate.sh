@@ -14,10 +14,13 @@
 # The processes that COMMAND leaves, network namespaces that it named and its pins
 # end with it, also if this process or its parent is killed.  SIGTERM to the
 # process group (its ID is this process's, which becomes a session's leader) lets
-# COMMAND clean up.  Exit: COMMAND's own; 125 if a namespace or mount fails.
+# COMMAND clean up.  Exit: COMMAND's own; 125 if a namespace or mount fails, 2 usage.
 set -uo pipefail
 
-(($#)) || { echo "isolate: usage: isolate.sh COMMAND..." >&2; exit 2; }
+# shellcheck source=scripts/usage.sh
+source "$(dirname "${BASH_SOURCE[0]}")/usage.sh"
+usage_options "$@"
+(($#)) || usage_misuse "no command"
 mkdir -p /run/netns /run/pagetrim || exit 125
 
 # The first process of the new process namespace: it reaps, and ends after COMMAND.

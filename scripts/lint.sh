@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # lint.sh: cppcheck on the C, shellcheck on the shell, and the project's rules
-# that a program can check.  Exit: 0 nothing found, 1 findings.
+# that a program can check.
+#
+#     scripts/lint.sh     Exit: 0 nothing found, 1 findings, 2 usage.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=scripts/usage.sh
+source scripts/usage.sh
+usage_nothing "$@"
 
 failed=0
 say() { echo "lint: $*" >&2; }

@@ -8,8 +8,9 @@ One header of each room says "Room NAME: ..." and "may use ROOM ROOM ...".
                                       includes, circles, sizes, and the picture
     scripts/rooms.py --write          draws docs/rooms.svg
 
-Exit: 0 no fault, 1 faults (one line each on stderr).
+Exit: 0 no fault, 1 faults (one line each on stderr), 2 usage.
 """
+import argparse
 import pathlib
 import re
 import sys
@@ -165,6 +166,10 @@ def draw(rooms, levels):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="draw the picture anew")
+    write = parser.parse_args().write
     faults = []
     rooms = read_rooms(faults)
     check_includes(rooms, faults)
@@ -172,7 +177,7 @@ def main():
     levels = levels_of(rooms, faults)
     if levels is not None:
         picture = draw(rooms, raised(rooms, levels))
-        if sys.argv[1:] == ["--write"]:
+        if write:
             PICTURE.write_text(picture)
         elif not PICTURE.exists() or PICTURE.read_text() != picture:
             faults.append("docs/rooms.svg: not as the rooms are (run: scripts/rooms.py --write)")

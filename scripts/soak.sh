@@ -32,7 +32,7 @@ if [[ ${1-} == --seed && ${2-} =~ ^[0-9]+$ && ${3-1} =~ ^[1-9][0-9]*$ ]]; then
 elif [[ $# -eq 1 && $1 =~ ^[1-9][0-9]*$ ]]; then
 	seed=$((RANDOM << 15 | RANDOM)) minutes=$1
 else
-	echo "soak: usage: soak.sh MINUTES | --seed N [CNT] (see --help)" >&2
+	echo "soak: '$*': want MINUTES, or --seed N [CNT] (see --help)" >&2
 	exit 2
 fi
 # shellcheck source=scripts/hosts.sh

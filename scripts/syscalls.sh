@@ -10,12 +10,16 @@
 #
 # Root, and a build.  It prints each call that was made with how often; then those that
 # were refused, and those of the lists that none of these tests makes.  Environment:
-# PAGETRIM_BUILD, as for the net tests.  Exit: 0, 1 if one was refused, or no test ran.
+# PAGETRIM_BUILD, as for the net tests.  Exit: 0, 1 if one was refused, or no test ran, 2
+# usage.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$(realpath "${PAGETRIM_BUILD:-$root/build}")
-(($#)) || { echo "usage: scripts/syscalls.sh TEST..." >&2; exit 1; }
+# shellcheck source=scripts/usage.sh
+source "$root/scripts/usage.sh"
+usage_options "$@"
+(($#)) || usage_misuse "no test"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 

@@ -17,12 +17,15 @@
 # and the tests in that folder.  Environment: PAGETRIM_BUILD, a build folder to
 # use as it is; ONLY, as for the net tests, one word; TIMEOUT_S, for all of it
 # (default 3600).  The last line is 'N passed, N failed'; a kernel warning or
-# worse counts as a failure.  Exit: 0 all passed, else 1.
+# worse counts as a failure.  Exit: 0 all passed, 1 not, 2 usage.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 qemu=(qemu-system-x86_64)
+# shellcheck source=scripts/usage.sh
+source "$here/usage.sh"
+usage_options "$@"
 # shellcheck source=scripts/guest/packages.sh
 source "$here/guest/packages.sh"
 # shellcheck source=scripts/guest/machine.sh
@@ -44,6 +47,9 @@ cleanup()
 	rm -rf "$tmp"
 }
 
+for test; do
+	[[ -e $root/$test ]] || usage_misuse "$test: no such file in $root"
+done
 [[ $EUID -eq 0 ]] || die "needs root, to read all of this machine's files"
 build=$(realpath -m "${PAGETRIM_BUILD:-$root/build}")
 if [[ -z ${PAGETRIM_BUILD-} ]]; then

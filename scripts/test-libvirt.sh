@@ -33,17 +33,18 @@ USAGE
 }
 
 die() { echo "test-libvirt: $*" >&2; exit 1; }
+misuse() { echo "test-libvirt: $* (see --help)" >&2; exit 2; }
 
 moves=4
 while (($#)); do
 	case $1 in
 	--moves)
-		[[ ${2-} =~ ^[1-9][0-9]?$ ]] || { usage >&2; exit 2; }
+		[[ ${2-} =~ ^[1-9][0-9]?$ ]] || misuse "$1 ${2-}: want 1..99"
 		moves=$2
 		shift
 		;;
 	-h | --help)	usage; exit 0 ;;
-	*)		usage >&2; exit 2 ;;
+	*)		misuse "$1: not an option" ;;
 	esac
 	shift
 done

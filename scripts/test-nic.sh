@@ -17,12 +17,15 @@
 # mirror in those sources.  Downloads stay; remove ~/.cache/pagetrim/nic-* to
 # renew them.  Some 15 minutes on two cores.  Environment: PAGETRIM_BUILD, a
 # build folder to use as it is; TIMEOUT_S, for each card (default 420).  The
-# last lines are the table and 'N passed, N failed'.  Exit: 0 all passed, else
-# 1.
+# last lines are the table and 'N passed, N failed'.  Exit: 0 all passed, 1 not,
+# 2 usage.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
+# shellcheck source=scripts/usage.sh
+source "$here/usage.sh"
+usage_options "$@"
 # shellcheck source=scripts/guest/machine.sh
 source "$here/guest/machine.sh"
 # shellcheck source=scripts/guest/suites.sh
@@ -209,6 +212,13 @@ test_card()
 	netns=''
 }
 
+(($#)) || set -- virtio virtio-mq virtio-copy igb
+for card; do
+	case $card in
+	virtio | virtio-mq | virtio-copy | igb)	;;
+	*)	usage_misuse "$card: not a card" ;;
+	esac
+done
 [[ $EUID -eq 0 ]] || die "needs root, to read all of this machine's files"
 build=$(realpath -m "${PAGETRIM_BUILD:-$root/build}")
 if [[ -z ${PAGETRIM_BUILD-} ]]; then
@@ -227,7 +237,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 tmp=$(mktemp -d)
 machine_prepare "nic-$(machine_key trixie-backports)" fetch_kernel
-(($#)) || set -- virtio virtio-mq virtio-copy igb
 : >"$tmp/table"
 for card; do
 	test_card "$card"

@@ -8,9 +8,14 @@
 # skipped: a test that cannot run fails.
 #
 # The end has the failures once more, and 'N passed, N failed'.  SIGINT and SIGTERM
-# end the tests, and nothing is left of them.  Exit: 0 all passed, else 1.
+# end the tests, and nothing is left of them.
+#
+#     scripts/test.sh     Exit: 0 all passed, 1 not, 2 usage.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=scripts/usage.sh
+source scripts/usage.sh
+usage_nothing "$@"
 
 export WERROR=1	# for each make below
 log=$(mktemp) failures=$(mktemp)

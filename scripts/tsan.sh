@@ -13,13 +13,17 @@
 # signal.  The tracker wp-async has a process of its own that shares this
 # one's memory, which ThreadSanitizer takes for races.
 #
-# The last line is 'N passed, N failed'.  Exit: 0 all passed, else 1.
+# The last line is 'N passed, N failed'.  Exit: 0 all passed, 1 not, 2 usage.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-build=$(realpath "${1:?usage: scripts/tsan.sh BUILD UNIT...}")
+# shellcheck source=scripts/usage.sh
+source scripts/usage.sh
+usage_options "$@"
+(($# > 1)) || usage_misuse "no BUILD, or no UNIT"
+build=$(realpath "$1")
 shift
-units=("${@:?usage: scripts/tsan.sh BUILD UNIT...}")
+units=("$@")
 nets=(tests/net/test_{faults,resume,storage,stop,meanwhile,shared,rounds})
 cases=(
 	"faults: 10 % lost, MTU 9000, 4 queues"
