@@ -18,6 +18,7 @@
 	X("deadline")			\
 	X("dev")			\
 	X("downtime-limit")		\
+	X("folder")			\
 	X("force")			\
 	X("generic")			\
 	X("hugepages")			\

@@ -1,0 +1,329 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   raw image --put--> template: holder, sealed memfd
+#                          ^ private mappings       --send--> host b: put, children
+#                      children: processes, QEMU
+#
+# Templates by the command line: what is made, listed and removed, what bad input gets,
+# who sees whose writes, and what is left of holders that are killed.
+#
+# shellcheck disable=SC2317 # cases are called by name
+# shellcheck source=tests/net/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+child=$here/template_child.py
+
+# template VERB ARG...: in the folder of this case.
+template() { show "$pagetrim" template "$@" --folder "$dir/folder"; }
+
+# end_with_templates: holders are nobody's jobs.
+end_with_templates()
+{
+	local code=$? name
+
+	set +e
+	for name in $("$pagetrim" template ls --json --folder "$dir/folder" |
+			jq -r '.templates[].name'); do
+		"$pagetrim" template rm "$name" --force --folder "$dir/folder"
+	done
+	(exit "$code")
+	case_end
+}
+
+# with_templates FUNCTION ARG...
+with_templates()
+{
+	trap end_with_templates EXIT
+	"$@"
+}
+
+# fails STATUS WORD VERB...: exits so, with one line of error that has WORD; wrong words
+# of the command are followed by a hint.
+fails()
+{
+	local want=$1 word=$2 status=0
+
+	shift 2
+	timeout 60 "$pagetrim" template "$@" --folder "$dir/folder" >out 2>fail.err ||
+		status=$?
+	[[ $status -eq $want ]] ||
+		die "template $*: exit $status, want $want: $(cat out fail.err)"
+	if grep -q '^Try ' fail.err; then
+		one_error fail "$word" '^Try '
+	else
+		one_error fail "$word"
+	fi
+}
+
+# path_of NAME: what a VMM opens.
+path_of() { template get "$1" | head -n 1; }
+
+holder_of() { template get "$1" --json | jq .pid; }
+
+# nothing_of NAME: neither an entry nor something half-made.
+nothing_of()
+{
+	same "templates" "$(template ls --json | jq -c "[.templates[] |
+		select(.name == \"$1\")]")" '[]'
+	same "entries of $1" "$(find folder -mindepth 1 -name "*$1*")" ''
+}
+
+# ---- the life of a template ----
+
+life()
+{
+	"$here/make_image.py" raw --pages 3000 --seed 3 --tail 1234
+	truncate -s $((3000 * 4096)) raw	# a VMM maps whole pages
+	mkdir raw.with
+	echo state >raw.with/device
+	template put one raw --with "$child"
+	same_file "$(path_of one)" raw
+	same "its files" "$(template get one | tail -n +2 | xargs -n 1 basename |
+		xargs)" "device template_child.py"
+	same_file "$(template get one | grep device)" raw.with/device
+	same "bytes" "$(template ls --json | jq '.templates[0].bytes')" \
+		$((3000 * 4096))
+	template ls >&2
+	template get one --out again
+	same_file again raw
+	same_file again.with/device raw.with/device
+	template rm one
+	nothing_of one
+	template put one raw --large-pages off
+	same "large pages" "$(template get one --json | jq '."large-pages"')" 0
+	template rm one
+	template put one raw --large-pages all
+	same_file "$(path_of one)" raw
+	[[ $(template get one --json | jq '."large-pages"') -ge 5 ]] ||
+		die "no large pages"
+}
+
+at_rest()
+{
+	"$here/make_image.py" raw --pages 3000 --seed 4
+	echo state >device
+	show "$pagetrim" image pack raw x.ptrim --with device
+	template put rest x.ptrim
+	same_file "$(path_of rest)" raw
+	same_file "$(template get rest | grep device)" device
+	# Several images lie back to back.
+	template put two raw raw
+	cat raw raw | cmp - "$(path_of two)" || die "not raw and raw"
+}
+
+# ---- bad input ----
+
+bad_names()
+{
+	local name
+
+	head -c 100000 /dev/urandom >raw
+	for name in . .. .x a/b "$(printf 'x%.0s' {1..129})" $'a\nb'; do
+		fails 2 "not a name" put "$name" raw
+		fails 2 "not a name" get "$name"
+		fails 2 "not a name" rm "$name"
+	done
+	fails 2 "is empty" put '' raw
+	fails 3 "no template of that name" get nobody
+	fails 3 "no template of that name" rm nobody
+	fails 2 "want NAME and IMAGE" put x
+	fails 2 "want put, ls, get or rm" make x raw
+	fails 2 "one NAME" rm
+	fails 2 "goes with get" ls --out x
+	fails 2 "goes with rm" ls --force
+	fails 2 "go with put" ls --with raw
+	fails 2 "goes with ls and get" rm x --json
+}
+
+# damage: nothing is left of a template that could not be filled.
+bad_images()
+{
+	local size
+
+	"$here/make_image.py" raw --pages 2000 --seed 6
+	show "$pagetrim" image pack raw x.ptrim
+	size=$(stat -c %s x.ptrim)
+	fails 3 "No such file" put bad nowhere
+	fails 3 "" put bad "$dir"
+	: >empty
+	fails 3 "empty" put bad empty
+	cp x.ptrim head.ptrim
+	printf 'junk' | dd of=head.ptrim bs=1 seek=20 conv=notrunc status=none
+	fails 5 "damaged" put bad head.ptrim
+	cp x.ptrim cut.ptrim
+	truncate -s $((size / 2)) cut.ptrim
+	fails 1 "damaged" put bad cut.ptrim
+	mkdir raw.with
+	cat >raw.with/unreadable.json <<-JSON
+	{"version": 1, "bytes": $((2000 * 4096)),
+	 "unreadable": [{"offset": 40960, "bytes": 4096}]}
+	JSON
+	fails 1 "no content" put bad raw
+	rm -r raw.with
+	fails 3 "No such file" put bad raw --with nowhere
+	fails 1 "have the name" put bad raw --with raw --with raw
+	nothing_of bad
+	template put bad raw
+}
+
+# limits: by RLIMIT_FSIZE, and by a folder that others may change.
+limits()
+{
+	local status=0
+
+	head -c 3000000 /dev/urandom >raw
+	(ulimit -f 1000; timeout 20 "$pagetrim" template put big raw --folder \
+		"$dir/folder") 2>fail.err || status=$?
+	same "exit with a limit of file size" "$status" 3
+	one_error fail "as large as that"
+	nothing_of big
+	mkdir -m 777 open
+	status=0
+	"$pagetrim" template put big raw --folder open 2>fail.err || status=$?
+	same "exit in a folder of all" "$status" 3
+	one_error fail "others may change"
+	mkdir folder/file
+	rmdir folder/file
+	touch folder/file
+	fails 3 "not a template" put file raw
+	rm folder/file
+}
+
+# ---- two at once, and ends ----
+
+# Of ten makers of one name one succeeds, and the others say why.
+two_puts()
+{
+	local -a makers
+	local i won=0 status
+
+	"$here/make_image.py" raw --pages 6000 --seed 9
+	for i in {1..10}; do
+		"$pagetrim" template put one raw --folder "$dir/folder" \
+			>/dev/null 2>"maker$i.err" &
+		makers+=($!)
+	done
+	for i in {1..10}; do
+		status=0
+		wait "${makers[i - 1]}" || status=$?
+		case $status in
+		0) won=$((won + 1)) ;;
+		3) one_error "maker$i" "that name" ;;
+		*) die "exit $status: $(cat "maker$i.err")" ;;
+		esac
+	done
+	same "makers that succeeded" "$won" 1
+	same_file "$(path_of one)" raw
+	same "entries" "$(ls -A folder)" one
+}
+
+killed_holder()
+{
+	local holder
+
+	head -c 300000 /dev/urandom >raw
+	template put one raw
+	template put two raw
+	holder=$(holder_of one)
+	kill -KILL "$holder"
+	wait_until 10 is_gone "$holder"
+	same "dead" "$(template ls --json | jq -c '[.templates[] |
+		select(.dead).name]')" '["one"]'
+	same "entries" "$(ls -A folder)" two
+	fails 3 "no template of that name" get one
+	template put one raw
+	# Found dead by get, and replaced by put.
+	for verb in get put; do
+		holder=$(holder_of one)
+		kill -KILL "$holder"
+		wait_until 10 is_gone "$holder"
+		if [[ $verb == get ]]; then
+			fails 3 "has ended" get one
+		else
+			template put two2 raw
+		fi
+		template put one raw
+	done
+}
+
+killed_put()
+{
+	local maker holder
+
+	mkfifo slow
+	head -c 300000 /dev/urandom >raw
+	# It waits for the file that goes along.
+	"$pagetrim" template put one raw --with <(sleep 60) --folder "$dir/folder" \
+		>/dev/null 2>&1 &
+	maker=$!
+	wait "$maker" || true	# a pipe is no file
+	nothing_of one
+	"$here/make_image.py" big --pages 60000 --seed 5
+	"$pagetrim" template put one big --folder "$dir/folder" >/dev/null 2>&1 &
+	maker=$!
+	wait_until 20 test -e folder/.one.new
+	kill -STOP "$maker"
+	same "a template that is being made" "$(template ls --json |
+		jq -c .templates)" '[]'
+	fails 3 "another process makes" put one raw
+	holder=$(pgrep -P "$maker")
+	kill -KILL "$maker"
+	wait "$maker" || true
+	wait_until 10 is_gone "$holder"
+	nothing_of one
+	same "entries" "$(ls -A folder)" ''
+}
+
+# ---- children ----
+
+# child_begin NAME WORD: a process that maps it privately and writes WORD to each
+# page; sets pid.
+child_begin()
+{
+	"$child" "$(path_of one)" "$1" >"$1.said" &
+	pid=$!
+	wait_until 20 grep -q ready "$1.said"
+}
+
+isolation()
+{
+	local -a pids
+	local i
+
+	"$here/make_image.py" raw --pages 3000 --seed 3
+	template put one raw
+	for i in {1..5}; do
+		child_begin "word$i"
+		pids+=("$pid")
+	done
+	same "children" "$(template get one --json | jq .children)" 5
+	kill -USR1 "${pids[@]}"	# they look at what they wrote
+	for i in {1..5}; do
+		wait_until 20 grep -q 'mine' "word$i.said"
+	done
+	same_file "$(path_of one)" raw
+	"$child" "$(path_of one)" --attack >&2
+	same_file "$(path_of one)" raw
+	fails 1 "5 processes use it: .*${pids[0]}" rm one
+	kill "${pids[@]:1}"
+	wait_until 10 is_gone "${pids[4]}"
+	template rm one --force
+	nothing_of one
+	# It keeps what it mapped.
+	: >word1.said
+	kill -USR1 "${pids[0]}"
+	wait_until 20 grep -q 'mine' word1.said
+	kill "${pids[0]}"
+}
+
+case_run "template: put, ls, get, rm" with_templates life
+case_run "template: of an image at rest, and of two images" with_templates at_rest
+case_run "template: bad names and words" with_templates bad_names
+case_run "template: bad images leave nothing" with_templates bad_images
+case_run "template: limits and strange folders" with_templates limits
+case_run "template: ten makers of one name" with_templates two_puts
+case_run "template: a holder that is killed" with_templates killed_holder
+case_run "template: a maker that is killed" with_templates killed_put
+case_run "template: children see no other's writes" with_templates isolation
+cases_end
