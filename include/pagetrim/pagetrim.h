@@ -445,6 +445,30 @@ PT_API int pt_recv_status(struct pt_recv *recv, uint32_t idx,
 /* pt_recv_close is like pt_send_close. */
 PT_API int pt_recv_close(struct pt_recv *recv, struct pt_error *err);
 
+/* --- templates: a memory from which many processes start ------------------ */
+
+/* pt_template_opts: options of pt_template_map. */
+struct pt_template_opts {
+	size_t sz;
+	const char *folder;	/* of the templates; NULL:
+				 * /run/pagetrim/templates */
+};
+
+/* pt_template_map maps the template that `pagetrim template put NAME` made, at a
+ * multiple of 2 MiB: privately, so that a page that the caller writes becomes the
+ * caller's own (4 KiB of memory, and a page table of 4 KiB for each 2 MiB with a
+ * write), and nobody else sees it.  The mapping stays when the template is removed.
+ * On success *addr and *sz, in bytes, are the caller's, to munmap(2).  opts may be
+ * NULL.  Any thread may call it.
+ *   -EINVAL  not a name for a template
+ *   -ENOENT  there is none of that name, or its holder has ended
+ *   -EACCES  it is another user's
+ *   -EPERM   the folder or the memory is not what a template's must be
+ *   -ENOMEM  no address space */
+PT_API int pt_template_map(void **addr, uint64_t *sz, const char *name,
+			   const struct pt_template_opts *opts,
+			   struct pt_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -60,7 +60,7 @@ while read -r name; do
 done <"$tmp/header"
 sed -nE 's/^\.Nm (pt_[a-z_]+).*/\1/p' docs/man/*.3 | sort >"$tmp/man"
 same "header and man pages" "$tmp/header" "$tmp/man"
-for pages in send recv sink process:source; do
+for pages in send recv sink process:source template; do
 	sed -n "/^struct pt_${pages%:*}_opts {/,/^};/p" "$header" |
 		sed -e 's@/\*.*@@' -e '/^\t*  *\*/d' |
 		grep -oE '[ *(][a-z_]+(\)\(|;)' | tr -d ' *();' >"$tmp/fields"

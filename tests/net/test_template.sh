@@ -5,8 +5,8 @@
 #                          ^ private mappings       --send--> host b: put, children
 #                      children: processes, QEMU
 #
-# Templates by the command line: what is made, listed and removed, what bad input gets,
-# who sees whose writes, and what is left of holders that are killed.
+# Templates by the command line: making, listing, removing, bad input, isolation of the
+# children, and the ends of holders and makers.
 #
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
@@ -56,7 +56,7 @@ fails()
 	fi
 }
 
-# path_of NAME: what a VMM opens.
+# path_of NAME: the path that a VMM opens.
 path_of() { template get "$1" | head -n 1; }
 
 holder_of() { template get "$1" --json | jq .pid; }
@@ -192,7 +192,7 @@ limits()
 
 # ---- two at once, and ends ----
 
-# Of ten makers of one name one succeeds, and the others say why.
+# One of ten makers of a name succeeds, and the others say why.
 two_puts()
 {
 	local -a makers
@@ -317,6 +317,108 @@ isolation()
 	kill "${pids[0]}"
 }
 
+# ---- children in QEMU ----
+
+# guest_save: boots the small guest, has it write its memory, stops it, and leaves
+# vm.ram and the file state.
+guest_save()
+{
+	local live=$root/scripts/live_guest.sh
+
+	litter+=("$dir/guest")
+	timeout $((400 * patience)) "$live" start --dir "$dir/guest" --ram "$dir/vm.ram" \
+		--size-mib 128 --set "MIB=32 RATE=200" --timeout-s $((300 * patience))
+	"$root/scripts/guest/qmp.py" "$dir/guest/qmp.sock" stop >/dev/null
+	"$root/scripts/guest/qmp.py" "$dir/guest/qmp.sock" save "$dir/state"
+	cp --sparse=always vm.ram copy.ram
+	"$live" stop --dir "$dir/guest"
+	mv copy.ram vm.ram
+}
+
+# children COUNT DIR [HOST]: of the template vm.
+children()
+{
+	PAGETRIM=$pagetrim FOLDER=$dir/folder show \
+		${3:+nsenter "--net=/run/netns/$(hosts_netns "$net" "$3")" --} \
+		"$root/examples/template-children.sh" vm 128 "$1" "$dir/$2" \
+		-name template-child -accel tcg -M q35 -cpu max -nodefaults -no-user-config \
+		-display none -no-reboot -device virtio-balloon-pci,id=balloon
+}
+
+children_end()
+{
+	local file
+
+	for file in "$dir/$1"/*/qemu.pid; do
+		kill -KILL "$(cat "$file")"
+	done
+}
+
+# beats FILE COUNT: the guest of that console has run so far, and found no damage.
+beats()
+{
+	! grep -aq 'damage [1-9]' "$1" || die "$1: $(grep -a 'damage [1-9]' "$1")"
+	[[ $(grep -ac 'guest: beat' "$1") -ge $2 ]]
+}
+
+# own_kib PID: memory of the child's own in the mapping of the template.
+own_kib()
+{
+	awk '/memfd:pagetrim-template/ { is_in = 1 }
+		is_in && /^Anonymous:/ { print $2; exit }' "/proc/$1/smaps"
+}
+
+qemu_children()
+{
+	local i before
+
+	guest_save
+	template put vm vm.ram --with state
+	before=$(sha256sum <"$(path_of vm)")
+	trap 'children_end many; end_with_templates' EXIT
+	children 20 many
+	for i in {1..20}; do
+		wait_until 300 beats "many/$i/serial.log" 2
+	done
+	same "children that are alive" "$(template get vm --json | jq .children)" 20
+	for i in {1..20}; do
+		echo "child $i: $(own_kib "$(cat "many/$i/qemu.pid")") KiB of its own" >&2
+	done
+	# The guest gives memory back: QEMU may not punch it out of the template.
+	"$root/scripts/guest/qmp.py" "$dir/many/1/qmp.sock" balloon \
+		"{\"value\": $((100 << 20))}" >&2
+	for i in {1..20}; do
+		wait_until 300 beats "many/$i/serial.log" 5
+	done
+	same "the template's content" "$(sha256sum <"$(path_of vm)")" "$before"
+	fails 1 "20 processes use it" rm vm
+	# Without the holder they go on.
+	template rm vm --force
+	for i in 1 20; do
+		wait_until 300 beats "many/$i/serial.log" 7
+	done
+}
+
+# moved: the template goes to the other host, and its children start there.
+moved()
+{
+	guest_save
+	template put vm vm.ram --with state
+	hosts_up "$net" --mtu 9000
+	receive_begin receive --listen "$HOSTS_B4" --out there
+	send_begin send --to "$HOSTS_B4" --template "$dir/folder/vm"
+	ended send "$sender" 120 0
+	ended receive "$receiver" 20 0
+	same_file there vm.ram
+	same_file there.with/state state
+	template rm vm
+	template put vm there
+	trap 'children_end there_children; end_with_templates' EXIT
+	children 2 there_children b
+	wait_until 300 beats there_children/1/serial.log 3
+	wait_until 300 beats there_children/2/serial.log 3
+}
+
 case_run "template: put, ls, get, rm" with_templates life
 case_run "template: of an image at rest, and of two images" with_templates at_rest
 case_run "template: bad names and words" with_templates bad_names
@@ -326,4 +428,6 @@ case_run "template: ten makers of one name" with_templates two_puts
 case_run "template: a holder that is killed" with_templates killed_holder
 case_run "template: a maker that is killed" with_templates killed_put
 case_run "template: children see no other's writes" with_templates isolation
+case_run "template: twenty QEMU children" with_templates qemu_children
+case_run "template: moved to the other host, children start there" with_templates moved
 cases_end

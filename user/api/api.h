@@ -4,6 +4,7 @@
  *   knows         the public header, its handles, options and errors, and an
  *                 embedder's mistakes
  *   may use       base lane xdp xsk tls memory source sink send receive
+ *                 template
  *   must not know the command line
  */
 /* api: includes the public header together with those of the rooms.

@@ -17,6 +17,7 @@
 #include "image/ptrim_source.h"
 #include "send/send_files.h"
 #include "source/private_mapper.h"
+#include "template/template.h"
 
 struct send {
 	struct pt_send_options o;
@@ -25,6 +26,9 @@ struct send {
 	struct pt_source_left left;		/* with --pid */
 	struct pt_send_part *parts;		/* of an image at rest, ... */
 	char (*names)[PT_PTRIM_NAME_SZ];	/* ... and their names */
+	struct pt_template template;		/* with --template, ... */
+	const char *template_path;
+	char **template_files;			/* ... and the paths of its files */
 };
 
 static int open_process(struct send *s)
@@ -105,6 +109,29 @@ static int take_parts(struct send *s, const struct pt_ptrim *image)
 	return 0;
 }
 
+/* open_template has the template's memory and files sent as if they were named. */
+static int open_template(struct send *s)
+{
+	struct pt_send_options *o = &s->o;
+	unsigned cnt;
+	int ret = pt_template_find_path(&s->template, o->template,
+					&s->template_files, &cnt, &s->run.err);
+
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < cnt && o->cfg.file_cnt < PT_SEND_FILES_MAX; i++)
+		if (!is_given(o, pt_along_name(s->template_files[i])))
+			o->files[o->cfg.file_cnt++] = s->template_files[i];
+	s->template_path = s->template.path;
+	if (!o->cfg.name)
+		o->cfg.name = s->template.name;
+	ret = pt_source_open_files(&o->cfg.source, &s->template_path, 1,
+				   &s->run.err);
+	if (!ret)
+		pt_source_set_name(o->cfg.source, 0, s->template.name);
+	return ret;
+}
+
 static int open_source(struct send *s)
 {
 	struct pt_send_options *o = &s->o;
@@ -114,6 +141,8 @@ static int open_source(struct send *s)
 
 	if (o->pid)
 		return open_process(s);
+	if (o->template)
+		return open_template(s);
 	if (!o->cfg.name) {
 		slash = strrchr(o->sources[0], '/');
 		o->cfg.name = slash ? slash + 1 : o->sources[0];
@@ -169,6 +198,7 @@ int pt_cmd_send(int argc, char **argv)
 	pt_source_close(s.o.cfg.source);
 	free(s.parts);
 	free(s.names);
+	free(s.template_files);
 	pt_tls_close(s.o.cfg.tls);
 	return pt_send_run_tell(run, ret);
 }

@@ -78,6 +78,10 @@ static const struct pt_option options[] = {
 	  "meanwhile.  Layout: pagetrim-send(8)",
 	  PT_OPTION(NUMBER, struct pt_send_options, pid), .min = 1,
 	  .max = 1 << 22, .offers = "pid" },
+	{ "template", "NAME",
+	  "send a template, and its small files: pagetrim-template(8); FOLDER/NAME "
+	  "is one of another folder",
+	  PT_OPTION(TEXT, struct pt_send_options, template) },
 	{ "keep-running", NULL,
 	  "do not stop the process: the copy is not a consistent snapshot",
 	  PT_OPTION(FLAG, struct pt_send_options, keep_running) },
@@ -185,6 +189,7 @@ const struct pt_command pt_command_send = {
 	.usage =
 	"Usage: pagetrim send --dev DEV --to HOST SOURCE... [options]\n"
 	"       pagetrim send --dev DEV --to HOST --pid PID [--live] [options]\n"
+	"       pagetrim send --dev DEV --to HOST --template NAME [options]\n"
 	"\n"
 	"Sends memory, trimmed of its zero blocks, to a 'pagetrim receive'.  The\n"
 	"memory must stand still: a change while it is sent fails the transfer, except\n"
@@ -273,9 +278,9 @@ static int check_together(const struct pt_send_options *o)
 	const struct pt_sender_cfg *cfg = &o->cfg;
 	int code;
 
-	if (!o->pid == !o->source_cnt)
-		return pt_out_usage("send", "%s", o->pid
-				    ? "either SOURCE or --pid, not both"
+	if (!!o->pid + !!o->source_cnt + !!o->template != 1)
+		return pt_out_usage("send", "%s", o->pid || o->template
+				    ? "one of SOURCE, --pid and --template, not more"
 				    : "no SOURCE, and no --pid");
 	if (!o->pid && (o->left.skip_shared || o->left.skip_userfault))
 		return pt_out_usage("send", "--skip-shared and "

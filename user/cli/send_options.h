@@ -22,6 +22,7 @@ struct pt_send_options {
 	const char *files[PT_SEND_FILES_MAX];	/* cfg.file_cnt of them */
 	const char *const *sources;	/* paths; none with pid */
 	int source_cnt;
+	const char *template;		/* NULL: none */
 	struct pt_agent agent;
 	struct pt_security security;
 	pid_t pid;			/* 0: the sources are files */

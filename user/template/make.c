@@ -47,8 +47,8 @@ static int check_free(const struct pt_template_make *m, struct pt_error *err)
 		strerror(-fd));
 }
 
-/* entry_claim makes .NAME.new and takes its lock.  What a maker that was killed has
- * left of it was swept, and is swept by others, until the lock is taken. */
+/* entry_claim makes .NAME.new and takes its lock.  Until it has the lock, others may
+ * remove the folder as the remains of a maker that was killed. */
 static int entry_claim(struct pt_template_make *m, struct pt_error *err)
 {
 	char name[PT_TEMPLATE_NAME_SZ];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* make_impl: what make.c and make_sink.c share. */
+/* make_impl: the internals that make.c and make_sink.c share. */
 #ifndef TEMPLATE_MAKE_IMPL_H
 #define TEMPLATE_MAKE_IMPL_H
 

@@ -220,6 +220,21 @@ int pt_template_files(char ***paths, unsigned *cnt, const char *folder,
 	return 0;
 }
 
+int pt_template_find_path(struct pt_template *out, const char *path, char ***files,
+			  unsigned *cnt, struct pt_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	int code;
+
+	*files = NULL;
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 0, path);
+	code = pt_template_find(out, slash ? folder : NULL, slash ? slash + 1 : path,
+				err);
+	return code ? code : pt_template_files(files, cnt, slash ? folder : NULL, out,
+					       err);
+}
+
 /* ---- the end ---- */
 
 /* end_holder: the process number is the holder's as long as the lock is held and its

@@ -61,6 +61,10 @@ int pt_template_list(struct pt_template **out, unsigned *cnt, const char *folder
 int pt_template_find(struct pt_template *out, const char *folder, const char *name,
 		     struct pt_error *err);
 
+/* pt_template_find_path finds one by NAME or FOLDER/NAME, and its files. */
+int pt_template_find_path(struct pt_template *out, const char *path, char ***files,
+			  unsigned *cnt, struct pt_error *err);
+
 /* pt_template_open returns a descriptor of its memory, for reading and for private
  * mappings, the caller's to close.
  *   -ENOENT  its holder ended meanwhile
@@ -68,7 +72,7 @@ int pt_template_find(struct pt_template *out, const char *folder, const char *na
  *   or as open(2) says */
 int pt_template_open(const struct pt_template *t, struct pt_error *err);
 
-/* pt_template_use: what it takes now, beside its children's own memory. */
+/* pt_template_use: its present memory, without that of its children. */
 struct pt_template_use {
 	__u64 allocated_sz;	/* bytes of its memory that are there; a child that
 				 * touches a hole adds a page */
