@@ -388,6 +388,22 @@ image_keys()
 	same_keys image "$(keys out.json)"
 }
 
+# A dead template, and what get adds, are in it, too.
+template_keys()
+{
+	head -c 100000 /dev/urandom >source
+	show "$pagetrim" template put one source --folder "$dir/folder" >&2
+	show "$pagetrim" template put two source --with source --folder "$dir/folder" >&2
+	"$pagetrim" template get two --json --folder "$dir/folder" >get.json
+	kill -KILL "$("$pagetrim" template get one --json --folder "$dir/folder" |
+		jq .pid)"
+	wait_until 10 eval "\"$pagetrim\" template ls --json --folder \"$dir/folder\" >ls.json;
+		grep -q dead ls.json"
+	"$pagetrim" template rm two --folder "$dir/folder"
+	jq '{files} + {templates: [del(.files)]}' get.json >out.json
+	same_keys template "$(keys out.json ls.json | sort -u)"
+}
+
 # Findings, too, by the list that they are made of.
 doctor_keys()
 {
@@ -562,6 +578,7 @@ for command in "${commands[@]}"; do
 done
 case_run "documents: JSON keys of inspect" inspect_keys
 case_run "documents: JSON keys of image" image_keys
+case_run "documents: JSON keys of template" template_keys
 case_run "documents: JSON keys of doctor, findings" doctor_keys
 case_run "documents: JSON keys of send and receive" transfer_keys
 case_run "documents: JSON keys of attach, stats, detach; counters" stats_keys

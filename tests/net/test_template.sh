@@ -399,24 +399,69 @@ qemu_children()
 	done
 }
 
-# moved: the template goes to the other host, and its children start there.
+# moved: the template goes to the other host, and its children start there: by way of
+# an image, or straight into a template.
 moved()
 {
+	local from there=$dir/folder/vm
+
 	guest_save
 	template put vm vm.ram --with state
+	from=$(path_of vm)
 	hosts_up "$net" --mtu 9000
 	receive_begin receive --listen "$HOSTS_B4" --out there
-	send_begin send --to "$HOSTS_B4" --template "$dir/folder/vm"
+	send_begin send --to "$HOSTS_B4" --template "$there"
 	ended send "$sender" 120 0
 	ended receive "$receiver" 20 0
 	same_file there vm.ram
 	same_file there.with/state state
-	template rm vm
+	mv folder source
+	mkdir folder
 	template put vm there
+	template get vm --out again
+	same_file again vm.ram
+	template rm vm
+	receive_begin receive --listen "$HOSTS_B4" --template "$there"
+	same "templates while one is received" "$(ls folder)" ''
+	send_begin send --to "$HOSTS_B4" --template "$dir/source/vm"
+	ended send "$sender" 120 0
+	ended receive "$receiver" 20 0
+	balanced
+	[[ $(path_of vm) != "$from" ]] || die "it is the same one"
+	same_file "$(path_of vm)" vm.ram
+	same_file "$(template get vm | grep state)" state
+	"$child" "$(path_of vm)" --attack >&2
+	"$pagetrim" template rm vm --folder "$dir/source"
 	trap 'children_end there_children; end_with_templates' EXIT
 	children 2 there_children b
 	wait_until 300 beats there_children/1/serial.log 3
 	wait_until 300 beats there_children/2/serial.log 3
+}
+
+# not_received: a transfer that fails leaves no template, and no holder.
+not_received()
+{
+	local holder
+
+	"$here/make_image.py" raw --pages 60000 --seed 5
+	hosts_up "$net"
+	receive_begin receive --listen "$HOSTS_B4" --template "$dir/folder/vm"
+	holder=$(pgrep -P "$receiver" pt-template)
+	fails 3 "another process makes" put vm raw
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 20M raw
+	wait_until 20 has_sent 1000000
+	kill -KILL "$sender"
+	ended receive "$receiver" 60 4
+	wait_until 10 is_gone "$holder"
+	nothing_of vm
+	receive_begin receive --listen "$HOSTS_B4" --template "$dir/folder/vm"
+	holder=$(pgrep -P "$receiver" pt-template)
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 20M raw
+	wait_until 20 has_sent 3000000
+	kill -KILL "$receiver"
+	ended send "$sender" 60 4
+	wait_until 10 is_gone "$holder"
+	nothing_of vm
 }
 
 case_run "template: put, ls, get, rm" with_templates life
@@ -430,4 +475,5 @@ case_run "template: a maker that is killed" with_templates killed_put
 case_run "template: children see no other's writes" with_templates isolation
 case_run "template: twenty QEMU children" with_templates qemu_children
 case_run "template: moved to the other host, children start there" with_templates moved
+case_run "template: not received whole" with_templates not_received
 cases_end

@@ -33,6 +33,10 @@ static const struct pt_option places[] = {
 	  "monitor socket of a QEMU, started with -incoming defer, that takes "
 	  "the guest of a 'pagetrim migrate'",
 	  PT_OPTION(TEXT, struct pt_receive_run, qmp), .offers = "file" },
+	{ "template", "NAME",
+	  "template to make: pagetrim-template(8); FOLDER/NAME is one of another "
+	  "folder",
+	  PT_OPTION(TEXT, struct pt_receive_run, template) },
 	{ }
 };
 
@@ -131,6 +135,7 @@ const struct pt_command pt_command_receive = {
 	.usage =
 	"Usage: pagetrim receive --dev DEV --listen ADDR --out PATH [options]\n"
 	"       pagetrim receive --dev DEV --listen ADDR --qmp SOCK [options]\n"
+	"       pagetrim receive --dev DEV --listen ADDR --template NAME [options]\n"
 	"\n"
 	"Receives memory sent by 'pagetrim send' and rebuilds it in PATH.  PATH\n"
 	"appears when all has arrived, was compared and is on disk; until then it is\n"
@@ -148,12 +153,32 @@ const struct pt_command pt_command_receive = {
 	"Example: pagetrim receive --psk key --dev eth1 --listen 10.0.0.2 --out vm.ram\n",
 };
 
+/* check_template: a template is made in memory, by the user who starts this. */
+static int check_template(const struct pt_receive_run *rx)
+{
+	const struct pt_receiver_cfg *cfg = &rx->cfg;
+
+	if (!rx->template)
+		return -1;
+	if (cfg->path || rx->qmp)
+		return pt_out_usage("receive", "--template with %s: want one of them",
+				    cfg->path ? "--out" : "--qmp");
+	if (cfg->serve || cfg->resume || cfg->prealloc_sz)
+		return pt_out_usage("receive", "--template with %s: it is one memory, "
+				    "made anew", cfg->serve ? "--serve" : cfg->resume
+				    ? "--resume" : "--prealloc");
+	if (rx->agent.user.is_set)
+		return pt_out_usage("receive", "--template with --user: the template "
+				    "would not be that user's (start it as that user)");
+	return -1;
+}
+
 /* check_place: -1: an image or a QEMU, not both; or an exit code. */
 static int check_place(const struct pt_receive_run *rx)
 {
 	const struct pt_receiver_cfg *cfg = &rx->cfg;
 
-	if (!cfg->path && !rx->qmp)
+	if (!cfg->path && !rx->qmp && !rx->template)
 		return pt_out_usage("receive", "--out is missing, or --qmp for "
 				    "a guest");
 	if (cfg->path && rx->qmp)
@@ -180,6 +205,8 @@ static int parse(struct pt_receive_run *rx, int argc, char **argv)
 		return code;
 	PT_AGENT_FILL(&rx->cfg, &rx->agent);
 	code = check_place(rx);
+	if (code < 0)
+		code = check_template(rx);
 	if (code >= 0)
 		return code;
 	if (rx->cfg.prealloc_sz && (rx->cfg.serve || rx->cfg.resume))

@@ -14,6 +14,7 @@
 #include "cli/report.h"
 #include "cli/stop.h"
 #include "proxy/stream.h"
+#include "template/make.h"
 
 #define STRANGERS_MAX	10	/* log lines per second about strangers */
 
@@ -324,6 +325,25 @@ static int open_reload(struct pt_receive_run *rx, struct pt_error *err)
 		? pt_reload_open(&rx->reload, &cfg, err) : 0;
 }
 
+/* begin_template starts the holder, before anything that it would keep. */
+static int begin_template(struct pt_receive_run *rx, struct pt_error *err)
+{
+	static const enum pt_template_large large[] = {
+		[PT_LARGE_PAGES_KEEP] = PT_TEMPLATE_LARGE_DATA,
+		[PT_LARGE_PAGES_ALL] = PT_TEMPLATE_LARGE_ALL,
+		[PT_LARGE_PAGES_OFF] = PT_TEMPLATE_LARGE_OFF,
+	};
+	int ret;
+
+	if (!rx->template)
+		return 0;
+	ret = pt_template_make_begin_path(&rx->making, rx->template,
+					  large[rx->cfg.large_pages], err);
+	if (!ret)
+		rx->cfg.sink = pt_template_make_sink(rx->making);
+	return ret;
+}
+
 static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 {
 	int ret = rx->qmp ? open_guest(rx, err)
@@ -336,7 +356,8 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	/* All descriptors that need a privilege are open, and no thread has
 	 * started. */
 	pt_control_prepare(&rx->at, rx->control_path, rx->qmp ? rx->qmp
-			   : rx->into ? rx->into : rx->cfg.path,
+			   : rx->into ? rx->into : rx->template ? rx->template
+			   : rx->cfg.path,
 			   &rx->agent.user);
 	ret = pt_privilege_drop(0, &rx->agent.user, err);
 	if (!ret)
@@ -379,7 +400,9 @@ int pt_receive_run(struct pt_receive_run *rx)
 	rx->cfg.ciphers = rx->security.ciphers;
 	stop_fd = pt_stop_open();
 	pt_limits_raise_files();
-	ret = pt_privilege_harden(&err);
+	ret = begin_template(rx, &err);
+	if (!ret)
+		ret = pt_privilege_harden(&err);
 	if (!ret)
 		ret = pt_record_begin(rx->control_path, &err);
 	if (!ret)
@@ -397,6 +420,7 @@ int pt_receive_run(struct pt_receive_run *rx)
 	if (!rx->is_abandoned) {
 		pt_arrival_close(&rx->arrival);
 		pt_joiner_close(rx->joiner);
+		pt_template_make_end(rx->making);
 		pt_peers_close(rx->peers);
 	}
 	pt_tls_close(rx->cfg.tls);

@@ -21,6 +21,7 @@ struct pt_receive_run {
 	struct pt_security security;
 	const char *qmp;		/* the monitor of QEMU; NULL: an image
 					 * is received */
+	const char *template;		/* NULL: none is made */
 	__u32 pid;			/* of QEMU; 0: that of the monitor */
 	const char *control_path;	/* of the control socket; NULL: in the
 					 * folder */
@@ -40,6 +41,7 @@ struct pt_receive_run {
 	struct pt_arrival arrival;
 	struct pt_joiner *joiner;
 	struct pt_receive_guest joined;
+	struct pt_template_make *making;	/* with template */
 	struct pt_receiver *receiver;
 	struct pt_reload *reload;	/* with serve and keys; else NULL */
 	struct pt_notify *notify;	/* the init system; NULL: it has no

@@ -136,6 +136,16 @@ int pt_template_make_begin(struct pt_template_make **out, const char *folder,
 	return 0;
 }
 
+int pt_template_make_begin_path(struct pt_template_make **out, const char *path,
+				enum pt_template_large large, struct pt_error *err)
+{
+	char folder[PATH_MAX];
+	const char *name = pt_template_path_split(path, folder);
+
+	return pt_template_make_begin(out, name == path ? NULL : folder, name, large,
+				      err);
+}
+
 struct pt_sink *pt_template_make_sink(struct pt_template_make *m)
 {
 	return &m->sink;

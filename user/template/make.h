@@ -39,6 +39,10 @@ int pt_template_make_begin(struct pt_template_make **out, const char *folder,
 			   const char *name, enum pt_template_large large,
 			   struct pt_error *err);
 
+/* pt_template_make_begin_path takes NAME or FOLDER/NAME. */
+int pt_template_make_begin_path(struct pt_template_make **out, const char *path,
+				enum pt_template_large large, struct pt_error *err);
+
 /* pt_template_make_sink: the sink, which stays m's: pt_sink_close is not called.
  * Placing fails with -ENOMEM, before the kernel kills something, where the host or the
  * cgroup has too little memory. */

@@ -220,19 +220,28 @@ int pt_template_files(char ***paths, unsigned *cnt, const char *folder,
 	return 0;
 }
 
+const char *pt_template_path_split(const char *path, char folder[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return path;
+	snprintf(folder, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path),
+		 path);
+	return slash + 1;
+}
+
 int pt_template_find_path(struct pt_template *out, const char *path, char ***files,
 			  unsigned *cnt, struct pt_error *err)
 {
-	const char *slash = strrchr(path, '/');
-	char folder[PATH_MAX];
+	char text[PATH_MAX];
+	const char *name = pt_template_path_split(path, text);
+	const char *folder = name == path ? NULL : text;
 	int code;
 
 	*files = NULL;
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 0, path);
-	code = pt_template_find(out, slash ? folder : NULL, slash ? slash + 1 : path,
-				err);
-	return code ? code : pt_template_files(files, cnt, slash ? folder : NULL, out,
-					       err);
+	code = pt_template_find(out, folder, name, err);
+	return code ? code : pt_template_files(files, cnt, folder, out, err);
 }
 
 /* ---- the end ---- */

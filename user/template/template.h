@@ -61,6 +61,10 @@ int pt_template_list(struct pt_template **out, unsigned *cnt, const char *folder
 int pt_template_find(struct pt_template *out, const char *folder, const char *name,
 		     struct pt_error *err);
 
+/* pt_template_path_split returns NAME of NAME or FOLDER/NAME, and writes FOLDER if
+ * there is one. */
+const char *pt_template_path_split(const char *path, char folder[PATH_MAX]);
+
 /* pt_template_find_path finds one by NAME or FOLDER/NAME, and its files. */
 int pt_template_find_path(struct pt_template *out, const char *path, char ***files,
 			  unsigned *cnt, struct pt_error *err);
