@@ -9,7 +9,7 @@
 -- (length, limits, sender) has an expert info; the order of messages is not judged.
 
 local PAYLOAD_MAX = 65600
-local WORD = 4294967296		-- 2^32, an integer
+local WORD = 2 ^ 32		-- no integer: those of Lua 5.4 would wrap
 local HELLO, HELLO_SZ, HELLO_MAGIC = 1, 25, 0x50544354
 
 -- The rows of the document's table, as they stand there.

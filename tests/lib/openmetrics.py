@@ -80,7 +80,8 @@ def read(text):
         key = f"{found[1]}{{{','.join(sorted(labels))}}}"
         if key in samples:
             raise Wrong(f"twice: {key}")
-        samples[key] = float(found[3])
+        value = float(found[3])
+        samples[key] = int(value) if value.is_integer() else value
     return samples
 
 

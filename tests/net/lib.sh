@@ -67,6 +67,18 @@ only_one()
 # system is a process of the case; to thaw them would ask it.
 mounts=() served=() litter=()
 
+# on_disk: the case goes on in a folder that is not in memory, as /tmp is in new Debians.
+on_disk()
+{
+	local folder
+
+	[[ $(stat -f -c %T .) == @(tmpfs|ramfs) ]] || return 0
+	folder=$(mktemp -d /var/tmp/pagetrim-net.XXXXXX)
+	litter+=("$folder")
+	cd "$folder"
+	[[ $(stat -f -c %T .) != @(tmpfs|ramfs) ]] || die "/var/tmp is in memory, too"
+}
+
 # case_end: what a case leaves behind ends here.  Keeps the case's status.
 case_end()
 {

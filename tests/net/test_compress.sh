@@ -142,7 +142,9 @@ off()
 {
 	show hosts_up "$net" --mtu 9000
 	on_time moved "$@"
-	same compression "$(field send '.compression | @json')" \
+	# jq 1.7 keeps 0.0 as it was written.
+	same compression "$(field send '.compression |
+		map_values(if type == "number" then . + 0 else . end) | @json')" \
 		'{"method":"none","frames":0,"bytes":0,"compressed-size":0,"compression-rate":0,"switches":0}'
 	nothing_left
 }

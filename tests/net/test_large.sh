@@ -13,11 +13,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/live/lib.sh
 source "$root/tests/live/lib.sh"
 
-# mounts: file systems that make large pages on demand, and that do not.  The source
-mounts()
+# two_mounts: file systems that make large pages on demand, and that do not.  The source
+two_mounts()
 {
-	trap 'code=$?; umount -l "$dir/large" "$dir/small"; (exit $code); case_end' EXIT
 	mkdir large small
+	mounts+=("$PWD/large" "$PWD/small")
 	mount -t tmpfs -o huge=advise none large
 	mount -t tmpfs -o huge=never none small
 	truncate -s 16M source
@@ -52,7 +52,8 @@ large_are()
 
 kept()
 {
-	mounts
+	on_disk
+	two_mounts
 	moved large/source small/copy
 	large_are 5 5 5
 	same "why" "$(field receive '."large-pages".why')" ""

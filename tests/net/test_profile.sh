@@ -103,6 +103,7 @@ profiled()
 	local -a receive_options=(--queues "$queues" --profile)
 
 	shift
+	on_disk		# placers are for disks
 	show hosts_up "$net" --mtu 9000 --queues "$queues"
 	# Without holes, which no stage reads.
 	cp --sparse=never "$(image full --pages 20000)" whole
@@ -126,6 +127,7 @@ limited()
 {
 	local -a receive_options=(--profile)
 
+	on_disk
 	show hosts_up "$net" --mtu 9000
 	tiled 1 "$(image even)" --profile --max-bandwidth 40M
 	jq . send.json >&2

@@ -141,14 +141,13 @@ static void test_kinds(void **state)
 
 static __u64 marked;	/* bytes that read_all found to be unreadable */
 
-/* count_marked: such a page is no hole. */
+/* count_marked: such a page is no hole.  A sanitizer's terabytes of holes are not
+ * looked at page by page. */
 static void count_marked(const struct pt_view *v)
 {
-	for (__u32 i = 0; i < v->page_cnt; i++) {
-		if (!pt_view_is_unreadable(v, i))
-			continue;
-		assert_false(pt_view_is_hole(v, i));
-		marked += PAGE;
+	for (__u32 w = 0; w < (v->page_cnt + 63) / 64; w++) {
+		assert_int_equal(v->unreadable[w] & v->holes[w], 0);
+		marked += (__u64)__builtin_popcountll(v->unreadable[w]) * PAGE;
 	}
 }
 
