@@ -190,6 +190,54 @@ limits()
 	rm folder/file
 }
 
+# little_memory: a cgroup that allows less than the template takes; nothing is killed.
+little_memory()
+{
+	local cgroup=/sys/fs/cgroup/memory/pagetrim-$net limit=memory.limit_in_bytes
+	local status=0
+
+	if [[ ! -e /sys/fs/cgroup/memory/$limit ]]; then
+		cgroup=/sys/fs/cgroup/pagetrim-$net limit=memory.max
+		grep -qs memory /sys/fs/cgroup/cgroup.subtree_control || return 0
+	fi
+	head -c 250M /dev/urandom >big
+	mkdir "$cgroup"
+	echo 128M >"$cgroup/$limit"
+	(echo "$BASHPID" >"$cgroup/cgroup.procs"
+	 exec "$pagetrim" template put big big --folder "$dir/folder") \
+		2>fail.err || status=$?
+	wait_until 10 rmdir "$cgroup"
+	same "exit with a limit of memory" "$status" 3
+	one_error fail "too little for it"
+	nothing_of big
+}
+
+# by_nobody: a user without rights, in a folder of its own; another one sees the
+# template and cannot open it.
+by_nobody()
+{
+	local folder=/dev/shm/pagetrim-$net status=0
+	local -a nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	local -a other=(setpriv --reuid=65533 --regid=65533 --clear-groups)
+
+	litter+=("$folder")
+	mkdir -m 755 "$folder"
+	head -c 3000000 /dev/urandom >"$folder/raw"
+	chown -R 65534:65534 "$folder"
+	"${nobody[@]}" "$pagetrim" template put one "$folder/raw" \
+		--folder "$folder/templates" >path
+	cmp <("${nobody[@]}" head -c 3000000 "$(<path)") "$folder/raw" ||
+		die "not the image"
+	"${other[@]}" "$pagetrim" template get one --folder "$folder/templates" \
+		2>fail.err >&2 || status=$?
+	same "another's exit" "$status" 3
+	one_error fail "another user's folder"
+	! "${other[@]}" cat "$(<path)" >stolen 2>&1 || die "another user reads it"
+	same "the entry" "$(stat -c %u "$folder/templates/one")" 65534
+	"${nobody[@]}" "$pagetrim" template rm one --folder "$folder/templates"
+	[[ ! -e $(<path) ]] || die "the memory is still there"
+}
+
 # ---- two at once, and ends ----
 
 # One of ten makers of a name succeeds, and the others say why.
@@ -469,6 +517,8 @@ case_run "template: of an image at rest, and of two images" with_templates at_re
 case_run "template: bad names and words" with_templates bad_names
 case_run "template: bad images leave nothing" with_templates bad_images
 case_run "template: limits and strange folders" with_templates limits
+case_run "template: less memory than it takes" with_templates little_memory
+case_run "template: of a user without rights" with_templates by_nobody
 case_run "template: ten makers of one name" with_templates two_puts
 case_run "template: a holder that is killed" with_templates killed_holder
 case_run "template: a maker that is killed" with_templates killed_put

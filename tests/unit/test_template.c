@@ -295,8 +295,8 @@ static void holder_killed_early(void **state)
 static void users_are_found(void **state)
 {
 	struct pt_template_user user;
-	struct pt_template t;
-	bool are_all;
+	struct pt_template t, all[2];
+	unsigned children[2];
 	int ready[2];
 	char said;
 	pid_t pid;
@@ -304,7 +304,7 @@ static void users_are_found(void **state)
 	(void)state;
 	make("web");
 	t = find("web");
-	assert_int_equal(pt_template_users(&t, &user, 1, &are_all, &err), 0);
+	assert_int_equal(pt_template_users(&t, &user, 1, &err), 0);
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (!pid) {
@@ -316,9 +316,16 @@ static void users_are_found(void **state)
 		      write(ready[1], "x", 1) != 1 || poll(NULL, 0, 60000));
 	}
 	assert_int_equal(read(ready[0], &said, 1), 1);
-	assert_int_equal(pt_template_users(&t, &user, 1, &are_all, &err), 1);
+	assert_int_equal(pt_template_users(&t, &user, 1, &err), 1);
 	assert_int_equal(user.pid, pid);
 	assert_true(user.maps);
+	make("other");
+	all[0] = find("other");
+	all[1] = t;
+	assert_int_equal(pt_template_count(all, 2, children, &err), 0);
+	assert_int_equal(children[0], 0);
+	assert_int_equal(children[1], 1);
+	remove_one("other");
 	kill(pid, SIGKILL);
 	reap(pid);
 	close(ready[0]);

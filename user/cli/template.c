@@ -162,17 +162,7 @@ static double age_of(const struct pt_template *t)
 	return now.tv_sec + now.tv_nsec / 1e9 - t->made_ns / 1e9;
 }
 
-static int children_of(const struct pt_template *t)
-{
-	struct pt_template_user users[USERS_MAX];
-	struct pt_error err;
-	bool are_all;
-	int cnt = pt_template_users(t, users, USERS_MAX, &are_all, &err);
-
-	return cnt < 0 ? 0 : cnt;
-}
-
-static json_t *json_of(const struct pt_template *t)
+static json_t *json_of(const struct pt_template *t, unsigned children)
 {
 	struct pt_template_use use = { .large_cnt = -1 };
 	struct pt_error err;
@@ -186,13 +176,13 @@ static json_t *json_of(const struct pt_template *t)
 		      "name", pt_json_clean(t->name), "pid", t->pid,
 		      "path", t->path, "bytes", (json_int_t)t->sz,
 		      "allocated-bytes", (json_int_t)use.allocated_sz,
-		      "children", children_of(t), "age", age_of(t));
+		      "children", children, "age", age_of(t));
 	json_object_set_new(o, "large-pages", use.large_cnt < 0 ? json_null() :
 			    json_integer(use.large_cnt));
 	return o;
 }
 
-static void print_line(const struct pt_template *t)
+static void print_line(const struct pt_template *t, unsigned children)
 {
 	struct pt_template_use use = { .large_cnt = -1 };
 	char sz[16], large[24] = "?", name[PT_NAME_IMAGE_MAX + 1];
@@ -206,20 +196,15 @@ static void print_line(const struct pt_template *t)
 	pt_template_measure(t, &use, &err);
 	if (use.large_cnt >= 0)
 		snprintf(large, sizeof(large), "%lld", use.large_cnt);
-	printf("%-10s%-8s%-10d%-10.0f%s\n", pt_out_human(t->sz, sz), large,
-	       children_of(t), age_of(t), name);
+	printf("%-10s%-8s%-10u%-10.0f%s\n", pt_out_human(t->sz, sz), large,
+	       children, age_of(t), name);
 }
 
-static int ls(const struct template *t, struct pt_error *err)
+static void print_all(const struct template *t, const struct pt_template *all,
+		      const unsigned *children, unsigned cnt)
 {
-	struct pt_template *all;
-	unsigned cnt;
-	json_t *rows;
-	int code = pt_template_list(&all, &cnt, t->folder, err);
+	json_t *rows = json_array();
 
-	if (code)
-		return code;
-	rows = t->json ? json_array() : NULL;
 	if (!t->json && cnt)
 		printf("%-10s%-8s%-10s%-10s%s\n", "BYTES", "LARGE", "CHILDREN",
 		       "AGE/S", "NAME");
@@ -227,13 +212,27 @@ static int ls(const struct template *t, struct pt_error *err)
 		puts("no templates");
 	for (unsigned i = 0; i < cnt; i++)
 		if (t->json)
-			json_array_append_new(rows, json_of(&all[i]));
+			json_array_append_new(rows, json_of(&all[i], children[i]));
 		else
-			print_line(&all[i]);
+			print_line(&all[i], children[i]);
 	if (t->json)
-		pt_out_json(json_pack("{s:o}", "templates", rows));
+		pt_out_json(json_pack("{s:O}", "templates", rows));
+	json_decref(rows);
+}
+
+static int ls(const struct template *t, struct pt_error *err)
+{
+	static unsigned children[PT_TEMPLATES_MAX];
+	struct pt_template *all;
+	unsigned cnt;
+	int code = pt_template_list(&all, &cnt, t->folder, err);
+
+	if (!code && cnt)
+		code = pt_template_count(all, cnt, children, err);
+	if (!code)
+		print_all(t, all, children, cnt);
 	free(all);
-	return 0;
+	return code;
 }
 
 /* ---- get ---- */
@@ -272,7 +271,7 @@ static int get(const struct template *t, const char *name, struct pt_error *err)
 {
 	struct pt_template found;
 	char **files = NULL;
-	unsigned cnt;
+	unsigned cnt, children;
 	json_t *o;
 	int code = pt_template_find(&found, t->folder, name, err);
 
@@ -281,7 +280,8 @@ static int get(const struct template *t, const char *name, struct pt_error *err)
 	if (!code && t->out) {
 		code = write_out(&found, t->out, files, cnt, err);
 	} else if (!code && t->json) {
-		o = json_of(&found);
+		pt_template_count(&found, 1, &children, err);
+		o = json_of(&found, children);
 		json_object_set_new(o, "files", json_array());
 		for (unsigned i = 0; i < cnt; i++)
 			json_array_append_new(json_object_get(o, "files"),
@@ -316,11 +316,10 @@ static int rm(const struct template *t, const char *name, struct pt_error *err)
 {
 	struct pt_template_user users[USERS_MAX];
 	struct pt_template found;
-	bool are_all;
 	int cnt = 0, code = pt_template_find(&found, t->folder, name, err);
 
 	if (!code && !t->force)
-		cnt = pt_template_users(&found, users, USERS_MAX, &are_all, err);
+		cnt = pt_template_users(&found, users, USERS_MAX, err);
 	if (cnt)
 		return cnt < 0 ? cnt : in_use(&found, users, cnt, err);
 	return code ? code : pt_template_remove(t->folder, &found, err);

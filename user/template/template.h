@@ -99,10 +99,15 @@ struct pt_template_user {
 };
 
 /* pt_template_users finds up to max processes other than the holder and this one, and
- * returns how many there are; -errno, if /proc cannot be read.  *are_all: no process
- * is hidden from us. */
+ * returns how many there are; -errno, if /proc cannot be read.  Processes that are
+ * hidden from us, or may not be looked at, count as having none. */
 int pt_template_users(const struct pt_template *t, struct pt_template_user *users,
-		      unsigned max, bool *are_all, struct pt_error *err);
+		      unsigned max, struct pt_error *err);
+
+/* pt_template_count counts those of each of cnt templates, in one look at all
+ * processes. */
+int pt_template_count(const struct pt_template *templates, unsigned cnt,
+		      unsigned *children, struct pt_error *err);
 
 /* pt_template_remove ends the holder and removes the entry.  Processes that have
  * mapped the memory keep it.
