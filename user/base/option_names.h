@@ -18,6 +18,7 @@
 	X("deadline")			\
 	X("dev")			\
 	X("downtime-limit")		\
+	X("fault-timeout")		\
 	X("folder")			\
 	X("force")			\
 	X("generic")			\

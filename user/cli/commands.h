@@ -5,7 +5,7 @@
  *                 process; the only code that prints
  *   may use       base trim seal xdp xsk tls ctl memory source sink survey session
  *                 lane send receive vmm proxy doctor api run wire
- *                 service confine image template
+ *                 service confine image template lazy
  *   must not know frames, messages, how a transfer does its work
  */
 /* commands: one function and one table of options per subcommand.  argv[0] is
@@ -29,6 +29,7 @@
 	X(detach, "detach and unpin that program")			\
 	X(image, "keep memory in a small, checked file at rest")	\
 	X(template, "keep a memory from which many processes start")	\
+	X(serve, "run a guest before its stored memory is read")	\
 	X(stats, "print the receive program's counters")		\
 	X(keygen, "make a pre-shared key for send and receive")
 

@@ -11,7 +11,7 @@
 
 static const char *const confine_calls[] = {
 	/* files */
-	"access", "chmod", "close", "close_range", "copy_file_range", "creat",
+	"access", "chdir", "chmod", "close", "close_range", "copy_file_range", "creat",
 	"dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64",
 	"fadvise64_64", "fallocate", "fchmod", "fchmodat", "fchown", "fchownat",
 	"fcntl", "fcntl64", "fdatasync", "fgetxattr", "flock", "fstat", "fstat64",

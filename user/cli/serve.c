@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+#include "cli/agent.h"
+#include "cli/commands.h"
+#include "cli/json_text.h"
+#include "cli/limits.h"
+#include "cli/output.h"
+#include "cli/privilege.h"
+#include "cli/stop.h"
+#include "lazy/door.h"
+#include "lazy/keeper.h"
+#include "lazy/serve.h"
+
+#define KEEPER_TAIL	".keeper"
+#define TIMEOUT_S_MAX	86400
+
+struct serve {
+	const char *image_path, *parent, *door;
+	bool on_demand, no_order;
+	__u64 timeout_ms;
+	struct pt_agent agent;		/* its json and no_seccomp alone */
+
+	char *keeper_path;
+	struct pt_lazy_image *image;
+	struct pt_lazy_guest guest;
+	struct pt_lazy_kept kept;	/* all -1: none */
+	struct pt_lazy_record *record;
+	int connection;			/* to the keeper; -1 */
+	int stop_fd;
+	struct pt_lazy_order order, touched;
+	__u64 began_ns;
+	struct pt_latency latency;
+	bool has_warned;
+};
+
+static const struct pt_option required[] = {
+	{ "uffd-socket", "PATH",
+	  "socket to make, at which a VMM hands its memory over as Firecracker does; "
+	  "PATH.keeper beside it is for the next server",
+	  PT_OPTION(TEXT, struct serve, door), .offers = "file" },
+	{ }
+};
+
+static const struct pt_option options[] = {
+	{ "parent", "PATH",
+	  "where the image's parent is (default: beside it, by the name that it had)",
+	  PT_OPTION(TEXT, struct serve, parent), .offers = "file" },
+	{ "on-demand", NULL,
+	  "place only what is asked for, until the VMM ends, and record the order anew",
+	  PT_OPTION(FLAG, struct serve, on_demand) },
+	{ "no-order", NULL,
+	  "neither use nor write IMAGE.order",
+	  PT_OPTION(FLAG, struct serve, no_order) },
+	{ "fault-timeout", "S",
+	  "end the VMM (SIGKILL) if it waits for a page for S seconds, 1..86400, with a "
+	  "server or without (default: it waits)",
+	  PT_OPTION(NUMBER, struct serve, timeout_ms), .min = 1,
+	  .max = TIMEOUT_S_MAX, .scale = 1000 },
+	{ "json", NULL, "one JSON object on stdout; keys: pagetrim-serve(8)",
+	  PT_OPTION(FLAG, struct serve, agent.json) },
+	{ "no-seccomp", NULL,
+	  "all system calls stay allowed; else those that are not needed are "
+	  "refused, and the log says which",
+	  PT_OPTION(FLAG, struct serve, agent.no_seccomp) },
+	{ }
+};
+
+static const struct pt_option_group groups[] = {
+	{ "Required:", required, 0 },
+	{ "Options:", options, 0 },
+	{ }
+};
+
+const struct pt_command pt_command_serve = {
+	.name = "serve",
+	.usage =
+	"Usage: pagetrim serve IMAGE --uffd-socket PATH [options]\n"
+	"\n"
+	"Answers the page faults of a guest from the stored image of its memory, so that\n"
+	"it runs before all is read: first the page that it waits for, with those that\n"
+	"are compressed together with it, then the rest.  IMAGE is NAME.ptrim, or a raw\n"
+	"image.  Ends when all is placed, or the VMM ends.\n",
+	.groups = groups,
+	.notes =
+	"If this process dies the guest waits in its faults: the same command, given\n"
+	"again, goes on.\n"
+	"\n"
+	"Exit: 0 all is placed, or the VMM ended, 1 interrupted, 2 wrong usage, 3 this\n"
+	"      host lacks something, 4 the VMM's message is wrong or did not come,\n"
+	"      5 all is placed, but pages of the image are damaged.\n"
+	"Example: pagetrim serve vm.ptrim --uffd-socket /run/vm/uffd.sock\n",
+	.arguments = { "file" },
+};
+
+/* parse returns -1 to go on, or an exit code. */
+static int parse(struct serve *s, int argc, char **argv)
+{
+	int code = pt_options_parse(&pt_command_serve, s, argc, argv);
+
+	if (code >= 0)
+		return code;
+	if (optind == argc)
+		return pt_out_usage("serve", "IMAGE is missing");
+	if (optind + 1 < argc)
+		return pt_out_usage("serve", "'%s': one IMAGE is enough",
+				    argv[optind + 1]);
+	if (!s->door)
+		return pt_out_usage("serve", "--uffd-socket is missing");
+	s->image_path = argv[optind];
+	return -1;
+}
+
+/* ---- the guest ---- */
+
+/* resume takes over from a server that was killed. */
+static int resume(struct serve *s, struct pt_error *err)
+{
+	int code = pt_lazy_record_open(&s->record, s->kept.record_fd,
+				       pt_lazy_image_id(s->image), err);
+
+	if (!code)
+		pt_out_log("%s: goes on with the guest of process %d: %llu of %llu "
+			   "pages are to be placed", s->door, s->record->vmm_pid,
+			   s->record->pending_cnt, s->record->page_cnt);
+	return code;
+}
+
+/* keep makes the record, and the keeper. */
+static int keep(struct serve *s, struct pt_error *err)
+{
+	struct pt_lazy_guest *g = &s->guest;
+	int code;
+
+	s->kept.uffd = g->uffd;
+	s->kept.pidfd = g->pidfd;
+	if (s->timeout_ms && g->pidfd < 0)
+		return pt_error_set(err, PT_EXIT_HOST, -ESRCH, "the VMM's process is "
+				    "not visible here, so it cannot be ended (leave "
+				    "out {fault-timeout})");
+	code = pt_lazy_record_make(&s->record, g->regions, g->region_cnt,
+				   pt_lazy_image_id(s->image), err);
+	if (code < 0)
+		return code;
+	s->kept.record_fd = code;
+	s->record->vmm_pid = g->pid;
+	code = pt_lazy_keeper_start(&s->kept, s->record, s->keeper_path,
+				    s->timeout_ms, err);
+	if (code < 0)
+		return code;
+	s->connection = code;
+	pt_out_log("%s: process %d hands over %llu bytes in %u region%s", s->door,
+		   g->pid, s->record->page_cnt * PT_PAGE_SZ, g->region_cnt,
+		   g->region_cnt == 1 ? "" : "s");
+	return 0;
+}
+
+static int await(struct serve *s, int listen_fd, struct pt_error *err)
+{
+	int code;
+
+	pt_out_log("%s: waits for a VMM", s->door);
+	code = pt_lazy_door_take(&s->guest, listen_fd, s->stop_fd,
+				 pt_lazy_image_sz(s->image), err);
+	close(listen_fd);
+	unlink(s->door);
+	s->began_ns = pt_clock_ns();
+	return code ? code : keep(s, err);
+}
+
+/* open_guest opens all that needs the file system, and then confines itself. */
+static int open_guest(struct serve *s, struct pt_error *err)
+{
+	int listen_fd = -1, code;
+
+	code = pt_lazy_image_open(&s->image, s->image_path, s->parent, err);
+	if (code)
+		return code;
+	if (!s->no_order && pt_lazy_order_read(&s->order, s->image_path,
+					       pt_lazy_image_sz(s->image), err))
+		pt_out_warn("warning: %s; goes on in ascending order", err->text);
+	s->connection = pt_lazy_keeper_join(&s->kept, s->keeper_path, err);
+	if (s->connection < 0 && s->connection != -ENOENT)
+		return s->connection;
+	if (s->connection < 0) {
+		listen_fd = pt_lazy_listen(s->door, SOCK_STREAM, err);
+		if (listen_fd < 0)
+			return listen_fd;
+	}
+	code = pt_agent_confine(&s->agent, false, err);
+	if (code) {
+		close(listen_fd);
+		return code;
+	}
+	s->began_ns = pt_clock_ns();
+	return listen_fd < 0 ? resume(s, err) : await(s, listen_fd, err);
+}
+
+/* ---- serving ---- */
+
+static void on_damaged(void *arg, __u64 image_page, __u64 cnt, bool is_poisoned)
+{
+	const struct serve *s = arg;
+
+	pt_out_warn("%s: damaged: %llu page%s from byte %llu on: %s", s->image_path,
+		    cnt, cnt == 1 ? "" : "s", image_page * PT_PAGE_SZ, is_poisoned
+		    ? "a memory error for the guest"
+		    : "this kernel cannot poison it, so whoever reads it waits");
+}
+
+static void on_warn(void *arg, const char *text)
+{
+	struct serve *s = arg;
+
+	if (!s->has_warned)
+		pt_out_warn("warning: %s", text);
+	s->has_warned = true;
+}
+
+static void save_order(struct serve *s)
+{
+	__u64 sz = pt_lazy_image_sz(s->image);
+	struct pt_lazy_order *o = s->on_demand ? &s->touched : &s->order;
+	struct pt_error err;
+
+	if (s->no_order || !s->touched.cnt)
+		return;
+	if (!s->on_demand && pt_lazy_order_merge(o, &s->touched, sz))
+		return;
+	if (pt_lazy_order_write(o, s->image_path, sz, &err))
+		pt_out_warn("warning: %s; the next guest goes on without", err.text);
+}
+
+static int run(struct serve *s, enum pt_lazy_end *end, struct pt_error *err)
+{
+	const struct pt_lazy_serve_cfg cfg = {
+		.image = s->image, .record = s->record, .uffd = s->kept.uffd,
+		.pidfd = s->kept.pidfd,
+		.stop_fd = s->stop_fd, .keeper_fd = s->connection,
+		.on_demand = s->on_demand, .order = &s->order,
+		.touched = &s->touched,
+		.damaged = on_damaged, .warn = on_warn, .arg = s,
+	};
+	struct pt_lazy_serve *serve;
+	int code = pt_lazy_serve_create(&serve, &cfg, err);
+
+	if (code)
+		return code;
+	code = pt_lazy_serve_run(serve, end, err);
+	s->latency = *pt_lazy_serve_latency(serve);
+	pt_lazy_serve_destroy(serve);
+	save_order(s);
+	return code;
+}
+
+/* ---- the report ---- */
+
+static const char *const results[] = {
+	[PT_LAZY_WHOLE] = "whole", [PT_LAZY_STOPPED] = "stopped",
+	[PT_LAZY_GONE] = "vmm-ended",
+};
+
+static void report_json(const struct serve *s, enum pt_lazy_end end)
+{
+	const struct pt_lazy_counts *c = &s->record->counts;
+	json_t *pages = json_object();
+
+#define X(field, key, meaning) json_object_set_new(pages, key, json_integer(c->field));
+	PT_LAZY_COUNTS(X)
+#undef X
+	json_object_set_new(pages, "pending", json_integer(s->record->pending_cnt));
+	pt_out_json(json_pack(
+		"{s:o, s:s, s:I, s:i, s:i, s:f, s:o, s:{s:f, s:f, s:f}}",
+		"image", pt_json_clean(s->image_path), "result", results[end],
+		"memory-bytes", (json_int_t)(s->record->page_cnt * PT_PAGE_SZ),
+		"vmm-pid", s->record->vmm_pid, "servers", s->record->server_cnt,
+		"seconds", (pt_clock_ns() - s->began_ns) / 1e9, "pages", pages,
+		"fault-us", "p50", pt_latency_ns(&s->latency, 500) / 1e3,
+		"p99", pt_latency_ns(&s->latency, 990) / 1e3,
+		"max", s->latency.max_ns / 1e3));
+}
+
+static void report_text(const struct serve *s, enum pt_lazy_end end)
+{
+	const struct pt_lazy_counts *c = &s->record->counts;
+
+	pt_out_log("%s after %.3f s: %llu faults, p50 %.0f us, p99 %.0f us; pages: "
+		   "%llu placed for faults, %llu in the background, %llu zero, %llu "
+		   "given away, %llu there already, %llu damaged, %llu to be placed",
+		   end == PT_LAZY_WHOLE ? "all is placed" : end == PT_LAZY_GONE ?
+		   "the VMM ended" : "interrupted",
+		   (pt_clock_ns() - s->began_ns) / 1e9, c->faults,
+		   pt_latency_ns(&s->latency, 500) / 1e3,
+		   pt_latency_ns(&s->latency, 990) / 1e3, c->served, c->filled,
+		   c->zero, c->removed, c->there, c->poisoned,
+		   s->record->pending_cnt);
+}
+
+/* finish reports, and releases the keeper or leaves it. */
+static int finish(struct serve *s, enum pt_lazy_end end)
+{
+	struct pt_error err;
+
+	if (s->agent.json)
+		report_json(s, end);
+	else
+		report_text(s, end);
+	if (end != PT_LAZY_STOPPED) {
+		pt_lazy_keeper_end(s->connection);
+		s->connection = -1;
+	}
+	if (end == PT_LAZY_STOPPED && s->record->pending_cnt)
+		pt_error_set(&err, PT_EXIT_FAILED, -ECANCELED, "interrupted: the guest "
+			     "waits in its faults (start this again to go on, or end "
+			     "process %d)", s->record->vmm_pid);
+	else if (end == PT_LAZY_WHOLE && s->record->counts.poisoned)
+		pt_error_set(&err, PT_EXIT_MISMATCH, -EIO, "%s: %llu damaged pages: "
+			     "the guest gets a memory error there (pagetrim image "
+			     "verify names all)", s->image_path,
+			     s->record->counts.poisoned);
+	else
+		return PT_EXIT_OK;
+	return pt_out_fail("serve", &err);
+}
+
+static void close_all(struct serve *s)
+{
+	pt_lazy_record_close(s->record);
+	pt_lazy_image_close(s->image);
+	pt_lazy_order_free(&s->order);
+	pt_lazy_order_free(&s->touched);
+	free(s->keeper_path);
+}
+
+int pt_cmd_serve(int argc, char **argv)
+{
+	static struct serve s;
+	enum pt_lazy_end end;
+	struct pt_error err;
+	int code;
+
+	s = (struct serve){ .connection = -1, .kept = { -1, -1, -1 } };
+	code = parse(&s, argc, argv);
+	if (code >= 0)
+		return code;
+	if (asprintf(&s.keeper_path, "%s" KEEPER_TAIL, s.door) < 0)
+		return PT_EXIT_HOST;
+	pt_limits_raise_files();
+	s.stop_fd = pt_stop_open();
+	code = pt_privilege_harden(&err);
+	if (!code)
+		code = open_guest(&s, &err);
+	if (!code)
+		code = run(&s, &end, &err);
+	code = code ? pt_out_fail("serve", &err) : finish(&s, end);
+	close_all(&s);
+	return code;
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "lazy/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/ptrim.h"
+#include "source/unreadable_list.h"
+
+#define CLUSTER		16	/* pages that are read together of a raw image */
+
+struct pt_lazy_image {
+	char *path;
+	char id[PT_LAZY_ID_SZ];
+	__u64 sz;
+
+	int fd;				/* of a raw image; -1 */
+	_Atomic __u64 *unreadable;	/* its pages */
+
+	struct pt_ptrim *ptrim;		/* NULL: a raw image */
+	struct pt_ptrim_reader *reader;
+	const struct pt_segment *segs;
+	__u64 *seg_off;			/* where each begins in the raw image */
+	__u32 seg_cnt;
+};
+
+static __u64 pages_of(__u64 sz)
+{
+	return (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
+}
+
+/* ---- opening ---- */
+
+static int no_memory(const char *path, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory to serve it",
+			    path);
+}
+
+static int raw_open(struct pt_lazy_image *im, struct pt_error *err)
+{
+	struct stat st;
+
+	im->fd = open(im->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (im->fd < 0 || fstat(im->fd, &st))
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s", im->path,
+				    strerror(errno));
+	if (!S_ISREG(st.st_mode) || !st.st_size)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: %s", im->path,
+				    S_ISREG(st.st_mode) ? "empty"
+							: "not a regular file");
+	im->sz = st.st_size;
+	snprintf(im->id, sizeof(im->id), "raw:%llx:%llx:%llx:%llx.%lx",
+		 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+		 (unsigned long long)st.st_size,
+		 (unsigned long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	im->unreadable = calloc(pages_of(im->sz) / 64 + 1, sizeof(__u64));
+	if (!im->unreadable)
+		return no_memory(im->path, err);
+	return pt_unreadable_list(im->path, im->sz, im->unreadable, err);
+}
+
+static int ptrim_open(struct pt_lazy_image *im, const char *parent,
+		      struct pt_error *err)
+{
+	const struct pt_ptrim_header *h;
+	const struct pt_layout *l;
+	__u64 off = 0;
+	int code = pt_ptrim_open(&im->ptrim, im->path, parent, err);
+
+	if (code)
+		return code;
+	l = pt_ptrim_layout(im->ptrim);
+	h = pt_ptrim_header(im->ptrim);
+	im->sz = pt_layout_image_sz(l);
+	im->segs = pt_layout_segments(l, &im->seg_cnt);
+	im->seg_off = calloc(im->seg_cnt, sizeof(*im->seg_off));
+	if (!im->seg_off || pt_ptrim_reader_create(&im->reader, im->ptrim))
+		return no_memory(im->path, err);
+	for (__u32 i = 0; i < im->seg_cnt; i++) {
+		im->seg_off[i] = off;
+		off += pt_segment_page_cnt(&im->segs[i]) * PT_PAGE_SZ;
+	}
+	strcpy(im->id, "ptrim:");
+	for (int i = 0; i < PT_PTRIM_ID_SZ; i++)
+		sprintf(im->id + strlen(im->id), "%02x", h->id[i]);
+	return 0;
+}
+
+int pt_lazy_image_open(struct pt_lazy_image **out, const char *path,
+		       const char *parent, struct pt_error *err)
+{
+	struct pt_lazy_image *im = calloc(1, sizeof(*im));
+	int code;
+
+	if (!im)
+		return no_memory(path, err);
+	im->fd = -1;
+	im->path = strdup(path);
+	if (!im->path)
+		code = no_memory(path, err);
+	else if (pt_ptrim_is_name(path))
+		code = ptrim_open(im, parent, err);
+	else
+		code = raw_open(im, err);
+	if (code) {
+		pt_lazy_image_close(im);
+		return code;
+	}
+	*out = im;
+	return 0;
+}
+
+void pt_lazy_image_close(struct pt_lazy_image *im)
+{
+	if (!im)
+		return;
+	pt_ptrim_reader_destroy(im->reader);
+	pt_ptrim_close(im->ptrim);
+	if (im->fd >= 0)
+		close(im->fd);
+	free((void *)im->unreadable);
+	free(im->seg_off);
+	free(im->path);
+	free(im);
+}
+
+__u64 pt_lazy_image_sz(const struct pt_lazy_image *im)
+{
+	return im->sz;
+}
+
+const char *pt_lazy_image_id(const struct pt_lazy_image *im)
+{
+	return im->id;
+}
+
+/* ---- raw ---- */
+
+static bool is_zero(const __u8 *bytes)
+{
+	return !bytes[0] && !memcmp(bytes, bytes + 1, PT_PAGE_SZ - 1);
+}
+
+static enum pt_lazy_content raw_read(const struct pt_lazy_image *im, __u64 page,
+				     __u8 *to)
+{
+	__u64 off = page * PT_PAGE_SZ, got = 0;
+	__u64 want = im->sz - off < PT_PAGE_SZ ? im->sz - off : PT_PAGE_SZ;
+
+	if (im->unreadable[page / 64] >> (page % 64) & 1)
+		return PT_LAZY_LOST;
+	while (got < want) {
+		ssize_t n = pread(im->fd, to + got, want - got, off + got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return PT_LAZY_LOST;
+		got += n;
+	}
+	memset(to + want, 0, PT_PAGE_SZ - want);
+	return is_zero(to) ? PT_LAZY_ZERO : PT_LAZY_DATA;
+}
+
+/* raw_zeroes: pages in the list of unreadable ones may be holes, too. */
+static __u64 raw_zeroes(const struct pt_lazy_image *im, __u64 page)
+{
+	off_t data = lseek(im->fd, page * PT_PAGE_SZ, SEEK_DATA);
+	__u64 end, i;
+
+	if (data < 0 && errno != ENXIO)
+		return 0;
+	end = data < 0 ? pages_of(im->sz) : (__u64)data / PT_PAGE_SZ;
+	for (i = page; i < end; i++)
+		if (im->unreadable[i / 64] >> (i % 64) & 1)
+			break;
+	return i - page;
+}
+
+/* ---- at rest ---- */
+
+/* index_of finds the page's index in the layout. */
+static __u64 index_of(const struct pt_lazy_image *im, __u64 page)
+{
+	__u64 idx, off = page * PT_PAGE_SZ;
+	__u32 low = 0, high = im->seg_cnt;
+
+	while (high - low > 1) {
+		__u32 mid = (low + high) / 2;
+
+		if (im->seg_off[mid] <= off)
+			low = mid;
+		else
+			high = mid;
+	}
+	if (!pt_layout_find(pt_ptrim_layout(im->ptrim), im->segs[low].gfn +
+			    (off - im->seg_off[low]) / PT_PAGE_SZ, &idx))
+		return ~0ULL;
+	return idx;
+}
+
+static enum pt_lazy_content ptrim_read(struct pt_lazy_image *im, __u64 page,
+				       void *to)
+{
+	switch (pt_ptrim_read(im->reader, index_of(im, page), to)) {
+	case PT_PTRIM_DATA:
+		return PT_LAZY_DATA;
+	case PT_PTRIM_ABSENT:
+	case PT_PTRIM_ZERO:
+		return PT_LAZY_ZERO;
+	default:
+		return PT_LAZY_LOST;
+	}
+}
+
+static __u64 ptrim_zeroes(const struct pt_lazy_image *im, __u64 page)
+{
+	__u64 idx = index_of(im, page), region_idx = idx / PT_REGION_PAGES;
+	enum pt_ptrim_state state = pt_ptrim_alike(im->ptrim, region_idx);
+
+	if (state != PT_PTRIM_ABSENT && state != PT_PTRIM_ZERO)
+		return 0;
+	return pt_layout_region(pt_ptrim_layout(im->ptrim), region_idx, NULL) -
+	       idx % PT_REGION_PAGES;
+}
+
+/* ptrim_unit looks at the pages around, in the same region: those of a unit ascend,
+ * with zero pages and copies in between. */
+static __u32 ptrim_unit(const struct pt_lazy_image *im, __u64 page,
+			__u64 out[PT_LAZY_UNIT_MAX])
+{
+	__u64 idx = index_of(im, page), at = idx % PT_REGION_PAGES;
+	__u32 half = PT_LAZY_UNIT_MAX / 2, cnt = 0;
+	__u64 from = at < half ? 0 : at - half;
+	__u64 end = pt_layout_region(pt_ptrim_layout(im->ptrim),
+				     idx / PT_REGION_PAGES, NULL);
+	struct pt_ptrim_entry own = pt_ptrim_look(im->ptrim, idx);
+
+	end = end < from + PT_LAZY_UNIT_MAX ? end : from + PT_LAZY_UNIT_MAX;
+	for (__u64 i = from; i < end; i++) {
+		struct pt_ptrim_entry entry =
+			pt_ptrim_look(im->ptrim, idx - at + i);
+
+		if (i == at || (entry.state == own.state && entry.at == own.at))
+			out[cnt++] = page - at + i;
+	}
+	return cnt;
+}
+
+/* ---- both ---- */
+
+enum pt_lazy_content pt_lazy_image_read(struct pt_lazy_image *im, __u64 page,
+					void *to)
+{
+	return im->ptrim ? ptrim_read(im, page, to) : raw_read(im, page, to);
+}
+
+__u32 pt_lazy_image_unit(struct pt_lazy_image *im, __u64 page,
+			 __u64 out[PT_LAZY_UNIT_MAX])
+{
+	__u64 first = page / CLUSTER * CLUSTER, end = pages_of(im->sz);
+	__u32 cnt = 0;
+
+	if (im->ptrim)
+		return ptrim_unit(im, page, out);
+	for (; cnt < CLUSTER && first + cnt < end; cnt++)
+		out[cnt] = first + cnt;
+	return cnt;
+}
+
+__u64 pt_lazy_image_zeroes(struct pt_lazy_image *im, __u64 page)
+{
+	return im->ptrim ? ptrim_zeroes(im, page) : raw_zeroes(im, page);
+}

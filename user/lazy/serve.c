@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "lazy/serve_impl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pagetrim/clock.h>
+#include "lazy/place.h"
+#include "memory/layout.h"
+
+#define LOOK_STEPS	32	/* units between two looks at what else may end it */
+#define PAUSE_MS	20	/* between attempts at pages that could not be placed */
+#define IDLE_MS		1000
+#define QUIET_MS	50	/* without an event, after the last page */
+
+static void complain(const struct pt_lazy_serve *s, const char *text)
+{
+	s->cfg.warn(s->cfg.arg, text);
+}
+
+/* ---- events ---- */
+
+/* fault answers one.  A page that cannot be placed now is woken: its thread asks
+ * again, behind the events that are to be read before. */
+static void fault(struct pt_lazy_serve *s, const struct uffd_msg *msg)
+{
+	__u64 addr = msg->arg.pagefault.address, page;
+	const struct pt_lazy_region *region = pt_lazy_region_at(s->r, addr);
+	bool is_pending;
+	long placed;
+
+	if (!region) {
+		complain(s, "a fault outside of the regions that the VMM "
+			    "named is not answered");
+		return;
+	}
+	addr -= addr % region->page_sz;
+	page = region->first + (addr - region->addr) / PT_PAGE_SZ;
+	is_pending = pt_lazy_is_pending(s->r, page);
+	placed = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR
+		? pt_lazy_continue(s, region, page)
+		: pt_lazy_answer(s, region, page, is_pending);
+	if (placed == -EAGAIN)
+		pt_place_wake(s->cfg.uffd, addr, region->page_sz);
+	if (placed < 0)
+		return;
+	s->r->counts.faults++;
+	s->r->counts.served += placed;
+	pt_latency_add(&s->latency, pt_clock_ns() - s->read_ns);
+	if (is_pending)
+		s->r->counts.served += pt_lazy_place_unit(s, page, true);
+}
+
+static void removal(struct pt_lazy_serve *s, __u64 start, __u64 end)
+{
+	s->r->counts.removed += pt_lazy_remove(s->r, start, end);
+}
+
+/* take handles the events in the record: removals first, since they hold for the
+ * faults that were read together with them. */
+static void take(struct pt_lazy_serve *s)
+{
+	const struct uffd_msg *msg = s->r->events;
+
+	for (__u32 i = 0; i < PT_LAZY_EVENTS; i++) {
+		if (msg[i].event == UFFD_EVENT_REMOVE ||
+		    msg[i].event == UFFD_EVENT_UNMAP)
+			removal(s, msg[i].arg.remove.start, msg[i].arg.remove.end);
+		else if (msg[i].event == UFFD_EVENT_FORK)
+			complain(s, "the VMM forked: its child's memory "
+				    "is not served");
+		else if (msg[i].event == UFFD_EVENT_REMAP)
+			complain(s, "the VMM moved memory: faults there "
+				    "are not answered");
+	}
+	for (__u32 i = 0; i < PT_LAZY_EVENTS && !pt_lazy_has_ended(s); i++)
+		if (msg[i].event == UFFD_EVENT_PAGEFAULT)
+			fault(s, &msg[i]);
+}
+
+/* events reads and handles what there is; returns whether there was any. */
+static bool events(struct pt_lazy_serve *s)
+{
+	ssize_t got;
+
+	memset(s->r->events, 0, sizeof(s->r->events));
+	got = read(s->cfg.uffd, s->r->events, sizeof(s->r->events));
+	if (got > 0) {
+		s->read_ns = pt_clock_ns();
+		__atomic_store_n(&s->r->waits_since_ns, s->read_ns, __ATOMIC_RELAXED);
+		take(s);
+		__atomic_store_n(&s->r->waits_since_ns, 0, __ATOMIC_RELAXED);
+		return true;
+	}
+	if (got < 0 && errno != EAGAIN && errno != EINTR)
+		s->code = -errno;
+	return false;
+}
+
+/* ---- the fill ---- */
+
+/* next_of_order returns the next pending page of the recorded order. */
+static bool next_of_order(struct pt_lazy_serve *s, __u64 *page)
+{
+	const struct pt_lazy_order *o = s->cfg.order;
+
+	while (o && s->run_idx < o->cnt) {
+		const struct pt_lazy_run *run = &o->runs[s->run_idx];
+
+		while (s->run_page < run->cnt)
+			if (pt_lazy_page_find(s->r, run->page + s->run_page++, page) &&
+			    pt_lazy_is_pending(s->r, *page))
+				return true;
+		s->run_idx++;
+		s->run_page = 0;
+	}
+	return false;
+}
+
+/* skip_zeroes settles the pages from page on that are zero for sure; returns whether
+ * page is one. */
+static bool skip_zeroes(struct pt_lazy_serve *s, __u64 page)
+{
+	const struct pt_lazy_region *region = pt_lazy_region_of(s->r, page);
+	__u64 left = region->sz / PT_PAGE_SZ - (page - region->first);
+	__u64 cnt = pt_lazy_image_zeroes(s->cfg.image, pt_lazy_image_page(region, page));
+	__u64 per = region->page_sz / PT_PAGE_SZ;
+
+	cnt = (cnt < left ? cnt : left) / per * per;
+	s->r->counts.zero += pt_lazy_settle(s->r, page, cnt);
+	return cnt;
+}
+
+/* fill places one unit; returns false once all pages were visited. */
+static bool fill(struct pt_lazy_serve *s)
+{
+	__u64 page;
+
+	if (!next_of_order(s, &page)) {
+		page = s->at = pt_lazy_next_pending(s->r, s->at);
+		if (page >= s->r->page_cnt)
+			return false;
+		if (skip_zeroes(s, page))
+			return true;
+		/* A page that is pending still is visited again at the next turn. */
+		s->at++;
+	}
+	s->r->counts.filled += pt_lazy_place_unit(s, page, false);
+	return true;
+}
+
+/* ---- the loop ---- */
+
+/* look waits for events, or only looks; returns whether to go on. */
+static bool look(struct pt_lazy_serve *s, int ms, enum pt_lazy_end *end)
+{
+	struct pollfd fds[] = {
+		{ .fd = s->cfg.stop_fd, .events = POLLIN },
+		{ .fd = s->cfg.pidfd, .events = POLLIN },
+		{ .fd = s->cfg.uffd, .events = POLLIN },
+		{ .fd = s->cfg.keeper_fd, .events = POLLIN },
+	};
+
+	poll(fds, 4, ms);
+	if (fds[3].revents) {
+		s->cfg.keeper_fd = -1;
+		complain(s, "the keeper of the guest's descriptor was "
+			    "ended: if this process dies, too, the guest reads zeroes "
+			    "unless the VMM has the descriptor open");
+	}
+	if (fds[0].revents) {
+		*end = PT_LAZY_STOPPED;
+		return false;
+	}
+	if (fds[1].revents) {
+		*end = PT_LAZY_GONE;
+		return false;
+	}
+	return true;
+}
+
+/* wake_all: threads whose faults were read before, or came while a region ended. */
+static void wake_all(const struct pt_lazy_serve *s)
+{
+	for (__u32 i = 0; i < s->r->region_cnt; i++)
+		pt_place_wake(s->cfg.uffd, s->r->regions[i].addr,
+			      s->r->regions[i].sz);
+}
+
+/* release makes ordinary memory of all regions.  The kernel wakes their threads before
+ * it forgets a mapping, and one that begins to wait in between would wait for ever
+ * (Linux 6.18).  A removal that began before is read, or its thread would wait, too. */
+static bool release(struct pt_lazy_serve *s)
+{
+	struct pollfd fd = { .fd = s->cfg.uffd, .events = POLLIN };
+	int code = 0;
+
+	for (__u32 i = 0; i < s->r->region_cnt; i++) {
+		int ret = pt_place_unregister(s->cfg.uffd, s->r->regions[i].addr,
+					      s->r->regions[i].sz);
+
+		code = ret && ret != -ESRCH ? ret : code;
+	}
+	do
+		wake_all(s);
+	while (poll(&fd, 1, QUIET_MS) > 0 && events(s));
+	wake_all(s);
+	return !code;
+}
+
+/* resume takes over from a server that was killed: the events in the record may not
+ * have been handled, and threads may wait whose faults were read. */
+static void resume(struct pt_lazy_serve *s)
+{
+	take(s);
+	wake_all(s);
+	__atomic_store_n(&s->r->waits_since_ns, 0, __ATOMIC_RELAXED);
+}
+
+static bool step(struct pt_lazy_serve *s, __u32 *steps, enum pt_lazy_end *end)
+{
+	if (events(s) || pt_lazy_has_ended(s))
+		return true;
+	if (!s->r->pending_cnt && !s->is_stuck) {
+		if (release(s)) {
+			*end = PT_LAZY_WHOLE;
+			return false;
+		}
+		s->is_stuck = true;
+		complain(s, "the guest's memory is whole, but not all of it "
+			    "is mapped as it was: it is served until the VMM ends");
+	}
+	if (++*steps % LOOK_STEPS == 0 && !look(s, 0, end))
+		return false;
+	if (!s->cfg.on_demand && fill(s))
+		return true;
+	s->at = 0;
+	return look(s, s->cfg.on_demand || s->is_stuck ? IDLE_MS : PAUSE_MS, end);
+}
+
+int pt_lazy_serve_run(struct pt_lazy_serve *s, enum pt_lazy_end *end,
+		      struct pt_error *err)
+{
+	__u32 steps = 0;
+
+	if (s->r->server_cnt++)
+		resume(s);
+	while (!pt_lazy_has_ended(s))
+		if (!step(s, &steps, end))
+			return 0;
+	if (s->is_gone) {
+		*end = PT_LAZY_GONE;
+		return 0;
+	}
+	if (s->code == -ENOMEM || s->code == -ENOSPC)
+		return pt_error_set(err, PT_EXIT_HOST, s->code, "no memory for a page "
+				    "of the guest for some time: it waits (free "
+				    "some, and start this again)");
+	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "the guest's userfaultfd "
+			    "failed: %s", strerror(-s->code));
+}
+
+int pt_lazy_serve_create(struct pt_lazy_serve **out,
+			 const struct pt_lazy_serve_cfg *cfg, struct pt_error *err)
+{
+	struct pt_lazy_serve *s = calloc(1, sizeof(*s));
+	__u64 sz = PT_LAZY_UNIT_MAX * PT_PAGE_SZ;
+
+	for (__u32 i = 0; i < cfg->record->region_cnt; i++)
+		if (cfg->record->regions[i].page_sz > sz)
+			sz = cfg->record->regions[i].page_sz;
+	if (s)
+		s->buffer = aligned_alloc(PT_PAGE_SZ, sz);
+	if (!s || !s->buffer) {
+		free(s);
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory to serve");
+	}
+	s->cfg = *cfg;
+	s->r = cfg->record;
+	*out = s;
+	return 0;
+}
+
+void pt_lazy_serve_destroy(struct pt_lazy_serve *s)
+{
+	if (!s)
+		return;
+	free(s->buffer);
+	free(s);
+}
+
+const struct pt_latency *pt_lazy_serve_latency(const struct pt_lazy_serve *s)
+{
+	return &s->latency;
+}
