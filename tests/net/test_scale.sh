@@ -106,7 +106,8 @@ sparse_tib()
 	same "blocks of the source" "$(stat -c %b sparse/image)" "$blocks"
 	balanced
 	# A region's worth of zeroes is one record, 96 of them a frame at most;
-	# two pages with data make a frame.  What a busy machine loses goes again.
+	# two pages with data make a frame.  Frames that a busy machine loses
+	# go again.
 	again=$(field send '.ledger.missing + .ledger.duplicate + .ledger.stale')
 	within "frames" "$(field send .frames)" 5000 \
 		$((524288 / 96 + scattered * 16 / 2 + 2 * scattered + again))

@@ -139,8 +139,8 @@ interrupted()
 	same "the next server's exit" "$status" 0
 }
 
-# Without the keeper's descriptor the kernel releases all faults with zeroes: what the
-# keeper is for.
+# Without the keeper's descriptor the kernel releases all faults with zeroes; the
+# keeper is there to prevent that.
 zeroes_without()
 {
 	local keeper

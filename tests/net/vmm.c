@@ -160,7 +160,7 @@ static void choose(void)
 		unsigned long pages = part / page_sz;
 
 		ranges[i].off = i * part + (i * 7 % (pages / 2 + 1)) * page_sz;
-		ranges[i].sz = (1 + i * 13 % (pages / 2)) * page_sz;
+		ranges[i].sz = (1 + i * 13 % ((pages + 1) / 2)) * page_sz;
 		if (ranges[i].off % region_sz + ranges[i].sz > region_sz)
 			ranges[i].sz = region_sz - ranges[i].off % region_sz;
 	}

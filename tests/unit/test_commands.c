@@ -313,7 +313,7 @@ static void all_have_a_page(void **state)
 
 static int send_parse(struct pt_send_options *o, const char *line)
 {
-	/* What is parsed points into them. */
+	/* The options point into them. */
 	static char words[512], *argv[24] = { "send" };
 	int argc = 1;
 

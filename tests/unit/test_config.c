@@ -86,7 +86,7 @@ static void write_config(const char *text, size_t sz)
 
 static int parse(const char *line)
 {
-	/* What is parsed points into them. */
+	/* The options point into them. */
 	static char words[256], *argv[12] = { "try" };
 	FILE *before = stderr;
 	int argc = 1, code;

@@ -210,7 +210,7 @@ static void on_damaged(void *arg, __u64 image_page, __u64 cnt, bool is_poisoned)
 	pt_out_warn("%s: damaged: %llu page%s from byte %llu on: %s", s->image_path,
 		    cnt, cnt == 1 ? "" : "s", image_page * PT_PAGE_SZ, is_poisoned
 		    ? "a memory error for the guest"
-		    : "this kernel cannot poison it, so whoever reads it waits");
+		    : "this kernel cannot poison it, so a thread that reads it waits");
 }
 
 static void on_warn(void *arg, const char *text)

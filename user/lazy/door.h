@@ -20,7 +20,7 @@
 #define PT_LAZY_MESSAGE_MAX	(64u << 10)	/* bytes */
 #define PT_LAZY_MESSAGE_MS	10000		/* from the connection on */
 
-/* pt_lazy_guest: what came. */
+/* pt_lazy_guest: a VMM and its memory. */
 struct pt_lazy_guest {
 	int uffd;		/* non-blocking; the caller's */
 	int pidfd;		/* the caller's; -1: the process cannot be seen here */

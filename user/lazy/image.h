@@ -44,8 +44,8 @@ void pt_lazy_image_close(struct pt_lazy_image *im);	/* NULL: nothing */
 
 __u64 pt_lazy_image_sz(const struct pt_lazy_image *im);		/* bytes, raw */
 
-/* pt_lazy_image_id tells this image from others: the id of NAME.ptrim; of a raw image
- * where it is, its size and when it was written last. */
+/* pt_lazy_image_id tells this image from others: the id of NAME.ptrim; or where a raw
+ * image is, its size and when it was written last. */
 const char *pt_lazy_image_id(const struct pt_lazy_image *im);
 
 /* pt_lazy_image_read writes the 4096 bytes of a page, if it has data. */

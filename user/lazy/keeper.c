@@ -205,7 +205,7 @@ static void keep(struct keeper *k)
 	unlink(k->at.sun_path);
 }
 
-/* close_others closes all but what is kept. */
+/* close_others closes all descriptors that are not kept. */
 static void close_others(const struct keeper *k)
 {
 	int null = open("/dev/null", O_RDWR);

@@ -24,7 +24,7 @@
 
 #include "lazy/record.h"
 
-/* pt_lazy_kept: what a keeper holds. */
+/* pt_lazy_kept: the descriptors that a keeper holds. */
 struct pt_lazy_kept {
 	int uffd, record_fd;
 	int pidfd;		/* of the VMM; -1: it is not known */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* place: what a userfaultfd of another process does to its pages.  Every call wakes the
- * threads that wait for the pages which it settles.  Threads: any.
+/* place: the ways in which a userfaultfd of another process settles its pages.
+ * Every call wakes the threads that wait for them.  Threads: any.
  * Source: Linux Documentation/admin-guide/mm/userfaultfd.rst, ioctl_userfaultfd(2). */
 #ifndef LAZY_PLACE_H
 #define LAZY_PLACE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* record: what is known of one guest's memory, in a memfd that outlives the server.
+/* record: the state of one guest's memory, in a memfd that outlives the server.
  *
  *     regions, in the order of their addresses     --> pages 0..page_cnt, of 4096 bytes
  *     a bit for each page: pending                 --> it is to come from the image
