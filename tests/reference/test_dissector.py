@@ -316,7 +316,7 @@ class Control(unittest.TestCase):
         maker, made = Maker(), []
         for capabilities in (0, 0x7f):
             for row in self.ROWS[1:]:
-                connection = Connection(40000 + len(made))
+                connection = Connection(61000 + len(made))
                 connection.say("S", hello(1, capabilities))
                 connection.say("R", hello(2, capabilities))
                 wants = []
