@@ -73,6 +73,8 @@ nothing_of()
 
 life()
 {
+	local own
+
 	"$here/make_image.py" raw --pages 3000 --seed 3 --tail 1234
 	truncate -s $((3000 * 4096)) raw	# a VMM maps whole pages
 	mkdir raw.with
@@ -88,6 +90,8 @@ life()
 	template get one --out again
 	same_file again raw
 	same_file again.with/device raw.with/device
+	own=$(awk '/^Anonymous:/ { print $2 }' "/proc/$(holder_of one)/smaps_rollup")
+	[[ $own -lt 600 ]] || die "the holder has $own KiB of its own"
 	template rm one
 	nothing_of one
 	template put one raw --large-pages off

@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -56,6 +60,38 @@ static void detach(void)
 	prctl(PR_SET_NAME, "pt-template");
 }
 
+/* is_called: the holder still calls the library: libc, the loader, a sanitizer. */
+static bool is_called(const char *library)
+{
+	static const char *const called[] = { "/libc.so", "/libc.musl", "/ld-", "san." };
+
+	for (unsigned i = 0; i < sizeof(called) / sizeof(called[0]); i++)
+		if (strstr(library, called[i]))
+			return true;
+	return !library[0];	/* the program itself */
+}
+
+/* forget gives back a library's tables of addresses, which the loader has written:
+ * most of the memory that a process has of its own before it does anything. */
+static int forget(struct dl_phdr_info *library, size_t sz, void *arg)
+{
+	const unsigned long page = sysconf(_SC_PAGESIZE);
+
+	(void)sz;
+	(void)arg;
+	for (int i = 0; !is_called(library->dlpi_name) && i < library->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &library->dlpi_phdr[i];
+		unsigned long from = library->dlpi_addr + part->p_vaddr;
+		unsigned long end = from + part->p_memsz;
+
+		from = from / page * page;
+		end = end / page * page;
+		if (part->p_type == PT_GNU_RELRO && end > from)
+			madvise((void *)from, end - from, MADV_DONTNEED);
+	}
+	return 0;
+}
+
 /* hold waits for good: in a pipe whose other end it has itself, and without any
  * system call but that read. */
 static _Noreturn void hold(void)
@@ -67,6 +103,7 @@ static _Noreturn void hold(void)
 	prctl(PR_SET_DUMPABLE, 1);
 	if (pipe(ends))
 		_exit(1);
+	dl_iterate_phdr(forget, NULL);
 	prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
 	for (;;)
 		if (!read(ends[0], &none, 1))
