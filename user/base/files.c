@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 bool pt_files_are_few(void)
@@ -28,4 +29,30 @@ const char *pt_process_remedy(int code)
 const char *pt_files_remedy(int code)
 {
 	return code == -EMFILE || code == -ENFILE ? " (raise ulimit -n)" : "";
+}
+
+static bool is_limited(int resource)
+{
+	struct rlimit limit;
+
+	return !getrlimit(resource, &limit) && limit.rlim_cur != RLIM_INFINITY;
+}
+
+bool pt_memory_is_limited(void)
+{
+	return is_limited(RLIMIT_AS);
+}
+
+const char *pt_room_remedy(int code)
+{
+	switch (code) {
+	case -ENOSPC:
+	case -EDQUOT:
+		return " (free some space, or name another file system)";
+	case -EFBIG:
+		return is_limited(RLIMIT_FSIZE)
+			? " (raise ulimit -f, or a service's LimitFSIZE=)"
+			: " (this file system takes no file as large)";
+	}
+	return "";
 }

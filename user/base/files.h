@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* files: how many file descriptors this process can still open. */
+/* files: the limits of this process for files and memory, and what helps. */
 #ifndef BASE_FILES_H
 #define BASE_FILES_H
 
@@ -15,6 +15,14 @@ bool pt_files_are_few(void);
 /* pt_files_remedy returns " (raise ulimit -n)" if code is -EMFILE or -ENFILE, else
  * "". */
 const char *pt_files_remedy(int code);
+
+/* pt_room_remedy returns what helps where a file cannot grow, by code: -ENOSPC, -EDQUOT
+ * or -EFBIG; "" for others. */
+const char *pt_room_remedy(int code);
+
+/* pt_memory_is_limited: by ulimit -v.  A library that fails then may report another
+ * errno than ENOMEM. */
+bool pt_memory_is_limited(void);
 
 /* pt_process_remedy returns what helps where a file of another process in /proc
  * cannot be opened, by code; "" if nothing is known. */

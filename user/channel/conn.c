@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/files.h"
 #include "channel/conn_io.h"
 #include <pagetrim/check.h>
 
@@ -33,8 +34,9 @@ static void fail_locked(struct pt_conn *c, int code, const char *why)
 	if (c->failure)
 		return;
 	c->failure = code;
-	pt_error_set(&c->failed, PT_EXIT_PEER, code, "%s: %s", c->peer_text,
-		     why);
+	pt_error_set(&c->failed, *pt_files_remedy(code) ? PT_EXIT_HOST :
+		     PT_EXIT_PEER, code, "%s: %s%s", c->peer_text, why,
+		     pt_files_remedy(code));
 }
 
 static void fail_io_locked(struct pt_conn *c, int code)

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "memory/proc.h"
 
 /* parse_id parses a user's or group's number; -1 means "none" in system
@@ -109,6 +110,9 @@ static int refuse_threads(struct pt_error *err)
 #endif
 	long cnt = pt_proc_number(getpid(), "Threads:");
 
+	if (cnt < 1 && *pt_files_remedy(-errno))
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "cannot give up "
+				    "privileges: %m%s", pt_files_remedy(-errno));
 	if (cnt < 1)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "cannot give up "
 				    "privileges: /proc does "

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/name.h"
 
 static int refuse(const char *path, const char *cause, struct pt_error *err)
@@ -96,8 +97,8 @@ int pt_table_read(struct pt_layout **out, const char *image, struct pt_error *er
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 :
-		       pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s", path,
-				    strerror(errno));
+		       pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s%s", path,
+				    strerror(errno), pt_files_remedy(-errno));
 	table = json_loadfd(fd, JSON_REJECT_DUPLICATES, &fault);
 	close(fd);
 	if (!table)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <pagetrim/check.h>
 
+#include "base/files.h"
 #include "trim/digest.h"
 
 #define BUFFER_SZ	(1u << 20)
@@ -25,9 +26,7 @@ static int write_failed(const struct pt_ptrim_writer *w, struct pt_error *err)
 	int code = errno;
 
 	return pt_error_set(err, PT_EXIT_HOST, -code, "%s: cannot be written: %s%s",
-			    w->path, strerror(code), code == ENOSPC ||
-			    code == EDQUOT ? " (free some space, or name "
-			    "another file system)" : "");
+			    w->path, strerror(code), pt_room_remedy(-code));
 }
 
 int pt_ptrim_writer_put(struct pt_ptrim_writer *w, const void *bytes, __u64 sz,

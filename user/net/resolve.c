@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/thread.h"
 
 /* pt_resolve: up to two threads hold it, and the last one frees it. */
@@ -54,6 +55,7 @@ static struct pt_resolve *make(unsigned max, const char *text,
 			       __u16 default_port, struct pt_error *err)
 {
 	struct pt_resolve *q = calloc(1, sizeof(*q));
+	int code = -ENOMEM;
 
 	if (q) {
 		q->holder_cnt = 1;
@@ -63,10 +65,13 @@ static struct pt_resolve *make(unsigned max, const char *text,
 		q->answered = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (q->text && q->answered >= 0)
 			return q;
+		if (q->text)
+			code = -errno;
 		release(q);
 	}
-	pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%.200s: no memory to ask "
-		     "for its address", text);
+	pt_error_set(err, PT_EXIT_HOST, code, "%.200s: cannot ask for its "
+		     "address: %s%s", text, strerror(-code),
+		     pt_files_remedy(code));
 	return NULL;
 }
 

@@ -151,6 +151,10 @@ static int judge_error(const struct pt_address *dst, int ret,
 		return refuse(dst, -EHOSTUNREACH, "a route forbids it "
 			      "(unreachable, prohibit or blackhole: see `ip "
 			      "route get`)", err);
+	case -EMFILE:
+	case -ENFILE:
+		return refuse(dst, ret, "its route cannot be asked for, as too "
+			      "many files are open (raise ulimit -n)", err);
 	default:
 		return refuse(dst, ret, strerror(-ret), err);
 	}
@@ -220,6 +224,8 @@ int pt_route_is_local(const struct pt_address *src, struct pt_error *err)
 
 	if (!ret && f.answered && f.type == RTN_LOCAL)
 		return 0;
+	if (ret == -EMFILE || ret == -ENFILE)	/* nobody knows */
+		return judge_error(src, ret, err);
 	return refuse(src, -EADDRNOTAVAIL, "no longer an address of this host, "
 		      "and the connection is from it (send again, from the "
 		      "address that it has now)", err);

@@ -7,29 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <pagetrim/check.h>
 #include "base/files.h"
 #include "memory/path.h"
 
-/* is_limited: the process may not write files of any size. */
-static bool is_limited(void)
-{
-	struct rlimit file;
-
-	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_cur != RLIM_INFINITY;
-}
-
 /* remedy_of returns what helps against code; folder_is_open: it came behind the
  * opening of the image's folder. */
 static const char *remedy_of(int code, bool folder_is_open)
 {
 	switch (code) {
-	case ENOSPC:
-	case EDQUOT:
-		return " (free some space, or name another file system)";
 	case EROFS:
 		return " (name a file system that can be written)";
 	case EACCES:
@@ -43,13 +31,9 @@ static const char *remedy_of(int code, bool folder_is_open)
 	case ELOOP:
 		return " (a symbolic link on the way is another user's, or "
 		       "leads to itself: remove it, and ask who made it)";
-	case EFBIG:
-		return is_limited() ? " (raise ulimit -f, or a service's "
-				      "LimitFSIZE=)"
-				    : " (this file system takes no file as "
-				      "large)";
 	}
-	return pt_files_remedy(-code);
+	return *pt_room_remedy(-code) ? pt_room_remedy(-code)
+				      : pt_files_remedy(-code);
 }
 
 int pt_image_fail(const struct pt_image *s, const char *what,
@@ -191,8 +175,10 @@ static int folders_clear(struct pt_image *s, bool was_stale,
 	code = pt_folder_remove(s->parent, s->with_partial, -1);
 	if (code && code != -ENOENT)
 		return pt_error_set(err, PT_EXIT_HOST, code,
-				    "%s.with.partial: cannot be removed: %s "
-				    "(remove it)", s->path, strerror(-code));
+				    "%s.with.partial: cannot be removed: %s%s",
+				    s->path, strerror(-code),
+				    *pt_files_remedy(code) ?
+				    pt_files_remedy(code) : " (remove it)");
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <pagetrim/wire.h>
 
+#include "base/files.h"
 #include "base/name.h"
 #include "memory/page_ranges.h"
 
@@ -112,8 +113,8 @@ int pt_unreadable_list(const char *path, __u64 sz, _Atomic __u64 *bits,
 		   code == -ENAMETOOLONG) {
 		code = 0;
 	} else {
-		pt_error_set(err, PT_EXIT_HOST, code, "%s: %s", name,
-			     strerror(-code));
+		pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", name,
+			     strerror(-code), pt_files_remedy(code));
 	}
 	free(name);
 	return code;

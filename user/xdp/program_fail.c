@@ -122,9 +122,10 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 			"-n)", dev->name, strerror(-code),
 			pt_cause_text()[0] ? ": " : "", pt_cause_text(),
 			PT_FILES_FEW);
-	if (code == -ENOMEM)
-		return pt_error_set(err, PT_EXIT_HOST, code,
-			"%s: no memory for the XDP program", dev->name);
+	if (code == -ENOMEM || pt_memory_is_limited())
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+			"%s: no memory for the XDP program%s", dev->name,
+			pt_memory_is_limited() ? " (raise ulimit -v)" : "");
 	return pt_error_set(err, PT_EXIT_HOST, code,
 		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
 		"or newer with BTF is needed)", dev->name, strerror(-code),
