@@ -254,8 +254,10 @@ static void parse(int argc, char **argv)
 	for (int i = 3; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
 
-		if (!value)
+		if (!value) {
 			errx(2, "%s", argv[i]);
+			return;		/* cppcheck does not know errx */
+		}
 		*value++ = '\0';
 		if (!strcmp(argv[i], "message"))
 			opt.message = value;

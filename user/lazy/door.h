@@ -35,7 +35,8 @@ int pt_lazy_message_parse(const char *text, size_t sz,
 			  struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX],
 			  __u32 *cnt, struct pt_error *err);
 
-/* pt_lazy_listen returns a listening socket of a type (SOCK_STREAM, ...); one that a dead process left is replaced.
+/* pt_lazy_listen returns a listening socket of a type (SOCK_STREAM, ...); one that a
+ * dead process left is replaced.
  *   -EADDRINUSE  another process listens there, or the path is no socket
  *   -ENAMETOOLONG, or as bind(2) says */
 int pt_lazy_listen(const char *path, int type, struct pt_error *err);
