@@ -50,6 +50,7 @@ Options:
   --netns NAME     network namespace to run QEMU in
   --tap DEV        tap of that namespace for the guest's card
   --disk FILE      a disk to read, without the host's page cache
+  --device ARGS    one more device of QEMU, e.g. vmgenid,guid=auto
   --redis          Redis of this machine serves on port 6379
   --aligned        RAM begins at a multiple of 2 MiB, so that it can stand in
                    large pages; with a RAM file
@@ -136,6 +137,7 @@ boot()
 	local -a devices=(-device "virtio-balloon-pci,id=balloon")
 	local file append="console=ttyS0 quiet no_timer_check panic=-1 mitigations=off tsc=reliable"
 
+	[[ -z $device ]] || devices+=(-device "$device")
 	if [[ -n $tap ]]; then
 		devices+=(-netdev "tap,id=net,ifname=$tap,script=no,downscript=no,vhost=off"
 			  -device "virtio-net-pci,id=card,netdev=net,mac=52:54:00:70:74:02,romfile=")
@@ -205,7 +207,7 @@ if [[ $command == tell && $# -gt 0 ]]; then
 	line=$1
 	shift
 fi
-dir='' ram='' netns='' tap='' disk='' redis='' settings='' backend='' aligned='' tmp=''
+dir='' ram='' netns='' tap='' disk='' device='' redis='' settings='' backend='' aligned='' tmp=''
 size_mib=256 count=1 timeout_s=180
 while [[ $# -gt 0 ]]; do
 	[[ $# -gt 1 || $1 =~ ^--(redis|aligned|prealloc|help)$ ]] || misuse "$1: needs a value"
@@ -219,6 +221,7 @@ while [[ $# -gt 0 ]]; do
 	--disk)		disk=$2; shift ;;
 	--count)	number "$1" "$2" 1 3600; count=$2; shift ;;
 	--timeout-s)	number "$1" "$2" 1 3600; timeout_s=$2; shift ;;
+	--device)	device=$2; shift ;;
 	--redis)	redis=1 ;;
 	--aligned)	aligned=,align=2M ;;
 	--prealloc)	backend=,prealloc=on ;;

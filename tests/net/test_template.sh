@@ -379,7 +379,7 @@ guest_save()
 
 	litter+=("$dir/guest")
 	timeout $((400 * patience)) "$live" start --dir "$dir/guest" --ram "$dir/vm.ram" \
-		--size-mib 128 --set "MIB=32 RATE=200" --timeout-s $((300 * patience))
+		--size-mib 128 --set "MIB=32 RATE=200" --device vmgenid,guid=auto --timeout-s $((300 * patience))
 	"$root/scripts/guest/qmp.py" "$dir/guest/qmp.sock" stop >/dev/null
 	"$root/scripts/guest/qmp.py" "$dir/guest/qmp.sock" save "$dir/state"
 	cp --sparse=always vm.ram copy.ram
@@ -394,7 +394,8 @@ children()
 		${3:+nsenter "--net=/run/netns/$(hosts_netns "$net" "$3")" --} \
 		"$root/examples/template-children.sh" vm 128 "$1" "$dir/$2" \
 		-name template-child -accel tcg -M q35 -cpu max -nodefaults -no-user-config \
-		-display none -no-reboot -device virtio-balloon-pci,id=balloon
+		-display none -no-reboot -device virtio-balloon-pci,id=balloon \
+		-device vmgenid,guid=auto
 }
 
 children_end()
@@ -411,6 +412,25 @@ beats()
 {
 	! grep -aq 'damage [1-9]' "$1" || die "$1: $(grep -a 'damage [1-9]' "$1")"
 	[[ $(grep -ac 'guest: beat' "$1") -ge $2 ]]
+}
+
+# guid DIR: the generation ID that QEMU shows the child.
+guid()
+{
+	"$root/scripts/guest/qmp.py" "$1/qmp.sock" query-vm-generation-id | jq -r .guid
+}
+
+# has_guid DIR: the child's memory has it, where firmware told QEMU to write it.
+has_guid()
+{
+	local file=$dir/memory
+
+	"$root/scripts/guest/qmp.py" "$1/qmp.sock" pmemsave \
+		"{\"val\": 0, \"size\": $((128 << 20)), \"filename\": \"$file\"}" >&2
+	python3 -c 'import sys, uuid
+sys.exit(uuid.UUID(sys.argv[2]).bytes_le not in open(sys.argv[1], "rb").read())' \
+		"$file" "$(guid "$1")"
+	rm "$file"
 }
 
 # own_kib PID: memory of the child's own in the mapping of the template.
@@ -435,6 +455,12 @@ qemu_children()
 	same "children that are alive" "$(template get vm --json | jq .children)" 20
 	for i in {1..20}; do
 		echo "child $i: $(own_kib "$(cat "many/$i/qemu.pid")") KiB of its own" >&2
+	done
+	# Each is a guest of its own.
+	same "generation IDs" "$(for i in {1..20}; do guid "$dir/many/$i"; done |
+		sort -u | wc -l)" 20
+	for i in 1 20; do
+		has_guid "$dir/many/$i" || die "child $i has another's generation ID"
 	done
 	# The guest gives memory back: QEMU may not punch it out of the template.
 	"$root/scripts/guest/qmp.py" "$dir/many/1/qmp.sock" balloon \
