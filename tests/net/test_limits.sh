@@ -15,7 +15,7 @@ files_steps=({0..26} 32 48 64)
 memory_steps=(4 6 8 12 16 24 32 48 64 96 128 192 256 384 512 1024)	# MiB
 size_steps=(0 1 4096 65536 1048576 4194304 67108864)			# bytes
 
-# What helps; libbpf, and a thread that cannot start, do not tell the cause alone.
+# A thread that cannot start has several causes, and its message names them all.
 declare -A remedy=([nofile]='ulimit -n|ulimit -u or -n' [as]='ulimit -v|memory'
 		   [fsize]='ulimit -f')
 
