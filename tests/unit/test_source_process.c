@@ -146,6 +146,31 @@ static void test_content_of_a_running_one(void **state)
 	check_content(true);
 }
 
+/* Regions that are holes leave the buffer to others: else each would be a frame of its
+ * own, and a sanitizer's terabytes seven million frames. */
+static void test_holes_take_no_room(void **state)
+{
+	pid_t pid = child_start();
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+	struct pt_layout *l;
+	struct pt_view v;
+	bool is_hole;
+
+	(void)state;
+	assert_int_equal(pt_source_open_pid(&src, pid, false, &err), 0);
+	l = layout_of(src);
+	pt_view_init(&v);
+	peek(src, l, &v, shared->sparse + REGION, &is_hole);
+	assert_true(is_hole);
+	assert_true(pt_view_is_hole_whole(&v));
+	assert_true(pt_view_keeps(&v, 512));
+	pt_view_free(&v);
+	pt_layout_free(l);
+	pt_source_close(src);
+	child_end(pid);
+}
+
 static void test_stands_until_closed(void **state)
 {
 	pid_t pid = child_start();
@@ -430,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_content),
 		cmocka_unit_test(test_content_of_a_running_one),
+		cmocka_unit_test(test_holes_take_no_room),
 		cmocka_unit_test(test_stands_until_closed),
 		cmocka_unit_test(test_stopped_again_and_again_under_signals),
 		cmocka_unit_test(test_runs_on_when_we_are_killed),

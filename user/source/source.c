@@ -84,7 +84,7 @@ int pt_source_faulted(const struct pt_source *src, const void *addr,
 }
 
 /* buffer_room returns memory for the view's page_cnt pages, behind the kept
- * ones; NULL if there is none. */
+ * ones; a hole needs none of its own.  NULL if there is none. */
 static __u8 *buffer_room(struct pt_view *v)
 {
 	void *map;
@@ -97,6 +97,8 @@ static __u8 *buffer_room(struct pt_view *v)
 			return NULL;
 		v->buffer = map;
 	}
+	if (pt_view_is_hole_whole(v))
+		return v->buffer;
 	if (!pt_view_keeps(v, v->page_cnt))
 		pt_view_drop(v);
 	at = v->buffer + (__u64)v->kept_cnt * PT_PAGE_SZ;
