@@ -18,7 +18,6 @@
 	X("deadline")			\
 	X("dev")			\
 	X("downtime-limit")		\
-	X("fault-timeout")		\
 	X("folder")			\
 	X("force")			\
 	X("generic")			\

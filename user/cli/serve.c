@@ -142,7 +142,7 @@ static int keep(struct serve *s, struct pt_error *err)
 	if (s->timeout_ms && g->pidfd < 0)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH, "the VMM's process is "
 				    "not visible here, so it cannot be ended (leave "
-				    "out {fault-timeout})");
+				    "out --fault-timeout)");
 	code = pt_lazy_record_make(&s->record, g->regions, g->region_cnt,
 				   pt_lazy_image_id(s->image), err);
 	if (code < 0)
