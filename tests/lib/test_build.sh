@@ -33,6 +33,7 @@ if [[ $(uname -m) == x86_64 ]]; then
 fi
 
 # A compiler for another processor, as far as it says; the headers are there.
+# shellcheck disable=SC2016 # the script's own
 printf '#!/bin/sh\n[ "$1" = -dumpmachine ] || exec gcc "$@"\necho s390x-linux-gnu\n' \
 	>"$tmp/other-gcc"
 chmod +x "$tmp/other-gcc"
