@@ -194,6 +194,46 @@ limits()
 	rm folder/file
 }
 
+# others: folders that are not ours, and their files, stay as they are, whatever their
+# names; in each of them nobody has a lock.
+others()
+{
+	local name
+
+	mkdir -p folder/Documents/with folder/.cfg.new folder/.old.gone
+	for name in folder/Documents/{letter,template.json,with/state} folder/.cfg.new/a \
+		folder/.old.gone/b; do
+		echo precious >"$name"
+	done
+	find folder -type f -exec md5sum {} + | sort >before
+	head -c 8192 /dev/urandom >raw
+	template ls >out
+	same "list" "$(<out)" "no templates"
+	fails 3 "no template of that name" get Documents
+	fails 3 "no template of that name" rm Documents
+	fails 3 "did not make" put Documents raw
+	find folder -type f -exec md5sum {} + | sort >after
+	cmp before after >&2 || die "files of others are gone"
+}
+
+# many_files: too many are refused, and none is left out.
+many_files()
+{
+	local status=0
+
+	head -c 8192 /dev/urandom >raw
+	mkdir raw.with
+	for ((i = 0; i < 1025; i++)); do
+		echo "$i" >"raw.with/$i"
+	done
+	fails 1 "more than 1024 small files" put many raw
+	nothing_of many
+	rm raw.with/1024
+	"$pagetrim" image pack raw x.ptrim >/dev/null || status=$?
+	fails 2 "which no other goes with" put two x.ptrim raw
+	nothing_of two
+}
+
 # little_memory: a cgroup that allows less than the template takes; nothing is killed.
 little_memory()
 {
@@ -315,6 +355,7 @@ killed_put()
 	"$pagetrim" template put one big --folder "$dir/folder" >/dev/null 2>&1 &
 	maker=$!
 	wait_until 20 test -e folder/.one.new
+	wait_until 20 pgrep -P "$maker"
 	kill -STOP "$maker"
 	same "a template that is being made" "$(template ls --json |
 		jq -c .templates)" '[]'
@@ -547,6 +588,8 @@ case_run "template: of an image at rest, and of two images" with_templates at_re
 case_run "template: bad names and words" with_templates bad_names
 case_run "template: bad images leave nothing" with_templates bad_images
 case_run "template: limits and strange folders" with_templates limits
+case_run "template: folders of others stay" with_templates others
+case_run "template: more small files than it may have" with_templates many_files
 case_run "template: less memory than it takes" with_templates little_memory
 case_run "template: of a user without rights" with_templates by_nobody
 case_run "template: ten makers of one name" with_templates two_puts

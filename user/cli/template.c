@@ -121,8 +121,8 @@ static int fill(struct pt_template_make *m, struct pt_source *src, int cnt,
 		code = pt_template_fill(sink, src, layout, err);
 	if (!code && cnt == 1 && pt_ptrim_is_name(paths[0]))
 		code = pt_template_fill_stored(sink, paths[0], err);
-	else if (!code && cnt == 1)
-		code = pt_template_fill_folder(sink, paths[0], err);
+	for (int i = 0; !code && i < cnt && !pt_ptrim_is_name(paths[i]); i++)
+		code = pt_template_fill_folder(sink, paths[i], err);
 	for (unsigned i = 0; !code && i < files->cnt; i++)
 		code = pt_template_fill_file(sink, files->paths[i], err);
 	if (!code)
@@ -338,6 +338,10 @@ static int check_words(const struct template *t, int argc, char **argv)
 		return pt_out_usage("template", "'%s': want put, ls, get or rm", verb);
 	if (puts_one && argc < 3)
 		return pt_out_usage("template", "put: want NAME and IMAGE");
+	for (int i = 2; puts_one && argc > 3 && i < argc; i++)
+		if (pt_ptrim_is_name(argv[i]))
+			return pt_out_usage("template", "put: %s is an image at rest, "
+					    "which no other goes with", argv[i]);
 	if (lists && argc > 1)
 		return pt_out_usage("template", "ls: takes no NAME");
 	if ((gets || removes) && argc != 2)

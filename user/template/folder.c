@@ -16,6 +16,7 @@
 
 #define NEW		".new"
 #define GONE		".gone"
+#define MARK		".pagetrim-template"
 #define LOCK_TRIES	100
 #define RECORD_SZ_MAX	4096
 #define RECORD_VERSION	1
@@ -102,6 +103,27 @@ int pt_template_lock(int folder, const char *entry)
 	return -EBUSY;
 }
 
+/* ---- what is ours ---- */
+
+int pt_template_mark(int entry)
+{
+	int fd = openat(entry, MARK, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+			O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+bool pt_template_is_ours(int entry)
+{
+	struct stat st;
+
+	return !fstatat(entry, MARK, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISREG(st.st_mode) && (!st.st_uid || st.st_uid == geteuid());
+}
+
 /* files_remove removes the files of an open folder, not folders in it. */
 static void files_remove(int fd)
 {
@@ -126,6 +148,13 @@ void pt_template_clear(int folder, const char *entry, int fd)
 	char gone[PT_TEMPLATE_NAME_SZ];
 	int with;
 
+	if (!pt_template_is_ours(fd)) {
+		/* A maker that was killed before its mark leaves an empty one. */
+		if (entry[0] == '.')
+			unlinkat(folder, entry, AT_REMOVEDIR);
+		close(fd);
+		return;
+	}
 	/* Its name is free at once. */
 	snprintf(gone, sizeof(gone), ".%d" GONE, getpid());
 	if (renameat2(folder, entry, folder, gone, RENAME_NOREPLACE))
@@ -136,7 +165,8 @@ void pt_template_clear(int folder, const char *entry, int fd)
 		close(with);
 		unlinkat(fd, PT_TEMPLATE_WITH, AT_REMOVEDIR);
 	}
-	files_remove(fd);
+	unlinkat(fd, PT_TEMPLATE_RECORD, 0);
+	unlinkat(fd, MARK, 0);
 	unlinkat(folder, gone, AT_REMOVEDIR);
 	close(fd);
 }

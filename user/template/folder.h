@@ -26,7 +26,15 @@ void pt_template_new_name(char to[PT_TEMPLATE_NAME_SZ], const char *name);
  *   or as open(2) says */
 int pt_template_lock(int folder, const char *entry);
 
-/* pt_template_clear removes the entry, whose lock the caller has as fd, and closes fd. */
+/* pt_template_mark marks an entry that was made just now as ours. -errno. */
+int pt_template_mark(int entry);
+
+/* pt_template_is_ours: it has that mark, by root or by us.  All other folders are
+ * somebody's, even where nobody locks them. */
+bool pt_template_is_ours(int entry);
+
+/* pt_template_clear removes the entry, whose lock the caller has as fd, and closes fd.
+ * It removes nothing from a folder that is not ours. */
 void pt_template_clear(int folder, const char *entry, int fd);
 
 /* pt_template_sweep removes what makers and sweepers that were killed have left. */

@@ -39,12 +39,17 @@ static int check_free(const struct pt_template_make *m, struct pt_error *err)
 
 	if (fd == -EBUSY)
 		return exists(m, err);
+	if (fd >= 0 && !pt_template_is_ours(fd)) {
+		close(fd);
+		fd = -ENOTEMPTY;
+	}
 	if (fd >= 0)
 		pt_template_clear(m->folder, m->made.name, fd);
 	return fd >= 0 || fd == -ENOENT ? 0 : pt_error_set(
 		err, PT_EXIT_HOST, fd, "%s: %s in the folder of templates is not a "
-		"template: %s (remove it)", m->made.name, m->made.name,
-		strerror(-fd));
+		"template: %s (another name)", m->made.name, m->made.name,
+		fd == -ENOTEMPTY ? "a folder that 'template put' did not make"
+				 : strerror(-fd));
 }
 
 /* entry_claim makes .NAME.new and takes its lock.  Until it has the lock, others may
@@ -67,6 +72,8 @@ static int entry_claim(struct pt_template_make *m, struct pt_error *err)
 			break;
 		}
 	}
+	if (m->entry >= 0 && pt_template_mark(m->entry))
+		return fail(m, "its folder cannot be marked", err);
 	if (m->entry >= 0)
 		return 0;
 	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process makes a "

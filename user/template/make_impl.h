@@ -30,6 +30,7 @@ struct pt_template_make {
 
 	int with, file;			/* the folder, the file that is written; -1 */
 	__u64 file_left;		/* bytes */
+	unsigned file_cnt;
 	char file_name[PT_NAME_FILE_MAX + 1];
 };
 

@@ -216,6 +216,10 @@ static int make_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "%s: a file of it "
 				    "cannot be stored by its name: %s", m->made.name,
 				    fault);
+	if (m->file_cnt == PT_TEMPLATE_FILES_MAX)
+		return pt_error_set(err, PT_EXIT_FAILED, -E2BIG, "%s: it has more than "
+				    "%d small files (move some out of its folder)",
+				    m->made.name, PT_TEMPLATE_FILES_MAX);
 	code = pt_template_make_files_end(m, err);
 	if (!code)
 		code = files_begin(m, err);
@@ -230,6 +234,7 @@ static int make_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 		return fail(m, "a file of it cannot be created", err);
 	snprintf(m->file_name, sizeof(m->file_name), "%s", name);
 	m->file_left = sz;
+	m->file_cnt++;
 	return 0;
 }
 

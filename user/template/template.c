@@ -38,6 +38,10 @@ static int look(struct pt_template *t, int folder, const char *name)
 		return !pt_template_record_read(t, folder, name);
 	if (fd < 0)
 		return 0;
+	if (!pt_template_is_ours(fd)) {
+		close(fd);
+		return 0;
+	}
 	pt_template_clear(folder, name, fd);
 	*t = (struct pt_template){ .is_dead = true };
 	snprintf(t->name, sizeof(t->name), "%s", name);
