@@ -327,6 +327,152 @@ sent()
 	[[ ! -e never ]] || die "a damaged image was committed"
 }
 
+# arrived RAW: x.ptrim is whole, small files and all, and gives RAW.
+arrived()
+{
+	[[ ! -e x.ptrim.partial && ! -e x.ptrim.journal && ! -e x.ptrim.with ]] ||
+		die "left behind: $(ls)"
+	image verify x.ptrim
+	rm -rf again again.with
+	image unpack x.ptrim again
+	same_file "$1" again
+	reads x.ptrim "$1"
+}
+
+# received MTU: as an image at rest, and sent on from there.
+received()
+{
+	local file
+
+	show hosts_up "$net" --mtu "$1"
+	"$here/make_image.py" raw --pages 5000 --seed 11 --tail 99
+	head -c 3000000 /dev/urandom >state
+	: >nothing
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim
+	send_begin send --to "$HOSTS_B4" raw --with state --with nothing
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	balanced
+	arrived raw
+	for file in state nothing; do
+		same_file "$file" again.with/"$file"
+	done
+	# Little more than pack needs: the notes, and copies far apart.
+	image pack raw packed.ptrim --compress zstd:1 --with state
+	[[ $(stat -c %s x.ptrim) -lt $(($(stat -c %s packed.ptrim) * 21 / 20)) ]] ||
+		die "$(stat -c %s x.ptrim) bytes, packed $(stat -c %s packed.ptrim)"
+	receive_begin onward --listen "$HOSTS_B4" --out copy
+	send_begin hop --to "$HOSTS_B4" x.ptrim
+	ended hop "$sender" 60 0
+	ended onward "$receiver" 10 0
+	same_file raw copy
+	same_file state copy.with/state
+}
+
+received_refused()
+{
+	show hosts_up "$net"
+	: >x.ptrim
+	receive_launch there --listen "$HOSTS_B4" --out x.ptrim
+	ended there "$receiver" 20 3 "x.ptrim: exists already"
+	receive_launch room --listen "$HOSTS_B4" --out y.ptrim --prealloc 1M
+	finish "$receiver" 20
+	same "exit" "$status" 2
+	one_error room "y.ptrim: --prealloc is for raw images"
+	[[ ! -s x.ptrim && ! -e y.ptrim && ! -e y.ptrim.partial ]] ||
+		die "written all the same: $(ls)"
+}
+
+# A folder of --serve has raw images, whatever their names.
+served()
+{
+	show hosts_up "$net"
+	"$here/make_image.py" raw --pages 300 --seed 12
+	mkdir in
+	receive_begin receive --listen "$HOSTS_B4" --out in --serve
+	send_begin send --to "$HOSTS_B4" raw --name x.ptrim
+	ended send "$sender" 60 0
+	show kill -TERM "$receiver"
+	wait "$receiver" || true
+	same_file raw in/x.ptrim
+}
+
+# Pages that cannot be read are marked in it, and on the next hop.
+unreadable()
+{
+	local pid first
+
+	show hosts_up "$net"
+	"$build/tests/net/poisoned" 4096 1 2 700 4095 >page 2>poisoned.err &
+	pid=$!
+	wait_until 10 test -s page
+	read -r first <page
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim
+	send_begin send --to "$HOSTS_B4" --pid "$pid" --skip-shared \
+		--on-unreadable mark "$@"
+	ended send "$sender" 60 0
+	ended receive "$receiver" 20 0
+	same "unreadable" "$(jq .unreadable.pages receive.json)" 4
+	image verify x.ptrim
+	same "unreadable at rest" "$(image info x.ptrim --json |
+		jq .pages.unreadable)" 4
+	image unpack x.ptrim copy
+	"$here/unreadable.py" pattern copy "$first" 4096 ||
+		die "the image is not as it was"
+	show kill -KILL "$pid"
+}
+
+live_unreadable() { unreadable --live; }
+
+# under_way: a slow transfer of raw to x.ptrim, of which some has arrived.
+under_way()
+{
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim --resume
+	send_begin send --to "$HOSTS_B4" --resume --max-bandwidth 8M raw
+	wait_until 20 has_arrived "$1"
+}
+
+has_arrived() { [[ -s x.ptrim.partial && $(stat -c %s x.ptrim.partial) -gt $1 ]]; }
+
+# A receiver that is killed leaves what a later one goes on from.
+interrupted()
+{
+	local held
+
+	show hosts_up "$net"
+	"$here/make_image.py" raw --pages 8000 --seed 13
+	head -c 30000 /dev/urandom >state
+	under_way 4000000
+	show kill -KILL "$receiver"
+	ended send "$sender" 60 4
+	[[ ! -e x.ptrim && -e x.ptrim.partial && -e x.ptrim.journal ]] ||
+		die "not kept: $(ls)"
+	# Damaged pages, and all behind them, are sent again.
+	change x.ptrim.partial 3000000
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim --resume
+	send_begin send --to "$HOSTS_B4" --resume raw --with state
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	same resumed "$(field send .resumed) $(field receive .resumed)" "true true"
+	held=$(field receive '."held-pages"')
+	[[ $held -gt 500 && $held -lt 8000 ]] || die "held $held pages"
+	arrived raw
+	same_file state again.with/state
+}
+
+# A sender that is killed leaves no image.
+abandoned()
+{
+	show hosts_up "$net"
+	"$here/make_image.py" raw --pages 8000 --seed 14
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim
+	send_begin send --to "$HOSTS_B4" --max-bandwidth 8M raw
+	wait_until 20 has_arrived 1000000
+	show kill -KILL "$sender"
+	ended receive "$receiver" 60 4
+	[[ ! -e x.ptrim && ! -e x.ptrim.partial ]] || die "left behind: $(ls)"
+}
+
 case_run "image: pages of every sort come back" every_sort
 case_run "image: segments, and files that come along" segments
 case_run "image: of a process" process_image
@@ -335,4 +481,12 @@ case_run "image: parents" parents
 case_run "image: wrong usage" usage
 case_run "image: sent as it is" sent
 case_run "image: never half a file" not_half
+case_run "image: received, and sent on" received 9000
+case_run "image: received in pieces, and sent on" received 1500
+case_run "image: no place to receive it" received_refused
+case_run "image: a folder stays raw" served
+case_run "image: unreadable pages received" unreadable
+case_run "image: unreadable pages received live" live_unreadable
+case_run "image: a receiver killed, and resumed" interrupted
+case_run "image: a sender killed" abandoned
 cases_end

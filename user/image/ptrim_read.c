@@ -10,10 +10,9 @@
 #include <xxhash.h>
 
 #include "memory/guard.h"
-#include "wire/compress.h"
+#include "image/unit.h"
 
 #define SLOTS		32	/* units that a reader keeps; a power of 2 */
-#define UNIT_SZ_MAX	(PT_PTRIM_UNIT_PAGES * (PT_PAGE_SZ + sizeof(__be64)))
 
 enum table_state {
 	TABLE_UNKNOWN,		/* not yet looked at */
@@ -21,19 +20,11 @@ enum table_state {
 	TABLE_BAD,
 };
 
-/* unit: one that was checked and decompressed. */
-struct unit {
-	__u32 page_cnt;
-	__u64 masks[PT_PTRIM_UNIT_PAGES];
-	__u16 first[PT_PTRIM_UNIT_PAGES];	/* of each page's blocks */
-	__u8 blocks[UNIT_SZ_MAX];
-};
-
 struct pt_ptrim_reader {
 	const struct pt_ptrim *image;
 	struct pt_decompressor *decompressor;
 	__u64 at[SLOTS];	/* where the units are; 0: none */
-	struct unit *units[SLOTS];	/* NULL: not used yet; but the first */
+	struct pt_unit *units[SLOTS];	/* NULL: not used yet; but the first */
 	struct pt_ptrim_reader *parent;		/* NULL: none */
 };
 
@@ -160,83 +151,18 @@ bool pt_ptrim_digest(const struct pt_ptrim *p, __u64 region_idx, __u64 *digest)
 
 /* ---- units ---- */
 
-/* blocks_of returns the raw_sz bytes of the unit; NULL: it is damaged. */
-static const __u8 *blocks_of(struct pt_ptrim_reader *r,
-			     const struct pt_ptrim_unit *u, const __u8 *stored,
-			     __u32 raw_sz)
-{
-	__u32 sz = be32toh(u->stored_sz);
-
-	if (u->compression == PT_COMPRESSION_NONE)
-		return sz == raw_sz ? stored : NULL;
-	return sz < raw_sz ? pt_decompressor_run(r->decompressor, u->compression,
-						 stored, sz, raw_sz) : NULL;
-}
-
-/* masks_read returns whether the masks name all blocks. */
-static bool masks_read(struct unit *unit, const __u8 *masks, __u32 block_cnt)
-{
-	__u32 first = 0;
-
-	for (__u32 i = 0; i < unit->page_cnt; i++) {
-		__be64 mask;
-
-		memcpy(&mask, masks + i * sizeof(mask), sizeof(mask));
-		unit->masks[i] = be64toh(mask);
-		unit->first[i] = first;
-		first += __builtin_popcountll(unit->masks[i]);
-		if (!mask)
-			return false;
-	}
-	return first == block_cnt;
-}
-
 /* unit_load fills the slot with the unit at off. */
 static bool unit_load(struct pt_ptrim_reader *r, __u32 slot, __u64 off)
 {
-	struct unit *unit = r->units[slot];
 	const struct pt_ptrim *p = r->image;
-	struct pt_ptrim_unit u;
-	__u32 block_cnt, raw_sz;
-	const __u8 *raw;
 
 	r->at[slot] = 0;
-	if (!pt_ptrim_has(p, off, sizeof(u)))
+	if (!pt_ptrim_has(p, off, 0) ||
+	    !pt_unit_read(r->units[slot], r->decompressor, p->map + off,
+			  p->map_sz - off, off))
 		return false;
-	memcpy(&u, p->map + off, sizeof(u));
-	block_cnt = be16toh(u.block_cnt);
-	if (!u.page_cnt || u.page_cnt > PT_PTRIM_UNIT_PAGES ||
-	    block_cnt < u.page_cnt || block_cnt > u.page_cnt * PT_PAGE_BLOCKS ||
-	    !pt_ptrim_has(p, off + sizeof(u), be32toh(u.stored_sz)))
-		return false;
-	if (be64toh(u.check) != XXH3_64bits_withSeed(
-			p->map + off + sizeof(u.check), sizeof(u) -
-			sizeof(u.check) + be32toh(u.stored_sz), off))
-		return false;
-	raw_sz = pt_ptrim_raw_sz(u.page_cnt, block_cnt);
-	raw = blocks_of(r, &u, p->map + off + sizeof(u), raw_sz);
-	unit->page_cnt = u.page_cnt;
-	if (!raw || !masks_read(unit, raw + block_cnt * PT_BLOCK_SZ, block_cnt))
-		return false;
-	memcpy(unit->blocks, raw, block_cnt * PT_BLOCK_SZ);
 	r->at[slot] = off;
 	return true;
-}
-
-/* page_expand writes the page, zero blocks included. */
-static void page_expand(const struct unit *unit, __u32 slot, __u8 *page)
-{
-	const __u8 *from = unit->blocks + unit->first[slot] * PT_BLOCK_SZ;
-	__u64 mask = unit->masks[slot];
-
-	for (__u32 b = 0; b < PT_PAGE_BLOCKS; b++) {
-		if (mask >> b & 1) {
-			memcpy(page + b * PT_BLOCK_SZ, from, PT_BLOCK_SZ);
-			from += PT_BLOCK_SZ;
-		} else {
-			memset(page + b * PT_BLOCK_SZ, 0, PT_BLOCK_SZ);
-		}
-	}
 }
 
 /* slot_of returns the slot of the unit at off.  Without memory for it, the first
@@ -261,7 +187,7 @@ static enum pt_ptrim_state data_read(struct pt_ptrim_reader *r,
 		return PT_PTRIM_LOST;
 	if (entry->slot >= r->units[slot]->page_cnt)
 		return PT_PTRIM_LOST;
-	page_expand(r->units[slot], entry->slot, page);
+	pt_unit_page(r->units[slot], entry->slot, page);
 	return PT_PTRIM_DATA;
 }
 

@@ -80,33 +80,6 @@ int pt_ptrim_writer_append(struct pt_ptrim_writer *w, const void *bytes,
 
 /* ---- units ---- */
 
-/* unit_pack returns the bytes of the unit as they are stored. */
-static const __u8 *unit_pack(struct pt_ptrim_writer *w, struct pt_ptrim_unit *u)
-{
-	__u32 raw_sz = pt_ptrim_raw_sz(w->page_cnt, w->block_cnt), sz = 0;
-	__u8 *masks = w->raw + w->block_cnt * PT_BLOCK_SZ;
-	const __u8 *stored;
-
-	for (__u32 i = 0; i < w->page_cnt; i++) {
-		__be64 mask = htobe64(w->masks[i]);
-
-		memcpy(masks + i * sizeof(mask), &mask, sizeof(mask));
-	}
-	if (w->compressor)
-		sz = pt_compressor_run(w->compressor, raw_sz, &stored);
-	*u = (struct pt_ptrim_unit){
-		.page_cnt = w->page_cnt,
-		.block_cnt = htobe16(w->block_cnt),
-	};
-	if (!sz || sz >= raw_sz) {
-		u->stored_sz = htobe32(raw_sz);
-		return w->raw;
-	}
-	u->compression = pt_compressor_method(w->compressor);
-	u->stored_sz = htobe32(sz);
-	return stored;
-}
-
 /* unit_flush writes the unit that is being filled. */
 static int unit_flush(struct pt_ptrim_writer *w, struct pt_error *err)
 {
@@ -114,33 +87,13 @@ static int unit_flush(struct pt_ptrim_writer *w, struct pt_error *err)
 	const __u8 *stored;
 	int code;
 
-	if (!w->page_cnt)
+	if (!w->unit.page_cnt)
 		return 0;
-	stored = unit_pack(w, &u);
-	XXH3_64bits_reset_withSeed(w->check, w->at);
-	XXH3_64bits_update(w->check, (__u8 *)&u + sizeof(u.check),
-			   sizeof(u) - sizeof(u.check));
-	XXH3_64bits_update(w->check, stored, be32toh(u.stored_sz));
-	u.check = htobe64(XXH3_64bits_digest(w->check));
-	w->page_cnt = w->block_cnt = 0;
+	stored = pt_unit_maker_pack(&w->unit, &u);
+	pt_unit_maker_seal(&w->unit, &u, stored, w->at);
 	code = pt_ptrim_writer_append(w, &u, sizeof(u), err);
 	return code ? code : pt_ptrim_writer_append(w, stored,
 						    be32toh(u.stored_sz), err);
-}
-
-/* blocks_take copies the blocks of the mask into the unit, run by run. */
-static void blocks_take(struct pt_ptrim_writer *w, __u64 mask, const __u8 *page)
-{
-	while (mask) {
-		__u32 first = __builtin_ctzll(mask);
-		__u64 others = ~(mask >> first);
-		__u32 cnt = others ? __builtin_ctzll(others) : PT_PAGE_BLOCKS;
-
-		memcpy(w->raw + w->block_cnt * PT_BLOCK_SZ,
-		       page + first * PT_BLOCK_SZ, cnt * PT_BLOCK_SZ);
-		w->block_cnt += cnt;
-		mask = first + cnt < 64 ? mask & ~0ULL << (first + cnt) : 0;
-	}
 }
 
 static void entry_set(struct pt_ptrim_writer *w, __u64 page_idx, __u64 entry,
@@ -157,7 +110,7 @@ int pt_ptrim_writer_data(struct pt_ptrim_writer *w, __u64 page_idx, __u64 mask,
 	int code;
 
 	pt_check(mask);
-	if (w->page_cnt == w->unit_pages) {
+	if (w->unit.page_cnt == w->unit_pages) {
 		code = unit_flush(w, err);
 		if (code)
 			return code;
@@ -165,10 +118,9 @@ int pt_ptrim_writer_data(struct pt_ptrim_writer *w, __u64 page_idx, __u64 mask,
 	pt_check(w->at <= PT_PTRIM_AT_MASK);
 	/* The unit will begin where the file ends now. */
 	entry_set(w, page_idx, (__u64)PT_PTRIM_DATA << PT_PTRIM_STATE_SHIFT |
-			       (__u64)w->page_cnt << PT_PTRIM_SLOT_SHIFT | w->at,
+			       (__u64)w->unit.page_cnt << PT_PTRIM_SLOT_SHIFT | w->at,
 		  content);
-	blocks_take(w, mask, page);
-	w->masks[w->page_cnt++] = mask;
+	pt_unit_maker_add(&w->unit, mask, page);
 	return 0;
 }
 
@@ -218,27 +170,38 @@ static int table_write(struct pt_ptrim_writer *w, struct pt_ptrim_region *r,
 	return pt_ptrim_writer_append(w, table, page_cnt * sizeof(table[0]), err);
 }
 
+int pt_ptrim_writer_table(struct pt_ptrim_writer *w, __u64 region_idx,
+			  const __u64 *entries, __u64 digest,
+			  struct pt_error *err)
+{
+	__u32 page_cnt = pt_layout_region(w->layout, region_idx, NULL);
+	struct pt_ptrim_region *r = &w->regions[region_idx];
+	int code = 0;
+
+	*r = (struct pt_ptrim_region){
+		.digest = htobe64(digest),
+		.table = htobe64(entries[0] >> PT_PTRIM_STATE_SHIFT),
+	};
+	if (!is_alike(entries, page_cnt))
+		code = table_write(w, r, entries, page_cnt, err);
+	r->check = htobe64(XXH3_64bits_withSeed(
+		r, offsetof(struct pt_ptrim_region, check), region_idx));
+	return code;
+}
+
 int pt_ptrim_writer_region(struct pt_ptrim_writer *w, __u64 region_idx,
 			   struct pt_error *err)
 {
-	const __u64 *entries = &w->entries[region_idx * PT_REGION_PAGES];
 	__u32 page_cnt = pt_layout_region(w->layout, region_idx, NULL);
-	struct pt_ptrim_region *r = &w->regions[region_idx];
 	__u64 digest = 0;
 	int code = unit_flush(w, err);
 
 	for (__u32 i = 0; i < page_cnt; i++)
 		digest += w->digests[i];
 	memset(w->digests, 0, PT_REGION_PAGES * sizeof(w->digests[0]));
-	*r = (struct pt_ptrim_region){
-		.digest = htobe64(digest),
-		.table = htobe64(entries[0] >> PT_PTRIM_STATE_SHIFT),
-	};
-	if (!code && !is_alike(entries, page_cnt))
-		code = table_write(w, r, entries, page_cnt, err);
-	r->check = htobe64(XXH3_64bits_withSeed(
-		r, offsetof(struct pt_ptrim_region, check), region_idx));
-	return code;
+	return code ? code : pt_ptrim_writer_table(
+		w, region_idx, &w->entries[region_idx * PT_REGION_PAGES], digest,
+		err);
 }
 
 /* ---- create, close ---- */
@@ -268,22 +231,13 @@ static int compressor_make(struct pt_ptrim_writer *w, const char *path,
 			   const struct pt_ptrim_writer_cfg *cfg,
 			   struct pt_error *err)
 {
-	int code;
+	int code = pt_unit_maker_init(&w->unit, cfg->method, cfg->level);
 
-	if (cfg->method == PT_COMPRESSION_NONE) {
-		w->raw = malloc(pt_ptrim_raw_sz(PT_PTRIM_UNIT_PAGES,
-				PT_PTRIM_UNIT_PAGES * PT_PAGE_BLOCKS));
-		return w->raw ? 0 : no_memory(path, err);
-	}
-	code = pt_compressor_create(&w->compressor, cfg->method, cfg->level);
 	if (code == -EOPNOTSUPP)
 		return pt_error_set(err, PT_EXIT_HOST, code, "this build does "
 				    "not compress by %s ({compress} off)",
 				    pt_compression_name(cfg->method));
-	if (code)
-		return no_memory(path, err);
-	w->raw = pt_compressor_raw(w->compressor);
-	return 0;
+	return code ? no_memory(path, err) : 0;
 }
 
 static void header_begin(struct pt_ptrim_writer *w,
@@ -307,9 +261,9 @@ static void header_begin(struct pt_ptrim_writer *w,
 	w->at = pt_ptrim_data_at(segment_cnt, region_cnt);
 }
 
-int pt_ptrim_writer_create(struct pt_ptrim_writer **out, const char *path,
-			   const struct pt_ptrim_writer_cfg *cfg,
-			   struct pt_error *err)
+int pt_ptrim_writer_make(struct pt_ptrim_writer **out, const char *path,
+			 const struct pt_ptrim_writer_cfg *cfg,
+			 struct pt_error *err)
 {
 	struct pt_ptrim_writer *w = calloc(1, sizeof(*w));
 	int code;
@@ -326,13 +280,30 @@ int pt_ptrim_writer_create(struct pt_ptrim_writer **out, const char *path,
 		     sizeof(w->digest_key))
 		code = pt_error_set(err, PT_EXIT_HOST, -EIO,
 				    "no random numbers (getrandom)");
-	if (!code)
-		code = pt_image_create_plain(&w->sink, &w->fd, path, err);
 	if (code) {
 		pt_ptrim_writer_close(w);
 		return code;
 	}
 	header_begin(w, cfg);
+	*out = w;
+	return 0;
+}
+
+int pt_ptrim_writer_create(struct pt_ptrim_writer **out, const char *path,
+			   const struct pt_ptrim_writer_cfg *cfg,
+			   struct pt_error *err)
+{
+	struct pt_ptrim_writer *w;
+	int code = pt_ptrim_writer_make(&w, path, cfg, err);
+
+	if (code)
+		return code;
+	code = pt_image_create_plain(&w->sink, path, err);
+	if (code) {
+		pt_ptrim_writer_close(w);
+		return code;
+	}
+	w->fd = pt_image_fd(w->sink);
 	*out = w;
 	return 0;
 }
@@ -347,10 +318,7 @@ void pt_ptrim_writer_close(struct pt_ptrim_writer *w)
 	if (!w)
 		return;
 	pt_sink_close(w->sink);
-	if (w->compressor)
-		pt_compressor_destroy(w->compressor);
-	else
-		free(w->raw);
+	pt_unit_maker_free(&w->unit);
 	if (w->entries)
 		munmap(w->entries, w->entries_sz);
 	XXH3_freeState(w->check);

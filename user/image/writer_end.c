@@ -169,8 +169,8 @@ static int header_write(struct pt_ptrim_writer *w, struct pt_error *err)
 	return pt_ptrim_writer_put(w, h, sizeof(*h), 0, err);
 }
 
-int pt_ptrim_writer_commit(struct pt_ptrim_writer *w, __u64 *sz,
-			   struct pt_error *err)
+int pt_ptrim_writer_end(struct pt_ptrim_writer *w, __u64 *sz,
+			struct pt_error *err)
 {
 	int code = files_write(w, err);
 
@@ -182,10 +182,18 @@ int pt_ptrim_writer_commit(struct pt_ptrim_writer *w, __u64 *sz,
 		code = regions_write(w, err);
 	if (!code)
 		code = header_write(w, err);
+	*sz = w->at;
+	return code;
+}
+
+int pt_ptrim_writer_commit(struct pt_ptrim_writer *w, __u64 *sz,
+			   struct pt_error *err)
+{
+	int code = pt_ptrim_writer_end(w, sz, err);
+
 	if (!code)
 		code = pt_sink_sync(w->sink, err);
 	if (!code)
 		code = pt_sink_commit(w->sink, err);
-	*sz = w->at;
 	return code;
 }

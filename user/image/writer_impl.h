@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 
+#include "image/unit.h"
 #include "image/writer.h"
 #include "sink/image.h"
 
@@ -24,11 +25,8 @@ struct pt_ptrim_writer {
 	struct pt_ptrim_file *files;
 	__u32 file_cnt;
 
-	struct pt_compressor *compressor;	/* NULL: none */
-	__u8 *raw;			/* the unit's blocks, then its masks */
-	__u64 masks[PT_PTRIM_UNIT_PAGES];
+	struct pt_unit_maker unit;	/* that is being filled */
 	__u32 unit_pages;		/* of a full unit */
-	__u32 page_cnt, block_cnt;	/* of the unit that is being filled */
 
 	__u64 at;			/* where the next byte goes */
 	__u8 *buffer;			/* bytes before at, not yet written */
@@ -36,6 +34,22 @@ struct pt_ptrim_writer {
 	EVP_MD_CTX *hash;		/* of all bytes since data_at */
 	XXH3_state_t *check;		/* of one structure at a time */
 };
+
+/* pt_ptrim_writer_make makes a writer without a file: sink and fd are the caller's to
+ * set. */
+int pt_ptrim_writer_make(struct pt_ptrim_writer **out, const char *path,
+			 const struct pt_ptrim_writer_cfg *cfg,
+			 struct pt_error *err);
+
+/* pt_ptrim_writer_table ends a region whose pages' entries and digest are given. */
+int pt_ptrim_writer_table(struct pt_ptrim_writer *w, __u64 region_idx,
+			  const __u64 *entries, __u64 digest,
+			  struct pt_error *err);
+
+/* pt_ptrim_writer_end writes all behind and in front of the units; *sz: the bytes of
+ * the file. */
+int pt_ptrim_writer_end(struct pt_ptrim_writer *w, __u64 *sz,
+			struct pt_error *err);
 
 /* pt_ptrim_writer_append writes sz bytes behind all others. */
 int pt_ptrim_writer_append(struct pt_ptrim_writer *w, const void *bytes,

@@ -3,7 +3,7 @@
  *
  *   knows         sessions and their states, quotas, jobs that wait for storage,
  *                 kept images
- *   may use       base peers seal net xdp xsk tls channel memory sink rebuild
+ *   may use       base peers seal net xdp xsk tls channel memory sink image rebuild
  *                 session rxq
  *   must not know the sending end, the command line
  */

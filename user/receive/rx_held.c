@@ -87,7 +87,7 @@ static bool has_data(const struct pt_rx_held *h, struct telling *t, __u64 off,
 		     __u64 end)
 {
 	if (!t->is_end && off >= t->data_to)
-		t->is_end = !pt_image_data(h->sink, off, &t->data_from,
+		t->is_end = !pt_sink_data(h->sink, off, &t->data_from,
 					  &t->data_to);
 	return !t->is_end && end > t->data_from;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include <pagetrim/check.h>
+#include "image/ptrim.h"
+#include "image/ptrim_sink.h"
 #include "sink/image.h"
 #include "sink/journal.h"
 
@@ -72,17 +74,32 @@ static int judge(const struct pt_rx_session *s, const void *bytes, size_t sz,
 	return ret;
 }
 
+/* is_at_rest: a folder of --serve holds raw images, whatever their senders' names. */
+static bool is_at_rest(const struct pt_rx_session *s)
+{
+	return !s->cfg->serve && pt_ptrim_is_name(s->report.path);
+}
+
+/* journal_sink: the sink whose journal it is: the image's, or that of its file. */
+static struct pt_sink *journal_sink(const struct pt_rx_session *s)
+{
+	return is_at_rest(s) ? pt_ptrim_sink_file(s->storage.sink)
+			     : s->storage.sink;
+}
+
 /* resume continues a kept sink; -ENOENT: nothing is kept. */
 static int resume(struct pt_rx_session *s, struct pt_error *err)
 {
+	bool is_ptrim = is_at_rest(s);
 	void *bytes;
 	size_t sz;
 	int ret;
 
-	ret = pt_image_reopen(&s->storage.sink, s->report.path, s->layout, err);
+	ret = (is_ptrim ? pt_ptrim_sink_reopen : pt_image_reopen)(
+		&s->storage.sink, s->report.path, s->layout, err);
 	if (ret)
 		return ret;
-	ret = pt_image_journal_read(s->storage.sink, &bytes, &sz, err);
+	ret = pt_image_journal_read(journal_sink(s), &bytes, &sz, err);
 	if (!ret) {
 		ret = judge(s, bytes, sz, err);
 		free(bytes);
@@ -94,7 +111,8 @@ static int resume(struct pt_rx_session *s, struct pt_error *err)
 		return ret;
 	}
 	if (!ret)
-		ret = pt_image_resume(s->storage.sink, err);
+		ret = (is_ptrim ? pt_ptrim_sink_resume : pt_image_resume)(
+			s->storage.sink, err);
 	s->report.is_resumed = !ret;
 	return ret;
 }
@@ -110,7 +128,7 @@ static int keep(struct pt_rx_session *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
 				    "for its .journal", s->report.path);
 	pt_journal_encode(&own, bytes);
-	ret = pt_image_journal_write(s->storage.sink, bytes, sz, err);
+	ret = pt_image_journal_write(journal_sink(s), bytes, sz, err);
 	free(bytes);
 	return ret;
 }
@@ -134,7 +152,8 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 		ret = resume(s, err);
 	if (ret != -ENOENT)
 		return ret;
-	ret = pt_image_create(&s->storage.sink, s->report.path, s->layout, err);
+	ret = (is_at_rest(s) ? pt_ptrim_sink_create : pt_image_create)(
+		&s->storage.sink, s->report.path, s->layout, err);
 	return ret || !keeps ? ret : keep(s, err);
 }
 
@@ -163,6 +182,10 @@ int pt_rx_sink_prepare(struct pt_sink **reserved,
 	if (cfg->sink)
 		return 0;
 	pt_check(!cfg->prealloc_sz || !(cfg->serve || cfg->resume));
+	if (cfg->prealloc_sz && pt_ptrim_is_name(cfg->path))
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "%s: {prealloc} is "
+				    "for raw images, and one at rest grows as pages "
+				    "come (leave it out)", cfg->path);
 	ret = cfg->peers ? check_folders(cfg->peers, err)
 		: cfg->serve ? pt_image_check_folder(cfg->path, err)
 			     : pt_image_check_path(cfg->path, err);

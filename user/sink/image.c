@@ -249,6 +249,7 @@ static const struct pt_sink_ops image_ops = {
 	.place = pt_image_op_place,
 	.zero = pt_image_op_zero,
 	.read = pt_image_op_read,
+	.data = pt_image_data,
 	.see = pt_image_op_see,
 	.fault = pt_image_op_fault,
 	.check_marks = pt_image_op_check_marks,
@@ -319,7 +320,7 @@ int pt_image_create(struct pt_sink **out, const char *path,
 	return 0;
 }
 
-int pt_image_create_plain(struct pt_sink **out, int *fd, const char *path,
+int pt_image_create_plain(struct pt_sink **out, const char *path,
 			  struct pt_error *err)
 {
 	struct pt_image *s;
@@ -332,9 +333,14 @@ int pt_image_create_plain(struct pt_sink **out, int *fd, const char *path,
 		pt_sink_close(&s->sink);
 		return code;
 	}
-	*fd = s->fd;
+	s->takes_write = true;
 	*out = &s->sink;
 	return 0;
+}
+
+int pt_image_fd(const struct pt_sink *sink)
+{
+	return pt_image_of_const(sink)->fd;
 }
 
 int pt_image_reopen(struct pt_sink **out, const char *path,
@@ -366,7 +372,10 @@ int pt_image_resume(struct pt_sink *sink, struct pt_error *err)
 	struct pt_image *s = pt_image_of(sink);
 	int code = folders_clear(s, true, err);
 
-	return code ? code : pt_image_map(s, err);
+	if (code || s->sink.layout)
+		return code ? code : pt_image_map(s, err);
+	s->takes_write = true;
+	return 0;
 }
 
 __u8 *pt_image_page(const struct pt_sink *sink, __u64 page_idx)

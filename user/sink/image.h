@@ -59,10 +59,14 @@ int pt_image_create(struct pt_sink **out, const char *path,
 		   const struct pt_layout *l, struct pt_error *err);
 
 /* pt_image_create_plain makes NAME.partial for path NAME, empty: a file of another
- * form, which the caller writes by *fd, the sink's.  *out is for pt_sink_sync,
- * pt_sink_commit and pt_sink_close only.  Errors as pt_image_create. */
-int pt_image_create_plain(struct pt_sink **out, int *fd, const char *path,
+ * form, which the caller writes by pt_image_fd.  *out is for what a kept image is
+ * for, for pt_sink_sync, pt_sink_commit and pt_sink_close only.  Errors as
+ * pt_image_create. */
+int pt_image_create_plain(struct pt_sink **out, const char *path,
 			  struct pt_error *err);
+
+/* pt_image_fd: NAME.partial, the sink's. */
+int pt_image_fd(const struct pt_sink *s);
 
 /* pt_image_reserve makes NAME.partial before its image is known: sz bytes (up
  * to PT_LAYOUT_SZ_MAX, rounded up to whole pages), allocated and mapped, in
@@ -80,7 +84,8 @@ int pt_image_reserve(struct pt_sink **out, const char *path, __u64 sz,
 
 /* pt_image_reopen locks the NAME.partial that an earlier sink for path left,
  * and changes nothing.  On success *out is the caller's, for
- * pt_image_journal_read, pt_image_resume and pt_sink_close only.  Else:
+ * pt_image_journal_read, pt_image_resume and pt_sink_close only.  l NULL: the file
+ * has another form, as that of pt_image_create_plain.  Else:
  *   -ENOENT  there is none
  *   -EPERM   another user owns it or may write it, or it has a second name:
  *            a user who can write it could change it after the comparison
@@ -98,7 +103,8 @@ int pt_image_journal_read(struct pt_sink *s, void **bytes, size_t *sz,
 			 struct pt_error *err);
 
 /* pt_image_resume prepares a reopened sink for pages: it keeps its content,
- * and gets the size of the layout's image.  Errors as pt_image_create. */
+ * and gets the size of the layout's image, if it has one.  Errors as
+ * pt_image_create. */
 int pt_image_resume(struct pt_sink *s, struct pt_error *err);
 
 /* pt_image_journal_write writes NAME.journal: a failure at any time leaves it

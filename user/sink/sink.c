@@ -59,6 +59,12 @@ int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 	return s->ops->read(s, off, to, sz, err);
 }
 
+bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to)
+{
+	pt_check(s->ops->data);
+	return s->ops->data(s, off, from, to);
+}
+
 const void *pt_sink_see(const struct pt_sink *s, __u64 off, void *buffer,
 			struct pt_error *err)
 {

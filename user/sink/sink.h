@@ -62,6 +62,11 @@ int pt_sink_zero(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
 int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		 struct pt_error *err);
 
+/* pt_sink_data finds the first stretch of data of a kept sink that contains off or
+ * starts behind it: [*from, *to), in bytes of the image.  False: all the rest is a
+ * hole.  One thread at a time. */
+bool pt_sink_data(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to);
+
 /* pt_sink_see returns the 4096 bytes of a page that was written: the sink's
  * memory itself, or a copy in buffer, 4096 bytes of the caller's.  NULL: it
  * cannot be read; err has the cause.  Inside of a pt_guard. */

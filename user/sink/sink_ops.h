@@ -37,6 +37,8 @@ struct pt_sink_ops {
 	/* Reads sz bytes and allocates no page. */
 	int (*read)(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		    struct pt_error *err);
+	/* See pt_sink_data; NULL: never called. */
+	bool (*data)(const struct pt_sink *s, __u64 off, __u64 *from, __u64 *to);
 	/* Returns the page at off as readable memory.  NULL, also as the
 	 * pointer: the sink has none, or its memory must not be accessed. */
 	const __u8 *(*see)(const struct pt_sink *s, __u64 off);
