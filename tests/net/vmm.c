@@ -10,6 +10,7 @@
  *     regions=N    of the memory (2)     pause=US     of a reader between pages (0)
  *     huge=1       pages of 2 MiB        close=1      close our own descriptor
  *     touch=N      pages to read, then wait for the file GO (all at once)
+ *     churn=N      threads only touch a page of their own and give it away, N times
  *     kib=1        page_size_kib, not page_size
  *     message=TEXT send that             fds=N        that many descriptors (1)
  *     other=1      no userfaultfd, but /dev/null
@@ -46,7 +47,7 @@
 static struct {
 	const char *socket, *image;
 	unsigned long threads, remove, regions, pause, huge, close, touch, kib, fds,
-		      other;
+		      other, churn;
 	const char *message;
 } opt = { .threads = 4, .regions = 2, .fds = 1 };
 
@@ -151,6 +152,23 @@ static void *balloon(void *arg)
 	return NULL;
 }
 
+/* churner's page is as in the image once, and then zero. */
+static void *churner(void *arg)
+{
+	unsigned long off = (unsigned long)arg * (sz / PAGE / opt.threads) * PAGE;
+	unsigned char *page = at(off);
+
+	for (unsigned long n = 0; n < opt.churn; n++) {
+		if (n ? !is_zero(page) : memcmp(page, image + off, PAGE) != 0)
+			if (!atomic_exchange(&is_wrong, true))
+				printf("WRONG: page %lu, round %lu\n", off / PAGE, n);
+		if (madvise(page, PAGE, MADV_DONTNEED))
+			err(2, "madvise");
+		atomic_fetch_add(&page_cnt, 1);
+	}
+	return NULL;
+}
+
 /* choose spreads the ranges, which do not overlap. */
 static void choose(void)
 {
@@ -168,7 +186,7 @@ static void choose(void)
 
 static int make_uffd(void)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = opt.remove
+	struct uffdio_api api = { .api = UFFD_API, .features = opt.remove || opt.churn
 		? UFFD_FEATURE_EVENT_REMOVE : 0 };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
@@ -244,7 +262,7 @@ static void parse(int argc, char **argv)
 		{ "regions", &opt.regions }, { "pause", &opt.pause },
 		{ "huge", &opt.huge }, { "close", &opt.close },
 		{ "touch", &opt.touch }, { "kib", &opt.kib }, { "fds", &opt.fds },
-		{ "other", &opt.other },
+		{ "other", &opt.other }, { "churn", &opt.churn },
 	};
 
 	if (argc < 3)
@@ -295,13 +313,14 @@ static void guest(void)
 		usleep(2000);
 	atomic_store(&page_cnt, 0);
 	for (unsigned long i = 0; i < opt.threads; i++)
-		pthread_create(&threads[i], NULL, reader, (void *)i);
+		pthread_create(&threads[i], NULL, opt.churn ? churner : reader,
+			       (void *)i);
 	pthread_create(&other, NULL, balloon, NULL);
 	for (unsigned long i = 0; i < opt.threads; i++)
 		pthread_join(threads[i], NULL);
 	pthread_join(other, NULL);
 	/* All once more, now that nothing changes. */
-	for (unsigned long off = 0; off < sz; off += PAGE) {
+	for (unsigned long off = 0; off < sz && !opt.churn; off += PAGE) {
 		check(off);
 		removed += state_of(off) == GONE;
 	}

@@ -19,6 +19,7 @@
 
 #define KEEPER_TAIL	".keeper"
 #define TIMEOUT_S_MAX	86400
+#define WARNINGS_MAX	8
 
 struct serve {
 	const char *image_path, *parent, *door;
@@ -36,7 +37,8 @@ struct serve {
 	struct pt_lazy_order order, touched;
 	__u64 began_ns;
 	struct pt_latency latency;
-	bool has_warned;
+	__u32 warned_cnt;
+	const char *warned[WARNINGS_MAX];	/* each once */
 };
 
 static const struct pt_option required[] = {
@@ -217,20 +219,26 @@ static void on_warn(void *arg, const char *text)
 {
 	struct serve *s = arg;
 
-	if (!s->has_warned)
-		pt_out_warn("warning: %s", text);
-	s->has_warned = true;
+	for (__u32 i = 0; i < s->warned_cnt; i++)
+		if (!strcmp(s->warned[i], text))
+			return;
+	if (s->warned_cnt == WARNINGS_MAX)
+		return;
+	s->warned[s->warned_cnt++] = text;
+	pt_out_warn("warning: %s", text);
 }
 
 static void save_order(struct serve *s)
 {
 	__u64 sz = pt_lazy_image_sz(s->image);
-	struct pt_lazy_order *o = s->on_demand ? &s->touched : &s->order;
+	struct pt_lazy_order *o = &s->order;
 	struct pt_error err;
 
 	if (s->no_order || !s->touched.cnt)
 		return;
-	if (!s->on_demand && pt_lazy_order_merge(o, &s->touched, sz))
+	if (s->on_demand)	/* anew */
+		pt_lazy_order_free(o);
+	if (pt_lazy_order_merge(o, &s->touched, sz))
 		return;
 	if (pt_lazy_order_write(o, s->image_path, sz, &err))
 		pt_out_warn("warning: %s; the next guest goes on without", err.text);

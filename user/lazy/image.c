@@ -13,6 +13,7 @@
 #include "source/unreadable_list.h"
 
 #define CLUSTER		16	/* pages that are read together of a raw image */
+#define ZEROES_MAX	(1u << 16)	/* pages of a hole that are looked at in one call */
 
 struct pt_lazy_image {
 	char *path;
@@ -168,15 +169,26 @@ static enum pt_lazy_content raw_read(const struct pt_lazy_image *im, __u64 page,
 	return is_zero(to) ? PT_LAZY_ZERO : PT_LAZY_DATA;
 }
 
-/* raw_zeroes: pages in the list of unreadable ones may be holes, too. */
+/* is_whole: the file was not cut short, or written longer, since it was opened. */
+static bool is_whole(const struct pt_lazy_image *im)
+{
+	struct stat st;
+
+	return !fstat(im->fd, &st) && (__u64)st.st_size == im->sz;
+}
+
+/* raw_zeroes: pages in the list of unreadable ones may be holes, too.  Behind the end of
+ * the file there is no hole: pages that were cut off are lost. */
 static __u64 raw_zeroes(const struct pt_lazy_image *im, __u64 page)
 {
 	off_t data = lseek(im->fd, page * PT_PAGE_SZ, SEEK_DATA);
 	__u64 end, i;
 
-	if (data < 0 && errno != ENXIO)
+	if (data < 0 && (errno != ENXIO || !is_whole(im)))
 		return 0;
 	end = data < 0 ? pages_of(im->sz) : (__u64)data / PT_PAGE_SZ;
+	if (end > page + ZEROES_MAX)
+		end = page + ZEROES_MAX;
 	for (i = page; i < end; i++)
 		if (im->unreadable[i / 64] >> (i % 64) & 1)
 			break;

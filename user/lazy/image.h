@@ -58,7 +58,7 @@ __u32 pt_lazy_image_unit(struct pt_lazy_image *im, __u64 page,
 			 __u64 out[PT_LAZY_UNIT_MAX]);
 
 /* pt_lazy_image_zeroes returns how many pages from page on are zero for sure, without
- * reading them; 0: it is not known. */
+ * reading them, 65536 at most, though more may follow; 0: it is not known. */
 __u64 pt_lazy_image_zeroes(struct pt_lazy_image *im, __u64 page);
 
 #endif

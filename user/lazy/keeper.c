@@ -40,6 +40,7 @@ struct keeper {
 	pid_t server;
 	__u64 timeout_ns;	/* 0: none */
 	__u64 waits_since_ns;	/* an event waits for a server; 0: none does */
+	__u64 read_cnt;		/* the record's, when that began */
 };
 
 /* ---- the server's side ---- */
@@ -168,18 +169,25 @@ static bool server_hear(struct keeper *k)
 	return true;
 }
 
-/* has_waited: a fault was read long ago, or none is read. */
+static bool is_over(const struct keeper *k, __u64 since, __u64 now)
+{
+	return since && since < now && now - since > k->timeout_ns;
+}
+
+/* has_waited: a fault was read long ago, or none is read.  A busy guest has an unread
+ * event at every look: it waits only while the server reads none at all. */
 static bool has_waited(struct keeper *k, bool is_unread)
 {
+	__u64 since = __atomic_load_n(&k->record->waits_since_ns, __ATOMIC_ACQUIRE);
+	__u64 read_cnt = __atomic_load_n(&k->record->read_cnt, __ATOMIC_RELAXED);
 	__u64 now = pt_clock_ns();
-	__u64 since = __atomic_load_n(&k->record->waits_since_ns, __ATOMIC_RELAXED);
 
 	if (!is_unread)
 		k->waits_since_ns = 0;
-	else if (!k->waits_since_ns)
+	else if (!k->waits_since_ns || read_cnt != k->read_cnt)
 		k->waits_since_ns = now;
-	return (since && now - since > k->timeout_ns) ||
-	       (k->waits_since_ns && now - k->waits_since_ns > k->timeout_ns);
+	k->read_cnt = read_cnt;
+	return is_over(k, since, now) || is_over(k, k->waits_since_ns, now);
 }
 
 static void keep(struct keeper *k)

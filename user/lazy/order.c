@@ -13,7 +13,7 @@
 #include "memory/layout.h"
 
 #define TAIL	".order"
-#define SZ_MAX	(64u << 20)	/* bytes of a file */
+#define SZ_MAX	(32u * PT_LAZY_RUNS_MAX)	/* bytes of a file */
 
 void pt_lazy_order_free(struct pt_lazy_order *o)
 {
@@ -68,14 +68,18 @@ int pt_lazy_order_merge(struct pt_lazy_order *o, const struct pt_lazy_order *mor
 
 /* ---- reading ---- */
 
-static bool run_take(const json_t *pair, __u64 page_cnt, struct pt_lazy_order *o)
+/* run_take: left, pages that the order may have still; none twice, so no more than the
+ * image. */
+static bool run_take(const json_t *pair, __u64 page_cnt, __u64 *left,
+		     struct pt_lazy_order *o)
 {
 	const json_t *page = json_array_get(pair, 0), *cnt = json_array_get(pair, 1);
 	json_int_t at = json_integer_value(page), n = json_integer_value(cnt);
 
 	if (json_array_size(pair) != 2 || !json_is_integer(page) || at < 0 || n <= 0 ||
-	    (__u64)at >= page_cnt || (__u64)n > page_cnt - at)
+	    (__u64)at >= page_cnt || (__u64)n > page_cnt - at || (__u64)n > *left)
 		return false;
+	*left -= n;
 	pt_lazy_order_add(o, at, n);
 	return true;
 }
@@ -83,6 +87,7 @@ static bool run_take(const json_t *pair, __u64 page_cnt, struct pt_lazy_order *o
 static bool list_take(const json_t *list, __u64 image_sz, struct pt_lazy_order *o)
 {
 	const json_t *runs = json_object_get(list, "order");
+	__u64 page_cnt = (image_sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ, left = page_cnt;
 	size_t cnt = json_array_size(runs);
 
 	if (json_integer_value(json_object_get(list, "version")) != 1 ||
@@ -90,8 +95,7 @@ static bool list_take(const json_t *list, __u64 image_sz, struct pt_lazy_order *
 	    (json_int_t)image_sz || !json_is_array(runs) || cnt > PT_LAZY_RUNS_MAX)
 		return false;
 	for (size_t i = 0; i < cnt; i++)
-		if (!run_take(json_array_get(runs, i),
-			      (image_sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ, o))
+		if (!run_take(json_array_get(runs, i), page_cnt, &left, o))
 			return false;
 	return true;
 }

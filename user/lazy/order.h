@@ -42,7 +42,7 @@ int pt_lazy_order_merge(struct pt_lazy_order *o, const struct pt_lazy_order *mor
 
 /* pt_lazy_order_read reads IMAGE.order of an image of image_sz bytes into o, which is
  * empty; 0 also if there is none.
- *   -EINVAL  it is no order of this image
+ *   -EINVAL  it is no order of this image, or has more pages than it
  *   or as the system says */
 int pt_lazy_order_read(struct pt_lazy_order *o, const char *image, __u64 image_sz,
 		       struct pt_error *err);

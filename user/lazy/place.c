@@ -53,16 +53,15 @@ long pt_place_zero(int uffd, __u64 addr, __u64 sz, __u64 page_sz, __u64 *there)
 	return settled(uffd, ret, arg.zeropage, addr, page_sz, there);
 }
 
-long pt_place_poison(int uffd, __u64 addr, __u64 page_sz)
+long pt_place_poison(int uffd, __u64 addr, __u64 page_sz, __u64 *there)
 {
 	struct poison_arg arg = { .range = { .start = addr, .len = page_sz } };
-	__u64 there = 0;
 	int ret = ioctl(uffd, POISON, &arg);
 
 	/* An unknown command is -EINVAL. */
 	if (ret && (errno == EINVAL || errno == ENOTTY))
 		return -EOPNOTSUPP;
-	return settled(uffd, ret, arg.updated, addr, page_sz, &there);
+	return settled(uffd, ret, arg.updated, addr, page_sz, there);
 }
 
 long pt_place_continue(int uffd, __u64 addr, __u64 page_sz)

@@ -12,6 +12,7 @@
  *   -EAGAIN  the address space changes: events must be read first
  *   -ESRCH   the process ended
  *   -ENOENT  nothing is mapped there any more, or it is not registered
+ *   -EFAULT  the page is behind the end of the file that is mapped there
  *   -ENOMEM, -ENOSPC, ...  no memory for a page
  * Pages that are there already stay as they are, and are settled: *there counts their
  * bytes. */
@@ -21,7 +22,7 @@ long pt_place_zero(int uffd, __u64 addr, __u64 sz, __u64 page_sz, __u64 *there);
 
 /* pt_place_poison: a read or write there raises SIGBUS from now on.  Besides:
  *   -EOPNOTSUPP  the kernel cannot (before Linux 6.6) */
-long pt_place_poison(int uffd, __u64 addr, __u64 page_sz);
+long pt_place_poison(int uffd, __u64 addr, __u64 page_sz, __u64 *there);
 
 /* pt_place_continue maps a page that is in the file already. */
 long pt_place_continue(int uffd, __u64 addr, __u64 page_sz);

@@ -11,7 +11,7 @@
 #include "base/files.h"
 #include "memory/layout.h"
 
-#define MAGIC	0x7074726c617a7931ULL	/* "ptrlazy1" */
+#define MAGIC	0x7074726c617a7932ULL	/* "ptrlazy2" */
 
 static __u64 pages_of(const struct pt_lazy_region *region)
 {

@@ -13,7 +13,7 @@
  * Events are read into the record itself: a removal that was taken from the kernel is
  * there even if the server is killed right after the system call.
  *
- * Threads: one server at a time writes; the keeper reads waits_since_ns.
+ * Threads: one server at a time writes; the keeper reads waits_since_ns and read_cnt.
  * Memory: 1 bit per page.
  */
 #ifndef LAZY_RECORD_H
@@ -65,6 +65,7 @@ struct pt_lazy_record {
 	__u64 page_cnt;
 	__u64 pending_cnt;	/* a hint after a kill: see pt_lazy_record_open */
 	__u64 waits_since_ns;	/* a fault that was read is not answered; 0: none */
+	__u64 read_cnt;		/* reads of events, by all servers */
 	struct uffd_msg events[PT_LAZY_EVENTS];	/* event 0: none */
 	struct pt_lazy_counts counts;
 	__u64 pending[];	/* bit page % 64 of [page / 64] */

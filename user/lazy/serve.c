@@ -15,60 +15,150 @@
 #define PAUSE_MS	20	/* between attempts at pages that could not be placed */
 #define IDLE_MS		1000
 #define QUIET_MS	50	/* without an event, after the last page */
+#define READS_MAX	64	/* before faults are answered */
+#define VISITS_MAX	1024	/* pages of the order that are looked at in one step */
+#define SPINS		64	/* turns without a pause, while a removal is under way */
+#define WAIT_MS		1
 
 static void complain(const struct pt_lazy_serve *s, const char *text)
 {
 	s->cfg.warn(s->cfg.arg, text);
 }
 
-/* ---- events ---- */
+/* ---- faults ---- */
 
-/* fault answers one.  A page that cannot be placed now is woken: its thread asks
- * again, behind the events that are to be read before. */
-static void fault(struct pt_lazy_serve *s, const struct uffd_msg *msg)
+/* fault answers one; returns false if it must wait. */
+static bool fault(struct pt_lazy_serve *s, struct pt_lazy_waiting *w)
 {
-	__u64 addr = msg->arg.pagefault.address, page;
-	const struct pt_lazy_region *region = pt_lazy_region_at(s->r, addr);
+	const struct pt_lazy_region *region = pt_lazy_region_at(s->r, w->addr);
+	__u64 page, asked;
 	bool is_pending;
 	long placed;
 
 	if (!region) {
 		complain(s, "a fault outside of the regions that the VMM "
 			    "named is not answered");
-		return;
+		w->is_hopeless = true;
+		return false;
 	}
-	addr -= addr % region->page_sz;
-	page = region->first + (addr - region->addr) / PT_PAGE_SZ;
-	is_pending = pt_lazy_is_pending(s->r, page);
-	placed = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR
-		? pt_lazy_continue(s, region, page)
-		: pt_lazy_answer(s, region, page, is_pending);
-	if (placed == -EAGAIN)
-		pt_place_wake(s->cfg.uffd, addr, region->page_sz);
+	asked = region->first + (w->addr - region->addr) / PT_PAGE_SZ;
+	page = asked - (asked - region->first) % (region->page_sz / PT_PAGE_SZ);
+	is_pending = pt_lazy_has_pending(s, region, page);
+	placed = w->is_minor ? pt_lazy_continue(s, region, page, asked)
+			     : pt_lazy_answer(s, region, page, asked);
+	w->is_hopeless = placed == -EOPNOTSUPP;
 	if (placed < 0)
-		return;
+		return false;
 	s->r->counts.faults++;
 	s->r->counts.served += placed;
-	pt_latency_add(&s->latency, pt_clock_ns() - s->read_ns);
+	pt_latency_add(&s->latency, pt_clock_ns() - w->read_ns);
 	if (is_pending)
 		s->r->counts.served += pt_lazy_place_unit(s, page, true);
+	return true;
 }
 
+/* answer_some answers faults that wait, in their order, up to the first that must wait
+ * on: what hinders that one mostly hinders all.  Returns whether it answered any. */
+static bool answer_some(struct pt_lazy_serve *s)
+{
+	__u32 left = 0, done = 0, hopeless = 0;
+	bool is_blocked = false;
+
+	for (__u32 i = 0; i < s->waiting_cnt; i++) {
+		struct pt_lazy_waiting w = s->waiting[i];
+
+		if (!w.is_hopeless && !is_blocked && done < PT_LAZY_EVENTS &&
+		    !pt_lazy_has_ended(s)) {
+			if (fault(s, &w)) {
+				done++;
+				continue;
+			}
+			is_blocked = !w.is_hopeless;
+		}
+		hopeless += w.is_hopeless;
+		s->waiting[left++] = w;
+	}
+	s->waiting_cnt = left;
+	s->hopeless_cnt = hopeless;
+	return done;
+}
+
+/* make_room drops the hopeless faults of a full list: the time of the oldest stays. */
+static void make_room(struct pt_lazy_serve *s)
+{
+	__u32 left = 0;
+
+	for (__u32 i = 0; i < s->waiting_cnt; i++) {
+		const struct pt_lazy_waiting *w = &s->waiting[i];
+
+		if (!w->is_hopeless)
+			s->waiting[left++] = *w;
+		else if (!s->hopeless_since_ns)
+			s->hopeless_since_ns = w->read_ns;
+	}
+	s->waiting_cnt = left;
+	s->hopeless_cnt = 0;
+}
+
+static void fault_keep(struct pt_lazy_serve *s, const struct uffd_msg *msg, __u64 now)
+{
+	__u64 addr = msg->arg.pagefault.address / PT_PAGE_SZ * PT_PAGE_SZ;
+
+	if (s->waiting_cnt == PT_LAZY_WAITING_MAX)
+		make_room(s);
+	if (s->waiting_cnt == PT_LAZY_WAITING_MAX) {
+		pt_place_wake(s->cfg.uffd, addr, PT_PAGE_SZ);	/* it asks again */
+		return;
+	}
+	s->waiting[s->waiting_cnt++] = (struct pt_lazy_waiting){
+		.addr = addr, .read_ns = now, .is_minor =
+			msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR,
+	};
+}
+
+/* tell_keeper since when a fault waits that was read. */
+static void tell_keeper(const struct pt_lazy_serve *s)
+{
+	__u64 since = s->hopeless_since_ns;
+
+	if (s->waiting_cnt && (!since || s->waiting[0].read_ns < since))
+		since = s->waiting[0].read_ns;
+	__atomic_store_n(&s->r->waits_since_ns, since, __ATOMIC_RELEASE);
+}
+
+/* ---- events ---- */
+
+/* removal: what was hopeless there may not be any more, if it asks again. */
 static void removal(struct pt_lazy_serve *s, __u64 start, __u64 end)
 {
+	__u32 left = 0;
+
 	s->r->counts.removed += pt_lazy_remove(s->r, start, end);
+	for (__u32 i = 0; i < s->waiting_cnt; i++) {
+		const struct pt_lazy_waiting *w = &s->waiting[i];
+
+		if (w->is_hopeless && w->addr >= start && w->addr < end) {
+			pt_place_wake(s->cfg.uffd, w->addr, PT_PAGE_SZ);
+			s->hopeless_cnt--;
+		} else {
+			s->waiting[left++] = *w;
+		}
+	}
+	s->waiting_cnt = left;
 }
 
-/* take handles the events in the record: removals first, since they hold for the
- * faults that were read together with them. */
+/* take handles the events in the record; its faults wait from now on. */
 static void take(struct pt_lazy_serve *s)
 {
 	const struct uffd_msg *msg = s->r->events;
+	__u64 now = pt_clock_ns();
 
 	for (__u32 i = 0; i < PT_LAZY_EVENTS; i++) {
 		if (msg[i].event == UFFD_EVENT_REMOVE ||
 		    msg[i].event == UFFD_EVENT_UNMAP)
 			removal(s, msg[i].arg.remove.start, msg[i].arg.remove.end);
+		else if (msg[i].event == UFFD_EVENT_PAGEFAULT)
+			fault_keep(s, &msg[i], now);
 		else if (msg[i].event == UFFD_EVENT_FORK)
 			complain(s, "the VMM forked: its child's memory "
 				    "is not served");
@@ -76,44 +166,57 @@ static void take(struct pt_lazy_serve *s)
 			complain(s, "the VMM moved memory: faults there "
 				    "are not answered");
 	}
-	for (__u32 i = 0; i < PT_LAZY_EVENTS && !pt_lazy_has_ended(s); i++)
-		if (msg[i].event == UFFD_EVENT_PAGEFAULT)
-			fault(s, &msg[i]);
 }
 
-/* events reads and handles what there is; returns whether there was any. */
-static bool events(struct pt_lazy_serve *s)
+/* read_some reads what fits into the record; returns whether there may be more.  What is
+ * in the record was handled before: a removal is never written over. */
+static bool read_some(struct pt_lazy_serve *s, bool *any)
 {
 	ssize_t got;
 
 	memset(s->r->events, 0, sizeof(s->r->events));
 	got = read(s->cfg.uffd, s->r->events, sizeof(s->r->events));
 	if (got > 0) {
-		s->read_ns = pt_clock_ns();
-		__atomic_store_n(&s->r->waits_since_ns, s->read_ns, __ATOMIC_RELAXED);
+		*any = true;
+		__atomic_fetch_add(&s->r->read_cnt, 1, __ATOMIC_RELAXED);
 		take(s);
-		__atomic_store_n(&s->r->waits_since_ns, 0, __ATOMIC_RELAXED);
-		return true;
-	}
-	if (got < 0 && errno != EAGAIN && errno != EINTR)
+		tell_keeper(s);
+	} else if (got < 0 && errno != EAGAIN && errno != EINTR) {
 		s->code = -errno;
-	return false;
+	}
+	return got == sizeof(s->r->events);
+}
+
+/* events reads all that there are, and only then answers: the kernel gives faults before
+ * removals, and as long as one removal is unread no page can be placed.  Faults that
+ * are not woken do not come again, so that the removals get their turn.  Returns whether
+ * there was any, or an answer. */
+static bool events(struct pt_lazy_serve *s)
+{
+	bool any = false;
+	__u32 reads = 0;
+
+	while (read_some(s, &any) && ++reads < READS_MAX)
+		;
+	if (answer_some(s))
+		any = true;
+	tell_keeper(s);
+	return any;
 }
 
 /* ---- the fill ---- */
 
-/* next_of_order returns the next pending page of the recorded order. */
+/* next_of_order finds the next pending page of the recorded order, or goes some steps
+ * on; returns whether it found one. */
 static bool next_of_order(struct pt_lazy_serve *s, __u64 *page)
 {
-	const struct pt_lazy_order *o = s->cfg.order;
+	const struct pt_lazy_run *run = &s->cfg.order->runs[s->run_idx];
 
-	while (o && s->run_idx < o->cnt) {
-		const struct pt_lazy_run *run = &o->runs[s->run_idx];
-
-		while (s->run_page < run->cnt)
-			if (pt_lazy_page_find(s->r, run->page + s->run_page++, page) &&
-			    pt_lazy_is_pending(s->r, *page))
-				return true;
+	for (__u32 i = 0; i < VISITS_MAX && s->run_page < run->cnt; i++)
+		if (pt_lazy_page_find(s->r, run->page + s->run_page++, page) &&
+		    pt_lazy_is_pending(s->r, *page))
+			return true;
+	if (s->run_page == run->cnt) {
 		s->run_idx++;
 		s->run_page = 0;
 	}
@@ -139,7 +242,10 @@ static bool fill(struct pt_lazy_serve *s)
 {
 	__u64 page;
 
-	if (!next_of_order(s, &page)) {
+	if (s->cfg.order && s->run_idx < s->cfg.order->cnt) {
+		if (!next_of_order(s, &page))
+			return true;
+	} else {
 		page = s->at = pt_lazy_next_pending(s->r, s->at);
 		if (page >= s->r->page_cnt)
 			return false;
@@ -164,6 +270,8 @@ static bool look(struct pt_lazy_serve *s, int ms, enum pt_lazy_end *end)
 		{ .fd = s->cfg.keeper_fd, .events = POLLIN },
 	};
 
+	if (ms)
+		pt_lazy_lost_tell(s);
 	poll(fds, 4, ms);
 	if (fds[3].revents) {
 		s->cfg.keeper_fd = -1;
@@ -216,14 +324,28 @@ static bool release(struct pt_lazy_serve *s)
 static void resume(struct pt_lazy_serve *s)
 {
 	take(s);
+	s->waiting_cnt = 0;	/* they ask again, as those that waited do */
 	wake_all(s);
-	__atomic_store_n(&s->r->waits_since_ns, 0, __ATOMIC_RELAXED);
+	tell_keeper(s);
+}
+
+/* linger waits for the end of a removal, or for memory. */
+static bool linger(struct pt_lazy_serve *s, enum pt_lazy_end *end)
+{
+	return look(s, ++s->idle_cnt < SPINS ? 0 : WAIT_MS, end);
 }
 
 static bool step(struct pt_lazy_serve *s, __u32 *steps, enum pt_lazy_end *end)
 {
-	if (events(s) || pt_lazy_has_ended(s))
+	bool any = events(s);
+
+	if (pt_lazy_has_ended(s))
 		return true;
+	if (!any && s->waiting_cnt > s->hopeless_cnt)
+		return linger(s, end);
+	s->idle_cnt = 0;
+	if (any)
+		return look(s, 0, end);
 	if (!s->r->pending_cnt && !s->is_stuck) {
 		if (release(s)) {
 			*end = PT_LAZY_WHOLE;
@@ -244,13 +366,16 @@ static bool step(struct pt_lazy_serve *s, __u32 *steps, enum pt_lazy_end *end)
 int pt_lazy_serve_run(struct pt_lazy_serve *s, enum pt_lazy_end *end,
 		      struct pt_error *err)
 {
+	bool is_on = true;
 	__u32 steps = 0;
 
 	if (s->r->server_cnt++)
 		resume(s);
-	while (!pt_lazy_has_ended(s))
-		if (!step(s, &steps, end))
-			return 0;
+	while (is_on && !pt_lazy_has_ended(s))
+		is_on = step(s, &steps, end);
+	pt_lazy_lost_tell(s);
+	if (!is_on)
+		return 0;
 	if (s->is_gone) {
 		*end = PT_LAZY_GONE;
 		return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* serve: answers the page faults of a guest from its image, and places the rest.
  *
- *     events: removals first -----> leave the fill list
- *             then faults --------> the page asked for, then the rest of its unit
+ *     events: removals -----------> leave the fill list
+ *             faults, once all ---> the page asked for, then the rest of its unit
+ *             events are read
  *     no event: the next unit of --> the recorded order, then ascending
  *     nothing is pending ---------> the memory is unregistered: it is ordinary again
  *
@@ -36,7 +37,7 @@ struct pt_lazy_serve_cfg {
 	/* damaged: pages of the image that were poisoned, or not, since the kernel
 	 * cannot. */
 	void (*damaged)(void *arg, __u64 image_page, __u64 cnt, bool is_poisoned);
-	void (*warn)(void *arg, const char *text);
+	void (*warn)(void *arg, const char *text);	/* a constant, again and again */
 	void *arg;
 };
 
