@@ -312,8 +312,8 @@ case_run "serve: without a second descriptor zeroes are read" zeroes_without
 case_run "serve: a second server is refused" second
 case_run "serve: a fault that nobody answers ends the VMM" ends_vmm killed
 case_run "serve: a fault that a stopped server holds ends the VMM" ends_vmm stopped
-case_run "serve: many threads fault and give pages away" busy 300
-case_run "serve: a guest that is never idle is not ended" busy 800 --fault-timeout 1
+case_run "serve: many threads fault and give pages away" busy 50
+case_run "serve: a guest that is never idle is not ended" busy 200 --fault-timeout 1
 case_run "serve: damage" damaged
 case_run "serve: the recorded order" ordered
 case_run "serve: refuses no JSON" refused 'no JSON array' message=x

@@ -286,7 +286,7 @@ static void test_file_cut(void **state)
 	close(uffd);
 }
 
-/* What is cut off the image is lost, never zero; one line is enough for it. */
+/* Pages that were cut off the image are lost, never zero; one line names them. */
 static void test_image_cut(void **state)
 {
 	struct pt_lazy_image *image;

@@ -58,7 +58,7 @@ static bool fault(struct pt_lazy_serve *s, struct pt_lazy_waiting *w)
 }
 
 /* answer_some answers faults that wait, in their order, up to the first that must wait
- * on: what hinders that one mostly hinders all.  Returns whether it answered any. */
+ * on: a removal or a lack of memory hinders all.  Returns whether it answered any. */
 static bool answer_some(struct pt_lazy_serve *s)
 {
 	__u32 left = 0, done = 0, hopeless = 0;
@@ -128,7 +128,7 @@ static void tell_keeper(const struct pt_lazy_serve *s)
 
 /* ---- events ---- */
 
-/* removal: what was hopeless there may not be any more, if it asks again. */
+/* removal: a hopeless fault there gets zeroes now, if its thread asks again. */
 static void removal(struct pt_lazy_serve *s, __u64 start, __u64 end)
 {
 	__u32 left = 0;
@@ -168,8 +168,8 @@ static void take(struct pt_lazy_serve *s)
 	}
 }
 
-/* read_some reads what fits into the record; returns whether there may be more.  What is
- * in the record was handled before: a removal is never written over. */
+/* read_some reads what fits into the record; returns whether there may be more.  The
+ * events in the record were handled before: a removal is never written over. */
 static bool read_some(struct pt_lazy_serve *s, bool *any)
 {
 	ssize_t got;

@@ -48,8 +48,8 @@ static inline bool pt_lazy_has_ended(const struct pt_lazy_serve *s)
 	return s->is_gone || s->code;
 }
 
-/* pt_lazy_answer settles a page of the region's size: what of it is pending comes from
- * the image, the rest is zero.  asked: the 4096-byte page of the fault, or
+/* pt_lazy_answer settles a page of the region's size: its pending parts come from the
+ * image, the rest is zero.  asked: the 4096-byte page of the fault, or
  * PT_LAZY_NOT_ASKED.  Returns how many 4096-byte pages of data it placed, or
  *   -EAGAIN      not now: events must be read first, or memory lacks
  *   -EOPNOTSUPP  it is damaged, and stays as it is */

@@ -140,8 +140,8 @@ static enum pt_lazy_content load(struct pt_lazy_serve *s,
 
 /* ---- large pages ---- */
 
-/* is_small: memory of 4096-byte pages is behind a large page that is there in part.  Of
- * true large pages the kernel refuses a part.  Where nothing is any more, zero is
+/* is_small: memory of 4096-byte pages is behind a large page that is there in part.  The
+ * kernel refuses a part of a true large page.  Where nothing is any more, zero is
  * right. */
 static bool is_small(const struct pt_lazy_serve *s, const struct pt_lazy_region *region,
 		     __u64 page)
@@ -173,8 +173,8 @@ static long put_apart(struct pt_lazy_serve *s, const struct pt_lazy_region *regi
 	return placed;
 }
 
-/* put_large places the large page in the buffer.  What of it was there before, or is
- * mapped by itself, needs a look at each part. */
+/* put_large places the large page in the buffer.  Where a part was there before, or is
+ * mapped by itself, each part is placed alone. */
 static long put_large(struct pt_lazy_serve *s, const struct pt_lazy_region *region,
 		      __u64 page, __u64 asked, __u64 *count)
 {
@@ -278,7 +278,7 @@ long pt_lazy_continue(struct pt_lazy_serve *s, const struct pt_lazy_region *regi
 	__u64 cnt = 1;
 	long got = pt_place_continue(s->cfg.uffd, addr_of(region, asked), PT_PAGE_SZ);
 
-	/* Of true large pages the kernel refuses a part. */
+	/* The kernel refuses a part of a true large page. */
 	if (got == -EINVAL && region->page_sz > PT_PAGE_SZ) {
 		asked = page;
 		cnt = region->page_sz / PT_PAGE_SZ;
