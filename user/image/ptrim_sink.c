@@ -227,11 +227,12 @@ static int copy_store(struct pt_ptrim_sink *s, struct part *p, __u64 page,
 	if (atomic_load(&s->entries[original]) >> PT_PTRIM_STATE_SHIFT ==
 	    STATE_PENDING && part_of(s, original) == p)
 		code = pt_ptrim_sink_flush(s, p, err);
+	if (code)
+		return code;
 	entry = atomic_load(&s->entries[original]);
-	if (!code && entry >> PT_PTRIM_STATE_SHIFT == PT_PTRIM_DATA)
-		code = stored_read(s, p, entry, other, err);
-	else if (!code)
+	if (entry >> PT_PTRIM_STATE_SHIFT != PT_PTRIM_DATA)
 		return 0;	/* another part is to write it */
+	code = stored_read(s, p, entry, other, err);
 	if (code)
 		return code;
 	if (memcmp(other, bytes, PT_PAGE_SZ))
