@@ -161,7 +161,10 @@ static void serve(struct pt_lazy_record *r, struct pt_lazy_image *image, bool on
 {
 	enum pt_lazy_end end = run(r, image, on_demand, NULL);
 
-	assert_true(end == PT_LAZY_WHOLE || (on_demand && end == PT_LAZY_STOPPED));
+	if (end == PT_LAZY_WHOLE)
+		assert_int_equal(r->pending_cnt, 0);
+	else
+		assert_true(on_demand && end == PT_LAZY_STOPPED);
 	assert_int_equal(damaged_calls, 0);
 	assert_null(warning);
 	finish(r, image);

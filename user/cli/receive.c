@@ -27,7 +27,7 @@ static const struct pt_option required[] = {
 static const struct pt_option places[] = {
 	{ "out", "PATH",
 	  "image to make; must not exist.  A file, or a file on a tmpfs or "
-	  "hugetlbfs.  With --serve a folder",
+	  "hugetlbfs; NAME.ptrim: an image at rest.  With --serve a folder",
 	  PT_OPTION(TEXT, struct pt_receive_run, cfg.path), .offers = "file" },
 	{ "qmp", "SOCK",
 	  "monitor socket of a QEMU, started with -incoming defer, that takes "
