@@ -122,14 +122,15 @@ int program_fail(struct pt_error *err, const struct pt_program_cfg *cfg,
 			"-n)", dev->name, strerror(-code),
 			pt_cause_text()[0] ? ": " : "", pt_cause_text(),
 			PT_FILES_FEW);
-	if (code == -ENOMEM || pt_memory_is_limited())
-		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+	if (code == -ENOMEM)
+		return pt_error_set(err, PT_EXIT_HOST, code,
 			"%s: no memory for the XDP program%s", dev->name,
 			pt_memory_is_limited() ? " (raise ulimit -v)" : "");
 	return pt_error_set(err, PT_EXIT_HOST, code,
 		"%s: cannot load or attach the XDP program: %s%s%s (Linux 6.1 "
-		"or newer with BTF is needed)", dev->name, strerror(-code),
-		pt_cause_text()[0] ? ": " : "", pt_cause_text());
+		"or newer with BTF is needed%s)", dev->name, strerror(-code),
+		pt_cause_text()[0] ? ": " : "", pt_cause_text(),
+		pt_memory_is_limited() ? ", and memory: raise ulimit -v" : "");
 }
 
 int program_fail_version(struct pt_error *err, struct pt_program *p)
