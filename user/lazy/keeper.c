@@ -246,7 +246,7 @@ static void keeper_main(const struct keeper *k)
 static int spawn(const struct keeper *k)
 {
 	pid_t pid = fork();
-	int status;
+	int status = 0;		/* where SIGCHLD is ignored none comes */
 
 	if (pid < 0)
 		return -errno;
