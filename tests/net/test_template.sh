@@ -282,6 +282,109 @@ by_nobody()
 	[[ ! -e $(<path) ]] || die "the memory is still there"
 }
 
+# full_output: without its path nobody knows of the template, so there is none.
+full_output()
+{
+	local status=0
+
+	head -c 300000 /dev/urandom >raw
+	"$pagetrim" template put one raw --folder "$dir/folder" >/dev/full 2>fail.err ||
+		status=$?
+	same "exit without room for the path" "$status" 1
+	one_error fail "standard output: cannot be written"
+	nothing_of one
+}
+
+# forged: a record that leads to a memory of the same number and size, which is not
+# sealed; nothing reads it.
+forged()
+{
+	local status=0
+
+	head -c 300000 /dev/urandom >raw
+	truncate -s $((4096 * 74)) raw
+	template put one raw
+	mkfifo forger.in
+	python3 -c 'import json, os, sys
+fd = os.memfd_create("pagetrim-template", os.MFD_ALLOW_SEALING)
+os.truncate(fd, 4096 * 74)
+record = json.load(open(sys.argv[1]))
+record.update(pid=os.getpid(), fd=fd, inode=os.fstat(fd).st_ino)
+json.dump(record, open(sys.argv[1], "w"))
+print("ready", flush=True)
+sys.stdin.read()' folder/one/template.json <forger.in >forger.out &
+	exec {forger}>forger.in
+	cp folder/one/template.json true.json
+	wait_until 20 grep -q ready forger.out
+	fails 3 "not its memory" get one --out copy
+	[[ ! -e copy ]] || die "it was copied"
+	timeout 20 "$pagetrim" send --insecure --dev lo --to 127.0.0.1 --template \
+		"$dir/folder/one" 2>fail.err || status=$?
+	same "send's exit" "$status" 3
+	one_error fail "not its memory"
+	cp true.json folder/one/template.json
+	exec {forger}>&-
+}
+
+# not_looked_at: a user who may not look at a template is told so.
+not_looked_at()
+{
+	local folder=/dev/shm/pagetrim-$net
+	local -a other=(setpriv --reuid=65533 --regid=65533 --clear-groups)
+
+	litter+=("$folder")
+	mkdir -m 755 "$folder"
+	head -c 300000 /dev/urandom >raw
+	"$pagetrim" template put one raw --folder "$folder/templates" >path
+	"$child" "$(<path)" word >said &
+	wait_until 20 grep -q ready said
+	same "root's view" "$("$pagetrim" template ls --json --folder "$folder/templates" |
+		jq '.templates[0].children')" 1
+	same "another's view" "$("${other[@]}" "$pagetrim" template ls --json \
+		--folder "$folder/templates" | jq -c '.templates[0] |
+		[.bytes, .children, ."allocated-bytes", ."large-pages"]')" \
+		"[303104,null,null,null]"
+	"${other[@]}" "$pagetrim" template ls --folder "$folder/templates" >list
+	grep -Eq '^296.0 KiB +[?] +[?] +[0-9]+ +one$' list || die "$(<list)"
+	"$pagetrim" template rm one --force --folder "$folder/templates"
+}
+
+# little_for_files: small files in memory count, too.
+little_for_files()
+{
+	local cgroup=/sys/fs/cgroup/memory/pagetrim-$net limit=memory.limit_in_bytes
+	local folder=/dev/shm/pagetrim-$net status=0
+
+	if [[ ! -e /sys/fs/cgroup/memory/$limit ]]; then
+		cgroup=/sys/fs/cgroup/pagetrim-$net limit=memory.max
+		grep -qs memory /sys/fs/cgroup/cgroup.subtree_control || return 0
+	fi
+	litter+=("$folder")
+	mkdir "$folder"
+	head -c 4096 /dev/urandom >raw
+	truncate -s 200M state
+	mkdir "$cgroup"
+	echo 128M >"$cgroup/$limit"
+	(echo "$BASHPID" >"$cgroup/cgroup.procs"
+	 exec "$pagetrim" template put one raw --with state --folder "$folder/templates") \
+		2>fail.err || status=$?
+	wait_until 10 rmdir "$cgroup"
+	same "exit with a limit of memory" "$status" 3
+	one_error fail "too little for it"
+	same "templates" "$(ls -A "$folder/templates")" ''
+}
+
+# no_network: the holder keeps no network namespace of the host from going.
+no_network()
+{
+	hosts_up "$net"
+	head -c 300000 /dev/urandom >raw
+	nsenter "--net=/run/netns/$(hosts_netns "$net" a)" -- "$pagetrim" template put \
+		one raw --folder "$dir/folder"
+	same "the holder's network" "$(readlink "/proc/$(holder_of one)/ns/net")" \
+		"$(readlink /proc/1/ns/net)"
+}
+
 # ---- two at once, and ends ----
 
 # One of ten makers of a name succeeds, and the others say why.
@@ -337,6 +440,20 @@ killed_holder()
 		fi
 		template put one raw
 	done
+}
+
+# stopped_holder: SIGTERM would wait for it to go on.
+stopped_holder()
+{
+	local holder
+
+	head -c 300000 /dev/urandom >raw
+	template put one raw
+	holder=$(holder_of one)
+	kill -STOP "$holder"
+	template rm one
+	wait_until 10 is_gone "$holder"
+	nothing_of one
 }
 
 killed_put()
@@ -594,6 +711,12 @@ case_run "template: less memory than it takes" with_templates little_memory
 case_run "template: of a user without rights" with_templates by_nobody
 case_run "template: ten makers of one name" with_templates two_puts
 case_run "template: a holder that is killed" with_templates killed_holder
+case_run "template: no room for the path" with_templates full_output
+case_run "template: a forged record" with_templates forged
+case_run "template: one that the user may not look at" with_templates not_looked_at
+case_run "template: less memory than its files take" with_templates little_for_files
+case_run "template: the holder leaves the network namespace" with_templates no_network
+case_run "template: a holder that is stopped" with_templates stopped_holder
 case_run "template: a maker that is killed" with_templates killed_put
 case_run "template: children see no other's writes" with_templates isolation
 case_run "template: twenty QEMU children" with_templates qemu_children

@@ -27,7 +27,6 @@ struct send {
 	struct pt_send_part *parts;		/* of an image at rest, ... */
 	char (*names)[PT_PTRIM_NAME_SZ];	/* ... and their names */
 	struct pt_template template;		/* with --template, ... */
-	const char *template_path;
 	char **template_files;			/* ... and the paths of its files */
 };
 
@@ -122,14 +121,9 @@ static int open_template(struct send *s)
 	for (unsigned i = 0; i < cnt && o->cfg.file_cnt < PT_SEND_FILES_MAX; i++)
 		if (!is_given(o, pt_along_name(s->template_files[i])))
 			o->files[o->cfg.file_cnt++] = s->template_files[i];
-	s->template_path = s->template.path;
 	if (!o->cfg.name)
 		o->cfg.name = s->template.name;
-	ret = pt_source_open_files(&o->cfg.source, &s->template_path, 1,
-				   &s->run.err);
-	if (!ret)
-		pt_source_set_name(o->cfg.source, 0, s->template.name);
-	return ret;
+	return pt_template_source(&o->cfg.source, &s->template, &s->run.err);
 }
 
 static int open_source(struct send *s)

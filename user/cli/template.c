@@ -135,6 +135,7 @@ static int put(const struct template *t, const char *name, int cnt, char **paths
 	       struct pt_error *err)
 {
 	struct pt_template_make *m;
+	struct pt_template made;
 	struct pt_source *src;
 	int code = pt_template_make_begin(&m, t->folder, name, t->large, err);
 
@@ -147,8 +148,11 @@ static int put(const struct template *t, const char *name, int cnt, char **paths
 		pt_source_close(src);
 	}
 	if (!code)
-		puts(pt_template_make_made(m)->path);
+		made = *pt_template_make_made(m);
 	pt_template_make_end(m);
+	/* Without its path nobody knows of it; main says that it was not written. */
+	if (!code && (puts(made.path) < 0 || fflush(stdout)))
+		code = pt_template_remove(t->folder, &made, err);
 	return code;
 }
 
@@ -162,30 +166,42 @@ static double age_of(const struct pt_template *t)
 	return now.tv_sec + now.tv_nsec / 1e9 - t->made_ns / 1e9;
 }
 
-static json_t *json_of(const struct pt_template *t, unsigned children)
+/* known: a number that may be unknown, which is negative. */
+static json_t *known(__s64 cnt)
+{
+	return cnt < 0 ? json_null() : json_integer(cnt);
+}
+
+static json_t *json_of(const struct pt_template *t, int children)
 {
 	struct pt_template_use use = { .large_cnt = -1 };
 	struct pt_error err;
-	json_t *o;
+	bool is_known;
 
 	if (t->is_dead)
 		return json_pack("{s:o, s:b}", "name", pt_json_clean(t->name),
 				 "dead", true);
-	pt_template_measure(t, &use, &err);
-	o = json_pack("{s:o, s:i, s:s, s:I, s:I, s:i, s:f}",
-		      "name", pt_json_clean(t->name), "pid", t->pid,
-		      "path", t->path, "bytes", (json_int_t)t->sz,
-		      "allocated-bytes", (json_int_t)use.allocated_sz,
-		      "children", children, "age", age_of(t));
-	json_object_set_new(o, "large-pages", use.large_cnt < 0 ? json_null() :
-			    json_integer(use.large_cnt));
-	return o;
+	is_known = !pt_template_measure(t, &use, &err);
+	return json_pack("{s:o, s:i, s:s, s:I, s:o, s:o, s:o, s:f}",
+			 "name", pt_json_clean(t->name), "pid", t->pid,
+			 "path", t->path, "bytes", (json_int_t)t->sz,
+			 "allocated-bytes", known(is_known ? (__s64)use.allocated_sz
+							   : -1),
+			 "children", known(children),
+			 "large-pages", known(use.large_cnt), "age", age_of(t));
 }
 
-static void print_line(const struct pt_template *t, unsigned children)
+/* shown: a number that may be unknown. */
+static const char *shown(char text[24], __s64 cnt)
+{
+	snprintf(text, 24, cnt < 0 ? "?" : "%lld", cnt);
+	return text;
+}
+
+static void print_line(const struct pt_template *t, int children)
 {
 	struct pt_template_use use = { .large_cnt = -1 };
-	char sz[16], large[24] = "?", name[PT_NAME_IMAGE_MAX + 1];
+	char sz[16], large[24], users[24], name[PT_NAME_IMAGE_MAX + 1];
 	struct pt_error err;
 
 	pt_text_clean(name, sizeof(name), t->name);
@@ -194,14 +210,12 @@ static void print_line(const struct pt_template *t, unsigned children)
 		return;
 	}
 	pt_template_measure(t, &use, &err);
-	if (use.large_cnt >= 0)
-		snprintf(large, sizeof(large), "%lld", use.large_cnt);
-	printf("%-10s%-8s%-10u%-10.0f%s\n", pt_out_human(t->sz, sz), large,
-	       children, age_of(t), name);
+	printf("%-10s%-8s%-10s%-10.0f%s\n", pt_out_human(t->sz, sz),
+	       shown(large, use.large_cnt), shown(users, children), age_of(t), name);
 }
 
 static void print_all(const struct template *t, const struct pt_template *all,
-		      const unsigned *children, unsigned cnt)
+		      const int *children, unsigned cnt)
 {
 	json_t *rows = json_array();
 
@@ -222,7 +236,7 @@ static void print_all(const struct template *t, const struct pt_template *all,
 
 static int ls(const struct template *t, struct pt_error *err)
 {
-	static unsigned children[PT_TEMPLATES_MAX];
+	static int children[PT_TEMPLATES_MAX];
 	struct pt_template *all;
 	unsigned cnt;
 	int code = pt_template_list(&all, &cnt, t->folder, err);
@@ -241,15 +255,13 @@ static int ls(const struct template *t, struct pt_error *err)
 static int write_out(const struct pt_template *t, const char *out, char **files,
 		     unsigned cnt, struct pt_error *err)
 {
-	const char *paths[] = { t->path };
 	struct pt_layout *layout = NULL;
 	struct pt_sink *sink = NULL;
 	struct pt_source *src;
-	int code = pt_source_open_files(&src, paths, 1, err);
+	int code = pt_template_source(&src, t, err);
 
 	if (code)
 		return code;
-	pt_source_set_name(src, 0, t->name);
 	code = layout_of(&layout, src, err);
 	if (!code)
 		code = pt_image_create(&sink, out, layout, err);
@@ -271,7 +283,8 @@ static int get(const struct template *t, const char *name, struct pt_error *err)
 {
 	struct pt_template found;
 	char **files = NULL;
-	unsigned cnt, children;
+	int children = -1;
+	unsigned cnt;
 	json_t *o;
 	int code = pt_template_find(&found, t->folder, name, err);
 

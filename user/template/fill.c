@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "template/fill.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/name.h"
+#include "image/along.h"
 #include "image/ptrim.h"
 #include "memory/guard.h"
 #include "sink/sink_run.h"
@@ -147,7 +144,6 @@ static int file_copy(struct pt_sink *sink, int fd, const char *path, __u64 sz,
 int pt_template_fill_file(struct pt_sink *sink, const char *path,
 			  struct pt_error *err)
 {
-	const char *slash = strrchr(path, '/');
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), code;
 	struct stat st;
 
@@ -159,36 +155,30 @@ int pt_template_fill_file(struct pt_sink *sink, const char *path,
 		code = pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: not a regular "
 				    "file", path);
 	else
-		code = pt_sink_file_begin(sink, slash ? slash + 1 : path, st.st_size,
-					  err);
+		code = pt_sink_file_begin(sink, pt_along_name(path), st.st_size, err);
 	if (!code)
 		code = file_copy(sink, fd, path, st.st_size, err);
 	close(fd);
 	return code;
 }
 
+/* any_fault: no file is left out silently; one that cannot be stored fails later. */
+static const char *any_fault(void *arg, const char *path)
+{
+	(void)arg;
+	(void)path;
+	return NULL;
+}
+
 int pt_template_fill_folder(struct pt_sink *sink, const char *image,
 			    struct pt_error *err)
 {
-	char path[PATH_MAX], file[PATH_MAX + NAME_MAX + 2];
-	const struct dirent *entry;
-	int code = 0;
-	DIR *dir;
+	struct pt_along along = { 0 };
+	int code = pt_along_add(&along, image, any_fault, NULL, NULL, err);
 
-	if (snprintf(path, sizeof(path), "%s.with", image) >= (int)sizeof(path))
-		return 0;	/* no such image could be opened */
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : file_fail(path, err);
-	while (!code && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-		    !strcmp(entry->d_name, PT_NAME_TABLE) ||
-		    !strcmp(entry->d_name, PT_NAME_UNREADABLE))
-			continue;
-		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-		code = pt_template_fill_file(sink, file, err);
-	}
-	closedir(dir);
+	for (__u32 i = 0; !code && i < along.cnt; i++)
+		code = pt_template_fill_file(sink, along.paths[i], err);
+	pt_along_free(&along);
 	return code;
 }
 

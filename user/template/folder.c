@@ -74,55 +74,82 @@ static int entry_open(int at, const char *name)
 }
 
 /* is_still: the name still leads to what is open as fd. */
-static bool is_still(int folder, const char *name, int fd)
+static bool is_still(int at, const char *name, int fd)
 {
 	struct stat open, named;
 
 	return !fstat(fd, &open) &&
-	       !fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) &&
+	       !fstatat(at, name, &named, AT_SYMLINK_NOFOLLOW) &&
 	       open.st_ino == named.st_ino && open.st_dev == named.st_dev;
 }
 
-int pt_template_lock(int folder, const char *entry)
+void pt_template_entry_close(struct pt_template_entry *e)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		int fd = entry_open(folder, entry);
-
-		if (fd < 0)
-			return fd;
-		if (flock(fd, LOCK_EX | LOCK_NB)) {
-			int code = errno == EWOULDBLOCK ? -EBUSY : -errno;
-
-			close(fd);
-			return code;
-		}
-		if (is_still(folder, entry, fd))
-			return fd;
-		close(fd);	/* it was renamed or removed meanwhile */
-	}
-	return -EBUSY;
+	if (e->dir >= 0)
+		close(e->dir);
+	if (e->lock >= 0)
+		close(e->lock);
+	*e = PT_TEMPLATE_ENTRY_NONE;
 }
 
-/* ---- what is ours ---- */
-
-int pt_template_mark(int entry)
+/* mark_open returns the mark's descriptor, or as pt_template_lock. */
+static int mark_open(int dir, int flags)
 {
-	int fd = openat(entry, MARK, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
-			O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
-bool pt_template_is_ours(int entry)
-{
+	int fd = openat(dir, MARK, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	struct stat st;
 
-	return !fstatat(entry, MARK, &st, AT_SYMLINK_NOFOLLOW) &&
-	       S_ISREG(st.st_mode) && (!st.st_uid || st.st_uid == geteuid());
+	if (fd < 0 && !(flags & O_CREAT) && errno == EACCES)
+		return -EBUSY;
+	if (fd < 0)
+		return !(flags & O_CREAT) && (errno == ENOENT || errno == ELOOP)
+			? -ENOKEY : -errno;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    (!st.st_uid || st.st_uid == geteuid()))
+		return fd;
+	close(fd);
+	return -ENOKEY;
 }
+
+/* entry_lock returns 1 if the entry was renamed or removed meanwhile. */
+static int entry_lock(struct pt_template_entry *e, int folder, const char *entry,
+		      int flags)
+{
+	*e = PT_TEMPLATE_ENTRY_NONE;
+	e->dir = entry_open(folder, entry);
+	if (e->dir < 0)
+		return e->dir;
+	e->lock = mark_open(e->dir, flags);
+	if (e->lock == -ENOKEY && !is_still(folder, entry, e->dir))
+		return 1;
+	if (e->lock < 0)
+		return e->lock;
+	if (flock(e->lock, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return !is_still(folder, entry, e->dir) || !is_still(e->dir, MARK, e->lock);
+}
+
+int pt_template_lock(struct pt_template_entry *e, int folder, const char *entry)
+{
+	int code = 1;
+
+	for (int i = 0; code == 1 && i < LOCK_TRIES; i++) {
+		code = entry_lock(e, folder, entry, O_RDONLY);
+		if (code)
+			pt_template_entry_close(e);
+	}
+	return code == 1 ? -EBUSY : code;
+}
+
+int pt_template_mark(struct pt_template_entry *e, int folder, const char *entry)
+{
+	int code = entry_lock(e, folder, entry, O_WRONLY | O_CREAT | O_EXCL);
+
+	if (code)
+		pt_template_entry_close(e);
+	return code == 1 ? -EBUSY : code;
+}
+
+/* ---- removal ---- */
 
 /* files_remove removes the files of an open folder, not folders in it. */
 static void files_remove(int fd)
@@ -143,32 +170,33 @@ static void files_remove(int fd)
 	closedir(dir);
 }
 
-void pt_template_clear(int folder, const char *entry, int fd)
+/* free_name renames the entry, so that its name is free at once. */
+static void free_name(char gone[PT_TEMPLATE_NAME_SZ], int folder, const char *entry)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		snprintf(gone, PT_TEMPLATE_NAME_SZ, ".%d.%d" GONE, getpid(), i);
+		if (!renameat2(folder, entry, folder, gone, RENAME_NOREPLACE))
+			return;
+	}
+	snprintf(gone, PT_TEMPLATE_NAME_SZ, "%s", entry);
+}
+
+void pt_template_clear(int folder, const char *entry, struct pt_template_entry *e)
 {
 	char gone[PT_TEMPLATE_NAME_SZ];
 	int with;
 
-	if (!pt_template_is_ours(fd)) {
-		/* A maker that was killed before its mark leaves an empty one. */
-		if (entry[0] == '.')
-			unlinkat(folder, entry, AT_REMOVEDIR);
-		close(fd);
-		return;
-	}
-	/* Its name is free at once. */
-	snprintf(gone, sizeof(gone), ".%d" GONE, getpid());
-	if (renameat2(folder, entry, folder, gone, RENAME_NOREPLACE))
-		snprintf(gone, sizeof(gone), "%s", entry);
-	with = entry_open(fd, PT_TEMPLATE_WITH);
+	free_name(gone, folder, entry);
+	with = entry_open(e->dir, PT_TEMPLATE_WITH);
 	if (with >= 0) {
 		files_remove(with);
 		close(with);
-		unlinkat(fd, PT_TEMPLATE_WITH, AT_REMOVEDIR);
+		unlinkat(e->dir, PT_TEMPLATE_WITH, AT_REMOVEDIR);
 	}
-	unlinkat(fd, PT_TEMPLATE_RECORD, 0);
-	unlinkat(fd, MARK, 0);
+	unlinkat(e->dir, PT_TEMPLATE_RECORD, 0);
+	unlinkat(e->dir, MARK, 0);
 	unlinkat(folder, gone, AT_REMOVEDIR);
-	close(fd);
+	pt_template_entry_close(e);
 }
 
 static bool ends_with(const char *text, const char *tail)
@@ -190,14 +218,17 @@ void pt_template_sweep(int folder)
 		return;
 	}
 	while ((entry = readdir(dir))) {
-		int fd;
+		struct pt_template_entry e;
+		int code;
 
 		if (entry->d_name[0] != '.' || (!ends_with(entry->d_name, NEW) &&
 						!ends_with(entry->d_name, GONE)))
 			continue;
-		fd = pt_template_lock(folder, entry->d_name);
-		if (fd >= 0)
-			pt_template_clear(folder, entry->d_name, fd);
+		code = pt_template_lock(&e, folder, entry->d_name);
+		if (!code)
+			pt_template_clear(folder, entry->d_name, &e);
+		else if (code == -ENOKEY)	/* killed before the mark: empty */
+			unlinkat(folder, entry->d_name, AT_REMOVEDIR);
 	}
 	closedir(dir);
 }

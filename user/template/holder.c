@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -58,6 +59,19 @@ static void detach(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NAME, "pt-template");
+}
+
+/* leave_network: a network namespace lives as long as a process in it.  The first
+ * process's is there anyway; where it is closed to us, an empty one.  Without the right
+ * to either we stay. */
+static void leave_network(void)
+{
+	int first = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (first < 0 || setns(first, CLONE_NEWNET))
+		unshare(CLONE_NEWNET);
+	if (first >= 0)
+		close(first);
 }
 
 /* is_called: the holder still calls the library: libc, the loader, a sanitizer. */
@@ -117,6 +131,7 @@ static _Noreturn void be_holder(int memory, int lock, int word)
 
 	keep_only(memory, lock, word);
 	detach();
+	leave_network();
 	do
 		sz = read(word, &said, 1);
 	while (sz < 0 && errno == EINTR);

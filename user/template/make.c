@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "template/folder.h"
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL	8U
+#endif
 
-#define TRIES	100
+#define PATIENCE_MS	500	/* with those who remove what is dead */
 #define SEALS	(F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 static int fail(const struct pt_template_make *m, const char *what,
@@ -32,59 +36,91 @@ static int exists(const struct pt_template_make *m, struct pt_error *err)
 			    m->made.name);
 }
 
-/* check_free: nobody but the owner of the lock of .NAME.new makes NAME. */
+static int is_strange(const struct pt_template_make *m, const char *entry, int code,
+		      struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s in the folder of "
+			    "templates is not a template: %s (another name)",
+			    m->made.name, entry, code == -ENOKEY
+			    ? "a folder that 'template put' did not make"
+			    : strerror(-code));
+}
+
+/* check_free: nobody but the owner of the lock of .NAME.new makes NAME.  A lock without
+ * a template behind it is that of a process which removes a dead one. */
 static int check_free(const struct pt_template_make *m, struct pt_error *err)
 {
-	int fd = pt_template_lock(m->folder, m->made.name);
+	const char *name = m->made.name;
+	struct pt_template_entry e;
+	struct pt_template there;
+	int code = -EBUSY;
 
-	if (fd == -EBUSY)
-		return exists(m, err);
-	if (fd >= 0 && !pt_template_is_ours(fd)) {
-		close(fd);
-		fd = -ENOTEMPTY;
+	for (int ms = 0; code == -EBUSY && ms < PATIENCE_MS;
+	     ms += PT_TEMPLATE_LOOK_MS) {
+		if (ms)
+			poll(NULL, 0, PT_TEMPLATE_LOOK_MS);
+		code = pt_template_lock(&e, m->folder, name);
+		if (code == -EBUSY && !pt_template_record_read(&there, m->folder, name))
+			break;
 	}
-	if (fd >= 0)
-		pt_template_clear(m->folder, m->made.name, fd);
-	return fd >= 0 || fd == -ENOENT ? 0 : pt_error_set(
-		err, PT_EXIT_HOST, fd, "%s: %s in the folder of templates is not a "
-		"template: %s (another name)", m->made.name, m->made.name,
-		fd == -ENOTEMPTY ? "a folder that 'template put' did not make"
-				 : strerror(-fd));
+	if (!code)
+		pt_template_clear(m->folder, name, &e);
+	if (code == -EBUSY)
+		return exists(m, err);
+	return !code || code == -ENOENT ? 0 : is_strange(m, name, code, err);
+}
+
+/* try_claim makes the entry and takes its lock, or removes the remains of a maker that
+ * was killed. */
+static int try_claim(struct pt_template_make *m, const char *name)
+{
+	struct pt_template_entry e;
+	int code;
+
+	if (!mkdirat(m->folder, name, 0755))
+		return pt_template_mark(&m->entry, m->folder, name);
+	if (errno != EEXIST)
+		return -errno;
+	code = pt_template_lock(&e, m->folder, name);
+	if (!code)
+		pt_template_clear(m->folder, name, &e);
+	if (code == -ENOKEY && unlinkat(m->folder, name, AT_REMOVEDIR))
+		return errno == ENOENT ? -ENOENT : -ENOKEY;
+	return !code || code == -ENOKEY ? -ENOENT : code;
 }
 
 /* entry_claim makes .NAME.new and takes its lock.  Until it has the lock, others may
- * remove the folder as the remains of a maker that was killed. */
+ * remove the folder as such remains; and the lock of remains may be theirs. */
 static int entry_claim(struct pt_template_make *m, struct pt_error *err)
 {
 	char name[PT_TEMPLATE_NAME_SZ];
+	int code = -EBUSY;
 
 	pt_template_new_name(name, m->made.name);
-	for (int i = 0; i < TRIES && m->entry < 0; i++) {
-		bool is_ours = !mkdirat(m->folder, name, 0755);
-
-		if (!is_ours && errno != EEXIST)
-			return fail(m, "its folder cannot be made", err);
-		m->entry = pt_template_lock(m->folder, name);
-		if (m->entry >= 0 && !is_ours) {
-			pt_template_clear(m->folder, name, m->entry);
-			m->entry = -1;
-		} else if (m->entry == -EBUSY && !is_ours) {
-			break;
-		}
+	for (int ms = 0; (code == -EBUSY || code == -ENOENT) && ms < PATIENCE_MS;
+	     ms += PT_TEMPLATE_LOOK_MS) {
+		if (code == -EBUSY && ms)
+			poll(NULL, 0, PT_TEMPLATE_LOOK_MS);
+		code = try_claim(m, name);
 	}
-	if (m->entry >= 0 && pt_template_mark(m->entry))
-		return fail(m, "its folder cannot be marked", err);
-	if (m->entry >= 0)
-		return 0;
-	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another process makes a "
-			    "template of that name", m->made.name);
+	if (code == -ENOKEY || code == -ENOTDIR)
+		return is_strange(m, name, code, err);
+	errno = -code;
+	if (code && code != -EBUSY && code != -ENOENT)
+		return fail(m, "its folder cannot be made", err);
+	return !code ? 0 : pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: another "
+					"process makes a template of that name",
+					m->made.name);
 }
 
 static int memory_make(struct pt_template_make *m, struct pt_error *err)
 {
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	struct stat st;
 
-	m->memory = memfd_create(PT_TEMPLATE_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	m->memory = memfd_create(PT_TEMPLATE_MEMFD, flags | MFD_NOEXEC_SEAL);
+	if (m->memory < 0 && errno == EINVAL)	/* before Linux 6.3 */
+		m->memory = memfd_create(PT_TEMPLATE_MEMFD, flags);
 	if (m->memory < 0 || fstat(m->memory, &st))
 		return fail(m, "no memory descriptor", err);
 	m->made.ino = st.st_ino;
@@ -93,7 +129,7 @@ static int memory_make(struct pt_template_make *m, struct pt_error *err)
 
 static int holder_start(struct pt_template_make *m, struct pt_error *err)
 {
-	int code = pt_holder_start(&m->holder, m->memory, m->entry);
+	int code = pt_holder_start(&m->holder, m->memory, m->entry.lock);
 
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: no process to hold "
@@ -121,7 +157,8 @@ int pt_template_make_begin(struct pt_template_make **out, const char *folder,
 				    "make it", name);
 	m->sink.ops = &pt_template_make_ops;
 	m->large = large;
-	m->entry = m->memory = m->with = m->file = m->holder.word = -1;
+	m->memory = m->with = m->file = m->holder.word = -1;
+	m->entry = PT_TEMPLATE_ENTRY_NONE;
 	pthread_mutex_init(&m->lock, NULL);
 	snprintf(m->made.name, sizeof(m->made.name), "%s", name);
 	m->folder = code = pt_template_folder_open(folder, true, err);
@@ -173,7 +210,7 @@ static int publish(struct pt_template_make *m, struct pt_error *err)
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	m->made.made_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
-	code = pt_template_record_write(&m->made, m->entry, m->memory);
+	code = pt_template_record_write(&m->made, m->entry.dir, m->memory);
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: its record cannot "
 				    "be written: %s", m->made.name, strerror(-code));
@@ -219,8 +256,7 @@ static void entry_remove(struct pt_template_make *m)
 	pt_template_new_name(name, m->made.name);
 	if (fstatat(m->folder, name, &st, AT_SYMLINK_NOFOLLOW))
 		snprintf(name, sizeof(name), "%s", m->made.name);
-	pt_template_clear(m->folder, name, m->entry);
-	m->entry = -1;
+	pt_template_clear(m->folder, name, &m->entry);
 }
 
 void pt_template_make_end(struct pt_template_make *m)
@@ -230,10 +266,9 @@ void pt_template_make_end(struct pt_template_make *m)
 	pt_template_make_unmap(m);
 	pt_template_make_files_end(m, NULL);
 	pt_holder_drop(&m->holder);
-	if (m->entry >= 0 && !m->is_committed)
+	if (m->entry.lock >= 0 && !m->is_committed)
 		entry_remove(m);
-	if (m->entry >= 0)
-		close(m->entry);
+	pt_template_entry_close(&m->entry);
 	if (m->memory >= 0)
 		close(m->memory);
 	if (m->folder >= 0)

@@ -7,6 +7,7 @@
 
 #include "sink/sink_ops.h"
 #include "sink/sink_parts.h"
+#include "template/folder.h"
 #include "template/holder.h"
 #include "template/make.h"
 
@@ -15,9 +16,8 @@ struct pt_template_make {
 	struct pt_template made;
 	char folder_path[PATH_MAX];
 	enum pt_template_large large;
-	int folder;			/* descriptors; -1: none */
-	int entry;			/* has the lock */
-	int memory;
+	int folder, memory;		/* descriptors; -1: none */
+	struct pt_template_entry entry;
 	struct pt_holder holder;
 	bool is_committed;
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,13 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "memory/headroom.h"
 #include "memory/large.h"
 #include "sink/large_map.h"
 #include "sink/sink_large.h"
-#include "template/folder.h"
 
 #define LOOK_UNITS	16	/* with data, between two looks at the headroom */
 
@@ -48,13 +49,14 @@ void pt_template_make_unmap(struct pt_template_make *m)
 /* ---- memory ---- */
 
 /* check_room: memory is taken until the OOM killer acts, so the headroom is looked at
- * first, for all that is placed until the next look. */
-static int check_room(const struct pt_template_make *m, struct pt_error *err)
+ * first, for the sz bytes that are placed until the next look. */
+static int check_room(const struct pt_template_make *m, __u64 sz,
+		      struct pt_error *err)
 {
 	struct pt_headroom room;
 
 	pt_headroom_look(&room, "");
-	if (room.sz >= LOOK_UNITS * PT_LARGE_SZ)
+	if (room.sz >= sz)
 		return 0;
 	if (!*room.limit)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: %llu MiB of "
@@ -80,7 +82,7 @@ static int begin_unit(struct pt_template_make *m, __u64 unit, struct pt_error *e
 	pthread_mutex_lock(&m->lock);
 	if (!is_begun(m, unit)) {
 		if (m->begun_cnt % LOOK_UNITS == 0)
-			code = check_room(m, err);
+			code = check_room(m, LOOK_UNITS * PT_LARGE_SZ, err);
 		if (!code && m->large != PT_TEMPLATE_LARGE_OFF &&
 		    off + PT_LARGE_SZ <= m->parts.sz)
 			pt_large_map_build((__u8 *)m->map + off, PT_LARGE_SZ, true);
@@ -197,12 +199,24 @@ static int files_begin(struct pt_template_make *m, struct pt_error *err)
 {
 	if (m->with >= 0)
 		return 0;
-	if (mkdirat(m->entry, PT_TEMPLATE_WITH, 0700) && errno != EEXIST)
+	if (mkdirat(m->entry.dir, PT_TEMPLATE_WITH, 0700) && errno != EEXIST)
 		return fail(m, "the folder of its files cannot be made", err);
-	m->with = openat(m->entry, PT_TEMPLATE_WITH, O_RDONLY | O_DIRECTORY |
+	m->with = openat(m->entry.dir, PT_TEMPLATE_WITH, O_RDONLY | O_DIRECTORY |
 			 O_NOFOLLOW | O_CLOEXEC);
 	return m->with < 0 ? fail(m, "the folder of its files cannot be opened", err)
 			   : 0;
+}
+
+/* check_file_room: /run is memory. */
+static int check_file_room(const struct pt_template_make *m, __u64 sz,
+			   struct pt_error *err)
+{
+	struct statfs fs;
+
+	if (fstatfs(m->with, &fs) ||
+	    (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC))
+		return 0;
+	return check_room(m, sz, err);
 }
 
 static int make_file_begin(struct pt_sink *s, const char *name, __u64 sz,
@@ -223,6 +237,8 @@ static int make_file_begin(struct pt_sink *s, const char *name, __u64 sz,
 	code = pt_template_make_files_end(m, err);
 	if (!code)
 		code = files_begin(m, err);
+	if (!code)
+		code = check_file_room(m, sz, err);
 	if (code)
 		return code;
 	m->file = openat(m->with, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |

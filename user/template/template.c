@@ -18,7 +18,6 @@
 #include "template/folder.h"
 
 #define END_MS		5000	/* for a holder to end */
-#define LOOK_MS		5
 
 static const char *folder_name(const char *folder)
 {
@@ -29,20 +28,17 @@ static const char *folder_name(const char *folder)
  * is none, or being made or removed. */
 static int look(struct pt_template *t, int folder, const char *name)
 {
-	int fd;
+	struct pt_template_entry e;
+	int code;
 
 	if (pt_name_image_fault(name))
 		return 0;
-	fd = pt_template_lock(folder, name);
-	if (fd == -EBUSY)
+	code = pt_template_lock(&e, folder, name);
+	if (code == -EBUSY)
 		return !pt_template_record_read(t, folder, name);
-	if (fd < 0)
+	if (code)
 		return 0;
-	if (!pt_template_is_ours(fd)) {
-		close(fd);
-		return 0;
-	}
-	pt_template_clear(folder, name, fd);
+	pt_template_clear(folder, name, &e);
 	*t = (struct pt_template){ .is_dead = true };
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	return 1;
@@ -158,6 +154,23 @@ static __s64 count_large(int fd, __u64 sz)
 	return cnt;
 }
 
+int pt_template_source(struct pt_source **src, const struct pt_template *t,
+		       struct pt_error *err)
+{
+	char path[32];
+	const char *paths[] = { path };
+	int fd = pt_template_open(t, err), code;
+
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	code = pt_source_open_files(src, paths, 1, err);
+	if (!code)
+		pt_source_set_name(*src, 0, t->name);
+	close(fd);
+	return code;
+}
+
 int pt_template_measure(const struct pt_template *t, struct pt_template_use *out,
 			struct pt_error *err)
 {
@@ -250,8 +263,9 @@ int pt_template_find_path(struct pt_template *out, const char *path, char ***fil
 
 /* ---- the end ---- */
 
-/* end_holder: the process number is the holder's as long as the lock is held and its
- * descriptor is the memory; both are looked at with the process pinned. */
+/* end_holder: the process number is the holder's as long as its descriptor is the
+ * memory, which is looked at with the process pinned.  SIGKILL also ends a stopped
+ * one. */
 static int end_holder(const struct pt_template *t)
 {
 	int pidfd = syscall(SYS_pidfd_open, t->pid, 0), code = 0;
@@ -262,7 +276,7 @@ static int end_holder(const struct pt_template *t)
 	if (stat(t->path, &st))
 		code = errno == ENOENT ? 0 : -errno;
 	else if (st.st_ino == t->ino &&
-		 syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0) &&
+		 syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) &&
 		 errno != ESRCH)
 		code = -errno;
 	if (!code)
@@ -271,23 +285,35 @@ static int end_holder(const struct pt_template *t)
 	return code;
 }
 
+/* is_another: the name has become another template's. */
+static bool is_another(const struct pt_template *t, int folder)
+{
+	struct pt_template now;
+
+	return !pt_template_record_read(&now, folder, t->name) && now.ino != t->ino;
+}
+
 int pt_template_remove(const char *folder, const struct pt_template *t,
 		       struct pt_error *err)
 {
 	int fd = pt_template_folder_open(folder, false, err), code, lock = -EBUSY;
+	struct pt_template_entry e;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	code = end_holder(t);
-	for (int ms = 0; !code && ms < END_MS && lock == -EBUSY; ms += LOOK_MS) {
-		lock = pt_template_lock(fd, t->name);
+	for (int ms = 0; !code && ms < END_MS && lock == -EBUSY;
+	     ms += PT_TEMPLATE_LOOK_MS) {
+		lock = pt_template_lock(&e, fd, t->name);
+		if (lock == -EBUSY && is_another(t, fd))
+			lock = -ENOENT;
 		if (lock == -EBUSY)
-			poll(NULL, 0, LOOK_MS);
+			poll(NULL, 0, PT_TEMPLATE_LOOK_MS);
 	}
 	if (!code && lock == -EBUSY)
 		code = -ETIMEDOUT;
-	if (lock >= 0)
-		pt_template_clear(fd, t->name, lock);
+	if (!lock)
+		pt_template_clear(fd, t->name, &e);
 	close(fd);
 	return code ? pt_error_set(err, PT_EXIT_HOST, code, "%s: its holder, process "
 				   "%d, does not end: %s (run as the user that put "

@@ -8,7 +8,8 @@
  */
 /* template: finds, lists and removes templates; make.h makes them.
  *
- *     FOLDER/NAME/                 locked (flock) while its holder lives
+ *     FOLDER/NAME/
+ *         .pagetrim-template       mode 0600, locked (flock) while its holder lives
  *         template.json            which process holds the memory, and how
  *         with/                    small files: the state of a guest's devices
  *     FOLDER/.NAME.new/            a template that is being made
@@ -31,6 +32,7 @@
 #include <linux/types.h>
 #include <pagetrim/error.h>
 #include "base/name.h"
+#include "source/source.h"
 
 #define PT_TEMPLATE_FOLDER	"/run/pagetrim/templates"
 #define PT_TEMPLATES_MAX	4096	/* in one list */
@@ -76,6 +78,11 @@ int pt_template_find_path(struct pt_template *out, const char *path, char ***fil
  *   or as open(2) says */
 int pt_template_open(const struct pt_template *t, struct pt_error *err);
 
+/* pt_template_source opens its memory as a source of its name, the caller's to close.
+ * Errors as pt_template_open, and as the source says. */
+int pt_template_source(struct pt_source **src, const struct pt_template *t,
+		       struct pt_error *err);
+
 /* pt_template_use: its present memory, without that of its children. */
 struct pt_template_use {
 	__u64 allocated_sz;	/* bytes of its memory that are there; a child that
@@ -105,9 +112,9 @@ int pt_template_users(const struct pt_template *t, struct pt_template_user *user
 		      unsigned max, struct pt_error *err);
 
 /* pt_template_count counts those of each of cnt templates, in one look at all
- * processes. */
+ * processes; -1: unknown, as the template is another user's. */
 int pt_template_count(const struct pt_template *templates, unsigned cnt,
-		      unsigned *children, struct pt_error *err);
+		      int *children, struct pt_error *err);
 
 /* pt_template_remove ends the holder and removes the entry.  Processes that have
  * mapped the memory keep it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Processes that have a template's memory mapped or open. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 #include "template/template.h"
 
 #define SHOWN		"/memfd:" PT_TEMPLATE_MEMFD
-#define HELD_MAX	64	/* templates of which one process has memory */
 
 /* is_shown: the name by which /proc shows the memory.  Other file systems have the
  * same numbers of files. */
@@ -23,27 +23,23 @@ static bool is_shown(const char *path)
 	return !strncmp(path, SHOWN, sizeof(SHOWN) - 1);
 }
 
-/* held: the templates' memories that a process has, by inode. */
-struct held {
+enum how { NOT, OPEN, MAPPED };
+
+/* sought: the templates whose memory is looked for, and how a process has each. */
+struct sought {
+	const struct pt_template *all;
 	unsigned cnt;
-	struct {
-		__u64 ino;
-		bool maps;
-	} all[HELD_MAX];
+	__u8 *how;	/* enum how, one per template */
 };
 
-static void add(struct held *h, __u64 ino, bool maps)
+static void find(struct sought *s, __u64 ino, enum how how)
 {
-	for (unsigned i = 0; i < h->cnt; i++)
-		if (h->all[i].ino == ino)
-			return;
-	if (h->cnt == HELD_MAX)
-		return;
-	h->all[h->cnt].ino = ino;
-	h->all[h->cnt++].maps = maps;
+	for (unsigned i = 0; i < s->cnt; i++)
+		if (s->all[i].ino == ino && s->how[i] < how)
+			s->how[i] = how;
 }
 
-static void add_mapped(struct held *h, pid_t pid)
+static void find_mapped(struct sought *s, pid_t pid)
 {
 	struct pt_maps_line line;
 	char path[32], *text = NULL;
@@ -54,13 +50,13 @@ static void add_mapped(struct held *h, pid_t pid)
 	in = fopen(path, "re");
 	while (in && getline(&text, &room, in) > 0)
 		if (pt_maps_line_parse(&line, text) && is_shown(line.path))
-			add(h, line.ino, true);
+			find(s, line.ino, MAPPED);
 	free(text);
 	if (in)
 		fclose(in);
 }
 
-static void add_open(struct held *h, pid_t pid)
+static void find_open(struct sought *s, pid_t pid)
 {
 	const struct dirent *entry;
 	char path[64];
@@ -75,20 +71,19 @@ static void add_open(struct held *h, pid_t pid)
 		if (readlinkat(dirfd(dir), entry->d_name, shown, sizeof(shown)) >=
 		    (ssize_t)sizeof(SHOWN) - 1 && is_shown(shown) &&
 		    !fstatat(dirfd(dir), entry->d_name, &st, 0))
-			add(h, st.st_ino, false);
+			find(s, st.st_ino, OPEN);
 	}
 	if (dir)
 		closedir(dir);
 }
 
-/* look_at finds what the process has; mappings first, which count as such. */
-static void look_at(struct held *h, pid_t pid)
+static void look_at(struct sought *s, pid_t pid)
 {
-	h->cnt = 0;
+	memset(s->how, NOT, s->cnt);
 	if (pid == getpid())
 		return;
-	add_mapped(h, pid);
-	add_open(h, pid);
+	find_mapped(s, pid);
+	find_open(s, pid);
 }
 
 static void name_of(pid_t pid, char name[16])
@@ -116,7 +111,8 @@ int pt_template_users(const struct pt_template *t, struct pt_template_user *user
 		      unsigned max, struct pt_error *err)
 {
 	struct pt_processes all = { 0 };
-	struct held held;
+	__u8 how;
+	struct sought sought = { t, 1, &how };
 	unsigned cnt = 0;
 	pid_t pid;
 	int code;
@@ -127,38 +123,44 @@ int pt_template_users(const struct pt_template *t, struct pt_template_user *user
 	while ((pid = pt_processes_next(&all)) > 0) {
 		if (pid == t->pid)
 			continue;
-		look_at(&held, pid);
-		for (unsigned i = 0; i < held.cnt; i++) {
-			if (held.all[i].ino != t->ino)
-				continue;
-			if (cnt < max)
-				note(&users[cnt], pid, held.all[i].maps);
-			cnt++;
-		}
+		look_at(&sought, pid);
+		if (how && cnt < max)
+			note(&users[cnt], pid, how == MAPPED);
+		cnt += !!how;
 	}
 	pt_processes_close(&all);
 	return cnt;
 }
 
+/* is_hidden: only root and the user that put it see who uses it. */
+static bool is_hidden(const struct pt_template *t)
+{
+	struct stat st;
+
+	return stat(t->path, &st) && errno == EACCES;
+}
+
 int pt_template_count(const struct pt_template *templates, unsigned cnt,
-		      unsigned *children, struct pt_error *err)
+		      int *children, struct pt_error *err)
 {
 	struct pt_processes all = { 0 };
-	struct held held;
+	struct sought sought = { templates, cnt, calloc(cnt, 1) };
 	pid_t pid;
 	int code;
 
-	memset(children, 0, cnt * sizeof(*children));
+	if (!sought.how)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory to count "
+				    "the children of templates");
+	for (unsigned i = 0; i < cnt; i++)
+		children[i] = is_hidden(&templates[i]) ? -1 : 0;
 	code = pt_processes_open(&all, err);
-	if (code)
-		return code;
-	while ((pid = pt_processes_next(&all)) > 0) {
-		look_at(&held, pid);
-		for (unsigned i = 0; i < held.cnt; i++)
-			for (unsigned k = 0; k < cnt; k++)
-				children[k] += templates[k].pid != pid &&
-					       templates[k].ino == held.all[i].ino;
+	while (!code && (pid = pt_processes_next(&all)) > 0) {
+		look_at(&sought, pid);
+		for (unsigned i = 0; i < cnt; i++)
+			children[i] += children[i] >= 0 && sought.how[i] &&
+				       templates[i].pid != pid;
 	}
 	pt_processes_close(&all);
-	return 0;
+	free(sought.how);
+	return code;
 }
