@@ -30,7 +30,7 @@ static const struct cfg_row {
 	{ "TX frames of 18 chunks", 0, 0, 64, 18 * 4096, 0 },
 	{ "64 RX chunks", 0, 64, 0, 0, 0 },
 	{ "both ways", 1, 64, 64, 1514, 0 },
-	{ "queue 2 of 2", 2, 64, 0, 0, -EINVAL },
+	{ "queue 2 of 2", 2, 64, 0, 0, -ECHRNG },
 };
 
 static void test_cfg(void **state)
@@ -140,6 +140,33 @@ static void test_taken_for_a_moment(void **state)
 	assert_null(in_the_way);
 }
 
+/* The device loses queue 1 between its opening and the bind: both kinds of queues, or
+ * those alone that the socket needs. */
+static void test_gone(void **state)
+{
+	static const char *const how[] = { "rx 1 tx 1", "rx 1", "tx 1" };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		const bool sends = i == 2;
+		struct pt_xsk *x = NULL;
+		struct pt_error err;
+		struct veth veth;
+
+		veth_make(&veth, QUEUES, 1500);
+		run("ethtool -L %s %s", veth.far.name, how[i]);
+		assert_int_equal(pt_xsk_open(&x, &(struct pt_xsk_cfg){
+			.device = &veth.far, .queue = 1,
+			.rx_chunk_cnt = sends ? 0 : 64,
+			.tx_chunk_cnt = sends ? 64 : 0,
+			.tx_frame_sz_max = 1514 }, &err), -ECHRNG);
+		assert_true(pt_xsk_is_queue_fault(-ECHRNG));
+		assert_non_null(strstr(err.text, "ethtool -L took it away"));
+		assert_null(x);
+		pt_xsk_close(must_open(&veth.far));	/* queue 0 */
+	}
+}
+
 static int open_without(const struct pt_device *device, int capability)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
@@ -173,16 +200,17 @@ static void test_no_privilege(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ROWS + 4] = {
+	struct CMUnitTest tests[ROWS + 5] = {
 		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_taken_stops),
 		cmocka_unit_test(test_taken_for_a_moment),
 		cmocka_unit_test(test_no_privilege),
+		cmocka_unit_test(test_gone),
 	};
 
 	pt_cause_begin();
 	for (size_t i = 0; i < ROWS; i++)
-		tests[4 + i] = (struct CMUnitTest){ cfg_rows[i].name,
+		tests[5 + i] = (struct CMUnitTest){ cfg_rows[i].name,
 			test_cfg, NULL, NULL, (void *)&cfg_rows[i] };
 	return cmocka_run_group_tests_name("xsk_open", tests, NULL, NULL);
 }

@@ -176,6 +176,33 @@ queues_of_strangers_at_receiver()
 	nothing_left
 }
 
+# ethtool -L takes a queue away between the opening of the device and the binding.
+queue_gone()
+{
+	local -a wrap
+
+	[[ $(cpus) -ge 2 ]] || die "needs two CPUs"
+	show hosts_up "$net" --queues 2
+	wrap=("$build/tests/net/at_entry" pt_lease_free_cnt 2
+	      "ethtool -L $(dev_a) rx 1 tx 1")
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2
+	refused a 3 "$(dev_a) queue 1: .*ethtool -L took it away.*--queues auto" \
+		send --queues 2
+	receiver_ends
+	on a ethtool -L "$(dev_a)" rx 2 tx 2
+	rm entered
+	receive_begin receive --listen "$HOSTS_B4" --out copy --queues 2
+	hosts_exec "$net" a "${wrap[@]}" "$pagetrim" send --json --dev "$(dev_a)" \
+		"${security[@]}" --to "$HOSTS_B4" --queues auto "$(image small)" \
+		>send.json 2>send.err &
+	ended send $! 30 0
+	[[ -e entered ]] || die "the queue was not taken away in time"
+	ended receive "$receiver" 10 0
+	same "queues" "$(field send '[.lanes[]."tx-queue"] | @csv')" 0
+	same_file copy "$(image small)"
+	nothing_left
+}
+
 # A process that may run on one CPU uses one queue.
 queues_of_cpus()
 {
@@ -456,6 +483,7 @@ case_run "auto: queues that are taken, the holder named" queues_taken
 case_run "auto: queues of programs without leases" queues_of_strangers
 case_run "auto: queues of programs without leases, at the receiver" \
 	queues_of_strangers_at_receiver
+case_run "auto: a queue that is gone before it is bound" queue_gone
 case_run "auto: queues for one CPU" queues_of_cpus
 case_run "auto: MTU of the device" mtu_of_device
 case_run "auto: MTU of the receiver" mtu_of_receiver

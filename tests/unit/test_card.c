@@ -23,6 +23,8 @@ static struct faults {
 	int	bind;		/* of a zero-copy socket */
 	int	attach;		/* of the pass program */
 	bool	carrier_lost;	/* for good, once the program is attached */
+	__u64	carrier_back_ns; /* it is lost for so long */
+	bool	removed;	/* the device, once the program is attached */
 	int	prove;		/* of a frame to ourselves */
 	bool	prove_hangs;	/* until the stop, if there is one */
 } faults;
@@ -32,6 +34,7 @@ static __u64 stop_ns;		/* when it becomes readable; 0: never */
 
 static int passes, sockets;	/* open now */
 static int attached;		/* programs since begin: each resets the card */
+static __u64 attached_ns;	/* the last of them */
 static bool last_zero_copy;	/* of the socket opened last */
 static __u64 now_ns;
 
@@ -76,10 +79,13 @@ bool pt_netdev_garbles(const struct pt_device *device)
 int pt_device_open_index(struct pt_device *dev, __u32 ifindex,
 			 struct pt_error *err)
 {
-	(void)err;
+	if (passes && faults.removed)
+		return pt_error_set(err, PT_EXIT_HOST, -ENODEV, "eth7: gone");
 	*dev = (struct pt_device){ .name = "eth7", .ifindex = ifindex,
 				   .mtu = 1500, .is_up = true };
-	dev->has_carrier = !passes || !faults.carrier_lost;
+	dev->has_carrier = !passes || (!faults.carrier_lost &&
+				       now_ns >= attached_ns +
+						 faults.carrier_back_ns);
 	return 0;
 }
 
@@ -166,6 +172,7 @@ int pt_pass_open(struct pt_pass **out, const struct pt_device *device,
 		return ret;
 	passes++;
 	attached++;
+	attached_ns = now_ns;
 	*out = (struct pt_pass *)&passes;
 	return 0;
 }
@@ -201,6 +208,12 @@ static const struct row {
 	  .on = -EOPNOTSUPP },
 	{ "the carrier stays away", { .carrier_lost = true },
 	  .on = -ENETDOWN },
+	{ "the carrier is back after 9 s", { .carrier_back_ns = 9000000000 },
+	  .zero_copy = true },
+	{ "the carrier is back too late", { .carrier_back_ns = 11000000000 },
+	  .on = -ENETDOWN },
+	{ "the device is removed by its reset", { .removed = true },
+	  .on = -ENODEV },
 	{ "no completions, with a carrier", { .prove = -ETIMEDOUT },
 	  .on = -ETIMEDOUT },
 	{ "wake-up: EINVAL", { .prove = -EINVAL }, .on = -EINVAL },
@@ -296,18 +309,24 @@ static void test_on(void **state)
 	assert_int_equal(sockets, 0);
 }
 
-/* A queue that another socket holds proves nothing about zero copy. */
+/* A queue that another socket holds, or that is gone, proves nothing about zero
+ * copy. */
 static void test_busy(void **state)
 {
-	struct pt_device device = begin(&(struct faults){ .bind = -EBUSY });
-	struct pt_card card;
-	struct pt_xsk *x;
+	static const int codes[] = { -EBUSY, -ECHRNG };
 
 	(void)state;
-	assert_int_equal(come_up(&card, &device, PT_ZERO_COPY_AUTO, &x),
-			 -EBUSY);
-	assert_true(card.zero_copy);
-	pt_card_close(&card);
+	for (int i = 0; i < 2; i++) {
+		struct pt_device device = begin(&(struct faults){
+			.bind = codes[i] });
+		struct pt_card card;
+		struct pt_xsk *x;
+
+		assert_int_equal(come_up(&card, &device, PT_ZERO_COPY_AUTO, &x),
+				 codes[i]);
+		assert_true(card.zero_copy);
+		pt_card_close(&card);
+	}
 }
 
 /* A stop ends each wait, within a step of it, and is no reason for copy mode.

@@ -72,7 +72,7 @@ static int bind_queues(struct pt_rx_host *h, struct pt_error *err)
 	for (__u32 i = 0; i < h->queue_cnt; ) {
 		int ret = bind_queue(h, i, err);
 
-		if (ret == -EBUSY && pass_over(h, i))
+		if (pt_xsk_is_queue_fault(ret) && pass_over(h, i))
 			continue;
 		if (ret)
 			return ret;

@@ -147,7 +147,8 @@ static int bind_sockets(struct pt_send_path *path, struct pt_error *err)
 	for (__u32 i = 0; i < path->queue_cnt; ) {
 		int ret = bind_socket(path, i, err);
 
-		if (ret == -EBUSY && path->queue_wish == PT_QUEUES_AUTO &&
+		if (pt_xsk_is_queue_fault(ret) &&
+		    path->queue_wish == PT_QUEUES_AUTO &&
 		    pt_queues_pass_over(path->leases, &path->queue_cnt, i))
 			continue;
 		if (ret)

@@ -31,7 +31,7 @@ int pt_queues_choose(__u32 *cnt, const struct pt_queues_wish *wish,
 		     const struct pt_leases *leases, struct pt_error *err);
 
 /* pt_queues_pass_over releases lease i of *cnt and closes the gap, for a queue
- * that a socket without a lease holds.  False: it is the only lease. */
+ * that a socket without a lease holds, or that is gone.  False: it is the only lease. */
 bool pt_queues_pass_over(struct pt_lease **leases, __u32 *cnt, __u32 i);
 
 /* pt_queues_cpu_cnt returns the CPUs of this process, since each queue has a

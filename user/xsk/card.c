@@ -106,7 +106,7 @@ static int try_bind(const struct pt_card *card, struct pt_leases *leases,
 	if (!ret)
 		pt_xsk_close(xsk);
 	pt_lease_release(lease);
-	return ret == -EBUSY ? 0 : ret;
+	return pt_xsk_is_queue_fault(ret) ? 0 : ret;
 }
 
 /* detach removes the program, and chooses copy mode or fails. */
@@ -169,7 +169,7 @@ int pt_card_bind(struct pt_card *card, struct pt_xsk **x, struct pt_xsk **spare,
 	if (!cfg->zero_copy)
 		return pt_xsk_bind(*x, cfg, err);
 	ret = pt_xsk_bind(*x, cfg, &why);
-	if (ret == -EBUSY) {
+	if (pt_xsk_is_queue_fault(ret)) {
 		*err = why;
 		return ret;
 	}

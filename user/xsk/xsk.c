@@ -176,6 +176,16 @@ static int learn(struct pt_xsk *x)
 	return 0;
 }
 
+/* is_gone: the device has fewer queues than when the caller opened it. */
+static bool is_gone(const struct pt_xsk_cfg *cfg)
+{
+	struct pt_device now;
+
+	return !pt_device_open_index(&now, cfg->device->ifindex, NULL) &&
+	       ((cfg->rx_chunk_cnt && cfg->queue >= now.rx_queue_cnt) ||
+		(cfg->tx_chunk_cnt && cfg->queue >= now.tx_queue_cnt));
+}
+
 static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 {
 	size_t chunk_cnt = (size_t)fill_cnt(cfg) + cfg->tx_chunk_cnt;
@@ -190,9 +200,12 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 			 "or that of a pagetrim in a container with a /run of "
 			 "its own; {queues} auto passes over it";
 		break;
+	case -ECHRNG:
+		remedy = "there is no such queue, or ethtool -L took it away "
+			 "just now; {queues} auto passes over it";
+		break;
 	case -EINVAL:
-		remedy = "no such queue, or the kernel has no AF_XDP copy mode "
-			 "for it";
+		remedy = "the kernel has no AF_XDP copy mode for it";
 		break;
 	case -EPERM:
 		remedy = pt_rights_held() & PT_RIGHT(CAP_NET_RAW) ?
@@ -227,7 +240,7 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	default:
 		remedy = "see the kernel log";
 	}
-	if (cfg->zero_copy && code != -EBUSY && code != -EPERM &&
+	if (cfg->zero_copy && code != -EBUSY && code != -ECHRNG && code != -EPERM &&
 	    code != -ENOBUFS && code != -EMFILE && code != -ENFILE)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s queue %u: "
 				    "driver %s gives no zero copy: %s "
@@ -306,9 +319,12 @@ int pt_xsk_bind(struct pt_xsk *x, const struct pt_xsk_cfg *cfg,
 	ret = xsk_tx_start(x);
 	if (!ret)
 		ret = bind_queue(x);
+	if (ret == -EINVAL && is_gone(cfg))
+		ret = -ECHRNG;
 	if (ret)
 		goto stop_tx;
-	ret = learn(x);
+	/* The kernel looks at the larger of both numbers of queues. */
+	ret = is_gone(cfg) ? -ECHRNG : learn(x);
 	if (!ret)
 		ret = xsk_tx_bound(x);
 	if (!ret)

@@ -26,6 +26,7 @@
 #ifndef PT_XDP_XSK_H
 #define PT_XDP_XSK_H
 
+#include <errno.h>
 #include <linux/types.h>
 #include <stdbool.h>
 #include <pagetrim/error.h>
@@ -81,12 +82,19 @@ int pt_xsk_make(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
  * released is tried again for up to 1 s.  It needs no privilege.  After a
  * failure it can be bound again:
  *   -EBUSY   another socket holds the queue
- *   -EINVAL  no such queue
+ *   -ECHRNG  the device does not have the queue, or no longer
+ *   -EINVAL  the kernel has no copy mode for it
  *   -EMSGSIZE  tx_frame_sz_max needs several descriptors; the kernel has not
  *   -ECANCELED  stop_fd
  *   -EOPNOTSUPP, -EINVAL, -ENOENT, ...  no zero copy, as the driver says */
 int pt_xsk_bind(struct pt_xsk *x, const struct pt_xsk_cfg *cfg,
 		struct pt_error *err);
+
+/* pt_xsk_is_queue_fault: another queue of the device may do. */
+static inline bool pt_xsk_is_queue_fault(int code)
+{
+	return code == -EBUSY || code == -ECHRNG;
+}
 
 /* pt_xsk_open makes and binds, with the errors of both. */
 int pt_xsk_open(struct pt_xsk **out, const struct pt_xsk_cfg *cfg,
