@@ -22,6 +22,8 @@
 #     sender-as-receiver.pem    its extended key usage is a client's alone
 # Each X.pem has its key in X-key.pem, mode 0600.
 #
+# CERTS_END (YYYYMMDDHHMMSSZ) is the end of the expired ones, instead of one in 2024.
+#
 # Exit: 0 made, 1 failed, 2 usage.
 set -euo pipefail
 
@@ -77,7 +79,8 @@ certify()
 	local -a validity=(-days 30)
 
 	[[ $3 == valid ]] ||
-		validity=(-startdate 20240101000000Z -enddate 20240201000000Z)
+		validity=(-startdate 20240101000000Z -enddate
+			"${CERTS_END:-20240201000000Z}")
 	key "$name"
 	ca_config "$usage" "$san" >"$books/config"
 	{

@@ -250,6 +250,7 @@ new_certificate()
 	security=(--tls-cert "$certs/sender.pem" --tls-key
 		"$certs/sender-key.pem" --tls-ca "$certs/ca.pem")
 	send_begin first --to "$addr" --name first "$(image small)"
+	wait_until 20 says 'warning: .*cert.pem: the certificate has expired' 1
 	ended first "$sender" 20 4 'expired'
 	cp -p "$certs/receiver.pem" cert.pem
 	cp -p "$certs/receiver-key.pem" cert-key.pem
@@ -257,6 +258,23 @@ new_certificate()
 	wait_until 20 says 'keys were read again' 1
 	send_one second
 	grep -q 'transfer .* as sender.pagetrim.test: ' receive.err
+	says 'has expired' 1 || die "the new one is called expired"
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
+# The certificate expires while the receiver waits.
+expires()
+{
+	local certs=$PWD/certs
+
+	CERTS_END=$(date -u -d '+10 seconds' +%Y%m%d%H%M%SZ) \
+		"$root/scripts/certs.sh" "$certs" "$addr" >&2
+	security=(--tls-cert "$certs/expired-receiver.pem" --tls-key
+		"$certs/expired-receiver-key.pem" --tls-ca "$certs/ca.pem")
+	serve
+	wait_until 60 says 'warning: .*the certificate has expired.*SIGHUP' 1
 	kill -TERM "$receiver"
 	ended receive "$receiver" 10 0
 	nothing_attached_but_listener
@@ -407,6 +425,7 @@ case_run "service: each identity has its folder, names, quota, bandwidth" peers
 case_run "service: an identity resumes its own data alone" peers_resume
 case_run "service: SIGHUP brings a new key" new_key
 case_run "service: SIGHUP brings a new certificate" new_certificate
+case_run "service: a certificate that expires" expires
 case_run "service: --drain and SIGTERM" drained terminate
 twice=1 case_run "service: --drain and SIGTERM, twice" drained terminate
 case_run "service: ctl drain" drained "$pagetrim" ctl drain --control control

@@ -17,6 +17,7 @@
 #include "template/make.h"
 
 #define STRANGERS_MAX	10	/* log lines per second about strangers */
+#define EXPIRY_MS	10000	/* between two looks at the certificate */
 
 /* tell_state reports what runs, as `systemctl status` shows it. */
 static void tell_state(const struct pt_receive_run *rx)
@@ -242,10 +243,28 @@ static void take_reloaded(struct pt_receive_run *rx)
 	pt_receiver_secure(rx->receiver, now.tls);
 	pt_tls_close(rx->cfg.tls);	/* wiped with its last connection */
 	rx->cfg.tls = now.tls;
+	rx->expiry_ns = 0;
+	rx->is_expired = false;
 	pt_receiver_allow(rx->receiver, now.peers);
 	pt_peers_close(rx->peers);
 	rx->peers = now.peers;
 	rx->cfg.peers = now.peers;
+}
+
+/* tell_expired: senders refuse an expired certificate, and a service would wait for
+ * them in vain. */
+static void tell_expired(struct pt_receive_run *rx)
+{
+	if (pt_clock_ns() < rx->expiry_ns)
+		return;
+	rx->expiry_ns = pt_deadline_ns(EXPIRY_MS);
+	if (pt_tls_is_expired(rx->cfg.tls) && !rx->is_expired) {
+		rx->is_expired = true;
+		pt_out_warn("warning: %s: the certificate has expired, or one of its "
+			    "chain, and senders refuse it (renew it%s; is the clock "
+			    "of this host right?)", rx->security.tls.cert_path,
+			    rx->reload ? ", and send SIGHUP" : "");
+	}
 }
 
 static int drive(struct pt_receive_run *rx, struct pt_error *err)
@@ -258,8 +277,9 @@ static int drive(struct pt_receive_run *rx, struct pt_error *err)
 	int ret;
 
 	do {
-		poll(fds, 3, -1);
+		poll(fds, 3, rx->security.tls.cert_path ? EXPIRY_MS : -1);
 		take_reloaded(rx);
+		tell_expired(rx);
 		tell_draining(rx);
 		pt_receive_control_answer(&rx->control);
 		pt_notify_alive(rx->notify);

@@ -44,6 +44,8 @@ struct pt_receive_run {
 	struct pt_template_make *making;	/* with template */
 	struct pt_receiver *receiver;
 	struct pt_reload *reload;	/* with serve and keys; else NULL */
+	__u64 expiry_ns;		/* when the certificate is looked at next */
+	bool is_expired;		/* the log says so */
 	struct pt_notify *notify;	/* the init system; NULL: it has no
 					 * wish */
 	char listen[PT_ADDRESS_TEXT_SZ];	/* of pt_receiver_info */

@@ -22,6 +22,7 @@
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
 
+#include <stdbool.h>
 #include <linux/types.h>
 
 #include "base/role.h"
@@ -58,6 +59,10 @@ struct pt_tls_cfg {
  *   or as open(2) and read(2) say */
 int pt_tls_open(struct pt_tls **out, enum pt_role role,
 		const struct pt_tls_cfg *cfg, struct pt_error *err);
+
+/* pt_tls_is_expired: our certificate, or one of its chain, is past its end, so that
+ * peers refuse it.  False for a pre-shared key, and for NULL. */
+bool pt_tls_is_expired(const struct pt_tls *t);
 
 /* pt_tls_hold adds an owner, and returns t; NULL is allowed.  Connections and
  * listeners hold what they use, so it may be replaced while they live. */

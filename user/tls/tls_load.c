@@ -209,3 +209,22 @@ int pt_tls_load(struct pt_tls *t, const struct pt_tls_cfg *cfg,
 				    "out of memory");
 	return 0;
 }
+
+static bool is_past(const X509 *cert)
+{
+	return X509_cmp_current_time(X509_get0_notAfter(cert)) < 0;
+}
+
+bool pt_tls_is_expired(const struct pt_tls *t)
+{
+	const X509 *own = t ? SSL_CTX_get0_certificate(t->ctx) : NULL;
+	STACK_OF(X509) *chain = NULL;
+
+	if (!own)
+		return false;
+	SSL_CTX_get0_chain_certs(t->ctx, &chain);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (is_past(sk_X509_value(chain, i)))
+			return true;
+	return is_past(own);
+}
