@@ -52,9 +52,9 @@ struct wire_parts {
 	__u32 off[WIRE_PART_CNT + 1];
 };
 
-/* wire_parts_find, of a frame of frame_sz bytes, the first sz of which are at
- * frame, all headers among them.  False: it is none of WIRE_DATA, or its
- * header makes no sense. */
+/* wire_parts_find finds the parts of a frame of frame_sz bytes.  Its first sz bytes,
+ * with all headers, are at frame.  False: it is none of WIRE_DATA, or its header
+ * makes no sense. */
 bool wire_parts_find(const void *frame, size_t sz, __u32 frame_sz, __u16 port,
 		     struct wire_parts *parts);
 

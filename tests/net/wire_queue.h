@@ -81,7 +81,7 @@ void wire_queue_flip(struct wire_queue *q, const struct wire_frame *f,
  * whether frames are left that the kernel could not take yet, or -errno. */
 int wire_queue_work(struct wire_queue *q, unsigned side);
 
-/* wire_queue_tx_lost: frames sent on side that the kernel dropped. */
+/* wire_queue_tx_lost counts the frames that side sent and the kernel dropped. */
 __u64 wire_queue_tx_lost(const struct wire_queue *q, unsigned side);
 
 #endif

@@ -404,7 +404,7 @@ static void test_finish(void **state)
 
 	(void)state;
 	make_pair(&s, &r, "127.0.0.1");
-	for (int i = 0; i < 20000; i++)	/* more than r's buffer; unread */
+	for (int i = 0; i < 20000; i++)	/* more than r's buffer takes; nobody reads */
 		assert_int_equal(send_ping(s, i), 0);
 	pt_message_abort(&m, PT_EXIT_HOST, "disk full");
 	assert_int_equal(pt_conn_send(r, &m, &err), 0);

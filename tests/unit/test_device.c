@@ -28,7 +28,7 @@ static int make_devices(void **state)
 {
 	(void)state;
 	if (unshare(CLONE_NEWNET))
-		return -1;	/* needs root: fails, does not skip */
+		return -1;	/* without root the test fails; it is not skipped */
 	run("ip link add wide address 02:00:00:00:00:0a numtxqueues 3 "
 	    "numrxqueues 4 type veth peer name peer numtxqueues 4 "
 	    "numrxqueues 3");

@@ -15,7 +15,7 @@ static const __u8 *ones(void)
 	return image;
 }
 
-/* handler: cmocka has one of its own. */
+/* handler returns the present handler of SIGBUS, which may be cmocka's. */
 static void (*handler(void))(int)
 {
 	struct sigaction now;

@@ -69,7 +69,7 @@ static int read_order(struct pt_lazy_order *o, const char *runs)
 	return pt_lazy_order_read(o, path, 64 * P, &err);
 }
 
-/* No page is asked for twice, so that no order has more than the image. */
+/* No page is in an order twice, so an order has at most the pages of the image. */
 static void test_order(void **state)
 {
 	struct pt_lazy_order o;

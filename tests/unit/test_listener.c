@@ -216,7 +216,7 @@ static void test_refused_hide_nobody(void **state)
 	pt_listener_close(l);
 }
 
-/* A refused client that stays has its time, and no longer. */
+/* The connection of a refused client that does not close it ends by the deadline. */
 static void test_refused_stays(void **state)
 {
 	struct pt_listener *l = listen_at("127.0.0.1", &receiver_cfg);

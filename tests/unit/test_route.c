@@ -245,7 +245,7 @@ static void test_monitor(void **state)
 	seen = wait_change(m, PT_CHANGE_ROUTE);
 	assert_int_equal(seen, PT_CHANGE_ROUTE);
 
-	/* More than the socket holds: reported as every change. */
+	/* Changes that overflow the socket are reported as one of every kind. */
 	sh("for i in $(seq 0 250); do for k in $(seq 1 20); do "
 	   "echo route add 10.30.$i.$k dev qm0; done; done | ip -batch -");
 	seen = wait_change(m, PT_CHANGE_ROUTE);

@@ -342,8 +342,8 @@ static void test_padded_frames_are_equal(void **state)
 
 /* ---- abandoned frames ---- */
 
-/* A frame that was begun and abandoned, as when a source is cut short while it
- * is read: its number is used up, the next is as any other. */
+/* A frame that is begun and abandoned, as when a source is cut short while it is
+ * read, uses up its number.  The next frame is like any other. */
 static void test_frame_left_half_way(void **state)
 {
 	struct ends e = open_ends((enum pt_cipher)(long)*state);

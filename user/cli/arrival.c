@@ -12,7 +12,7 @@
 #include "sink/sink_guest.h"
 
 #define END_MS		1000	/* for a process to end */
-#define LOADED_MS	10000	/* the source has heard that it is loaded */
+#define LOADED_MS	10000	/* for the load to end, of which the source knows already */
 
 static int match(void *arg, const char *theirs, struct pt_error *err)
 {

@@ -260,8 +260,8 @@ static int close_guarded(struct pt_lane *l, const struct pt_frame_id *id,
 	return pt_lane_source_left(l, 0);
 }
 
-/* pack_guarded reads and compresses the pages, which takes so long; or, without a
- * compressor now, only counts the blocks that fit. */
+/* pack_guarded reads and compresses the pages, and writes the ns that this took.
+ * Without a compressor it only counts the blocks that fit, and writes nothing. */
 static int pack_guarded(struct pt_lane *l, __u64 *took_ns)
 {
 	__u64 began_ns;

@@ -167,7 +167,7 @@ static int agree(struct pt_lane *l, __u32 frame_sz)
 			.frame_sz = frame_sz,
 		},
 	};
-	/* As long as the control channel may be silent. */
+	/* The answer may take as long as the control channel may be silent. */
 	__u64 limit_ns = l->cfg.job->progress_ns;
 	__u64 asked_ns = pt_clock_ns(), deadline = asked_ns + limit_ns;
 	__u64 now, waited_ns;

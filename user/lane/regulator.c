@@ -112,7 +112,7 @@ void pt_regulator_give_back(struct pt_regulator *r, __u64 sz)
 
 void pt_regulator_take(struct pt_regulator *r, struct pt_congestion_ack *ack)
 {
-	/* Before the path is known no lane has leave: the ACK only carries a
+	/* Before the path is known no lane may send: the ACK only carries a
 	 * window. */
 	if (!atomic_load_explicit(&r->is_on, memory_order_acquire))
 		return;

@@ -48,7 +48,7 @@ static int lift(struct pt_live *l, struct pt_error *err)
 	return throttle(l, err);
 }
 
-/* begin: a guest without CPU time would be slow to stop. */
+/* begin lifts the throttle first: a guest without CPU time would be slow to stop. */
 static int begin(struct pt_live *l, struct pt_error *err)
 {
 	int ret = lift(l, err);

@@ -130,8 +130,9 @@ struct pt_live_report {
 	bool is_exact;			/* a look finds just the pages that differ
 					 * from what was sent, whenever they
 					 * were written */
-	__u32 misses;			/* enum pt_track_misses that no look at
-					 * the stop mends */
+	__u32 misses;			/* enum pt_track_misses: kinds of changes
+					 * that the look at the stop does not
+					 * find either */
 	__u64 arm_ns;
 	__u64 look_ns;			/* to find the pages to be sent, ... */
 	__u64 collect_ns;		/* ... of which the tracker took */

@@ -227,7 +227,8 @@ static int describe_guest(struct pt_sender *s)
 	return pt_conn_send(s->conn, &m, &s->error);
 }
 
-/* wait_for_room: 0, if the connection is full, and was not for too long. */
+/* wait_for_room returns 0 if ret says that the connection is full, and it has not been
+ * full for too long. */
 static int wait_for_room(const struct pt_sender *s, int ret)
 {
 	return ret == -ETIMEDOUT && pt_clock_ns() - s->setup_ns <

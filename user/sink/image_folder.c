@@ -68,7 +68,8 @@ static int folder_make(struct pt_image *s, struct pt_error *err)
 		return pt_error_set(err, PT_EXIT_HOST, -ESTALE,
 				    "%s.with.partial: someone replaced it",
 				    s->path);
-	/* It inherits S_ISGID.  A file system that has no mark stays so. */
+	/* mkdir adds an inherited S_ISGID, which this removes.  It fails on a file
+	 * system that cannot store PT_MARK, where the folder does without. */
 	fchmod(s->folder.fd, PT_MARK | 0700);
 	return 0;
 }
