@@ -84,13 +84,32 @@ static int collapse(void *arg, __u64 addr, __u64 sz)
 	return pt_collapser_do(a->collapser, addr, sz);
 }
 
+static int poison(void *arg, const struct pt_sink_guest_mark *marks, __u32 cnt,
+		  struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+	struct pt_marker_range *ranges = calloc(cnt, sizeof(*ranges));
+	int ret;
+
+	if (!ranges)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
+				    "no memory for %u ranges", cnt);
+	for (__u32 i = 0; i < cnt; i++)
+		ranges[i] = (struct pt_marker_range){ marks[i].addr,
+						      marks[i].sz };
+	ret = pt_marker_do(a->marker, ranges, cnt, err);
+	free(ranges);
+	return ret;
+}
+
 static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 		     __u32 cnt, struct pt_error *err)
 {
 	struct pt_sink_guest_range *ranges = calloc(cnt, sizeof(*ranges));
 	const struct pt_sink_guest_cfg cfg = {
 		.pid = pt_qemu_pid(a->qemu), .ranges = ranges, .cnt = cnt,
-		.run = run, .collapse = a->collapser ? collapse : NULL, .arg = a,
+		.run = run, .collapse = a->collapser ? collapse : NULL,
+		.poison = a->marker ? poison : NULL, .arg = a,
 	};
 	int ret;
 
@@ -136,6 +155,8 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 	if (!ret && with_large)
 		ret = pt_collapser_open(&a->collapser, pt_qemu_pid(a->qemu),
 					err);
+	if (!ret)
+		ret = pt_marker_open(&a->marker, pt_qemu_pid(a->qemu), err);
 	if (!ret)
 		ret = open_sink(a, ram, cnt, err);
 	free(ram);
@@ -185,12 +206,14 @@ void pt_arrival_close(struct pt_arrival *a)
 		return;
 	pt_sink_close(a->sink);
 	pt_collapser_close(a->collapser);
+	pt_marker_close(a->marker);
 	pt_qemu_close(a->qemu);
 	if (a->pidfd >= 0)
 		close(a->pidfd);
 	free(a->description);
 	a->sink = NULL;
 	a->collapser = NULL;
+	a->marker = NULL;
 	a->qemu = NULL;
 	a->description = NULL;
 }

@@ -12,6 +12,7 @@
 #include "receive/guest.h"
 #include "sink/sink.h"
 #include "vmm/collapse.h"
+#include "vmm/marker.h"
 #include "vmm/qemu.h"
 
 /* pt_arrival_state: how far the guest is. */
@@ -32,6 +33,8 @@ struct pt_arrival {
 	int pidfd;		/* of QEMU, readable when it has ended; -1 */
 	char *description;
 	struct pt_collapser *collapser;	/* for large pages; NULL: not wanted */
+	struct pt_marker *marker;	/* for pages that cannot be read; NULL: the
+					 * kernel has no marks */
 	struct pt_sink *sink;	/* its memory */
 	struct pt_receive_guest guest;
 	enum pt_arrival_state state;
@@ -40,7 +43,8 @@ struct pt_arrival {
 };
 
 /* pt_arrival_open: the path stays the caller's.  Errors as pt_qemu_open,
- * pt_qemu_dest_check, pt_qemu_describe, pt_sink_open_guest, pt_collapser_open. */
+ * pt_qemu_dest_check, pt_qemu_describe, pt_sink_open_guest, pt_collapser_open,
+ * pt_marker_open. */
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		    bool with_large, struct pt_error *err);
 

@@ -169,6 +169,10 @@ static int open_memory(struct migrate *m)
 	}
 	ret = pt_source_open_files_as(&m->o.send.cfg.source, PT_FILES_LIVE,
 				      paths, m->range_cnt, &m->run.err);
+	if (!ret)
+		ret = pt_source_mapped_by(m->o.send.cfg.source,
+					  pt_qemu_pid(m->qemu), m->addrs,
+					  &m->run.err);
 	if (ret)
 		return ret;
 	pt_send_options_unreadable(&m->o.send, true);

@@ -2,6 +2,7 @@
 #include "memory/pagemap.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 
@@ -22,7 +23,16 @@ struct pm_scan_arg {
 #define WORD_THERE	(3ULL << 62)	/* present, swapped */
 #define IS_PRESENT	8
 #define IS_THERE	(8 | 16)	/* present, swapped or marked */
+#define IS_SWAPPED	16	/* or marked */
 #define IS_LARGE	64
+
+/* A word of a page that is swapped or marked: the kind of swap in 5 bits, its offset
+ * above.  The last kind is that of marks, whose offset has a bit for each meaning
+ * (include/linux/swapops.h of Linux). */
+#define WORD_SWAPPED	(1ULL << 62)
+#define KIND_MASK	31ULL
+#define KIND_MARK	31ULL
+#define MARK_POISON	(2ULL << 5)
 
 /* scan finds the first pages in [start, end) of one of the categories, at most
  * page_cnt (0: any number); 1: found. */
@@ -111,4 +121,64 @@ __u64 pt_pagemap_missing(int pagemap, __u64 start, __u64 end)
 		start = stop;
 	}
 	return sz;
+}
+
+bool pt_pagemap_is_marked(int pagemap, __u64 start, __u64 end)
+{
+	while (start < end) {
+		struct page_region found;
+
+		if (scan(pagemap, start, end, IS_THERE, 0, &found) <= 0 ||
+		    found.start != start || found.categories != IS_SWAPPED)
+			return false;
+		start = found.end;
+	}
+	return true;
+}
+
+bool pt_pagemap_has_marks(int pagemap, __u64 start, __u64 end)
+{
+	struct page_region found;
+
+	return scan(pagemap, start, end, IS_SWAPPED, 1, &found) > 0;
+}
+
+/* words_poisoned sets the bits of what a run of marked pages has. */
+static int words_poisoned(int pagemap, const struct page_region *run, __u64 first,
+			  __u64 bits[8])
+{
+	__u64 words[WORDS], cnt = (run->end - run->start) / PAGE_SZ;
+	ssize_t got = pread(pagemap, words, cnt * sizeof(words[0]),
+			    run->start / PAGE_SZ * sizeof(words[0]));
+
+	if (got < 0)
+		return -errno;
+	for (__u64 i = 0; i < got / sizeof(words[0]); i++)
+		if (words[i] & WORD_SWAPPED && words[i] & MARK_POISON &&
+		    (words[i] & KIND_MASK) == KIND_MARK)
+			bits[(first + i) / 64] |= 1ULL << ((first + i) % 64);
+	return 0;
+}
+
+int pt_pagemap_poisoned(int pagemap, __u64 start, __u64 end, __u64 bits[8])
+{
+	__u64 at = start;
+
+	memset(bits, 0, 8 * sizeof(bits[0]));
+	while (at < end) {
+		struct page_region found;
+		/* In no other category: a tracker's look makes such a page one
+		 * that was not written. */
+		int got = scan(pagemap, at, end, IS_SWAPPED, 0, &found);
+
+		if (got > 0)
+			got = words_poisoned(pagemap, &found,
+					     (found.start - start) / PAGE_SZ, bits);
+		else
+			return got;
+		if (got)
+			return got;
+		at = found.end;
+	}
+	return 0;
 }

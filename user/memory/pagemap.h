@@ -5,6 +5,7 @@
 #define PT_MEMORY_PAGEMAP_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 /* pt_pagemap_next returns the address of the first page in [start, end), whole
  * pages, that may be there: present, swapped, or marked; else end.  Its time does
@@ -24,5 +25,19 @@ int pt_pagemap_large(int pagemap, __u64 *from, __u64 end, __u64 *to);
 /* pt_pagemap_unmapped returns how many of the pages in [start, end) are not mapped:
  * neither a page nor a large one; -errno as above. */
 __s64 pt_pagemap_unmapped(int pagemap, __u64 start, __u64 end);
+
+/* pt_pagemap_is_marked: no page is there in [start, end), shared memory of a file, and
+ * each has a mark in the page tables. */
+bool pt_pagemap_is_marked(int pagemap, __u64 start, __u64 end);
+
+/* pt_pagemap_has_marks: one of them has one. */
+bool pt_pagemap_has_marks(int pagemap, __u64 start, __u64 end);
+
+/* pt_pagemap_poisoned sets the bits, one for each page from start on, of the pages in
+ * [start, end) that UFFDIO_POISON has marked, at most 512; the others it clears.  They
+ * are not touched.  The descriptor must have been opened with CAP_SYS_ADMIN, and the
+ * memory be in no pages of hugetlbfs: else it finds none.  -errno: the kernel cannot
+ * tell (before Linux 6.7), or /proc is closed to us. */
+int pt_pagemap_poisoned(int pagemap, __u64 start, __u64 end, __u64 bits[8]);
 
 #endif

@@ -17,13 +17,6 @@
 
 #define PUNCH_SZ	PT_REGION_SZ	/* at least, and a multiple */
 
-static void bits_clear(__u64 *bits, __u64 page, __u64 cnt)
-{
-	for (; cnt; page++, cnt--)
-		__atomic_fetch_and(&bits[page / 64], ~(1ULL << (page % 64)),
-				   __ATOMIC_RELAXED);
-}
-
 /* ---- fit ---- */
 
 static int other_memory(const struct pt_guest_sink *g, __u32 cnt, struct pt_error *err)
@@ -169,7 +162,7 @@ static bool punch(struct pt_guest_sink *g, __u64 off, __u64 sz)
 	if (fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      r->file_off + off - r->off, sz))
 		return false;
-	bits_clear(g->written, page, cnt);
+	pt_guest_bits_clear(g->written, page, cnt);
 	return true;
 }
 
@@ -258,6 +251,8 @@ static const struct pt_sink_ops guest_ops = {
 	.place = guest_place,
 	.zero = guest_zero,
 	.read = guest_read,
+	.check_marks = pt_guest_op_check_marks,
+	.sync = pt_guest_op_sync,
 	.commit = guest_commit,
 	.build = pt_guest_op_build,
 	.large_sz = pt_guest_op_large_sz,
@@ -347,6 +342,7 @@ int pt_sink_open_guest(struct pt_sink **out,
 	g->memory.fd = g->pagemap = -1;
 	g->run = cfg->run;
 	g->collapse = cfg->collapse;
+	g->poison = cfg->poison;
 	g->arg = cfg->arg;
 	ret = open_all(g, cfg, err);
 	if (ret) {

@@ -16,6 +16,9 @@
  * hole, since its owner may have allocated it on purpose.  Neither is memory that is to
  * stand in a large page.
  *
+ * Pages that could not be read at the source become holes, and are then marked
+ * (poison()), when all has been placed.
+ *
  * Memory: 2 bits a page.  Nobody else may write the memory from fit to commit.
  */
 #ifndef SINK_SINK_GUEST_H
@@ -34,6 +37,11 @@ struct pt_sink_guest_range {
 	__u64 off;		/* of the range, bytes into that file */
 };
 
+/* pt_sink_guest_mark: pages that cannot be read. */
+struct pt_sink_guest_mark {
+	__u64 addr, sz;		/* in the process; bytes */
+};
+
 /* pt_sink_guest_cfg: only open follows the pointers. */
 struct pt_sink_guest_cfg {
 	pid_t pid;
@@ -45,6 +53,12 @@ struct pt_sink_guest_cfg {
 	 * -errno: not all became one.  NULL: there is no way.  One thread at a
 	 * time calls it. */
 	int (*collapse)(void *arg, __u64 addr, __u64 sz);
+	/* poison has a touch of these pages raise a memory error, in each process
+	 * that maps them; marks ascend.  -EEXIST: one of them was touched
+	 * since it was made a hole, and is to be made one again.  NULL: there is no
+	 * way. */
+	int (*poison)(void *arg, const struct pt_sink_guest_mark *marks,
+		      __u32 cnt, struct pt_error *err);
 	void *arg;
 };
 

@@ -27,6 +27,8 @@ struct pt_guest_sink {
 	int pagemap;		/* of the process */
 	int (*run)(void *arg, struct pt_error *err);
 	int (*collapse)(void *arg, __u64 addr, __u64 sz);
+	int (*poison)(void *arg, const struct pt_sink_guest_mark *marks,
+		      __u32 cnt, struct pt_error *err);
 	void *arg;
 	__u64 *held;		/* bit: the page was no hole at fit */
 	__u64 *written;		/* bit: it was a hole, and was written since */
@@ -50,6 +52,13 @@ static inline void pt_guest_bits_set(__u64 *bits, __u64 page, __u64 cnt)
 	for (; cnt; page++, cnt--)
 		__atomic_fetch_or(&bits[page / 64], 1ULL << (page % 64),
 				  __ATOMIC_RELAXED);
+}
+
+static inline void pt_guest_bits_clear(__u64 *bits, __u64 page, __u64 cnt)
+{
+	for (; cnt; page++, cnt--)
+		__atomic_fetch_and(&bits[page / 64], ~(1ULL << (page % 64)),
+				   __ATOMIC_RELAXED);
 }
 
 static inline bool pt_guest_is_hole(const struct pt_guest_sink *g, __u64 page)
@@ -85,5 +94,7 @@ pt_guest_range_at(const struct pt_guest_sink *g, __u64 off)
 int pt_guest_op_build(struct pt_sink *s, __u64 off, __u64 sz);
 __s64 pt_guest_op_large_sz(const struct pt_sink *s, __u64 off, __u64 sz);
 __u64 pt_guest_op_unmapped(const struct pt_sink *s);
+int pt_guest_op_check_marks(const struct pt_sink *s, struct pt_error *err);
+int pt_guest_op_sync(struct pt_sink *s, struct pt_error *err);
 
 #endif

@@ -32,6 +32,9 @@ static int build_in(struct pt_guest_sink *g, const struct pt_guest_range *r,
 		return -EXDEV;
 	if (!r->is_hugetlb && !g->collapse)
 		return -EOPNOTSUPP;
+	/* A collapse would remove them. */
+	if (!r->is_hugetlb && pt_pagemap_has_marks(g->pagemap, addr, addr + sz))
+		return -EHWPOISON;
 	ret = touch(g, off, sz);
 	return ret || r->is_hugetlb ? ret : g->collapse(g->arg, addr, sz);
 }

@@ -16,6 +16,7 @@ void pt_source_close(struct pt_source *src)
 	if (!src)
 		return;
 	segs = src->segs;
+	pt_source_marks_close(src);
 	src->ops->close(src);
 	free(segs);
 }
@@ -143,6 +144,8 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 	memset(v->holes, 0, sizeof(v->holes));
 	memset(v->unreadable, 0, sizeof(v->unreadable));
 	ret = src->ops->view(src, v, &piece, err);
+	if (!ret)
+		ret = pt_source_marks_view(src, v, err);
 	sort_unreadable(src, v);
 	v->is_stable = v->pages;
 	if (ret || v->pages)

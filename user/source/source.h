@@ -141,6 +141,14 @@ enum pt_on_unreadable {
  * Pages that an image's list names are unreadable in any case but ZERO. */
 void pt_source_on_unreadable(struct pt_source *src, enum pt_on_unreadable how);
 
+/* pt_source_mapped_by: process pid has segment i mapped as a whole, shared, at
+ * addrs[i].  Pages that it cannot read there (UFFDIO_POISON) are unreadable in all
+ * views to come, as on_unreadable says; with FAIL a view of one is -EIO.  It takes
+ * CAP_SYS_ADMIN, without which none is found, and finds none in pages of hugetlbfs.
+ *   -ESRCH, -EACCES, -EPERM, -ENOMEM, -EMFILE */
+int pt_source_mapped_by(struct pt_source *src, pid_t pid, const __u64 *addrs,
+			struct pt_error *err);
+
 /* pt_source_unreadable_sz returns the bytes that were taken for zero so far; a page
  * that is read twice counts twice. */
 __u64 pt_source_unreadable_sz(const struct pt_source *src);

@@ -50,7 +50,15 @@ struct pt_source {
 	bool may_change;		/* see pt_source_may_change */
 	enum pt_on_unreadable on_unreadable;
 	_Atomic __u64 unreadable_sz;	/* bytes taken for zero */
+	__u64 *addrs;			/* see pt_source_mapped_by; NULL: none, and */
+	int pagemap;			/* then none */
 };
+
+/* pt_source_marks_view adds the pages that the process cannot read to
+ * v->unreadable. */
+int pt_source_marks_view(const struct pt_source *src, struct pt_view *v,
+			 struct pt_error *err);
+void pt_source_marks_close(struct pt_source *src);
 
 /* pt_view_set_holes marks pages [first, end) as holes. */
 void pt_view_set_holes(struct pt_view *v, __u32 first, __u32 end);

@@ -3,7 +3,7 @@
  *
  *   knows         QEMU's commands, its memory backends, the states of its
  *                 migration, the guard of a source
- *   may use       base memory qmp
+ *   may use       base memory qmp track
  *   must not know frames, connections, what carries memory and device state
  */
 /* qemu: one unmodified QEMU, as the source or the destination of a guest.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Pages that a process cannot read, though the file that it has mapped there can be
+ * read: a mark of userfaultfd(2) is in its page tables alone. */
+#include "source/source_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memory/pagemap.h"
+
+int pt_source_mapped_by(struct pt_source *src, pid_t pid, const __u64 *addrs,
+			struct pt_error *err)
+{
+	char path[64];
+	int code = 0;
+
+	src->addrs = calloc(src->seg_cnt, sizeof(*src->addrs));
+	if (!src->addrs)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	memcpy(src->addrs, addrs, src->seg_cnt * sizeof(*addrs));
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	src->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	if (src->pagemap < 0) {
+		code = errno == ENOENT ? -ESRCH : -errno;
+		free(src->addrs);
+		src->addrs = NULL;
+		pt_error_set(err, PT_EXIT_HOST, code, "process %d: its pagemap "
+			     "cannot be opened: %s", pid, strerror(-code));
+	}
+	return code;
+}
+
+void pt_source_marks_close(struct pt_source *src)
+{
+	if (src->addrs)
+		close(src->pagemap);
+	free(src->addrs);
+}
+
+static int refuse(const struct pt_source *src, const struct pt_view *v,
+		  struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "memory '%s': pages cannot "
+			    "be read in the 2 MiB at %llu: memory errors "
+			    "({on-unreadable} mark sends such pages as unreadable, "
+			    "zero as zeroes)", src->segs[v->piece.seg].name,
+			    v->piece.off);
+}
+
+int pt_source_marks_view(const struct pt_source *src, struct pt_view *v,
+			 struct pt_error *err)
+{
+	__u64 start, marks[8], any = 0;
+	int code;
+
+	if (!src->addrs)
+		return 0;
+	start = src->addrs[v->piece.seg] + v->piece.off;
+	code = pt_pagemap_poisoned(src->pagemap, start, start +
+				   (__u64)v->page_cnt * PT_PAGE_SZ, marks);
+	if (code == -ENOTTY)	/* nor has such a kernel any marks */
+		return 0;
+	if (code)
+		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "memory '%s': the "
+				    "page tables cannot be looked at: %s",
+				    src->segs[v->piece.seg].name, strerror(-code));
+	for (int i = 0; i < 8; i++) {
+		v->unreadable[i] |= marks[i];
+		any |= marks[i];
+	}
+	return any && (src->on_unreadable == PT_UNREADABLE_FAIL ||
+		       src->on_unreadable == PT_UNREADABLE_DEFAULT)
+		? refuse(src, v, err) : 0;
+}
