@@ -151,10 +151,18 @@ static bool print(FILE *to, const struct pt_lazy_order *o, __u64 image_sz)
 	return !fflush(to) && !ferror(to);
 }
 
+/* mode_of: all that may read the image may read its order. */
+static mode_t mode_of(const char *image)
+{
+	struct stat st;
+
+	return stat(image, &st) ? 0600 : (st.st_mode & 0444) | 0600;
+}
+
 /* write_as fills the file of a name that no other process uses, and gives it its
  * own. */
 static int write_as(const struct pt_lazy_order *o, char *draft, const char *name,
-		    __u64 image_sz)
+		    const char *image, __u64 image_sz)
 {
 	int fd = mkostemp(draft, O_CLOEXEC), code = fd < 0 ? -errno : 0;
 	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
@@ -163,7 +171,8 @@ static int write_as(const struct pt_lazy_order *o, char *draft, const char *name
 		return code;
 	if (!to)
 		close(fd);
-	if (!to || !print(to, o, image_sz) || rename(draft, name))
+	if (!to || !print(to, o, image_sz) || fchmod(fd, mode_of(image)) ||
+	    rename(draft, name))
 		code = errno ? -errno : -EIO;
 	if (to)
 		fclose(to);
@@ -180,7 +189,7 @@ int pt_lazy_order_write(const struct pt_lazy_order *o, const char *image,
 
 	if (asprintf(&name, "%s" TAIL, image) >= 0 &&
 	    asprintf(&draft, "%s" TAIL ".XXXXXX", image) >= 0)
-		code = write_as(o, draft, name, image_sz);
+		code = write_as(o, draft, name, image, image_sz);
 	if (code)
 		pt_error_set(err, PT_EXIT_HOST, code, "%s" TAIL ": cannot be "
 			     "written: %s", image, strerror(-code));

@@ -20,15 +20,17 @@ static int no_memory(pid_t pid, struct pt_error *err)
 bool pt_maps_line_parse(struct pt_maps_line *out, char *text)
 {
 	unsigned long long start, end, off, ino;
+	unsigned int major, minor;
 	int path_at = 0;
 	char perms[5];
 
 	text[strcspn(text, "\n")] = '\0';
-	if (sscanf(text, "%llx-%llx %4s %llx %*x:%*x %llu %n", &start, &end,
-		   perms, &off, &ino, &path_at) != 5 || !path_at)
+	if (sscanf(text, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end,
+		   perms, &off, &major, &minor, &ino, &path_at) != 7 || !path_at)
 		return false;
 	*out = (struct pt_maps_line){
 		.start = start, .end = end, .off = off, .ino = ino,
+		.dev = (__u64)major << 32 | minor,
 		.is_writable = perms[1] == 'w', .is_private = perms[3] == 'p',
 		.path = text + path_at,
 	};

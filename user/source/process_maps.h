@@ -16,6 +16,7 @@
 struct pt_maps_line {
 	__u64 start, end;	/* addresses */
 	__u64 off, ino;		/* of its file, bytes */
+	__u64 dev;		/* of its file, major << 32 | minor */
 	bool is_writable, is_private;
 	const char *path;	/* in the line; empty: none */
 };
