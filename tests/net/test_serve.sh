@@ -254,6 +254,7 @@ two() { echo "$(r "$1" "$2" "$3" | tr -d ']'), $(r "$4" "$5" "$6" | tr -d '[')";
 ordered()
 {
 	make_image 16
+	chmod 644 x.ptrim
 	serve_begin x.ptrim --on-demand
 	guest_begin touch=50
 	wait_until 10 has '^touched' guest.out
@@ -262,6 +263,7 @@ ordered()
 	kill -KILL "$guest"
 	wait_until 5 no_keeper
 	[[ -s x.ptrim.order ]] || die "no order was written"
+	same "its mode" "$(stat -c %a x.ptrim.order)" "$(stat -c %a x.ptrim)"
 	jq -e '.version == 1 and (.order | length) > 5' x.ptrim.order >&2
 	# Now the pages of that order come before all others: the guest finds them there.
 	serve_begin x.ptrim
