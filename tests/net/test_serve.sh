@@ -47,8 +47,8 @@ guest_right()
 served() { jq -r "$1" serve.json; }
 has() { grep -q "$1" "$2" 2>/dev/null; }
 
-# no_keeper: it ended, and left no socket.
-no_keeper() { [[ ! -e door.keeper ]]; }
+# no_keeper: it ended, and left nothing.
+no_keeper() { [[ ! -e door && ! -e door.keeper && ! -e door.lock ]]; }
 
 # kill_server: as by the kernel's out-of-memory killer.
 kill_server() { kill -KILL "$server"; wait "$server" || true; }
@@ -66,7 +66,6 @@ whole()
 		die "result $(served .result)"
 	[[ $(served .pages.faults) -gt 0 ]] || die "no fault was answered"
 	wait_until 5 no_keeper
-	[[ ! -e door ]] || die "the socket is left"
 }
 
 # The server goes on to the end while the guest only waits.
@@ -178,6 +177,438 @@ second()
 	same exit "$status" 0
 }
 
+# ---- killed at each step ----
+
+# A row of a step at which the server is killed.  'anew': it let no VMM in; 'on': the
+# next one goes on; 'end': none is needed.  'sent': it is killed once the VMM has sent
+# its message, which the keeper alone has taken.  Options.
+declare -A step_rows=(
+	[OPENED]="anew" [LOCKED]="anew" [BOUND]="anew"
+	[KEPT]="on sent" [WAITS]="on sent"
+	[HANDED]="on" [JUDGED]="on" [BEGUN]="on" [SERVES]="on"
+	[FAULT]="on --on-demand" [REMOVAL]="on --on-demand" [ANSWERED]="on --on-demand"
+	[FILLED]="on" [WHOLE]="on" [RELEASED]="on"
+	[TOLD]="end"
+)
+steps=$(sed -n 's/^\tX(\([A-Z]*\),.*/\1/p' "$root/user/lazy/step.h")
+
+# at_step STEP COMMAND [OPTION...]: a server that runs COMMAND there; sets server.
+at_step()
+{
+	local value
+
+	value=$(grep -nx "$1" <<<"$steps" | cut -d: -f1)
+	"$build/tests/net/at_entry" pt_lazy_enter $((value - 1)) "$2" \
+		"$pagetrim" serve x.ptrim --uffd-socket door "${@:3}" 2>>serve.err &
+	server=$!
+}
+
+# The VMM has closed its own descriptor: a moment without another one would show.
+killed_at()
+{
+	local kill="kill -KILL \$TARGET" row
+	# shellcheck disable=SC2206 # words
+	row=(${step_rows[$1]-}) || true
+
+	((${#row[@]})) || die "no row for $1"
+	[[ ${row[1]-} != sent ]] ||
+		kill="until grep -q ^sent guest.out; do sleep 0.01; done; $kill"
+	make_image 16
+	touch GO
+	: >guest.out
+	if [[ ${row[1]-} == --* ]]; then
+		at_step "$1" "$kill" "${row[@]:1}"
+	else
+		at_step "$1" "$kill"
+	fi
+	guest_begin close=1 remove=20 touch=10 pause=100
+	finish "$server" 30
+	same "the server's exit" "$status" 137
+	[[ -e entered ]] || die "it was not there"
+	if [[ ${row[0]} != end ]]; then
+		serve_begin x.ptrim
+		guest_right
+		finish "$server" 20
+		same "the next server's exit" "$status" 0
+		[[ ${row[0]} == anew ]] || grep -Eq 'goes on|hands over' serve.err
+		[[ ${row[0]} != anew ]] || same servers "$(served .servers)" 1
+	else
+		guest_right
+	fi
+	wait_until 5 no_keeper
+}
+
+# Killed before a VMM came: the keeper ends, too.
+killed_alone()
+{
+	make_image 4
+	at_step WAITS "kill -KILL \$TARGET"
+	finish "$server" 10
+	wait_until 5 no_keeper
+	[[ -z $(pgrep -x pt-keeper) ]] || die "a keeper is left"
+}
+
+# A VMM that connected, and sends once the server is dead.
+sends_late()
+{
+	make_image 4
+	serve_begin x.ptrim
+	wait_until 10 has 'waits for a VMM' serve.err
+	mkfifo send
+	"$vmm" door raw close=1 hold=send >guest.out 2>&1 &
+	guest=$!
+	wait_until 10 has '^connected' guest.out
+	kill_server
+	wait_until 10 stands
+	echo >send
+	wait_until 10 in_fault "$guest"
+	serve_begin x.ptrim
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	wait_until 5 no_keeper
+}
+
+# stands: the keeper lets nobody else in.
+stands()
+{
+	python3 -c '
+import socket, sys
+try:
+    socket.socket(socket.AF_UNIX).connect("door")
+except ConnectionRefusedError:
+    sys.exit(0)
+sys.exit(1)'
+}
+
+# ---- doors and other servers ----
+
+# A server that waits for its VMM is not disturbed by a second one.
+second_waits()
+{
+	local status=0
+
+	make_image 4
+	serve_begin x.ptrim
+	wait_until 10 has 'waits for a VMM' serve.err
+	timeout 10 "$pagetrim" serve x.ptrim --uffd-socket door >out 2>err || status=$?
+	same "the second server's exit" "$status" 3
+	grep -q "process $server serves this guest already" err || die "$(<err)"
+	same lines "$(wc -l <err)" 1
+	guest_begin
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	same servers "$(served .servers)" 1
+}
+
+# Without a keeper the lock tells a second server.
+second_locked()
+{
+	local status=0
+
+	make_image 4
+	serve_begin x.ptrim --on-demand
+	guest_begin touch=10
+	wait_until 10 has '^touched' guest.out
+	kill -KILL "$(pgrep -x pt-keeper)"
+	wait_until 10 has 'keeper of the guest' serve.err
+	timeout 20 "$pagetrim" serve x.ptrim --uffd-socket door >out 2>err || status=$?
+	same "the second server's exit" "$status" 3
+	grep -q "another process serves there" err || die "$(<err)"
+	same lines "$(wc -l <err)" 1
+	touch GO
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+}
+
+# connect SECONDS: to the door, without a message.
+connect()
+{
+	python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect("door")
+time.sleep(float(sys.argv[1]))' "$1"
+}
+
+nothing_sent()
+{
+	make_image 4
+	serve_begin x.ptrim
+	wait_until 10 has 'waits for a VMM' serve.err
+	if [[ $1 == silent ]]; then
+		connect 1000 &
+		wait_until 30 has 'sent no message' serve.err
+	else
+		for _ in 1 2 3; do connect 0; done
+	fi
+	guest_begin
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	same warnings "$(grep -c 'sent no message' serve.err)" 1
+}
+
+# One ends by a signal or kill, and the next one begins at once.
+one_after_another()
+{
+	make_image 1
+	for _ in {1..12}; do
+		: >serve.err
+		serve_begin x.ptrim
+		wait_until 10 has 'waits for a VMM' serve.err
+		kill -"$1" "$server"
+		wait "$server" || true
+	done
+	serve_begin x.ptrim
+	guest_begin
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	wait_until 5 no_keeper
+}
+
+# Its owner is about to end.
+lock_awaited()
+{
+	make_image 1
+	flock door.lock sleep 0.5 &
+	wait_until 10 test -e door.lock
+	serve_begin x.ptrim
+	guest_begin
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+}
+
+# The keeper leaves this folder, whose path no socket's name could have.
+long_folder()
+{
+	local folder
+
+	folder=$(printf 'folder-of-a-long-name-%.0s' {1..8})
+	mkdir "$folder"
+	cd "$folder"
+	whole x.ptrim ""
+}
+
+# no_door WORD PATH: it ends before a VMM could come.
+no_door()
+{
+	local status=0
+
+	make_image 1
+	timeout 10 "$pagetrim" serve x.ptrim --uffd-socket "$2" >out 2>err || status=$?
+	same exit "$status" 3
+	same lines "$(wc -l <err)" 1
+	grep -q -e "$1" err || die "$(<err)"
+	[[ ! -e $2 && ! -e $2.lock ]] || die "something is left"
+}
+
+keeper_taken()
+{
+	echo mine >door.keeper
+	no_door 'cannot listen' door
+	same "the file" "$(<door.keeper)" mine
+}
+
+keeper_ended()
+{
+	make_image 1
+	serve_begin x.ptrim
+	wait_until 10 has 'waits for a VMM' serve.err
+	kill -KILL "$(pgrep -x pt-keeper)"
+	finish "$server" 10
+	same exit "$status" 3
+	grep '^pagetrim serve: ' serve.err >line
+	grep -q 'keeper .* was ended' line || die "$(<line)"
+	serve_begin x.ptrim
+	guest_begin
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+}
+
+# ---- whose memory it is ----
+
+# The process that connects may end: the memory is another's.
+launched()
+{
+	make_image 16
+	serve_begin x.ptrim --on-demand
+	guest_begin launcher=1 close=1 touch=20 pause=100
+	wait_until 10 has '^touched' guest.out
+	has 'whether another .*maps' serve.err || die "no warning"
+	kill_server
+	touch GO
+	wait_until 10 in_fault "$guest"
+	serve_begin x.ptrim --on-demand --fault-timeout 5
+	finish "$server" 10
+	same "exit with a timeout" "$status" 3
+	has 'could not be ended' serve.err || die "does not say why"
+	serve_begin x.ptrim
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	wait_until 5 no_keeper
+	# Its end is seen without the process that connected.
+	rm GO
+	serve_begin x.ptrim --on-demand
+	guest_begin launcher=1 touch=20
+	wait_until 10 has '^touched' guest.out
+	kill -KILL "$guest"
+	finish "$server" 10
+	same "exit at its end" "$status" 0
+	same result "$(served .result)" vmm-ended
+	wait_until 5 no_keeper
+	# Without a server, too.
+	serve_begin x.ptrim --on-demand
+	guest_begin launcher=1 touch=20
+	wait_until 10 has '^touched' guest.out
+	kill_server
+	kill -KILL "$guest"
+	wait_until 5 no_keeper
+}
+
+# as_nobody COMMAND...: it may not end root's processes.
+as_nobody()
+{
+	setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all \
+		--inh-caps=-all "$@"
+}
+
+# The right to end the VMM is asked for at the start; the guest is not lost by that.
+may_not_end()
+{
+	make_image 4
+	mkdir open
+	chmod 777 open
+	chmod 755 "$tmp" "$dir"
+	chmod 644 x.ptrim
+	as_nobody "$pagetrim" serve x.ptrim --uffd-socket open/door --no-order \
+		--fault-timeout 5 2>serve.err &
+	server=$!
+	"$vmm" open/door raw close=1 >guest.out 2>&1 &
+	guest=$!
+	finish "$server" 10
+	same exit "$status" 3
+	grep '^pagetrim serve: ' serve.err >line
+	grep -q 'could not be ended: Operation not permitted' line || die "$(<line)"
+	wait_until 10 in_fault "$guest"
+	as_nobody "$pagetrim" serve x.ptrim --uffd-socket open/door --no-order \
+		2>>serve.err &
+	server=$!
+	guest_right
+	finish "$server" 20
+	same "the next server's exit" "$status" 0
+}
+
+# A next server's timeout holds.
+told_later()
+{
+	make_image 4
+	serve_begin x.ptrim --on-demand
+	guest_begin touch=10 close=1
+	wait_until 10 has '^touched' guest.out
+	kill_server
+	serve_begin x.ptrim --on-demand --fault-timeout 1
+	wait_until 10 has 'goes on' serve.err
+	kill_server
+	touch GO
+	finish "$guest" 20
+	same "the guest's exit" "$status" 137
+	wait_until 5 no_keeper
+}
+
+# Nobody serves a VMM that was refused, and it waits all the same: never zeroes.
+refused_waits()
+{
+	make_image 1
+	serve_begin x.ptrim
+	guest_begin message=x go=1 close=1
+	finish "$server" 10
+	same exit "$status" 4
+	no_keeper || die "something is left"
+	wait_until 10 in_fault "$guest"
+	kill -KILL "$guest"
+	wait "$guest" || true
+	wait_until 5 no_process pt-keeper
+}
+
+no_process() { [[ -z $(pgrep -x "$1") ]]; }
+
+unnamed_removals()
+{
+	make_image 1
+	serve_begin x.ptrim
+	guest_begin "$@"
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	same warnings "$(grep -c UFFD_FEATURE_EVENT_REMOVE serve.err)" $(($# == 0))
+}
+
+# ---- keepers that are not ours ----
+
+# fake_keeper PROGRAM...: at fake.keeper, with the record of a true one, and /dev/null
+# for its userfaultfd.
+fake_keeper()
+{
+	"$@" -c '
+import array, os, socket
+kept = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+here = guest = None
+if os.path.exists("door.keeper"):
+    kept.connect("door.keeper")
+    here, fds, _, _ = socket.recv_fds(kept, 4096, 8)
+    guest, _, _, _ = socket.recv_fds(kept, 4096, 8)
+at = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+at.bind("fake.keeper")
+at.listen(1)
+one, _ = at.accept()
+if here:
+    null = os.open("/dev/null", os.O_RDWR)
+    socket.send_fds(one, [here], fds[:2])
+    socket.send_fds(one, [guest], [null, null])
+one.recv(100)' &
+	wait_until 10 test -e fake.keeper
+}
+
+# not_trusted WORD
+not_trusted()
+{
+	local status=0
+
+	timeout 10 "$pagetrim" serve x.ptrim --uffd-socket fake >out 2>err || status=$?
+	same exit "$status" 3
+	grep -q -e "$1" err || die "$(<err)"
+	same lines "$(wc -l <err)" 1
+}
+
+another_users_keeper()
+{
+	make_image 1
+	chmod 777 .
+	fake_keeper as_nobody python3
+	not_trusted "another user's guest"
+}
+
+other_descriptor()
+{
+	make_image 1
+	serve_begin x.ptrim --on-demand
+	guest_begin touch=10
+	wait_until 10 has '^touched' guest.out
+	kill_server
+	fake_keeper python3
+	not_trusted 'no userfaultfd'
+	kill -KILL "$guest"
+}
+
+# ---- fault timeouts ----
+
 ends_vmm()
 {
 	make_image 4
@@ -245,7 +676,7 @@ refused()
 	grep '^pagetrim serve: ' serve.err >line
 	same lines "$(wc -l <line)" 1
 	grep -q -e "$1" line || die "$(<line), not '$1'"
-	[[ ! -e door && ! -e door.keeper ]] || die "a socket is left"
+	no_keeper || die "something is left"
 }
 
 r() { echo "[{\"base_host_virt_addr\": $1, \"size\": $2, \"offset\": $3, \"page_size\": ${4:-4096}}]"; }
@@ -311,7 +742,33 @@ case_run "serve: killed again and again" killed often
 case_run "serve: killed, and another image is refused" killed raw
 case_run "serve: interrupted" interrupted
 case_run "serve: without a second descriptor zeroes are read" zeroes_without
+for step in $steps; do
+	case_run "serve: killed at $step" killed_at "$step"
+done
+case_run "serve: killed before a VMM came" killed_alone
+case_run "serve: killed while a VMM is about to send" sends_late
 case_run "serve: a second server is refused" second
+case_run "serve: a second server is refused while the first one waits" second_waits
+case_run "serve: a second server is refused without a keeper" second_locked
+case_run "serve: connections without a message" nothing_sent closed
+case_run "serve: a silent connection" nothing_sent silent
+case_run "serve: one after another, interrupted" one_after_another TERM
+case_run "serve: one after another, killed" one_after_another KILL
+case_run "serve: a lock that is free soon" lock_awaited
+case_run "serve: a folder of a long path" long_folder
+case_run "serve: a path that is too long for the keeper's" no_door 'longer than a socket' \
+	"$(printf 'd%.0s' {1..104})"
+case_run "serve: the keeper's name is taken" keeper_taken
+case_run "serve: the keeper is killed before a VMM came" keeper_ended
+case_run "serve: the process that connects ends" launched
+case_run "serve: a fault timeout without the right to it" may_not_end
+case_run "serve: a fault timeout that the next server has" told_later
+case_run "serve: another user's keeper" another_users_keeper
+case_run "serve: a keeper's descriptor that is none" other_descriptor
+case_run "serve: a VMM that is refused waits" refused_waits
+case_run "serve: without events of removals" unnamed_removals
+case_run "serve: with events of removals" unnamed_removals remove=4
+case_run "serve: memory of a memfd" whole x.ptrim "shared=1 remove=4"
 case_run "serve: a fault that nobody answers ends the VMM" ends_vmm killed
 case_run "serve: a fault that a stopped server holds ends the VMM" ends_vmm stopped
 case_run "serve: many threads fault and give pages away" busy 50
@@ -337,4 +794,9 @@ case_run "serve: refuses no descriptor" refused 'no descriptor' fds=0
 case_run "serve: refuses two descriptors" refused 'more descriptors' fds=2
 case_run "serve: refuses seven descriptors" refused 'more descriptors' fds=7
 case_run "serve: refuses another descriptor" refused 'no userfaultfd' other=1
+case_run "serve: refuses events of children" refused 'EVENT_FORK' forks=1
+case_run "serve: refuses memory that another process maps" refused 'mapped by process' \
+	shared=1 mapper=1
+case_run "serve: refuses memory that is mapped twice" refused 'a second time' \
+	shared=1 mapper=2
 cases_end

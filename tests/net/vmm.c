@@ -14,6 +14,12 @@
  *     kib=1        page_size_kib, not page_size
  *     message=TEXT send that             fds=N        that many descriptors (1)
  *     other=1      no userfaultfd, but /dev/null
+ *     hold=FIFO    connect, print "connected", and send once FIFO was written
+ *     go=1         is the guest whatever was sent
+ *     launcher=1   another process connects and sends, and ends
+ *     shared=1     memory of a memfd
+ *     mapper=1     a child has it mapped, too; mapper=2: we have, twice
+ *     forks=1      asks for events of children, too
  *
  * Prints "sent", "touched N", and at the end "right: N pages, N removed, N errors",
  * where errors are memory errors (SIGBUS), or "WRONG: ..." for the first page that is
@@ -33,10 +39,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE		4096UL
@@ -47,8 +55,8 @@
 static struct {
 	const char *socket, *image;
 	unsigned long threads, remove, regions, pause, huge, close, touch, kib, fds,
-		      other, churn;
-	const char *message;
+		      other, churn, go, launcher, shared, mapper, forks;
+	const char *message, *hold;
 } opt = { .threads = 4, .regions = 2, .fds = 1 };
 
 static const unsigned char *image;	/* raw, mapped */
@@ -184,20 +192,42 @@ static void choose(void)
 	}
 }
 
+/* map_again: a mapping of the memfd that no userfaultfd knows. */
+static void map_again(int memfd)
+{
+	pid_t parent = getpid();
+
+	if (mmap(NULL, region_sz, PROT_READ, MAP_SHARED, memfd, 0) == MAP_FAILED)
+		err(2, "mmap");
+	if (opt.mapper == 2 || fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
 static int make_uffd(void)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = opt.remove || opt.churn
-		? UFFD_FEATURE_EVENT_REMOVE : 0 };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	struct uffdio_api api = { .api = UFFD_API, .features =
+		(opt.remove || opt.churn ? UFFD_FEATURE_EVENT_REMOVE : 0) |
+		(opt.forks ? UFFD_FEATURE_EVENT_FORK : 0) };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), memfd = -1;
 
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
 		err(2, "userfaultfd");
+	if (opt.shared) {
+		memfd = memfd_create("guest", MFD_CLOEXEC);
+		if (memfd < 0 || ftruncate(memfd, sz))
+			err(2, "memfd");
+	}
 	for (unsigned long i = 0; i < opt.regions; i++) {
 		struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
 		memory[i] = mmap(NULL, region_sz, PROT_READ | PROT_WRITE,
+				 opt.shared ? MAP_SHARED :
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-				 (opt.huge ? MAP_HUGETLB : 0), -1, 0);
+				 (opt.huge ? MAP_HUGETLB : 0), memfd, i * region_sz);
 		if (memory[i] == MAP_FAILED)
 			err(2, "mmap");
 		reg.range.start = (unsigned long)memory[i];
@@ -205,6 +235,8 @@ static int make_uffd(void)
 		if (ioctl(fd, UFFDIO_REGISTER, &reg))
 			err(2, "UFFDIO_REGISTER");
 	}
+	if (opt.mapper)
+		map_again(memfd);
 	return fd;
 }
 
@@ -235,6 +267,10 @@ static void send_it(int uffd)
 			err(2, "%s", opt.socket);
 		usleep(10000);
 	}
+	if (opt.hold) {
+		puts("connected");
+		close(open(opt.hold, O_RDONLY));	/* waits for its writer */
+	}
 	write_message(text);
 	if (opt.message)
 		strncpy(text, opt.message, sizeof(text) - 1);
@@ -255,6 +291,20 @@ static void send_it(int uffd)
 	close(fd);
 }
 
+/* launch: a process that is not the one whose memory it is hands that over. */
+static void launch(int uffd)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		send_it(uffd);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		errx(2, "launcher");
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct { const char *name; unsigned long *to; } numbers[] = {
@@ -263,6 +313,9 @@ static void parse(int argc, char **argv)
 		{ "huge", &opt.huge }, { "close", &opt.close },
 		{ "touch", &opt.touch }, { "kib", &opt.kib }, { "fds", &opt.fds },
 		{ "other", &opt.other }, { "churn", &opt.churn },
+		{ "go", &opt.go }, { "launcher", &opt.launcher },
+		{ "shared", &opt.shared }, { "mapper", &opt.mapper },
+		{ "forks", &opt.forks },
 	};
 
 	if (argc < 3)
@@ -279,6 +332,8 @@ static void parse(int argc, char **argv)
 		*value++ = '\0';
 		if (!strcmp(argv[i], "message"))
 			opt.message = value;
+		if (!strcmp(argv[i], "hold"))
+			opt.hold = value;
 		for (size_t k = 0; k < sizeof(numbers) / sizeof(*numbers); k++)
 			if (!strcmp(argv[i], numbers[k].name))
 				*numbers[k].to = strtoul(value, NULL, 10);
@@ -345,9 +400,12 @@ int main(int argc, char **argv)
 	uffd = make_uffd();
 	choose();
 	sigaction(SIGBUS, &bus_action, NULL);
-	send_it(opt.other ? open("/dev/null", O_RDONLY) : uffd);
+	if (opt.launcher)
+		launch(uffd);
+	else
+		send_it(opt.other ? open("/dev/null", O_RDONLY) : uffd);
 	puts("sent");
-	if (opt.message || opt.fds != 1 || opt.other)
+	if ((opt.message || opt.fds != 1 || opt.other) && !opt.go)
 		return 0;
 	if (opt.close)
 		close(uffd);

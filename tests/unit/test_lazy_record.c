@@ -5,8 +5,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lazy/latency.h"
@@ -24,8 +27,11 @@ static struct pt_lazy_record *make(int *fd)
 	struct pt_lazy_record *r;
 
 	assert_int_equal(pt_lazy_regions_check(regions, 2, 128 * P, NULL), 0);
-	*fd = pt_lazy_record_make(&r, regions, 2, "id", NULL);
+	*fd = pt_lazy_record_make(&r, 128, "id", NULL);
 	assert_true(*fd >= 0);
+	assert_false(r->is_begun);
+	pt_lazy_record_begin(r, regions, 2);
+	assert_true(r->is_begun);
 	assert_int_equal(r->page_cnt, 128);
 	assert_int_equal(r->pending_cnt, 128);
 	return r;
@@ -109,6 +115,80 @@ static void test_opened_again(void **state)
 	close(fd);
 }
 
+/* A number that another process wrote into the memfd. */
+static const struct wrong {
+	const char *name;
+	size_t at;		/* of a number of 8 bytes */
+	__u64 value;
+	int code;
+} wrongs[] = {
+#define W(field, value, code) \
+	{ #field " is " #value, offsetof(struct pt_lazy_record, field), value, code }
+	W(magic, 0, -EINVAL),
+	W(page_max, 129 + 64, -EINVAL),		/* more than there is room for */
+	W(page_max, ~0ULL, -EINVAL),
+	W(page_max, 65, -EPERM),		/* the same room, fewer than pages */
+	W(page_cnt, 127, -EPERM),
+	W(page_cnt, ~0ULL, -EPERM),
+	W(regions[0].first, 1, -EPERM),
+	W(regions[1].first, 1ULL << 60, -EPERM),
+	W(regions[0].sz, 1ULL << 60, -EPERM),
+	W(regions[0].addr, 2000 * P, -EPERM),	/* not ascending */
+	W(regions[0].off, 1ULL << 60, -EPERM),
+	W(regions[0].page_sz, 0, -EPERM),
+};
+
+static void test_wrong(void **state)
+{
+	const struct wrong *w = *state;
+	int fd;
+	struct pt_lazy_record *r = make(&fd), *again;
+
+	memcpy((char *)r + w->at, &w->value, sizeof(w->value));
+	assert_int_equal(pt_lazy_record_open(&again, fd, "id", NULL), w->code);
+	r->page_max = 128;
+	pt_lazy_record_close(r);
+	close(fd);
+}
+
+static void test_wrong_counts(void **state)
+{
+	int fd;
+	struct pt_lazy_record *r = make(&fd), *again;
+
+	(void)state;
+	r->region_cnt = PT_LAZY_REGIONS_MAX + 1;
+	assert_int_equal(pt_lazy_record_open(&again, fd, "id", NULL), -EPERM);
+	r->region_cnt = 0;
+	assert_int_equal(pt_lazy_record_open(&again, fd, "id", NULL), -EPERM);
+	r->region_cnt = 2;
+	r->message_sz = PT_LAZY_MESSAGE_MAX + 1;
+	assert_int_equal(pt_lazy_record_open(&again, fd, "id", NULL), -EPERM);
+	pt_lazy_record_close(r);
+	close(fd);
+}
+
+/* A memfd that could be cut is none: a mapping of it would fail later. */
+static void test_not_sealed(void **state)
+{
+	int fd, other = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct pt_lazy_record *r = make(&fd), *again;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(write(other, r, st.st_size), st.st_size);
+	assert_int_equal(pt_lazy_record_open(&again, other, "id", NULL), -EPERM);
+	assert_int_equal(fcntl(other, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+			       F_SEAL_SEAL), 0);
+	assert_int_equal(pt_lazy_record_open(&again, other, "id", NULL), 0);
+	pt_lazy_record_close(again);
+	pt_lazy_record_close(r);
+	close(other);
+	close(fd);
+}
+
 static const struct row {
 	const char *name, *why;
 	struct pt_lazy_region r;
@@ -157,18 +237,27 @@ static void test_latency(void **state)
 	assert_int_equal(l.max_ns, 1000000);
 }
 
+#define CNT(rows)	(sizeof(rows) / sizeof(*(rows)))
+#define OTHERS		7
+
 int main(void)
 {
-	struct CMUnitTest tests[5 + sizeof(rows) / sizeof(*rows)] = {
+	struct CMUnitTest tests[OTHERS + CNT(rows) + CNT(wrongs)] = {
 		cmocka_unit_test(test_settle), cmocka_unit_test(test_finds),
 		cmocka_unit_test(test_remove), cmocka_unit_test(test_opened_again),
-		cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_latency), cmocka_unit_test(test_wrong_counts),
+		cmocka_unit_test(test_not_sealed),
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		tests[5 + i] = (struct CMUnitTest){
+	for (size_t i = 0; i < CNT(rows); i++)
+		tests[OTHERS + i] = (struct CMUnitTest){
 			.name = rows[i].name, .test_func = test_row,
 			.initial_state = (void *)&rows[i],
+		};
+	for (size_t i = 0; i < CNT(wrongs); i++)
+		tests[OTHERS + CNT(rows) + i] = (struct CMUnitTest){
+			.name = wrongs[i].name, .test_func = test_wrong,
+			.initial_state = (void *)&wrongs[i],
 		};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

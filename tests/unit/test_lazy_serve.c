@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lazy/place.h"
@@ -87,7 +88,8 @@ static struct pt_lazy_record *begin_in(struct pt_lazy_image **image, __u64 sz,
 	assert_int_equal(ioctl(uffd, UFFDIO_REGISTER, &reg), 0);
 	assert_int_equal(pt_lazy_image_open(image, path, NULL, &err), 0);
 	assert_int_equal(pt_lazy_regions_check(&region, 1, PAGES * P, &err), 0);
-	assert_true(pt_lazy_record_make(&r, &region, 1, "id", &err) >= 0);
+	assert_true(pt_lazy_record_make(&r, PAGES, "id", &err) >= 0);
+	pt_lazy_record_begin(r, &region, 1);
 	r->server_cnt = 1;
 	stop_fd = eventfd(0, EFD_CLOEXEC);
 	assert_true(stop_fd >= 0);
@@ -372,6 +374,39 @@ static void test_order_by_steps(void **state)
 	close(uffd);
 }
 
+/* The process that connected has ended, and the address space is there: it is served.
+ * Once that has ended, too, the server ends. */
+static void test_other_process(void **state)
+{
+	struct pt_lazy_image *image;
+	struct pt_lazy_record *r = begin(&image);
+	pid_t child = fork();
+	struct pt_lazy_serve_cfg cfg = {
+		.image = image, .record = r, .uffd = uffd, .stop_fd = stop_fd,
+		.keeper_fd = -1, .on_demand = true, .damaged = on_damaged,
+		.warn = on_warn,
+	};
+	struct pt_lazy_serve *s;
+	enum pt_lazy_end end;
+	pthread_t thread;
+
+	(void)state;
+	if (!child)
+		_exit(0);
+	cfg.pidfd = syscall(SYS_pidfd_open, child, 0);
+	waitpid(child, NULL, 0);
+	assert_int_equal(pthread_create(&thread, NULL, touch, memory + 5 * P), 0);
+	assert_int_equal(pt_lazy_serve_create(&s, &cfg, NULL), 0);
+	assert_int_equal(pt_lazy_serve_run(s, &end, NULL), 0);
+	assert_int_equal(end, PT_LAZY_STOPPED);
+	pthread_join(thread, NULL);
+	assert_false(pt_place_is_gone(uffd));
+	pt_lazy_serve_destroy(s);
+	close(cfg.pidfd);
+	finish(r, image);
+	close(uffd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_fault_outside),
 		cmocka_unit_test(test_stop_among_events),
 		cmocka_unit_test(test_order_by_steps),
+		cmocka_unit_test(test_other_process),
 	};
 	__u8 page[P];
 	int failed;

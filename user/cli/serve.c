@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
@@ -13,11 +14,12 @@
 #include "cli/output.h"
 #include "cli/privilege.h"
 #include "cli/stop.h"
-#include "lazy/door.h"
 #include "lazy/keeper.h"
+#include "lazy/mappers.h"
+#include "lazy/place.h"
 #include "lazy/serve.h"
+#include "lazy/step.h"
 
-#define KEEPER_TAIL	".keeper"
 #define TIMEOUT_S_MAX	86400
 #define WARNINGS_MAX	8
 
@@ -27,12 +29,9 @@ struct serve {
 	__u64 timeout_ms;
 	struct pt_agent agent;		/* its json and no_seccomp alone */
 
-	char *keeper_path;
 	struct pt_lazy_image *image;
-	struct pt_lazy_guest guest;
-	struct pt_lazy_kept kept;	/* all -1: none */
+	struct pt_lazy_kept kept;
 	struct pt_lazy_record *record;
-	int connection;			/* to the keeper; -1 */
 	int stop_fd;
 	struct pt_lazy_order order, touched;
 	__u64 began_ns;
@@ -44,7 +43,7 @@ struct serve {
 static const struct pt_option required[] = {
 	{ "uffd-socket", "PATH",
 	  "socket to make, at which a VMM hands its memory over as Firecracker does; "
-	  "PATH.keeper beside it is for the next server",
+	  "PATH.keeper and PATH.lock beside it are for the next server",
 	  PT_OPTION(TEXT, struct serve, door), .offers = "file" },
 	{ }
 };
@@ -94,7 +93,7 @@ const struct pt_command pt_command_serve = {
 	"again, goes on.\n"
 	"\n"
 	"Exit: 0 all is placed, or the VMM ended, 1 interrupted, 2 wrong usage, 3 this\n"
-	"      host lacks something, 4 the VMM's message is wrong or did not come,\n"
+	"      host lacks something, 4 the VMM's message or memory is wrong,\n"
 	"      5 all is placed, but pages of the image are damaged.\n"
 	"Example: pagetrim serve vm.ptrim --uffd-socket /run/vm/uffd.sock\n",
 	.arguments = { "file" },
@@ -120,65 +119,134 @@ static int parse(struct serve *s, int argc, char **argv)
 
 /* ---- the guest ---- */
 
-/* resume takes over from a server that was killed. */
-static int resume(struct serve *s, struct pt_error *err)
+static void complain(void *arg, const char *text)
 {
-	int code = pt_lazy_record_open(&s->record, s->kept.record_fd,
-				       pt_lazy_image_id(s->image), err);
+	struct serve *s = arg;
 
-	if (!code)
-		pt_out_log("%s: goes on with the guest of process %d: %llu of %llu "
-			   "pages are to be placed", s->door, s->record->vmm_pid,
-			   s->record->pending_cnt, s->record->page_cnt);
-	return code;
+	for (__u32 i = 0; i < s->warned_cnt; i++)
+		if (!strcmp(s->warned[i], text))
+			return;
+	if (s->warned_cnt == WARNINGS_MAX)
+		return;
+	s->warned[s->warned_cnt++] = text;
+	pt_out_warn("warning: %s", text);
 }
 
-/* keep makes the record, and the keeper. */
-static int keep(struct serve *s, struct pt_error *err)
+static void on_nothing(void *arg)
 {
-	struct pt_lazy_guest *g = &s->guest;
-	int code;
+	complain(arg, "a process connected to the socket, and sent no message");
+}
 
-	s->kept.uffd = g->uffd;
-	s->kept.pidfd = g->pidfd;
-	if (s->timeout_ms && g->pidfd < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -ESRCH, "the VMM's process is "
-				    "not visible here, so it cannot be ended (leave "
-				    "out --fault-timeout)");
-	code = pt_lazy_record_make(&s->record, g->regions, g->region_cnt,
-				   pt_lazy_image_id(s->image), err);
-	if (code < 0)
+/* look warns of what cannot be known of the memory, and refuses what is known. */
+static int look(struct serve *s, const struct pt_lazy_region *regions, __u32 cnt,
+		struct pt_lazy_sight *sight, struct pt_error *err)
+{
+	const struct pt_lazy_handed *h = &s->kept.handed;
+	int code = pt_lazy_mappers_look(sight, h->pid, regions, cnt, err);
+	__u64 features;
+
+	if (code)
 		return code;
-	s->kept.record_fd = code;
-	s->record->vmm_pid = g->pid;
-	code = pt_lazy_keeper_start(&s->kept, s->record, s->keeper_path,
-				    s->timeout_ms, err);
-	if (code < 0)
-		return code;
-	s->connection = code;
-	pt_out_log("%s: process %d hands over %llu bytes in %u region%s", s->door,
-		   g->pid, s->record->page_cnt * PT_PAGE_SZ, g->region_cnt,
-		   g->region_cnt == 1 ? "" : "s");
+	if (!sight->is_owner)
+		complain(s, sight->is_seen ? "the process that connected is not the one "
+			"whose memory it is: whether another maps it is not known" :
+			"the mappings of the VMM cannot be seen: whether another "
+			"process maps its memory is not known");
+	else if (sight->unseen_cnt)
+		complain(s, "the VMM's memory is a file's, and some processes cannot be "
+			"seen: whether they map it is not known");
+	if (pt_place_features(h->fds[0], &features) &&
+	    !(features & UFFD_FEATURE_EVENT_REMOVE))
+		complain(s, "the VMM did not ask for UFFD_FEATURE_EVENT_REMOVE: memory "
+			"that it gives away before it came comes from the image");
 	return 0;
 }
 
-static int await(struct serve *s, int listen_fd, struct pt_error *err)
+/* arm tells the keeper the fault timeout, if we may end the VMM. */
+static int arm(struct serve *s, const struct pt_lazy_sight *sight, struct pt_error *err)
 {
+	const struct pt_lazy_handed *h = &s->kept.handed;
+	const char *why = NULL;
+
+	if (s->timeout_ms && h->pidfd < 0)
+		why = "its process is not visible here";
+	else if (s->timeout_ms && syscall(SYS_pidfd_send_signal, h->pidfd, 0, NULL, 0))
+		why = strerror(errno);
+	else if (s->timeout_ms && sight->is_seen && !sight->is_owner)
+		why = "another process connected";
+	if (why)
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "--fault-timeout: the VMM "
+				    "could not be ended: %s (start this again without; "
+				    "the guest waits)", why);
+	pt_lazy_keeper_timeout(&s->kept, s->timeout_ms);
+	return 0;
+}
+
+/* begin judges what the VMM handed over; pages are pending from then on. */
+static int begin(struct serve *s, struct pt_error *err)
+{
+	static struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX];
+	struct pt_lazy_record *r = s->record;
+	struct pt_lazy_sight sight;
+	__u32 cnt;
+	int code = pt_lazy_door_judge(&s->kept.handed, r->message, r->message_sz,
+				      pt_lazy_image_sz(s->image), regions, &cnt, err);
+
+	if (!code)
+		code = look(s, regions, cnt, &sight, err);
+	if (!code)
+		code = arm(s, &sight, err);
+	if (code)
+		return code;
+	pt_lazy_enter(s->door, PT_LAZY_JUDGED_STEP);
+	r->vmm_pid = s->kept.handed.pid;
+	pt_lazy_record_begin(r, regions, cnt);
+	pt_lazy_enter(s->door, PT_LAZY_BEGUN_STEP);
+	pt_out_log("%s: process %d hands over %llu bytes in %u region%s", s->door,
+		   r->vmm_pid, r->page_cnt * PT_PAGE_SZ, cnt, cnt == 1 ? "" : "s");
+	return 0;
+}
+
+/* resume takes over from a server that was killed. */
+static int resume(struct serve *s, struct pt_error *err)
+{
+	const struct pt_lazy_record *r = s->record;
+	struct pt_lazy_sight sight;
 	int code;
 
-	pt_out_log("%s: waits for a VMM", s->door);
-	code = pt_lazy_door_take(&s->guest, listen_fd, s->stop_fd,
-				 pt_lazy_image_sz(s->image), err);
-	close(listen_fd);
-	unlink(s->door);
+	if (!pt_place_is_uffd(s->kept.handed.fds[0]))
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "the keeper's descriptor "
+				    "is no userfaultfd, and is not trusted");
+	code = pt_lazy_mappers_look(&sight, s->kept.handed.pid, r->regions,
+				    r->region_cnt, err);
+	if (code)
+		err->exit = PT_EXIT_HOST;	/* the next server may find it right */
+	else
+		code = arm(s, &sight, err);
+	if (!code)
+		pt_out_log("%s: goes on with the guest of process %d: %llu of %llu "
+			   "pages are to be placed", s->door, r->vmm_pid,
+			   r->pending_cnt, r->page_cnt);
+	return code;
+}
+
+/* take_guest waits for the VMM, which may be there already. */
+static int take_guest(struct serve *s, struct pt_error *err)
+{
+	int code = pt_lazy_keeper_await(&s->kept, s->stop_fd, on_nothing, s, err);
+
+	if (code)
+		return code;
+	pt_lazy_enter(s->door, PT_LAZY_HANDED_STEP);
 	s->began_ns = pt_clock_ns();
-	return code ? code : keep(s, err);
+	return s->record->is_begun ? resume(s, err) : begin(s, err);
 }
 
 /* open_guest opens all that needs the file system, and then confines itself. */
 static int open_guest(struct serve *s, struct pt_error *err)
 {
-	int listen_fd = -1, code;
+	bool started;
+	int code;
 
 	code = pt_lazy_image_open(&s->image, s->image_path, s->parent, err);
 	if (code)
@@ -186,21 +254,23 @@ static int open_guest(struct serve *s, struct pt_error *err)
 	if (!s->no_order && pt_lazy_order_read(&s->order, s->image_path,
 					       pt_lazy_image_sz(s->image), err))
 		pt_out_warn("warning: %s; goes on in ascending order", err->text);
-	s->connection = pt_lazy_keeper_join(&s->kept, s->keeper_path, err);
-	if (s->connection < 0 && s->connection != -ENOENT)
-		return s->connection;
-	if (s->connection < 0) {
-		listen_fd = pt_lazy_listen(s->door, SOCK_STREAM, err);
-		if (listen_fd < 0)
-			return listen_fd;
-	}
-	code = pt_agent_confine(&s->agent, false, err);
-	if (code) {
-		close(listen_fd);
+	pt_lazy_enter(s->door, PT_LAZY_OPENED_STEP);
+	code = pt_lazy_keeper_meet(&s->kept, s->door,
+				   (pt_lazy_image_sz(s->image) + PT_PAGE_SZ - 1) /
+				   PT_PAGE_SZ, pt_lazy_image_id(s->image), &started,
+				   err);
+	if (!code)
+		code = pt_lazy_record_open(&s->record, s->kept.record_fd,
+					   pt_lazy_image_id(s->image), err);
+	if (!code)
+		code = pt_agent_confine(&s->agent, false, err);
+	if (code)
 		return code;
-	}
-	s->began_ns = pt_clock_ns();
-	return listen_fd < 0 ? resume(s, err) : await(s, listen_fd, err);
+	pt_lazy_enter(s->door, PT_LAZY_KEPT_STEP);
+	if (started)
+		pt_out_log("%s: waits for a VMM", s->door);
+	pt_lazy_enter(s->door, PT_LAZY_WAITS_STEP);
+	return take_guest(s, err);
 }
 
 /* ---- serving ---- */
@@ -213,19 +283,6 @@ static void on_damaged(void *arg, __u64 image_page, __u64 cnt, bool is_poisoned)
 		    cnt, cnt == 1 ? "" : "s", image_page * PT_PAGE_SZ, is_poisoned
 		    ? "a memory error for the guest"
 		    : "this kernel cannot poison it, so a thread that reads it waits");
-}
-
-static void on_warn(void *arg, const char *text)
-{
-	struct serve *s = arg;
-
-	for (__u32 i = 0; i < s->warned_cnt; i++)
-		if (!strcmp(s->warned[i], text))
-			return;
-	if (s->warned_cnt == WARNINGS_MAX)
-		return;
-	s->warned[s->warned_cnt++] = text;
-	pt_out_warn("warning: %s", text);
 }
 
 static void save_order(struct serve *s)
@@ -247,12 +304,12 @@ static void save_order(struct serve *s)
 static int run(struct serve *s, enum pt_lazy_end *end, struct pt_error *err)
 {
 	const struct pt_lazy_serve_cfg cfg = {
-		.image = s->image, .record = s->record, .uffd = s->kept.uffd,
-		.pidfd = s->kept.pidfd,
-		.stop_fd = s->stop_fd, .keeper_fd = s->connection,
+		.image = s->image, .record = s->record,
+		.uffd = s->kept.handed.fds[0], .pidfd = s->kept.handed.pidfd,
+		.stop_fd = s->stop_fd, .keeper_fd = s->kept.connection,
 		.on_demand = s->on_demand, .order = &s->order,
 		.touched = &s->touched,
-		.damaged = on_damaged, .warn = on_warn, .arg = s,
+		.damaged = on_damaged, .warn = complain, .arg = s,
 	};
 	struct pt_lazy_serve *serve;
 	int code = pt_lazy_serve_create(&serve, &cfg, err);
@@ -318,10 +375,9 @@ static int finish(struct serve *s, enum pt_lazy_end end)
 		report_json(s, end);
 	else
 		report_text(s, end);
-	if (end != PT_LAZY_STOPPED) {
-		pt_lazy_keeper_end(s->connection);
-		s->connection = -1;
-	}
+	pt_lazy_keeper_part(&s->kept, end == PT_LAZY_STOPPED ? PT_LAZY_PART_NEXT
+							   : PT_LAZY_PART_END);
+	pt_lazy_enter(s->door, PT_LAZY_TOLD_STEP);
 	if (end == PT_LAZY_STOPPED && s->record->pending_cnt)
 		pt_error_set(&err, PT_EXIT_FAILED, -ECANCELED, "interrupted: the guest "
 			     "waits in its faults (start this again to go on, or end "
@@ -342,7 +398,7 @@ static void close_all(struct serve *s)
 	pt_lazy_image_close(s->image);
 	pt_lazy_order_free(&s->order);
 	pt_lazy_order_free(&s->touched);
-	free(s->keeper_path);
+	pt_lazy_kept_close(&s->kept);
 }
 
 int pt_cmd_serve(int argc, char **argv)
@@ -352,12 +408,10 @@ int pt_cmd_serve(int argc, char **argv)
 	struct pt_error err;
 	int code;
 
-	s = (struct serve){ .connection = -1, .kept = { -1, -1, -1 } };
+	s = (struct serve){ .kept = PT_LAZY_KEPT_NONE };
 	code = parse(&s, argc, argv);
 	if (code >= 0)
 		return code;
-	if (asprintf(&s.keeper_path, "%s" KEEPER_TAIL, s.door) < 0)
-		return PT_EXIT_HOST;
 	pt_limits_raise_files();
 	s.stop_fd = pt_stop_open();
 	code = pt_privilege_harden(&err);
@@ -365,6 +419,9 @@ int pt_cmd_serve(int argc, char **argv)
 		code = open_guest(&s, &err);
 	if (!code)
 		code = run(&s, &end, &err);
+	if (code)
+		pt_lazy_keeper_part(&s.kept, err.exit == PT_EXIT_PEER
+				    ? PT_LAZY_PART_REFUSED : PT_LAZY_PART_NEXT);
 	code = code ? pt_out_fail("serve", &err) : finish(&s, end);
 	close_all(&s);
 	return code;

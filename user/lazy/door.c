@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,13 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <pagetrim/clock.h>
 #include "base/files.h"
-#include "base/stop.h"
 #include "lazy/place.h"
 #include "memory/layout.h"
 
-#define FDS_MAX		4		/* that are looked at */
 #define KIB_BELOW	4096		/* a page_size_kib below it is one */
 #define ANY_ADDR	(1ULL << 30)	/* of any process, mapped or not */
 #ifndef SO_PEERPIDFD
@@ -89,11 +85,20 @@ int pt_lazy_message_parse(const char *text, size_t sz,
 	return code;
 }
 
-/* ---- its descriptor ---- */
+/* ---- its descriptors ---- */
 
-/* fds_of stores the descriptors of a message; *cnt counts all, and those above FDS_MAX
- * are closed. */
-static void fds_of(struct msghdr *m, int fds[FDS_MAX], __u32 *cnt)
+void pt_lazy_handed_close(struct pt_lazy_handed *h)
+{
+	for (__u32 i = 0; i < PT_LAZY_FDS_MAX; i++)
+		if (h->fds[i] >= 0)
+			close(h->fds[i]);
+	if (h->pidfd >= 0)
+		close(h->pidfd);
+	*h = PT_LAZY_HANDED_NONE;
+}
+
+/* fds_of stores the descriptors of a message; those above the maximum are closed. */
+static void fds_of(struct msghdr *m, struct pt_lazy_handed *h)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		__u32 n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -104,93 +109,88 @@ static void fds_of(struct msghdr *m, int fds[FDS_MAX], __u32 *cnt)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (*cnt < FDS_MAX)
-				fds[*cnt] = fd;
+			if (h->fd_cnt < PT_LAZY_FDS_MAX)
+				h->fds[h->fd_cnt] = fd;
 			else
 				close(fd);
-			++*cnt;
+			h->fd_cnt++;
 		}
 	}
 }
 
-/* receive reads the message; returns its bytes. */
-static ssize_t receive(int fd, char *text, int fds[FDS_MAX], __u32 *cnt, bool *is_cut)
+/* peer_find finds the process that connected. */
+static void peer_find(int fd, struct pt_lazy_handed *h)
 {
-	char control[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	struct ucred who = { .pid = 0 };
+	socklen_t sz = sizeof(who);
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &sz))
+		h->pid = who.pid;
+	sz = sizeof(h->pidfd);
+	if (h->pid > 0 && getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &h->pidfd, &sz))
+		h->pidfd = syscall(SYS_pidfd_open, h->pid, 0);
+}
+
+ssize_t pt_lazy_door_receive(struct pt_lazy_handed *h, int fd, char *text)
+{
+	char control[CMSG_SPACE(PT_LAZY_FDS_MAX * sizeof(int))];
 	struct iovec part = { .iov_base = text, .iov_len = PT_LAZY_MESSAGE_MAX };
 	struct msghdr m = {
 		.msg_iov = &part, .msg_iovlen = 1,
 		.msg_control = control, .msg_controllen = sizeof(control),
 	};
-	ssize_t got = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+	ssize_t got = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
 	if (got < 0)
 		return -errno;
-	*is_cut = m.msg_flags & MSG_CTRUNC;
-	fds_of(&m, fds, cnt);
+	*h = PT_LAZY_HANDED_NONE;
+	h->is_cut = !!(m.msg_flags & MSG_CTRUNC);
+	fds_of(&m, h);
+	if (got)
+		peer_find(fd, h);
 	return got;
 }
 
-static int judge_fds(const int *fds, __u32 cnt, bool is_cut, struct pt_error *err)
+/* refuse_forks: the kernel makes a descriptor for each child, and as long as nobody
+ * serves it the child would wait. */
+static int refuse_forks(int uffd, struct pt_error *err)
 {
-	int flags;
+	__u64 features;
 
-	if (cnt != 1 || is_cut)
-		return refuse_message(cnt || is_cut ? "it has more descriptors than one"
-					     : "it has no descriptor", err);
-	if (!pt_place_is_uffd(fds[0]))
-		return refuse_message("its descriptor is no userfaultfd", err);
-	flags = fcntl(fds[0], F_GETFL);
-	if (fcntl(fds[0], F_SETFL, flags | O_NONBLOCK) ||
-	    pt_place_wake(fds[0], ANY_ADDR, PT_PAGE_SZ) == -EINVAL)
-		return refuse_message("its userfaultfd was not set up (UFFDIO_API)", err);
+	if (pt_place_features(uffd, &features) && features & UFFD_FEATURE_EVENT_FORK)
+		return refuse_message("its userfaultfd was set up for children, too "
+				      "(UFFD_FEATURE_EVENT_FORK), which are not served",
+				      err);
 	return 0;
 }
 
-/* peer_find finds the VMM's process. */
-static void peer_find(int fd, struct pt_lazy_guest *guest)
+static int judge_fds(const struct pt_lazy_handed *h, struct pt_error *err)
 {
-	struct ucred who = { .pid = 0 };
-	socklen_t sz = sizeof(who);
+	int fd = h->fds[0], flags;
 
-	guest->pidfd = -1;
-	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &sz))
-		guest->pid = who.pid;
-	sz = sizeof(guest->pidfd);
-	if (guest->pid > 0 && getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD,
-					 &guest->pidfd, &sz))
-		guest->pidfd = syscall(SYS_pidfd_open, guest->pid, 0);
+	if (h->fd_cnt != 1 || h->is_cut)
+		return refuse_message(h->fd_cnt || h->is_cut ?
+				      "it has more descriptors than one" :
+				      "it has no descriptor", err);
+	if (!pt_place_is_uffd(fd))
+		return refuse_message("its descriptor is no userfaultfd", err);
+	flags = fcntl(fd, F_GETFL);
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) ||
+	    pt_place_wake(fd, ANY_ADDR, PT_PAGE_SZ) == -EINVAL)
+		return refuse_message("its userfaultfd was not set up (UFFDIO_API)", err);
+	return refuse_forks(fd, err);
 }
 
-/* message_take reads and judges it. */
-static int message_take(struct pt_lazy_guest *guest, int fd, __u64 image_sz,
-			struct pt_error *err)
+int pt_lazy_door_judge(const struct pt_lazy_handed *h, const char *text, size_t sz,
+		       __u64 image_sz,
+		       struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX],
+		       __u32 *cnt, struct pt_error *err)
 {
-	static char text[PT_LAZY_MESSAGE_MAX];
-	int fds[FDS_MAX], code;
-	bool is_cut = false;
-	__u32 fd_cnt = 0;
-	ssize_t got = receive(fd, text, fds, &fd_cnt, &is_cut);
+	int code = judge_fds(h, err);
 
-	if (got < 0)
-		return pt_error_set(err, PT_EXIT_PEER, got, "the VMM's message cannot "
-				    "be read: %s", strerror(-got));
-	code = got ? judge_fds(fds, fd_cnt, is_cut, err)
-		   : refuse_message("it is empty", err);
 	if (!code)
-		code = pt_lazy_message_parse(text, got, guest->regions,
-					     &guest->region_cnt, err);
-	if (!code)
-		code = pt_lazy_regions_check(guest->regions, guest->region_cnt,
-					     image_sz, err);
-	if (!code) {
-		guest->uffd = fds[0];
-		peer_find(fd, guest);
-		return 0;
-	}
-	for (__u32 i = 0; i < fd_cnt && i < FDS_MAX; i++)
-		close(fds[i]);
-	return code;
+		code = pt_lazy_message_parse(text, sz, regions, cnt, err);
+	return code ? code : pt_lazy_regions_check(regions, *cnt, image_sz, err);
 }
 
 /* ---- the socket ---- */
@@ -208,7 +208,7 @@ static bool is_left(const struct sockaddr_un *at, int type)
 	return is && !stat(at->sun_path, &st) && S_ISSOCK(st.st_mode);
 }
 
-int pt_lazy_listen(const char *path, int type, struct pt_error *err)
+int pt_lazy_bind(const char *path, int type, struct pt_error *err)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd, code;
@@ -224,55 +224,10 @@ int pt_lazy_listen(const char *path, int type, struct pt_error *err)
 				    strerror(errno), pt_files_remedy(-errno));
 	if (is_left(&at, type))
 		unlink(path);
-	if (!bind(fd, (struct sockaddr *)&at, sizeof(at)) && !listen(fd, 8))
+	if (!bind(fd, (struct sockaddr *)&at, sizeof(at)))
 		return fd;
 	code = -errno;
 	close(fd);
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot listen: %s", path,
 			    strerror(-code));
-}
-
-/* wait_for: fd is readable; -ETIMEDOUT, -ECANCELED. */
-static int wait_for(int fd, int stop_fd, int ms)
-{
-	__u64 deadline_ns = pt_deadline_ns(ms < 0 ? 0 : ms);
-	struct pollfd fds[] = {
-		{ .fd = fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN },
-	};
-
-	for (;;) {
-		int left = ms < 0 ? -1 : pt_left_ms(deadline_ns);
-		int got = poll(fds, 2, left);
-
-		if (fds[1].revents)
-			return -ECANCELED;
-		if (got > 0)
-			return 0;
-		if (!got && left >= 0)
-			return -ETIMEDOUT;
-	}
-}
-
-int pt_lazy_door_take(struct pt_lazy_guest *guest, int listen_fd, int stop_fd,
-		      __u64 image_sz, struct pt_error *err)
-{
-	int fd, code = wait_for(listen_fd, stop_fd, -1);
-
-	if (code)
-		return pt_stop_error(err);
-	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "no connection of a "
-				    "VMM: %s%s", strerror(errno),
-				    pt_files_remedy(-errno));
-	code = wait_for(fd, stop_fd, PT_LAZY_MESSAGE_MS);
-	if (code == -ECANCELED)
-		pt_stop_error(err);
-	else if (code)
-		pt_error_set(err, PT_EXIT_PEER, code, "the VMM connected, and sent "
-			     "nothing for %d s", PT_LAZY_MESSAGE_MS / 1000);
-	else
-		code = message_take(guest, fd, image_sz, err);
-	close(fd);
-	return code;
 }

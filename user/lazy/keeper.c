@@ -1,152 +1,109 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "lazy/keeper.h"
+/* The process that keeps a guest. */
+#include "lazy/keeper_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
-#include "base/files.h"
-#include "lazy/door.h"
+#include "lazy/lock.h"
+#include "lazy/place.h"
 
 #define LOOK_MS		100	/* between looks at the time of a fault */
-#define ANSWER_MS	2000	/* for a keeper to answer */
+#define GONE_MS		1000	/* between looks at the VMM, where its process is not
+				 * known */
+#define BACKLOG		8
 
-/* answer: to one that connects; the descriptors come with it. */
-struct answer {
-	__u32 is_busy;
-	pid_t server;		/* that serves; of is_busy */
-	__u32 has_pidfd;
-};
-
-static const char all_placed = 'p';
-
-struct keeper {
-	const struct pt_lazy_kept *kept;
-	const struct pt_lazy_record *record;
-	struct sockaddr_un at;
-	int listen_fd;
-	int server_fd;		/* connection of the server; -1: there is none */
-	pid_t server;
-	__u64 timeout_ns;	/* 0: none */
-	__u64 waits_since_ns;	/* an event waits for a server; 0: none does */
-	__u64 read_cnt;		/* the record's, when that began */
-};
-
-/* ---- the server's side ---- */
-
-static int fds_receive(struct pt_lazy_kept *kept, struct answer *answer, int fd)
+static void close_one(int *fd)
 {
-	char control[CMSG_SPACE(3 * sizeof(int))];
-	struct iovec part = { .iov_base = answer, .iov_len = sizeof(*answer) };
-	struct msghdr m = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	int fds[3] = { -1, -1, -1 };
-	struct cmsghdr *c;
-
-	if (poll(&poll_fd, 1, ANSWER_MS) <= 0)
-		return -ETIMEDOUT;
-	if (recvmsg(fd, &m, MSG_CMSG_CLOEXEC) != sizeof(*answer))
-		return -EPROTO;
-	if (answer->is_busy)
-		return -EBUSY;
-	c = CMSG_FIRSTHDR(&m);
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len !=
-	    CMSG_LEN((answer->has_pidfd ? 3 : 2) * sizeof(int)))
-		return -EPROTO;
-	memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-	*kept = (struct pt_lazy_kept){
-		.uffd = fds[0], .record_fd = fds[1], .pidfd = fds[2],
-	};
-	return 0;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
-int pt_lazy_keeper_join(struct pt_lazy_kept *kept, const char *path,
-			struct pt_error *err)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	struct answer answer = { .server = 0 };
-	int fd, code;
+/* ---- servers ---- */
 
-	if (strlen(path) >= sizeof(at.sun_path))
-		return -ENOENT;		/* the listener tells */
-	strcpy(at.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	code = fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno
-		: fds_receive(kept, &answer, fd);
-	if (!code)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	if (code == -ENOENT || code == -ECONNREFUSED)
-		return -ENOENT;
-	if (code == -EBUSY)
-		return pt_error_set(err, PT_EXIT_HOST, code, "%s: process %d serves "
-				    "this guest already", path, answer.server);
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: no answer from the keeper of "
-			    "a guest: %s%s", path, strerror(-code),
-			    pt_files_remedy(code));
+/* say sends a message, with cnt descriptors, to the server; it never waits. */
+static bool say(int fd, struct pt_keeper_told *told, const int *fds, __u32 cnt)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE((PT_LAZY_FDS_MAX + 1) *
+							 sizeof(int))] = { 0 };
+	struct iovec part = { .iov_base = told, .iov_len = sizeof(*told) };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	told->magic = PT_KEEPER_MAGIC;
+	if (cnt) {
+		struct cmsghdr *c = (struct cmsghdr *)control;
+
+		m.msg_control = control;
+		m.msg_controllen = CMSG_SPACE(cnt * sizeof(int));
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(cnt * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, cnt * sizeof(int));
+	}
+	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*told);
 }
 
-void pt_lazy_keeper_end(int connection)
+static bool say_here(const struct pt_keeper *k, int fd)
 {
-	send(connection, &all_placed, 1, MSG_NOSIGNAL);
-	close(connection);
+	struct pt_keeper_told told = { .say = PT_KEEPER_HERE };
+
+	return say(fd, &told, (int[]){ k->record_fd, k->lock_fd }, 2);
 }
 
-/* ---- the keeper ---- */
-
-static bool fds_send(const struct keeper *k, int fd)
+static bool say_guest(const struct pt_keeper *k, int fd)
 {
-	const int fds[3] = { k->kept->uffd, k->kept->record_fd, k->kept->pidfd };
-	__u32 cnt = k->kept->pidfd >= 0 ? 3 : 2;
-	struct answer answer = { .has_pidfd = cnt == 3 };
-	char control[CMSG_SPACE(sizeof(fds))] = { 0 };
-	struct iovec part = { .iov_base = &answer, .iov_len = sizeof(answer) };
-	struct msghdr m = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = CMSG_SPACE(cnt * sizeof(int)),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct pt_keeper_told told = { .say = PT_KEEPER_GUEST, .handed = k->handed };
+	int fds[PT_LAZY_FDS_MAX + 1];
+	__u32 cnt = 0;
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(cnt * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, cnt * sizeof(int));
-	return sendmsg(fd, &m, MSG_NOSIGNAL) == sizeof(answer);
+	for (__u32 i = 0; i < PT_LAZY_FDS_MAX; i++)
+		if (k->handed.fds[i] >= 0)
+			fds[cnt++] = k->handed.fds[i];
+	if (k->handed.pidfd >= 0)
+		fds[cnt++] = k->handed.pidfd;
+	return say(fd, &told, fds, cnt);
 }
 
-/* server_accept takes the next server, of the same user or root, if there is none. */
-static void server_accept(struct keeper *k)
+/* greet tells a server all that there is. */
+static bool greet(const struct pt_keeper *k, int fd)
+{
+	return say_here(k, fd) && (!k->has_guest || say_guest(k, fd));
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd in = { .fd = fd, .events = POLLIN };
+
+	return poll(&in, 1, 0) > 0;
+}
+
+/* server_accept takes the next server, of the same user, if there is none. */
+static void server_accept(struct pt_keeper *k)
 {
 	int fd = accept4(k->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	struct answer busy = { .is_busy = 1, .server = k->server };
+	struct pt_keeper_told busy = { .say = PT_KEEPER_BUSY, .server = k->server };
 	struct ucred who = { .uid = -1 };
 	socklen_t sz = sizeof(who);
 
 	if (fd < 0)
 		return;
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &sz);
-	if (who.uid && who.uid != geteuid()) {
+	if (who.uid != geteuid()) {
 		close(fd);
 	} else if (k->server_fd >= 0) {
-		send(fd, &busy, sizeof(busy), MSG_NOSIGNAL);
+		say(fd, &busy, NULL, 0);
 		close(fd);
-	} else if (!fds_send(k, fd)) {
+	} else if (!greet(k, fd)) {
 		close(fd);
 	} else {
 		k->server_fd = fd;
@@ -154,29 +111,128 @@ static void server_accept(struct keeper *k)
 	}
 }
 
-/* server_hear returns false once all is placed. */
-static bool server_hear(struct keeper *k)
+/* names_remove removes the names of the door, the keeper's, and the lock's at last. */
+static void names_remove(struct pt_keeper *k)
 {
-	char word = 0;
-	ssize_t got = recv(k->server_fd, &word, 1, 0);
+	if (k->door_fd >= 0)
+		unlinkat(k->names.folder_fd, k->names.door, 0);
+	unlinkat(k->names.folder_fd, k->names.keeper, 0);
+	pt_lazy_lock_end(k->lock_fd, k->names.folder_fd, k->names.lock);
+	k->lock_fd = -1;
+}
 
-	if (got == 1 && word == all_placed)
-		return false;
-	if (got <= 0) {
-		close(k->server_fd);
-		k->server_fd = -1;
+/* refuse: no server is to come any more.  The VMM's descriptor is held as long as the
+ * VMM is there, since its faults would be answered with zeroes. */
+static void refuse(struct pt_keeper *k)
+{
+	names_remove(k);
+	close_one(&k->listen_fd);
+	close_one(&k->record_fd);
+	close_one(&k->names.folder_fd);
+	k->timeout_ns = 0;
+}
+
+/* server_hear returns false once the keeper is to end. */
+static bool server_hear(struct pt_keeper *k)
+{
+	struct pt_keeper_word word;
+	ssize_t got = recv(k->server_fd, &word, sizeof(word), 0);
+
+	if (got == sizeof(word) && word.why == PT_KEEPER_TIMEOUT) {
+		k->timeout_ns = word.timeout_ms * 1000000;
+		k->waits_since_ns = 0;
+		return true;
 	}
+	if (got == sizeof(word) && word.why == PT_LAZY_PART_END)
+		return false;
+	if (got == sizeof(word) && word.why == PT_LAZY_PART_REFUSED)
+		refuse(k);
+	if (got > 0 && !k->has_guest)
+		k->parting_fd = k->server_fd;
+	else
+		close(k->server_fd);
+	k->server_fd = -1;
 	return true;
 }
 
-static bool is_over(const struct keeper *k, __u64 since, __u64 now)
+/* ---- the VMM ---- */
+
+static void vmm_accept(struct pt_keeper *k)
+{
+	k->vmm_fd = accept4(k->door_fd, NULL, NULL, SOCK_CLOEXEC);
+	k->vmm_until_ns = pt_deadline_ns(PT_LAZY_MESSAGE_MS);
+}
+
+static void vmm_drop(struct pt_keeper *k)
+{
+	struct pt_keeper_told told = { .say = PT_KEEPER_NOTHING };
+
+	close_one(&k->vmm_fd);
+	if (k->server_fd >= 0)
+		say(k->server_fd, &told, NULL, 0);
+}
+
+/* vmm_take takes the message: this process holds the descriptor from now on. */
+static void vmm_take(struct pt_keeper *k)
+{
+	ssize_t got = pt_lazy_door_receive(&k->handed, k->vmm_fd, k->record->message);
+
+	if (got == -EAGAIN || got == -EINTR)
+		return;
+	if (got <= 0) {
+		pt_lazy_handed_close(&k->handed);
+		vmm_drop(k);
+		return;
+	}
+	k->record->message_sz = got;
+	k->has_guest = true;
+	for (__u32 i = 0; i < PT_LAZY_FDS_MAX && k->uffd < 0; i++)
+		if (k->handed.fds[i] >= 0 && pt_place_is_uffd(k->handed.fds[i]))
+			k->uffd = k->handed.fds[i];
+	unlinkat(k->names.folder_fd, k->names.door, 0);
+	close_one(&k->door_fd);
+	close_one(&k->vmm_fd);
+	close_one(&k->parting_fd);
+	if (k->server_fd >= 0 && !say_guest(k, k->server_fd))
+		close_one(&k->server_fd);
+}
+
+/* is_abandoned: no guest came, and none can come any more.  Without a server nobody
+ * else is let in, and a VMM that is in already has its time to send. */
+static bool is_abandoned(struct pt_keeper *k)
+{
+	if (k->has_guest || k->server_fd >= 0)
+		return false;
+	if (!k->is_shut)
+		shutdown(k->door_fd, SHUT_RDWR);
+	k->is_shut = true;
+	if (k->vmm_fd < 0)
+		vmm_accept(k);
+	return k->vmm_fd < 0;
+}
+
+/* is_over: there is nothing to keep any more. */
+static bool is_over(struct pt_keeper *k, bool has_ended)
+{
+	if (!k->has_guest)
+		return is_abandoned(k);
+	if (k->uffd < 0)
+		return k->server_fd < 0;
+	if (!has_ended && k->handed.pidfd >= 0)
+		return false;
+	/* The process that connected need not be the one whose memory it is. */
+	close_one(&k->handed.pidfd);
+	return pt_place_is_gone(k->uffd);
+}
+
+static bool is_long_ago(const struct pt_keeper *k, __u64 since, __u64 now)
 {
 	return since && since < now && now - since > k->timeout_ns;
 }
 
 /* has_waited: a fault was read long ago, or none is read.  A busy guest has an unread
  * event at every look: it waits only while the server reads none at all. */
-static bool has_waited(struct keeper *k, bool is_unread)
+static bool has_waited(struct pt_keeper *k, bool is_unread)
 {
 	__u64 since = __atomic_load_n(&k->record->waits_since_ns, __ATOMIC_ACQUIRE);
 	__u64 read_cnt = __atomic_load_n(&k->record->read_cnt, __ATOMIC_RELAXED);
@@ -187,63 +243,100 @@ static bool has_waited(struct keeper *k, bool is_unread)
 	else if (!k->waits_since_ns || read_cnt != k->read_cnt)
 		k->waits_since_ns = now;
 	k->read_cnt = read_cnt;
-	return is_over(k, since, now) || is_over(k, k->waits_since_ns, now);
+	return is_long_ago(k, since, now) || is_long_ago(k, k->waits_since_ns, now);
 }
 
-static void keep(struct keeper *k)
+static bool is_timed(const struct pt_keeper *k)
+{
+	return k->timeout_ns && k->handed.pidfd >= 0;
+}
+
+/* ---- the loop ---- */
+
+static int wait_ms(const struct pt_keeper *k)
+{
+	if (k->vmm_fd >= 0)
+		return pt_left_ms(k->vmm_until_ns);
+	if (is_timed(k))
+		return LOOK_MS;
+	return k->has_guest && k->handed.pidfd < 0 ? GONE_MS : -1;
+}
+
+/* has_place: a server that comes has something to do, or is told who does it. */
+static bool has_place(const struct pt_keeper *k)
+{
+	return k->has_guest || !k->is_shut;
+}
+
+static void keep(struct pt_keeper *k)
 {
 	for (;;) {
+		bool is_open = k->vmm_fd < 0 && !k->is_shut;
 		struct pollfd fds[] = {
-			{ .fd = k->kept->pidfd, .events = POLLIN },
-			{ .fd = k->listen_fd, .events = POLLIN },
+			{ .fd = k->handed.pidfd, .events = POLLIN },
 			{ .fd = k->server_fd, .events = POLLIN },
+			{ .fd = has_place(k) ? k->listen_fd : -1, .events = POLLIN },
+			{ .fd = k->vmm_fd, .events = POLLIN },
+			{ .fd = is_open ? k->door_fd : -1, .events = POLLIN },
 		};
-		struct pollfd event = { .fd = k->kept->uffd, .events = POLLIN };
+		int got = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(k));
 
-		if (poll(fds, 3, k->timeout_ns ? LOOK_MS : -1) < 0)
+		if (got < 0)
 			continue;	/* EINTR */
-		if (fds[0].revents || (fds[2].revents && !server_hear(k)))
+		if (fds[1].revents && !server_hear(k))
 			break;
-		if (fds[1].revents)
+		if (fds[4].revents)
+			vmm_accept(k);
+		if (fds[3].revents)
+			vmm_take(k);
+		else if (k->vmm_fd >= 0 && !pt_left_ms(k->vmm_until_ns))
+			vmm_drop(k);
+		if (is_over(k, fds[0].revents))
+			break;
+		/* A server that was killed meanwhile is seen first. */
+		if (fds[2].revents && k->listen_fd >= 0 &&
+		    (k->server_fd < 0 || !is_readable(k->server_fd)))
 			server_accept(k);
-		if (k->timeout_ns && has_waited(k, poll(&event, 1, 0) > 0))
-			syscall(SYS_pidfd_send_signal, k->kept->pidfd, SIGKILL, NULL,
+		if (is_timed(k) && has_waited(k, is_readable(k->handed.fds[0])))
+			syscall(SYS_pidfd_send_signal, k->handed.pidfd, SIGKILL, NULL,
 				0);
 	}
-	unlink(k->at.sun_path);
+	if (k->listen_fd >= 0)
+		names_remove(k);
 }
 
 /* close_others closes all descriptors that are not kept. */
-static void close_others(const struct keeper *k)
+static void close_others(const struct pt_keeper *k)
 {
 	int null = open("/dev/null", O_RDWR);
 
 	for (int fd = 0; fd <= 2; fd++)
 		dup2(null, fd);
 	for (int fd = 3; fd < 1024; fd++)
-		if (fd != k->kept->uffd && fd != k->kept->record_fd &&
-		    fd != k->kept->pidfd && fd != k->listen_fd && fd != k->server_fd)
+		if (fd != k->record_fd && fd != k->lock_fd && fd != k->door_fd &&
+		    fd != k->names.folder_fd && fd != k->listen_fd &&
+		    fd != k->server_fd)
 			close(fd);
 }
 
-static void keeper_main(const struct keeper *k)
+static void keeper_main(const struct pt_keeper *k)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT };
-	struct keeper own = *k;
+	struct pt_keeper own = *k;
 
 	setsid();
 	prctl(PR_SET_NAME, "pt-keeper");
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	close_others(&own);
-	if (chdir("/"))
+	if (chdir("/") || listen(own.listen_fd, BACKLOG) || listen(own.door_fd, BACKLOG))
 		_exit(1);
+	say_here(&own, own.server_fd);		/* or it was killed, which keep sees */
 	keep(&own);
 	_exit(0);
 }
 
-/* spawn starts the keeper as a child of init. */
-static int spawn(const struct keeper *k)
+int pt_keeper_spawn(const struct pt_keeper *k)
 {
 	pid_t pid = fork();
 	int status = 0;		/* where SIGCHLD is ignored none comes */
@@ -260,52 +353,4 @@ static int spawn(const struct keeper *k)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status ? -EAGAIN : 0;
-}
-
-static int open_socket(struct keeper *k, const char *path, struct pt_error *err)
-{
-	mode_t mask = umask(0177);
-	int fd = pt_lazy_listen(path, SOCK_SEQPACKET, err);
-
-	umask(mask);
-	if (fd < 0)
-		return fd;
-	k->listen_fd = fd;
-	k->at.sun_family = AF_UNIX;
-	/* The keeper leaves its folder. */
-	if (path[0] != '/' && getcwd(k->at.sun_path, sizeof(k->at.sun_path)) &&
-	    strlen(k->at.sun_path) + 1 + strlen(path) < sizeof(k->at.sun_path))
-		strcat(k->at.sun_path, "/");
-	else
-		k->at.sun_path[0] = '\0';
-	strncat(k->at.sun_path, path,
-		sizeof(k->at.sun_path) - 1 - strlen(k->at.sun_path));
-	return 0;
-}
-
-int pt_lazy_keeper_start(const struct pt_lazy_kept *kept,
-			 const struct pt_lazy_record *record, const char *path,
-			 __u64 timeout_ms, struct pt_error *err)
-{
-	struct keeper k = {
-		.kept = kept, .record = record, .server = getpid(),
-		.timeout_ns = timeout_ms * 1000000,
-	};
-	int ends[2], code = open_socket(&k, path, err);
-
-	if (code)
-		return code;
-	code = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) ? -errno : 0;
-	if (!code) {
-		k.server_fd = ends[1];
-		code = spawn(&k);
-		close(ends[1]);
-	}
-	close(k.listen_fd);
-	if (!code)
-		return ends[0];
-	unlink(path);
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot start the keeper of "
-			    "the guest's descriptor: %s%s", path, strerror(-code),
-			    pt_files_remedy(code));
 }

@@ -3,49 +3,71 @@
  * outlives the server.
  *
  * When the last descriptor of a userfaultfd closes, the kernel answers every fault with
- * a zero page.  So one more stays open until all is placed:
+ * a zero page.  So the keeper is there before the door is open, it alone takes what
+ * comes to the door, and it holds that until all is placed:
  *
- *     server --fork--> keeper, at the socket PATH
- *        |  connection    |
- *        X  killed        |  the guest waits in its faults
- *     next server ------> |  connects, and gets the descriptors
- *        '--"all placed"->'  ends
+ *     VMM --message--> DOOR ---> keeper, at the socket DOOR.keeper, with DOOR.lock
+ *                                  |  record, descriptors
+ *     server <---------------------'
+ *        X  killed                    the guest waits in its faults
+ *     next server <--------------- the same
+ *        '------"all placed"------> ends
  *
- * It ends, too, when the VMM has.  With a fault timeout it ends the VMM (SIGKILL) if a
- * fault was not answered for so long, with a server or without.  It ignores the signals
- * by which services are stopped.
+ * Before a VMM came the keeper ends with its server, and nothing is left.  Later it ends
+ * when the VMM's address space has, which it asks of the userfaultfd; and of a VMM
+ * that a server refused it only holds the descriptor until then.  With a fault timeout
+ * it ends the VMM (SIGKILL) if a fault was not answered for so long, with a server or
+ * without.  It ignores the signals by which services are stopped.
  *
- * Threads: one, and no memory is allocated after the fork.
+ * Threads: one, and the keeper allocates no memory after the fork.
  */
 #ifndef LAZY_KEEPER_H
 #define LAZY_KEEPER_H
 
-#include <sys/types.h>
+#include "lazy/door.h"
 
-#include "lazy/record.h"
+#define PT_LAZY_MESSAGE_MS	10000	/* from a VMM's connection on */
 
-/* pt_lazy_kept: the descriptors that a keeper holds. */
+/* pt_lazy_kept: the keeper as a server has it. */
 struct pt_lazy_kept {
-	int uffd, record_fd;
-	int pidfd;		/* of the VMM; -1: it is not known */
+	int connection;			/* readable: the keeper ended */
+	int record_fd, lock_fd;
+	struct pt_lazy_handed handed;	/* once a VMM came */
 };
 
-/* pt_lazy_keeper_join gets the descriptors from the keeper at path, if there is one,
- * and returns the connection, which says that this server lives.
- *   -ENOENT  there is none
- *   -EBUSY   another server serves the guest
- *   or as the system says */
-int pt_lazy_keeper_join(struct pt_lazy_kept *kept, const char *path,
-			struct pt_error *err);
+#define PT_LAZY_KEPT_NONE ((struct pt_lazy_kept){ .connection = -1,	\
+	.record_fd = -1, .lock_fd = -1, .handed = PT_LAZY_HANDED_NONE })
 
-/* pt_lazy_keeper_start starts one, and returns the connection.  timeout_ms: of a
- * fault; 0: none.  Errors as pt_lazy_listen, fork(2). */
-int pt_lazy_keeper_start(const struct pt_lazy_kept *kept,
-			 const struct pt_lazy_record *record, const char *path,
-			 __u64 timeout_ms, struct pt_error *err);
+/* pt_lazy_keeper_meet joins the keeper at a door, or starts one, which opens it.
+ * *started: it did.
+ *   -EBUSY   another server serves the guest, or waits for it
+ *   -EPERM   the keeper is another user's
+ *   -EPROTO  it is of another version
+ *   or as pt_lazy_bind, fork(2) */
+int pt_lazy_keeper_meet(struct pt_lazy_kept *kept, const char *door, __u64 page_max,
+			const char *image_id, bool *started, struct pt_error *err);
 
-/* pt_lazy_keeper_end: all is placed, or the VMM has ended.  It closes the
- * connection. */
-void pt_lazy_keeper_end(int connection);
+/* pt_lazy_keeper_await waits until a VMM has handed its memory over.  nothing: a
+ * connection brought no message.
+ *   -ECANCELED  stop_fd is readable
+ *   -EPIPE      the keeper ended */
+int pt_lazy_keeper_await(struct pt_lazy_kept *kept, int stop_fd,
+			 void (*nothing)(void *arg), void *arg, struct pt_error *err);
+
+/* pt_lazy_keeper_timeout sets that of a fault; 0: none. */
+void pt_lazy_keeper_timeout(const struct pt_lazy_kept *kept, __u64 timeout_ms);
+
+/* pt_lazy_keeper_part: this server ends, for a reason, and the keeper has removed the
+ * sockets unless it waits for the next one. */
+enum pt_lazy_part {
+	PT_LAZY_PART_NEXT,	/* the guest is for the next server, if it came */
+	PT_LAZY_PART_REFUSED,	/* nobody serves it */
+	PT_LAZY_PART_END,	/* all is placed, or the VMM has ended */
+};
+
+void pt_lazy_keeper_part(struct pt_lazy_kept *kept, enum pt_lazy_part why);
+
+/* pt_lazy_kept_close closes all descriptors. */
+void pt_lazy_kept_close(struct pt_lazy_kept *kept);
 
 #endif

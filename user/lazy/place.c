@@ -6,7 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "memory/layout.h"
+
+#define ANY_ADDR	(1ULL << 30)	/* mapped or not */
 
 /* Newer than the headers of Linux 6.1. */
 struct poison_arg {
@@ -98,4 +103,39 @@ bool pt_place_is_uffd(int fd)
 		return false;
 	to[got] = '\0';
 	return !strcmp(to, "anon_inode:[userfaultfd]");
+}
+
+bool pt_place_is_gone(int uffd)
+{
+	void *none = mmap(NULL, PT_PAGE_SZ, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	struct uffdio_copy arg = {
+		.dst = ANY_ADDR, .src = (__u64)(unsigned long)none,
+		.len = PT_PAGE_SZ,
+	};
+	bool is_gone;
+
+	if (none == MAP_FAILED)
+		return false;
+	is_gone = ioctl(uffd, UFFDIO_COPY, &arg) && errno == ESRCH;
+	munmap(none, PT_PAGE_SZ);
+	return is_gone;
+}
+
+bool pt_place_features(int uffd, __u64 *out)
+{
+	char path[40], line[96];
+	unsigned long long features;
+	bool is_found = false;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", uffd);
+	in = fopen(path, "re");
+	while (in && !is_found && fgets(line, sizeof(line), in))
+		is_found = sscanf(line, "API: %*x:%llx:", &features) == 1;
+	if (in)
+		fclose(in);
+	if (is_found)
+		*out = features;
+	return is_found;
 }

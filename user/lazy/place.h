@@ -33,4 +33,12 @@ int pt_place_unregister(int uffd, __u64 addr, __u64 sz);
 /* pt_place_is_uffd: the descriptor is a userfaultfd. */
 bool pt_place_is_uffd(int fd);
 
+/* pt_place_is_gone: the address space behind it has ended.  It asks for a copy from
+ * where nothing can be read, so nothing is placed; false if it is not known. */
+bool pt_place_is_gone(int uffd);
+
+/* pt_place_features stores what was asked for by UFFDIO_API (UFFD_FEATURE_ bits);
+ * false: it cannot be seen. */
+bool pt_place_features(int uffd, __u64 *out);
+
 #endif

@@ -2,16 +2,20 @@
 #include "lazy/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <pagetrim/check.h>
 #include "base/files.h"
 #include "memory/layout.h"
 
-#define MAGIC	0x7074726c617a7932ULL	/* "ptrlazy2" */
+#define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define PAGES_MAX	(1ULL << 40)
+#define MAGIC	0x7074726c617a7933ULL	/* "ptrlazy3" */
 
 static __u64 pages_of(const struct pt_lazy_region *region)
 {
@@ -141,9 +145,9 @@ bool pt_lazy_page_find(const struct pt_lazy_record *r, __u64 image_page,
 
 /* ---- the record ---- */
 
-static __u64 record_sz(__u64 page_cnt)
+static __u64 record_sz(__u64 page_max)
 {
-	return sizeof(struct pt_lazy_record) + (page_cnt + 63) / 64 * sizeof(__u64);
+	return sizeof(struct pt_lazy_record) + (page_max + 63) / 64 * sizeof(__u64);
 }
 
 static struct pt_lazy_record *record_map(int fd, __u64 sz)
@@ -153,19 +157,20 @@ static struct pt_lazy_record *record_map(int fd, __u64 sz)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-int pt_lazy_record_make(struct pt_lazy_record **out,
-			const struct pt_lazy_region *regions, __u32 cnt,
+int pt_lazy_record_make(struct pt_lazy_record **out, __u64 page_max,
 			const char *image_id, struct pt_error *err)
 {
-	const struct pt_lazy_region *last = &regions[cnt - 1];
-	__u64 page_cnt = last->first + pages_of(last);
-	int fd = memfd_create("pagetrim-serve", MFD_CLOEXEC), code = -errno;
+	int fd = memfd_create("pagetrim-serve", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int code = fd < 0 ? -errno : 0;
 	struct pt_lazy_record *r = NULL;
 
-	if (fd >= 0 && !ftruncate(fd, record_sz(page_cnt)))
-		r = record_map(fd, record_sz(page_cnt));
+	if (fd >= 0 && (ftruncate(fd, record_sz(page_max)) ||
+			fcntl(fd, F_ADD_SEALS, SEALS)))
+		code = -errno;
+	if (!code)
+		r = record_map(fd, record_sz(page_max));
 	if (!r) {
-		code = fd < 0 ? code : -ENOMEM;
+		code = code ? code : -ENOMEM;
 		if (fd >= 0)
 			close(fd);
 		return pt_error_set(err, PT_EXIT_HOST, code, "cannot make the record "
@@ -173,44 +178,89 @@ int pt_lazy_record_make(struct pt_lazy_record **out,
 				    pt_files_remedy(code));
 	}
 	r->magic = MAGIC;
-	r->region_cnt = cnt;
-	memcpy(r->regions, regions, cnt * sizeof(*regions));
 	strcpy(r->image_id, image_id);
-	r->page_cnt = r->pending_cnt = page_cnt;
-	for (__u64 i = 0; i < page_cnt / 64; i++)
-		r->pending[i] = ~0ULL;
-	if (page_cnt % 64)
-		r->pending[page_cnt / 64] = (1ULL << page_cnt % 64) - 1;
+	r->page_max = page_max;
 	*out = r;
 	return fd;
 }
 
+void pt_lazy_record_begin(struct pt_lazy_record *r,
+			  const struct pt_lazy_region *regions, __u32 cnt)
+{
+	const struct pt_lazy_region *last = &regions[cnt - 1];
+
+	r->region_cnt = cnt;
+	memcpy(r->regions, regions, cnt * sizeof(*regions));
+	r->page_cnt = r->pending_cnt = last->first + pages_of(last);
+	pt_check(r->page_cnt <= r->page_max);
+	for (__u64 i = 0; i < r->page_cnt / 64; i++)
+		r->pending[i] = ~0ULL;
+	if (r->page_cnt % 64)
+		r->pending[r->page_cnt / 64] = (1ULL << r->page_cnt % 64) - 1;
+	__atomic_store_n(&r->is_begun, 1, __ATOMIC_RELEASE);
+}
+
 static bool is_record(const struct pt_lazy_record *r, __u64 sz)
 {
-	return r->magic == MAGIC && r->region_cnt &&
-	       r->region_cnt <= PT_LAZY_REGIONS_MAX && sz == record_sz(r->page_cnt);
+	return r->magic == MAGIC && r->page_max <= PAGES_MAX &&
+	       sz == record_sz(r->page_max);
+}
+
+/* is_sound: a size that cannot change, and regions that keep within it. */
+static bool is_sound(const struct pt_lazy_record *r, int fd)
+{
+	static struct pt_lazy_region own[PT_LAZY_REGIONS_MAX];
+	__u32 cnt = r->region_cnt;
+
+	if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS ||
+	    r->message_sz > PT_LAZY_MESSAGE_MAX)
+		return false;
+	if (!r->is_begun)
+		return true;
+	if (!cnt || cnt > PT_LAZY_REGIONS_MAX)
+		return false;
+	memcpy(own, r->regions, cnt * sizeof(*own));
+	return !pt_lazy_regions_check(own, cnt, r->page_max * PT_PAGE_SZ, NULL) &&
+	       !memcmp(own, r->regions, cnt * sizeof(*own)) &&
+	       r->page_cnt == own[cnt - 1].first + pages_of(&own[cnt - 1]) &&
+	       r->page_cnt <= r->page_max;
+}
+
+/* judge returns 0, or why the record of sz bytes cannot be used. */
+static int judge(const struct pt_lazy_record *r, int fd, __u64 sz,
+		 const char *image_id, struct pt_error *err)
+{
+	if (!is_record(r, sz))
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "the keeper's record "
+				    "of what is placed cannot be read (it is of "
+				    "another version of pagetrim: start that one)");
+	if (strncmp(r->image_id, image_id, sizeof(r->image_id)))
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "the guest was begun "
+				    "from another image, or this one was written "
+				    "since (give the one that it was begun from)");
+	if (!is_sound(r, fd))
+		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "the keeper's record "
+				    "of what is placed is not as a server leaves it, "
+				    "and is not trusted");
+	return 0;
 }
 
 int pt_lazy_record_open(struct pt_lazy_record **out, int fd, const char *image_id,
 			struct pt_error *err)
 {
 	struct pt_lazy_record *r = NULL;
-	struct stat st;
+	struct stat st = { .st_size = 0 };
+	int code;
 
 	if (!fstat(fd, &st) && st.st_size >= (off_t)sizeof(*r))
 		r = record_map(fd, st.st_size);
-	if (!r || !is_record(r, st.st_size)) {
-		if (r)
-			munmap(r, st.st_size);
+	if (!r)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "the keeper's record "
-				    "of what is placed cannot be read (it is of "
-				    "another version of pagetrim: start that one)");
-	}
-	if (strncmp(r->image_id, image_id, sizeof(r->image_id))) {
-		pt_lazy_record_close(r);
-		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "the guest was begun "
-				    "from another image, or this one was written "
-				    "since (give the one that it was begun from)");
+				    "of what is placed cannot be mapped");
+	code = judge(r, fd, st.st_size, image_id, err);
+	if (code) {
+		munmap(r, st.st_size);
+		return code;
 	}
 	r->pending_cnt = 0;
 	for (__u64 i = 0; i < (r->page_cnt + 63) / 64; i++)
@@ -222,7 +272,7 @@ int pt_lazy_record_open(struct pt_lazy_record **out, int fd, const char *image_i
 void pt_lazy_record_close(struct pt_lazy_record *r)
 {
 	if (r)
-		munmap(r, record_sz(r->page_cnt));
+		munmap(r, record_sz(r->page_max));
 }
 
 /* ---- pages ---- */

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* record: the state of one guest's memory, in a memfd that outlives the server.
  *
+ *     the VMM's message, as it came
+ *     once it was found right (is_begun):
  *     regions, in the order of their addresses     --> pages 0..page_cnt, of 4096 bytes
  *     a bit for each page: pending                 --> it is to come from the image
  *     the events that were read last
+ *
+ * It is made before there is a VMM, with room for all pages of the image, and its size
+ * is sealed.  A server that was killed leaves it so that the next one goes on: is_begun
+ * is set last.
  *
  * A page that is not pending is placed, or the guest gave it away: a fault there is
  * answered with zeroes.  A bit is never set again.  So all that a server may do twice,
@@ -13,7 +19,8 @@
  * Events are read into the record itself: a removal that was taken from the kernel is
  * there even if the server is killed right after the system call.
  *
- * Threads: one server at a time writes; the keeper reads waits_since_ns and read_cnt.
+ * Threads: one server at a time writes; the keeper writes the message, and reads
+ * waits_since_ns and read_cnt.
  * Memory: 1 bit per page.
  */
 #ifndef LAZY_RECORD_H
@@ -28,6 +35,7 @@
 #include "lazy/image.h"
 
 #define PT_LAZY_REGIONS_MAX	256
+#define PT_LAZY_MESSAGE_MAX	(64u << 10)	/* bytes, of a VMM */
 #define PT_LAZY_EVENTS		16	/* that are read at once */
 #define PT_LAZY_PAGE_MAX	(32u << 20)	/* bytes of a large page */
 
@@ -58,6 +66,11 @@ struct pt_lazy_counts {
 struct pt_lazy_record {
 	__u64 magic;
 	char image_id[PT_LAZY_ID_SZ];
+	__u64 page_max;		/* pages of the image */
+	__u32 message_sz;	/* bytes */
+	__u32 is_begun;
+	char message[PT_LAZY_MESSAGE_MAX];
+	/* once is_begun */
 	pid_t vmm_pid;		/* 0: it is not known */
 	__u32 server_cnt;	/* servers so far */
 	__u32 region_cnt;
@@ -79,16 +92,19 @@ struct pt_lazy_record {
 int pt_lazy_regions_check(struct pt_lazy_region *regions, __u32 cnt, __u64 image_sz,
 			  struct pt_error *err);
 
-/* pt_lazy_record_make makes a record of checked regions, all pages pending, and
- * returns its memfd.  -ENOMEM, -EMFILE, ... */
-int pt_lazy_record_make(struct pt_lazy_record **out,
-			const struct pt_lazy_region *regions, __u32 cnt,
+/* pt_lazy_record_make makes a record for an image of page_max pages, and returns its
+ * memfd.  -ENOMEM, -EMFILE, ... */
+int pt_lazy_record_make(struct pt_lazy_record **out, __u64 page_max,
 			const char *image_id, struct pt_error *err);
 
-/* pt_lazy_record_open maps the record of an earlier server, and counts what is
- * pending.
+/* pt_lazy_record_begin: a VMM of these checked regions came; all pages are pending. */
+void pt_lazy_record_begin(struct pt_lazy_record *r,
+			  const struct pt_lazy_region *regions, __u32 cnt);
+
+/* pt_lazy_record_open maps a record, and counts what is pending.
  *   -EINVAL  no record
- *   -ESTALE  it is of another image */
+ *   -ESTALE  it is of another image
+ *   -EPERM   its size is not sealed, or its regions are not right */
 int pt_lazy_record_open(struct pt_lazy_record **out, int fd, const char *image_id,
 			struct pt_error *err);
 void pt_lazy_record_close(struct pt_lazy_record *r);	/* NULL: nothing */

@@ -9,11 +9,13 @@
 
 #include <pagetrim/clock.h>
 #include "lazy/place.h"
+#include "lazy/step.h"
 #include "memory/layout.h"
 
 #define LOOK_STEPS	32	/* units between two looks at what else may end it */
 #define PAUSE_MS	20	/* between attempts at pages that could not be placed */
 #define IDLE_MS		1000
+#define GONE_MS		1000	/* between looks at the VMM */
 #define QUIET_MS	50	/* without an event, after the last page */
 #define READS_MAX	64	/* before faults are answered */
 #define VISITS_MAX	1024	/* pages of the order that are looked at in one step */
@@ -52,6 +54,7 @@ static bool fault(struct pt_lazy_serve *s, struct pt_lazy_waiting *w)
 	s->r->counts.faults++;
 	s->r->counts.served += placed;
 	pt_latency_add(&s->latency, pt_clock_ns() - w->read_ns);
+	pt_lazy_enter(NULL, PT_LAZY_ANSWERED_STEP);
 	if (is_pending)
 		s->r->counts.served += pt_lazy_place_unit(s, page, true);
 	return true;
@@ -159,13 +162,17 @@ static void take(struct pt_lazy_serve *s)
 			removal(s, msg[i].arg.remove.start, msg[i].arg.remove.end);
 		else if (msg[i].event == UFFD_EVENT_PAGEFAULT)
 			fault_keep(s, &msg[i], now);
-		else if (msg[i].event == UFFD_EVENT_FORK)
-			complain(s, "the VMM forked: its child's memory "
-				    "is not served");
 		else if (msg[i].event == UFFD_EVENT_REMAP)
 			complain(s, "the VMM moved memory: faults there "
 				    "are not answered");
 	}
+}
+
+/* enter_read: of several events the first counts. */
+static void enter_read(const struct pt_lazy_serve *s)
+{
+	pt_lazy_enter(NULL, s->r->events[0].event == UFFD_EVENT_PAGEFAULT
+		      ? PT_LAZY_FAULT_STEP : PT_LAZY_REMOVAL_STEP);
 }
 
 /* read_some reads what fits into the record; returns whether there may be more.  The
@@ -179,6 +186,7 @@ static bool read_some(struct pt_lazy_serve *s, bool *any)
 	if (got > 0) {
 		*any = true;
 		__atomic_fetch_add(&s->r->read_cnt, 1, __ATOMIC_RELAXED);
+		enter_read(s);
 		take(s);
 		tell_keeper(s);
 	} else if (got < 0 && errno != EAGAIN && errno != EINTR) {
@@ -255,10 +263,25 @@ static bool fill(struct pt_lazy_serve *s)
 		s->at++;
 	}
 	s->r->counts.filled += pt_lazy_place_unit(s, page, false);
+	pt_lazy_enter(NULL, PT_LAZY_FILLED_STEP);
 	return true;
 }
 
 /* ---- the loop ---- */
+
+/* vmm_has_ended asks the userfaultfd, once the process that connected ended, and now and
+ * then if there is none: another one may have the memory. */
+static bool vmm_has_ended(struct pt_lazy_serve *s, bool has_ended)
+{
+	__u64 now = pt_clock_ns();
+
+	if (has_ended)
+		s->cfg.pidfd = -1;
+	else if (s->cfg.pidfd >= 0 || now < s->gone_at_ns)
+		return false;
+	s->gone_at_ns = now + GONE_MS * 1000000ULL;
+	return pt_place_is_gone(s->cfg.uffd);
+}
 
 /* look waits for events, or only looks; returns whether to go on. */
 static bool look(struct pt_lazy_serve *s, int ms, enum pt_lazy_end *end)
@@ -283,7 +306,7 @@ static bool look(struct pt_lazy_serve *s, int ms, enum pt_lazy_end *end)
 		*end = PT_LAZY_STOPPED;
 		return false;
 	}
-	if (fds[1].revents) {
+	if (vmm_has_ended(s, fds[1].revents)) {
 		*end = PT_LAZY_GONE;
 		return false;
 	}
@@ -347,7 +370,9 @@ static bool step(struct pt_lazy_serve *s, __u32 *steps, enum pt_lazy_end *end)
 	if (any)
 		return look(s, 0, end);
 	if (!s->r->pending_cnt && !s->is_stuck) {
+		pt_lazy_enter(NULL, PT_LAZY_WHOLE_STEP);
 		if (release(s)) {
+			pt_lazy_enter(NULL, PT_LAZY_RELEASED_STEP);
 			*end = PT_LAZY_WHOLE;
 			return false;
 		}
@@ -369,6 +394,7 @@ int pt_lazy_serve_run(struct pt_lazy_serve *s, enum pt_lazy_end *end,
 	bool is_on = true;
 	__u32 steps = 0;
 
+	pt_lazy_enter(NULL, PT_LAZY_SERVES_STEP);
 	if (s->r->server_cnt++)
 		resume(s);
 	while (is_on && !pt_lazy_has_ended(s))

@@ -28,7 +28,7 @@ struct pt_lazy_serve_cfg {
 	struct pt_lazy_image *image;
 	struct pt_lazy_record *record;
 	int uffd;		/* non-blocking; the caller's */
-	int pidfd;		/* of the VMM; -1: it is not known */
+	int pidfd;		/* of the process that connected; -1: not known */
 	int stop_fd;		/* readable: stop; -1 */
 	int keeper_fd;		/* readable: the keeper ended; -1 */
 	bool on_demand;		/* nothing is placed in the background */

@@ -35,6 +35,7 @@ struct pt_lazy_serve {
 	__u64 lacks_since_ns;		/* memory; 0: it does not */
 	__u64 lacked_ns;		/* when it was seen last */
 	struct pt_lazy_lost lost;
+	__u64 gone_at_ns;		/* when the next look at the VMM is due */
 	bool is_gone;			/* the VMM ended */
 	bool is_stuck;			/* some page stays pending: it is damaged and
 					 * cannot be poisoned, or ordinary memory
