@@ -51,6 +51,7 @@ Options:
   --tap DEV        tap of that namespace for the guest's card
   --disk FILE      a disk to read, without the host's page cache
   --device ARGS    one more device of QEMU, e.g. vmgenid,guid=auto
+  --append WORDS   more words for the guest's kernel, e.g. init_on_alloc=0
   --redis          Redis of this machine serves on port 6379
   --aligned        RAM begins at a multiple of 2 MiB, so that it can stand in
                    large pages; with a RAM file
@@ -135,7 +136,7 @@ guest_prepare()
 boot()
 {
 	local -a devices=(-device "virtio-balloon-pci,id=balloon")
-	local file append="console=ttyS0 quiet no_timer_check panic=-1 mitigations=off tsc=reliable"
+	local file append="console=ttyS0 quiet no_timer_check panic=-1 mitigations=off tsc=reliable${words:+ $words}"
 
 	[[ -z $device ]] || devices+=(-device "$device")
 	if [[ -n $tap ]]; then
@@ -207,7 +208,7 @@ if [[ $command == tell && $# -gt 0 ]]; then
 	line=$1
 	shift
 fi
-dir='' ram='' netns='' tap='' disk='' device='' redis='' settings='' backend='' aligned='' tmp=''
+dir='' ram='' netns='' tap='' disk='' device='' words='' redis='' settings='' backend='' aligned='' tmp=''
 size_mib=256 count=1 timeout_s=180
 while [[ $# -gt 0 ]]; do
 	[[ $# -gt 1 || $1 =~ ^--(redis|aligned|prealloc|help)$ ]] || misuse "$1: needs a value"
@@ -222,6 +223,7 @@ while [[ $# -gt 0 ]]; do
 	--count)	number "$1" "$2" 1 3600; count=$2; shift ;;
 	--timeout-s)	number "$1" "$2" 1 3600; timeout_s=$2; shift ;;
 	--device)	device=$2; shift ;;
+	--append)	words=$2; shift ;;
 	--redis)	redis=1 ;;
 	--aligned)	aligned=,align=2M ;;
 	--prealloc)	backend=,prealloc=on ;;

@@ -72,7 +72,7 @@ static int begin(void **state)
 	(void)state;
 	snprintf(door, sizeof(door), "%s/door", folder);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(pt_lazy_keeper_meet(&kept, door, 1, "id", &started, &err), 0);
+	assert_int_equal(pt_lazy_keeper_meet(&kept, door, true, 1, "id", &started, &err), 0);
 	assert_true(started);
 	assert_int_equal(pt_lazy_record_open(&record, kept.record_fd, "id", &err), 0);
 	vmm = fork();

@@ -239,10 +239,10 @@ static void test_without_its_first_thread(void **state)
 	}
 	while (pt_proc_thread_lives(pid, pid))
 		usleep(1000);
-	assert_int_equal(pt_enter(pid, NULL, &err), -EOPNOTSUPP);
+	assert_int_equal(pt_enter(pid, false, NULL, &err), -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "its first thread has ended"));
 	kill(pid, SIGKILL);
-	assert_int_equal(pt_enter(pid, NULL, &err), -ESRCH);
+	assert_int_equal(pt_enter(pid, false, NULL, &err), -ESRCH);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -9,10 +10,11 @@
 #include <pagetrim/clock.h>
 #include "cli/agent.h"
 #include "cli/commands.h"
-#include "cli/json_text.h"
 #include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/privilege.h"
+#include "cli/serve_qemu.h"
+#include "cli/serve_report.h"
 #include "cli/stop.h"
 #include "lazy/keeper.h"
 #include "lazy/mappers.h"
@@ -20,11 +22,13 @@
 #include "lazy/serve.h"
 #include "lazy/step.h"
 
+#define STATE_NAME	"state"
 #define TIMEOUT_S_MAX	86400
 #define WARNINGS_MAX	8
 
 struct serve {
 	const char *image_path, *parent, *door;
+	struct pt_serve_qemu qemu;
 	bool on_demand, no_order;
 	__u64 timeout_ms;
 	struct pt_agent agent;		/* its json and no_seccomp alone */
@@ -40,11 +44,27 @@ struct serve {
 	const char *warned[WARNINGS_MAX];	/* each once */
 };
 
-static const struct pt_option required[] = {
+static const struct pt_option doors[] = {
 	{ "uffd-socket", "PATH",
 	  "socket to make, at which a VMM hands its memory over as Firecracker does; "
 	  "PATH.keeper and PATH.lock beside it are for the next server",
 	  PT_OPTION(TEXT, struct serve, door), .offers = "file" },
+	{ "qmp", "PATH",
+	  "monitor of a QEMU that waits for a guest (-incoming defer): its memory is "
+	  "served, and the state of its devices loaded; PATH.keeper and PATH.lock are "
+	  "made beside it",
+	  PT_OPTION(TEXT, struct serve, qemu.qmp), .offers = "file" },
+	{ }
+};
+
+static const struct pt_option qemu_options[] = {
+	{ "state", "NAME",
+	  "small file of the image that has the state of the devices (default state)",
+	  PT_OPTION(TEXT, struct serve, qemu.state) },
+	{ "paused", NULL, "the guest is not run when it is loaded",
+	  PT_OPTION(FLAG, struct serve, qemu.paused) },
+	{ "pid", "PID", "of QEMU (default: the process that listens at the monitor)",
+	  PT_OPTION(NUMBER, struct serve, qemu.pid), .min = 1, .max = INT_MAX },
 	{ }
 };
 
@@ -73,7 +93,8 @@ static const struct pt_option options[] = {
 };
 
 static const struct pt_option_group groups[] = {
-	{ "Required:", required, 0 },
+	{ "One of:", doors, 0 },
+	{ "With --qmp:", qemu_options, 0 },
 	{ "Options:", options, 0 },
 	{ }
 };
@@ -81,7 +102,7 @@ static const struct pt_option_group groups[] = {
 const struct pt_command pt_command_serve = {
 	.name = "serve",
 	.usage =
-	"Usage: pagetrim serve IMAGE --uffd-socket PATH [options]\n"
+	"Usage: pagetrim serve IMAGE --uffd-socket PATH|--qmp PATH [options]\n"
 	"\n"
 	"Answers the page faults of a guest from the stored image of its memory, so that\n"
 	"it runs before all is read: first the page that it waits for, with those that\n"
@@ -111,8 +132,15 @@ static int parse(struct serve *s, int argc, char **argv)
 	if (optind + 1 < argc)
 		return pt_out_usage("serve", "'%s': one IMAGE is enough",
 				    argv[optind + 1]);
-	if (!s->door)
-		return pt_out_usage("serve", "--uffd-socket is missing");
+	if (!s->door == !s->qemu.qmp)
+		return pt_out_usage("serve", "want one of --uffd-socket and --qmp");
+	if (!s->qemu.qmp && (s->qemu.state || s->qemu.paused || s->qemu.pid))
+		return pt_out_usage("serve", "--state, --paused and --pid go with "
+				    "--qmp");
+	if (!s->qemu.state)
+		s->qemu.state = STATE_NAME;
+	if (s->qemu.qmp)
+		s->door = s->qemu.qmp;
 	s->image_path = argv[optind];
 	return -1;
 }
@@ -182,18 +210,30 @@ static int arm(struct serve *s, const struct pt_lazy_sight *sight, struct pt_err
 	return 0;
 }
 
-/* begin judges what the VMM handed over; pages are pending from then on. */
+/* judge takes what the VMM handed over, or the memory of QEMU. */
+static int judge(struct serve *s, struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX],
+		 __u32 *cnt, struct pt_lazy_sight *sight, struct pt_error *err)
+{
+	const struct pt_lazy_record *r = s->record;
+	int code;
+
+	if (s->qemu.qmp)
+		return pt_serve_qemu_arm(&s->qemu, s->kept.handed.fds[0], regions, cnt,
+					 sight, err);
+	code = pt_lazy_door_judge(&s->kept.handed, r->message, r->message_sz,
+				  pt_lazy_image_sz(s->image), regions, cnt, err);
+	return code ? code : look(s, regions, *cnt, sight, err);
+}
+
+/* begin: pages are pending from then on. */
 static int begin(struct serve *s, struct pt_error *err)
 {
 	static struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX];
 	struct pt_lazy_record *r = s->record;
 	struct pt_lazy_sight sight;
 	__u32 cnt;
-	int code = pt_lazy_door_judge(&s->kept.handed, r->message, r->message_sz,
-				      pt_lazy_image_sz(s->image), regions, &cnt, err);
+	int code = judge(s, regions, &cnt, &sight, err);
 
-	if (!code)
-		code = look(s, regions, cnt, &sight, err);
 	if (!code)
 		code = arm(s, &sight, err);
 	if (code)
@@ -231,15 +271,22 @@ static int resume(struct serve *s, struct pt_error *err)
 }
 
 /* take_guest waits for the VMM, which may be there already. */
-static int take_guest(struct serve *s, struct pt_error *err)
+static int take_guest(struct serve *s, bool started, struct pt_error *err)
 {
-	int code = pt_lazy_keeper_await(&s->kept, s->stop_fd, on_nothing, s, err);
+	int code = 0;
 
+	if (started && s->qemu.qmp)
+		code = pt_serve_qemu_give(&s->qemu, &s->kept, err);
+	if (!code)
+		code = pt_lazy_keeper_await(&s->kept, s->stop_fd, on_nothing, s, err);
 	if (code)
 		return code;
 	pt_lazy_enter(s->door, PT_LAZY_HANDED_STEP);
 	s->began_ns = pt_clock_ns();
-	return s->record->is_begun ? resume(s, err) : begin(s, err);
+	code = s->record->is_begun ? resume(s, err) : begin(s, err);
+	if (!code && s->qemu.qmp)
+		code = pt_serve_qemu_load(&s->qemu, s->record->vmm_pid, err);
+	return code;
 }
 
 /* open_guest opens all that needs the file system, and then confines itself. */
@@ -255,22 +302,25 @@ static int open_guest(struct serve *s, struct pt_error *err)
 					       pt_lazy_image_sz(s->image), err))
 		pt_out_warn("warning: %s; goes on in ascending order", err->text);
 	pt_lazy_enter(s->door, PT_LAZY_OPENED_STEP);
-	code = pt_lazy_keeper_meet(&s->kept, s->door,
+	code = pt_lazy_keeper_meet(&s->kept, s->door, !s->qemu.qmp,
 				   (pt_lazy_image_sz(s->image) + PT_PAGE_SZ - 1) /
 				   PT_PAGE_SZ, pt_lazy_image_id(s->image), &started,
 				   err);
 	if (!code)
 		code = pt_lazy_record_open(&s->record, s->kept.record_fd,
 					   pt_lazy_image_id(s->image), err);
+	if (!code && s->qemu.qmp)
+		code = pt_serve_qemu_open(&s->qemu, s->image,
+					  s->record->is_begun, s->stop_fd, err);
 	if (!code)
-		code = pt_agent_confine(&s->agent, false, err);
+		code = pt_agent_confine(&s->agent, s->qemu.qmp, err);
 	if (code)
 		return code;
 	pt_lazy_enter(s->door, PT_LAZY_KEPT_STEP);
-	if (started)
+	if (started && !s->qemu.qmp)
 		pt_out_log("%s: waits for a VMM", s->door);
 	pt_lazy_enter(s->door, PT_LAZY_WAITS_STEP);
-	return take_guest(s, err);
+	return take_guest(s, started, err);
 }
 
 /* ---- serving ---- */
@@ -306,7 +356,8 @@ static int run(struct serve *s, enum pt_lazy_end *end, struct pt_error *err)
 	const struct pt_lazy_serve_cfg cfg = {
 		.image = s->image, .record = s->record,
 		.uffd = s->kept.handed.fds[0], .pidfd = s->kept.handed.pidfd,
-		.stop_fd = s->stop_fd, .keeper_fd = s->kept.connection,
+		.stop_fd = s->qemu.qmp ? s->qemu.stop_fd : s->stop_fd,
+		.keeper_fd = s->kept.connection,
 		.on_demand = s->on_demand, .order = &s->order,
 		.touched = &s->touched,
 		.damaged = on_damaged, .warn = complain, .arg = s,
@@ -323,58 +374,18 @@ static int run(struct serve *s, enum pt_lazy_end *end, struct pt_error *err)
 	return code;
 }
 
-/* ---- the report ---- */
-
-static const char *const results[] = {
-	[PT_LAZY_WHOLE] = "whole", [PT_LAZY_STOPPED] = "stopped",
-	[PT_LAZY_GONE] = "vmm-ended",
-};
-
-static void report_json(const struct serve *s, enum pt_lazy_end end)
-{
-	const struct pt_lazy_counts *c = &s->record->counts;
-	json_t *pages = json_object();
-
-#define X(field, key, meaning) json_object_set_new(pages, key, json_integer(c->field));
-	PT_LAZY_COUNTS(X)
-#undef X
-	json_object_set_new(pages, "pending", json_integer(s->record->pending_cnt));
-	pt_out_json(json_pack(
-		"{s:o, s:s, s:I, s:i, s:i, s:f, s:o, s:{s:f, s:f, s:f}}",
-		"image", pt_json_clean(s->image_path), "result", results[end],
-		"memory-bytes", (json_int_t)(s->record->page_cnt * PT_PAGE_SZ),
-		"vmm-pid", s->record->vmm_pid, "servers", s->record->server_cnt,
-		"seconds", (pt_clock_ns() - s->began_ns) / 1e9, "pages", pages,
-		"fault-us", "p50", pt_latency_ns(&s->latency, 500) / 1e3,
-		"p99", pt_latency_ns(&s->latency, 990) / 1e3,
-		"max", s->latency.max_ns / 1e3));
-}
-
-static void report_text(const struct serve *s, enum pt_lazy_end end)
-{
-	const struct pt_lazy_counts *c = &s->record->counts;
-
-	pt_out_log("%s after %.3f s: %llu faults, p50 %.0f us, p99 %.0f us; pages: "
-		   "%llu placed for faults, %llu in the background, %llu zero, %llu "
-		   "given away, %llu there already, %llu damaged, %llu to be placed",
-		   end == PT_LAZY_WHOLE ? "all is placed" : end == PT_LAZY_GONE ?
-		   "the VMM ended" : "interrupted",
-		   (pt_clock_ns() - s->began_ns) / 1e9, c->faults,
-		   pt_latency_ns(&s->latency, 500) / 1e3,
-		   pt_latency_ns(&s->latency, 990) / 1e3, c->served, c->filled,
-		   c->zero, c->removed, c->there, c->poisoned,
-		   s->record->pending_cnt);
-}
+/* ---- the end ---- */
 
 /* finish reports, and releases the keeper or leaves it. */
 static int finish(struct serve *s, enum pt_lazy_end end)
 {
 	struct pt_error err;
 
-	if (s->agent.json)
-		report_json(s, end);
-	else
-		report_text(s, end);
+	pt_serve_report(&(struct pt_serve_report){
+		.image = s->image_path, .record = s->record,
+		.latency = &s->latency, .seconds = (pt_clock_ns() - s->began_ns) / 1e9,
+		.end = end,
+	}, s->agent.json);
 	pt_lazy_keeper_part(&s->kept, end == PT_LAZY_STOPPED ? PT_LAZY_PART_NEXT
 							   : PT_LAZY_PART_END);
 	pt_lazy_enter(s->door, PT_LAZY_TOLD_STEP);
@@ -392,8 +403,30 @@ static int finish(struct serve *s, enum pt_lazy_end end)
 	return pt_out_fail("serve", &err);
 }
 
+/* qemu_end returns code, or why QEMU is not restored. */
+static int qemu_end(struct serve *s, int code, enum pt_lazy_end end,
+		    struct pt_error *err)
+{
+	struct pt_error why = { 0 };
+	int failed = pt_serve_qemu_end(&s->qemu, !code && end == PT_LAZY_WHOLE, &why);
+
+	if (code || !why.exit)
+		return code;
+	*err = why;
+	return failed;
+}
+
+/* part_of: how the keeper goes on after an error. */
+static enum pt_lazy_part part_of(const struct serve *s, const struct pt_error *err)
+{
+	if (s->qemu.qmp && !s->qemu.is_loading)
+		return PT_LAZY_PART_END;	/* there is no guest yet */
+	return err->exit == PT_EXIT_PEER ? PT_LAZY_PART_REFUSED : PT_LAZY_PART_NEXT;
+}
+
 static void close_all(struct serve *s)
 {
+	pt_serve_qemu_close(&s->qemu);
 	pt_lazy_record_close(s->record);
 	pt_lazy_image_close(s->image);
 	pt_lazy_order_free(&s->order);
@@ -404,7 +437,7 @@ static void close_all(struct serve *s)
 int pt_cmd_serve(int argc, char **argv)
 {
 	static struct serve s;
-	enum pt_lazy_end end;
+	enum pt_lazy_end end = PT_LAZY_STOPPED;
 	struct pt_error err;
 	int code;
 
@@ -419,9 +452,10 @@ int pt_cmd_serve(int argc, char **argv)
 		code = open_guest(&s, &err);
 	if (!code)
 		code = run(&s, &end, &err);
+	if (s.qemu.qmp)
+		code = qemu_end(&s, code, end, &err);
 	if (code)
-		pt_lazy_keeper_part(&s.kept, err.exit == PT_EXIT_PEER
-				    ? PT_LAZY_PART_REFUSED : PT_LAZY_PART_NEXT);
+		pt_lazy_keeper_part(&s.kept, part_of(&s, &err));
 	code = code ? pt_out_fail("serve", &err) : finish(&s, end);
 	close_all(&s);
 	return code;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -289,4 +290,100 @@ __u32 pt_lazy_image_unit(struct pt_lazy_image *im, __u64 page,
 __u64 pt_lazy_image_zeroes(struct pt_lazy_image *im, __u64 page)
 {
 	return im->ptrim ? ptrim_zeroes(im, page) : raw_zeroes(im, page);
+}
+
+/* ---- for a VMM that is restored ---- */
+
+int pt_lazy_image_part(const struct pt_lazy_image *im, const char *name, __u64 sz,
+		       __u64 *off, struct pt_error *err)
+{
+	__u32 cnt = im->ptrim ? im->seg_cnt : 1, i = 0;
+	__u64 has = im->sz;
+
+	while (cnt > 1 && i < cnt && strcmp(im->segs[i].name, name))
+		i++;
+	if (i == cnt)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: it has no memory "
+				    "'%s' among its %u (pagetrim image info lists "
+				    "them)", im->path, name, cnt);
+	if (im->ptrim)
+		has = im->segs[i].sz;
+	if (has != sz)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: the guest's memory "
+				    "'%s' has %llu bytes there, and %llu in the VMM "
+				    "(start the VMM with the memory that the guest "
+				    "had)", im->path, name, has, sz);
+	*off = im->ptrim ? im->seg_off[i] : 0;
+	return 0;
+}
+
+static int no_file(const struct pt_lazy_image *im, const char *name, int code,
+		   struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: its small file '%s': %s",
+			    im->path, name, code == -ENOENT ? "it has none of that "
+			    "name (pack it with the image: pagetrim image pack {with}, "
+			    "or put it into IMAGE.with/)" : strerror(-code));
+}
+
+/* bytes_write writes all of it. */
+static int bytes_write(int fd, const __u8 *bytes, __u64 sz)
+{
+	while (sz) {
+		ssize_t put = write(fd, bytes, sz);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -errno;
+		bytes += put;
+		sz -= put;
+	}
+	return 0;
+}
+
+static int stored_copy(const struct pt_lazy_image *im, const char *name, int to)
+{
+	struct pt_ptrim_bytes f;
+
+	for (__u32 i = 0; i < pt_ptrim_file_cnt(im->ptrim); i++)
+		if (pt_ptrim_file(im->ptrim, i, &f) && !strcmp(f.name, name))
+			return f.bytes ? bytes_write(to, f.bytes, f.sz) : -EIO;
+	return -ENOENT;
+}
+
+static int folder_copy(const struct pt_lazy_image *im, const char *name, int to)
+{
+	__u8 chunk[16384];
+	ssize_t got = -1;
+	char *path;
+	int fd, code = 0;
+
+	if (asprintf(&path, "%s.with/%s", im->path, name) < 0)
+		return -ENOMEM;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	free(path);
+	if (fd < 0)
+		return -errno;
+	while (!code && (got = read(fd, chunk, sizeof(chunk))))
+		code = got > 0 ? bytes_write(to, chunk, got)
+			       : errno == EINTR ? 0 : -errno;
+	close(fd);
+	return code;
+}
+
+int pt_lazy_image_file(const struct pt_lazy_image *im, const char *name,
+		       struct pt_error *err)
+{
+	int fd = memfd_create("pagetrim-file", MFD_CLOEXEC), code;
+
+	if (fd < 0)
+		return no_file(im, name, -errno, err);
+	code = im->ptrim ? stored_copy(im, name, fd) : folder_copy(im, name, fd);
+	if (code) {
+		close(fd);
+		return no_file(im, name, code, err);
+	}
+	lseek(fd, 0, SEEK_SET);
+	return fd;
 }

@@ -3,7 +3,7 @@
  *
  *   knows         page faults of another process (userfaultfd), which pages of a stored
  *                 image are not placed yet, the doors by which a VMM hands its memory over
- *   may use       base memory source image
+ *   may use       base memory source image track vmm
  *   must not know frames, connections to other hosts, the command line
  */
 /* image: the pages of a stored image by their number, which is the offset in the raw
@@ -47,6 +47,21 @@ __u64 pt_lazy_image_sz(const struct pt_lazy_image *im);		/* bytes, raw */
 /* pt_lazy_image_id tells this image from others: the id of NAME.ptrim; or where a raw
  * image is, its size and when it was written last. */
 const char *pt_lazy_image_id(const struct pt_lazy_image *im);
+
+/* pt_lazy_image_part finds the memory that has that name at its source, and returns where
+ * it begins in the raw image, in bytes.  An image of one memory has it by any name.
+ *   -ENOENT  there is none
+ *   -EINVAL  it has another size than sz bytes */
+int pt_lazy_image_part(const struct pt_lazy_image *im, const char *name, __u64 sz,
+		       __u64 *off, struct pt_error *err);
+
+/* pt_lazy_image_file copies a small file of the image, or of IMAGE.with/, into a new
+ * memfd, which is the caller's, at its start.
+ *   -ENOENT  there is none of that name
+ *   -EIO     it is damaged
+ *   or as the system says */
+int pt_lazy_image_file(const struct pt_lazy_image *im, const char *name,
+		       struct pt_error *err);
 
 /* pt_lazy_image_read writes the 4096 bytes of a page, if it has data. */
 enum pt_lazy_content pt_lazy_image_read(struct pt_lazy_image *im, __u64 page,

@@ -132,12 +132,50 @@ static void refuse(struct pt_keeper *k)
 	k->timeout_ns = 0;
 }
 
+/* word_receive reads what the server says, with two descriptors at most. */
+static ssize_t word_receive(struct pt_keeper *k, struct pt_keeper_word *word, int fds[2])
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
+	struct iovec part = { .iov_base = word, .iov_len = sizeof(*word) };
+	struct msghdr m = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	ssize_t got = recvmsg(k->server_fd, &m, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	fds[0] = fds[1] = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	return got;
+}
+
+/* given: the server fetched the VMM's descriptor, and this process holds it from now
+ * on. */
+static bool given(struct pt_keeper *k, const struct pt_keeper_word *word, int fds[2])
+{
+	k->handed.fds[0] = k->uffd = fds[0];
+	k->handed.fd_cnt = 1;
+	k->handed.pidfd = fds[1];
+	k->handed.pid = word->vmm;
+	k->has_guest = true;
+	if (!say_guest(k, k->server_fd))
+		close_one(&k->server_fd);
+	return true;
+}
+
 /* server_hear returns false once the keeper is to end. */
 static bool server_hear(struct pt_keeper *k)
 {
 	struct pt_keeper_word word;
-	ssize_t got = recv(k->server_fd, &word, sizeof(word), 0);
+	int fds[2];
+	ssize_t got = word_receive(k, &word, fds);
 
+	if (got == sizeof(word) && word.why == PT_KEEPER_GIVE && !k->has_guest &&
+	    fds[0] >= 0)
+		return given(k, &word, fds);
+	close_one(&fds[0]);
+	close_one(&fds[1]);
 	if (got == sizeof(word) && word.why == PT_KEEPER_TIMEOUT) {
 		k->timeout_ns = word.timeout_ms * 1000000;
 		k->waits_since_ns = 0;
@@ -329,7 +367,8 @@ static void keeper_main(const struct pt_keeper *k)
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	close_others(&own);
-	if (chdir("/") || listen(own.listen_fd, BACKLOG) || listen(own.door_fd, BACKLOG))
+	if (chdir("/") || listen(own.listen_fd, BACKLOG) ||
+	    (own.names.has_door && listen(own.door_fd, BACKLOG)))
 		_exit(1);
 	say_here(&own, own.server_fd);		/* or it was killed, which keep sees */
 	keep(&own);

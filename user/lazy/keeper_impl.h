@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* keeper_impl: what keeper and server say to each other, in one message each. */
+/* keeper_impl: the messages between keeper and server, one for each word. */
 #ifndef LAZY_KEEPER_IMPL_H
 #define LAZY_KEEPER_IMPL_H
 
@@ -24,12 +24,15 @@ struct pt_keeper_told {
 struct pt_keeper_word {
 	__u32 why;		/* enum pt_lazy_part, or */
 #define PT_KEEPER_TIMEOUT	100
+#define PT_KEEPER_GIVE		101	/* with the userfaultfd, and the pidfd */
 	__u64 timeout_ms;
+	pid_t vmm;
 };
 
 /* pt_keeper_names: the files of a door, in its folder. */
 struct pt_keeper_names {
 	int folder_fd;
+	bool has_door;
 	char door[256], keeper[264], lock[264];
 };
 

@@ -161,6 +161,24 @@ void pt_lazy_keeper_timeout(const struct pt_lazy_kept *kept, __u64 timeout_ms)
 	send(kept->connection, &word, sizeof(word), MSG_NOSIGNAL);
 }
 
+int pt_lazy_keeper_give(const struct pt_lazy_kept *kept, int uffd, int pidfd, pid_t vmm)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct pt_keeper_word word = { .why = PT_KEEPER_GIVE, .vmm = vmm };
+	struct iovec part = { .iov_base = &word, .iov_len = sizeof(word) };
+	struct msghdr m = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = CMSG_SPACE((pidfd < 0 ? 1 : 2) * sizeof(int)),
+	};
+	struct cmsghdr *c = (struct cmsghdr *)control;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN((pidfd < 0 ? 1 : 2) * sizeof(int));
+	memcpy(CMSG_DATA(c), (int[]){ uffd, pidfd }, c->cmsg_len - CMSG_LEN(0));
+	return sendmsg(kept->connection, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 void pt_lazy_keeper_part(struct pt_lazy_kept *kept, enum pt_lazy_part why)
 {
 	const struct pt_keeper_word word = { .why = why };
@@ -244,8 +262,9 @@ static int bind_both(struct pt_keeper *k, const char *door, const char *path,
 	umask(mask);
 	if (k->listen_fd < 0)
 		return k->listen_fd;
-	k->door_fd = pt_lazy_bind(door, SOCK_STREAM, err);
-	if (k->door_fd < 0) {
+	if (k->names.has_door)
+		k->door_fd = pt_lazy_bind(door, SOCK_STREAM, err);
+	if (k->names.has_door && k->door_fd < 0) {
 		unlinkat(k->names.folder_fd, k->names.keeper, 0);
 		return k->door_fd;
 	}
@@ -275,7 +294,8 @@ static int spawn(struct pt_lazy_kept *kept, struct pt_keeper *k, const char *pat
 		return 0;
 	close_one(&ends[0]);
 	if (!is_there) {
-		unlinkat(k->names.folder_fd, k->names.door, 0);
+		if (k->names.has_door)
+			unlinkat(k->names.folder_fd, k->names.door, 0);
 		unlinkat(k->names.folder_fd, k->names.keeper, 0);
 	}
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot start the keeper of "
@@ -333,8 +353,9 @@ static int meet(struct pt_lazy_kept *kept, struct pt_keeper *k, const char *door
 	}
 }
 
-int pt_lazy_keeper_meet(struct pt_lazy_kept *kept, const char *door, __u64 page_max,
-			const char *image_id, bool *started, struct pt_error *err)
+int pt_lazy_keeper_meet(struct pt_lazy_kept *kept, const char *door, bool has_door,
+			__u64 page_max, const char *image_id, bool *started,
+			struct pt_error *err)
 {
 	struct pt_keeper k = {
 		.record_fd = -1, .lock_fd = -1, .listen_fd = -1, .server_fd = -1,
@@ -343,6 +364,7 @@ int pt_lazy_keeper_meet(struct pt_lazy_kept *kept, const char *door, __u64 page_
 	};
 	int code = names_open(&k.names, door);
 
+	k.names.has_door = has_door;
 	*kept = PT_LAZY_KEPT_NONE;
 	*started = false;
 	if (code)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* mappers: who has a guest's memory mapped.
+/* mappers: the processes that have a guest's memory mapped.
  *
  * A userfaultfd belongs to one address space.  Where the memory is a file's (a memfd, a
  * hugetlbfs), another mapping of it reads zeroes for what is not placed yet, without an

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* step: where a server is between its start and the last page.  tests/net/test_serve.sh
- * kills it at each. */
+ * and test_serve_qemu.sh kill it at each. */
 #ifndef LAZY_STEP_H
 #define LAZY_STEP_H
 
@@ -21,7 +21,10 @@
 	X(FILLED,	"a unit was placed in the background")		\
 	X(WHOLE,	"nothing is pending")				\
 	X(RELEASED,	"the memory is ordinary again")			\
-	X(TOLD,		"the keeper knows that")
+	X(TOLD,		"the keeper knows that")			\
+	X(QEMU_ENTERED,	"QEMU's descriptor is fetched, and nobody else has it") \
+	X(QEMU_ARMED,	"QEMU's memory is registered and empty")	\
+	X(QEMU_LOADS,	"QEMU may load its state")
 
 enum pt_lazy_step {
 #define X(symbol, meaning) PT_LAZY_##symbol##_STEP,

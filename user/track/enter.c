@@ -148,6 +148,11 @@ static int done(const struct pt_inject *in, struct pt_error *err)
 {
 	if (in->result == -ESRCH)
 		return gone(in->pid, err);
+	if (in->result == -EPERM && in->also_kernel)
+		return fail(in->pid, -EPERM, "it may not make a userfaultfd that gets "
+			    "faults of the kernel, too (sysctl -w "
+			    "vm.unprivileged_userfaultfd=1, or give it "
+			    "CAP_SYS_PTRACE)", err);
 	if (in->result < 0)
 		return pt_error_set(err, PT_EXIT_HOST, in->result, "process %d: "
 				    "a userfaultfd of it: %s", in->pid,
@@ -186,12 +191,14 @@ static int try_one(struct pt_inject *in, struct pt_error *err)
 	return done(in, err);
 }
 
-int pt_enter(pid_t pid, const struct pt_track_moments *moments,
+int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments,
 	     struct pt_error *err)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	__u64 look_ns = pt_deadline_ns(PT_ENTER_LOOK_MS);
-	struct pt_inject in = { .pid = pid, .moments = moments };
+	struct pt_inject in = {
+		.pid = pid, .also_kernel = also_kernel, .moments = moments,
+	};
 	bool has_first;
 
 	if (!CAN_ENTER)

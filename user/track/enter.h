@@ -10,6 +10,7 @@
 #ifndef TRACK_ENTER_H
 #define TRACK_ENTER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <pagetrim/error.h>
 #include "track/tracker.h"
@@ -17,16 +18,20 @@
 #define PT_ENTER_LOOK_MS	1000	/* for a thread to wait */
 #define PT_ENTER_STOP_MS	5000	/* for it to stop and to do a call */
 
-/* pt_enter returns a new userfaultfd of the address space of process pid, or
+/* pt_enter returns a new userfaultfd of the address space of process pid.
+ * also_kernel: it gets the faults of the kernel there, too, as of a read(2) into that
+ * memory; for this the process needs CAP_SYS_PTRACE, or sysctl
+ * vm.unprivileged_userfaultfd=1.  Errors:
  *   -EACCES      it has a seccomp filter
- *   -EPERM       not permitted to trace it, or another process traces it
+ *   -EPERM       not permitted to trace it, or another process traces it, or also_kernel
+ *                and it may not make such a one
  *   -EAGAIN      no thread of it waits so, or it is stopped
  *   -ESRCH       it ended
  *   -ETIMEDOUT   a call in it took too long
  *   -EINTR       the process that traced it was killed
  *   -EOPNOTSUPP  this machine is no x86-64, or the first thread has ended
  *   other        userfaultfd(2) or pidfd_getfd(2) failed so: -EMFILE, ... */
-int pt_enter(pid_t pid, const struct pt_track_moments *moments,
+int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments,
 	     struct pt_error *err);
 
 #endif

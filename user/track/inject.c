@@ -326,8 +326,8 @@ static long take(struct tracing *t)
 {
 	long theirs, ours, closed;
 
-	theirs = exchange(t, SYS_userfaultfd, O_CLOEXEC | USER_MODE_ONLY,
-			  PT_TRACK_MOMENT_ENTRY);
+	theirs = exchange(t, SYS_userfaultfd, t->in->also_kernel ? O_CLOEXEC :
+			  O_CLOEXEC | USER_MODE_ONLY, PT_TRACK_MOMENT_ENTRY);
 	if (theirs < 0)
 		return theirs;
 	ours = fetch(t, theirs);

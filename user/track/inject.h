@@ -47,6 +47,7 @@ enum pt_injected {
 
 struct pt_inject {
 	pid_t pid, tid;
+	bool also_kernel;	/* see pt_enter */
 	struct pt_call call;
 	const struct pt_track_moments *moments;
 	enum pt_injected how;

@@ -281,7 +281,7 @@ static int process_mark(pid_t pid, const struct spans *s, struct pt_error *err)
 		close(pagemap);
 		return 0;
 	}
-	uffd = pid == getpid() ? pt_wp_uffd() : pt_enter(pid, NULL, err);
+	uffd = pid == getpid() ? pt_wp_uffd() : pt_enter(pid, false, NULL, err);
 	if (uffd >= 0) {
 		code = spans_mark(uffd, pagemap, s);
 		if (code)

@@ -35,7 +35,7 @@ static int open_uffd(const struct by_wp *w, pid_t pid, struct pt_error *err)
 	int fd;
 
 	if (pid != getpid())
-		return pt_enter(pid, w->moments, err);
+		return pt_enter(pid, false, w->moments, err);
 	fd = pt_wp_uffd();
 	return fd >= 0 ? fd : pt_error_set(err, PT_EXIT_HOST, fd,
 					   "userfaultfd: %s", strerror(-fd));

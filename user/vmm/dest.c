@@ -49,12 +49,14 @@ int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err)
 	return code;
 }
 
-/* incoming: QEMU refuses it if it waits by an -incoming that cannot be told from
- * defer (fd:, exec:), or did wait for another guest. */
-static int incoming(struct pt_qemu *q, int *fd, struct pt_error *err)
+/* incoming: from the file, or from a new stream if that is -1.  QEMU refuses it if it
+ * waits by an -incoming that cannot be told from defer (fd:, exec:), or did wait for
+ * another guest. */
+static int incoming(struct pt_qemu *q, int file, int *stream, struct pt_error *err)
 {
 	struct pt_error why = { 0 };
-	int code = pt_qemu_start(q, "migrate-incoming", fd, &why);
+	int code = file < 0 ? pt_qemu_start(q, "migrate-incoming", stream, &why)
+			    : pt_qemu_start_at(q, "migrate-incoming", file, &why);
 
 	if (code == -EREMOTEIO)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s (start QEMU "
@@ -64,7 +66,7 @@ static int incoming(struct pt_qemu *q, int *fd, struct pt_error *err)
 	return code;
 }
 
-int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
+static int begin(struct pt_qemu *q, int file, int *stream, struct pt_error *err)
 {
 	int code = check_state(q, err);
 
@@ -75,12 +77,40 @@ int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 	/* While it is inmigrate, this only has it stay paused when loaded. */
 	code = pt_qemu_do(q, "stop", NULL, NULL, err);
 	if (!code)
-		code = incoming(q, fd, err);
+		code = incoming(q, file, stream, err);
 	if (code) {
 		pt_qemu_do(q, "cont", NULL, NULL, NULL);
 		pt_qemu_reset_caps(q);
 	}
 	return code;
+}
+
+int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
+{
+	return begin(q, -1, fd, err);
+}
+
+int pt_qemu_restore_begin(struct pt_qemu *q, int fd, struct pt_error *err)
+{
+	return begin(q, fd, NULL, err);
+}
+
+int pt_qemu_restore_look(struct pt_qemu *q, enum pt_qemu_restore *state,
+			 struct pt_error *err)
+{
+	struct pt_qemu_state s;
+	int code = pt_qemu_look(q, &s, err);
+
+	if (code)
+		return code;
+	if (s.is_running || !strcmp(s.migration, "completed"))
+		*state = s.is_running ? PT_QEMU_RUNS : PT_QEMU_LOADED;
+	else if (!strcmp(s.run, "inmigrate") && !s.listens &&
+		 pt_qemu_is_moving(s.migration))
+		*state = PT_QEMU_LOADS;
+	else
+		*state = PT_QEMU_WAITS;
+	return *state == PT_QEMU_WAITS ? check_state(q, err) : 0;
 }
 
 /* stop_early stops a guest that another client let run. */

@@ -278,30 +278,39 @@ static int drain(struct pt_qemu *q, struct pt_error *err)
 	return 0;
 }
 
-int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
-		  struct pt_error *err)
+int pt_qemu_start_at(struct pt_qemu *q, const char *command, int fd,
+		     struct pt_error *err)
 {
-	struct pt_qmp_cmd pass = { .name = "getfd", .has_fd = true };
-	struct stat st;
-	int ends[2], code = drain(q, err);
+	struct pt_qmp_cmd pass = { .name = "getfd", .fd = fd, .has_fd = true };
+	int code = drain(q, err);
 
 	if (code)
 		return code;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: no stream "
-				    "for the state of the guest: %s", q->name,
-				    strerror(errno));
-	pass.fd = ends[1];
 	pass.args = json_pack("{s:s}", "fdname", FD_NAME);
 	code = pt_qmp_run(q->qmp, &pass, NULL, err);
-	close(ends[1]);
 	if (!code)
 		code = pt_qemu_do(q, command, json_pack("{s:s}", "uri",
 							"fd:" FD_NAME),
 				  NULL, err);
-	if (code) {
+	if (code)
 		pt_qemu_do(q, "closefd", json_pack("{s:s}", "fdname", FD_NAME),
 			   NULL, NULL);
+	return code;
+}
+
+int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
+		  struct pt_error *err)
+{
+	struct stat st;
+	int ends[2], code;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: no stream "
+				    "for the state of the guest: %s", q->name,
+				    strerror(errno));
+	code = pt_qemu_start_at(q, command, ends[1], err);
+	close(ends[1]);
+	if (code) {
 		close(ends[0]);
 		return code;
 	}

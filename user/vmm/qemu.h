@@ -14,6 +14,8 @@
  *                     +--------> runs again
  *     destination:  open, dest_check, describe, ram
  *                   dest_begin --> dest_loaded --> run
+ *     from files:   open, restore_look, ram
+ *                   restore_begin --> dest_loaded --> run
  *
  * The memory goes by other ways (QEMU's x-ignore-shared): its bytes must be at
  * the destination before the device state is, thus before pt_qemu_continue.
@@ -152,6 +154,23 @@ int pt_qemu_quit(struct pt_qemu *q, struct pt_error *err);
  * all that follow need no privilege.  A QEMU that waits so cannot wait anew: if
  * the stream ends early, it ends. */
 int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err);
+
+/* pt_qemu_restore_begin is dest_begin for a state that is in a file, which QEMU reads
+ * by itself: it goes on if this process ends.  fd: at the file's start; QEMU gets a
+ * descriptor of its own. */
+int pt_qemu_restore_begin(struct pt_qemu *q, int fd, struct pt_error *err);
+
+/* pt_qemu_restore_look tells how far QEMU is with that, also that of another process. */
+enum pt_qemu_restore {
+	PT_QEMU_WAITS,		/* for restore_begin */
+	PT_QEMU_LOADS,		/* -> dest_loaded */
+	PT_QEMU_LOADED,		/* -> run, unless it runs */
+	PT_QEMU_RUNS,
+};
+
+/*   -EINVAL  QEMU does not wait for a guest, or by another -incoming than defer */
+int pt_qemu_restore_look(struct pt_qemu *q, enum pt_qemu_restore *state,
+			 struct pt_error *err);
 
 /* pt_qemu_dest_loaded waits until the guest is loaded, and paused.
  *   -EIO          it failed, for QEMU's reason; QEMU may have ended

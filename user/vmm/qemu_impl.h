@@ -69,8 +69,10 @@ int pt_qemu_set_caps(struct pt_qemu *q, bool is_source, struct pt_error *err);
  * while a migration is on its way; that is no error. */
 void pt_qemu_reset_caps(struct pt_qemu *q);
 
-/* pt_qemu_start passes one end of a new stream to QEMU and has command begin a
- * migration on it; *fd is the other end. */
+/* pt_qemu_start_at has command begin a migration on a descriptor, of which QEMU gets
+ * one of its own.  pt_qemu_start makes a stream for that; *fd is our end. */
+int pt_qemu_start_at(struct pt_qemu *q, const char *command, int fd,
+		     struct pt_error *err);
 int pt_qemu_start(struct pt_qemu *q, const char *command, int *fd,
 		  struct pt_error *err);
 
