@@ -119,7 +119,7 @@ static void print(const struct told *told, int cnt)
 
 	printf("{\"children\": %d", cnt);
 	for (int step = 0; step < STEPS; step++) {
-		double ms[CHILDREN_MAX], kib = 0;
+		double ms[CHILDREN_MAX] = { 0 }, kib = 0;
 
 		for (int i = 0; i < cnt; i++) {
 			ms[i] = told[i].ms[step];

@@ -199,8 +199,8 @@ static double largest(const struct pt_run *run, size_t off)
 	double max = 0;
 
 	for (__u32 i = 0; i < run->round_cnt; i++) {
-		double value = *(const double *)
-			((const char *)&run->rounds[i] + off);
+		const void *field = (const char *)&run->rounds[i] + off;
+		double value = *(const double *)field;
 
 		max = value > max ? value : max;
 	}
