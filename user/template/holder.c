@@ -77,7 +77,7 @@ static void leave_network(void)
 /* is_called: the holder still calls the library: libc, the loader, a sanitizer. */
 static bool is_called(const char *library)
 {
-	static const char *const called[] = { "/libc.so", "/libc.musl", "/ld-", "san." };
+	static const char *const called[] = { "/libc.so", "/libc.musl", "/ld", "san." };
 
 	for (unsigned i = 0; i < sizeof(called) / sizeof(called[0]); i++)
 		if (strstr(library, called[i]))
