@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Real QEMUs whose guests cannot move, and where their memory is. */
+#include <endian.h>
 #include "qemu_kit.h"
 
 #define DIMM(id, kind) \
@@ -107,6 +108,7 @@ static void word_put(const struct pt_qemu_range *r, __u32 word)
 	int fd = open(r->path, O_RDWR | O_CLOEXEC);
 
 	assert_true(fd >= 0);
+	word = htole32(word);	/* as the guest, an x86, reads it */
 	scratch_write(fd, r->off + 4096, &word, sizeof(word));
 	close(fd);
 }

@@ -23,7 +23,7 @@ static struct pt_compare_cfg cfg;
 static struct seen seen;
 static struct pt_error err;
 
-static void page_write(__u64 page, int byte)
+static void page_write(__u64 page, __u8 byte)
 {
 	scratch_write(ram, page * PAGE + 33, &byte, 1);
 }

@@ -66,7 +66,7 @@ static void unwatch(struct watched *w)
 	send_all(w);							\
 } while (0)
 
-static void page_write(const struct watched *w, __u64 page, int byte)
+static void page_write(const struct watched *w, __u64 page, __u8 byte)
 {
 	scratch_write(w->fd, page * PAGE + 77, &byte, 1);
 }
