@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""A file system that hangs at some point: one file, FOLDER/still, by FUSE.
+"""A file system that hangs, or fails, at some point: one file, FOLDER/still, by FUSE.
 
-    still_fs.py FOLDER FILE AFTER [direct]
+    still_fs.py FOLDER FILE AFTER [direct|broken]
 
 The file has FILE's content.  Once AFTER bytes of it were read, the next request
 is not answered, nor any other, before a SIGUSR1.  direct: no page cache, so that
-its readers wait for the answer, whatever signal comes.  Says "ready" when it is
+its readers wait for the answer, whatever signal comes.  broken: instead, the bytes
+from AFTER on cannot be read.  Says "ready" when it is
 mounted, and "still" when it stands still.
 """
 import ctypes
@@ -27,10 +28,11 @@ IN, OUT = struct.Struct("=IIQQIIII"), struct.Struct("=IiQ")
 
 
 class Still:
-    def __init__(self, path, after, is_direct):
+    def __init__(self, path, after, how):
         self.content = open(path, "rb")
         self.size = os.stat(path).st_size
-        self.left, self.is_direct = after, is_direct
+        self.left, self.is_direct = after, how == "direct"
+        self.broken_at = after if how == "broken" else None
 
     def attr(self, node):
         mode, links = (0o40755, 2) if node == ROOT else (0o100644, 1)
@@ -59,6 +61,10 @@ class Still:
         return b"" if opcode in (RELEASE, RELEASEDIR) else errno.ENOSYS
 
     def read(self, at, size):
+        if self.broken_at is not None:
+            if at + size > self.broken_at:
+                return errno.EIO
+            self.left = size + 1
         if self.left <= 0:
             print("still", flush=True)
             signal.sigwait([signal.SIGUSR1])
@@ -90,9 +96,9 @@ def serve(fuse, still):
 
 
 def main():
-    folder, path, after, *direct = sys.argv[1:]
+    folder, path, after, *how = sys.argv[1:]
     libc = ctypes.CDLL(None, use_errno=True)
-    still = Still(path, int(after), bool(direct))
+    still = Still(path, int(after), "".join(how))
     fuse = os.open("/dev/fuse", os.O_RDWR)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     if libc.mount(b"still", folder.encode(), b"fuse", 0,

@@ -202,6 +202,26 @@ damage()
 	[[ ! -e never ]] || die "never is there"
 }
 
+# not_read: a disk that fails has not damaged the image, and another copy is no help.
+not_read()
+{
+	local size
+
+	"$here/make_image.py" raw --pages 2000 --seed 6
+	image pack raw x.ptrim
+	size=$(stat -c %s x.ptrim)
+	mkdir mnt
+	served+=("$PWD/mnt")
+	"$here/still_fs.py" mnt x.ptrim $((size / 2 / 4096 * 4096)) broken >served &
+	wait_until 30 grep -qs ready served
+	fails 3 "mnt/still: cannot be read: Input/output error" verify mnt/still
+	! grep -q "damaged" out err || die "it says that it is damaged"
+	# All other pages are given.
+	fails 3 "mnt/still: cannot be read: Input/output error" unpack mnt/still out.raw
+	grep -q "^lost: " out || die "lost pages have no name"
+	same "size" "$(stat -c %s out.raw)" "$(stat -c %s raw)"
+}
+
 parents()
 {
 	"$here/make_image.py" raw --pages 4000 --seed 7
@@ -218,7 +238,7 @@ parents()
 	# Elsewhere, and then missing, another, damaged.
 	mkdir away
 	mv first.ptrim away/old.ptrim
-	fails 3 "first.ptrim: No such file" verify second.ptrim
+	fails 3 "its parent, first.ptrim, is not there (--parent" verify second.ptrim
 	image verify second.ptrim --parent away/old.ptrim
 	reads second.ptrim later --parent away/old.ptrim
 	image pack raw first.ptrim
@@ -477,6 +497,7 @@ case_run "image: pages of every sort come back" every_sort
 case_run "image: segments, and files that come along" segments
 case_run "image: of a process" process_image
 case_run "image: damage is named, and all else is given" damage
+case_run "image: a disk that fails" not_read
 case_run "image: parents" parents
 case_run "image: wrong usage" usage
 case_run "image: sent as it is" sent

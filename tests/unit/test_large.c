@@ -136,6 +136,31 @@ static void test_source(void **state)
 	close(fd);
 }
 
+/* The page of zeroes that memory shares which was only read is large, and no large page
+ * of it. */
+static void test_zero_page(void **state)
+{
+	__u8 *room = mmap(NULL, 6 * MIB, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *map = room + (-(uintptr_t)room & (2 * MIB - 1));
+	struct pt_source_large found = { 0 };
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+
+	(void)state;
+	assert_int_equal(madvise(map, 4 * MIB, MADV_HUGEPAGE), 0);
+	assert_int_equal(*(volatile __u8 *)map, 0);
+	map[2 * MIB] = 1;
+	assert_int_equal(pt_source_large_scan(&found, pagemap, (uintptr_t)map,
+					      4 * MIB, 0), 0);
+	/* Where no large page is free, both are small. */
+	assert_in_range(found.page_cnt, 0, 1);
+	if (found.page_cnt)
+		assert_int_equal(found.runs[0].first, 1);
+	pt_source_large_free(&found);
+	munmap(room, 6 * MIB);
+	close(pagemap);
+}
+
 /* The caller's own memory has no table. */
 static void test_unknown(void **state)
 {
@@ -159,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_apart, lay_out, forget),
 		cmocka_unit_test_setup_teardown(test_refused, lay_out, forget),
 		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_zero_page),
 		cmocka_unit_test(test_unknown),
 	};
 

@@ -20,7 +20,7 @@ static void test_round_trip(void **state)
 		assert_int_equal(kit_unit(0)->compression, m);
 		assert_int_equal(kit_each(KIT_IMAGE, kit_is_right), 0);
 		assert_int_equal(pt_ptrim_open(&p, KIT_IMAGE, NULL, NULL), 0);
-		assert_true(pt_ptrim_id_is_right(p));
+		assert_true(pt_ptrim_id_check(p, NULL) == 1);
 		assert_int_equal(pt_ptrim_file_cnt(p), 1);
 		assert_true(pt_ptrim_file(p, 0, &f));
 		assert_string_equal(f.name, "device");

@@ -10,6 +10,7 @@
 #define RAW	SCRATCH "/raw"
 #define OUT	SCRATCH "/out"
 #define CHILD	SCRATCH "/child.ptrim"
+#define DEEP(n)	SCRATCH "/deep-" n
 #define PAGES	1100
 
 /* raw_put writes a page that no other has, but for those of the same seed. */
@@ -187,10 +188,62 @@ static void test_parent(void **state)
 	/* Packed again it is another image, although of the same memory. */
 	unlink(KIT_IMAGE);
 	assert_int_equal(pt_ptrim_open(&p, CHILD, NULL, &err), -ENOENT);
+	assert_non_null(strstr(err.text, KIT_IMAGE ", is not there (parent says"));
 	assert_int_equal(pack(KIT_IMAGE, NULL, NULL, &r, &err), 0);
 	assert_int_equal(pt_ptrim_open(&p, CHILD, NULL, &err), -ESTALE);
 	assert_int_equal(err.exit, PT_EXIT_MISMATCH);
+	assert_non_null(strstr(err.text, "(parent names the right one)"));
 	assert_int_equal(pt_ptrim_open(&p, KIT_IMAGE, CHILD, &err), -EINVAL);
+}
+
+/* said: the option, which names the first parent alone, is not given as the remedy. */
+static void said(const struct pt_error *err, const char *text)
+{
+	if (!strstr(err->text, text) || strstr(err->text, "parent says") ||
+	    strstr(err->text, "parent names"))
+		fail_msg("'%s', want '%s'", err->text, text);
+}
+
+/* The parent of a parent is missing, or another. */
+static void test_deeper(void **state)
+{
+	struct pt_pack_result r;
+	struct pt_ptrim *p;
+	struct pt_error err;
+	int fd = raw_make();
+
+	(void)state;
+	assert_int_equal(pack(DEEP("1"), NULL, NULL, &r, &err), 0);
+	raw_put(fd, 1, 77);
+	assert_int_equal(pack(DEEP("2"), DEEP("1"), NULL, &r, &err), 0);
+	raw_put(fd, 1, 78);
+	assert_int_equal(pack(DEEP("3"), DEEP("2"), NULL, &r, &err), 0);
+	assert_int_equal(unlink(DEEP("1")), 0);
+	assert_int_equal(pt_ptrim_open(&p, DEEP("3"), NULL, &err), -ENOENT);
+	said(&err, DEEP("2") ": its parent, " DEEP("1") ", is not there (put it there)");
+	assert_int_equal(pack(DEEP("1"), NULL, NULL, &r, &err), 0);
+	assert_int_equal(pt_ptrim_open(&p, DEEP("3"), NULL, &err), -ESTALE);
+	said(&err, DEEP("2") ": its parent is another image than " DEEP("1")
+	     " (put the right one there)");
+	close(fd);
+}
+
+/* A child finds its parent by a name, which must be one that it can store. */
+static void test_parent_name(void **state)
+{
+	static const char name[] = SCRATCH "/a\001b.ptrim";
+	struct pt_pack_result r;
+	struct pt_error err;
+
+	(void)state;
+	close(raw_make());
+	assert_int_equal(pack(name, NULL, NULL, &r, &err), 0);
+	unlink(CHILD);
+	assert_int_equal(pack(CHILD, name, NULL, &r, &err), -EINVAL);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_non_null(strstr(err.text, "cannot be the parent of an image by its "
+			       "name: "));
+	assert_false(scratch_has(CHILD));
 }
 
 static void test_chain(void **state)
@@ -280,6 +333,9 @@ static void test_bad_tables(void **state)
 			  strlen(texts[i]));
 		assert_int_equal(pt_table_read(&l, SCRATCH "/t", &err), -EINVAL);
 		assert_null(l);
+		assert_int_equal(err.exit, PT_EXIT_HOST);
+		assert_ptr_equal(strstr(err.text, SCRATCH "/t.with/segments.json: "),
+				 err.text);
 	}
 	kit_write(SCRATCH "/t.with/segments.json",
 		  (const __u8 *)HEAD ",\"offset\":0}]}",
@@ -392,6 +448,8 @@ int main(void)
 		cmocka_unit_test(test_pack),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_parent),
+		cmocka_unit_test(test_deeper),
+		cmocka_unit_test(test_parent_name),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_bad_tables),

@@ -10,6 +10,8 @@
 #define OUT		SCRATCH "/x.ptrim"
 #define PARTIAL		OUT ".partial"
 #define OFF		123456
+/* The first note, of 8 pages, is behind the front: two segments, three regions. */
+#define FIRST_UNIT	(512 + 2 * 80 + 3 * 32 + 24 + 2 * 8)
 
 static struct pt_error err;
 
@@ -105,14 +107,48 @@ static void end(struct pt_sink *s)
 	assert_false(scratch_has(PARTIAL));
 }
 
+static void no_pages(void *arg, __u64 page_idx, __u64 cnt)
+{
+	(void)arg;
+	fail_msg("%llu pages from %llu on", cnt, page_idx);
+}
+
+static void any_pages(void *arg, __u64 page_idx, __u64 cnt)
+{
+	(void)arg;
+	(void)page_idx;
+	(void)cnt;
+}
+
+static void no_region(void *arg, __u64 region_idx)
+{
+	(void)arg;
+	fail_msg("region %llu has another digest", region_idx);
+}
+
+/* assert_digests: all regions have the digests of their pages, and the file its id. */
+static void assert_digests(void)
+{
+	static const struct pt_walk walk = {
+		.lost = no_pages, .unreadable = any_pages, .wrong = no_region,
+	};
+	struct pt_walk_result r;
+	struct pt_ptrim *p;
+
+	assert_int_equal(pt_ptrim_open(&p, OUT, NULL, &err), 0);
+	assert_int_equal(pt_walk(p, &walk, &r, &err), 0);
+	assert_int_equal(pt_ptrim_id_check(p, &err), 1);
+	pt_ptrim_close(p);
+}
+
 static void assert_kit(void)
 {
 	struct pt_ptrim *p;
 	struct pt_ptrim_bytes file;
 
 	assert_int_equal(kit_each(OUT, kit_is_right), 0);
+	assert_digests();
 	assert_int_equal(pt_ptrim_open(&p, OUT, NULL, &err), 0);
-	assert_true(pt_ptrim_id_is_right(p));
 	assert_int_equal(pt_ptrim_file_cnt(p), 1);
 	assert_true(pt_ptrim_file(p, 0, &file));
 	assert_memory_equal(file.bytes, "state", 5);
@@ -140,6 +176,99 @@ static void test_again(void **state)
 	}
 	end(s);
 	assert_kit();
+}
+
+/* entry_of_page returns where the image has the page. */
+static struct pt_ptrim_entry entry_of_page(const struct pt_ptrim *p, __u64 idx)
+{
+	struct pt_ptrim_entry entry = pt_ptrim_look(p, idx);
+
+	assert_int_equal(entry.state, PT_PTRIM_DATA);
+	return entry;
+}
+
+/* Equal pages are stored once, in whatever order and region they come. */
+static void test_equal(void **state)
+{
+	struct pt_ptrim_entry first, other;
+	struct pt_sink *s = make();
+	__u8 page[PT_PAGE_SZ];
+	struct pt_ptrim *p;
+
+	(void)state;
+	for (__u64 i = 0; i < 515; i++) {
+		memset(page, i % 5 + 1, PT_PAGE_SZ);
+		put(s, i, page, PT_PAGE_SZ);
+		assert_page(s, i, page);
+	}
+	if (pt_sink_sync(s, &err) || pt_sink_commit(s, &err))
+		fail_msg("%s", err.text);
+	pt_sink_close(s);
+	assert_int_equal(pt_ptrim_open(&p, OUT, NULL, &err), 0);
+	for (__u64 i = 5; i < 515; i++) {
+		/* The second region is another part, which must not wait for the
+		 * first to write its unit. */
+		first = entry_of_page(p, i % 5);
+		other = entry_of_page(p, i);
+		if (i < 512) {
+			assert_int_equal(other.at, first.at);
+			assert_int_equal(other.slot, first.slot);
+		}
+	}
+	/* Five pages, compressed, 8 bytes of table and a note of 16 for each. */
+	assert_in_range(pt_ptrim_sz(p), 512, 16384);
+	pt_ptrim_close(p);
+}
+
+/* A unit is written after its page has changed again: into zeroes, into a copy of
+ * another page, into other data. */
+static void test_superseded(void **state)
+{
+	static const __u8 none[PT_PAGE_SZ];
+	__u8 a[PT_PAGE_SZ], b[PT_PAGE_SZ], page[PT_PAGE_SZ];
+	struct pt_sink *s = make();
+
+	(void)state;
+	memset(a, 'a', sizeof(a));
+	memset(b, 'b', sizeof(b));
+	put(s, 20, b, PT_PAGE_SZ);
+	put(s, 21, b, PT_PAGE_SZ);	/* page 20 is in the file now */
+	put(s, 0, a, PT_PAGE_SZ);
+	assert_int_equal(pt_sink_zero(s, 0, PT_PAGE_SZ, &err), 0);
+	memset(page, 'c', sizeof(page));
+	put(s, 1, page, PT_PAGE_SZ);
+	put(s, 1, b, PT_PAGE_SZ);
+	memset(page, 'd', sizeof(page));
+	put(s, 2, page, PT_PAGE_SZ);
+	put(s, 2, a, PT_PAGE_SZ);
+	for (int i = 0; i < 9; i++) {	/* enough for a unit */
+		memset(page, 'e' + i, sizeof(page));
+		put(s, 3 + i, page, PT_PAGE_SZ);
+	}
+	assert_page(s, 0, none);
+	assert_page(s, 1, b);
+	assert_page(s, 2, a);
+	assert_page(s, 3 + 8, page);
+	if (pt_sink_sync(s, &err) || pt_sink_commit(s, &err))
+		fail_msg("%s", err.text);
+	pt_sink_close(s);
+	assert_digests();
+}
+
+/* A small file that did not come whole. */
+static void test_half_a_file(void **state)
+{
+	struct pt_sink *s = make();
+
+	(void)state;
+	assert_int_equal(pt_sink_file_begin(s, "half", 5, &err), 0);
+	assert_int_equal(pt_sink_file_write(s, "abc", 3, &err), 0);
+	assert_int_equal(pt_sink_file_begin(s, "next", 5, &err), -EINVAL);
+	assert_int_equal(pt_sink_file_write(s, "def", 3, &err), -EINVAL);
+	assert_int_equal(pt_sink_sync(s, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "its file half lacks 2 bytes"));
+	pt_sink_close(s);
+	assert_false(scratch_has(OUT));
 }
 
 static void test_not_committed(void **state)
@@ -202,6 +331,51 @@ static void test_resumed(void **state)
 	assert_kit();
 }
 
+/* Nobody reads what the lost transfer left, and it is in the digests all the same. */
+static void test_resumed_unread(void **state)
+{
+	struct pt_sink *s;
+
+	(void)state;
+	leave();
+	s = resume();
+	assert_int_equal(pt_sink_zero(s, 3 * PT_PAGE_SZ, PT_PAGE_SZ, &err), 0);
+	put_kit(s, 16, 515);
+	end(s);
+	assert_kit();
+}
+
+/* A unit that is not as it was written, and all behind it, did not arrive.  The image
+ * ends with its own last byte, although more was in the file before. */
+static void test_resumed_damaged(void **state)
+{
+	static const __u8 none[PT_PAGE_SZ];
+	__u8 byte = 0, page[PT_PAGE_SZ];
+	struct stat st;
+	struct pt_sink *s;
+	int fd;
+
+	(void)state;
+	leave();
+	fd = open(PARTIAL, O_RDWR);
+	assert_int_equal(fstat(fd, &st), 0);
+	/* In the unit behind the first note. */
+	assert_int_equal(pread(fd, &byte, 1, FIRST_UNIT + 40), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, FIRST_UNIT + 40), 1);
+	assert_int_equal(ftruncate(fd, st.st_size + (64 << 10)), 0);
+	close(fd);
+	s = resume();
+	for (__u64 i = 0; i < 16; i++)
+		assert_page(s, i, none);
+	kit_page(0, page);
+	put(s, 0, page, PT_PAGE_SZ);
+	if (pt_sink_sync(s, &err) || pt_sink_commit(s, &err))
+		fail_msg("%s", err.text);
+	pt_sink_close(s);
+	assert_digests();
+}
+
 /* Cut at any place, it has whole pages or none, and goes on. */
 static void test_resumed_cut(void **state)
 {
@@ -237,8 +411,13 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_superseded),
+		cmocka_unit_test(test_half_a_file),
 		cmocka_unit_test(test_not_committed),
 		cmocka_unit_test(test_resumed),
+		cmocka_unit_test(test_resumed_unread),
+		cmocka_unit_test(test_resumed_damaged),
 		cmocka_unit_test(test_resumed_cut),
 	};
 

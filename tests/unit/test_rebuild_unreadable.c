@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "memory/page_ranges.h"
+
 static __u8 zeroes[PT_PAGE_SZ], page_a[PT_PAGE_SZ];
 
 static void place_unreadable(__u64 gfn, __u64 cnt, __u32 generation)
@@ -153,6 +155,44 @@ static void test_ranges(void **state)
 	assert_int_equal(pt_rebuild_unreadable_next(rebuild, &page_idx), 0);
 }
 
+/* More ranges than a sink lists are refused as they come, not at the end. */
+static void test_too_many(void **state)
+{
+	const struct pt_segment segment = {
+		"ram", 0, 2 * (PT_PAGE_RANGES_MAX + 2048) * (__u64)PT_PAGE_SZ,
+	};
+	struct pt_error err = { 0 };
+	static struct pt_reader r;
+	struct kit_spans spans;
+	int ret = 0;
+	__u64 gfn;
+
+	(void)state;
+	assert_int_equal(pt_layout_create(&layout, &segment, 1, &err), 0);
+	assert_int_equal(pt_image_create(&sink, OUT, layout, &err), 0);
+	assert_int_equal(pt_rebuild_create(&rebuild, layout, sink, KEY), 0);
+	for (gfn = 0; !ret && gfn < segment.sz / PT_PAGE_SZ; gfn += 2) {
+		struct pt_builder b = page_builder(9000);
+
+		assert_true(pt_builder_add_unreadable(&b, gfn, 1));
+		frame_open(&r, &spans, frame, frame_close(&b, 1, 0), 3840);
+		assert_true(pt_rebuild_check(rebuild, &r));
+		ret = pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts,
+				       &err);
+		kit_free(&spans);
+	}
+	assert_int_equal(ret, -E2BIG);
+	assert_non_null(strstr(err.text, "more than 65536 ranges"));
+	assert_in_range(gfn / 2, PT_PAGE_RANGES_MAX, PT_PAGE_RANGES_MAX + 1024);
+	/* Those that were read after all count no more. */
+	for (gfn = 0; gfn < 4096; gfn += 2)
+		place_page(gfn, ~0ULL, page_a, 2);
+	place_unreadable(segment.sz / PT_PAGE_SZ - 2, 1, 2);
+	pt_rebuild_destroy(rebuild);
+	pt_sink_close(sink);
+	pt_layout_free(layout);
+}
+
 int main(void)
 {
 #define TEST(name) \
@@ -164,6 +204,7 @@ int main(void)
 		TEST(test_refers_to_none),
 		TEST(test_between_pieces),
 		TEST(test_ranges),
+		cmocka_unit_test(test_too_many),
 	};
 
 	memset(page_a, 'a', sizeof(page_a));

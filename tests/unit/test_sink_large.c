@@ -3,6 +3,7 @@
  * units are large, before and after their pages turn zero. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 
 #include "memory/large.h"
 #include "paused_child.h"
+#include "scratch.h"
 #include "sink/image.h"
 #include "sink/sink_guest.h"
 #include "sink/sink_large.h"
@@ -183,19 +185,25 @@ static int run_guest(void *arg, struct pt_error *error)
 	return 0;
 }
 
-/* start_guest: its memory begins apart bytes behind a multiple of 2 MiB. */
-static void start_guest(__u64 apart)
+/* start_guest_as: its memory begins apart bytes behind a multiple of 2 MiB; flags of
+ * memfd_create(2). */
+static void start_guest_as(__u64 apart, unsigned int flags)
 {
 	__u8 *room = mmap(NULL, SZ + 2 * UNIT, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memory = room + (-(uintptr_t)room & (UNIT - 1)) + apart;
-	memfd = memfd_create("ram", MFD_CLOEXEC);
+	memfd = memfd_create("ram", MFD_CLOEXEC | flags);
 	assert_int_equal(ftruncate(memfd, SZ), 0);
 	assert_ptr_equal(mmap(memory, SZ, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED, memfd, 0), memory);
 	child = paused_child();
 	assert_int_equal(pt_collapser_open(&collapser, child, &err), 0);
+}
+
+static void start_guest(__u64 apart)
+{
+	start_guest_as(apart, 0);
 }
 
 static void open_guest(bool can_collapse)
@@ -275,6 +283,71 @@ static void test_guest_small(void **state)
 	stop_guest();
 }
 
+/* has_huge: this machine gives that many huge pages, which are to be given back. */
+static bool has_huge(int cnt)
+{
+	if (scratch_huge(cnt))
+		return true;
+	print_message("hugetlbfs: this machine gives no huge pages: skipped\n");
+	return false;
+}
+
+/* Memory on a hugetlbfs is large by itself; no hole is punched in it, and what is zero
+ * again is zero. */
+static void test_guest_hugetlb(void **state)
+{
+	struct pt_sink_large_count count;
+	struct stat st;
+
+	(void)state;
+	if (!has_huge(UNITS))
+		return;
+	start_guest_as(0, MFD_HUGETLB | MFD_HUGE_2MB);
+	open_guest(false);
+	turn();
+	count = counted(3);
+	assert_int_equal(count.failure, 0);
+	assert_int_equal(count.unmapped_cnt, 0);
+	for (__u64 off = UNIT; off < 3 * UNIT; off += PT_PAGE_SZ)
+		place(off);
+	for (__u64 unit = 1; unit < 3; unit++)
+		assert_int_equal(pt_sink_zero(sink, unit * UNIT, UNIT, &err), 0);
+	counted(3);
+	holds(UNIT + 5 * PT_PAGE_SZ, none);
+	holds(2 * UNIT + 5 * PT_PAGE_SZ, none);
+	holds(3 * UNIT + 5 * PT_PAGE_SZ, bytes);
+	assert_int_equal(pt_sink_check_marks(sink, &err), -EOPNOTSUPP);
+	assert_int_equal(fstat(memfd, &st), 0);
+	assert_int_equal(st.st_blocks * 512, 5 * UNIT);
+	stop_guest();
+	scratch_huge(-(int)UNITS);
+}
+
+/* An image on a hugetlbfs: all of it is large. */
+static void test_image_hugetlb(void **state)
+{
+	struct pt_sink_large_count count;
+
+	(void)state;
+	if (!has_huge(UNITS))
+		return;
+	assert_int_equal(mkdir(SCRATCH "/huge", 0700), 0);
+	assert_int_equal(mount("none", SCRATCH "/huge", "hugetlbfs", 0,
+			       "pagesize=2M"), 0);
+	want_some();
+	if (pt_image_create(&sink, SCRATCH "/huge/image", layout, &err))
+		fail_msg("%s", err.text);
+	begin();
+	turn();
+	count = counted(3);
+	assert_int_equal(count.failure, 0);
+	assert_int_equal(pt_sink_sync(sink, &err), 0);
+	assert_int_equal(pt_sink_commit(sink, &err), 0);
+	end();
+	assert_int_equal(umount(SCRATCH "/huge"), 0);
+	scratch_huge(-(int)UNITS);
+}
+
 static void test_guest_apart(void **state)
 {
 	(void)state;
@@ -313,8 +386,12 @@ int main(void)
 		cmocka_unit_test(test_unmapped),
 		cmocka_unit_test(test_guest_small),
 		cmocka_unit_test(test_guest_apart),
+		cmocka_unit_test(test_guest_hugetlb),
+		cmocka_unit_test(test_image_hugetlb),
 		cmocka_unit_test(test_collapser_ends),
 	};
 
+	if (scratch_mount())
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ static void test_list(void **state)
 	struct pt_error err = { 0 };
 	_Atomic __u64 bits[8] = { 0 };
 	struct pt_sink *s;
+	int fd;
 
 	(void)state;
 	assert_int_equal(pt_image_create(&s, OUT, layout, &err), 0);
@@ -31,8 +32,10 @@ static void test_list(void **state)
 	assert_int_equal(pt_sink_sync(s, &err), 0);
 	assert_int_equal(pt_sink_commit(s, &err), 0);
 	pt_sink_close(s);
-	if (pt_unreadable_list(OUT, 3 * PAGE + 5, bits, &err))
+	fd = open(OUT, O_RDONLY);
+	if (pt_unreadable_list(OUT, fd, 3 * PAGE + 5, bits, &err))
 		fail_msg("%s", err.text);
+	close(fd);
 	assert_int_equal(bits[0], 0xb);
 	assert_int_equal(unlink(OUT ".with/segments.json"), 0);
 	assert_int_equal(unlink(OUT ".with/unreadable.json"), 0);

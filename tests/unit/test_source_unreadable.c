@@ -23,6 +23,8 @@ static void make(const char *list)
 	int fd = scratch_file(PATH, FILE_SZ);
 
 	memset(ones, 1, sizeof(ones));
+	if (list)	/* its pages are zero */
+		memset(ones + PAGE, 0, 2 * PAGE);
 	scratch_write(fd, 0, ones, FILE_SZ / 2);	/* then a hole */
 	close(fd);
 	if (!list)
@@ -117,6 +119,8 @@ static const struct row {
 	  LIST("2109340", RANGE("4096", "9223372036854771712")),
 	  "whole pages" },
 	{ "below 0", LIST("2109340", RANGE("-4096", "4096")), "whole pages" },
+	{ "of an earlier image", LIST("2109340", RANGE("4096", "12288")),
+	  "of an earlier image: a page that it names has content" },
 	{ "a word", LIST("2109340", "\"all\""), "whole pages" },
 };
 

@@ -90,8 +90,8 @@ const struct pt_command pt_command_image = {
 	.groups = groups,
 	.notes =
 	"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"
-	"      usage, 3 a file is missing or cannot be read or written, 5 damaged, or\n"
-	"      another parent.\n"
+	"      usage, 3 a file is missing, cannot be read or written, or is compressed\n"
+	"      as this build cannot read it, 5 damaged, or another parent.\n"
 	"Example: pagetrim image pack vm.ram vm.ptrim --compress zstd:3\n",
 	.arguments = { "=pack unpack verify info", "file" },
 };
@@ -173,6 +173,8 @@ static int finish(const struct image *im, const struct pt_walk_result *r,
 {
 	struct pt_error err;
 
+	if (r->failure)
+		return pt_out_fail("image", &r->failure_err);
 	if (!im->fault_cnt) {
 		printf("%s: %s\n", pt_ptrim_path(im->opened), done);
 		return PT_EXIT_OK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/name.h"
 #include "lane/copies.h"
 #include "memory/guard.h"
 #include "trim/digest.h"
@@ -203,14 +204,28 @@ static int regions_pack(struct pack *p, struct pt_error *err)
 	return code;
 }
 
+/* parent_name: the name by which the image finds its parent. */
+static const char *parent_name(const struct pack *p)
+{
+	const char *slash = strrchr(p->cfg->parent, '/');
+
+	return slash ? slash + 1 : p->cfg->parent;
+}
+
 static int parent_open(struct pack *p, struct pt_error *err)
 {
 	const struct pt_ptrim *of;
+	const char *fault;
 	unsigned int cnt = 1;
 	int code;
 
 	if (!p->cfg->parent)
 		return 0;
+	fault = pt_name_file_fault(parent_name(p));
+	if (fault)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: cannot be the "
+				    "parent of an image by its name: %s (rename it)",
+				    p->cfg->parent, fault);
 	code = pt_ptrim_open(&p->parent, p->cfg->parent, NULL, err);
 	if (code)
 		return code;
@@ -229,17 +244,17 @@ static int parent_open(struct pack *p, struct pt_error *err)
 
 static int writer_make(struct pack *p, const char *path, struct pt_error *err)
 {
-	const char *slash = p->cfg->parent ? strrchr(p->cfg->parent, '/') : NULL;
 	struct pt_ptrim_writer_cfg cfg = {
 		.layout = p->layout,
 		.method = p->cfg->method,
 		.level = p->cfg->level,
 		.unit_pages = PT_PACK_UNIT_PAGES,
-		.parent_name = slash ? slash + 1 : p->cfg->parent,
 	};
 
-	if (p->parent)
+	if (p->parent) {
 		cfg.parent_id = pt_ptrim_header(p->parent)->id;
+		cfg.parent_name = parent_name(p);
+	}
 	if (pt_copies_init(&p->copies, pt_layout_page_cnt(p->layout), 1))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "%s: no memory to find copies", path);

@@ -189,6 +189,40 @@ static char *beside(const char *path, const char *name)
 	return out;
 }
 
+/* The option names the parent of the image that is read, depth 1, not of one behind
+ * it. */
+static int parent_nameless(const struct pt_ptrim *p, unsigned int depth,
+			   struct pt_error *err)
+{
+	char own[PT_ERROR_OWN_SZ];
+
+	return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: its parent has no name "
+			    "that can be used%s", p->path, depth > 1 ? "" :
+			    pt_error_own(own, " ({parent} says where it is)"));
+}
+
+static int parent_missing(const struct pt_ptrim *p, const char *path,
+			  unsigned int depth, struct pt_error *err)
+{
+	char own[PT_ERROR_OWN_SZ];
+
+	return pt_error_set(err, PT_EXIT_HOST, -ENOENT, "%s: its parent, %s, is not "
+			    "there %s", p->path, path, depth > 1
+			    ? "(put it there)"
+			    : pt_error_own(own, "({parent} says where it is)"));
+}
+
+static int parent_other(const struct pt_ptrim *p, const char *path,
+			unsigned int depth, struct pt_error *err)
+{
+	char own[PT_ERROR_OWN_SZ];
+
+	return pt_error_set(err, PT_EXIT_MISMATCH, -ESTALE, "%s: its parent is "
+			    "another image than %s %s", p->path, path, depth > 1
+			    ? "(put the right one there)"
+			    : pt_error_own(own, "({parent} names the right one)"));
+}
+
 static int parent_open(struct pt_ptrim *p, const char *given, unsigned int depth,
 		       struct pt_error *err)
 {
@@ -197,9 +231,7 @@ static int parent_open(struct pt_ptrim *p, const char *given, unsigned int depth
 	int code;
 
 	if (!given && pt_name_file_fault(name))
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: its parent "
-				    "has no name that can be used ({parent} says "
-				    "where it is)", p->path);
+		return parent_nameless(p, depth, err);
 	if (depth == PT_PTRIM_CHAIN_MAX)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: more than %u "
 				    "images are parents of each other", p->path,
@@ -207,16 +239,15 @@ static int parent_open(struct pt_ptrim *p, const char *given, unsigned int depth
 	path = given ? strdup(given) : beside(p->path, name);
 	if (!path)
 		return no_memory(p->path, err);
-	code = pt_ptrim_open_at(&p->parent, path, NULL, depth, err);
+	if (access(path, F_OK) && errno == ENOENT)
+		code = parent_missing(p, path, depth, err);
+	else
+		code = pt_ptrim_open_at(&p->parent, path, NULL, depth, err);
+	if (!code && memcmp(p->header.parent_id, p->parent->header.id,
+			    PT_PTRIM_ID_SZ))
+		code = parent_other(p, path, depth, err);
 	free(path);
-	if (code)
-		return code;
-	if (memcmp(p->header.parent_id, p->parent->header.id, PT_PTRIM_ID_SZ))
-		return pt_error_set(err, PT_EXIT_MISMATCH, -ESTALE, "%s: its "
-				    "parent is another image than %s ({parent} "
-				    "names the right one)", p->path,
-				    p->parent->path);
-	return 0;
+	return code;
 }
 
 int pt_ptrim_open_at(struct pt_ptrim **out, const char *path, const char *parent,

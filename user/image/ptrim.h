@@ -43,9 +43,9 @@ const struct pt_ptrim *pt_ptrim_parent(const struct pt_ptrim *p);
 const char *pt_ptrim_path(const struct pt_ptrim *p);
 __u64 pt_ptrim_sz(const struct pt_ptrim *p);	/* bytes that the file has now */
 
-/* pt_ptrim_id_is_right: all bytes of the file are those that were written; reads
- * them all. */
-bool pt_ptrim_id_is_right(const struct pt_ptrim *p);
+/* pt_ptrim_id_check reads all bytes of the file: 1, they are those that were written;
+ * 0, they are not; -ENOMEM, or what read(2) says. */
+int pt_ptrim_id_check(const struct pt_ptrim *p, struct pt_error *err);
 
 /* pt_ptrim_entry: a page by the image itself, not by its parents. */
 struct pt_ptrim_entry {
@@ -83,5 +83,11 @@ void pt_ptrim_reader_destroy(struct pt_ptrim_reader *r);	/* NULL: nothing */
  * damaged.  A file that is cut short meanwhile is damaged, too. */
 enum pt_ptrim_state pt_ptrim_read(struct pt_ptrim_reader *r, __u64 page_idx,
 				  void *page);
+
+/* pt_ptrim_failure returns 0 if all pages that r found to be LOST are damaged; else
+ * what was the matter with the last that is not:
+ *   -EOPNOTSUPP  it is compressed by a method that is not built
+ *   -EIO         it cannot be read */
+int pt_ptrim_failure(const struct pt_ptrim_reader *r, struct pt_error *err);
 
 #endif

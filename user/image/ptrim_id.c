@@ -11,9 +11,9 @@
 
 #define PIECE_SZ	(64u << 10)	/* read at once */
 
-/* hash_range hashes the bytes [off, end) of the file; false: it ends before. */
-static bool hash_range(EVP_MD_CTX *hash, const struct pt_ptrim *p, __u64 off,
-		       __u64 end, __u8 *piece)
+/* hash_range hashes the bytes [off, end) of the file: 1; 0: it ends before. */
+static int hash_range(EVP_MD_CTX *hash, const struct pt_ptrim *p, __u64 off,
+		      __u64 end, __u8 *piece)
 {
 	while (off < end) {
 		__u64 sz = end - off < PIECE_SZ ? end - off : PIECE_SZ;
@@ -21,36 +21,48 @@ static bool hash_range(EVP_MD_CTX *hash, const struct pt_ptrim *p, __u64 off,
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0 || EVP_DigestUpdate(hash, piece, got) != 1)
-			return false;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return 0;
+		if (EVP_DigestUpdate(hash, piece, got) != 1)
+			return -ENOMEM;
 		off += got;
 	}
-	return true;
+	return 1;
 }
 
-static bool hash_all(EVP_MD_CTX *hash, const struct pt_ptrim *p, __u8 *piece,
-		     __u8 *id)
+static int hash_all(EVP_MD_CTX *hash, const struct pt_ptrim *p, __u8 *piece,
+		    __u8 *id)
 {
 	__u64 end = be64toh(p->header.file_sz);
+	int ret;
 
-	return EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
-	       end == p->map_sz &&
-	       hash_range(hash, p, p->data_at, end, piece) &&
-	       hash_range(hash, p, sizeof(p->header), p->data_at, piece) &&
-	       EVP_DigestUpdate(hash, &p->header,
-				offsetof(struct pt_ptrim_header, id)) == 1 &&
-	       EVP_DigestFinal_ex(hash, id, NULL) == 1;
+	if (end != p->map_sz)
+		return 0;
+	if (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
+		return -ENOMEM;
+	ret = hash_range(hash, p, p->data_at, end, piece);
+	if (ret > 0)
+		ret = hash_range(hash, p, sizeof(p->header), p->data_at, piece);
+	if (ret > 0 && (EVP_DigestUpdate(hash, &p->header,
+					 offsetof(struct pt_ptrim_header, id)) != 1 ||
+			EVP_DigestFinal_ex(hash, id, NULL) != 1))
+		return -ENOMEM;
+	return ret;
 }
 
-bool pt_ptrim_id_is_right(const struct pt_ptrim *p)
+int pt_ptrim_id_check(const struct pt_ptrim *p, struct pt_error *err)
 {
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
 	__u8 *piece = malloc(PIECE_SZ);
 	__u8 id[PT_PTRIM_ID_SZ];
-	bool is_right = hash && piece && hash_all(hash, p, piece, id) &&
-			!memcmp(id, p->header.id, sizeof(id));
+	int ret = hash && piece ? hash_all(hash, p, piece, id) : -ENOMEM;
 
 	free(piece);
 	EVP_MD_CTX_free(hash);
-	return is_right;
+	if (ret < 0)
+		return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot be read: %s",
+				    p->path, strerror(-ret));
+	return ret && !memcmp(id, p->header.id, sizeof(id));
 }

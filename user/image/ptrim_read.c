@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include "memory/guard.h"
@@ -26,6 +27,8 @@ struct pt_ptrim_reader {
 	__u64 at[SLOTS];	/* where the units are; 0: none */
 	struct pt_unit *units[SLOTS];	/* NULL: not used yet; but the first */
 	struct pt_ptrim_reader *parent;		/* NULL: none */
+	int failure;			/* see pt_ptrim_failure */
+	enum pt_compression foreign;	/* the method that is not built */
 };
 
 /* ---- page tables ---- */
@@ -157,10 +160,15 @@ static bool unit_load(struct pt_ptrim_reader *r, __u32 slot, __u64 off)
 	const struct pt_ptrim *p = r->image;
 
 	r->at[slot] = 0;
-	if (!pt_ptrim_has(p, off, 0) ||
-	    !pt_unit_read(r->units[slot], r->decompressor, p->map + off,
-			  p->map_sz - off, off))
+	if (!pt_ptrim_has(p, off, 0))
 		return false;
+	if (!pt_unit_read(r->units[slot], r->decompressor, p->map + off,
+			  p->map_sz - off, off)) {
+		if (pt_unit_is_foreign(p->map + off, p->map_sz - off, off,
+				       &r->foreign))
+			r->failure = -EOPNOTSUPP;
+		return false;
+	}
 	r->at[slot] = off;
 	return true;
 }
@@ -205,6 +213,17 @@ static enum pt_ptrim_state parent_read(struct pt_ptrim_reader *r, __u64 page_idx
 	return pt_ptrim_read(r->parent, idx, page);
 }
 
+/* faulted: a mapping raises SIGBUS where the file was cut short, which damages it, or
+ * cannot be read. */
+static enum pt_ptrim_state faulted(struct pt_ptrim_reader *r)
+{
+	struct stat st;
+
+	if (!fstat(r->image->fd, &st) && (__u64)st.st_size >= r->image->map_sz)
+		r->failure = -EIO;
+	return PT_PTRIM_LOST;
+}
+
 enum pt_ptrim_state pt_ptrim_read(struct pt_ptrim_reader *r, __u64 page_idx,
 				  void *page)
 {
@@ -213,13 +232,29 @@ enum pt_ptrim_state pt_ptrim_read(struct pt_ptrim_reader *r, __u64 page_idx,
 	struct pt_guard guard;
 
 	if (pt_guard_enter(&guard))
-		return PT_PTRIM_LOST;
+		return faulted(r);
 	entry = look(r->image, page_idx);
 	state = entry.state;
 	if (state == PT_PTRIM_DATA)
 		state = data_read(r, &entry, page);
 	pt_guard_leave(&guard);
 	return state == PT_PTRIM_PARENT ? parent_read(r, page_idx, page) : state;
+}
+
+int pt_ptrim_failure(const struct pt_ptrim_reader *r, struct pt_error *err)
+{
+	while (r && !r->failure)
+		r = r->parent;
+	if (!r)
+		return 0;
+	if (r->failure == -EOPNOTSUPP)
+		return pt_error_set(err, PT_EXIT_HOST, r->failure, "%s: its pages are "
+				    "compressed by %s, and this build does not "
+				    "decompress them (use one with that library)",
+				    r->image->path, pt_compression_name(r->foreign));
+	return pt_error_set(err, PT_EXIT_HOST, r->failure, "%s: cannot be read: %s "
+			    "(see the kernel's log)", r->image->path,
+			    strerror(-r->failure));
 }
 
 int pt_ptrim_reader_create(struct pt_ptrim_reader **out, const struct pt_ptrim *p)

@@ -75,11 +75,15 @@ static __u64 index_of(const struct ptrim_source *s, __u32 seg, __u64 off)
 	return idx;
 }
 
-static int unreadable(const struct ptrim_source *s, __u64 page_idx,
-		      enum pt_ptrim_state state, struct pt_error *err)
+static int unreadable(const struct ptrim_source *s, const struct pt_ptrim_reader *r,
+		      __u64 page_idx, enum pt_ptrim_state state,
+		      struct pt_error *err)
 {
 	__u64 gfn = pt_layout_gfn(pt_ptrim_layout(s->image), page_idx);
+	int code = pt_ptrim_failure(r, err);
 
+	if (code)
+		return code;
 	if (state == PT_PTRIM_LOST)
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "%s: page 0x%llx is "
 				    "damaged (pagetrim image verify names all that "
@@ -123,7 +127,7 @@ static int ptrim_load(struct pt_source *src, struct pt_view *v, __u32 first,
 		if (state == PT_PTRIM_ABSENT || state == PT_PTRIM_ZERO)
 			memset(to, 0, PT_PAGE_SZ);	/* the parent says so */
 		else if (state != PT_PTRIM_DATA)
-			code = unreadable(s, idx + i, state, err);
+			code = unreadable(s, r, idx + i, state, err);
 	}
 	reader_give(s, r);
 	return code;

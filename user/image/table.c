@@ -57,6 +57,7 @@ static int layout_make(struct pt_layout **out, const char *path,
 {
 	const json_t *rows = json_object_get(table, "segments");
 	size_t cnt = json_array_size(rows);
+	struct pt_error why = { 0 };
 	struct pt_segment *segs;
 	int code = 0;
 
@@ -72,8 +73,13 @@ static int layout_make(struct pt_layout **out, const char *path,
 			code = refuse(path, "a segment lacks name, gfn or bytes",
 				      err);
 	if (!code)
-		code = pt_layout_create(out, segs, cnt, err);
+		code = pt_layout_create(out, segs, cnt, &why);
 	free(segs);
+	if (code == -ENOMEM)
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: no memory to read "
+				    "it", path);
+	if (code && why.text[0])
+		return refuse(path, why.text, err);
 	if (!code && !offsets_are_right(*out, rows)) {
 		pt_layout_free(*out);
 		*out = NULL;

@@ -202,6 +202,20 @@ bool pt_unit_read(struct pt_unit *unit, struct pt_decompressor *d,
 	return true;
 }
 
+bool pt_unit_is_foreign(const __u8 *bytes, __u64 left, __u64 off,
+			enum pt_compression *method)
+{
+	__u32 sz = pt_unit_sz(bytes, left);
+	struct pt_ptrim_unit u;
+
+	if (!sz || !pt_unit_is_good(bytes, sz, off))
+		return false;
+	memcpy(&u, bytes, sizeof(u));
+	*method = u.compression;
+	return u.compression < PT_COMPRESSION_CNT &&
+	       !pt_compression_is_built(u.compression);
+}
+
 void pt_unit_page(const struct pt_unit *unit, __u32 slot, __u8 *page)
 {
 	pt_check(slot < unit->page_cnt);

@@ -65,6 +65,11 @@ bool pt_unit_is_good(const __u8 *bytes, __u32 sz, __u64 off);
 bool pt_unit_read(struct pt_unit *unit, struct pt_decompressor *d,
 		  const __u8 *bytes, __u64 left, __u64 off);
 
+/* pt_unit_is_foreign: a unit as pt_unit_read takes it, which is not damaged, but by a
+ * method of compression that is not built. */
+bool pt_unit_is_foreign(const __u8 *bytes, __u64 left, __u64 off,
+			enum pt_compression *method);
+
 /* pt_unit_page writes the 4096 bytes of the page; slot is below page_cnt. */
 void pt_unit_page(const struct pt_unit *unit, __u32 slot, __u8 *page);
 

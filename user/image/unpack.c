@@ -191,8 +191,10 @@ int pt_verify(const struct pt_ptrim *p, const struct pt_walk *walk,
 	if (code)
 		return code;
 	code = files_walk(p, NULL, NULL, file_lost, walk->arg, err);
-	for (; p; p = pt_ptrim_parent(p))
-		if (!pt_ptrim_id_is_right(p))
+	for (; code >= 0 && p; p = pt_ptrim_parent(p)) {
+		code = pt_ptrim_id_check(p, err);
+		if (!code)
 			id_wrong(walk->arg, pt_ptrim_path(p));
-	return code;
+	}
+	return code < 0 ? code : 0;
 }

@@ -15,7 +15,7 @@ int pt_unpack(const struct pt_ptrim *p, const char *path,
 	      void (*file_lost)(void *arg, const char *name),
 	      struct pt_walk_result *out, struct pt_error *err);
 
-/* pt_verify walks all pages and files, and checks the ids of the image and its
+/* pt_verify: -EIO, too, or what read(2) says.  It walks all pages and files, and checks the ids of the image and its
  * parents.  id_wrong: an image whose bytes are not those that were written. */
 int pt_verify(const struct pt_ptrim *p, const struct pt_walk *walk,
 	      void (*file_lost)(void *arg, const char *name),

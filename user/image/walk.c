@@ -60,6 +60,10 @@ static int page_walk(struct walker *w, __u64 page_idx, struct pt_error *err)
 	case PT_PTRIM_ZERO:
 		return 0;
 	default:
+		w->out->failure = pt_ptrim_failure(w->reader,
+						   &w->out->failure_err);
+		if (w->out->failure == -EOPNOTSUPP)
+			return pt_ptrim_failure(w->reader, err);
 		w->has_lost = true;
 		w->out->lost_cnt++;
 		run_add(w, &w->lost, page_idx);

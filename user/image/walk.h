@@ -29,9 +29,12 @@ struct pt_walk_result {
 	__u64 lost_cnt;			/* pages */
 	__u64 wrong_cnt;		/* regions */
 	__u64 unreadable_cnt;		/* pages, those of parents included */
+	struct pt_error failure_err;	/* why pages that count as lost may be whole, */
+	int failure;			/* see pt_ptrim_failure; 0: they are damaged */
 };
 
-/* pt_walk walks the image.  -ENOMEM, or as page says. */
+/* pt_walk walks the image.  It ends with the first page that is compressed by a method
+ * that is not built (-EOPNOTSUPP).  -ENOMEM, or as page says. */
 int pt_walk(const struct pt_ptrim *p, const struct pt_walk *walk,
 	    struct pt_walk_result *out, struct pt_error *err);
 

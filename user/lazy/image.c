@@ -64,7 +64,8 @@ static int raw_open(struct pt_lazy_image *im, struct pt_error *err)
 	im->unreadable = calloc(pages_of(im->sz) / 64 + 1, sizeof(__u64));
 	if (!im->unreadable)
 		return no_memory(im->path, err);
-	return pt_unreadable_list(im->path, im->sz, im->unreadable, err);
+	return pt_unreadable_list(im->path, im->fd, im->sz, im->unreadable,
+				  err);
 }
 
 static int ptrim_open(struct pt_lazy_image *im, const char *parent,

@@ -24,6 +24,7 @@ struct pm_scan_arg {
 #define IS_PRESENT	8
 #define IS_THERE	(8 | 16)	/* present, swapped or marked */
 #define IS_SWAPPED	16	/* or marked */
+#define IS_ZERO		32	/* the kernel's page of zeroes, small or large */
 #define IS_LARGE	64
 
 /* A word of a page that is swapped or marked: the kind of swap in 5 bits, its offset
@@ -34,15 +35,16 @@ struct pm_scan_arg {
 #define KIND_MARK	31ULL
 #define MARK_POISON	(2ULL << 5)
 
-/* scan finds the first pages in [start, end) of one of the categories, at most
- * page_cnt (0: any number); 1: found. */
-static int scan(int pagemap, __u64 start, __u64 end, __u64 categories,
-		__u64 page_cnt, struct page_region *found)
+/* scan_but finds the first pages in [start, end) of one of the categories, and of none
+ * of the others, at most page_cnt (0: any number); 1: found. */
+static int scan_but(int pagemap, __u64 start, __u64 end, __u64 categories,
+		    __u64 others, __u64 page_cnt, struct page_region *found)
 {
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg), .start = start, .end = end,
 		.vec = (unsigned long)found, .vec_len = 1,
 		.max_pages = page_cnt, .category_anyof_mask = categories,
+		.category_inverted = others, .category_mask = others,
 		.return_mask = categories,
 	};
 	int got;
@@ -51,6 +53,12 @@ static int scan(int pagemap, __u64 start, __u64 end, __u64 categories,
 		got = ioctl(pagemap, PAGEMAP_SCAN, &arg);
 	while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
+}
+
+static int scan(int pagemap, __u64 start, __u64 end, __u64 categories,
+		__u64 page_cnt, struct page_region *found)
+{
+	return scan_but(pagemap, start, end, categories, 0, page_cnt, found);
 }
 
 __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end)
@@ -66,7 +74,7 @@ __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end)
 int pt_pagemap_large(int pagemap, __u64 *from, __u64 end, __u64 *to)
 {
 	struct page_region found;
-	int got = scan(pagemap, *from, end, IS_LARGE, 0, &found);
+	int got = scan_but(pagemap, *from, end, IS_LARGE, IS_ZERO, 0, &found);
 
 	if (got > 0) {
 		*from = found.start;

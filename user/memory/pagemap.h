@@ -18,7 +18,8 @@ __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end);
 __u64 pt_pagemap_missing(int pagemap, __u64 start, __u64 end);
 
 /* pt_pagemap_large finds the next pages in [*from, end) that a large page maps, 2 MiB
- * or more, all of them [*from, *to).  1: found; 0: there are none; -errno: the kernel
+ * or more, all of them [*from, *to); not the one page of zeroes that all unwritten
+ * memory shares.  1: found; 0: there are none; -errno: the kernel
  * cannot tell (before Linux 6.7). */
 int pt_pagemap_large(int pagemap, __u64 *from, __u64 end, __u64 *to);
 

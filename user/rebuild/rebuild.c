@@ -94,7 +94,7 @@ int pt_rebuild_page_renew(const struct placing *p, __u64 page_idx)
 		table_set(&r->versions[page_idx], version);
 	}
 	if (bit_is_set(r->unreadable, page_idx))
-		bit_clear(r->unreadable, page_idx);
+		pt_rebuild_unreadable_clear(r, page_idx);
 	region_of(r, page_idx)->has_pages = true;
 	return 1;
 }

@@ -34,6 +34,9 @@ struct pt_rebuild {
 	__u64 *unreadable;	/* bit: the source could not read it; it is
 				 * summed, and zero in the sink */
 	bool has_unreadable;	/* some bit of these was ever set; atomic */
+	__s64 unreadable_ranges;	/* how many runs of bits are set; atomic, and
+				 * nearly right: at the border of two regions two
+				 * threads may see the other's old bit */
 	struct region *regions;
 };
 
@@ -112,5 +115,6 @@ int pt_rebuild_delta(const struct placing *p,
 /* rebuild_unreadable.c: */
 int pt_rebuild_unreadable(const struct placing *p,
 			  const struct pt_record_host *record);
+void pt_rebuild_unreadable_clear(struct pt_rebuild *r, __u64 page_idx);
 
 #endif

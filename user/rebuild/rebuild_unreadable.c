@@ -3,7 +3,38 @@
  * which they are, and with a digest that no bytes have. */
 #include "rebuild/rebuild_impl.h"
 
+#include <errno.h>
 #include <pagetrim/check.h>
+
+#include "memory/page_ranges.h"
+
+/* ranges_count: the page's bit was set, or cleared. */
+static void ranges_count(struct pt_rebuild *r, __u64 page_idx, int set)
+{
+	int beside = (page_idx && bit_is_set(r->unreadable, page_idx - 1)) +
+		     (page_idx + 1 < r->page_cnt &&
+		      bit_is_set(r->unreadable, page_idx + 1));
+
+	__atomic_fetch_add(&r->unreadable_ranges, set * (1 - beside),
+			   __ATOMIC_RELAXED);
+}
+
+void pt_rebuild_unreadable_clear(struct pt_rebuild *r, __u64 page_idx)
+{
+	bit_clear(r->unreadable, page_idx);
+	ranges_count(r, page_idx, -1);
+}
+
+/* ranges_check refuses early what the sink would refuse at the end.  Pages that come
+ * out of order may make some ranges more for a while. */
+static int ranges_check(const struct placing *p)
+{
+	if (__atomic_load_n(&p->rebuild->unreadable_ranges, __ATOMIC_RELAXED) <=
+	    PT_PAGE_RANGES_MAX + PT_REGION_PAGES)
+		return 0;
+	return pt_error_set(p->err, PT_EXIT_FAILED, -E2BIG, "more than %u ranges of "
+			    "pages that cannot be read", PT_PAGE_RANGES_MAX);
+}
 
 /* lose_page: 1: the page is unreadable now; 0: it is newer; -errno. */
 static int lose_page(const struct placing *p, __u64 gfn)
@@ -23,6 +54,7 @@ static int lose_page(const struct placing *p, __u64 gfn)
 		return ret;
 	pt_rebuild_page_sum(r, page_idx, pt_digest_unreadable(gfn));
 	bit_set(r->unreadable, page_idx);
+	ranges_count(r, page_idx, 1);
 	__atomic_store_n(&r->has_unreadable, true, __ATOMIC_RELAXED);
 	return 1;
 }
@@ -41,6 +73,8 @@ int pt_rebuild_unreadable(const struct placing *p,
 		else
 			placed |= lost;
 	}
+	if (!ret)
+		ret = ranges_check(p);
 	return ret ? ret : placed;
 }
 

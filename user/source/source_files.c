@@ -83,8 +83,9 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 			 PT_REGION_PAGES / 8);
 	if (!f->path || !f->known || !f->lost)
 		return fail(err, -ENOMEM, path, "no memory");
-	code = how == PT_FILES_LIVE ? 0 : pt_unreadable_list(path, f->sz,
-							      f->lost, err);
+	code = how == PT_FILES_LIVE ? 0 : pt_unreadable_list(path, f->fd,
+							      f->sz, f->lost,
+							      err);
 	if (code)
 		return code;
 	if (how != PT_FILES_STILL || !is_mappable(f->fd, &st))

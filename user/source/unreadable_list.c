@@ -56,9 +56,33 @@ static bool range_take(const json_t *range, __u64 page_cnt,
 	return true;
 }
 
-static int list_take(const json_t *list, const char *name, __u64 sz,
+/* is_zero: the page of the image has no content.  One that cannot be read has none,
+ * either. */
+static bool is_zero(int image_fd, __u64 page)
+{
+	__u8 bytes[PT_PAGE_SZ];
+	ssize_t got = pread(image_fd, bytes, sizeof(bytes), page * PT_PAGE_SZ);
+
+	for (ssize_t i = 0; i < got; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+/* are_zero: the list may be left from an earlier image of this name and size. */
+static bool are_zero(int image_fd, __u64 page_cnt, const _Atomic __u64 *bits)
+{
+	for (__u64 i = 0; i < page_cnt; i += 64)
+		for (__u64 word = bits[i / 64]; word; word &= word - 1)
+			if (!is_zero(image_fd, i + __builtin_ctzll(word)))
+				return false;
+	return true;
+}
+
+static int list_take(const json_t *list, const char *name, int image_fd, __u64 sz,
 		     _Atomic __u64 *bits, struct pt_error *err)
 {
+	__u64 page_cnt = (sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
 	const json_t *ranges = json_object_get(list, "unreadable");
 	__u64 version, image_sz;
 
@@ -70,16 +94,18 @@ static int list_take(const json_t *list, const char *name, __u64 sz,
 	if (json_array_size(ranges) > PT_PAGE_RANGES_MAX)
 		return is_no_list(name, "too many ranges", err);
 	for (size_t i = 0; i < json_array_size(ranges); i++)
-		if (!range_take(json_array_get(ranges, i),
-				(sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ, bits))
+		if (!range_take(json_array_get(ranges, i), page_cnt, bits))
 			return is_no_list(name, "a range is not whole pages of "
 					  "the image", err);
+	if (!are_zero(image_fd, page_cnt, bits))
+		return is_no_list(name, "of an earlier image: a page that it names "
+				  "has content", err);
 	return 0;
 }
 
 /* list_read: the file is regular, and of SZ_MAX bytes at most. */
-static int list_read(int fd, const char *name, __u64 sz, _Atomic __u64 *bits,
-		     struct pt_error *err)
+static int list_read(int fd, const char *name, int image_fd, __u64 sz,
+		     _Atomic __u64 *bits, struct pt_error *err)
 {
 	struct stat st;
 	json_t *list;
@@ -91,13 +117,13 @@ static int list_read(int fd, const char *name, __u64 sz, _Atomic __u64 *bits,
 	if (!S_ISREG(st.st_mode) || st.st_size > SZ_MAX)
 		return is_no_list(name, "no regular file, or too large", err);
 	list = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
-	code = list_take(list, name, sz, bits, err);
+	code = list_take(list, name, image_fd, sz, bits, err);
 	json_decref(list);
 	return code;
 }
 
-int pt_unreadable_list(const char *path, __u64 sz, _Atomic __u64 *bits,
-		       struct pt_error *err)
+int pt_unreadable_list(const char *path, int image_fd, __u64 sz,
+		       _Atomic __u64 *bits, struct pt_error *err)
 {
 	char *name;
 	int fd, code;
@@ -107,7 +133,7 @@ int pt_unreadable_list(const char *path, __u64 sz, _Atomic __u64 *bits,
 	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	code = -errno;
 	if (fd >= 0) {
-		code = list_read(fd, name, sz, bits, err);
+		code = list_read(fd, name, image_fd, sz, bits, err);
 		close(fd);
 	} else if (code == -ENOENT || code == -ENOTDIR ||
 		   code == -ENAMETOOLONG) {

@@ -8,10 +8,11 @@
 #include <pagetrim/error.h>
 
 /* pt_unreadable_list sets the bits, one for each page, of what the list of the image
- * at path names; an image of sz bytes without one has none.
+ * at path names, of which image_fd is a descriptor; an image of sz bytes without one has none.
+ * A page of the list is zero in the image that it belongs to.
  *   -EINVAL  it is no such list, or one of another image; err has its name
  *   -ENOMEM, or as the system says */
-int pt_unreadable_list(const char *path, __u64 sz, _Atomic __u64 *bits,
+int pt_unreadable_list(const char *path, int image_fd, __u64 sz, _Atomic __u64 *bits,
 		       struct pt_error *err);
 
 #endif

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Pages that a process cannot read in its mapping of a file, which can itself be read:
+ * unreadable in the view of the file, and never read. */
+#include "guard_again.h"
+#include "opened.h"
+#include "poison_kit.h"
+
+#include <sys/mman.h>
+
+#include "source/page_word.h"
+#include "trim/digest.h"
+
+#define PAGES	1024u
+#define SZ	(PAGES * PAGE)
+#define KEY	7
+
+static struct pt_source *src;
+static struct pt_layout *layout;
+static struct pt_view view;
+static struct pt_error err;
+static int memfd;
+static __u8 *map;
+
+/* begin: a memory of two regions, all of it data; pages 3, 511 and 512 are marked, and
+ * hold bytes beneath the marks. */
+static void begin(enum pt_on_unreadable how)
+{
+	__u8 bytes[PAGE];
+	char path[64];
+	const char *paths[] = { path };
+	const struct pt_segment *segs;
+	__u64 addr;
+	__u32 cnt;
+
+	memfd = memfd_create("ram", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(memfd, SZ), 0);
+	memset(bytes, 'x', sizeof(bytes));
+	for (__u64 i = 0; i < PAGES; i++)
+		scratch_write(memfd, i * PAGE, bytes, PAGE);
+	map = mmap(NULL, SZ, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	assert_true(kit_poison(map + 3 * PAGE, PAGE));
+	assert_true(kit_poison(map + 511 * PAGE, 2 * PAGE));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+	if (pt_source_open_files_as(&src, PT_FILES_LIVE, paths, 1, &err))
+		fail_msg("%s", err.text);
+	addr = (__u64)(unsigned long)map;
+	if (pt_source_mapped_by(src, getpid(), &addr, &err))
+		fail_msg("%s", err.text);
+	pt_source_on_unreadable(src, how);
+	segs = pt_source_segments(src, &cnt);
+	assert_int_equal(pt_layout_create(&layout, segs, cnt, &err), 0);
+	pt_view_init(&view);
+}
+
+static void end(void)
+{
+	pt_view_free(&view);
+	pt_layout_free(layout);
+	pt_source_close(src);
+	munmap(map, SZ);
+	close(memfd);
+}
+
+static struct pt_page_word scan(__u64 region, __u32 first)
+{
+	struct pt_page_word w;
+
+	if (pt_source_view(src, &view, layout, region, &err))
+		fail_msg("%s", err.text);
+	w = pt_page_word_of(&view, layout, region, first);
+	w.search = ~0ULL;
+	if (pt_page_word_scan(&w, src, KEY, &err))
+		fail_msg("%s", err.text);
+	return w;
+}
+
+static void test_marked(void **state)
+{
+	struct pt_page_word w;
+
+	(void)state;
+	begin(PT_UNREADABLE_MARK);
+	w = scan(0, 0);
+	assert_int_equal(w.unreadable, 1ULL << 3);
+	assert_int_equal(w.holes, 0);
+	assert_int_equal(w.digests[3], pt_digest_unreadable(w.gfn + 3));
+	assert_true(pt_page_word_data(&w) == ~(1ULL << 3));
+	assert_int_equal(scan(0, 448).unreadable, 1ULL << 63);
+	assert_int_equal(scan(1, 0).unreadable, 1);
+	assert_int_equal(scan(1, 64).unreadable, 0);
+	end();
+}
+
+/* The bytes beneath a mark are not read: the view's own memory is as before. */
+static void test_not_read(void **state)
+{
+	(void)state;
+	begin(PT_UNREADABLE_MARK);
+	assert_int_equal(pt_source_view(src, &view, layout, 0, &err), 0);
+	assert_non_null(view.staged);
+	memset(view.staged, 0x55, 64 * PAGE);
+	assert_int_equal(pt_view_load(src, &view, 0, ~0ULL, &err), 0);
+	for (__u64 i = 0; i < 64; i++)
+		assert_int_equal(view.pages[i * PAGE + 9], i == 3 ? 0x55 : 'x');
+	end();
+}
+
+/* In a hole of the file, too; and one that is punched takes the mark along. */
+static void test_hole(void **state)
+{
+	struct pt_page_word w;
+
+	(void)state;
+	begin(PT_UNREADABLE_MARK);
+	assert_int_equal(fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   2 * PAGE, 8 * PAGE), 0);
+	assert_true(kit_poison(map + 8 * PAGE, PAGE));
+	w = scan(0, 0);
+	assert_int_equal(w.unreadable & (1ULL << 8), 1ULL << 8);
+	assert_int_equal(w.holes & (1ULL << 8), 0);
+	assert_true(w.holes >> 2 & 1);
+	end();
+}
+
+static void test_other_ways(void **state)
+{
+	struct pt_page_word w;
+
+	(void)state;
+	begin(PT_UNREADABLE_ZERO);
+	w = scan(0, 0);
+	assert_int_equal(w.unreadable, 0);
+	assert_int_equal(w.holes, 1ULL << 3);
+	assert_int_equal(w.digests[3], 0);
+	end();
+	begin(PT_UNREADABLE_FAIL);
+	assert_int_equal(pt_source_view(src, &view, layout, 0, &err), -EIO);
+	assert_non_null(strstr(err.text, "memory errors (on_unreadable mark"));
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_marked),
+		cmocka_unit_test(test_not_read),
+		cmocka_unit_test(test_hole),
+		cmocka_unit_test(test_other_ways),
+	};
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!kit_poison(page, PAGE)) {
+		printf("skipped: needs Linux 6.7\n");
+		return 77;
+	}
+	munmap(page, PAGE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
