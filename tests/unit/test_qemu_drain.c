@@ -48,24 +48,44 @@ static json_int_t read_cnt(void)
 	return cnt;
 }
 
-static void test_no_io(void **state)
+/* is_known: QEMU drains; of other versions that is not known. */
+static bool is_known(void)
+{
+	struct pt_qmp_version v = pt_qmp_version(q->qmp);
+
+	return (v.major == 7 && v.minor == 2) ||
+	       (v.major == 10 && v.minor == 0);
+}
+
+/* drain: a QEMU of which it is not known is not asked to. */
+static void drain(void)
 {
 	struct pt_error err = { 0 };
+	int code = pt_qemu_drain(q, &err);
 
+	if (is_known()) {
+		ok(code, &err);
+		return;
+	}
+	assert_int_equal(code, -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "not known to drain"));
+}
+
+static void test_no_io(void **state)
+{
 	(void)state;
-	ok(pt_qemu_drain(q, &err), &err);
+	drain();
 	run_is(q, "running");
 }
 
 static void test_in_flight(void **state)
 {
-	struct pt_error err = { 0 };
-
 	(void)state;
 	begin_read("slow0");
 	begin_read("quick0");
-	ok(pt_qemu_drain(q, &err), &err);
-	assert_int_equal(read_cnt(), 2);
+	drain();
+	if (is_known())
+		assert_int_equal(read_cnt(), 2);
 	run_is(q, "running");
 }
 
@@ -79,7 +99,7 @@ static void test_slow_disk(void **state)
 	begin_read("slow0");
 	began_ns = pt_clock_ns();
 	assert_int_equal(pt_qemu_drain(q, &err), -EOPNOTSUPP);
-	if (pt_clock_ns() - began_ns < 1000000000)
+	if (is_known() && pt_clock_ns() - began_ns < 1000000000)
 		assert_int_equal(read_cnt(), 2);	/* it was not waited for */
 	run_is(q, "running");
 }
