@@ -271,7 +271,7 @@ tsan:
 # own threads race (lane_copies, source_process), or if they work in a signal handler
 # (seal_wiped).
 TSAN_UNIT := placer store rx_queue rx_queue_probes rebuild_threads recheck inbox \
-	     pacer conn connect tls guard lease scribe
+	     pacer conn connect tls guard lease scribe worker
 
 .PHONY: check-tsan
 check-tsan: $(B)/pagetrim $(TSAN_UNIT:%=$(B)/tests/unit/test_%) $(B)/tests/net/wire \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* lane_kit: a lane's thread between a real source and a network of the test's
- * own, see lane_net. */
+/* lane_kit: a lane, with a worker of its own, between a real source and a network
+ * of the test's own, see lane_net. */
 #ifndef TEST_LANE_KIT_H
 #define TEST_LANE_KIT_H
 
@@ -107,7 +107,7 @@ static void start(const struct net *with)
 	guard_again();
 	net = *with;
 	make_ram();
-	data_cnt = probe_cnt = sync_cnt = set_cnt = set_sz = 0;
+	full_cnt = data_cnt = probe_cnt = sync_cnt = set_cnt = set_sz = 0;
 	sent_desc = freed_desc = lost_desc = 0;
 	cost_max = cost_cnt = 0;
 	random_state = 12;

@@ -40,6 +40,8 @@ struct net {
 	__u32 narrow_at;	/* data frame at which the MTU silently
 				 * changes */
 	__u32 mtu_then;		/* to this from there on */
+	__u32 full_cnt;		/* so often the connection has no room for
+				 * LANE_SET */
 	__u32 cut_at;		/* data frame that cuts the source short */
 	void (*spoil)(struct pt_msg_ack *ack);
 	__u32 progress_ms;	/* the lane gives up after; 0: after long */
@@ -82,6 +84,7 @@ static __u32 queued_cnt;
 static void *buffers[SLOTS];
 static __u32 buffer_cnt;		/* free ones */
 
+static __u32 full_cnt;			/* as often as it had none so far */
 static __u32 data_cnt, probe_cnt, sync_cnt, set_cnt, set_sz;
 static __u8 costs[FRAMES_MAX];		/* of a frame, by its number */
 static __u64 sent_desc;			/* credit taken, */
@@ -102,7 +105,7 @@ static __u32 delta_cnt;		/* likewise */
 static __u64 refused[PAGES];	/* not reported yet */
 static __u32 refused_cnt, refused_all_cnt, copy_seen_cnt;
 
-/* inbox: the lane's thread may run before its start returned. */
+/* inbox: the worker's thread may run before its start returned. */
 static struct pt_inbox *inbox(void)
 {
 	while (!lane)
@@ -392,12 +395,28 @@ __u64 pt_conn_last_recv_ns(const struct pt_conn *c)
 	return net.is_mute ? 0 : pt_clock_ns();
 }
 
+static int take_lane_set(const struct pt_message *m)
+{
+	if (full_cnt < net.full_cnt) {
+		full_cnt++;
+		return -ENOBUFS;
+	}
+	pt_check(m->lane_set.queue == 3);
+	set_cnt++;
+	set_sz = m->lane_set.frame_sz;
+	rx.window = net.window;
+	pt_inbox_ready(inbox(), net.window);
+	return 0;
+}
+
 /* SYNC: a frame that has not arrived by now is lost. */
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err)
 {
 	(void)c;
 	(void)err;
+	if (m->type == PT_MSG_LANE_SET)
+		return take_lane_set(m);
 	pt_check(m->type == PT_MSG_SYNC);
 	pt_check(m->sync.seq_end == data_cnt);
 	sync_cnt++;
@@ -406,21 +425,6 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 	now_ns += PT_REORDER_MAX_NS;
 	pt_rx_lane_tick(&rx, now_ns, PT_REORDER_MIN_NS);
 	ack();
-	return 0;
-}
-
-int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
-		      int timeout_ms, struct pt_error *err)
-{
-	(void)c;
-	(void)timeout_ms;
-	(void)err;
-	pt_check(m->type == PT_MSG_LANE_SET);
-	pt_check(m->lane_set.queue == 3);
-	set_cnt++;
-	set_sz = m->lane_set.frame_sz;
-	rx.window = net.window;
-	pt_inbox_ready(inbox(), net.window);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* A lane's thread between a real source and a network of the test's own. */
+/* A lane, with a worker of its own, between a real source and a network of the test's own. */
 #include "lane_kit.h"
 
 #include "net/plpmtud.h"
@@ -23,6 +23,8 @@ static const struct net nets[] = {
 	  .narrow_at = 50, .mtu_then = 1400, .loss_pct = 5 },
 	{ "the way gets larger", .mtu = 1400, .mtu_max = 9000, .window = 64,
 	  .reprobe_at = 50, .mtu_then = 9000 },
+	{ "the connection has no room for a while", .mtu = 1500,
+	  .window = WINDOW, .full_cnt = 5 },
 	{ "the way eats large frames", .mtu = 4000, .mtu_max = 65535,
 	  .window = WINDOW },
 };
@@ -105,6 +107,20 @@ static void test_reprobe_when_clean(void **state)
 	}
 	assert_int_equal(probe_cnt, 0);
 	assert_int_equal(set_cnt, 1);
+	stop();
+}
+
+/* A receiver that reads nothing is not waited for. */
+static void test_connection_full(void **state)
+{
+	struct pt_error err = { 0 };
+
+	(void)state;
+	start(&(struct net){ .mtu = 1500, .window = WINDOW, .full_cnt = ~0U });
+	reach(PT_LANE_FAILED);
+	assert_int_equal(pt_lane_error(lane, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "has read nothing for 1000 ms"));
+	assert_int_equal(set_cnt, 0);
 	stop();
 }
 
@@ -339,7 +355,7 @@ static void test_stop(void **state)
 	stop();
 }
 
-#define FIXED	10
+#define FIXED	13
 
 int main(void)
 {
@@ -347,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_reprobe_when_clean),
 		cmocka_unit_test(test_compressed),
 		cmocka_unit_test(test_unreached),
+		cmocka_unit_test(test_connection_full),
 		cmocka_unit_test(test_source_cut),
 		cmocka_unit_test(test_numbers_end),
 		cmocka_unit_test(test_generations_end),

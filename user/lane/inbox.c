@@ -8,11 +8,13 @@
 #include <string.h>
 #include <time.h>
 #include <pagetrim/clock.h>
+#include "base/thread.h"
 
 struct pt_inbox {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
 	atomic_bool is_full;		/* there is mail */
+	struct pt_bell *_Atomic bell;	/* NULL: none */
 	struct pt_mail mail;
 };
 
@@ -41,6 +43,45 @@ void pt_inbox_destroy(struct pt_inbox *in)
 	free(in);
 }
 
+void pt_inbox_tell(struct pt_inbox *in, struct pt_bell *bell)
+{
+	in->bell = bell;
+}
+
+/* ---- bells ---- */
+
+void pt_bell_init(struct pt_bell *b)
+{
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->rung, NULL);
+	b->has_rung = false;
+}
+
+void pt_bell_destroy(struct pt_bell *b)
+{
+	pthread_mutex_destroy(&b->lock);
+	pthread_cond_destroy(&b->rung);
+}
+
+void pt_bell_ring(struct pt_bell *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->has_rung = true;
+	pthread_cond_signal(&b->rung);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void pt_bell_wait(struct pt_bell *b, __u64 until_ns)
+{
+	pthread_mutex_lock(&b->lock);
+	while (!b->has_rung && pt_thread_wait(&b->rung, &b->lock, until_ns))
+		;
+	b->has_rung = false;
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* ---- posting ---- */
+
 static struct pt_mail *post_begin(struct pt_inbox *in)
 {
 	pthread_mutex_lock(&in->lock);
@@ -51,6 +92,8 @@ static void post_end(struct pt_inbox *in)
 {
 	atomic_store_explicit(&in->is_full, true, memory_order_release);
 	pthread_cond_signal(&in->filled);
+	if (in->bell)
+		pt_bell_ring(in->bell);
 	pthread_mutex_unlock(&in->lock);
 }
 

@@ -9,6 +9,7 @@
 #ifndef LANE_INBOX_H
 #define LANE_INBOX_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "channel/messages.h"
@@ -20,6 +21,21 @@
 #define PT_INBOX_REFUSED	65536	/* as many as records in flight */
 
 struct pt_inbox;
+
+/* pt_bell: wakes a thread that takes the mail of several inboxes. */
+struct pt_bell {
+	pthread_mutex_t lock;
+	pthread_cond_t rung;
+	bool has_rung;		/* since the last wait */
+};
+
+void pt_bell_init(struct pt_bell *b);
+void pt_bell_destroy(struct pt_bell *b);
+void pt_bell_ring(struct pt_bell *b);
+
+/* pt_bell_wait waits until it rings, or has rung since the wait before, until until_ns
+ * of pt_clock_ns at most. */
+void pt_bell_wait(struct pt_bell *b, __u64 until_ns);
 
 /* pt_mail: all messages since the last take. */
 struct pt_mail {
@@ -53,6 +69,9 @@ struct pt_mail {
 /* -ENOMEM */
 int pt_inbox_create(struct pt_inbox **out);
 void pt_inbox_destroy(struct pt_inbox *in);
+
+/* pt_inbox_tell has the bell rung at each post from now on; before others post. */
+void pt_inbox_tell(struct pt_inbox *in, struct pt_bell *bell);
 
 /* The control thread's; it waits for no lane.  ack, refused: -ENOBUFS: the lane has
  * not taken what was told before, and that was more than can be in flight. */

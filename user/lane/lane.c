@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 
 #include <pagetrim/clock.h>
-#include "base/thread.h"
 
 #define DOUBT_NS	200000000ULL	/* for control to read pending input */
 #define IDLE_NS		100000000ULL	/* wait if there is nothing to do */
@@ -131,27 +129,34 @@ static void count_dirty(struct pt_lane *l)
 	pt_lane_show_dirty(l);
 }
 
-/* take is pt_inbox_take, and notes how long it waited. */
-static bool take(struct pt_lane *l, __u64 timeout_ns)
+static int wait_for(struct pt_lane *l, enum pt_lane_wait wait, __u64 ns)
 {
-	__u64 began_ns = timeout_ns ? pt_clock_ns() : 0;
-	bool has_mail = pt_inbox_take(l->inbox, &l->mail, timeout_ns);
-
-	if (timeout_ns)
-		l->waited_ns += pt_clock_ns() - began_ns;
-	return has_mail;
+	l->wait = wait;
+	l->wait_from_ns = pt_clock_ns();
+	l->wait_until_ns = l->wait_from_ns + ns;
+	return PT_LANE_WAITS;
 }
 
-int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns)
+int pt_lane_for_mail(struct pt_lane *l, __u64 ns)
+{
+	int ret = pt_lane_nudge(l, &ns);
+
+	return ret ? ret : wait_for(l, PT_LANE_FOR_MAIL, ns);
+}
+
+int pt_lane_for_device(struct pt_lane *l, __u64 ns)
+{
+	return wait_for(l, PT_LANE_FOR_DEVICE, ns);
+}
+
+int pt_lane_take_mail(struct pt_lane *l)
 {
 	struct pt_mail *mail = &l->mail;
-	int ret = timeout_ns ? pt_lane_nudge(l, &timeout_ns) : 0;
+	int ret;
 
-	if (ret)
-		return ret;
 	mail->missing_cnt = 0;
 	mail->refused_cnt = 0;
-	if (!take(l, timeout_ns))
+	if (!pt_inbox_take(l->inbox, mail, 0))
 		return watch_progress(l);
 	if (mail->stop) {
 		l->stop = true;
@@ -207,66 +212,102 @@ static int settle(struct pt_lane *l)
 	if (pt_lane_is_settled(l)) {
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_IDLE);
 		set_clean(l);
-		return pt_lane_take_mail(l, IDLE_NS);
+		return pt_lane_for_mail(l, IDLE_NS);
 	}
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	if (l->synced_seq != pt_inflight_next_seq(l->inflight))
 		ret = pt_lane_sync(l);
-	return ret ? ret : pt_lane_take_mail(l, IDLE_NS);
+	return ret ? ret : pt_lane_for_mail(l, IDLE_NS);
 }
 
-static int lane_run(struct pt_lane *l)
+/* wait_go waits until the lanes are divided. */
+static int wait_go(struct pt_lane *l)
+{
+	int ret;
+
+	if (!l->go)
+		return pt_lane_for_mail(l, IDLE_NS);
+	count_dirty(l);
+	ret = pt_lane_copies_open(l);
+	if (!ret)
+		ret = pt_lane_deltas_open(l);
+	l->phase = PT_PHASE_BETWEEN;
+	return ret;
+}
+
+/* between sweeps: a lane with nothing to send needs no path; while the receiver
+ * verifies, it would not even answer probes. */
+static int between(struct pt_lane *l)
+{
+	if (!l->dirty_cnt)
+		return settle(l);
+	if (l->reprobe) {
+		pt_lane_probe_begin(l);
+		return 0;
+	}
+	set_state(l, PT_LANE_SENDING);
+	l->phase = PT_PHASE_SWEEP;
+	return pt_lane_sweep_begin(l);
+}
+
+/* go_on returns 0 if there is more to do. */
+static int go_on(struct pt_lane *l)
 {
 	int ret = pt_lane_probe(l);
 
 	if (ret)
 		return ret;
-	set_state(l, PT_LANE_READY);
-	while (!l->go && !ret)
-		ret = pt_lane_take_mail(l, IDLE_NS);
-	if (ret)
-		return ret;
-	count_dirty(l);
-	ret = pt_lane_copies_open(l);
-	if (!ret)
-		ret = pt_lane_deltas_open(l);
-
-	/* A lane with nothing to send needs no path: while the receiver
-	 * verifies, it would not even answer probes. */
-	while (!ret) {
-		if (!l->dirty_cnt) {
-			ret = settle(l);
-		} else if (l->reprobe) {
-			ret = pt_lane_probe(l);
-		} else {
-			set_state(l, PT_LANE_SENDING);
-			ret = pt_lane_sweep(l);
-		}
+	switch (l->phase) {
+	case PT_PHASE_START:
+		set_state(l, PT_LANE_READY);
+		l->phase = PT_PHASE_GO;
+		return 0;
+	case PT_PHASE_GO:
+		return wait_go(l);
+	case PT_PHASE_BETWEEN:
+		return between(l);
+	case PT_PHASE_SWEEP:
+		ret = pt_lane_sweep(l);
+		if (!ret)
+			l->phase = PT_PHASE_BETWEEN;
 	}
 	return ret;
 }
 
-static void *lane_main(void *arg)
+int pt_lane_step(struct pt_lane *l)
 {
-	struct pt_lane *l = arg;
-	int ret;
+	int ret = 0;
 
-	pt_cpus_pin(l->cfg.job->cpus, l->cfg.lane_idx);
-	/* Without timer slack naps for pacing end in time, not up to 50 us
-	 * later. */
-	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	if (l->wait != PT_LANE_NO_WAIT) {
+		l->waited_ns += pt_clock_ns() - l->wait_from_ns;
+		l->wait = PT_LANE_NO_WAIT;
+		ret = pt_lane_take_mail(l);
+	}
+	while (!ret) {
+		ret = go_on(l);
+		if (ret == PT_LANE_WAITS && l->wait == PT_LANE_NO_WAIT)
+			ret = 0;	/* a search was begun */
+	}
+	return ret;
+}
+
+void pt_lane_begin(struct pt_lane *l)
+{
 	pt_stage_start(l->cfg.clock, PT_SEND_STAGE_IDLE);
-	ret = lane_run(l);
+	pt_lane_probe_begin(l);
+}
+
+void pt_lane_end(struct pt_lane *l, int code)
+{
 	pt_lane_leave_end(l);
 	pt_stage_stop(l->cfg.clock);
 	pt_inbox_stop(l->inbox);	/* no messages are taken any more */
-	l->error = ret;
-	if (ret != -ECANCELED)
-		set_state(l, ret == -EHOSTUNREACH && !l->go
+	l->error = code;
+	if (code != -ECANCELED)
+		set_state(l, code == -EHOSTUNREACH && !l->go
 			     ? PT_LANE_UNREACHED : PT_LANE_FAILED);
 	atomic_store(&l->has_ended, true);
 	eventfd_write(l->cfg.job->wake_fd, 1);
-	return NULL;
 }
 
 static int open_compressors(struct pt_lane *l)
@@ -288,6 +329,34 @@ static void close_compressors(struct pt_lane *l)
 		pt_compressor_destroy(l->compressors[m]);
 }
 
+/* enter gives the lane to its worker. */
+static int enter(struct pt_lane *l)
+{
+	const struct pt_worker_cfg own = {
+		.xsk = l->cfg.xsk, .cpus = l->cfg.job->cpus,
+		.idx = l->cfg.lane_idx,
+	};
+	int ret = 0;
+
+	l->worker = l->cfg.worker;
+	if (!l->worker)
+		ret = pt_worker_open(&l->worker, &own);
+	if (!ret)
+		pt_worker_add(l->worker, l);
+	return ret;
+}
+
+static void lane_free(struct pt_lane *l)
+{
+	pt_view_free(&l->view);
+	pt_copies_free(&l->copies);
+	pt_deltas_free(&l->deltas);
+	close_compressors(l);
+	pt_inflight_destroy(l->inflight);
+	pt_inbox_destroy(l->inbox);
+	free(l);
+}
+
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		  struct pt_error *err)
 {
@@ -307,28 +376,17 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	pt_view_init(&l->view);
 	pt_adaptive_init(&l->governor, cfg->job->trim, cfg->job->observe);
 	ret = pt_inbox_create(&l->inbox);
-	if (ret)
-		goto free_lane;
-	ret = pt_inflight_create(&l->inflight, &ring);
-	if (ret)
-		goto free_inbox;
-	ret = open_compressors(l);
-	if (ret)
-		goto free_compressors;
-	ret = pt_thread_start(&l->thread, lane_main, l, "pt-lane-%u",
-			      cfg->lane_idx);
-	if (ret)
-		goto free_compressors;
-	*out = l;
-	return 0;
-
-free_compressors:
-	close_compressors(l);
-	pt_inflight_destroy(l->inflight);
-free_inbox:
-	pt_inbox_destroy(l->inbox);
-free_lane:
-	free(l);
+	if (!ret)
+		ret = pt_inflight_create(&l->inflight, &ring);
+	if (!ret)
+		ret = open_compressors(l);
+	if (!ret)
+		ret = enter(l);
+	if (!ret) {
+		*out = l;
+		return 0;
+	}
+	lane_free(l);
 fail:
 	return pt_error_set(err, PT_EXIT_HOST, ret,
 			    "lane %u: cannot start: %s (memory, "
@@ -341,14 +399,10 @@ void pt_lane_stop(struct pt_lane *l)
 	if (!l)
 		return;
 	pt_inbox_stop(l->inbox);
-	pthread_join(l->thread, NULL);
-	pt_view_free(&l->view);
-	pt_copies_free(&l->copies);
-	pt_deltas_free(&l->deltas);
-	close_compressors(l);
-	pt_inflight_destroy(l->inflight);
-	pt_inbox_destroy(l->inbox);
-	free(l);
+	pt_worker_await(l->worker, l);
+	if (!l->cfg.worker)
+		pt_worker_close(l->worker);
+	lane_free(l);
 }
 
 bool pt_lane_has_ended(const struct pt_lane *l)

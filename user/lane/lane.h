@@ -7,7 +7,7 @@
  *   must not know the other lanes except by shared counters, how a transfer
  *                 begins and ends
  */
-/* lane: one TX queue, one thread, its share of the regions.
+/* lane: its share of the regions of a transfer, on one TX queue.
  *
  *     probe --> (go) --> sweep, sweep, ... --> clean
  *       ^                  |                     |
@@ -22,7 +22,16 @@
  * clean, and begins a round by pt_inbox_round: the lane is clean again when its
  * count round_done has that number, too.
  *
- * Threads: the lane's own; control posts to its inbox and reads the counters.
+ * A lane has no thread of its own: a worker (worker.h) steps it, and does not sleep in
+ * it, so that one worker can serve several lanes of a queue, of one transfer or of
+ * several.  The lane's position and its present wait are fields (lane_internal.h):
+ *
+ *     phase     the first search, waits for go, between sweeps, in a sweep
+ *     search    of the path: source port, round, probe, answers, agreement
+ *     cursor    of a sweep: region, scan batch, page, block
+ *     closing   of a frame: credit, limit, path, buffer
+ *
+ * Threads: the worker's; control posts to the inbox and reads the counters.
  */
 #ifndef LANE_LANE_H
 #define LANE_LANE_H
@@ -85,10 +94,10 @@ struct pt_send_job {
 enum pt_lane_state {
 	PT_LANE_PROBING,
 	PT_LANE_READY,		/* waits for go */
-	PT_LANE_UNREACHED,	/* no probe arrived; the thread has ended */
+	PT_LANE_UNREACHED,	/* no probe arrived; the lane has ended */
 	PT_LANE_SENDING,
 	PT_LANE_CLEAN,
-	PT_LANE_FAILED,		/* the thread has ended; see pt_lane_error */
+	PT_LANE_FAILED,		/* the lane has ended; see pt_lane_error */
 };
 
 /* pt_lane_counts: written by the lane, read by any thread. */
@@ -131,9 +140,12 @@ struct pt_lane_counts {
 };
 
 struct pt_lane;
+struct pt_worker;
 
 struct pt_lane_cfg {
 	const struct pt_send_job *job;
+	struct pt_worker *worker;	/* the caller's, of this xsk; outlives the
+					 * lane; NULL: the lane has one of its own */
 	struct pt_xsk *xsk;	/* the caller's; outlives the lane */
 	__u16 lane_idx;
 	__u16 tx_queue;
@@ -152,14 +164,14 @@ struct pt_lane_cfg {
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		  struct pt_error *err);
 
-/* pt_lane_stop ends the thread in any state and frees the lane. */
+/* pt_lane_stop ends the lane in any state and frees it. */
 void pt_lane_stop(struct pt_lane *l);
 
 bool pt_lane_has_ended(const struct pt_lane *l);
 
-/* pt_lane_part returns true if the thread has ended, or is reading the source,
- * which may take any time, and will end afterwards.  The caller owns its socket
- * from then on. */
+/* pt_lane_part, for a lane with a worker of its own, returns true if it has ended, or
+ * is reading the source, which may take any time, and will end afterwards.  The caller
+ * owns its socket from then on. */
 bool pt_lane_part(struct pt_lane *l);
 
 struct pt_inbox *pt_lane_inbox(struct pt_lane *l);

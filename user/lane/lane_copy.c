@@ -95,25 +95,16 @@ static int is_equal(struct pt_lane *l, __u64 page_idx, const __u8 *page)
 	return pt_lane_source_left(l, compare(l, page_idx, page));
 }
 
-/* send_noted sends the page as data, and notes it as an original: it ends in the
- * next frame, or later, since frames of compressed blocks may take fewer pages than
- * are staged. */
-static int send_noted(struct pt_lane *l, const struct pt_page_word *w,
-		      unsigned i, __u64 page_idx)
+/* The page ends in the next frame, or later, since frames of compressed blocks may
+ * take fewer pages than are staged. */
+void pt_lane_copies_noted(struct pt_lane *l, __u64 content, __u64 page_idx)
 {
-	int ret;
-
-	pt_copies_sent(&l->copies, page_idx, l->generation);
-	ret = pt_lane_add_data(l, w, i);
-	if (ret)
-		return ret;
-	pt_copies_note(&l->copies, w->contents[i], page_idx,
+	pt_copies_note(&l->copies, content, page_idx,
 		       pt_inflight_next_seq(l->inflight));
 	pt_check(l->noted_cnt < PT_RECORDS_MAX);	/* each has a record */
 	l->noted[l->noted_cnt++] = (struct pt_noted){
-		.content = w->contents[i], .page_idx = page_idx,
+		.content = content, .page_idx = page_idx,
 	};
-	return 0;
 }
 
 /* is_staged: a part of the page is.  Staged pages ascend, and the first may be
@@ -142,12 +133,22 @@ void pt_lane_copies_left(struct pt_lane *l)
 	l->noted_cnt = cnt;
 }
 
-static int send_copy(struct pt_lane *l, __u64 gfn, __u64 page_idx,
-		     __u64 original_gfn, __u64 original_idx)
+/* as_data: the page goes as data; is_original: it is noted as one. */
+static int as_data(struct pt_lane *l, __u64 page_idx, bool is_original)
 {
 	pt_copies_sent(&l->copies, page_idx, l->generation);
-	return pt_lane_add_copy(l, gfn, original_gfn,
-				pt_copies_version(&l->copies, original_idx));
+	l->cursor.page.is_original = is_original;
+	return 0;
+}
+
+static int as_copy(struct pt_lane *l, __u64 page_idx, __u64 original_gfn,
+		   __u64 original_idx)
+{
+	pt_copies_sent(&l->copies, page_idx, l->generation);
+	l->cursor.page.kind = PT_STAGED_COPY;
+	l->cursor.page.original_gfn = original_gfn;
+	l->cursor.page.version = pt_copies_version(&l->copies, original_idx);
+	return 0;
 }
 
 /* may_refuse: the receiver may refuse the page as a copy; is_newer: it was sent
@@ -190,33 +191,31 @@ int pt_lane_refused(struct pt_lane *l)
 	return ret;
 }
 
-int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
-		      unsigned i, __u64 page_idx)
+int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
+			unsigned i, __u64 page_idx)
 {
 	struct pt_original original;
 	__u64 gfn;
 	int ret;
 
 	if (!l->copies.slots)
-		return pt_lane_add_data(l, w, i);
+		return 0;
 	if (!find(l, page_idx, w->contents[i], &original, &gfn))
-		return send_noted(l, w, i, page_idx);
+		return as_data(l, page_idx, true);
 	if (pt_copies_is_settled(&original, l->placed_upto,
 				 pt_inflight_next_seq(l->inflight))) {
 		ret = is_equal(l, original.page_idx,
 			       w->pages + i * PT_PAGE_SZ);
 		if (ret < 0)
 			return ret;
-		return ret ? send_copy(l, w->gfn + i, page_idx, gfn,
-				       original.page_idx)
-			   : send_noted(l, w, i, page_idx);
+		return ret ? as_copy(l, page_idx, gfn, original.page_idx)
+			   : as_data(l, page_idx, true);
 	}
 	/* The first of equal pages stays noted: it is settled before others.  Memory
 	 * that is not mapped would be read once more, all of its region. */
-	if (l->generation > 1 || !l->view.is_stable) {
-		pt_copies_sent(&l->copies, page_idx, l->generation);
-		return pt_lane_add_data(l, w, i);
-	}
+	if (l->generation > 1 || !l->view.is_stable)
+		return as_data(l, page_idx, false);
+	l->cursor.page.kind = PT_STAGED_NONE;
 	pt_lane_mark_dirty(l, w->gfn + i, 1);
 	pt_adaptive_put_off(&l->governor, i, w->masks[i]);
 	pt_lane_count(&l->counts.put_off, 1);

@@ -52,8 +52,10 @@ static bool pays(const struct pt_lane *l, __u64 changed, __u64 whole)
 	       4 * cnt <= 3u * __builtin_popcountll(whole);
 }
 
-static void remember(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
-		     __u64 page_idx)
+/* The bytes are remembered even if their frame was dropped meanwhile: then the
+ * page's digest is forgotten. */
+void pt_lane_remember(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
+		      __u64 page_idx)
 {
 	struct pt_delta_slot *slot = pt_deltas_take(&l->deltas, page_idx,
 						    l->round);
@@ -67,28 +69,22 @@ static void remember(struct pt_lane *l, const struct pt_page_word *w, unsigned i
 	       PT_PAGE_SZ);
 }
 
-/* The bytes are remembered even if their frame is dropped meanwhile: then the
- * page's digest is forgotten. */
-int pt_lane_send_changed(struct pt_lane *l, const struct pt_page_word *w,
-			 unsigned i, __u64 page_idx, __u64 was)
+void pt_lane_choose_changed(struct pt_lane *l, const struct pt_page_word *w,
+			    unsigned i, __u64 page_idx, __u64 was)
 {
 	const __u8 *page = w->pages + i * PT_PAGE_SZ;
-	__u64 whole = pt_trim_mask(l->cfg.job->trim, w->masks[i]);
 	struct pt_delta_slot *slot = pt_deltas_find(&l->deltas, page_idx);
-	__u64 changed = ~0ULL;
-	int ret;
+	struct pt_staged *p = &l->cursor.page;
+	__u64 changed;
 
-	if (is_base(l, slot, was))
-		changed = pt_deltas_diff(page, pt_deltas_page(&l->deltas, slot));
-	else
-		slot = NULL;
-	if (slot && pays(l, changed, whole))
-		ret = pt_lane_add_delta(l, w->gfn + i, slot->version, changed,
-					whole, page);
-	else
-		ret = pt_lane_add_page(l, w->gfn + i, whole, page);
-	remember(l, w, i, page_idx);
-	return ret;
+	if (!is_base(l, slot, was))
+		return;
+	changed = pt_deltas_diff(page, pt_deltas_page(&l->deltas, slot));
+	if (!pays(l, changed, p->mask))
+		return;
+	p->kind = PT_STAGED_DELTA;
+	p->version = slot->version;
+	p->changed = changed;
 }
 
 bool pt_lane_may_refuse(const struct pt_lane *l, __u64 page_idx,

@@ -10,6 +10,8 @@
 #include "memory/guard.h"
 #include "wire/descriptors.h"
 
+#define DEVICE_NS	10000000ULL	/* for the device to take frames */
+
 __u64 pt_lane_mark_dirty(struct pt_lane *l, __u64 gfn, __u64 page_cnt)
 {
 	const struct pt_layout *layout = l->cfg.job->layout;
@@ -102,26 +104,14 @@ int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns)
 	return pt_lane_kick(l);
 }
 
-void pt_lane_tx_wait(struct pt_lane *l)
-{
-	__u64 began_ns = pt_clock_ns();
-
-	pt_xsk_tx_wait(l->cfg.xsk, 10);
-	l->waited_ns += pt_clock_ns() - began_ns;
-}
-
 int pt_lane_drain(struct pt_lane *l)
 {
-	int ret;
+	int ret = kick(l);
 
-	while ((ret = kick(l)) > 0) {
-		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
-		pt_lane_tx_wait(l);
-		ret = pt_lane_take_mail(l, 0);
-		if (ret)
-			break;
-	}
-	return ret;
+	if (ret <= 0)
+		return ret;
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+	return pt_lane_for_device(l, DEVICE_NS);
 }
 
 /* forget drops the staged records: their pages are dirty again. */
@@ -162,17 +152,11 @@ void pt_lane_builder_reset(struct pt_lane *l)
 	pt_builder_init(&l->builder, &cfg);
 }
 
-/* cost: of a frame in the flow-control window. */
-struct cost {
-	__u32 desc_cnt;
-	__u32 credit;
-};
-
 /* has_credit: a frame of more pages than the whole window goes alone. */
-static bool has_credit(const struct pt_lane *l, const struct cost *cost)
+static bool has_credit(const struct pt_lane *l)
 {
 	__u64 in_flight = l->sent_desc - l->lost_desc - l->freed_desc;
-	__u32 needed = in_flight ? cost->credit : cost->desc_cnt;
+	__u32 needed = in_flight ? l->closing.credit : l->closing.desc_cnt;
 
 	return in_flight + needed <= l->window &&
 	       pt_inflight_has_room(l->inflight);
@@ -194,53 +178,53 @@ int pt_lane_sync(struct pt_lane *l)
 	return ret == -ENOBUFS ? 0 : ret;
 }
 
-/* wait_credit waits until a frame of that cost may go.  Without news for a while
- * it sends SYNC, so that a lost tail is noticed. */
-static int wait_credit(struct pt_lane *l, const struct cost *cost)
+/* ask_credit goes on to LIMIT if the frame may go. */
+static int ask_credit(struct pt_lane *l, struct pt_closing *c)
 {
-	__u64 freed;
-	int ret;
+	int ret = pt_inbox_peek(l->inbox) ? pt_lane_take_mail(l) : 0;
 
-	if (pt_inbox_peek(l->inbox)) {
-		ret = pt_lane_take_mail(l, 0);
-		if (ret)
-			return ret;
-	}
-	if (has_credit(l, cost) && !l->reprobe)
-		return 0;
-	ret = pt_lane_drain(l);
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
-	/* With no frame left in the device the receiver is the bottleneck. */
-	if (!ret && !l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
-		pt_adaptive_strain(&l->governor);
-	while (!ret && !l->reprobe && !has_credit(l, cost)) {
-		/* A lane without credit makes no progress, as one without
-		 * accepted frames. */
-		if (!l->unaccepted_ns)
-			l->unaccepted_ns = pt_clock_ns();
-		pt_lane_count(&l->counts.credit_waits, 1);
-		freed = l->freed_desc + l->lost_desc;
-		ret = pt_lane_take_mail(l, PT_LANE_SYNC_NS);
-		if (!ret && freed == l->freed_desc + l->lost_desc)
-			ret = pt_lane_sync(l);
-	}
+	c->at = has_credit(l) && !l->reprobe ? PT_CLOSING_LIMIT : PT_CLOSING_DRAIN;
 	return ret;
 }
 
-static int wait_buffer(struct pt_lane *l, void **frame)
+/* drain_for_credit: with no frame left in the device the receiver is the
+ * bottleneck. */
+static int drain_for_credit(struct pt_lane *l, struct pt_closing *c)
+{
+	int ret = pt_lane_drain(l);
+
+	if (ret)
+		return ret;
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+	if (!l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
+		pt_adaptive_strain(&l->governor);
+	c->at = PT_CLOSING_GRANT;
+	return 0;
+}
+
+/* wait_grant waits until the frame may go.  Without news for a while it sends SYNC,
+ * so that a lost tail is noticed. */
+static int wait_grant(struct pt_lane *l, struct pt_closing *c)
 {
 	int ret = 0;
 
-	while (!(*frame = pt_xsk_tx_frame(l->cfg.xsk))) {
-		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
-		ret = pt_lane_kick(l);
-		if (!ret)
-			ret = pt_lane_take_mail(l, 0);
-		if (ret)
-			return ret;
-		pt_lane_tx_wait(l);
+	if (c->has_napped && c->freed == l->freed_desc + l->lost_desc)
+		ret = pt_lane_sync(l);
+	c->has_napped = false;
+	if (ret)
+		return ret;
+	if (l->reprobe || has_credit(l)) {
+		c->at = PT_CLOSING_LIMIT;
+		return 0;
 	}
-	return 0;
+	/* A lane without credit makes no progress, as one without accepted
+	 * frames. */
+	if (!l->unaccepted_ns)
+		l->unaccepted_ns = pt_clock_ns();
+	pt_lane_count(&l->counts.credit_waits, 1);
+	c->freed = l->freed_desc + l->lost_desc;
+	c->has_napped = true;
+	return pt_lane_for_mail(l, PT_LANE_SYNC_NS);
 }
 
 /* close_guarded copies the pages into the frame; the source may be cut short
@@ -333,30 +317,32 @@ static void count_frame(struct pt_lane *l, const struct pt_pack *take,
 
 /* write_frame writes the packed frame, for which there is credit, and gives it to
  * the device. */
-static int write_frame(struct pt_lane *l, const struct pt_pack *take,
-		       __u32 frame_sz, __u32 credit, __u64 pack_ns)
+static int write_frame(struct pt_lane *l, struct pt_closing *c)
 {
 	struct pt_frame_id id = {
 		.session_id = l->cfg.job->session_id,
 		.generation = l->generation,
 		.lane = l->cfg.lane_idx,
 	};
-	void *frame;
-	int ret = wait_buffer(l, &frame);
+	void *frame = pt_xsk_tx_frame(l->cfg.xsk);
+	int ret;
 
-	if (ret)
-		return ret;
+	if (!frame) {
+		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+		ret = pt_lane_kick(l);
+		return ret ? ret : pt_lane_for_device(l, DEVICE_NS);
+	}
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
-	id.seq = push(l, take, frame_sz, credit);
+	id.seq = push(l, &c->take, c->frame_sz, c->credit);
 	ret = close_guarded(l, &id, frame);
 	if (ret) {
 		pt_xsk_tx_give_back(l->cfg.xsk, frame);
 		return ret;
 	}
 	pt_lane_copies_left(l);
-	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
-	count_frame(l, take, frame_sz);
-	pt_batch_add(&l->unkicked, frame_sz, pack_ns);
+	pt_xsk_tx_submit(l->cfg.xsk, frame, c->frame_sz);
+	count_frame(l, &c->take, c->frame_sz);
+	pt_batch_add(&l->unkicked, c->frame_sz, c->pack_ns);
 	return pt_batch_is_full(&l->unkicked, pt_lane_batch_sz(l))
 		? pt_lane_kick(l) : 0;
 }
@@ -376,33 +362,69 @@ static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz
 		      l->chooser.switch_cnt - switch_cnt);
 }
 
-int pt_lane_close_frame(struct pt_lane *l)
+static int pack(struct pt_lane *l, struct pt_closing *c)
 {
-	struct pt_pack take;
-	struct cost cost;
-	__u32 frame_sz;
-	__u64 pack_ns = 0;
 	int ret = number_left(l);
 
+	*c = (struct pt_closing){ .at = PT_CLOSING_CREDIT };
 	if (!ret && l->cfg.job->compressions)
-		ret = pack_guarded(l, &pack_ns);
-	take = pt_builder_take(&l->builder);
-	frame_sz = pt_builder_frame_sz(&l->builder);
-	cost.desc_cnt = pt_desc_cnt(frame_sz, l->cfg.job->desc_sz);
-	cost.credit = pt_frame_cost(cost.desc_cnt, pt_builder_load(&l->builder));
-	if (!ret)
-		ret = wait_credit(l, &cost);
-	if (!ret && !l->reprobe)
-		ret = pt_lane_wait_pace(l, frame_sz);
-	if (!ret && l->reprobe) {
-		forget(l);
-		return pt_lane_probe(l);
+		ret = pack_guarded(l, &c->pack_ns);
+	c->take = pt_builder_take(&l->builder);
+	c->frame_sz = pt_builder_frame_sz(&l->builder);
+	c->desc_cnt = pt_desc_cnt(c->frame_sz, l->cfg.job->desc_sz);
+	c->credit = pt_frame_cost(c->desc_cnt, pt_builder_load(&l->builder));
+	return ret;
+}
+
+/* abandon: the path is to be searched anew, before anything else goes. */
+static int abandon(struct pt_lane *l, struct pt_closing *c)
+{
+	forget(l);
+	c->at = PT_CLOSING_PACK;
+	pt_lane_probe_begin(l);
+	l->wait = PT_LANE_NO_WAIT;
+	return PT_LANE_WAITS;
+}
+
+static int advance(struct pt_lane *l, struct pt_closing *c)
+{
+	switch (c->at) {
+	case PT_CLOSING_PACK:
+		return pack(l, c);
+	case PT_CLOSING_CREDIT:
+		return ask_credit(l, c);
+	case PT_CLOSING_DRAIN:
+		return drain_for_credit(l, c);
+	case PT_CLOSING_GRANT:
+		return wait_grant(l, c);
+	case PT_CLOSING_LIMIT:
+		return pt_lane_wait_limit(l);
+	case PT_CLOSING_PATH:
+		return pt_lane_wait_path(l);
+	case PT_CLOSING_BUFFER:
+		return 0;
+	}
+	return 0;
+}
+
+int pt_lane_close_frame(struct pt_lane *l)
+{
+	struct pt_closing *c = &l->closing;
+	int ret = 0;
+
+	while (!ret && c->at != PT_CLOSING_BUFFER) {
+		ret = advance(l, c);
+		if (!ret && l->reprobe && c->at >= PT_CLOSING_LIMIT)
+			return abandon(l, c);
 	}
 	if (!ret)
-		ret = write_frame(l, &take, frame_sz, cost.credit, pack_ns);
-	if (!ret && l->cfg.job->compress_auto)
-		choose(l, &take, frame_sz, pack_ns);
-	return ret;
+		ret = write_frame(l, c);
+	if (ret)
+		return ret;
+	c->at = PT_CLOSING_PACK;
+	if (l->cfg.job->compress_auto)
+		choose(l, &c->take, c->frame_sz, c->pack_ns);
+	return 0;
 }
 
 int pt_lane_flush(struct pt_lane *l)
@@ -411,6 +433,8 @@ int pt_lane_flush(struct pt_lane *l)
 
 	while (!ret && !pt_builder_is_empty(&l->builder))
 		ret = pt_lane_close_frame(l);
+	if (ret)
+		return ret;
 	pt_lane_leave_end(l);
-	return ret ? ret : pt_lane_drain(l);
+	return pt_lane_drain(l);
 }

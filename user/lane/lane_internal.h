@@ -4,7 +4,6 @@
 #define LANE_LANE_INTERNAL_H
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "lane/batch.h"
 #include "lane/chooser.h"
@@ -12,6 +11,8 @@
 #include "lane/deltas.h"
 #include "lane/inflight.h"
 #include "lane/lane.h"
+#include "lane/worker.h"
+#include "net/plpmtud.h"
 #include "source/page_word.h"
 #include "wire/builder.h"
 
@@ -33,6 +34,112 @@ enum pt_lane_source {
 	PT_LANE_PARTED,		/* and never will use them again */
 };
 
+/* pt_lane_wait: the event before a lane's next step. */
+enum pt_lane_wait {
+	PT_LANE_NO_WAIT,	/* it goes on at once */
+	PT_LANE_FOR_MAIL,	/* for its inbox, or until wait_until_ns */
+	PT_LANE_FOR_DEVICE,	/* for the device to take frames, likewise */
+};
+
+/* PT_LANE_WAITS is returned in place of 0: the function has not finished, and goes on
+ * where it stopped when it is called again, after the wait in l->wait. */
+#define PT_LANE_WAITS	1
+
+/* pt_staged: the page that the cursor is at, and how it goes.  It is staged block by
+ * block: the frame may be full in between. */
+enum pt_staged_kind {
+	PT_STAGED_NONE,		/* it does not go now */
+	PT_STAGED_DATA,		/* the blocks of mask */
+	PT_STAGED_ZEROES,	/* page_cnt pages */
+	PT_STAGED_UNREADABLE,
+	PT_STAGED_COPY,
+	PT_STAGED_DELTA,	/* the blocks of changed; or as data, if these do not
+				 * fit any more */
+};
+
+struct pt_staged {
+	enum pt_staged_kind kind;
+	__u64 gfn;
+	__u64 page_cnt;
+	__u64 mask;
+	const __u8 *bytes;
+	unsigned block;		/* data: the next that is staged */
+	bool is_full;		/* data: the frame is, and goes first */
+	__u64 changed;
+	__u32 version;		/* of the base, or of the original */
+	__u64 original_gfn;
+	bool is_original;	/* it is noted as one, once it is staged */
+};
+
+/* pt_cursor: where a sweep is. */
+struct pt_cursor {
+	enum {
+		PT_CURSOR_REGION,	/* looks for the next dirty region */
+		PT_CURSOR_VIEW,		/* views it */
+		PT_CURSOR_HOLE,		/* sends it, a hole, as one run */
+		PT_CURSOR_BATCH,	/* scans its next scan batch */
+		PT_CURSOR_PAGE,		/* chooses how the next page goes */
+		PT_CURSOR_BLOCK,	/* stages that page */
+		PT_CURSOR_END,		/* sends what is staged */
+	} at;
+	__u64 region_idx;		/* it, or the next to be looked at */
+	__u64 bits[PT_REGION_WORDS];	/* its dirty pages, but for the batches
+					 * before this */
+	__u32 cnt;			/* its dirty pages */
+	__u64 batch_idx;		/* index of the batch's first page */
+	__u64 left;			/* bit: page of the batch, not staged yet */
+	struct pt_page_word batch;
+	struct pt_staged page;
+};
+
+/* pt_closing: how far the staged frame is on its way to the device. */
+struct pt_closing {
+	enum {
+		PT_CLOSING_PACK,	/* compresses it, and finds its cost */
+		PT_CLOSING_CREDIT,	/* asks for credit */
+		PT_CLOSING_DRAIN,	/* has none: the device takes the others */
+		PT_CLOSING_GRANT,	/* waits for credit */
+		PT_CLOSING_LIMIT,	/* waits for --max-bandwidth */
+		PT_CLOSING_PATH,	/* waits for the path */
+		PT_CLOSING_BUFFER,	/* waits for a buffer of the device */
+	} at;
+	struct pt_pack take;
+	__u32 frame_sz;
+	__u32 desc_cnt;
+	__u32 credit;
+	__u64 pack_ns;
+	bool has_napped;		/* in this state */
+	__u64 freed;			/* GRANT: descriptors, before the nap */
+	__u64 full_ns;			/* PATH: since when it is full; 0: not */
+};
+
+/* pt_search: how far the search for queue and frame size is. */
+struct pt_search {
+	enum {
+		PT_SEARCH_NONE,
+		PT_SEARCH_PORT,		/* begins, with a source port */
+		PT_SEARCH_ROUND,	/* begins a round */
+		PT_SEARCH_SEND,		/* sends its probes */
+		PT_SEARCH_DEVICE,	/* the device takes them */
+		PT_SEARCH_ANSWERS,	/* waits for answers */
+		PT_SEARCH_ASK,		/* reports the result to the receiver */
+		PT_SEARCH_GRANT,	/* waits for its window */
+	} at;
+	unsigned stage;			/* of the clock, before */
+	unsigned port_cnt;		/* source ports tried */
+	unsigned round_cnt;		/* rounds of this port */
+	struct pt_plpmtud mtu;
+	__u32 sizes[PT_PLPMTUD_SIZES];	/* of the round */
+	__u32 size_cnt;
+	__u64 probe_first;		/* of all rounds of the port: a late answer
+					 * counts, too */
+	unsigned probe_cnt;		/* of the round, ... */
+	unsigned sent_cnt;		/* ... of which so many were sent */
+	bool is_complete;		/* the largest arrived, so the wait ends */
+	__u64 until_ns;			/* of the present wait; 0: none */
+	__u64 asked_ns;
+};
+
 /* pt_noted: a page that is noted in copies, and of which a part is staged. */
 struct pt_noted {
 	__u64 content;
@@ -41,8 +148,22 @@ struct pt_noted {
 
 struct pt_lane {
 	struct pt_lane_cfg cfg;
-	pthread_t thread;
+	struct pt_worker *worker;	/* its thread steps the lane */
+	struct pt_lane *next;		/* of the worker's lanes */
+	bool is_left;			/* the worker is done with it */
 	struct pt_inbox *inbox;
+	enum {
+		PT_PHASE_START,		/* the first search */
+		PT_PHASE_GO,		/* waits for go */
+		PT_PHASE_BETWEEN,	/* between sweeps */
+		PT_PHASE_SWEEP,
+	} phase;
+	enum pt_lane_wait wait;
+	__u64 wait_from_ns;
+	__u64 wait_until_ns;
+	struct pt_search search;
+	struct pt_cursor cursor;
+	struct pt_closing closing;
 	atomic_int state;
 	int error;			/* of state FAILED */
 	struct pt_error error_text;
@@ -117,10 +238,20 @@ struct pt_lane {
 };
 
 /* All functions return 0 or -errno with l->error_text filled; -ECANCELED: the
- * lane must stop. */
+ * lane must stop; those that say so also PT_LANE_WAITS. */
 
-/* lane.c: takes the inbox, waiting up to timeout_ns, and acts on acks. */
-int pt_lane_take_mail(struct pt_lane *l, __u64 timeout_ns);
+/* lane.c: step does all that can be done now, until the lane waits or ends; it never
+ * sleeps, but where the source is read.  PT_LANE_WAITS, or -errno: it has ended.
+ * begin and end: by the worker's thread, before the first step and after the last. */
+int pt_lane_step(struct pt_lane *l);
+void pt_lane_begin(struct pt_lane *l);
+void pt_lane_end(struct pt_lane *l, int code);
+
+/* for_mail, for_device: PT_LANE_WAITS, for so long at most.  take_mail acts on the mail
+ * that is there. */
+int pt_lane_for_mail(struct pt_lane *l, __u64 ns);
+int pt_lane_for_device(struct pt_lane *l, __u64 ns);
+int pt_lane_take_mail(struct pt_lane *l);
 
 /* These enclose every read of the source, which may take any time.  left
  * returns ret, or -ECANCELED: another thread owns the socket. */
@@ -147,40 +278,30 @@ static inline bool pt_lane_is_settled(const struct pt_lane *l)
 	       l->placed_upto == pt_inflight_next_seq(l->inflight);
 }
 
-/* lane_sweep.c: pt_lane_sweep sends each dirty page once; pt_lane_show_dirty
- * reports how many there are. */
+/* lane_sweep.c: pt_lane_sweep, or PT_LANE_WAITS, sends each page once that was dirty
+ * at pt_lane_sweep_begin; pt_lane_show_dirty reports how many there are. */
+int pt_lane_sweep_begin(struct pt_lane *l);
 int pt_lane_sweep(struct pt_lane *l);
 void pt_lane_show_dirty(struct pt_lane *l);
 
-/* lane_records.c: */
-int pt_lane_add_page(struct pt_lane *l, __u64 gfn, __u64 mask,
-		     const void *page);
-int pt_lane_add_data(struct pt_lane *l, const struct pt_page_word *w,
-		     unsigned i);	/* the blocks of page i after
-					 * trimming */
-int pt_lane_add_zeroes(struct pt_lane *l, __u64 gfn, __u64 page_cnt);
-int pt_lane_add_unreadable(struct pt_lane *l, __u64 gfn);
-int pt_lane_add_copy(struct pt_lane *l, __u64 gfn, __u64 original_gfn,
-		     __u32 version);
-int pt_lane_add_delta(struct pt_lane *l, __u64 gfn, __u32 base, __u64 changed,
-		      __u64 whole, const void *page);
+/* lane_records.c: pt_lane_stage, or PT_LANE_WAITS, stages the cursor's page. */
+int pt_lane_stage(struct pt_lane *l);
 
 /* lane_frame.c: pt_lane_close_frame sends the staged frame, or as much of it as fits:
- * then the rest stays staged. */
+ * then the rest stays staged.  flush closes all frames and kicks; drain kicks until
+ * the device took all.  All three: or PT_LANE_WAITS. */
 int pt_lane_close_frame(struct pt_lane *l);
-int pt_lane_flush(struct pt_lane *l);	/* closes and kicks */
+int pt_lane_flush(struct pt_lane *l);
+int pt_lane_drain(struct pt_lane *l);
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
 
 /* pt_lane_spent returns -EOVERFLOW: of these numbers max was the last. */
 int pt_lane_spent(struct pt_lane *l, const char *what, __u64 max);
 
-void pt_lane_tx_wait(struct pt_lane *l);	/* for the device, not long */
-
-/* pt_lane_nudge is called before the lane sleeps: it kicks a zero-copy driver
+/* pt_lane_nudge is called before the lane waits for mail: it kicks a zero-copy driver
  * again for waiting frames, so that none waits longer than PT_XSK_STALE_NS. */
 int pt_lane_nudge(struct pt_lane *l, __u64 *timeout_ns);
-int pt_lane_drain(struct pt_lane *l);	/* kicks until the device took all */
 int pt_lane_sync(struct pt_lane *l);	/* sends SYNC with our last number */
 int pt_lane_lost(struct pt_lane *l, const struct pt_seq_range *range);
 __u32 pt_lane_small_sz(const struct pt_lane *l);	/* passes everywhere */
@@ -192,43 +313,48 @@ static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
 			      memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-/* lane_pace.c: waits until --max-bandwidth and the path allow a frame; spend:
- * it goes.  leave_end returns unused leave to the regulator, take_arrivals
+/* lane_pace.c: wait_limit waits until --max-bandwidth allows the frame that is being
+ * closed, wait_path until the path does; or PT_LANE_WAITS.  spend: it goes.  leave_end returns unused leave to the regulator, take_arrivals
  * passes the ACK in l->mail to it.  A receiver's impossible numbers are limited
  * to the bytes sent. */
-int pt_lane_wait_pace(struct pt_lane *l, __u32 frame_sz);
+int pt_lane_wait_limit(struct pt_lane *l);
+int pt_lane_wait_path(struct pt_lane *l);
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz);
 void pt_lane_leave_end(struct pt_lane *l);
 void pt_lane_take_arrivals(struct pt_lane *l);
 __u32 pt_lane_batch_sz(const struct pt_lane *l);	/* the most bytes of one
 							 * kick */
 
-/* lane_copy.c: open, once slot_cnt is known.  ahead: the word's pages are sent
- * next.  send_data: page i of the word, not zero, as data, as a copy, or later;
- * page_idx is its index.  left: a frame was closed, or staged pages were dropped.
- * refused: of the mail's. */
+/* lane_copy.c: open, once slot_cnt is known.  ahead: the batch's pages are sent
+ * next.  choose_data chooses for page i of the batch, not zero: as data, as a copy, or
+ * later; page_idx is its index.  noted: such a page was staged.  left: a frame was
+ * closed, or staged pages were dropped.  refused: of the mail's. */
 int pt_lane_copies_open(struct pt_lane *l);
 void pt_lane_copies_ahead(const struct pt_lane *l,
 			  const struct pt_page_word *w);
 void pt_lane_copies_left(struct pt_lane *l);
 int pt_lane_refused(struct pt_lane *l);
-int pt_lane_send_data(struct pt_lane *l, const struct pt_page_word *w,
-		      unsigned i, __u64 page_idx);
+int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
+			unsigned i, __u64 page_idx);
+void pt_lane_copies_noted(struct pt_lane *l, __u64 content, __u64 page_idx);
 
 /* lane_delta.c: open, once slot_cnt is known.  settle, before a sweep.
- * send_changed: page i of the word, not zero, as data or as a delta; was: the digest
- * as it was sent last.  may_refuse: the receiver may refuse the page as a delta;
+ * choose_changed chooses for page i of the batch, not zero: as data or as a delta; was:
+ * the digest as it was sent last.  remember: page i was staged.  may_refuse: the receiver may refuse the page as a delta;
  * is_newer: it was sent again since that version. */
 int pt_lane_deltas_open(struct pt_lane *l);
 void pt_lane_deltas_settle(struct pt_lane *l);
-int pt_lane_send_changed(struct pt_lane *l, const struct pt_page_word *w,
-			 unsigned i, __u64 page_idx, __u64 was);
+void pt_lane_choose_changed(struct pt_lane *l, const struct pt_page_word *w,
+			    unsigned i, __u64 page_idx, __u64 was);
+void pt_lane_remember(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
+		      __u64 page_idx);
 bool pt_lane_may_refuse(const struct pt_lane *l, __u64 page_idx,
 			__u32 version_low, bool *is_newer);
 
 /* lane_probe.c: finds the receiver's queue and the largest frame, and agrees on
- * them.  -EHOSTUNREACH: no probe arrived.  A lane that has sent already gives
- * up only after its deadline of progress. */
+ * them, once it was begun; or PT_LANE_WAITS.  -EHOSTUNREACH: no probe arrived.  A lane
+ * that has sent already gives up only after its deadline of progress. */
+void pt_lane_probe_begin(struct pt_lane *l);
 int pt_lane_probe(struct pt_lane *l);
 
 #endif

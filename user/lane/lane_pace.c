@@ -26,78 +26,83 @@ __u32 pt_lane_batch_sz(const struct pt_lane *l)
 	return sz;
 }
 
-/* nap sends the staged frames first; a nap has a minimum length. */
+/* nap sends the submitted frames first; a nap has a minimum length. */
 static int nap(struct pt_lane *l, __u64 wait_ns)
 {
 	int ret;
 
+	l->closing.has_napped = true;
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	ret = pt_lane_kick(l);
-	return ret ? ret : pt_lane_take_mail(l, wait_ns < NAP_NS ? NAP_NS
-								 : wait_ns);
+	return ret ? ret : pt_lane_for_mail(l, wait_ns < NAP_NS ? NAP_NS : wait_ns);
 }
 
-/* wait_limit waits for --max-bandwidth, or until a pause ends.  In a pause a lost
- * tail is noticed, too, so that nothing is in flight for long. */
-static int wait_limit(struct pt_lane *l, __u32 frame_sz)
+/* sync_once sends SYNC, unless the last one had the same number. */
+static int sync_once(struct pt_lane *l)
+{
+	return l->synced_seq == pt_inflight_next_seq(l->inflight)
+		? 0 : pt_lane_sync(l);
+}
+
+/* The lane also waits until a pause ends.  In a pause a lost tail is noticed, too, so
+ * that nothing is in flight for long. */
+int pt_lane_wait_limit(struct pt_lane *l)
 {
 	struct pt_pacer *pacer = l->cfg.job->pacer;
+	struct pt_closing *c = &l->closing;
 	__u64 wait_ns;
 	int ret = 0;
 
-	while (!ret && !l->reprobe &&
-	       (pt_pacer_rate(pacer) || pt_pacer_is_paused(pacer)) &&
-	       (wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), frame_sz))) {
-		ret = nap(l, wait_ns);
-		if (pt_pacer_is_paused(pacer))
-			pt_chooser_break(&l->chooser);
-		if (!ret && pt_pacer_is_paused(pacer) &&
-		    l->synced_seq != pt_inflight_next_seq(l->inflight))
-			ret = pt_lane_sync(l);
+	if (c->has_napped && pt_pacer_is_paused(pacer)) {
+		pt_chooser_break(&l->chooser);
+		ret = sync_once(l);
 	}
-	return ret;
+	c->has_napped = false;
+	if (ret)
+		return ret;
+	if (pacer && !l->reprobe &&
+	    (pt_pacer_rate(pacer) || pt_pacer_is_paused(pacer))) {
+		wait_ns = pt_pacer_wait_ns(pacer, pt_clock_ns(), c->frame_sz);
+		if (wait_ns)
+			return nap(l, wait_ns);
+	}
+	c->at = PT_CLOSING_BUFFER;
+	if (l->cfg.job->regulator && l->leave_sz < c->frame_sz) {
+		pt_lane_leave_end(l);
+		c->full_ns = 0;
+		c->at = PT_CLOSING_PATH;
+	}
+	return 0;
 }
 
-/* wait_path waits for the path.  Other lanes' ACKs make room, too, so it does
- * not sleep for long; if none comes it sends SYNC, so that a lost tail is
- * noticed. */
-static int wait_path(struct pt_lane *l, __u32 frame_sz)
+/* Other lanes' ACKs make room on the path, too, so the lane does not sleep for long;
+ * if none comes it sends SYNC, so that a lost tail is noticed. */
+int pt_lane_wait_path(struct pt_lane *l)
 {
 	struct pt_regulator *r = l->cfg.job->regulator;
-	__u64 now_ns = pt_clock_ns(), full_ns = 0, wait_ns;
+	struct pt_closing *c = &l->closing;
+	__u64 now_ns = pt_clock_ns(), wait_ns = 0;
 	int ret = 0;
 
-	pt_lane_leave_end(l);
-	while (!ret && !l->reprobe &&
-	       (wait_ns = pt_regulator_ask(r, now_ns, frame_sz,
-					   &l->leave_sz))) {
-		l->leave_sz = 0;
-		pt_lane_count(&l->counts.path_waits, 1);
-		if (wait_ns != PT_REGULATOR_FULL) {
-			full_ns = 0;
-		} else {
-			wait_ns = PT_LANE_SYNC_NS;
-			full_ns = full_ns ? full_ns : now_ns;
-		}
-		ret = nap(l, wait_ns);
-		now_ns = pt_clock_ns();
-		if (!ret && full_ns &&
-		    now_ns - full_ns > pt_regulator_silence_ns(r) &&
-		    l->synced_seq != pt_inflight_next_seq(l->inflight))
-			ret = pt_lane_sync(l);
+	if (c->has_napped && c->full_ns &&
+	    now_ns - c->full_ns > pt_regulator_silence_ns(r))
+		ret = sync_once(l);
+	c->has_napped = false;
+	if (!ret && !l->reprobe)
+		wait_ns = pt_regulator_ask(r, now_ns, c->frame_sz, &l->leave_sz);
+	if (ret || !wait_ns) {
+		c->at = PT_CLOSING_BUFFER;
+		return ret;
 	}
-	return ret;
-}
-
-int pt_lane_wait_pace(struct pt_lane *l, __u32 frame_sz)
-{
-	int ret = 0;
-
-	if (l->cfg.job->pacer)
-		ret = wait_limit(l, frame_sz);
-	if (!ret && l->cfg.job->regulator && l->leave_sz < frame_sz)
-		ret = wait_path(l, frame_sz);
-	return ret;
+	l->leave_sz = 0;
+	pt_lane_count(&l->counts.path_waits, 1);
+	if (wait_ns != PT_REGULATOR_FULL) {
+		c->full_ns = 0;
+	} else {
+		wait_ns = PT_LANE_SYNC_NS;
+		c->full_ns = c->full_ns ? c->full_ns : now_ns;
+	}
+	return nap(l, wait_ns);
 }
 
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz)

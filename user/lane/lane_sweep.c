@@ -10,24 +10,33 @@ void pt_lane_show_dirty(struct pt_lane *l)
 			      cnt < ~0U ? cnt : ~0U, memory_order_relaxed);
 }
 
-/* send_page sends page i of the scan batch, which had the digest was when it was
- * sent last; padding hides its content.  A zero
- * page then comes from a page of our own, since the source's may be a hole. */
-static int send_page(struct pt_lane *l, const struct pt_page_word *w,
-		     unsigned i, __u64 page_idx, __u64 was)
+/* choose_page chooses how page i of the batch goes, which had the digest was when it
+ * was sent last; padding hides its content.  A zero page then comes from a page of our
+ * own, since the source's may be a hole. */
+static int choose_page(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
+		       __u64 page_idx, __u64 was)
 {
 	static const __u8 zero_page[PT_PAGE_SZ];
+	struct pt_staged *p = &l->cursor.page;
 
-	if (w->unreadable >> i & 1)
-		return pt_lane_add_unreadable(l, w->gfn + i);
-	if (l->cfg.job->pad)
-		return pt_lane_add_page(l, w->gfn + i, ~0ULL, w->masks[i]
-					? w->pages + i * PT_PAGE_SZ
-					: zero_page);
-	if (!w->masks[i])
-		return pt_lane_add_zeroes(l, w->gfn + i, 1);
-	return l->deltas.set_cnt ? pt_lane_send_changed(l, w, i, page_idx, was)
-				 : pt_lane_send_data(l, w, i, page_idx);
+	*p = (struct pt_staged){
+		.kind = PT_STAGED_DATA, .gfn = w->gfn + i, .page_cnt = 1,
+		.bytes = w->pages + i * PT_PAGE_SZ,
+	};
+	if (w->unreadable >> i & 1) {
+		p->kind = PT_STAGED_UNREADABLE;
+	} else if (l->cfg.job->pad) {
+		p->mask = ~0ULL;
+		p->bytes = w->masks[i] ? p->bytes : zero_page;
+	} else if (!w->masks[i]) {
+		p->kind = PT_STAGED_ZEROES;
+	} else {
+		p->mask = pt_trim_mask(l->cfg.job->trim, w->masks[i]);
+		if (!l->deltas.set_cnt)
+			return pt_lane_choose_data(l, w, i, page_idx);
+		pt_lane_choose_changed(l, w, i, page_idx, was);
+	}
+	return 0;
 }
 
 /* learn passes a scan batch's result to the adaptive scan, and its counts to
@@ -45,122 +54,196 @@ static void learn(struct pt_lane *l, const struct pt_page_word *w)
 #undef X
 }
 
-static int send_word(struct pt_lane *l, __u64 page_idx, __u64 dirty)
-{
-	const struct pt_send_job *job = l->cfg.job;
-	__u32 first = page_idx % PT_REGION_PAGES;
-	struct pt_page_word w = {
-		.view = &l->view,
-		.first = first,
-		.pages = l->view.pages + (__u64)first * PT_PAGE_SZ,
-		.gfn = pt_layout_gfn(job->layout, page_idx),
-		.wanted = dirty,
-		.holes = l->view.holes[first / 64],
-		.search = job->pad ? 0 : pt_adaptive_plan(&l->governor),
-	};
-	int ret;
-
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
-	pt_lane_source_enter(l);
-	ret = pt_page_word_scan(&w, job->source, job->digest_key,
-				&l->error_text);
-	ret = pt_lane_source_left(l, ret);
-	if (!ret)
-		pt_lane_copies_ahead(l, &w);
-	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN,
-		       pt_page_word_sz(&w));
-	if (!ret && !job->pad)
-		learn(l, &w);
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
-	for (__u64 bits = dirty; !ret && bits; bits &= bits - 1) {
-		unsigned i = __builtin_ctzll(bits);
-		__u64 was = pt_digests_get(job->digests, page_idx + i);
-
-		pt_digests_set(job->digests, page_idx + i, w.digests[i]);
-		ret = send_page(l, &w, i, page_idx + i, was);
-	}
-	return ret;
-}
-
-/* send_hole sends a region that is a hole, and wanted whole, as one run. */
-static int send_hole(struct pt_lane *l, __u64 region_idx)
-{
-	const struct pt_send_job *job = l->cfg.job;
-	__u64 gfn;
-	__u32 page_cnt = pt_layout_region(job->layout, region_idx, &gfn);
-
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
-	pt_digests_clear(job->digests, region_idx);
-	return pt_lane_add_zeroes(l, gfn, page_cnt);
-}
-
-/* view_region views a region.  Frames have pages of several regions, so the
- * staged frame is sent before the view overwrites its pages. */
-static int view_region(struct pt_lane *l, __u64 region_idx)
-{
-	const struct pt_send_job *job = l->cfg.job;
-	__u32 page_cnt = pt_layout_region(job->layout, region_idx, NULL);
-	int ret = 0;
-
-	if (!pt_view_keeps(&l->view, page_cnt)) {
-		ret = pt_lane_flush(l);
-		pt_view_drop(&l->view);
-	}
-	if (ret)
-		return ret;
-	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
-	pt_lane_source_enter(l);
-	ret = pt_source_view(job->source, &l->view, job->layout, region_idx,
-			     &l->error_text);
-	return pt_lane_source_left(l, ret);
-}
-
-/* send_region sends the region's cnt pages in bits. */
-static int send_region(struct pt_lane *l, __u64 region_idx,
-		       const __u64 bits[PT_REGION_WORDS], __u32 cnt)
-{
-	const struct pt_send_job *job = l->cfg.job;
-	int ret = view_region(l, region_idx);
-
-	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_MAP,
-		       (__u64)l->view.page_cnt * PT_PAGE_SZ);
-	if (!ret && !job->pad && cnt == l->view.page_cnt &&
-	    pt_view_is_hole_whole(&l->view))
-		return send_hole(l, region_idx);
-	for (unsigned i = 0; !ret && i < PT_REGION_WORDS; i++)
-		if (bits[i])
-			ret = send_word(l, region_idx * PT_REGION_PAGES +
-					   i * 64, bits[i]);
-	return ret;
-}
-
-/* sweep sends each dirty page once, in a generation of its own.  It reads the
- * inbox at each region, since pages that are put off send no frame and wait for
- * no credit; and more acknowledgements allow more copies. */
-int pt_lane_sweep(struct pt_lane *l)
+/* at_region looks for the next dirty region.  It reads the inbox at each, since pages
+ * that are put off send no frame and wait for no credit; and more acknowledgements
+ * allow more copies. */
+static int at_region(struct pt_lane *l, struct pt_cursor *c)
 {
 	const struct pt_send_job *job = l->cfg.job;
 	__u64 region_cnt = pt_layout_region_cnt(job->layout);
-	__u64 bits[PT_REGION_WORDS];
+
+	for (; c->region_idx < region_cnt; c->region_idx += l->slot_cnt) {
+		c->cnt = pt_dirty_take(job->dirty, c->region_idx, c->bits);
+		if (!c->cnt)
+			continue;
+		l->dirty_cnt -= c->cnt;
+		c->at = PT_CURSOR_VIEW;
+		return pt_lane_take_mail(l);
+	}
+	c->at = PT_CURSOR_END;
+	return 0;
+}
+
+/* region_end goes on behind the region. */
+static void region_end(struct pt_lane *l, struct pt_cursor *c)
+{
+	c->region_idx += l->slot_cnt;
+	c->at = PT_CURSOR_REGION;
+	pt_lane_show_dirty(l);
+}
+
+/* at_view views the region.  Frames have pages of several regions, so the staged frame
+ * is sent before the view overwrites its pages.  A region that is a hole, and wanted
+ * whole, goes as one run. */
+static int at_view(struct pt_lane *l, struct pt_cursor *c)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	__u64 gfn;
+	__u32 page_cnt = pt_layout_region(job->layout, c->region_idx, &gfn);
+	int ret;
+
+	if (!pt_view_keeps(&l->view, page_cnt)) {
+		ret = pt_lane_flush(l);
+		if (ret)
+			return ret;
+		pt_view_drop(&l->view);
+	}
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_MAP);
+	pt_lane_source_enter(l);
+	ret = pt_source_view(job->source, &l->view, job->layout, c->region_idx,
+			     &l->error_text);
+	ret = pt_lane_source_left(l, ret);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_MAP,
+		       (__u64)l->view.page_cnt * PT_PAGE_SZ);
+	c->at = PT_CURSOR_BATCH;
+	if (ret || job->pad || c->cnt != l->view.page_cnt ||
+	    !pt_view_is_hole_whole(&l->view))
+		return ret;
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	pt_digests_clear(job->digests, c->region_idx);
+	c->page = (struct pt_staged){ .kind = PT_STAGED_ZEROES, .gfn = gfn,
+				      .page_cnt = page_cnt };
+	c->at = PT_CURSOR_HOLE;
+	return 0;
+}
+
+static int at_hole(struct pt_lane *l, struct pt_cursor *c)
+{
+	int ret = pt_lane_stage(l);
+
+	if (!ret)
+		region_end(l, c);
+	return ret;
+}
+
+/* at_batch scans the next scan batch with a dirty page. */
+static int at_batch(struct pt_lane *l, struct pt_cursor *c)
+{
+	const struct pt_send_job *job = l->cfg.job;
+	struct pt_page_word *w = &c->batch;
+	unsigned i = 0;
+	__u32 first;
+	int ret;
+
+	while (i < PT_REGION_WORDS && !c->bits[i])
+		i++;
+	if (i == PT_REGION_WORDS) {
+		region_end(l, c);
+		return 0;
+	}
+	first = i * 64;
+	c->batch_idx = c->region_idx * PT_REGION_PAGES + first;
+	c->left = c->bits[i];
+	c->bits[i] = 0;
+	w->view = &l->view;
+	w->first = first;
+	w->pages = l->view.pages + (__u64)first * PT_PAGE_SZ;
+	w->gfn = pt_layout_gfn(job->layout, c->batch_idx);
+	w->wanted = c->left;
+	w->holes = l->view.holes[i];
+	w->unreadable = 0;
+	w->search = job->pad ? 0 : pt_adaptive_plan(&l->governor);
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
+	pt_lane_source_enter(l);
+	ret = pt_page_word_scan(w, job->source, job->digest_key, &l->error_text);
+	ret = pt_lane_source_left(l, ret);
+	if (!ret)
+		pt_lane_copies_ahead(l, w);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN, pt_page_word_sz(w));
+	if (!ret && !job->pad)
+		learn(l, w);
+	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
+	c->at = PT_CURSOR_PAGE;
+	return ret;
+}
+
+/* staged notes that page i of the batch was. */
+static void staged(struct pt_lane *l, struct pt_cursor *c, unsigned i)
+{
+	if (c->page.is_original)
+		pt_lane_copies_noted(l, c->batch.contents[i], c->batch_idx + i);
+	if (l->deltas.set_cnt && c->page.mask)
+		pt_lane_remember(l, &c->batch, i, c->batch_idx + i);
+	c->left &= c->left - 1;
+	c->at = PT_CURSOR_PAGE;
+}
+
+/* at_page sends the batch's pages. */
+static int at_page(struct pt_lane *l, struct pt_cursor *c)
+{
+	struct pt_digests *digests = l->cfg.job->digests;
 	int ret = 0;
 
+	while (c->left && !ret) {
+		unsigned i = __builtin_ctzll(c->left);
+		__u64 page_idx = c->batch_idx + i, was;
+
+		if (c->at == PT_CURSOR_PAGE) {
+			was = pt_digests_get(digests, page_idx);
+			pt_digests_set(digests, page_idx, c->batch.digests[i]);
+			ret = choose_page(l, &c->batch, i, page_idx, was);
+			c->at = PT_CURSOR_BLOCK;
+		}
+		if (!ret)
+			ret = pt_lane_stage(l);
+		if (!ret)
+			staged(l, c, i);
+	}
+	if (!ret)
+		c->at = PT_CURSOR_BATCH;
+	return ret;
+}
+
+int pt_lane_sweep_begin(struct pt_lane *l)
+{
 	if (l->generation == l->cfg.generation_max)
 		return pt_lane_spent(l, "generation", l->generation);
 	pt_lane_deltas_settle(l);
 	atomic_store(&l->counts.generation, ++l->generation);
-	if (job->compress_auto)
-		pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(job->conn));
+	if (l->cfg.job->compress_auto)
+		pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(l->cfg.job->conn));
 	pt_view_forget(&l->view);	/* pages became dirty since the last */
-	for (__u64 r = l->slot; !ret && r < region_cnt; r += l->slot_cnt) {
-		__u32 cnt = pt_dirty_take(job->dirty, r, bits);
+	l->cursor.at = PT_CURSOR_REGION;
+	l->cursor.region_idx = l->slot;
+	return 0;
+}
 
-		if (!cnt)
-			continue;
-		l->dirty_cnt -= cnt;
-		ret = pt_lane_take_mail(l, 0);
-		if (!ret)
-			ret = send_region(l, r, bits, cnt);
-		pt_lane_show_dirty(l);
+int pt_lane_sweep(struct pt_lane *l)
+{
+	struct pt_cursor *c = &l->cursor;
+	int ret = 0;
+
+	while (!ret) {
+		switch (c->at) {
+		case PT_CURSOR_REGION:
+			ret = at_region(l, c);
+			break;
+		case PT_CURSOR_VIEW:
+			ret = at_view(l, c);
+			break;
+		case PT_CURSOR_HOLE:
+			ret = at_hole(l, c);
+			break;
+		case PT_CURSOR_BATCH:
+			ret = at_batch(l, c);
+			break;
+		case PT_CURSOR_PAGE:
+		case PT_CURSOR_BLOCK:
+			ret = at_page(l, c);
+			break;
+		case PT_CURSOR_END:
+			return pt_lane_flush(l);
+		}
 	}
-	return ret ? ret : pt_lane_flush(l);
+	return ret;
 }
