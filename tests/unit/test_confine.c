@@ -15,6 +15,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -253,6 +254,46 @@ static void tells_why_not(void)
 	WANT(syscall(SYS_personality, 0xffffffff) >= 0);	/* none is left */
 }
 
+/* address_sz returns the bytes of all mappings of this process. */
+static rlim_t address_sz(void)
+{
+	FILE *in = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	WANT(in && fscanf(in, "%lu", &pages) == 1 && !fclose(in));
+	return pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Of memory that is short it is told, wherever it ends. */
+static void with_little_memory(void **state)
+{
+	static const struct pt_confine_cfg cfg = { .refused = on_refused };
+	int status = 1;
+
+	(void)state;
+	for (rlim_t kib = 0; status && kib < 32768; kib += 128) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			struct rlimit most = { address_sz() + kib * 1024,
+					       RLIM_INFINITY };
+			struct pt_error err = { 0 };
+
+			signal(SIGSEGV, SIG_DFL);	/* not cmocka's */
+			WANT(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+			WANT(!setrlimit(RLIMIT_AS, &most));
+			if (!pt_confine_begin(&cfg, &err))
+				_exit(0);
+			WANT(strstr(err.text, "emory"));
+			_exit(3);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (status && status != 0x300)
+			fail_msg("%llu KiB: status %#x", (unsigned long long)kib, status);
+	}
+	assert_int_equal(status, 0);
+}
+
 static void test_apart(void **state)
 {
 	void (*fn)(void) = (void (*)(void))*state;
@@ -283,6 +324,7 @@ int main(void)
 #endif
 		APART(under_a_listener),
 		APART(tells_why_not),
+		cmocka_unit_test(with_little_memory),
 	};
 #undef APART
 

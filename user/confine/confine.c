@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "confine/calls.h"
 
 #define CALLS_MAX	1024	/* numbers that are remembered as reported */
+#define ROOM_SZ		(4u << 20)	/* more than a filter takes */
 #define NOTIFY_API	5	/* libseccomp's level of a kernel that can notify */
 
 /* Frames are carried by sockets that are open already, of AF_XDP. */
@@ -63,13 +65,31 @@ static int add_by_argument(scmp_filter_ctx filter)
 	return ret;
 }
 
+/* has_room: libseccomp writes through NULL where it gets no memory, in several
+ * places, so there must be more of it than a filter takes. */
+static bool has_room(void)
+{
+	void *room = mmap(NULL, ROOM_SZ, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return room != MAP_FAILED && !munmap(room, ROOM_SZ);
+}
+
+static int load(scmp_filter_ctx filter)
+{
+	return has_room() ? seccomp_load(filter) : -ENOMEM;
+}
+
 /* make makes a filter, for seccomp_release.  otherwise is the action for a call that is
  * not listed. */
 static int make(scmp_filter_ctx *out, __u32 otherwise, bool traces)
 {
-	scmp_filter_ctx filter = seccomp_init(otherwise);
+	scmp_filter_ctx filter;
 	int ret;
 
+	if (!has_room())
+		return -ENOMEM;
+	filter = seccomp_init(otherwise);
 	if (!filter)
 		return -EINVAL;
 	ret = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
@@ -138,7 +158,7 @@ static void *reporter_main(void *arg)
 {
 	struct reporter *r = arg;
 
-	r->code = seccomp_load(r->own);
+	r->code = load(r->own);
 	sem_post(&r->is_confined);
 	while (sem_wait(&r->may_begin))
 		;
@@ -188,7 +208,7 @@ static int confine_quietly(bool traces)
 
 	if (ret)
 		return ret;
-	ret = seccomp_load(filter);
+	ret = load(filter);
 	seccomp_release(filter);
 	return ret ? ret : 1;
 }
@@ -203,7 +223,7 @@ static int confine(struct reporter *r, bool traces)
 	ret = make(&filter, SCMP_ACT_NOTIFY, traces);
 	if (ret)
 		return ret;
-	ret = seccomp_load(filter);
+	ret = load(filter);
 	if (!ret)
 		r->fd = seccomp_notify_fd(filter);
 	seccomp_release(filter);
