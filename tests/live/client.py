@@ -47,11 +47,23 @@ class Gap:
         return round(longest * 1000, 1)
 
 
+def connected(address):
+    """A connection to the guest, whose server may begin to listen later."""
+    end = time.monotonic() + CONNECT_S
+    while True:
+        try:
+            return socket.create_connection((address, PORT), CONNECT_S)
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 class Lines:
     """TCP: every line must be answered once, in order."""
 
     def __init__(self, address):
-        self.sock = socket.create_connection((address, PORT), CONNECT_S)
+        self.sock = connected(address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setblocking(False)
         self.sent = self.answered = self.wrong = 0
