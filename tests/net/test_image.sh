@@ -121,7 +121,7 @@ process_image()
 {
 	local victim
 
-	python3 -c 'import time; x = bytearray(b"x" * 3000000); print(); time.sleep(99)' \
+	python3 -c 'import signal; x = bytearray(b"x" * 3000000); print(); signal.pause()' \
 		>ready &
 	victim=$!
 	until [[ -s ready ]]; do sleep 0.05; done
