@@ -32,7 +32,7 @@ KEPT = re.compile(r"\b(?:\w*remedy|hint|who|whose|why|cause|own|root|arp|memlock
                   r" =\s|\bsnprintf\((?:remedy|memlock|text|arp|why|of)\b"
                   r"|\breturn (?:[^;\"]*\?\s+)?(?=\")")
 DEFINED = re.compile(r"^#define (?:REMEDY|FORM)\s.*", re.M)
-FINDING = re.compile(r"^\tX\([A-Z_]+, \"[a-z-]+\", [A-Z]+, [A-Z]+,", re.M)
+FINDING = re.compile(r"^X\([A-Z_]+, \"[a-z-]+\", [A-Z]+, [A-Z]+,", re.M)
 # Formats that only put parts together say nothing by themselves.
 CONVERSION = re.compile(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z)?[a-zA-Z]")
 PLAIN = re.compile(r"[A-Za-z]{2,}.*[^A-Za-z][A-Za-z]{2,}")
@@ -81,7 +81,7 @@ def messages_of(path):
     spans += [(m.start(), ";,") for m in KEPT.finditer(code)]
     for start, closers in sorted(spans):
         yield from texts_in(code[start:end_of(code, start, closers)])
-    if path.name == "finding.h":
+    if path.name == "finding.def":
         for m in FINDING.finditer(code):
             row = code[m.end():end_of(code, m.end(), "")]
             yield " | ".join(t for t in (
@@ -98,7 +98,7 @@ def messages(folders):
     found = {}
     for folder in folders:
         path = ROOT / folder
-        for file in [path] if path.is_file() else sorted(path.glob("*.[ch]")):
+        for file in [path] if path.is_file() else sorted([*path.glob("*.[ch]"), *path.glob("*.def")]):
             for text in messages_of(file):
                 found.setdefault((file.parent.name, text))
     return list(found)

@@ -413,9 +413,9 @@ doctor_keys()
 	on b "$pagetrim" doctor --json --dev "$(dev_b)" >out.json || true
 	same_keys doctor "$(keys out.json)"
 	mapfile -t ids < <(sed -nE \
-		's/^\tX\([A-Z_]+, "([a-z-]+)", (OK|INFO|WARNING|ERROR).*/\1/p' \
-		"$root/user/doctor/finding.h" | sort -u)
-	alike "findings, finding.h and pagetrim-doctor.8" \
+		's/^X\([A-Z_]+, "([a-z-]+)", (OK|INFO|WARNING|ERROR).*/\1/p' \
+		"$root/user/doctor/finding.def" | sort -u)
+	alike "findings, finding.def and pagetrim-doctor.8" \
 		"$(printf '%s\n' "${ids[@]}")" "$(page_keys doctor FINDINGS)"
 }
 

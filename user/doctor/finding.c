@@ -21,7 +21,7 @@ static const struct kind {
 		.severity = PT_SEVERITY_##severity_,			\
 		.side = PT_SIDE_##side_,				\
 	},
-	PT_FINDINGS(X)
+#include "doctor/finding.def"
 #undef X
 };
 
