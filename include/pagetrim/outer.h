@@ -63,10 +63,17 @@ struct pt_udp_hdr {
 	__be16	check;
 } __attribute__((packed));
 
-_Static_assert(sizeof(struct pt_eth_hdr) == 14, "Ethernet");
-_Static_assert(sizeof(struct pt_vlan_tag) == 4, "802.1Q");
-_Static_assert(sizeof(struct pt_ipv4_hdr) == 20, "IPv4");
-_Static_assert(sizeof(struct pt_ipv6_hdr) == 40, "IPv6");
-_Static_assert(sizeof(struct pt_udp_hdr) == 8, "UDP");
+/* Bytes of each header. */
+#define PT_ETH_SZ	14u
+#define PT_VLAN_SZ	4u
+#define PT_IPV4_SZ	20u
+#define PT_IPV6_SZ	40u
+#define PT_UDP_SZ	8u
+
+_Static_assert(sizeof(struct pt_eth_hdr) == PT_ETH_SZ, "Ethernet");
+_Static_assert(sizeof(struct pt_vlan_tag) == PT_VLAN_SZ, "802.1Q");
+_Static_assert(sizeof(struct pt_ipv4_hdr) == PT_IPV4_SZ, "IPv4");
+_Static_assert(sizeof(struct pt_ipv6_hdr) == PT_IPV6_SZ, "IPv6");
+_Static_assert(sizeof(struct pt_udp_hdr) == PT_UDP_SZ, "UDP");
 
 #endif

@@ -83,7 +83,7 @@ static void rig_make(struct rig *rig, unsigned int mtu, bool generic,
 		.device = &rig->veth.far, .rx_chunk_cnt = rx_chunk_cnt });
 	rig->tx = must_open(&(struct pt_xsk_cfg){
 		.device = &rig->veth.near, .tx_chunk_cnt = 512,
-		.tx_frame_sz_max = mtu + PT_ETH_HDR_SZ });
+		.tx_frame_sz_max = mtu + PT_ETH_SZ });
 	fd = pt_xsk_fd(rig->rx);
 	assert_int_equal(bpf_map_update_elem(rig->map_fd, &queue, &fd, 0), 0);
 }

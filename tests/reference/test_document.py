@@ -17,8 +17,8 @@ import reader  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEADERS = ["include/pagetrim/wire.h", "include/pagetrim/maps.h",
-           "include/pagetrim/error.h", "user/base/role.h",
-           "user/channel/messages.h"]
+           "include/pagetrim/outer.h", "include/pagetrim/error.h",
+           "user/base/role.h", "user/channel/messages.h"]
 U64_MAX = 2 ** 64 - 1
 SIZES = {"__u8": 1, "__be16": 2, "__be32": 4, "__be64": 8}
 

@@ -46,6 +46,7 @@
 #include <pagetrim/error.h>
 #include <pagetrim/ledger.h>
 #include <pagetrim/maps.h>
+#include <pagetrim/outer.h>
 #include <pagetrim/wire.h>
 
 #define PT_CONTROL_MAGIC	0x50544354	/* "PTCT" */
@@ -65,9 +66,9 @@
 #define PT_LARGE_MAX		1024		/* ranges of one LARGE */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
 #define PT_REFUSED_MAX		1024		/* pages of one REFUSED */
-#define PT_FRAME_SZ_MIN		(PT_MTU_MIN + 14)	/* Ethernet; any
-							 * receiver takes it */
-#define PT_FRAME_SZ_MAX		(PT_MTU_MAX + 18)	/* Ethernet, VLAN */
+/* Ethernet bytes; any receiver takes the least. */
+#define PT_FRAME_SZ_MIN		(PT_MTU_MIN + PT_ETH_SZ)
+#define PT_FRAME_SZ_MAX		(PT_MTU_MAX + PT_ETH_SZ + PT_VLAN_SZ)
 #define PT_SEQ_MAX		((1ULL << 62) - 1)
 #define PT_REGION_MAX		((1ULL << 32) - 1)
 #define PT_MEMORY_SZ_MAX	((PT_GFN_MAX + 1) * PT_PAGE_SZ)	/* bytes */

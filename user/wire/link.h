@@ -21,12 +21,6 @@
 
 #include <pagetrim/outer.h>
 
-#define PT_ETH_SZ	((__u32)sizeof(struct pt_eth_hdr))
-#define PT_VLAN_SZ	((__u32)sizeof(struct pt_vlan_tag))
-#define PT_IPV4_SZ	((__u32)sizeof(struct pt_ipv4_hdr))
-#define PT_IPV6_SZ	((__u32)sizeof(struct pt_ipv6_hdr))
-#define PT_UDP_SZ	((__u32)sizeof(struct pt_udp_hdr))
-
 struct pt_link {
 	__u8	src_mac[6];
 	__u8	dst_mac[6];

@@ -8,8 +8,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <pagetrim/error.h>
-
-#define PT_ETH_HDR_SZ	14	/* Ethernet header without a VLAN tag, bytes */
+#include <pagetrim/outer.h>
 
 struct pt_device {
 	char	name[IF_NAMESIZE];
@@ -52,7 +51,7 @@ int pt_device_check(const struct pt_device *dev, struct pt_error *err);
  * the largest frame. */
 static inline __u32 pt_device_frame_sz(const struct pt_device *dev)
 {
-	return dev->mtu + PT_ETH_HDR_SZ;
+	return dev->mtu + PT_ETH_SZ;
 }
 
 #endif

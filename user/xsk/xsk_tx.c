@@ -112,7 +112,7 @@ void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz)
 	__u32 cnt = (sz + PT_XSK_CHUNK_SZ - 1) / PT_XSK_CHUNK_SZ, idx;
 	__u64 addr = (__u8 *)buffer - x->base;
 
-	pt_check(sz >= PT_ETH_HDR_SZ && sz <= x->cfg.tx_frame_sz_max);
+	pt_check(sz >= PT_ETH_SZ && sz <= x->cfg.tx_frame_sz_max);
 	x->tx_pending[buffer_idx(x, buffer)] = cnt;
 	pt_check(xsk_ring_prod__reserve(&x->tx, cnt, &idx) == cnt);
 	for (__u32 i = 0; i < cnt; i++) {
