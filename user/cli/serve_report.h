@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* serve_report: what `pagetrim serve` says at its end. */
+/* serve_report: the report of `pagetrim serve` at its end. */
 #ifndef CLI_SERVE_REPORT_H
 #define CLI_SERVE_REPORT_H
 
