@@ -264,7 +264,7 @@ static rlim_t address_sz(void)
 	return pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Of memory that is short it is told, wherever it ends. */
+/* A lack of memory is reported, wherever the limit is. */
 static void with_little_memory(void **state)
 {
 	static const struct pt_confine_cfg cfg = { .refused = on_refused };
