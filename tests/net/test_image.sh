@@ -389,6 +389,23 @@ received()
 	same_file state copy.with/state
 }
 
+# received_by HOW NUMBER: the method of a unit, as the format has it.
+received_by()
+{
+	local first
+
+	show hosts_up "$net"
+	seq 600000 | head -c 4096000 >raw	# no two pages are equal
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim --compress "$1"
+	send_begin send --to "$HOSTS_B4" raw
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	arrived raw
+	# Behind the front, one segment and two regions: a note of eight pages.
+	first=$((512 + 80 + 2 * 32 + 24 + 2 * 8))
+	same "method" "$(od -An -tu1 -j $((first + 9)) -N 1 x.ptrim | tr -d ' ')" "$2"
+}
+
 received_refused()
 {
 	show hosts_up "$net"
@@ -399,6 +416,10 @@ received_refused()
 	finish "$receiver" 20
 	same "exit" "$status" 2
 	one_error room "y.ptrim: --prealloc is for raw images"
+	receive_launch how --listen "$HOSTS_B4" --out raw --compress lz4
+	finish "$receiver" 20
+	same "exit" "$status" 2
+	one_error how "--compress is for an image at rest"
 	[[ ! -s x.ptrim && ! -e y.ptrim && ! -e y.ptrim.partial ]] ||
 		die "written all the same: $(ls)"
 }
@@ -439,6 +460,7 @@ unreadable()
 	image unpack x.ptrim copy
 	"$here/unreadable.py" pattern copy "$first" 4096 ||
 		die "the image is not as it was"
+	reads x.ptrim copy
 	show kill -KILL "$pid"
 }
 
@@ -504,6 +526,9 @@ case_run "image: sent as it is" sent
 case_run "image: never half a file" not_half
 case_run "image: received, and sent on" received 9000
 case_run "image: received in pieces, and sent on" received 1500
+case_run "image: received, not compressed" received_by off 0
+case_run "image: received by LZ4" received_by lz4 1
+case_run "image: received by zstd, level 9" received_by zstd:9 2
 case_run "image: no place to receive it" received_refused
 case_run "image: a folder stays raw" served
 case_run "image: unreadable pages received" unreadable

@@ -95,6 +95,31 @@ as_it_stood()
 	nothing_left
 }
 
+# at_rest: into an image at rest, whose pages come again in each round.
+at_rest()
+{
+	show hosts_up "$net" --mtu 9000
+	receive_begin receive --listen "$HOSTS_B4" --out x.ptrim
+	process_begin 64 50
+	send_live --tracker wp-async
+	ended send "$sender" 60 0
+	ended receive "$receiver" 10 0
+	"$pagetrim" image verify x.ptrim
+	"$pagetrim" image unpack x.ptrim copy
+	python3 "$root/tests/reference/ptrim.py" x.ptrim --raw read >&2 ||
+		die "the reference reader: x.ptrim is damaged"
+	same_file copy read
+	# Bytes of the file, those that are stored, and those of an image that is
+	# made at once.
+	"$pagetrim" image pack copy packed.ptrim
+	stat -c '%n: %s bytes, %b blocks' x.ptrim packed.ptrim >&2
+	jq -c 'select(.event == "round") | {round, pages, transferred}' events >&2
+	"$here/process_image.py" same memory copy >&2
+	[[ $(($(stat -c %b x.ptrim) * 512)) -lt $(($(stat -c %s x.ptrim) * 9 / 10)) ]] ||
+		die "no room is given back"
+	goes_on
+}
+
 disturbed()
 {
 	show hosts_up "$net" --wire --mtu 9000 --queues 2
@@ -238,4 +263,5 @@ case_run "process: send is killed at HAND_OVER" fails_at step HAND_OVER \
 # shellcheck disable=SC2016
 case_run "process: the receiver is killed at HAND_OVER" fails_at step HAND_OVER \
 	'kill -KILL $RECEIVER' '[46]'
+case_run "process: into an image at rest" at_rest
 cases_end

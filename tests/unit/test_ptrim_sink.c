@@ -14,6 +14,7 @@
 #define FIRST_UNIT	(512 + 2 * 80 + 3 * 32 + 24 + 2 * 8)
 
 static struct pt_error err;
+static struct pt_ptrim_sink_how how;	/* of the next sink */
 
 /* ---- the log ---- */
 
@@ -51,7 +52,7 @@ static struct pt_sink *make(void)
 	struct pt_sink *s;
 
 	unlink(OUT);
-	if (pt_ptrim_sink_create(&s, OUT, kit_layout, &err))
+	if (pt_ptrim_sink_create(&s, OUT, kit_layout, &how, &err))
 		fail_msg("%s", err.text);
 	return s;
 }
@@ -187,6 +188,36 @@ static struct pt_ptrim_entry entry_of_page(const struct pt_ptrim *p, __u64 idx)
 	return entry;
 }
 
+/* Units are compressed as the caller says. */
+static void test_how(void **state)
+{
+	static const struct pt_ptrim_sink_how hows[] = {
+		{ true, PT_COMPRESSION_NONE, 1 }, { true, PT_COMPRESSION_LZ4, 1 },
+		{ true, PT_COMPRESSION_ZSTD, 1 }, { true, PT_COMPRESSION_ZSTD, 19 },
+		{ false, PT_COMPRESSION_NONE, 0 },
+	};
+	struct stat st[sizeof(hows) / sizeof(hows[0])];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
+		struct pt_sink *s;
+
+		if (pt_ptrim_sink_check(&hows[i], &err))
+			return;
+		how = hows[i];
+		s = make();
+		put_kit(s, 0, 515);
+		end(s);
+		assert_kit();
+		kit_read(OUT);
+		assert_int_equal(kit_unit(0)->compression, i < 4 ? hows[i].method :
+				 PT_COMPRESSION_ZSTD);
+		assert_int_equal(stat(OUT, &st[i]), 0);
+	}
+	assert_int_equal(st[4].st_size, st[2].st_size);
+	assert_true(st[3].st_size < st[2].st_size && st[2].st_size < st[0].st_size);
+}
+
 /* Equal pages are stored once, in whatever order and region they come. */
 static void test_equal(void **state)
 {
@@ -288,7 +319,7 @@ static struct pt_sink *resume(void)
 {
 	struct pt_sink *s;
 
-	if (pt_ptrim_sink_reopen(&s, OUT, kit_layout, &err) ||
+	if (pt_ptrim_sink_reopen(&s, OUT, kit_layout, &how, &err) ||
 	    pt_ptrim_sink_resume(s, &err))
 		fail_msg("%s", err.text);
 	return s;
@@ -406,13 +437,77 @@ static void test_resumed_cut(void **state)
 	}
 }
 
+static __u8 noise[64][PT_PAGE_SZ];
+
+/* put_noise puts 64 pages that do not compress, others for each seed; and then page
+ * 64, a copy of page 0. */
+static void put_noise(struct pt_sink *s, __u64 seed)
+{
+	__u64 word = seed * 0x9e3779b97f4a7c15ULL;
+
+	for (__u64 i = 0; i < sizeof(noise) / sizeof(word); i++) {
+		word ^= word << 13;
+		word ^= word >> 7;
+		word ^= word << 17;
+		memcpy((__u8 *)noise + i * sizeof(word), &word, sizeof(word));
+	}
+	for (__u64 i = 0; i < 64; i++)
+		put(s, i, noise[i], PT_PAGE_SZ);
+	put(s, 64, noise[0], PT_PAGE_SZ);
+}
+
+/* The room of units of which no page is left is given back: of three rounds one is
+ * left.  A transfer that is lost right afterwards goes on, too. */
+static void test_given_back(void **state)
+{
+	static const __u8 none[PT_PAGE_SZ];
+	struct pt_sink *s;
+	struct stat st;
+
+	(void)state;
+	unlink(OUT);
+	for (int is_lost = 1; is_lost >= 0; is_lost--) {
+		s = make();
+		assert_int_equal(pt_image_journal_write(pt_ptrim_sink_file(s), "j", 2,
+							&err), 0);
+		for (__u64 seed = 1; seed < 4; seed++)
+			put_noise(s, seed);
+		/* A copy of a unit that is gone, and zeroes, of which no note
+		 * tells. */
+		assert_int_equal(pt_sink_zero(s, 0, 8 * PT_PAGE_SZ, &err), 0);
+		assert_int_equal(pt_sink_zero(s, 64 * PT_PAGE_SZ, PT_PAGE_SZ, &err),
+				 0);
+		if (pt_sink_sync(s, &err))
+			fail_msg("%s", err.text);
+		if (is_lost) {
+			pt_sink_close(s);
+			s = resume();
+			assert_page(s, 0, none);
+			assert_page(s, 64, none);
+			for (__u64 i = 8; i < 64; i++)
+				assert_page(s, i, noise[i]);
+			assert_int_equal(pt_sink_sync(s, &err), 0);
+		}
+		assert_int_equal(pt_sink_commit(s, &err), 0);
+		pt_sink_close(s);
+		assert_digests();
+		assert_int_equal(stat(OUT, &st), 0);
+		assert_in_range(st.st_size, 3 * 64 * PT_PAGE_SZ,
+				4 * 64 * PT_PAGE_SZ);
+		assert_in_range(st.st_blocks * 512, 56 * PT_PAGE_SZ,
+				100 * PT_PAGE_SZ);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_how),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_superseded),
+		cmocka_unit_test(test_given_back),
 		cmocka_unit_test(test_half_a_file),
 		cmocka_unit_test(test_not_committed),
 		cmocka_unit_test(test_resumed),

@@ -2,6 +2,7 @@
 
 #include "cli/agent.h"
 #include "cli/commands.h"
+#include "cli/compress.h"
 #include "cli/output.h"
 #include "cli/receive_run.h"
 #include "cli/security.h"
@@ -47,6 +48,19 @@ static const struct pt_option_word large_words[] = {
 	{ }
 };
 
+static int take_compress(const char *command, void *to, const char *text)
+{
+	struct pt_ptrim_sink_how *how = &((struct pt_receive_run *)to)->cfg.at_rest;
+
+	if (!pt_compress_parse(text, &how->method, &how->level))
+		return pt_out_usage(command, "--compress %s: want off, lz4, zstd or "
+				    "zstd:LEVEL, 1..%d", text,
+				    PT_COMPRESS_LEVEL_MAX);
+	how->is_chosen = true;
+	how->level = how->level ? how->level : PT_COMPRESS_LEVEL;
+	return -1;
+}
+
 static const struct pt_option options[] = {
 	{ "pid", "PID",
 	  "process of the QEMU, if another one listens on its monitor socket; "
@@ -84,6 +98,11 @@ static const struct pt_option options[] = {
 	  "or off",
 	  PT_OPTION(WORD, struct pt_receive_run, cfg.large_pages),
 	  .words = large_words },
+	{ "compress", "HOW",
+	  "pages of an image at rest: off; lz4; zstd (default), or zstd:LEVEL, "
+	  "1..19 (default 1)",
+	  .kind = PT_OPTION_OWN, .take = take_compress,
+	  .offers = "=off lz4 zstd zstd:3" },
 	{ "prealloc", "SIZE",
 	  "allocate SIZE bytes of the image, with K, M, G or T for powers of "
 	  "1024, before a sender comes; with neither --serve nor --resume",

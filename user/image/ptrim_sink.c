@@ -240,7 +240,7 @@ static int copy_store(struct pt_ptrim_sink *s, struct part *p, __u64 page,
 	if (atomic_load(&s->entries[page]) != entry) {
 		p->note.copies[p->note.copy_cnt++] =
 			(struct pt_log_copy){ page, entry };
-		atomic_store(&s->entries[page], entry);
+		pt_ptrim_sink_set(s, page, entry);
 		s->contents[page] = content;
 	}
 	return p->note.copy_cnt < PT_LOG_COPIES ? 1
@@ -270,8 +270,7 @@ static int data_store(struct pt_ptrim_sink *s, struct part *p, __u64 page,
 			return code;
 	}
 	original_note(s, content, page);
-	atomic_store(&s->entries[page],
-		     entry_of(STATE_PENDING, p->note.page_cnt, 0));
+	pt_ptrim_sink_set(s, page, entry_of(STATE_PENDING, p->note.page_cnt, 0));
 	s->contents[page] = content;
 	p->note.pages[p->note.page_cnt++] = page;
 	pt_unit_maker_add(&p->maker, mask, bytes);
@@ -280,7 +279,7 @@ static int data_store(struct pt_ptrim_sink *s, struct part *p, __u64 page,
 
 static void zero_store(struct pt_ptrim_sink *s, __u64 page)
 {
-	atomic_store(&s->entries[page], entry_of(PT_PTRIM_ZERO, 0, 0));
+	pt_ptrim_sink_set(s, page, entry_of(PT_PTRIM_ZERO, 0, 0));
 	s->contents[page] = 0;
 }
 

@@ -136,8 +136,8 @@ static void marks_set(struct pt_ptrim_sink *s)
 		for (__u64 k = 0; k < marks->all[i].cnt; k++) {
 			__u64 page = marks->all[i].first + k;
 
-			atomic_store(&s->entries[page],
-				     entry_of(PT_PTRIM_UNREADABLE, 0, 0));
+			pt_ptrim_sink_set(s, page,
+					  entry_of(PT_PTRIM_UNREADABLE, 0, 0));
 			s->contents[page] = PT_PTRIM_UNREADABLE_CONTENT;
 		}
 }
@@ -187,8 +187,11 @@ int pt_ptrim_sink_sync(struct pt_sink *sink, struct pt_error *err)
 	for (int i = 0; !code && i < PARTS; i++)
 		code = pt_ptrim_sink_flush(s, &s->parts[i], err);
 	if (!code)
+		marks_set(s);
+	if (!code)
+		pt_ptrim_sink_give_back(s);
+	if (!code)
 		code = log_hash(s, err);
-	marks_set(s);
 	for (__u64 i = 0; !code && i < pt_layout_region_cnt(s->w->layout); i++)
 		code = region_end(s, i, err);
 	if (!code)
@@ -213,6 +216,35 @@ static bool bytes_read(const struct pt_ptrim_sink *s, void *to, __u64 sz,
 	return done > 0;
 }
 
+/* is_dropped: the unit at `at` was given back (ptrim_sink_dead.c), or never written. */
+static bool is_dropped(const __u8 *bytes, __u64 got)
+{
+	static const __u8 none[sizeof(struct pt_ptrim_unit)];
+
+	return got >= sizeof(none) && !memcmp(bytes, none, sizeof(none));
+}
+
+/* copies_drop forgets the copies of units that were given back. */
+static void copies_drop(struct pt_ptrim_sink *s)
+{
+	__u8 bytes[sizeof(struct pt_ptrim_unit)];
+	__u64 got, last = 0;
+	bool is_there = true;
+
+	for (__u64 i = 0; i < s->page_cnt; i++) {
+		__u64 at = s->entries[i] & PT_PTRIM_AT_MASK;
+
+		if (s->entries[i] >> PT_PTRIM_STATE_SHIFT != PT_PTRIM_DATA)
+			continue;
+		if (at != last)
+			is_there = bytes_read(s, bytes, sizeof(bytes), at, &got) &&
+				   !is_dropped(bytes, got);
+		last = at;
+		if (!is_there)
+			s->entries[i] = 0;
+	}
+}
+
 /* note_take: the note at `at`, and what follows it, are whole; *next: behind it. */
 static bool note_take(struct pt_ptrim_sink *s, __u64 at, __u64 end, __u64 *next)
 {
@@ -228,10 +260,12 @@ static bool note_take(struct pt_ptrim_sink *s, __u64 at, __u64 end, __u64 *next)
 		return false;
 	*next = at + sz + note.sz;
 	at += sz;
-	if (note.page_cnt &&
-	    (!bytes_read(s, p->bytes, UNIT_SZ_MAX, at, &got) ||
-	     pt_unit_sz(p->bytes, got) != note.sz ||
-	     !pt_unit_is_good(p->bytes, note.sz, at)))
+	if (note.page_cnt && !bytes_read(s, p->bytes, UNIT_SZ_MAX, at, &got))
+		return false;
+	if (note.page_cnt && is_dropped(p->bytes, got))
+		note.page_cnt = 0;
+	if (note.page_cnt && (pt_unit_sz(p->bytes, got) != note.sz ||
+			      !pt_unit_is_good(p->bytes, note.sz, at)))
 		return false;
 	for (__u32 i = 0; i < note.page_cnt; i++)
 		if (note.pages[i] < s->page_cnt)
@@ -255,6 +289,7 @@ int pt_ptrim_sink_resume(struct pt_sink *sink, struct pt_error *err)
 	while ((__u64)end > at && end > 0 && note_take(s, at, end, &next))
 		at = next;
 	s->at = at;
+	copies_drop(s);
 	if (end > (off_t)at && ftruncate(s->w->fd, at))
 		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s.partial: cannot "
 				    "cut off what is half written: %s", s->w->path,

@@ -43,6 +43,8 @@ struct pt_ptrim_sink {
 	pthread_mutex_t copies_lock;
 	struct pt_copies copies;
 	__u64 file_at, file_left;	/* of the small file that is written */
+	struct pt_ptrim_sink_how how;
+	atomic_bool has_superseded;	/* a page in the file was written again */
 	bool is_synced;
 };
 
@@ -63,6 +65,21 @@ static inline __u64 entry_of(enum pt_ptrim_state state, __u64 slot, __u64 at)
 /* pt_ptrim_sink_flush writes the part's unit and copies to the file. */
 int pt_ptrim_sink_flush(struct pt_ptrim_sink *s, struct part *p,
 			struct pt_error *err);
+
+/* pt_ptrim_sink_give_back gives the blocks of units that no page refers to back to the
+ * file system, as far as it can.  Nothing is written any more. */
+void pt_ptrim_sink_give_back(struct pt_ptrim_sink *s);
+
+/* pt_ptrim_sink_set has a page be as the entry says. */
+static inline void pt_ptrim_sink_set(struct pt_ptrim_sink *s, __u64 page,
+				     __u64 entry)
+{
+	__u64 before = atomic_exchange(&s->entries[page], entry);
+
+	if (before >> PT_PTRIM_STATE_SHIFT == PT_PTRIM_DATA)
+		atomic_store_explicit(&s->has_superseded, true,
+				      memory_order_relaxed);
+}
 
 /* pt_ptrim_sink_page reads a page, whose part is locked.  -EIO. */
 int pt_ptrim_sink_page(struct pt_ptrim_sink *s, __u64 page, __u8 *to,

@@ -39,11 +39,27 @@ static void *table_map(__u64 sz)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-static int part_init(struct part *p)
+int pt_ptrim_sink_check(const struct pt_ptrim_sink_how *how, struct pt_error *err)
 {
-	int code = pt_unit_maker_init(&p->maker, pt_compression_is_built(
-		PT_COMPRESSION_ZSTD) ? PT_COMPRESSION_ZSTD : PT_COMPRESSION_NONE,
-		PT_COMPRESS_LEVEL);
+	if (pt_compression_is_built(how->method))
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "this build does not "
+			    "compress by %s ({compress} off)",
+			    pt_compression_name(how->method));
+}
+
+static struct pt_ptrim_sink_how how_of(const struct pt_ptrim_sink_how *how)
+{
+	return how->is_chosen ? *how : (struct pt_ptrim_sink_how){
+		.method = pt_compression_is_built(PT_COMPRESSION_ZSTD)
+			? PT_COMPRESSION_ZSTD : PT_COMPRESSION_NONE,
+		.level = PT_COMPRESS_LEVEL,
+	};
+}
+
+static int part_init(const struct pt_ptrim_sink *s, struct part *p)
+{
+	int code = pt_unit_maker_init(&p->maker, s->how.method, s->how.level);
 
 	pthread_mutex_init(&p->lock, NULL);
 	return code ? code : pt_decompressor_create(&p->decompressor);
@@ -63,7 +79,7 @@ static int ptrim_fit(struct pt_sink *sink, const struct pt_layout *l,
 	if (!s->entries || !s->contents || !s->parts)
 		code = -ENOMEM;
 	for (int i = 0; !code && i < PARTS; i++)
-		code = part_init(&s->parts[i]);
+		code = part_init(s, &s->parts[i]);
 	if (!code)
 		code = pt_copies_init(&s->copies, s->page_cnt, 1);
 	return code ? pt_error_set(err, PT_EXIT_HOST, code,
@@ -133,6 +149,7 @@ const struct pt_ptrim_sink *pt_ptrim_sink_of_const(const struct pt_sink *sink)
 
 /* make: file gives the sink its file. */
 static int make(struct pt_sink **out, const char *path, const struct pt_layout *l,
+		const struct pt_ptrim_sink_how *how,
 		int (*file)(struct pt_sink **file, const char *path,
 			    struct pt_error *err), struct pt_error *err)
 {
@@ -148,6 +165,7 @@ static int make(struct pt_sink **out, const char *path, const struct pt_layout *
 				    "%s: no memory to make it", path);
 	s->sink = (struct pt_sink){ .ops = &ptrim_ops, .starts_zero = true,
 				    .may_wait = true };
+	s->how = how_of(how);
 	pthread_mutex_init(&s->copies_lock, NULL);
 	code = pt_ptrim_writer_make(&s->w, path, &cfg, err);
 	if (code) {
@@ -175,15 +193,17 @@ static int reopen_plain(struct pt_sink **file, const char *path,
 }
 
 int pt_ptrim_sink_create(struct pt_sink **out, const char *path,
-			 const struct pt_layout *l, struct pt_error *err)
+			 const struct pt_layout *l,
+			 const struct pt_ptrim_sink_how *how, struct pt_error *err)
 {
-	return make(out, path, l, pt_image_create_plain, err);
+	return make(out, path, l, how, pt_image_create_plain, err);
 }
 
 int pt_ptrim_sink_reopen(struct pt_sink **out, const char *path,
-			 const struct pt_layout *l, struct pt_error *err)
+			 const struct pt_layout *l,
+			 const struct pt_ptrim_sink_how *how, struct pt_error *err)
 {
-	return make(out, path, l, reopen_plain, err);
+	return make(out, path, l, how, reopen_plain, err);
 }
 
 struct pt_sink *pt_ptrim_sink_file(struct pt_sink *sink)

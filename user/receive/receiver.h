@@ -27,6 +27,7 @@
 
 #include "base/cpus.h"
 #include "base/stages.h"
+#include "image/ptrim_sink.h"
 #include "memory/page_ranges.h"
 #include "net/address.h"
 #include "peers/peers.h"
@@ -137,6 +138,7 @@ struct pt_receiver_cfg {
 	bool resume;		/* keep the data of a failed transfer, and resume
 				 * from it */
 	enum pt_large_pages large_pages;
+	struct pt_ptrim_sink_how at_rest;	/* if path is an image at rest */
 	__u64 prealloc_sz;	/* bytes of the image that start allocates; 0:
 				 * none.  Not with serve or resume */
 	bool generic;		/* XDP mode */

@@ -95,8 +95,10 @@ static int resume(struct pt_rx_session *s, struct pt_error *err)
 	size_t sz;
 	int ret;
 
-	ret = (is_ptrim ? pt_ptrim_sink_reopen : pt_image_reopen)(
-		&s->storage.sink, s->report.path, s->layout, err);
+	ret = is_ptrim
+		? pt_ptrim_sink_reopen(&s->storage.sink, s->report.path, s->layout,
+				       &s->cfg->at_rest, err)
+		: pt_image_reopen(&s->storage.sink, s->report.path, s->layout, err);
 	if (ret)
 		return ret;
 	ret = pt_image_journal_read(journal_sink(s), &bytes, &sz, err);
@@ -152,8 +154,10 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 		ret = resume(s, err);
 	if (ret != -ENOENT)
 		return ret;
-	ret = (is_at_rest(s) ? pt_ptrim_sink_create : pt_image_create)(
-		&s->storage.sink, s->report.path, s->layout, err);
+	ret = is_at_rest(s)
+		? pt_ptrim_sink_create(&s->storage.sink, s->report.path, s->layout,
+				       &s->cfg->at_rest, err)
+		: pt_image_create(&s->storage.sink, s->report.path, s->layout, err);
 	return ret || !keeps ? ret : keep(s, err);
 }
 
@@ -174,10 +178,10 @@ int pt_rx_sink_prepare(struct pt_sink **reserved,
 
 	*reserved = cfg->sink;
 	if (cfg->sink && (cfg->path || cfg->serve || cfg->resume ||
-			  cfg->prealloc_sz))
+			  cfg->prealloc_sz || cfg->at_rest.is_chosen))
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "a sink of the "
 				    "caller's takes one transfer, and no path, "
-				    "resumption or reservation");
+				    "resumption, reservation or compression");
 	pt_check(!cfg->guest || cfg->sink);
 	if (cfg->sink)
 		return 0;
@@ -186,6 +190,13 @@ int pt_rx_sink_prepare(struct pt_sink **reserved,
 		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "%s: {prealloc} is "
 				    "for raw images, and one at rest grows as pages "
 				    "come (leave it out)", cfg->path);
+	if (cfg->at_rest.is_chosen && (cfg->serve || !pt_ptrim_is_name(cfg->path)))
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "{compress} is for "
+				    "an image at rest ({out} NAME.ptrim, without "
+				    "{serve})");
+	ret = pt_ptrim_sink_check(&cfg->at_rest, err);
+	if (ret)
+		return ret;
 	ret = cfg->peers ? check_folders(cfg->peers, err)
 		: cfg->serve ? pt_image_check_folder(cfg->path, err)
 			     : pt_image_check_path(cfg->path, err);
