@@ -145,8 +145,8 @@ static void assert_mail(const struct row *row)
 		assert_memory_equal(&mail.link, &kit_links[2].link,
 				    sizeof(mail.link));
 	if (row->go) {
-		assert_int_equal(mail.slot, 3);
-		assert_int_equal(mail.slot_cnt, 5);
+		assert_int_equal(mail.stripe, 3);
+		assert_int_equal(mail.stripe_cnt, 5);
 	}
 }
 

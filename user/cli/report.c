@@ -77,7 +77,7 @@ static json_t *lanes_json(const struct pt_send_report *r)
 	return lanes;
 }
 
-static json_t *governor_json(const struct pt_adaptive_counts *c)
+static json_t *adaptive_json(const struct pt_adaptive_counts *c)
 {
 	json_t *o = json_object();
 
@@ -227,7 +227,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "probes", json_integer(r->probes));
 	json_object_set_new(o, "credit-waits", json_integer(r->credit_waits));
 	json_object_set_new(o, "path", path_json(r));
-	json_object_set_new(o, "governor", governor_json(&r->governor));
+	json_object_set_new(o, "governor", adaptive_json(&r->adaptive));
 	json_object_set_new(o, "copies", copies_json(r));
 	json_object_set_new(o, "deltas", deltas_json(r));
 	json_object_set_new(o, "compression", compression_json(r));
@@ -356,17 +356,17 @@ static void sent_text(FILE *out, const struct pt_send_report *r)
 			pt_out_human(r->compressed_raw, memory),
 			pt_out_human(r->compressed_bytes, wire),
 			(unsigned long long)r->compressed_frames);
-	if (r->governor.pages_searched || r->governor.pages_unsearched)
+	if (r->adaptive.pages_searched || r->adaptive.pages_unsearched)
 		fprintf(out, "Trimmed: %llu of %llu pages were searched; the "
 			"others %s whole, about %.2f %% of their blocks "
 			"zero.\n",
-			(unsigned long long)r->governor.pages_searched,
-			(unsigned long long)(r->governor.pages_searched +
-					     r->governor.pages_unsearched),
+			(unsigned long long)r->adaptive.pages_searched,
+			(unsigned long long)(r->adaptive.pages_searched +
+					     r->adaptive.pages_unsearched),
 			r->observes ? "would have gone" : "went",
-			r->governor.pages_unsearched
-			? 100.0 * r->governor.blocks_missed /
-			  (r->governor.pages_unsearched * PT_PAGE_BLOCKS) : 0);
+			r->adaptive.pages_unsearched
+			? 100.0 * r->adaptive.blocks_missed /
+			  (r->adaptive.pages_unsearched * PT_PAGE_BLOCKS) : 0);
 	if (r->is_resumed)
 		fprintf(out, "Resumed: %llu pages with data, %s of blocks, "
 			"were there already.\n",

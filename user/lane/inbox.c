@@ -182,13 +182,13 @@ void pt_inbox_link(struct pt_inbox *in, const struct pt_link *link)
 	post_end(in);
 }
 
-void pt_inbox_go(struct pt_inbox *in, __u16 slot, __u16 slot_cnt)
+void pt_inbox_go(struct pt_inbox *in, __u16 stripe, __u16 stripe_cnt)
 {
 	struct pt_mail *mail = post_begin(in);
 
 	mail->go = true;
-	mail->slot = slot;
-	mail->slot_cnt = slot_cnt;
+	mail->stripe = stripe;
+	mail->stripe_cnt = stripe_cnt;
 	post_end(in);
 }
 
@@ -235,8 +235,8 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	to->has_link = from->has_link;
 	to->link = from->link;
 	to->go = from->go;
-	to->slot = from->slot;
-	to->slot_cnt = from->slot_cnt;
+	to->stripe = from->stripe;
+	to->stripe_cnt = from->stripe_cnt;
 	to->round = from->round;
 	to->stop = from->stop;
 	from->missing_cnt = 0;

@@ -59,9 +59,9 @@ struct pt_mail {
 	bool reprobe;
 	bool has_link;
 	struct pt_link link;
-	bool go;		/* lanes are divided: slot of slot_cnt */
-	__u16 slot;
-	__u16 slot_cnt;
+	bool go;		/* lanes are divided: stripe of stripe_cnt */
+	__u16 stripe;
+	__u16 stripe_cnt;
 	__u32 round;		/* the last that began; 0 before */
 	bool stop;
 };
@@ -81,7 +81,7 @@ void pt_inbox_probe(struct pt_inbox *in, const struct pt_msg_probe_seen *seen);
 void pt_inbox_ready(struct pt_inbox *in, __u32 window);
 void pt_inbox_reprobe(struct pt_inbox *in);
 void pt_inbox_link(struct pt_inbox *in, const struct pt_link *link);
-void pt_inbox_go(struct pt_inbox *in, __u16 slot, __u16 slot_cnt);
+void pt_inbox_go(struct pt_inbox *in, __u16 stripe, __u16 stripe_cnt);
 void pt_inbox_round(struct pt_inbox *in, __u32 round);
 void pt_inbox_stop(struct pt_inbox *in);
 

@@ -124,7 +124,7 @@ static void count_dirty(struct pt_lane *l)
 	__u64 region_cnt = pt_layout_region_cnt(job->layout);
 
 	l->dirty_cnt = 0;
-	for (__u64 r = l->slot; r < region_cnt; r += l->slot_cnt)
+	for (__u64 r = l->stripe; r < region_cnt; r += l->stripe_cnt)
 		l->dirty_cnt += pt_dirty_cnt(job->dirty, r);
 	pt_lane_show_dirty(l);
 }
@@ -170,8 +170,8 @@ int pt_lane_take_mail(struct pt_lane *l)
 	}
 	if (mail->go) {
 		l->go = true;
-		l->slot = mail->slot;
-		l->slot_cnt = mail->slot_cnt;
+		l->stripe = mail->stripe;
+		l->stripe_cnt = mail->stripe_cnt;
 	}
 	l->reprobe |= mail->reprobe;
 	if (mail->round != l->round) {
@@ -372,9 +372,9 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	l->cfg = *cfg;
 	set_limits(&l->cfg);
 	l->src_port = cfg->link.src_port;
-	l->slot_cnt = 1;
+	l->stripe_cnt = 1;
 	pt_view_init(&l->view);
-	pt_adaptive_init(&l->governor, cfg->job->trim, cfg->job->observe);
+	pt_adaptive_init(&l->adaptive, cfg->job->trim, cfg->job->observe);
 	ret = pt_inbox_create(&l->inbox);
 	if (!ret)
 		ret = pt_inflight_create(&l->inflight, &ring);

@@ -136,7 +136,7 @@ struct pt_lane_counts {
 #define X(symbol, name, text) _Atomic __u64 symbol;
 		PT_ADAPTIVE_COUNTS(X)
 #undef X
-	} governor;			/* struct pt_adaptive_counts */
+	} adaptive;			/* struct pt_adaptive_counts */
 };
 
 struct pt_lane;

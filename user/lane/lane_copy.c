@@ -26,7 +26,7 @@ int pt_lane_copies_open(struct pt_lane *l)
 	if (job->copies && !job->pad && !pt_source_may_change(job->source))
 		ret = pt_copies_init(&l->copies,
 				     pt_layout_page_cnt(job->layout),
-				     l->slot_cnt);
+				     l->stripe_cnt);
 	return ret ? pt_error_set(&l->error_text, PT_EXIT_HOST, ret,
 				  "lane %u: no memory to look for copies of "
 				  "pages ({copies} off does without)",
@@ -170,7 +170,7 @@ static int refused(struct pt_lane *l, __u64 page)
 	bool is_newer;
 
 	if (!pt_layout_find(l->cfg.job->layout, gfn, &page_idx) ||
-	    page_idx / PT_REGION_PAGES % l->slot_cnt != l->slot ||
+	    page_idx / PT_REGION_PAGES % l->stripe_cnt != l->stripe ||
 	    !may_refuse(l, page_idx, pt_record_version(page), &is_newer))
 		return pt_error_set(&l->error_text, PT_EXIT_PEER, -EPROTO,
 				    "lane %u: the receiver refuses page %llu, "
@@ -217,7 +217,7 @@ int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
 		return as_data(l, page_idx, false);
 	l->cursor.page.kind = PT_STAGED_NONE;
 	pt_lane_mark_dirty(l, w->gfn + i, 1);
-	pt_adaptive_put_off(&l->governor, i, w->masks[i]);
+	pt_adaptive_put_off(&l->adaptive, i, w->masks[i]);
 	pt_lane_count(&l->counts.put_off, 1);
 	return 0;
 }

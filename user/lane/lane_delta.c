@@ -19,7 +19,7 @@ int pt_lane_deltas_open(struct pt_lane *l)
 
 	if (!job->pad && pt_source_may_change(job->source))
 		ret = pt_deltas_init(&l->deltas, job->delta_cache_sz /
-						 l->slot_cnt);
+						 l->stripe_cnt);
 	atomic_store(&l->counts.delta_cache_sz, pt_deltas_sz(&l->deltas));
 	return ret ? pt_error_set(&l->error_text, PT_EXIT_HOST, ret,
 				  "lane %u: no memory to remember pages "

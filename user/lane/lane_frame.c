@@ -197,7 +197,7 @@ static int drain_for_credit(struct pt_lane *l, struct pt_closing *c)
 		return ret;
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	if (!l->reprobe && pt_xsk_tx_is_idle(l->cfg.xsk))
-		pt_adaptive_strain(&l->governor);
+		pt_adaptive_strain(&l->adaptive);
 	c->at = PT_CLOSING_GRANT;
 	return 0;
 }

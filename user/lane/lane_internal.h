@@ -176,7 +176,7 @@ struct pt_lane {
 	struct pt_deltas deltas;	/* without sets: no deltas */
 	__u32 settled_generation;	/* all frames of it, and of those
 					 * before, are decided and placed */
-	struct pt_adaptive governor;
+	struct pt_adaptive adaptive;
 	struct pt_builder builder;
 	struct pt_compressor *compressors[PT_COMPRESSION_CNT];	/* NULL: not
 							 * used */
@@ -214,8 +214,8 @@ struct pt_lane {
 	__u64 waited_ns;		/* since the frame before, for path,
 					 * receiver, or a limit */
 	struct pt_batch unkicked;	/* submitted since the last kick */
-	__u16 slot;			/* regions slot, slot + slot_cnt, ... */
-	__u16 slot_cnt;
+	__u16 stripe;			/* regions stripe, stripe + stripe_cnt ... */
+	__u16 stripe_cnt;
 	__u64 probe_next;
 	struct {			/* two probes, sent one behind the other */
 		__u64 first;		/* the first's number; the other has the
@@ -325,7 +325,7 @@ void pt_lane_take_arrivals(struct pt_lane *l);
 __u32 pt_lane_batch_sz(const struct pt_lane *l);	/* the most bytes of one
 							 * kick */
 
-/* lane_copy.c: open, once slot_cnt is known.  ahead: the batch's pages are sent
+/* lane_copy.c: open, once stripe_cnt is known.  ahead: the batch's pages are sent
  * next.  choose_data chooses for page i of the batch, not zero: as data, as a copy, or
  * later; page_idx is its index.  noted: such a page was staged.  left: a frame was
  * closed, or staged pages were dropped.  refused: of the mail's. */
@@ -338,7 +338,7 @@ int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
 			unsigned i, __u64 page_idx);
 void pt_lane_copies_noted(struct pt_lane *l, __u64 content, __u64 page_idx);
 
-/* lane_delta.c: open, once slot_cnt is known.  settle, before a sweep.
+/* lane_delta.c: open, once stripe_cnt is known.  settle, before a sweep.
  * choose_changed chooses for page i of the batch, not zero: as data or as a delta; was:
  * the digest as it was sent last.  remember: page i was staged.  may_refuse: the receiver may refuse the page as a delta;
  * is_newer: it was sent again since that version. */

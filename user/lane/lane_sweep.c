@@ -43,12 +43,12 @@ static int choose_page(struct pt_lane *l, const struct pt_page_word *w, unsigned
  * readers. */
 static void learn(struct pt_lane *l, const struct pt_page_word *w)
 {
-	const struct pt_adaptive_counts *from = &l->governor.counts;
+	const struct pt_adaptive_counts *from = &l->adaptive.counts;
 	struct pt_lane_counts *to = &l->counts;
 
-	pt_adaptive_learn(&l->governor, pt_page_word_data(w), w->masks);
+	pt_adaptive_learn(&l->adaptive, pt_page_word_data(w), w->masks);
 #define X(symbol, name, text) \
-	atomic_store_explicit(&to->governor.symbol, from->symbol, \
+	atomic_store_explicit(&to->adaptive.symbol, from->symbol, \
 			      memory_order_relaxed);
 	PT_ADAPTIVE_COUNTS(X)
 #undef X
@@ -62,7 +62,7 @@ static int at_region(struct pt_lane *l, struct pt_cursor *c)
 	const struct pt_send_job *job = l->cfg.job;
 	__u64 region_cnt = pt_layout_region_cnt(job->layout);
 
-	for (; c->region_idx < region_cnt; c->region_idx += l->slot_cnt) {
+	for (; c->region_idx < region_cnt; c->region_idx += l->stripe_cnt) {
 		c->cnt = pt_dirty_take(job->dirty, c->region_idx, c->bits);
 		if (!c->cnt)
 			continue;
@@ -77,7 +77,7 @@ static int at_region(struct pt_lane *l, struct pt_cursor *c)
 /* region_end goes on behind the region. */
 static void region_end(struct pt_lane *l, struct pt_cursor *c)
 {
-	c->region_idx += l->slot_cnt;
+	c->region_idx += l->stripe_cnt;
 	c->at = PT_CURSOR_REGION;
 	pt_lane_show_dirty(l);
 }
@@ -152,7 +152,7 @@ static int at_batch(struct pt_lane *l, struct pt_cursor *c)
 	w->wanted = c->left;
 	w->holes = l->view.holes[i];
 	w->unreadable = 0;
-	w->search = job->pad ? 0 : pt_adaptive_plan(&l->governor);
+	w->search = job->pad ? 0 : pt_adaptive_plan(&l->adaptive);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
 	pt_lane_source_enter(l);
 	ret = pt_page_word_scan(w, job->source, job->digest_key, &l->error_text);
@@ -214,7 +214,7 @@ int pt_lane_sweep_begin(struct pt_lane *l)
 		pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(l->cfg.job->conn));
 	pt_view_forget(&l->view);	/* pages became dirty since the last */
 	l->cursor.at = PT_CURSOR_REGION;
-	l->cursor.region_idx = l->slot;
+	l->cursor.region_idx = l->stripe;
 	return 0;
 }
 

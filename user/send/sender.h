@@ -189,7 +189,7 @@ struct pt_send_report {
 	bool has_path;		/* the receiver reports arrivals */
 	struct pt_regulator_look path;	/* estimates of the congestion controller */
 	bool observes;		/* the adaptive scan only counts */
-	struct pt_adaptive_counts governor;	/* of all lanes */
+	struct pt_adaptive_counts adaptive;	/* of all lanes */
 	__u32 generations;	/* highest of any lane */
 	__u64 setup_ns;		/* from open to the first data frame */
 	__u64 compare_ns;	/* part of setup_ns */

@@ -80,11 +80,11 @@ static int probe(struct pt_sender *s)
 static void go(struct pt_sender *s)
 {
 	__u16 reached = lanes_ready(s);
-	__u16 slot = 0;
+	__u16 stripe = 0;
 
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		if (pt_lane_state(s->lanes[i]) == PT_LANE_READY)
-			pt_inbox_go(pt_lane_inbox(s->lanes[i]), slot++,
+			pt_inbox_go(pt_lane_inbox(s->lanes[i]), stripe++,
 				    reached);
 	s->report.compare_ns = pt_sender_enter(s, PT_SEND_SEND);
 	s->report.setup_ns = s->phase_ns - s->started_ns;

@@ -26,7 +26,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->generations = 0;
 	r->pages_left = pt_hot_cnt(s->live.hot);
 	r->has_path = pt_regulator_look(&s->regulator, &r->path);
-	memset(&r->governor, 0, sizeof(r->governor));
+	memset(&r->adaptive, 0, sizeof(r->adaptive));
 	r->lane_cnt = s->lane_cnt;
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
 		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
@@ -53,7 +53,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->credit_waits += atomic_load(&c->credit_waits);
 		r->path_waits += atomic_load(&c->path_waits);
 #define X(symbol, name, text) \
-		r->governor.symbol += atomic_load(&c->governor.symbol);
+		r->adaptive.symbol += atomic_load(&c->adaptive.symbol);
 		PT_ADAPTIVE_COUNTS(X)
 #undef X
 		if (atomic_load(&c->generation) > r->generations)
