@@ -152,7 +152,9 @@ static void *balloon(void *arg)
 	(void)arg;
 	for (unsigned long i = 0; i < opt.remove; i++) {
 		atomic_store(&ranges[i].state, GOES);
-		if (madvise(at(ranges[i].off), ranges[i].sz, MADV_DONTNEED))
+		/* MADV_DONTNEED takes nothing from a file. */
+		if (madvise(at(ranges[i].off), ranges[i].sz,
+			    opt.shared ? MADV_REMOVE : MADV_DONTNEED))
 			err(2, "madvise");
 		atomic_store(&ranges[i].state, GONE);
 		usleep(opt.pause ? opt.pause : 200);
