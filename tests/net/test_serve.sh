@@ -238,6 +238,23 @@ killed_at()
 	wait_until 5 no_keeper
 }
 
+# confined KEEPER SERVER [OPTION]: the seccomp modes of both.
+confined()
+{
+	make_image 1
+	serve_begin x.ptrim "${@:3}"
+	wait_until 10 has 'waits for a VMM' serve.err
+	same "the keeper's" "$(field_of Seccomp "$(pgrep -x pt-keeper)")" "$1"
+	same "the server's" "$(field_of Seccomp "$server")" "$2"
+	guest_begin
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+}
+
+# field_of NAME PID: of /proc/PID/status.
+field_of() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$2/status"; }
+
 # Killed before a VMM came: the keeper ends, too.
 killed_alone()
 {
@@ -745,6 +762,8 @@ case_run "serve: without a second descriptor zeroes are read" zeroes_without
 for step in $steps; do
 	case_run "serve: killed at $step" killed_at "$step"
 done
+case_run "serve: keeper and server may make few system calls" confined 2 2
+case_run "serve: --no-seccomp" confined 0 0 --no-seccomp
 case_run "serve: killed before a VMM came" killed_alone
 case_run "serve: killed while a VMM is about to send" sends_late
 case_run "serve: a second server is refused" second

@@ -65,6 +65,9 @@ static void on_nothing(void *arg)
 static int begin(void **state)
 {
 	char door[64];
+	const struct pt_lazy_keeper_cfg cfg = {
+		.door = door, .has_door = true, .page_max = 1, .image_id = "id",
+	};
 	struct pt_error err;
 	bool started;
 	int ends[2];
@@ -72,7 +75,7 @@ static int begin(void **state)
 	(void)state;
 	snprintf(door, sizeof(door), "%s/door", folder);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(pt_lazy_keeper_meet(&kept, door, true, 1, "id", &started, &err), 0);
+	assert_int_equal(pt_lazy_keeper_meet(&kept, &cfg, &started, &err), 0);
 	assert_true(started);
 	assert_int_equal(pt_lazy_record_open(&record, kept.record_fd, "id", &err), 0);
 	vmm = fork();

@@ -88,19 +88,29 @@ static void on_refused(const char *call, pid_t tid)
 		   "please report it)", call, tid);
 }
 
-int pt_agent_confine(const struct pt_agent *agent, bool traces,
-		     struct pt_error *err)
+static int confine(const struct pt_agent *agent, const struct pt_confine_cfg *cfg,
+		   struct pt_error *err)
 {
-	const struct pt_confine_cfg cfg = {
-		.traces = traces, .refused = on_refused,
-	};
-	int ret = agent->no_seccomp ? 0 : pt_confine_begin(&cfg, err);
+	int ret = agent->no_seccomp ? 0 : pt_confine_begin(cfg, err);
 
 	if (ret <= 0)
 		return ret;
 	pt_out_log("refused system calls will not be reported here: another program "
 		   "listens to a filter that this process has already");
 	return 0;
+}
+
+int pt_agent_confine(const struct pt_agent *agent, bool traces,
+		     struct pt_error *err)
+{
+	return confine(agent, &(struct pt_confine_cfg){
+		.traces = traces, .refused = on_refused }, err);
+}
+
+int pt_agent_confine_server(const struct pt_agent *agent, struct pt_error *err)
+{
+	return confine(agent, &(struct pt_confine_cfg){
+		.serves = true, .refused = on_refused }, err);
 }
 
 int pt_agent_check(const char *command, const struct pt_agent *agent)

@@ -48,4 +48,7 @@ int pt_agent_check(const char *command, const struct pt_agent *agent);
 int pt_agent_confine(const struct pt_agent *agent, bool traces,
 		     struct pt_error *err);
 
+/* pt_agent_confine_server: the same for one that serves a guest, which needs fewer. */
+int pt_agent_confine_server(const struct pt_agent *agent, struct pt_error *err);
+
 #endif

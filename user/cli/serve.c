@@ -292,6 +292,10 @@ static int take_guest(struct serve *s, bool started, struct pt_error *err)
 /* open_guest opens all that needs the file system, and then confines itself. */
 static int open_guest(struct serve *s, struct pt_error *err)
 {
+	struct pt_lazy_keeper_cfg cfg = {
+		.door = s->door, .has_door = !s->qemu.qmp,
+		.is_free = s->agent.no_seccomp,
+	};
 	bool started;
 	int code;
 
@@ -302,10 +306,9 @@ static int open_guest(struct serve *s, struct pt_error *err)
 					       pt_lazy_image_sz(s->image), err))
 		pt_out_warn("warning: %s; goes on in ascending order", err->text);
 	pt_lazy_enter(s->door, PT_LAZY_OPENED_STEP);
-	code = pt_lazy_keeper_meet(&s->kept, s->door, !s->qemu.qmp,
-				   (pt_lazy_image_sz(s->image) + PT_PAGE_SZ - 1) /
-				   PT_PAGE_SZ, pt_lazy_image_id(s->image), &started,
-				   err);
+	cfg.page_max = (pt_lazy_image_sz(s->image) + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
+	cfg.image_id = pt_lazy_image_id(s->image);
+	code = pt_lazy_keeper_meet(&s->kept, &cfg, &started, err);
 	if (!code)
 		code = pt_lazy_record_open(&s->record, s->kept.record_fd,
 					   pt_lazy_image_id(s->image), err);
@@ -313,7 +316,8 @@ static int open_guest(struct serve *s, struct pt_error *err)
 		code = pt_serve_qemu_open(&s->qemu, s->image,
 					  s->record->is_begun, s->stop_fd, err);
 	if (!code)
-		code = pt_agent_confine(&s->agent, s->qemu.qmp, err);
+		code = s->qemu.qmp ? pt_agent_confine(&s->agent, true, err)
+				   : pt_agent_confine_server(&s->agent, err);
 	if (code)
 		return code;
 	pt_lazy_enter(s->door, PT_LAZY_KEPT_STEP);

@@ -73,4 +73,33 @@ static const char *const confine_tracer_calls[] = {
 	"kcmp", "ptrace", "setpgid", NULL
 };
 
+/* For serve, which has its sockets and its keeper: it reads an image and what /proc says
+ * of others, writes the order, and places pages.  pidfd_send_signal(2): only to ask. */
+static const char *const confine_server_calls[] = {
+	"access", "close", "fadvise64", "fadvise64_64", "fchmod", "fcntl", "fcntl64",
+	"fstat", "fstat64", "fstatat64", "getdents", "getdents64", "ioctl", "lseek",
+	"_llseek", "lstat", "lstat64", "newfstatat", "open", "openat", "pread64",
+	"preadv", "preadv2", "read", "readahead", "readlink", "readlinkat", "readv",
+	"rename", "renameat", "renameat2", "stat", "stat64", "statx", "unlink",
+	"unlinkat", "write", "writev",
+
+	"brk", "madvise", "membarrier", "mmap", "mmap2", "mprotect", "mremap",
+	"munmap", "rseq",
+
+	"clock_getres", "clock_gettime", "clock_gettime64", "clock_nanosleep",
+	"clock_nanosleep_time64", "futex", "futex_time64", "gettimeofday", "nanosleep",
+	"poll", "ppoll", "ppoll_time64", "restart_syscall", "time",
+
+	"exit", "exit_group", "get_robust_list", "getpid", "gettid", "rt_sigaction",
+	"rt_sigprocmask", "rt_sigreturn", "set_robust_list", "sigaltstack",
+	"sigreturn", "tgkill",
+
+	"recv", "recvfrom", "recvmsg", "send", "sendmsg", "sendto", "shutdown",
+
+	"getcpu", "geteuid", "geteuid32", "getrandom", "getuid", "getuid32",
+	"prlimit64", "riscv_flush_icache", "sched_getaffinity", "sched_yield",
+	"sysinfo", "uname",
+	NULL
+};
+
 #endif

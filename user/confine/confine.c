@@ -80,9 +80,16 @@ static int load(scmp_filter_ctx filter)
 	return has_room() ? seccomp_load(filter) : -ENOMEM;
 }
 
+/* add_asking allows to ask whether a process may be ended. */
+static int add_asking(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 1,
+				SCMP_A1_32(SCMP_CMP_EQ, 0, 0));
+}
+
 /* make makes a filter, for seccomp_release.  otherwise is the action for a call that is
  * not listed. */
-static int make(scmp_filter_ctx *out, __u32 otherwise, bool traces)
+static int make(scmp_filter_ctx *out, __u32 otherwise, const struct pt_confine_cfg *cfg)
 {
 	scmp_filter_ctx filter;
 	int ret;
@@ -101,11 +108,12 @@ static int make(scmp_filter_ctx *out, __u32 otherwise, bool traces)
 	if (!ret)
 		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!ret)
-		ret = add_calls(filter, confine_calls);
-	if (!ret && traces)
+		ret = add_calls(filter, cfg->serves ? confine_server_calls
+						    : confine_calls);
+	if (!ret && cfg->traces)
 		ret = add_calls(filter, confine_tracer_calls);
 	if (!ret)
-		ret = add_by_argument(filter);
+		ret = cfg->serves ? add_asking(filter) : add_by_argument(filter);
 	if (ret)
 		seccomp_release(filter);
 	else
@@ -180,7 +188,7 @@ static int start_reporter(struct reporter **out, const struct pt_confine_cfg *cf
 	r->refused = cfg->refused;
 	sem_init(&r->is_confined, 0, 0);
 	sem_init(&r->may_begin, 0, 0);
-	ret = make(&r->own, SCMP_ACT_ERRNO(EPERM), cfg->traces);
+	ret = make(&r->own, SCMP_ACT_ERRNO(EPERM), cfg);
 	if (!ret && seccomp_api_get() >= NOTIFY_API)
 		ret = seccomp_notify_alloc(&r->notif, &r->answer);
 	if (!ret)
@@ -201,10 +209,10 @@ static int start_reporter(struct reporter **out, const struct pt_confine_cfg *cf
 }
 
 /* confine_quietly is for a process whose refusals another one reports. */
-static int confine_quietly(bool traces)
+static int confine_quietly(const struct pt_confine_cfg *cfg)
 {
 	scmp_filter_ctx filter;
-	int ret = make(&filter, SCMP_ACT_ERRNO(EPERM), traces);
+	int ret = make(&filter, SCMP_ACT_ERRNO(EPERM), cfg);
 
 	if (ret)
 		return ret;
@@ -213,14 +221,14 @@ static int confine_quietly(bool traces)
 	return ret ? ret : 1;
 }
 
-static int confine(struct reporter *r, bool traces)
+static int confine(struct reporter *r, const struct pt_confine_cfg *cfg)
 {
 	scmp_filter_ctx filter;
 	int ret;
 
 	if (!r->notif)
-		return confine_quietly(traces);
-	ret = make(&filter, SCMP_ACT_NOTIFY, traces);
+		return confine_quietly(cfg);
+	ret = make(&filter, SCMP_ACT_NOTIFY, cfg);
 	if (ret)
 		return ret;
 	ret = load(filter);
@@ -228,7 +236,7 @@ static int confine(struct reporter *r, bool traces)
 		r->fd = seccomp_notify_fd(filter);
 	seccomp_release(filter);
 	/* libseccomp 2.5 returns another error than the kernel's -EBUSY. */
-	return ret ? confine_quietly(traces) : 0;
+	return ret ? confine_quietly(cfg) : 0;
 }
 
 int pt_confine_begin(const struct pt_confine_cfg *cfg, struct pt_error *err)
@@ -241,7 +249,7 @@ int pt_confine_begin(const struct pt_confine_cfg *cfg, struct pt_error *err)
 				    "%s (memory, ulimit -u or pids.max)",
 				    strerror(-ret));
 	if (!ret) {
-		ret = confine(r, cfg->traces);
+		ret = confine(r, cfg);
 		sem_post(&r->may_begin);
 	}
 	if (ret < 0)

@@ -25,6 +25,7 @@
 
 struct pt_confine_cfg {
 	bool traces;		/* this process traces others */
+	bool serves;		/* it answers the page faults of one, and nothing else */
 	/* refused is called at the first refusal of each system call, in pt-confine:
 	 * its name, and the thread that made it.  It must make listed calls only. */
 	void (*refused)(const char *call, pid_t tid);

@@ -368,7 +368,8 @@ static void keeper_main(const struct pt_keeper *k)
 		signal(ignored[i], SIG_IGN);
 	close_others(&own);
 	if (chdir("/") || listen(own.listen_fd, BACKLOG) ||
-	    (own.names.has_door && listen(own.door_fd, BACKLOG)))
+	    (own.names.has_door && listen(own.door_fd, BACKLOG)) ||
+	    (!own.is_free && pt_keeper_confine()))
 		_exit(1);
 	say_here(&own, own.server_fd);		/* or it was killed, which keep sees */
 	keep(&own);

@@ -38,15 +38,24 @@ struct pt_lazy_kept {
 #define PT_LAZY_KEPT_NONE ((struct pt_lazy_kept){ .connection = -1,	\
 	.record_fd = -1, .lock_fd = -1, .handed = PT_LAZY_HANDED_NONE })
 
-/* pt_lazy_keeper_meet joins the keeper at a door, or starts one, which opens it, unless
- * the server fetches the VMM's descriptor itself: then has_door is false, and door is
- * the name before .keeper alone.  *started: it did.
+struct pt_lazy_keeper_cfg {
+	const char *door;
+	bool has_door;			/* false: the server fetches the VMM's descriptor
+					 * itself, and door is the name before .keeper
+					 * alone */
+	__u64 page_max;			/* of the image */
+	const char *image_id;
+	bool is_free;			/* no filter of the keeper's system calls */
+};
+
+/* pt_lazy_keeper_meet joins the keeper at a door, or starts one, which opens it.
+ * *started: it did.
  *   -EBUSY   another server serves the guest, or waits for it
  *   -EPERM   the keeper is another user's
  *   -EPROTO  it is of another version
  *   or as pt_lazy_bind, fork(2) */
-int pt_lazy_keeper_meet(struct pt_lazy_kept *kept, const char *door, bool has_door,
-			__u64 page_max, const char *image_id, bool *started,
+int pt_lazy_keeper_meet(struct pt_lazy_kept *kept,
+			const struct pt_lazy_keeper_cfg *cfg, bool *started,
 			struct pt_error *err);
 
 /* pt_lazy_keeper_give gives the descriptors of a VMM, which stay the caller's, to a keeper

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* keeper_impl: the messages between keeper and server, one for each word. */
+/* keeper_impl: the messages between keeper and server, and the keeper's state. */
 #ifndef LAZY_KEEPER_IMPL_H
 #define LAZY_KEEPER_IMPL_H
 
@@ -52,10 +52,15 @@ struct pt_keeper {
 	bool has_guest;
 	struct pt_lazy_handed handed;
 	int uffd;		/* one of handed.fds; -1 */
+	bool is_free;		/* in its system calls */
 	__u64 timeout_ns;	/* 0: none */
 	__u64 waits_since_ns;	/* an event waits for a server; 0: none does */
 	__u64 read_cnt;		/* the record's, when that began */
 };
+
+/* pt_keeper_confine leaves this process the calls of a keeper: with a userfaultfd and a
+ * process it can only ask whether they are there, and end that process. */
+int pt_keeper_confine(void);
 
 /* pt_keeper_spawn starts the keeper as a child of init. */
 int pt_keeper_spawn(const struct pt_keeper *k);

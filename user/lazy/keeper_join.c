@@ -353,27 +353,27 @@ static int meet(struct pt_lazy_kept *kept, struct pt_keeper *k, const char *door
 	}
 }
 
-int pt_lazy_keeper_meet(struct pt_lazy_kept *kept, const char *door, bool has_door,
-			__u64 page_max, const char *image_id, bool *started,
+int pt_lazy_keeper_meet(struct pt_lazy_kept *kept,
+			const struct pt_lazy_keeper_cfg *cfg, bool *started,
 			struct pt_error *err)
 {
 	struct pt_keeper k = {
 		.record_fd = -1, .lock_fd = -1, .listen_fd = -1, .server_fd = -1,
 		.door_fd = -1, .vmm_fd = -1, .parting_fd = -1, .uffd = -1, .server = getpid(),
-		.handed = PT_LAZY_HANDED_NONE,
+		.handed = PT_LAZY_HANDED_NONE, .is_free = cfg->is_free,
 	};
-	int code = names_open(&k.names, door);
+	int code = names_open(&k.names, cfg->door);
 
-	k.names.has_door = has_door;
+	k.names.has_door = cfg->has_door;
 	*kept = PT_LAZY_KEPT_NONE;
 	*started = false;
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: no socket can be made "
-				    "there: %s", door, strerror(-code));
-	code = pt_lazy_record_make(&k.record, page_max, image_id, err);
+				    "there: %s", cfg->door, strerror(-code));
+	code = pt_lazy_record_make(&k.record, cfg->page_max, cfg->image_id, err);
 	if (code >= 0) {
 		k.record_fd = code;
-		code = meet(kept, &k, door, started, err);
+		code = meet(kept, &k, cfg->door, started, err);
 		pt_lazy_record_close(k.record);
 		close(k.record_fd);
 	}
