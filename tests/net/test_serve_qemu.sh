@@ -67,7 +67,7 @@ dest_begin()
 	dest_ended
 	ram=${ram:-/dev/shm/pagetrim-serve.$net}
 	litter+=("$dir/dest" "$ram")
-	timeout 60 "$live" incoming --dir "$dir/dest" --ram "$ram" --size-mib 128 \
+	timeout $((200 * patience)) "$live" incoming --dir "$dir/dest" --ram "$ram" --size-mib 128 \
 		--disk "$(readlink -f "$tmp/disk")" --set "$settings" >&2
 	trap dest_end EXIT
 }
@@ -274,7 +274,87 @@ stopped()
 	runs 3
 }
 
+# caps: the capabilities of migration that are on.
+caps()
+{
+	"$root/scripts/guest/qmp.py" "$dir/dest/qmp.sock" query-migrate-capabilities |
+		jq -c '[.[] | select(.state) | .capability]'
+}
+
+# The capabilities that were set for the load are reset, also for a guest that stays paused, and by a
+# server that goes on.
+undone()
+{
+	local before
+
+	images
+	dest_begin
+	before=$(caps)
+	serve_begin vm.ptrim --paused
+	server_ended 60
+	same "capabilities" "$(caps)" "$before"
+	dest_begin
+	at_step QEMU_LOADS
+	serve_begin vm.ptrim
+	server_ended 60
+	same "capabilities" "$(caps)" "$before"
+	runs 2
+}
+
+# A guest that stands still for another's reason is not run by a server that goes on.
+left_alone()
+{
+	images
+	dest_begin
+	serve_begin vm.ptrim --on-demand
+	wait_until 60 logged 'the guest runs after'
+	qmp dest stop
+	kill -KILL "$server"
+	wait "$server" || true
+	serve_begin vm.ptrim
+	server_ended 60
+	same "the guest's state" "$(run_state)" paused
+	qmp dest cont
+	runs 2
+}
+
+# A server that is started wrongly for the same guest leaves it as it is.
+wrong_next()
+{
+	images
+	cp --sparse=always vm.ram other
+	cp -r vm.ram.with/ other.with
+	dest_begin
+	serve_begin vm.ptrim --on-demand
+	wait_until 60 logged 'the guest runs after'
+	kill -KILL "$server"
+	wait "$server" || true
+	fails 3 'another image' other
+	"$pagetrim" serve vm.ptrim --uffd-socket dest/agent.sock 2>err && die "no error"
+	grep -q 'begun with --qmp' err || die "$(cat err)"
+	serve_begin vm.ptrim
+	server_ended 60
+	runs 2
+	"$live" tell verify --dir "$dir/dest" >&2
+}
+
 # ---- bad input ----
+
+# The image is the file of QEMU's memory: it would be emptied.
+own_memory()
+{
+	local before
+
+	images
+	dest_begin
+	cat vm.ram 1<>"$ram"
+	cp -r vm.ram.with/ "$ram.with"
+	litter+=("$ram.with")
+	before=$(sha256sum <"$ram")
+	fails 3 'it is the image itself' "$ram"
+	same "the image" "$(sha256sum <"$ram")" "$before"
+	same "the guest's state" "$(run_state)" inmigrate
+}
 
 refused()
 {
@@ -292,7 +372,7 @@ with open(sys.argv[1], "r+b") as ram:
     print("mapped", flush=True)
     time.sleep(600)' "$ram" >mapped &
 	wait_until 10 test -s mapped
-	fails 4 'is mapped by process' vm.ptrim
+	fails 3 'is mapped by process' vm.ptrim
 	kill %%
 	wait_until 10 is_gone $!
 	fails 3 'No such file' nothing.ptrim
@@ -350,6 +430,10 @@ case_run "serve a QEMU: on demand, a balloon, the recorded order" on_demand
 case_run "serve a QEMU: left paused" paused
 case_run "serve a QEMU: killed at each step" killed
 case_run "serve a QEMU: stopped and started" stopped
+case_run "serve a QEMU: what was set is undone" undone
+case_run "serve a QEMU: a guest that another stopped" left_alone
+case_run "serve a QEMU: a wrong next server" wrong_next
+case_run "serve a QEMU: the image is its memory" own_memory
 case_run "serve a QEMU: bad input touches nothing" refused
 case_run "serve a QEMU: a state that is cut short" bad_state
 case_run "serve a QEMU: memory on a disk" on_a_disk

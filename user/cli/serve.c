@@ -29,6 +29,7 @@
 struct serve {
 	const char *image_path, *parent, *door;
 	struct pt_serve_qemu qemu;
+	bool started;			/* the keeper, by us */
 	bool on_demand, no_order;
 	__u64 timeout_ms;
 	struct pt_agent agent;		/* its json and no_seccomp alone */
@@ -210,19 +211,36 @@ static int arm(struct serve *s, const struct pt_lazy_sight *sight, struct pt_err
 	return 0;
 }
 
-/* judge takes what the VMM handed over, or the memory of QEMU. */
+/* judge takes what the VMM handed over. */
 static int judge(struct serve *s, struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX],
-		 __u32 *cnt, struct pt_lazy_sight *sight, struct pt_error *err)
+		 __u32 *cnt, struct pt_error *err)
 {
 	const struct pt_lazy_record *r = s->record;
+	struct pt_lazy_sight sight;
 	int code;
 
-	if (s->qemu.qmp)
-		return pt_serve_qemu_arm(&s->qemu, s->kept.handed.fds[0], regions, cnt,
-					 sight, err);
 	code = pt_lazy_door_judge(&s->kept.handed, r->message, r->message_sz,
 				  pt_lazy_image_sz(s->image), regions, cnt, err);
-	return code ? code : look(s, regions, *cnt, sight, err);
+	if (!code)
+		code = look(s, regions, *cnt, &sight, err);
+	return code ? code : arm(s, &sight, err);
+}
+
+/* judge_qemu takes the memory of QEMU, which is touched last. */
+static int judge_qemu(struct serve *s,
+		      struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX], __u32 *cnt,
+		      struct pt_error *err)
+{
+	pid_t pid = pt_qemu_pid(s->qemu.qemu);
+	int code;
+
+	if (pid != s->kept.handed.pid)
+		return pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: process %d listens, and "
+				    "the keeper there has the memory of process %d (end "
+				    "the latter)", s->door, pid, s->kept.handed.pid);
+	code = arm(s, &s->qemu.found.sight, err);
+	return code ? code : pt_serve_qemu_arm(&s->qemu, s->kept.handed.fds[0], regions,
+					       cnt, err);
 }
 
 /* begin: pages are pending from then on. */
@@ -230,12 +248,10 @@ static int begin(struct serve *s, struct pt_error *err)
 {
 	static struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX];
 	struct pt_lazy_record *r = s->record;
-	struct pt_lazy_sight sight;
 	__u32 cnt;
-	int code = judge(s, regions, &cnt, &sight, err);
+	int code = s->qemu.qmp ? judge_qemu(s, regions, &cnt, err)
+			       : judge(s, regions, &cnt, err);
 
-	if (!code)
-		code = arm(s, &sight, err);
 	if (code)
 		return code;
 	pt_lazy_enter(s->door, PT_LAZY_JUDGED_STEP);
@@ -271,11 +287,11 @@ static int resume(struct serve *s, struct pt_error *err)
 }
 
 /* take_guest waits for the VMM, which may be there already. */
-static int take_guest(struct serve *s, bool started, struct pt_error *err)
+static int take_guest(struct serve *s, struct pt_error *err)
 {
 	int code = 0;
 
-	if (started && s->qemu.qmp)
+	if (s->started && s->qemu.qmp)
 		code = pt_serve_qemu_give(&s->qemu, &s->kept, err);
 	if (!code)
 		code = pt_lazy_keeper_await(&s->kept, s->stop_fd, on_nothing, s, err);
@@ -285,7 +301,7 @@ static int take_guest(struct serve *s, bool started, struct pt_error *err)
 	s->began_ns = pt_clock_ns();
 	code = s->record->is_begun ? resume(s, err) : begin(s, err);
 	if (!code && s->qemu.qmp)
-		code = pt_serve_qemu_load(&s->qemu, s->record->vmm_pid, err);
+		code = pt_serve_qemu_load(&s->qemu, err);
 	return code;
 }
 
@@ -296,7 +312,6 @@ static int open_guest(struct serve *s, struct pt_error *err)
 		.door = s->door, .has_door = !s->qemu.qmp,
 		.is_free = s->agent.no_seccomp,
 	};
-	bool started;
 	int code;
 
 	code = pt_lazy_image_open(&s->image, s->image_path, s->parent, err);
@@ -308,23 +323,25 @@ static int open_guest(struct serve *s, struct pt_error *err)
 	pt_lazy_enter(s->door, PT_LAZY_OPENED_STEP);
 	cfg.page_max = (pt_lazy_image_sz(s->image) + PT_PAGE_SZ - 1) / PT_PAGE_SZ;
 	cfg.image_id = pt_lazy_image_id(s->image);
-	code = pt_lazy_keeper_meet(&s->kept, &cfg, &started, err);
+	code = pt_lazy_keeper_meet(&s->kept, &cfg, &s->started, err);
 	if (!code)
 		code = pt_lazy_record_open(&s->record, s->kept.record_fd,
 					   pt_lazy_image_id(s->image), err);
+	if (!code && !s->started)
+		code = pt_serve_qemu_check(&s->qemu, s->door, s->record, err);
 	if (!code && s->qemu.qmp)
-		code = pt_serve_qemu_open(&s->qemu, s->image,
-					  s->record->is_begun, s->stop_fd, err);
+		code = pt_serve_qemu_open(&s->qemu, s->image, s->record, s->stop_fd,
+					  err);
 	if (!code)
 		code = s->qemu.qmp ? pt_agent_confine(&s->agent, true, err)
 				   : pt_agent_confine_server(&s->agent, err);
 	if (code)
 		return code;
 	pt_lazy_enter(s->door, PT_LAZY_KEPT_STEP);
-	if (started && !s->qemu.qmp)
+	if (s->started && !s->qemu.qmp)
 		pt_out_log("%s: waits for a VMM", s->door);
 	pt_lazy_enter(s->door, PT_LAZY_WAITS_STEP);
-	return take_guest(s, started, err);
+	return take_guest(s, err);
 }
 
 /* ---- serving ---- */
@@ -393,7 +410,11 @@ static int finish(struct serve *s, enum pt_lazy_end end)
 	pt_lazy_keeper_part(&s->kept, end == PT_LAZY_STOPPED ? PT_LAZY_PART_NEXT
 							   : PT_LAZY_PART_END);
 	pt_lazy_enter(s->door, PT_LAZY_TOLD_STEP);
-	if (end == PT_LAZY_STOPPED && s->record->pending_cnt)
+	if (end == PT_LAZY_STOPPED && !s->record->pending_cnt)
+		pt_error_set(&err, PT_EXIT_FAILED, -ECANCELED, "interrupted: all is "
+			     "placed, and process %d was not left to itself yet (start "
+			     "this again)", s->record->vmm_pid);
+	else if (end == PT_LAZY_STOPPED)
 		pt_error_set(&err, PT_EXIT_FAILED, -ECANCELED, "interrupted: the guest "
 			     "waits in its faults (start this again to go on, or end "
 			     "process %d)", s->record->vmm_pid);
@@ -407,24 +428,31 @@ static int finish(struct serve *s, enum pt_lazy_end end)
 	return pt_out_fail("serve", &err);
 }
 
-/* qemu_end returns code, or why QEMU is not restored. */
-static int qemu_end(struct serve *s, int code, enum pt_lazy_end end,
+/* qemu_end returns code, or why QEMU is not restored.  *end: a wait for that was
+ * interrupted. */
+static int qemu_end(struct serve *s, int code, enum pt_lazy_end *end,
 		    struct pt_error *err)
 {
+	bool is_whole = !code && *end == PT_LAZY_WHOLE;
 	struct pt_error why = { 0 };
-	int failed = pt_serve_qemu_end(&s->qemu, !code && end == PT_LAZY_WHOLE, &why);
+	int failed = pt_serve_qemu_end(&s->qemu, is_whole, &why);
 
+	if (is_whole && failed == -ECANCELED && !why.exit)
+		*end = PT_LAZY_STOPPED;
 	if (code || !why.exit)
 		return code;
 	*err = why;
 	return failed;
 }
 
-/* part_of: how the keeper goes on after an error. */
-static enum pt_lazy_part part_of(const struct serve *s, const struct pt_error *err)
+/* part_of: how the keeper goes on after an error.  In doubt it keeps the guest. */
+static enum pt_lazy_part part_of(const struct serve *s, enum pt_lazy_end end,
+				 const struct pt_error *err)
 {
-	if (s->qemu.qmp && !s->qemu.is_loading)
-		return PT_LAZY_PART_END;	/* there is no guest yet */
+	if (end == PT_LAZY_WHOLE)
+		return PT_LAZY_PART_END;
+	if (s->qemu.qmp && s->started && !s->qemu.is_loading)
+		return PT_LAZY_PART_END;	/* QEMU still waits for a guest */
 	return err->exit == PT_EXIT_PEER ? PT_LAZY_PART_REFUSED : PT_LAZY_PART_NEXT;
 }
 
@@ -457,9 +485,9 @@ int pt_cmd_serve(int argc, char **argv)
 	if (!code)
 		code = run(&s, &end, &err);
 	if (s.qemu.qmp)
-		code = qemu_end(&s, code, end, &err);
+		code = qemu_end(&s, code, &end, &err);
 	if (code)
-		pt_lazy_keeper_part(&s.kept, part_of(&s, &err));
+		pt_lazy_keeper_part(&s.kept, part_of(&s, end, &err));
 	code = code ? pt_out_fail("serve", &err) : finish(&s, end);
 	close_all(&s);
 	return code;

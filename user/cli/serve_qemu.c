@@ -18,6 +18,17 @@
 #define LOOK_MS		200	/* between looks whether to give up */
 #define JOIN_MS		10
 #define GIVE_UP_MS	1000
+#define BUSY_TRIES	2	/* before it is said that another has the monitor */
+
+int pt_serve_qemu_check(const struct pt_serve_qemu *q, const char *door,
+			const struct pt_lazy_record *record, struct pt_error *err)
+{
+	if (!record->is_qemu == !q->qmp)
+		return 0;
+	return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: the guest there was begun "
+			    "with %s (use that)", door, q->qmp ? "--uffd-socket"
+			    : "--qmp");
+}
 
 /* stop_fd_make makes one descriptor of two. */
 static int stop_fd_make(struct pt_serve_qemu *q, int stop_fd, struct pt_error *err)
@@ -49,26 +60,25 @@ static int find(struct pt_serve_qemu *q, const struct pt_lazy_image *image,
 	if (!code)
 		code = pt_lazy_qemu_find(&q->found, q->qemu, image, err);
 	if (!code && q->found.sight.unseen_cnt)
-		pt_out_warn("warning: %u process%s cannot be looked at: one that has "
-			    "mapped the guest's memory, too, reads zeroes there",
-			    q->found.sight.unseen_cnt,
-			    q->found.sight.unseen_cnt == 1 ? "" : "es");
+		pt_out_warn("warning: some processes may be hidden from this one: one "
+			    "that has mapped the guest's memory, too, reads zeroes there");
 	return code;
 }
 
 int pt_serve_qemu_open(struct pt_serve_qemu *q, const struct pt_lazy_image *image,
-		       bool is_begun, int stop_fd, struct pt_error *err)
+		       struct pt_lazy_record *record, int stop_fd, struct pt_error *err)
 {
 	int code;
 
 	q->began_ns = pt_clock_ns();
-	q->is_loading = is_begun;
+	q->record = record;
+	q->is_loading = record->is_begun;
 	q->failed_fd = q->stop_fd = -1;
 	q->state_fd = pt_lazy_image_file(image, q->state, err);
-	if (q->state_fd < 0 && !is_begun)
+	if (q->state_fd < 0 && !record->is_begun)
 		return q->state_fd;
 	code = stop_fd_make(q, stop_fd, err);
-	return code || is_begun ? code : find(q, image, err);
+	return code || record->is_begun ? code : find(q, image, err);
 }
 
 int pt_serve_qemu_give(struct pt_serve_qemu *q, const struct pt_lazy_kept *kept,
@@ -92,14 +102,13 @@ int pt_serve_qemu_give(struct pt_serve_qemu *q, const struct pt_lazy_kept *kept,
 
 int pt_serve_qemu_arm(struct pt_serve_qemu *q, int uffd,
 		      struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX], __u32 *cnt,
-		      struct pt_lazy_sight *sight, struct pt_error *err)
+		      struct pt_error *err)
 {
 	int code = pt_lazy_qemu_arm(&q->found, uffd, err);
 
 	pt_lazy_enter(q->qmp, PT_LAZY_QEMU_ARMED_STEP);
 	memcpy(regions, q->found.regions, sizeof(q->found.regions));
 	*cnt = q->found.region_cnt;
-	*sight = q->found.sight;
 	return code;
 }
 
@@ -111,24 +120,36 @@ static int await(struct pt_serve_qemu *q, struct pt_error *err)
 	int code;
 
 	do
-		code = pt_qemu_dest_loaded(q->qemu, LOOK_MS, err);
+		code = pt_qemu_restore_loaded(q->qemu, LOOK_MS, err);
 	while (code == -ETIMEDOUT && !q->is_over);
 	return code;
 }
 
-/* reopen asks a QEMU for its state that an earlier server has begun, once it answers. */
+/* open_again opens the monitor of a QEMU that an earlier server has begun, once it
+ * answers: it may wait in a fault until then. */
+static int open_again(struct pt_serve_qemu *q, struct pt_error *err)
+{
+	int code, tries = 0;
+
+	do {
+		code = pt_qemu_open(&q->qemu, q->qmp, q->pid, err);
+		if (code == -EBUSY && ++tries == BUSY_TRIES)
+			pt_out_warn("warning: %s; its memory is served", err->text);
+	} while ((code == -ETIMEDOUT || code == -EBUSY || code == -ECONNRESET) &&
+		 !q->is_over);
+	return code;
+}
+
+/* reopen asks it for its state. */
 static int reopen(struct pt_serve_qemu *q, struct pt_error *err)
 {
-	int code;
+	int code = open_again(q, err);
 
-	do
-		code = pt_qemu_open(&q->qemu, q->qmp, q->pid, err);
-	while ((code == -ETIMEDOUT || code == -EBUSY || code == -ECONNRESET) &&
-	       !q->is_over);
-	if (!code && pt_qemu_pid(q->qemu) != q->vmm)
+	if (!code && pt_qemu_pid(q->qemu) != q->record->vmm_pid)
 		code = pt_error_set(err, PT_EXIT_HOST, -ESTALE, "%s: the monitor of "
 				    "process %d, and the memory of process %d is "
-				    "served", q->qmp, pt_qemu_pid(q->qemu), q->vmm);
+				    "served", q->qmp, pt_qemu_pid(q->qemu),
+				    q->record->vmm_pid);
 	if (!code)
 		code = pt_qemu_restore_look(q->qemu, &q->begins_as, err);
 	if (!code && q->begins_as == PT_QEMU_WAITS && q->state_fd < 0)
@@ -138,47 +159,66 @@ static int reopen(struct pt_serve_qemu *q, struct pt_error *err)
 	return code;
 }
 
-static int restore(struct pt_serve_qemu *q, struct pt_error *err)
+/* load has QEMU begin.  Only a refusal is known to have changed nothing. */
+static int load(struct pt_serve_qemu *q, struct pt_error *err)
 {
-	int code = q->qemu ? 0 : reopen(q, err);
+	int code;
 
-	if (code)
-		return code;
-	if (q->begins_as == PT_QEMU_WAITS) {
-		code = pt_qemu_restore_begin(q->qemu, q->state_fd, err);
-		q->is_loading = !code;
-	}
-	if (!code && q->begins_as <= PT_QEMU_LOADS)
-		code = await(q, err);
-	if (!code && !q->paused)
-		code = pt_qemu_run(q->qemu, err);
+	q->is_loading = true;
+	code = pt_qemu_restore_begin(q->qemu, q->state_fd, err);
+	if (code == -EREMOTEIO || code == -EINVAL || code == -EBUSY ||
+	    code == -EOPNOTSUPP)
+		q->is_loading = false;
 	return code;
 }
 
+static int restore(struct pt_serve_qemu *q, struct pt_error *err)
+{
+	int code = q->qemu ? 0 : reopen(q, err);
+	bool is_ours;
+
+	if (code)
+		return code;
+	is_ours = q->begins_as == PT_QEMU_WAITS;
+	if (is_ours)
+		code = load(q, err);
+	if (!code && q->begins_as <= PT_QEMU_LOADS)
+		code = await(q, err);
+	if (code)
+		return code;
+	pt_qemu_restore_done(q->qemu, is_ours);
+	/* A guest that ran already stands still for another's reason. */
+	if (q->paused || q->record->has_run || q->begins_as == PT_QEMU_RUNS)
+		return 0;
+	code = pt_qemu_run(q->qemu, err);
+	q->record->has_run = !code;
+	return code;
+}
+
+/* restore_main: the monitor is free for others afterwards. */
 static void *restore_main(void *arg)
 {
 	struct pt_serve_qemu *q = arg;
 	__u64 one = 1;
 
 	q->code = restore(q, &q->err);
+	pt_qemu_close(q->qemu);
+	q->qemu = NULL;
 	if (!q->is_loading && write(q->failed_fd, &one, sizeof(one)) < 0)
 		pt_out_log("eventfd: %s", strerror(errno));
-	if (q->code)
-		return NULL;
-	q->loaded_ns = pt_clock_ns();
-	if (q->begins_as != PT_QEMU_RUNS)
+	if (q->code && q->is_loading && q->err.exit && !q->is_over)
+		pt_out_warn("warning: %s; its memory is served", q->err.text);
+	if (!q->code && q->begins_as != PT_QEMU_RUNS)
 		pt_out_log("%s: the guest %s after %.3f s", q->qmp,
-			   q->paused ? "is loaded, and paused," : "runs",
-			   (q->loaded_ns - q->began_ns) / 1e9);
+			   q->record->has_run ? "runs" : "is loaded, and paused,",
+			   (pt_clock_ns() - q->began_ns) / 1e9);
 	return NULL;
 }
 
-int pt_serve_qemu_load(struct pt_serve_qemu *q, pid_t vmm, struct pt_error *err)
+int pt_serve_qemu_load(struct pt_serve_qemu *q, struct pt_error *err)
 {
-	int code;
+	int code = pt_thread_start(&q->thread, restore_main, q, "pt-restore");
 
-	q->vmm = vmm;
-	code = pt_thread_start(&q->thread, restore_main, q, "pt-restore");
 	q->has_thread = !code;
 	pt_lazy_enter(q->qmp, PT_LAZY_QEMU_LOADS_STEP);
 	return code ? pt_error_set(err, PT_EXIT_HOST, code, "no thread: %s",
@@ -206,8 +246,10 @@ int pt_serve_qemu_end(struct pt_serve_qemu *q, bool is_whole, struct pt_error *e
 	if (!is_whole || !join(q, q->stop_fd, 0)) {
 		q->is_over = true;
 		if (!join(q, -1, GIVE_UP_MS))
-			return 0;
+			return -ECANCELED;
 	}
+	if (q->code && !q->err.exit)
+		return -ECANCELED;
 	if (q->code)
 		*err = q->err;
 	return q->code;

@@ -318,13 +318,29 @@ int pt_lazy_image_part(const struct pt_lazy_image *im, const char *name, __u64 s
 	return 0;
 }
 
+bool pt_lazy_image_is(const struct pt_lazy_image *im, __u64 dev, __u64 ino)
+{
+	const struct pt_ptrim *p = im->ptrim;
+	struct stat st;
+
+	if (!p)
+		return !fstat(im->fd, &st) && st.st_dev == dev && st.st_ino == ino;
+	for (; p; p = pt_ptrim_parent(p))
+		if (!stat(pt_ptrim_path(p), &st) && st.st_dev == dev &&
+		    st.st_ino == ino)
+			return true;
+	return false;
+}
+
 static int no_file(const struct pt_lazy_image *im, const char *name, int code,
 		   struct pt_error *err)
 {
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: its small file '%s': %s",
 			    im->path, name, code == -ENOENT ? "it has none of that "
 			    "name (pack it with the image: pagetrim image pack {with}, "
-			    "or put it into IMAGE.with/)" : strerror(-code));
+			    "or put it into IMAGE.with/)" :
+			    code == -EIO ? "it is damaged (use another copy of the "
+			    "image)" : strerror(-code));
 }
 
 /* bytes_write writes all of it. */
@@ -356,6 +372,7 @@ static int stored_copy(const struct pt_lazy_image *im, const char *name, int to)
 static int folder_copy(const struct pt_lazy_image *im, const char *name, int to)
 {
 	__u8 chunk[16384];
+	struct stat st;
 	ssize_t got = -1;
 	char *path;
 	int fd, code = 0;
@@ -366,6 +383,10 @@ static int folder_copy(const struct pt_lazy_image *im, const char *name, int to)
 	free(path);
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		code = -EINVAL;
+	else if (st.st_size > (off_t)PT_LAZY_FILE_MAX)
+		code = -EFBIG;
 	while (!code && (got = read(fd, chunk, sizeof(chunk))))
 		code = got > 0 ? bytes_write(to, chunk, got)
 			       : errno == EINTR ? 0 : -errno;

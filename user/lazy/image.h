@@ -21,10 +21,13 @@
 #define LAZY_IMAGE_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <pagetrim/error.h>
 
 #define PT_LAZY_UNIT_MAX	64	/* pages that pt_lazy_image_unit returns */
 #define PT_LAZY_ID_SZ		80	/* bytes of an image's id, with its NUL */
+
+#define PT_LAZY_FILE_MAX	(1ULL << 30)	/* bytes of a small file */
 
 struct pt_lazy_image;
 
@@ -55,10 +58,15 @@ const char *pt_lazy_image_id(const struct pt_lazy_image *im);
 int pt_lazy_image_part(const struct pt_lazy_image *im, const char *name, __u64 sz,
 		       __u64 *off, struct pt_error *err);
 
+/* pt_lazy_image_is: the image, or one of its parents, is in that file. */
+bool pt_lazy_image_is(const struct pt_lazy_image *im, __u64 dev, __u64 ino);
+
 /* pt_lazy_image_file copies a small file of the image, or of IMAGE.with/, into a new
  * memfd, which is the caller's, at its start.
  *   -ENOENT  there is none of that name
  *   -EIO     it is damaged
+ *   -EINVAL  no regular file
+ *   -EFBIG   more than PT_LAZY_FILE_MAX
  *   or as the system says */
 int pt_lazy_image_file(const struct pt_lazy_image *im, const char *name,
 		       struct pt_error *err);

@@ -158,6 +158,7 @@ static bool given(struct pt_keeper *k, const struct pt_keeper_word *word, int fd
 	k->handed.fd_cnt = 1;
 	k->handed.pidfd = fds[1];
 	k->handed.pid = word->vmm;
+	k->record->is_qemu = 1;
 	k->has_guest = true;
 	if (!say_guest(k, k->server_fd))
 		close_one(&k->server_fd);

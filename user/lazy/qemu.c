@@ -4,13 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
 #include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lazy/mappers.h"
+#include "track/mappings.h"
 #include "track/enter.h"
 
 #define FEATURES	(UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |	\
@@ -19,17 +25,93 @@
 
 /* ---- find ---- */
 
-static int file_open(struct pt_lazy_qemu *found, const struct pt_qemu_range *range,
-		     struct pt_error *err)
+/* file_take opens the file.  QEMU is not trusted: its descriptor is taken, and not the
+ * file opened by its name with our rights. */
+static int file_take(const struct pt_qemu_range *range, pid_t pid)
 {
-	int fd = open(range->path, O_RDWR | O_CLOEXEC);
+	const char *fd_part = strstr(range->path, "/fd/");
+	int pidfd, fd;
 
-	if (fd < 0)
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s, the memory '%s' of "
-				    "QEMU: %s", range->path, range->id, strerror(errno));
-	found->files[found->region_cnt].fd = fd;
-	found->files[found->region_cnt].off = range->off;
-	return 0;
+	if (!fd_part) {
+		fd = open(range->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		return fd < 0 ? -errno : fd;
+	}
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	fd = syscall(SYS_pidfd_getfd, pidfd, atoi(fd_part + 4), 0);
+	fd = fd < 0 ? -errno : fd;
+	close(pidfd);
+	return fd;
+}
+
+/* at: the mapping that is looked for. */
+struct at {
+	const struct pt_qemu_range *range;
+	struct stat st;
+	__u64 done;		/* bytes that are right, in ascending order */
+};
+
+static int is_right(void *arg, const struct pt_mapping *m)
+{
+	struct at *at = arg;
+	__u64 addr = at->range->addr + at->done;
+
+	if (m->start <= addr && addr < m->end && m->is_shared &&
+	    m->ino == at->st.st_ino &&
+	    m->dev == ((__u64)major(at->st.st_dev) << 32 | minor(at->st.st_dev)) &&
+	    m->off + (addr - m->start) == at->range->off + at->done)
+		at->done += m->end - addr;
+	return at->done >= at->range->sz;
+}
+
+/* is_mapped: the file is what the process has mapped there. */
+static bool is_mapped(struct at *at, pid_t pid)
+{
+	int maps = pt_mappings_open(pid);
+
+	if (maps < 0)
+		return false;
+	pt_mappings_each(maps, is_right, at);
+	close(maps);
+	return at->done >= at->range->sz;
+}
+
+/* file_fault returns why the file cannot be emptied and served; NULL: it can. */
+static const char *file_fault(int fd, const struct pt_qemu_range *range, pid_t pid,
+			      const struct pt_lazy_image *image)
+{
+	struct at at = { .range = range };
+	struct statfs fs;
+
+	if (fstat(fd, &at.st) || fstatfs(fd, &fs))
+		return strerror(errno);
+	if (fs.f_type != TMPFS_MAGIC && (unsigned long)fs.f_type != HUGETLBFS_MAGIC)
+		return "it is on a disk (let it be on tmpfs, as /dev/shm, or on "
+		       "hugetlbfs)";
+	if (pt_lazy_image_is(image, at.st.st_dev, at.st.st_ino))
+		return "it is the image itself, which would be emptied (start QEMU with "
+		       "a new file)";
+	if (!is_mapped(&at, pid))
+		return "it is not the file that QEMU has mapped (start this again)";
+	return NULL;
+}
+
+static int file_open(struct pt_lazy_qemu *found, const struct pt_qemu_range *range,
+		     pid_t pid, const struct pt_lazy_image *image, struct pt_error *err)
+{
+	int fd = file_take(range, pid);
+	const char *why = fd < 0 ? strerror(-fd) : file_fault(fd, range, pid, image);
+
+	if (!why) {
+		found->files[found->region_cnt].fd = fd;
+		found->files[found->region_cnt].off = range->off;
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return pt_error_set(err, PT_EXIT_HOST, fd < 0 ? fd : -EOPNOTSUPP, "the memory "
+			    "'%s' of QEMU cannot be served: %s", range->id, why);
 }
 
 /* by_addr: regions are in the order of their addresses, and so must be the files. */
@@ -42,7 +124,7 @@ static int by_addr(const void *a, const void *b)
 
 /* range_take adds one; its file is open even if it then fails. */
 static int range_take(struct pt_lazy_qemu *found, const struct pt_qemu_range *range,
-		      const struct pt_lazy_image *image,
+		      pid_t pid, const struct pt_lazy_image *image,
 		      struct pt_error *err)
 {
 	struct pt_lazy_region *region = &found->regions[found->region_cnt];
@@ -53,7 +135,7 @@ static int range_take(struct pt_lazy_qemu *found, const struct pt_qemu_range *ra
 	};
 	code = pt_lazy_image_part(image, range->id, range->sz, &region->off, err);
 	if (!code)
-		code = file_open(found, range, err);
+		code = file_open(found, range, pid, image, err);
 	if (code)
 		return code;
 	found->region_cnt++;
@@ -72,7 +154,7 @@ int pt_lazy_qemu_find(struct pt_lazy_qemu *found, struct pt_qemu *q,
 		return code;
 	qsort(ranges, cnt, sizeof(*ranges), by_addr);
 	for (__u32 i = 0; !code && i < cnt; i++)
-		code = range_take(found, &ranges[i], image, err);
+		code = range_take(found, &ranges[i], pt_qemu_pid(q), image, err);
 	free(ranges);
 	if (!code)
 		code = pt_lazy_regions_check(found->regions, found->region_cnt,
@@ -81,6 +163,8 @@ int pt_lazy_qemu_find(struct pt_lazy_qemu *found, struct pt_qemu *q,
 		code = pt_lazy_mappers_look(&found->sight, pt_qemu_pid(q),
 					    found->regions, found->region_cnt, err);
 	found->sight.is_owner = true;	/* its userfaultfd will be ours */
+	if (code)	/* QEMU is wrong for it, and sent nothing */
+		err->exit = PT_EXIT_HOST;
 	if (code)
 		pt_lazy_qemu_close(found);
 	return code;
@@ -111,17 +195,13 @@ int pt_lazy_qemu_enter(struct pt_qemu *q, struct pt_error *err)
 
 /* ---- arm ---- */
 
-static int not_registered(const struct pt_lazy_region *region, int code,
-			  struct pt_error *err)
+static int failed(const char *what, const struct pt_lazy_region *region, int code,
+		  struct pt_error *err)
 {
-	const char *why = code == -EINVAL ? "it is on a disk (let it be on tmpfs, as "
-			"/dev/shm, or on hugetlbfs)" :
-		code == -EBUSY ? "another userfaultfd has it (end what serves or tracks "
-			"this QEMU)" : strerror(-code);
-
-	return pt_error_set(err, PT_EXIT_HOST, code == -EINVAL ? -EOPNOTSUPP : code,
-			    "the memory at 0x%llx of QEMU cannot be served: %s",
-			    region->addr, why);
+	return pt_error_set(err, PT_EXIT_HOST, code, "the memory at 0x%llx of QEMU cannot "
+			    "be %s: %s", region->addr, what, code == -EBUSY ?
+			    "another userfaultfd has it (end what serves or tracks this "
+			    "QEMU)" : strerror(-code));
 }
 
 int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error *err)
@@ -135,12 +215,13 @@ int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error
 		};
 
 		if (ioctl(uffd, UFFDIO_REGISTER, &arg))
-			return not_registered(region, -errno, err);
-		/* Firmware, or what another guest left. */
+			return failed("registered", region, -errno, err);
+	}
+	/* Firmware, or what another guest left. */
+	for (__u32 i = 0; i < found->region_cnt; i++)
 		if (fallocate(found->files[i].fd,
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      found->files[i].off, region->sz))
-			return not_registered(region, -errno, err);
-	}
+			      found->files[i].off, found->regions[i].sz))
+			return failed("emptied", &found->regions[i], -errno, err);
 	return 0;
 }

@@ -33,7 +33,7 @@ struct pt_lazy_qemu {
 };
 
 /* pt_lazy_qemu_find refuses memory that another process has mapped, too: it would read
- * zeroes there.  After a success the files are open until pt_lazy_qemu_close.
+ * zeroes there; memory on a disk; and the image itself.  After a success the files are open until pt_lazy_qemu_close.
  *   -EBUSY       another process maps some of it
  *   -EOPNOTSUPP, -ENOENT, -EINVAL  as pt_qemu_ram, pt_lazy_image_part,
  *                pt_lazy_regions_check
@@ -47,7 +47,6 @@ void pt_lazy_qemu_close(struct pt_lazy_qemu *found);
 int pt_lazy_qemu_enter(struct pt_qemu *q, struct pt_error *err);
 
 /* pt_lazy_qemu_arm: see above.
- *   -EOPNOTSUPP  its memory is a file on a disk, or what userfaultfd(2) does not take
  *   -EBUSY       another userfaultfd has it
  *   -ENOMEM, ... */
 int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error *err);

@@ -69,6 +69,8 @@ struct pt_lazy_record {
 	__u64 page_max;		/* pages of the image */
 	__u32 message_sz;	/* bytes */
 	__u32 is_begun;
+	__u32 is_qemu;		/* a server fetched the descriptor */
+	__u32 has_run;		/* and its QEMU was told to run the guest */
 	char message[PT_LAZY_MESSAGE_MAX];
 	/* once is_begun */
 	pid_t vmm_pid;		/* 0: it is not known */

@@ -103,14 +103,33 @@ int pt_qemu_restore_look(struct pt_qemu *q, enum pt_qemu_restore *state,
 
 	if (code)
 		return code;
-	if (s.is_running || !strcmp(s.migration, "completed"))
-		*state = s.is_running ? PT_QEMU_RUNS : PT_QEMU_LOADED;
-	else if (!strcmp(s.run, "inmigrate") && !s.listens &&
-		 pt_qemu_is_moving(s.migration))
-		*state = PT_QEMU_LOADS;
-	else
-		*state = PT_QEMU_WAITS;
-	return *state == PT_QEMU_WAITS ? check_state(q, err) : 0;
+	*state = PT_QEMU_RUNS;
+	if (!strcmp(s.run, "inmigrate"))
+		*state = !s.listens && pt_qemu_is_moving(s.migration) ? PT_QEMU_LOADS
+								       : PT_QEMU_WAITS;
+	else if (!s.is_running && !strcmp(s.migration, "completed") &&
+		 (!strcmp(s.run, "paused") || !strcmp(s.run, "prelaunch")))
+		*state = PT_QEMU_LOADED;
+	if (*state != PT_QEMU_WAITS)
+		return 0;
+	code = check_state(q, err);
+	return code ? code : pt_qemu_check_dma(q, err);
+}
+
+int pt_qemu_restore_loaded(struct pt_qemu *q, int timeout_ms, struct pt_error *err)
+{
+	return pt_qemu_wait(q, "completed", timeout_ms, err);
+}
+
+void pt_qemu_restore_done(struct pt_qemu *q, bool is_ours)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(q->caps, i, row)
+		if (!is_ours)
+			json_object_set_new(row, "state", json_false());
+	pt_qemu_reset_caps(q);
 }
 
 /* stop_early stops a guest that another client let run. */

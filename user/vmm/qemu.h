@@ -15,7 +15,8 @@
  *     destination:  open, dest_check, describe, ram
  *                   dest_begin --> dest_loaded --> run
  *     from files:   open, restore_look, ram
- *                   restore_begin --> dest_loaded --> run
+ *                   restore_begin --> restore_loaded --> run
+ *                   restore_done
  *
  * The memory goes by other ways (QEMU's x-ignore-shared): its bytes must be at
  * the destination before the device state is, thus before pt_qemu_continue.
@@ -37,6 +38,7 @@
 #define VMM_QEMU_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <sys/types.h>
 #include <pagetrim/error.h>
 #include "memory/layout.h"
@@ -160,17 +162,28 @@ int pt_qemu_dest_begin(struct pt_qemu *q, int *fd, struct pt_error *err);
  * descriptor of its own. */
 int pt_qemu_restore_begin(struct pt_qemu *q, int fd, struct pt_error *err);
 
-/* pt_qemu_restore_look tells how far QEMU is with that, also that of another process. */
+/* pt_qemu_restore_look tells how far QEMU is with that, also if another process began
+ * it. */
 enum pt_qemu_restore {
 	PT_QEMU_WAITS,		/* for restore_begin */
-	PT_QEMU_LOADS,		/* -> dest_loaded */
-	PT_QEMU_LOADED,		/* -> run, unless it runs */
-	PT_QEMU_RUNS,
+	PT_QEMU_LOADS,		/* -> restore_loaded */
+	PT_QEMU_LOADED,		/* and paused -> run */
+	PT_QEMU_RUNS,		/* or did: it is not to be run by us */
 };
 
-/*   -EINVAL  QEMU does not wait for a guest, or by another -incoming than defer */
+/* Errors of a QEMU that is to wait:
+ *   -EINVAL      its -incoming is another than defer
+ *   -EOPNOTSUPP  a device writes its memory by DMA */
 int pt_qemu_restore_look(struct pt_qemu *q, enum pt_qemu_restore *state,
 			 struct pt_error *err);
+
+/* pt_qemu_restore_loaded waits until the guest is loaded; another client may let it run
+ * before.  -EIO: it failed, for QEMU's reason. */
+int pt_qemu_restore_loaded(struct pt_qemu *q, int timeout_ms, struct pt_error *err);
+
+/* pt_qemu_restore_done undoes what begin set, here or in a process that was killed: then
+ * all capabilities that concern us are off, as QEMU has them by default. */
+void pt_qemu_restore_done(struct pt_qemu *q, bool is_ours);
 
 /* pt_qemu_dest_loaded waits until the guest is loaded, and paused.
  *   -EIO          it failed, for QEMU's reason; QEMU may have ended
