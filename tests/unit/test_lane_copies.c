@@ -73,8 +73,8 @@ static __u64 judged_cnt(void)
 {
 	const struct pt_lane_counts *c = pt_lane_counts(lane);
 
-	return atomic_load(&c->governor.pages_searched) +
-	       atomic_load(&c->governor.pages_unsearched);
+	return atomic_load(&c->adaptive.pages_searched) +
+	       atomic_load(&c->adaptive.pages_unsearched);
 }
 
 static void assert_arrived(void)

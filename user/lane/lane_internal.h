@@ -314,9 +314,9 @@ static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
 }
 
 /* lane_pace.c: wait_limit waits until --max-bandwidth allows the frame that is being
- * closed, wait_path until the path does; or PT_LANE_WAITS.  spend: it goes.  leave_end returns unused leave to the regulator, take_arrivals
- * passes the ACK in l->mail to it.  A receiver's impossible numbers are limited
- * to the bytes sent. */
+ * closed, wait_path until the path does; or PT_LANE_WAITS.  spend: it goes.  leave_end
+ * returns unused leave to the regulator, take_arrivals passes the ACK in l->mail to
+ * it.  A receiver's impossible numbers are limited to the bytes sent. */
 int pt_lane_wait_limit(struct pt_lane *l);
 int pt_lane_wait_path(struct pt_lane *l);
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz);
@@ -339,9 +339,10 @@ int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
 void pt_lane_copies_noted(struct pt_lane *l, __u64 content, __u64 page_idx);
 
 /* lane_delta.c: open, once stripe_cnt is known.  settle, before a sweep.
- * choose_changed chooses for page i of the batch, not zero: as data or as a delta; was:
- * the digest as it was sent last.  remember: page i was staged.  may_refuse: the receiver may refuse the page as a delta;
- * is_newer: it was sent again since that version. */
+ * choose_changed chooses for page i of the batch, not zero: as data or as a delta;
+ * was: the digest as it was sent last.  remember: page i was staged.  may_refuse: the
+ * receiver may refuse the page as a delta; is_newer: it was sent again since that
+ * version. */
 int pt_lane_deltas_open(struct pt_lane *l);
 void pt_lane_deltas_settle(struct pt_lane *l);
 void pt_lane_choose_changed(struct pt_lane *l, const struct pt_page_word *w,
