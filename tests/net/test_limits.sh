@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # Limits of the system for one process, lowered until nothing works: open files
-# (RLIMIT_NOFILE), memory (RLIMIT_AS), the size of a file (RLIMIT_FSIZE, whose signal
-# is SIGXFSZ).  Each command, at each step, either does all of its work, or says in
+# (RLIMIT_NOFILE), memory (RLIMIT_AS), locked memory (RLIMIT_MEMLOCK, without
+# CAP_IPC_LOCK), the size of a file (RLIMIT_FSIZE, whose signal is SIGXFSZ).  Each command, at each step, either does all of its work, or says in
 # one line why not, with a documented exit code, and leaves nothing.
 #
 # shellcheck disable=SC2317 # cases are called by name
@@ -13,11 +13,15 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 security=(--insecure)
 files_steps=({0..26} 32 48 64)
 memory_steps=(4 6 8 12 16 24 32 48 64 96 128 192 256 384 512 1024)	# MiB
+locked_steps=(0 65536 1048576 4194304 8388608 12582912 33554432)	# bytes
 size_steps=(0 1 4096 65536 1048576 4194304 67108864)			# bytes
 
 # A thread that cannot start has several causes, and its message names them all.
 declare -A remedy=([nofile]='ulimit -n|ulimit -u or -n' [as]='ulimit -v|memory'
-		   [fsize]='ulimit -f')
+		   [fsize]='ulimit -f' [memlock]='RLIMIT_MEMLOCK|ulimit -l')
+
+# Root is bound by the limit of locked memory only without this.
+unlocked=(setpriv --bounding-set=-ipc_lock)
 
 # judged WHAT RUN STATUS: the words of a command that failed under $limit.
 judged()
@@ -94,7 +98,7 @@ pack_limited()
 	same_file "$ram" out
 }
 
-# send_limited LIMIT STEPS
+# send_limited LIMIT STEPS [WRAPPER...]
 send_limited()
 {
 	local ram
@@ -104,7 +108,7 @@ send_limited()
 	mkdir served
 	receive_begin receive --serve --listen "$HOSTS_B4" --out "$dir/served"
 	lowered "$1" "$2" nsenter --net="/run/netns/$(hosts_netns "$net" a)" \
-		"$pagetrim" send --json --dev "$(dev_a)" "${security[@]}" --to "$HOSTS_B4" "$ram"
+		"${@:3}" "$pagetrim" send --json --dev "$(dev_a)" "${security[@]}" --to "$HOSTS_B4" "$ram"
 	kill -TERM "$receiver"
 	ended receive "$receiver" 20 0
 	same_file "$ram" "served/$(basename "$ram")"
@@ -113,7 +117,7 @@ send_limited()
 
 listens_or_is_gone() { says_it_listens receive || is_gone "$receiver"; }
 
-# receive_limited LIMIT STEPS
+# receive_limited LIMIT STEPS [WRAPPER...]
 receive_limited()
 {
 	local ram limit=$1 step status steps fails=0
@@ -124,9 +128,9 @@ receive_limited()
 	for step in "${steps[@]}"; do
 		status=0
 		rm -f receive.err	# or its last line is taken for this one's
-		hosts_exec "$net" b prlimit "--$limit=$step:$step" "$pagetrim" receive --json \
-			--dev "$(dev_b)" "${security[@]}" --listen "$HOSTS_B4" \
-			--out "$dir/out" >receive.json 2>receive.err &
+		hosts_exec "$net" b prlimit "--$limit=$step:$step" "${@:3}" "$pagetrim" \
+			receive --json --dev "$(dev_b)" "${security[@]}" \
+			--listen "$HOSTS_B4" --out "$dir/out" >receive.json 2>receive.err &
 		receiver=$!
 		wait_until 60 listens_or_is_gone
 		if ! is_gone "$receiver"; then
@@ -148,6 +152,48 @@ receive_limited()
 	die "$limit: never enough"
 }
 
+# serve_limited LIMIT STEPS: one that serves may also refuse the transfer, and
+# serves on.
+serve_limited()
+{
+	local ram limit=$1 step status steps fails=0 sent
+
+	ram=$(image look --pages 2048)
+	show hosts_up "$net"
+	mkdir served
+	read -ra steps <<<"$2"
+	for step in "${steps[@]}"; do
+		rm -f receive.err
+		hosts_exec "$net" b prlimit "--$limit=$step:$step" "$pagetrim" \
+			receive --serve --dev "$(dev_b)" "${security[@]}" \
+			--listen "$HOSTS_B4" --out "$dir/served" 2>receive.err &
+		receiver=$!
+		wait_until 60 listens_or_is_gone
+		sent=none
+		if ! is_gone "$receiver"; then
+			send_begin send --to "$HOSTS_B4" "$ram"
+			status=0
+			finish "$sender" 60
+			sent=$status
+			((sent == 0)) || judged "send to $limit=$step" send "$sent"
+			kill -TERM "$receiver" || true
+		fi
+		status=0
+		finish "$receiver" 60
+		if [[ $sent == 0 ]]; then
+			((status == 0)) || die "receive $limit=$step: exit $status"
+			((fails)) || die "no failure"
+			same_file "$ram" "served/$(basename "$ram")"
+			return
+		fi
+		fails=$((fails + 1))
+		((status == 0)) || judged "receive $limit=$step" receive "$status"
+		same "left at $limit=$step" "$(ls served)" ''
+		wait_until 10 gone_from_b
+	done
+	die "$limit: never enough"
+}
+
 case_run "inspect with few files, little memory" inspect_limited
 case_run "image pack and unpack with few files, little memory, small files" pack_limited
 case_run "send with few files" send_limited nofile "${files_steps[*]}"
@@ -155,4 +201,12 @@ case_run "send with little memory" send_limited as "$(mib "${memory_steps[@]}")"
 case_run "receive with few files" receive_limited nofile "8 10 12 18 22 26 48 64"
 case_run "receive with little memory" receive_limited as "$(mib "${memory_steps[@]}")"
 case_run "receive with small files" receive_limited fsize "${size_steps[*]:3}"
+case_run "send with little locked memory" send_limited memlock "${locked_steps[*]}" \
+	"${unlocked[@]}"
+case_run "receive with little locked memory" receive_limited memlock \
+	"${locked_steps[*]}" "${unlocked[@]}"
+case_run "receive --serve with few files" serve_limited nofile "8 10 12 18 22 26 48 64"
+case_run "receive --serve with little memory" serve_limited as \
+	"$(mib "${memory_steps[@]}")"
+case_run "receive --serve with small files" serve_limited fsize "${size_steps[*]:3}"
 cases_end
