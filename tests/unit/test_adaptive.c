@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Memories made of batches of one kind, and the governor's decisions on
+/* Memories made of batches of one kind, and the adaptive scan's decisions on
  * them. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 
 static struct pt_adaptive g;
 
-/* pieces shows the governor cnt batches, whose pages are mask where has_data is
+/* pieces shows the adaptive scan cnt batches, whose pages are mask where has_data is
  * set; returns the number of pages it had searched. */
 static __u64 pieces(__u32 cnt, __u64 has_data, __u64 mask)
 {
@@ -91,7 +91,7 @@ static void test_samples_move(void **state)
 	assert_int_equal(seen, ALL);
 }
 
-/* The governor notices memory that begins to pay within one batch. */
+/* The adaptive scan notices memory that begins to pay within one batch. */
 static void test_begins_again(void **state)
 {
 	(void)state;
@@ -139,7 +139,7 @@ static void test_blind(void **state)
 	}
 }
 
-/* A batch that pays now and then keeps the governor searching. */
+/* A batch that pays now and then keeps the adaptive scan searching. */
 static void test_now_and_then(void **state)
 {
 	(void)state;
@@ -264,7 +264,7 @@ static void test_strain_ends(void **state)
 	assert_false(g.is_sampling);
 }
 
-/* With observe the report has the governor's decisions, and their cost. */
+/* With observe the report has the adaptive scan's decisions, and their cost. */
 static void test_observe(void **state)
 {
 	struct pt_adaptive_counts on;
