@@ -1,51 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* An image at rest that is received: its log, and the sink. */
+/* An image at rest that is received: the sink.  Its log: test_ptrim_log. */
 #include "ptrim_kit.h"
 
-#include "image/ptrim_log.h"
 #include "image/ptrim_sink.h"
 #include "sink/image.h"
 #include "sink/sink_run.h"
 
 #define OUT		SCRATCH "/x.ptrim"
 #define PARTIAL		OUT ".partial"
-#define OFF		123456
 /* The first note, of 8 pages, is behind the front: two segments, three regions. */
 #define FIRST_UNIT	(512 + 2 * 80 + 3 * 32 + 24 + 2 * 8)
 
 static struct pt_error err;
 static struct pt_ptrim_sink_how how;	/* of the next sink */
-
-/* ---- the log ---- */
-
-static void test_log(void **state)
-{
-	static const struct pt_log_note note = {
-		.page_cnt = 3, .copy_cnt = 2, .sz = 0x123456789abcULL,
-		.pages = { 100000, 100000 - PT_LOG_FAR, 100000 + PT_LOG_FAR },
-		.copies = { { 7, 1ULL << 62 | 9 }, { 1ULL << 35, 5 } },
-	};
-	__u8 bytes[PT_LOG_NOTE_MAX];
-	struct pt_log_note got;
-	__u32 sz = pt_log_sz(&note);
-
-	(void)state;
-	memset(&got, 0, sizeof(got));
-	pt_log_encode(&note, OFF, bytes);
-	assert_int_equal(pt_log_decode(&got, OFF, bytes, sizeof(bytes)), sz);
-	assert_memory_equal(&got, &note, sizeof(note));
-	for (__u32 left = 0; left < sz; left++)
-		assert_int_equal(pt_log_decode(&got, OFF, bytes, left), 0);
-	assert_int_equal(pt_log_decode(&got, OFF + 1, bytes, sz), 0);
-	for (__u32 i = 0; i < sz; i++) {
-		bytes[i] ^= 0x10;
-		assert_int_equal(pt_log_decode(&got, OFF, bytes, sz), 0);
-		bytes[i] ^= 0x10;
-	}
-	assert_int_equal(pt_log_decode(&got, OFF, bytes, sz), sz);
-}
-
-/* ---- the sink ---- */
 
 static struct pt_sink *make(void)
 {
@@ -502,7 +469,6 @@ static void test_given_back(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_how),
 		cmocka_unit_test(test_equal),
