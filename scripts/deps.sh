@@ -7,6 +7,8 @@
 #
 #     scripts/deps.sh            install what is missing (root)
 #     scripts/deps.sh --check    only say what is missing; exit 1 if anything is
+#     scripts/deps.sh --also PACKAGE...   install these, too
+#     scripts/deps.sh --libraries         only print those that programs link
 #
 # Exit: 0 all there, 1 something is missing or cannot be installed, 2 usage.
 set -euo pipefail
@@ -65,10 +67,14 @@ install()
 	apt install --no-install-recommends "$@"
 }
 
-check_only=
+check_only='' more=()
 case ${1-} in
 '')		;;
 --check)	check_only=1 ;;
+--also)		more=("${@:2}") ;;
+--libraries)	printf '%s\n' "${build[@]}" "${tests[@]}" |
+			grep '^lib.*-dev$' | grep -v clang
+		exit 0 ;;
 -h | --help)	sed -n '4,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
 *)		say "$1: not an option (see --help)"; exit 2 ;;
 esac
@@ -82,7 +88,7 @@ fi
 [[ $(dpkg-query -W -f='${Architecture}' dpkg) != amd64 ]] ||
 	build+=(libipsec-mb-dev)
 
-mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@]}")
+mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@]}" "${more[@]}")
 [[ ${#lack[@]} -gt 0 ]] || exit 0
 [[ -z $check_only ]] || die "missing: ${lack[*]}"
 [[ $EUID -eq 0 ]] || die "missing: ${lack[*]} (run as root to install them)"
@@ -104,5 +110,5 @@ if ! install "${lack[@]}"; then
 		die "apt-get install failed: see its message above"
 fi
 
-mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@]}")
+mapfile -t lack < <(missing "${build[@]}" "${tests[@]}" "${guest[@]}" "${peers[@]}" "${more[@]}")
 [[ ${#lack[@]} -eq 0 ]] || die "still missing after apt-get: ${lack[*]}"

@@ -3,7 +3,7 @@
 #
 # root.sh: another Debian release as a folder of the cache, and commands in it, in
 # mount, PID, IPC and UTS namespaces of their own.  Sourced by
-# scripts/test-distro.sh, which defines die and say.
+# scripts/test-distro.sh and scripts/test-cross.sh, which define die and say.
 #
 #     Debian's mirror --mmdebstrap--> ~/.cache/pagetrim/NAME      (read only)
 #     this repository --clone-------> /root/pagetrim            overlay in $tmp
@@ -39,13 +39,13 @@ root_packages()
 		"$@" "$suite" "$dir" "$from" >&2
 }
 
-# root_prepare NAME SUITE COMMAND ARG...: sets $image, a folder of the cache.  One
-# that is not there yet is filled as by root_packages, and by COMMAND in it.
-root_prepare()
+# root_cached NAME COMMAND ARG...: sets $image, a folder of the cache.  One that is
+# not there yet is made by COMMAND ARG... DIR.
+root_cached()
 {
-	local name=$1 suite=$2 command=$3 start=$SECONDS
+	local name=$1 start=$SECONDS
 
-	shift 3
+	shift
 	image=$root_cache/$name
 	mkdir -p "$image.cache"
 	exec 9>"$image.lock"
@@ -54,15 +54,33 @@ root_prepare()
 		say "root $image: is there"
 	else
 		new=$image.new.$$
-		root_packages "$suite" "$new" "$@" ||
-			die "mmdebstrap made no $suite: see its message above"
-		root_run "$new" '' "$command" >&2 ||
-			die "$suite: '$command' failed: see above"
+		"$@" "$new"
 		mv "$new" "$image"
 		new=''
 		say "root $image: made in $((SECONDS - start)) s"
 	fi
 	exec 9>&-
+}
+
+# root_prepare NAME SUITE COMMAND ARG...: sets $image, filled as by root_packages
+# with ARG..., and by COMMAND in it.
+root_prepare()
+{
+	local name=$1
+
+	shift
+	root_cached "$name" root_fill "$@"
+}
+
+# root_fill SUITE COMMAND ARG... DIR
+root_fill()
+{
+	local suite=$1 command=$2 dir=${!#}
+
+	root_packages "$suite" "$dir" "${@:3:$#-3}" ||
+		die "mmdebstrap made no $suite: see its message above"
+	root_run "$dir" '' "$command" >&2 ||
+		die "$suite: '$command' failed: see above"
 }
 
 # root_run ROOT LAYER COMMAND: runs it in the root, as root_init.sh does.
