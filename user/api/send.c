@@ -11,7 +11,6 @@
 #include "send/sender.h"
 
 #define FILES_MAX	1024
-#define DELTA_CACHE_MAX	(1ULL << 40)
 
 struct send {
 	struct pt_sender *inner;
@@ -98,7 +97,7 @@ static int check_compress(const struct pt_send_opts *o, struct api_error *err)
 				   "of the content");
 	if (o->delta_cache && !o->live)
 		return api_mistake(err, "delta_cache: only with live");
-	if (o->delta_cache > DELTA_CACHE_MAX &&
+	if (o->delta_cache > PT_SEND_DELTA_CACHE_MAX &&
 	    o->delta_cache != PT_DELTA_CACHE_NONE)
 		return api_mistake(err, "delta_cache: %llu, want 0..2^40, or "
 				   "PT_DELTA_CACHE_NONE",

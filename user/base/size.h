@@ -14,6 +14,10 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
+/* Limits that can be set, in bytes per second. */
+#define PT_RATE_MIN	(64ULL << 10)	/* the largest frame within a second */
+#define PT_RATE_MAX	(1ULL << 40)
+
 enum pt_size_kind {
 	PT_SIZE_PLAIN,		/* a whole number, without a unit */
 	PT_SIZE_BYTES,

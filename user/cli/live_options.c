@@ -46,7 +46,7 @@ const struct pt_option pt_live_options[] = {
 	  "goes as its changed blocks, with K, M or G for powers of 1024; 0: no "
 	  "such pages (default 64M)",
 	  PT_OPTION(NUMBER, struct pt_live_options, delta_cache_sz),
-	  .max = 1ULL << 40, .suffix = true, .initial = PT_SEND_DELTA_CACHE_SZ,
+	  .max = PT_SEND_DELTA_CACHE_MAX, .suffix = true, .initial = PT_SEND_DELTA_CACHE_SZ,
 	  .offers = "=0 64M 256M" },
 	{ }
 };

@@ -107,10 +107,12 @@ static json_t *set_bandwidth(const struct pt_send_control *c, const char *text)
 	__u64 rate = PT_RATE_AUTO;
 	struct pt_error err;
 
-	if (strcmp(text, "auto") && !is_number(text, PT_RATE_MAX, &rate))
-		return pt_answer_refuse("max-bandwidth: want 0..1099511627776 "
-					"bytes a second, 0 for no limit, or "
-					"auto");
+	if (strcmp(text, "auto") && !is_number(text, PT_RATE_MAX, &rate)) {
+		pt_error_set(&err, PT_EXIT_USAGE, -EINVAL, "max-bandwidth: want "
+			     "0..%llu bytes a second, 0 for no limit, or auto",
+			     PT_RATE_MAX);
+		return pt_answer_refuse(err.text);
+	}
 	if (pt_sender_set_rate(c->sender, rate, &err))
 		return pt_answer_refuse(err.text);
 	pt_sender_status(c->sender, &now);

@@ -23,12 +23,11 @@
 #define PT_PACER_BURST_NS	2000000ULL
 #define PT_PACER_WAIT_NS	100000000ULL	/* then ask again, since the
 						 * rate may have changed */
-#define PT_PACER_RATE_MAX	(1ULL << 40)
 
 /* pt_pacer: all zero has no limit. */
 struct pt_pacer {
 	_Atomic bool is_paused;	/* nothing goes */
-	_Atomic __u64 bytes_per_s;	/* up to PT_PACER_RATE_MAX; 0: no limit */
+	_Atomic __u64 bytes_per_s;	/* up to PT_RATE_MAX; 0: no limit */
 	_Atomic __u64 due_ns;	/* when all sent bytes are paid for */
 	_Atomic __u64 pace_ns;	/* the same at 5/4 of the rate */
 };

@@ -4,12 +4,11 @@
 #ifndef LANE_RATE_H
 #define LANE_RATE_H
 
+#include "base/size.h"
 #include "lane/pacer.h"
 #include "xdp/device.h"
 
 #define PT_RATE_NONE	0
-#define PT_RATE_MIN	(64ULL << 10)	/* the largest frame within a second */
-#define PT_RATE_MAX	PT_PACER_RATE_MAX
 #define PT_RATE_AUTO	(~0ULL)		/* the link's speed; none if unknown */
 
 /* pt_rate_choose writes the limit for a wish: a rate, NONE or AUTO; an error

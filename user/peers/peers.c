@@ -102,8 +102,8 @@ static int take_quota(struct reading *r, const char *text)
 
 static int take_bandwidth(struct reading *r, const char *text)
 {
-	return pt_size_parse(text, PT_SIZE_RATE, PT_PEERS_RATE_MIN,
-			     PT_PEERS_RATE_MAX, &r->peer->bytes_per_s) ? 0
+	return pt_size_parse(text, PT_SIZE_RATE, PT_RATE_MIN,
+			     PT_RATE_MAX, &r->peer->bytes_per_s) ? 0
 		: refuse(r, r->file.line, "bandwidth '%s': want 64K..1T, such as "
 			 "64M or 1Gbit/s", text);
 }

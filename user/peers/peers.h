@@ -33,8 +33,6 @@
 #define PT_PEERS_NAME_SZ	129	/* with NUL */
 #define PT_PEERS_NAMES		16	/* of a section */
 #define PT_PEERS_FOLDER_SZ	384	/* with NUL */
-#define PT_PEERS_RATE_MIN	(64ULL << 10)
-#define PT_PEERS_RATE_MAX	(1ULL << 40)
 
 struct pt_peer {
 	char identities[PT_PEERS_IDENTITIES][PT_PEERS_IDENTITY_SZ];

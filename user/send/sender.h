@@ -116,6 +116,7 @@ enum pt_send_compress {
 };
 
 #define PT_SEND_DELTA_CACHE_SZ	(64ULL << 20)
+#define PT_SEND_DELTA_CACHE_MAX	(1ULL << 40)
 #define PT_SEND_DELTA_OFF	(~0ULL)
 
 /* pt_send_lane_report: the state of one lane. */
