@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include <pagetrim/check.h>
 #include <pagetrim/clock.h>
 #include "base/thread.h"
 #include "lane/lane_internal.h"
 
 #define IDLE_NS		1000000000ULL	/* without lanes */
+#define DOWN_NS		10000000ULL	/* for a device that is down */
+#define SHARED_MS	1	/* for the device, while other lanes have mail */
 #define NS_PER_MS	1000000ULL
 
 struct pt_worker {
@@ -78,11 +81,35 @@ static void step_all(struct pt_worker *w, bool device_is_ready)
 			leave(w, l, ret);
 		}
 	}
+	/* The first becomes the last, so that the device's buffers go round. */
+	l = w->lanes;
+	if (l && l->next) {
+		w->lanes = l->next;
+		l->next = NULL;
+		*at = l;
+	}
+}
+
+/* device_wait waits for the device, or a lane's time: mail that comes meanwhile is taken
+ * afterwards.  It returns whether the device takes frames; one that is down does not,
+ * and tells so at once. */
+static bool device_wait(struct pt_worker *w, __u64 now_ns, __u64 until_ns)
+{
+	__u64 ms = until_ns > now_ns ?
+		(until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
+	int ret;
+
+	if (w->lanes->next && ms > SHARED_MS)
+		ms = SHARED_MS;
+	ret = pt_xsk_tx_wait(w->cfg.xsk, ms);
+	if (ret < 0)
+		pt_bell_wait(&w->bell, until_ns < now_ns + DOWN_NS
+				       ? until_ns : now_ns + DOWN_NS);
+	return ret > 0;
 }
 
 /* rest sleeps until a lane may be due, and returns whether the device takes frames,
- * if one waits for that: it then looks at mail only when the device does, or a lane's
- * time is over. */
+ * if one waits for that. */
 static bool rest(struct pt_worker *w)
 {
 	__u64 now_ns = pt_clock_ns(), until_ns = now_ns + IDLE_NS;
@@ -97,10 +124,7 @@ static bool rest(struct pt_worker *w)
 		pt_bell_wait(&w->bell, until_ns);
 		return false;
 	}
-	if (until_ns > now_ns)
-		return pt_xsk_tx_wait(w->cfg.xsk, (until_ns - now_ns + NS_PER_MS -
-						   1) / NS_PER_MS);
-	return false;
+	return device_wait(w, now_ns, until_ns);
 }
 
 static void *worker_main(void *arg)
@@ -157,6 +181,7 @@ void pt_worker_close(struct pt_worker *w)
 
 void pt_worker_add(struct pt_worker *w, struct pt_lane *l)
 {
+	pt_check(l->cfg.xsk == w->cfg.xsk);
 	pt_inbox_tell(l->inbox, &w->bell);
 	pthread_mutex_lock(&w->lock);
 	l->next = w->coming;
