@@ -121,7 +121,7 @@ process_image()
 {
 	local victim
 
-	python3 -c 'import signal; x = bytearray(b"x" * 3000000); print(); signal.pause()' \
+	python3 -c 'import signal; x = bytearray(b"x" * 3000000); print(flush=True); signal.pause()' \
 		>ready &
 	victim=$!
 	until [[ -s ready ]]; do sleep 0.05; done
