@@ -170,6 +170,17 @@ filtered()
 	guest_begin "${bad[@]}"
 	qemu_begin b -incoming defer -sandbox on
 	refused 3 4 "process $(pid_of b).*seccomp"
+	# Before the source gives the guest up, and the state of its devices.
+	same "bytes of state" "$(jq -s '.[-1]."state-bytes"' receive.json)" 0
+}
+
+# again: QEMU b has marks, as of a transfer that failed at its end.
+again()
+{
+	guest_begin
+	qemu_begin b -incoming defer
+	show "$mark" mark "$(pid_of b)" "$(ram b)" "${bad[@]}"
+	refused 3 4 "earlier transfer"
 }
 
 fails()
@@ -197,6 +208,7 @@ case_run "marks: two hops" two_hops
 case_run "marks: later" later
 case_run "marks: another process maps it" other_mapper
 case_run "marks: a QEMU that cannot be entered" filtered
+case_run "marks: memory that is marked before" again
 case_run "marks: fail" fails
 case_run "marks: zero" zeroes
 cases_end

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <linux/capability.h>
 
+#include "base/rights.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/migrate_options.h"
@@ -251,6 +252,15 @@ static void close_guest(struct migrate *m, int ret)
 	free(m->description);
 }
 
+/* warn_marks: without the right the kernel hides which page table entries are marks. */
+static void warn_marks(void)
+{
+	if (!(pt_rights_held() & PT_RIGHT(CAP_SYS_ADMIN)))
+		pt_out_warn("warning: without CAP_SYS_ADMIN pages of the guest that "
+			    "cannot be read are not seen, and go with what their file "
+			    "has there");
+}
+
 int pt_cmd_migrate(int argc, char **argv)
 {
 	struct migrate m = { .run = { .command = "migrate" } };
@@ -266,6 +276,7 @@ int pt_cmd_migrate(int argc, char **argv)
 	m.run.guest_left = guest_left;
 	m.run.stop_fd = pt_stop_open();
 	pt_limits_raise_files();
+	warn_marks();
 	ret = pt_privilege_harden(&m.run.err);
 	if (!ret)
 		ret = pt_record_begin(m.run.control_path, &m.run.err);

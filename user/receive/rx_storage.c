@@ -66,36 +66,6 @@ static void await_placers(const struct pt_rx_session *s)
 		poll(NULL, 0, 1);
 }
 
-/* compare_job: the bytes are digests of the next regions. */
-static int compare_job(void *arg, const void *bytes, size_t sz,
-		       struct pt_error *err)
-{
-	struct pt_rx_session *s = arg;
-	const __u64 *digests = bytes;
-	__u64 cnt = sz / sizeof(*digests);
-	int ret = 0;
-
-	await_placers(s);
-	for (__u64 i = 0; !ret && i < cnt && !s->compare.has_mismatch; i++)
-		ret = compare_region(s, s->compare.region_done + i, digests[i],
-				     err);
-	s->compare.region_done += cnt;
-	return ret;
-}
-
-static int mismatch_job(void *arg, const void *bytes, size_t sz,
-			struct pt_error *err)
-{
-	struct pt_rx_session *s = arg;
-	int cnt = pt_rebuild_page_digests(s->rebuild, s->compare.region,
-					  s->compare.differing, err);
-
-	(void)bytes;
-	(void)sz;
-	s->compare.differing_cnt = cnt < 0 ? 0 : cnt;
-	return cnt < 0 ? cnt : 0;
-}
-
 /* mark_unreadable tells the sink, and the report, which pages have no content. */
 static int mark_unreadable(struct pt_rx_session *s, struct pt_error *err)
 {
@@ -115,17 +85,65 @@ static int mark_unreadable(struct pt_rx_session *s, struct pt_error *err)
 	return ret;
 }
 
+/* settle_guest is done before the source hears that all is right: a failure leaves the
+ * guest with it, and the state of the devices is loaded after it. */
+static int settle_guest(struct pt_rx_session *s, struct pt_error *err)
+{
+	int ret = mark_unreadable(s, err);
+
+	return ret ? ret : pt_sink_sync(s->storage.sink, err);
+}
+
+/* is_compared: all regions are, and are right. */
+static bool is_compared(const struct pt_rx_session *s)
+{
+	return !s->compare.has_mismatch &&
+	       s->compare.region_done == pt_layout_region_cnt(s->layout);
+}
+
+/* compare_job: the bytes are digests of the next regions. */
+static int compare_job(void *arg, const void *bytes, size_t sz,
+		       struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	const __u64 *digests = bytes;
+	__u64 cnt = sz / sizeof(*digests);
+	int ret = 0;
+
+	await_placers(s);
+	for (__u64 i = 0; !ret && i < cnt && !s->compare.has_mismatch; i++)
+		ret = compare_region(s, s->compare.region_done + i, digests[i],
+				     err);
+	s->compare.region_done += cnt;
+	if (!ret && s->cfg->guest && is_compared(s))
+		ret = settle_guest(s, err);
+	return ret;
+}
+
+static int mismatch_job(void *arg, const void *bytes, size_t sz,
+			struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	int cnt = pt_rebuild_page_digests(s->rebuild, s->compare.region,
+					  s->compare.differing, err);
+
+	(void)bytes;
+	(void)sz;
+	s->compare.differing_cnt = cnt < 0 ? 0 : cnt;
+	return cnt < 0 ? cnt : 0;
+}
+
 /* commit_job: the large pages are counted once a guest runs, not before. */
 static int commit_job(void *arg, const void *bytes, size_t sz,
 		      struct pt_error *err)
 {
 	struct pt_rx_session *s = arg;
 	const struct pt_receive_guest *guest = s->cfg->guest;
-	int ret = mark_unreadable(s, err);
+	int ret = guest ? 0 : mark_unreadable(s, err);
 
 	(void)bytes;
 	(void)sz;
-	if (!ret)
+	if (!ret && !guest)
 		ret = pt_sink_sync(s->storage.sink, err);
 	if (!ret && guest)
 		ret = guest->loaded(guest->arg, err);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "memory/pagemap.h"
 #include "sink/sink_large.h"
 
 #define PUNCH_SZ	PT_REGION_SZ	/* at least, and a multiple */
@@ -102,6 +103,22 @@ static void note_data(struct pt_guest_sink *g, const struct pt_guest_range *r)
 	}
 }
 
+/* check_unmarked refuses memory with marks of an earlier transfer, which would stay. */
+static int check_unmarked(const struct pt_guest_sink *g, struct pt_error *err)
+{
+	for (__u32 i = 0; g->pagemap >= 0 && i < g->cnt; i++) {
+		const struct pt_guest_range *r = &g->ranges[i];
+
+		if (!r->is_hugetlb &&
+		    pt_pagemap_has_marks(g->pagemap, r->addr, r->addr + r->sz))
+			return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "memory '%s': "
+					    "it has pages that an earlier transfer "
+					    "marked as unreadable (start QEMU anew)",
+					    r->name);
+	}
+	return 0;
+}
+
 static int guest_fit(struct pt_sink *s, const struct pt_layout *l,
 		     struct pt_error *err)
 {
@@ -113,6 +130,8 @@ static int guest_fit(struct pt_sink *s, const struct pt_layout *l,
 
 	segs = pt_layout_segments(l, &cnt);
 	ret = check(g, segs, cnt, err);
+	if (!ret)
+		ret = check_unmarked(g, err);
 	if (!ret)
 		ret = fit_parts(g, segs, l, err);
 	if (ret)

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <linux/capability.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -11,12 +13,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <pagetrim/clock.h>
 #include "track/mappings.h"
 #include "track/poison.h"
 #include "vmm/aside.h"
 
 #define ASK_FD		0	/* descriptors of the other process */
 #define MAPS_FD		1
+
+#define ANSWER_MS	30000	/* every process may have to be looked at */
 
 #define KEPT (1ULL << CAP_SYS_PTRACE | 1ULL << CAP_DAC_READ_SEARCH)
 
@@ -140,6 +145,22 @@ int pt_marker_open(struct pt_marker **out, pid_t pid, struct pt_error *err)
 	return 0;
 }
 
+/* is_answered waits for the answer.  A process that does not give one is ended, so that
+ * it marks nothing later. */
+static bool is_answered(const struct pt_marker *m)
+{
+	struct pollfd in = { .fd = m->fd, .events = POLLIN };
+	__u64 until = pt_deadline_ns(ANSWER_MS);
+	int got;
+
+	do
+		got = poll(&in, 1, pt_left_ms(until));
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		kill(m->pid, SIGKILL);
+	return got > 0;
+}
+
 int pt_marker_do(struct pt_marker *m, const struct pt_marker_range *ranges, __u32 cnt,
 		 struct pt_error *err)
 {
@@ -152,8 +173,17 @@ int pt_marker_do(struct pt_marker *m, const struct pt_marker_range *ranges, __u3
 				    "that cannot be read: more than %u", cnt,
 				    PT_MARKER_MAX);
 	if (!give(m->fd, &cnt, sizeof(cnt)) ||
-	    !give(m->fd, ranges, cnt * sizeof(*ranges)) ||
-	    !take(m->fd, &answer, sizeof(answer)))
+	    !give(m->fd, ranges, cnt * sizeof(*ranges)))
+		answer.code = -EPIPE;
+	else if (!is_answered(m))
+		return pt_error_set(err, PT_EXIT_HOST, -ETIMEDOUT, "pages that could "
+				    "not be read at the source are not marked after "
+				    "%d s: some process cannot be looked at or entered "
+				    "(one in state D: see ps)", ANSWER_MS / 1000);
+	else
+		answer.code = take(m->fd, &answer, sizeof(answer)) ? answer.code
+								   : -EPIPE;
+	if (answer.code == -EPIPE)
 		return pt_error_set(err, PT_EXIT_HOST, -EPIPE, "pages that could "
 				    "not be read at the source cannot be marked: "
 				    "the process pt-mark has ended");

@@ -34,6 +34,7 @@ int pt_marker_open(struct pt_marker **out, pid_t pid, struct pt_error *err);
 /* pt_marker_do marks the ranges, which ascend and do not touch.  One thread at a time.
  *   -E2BIG   more than PT_MARKER_MAX
  *   -EPIPE   that process has ended
+ *   -ETIMEDOUT  it did not answer, and was ended
  *   or as pt_poison */
 int pt_marker_do(struct pt_marker *m, const struct pt_marker_range *ranges, __u32 cnt,
 		 struct pt_error *err);
