@@ -139,9 +139,12 @@ process_image()
 # change FILE OFFSET: changes a byte.
 change()
 {
-	printf '\xff' | cmp -s -n 1 -i "$2:0" "$1" - &&
-		die "that byte is 0xff already"
-	printf '\xff' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+	python3 -c 'import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(int(sys.argv[2]))
+    byte = file.read(1)[0]
+    file.seek(int(sys.argv[2]))
+    file.write(bytes([byte ^ 0xff]))' "$1" "$2"
 }
 
 damage()

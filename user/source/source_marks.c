@@ -64,6 +64,9 @@ int pt_source_marks_view(const struct pt_source *src, struct pt_view *v,
 				   (__u64)v->page_cnt * PT_PAGE_SZ, marks);
 	if (code == -ENOTTY)	/* nor has such a kernel any marks */
 		return 0;
+	if (code == -ESRCH)
+		return pt_error_set(err, PT_EXIT_HOST, code, "memory '%s': its process "
+				    "has ended", src->segs[v->piece.seg].name);
 	if (code)
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "memory '%s': the "
 				    "page tables cannot be looked at: %s",
