@@ -159,6 +159,7 @@ bad_images()
 	truncate -s $((size / 2)) cut.ptrim
 	fails 1 "damaged" put bad cut.ptrim
 	mkdir raw.with
+	dd if=/dev/zero of=raw bs=4096 seek=10 count=1 conv=notrunc status=none
 	cat >raw.with/unreadable.json <<-JSON
 	{"version": 1, "bytes": $((2000 * 4096)),
 	 "unreadable": [{"offset": 40960, "bytes": 4096}]}

@@ -18,6 +18,8 @@
 #endif
 
 #define PATIENCE_MS	500	/* with those who remove what is dead */
+#define STRANGE_LOOKS	3	/* at a folder to which its maker adds the mark */
+
 #define SEALS	(F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 static int fail(const struct pt_template_make *m, const char *what,
@@ -94,12 +96,13 @@ static int try_claim(struct pt_template_make *m, const char *name)
 static int entry_claim(struct pt_template_make *m, struct pt_error *err)
 {
 	char name[PT_TEMPLATE_NAME_SZ];
-	int code = -EBUSY;
+	int code = -EBUSY, strange_cnt = 0;
 
 	pt_template_new_name(name, m->made.name);
-	for (int ms = 0; (code == -EBUSY || code == -ENOENT) && ms < PATIENCE_MS;
-	     ms += PT_TEMPLATE_LOOK_MS) {
-		if (code == -EBUSY && ms)
+	for (int ms = 0; (code == -EBUSY || code == -ENOENT ||
+			  (code == -ENOKEY && strange_cnt++ < STRANGE_LOOKS)) &&
+			 ms < PATIENCE_MS; ms += PT_TEMPLATE_LOOK_MS) {
+		if (code != -ENOENT && ms)
 			poll(NULL, 0, PT_TEMPLATE_LOOK_MS);
 		code = try_claim(m, name);
 	}
