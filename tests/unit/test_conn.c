@@ -328,12 +328,12 @@ static void test_send_wait(void **state)
 	make_pair(&s, &r, "127.0.0.1");
 	m.file_data = (struct pt_msg_file_data){ sizeof(data), data };
 	do	/* the kernel may take a while to fill what is there for r */
-		ret = pt_conn_send_wait(s, &m, 20, &err);
+		ret = pt_conn_send_batched(s, &m, 20, -1, &err);
 	while (!ret);
 	assert_int_equal(ret, -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "has read nothing for 20 ms"));
 	pt_conn_close(r);	/* with input unread: a reset */
-	assert_int_equal(pt_conn_send_wait(s, &m, WAIT_MS, &err), -ECONNRESET);
+	assert_int_equal(pt_conn_send_batched(s, &m, WAIT_MS, -1, &err), -ECONNRESET);
 	pt_conn_close(s);
 }
 
@@ -353,8 +353,9 @@ static void *talk(void *arg)
 
 	for (__u64 i = 0; i < EACH_CNT && !t->ret; i++) {
 		m.ping.time_ns = t->id << 32 | i;
-		t->ret = pt_conn_send_wait(t->conn, &m, WAIT_MS, NULL);
+		t->ret = pt_conn_send_batched(t->conn, &m, WAIT_MS, -1, NULL);
 	}
+	pt_conn_flush(t->conn);
 	return NULL;
 }
 

@@ -12,12 +12,17 @@
 
 static struct pt_inbox *in;
 static struct pt_mail mail;
+static struct pt_bell bell;
 
 static int open_inbox(void **state)
 {
 	(void)state;
 	memset(&mail, 0, sizeof(mail));
-	return pt_inbox_create(&in);
+	pt_bell_init(&bell);
+	if (pt_inbox_create(&in))
+		return -1;
+	pt_inbox_tell(in, &bell);
+	return 0;
 }
 
 static int close_inbox(void **state)
@@ -25,7 +30,18 @@ static int close_inbox(void **state)
 	(void)state;
 	pt_inbox_destroy(in);
 	pt_inbox_destroy(NULL);
+	pt_bell_destroy(&bell);
 	return 0;
+}
+
+/* take waits for mail as a worker does. */
+static bool take(__u64 timeout_ns)
+{
+	__u64 until_ns = pt_clock_ns() + timeout_ns;
+
+	while (!pt_inbox_peek(in) && pt_clock_ns() < until_ns)
+		pt_bell_wait(&bell, until_ns);
+	return pt_inbox_take(in, &mail);
 }
 
 static int post_ack(__u64 cum_ack, const struct pt_seq_range *missing, __u32 cnt)
@@ -57,9 +73,9 @@ static void test_empty(void **state)
 	memset(&mail, 0xee, sizeof(mail));
 	before = mail;
 	assert_false(pt_inbox_peek(in));
-	assert_false(pt_inbox_take(in, &mail, 0));
+	assert_false(take(0));
 	start = pt_clock_ns();
-	assert_false(pt_inbox_take(in, &mail, 20000000));
+	assert_false(take(20000000));
 	assert_true(pt_clock_ns() - start >= 20000000);
 	assert_memory_equal(&mail, &before, sizeof(mail));
 }
@@ -160,19 +176,19 @@ static void test_row(void **state)
 		row->post();
 		assert_true(pt_inbox_peek(in));
 		memset(&mail, 0xee, sizeof(mail));
-		assert_true(pt_inbox_take(in, &mail, again ? SECOND : 0));
+		assert_true(take(again ? SECOND : 0));
 		assert_mail(row);
 		assert_false(pt_inbox_peek(in));
-		assert_false(pt_inbox_take(in, &mail, 0));
+		assert_false(take(0));
 	}
 	/* The next mail arrives alone. */
 	next->post();
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_mail(next);
 	/* Two kinds do not hide each other. */
 	row->post();
 	pt_inbox_reprobe(in);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_true(mail.reprobe);
 	mail.reprobe = row->reprobe;
 	assert_mail(row);
@@ -188,7 +204,7 @@ static void test_acks_add_up(void **state)
 	post_ack(3, a, 1);
 	post_ack(3, a, 0);
 	post_ack(10, b, 2);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_int_equal(mail.cum_ack, 10);
 	assert_int_equal(mail.freed_desc, 20);
 	assert_int_equal(mail.window, 17);
@@ -199,7 +215,7 @@ static void test_acks_add_up(void **state)
 	/* A window by LANE_READY after that of an ACK: the newest. */
 	post_ack(11, a, 0);
 	pt_inbox_ready(in, 99);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_int_equal(mail.window, 99);
 	assert_int_equal(mail.missing_cnt, 0);
 }
@@ -211,7 +227,7 @@ static void test_probes_bounded(void **state)
 	(void)state;
 	for (seen.probe = 0; seen.probe < PT_INBOX_PROBES + 5; seen.probe++)
 		pt_inbox_probe(in, &seen);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_int_equal(mail.probe_cnt, PT_INBOX_PROBES);
 	for (__u32 i = 0; i < PT_INBOX_PROBES; i++)
 		assert_int_equal(mail.probes[i].probe, i);
@@ -227,7 +243,7 @@ static void test_stop(void **state)
 	pt_inbox_stop(in);
 	for (int i = 0; i < 3; i++) {
 		assert_true(pt_inbox_peek(in));
-		assert_true(pt_inbox_take(in, &mail, i ? 100 * SECOND : 0));
+		assert_true(take(i ? 100 * SECOND : 0));
 		assert_true(mail.stop);
 		assert_false(mail.has_ack);
 	}
@@ -278,7 +294,7 @@ static void test_two_threads(void **state)
 	while (cum_ack < ACKS && pt_clock_ns() < deadline) {
 		if (kit_random(&random) % 64 == 0)
 			usleep(2000);
-		if (!pt_inbox_take(in, &mail, kit_random(&random) % 2 * SECOND))
+		if (!take(kit_random(&random) % 2 * SECOND))
 			continue;
 		assert_true(mail.missing_cnt <= PT_INBOX_RANGES);
 		full += mail.missing_cnt > PT_INBOX_RANGES - PT_MISSING_MAX;
@@ -320,7 +336,7 @@ static void test_wakes(void **state)
 
 		assert_int_equal(pthread_create(&poster, NULL, post_later,
 						(void *)&rows[i]), 0);
-		assert_true(pt_inbox_take(in, &mail, 100 * SECOND));
+		assert_true(take(100 * SECOND));
 		assert_true(pt_clock_ns() - start < 50 * SECOND);
 		assert_mail(&rows[i]);
 		pthread_join(poster, NULL);
@@ -338,11 +354,11 @@ static void test_full(void **state)
 		assert_int_equal(post_ack(i + 1, many, PT_MISSING_MAX), 0);
 	assert_int_equal(post_ack(1000, many, 1), -ENOBUFS);
 	assert_int_equal(post_ack(1001, many, 0), 0);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_int_equal(mail.missing_cnt, PT_INBOX_RANGES);
 	assert_int_equal(mail.cum_ack, 1001);
 	assert_int_equal(post_ack(1002, many, 1), 0);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_int_equal(mail.missing_cnt, 1);
 	assert_int_equal(mail.cum_ack, 1002);
 }
@@ -356,7 +372,7 @@ static void test_full_then_stopped(void **state)
 		;
 	pt_inbox_stop(in);
 	assert_int_equal(post_ack(2, many, PT_MISSING_MAX), 0);
-	assert_true(pt_inbox_take(in, &mail, 0));
+	assert_true(take(0));
 	assert_true(mail.stop);
 }
 

@@ -110,7 +110,7 @@ static void *flood_main(void *arg)
 	static __u8 data[PT_FILE_DATA_SZ_MAX];
 
 	m.file_data = (struct pt_msg_file_data){ sizeof(data), data };
-	while (!pt_conn_send_wait(f->conn, &m, WAIT_MS, NULL))
+	while (!pt_conn_send_batched(f->conn, &m, WAIT_MS, -1, NULL))
 		f->cnt++;
 	return NULL;
 }

@@ -187,9 +187,8 @@ int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 	return ret;
 }
 
-static int send_wait(struct pt_conn *c, const struct pt_message *m,
-		     size_t at_least_sz, int timeout_ms, int stop_fd,
-		     struct pt_error *err)
+int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
+			 int timeout_ms, int stop_fd, struct pt_error *err)
 {
 	struct pollfd fds[2] = { { .fd = c->sock, .events = POLLOUT },
 				 { .fd = stop_fd, .events = POLLIN } };
@@ -197,7 +196,7 @@ static int send_wait(struct pt_conn *c, const struct pt_message *m,
 	int ret;
 
 	for (;;) {
-		ret = send_now(c, m, at_least_sz, err);
+		ret = send_now(c, m, BATCH_SZ, err);
 		if (ret != -ENOBUFS)
 			return ret;
 		if (!pt_left_ms(deadline))
@@ -209,18 +208,6 @@ static int send_wait(struct pt_conn *c, const struct pt_message *m,
 					    "%s: stopped while the peer reads "
 					    "too slowly", c->peer_text);
 	}
-}
-
-int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
-		      int timeout_ms, struct pt_error *err)
-{
-	return send_wait(c, m, 0, timeout_ms, -1, err);
-}
-
-int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
-			 int timeout_ms, int stop_fd, struct pt_error *err)
-{
-	return send_wait(c, m, BATCH_SZ, timeout_ms, stop_fd, err);
 }
 
 size_t pt_conn_queued_sz(struct pt_conn *c)

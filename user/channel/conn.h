@@ -96,15 +96,11 @@ int pt_conn_fd(const struct pt_conn *c);
 int pt_conn_send(struct pt_conn *c, const struct pt_message *m,
 		 struct pt_error *err);
 
-/* pt_conn_send_wait works as pt_conn_send, but waits up to timeout_ms for room;
- * then -ETIMEDOUT, and m was not queued.  Any thread. */
-int pt_conn_send_wait(struct pt_conn *c, const struct pt_message *m,
-		      int timeout_ms, struct pt_error *err);
-
-/* pt_conn_send_batched: as pt_conn_send_wait, but m may stay queued until there
- * is a system call's worth of messages, the next pt_conn_send or the next
- * pt_conn_recv: for many small ones in a row.  -ECANCELED: in place of a wait,
- * when stop_fd (or -1) is readable. */
+/* pt_conn_send_batched works as pt_conn_send, but waits up to timeout_ms for room, and m
+ * may stay queued until there is a system call's worth of messages, the next
+ * pt_conn_send, pt_conn_flush or pt_conn_recv: for many small ones in a row.
+ *   -ETIMEDOUT  there was none, and m was not queued
+ *   -ECANCELED  in place of a wait, when stop_fd (or -1) is readable */
 int pt_conn_send_batched(struct pt_conn *c, const struct pt_message *m,
 			 int timeout_ms, int stop_fd, struct pt_error *err);
 

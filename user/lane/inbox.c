@@ -6,13 +6,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <pagetrim/clock.h>
 #include "base/thread.h"
 
 struct pt_inbox {
 	pthread_mutex_t lock;
-	pthread_cond_t filled;
 	atomic_bool is_full;		/* there is mail */
 	struct pt_bell *_Atomic bell;	/* NULL: none */
 	struct pt_mail mail;
@@ -21,14 +19,9 @@ struct pt_inbox {
 int pt_inbox_create(struct pt_inbox **out)
 {
 	struct pt_inbox *in = calloc(1, sizeof(*in));
-	pthread_condattr_t attr;
 
 	if (!in)
 		return -ENOMEM;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&in->filled, &attr);
-	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&in->lock, NULL);
 	*out = in;
 	return 0;
@@ -39,7 +32,6 @@ void pt_inbox_destroy(struct pt_inbox *in)
 	if (!in)
 		return;
 	pthread_mutex_destroy(&in->lock);
-	pthread_cond_destroy(&in->filled);
 	free(in);
 }
 
@@ -91,19 +83,9 @@ static struct pt_mail *post_begin(struct pt_inbox *in)
 static void post_end(struct pt_inbox *in)
 {
 	atomic_store_explicit(&in->is_full, true, memory_order_release);
-	pthread_cond_signal(&in->filled);
 	if (in->bell)
 		pt_bell_ring(in->bell);
 	pthread_mutex_unlock(&in->lock);
-}
-
-static struct timespec after_ns(__u64 ns)
-{
-	ns += pt_clock_ns();
-	return (struct timespec){
-		.tv_sec = ns / 1000000000ULL,
-		.tv_nsec = ns % 1000000000ULL,
-	};
 }
 
 int pt_inbox_ack(struct pt_inbox *in, const struct pt_msg_ack *ack)
@@ -249,27 +231,14 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	from->go = false;
 }
 
-bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail, __u64 timeout_ns)
+bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail)
 {
-	struct timespec when;
-	bool full;
-
-	if (!timeout_ns && !pt_inbox_peek(in))
+	if (!pt_inbox_peek(in))
 		return false;
 	pthread_mutex_lock(&in->lock);
-	if (timeout_ns) {
-		when = after_ns(timeout_ns);
-		while (!atomic_load(&in->is_full))
-			if (pthread_cond_timedwait(&in->filled, &in->lock,
-						   &when) == ETIMEDOUT)
-				break;
-	}
-	full = atomic_load(&in->is_full);
-	if (full) {
-		mail_move(mail, &in->mail);
-		/* stop is permanent, so it stays set */
-		atomic_store(&in->is_full, in->mail.stop);
-	}
+	mail_move(mail, &in->mail);
+	/* stop is permanent, so it stays set */
+	atomic_store(&in->is_full, in->mail.stop);
 	pthread_mutex_unlock(&in->lock);
-	return full;
+	return true;
 }

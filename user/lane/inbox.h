@@ -88,9 +88,8 @@ void pt_inbox_stop(struct pt_inbox *in);
 /* pt_inbox_peek: there may be mail; no lock. */
 bool pt_inbox_peek(const struct pt_inbox *in);
 
-/* pt_inbox_take waits up to timeout_ns (0: not at all) for mail and moves it
- * to mail.  False: nothing came, mail is as it was. */
-bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail,
-		   __u64 timeout_ns);
+/* pt_inbox_take moves the mail that is there to mail.  False: there is none, mail is as
+ * it was.  One thread takes. */
+bool pt_inbox_take(struct pt_inbox *in, struct pt_mail *mail);
 
 #endif

@@ -156,12 +156,10 @@ int pt_lane_take_mail(struct pt_lane *l)
 
 	mail->missing_cnt = 0;
 	mail->refused_cnt = 0;
-	if (!pt_inbox_take(l->inbox, mail, 0))
+	if (!pt_inbox_take(l->inbox, mail))
 		return watch_progress(l);
-	if (mail->stop) {
-		l->stop = true;
+	if (mail->stop)
 		return -ECANCELED;
-	}
 	if (mail->is_ready)
 		l->window = mail->window;
 	if (mail->has_link) {

@@ -231,7 +231,6 @@ struct pt_lane {
 	bool go;
 	bool reprobe;
 	bool is_probing;
-	bool stop;
 	atomic_int at_source;		/* enum pt_lane_source */
 	atomic_bool has_ended;
 	struct pt_mail mail;		/* the mail taken last */
