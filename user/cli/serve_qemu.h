@@ -26,7 +26,7 @@ struct pt_serve_qemu {
 	struct pt_qemu *qemu;
 	struct pt_lazy_qemu found;
 	enum pt_qemu_restore begins_as;
-	int state_fd;		/* -1: there is none, or it is loaded */
+	int state_fd;		/* -1: there is none; QEMU gets its own */
 	struct pt_lazy_record *record;	/* the caller's */
 	pthread_t thread;
 	bool has_thread;
