@@ -157,7 +157,7 @@ static void many_in_one_process(void **state)
 	struct pt_template all[CNT];
 	struct pt_template_user user;
 	int ready[2], children[CNT];
-	char name[8], said;
+	char name[16], said;
 	pid_t pid;
 
 	(void)state;
