@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 #include "trim/digest.h"
 
 #define PAGES	1024u
@@ -61,30 +61,30 @@ static void end(void)
 	close(memfd);
 }
 
-static struct pt_page_word scan(__u64 region, __u32 first)
+static struct pt_scan_batch scan(__u64 region, __u32 first)
 {
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	if (pt_source_view(src, &view, layout, region, &err))
 		fail_msg("%s", err.text);
-	w = pt_page_word_of(&view, layout, region, first);
-	w.search = ~0ULL;
-	if (pt_page_word_scan(&w, src, KEY, &err))
+	batch = pt_scan_batch_of(&view, layout, region, first);
+	batch.search = ~0ULL;
+	if (pt_scan_batch_read(&batch, src, KEY, &err))
 		fail_msg("%s", err.text);
-	return w;
+	return batch;
 }
 
 static void test_marked(void **state)
 {
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	(void)state;
 	begin(PT_UNREADABLE_MARK);
-	w = scan(0, 0);
-	assert_int_equal(w.unreadable, 1ULL << 3);
-	assert_int_equal(w.holes, 0);
-	assert_int_equal(w.digests[3], pt_digest_unreadable(w.gfn + 3));
-	assert_true(pt_page_word_data(&w) == ~(1ULL << 3));
+	batch = scan(0, 0);
+	assert_int_equal(batch.unreadable, 1ULL << 3);
+	assert_int_equal(batch.holes, 0);
+	assert_int_equal(batch.digests[3], pt_digest_unreadable(batch.gfn + 3));
+	assert_true(pt_scan_batch_data(&batch) == ~(1ULL << 3));
 	assert_int_equal(scan(0, 448).unreadable, 1ULL << 63);
 	assert_int_equal(scan(1, 0).unreadable, 1);
 	assert_int_equal(scan(1, 64).unreadable, 0);
@@ -108,30 +108,30 @@ static void test_not_read(void **state)
 /* In a hole of the file, too; and one that is punched takes the mark along. */
 static void test_hole(void **state)
 {
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	(void)state;
 	begin(PT_UNREADABLE_MARK);
 	assert_int_equal(fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				   2 * PAGE, 8 * PAGE), 0);
 	assert_true(kit_poison(map + 8 * PAGE, PAGE));
-	w = scan(0, 0);
-	assert_int_equal(w.unreadable & (1ULL << 8), 1ULL << 8);
-	assert_int_equal(w.holes & (1ULL << 8), 0);
-	assert_true(w.holes >> 2 & 1);
+	batch = scan(0, 0);
+	assert_int_equal(batch.unreadable & (1ULL << 8), 1ULL << 8);
+	assert_int_equal(batch.holes & (1ULL << 8), 0);
+	assert_true(batch.holes >> 2 & 1);
 	end();
 }
 
 static void test_other_ways(void **state)
 {
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	(void)state;
 	begin(PT_UNREADABLE_ZERO);
-	w = scan(0, 0);
-	assert_int_equal(w.unreadable, 0);
-	assert_int_equal(w.holes, 1ULL << 3);
-	assert_int_equal(w.digests[3], 0);
+	batch = scan(0, 0);
+	assert_int_equal(batch.unreadable, 0);
+	assert_int_equal(batch.holes, 1ULL << 3);
+	assert_int_equal(batch.digests[3], 0);
 	end();
 	begin(PT_UNREADABLE_FAIL);
 	assert_int_equal(pt_source_view(src, &view, layout, 0, &err), -EIO);

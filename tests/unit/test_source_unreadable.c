@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 #include "trim/digest.h"
 
 #define FILE_SZ	(REGION + 3 * PAGE - 100)
@@ -42,28 +42,28 @@ static void unmake(void)
 	unlink(PATH);
 }
 
-static struct pt_page_word scan(__u64 region, __u32 first)
+static struct pt_scan_batch scan(__u64 region, __u32 first)
 {
 	struct pt_error err = { 0 };
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	if (pt_source_view(o.src, &o.view, o.layout, region, &err))
 		fail_msg("%s", err.text);
-	w = pt_page_word_of(&o.view, o.layout, region, first);
-	w.search = ~0ULL;
-	if (pt_page_word_scan(&w, o.src, KEY, &err))
+	batch = pt_scan_batch_of(&o.view, o.layout, region, first);
+	batch.search = ~0ULL;
+	if (pt_scan_batch_read(&batch, o.src, KEY, &err))
 		fail_msg("%s", err.text);
-	return w;
+	return batch;
 }
 
 /* is_lost: page i of the batch has no content, and is no data. */
-static void is_lost(const struct pt_page_word *w, unsigned i)
+static void is_lost(const struct pt_scan_batch *batch, unsigned i)
 {
-	assert_true(w->unreadable >> i & 1);
-	assert_false(w->holes >> i & 1);
-	assert_false(pt_page_word_data(w) >> i & 1);
-	assert_int_equal(w->contents[i], PT_CONTENT_UNREADABLE);
-	assert_int_equal(w->digests[i], pt_digest_unreadable(w->gfn + i));
+	assert_true(batch->unreadable >> i & 1);
+	assert_false(batch->holes >> i & 1);
+	assert_false(pt_scan_batch_data(batch) >> i & 1);
+	assert_int_equal(batch->contents[i], PT_CONTENT_UNREADABLE);
+	assert_int_equal(batch->digests[i], pt_digest_unreadable(batch->gfn + i));
 }
 
 #define LIST(bytes, ranges) \
@@ -73,28 +73,28 @@ static void is_lost(const struct pt_page_word *w, unsigned i)
 /* In data, in a hole, and the last page, which ends early. */
 static void test_list(void **state)
 {
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	(void)state;
 	make(LIST("2109340", RANGE("4096", "8192") ", "
 		  RANGE("2093056", "4096") ", " RANGE("2105344", "4096")));
 	open_one(&o, PATH);
-	w = scan(0, 0);
-	assert_int_equal(w.unreadable, 6);
-	is_lost(&w, 1);
-	is_lost(&w, 2);
-	assert_int_equal(pt_page_word_data(&w), ~6ULL);
-	w = scan(0, 448);
-	assert_int_equal(w.unreadable, 1ULL << 63);
-	is_lost(&w, 63);
-	w = scan(1, 0);
-	assert_int_equal(w.unreadable, 4);
-	is_lost(&w, 2);
+	batch = scan(0, 0);
+	assert_int_equal(batch.unreadable, 6);
+	is_lost(&batch, 1);
+	is_lost(&batch, 2);
+	assert_int_equal(pt_scan_batch_data(&batch), ~6ULL);
+	batch = scan(0, 448);
+	assert_int_equal(batch.unreadable, 1ULL << 63);
+	is_lost(&batch, 63);
+	batch = scan(1, 0);
+	assert_int_equal(batch.unreadable, 4);
+	is_lost(&batch, 2);
 	pt_source_on_unreadable(o.src, PT_UNREADABLE_ZERO);
-	w = scan(0, 0);
-	assert_int_equal(w.unreadable, 0);
-	assert_int_equal(w.holes, 6);
-	assert_int_equal(w.digests[1], 0);
+	batch = scan(0, 0);
+	assert_int_equal(batch.unreadable, 0);
+	assert_int_equal(batch.holes, 6);
+	assert_int_equal(batch.digests[1], 0);
 	assert_int_equal(pt_source_unreadable_sz(o.src), 2 * PAGE + PAGE);
 	close_all(&o);
 	unmake();
@@ -157,7 +157,7 @@ static bool poison_page(__u32 page)
 static void test_fault(void **state)
 {
 	struct pt_error err = { 0 };
-	struct pt_page_word w;
+	struct pt_scan_batch batch;
 
 	(void)state;
 	guard_again();
@@ -167,20 +167,20 @@ static void test_fault(void **state)
 		print_message("skipped: userfaultfd has no poison (Linux 6.6)\n");
 		skip();
 	}
-	w = pt_page_word_of(&o.view, o.layout, 0, 0);
-	assert_int_equal(pt_page_word_scan(&w, o.src, KEY, &err), -EIO);
+	batch = pt_scan_batch_of(&o.view, o.layout, 0, 0);
+	assert_int_equal(pt_scan_batch_read(&batch, o.src, KEY, &err), -EIO);
 	pt_source_on_unreadable(o.src, PT_UNREADABLE_MARK);
-	w = scan(0, 0);
-	assert_int_equal(w.unreadable, 1 << 5);
-	is_lost(&w, 5);
-	assert_int_equal(pt_page_word_data(&w), ~(1ULL << 5));
+	batch = scan(0, 0);
+	assert_int_equal(batch.unreadable, 1 << 5);
+	is_lost(&batch, 5);
+	assert_int_equal(pt_scan_batch_data(&batch), ~(1ULL << 5));
 	/* It is known from now on, before any read. */
 	assert_int_equal(pt_source_view(o.src, &o.view, o.layout, 0, &err), 0);
 	assert_true(pt_view_is_unreadable(&o.view, 5));
 	/* A file that was cut short is no file with a bad page. */
 	assert_int_equal(truncate(PATH, 64 * PAGE), 0);
-	w = pt_page_word_of(&o.view, o.layout, 0, 64);
-	assert_int_equal(pt_page_word_scan(&w, o.src, KEY, &err), -EIO);
+	batch = pt_scan_batch_of(&o.view, o.layout, 0, 64);
+	assert_int_equal(pt_scan_batch_read(&batch, o.src, KEY, &err), -EIO);
 	assert_non_null(strstr(err.text, "cut short"));
 	close_all(&o);
 	unmake();

@@ -4,7 +4,7 @@
 #define TEST_TRACK_KIT_H
 
 #include "scratch.h"
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 #include "track/tracker.h"
 
 #include <sys/utsname.h>
@@ -104,13 +104,13 @@ static inline int sent_as_now(struct pt_source *src, const struct pt_layout *l,
 		code = pt_source_view(src, &v, l, r, err);
 		for (__u32 first = 0; !code && first < v.page_cnt;
 		     first += 64) {
-			struct pt_page_word w = pt_page_word_of(&v, l, r,
-								first);
+			struct pt_scan_batch batch =
+				pt_scan_batch_of(&v, l, r, first);
 
-			code = pt_page_word_scan(&w, src, key, err);
-			for (__u32 i = 0; i < 64 && w.wanted >> i & 1; i++)
+			code = pt_scan_batch_read(&batch, src, key, err);
+			for (__u32 i = 0; i < 64 && batch.wanted >> i & 1; i++)
 				pt_digests_set(digests, r * PT_REGION_PAGES +
-					       first + i, w.digests[i]);
+					       first + i, batch.digests[i]);
 		}
 	}
 	pt_view_free(&v);

@@ -36,17 +36,17 @@ int pt_lane_copies_open(struct pt_lane *l)
 /* Two rounds, each with many cache misses in flight at a time, since no entry
  * of such a large table is in the cache. */
 void pt_lane_copies_ahead(const struct pt_lane *l,
-			  const struct pt_page_word *w)
+			  const struct pt_scan_batch *batch)
 {
-	__u64 data = l->copies.slots ? pt_page_word_data(w) : 0;
+	__u64 data = l->copies.slots ? pt_scan_batch_data(batch) : 0;
 	struct pt_original original;
 
 	for (__u64 bits = data; bits; bits &= bits - 1)
 		__builtin_prefetch(pt_copies_slot(&l->copies,
-				w->contents[__builtin_ctzll(bits)]), 1);
+				batch->contents[__builtin_ctzll(bits)]), 1);
 	for (__u64 bits = data; bits; bits &= bits - 1)
 		if (pt_copies_find(&l->copies,
-				   w->contents[__builtin_ctzll(bits)],
+				   batch->contents[__builtin_ctzll(bits)],
 				   &original))
 			pt_digests_prefetch(l->cfg.job->digests,
 					    original.page_idx);
@@ -191,7 +191,7 @@ int pt_lane_refused(struct pt_lane *l)
 	return ret;
 }
 
-int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
+int pt_lane_choose_data(struct pt_lane *l, const struct pt_scan_batch *batch,
 			unsigned i, __u64 page_idx)
 {
 	struct pt_original original;
@@ -200,12 +200,12 @@ int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
 
 	if (!l->copies.slots)
 		return 0;
-	if (!find(l, page_idx, w->contents[i], &original, &gfn))
+	if (!find(l, page_idx, batch->contents[i], &original, &gfn))
 		return as_data(l, page_idx, true);
 	if (pt_copies_is_settled(&original, l->placed_upto,
 				 pt_inflight_next_seq(l->inflight))) {
 		ret = is_equal(l, original.page_idx,
-			       w->pages + i * PT_PAGE_SZ);
+			       batch->pages + i * PT_PAGE_SZ);
 		if (ret < 0)
 			return ret;
 		return ret ? as_copy(l, page_idx, gfn, original.page_idx)
@@ -216,8 +216,8 @@ int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
 	if (l->generation > 1 || !l->view.is_stable)
 		return as_data(l, page_idx, false);
 	l->cursor.page.kind = PT_STAGED_NONE;
-	pt_lane_mark_dirty(l, w->gfn + i, 1);
-	pt_adaptive_put_off(&l->adaptive, i, w->masks[i]);
+	pt_lane_mark_dirty(l, batch->gfn + i, 1);
+	pt_adaptive_put_off(&l->adaptive, i, batch->masks[i]);
 	pt_lane_count(&l->counts.put_off, 1);
 	return 0;
 }

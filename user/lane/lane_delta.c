@@ -54,25 +54,25 @@ static bool pays(const struct pt_lane *l, __u64 changed, __u64 whole)
 
 /* The bytes are remembered even if their frame was dropped meanwhile: then the
  * page's digest is forgotten. */
-void pt_lane_remember(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
-		      __u64 page_idx)
+void pt_lane_remember(struct pt_lane *l, const struct pt_scan_batch *batch,
+		      unsigned i, __u64 page_idx)
 {
 	struct pt_delta_slot *slot = pt_deltas_take(&l->deltas, page_idx,
 						    l->round);
 
 	if (!slot)
 		return;
-	slot->digest = w->digests[i];
+	slot->digest = batch->digests[i];
 	slot->version = l->generation;
 	slot->round = l->round;
-	memcpy(pt_deltas_page(&l->deltas, slot), w->pages + i * PT_PAGE_SZ,
+	memcpy(pt_deltas_page(&l->deltas, slot), batch->pages + i * PT_PAGE_SZ,
 	       PT_PAGE_SZ);
 }
 
-void pt_lane_choose_changed(struct pt_lane *l, const struct pt_page_word *w,
+void pt_lane_choose_changed(struct pt_lane *l, const struct pt_scan_batch *batch,
 			    unsigned i, __u64 page_idx, __u64 was)
 {
-	const __u8 *page = w->pages + i * PT_PAGE_SZ;
+	const __u8 *page = batch->pages + i * PT_PAGE_SZ;
 	struct pt_delta_slot *slot = pt_deltas_find(&l->deltas, page_idx);
 	struct pt_staged *p = &l->cursor.page;
 	__u64 changed;

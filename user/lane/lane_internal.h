@@ -13,7 +13,7 @@
 #include "lane/lane.h"
 #include "lane/worker.h"
 #include "net/plpmtud.h"
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 #include "wire/builder.h"
 
 #define PT_LANE_FRAMES		8192		/* the most unacknowledged
@@ -88,7 +88,7 @@ struct pt_cursor {
 	__u32 cnt;			/* its dirty pages */
 	__u64 batch_idx;		/* index of the batch's first page */
 	__u64 left;			/* bit: page of the batch, not staged yet */
-	struct pt_page_word batch;
+	struct pt_scan_batch batch;
 	struct pt_staged page;
 };
 
@@ -330,10 +330,10 @@ __u32 pt_lane_batch_sz(const struct pt_lane *l);	/* the most bytes of one
  * closed, or staged pages were dropped.  refused: of the mail's. */
 int pt_lane_copies_open(struct pt_lane *l);
 void pt_lane_copies_ahead(const struct pt_lane *l,
-			  const struct pt_page_word *w);
+			  const struct pt_scan_batch *batch);
 void pt_lane_copies_left(struct pt_lane *l);
 int pt_lane_refused(struct pt_lane *l);
-int pt_lane_choose_data(struct pt_lane *l, const struct pt_page_word *w,
+int pt_lane_choose_data(struct pt_lane *l, const struct pt_scan_batch *batch,
 			unsigned i, __u64 page_idx);
 void pt_lane_copies_noted(struct pt_lane *l, __u64 content, __u64 page_idx);
 
@@ -344,10 +344,10 @@ void pt_lane_copies_noted(struct pt_lane *l, __u64 content, __u64 page_idx);
  * version. */
 int pt_lane_deltas_open(struct pt_lane *l);
 void pt_lane_deltas_settle(struct pt_lane *l);
-void pt_lane_choose_changed(struct pt_lane *l, const struct pt_page_word *w,
+void pt_lane_choose_changed(struct pt_lane *l, const struct pt_scan_batch *batch,
 			    unsigned i, __u64 page_idx, __u64 was);
-void pt_lane_remember(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
-		      __u64 page_idx);
+void pt_lane_remember(struct pt_lane *l, const struct pt_scan_batch *batch,
+		      unsigned i, __u64 page_idx);
 bool pt_lane_may_refuse(const struct pt_lane *l, __u64 page_idx,
 			__u32 version_low, bool *is_newer);
 

@@ -13,40 +13,40 @@ void pt_lane_show_dirty(struct pt_lane *l)
 /* choose_page chooses how page i of the batch goes, which had the digest was when it
  * was sent last; padding hides its content.  A zero page then comes from a page of our
  * own, since the source's may be a hole. */
-static int choose_page(struct pt_lane *l, const struct pt_page_word *w, unsigned i,
-		       __u64 page_idx, __u64 was)
+static int choose_page(struct pt_lane *l, const struct pt_scan_batch *batch,
+		       unsigned i, __u64 page_idx, __u64 was)
 {
 	static const __u8 zero_page[PT_PAGE_SZ];
 	struct pt_staged *p = &l->cursor.page;
 
 	*p = (struct pt_staged){
-		.kind = PT_STAGED_DATA, .gfn = w->gfn + i, .page_cnt = 1,
-		.bytes = w->pages + i * PT_PAGE_SZ,
+		.kind = PT_STAGED_DATA, .gfn = batch->gfn + i, .page_cnt = 1,
+		.bytes = batch->pages + i * PT_PAGE_SZ,
 	};
-	if (w->unreadable >> i & 1) {
+	if (batch->unreadable >> i & 1) {
 		p->kind = PT_STAGED_UNREADABLE;
 	} else if (l->cfg.job->pad) {
 		p->mask = ~0ULL;
-		p->bytes = w->masks[i] ? p->bytes : zero_page;
-	} else if (!w->masks[i]) {
+		p->bytes = batch->masks[i] ? p->bytes : zero_page;
+	} else if (!batch->masks[i]) {
 		p->kind = PT_STAGED_ZEROES;
 	} else {
-		p->mask = pt_trim_mask(l->cfg.job->trim, w->masks[i]);
+		p->mask = pt_trim_mask(l->cfg.job->trim, batch->masks[i]);
 		if (!l->deltas.set_cnt)
-			return pt_lane_choose_data(l, w, i, page_idx);
-		pt_lane_choose_changed(l, w, i, page_idx, was);
+			return pt_lane_choose_data(l, batch, i, page_idx);
+		pt_lane_choose_changed(l, batch, i, page_idx, was);
 	}
 	return 0;
 }
 
 /* learn passes a scan batch's result to the adaptive scan, and its counts to
  * readers. */
-static void learn(struct pt_lane *l, const struct pt_page_word *w)
+static void learn(struct pt_lane *l, const struct pt_scan_batch *batch)
 {
 	const struct pt_adaptive_counts *from = &l->adaptive.counts;
 	struct pt_lane_counts *to = &l->counts;
 
-	pt_adaptive_learn(&l->adaptive, pt_page_word_data(w), w->masks);
+	pt_adaptive_learn(&l->adaptive, pt_scan_batch_data(batch), batch->masks);
 #define X(symbol, name, text) \
 	atomic_store_explicit(&to->adaptive.symbol, from->symbol, \
 			      memory_order_relaxed);
@@ -130,7 +130,7 @@ static int at_hole(struct pt_lane *l, struct pt_cursor *c)
 static int at_batch(struct pt_lane *l, struct pt_cursor *c)
 {
 	const struct pt_send_job *job = l->cfg.job;
-	struct pt_page_word *w = &c->batch;
+	struct pt_scan_batch *batch = &c->batch;
 	unsigned i = 0;
 	__u32 first;
 	int ret;
@@ -145,23 +145,24 @@ static int at_batch(struct pt_lane *l, struct pt_cursor *c)
 	c->batch_idx = c->region_idx * PT_REGION_PAGES + first;
 	c->left = c->bits[i];
 	c->bits[i] = 0;
-	w->view = &l->view;
-	w->first = first;
-	w->pages = l->view.pages + (__u64)first * PT_PAGE_SZ;
-	w->gfn = pt_layout_gfn(job->layout, c->batch_idx);
-	w->wanted = c->left;
-	w->holes = l->view.holes[i];
-	w->unreadable = 0;
-	w->search = job->pad ? 0 : pt_adaptive_plan(&l->adaptive);
+	batch->view = &l->view;
+	batch->first = first;
+	batch->pages = l->view.pages + (__u64)first * PT_PAGE_SZ;
+	batch->gfn = pt_layout_gfn(job->layout, c->batch_idx);
+	batch->wanted = c->left;
+	batch->holes = l->view.holes[i];
+	batch->unreadable = 0;
+	batch->search = job->pad ? 0 : pt_adaptive_plan(&l->adaptive);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_SCAN);
 	pt_lane_source_enter(l);
-	ret = pt_page_word_scan(w, job->source, job->digest_key, &l->error_text);
+	ret = pt_scan_batch_read(batch, job->source, job->digest_key,
+				 &l->error_text);
 	ret = pt_lane_source_left(l, ret);
 	if (!ret)
-		pt_lane_copies_ahead(l, w);
-	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN, pt_page_word_sz(w));
+		pt_lane_copies_ahead(l, batch);
+	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_SCAN, pt_scan_batch_sz(batch));
 	if (!ret && !job->pad)
-		learn(l, w);
+		learn(l, batch);
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	c->at = PT_CURSOR_PAGE;
 	return ret;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <pagetrim/clock.h>
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 #include "track/compare.h"
 
 #define COMPARE_NS	1000	/* per page, before it was measured */
@@ -211,7 +211,7 @@ static bool is_sent(void *arg, __u64 page_idx, const void *page)
 	const struct pt_live *l = arg;
 	__u64 gfn = pt_layout_gfn(l->cfg.layout, page_idx);
 
-	return pt_page_word_digest(l->cfg.digest_key, gfn, page) ==
+	return pt_scan_batch_page_digest(l->cfg.digest_key, gfn, page) ==
 	       pt_digests_get(l->cfg.digests, page_idx);
 }
 

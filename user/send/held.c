@@ -9,7 +9,7 @@
 
 #include <pagetrim/clock.h>
 #include "base/thread.h"
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 
 #define STEP_REGIONS	8
 #define STEP_SKIPS	65536	/* dirty regions, which need no comparison */
@@ -82,21 +82,21 @@ bool pt_held_is_waiting(const struct pt_held *h)
 	return h->region_next == h->region_told;
 }
 
-static int compare_word(struct pt_held *h, __u32 first, struct pt_error *err)
+static int compare_batch(struct pt_held *h, __u32 first, struct pt_error *err)
 {
 	__u64 page_idx = h->region_next * PT_REGION_PAGES + first;
-	struct pt_page_word w = pt_page_word_of(&h->view, h->job->layout,
-						h->region_next, first);
+	struct pt_scan_batch batch = pt_scan_batch_of(&h->view, h->job->layout,
+						      h->region_next, first);
 	int ret;
 
-	w.search = ~0ULL;	/* for block_bytes */
-	ret = pt_page_word_scan(&w, h->job->source, h->job->digest_key, err);
+	batch.search = ~0ULL;	/* for block_bytes */
+	ret = pt_scan_batch_read(&batch, h->job->source, h->job->digest_key, err);
 	if (ret)
 		return ret;
-	for (unsigned i = 0; i < 64 && w.wanted >> i & 1; i++) {
-		__u64 mask = pt_trim_mask(h->job->trim, w.masks[i]);
+	for (unsigned i = 0; i < 64 && batch.wanted >> i & 1; i++) {
+		__u64 mask = pt_trim_mask(h->job->trim, batch.masks[i]);
 
-		if (w.digests[i] !=
+		if (batch.digests[i] !=
 		    pt_digests_get(h->job->digests, page_idx + i)) {
 			pt_dirty_set(h->job->dirty, page_idx + i, 1);
 			continue;
@@ -114,7 +114,7 @@ static int compare_region(struct pt_held *h, struct pt_error *err)
 				 h->region_next, err);
 
 	for (__u32 first = 0; !ret && first < h->view.page_cnt; first += 64)
-		ret = compare_word(h, first, err);
+		ret = compare_batch(h, first, err);
 	return ret;
 }
 

@@ -12,7 +12,7 @@
 #include "image/ptrim.h"
 #include "memory/guard.h"
 #include "sink/sink_run.h"
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 
 #define CHUNK_SZ	(64 << 10)	/* of a file */
 
@@ -24,25 +24,26 @@ struct fill {
 	struct pt_sink_run run;
 };
 
-static int place(struct fill *f, const struct pt_page_word *w, __u64 off,
+static int place(struct fill *f, const struct pt_scan_batch *batch, __u64 off,
 		 struct pt_error *err)
 {
+	__u64 data = pt_scan_batch_data(batch);
 	int code = 0;
 
-	for (__u64 data = pt_page_word_data(w); !code && data; data &= data - 1) {
+	for (; !code && data; data &= data - 1) {
 		unsigned i = __builtin_ctzll(data);
 
 		code = pt_sink_run_add(&f->run, f->sink, off + i * PT_PAGE_SZ,
-				       w->pages + (__u64)i * PT_PAGE_SZ, PT_PAGE_SZ,
-				       err);
+				       batch->pages + (__u64)i * PT_PAGE_SZ,
+				       PT_PAGE_SZ, err);
 	}
 	return code ? code : pt_sink_run_flush(&f->run, err);
 }
 
 /* place_guarded: a run that fails leaves bytes of the view behind, which nobody
  * reads. */
-static int place_guarded(struct fill *f, const struct pt_page_word *w, __u64 off,
-			 struct pt_error *err)
+static int place_guarded(struct fill *f, const struct pt_scan_batch *batch,
+			 __u64 off, struct pt_error *err)
 {
 	struct pt_guard guard;
 	int code;
@@ -51,19 +52,19 @@ static int place_guarded(struct fill *f, const struct pt_page_word *w, __u64 off
 		code = pt_sink_fault(f->sink, guard.addr, err);
 		return code ? code : pt_source_faulted(f->src, guard.addr, err);
 	}
-	code = place(f, w, off, err);
+	code = place(f, batch, off, err);
 	pt_guard_leave(&guard);
 	return code;
 }
 
-static int scan(struct fill *f, struct pt_page_word *w, struct pt_error *err)
+static int scan(struct fill *f, struct pt_scan_batch *batch, struct pt_error *err)
 {
 	struct pt_guard guard;
 	int code;
 
 	if (pt_guard_enter(&guard))
 		return pt_source_faulted(f->src, guard.addr, err);
-	code = pt_page_word_scan(w, f->src, 0, err);
+	code = pt_scan_batch_read(batch, f->src, 0, err);
 	pt_guard_leave(&guard);
 	return code;
 }
@@ -76,18 +77,19 @@ static int region_fill(struct fill *f, __u64 region_idx, struct pt_error *err)
 	if (code || pt_view_is_hole_whole(&f->view))
 		return code;
 	for (__u32 first = 0; !code && first < f->view.page_cnt; first += 64) {
-		struct pt_page_word w = pt_page_word_of(&f->view, f->layout,
-							region_idx, first);
+		struct pt_scan_batch batch = pt_scan_batch_of(&f->view,
+						f->layout, region_idx, first);
 
-		code = scan(f, &w, err);
-		if (!code && w.unreadable)
+		code = scan(f, &batch, err);
+		if (!code && batch.unreadable)
 			return pt_error_set(err, PT_EXIT_FAILED, -EIO, "page 0x%llx "
 					    "has no content: it could not be read "
 					    "when the image was made, and a child "
 					    "would take it for zero",
-					    w.gfn + __builtin_ctzll(w.unreadable));
+					    batch.gfn +
+					    __builtin_ctzll(batch.unreadable));
 		if (!code)
-			code = place_guarded(f, &w, off + first *
+			code = place_guarded(f, &batch, off + first *
 					     (__u64)PT_PAGE_SZ, err);
 	}
 	return code;

@@ -10,7 +10,7 @@
 
 #include "base/thread.h"
 #include "memory/dirty.h"
-#include "source/page_word.h"
+#include "source/scan_batch.h"
 
 struct pt_compare {
 	struct pt_compare_cfg cfg;
@@ -53,28 +53,28 @@ static bool is_wanted(const struct pt_compare *c, __u64 region_idx)
 	return any;
 }
 
-/* word_compare stores the pages of the word that differ. */
-static int word_compare(struct pt_compare *c, struct pt_view *v,
-			__u64 region_idx, __u32 first, __u64 *changed,
-			struct pt_error *err)
+/* batch_compare stores the pages of the scan batch that differ. */
+static int batch_compare(struct pt_compare *c, struct pt_view *v,
+			 __u64 region_idx, __u32 first, __u64 *changed,
+			 struct pt_error *err)
 {
 	__u64 page_idx = region_idx * PT_REGION_PAGES + first;
-	struct pt_page_word w = pt_page_word_of(v, c->cfg.layout, region_idx,
-						first);
+	struct pt_scan_batch batch = pt_scan_batch_of(v, c->cfg.layout,
+						      region_idx, first);
 	int ret;
 
-	w.wanted &= wanted_of(c, region_idx, first / 64);
-	if (!w.wanted)
+	batch.wanted &= wanted_of(c, region_idx, first / 64);
+	if (!batch.wanted)
 		return 0;
-	ret = pt_page_word_scan(&w, c->cfg.source, c->cfg.digest_key, err);
+	ret = pt_scan_batch_read(&batch, c->cfg.source, c->cfg.digest_key, err);
 	if (ret)
 		return ret;
-	atomic_fetch_add_explicit(&c->read_sz, pt_page_word_sz(&w),
+	atomic_fetch_add_explicit(&c->read_sz, pt_scan_batch_sz(&batch),
 				  memory_order_relaxed);
-	for (__u64 bits = w.wanted; bits; bits &= bits - 1) {
+	for (__u64 bits = batch.wanted; bits; bits &= bits - 1) {
 		unsigned i = __builtin_ctzll(bits);
 
-		if (w.digests[i] != pt_digests_get(c->cfg.digests,
+		if (batch.digests[i] != pt_digests_get(c->cfg.digests,
 						   page_idx + i))
 			*changed |= 1ULL << i;
 	}
@@ -130,7 +130,7 @@ static int region_compare(struct pt_compare *c, struct pt_view *v,
 	for (__u32 first = 0; !ret && first < v->page_cnt; first += 64) {
 		if (must_end(c))
 			break;
-		ret = word_compare(c, v, region_idx, first,
+		ret = batch_compare(c, v, region_idx, first,
 				   &changed[first / 64], err);
 		any |= changed[first / 64];
 	}
