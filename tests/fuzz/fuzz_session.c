@@ -161,7 +161,7 @@ static bool session(struct input *in, const struct pt_receiver_cfg *cfg)
 	}
 	if (ret <= 0)
 		in->sz = 0;
-	is_committed = s->is_open && !s->report.result;
+	is_committed = s->request.is_open && !s->report.result;
 	pt_rx_session_end(s, -ECANCELED, &stop);
 	pt_rx_session_free(s);
 	close(peer);

@@ -252,7 +252,7 @@ static void test_guest_is_due(void **state)
 	start(true);
 	say_open(PT_LIVE_GUEST, 1);
 	say_segment(0, MEMORY_SZ);
-	while (!session->segment_cnt)
+	while (!session->memory.segment_cnt)
 		turn();
 	stand_still();
 	expect_end("sends no GUEST", PT_EXIT_PEER);

@@ -31,7 +31,7 @@ static void test_other_guest(void **state)
 	say_segment(0, MEMORY_SZ);
 	say_guest(DESCRIPTION, strlen(DESCRIPTION));
 	expect_end("fails at m", PT_EXIT_HOST);
-	assert_null(session->rebuild);	/* no memory was touched */
+	assert_null(session->memory.rebuild);	/* no memory was touched */
 	assert_string_equal(guest.asked, "m");
 	stop();
 }
@@ -151,7 +151,7 @@ static void test_end_before_the_answer(void **state)
 	say(&(struct pt_message){
 		.type = PT_MSG_ASK, .ask = { TRANSFER },
 	});
-	while (!session->asked_id)
+	while (!session->request.asked_id)
 		turn();
 	interrupt();
 	expect_end("interrupted", PT_EXIT_UNKNOWN);
@@ -172,7 +172,7 @@ static void test_end_after_open(void **state)
 	(void)state;
 	start(true);
 	say_open(PT_LIVE_GUEST, 1);
-	while (!session->is_open)
+	while (!session->request.is_open)
 		turn();
 	interrupt();
 	expect_end("interrupted", PT_EXIT_FAILED);

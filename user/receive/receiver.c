@@ -262,7 +262,7 @@ static void quench(struct pt_receiver *r)
 static void end_wait(struct pt_receiver *r)
 {
 	for (__u32 i = 0; i < r->session_cnt; i++)
-		if (r->sessions[i]->is_open)
+		if (r->sessions[i]->request.is_open)
 			r->wait_until_ns = 0;
 	if (r->is_over || !r->wait_until_ns ||
 	    pt_clock_ns() < r->wait_until_ns)
@@ -280,7 +280,7 @@ static bool is_drained(const struct pt_receiver *r)
 	if (!r->host.is_draining)
 		return false;
 	for (__u32 i = 0; i < r->session_cnt; i++)
-		if (r->sessions[i]->is_open)
+		if (r->sessions[i]->request.is_open)
 			return false;
 	return pt_clock_ns() >= r->linger_until_ns;
 }

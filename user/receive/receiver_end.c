@@ -22,15 +22,15 @@ static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
 		return;
 	if (s->state == PT_RX_DONE)
 		pt_rx_session_enter(s, PT_RX_ENDED);
-	if (s->asked_id && s->state == PT_RX_OFFERED)
+	if (s->request.asked_id && s->state == PT_RX_OFFERED)
 		pt_receiver_answer(r, s);
-	if (!s->wants_open && !r->end.is_deaf) {
+	if (!s->request.wants_open && !r->end.is_deaf) {
 		pt_error_set(&unread, PT_EXIT_UNKNOWN, -ECANCELED, "receiver "
 			     "interrupted before OPEN (for the outcome of an "
 			     "earlier transfer, %s)", pt_receiver_look(r));
 		err = &unread;
 	}
-	if (!s->asked_id || s->state == PT_RX_ENDED)
+	if (!s->request.asked_id || s->state == PT_RX_ENDED)
 		pt_rx_session_end(s, -ECANCELED, err);
 }
 
@@ -92,7 +92,7 @@ void pt_receiver_end_begin(struct pt_receiver *r)
 	r->state = PT_RECEIVER_COMMITS;
 	/* Transfers come first, so that senders that ask learn the outcome. */
 	for (__u32 i = 0; i < r->session_cnt; i++)
-		if (r->sessions[i]->is_open)
+		if (r->sessions[i]->request.is_open)
 			end_session(r, r->sessions[i], &r->end.why);
 	pt_receiver_tick_every(r, COMMIT_TICK_MS);
 	eventfd_write(r->loop.wake_fd, 1);

@@ -53,16 +53,16 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		struct pt_rx_session *other = r->sessions[i];
 
-		if (!other->is_open || other->is_parted ||
-		    other->report.transfer_id != s->asked_id)
+		if (!other->request.is_open || other->parting.is_parted ||
+		    other->report.transfer_id != s->request.asked_id)
 			continue;
 		if (other->state == PT_RX_DONE) {
 			pt_rx_session_answer(s, NULL);
-			other->is_bye = true;
+			other->parting.is_bye = true;
 		}
 		return;
 	}
-	o = pt_outcomes_find(&r->outcomes, s->asked_id);
+	o = pt_outcomes_find(&r->outcomes, s->request.asked_id);
 	if (o) {
 		pt_rx_session_answer(s, o->result ? &o->error : NULL);
 		o->is_told = true;
@@ -72,7 +72,7 @@ void pt_receiver_answer(struct pt_receiver *r, struct pt_rx_session *s)
 	}
 	pt_error_set(&err, PT_EXIT_UNKNOWN, 0, "does not know transfer %016llx "
 		     "(the receiver was started after it, or has ended %u since; "
-		     "%s)", (unsigned long long)s->asked_id, PT_OUTCOMES_CNT,
+		     "%s)", (unsigned long long)s->request.asked_id, PT_OUTCOMES_CNT,
 		     pt_receiver_look(r));
 	pt_rx_session_answer(s, &err);
 }
@@ -85,8 +85,8 @@ static void part(struct pt_receiver *r, struct pt_rx_session *s)
 
 	pt_receiver_unwatch(r, s);
 	leaving = pt_rx_session_leave(s);
-	s->is_parted = true;
-	if (s->is_open)
+	s->parting.is_parted = true;
+	if (s->request.is_open)
 		pt_outcomes_note(&r->outcomes, s->report.transfer_id,
 				 s->report.result, &s->report.error);
 	if (leaving)
@@ -105,7 +105,7 @@ static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
 
 	if (o && o->is_told)
 		return false;
-	return (!s->report.result && !s->is_bye) || s->may_be_asked;
+	return (!s->report.result && !s->parting.is_bye) || s->parting.may_be_asked;
 }
 
 /* reap frees the session, and reports the outcome of a transfer. */
@@ -114,17 +114,17 @@ static void reap(struct pt_receiver *r, __u32 i)
 	struct pt_rx_session *s = r->sessions[i];
 
 	r->sessions[i] = r->sessions[--r->session_cnt];
-	if (s->is_open && !r->cfg.serve) {
+	if (s->request.is_open && !r->cfg.serve) {
 		r->is_over = true;
 		r->result = s->report.result;
 		r->error = s->report.error;
 		if (may_be_asked(r, s))
 			s->report.answers_ms = r->cfg.peer_timeout_ms;
 		r->linger_until_ns = pt_deadline_ns(s->report.answers_ms);
-	} else if (s->is_open && may_be_asked(r, s)) {
+	} else if (s->request.is_open && may_be_asked(r, s)) {
 		r->linger_until_ns = pt_deadline_ns(r->cfg.peer_timeout_ms);
 	}
-	if (s->is_open && r->cfg.events.ended)
+	if (s->request.is_open && r->cfg.events.ended)
 		r->cfg.events.ended(&s->report, r->cfg.events.arg);
 	pt_rx_session_free(s);
 }
@@ -136,7 +136,7 @@ void pt_receiver_reap(struct pt_receiver *r)
 
 		if (s->state != PT_RX_ENDED)
 			continue;
-		if (!s->is_parted)
+		if (!s->parting.is_parted)
 			part(r, s);
 		if (pt_rx_storage_is_clear(s))
 			reap(r, i);
@@ -145,7 +145,7 @@ void pt_receiver_reap(struct pt_receiver *r)
 
 static void count(struct pt_rx_session *s)
 {
-	s->report.total_ns = pt_clock_ns() - s->opened_ns;
+	s->report.total_ns = pt_clock_ns() - s->start.ns;
 	s->report.placed_sz = 0;
 	for (__u16 n = 0; n < s->intake.lane_cnt; n++)
 		s->report.placed_sz += atomic_load(
@@ -160,7 +160,7 @@ static void show(struct pt_receiver *r, __u64 now_ns)
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
 
-		if (!s->is_on_host)
+		if (!s->share.is_on_host)
 			continue;
 		count(s);
 		r->cfg.events.progress(&s->report, r->cfg.events.arg);
@@ -175,7 +175,7 @@ void pt_receiver_turn(struct pt_receiver *r)
 
 		pt_rx_session_read(s);
 		pt_rx_session_tick(s, pt_clock_ns());
-		if (s->asked_id && s->state == PT_RX_OFFERED)
+		if (s->request.asked_id && s->state == PT_RX_OFFERED)
 			pt_receiver_answer(r, s);
 	}
 	pt_linger_tick(r->linger);
@@ -218,7 +218,7 @@ static void unwatch(struct pt_receiver *r, int *polled_fd)
 
 void pt_receiver_unwatch(struct pt_receiver *r, struct pt_rx_session *s)
 {
-	unwatch(r, &s->polled_fd);
+	unwatch(r, &s->poll.polled_fd);
 	unwatch(r, &s->guest.polled_fd);
 }
 
@@ -246,18 +246,18 @@ void pt_receiver_watch(struct pt_receiver *r)
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
 
-		if (!serves || pt_rx_session_fd(s) != s->polled_fd)
-			unwatch(r, &s->polled_fd);
+		if (!serves || pt_rx_session_fd(s) != s->poll.polled_fd)
+			unwatch(r, &s->poll.polled_fd);
 		if (!serves || pt_rx_guest_fd(s) != s->guest.polled_fd)
 			unwatch(r, &s->guest.polled_fd);
 	}
 	for (__u32 i = 0; serves && i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
 
-		has_more |= s->has_more;
+		has_more |= s->poll.has_more;
 		if (s->state == PT_RX_VERIFYING || pt_rx_guest_is_held(s))
 			ms = VERIFY_TICK_MS;
-		watch(r, &s->polled_fd, pt_rx_session_fd(s));
+		watch(r, &s->poll.polled_fd, pt_rx_session_fd(s));
 		watch(r, &s->guest.polled_fd, pt_rx_guest_fd(s));
 	}
 	if (r->listener)
@@ -278,9 +278,9 @@ __u32 pt_receiver_status(struct pt_receiver *r,
 	for (__u32 i = 0; i < r->session_cnt; i++) {
 		struct pt_rx_session *s = r->sessions[i];
 
-		if (!s->is_open)
+		if (!s->request.is_open)
 			continue;
-		if (s->is_on_host)
+		if (s->share.is_on_host)
 			count(s);
 		if (cnt < max)
 			reports[cnt] = s->report;

@@ -12,7 +12,7 @@
 
 int pt_rx_guest_check(const struct pt_rx_session *s, struct pt_error *err)
 {
-	bool is_guest = s->open.live == PT_LIVE_GUEST;
+	bool is_guest = s->request.open.live == PT_LIVE_GUEST;
 
 	if (is_guest == !!s->cfg->guest)
 		return 0;
@@ -118,7 +118,7 @@ int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 	if (ret < 0)
 		return ret;
 	if (was_full && !pt_relay_is_full(g->relay))
-		eventfd_write(s->wake_fd, 1);	/* STATEs are read again */
+		eventfd_write(s->poll.wake_fd, 1);	/* STATEs are read again */
 	return g->is_attached ? watch(s, err) : 0;
 }
 

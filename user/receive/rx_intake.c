@@ -19,8 +19,8 @@ static int open_seals(struct pt_rx_session *s, struct pt_error *err)
 	const struct pt_frame_keys keys = {
 		.conn = s->conn,
 		.session_id = i->session_id,
-		.cipher = s->open.cipher,
-		.rekey_log2 = s->open.rekey_log2,
+		.cipher = s->request.open.cipher,
+		.rekey_log2 = s->request.open.rekey_log2,
 	};
 	int ret;
 
@@ -44,23 +44,23 @@ static int open_intake(struct pt_rx_session *s, struct pt_error *err)
 	int ret;
 
 	s->storage.adding_ns = pt_clock_ns();
-	if (pt_rebuild_create(&s->rebuild, s->layout, s->storage.sink,
-			      s->open.digest_key))
+	if (pt_rebuild_create(&s->memory.rebuild, s->memory.layout, s->storage.sink,
+			      s->request.open.digest_key))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory "
 				    "for %llu pages", s->report.path,
-				    pt_layout_page_cnt(s->layout));
+				    pt_layout_page_cnt(s->memory.layout));
 	if (getrandom(&i->session_id, sizeof(i->session_id), 0) !=
 	    sizeof(i->session_id))
 		return pt_error_set(err, PT_EXIT_HOST, -EIO,
 				    "no random numbers (getrandom)");
 	i->session_id |= 1;	/* never 0 */
-	memcpy(i->endpoint.addr, s->open.dst_addr, sizeof(i->endpoint.addr));
+	memcpy(i->endpoint.addr, s->request.open.dst_addr, sizeof(i->endpoint.addr));
 	i->endpoint.port = htons(pt_conn_local(s->conn)->port);
 	i->conn = s->conn;
-	i->rebuild = s->rebuild;
-	i->wake_fd = s->wake_fd;
-	i->lane_cnt = s->open.lane_cnt;
-	i->is_sealed = s->open.cipher;
+	i->rebuild = s->memory.rebuild;
+	i->wake_fd = s->poll.wake_fd;
+	i->lane_cnt = s->request.open.lane_cnt;
+	i->is_sealed = s->request.open.cipher;
 	atomic_store(&i->reorder_min_ns, PT_REORDER_MIN_NS);
 	atomic_store(&i->rtt_ns, pt_conn_rtt_ns(s->conn));
 	atomic_store(&i->is_closed, s->report.is_resumed);
@@ -86,6 +86,6 @@ int pt_rx_intake_add(struct pt_rx_session *s, struct pt_error *err)
 	ret = pt_rx_host_add(s->host, &s->intake, err);
 	if (ret == -EAGAIN && pt_clock_ns() - s->storage.adding_ns >= ADDING_NS)
 		return -EBUSY;
-	s->is_on_host = !ret;
+	s->share.is_on_host = !ret;
 	return ret;
 }

@@ -17,7 +17,7 @@ int pt_rx_large_init(struct pt_rx_session *s, struct pt_error *err)
 {
 	if (s->cfg->large_pages == PT_LARGE_PAGES_OFF)
 		return 0;
-	if (pt_large_init(&s->large.want, s->layout))
+	if (pt_large_init(&s->large.want, s->memory.layout))
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for a table of large pages");
 	return 0;
@@ -30,7 +30,7 @@ int pt_rx_large_take(struct pt_rx_session *s, const struct pt_msg_large *m,
 		const struct pt_large_run run = { m->page[i].first,
 						  m->page[i].cnt };
 
-		if (pt_large_want(&s->large.want, s->layout, &run))
+		if (pt_large_want(&s->large.want, s->memory.layout, &run))
 			return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: "
 					    "LARGE names pages that its memory "
 					    "does not have, or not in order",

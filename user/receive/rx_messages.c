@@ -32,7 +32,7 @@ static int take_file(struct pt_rx_session *s, const struct pt_msg_file *m,
 				    "with it the transfer's files exceed %llu "
 				    "bytes (receive {max-files})", m->name,
 				    (unsigned long long)max);
-	ret = pt_admission_file(&s->host->admission, s->admitted, sz, m->name,
+	ret = pt_admission_file(&s->host->admission, s->share.admitted, sz, m->name,
 				err);
 	if (ret)
 		return ret;
@@ -87,7 +87,7 @@ static int take_lane_set(struct pt_rx_session *s,
 static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 			struct pt_error *err)
 {
-	__u64 region_cnt = pt_layout_region_cnt(s->layout);
+	__u64 region_cnt = pt_layout_region_cnt(s->memory.layout);
 
 	if (m->region_first != s->compare.region_told ||
 	    m->digest_cnt > region_cnt - m->region_first)
@@ -111,7 +111,7 @@ int pt_rx_say_mismatch(struct pt_rx_session *s, struct pt_error *err)
 	};
 	__u64 gfn;
 
-	pt_layout_region(s->layout, s->compare.region, &gfn);
+	pt_layout_region(s->memory.layout, s->compare.region, &gfn);
 	pt_conn_send(s->conn, &m, NULL);
 	return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%s: the 2 MiB from "
 			    "page %llu on differ from the source",
@@ -124,7 +124,7 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 	if (s->files.left || s->files.bytes_left ||
 	    !pt_rx_held_is_told(&s->held) ||
 	    m->sent_cnt != s->intake.lane_cnt ||
-	    s->compare.region_told != pt_layout_region_cnt(s->layout))
+	    s->compare.region_told != pt_layout_region_cnt(s->memory.layout))
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: VERIFY "
 				    "before all files and digests were sent",
 				    s->report.peer);
@@ -162,7 +162,7 @@ static void take_working(struct pt_rx_session *s, const struct pt_msg_working *m
 static int take_abort(struct pt_rx_session *s, const struct pt_msg_abort *m,
 		      struct pt_error *err)
 {
-	s->is_bye = true;	/* the sender needs no ABORT in reply */
+	s->parting.is_bye = true;	/* the sender needs no ABORT in reply */
 	return pt_error_set(err, pt_exit_of_peer(m->exit), -ECONNABORTED,
 			    "sender: %s", m->text);
 }
@@ -225,14 +225,14 @@ static int take_data(struct pt_rx_session *s, const struct pt_message *m,
 static int take_opening(struct pt_rx_session *s, const struct pt_message *m,
 			struct pt_error *err)
 {
-	bool is_complete = s->segment_cnt == s->open.segment_cnt;
+	bool is_complete = s->memory.segment_cnt == s->request.open.segment_cnt;
 
 	if (m->type == PT_MSG_SEGMENT && !is_complete)
 		return pt_rx_segment(s, &m->segment, err);
 	if (m->type == PT_MSG_LARGE && is_complete && pt_rx_large_is_due(s))
 		return pt_rx_large(s, &m->large, err);
 	if (m->type == PT_MSG_GUEST && is_complete && !s->storage.is_opening &&
-	    !pt_rx_large_is_due(s) && s->open.live == PT_LIVE_GUEST)
+	    !pt_rx_large_is_due(s) && s->request.open.live == PT_LIVE_GUEST)
 		return pt_rx_guest(s, &m->guest, err);
 	return protocol_error(s, m, err);
 }
@@ -243,8 +243,8 @@ static int take_bye(struct pt_rx_session *s)
 {
 	struct pt_message bye = { .type = PT_MSG_BYE };
 
-	s->is_bye = true;
-	s->is_leaving = !pt_conn_send(s->conn, &bye, NULL);
+	s->parting.is_bye = true;
+	s->parting.is_leaving = !pt_conn_send(s->conn, &bye, NULL);
 	pt_rx_session_enter(s, PT_RX_ENDED);
 	return 0;
 }
@@ -259,18 +259,18 @@ int pt_rx_take(struct pt_rx_session *s, const struct pt_message *m,
 	if (s->state == PT_RX_OFFERED && m->type == PT_MSG_OPEN)
 		return pt_rx_open(s, &m->open, err);
 	if (s->state == PT_RX_OFFERED && m->type == PT_MSG_ASK) {
-		s->asked_id = m->ask.transfer_id;
+		s->request.asked_id = m->ask.transfer_id;
 		return 0;
 	}
 	if (s->state == PT_RX_OPENING)
 		return take_opening(s, m, err);
-	if (m->type == PT_MSG_STATE && s->open.live == PT_LIVE_GUEST &&
+	if (m->type == PT_MSG_STATE && s->request.open.live == PT_LIVE_GUEST &&
 	    s->state >= PT_RX_DATA && s->state < PT_RX_COMMITTING)
 		return pt_rx_guest_state(s, &m->state, err);
 	if (s->state == PT_RX_DATA)
 		return take_data(s, m, err);
 	if (s->state == PT_RX_VERIFIED && m->type == PT_MSG_COMMIT)
-		return m->commit.transfer_id == s->open.transfer_id
+		return m->commit.transfer_id == s->request.open.transfer_id
 			? pt_rx_session_commit(s, err)
 			: protocol_error(s, m, err);
 	if (s->state >= PT_RX_COMMITTING && m->type == PT_MSG_COMMIT)

@@ -33,7 +33,7 @@ int pt_rx_offer(struct pt_rx_session *s)
 
 	for (__u32 i = 0; i < h->queue_cnt; i++)
 		m.offer.queue[i] = pt_rx_queue_number(h->queues[i]);
-	return pt_conn_send(s->conn, &m, s->err);
+	return pt_conn_send(s->conn, &m, &s->report.error);
 }
 
 /* name_path makes the path: the image, with serve NAME in the folder; or a
@@ -45,11 +45,11 @@ static int name_path(struct pt_rx_session *s, const struct pt_peer *peer,
 	const char *fault;
 	int sz;
 
-	if (s->open.name[0])
-		strcpy(r->name, s->open.name);
+	if (s->request.open.name[0])
+		strcpy(r->name, s->request.open.name);
 	else
 		snprintf(r->name, sizeof(r->name), "transfer-%016llx",
-			 (unsigned long long)s->open.transfer_id);
+			 (unsigned long long)s->request.open.transfer_id);
 	if (s->cfg->guest) {
 		sz = snprintf(r->path, sizeof(r->path), "%s",
 			      s->cfg->guest->name);
@@ -94,7 +94,7 @@ static int judge(struct pt_rx_session *s, const struct pt_peer **peer,
 				    "this sender does not know (use a newer "
 				    "pagetrim)", identity);
 	s->rate.bytes_per_s = (*peer)->bytes_per_s;
-	pt_admission_share(s->admitted, (*peer)->identities[0],
+	pt_admission_share(s->share.admitted, (*peer)->identities[0],
 			   (*peer)->quota_sz);
 	return 0;
 }
@@ -132,7 +132,7 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	const struct pt_peer *peer;
 	int ret;
 
-	s->wants_open = true;
+	s->request.wants_open = true;
 	if (s->host->is_draining)
 		return pt_error_set(err, PT_EXIT_PEER, -ESHUTDOWN, "takes no new "
 				    "transfer: it ends once those that run have "
@@ -145,8 +145,8 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 	ret = pt_admission_check(&s->host->admission, m->transfer_id, err);
 	if (ret)
 		return ret;
-	s->open = *m;
-	s->is_open = true;
+	s->request.open = *m;
+	s->request.is_open = true;
 	s->host->is_full = !s->cfg->serve;
 	pt_rx_session_open(s);
 	s->report.transfer_id = m->transfer_id;
@@ -159,7 +159,7 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 				    "one it is connected to (address "
 				    "translation on the way?)",
 				    s->report.peer);
-	ret = pt_admission_enter(&s->host->admission, &s->admitted,
+	ret = pt_admission_enter(&s->host->admission, &s->share.admitted,
 				 pt_conn_peer(s->conn),
 				 pt_conn_peer_name(s->conn), m->transfer_id,
 				 err);
@@ -177,8 +177,8 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 		ret = pt_sink_check_files(s->cfg->sink, err);
 	if (ret)
 		return ret;
-	s->segments = calloc(m->segment_cnt, sizeof(*s->segments));
-	if (!s->segments)
+	s->memory.segments = calloc(m->segment_cnt, sizeof(*s->memory.segments));
+	if (!s->memory.segments)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "no memory for %u segments",
 				    m->segment_cnt);
@@ -188,13 +188,13 @@ int pt_rx_open(struct pt_rx_session *s, const struct pt_msg_open *m,
 
 static int claim_memory(struct pt_rx_session *s, struct pt_error *err)
 {
-	__u64 sum = pt_quota_memory_sz(s->segments, s->segment_cnt);
-	int ret = pt_admission_memory(&s->host->admission, s->admitted, sum,
+	__u64 sum = pt_quota_memory_sz(s->memory.segments, s->memory.segment_cnt);
+	int ret = pt_admission_memory(&s->host->admission, s->share.admitted, sum,
 				      err);
 
 	if (!ret)
 		ret = pt_rx_host_claim(s->host, sum, err);
-	s->claimed_sz = ret ? 0 : sum;
+	s->share.claimed_sz = ret ? 0 : sum;
 	return ret;
 }
 
@@ -205,10 +205,10 @@ static int tell_held(struct pt_rx_session *s, struct pt_error *err)
 
 	h->intake = &s->intake;
 	h->conn = s->conn;
-	h->layout = s->layout;
+	h->layout = s->memory.layout;
 	h->sink = s->storage.sink;
-	h->rebuild = s->rebuild;
-	h->wake_fd = s->wake_fd;
+	h->rebuild = s->memory.rebuild;
+	h->wake_fd = s->poll.wake_fd;
 	return pt_rx_held_start(h, err);
 }
 
@@ -218,8 +218,8 @@ static int lay_out(struct pt_rx_session *s, struct pt_error *err)
 	int ret = claim_memory(s, err);
 
 	if (!ret)
-		ret = pt_layout_create(&s->layout, s->segments,
-				       s->segment_cnt, err);
+		ret = pt_layout_create(&s->memory.layout, s->memory.segments,
+				       s->memory.segment_cnt, err);
 	return ret ? ret : pt_rx_large_init(s, err);
 }
 
@@ -235,7 +235,7 @@ static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 /* open_if_said: a guest's description may still follow. */
 static int open_if_said(struct pt_rx_session *s, struct pt_error *err)
 {
-	return pt_rx_large_is_due(s) || s->open.live == PT_LIVE_GUEST
+	return pt_rx_large_is_due(s) || s->request.open.live == PT_LIVE_GUEST
 		? 0 : open_memory(s, err);
 }
 
@@ -248,16 +248,16 @@ int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 	s->storage.is_opening = ret == -EAGAIN;
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
-	for (__u32 i = 0; i < s->segment_cnt; i++)
-		r->memory_sz += s->segments[i].sz;
-	r->segment_cnt = s->segment_cnt;
+	for (__u32 i = 0; i < s->memory.segment_cnt; i++)
+		r->memory_sz += s->memory.segments[i].sz;
+	r->segment_cnt = s->memory.segment_cnt;
 	r->lane_cnt = s->intake.lane_cnt;
 	r->session_id = s->intake.session_id;
 	m.opened.session_id = s->intake.session_id;
 	m.opened.resumes = r->is_resumed;
 	m.opened.rate = s->rate.bytes_per_s;
 	pt_rx_session_enter(s, PT_RX_DATA);
-	s->watch.idles = s->open.live;
+	s->watch.idles = s->request.open.live;
 	if (s->cfg->events.opened)
 		s->cfg->events.opened(r, s->cfg->events.arg);
 	ret = pt_conn_send(s->conn, &m, err);
@@ -267,13 +267,13 @@ int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 int pt_rx_segment(struct pt_rx_session *s, const struct pt_msg_segment *m,
 		  struct pt_error *err)
 {
-	struct pt_segment *seg = &s->segments[s->segment_cnt++];
+	struct pt_segment *seg = &s->memory.segments[s->memory.segment_cnt++];
 	int ret;
 
 	seg->gfn = m->gfn;
 	seg->sz = m->sz;
 	strcpy(seg->name, m->name);
-	if (s->segment_cnt < s->open.segment_cnt)
+	if (s->memory.segment_cnt < s->request.open.segment_cnt)
 		return 0;
 	ret = lay_out(s, err);
 	return ret ? ret : open_if_said(s, err);

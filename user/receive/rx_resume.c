@@ -16,10 +16,10 @@ _Static_assert(sizeof(((struct pt_msg_open *)0)->name) == PT_JOURNAL_NAME_SZ,
 
 static struct pt_journal journal_of(const struct pt_rx_session *s)
 {
-	struct pt_journal j = { .transfer_id = s->open.transfer_id };
+	struct pt_journal j = { .transfer_id = s->request.open.transfer_id };
 
-	strcpy(j.name, s->open.name);
-	j.segments = pt_layout_segments(s->layout, &j.segment_cnt);
+	strcpy(j.name, s->request.open.name);
+	j.segments = pt_layout_segments(s->memory.layout, &j.segment_cnt);
 	return j;
 }
 
@@ -96,9 +96,10 @@ static int resume(struct pt_rx_session *s, struct pt_error *err)
 	int ret;
 
 	ret = is_ptrim
-		? pt_ptrim_sink_reopen(&s->storage.sink, s->report.path, s->layout,
-				       &s->cfg->at_rest, err)
-		: pt_image_reopen(&s->storage.sink, s->report.path, s->layout, err);
+		? pt_ptrim_sink_reopen(&s->storage.sink, s->report.path,
+				       s->memory.layout, &s->cfg->at_rest, err)
+		: pt_image_reopen(&s->storage.sink, s->report.path,
+				  s->memory.layout, err);
 	if (ret)
 		return ret;
 	ret = pt_image_journal_read(journal_sink(s), &bytes, &sz, err);
@@ -139,7 +140,7 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 {
 	/* Under --serve each image without a name gets a new name, so no later
 	 * transfer would find it. */
-	bool keeps = s->cfg->resume && (!s->cfg->serve || s->open.name[0]);
+	bool keeps = s->cfg->resume && (!s->cfg->serve || s->request.open.name[0]);
 	int ret = -ENOENT;
 
 	if (s->cfg->sink && !*s->storage.reserved)
@@ -148,16 +149,17 @@ int pt_rx_sink_open(struct pt_rx_session *s, struct pt_error *err)
 	if (*s->storage.reserved) {	/* not with resume */
 		s->storage.sink = *s->storage.reserved;
 		*s->storage.reserved = NULL;
-		return pt_sink_fit(s->storage.sink, s->layout, err);
+		return pt_sink_fit(s->storage.sink, s->memory.layout, err);
 	}
-	if (keeps && s->open.resume)
+	if (keeps && s->request.open.resume)
 		ret = resume(s, err);
 	if (ret != -ENOENT)
 		return ret;
 	ret = is_at_rest(s)
-		? pt_ptrim_sink_create(&s->storage.sink, s->report.path, s->layout,
-				       &s->cfg->at_rest, err)
-		: pt_image_create(&s->storage.sink, s->report.path, s->layout, err);
+		? pt_ptrim_sink_create(&s->storage.sink, s->report.path,
+				       s->memory.layout, &s->cfg->at_rest, err)
+		: pt_image_create(&s->storage.sink, s->report.path,
+				  s->memory.layout, err);
 	return ret || !keeps ? ret : keep(s, err);
 }
 

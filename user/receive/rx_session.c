@@ -36,9 +36,8 @@ struct pt_rx_session *pt_rx_session_start(struct pt_conn *conn,
 	s->host = host;
 	s->storage.reserved = reserved;
 	s->conn = conn;
-	s->err = &s->report.error;
-	s->wake_fd = wake_fd;
-	s->polled_fd = s->guest.polled_fd = s->guest.state_fd = -1;
+	s->poll.wake_fd = wake_fd;
+	s->poll.polled_fd = s->guest.polled_fd = s->guest.state_fd = -1;
 	s->watch.pinged_ns = pt_clock_ns();
 	strncpy(s->report.peer, pt_conn_peer_text(conn),
 		sizeof(s->report.peer) - 1);
@@ -68,18 +67,18 @@ void pt_rx_session_lose(struct pt_rx_session *s, int code,
 			const struct pt_error *err)
 {
 	/* A sender that sent ABORT sends no COMMIT. */
-	s->may_be_asked = s->state == PT_RX_VERIFIED && !s->is_bye;
+	s->parting.may_be_asked = s->state == PT_RX_VERIFIED && !s->parting.is_bye;
 	if (s->state == PT_RX_COMMITTING) {
 		pt_rx_held_cancel(&s->held);	/* it may hold the last
 						 * failure */
 		pt_conn_close(s->conn);
 		s->conn = NULL;
 		s->intake.conn = NULL;
-		s->is_bye = false;	/* the sender does not know the
+		s->parting.is_bye = false;	/* the sender does not know the
 					 * outcome */
 	} else if (s->state == PT_RX_DONE) {
-		s->is_leaving = true;	/* our end of the connection follows the
-					 * sender's */
+		/* Our end of the connection follows the sender's. */
+		s->parting.is_leaving = true;
 		pt_rx_session_enter(s, PT_RX_ENDED);
 	} else {
 		pt_rx_session_end(s, code, err);
@@ -92,7 +91,7 @@ void pt_rx_session_read(struct pt_rx_session *s)
 	struct pt_error err;
 	int ret;
 
-	s->has_more = false;
+	s->poll.has_more = false;
 	for (int i = 0; s->conn && s->state != PT_RX_ENDED; i++) {
 		s->storage.is_paused = (s->storage.store &&
 					!pt_store_has_room(s->storage.store)) ||
@@ -102,7 +101,7 @@ void pt_rx_session_read(struct pt_rx_session *s)
 			return;
 		}
 		if (i == READ_MAX) {
-			s->has_more = true;
+			s->poll.has_more = true;
 			return;
 		}
 		ret = pt_conn_recv(s->conn, &m, &err);
@@ -120,12 +119,12 @@ void pt_rx_session_read(struct pt_rx_session *s)
 
 void pt_rx_session_open(struct pt_rx_session *s)
 {
-	s->opened_ns = pt_clock_ns();
+	s->start.ns = pt_clock_ns();
 	s->report.queue_cnt = s->host->queue_cnt;
 	s->report.hugepages = s->host->hugepages;
 	pt_rx_host_sockets(s->host, s->report.queues, s->report.zero_copy);
 	if (s->cfg->profile)
-		pt_rx_host_profile(s->host, &s->opened_profile);
+		pt_rx_host_profile(s->host, &s->start.profile);
 }
 
 /* close_times ends the transfer's times, since OPEN.  A closed host has no
@@ -134,12 +133,12 @@ static void close_times(struct pt_rx_session *s)
 {
 	struct pt_receive_report *report = &s->report;
 
-	report->total_ns = pt_clock_ns() - s->opened_ns;
+	report->total_ns = pt_clock_ns() - s->start.ns;
 	if (!s->cfg->profile || !s->host->queue_cnt)
 		return;
 	report->has_profile = true;
 	pt_rx_host_profile(s->host, &report->profile);
-	pt_profile_since(&report->profile, &s->opened_profile);
+	pt_profile_since(&report->profile, &s->start.profile);
 	report->profile.time_ns = report->total_ns *
 				  report->profile.thread_cnt;
 }
@@ -148,20 +147,20 @@ static void close_times(struct pt_rx_session *s)
  * frames. */
 static void leave_queues(struct pt_rx_session *s)
 {
-	if (!s->is_on_host)
+	if (!s->share.is_on_host)
 		return;
 	pt_rx_host_remove(s->host, &s->intake);
-	s->is_on_host = false;
+	s->share.is_on_host = false;
 	pt_intake_profile(&s->intake, &s->report.placers);
 }
 
 void pt_rx_session_leave_host(struct pt_rx_session *s)
 {
-	if (s->opened_ns)
+	if (s->start.ns)
 		close_times(s);
 	leave_queues(s);
-	pt_rx_host_unclaim(s->host, s->claimed_sz);
-	s->claimed_sz = 0;
+	pt_rx_host_unclaim(s->host, s->share.claimed_sz);
+	s->share.claimed_sz = 0;
 }
 
 int pt_rx_session_commit(struct pt_rx_session *s, struct pt_error *err)
@@ -182,7 +181,7 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 {
 	struct pt_message m = {
 		.type = PT_MSG_COMMITTED,
-		.committed = { .transfer_id = s->open.transfer_id },
+		.committed = { .transfer_id = s->request.open.transfer_id },
 	};
 	struct pt_error err;
 	int ret;
@@ -192,7 +191,7 @@ static void take_commit_result(struct pt_rx_session *s, __u64 now_ns)
 	ret = pt_store_failed(s->storage.store, &err);
 	s->report.commit_ns = now_ns - s->report.commit_ns;
 	if (ret) {
-		s->may_be_asked = !s->conn;
+		s->parting.may_be_asked = !s->conn;
 		pt_rx_session_enter(s, PT_RX_VERIFIED);
 		pt_rx_session_end(s, ret, &err);
 		return;
@@ -316,7 +315,7 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	if (s->state == PT_RX_VERIFYING)
 		check_counters(s, now_ns);
 	tell_waiting(s, now_ns);
-	if (s->is_on_host)
+	if (s->share.is_on_host)
 		pt_rx_rate_hold(&s->rate, &s->intake, now_ns);
 	pt_rx_watch(s, now_ns);
 }
@@ -328,11 +327,11 @@ static void tell_why(struct pt_rx_session *s, const struct pt_error *err)
 {
 	struct pt_message m;
 
-	if (!s->conn || s->is_bye)
+	if (!s->conn || s->parting.is_bye)
 		return;
-	pt_message_abort(&m, s->wants_open ? err->exit : PT_EXIT_UNKNOWN,
+	pt_message_abort(&m, s->request.wants_open ? err->exit : PT_EXIT_UNKNOWN,
 			 err->text);
-	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
+	s->parting.is_leaving = !pt_conn_send(s->conn, &m, NULL);
 }
 
 void pt_rx_session_end(struct pt_rx_session *s, int code,
@@ -353,18 +352,18 @@ void pt_rx_session_answer(struct pt_rx_session *s, const struct pt_error *err)
 {
 	struct pt_message m = {
 		.type = PT_MSG_COMMITTED,
-		.committed = { .transfer_id = s->asked_id },
+		.committed = { .transfer_id = s->request.asked_id },
 	};
 
 	if (err)
 		pt_message_abort(&m, err->exit, err->text);
-	s->is_leaving = !pt_conn_send(s->conn, &m, NULL);
+	s->parting.is_leaving = !pt_conn_send(s->conn, &m, NULL);
 	pt_rx_session_enter(s, PT_RX_ENDED);
 }
 
 struct pt_conn *pt_rx_session_leave(struct pt_rx_session *s)
 {
-	struct pt_conn *conn = s->is_leaving ? s->conn : NULL;
+	struct pt_conn *conn = s->parting.is_leaving ? s->conn : NULL;
 
 	pt_rx_held_cancel(&s->held);
 	if (conn)
@@ -381,10 +380,10 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	pt_store_close(s->storage.store);
 	pt_rx_guest_free(s);
 	pt_large_free(&s->large.want);
-	pt_layout_free(s->layout);
-	pt_rx_host_unclaim(s->host, s->claimed_sz);
-	pt_admission_leave(s->admitted);
+	pt_layout_free(s->memory.layout);
+	pt_rx_host_unclaim(s->host, s->share.claimed_sz);
+	pt_admission_leave(s->share.admitted);
 	pt_conn_close(s->conn);
-	free(s->segments);
+	free(s->memory.segments);
 	free(s);
 }

@@ -117,17 +117,38 @@ struct pt_rx_large {
 	bool is_over;			/* the last LARGE has come */
 };
 
-struct pt_rx_session {
-	enum pt_rx_state state;		/* see pt_rx_session_enter */
-	const struct pt_receiver_cfg *cfg;
-	struct pt_rx_host *host;
-	struct pt_conn *conn;		/* NULL: lost after COMMIT */
-	struct pt_receive_report report;
-	struct pt_error *err;		/* &report.error */
+/* pt_rx_request: the sender's first request, OPEN or ASK. */
+struct pt_rx_request {
 	bool wants_open;		/* OPEN has come: the sender does not ASK */
 	bool is_open;			/* OPEN was accepted: it is a transfer */
-	bool has_more;			/* messages are buffered, which poll does
-					 * not report */
+	struct pt_msg_open open;
+	__u64 asked_id;			/* transfer that the sender ASKs for; 0:
+					 * none */
+};
+
+/* pt_rx_start: the start of the transfer. */
+struct pt_rx_start {
+	__u64 ns;			/* 0: not yet */
+	struct pt_profile profile;	/* the host's then */
+};
+
+/* pt_rx_share: the session's share of the host. */
+struct pt_rx_share {
+	struct pt_admitted *admitted;	/* in the host's admission; NULL: not yet */
+	__u64 claimed_sz;		/* see pt_rx_host_claim */
+	bool is_on_host;		/* intake is on XDP and queues */
+};
+
+/* pt_rx_memory: the announced memory. */
+struct pt_rx_memory {
+	struct pt_segment *segments;
+	__u32 segment_cnt;		/* that have come */
+	struct pt_layout *layout;
+	struct pt_rebuild *rebuild;	/* freed by the store's thread */
+};
+
+/* pt_rx_parting: the end between the session and its sender. */
+struct pt_rx_parting {
 	bool is_bye;			/* the sender sent BYE or ABORT, or got the
 					 * outcome on another connection */
 	bool is_leaving;		/* ENDED; a last message is being sent */
@@ -136,32 +157,38 @@ struct pt_rx_session {
 	bool may_be_asked;		/* the connection was lost when the sender
 					 * may have sent COMMIT, and the transfer
 					 * failed */
-	bool is_on_host;
-	struct pt_admitted *admitted;	/* in the host's admission; NULL: not yet */
-	__u64 asked_id;			/* transfer that the sender ASKs for; 0:
-					 * none */
-	__u64 opened_ns;
-	struct pt_profile opened_profile;	/* the host's at opened_ns */
+};
 
-	struct pt_msg_open open;
-	__u64 claimed_sz;		/* see pt_rx_host_claim */
-	struct pt_segment *segments;
-	__u32 segment_cnt;
-	struct pt_layout *layout;
-	struct pt_rebuild *rebuild;	/* freed by the store's thread */
-	struct pt_rx_held held;		/* if report.is_resumed */
+/* pt_rx_poll: the events by which the receiver comes to the session. */
+struct pt_rx_poll {
+	int wake_fd;
+	int polled_fd;			/* in the receiver's epoll; -1: none */
+	bool has_more;			/* messages are buffered, which poll does
+					 * not report */
+};
+
+struct pt_rx_session {
+	enum pt_rx_state state;		/* see pt_rx_session_enter */
+	const struct pt_receiver_cfg *cfg;
+	struct pt_rx_host *host;
+	struct pt_conn *conn;		/* NULL: lost after COMMIT */
+	struct pt_receive_report report;
+	struct pt_rx_poll poll;
+	struct pt_rx_request request;
+	struct pt_rx_start start;
+	struct pt_rx_share share;
+	struct pt_rx_memory memory;
 	struct pt_intake intake;
-
 	struct pt_rx_large large;
+	struct pt_rx_held held;		/* if report.is_resumed */
 	struct pt_rx_storage storage;
 	struct pt_rx_files files;
 	struct pt_rx_compare compare;
 	struct pt_rx_verify verify;
 	struct pt_rx_watched watch;
 	struct pt_rx_rate rate;
-	struct pt_rx_guest guest;	/* if open.live is PT_LIVE_GUEST */
-	int wake_fd;
-	int polled_fd;			/* in the receiver's epoll; -1: none */
+	struct pt_rx_guest guest;	/* if request.open.live is PT_LIVE_GUEST */
+	struct pt_rx_parting parting;
 };
 
 /* pt_rx_session_start owns the connection from now on, even if it fails, and

@@ -48,7 +48,7 @@ static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 	int ret;
 
 	pthread_rwlock_wrlock(&s->intake.place_lock);
-	ret = pt_rebuild_region_digest(s->rebuild, region_idx, &ours, err);
+	ret = pt_rebuild_region_digest(s->memory.rebuild, region_idx, &ours, err);
 	pthread_rwlock_unlock(&s->intake.place_lock);
 	if (ret || ours == theirs)
 		return ret;
@@ -73,13 +73,13 @@ static int mark_unreadable(struct pt_rx_session *s, struct pt_error *err)
 	int ret = 0;
 
 	s->report.unreadable = (struct pt_page_names){ 0 };
-	while (!ret && (cnt = pt_rebuild_unreadable_next(s->rebuild,
+	while (!ret && (cnt = pt_rebuild_unreadable_next(s->memory.rebuild,
 							 &page_idx))) {
 		ret = pt_sink_mark(s->storage.sink,
-				   pt_layout_image_off(s->layout, page_idx),
+				   pt_layout_image_off(s->memory.layout, page_idx),
 				   cnt * PT_PAGE_SZ, err);
 		pt_page_names_add(&s->report.unreadable,
-				  pt_layout_gfn(s->layout, page_idx), cnt);
+				  pt_layout_gfn(s->memory.layout, page_idx), cnt);
 		page_idx += cnt;
 	}
 	return ret;
@@ -98,7 +98,7 @@ static int settle_guest(struct pt_rx_session *s, struct pt_error *err)
 static bool is_compared(const struct pt_rx_session *s)
 {
 	return !s->compare.has_mismatch &&
-	       s->compare.region_done == pt_layout_region_cnt(s->layout);
+	       s->compare.region_done == pt_layout_region_cnt(s->memory.layout);
 }
 
 /* compare_job: the bytes are digests of the next regions. */
@@ -124,7 +124,7 @@ static int mismatch_job(void *arg, const void *bytes, size_t sz,
 			struct pt_error *err)
 {
 	struct pt_rx_session *s = arg;
-	int cnt = pt_rebuild_page_digests(s->rebuild, s->compare.region,
+	int cnt = pt_rebuild_page_digests(s->memory.rebuild, s->compare.region,
 					  s->compare.differing, err);
 
 	(void)bytes;
@@ -178,8 +178,8 @@ static int clear_job(void *arg, const void *bytes, size_t sz,
 	if (s->report.is_resumed)
 		s->report.held_page_cnt = atomic_load(&s->held.page_cnt);
 	pt_intake_free(&s->intake);
-	pt_rebuild_destroy(s->rebuild);
-	s->rebuild = NULL;
+	pt_rebuild_destroy(s->memory.rebuild);
+	s->memory.rebuild = NULL;
 	if (s->storage.sink)
 		close_sink(s);
 	return 0;
@@ -189,7 +189,7 @@ static int clear_job(void *arg, const void *bytes, size_t sz,
 
 int pt_rx_storage_open(struct pt_rx_session *s, struct pt_error *err)
 {
-	int ret = pt_store_open(&s->storage.store, s, s->wake_fd, err);
+	int ret = pt_store_open(&s->storage.store, s, s->poll.wake_fd, err);
 
 	return ret ? ret : pt_store_put(s->storage.store, open_job, NULL, 0, err);
 }
@@ -240,13 +240,13 @@ bool pt_rx_storage_is_clear(const struct pt_rx_session *s)
 bool pt_rx_storage_is_idle(const struct pt_rx_session *s)
 {
 	return (!s->storage.store || pt_store_is_idle(s->storage.store)) &&
-	       (!s->is_on_host || pt_intake_is_placed(&s->intake));
+	       (!s->share.is_on_host || pt_intake_is_placed(&s->intake));
 }
 
 __u64 pt_rx_storage_since_ns(const struct pt_rx_session *s)
 {
 	__u64 store_ns = s->storage.store ? pt_store_since_ns(s->storage.store) : 0;
-	__u64 place_ns = s->is_on_host ? pt_intake_since_ns(&s->intake) : 0;
+	__u64 place_ns = s->share.is_on_host ? pt_intake_since_ns(&s->intake) : 0;
 
 	return store_ns && (!place_ns || store_ns < place_ns) ? store_ns
 							      : place_ns;

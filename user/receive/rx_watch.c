@@ -55,8 +55,8 @@ static void watch_detour(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_counters c;
 	char dev[IF_NAMESIZE];
 
-	if (!s->is_on_host || s->state != PT_RX_DATA ||
-	    now_ns < s->opened_ns + UNSEEN_NS ||
+	if (!s->share.is_on_host || s->state != PT_RX_DATA ||
+	    now_ns < s->start.ns + UNSEEN_NS ||
 	    now_ns - s->watch.looked_ns < QUEUES_NS)
 		return;
 	if (!pt_program_session_counters(s->host->program,
@@ -75,7 +75,7 @@ static void watch_queues(struct pt_rx_session *s, __u64 now_ns)
 	struct pt_counters c;
 	bool have_strayed;
 
-	if (!s->is_on_host || s->state != PT_RX_DATA ||
+	if (!s->share.is_on_host || s->state != PT_RX_DATA ||
 	    now_ns - s->watch.looked_ns < QUEUES_NS ||
 	    pt_program_session_counters(s->host->program,
 					s->intake.session_id, &c))
@@ -105,7 +105,7 @@ static bool is_at_work(const struct pt_rx_session *s, __u64 now_ns)
 {
 	__u64 since_ns = pt_rx_storage_since_ns(s);
 
-	return s->storage.is_paused || s->storage.is_opening || s->asked_id ||
+	return s->storage.is_paused || s->storage.is_opening || s->request.asked_id ||
 	       pt_rx_guest_waits(s) ||
 	       !pt_rx_held_is_told(&s->held) ||
 	       s->state == PT_RX_VERIFYING || s->state == PT_RX_COMMITTING ||
@@ -160,11 +160,11 @@ static __u64 brought(const struct pt_rx_session *s)
 		    (s->watch.worked_sz >> WORKED_LOG2);
 
 	if (s->state == PT_RX_OPENING)
-		return s->segment_cnt >> SEGMENTS_LOG2;
+		return s->memory.segment_cnt >> SEGMENTS_LOG2;
 	if (s->state != PT_RX_DATA && s->state != PT_RX_VERIFIED)
 		return 0;
 	sum += (s->report.files_sz - s->files.bytes_left) >> FILES_LOG2;
-	sum += s->open.file_cnt - s->files.left;
+	sum += s->request.open.file_cnt - s->files.left;
 	sum += pt_rx_guest_sz(s) >> FILES_LOG2;
 	for (__u16 i = 0; i < s->intake.lane_cnt; i++)
 		sum += atomic_load(&s->intake.lanes[i].placed.placed) +
@@ -185,7 +185,7 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 	};
 	const char *due = dues[s->state];
 	struct pt_error err;
-	bool owes = due && !s->asked_id &&
+	bool owes = due && !s->request.asked_id &&
 		    !s->storage.is_opening && !s->storage.is_paused &&
 		    !pt_rx_guest_waits(s) &&
 		    pt_rx_storage_is_idle(s) && pt_rx_held_is_told(&s->held);
@@ -197,7 +197,8 @@ static void watch_due(struct pt_rx_session *s, __u64 now_ns)
 		return;
 	if (s->state == PT_RX_DATA && s->compare.region_told)
 		due = "VERIFY";
-	if (s->state == PT_RX_OPENING && s->segment_cnt == s->open.segment_cnt)
+	if (s->state == PT_RX_OPENING &&
+	    s->memory.segment_cnt == s->request.open.segment_cnt)
 		due = "GUEST";
 	pt_error_set(&err, PT_EXIT_PEER, -ETIMEDOUT, "%s: answers, but sends no "
 		     "%s: for %.1f s (the deadline is %u times {peer-timeout})",
