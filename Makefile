@@ -203,7 +203,7 @@ $(B)/tests/unit/test_arrival: $(patsubst %,$(B)/user/cli/%.o,arrival record outp
 $(B)/tests/unit/test_inspect: $(patsubst %,$(B)/user/cli/%.o,inspect leftout options options_text svg output scribe)
 $(B)/tests/unit/test_ask: $(B)/user/cli/ask.o
 $(B)/tests/unit/test_metrics: $(B)/user/cli/metrics.o
-$(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_live record profile output scribe)
+$(B)/tests/unit/test_report: $(patsubst %,$(B)/user/cli/%.o,report report_compression report_live record profile output scribe)
 $(B)/tests/unit/test_run: $(patsubst %,$(B)/user/run/%.o,run_draw run_read)
 $(B)/tests/unit/test_notify: $(B)/user/service/notify.o
 $(B)/tests/unit/test_reload: $(patsubst %,$(B)/user/service/%.o,notify reload)

@@ -31,18 +31,20 @@ hop_up()
 	done
 }
 
-# hop_shape DEV MBPS MTU: bursts of 200 us, or of three frames; a queue of 20 ms, or
-# of eight frames.
+# hop_shape DEV MBPS MTU [change]: bursts of 200 us, or of three frames; a queue of
+# 20 ms, or of eight frames.  change: of a device that has a rate.
 hop_shape()
 {
-	local frame_sz=$(($3 + 14)) burst limit
+	local frame_sz=$(($3 + 14)) how=${4-add} burst limit
 
 	burst=$(($2 * 25 > 3 * frame_sz ? $2 * 25 : 3 * frame_sz))
 	limit=$(($2 * 2500 > 8 * frame_sz ? $2 * 2500 : 8 * frame_sz))
-	hosts_run "$name" w tc qdisc replace dev "$1" root handle 1: htb default 1
-	hosts_run "$name" w tc class add dev "$1" parent 1: classid 1:1 htb \
+	[[ $how == change ]] || hosts_run "$name" w tc qdisc replace dev "$1" \
+		root handle 1: htb default 1
+	hosts_run "$name" w tc class "$how" dev "$1" parent 1: classid 1:1 htb \
 		rate "$2mbit" burst "$burst" cburst "$burst" quantum 60000
-	hosts_run "$name" w tc qdisc add dev "$1" parent 1:1 bfifo limit "$limit"
+	hosts_run "$name" w tc qdisc "$how" dev "$1" parent 1:1 handle 2: \
+		bfifo limit "$limit"
 }
 
 # hop_bytes: Ethernet bytes that the hop forwarded, both ways.

@@ -114,6 +114,24 @@ slow_path()
 	nothing_left
 }
 
+# observed: nothing is compressed, and the methods are those that would have been.
+observed()
+{
+	show hosts_up "$net" --mtu 9000
+	moved --max-bandwidth 3M --observe
+	same observed "$(packed .observed)" true
+	within "bytes on the wire" "$(field send .ram.transferred)" \
+		"$(field send '."block-bytes"')" 100000000
+	within "frames that would have been compressed" "$(packed .frames)" 100 \
+		"$(field send .frames)"
+	within "bytes that they would have had" "$(packed '."compressed-size"')" 1 \
+		$(($(packed .bytes) * 9 / 10))
+	same "bytes of all methods" \
+		"$(packed '.methods | map(.bytes) | add')" \
+		"$(field send '."block-bytes"')"
+	nothing_left
+}
+
 # predicted MTU METHOD: the bytes that inspect predicts are within 2 % of those
 # sent.  Half of the pages are copies; in a large memory, so that the sender finds
 # nearly all of them.
@@ -187,6 +205,7 @@ done
 case_run "compress: not sealed, lz4" unsealed lz4 9000 80
 case_run "compress: into memory" in_memory
 case_run "compress: auto, a path of 25 Mbit/s" slow_path
+case_run "compress: auto, only observed" observed
 case_run "compress: none with --pad" off --pad
 case_run "compress: off" off --compress off
 case_run "compress: lz4, frames lost, late, repeated, damaged" disturbed lz4 9000

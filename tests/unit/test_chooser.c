@@ -70,9 +70,66 @@ static enum pt_compression chosen(struct scene s, __u8 methods)
 	__u64 now_ns = SECOND;
 	struct pt_chooser c;
 
-	pt_chooser_init(&c, methods);
+	pt_chooser_init(&c, methods, false);
 	run(&c, &s, &now_ns, 3 * SECOND);
 	return c.best;
+}
+
+/* observe sends plain frames for so long, and compresses those that the chooser asks
+ * for beside them. */
+static void observe(struct pt_chooser *c, const struct scene *s, __u64 *now_ns,
+		    __u64 for_ns)
+{
+	__u64 end_ns = *now_ns + for_ns;
+
+	while (*now_ns < end_ns) {
+		int m = c->method;
+		__u64 pack_ns = m ? ns_of(RAW_SZ, s->speed[m]) : 0;
+		__u64 cpu_ns = pack_ns + ns_of(RAW_SZ, s->plain);
+		__u64 took_ns = ns_of(RAW_SZ * s->ratio[0] / 100, s->path);
+
+		took_ns = took_ns < cpu_ns ? cpu_ns : took_ns;
+		*now_ns += took_ns;
+		pt_chooser_frame(c, *now_ns, RAW_SZ, RAW_SZ * s->ratio[m] / 100,
+				 pack_ns, took_ns - cpu_ns);
+	}
+}
+
+static enum pt_compression observed(struct scene s)
+{
+	__u64 now_ns = SECOND;
+	struct pt_chooser c;
+
+	pt_chooser_init(&c, ALL, true);
+	observe(&c, &s, &now_ns, 3 * SECOND);
+	assert_int_equal(c.best, PT_COMPRESSION_NONE);	/* that is what was sent */
+	return c.choice;
+}
+
+/* Without sending a compressed frame it comes to the same, where a trial would not be
+ * close. */
+static void test_observes(void **state)
+{
+	static const __u64 paths[] = { 200, 1000, 10000, 40000 };	/* Mbit/s */
+	struct scene s = lan, before = lan;
+	__u64 now_ns = SECOND;
+	struct pt_chooser c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+		s.path = MBIT(paths[i]);
+		assert_int_equal(observed(s), chosen(s, ALL));
+	}
+	pt_chooser_init(&c, ALL, true);
+	before.path = MBIT(40000);
+	observe(&c, &before, &now_ns, 3 * SECOND);
+	assert_int_equal(c.switch_cnt, 0);
+	s.path = MBIT(200);
+	observe(&c, &s, &now_ns, 3 * SECOND);
+	assert_int_equal(c.choice, PT_COMPRESSION_ZSTD);
+	observe(&c, &before, &now_ns, 3 * SECOND);
+	assert_int_equal(c.choice, PT_COMPRESSION_NONE);
+	assert_int_equal(c.switch_cnt, 2);
 }
 
 static void test_by_path(void **state)
@@ -120,9 +177,9 @@ static void test_costs_little(void **state)
 	(void)state;
 	s.path = MBIT(40000);
 	for (__u64 ms = 100; ms <= 5000; ms += 700) {
-		pt_chooser_init(&c, 0);
+		pt_chooser_init(&c, 0, false);
 		off = run(&c, &s, &now_ns, ms * MB);
-		pt_chooser_init(&c, ALL);
+		pt_chooser_init(&c, ALL, false);
 		on = run(&c, &s, &now_ns, ms * MB);
 		assert_true(on >= off * 98 / 100);
 	}
@@ -141,9 +198,9 @@ static void test_busy_lane(void **state)
 	s.plain = 380 * MB;
 	s.speed[PT_COMPRESSION_LZ4] = 600 * MB;
 	for (__u64 ms = 200; ms <= 5000; ms += 700) {
-		pt_chooser_init(&c, 0);
+		pt_chooser_init(&c, 0, false);
 		off = run(&c, &s, &now_ns, ms * MB);
-		pt_chooser_init(&c, ALL);
+		pt_chooser_init(&c, ALL, false);
 		on = run(&c, &s, &now_ns, ms * MB);
 		assert_true(on >= off * 98 / 100);
 	}
@@ -159,7 +216,7 @@ static void test_path_changes(void **state)
 	struct pt_chooser c;
 
 	(void)state;
-	pt_chooser_init(&c, ALL);
+	pt_chooser_init(&c, ALL, false);
 	s.path = MBIT(10000);
 	run(&c, &s, &now_ns, 2 * SECOND);
 	assert_int_equal(c.best, PT_COMPRESSION_NONE);
@@ -181,7 +238,7 @@ static void test_slow_receiver(void **state)
 
 	(void)state;
 	s.path = MBIT(200);
-	pt_chooser_init(&c, 1 << PT_COMPRESSION_LZ4);
+	pt_chooser_init(&c, 1 << PT_COMPRESSION_LZ4, false);
 	run(&c, &s, &now_ns, 3 * SECOND);
 	assert_int_equal(c.best, PT_COMPRESSION_LZ4);
 	sent = run(&c, &s, &now_ns, 20 * SECOND);
@@ -203,7 +260,7 @@ static void test_short_rounds(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(round_ns) / sizeof(round_ns[0]); i++) {
-		pt_chooser_init(&c, ALL);
+		pt_chooser_init(&c, ALL, false);
 		s.path = MBIT(10000);
 		run(&c, &s, &now_ns, SECOND / 5);
 		assert_int_equal(c.step, PT_CHOOSER_REST);
@@ -225,7 +282,7 @@ static void test_frames_without_blocks(void **state)
 	struct pt_chooser c;
 
 	(void)state;
-	pt_chooser_init(&c, ALL);
+	pt_chooser_init(&c, ALL, false);
 	while (c.step != PT_CHOOSER_SAMPLE)
 		run(&c, &lan, &now_ns, 1);
 	for (int i = 0; i < 100; i++)
@@ -242,7 +299,7 @@ static void test_pauses(void **state)
 	struct pt_chooser c;
 
 	(void)state;
-	pt_chooser_init(&c, ALL);
+	pt_chooser_init(&c, ALL, false);
 	for (int i = 0; i < 100; i++) {
 		run(&c, &lan, &now_ns, SECOND / 50);
 		now_ns += SECOND;
@@ -261,7 +318,7 @@ static void test_rtt(void **state)
 	struct pt_chooser c;
 
 	(void)state;
-	pt_chooser_init(&c, ALL);
+	pt_chooser_init(&c, ALL, false);
 	pt_chooser_set_rtt(&c, SECOND / 2);
 	run(&c, &lan, &now_ns, SECOND * 3 / 2);
 	assert_int_equal(c.step, PT_CHOOSER_MEASURE);
@@ -274,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_path),
+		cmocka_unit_test(test_observes),
 		cmocka_unit_test(test_content),
 		cmocka_unit_test(test_storage),
 		cmocka_unit_test(test_costs_little),

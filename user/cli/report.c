@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/profile.h"
 #include "cli/record.h"
+#include "cli/report_compression.h"
 #include "cli/report_live.h"
 
 #define MS(ns)	((ns) / 1e6)
@@ -101,18 +102,6 @@ static json_t *deltas_json(const struct pt_send_report *r)
 			 "pages", (json_int_t)r->deltas,
 			 "saved", (json_int_t)r->delta_saved,
 			 "cache-size", (json_int_t)r->delta_cache_sz);
-}
-
-static json_t *compression_json(const struct pt_send_report *r)
-{
-	return json_pack("{s:s, s:I, s:I, s:I, s:f, s:I}",
-		"method", r->compression ? r->compression : "none",
-		"frames", (json_int_t)r->compressed_frames,
-		"bytes", (json_int_t)r->compressed_raw,
-		"compressed-size", (json_int_t)r->compressed_bytes,
-		"compression-rate", r->compressed_bytes
-			? (double)r->compressed_raw / r->compressed_bytes : 0.0,
-		"switches", (json_int_t)r->compress_switches);
 }
 
 static json_t *path_json(const struct pt_send_report *r)
@@ -230,7 +219,8 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "governor", adaptive_json(&r->adaptive));
 	json_object_set_new(o, "copies", copies_json(r));
 	json_object_set_new(o, "deltas", deltas_json(r));
-	json_object_set_new(o, "compression", compression_json(r));
+	json_object_set_new(o, "compression",
+			    pt_report_compression_json(r));
 	json_object_set_new(o, "unreadable", unreadable_json(&r->unreadable));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "large-pages", r->knows_large
@@ -350,12 +340,7 @@ static void sent_text(FILE *out, const struct pt_send_report *r)
 			"pages.\n", (unsigned long long)r->deltas,
 			pt_out_human(r->delta_saved, memory),
 			pt_out_human(r->delta_cache_sz, wire));
-	if (r->compressed_frames)
-		fprintf(out, "Compressed by %s: %s of blocks to %s, in %llu of "
-			"the frames.\n", r->compression,
-			pt_out_human(r->compressed_raw, memory),
-			pt_out_human(r->compressed_bytes, wire),
-			(unsigned long long)r->compressed_frames);
+	pt_report_compression_text(out, r);
 	if (r->adaptive.pages_searched || r->adaptive.pages_unsearched)
 		fprintf(out, "Trimmed: %llu of %llu pages were searched; the "
 			"others %s whole, about %.2f %% of their blocks "

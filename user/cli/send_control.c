@@ -10,6 +10,7 @@
 #include "cli/answer.h"
 #include "cli/record.h"
 #include "cli/report.h"
+#include "cli/report_compression.h"
 #include "cli/report_live.h"
 #include "lane/rate.h"
 
@@ -80,6 +81,7 @@ static json_t *status(const struct pt_send_control *c)
 		"frames", (json_int_t)r.frames,
 		"frames-lost", (json_int_t)r.frames_lost,
 		"max-bandwidth", (json_int_t)r.bytes_per_s);
+	json_object_set_new(o, "compression", pt_report_compression_json(&r));
 	if (r.setup_ns)
 		json_object_set_new(o, "setup-time", json_real(r.setup_ns / 1e6));
 	if (r.has_ledger)

@@ -97,8 +97,9 @@ static const struct pt_option options[] = {
 	  .max = 1ULL << 44, .suffix = true, .initial = ROOM_SZ,
 	  .offers = "=0 64M 1G" },
 	{ "observe", NULL,
-	  "trim everything; where that does not pay, only count the pages that "
-	  "would not have been searched",
+	  "trim everything, and with --compress auto compress nothing: only count "
+	  "the pages that would not have been searched, and the frames that would "
+	  "have been compressed",
 	  PT_OPTION(FLAG, struct pt_send_options, cfg.observe) },
 	{ "copies", "HOW",
 	  "a page that equals another goes as a copy of it: auto: where the "

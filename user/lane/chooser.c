@@ -22,9 +22,10 @@ static void enter(struct pt_chooser *c, enum pt_chooser_step step,
 	c->frame_cnt = 0;
 }
 
-void pt_chooser_init(struct pt_chooser *c, __u8 methods)
+void pt_chooser_init(struct pt_chooser *c, __u8 methods, bool observes)
 {
 	memset(c, 0, sizeof(*c));
+	c->observes = observes;
 	c->methods = methods | 1 << PT_COMPRESSION_NONE;
 	c->epoch_ns = PT_CHOOSER_EPOCH_NS;
 	enter(c, PT_CHOOSER_MEASURE, PT_COMPRESSION_NONE);
@@ -53,6 +54,16 @@ static struct pt_chooser_rates rates_of(const struct pt_chooser *c, __u64 now_ns
 	};
 }
 
+/* rest ends the cycle. */
+static void rest(struct pt_chooser *c)
+{
+	if (c->observes) {
+		c->switch_cnt += c->choice != c->found;
+		c->choice = c->found;
+	}
+	enter(c, PT_CHOOSER_REST, c->best);
+}
+
 /* next_other goes on with the method behind the present other one, or rests. */
 static void next_other(struct pt_chooser *c)
 {
@@ -62,7 +73,7 @@ static void next_other(struct pt_chooser *c)
 	       (other == (int)c->best || !(c->methods >> other & 1)))
 		other++;
 	if (other == PT_COMPRESSION_CNT) {
-		enter(c, PT_CHOOSER_REST, c->best);
+		rest(c);
 		return;
 	}
 	c->other = other;
@@ -74,7 +85,8 @@ static void next_other(struct pt_chooser *c)
 static void measured(struct pt_chooser *c, __u64 now_ns)
 {
 	c->best_rates = rates_of(c, now_ns);
-	c->other = PT_COMPRESSION_NONE;
+	c->other = c->found = PT_COMPRESSION_NONE;
+	c->found_raw = 0;
 	c->plain_cnt = c->best == PT_COMPRESSION_NONE ? 0 : c->plain_cnt + 1;
 	if (c->plain_cnt && (c->best_rates.is_cpu_bound ||
 			     c->plain_cnt % PLAIN_CYCLES == 0))
@@ -96,20 +108,33 @@ static __u64 cpu_limit(const struct pt_chooser *c)
 	return per_second(c->raw_sz, c->pack_ns + rest_ns);
 }
 
+/* note keeps the fastest of the methods that would have been tried. */
+static void note(struct pt_chooser *c, __u64 raw)
+{
+	if (raw <= c->found_raw)
+		return;
+	c->found = c->other;
+	c->found_raw = raw;
+}
+
 /* sampled: the other method's rate is at most that of a CPU, and that of the path
  * for what it leaves. */
 static void sampled(struct pt_chooser *c)
 {
+	__u64 cpu = cpu_limit(c);
 	__u64 path = c->wire_sz
 		? (__uint128_t)c->best_rates.wire * c->raw_sz / c->wire_sz : 0;
 	__u64 want = WORTH(c->best_rates.raw);
 
-	if (cpu_limit(c) <= want)	/* nor are the slower methods behind it */
-		enter(c, PT_CHOOSER_REST, c->best);
-	else if (path > want)
+	if (cpu <= want) {	/* nor are the slower methods behind it */
+		rest(c);
+	} else if (path > want && !c->observes) {
 		enter(c, PT_CHOOSER_TRY, c->other);
-	else
+	} else {
+		if (path > want)
+			note(c, path < cpu ? path : cpu);
 		next_other(c);
+	}
 }
 
 static bool is_faster(const struct pt_chooser *c)

@@ -21,6 +21,9 @@
  * soon as compression is what limits here, and else in each eighth cycle: it may
  * limit at the receiver.  Time without data is no sample, and no rest.
  *
+ * A chooser that only observes tries nothing: of the samples that could be faster it
+ * notes the fastest as its choice, until the next cycle.
+ *
  * Pure: no clock, no memory of its own, no thread.
  */
 #ifndef LANE_CHOOSER_H
@@ -50,12 +53,17 @@ struct pt_chooser_rates {
 	bool is_cpu_bound;	/* compression took much of the time */
 };
 
-struct pt_chooser {		/* callers read method and switch_cnt */
+struct pt_chooser {		/* callers read method, choice and switch_cnt */
 	enum pt_compression method;	/* of the next frame */
-	__u64 switch_cnt;	/* of best */
+	enum pt_compression choice;	/* that a chooser which only observes would
+					 * have made */
+	__u64 switch_cnt;	/* of best, or of choice */
+	bool observes;
 	enum pt_chooser_step step;
 	enum pt_compression best;
 	enum pt_compression other;	/* that is sampled or tried */
+	enum pt_compression found;	/* the next choice, and its rate */
+	__u64 found_raw;
 	__u8 methods;		/* 1 << enum pt_compression of the allowed ones */
 	struct pt_chooser_rates best_rates, other_rates;
 	__u64 epoch_ns;
@@ -70,12 +78,13 @@ struct pt_chooser {		/* callers read method and switch_cnt */
 };
 
 /* pt_chooser_init: methods as above; none is always allowed. */
-void pt_chooser_init(struct pt_chooser *c, __u8 methods);
+void pt_chooser_init(struct pt_chooser *c, __u8 methods, bool observes);
 
 /* pt_chooser_set_rtt: epochs are at least three round trips long. */
 void pt_chooser_set_rtt(struct pt_chooser *c, __u64 rtt_ns);
 
-/* pt_chooser_frame is told of each frame that was sent by c->method: the bytes of
+/* pt_chooser_frame is told of each frame that was sent by c->method, or only
+ * compressed by it while the chooser observes: the bytes of
  * its blocks, those of the frame, and the times that compressing them took, and that
  * the lane has waited since the frame before. */
 void pt_chooser_frame(struct pt_chooser *c, __u64 now_ns, __u32 raw_sz,

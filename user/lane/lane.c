@@ -308,25 +308,6 @@ void pt_lane_end(struct pt_lane *l, int code)
 	eventfd_write(l->cfg.job->wake_fd, 1);
 }
 
-static int open_compressors(struct pt_lane *l)
-{
-	const struct pt_send_job *job = l->cfg.job;
-	int ret = 0;
-
-	for (int m = 1; !ret && m < PT_COMPRESSION_CNT; m++)
-		if (job->compressions >> m & 1)
-			ret = pt_compressor_create(&l->compressors[m], m,
-						   job->compress_level);
-	pt_chooser_init(&l->chooser, job->compressions);
-	return ret;
-}
-
-static void close_compressors(struct pt_lane *l)
-{
-	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
-		pt_compressor_destroy(l->compressors[m]);
-}
-
 /* enter gives the lane to its worker. */
 static int enter(struct pt_lane *l)
 {
@@ -349,7 +330,7 @@ static void lane_free(struct pt_lane *l)
 	pt_view_free(&l->view);
 	pt_copies_free(&l->copies);
 	pt_deltas_free(&l->deltas);
-	close_compressors(l);
+	pt_lane_compress_close(l);
 	pt_inflight_destroy(l->inflight);
 	pt_inbox_destroy(l->inbox);
 	free(l);
@@ -377,7 +358,7 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 	if (!ret)
 		ret = pt_inflight_create(&l->inflight, &ring);
 	if (!ret)
-		ret = open_compressors(l);
+		ret = pt_lane_compress_open(l);
 	if (!ret)
 		ret = enter(l);
 	if (!ret) {

@@ -61,7 +61,8 @@ struct pt_send_job {
 	struct pt_digests *digests;	/* of the pages as last sent */
 	__u64 digest_key;
 	enum pt_trim trim;
-	bool observe;		/* the adaptive scan only counts */
+	bool observe;		/* the adaptive scan and the choice of the
+				 * compression only count */
 	bool pad;		/* every page whole, every frame full */
 	__u64 delta_cache_sz;	/* bytes for all lanes, to remember pages of a memory
 				 * that changes: these may go as deltas; 0: none */
@@ -106,9 +107,12 @@ struct pt_lane_counts {
 	_Atomic __u64 wire_bytes;	/* Ethernet bytes of them */
 	_Atomic __u64 block_bytes;	/* bytes of blocks of them, as before
 					 * they were compressed */
-	_Atomic __u64 compressed_frames;
-	_Atomic __u64 compressed_raw;	/* bytes of blocks of these, before */
-	_Atomic __u64 compressed_bytes;	/* and after they were compressed */
+	struct {		/* of frames, by the method of their blocks; with
+				 * observe: that they would have had */
+		_Atomic __u64 frames;
+		_Atomic __u64 raw;	/* bytes of their blocks, before ... */
+		_Atomic __u64 sz;	/* ... and after they were compressed */
+	} methods[PT_COMPRESSION_CNT];
 	_Atomic __u64 compress_switches;	/* of the method */
 	_Atomic __u64 pages;		/* nonzero pages sent, with those sent
 					 * again */

@@ -124,19 +124,6 @@ static void forget(struct pt_lane *l)
 	pt_lane_copies_left(l);
 }
 
-/* method returns the compressor of the next frame; NULL: none. */
-static struct pt_compressor *method(const struct pt_lane *l)
-{
-	struct pt_compressor *only = NULL;
-
-	if (l->cfg.job->compress_auto)
-		return l->compressors[l->chooser.method];
-	for (int m = 0; m < PT_COMPRESSION_CNT; m++)
-		if (l->compressors[m])
-			only = l->compressors[m];
-	return only;
-}
-
 void pt_lane_builder_reset(struct pt_lane *l)
 {
 	struct pt_builder_cfg cfg = {
@@ -146,7 +133,8 @@ void pt_lane_builder_reset(struct pt_lane *l)
 			  !l->cfg.job->pad,
 		.pad = l->cfg.job->pad,
 		.clock = l->cfg.clock,
-		.compressor = method(l),
+		.compressor = pt_lane_compressor(l),
+		.only_tries = l->chooser.observes,
 	};
 
 	pt_builder_init(&l->builder, &cfg);
@@ -307,12 +295,7 @@ static void count_frame(struct pt_lane *l, const struct pt_pack *take,
 	pt_lane_count(&c->block_bytes, raw_sz);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_BUILD, raw_sz);
 	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_TX, frame_sz);
-	if (!take->sz)
-		return;
-	pt_lane_count(&c->compressed_frames, 1);
-	pt_lane_count(&c->compressed_raw, raw_sz);
-	pt_lane_count(&c->compressed_bytes, take->sz);
-	pt_stage_bytes(l->cfg.clock, PT_SEND_STAGE_COMPRESS, raw_sz);
+	pt_lane_compress_count(l, take);
 }
 
 /* write_frame writes the packed frame, for which there is credit, and gives it to
@@ -345,21 +328,6 @@ static int write_frame(struct pt_lane *l, struct pt_closing *c)
 	pt_batch_add(&l->unkicked, c->frame_sz, c->pack_ns);
 	return pt_batch_is_full(&l->unkicked, pt_lane_batch_sz(l))
 		? pt_lane_kick(l) : 0;
-}
-
-/* choose tells the chooser of the frame that was sent, and takes its method. */
-static void choose(struct pt_lane *l, const struct pt_pack *take, __u32 frame_sz,
-		   __u64 pack_ns)
-{
-	__u64 switch_cnt = l->chooser.switch_cnt;
-
-	pt_chooser_frame(&l->chooser, l->sent_ns, take->block_cnt * PT_BLOCK_SZ,
-			 frame_sz, pack_ns, l->waited_ns);
-	l->waited_ns = 0;
-	if (method(l) != l->builder.cfg.compressor)
-		pt_builder_use(&l->builder, method(l));
-	pt_lane_count(&l->counts.compress_switches,
-		      l->chooser.switch_cnt - switch_cnt);
 }
 
 static int pack(struct pt_lane *l, struct pt_closing *c)
@@ -423,7 +391,7 @@ int pt_lane_close_frame(struct pt_lane *l)
 		return ret;
 	c->at = PT_CLOSING_PACK;
 	if (l->cfg.job->compress_auto)
-		choose(l, &c->take, c->frame_sz, c->pack_ns);
+		pt_lane_compress_choose(l, &c->take, c->frame_sz, c->pack_ns);
 	return 0;
 }
 

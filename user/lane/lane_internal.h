@@ -312,6 +312,16 @@ static inline void pt_lane_count(_Atomic __u64 *counter, __u64 by)
 			      memory_order_relaxed) + by, memory_order_relaxed);
 }
 
+/* lane_compress.c: compressor returns that of the next frame; NULL: none.  count and
+ * choose are told of each frame that was sent, choose with the time that compressing it
+ * took; it takes the next method. */
+int pt_lane_compress_open(struct pt_lane *l);
+void pt_lane_compress_close(struct pt_lane *l);
+struct pt_compressor *pt_lane_compressor(const struct pt_lane *l);
+void pt_lane_compress_count(struct pt_lane *l, const struct pt_pack *take);
+void pt_lane_compress_choose(struct pt_lane *l, const struct pt_pack *take,
+			     __u32 frame_sz, __u64 pack_ns);
+
 /* lane_pace.c: wait_limit waits until --max-bandwidth allows the frame that is being
  * closed, wait_path until the path does; or PT_LANE_WAITS.  spend: it goes.  leave_end
  * returns unused leave to the regulator, take_arrivals passes the ACK in l->mail to

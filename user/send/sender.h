@@ -149,6 +149,13 @@ struct pt_send_live_report {
 	__u64 commit_ns;		/* the guest was started */
 };
 
+/* pt_send_method: what went by one method of compression. */
+struct pt_send_method {
+	__u64 frames;
+	__u64 raw;		/* bytes of their blocks, before ... */
+	__u64 sz;		/* ... and after they were compressed */
+};
+
 struct pt_send_report {
 	enum pt_send_phase phase;	/* the present or last one */
 	__u64 memory_sz;	/* bytes of all segments */
@@ -181,15 +188,16 @@ struct pt_send_report {
 	__u64 block_bytes;	/* bytes of blocks in them, before they were
 				 * compressed */
 	const char *compression;	/* "none", "lz4", "zstd" or "auto" */
-	__u64 compressed_frames;
-	__u64 compressed_raw;	/* bytes of blocks of these, before */
-	__u64 compressed_bytes;	/* and after they were compressed */
+	struct pt_send_method methods[PT_COMPRESSION_CNT];	/* of frames, by the
+				 * method of their blocks; if observes: that they would
+				 * have had */
 	__u64 compress_switches;	/* of the lanes' methods */
 	__u64 credit_waits;
 	__u64 path_waits;	/* waits of a lane for the congestion window */
 	bool has_path;		/* the receiver reports arrivals */
 	struct pt_regulator_look path;	/* estimates of the congestion controller */
-	bool observes;		/* the adaptive scan only counts */
+	bool observes;		/* the adaptive scan and the choice of the
+				 * compression only count */
 	struct pt_adaptive_counts adaptive;	/* of all lanes */
 	__u32 generations;	/* highest of any lane */
 	__u64 setup_ns;		/* from open to the first data frame */

@@ -6,6 +6,15 @@
 
 #include "trim/digest.h"
 
+static void add_methods(struct pt_send_report *r, const struct pt_lane_counts *c)
+{
+	for (int m = 0; m < PT_COMPRESSION_CNT; m++) {
+		r->methods[m].frames += atomic_load(&c->methods[m].frames);
+		r->methods[m].raw += atomic_load(&c->methods[m].raw);
+		r->methods[m].sz += atomic_load(&c->methods[m].sz);
+	}
+}
+
 void pt_sender_count(struct pt_sender *s)
 {
 	struct pt_send_report *r = &s->report;
@@ -21,7 +30,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->deltas = r->delta_saved = r->delta_cache_sz = 0;
 	r->frames = r->frames_lost = r->probes = 0;
 	r->wire_bytes = r->block_bytes = r->credit_waits = r->path_waits = 0;
-	r->compressed_frames = r->compressed_raw = r->compressed_bytes = 0;
+	memset(r->methods, 0, sizeof(r->methods));
 	r->compress_switches = 0;
 	r->generations = 0;
 	r->pages_left = pt_hot_cnt(s->live.hot);
@@ -46,9 +55,7 @@ void pt_sender_count(struct pt_sender *s)
 		r->probes += atomic_load(&c->probes);
 		r->wire_bytes += atomic_load(&c->wire_bytes);
 		r->block_bytes += atomic_load(&c->block_bytes);
-		r->compressed_frames += atomic_load(&c->compressed_frames);
-		r->compressed_raw += atomic_load(&c->compressed_raw);
-		r->compressed_bytes += atomic_load(&c->compressed_bytes);
+		add_methods(r, c);
 		r->compress_switches += atomic_load(&c->compress_switches);
 		r->credit_waits += atomic_load(&c->credit_waits);
 		r->path_waits += atomic_load(&c->path_waits);

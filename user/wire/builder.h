@@ -58,6 +58,7 @@ struct pt_builder_cfg {
 	struct pt_stage_clock *clock;	/* in BUILD when a frame is closed; NULL:
 					 * not profiled */
 	struct pt_compressor *compressor;	/* as by pt_builder_use */
+	bool	only_tries;	/* what is compressed goes plain all the same */
 };
 
 /* pt_pack: the staged records and blocks that the next frame takes. */
@@ -80,6 +81,8 @@ struct pt_builder {
 				 * next record */
 	bool	is_packed;	/* pack is of the staged records */
 	struct pt_pack pack;
+	struct pt_pack tried;	/* with only_tries: the compressed pack that went
+				 * plain; its sz 0: none */
 	__u32	ratio[PT_COMPRESSION_CNT];	/* compressed bytes per raw one
 				 * that are expected, in 1/PT_PACK_ONE */
 	__u32	plain_cnt;	/* frames before the next attempt */

@@ -187,8 +187,13 @@ void pt_builder_pack(struct pt_builder *b)
 		.block_cnt = b->block_cnt,
 	};
 	b->is_packed = true;
-	if (!is_tried || !pack_compressed(b))
+	b->tried = (struct pt_pack){ 0 };
+	if (!is_tried || !pack_compressed(b)) {
 		pack_plain(b);
+	} else if (b->cfg.only_tries) {
+		b->tried = b->pack;
+		pack_plain(b);
+	}
 	if (b->pack.cut_cnt)
 		split(b);
 	if (is_tried && *pt_builder_ratio(b) > POOR_RATIO)
