@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* report_compression: what a sender compressed, or would have, as JSON and as text. */
+/* report_compression: the compression of a sender, as JSON and as text. */
 #ifndef CLI_REPORT_COMPRESSION_H
 #define CLI_REPORT_COMPRESSION_H
 

@@ -21,8 +21,8 @@
  * soon as compression is what limits here, and else in each eighth cycle: it may
  * limit at the receiver.  Time without data is no sample, and no rest.
  *
- * A chooser that only observes tries nothing: of the samples that could be faster it
- * notes the fastest as its choice, until the next cycle.
+ * A chooser that only observes tries nothing: its choice is the fastest method by the
+ * samples, until the next cycle.
  *
  * Pure: no clock, no memory of its own, no thread.
  */

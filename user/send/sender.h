@@ -149,7 +149,7 @@ struct pt_send_live_report {
 	__u64 commit_ns;		/* the guest was started */
 };
 
-/* pt_send_method: what went by one method of compression. */
+/* pt_send_method: counts of one method of compression. */
 struct pt_send_method {
 	__u64 frames;
 	__u64 raw;		/* bytes of their blocks, before ... */

@@ -58,7 +58,7 @@ struct pt_builder_cfg {
 	struct pt_stage_clock *clock;	/* in BUILD when a frame is closed; NULL:
 					 * not profiled */
 	struct pt_compressor *compressor;	/* as by pt_builder_use */
-	bool	only_tries;	/* what is compressed goes plain all the same */
+	bool	only_tries;	/* compresses, and sends plain all the same */
 };
 
 /* pt_pack: the staged records and blocks that the next frame takes. */
