@@ -11,6 +11,7 @@ STOP of a sender, of a memory that is all zero: it never says
     slow        60000 SEGMENTs, ten a second
     flood       SEGMENTs without pause, then PINGs without pause
     lanes       data, but a way for each of its lanes
+    unbalanced  VERIFY of one frame more than was sent
     works       WORKING, with more done each time, for 8 s, then nothing more
     idles       WORKING, with nothing done, for ever
 STOP of a receiver, which believes whatever it is sent: it never says
@@ -19,6 +20,8 @@ STOP of a receiver, which believes whatever it is sent: it never says
     flood       PINGs without pause in place of COMMITTED
     early       COMMITTED, but before COMMIT
     other       COMMITTED, but of another transfer
+    early-ledger  LEDGER, but before VERIFY
+    unbalanced  a LEDGER of one frame more than were sent
 
 Each says "ready" on stderr when it can be connected to, or when it stops going
 on.  Both print what they were told at the end, a receiver by each who came.
@@ -167,7 +170,8 @@ def send_to(peer, stop, addr, lanes):
     peer.send(digests_of_zeroes(SIZE))
     if stop == "VERIFY":
         peer.answers_only()
-    peer.send(message(VERIFY, numbers(*[0] * lanes)))
+    claims = 1 if stop == "unbalanced" else 0
+    peer.send(message(VERIFY, numbers(*[claims] * lanes)))
     peer.expect(VERIFIED)
     if stop == "COMMIT":
         peer.answers_only()
@@ -207,6 +211,8 @@ def take_from(peer, stop):
     lanes = struct.unpack("!H", payload[32:34])[0]
     peer.expect(SEGMENT)
     peer.send(message(OPENED, struct.pack("!QB", 1, 0)))
+    if stop == "early-ledger":
+        peer.send(ledger(0))
     while True:
         got = peer.take(TICK_S)
         kind, payload = got or (0, b"")
@@ -225,11 +231,12 @@ def take_from(peer, stop):
             peer.send(ack(payload))
         elif kind == VERIFY and stop == "VERIFIED":
             peer.answers_only()
-        elif kind == VERIFY and stop == "LEDGER":
+        elif kind == VERIFY and stop in ("LEDGER", "early-ledger"):
             peer.send(message(VERIFIED))
         elif kind == VERIFY:
             sent = struct.unpack("!%dQ" % lanes, payload[4:])
-            peer.send(ledger(sum(sent)), message(VERIFIED))
+            more = 1 if stop == "unbalanced" else 0
+            peer.send(ledger(sum(sent) + more), message(VERIFIED))
         elif kind == COMMIT and stop == "other":
             peer.send(message(COMMITTED, struct.pack("!Q", 1)))
         elif kind == COMMIT and stop == "flood":

@@ -120,6 +120,19 @@ places_are_free_again()
 	honest afterwards
 }
 
+# A sender that claims a frame more than it sent: the receiver refuses to commit.
+one_that_claims_a_frame()
+{
+	serve
+	pretend unbalanced
+	finish "${pretenders[0]}" 60
+	told unbalanced-0 'unaccounted for' 20 0
+	honest afterwards
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	same "left behind" "$(find out -name 'pretender-*')" ''
+}
+
 # A simulated receiver.  EXIT and WORD: the end of its sender.
 receiver_that_pretends()
 {
@@ -140,6 +153,7 @@ case_run "peers: senders that pretend" senders_that_pretend
 case_run "peers: a sender that says WORKING" one_that_works
 case_run "peers: a sender that talks without pause" one_that_floods
 case_run "peers: places are free again" places_are_free_again
+case_run "peers: a sender whose frames are not all there" one_that_claims_a_frame
 case_run "peers: a receiver that offers nothing" \
 	receiver_that_pretends OFFER 4 'has not sent OFFER'
 case_run "peers: a receiver that opens nothing" \
@@ -148,6 +162,10 @@ case_run "peers: a receiver that grants no lane" \
 	receiver_that_pretends LANE_READY 4 'does not grant'
 case_run "peers: a receiver that verifies without a ledger" \
 	receiver_that_pretends LEDGER 4 'VERIFIED without a LEDGER'
+case_run "peers: a receiver whose ledger comes before VERIFY" \
+	receiver_that_pretends early-ledger 4 'unexpected LEDGER'
+case_run "peers: a receiver whose ledger does not balance" \
+	receiver_that_pretends unbalanced 5 'unaccounted for; nothing was committed'
 case_run "peers: a receiver that never verifies" \
 	receiver_that_pretends VERIFIED 4 'has not sent VERIFIED'
 case_run "peers: a receiver that never commits" \

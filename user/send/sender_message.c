@@ -12,6 +12,13 @@ static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
 	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
 }
 
+static int unexpected(struct pt_sender *s, const struct pt_message *m)
+{
+	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: unexpected "
+			    "%s (another version of pagetrim?)",
+			    pt_message_name(m->type));
+}
+
 static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
 {
 	enum pt_exit code = pt_exit_of_peer(m->exit);
@@ -54,8 +61,14 @@ static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
 			    (unsigned long long)gfn);
 }
 
-static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
+/* take_ledger: LEDGER comes once, in answer to VERIFY.  The counts of an earlier
+ * one would not be those of the frames that VERIFY names. */
+static int take_ledger(struct pt_sender *s, const struct pt_message *m)
 {
+	const struct pt_ledger *ledger = &m->ledger.counts;
+
+	if (!s->is_asked || s->report.has_ledger)
+		return unexpected(s, m);
 	pt_sender_count(s);
 	s->report.has_ledger = true;
 	s->report.ledger = *ledger;
@@ -71,7 +84,7 @@ static int take_ledger(struct pt_sender *s, const struct pt_ledger *ledger)
 /* take_verified refuses a commit without a balanced ledger. */
 static int take_verified(struct pt_sender *s)
 {
-	s->is_verified = s->is_asked && s->report.has_ledger;
+	s->is_verified = s->report.has_ledger;
 	if (s->is_verified) {
 		pt_sender_name_unreadable(s);
 		return 0;
@@ -80,13 +93,6 @@ static int take_verified(struct pt_sender *s)
 			    "VERIFIED without a LEDGER after VERIFY, so its "
 			    "frames are not accounted for; nothing was "
 			    "committed");
-}
-
-static int unexpected(struct pt_sender *s, const struct pt_message *m)
-{
-	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: unexpected "
-			    "%s (another version of pagetrim?)",
-			    pt_message_name(m->type));
 }
 
 static int take_held(struct pt_sender *s, const struct pt_message *m)
@@ -197,7 +203,7 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	case PT_MSG_STATE:
 		return pt_sender_live_take(s, &m->state);
 	case PT_MSG_LEDGER:
-		return take_ledger(s, &m->ledger.counts);
+		return take_ledger(s, m);
 	case PT_MSG_VERIFIED:
 		return take_verified(s);
 	case PT_MSG_MISMATCH:
