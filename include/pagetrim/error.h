@@ -41,7 +41,8 @@ struct pt_error {
  * failing function can end with `return pt_error_set(err, ..., -EBUSY, ...)`.
  * A text in parentheses at the end of fmt or of its last operand is the hint.
  * fmt names an option as {zero-copy}, see base/option_names.h, and as
- * {--zero-copy} in a command that the reader is to type.  An operand is printed as
+ * {--zero-copy} in a command that the reader is to type; {mtu auto} asks for the
+ * default where that is auto, for a field 0.  An operand is printed as
  * it is, since it may be a path of the user's or a text of the peer's. */
 __attribute__((format(printf, 4, 5))) int
 pt_error_set(struct pt_error *err, enum pt_exit exit, int code,

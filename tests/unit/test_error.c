@@ -64,6 +64,13 @@ static void options_are_named(void **state)
 	expect_hint("(--mtu 9000 works)", "too large ({mtu} 9000 works)");
 	pt_error_with_dashes(false);
 	expect_hint("(mtu 9000 works)", "too large ({mtu} 9000 works)");
+	/* The default has a word on the command line, and none in a struct. */
+	assert_string_equal(set("{mtu auto}, or {zero-copy auto}").text,
+			    "mtu 0, or zero_copy 0");
+	pt_error_with_dashes(true);
+	assert_string_equal(set("{mtu auto}, or {mtu auto").text,
+			    "--mtu auto, or {mtu auto");
+	pt_error_with_dashes(false);
 	/* A command is typed the same by everybody. */
 	assert_string_equal(set("attach {--dev} {--no-such}").text,
 			    "attach --dev {--no-such}");
@@ -125,10 +132,28 @@ static char *literal_end(char *at)
 	return at;
 }
 
+/* check_words refuses a name with a hyphen that stands among words: the field is
+ * spelled otherwise.  A literal that is the name alone is a key of JSON. */
+static void check_words(const char *path, const char *text)
+{
+	size_t sz;
+
+	for (int i = 0; i < NAME_CNT; i++) {
+		sz = strlen(names[i]);
+		if (!strchr(names[i], '-') || !strcmp(text, names[i]))
+			continue;
+		for (const char *at = text; (at = strstr(at, names[i])); at++)
+			if (!at[sz] || strchr(" :,.)", at[sz]))
+				fail_msg("%s: \"%s\": %s has no braces", path,
+					 text, names[i]);
+	}
+}
+
 static void check_literal(const char *path, char *text, unsigned int *used)
 {
 	size_t sz;
 
+	check_words(path, text);
 	/* nsenter's option is no word of the command line. */
 	for (char *at = text; (at = strstr(at, "--")); at += 2)
 		if (at[2] >= 'a' && at[2] <= 'z' && at[-1] != '{' &&
@@ -139,7 +164,8 @@ static void check_literal(const char *path, char *text, unsigned int *used)
 		if (!strncmp(at, "{--", 3))
 			at += 2;
 		sz = strspn(at + 1, "abcdefghijklmnopqrstuvwxyz-");
-		if (!sz || at[1 + sz] != '}')
+		if (!sz || (at[1 + sz] != '}' &&
+			    strncmp(at + 1 + sz, " auto}", 6)))
 			continue;
 		for (int i = 0; i <= NAME_CNT; i++) {
 			if (i == NAME_CNT)

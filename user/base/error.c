@@ -8,6 +8,7 @@
 #include "base/option_names.h"
 
 #define FMT_SZ	1024	/* bytes of a format, twice what a text has */
+#define AUTO	" auto"	/* the default of some options, in the library 0 */
 
 static const char *const names[] = {
 #define X(name) name,
@@ -23,14 +24,16 @@ void pt_error_with_dashes(bool dashes)
 }
 
 /* name_at returns the bytes of the name of an option that stands at text, "{"
- * before it and "}" behind it; 0: there is none. */
+ * before it and "}" or " auto}" behind it; 0: there is none. */
 static size_t name_at(const char *text)
 {
 	size_t sz;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		sz = strlen(names[i]);
-		if (!strncmp(text, names[i], sz) && text[sz] == '}')
+		if (!strncmp(text, names[i], sz) &&
+		    (text[sz] == '}' || !strncmp(text + sz, AUTO "}",
+						 sizeof(AUTO))))
 			return sz;
 	}
 	return 0;
@@ -50,7 +53,8 @@ static char *name_option(char *to, const char *name, size_t sz, bool dashes)
 	return to;
 }
 
-/* name_options replaces each {name} and {--name} in place; no text grows. */
+/* name_options replaces each {name}, {--name} and {name auto} in place; no text
+ * grows. */
 static void name_options(char *text)
 {
 	char *to = text;
@@ -59,13 +63,20 @@ static void name_options(char *text)
 		bool is_command = !strncmp(text, "{--", 3);
 		const char *name = text + (is_command ? 3 : 1);
 		size_t sz = *text == '{' ? name_at(name) : 0;
+		bool is_auto;
 
 		if (!sz) {
 			*to++ = *text++;
 			continue;
 		}
+		is_auto = name[sz] == ' ';	/* to may overtake it */
 		text += name + sz + 1 - text;
 		to = name_option(to, name, sz, has_dashes || is_command);
+		if (!is_auto)
+			continue;
+		text += strlen(AUTO);
+		to = mempcpy(to, has_dashes ? AUTO : " 0",
+			     has_dashes ? strlen(AUTO) : 2);
 	}
 	*to = '\0';
 }

@@ -25,6 +25,7 @@
 	X("insecure")			\
 	X("json")			\
 	X("live")			\
+	X("max-bandwidth")		\
 	X("max-files")			\
 	X("max-memory")			\
 	X("max-peer-files")		\

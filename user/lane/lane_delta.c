@@ -23,7 +23,7 @@ int pt_lane_deltas_open(struct pt_lane *l)
 	atomic_store(&l->counts.delta_cache_sz, pt_deltas_sz(&l->deltas));
 	return ret ? pt_error_set(&l->error_text, PT_EXIT_HOST, ret,
 				  "lane %u: no memory to remember pages "
-				  "({delta-cache} 0 does without)",
+				  "(a smaller {delta-cache} takes less)",
 				  l->cfg.lane_idx) : 0;
 }
 

@@ -18,14 +18,14 @@ int pt_rate_choose(__u64 *bytes_per_s, __u64 wish,
 	/* No host has that rate, so the request is wrong. */
 	if (rate != PT_RATE_NONE && rate < PT_RATE_MIN)
 		return pt_error_set(err, PT_EXIT_USAGE, -ERANGE,
-				    "max-bandwidth %llu: a frame would wait "
-				    "for longer than a second (64K works)",
-				    (unsigned long long)rate);
+				    "{max-bandwidth} %llu: a frame would wait "
+				    "for longer than a second (%llu works)",
+				    (unsigned long long)rate, PT_RATE_MIN);
 	if (link && rate > link)
 		return pt_error_set(err, PT_EXIT_HOST, -ERANGE, "%s: its link "
-				    "has %u Mbit/s, max-bandwidth asks for "
-				    "%llu bytes a second (%llu works, or "
-				    "auto)", dev->name, dev->speed_mbit,
+				    "has %u Mbit/s, {max-bandwidth} asks for "
+				    "%llu bytes a second (%llu works)",
+				    dev->name, dev->speed_mbit,
 				    (unsigned long long)rate,
 				    (unsigned long long)link);
 	*bytes_per_s = rate;

@@ -170,7 +170,7 @@ int pt_send_path_check_mtu(const struct pt_send_path *path, __u32 mtu,
 		return 0;
 	return pt_error_set(err, PT_EXIT_PEER, -EMSGSIZE, "%s: %s take frames "
 			    "for an MTU of %u, {mtu} asks for %u ({mtu} %u "
-			    "works, or {mtu} auto)", path->device.name, what,
+			    "works, or {mtu auto})", path->device.name, what,
 			    works, mtu, works);
 }
 
@@ -186,7 +186,7 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 	if (!ret && mtu > path->device.mtu)
 		ret = pt_error_set(err, PT_EXIT_HOST, -EMSGSIZE, "%s: its MTU "
 				   "is %u, {mtu} asks for %u ({mtu} %u works, "
-				   "or {mtu} auto, or ip link set %s mtu %u)",
+				   "or {mtu auto}, or ip link set %s mtu %u)",
 				   dev, path->device.mtu, mtu,
 				   path->device.mtu, dev, mtu);
 	return ret ? ret : pt_leases_open(&path->device_leases, &path->device,

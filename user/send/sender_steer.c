@@ -49,12 +49,11 @@ int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
 	pthread_mutex_lock(&s->lock);
 	ret = check_runs(s, err);
 	if (!ret && !s->cfg.live)
-		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "downtime-limit: "
-				   "nothing that runs is moved, so nothing is "
-				   "stopped");
+		ret = pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "no downtime to "
+				   "limit: nothing that runs is moved");
 	else if (!ret && pt_sender_live_is_stopping(s))
-		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "downtime-limit: "
-				   "too late, %s is being stopped",
+		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "too late for "
+				   "another limit: %s is being stopped",
 				   pt_sender_writer(s));
 	if (!ret) {
 		s->live.limits.downtime_ns = downtime_ms * 1000000ULL;

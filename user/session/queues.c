@@ -38,7 +38,7 @@ int pt_queues_choose(__u32 *cnt, const struct pt_queues_wish *wish,
 	if (*cnt > wish->have_cnt)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL, "%s: has %u %s "
 				    "queue%s, {queues} asks for %u ({queues} "
-				    "%u works, or {queues} auto; ethtool -L %s "
+				    "%u works, or {queues auto}; ethtool -L %s "
 				    "may make more)", dev->name,
 				    wish->have_cnt, wish->kind,
 				    wish->have_cnt == 1 ? "" : "s", *cnt,
@@ -46,7 +46,7 @@ int pt_queues_choose(__u32 *cnt, const struct pt_queues_wish *wish,
 	if (*cnt > free_cnt)
 		return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s: %u of %u "
 				    "%s queues are free, {queues} asks for %u "
-				    "({queues} %u works, or {queues} auto); "
+				    "({queues} %u works, or {queues auto}); "
 				    "%.200s", dev->name, free_cnt,
 				    wish->have_cnt, wish->kind, *cnt, free_cnt,
 				    holder.text);

@@ -198,11 +198,11 @@ static int fail(struct pt_error *err, const struct pt_xsk_cfg *cfg, int code)
 	case -EBUSY:
 		remedy = "an AF_XDP socket holds the queue, another program's "
 			 "or that of a pagetrim in a container with a /run of "
-			 "its own; {queues} auto passes over it";
+			 "its own; {queues auto} passes over it";
 		break;
 	case -ECHRNG:
 		remedy = "there is no such queue, or ethtool -L took it away "
-			 "just now; {queues} auto passes over it";
+			 "just now; {queues auto} passes over it";
 		break;
 	case -EINVAL:
 		remedy = "the kernel has no AF_XDP copy mode for it";

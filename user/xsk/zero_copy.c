@@ -81,7 +81,8 @@ void pt_zero_copy_explain(struct pt_error *why, enum pt_zero_copy_answer answer,
 	case PT_ZERO_COPY_GARBLES:
 		pt_error_set(why, PT_EXIT_HOST, -EOPNOTSUPP, "%s: driver %s, "
 			     "as a module, may send garbage as the header of "
-			     "zero-copy frames, and its host drop them "
+			     "frames that it does not copy, and its host drop "
+			     "them "
 			     "({zero-copy} on tries it)", dev->name,
 			     dev->driver);
 		break;
