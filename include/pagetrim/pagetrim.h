@@ -179,7 +179,7 @@ PT_API int pt_sink_regions(struct pt_sink **out, const struct pt_region *regions
  * The segments follow one another from its start.  An empty file gets the size of the
  * memory, any other must be large enough.  Others must not write or shorten it until
  * the receiver is closed.  After a failure it contains a part of the received pages.
- *   -EINVAL  fd is no regular file
+ *   -EINVAL  fd is another file's, or is not open for reading and writing
  *   -EBADF, -EMFILE, -ENOMEM */
 PT_API int pt_sink_memfd(struct pt_sink **out, int fd, struct pt_error *err);
 

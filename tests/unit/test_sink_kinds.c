@@ -2,6 +2,7 @@
 /* Frames of two generations, in any order, some of the first lost, into each
  * kind of memory sink, and into one that takes only whole pages: with any
  * former content, the sink holds the second generation in the end. */
+#include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -320,6 +321,7 @@ static void test_completed_once(void **state)
 static void test_refused(void **state)
 {
 	struct pt_region regions[2];
+	char path[64];
 	int pipes[2];
 
 	(void)state;
@@ -336,6 +338,16 @@ static void test_refused(void **state)
 	assert_null(sink);
 	close(pipes[0]);
 	close(pipes[1]);
+	/* A regular file that can be written, but of no file system of memory. */
+	pipes[0] = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
+	assert_int_equal(pt_sink_open_memfd(&sink, pipes[0], &err), -EINVAL);
+	assert_non_null(strstr(err.text, "not a memfd"));
+	close(pipes[0]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	pipes[0] = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pt_sink_open_memfd(&sink, pipes[0], &err), -EINVAL);
+	assert_non_null(strstr(err.text, "writing"));
+	close(pipes[0]);
 	assert_int_equal(ftruncate(fd, (CNT - 1) * PT_PAGE_SZ), 0);
 	assert_int_equal(pt_sink_open_memfd(&sink, fd, &err), 0);
 	assert_int_equal(pt_sink_fit(sink, layout, &err), -EINVAL);

@@ -147,16 +147,36 @@ static const struct pt_sink_ops memfd_ops = {
 	.close = memfd_close,
 };
 
+/* check refuses a file system that allocates storage otherwise: there st_blocks
+ * does not say whether the file is zero. */
+static int check(int fd, struct pt_error *err)
+{
+	struct statfs fs;
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fstat(fd, &st) || fstatfs(fd, &fs))
+		return failed("cannot be looked at", err);
+	if (!S_ISREG(st.st_mode) ||
+	    ((unsigned long)fs.f_type != TMPFS_MAGIC &&
+	     (unsigned long)fs.f_type != HUGETLBFS_MAGIC))
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "memory "
+				    "descriptor: not a memfd, nor a file of a "
+				    "tmpfs or hugetlbfs");
+	if ((flags & O_ACCMODE) != O_RDWR)
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "memory "
+				    "descriptor: not open for reading and "
+				    "writing");
+	return 0;
+}
+
 int pt_sink_open_memfd(struct pt_sink **out, int fd, struct pt_error *err)
 {
-	struct stat st;
+	int ret = check(fd, err);
 	struct memfd *m;
 
-	if (fstat(fd, &st))
-		return failed("cannot be looked at", err);
-	if (!S_ISREG(st.st_mode))
-		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "memory "
-				    "descriptor: not a memfd or regular file");
+	if (ret)
+		return ret;
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,

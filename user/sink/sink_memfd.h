@@ -10,7 +10,8 @@
 /* pt_sink_open_memfd: fd stays the caller's, and is used until pt_sink_close.
  * pt_sink_fit resizes an empty file to the image; any other must be large
  * enough.  It starts as zero if the file has no allocated bytes.
- *   -EINVAL  not a regular file; pt_sink_fit: smaller than the image
+ *   -EINVAL  not a memfd nor a file of a tmpfs or hugetlbfs, or not open for reading
+ *            and writing; pt_sink_fit: smaller than the image
  *   -ENOMEM, or as the system says */
 int pt_sink_open_memfd(struct pt_sink **out, int fd, struct pt_error *err);
 
