@@ -103,6 +103,8 @@ static void sources_are_checked(void **state)
 	refused(pt_source_files(&source, paths, 0, &err), "files");
 	refused(pt_source_process(&source, 0, NULL, &err), "process");
 	refused(pt_source_process(&source, 1, &opts, &err), "sz is 3");
+	refused(pt_source_process(&source, getpid(), NULL, &err),
+		"the calling process");
 	assert_int_equal(pt_source_files(&source, (const char *const[]){
 		"/no/such" }, 1, &err), -ENOENT);
 	assert_int_equal(err.class_, PT_ERROR_HOST);
@@ -157,6 +159,7 @@ static void handles_are_checked(void **state)
 	refused(pt_send_step(none, &err), "not an open sender");
 	refused(pt_send_cancel(none, &err), "not an open sender");
 	refused(pt_send_set_max_bandwidth(none, 0, &err), "not an open sender");
+	refused(pt_send_set_max_bandwidth(none, 1, &err), "max_bandwidth");
 	refused(pt_send_status(none, &status, &err), "not an open sender");
 	refused(pt_send_close((struct pt_send *)pages, &err), "not an open sender");
 	refused(pt_recv_start((struct pt_recv *)sink, &err), "not an open receiver");
@@ -177,15 +180,20 @@ static void handles_are_checked(void **state)
 }
 
 /* send_opened and recv_opened return the result of open with these options. */
-static int send_opened(const struct pt_send_opts *opts)
+static int send_opened_to(const char *to, const struct pt_send_opts *opts)
 {
 	struct pt_source *source = regions_source();
 	struct pt_send *send = NULL;
-	int ret = pt_send_open(&send, source, "lo", "127.0.0.1", opts, &err);
+	int ret = pt_send_open(&send, source, "lo", to, opts, &err);
 
 	assert_null(send);
 	assert_int_equal(pt_source_destroy(source, NULL), 0);
 	return ret;
+}
+
+static int send_opened(const struct pt_send_opts *opts)
+{
+	return send_opened_to("127.0.0.1", opts);
 }
 
 static int recv_opened(const struct pt_recv_opts *opts)
@@ -207,6 +215,8 @@ static int recv_opened(const struct pt_recv_opts *opts)
 static void options_are_checked(void **state)
 {
 	const char *const with[] = { "/etc/passwd", NULL };
+	const struct pt_send_opts plain = { .sz = sizeof(plain),
+					    .security = &insecure };
 
 	(void)state;
 	refused(send_opened(NULL), "NULL");
@@ -219,6 +229,12 @@ static void options_are_checked(void **state)
 	refused(SEND(.copies = (enum pt_choice)-1), "copies");
 	refused(SEND(.hugepages = (enum pt_pages)4), "hugepages");
 	refused(SEND(.max_bandwidth = UINT64_MAX), "max_bandwidth");
+	refused(SEND(.max_bandwidth = 65535), "max_bandwidth");
+	refused(send_opened_to("", &plain), "no address");
+	refused(send_opened_to("[::", &plain), "'[' without ']'");
+	refused(send_opened_to("[a]:1", &plain), "not an IPv6 address");
+	refused(send_opened_to("10.0.0.300", &plain), "not an IPv4 address");
+	refused(send_opened_to("a:0", &plain), "the port");
 	refused(SEND(.pad = true), "pad");
 	refused(SEND(.pad = true, .copies = PT_CHOICE_ON), "pad");
 	refused(SEND(.with_cnt = 1), "with is NULL");
@@ -332,7 +348,7 @@ static void live_is_checked(void **state)
 
 static void security_is_checked(void **state)
 {
-	const char *const peers[] = { "a" };
+	const char *const peers[] = { "a", NULL };
 	struct pt_security s = { .sz = sizeof(s) };
 
 	(void)state;
@@ -355,6 +371,8 @@ static void security_is_checked(void **state)
 	s.tls_peer = peers;
 	s.tls_peer_cnt = 17;
 	refused(RECV_BY(&s), "17 names");
+	s.tls_peer_cnt = 2;
+	refused(RECV_BY(&s), "name 1 of tls_peer");
 	s.tls_peer_cnt = 1;
 	refused(SEND_BY(&s), "a receiver's");
 	s.sz = 7;
@@ -387,6 +405,10 @@ static void sizes_are_checked(void **state)
 	refused(pt_send_status(NULL, &status, &err), "sz");
 	refused(pt_send_status(NULL, NULL, &err), "NULL");
 	refused(pt_recv_status(NULL, 0, &status, &err), "sz");
+	status.sz = offsetof(struct pt_status, phase) - 1;
+	refused(pt_send_status(NULL, &status, &err), "sz");
+	status.sz++;
+	refused(pt_send_status(NULL, &status, &err), "not an open sender");
 }
 
 static void too_many_are_refused(void **state)

@@ -76,3 +76,11 @@ int api_mistake(struct api_error *out, const char *fmt, ...)
 	va_end(args);
 	return -EINVAL;
 }
+
+int api_no_memory(struct api_error *out)
+{
+	struct pt_error why;
+
+	return api_fail(out, pt_error_set(&why, PT_EXIT_HOST, -ENOMEM,
+					  "no memory"), &why);
+}

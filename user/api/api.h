@@ -36,6 +36,9 @@ int api_fail(struct api_error *out, int ret, const struct pt_error *err);
 __attribute__((format(printf, 2, 3)))
 int api_mistake(struct api_error *out, const char *fmt, ...);
 
+/* api_no_memory fills out, and returns -ENOMEM. */
+int api_no_memory(struct api_error *out);
+
 /* api_enter and api_leave enclose all calls that may reach libbpf or a file.
  * In between, the library changes no state of the process, except for the
  * handler that pt_allow_sigbus allows. */

@@ -23,14 +23,6 @@ _Static_assert(sizeof(struct api_region) == sizeof(struct pt_region) &&
 	       offsetof(struct api_region, name) ==
 		       offsetof(struct pt_region, name), "regions");
 
-static int no_memory(struct api_error *err)
-{
-	struct pt_error why;
-
-	return api_fail(err, pt_error_set(&why, PT_EXIT_HOST, -ENOMEM,
-					  "no memory"), &why);
-}
-
 static int no_out(const void *out, struct api_error *err)
 {
 	return out ? 0 : api_mistake(err, "out is NULL");
@@ -55,7 +47,7 @@ static int give_source(struct api_source **out, struct pt_source *inner,
 	if (!o) {
 		pt_source_close(inner);
 		free(table);
-		return no_memory(err);
+		return api_no_memory(err);
 	}
 	o->inner = inner;
 	o->is_process = is_process;
@@ -205,7 +197,7 @@ int pt_sink_file(struct api_sink **out, const char *path,
 		o->path = strdup(path);
 	if (!o || !o->path) {
 		free(o);
-		return no_memory(err);
+		return api_no_memory(err);
 	}
 	o->serve = given.serve;
 	o->resume = given.resume;
@@ -236,7 +228,7 @@ int pt_sink_regions(struct api_sink **out, const struct api_region *regions,
 		return api_mistake(err, "regions is NULL");
 	o = new_sink();
 	if (!o)
-		return no_memory(err);
+		return api_no_memory(err);
 	ret = pt_sink_open_regions(&o->inner, (const struct pt_region *)regions,
 				   cnt, is_zero, &why);
 	return give_opened(out, o, ret, &why, err);
@@ -258,7 +250,7 @@ int pt_sink_process(struct api_sink **out, pid_t pid,
 		return api_mistake(err, "%d is no process", pid);
 	o = new_sink();
 	if (!o)
-		return no_memory(err);
+		return api_no_memory(err);
 	ret = pt_sink_open_process(&o->inner, pid,
 				   (const struct pt_region *)regions, cnt,
 				   is_zero, &why);
@@ -275,7 +267,7 @@ int pt_sink_memfd(struct api_sink **out, int fd, struct api_error *err)
 		return ret;
 	o = new_sink();
 	if (!o)
-		return no_memory(err);
+		return api_no_memory(err);
 	o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	ret = o->fd < 0 ? pt_error_set(&why, PT_EXIT_HOST, -errno, "descriptor "
 				       "%d: %s", fd, strerror(errno))

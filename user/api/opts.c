@@ -106,6 +106,10 @@ static int security_check(const struct pt_security *s, enum pt_role role,
 	if (s->tls_peer_cnt > PT_TLS_PEERS_MAX)
 		return api_mistake(err, "security: %u names in tls_peer, want "
 				   "0..%d", s->tls_peer_cnt, PT_TLS_PEERS_MAX);
+	for (uint32_t i = 0; i < s->tls_peer_cnt; i++)
+		if (!s->tls_peer[i])
+			return api_mistake(err, "security: name %u of tls_peer "
+					   "is NULL", i);
 	if (role == PT_ROLE_SENDER ? s->tls_peer_cnt > 0 : !!s->tls_hostname)
 		return api_mistake(err, "security: tls_hostname is a sender's, "
 				   "tls_peer a receiver's");

@@ -153,10 +153,8 @@ static int open_receiver(struct recv *r, const struct pt_receiver_cfg *cfg,
 	struct pt_error why;
 	int ret;
 
-	if (r->strings.failed) {
-		ret = pt_error_set(&why, PT_EXIT_HOST, -ENOMEM, "no memory");
-		return api_fail(err, ret, &why);
-	}
+	if (r->strings.failed)
+		return api_no_memory(err);
 	api_enter();
 	ret = pt_receiver_open(&r->inner, cfg, &why);
 	api_leave();
@@ -203,7 +201,7 @@ int pt_recv_open(struct pt_recv **out, struct api_sink *sink, const char *dev,
 		return ret;
 	r = calloc(1, sizeof(*r));
 	if (!r)
-		return api_mistake(err, "no memory");
+		return api_no_memory(err);
 	if (api_hold_alone(API_SINK, sink, err))
 		r->sink = sink;
 	ret = r->sink ? open_all(r, sink, dev, listen, &o, err) : -EINVAL;

@@ -82,6 +82,14 @@ static int check_files(const struct pt_send_opts *o, struct api_error *err)
 	return 0;
 }
 
+static int check_rate(uint64_t rate, struct api_error *err)
+{
+	if (!rate || (rate >= PT_RATE_MIN && rate <= PT_RATE_MAX))
+		return 0;
+	return api_mistake(err, "max_bandwidth: %llu, want %llu..%llu, or 0",
+			   (unsigned long long)rate, PT_RATE_MIN, PT_RATE_MAX);
+}
+
 static int check_compress(const struct pt_send_opts *o, struct api_error *err)
 {
 	if ((unsigned)o->compress > PT_COMPRESS_ZSTD)
@@ -120,10 +128,9 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	if (o->pad && o->copies == PT_CHOICE_ON)
 		return api_mistake(err, "copies: not with pad, since copies show "
 				   "which pages are equal");
-	if (o->max_bandwidth > PT_RATE_MAX)
-		return api_mistake(err, "max_bandwidth: %llu, want 0..%llu",
-				   (unsigned long long)o->max_bandwidth,
-				   (unsigned long long)PT_RATE_MAX);
+	ret = check_rate(o->max_bandwidth, err);
+	if (ret)
+		return ret;
 	if (o->name && pt_name_image_fault(o->name))
 		return api_mistake(err, "name: no receiver stores an image of "
 				   "that name: %s", pt_name_image_fault(o->name));
@@ -177,10 +184,8 @@ static int open_sender(struct send *s, struct pt_sender_cfg *cfg,
 	struct pt_error why;
 	int ret;
 
-	if (s->strings.failed || !s->files) {
-		ret = pt_error_set(&why, PT_EXIT_HOST, -ENOMEM, "no memory");
-		return api_fail(err, ret, &why);
-	}
+	if (s->strings.failed || !s->files)
+		return api_no_memory(err);
 	api_enter();
 	ret = pt_sender_open(&s->inner, cfg, &why);
 	api_leave();
@@ -245,7 +250,7 @@ int pt_send_open(struct pt_send **out, struct api_source *source,
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return api_mistake(err, "no memory");
+		return api_no_memory(err);
 	if (api_hold(API_SOURCE, source, err))
 		s->source = source;
 	ret = s->source ? open_all(s, source, dev, to, &o, err) : -EINVAL;
@@ -311,19 +316,17 @@ int pt_send_step(struct pt_send *send, struct api_error *err)
 int pt_send_set_max_bandwidth(struct pt_send *send, uint64_t max_bandwidth,
 			      struct api_error *err)
 {
-	struct send *s = api_take(API_SEND, send, err);
+	int ret = check_rate(max_bandwidth, err);
 	struct pt_error why;
-	int ret;
+	struct send *s;
 
+	if (ret)
+		return ret;
+	s = api_take(API_SEND, send, err);
 	if (!s)
 		return -EINVAL;
-	if (max_bandwidth > PT_RATE_MAX)
-		ret = api_mistake(err, "max_bandwidth: %llu, want 0..%llu",
-				  (unsigned long long)max_bandwidth,
-				  (unsigned long long)PT_RATE_MAX);
-	else
-		ret = api_fail(err, pt_sender_set_rate(s->inner, max_bandwidth,
-						       &why), &why);
+	ret = api_fail(err, pt_sender_set_rate(s->inner, max_bandwidth, &why),
+		       &why);
 	api_give(send);
 	return ret;
 }

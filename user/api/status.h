@@ -4,6 +4,7 @@
 #define API_STATUS_H
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -12,7 +13,7 @@
 static inline int api_status_check(const struct pt_status *to,
 				   struct api_error *err)
 {
-	if (to && to->sz > sizeof(to->sz))
+	if (to && to->sz >= offsetof(struct pt_status, phase))
 		return 0;
 	return api_mistake(err, "status is NULL, or its sz is not set");
 }

@@ -35,6 +35,15 @@ static int parse_port(__u16 *port, const char *digits, const char *text,
 	return 0;
 }
 
+/* The resolver would read "10.1" as 10.0.0.1, and "10.0.0.300" as a name. */
+static bool is_bad_v4(const char *host)
+{
+	struct in_addr v4;
+
+	return strspn(host, "0123456789.") == strlen(host) &&
+	       inet_pton(AF_INET, host, &v4) != 1;
+}
+
 /* split extracts the host, without brackets, and the port, if text has one. */
 static int split(char host[PT_ADDRESS_HOST_SZ], __u16 *port, const char *text,
 		 struct pt_error *err)
@@ -64,16 +73,11 @@ static int split(char host[PT_ADDRESS_HOST_SZ], __u16 *port, const char *text,
 		return refuse(err, text, "too long");
 	memcpy(host, start, end - start);
 	host[end - start] = '\0';
+	if (*text == '[' && !strchr(host, ':'))
+		return refuse(err, text, "not an IPv6 address in brackets");
+	if (is_bad_v4(host))
+		return refuse(err, text, "not an IPv4 address");
 	return digits ? parse_port(port, digits, text, err) : 0;
-}
-
-/* The resolver would read "10.1" as 10.0.0.1, and "10.0.0.300" as a name. */
-static bool is_bad_v4(const char *host)
-{
-	struct in_addr v4;
-
-	return strspn(host, "0123456789.") == strlen(host) &&
-	       inet_pton(AF_INET, host, &v4) != 1;
 }
 
 int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
@@ -91,10 +95,6 @@ int pt_address_resolve(struct pt_address *out, unsigned max, const char *text,
 	ret = split(host, &port, text, err);
 	if (ret)
 		return ret;
-	if (*text == '[' && !strchr(host, ':'))
-		return refuse(err, text, "not an IPv6 address in brackets");
-	if (is_bad_v4(host))
-		return refuse(err, text, "not an IPv4 address");
 	ret = getaddrinfo(host, NULL, &hints, &list);
 	if (ret && strchr(host, '%'))
 		return refuse(err, text, "no IPv6 address of a device here");

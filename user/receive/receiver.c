@@ -209,7 +209,7 @@ int pt_receiver_start(struct pt_receiver *r, struct pt_error *err)
 	int ret;
 
 	if (r->was_started)
-		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
 				    "the receiver was started already");
 	r->was_started = true;
 	pthread_mutex_lock(&r->lock);

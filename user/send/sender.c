@@ -289,7 +289,7 @@ int pt_sender_step(struct pt_sender *s, struct pt_error *err)
 int pt_sender_start(struct pt_sender *s, struct pt_error *err)
 {
 	if (s->is_started)
-		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL,
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
 				    "the sender was started already");
 	pthread_mutex_lock(&s->lock);
 	s->is_started = true;

@@ -10,6 +10,7 @@
 
 #include <pagetrim/clock.h>
 #include "lane/rate.h"
+#include "net/address.h"
 #include "session/compression.h"
 
 #define CONNECT_MS	10000
@@ -329,8 +330,11 @@ int pt_sender_prepare(struct pt_sender *s)
 		.sends = true,
 		.stop_fd = s->cancel_fd,
 	};
-	int ret = 0;
+	char host[PT_ADDRESS_HOST_SZ];
+	int ret = pt_address_host(host, s->cfg.to, &s->error);
 
+	if (ret)
+		return ret;
 	if (s->cfg.live && (s->cfg.resume || s->cfg.file_cnt))
 		return pt_error_set(&s->error, PT_EXIT_USAGE, -EINVAL, "memory "
 				    "that changes is sent without files, and "

@@ -23,8 +23,8 @@ int pt_process_check(pid_t pid, struct pt_error *err)
 				    "process %d: it is a thread of process %ld "
 				    "(give that number)", pid, leader);
 	if (pid == getpid())
-		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
-				    "process %d: pagetrim itself", pid);
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL,
+				    "process %d: the calling process", pid);
 	/* In a PID namespace number 2 is a process as any other. */
 	if ((pid == 2 || pt_proc_number(pid, "PPid:") == 2) &&
 	    pt_proc_number(pid, "VmSize:") < 0)
