@@ -11,6 +11,8 @@
  *
  *     huge     it also has 4 MiB of private huge pages
  *     sparse   it also has 16 GiB of address space, three pages of it written
+ *     code     it also has 1 MiB of code, and 1 MiB that is locked away: each can be
+ *              written only while it is
  *     busy     no thread waits in poll(2), where it could be entered
  *     filter   it has a seccomp filter
  *     maps     every 10 ms it maps memory, writes it, and unmaps older memory
@@ -43,7 +45,10 @@ struct area {
 	__u8 *at;
 	__u64 sz;
 	int gives_back;			/* pages, by madvise(2) */
+	int rest;			/* protection between two writes */
 };
+
+#define WRITABLE (PROT_READ | PROT_WRITE)
 
 static struct area areas[8];
 static unsigned area_cnt;
@@ -73,7 +78,22 @@ static __u8 *map(__u64 sz, int flags, int fd)
 
 static void area_add(__u8 *at, __u64 sz, int gives_back)
 {
-	areas[area_cnt++] = (struct area){ at, sz, gives_back };
+	areas[area_cnt++] = (struct area){ at, sz, gives_back, WRITABLE };
+}
+
+static void protect(const struct area *area, int protection)
+{
+	if (area->rest != WRITABLE &&
+	    mprotect(area->at, area->sz, protection))
+		fail("mprotect");
+}
+
+static void add_protected(int rest)
+{
+	area_add(map(MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1), MIB, 0);
+	memset(areas[area_cnt - 1].at, 'c', MIB / 2);
+	areas[area_cnt - 1].rest = rest;
+	protect(&areas[area_cnt - 1], rest);
 }
 
 /* fill writes every second page. */
@@ -109,16 +129,24 @@ static void add_sparse(void)
 	area_add(at + SPARSE_SZ / 3 / PAGE * PAGE, 4 * MIB, 1);
 }
 
+static void add_code(void)
+{
+	add_protected(PROT_READ | PROT_EXEC);
+	add_protected(PROT_NONE);
+}
+
 static void write_once(__u64 *state)
 {
 	const struct area *area = &areas[draw(state) % area_cnt];
 	__u64 n = atomic_fetch_add(&written, 1);
 	__u8 *page = area->at + draw(state) % (area->sz / PAGE) * PAGE;
 
+	protect(area, WRITABLE);
 	if (n % 64 == 63 && area->gives_back)
 		madvise(page, PAGE, MADV_DONTNEED);
 	else
 		memset(page + draw(state) % 64 * 64, n % 255 + 1, 64);
+	protect(area, area->rest);
 }
 
 static void *write_on(void *arg)
@@ -220,6 +248,8 @@ int main(int argc, char **argv)
 				     MAP_HUGETLB, -1), HUGE_SZ, 0);
 		else if (!strcmp(argv[i], "sparse"))
 			add_sparse();
+		else if (!strcmp(argv[i], "code"))
+			add_code();
 		else if (!strcmp(argv[i], "busy"))
 			is_busy = 1;
 		else if (!strcmp(argv[i], "filter"))

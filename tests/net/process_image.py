@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """process_image.py: the memory of a process that stands still, and its image.
 
-    process_image.py take PID FILE      copies the private writable memory, as
-                                        /proc/PID/mem shows it, to FILE, and the
-                                        table of its mappings to FILE.json
+    process_image.py take PID FILE      copies the private memory, as /proc/PID/mem
+                                        shows it, to FILE, and the table of its
+                                        mappings to FILE.json
     process_image.py same FILE IMAGE    whether the image, by the table in
                                         IMAGE.with/segments.json, is that memory
     process_image.py state PID          whether it is stopped by a tracer or a signal
@@ -12,20 +12,36 @@
 import bisect
 import json
 import os
+import struct
 import sys
 
 PAGE = 4096
 CHUNK = 512 * PAGE
 
 
-def mappings(pid):
+FILE_OR_SHARED = 1 << 61
+PRESENT_OR_SWAPPED = 3 << 62
+
+
+def has_own(pagemap, start, end):
+    """Whether a page is the process's own.  The kernel's page of zeroes counts, too: it
+    makes no difference."""
+    words = os.pread(pagemap, (end - start) // PAGE * 8, start // PAGE * 8)
+    return any(word & PRESENT_OR_SWAPPED and not word & FILE_OR_SHARED
+               for word, in struct.iter_unpack("Q", words))
+
+
+def mappings(pid, pagemap):
     with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as lines:
         for line in lines:
             fields = line.rstrip("\n").split(None, 5)
             path = fields[5] if len(fields) > 5 else ""
-            if not fields[1].startswith(("rw", "-w")) or fields[1][3] != "p":
+            if fields[1][3] != "p" or path.startswith(("[v", "[uprobes]")):
                 continue
             start, end = (int(x, 16) for x in fields[0].split("-"))
+            if fields[1][1] != "w" and not path.endswith(" (deleted)") and \
+                    not has_own(pagemap, start, end):
+                continue
             yield start, end, path
 
 
@@ -46,7 +62,7 @@ def take(pid, path):
     mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
     pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
     with open(path, "wb") as out:
-        for start, end, name in mappings(pid):
+        for start, end, name in mappings(pid, pagemap):
             is_anonymous = not name.startswith("/") or name.startswith("/anon_hugepage")
             table.append({"gfn": start // PAGE, "bytes": end - start, "offset": offset})
             for at, size in chunks(pagemap, start, end, is_anonymous):

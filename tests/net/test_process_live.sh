@@ -235,6 +235,8 @@ for tracker in digest wp-async; do
 	case_run "process: $tracker, huge pages" huge "$tracker"
 	case_run "process: $tracker, it maps memory meanwhile" \
 		as_it_stood "$tracker" 20 maps
+	case_run "process: $tracker, code and memory that is locked away" \
+		as_it_stood "$tracker" 20 code
 	case_run "process: $tracker, no room for memory that it maps" \
 		no_room "$tracker"
 done

@@ -200,6 +200,56 @@ time.sleep(1000)' >holder &
 	finish "$pid" 15
 }
 
+# protected: memory that was written, and cannot be written any more, is the process's;
+# shared memory is not, whatever the protection.
+protected()
+{
+	local pid
+
+	show hosts_up "$net" --mtu 9000
+	cat >protected.py <<-'END'
+		import ctypes
+		import mmap
+		import sys
+		import time
+
+		SIZE = 1 << 20
+		libc = ctypes.CDLL(None, use_errno=True)
+		kept = []
+		for text, flags, protection in (
+		        (b"code of a compiler ", 0x22, 5), (b"a secret kept away ", 0x22, 0),
+		        (b"shared with others ", 0x21, 1))[:int(sys.argv[1])]:
+		    kept.append(mmap.mmap(-1, SIZE, flags=flags, prot=3))
+		    kept[-1][:] = (text * SIZE)[:SIZE]
+		    at = ctypes.addressof(ctypes.c_char.from_buffer(kept[-1]))
+		    assert libc.mprotect(ctypes.c_void_p(at), ctypes.c_size_t(SIZE),
+		                         protection) == 0
+		print("ready", flush=True)
+		time.sleep(1000)
+	END
+	python3 protected.py 2 >holder &
+	pid=$!
+	wait_until 10 test -s holder
+	"$here/process_image.py" take "$pid" memory
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" --pid "$pid"
+	finish "$sender" 30
+	finish "$receiver" 30
+	"$here/process_image.py" same memory copy >&2
+	for text in 'code of a compiler' 'a secret kept away'; do
+		grep -qaF "$text $text" copy || die "$text: not in the copy"
+	done
+	kill "$pid"
+	python3 protected.py 3 >sharer &
+	pid=$!
+	wait_until 10 test -s sharer
+	"$pagetrim" inspect --json --pid "$pid" >seen.json
+	same "bytes left out" "$(jq '."left-out".shared' seen.json)" 1048576
+	send_begin send --to "$HOSTS_B4" --pid "$pid"
+	ended send "$sender" 10 3 '1.0 MiB of shared memory in 1 .*--skip-shared'
+	kill "$pid"
+}
+
 # private_ram: a file that is mapped privately does not have what is written there.
 private_ram()
 {
@@ -306,5 +356,6 @@ case_run "transfer: memfd to /dev/shm" memfd_to_shm
 case_run "transfer: --pid" process
 case_run "transfer: --pid, 2000 mappings" mappings
 case_run "transfer: --pid, shared memory" shared_memory
+case_run "transfer: --pid, memory that cannot be written any more" protected
 case_run "transfer: a file that is mapped privately" private_ram
 cases_end

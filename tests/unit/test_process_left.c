@@ -56,6 +56,18 @@ static void supply_one(void)
 		_exit(1);
 }
 
+/* constant_map: files that cannot be written through their mapping; of tmpfs it is
+ * memory that another process may write. */
+static void constant_map(void)
+{
+	int fd = open(SCRATCH "/largest", O_RDONLY);
+	int text = open("/proc/self/exe", O_RDONLY);
+
+	if (mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ||
+	    mmap(NULL, PAGE, PROT_READ, MAP_SHARED, text, 0) == MAP_FAILED)
+		_exit(1);
+}
+
 static void child_main(enum child kind)
 {
 	__u8 *at;
@@ -72,6 +84,12 @@ static void child_main(enum child kind)
 		at = map(scratch_file(SCRATCH "/largest", PAGES * PAGE),
 			 MAP_SHARED);
 		memset(at, 1, PAGES * PAGE);
+		constant_map();
+		/* Written before, and perhaps again. */
+		at = map(-1, MAP_SHARED);
+		at[0] = 1;
+		if (mprotect(at, PAGES * PAGE, PROT_READ))
+			_exit(1);
 		supply_one();
 	}
 	made->is_ready = 1;
@@ -131,8 +149,10 @@ static void test_kinds(void **state)
 	assert_true(plain.files_sz > 100000);	/* libc's text */
 	child_open(ALL_KINDS, false);
 	left(&all);
-	assert_int_equal(all.shared_cnt, plain.shared_cnt + 2);
-	assert_int_equal(all.shared_sz, plain.shared_sz + (3 + PAGES) * PAGE);
+	assert_int_equal(all.shared_cnt, plain.shared_cnt + 4);
+	assert_int_equal(all.shared_sz, plain.shared_sz +
+			 (3 + 1 + 1 + PAGES) * PAGE);
+	assert_int_equal(all.files_sz, plain.files_sz + PAGE);
 	assert_string_equal(all.shared_name, "largest");
 	assert_int_equal(all.userfault_cnt, 1);
 	assert_int_equal(all.userfault_sz, (PAGES - 1) * PAGE);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Mappings as /proc/PID/maps lists them, in files of the test's own, and the
- * segments that are made of them. */
+ * segments that are made of them.  The page tables are the test's. */
+#include <sys/mman.h>
 #include "scratch.h"
 #include "source/process_rooms.h"
 
 #define ANON(range)	range " rw-p 00000000 00:00 0 \n"
 
 static struct pt_error err;
+static int pagemap;
 
 /* maps_of reads lines. */
 static int maps_of(struct pt_process_maps *m, const char *text)
@@ -15,7 +17,7 @@ static int maps_of(struct pt_process_maps *m, const char *text)
 
 	scratch_write(fd, 0, text, strlen(text));
 	lseek(fd, 0, SEEK_END);
-	ret = pt_process_maps_read(m, fd, 7, &err);
+	ret = pt_process_maps_read(m, fd, pagemap, 7, &err);
 	close(fd);
 	return ret;
 }
@@ -48,6 +50,50 @@ static void test_mappings_that_are_sent(void **state)
 	assert_int_equal(m.cnt, 1);
 	assert_int_equal(maps_of(&m, ""), -ESRCH);
 	pt_process_maps_free(&m);
+}
+
+/* is_sent: the mapping at `at` is, although it cannot be written now. */
+static bool is_sent(const void *at, const char *path)
+{
+	struct pt_process_maps m = { 0 };
+	unsigned long start = (unsigned long)at;
+	char text[128];
+	bool is;
+
+	snprintf(text, sizeof(text), "%lx-%lx r-xp 00000000 08:01 7  %s\n",
+		 start, start + 4 * PT_PAGE_SZ, path);
+	assert_int_equal(maps_of(&m, text), 0);
+	is = m.cnt == 1;
+	pt_process_maps_free(&m);
+	return is;
+}
+
+static void test_own_without_the_right_to_write(void **state)
+{
+	__u8 *at = mmap(NULL, 4 * PT_PAGE_SZ, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = scratch_file(SCRATCH "/text", 4 * PT_PAGE_SZ);
+	__u8 *file = mmap(NULL, 4 * PT_PAGE_SZ, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE, fd, 0);
+
+	(void)state;
+	assert_true(at != MAP_FAILED && file != MAP_FAILED);
+	assert_false(is_sent(at, ""));
+	/* Pages that were only read: the one of zeroes, and the file's. */
+	assert_int_equal(((volatile __u8 *)at)[0], 0);
+	assert_int_equal(((volatile __u8 *)file)[0], 0);
+	assert_false(is_sent(at, ""));
+	assert_false(is_sent(file, "/text"));
+	assert_true(is_sent(file, "/text (deleted)"));
+	at[3 * PT_PAGE_SZ] = file[2 * PT_PAGE_SZ] = 1;
+	assert_int_equal(mprotect(at, 4 * PT_PAGE_SZ, PROT_NONE), 0);
+	assert_true(is_sent(at, ""));
+	assert_true(is_sent(at, "[anon:name]"));
+	assert_false(is_sent(at, "[vdso]"));
+	assert_true(is_sent(file, "/text"));
+	munmap(at, 4 * PT_PAGE_SZ);
+	munmap(file, 4 * PT_PAGE_SZ);
+	close(fd);
 }
 
 /* A file under /dev that cannot be seen is taken for a device, unless it was found
@@ -187,12 +233,14 @@ static void test_lack(void **state)
 	pt_process_maps_free(&m);
 }
 
+#define FIRST 6	/* the tests before the rows */
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 int main(void)
 {
-	struct CMUnitTest tests[4 + ROWS] = {
+	struct CMUnitTest tests[FIRST + ROWS] = {
 		cmocka_unit_test(test_mappings_that_are_sent),
+		cmocka_unit_test(test_own_without_the_right_to_write),
 		cmocka_unit_test(test_memory_stays_memory),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_no_rooms),
@@ -200,11 +248,12 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < ROWS; i++)
-		tests[4 + i] = (struct CMUnitTest){
+		tests[FIRST + i] = (struct CMUnitTest){
 			.name = rows[i].name, .test_func = test_rooms,
 			.initial_state = (void *)&rows[i],
 		};
-	if (scratch_mount())
+	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (pagemap < 0 || scratch_mount())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

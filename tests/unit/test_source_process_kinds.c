@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Mappings of a child, judged by what they are: a file under /dev that is no
- * device, /dev/zero, pages beyond a file's end, and address space that was never
- * touched. */
+ * device, /dev/zero, pages beyond a file's end, address space that was never
+ * touched, and memory that cannot be written any more. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -16,6 +16,7 @@
 static struct made {		/* by the child, in a shared mapping */
 	volatile int is_ready;
 	__u8 *of_dev, *of_zero, *beyond, *sparse;
+	__u8 *jit, *locked, *reserved, *nameless;
 } *made;
 
 static void *private_map(const char *path, __u64 sz)
@@ -24,6 +25,25 @@ static void *private_map(const char *path, __u64 sz)
 
 	return mmap(NULL, sz, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 		    MAP_NORESERVE | (path ? 0 : MAP_ANONYMOUS), fd, 0);
+}
+
+/* protected_make: memory that was written, and cannot be any more, a file without a
+ * name, and address space that was never touched. */
+static void protected_make(void)
+{
+	int fd = memfd_create("nameless", MFD_CLOEXEC);
+
+	made->jit = private_map(NULL, 8 * PAGE);
+	made->locked = private_map(NULL, 8 * PAGE);
+	made->jit[PAGE] = 11;
+	made->locked[2 * PAGE] = 12;
+	scratch_write(fd, 4 * PAGE, "7", 1);
+	made->nameless = mmap(NULL, 8 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	made->reserved = mmap(NULL, SPARSE_SZ, PROT_NONE, MAP_PRIVATE |
+			      MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mprotect(made->jit, 8 * PAGE, PROT_READ | PROT_EXEC) ||
+	    mprotect(made->locked, 8 * PAGE, PROT_NONE))
+		_exit(1);
 }
 
 static void child_main(void)
@@ -46,6 +66,7 @@ static void child_main(void)
 	made->sparse[SPARSE_SZ / 2] = 8;
 	made->sparse[SPARSE_SZ / 2 + PAGE] = 9;
 	made->sparse[SPARSE_SZ - 1] = 10;
+	protected_make();
 	made->is_ready = 1;
 	for (;;)
 		pause();
@@ -153,6 +174,21 @@ static void test_pages_beyond_the_end(void **state)
 	child_close(&c);
 }
 
+static void test_not_writable_any_more(void **state)
+{
+	struct child c;
+
+	(void)state;
+	child_open(&c);
+	assert_byte(&c, made->jit + PAGE, 11);
+	assert_byte(&c, made->jit, -1);
+	assert_byte(&c, made->locked + 2 * PAGE, 12);
+	assert_byte(&c, made->locked + 3 * PAGE, -1);
+	assert_byte(&c, made->nameless + 4 * PAGE, '7');
+	assert_int_equal(view(&c, made->reserved), -1);
+	child_close(&c);
+}
+
 /* Every region of 1 TiB is seen, and its three pages are found. */
 static void test_never_touched(void **state)
 {
@@ -184,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_file_under_dev),
 		cmocka_unit_test(test_dev_zero_is_anonymous),
 		cmocka_unit_test(test_pages_beyond_the_end),
+		cmocka_unit_test(test_not_writable_any_more),
 		cmocka_unit_test(test_never_touched),
 	};
 

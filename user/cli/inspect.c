@@ -30,7 +30,7 @@ struct inspect {
 
 static const struct pt_option options[] = {
 	{ "pid", "PID",
-	  "inspect the private writable memory of a process; it is stopped "
+	  "inspect the private memory of a process; it is stopped "
 	  "meanwhile.  Layout: pagetrim-inspect(8)",
 	  PT_OPTION(NUMBER, struct inspect, pid), .min = 1, .max = 1 << 22,
 	  .offers = "pid" },

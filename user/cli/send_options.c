@@ -74,7 +74,7 @@ static const struct pt_option_word unreadable[] = {
 
 static const struct pt_option options[] = {
 	{ "pid", "PID",
-	  "send the private writable memory of a process; it is stopped "
+	  "send the private memory of a process; it is stopped "
 	  "meanwhile.  Layout: pagetrim-send(8)",
 	  PT_OPTION(NUMBER, struct pt_send_options, pid), .min = 1,
 	  .max = 1 << 22, .offers = "pid" },

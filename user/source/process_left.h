@@ -4,13 +4,15 @@
 #ifndef SOURCE_PROCESS_LEFT_H
 #define SOURCE_PROCESS_LEFT_H
 
+#include "source/process_maps.h"
 #include "source/source.h"
 
-/* pt_process_left_read adds up the mappings of /proc/PID/smaps, open at smaps;
- * pagemap is of the same process.
+/* pt_process_left_read adds up the mappings of /proc/PID/smaps, open at smaps, but
+ * those that are sent; pagemap is of the same process.
  *   -ESRCH  the address space is gone
  *   -ENOMEM */
-int pt_process_left_read(struct pt_source_left *out, int smaps, int pagemap,
-			 pid_t pid, struct pt_error *err);
+int pt_process_left_read(struct pt_source_left *out,
+			 const struct pt_process_maps *sent, int smaps,
+			 int pagemap, pid_t pid, struct pt_error *err);
 
 #endif

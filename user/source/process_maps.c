@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "memory/pagemap.h"
 #include "source/source_impl.h"
 
 static int no_memory(pid_t pid, struct pt_error *err)
@@ -64,13 +65,44 @@ bool pt_maps_line_is_device(const struct pt_maps_line *line)
 	       strncmp(line->path, "/dev/zero", 9);
 }
 
+bool pt_maps_line_is_deleted(const struct pt_maps_line *line)
+{
+	static const char mark[] = " (deleted)";
+	size_t len = strlen(line->path), mark_len = sizeof(mark) - 1;
+
+	return line->path[0] == '/' && len > mark_len &&
+	       !strcmp(line->path + len - mark_len, mark);
+}
+
+/* is_kernels: [vdso], [vvar] and their like.  The kernel names three more kinds, which
+ * are the process's. */
+static bool is_kernels(const struct pt_maps_line *line)
+{
+	return line->path[0] == '[' && strcmp(line->path, "[heap]") &&
+	       strncmp(line->path, "[stack", 6) &&
+	       strncmp(line->path, "[anon:", 6);
+}
+
 /* reading: one pass over the mappings of a process; before: those of the last. */
 struct reading {
 	struct pt_process_maps *m;
 	const struct pt_process_maps *before;
+	int pagemap;
 	pid_t pid;
 	struct pt_error *err;
 };
+
+/* is_own: the memory is the process's own.  A mapping may have been written before it
+ * lost the right: as a JIT compiler makes code, or a loader constants.  Its file may
+ * not be there any more. */
+static bool is_own(const struct reading *r, const struct pt_maps_line *line)
+{
+	if (!line->is_private || line->is_writable)
+		return line->is_private;
+	return !is_kernels(line) &&
+	       (pt_maps_line_is_deleted(line) ||
+		pt_pagemap_has_own(r->pagemap, line->start, line->end));
+}
 
 /* content_sz returns how much of the mapping the file, of sz bytes, fills. */
 static __u64 content_sz(const struct pt_maps_line *line, __u64 sz)
@@ -141,12 +173,12 @@ static int line_take(const struct reading *r, char *text)
 	struct pt_process_map map = { 0 };
 	struct pt_maps_line line;
 
-	if (!pt_maps_line_parse(&line, text) || !line.is_writable ||
-	    !line.is_private || !map_judge(&map, r, &line))
+	if (!pt_maps_line_parse(&line, text) || !is_own(r, &line) ||
+	    !map_judge(&map, r, &line))
 		return 0;
 	if (r->m->cnt == PT_SEGMENTS_MAX)
 		return pt_error_set(r->err, PT_EXIT_HOST, -E2BIG, "process %d: "
-				    "more than %u private writable mappings",
+				    "more than %u mappings of private memory",
 				    r->pid, PT_SEGMENTS_MAX);
 	return map_add(r->m, &line, &map) ? no_memory(r->pid, r->err) : 0;
 }
@@ -158,14 +190,15 @@ static int went_away(pid_t pid, struct pt_error *err)
 }
 
 /* The stream has a descriptor of its own, which shares the file's position. */
-int pt_process_maps_read(struct pt_process_maps *m, int fd, pid_t pid,
-			 struct pt_error *err)
+int pt_process_maps_read(struct pt_process_maps *m, int fd, int pagemap,
+			 pid_t pid, struct pt_error *err)
 {
 	int own = dup(fd), code = 0;
 	FILE *in = own < 0 ? NULL : fdopen(own, "r");
 	struct pt_process_maps before = *m;
 	const struct reading r = {
-		.m = m, .before = &before, .pid = pid, .err = err,
+		.m = m, .before = &before, .pagemap = pagemap, .pid = pid,
+		.err = err,
 	};
 	bool is_there = false;
 	size_t room = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* process_maps: the mappings of a process that are sent: private, writable, and
- * of no device.  Threads: no locks. */
+/* process_maps: the mappings of a process that are sent: private, of no device, and
+ * writable or with content that no file of a name has.  Threads: no locks. */
 #ifndef SOURCE_PROCESS_MAPS_H
 #define SOURCE_PROCESS_MAPS_H
 
@@ -31,6 +31,9 @@ bool pt_maps_line_file(const struct pt_maps_line *line, pid_t pid,
 /* pt_maps_line_is_device judges by the name, for a file that cannot be seen. */
 bool pt_maps_line_is_device(const struct pt_maps_line *line);
 
+/* pt_maps_line_is_deleted: its file has no name any more, or never had one. */
+bool pt_maps_line_is_deleted(const struct pt_maps_line *line);
+
 struct pt_process_map {
 	struct pt_segment seg;	/* gfn: address / 4096 */
 	bool is_anonymous;	/* a page that was never written reads as zero, not
@@ -46,14 +49,15 @@ struct pt_process_maps {	/* zero: none */
 	__u32 cnt, capacity;
 };
 
-/* pt_process_maps_read reads /proc/PID/maps, open at fd, from its start;
+/* pt_process_maps_read reads /proc/PID/maps, open at fd, from its start, and looks in
+ * /proc/PID/pagemap for pages of mappings that cannot be written now;
  * m forgets earlier mappings.  A mapping whose file cannot be seen is memory if it
  * was before: the reader may have given up privileges since.
  *   -ESRCH  the address space is gone
  *   -E2BIG  more than PT_SEGMENTS_MAX
  *   -ENOMEM, or as read(2) */
-int pt_process_maps_read(struct pt_process_maps *m, int fd, pid_t pid,
-			 struct pt_error *err);
+int pt_process_maps_read(struct pt_process_maps *m, int fd, int pagemap,
+			 pid_t pid, struct pt_error *err);
 void pt_process_maps_free(struct pt_process_maps *m);
 
 /* pt_process_maps_find returns the index of the first mapping that ends above page

@@ -58,18 +58,18 @@ int pt_source_open_files_as(struct pt_source **out, enum pt_files how,
 			    const char *const *paths, unsigned int cnt,
 			    struct pt_error *err);
 
-/* pt_source_open_pid opens the private writable mappings of a process, each a
+/* pt_source_open_pid opens the private memory of a process, its mappings each a
  * segment with gfn = address / 4096, named as in /proc/PID/maps ("[heap]",
  * "[stack]", the file's last part) or "anon".  It leaves out shared mappings,
- * those not writable now (code, constants), and devices; a file under /dev that is
- * none is not left out.  It stops all threads
+ * code and constants that no page was written of, and devices; a file under /dev that
+ * is none is not left out.  It stops all threads
  * of the process until pt_source_close; they resume when the calling thread
  * dies, however it dies.  With keep_running they are not stopped, and the copy
  * is not a consistent snapshot.
  *   -ESRCH   no such process, or it has ended; a zombie or kernel thread
  *   -EINVAL  pid is a thread of another process, or ourselves
  *   -EPERM, -EACCES   not allowed; traced by another (named)
- *   -ENODATA no private writable mapping
+ *   -ENODATA it has none
  *   -ETIMEDOUT  a thread did not stop within 5 s
  *   -ENOMEM */
 int pt_source_open_pid(struct pt_source **out, pid_t pid, bool keep_running,
@@ -104,10 +104,11 @@ bool pt_source_mapping(const struct pt_source *src, __u32 idx, __u64 *gfn,
 
 /* pt_source_left: the memory of a process that is not in its image. */
 struct pt_source_left {
-	__u64 files_sz;		/* private and not writable: text and constants,
-				 * which come from files */
+	__u64 files_sz;		/* text and constants: never written, and from files
+				 * that have a name */
 	__u64 beyond_sz;	/* beyond the end of a mapped file: no content */
-	__u64 shared_sz;	/* shared and writable, as far as it is allocated */
+	__u64 shared_sz;	/* shared, as far as it is allocated; of a file on a
+				 * disk only if the process may write it */
 	__u64 userfault_sz;	/* not there, and a userfaultfd is to supply it */
 	__u64 unreadable_sz;	/* taken for zero; 0 before a page was read */
 	__u32 shared_cnt, userfault_cnt;	/* mappings */

@@ -307,7 +307,8 @@ static int process_review(struct pt_source *src, struct pt_error *err)
 
 	if (!p->is_live)
 		return 0;
-	ret = pt_process_maps_read(&p->mapped, p->maps, p->pid, err);
+	ret = pt_process_maps_read(&p->mapped, p->maps, p->pagemap,
+				   p->pid, err);
 	at = ret || !p->freeze ? ~0ULL
 		: pt_process_rooms_lack(src->segs, src->seg_cnt, &p->mapped);
 	if (at == ~0ULL)
@@ -338,7 +339,8 @@ static int process_find_left(const struct pt_source *src,
 	for (__u32 i = 0; i < p->mapped.cnt; i++)
 		out->beyond_sz += p->mapped.all[i].seg.sz -
 				  p->mapped.all[i].content_sz;
-	return pt_process_left_read(out, p->smaps, p->pagemap, p->pid, err);
+	return pt_process_left_read(out, &p->mapped, p->smaps, p->pagemap,
+				    p->pid, err);
 }
 
 static int process_find_large(const struct pt_source *src,
@@ -392,13 +394,14 @@ static int process_map(struct process *p, __u64 room_sz, struct pt_error *err)
 	p->smaps = pt_process_task_open(p->pid, tid, "smaps", err);
 	if (p->smaps < 0)
 		return p->smaps;
-	code = pt_process_maps_read(&p->mapped, p->maps, p->pid, err);
+	code = pt_process_maps_read(&p->mapped, p->maps, p->pagemap,
+				    p->pid, err);
 	if (code)
 		return code;
 	if (!p->mapped.cnt)
 		return pt_error_set(err, PT_EXIT_HOST, -ENODATA,
-				    "process %d: it has no private writable "
-				    "memory", p->pid);
+				    "process %d: it has no private memory",
+				    p->pid);
 	return segments_make(p, room_sz, err);
 }
 
