@@ -200,6 +200,29 @@ time.sleep(1000)' >holder &
 	finish "$pid" 15
 }
 
+# block_device: a loop device is a source like its file, of the same size.
+block_device()
+{
+	local device
+
+	show hosts_up "$net" --mtu 9000
+	"$here/make_image.py" --pages 768 --tail 512 ram >&2
+	device=$(losetup --find --show ram)
+	# It vanishes with its last descriptor.
+	exec 6<"$device"
+	losetup --detach "$device"
+	"$pagetrim" inspect --json "$device" >seen.json
+	same "bytes inspected" "$(jq .total seen.json)" "$(stat -c %s ram)"
+	receive_begin receive --listen "$HOSTS_B4" --out copy
+	send_begin send --to "$HOSTS_B4" "$device"
+	finish "$sender" 30
+	finish "$receiver" 30
+	same_file ram copy
+	show "$pagetrim" image pack "$device" x.ptrim
+	show "$pagetrim" image unpack x.ptrim again
+	same_file ram again
+}
+
 # protected: memory that was written, and cannot be written any more, is the process's;
 # shared memory is not, whatever the protection.
 protected()
@@ -357,5 +380,6 @@ case_run "transfer: --pid" process
 case_run "transfer: --pid, 2000 mappings" mappings
 case_run "transfer: --pid, shared memory" shared_memory
 case_run "transfer: --pid, memory that cannot be written any more" protected
+case_run "transfer: a block device" block_device
 case_run "transfer: a file that is mapped privately" private_ram
 cases_end

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Files that are no valid source, and files that change while they are read. */
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include "guard_again.h"
 #include "opened.h"
 
@@ -63,6 +65,58 @@ static void test_cut_short_after_the_view(void **state)
 	fail_msg("no SIGBUS");
 }
 
+/* loop_make: a loop device of the file, until it is closed. */
+static int loop_make(int file, char path[32])
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), fd = -1;
+	struct loop_config cfg = {
+		.fd = file, .info.lo_flags = LO_FLAGS_AUTOCLEAR,
+	};
+
+	/* Another may take the free one first. */
+	for (int i = 0; i < 100; i++) {
+		snprintf(path, 32, "/dev/loop%d",
+			 ioctl(control, LOOP_CTL_GET_FREE));
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && !ioctl(fd, LOOP_CONFIGURE, &cfg))
+			break;
+		close(fd);
+		fd = -1;
+	}
+	close(control);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* A block device has no size in its stat, and may get another one, too. */
+static void test_block_device(void **state)
+{
+	int file = scratch_file(SCRATCH "/disk", REGION + 512), loop;
+	struct pt_error err = { 0 };
+	struct opened o;
+	char path[32];
+	const char *paths[] = { path };
+
+	(void)state;
+	scratch_write(file, REGION + 7, "x", 1);
+	loop = loop_make(file, path);
+	open_one(&o, path);
+	assert_int_equal(pt_layout_region_cnt(o.layout), 2);
+	see(&o, 1);
+	assert_int_equal(o.view.pages[7], 'x');
+	assert_int_equal(ftruncate(file, REGION), 0);
+	assert_int_equal(ioctl(loop, LOOP_SET_CAPACITY), 0);
+	assert_int_equal(pt_source_view(o.src, &o.view, o.layout, 0, &err),
+			 -EIO);
+	assert_non_null(strstr(err.text, "from 2097664 bytes to 2097152"));
+	close_all(&o);
+	/* Not as the memory of a guest that runs. */
+	assert_int_equal(pt_source_open_files_as(&o.src, PT_FILES_LIVE, paths, 1,
+						 &err), -EINVAL);
+	close(loop);
+	close(file);
+}
+
 /* --- refusals -------------------------------------------------------- */
 
 static const struct refusal {
@@ -72,9 +126,9 @@ static const struct refusal {
 	const char *text;
 } refusals[] = {
 	{ "missing", SCRATCH "/no-such", -ENOENT, "No such file" },
-	{ "a folder", SCRATCH, -EINVAL, "not a regular file" },
-	{ "a device", "/dev/null", -EINVAL, "not a regular file" },
-	{ "a pipe without writer", SCRATCH "/pipe", -EINVAL, "not a regular" },
+	{ "a folder", SCRATCH, -EINVAL, "neither a regular file nor a block" },
+	{ "a character device", "/dev/null", -EINVAL, "neither a regular file" },
+	{ "a pipe without writer", SCRATCH "/pipe", -EINVAL, "neither a regular" },
 	{ "empty", SCRATCH "/empty", -EINVAL, "empty" },
 	{ "no path", "", -ENOENT, "No such file" },
 	{ "an end that is no folder", SCRATCH "/empty/x", -ENOTDIR,
@@ -144,17 +198,18 @@ static void test_counts(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[4 + REFUSAL_CNT] = {
+	struct CMUnitTest tests[5 + REFUSAL_CNT] = {
 		cmocka_unit_test(test_cut_short_before_the_view),
 		cmocka_unit_test(test_cut_short_after_the_view),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_block_device),
 	};
 
 	if (scratch_mount())
 		return 1;
 	for (size_t i = 0; i < REFUSAL_CNT; i++)
-		tests[4 + i] = (struct CMUnitTest){ refusals[i].name,
+		tests[5 + i] = (struct CMUnitTest){ refusals[i].name,
 						    test_refusal, NULL, NULL,
 						    (void *)&refusals[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);

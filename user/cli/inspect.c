@@ -75,9 +75,9 @@ const struct pt_command pt_command_inspect = {
 	"--copies, and with copies and --compress lz4 or zstd, by its own packing, for\n"
 	"one lane, IPv4 and no loss.\n"
 	"\n"
-	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
-	"hugetlbfs file; several are segments of one memory, in the order given.  A\n"
-	"single NAME.ptrim is an image at rest: pagetrim-image(8).\n",
+	"SOURCE is a raw memory image, a memfd (/proc/PID/fd/N), /dev/shm or hugetlbfs\n"
+	"file, or a block device; several are segments of one memory, in the order\n"
+	"given.  A single NAME.ptrim is an image at rest: pagetrim-image(8).\n",
 	.groups = groups,
 	.notes =
 	"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"

@@ -196,9 +196,9 @@ const struct pt_command pt_command_send = {
 	"memory must stand still: a change while it is sent fails the transfer, except\n"
 	"with --live.\n"
 	"\n"
-	"SOURCE is a raw memory image, or a memfd (/proc/PID/fd/N), /dev/shm or\n"
-	"hugetlbfs file; several are segments of one memory, in the order given.  A\n"
-	"single NAME.ptrim is an image at rest: pagetrim-image(8).\n",
+	"SOURCE is a raw memory image, a memfd (/proc/PID/fd/N), /dev/shm or hugetlbfs\n"
+	"file, or a block device; several are segments of one memory, in the order\n"
+	"given.  A single NAME.ptrim is an image at rest: pagetrim-image(8).\n",
 	.groups = groups,
 	.notes =
 	"AF_XDP bypasses the firewall (netfilter) and traffic control (tc) of DEV: use\n"

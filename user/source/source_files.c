@@ -20,6 +20,7 @@ struct file {
 	int fd;
 	__u8 *map;	/* NULL: read by pread(2) */
 	__u64 sz;	/* bytes, when it was opened */
+	bool is_device;	/* a block device */
 	char *path;
 	/* One bit per page, 512 bits per region: a view found the page to be no
 	 * hole. */
@@ -54,6 +55,14 @@ static bool is_mappable(int fd, const struct stat *st)
 	       (__u64)st->st_blocks * 512 >= (__u64)st->st_size;
 }
 
+/* device_sz returns the size of a block device; 0: unknown, or it has no medium. */
+static __u64 device_sz(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	return end < 0 ? 0 : end;
+}
+
 static int file_open(struct file *f, const char *path, enum pt_files how,
 		     struct pt_error *err)
 {
@@ -69,13 +78,14 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 	}
 	if (fstat(f->fd, &st))
 		return fail(err, -errno, path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
+	f->is_device = S_ISBLK(st.st_mode);
+	if (!S_ISREG(st.st_mode) && (!f->is_device || how == PT_FILES_LIVE))
 		return fail(err, -EINVAL, path,
-			    "not a regular file (give an image, or a memfd as "
-			    "/proc/PID/fd/N)");
-	if (!st.st_size)
+			    "neither a regular file nor a block device (give an "
+			    "image, or a memfd as /proc/PID/fd/N)");
+	f->sz = f->is_device ? device_sz(f->fd) : (__u64)st.st_size;
+	if (!f->sz)
 		return fail(err, -EINVAL, path, "empty: no memory in it");
-	f->sz = st.st_size;
 	f->path = strdup(path);
 	f->known = calloc((f->sz + PT_REGION_SZ - 1) / PT_REGION_SZ,
 			  PT_REGION_PAGES / 8);
@@ -88,7 +98,8 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 							      err);
 	if (code)
 		return code;
-	if (how != PT_FILES_STILL || !is_mappable(f->fd, &st))
+	/* A read of a device that goes away is an error that says why. */
+	if (how != PT_FILES_STILL || f->is_device || !is_mappable(f->fd, &st))
 		return 0;
 	f->map = mmap(NULL, f->sz, PROT_READ, MAP_SHARED | MAP_NORESERVE,
 		      f->fd, 0);
@@ -110,18 +121,19 @@ static int file_open(struct file *f, const char *path, enum pt_files how,
 static int size_check(const struct file *f, struct pt_error *err)
 {
 	struct stat st;
+	__u64 sz;
 
 	if (fstat(f->fd, &st))
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO, "%s: %s",
 				    f->path, strerror(errno));
-	if ((__u64)st.st_size != f->sz)
+	sz = f->is_device ? device_sz(f->fd) : (__u64)st.st_size;
+	if (sz != f->sz)
 		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
 				    "%s: %s while it was read, from %llu bytes "
 				    "to %llu (keep it still until the transfer "
 				    "ends)", f->path,
-				    (__u64)st.st_size < f->sz ? "cut short" :
-								"it grew",
-				    f->sz, (__u64)st.st_size);
+				    sz < f->sz ? "cut short" : "it grew",
+				    f->sz, sz);
 	return 0;
 }
 
@@ -400,7 +412,8 @@ static int files_find_large(const struct pt_source *src,
 	int ret = 0;
 
 	for (unsigned int i = 0; !ret && i < s->cnt; i++)
-		ret = pt_source_large_file(out, s->files[i].fd, s->files[i].sz,
+		ret = s->files[i].is_device ? 0 :
+		      pt_source_large_file(out, s->files[i].fd, s->files[i].sz,
 					   src->segs[i].gfn * PT_PAGE_SZ);
 	return ret;
 }
