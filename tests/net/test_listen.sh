@@ -71,6 +71,27 @@ duplicate()
 	nothing_left
 }
 
+# It is taken, since a host may have its address on lo; but it is said.
+other_device()
+{
+	show hosts_up "$net"
+	on b ip link add other type veth peer name rehto
+	on b ip address add "$other/32" dev other
+	receive_named "$other"
+	wait_until 60 receive_is_ready receive
+	grep -q "warning: $other:.* is an address of other, .*from $(dev_b) only" \
+		receive.err || die "$(<receive.err)"
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 1
+	rm receive.err
+	receive_named "$HOSTS_B4"
+	wait_until 60 receive_is_ready receive
+	! grep -q warning receive.err || die "$(<receive.err)"
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 1
+	nothing_left
+}
+
 name_of_loopback()
 {
 	show hosts_up "$net"
@@ -99,6 +120,7 @@ name_of_several()
 	nothing_left
 }
 
+case_run "listen: an address of another device" other_device
 case_run "listen: a tentative address" tentative
 case_run "listen: a duplicate address" duplicate
 case_run "listen: a name of a loopback address" name_of_loopback

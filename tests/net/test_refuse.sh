@@ -454,6 +454,13 @@ insecure_but()
 	usage "$1" send --dev x --to y "${@:2}" z
 }
 
+pipe_unread()
+{
+	mkfifo pipe
+	refuses a 3 'pipe that nobody reads' inspect --svg pipe \
+		"$(image small --pages 64)"
+}
+
 # inspect's errors for sources that it cannot read.
 inspect_refused()
 {
@@ -484,6 +491,14 @@ case_run "refuse: not the route's device, both named" other_route
 case_run "refuse: attach and detach twice, other mode" attach_twice
 case_run "refuse: peer absent" refuses a 4 refused send \
 	--dev "$(dev_a)" --to "$HOSTS_B4" "$(image small --pages 64)"
+case_run "refuse: an address of this host itself" refuses a 3 'this host itself' send \
+	--dev "$(dev_a)" --to "$HOSTS_A4" "$(image small --pages 64)"
+case_run "refuse: the loopback device" refuses b 3 'loopback device' receive \
+	--dev lo --listen 127.0.0.1 --out copy
+case_run "refuse: a rate below the least" usage '0 or 64K..1T' send --dev x --to y \
+	--max-bandwidth 63K z
+case_run "refuse: a value that stands apart" usage 'watch=5' stats --dev x --watch 5
+case_run "refuse: a picture into a pipe that nobody reads" pipe_unread
 case_run "refuse: peer's host absent" peer_host_absent
 case_run "refuse: peer silent" odd_peer silent 'says no HELLO'
 case_run "refuse: peer says PING, no more" odd_peer pings 'has not sent OFFER'

@@ -355,6 +355,38 @@ logs()
 	nothing_left
 }
 
+# descriptors: two memories of one process, a file's and a memfd's, have names of their
+# own.
+descriptors()
+{
+	local holder from
+
+	show hosts_up "$net" --mtu 1500
+	mkdir out
+	receive_begin receive --serve --listen "$addr" --out out
+	cp "$(image small)" named.ram
+	python3 -c '
+import os, sys, time
+data = open(sys.argv[1], "rb").read()
+fd = os.memfd_create("guest-ram")
+os.write(fd, data)
+file = os.open(sys.argv[1], os.O_RDONLY)
+print(fd, file, flush=True)
+time.sleep(600)' named.ram >fds &
+	holder=$!
+	wait_until 10 test -s fds
+	for from in $(<fds); do
+		send_begin send --to "$addr" "/proc/$holder/fd/$from"
+		ended send "$sender" 30 0
+	done
+	kill "$holder"
+	same_file named.ram out/guest-ram
+	same_file named.ram out/named.ram
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_left
+}
+
 # one_shot: SIGHUP ends it as SIGTERM does; ignored from the start, it does not.
 one_shot()
 {
@@ -429,6 +461,7 @@ case_run "service: a certificate that expires" expires
 case_run "service: --drain and SIGTERM" drained terminate
 twice=1 case_run "service: --drain and SIGTERM, twice" drained terminate
 case_run "service: ctl drain" drained "$pagetrim" ctl drain --control control
+case_run "service: an image is named as the file behind a descriptor" descriptors
 case_run "service: --drain without a transfer" drained_idle
 case_run "service: JSON Lines, the journal's priorities, odd names" logs
 case_run "service: SIGHUP and one transfer; ignored signals" one_shot

@@ -103,6 +103,28 @@ life()
 		die "no large pages"
 }
 
+# limited LIMIT VALUE...: the process has this limit, raised until it works.
+limited()
+{
+	local limit=$1 value status
+
+	"$here/make_image.py" raw --pages 300 --seed 5
+	for value in "${@:2}"; do
+		status=0
+		# Through a pipe: the limit of a file's size is that of its words, too.
+		timeout 60 prlimit "--$limit=$value" "$pagetrim" template put few raw \
+			--folder "$dir/folder" 2>&1 >/dev/null | cat >fail.err ||
+			status=${PIPESTATUS[0]}
+		((status)) || break
+		same "exit code at $value" "$status" 3
+		grep -qE 'raise ulimit|loading shared|LimitFSIZE' fail.err ||
+			die "$limit=$value: no remedy: $(<fail.err)"
+		nothing_of few
+	done
+	((status == 0 && value != $2)) || die "$limit=$value: exit $status"
+	template rm few
+}
+
 at_rest()
 {
 	"$here/make_image.py" raw --pages 3000 --seed 4
@@ -702,6 +724,8 @@ not_received()
 }
 
 case_run "template: put, ls, get, rm" with_templates life
+case_run "template: with few files" with_templates limited nofile 5 6 7 8 9 10 11 12 16 24
+case_run "template: with small files" with_templates limited fsize 0 4096 65536 16777216
 case_run "template: of an image at rest, and of two images" with_templates at_rest
 case_run "template: bad names and words" with_templates bad_names
 case_run "template: bad images leave nothing" with_templates bad_images

@@ -268,7 +268,7 @@ static void optional_value(void **state)
 	accept("--bare=5");
 	assert_int_equal(got.bare, 5);
 	refuse("--bare=6", "--bare '6': want 1..5");
-	refuse("--bare 5", "'5': no such argument");
+	refuse("--bare 5", "'5': no such argument (--bare=5?)");
 }
 
 static void words(void **state)

@@ -157,6 +157,8 @@ static void test_rewrite(void **state)
 	assert_int_equal(rewrite("no/new"), -ENOENT);
 	assert_int_equal(rewrite("real"), -EISDIR);
 	assert_int_equal(rewrite("real/"), -ENOENT);
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_int_equal(rewrite("pipe"), -ENXIO);
 }
 
 int main(void)

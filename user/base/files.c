@@ -56,3 +56,10 @@ const char *pt_room_remedy(int code)
 	}
 	return "";
 }
+
+const char *pt_limit_remedy(int code)
+{
+	const char *room = pt_room_remedy(code);
+
+	return *room ? room : pt_files_remedy(code);
+}

@@ -16,6 +16,9 @@ bool pt_files_are_few(void);
  * "". */
 const char *pt_files_remedy(int code);
 
+/* pt_limit_remedy returns the remedy of either, by code, else "". */
+const char *pt_limit_remedy(int code);
+
 /* pt_room_remedy returns what helps where a file cannot grow, by code: -ENOSPC, -EDQUOT
  * or -EFBIG; "" for others. */
 const char *pt_room_remedy(int code);

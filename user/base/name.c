@@ -19,13 +19,18 @@ static const char *fault(const char *name)
 	return NULL;
 }
 
+const char *pt_name_fault(const char *name)
+{
+	if (strlen(name) > PT_NAME_IMAGE_MAX)
+		return "it has more than 128 bytes";
+	return fault(name);
+}
+
 const char *pt_name_image_fault(const char *name)
 {
 	if (name[0] == '.')
 		return "it begins with a '.'";
-	if (strlen(name) > PT_NAME_IMAGE_MAX)
-		return "it has more than 128 bytes";
-	return fault(name);
+	return pt_name_fault(name);
 }
 
 const char *pt_name_file_fault(const char *name)

@@ -11,8 +11,12 @@
 #define PT_NAME_TABLE	"segments.json"
 #define PT_NAME_UNREADABLE	"unreadable.json"
 
+/* pt_name_fault returns the fault of a name that a message cannot carry as an image's,
+ * e.g. "it has a '/'"; NULL: none. */
+const char *pt_name_fault(const char *name);
+
 /* pt_name_image_fault returns the fault of an image's name at a receiver with
- * --serve, e.g. "it has a '/'"; NULL: none. */
+ * --serve; NULL: none. */
 const char *pt_name_image_fault(const char *name);
 
 /* pt_name_file_fault returns the fault of the name of a file that comes

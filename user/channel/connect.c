@@ -11,6 +11,7 @@
 
 #include "base/files.h"
 #include "channel/conn_io.h"
+#include "net/local.h"
 #include "net/resolve.h"
 
 /* pt_connect: waits for one of three events, whose field is not NULL or -1. */
@@ -30,12 +31,17 @@ struct pt_connect {
 static int explain(const struct pt_address *peer, int code,
 		   struct pt_error *err)
 {
-	char text[PT_ADDRESS_TEXT_SZ];
+	char text[PT_ADDRESS_TEXT_SZ], dev[IF_NAMESIZE];
 	const char *hint;
 
 	pt_address_print(peer, text);
 	switch (code) {
 	case -ECONNREFUSED:
+		if (pt_address_is_loopback(peer) || pt_local_device(peer, dev))
+			return pt_error_set(err, PT_EXIT_HOST, -EADDRNOTAVAIL,
+					    "%s: an address of this host itself: "
+					    "its frames never reach a device "
+					    "(name the other host)", text);
 		hint = "is `pagetrim receive` running there?";
 		break;
 	case -EHOSTUNREACH:

@@ -258,7 +258,8 @@ static int setting(char request[REQUEST_SZ], const char *name,
 		snprintf(request, REQUEST_SZ, "set max-bandwidth auto");
 	else if (pt_size_parse(value, is_rate ? PT_SIZE_RATE : PT_SIZE_PLAIN,
 			       is_rate ? 0 : 1,
-			       is_rate ? PT_RATE_MAX : DOWNTIME_MAX_MS, &to))
+			       is_rate ? PT_RATE_MAX : DOWNTIME_MAX_MS, &to) &&
+		 (!is_rate || !to || to >= PT_RATE_MIN))
 		snprintf(request, REQUEST_SZ, "set %s %llu", name,
 			 (unsigned long long)to);
 	else if (is_rate)

@@ -34,8 +34,8 @@ static void print_help(FILE *out)
 	      "Commands:\n", out);
 	for (size_t i = 0; i < command_cnt; i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].text);
-	fputs("\n'pagetrim COMMAND --help' tells its options; 'pagetrim "
-	      "--version' the\nversion.\n\n"
+	fputs("\n'pagetrim COMMAND --help', or 'pagetrim help COMMAND', tells its "
+	      "options;\n'pagetrim --version' the version.\n\n"
 	      "Exit: 0 done, 1 failed (nothing committed), 2 wrong usage, "
 	      "3 this host\n"
 	      "      lacks what was asked, 4 the peer is absent, silent or "
@@ -66,6 +66,17 @@ static void print_version(void)
 		puts("filters no system calls (built without libseccomp)");
 }
 
+/* finish reports output that could not be printed.  The exit code of a transfer
+ * stays that of its result. */
+static int finish(const char *name, int code)
+{
+	if (pt_out_close(name))
+		return code;
+	if (code || !strcmp(name, "send") || !strcmp(name, "receive"))
+		return code;
+	return PT_EXIT_FAILED;
+}
+
 static int no_command(const char *name)
 {
 	fprintf(stderr, "pagetrim: no command '%s' (try 'pagetrim --help')\n",
@@ -81,8 +92,11 @@ static int help_of(char *name)
 
 	for (size_t i = 0; i < command_cnt; i++)
 		if (!strcmp(name, commands[i].name))
-			return commands[i].run(2, argv);
-	return no_command(name);
+			return finish("help", commands[i].run(2, argv));
+	if (strcmp(name, "help") && strcmp(name, "version"))
+		return no_command(name);
+	print_help(stdout);
+	return finish("help", PT_EXIT_OK);
 }
 
 /* print_completion prints the commands, or the options of one, for
@@ -101,17 +115,6 @@ static int print_completion(const char *name)
 		return no_command(name);
 	puts("help\n--help\n--version");
 	return PT_EXIT_OK;
-}
-
-/* finish reports output that could not be printed.  The exit code of a transfer
- * stays that of its result. */
-static int finish(const char *name, int code)
-{
-	if (pt_out_close(name))
-		return code;
-	if (code || !strcmp(name, "send") || !strcmp(name, "receive"))
-		return code;
-	return PT_EXIT_FAILED;
 }
 
 /* hold_standard: if descriptor 0, 1 or 2 is closed, the next open(2) would get
@@ -139,12 +142,12 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    !strcmp(argv[1], "help")) {
 		print_help(stdout);
-		return PT_EXIT_OK;
+		return finish("help", PT_EXIT_OK);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") ||
 	    !strcmp(argv[1], "version")) {
 		print_version();
-		return PT_EXIT_OK;
+		return finish("version", PT_EXIT_OK);
 	}
 	if (!strcmp(argv[1], "completion"))
 		return print_completion(argv[2]);

@@ -71,7 +71,8 @@ static int take_number(const char *command, const struct pt_option *o,
 		store(o, field, o->auto_value);
 		return -1;
 	}
-	if (!pt_size_parse(text, kind, o->min, o->max, &number)) {
+	if (!pt_size_parse(text, kind, o->min, o->max, &number) ||
+	    (o->is_rate && number && number < PT_RATE_MIN)) {
 		snprintf(range, sizeof(range), "%llu..%llu",
 			 (unsigned long long)o->min,
 			 (unsigned long long)o->max);
@@ -181,10 +182,30 @@ static int check_missing(const struct pt_command *c, const struct rows *r)
 	return -1;
 }
 
+/* bare_option returns the name of an option of argv whose value may be omitted, if text
+ * could be meant as it; NULL: there is none. */
+static const char *bare_option(const struct rows *r, const char *text)
+{
+	__u64 number;
+
+	for (unsigned int i = 0; i < r->cnt; i++)
+		if (r->in_argv[i] && r->options[i]->bare &&
+		    pt_size_parse(text, PT_SIZE_PLAIN, r->options[i]->min,
+				  r->options[i]->max, &number))
+			return r->options[i]->name;
+	return NULL;
+}
+
 /* check_arguments returns -1 if the arguments behind the options are
  * allowed. */
-static int check_arguments(const struct pt_command *c, int argc, char **argv)
+static int check_arguments(const struct pt_command *c, const struct rows *r, int argc,
+			   char **argv)
 {
+	const char *bare = optind < argc ? bare_option(r, argv[optind]) : NULL;
+
+	if (bare && !c->arguments[0])
+		return pt_out_usage(c->name, "'%s': no such argument (--%s=%s?)",
+				    argv[optind], bare, argv[optind]);
 	if (optind < argc && !c->arguments[0])
 		return pt_out_usage(c->name, "'%s': no such argument",
 				    argv[optind]);
@@ -314,6 +335,6 @@ int pt_options_parse(const struct pt_command *c, void *to, int argc,
 		if (code >= 0)
 			return code;
 	}
-	code = check_arguments(c, argc, argv);
+	code = check_arguments(c, &rows, argc, argv);
 	return code < 0 ? check_missing(c, &rows) : code;
 }

@@ -30,8 +30,9 @@ enum pt_option_kind {
 	PT_OPTION_OWN,		/* take parses it */
 };
 
-/* PT_RATE_WANT: the values of a rate, 0..PT_RATE_MAX, for error messages. */
-#define PT_RATE_WANT	"0..1T, such as 64M, 1.5GiB, 10GB/s or 10Gbit/s"
+/* PT_RATE_WANT: the values of a rate, 0 or PT_RATE_MIN..PT_RATE_MAX, for error
+ * messages. */
+#define PT_RATE_WANT	"0 or 64K..1T, such as 64M, 1.5GiB, 10GB/s or 10Gbit/s"
 
 struct pt_option_word {
 	const char *name;	/* NULL: the end */
@@ -56,7 +57,8 @@ struct pt_option {
 	/* NUMBER */
 	__u64 min, max;
 	bool suffix;		/* a size in bytes: units are allowed, see size.h */
-	bool is_rate;		/* with suffix: it is per second */
+	bool is_rate;		/* with suffix: it is per second, and 0 or at least
+				 * PT_RATE_MIN */
 	bool log2;		/* a power of two; the field gets the exponent */
 	bool has_auto;		/* the word auto is allowed and stores
 				 * auto_value */

@@ -176,6 +176,10 @@ static void announce(struct pt_receive_run *rx)
 			   rx->qmp, pt_out_human(rx->arrival.memory_sz, memory),
 			   rx->arrival.range_cnt,
 			   rx->arrival.range_cnt == 1 ? "" : "s");
+	if (info.other_dev[0])
+		pt_out_warn("warning: %s is an address of %s, and frames are taken "
+			    "from %s only: senders must reach it by that device",
+			    info.listen, info.other_dev, rx->cfg.dev);
 	pt_out_log("listening on %s, %s: program %u (%s%s), %u queue%s, %s, "
 		   "%s, huge pages: %s",
 		   info.listen, rx->cfg.dev, info.program_id,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/name.h"
-#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/output.h"
@@ -28,6 +29,7 @@ struct send {
 	char (*names)[PT_PTRIM_NAME_SZ];	/* ... and their names */
 	struct pt_template template;		/* with --template, ... */
 	char **template_files;			/* ... and the paths of its files */
+	char file_name[PATH_MAX];		/* behind a descriptor */
 };
 
 static int open_process(struct send *s)
@@ -126,29 +128,57 @@ static int open_template(struct send *s)
 	return pt_template_source(&o->cfg.source, &s->template, &s->run.err);
 }
 
+/* file_of writes the path of the file behind /proc/PID/fd/N, of a memfd its name; false:
+ * path is none such. */
+static bool file_of(const char *path, char file[PATH_MAX])
+{
+	static const char memfd[] = "/memfd:", gone[] = " (deleted)";
+	ssize_t sz = -1, gone_sz = sizeof(gone) - 1;
+
+	if (!strncmp(path, "/proc/", 6) && strstr(path, "/fd/"))
+		sz = readlink(path, file, PATH_MAX - 1);
+	if (sz <= 0)
+		return false;
+	file[sz] = '\0';
+	if (sz > gone_sz && !strcmp(file + sz - gone_sz, gone))
+		file[sz - gone_sz] = '\0';
+	if (!strncmp(file, memfd, sizeof(memfd) - 1))
+		memmove(file, file + sizeof(memfd) - 1,
+			strlen(file) - sizeof(memfd) + 2);
+	return *file;
+}
+
+/* name_image takes the last part of the first source's path, or of the path of the file
+ * behind it, if it is that of a descriptor. */
+static int name_image(struct send *s)
+{
+	const char *path = s->o.sources[0], *slash, *fault;
+
+	if (file_of(path, s->file_name))
+		path = s->file_name;
+	slash = strrchr(path, '/');
+	s->o.cfg.name = slash ? slash + 1 : path;
+	fault = pt_name_fault(s->o.cfg.name);
+	if (!fault)
+		return 0;
+	return pt_error_set(&s->run.err, PT_EXIT_USAGE, -EINVAL, "%s: its name is no "
+			    "name for an image: %s (give one with --name)",
+			    s->o.sources[0], fault);
+}
+
 static int open_source(struct send *s)
 {
 	struct pt_send_options *o = &s->o;
 	const struct pt_ptrim *image;
-	const char *slash;
 	int ret;
 
 	if (o->pid)
 		return open_process(s);
 	if (o->template)
 		return open_template(s);
-	if (!o->cfg.name) {
-		slash = strrchr(o->sources[0], '/');
-		o->cfg.name = slash ? slash + 1 : o->sources[0];
-		if (strlen(o->cfg.name) > PT_NAME_IMAGE_MAX ||
-		    !pt_text_is_clean(o->cfg.name, strlen(o->cfg.name)))
-			return pt_error_set(&s->run.err, PT_EXIT_USAGE, -EINVAL,
-					    "%s: its name is no name for an "
-					    "image: more than %d bytes, a "
-					    "control character or not UTF-8 "
-					    "(give one with --name)",
-					    o->sources[0], PT_NAME_IMAGE_MAX);
-	}
+	ret = o->cfg.name ? 0 : name_image(s);
+	if (ret)
+		return ret;
 	ret = pt_ptrim_source_open_any(&o->cfg.source, o->sources, o->source_cnt,
 				       &s->run.err);
 	if (ret)

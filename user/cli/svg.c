@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "cli/output.h"
 #include "memory/path.h"
 
@@ -430,6 +431,8 @@ fail:
 	free(p.rest);
 	if (code)
 		pt_error_set(err, PT_EXIT_HOST, code, "%s: cannot write the "
-			     "picture: %s", path, strerror(-code));
+			     "picture: %s%s", path, code == -ENXIO
+			     ? "a pipe that nobody reads" : strerror(-code),
+			     pt_limit_remedy(code));
 	return code;
 }

@@ -130,7 +130,8 @@ int pt_path_folder(const char *path)
 
 int pt_path_rewrite(const char *path, unsigned int mode)
 {
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC;
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC |
+			  O_NONBLOCK;	/* a pipe nobody reads: ENXIO, no wait */
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	char parent[PATH_MAX];
@@ -153,6 +154,8 @@ int pt_path_rewrite(const char *path, unsigned int mode)
 	}
 	if (fd < 0)
 		fd = -errno;
+	else
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	close(folder);
 	return fd;
 }

@@ -20,7 +20,8 @@ int pt_path_folder(const char *path);
 /* pt_path_rewrite returns a descriptor for writing the file, which is created
  * with mode or truncated.  It is for files that may be replaced, such as a
  * picture: a link as the last part is followed, too, on the same condition.  It
- * may lead to a device, /dev/stdout.  Errors as above. */
+ * may lead to a device, /dev/stdout.  Errors as above, or -ENXIO: a pipe that nobody
+ * reads. */
 int pt_path_rewrite(const char *path, unsigned int mode);
 
 #endif

@@ -22,30 +22,31 @@ static bool is_same(const struct pt_address *a, const struct pt_address *b)
 	return !memcmp(a->ip, b->ip, sizeof(a->ip));
 }
 
-/* of_device calls match for each address of the device, and returns whether one
- * matched.  An alternative name of it is known to the kernel alone, hence the
- * numbers. */
-static bool of_device(const char *dev,
-		      bool (*match)(const struct pt_address *, void *),
-		      void *arg)
+/* of_device calls match for each address of the device, or, for 0, of any device, and
+ * returns the number of the device that has the first match; 0: none.  An alternative
+ * name is known to the kernel alone, hence the numbers. */
+static unsigned of_device(unsigned ifindex,
+			  bool (*match)(const struct pt_address *, void *),
+			  void *arg)
 {
-	unsigned ifindex = if_nametoindex(dev);
 	struct sockaddr_storage sa;
 	struct ifaddrs *all, *i;
 	struct pt_address one;
-	bool found = false;
+	unsigned found = 0;
 
-	if (!ifindex || getifaddrs(&all))
-		return false;
+	if (getifaddrs(&all))
+		return 0;
 	for (i = all; i && !found; i = i->ifa_next) {
-		if (!i->ifa_addr || if_nametoindex(i->ifa_name) != ifindex)
+		unsigned own = if_nametoindex(i->ifa_name);
+
+		if (!i->ifa_addr || (ifindex && own != ifindex))
 			continue;
 		memset(&sa, 0, sizeof(sa));
 		memcpy(&sa, i->ifa_addr, i->ifa_addr->sa_family == AF_INET6 ?
 		       sizeof(struct sockaddr_in6) :
 		       sizeof(struct sockaddr_in));
-		found = pt_address_from_sockaddr(&one, &sa) &&
-			match(&one, arg);
+		if (pt_address_from_sockaddr(&one, &sa) && match(&one, arg))
+			found = own;
 	}
 	freeifaddrs(all);
 	return found;
@@ -56,12 +57,34 @@ static bool match_ip(const struct pt_address *one, void *arg)
 	return is_same(one, arg);
 }
 
+static bool has_device(const char *dev,
+		       bool (*match)(const struct pt_address *, void *), void *arg)
+{
+	unsigned ifindex = if_nametoindex(dev);
+
+	return ifindex && of_device(ifindex, match, arg);
+}
+
+bool pt_local_device(const struct pt_address *a, char name[IF_NAMESIZE])
+{
+	struct pt_address copy = *a;
+	unsigned ifindex = of_device(0, match_ip, &copy);
+
+	return ifindex && if_indextoname(ifindex, name);
+}
+
+static bool match_loopback(const struct pt_address *one, void *arg)
+{
+	(void)arg;
+	return pt_address_is_loopback(one);
+}
+
 /* match_global finds an address to propose. */
 static bool match_global(const struct pt_address *one, void *arg)
 {
 	struct pt_address *out = arg;
 
-	if (pt_address_is_link_local(one))
+	if (pt_address_is_link_local(one) || pt_address_is_loopback(one))
 		return false;
 	*out = *one;
 	out->port = 0;
@@ -73,10 +96,15 @@ static int refuse_loopback(const struct pt_address *a, const char *text,
 {
 	char ip[PT_ADDRESS_TEXT_SZ], other[PT_ADDRESS_TEXT_SZ];
 	struct pt_address plain = *a, of_dev;
-	bool has = of_device(dev, match_global, &of_dev);
+	bool has = has_device(dev, match_global, &of_dev);
 
 	plain.port = 0;
 	pt_address_print(&plain, ip);
+	if (!has && has_device(dev, match_loopback, NULL))
+		return pt_error_set(err, PT_EXIT_HOST, -EADDRNOTAVAIL, "%.64s: the "
+				    "loopback device, whose frames reach no other "
+				    "host (two hosts on one machine need a veth "
+				    "pair)", dev);
 	if (has)
 		pt_address_print(&of_dev, other);
 	return pt_error_set(err, PT_EXIT_HOST, -EADDRNOTAVAIL, "%.200s: %s is "
@@ -102,7 +130,7 @@ int pt_local_choose(struct pt_address *out, const char *text,
 		return refuse_loopback(&all[0], text, dev, err);
 	*out = all[first];
 	for (int i = 0; i < cnt; i++) {
-		if (!of_device(dev, match_ip, &all[i]))
+		if (!has_device(dev, match_ip, &all[i]))
 			continue;
 		*out = all[i];
 		break;

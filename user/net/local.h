@@ -3,6 +3,9 @@
 #ifndef NET_LOCAL_H
 #define NET_LOCAL_H
 
+#include <net/if.h>
+#include <stdbool.h>
+
 #include "net/address.h"
 
 /* pt_local_choose reads text as pt_address_resolve does, and chooses the address to
@@ -12,6 +15,10 @@
  *   or as pt_address_resolve */
 int pt_local_choose(struct pt_address *out, const char *text,
 		    __u16 default_port, const char *dev, struct pt_error *err);
+
+/* pt_local_device writes the name of the device that has the address; false: none of
+ * this network namespace has, or that is not known. */
+bool pt_local_device(const struct pt_address *a, char name[IF_NAMESIZE]);
 
 /* pt_local_state: an IPv6 address that was just added is tentative until the
  * kernel has found no other host that has it: for a second or two.  Sockets are

@@ -43,7 +43,8 @@ static int take_text(const struct reading *r, char *to, size_t sz,
 	size_t own_sz = strlen(text) + 1;
 
 	if (own_sz == 1)
-		return refuse(r, r->file.line, "a text is empty");
+		return refuse(r, r->file.line, "'%s': is empty",
+			      r->file.is_section ? "[]" : r->file.name);
 	if (own_sz > sz)
 		return refuse(r, r->file.line, "'%.64s...': longer than %zu "
 			      "bytes", text, sz - 1);
@@ -85,6 +86,9 @@ static int take_name(struct reading *r, const char *text)
 {
 	struct pt_peer *peer = r->peer;
 
+	if (strchr(text, '/'))
+		return refuse(r, r->file.line, "name '%s': an image's name has no "
+			      "'/'", text);
 	if (peer->name_cnt == PT_PEERS_NAMES)
 		return refuse(r, r->file.line, "more than %d names of one "
 			      "section", PT_PEERS_NAMES);
@@ -94,6 +98,8 @@ static int take_name(struct reading *r, const char *text)
 
 static int take_quota(struct reading *r, const char *text)
 {
+	if (r->peer->quota_sz)
+		return refuse(r, r->file.line, "a second quota");
 	return pt_size_parse(text, PT_SIZE_BYTES, 4096, 1ULL << 48,
 			     &r->peer->quota_sz) ? 0
 		: refuse(r, r->file.line, "quota '%s': want 4096..256T, such as "
@@ -102,6 +108,8 @@ static int take_quota(struct reading *r, const char *text)
 
 static int take_bandwidth(struct reading *r, const char *text)
 {
+	if (r->peer->bytes_per_s)
+		return refuse(r, r->file.line, "a second bandwidth");
 	return pt_size_parse(text, PT_SIZE_RATE, PT_RATE_MIN,
 			     PT_RATE_MAX, &r->peer->bytes_per_s) ? 0
 		: refuse(r, r->file.line, "bandwidth '%s': want 64K..1T, such as "

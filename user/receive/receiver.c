@@ -183,6 +183,9 @@ static void note_info(struct pt_receiver *r)
 	struct pt_xsk_info xsk;
 
 	pt_address_print(pt_listener_address(r->listener), info->listen);
+	if (!pt_local_device(pt_listener_address(r->listener), info->other_dev) ||
+	    if_nametoindex(info->other_dev) == if_nametoindex(r->cfg.dev))
+		info->other_dev[0] = '\0';
 	pt_program_info(r->host.program, &program);
 	pt_xsk_info(r->host.xsks[0], &xsk);
 	info->generic = program.generic;

@@ -166,6 +166,9 @@ struct pt_receiver_cfg {
 
 struct pt_receiver_info {
 	char listen[PT_ADDRESS_TEXT_SZ];	/* with the bound port */
+	char other_dev[IF_NAMESIZE];	/* the device that has this address, if it
+					 * is not cfg->dev; "": it is, or is not
+					 * known */
 	bool generic;
 	bool pinned;		/* uses the program of pagetrim attach */
 	bool zero_copy[PT_LANES_MAX];	/* by queue; else copy mode */

@@ -21,7 +21,9 @@ static const char *remedy_of(int code, bool folder_is_open)
 	case EROFS:
 		return " (name a file system that can be written)";
 	case EACCES:
-		return " (run it as a user who may write there: {user})";
+		return geteuid() ? " (run it as a user who may write there: {user})"
+			: " (this file system takes no such file, or a security "
+			  "module forbids it)";
 	case EPERM:
 		return " (is it immutable, see lsattr(1), or does a security "
 		       "module forbid it?)";
@@ -32,8 +34,7 @@ static const char *remedy_of(int code, bool folder_is_open)
 		return " (a symbolic link on the way is another user's, or "
 		       "leads to itself: remove it, and ask who made it)";
 	}
-	return *pt_room_remedy(-code) ? pt_room_remedy(-code)
-				      : pt_files_remedy(-code);
+	return pt_limit_remedy(-code);
 }
 
 int pt_image_fail(const struct pt_image *s, const char *what,

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "memory/path.h"
 
 #define NEW		".new"
@@ -25,8 +26,11 @@
 
 static int folder_fail(const char *folder, int code, struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s (name a folder of "
-			    "your own: {folder})", folder, strerror(-code));
+	const char *limit = pt_limit_remedy(code);
+
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s%s", folder,
+			    strerror(-code), *limit ? limit :
+			    " (name a folder of your own: {folder})");
 }
 
 static int folder_make(const char *folder)

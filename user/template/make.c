@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/files.h"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL	8U
 #endif
@@ -25,8 +27,10 @@
 static int fail(const struct pt_template_make *m, const char *what,
 		struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s: %s", m->made.name,
-			    what, strerror(errno));
+	int code = -errno;
+
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s: %s%s", m->made.name,
+			    what, strerror(-code), pt_limit_remedy(code));
 }
 
 /* ---- begin ---- */
@@ -41,6 +45,11 @@ static int exists(const struct pt_template_make *m, struct pt_error *err)
 static int is_strange(const struct pt_template_make *m, const char *entry, int code,
 		      struct pt_error *err)
 {
+	if (*pt_limit_remedy(code))
+		return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s in the folder "
+				    "of templates cannot be looked at: %s%s",
+				    m->made.name, entry, strerror(-code),
+				    pt_limit_remedy(code));
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s in the folder of "
 			    "templates is not a template: %s (another name)",
 			    m->made.name, entry, code == -ENOKEY
@@ -136,7 +145,8 @@ static int holder_start(struct pt_template_make *m, struct pt_error *err)
 
 	if (code)
 		return pt_error_set(err, PT_EXIT_HOST, code, "%s: no process to hold "
-				    "it: %s", m->made.name, strerror(-code));
+				    "it: %s%s", m->made.name, strerror(-code),
+				    pt_limit_remedy(code));
 	m->made.pid = m->holder.pid;
 	snprintf(m->made.path, sizeof(m->made.path), "/proc/%d/fd/%d", m->made.pid,
 		 m->memory);

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "memory/headroom.h"
 #include "memory/large.h"
 #include "sink/large_map.h"
@@ -35,8 +36,10 @@ static const struct pt_template_make *make_of_const(const struct pt_sink *s)
 static int fail(const struct pt_template_make *m, const char *what,
 		struct pt_error *err)
 {
-	return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s: %s", m->made.name,
-			    what, strerror(errno));
+	int code = -errno;
+
+	return pt_error_set(err, PT_EXIT_HOST, code, "%s: %s: %s%s", m->made.name,
+			    what, strerror(-code), pt_limit_remedy(code));
 }
 
 void pt_template_make_unmap(struct pt_template_make *m)

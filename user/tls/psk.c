@@ -280,7 +280,7 @@ int pt_psk_save(const struct pt_psk *psk, const char *path,
 		return 0;
 	unlink(path);
 	return pt_error_set(err, PT_EXIT_HOST, ret, "%s: cannot write the key: "
-			    "%s", path, strerror(-ret));
+			    "%s%s", path, strerror(-ret), pt_limit_remedy(ret));
 }
 
 void pt_psk_wipe(struct pt_psk *psk)

@@ -184,6 +184,11 @@ static int open_link(struct pt_device *out, const char *name, __u32 ifindex,
 				    "%s: cannot ask the kernel for it: %s%s",
 				    label, strerror(-ret),
 				    pt_files_remedy(ret));
+	if (found.type == ARPHRD_LOOPBACK)
+		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
+				    "%s: the loopback device, whose frames reach "
+				    "no other host (two hosts on one machine need "
+				    "a veth pair)", label);
 	if (found.type != ARPHRD_ETHER)
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: not an Ethernet device (use the one "
