@@ -188,7 +188,7 @@ no_device()
 		>out.json 2>out.err &
 	finish $! 15
 	same "exit" "$status" 3
-	found device error 'lo: not an Ethernet'
+	found device error 'lo: the loopback device'
 }
 
 # device CHANGE EXIT FOUND...: after a change to b's device.

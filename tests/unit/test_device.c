@@ -120,7 +120,7 @@ static const struct name_row {
 	{ "sixteencharacter", -ENODEV, "no such device" },
 	{ LONG_NAME LONG_NAME, -EINVAL, "cannot be a device's name" },
 	{ "fifteencharacte", -ENODEV, "no such device" },
-	{ "lo", -EINVAL, "not an Ethernet device" },
+	{ "lo", -EINVAL, "the loopback device" },
 };
 
 static void test_name(void **state)
