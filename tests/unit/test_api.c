@@ -257,7 +257,7 @@ static void options_are_checked(void **state)
 	assert_int_not_equal(SEND(.mtu = 1280), 0);
 	assert_int_equal(err.class_, PT_ERROR_HOST);
 	assert_non_null(strstr(err.text, "lo: the loopback device"));
-	assert_string_equal(err.hint, "use the one that carries the peer's route");
+	assert_string_equal(err.hint, "two hosts on one machine need a veth pair");
 	assert_int_not_equal(RECV(.queues = 64), 0);
 	assert_int_equal(err.class_, PT_ERROR_HOST);
 }
