@@ -148,6 +148,67 @@ peers()
 	nothing_attached_but_listener
 }
 
+# receiver_has JQ-CONDITION
+receiver_has()
+{
+	"$pagetrim" ctl status --json --control control >status.json &&
+		jq -e "$1" status.json >/dev/null
+}
+
+# One of two transfers is cancelled at the receiver; its limits, and those of each
+# transfer, are told.
+cancel_one()
+{
+	local key id one two
+
+	for key in one two; do
+		"$pagetrim" keygen "$key.psk" --identity "host-$key" >/dev/null
+	done
+	cat one.psk two.psk >all.psk
+	chmod 600 all.psk
+	mkdir -p out/one out/two
+	peers_are $'quota = 8M\nbandwidth = 512K'
+	security=(--psk "$PWD/all.psk")
+	serve --peers peers --control control --max-peer-memory 1G
+	security=()
+	send_as one vm-a --queues 1 --compress off --copies off
+	one=$sender
+	send_as two vm-a --queues 1 --compress off --copies off \
+		--max-bandwidth 512K
+	two=$sender
+	wait_until 20 receiver_has '[.transfers[] | .ram.placed > 0] == [true, true]'
+	receiver_has '.limits == {"max-memory": 17592186044416,
+		"max-transfers": 48, "max-peer-memory": 1073741824,
+		"max-files": 1099511627776, "max-peer-files": 0} and
+		(.transfers | map({(.identity): [."max-bandwidth", .quota]}) | add) ==
+		{"host-one": [524288, 8388608], "host-two": [0, 0]}' ||
+		die "limits: $(<status.json)"
+	show "$pagetrim" ctl --control control status >said
+	grep -q '^At most 16.0 TiB of memory in all; of one peer 48 transfers, 1.0 GiB' said
+	grep -q '^  at most 512.0 KiB a second' said
+	grep -q '^  quota of its sender 8.0 MiB' said
+	! "$pagetrim" ctl --control control cancel 2>all.err || die "ends all"
+	grep -q "'cancel TRANSFER-ID' ends one" all.err
+	! "$pagetrim" ctl --control control cancel 0123456789abcdef 2>none.err ||
+		die "cancels nothing"
+	grep -q 'no transfer 0123456789abcdef runs here' none.err
+	! "$pagetrim" ctl --control control cancel 0123456789ABCDEF 2>odd.err ||
+		die "no number of a transfer"
+	grep -q "cancel '0123456789ABCDEF': want the 16" odd.err
+	id=$(jq -r '.transfers[] | select(.identity == "host-one")."transfer-id"' \
+		status.json)
+	show "$pagetrim" ctl --control control cancel "$id" >said
+	grep -qx "control: transfer $id is cancelled" said
+	ended one-vm-a "$one" 10 4 'cancelled at the receiver; nothing was committed'
+	wait_until 10 receiver_has '[.transfers[].identity] == ["host-two"]'
+	ended two-vm-a "$two" 60 0
+	same_file "$(image small)" out/two/vm-a
+	[[ ! -e out/one/vm-a && ! -e out/one/vm-a.partial ]] || die "left: $(ls out/one)"
+	kill -TERM "$receiver"
+	ended receive "$receiver" 10 0
+	nothing_attached_but_listener
+}
+
 # Data that one sender left is neither resumed nor replaced by another.
 peers_resume()
 {
@@ -454,6 +515,7 @@ fed_more_than() { [[ $(grep -cx WATCHDOG=1 told) -gt $1 ]]; }
 case_run "service: systemd is notified" notified
 case_run "service: two keys, and the identity of each sender" two_keys
 case_run "service: each identity has its folder, names, quota, bandwidth" peers
+case_run "service: one of two transfers is cancelled; limits" cancel_one
 case_run "service: an identity resumes its own data alone" peers_resume
 case_run "service: SIGHUP brings a new key" new_key
 case_run "service: SIGHUP brings a new certificate" new_certificate

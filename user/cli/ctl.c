@@ -53,7 +53,8 @@ const struct pt_command pt_command_ctl = {
 	"  status                  how far it is, or how it ended\n"
 	"  metrics                 the same as OpenMetrics text\n"
 	"  pause, resume           no frame leaves meanwhile, and no guest is stopped\n"
-	"  cancel                  end it; the source stays as it is\n"
+	"  cancel [TRANSFER-ID]    end it, the source stays as it is; at a receiver\n"
+	"                          with --serve, the transfer with this number alone\n"
 	"  drain                   a receiver with --serve takes no new transfers, and\n"
 	"                          ends once those that run have ended\n"
 	"  set max-bandwidth N     Ethernet bytes a second, from 64K on, such as 64M,\n"
@@ -170,6 +171,30 @@ static void print_progress(const json_t *o)
 	       (unsigned long long)number(o, "frames-lost"));
 }
 
+/* print_limit_of prints the limit at key, between two texts; 0 or missing: none. */
+static void print_limit_of(const json_t *o, const char *key, const char *before,
+			   const char *behind)
+{
+	char text[16];
+
+	if (number(o, key))
+		printf("%s %s%s", before, human(o, key, text), behind);
+}
+
+/* print_limits prints those of a receiver; o NULL: nothing. */
+static void print_limits(const json_t *o)
+{
+	if (!o)
+		return;
+	print_limit_of(o, "max-memory", "At most", " of memory in all");
+	printf("; of one peer %llu transfers",
+	       (unsigned long long)number(o, "max-transfers"));
+	print_limit_of(o, "max-peer-memory", ",", " of memory");
+	print_limit_of(o, "max-peer-files", ",", " of files");
+	print_limit_of(o, "max-files", "; of files with a transfer", "");
+	putchar('\n');
+}
+
 /* print_transfers prints those of a receiver. */
 static void print_transfers(const json_t *o)
 {
@@ -180,6 +205,7 @@ static void print_transfers(const json_t *o)
 	if (!json_object_get(o, "result"))
 		printf("%s, transfers: %llu\n", text(o, "status", name),
 		       (unsigned long long)number(o, "transfer-count"));
+	print_limits(json_object_get(o, "limits"));
 	json_array_foreach(transfers, i, t) {
 		const json_t *ram = json_object_get(t, "ram");
 
@@ -188,6 +214,8 @@ static void print_transfers(const json_t *o)
 		       text(t, "peer", peer), text(t, "name", name),
 		       json_number_value(json_object_get(t, "total-time")) / 1e3,
 		       human(ram, "placed", placed), human(ram, "total", total));
+		print_limit_of(t, "max-bandwidth", "  at most", " a second\n");
+		print_limit_of(t, "quota", "  quota of its sender", "\n");
 	}
 }
 
@@ -275,6 +303,8 @@ static const char *const plain[] = {
 	"status", "metrics", "pause", "resume", "cancel", "drain",
 };
 
+#define ID_DIGITS	16	/* of a transfer, hexadecimal */
+
 static bool is_plain(const char *word)
 {
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
@@ -290,6 +320,15 @@ static int request_of(char request[REQUEST_SZ], const struct ctl *c, int argc,
 	if (c->json && !strcmp(argv[0], "metrics"))
 		return pt_out_usage("ctl", "--json: metrics are OpenMetrics text "
 				    "('status --json' has the figures)");
+	if (argc == 2 && !strcmp(argv[0], "cancel")) {
+		if (strlen(argv[1]) != ID_DIGITS ||
+		    strspn(argv[1], "0123456789abcdef") != ID_DIGITS)
+			return pt_out_usage("ctl", "cancel '%s': want the 16 "
+					    "hexadecimal digits of a transfer "
+					    "('status' shows them)", argv[1]);
+		snprintf(request, REQUEST_SZ, "cancel %s", argv[1]);
+		return -1;
+	}
 	if (is_plain(argv[0]) && argc > 1)
 		return pt_out_usage("ctl", "'%s': %s is enough", argv[1],
 				    argv[0]);

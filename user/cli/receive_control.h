@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* receive_control: answers requests at a receiver's control socket, as
- * send_control does at a sender's: status, cancel of a receiver of one
- * transfer, and drain of one that serves.
+ * send_control does at a sender's: status, cancel of one transfer or of a receiver
+ * of one, and drain of one that serves.
  * Threads: one. */
 #ifndef CLI_RECEIVE_CONTROL_H
 #define CLI_RECEIVE_CONTROL_H
@@ -15,13 +15,14 @@
 struct pt_receive_control {
 	struct pt_control *at;	/* the caller's; NULL: not opened */
 	struct pt_receiver *receiver;
-	bool serve;
+	const struct pt_receiver_cfg *cfg;
 	struct pt_receive_report last;	/* the last that ended; total_ns 0: none */
 };
 
-/* pt_receive_control_open: as pt_send_control_open. */
+/* pt_receive_control_open: as pt_send_control_open; cfg, the receiver's, must stay. */
 int pt_receive_control_open(struct pt_receive_control *c, struct pt_control *at,
-			    struct pt_receiver *receiver, bool serve,
+			    struct pt_receiver *receiver,
+			    const struct pt_receiver_cfg *cfg,
 			    struct pt_error *err);
 
 /* pt_receive_control_ended notes a transfer that has ended, for the record. */

@@ -396,7 +396,7 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)
 		ret = pt_receive_control_open(&rx->control, &rx->at, rx->receiver,
-					      rx->cfg.serve, err);
+					      &rx->cfg, err);
 	if (!ret)
 		ret = pt_receiver_start(rx->receiver, err);
 	if (!ret) {

@@ -150,6 +150,9 @@ static json_t *steer(const struct pt_send_control *c, const char *line)
 	} else if (!strcmp(line, "resume")) {
 		ret = pt_sender_pause(c->sender, false, &err);
 		done = "goes on";
+	} else if (!strncmp(line, "cancel ", 7)) {
+		return pt_answer_refuse("a sender has one transfer: 'cancel' "
+					"alone ends it");
 	} else {
 		return NULL;
 	}

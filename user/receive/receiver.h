@@ -78,6 +78,10 @@ struct pt_receive_report {
 	bool is_resumed;	/* it resumed an earlier transfer */
 	bool is_kept;		/* it failed, and its data is kept for a
 				 * resumption */
+	__u64 bytes_per_s;	/* of the sender's section in peers: limit of its
+				 * Ethernet bytes; 0: none */
+	__u64 quota_sz;		/* likewise: of the memory and files of all its
+				 * transfers; 0: none */
 	__u32 answers_ms;	/* time for which the receiver stays, since the
 				 * sender may not know the outcome; 0: it ends */
 	__u64 held_page_cnt;	/* nonzero pages of the kept data */
@@ -233,6 +237,13 @@ bool pt_receiver_is_draining(const struct pt_receiver *r);
  * the third one, it ends at once.  Any thread may call it, and a signal
  * handler. */
 void pt_receiver_cancel(struct pt_receiver *r);
+
+/* pt_receiver_cancel_transfer ends one transfer, whose sender is told so.  Control,
+ * between steps.
+ *   -ENOENT  no transfer with that id is open
+ *   -EBUSY   its commit has begun */
+int pt_receiver_cancel_transfer(struct pt_receiver *r, __u64 transfer_id,
+				struct pt_error *err);
 
 /* pt_receiver_status writes the reports of up to max transfers that have not
  * ended, and returns the number of these transfers.  Any thread may call it. */

@@ -269,6 +269,46 @@ void pt_receiver_watch(struct pt_receiver *r)
 		pt_receiver_tick_every(r, ms);
 }
 
+/* find_open returns the session of a transfer that has not ended; NULL: none. */
+static struct pt_rx_session *find_open(const struct pt_receiver *r,
+				       __u64 transfer_id)
+{
+	for (__u32 i = 0; i < r->session_cnt; i++) {
+		struct pt_rx_session *s = r->sessions[i];
+
+		if (s->request.is_open && s->state != PT_RX_ENDED &&
+		    s->report.transfer_id == transfer_id)
+			return s;
+	}
+	return NULL;
+}
+
+int pt_receiver_cancel_transfer(struct pt_receiver *r, __u64 transfer_id,
+				struct pt_error *err)
+{
+	struct pt_rx_session *s;
+	struct pt_error why;
+	int ret = 0;
+
+	pthread_mutex_lock(&r->lock);
+	s = find_open(r, transfer_id);
+	if (!s) {
+		ret = pt_error_set(err, PT_EXIT_FAILED, -ENOENT, "no transfer "
+				   "%016llx runs here", transfer_id);
+	} else if (s->state == PT_RX_COMMITTING || s->state == PT_RX_DONE) {
+		ret = pt_error_set(err, PT_EXIT_FAILED, -EBUSY, "transfer "
+				   "%016llx: too late to cancel: the commit has "
+				   "begun", transfer_id);
+	} else {
+		pt_error_set(&why, PT_EXIT_FAILED, -ECANCELED, "cancelled at the "
+			     "receiver; nothing was committed");
+		pt_rx_session_end(s, -ECANCELED, &why);
+		eventfd_write(r->loop.wake_fd, 1);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
 __u32 pt_receiver_status(struct pt_receiver *r,
 			 struct pt_receive_report *reports, __u32 max)
 {

@@ -93,7 +93,8 @@ static int judge(struct pt_rx_session *s, const struct pt_peer **peer,
 				    "identity '%s' has a limit of bandwidth, which "
 				    "this sender does not know (use a newer "
 				    "pagetrim)", identity);
-	s->rate.bytes_per_s = (*peer)->bytes_per_s;
+	s->rate.bytes_per_s = s->report.bytes_per_s = (*peer)->bytes_per_s;
+	s->report.quota_sz = (*peer)->quota_sz;
 	pt_admission_share(s->share.admitted, (*peer)->identities[0],
 			   (*peer)->quota_sz);
 	return 0;
