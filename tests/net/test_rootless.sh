@@ -233,6 +233,49 @@ inner_root()
 	! grep -q 'all that are needed' doctor.out || die "$(cat doctor.out)"
 }
 
+# refused_to WORD COMMAND...: it is refused, with WORD, and root is not told to be root.
+refused_to()
+{
+	local word=$1
+
+	shift
+	"$@" >out.json 2>process.err &
+	ended process $! 15 3 "$word"
+	! grep 'as root' process.err || die "it is root"
+}
+
+# A process of the host is not that of root in a user namespace; root without the
+# right is told its name.
+process_of_the_host()
+{
+	local pid weak
+
+	show hosts_up "$net"
+	sleep 1000 &
+	pid=$!
+	weak=(setpriv --bounding-set=-sys_ptrace)
+	refused_to 'not permitted to stop and read it .*another user namespace' \
+		unshare -Ur "$pagetrim" inspect --pid "$pid"
+	refused_to 'another user namespace' unshare -Ur "$pagetrim" inspect \
+		--pid "$pid" --keep-running
+	refused_to 'run with CAP_SYS_PTRACE' "${weak[@]}" "$pagetrim" inspect \
+		--pid "$pid"
+	refused_to 'run with CAP_SYS_PTRACE' hosts_exec "$net" a "${weak[@]}" \
+		"$pagetrim" send --dev "$(dev_a)" "${security[@]}" \
+		--to "$HOSTS_B4" --pid "$pid"
+	# shellcheck disable=SC2016 # the inner shell's
+	refused_to 'setgroups' unshare -Urn sh -c '
+		ip link add v0 type veth peer name v1
+		ip addr add 10.9.9.1/24 dev v0
+		ip link set v0 up
+		ip link set v1 up
+		"$@" 2>&1 >/dev/null | grep -v "warning:" >&2
+		exit 3' sh "$pagetrim" send --dev v0 --insecure --to 10.9.9.2 \
+		--user 0:0 "$(image small --pages 64)"
+	kill "$pid"
+	nothing_left
+}
+
 # The network namespace is the host's: CAP_NET_RAW of another owner.
 inner_host_network()
 {
@@ -320,6 +363,7 @@ case_run "rootless: attach --group, two users" attach_as_group
 case_run "rootless: what is missing is named" what_is_missing
 case_run "rootless: --user and --group" both_given
 case_run "rootless: root of a user namespace" inner_root
+case_run "rootless: a process of the host" process_of_the_host
 case_run "rootless: a user namespace, the host's network" inner_host_network
 case_run "rootless: a rootless container, attach --user" inner_attached
 case_run "rootless: /run read-only" run_read_only

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Process numbers that are refused. */
 #include <dirent.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include "victim.h"
 
 static void assert_refused(pid_t pid, int want, const char *text)
@@ -138,6 +142,44 @@ static void test_not_permitted(void **state)
 	child_end(pid);
 }
 
+/* forbid_ptrace: a filter has it fail as if the right was lacking. */
+static void forbid_ptrace(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = 4, .filter = filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(1);
+}
+
+/* Root is not told to be root. */
+static void test_not_permitted_to_root(void **state)
+{
+	pid_t pid = child_start(), other = fork();
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+	int status;
+
+	(void)state;
+	if (!other) {
+		forbid_ptrace();
+		if (pt_source_open_pid(&src, pid, false, &err) != -EPERM)
+			_exit(2);
+		_exit(strstr(err.text, "a security module or a seccomp filter") &&
+		      !strstr(err.text, "run as root") ? 0 : 4);
+	}
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(status, 0);
+	assert_runs();
+	child_end(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_a_thread),
 		cmocka_unit_test(test_traced_by_another),
 		cmocka_unit_test(test_not_permitted),
+		cmocka_unit_test(test_not_permitted_to_root),
 	};
 
 	if (victim_init())

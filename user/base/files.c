@@ -6,6 +6,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/rights.h"
+
+#define OF_ANOTHER	"it is of another user namespace, where the rights of " \
+			"this process do not count"
+
 bool pt_files_are_few(void)
 {
 	int fds[PT_FILES_FEW], cnt = 0;
@@ -22,8 +27,17 @@ bool pt_files_are_few(void)
 const char *pt_process_remedy(int code)
 {
 	return code == -EACCES || code == -EPERM
-		? " (run as root, or with CAP_SYS_PTRACE)"
+		? pt_rights_remedy(PT_RIGHT(CAP_SYS_PTRACE) |
+				   PT_RIGHT(CAP_DAC_READ_SEARCH),
+				   "with CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH "
+				   "if it is another user's", OF_ANOTHER)
 		: pt_files_remedy(code);
+}
+
+const char *pt_trace_remedy(void)
+{
+	return pt_rights_remedy(PT_RIGHT(CAP_SYS_PTRACE), "with CAP_SYS_PTRACE",
+				OF_ANOTHER);
 }
 
 const char *pt_files_remedy(int code)

@@ -31,4 +31,7 @@ bool pt_memory_is_limited(void);
  * cannot be opened, by code; "" if nothing is known. */
 const char *pt_process_remedy(int code);
 
+/* pt_trace_remedy: likewise, where it cannot be traced. */
+const char *pt_trace_remedy(void);
+
 #endif

@@ -52,3 +52,21 @@ const char *pt_rights_lacking(__u64 held, __u64 want, char list[PT_RIGHTS_SZ])
 					 caps[i].name);
 	return list;
 }
+
+const char *pt_rights_remedy(__u64 want, const char *how, const char *inner)
+{
+	static _Thread_local char text[PT_RIGHTS_REMEDY_SZ];
+	__u64 held = pt_rights_held();
+
+	if (held & PT_RIGHT(CAP_DAC_OVERRIDE))
+		held |= PT_RIGHT(CAP_DAC_READ_SEARCH);
+	if (want & ~held)
+		snprintf(text, sizeof(text), geteuid() ? " (run as root, or %s)"
+			 : " (run %s)", how);
+	else if (pt_rights_are_inner())
+		snprintf(text, sizeof(text), " (%s)", inner);
+	else
+		return " (this process has the right: a security module or a "
+		       "seccomp filter forbids it)";
+	return text;
+}

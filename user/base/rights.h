@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #define PT_RIGHT(cap)	(1ULL << (cap))
+#define PT_RIGHTS_REMEDY_SZ 192
 #define PT_RIGHTS_SZ	160	/* bytes of a list of names, with its NUL */
 
 /* Those that load the receive program and attach it. */
@@ -30,5 +31,12 @@ bool pt_rights_are_inner(void);
  * "CAP_BPF, CAP_PERFMON", and returns list.  CAP_SYS_ADMIN includes those that
  * were split from it. */
 const char *pt_rights_lacking(__u64 held, __u64 want, char list[PT_RIGHTS_SZ]);
+
+/* pt_rights_remedy returns what helps, in parentheses behind a space, where the kernel
+ * forbids what takes the capabilities of want: if one is lacking, to run as root, or
+ * how ("with CAP_NET_RAW"); if not, inner in another user namespace than the host's
+ * first one, where they do not count; else only a security module or a filter is left
+ * as the cause.  It is valid until the thread's next call. */
+const char *pt_rights_remedy(__u64 want, const char *how, const char *inner);
 
 #endif

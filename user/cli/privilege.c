@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/rights.h"
 #include "memory/proc.h"
 
 /* parse_id parses a user's or group's number; -1 means "none" in system
@@ -149,8 +150,11 @@ static int become(const struct pt_user *user, bool with_caps,
 fail:
 	return pt_error_set(err, PT_EXIT_HOST, -EPERM, "--user %s: cannot "
 			    "become it: %s%s", user->name, strerror(errno),
-			    errno == EPERM ? " (run as root, or with CAP_SETUID "
-			    "and CAP_SETGID)" : errno == EINVAL
+			    errno == EPERM ? pt_rights_remedy(
+				PT_RIGHT(CAP_SETUID) | PT_RIGHT(CAP_SETGID),
+				"with CAP_SETUID and CAP_SETGID", "this user "
+				"namespace has no setgroups(2), see "
+				"/proc/self/setgroups") : errno == EINVAL
 			    ? " (has this user namespace that number?)" : "");
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "memory/proc.h"
 
 #define POLL_NS		200000	/* between checks of a stopping thread */
@@ -51,8 +52,8 @@ static int not_permitted(const struct pt_freeze *f)
 				    "(end that debugger first)", f->pid,
 				    tracer);
 	return pt_error_set(f->err, PT_EXIT_HOST, -EPERM,
-			    "process %d: not permitted to stop and read it "
-			    "(run as root, or with CAP_SYS_PTRACE)", f->pid);
+			    "process %d: not permitted to stop and read it%s",
+			    f->pid, pt_trace_remedy());
 }
 
 /* stop_wait waits until the thread has stopped, at most to the deadline.

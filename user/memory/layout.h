@@ -3,7 +3,7 @@
  *
  *   knows         page numbers, the dirty set, digests of pages, the SIGBUS guard,
  *                 stopped processes, memory headroom
- *   may use       no other
+ *   may use       base
  *   must not know files that hold memory, frames
  */
 /* layout: the positions of a memory's pages, the same at both ends.

@@ -10,6 +10,7 @@
 #include <pagetrim/check.h>
 #include <pagetrim/clock.h>
 #include "base/files.h"
+#include "base/rights.h"
 #include "base/text.h"
 #include "qmp/json.h"
 #include "qmp/line.h"
@@ -289,7 +290,11 @@ int pt_qmp_open(struct pt_qmp **out, const char *path, struct pt_error *err)
 		break;
 	case -EACCES:
 	case -EPERM:
-		remedy = " (run as root, or as the user that QEMU runs as)";
+		remedy = pt_rights_remedy(PT_RIGHT(CAP_DAC_OVERRIDE),
+					  "as the user that QEMU runs as",
+					  "it is of another user namespace, where "
+					  "the rights of this process do not "
+					  "count");
 		break;
 	}
 	return pt_error_set(err, PT_EXIT_HOST, fd, "%s: %s%s", path,

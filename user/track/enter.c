@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/files.h"
 #include "memory/proc.h"
 #include "track/inject.h"
 
@@ -123,10 +124,8 @@ static int has_filter(pid_t pid, struct pt_error *err)
 
 static int not_permitted(pid_t pid, struct pt_error *err)
 {
-	return fail(pid, -EPERM, "not permitted to trace it (run as root, or "
-		    "with CAP_SYS_PTRACE, and "
-		    "CAP_DAC_READ_SEARCH if it is another "
-		    "user's)", err);
+	return pt_error_set(err, PT_EXIT_HOST, -EPERM, "process %d: not permitted "
+			    "to trace it%s", pid, pt_process_remedy(-EPERM));
 }
 
 static int gone(pid_t pid, struct pt_error *err)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
+#include "base/files.h"
 #include "memory/pagemap.h"
 #include "memory/processes.h"
 #include "track/enter.h"
@@ -305,6 +306,14 @@ static int nothing(void *arg, const struct pt_mapping *m)
 	return 1;
 }
 
+static int unseen(pid_t pid, struct pt_error *err)
+{
+	return pt_error_set(err, PT_EXIT_HOST, -EACCES, "process %d: pages that "
+			    "could not be read at the source cannot be marked in "
+			    "it: it may map them, and must not be looked at%s", pid,
+			    pt_process_remedy(-EACCES));
+}
+
 /* process_take marks what the process maps.  One that ends meanwhile maps nothing. */
 static int process_take(const struct poisoning *p, pid_t pid, struct pt_error *err)
 {
@@ -315,9 +324,7 @@ static int process_take(const struct poisoning *p, pid_t pid, struct pt_error *e
 	if (maps == -ENOENT || maps == -ESRCH)
 		return 0;
 	if (maps < 0)
-		return fail(pid, -EACCES, "it may map them, and must not be looked "
-			    "at (run as root, or with CAP_SYS_PTRACE, and "
-			    "CAP_DAC_READ_SEARCH if it is another user's)", err);
+		return unseen(pid, err);
 	code = pt_mappings_each(maps, find, &f);
 	if (code == -ESRCH)
 		code = 0;

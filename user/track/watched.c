@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "track/tracker_impl.h"
 
 static int no_memory(struct pt_error *err)
@@ -22,10 +23,8 @@ int pt_watched_open(struct pt_watched *p, pid_t pid, struct pt_error *err)
 
 	if (maps == -EACCES || maps == -EPERM)
 		return pt_error_set(err, PT_EXIT_HOST, -EPERM, "process %d: "
-				    "not permitted to see its memory (run as "
-				    "root, or with CAP_SYS_PTRACE, and "
-				    "CAP_DAC_READ_SEARCH if it is another "
-				    "user's)", pid);
+				    "not permitted to see its memory%s", pid,
+				    pt_process_remedy(maps));
 	if (maps == -ENOENT || maps == -ESRCH)
 		return pt_error_set(err, PT_EXIT_HOST, -ESRCH,
 				    "process %d: there is none", pid);
