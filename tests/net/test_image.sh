@@ -270,6 +270,32 @@ usage()
 	[[ ! -e y.ptrim && ! -e y.ptrim.partial ]] || die "y.ptrim is there"
 }
 
+# stopped_at FUNCTION SIGNAL VERB...: the signal comes when it begins with the second
+# region, and it ends so, with nothing left.
+stopped_at()
+{
+	local status=0
+
+	# shellcheck disable=SC2016 # TARGET is set there
+	"$build/tests/net/at_entry" "$1" 1 "kill -$2 \$TARGET; sleep 0.5" \
+		"$pagetrim" image "${@:3}" >out 2>image.err || status=$?
+	[[ -e entered ]] || die "it did not come to $1"
+	same "exit" "$status" 1
+	one_error image 'interrupted; nothing is left of it'
+	[[ ! -e made && ! -e made.partial && ! -e made.with ]] || die "left: $(ls)"
+	rm entered
+}
+
+stopped()
+{
+	"$here/make_image.py" raw --pages 1500 --seed 3
+	image pack raw x.ptrim
+	stopped_at pt_ptrim_writer_region "$1" pack raw made
+	stopped_at pt_ptrim_digest "$1" unpack x.ptrim made
+	image unpack x.ptrim made
+	same_file raw made
+}
+
 # Killed or out of room, it leaves nothing that could be taken for whole, and the
 # next one begins anew.
 not_half()
@@ -527,6 +553,10 @@ case_run "image: parents" parents
 case_run "image: wrong usage" usage
 case_run "image: sent as it is" sent
 case_run "image: never half a file" not_half
+for signal in TERM HUP INT; do
+	case_run "image: pack and unpack are interrupted: SIG$signal" \
+		stopped "$signal"
+done
 case_run "image: received, and sent on" received 9000
 case_run "image: received in pieces, and sent on" received 1500
 case_run "image: received, not compressed" received_by off 0

@@ -510,6 +510,25 @@ killed_put()
 
 # ---- children ----
 
+# stopped_get: the signal comes when it begins with the second region.
+stopped_get()
+{
+	local status=0
+
+	"$here/make_image.py" raw --pages 1500 --seed 3
+	template put one raw >/dev/null
+	# shellcheck disable=SC2016 # TARGET is set there
+	"$build/tests/net/at_entry" region_fill 1 'kill -TERM $TARGET; sleep 0.5' \
+		"$pagetrim" template get one --out made --folder "$dir/folder" \
+		>out 2>get.err || status=$?
+	[[ -e entered ]] || die "it did not come to the second region"
+	same "exit" "$status" 1
+	one_error get 'interrupted; nothing is left of it'
+	[[ ! -e made && ! -e made.partial && ! -e made.with ]] || die "left: $(ls)"
+	template get one --out made
+	same_file raw made
+}
+
 # child_begin NAME WORD: a process that maps it privately and writes WORD to each
 # page; sets pid.
 child_begin()
@@ -743,6 +762,7 @@ case_run "template: less memory than its files take" with_templates little_for_f
 case_run "template: the holder leaves the network namespace" with_templates no_network
 case_run "template: a holder that is stopped" with_templates stopped_holder
 case_run "template: a maker that is killed" with_templates killed_put
+case_run "template: get --out is interrupted" with_templates stopped_get
 case_run "template: children see no other's writes" with_templates isolation
 case_run "template: twenty QEMU children" with_templates qemu_children
 case_run "template: moved to the other host, children start there" with_templates moved

@@ -10,6 +10,7 @@
 #include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/stop.h"
 #include "image/along.h"
 #include "image/pack.h"
 #include "image/table.h"
@@ -89,18 +90,20 @@ const struct pt_command pt_command_image = {
 	"  info IMAGE         what it holds, without reading its pages\n",
 	.groups = groups,
 	.notes =
-	"Exit: 0 done, 1 the source changed or failed while it was read, 2 wrong\n"
-	"      usage, 3 a file is missing, cannot be read or written, or is compressed\n"
-	"      as this build cannot read it, 5 damaged, or another parent.\n"
+	"Exit: 0 done, 1 the source changed or failed while it was read, or a signal\n"
+	"      ended it, and nothing is left, 2 wrong usage, 3 a file is missing, cannot\n"
+	"      be read or written, or is compressed as this build cannot read it, 5\n"
+	"      damaged, or another parent.\n"
 	"Example: pagetrim image pack vm.ram vm.ptrim --compress zstd:3\n",
 	.arguments = { "=pack unpack verify info", "file" },
 };
 
-static void on_progress(void *arg, __u64 done, __u64 cnt)
+static bool on_progress(void *arg, __u64 done, __u64 cnt)
 {
 	(void)arg;
 	if (done % 64 == 0)	/* 128 MiB */
 		pt_out_progress("%3.0f %%", 100.0 * done / cnt);
+	return !pt_stop_is_wanted();
 }
 
 /* ---- faults ---- */
@@ -376,6 +379,22 @@ static int check_words(const struct image *im, int argc, char **argv)
 	return -1;
 }
 
+/* verb_do does what argv[0] says; returns the exit code. */
+static int verb_do(struct image *im, int argc, char **argv)
+{
+	struct pt_error err;
+	int code;
+
+	if (!strcmp(argv[0], "pack"))
+		return pack(im, argc - 1, argv + 1, &err) ?
+			pt_out_fail("image", &err) : PT_EXIT_OK;
+	if (pt_ptrim_open(&im->opened, argv[1], im->parent, &err))
+		return pt_out_fail("image", &err);
+	code = read_image(im, argv);
+	pt_ptrim_close(im->opened);
+	return code;
+}
+
 int pt_cmd_image(int argc, char **argv)
 {
 	static struct image im;
@@ -391,12 +410,10 @@ int pt_cmd_image(int argc, char **argv)
 		return code;
 	argc -= optind;
 	argv += optind;
-	if (!strcmp(argv[0], "pack"))
-		return pack(&im, argc - 1, argv + 1, &err) ?
-			pt_out_fail("image", &err) : PT_EXIT_OK;
-	if (pt_ptrim_open(&im.opened, argv[1], im.parent, &err))
+	if ((!strcmp(argv[0], "pack") || !strcmp(argv[0], "unpack")) &&
+	    pt_stop_watch(&err))
 		return pt_out_fail("image", &err);
-	code = read_image(&im, argv);
-	pt_ptrim_close(im.opened);
+	code = verb_do(&im, argc, argv);
+	pt_stop_end();
 	return code;
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/poll.h>
@@ -81,6 +81,26 @@ int pt_stop_begin(int stop_fd, void (*take)(int signal, void *arg), void *arg,
 	return pt_error_set(err, PT_EXIT_HOST, ret, "cannot wait for signals: "
 			    "%s (memory, ulimit -u or -n, or pids.max)",
 			    strerror(-ret));
+}
+
+static _Atomic unsigned int signal_cnt;
+
+static void count_signal(int signal, void *arg)
+{
+	(void)signal;
+	(void)arg;
+	if (atomic_fetch_add(&signal_cnt, 1))
+		_exit(PT_EXIT_FAILED);
+}
+
+int pt_stop_watch(struct pt_error *err)
+{
+	return pt_stop_begin(pt_stop_open(), count_signal, NULL, err);
+}
+
+bool pt_stop_is_wanted(void)
+{
+	return atomic_load(&signal_cnt);
 }
 
 void pt_stop_end(void)

@@ -11,6 +11,8 @@
 #ifndef CLI_STOP_H
 #define CLI_STOP_H
 
+#include <stdbool.h>
+
 #include <pagetrim/error.h>
 
 /* pt_stop_open blocks these signals, for this thread and those it starts, and
@@ -21,6 +23,12 @@ int pt_stop_open(void);
  * stop_fd. */
 int pt_stop_begin(int stop_fd, void (*take)(int signal, void *arg), void *arg,
 		  struct pt_error *err);
+
+/* pt_stop_watch does both, for a command that asks pt_stop_is_wanted between its steps:
+ * whether a signal has come.  The second one ends the process at once, whatever it waits
+ * for. */
+int pt_stop_watch(struct pt_error *err);
+bool pt_stop_is_wanted(void);
 
 /* pt_stop_end: take is not called after it.  Without a begin it does
  * nothing. */

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/json_text.h"
 #include "cli/output.h"
+#include "cli/stop.h"
 #include "image/ptrim.h"
 #include "image/ptrim_source.h"
 #include "sink/image.h"
@@ -118,7 +119,7 @@ static int fill(struct pt_template_make *m, struct pt_source *src, int cnt,
 	if (!code)
 		code = pt_sink_fit(sink, layout, err);
 	if (!code)
-		code = pt_template_fill(sink, src, layout, err);
+		code = pt_template_fill(sink, src, layout, NULL, err);
 	if (!code && cnt == 1 && pt_ptrim_is_name(paths[0]))
 		code = pt_template_fill_stored(sink, paths[0], err);
 	for (int i = 0; !code && i < cnt && !pt_ptrim_is_name(paths[i]); i++)
@@ -266,7 +267,8 @@ static int write_out(const struct pt_template *t, const char *out, char **files,
 	if (!code)
 		code = pt_image_create(&sink, out, layout, err);
 	if (!code)
-		code = pt_template_fill(sink, src, layout, err);
+		code = pt_template_fill(sink, src, layout, pt_stop_is_wanted,
+					err);
 	for (unsigned i = 0; !code && i < cnt; i++)
 		code = pt_template_fill_file(sink, files[i], err);
 	if (!code)
@@ -384,6 +386,8 @@ int pt_cmd_template(int argc, char **argv)
 		return code;
 	argc -= optind;
 	argv += optind;
+	if (t.out && pt_stop_watch(&err))
+		return pt_out_fail("template", &err);
 	if (!strcmp(argv[0], "put"))
 		code = put(&t, argv[1], argc - 2, argv + 2, &err);
 	else if (!strcmp(argv[0], "ls"))
@@ -392,5 +396,6 @@ int pt_cmd_template(int argc, char **argv)
 		code = get(&t, argv[1], &err);
 	else
 		code = rm(&t, argv[1], &err);
+	pt_stop_end();
 	return code ? pt_out_fail("template", &err) : PT_EXIT_OK;
 }

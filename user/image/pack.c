@@ -198,8 +198,10 @@ static int regions_pack(struct pack *p, struct pt_error *err)
 			code = page_pack(p, region * PT_REGION_PAGES + i, i, err);
 		if (!code)
 			code = pt_ptrim_writer_region(p->writer, region, err);
-		if (!code && p->cfg->progress)
-			p->cfg->progress(p->cfg->arg, region + 1, cnt);
+		if (!code && p->cfg->progress &&
+		    !p->cfg->progress(p->cfg->arg, region + 1, cnt))
+			code = pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+					    "interrupted; nothing is left of it");
 	}
 	return code;
 }

@@ -22,7 +22,8 @@ struct pt_pack_cfg {
 	const char *parent;		/* an image at rest; NULL: none */
 	const char *const *files;	/* that come along */
 	__u32 file_cnt;
-	void (*progress)(void *arg, __u64 done, __u64 cnt);	/* regions; or NULL */
+	/* progress returns false to end it.  Regions; NULL: none. */
+	bool (*progress)(void *arg, __u64 done, __u64 cnt);
 	void *arg;
 };
 
@@ -36,6 +37,7 @@ struct pt_pack_result {
 /* pt_pack packs the source to path.  table: the segments whose bytes lie back to back
  * in the source's only segment (see layout.h); NULL: the source's own.
  *   -EINVAL  the source's bytes are not those of the table
+ *   -ECANCELED  progress ended it; nothing is left
  *   or as the source, the writer and the parent say */
 int pt_pack(const char *path, struct pt_source *src, const struct pt_layout *table,
 	    const struct pt_pack_cfg *cfg, struct pt_pack_result *out,

@@ -91,12 +91,12 @@ static void wrong(void *arg, __u64 region_idx)
 	u->walk->wrong(u->walk->arg, region_idx);
 }
 
-static void progress(void *arg, __u64 done, __u64 cnt)
+static bool progress(void *arg, __u64 done, __u64 cnt)
 {
 	struct unpack *u = arg;
 
-	if (u->walk->progress)
-		u->walk->progress(u->walk->arg, done, cnt);
+	return !u->walk->progress ||
+	       u->walk->progress(u->walk->arg, done, cnt);
 }
 
 /* ---- files ---- */

@@ -109,8 +109,10 @@ static int regions_walk(struct walker *w, struct pt_error *err)
 		}
 		last = seg;
 		code = region_walk(w, i, err);
-		if (w->walk->progress)
-			w->walk->progress(w->walk->arg, i + 1, cnt);
+		if (!code && w->walk->progress &&
+		    !w->walk->progress(w->walk->arg, i + 1, cnt))
+			code = pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+					    "interrupted; nothing is left of it");
 	}
 	run_end(w, &w->lost);
 	run_end(w, &w->unreadable);

@@ -20,7 +20,8 @@ struct pt_walk {
 	void (*unreadable)(void *arg, __u64 page_idx, __u64 cnt);
 	/* wrong: the region's pages are not all as they were. */
 	void (*wrong)(void *arg, __u64 region_idx);
-	void (*progress)(void *arg, __u64 done, __u64 cnt);	/* regions; or NULL */
+	/* progress returns false to end it.  Regions; NULL: none. */
+	bool (*progress)(void *arg, __u64 done, __u64 cnt);
 	void *arg;
 };
 
@@ -34,7 +35,8 @@ struct pt_walk_result {
 };
 
 /* pt_walk walks the image.  It ends with the first page that is compressed by a method
- * that is not built (-EOPNOTSUPP).  -ENOMEM, or as page says. */
+ * that is not built (-EOPNOTSUPP).  -ECANCELED: progress ended it; -ENOMEM, or as page
+ * says. */
 int pt_walk(const struct pt_ptrim *p, const struct pt_walk *walk,
 	    struct pt_walk_result *out, struct pt_error *err);
 

@@ -96,7 +96,8 @@ static int region_fill(struct fill *f, __u64 region_idx, struct pt_error *err)
 }
 
 int pt_template_fill(struct pt_sink *sink, struct pt_source *src,
-		     const struct pt_layout *layout, struct pt_error *err)
+		     const struct pt_layout *layout, bool (*is_ended)(void),
+		     struct pt_error *err)
 {
 	struct fill *f = calloc(1, sizeof(*f));
 	int code = 0;
@@ -107,7 +108,10 @@ int pt_template_fill(struct pt_sink *sink, struct pt_source *src,
 	*f = (struct fill){ .sink = sink, .src = src, .layout = layout };
 	pt_view_init(&f->view);
 	for (__u64 i = 0; !code && i < pt_layout_region_cnt(layout); i++)
-		code = region_fill(f, i, err);
+		code = is_ended && is_ended()
+			? pt_error_set(err, PT_EXIT_FAILED, -ECANCELED,
+				       "interrupted; nothing is left of it")
+			: region_fill(f, i, err);
 	pt_view_free(&f->view);
 	free(f);
 	return code;

@@ -7,11 +7,14 @@
 #include "source/source.h"
 
 /* pt_template_fill copies the pages of src, whose segments layout is made of, to a sink
- * that is fit for it; without the commit.
+ * that is fit for it; without the commit.  is_ended is asked before each region; NULL:
+ * nobody.
+ *   -ECANCELED  it said so
  *   -EIO  a page cannot be read
  *   or as the source and the sink say */
 int pt_template_fill(struct pt_sink *sink, struct pt_source *src,
-		     const struct pt_layout *layout, struct pt_error *err);
+		     const struct pt_layout *layout, bool (*is_ended)(void),
+		     struct pt_error *err);
 
 /* pt_template_fill_file adds the file at path under its last part. */
 int pt_template_fill_file(struct pt_sink *sink, const char *path,
