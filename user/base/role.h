@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Room base: helpers that all rooms need and no library has.
  *
- *   knows         text from strangers, CPUs and threads, stage clocks, deadlines of
- *                 progress
+ *   knows         text from strangers, CPUs and threads, signals, stage clocks,
+ *                 deadlines of progress
  *   may use       no other
  *   must not know pages, frames, devices, connections
  */

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "cli/commands.h"
 #include "cli/compress.h"
 #include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/stop.h"
 #include "image/along.h"
 #include "image/pack.h"
 #include "image/table.h"

@@ -5,13 +5,13 @@
 #include <linux/capability.h>
 
 #include "base/rights.h"
+#include "base/stop.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/migrate_options.h"
 #include "cli/output.h"
 #include "cli/record.h"
 #include "cli/send_run.h"
-#include "cli/stop.h"
 #include "vmm/guard.h"
 #include "vmm/qemu.h"
 

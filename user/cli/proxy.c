@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+#include "base/stop.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/output.h"
@@ -10,7 +11,6 @@
 #include "cli/record.h"
 #include "cli/send_options.h"
 #include "cli/send_run.h"
-#include "cli/stop.h"
 #include "lane/rate.h"
 #include "proxy/splitter.h"
 #include "proxy/stream.h"

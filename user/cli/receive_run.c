@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/stop.h"
 #include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/record.h"
 #include "cli/report.h"
-#include "cli/stop.h"
 #include "proxy/stream.h"
 #include "template/make.h"
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/name.h"
+#include "base/stop.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/output.h"
@@ -13,7 +14,6 @@
 #include "cli/send_options.h"
 #include "cli/send_process.h"
 #include "cli/send_run.h"
-#include "cli/stop.h"
 #include "image/along.h"
 #include "image/ptrim_source.h"
 #include "send/send_files.h"

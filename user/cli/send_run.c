@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/stop.h"
 #include "cli/leftout.h"
 #include "cli/output.h"
 #include "cli/report.h"
-#include "cli/stop.h"
 
 #define PROGRESS_NS	250000000ULL
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/stop.h"
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
@@ -15,7 +16,6 @@
 #include "cli/privilege.h"
 #include "cli/serve_qemu.h"
 #include "cli/serve_report.h"
-#include "cli/stop.h"
 #include "lazy/keeper.h"
 #include "lazy/mappers.h"
 #include "lazy/place.h"

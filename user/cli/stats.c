@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
+#include "base/stop.h"
 #include "cli/commands.h"
 #include "cli/json_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/stop.h"
 #include "xdp/lease.h"
 #include "xdp/program.h"
 

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/stop.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/json_text.h"
 #include "cli/output.h"
-#include "cli/stop.h"
 #include "image/ptrim.h"
 #include "image/ptrim_source.h"
 #include "sink/image.h"
