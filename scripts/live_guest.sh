@@ -43,7 +43,7 @@ Commands:
 Options:
   --dir STATE      folder of this guest (all but prepare); made by start and
                    incoming; holds qemu.pid, qmp.sock, agent.sock (a second QMP
-                   monitor, for pagetrim), console.sock, serial.log
+                   monitor, for pagetrim), console.sock, serial.log, qemu.log
   --ram FILE       RAM file, e.g. /dev/shm/guest, or the word memfd or private
   --size-mib N     RAM in MiB, 96..16384 (default 256)
   --set "NAME=N..."   the guest's settings, e.g. "MIB=128 RATE=500 BLOCKS=4"

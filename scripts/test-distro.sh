@@ -8,7 +8,8 @@
 #     scripts/test-distro.sh SUITE --run COMMAND    this, by bash, in its clone
 #
 # Root; needs a network unless the root is cached.  Without --run: scripts/demo.sh
-# and scripts/test.sh, and in forky, which is not released, `make check` alone.
+# and scripts/test.sh, and in forky, which is not released, `make check` alone, and a
+# build by clang; no compiler may warn.
 # Each command finds a machine without a mounted /sys/fs/bpf; nothing that it
 # writes stays.  The network namespace is this machine's.  The root stays in
 # ~/.cache/pagetrim/distro-SUITE (2 GB); remove it to renew it.  The last line is
@@ -31,7 +32,8 @@ commands=(scripts/demo.sh scripts/test.sh)
 case ${1-} in
 -h | --help)	sed -n '4,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
 bookworm | trixie)	;;
-forky)		commands=("make -j $(nproc) all tests check") ;;
+forky)		commands=("make -j $(nproc) WERROR=1 all tests check"
+			  "make -j $(nproc) WERROR=1 CC=clang B=build/clang all tests") ;;
 '')		misuse "no suite" ;;
 *)		misuse "$1: want bookworm, trixie or forky" ;;
 esac

@@ -108,7 +108,7 @@ launch()
 		-machine memory-backend=ram -nodefaults -no-user-config \
 		-display none -no-reboot "${console[@]}" \
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off" \
-		-pidfile "$dir/qemu.pid" -daemonize "$@" ||
+		-pidfile "$dir/qemu.pid" -D "$dir/qemu.log" -daemonize "$@" ||
 		die "${qemu[*]} did not start: see its message above"
 }
 
@@ -166,6 +166,6 @@ stop_qemu()
 			sleep 0.05
 		done
 	fi
-	rm -f "$dir"/{qemu.pid,qmp.sock,serial.log,ram,agent.sock,console.sock}
+	rm -f "$dir"/{qemu.pid,qemu.log,qmp.sock,serial.log,ram,agent.sock,console.sock}
 	rmdir "$dir" 2>/dev/null || true
 }

@@ -10,6 +10,7 @@ Prints what the command returns as JSON.  Exit: 0 done, 1 refused or no answer
 within 60 s, 2 usage.  Source: QEMU docs/interop/qmp-spec.txt.
 """
 import json
+import os
 import shlex
 import socket
 import sys
@@ -89,10 +90,19 @@ class Qmp:
 
     def save(self, path):
         """Write the device state, without shared RAM, to path. A saved guest
-        can resume, but not migrate again."""
+        can resume, but not migrate again. QEMU is done before its child has
+        written the last bytes: the name is there once all is."""
+        part, whole = shlex.quote(path + ".part"), shlex.quote(path)
+        if os.path.exists(path):
+            os.unlink(path)
         self.set_caps(events=True, x_ignore_shared=True)
-        self.run("migrate", uri=f"exec:cat >{shlex.quote(path)}")
+        self.run("migrate", uri=f"exec:cat >{part} && mv {part} {whole}")
         self.wait_migration()
+        for _ in range(3000):
+            if os.path.exists(path):
+                return
+            time.sleep(0.01)
+        raise QmpError(f"{path}: not written")
 
     def load(self, path):
         """Read what save wrote into a QEMU started with -incoming defer."""

@@ -77,6 +77,7 @@ dest_end()
 	local code=$?
 
 	set +e
+	((code == 0)) || tail -n 20 "$dir/dest/qemu.log" >&2
 	dest_ended
 	(exit "$code")
 	case_end
