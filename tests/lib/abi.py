@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""The layout that programs were compiled against: sizes and offsets of the structs
-of pagetrim.h and live.h, and values of its enums, as the compiler has them.
+"""What programs were compiled against: sizes, offsets and types of the structs of
+pagetrim.h and live.h, and values of its enums, as the compiler has them, and the
+types of its functions and their parameters.
 
     tests/lib/abi.py            compares them with tests/lib/abi.list
     tests/lib/abi.py --write    writes abi.list: for a field that was added behind the
-                                last, or a value of its own.  Any other change needs
-                                another SONAME.
+                                last, a value of its own, or a function that is new.
+                                Any other change needs another SONAME.
 """
 import difflib
 import os
@@ -30,6 +31,29 @@ def field_of(text):
     return (pointer or plain).group(1)
 
 
+def type_of(text):
+    """the declaration without the names that it declares, parameters' too"""
+    text = re.sub(r"\s+", " ", text).strip()
+    callback = re.fullmatch(r"(.*?) ?\(\*\w+\)\((.*)\)", text)
+    if callback:
+        return f"{callback[1]} (*)({types_of(callback[2])})"
+    if re.fullmatch(r"\w+|(struct|enum) \w+", text):
+        return text
+    return re.sub(r" ?\b\w+((\[\w+\])?)$", r"\1", text)
+
+
+def types_of(parameters):
+    """the types of parameters, some of which may be callbacks with commas"""
+    parts, depth = [""], 0
+    for char in parameters:
+        depth += (char == "(") - (char == ")")
+        if char == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return ", ".join(map(type_of, parts))
+
+
 def lines_of(header):
     """statements that print a line each"""
     text = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
@@ -42,9 +66,13 @@ def lines_of(header):
         yield f'printf("struct {name} %zu\\n", sizeof(struct {name}));'
         for part in re.sub(r"\s+", " ", body).split(";")[:-1]:
             field = field_of(part.strip())
-            yield (f'printf("struct {name} {field} %zu %zu\\n", '
+            yield (f'printf("struct {name} {field} %zu %zu {type_of(part)}\\n", '
                    f'offsetof(struct {name}, {field}), '
                    f'sizeof(((struct {name} *)0)->{field}));')
+    for returned, name, parameters in re.findall(
+            r"^PT_API ([^;]*?)(pt_\w+)\(([^;]*)\);", text, re.M):
+        yield (f'puts("function {returned.strip()} {name}'
+               f'({types_of(parameters)})");')
 
 
 def main():

@@ -60,14 +60,19 @@ while read -r name; do
 done <"$tmp/header"
 sed -nE 's/^\.Nm (pt_[a-z_]+).*/\1/p' docs/man/*.3 | sort >"$tmp/man"
 same "header and man pages" "$tmp/header" "$tmp/man"
-for pages in send recv sink process:source template; do
-	sed -n "/^struct pt_${pages%:*}_opts {/,/^};/p" "$header" |
+for pages in send_opts:send recv_opts:recv sink_opts:sink process_opts:source \
+	     template_opts:template region:source status:send event:recv \
+	     live_round:send live_send:send live_recv:recv "security:send recv"; do
+	read -ra names <<<"${pages#*:}"
+	names=("${names[@]/#/$man/pt_}")
+	sed -n "/^struct pt_${pages%:*} {/,/^};/p" "$header" "${header%/*}/live.h" |
 		sed -e 's@/\*.*@@' -e '/^\t*  *\*/d' |
 		grep -oE '[ *(][a-z_]+(\)\(|;)' | tr -d ' *();' >"$tmp/fields"
-	[ -s "$tmp/fields" ] || fault "no options of ${pages%:*} found"
+	[ -s "$tmp/fields" ] || fault "no fields of pt_${pages%:*} found"
 	while read -r field; do
-		grep -qE "^\.(It )?Fa .*\<$field\>" "$man/libpagetrim.3" \
-			"$man/pt_${pages#*:}.3" || fault "$field: no page tells"
+		grep -qE "^\.(It )?Fa .*\<$field\>|^	[a-z].*\<$field;" "$man/libpagetrim.3" \
+			"${names[@]/%/.3}" ||
+			fault "$field of pt_${pages%:*}: no page tells"
 	done <"$tmp/fields"
 done
 for page in docs/man/*.3; do
