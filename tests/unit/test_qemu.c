@@ -137,14 +137,14 @@ static void runs_with_disk(struct pt_qemu *q)
 static void test_moves(void **state)
 {
 	struct pt_error err = { 0 };
-	struct pt_guard *guard;
+	struct pt_qemu_guard *guard;
 	struct move m = { 0 };
 	char *mine, *theirs, *before, *after;
 
 	(void)state;
 	m.source = vm_open(&source, source.qmp);
 	ok(pt_qemu_source_check(m.source, &err), &err);
-	ok(pt_guard_start(&guard, m.source, &err), &err);
+	ok(pt_qemu_guard_start(&guard, m.source, &err), &err);
 	move_to(&m, COMPLETED);
 
 	run_comes(m.source, "postmigrate");
@@ -160,10 +160,10 @@ static void test_moves(void **state)
 	free(before);
 	free(after);
 
-	assert_int_equal(pt_guard_commit(guard), 0);
+	assert_int_equal(pt_qemu_guard_commit(guard), 0);
 	ok(pt_qemu_run(m.dest, &err), &err);
 	run_is(m.dest, "running");
-	pt_guard_release(guard);
+	pt_qemu_guard_release(guard);
 	run_is(m.source, "postmigrate");
 	ok(pt_qemu_run(m.dest, &err), &err);
 	move_end(&m);
@@ -276,14 +276,14 @@ static void test_load_fails(void **state)
 
 /* agent_main is the process that is killed: it goes to the stage and ends. */
 static void agent_main(enum stage stage, void (*last)(struct move *,
-						      struct pt_guard *))
+						      struct pt_qemu_guard *))
 {
 	struct pt_error err = { 0 };
-	struct pt_guard *guard;
+	struct pt_qemu_guard *guard;
 	struct move m = { 0 };
 
 	m.source = vm_open(&source, source.qmp);
-	ok(pt_guard_start(&guard, m.source, &err), &err);
+	ok(pt_qemu_guard_start(&guard, m.source, &err), &err);
 	move_to(&m, stage);
 	if (last)
 		last(&m, guard);
@@ -291,7 +291,7 @@ static void agent_main(enum stage stage, void (*last)(struct move *,
 }
 
 static void kill_at(enum stage stage,
-		    void (*last)(struct move *, struct pt_guard *))
+		    void (*last)(struct move *, struct pt_qemu_guard *))
 {
 	pid_t pid = fork();
 	int status;
@@ -346,7 +346,7 @@ static void test_killed_completed(void **state)
 	comes_back();
 }
 
-static void half_a_command(struct move *m, struct pt_guard *guard)
+static void half_a_command(struct move *m, struct pt_qemu_guard *guard)
 {
 	static const char half[] = "{\"execute\":\"stop\",\"arguments\":{";
 
@@ -363,7 +363,7 @@ static void test_killed_in_a_command(void **state)
 }
 
 /* half_a_reply leaves the rest of a long reply unread. */
-static void half_a_reply(struct move *m, struct pt_guard *guard)
+static void half_a_reply(struct move *m, struct pt_qemu_guard *guard)
 {
 	static const char long_one[] = "{\"execute\":\"query-qmp-schema\"}\n";
 	struct pollfd poll_fd = {
@@ -385,10 +385,10 @@ static void test_killed_in_a_reply(void **state)
 	comes_back();
 }
 
-static void commit_it(struct move *m, struct pt_guard *guard)
+static void commit_it(struct move *m, struct pt_qemu_guard *guard)
 {
 	(void)m;
-	assert_int_equal(pt_guard_commit(guard), 0);
+	assert_int_equal(pt_qemu_guard_commit(guard), 0);
 }
 
 /* COMMIT may have been sent: the guard ends and leaves the source paused. */

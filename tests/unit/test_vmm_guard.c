@@ -7,12 +7,12 @@
 #include "memory/proc.h"
 #include "vmm_kit.h"
 
-static struct pt_guard *start(struct pt_qemu *q)
+static struct pt_qemu_guard *start(struct pt_qemu *q)
 {
 	struct pt_error err = { 0 };
-	struct pt_guard *g;
+	struct pt_qemu_guard *g;
 
-	if (pt_guard_start(&g, q, &err))
+	if (pt_qemu_guard_start(&g, q, &err))
 		fail_msg("%s", err.text);
 	return g;
 }
@@ -87,7 +87,7 @@ static void test_guard_of_a_source(void **state)
 {
 	struct fake f = { .version = "7, 2, 22", .then = source };
 	struct pt_qemu *q = open_it(&f);
-	struct pt_guard *g;
+	struct pt_qemu_guard *g;
 	pid_t pid;
 
 	(void)state;
@@ -103,14 +103,14 @@ static void test_guard_of_a_source(void **state)
 	assert_true(blocks(pid, SIGINT) && blocks(pid, SIGTERM) &&
 		    blocks(pid, SIGHUP) && blocks(pid, SIGPIPE));
 	assert_false(blocks(getpid(), SIGINT));
-	assert_int_equal(pt_guard_commit(g), 0);
-	pt_guard_release(g);
+	assert_int_equal(pt_qemu_guard_commit(g), 0);
+	pt_qemu_guard_release(g);
 	assert_int_equal(kill(pid, 0), -1);
 	assert_int_equal(errno, ESRCH);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
 	assert_int_equal(children, 0);
 	signal(SIGCHLD, SIG_DFL);
-	pt_guard_release(NULL);
+	pt_qemu_guard_release(NULL);
 	end_it(q, &f);
 }
 
@@ -118,15 +118,15 @@ static void test_guard_is_killed(void **state)
 {
 	struct fake f = { .version = "7, 2, 22", .then = source };
 	struct pt_qemu *q = open_it(&f);
-	struct pt_guard *g = start(q);
+	struct pt_qemu_guard *g = start(q);
 	pid_t pid = guard_of();
 
 	(void)state;
 	kill(pid, SIGKILL);
 	assert_int_equal(waitid(P_PID, pid, &(siginfo_t){ 0 },
 				WEXITED | WNOWAIT | __WALL), 0);
-	assert_int_equal(pt_guard_commit(g), -EPIPE);
-	pt_guard_release(g);
+	assert_int_equal(pt_qemu_guard_commit(g), -EPIPE);
+	pt_qemu_guard_release(g);
 	assert_int_equal(guard_of(), 0);
 	end_it(q, &f);
 }
@@ -139,10 +139,10 @@ static void test_guest_is_paused(void **state)
 	};
 	struct pt_qemu *q = open_it(&f);
 	struct pt_error err = { 0 };
-	struct pt_guard *g;
+	struct pt_qemu_guard *g;
 
 	(void)state;
-	assert_int_equal(pt_guard_start(&g, q, &err), -EINVAL);
+	assert_int_equal(pt_qemu_guard_start(&g, q, &err), -EINVAL);
 	has(&err, "does not run, its state is 'paused'");
 	assert_int_equal(guard_of(), 0);
 	end_it(q, &f);
@@ -150,7 +150,7 @@ static void test_guest_is_paused(void **state)
 
 /* agent_dies: an agent starts a guard and dies at the stage; the guard becomes a
  * child of this process.  Its exit status is returned. */
-static int agent_dies(struct fake *f, enum pt_guard_stage stage, char **log)
+static int agent_dies(struct fake *f, enum pt_qemu_guard_stage stage, char **log)
 {
 	pid_t agent, guard;
 	int status;
@@ -159,10 +159,10 @@ static int agent_dies(struct fake *f, enum pt_guard_stage stage, char **log)
 	agent = fork();
 	if (!agent) {
 		struct pt_qemu *q;
-		struct pt_guard *g;
+		struct pt_qemu_guard *g;
 
 		if (pt_qemu_open(&q, SOCKET, 0, NULL) ||
-		    pt_guard_start(&g, q, NULL) || pt_guard_tell(g, stage))
+		    pt_qemu_guard_start(&g, q, NULL) || pt_qemu_guard_tell(g, stage))
 			_exit(1);
 		kill(getpid(), SIGKILL);
 	}
@@ -187,7 +187,7 @@ static void test_qemu_ends(void **state)
 	char *log, *at;
 
 	(void)state;
-	assert_int_equal(agent_dies(&f, PT_GUARD_BEGUN, &log), 1);
+	assert_int_equal(agent_dies(&f, PT_QEMU_GUARD_BEGUN, &log), 1);
 	at = strstr(log, "\xff");
 	assert_non_null(at);
 	assert_non_null(at = strstr(at, "{\"execute\":\"query-status\",\"id\":"
@@ -213,7 +213,7 @@ static void test_paused_stays(void **state)
 		if (!strcmp(then[i].part, "query-status"))
 			then[i].text = "\"return\": {\"running\": true, "
 				       "\"status\": \"io-error\"}";
-	assert_int_equal(agent_dies(&f, PT_GUARD_BEGUN, &log), 0);
+	assert_int_equal(agent_dies(&f, PT_QEMU_GUARD_BEGUN, &log), 0);
 	assert_null(strstr(log, "\"cont\""));
 	assert_null(strstr(log, "\"migrate_cancel\""));
 	assert_non_null(strstr(log, "{\"execute\":\"migrate-set-capabilities\","
@@ -241,11 +241,11 @@ static void test_dies_before_begin(void **state)
 	char *log;
 
 	(void)state;
-	assert_int_equal(agent_dies(&f, PT_GUARD_IDLE, &log), 0);
+	assert_int_equal(agent_dies(&f, PT_QEMU_GUARD_IDLE, &log), 0);
 	assert_null(strstr(log, "\xff"));
 	assert_null(strstr(log, "guard-"));
 	free(log);
-	assert_int_equal(agent_dies(&f, PT_GUARD_PREPARED, &log), 0);
+	assert_int_equal(agent_dies(&f, PT_QEMU_GUARD_PREPARED, &log), 0);
 	assert_null(strstr(log, "\"cont\""));
 	assert_null(strstr(log, "\"migrate_cancel\""));
 	assert_non_null(strstr(log, "\"migrate-set-capabilities\""));
@@ -258,7 +258,7 @@ static void test_begin_tells(void **state)
 	struct fake f = { .version = "7, 2, 22", .then = source };
 	struct pt_qemu *q = open_it(&f);
 	struct pt_error err = { 0 };
-	struct pt_guard *g = start(q);
+	struct pt_qemu_guard *g = start(q);
 	int fd, status;
 	char *log;
 
@@ -267,7 +267,7 @@ static void test_begin_tells(void **state)
 		fail_msg("%s", err.text);
 	close(fd);
 	pt_qemu_close(q);
-	pt_guard_detach(g);
+	pt_qemu_guard_detach(g);
 	assert_true(waitpid(-1, &status, __WALL) > 0);
 	assert_int_equal(status, 0);
 	log = fake_end(&f);
@@ -285,14 +285,14 @@ static void test_refused_begin_tells(void **state)
 		.version = "7, 2, 22", .first = first, .then = source,
 	};
 	struct pt_qemu *q = open_it(&f);
-	struct pt_guard *g = start(q);
+	struct pt_qemu_guard *g = start(q);
 	int fd, status;
 	char *log;
 
 	(void)state;
 	assert_int_equal(pt_qemu_source_begin(q, &fd, NULL), -EREMOTEIO);
 	pt_qemu_close(q);
-	pt_guard_detach(g);
+	pt_qemu_guard_detach(g);
 	assert_true(waitpid(-1, &status, __WALL) > 0);
 	assert_int_equal(status, 0);
 	log = fake_end(&f);
@@ -328,7 +328,7 @@ static bool dies_throttled(bool is_lifted)
 	struct fake f = { .version = "7, 2, 22", .then = source };
 	struct pt_qemu *q = open_it(&f);
 	char name[PATH_MAX + 16];
-	struct pt_guard *g;
+	struct pt_qemu_guard *g;
 	bool is_undone;
 	int status;
 
@@ -346,7 +346,7 @@ static bool dies_throttled(bool is_lifted)
 	if (is_lifted)
 		assert_int_equal(pt_qemu_throttle(q, 0, NULL), 0);
 	limit_has(&c, "");
-	pt_guard_detach(g);
+	pt_qemu_guard_detach(g);
 	assert_true(waitpid(-1, &status, __WALL) > 0);
 	assert_int_equal(status, 0);
 	is_undone = limit_has(&c, NULL);

@@ -19,7 +19,7 @@ struct migrate {
 	struct pt_migrate_options o;
 	struct pt_send_run run;
 	struct pt_qemu *qemu;
-	struct pt_guard *guard;
+	struct pt_qemu_guard *guard;
 	char *description;
 	struct pt_qemu_range *ranges;
 	__u32 range_cnt;
@@ -102,13 +102,13 @@ static int resume(void *arg, struct pt_error *err)
 
 	m->is_resumed = true;
 	if (m->is_committed)	/* and the receiver refused */
-		pt_guard_tell(m->guard, PT_GUARD_BEGUN);
+		pt_qemu_guard_tell(m->guard, PT_QEMU_GUARD_BEGUN);
 	ret = pt_qemu_cancel(m->qemu, err);
 	m->is_lost = ret;
 	if (ret)
 		pt_out_log("the guest does not run again: %s; the guard tries "
 			   "to resume it for %d s", err->text,
-			   PT_GUARD_MS / 1000);
+			   PT_QEMU_GUARD_MS / 1000);
 	return ret;
 }
 
@@ -117,7 +117,7 @@ static void committing(void *arg)
 	struct migrate *m = arg;
 
 	m->is_committed = true;
-	pt_guard_commit(m->guard);
+	pt_qemu_guard_commit(m->guard);
 }
 
 static void on_round(const struct pt_round *r, void *arg)
@@ -192,7 +192,7 @@ static int open_guest(struct migrate *m)
 		    PT_NO_CONVERGE_THROTTLE)
 		ret = pt_qemu_throttle_open(m->qemu, &m->run.err);
 	if (!ret)
-		ret = pt_guard_start(&m->guard, m->qemu, &m->run.err);
+		ret = pt_qemu_guard_start(&m->guard, m->qemu, &m->run.err);
 	return ret ? ret : open_memory(m);
 }
 
@@ -229,9 +229,9 @@ static void close_guard(struct migrate *m)
 {
 	if (m->is_lost) {
 		pt_qemu_close(m->qemu);
-		pt_guard_detach(m->guard);
+		pt_qemu_guard_detach(m->guard);
 	} else {
-		pt_guard_release(m->guard);
+		pt_qemu_guard_release(m->guard);
 		pt_qemu_close(m->qemu);
 	}
 }

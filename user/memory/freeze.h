@@ -7,8 +7,8 @@
  * afterwards.  One that its cgroup froze (docker pause) stays frozen, and the
  * kernel releases it when the tracing thread ends.
  */
-#ifndef PT_MEMORY_FREEZE_H
-#define PT_MEMORY_FREEZE_H
+#ifndef MEMORY_FREEZE_H
+#define MEMORY_FREEZE_H
 
 #include <sys/types.h>
 #include <pagetrim/error.h>

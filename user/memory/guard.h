@@ -23,8 +23,8 @@
  * SIGBUS outside of a guard, or sent by kill(2), has its previous effect: by
  * default it kills.
  */
-#ifndef PT_MEMORY_GUARD_H
-#define PT_MEMORY_GUARD_H
+#ifndef MEMORY_GUARD_H
+#define MEMORY_GUARD_H
 
 #include <setjmp.h>
 #include <stdbool.h>

@@ -11,8 +11,8 @@
  * A reserve is subtracted: page tables, and the receiver's own 8 bytes per
  * page.
  */
-#ifndef PT_MEMORY_HEADROOM_H
-#define PT_MEMORY_HEADROOM_H
+#ifndef MEMORY_HEADROOM_H
+#define MEMORY_HEADROOM_H
 
 #include <limits.h>
 #include <linux/types.h>

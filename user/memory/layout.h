@@ -25,8 +25,8 @@
  * A layout never changes, so any thread may read it.  It takes 4 bytes per
  * region beside the table.
  */
-#ifndef PT_MEMORY_LAYOUT_H
-#define PT_MEMORY_LAYOUT_H
+#ifndef MEMORY_LAYOUT_H
+#define MEMORY_LAYOUT_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* pagemap: finds pages by /proc/PID/pagemap, without a read of one word per
  * page.  Threads: no state. */
-#ifndef PT_MEMORY_PAGEMAP_H
-#define PT_MEMORY_PAGEMAP_H
+#ifndef MEMORY_PAGEMAP_H
+#define MEMORY_PAGEMAP_H
 
 #include <linux/types.h>
 #include <stdbool.h>

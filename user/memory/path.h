@@ -7,8 +7,8 @@
  * it, and a link is followed only if root or the effective user made it.
  * Opened folders are held, so nothing can be swapped between check and use.
  */
-#ifndef PT_MEMORY_PATH_H
-#define PT_MEMORY_PATH_H
+#ifndef MEMORY_PATH_H
+#define MEMORY_PATH_H
 
 /* pt_path_folder returns a descriptor of the folder (O_RDONLY), the caller's to
  * close.

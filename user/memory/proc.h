@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* proc: facts about a process from /proc. */
-#ifndef PT_MEMORY_PROC_H
-#define PT_MEMORY_PROC_H
+#ifndef MEMORY_PROC_H
+#define MEMORY_PROC_H
 
 #include <stdbool.h>
 #include <sys/types.h>

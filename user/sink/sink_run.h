@@ -20,8 +20,8 @@
  *
  * Threads: one thread owns a run.
  */
-#ifndef PT_MEMORY_SINK_RUN_H
-#define PT_MEMORY_SINK_RUN_H
+#ifndef SINK_SINK_RUN_H
+#define SINK_SINK_RUN_H
 
 #include <sys/uio.h>
 #include "sink/sink.h"

@@ -7,8 +7,8 @@
  * supports is chosen once, before main() runs; without either it is memcpy(3).
  * Pure functions: any thread.
  */
-#ifndef PT_MEMORY_STREAM_COPY_H
-#define PT_MEMORY_STREAM_COPY_H
+#ifndef SINK_STREAM_COPY_H
+#define SINK_STREAM_COPY_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -20,8 +20,8 @@
  * resumes a stopped process when the thread that stopped it ends.
  * No memory per page.
  */
-#ifndef PT_MEMORY_SOURCE_H
-#define PT_MEMORY_SOURCE_H
+#ifndef SOURCE_SOURCE_H
+#define SOURCE_SOURCE_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* source_impl: the interface that a kind of source implements; for user/source
  * and user/image alone.  A kind embeds struct pt_source as its first member. */
-#ifndef PT_MEMORY_SOURCE_IMPL_H
-#define PT_MEMORY_SOURCE_IMPL_H
+#ifndef SOURCE_SOURCE_IMPL_H
+#define SOURCE_SOURCE_IMPL_H
 
 #include "source/source.h"
 #include "source/source_large.h"

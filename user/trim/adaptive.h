@@ -33,8 +33,8 @@
  *
  * Pure: no clock, no allocation, no system call.  Threads: one.
  */
-#ifndef PT_TRIM_ADAPTIVE_H
-#define PT_TRIM_ADAPTIVE_H
+#ifndef TRIM_ADAPTIVE_H
+#define TRIM_ADAPTIVE_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -16,8 +16,8 @@
  * Variants in portable C and AVX2 (AVX-512 is no faster); the widest that the
  * CPU has is chosen once, before main() runs.  No shared state: any thread.
  */
-#ifndef PT_TRIM_DIGEST_H
-#define PT_TRIM_DIGEST_H
+#ifndef TRIM_DIGEST_H
+#define TRIM_DIGEST_H
 
 #include <linux/types.h>
 #include <stdbool.h>

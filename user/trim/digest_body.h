@@ -2,8 +2,8 @@
 /* digest_body: the one source of all variants of the digest.  XXH_VECTOR, if
  * set, selects the instructions for which <xxhash.h> is compiled.
  */
-#ifndef PT_TRIM_DIGEST_BODY_H
-#define PT_TRIM_DIGEST_BODY_H
+#ifndef TRIM_DIGEST_BODY_H
+#define TRIM_DIGEST_BODY_H
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

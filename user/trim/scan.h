@@ -9,8 +9,8 @@
  * chosen once, before main() runs.  All give the same mask for any page at any
  * address.  Pure functions: any thread.
  */
-#ifndef PT_TRIM_SCAN_H
-#define PT_TRIM_SCAN_H
+#ifndef TRIM_SCAN_H
+#define TRIM_SCAN_H
 
 #include <linux/types.h>
 #include <stdbool.h>

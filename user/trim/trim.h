@@ -15,8 +15,8 @@
  * A page that is wholly zero never travels as blocks, whatever the method.
  * Pure functions: any thread.
  */
-#ifndef PT_TRIM_TRIM_H
-#define PT_TRIM_TRIM_H
+#ifndef TRIM_TRIM_H
+#define TRIM_TRIM_H
 
 #include <linux/types.h>
 

@@ -34,7 +34,7 @@
 #define SAY_THROTTLED	't'
 #define SAY_LIFTED	'l'
 
-struct pt_guard {
+struct pt_qemu_guard {
 	pid_t pid;
 	int fd;			/* our end; the guard reads end of file when we
 				 * are dead */
@@ -227,11 +227,11 @@ static void take_over(struct guard *g, char stage, const char *undo)
 	/* We may have died within a command: QEMU drops the part of it. */
 	static const char reset[] = "\xff\n";
 
-	if (stage == PT_GUARD_IDLE)
+	if (stage == PT_QEMU_GUARD_IDLE)
 		return;
-	g->deadline_ns = pt_deadline_ns(PT_GUARD_MS);
+	g->deadline_ns = pt_deadline_ns(PT_QEMU_GUARD_MS);
 	send_all(g, reset, strlen(reset));
-	for (unsigned int i = 0; stage == PT_GUARD_BEGUN && !step(g, i); i++) {
+	for (unsigned int i = 0; stage == PT_QEMU_GUARD_BEGUN && !step(g, i); i++) {
 		if (!pt_left_ms(g->deadline_ns))
 			_exit(1);
 		poll(NULL, 0, RETRY_MS);
@@ -266,7 +266,7 @@ __attribute__((noreturn)) static void
 guard_main(const struct inherited *from)
 {
 	static struct guard guard;
-	char byte, stage = PT_GUARD_IDLE;
+	char byte, stage = PT_QEMU_GUARD_IDLE;
 	bool is_throttled = false;
 	ssize_t got;
 
@@ -313,10 +313,10 @@ static int fail(const struct pt_qemu *q, int code, struct pt_error *err)
 			    "guard of the guest: %s", q->name, strerror(-code));
 }
 
-int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
-		   struct pt_error *err)
+int pt_qemu_guard_start(struct pt_qemu_guard **out, struct pt_qemu *q,
+			struct pt_error *err)
 {
-	struct pt_guard *g;
+	struct pt_qemu_guard *g;
 	struct pt_qemu_state s;
 	struct inherited from = { .qmp = pt_qmp_fd(q->qmp), .limit = -1 };
 	char *undo;
@@ -359,34 +359,34 @@ int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
 	return 0;
 }
 
-static int say(const struct pt_guard *g, char byte)
+static int say(const struct pt_qemu_guard *g, char byte)
 {
 	return send(g->fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;
 }
 
-int pt_guard_tell(struct pt_guard *g, enum pt_guard_stage stage)
+int pt_qemu_guard_tell(struct pt_qemu_guard *g, enum pt_qemu_guard_stage stage)
 {
 	return g ? say(g, stage) : 0;
 }
 
-void pt_guard_throttled(struct pt_guard *g, bool is_throttled)
+void pt_qemu_guard_throttled(struct pt_qemu_guard *g, bool is_throttled)
 {
 	if (g)
 		say(g, is_throttled ? SAY_THROTTLED : SAY_LIFTED);
 }
 
-int pt_guard_commit(struct pt_guard *g)
+int pt_qemu_guard_commit(struct pt_qemu_guard *g)
 {
-	return pt_guard_tell(g, PT_GUARD_COMMITTED);
+	return pt_qemu_guard_tell(g, PT_QEMU_GUARD_COMMITTED);
 }
 
-void pt_guard_detach(struct pt_guard *g)
+void pt_qemu_guard_detach(struct pt_qemu_guard *g)
 {
 	close(g->fd);
 	free(g);
 }
 
-void pt_guard_release(struct pt_guard *g)
+void pt_qemu_guard_release(struct pt_qemu_guard *g)
 {
 	struct pollfd ends = { .events = POLLIN };
 	__u64 deadline_ns = pt_deadline_ns(RELEASE_MS);

@@ -30,44 +30,44 @@
 #include <pagetrim/error.h>
 #include "vmm/qemu.h"
 
-#define PT_GUARD_MS	60000	/* for the guest to run again */
+#define PT_QEMU_GUARD_MS	60000	/* for the guest to run again */
 
-struct pt_guard;
+struct pt_qemu_guard;
 
-/* pt_guard_start starts the guard of a source, whose guest must run.  On success
+/* pt_qemu_guard_start starts the guard of a source, whose guest must run.  On success
  * returns 0 and *out is the caller's.
  *   -EINVAL  the guest does not run
  *   -EAGAIN, -ENOMEM, -EMFILE  as fork(2), socketpair(2) */
-int pt_guard_start(struct pt_guard **out, struct pt_qemu *q,
-		   struct pt_error *err);
+int pt_qemu_guard_start(struct pt_qemu_guard **out, struct pt_qemu *q,
+			struct pt_error *err);
 
-/* pt_guard_tell tells the stage.  Returns 0, or -EPIPE if the guard has ended.  A
- * g of NULL is allowed. */
-enum pt_guard_stage {
-	PT_GUARD_IDLE = 'i',
-	PT_GUARD_PREPARED = 'p',
-	PT_GUARD_BEGUN = 'b',
-	PT_GUARD_COMMITTED = 'c',
+/* pt_qemu_guard_tell tells the stage.  Returns 0, or -EPIPE if the guard has ended.
+ * A g of NULL is allowed. */
+enum pt_qemu_guard_stage {
+	PT_QEMU_GUARD_IDLE = 'i',
+	PT_QEMU_GUARD_PREPARED = 'p',
+	PT_QEMU_GUARD_BEGUN = 'b',
+	PT_QEMU_GUARD_COMMITTED = 'c',
 };
 
-int pt_guard_tell(struct pt_guard *g, enum pt_guard_stage stage);
+int pt_qemu_guard_tell(struct pt_qemu_guard *g, enum pt_qemu_guard_stage stage);
 
-/* pt_guard_throttled tells whether the source's throttle, if it was opened before
- * the guard was started, is in effect; the guard ends it at any stage. */
-void pt_guard_throttled(struct pt_guard *g, bool is_throttled);
+/* pt_qemu_guard_throttled tells whether the source's throttle, if it was opened
+ * before the guard was started, is in effect; the guard ends it at any stage. */
+void pt_qemu_guard_throttled(struct pt_qemu_guard *g, bool is_throttled);
 
-/* pt_guard_commit tells COMMITTED.  It is called before COMMIT may be sent: from then on the guard
- * never continues the guest.  Returns 0, or -EPIPE if the guard has ended, in
- * which case it does nothing either.  Once the destination is known not to have
- * committed, BEGUN may be told again. */
-int pt_guard_commit(struct pt_guard *g);
+/* pt_qemu_guard_commit tells COMMITTED.  It is called before COMMIT may be sent: from
+ * then on the guard never continues the guest.  Returns 0, or -EPIPE if the guard has
+ * ended, in which case it does nothing either.  Once the destination is known not to
+ * have committed, BEGUN may be told again. */
+int pt_qemu_guard_commit(struct pt_qemu_guard *g);
 
-/* pt_guard_release ends the guard, which does nothing more, and returns when it
+/* pt_qemu_guard_release ends the guard, which does nothing more, and returns when it
  * has ended.  NULL is allowed. */
-void pt_guard_release(struct pt_guard *g);
+void pt_qemu_guard_release(struct pt_qemu_guard *g);
 
-/* pt_guard_detach has the guard do what it does when we die, for PT_GUARD_MS, and
- * does not wait for it.  The qemu must have been closed. */
-void pt_guard_detach(struct pt_guard *g);
+/* pt_qemu_guard_detach has the guard do what it does when we die, for
+ * PT_QEMU_GUARD_MS, and does not wait for it.  The qemu must have been closed. */
+void pt_qemu_guard_detach(struct pt_qemu_guard *g);
 
 #endif

@@ -22,7 +22,7 @@ struct pt_qemu {
 	char seen[PT_QEMU_WORD_SZ];	/* the migration's last known state */
 	int timeout_ms;		/* of a command; 0: the usual limit */
 	bool is_late;		/* QEMU did not answer the last command in time */
-	struct pt_guard *guard;	/* until source_begin; NULL: none */
+	struct pt_qemu_guard *guard;	/* until source_begin; NULL: none */
 	struct pt_throttle *throttle;	/* NULL: not opened */
 	bool is_begun;		/* a migration of ours, as a source, may exist */
 	bool is_continued;	/* the state of the devices may be on its way */

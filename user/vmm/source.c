@@ -114,10 +114,10 @@ int pt_qemu_throttle(struct pt_qemu *q, unsigned percent, struct pt_error *err)
 	int code;
 
 	if (percent)
-		pt_guard_throttled(q->guard, true);
+		pt_qemu_guard_throttled(q->guard, true);
 	code = pt_throttle_set(q->throttle, percent, err);
 	if (!code && !percent)
-		pt_guard_throttled(q->guard, false);
+		pt_qemu_guard_throttled(q->guard, false);
 	return code;
 }
 
@@ -134,17 +134,17 @@ int pt_qemu_source_begin(struct pt_qemu *q, int *fd, struct pt_error *err)
 
 	if (code)
 		return code;
-	pt_guard_tell(q->guard, PT_GUARD_PREPARED);
+	pt_qemu_guard_tell(q->guard, PT_QEMU_GUARD_PREPARED);
 	code = pt_qemu_set_caps(q, true, err);
 	if (!code) {
-		pt_guard_tell(q->guard, PT_GUARD_BEGUN);
+		pt_qemu_guard_tell(q->guard, PT_QEMU_GUARD_BEGUN);
 		code = pt_qemu_start(q, "migrate", fd, err);
 		q->is_begun = may_have_begun(code);
 		if (code)
 			pt_qemu_reset_caps(q);
 	}
 	if (!q->is_begun)
-		pt_guard_tell(q->guard, PT_GUARD_IDLE);
+		pt_qemu_guard_tell(q->guard, PT_QEMU_GUARD_IDLE);
 	return code;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* cause: keeps the warnings of libbpf and libxdp for pt_error, instead of
  * printing them. */
-#ifndef PT_XDP_CAUSE_H
-#define PT_XDP_CAUSE_H
+#ifndef XDP_CAUSE_H
+#define XDP_CAUSE_H
 
 /* pt_cause_begin discards this thread's warnings.  Outside of hold and release
  * it silences both libraries from now on, for the whole process. */

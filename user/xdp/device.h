@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* device: a copy of a network device's facts at the time of opening.  It holds
  * no descriptor and needs no close. */
-#ifndef PT_XDP_DEVICE_H
-#define PT_XDP_DEVICE_H
+#ifndef XDP_DEVICE_H
+#define XDP_DEVICE_H
 
 #include <linux/types.h>
 #include <net/if.h>

@@ -2,8 +2,8 @@
 /* grant: the user, or the group, who may receive on a device by the program that
  * pagetrim attach pinned.  They get the pins, all but the link, and the leases of
  * the device's queues. */
-#ifndef PT_XDP_GRANT_H
-#define PT_XDP_GRANT_H
+#ifndef XDP_GRANT_H
+#define XDP_GRANT_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -5,8 +5,8 @@
  * that need a program on one device share one link: the second one opens it by
  * its id, and may replace its program.  Threads: any.
  */
-#ifndef PT_XDP_HOOK_H
-#define PT_XDP_HOOK_H
+#ifndef XDP_HOOK_H
+#define XDP_HOOK_H
 
 #include <linux/bpf.h>
 #include <linux/types.h>

@@ -17,8 +17,8 @@
  *
  * Threads: none share a lease or its leases file.
  */
-#ifndef PT_XDP_LEASE_H
-#define PT_XDP_LEASE_H
+#ifndef XDP_LEASE_H
+#define XDP_LEASE_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -9,8 +9,8 @@
  * A process that dropped the right to remove a file leaves it unlocked.  A
  * process that can open a file can lock it, so others cannot open it.
  */
-#ifndef PT_XDP_LOCKFILE_H
-#define PT_XDP_LOCKFILE_H
+#ifndef XDP_LOCKFILE_H
+#define XDP_LOCKFILE_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * unless that is pinned; a program that `ip link` attached belongs to no
  * process.  Threads: any.
  */
-#ifndef PT_XDP_OCCUPANT_H
-#define PT_XDP_OCCUPANT_H
+#ifndef XDP_OCCUPANT_H
+#define XDP_OCCUPANT_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -22,8 +22,8 @@
  * Threads: every function may be called by any thread.  Only open, pin and
  * unpin wait for another process, and close does for a tenth of a second.
  */
-#ifndef PT_XDP_PROGRAM_H
-#define PT_XDP_PROGRAM_H
+#ifndef XDP_PROGRAM_H
+#define XDP_PROGRAM_H
 
 #include <linux/types.h>
 #include <stdbool.h>

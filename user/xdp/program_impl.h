@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* program_impl: the internals that program.c and the program_*.c share. */
-#ifndef PT_XDP_PROGRAM_IMPL_H
-#define PT_XDP_PROGRAM_IMPL_H
+#ifndef XDP_PROGRAM_IMPL_H
+#define XDP_PROGRAM_IMPL_H
 
 #include <linux/types.h>
 #include <pthread.h>

@@ -5,8 +5,8 @@
  * The kernel lists links by number only with CAP_SYS_ADMIN.  The list here is a
  * kernel iterator: it is made with privilege, and read without.  Threads: any.
  */
-#ifndef PT_XDP_TARGETS_H
-#define PT_XDP_TARGETS_H
+#ifndef XDP_TARGETS_H
+#define XDP_TARGETS_H
 
 #include <linux/types.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* netdev: facts about a device from the kernel's netdev netlink family (Linux
  * 6.3, for queues 6.8).  Threads: any. */
-#ifndef PT_XDP_NETDEV_H
-#define PT_XDP_NETDEV_H
+#ifndef XSK_NETDEV_H
+#define XSK_NETDEV_H
 
 #include <pagetrim/maps.h>
 #include "xsk/zero_copy.h"

@@ -6,8 +6,8 @@
  *
  * Attaching resets many cards: the carrier is gone for seconds.  Threads: one.
  */
-#ifndef PT_XDP_PASS_H
-#define PT_XDP_PASS_H
+#ifndef XSK_PASS_H
+#define XSK_PASS_H
 
 #include <stdbool.h>
 #include <pagetrim/error.h>

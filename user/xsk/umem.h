@@ -3,8 +3,8 @@
  *
  * Ownership: mapped here; xsk registers it with the kernel, which pins it.
  * Threads: any one. */
-#ifndef PT_XDP_UMEM_H
-#define PT_XDP_UMEM_H
+#ifndef XSK_UMEM_H
+#define XSK_UMEM_H
 
 #include <stddef.h>
 #include <linux/types.h>

@@ -23,8 +23,8 @@
  * Threads: no locks.  The RX functions by one thread, the TX functions by one
  * thread; it may be another.  pt_xsk_stats by any.
  */
-#ifndef PT_XDP_XSK_H
-#define PT_XDP_XSK_H
+#ifndef XSK_XSK_H
+#define XSK_XSK_H
 
 #include <errno.h>
 #include <linux/types.h>

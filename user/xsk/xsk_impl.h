@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* xsk_impl: the internals that xsk.c, xsk_rx.c and xsk_tx.c share. */
-#ifndef PT_XDP_XSK_IMPL_H
-#define PT_XDP_XSK_IMPL_H
+#ifndef XSK_XSK_IMPL_H
+#define XSK_XSK_IMPL_H
 
 #include "xsk/xsk.h"
 #include_next <xdp/xsk.h>	/* libxdp's: ours has the same name */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* zero_copy: decides whether AF_XDP sockets of a device should be zero copy.
  * Pure: the caller gathers the facts and acts on the answer.  Threads: any. */
-#ifndef PT_XDP_ZERO_COPY_H
-#define PT_XDP_ZERO_COPY_H
+#ifndef XSK_ZERO_COPY_H
+#define XSK_ZERO_COPY_H
 
 #include <linux/types.h>
 #include <stdbool.h>
