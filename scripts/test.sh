@@ -89,6 +89,7 @@ stage check make --no-print-directory check
 stage sanitizers make --no-print-directory -j "$(nproc)" san
 stage threads make --no-print-directory -j "$(nproc)" tsan
 stage mutations tests/bpf/mutate.sh
+stage "mutations of user/" tests/unit/mutate.sh
 stage net make --no-print-directory check-net
 
 echo

@@ -100,6 +100,7 @@ static void test_wrong_versions(void **state)
 {
 	(void)state;
 	delta(GFN, 2, 1, 1, REFUSED);		/* never spoken of */
+	delta(GFN, 2, 2, 1, REFUSED);		/* of no version, as is the page */
 	place_page(GFN, ~0ULL, old, 3);
 	delta(GFN, 4, 2, 1, REFUSED);		/* older */
 	delta(GFN, 5, 4, 1, REFUSED);		/* newer */
