@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""What programs were compiled against: sizes, offsets and types of the structs of
-pagetrim.h and live.h, and values of its enums, as the compiler has them, and the
-types of its functions and their parameters.
+"""The interface that programs were compiled against: sizes, offsets and types of the
+structs of pagetrim.h and live.h, and values of its enums, as the compiler has them,
+and the types of its functions and their parameters.
 
     tests/lib/abi.py            compares them with tests/lib/abi.list
     tests/lib/abi.py --write    writes abi.list: for a field that was added behind the

@@ -349,6 +349,22 @@ static void test_nothing(void **state)
 			 PT_CONVERGE_AGAIN);
 }
 
+static void test_defaults(void **state)
+{
+	struct pt_converge_cfg none = { 0 }, all = { 1, 2, 3,
+						     PT_NO_CONVERGE_STOP };
+
+	(void)state;
+	pt_converge_fill(&none);
+	assert_int_equal(none.downtime_ns, PT_DOWNTIME_DEFAULT_MS * 1000000ULL);
+	assert_int_equal(none.rounds_max, PT_ROUNDS_DEFAULT);
+	assert_int_equal(none.deadline_ns, 0);
+	pt_converge_fill(&all);
+	assert_int_equal(all.downtime_ns, 1);
+	assert_int_equal(all.rounds_max, 2);
+	assert_int_equal(all.deadline_ns, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -365,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_zero_pages),
 		cmocka_unit_test(test_settles),
 		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_defaults),
 	};
 
 	return cmocka_run_group_tests_name("converge", tests, NULL, NULL);

@@ -136,9 +136,9 @@ static enum pt_lazy_end run(struct pt_lazy_record *r, struct pt_lazy_image *imag
 			    bool on_demand, const struct pt_lazy_order *order)
 {
 	const struct pt_lazy_serve_cfg cfg = {
-		.image = image, .record = r, .uffd = uffd, .pidfd = -1,
-		.stop_fd = stop_fd, .keeper_fd = -1, .on_demand = on_demand,
-		.order = order, .damaged = on_damaged, .warn = on_warn,
+		.image = image, .record = r, .uffd = uffd, .stop_fd = stop_fd,
+		.on_demand = on_demand, .order = order, .damaged = on_damaged,
+		.warn = on_warn,
 	};
 	struct pt_lazy_serve *s;
 	struct pt_error err;
@@ -383,8 +383,7 @@ static void test_other_process(void **state)
 	pid_t child = fork();
 	struct pt_lazy_serve_cfg cfg = {
 		.image = image, .record = r, .uffd = uffd, .stop_fd = stop_fd,
-		.keeper_fd = -1, .on_demand = true, .damaged = on_damaged,
-		.warn = on_warn,
+		.on_demand = true, .damaged = on_damaged, .warn = on_warn,
 	};
 	struct pt_lazy_serve *s;
 	enum pt_lazy_end end;

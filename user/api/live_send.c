@@ -11,7 +11,6 @@
 
 #include "api/opts.h"
 
-#define DOWNTIME_MAX_MS	60000
 #define ROUNDS_MAX	10000
 #define DEADLINE_MAX_S	86400
 #define HEAD_SZ		sizeof(__be64)
@@ -216,9 +215,9 @@ static int check(const struct pt_live_send *o, struct api_error *err)
 {
 	if (!o->pause)
 		return api_mistake(err, "live: pause is NULL");
-	if (o->downtime_limit > DOWNTIME_MAX_MS)
+	if (o->downtime_limit > PT_DOWNTIME_MAX_MS)
 		return api_mistake(err, "live: downtime_limit: %u, want 0..%d",
-				   o->downtime_limit, DOWNTIME_MAX_MS);
+				   o->downtime_limit, PT_DOWNTIME_MAX_MS);
 	if (o->max_rounds > ROUNDS_MAX)
 		return api_mistake(err, "live: max_rounds: %u, want 0..%d",
 				   o->max_rounds, ROUNDS_MAX);
@@ -258,10 +257,8 @@ static void fill(struct api_live_send *l)
 		.addrs = l->addrs,
 		.tracker = trackers[o->watch],
 		.converge = {
-			.downtime_ns = (o->downtime_limit ? o->downtime_limit
-					: PT_DOWNTIME_DEFAULT_MS) * 1000000ULL,
-			.rounds_max = o->max_rounds ? o->max_rounds
-						    : PT_ROUNDS_DEFAULT,
+			.downtime_ns = o->downtime_limit * 1000000ULL,
+			.rounds_max = o->max_rounds,
 			.deadline_ns = o->deadline * 1000000000ULL,
 			.otherwise = o->stop_anyway ? PT_NO_CONVERGE_STOP
 				: o->throttle ? PT_NO_CONVERGE_THROTTLE

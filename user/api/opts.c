@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include <pagetrim/wire.h>
+#include "base/due.h"
 
 #define OPTS_SZ_MAX	65536		/* a larger sz was never set */
-#define PEER_TIMEOUT_MAX 3600000	/* ms */
 
 _Static_assert((int)PT_CHOICE_AUTO == PT_ZERO_COPY_AUTO &&
 	       (int)PT_CHOICE_ON == PT_ZERO_COPY_ON &&
@@ -71,9 +71,9 @@ int api_common_check(const struct api_common *c, struct api_error *err)
 	if (c->queues > PT_LANES_MAX)
 		return api_mistake(err, "queues: %u, want 0..%d", c->queues,
 				   PT_LANES_MAX);
-	if (c->peer_timeout > PEER_TIMEOUT_MAX)
+	if (c->peer_timeout > PT_PEER_TIMEOUT_MAX_MS)
 		return api_mistake(err, "peer_timeout: %u, want 0..%d ms",
-				   c->peer_timeout, PEER_TIMEOUT_MAX);
+				   c->peer_timeout, PT_PEER_TIMEOUT_MAX_MS);
 	if ((unsigned)c->zero_copy > PT_CHOICE_OFF)
 		return api_mistake(err, "zero_copy: %d is no pt_choice",
 				   c->zero_copy);

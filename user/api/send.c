@@ -10,8 +10,6 @@
 #include "lane/rate.h"
 #include "send/sender.h"
 
-#define FILES_MAX	1024
-
 struct send {
 	struct pt_sender *inner;
 	struct pt_tls *tls;
@@ -65,9 +63,9 @@ static int check_files(const struct pt_send_opts *o, struct api_error *err)
 	if (o->with_cnt && !o->with)
 		return api_mistake(err, "with is NULL, and with_cnt %u",
 				   o->with_cnt);
-	if (o->with_cnt > FILES_MAX)
+	if (o->with_cnt > PT_FILES_MAX)
 		return api_mistake(err, "with: %u files, want 0..%d", o->with_cnt,
-				   FILES_MAX);
+				   PT_FILES_MAX);
 	for (uint32_t i = 0; i < o->with_cnt; i++) {
 		const char *slash = o->with[i] ? strrchr(o->with[i], '/') : "";
 		const char *name = slash ? slash + 1 : o->with[i];
@@ -107,9 +105,10 @@ static int check_compress(const struct pt_send_opts *o, struct api_error *err)
 		return api_mistake(err, "delta_cache: only with live");
 	if (o->delta_cache > PT_SEND_DELTA_CACHE_MAX &&
 	    o->delta_cache != PT_DELTA_CACHE_NONE)
-		return api_mistake(err, "delta_cache: %llu, want 0..2^40, or "
+		return api_mistake(err, "delta_cache: %llu, want 0..%llu, or "
 				   "PT_DELTA_CACHE_NONE",
-				   (unsigned long long)o->delta_cache);
+				   (unsigned long long)o->delta_cache,
+				   PT_SEND_DELTA_CACHE_MAX);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #include <linux/types.h>
 
 #define PT_PEER_TIMEOUT_MS	20000	/* the default */
+#define PT_PEER_TIMEOUT_MAX_MS	3600000	/* that may be set */
 
 #define PT_DUE_TIMEOUTS	3		/* times --peer-timeout */
 #define PT_DUE_WORK	10		/* deadlines of a peer that says

@@ -69,7 +69,8 @@ const struct pt_option pt_agent_options[] = {
 	{ "peer-timeout", "S",
 	  "give up on a silent peer after S seconds, 1..3600 (default 20)",
 	  PT_OPTION(NUMBER, struct pt_agent, peer_timeout_ms), .min = 1,
-	  .max = 3600, .scale = 1000, .initial = PT_PEER_TIMEOUT_MS / 1000 },
+	  .max = PT_PEER_TIMEOUT_MAX_MS / 1000, .scale = 1000,
+	  .initial = PT_PEER_TIMEOUT_MS / 1000 },
 	{ "config", "FILE",
 	  "take options from FILE, lines of NAME = VALUE; those given here win: "
 	  "pagetrim.conf(5)",

@@ -11,9 +11,9 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "lane/rate.h"
+#include "send/sender.h"
 
 #define REQUEST_SZ	64
-#define DOWNTIME_MAX_MS	60000
 #define TEXT_SZ		2048
 
 #define WAIT_MS		10000
@@ -286,7 +286,7 @@ static int setting(char request[REQUEST_SZ], const char *name,
 		snprintf(request, REQUEST_SZ, "set max-bandwidth auto");
 	else if (pt_size_parse(value, is_rate ? PT_SIZE_RATE : PT_SIZE_PLAIN,
 			       is_rate ? 0 : 1,
-			       is_rate ? PT_RATE_MAX : DOWNTIME_MAX_MS, &to) &&
+			       is_rate ? PT_RATE_MAX : PT_DOWNTIME_MAX_MS, &to) &&
 		 (!is_rate || !to || to >= PT_RATE_MIN))
 		snprintf(request, REQUEST_SZ, "set %s %llu", name,
 			 (unsigned long long)to);

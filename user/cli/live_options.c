@@ -19,7 +19,7 @@ const struct pt_option pt_live_options[] = {
 	  "the writer is stopped once that is expected to take no longer, "
 	  "1..60000 (default 300)",
 	  PT_OPTION(NUMBER, struct pt_live_options, downtime_limit_ms),
-	  .min = 1, .max = 60000, .initial = PT_DOWNTIME_DEFAULT_MS },
+	  .min = 1, .max = PT_DOWNTIME_MAX_MS, .initial = PT_DOWNTIME_DEFAULT_MS },
 	{ "max-rounds", "N",
 	  "rounds until then, 1..10000 (default 30)",
 	  PT_OPTION(NUMBER, struct pt_live_options, cfg.converge.rounds_max),

@@ -16,7 +16,6 @@
 
 #define REQUESTS_MAX	16		/* answered per call, so that the sender
 					 * has its turn */
-#define DOWNTIME_MAX_MS	60000
 #define LOOK_NS		500000000ULL	/* bandwidth is averaged over this time
 					 * at least */
 
@@ -126,7 +125,7 @@ static json_t *set_downtime(const struct pt_send_control *c, const char *text)
 	struct pt_error err;
 	__u64 ms;
 
-	if (!is_number(text, DOWNTIME_MAX_MS, &ms) || !ms)
+	if (!is_number(text, PT_DOWNTIME_MAX_MS, &ms) || !ms)
 		return pt_answer_refuse("downtime-limit: want 1..60000 "
 					"milliseconds");
 	if (pt_sender_set_downtime(c->sender, ms, &err))

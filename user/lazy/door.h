@@ -18,7 +18,7 @@
 
 #include "lazy/record.h"
 
-#define PT_LAZY_MESSAGE_MS	10000		/* from the connection on */
+#define PT_LAZY_MESSAGE_MS	10000		/* from a VMM's connection on */
 
 #define PT_LAZY_FDS_MAX		4	/* descriptors that are looked at */
 

@@ -26,8 +26,6 @@
 
 #include "lazy/door.h"
 
-#define PT_LAZY_MESSAGE_MS	10000	/* from a VMM's connection on */
-
 /* pt_lazy_kept: the keeper as a server has it. */
 struct pt_lazy_kept {
 	int connection;			/* readable: the keeper ended */

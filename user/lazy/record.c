@@ -14,7 +14,7 @@
 #include "memory/layout.h"
 
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define PAGES_MAX	(1ULL << 40)
+#define PAGES_MAX	(PT_GFN_MAX + 1)
 #define MAGIC	0x7074726c617a7933ULL	/* "ptrlazy3" */
 
 static __u64 pages_of(const struct pt_lazy_region *region)

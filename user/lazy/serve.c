@@ -430,6 +430,9 @@ int pt_lazy_serve_create(struct pt_lazy_serve **out,
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory to serve");
 	}
 	s->cfg = *cfg;
+	s->cfg.pidfd = cfg->pidfd > 0 ? cfg->pidfd : -1;
+	s->cfg.stop_fd = cfg->stop_fd > 0 ? cfg->stop_fd : -1;
+	s->cfg.keeper_fd = cfg->keeper_fd > 0 ? cfg->keeper_fd : -1;
 	s->r = cfg->record;
 	*out = s;
 	return 0;

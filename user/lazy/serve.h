@@ -28,9 +28,10 @@ struct pt_lazy_serve_cfg {
 	struct pt_lazy_image *image;
 	struct pt_lazy_record *record;
 	int uffd;		/* non-blocking; the caller's */
-	int pidfd;		/* of the process that connected; -1: not known */
-	int stop_fd;		/* readable: stop; -1 */
-	int keeper_fd;		/* readable: the keeper ended; -1 */
+	/* 0 or below: none */
+	int pidfd;		/* of the process that connected */
+	int stop_fd;		/* readable: stop */
+	int keeper_fd;		/* readable: the keeper ended */
 	bool on_demand;		/* nothing is placed in the background */
 	const struct pt_lazy_order *order;	/* NULL: none */
 	struct pt_lazy_order *touched;	/* receives what is asked for; NULL */

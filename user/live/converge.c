@@ -13,6 +13,14 @@ static __u64 times(__u64 cnt, __u64 of, __u64 by)
 	return all < ~0ULL / 4 ? (__u64)all : ~0ULL / 4;
 }
 
+void pt_converge_fill(struct pt_converge_cfg *cfg)
+{
+	if (!cfg->downtime_ns)
+		cfg->downtime_ns = PT_DOWNTIME_DEFAULT_MS * 1000000ULL;
+	if (!cfg->rounds_max)
+		cfg->rounds_max = PT_ROUNDS_DEFAULT;
+}
+
 /* learn: without a sample, any rate is better than none. */
 static void learn(struct pt_converge *c, const struct pt_round *r)
 {

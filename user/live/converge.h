@@ -33,6 +33,7 @@
 #include <linux/types.h>
 
 #define PT_DOWNTIME_DEFAULT_MS	300
+#define PT_DOWNTIME_MAX_MS	60000	/* that may be set */
 #define PT_ROUNDS_DEFAULT	30
 #define PT_SHORTER_ROUNDS	6
 #define PT_PAUSE_NS		250000000ULL
@@ -51,8 +52,10 @@ enum pt_no_converge {
 };
 
 struct pt_converge_cfg {
-	__u64 downtime_ns;		/* the longest that is allowed */
-	__u32 rounds_max;		/* > 0; with a deadline it does not count */
+	__u64 downtime_ns;		/* the longest that is allowed; 0:
+					 * PT_DOWNTIME_DEFAULT_MS */
+	__u32 rounds_max;		/* with a deadline it does not count; 0:
+					 * PT_ROUNDS_DEFAULT */
 	__u64 deadline_ns;		/* since the start of the move, for the
 					 * caller; 0: none */
 	enum pt_no_converge otherwise;
@@ -82,6 +85,9 @@ struct pt_round {
 	bool is_converging;	/* that fits, or is shorter than a round before */
 	bool is_judged;		/* these are known, of this round or the last */
 };
+
+/* pt_converge_fill sets the limits that are 0 to their defaults. */
+void pt_converge_fill(struct pt_converge_cfg *cfg);
 
 /* pt_converge: zero is the start; the caller reads the fields. */
 struct pt_converge {

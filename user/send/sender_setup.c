@@ -346,6 +346,7 @@ int pt_sender_prepare(struct pt_sender *s)
 	s->report.transfer_id |= 1;	/* never 0 */
 	if (s->cfg.live) {	/* they may be changed from now on */
 		s->live.limits = s->cfg.live->converge;
+		pt_converge_fill(&s->live.limits);
 		s->report.live.downtime_limit_ns = s->live.limits.downtime_ns;
 	}
 	ret = pt_send_path_init(&s->path, s->cfg.dev, s->cfg.mtu, &s->error);

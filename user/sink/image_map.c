@@ -14,12 +14,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/madvise.h"
 #include "memory/guard.h"
 #include "memory/headroom.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
-#endif
 
 #define STEP_SZ		(64ULL << 20)	/* bytes populated between checks of
 					 * stop_fd */

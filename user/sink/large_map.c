@@ -6,15 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/madvise.h"
 #include "memory/large.h"
 #include "memory/pagemap.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25	/* Linux 6.1 */
-#endif
 
 static void *map_aligned(int fd, __u64 sz, int flags)
 {

@@ -10,12 +10,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/madvise.h"
 #include "memory/pagemap.h"
 #include "source/source_impl.h"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22	/* Linux 5.14 */
-#endif
 
 static int append(struct pt_source_large *l, __u64 first, __u64 cnt)
 {

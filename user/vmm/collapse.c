@@ -12,11 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/madvise.h"
 #include "vmm/aside.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25	/* Linux 6.1 */
-#endif
 
 #define ASK_FD		0	/* descriptors of the other process */
 #define PID_FD		1

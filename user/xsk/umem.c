@@ -8,9 +8,7 @@
 
 #include <linux/mman.h>		/* MAP_HUGE_2MB */
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
-#endif
+#include "base/madvise.h"
 
 #define HUGE_SZ		(2ul << 20)
 #define POOL		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
