@@ -365,21 +365,19 @@ huge_there()
 rate_too_low()
 {
 	show hosts_up "$net"
-	# The engine finds the mistake, not getopt: the error has no hint to
-	# --help.
 	hosts_exec "$net" a "$pagetrim" send "${security[@]}" --to "$HOSTS_B4" \
 		--dev "$(hosts_dev "$net" a)" --max-bandwidth 1000 \
 		"$(image small --pages 64)" 2>low.err &
 	finish $! 30
 	same "exit code" "$status" 2
-	one_error low '65536 works'
+	one_error low 'want 0 or 64K' '^Try '
 	receive_begin receive --listen "$HOSTS_B4" --out copy
 	send_begin send --to "$HOSTS_B4" --max-bandwidth 64K --control where \
 		"$(image even)"
 	wait_until 10 test -S where
 	on a "$pagetrim" ctl set max-bandwidth 1000 --control where 2>set.err &&
 		die "set a rate too low"
-	grep -q '65536 works' set.err || die "$(<set.err)"
+	grep -q 'want 0 or 64K' set.err || die "$(<set.err)"
 	wait_until 10 grep -q ' transfer ' receive.err
 	on a "$pagetrim" ctl set max-bandwidth auto --control where
 	ended send "$sender" 30 0

@@ -235,7 +235,7 @@ unknown()
 	ended send "$sender" 30 0
 	ended receive "$receiver" 10 0
 	same "keys" "$(jq -r 'keys_unsorted | join(" ")' answer)" \
-		"role status transfer-id total-time paused ram files-total files-remaining frames frames-lost max-bandwidth pid name"
+		"role status transfer-id total-time paused ram files-total files-remaining frames frames-lost max-bandwidth compression pid name"
 	same "phase" "$(jq -r .status answer)" connect
 }
 

@@ -219,7 +219,7 @@ nonsense()
 	chmod 755 "$tmp" "$dir"
 	chmod 666 control
 	! setpriv --reuid 65534 --regid 65534 --clear-groups \
-		"$pagetrim" ctl --control "$PWD/control" set max-bandwidth 1 2>other.err ||
+		"$pagetrim" ctl --control "$PWD/control" set max-bandwidth 1M 2>other.err ||
 		die "another user may change it"
 	one_error other 'ask as root'
 	control set max-bandwidth 0

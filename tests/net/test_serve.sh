@@ -31,6 +31,7 @@ serve_begin()
 # guest_begin [OPTION...]: in the background; sets guest.
 guest_begin()
 {
+	: >guest.out	# what the last one said is not this one's word
 	"$vmm" door raw "$@" >guest.out 2>&1 &
 	guest=$!
 }
@@ -272,6 +273,7 @@ sends_late()
 	serve_begin x.ptrim
 	wait_until 10 has 'waits for a VMM' serve.err
 	mkfifo send
+	: >guest.out
 	"$vmm" door raw close=1 hold=send >guest.out 2>&1 &
 	guest=$!
 	wait_until 10 has '^connected' guest.out
@@ -507,6 +509,7 @@ may_not_end()
 	as_nobody "$pagetrim" serve x.ptrim --uffd-socket open/door --no-order \
 		--fault-timeout 5 2>serve.err &
 	server=$!
+	: >guest.out
 	"$vmm" open/door raw close=1 >guest.out 2>&1 &
 	guest=$!
 	finish "$server" 10
