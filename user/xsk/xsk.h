@@ -167,6 +167,14 @@ int pt_xsk_tx_kick(struct pt_xsk *x);
  * It makes no system call. */
 __u32 pt_xsk_tx_reap(struct pt_xsk *x);
 
+/* pt_xsk_tx_mark returns a mark behind all frames submitted so far; they are taken
+ * in order.  pt_xsk_tx_is_taken: the kernel has taken all frames before the mark,
+ * whichever were submitted since.  pt_xsk_tx_has_buffer: pt_xsk_tx_frame has one.  No
+ * system call. */
+__u64 pt_xsk_tx_mark(const struct pt_xsk *x);
+bool pt_xsk_tx_is_taken(struct pt_xsk *x, __u64 mark);
+bool pt_xsk_tx_has_buffer(struct pt_xsk *x);
+
 /* pt_xsk_tx_is_idle returns whether all submitted frames are completed.  It
  * reaps, without a system call. */
 bool pt_xsk_tx_is_idle(struct pt_xsk *x);

@@ -49,6 +49,7 @@ struct pt_xsk {
 	__u64	tx_waits_ns;	/* zero copy: since when frames wait; 0: none
 				 * do */
 	int	tx_epoll;	/* edge-triggered: the kernel has room again */
+	__u64	tx_desc_cnt;	/* descriptors submitted */
 	__u64	tx_submitted;
 	__u64	tx_completed;
 	__u64	tx_refused;

@@ -124,6 +124,7 @@ void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz)
 		desc->options = last ? 0 : XDP_PKT_CONTD;
 	}
 	xsk_ring_prod__submit(&x->tx, cnt);
+	x->tx_desc_cnt += cnt;
 	xsk_count(&x->tx_submitted, 1);
 }
 
@@ -174,6 +175,21 @@ bool pt_xsk_tx_waits(struct pt_xsk *x)
 static __u32 queued_cnt(struct pt_xsk *x)
 {
 	return x->tx_ring_cnt - xsk_prod_nb_free(&x->tx, x->tx_ring_cnt);
+}
+
+__u64 pt_xsk_tx_mark(const struct pt_xsk *x)
+{
+	return x->tx_desc_cnt;
+}
+
+bool pt_xsk_tx_is_taken(struct pt_xsk *x, __u64 mark)
+{
+	return mark + queued_cnt(x) <= x->tx_desc_cnt;
+}
+
+bool pt_xsk_tx_has_buffer(struct pt_xsk *x)
+{
+	return x->tx_free_cnt || pt_xsk_tx_reap(x);
 }
 
 static int kick(struct pt_xsk *x)
