@@ -312,6 +312,8 @@ struct pt_send_opts {
 	uint64_t delta_cache;	/* with live: bytes that remember sent pages, so that
 				 * a page that is written again goes as its changed
 				 * blocks, up to 2^40; 0: 64 MiB */
+	uint32_t lanes;		/* streams of frames, 1..64, no fewer than queues; 0:
+				 * one a queue */
 };
 
 /* pt_send_open opens device, queues, files and keys: everything that requires a

@@ -474,6 +474,8 @@ case_run "stop: a sender whose receiver talks without pause" \
 case_run "stop: a sender whose source stands still" still_mapped
 case_run "stop: a sender whose source, not cached, stands still" \
 	still_direct 4000000 mnt/still
+case_run "stop: a sender whose source stands still for one of three lanes" \
+	still_direct 4000000 --lanes 3 mnt/still
 case_run "stop: a sender whose source stands still when read again" \
 	still_direct "$(($(stat -c %s "$(image even)") + 4000000))" mnt/still
 case_run "stop: a sender whose source stands still when compared" still_resumed

@@ -10,6 +10,7 @@
 
 #include <pagetrim/clock.h>
 #include "guard_again.h"
+#include "lane/worker.h"
 #include "trim/digest.h"
 
 #define SESSION	0x99
@@ -22,6 +23,7 @@ static struct pt_send_job job;
 static struct pt_pacer pacer;
 static struct pt_digests digests;
 static void *slabs[SLOTS];
+static struct pt_worker *worker;
 
 /* lane_init is called once, from main(), as root. */
 static int lane_init(void)
@@ -153,6 +155,8 @@ static void start(const struct net *with)
 	pacer = (struct pt_pacer){ .bytes_per_s = net.bytes_per_s };
 	job.pacer = net.bytes_per_s ? &pacer : NULL;
 	lane = NULL;
+	assert_int_equal(pt_worker_open(&worker, &(struct pt_worker_cfg){ 0 }), 0);
+	cfg.worker = worker;
 	assert_int_equal(pt_lane_start(&l, &cfg, &err), 0);
 	lane = l;
 }
@@ -160,6 +164,7 @@ static void start(const struct net *with)
 static void stop(void)
 {
 	pt_lane_stop(lane);
+	pt_worker_close(worker);
 	pt_dirty_destroy(job.dirty);
 	pt_digests_free(&digests);
 	pt_layout_free(layout);

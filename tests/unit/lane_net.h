@@ -81,6 +81,7 @@ static struct {
 	__u32 sz;
 } queued[SLOTS];
 static __u32 queued_cnt;
+static __u64 submitted_cnt;
 static void *buffers[SLOTS];
 static __u32 buffer_cnt;		/* free ones */
 
@@ -351,6 +352,7 @@ void pt_xsk_tx_submit(struct pt_xsk *x, void *buffer, __u32 sz)
 	pt_check(queued_cnt < SLOTS);
 	queued[queued_cnt].buffer = buffer;
 	queued[queued_cnt++].sz = sz;
+	submitted_cnt++;
 }
 
 /* The device accepts ten frames at a time. */
@@ -365,6 +367,24 @@ int pt_xsk_tx_kick(struct pt_xsk *x)
 	queued_cnt -= cnt;
 	memmove(queued, queued + cnt, queued_cnt * sizeof(queued[0]));
 	return queued_cnt > 0;
+}
+
+__u64 pt_xsk_tx_mark(const struct pt_xsk *x)
+{
+	(void)x;
+	return submitted_cnt;
+}
+
+bool pt_xsk_tx_is_taken(struct pt_xsk *x, __u64 mark)
+{
+	(void)x;
+	return mark + queued_cnt <= submitted_cnt;
+}
+
+bool pt_xsk_tx_has_buffer(struct pt_xsk *x)
+{
+	(void)x;
+	return buffer_cnt;
 }
 
 bool pt_xsk_tx_is_idle(struct pt_xsk *x)

@@ -221,6 +221,7 @@ static void options_are_checked(void **state)
 	(void)state;
 	refused(send_opened(NULL), "NULL");
 	refused(SEND(.queues = 65), "queues");
+	refused(SEND(.lanes = 65), "lanes");
 	refused(SEND(.mtu = 1279), "mtu");
 	refused(SEND(.mtu = 65536), "mtu");
 	refused(SEND(.peer_timeout = 3600001), "peer_timeout");

@@ -122,6 +122,9 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	if (o->mtu && (o->mtu < PT_MTU_MIN || o->mtu > PT_MTU_MAX))
 		return api_mistake(err, "mtu: %u, want 0 or %d..%d", o->mtu,
 				   PT_MTU_MIN, PT_MTU_MAX);
+	if (o->lanes > PT_LANES_MAX)
+		return api_mistake(err, "lanes: %u, want 0..%d", o->lanes,
+				   PT_LANES_MAX);
 	if ((unsigned)o->copies > PT_CHOICE_OFF)
 		return api_mistake(err, "copies: %d is no pt_choice", o->copies);
 	if (o->pad && o->copies == PT_CHOICE_ON)
@@ -151,6 +154,7 @@ static int fill(struct send *s, struct pt_sender_cfg *cfg,
 		return ret;
 	API_COMMON_FILL(cfg, &common);
 	cfg->mtu = o->mtu;
+	cfg->lane_cnt = o->lanes;
 	cfg->pad = o->pad;
 	cfg->resume = o->resume;
 	cfg->recheck = o->recheck;

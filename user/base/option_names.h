@@ -24,6 +24,7 @@
 	X("hugepages")			\
 	X("insecure")			\
 	X("json")			\
+	X("lanes")			\
 	X("live")			\
 	X("max-bandwidth")		\
 	X("max-files")			\

@@ -145,6 +145,11 @@ const struct pt_option pt_send_common_options[] = {
 	  PT_OPTION(NUMBER, struct pt_send_options, cfg.mtu),
 	  .min = PT_MTU_MIN, .max = PT_MTU_MAX, .has_auto = true,
 	  .auto_value = 0, .offers = "=1280 1500 9000 65535" },
+	{ "lanes", "N",
+	  "streams of frames, 1..64 (default one a queue): more share the queues, "
+	  "for a receiver that has more of them",
+	  PT_OPTION(NUMBER, struct pt_send_options, cfg.lane_cnt), .min = 1,
+	  .max = PT_LANES_MAX },
 	{ "max-bandwidth", "N",
 	  "Ethernet bytes a second at most, from 64K on, such as 64M, 1.5GiB or "
 	  "10Gbit/s; auto: the link's speed, if known; 0: no limit (default)",

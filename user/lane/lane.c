@@ -149,6 +149,19 @@ int pt_lane_for_device(struct pt_lane *l, __u64 ns)
 	return wait_for(l, PT_LANE_FOR_DEVICE, ns);
 }
 
+int pt_lane_for_buffer(struct pt_lane *l, __u64 ns)
+{
+	return wait_for(l, PT_LANE_FOR_BUFFER, ns);
+}
+
+int pt_lane_for_turn(struct pt_lane *l)
+{
+	int ret = l->unkicked.frame_cnt ? pt_lane_kick(l) : 0;
+
+	l->turn.stage = pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
+	return ret ? ret : wait_for(l, PT_LANE_FOR_TURN, 0);
+}
+
 int pt_lane_take_mail(struct pt_lane *l)
 {
 	struct pt_mail *mail = &l->mail;
@@ -274,13 +287,18 @@ static int go_on(struct pt_lane *l)
 
 int pt_lane_step(struct pt_lane *l)
 {
-	int ret = 0;
+	enum pt_lane_wait wait = l->wait;
+	__u64 now_ns = pt_clock_ns();
+	int ret;
 
-	if (l->wait != PT_LANE_NO_WAIT) {
-		l->waited_ns += pt_clock_ns() - l->wait_from_ns;
-		l->wait = PT_LANE_NO_WAIT;
-		ret = pt_lane_take_mail(l);
-	}
+	if (wait == PT_LANE_FOR_TURN)
+		pt_stage_enter(l->cfg.clock, l->turn.stage);
+	else if (wait != PT_LANE_NO_WAIT)
+		l->waited_ns += now_ns - l->wait_from_ns;
+	l->turn.is_over = false;
+	l->turn.until_ns = now_ns + PT_TURN_NS;
+	l->wait = PT_LANE_NO_WAIT;
+	ret = pt_lane_take_mail(l);
 	while (!ret) {
 		ret = go_on(l);
 		if (ret == PT_LANE_WAITS && l->wait == PT_LANE_NO_WAIT)
@@ -306,23 +324,6 @@ void pt_lane_end(struct pt_lane *l, int code)
 			     ? PT_LANE_UNREACHED : PT_LANE_FAILED);
 	atomic_store(&l->has_ended, true);
 	eventfd_write(l->cfg.job->wake_fd, 1);
-}
-
-/* enter gives the lane to its worker. */
-static int enter(struct pt_lane *l)
-{
-	const struct pt_worker_cfg own = {
-		.xsk = l->cfg.xsk, .cpus = l->cfg.job->cpus,
-		.idx = l->cfg.lane_idx,
-	};
-	int ret = 0;
-
-	l->worker = l->cfg.worker;
-	if (!l->worker)
-		ret = pt_worker_open(&l->worker, &own);
-	if (!ret)
-		pt_worker_add(l->worker, l);
-	return ret;
 }
 
 static void lane_free(struct pt_lane *l)
@@ -359,17 +360,15 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 		ret = pt_inflight_create(&l->inflight, &ring);
 	if (!ret)
 		ret = pt_lane_compress_open(l);
-	if (!ret)
-		ret = enter(l);
 	if (!ret) {
 		*out = l;
+		pt_worker_add(cfg->worker, l);
 		return 0;
 	}
 	lane_free(l);
 fail:
 	return pt_error_set(err, PT_EXIT_HOST, ret,
-			    "lane %u: cannot start: %s (memory, "
-			    "ulimit -u or pids.max)",
+			    "lane %u: cannot start: %s",
 			    cfg->lane_idx, strerror(-ret));
 }
 
@@ -378,25 +377,13 @@ void pt_lane_stop(struct pt_lane *l)
 	if (!l)
 		return;
 	pt_inbox_stop(l->inbox);
-	pt_worker_await(l->worker, l);
-	if (!l->cfg.worker)
-		pt_worker_close(l->worker);
+	pt_worker_await(l->cfg.worker, l);
 	lane_free(l);
 }
 
 bool pt_lane_has_ended(const struct pt_lane *l)
 {
 	return atomic_load(&l->has_ended);
-}
-
-bool pt_lane_part(struct pt_lane *l)
-{
-	int was = PT_LANE_AT_SOURCE;
-
-	pt_inbox_stop(l->inbox);
-	return atomic_compare_exchange_strong(&l->at_source, &was,
-					      PT_LANE_PARTED) ||
-	       pt_lane_has_ended(l);
 }
 
 struct pt_inbox *pt_lane_inbox(struct pt_lane *l)

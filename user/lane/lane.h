@@ -38,7 +38,6 @@
 
 #include <stdatomic.h>
 
-#include "base/cpus.h"
 #include "base/stages.h"
 #include "channel/conn.h"
 #include "lane/inbox.h"
@@ -84,7 +83,6 @@ struct pt_send_job {
 				 * LANE_READY does not come */
 	_Atomic __u64 waited_ns;	/* the receiver's last WORKING for
 					 * storage; written by control */
-	const struct pt_cpus *cpus;	/* of the lanes; NULL: any */
 	struct pt_pacer *pacer;	/* for all lanes together; NULL: never a
 				 * limit */
 	struct pt_regulator *regulator;	/* for all lanes together; NULL: none,
@@ -149,7 +147,7 @@ struct pt_worker;
 struct pt_lane_cfg {
 	const struct pt_send_job *job;
 	struct pt_worker *worker;	/* the caller's, of this xsk; outlives the
-					 * lane; NULL: the lane has one of its own */
+					 * lane */
 	struct pt_xsk *xsk;	/* the caller's; outlives the lane */
 	__u16 lane_idx;
 	__u16 tx_queue;
@@ -162,7 +160,7 @@ struct pt_lane_cfg {
 	__u32 generation_max;	/* of sweeps, likewise */
 };
 
-/* pt_lane_start: -ENOMEM, -EAGAIN; -EOPNOTSUPP: this build lacks the method of
+/* pt_lane_start: -ENOMEM; -EOPNOTSUPP: this build lacks the method of
  * compression.  A lane whose numbers are used up fails with
  * -EOVERFLOW; nothing is sent under a number twice. */
 int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
@@ -172,11 +170,6 @@ int pt_lane_start(struct pt_lane **out, const struct pt_lane_cfg *cfg,
 void pt_lane_stop(struct pt_lane *l);
 
 bool pt_lane_has_ended(const struct pt_lane *l);
-
-/* pt_lane_part, for a lane with a worker of its own, returns true if it has ended, or
- * is reading the source, which may take any time, and will end afterwards.  The caller
- * owns its socket from then on. */
-bool pt_lane_part(struct pt_lane *l);
 
 struct pt_inbox *pt_lane_inbox(struct pt_lane *l);
 enum pt_lane_state pt_lane_state(const struct pt_lane *l);

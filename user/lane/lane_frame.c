@@ -108,10 +108,18 @@ int pt_lane_drain(struct pt_lane *l)
 {
 	int ret = kick(l);
 
+	if (ret > 0 && pt_xsk_tx_is_taken(l->cfg.xsk, l->tx_mark))
+		ret = 0;	/* the others are of other lanes */
 	if (ret <= 0)
 		return ret;
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 	return pt_lane_for_device(l, DEVICE_NS);
+}
+
+void pt_lane_submit(struct pt_lane *l, void *frame, __u32 sz)
+{
+	pt_xsk_tx_submit(l->cfg.xsk, frame, sz);
+	l->tx_mark = pt_xsk_tx_mark(l->cfg.xsk);
 }
 
 /* forget drops the staged records: their pages are dirty again. */
@@ -313,7 +321,7 @@ static int write_frame(struct pt_lane *l, struct pt_closing *c)
 	if (!frame) {
 		pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_WAIT);
 		ret = pt_lane_kick(l);
-		return ret ? ret : pt_lane_for_device(l, DEVICE_NS);
+		return ret ? ret : pt_lane_for_buffer(l, DEVICE_NS);
 	}
 	pt_stage_enter(l->cfg.clock, PT_SEND_STAGE_BUILD);
 	id.seq = push(l, &c->take, c->frame_sz, c->credit);
@@ -323,11 +331,13 @@ static int write_frame(struct pt_lane *l, struct pt_closing *c)
 		return ret;
 	}
 	pt_lane_copies_left(l);
-	pt_xsk_tx_submit(l->cfg.xsk, frame, c->frame_sz);
+	pt_lane_submit(l, frame, c->frame_sz);
 	count_frame(l, &c->take, c->frame_sz);
 	pt_batch_add(&l->unkicked, c->frame_sz, c->pack_ns);
-	return pt_batch_is_full(&l->unkicked, pt_lane_batch_sz(l))
-		? pt_lane_kick(l) : 0;
+	if (!pt_batch_is_full(&l->unkicked, pt_lane_batch_sz(l)))
+		return 0;
+	l->turn.is_over = true;
+	return pt_lane_kick(l);
 }
 
 static int pack(struct pt_lane *l, struct pt_closing *c)
@@ -380,6 +390,8 @@ int pt_lane_close_frame(struct pt_lane *l)
 	struct pt_closing *c = &l->closing;
 	int ret = 0;
 
+	if (l->turn.is_over && c->at == PT_CLOSING_PACK)
+		return pt_lane_for_turn(l);
 	while (!ret && c->at != PT_CLOSING_BUFFER) {
 		ret = advance(l, c);
 		if (!ret && l->reprobe && c->at >= PT_CLOSING_LIMIT)

@@ -26,19 +26,13 @@
 _Static_assert(PT_INBOX_RANGES >= PT_LANE_FRAMES, "all may be missing");
 _Static_assert(PT_INBOX_REFUSED >= PT_LANE_EXTENTS, "all may be refused");
 
-/* pt_lane_source: the thread that changes AT_SOURCE first owns the socket. */
-enum pt_lane_source {
-	PT_LANE_ELSEWHERE,
-	PT_LANE_AT_SOURCE,	/* reads the source: uses neither socket nor
-				 * control */
-	PT_LANE_PARTED,		/* and never will use them again */
-};
-
 /* pt_lane_wait: the event before a lane's next step. */
 enum pt_lane_wait {
 	PT_LANE_NO_WAIT,	/* it goes on at once */
 	PT_LANE_FOR_MAIL,	/* for its inbox, or until wait_until_ns */
-	PT_LANE_FOR_DEVICE,	/* for the device to take frames, likewise */
+	PT_LANE_FOR_DEVICE,	/* for the device to take the lane's frames, likewise */
+	PT_LANE_FOR_BUFFER,	/* and for a buffer, too */
+	PT_LANE_FOR_TURN,	/* until the worker's other lanes had theirs */
 };
 
 /* PT_LANE_WAITS is returned in place of 0: the function has not finished, and goes on
@@ -140,6 +134,16 @@ struct pt_search {
 	__u64 asked_ns;
 };
 
+/* pt_turn: the present step.  It ends with its batch of frames, or in time, so that
+ * lanes with work share the worker by batches. */
+struct pt_turn {
+	bool is_over;		/* its batch was sent */
+	__u64 until_ns;
+	unsigned stage;		/* of the clock, when it ended */
+};
+
+#define PT_TURN_NS	1000000ULL	/* of scans that fill no batch */
+
 /* pt_noted: a page that is noted in copies, and of which a part is staged. */
 struct pt_noted {
 	__u64 content;
@@ -148,9 +152,10 @@ struct pt_noted {
 
 struct pt_lane {
 	struct pt_lane_cfg cfg;
-	struct pt_worker *worker;	/* its thread steps the lane */
 	struct pt_lane *next;		/* of the worker's lanes */
 	bool is_left;			/* the worker is done with it */
+	atomic_int *at_source;		/* the worker's, enum pt_worker_source */
+	struct pt_turn turn;
 	struct pt_inbox *inbox;
 	enum {
 		PT_PHASE_START,		/* the first search */
@@ -214,6 +219,8 @@ struct pt_lane {
 	__u64 waited_ns;		/* since the frame before, for path,
 					 * receiver, or a limit */
 	struct pt_batch unkicked;	/* submitted since the last kick */
+	__u64 tx_mark;			/* of the device, behind the lane's last
+					 * frame */
 	__u16 stripe;			/* regions stripe, stripe + stripe_cnt ... */
 	__u16 stripe_cnt;
 	__u64 probe_next;
@@ -231,7 +238,6 @@ struct pt_lane {
 	bool go;
 	bool reprobe;
 	bool is_probing;
-	atomic_int at_source;		/* enum pt_lane_source */
 	atomic_bool has_ended;
 	struct pt_mail mail;		/* the mail taken last */
 };
@@ -239,33 +245,36 @@ struct pt_lane {
 /* All functions return 0 or -errno with l->error_text filled; -ECANCELED: the
  * lane must stop; those that say so also PT_LANE_WAITS. */
 
-/* lane.c: step does all that can be done now, until the lane waits or ends; it never
- * sleeps, but where the source is read.  PT_LANE_WAITS, or -errno: it has ended.
+/* lane.c: step does all that can be done now, until the lane waits or ends, or its turn
+ * is over; it never sleeps, but where the source is read.  PT_LANE_WAITS, or -errno: it
+ * has ended.
  * begin and end: by the worker's thread, before the first step and after the last. */
 int pt_lane_step(struct pt_lane *l);
 void pt_lane_begin(struct pt_lane *l);
 void pt_lane_end(struct pt_lane *l, int code);
 
-/* for_mail, for_device: PT_LANE_WAITS, for so long at most.  take_mail acts on the mail
- * that is there. */
+/* for_mail, for_device, for_buffer: PT_LANE_WAITS, for so long at most.  for_turn kicks,
+ * and returns that, too.  take_mail acts on the mail that is there. */
 int pt_lane_for_mail(struct pt_lane *l, __u64 ns);
 int pt_lane_for_device(struct pt_lane *l, __u64 ns);
+int pt_lane_for_buffer(struct pt_lane *l, __u64 ns);
+int pt_lane_for_turn(struct pt_lane *l);
 int pt_lane_take_mail(struct pt_lane *l);
 
 /* These enclose every read of the source, which may take any time.  left
  * returns ret, or -ECANCELED: another thread owns the socket. */
 static inline void pt_lane_source_enter(struct pt_lane *l)
 {
-	atomic_store_explicit(&l->at_source, PT_LANE_AT_SOURCE,
+	atomic_store_explicit(l->at_source, PT_WORKER_AT_SOURCE,
 			      memory_order_release);
 }
 
 static inline int pt_lane_source_left(struct pt_lane *l, int ret)
 {
-	int was = PT_LANE_AT_SOURCE;
+	int was = PT_WORKER_AT_SOURCE;
 
-	return atomic_compare_exchange_strong(&l->at_source, &was,
-					      PT_LANE_ELSEWHERE)
+	return atomic_compare_exchange_strong(l->at_source, &was,
+					      PT_WORKER_ELSEWHERE)
 		? ret : -ECANCELED;
 }
 
@@ -288,10 +297,12 @@ int pt_lane_stage(struct pt_lane *l);
 
 /* lane_frame.c: pt_lane_close_frame sends the staged frame, or as much of it as fits:
  * then the rest stays staged.  flush closes all frames and kicks; drain kicks until
- * the device took all.  All three: or PT_LANE_WAITS. */
+ * the device took the lane's.  All three: or PT_LANE_WAITS.  submit gives the device a
+ * frame of sz bytes. */
 int pt_lane_close_frame(struct pt_lane *l);
 int pt_lane_flush(struct pt_lane *l);
 int pt_lane_drain(struct pt_lane *l);
+void pt_lane_submit(struct pt_lane *l, void *frame, __u32 sz);
 void pt_lane_builder_reset(struct pt_lane *l);	/* to frame_sz */
 int pt_lane_kick(struct pt_lane *l);
 

@@ -153,7 +153,7 @@ static void send_probe(struct pt_lane *l, __u32 frame_sz, void *frame)
 	};
 
 	pt_probe_write(&l->cfg.link, &id, frame_sz, l->cfg.seal, frame);
-	pt_xsk_tx_submit(l->cfg.xsk, frame, frame_sz);
+	pt_lane_submit(l, frame, frame_sz);
 	l->probe_next++;
 	atomic_fetch_add_explicit(&l->counts.probes, 1, memory_order_relaxed);
 }
@@ -171,7 +171,7 @@ static int at_send(struct pt_lane *l, struct pt_search *s)
 		if (!frame && !s->until_ns)
 			s->until_ns = now_ns + ROUND_NS;
 		if (!frame && now_ns <= s->until_ns)
-			return pt_lane_for_device(l, DEVICE_NS);
+			return pt_lane_for_buffer(l, DEVICE_NS);
 		s->until_ns = 0;
 		if (frame)
 			send_probe(l, size_of(s, s->sent_cnt), frame);

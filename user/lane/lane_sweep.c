@@ -2,6 +2,8 @@
 /* Sends each dirty page of a lane once. */
 #include "lane/lane_internal.h"
 
+#include <pagetrim/clock.h>
+
 void pt_lane_show_dirty(struct pt_lane *l)
 {
 	__u64 cnt = l->dirty_cnt;
@@ -219,12 +221,22 @@ int pt_lane_sweep_begin(struct pt_lane *l)
 	return 0;
 }
 
+/* is_late: the turn has lasted for long, and its batch is not full: most pages are
+ * zero, or the source is slow. */
+static bool is_late(const struct pt_lane *l, const struct pt_cursor *c)
+{
+	return (c->at == PT_CURSOR_REGION || c->at == PT_CURSOR_BATCH) &&
+	       pt_clock_ns() >= l->turn.until_ns;
+}
+
 int pt_lane_sweep(struct pt_lane *l)
 {
 	struct pt_cursor *c = &l->cursor;
 	int ret = 0;
 
 	while (!ret) {
+		if (is_late(l, c))
+			return pt_lane_for_turn(l);
 		switch (c->at) {
 		case PT_CURSOR_REGION:
 			ret = at_region(l, c);

@@ -53,7 +53,8 @@ static int choose_queues(const struct pt_send_path *path, __u32 auto_max,
 {
 	const struct pt_queues_wish wish = {
 		.cnt = path->queue_wish,
-		.auto_max = auto_max,
+		.auto_max = path->lane_wish ? min_u32(auto_max, path->lane_wish)
+					    : auto_max,
 		.kind = "TX",
 		.have_cnt = path->device.tx_queue_cnt,
 	};
@@ -155,6 +156,7 @@ static int bind_sockets(struct pt_send_path *path, struct pt_error *err)
 			return ret;
 		i++;
 	}
+	path->lane_cnt = path->lane_wish ? path->lane_wish : path->queue_cnt;
 	close_unbound(path);
 	pt_card_settle(&path->card, any_zero_copy(path));
 	return 0;
@@ -237,12 +239,19 @@ static __u32 most_queues(const struct pt_send_path *path)
 
 int pt_send_path_prepare(struct pt_send_path *path,
 			 const struct pt_card_cfg *cfg, __u32 queue_cnt,
-			 enum pt_hugepages hugepages, struct pt_error *err)
+			 __u32 lane_cnt, enum pt_hugepages hugepages,
+			 struct pt_error *err)
 {
-	int ret = pt_card_judge(&path->card, &path->device, cfg, err);
+	int ret;
 
 	path->queue_wish = queue_cnt;
+	path->lane_wish = lane_cnt;
 	path->hugepages = hugepages;
+	if (lane_cnt && lane_cnt < queue_cnt)
+		return pt_error_set(err, PT_EXIT_USAGE, -EINVAL, "{lanes} %u: "
+				    "fewer than the %u {queues}, each of which "
+				    "has one at least", lane_cnt, queue_cnt);
+	ret = pt_card_judge(&path->card, &path->device, cfg, err);
 	if (!ret)
 		ret = pt_card_attach(&path->card, path->device_leases, err);
 	return ret ? ret : make_sockets(path, most_queues(path), err);

@@ -28,8 +28,10 @@ struct pt_send_path {
 	__u64 trouble_ns;		/* ... and since when */
 	struct pt_monitor *monitor;
 	__u32 queue_wish;		/* 1..PT_LANES_MAX; PT_QUEUES_AUTO */
+	__u32 lane_wish;		/* 1..PT_LANES_MAX; 0: one a queue */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	__u32 queue_cnt;		/* leased, with one socket each */
+	__u32 lane_cnt;			/* >= queue_cnt, which they share */
 	struct pt_leases *device_leases;
 	struct pt_lease *leases[PT_LANES_MAX];
 	__u32 made_cnt;			/* sockets; >= queue_cnt after prepare */
@@ -54,10 +56,12 @@ int pt_send_path_init(struct pt_send_path *path, const char *dev, __u32 mtu,
 /* pt_send_path_prepare does everything that requires privileges, without
  * blocking: it prepares the device for zero copy, if cfg wants it and the
  * device supports it, and creates unbound sockets for the largest possible
- * number of queues.  queue_cnt is stored as queue_wish. */
+ * number of queues.  queue_cnt and lane_cnt are stored as wishes.  -EINVAL: fewer
+ * lanes than queues are wanted. */
 int pt_send_path_prepare(struct pt_send_path *path,
 			 const struct pt_card_cfg *cfg, __u32 queue_cnt,
-			 enum pt_hugepages hugepages, struct pt_error *err);
+			 __u32 lane_cnt, enum pt_hugepages hugepages,
+			 struct pt_error *err);
 
 /* pt_send_path_check_mtu returns -EMSGSIZE if frames of frame_sz Ethernet
  * bytes, the largest of the part named by what ("the path"), do not hold
@@ -86,8 +90,8 @@ int pt_send_path_bind(struct pt_send_path *path,
  * failure. */
 void pt_send_path_close(struct pt_send_path *path);
 
-/* pt_send_path_shut closes the program, and the sockets that no lane uses;
- * is_unused is by lane.  Their memory stays readable until
+/* pt_send_path_shut closes the program, and the sockets that no worker uses;
+ * is_unused is by queue.  Their memory stays readable until
  * pt_send_path_close. */
 void pt_send_path_shut(struct pt_send_path *path,
 		       const bool is_unused[PT_LANES_MAX]);

@@ -296,6 +296,8 @@ struct pt_sender_cfg {
 					 * commit, and fail if it changed */
 	__u32 queue_cnt;		/* 1..PT_LANES_MAX; 0, PT_QUEUES_AUTO:
 					 * the useful number of free ones */
+	__u32 lane_cnt;			/* 1..PT_LANES_MAX, of all queues; 0: one
+					 * each */
 	enum pt_hugepages hugepages;	/* for the lanes' memory */
 	bool profile;			/* see has_profile */
 	bool generic;			/* copy mode */

@@ -172,7 +172,8 @@ static void leave(struct pt_sender *s)
 	bool is_unused[PT_LANES_MAX];
 
 	for (__u32 i = 0; i < PT_LANES_MAX; i++)
-		is_unused[i] = i >= s->lane_cnt || pt_lane_part(s->lanes[i]);
+		is_unused[i] = i >= s->worker_cnt ||
+			       pt_worker_part(s->workers[i]);
 	pt_send_path_shut(&s->path, is_unused);
 	if (have_ended(s))
 		pt_sender_join(s);

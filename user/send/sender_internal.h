@@ -9,6 +9,7 @@
 #include "base/due.h"
 #include "channel/connect.h"
 #include "lane/lane.h"
+#include "lane/worker.h"
 #include "send/held.h"
 #include "send/recheck.h"
 #include "send/send_files.h"
@@ -93,6 +94,8 @@ struct pt_sender {
 	struct pt_pacer pacer;
 	struct pt_regulator regulator;
 	struct pt_seal *seals[PT_LANES_MAX]; /* by lane; NULL: not sealed */
+	struct pt_worker *workers[PT_LANES_MAX];	/* by queue of the path */
+	__u32 worker_cnt;
 	struct pt_lane *lanes[PT_LANES_MAX];
 	struct pt_stage_clock clocks[PT_LANES_MAX];	/* with profile */
 	struct pt_stage_clock control_clock;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Starts and stops a sender's lanes, makes their keys, and watches the card. */
+/* Starts and stops a sender's lanes and their workers, makes their keys, and watches the
+ * card. */
 #include "send/sender_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <pagetrim/clock.h>
 #include "channel/frame_keys.h"
@@ -21,18 +23,40 @@ static int make_seals(struct pt_sender *s)
 
 	if (!s->report.cipher)
 		return 0;
-	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
+	for (__u32 i = 0; !ret && i < s->path.lane_cnt; i++)
 		ret = pt_frame_keys_seal(&s->seals[i], &keys, i, &s->error);
 	return ret;
 }
 
+static int start_worker(struct pt_sender *s, __u32 queue_idx)
+{
+	const struct pt_worker_cfg cfg = {
+		.xsk = s->path.xsks[queue_idx],
+		.cpus = &s->cfg.cpus,
+		.idx = queue_idx,
+	};
+	int ret = pt_worker_open(&s->workers[queue_idx], &cfg);
+
+	if (ret)
+		return pt_error_set(&s->error, PT_EXIT_HOST, ret, "TX queue %u: "
+				    "cannot start its thread: %s (memory, "
+				    "ulimit -u or pids.max)",
+				    pt_lease_queue(s->path.leases[queue_idx]),
+				    strerror(-ret));
+	s->worker_cnt++;
+	return 0;
+}
+
+/* start_lane: the lanes go round the queues. */
 static int start_lane(struct pt_sender *s, __u32 i)
 {
+	__u32 queue_idx = i % s->path.queue_cnt;
 	struct pt_lane_cfg cfg = {
 		.job = &s->job,
-		.xsk = s->path.xsks[i],
+		.worker = s->workers[queue_idx],
+		.xsk = s->path.xsks[queue_idx],
 		.lane_idx = i,
-		.tx_queue = pt_lease_queue(s->path.leases[i]),
+		.tx_queue = pt_lease_queue(s->path.leases[queue_idx]),
 		.link = s->path.link,
 		.seal = s->seals[i],
 		.clock = s->cfg.profile ? &s->clocks[i] : NULL,
@@ -63,7 +87,6 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		.digest_key = s->digest_key,
 		.trim = pt_sender_trim(s),
 		.observe = s->cfg.observe,
-		.cpus = &s->cfg.cpus,
 		.pad = s->cfg.pad,
 		.delta_cache_sz = !s->report.uses_deltas ? 0 :
 				  s->cfg.delta_cache_sz
@@ -88,11 +111,13 @@ int pt_sender_start_lanes(struct pt_sender *s)
 		s->job.regulator = &s->regulator;
 	pt_held_init(&s->held, &s->job);
 	for (__u32 i = 0; !ret && i < s->path.queue_cnt; i++)
+		ret = start_worker(s, i);
+	for (__u32 i = 0; !ret && i < s->path.lane_cnt; i++)
 		ret = start_lane(s, i);
 	return ret;
 }
 
-/* take_profile requires that the lanes' threads have ended. */
+/* take_profile requires that the lanes have ended. */
 static void take_profile(struct pt_sender *s)
 {
 	struct pt_send_report *report = &s->report;
@@ -115,9 +140,11 @@ void pt_sender_stop_lanes(struct pt_sender *s)
 		pt_inbox_stop(pt_lane_inbox(s->lanes[i]));
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		pt_lane_stop(s->lanes[i]);
+	for (__u32 i = 0; i < s->worker_cnt; i++)
+		pt_worker_close(s->workers[i]);
 	if (s->cfg.profile)
 		take_profile(s);
-	s->lane_cnt = 0;
+	s->lane_cnt = s->worker_cnt = 0;
 	for (__u32 i = 0; i < PT_LANES_MAX; i++)
 		pt_seal_destroy(s->seals[i]);
 }

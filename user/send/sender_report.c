@@ -39,6 +39,7 @@ void pt_sender_count(struct pt_sender *s)
 	r->lane_cnt = s->lane_cnt;
 	for (__u32 i = 0; i < s->lane_cnt; i++) {
 		const struct pt_lane_counts *c = pt_lane_counts(s->lanes[i]);
+		__u32 queue_idx = i % s->path.queue_cnt;
 		struct pt_xsk_info xsk;
 
 		r->pages_left += atomic_load(&c->dirty_pages);
@@ -65,9 +66,9 @@ void pt_sender_count(struct pt_sender *s)
 #undef X
 		if (atomic_load(&c->generation) > r->generations)
 			r->generations = atomic_load(&c->generation);
-		pt_xsk_info(s->path.xsks[i], &xsk);
+		pt_xsk_info(s->path.xsks[queue_idx], &xsk);
 		r->lanes[i] = (struct pt_send_lane_report){
-			.tx_queue = pt_lease_queue(s->path.leases[i]),
+			.tx_queue = pt_lease_queue(s->path.leases[queue_idx]),
 			.rx_queue = atomic_load(&c->queue),
 			.frame_sz = atomic_load(&c->frame_sz),
 			.hugepages = xsk.hugepages,

@@ -274,7 +274,7 @@ static int send_open(struct pt_sender *s)
 		.open = {
 			.transfer_id = s->report.transfer_id,
 			.digest_key = s->digest_key,
-			.lane_cnt = s->path.queue_cnt,
+			.lane_cnt = s->path.lane_cnt,
 			.trim = pt_sender_trim(s),
 			.cipher = s->report.cipher,
 			.rekey_log2 = s->cfg.rekey_log2,
@@ -365,6 +365,7 @@ int pt_sender_prepare(struct pt_sender *s)
 		ret = pt_sender_find_large(s);
 	return ret ? ret : pt_send_path_prepare(&s->path, &card,
 						s->cfg.queue_cnt,
+						s->cfg.lane_cnt,
 						s->cfg.hugepages, &s->error);
 }
 
