@@ -406,7 +406,8 @@ logs()
 	kill -TERM "$receiver"
 	ended receive "$receiver" 10 0
 	same "lines of JSON" "$(wc -l <receive.json)" 2
-	same "names" "$(jq -r .name receive.json | sort -u)" 'abc???def??ghi'
+	same "names" "$(jq -r .name receive.json | sort -u)" "$name"
+	grep -q 'abc\\u202edef\\u061cghi' receive.err || die "not named: $(<receive.err)"
 	! LC_ALL=C grep -P '[^ -~]' receive.json receive.err first.err second.err ||
 		die "a name came through"
 	grep -q '^<6>[0-9TZ:.-]* listening on ' receive.err

@@ -174,7 +174,7 @@ static void test_refused(void **state)
 	    "\"not\\u001b[31m now\"}, \"id\": \"pagetrim-2\"}\n"
 	    "{\"error\": {}, \"id\": \"pagetrim-3\"}\n" RETURN(4, "\"on\""));
 	assert_int_equal(run(q, 0, NULL, &err), -EREMOTEIO);
-	has(&err, "mon: ", "QEMU refuses 'query-x': not?[31m now");
+	has(&err, "mon: ", "QEMU refuses 'query-x': not\\x1b[31m now");
 	assert_int_equal(run(q, 0, NULL, &err), -EREMOTEIO);
 	run_ok(q, "on");
 	pt_qmp_close(q);

@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <pagetrim/check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <linux/types.h>
@@ -56,34 +57,56 @@ bool pt_text_is_clean(const void *bytes, size_t sz)
 	return true;
 }
 
-/* turns_text: p is a mark that changes the direction of the text around it:
- * U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
-static bool turns_text(const __u8 *p, size_t left)
+/* turning_mark returns the code point of a mark at p that changes the direction of the
+ * text around it: U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069; 0: none. */
+static unsigned int turning_mark(const __u8 *p, size_t left)
 {
+	unsigned int mark;
+
 	if (left >= 2 && p[0] == 0xd8 && p[1] == 0x9c)
-		return true;
-	if (left < 3 || p[0] != 0xe2)
-		return false;
-	return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||
-				 (p[2] >= 0xaa && p[2] <= 0xae))) ||
-	       (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+		return 0x61c;
+	if (left < 3 || p[0] != 0xe2 || (p[1] & 0xc0) != 0x80 ||
+	    (p[2] & 0xc0) != 0x80)
+		return 0;
+	mark = 0x2000 | (p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+	return mark == 0x200e || mark == 0x200f ||
+	       (mark >= 0x202a && mark <= 0x202e) ||
+	       (mark >= 0x2066 && mark <= 0x2069) ? mark : 0;
+}
+
+/* piece_clean writes the character or byte at p, returns its bytes, and sets *to_sz to
+ * those that were written, at most 6, without a NUL. */
+static size_t piece_clean(char to[8], size_t *to_sz, const __u8 *p, size_t left)
+{
+	unsigned int mark = turning_mark(p, left);
+	size_t sz = char_sz(p, left);
+
+	if (mark) {
+		*to_sz = sprintf(to, "\\u%04x", mark);
+		return sz;
+	}
+	if (!sz) {
+		*to_sz = sprintf(to, "\\x%02x", p[0]);
+		return 1;
+	}
+	memcpy(to, p, sz);
+	*to_sz = sz;
+	return sz;
 }
 
 void pt_text_clean(char *to, size_t to_sz, const char *from)
 {
 	const __u8 *p = (const __u8 *)from, *end = p + strlen(from);
-	size_t step, used = 0;
+	size_t used = 0, sz;
+	char piece[8];
 
 	pt_check(to_sz > 0);
-	for (; p < end; p += step ? step : 1) {
-		step = turns_text(p, end - p) ? 0 : char_sz(p, end - p);
-		if (used + (step ? step : 1) >= to_sz)
+	while (p < end) {
+		p += piece_clean(piece, &sz, p, end - p);
+		if (used + sz >= to_sz)
 			break;
-		if (step)
-			memcpy(to + used, p, step);
-		else
-			to[used] = '?';
-		used += step ? step : 1;
+		memcpy(to + used, piece, sz);
+		used += sz;
 	}
 	to[used] = '\0';
 }

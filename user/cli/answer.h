@@ -25,7 +25,8 @@ static inline void pt_answer_all(struct pt_ctl *ctl, unsigned max,
 
 	for (unsigned i = 0; i < max && pt_ctl_take(ctl, line); i++) {
 		json_t *answer = to(arg, line);
-		size_t sz = json_dumpb(answer, text, sizeof(text) - 1, 0);
+		size_t sz = json_dumpb(answer, text, sizeof(text) - 1,
+				       PT_JSON_ASCII);
 
 		json_decref(answer);
 		if (!sz || sz >= sizeof(text))

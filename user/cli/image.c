@@ -114,7 +114,7 @@ static void print_pages(struct image *im, const char *what, __u64 page_idx,
 	const struct pt_layout *l = pt_ptrim_layout(im->opened);
 	const struct pt_segment *segs;
 	__u64 off = pt_layout_image_off(l, page_idx);
-	char name[PT_SEGMENT_NAME_SZ];
+	char name[PT_TEXT_CLEAN_SZ(PT_SEGMENT_NAME_SZ)];
 	__u32 seg_cnt;
 
 	segs = pt_layout_segments(l, &seg_cnt);

@@ -72,7 +72,7 @@ static void put_label(char labels[LABELS_SZ], const char *name,
 	for (; *value && sz < 2 * LABEL_MAX - 1; value++) {
 		if (*value == '\\' || *value == '"')
 			clean[sz++] = '\\';
-		clean[sz++] = *value == '\n' ? ' ' : *value;
+		clean[sz++] = *value < ' ' || *value > '~' ? ' ' : *value;
 	}
 	clean[sz] = '\0';
 	snprintf(labels + at, LABELS_SZ - at, "%s%s=\"%s\"", at ? "," : "", name,

@@ -13,6 +13,7 @@
 
 #include <pagetrim/clock.h>
 #include "base/text.h"
+#include "cli/json_text.h"
 #include "cli/scribe.h"
 
 #define LINE_SZ		8192	/* of a log line; two paths and a cause */
@@ -197,7 +198,7 @@ void pt_out_whole(void (*print)(FILE *out, const void *arg), const void *arg)
 
 static void print_json(FILE *out, const void *arg)
 {
-	json_dumpf(arg, out, JSON_INDENT(2) | JSON_AS);
+	json_dumpf(arg, out, JSON_INDENT(2) | JSON_AS | PT_JSON_ASCII);
 	fputc('\n', out);
 }
 
@@ -209,7 +210,7 @@ void pt_out_json(json_t *object)
 
 static void print_event(FILE *out, const void *arg)
 {
-	json_dumpf(arg, out, JSON_AS);
+	json_dumpf(arg, out, JSON_AS | PT_JSON_ASCII);
 	fputc('\n', out);
 }
 

@@ -34,7 +34,7 @@ int pt_record_begin(const char *path, struct pt_error *err)
 /* leave writes and releases o. */
 static void leave(const char *path, json_t *o)
 {
-	char *text = json_dumps(o, JSON_COMPACT);
+	char *text = json_dumps(o, JSON_COMPACT | PT_JSON_ASCII);
 	int ret = text ? pt_ctl_record_write(path, text) : -ENOMEM;
 
 	if (ret)

@@ -422,7 +422,7 @@ static void large_text(FILE *out, const struct pt_receive_large *l)
 static void receive_text(FILE *out, const void *arg)
 {
 	const struct pt_receive_report *r = arg;
-	char memory[16], path[sizeof(r->path)];
+	char memory[16], path[PT_TEXT_CLEAN_SZ(sizeof(r->path))];
 
 	pt_text_clean(path, sizeof(path), r->path);
 	fprintf(out, "Received %s from %s%s%s to %s in %.3f s (commit %.3f).\n",

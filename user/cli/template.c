@@ -202,7 +202,8 @@ static const char *shown(char text[24], __s64 cnt)
 static void print_line(const struct pt_template *t, int children)
 {
 	struct pt_template_use use = { .large_cnt = -1 };
-	char sz[16], large[24], users[24], name[PT_NAME_IMAGE_MAX + 1];
+	char sz[16], large[24], users[24], name[PT_TEXT_CLEAN_SZ(
+						PT_NAME_IMAGE_MAX + 1)];
 	struct pt_error err;
 
 	pt_text_clean(name, sizeof(name), t->name);
