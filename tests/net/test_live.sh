@@ -30,6 +30,36 @@ begin()
 	live_client_begin
 }
 
+# interrupted: what uses these parts gets SIGTERM together with all its processes, as
+# scripts/demo.sh does by the terminal's Ctrl-C; the slow disk's server dies first.
+interrupted()
+{
+	local group folder=$dir/interrupted
+
+	mkdir "$folder"
+	cat >parts.sh <<-'END'
+		set -euo pipefail
+		net=$1 live=$2/live pagetrim=true
+		source "$3/scripts/hosts.sh"
+		source "$3/tests/live/lib.sh"
+		trap 'live_down; rm -rf "$2"' EXIT
+		trap 'exit 1' INT TERM
+		mkdir "$live"
+		live_disk_begin 4 50
+		kill "$live_disk"
+		wait "$live_disk" || true
+		echo ready
+		while :; do sleep 0.1; done
+	END
+	setsid bash parts.sh "$net" "$folder" "$root" >said &
+	group=$!
+	wait_until 20 grep -qs ready said
+	kill -TERM -- "-$group"
+	finish "$group" 20
+	! grep -F " $folder" /proc/self/mounts || die "still mounted"
+	[[ ! -e $folder ]] || die "still there"
+}
+
 # tells TRACKER: the control socket tells how far the move is.
 tells()
 {
@@ -129,4 +159,5 @@ case_run "live: there and back, wp-async, a disk that is drained" \
 	there_and_back wp-async 0
 disk_ms=
 case_run "live: there and back, digest, 1 % lost" there_and_back digest 10
+case_run "live: its parts, interrupted" interrupted
 cases_end
