@@ -30,7 +30,7 @@ begin()
 	live_client_begin
 }
 
-# interrupted: what uses these parts gets SIGTERM together with all its processes, as
+# interrupted: a script that uses these parts gets SIGTERM with all its processes, as
 # scripts/demo.sh does by the terminal's Ctrl-C; the slow disk's server dies first.
 interrupted()
 {

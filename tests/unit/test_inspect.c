@@ -17,6 +17,7 @@
 #define SVG SCRATCH "/ram.svg"
 
 static char out[1 << 20], err[4096];
+static bool on_terminal;	/* stderr is a terminal, also for the child */
 
 static void slurp(const char *path, char *text, size_t room)
 {
@@ -27,12 +28,26 @@ static void slurp(const char *path, char *text, size_t room)
 	fclose(in);
 }
 
+/* terminal_open makes the child's stderr.  The few bytes of it wait in the kernel. */
+static int terminal_open(int *slave)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC |
+				  O_NONBLOCK);
+
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	*slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(*slave >= 0);
+	return master;
+}
+
 /* inspect runs the subcommand in a child and returns its exit code; out and err
  * hold its output. */
 static int inspect(const char *const *args)
 {
 	char *argv[16] = { "inspect" };
-	int argc = 1, status;
+	int argc = 1, status, slave = -1;
+	int master = on_terminal ? terminal_open(&slave) : -1;
+	ssize_t said_sz;
 	pid_t pid;
 
 	while (*args)
@@ -42,6 +57,8 @@ static int inspect(const char *const *args)
 	if (!pid) {
 		if (!freopen(OUT, "w", stdout) || !freopen(ERR, "w", stderr))
 			_exit(100);
+		if (slave >= 0 && dup2(slave, STDERR_FILENO) < 0)
+			_exit(101);
 		optind = 1;
 		status = pt_cmd_inspect(argc, argv);
 		fflush(NULL);
@@ -51,6 +68,12 @@ static int inspect(const char *const *args)
 	assert_true(WIFEXITED(status));
 	slurp(OUT, out, sizeof(out));
 	slurp(ERR, err, sizeof(err));
+	if (on_terminal) {
+		said_sz = read(master, err, sizeof(err) - 1);
+		err[said_sz > 0 ? said_sz : 0] = '\0';
+		close(slave);
+		close(master);
+	}
 	return WEXITSTATUS(status);
 }
 #define INSPECT(...) inspect((const char *const[]){ __VA_ARGS__, NULL })
@@ -297,6 +320,26 @@ static void test_picture(void **state)
 	assert_int_equal(count(strstr(out, "class=\"d\" d="), "z\"/>"), 1);
 }
 
+/* Progress is for a terminal, and is gone at the end. */
+static void test_progress(void **state)
+{
+	static const char erase[] = "\r\033[K";
+	size_t sz;
+
+	(void)state;
+	image_make(3ULL << 18);
+	on_terminal = true;
+	assert_int_equal(INSPECT(IMAGE), 0);
+	on_terminal = false;
+	assert_non_null(strstr(err, "\r\033[K 33 %"));
+	assert_non_null(strstr(err, "\r\033[K 67 %"));
+	sz = strlen(err);
+	assert_true(sz > strlen(erase));
+	assert_string_equal(err + sz - strlen(erase), erase);
+	assert_int_equal(INSPECT(IMAGE), 0);
+	assert_string_equal(err, "");
+}
+
 /* 64 GiB in one segment: cells grow, the file does not. */
 static void test_picture_of_much_memory(void **state)
 {
@@ -350,12 +393,13 @@ static void test_largest_picture(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[8 + REFUSAL_CNT] = {
+	struct CMUnitTest tests[9 + REFUSAL_CNT] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_picture),
 		cmocka_unit_test(test_picture_of_much_memory),
 		cmocka_unit_test(test_largest_picture),
@@ -364,7 +408,7 @@ int main(void)
 	if (scratch_mount())
 		return 1;
 	for (size_t i = 0; i < REFUSAL_CNT; i++)
-		tests[8 + i] = (struct CMUnitTest){ refusals[i].name,
+		tests[9 + i] = (struct CMUnitTest){ refusals[i].name,
 						    test_refusal, NULL, NULL,
 						    (void *)&refusals[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);

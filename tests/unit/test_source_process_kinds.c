@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Mappings of a child, judged by what they are: a file under /dev that is no
  * device, /dev/zero, pages beyond a file's end, address space that was never
- * touched, and memory that cannot be written any more. */
+ * touched, memory that cannot be written any more, and many mappings. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 #include "scratch.h"
 #include "source/source.h"
 
@@ -79,12 +80,21 @@ struct child {
 	struct pt_view v;
 };
 
-static void child_open(struct child *c)
+static void source_open(struct child *c)
 {
 	const struct pt_segment *segs;
 	struct pt_error err = { 0 };
 	__u32 cnt;
 
+	if (pt_source_open_pid(&c->src, c->pid, false, &err))
+		fail_msg("%s", err.text);
+	segs = pt_source_segments(c->src, &cnt);
+	assert_int_equal(pt_layout_create(&c->l, segs, cnt, &err), 0);
+	pt_view_init(&c->v);
+}
+
+static void child_open(struct child *c)
+{
 	memset(made, 0, sizeof(*made));
 	c->pid = fork();
 	if (!c->pid)
@@ -93,11 +103,7 @@ static void child_open(struct child *c)
 		assert_true(ms < 20000);
 		usleep(1000);
 	}
-	if (pt_source_open_pid(&c->src, c->pid, false, &err))
-		fail_msg("%s", err.text);
-	segs = pt_source_segments(c->src, &cnt);
-	assert_int_equal(pt_layout_create(&c->l, segs, cnt, &err), 0);
-	pt_view_init(&c->v);
+	source_open(c);
 }
 
 static void child_close(struct child *c)
@@ -214,6 +220,121 @@ static void test_never_touched(void **state)
 	child_close(&c);
 }
 
+/* --- many mappings --------------------------------------------------- */
+
+#define MANY		60000u
+#define MAP_US		20	/* CPU time for one, at most */
+#define MOST		65536u	/* see PT_SEGMENTS_MAX */
+#define MAP_COUNT	"/proc/sys/vm/max_map_count"
+
+#ifdef __SANITIZE_ADDRESS__
+#define SLOWNESS	5	/* of the sanitizers */
+#else
+#define SLOWNESS	1
+#endif
+
+static char map_count[32];	/* of the machine, to be put back */
+
+static void map_count_write(const char *text)
+{
+	FILE *file = fopen(MAP_COUNT, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int map_count_raise(void **state)
+{
+	FILE *file = fopen(MAP_COUNT, "r");
+
+	(void)state;
+	if (!file || !fgets(map_count, sizeof(map_count), file))
+		return -1;
+	fclose(file);
+	map_count_write("200000");
+	return 0;
+}
+
+static int map_count_restore(void **state)
+{
+	(void)state;
+	map_count_write(map_count);
+	return 0;
+}
+
+/* many_main has one page of data in each mapping; neighbours differ in a flag. */
+static void many_main(__u32 cnt)
+{
+	__u8 *at = private_map(NULL, (__u64)cnt * PAGE);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (__u32 i = 0; i < cnt; i++) {
+		if (i % 2 && madvise(at + i * PAGE, PAGE, MADV_DONTDUMP))
+			_exit(1);
+		at[i * PAGE] = i % 255 + 1;
+	}
+	made->sparse = at;
+	made->is_ready = 1;
+	for (;;)
+		pause();
+}
+
+static pid_t many_start(__u32 cnt)
+{
+	pid_t pid;
+
+	memset(made, 0, sizeof(*made));
+	pid = fork();
+	if (!pid)
+		many_main(cnt);
+	for (int ms = 0; !made->is_ready; ms++) {
+		assert_true(ms < 60000);
+		usleep(1000);
+	}
+	return pid;
+}
+
+static __u64 cpu_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+}
+
+/* The time for a mapping does not grow with their number. */
+static void test_many_mappings(void **state)
+{
+	struct child c = { .pid = many_start(MANY) };
+	struct pt_source_left left;
+	struct pt_error err = { 0 };
+	__u64 began_us = cpu_us(), took_us;
+
+	(void)state;
+	source_open(&c);
+	assert_int_equal(pt_source_find_left(c.src, &left, &err), 0);
+	for (__u32 i = 0; i < MANY; i++)
+		assert_byte(&c, made->sparse + i * PAGE, i % 255 + 1);
+	took_us = cpu_us() - began_us;
+	print_message("%.1f us of CPU time a mapping\n", took_us / (double)MANY);
+	assert_true(took_us / MANY < MAP_US * SLOWNESS);
+	child_close(&c);
+}
+
+static void test_too_many_mappings(void **state)
+{
+	pid_t pid = many_start(MOST + 1);
+	struct pt_error err = { 0 };
+	struct pt_source *src;
+
+	(void)state;
+	assert_int_equal(pt_source_open_pid(&src, pid, false, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "more than 65536 mappings of private"));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, __WALL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +343,12 @@ int main(void)
 		cmocka_unit_test(test_pages_beyond_the_end),
 		cmocka_unit_test(test_not_writable_any_more),
 		cmocka_unit_test(test_never_touched),
+		cmocka_unit_test_setup_teardown(test_many_mappings,
+						map_count_raise,
+						map_count_restore),
+		cmocka_unit_test_setup_teardown(test_too_many_mappings,
+						map_count_raise,
+						map_count_restore),
 	};
 
 	made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE,

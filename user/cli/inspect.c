@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <pagetrim/clock.h>
 #include "cli/commands.h"
 #include "cli/json_text.h"
 #include "cli/leftout.h"
@@ -16,6 +17,10 @@
 #include "survey/survey.h"
 #include "trim/scan.h"
 
+/* Progress is shown after so many regions, 1 GiB, or so long. */
+#define SHOWN_REGIONS	512
+#define SHOWN_NS	250000000ULL
+
 struct inspect {
 	pid_t pid;
 	bool keep_running;
@@ -25,6 +30,7 @@ struct inspect {
 	__u64 rate_mbit;
 	const char *svg;
 	char title[256];
+	__u64 shown_ns;			/* the progress, last */
 	struct pt_source_left left;
 };
 
@@ -157,9 +163,14 @@ static int open_source(struct inspect *in, struct pt_source **src, int argc,
 
 static void on_progress(void *arg, __u64 done, __u64 cnt)
 {
-	(void)arg;
-	if (done % 512 == 0)	/* 1 GiB */
-		pt_out_progress("%3.0f %%", 100.0 * done / cnt);
+	struct inspect *in = arg;
+	__u64 now_ns = pt_clock_ns();
+
+	/* Regions with data take long, small mappings and holes do not. */
+	if (done % SHOWN_REGIONS && now_ns - in->shown_ns < SHOWN_NS)
+		return;
+	in->shown_ns = now_ns;
+	pt_out_progress("%3.0f %%", 100.0 * done / cnt);
 }
 
 /* --- the report ------------------------------------------------------ */
@@ -348,7 +359,7 @@ static int inspect(struct inspect *in, struct pt_source *src,
 	code = pt_survey_take(&survey, src, l, in->mtu,
 			      in->no_compress ? 0 : pt_compressions_of(
 					pt_compression_caps()),
-			      on_progress, NULL, err);
+			      on_progress, in, err);
 	pt_out_progress("%s", "");
 	if (code)
 		goto free_layout;
