@@ -147,6 +147,8 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 	if (!ret)
 		ret = pt_source_marks_view(src, v, err);
 	sort_unreadable(src, v);
+	/* One read, a copy, makes mask, digest and frame if others write the memory. */
+	pt_check(!v->pages || !src->may_change);
 	v->is_stable = v->pages;
 	if (ret || v->pages)
 		return ret;
