@@ -2,13 +2,18 @@
 /* Mappings as /proc/PID/maps lists them, in files of the test's own, and the
  * segments that are made of them.  The page tables are the test's. */
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include "ioctl_filter.h"
+#include "memory/pagemap.h"
 #include "scratch.h"
 #include "source/process_rooms.h"
 
 #define ANON(range)	range " rw-p 00000000 00:00 0 \n"
 
+#define PAGEMAP_SCAN	_IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96)
+
 static struct pt_error err;
-static int pagemap;
+static struct pt_process_files files;
 
 /* maps_of reads lines. */
 static int maps_of(struct pt_process_maps *m, const char *text)
@@ -17,7 +22,8 @@ static int maps_of(struct pt_process_maps *m, const char *text)
 
 	scratch_write(fd, 0, text, strlen(text));
 	lseek(fd, 0, SEEK_END);
-	ret = pt_process_maps_read(m, fd, pagemap, 7, &err);
+	files.maps = fd;
+	ret = pt_process_maps_read(m, &files, 7, &err);
 	close(fd);
 	return ret;
 }
@@ -94,6 +100,27 @@ static void test_own_without_the_right_to_write(void **state)
 	munmap(at, 4 * PT_PAGE_SZ);
 	munmap(file, 4 * PT_PAGE_SZ);
 	close(fd);
+}
+
+/* Before Linux 6.7 smaps tells the same. */
+static void test_own_without_a_scan(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		close(files.pagemap);
+		close(files.smaps);
+		files.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+		files.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+		filter_one(PAGEMAP_SCAN, SECCOMP_RET_ERRNO | ENOTTY);
+		if (pt_pagemap_has_own(files.pagemap, 0, PT_PAGE_SZ) != -ENOTTY)
+			_exit(2);
+		test_own_without_the_right_to_write(state);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 /* A file under /dev that cannot be seen is taken for a device, unless it was found
@@ -233,7 +260,7 @@ static void test_lack(void **state)
 	pt_process_maps_free(&m);
 }
 
-#define FIRST 6	/* the tests before the rows */
+#define FIRST 7	/* the tests before the rows */
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 int main(void)
@@ -241,6 +268,7 @@ int main(void)
 	struct CMUnitTest tests[FIRST + ROWS] = {
 		cmocka_unit_test(test_mappings_that_are_sent),
 		cmocka_unit_test(test_own_without_the_right_to_write),
+		cmocka_unit_test(test_own_without_a_scan),
 		cmocka_unit_test(test_memory_stays_memory),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_no_rooms),
@@ -252,8 +280,9 @@ int main(void)
 			.name = rows[i].name, .test_func = test_rooms,
 			.initial_state = (void *)&rows[i],
 		};
-	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pagemap < 0 || scratch_mount())
+	files.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	files.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	if (files.pagemap < 0 || files.smaps < 0 || scratch_mount())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,6 @@ struct pm_scan_arg {
 #define PAGE_SZ		4096ULL
 #define WORDS		512		/* read at once */
 #define WORD_THERE	(3ULL << 62)	/* present, swapped */
-#define WORD_FILE	(1ULL << 61)	/* or shared */
 #define IS_FILE		4		/* or shared */
 #define IS_PRESENT	8
 #define IS_THERE	(8 | 16)	/* present, swapped or marked */
@@ -103,35 +102,12 @@ __s64 pt_pagemap_unmapped(int pagemap, __u64 start, __u64 end)
 	return cnt;
 }
 
-/* words_have_own: as pt_pagemap_has_own, by the word of each page; the page of zeroes
- * is taken for the process's own. */
-static bool words_have_own(int pagemap, __u64 start, __u64 end)
-{
-	__u64 words[WORDS];
-
-	while (start < end) {
-		__u64 left = (end - start) / PAGE_SZ;
-		ssize_t got = pread(pagemap, words, sizeof(words[0]) *
-				    (left < WORDS ? left : WORDS),
-				    start / PAGE_SZ * sizeof(words[0]));
-
-		if (got < (ssize_t)sizeof(words[0]))
-			return false;
-		for (__u64 i = 0; i < got / sizeof(words[0]); i++)
-			if (words[i] & WORD_THERE && !(words[i] & WORD_FILE))
-				return true;
-		start += got / sizeof(words[0]) * PAGE_SZ;
-	}
-	return false;
-}
-
-bool pt_pagemap_has_own(int pagemap, __u64 start, __u64 end)
+int pt_pagemap_has_own(int pagemap, __u64 start, __u64 end)
 {
 	struct page_region found;
-	int got = scan_but(pagemap, start, end, IS_THERE, IS_FILE | IS_ZERO, 1,
-			   &found);
 
-	return got < 0 ? words_have_own(pagemap, start, end) : got > 0;
+	return scan_but(pagemap, start, end, IS_THERE, IS_FILE | IS_ZERO, 1,
+			&found);
 }
 
 /* missing_in reads the words of at most WORDS pages; words that cannot be read

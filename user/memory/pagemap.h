@@ -13,10 +13,10 @@
  * tell (before Linux 6.7) it returns start. */
 __u64 pt_pagemap_next(int pagemap, __u64 start, __u64 end);
 
-/* pt_pagemap_has_own: a page in [start, end) is the process's own memory, present or
- * swapped: no file's, and not the page of zeroes.  Before Linux 6.7 the time grows with
- * the address space. */
-bool pt_pagemap_has_own(int pagemap, __u64 start, __u64 end);
+/* pt_pagemap_has_own returns 1 if a page in [start, end) is the process's own memory,
+ * present or swapped: no file's, and not the page of zeroes; else 0; -errno: the kernel
+ * cannot tell (before Linux 6.7). */
+int pt_pagemap_has_own(int pagemap, __u64 start, __u64 end);
 
 /* pt_pagemap_missing returns how many bytes of [start, end) are in pages that are
  * neither present nor swapped. */

@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "memory/pagemap.h"
+#include "source/process_owned.h"
 #include "source/source_impl.h"
 
 static int no_memory(pid_t pid, struct pt_error *err)
@@ -87,10 +88,19 @@ static bool is_kernels(const struct pt_maps_line *line)
 struct reading {
 	struct pt_process_maps *m;
 	const struct pt_process_maps *before;
-	int pagemap;
+	const struct pt_process_files *files;
+	struct pt_process_owned *owned;
 	pid_t pid;
 	struct pt_error *err;
 };
+
+static bool has_own(const struct reading *r, const struct pt_maps_line *line)
+{
+	int has = pt_pagemap_has_own(r->files->pagemap, line->start, line->end);
+
+	return has < 0 ? pt_process_owned_has(r->owned, r->files->smaps,
+					      line->start) : has;
+}
 
 /* is_own: the memory is the process's own.  A mapping may have been written before it
  * lost the right: as a JIT compiler makes code, or a loader constants.  Its file may
@@ -101,7 +111,7 @@ static bool is_own(const struct reading *r, const struct pt_maps_line *line)
 		return line->is_private;
 	return !is_kernels(line) &&
 	       (pt_maps_line_is_deleted(line) ||
-		pt_pagemap_has_own(r->pagemap, line->start, line->end));
+		has_own(r, line));
 }
 
 /* content_sz returns how much of the mapping the file, of sz bytes, fills. */
@@ -189,16 +199,25 @@ static int went_away(pid_t pid, struct pt_error *err)
 			    "away while it was read", pid);
 }
 
-/* The stream has a descriptor of its own, which shares the file's position. */
-int pt_process_maps_read(struct pt_process_maps *m, int fd, int pagemap,
-			 pid_t pid, struct pt_error *err)
+static int no_look(pid_t pid, int code, struct pt_error *err)
 {
-	int own = dup(fd), code = 0;
+	return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot look at "
+			    "its mappings: %s%s", pid, strerror(-code),
+			    pt_files_remedy(code));
+}
+
+/* The stream has a descriptor of its own, which shares the file's position. */
+int pt_process_maps_read(struct pt_process_maps *m,
+			 const struct pt_process_files *files, pid_t pid,
+			 struct pt_error *err)
+{
+	int own = dup(files->maps), code = 0;
 	FILE *in = own < 0 ? NULL : fdopen(own, "r");
 	struct pt_process_maps before = *m;
+	struct pt_process_owned owned = { 0 };
 	const struct reading r = {
-		.m = m, .before = &before, .pagemap = pagemap, .pid = pid,
-		.err = err,
+		.m = m, .before = &before, .files = files, .owned = &owned,
+		.pid = pid, .err = err,
 	};
 	bool is_there = false;
 	size_t room = 0;
@@ -208,9 +227,7 @@ int pt_process_maps_read(struct pt_process_maps *m, int fd, int pagemap,
 		code = -errno;
 		if (own >= 0)
 			close(own);
-		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot "
-				    "look at its mappings: %s%s", pid,
-				    strerror(-code), pt_files_remedy(code));
+		return no_look(pid, code, err);
 	}
 	*m = (struct pt_process_maps){ 0 };
 	rewind(in);
@@ -220,6 +237,9 @@ int pt_process_maps_read(struct pt_process_maps *m, int fd, int pagemap,
 	}
 	if (!code && !is_there)
 		code = went_away(pid, err);
+	if (!code && owned.code)
+		code = no_look(pid, owned.code, err);
+	pt_process_owned_free(&owned);
 	free(line);
 	fclose(in);
 	pt_process_maps_free(&before);

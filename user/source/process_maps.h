@@ -49,15 +49,20 @@ struct pt_process_maps {	/* zero: none */
 	__u32 cnt, capacity;
 };
 
-/* pt_process_maps_read reads /proc/PID/maps, open at fd, from its start, and looks in
- * /proc/PID/pagemap for pages of mappings that cannot be written now;
- * m forgets earlier mappings.  A mapping whose file cannot be seen is memory if it
+/* pt_process_files: open files of /proc/PID. */
+struct pt_process_files {
+	int maps, smaps, pagemap;
+};
+
+/* pt_process_maps_read reads maps from its start, and looks in pagemap, or smaps, for
+ * pages of mappings that cannot be written now; m forgets earlier mappings.  A mapping whose file cannot be seen is memory if it
  * was before: the reader may have given up privileges since.
  *   -ESRCH  the address space is gone
  *   -E2BIG  more than PT_SEGMENTS_MAX
  *   -ENOMEM, or as read(2) */
-int pt_process_maps_read(struct pt_process_maps *m, int fd, int pagemap,
-			 pid_t pid, struct pt_error *err);
+int pt_process_maps_read(struct pt_process_maps *m,
+			 const struct pt_process_files *files, pid_t pid,
+			 struct pt_error *err);
 void pt_process_maps_free(struct pt_process_maps *m);
 
 /* pt_process_maps_find returns the index of the first mapping that ends above page

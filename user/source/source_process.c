@@ -299,6 +299,15 @@ static void process_resume(struct pt_source *src)
 	p->freeze = NULL;
 }
 
+static int maps_read(struct process *p, struct pt_error *err)
+{
+	const struct pt_process_files files = {
+		.maps = p->maps, .smaps = p->smaps, .pagemap = p->pagemap,
+	};
+
+	return pt_process_maps_read(&p->mapped, &files, p->pid, err);
+}
+
 static int process_review(struct pt_source *src, struct pt_error *err)
 {
 	struct process *p = (struct process *)src;
@@ -307,8 +316,7 @@ static int process_review(struct pt_source *src, struct pt_error *err)
 
 	if (!p->is_live)
 		return 0;
-	ret = pt_process_maps_read(&p->mapped, p->maps, p->pagemap,
-				   p->pid, err);
+	ret = maps_read(p, err);
 	at = ret || !p->freeze ? ~0ULL
 		: pt_process_rooms_lack(src->segs, src->seg_cnt, &p->mapped);
 	if (at == ~0ULL)
@@ -394,8 +402,7 @@ static int process_map(struct process *p, __u64 room_sz, struct pt_error *err)
 	p->smaps = pt_process_task_open(p->pid, tid, "smaps", err);
 	if (p->smaps < 0)
 		return p->smaps;
-	code = pt_process_maps_read(&p->mapped, p->maps, p->pagemap,
-				    p->pid, err);
+	code = maps_read(p, err);
 	if (code)
 		return code;
 	if (!p->mapped.cnt)
