@@ -186,6 +186,21 @@ void pt_inbox_stop(struct pt_inbox *in)
 	post_end(in);
 }
 
+void pt_inbox_fill(struct pt_inbox *in)
+{
+	post_begin(in)->fills = true;
+	post_end(in);
+}
+
+void pt_inbox_want(struct pt_inbox *in, __u64 page_idx)
+{
+	struct pt_mail *mail = post_begin(in);
+
+	if (mail->wanted_cnt < PT_INBOX_WANTED)
+		mail->wanted[mail->wanted_cnt++] = page_idx;
+	post_end(in);
+}
+
 bool pt_inbox_peek(const struct pt_inbox *in)
 {
 	return atomic_load_explicit(&in->is_full, memory_order_acquire);
@@ -200,6 +215,9 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	       from->probe_cnt * sizeof(*from->probes));
 	memcpy(to->refused, from->refused,
 	       from->refused_cnt * sizeof(*from->refused));
+	memcpy(to->wanted, from->wanted,
+	       from->wanted_cnt * sizeof(*from->wanted));
+	to->wanted_cnt = from->wanted_cnt;
 	to->refused_cnt = from->refused_cnt;
 	to->missing_cnt = from->missing_cnt;
 	to->probe_cnt = from->probe_cnt;
@@ -220,8 +238,10 @@ static void mail_move(struct pt_mail *to, struct pt_mail *from)
 	to->stripe = from->stripe;
 	to->stripe_cnt = from->stripe_cnt;
 	to->round = from->round;
+	to->fills = from->fills;
 	to->stop = from->stop;
 	from->missing_cnt = 0;
+	from->wanted_cnt = 0;
 	from->refused_cnt = 0;
 	from->probe_cnt = 0;
 	from->has_ack = false;

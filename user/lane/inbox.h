@@ -18,6 +18,7 @@
 #define PT_INBOX_RANGES		8192	/* as many as frames in flight, every
 					 * second of which can be a range */
 #define PT_INBOX_PROBES		128
+#define PT_INBOX_WANTED	1024
 #define PT_INBOX_REFUSED	65536	/* as many as records in flight */
 
 struct pt_inbox;
@@ -55,6 +56,8 @@ struct pt_mail {
 	__u32 refused_cnt;
 	__u64 refused[PT_INBOX_REFUSED];	/* as REFUSED has them; not
 						 * touched before one comes */
+	__u32 wanted_cnt;	/* more are dropped: the receiver asks again */
+	__u64 wanted[PT_INBOX_WANTED];	/* page indices, to go first */
 	bool is_ready;		/* LANE_READY, with window */
 	bool reprobe;
 	bool has_link;
@@ -63,6 +66,7 @@ struct pt_mail {
 	__u16 stripe;
 	__u16 stripe_cnt;
 	__u32 round;		/* the last that began; 0 before */
+	bool fills;		/* each page goes whole, and none twice if it came */
 	bool stop;
 };
 
@@ -84,6 +88,12 @@ void pt_inbox_link(struct pt_inbox *in, const struct pt_link *link);
 void pt_inbox_go(struct pt_inbox *in, __u16 stripe, __u16 stripe_cnt);
 void pt_inbox_round(struct pt_inbox *in, __u32 round);
 void pt_inbox_stop(struct pt_inbox *in);
+
+/* pt_inbox_fill: the receiver's copy changes by itself from now on, so that no page
+ * refers to one that is there; before the round in which the rest goes.
+ * pt_inbox_want: the page goes before all others, if it is still to be sent. */
+void pt_inbox_fill(struct pt_inbox *in);
+void pt_inbox_want(struct pt_inbox *in, __u64 page_idx);
 
 /* pt_inbox_peek: there may be mail; no lock. */
 bool pt_inbox_peek(const struct pt_inbox *in);

@@ -169,6 +169,7 @@ int pt_lane_take_mail(struct pt_lane *l)
 
 	mail->missing_cnt = 0;
 	mail->refused_cnt = 0;
+	mail->wanted_cnt = 0;
 	if (!pt_inbox_take(l->inbox, mail))
 		return watch_progress(l);
 	if (mail->stop)
@@ -185,11 +186,13 @@ int pt_lane_take_mail(struct pt_lane *l)
 		l->stripe_cnt = mail->stripe_cnt;
 	}
 	l->reprobe |= mail->reprobe;
+	l->fills = mail->fills;
 	if (mail->round != l->round) {
 		l->round = mail->round;
 		count_dirty(l);
 	}
 	ret = pt_lane_refused(l);
+	pt_lane_wanted_take(l);
 	if (!ret && mail->has_ack)
 		ret = take_ack(l);
 	if (ret)

@@ -77,6 +77,12 @@ struct pt_cursor {
 		PT_CURSOR_END,		/* sends what is staged */
 	} at;
 	__u64 region_idx;		/* it, or the next to be looked at */
+	__u64 start_region;		/* where the sweep began, and ends once
+					 * it ... */
+	bool has_wrapped;		/* ... has gone on with the first one */
+	__u32 wanted_cnt;		/* not 0: the sweep is of so many pages of
+					 * the lane's wanted alone, ... */
+	__u32 wanted_next;		/* ... and this is the next */
 	__u64 bits[PT_REGION_WORDS];	/* its dirty pages, but for the batches
 					 * before this */
 	__u32 cnt;			/* its dirty pages */
@@ -193,6 +199,10 @@ struct pt_lane {
 	__u16 src_port;			/* the first that was tried */
 	__u32 generation;
 	__u32 round;
+	bool fills;			/* see pt_inbox_fill */
+	__u64 start_region;		/* of the next sweep */
+	__u32 wanted_cnt;
+	__u64 wanted[PT_INBOX_WANTED];	/* page indices, dirty when they came */
 	__u64 dirty_cnt;
 	__u64 sent_desc;		/* since the start */
 	__u64 lost_desc;
@@ -291,6 +301,15 @@ static inline bool pt_lane_is_settled(const struct pt_lane *l)
 int pt_lane_sweep_begin(struct pt_lane *l);
 int pt_lane_sweep(struct pt_lane *l);
 void pt_lane_show_dirty(struct pt_lane *l);
+
+/* lane_wanted.c: take takes the mail's.  begin begins a sweep, which is one of the wanted
+ * pages alone if there are some; region then finds the next region of one.
+ * interrupts: the sweep is to end here for them; interrupt has it end. */
+void pt_lane_wanted_take(struct pt_lane *l);
+void pt_lane_wanted_begin(struct pt_lane *l);
+int pt_lane_wanted_region(struct pt_lane *l);
+bool pt_lane_wanted_interrupts(const struct pt_lane *l);
+void pt_lane_wanted_interrupt(struct pt_lane *l);
 
 /* lane_records.c: pt_lane_stage, or PT_LANE_WAITS, stages the cursor's page. */
 int pt_lane_stage(struct pt_lane *l);

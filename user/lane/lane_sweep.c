@@ -34,6 +34,8 @@ static int choose_page(struct pt_lane *l, const struct pt_scan_batch *batch,
 		p->kind = PT_STAGED_ZEROES;
 	} else {
 		p->mask = pt_trim_mask(l->cfg.job->trim, batch->masks[i]);
+		if (l->fills)
+			return 0;
 		if (!l->deltas.set_cnt)
 			return pt_lane_choose_data(l, batch, i, page_idx);
 		pt_lane_choose_changed(l, batch, i, page_idx, was);
@@ -56,15 +58,28 @@ static void learn(struct pt_lane *l, const struct pt_scan_batch *batch)
 #undef X
 }
 
+/* at_wrap goes on with the first region behind the last one; false: the sweep has come
+ * round to where it began. */
+static bool at_wrap(const struct pt_lane *l, struct pt_cursor *c)
+{
+	if (c->region_idx >= pt_layout_region_cnt(l->cfg.job->layout) &&
+	    !c->has_wrapped) {
+		c->has_wrapped = true;
+		c->region_idx = l->stripe;
+	}
+	return !c->has_wrapped || c->region_idx < c->start_region;
+}
+
 /* at_region looks for the next dirty region.  It reads the inbox at each, since pages
  * that are put off send no frame and wait for no credit; and more acknowledgements
  * allow more copies. */
 static int at_region(struct pt_lane *l, struct pt_cursor *c)
 {
 	const struct pt_send_job *job = l->cfg.job;
-	__u64 region_cnt = pt_layout_region_cnt(job->layout);
 
-	for (; c->region_idx < region_cnt; c->region_idx += l->stripe_cnt) {
+	if (c->wanted_cnt)
+		return pt_lane_wanted_region(l);
+	for (; at_wrap(l, c); c->region_idx += l->stripe_cnt) {
 		c->cnt = pt_dirty_take(job->dirty, c->region_idx, c->bits);
 		if (!c->cnt)
 			continue;
@@ -187,7 +202,7 @@ static int at_page(struct pt_lane *l, struct pt_cursor *c)
 	struct pt_digests *digests = l->cfg.job->digests;
 	int ret = 0;
 
-	while (c->left && !ret) {
+	while (c->left && !ret && !pt_lane_wanted_interrupts(l)) {
 		unsigned i = __builtin_ctzll(c->left);
 		__u64 page_idx = c->batch_idx + i, was;
 
@@ -202,7 +217,7 @@ static int at_page(struct pt_lane *l, struct pt_cursor *c)
 		if (!ret)
 			staged(l, c, i);
 	}
-	if (!ret)
+	if (!ret && !c->left)
 		c->at = PT_CURSOR_BATCH;
 	return ret;
 }
@@ -216,8 +231,12 @@ int pt_lane_sweep_begin(struct pt_lane *l)
 	if (l->cfg.job->compress_auto)
 		pt_chooser_set_rtt(&l->chooser, pt_conn_rtt_ns(l->cfg.job->conn));
 	pt_view_forget(&l->view);	/* pages became dirty since the last */
+	if (l->start_region < l->stripe)
+		l->start_region = l->stripe;
 	l->cursor.at = PT_CURSOR_REGION;
-	l->cursor.region_idx = l->stripe;
+	l->cursor.region_idx = l->cursor.start_region = l->start_region;
+	l->cursor.has_wrapped = false;
+	pt_lane_wanted_begin(l);
 	return 0;
 }
 
@@ -235,6 +254,8 @@ int pt_lane_sweep(struct pt_lane *l)
 	int ret = 0;
 
 	while (!ret) {
+		if (pt_lane_wanted_interrupts(l))
+			pt_lane_wanted_interrupt(l);
 		if (is_late(l, c))
 			return pt_lane_for_turn(l);
 		switch (c->at) {

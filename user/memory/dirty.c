@@ -102,6 +102,16 @@ __u32 pt_dirty_cnt(const struct pt_dirty *d, __u64 region_idx)
 	return d->regions[region_idx].cnt;
 }
 
+bool pt_dirty_has(const struct pt_dirty *d, __u64 page_idx)
+{
+	const struct region *region = &d->regions[page_idx / PT_REGION_PAGES];
+	__u32 in = page_idx % PT_REGION_PAGES;
+
+	pt_check(page_idx / PT_REGION_PAGES < d->region_cnt);
+	return region->is_head ? in < region->cnt
+			       : d->words[page_idx / 64] >> (page_idx % 64) & 1;
+}
+
 __u32 pt_dirty_take(struct pt_dirty *d, __u64 region_idx,
 		    __u64 bits[PT_REGION_WORDS])
 {

@@ -10,6 +10,7 @@
 #define MEMORY_DIRTY_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <pagetrim/wire.h>
 
 #define PT_REGION_WORDS	(PT_REGION_PAGES / 64)
@@ -26,6 +27,9 @@ __u32 pt_dirty_set(struct pt_dirty *d, __u64 page_idx, __u32 cnt);
 
 /* pt_dirty_cnt returns how many pages of a region are in the set. */
 __u32 pt_dirty_cnt(const struct pt_dirty *d, __u64 region_idx);
+
+/* pt_dirty_has returns whether the page is in the set. */
+bool pt_dirty_has(const struct pt_dirty *d, __u64 page_idx);
 
 /* pt_dirty_take moves a region's pages from the set to bits and returns their
  * count. */
