@@ -219,6 +219,24 @@ __u64 pt_layout_image_off(const struct pt_layout *l, __u64 page_idx)
 	return l->places[seg].image_off + page * PT_PAGE_SZ;
 }
 
+__u64 pt_layout_page_at(const struct pt_layout *l, __u64 image_off)
+{
+	__u32 low = 0, high = l->seg_cnt;
+	__u64 page;
+
+	while (high - low > 1) {
+		__u32 mid = (low + high) / 2;
+
+		if (l->places[mid].image_off <= image_off)
+			low = mid;
+		else
+			high = mid;
+	}
+	page = (image_off - l->places[low].image_off) / PT_PAGE_SZ;
+	pt_check(page < pt_segment_page_cnt(&l->segs[low]));
+	return l->places[low].region_first * PT_REGION_PAGES + page;
+}
+
 __u32 pt_layout_region(const struct pt_layout *l, __u64 region_idx,
 		       __u64 *gfn_first)
 {

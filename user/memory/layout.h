@@ -89,6 +89,10 @@ __u64 pt_layout_gfn(const struct pt_layout *l, __u64 page_idx);
 /* pt_layout_image_off returns the page's offset in the image, in bytes. */
 __u64 pt_layout_image_off(const struct pt_layout *l, __u64 page_idx);
 
+/* pt_layout_page_at returns the index of the page at an offset of the image, which must
+ * be in it. */
+__u64 pt_layout_page_at(const struct pt_layout *l, __u64 image_off);
+
 /* pt_layout_region returns the region's count of pages, 1..512, and the number
  * of its first page; gfn_first may be NULL. */
 __u32 pt_layout_region(const struct pt_layout *l, __u64 region_idx,

@@ -116,6 +116,17 @@ int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
 int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
 		     struct pt_error *err);
 
+/* pt_rebuild_lack: these pages, of one region, come only after pt_rebuild_fill: until then
+ * they have the digest 0.  settle digests what is placed in a region and was not
+ * digested on arrival.  After that, and after pt_rebuild_fill, no page is read any more,
+ * since its owner may change it: copies and deltas are refused, and digests are of
+ * what came.  No page is placed meanwhile.  Errors as pt_sink_lack, pt_sink_fill,
+ * pt_rebuild_region_digest. */
+int pt_rebuild_lack(struct pt_rebuild *r, __u64 page_idx, __u64 cnt,
+		    struct pt_error *err);
+int pt_rebuild_settle(struct pt_rebuild *r, __u64 region_idx, struct pt_error *err);
+int pt_rebuild_fill(struct pt_rebuild *r, struct pt_error *err);
+
 /* pt_rebuild_region_digest returns the digest of the region's placed and
  * flushed content.  It reads the pages that were not digested on arrival.
  *   -EIO  one cannot be read; err says why */

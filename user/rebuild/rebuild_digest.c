@@ -71,7 +71,7 @@ int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 	pt_layout_region(r->layout, region_idx, &gfn);
 	for (__u64 at = 0; at < PT_REGION_PAGES; at += 64) {
 		__u64 word = (first + at) / 64;
-		__u64 left = r->written[word] & ~r->summed[word];
+		__u64 left = r->fills ? 0 : r->written[word] & ~r->summed[word];
 
 		for (; !ret && left; left &= left - 1) {
 			__u64 i = at + __builtin_ctzll(left);
@@ -94,13 +94,30 @@ static void put_unreadable(const struct pt_rebuild *r, __u64 region_idx,
 			held->digests[i] = pt_digest_unreadable(gfn + i);
 }
 
+/* digests_placed: those of the pages as they came. */
+static int digests_placed(const struct pt_rebuild *r, __u64 region_idx,
+			  __u64 digests[PT_REGION_PAGES])
+{
+	__u64 first = region_idx * PT_REGION_PAGES;
+	__u32 cnt = pt_layout_region(r->layout, region_idx, NULL);
+
+	memset(digests, 0, PT_REGION_PAGES * sizeof(*digests));
+	for (__u32 i = 0; i < cnt; i++)
+		if (bit_is_set(r->summed, first + i))
+			digests[i] = r->contents[first + i];
+	return cnt;
+}
+
 int pt_rebuild_page_digests(const struct pt_rebuild *r, __u64 region_idx,
 			    __u64 digests[PT_REGION_PAGES], struct pt_error *err)
 {
 	struct pt_held_region held;
-	__u8 *pages = malloc(PT_REGION_SZ);
+	__u8 *pages;
 	int ret = -ENOMEM;
 
+	if (r->fills)
+		return digests_placed(r, region_idx, digests);
+	pages = malloc(PT_REGION_SZ);
 	if (pages)
 		ret = pt_rebuild_held(r, region_idx, pages, &held, err);
 	else

@@ -38,6 +38,7 @@ struct pt_rebuild {
 				 * nearly right: at the border of two regions two
 				 * threads may see the other's old bit */
 	struct region *regions;
+	bool fills;		/* see pt_rebuild_fill */
 };
 
 #define WHOLE	(~0ULL)		/* contents of a page that is, and not summed */

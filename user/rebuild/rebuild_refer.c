@@ -74,7 +74,8 @@ int pt_rebuild_copy(const struct placing *p,
 				&original_idx));
 	if (pt_rebuild_page_is_stale(p, page_idx))
 		return 0;
-	if (!original_is(p->rebuild, original_idx,
+	if (p->rebuild->fills ||
+	    !original_is(p->rebuild, original_idx,
 			 pt_record_version(record->mask)))
 		return refuse(p, record->gfn);
 	pt_rebuild_page_renew(p, page_idx);
@@ -110,7 +111,7 @@ int pt_rebuild_delta(const struct placing *p,
 	pt_check(pt_layout_find(r->layout, record->gfn, &page_idx));
 	if (pt_rebuild_page_is_stale(p, page_idx))
 		return 0;
-	if (!base || whole_version(r, page_idx) != base)
+	if (r->fills || !base || whole_version(r, page_idx) != base)
 		return refuse(p, record->gfn);
 	ret = pt_sink_run_edit(p->run, r->sink,
 			       pt_layout_image_off(r->layout, page_idx),

@@ -48,8 +48,12 @@ static int lose_page(const struct placing *p, __u64 gfn)
 		return 0;
 	if (p->sum->page_idx == page_idx)
 		p->sum->next = 0;
-	ret = pt_rebuild_pages_zero(p, page_idx,
-				    pt_rebuild_page_forget(r, page_idx));
+	if (r->fills)
+		ret = pt_sink_lose(r->sink, pt_layout_image_off(r->layout, page_idx),
+				   PT_PAGE_SZ, p->err);
+	else
+		ret = pt_rebuild_pages_zero(p, page_idx,
+					    pt_rebuild_page_forget(r, page_idx));
 	if (ret)
 		return ret;
 	pt_rebuild_page_sum(r, page_idx, pt_digest_unreadable(gfn));

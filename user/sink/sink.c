@@ -53,6 +53,31 @@ void pt_sink_drop_pieces(struct pt_sink *s, __u64 off)
 	pt_sink_whole_drop(s->whole, off, PT_PAGE_SZ);
 }
 
+int pt_sink_lack(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err)
+{
+	if (s->ops->lack)
+		return s->ops->lack(s, off, sz, err);
+	return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "pages are to come after "
+			    "the hand-over, which this memory of the receiver cannot");
+}
+
+int pt_sink_fill(struct pt_sink *s,
+		 void (*completed)(void *arg, __u64 page, const void *bytes),
+		 void *arg, struct pt_error *err)
+{
+	int ret = pt_sink_lack(s, 0, 0, err);
+
+	s->completed = completed;
+	s->completed_arg = arg;
+	return ret ? ret : s->ops->fill(s, err);
+}
+
+int pt_sink_lose(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err)
+{
+	pt_check(s->ops->lose);
+	return s->ops->lose(s, off, sz, err);
+}
+
 int pt_sink_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		 struct pt_error *err)
 {

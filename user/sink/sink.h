@@ -83,6 +83,21 @@ bool pt_sink_wants_whole(const struct pt_sink *s);
  * pages. */
 void pt_sink_drop_pieces(struct pt_sink *s, __u64 off);
 
+/* pt_sink_lack: sz bytes, whole pages, are to come once the memory is in use already; for
+ * the thread that then calls pt_sink_fill, while no page is placed.  From then on the
+ * owner may use the memory: the sink wants whole pages, places those that lack, each
+ * once, and no others; it is not read any more.  completed is called for each page with
+ * data before it is placed, in the thread that places it; pt_sink_commit then fails if
+ * a page never came.
+ *   -EOPNOTSUPP  the sink is no such memory, or as its header says */
+int pt_sink_lack(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
+int pt_sink_fill(struct pt_sink *s,
+		 void (*completed)(void *arg, __u64 page, const void *bytes),
+		 void *arg, struct pt_error *err);
+
+/* pt_sink_lose: the source cannot read these lacking pages; after pt_sink_fill. */
+int pt_sink_lose(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
+
 /* pt_sink_fault sets the error for a SIGBUS at addr.  Returns -ENOSPC or -EIO
  * and fills err if addr is in the sink's memory; 0 if it is not. */
 int pt_sink_fault(const struct pt_sink *s, const void *addr,

@@ -249,7 +249,7 @@ static int guest_commit(struct pt_sink *s, struct pt_error *err)
 
 /* ---- open and close ---- */
 
-static void guest_close(struct pt_sink *s)
+void pt_guest_op_close(struct pt_sink *s)
 {
 	struct pt_guest_sink *g = pt_guest_of(s);
 
@@ -262,6 +262,7 @@ static void guest_close(struct pt_sink *s)
 	free(g->ranges);
 	free(g->held);
 	free(g->written);
+	free(g->lacks);
 	free(g);
 }
 
@@ -270,13 +271,15 @@ static const struct pt_sink_ops guest_ops = {
 	.place = guest_place,
 	.zero = guest_zero,
 	.read = guest_read,
+	.lack = pt_guest_op_lack,
+	.fill = pt_guest_op_fill,
 	.check_marks = pt_guest_op_check_marks,
 	.sync = pt_guest_op_sync,
 	.commit = guest_commit,
 	.build = pt_guest_op_build,
 	.large_sz = pt_guest_op_large_sz,
 	.unmapped = pt_guest_op_unmapped,
-	.close = guest_close,
+	.close = pt_guest_op_close,
 };
 
 /* open_file: holes can be punched in a file that may be written; in a hugetlbfs
@@ -362,10 +365,11 @@ int pt_sink_open_guest(struct pt_sink **out,
 	g->run = cfg->run;
 	g->collapse = cfg->collapse;
 	g->poison = cfg->poison;
+	g->fill = cfg->fill;
 	g->arg = cfg->arg;
 	ret = open_all(g, cfg, err);
 	if (ret) {
-		guest_close(&g->sink);
+		pt_guest_op_close(&g->sink);
 		return ret;
 	}
 	*out = &g->sink;

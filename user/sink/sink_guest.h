@@ -42,6 +42,20 @@ struct pt_sink_guest_mark {
 	__u64 addr, sz;		/* in the process; bytes */
 };
 
+/* pt_sink_guest_fill: the memory of a guest that runs before all of it is here, for
+ * pt_sink_fill.  Pages are those of the image, the bytes from page * 4096 on.  Any thread
+ * calls them, but for arm and whole; they may wait. */
+struct pt_sink_guest_fill {
+	/* arm takes away the pages whose bit is set (page % 64 of [page / 64]), and has
+	 * whoever touches one wait from now on. */
+	int (*arm)(void *arg, const __u64 *lacks, __u64 page_cnt, struct pt_error *err);
+	int (*page)(void *arg, __u64 page, const void *bytes, struct pt_error *err);
+	int (*zero)(void *arg, __u64 page, __u64 cnt, struct pt_error *err);
+	int (*lose)(void *arg, __u64 page, __u64 cnt, struct pt_error *err);
+	/* whole: all have come, and nobody is to wait any more. */
+	int (*whole)(void *arg, struct pt_error *err);
+};
+
 /* pt_sink_guest_cfg: only open follows the pointers. */
 struct pt_sink_guest_cfg {
 	pid_t pid;
@@ -59,6 +73,8 @@ struct pt_sink_guest_cfg {
 	 * way. */
 	int (*poison)(void *arg, const struct pt_sink_guest_mark *marks,
 		      __u32 cnt, struct pt_error *err);
+	const struct pt_sink_guest_fill *fill;	/* outlives the sink; NULL: there is
+						 * no way */
 	void *arg;
 };
 

@@ -29,7 +29,9 @@ struct pt_guest_sink {
 	int (*collapse)(void *arg, __u64 addr, __u64 sz);
 	int (*poison)(void *arg, const struct pt_sink_guest_mark *marks,
 		      __u32 cnt, struct pt_error *err);
+	const struct pt_sink_guest_fill *fill;
 	void *arg;
+	__u64 *lacks;		/* bit: the page comes later; NULL: none does */
 	__u64 *held;		/* bit: the page was no hole at fit */
 	__u64 *written;		/* bit: it was a hole, and was written since */
 };
@@ -96,5 +98,8 @@ __s64 pt_guest_op_large_sz(const struct pt_sink *s, __u64 off, __u64 sz);
 __u64 pt_guest_op_unmapped(const struct pt_sink *s);
 int pt_guest_op_check_marks(const struct pt_sink *s, struct pt_error *err);
 int pt_guest_op_sync(struct pt_sink *s, struct pt_error *err);
+int pt_guest_op_lack(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
+int pt_guest_op_fill(struct pt_sink *s, struct pt_error *err);
+void pt_guest_op_close(struct pt_sink *s);
 
 #endif

@@ -34,6 +34,11 @@ struct pt_sink_ops {
 	/* Makes sz bytes zero. */
 	int (*zero)(struct pt_sink *s, __u64 off, __u64 sz,
 		    struct pt_error *err);
+	/* See pt_sink_lack, pt_sink_fill and pt_sink_lose; NULL: the sink is no memory
+	 * that may be used before it is whole. */
+	int (*lack)(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
+	int (*fill)(struct pt_sink *s, struct pt_error *err);
+	int (*lose)(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err);
 	/* Reads sz bytes and allocates no page. */
 	int (*read)(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 		    struct pt_error *err);
@@ -82,6 +87,9 @@ struct pt_sink {
 					 * and commit */
 	struct pt_sink_whole *whole;	/* the buffer of pieces, if it has
 					 * complete and is fit */
+	void (*completed)(void *arg, __u64 page, const void *bytes);	/* see
+					 * pt_sink_fill; NULL */
+	void *completed_arg;
 };
 
 /* pt_pieces_advance drops the first sz bytes of the *cnt pieces. */

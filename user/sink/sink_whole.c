@@ -109,6 +109,14 @@ static void gather(__u8 *to, struct iovec **pieces, __u32 *cnt, __u64 sz)
 	}
 }
 
+/* complete passes a whole page on. */
+static int complete(struct pt_sink *s, __u64 off, const void *page, struct pt_error *err)
+{
+	if (s->completed)
+		s->completed(s->completed_arg, off / PT_PAGE_SZ, page);
+	return s->ops->complete(s, off, page, err);
+}
+
 /* add_whole completes the page at off, whose bytes come first. */
 static int add_whole(struct pt_sink *s, __u64 off, struct iovec **pieces,
 		     __u32 *cnt, struct pt_error *err)
@@ -119,10 +127,10 @@ static int add_whole(struct pt_sink *s, __u64 off, struct iovec **pieces,
 	drop(s->whole, off / PT_PAGE_SZ);
 	if ((*pieces)->iov_len >= PT_PAGE_SZ) {
 		pt_pieces_advance(pieces, cnt, PT_PAGE_SZ);
-		return s->ops->complete(s, off, page, err);
+		return complete(s, off, page, err);
 	}
 	gather(bytes, pieces, cnt, PT_PAGE_SZ);
-	return s->ops->complete(s, off, bytes, err);
+	return complete(s, off, bytes, err);
 }
 
 /* add_piece keeps sz bytes at off, of one page; the last piece completes it. */
@@ -142,7 +150,7 @@ static int add_piece(struct pt_sink *s, __u64 off, struct iovec **pieces,
 	(*at)->have |= (~0ULL >> (64 - sz / PT_BLOCK_SZ)) << first;
 	if (~(*at)->have)
 		return 0;
-	ret = s->ops->complete(s, page * PT_PAGE_SZ, (*at)->bytes, err);
+	ret = complete(s, page * PT_PAGE_SZ, (*at)->bytes, err);
 	drop(s->whole, page);
 	return ret;
 }
