@@ -110,7 +110,11 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_STATE:
 		m.state = (struct pt_msg_state){ 4, "QEVM" };
 		break;
+	case PT_MSG_PAGES_WANTED: case PT_MSG_PAGES_LACKING:
+		m.pages_wanted = (struct pt_msg_pages_wanted){ 2, missing };
+		break;
 	case PT_MSG_COMMIT: case PT_MSG_COMMITTED: case PT_MSG_ASK:
+	case PT_MSG_HAND_OVER: case PT_MSG_HANDED_OVER:
 		m.commit.transfer_id = 99;
 		break;
 	case PT_MSG_LEDGER:
@@ -122,7 +126,7 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_PING: case PT_MSG_PONG:
 		m.ping.time_ns = 1000000007;
 		break;
-	case PT_MSG_VERIFIED: case PT_MSG_BYE:
+	case PT_MSG_VERIFIED: case PT_MSG_BYE: case PT_MSG_PAGES_READY:
 		break;
 	default:	/* a new message: give it a case */
 		abort();

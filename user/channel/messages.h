@@ -64,6 +64,8 @@
 						 * sender */
 #define PT_MISSING_MAX		1024		/* ranges of one ACK */
 #define PT_LARGE_MAX		1024		/* ranges of one LARGE */
+#define PT_PAGES_MAX		1024		/* ranges of one PAGES_WANTED or
+						 * PAGES_LACKING */
 #define PT_DIGESTS_MAX		4096		/* regions of one DIGESTS */
 #define PT_REFUSED_MAX		1024		/* pages of one REFUSED */
 /* Ethernet bytes; any receiver takes the least. */
@@ -120,14 +122,18 @@ struct pt_seq_range {
 	X(REFUSED,	refused,	28, RECEIVER)			\
 	X(GUEST,	guest,		32, SENDER)			\
 	X(STATE,	state,		33, BOTH)			\
-	X(LARGE,	large,		34, SENDER)
+	X(LARGE,	large,		34, SENDER)			\
+	X(PAGES_WANTED,	pages_wanted,	31, RECEIVER)			\
+	X(PAGES_LACKING, pages_lacking,	35, SENDER)			\
+	X(PAGES_READY,	pages_ready,	36, RECEIVER)			\
+	X(HAND_OVER,	hand_over,	37, SENDER)			\
+	X(HANDED_OVER,	handed_over,	38, RECEIVER)
 
 /* X(number, "name"): set aside by section 15 of docs/wire-format.md.  A message
  * that has no capability yet is refused by its name. */
 #define PT_MESSAGES_SET_ASIDE(X)					\
 	X(29, "SEGMENTS_COME")						\
-	X(30, "SEGMENTS_GO")						\
-	X(31, "PAGES_WANTED")
+	X(30, "SEGMENTS_GO")
 
 enum pt_message_type {
 #define X(SYMBOL, name, number, who) PT_MSG_##SYMBOL = number,
@@ -156,6 +162,8 @@ enum pt_live_kind {
 #define PT_CAP_RATE		(1ULL << 7)	/* OPENED's limit of bandwidth */
 #define PT_CAP_UNREADABLE	(1ULL << 9)	/* records of kind UNREADABLE */
 #define PT_CAP_LARGE		(1ULL << 8)	/* LARGE */
+#define PT_CAP_POSTCOPY		(1ULL << 10)	/* a guest that is handed over
+						 * before all of its memory */
 #define PT_CAP_COMPRESSION(method)	(1ULL << (3 + (method)))	/* frames
 						 * compressed by an
 						 * enum pt_compression */
@@ -318,6 +326,23 @@ enum pt_work {
 	X(u8,  known, 0, 1)		/* the source could find out */	\
 	X(range_array, page, 0, PT_LARGE_MAX)
 
+/* PAGES_WANTED: page: guest pages for which the guest waits. */
+#define PT_MSG_PAGES_WANTED_FIELDS(X)					\
+	X(range_array, page, 1, PT_PAGES_MAX)
+
+/* PAGES_LACKING: page: guest pages that come only after the hand-over; none: all were
+ * said. */
+#define PT_MSG_PAGES_LACKING_FIELDS(X)					\
+	X(range_array, page, 0, PT_PAGES_MAX)
+
+#define PT_MSG_PAGES_READY_FIELDS(X)
+
+#define PT_MSG_HAND_OVER_FIELDS(X)					\
+	X(u64, transfer_id, 1, ~0ULL)
+
+#define PT_MSG_HANDED_OVER_FIELDS(X)					\
+	X(u64, transfer_id, 1, ~0ULL)
+
 #define PT_DECLARE_u8(name, max)	  __u8 name;
 #define PT_DECLARE_u16(name, max)	  __u16 name;
 #define PT_DECLARE_u32(name, max)	  __u32 name;
@@ -360,6 +385,7 @@ struct pt_message_scratch {
 		__u64 numbers[PT_DIGESTS_MAX];
 		struct pt_seq_range ranges[PT_MISSING_MAX];
 		struct pt_seq_range large[PT_LARGE_MAX];
+		struct pt_seq_range pages[PT_PAGES_MAX];
 	};
 };
 
