@@ -23,6 +23,8 @@
 			 UFFD_FEATURE_MISSING_HUGETLBFS |			\
 			 UFFD_FEATURE_MINOR_HUGETLBFS | UFFD_FEATURE_EVENT_REMOVE)
 
+#define PUNCHES		8	/* attempts at a range */
+
 /* ---- find ---- */
 
 /* file_take opens the file.  QEMU is not trusted: its descriptor is taken, and not the
@@ -89,7 +91,7 @@ static const char *file_fault(int fd, const struct pt_qemu_range *range, pid_t p
 	if (fs.f_type != TMPFS_MAGIC && (unsigned long)fs.f_type != HUGETLBFS_MAGIC)
 		return "it is on a disk (let it be on tmpfs, as /dev/shm, or on "
 		       "hugetlbfs)";
-	if (pt_lazy_image_is(image, at.st.st_dev, at.st.st_ino))
+	if (image && pt_lazy_image_is(image, at.st.st_dev, at.st.st_ino))
 		return "it is the image itself, which would be emptied (start QEMU with "
 		       "a new file)";
 	if (!is_mapped(&at, pid))
@@ -124,22 +126,35 @@ static int by_addr(const void *a, const void *b)
 
 /* range_take adds one; its file is open even if it then fails. */
 static int range_take(struct pt_lazy_qemu *found, const struct pt_qemu_range *range,
-		      pid_t pid, const struct pt_lazy_image *image,
+		      __u64 before, pid_t pid, const struct pt_lazy_image *image,
 		      struct pt_error *err)
 {
 	struct pt_lazy_region *region = &found->regions[found->region_cnt];
-	int code;
+	int code = 0;
 
 	*region = (struct pt_lazy_region){
 		.addr = range->addr, .sz = range->sz, .page_sz = range->page_sz,
+		.off = before,
 	};
-	code = pt_lazy_image_part(image, range->id, range->sz, &region->off, err);
+	if (image)
+		code = pt_lazy_image_part(image, range->id, range->sz, &region->off, err);
 	if (!code)
 		code = file_open(found, range, pid, image, err);
 	if (code)
 		return code;
 	found->region_cnt++;
 	return 0;
+}
+
+/* before: bytes of the memories whose names precede that of one. */
+static __u64 before(const struct pt_qemu_range *ranges, __u32 cnt, __u32 idx)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < cnt; i++)
+		if (strcmp(ranges[i].id, ranges[idx].id) < 0)
+			sum += ranges[i].sz;
+	return sum;
 }
 
 int pt_lazy_qemu_find(struct pt_lazy_qemu *found, struct pt_qemu *q,
@@ -154,11 +169,12 @@ int pt_lazy_qemu_find(struct pt_lazy_qemu *found, struct pt_qemu *q,
 		return code;
 	qsort(ranges, cnt, sizeof(*ranges), by_addr);
 	for (__u32 i = 0; !code && i < cnt; i++)
-		code = range_take(found, &ranges[i], pt_qemu_pid(q), image, err);
+		code = range_take(found, &ranges[i], before(ranges, cnt, i),
+				  pt_qemu_pid(q), image, err);
 	free(ranges);
 	if (!code)
 		code = pt_lazy_regions_check(found->regions, found->region_cnt,
-					     pt_lazy_image_sz(image), err);
+					     image ? pt_lazy_image_sz(image) : 0, err);
 	if (!code)
 		code = pt_lazy_mappers_look(&found->sight, pt_qemu_pid(q),
 					    found->regions, found->region_cnt, err);
@@ -204,19 +220,49 @@ static int failed(const char *what, const struct pt_lazy_region *region, int cod
 			    "QEMU)" : strerror(-code));
 }
 
-int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error *err)
+int pt_lazy_qemu_register(const struct pt_lazy_qemu *found, int uffd, __u64 modes,
+			  struct pt_error *err)
 {
 	for (__u32 i = 0; i < found->region_cnt; i++) {
 		const struct pt_lazy_region *region = &found->regions[i];
 		struct uffdio_register arg = {
 			.range = { .start = region->addr, .len = region->sz },
-			.mode = UFFDIO_REGISTER_MODE_MISSING |
-				UFFDIO_REGISTER_MODE_MINOR,
+			.mode = modes,
 		};
 
 		if (ioctl(uffd, UFFDIO_REGISTER, &arg))
 			return failed("registered", region, -errno, err);
 	}
+	return 0;
+}
+
+/* A large page of the file may be emptied in part by writing zeroes, which would count
+ * as its content. */
+int pt_lazy_qemu_punch(const struct pt_lazy_qemu *found, __u32 idx, __u64 off, __u64 sz,
+		       struct pt_error *err)
+{
+	const struct pt_lazy_region *region = &found->regions[idx];
+	int fd = found->files[idx].fd;
+	__u64 at = found->files[idx].off + off;
+	off_t data;
+
+	for (int i = 0; i < PUNCHES; i++) {
+		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, sz))
+			return failed("emptied", region, -errno, err);
+		data = lseek(fd, at, SEEK_DATA);
+		if ((data < 0 && errno == ENXIO) || (data >= 0 && (__u64)data >= at + sz))
+			return 0;
+	}
+	return failed("emptied", region, -EBUSY, err);
+}
+
+int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error *err)
+{
+	int code = pt_lazy_qemu_register(found, uffd, UFFDIO_REGISTER_MODE_MISSING |
+					 UFFDIO_REGISTER_MODE_MINOR, err);
+
+	if (code)
+		return code;
 	/* Firmware, or what another guest left. */
 	for (__u32 i = 0; i < found->region_cnt; i++)
 		if (fallocate(found->files[i].fd,

@@ -35,6 +35,8 @@ struct pt_lazy_qemu {
 /* pt_lazy_qemu_find refuses memory that another process has mapped, too: it would read
  * zeroes there; memory on a disk; and the image itself.  After a success the files are open until pt_lazy_qemu_close.
  *   -EBUSY       another process maps some of it
+ * image NULL: there is none, and each memory's off is where it begins behind those
+ * whose names precede its own.
  *   -EOPNOTSUPP, -ENOENT, -EINVAL  as pt_qemu_ram, pt_lazy_image_part,
  *                pt_lazy_regions_check
  *   or as the system says */
@@ -50,5 +52,14 @@ int pt_lazy_qemu_enter(struct pt_qemu *q, struct pt_error *err);
  *   -EBUSY       another userfaultfd has it
  *   -ENOMEM, ... */
 int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error *err);
+
+/* pt_lazy_qemu_register is the first part of arm: faults of these kinds,
+ * UFFDIO_REGISTER_MODE_MISSING and _MINOR, are waited for from now on.
+ * pt_lazy_qemu_punch takes sz bytes of a region away, off bytes from its start; it has
+ * them taken away when it returns 0. */
+int pt_lazy_qemu_register(const struct pt_lazy_qemu *found, int uffd, __u64 modes,
+			  struct pt_error *err);
+int pt_lazy_qemu_punch(const struct pt_lazy_qemu *found, __u32 region, __u64 off,
+		       __u64 sz, struct pt_error *err);
 
 #endif

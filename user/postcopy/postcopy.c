@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "postcopy/postcopy_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define IMAGE_ID	"post-copy"	/* of the record */
+
+/* ---- open ---- */
+
+static int check_pages(const struct pt_lazy_qemu *found, struct pt_error *err)
+{
+	for (__u32 i = 0; i < found->region_cnt; i++)
+		if (found->regions[i].page_sz != PT_PAGE_SZ)
+			return pt_error_set(err, PT_EXIT_HOST, -EOPNOTSUPP, "the memory "
+					    "at 0x%llx of QEMU is in large pages of "
+					    "hugetlbfs, which cannot come page by page "
+					    "(put it on tmpfs, as /dev/shm)",
+					    (unsigned long long)found->regions[i].addr);
+	return 0;
+}
+
+static __u64 page_cnt_of(const struct pt_lazy_qemu *found)
+{
+	const struct pt_lazy_region *last = &found->regions[found->region_cnt - 1];
+
+	return last->first + last->sz / PT_PAGE_SZ;
+}
+
+/* meet starts the keeper, while this process has one thread. */
+static int meet(struct pt_postcopy *p, const char *qmp, struct pt_error *err)
+{
+	const struct pt_lazy_keeper_cfg cfg = {
+		.door = qmp, .page_max = page_cnt_of(&p->found), .image_id = IMAGE_ID,
+	};
+	bool started;
+	int code = pt_lazy_keeper_meet(&p->kept, &cfg, &started, err);
+
+	if (!code && !started)
+		code = pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.keeper: a guest of an "
+				    "earlier command is kept there (end its QEMU)", qmp);
+	return code ? code : pt_lazy_record_open(&p->r, p->kept.record_fd, IMAGE_ID, err);
+}
+
+int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qmp,
+		     __u32 *unseen_cnt, struct pt_error *err)
+{
+	struct pt_postcopy *p = calloc(1, sizeof(*p));
+	int code;
+
+	if (!p)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
+	p->kept = PT_LAZY_KEPT_NONE;
+	p->uffd = p->pidfd = p->stop_fd = p->wake_fd = -1;
+	p->pid = pt_qemu_pid(q);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->ask_lock, NULL);
+	code = pt_lazy_qemu_find(&p->found, q, NULL, err);
+	if (!code)
+		code = check_pages(&p->found, err);
+	if (!code)
+		code = p->uffd = pt_lazy_qemu_enter(q, err);
+	if (code >= 0) {
+		p->pidfd = syscall(SYS_pidfd_open, p->pid, 0);
+		code = meet(p, qmp, err);
+	}
+	if (code) {
+		pt_postcopy_close(p);
+		return code;
+	}
+	*unseen_cnt = p->found.sight.unseen_cnt;
+	*out = p;
+	return 0;
+}
+
+/* ---- arm ---- */
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* give has the keeper hold the descriptor before it is used. */
+static int give(struct pt_postcopy *p, struct pt_error *err)
+{
+	int code = pt_lazy_keeper_give(&p->kept, p->uffd, p->pidfd, p->pid);
+
+	if (code)
+		return pt_error_set(err, PT_EXIT_HOST, code, "the keeper of the guest's "
+				    "descriptor: %s", strerror(-code));
+	return pt_lazy_keeper_await(&p->kept, -1, nothing, NULL, err);
+}
+
+static bool bit(const __u64 *bits, __u64 at)
+{
+	return bits[at / 64] >> (at % 64) & 1;
+}
+
+/* punch takes the lacking pages of a region away. */
+static int punch(const struct pt_postcopy *p, __u32 idx, const __u64 *lacks,
+		 struct pt_error *err)
+{
+	const struct pt_lazy_region *region = &p->found.regions[idx];
+	__u64 first = region->off / PT_PAGE_SZ, cnt = region->sz / PT_PAGE_SZ, at = 0;
+	int code = 0;
+
+	while (!code && at < cnt) {
+		__u64 end = at;
+
+		while (end < cnt && bit(lacks, first + end))
+			end++;
+		if (end > at)
+			code = pt_lazy_qemu_punch(&p->found, idx, at * PT_PAGE_SZ,
+						  (end - at) * PT_PAGE_SZ, err);
+		at = end + 1;
+	}
+	return code;
+}
+
+/* note has the record say what lacks: its begin says that all does. */
+static void note(struct pt_postcopy *p, const __u64 *lacks)
+{
+	pt_lazy_record_begin(p->r, p->found.regions, p->found.region_cnt);
+	for (__u64 page = 0; page < p->r->page_cnt; page++) {
+		const struct pt_lazy_region *region = pt_lazy_region_of(p->r, page);
+
+		if (!bit(lacks, region->off / PT_PAGE_SZ + page - region->first))
+			pt_lazy_settle(p->r, page, 1);
+	}
+	p->r->vmm_pid = p->pid;
+	p->r->server_cnt++;
+	p->counts.lacking = p->r->pending_cnt;
+}
+
+int pt_postcopy_arm(struct pt_postcopy *p, const __u64 *lacks, __u64 page_cnt,
+		    struct pt_error *err)
+{
+	int code;
+
+	if (page_cnt != page_cnt_of(&p->found))
+		return pt_error_set(err, PT_EXIT_FAILED, -EINVAL, "the memory that comes "
+				    "has %llu pages, and that of QEMU %llu",
+				    (unsigned long long)page_cnt,
+				    (unsigned long long)page_cnt_of(&p->found));
+	code = give(p, err);
+	if (code)
+		return code;
+	p->is_armed = true;
+	code = pt_lazy_qemu_register(&p->found, p->uffd, UFFDIO_REGISTER_MODE_MISSING,
+				     err);
+	for (__u32 i = 0; !code && i < p->found.region_cnt; i++)
+		code = punch(p, i, lacks, err);
+	if (code)
+		return code;
+	note(p, lacks);
+	return pt_postcopy_faults_start(p, err);
+}
+
+/* ---- the end ---- */
+
+void pt_postcopy_running(struct pt_postcopy *p)
+{
+	if (p->is_armed)
+		p->r->has_run = 1;
+}
+
+int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
+{
+	__u64 left;
+
+	pthread_mutex_lock(&p->lock);
+	left = p->r->pending_cnt;
+	pthread_mutex_unlock(&p->lock);
+	if (left)
+		return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%llu pages of the guest "
+				    "never came", (unsigned long long)left);
+	pt_postcopy_faults_end(p);
+	pt_postcopy_release(p);
+	pt_lazy_keeper_part(&p->kept, PT_LAZY_PART_END);
+	p->is_whole = true;
+	return 0;
+}
+
+void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out)
+{
+	pthread_mutex_lock(&p->lock);
+	*out = p->counts;
+	out->pending = p->is_armed ? p->r->pending_cnt : 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* leave: a guest that never ran goes on at its source, and its memory here is no
+ * guest's; one that runs waits for the next receiver. */
+static void leave(struct pt_postcopy *p)
+{
+	if (p->is_whole || p->kept.connection < 0)
+		return;
+	if (p->is_armed && p->r->has_run) {
+		pt_lazy_keeper_part(&p->kept, PT_LAZY_PART_NEXT);
+		return;
+	}
+	if (p->is_armed)
+		pt_postcopy_release(p);
+	pt_lazy_keeper_part(&p->kept, PT_LAZY_PART_END);
+}
+
+void pt_postcopy_close(struct pt_postcopy *p)
+{
+	if (!p)
+		return;
+	pt_postcopy_faults_end(p);
+	leave(p);
+	pt_lazy_kept_close(&p->kept);
+	pt_lazy_record_close(p->r);
+	pt_lazy_qemu_close(&p->found);
+	if (p->uffd >= 0)
+		close(p->uffd);
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	pthread_mutex_destroy(&p->lock);
+	pthread_mutex_destroy(&p->ask_lock);
+	free(p);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Room postcopy: a guest that runs while the rest of its memory still comes.
+ *
+ *   knows         which pages lack, page faults of the guest's process, placing what
+ *                 came where somebody may wait for it
+ *   may use       base lazy vmm
+ *   must not know frames, connections, images, the command line
+ */
+/* postcopy: the memory of a QEMU whose guest is handed over early.
+ *
+ *     open --> (the rounds: ordinary memory) --> arm --> page, zero, wanted ... --> whole
+ *                                                  |                                   |
+ *                          close: as it was        close: waits for the next one     close
+ *
+ * open fetches a userfaultfd out of QEMU, and starts a keeper (lazy/keeper.h); arm takes
+ * the lacking pages away, after the keeper has the descriptor and before the device
+ * state is loaded, which reads memory, too.  Pages are those of the image, 4096 bytes,
+ * in which the memories of QEMU stand by their names.
+ *
+ * Each lacking page is placed once: by UFFDIO_COPY, which wakes whoever waits for it.
+ * A page that the guest gave away in the meantime is not placed any more.  A fault on a
+ * page that does not lack is answered with zeroes: it was one, or was given away.
+ *
+ * Threads: one of its own for faults, from arm on; any thread may call page, zero and
+ * lose; one at a time all else.  wanted waits for nothing.
+ */
+#ifndef POSTCOPY_POSTCOPY_H
+#define POSTCOPY_POSTCOPY_H
+
+#include "lazy/latency.h"
+#include "vmm/qemu.h"
+
+struct pt_postcopy;
+
+struct pt_postcopy_counts {
+	__u64 lacking;		/* pages, when it was armed */
+	__u64 pending;		/* of these, still lacking */
+	__u64 faults;		/* that waited for one */
+	struct pt_latency latency;	/* of these, answered */
+};
+
+/* pt_postcopy_open: qmp, the path of QEMU's monitor, is the name of the keeper.  QEMU
+ * waits for a guest.  *unseen_cnt: processes that could not be looked at: one that maps
+ * the memory, too, would read zeroes.
+ *   -EOPNOTSUPP  large pages of hugetlbfs; a disk; this kernel cannot
+ *   -EBUSY       another process maps the memory; another keeper is there
+ *   -EPERM       QEMU may not make a userfaultfd that gets the kernel's faults
+ *   or as pt_lazy_qemu_find, pt_lazy_qemu_enter, pt_lazy_keeper_meet */
+int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qmp,
+		     __u32 *unseen_cnt, struct pt_error *err);
+
+/* pt_postcopy_arm: bit page % 64 of lacks[page / 64]: the page lacks.  A failure leaves
+ * memory that must not be used.  Errors as pt_lazy_qemu_register, pt_lazy_qemu_punch. */
+int pt_postcopy_arm(struct pt_postcopy *p, const __u64 *lacks, __u64 page_cnt,
+		    struct pt_error *err);
+
+/* pt_postcopy_tell: wake_fd, an eventfd, is written whenever wanted has news; -1: nobody
+ * is told any more, once it has returned. */
+void pt_postcopy_tell(struct pt_postcopy *p, int wake_fd);
+
+/* pt_postcopy_wanted returns up to max pages for which somebody waits, ascending, and
+ * each again after a while. */
+__u32 pt_postcopy_wanted(struct pt_postcopy *p, __u64 *pages, __u32 max);
+
+/* pt_postcopy_page, _zero and _lose place what came, where it lacks.
+ *   -ESRCH  QEMU ended
+ *   -ENOMEM there is no memory for a page, for some time */
+int pt_postcopy_page(struct pt_postcopy *p, __u64 page, const void *bytes,
+		     struct pt_error *err);
+int pt_postcopy_zero(struct pt_postcopy *p, __u64 page, __u64 cnt,
+		     struct pt_error *err);
+int pt_postcopy_lose(struct pt_postcopy *p, __u64 page, __u64 cnt,
+		     struct pt_error *err);
+
+/* pt_postcopy_running is called before the guest may run: from then on close leaves it
+ * to the keeper. */
+void pt_postcopy_running(struct pt_postcopy *p);
+
+/* pt_postcopy_whole makes ordinary memory of it, and ends the keeper.
+ *   -EIO  a page never came */
+int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err);
+
+void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out);
+
+void pt_postcopy_close(struct pt_postcopy *p);	/* NULL: nothing */
+
+#endif

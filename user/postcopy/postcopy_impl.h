@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* postcopy_impl: the internals that this room's files share. */
+#ifndef POSTCOPY_POSTCOPY_IMPL_H
+#define POSTCOPY_POSTCOPY_IMPL_H
+
+#include <pthread.h>
+
+#include "lazy/keeper.h"
+#include "lazy/qemu.h"
+#include "postcopy/postcopy.h"
+
+#define PT_POSTCOPY_WAITING_MAX	1024	/* faults; those above it are asked again */
+
+struct pt_postcopy_waiting {
+	__u64 page;		/* of the record */
+	__u64 read_ns;
+	__u64 asked_ns;
+	bool is_zero;		/* it does not lack: zeroes answer it, once they can */
+};
+
+struct pt_postcopy {
+	struct pt_lazy_qemu found;
+	struct pt_lazy_kept kept;
+	struct pt_lazy_record *r;
+	pid_t pid;
+	int uffd, pidfd;
+	bool is_armed, is_whole;
+	int stop_fd;			/* eventfd: the thread of faults ends */
+	bool has_thread;
+	pthread_t thread;
+
+	/* A page is placed, and an event read, under the lock: nothing is placed between
+	 * a removal that was read and its effect.  UFFDIO_COPY may wait for memory. */
+	pthread_mutex_t lock;
+	struct pt_postcopy_waiting waiting[PT_POSTCOPY_WAITING_MAX];
+	__u32 waiting_cnt;
+	struct pt_postcopy_counts counts;
+
+	/* Control takes this one, so it is held for no call that waits. */
+	pthread_mutex_t ask_lock;
+	__u64 asks[PT_POSTCOPY_WAITING_MAX];	/* pages of the image */
+	__u32 ask_cnt;
+	int wake_fd;			/* -1: nobody is told */
+};
+
+static inline __u64 pt_postcopy_addr(const struct pt_postcopy *p, __u64 page)
+{
+	const struct pt_lazy_region *region = pt_lazy_region_of(p->r, page);
+
+	return region->addr + (page - region->first) * PT_PAGE_SZ;
+}
+
+/* faults.c: start and end of the thread; answered, with the lock: the page is there, or
+ * whoever waits for it is to ask again. */
+int pt_postcopy_faults_start(struct pt_postcopy *p, struct pt_error *err);
+void pt_postcopy_faults_end(struct pt_postcopy *p);
+void pt_postcopy_answered(struct pt_postcopy *p, __u64 page);
+bool pt_postcopy_is_waited_for(const struct pt_postcopy *p, __u64 page);
+
+/* pt_postcopy_release makes ordinary memory of all regions, and wakes all. */
+void pt_postcopy_release(struct pt_postcopy *p);
+
+#endif
