@@ -4,7 +4,7 @@
  *     match --> begin --> (stream of device state) --> loaded --> sink's commit
  *
  * The memory is the receiver's sink (sink_guest.h); the commit of that sink runs
- * the guest.
+ * the guest, unless run did.
  *
  * Threads: match is called by control and must not block; the others by a
  * thread of the session, one after another.
@@ -12,6 +12,7 @@
 #ifndef RECEIVE_GUEST_H
 #define RECEIVE_GUEST_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 
 #include <pagetrim/error.h>
@@ -30,6 +31,14 @@ struct pt_receive_guest {
 	/* loaded waits, for a time that it limits, until the guest has loaded
 	 * all of its state. */
 	int (*loaded)(void *arg, struct pt_error *err);
+	/* A guest that may run before its memory is whole; NULL: it may not.  run runs
+	 * the loaded guest, in place of the sink's commit, which then follows once all
+	 * has come.  wanted returns up to max pages of the image for which it waits,
+	 * ascending; control calls it whenever wake_fd, an eventfd that tell told, was
+	 * written. */
+	int (*run)(void *arg, struct pt_error *err);
+	void (*tell)(void *arg, int wake_fd);
+	__u32 (*wanted)(void *arg, __u64 *pages, __u32 max);
 	void *arg;
 };
 

@@ -110,6 +110,8 @@ static int open_listener(struct pt_receiver *r,
 				PT_CAP_RATE |
 				(r->cfg.large_pages == PT_LARGE_PAGES_OFF
 				 ? 0 : PT_CAP_LARGE) |
+				(r->cfg.guest && r->cfg.guest->run
+				 ? PT_CAP_POSTCOPY : 0) |
 				PT_CAP_UNREADABLE | pt_compression_caps(),
 		.tls = r->cfg.tls,
 	};

@@ -99,13 +99,19 @@ static int watch(struct pt_rx_session *s, struct pt_error *err)
 			    (unsigned long long)counts.written_sz);
 }
 
+/* carries: there is a stream, and the guest was not told to run. */
+static bool carries(const struct pt_rx_session *s)
+{
+	return s->guest.relay && s->state < PT_RX_COMMITTING && !s->fill.is_handing;
+}
+
 int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 {
 	struct pt_rx_guest *g = &s->guest;
 	bool was_full;
 	int ret;
 
-	if (!g->relay || s->state >= PT_RX_COMMITTING)
+	if (!carries(s))
 		return 0;
 	was_full = pt_relay_is_full(g->relay);
 	if (!g->is_attached && atomic_load(&g->has_begun)) {
@@ -124,14 +130,13 @@ int pt_rx_guest_step(struct pt_rx_session *s, struct pt_error *err)
 
 int pt_rx_guest_fd(const struct pt_rx_session *s)
 {
-	return s->guest.relay && s->state < PT_RX_COMMITTING
+	return carries(s)
 		? pt_relay_fd(s->guest.relay) : -1;
 }
 
 bool pt_rx_guest_is_held(const struct pt_rx_session *s)
 {
-	return s->guest.relay && s->state < PT_RX_COMMITTING &&
-	       pt_relay_is_held(s->guest.relay);
+	return carries(s) && pt_relay_is_held(s->guest.relay);
 }
 
 static struct pt_relay_counts counts_of(const struct pt_rx_session *s)

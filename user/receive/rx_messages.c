@@ -7,6 +7,7 @@
 
 #include <pagetrim/clock.h>
 #include "receive/quota.h"
+#include "receive/rx_fill.h"
 #include "receive/rx_guest.h"
 #include "receive/rx_intake.h"
 #include "receive/rx_large.h"
@@ -214,6 +215,10 @@ static int take_data(struct pt_rx_session *s, const struct pt_message *m,
 		return 0;
 	case PT_MSG_DIGESTS:
 		return take_digests(s, &m->digests, err);
+	case PT_MSG_PAGES_LACKING:
+		return pt_rx_fill_lacking(s, &m->pages_lacking, err);
+	case PT_MSG_HAND_OVER:
+		return pt_rx_fill_hand_over(s, &m->hand_over, err);
 	case PT_MSG_VERIFY:
 		return take_verify(s, &m->verify, err);
 	default:

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 
 #include <pagetrim/clock.h>
+#include "receive/rx_fill.h"
 #include "receive/rx_guest.h"
 #include "receive/rx_messages.h"
 #include "receive/rx_open.h"
@@ -308,12 +309,17 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	failed = s->state < PT_RX_COMMITTING ? watch_storage(s, &err) : 0;
 	if (!failed)
 		failed = pt_rx_guest_step(s, &err);
+	if (!failed)
+		failed = pt_rx_fill_step(s, &err);
 	if (failed) {
 		pt_rx_session_end(s, failed, &err);
 		return;
 	}
 	if (s->state == PT_RX_VERIFYING)
 		check_counters(s, now_ns);
+	else if (s->state == PT_RX_DATA && s->fill.is_told && s->compare.has_mismatch &&
+		 pt_store_is_idle(s->storage.store))
+		tell_mismatch(s);
 	tell_waiting(s, now_ns);
 	if (s->share.is_on_host)
 		pt_rx_rate_hold(&s->rate, &s->intake, now_ns);
@@ -378,6 +384,8 @@ void pt_rx_session_free(struct pt_rx_session *s)
 	leave_queues(s);
 	pt_rx_storage_clear(s);
 	pt_store_close(s->storage.store);
+	if (s->fill.is_told)
+		s->cfg->guest->tell(s->cfg->guest->arg, -1);
 	pt_rx_guest_free(s);
 	pt_large_free(&s->large.want);
 	pt_layout_free(s->memory.layout);

@@ -111,6 +111,16 @@ struct pt_rx_guest {
 	int polled_fd;			/* as the session's */
 };
 
+/* pt_rx_fill: a guest that runs before its memory is whole, see rx_fill.h. */
+struct pt_rx_fill {
+	__u64 told_gfn;			/* one above the last page that was told */
+	bool is_told;			/* the last PAGES_LACKING has come */
+	bool is_ready;			/* PAGES_READY was sent */
+	bool is_handing;		/* HAND_OVER has come */
+	atomic_bool has_run;		/* set by the store's thread, then ... */
+	bool is_handed;			/* ... HANDED_OVER was sent */
+};
+
 /* pt_rx_large: see rx_large.h. */
 struct pt_rx_large {
 	struct pt_large want;
@@ -187,6 +197,7 @@ struct pt_rx_session {
 	struct pt_rx_verify verify;
 	struct pt_rx_watched watch;
 	struct pt_rx_rate rate;
+	struct pt_rx_fill fill;
 	struct pt_rx_guest guest;	/* if request.open.live is PT_LIVE_GUEST */
 	struct pt_rx_parting parting;
 };

@@ -39,6 +39,12 @@ static int file_data_job(void *arg, const void *bytes, size_t sz,
 	return pt_sink_file_write(s->storage.sink, bytes, sz, err);
 }
 
+/* settles: the digests that are compared now are the last that read the memory. */
+static bool settles(const struct pt_rx_session *s)
+{
+	return s->fill.is_told && !s->fill.is_ready;
+}
+
 /* compare_region holds the lock for one region only, since it may read pages
  * whose frames came out of order. */
 static int compare_region(struct pt_rx_session *s, __u64 region_idx,
@@ -48,7 +54,9 @@ static int compare_region(struct pt_rx_session *s, __u64 region_idx,
 	int ret;
 
 	pthread_rwlock_wrlock(&s->intake.place_lock);
-	ret = pt_rebuild_region_digest(s->memory.rebuild, region_idx, &ours, err);
+	ret = settles(s) ? pt_rebuild_settle(s->memory.rebuild, region_idx, err) : 0;
+	if (!ret)
+		ret = pt_rebuild_region_digest(s->memory.rebuild, region_idx, &ours, err);
 	pthread_rwlock_unlock(&s->intake.place_lock);
 	if (ret || ours == theirs)
 		return ret;
@@ -101,6 +109,20 @@ static bool is_compared(const struct pt_rx_session *s)
 	       s->compare.region_done == pt_layout_region_cnt(s->memory.layout);
 }
 
+/* fill readies the memory for a guest that lacks some of it: all that is here was
+ * compared. */
+static int fill(struct pt_rx_session *s, struct pt_error *err)
+{
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	int ret;
+
+	guest->tell(guest->arg, s->poll.wake_fd);
+	pthread_rwlock_wrlock(&s->intake.place_lock);
+	ret = pt_rebuild_fill(s->memory.rebuild, err);
+	pthread_rwlock_unlock(&s->intake.place_lock);
+	return ret;
+}
+
 /* compare_job: the bytes are digests of the next regions. */
 static int compare_job(void *arg, const void *bytes, size_t sz,
 		       struct pt_error *err)
@@ -115,8 +137,44 @@ static int compare_job(void *arg, const void *bytes, size_t sz,
 		ret = compare_region(s, s->compare.region_done + i, digests[i],
 				     err);
 	s->compare.region_done += cnt;
-	if (!ret && s->cfg->guest && is_compared(s))
+	if (!ret && s->cfg->guest && !s->fill.is_ready && is_compared(s))
 		ret = settle_guest(s, err);
+	if (!ret && settles(s) && is_compared(s))
+		ret = fill(s, err);
+	return ret;
+}
+
+/* lack_job: the bytes are ranges of guest pages, checked. */
+static int lack_job(void *arg, const void *bytes, size_t sz, struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	const struct pt_seq_range *ranges = bytes;
+	int ret = 0;
+
+	await_placers(s);
+	pthread_rwlock_wrlock(&s->intake.place_lock);
+	for (size_t i = 0; !ret && i < sz / sizeof(*ranges); i++) {
+		__u64 page_idx = 0;
+
+		pt_layout_find(s->memory.layout, ranges[i].first, &page_idx);
+		ret = pt_rebuild_lack(s->memory.rebuild, page_idx, ranges[i].cnt, err);
+	}
+	pthread_rwlock_unlock(&s->intake.place_lock);
+	return ret;
+}
+
+static int run_job(void *arg, const void *bytes, size_t sz, struct pt_error *err)
+{
+	struct pt_rx_session *s = arg;
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	int ret = guest->loaded(guest->arg, err);
+
+	(void)bytes;
+	(void)sz;
+	if (!ret)
+		ret = guest->run(guest->arg, err);
+	if (!ret)
+		atomic_store(&s->fill.has_run, true);
 	return ret;
 }
 
@@ -145,7 +203,7 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 	(void)sz;
 	if (!ret && !guest)
 		ret = pt_sink_sync(s->storage.sink, err);
-	if (!ret && guest)
+	if (!ret && guest && !s->fill.is_handed)
 		ret = guest->loaded(guest->arg, err);
 	if (!ret)
 		ret = pt_sink_commit(s->storage.sink, err);
@@ -213,6 +271,18 @@ int pt_rx_storage_compare(struct pt_rx_session *s,
 {
 	return pt_store_put(s->storage.store, compare_job, m->digest,
 			    m->digest_cnt * sizeof(*m->digest), err);
+}
+
+int pt_rx_storage_lack(struct pt_rx_session *s, const struct pt_msg_pages_lacking *m,
+		       struct pt_error *err)
+{
+	return pt_store_put(s->storage.store, lack_job, m->page,
+			    m->page_cnt * sizeof(*m->page), err);
+}
+
+int pt_rx_storage_run(struct pt_rx_session *s, struct pt_error *err)
+{
+	return pt_store_put(s->storage.store, run_job, NULL, 0, err);
 }
 
 int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err)

@@ -27,6 +27,13 @@ int pt_rx_storage_file_data(struct pt_rx_session *s,
 int pt_rx_storage_compare(struct pt_rx_session *s,
 			  const struct pt_msg_digests *m, struct pt_error *err);
 
+/* pt_rx_storage_lack notes pages that come after the hand-over; none: those were all, and
+ * the memory is readied for a guest that lacks them.  pt_rx_storage_run has the loaded
+ * guest run: fill.has_run. */
+int pt_rx_storage_lack(struct pt_rx_session *s, const struct pt_msg_pages_lacking *m,
+		       struct pt_error *err);
+int pt_rx_storage_run(struct pt_rx_session *s, struct pt_error *err);
+
 /* pt_rx_storage_mismatch has the pages of mismatch_region digested:
  * differing. */
 int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err);
