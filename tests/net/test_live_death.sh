@@ -35,6 +35,10 @@ declare -A step_rows=(		# migrate is killed
 	[STOP]="137 4 running inmigrate"
 	[LAST]="137 4 running inmigrate|gone"
 	[HAND_OVER]="137 4 running inmigrate|gone"
+	[LACK]="never"		# from here on: with --postcopy, see test_postcopy.sh
+	[EARLY]="never"
+	[RUN]="never"
+	[FILL]="never"
 )
 # shellcheck disable=SC2034
 declare -A phase_rows=(		# migrate is killed

@@ -42,6 +42,7 @@
 	X("peer-timeout")		\
 	X("peers")			\
 	X("pid")			\
+	X("postcopy")			\
 	X("prealloc")			\
 	X("psk")			\
 	X("qmp")			\
@@ -49,6 +50,7 @@
 	X("resume")			\
 	X("room")			\
 	X("serve")			\
+	X("serve-faults")		\
 	X("tls-ca")			\
 	X("tls-cert")			\
 	X("tls-hostname")		\

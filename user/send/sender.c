@@ -248,6 +248,7 @@ static void end_begin(struct pt_sender *s, int ret)
 		ret = 0;
 	}
 	pt_send_path_explain(&s->path, ret, &s->error);
+	ret = pt_sender_postcopy_explain(s, ret);
 	pt_sender_count(s);
 	pt_sender_end_begin(s, ret);
 	eventfd_write(s->wake_fd, 1);

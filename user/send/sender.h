@@ -69,7 +69,8 @@ enum pt_send_phase {
 };
 
 /* PT_SEND_LIVE_STEPS: X(symbol, name), the steps of memory that changes, in
- * phase active until LAST, HAND_OVER in phase verify.  The tests read this list,
+ * phase active until LAST, HAND_OVER in phase verify; with post-copy LACK and those
+ * behind it follow STOP, see sender_postcopy.h.  The tests read this list,
  * too. */
 #define PT_SEND_LIVE_STEPS(X)		\
 	X(NONE, "")			\
@@ -79,7 +80,11 @@ enum pt_send_phase {
 	X(BEGIN, "begin")		\
 	X(STOP, "stop")			\
 	X(LAST, "last")			\
-	X(HAND_OVER, "device")
+	X(HAND_OVER, "device")		\
+	X(LACK, "lacking")		\
+	X(EARLY, "early device")	\
+	X(RUN, "run")			\
+	X(FILL, "fill")
 
 enum pt_send_live_step {
 #define X(symbol, name) PT_SEND_LIVE_##symbol,
@@ -139,6 +144,9 @@ struct pt_send_live_report {
 					 * loses at present */
 	__u64 downtime_limit_ns;
 	__u64 last_pages;		/* sent after the stop */
+	bool is_handed;			/* the guest runs at the receiver */
+	__u64 lacking_pages;		/* that were to come when it was stopped */
+	__u64 wanted_pages;		/* of these, for which it waited */
 	__u64 state_sz;			/* bytes of the device state */
 	__u64 downtime_ns;		/* from the stop to COMMITTED, or until the
 					 * process ran on, of which: */
@@ -147,6 +155,7 @@ struct pt_send_live_report {
 	__u64 verify_ns;
 	__u64 state_ns;			/* the device state was handed over */
 	__u64 commit_ns;		/* the guest was started */
+	__u64 fill_ns;			/* from then on until all was committed */
 };
 
 /* pt_send_method: counts of one method of compression. */
@@ -244,6 +253,8 @@ struct pt_send_live_cfg {
 					 * the source has mappings */
 	enum pt_live_tracker tracker;
 	struct pt_converge_cfg converge;
+	bool postcopy;			/* a GUEST is handed over after ... */
+	__u32 postcopy_after;		/* ... so many rounds */
 	struct pt_live_guest guest;
 	const char *description;	/* of a GUEST, for the receiver */
 	const char *look;		/* the remedy for an unknown outcome of

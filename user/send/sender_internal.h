@@ -16,6 +16,7 @@
 #include "send/send_path.h"
 #include "send/sender.h"
 #include "send/sender_live.h"
+#include "send/sender_postcopy.h"
 #include "source/source_large.h"
 
 /* pt_send_setup: the steps of phase SETUP. */
@@ -112,6 +113,9 @@ struct pt_sender {
 	bool is_commit_sent;	/* COMMIT was given to the connection */
 	struct pt_held held;
 	struct pt_send_live live;
+	struct pt_send_postcopy postcopy;
+	__u16 stripe_cnt;	/* of the lanes, once they are divided, ... */
+	__u16 stripe_lanes[PT_LANES_MAX];	/* ... and the lane of each */
 	__u32 round;		/* of memory that changes; 0: the first */
 	struct pt_recheck *recheck;	/* NULL: not begun, or not needed */
 	bool is_rechecked;
@@ -189,6 +193,9 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m);
 
 /* pt_sender_advance moves to the next phase when this one is done. */
 int pt_sender_advance(struct pt_sender *s);
+
+/* pt_sender_say_digests sends the digests of the next regions, from region_told on. */
+int pt_sender_say_digests(struct pt_sender *s);
 
 /* pt_sender_enter begins a phase, and returns the duration of the previous one.
  * Every change of phase, including the first, calls it, and it is not inlined,

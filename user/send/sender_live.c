@@ -128,8 +128,7 @@ static void mark(struct pt_sender *s, struct pt_round *r)
 		r->dirty_pages += pt_dirty_cnt(s->dirty, i);
 }
 
-/* round_begin: the lanes send what is dirty. */
-static void round_begin(struct pt_sender *s, enum pt_send_live_step step)
+void pt_sender_live_round(struct pt_sender *s, enum pt_send_live_step step)
 {
 	pt_sender_count(s);
 	pt_round_clock_begin(&s->live.clock, pt_clock_ns());
@@ -207,7 +206,7 @@ static void go_on(struct pt_sender *s)
 		return;
 	}
 	r->idx++;
-	round_begin(s, PT_SEND_LIVE_ROUND);
+	pt_sender_live_round(s, PT_SEND_LIVE_ROUND);
 }
 
 /* decide chooses the step after a look. */
@@ -227,6 +226,8 @@ static int decide(struct pt_sender *s)
 	r->look_ns = found->look_ns;
 	mark(s, r);
 	next = pt_converge_round(&s->live.converge, &s->live.limits, &costs, r);
+	if (s->cfg.live->postcopy && r->idx >= s->cfg.live->postcopy_after)
+		next = PT_CONVERGE_STOP;
 	tell_round(s);
 	if (next == PT_CONVERGE_FAIL)
 		return pt_sender_fail_to_converge(s);
@@ -241,7 +242,7 @@ static int decide(struct pt_sender *s)
 		pt_hot_release(s->live.hot, s->dirty);
 	s->live.delay_ns = next == PT_CONVERGE_PAUSE ? PT_PAUSE_NS : 0;
 	r->idx++;
-	round_begin(s, PT_SEND_LIVE_ROUND);
+	pt_sender_live_round(s, PT_SEND_LIVE_ROUND);
 	return pt_sender_live_throttle(s);
 }
 
@@ -275,7 +276,11 @@ static void stopped(struct pt_sender *s)
 	mark(s, &last);
 	pt_hot_release(s->live.hot, s->dirty);
 	s->report.live.last_pages = last.dirty_pages;
-	round_begin(s, PT_SEND_LIVE_LAST);
+	if (s->cfg.live->postcopy) {
+		pt_sender_postcopy_begin(s);
+		return;
+	}
+	pt_sender_live_round(s, PT_SEND_LIVE_LAST);
 }
 
 bool pt_sender_live_is_stopping(const struct pt_sender *s)
@@ -356,6 +361,8 @@ int pt_sender_live_advance(struct pt_sender *s, bool is_clean)
 
 	if (!s->live.thread)
 		return is_clean;
+	if (pt_sender_postcopy_is_on(s))
+		return pt_sender_postcopy_advance(s, is_clean);
 	ret = pt_sender_deadline_watch(s);
 	if (!ret)
 		ret = pt_sender_live_throttle(s);
@@ -382,7 +389,7 @@ int pt_sender_live_relay(struct pt_sender *s)
 	struct pt_relay_counts counts;
 	int ret;
 
-	if (!s->live.relay || s->report.phase >= PT_SEND_COMMIT)
+	if (!s->live.relay || s->is_commit_sent)
 		return 0;
 	guest = &s->cfg.live->guest;
 	/* Before the end of its stream, which the receiver would complain of. */
@@ -405,7 +412,7 @@ void pt_sender_live_unwatch(const struct pt_sender *s)
 
 int pt_sender_live_take(struct pt_sender *s, const struct pt_msg_state *m)
 {
-	if (s->report.phase >= PT_SEND_COMMIT)
+	if (s->is_commit_sent)
 		return 0;	/* nobody reads the stream any more */
 	if (s->live.relay)
 		return pt_relay_take(s->live.relay, m, &s->error);
@@ -418,7 +425,7 @@ int pt_sender_live_hand_over(struct pt_sender *s)
 {
 	int ret;
 
-	if (!s->live.thread)
+	if (!s->live.thread || pt_sender_postcopy_is_on(s))
 		return 1;
 	if (s->live.step == PT_SEND_LIVE_LAST) {
 		if (!pt_live_result(s->live.thread, &s->error))
@@ -430,66 +437,4 @@ int pt_sender_live_hand_over(struct pt_sender *s)
 	ret = pt_live_result(s->live.thread, &s->error);
 	return ret ? ret : pt_sender_owed(s, "all answers to the device state, "
 					     "or not all of that was sent");
-}
-
-void pt_sender_live_committed(struct pt_sender *s)
-{
-	const struct pt_live_report *found;
-	struct pt_send_live_report *r = &s->report.live;
-
-	if (!s->live.thread)
-		return;
-	found = pt_live_report(s->live.thread);
-	r->downtime_ns = pt_clock_ns() - s->live.stopped_ns;
-	r->recheck_ns = found->recheck_ns;
-	if (found->stood_ns) {
-		r->downtime_ns = found->stood_ns;
-		r->last_ns = found->stood_ns - found->recheck_ns;
-		return;
-	}
-	r->last_ns = s->live.verify_ns - s->live.last_ns;
-	r->verify_ns = s->live.hand_over_ns - s->live.verify_ns;
-	r->state_ns = found->hand_over_ns;
-	r->commit_ns = s->report.commit_ns;
-}
-
-void pt_sender_live_cancel(struct pt_sender *s)
-{
-	bool is_refused = s->is_aborted && s->error.exit != PT_EXIT_UNKNOWN;
-
-	s->live.throttle = s->report.live.throttle = 0;
-	pt_live_abandon(s->live.thread, s->is_commit_sent && !is_refused);
-}
-
-bool pt_sender_live_has_ended(const struct pt_sender *s)
-{
-	return pt_live_has_ended(s->live.thread);
-}
-
-/* The stream stays open until the guest is resumed: a hypervisor whose stream
- * breaks meanwhile may fail to. */
-void pt_sender_live_free(struct pt_sender *s)
-{
-	int fd = pt_live_free(s->live.thread);
-
-	s->live.thread = NULL;
-	pt_relay_close(s->live.relay);
-	s->live.relay = NULL;
-	if (fd >= 0)
-		close(fd);
-	free(s->live.ranges);
-	s->live.ranges = NULL;
-	pt_hot_free(s->live.hot);
-	s->live.hot = NULL;
-}
-
-const char *pt_send_live_step_name(enum pt_send_live_step step)
-{
-	static const char *const names[] = {
-#define X(symbol, name) name,
-		PT_SEND_LIVE_STEPS(X)
-#undef X
-	};
-
-	return names[step];
 }

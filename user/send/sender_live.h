@@ -59,6 +59,9 @@ void pt_sender_live_go(struct pt_sender *s);
  * theirs.  1: the memory stands still, and all of it was sent. */
 int pt_sender_live_advance(struct pt_sender *s, bool is_clean);
 
+/* pt_sender_live_round: the lanes send what is dirty. */
+void pt_sender_live_round(struct pt_sender *s, enum pt_send_live_step step);
+
 /* pt_sender_live_throttle throttles the guest as was decided, except in a pause,
  * in which nothing converges.  While the live thread has a job, a later call does
  * it.  Errors as pt_live_result. */

@@ -202,6 +202,10 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 		return 0;
 	case PT_MSG_STATE:
 		return pt_sender_live_take(s, &m->state);
+	case PT_MSG_PAGES_WANTED:
+	case PT_MSG_PAGES_READY:
+	case PT_MSG_HANDED_OVER:
+		return pt_sender_postcopy_take(s, m);
 	case PT_MSG_LEDGER:
 		return take_ledger(s, m);
 	case PT_MSG_VERIFIED:

@@ -82,10 +82,13 @@ static void go(struct pt_sender *s)
 	__u16 reached = lanes_ready(s);
 	__u16 stripe = 0;
 
-	for (__u32 i = 0; i < s->lane_cnt; i++)
-		if (pt_lane_state(s->lanes[i]) == PT_LANE_READY)
-			pt_inbox_go(pt_lane_inbox(s->lanes[i]), stripe++,
-				    reached);
+	for (__u32 i = 0; i < s->lane_cnt; i++) {
+		if (pt_lane_state(s->lanes[i]) != PT_LANE_READY)
+			continue;
+		s->stripe_lanes[stripe] = i;
+		pt_inbox_go(pt_lane_inbox(s->lanes[i]), stripe++, reached);
+	}
+	s->stripe_cnt = reached;
 	s->report.compare_ns = pt_sender_enter(s, PT_SEND_SEND);
 	s->report.setup_ns = s->phase_ns - s->started_ns;
 	pt_sender_live_go(s);
@@ -143,9 +146,8 @@ static bool lanes_are_clean(struct pt_sender *s)
 	return true;
 }
 
-/* say_digests sends the sum of each region's page digests, at most DIGESTS_STEP
- * messages per step, and not faster than the receiver reads. */
-static int say_digests(struct pt_sender *s)
+/* At most DIGESTS_STEP messages per step, and not faster than the receiver reads. */
+int pt_sender_say_digests(struct pt_sender *s)
 {
 	__u64 region_cnt = pt_layout_region_cnt(s->layout);
 	__u64 sums[PT_DIGESTS_MAX];
@@ -228,7 +230,7 @@ static int ask_verify(struct pt_sender *s)
 	};
 
 	if (s->region_told < pt_layout_region_cnt(s->layout))
-		return say_digests(s);
+		return pt_sender_say_digests(s);
 	for (__u32 i = 0; i < s->lane_cnt; i++)
 		m.verify.sent[i] = atomic_load(
 			&pt_lane_counts(s->lanes[i])->frames);
@@ -246,7 +248,7 @@ static int commit(struct pt_sender *s)
 
 	s->report.verify_ns = pt_sender_enter(s, PT_SEND_COMMIT);
 	pt_sender_live_unwatch(s);
-	if (s->cfg.live && s->cfg.live->committing)
+	if (s->cfg.live && s->cfg.live->committing && !s->is_commit_sent)
 		s->cfg.live->committing(s->cfg.live->arg);
 	ret = pt_conn_send(s->conn, &m, &s->error);
 	s->is_commit_sent = !ret;	/* else its end was never written */

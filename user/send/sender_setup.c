@@ -43,6 +43,8 @@ static int connect_begin(struct pt_sender *s)
 				PT_CAP_UNREADABLE |
 				(may_copy(&s->cfg) ? PT_CAP_COPIES : 0) |
 				(may_delta(&s->cfg) ? PT_CAP_DELTAS : 0) |
+				(s->cfg.live && s->cfg.live->postcopy
+				 ? PT_CAP_POSTCOPY : 0) |
 				pt_compression_caps(),
 		.tls = s->cfg.tls,
 	};
@@ -384,6 +386,8 @@ int pt_sender_greet(struct pt_sender *s)
 		ret = agree_on_compression(s);
 	if (!ret)
 		ret = agree_on_live(s);
+	if (!ret)
+		ret = pt_sender_postcopy_agree(s);
 	if (!ret)
 		pt_sender_enter(s, PT_SEND_SETUP);
 	return ret;
