@@ -30,7 +30,7 @@ CIRCLES = {
     "channel/fields channel/messages",
     "lane/lane lane/worker",
     "qmp/line qmp/qmp",
-    "receive/receiver receive/rx_guest receive/rx_intake receive/rx_large "
+    "receive/receiver receive/rx_fill receive/rx_guest receive/rx_intake receive/rx_large "
     "receive/rx_messages receive/rx_open receive/rx_resume receive/rx_session "
     "receive/rx_storage receive/rx_watch",
     "rxq/intake rxq/placer rxq/rx_lane",

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli/output.h"
 #include "cli/record.h"
 #include "sink/sink_guest.h"
 
@@ -102,6 +103,103 @@ static int poison(void *arg, const struct pt_sink_guest_mark *marks, __u32 cnt,
 	return ret;
 }
 
+/* ---- a guest that runs before its memory is whole ---- */
+
+static int arm(void *arg, const __u64 *lacks, __u64 page_cnt, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_arm(a->postcopy, lacks, page_cnt, err);
+}
+
+static int page(void *arg, __u64 at, const void *bytes, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_page(a->postcopy, at, bytes, err);
+}
+
+static int zero(void *arg, __u64 at, __u64 cnt, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_zero(a->postcopy, at, cnt, err);
+}
+
+static int lose(void *arg, __u64 at, __u64 cnt, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_lose(a->postcopy, at, cnt, err);
+}
+
+static int whole(void *arg, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_whole(a->postcopy, err);
+}
+
+static const struct pt_sink_guest_fill fill = {
+	.arm = arm, .page = page, .zero = zero, .lose = lose, .whole = whole,
+};
+
+static void tell(void *arg, int wake_fd)
+{
+	const struct pt_arrival *a = arg;
+
+	pt_postcopy_tell(a->postcopy, wake_fd);
+}
+
+static __u32 wanted(void *arg, __u64 *pages, __u32 max)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_wanted(a->postcopy, pages, max);
+}
+
+/* run_early runs the guest, which lacks some of its memory. */
+static int run_early(void *arg, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+	struct pt_postcopy_counts counts;
+	int ret;
+
+	pt_postcopy_running(a->postcopy);
+	ret = run(arg, err);
+	pt_postcopy_counts(a->postcopy, &counts);
+	if (!ret)
+		pt_out_log("%s: the guest runs, and %llu pages of its memory are still "
+			   "to come", a->qmp, (unsigned long long)counts.pending);
+	return ret;
+}
+
+void pt_arrival_report(const struct pt_arrival *a, json_t *to)
+{
+	struct pt_postcopy_counts c;
+
+	if (!a->postcopy)
+		return;
+	pt_postcopy_counts(a->postcopy, &c);
+	json_object_set_new(to, "postcopy", json_pack("{s:I, s:I, s:I, s:{s:f, s:f, s:f}}",
+		"lacking-pages", (json_int_t)c.lacking,
+		"pending-pages", (json_int_t)c.pending,
+		"faults", (json_int_t)c.faults, "fault-us",
+		"p50", pt_latency_ns(&c.latency, 500) / 1e3,
+		"p99", pt_latency_ns(&c.latency, 990) / 1e3,
+		"max", c.latency.max_ns / 1e3));
+}
+
+static int open_faults(struct pt_arrival *a, struct pt_error *err)
+{
+	int ret = pt_postcopy_open(&a->postcopy, a->qemu, a->qmp, &a->unseen_cnt, err);
+
+	a->guest.run = run_early;
+	a->guest.tell = tell;
+	a->guest.wanted = wanted;
+	return ret;
+}
+
 static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 		     __u32 cnt, struct pt_error *err)
 {
@@ -109,7 +207,8 @@ static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 	const struct pt_sink_guest_cfg cfg = {
 		.pid = pt_qemu_pid(a->qemu), .ranges = ranges, .cnt = cnt,
 		.run = run, .collapse = a->collapser ? collapse : NULL,
-		.poison = a->marker ? poison : NULL, .arg = a,
+		.poison = a->marker ? poison : NULL,
+		.fill = a->postcopy ? &fill : NULL, .arg = a,
 	};
 	int ret;
 
@@ -131,7 +230,7 @@ static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 }
 
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
-		    bool with_large, struct pt_error *err)
+		    struct pt_arrival_with with, struct pt_error *err)
 {
 	struct pt_qemu_range *ram = NULL;
 	__u32 cnt;
@@ -152,11 +251,13 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		ret = pt_qemu_describe(a->qemu, &a->description, err);
 	if (!ret)
 		ret = pt_qemu_ram(a->qemu, &ram, &cnt, err);
-	if (!ret && with_large)
+	if (!ret && with.large)
 		ret = pt_collapser_open(&a->collapser, pt_qemu_pid(a->qemu),
 					err);
 	if (!ret)
 		ret = pt_marker_open(&a->marker, pt_qemu_pid(a->qemu), err);
+	if (!ret && with.faults)
+		ret = open_faults(a, err);
 	if (!ret)
 		ret = open_sink(a, ram, cnt, err);
 	free(ram);
@@ -205,6 +306,7 @@ void pt_arrival_close(struct pt_arrival *a)
 	if (!a->qemu)
 		return;
 	pt_sink_close(a->sink);
+	pt_postcopy_close(a->postcopy);
 	pt_collapser_close(a->collapser);
 	pt_marker_close(a->marker);
 	pt_qemu_close(a->qemu);
@@ -212,6 +314,7 @@ void pt_arrival_close(struct pt_arrival *a)
 		close(a->pidfd);
 	free(a->description);
 	a->sink = NULL;
+	a->postcopy = NULL;
 	a->collapser = NULL;
 	a->marker = NULL;
 	a->qemu = NULL;

@@ -9,6 +9,9 @@
 #ifndef CLI_ARRIVAL_H
 #define CLI_ARRIVAL_H
 
+#include <jansson.h>
+
+#include "postcopy/postcopy.h"
 #include "receive/guest.h"
 #include "sink/sink.h"
 #include "vmm/collapse.h"
@@ -25,6 +28,12 @@ enum pt_arrival_state {
 	PT_ARRIVAL_RUNS,
 };
 
+/* pt_arrival_with: preparations besides those for any guest. */
+struct pt_arrival_with {
+	bool large;		/* large pages are built */
+	bool faults;		/* the guest may run before its memory is whole */
+};
+
 /* pt_arrival: all zero: none.  Its address must not change while it is open. */
 struct pt_arrival {
 	const char *qmp;	/* path of the monitor's socket */
@@ -35,6 +44,9 @@ struct pt_arrival {
 	struct pt_collapser *collapser;	/* for large pages; NULL: not wanted */
 	struct pt_marker *marker;	/* for pages that cannot be read; NULL: the
 					 * kernel has no marks */
+	struct pt_postcopy *postcopy;	/* the guest may run before its memory is
+					 * whole; NULL: it may not */
+	__u32 unseen_cnt;	/* processes that could map it, too */
 	struct pt_sink *sink;	/* its memory */
 	struct pt_receive_guest guest;
 	enum pt_arrival_state state;
@@ -44,14 +56,18 @@ struct pt_arrival {
 
 /* pt_arrival_open: the path stays the caller's.  Errors as pt_qemu_open,
  * pt_qemu_dest_check, pt_qemu_describe, pt_sink_open_guest, pt_collapser_open,
- * pt_marker_open. */
+ * pt_marker_open, pt_postcopy_open. */
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
-		    bool with_large, struct pt_error *err);
+		    struct pt_arrival_with with, struct pt_error *err);
 
 /* pt_arrival_left returns what is to be done about a QEMU whose guest did not
  * arrive, after a receiver's failure (-errno); "": nothing.  If QEMU may be the
  * cause it waits up to a second for its end. */
 const char *pt_arrival_left(const struct pt_arrival *a, int failure);
+
+/* pt_arrival_report adds "postcopy" to a receiver's report, if the guest may run before
+ * its memory is whole. */
+void pt_arrival_report(const struct pt_arrival *a, json_t *to);
 
 void pt_arrival_close(struct pt_arrival *a);	/* not open: nothing */
 

@@ -5,7 +5,7 @@
  *                 process; the only code that prints
  *   may use       base trim seal xdp xsk tls ctl memory source sink survey session
  *                 lane send receive vmm proxy doctor api run wire
- *                 service confine image template lazy
+ *                 service confine image template lazy postcopy
  *   must not know frames, messages, how a transfer does its work
  */
 /* commands: one function and one table of options per subcommand.  argv[0] is

@@ -44,6 +44,9 @@ static const char *guest_left(const struct pt_send_run *run, int ret)
 
 	if (!ret)
 		return "runs at the receiver: do not continue it here";
+	if (run->report.live.is_handed)
+		return "runs at the receiver, and waits there for pages that only the "
+		       "QEMU here has: end neither, and do not continue it here";
 	if (run->err.exit == PT_EXIT_UNKNOWN)
 		return killed_left;
 	return m->is_lost ? "stays here, and never ran at the receiver; if it "
@@ -275,6 +278,10 @@ int pt_cmd_migrate(int argc, char **argv)
 	m.run.tells_events = true;
 	m.run.guest_left = guest_left;
 	m.run.stop_fd = pt_stop_open();
+	if (m.o.postcopy)
+		pt_out_log("once the guest was handed over, a part of its memory is "
+			   "here alone: if QEMU is killed at either host before all has "
+			   "come, the guest is lost");
 	pt_limits_raise_files();
 	warn_marks();
 	ret = pt_privilege_harden(&m.run.err);

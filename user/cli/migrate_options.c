@@ -22,6 +22,14 @@ static const struct pt_option options[] = {
 	  "end this host's QEMU when the guest runs at the other; it stays "
 	  "paused otherwise",
 	  PT_OPTION(FLAG, struct pt_migrate_options, quit_source) },
+	{ "postcopy", NULL,
+	  "run the guest at the other host before all of its memory is there, which "
+	  "it then waits for; a 'receive --serve-faults' is needed",
+	  PT_OPTION(FLAG, struct pt_migrate_options, postcopy) },
+	{ "postcopy-after", "ROUNDS",
+	  "rounds before that, 1..10000 (default 1); with --postcopy",
+	  PT_OPTION(NUMBER, struct pt_migrate_options, postcopy_after),
+	  .min = 1, .max = 10000, .initial = 1 },
 	{ }
 };
 
@@ -78,6 +86,10 @@ int pt_migrate_options_parse(struct pt_migrate_options *o, int argc,
 	PT_AGENT_FILL(&o->send.cfg, &o->send.agent);
 	o->send.cfg.ciphers = o->send.security.ciphers;
 	pt_live_options_fill(&o->send.live, &o->send.cfg);
+	if (o->postcopy_after != 1 && !o->postcopy)
+		return pt_out_usage("migrate", "--postcopy-after without --postcopy");
+	o->send.live.cfg.postcopy = o->postcopy;
+	o->send.live.cfg.postcopy_after = o->postcopy_after;
 	if (o->send.cfg.pad && o->send.security.insecure)
 		return pt_out_usage("migrate", "--pad: hides nothing with "
 				    "--insecure");

@@ -10,6 +10,8 @@ struct pt_migrate_options {
 	const char *qmp;		/* path of the monitor's socket */
 	pid_t pid;			/* of QEMU; 0: the one that listens */
 	bool quit_source;
+	bool postcopy;
+	__u32 postcopy_after;		/* rounds */
 };
 
 /* pt_migrate_options_parse is like pt_send_options_parse. */

@@ -67,6 +67,10 @@ static const struct pt_option options[] = {
 	  "with --qmp",
 	  PT_OPTION(NUMBER, struct pt_receive_run, pid), .min = 1, .max = 1 << 22,
 	  .want = "1..4194304", .offers = "pid" },
+	{ "serve-faults", NULL,
+	  "take also a guest that runs here before all of its memory has come "
+	  "(migrate --postcopy), and answer its faults; with --qmp",
+	  PT_OPTION(FLAG, struct pt_receive_run, serve_faults) },
 	{ "control", "PATH",
 	  "create a control socket there, for 'pagetrim ctl' while the receiver "
 	  "runs", PT_OPTION(TEXT, struct pt_receive_run, control_path),
@@ -205,6 +209,8 @@ static int check_place(const struct pt_receive_run *rx)
 				    "memory goes to its QEMU alone");
 	if (rx->pid && !rx->qmp)
 		return pt_out_usage("receive", "--pid without --qmp");
+	if (rx->serve_faults && !rx->qmp)
+		return pt_out_usage("receive", "--serve-faults without --qmp");
 	if (rx->qmp && (cfg->serve || cfg->resume || cfg->prealloc_sz))
 		return pt_out_usage("receive", "--qmp with %s: a QEMU takes one "
 				    "guest, in one transfer",

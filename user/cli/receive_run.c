@@ -122,10 +122,14 @@ static void on_ended(const struct pt_receive_report *r, void *arg)
 		pt_out_log("%s: its sender went away before it heard how that "
 			   "ended: stays %u s for it to ask", r->path,
 			   r->answers_ms / 1000);
-	if (rx->agent.json)
-		put_json(rx, pt_report_receive_json(r));
-	else if (!r->result)
+	if (rx->agent.json) {
+		json_t *o = pt_report_receive_json(r);
+
+		pt_arrival_report(&rx->arrival, o);
+		put_json(rx, o);
+	} else if (!r->result) {
 		pt_report_receive_text(r);
+	}
 	rx->completed_cnt += !r->result;
 	rx->failed_cnt += !!r->result;
 	tell_state(rx);
@@ -295,10 +299,18 @@ static int drive(struct pt_receive_run *rx, struct pt_error *err)
 static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
 {
 	int ret = pt_arrival_open(&rx->arrival, rx->qmp, rx->pid,
-				  rx->cfg.large_pages != PT_LARGE_PAGES_OFF, err);
+				  (struct pt_arrival_with){
+		.large = rx->cfg.large_pages != PT_LARGE_PAGES_OFF && !rx->serve_faults,
+		.faults = rx->serve_faults,
+	}, err);
 
 	if (ret)
 		return ret;
+	if (rx->arrival.unseen_cnt)
+		pt_out_warn("warning: some processes may be hidden from this one: one "
+			    "that has mapped the guest's memory, too, reads zeroes there");
+	if (rx->serve_faults)
+		rx->cfg.large_pages = PT_LARGE_PAGES_OFF;
 	rx->arrival.control_path = rx->control_path;
 	rx->cfg.sink = rx->arrival.sink;
 	rx->cfg.guest = &rx->arrival.guest;

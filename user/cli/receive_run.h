@@ -22,6 +22,8 @@ struct pt_receive_run {
 	const char *qmp;		/* the monitor of QEMU; NULL: an image
 					 * is received */
 	const char *template;		/* NULL: none is made */
+	bool serve_faults;		/* a guest may run before its memory is
+					 * whole */
 	__u32 pid;			/* of QEMU; 0: that of the monitor */
 	const char *control_path;	/* of the control socket; NULL: in the
 					 * folder */

@@ -87,6 +87,18 @@ json_t *pt_report_step_json(const struct pt_send_report *r)
 		json_object_set_new(o, "last-pages", json_integer(
 				    r->live.last_pages));
 		return o;
+	case PT_SEND_LIVE_LACK:
+		o = event_json("switchover", r->total_ns);
+		json_object_set_new(o, "last-pages", json_integer(
+				    r->live.last_pages));
+		return o;
+	case PT_SEND_LIVE_FILL:
+		o = event_json("handed-over", r->total_ns);
+		json_object_set_new(o, "downtime", json_real(
+				    MS(r->live.downtime_ns)));
+		json_object_set_new(o, "remaining", json_integer(
+				    pt_send_left_sz(r)));
+		return o;
 	default:
 		return NULL;
 	}
@@ -159,6 +171,12 @@ json_t *pt_report_live_json(const struct pt_send_live_report *r)
 		"last-pages", (json_int_t)r->last_pages,
 		"device-bytes", (json_int_t)r->state_sz);
 
+	if (r->step >= PT_SEND_LIVE_LACK)
+		json_object_set_new(o, "postcopy", json_pack(
+			"{s:b, s:I, s:I, s:f}", "handed-over", r->is_handed,
+			"lacking-pages", (json_int_t)r->lacking_pages,
+			"wanted-pages", (json_int_t)r->wanted_pages,
+			"fill-time", MS(r->fill_ns)));
 	if (t->tracker)
 		json_object_update_new(o, tracker_json(t));
 	if (t->stop_ns)
@@ -184,6 +202,12 @@ void pt_report_live_text(FILE *out, const struct pt_send_live_report *r)
 		"were compared at the stop.\n", r->round.idx,
 		(unsigned long long)r->last_pages,
 		(unsigned long long)t->suspect_cnt);
+	if (r->is_handed)
+		fprintf(out, "Post-copy: %llu pages came after the guest, in %.1f ms; it "
+			"waited for %llu of them.  A QEMU there that had been killed "
+			"meanwhile would have been a lost guest.\n",
+			(unsigned long long)r->lacking_pages, MS(r->fill_ns),
+			(unsigned long long)r->wanted_pages);
 	fprintf(out, "Downtime: %.1f ms (last pages found %.1f, sent %.1f, "
 		"verified %.1f; %s of device state %.1f; started %.1f).\n",
 		MS(r->downtime_ns), MS(r->recheck_ns), MS(r->last_ns),
