@@ -200,7 +200,7 @@ static void refused_lines(void **state)
 	refuse("own =\n", "1: --own '': is empty, want X");
 	refuse("colour = blue\n", "1: --colour 'blue': want red or green");
 	refuse("own = good\nown = bad\n", "2: own words about 'bad'");
-	refuse("a\x1b = b\n", "1: 'a?': no such option of a file (a long one, "
+	refuse("a\x1b = b\n", "1: 'a\\x1b': no such option of a file (a long one, "
 	       "without dashes)");
 	/* The file is left: other errors do not name it. */
 	assert_int_equal(parse_with("small = 3\n", "--small 1"), PT_EXIT_USAGE);

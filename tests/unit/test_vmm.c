@@ -65,7 +65,7 @@ static const struct check {
 	{ "a device blocks", "7, 2, 22",
 	  ROW({ "query-migrate\"", "\"return\": {\"blocked-reasons\": "
 		"[\"Migration is disabled: ivshmem\\n\", \"x\"]}" }), false,
-	  -EOPNOTSUPP, "this guest: Migration is disabled: ivshmem?, and 1 more" },
+	  -EOPNOTSUPP, "this guest: Migration is disabled: ivshmem\\x0a, and 1 more" },
 	{ "a device blocks, QEMU before 6.0", "5, 0, 0",
 	  ROW({ "query-migrate\"", "\"return\": {\"blocked\": true}" }), false,
 	  -EOPNOTSUPP, "does not tell which" },
@@ -208,7 +208,7 @@ static const struct wait {
 	{ "there", ROW(MIGRATE("pre-switchover")), 0, NULL },
 	{ "failed", ROW({ "query-migrate\"", "\"return\": {\"status\": "
 	  "\"failed\", \"error-desc\": \"no\\nway\"}" }), -EIO,
-	  "failed: no?way" },
+	  "failed: no\\x0away" },
 	{ "failed without a reason", ROW(MIGRATE("failed")), -EIO,
 	  "QEMU gives no reason" },
 	{ "cancelled", ROW(MIGRATE("cancelled")), -ECANCELED,
