@@ -363,7 +363,7 @@ static void send_names(void **state)
 	assert_string_equal(o.cfg.name, "vm-1.ram");
 	send_refuses("--name a/b", "--name 'a/b': ");
 	send_refuses("--name .b", "begins with a '.'");
-	send_refuses("--name a\nb", "'a?b': not a name for an image: it has a "
+	send_refuses("--name a\nb", "'a\\x0ab': not a name for an image: it has a "
 		     "control character");
 	snprintf(line, sizeof(line), "--name %0129d", 0);
 	send_refuses(line, "128 bytes");
