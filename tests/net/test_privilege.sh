@@ -314,7 +314,7 @@ root_overrides_nothing()
 	show hosts_up "$net"
 	user_folder place
 	receive_launch receive --listen "$HOSTS_B4" --out "$PWD/place/copy"
-	ended receive "$receiver" 10 3 '--user'
+	ended receive "$receiver" 10 3 'root has given up its rights.*--user'
 	nothing_left
 }
 

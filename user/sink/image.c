@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <pagetrim/check.h>
 #include "base/files.h"
+#include "base/rights.h"
 #include "memory/path.h"
 
 /* remedy_of returns what helps against code; folder_is_open: it came behind the
@@ -21,9 +22,13 @@ static const char *remedy_of(int code, bool folder_is_open)
 	case EROFS:
 		return " (name a file system that can be written)";
 	case EACCES:
+		if (pt_rights_held() & PT_RIGHT(CAP_DAC_OVERRIDE))
+			return " (this file system takes no such file, or a "
+			       "security module forbids it)";
 		return geteuid() ? " (run it as a user who may write there: {user})"
-			: " (this file system takes no such file, or a security "
-			  "module forbids it)";
+			: " (root has given up its rights: run it as a user who "
+			  "may write there, {user}; or this file system takes no "
+			  "such file)";
 	case EPERM:
 		return " (is it immutable, see lsattr(1), or does a security "
 		       "module forbid it?)";
