@@ -110,11 +110,14 @@ static inline struct pt_message good_message(unsigned type)
 	case PT_MSG_STATE:
 		m.state = (struct pt_msg_state){ 4, "QEVM" };
 		break;
+	case PT_MSG_HAND_OVER:
+		m.hand_over = (struct pt_msg_hand_over){ 99, 7 };
+		break;
 	case PT_MSG_PAGES_WANTED: case PT_MSG_PAGES_LACKING:
 		m.pages_wanted = (struct pt_msg_pages_wanted){ 2, missing };
 		break;
 	case PT_MSG_COMMIT: case PT_MSG_COMMITTED: case PT_MSG_ASK:
-	case PT_MSG_HAND_OVER: case PT_MSG_HANDED_OVER:
+	case PT_MSG_HANDED_OVER: case PT_MSG_REST:
 		m.commit.transfer_id = 99;
 		break;
 	case PT_MSG_LEDGER:

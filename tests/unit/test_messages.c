@@ -120,7 +120,7 @@ static void test_every_limit(void **state)
 
 static void test_unknown_type(void **state)
 {
-	const unsigned types[] = { 0, 39, 0xffff };
+	const unsigned types[] = { 0, 40, 0xffff };
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {

@@ -124,10 +124,11 @@ struct pt_seq_range {
 	X(STATE,	state,		33, BOTH)			\
 	X(LARGE,	large,		34, SENDER)			\
 	X(PAGES_WANTED,	pages_wanted,	31, RECEIVER)			\
-	X(PAGES_LACKING, pages_lacking,	35, SENDER)			\
+	X(PAGES_LACKING, pages_lacking,	35, BOTH)			\
 	X(PAGES_READY,	pages_ready,	36, RECEIVER)			\
 	X(HAND_OVER,	hand_over,	37, SENDER)			\
-	X(HANDED_OVER,	handed_over,	38, RECEIVER)
+	X(HANDED_OVER,	handed_over,	38, RECEIVER)			\
+	X(REST,		rest,		39, SENDER)
 
 /* X(number, "name"): set aside by section 15 of docs/wire-format.md.  A message
  * that has no capability yet is refused by its name. */
@@ -149,6 +150,8 @@ enum pt_live_kind {
 	PT_LIVE_NONE	= 0,	/* it stands still */
 	PT_LIVE_ROUNDS	= 1,	/* in rounds: the sender may be idle */
 	PT_LIVE_GUEST	= 2,	/* likewise, and it is a guest's: GUEST, STATE */
+	PT_LIVE_REST	= 3,	/* it stands still, and is that of a guest which was
+				 * handed over and lacks some of it: REST */
 };
 
 /* Bits of HELLO's capabilities, which both ends must have to use them. */
@@ -197,7 +200,7 @@ enum pt_live_kind {
 	X(u32, file_cnt, 0, PT_FILES_MAX)				\
 	X(str, name, 0, 128)						\
 	X(cap, live, PT_CAP_LIVE, PT_CAP_LIVE)				\
-	X(u8,  live, 0, 2)		/* enum pt_live_kind */
+	X(u8,  live, 0, 3)		/* enum pt_live_kind */
 
 #define PT_MSG_SEGMENT_FIELDS(X)					\
 	X(u64, gfn, 0, PT_GFN_MAX)					\
@@ -330,15 +333,19 @@ enum pt_work {
 #define PT_MSG_PAGES_WANTED_FIELDS(X)					\
 	X(range_array, page, 1, PT_PAGES_MAX)
 
-/* PAGES_LACKING: page: guest pages that come only after the hand-over; none: all were
- * said. */
+/* PAGES_LACKING: page: guest pages that come only after the hand-over, or did not come
+ * yet; none: all were said. */
 #define PT_MSG_PAGES_LACKING_FIELDS(X)					\
 	X(range_array, page, 0, PT_PAGES_MAX)
 
 #define PT_MSG_PAGES_READY_FIELDS(X)
 
 #define PT_MSG_HAND_OVER_FIELDS(X)					\
-	X(u64, transfer_id, 1, ~0ULL)
+	X(u64, transfer_id, 1, ~0ULL)					\
+	X(u64, guest_id, 1, ~0ULL)	/* of the guest that the source keeps */
+
+#define PT_MSG_REST_FIELDS(X)						\
+	X(u64, guest_id, 1, ~0ULL)	/* as HAND_OVER had it */
 
 #define PT_MSG_HANDED_OVER_FIELDS(X)					\
 	X(u64, transfer_id, 1, ~0ULL)
