@@ -148,6 +148,12 @@ int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
  *   -ETIMEDOUT  the guest does not run within the time */
 int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err);
 
+/* pt_qemu_gave_up looks whether a migration of this QEMU has completed, and its guest
+ * stands still since.  pt_qemu_guest_id returns a number, not 0, of this QEMU's guest
+ * that no other one has: it is of host, process and its start. */
+int pt_qemu_gave_up(struct pt_qemu *q, bool *gave_up, struct pt_error *err);
+__u64 pt_qemu_guest_id(const struct pt_qemu *q);
+
 /* pt_qemu_quit ends QEMU.  Its end may come after the return. */
 int pt_qemu_quit(struct pt_qemu *q, struct pt_error *err);
 
