@@ -56,6 +56,10 @@ int pt_lazy_keeper_meet(struct pt_lazy_kept *kept,
 			const struct pt_lazy_keeper_cfg *cfg, bool *started,
 			struct pt_error *err);
 
+/* pt_lazy_keeper_join is meet where none is to be started: -ENOENT. */
+int pt_lazy_keeper_join(struct pt_lazy_kept *kept, const char *door,
+			struct pt_error *err);
+
 /* pt_lazy_keeper_give gives the descriptors of a VMM, which stay the caller's, to a keeper
  * that was started without a door; pt_lazy_keeper_await follows.  -errno. */
 int pt_lazy_keeper_give(const struct pt_lazy_kept *kept, int uffd, int pidfd, pid_t vmm);

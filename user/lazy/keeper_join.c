@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -230,6 +231,16 @@ static int join(struct pt_lazy_kept *kept, const char *path, struct pt_error *er
 	return pt_error_set(err, PT_EXIT_HOST, code, "%s: no answer from the keeper of "
 			    "a guest: %s%s", path, strerror(-code),
 			    pt_files_remedy(code));
+}
+
+int pt_lazy_keeper_join(struct pt_lazy_kept *kept, const char *door,
+			struct pt_error *err)
+{
+	char path[PATH_MAX];
+
+	*kept = PT_LAZY_KEPT_NONE;
+	return snprintf(path, sizeof(path), "%s" KEEPER_TAIL, door) <
+	       (int)sizeof(path) ? join(kept, path, err) : -ENOENT;
 }
 
 /* ---- to start one ---- */

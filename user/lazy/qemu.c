@@ -136,6 +136,7 @@ static int range_take(struct pt_lazy_qemu *found, const struct pt_qemu_range *ra
 		.addr = range->addr, .sz = range->sz, .page_sz = range->page_sz,
 		.off = before,
 	};
+	strcpy(found->names[found->region_cnt], range->id);
 	if (image)
 		code = pt_lazy_image_part(image, range->id, range->sz, &region->off, err);
 	if (!code)
@@ -189,7 +190,8 @@ int pt_lazy_qemu_find(struct pt_lazy_qemu *found, struct pt_qemu *q,
 void pt_lazy_qemu_close(struct pt_lazy_qemu *found)
 {
 	while (found->region_cnt)
-		close(found->files[--found->region_cnt].fd);
+		if (found->files[--found->region_cnt].fd >= 0)
+			close(found->files[found->region_cnt].fd);
 }
 
 /* ---- enter ---- */

@@ -24,6 +24,7 @@
 
 struct pt_lazy_qemu {
 	struct pt_lazy_region regions[PT_LAZY_REGIONS_MAX];	/* checked */
+	char names[PT_LAZY_REGIONS_MAX][PT_SEGMENT_NAME_SZ];	/* in the same order */
 	struct {
 		int fd;			/* its file, to be written */
 		__u64 off;		/* bytes into that file */

@@ -17,6 +17,12 @@
 #define ZERO_MS		1		/* while a removal hinders an answer */
 #define QUIET_MS	50		/* without an event, after the last page */
 
+static void wake_all(const struct pt_postcopy *p)
+{
+	for (__u32 i = 0; i < p->found.region_cnt; i++)
+		pt_place_wake(p->uffd, p->found.regions[i].addr, p->found.regions[i].sz);
+}
+
 /* ---- what is asked for ---- */
 
 /* ask has control tell the sender; a list that is full loses it until it is asked for
@@ -223,10 +229,23 @@ static void *faults_main(void *arg)
 	}
 }
 
-int pt_postcopy_faults_start(struct pt_postcopy *p, struct pt_error *err)
+/* take_over: the events in the record may not have been handled, and threads may wait
+ * whose faults were read: they ask again. */
+static void take_over(struct pt_postcopy *p)
+{
+	pthread_mutex_lock(&p->lock);
+	take(p);
+	p->waiting_cnt = 0;
+	wake_all(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+int pt_postcopy_serve(struct pt_postcopy *p, struct pt_error *err)
 {
 	int code;
 
+	if (p->r->server_cnt > 1)
+		take_over(p);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC);
 	code = p->stop_fd < 0 ? -errno
 		: pt_thread_start(&p->thread, faults_main, p, "pt-faults");
@@ -245,12 +264,6 @@ void pt_postcopy_faults_end(struct pt_postcopy *p)
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
 	p->stop_fd = -1;
-}
-
-static void wake_all(const struct pt_postcopy *p)
-{
-	for (__u32 i = 0; i < p->found.region_cnt; i++)
-		pt_place_wake(p->uffd, p->found.regions[i].addr, p->found.regions[i].sz);
 }
 
 /* As lazy/serve.c: a thread that begins to wait while a region is unregistered would wait

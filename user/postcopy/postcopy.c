@@ -7,8 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define IMAGE_ID	"post-copy"	/* of the record */
-
 /* ---- open ---- */
 
 static int check_pages(const struct pt_lazy_qemu *found, struct pt_error *err)
@@ -34,7 +32,7 @@ static __u64 page_cnt_of(const struct pt_lazy_qemu *found)
 static int meet(struct pt_postcopy *p, const char *qmp, struct pt_error *err)
 {
 	const struct pt_lazy_keeper_cfg cfg = {
-		.door = qmp, .page_max = page_cnt_of(&p->found), .image_id = IMAGE_ID,
+		.door = qmp, .page_max = page_cnt_of(&p->found), .image_id = PT_POSTCOPY_IMAGE_ID,
 	};
 	bool started;
 	int code = pt_lazy_keeper_meet(&p->kept, &cfg, &started, err);
@@ -42,22 +40,38 @@ static int meet(struct pt_postcopy *p, const char *qmp, struct pt_error *err)
 	if (!code && !started)
 		code = pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.keeper: a guest of an "
 				    "earlier command is kept there (end its QEMU)", qmp);
-	return code ? code : pt_lazy_record_open(&p->r, p->kept.record_fd, IMAGE_ID, err);
+	return code ? code : pt_lazy_record_open(&p->r, p->kept.record_fd, PT_POSTCOPY_IMAGE_ID, err);
+}
+
+struct pt_postcopy *pt_postcopy_new(void)
+{
+	struct pt_postcopy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->kept = PT_LAZY_KEPT_NONE;
+	p->uffd = p->pidfd = p->stop_fd = p->wake_fd = -1;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->ask_lock, NULL);
+	return p;
+}
+
+/* name_all notes the names of the regions: those of QEMU's memories, by address. */
+static void name_all(struct pt_postcopy *p)
+{
+	for (__u32 i = 0; i < p->found.region_cnt; i++)
+		memcpy(p->note.names[i], p->found.names[i], sizeof(p->note.names[i]));
 }
 
 int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qmp,
 		     __u32 *unseen_cnt, struct pt_error *err)
 {
-	struct pt_postcopy *p = calloc(1, sizeof(*p));
+	struct pt_postcopy *p = pt_postcopy_new();
 	int code;
 
 	if (!p)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
-	p->kept = PT_LAZY_KEPT_NONE;
-	p->uffd = p->pidfd = p->stop_fd = p->wake_fd = -1;
 	p->pid = pt_qemu_pid(q);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_mutex_init(&p->ask_lock, NULL);
 	code = pt_lazy_qemu_find(&p->found, q, NULL, err);
 	if (!code)
 		code = check_pages(&p->found, err);
@@ -71,6 +85,7 @@ int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qm
 		pt_postcopy_close(p);
 		return code;
 	}
+	name_all(p);
 	*unseen_cnt = p->found.sight.unseen_cnt;
 	*out = p;
 	return 0;
@@ -94,11 +109,6 @@ static int give(struct pt_postcopy *p, struct pt_error *err)
 	return pt_lazy_keeper_await(&p->kept, -1, nothing, NULL, err);
 }
 
-static bool bit(const __u64 *bits, __u64 at)
-{
-	return bits[at / 64] >> (at % 64) & 1;
-}
-
 /* punch takes the lacking pages of a region away. */
 static int punch(const struct pt_postcopy *p, __u32 idx, const __u64 *lacks,
 		 struct pt_error *err)
@@ -110,7 +120,7 @@ static int punch(const struct pt_postcopy *p, __u32 idx, const __u64 *lacks,
 	while (!code && at < cnt) {
 		__u64 end = at;
 
-		while (end < cnt && bit(lacks, first + end))
+		while (end < cnt && pt_postcopy_bit(lacks, first + end))
 			end++;
 		if (end > at)
 			code = pt_lazy_qemu_punch(&p->found, idx, at * PT_PAGE_SZ,
@@ -118,21 +128,6 @@ static int punch(const struct pt_postcopy *p, __u32 idx, const __u64 *lacks,
 		at = end + 1;
 	}
 	return code;
-}
-
-/* note has the record say what lacks: its begin says that all does. */
-static void note(struct pt_postcopy *p, const __u64 *lacks)
-{
-	pt_lazy_record_begin(p->r, p->found.regions, p->found.region_cnt);
-	for (__u64 page = 0; page < p->r->page_cnt; page++) {
-		const struct pt_lazy_region *region = pt_lazy_region_of(p->r, page);
-
-		if (!bit(lacks, region->off / PT_PAGE_SZ + page - region->first))
-			pt_lazy_settle(p->r, page, 1);
-	}
-	p->r->vmm_pid = p->pid;
-	p->r->server_cnt++;
-	p->counts.lacking = p->r->pending_cnt;
 }
 
 int pt_postcopy_arm(struct pt_postcopy *p, const __u64 *lacks, __u64 page_cnt,
@@ -155,17 +150,11 @@ int pt_postcopy_arm(struct pt_postcopy *p, const __u64 *lacks, __u64 page_cnt,
 		code = punch(p, i, lacks, err);
 	if (code)
 		return code;
-	note(p, lacks);
-	return pt_postcopy_faults_start(p, err);
+	pt_postcopy_note_begin(p, lacks);
+	return pt_postcopy_serve(p, err);
 }
 
 /* ---- the end ---- */
-
-void pt_postcopy_running(struct pt_postcopy *p)
-{
-	if (p->is_armed)
-		p->r->has_run = 1;
-}
 
 int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
 {

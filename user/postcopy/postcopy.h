@@ -17,6 +17,11 @@
  * state is loaded, which reads memory, too.  Pages are those of the image, 4096 bytes,
  * in which the memories of QEMU stand by their names.
  *
+ * A guest that runs and lacks pages outlives this process: the keeper has the descriptor
+ * and the record of them, and join goes on.
+ *
+ *     join --> serve --> page, zero, wanted ... --> whole
+ *
  * Each lacking page is placed once: by UFFDIO_COPY, which wakes whoever waits for it.
  * A page that the guest gave away in the meantime is not placed any more.  A fault on a
  * page that does not lack is answered with zeroes: it was one, or was given away.
@@ -49,6 +54,29 @@ struct pt_postcopy_counts {
 int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qmp,
 		     __u32 *unseen_cnt, struct pt_error *err);
 
+/* pt_postcopy_join goes on with the guest that an earlier process left to the keeper.  It
+ * asks QEMU nothing, which may wait in a fault.
+ *   -ENOENT  there is none: no keeper, or it keeps a guest that never ran, which
+ *            is released
+ *   or as pt_lazy_keeper_join, pt_lazy_record_open */
+int pt_postcopy_join(struct pt_postcopy **out, const char *qmp, struct pt_error *err);
+
+/* pt_postcopy_serve begins to answer the faults of a guest that was joined.  -EAGAIN: no
+ * thread. */
+int pt_postcopy_serve(struct pt_postcopy *p, struct pt_error *err);
+
+/* pt_postcopy_pid returns QEMU's process; pt_postcopy_guest_id the number of the guest
+ * that was running, 0: none.  pt_postcopy_memory finds the memory of a number, from 0 on
+ * in the order of the image; false: there are no more. */
+pid_t pt_postcopy_pid(const struct pt_postcopy *p);
+__u64 pt_postcopy_guest_id(const struct pt_postcopy *p);
+bool pt_postcopy_memory(const struct pt_postcopy *p, __u32 idx, const char **name,
+			__u64 *sz);
+
+/* pt_postcopy_lacks returns how many pages of one memory lack from the first one from
+ * *page on, which it stores there; 0: none does.  It waits for nothing. */
+__u64 pt_postcopy_lacks(const struct pt_postcopy *p, __u64 *page);
+
 /* pt_postcopy_arm: bit page % 64 of lacks[page / 64]: the page lacks.  A failure leaves
  * memory that must not be used.  Errors as pt_lazy_qemu_register, pt_lazy_qemu_punch. */
 int pt_postcopy_arm(struct pt_postcopy *p, const __u64 *lacks, __u64 page_cnt,
@@ -72,9 +100,9 @@ int pt_postcopy_zero(struct pt_postcopy *p, __u64 page, __u64 cnt,
 int pt_postcopy_lose(struct pt_postcopy *p, __u64 page, __u64 cnt,
 		     struct pt_error *err);
 
-/* pt_postcopy_running is called before the guest may run: from then on close leaves it
- * to the keeper. */
-void pt_postcopy_running(struct pt_postcopy *p);
+/* pt_postcopy_running is called before the guest may run, guest_id not 0: from then on
+ * close leaves it to the keeper. */
+void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id);
 
 /* pt_postcopy_whole makes ordinary memory of it, and ends the keeper.
  *   -EIO  a page never came */

@@ -9,6 +9,13 @@
 #include "lazy/qemu.h"
 #include "postcopy/postcopy.h"
 
+/* pt_postcopy_note: further fields of the record, in the place of a VMM's message. */
+struct pt_postcopy_note {
+	__u64 guest_id;		/* 0: it never ran */
+	char names[PT_LAZY_REGIONS_MAX][PT_SEGMENT_NAME_SZ];	/* of the regions */
+};
+
+#define PT_POSTCOPY_IMAGE_ID	"post-copy"	/* of the record */
 #define PT_POSTCOPY_WAITING_MAX	1024	/* faults; those above it are asked again */
 
 struct pt_postcopy_waiting {
@@ -22,6 +29,7 @@ struct pt_postcopy {
 	struct pt_lazy_qemu found;
 	struct pt_lazy_kept kept;
 	struct pt_lazy_record *r;
+	struct pt_postcopy_note note;	/* as in the record */
 	pid_t pid;
 	int uffd, pidfd;
 	bool is_armed, is_whole;
@@ -50,9 +58,21 @@ static inline __u64 pt_postcopy_addr(const struct pt_postcopy *p, __u64 page)
 	return region->addr + (page - region->first) * PT_PAGE_SZ;
 }
 
-/* faults.c: start and end of the thread; answered, with the lock: the page is there, or
+/* note.c: put writes the note to the record; begin has the record say which pages lack. */
+void pt_postcopy_note_put(struct pt_postcopy *p);
+void pt_postcopy_note_begin(struct pt_postcopy *p, const __u64 *lacks);
+
+/* pt_postcopy_new: with nothing open.  NULL: no memory. */
+struct pt_postcopy *pt_postcopy_new(void);
+
+static inline bool pt_postcopy_bit(const __u64 *bits, __u64 at)
+{
+	return bits[at / 64] >> (at % 64) & 1;
+}
+
+/* faults.c: the end of the thread of faults, which pt_postcopy_serve starts, and which takes
+ * over from one that was killed; answered, with the lock: the page is there, or
  * whoever waits for it is to ask again. */
-int pt_postcopy_faults_start(struct pt_postcopy *p, struct pt_error *err);
 void pt_postcopy_faults_end(struct pt_postcopy *p);
 void pt_postcopy_answered(struct pt_postcopy *p, __u64 page);
 bool pt_postcopy_is_waited_for(const struct pt_postcopy *p, __u64 page);

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Memory of this process in the place of QEMU's: a thread that touches a lacking page
+ * waits, and the page is asked for; each page is placed once; pages that were given away are not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "postcopy/postcopy_impl.h"
+
+#define P	4096ULL
+#define CNT	64		/* pages of each of two regions */
+#define PAGES	(2 * CNT)
+#define WAIT_MS	5000
+
+static struct pt_postcopy *p;
+static __u8 *memory;		/* the second region of the image comes first */
+static int file, wake_fd;
+static struct pt_error err;
+static __u64 lacks[PAGES / 64];
+
+/* addr_of: where page i of the image is. */
+static __u8 *addr_of(__u64 i)
+{
+	return memory + (i < CNT ? CNT + i : i - CNT) * P;
+}
+
+static void lack(__u64 page, __u64 cnt)
+{
+	for (; cnt; cnt--, page++)
+		lacks[page / 64] |= 1ULL << (page % 64);
+}
+
+static const void *content(int value)
+{
+	static __u8 page[P];
+
+	memset(page, value, P);
+	return page;
+}
+
+static int open_uffd(void)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_EVENT_REMOVE,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, UFFDIO_API, &api), 0);
+	return fd;
+}
+
+static void note_regions(void)
+{
+	for (int i = 0; i < 2; i++)
+		p->found.regions[i] = (struct pt_lazy_region){
+			.addr = (__u64)(unsigned long)(memory + i * CNT * P),
+			.sz = CNT * P, .page_sz = P, .off = (1 - i) * CNT * P,
+			.first = i * CNT,
+		};
+	p->found.region_cnt = 2;
+	strcpy(p->note.names[0], "b");
+	strcpy(p->note.names[1], "a");
+}
+
+/* start: pages of the image that do not lack hold 0x11. */
+static int start(void **state)
+{
+	struct uffdio_register arg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	(void)state;
+	memset(lacks, 0, sizeof(lacks));
+	lack(3, 5);
+	lack(CNT - 1, 3);	/* of both regions */
+	p = pt_postcopy_new();
+	assert_non_null(p);
+	file = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(file, PAGES * P), 0);
+	memory = mmap(NULL, PAGES * P, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	for (__u64 i = 0; i < PAGES; i++)
+		if (!pt_postcopy_bit(lacks, i) && i != 20)	/* 20: a hole */
+			memset(addr_of(i), 0x11, P);
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->uffd = open_uffd();
+	note_regions();
+	p->kept.record_fd = pt_lazy_record_make(&p->r, PAGES, PT_POSTCOPY_IMAGE_ID, &err);
+	assert_true(p->kept.record_fd >= 0);
+	arg.range.start = p->found.regions[0].addr;
+	arg.range.len = PAGES * P;
+	assert_int_equal(ioctl(p->uffd, UFFDIO_REGISTER, &arg), 0);
+	p->is_armed = true;
+	pt_postcopy_note_begin(p, lacks);
+	pt_postcopy_tell(p, wake_fd);
+	assert_int_equal(pt_postcopy_serve(p, &err), 0);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	pt_postcopy_faults_end(p);
+	pt_postcopy_release(p);
+	for (int i = 0; i < 2; i++)
+		p->found.files[i].fd = -1;
+	pt_postcopy_close(p);
+	munmap(memory, PAGES * P);
+	close(file);
+	close(wake_fd);
+	return 0;
+}
+
+/* ---- a guest's thread ---- */
+
+struct touch {
+	pthread_t thread;
+	__u64 page;
+	int got;		/* -1: it waits */
+};
+
+static void *touch_main(void *arg)
+{
+	struct touch *t = arg;
+	int got = *(volatile __u8 *)addr_of(t->page);
+
+	__atomic_store_n(&t->got, got, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void touch(struct touch *t, __u64 page)
+{
+	*t = (struct touch){ .page = page, .got = -1 };
+	assert_int_equal(pthread_create(&t->thread, NULL, touch_main, t), 0);
+}
+
+static void got(struct touch *t, int value)
+{
+	for (int i = 0; i < WAIT_MS && __atomic_load_n(&t->got, __ATOMIC_ACQUIRE) < 0; i++)
+		usleep(1000);
+	assert_int_equal(t->got, value);
+	pthread_join(t->thread, NULL);
+}
+
+static void waits(const struct touch *t)
+{
+	usleep(20000);
+	assert_int_equal(__atomic_load_n(&t->got, __ATOMIC_ACQUIRE), -1);
+}
+
+/* wanted waits until a page is asked for, and it alone. */
+static void wanted(__u64 page)
+{
+	struct pollfd in = { .fd = wake_fd, .events = POLLIN };
+	__u64 pages[8], value;
+
+	assert_int_equal(poll(&in, 1, WAIT_MS), 1);
+	assert_int_equal(read(wake_fd, &value, sizeof(value)), sizeof(value));
+	assert_int_equal(pt_postcopy_wanted(p, pages, 8), 1);
+	assert_int_equal(pages[0], page);
+}
+
+/* ---- tests ---- */
+
+static void test_comes(void **state)
+{
+	struct touch t;
+
+	(void)state;
+	touch(&t, 4);
+	wanted(4);
+	waits(&t);
+	assert_int_equal(pt_postcopy_page(p, 5, content(0x55), &err), 0);
+	waits(&t);
+	assert_int_equal(pt_postcopy_page(p, 4, content(0x44), &err), 0);
+	got(&t, 0x44);
+	assert_int_equal(addr_of(5)[P - 1], 0x55);
+	assert_int_equal(p->counts.faults, 1);
+	assert_int_equal(p->counts.latency.cnt, 1);
+}
+
+/* A page that is there, by a placing before or since it never lacked, stays. */
+static void test_once(void **state)
+{
+	(void)state;
+	assert_int_equal(pt_postcopy_page(p, 3, content(0x33), &err), 0);
+	memset(addr_of(3), 0x77, P);
+	assert_int_equal(pt_postcopy_page(p, 3, content(0x33), &err), 0);
+	assert_int_equal(addr_of(3)[0], 0x77);
+	assert_int_equal(pt_postcopy_page(p, 2, content(0x33), &err), 0);
+	assert_int_equal(addr_of(2)[0], 0x11);
+	assert_int_equal(pt_postcopy_page(p, PAGES + 2, content(0x33), &err), 0);
+}
+
+static void test_zero(void **state)
+{
+	struct touch t, hole;
+
+	(void)state;
+	touch(&hole, 20);	/* lacks nothing */
+	got(&hole, 0);
+	touch(&t, CNT);
+	wanted(CNT);
+	assert_int_equal(pt_postcopy_zero(p, CNT, 2, &err), 0);
+	got(&t, 0);
+	touch(&t, CNT + 1);
+	got(&t, 0);
+	assert_int_equal(p->counts.faults, 1);
+}
+
+static void test_asked_again(void **state)
+{
+	struct touch t;
+
+	(void)state;
+	touch(&t, 6);
+	wanted(6);
+	wanted(6);
+	assert_int_equal(pt_postcopy_page(p, 6, content(0x66), &err), 0);
+	got(&t, 0x66);
+}
+
+/* The guest gave the page away: it is zero, whatever comes. */
+static void test_removed(void **state)
+{
+	struct touch t;
+
+	(void)state;
+	touch(&t, 7);
+	wanted(7);
+	assert_int_equal(madvise(addr_of(7), P, MADV_REMOVE), 0);
+	got(&t, 0);
+	assert_int_equal(pt_postcopy_page(p, 7, content(0x77), &err), 0);
+	assert_int_equal(addr_of(7)[0], 0);
+}
+
+/* Lacking pages are told in the order of the image, by runs within one memory. */
+static void test_lacks(void **state)
+{
+	const char *name;
+	__u64 page = 0, sz;
+
+	(void)state;
+	assert_int_equal(pt_postcopy_lacks(p, &page), 5);
+	assert_int_equal(page, 3);
+	page += 5;
+	assert_int_equal(pt_postcopy_lacks(p, &page), 1);
+	assert_int_equal(page, CNT - 1);
+	page++;
+	assert_int_equal(pt_postcopy_lacks(p, &page), 2);
+	assert_int_equal(page, CNT);
+	page += 2;
+	assert_int_equal(pt_postcopy_lacks(p, &page), 0);
+	assert_true(pt_postcopy_memory(p, 0, &name, &sz));
+	assert_string_equal(name, "a");
+	assert_true(pt_postcopy_memory(p, 1, &name, &sz));
+	assert_string_equal(name, "b");
+	assert_int_equal(sz, CNT * P);
+	assert_false(pt_postcopy_memory(p, 2, &name, &sz));
+}
+
+static void test_never_came(void **state)
+{
+	struct pt_postcopy_counts counts;
+
+	(void)state;
+	assert_int_equal(pt_postcopy_whole(p, &err), -EIO);
+	assert_int_equal(err.exit, PT_EXIT_MISMATCH);
+	pt_postcopy_counts(p, &counts);
+	assert_int_equal(counts.lacking, 8);
+	assert_int_equal(counts.pending, 8);
+}
+
+/* The process ended after it had read a fault: its thread asks the next one. */
+static void test_next(void **state)
+{
+	struct touch t;
+
+	(void)state;
+	touch(&t, 5);
+	wanted(5);
+	pt_postcopy_faults_end(p);
+	p->waiting_cnt = 0;
+	p->r->server_cnt++;
+	assert_int_equal(pt_postcopy_serve(p, &err), 0);
+	wanted(5);
+	assert_int_equal(pt_postcopy_page(p, 5, content(0x55), &err), 0);
+	got(&t, 0x55);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_comes), TEST(test_once), TEST(test_zero),
+		TEST(test_asked_again), TEST(test_removed), TEST(test_lacks),
+		TEST(test_never_came), TEST(test_next),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
