@@ -39,6 +39,14 @@ struct pt_receive_guest {
 	int (*run)(void *arg, struct pt_error *err);
 	void (*tell)(void *arg, int wake_fd);
 	__u32 (*wanted)(void *arg, __u64 *pages, __u32 max);
+	/* running is called before run: from then on the guest is the one of guest_id at
+	 * its source.  rest_of, not 0: the guest of that id runs here already, and only
+	 * the rest of its memory is taken; match, begin, loaded and run are not called,
+	 * and lacks returns how many pages of the image, of one memory, lack from the first one
+	 * from *page on; 0: none does. */
+	void (*running)(void *arg, __u64 guest_id);
+	__u64 rest_of;
+	__u64 (*lacks)(void *arg, __u64 *page);
 	void *arg;
 };
 

@@ -2,8 +2,11 @@
 #include "receive/rx_fill.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
 
 #include "receive/rx_storage.h"
+
+#define QUEUED_MAX	(256u << 10)	/* bytes in the connection, before more is told */
 
 static int wrong(const struct pt_rx_session *s, const char *what, struct pt_error *err)
 {
@@ -46,6 +49,7 @@ int pt_rx_fill_hand_over(struct pt_rx_session *s, const struct pt_msg_hand_over 
 	    m->transfer_id != s->request.open.transfer_id)
 		return wrong(s, "HAND_OVER at the wrong time", err);
 	s->fill.is_handing = true;
+	s->fill.guest_id = m->guest_id;
 	return pt_rx_storage_run(s, err);
 }
 
@@ -67,6 +71,12 @@ static bool is_compared(const struct pt_rx_session *s)
 	       s->compare.region_done == pt_layout_region_cnt(s->memory.layout);
 }
 
+/* gfn_of: of a page of the image. */
+static __u64 gfn_of(const struct pt_rx_session *s, __u64 page)
+{
+	return pt_layout_gfn(s->memory.layout, pt_layout_page_at(s->memory.layout, page * PT_PAGE_SZ));
+}
+
 /* want tells the sender for which pages the guest waits. */
 static int want(struct pt_rx_session *s, struct pt_error *err)
 {
@@ -81,12 +91,52 @@ static int want(struct pt_rx_session *s, struct pt_error *err)
 
 	for (__u32 i = 0; i < cnt; i++)
 		ranges[i] = (struct pt_seq_range){
-			.first = pt_layout_gfn(s->memory.layout, pt_layout_page_at(
-				s->memory.layout, pages[i] * PT_PAGE_SZ)),
-			.cnt = 1,
+			.first = gfn_of(s, pages[i]), .cnt = 1,
 		};
 	m.pages_wanted.page_cnt = cnt;
 	return cnt ? pt_conn_send(s->conn, &m, err) : 0;
+}
+
+/* tell_lacking sends one PAGES_LACKING; the one without pages is the last. */
+static int tell_lacking(struct pt_rx_session *s, struct pt_error *err)
+{
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	struct pt_seq_range ranges[PT_PAGES_MAX];
+	struct pt_message m = {
+		.type = PT_MSG_PAGES_LACKING,
+		.pages_lacking = { .page = ranges },
+	};
+	__u32 cnt = 0;
+	__u64 run;
+
+	while (cnt < PT_PAGES_MAX && (run = guest->lacks(guest->arg, &s->fill.told_page))) {
+		ranges[cnt].first = gfn_of(s, s->fill.told_page);
+		ranges[cnt++].cnt = run;
+		s->fill.told_page += run;
+	}
+	m.pages_lacking.page_cnt = cnt;
+	s->fill.tells = cnt;
+	return pt_conn_send(s->conn, &m, err);
+}
+
+int pt_rx_fill_rest(struct pt_rx_session *s, struct pt_error *err)
+{
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	__u64 page = 0, run;
+	int ret = 0;
+
+	s->fill.is_told = s->fill.is_ready = true;
+	s->fill.is_handing = s->fill.is_handed = true;
+	s->fill.tells = true;
+	while (!ret && (run = guest->lacks(guest->arg, &page))) {
+		ret = pt_rebuild_lack(s->memory.rebuild, pt_layout_page_at(s->memory.layout, page *
+								    PT_PAGE_SZ),
+				      run, err);
+		page += run;
+	}
+	guest->tell(guest->arg, s->poll.wake_fd);
+	eventfd_write(s->poll.wake_fd, 1);
+	return ret ? ret : pt_rebuild_fill(s->memory.rebuild, err);
 }
 
 int pt_rx_fill_step(struct pt_rx_session *s, struct pt_error *err)
@@ -99,7 +149,9 @@ int pt_rx_fill_step(struct pt_rx_session *s, struct pt_error *err)
 
 	if (!s->fill.is_told || s->state > PT_RX_DATA)
 		return 0;
-	if (!s->fill.is_ready && is_compared(s))
+	while (!ret && s->fill.tells && pt_conn_queued_sz(s->conn) < QUEUED_MAX)
+		ret = tell_lacking(s, err);
+	if (!ret && !s->fill.is_ready && is_compared(s))
 		ret = ready(s, err);
 	if (!ret && s->fill.is_ready)
 		ret = want(s, err);

@@ -7,6 +7,9 @@
  *     data; PAGES_WANTED -->
  *     DIGESTS, VERIFY, COMMIT: as ever, of all that came
  *
+ * For a guest that runs already (PT_LIVE_REST) the receiver says PAGES_LACKING after
+ * OPENED; then data, and as above.
+ *
  * Threads: control's.
  */
 #ifndef RECEIVE_RX_FILL_H
@@ -20,6 +23,10 @@ int pt_rx_fill_lacking(struct pt_rx_session *s, const struct pt_msg_pages_lackin
 		       struct pt_error *err);
 int pt_rx_fill_hand_over(struct pt_rx_session *s, const struct pt_msg_hand_over *m,
 			 struct pt_error *err);
+
+/* pt_rx_fill_rest: the session is of a guest that runs already; before a page of it is
+ * placed, and before OPENED is sent. */
+int pt_rx_fill_rest(struct pt_rx_session *s, struct pt_error *err);
 
 /* pt_rx_fill_step says what is due; called by each tick. */
 int pt_rx_fill_step(struct pt_rx_session *s, struct pt_error *err);

@@ -10,12 +10,29 @@
 #include <pagetrim/clock.h>
 #include "channel/relay.h"
 
+/* check_rest: a receiver whose guest runs takes its rest alone, and no other does. */
+static int check_rest(const struct pt_rx_session *s, bool is_rest, struct pt_error *err)
+{
+	bool waits = s->cfg->guest && s->cfg->guest->rest_of;
+
+	if (is_rest == waits)
+		return 0;
+	return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, waits ?
+			    "the guest here runs, and only the rest of its memory is "
+			    "taken (from the host that it came from)" :
+			    "the rest of a guest is sent, and no guest here waits for one "
+			    "(start receive with {serve-faults} and the {qmp} of the QEMU "
+			    "that runs it)");
+}
+
 int pt_rx_guest_check(const struct pt_rx_session *s, struct pt_error *err)
 {
-	bool is_guest = s->request.open.live == PT_LIVE_GUEST;
+	bool is_rest = s->request.open.live == PT_LIVE_REST;
+	bool is_guest = s->request.open.live == PT_LIVE_GUEST || is_rest;
+	int ret = check_rest(s, is_rest, err);
 
-	if (is_guest == !!s->cfg->guest)
-		return 0;
+	if (ret || is_guest == !!s->cfg->guest)
+		return ret;
 	if (is_guest)
 		return pt_error_set(err, PT_EXIT_PEER, -EOPNOTSUPP, "a guest is "
 				    "sent, and the receiver takes memory alone "

@@ -239,6 +239,9 @@ static int take_opening(struct pt_rx_session *s, const struct pt_message *m,
 	if (m->type == PT_MSG_GUEST && is_complete && !s->storage.is_opening &&
 	    !pt_rx_large_is_due(s) && s->request.open.live == PT_LIVE_GUEST)
 		return pt_rx_guest(s, &m->guest, err);
+	if (m->type == PT_MSG_REST && is_complete && !s->storage.is_opening &&
+	    !pt_rx_large_is_due(s) && s->request.open.live == PT_LIVE_REST)
+		return pt_rx_rest(s, &m->rest, err);
 	return protocol_error(s, m, err);
 }
 

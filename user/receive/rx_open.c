@@ -8,6 +8,7 @@
 
 #include "base/name.h"
 #include "receive/quota.h"
+#include "receive/rx_fill.h"
 #include "receive/rx_guest.h"
 #include "receive/rx_intake.h"
 #include "receive/rx_large.h"
@@ -236,7 +237,7 @@ static int open_memory(struct pt_rx_session *s, struct pt_error *err)
 /* open_if_said: a guest's description may still follow. */
 static int open_if_said(struct pt_rx_session *s, struct pt_error *err)
 {
-	return pt_rx_large_is_due(s) || s->request.open.live == PT_LIVE_GUEST
+	return pt_rx_large_is_due(s) || s->request.open.live >= PT_LIVE_GUEST
 		? 0 : open_memory(s, err);
 }
 
@@ -247,6 +248,8 @@ int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err)
 	int ret = pt_rx_intake_add(s, err);
 
 	s->storage.is_opening = ret == -EAGAIN;
+	if (!ret && s->request.open.live == PT_LIVE_REST)
+		ret = pt_rx_fill_rest(s, err);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	for (__u32 i = 0; i < s->memory.segment_cnt; i++)
@@ -294,4 +297,14 @@ int pt_rx_guest(struct pt_rx_session *s, const struct pt_msg_guest *m,
 	int ret = pt_rx_guest_match(s, m, err);
 
 	return ret ? ret : open_memory(s, err);
+}
+
+int pt_rx_rest(struct pt_rx_session *s, const struct pt_msg_rest *m,
+	       struct pt_error *err)
+{
+	if (m->guest_id == s->cfg->guest->rest_of)
+		return open_memory(s, err);
+	return pt_error_set(err, PT_EXIT_PEER, -EINVAL, "the guest that waits here did "
+			    "not come from that QEMU (send the rest from the one that "
+			    "it came from)");
 }

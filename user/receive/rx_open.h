@@ -34,4 +34,8 @@ int pt_rx_guest(struct pt_rx_session *s, const struct pt_msg_guest *m,
  * and the caller calls it again. */
 int pt_rx_opened(struct pt_rx_session *s, struct pt_error *err);
 
+/* pt_rx_rest compares the guest, of whose memory the rest is sent. */
+int pt_rx_rest(struct pt_rx_session *s, const struct pt_msg_rest *m,
+	       struct pt_error *err);
+
 #endif

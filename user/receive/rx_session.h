@@ -113,6 +113,10 @@ struct pt_rx_guest {
 
 /* pt_rx_fill: a guest that runs before its memory is whole, see rx_fill.h. */
 struct pt_rx_fill {
+	__u64 guest_id;			/* of HAND_OVER */
+	__u64 told_page;		/* of the image: those below it were told to the
+					 * sender of a rest, ... */
+	bool tells;			/* ... unless that is over, or was not begun */
 	__u64 told_gfn;			/* one above the last page that was told */
 	bool is_told;			/* the last PAGES_LACKING has come */
 	bool is_ready;			/* PAGES_READY was sent */

@@ -171,8 +171,10 @@ static int run_job(void *arg, const void *bytes, size_t sz, struct pt_error *err
 
 	(void)bytes;
 	(void)sz;
-	if (!ret)
+	if (!ret) {
+		guest->running(guest->arg, s->fill.guest_id);
 		ret = guest->run(guest->arg, err);
+	}
 	if (!ret)
 		atomic_store(&s->fill.has_run, true);
 	return ret;

@@ -28,8 +28,8 @@ static int other_memory(const struct pt_guest_sink *g, __u32 cnt, struct pt_erro
 			    g->cnt);
 }
 
-static int check(const struct pt_guest_sink *g, const struct pt_segment *segs,
-		 __u32 cnt, struct pt_error *err)
+int pt_guest_check(const struct pt_guest_sink *g, const struct pt_segment *segs,
+		   __u32 cnt, struct pt_error *err)
 {
 	if (cnt != g->cnt)
 		return other_memory(g, cnt, err);
@@ -129,7 +129,7 @@ static int guest_fit(struct pt_sink *s, const struct pt_layout *l,
 	int ret;
 
 	segs = pt_layout_segments(l, &cnt);
-	ret = check(g, segs, cnt, err);
+	ret = pt_guest_check(g, segs, cnt, err);
 	if (!ret)
 		ret = check_unmarked(g, err);
 	if (!ret)
@@ -307,7 +307,7 @@ static int open_file(struct pt_guest_range *r, const char *path, struct pt_error
 }
 
 static int open_range(struct pt_guest_range *r, const struct pt_sink_guest_range *from,
-		      struct pt_error *err)
+		      bool is_rest, struct pt_error *err)
 {
 	if (!from->sz || from->sz % PT_PAGE_SZ ||
 	    strlen(from->name) >= sizeof(r->name))
@@ -318,7 +318,7 @@ static int open_range(struct pt_guest_range *r, const struct pt_sink_guest_range
 	r->sz = from->sz;
 	r->addr = from->addr;
 	r->file_off = from->off;
-	return open_file(r, from->path, err);
+	return is_rest ? 0 : open_file(r, from->path, err);
 }
 
 /* open_all: without a pagemap nothing is counted. */
@@ -336,7 +336,9 @@ static int open_all(struct pt_guest_sink *g, const struct pt_sink_guest_cfg *cfg
 	for (__u32 i = 0; i < g->cnt; i++)
 		g->ranges[i].fd = -1;
 	for (__u32 i = 0; !ret && i < g->cnt; i++)
-		ret = open_range(&g->ranges[i], &cfg->ranges[i], err);
+		ret = open_range(&g->ranges[i], &cfg->ranges[i], cfg->is_rest, err);
+	if (ret || cfg->is_rest)
+		return ret;
 	if (!ret)
 		ret = pt_process_memory_open(&g->memory, cfg->pid, err);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", cfg->pid);
@@ -359,7 +361,8 @@ int pt_sink_open_guest(struct pt_sink **out,
 	if (!g)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM,
 				    "process %d: no memory", cfg->pid);
-	g->sink.ops = &guest_ops;
+	g->sink.ops = cfg->is_rest ? &pt_guest_rest_ops : &guest_ops;
+	g->sink.starts_zero = cfg->is_rest;	/* nothing is known of it */
 	g->sink.may_wait = true;	/* its file may be on a disk */
 	g->memory.fd = g->pagemap = -1;
 	g->run = cfg->run;

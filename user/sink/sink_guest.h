@@ -75,6 +75,8 @@ struct pt_sink_guest_cfg {
 		      __u32 cnt, struct pt_error *err);
 	const struct pt_sink_guest_fill *fill;	/* outlives the sink; NULL: there is
 						 * no way */
+	bool is_rest;		/* the guest runs already, and was armed: only names,
+				 * sizes and fill are used, and arm is not called */
 	void *arg;
 };
 

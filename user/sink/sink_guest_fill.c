@@ -77,6 +77,56 @@ static const struct pt_sink_ops fill_ops = {
 	.close = pt_guest_op_close,
 };
 
+static int rest_fit(struct pt_sink *s, const struct pt_layout *l, struct pt_error *err)
+{
+	struct pt_guest_sink *g = pt_guest_of(s);
+	const struct pt_segment *segs;
+	__u32 cnt;
+
+	segs = pt_layout_segments(l, &cnt);
+	s->sz = 0;
+	for (__u32 i = 0; i < g->cnt; i++)
+		s->sz += g->ranges[i].sz;
+	return pt_guest_check(g, segs, cnt, err);
+}
+
+/* The pages that lack do so already. */
+static int rest_lack(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *err)
+{
+	(void)s;
+	(void)off;
+	(void)sz;
+	(void)err;
+	return 0;
+}
+
+static int rest_fill(struct pt_sink *s, struct pt_error *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+static int rest_check_marks(const struct pt_sink *s, struct pt_error *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+const struct pt_sink_ops pt_guest_rest_ops = {
+	.fit = rest_fit,
+	.complete = fill_complete,
+	.zero = fill_zero,
+	.lose = fill_lose,
+	.read = fill_read,
+	.lack = rest_lack,
+	.fill = rest_fill,
+	.check_marks = rest_check_marks,
+	.commit = fill_commit,
+	.close = pt_guest_op_close,
+};
+
 int pt_guest_op_fill(struct pt_sink *s, struct pt_error *err)
 {
 	struct pt_guest_sink *g = pt_guest_of(s);

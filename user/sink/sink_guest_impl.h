@@ -92,6 +92,13 @@ pt_guest_range_at(const struct pt_guest_sink *g, __u64 off)
 	return &g->ranges[i];
 }
 
+/* pt_guest_check refuses segments that are not the ranges. */
+int pt_guest_check(const struct pt_guest_sink *g, const struct pt_segment *segs,
+		   __u32 cnt, struct pt_error *err);
+
+/* pt_guest_rest_ops: those of a guest that runs already. */
+extern const struct pt_sink_ops pt_guest_rest_ops;
+
 /* pt_guest_op_X: operation X of struct pt_sink_ops. */
 int pt_guest_op_build(struct pt_sink *s, __u64 off, __u64 sz);
 __s64 pt_guest_op_large_sz(const struct pt_sink *s, __u64 off, __u64 sz);
