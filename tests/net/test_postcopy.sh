@@ -10,6 +10,8 @@
 # shellcheck disable=SC2317 # cases are called by name
 # shellcheck source=tests/net/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/net/lib_entry.sh
+source "$here/lib_entry.sh"
 # shellcheck source=tests/live/lib.sh
 source "$root/tests/live/lib.sh"
 
@@ -57,19 +59,22 @@ there_and_back()
 # agents_begin: both agents, and QEMU in host b; the rest comes at 2 MB/s.
 agents_begin()
 {
-	live_launch incoming b
+	[[ -d b ]] || live_launch incoming b
+	rm -f receive.err migrate.json
 	hosts_exec "$net" b "$pagetrim" receive --json --psk psk --dev "$(dev_b)" \
 		--listen "$HOSTS_B4" --qmp b/agent.sock --peer-timeout 3 \
 		"${live_receive_args[@]}" >receive.json 2>receive.err &
 	receiver=$!
 	wait_until 60 live_receive_listens "$receiver"
-	hosts_exec "$net" a "$pagetrim" migrate --json --psk psk --dev "$(dev_a)" \
+	hosts_exec "$net" a "${entry[@]}" "$pagetrim" migrate --json --psk psk --dev "$(dev_a)" \
 		--to "$HOSTS_B4" --qmp a/agent.sock --control control --peer-timeout 3 \
 		"${live_migrate_args[@]}" >migrate.json 2>migrate.err &
 	migrator=$!
 }
 
-said() { grep -q "\"event\": *\"$1\"" migrate.json; }
+entry=()	# words to run migrate with, see lib_entry.sh
+
+said() { grep -qs "\"event\": *\"$1\"" migrate.json; }
 agents_said() { cat migrate.err receive.err migrate.json receive.json >&2; }
 
 # handed_over: the guest runs in host b, and most of what it lacks is still to come.
@@ -84,7 +89,7 @@ agents_end()
 {
 	finish "$migrator" 120
 	agents_said
-	same "migrate's exit" "$status" "$1"
+	[[ $status =~ ^($1)$ ]] || die "migrate's exit: $status, want $1"
 	finish "$receiver" 30
 	same "receive's exit" "$status" "$2"
 }
@@ -156,8 +161,121 @@ time.sleep(100)' "$(live_ram b)" >mapper.said &
 	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
 }
 
+# goes_on: both agents are started again, and the guest gets the rest.
+goes_on()
+{
+	[[ -e b/agent.sock.keeper ]] || die "no keeper is left"
+	agents_begin
+	agents_end 0 0
+	same "pages to come" "$(served '."pending-pages"')" 0
+	live_is_sound b 2
+	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
+}
+
+# broken COMMAND MIGRATE RECEIVE: COMMAND runs once the guest was handed over; the
+# agents end so, the guest waits, and goes on.
+broken()
+{
+	begin "MIB=96 RATE=4000"
+	agents_begin
+	slow=256K
+	handed_over
+	sleep 1
+	show eval "$1"
+	agents_end "$2" "$3"
+	goes_on
+}
+
+sends_rest()
+{
+	"$pagetrim" ctl status --json --control control 2>/dev/null |
+		jq -e '.live.step == "fill" and .ram.normal > 50'
+}
+
+# twice: each agent dies once.
+twice()
+{
+	begin "MIB=96 RATE=4000"
+	agents_begin
+	slow=256K
+	handed_over
+	kill -KILL "$migrator"
+	agents_end 137 4
+	live_migrate_args=(--postcopy --max-bandwidth 256K)
+	agents_begin
+	wait_until 60 sends_rest
+	sleep 1
+	kill -KILL "$receiver"
+	agents_end 4 137
+	live_migrate_args=(--postcopy)
+	goes_on
+}
+
+# dies_at KIND SYMBOL COMMAND MIGRATE RECEIVE: COMMAND runs when migrate is there.
+dies_at()
+{
+	begin "MIB=48 RATE=2000"
+	rm -f receiver.pid
+	mapfile -t entry < <(at "$1" "$2" "$3")
+	[[ ${#entry[@]} -eq 4 ]] || exit 1
+	agents_begin
+	echo "$receiver" >receiver.pid
+	agents_end "$4" "$5"
+	entry=()
+}
+
+# before KIND SYMBOL...: the guest runs on here, and never did there, where nothing waits
+# for it any more: a QEMU that is started anew takes it.
+before()
+{
+	dies_at "$@"
+	wait_until 60 live_is_sound a
+	live_stop b
+	wait_until 10 test ! -e b/agent.sock.keeper
+	agents_begin
+	agents_end 0 0
+	live_is_sound b
+}
+
+# behind KIND SYMBOL...: it runs there, and goes on.
+behind()
+{
+	dies_at "$@"
+	goes_on
+}
+
+# shellcheck disable=SC2016 # run later
+{
+	kills_itself='kill -KILL $TARGET'
+	kills_receiver='until kill -KILL $(cat receiver.pid); do sleep 0.1; done'
+
+	cut_link='ip -n $(hosts_netns "$net" a) link set $(dev_a) down; sleep 4;
+		ip -n $(hosts_netns "$net" a) link set $(dev_a) up'
+	kill_receiver='kill -KILL $receiver'
+	kill_migrator='kill -KILL $migrator'
+	stop_receiver='kill -TERM $receiver'
+}
 case_run "postcopy: there and back" there_and_back
 case_run "postcopy: a page that is waited for goes first" ahead
 case_run "postcopy: a receiver that answers no faults" no_server
 case_run "postcopy: memory that another process maps" mapped_twice
+case_run "postcopy: the receiver is killed" broken "$kill_receiver" 4 137
+case_run "postcopy: the sender is killed" broken "$kill_migrator" 137 4
+case_run "postcopy: the link is cut" broken "$cut_link" 4 4
+case_run "postcopy: the receiver is told to end" broken "$stop_receiver" 4 1
+for step in LACK EARLY; do
+	case_run "postcopy: the sender is killed at step $step" \
+		before step "$step" "$kills_itself" 137 4
+	case_run "postcopy: the receiver is killed at step $step" \
+		before step "$step" "$kills_receiver" 4 137
+done
+case_run "postcopy: the sender is killed at step FILL" \
+	behind step FILL "$kills_itself" 137 4
+for phase in VERIFY COMMIT; do
+	case_run "postcopy: the sender is killed at phase $phase" \
+		behind phase "$phase" "$kills_itself" 137 4
+	case_run "postcopy: the receiver is killed at phase $phase" \
+		behind phase "$phase" "$kills_receiver" '4|6' 137
+done
+case_run "postcopy: one dies, and then the other" twice
 cases_end

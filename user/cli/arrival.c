@@ -165,7 +165,6 @@ static int run_early(void *arg, struct pt_error *err)
 	struct pt_postcopy_counts counts;
 	int ret;
 
-	pt_postcopy_running(a->postcopy);
 	ret = run(arg, err);
 	pt_postcopy_counts(a->postcopy, &counts);
 	if (!ret)
@@ -190,14 +189,53 @@ void pt_arrival_report(const struct pt_arrival *a, json_t *to)
 		"max", c.latency.max_ns / 1e3));
 }
 
+static void running(void *arg, __u64 guest_id)
+{
+	const struct pt_arrival *a = arg;
+
+	pt_postcopy_running(a->postcopy, guest_id);
+}
+
+static __u64 lacks(void *arg, __u64 *at)
+{
+	const struct pt_arrival *a = arg;
+
+	return pt_postcopy_lacks(a->postcopy, at);
+}
+
 static int open_faults(struct pt_arrival *a, struct pt_error *err)
 {
 	int ret = pt_postcopy_open(&a->postcopy, a->qemu, a->qmp, &a->unseen_cnt, err);
 
 	a->guest.run = run_early;
+	a->guest.running = running;
 	a->guest.tell = tell;
 	a->guest.wanted = wanted;
 	return ret;
+}
+
+/* open_rest opens the memory of a guest that runs, and lacks some of it. */
+static int open_rest(struct pt_arrival *a, struct pt_error *err)
+{
+	struct pt_sink_guest_range ranges[PT_QEMU_RANGES_MAX] = { 0 };
+	struct pt_sink_guest_cfg own = {
+		.ranges = ranges, .fill = &fill, .is_rest = true, .arg = a,
+	};
+
+	for (; own.cnt < PT_QEMU_RANGES_MAX &&
+	     pt_postcopy_memory(a->postcopy, own.cnt, &ranges[own.cnt].name,
+				&ranges[own.cnt].sz); own.cnt++)
+		a->memory_sz += ranges[own.cnt].sz;
+	a->range_cnt = own.cnt;
+	a->pid = pt_postcopy_pid(a->postcopy);
+	a->pidfd = syscall(SYS_pidfd_open, a->pid, 0);
+	a->state = PT_ARRIVAL_RUNS;
+	a->guest.rest_of = pt_postcopy_guest_id(a->postcopy);
+	a->guest.run = run_early;	/* it is not called */
+	a->guest.lacks = lacks;
+	a->guest.tell = tell;
+	a->guest.wanted = wanted;
+	return pt_sink_open_guest(&a->sink, &own, err);
 }
 
 static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
@@ -229,6 +267,11 @@ static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 	return ret;
 }
 
+int pt_arrival_serve(struct pt_arrival *a, struct pt_error *err)
+{
+	return a->guest.rest_of ? pt_postcopy_serve(a->postcopy, err) : 0;
+}
+
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		    struct pt_arrival_with with, struct pt_error *err)
 {
@@ -242,8 +285,17 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		.guest = { .name = qmp, .match = match, .begin = begin,
 			   .loaded = loaded, .arg = a },
 	};
+	ret = with.faults ? pt_postcopy_join(&a->postcopy, qmp, err) : -ENOENT;
+	if (!ret)
+		ret = open_rest(a, err);
+	if (ret != -ENOENT) {
+		if (ret)
+			pt_arrival_close(a);
+		return ret;
+	}
 	ret = pt_qemu_open(&a->qemu, qmp, pid, err);
 	if (!ret) {
+		a->pid = pt_qemu_pid(a->qemu);
 		a->pidfd = syscall(SYS_pidfd_open, pt_qemu_pid(a->qemu), 0);
 		ret = pt_qemu_dest_check(a->qemu, err);
 	}
@@ -298,12 +350,14 @@ const char *pt_arrival_left(const struct pt_arrival *a, int failure)
 	case PT_ARRIVAL_RUNS:
 		break;
 	}
-	return "";
+	return a->postcopy && failure ?
+	       "the guest runs here, and waits when it touches a page that has not come: "
+	       "do not end this QEMU, and give the same commands at both ends again" : "";
 }
 
 void pt_arrival_close(struct pt_arrival *a)
 {
-	if (!a->qemu)
+	if (!a->qemu && !a->postcopy)
 		return;
 	pt_sink_close(a->sink);
 	pt_postcopy_close(a->postcopy);

@@ -38,7 +38,8 @@ struct pt_arrival_with {
 struct pt_arrival {
 	const char *qmp;	/* path of the monitor's socket */
 	const char *control_path;	/* for a record before the guest runs; NULL */
-	struct pt_qemu *qemu;	/* NULL: not open */
+	struct pt_qemu *qemu;	/* NULL: not open, or the guest runs already */
+	pid_t pid;		/* of QEMU */
 	int pidfd;		/* of QEMU, readable when it has ended; -1 */
 	char *description;
 	struct pt_collapser *collapser;	/* for large pages; NULL: not wanted */
@@ -59,6 +60,10 @@ struct pt_arrival {
  * pt_marker_open, pt_postcopy_open. */
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		    struct pt_arrival_with with, struct pt_error *err);
+
+/* pt_arrival_serve begins to answer the faults of a guest that runs already; once
+ * privileges are given up.  -EAGAIN: no thread. */
+int pt_arrival_serve(struct pt_arrival *a, struct pt_error *err);
 
 /* pt_arrival_left returns what is to be done about a QEMU whose guest did not
  * arrive, after a receiver's failure (-errno); "": nothing.  If QEMU may be the

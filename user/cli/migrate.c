@@ -28,6 +28,7 @@ struct migrate {
 	bool is_begun, is_committed;
 	bool is_resumed;		/* that was tried */
 	bool is_lost;			/* and failed */
+	bool is_rest;			/* the guest runs at the receiver already */
 };
 
 /* The guest's state here, as its record tells it. */
@@ -37,6 +38,10 @@ static const char killed_left[] =
 	"'pagetrim ctl status' there, or its QEMU; continue it here (QMP 'cont') "
 	"only if it does not run there, and end the QEMU there first";
 
+static const char rest_left[] =
+	"the guest runs at the receiver, and may wait there for pages that only the QEMU "
+	"here has: end neither, and give the same commands again";
+
 static const char *guest_left(const struct pt_send_run *run, int ret)
 {
 	const struct migrate *m = (const void *)((const char *)run -
@@ -44,9 +49,8 @@ static const char *guest_left(const struct pt_send_run *run, int ret)
 
 	if (!ret)
 		return "runs at the receiver: do not continue it here";
-	if (run->report.live.is_handed)
-		return "runs at the receiver, and waits there for pages that only the "
-		       "QEMU here has: end neither, and do not continue it here";
+	if (run->report.live.is_handed || m->is_rest)
+		return rest_left;
 	if (run->err.exit == PT_EXIT_UNKNOWN)
 		return killed_left;
 	return m->is_lost ? "stays here, and never ran at the receiver; if it "
@@ -187,6 +191,10 @@ static int open_guest(struct migrate *m)
 {
 	int ret = pt_qemu_open(&m->qemu, m->o.qmp, m->o.pid, &m->run.err);
 
+	if (!ret && m->o.postcopy)
+		ret = pt_qemu_gave_up(m->qemu, &m->is_rest, &m->run.err);
+	if (!ret && m->is_rest)
+		return open_memory(m);
 	if (!ret)
 		ret = pt_qemu_source_check(m->qemu, &m->run.err);
 	if (!ret)
@@ -206,6 +214,15 @@ static int move(struct migrate *m)
 	struct pt_sender_cfg *cfg = &m->o.send.cfg;
 	struct pt_send_live_cfg *live = &m->o.send.live.cfg;
 
+	live->guest_id = pt_qemu_guest_id(m->qemu);
+	if (m->is_rest) {
+		live->kind = PT_LIVE_REST;
+		live->look = rest_left;
+		pt_out_log("the guest left this QEMU: the rest of its memory is sent");
+		cfg->live = live;
+		cfg->warn = pt_send_run_warn;
+		return pt_send_run(&m->run, cfg, 0);
+	}
 	live->kind = PT_LIVE_GUEST;
 	live->pid = pt_qemu_pid(m->qemu);
 	live->addrs = m->addrs;
@@ -278,10 +295,6 @@ int pt_cmd_migrate(int argc, char **argv)
 	m.run.tells_events = true;
 	m.run.guest_left = guest_left;
 	m.run.stop_fd = pt_stop_open();
-	if (m.o.postcopy)
-		pt_out_log("once the guest was handed over, a part of its memory is "
-			   "here alone: if QEMU is killed at either host before all has "
-			   "come, the guest is lost");
 	pt_limits_raise_files();
 	warn_marks();
 	ret = pt_privilege_harden(&m.run.err);
@@ -289,6 +302,10 @@ int pt_cmd_migrate(int argc, char **argv)
 		ret = pt_record_begin(m.run.control_path, &m.run.err);
 	if (!ret)
 		ret = open_guest(&m);
+	if (!ret && m.o.postcopy && !m.is_rest)
+		pt_out_log("once the guest was handed over, a part of its memory is "
+			   "here alone: if QEMU is killed at either host before all has "
+			   "come, the guest is lost");
 	if (!ret)
 		ret = pt_security_open(&m.o.send.cfg.tls, &m.o.send.security,
 				       PT_ROLE_SENDER, &m.run.err);

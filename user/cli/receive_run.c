@@ -175,9 +175,10 @@ static void announce(struct pt_receive_run *rx)
 	if (info.copy_why.text[0])
 		pt_out_log("copy mode: %s", info.copy_why.text);
 	if (rx->qmp)
-		pt_out_log("QEMU, process %d, waits for a guest at %s: %s in "
-			   "%u memory backend%s", pt_qemu_pid(rx->arrival.qemu),
-			   rx->qmp, pt_out_human(rx->arrival.memory_sz, memory),
+		pt_out_log("QEMU, process %d, waits for %s at %s: %s in "
+			   "%u memory backend%s", rx->arrival.pid,
+			   rx->arrival.guest.rest_of ? "the rest of its guest's memory"
+						     : "a guest", rx->qmp, pt_out_human(rx->arrival.memory_sz, memory),
 			   rx->arrival.range_cnt,
 			   rx->arrival.range_cnt == 1 ? "" : "s");
 	if (info.other_dev[0])
@@ -409,6 +410,8 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 	if (!ret)
 		ret = pt_receive_control_open(&rx->control, &rx->at, rx->receiver,
 					      &rx->cfg, err);
+	if (!ret)
+		ret = pt_arrival_serve(&rx->arrival, err);
 	if (!ret)
 		ret = pt_receiver_start(rx->receiver, err);
 	if (!ret) {

@@ -193,6 +193,14 @@ void pt_report_live_text(FILE *out, const struct pt_send_live_report *r)
 	const struct pt_live_report *t = &r->tracking;
 	char state[16];
 
+	if (r->is_handed)
+		fprintf(out, "Post-copy: %llu pages came after the guest, in %.1f ms; it "
+			"waited for %llu of them.  A QEMU there that had been killed "
+			"meanwhile would have been a lost guest.\n",
+			(unsigned long long)r->lacking_pages, MS(r->fill_ns),
+			(unsigned long long)r->wanted_pages);
+	if (!t->tracker)	/* the rest of a guest */
+		return;
 	fprintf(out, "Tracker: %s%s%s.\n", t->tracker ? t->tracker : "none",
 		t->why[0] ? ", since " : "", t->why);
 	if (t->compare_why[0])
@@ -202,12 +210,6 @@ void pt_report_live_text(FILE *out, const struct pt_send_live_report *r)
 		"were compared at the stop.\n", r->round.idx,
 		(unsigned long long)r->last_pages,
 		(unsigned long long)t->suspect_cnt);
-	if (r->is_handed)
-		fprintf(out, "Post-copy: %llu pages came after the guest, in %.1f ms; it "
-			"waited for %llu of them.  A QEMU there that had been killed "
-			"meanwhile would have been a lost guest.\n",
-			(unsigned long long)r->lacking_pages, MS(r->fill_ns),
-			(unsigned long long)r->wanted_pages);
 	fprintf(out, "Downtime: %.1f ms (last pages found %.1f, sent %.1f, "
 		"verified %.1f; %s of device state %.1f; started %.1f).\n",
 		MS(r->downtime_ns), MS(r->recheck_ns), MS(r->last_ns),

@@ -246,7 +246,11 @@ static inline __u64 pt_send_left_sz(const struct pt_send_report *r)
 
 /* pt_send_live_cfg: memory that changes while it is sent. */
 struct pt_send_live_cfg {
-	enum pt_live_kind kind;		/* ROUNDS or GUEST */
+	enum pt_live_kind kind;		/* ROUNDS or GUEST; or REST, of which guest_id
+					 * and look alone are used: the memory stands
+					 * still, and the receiver says what it lacks */
+	__u64 guest_id;			/* of a GUEST with postcopy, and of a REST: as
+					 * pt_qemu_guest_id */
 	pid_t pid;			/* the process that writes it, */
 	const __u64 *addrs;		/* where each segment is mapped there;
 					 * NULL: unknown, digests are used unless

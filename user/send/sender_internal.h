@@ -174,6 +174,12 @@ int pt_sender_watch_peer(struct pt_sender *s);
 
 bool pt_sender_is_cancelled(const struct pt_sender *s);
 
+/* pt_sender_is_rest: the rest of a guest is sent, that runs at the receiver. */
+static inline bool pt_sender_is_rest(const struct pt_sender *s)
+{
+	return s->cfg.live && s->cfg.live->kind == PT_LIVE_REST;
+}
+
 /* pt_sender_writer returns what writes the memory while it is sent. */
 static inline const char *pt_sender_writer(const struct pt_sender *s)
 {

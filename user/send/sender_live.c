@@ -68,7 +68,7 @@ int pt_sender_live_start(struct pt_sender *s)
 	};
 	int ret;
 
-	if (!cfg)
+	if (!cfg || pt_sender_is_rest(s))
 		return 0;
 	ret = make_ranges(s);
 	if (ret)

@@ -12,11 +12,12 @@ void pt_sender_live_committed(struct pt_sender *s)
 	const struct pt_live_report *found;
 	struct pt_send_live_report *r = &s->report.live;
 
+	if (pt_sender_postcopy_is_on(s))
+		r->fill_ns = pt_clock_ns() - s->postcopy.handed_ns;
 	if (!s->live.thread)
 		return;
 	found = pt_live_report(s->live.thread);
 	if (pt_sender_postcopy_is_on(s)) {
-		r->fill_ns = pt_clock_ns() - s->postcopy.handed_ns;
 		r->recheck_ns = found->recheck_ns;
 		r->state_ns = found->hand_over_ns;
 		return;

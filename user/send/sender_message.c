@@ -202,6 +202,8 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 		return 0;
 	case PT_MSG_STATE:
 		return pt_sender_live_take(s, &m->state);
+	case PT_MSG_PAGES_LACKING:
+		return pt_sender_postcopy_lacking(s, &m->pages_lacking);
 	case PT_MSG_PAGES_WANTED:
 	case PT_MSG_PAGES_READY:
 	case PT_MSG_HANDED_OVER:

@@ -70,8 +70,9 @@ static int probe(struct pt_sender *s)
 	eventfd_write(s->wake_fd, 1);	/* step at once again */
 	if (s->report.is_resumed)
 		return pt_held_start(&s->held, &s->error);
-	/* Memory that its writer reports is sent only then. */
-	if (!s->cfg.live || !s->cfg.live->guest.is_last)
+	/* Memory that its writer reports is sent only then, and a rest as far as it
+	 * lacks. */
+	if (!s->cfg.live || (!s->cfg.live->guest.is_last && !pt_sender_is_rest(s)))
 		pt_held_skip(&s->held);
 	return 0;
 }
@@ -86,12 +87,16 @@ static void go(struct pt_sender *s)
 		if (pt_lane_state(s->lanes[i]) != PT_LANE_READY)
 			continue;
 		s->stripe_lanes[stripe] = i;
+		if (pt_sender_is_rest(s))
+			pt_inbox_fill(pt_lane_inbox(s->lanes[i]));
 		pt_inbox_go(pt_lane_inbox(s->lanes[i]), stripe++, reached);
 	}
 	s->stripe_cnt = reached;
 	s->report.compare_ns = pt_sender_enter(s, PT_SEND_SEND);
 	s->report.setup_ns = s->phase_ns - s->started_ns;
 	pt_sender_live_go(s);
+	if (pt_sender_is_rest(s))
+		pt_sender_postcopy_go(s);
 }
 
 /* While frames are sent, the lanes check their own progress instead.  A
@@ -125,6 +130,8 @@ static int compare(struct pt_sender *s)
 		return ret;
 	if (!ret && s->report.is_resumed && pt_held_is_waiting(&s->held))
 		return pt_sender_owed(s, "HELD");
+	if (pt_sender_is_rest(s) && !s->postcopy.is_told)
+		return pt_sender_owed(s, "PAGES_LACKING");
 	s->moves++;	/* the receiver owes nothing now */
 	if (!ret)
 		return 0;

@@ -12,7 +12,7 @@
 
 int pt_sender_postcopy_agree(struct pt_sender *s)
 {
-	if (!s->cfg.live || !s->cfg.live->postcopy ||
+	if (!s->cfg.live || !(s->cfg.live->postcopy || pt_sender_is_rest(s)) ||
 	    pt_conn_capabilities(s->conn) & PT_CAP_POSTCOPY)
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTONOSUPPORT, "{postcopy}: %s "
@@ -116,7 +116,8 @@ static int hand_over(struct pt_sender *s)
 {
 	struct pt_message m = {
 		.type = PT_MSG_HAND_OVER,
-		.hand_over = { .transfer_id = s->report.transfer_id },
+		.hand_over = { .transfer_id = s->report.transfer_id,
+			       .guest_id = s->cfg.live->guest_id },
 	};
 	int ret = pt_live_result(s->live.thread, &s->error);
 
@@ -139,6 +140,13 @@ static void handed_over(struct pt_sender *s)
 	s->report.live.downtime_ns = s->postcopy.handed_ns - s->live.stopped_ns;
 	pt_sender_live_enter(s, PT_SEND_LIVE_FILL);
 	eventfd_write(s->wake_fd, 1);
+}
+
+void pt_sender_postcopy_go(struct pt_sender *s)
+{
+	s->postcopy.is_handed = s->report.live.is_handed = true;
+	s->postcopy.handed_ns = pt_clock_ns();
+	pt_sender_live_enter(s, PT_SEND_LIVE_FILL);
 }
 
 int pt_sender_postcopy_advance(struct pt_sender *s, bool is_clean)
@@ -180,8 +188,8 @@ static void want(struct pt_sender *s, __u64 gfn)
 	__u64 page_idx;
 	__u16 stripe;
 
-	if (!pt_layout_find(s->layout, gfn, &page_idx))
-		return;
+	if (!s->stripe_cnt || !pt_layout_find(s->layout, gfn, &page_idx))
+		return;		/* it is asked for again */
 	s->report.live.wanted_pages++;
 	stripe = page_idx / PT_REGION_PAGES % s->stripe_cnt;
 	pt_inbox_want(pt_lane_inbox(s->lanes[s->stripe_lanes[stripe]]), page_idx);
@@ -207,11 +215,49 @@ int pt_sender_postcopy_take(struct pt_sender *s, const struct pt_message *m)
 		   m->handed_over.transfer_id == s->report.transfer_id) {
 		s->postcopy.is_handed = true;
 		s->postcopy.handed_ns = pt_clock_ns();
-	} else if (m->type == PT_MSG_PAGES_WANTED && step > PT_SEND_LIVE_LACK) {
+	} else if (m->type == PT_MSG_PAGES_WANTED &&
+		   (step > PT_SEND_LIVE_LACK || pt_sender_is_rest(s))) {
 		take_wanted(s, &m->pages_wanted);
 	} else {
 		return unexpected(s, m);
 	}
+	return 0;
+}
+
+/* lack makes pages of one segment dirty. */
+static void lack(struct pt_sender *s, __u64 gfn, __u64 cnt)
+{
+	__u64 page_idx;
+
+	pt_layout_find(s->layout, gfn, &page_idx);
+	s->report.live.lacking_pages += cnt;
+	while (cnt) {
+		__u64 run = PT_REGION_PAGES - page_idx % PT_REGION_PAGES;
+
+		run = run < cnt ? run : cnt;
+		pt_dirty_set(s->dirty, page_idx, run);
+		page_idx += run;
+		cnt -= run;
+	}
+}
+
+int pt_sender_postcopy_lacking(struct pt_sender *s,
+			       const struct pt_msg_pages_lacking *m)
+{
+	if (!pt_sender_is_rest(s) || s->postcopy.is_told ||
+	    s->report.phase > PT_SEND_COMPARE || s->setup < PT_SETUP_OPENED)
+		return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
+				    "PAGES_LACKING at the wrong time (another version "
+				    "of pagetrim?)");
+	for (__u32 i = 0; i < m->page_cnt; i++) {
+		if (m->page[i].cnt > pt_layout_run_cnt(s->layout, m->page[i].first))
+			return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
+					    "PAGES_LACKING of pages that are not there "
+					    "(another version of pagetrim?)");
+		lack(s, m->page[i].first, m->page[i].cnt);
+	}
+	s->postcopy.is_told = !m->page_cnt;
+	s->moves++;
 	return 0;
 }
 
@@ -220,12 +266,14 @@ int pt_sender_postcopy_explain(struct pt_sender *s, int ret)
 	struct pt_error why = s->error;
 	bool is_refused = s->is_aborted && why.exit != PT_EXIT_UNKNOWN;
 
-	if (!ret || !s->is_commit_sent || !pt_sender_postcopy_is_on(s))
+	if (!ret || !(pt_sender_is_rest(s) ? s->setup >= PT_SETUP_OPENED
+		      : s->is_commit_sent && pt_sender_postcopy_is_on(s)))
 		return ret;
-	if (s->postcopy.is_handed)
+	if (s->postcopy.is_handed || pt_sender_is_rest(s))
 		return pt_error_set(&s->error, why.exit, ret, "%.250s (the guest runs at "
 				    "the receiver and waits for pages that only the "
-				    "QEMU here has: do not end it)", why.text);
+				    "QEMU here has: do not end it, and give the same "
+				    "commands at both ends again)", why.text);
 	if (is_refused)
 		return ret;
 	return pt_error_set(&s->error, PT_EXIT_UNKNOWN, ret, "outcome unknown: %.250s "

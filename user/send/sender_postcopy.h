@@ -7,7 +7,11 @@
  *     RUN     HAND_OVER was sent: the guest may run there, and not here
  *     FILL    it runs there, and the rest flows, pages first for which it waits
  *
- * then VERIFY and COMMIT, as ever.  Threads: control's.
+ * then VERIFY and COMMIT, as ever.
+ *
+ * If one of both was lost behind FILL, another sender sends the rest (PT_LIVE_REST): the
+ * receiver says what it lacks, and all else is as for memory that stands still.
+ * Threads: control's.
  */
 #ifndef SEND_SENDER_POSTCOPY_H
 #define SEND_SENDER_POSTCOPY_H
@@ -18,7 +22,7 @@ struct pt_sender;
 
 struct pt_send_postcopy {
 	__u64 told_idx;		/* pages below it were told as lacking, or not */
-	bool is_told;		/* all were */
+	bool is_told;		/* all were; or the receiver of a rest has told all */
 	bool is_ready;		/* the receiver answers faults */
 	bool is_handed;		/* the guest runs there */
 	__u64 handed_ns;
@@ -36,6 +40,13 @@ bool pt_sender_postcopy_is_on(const struct pt_sender *s);
 
 /* pt_sender_postcopy_advance is as pt_sender_live_advance, from then on. */
 int pt_sender_postcopy_advance(struct pt_sender *s, bool is_clean);
+
+/* pt_sender_postcopy_go: the lanes begin to send a rest. */
+void pt_sender_postcopy_go(struct pt_sender *s);
+
+/* pt_sender_postcopy_lacking: the receiver of a rest says what it lacks. */
+int pt_sender_postcopy_lacking(struct pt_sender *s,
+			       const struct pt_msg_pages_lacking *m);
 
 /* pt_sender_postcopy_take handles PAGES_WANTED, PAGES_READY and HANDED_OVER. */
 int pt_sender_postcopy_take(struct pt_sender *s, const struct pt_message *m);

@@ -223,6 +223,11 @@ static int describe_guest(struct pt_sender *s)
 {
 	struct pt_message m = { .type = PT_MSG_GUEST };
 
+	if (pt_sender_is_rest(s)) {
+		m.type = PT_MSG_REST;
+		m.rest.guest_id = s->cfg.live->guest_id;
+		return pt_conn_send(s->conn, &m, &s->error);
+	}
 	if (!s->cfg.live || s->cfg.live->kind != PT_LIVE_GUEST)
 		return 0;
 	m.guest.description = s->cfg.live->description;
