@@ -116,13 +116,14 @@ fi
 # one WHICH MTU PAIR: a run of that build, into the results.
 one()
 {
-	local which=$1 i
+	local which=$1
 
-	i=$([[ $which == old ]] && echo 0 || echo 1)
-	pagetrim=${builds[i]}
-	local -n more=args_$which
 	# shellcheck disable=SC2034 # contestants.sh's
-	send_args=("${more[@]}")
+	if [[ $which == old ]]; then
+		pagetrim=${builds[0]} send_args=("${args_old[@]}")
+	else
+		pagetrim=${builds[1]} send_args=("${args_new[@]}")
+	fi
 	ours 1 blocks "${both[@]}"
 	jq -c --arg which "$which" --argjson mtu "$2" --argjson pair "$3" \
 		'{which: $which, mtu: $mtu, pair: $pair, seconds, cpu_s}' \
