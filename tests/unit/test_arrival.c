@@ -48,7 +48,7 @@ static void start(struct fake *f, struct pt_arrival *a, char **ram)
 
 	*ram = ram_map("memory-backend-memfd", RAM_SZ);
 	fake_start(f);
-	if (pt_arrival_open(a, SOCKET, 0, false, &err))
+	if (pt_arrival_open(a, SOCKET, 0, (struct pt_arrival_with){ 0 }, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(a->state, PT_ARRIVAL_WAITS);
 	assert_int_equal(a->memory_sz, RAM_SZ);
@@ -157,7 +157,8 @@ static void test_not_waiting(void **state)
 	fake_start(&f);
 	before = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	close(before);
-	assert_int_equal(pt_arrival_open(&a, SOCKET, 0, false, &err), -EINVAL);
+	assert_int_equal(pt_arrival_open(&a, SOCKET, 0, (struct pt_arrival_with){ 0 },
+					 &err), -EINVAL);
 	has(&err, "-incoming defer");
 	assert_null(a.qemu);
 	free(fake_end(&f));

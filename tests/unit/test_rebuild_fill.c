@@ -35,7 +35,7 @@ static int fake_place(struct pt_sink *s, __u64 off, struct iovec *pieces, __u32 
 	(void)e;
 	assert_false(fills);
 	for (__u32 i = 0; i < cnt; off += pieces[i++].iov_len)
-		memcpy(&memory[0][off], pieces[i].iov_base, pieces[i].iov_len);
+		memcpy((__u8 *)memory + off, pieces[i].iov_base, pieces[i].iov_len);
 	return 0;
 }
 
@@ -46,7 +46,7 @@ static int fake_complete(struct pt_sink *s, __u64 off, const void *page,
 	(void)e;
 	assert_true(lacks[off / PT_PAGE_SZ]);
 	lacks[off / PT_PAGE_SZ] = false;
-	memcpy(&memory[0][off], page, PT_PAGE_SZ);
+	memcpy((__u8 *)memory + off, page, PT_PAGE_SZ);
 	return 0;
 }
 
@@ -57,7 +57,7 @@ static int fake_zero(struct pt_sink *s, __u64 off, __u64 sz, struct pt_error *e)
 	for (__u64 page = off / PT_PAGE_SZ; fills && page < (off + sz) / PT_PAGE_SZ; page++)
 		lacks[page] = false;
 	zero_cnt += sz / PT_PAGE_SZ;
-	memset(&memory[0][off], 0, sz);
+	memset((__u8 *)memory + off, 0, sz);
 	return 0;
 }
 
@@ -68,7 +68,7 @@ static int fake_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 	(void)e;
 	assert_false(fills);
 	read_cnt++;
-	memcpy(to, &memory[0][off], sz);
+	memcpy(to, (__u8 *)memory + off, sz);
 	return 0;
 }
 
