@@ -99,7 +99,8 @@ static void start(const struct net *with)
 {
 	struct pt_lane_cfg cfg = {
 		.job = &job, .link = kit_links[0].link, .tx_queue = 3,
-		.seq_max = with->seq_max, .generation_max = with->generation_max,
+		.seq_max = with->seq_max, .probe_max = with->probe_max,
+		.generation_max = with->generation_max,
 	};
 	const struct pt_segment *segs;
 	struct pt_error err = { 0 };

@@ -62,7 +62,7 @@ struct net {
 	void (*meanwhile)(void);	/* called when the lane asks for a
 					 * buffer: between the scan of pages and
 					 * their sending */
-	__u64 seq_max;		/* see pt_lane_cfg */
+	__u64 seq_max, probe_max;	/* see pt_lane_cfg */
 	__u32 generation_max;
 	__u32 file_pages[FILES_MAX];	/* not 0: the source is so many files,
 				 * each a region, each short_sz short */

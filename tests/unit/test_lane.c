@@ -208,14 +208,17 @@ static void test_source_cut(void **state)
 	stop();
 }
 
-/* spent: the lane ends since its numbers do.  The caller stops it. */
+/* spent: the lane ends since its numbers do, those of probes before it is ready.
+ * The caller stops it. */
 static void spent(const struct net *with, const char *what)
 {
 	struct pt_error err;
 
 	start(with);
-	reach(PT_LANE_READY);
-	pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	if (!with->probe_max) {
+		reach(PT_LANE_READY);
+		pt_inbox_go(pt_lane_inbox(lane), 0, 1);
+	}
 	reach(PT_LANE_FAILED);
 	assert_int_equal(pt_lane_error(lane, &err), -EOVERFLOW);
 	assert_int_equal(err.exit, PT_EXIT_FAILED);
@@ -229,6 +232,15 @@ static void test_numbers_end(void **state)
 	spent(&(struct net){ .mtu = 9000, .window = WINDOW, .seq_max = 9 },
 	      "frame numbers are used up");
 	assert_int_equal(atomic_load(&pt_lane_counts(lane)->frames), 10);
+	stop();
+}
+
+static void test_probes_end(void **state)
+{
+	(void)state;
+	spent(&(struct net){ .mtu = 1500, .mtu_max = 9000, .probe_max = 1 },
+	      "probe numbers are used up");
+	assert_int_equal(atomic_load(&pt_lane_counts(lane)->probes), 2);
 	stop();
 }
 
@@ -366,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_connection_full),
 		cmocka_unit_test(test_source_cut),
 		cmocka_unit_test(test_numbers_end),
+		cmocka_unit_test(test_probes_end),
 		cmocka_unit_test(test_generations_end),
 		cmocka_unit_test(test_no_progress),
 		cmocka_unit_test(test_no_credit),

@@ -213,6 +213,8 @@ static void set_limits(struct pt_lane_cfg *cfg)
 {
 	if (!cfg->seq_max)
 		cfg->seq_max = cfg->seal ? PT_SEALED_SEQ_MAX : PT_SEQ_MAX;
+	if (!cfg->probe_max)
+		cfg->probe_max = cfg->seal ? PT_SEALED_PROBE_MAX : PT_SEQ_MAX;
 	if (!cfg->generation_max)
 		cfg->generation_max = ~0U;
 }

@@ -157,6 +157,7 @@ struct pt_lane_cfg {
 					 * NULL: not profiled */
 	__u64 seq_max;		/* the last number of a data frame, after which
 				 * the lane fails; 0: as the wire has them */
+	__u64 probe_max;	/* of probes, likewise */
 	__u32 generation_max;	/* of sweeps, likewise */
 };
 

@@ -165,9 +165,13 @@ static int at_send(struct pt_lane *l, struct pt_search *s)
 	int ret;
 
 	for (; s->sent_cnt < s->probe_cnt; s->sent_cnt++) {
-		void *frame = pt_xsk_tx_frame(l->cfg.xsk);
-		__u64 now_ns = frame ? 0 : pt_clock_ns();
+		void *frame;
+		__u64 now_ns;
 
+		if (l->probe_next > l->cfg.probe_max)
+			return pt_lane_spent(l, "probe", l->cfg.probe_max);
+		frame = pt_xsk_tx_frame(l->cfg.xsk);
+		now_ns = frame ? 0 : pt_clock_ns();
 		if (!frame && !s->until_ns)
 			s->until_ns = now_ns + ROUND_NS;
 		if (!frame && now_ns <= s->until_ns)
