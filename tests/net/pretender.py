@@ -22,6 +22,7 @@ STOP of a receiver, which believes whatever it is sent: it never says
     other       COMMITTED, but of another transfer
     early-ledger  LEDGER, but before VERIFY
     unbalanced  a LEDGER of one frame more than were sent
+    no-lane     PROBE_SEEN of a lane that there is not
 
 Each says "ready" on stderr when it can be connected to, or when it stops going
 on.  Both print what they were told at the end, a receiver by each who came.
@@ -217,7 +218,8 @@ def take_from(peer, stop):
         got = peer.take(TICK_S)
         kind, payload = got or (0, b"")
         if not kind:
-            for lane, probe in itertools.product(range(lanes), range(4)):
+            more = 1 if stop == "no-lane" else 0
+            for lane, probe in itertools.product(range(lanes + more), range(4)):
                 peer.send(message(PROBE_SEEN,
                                   struct.pack("!HQIH", lane, probe, 1514, 0)))
         elif kind == LANE_SET and stop == "LANE_READY":

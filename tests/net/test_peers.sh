@@ -166,6 +166,8 @@ case_run "peers: a receiver whose ledger comes before VERIFY" \
 	receiver_that_pretends early-ledger 4 'unexpected LEDGER'
 case_run "peers: a receiver whose ledger does not balance" \
 	receiver_that_pretends unbalanced 5 'unaccounted for; nothing was committed'
+case_run "peers: a receiver that sees probes of a lane that there is not" \
+	receiver_that_pretends no-lane 4 'unexpected PROBE_SEEN'
 case_run "peers: a receiver that never verifies" \
 	receiver_that_pretends VERIFIED 4 'has not sent VERIFIED'
 case_run "peers: a receiver that never commits" \

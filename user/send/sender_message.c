@@ -7,11 +7,6 @@
 #include <pagetrim/clock.h>
 #include "session/balance.h"
 
-static struct pt_inbox *inbox_of(struct pt_sender *s, __u16 lane)
-{
-	return lane < s->lane_cnt ? pt_lane_inbox(s->lanes[lane]) : NULL;
-}
-
 static int unexpected(struct pt_sender *s, const struct pt_message *m)
 {
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: unexpected "
@@ -135,32 +130,63 @@ static int take_committed(struct pt_sender *s, const struct pt_message *m)
 	return 0;
 }
 
-static int take_ack(struct pt_sender *s, const struct pt_msg_ack *ack)
+/* inbox_of returns 1 and the lane's inbox.  0: no lane was started yet, so the
+ * message is of none.  -EPROTO: there is no such lane. */
+static int inbox_of(struct pt_sender *s, const struct pt_message *m, __u16 lane,
+		    struct pt_inbox **in)
 {
-	struct pt_inbox *in = inbox_of(s, ack->lane);
+	if (lane >= s->lane_cnt)
+		return s->lane_cnt ? unexpected(s, m) : 0;
+	*in = pt_lane_inbox(s->lanes[lane]);
+	return 1;
+}
 
-	if (!in || !pt_inbox_ack(in, ack))
-		return 0;
+static int take_ack(struct pt_sender *s, const struct pt_message *m)
+{
+	const struct pt_msg_ack *ack = &m->ack;
+	struct pt_inbox *in = NULL;
+	int ret = inbox_of(s, m, ack->lane, &in);
+
+	if (ret <= 0 || !pt_inbox_ack(in, ack))
+		return ret < 0 ? ret : 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
 			    "reports more missing frames of lane %u than are "
 			    "in flight (is it pagetrim?)", ack->lane);
 }
 
-static int take_refused(struct pt_sender *s, const struct pt_msg_refused *m)
+static int take_refused(struct pt_sender *s, const struct pt_message *m)
 {
-	struct pt_inbox *in = inbox_of(s, m->lane);
+	__u16 lane = m->refused.lane;
+	struct pt_inbox *in = NULL;
+	int ret = inbox_of(s, m, lane, &in);
 
-	if (!in || !pt_inbox_refused(in, m))
-		return 0;
+	if (ret <= 0 || !pt_inbox_refused(in, &m->refused))
+		return ret < 0 ? ret : 0;
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: refuses "
 			    "more pages of lane %u than are in flight (is it "
-			    "pagetrim?)", m->lane);
+			    "pagetrim?)", lane);
+}
+
+/* take_path takes a message about a lane's path. */
+static int take_path(struct pt_sender *s, const struct pt_message *m, __u16 lane)
+{
+	struct pt_inbox *in = NULL;
+	int ret = inbox_of(s, m, lane, &in);
+
+	if (ret <= 0)
+		return ret;
+	if (m->type == PT_MSG_PROBE_SEEN)
+		pt_inbox_probe(in, &m->probe_seen);
+	else if (m->type == PT_MSG_LANE_READY)
+		pt_inbox_ready(in, m->lane_ready.window);
+	else
+		pt_inbox_reprobe(in);
+	return 0;
 }
 
 int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 {
 	struct pt_message answer;
-	struct pt_inbox *in;
 
 	switch (m->type) {
 	case PT_MSG_OFFER:
@@ -168,24 +194,15 @@ int pt_sender_take(struct pt_sender *s, const struct pt_message *m)
 	case PT_MSG_OPENED:
 		return take_opened(s, m);
 	case PT_MSG_ACK:
-		return take_ack(s, &m->ack);
+		return take_ack(s, m);
 	case PT_MSG_REFUSED:
-		return take_refused(s, &m->refused);
+		return take_refused(s, m);
 	case PT_MSG_PROBE_SEEN:
-		in = inbox_of(s, m->probe_seen.lane);
-		if (in)
-			pt_inbox_probe(in, &m->probe_seen);
-		return 0;
+		return take_path(s, m, m->probe_seen.lane);
 	case PT_MSG_LANE_READY:
-		in = inbox_of(s, m->lane_ready.lane);
-		if (in)
-			pt_inbox_ready(in, m->lane_ready.window);
-		return 0;
+		return take_path(s, m, m->lane_ready.lane);
 	case PT_MSG_REPROBE:
-		in = inbox_of(s, m->reprobe.lane);
-		if (in)
-			pt_inbox_reprobe(in);
-		return 0;
+		return take_path(s, m, m->reprobe.lane);
 	case PT_MSG_HELD:
 		return take_held(s, m);
 	case PT_MSG_PING:
