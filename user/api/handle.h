@@ -44,8 +44,8 @@ bool api_hold_alone(enum api_kind kind, const void *handle,
 void api_release(const void *handle);
 
 /* api_end closes the handle, waits until all takers gave it back, and returns
- * its object, which the caller then owns.  NULL: another handle uses it, or as
- * api_take_own; with any_thread as api_take. */
+ * its object, which the caller then owns.  NULL: another handle uses it, or a
+ * mistake as in api_take_own; with any_thread as in api_take. */
 void *api_end(enum api_kind kind, const void *handle, bool any_thread,
 	      struct api_error *err);
 

@@ -30,9 +30,9 @@ struct pt_serve_qemu {
 	struct pt_lazy_record *record;	/* the caller's */
 	pthread_t thread;
 	bool has_thread;
-	atomic_bool is_loading;	/* QEMU has been told to, once */
-	int failed_fd;		/* readable: it does not load */
-	int stop_fd;		/* readable: that, or the caller's is */
+	atomic_bool is_loading;	/* QEMU was told to load its state */
+	int failed_fd;		/* readable: QEMU does not load */
+	int stop_fd;		/* readable: failed_fd or the caller's stop_fd is */
 	atomic_bool is_over;	/* memory is served no more */
 	__u64 began_ns;
 	int code;		/* of the thread, and why */

@@ -117,10 +117,10 @@ struct pt_facts_xdp {
 };
 
 struct pt_facts_path {
-	struct pt_try route;	/* all below only if 0 */
+	struct pt_try route;	/* if it failed, nothing below is known */
 	struct pt_address dst;	/* with the port */
 	struct pt_route found;
-	struct pt_try mtu;	/* measuring; if it is 0: */
+	struct pt_try mtu;	/* of the measurement that gives the next two */
 	__u32	mtu_sz;		/* bytes of the largest packet that passed */
 	bool	mtu_hole;	/* larger ones are dropped silently */
 	struct pt_try connect;	/* TCP to the port */

@@ -47,8 +47,7 @@ enum pt_staged_kind {
 	PT_STAGED_ZEROES,	/* page_cnt pages */
 	PT_STAGED_UNREADABLE,
 	PT_STAGED_COPY,
-	PT_STAGED_DELTA,	/* the blocks of changed; or as data, if these do not
-				 * fit any more */
+	PT_STAGED_DELTA,	/* the blocks of changed; data if these do not fit */
 };
 
 struct pt_staged {
@@ -352,10 +351,11 @@ void pt_lane_compress_count(struct pt_lane *l, const struct pt_pack *take);
 void pt_lane_compress_choose(struct pt_lane *l, const struct pt_pack *take,
 			     __u32 frame_sz, __u64 pack_ns);
 
-/* lane_pace.c: wait_limit waits until --max-bandwidth allows the frame that is being
- * closed, wait_path until the path does; or PT_LANE_WAITS.  spend: it goes.  leave_end
- * returns unused leave to the regulator, take_arrivals passes the ACK in l->mail to
- * it.  A receiver's impossible numbers are limited to the bytes sent. */
+/* lane_pace.c: wait_limit returns 0 once --max-bandwidth allows the frame that is
+ * being closed, wait_path once the path does; until then PT_LANE_WAITS.  spend takes
+ * the bytes of a frame that is sent from both.  leave_end returns unused leave to the
+ * regulator, take_arrivals passes the ACK in l->mail to it.  A receiver's impossible
+ * numbers are limited to the bytes sent. */
 int pt_lane_wait_limit(struct pt_lane *l);
 int pt_lane_wait_path(struct pt_lane *l);
 void pt_lane_pace_spend(struct pt_lane *l, __u32 frame_sz);

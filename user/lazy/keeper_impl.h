@@ -43,7 +43,8 @@ struct pt_keeper {
 	struct pt_keeper_names names;
 	int listen_fd;		/* for servers; -1: the guest was refused */
 	int server_fd;		/* -1: there is none */
-	int parting_fd;		/* of one that waits until the names are removed; -1 */
+	int parting_fd;		/* a server that waits until the names are removed;
+				 * -1: none */
 	pid_t server;
 	int door_fd;		/* for the VMM; -1: it came, or nobody waits for it */
 	bool is_shut;		/* the door lets nobody in any more */

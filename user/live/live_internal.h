@@ -34,11 +34,12 @@ struct pt_live {
 	bool is_begun;			/* the guest must be resumed */
 	unsigned throttle;		/* percent that were asked for */
 	int state_fd;
-	struct pt_track_range *ranges;	/* loose ones: the source's mappings, at */
-	__u32 range_cnt, range_room;	/* its last review */
+	struct pt_track_range *ranges;	/* loose ones: the mappings of the source
+					 * when they were last read */
+	__u32 range_cnt, range_room;
 	__u64 region_cnt;
-	__u64 *reported;		/* pages, a bit each: of this look, */
-	__u64 *suspects;		/* of all looks */
+	__u64 *reported;		/* a bit per page: reported in this look */
+	__u64 *suspects;		/* a bit per page: reported in any look */
 	struct pt_dirty *found;
 	__u64 found_cnt;
 };

@@ -13,7 +13,7 @@ static bool is_shallow(const char *bytes, size_t sz, unsigned int depth_max)
 	for (size_t i = 0; i < sz; i++) {
 		switch (bytes[i]) {
 		case '\\':
-			i += in_string;		/* so it ends no string */
+			i += in_string;		/* skip the escaped byte */
 			break;
 		case '"':
 			in_string = !in_string;

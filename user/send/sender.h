@@ -369,13 +369,14 @@ void pt_sender_cancel(struct pt_sender *s);
 int pt_sender_set_rate(struct pt_sender *s, __u64 bytes_per_s,
 		       struct pt_error *err);
 
-/* pt_sender_set_downtime changes the limit of the expected downtime, of memory
- * that changes.  -EINVAL: it does not; -EBUSY, too: the guest is being stopped. */
+/* pt_sender_set_downtime changes the limit of the expected downtime.
+ *   -EINVAL  the memory does not change while it is sent
+ *   -EBUSY   as above, or the guest is being stopped */
 int pt_sender_set_downtime(struct pt_sender *s, __u32 downtime_ms,
 			   struct pt_error *err);
 
 /* pt_sender_pause: within PT_PACER_WAIT_NS no frame of data leaves any more, and
- * of memory that changes no round ends, until a resumption.  The session stays
+ * no round of memory that changes ends, until a resumption.  The session stays
  * alive for as long as the receiver's deadline allows, see due.h.  -EBUSY, too: the
  * guest is being stopped, or all was sent. */
 int pt_sender_pause(struct pt_sender *s, bool is_paused, struct pt_error *err);

@@ -32,8 +32,8 @@ enum pt_send_setup {
 /* pt_send_large: the large pages of the source, and how far they were told. */
 struct pt_send_large {
 	struct pt_source_large found;
-	__u32 next;		/* the first run that was not told, ... */
-	__u64 done;		/* ... but so many of its pages */
+	__u32 next;		/* index of the first run that was not told whole */
+	__u64 done;		/* pages of that run that were told */
 	bool is_told;
 };
 
