@@ -352,8 +352,8 @@ void pt_lane_compress_choose(struct pt_lane *l, const struct pt_pack *take,
 			     __u32 frame_sz, __u64 pack_ns);
 
 /* lane_pace.c: wait_limit returns 0 once --max-bandwidth allows the frame that is
- * being closed, wait_path once the path does; until then PT_LANE_WAITS.  spend takes
- * the bytes of a frame that is sent from both.  leave_end returns unused leave to the
+ * being closed, wait_path once the path does; until then PT_LANE_WAITS.  spend counts
+ * the bytes of a frame that is sent.  leave_end returns unused leave to the
  * regulator, take_arrivals passes the ACK in l->mail to it.  A receiver's impossible
  * numbers are limited to the bytes sent. */
 int pt_lane_wait_limit(struct pt_lane *l);
