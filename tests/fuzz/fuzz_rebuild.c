@@ -94,7 +94,8 @@ static void place(const struct shape *s, __u32 generation,
 	if (!is_ours)
 		return;
 	if (u->method) {
-		pt_check(!pt_rebuild_flush(memory.rebuild, &memory.run, NULL));
+		pt_check(!pt_rebuild_flush(memory.rebuild, &memory.run, &memory.sum,
+				   NULL));
 		blocks = unit_read(u, f, r);
 	}
 	if (!blocks)

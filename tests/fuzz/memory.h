@@ -244,7 +244,8 @@ static inline void memory_check(void)
 {
 	__u64 digests[2] = { 0 }, digest;
 
-	pt_check(!pt_rebuild_flush(memory.rebuild, &memory.run, NULL));
+	pt_check(!pt_rebuild_flush(memory.rebuild, &memory.run, &memory.sum,
+				   NULL));
 	for (__u32 i = 0; i < MEMORY_PAGES; i++) {
 		page_check(i, i < MEMORY_PAGES - 1 ? PT_PAGE_SZ
 						   : PT_PAGE_SZ - 100);

@@ -41,6 +41,8 @@ mutants=(
 "$place|s/version < region_of(r, page_idx)->version;/false;/|an older content replaces a zero run of its region"
 "$place|s/^\tif (version > r->versions.page_idx.) {/\tif (0) {/|a version takes pieces of the one before"
 "$place|s/^\tif (version < region->version)/\tif (0)/|an older zero run replaces a newer one"
+"$place|s/pt_rebuild_sum_later(p, page_idx) : 0;/0 : 0;/|a page whose pieces came out of order is left for the comparison"
+"user/rebuild/rebuild_digest.c|s/r->contents.page_idx. != WHOLE)/0)/|a page of a newer version counts as whole"
 "$tables|s/if (!pt_sink_starts_zero(sink))/if (0)/|every sink is taken for zero"
 "$tables|s/page < cnt; page++/page + 1 < cnt; page++/|a region's last page is taken for zero"
 "$tables|s/r->regions.i..has_pages = true;/;/|a zero run of a region is not written to a sink that is not zero"

@@ -114,7 +114,7 @@ static inline void batch_flush(void)
 {
 	struct pt_error err = { 0 };
 
-	if (pt_rebuild_flush(rebuild, &run, &err))
+	if (pt_rebuild_flush(rebuild, &run, &sum, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(run.sz, 0);
 	while (batch_cnt)

@@ -414,7 +414,7 @@ static void test_full_disk(void **state)
 		ret = pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts,
 				       &err);
 		if (!ret)
-			ret = pt_rebuild_flush(rebuild, &run, &err);
+			ret = pt_rebuild_flush(rebuild, &run, &sum, &err);
 		if (!ret)
 			kit_free(&s);
 	}

@@ -368,7 +368,7 @@ static void test_of_another_queue(void **state)
 	assert_int_equal(pt_rebuild_place(rebuild, &other, &sum, &refusals, &r, &counts,
 					  NULL), 0);
 	place_page(LOW, ~0ULL, B, 2);
-	assert_int_equal(pt_rebuild_flush(rebuild, &other, NULL), 0);
+	assert_int_equal(pt_rebuild_flush(rebuild, &other, &sum, NULL), 0);
 	kit_free(&s);
 	assert_content(LOW, B);
 	assert_content(HIGH, A);

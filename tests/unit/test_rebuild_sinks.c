@@ -147,7 +147,7 @@ static int place_copies(__u64 cnt)
 	assert_true(pt_rebuild_check(rebuild, &r));
 	ret = pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts, &err);
 	if (!ret)
-		ret = pt_rebuild_flush(rebuild, &run, &err);
+		ret = pt_rebuild_flush(rebuild, &run, &sum, &err);
 	assert_int_equal(run.sz | run.piece_cnt | run.copy_cnt, 0);
 	kit_free(&s);
 	return ret;

@@ -85,7 +85,7 @@ static void place(struct queue *q, __u32 seq)
 	pt_check(!pt_rebuild_place(rebuild, &q->run, &q->sum, &q->refusals,
 				   &q->reader, &q->counts, NULL));
 	if (n == BATCH - 1)
-		pt_check(!pt_rebuild_flush(rebuild, &q->run, NULL));
+		pt_check(!pt_rebuild_flush(rebuild, &q->run, &q->sum, NULL));
 }
 
 static void *queue_main(void *arg)
@@ -94,7 +94,7 @@ static void *queue_main(void *arg)
 
 	for (__u32 seq = 0; seq < FRAMES; seq++)
 		place(q, seq);
-	pt_check(!pt_rebuild_flush(rebuild, &q->run, NULL));
+	pt_check(!pt_rebuild_flush(rebuild, &q->run, &q->sum, NULL));
 	return NULL;
 }
 

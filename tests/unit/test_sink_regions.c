@@ -364,7 +364,7 @@ static void test_fault(void **state)
 	sz = frame_close(&builder, 1, 0);
 	frame_open(&r, &spans, frame, sz, 3840);
 	if (!pt_rebuild_place(rebuild, &run, &sum, &refusals, &r, &counts, &err))
-		assert_int_equal(pt_rebuild_flush(rebuild, &run, &err), -EIO);
+		assert_int_equal(pt_rebuild_flush(rebuild, &run, &sum, &err), -EIO);
 	kit_free(&spans);
 	assert_int_equal(pt_sink_read(sink, PT_PAGE_SZ, image[0], PT_PAGE_SZ,
 				      &err), -EIO);

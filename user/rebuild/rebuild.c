@@ -209,7 +209,8 @@ static int place_blocks(const struct placing *p,
 		  (~0ULL >> (PT_PAGE_BLOCKS - end) & ~0ULL << record->first));
 	if (is_summing)
 		sum_end(p, end);
-	return 0;
+	return r->contents[page_idx] == WHOLE && !bit_is_set(r->summed, page_idx)
+		? pt_rebuild_sum_later(p, page_idx) : 0;
 }
 
 /* renew_region readies a whole region for zeroes without a look at its pages.
@@ -391,16 +392,16 @@ int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
 }
 
 int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
-		     struct pt_error *err)
+		     struct pt_page_sum *sum, struct pt_error *err)
 {
 	struct pt_guard guard;
 	int ret;
 
-	if (!run->sz)
+	if (!run->sz && !sum->later_cnt)
 		return 0;
 	if (pt_guard_enter(&guard))
 		return fault(r, run, &guard, err);
-	ret = pt_sink_run_flush(run, err);
+	ret = pt_rebuild_sum_whole(r, run, sum, err);
 	pt_guard_leave(&guard);
 	return ret;
 }

@@ -90,20 +90,27 @@ struct pt_refusals {
 	__u64 pages[PT_REFUSALS_MAX];
 };
 
+#define PT_SUM_LATER_MAX	16
+
 /* pt_page_sum: the digest of the page that a lane's frames bring now, as far as
- * its pieces came in order.  All zero: no page.  Private. */
+ * its pieces came in order, and the pages that became whole otherwise.  All zero:
+ * no page.  Private. */
 struct pt_page_sum {
 	__u64 page_idx;
 	__u32 generation;
 	__u32 next;		/* the next expected block; 0: none */
 	struct pt_digest_stream stream;
+	__u32 later_cnt;
+	__u64 later[PT_SUM_LATER_MAX];	/* pages to be digested when the run is
+					 * flushed */
 };
 
 /* pt_rebuild_place places the records of a checked frame whose checksum is
  * right, and adds to counts.  Blocks may stay staged in run, and the frame's
  * bytes in use, until pt_rebuild_flush.  A run is of one rebuild at a time, sum
  * of one lane: pages whose pieces its frames bring in order are digested as
- * they are placed, others when they are asked for.  refusals has room for one of
+ * they are placed, others are read from the sink as soon as they are whole, at a
+ * flush.  refusals has room for one of
  * each record.
  *   -ENOSPC, -EIO  the sink failed, err says why; the frame may be half
  *                  placed, and the transfer is lost */
@@ -112,9 +119,10 @@ int pt_rebuild_place(struct pt_rebuild *r, struct pt_sink_run *run,
 		     struct pt_reader *frame, struct pt_rebuild_counts *counts,
 		     struct pt_error *err);
 
-/* pt_rebuild_flush writes the staged blocks.  Errors as pt_rebuild_place. */
+/* pt_rebuild_flush writes the staged blocks, and digests the pages that became
+ * whole out of order.  Errors as pt_rebuild_place. */
 int pt_rebuild_flush(struct pt_rebuild *r, struct pt_sink_run *run,
-		     struct pt_error *err);
+		     struct pt_page_sum *sum, struct pt_error *err);
 
 /* pt_rebuild_lack: these pages, of one region, come only after pt_rebuild_fill: until then
  * they have the digest 0.  settle digests what is placed in a region and was not
@@ -128,7 +136,8 @@ int pt_rebuild_settle(struct pt_rebuild *r, __u64 region_idx, struct pt_error *e
 int pt_rebuild_fill(struct pt_rebuild *r, struct pt_error *err);
 
 /* pt_rebuild_region_digest returns the digest of the region's placed and
- * flushed content.  It reads the pages that were not digested on arrival.
+ * flushed content.  It reads the pages that are not known to be zero, and of which
+ * no frame made a whole one: those of a sink that does not start as zero.
  *   -EIO  one cannot be read; err says why */
 int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 			     __u64 *digest, struct pt_error *err);

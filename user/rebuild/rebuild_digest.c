@@ -43,18 +43,50 @@ void pt_rebuild_import(struct pt_rebuild *r, __u64 region_idx,
 	r->regions[region_idx].has_pages = true;
 }
 
-/* add_page adds a page's digest to *sum.  It uses read(2), since a page that is
- * only read need not be mapped. */
-static int add_page(const struct pt_rebuild *r, __u64 page_idx, __u64 gfn,
-		    __u64 *sum, struct pt_error *err)
+/* digest_page uses read(2), since a page that is only read need not be mapped. */
+static int digest_page(const struct pt_rebuild *r, __u64 page_idx, __u64 *digest,
+		       struct pt_error *err)
 {
 	__u8 page[PT_PAGE_SZ];
+	__u64 gfn;
 	int ret = pt_sink_read(r->sink,
 			       pt_layout_image_off(r->layout, page_idx), page,
 			       sizeof(page), err);
 
+	pt_layout_region(r->layout, page_idx / PT_REGION_PAGES, &gfn);
 	if (!ret)
-		*sum += pt_digest_page(r->digest_key, gfn, page);
+		*digest = pt_digest_page(r->digest_key,
+					 gfn + page_idx % PT_REGION_PAGES, page);
+	return ret;
+}
+
+int pt_rebuild_sum_later(const struct placing *p, __u64 page_idx)
+{
+	struct pt_page_sum *sum = p->sum;
+
+	sum->later[sum->later_cnt++] = page_idx;
+	return sum->later_cnt < PT_SUM_LATER_MAX ? 0 :
+	       pt_rebuild_sum_whole(p->rebuild, p->run, sum, p->err);
+}
+
+/* A page may be of a newer version meanwhile, which is not whole or was digested.
+ * While the rest of a memory comes, pages are digested before they are placed. */
+int pt_rebuild_sum_whole(struct pt_rebuild *r, struct pt_sink_run *run,
+			 struct pt_page_sum *sum, struct pt_error *err)
+{
+	int ret = pt_sink_run_flush(run, err);
+
+	for (__u32 i = 0; !ret && i < sum->later_cnt; i++) {
+		__u64 page_idx = sum->later[i], digest = 0;
+
+		if (r->fills || r->contents[page_idx] != WHOLE)
+			continue;
+		if (bit_is_set(r->written, page_idx))
+			ret = digest_page(r, page_idx, &digest, err);
+		if (!ret)
+			pt_rebuild_page_sum(r, page_idx, digest);
+	}
+	sum->later_cnt = 0;
 	return ret;
 }
 
@@ -62,21 +94,20 @@ int pt_rebuild_region_digest(const struct pt_rebuild *r, __u64 region_idx,
 			     __u64 *digest, struct pt_error *err)
 {
 	__u64 first = region_idx * PT_REGION_PAGES;
+	__u64 of_page;
 	int ret = 0;
-	__u64 gfn;
 
 	*digest = r->regions[region_idx].digest;
 	if (!r->regions[region_idx].has_pages)
 		return 0;
-	pt_layout_region(r->layout, region_idx, &gfn);
 	for (__u64 at = 0; at < PT_REGION_PAGES; at += 64) {
 		__u64 word = (first + at) / 64;
 		__u64 left = r->fills ? 0 : r->written[word] & ~r->summed[word];
 
 		for (; !ret && left; left &= left - 1) {
-			__u64 i = at + __builtin_ctzll(left);
-
-			ret = add_page(r, first + i, gfn + i, digest, err);
+			ret = digest_page(r, first + at + __builtin_ctzll(left),
+					  &of_page, err);
+			*digest += ret ? 0 : of_page;
 		}
 	}
 	return ret;

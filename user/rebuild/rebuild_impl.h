@@ -19,8 +19,9 @@ struct region {
 /* A page that is not written is known to be zero, and so is its digest.  All others
  * may hold anything: placed bytes, or the earlier content of a sink that does not
  * start as zero.  A page is summed once its digest is part of its region's: as soon as
- * it is whole, if its pieces come in order; else its digest is taken when the region
- * is compared. */
+ * it is whole, if its pieces come in order; else when its bytes are flushed.  Nothing
+ * that frames brought is left to be read when regions are compared, since a guest may
+ * stand still then. */
 struct pt_rebuild {
 	const struct pt_layout *layout;
 	struct pt_sink *sink;
@@ -106,6 +107,15 @@ bool pt_rebuild_page_is_stale(const struct placing *p, __u64 page_idx);
 /* page_renew readies a page for content of the frame's version.  1: it may be
  * placed; 0: it is stale.  The old content stays until it is replaced. */
 int pt_rebuild_page_renew(const struct placing *p, __u64 page_idx);
+
+/* rebuild_digest.c: */
+
+/* sum_later has a page that is whole digested at the next flush.  0 or -errno. */
+int pt_rebuild_sum_later(const struct placing *p, __u64 page_idx);
+
+/* sum_whole flushes the run, and digests those pages. */
+int pt_rebuild_sum_whole(struct pt_rebuild *r, struct pt_sink_run *run,
+			 struct pt_page_sum *sum, struct pt_error *err);
 
 /* rebuild_refer.c: */
 int pt_rebuild_copy(const struct placing *p,

@@ -95,7 +95,8 @@ static bool decompress(struct pt_placer *p, struct pt_reader *reader)
 
 	if (!reader->is_compressed)
 		return true;
-	ret = pt_rebuild_flush(p->lane->intake->rebuild, p->run, &err);
+	ret = pt_rebuild_flush(p->lane->intake->rebuild, p->run, &p->lane->sum,
+			       &err);
 	if (ret)
 		pt_intake_fail(p->lane->intake, ret, &err);
 	return pt_reader_decompress(reader, p->decompressor);
@@ -127,7 +128,7 @@ static void flush(struct pt_placer *p)
 {
 	struct pt_intake *intake = p->lane->intake;
 	struct pt_error err;
-	int ret = pt_rebuild_flush(intake->rebuild, p->run, &err);
+	int ret = pt_rebuild_flush(intake->rebuild, p->run, &p->lane->sum, &err);
 
 	if (ret)
 		pt_intake_fail(intake, ret, &err);
