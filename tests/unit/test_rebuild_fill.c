@@ -130,9 +130,13 @@ static void place_cut(__u32 i, __u32 generation, bool backwards)
 		memcpy(frames[cnt], frame, sz[cnt]);
 	}
 	assert_true(cnt > 2);
-	for (__u32 n = 0; n < cnt; n++)
-		frame_place(frames[backwards ? cnt - 1 - n : n],
-			    sz[backwards ? cnt - 1 - n : n]);
+	/* The last block of each is in two spans, and flushed by itself. */
+	for (__u32 n = 0; n < cnt; n++) {
+		__u32 at = backwards ? cnt - 1 - n : n;
+
+		batch_place(frames[at], sz[at], sz[at] - 32);
+		batch_flush();
+	}
 }
 
 static int start(void **state)

@@ -194,6 +194,9 @@ static int place_blocks(const struct placing *p,
 
 	if (is_written)
 		bit_set(r->written, page_idx);
+	/* First: the sink may complete the page below, see rebuild_fill.c. */
+	table_set(&r->contents[page_idx], r->contents[page_idx] |
+		  (~0ULL >> (PT_PAGE_BLOCKS - end) & ~0ULL << record->first));
 	for (unsigned at = record->first; at < end; ) {
 		unsigned cnt = run_length(record->mask, at);
 		int ret;
@@ -205,8 +208,6 @@ static int place_blocks(const struct placing *p,
 			return ret;
 		at += ret;
 	}
-	table_set(&r->contents[page_idx], r->contents[page_idx] |
-		  (~0ULL >> (PT_PAGE_BLOCKS - end) & ~0ULL << record->first));
 	if (is_summing)
 		sum_end(p, end);
 	return r->contents[page_idx] == WHOLE && !bit_is_set(r->summed, page_idx)
