@@ -126,7 +126,9 @@ one()
 	fi
 	ours 1 blocks "${both[@]}"
 	jq -c --arg which "$which" --argjson mtu "$2" --argjson pair "$3" \
-		'{which: $which, mtu: $mtu, pair: $pair, seconds, cpu_s}' \
+		'{which: $which, mtu: $mtu, pair: $pair, seconds, cpu_s,
+		  send_cpu_s: (.send.user_s + .send.sys_s),
+		  receive_cpu_s: (.receive.user_s + .receive.sys_s - .receive.ready_s)}' \
 		<<<"$result" >>"$json"
 }
 
