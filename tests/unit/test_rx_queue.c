@@ -3,6 +3,8 @@
  * frames, counts and messages.  The ledger must add up for any input. */
 #include "rx_queue_kit.h"
 
+#include "rxq/credit.h"
+
 static void test_takes_and_tells(void **state)
 {
 	struct pt_ledger ledger;
@@ -235,6 +237,17 @@ static void bring_until(__u16 lane, __u32 window)
 	assert_true(is);
 }
 
+/* A guest waits for pages: few frames are ahead of one. */
+static void test_waited_for(void **state)
+{
+	(void)state;
+	assert_int_equal(lanes[0].window, CREDIT);
+	atomic_store(&intake.is_waited_for, true);
+	bring_until(0, CREDIT / PT_CREDIT_FEW);
+	atomic_store(&intake.is_waited_for, false);
+	settle();
+}
+
 static int start_idling(void **state)
 {
 	kit_idle_ns = 100000000;
@@ -349,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many_idle, start_idling,
 						stop_idling),
 		TEST(test_stretched),
+		TEST(test_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, NULL);

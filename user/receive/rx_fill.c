@@ -59,6 +59,7 @@ static int ready(struct pt_rx_session *s, struct pt_error *err)
 	const struct pt_message m = { .type = PT_MSG_PAGES_READY };
 
 	s->fill.is_ready = true;
+	atomic_store(&s->intake.is_waited_for, true);
 	s->watch.idles = true;
 	s->compare.region_told = s->compare.region_done = 0;
 	return pt_conn_send(s->conn, &m, err);
@@ -128,6 +129,7 @@ int pt_rx_fill_rest(struct pt_rx_session *s, struct pt_error *err)
 	s->fill.is_told = s->fill.is_ready = true;
 	s->fill.is_handing = s->fill.is_handed = true;
 	s->fill.tells = true;
+	atomic_store(&s->intake.is_waited_for, true);
 	while (!ret && (run = guest->lacks(guest->arg, &page))) {
 		ret = pt_rebuild_lack(s->memory.rebuild, pt_layout_page_at(s->memory.layout, page *
 								    PT_PAGE_SZ),

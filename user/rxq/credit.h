@@ -30,6 +30,8 @@
 
 #define PT_CREDIT_FLOOR		PT_SPANS_MAX	/* a frame of any size */
 #define PT_CREDIT_IDLE_NS	1000000000ULL	/* without a frame: idle */
+#define PT_CREDIT_FEW		8	/* a part of its share, for a lane whose frames
+					 * somebody waits for */
 #define PT_HOLD_TIMES		4		/* a single lane: 4/5 of all
 						 * chunks */
 

@@ -44,6 +44,8 @@ struct pt_intake {
 
 	atomic_bool is_closed;		/* frames are refused until rx_held has
 					 * reported the held pages */
+	atomic_bool is_waited_for;	/* a guest waits for pages, so that few frames
+					 * are to be in flight */
 	_Atomic __u64 reorder_min_ns;	/* any thread */
 	_Atomic __u64 rtt_ns;		/* of the path without queues; 0:
 					 * unknown; any thread */

@@ -52,6 +52,17 @@ static bool has_demand(const struct pt_rx_queue *q, const struct pt_rx_lane *l,
 	       now_ns - l->wanted_ns < q->cfg.idle_ns;
 }
 
+/* share_of: where a guest waits for pages, few frames are to be ahead of one; a lane on a
+ * long path gets more by its stretch. */
+static __u32 share_of(const struct pt_rx_lane *l, __u32 busy)
+{
+	__u32 few = busy / PT_CREDIT_FEW;
+
+	if (!atomic_load_explicit(&l->intake->is_waited_for, memory_order_relaxed))
+		return busy;
+	return few > PT_CREDIT_FLOOR ? few : PT_CREDIT_FLOOR;
+}
+
 /* share divides the queue's credit by demand, as of now_ns. */
 static void share(struct pt_rx_queue *q, __u64 now_ns)
 {
@@ -66,7 +77,7 @@ static void share(struct pt_rx_queue *q, __u64 now_ns)
 		struct pt_rx_lane *l = q->lanes[i];
 
 		if (has_demand(q, l, now_ns)) {
-			l->share = w.busy;
+			l->share = share_of(l, w.busy);
 		} else {
 			l->share = w.idle;
 			memset(&l->stretch, 0, sizeof(l->stretch));
