@@ -63,7 +63,7 @@ agents_begin()
 	rm -f receive.err migrate.json
 	hosts_exec "$net" b "$pagetrim" receive --json --psk psk --dev "$(dev_b)" \
 		--listen "$HOSTS_B4" --qmp b/agent.sock --peer-timeout 3 \
-		"${live_receive_args[@]}" >receive.json 2>receive.err &
+		--control into "${live_receive_args[@]}" >receive.json 2>receive.err &
 	receiver=$!
 	wait_until 60 live_receive_listens "$receiver"
 	hosts_exec "$net" a "${entry[@]}" "$pagetrim" migrate --json --psk psk --dev "$(dev_a)" \
@@ -181,6 +181,8 @@ broken()
 	slow=256K
 	handed_over
 	sleep 1
+	"$pagetrim" ctl status --json --control into |
+		jq -e '.postcopy | ."pending-pages" > 0 and ."lacking-pages" > 100'
 	show eval "$1"
 	agents_end "$2" "$3"
 	goes_on

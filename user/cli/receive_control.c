@@ -57,6 +57,7 @@ static json_t *status(const struct pt_receive_control *c)
 		      "status", cnt ? "active" : "waiting",
 		      "transfer-count", (int)cnt, "limits",
 		      limits_json(c->cfg), "transfers", transfers);
+	pt_arrival_report(c->arrival, o);
 	pt_control_identify(c->at, o);
 	return o;
 }
@@ -116,10 +117,10 @@ static json_t *answer_to(void *arg, const char *line)
 int pt_receive_control_open(struct pt_receive_control *c, struct pt_control *at,
 			    struct pt_receiver *receiver,
 			    const struct pt_receiver_cfg *cfg,
-			    struct pt_error *err)
+			    const struct pt_arrival *arrival, struct pt_error *err)
 {
 	*c = (struct pt_receive_control){
-		.at = at, .receiver = receiver, .cfg = cfg,
+		.at = at, .receiver = receiver, .cfg = cfg, .arrival = arrival,
 	};
 	return pt_control_open(at, err);
 }

@@ -6,6 +6,7 @@
 #ifndef CLI_RECEIVE_CONTROL_H
 #define CLI_RECEIVE_CONTROL_H
 
+#include "cli/arrival.h"
 #include "cli/control.h"
 #include "receive/receiver.h"
 
@@ -16,14 +17,16 @@ struct pt_receive_control {
 	struct pt_control *at;	/* the caller's; NULL: not opened */
 	struct pt_receiver *receiver;
 	const struct pt_receiver_cfg *cfg;
+	const struct pt_arrival *arrival;	/* the caller's, for the status */
 	struct pt_receive_report last;	/* the last that ended; total_ns 0: none */
 };
 
-/* pt_receive_control_open: as pt_send_control_open; cfg, the receiver's, must stay. */
+/* pt_receive_control_open: as pt_send_control_open; cfg, the receiver's, and arrival, of
+ * a guest or of none, must stay. */
 int pt_receive_control_open(struct pt_receive_control *c, struct pt_control *at,
 			    struct pt_receiver *receiver,
 			    const struct pt_receiver_cfg *cfg,
-			    struct pt_error *err);
+			    const struct pt_arrival *arrival, struct pt_error *err);
 
 /* pt_receive_control_ended notes a transfer that has ended, for the record. */
 void pt_receive_control_ended(struct pt_receive_control *c,

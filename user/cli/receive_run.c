@@ -409,7 +409,7 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 		ret = pt_stop_begin(stop_fd, take_signal, rx, err);
 	if (!ret)
 		ret = pt_receive_control_open(&rx->control, &rx->at, rx->receiver,
-					      &rx->cfg, err);
+					      &rx->cfg, &rx->arrival, err);
 	if (!ret)
 		ret = pt_arrival_serve(&rx->arrival, err);
 	if (!ret)

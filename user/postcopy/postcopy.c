@@ -173,12 +173,17 @@ int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
 	return 0;
 }
 
+/* Control asks, too, so nobody waits for the lock: then it is as it was told last. */
 void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out)
 {
-	pthread_mutex_lock(&p->lock);
-	*out = p->counts;
-	out->pending = p->is_armed ? p->r->pending_cnt : 0;
-	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_lock(&p->ask_lock);
+	if (!pthread_mutex_trylock(&p->lock)) {
+		p->shown = p->counts;
+		p->shown.pending = p->is_armed ? p->r->pending_cnt : 0;
+		pthread_mutex_unlock(&p->lock);
+	}
+	*out = p->shown;
+	pthread_mutex_unlock(&p->ask_lock);
 }
 
 /* leave: a guest that never ran goes on at its source, and its memory here is no

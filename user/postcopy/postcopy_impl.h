@@ -48,6 +48,7 @@ struct pt_postcopy {
 	pthread_mutex_t ask_lock;
 	__u64 asks[PT_POSTCOPY_WAITING_MAX];	/* pages of the image */
 	__u32 ask_cnt;
+	struct pt_postcopy_counts shown;	/* counts, as they were last told */
 	int wake_fd;			/* -1: nobody is told */
 };
 
