@@ -161,9 +161,11 @@ off()
 	show hosts_up "$net" --mtu 9000
 	on_time moved "$@"
 	# jq 1.7 keeps 0.0 as it was written.
-	same compression "$(field send '.compression |
+	same "bytes that went plain" "$(packed .methods.none.bytes)" \
+		"$(field send '."block-bytes"')"
+	same compression "$(field send '.compression | del(.methods, .observed) |
 		map_values(if type == "number" then . + 0 else . end) | @json')" \
-		'{"method":"none","frames":0,"bytes":0,"compressed-size":0,"compression-rate":0,"switches":0}'
+		'{"frames":0,"bytes":0,"compressed-size":0,"method":"none","compression-rate":0,"switches":0}'
 	nothing_left
 }
 

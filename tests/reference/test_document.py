@@ -132,7 +132,7 @@ class Document(unittest.TestCase):
     def test_messages(self):
         table = list(rows(between("messages")))[1:]
         self.assertEqual(table, list(message_rows()))
-        self.assertEqual(len(table), 31)
+        self.assertEqual(len(table), 37)
 
     def test_ledger(self):
         counted = re.findall(r"X\((\w+), \"", code("include/pagetrim/ledger.h"))

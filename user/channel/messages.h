@@ -120,10 +120,10 @@ struct pt_seq_range {
 	X(HELD,		held,		26, RECEIVER)			\
 	X(WORKING,	working,	27, BOTH)			\
 	X(REFUSED,	refused,	28, RECEIVER)			\
+	X(PAGES_WANTED,	pages_wanted,	31, RECEIVER)			\
 	X(GUEST,	guest,		32, SENDER)			\
 	X(STATE,	state,		33, BOTH)			\
 	X(LARGE,	large,		34, SENDER)			\
-	X(PAGES_WANTED,	pages_wanted,	31, RECEIVER)			\
 	X(PAGES_LACKING, pages_lacking,	35, BOTH)			\
 	X(PAGES_READY,	pages_ready,	36, RECEIVER)			\
 	X(HAND_OVER,	hand_over,	37, SENDER)			\

@@ -255,7 +255,10 @@ int pt_lazy_qemu_punch(const struct pt_lazy_qemu *found, __u32 idx, __u64 off, _
 		if ((data < 0 && errno == ENXIO) || (data >= 0 && (__u64)data >= at + sz))
 			return 0;
 	}
-	return failed("emptied", region, -EBUSY, err);
+	return pt_error_set(err, PT_EXIT_HOST, -EBUSY, "the memory at 0x%llx of QEMU "
+			    "cannot be emptied in part: it stands in large pages that "
+			    "the kernel does not split (mount it without huge=)",
+			    (unsigned long long)region->addr);
 }
 
 int pt_lazy_qemu_arm(const struct pt_lazy_qemu *found, int uffd, struct pt_error *err)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
+
 _Static_assert(sizeof(struct pt_postcopy_note) <= PT_LAZY_MESSAGE_MAX, "room");
 
 /* ---- what is written ---- */
@@ -37,9 +39,12 @@ void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id)
 {
 	if (!p->is_armed)
 		return;
+	if (!guest_id)
+		__atomic_store_n(&p->r->has_run, 0, __ATOMIC_RELEASE);
 	p->note.guest_id = guest_id;
 	pt_postcopy_note_put(p);
-	__atomic_store_n(&p->r->has_run, 1, __ATOMIC_RELEASE);
+	if (guest_id)
+		__atomic_store_n(&p->r->has_run, 1, __ATOMIC_RELEASE);
 }
 
 /* ---- what it tells ---- */
@@ -114,6 +119,10 @@ static int take(struct pt_postcopy *p, struct pt_error *err)
 	if (code)
 		return code;
 	p->uffd = dup(p->kept.handed.fds[0]);
+	if (p->uffd < 0)
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "the keeper's descriptor "
+				    "of the guest: %s%s", strerror(errno),
+				    pt_files_remedy(-errno));
 	p->pid = p->r->vmm_pid;
 	p->found.region_cnt = p->r->region_cnt;
 	memcpy(p->found.regions, p->r->regions,
@@ -134,8 +143,10 @@ static int go_on(struct pt_postcopy *p, struct pt_error *err)
 
 	if (code)
 		return code;
-	if (!p->is_armed || !p->r->is_begun || !p->r->has_run || !p->note.guest_id)
+	if (!p->is_armed || !p->r->is_begun || !p->r->has_run || !p->note.guest_id) {
+		p->is_nobodys = true;
 		return -ENOENT;
+	}
 	p->r->server_cnt++;
 	p->counts.lacking = p->r->pending_cnt;
 	return 0;

@@ -34,9 +34,10 @@ static int meet(struct pt_postcopy *p, const char *qmp, struct pt_error *err)
 	const struct pt_lazy_keeper_cfg cfg = {
 		.door = qmp, .page_max = page_cnt_of(&p->found), .image_id = PT_POSTCOPY_IMAGE_ID,
 	};
-	bool started;
+	bool started = false;
 	int code = pt_lazy_keeper_meet(&p->kept, &cfg, &started, err);
 
+	p->is_nobodys = started;
 	if (!code && !started)
 		code = pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.keeper: a guest of an "
 				    "earlier command is kept there (end its QEMU)", qmp);
@@ -187,12 +188,13 @@ void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out)
 }
 
 /* leave: a guest that never ran goes on at its source, and its memory here is no
- * guest's; one that runs waits for the next receiver. */
+ * guest's; one that runs waits for the next receiver.  A keeper of others, or of a guest
+ * that could not be taken, may hold the last descriptor, and is left alone. */
 static void leave(struct pt_postcopy *p)
 {
 	if (p->is_whole || p->kept.connection < 0)
 		return;
-	if (p->is_armed && p->r->has_run) {
+	if (!p->is_nobodys || (p->is_armed && p->r->has_run)) {
 		pt_lazy_keeper_part(&p->kept, PT_LAZY_PART_NEXT);
 		return;
 	}

@@ -101,7 +101,7 @@ int pt_postcopy_lose(struct pt_postcopy *p, __u64 page, __u64 cnt,
 		     struct pt_error *err);
 
 /* pt_postcopy_running is called before the guest may run, guest_id not 0: from then on
- * close leaves it to the keeper. */
+ * close leaves it to the keeper.  0: it does not run, for certain, and never did. */
 void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id);
 
 /* pt_postcopy_whole makes ordinary memory of it, and ends the keeper.

@@ -33,6 +33,8 @@ struct pt_postcopy {
 	pid_t pid;
 	int uffd, pidfd;
 	bool is_armed, is_whole;
+	bool is_nobodys;		/* the keeper is this process's, or has a guest
+					 * that never ran: it may end */
 	int stop_fd;			/* eventfd: the thread of faults ends */
 	bool has_thread;
 	pthread_t thread;

@@ -90,6 +90,10 @@ static int take_digests(struct pt_rx_session *s, const struct pt_msg_digests *m,
 {
 	__u64 region_cnt = pt_layout_region_cnt(s->memory.layout);
 
+	if (s->fill.is_ready && !s->fill.is_handed)
+		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: digests of a "
+				    "guest that was not handed over",
+				    s->report.peer);
 	if (m->region_first != s->compare.region_told ||
 	    m->digest_cnt > region_cnt - m->region_first)
 		return pt_error_set(err, PT_EXIT_PEER, -EPROTO, "%s: digests "
@@ -123,6 +127,7 @@ static int take_verify(struct pt_rx_session *s, const struct pt_msg_verify *m,
 		       struct pt_error *err)
 {
 	if (s->files.left || s->files.bytes_left ||
+	    (s->fill.is_told && !s->fill.is_handed) ||
 	    !pt_rx_held_is_told(&s->held) ||
 	    m->sent_cnt != s->intake.lane_cnt ||
 	    s->compare.region_told != pt_layout_region_cnt(s->memory.layout))

@@ -326,17 +326,25 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns)
 	pt_rx_watch(s, now_ns);
 }
 
+/* may_run: the guest is being handed over, and whether it runs here is not settled. */
+static bool may_run(const struct pt_rx_session *s)
+{
+	return s->fill.is_handing && !s->fill.is_handed &&
+	       !atomic_load(&s->fill.does_not_run);
+}
+
 /* tell_why sends the reason to the sender before any wait.  Without an OPEN the
  * sender may be about to ASK for an earlier transfer, or does so: any exit but
- * UNKNOWN would tell it that this transfer was not committed. */
+ * UNKNOWN would tell it that this transfer was not committed.  To the sender of a guest
+ * that may run here it would tell that the guest may run there. */
 static void tell_why(struct pt_rx_session *s, const struct pt_error *err)
 {
+	bool is_known = s->request.wants_open && !may_run(s);
 	struct pt_message m;
 
 	if (!s->conn || s->parting.is_bye)
 		return;
-	pt_message_abort(&m, s->request.wants_open ? err->exit : PT_EXIT_UNKNOWN,
-			 err->text);
+	pt_message_abort(&m, is_known ? err->exit : PT_EXIT_UNKNOWN, err->text);
 	s->parting.is_leaving = !pt_conn_send(s->conn, &m, NULL);
 }
 

@@ -121,7 +121,8 @@ struct pt_rx_fill {
 	bool is_told;			/* the last PAGES_LACKING has come */
 	bool is_ready;			/* PAGES_READY was sent */
 	bool is_handing;		/* HAND_OVER has come */
-	atomic_bool has_run;		/* set by the store's thread, then ... */
+	atomic_bool does_not_run;	/* set by the store's thread: for certain, or */
+	atomic_bool has_run;		/* the guest runs, then ... */
 	bool is_handed;			/* ... HANDED_OVER was sent */
 };
 

@@ -177,6 +177,10 @@ static int run_job(void *arg, const void *bytes, size_t sz, struct pt_error *err
 	}
 	if (!ret)
 		atomic_store(&s->fill.has_run, true);
+	else if (err->exit != PT_EXIT_UNKNOWN) {
+		guest->running(guest->arg, 0);
+		atomic_store(&s->fill.does_not_run, true);
+	}
 	return ret;
 }
 

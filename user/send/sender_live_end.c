@@ -41,7 +41,8 @@ void pt_sender_live_cancel(struct pt_sender *s)
 			  !s->postcopy.is_handed;
 
 	s->live.throttle = s->report.live.throttle = 0;
-	pt_live_abandon(s->live.thread, s->is_commit_sent && !is_refused);
+	pt_live_abandon(s->live.thread, s->postcopy.is_handed ||
+			(s->is_commit_sent && !is_refused));
 }
 
 bool pt_sender_live_has_ended(const struct pt_sender *s)

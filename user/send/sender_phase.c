@@ -258,7 +258,8 @@ static int commit(struct pt_sender *s)
 	if (s->cfg.live && s->cfg.live->committing && !s->is_commit_sent)
 		s->cfg.live->committing(s->cfg.live->arg);
 	ret = pt_conn_send(s->conn, &m, &s->error);
-	s->is_commit_sent = !ret;	/* else its end was never written */
+	/* Else its end was never written; HAND_OVER, which came before, was. */
+	s->is_commit_sent = !ret || s->postcopy.is_handed;
 	return ret;
 }
 
