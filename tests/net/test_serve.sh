@@ -491,6 +491,29 @@ launched()
 	wait_until 5 no_keeper
 }
 
+# A command that cannot go on with the guest leaves its keeper, which holds the last
+# descriptor, alone.
+other_command()
+{
+	local status=0
+
+	make_image 16
+	serve_begin x.ptrim --on-demand
+	guest_begin close=1 touch=20
+	wait_until 10 has '^touched' guest.out
+	kill_server
+	timeout 20 "$pagetrim" receive --insecure --dev lo --listen 127.0.0.1 \
+		--qmp door --serve-faults >other.out 2>other.err || status=$?
+	cat other.err >&2
+	same "exit of another command" "$status" 3
+	touch GO
+	serve_begin x.ptrim
+	guest_right
+	finish "$server" 20
+	same exit "$status" 0
+	wait_until 5 no_keeper
+}
+
 # as_nobody COMMAND...: it may not end root's processes.
 as_nobody()
 {
@@ -783,6 +806,7 @@ case_run "serve: a path that is too long for the keeper's" no_door 'longer than 
 case_run "serve: the keeper's name is taken" keeper_taken
 case_run "serve: the keeper is killed before a VMM came" keeper_ended
 case_run "serve: the process that connects ends" launched
+case_run "serve: another command asks for its keeper" other_command
 case_run "serve: a fault timeout without the right to it" may_not_end
 case_run "serve: a fault timeout that the next server has" told_later
 case_run "serve: another user's keeper" another_users_keeper
