@@ -16,7 +16,7 @@ local HELLO, HELLO_SZ, HELLO_MAGIC = 1, 25, 0x50544354
 local MESSAGES = [[
 | 1 | HELLO | SR | u32 magic 0x50544354; u16 version_min 1..65535; u16 version_max 1..65535; u64 capabilities; u8 role 1..2 |
 | 2 | OFFER | R | u16 udp_port 1..65535; u32 mtu 1280..65535; u32 frame_sz_max 1294..65553; u32 desc_sz 1792..2^20; u16 ciphers 0..65535; u16_list queue 1..64 |
-| 3 | OPEN | S | u64 transfer_id 1..2^64 - 1; u64 digest_key; addr dst_addr; u16 lane_cnt 1..64; u8 trim 0..2; u8 cipher 0..3; u8 rekey_log2 16..22; u8 resume 0..1; u32 segment_cnt 1..65536; u32 file_cnt 0..1024; str name 0..128; *with bit 3*; u8 live 0..2 |
+| 3 | OPEN | S | u64 transfer_id 1..2^64 - 1; u64 digest_key; addr dst_addr; u16 lane_cnt 1..64; u8 trim 0..2; u8 cipher 0..3; u8 rekey_log2 16..22; u8 resume 0..1; u32 segment_cnt 1..65536; u32 file_cnt 0..1024; str name 0..128; *with bit 3*; u8 live 0..3 |
 | 4 | SEGMENT | S | u64 gfn 0..2^40 - 1; u64 sz 1..2^52; str name 0..63 |
 | 5 | FILE | S | u64 sz 0..2^40; str name 1..255 |
 | 6 | FILE_DATA | S | bytes data 1..65536 |
@@ -42,9 +42,15 @@ local MESSAGES = [[
 | 26 | HELD | R | u64 region_first 0..2^32 - 1; u64_array digest 0..4096 |
 | 27 | WORKING | SR | u8 on 1..2; u64 done_sz |
 | 28 | REFUSED | R | u16 lane 0..63; u64_array page 1..1024 |
+| 31 | PAGES_WANTED | R | range_array page 1..1024 |
 | 32 | GUEST | S | bytes description 1..65536 |
 | 33 | STATE | SR | bytes data 0..65536 |
 | 34 | LARGE | S | u8 known 0..1; range_array page 0..1024 |
+| 35 | PAGES_LACKING | SR | range_array page 0..1024 |
+| 36 | PAGES_READY | R | |
+| 37 | HAND_OVER | S | u64 transfer_id 1..2^64 - 1; u64 guest_id 1..2^64 - 1 |
+| 38 | HANDED_OVER | R | u64 transfer_id 1..2^64 - 1 |
+| 39 | REST | S | u64 guest_id 1..2^64 - 1 |
 ]]
 -- The counters of LEDGER, as the document lists them.
 local LEDGER = [[

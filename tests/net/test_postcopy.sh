@@ -168,6 +168,8 @@ goes_on()
 	agents_begin
 	agents_end 0 0
 	same "pages to come" "$(served '."pending-pages"')" 0
+	same "keys of post-copy" "$(served ' | keys | join(" ")')" \
+		"fault-us faults lacking-pages pending-pages"
 	live_is_sound b 2
 	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
 }

@@ -349,7 +349,7 @@ class Control(unittest.TestCase):
                        "ends before|outside its limits")
             if row[2] != "SR":
                 yield other, data, "not for this end"
-        yield "S", head(0, 35), "no such type"
+        yield "S", head(0, 99), "no such type"
         yield "S", head(65601, 23) + bytes(100), "too large"
         for name, fields in (("OPENED", (0, 0)), ("OPENED", (1, 2))):
             yield ("R", head(9, int(rows[name][0])) + struct.pack("!QB", *fields),
