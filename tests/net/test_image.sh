@@ -276,8 +276,10 @@ stopped_at()
 {
 	local status=0
 
+	# Under nohup(1) the signal would be ignored.
 	# shellcheck disable=SC2016 # TARGET is set there
-	"$build/tests/net/at_entry" "$1" 1 "kill -$2 \$TARGET; sleep 0.5" \
+	env "--default-signal=$2" \
+		"$build/tests/net/at_entry" "$1" 1 "kill -$2 \$TARGET; sleep 0.5" \
 		"$pagetrim" image "${@:3}" >out 2>image.err || status=$?
 	[[ -e entered ]] || die "it did not come to $1"
 	same "exit" "$status" 1
