@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/files.h"
 #include "base/name.h"
 
 const char *pt_along_name(const char *path)
@@ -75,7 +76,8 @@ int pt_along_add(struct pt_along *a, const char *image,
 	if (cnt < 0 && errno != ENOENT && errno != ENOTDIR &&
 	    errno != ENAMETOOLONG)
 		code = pt_error_set(err, PT_EXIT_HOST, -errno, "%s: cannot be "
-				    "read: %s", folder, strerror(errno));
+				    "read: %s%s", folder, strerror(errno),
+				    pt_files_remedy(-errno));
 	for (int i = 0; i < cnt; i++) {
 		if (!code && asprintf(&path, "%s/%s", folder,
 				      entries[i]->d_name) < 0)

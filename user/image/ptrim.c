@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/files.h"
 #include "base/name.h"
 #include "memory/guard.h"
 
@@ -50,8 +51,8 @@ static int file_map(struct pt_ptrim *p, struct pt_error *err)
 
 	p->fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (p->fd < 0 || fstat(p->fd, &st))
-		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s", p->path,
-				    strerror(errno));
+		return pt_error_set(err, PT_EXIT_HOST, -errno, "%s: %s%s", p->path,
+				    strerror(errno), pt_files_remedy(-errno));
 	if (!S_ISREG(st.st_mode))
 		return pt_error_set(err, PT_EXIT_HOST, -EINVAL,
 				    "%s: not a regular file", p->path);
