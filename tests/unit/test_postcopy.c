@@ -233,6 +233,34 @@ static void test_asked_again(void **state)
 	got(&t, 0x66);
 }
 
+static __u32 entry_cnt(void)
+{
+	__u32 cnt;
+
+	pthread_mutex_lock(&p->lock);
+	cnt = p->waiting_cnt;
+	pthread_mutex_unlock(&p->lock);
+	return cnt;
+}
+
+/* Many who wait for one page take one entry of the list, and are woken together. */
+static void test_many_for_one(void **state)
+{
+	struct touch t[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		touch(&t[i], 6);
+	wanted(6);
+	for (int i = 0; i < 3; i++)
+		waits(&t[i]);
+	assert_int_equal(entry_cnt(), 1);
+	assert_int_equal(pt_postcopy_page(p, 6, content(0x66), &err), 0);
+	for (int i = 0; i < 3; i++)
+		got(&t[i], 0x66);
+	assert_int_equal(p->counts.faults, 1);
+}
+
 /* The guest gave the page away: it is zero, whatever comes. */
 static void test_removed(void **state)
 {
@@ -309,6 +337,7 @@ int main(void)
 		TEST(test_comes), TEST(test_once), TEST(test_zero),
 		TEST(test_asked_again), TEST(test_removed), TEST(test_lacks),
 		TEST(test_never_came), TEST(test_next),
+		TEST(test_many_for_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,13 +97,19 @@ void pt_postcopy_answered(struct pt_postcopy *p, __u64 page)
 	p->waiting_cnt = left;
 }
 
-/* fault: the thread that touched the address waits until it is woken. */
+/* fault: the thread that touched the address waits until it is woken.  A page has one
+ * entry, whoever waits for it: an answer wakes all, and a thread that leaves its wait by a
+ * signal faults again. */
 static void fault(struct pt_postcopy *p, __u64 addr, __u64 now_ns)
 {
 	const struct pt_lazy_region *region = pt_lazy_region_at(p->r, addr);
 	struct pt_postcopy_waiting *w;
+	__u64 page;
 
 	if (!region)
+		return;
+	page = region->first + (addr - region->addr) / PT_PAGE_SZ;
+	if (pt_postcopy_is_waited_for(p, page))
 		return;
 	if (p->waiting_cnt == PT_POSTCOPY_WAITING_MAX) {
 		pt_place_wake(p->uffd, addr, PT_PAGE_SZ);	/* it asks again */
@@ -111,15 +117,14 @@ static void fault(struct pt_postcopy *p, __u64 addr, __u64 now_ns)
 	}
 	w = &p->waiting[p->waiting_cnt++];
 	*w = (struct pt_postcopy_waiting){
-		.page = region->first + (addr - region->addr) / PT_PAGE_SZ,
-		.read_ns = now_ns,
+		.page = page, .read_ns = now_ns,
 	};
-	w->is_zero = !pt_lazy_is_pending(p->r, w->page);
+	w->is_zero = !pt_lazy_is_pending(p->r, page);
 	if (w->is_zero)
 		return;
 	w->asked_ns = now_ns;
 	p->counts.faults++;
-	ask(p, w->page);
+	ask(p, page);
 }
 
 /* removal: those who wait there ask again, and get zeroes. */
