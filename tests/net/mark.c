@@ -16,7 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "track/mappings.h"
+#include "memory/mappings.h"
 #include "track/poison.h"
 
 #define PAGE	4096ULL

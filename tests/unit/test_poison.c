@@ -3,7 +3,7 @@
  * pagemap tells of them. */
 #include "ioctl_filter.h"
 #include "memory/pagemap.h"
-#include "track/mappings.h"
+#include "memory/mappings.h"
 #include "track/poison.h"
 #include "track_child.h"
 

@@ -2,13 +2,12 @@
 #include "lazy/mappers.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "memory/mappings.h"
 #include "memory/processes.h"
-#include "source/process_maps.h"
 
 /* piece: bytes of a file in a region. */
 struct piece {
@@ -25,20 +24,20 @@ struct look {
 	__u32 owned_cnt;	/* regions that begin in a registered mapping */
 };
 
-static bool is_in(const struct pt_maps_line *line, const struct pt_lazy_region *r)
+static bool is_in(const struct pt_mapping *m, const struct pt_lazy_region *r)
 {
-	return line->start < r->addr + r->sz && r->addr < line->end;
+	return m->start < r->addr + r->sz && r->addr < m->end;
 }
 
-static bool begins_in(const struct pt_maps_line *line, const struct pt_lazy_region *r)
+static bool begins_in(const struct pt_mapping *m, const struct pt_lazy_region *r)
 {
-	return r->addr >= line->start && r->addr < line->end;
+	return r->addr >= m->start && r->addr < m->end;
 }
 
-static bool is_of_regions(const struct look *l, const struct pt_maps_line *line)
+static bool is_of_regions(const struct look *l, const struct pt_mapping *m)
 {
 	for (__u32 i = 0; i < l->region_cnt; i++)
-		if (is_in(line, &l->regions[i]))
+		if (is_in(m, &l->regions[i]))
 			return true;
 	return false;
 }
@@ -46,32 +45,32 @@ static bool is_of_regions(const struct look *l, const struct pt_maps_line *line)
 /* ---- the VMM's own ---- */
 
 /* piece_add adds what a mapping has of a region. */
-static bool piece_add(struct look *l, const struct pt_maps_line *line,
+static bool piece_add(struct look *l, const struct pt_mapping *m,
 		      const struct pt_lazy_region *r)
 {
-	__u64 from = line->start > r->addr ? line->start : r->addr;
-	__u64 upto = line->end < r->addr + r->sz ? line->end : r->addr + r->sz;
+	__u64 from = m->start > r->addr ? m->start : r->addr;
+	__u64 upto = m->end < r->addr + r->sz ? m->end : r->addr + r->sz;
 	struct piece *more = realloc(l->pieces, (l->cnt + 1) * sizeof(*more));
 
 	if (!more)
 		return false;
 	l->pieces = more;
 	more[l->cnt++] = (struct piece){
-		.dev = line->dev, .ino = line->ino,
-		.off = line->off + from - line->start,
-		.end = line->off + upto - line->start,
+		.dev = m->dev, .ino = m->ino,
+		.off = m->off + from - m->start,
+		.end = m->off + upto - m->start,
 	};
 	return true;
 }
 
 /* pieces_add adds what a mapping has of all regions. */
-static bool pieces_add(struct look *l, const struct pt_maps_line *line)
+static bool pieces_add(struct look *l, const struct pt_mapping *m)
 {
 	bool is_good = true;
 
-	for (__u32 i = 0; i < l->region_cnt && line->ino && is_good; i++)
-		if (is_in(line, &l->regions[i]))
-			is_good = piece_add(l, line, &l->regions[i]);
+	for (__u32 i = 0; i < l->region_cnt && m->ino && is_good; i++)
+		if (is_in(m, &l->regions[i]))
+			is_good = piece_add(l, m, &l->regions[i]);
 	return is_good;
 }
 
@@ -82,80 +81,67 @@ static bool is_registered(const char *text)
 	return strstr(text, " um") || strstr(text, " ui") || strstr(text, " uw");
 }
 
-/* own_read reads /proc/PID/smaps: -ENOMEM. */
-static int own_read(struct look *l, FILE *in)
+static int own_take(void *arg, const struct pt_mapping *m, const char *line)
 {
-	struct pt_maps_line line = { .start = 0 }, next;
-	char *text = NULL;
-	size_t room = 0;
-	int code = 0;
+	struct look *l = arg;
 
-	while (!code && getline(&text, &room, in) > 0) {
-		if (!strncmp(text, "VmFlags:", 8)) {
-			for (__u32 i = 0; i < l->region_cnt; i++)
-				l->owned_cnt += begins_in(&line, &l->regions[i]) &&
-						is_registered(text);
-		} else if (pt_maps_line_parse(&next, text)) {
-			line = next;
-			code = pieces_add(l, &line) ? 0 : -ENOMEM;
-		}
-	}
-	free(text);
-	return code;
+	if (strncmp(line, "VmFlags:", 8))
+		return 0;
+	for (__u32 i = 0; i < l->region_cnt; i++)
+		l->owned_cnt += begins_in(m, &l->regions[i]) && is_registered(line);
+	return pieces_add(l, m) ? 0 : -ENOMEM;
 }
 
 static int own_look(struct look *l, struct pt_lazy_sight *sight)
 {
-	char path[32];
-	FILE *in;
-	int code;
+	int smaps = l->vmm > 0 ? pt_smaps_open(l->vmm) : -ESRCH, code;
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps", l->vmm);
-	in = l->vmm > 0 ? fopen(path, "re") : NULL;
-	if (!in)
+	if (smaps < 0)
 		return 0;
-	code = own_read(l, in);
+	code = pt_smaps_each(smaps, own_take, l);
 	sight->is_seen = true;
 	sight->is_owner = l->owned_cnt == l->region_cnt;
 	sight->is_file = l->cnt;
-	fclose(in);
-	return code;
+	close(smaps);
+	return code == -ENOMEM ? code : 0;
 }
 
 /* ---- all others ---- */
 
+struct other {
+	const struct look *look;
+	pid_t pid;
+};
+
 /* is_other: the mapping has bytes of a piece, and is none of the VMM's regions. */
-static bool is_other(const struct look *l, const struct pt_maps_line *line, pid_t pid)
+static int is_other(void *arg, const struct pt_mapping *m)
 {
-	__u64 end = line->off + (line->end - line->start);
+	__u64 end = m->off + (m->end - m->start);
+	const struct other *o = arg;
+	const struct look *l = o->look;
 
 	for (__u32 i = 0; i < l->cnt; i++) {
 		const struct piece *p = &l->pieces[i];
 
-		if (line->ino == p->ino && line->dev == p->dev && line->off < p->end &&
+		if (m->ino == p->ino && m->dev == p->dev && m->off < p->end &&
 		    p->off < end)
-			return pid != l->vmm || !is_of_regions(l, line);
+			return o->pid != l->vmm || !is_of_regions(l, m);
 	}
-	return false;
+	return 0;
 }
 
 /* maps_it looks at a process; *is_seen: it could, or the process has ended. */
 static bool maps_it(const struct look *l, pid_t pid, bool *is_seen)
 {
-	char path[32], *text = NULL;
-	struct pt_maps_line line;
-	bool is = false;
-	size_t room = 0;
-	FILE *in;
+	struct other o = { l, pid };
+	int maps = pt_mappings_open(pid);
+	bool is;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	in = fopen(path, "re");
-	*is_seen = in || errno == ENOENT || errno == ESRCH;
-	while (in && !is && getline(&text, &room, in) > 0)
-		is = pt_maps_line_parse(&line, text) && is_other(l, &line, pid);
-	free(text);
-	if (in)
-		fclose(in);
+	*is_seen = maps >= 0 || maps == -ENOENT || maps == -ESRCH;
+	if (maps < 0)
+		return false;
+	is = pt_mappings_each(maps, is_other, &o) == 1;
+	close(maps);
 	return is;
 }
 

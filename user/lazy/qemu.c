@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "lazy/mappers.h"
-#include "track/mappings.h"
+#include "memory/mappings.h"
 #include "track/enter.h"
 
 #define FEATURES	(UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |	\

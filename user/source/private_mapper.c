@@ -2,80 +2,59 @@
 #include "source/private_mapper.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
+#include "memory/mappings.h"
 #include "memory/processes.h"
-#include "source/process_maps.h"
 
 #define KIB	1024
 
-/* is_of: the line is a private, writable mapping of the file. */
-static bool is_of(const struct pt_maps_line *line, pid_t pid,
-		  const struct stat *file)
+/* look: for the file in a process. */
+struct look {
+	const struct stat *file;
+	pid_t pid;
+	__u64 own_sz;
+};
+
+/* is_of: the mapping is a private, writable one of the file. */
+static int is_of(void *arg, const struct pt_mapping *m)
 {
+	const struct look *l = arg;
 	struct stat st;
 
-	return line->is_private && line->is_writable &&
-	       line->ino == file->st_ino &&
-	       pt_maps_line_file(line, pid, &st) && st.st_dev == file->st_dev;
+	return !m->is_shared && m->is_writable && m->ino == l->file->st_ino &&
+	       pt_mapping_stat(m, l->pid, &st) && st.st_dev == l->file->st_dev;
 }
 
-static FILE *open_of(pid_t pid, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	return fopen(path, "re");
-}
-
-static bool maps_it(pid_t pid, const struct stat *file)
-{
-	FILE *in = open_of(pid, "maps");
-	struct pt_maps_line line;
-	bool is_found = false;
-	char *text = NULL;
-	size_t room = 0;
-
-	while (in && !is_found && getline(&text, &room, in) > 0)
-		is_found = pt_maps_line_parse(&line, text) &&
-			   is_of(&line, pid, file);
-	free(text);
-	if (in)
-		fclose(in);
-	return is_found;
-}
-
-/* own_kib returns how much a line of smaps adds. */
-static __u64 own_kib(const char *text)
+/* own_take adds up the process's own pages, as lines of smaps tell them. */
+static int own_take(void *arg, const struct pt_mapping *m, const char *line)
 {
 	unsigned long long kib;
+	struct look *l = arg;
 
-	return sscanf(text, "Anonymous: %llu", &kib) == 1 ||
-	       sscanf(text, "Private_Hugetlb: %llu", &kib) == 1 ? kib : 0;
+	if ((sscanf(line, "Anonymous: %llu", &kib) == 1 ||
+	     sscanf(line, "Private_Hugetlb: %llu", &kib) == 1) && is_of(l, m))
+		l->own_sz += kib * KIB;
+	return 0;
 }
 
-/* own_sz adds up the process's own pages, as smaps tells them. */
 static __u64 own_sz(pid_t pid, const struct stat *file)
 {
-	FILE *in = open_of(pid, "smaps");
-	struct pt_maps_line line;
-	char *text = NULL;
-	bool is_in = false;	/* the mapping whose lines follow is of the file */
-	size_t room = 0;
-	__u64 sz = 0;
+	struct look l = { .file = file, .pid = pid };
+	int maps = pt_mappings_open(pid), smaps;
 
-	while (in && getline(&text, &room, in) > 0)
-		if (text[0] >= 'A' && text[0] <= 'Z')
-			sz += is_in ? own_kib(text) * KIB : 0;
-		else
-			is_in = pt_maps_line_parse(&line, text) &&
-				is_of(&line, pid, file);
-	free(text);
-	if (in)
-		fclose(in);
-	return sz;
+	if (maps < 0)
+		return 0;
+	smaps = pt_mappings_writable(maps, true, is_of, &l) == 1
+		? pt_smaps_open(pid) : -1;
+	if (smaps >= 0) {
+		pt_smaps_each(smaps, own_take, &l);
+		close(smaps);
+	}
+	close(maps);
+	return l.own_sz;
 }
 
 /* may_be_ram: a write to a private mapping takes a page of a tmpfs, too, so that such
@@ -99,7 +78,7 @@ void pt_private_mapper_find(struct pt_private_mapper *out, const char *path)
 	if (!may_be_ram(path, &file) || pt_processes_open(&all, NULL))
 		return;
 	while ((pid = pt_processes_next(&all)) > 0) {
-		__u64 sz = maps_it(pid, &file) ? own_sz(pid, &file) : 0;
+		__u64 sz = own_sz(pid, &file);
 
 		if (sz > out->own_sz)
 			*out = (struct pt_private_mapper){ pid, sz };

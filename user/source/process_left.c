@@ -11,6 +11,7 @@
 #include <linux/magic.h>
 
 #include "base/files.h"
+#include "memory/mappings.h"
 #include "memory/pagemap.h"
 #include "source/process_maps.h"
 #include "source/source_impl.h"
@@ -23,19 +24,18 @@ struct reading {
 	int pagemap;
 	pid_t pid;
 	__u64 largest_sz;		/* of the shared mappings */
-	struct pt_maps_line mapping;	/* whose flags follow */
 };
 
 /* is_sent: the mapping is in the image. */
-static bool is_sent(const struct reading *r)
+static bool is_sent(const struct reading *r, const struct pt_mapping *m)
 {
-	__u64 gfn = r->mapping.start / PT_PAGE_SZ;
+	__u64 gfn = m->start / PT_PAGE_SZ;
 	__u32 i = pt_process_maps_find(r->sent, gfn);
 
 	return i < r->sent->cnt && r->sent->all[i].seg.gfn <= gfn;
 }
 
-static void shared_add(struct reading *r, __u64 sz)
+static void shared_add(struct reading *r, const struct pt_mapping *m, __u64 sz)
 {
 	struct pt_segment named;
 
@@ -46,46 +46,44 @@ static void shared_add(struct reading *r, __u64 sz)
 	if (sz <= r->largest_sz)
 		return;
 	r->largest_sz = sz;
-	pt_segment_set_name(&named, r->mapping.path);
+	pt_segment_set_name(&named, m->path);
 	memcpy(r->out->shared_name, named.name, sizeof(named.name));
 }
 
 /* is_in_memory: the file of a mapping is on no disk. */
-static bool is_in_memory(const struct pt_maps_line *line, pid_t pid)
+static bool is_in_memory(const struct pt_mapping *m, pid_t pid)
 {
+	char link[PT_MAPPING_LINK_SZ];
 	struct statfs fs;
-	char link[96];
 
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", pid,
-		 line->start, line->end);
-	return pt_maps_line_is_deleted(line) || line->path[0] == '[' ||
-	       ((!statfs(link, &fs) || !statfs(line->path, &fs)) &&
+	pt_mapping_link(link, m, pid);
+	return pt_mapping_is_deleted(m) || m->path[0] == '[' ||
+	       ((!statfs(link, &fs) || !statfs(m->path, &fs)) &&
 		(fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC));
 }
 
 /* shared_take counts a shared mapping.  Rings of the kernel and devices are no memory
  * of the process.  A file that cannot be seen counts whole.  can_write: now, or after
  * mprotect(2); else a file on a disk is as constant for the process as its text. */
-static void shared_take(struct reading *r, bool can_write)
+static void shared_take(struct reading *r, const struct pt_mapping *m, bool can_write)
 {
-	const struct pt_maps_line *line = &r->mapping;
-	__u64 sz = line->end - line->start;
+	__u64 sz = m->end - m->start;
 	struct stat st;
 
-	if (line->path[0] != '/' && line->path[0] != '[')
+	if (m->path[0] != '/' && m->path[0] != '[')
 		return;
-	if (!pt_maps_line_file(line, r->pid, &st)) {
-		if (pt_maps_line_is_device(line))
+	if (!pt_mapping_stat(m, r->pid, &st)) {
+		if (pt_mapping_is_device(m))
 			return;
 	} else if (!S_ISREG(st.st_mode)) {
 		return;
 	} else if ((__u64)st.st_blocks * BLOCK_SZ < sz) {
 		sz = (__u64)st.st_blocks * BLOCK_SZ;
 	}
-	if (can_write || is_in_memory(line, r->pid))
-		shared_add(r, sz);
+	if (can_write || is_in_memory(m, r->pid))
+		shared_add(r, m, sz);
 	else
-		r->out->files_sz += line->end - line->start;
+		r->out->files_sz += m->end - m->start;
 }
 
 /* has_flag: "VmFlags: rd wr um ". */
@@ -97,24 +95,25 @@ static bool has_flag(const char *flags, const char *flag)
 	return false;
 }
 
-/* mapping_take counts a mapping by its flags. */
-static void mapping_take(struct reading *r, const char *flags)
+/* line_take counts a mapping by its flags. */
+static int line_take(void *arg, const struct pt_mapping *m, const char *line)
 {
-	const struct pt_maps_line *line = &r->mapping;
+	struct reading *r = arg;
 	__u64 sz;
 
-	if (!line->path)
-		return;
-	if (!line->is_private) {
-		shared_take(r, has_flag(flags, "mw"));
-	} else if (!is_sent(r)) {
-		if (!line->is_writable && line->path[0] == '/')
-			r->out->files_sz += line->end - line->start;
-	} else if (has_flag(flags, "um")) {
-		sz = pt_pagemap_missing(r->pagemap, line->start, line->end);
+	if (strncmp(line, "VmFlags:", 8))
+		return 0;
+	if (m->is_shared) {
+		shared_take(r, m, has_flag(line, "mw"));
+	} else if (!is_sent(r, m)) {
+		if (!m->is_writable && m->path[0] == '/')
+			r->out->files_sz += m->end - m->start;
+	} else if (has_flag(line, "um")) {
+		sz = pt_pagemap_missing(r->pagemap, m->start, m->end);
 		r->out->userfault_sz += sz;
 		r->out->userfault_cnt += sz > 0;
 	}
+	return 0;
 }
 
 int pt_process_left_read(struct pt_source_left *out,
@@ -124,41 +123,12 @@ int pt_process_left_read(struct pt_source_left *out,
 	struct reading r = {
 		.out = out, .sent = sent, .pagemap = pagemap, .pid = pid,
 	};
-	int own = dup(smaps);	/* the stream's, of one position */
-	FILE *in = own < 0 ? NULL : fdopen(own, "r");
-	char *text = NULL, *header = NULL;	/* r.mapping's path is in header */
-	size_t room = 0;
-	bool is_there = false;
+	int code = pt_smaps_each(smaps, line_take, &r);
 
-	if (!in) {
-		int code = -errno;
-
-		if (own >= 0)
-			close(own);
-		return pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot "
-				    "look at its mappings: %s%s", pid,
-				    strerror(-code), pt_files_remedy(code));
-	}
-	rewind(in);
-	while (getline(&text, &room, in) > 0) {
-		struct pt_maps_line line;
-
-		is_there = true;
-		if (!strncmp(text, "VmFlags:", 8)) {
-			mapping_take(&r, text);
-		} else if ((text[0] < 'A' || text[0] > 'Z') &&
-			   pt_maps_line_parse(&line, text)) {
-			free(header);
-			header = text;
-			text = NULL;
-			room = 0;
-			r.mapping = line;
-		}
-	}
-	free(text);
-	free(header);
-	fclose(in);
-	return is_there ? 0 : pt_error_set(err, PT_EXIT_FAILED, -ESRCH,
-					   "process %d: it went away while it "
-					   "was read", pid);
+	if (code == -ESRCH)
+		return pt_error_set(err, PT_EXIT_FAILED, code, "process %d: it went "
+				    "away while it was read", pid);
+	return code ? pt_error_set(err, PT_EXIT_HOST, code, "process %d: cannot look "
+				   "at its mappings: %s%s", pid, strerror(-code),
+				   pt_files_remedy(code)) : 0;
 }

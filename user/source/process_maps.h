@@ -5,34 +5,11 @@
 #define SOURCE_PROCESS_MAPS_H
 
 #include <stdbool.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <linux/types.h>
 #include <pagetrim/error.h>
 #include "memory/layout.h"
-
-/* pt_maps_line: a line of /proc/PID/maps, or of a mapping in smaps. */
-struct pt_maps_line {
-	__u64 start, end;	/* addresses */
-	__u64 off, ino;		/* of its file, bytes */
-	__u64 dev;		/* of its file, major << 32 | minor */
-	bool is_writable, is_private;
-	const char *path;	/* in the line; empty: none */
-};
-
-/* pt_maps_line_parse cuts the end of the line off; false: no mapping's. */
-bool pt_maps_line_parse(struct pt_maps_line *out, char *text);
-
-/* pt_maps_line_file looks at the file of a mapping; false: it cannot be seen. */
-bool pt_maps_line_file(const struct pt_maps_line *line, pid_t pid,
-		       struct stat *st);
-
-/* pt_maps_line_is_device judges by the name, for a file that cannot be seen. */
-bool pt_maps_line_is_device(const struct pt_maps_line *line);
-
-/* pt_maps_line_is_deleted: its file has no name any more, or never had one. */
-bool pt_maps_line_is_deleted(const struct pt_maps_line *line);
 
 struct pt_process_map {
 	struct pt_segment seg;	/* gfn: address / 4096 */

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+
+#include "memory/mappings.h"
 
 static int start_add(struct pt_process_owned *o, __u64 start)
 {
@@ -35,30 +35,9 @@ static bool counts_own(const char *line)
 		sscanf(line, "Private_Hugetlb: %llu", &kib) == 1) && kib;
 }
 
-/* read_all: the stream has a descriptor of its own, which shares the position. */
-static int read_all(struct pt_process_owned *o, int smaps)
+static int line_take(void *arg, const struct pt_mapping *m, const char *line)
 {
-	int own = dup(smaps), code = 0;
-	FILE *in = own < 0 ? NULL : fdopen(own, "r");
-	unsigned long long start = 0, end;
-	size_t room = 0;
-	char *line = NULL;
-
-	if (!in) {
-		code = -errno;
-		if (own >= 0)
-			close(own);
-		return code;
-	}
-	rewind(in);
-	while (!code && getline(&line, &room, in) > 0)
-		if (line[0] >= 'A' && line[0] <= 'Z')
-			code = counts_own(line) ? start_add(o, start) : 0;
-		else if (sscanf(line, "%llx-%llx ", &start, &end) != 2)
-			code = -EPROTO;
-	free(line);
-	fclose(in);
-	return code;
+	return counts_own(line) ? start_add(arg, m->start) : 0;
 }
 
 static int start_cmp(const void *a, const void *b)
@@ -71,7 +50,7 @@ static int start_cmp(const void *a, const void *b)
 bool pt_process_owned_has(struct pt_process_owned *o, int smaps, __u64 start)
 {
 	if (!o->is_read)
-		o->code = read_all(o, smaps);
+		o->code = pt_smaps_each(smaps, line_take, o);
 	o->is_read = true;
 	return o->cnt && bsearch(&start, o->starts, o->cnt,
 				 sizeof(o->starts[0]), start_cmp);

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory/mappings.h"
 #include "memory/processes.h"
-#include "source/process_maps.h"
 #include "template/make.h"
 #include "template/template.h"
 
@@ -39,21 +39,21 @@ static void find(struct sought *s, __u64 ino, enum how how)
 			s->how[i] = how;
 }
 
+static int mapping_take(void *arg, const struct pt_mapping *m)
+{
+	if (is_shown(m->path))
+		find(arg, m->ino, MAPPED);
+	return 0;
+}
+
 static void find_mapped(struct sought *s, pid_t pid)
 {
-	struct pt_maps_line line;
-	char path[32], *text = NULL;
-	size_t room = 0;
-	FILE *in;
+	int maps = pt_mappings_open(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	in = fopen(path, "re");
-	while (in && getline(&text, &room, in) > 0)
-		if (pt_maps_line_parse(&line, text) && is_shown(line.path))
-			find(s, line.ino, MAPPED);
-	free(text);
-	if (in)
-		fclose(in);
+	if (maps < 0)
+		return;
+	pt_mappings_each(maps, mapping_take, s);
+	close(maps);
 }
 
 static void find_open(struct sought *s, pid_t pid)

@@ -301,7 +301,7 @@ int pt_pieces_shared(struct pt_pieces *out, const struct pt_pieces *of,
 	if (maps < 0)
 		return pt_error_set(err, PT_EXIT_HOST, maps, "process %d: its "
 				    "mappings: %s", pid, strerror(-maps));
-	code = pt_mappings_shared(maps, share, &s);
+	code = pt_mappings_writable(maps, false, share, &s);
 	close(maps);
 	if (code == -ENOMEM)
 		return no_memory(err);

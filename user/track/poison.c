@@ -15,7 +15,7 @@
 #include "memory/pagemap.h"
 #include "memory/processes.h"
 #include "track/enter.h"
-#include "track/mappings.h"
+#include "memory/mappings.h"
 #include "track/wp.h"
 
 #define PASSES_MAX	8	/* over all processes, while new ones appear */

@@ -26,7 +26,7 @@ bool pt_poison_is_offered(void);
 
 /* pt_poison marks the ranges, which ascend, in process pid and in all others that map
  * the same bytes of the same files, now or a moment later.  maps is the descriptor of
- * its mappings (track/mappings.h).  Pages that are marked already stay so.  On failure some may be
+ * its mappings (memory/mappings.h).  Pages that are marked already stay so.  On failure some may be
  * marked; err names the process.
  *   -EEXIST      a page is there: the file must have none at that place
  *   -EOPNOTSUPP  the kernel is too old; memory that is private; or as

@@ -9,7 +9,7 @@
 #ifndef TRACK_WATCHED_H
 #define TRACK_WATCHED_H
 
-#include "track/mappings.h"
+#include "memory/mappings.h"
 #include "track/tracker.h"
 #include "track/wp.h"
 

@@ -6,25 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static bool line_read(const char *line, struct pt_map *m)
-{
-	unsigned long long start, end, off, ino;
-	unsigned int major, minor;
-	char perms[5];
-	int at = 0;
-
-	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end,
-		   perms, &off, &major, &minor, &ino, &at) != 7 || !at)
-		return false;
-	*m = (struct pt_map){
-		.addr = start, .sz = end - start, .piece_end = end, .off = off,
-		.dev = (__u64)major << 32 | minor, .ino = ino,
-	};
-	snprintf(m->name, sizeof(m->name), "%.*s",
-		 (int)strcspn(line + at, "\n"), line + at);
-	return perms[1] == 'w' && perms[3] == 's';
-}
+#include "memory/mappings.h"
 
 static bool goes_on(const struct pt_map *m, const struct pt_map *next)
 {
@@ -32,51 +16,59 @@ static bool goes_on(const struct pt_map *m, const struct pt_map *next)
 	       m->dev == next->dev && m->ino == next->ino;
 }
 
-/* add appends m to the table, or to its last row. */
-static int add(struct pt_map **maps, __u32 *cnt, const struct pt_map *m)
+struct table {
+	struct pt_map *all;
+	__u32 cnt;
+};
+
+/* row_add appends a mapping to the table, or to its last row. */
+static int row_add(struct table *t, const struct pt_map *row)
 {
 	struct pt_map *more;
 
-	if (*cnt && goes_on(&(*maps)[*cnt - 1], m)) {
-		(*maps)[*cnt - 1].sz += m->sz;
+	if (t->cnt && goes_on(&t->all[t->cnt - 1], row)) {
+		t->all[t->cnt - 1].sz += row->sz;
 		return 0;
 	}
-	if (*cnt == PT_MAPS_MAX)
+	if (t->cnt == PT_MAPS_MAX)
 		return -E2BIG;
-	if (!(*cnt & (*cnt - 1))) {	/* 0 and powers of two: it is full */
-		more = realloc(*maps, (*cnt ? 2 * *cnt : 1) * sizeof(*more));
+	if (!(t->cnt & (t->cnt - 1))) {	/* 0 and powers of two: it is full */
+		more = realloc(t->all, (t->cnt ? 2 * t->cnt : 1) * sizeof(*more));
 		if (!more)
 			return -ENOMEM;
-		*maps = more;
+		t->all = more;
 	}
-	(*maps)[(*cnt)++] = *m;
+	t->all[t->cnt++] = *row;
 	return 0;
+}
+
+static int mapping_take(void *arg, const struct pt_mapping *m)
+{
+	struct pt_map row = {
+		.addr = m->start, .sz = m->end - m->start, .piece_end = m->end,
+		.off = m->off, .dev = m->dev, .ino = m->ino,
+	};
+
+	if (!m->is_writable || !m->is_shared)
+		return 0;
+	snprintf(row.name, sizeof(row.name), "%s", m->path);
+	return row_add(arg, &row);
 }
 
 int pt_maps_read(pid_t pid, struct pt_map **out, __u32 *cnt)
 {
-	struct pt_map *maps = NULL, m;
-	char path[64], *line = NULL;
-	size_t line_sz = 0;
-	FILE *in;
-	int code = 0;
+	struct table t = { .cnt = 0 };
+	int maps = pt_mappings_open(pid), code;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	in = fopen(path, "re");
-	if (!in)
-		return errno == ENOENT ? -ESRCH : -errno;
-	*cnt = 0;
-	while (!code && getline(&line, &line_sz, in) > 0)
-		if (line_read(line, &m))
-			code = add(&maps, cnt, &m);
-	if (!code && ferror(in))
-		code = -EACCES;
-	free(line);
-	fclose(in);
+	if (maps < 0)
+		return maps == -ENOENT ? -ESRCH : maps;
+	code = pt_mappings_each(maps, mapping_take, &t);
+	close(maps);
 	if (code) {
-		free(maps);
+		free(t.all);
 		return code;
 	}
-	*out = maps;
+	*out = t.all;
+	*cnt = t.cnt;
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include <pagetrim/clock.h>
-#include "track/mappings.h"
+#include "memory/mappings.h"
 #include "track/poison.h"
 #include "vmm/aside.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The shared mappings of a process, by a query of the kernel and by its text. */
+/* The writable mappings of a process, by a query of the kernel and by its text. */
 #include "ioctl_filter.h"
 #include "track_kit.h"
 
@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "track/mappings.h"
+#include "memory/mappings.h"
 
 #define MAP_QUERY 0xc0686611	/* PROCMAP_QUERY */
 #define FOUND_MAX 64u
@@ -16,14 +16,16 @@
 struct found {
 	struct pt_mapping all[FOUND_MAX];
 	__u32 cnt;
-	bool is_filtered;	/* take those that are shared, of a file, ... */
+	bool is_filtered;	/* take those that are writable, of a file, ... */
+	bool has_private;	/* ... and shared or not */
 };
 
 static int note(void *arg, const struct pt_mapping *m)
 {
 	struct found *f = arg;
 
-	if (f->is_filtered && !(m->is_shared && m->is_writable && m->ino))
+	if (f->is_filtered && !(m->is_writable && m->ino &&
+				(m->is_shared || f->has_private)))
 		return 0;
 	assert_in_range(f->cnt, 0, FOUND_MAX - 1);
 	f->all[f->cnt++] = *m;
@@ -41,16 +43,18 @@ static void check_same(const struct found *a, const struct found *b)
 		assert_int_equal(x->off, y->off);
 		assert_int_equal(x->dev, y->dev);
 		assert_int_equal(x->ino, y->ino);
-		assert_true(y->is_shared && y->is_writable);
+		assert_int_equal(x->is_shared, y->is_shared);
+		assert_true(y->is_writable);
 	}
 }
 
-/* check_own: three shared mappings, and others that are none. */
-static void check_own(void)
+/* check_own: three shared mappings, and others, of which one is private. */
+static void check_own(bool has_private)
 {
 	int fd = memfd_create("ram", MFD_CLOEXEC);
 	int maps = pt_mappings_open(getpid());
-	struct found text = { .is_filtered = true }, query = { .cnt = 0 };
+	struct found text = { .is_filtered = true, .has_private = has_private };
+	struct found query = { .cnt = 0 };
 	void *at[5];
 
 	assert_true(maps >= 0);
@@ -63,8 +67,9 @@ static void check_own(void)
 	at[3] = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
 	at[4] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	assert_int_equal(pt_mappings_each(maps, note, &text), 0);
-	assert_int_equal(pt_mappings_shared(maps, note, &query), 0);
-	assert_true(text.cnt >= 3);
+	assert_int_equal(pt_mappings_writable(maps, has_private, note,
+					      &query), 0);
+	assert_true(text.cnt >= (has_private ? 4 : 3));
 	check_same(&text, &query);
 	for (int i = 0; i < 5; i++)
 		munmap(at[i], PAGE);
@@ -76,7 +81,8 @@ static void check_own(void)
 static void test_shared(void **state)
 {
 	(void)state;
-	check_own();
+	check_own(false);
+	check_own(true);
 }
 
 struct asked {
@@ -129,7 +135,8 @@ static void test_without_the_query(void **state)
 	assert_true(sz == PAGE || !sz);		/* 0: before Linux 6.11 */
 	filter_one(MAP_QUERY, SECCOMP_RET_ERRNO | ENOTTY);
 	assert_int_equal(pt_mappings_page_sz(own, (__u64)state), 0);
-	check_own();
+	check_own(false);
+	check_own(true);
 	close(own);
 }
 
@@ -158,7 +165,7 @@ static void test_process_that_ended(void **state)
 	/* A reader of /proc keeps the memory of a dead process. */
 	while (pt_mappings_each(maps, ignore, NULL) != -ESRCH)
 		continue;
-	assert_int_equal(pt_mappings_shared(maps, note, &f), 0);
+	assert_int_equal(pt_mappings_writable(maps, false, note, &f), 0);
 	assert_int_equal(f.cnt, 0);
 	close(maps);
 }
