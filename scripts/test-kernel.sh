@@ -11,6 +11,7 @@
 #           tests/kernel/run.sh --> tests/net/test_*.sh, tests/kernel/test_*.sh
 #
 #     scripts/test-kernel.sh [TEST...]   only these, e.g. tests/net/test_wire.sh
+#     scripts/test-kernel.sh --suite trixie TEST...    under that release's kernel
 #
 # Root; installs missing packages and builds.  Without TEST it runs the BPF
 # tests that need no large frames, the net tests' cases in tests/kernel/cases,
@@ -25,9 +26,17 @@ root=$(dirname "$here")
 qemu=(qemu-system-x86_64)
 # shellcheck source=scripts/usage.sh
 source "$here/usage.sh"
+suite=''
+if [[ ${1-} == --suite ]]; then
+	suite=${2-}
+	shift $(($# < 2 ? $# : 2))
+	(($#)) || usage_misuse "--suite: needs a release, and tests"
+fi
 usage_options "$@"
 # shellcheck source=scripts/guest/packages.sh
 source "$here/guest/packages.sh"
+# shellcheck source=scripts/guest/suites.sh
+source "$here/guest/suites.sh"
 # shellcheck source=scripts/guest/machine.sh
 source "$here/guest/machine.sh"
 
@@ -60,13 +69,19 @@ for program in pagetrim tests/net/wire count.bpf.o; do
 	[[ -e $build/$program ]] ||
 		die "no $build/$program (run: make all tests)"
 done
-[[ $root$build$* != *[[:space:]\"]* ]] ||
-	die "$root: spaces cannot pass the kernel's command line"
+for word in "$root" "$build" "$@"; do
+	[[ $word != *[[:space:]\"]* ]] ||
+		die "$word: spaces cannot pass the kernel's command line"
+done
 tmp=''
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 tmp=$(mktemp -d)
+if [[ $suite ]]; then
+	APT_CONFIG=$(suites_apt "$tmp/apt" "$suite")
+	export APT_CONFIG
+fi
 machine_prepare "kernel-$(machine_key "$(kernel_package)")" fetch
 machine_boot "${ONLY:+ONLY=$ONLY }-- $root/tests/kernel/run.sh $build $*"
 machine_watch "${TIMEOUT_S:-3600}"

@@ -10,6 +10,7 @@
 #     run.sh BUILD TEST...     these, all their cases
 set -uo pipefail
 export PAGETRIM_BUILD=$1 JOBS=1	# emulated CPUs are slow enough for one test
+export PAGETRIM_POISON=break	# as memory errors do: the machine is thrown away
 here=$(dirname "$0")
 shift
 # shellcheck source=scripts/guest/process1.sh

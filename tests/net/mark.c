@@ -3,11 +3,17 @@
  *
  *     mark mark PID FILE PAGE...   they cannot be read from now on, neither in that
  *                                  process nor in another (Linux 6.7)
+ *     mark break FILE PAGE...      likewise, in any process, and in the file: by
+ *                                  MADV_HWPOISON, so that the kernel uses that memory
+ *                                  no more until it boots
+ *     mark fill FILE               writes each page's number to the page
  *     mark look PID FILE           prints those that the process cannot read
  *     mark map FILE                maps the file, prints a line, and waits
+ *     mark offered                 whether this kernel has such marks
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +36,7 @@ static void fail(const char *what)
 
 struct wanted {
 	struct stat st;
-	struct pt_mapping found;
+	struct pt_mapping found;	/* of pieces that follow each other */
 };
 
 static int find(void *arg, const struct pt_mapping *m)
@@ -38,17 +44,21 @@ static int find(void *arg, const struct pt_mapping *m)
 	struct wanted *w = arg;
 
 	if (m->ino != w->st.st_ino || m->dev >> 32 != major(w->st.st_dev) ||
-	    (__u32)m->dev != minor(w->st.st_dev) || m->off)
+	    (__u32)m->dev != minor(w->st.st_dev))
 		return 0;
-	w->found = *m;
-	return 1;
+	if (!m->off)
+		w->found = *m;
+	else if (m->start == w->found.end)
+		w->found.end = m->end;
+	return 0;
 }
 
 static struct pt_mapping mapping_of(int maps, const char *file)
 {
 	struct wanted w = { 0 };
 
-	if (stat(file, &w.st) || pt_mappings_each(maps, find, &w) != 1)
+	if (stat(file, &w.st) || pt_mappings_each(maps, find, &w) ||
+	    !w.found.end)
 		fail(file);
 	return w.found;
 }
@@ -89,15 +99,54 @@ static int look(pid_t pid, const struct pt_mapping *m)
 	return 0;
 }
 
-__attribute__((noreturn)) static void map(const char *file)
+static void *mapped(const char *file, __u64 *sz)
 {
 	int fd = open(file, O_RDWR | O_CLOEXEC);
 	struct stat st;
+	void *at;
 
-	if (fd < 0 || fstat(fd, &st) ||
-	    mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) ==
-	    MAP_FAILED)
+	if (fd < 0 || fstat(fd, &st))
 		fail(file);
+	at = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		fail(file);
+	*sz = st.st_size;
+	return at;
+}
+
+static int fill(const char *file)
+{
+	__u64 sz, *at = mapped(file, &sz);
+
+	for (__u64 i = 0; i < sz / sizeof(*at); i++)
+		at[i] = i * sizeof(*at) / PAGE + 1;
+	return 0;
+}
+
+static void go_on(int nr)
+{
+	(void)nr;
+}
+
+/* destroy: the kernel reports it by SIGBUS to the process that asked, too. */
+static int destroy(const char *file, char **pages, int cnt)
+{
+	__u64 sz;
+	__u8 *at = mapped(file, &sz);
+
+	signal(SIGBUS, go_on);
+	for (int i = 0; i < cnt; i++)
+		if (madvise(at + strtoull(pages[i], NULL, 10) * PAGE, PAGE,
+			    MADV_HWPOISON))
+			fail("MADV_HWPOISON");
+	return 0;
+}
+
+__attribute__((noreturn)) static void map(const char *file)
+{
+	__u64 sz;
+
+	mapped(file, &sz);
 	printf("mapped\n");
 	fflush(stdout);
 	for (;;)
@@ -109,8 +158,14 @@ int main(int argc, char **argv)
 	struct pt_mapping m;
 	int maps;
 
+	if (argc == 2 && !strcmp(argv[1], "offered"))
+		return !pt_poison_is_offered();
 	if (argc == 3 && !strcmp(argv[1], "map"))
 		map(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "fill"))
+		return fill(argv[2]);
+	if (argc > 3 && !strcmp(argv[1], "break"))
+		return destroy(argv[2], argv + 3, argc - 3);
 	if (argc < 4)
 		return 2;
 	maps = pt_mappings_open(atoi(argv[2]));

@@ -13,7 +13,8 @@ PAGE = 4096
 def main():
     name, copy, first, bad = sys.argv[1:]
     bad = {int(page) for page in bad.split()}
-    with open(name, "rb") as a, open(copy, "rb") as b:
+    # Read on beyond the page, those that cannot be read would be touched.
+    with open(name, "rb", 0) as a, open(copy, "rb", 0) as b:
         size = os.fstat(a.fileno()).st_size
         if os.fstat(b.fileno()).st_size != size:
             sys.exit("not of one size")

@@ -475,7 +475,7 @@ unreadable()
 	local pid first
 
 	show hosts_up "$net"
-	"$build/tests/net/poisoned" 4096 1 2 700 4095 >page 2>poisoned.err &
+	"$build/tests/net/poisoned" mark 4096 1 2 700 4095 >page 2>poisoned.err &
 	pid=$!
 	wait_until 10 test -s page
 	read -r first <page

@@ -16,12 +16,13 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 pages=4096
+poison=${PAGETRIM_POISON-mark}	# see poisoned.c
 
 # poisoned_begin: sets pid, and first, the number of its first page; bad are those
 # that cannot be read.
 poisoned_begin()
 {
-	"$build/tests/net/poisoned" "$pages" 1 2 700 4095 >page \
+	"$build/tests/net/poisoned" "$poison" "$pages" 1 2 700 4095 >page \
 		2>poisoned.err &
 	pid=$!
 	wait_until 10 test -s page

@@ -137,16 +137,23 @@ static int size_check(const struct file *f, struct pt_error *err)
 	return 0;
 }
 
-static int read_failed(const struct file *f, __u64 off, int code,
-		       struct pt_error *err)
+static int read_failed(const struct pt_source *src, const struct file *f, __u64 off,
+		       int code, struct pt_error *err)
 {
 	int ret = size_check(f, err);
 
 	if (ret)
 		return ret;
-	return pt_error_set(err, PT_EXIT_FAILED, -EIO,
-			    "%s: cannot be read at byte %llu: %s (see the "
-			    "kernel's log)", f->path, off, strerror(code));
+	/* With DEFAULT the command has no such option. */
+	if (src->on_unreadable != PT_UNREADABLE_FAIL || code != EIO)
+		return pt_error_set(err, PT_EXIT_FAILED, -EIO,
+				    "%s: cannot be read at byte %llu: %s (see the "
+				    "kernel's log)", f->path, off,
+				    strerror(code));
+	return pt_error_set(err, PT_EXIT_FAILED, -EIO, "%s: cannot be read at byte "
+			    "%llu: %s ({on-unreadable} mark sends such pages as "
+			    "unreadable, zero as zeroes)", f->path, off,
+			    strerror(code));
 }
 
 static void files_close(struct pt_source *src)
@@ -179,7 +186,7 @@ static int files_fault(const struct pt_source *src, const void *addr,
 		if (!f->map || (const __u8 *)addr < f->map ||
 		    off >= (f->sz + PT_PAGE_SZ - 1) / PT_PAGE_SZ * PT_PAGE_SZ)
 			continue;
-		return read_failed(f, off, EIO, err);
+		return read_failed(src, f, off, EIO, err);
 	}
 	return 0;
 }
@@ -340,7 +347,8 @@ static int files_load(struct pt_source *src, struct pt_view *v, __u32 first,
 		    may_skip(src, v, at / PT_PAGE_SZ))
 			got = PT_PAGE_SZ - at % PT_PAGE_SZ;
 		if (got <= 0)
-			return read_failed(f, v->piece.off + at, code, err);
+			return read_failed(src, f, v->piece.off + at, code,
+					   err);
 		at += got;
 	}
 	return 0;
