@@ -215,6 +215,8 @@ zeroes()
 	qemu_begin b -incoming defer
 	migrate_options=(--on-unreadable zero)
 	told="0 0" moved a b
+	same "pages that went as zeroes" \
+		"$(jq -s '.[-1].unreadable."zeroed-pages"' migrate.json)" ${#bad[@]}
 	are_marked b
 	are_same b
 }

@@ -60,6 +60,8 @@ zeroes()
 	ended send "$sender" 60 0
 	ended receive "$receiver" 20 0
 	both_counted 0
+	same "pages that went as zeroes" \
+		"$(jq '.unreadable."zeroed-pages"' send.json)" 4
 	same "bytes left out" "$(jq '."left-out".unreadable' send.json)" \
 		$((4 * 4096))
 	[[ ! -e copy.with/unreadable.json ]] || die "a list all the same"

@@ -205,15 +205,15 @@ static void cannot_read(__u32 page_cnt)
 	assert_int_equal(read_all(&err), -EIO);
 	if (!strstr(err.text, "on_unreadable"))
 		fail_msg("%s", err.text);
-	assert_int_equal(pt_source_unreadable_sz(src), 0);
+	assert_int_equal(pt_source_zeroed_cnt(src), 0);
 	pt_source_on_unreadable(src, PT_UNREADABLE_ZERO);
 	assert_int_equal(read_all(&err), 0);
-	assert_int_equal(pt_source_unreadable_sz(src), page_cnt * PAGE);
+	assert_int_equal(pt_source_zeroed_cnt(src), page_cnt);
 	assert_int_equal(marked, 0);
 	pt_source_on_unreadable(src, PT_UNREADABLE_MARK);
 	assert_int_equal(read_all(&err), 0);
 	assert_int_equal(marked, page_cnt * PAGE);
-	assert_int_equal(pt_source_unreadable_sz(src), page_cnt * PAGE);
+	assert_int_equal(pt_source_zeroed_cnt(src), page_cnt);
 }
 
 /* A file that is cut short while the process is read. */

@@ -95,7 +95,9 @@ static void test_list(void **state)
 	assert_int_equal(batch.unreadable, 0);
 	assert_int_equal(batch.holes, 6);
 	assert_int_equal(batch.digests[1], 0);
-	assert_int_equal(pt_source_unreadable_sz(o.src), 2 * PAGE + PAGE);
+	assert_int_equal(pt_source_zeroed_cnt(o.src), 3);
+	scan(0, 0);
+	assert_int_equal(pt_source_zeroed_cnt(o.src), 3);
 	close_all(&o);
 	unmake();
 }
@@ -169,6 +171,11 @@ static void test_fault(void **state)
 	}
 	batch = pt_scan_batch_of(&o.view, o.layout, 0, 0);
 	assert_int_equal(pt_scan_batch_read(&batch, o.src, KEY, &err), -EIO);
+	assert_null(strstr(err.text, "on_unreadable"));
+	pt_source_on_unreadable(o.src, PT_UNREADABLE_FAIL);
+	assert_int_equal(pt_scan_batch_read(&batch, o.src, KEY, &err), -EIO);
+	if (!strstr(err.text, "on_unreadable mark"))
+		fail_msg("%s", err.text);
 	pt_source_on_unreadable(o.src, PT_UNREADABLE_MARK);
 	batch = scan(0, 0);
 	assert_int_equal(batch.unreadable, 1 << 5);

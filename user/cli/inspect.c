@@ -363,7 +363,7 @@ static int inspect(struct inspect *in, struct pt_source *src,
 	pt_out_progress("%s", "");
 	if (code)
 		goto free_layout;
-	in->left.unreadable_sz = pt_source_unreadable_sz(src);
+	in->left.unreadable_sz = PT_PAGE_SZ * pt_source_zeroed_cnt(src);
 	if (in->svg)
 		code = pt_svg_write(in->svg, in->title, &survey, l, err);
 	if (!code && in->json)

@@ -161,6 +161,22 @@ static json_t *unreadable_json(const struct pt_page_names *n)
 			 "range-count", n->range_cnt, "ranges", ranges);
 }
 
+static json_t *sent_unreadable_json(const struct pt_send_report *r)
+{
+	json_t *o = unreadable_json(&r->unreadable);
+
+	json_object_set_new(o, "zeroed-pages", json_integer(r->zeroed_pages));
+	return o;
+}
+
+static void zeroed_text(FILE *out, __u64 page_cnt)
+{
+	if (page_cnt)
+		fprintf(out, "Unreadable: %llu page%s could not be read, and went as "
+			"zeroes.\n", (unsigned long long)page_cnt,
+			page_cnt == 1 ? "" : "s");
+}
+
 static void unreadable_text(FILE *out, const struct pt_page_names *n)
 {
 	const char *between = "";
@@ -221,7 +237,7 @@ json_t *pt_report_send_json(const struct pt_send_report *r, int result,
 	json_object_set_new(o, "deltas", deltas_json(r));
 	json_object_set_new(o, "compression",
 			    pt_report_compression_json(r));
-	json_object_set_new(o, "unreadable", unreadable_json(&r->unreadable));
+	json_object_set_new(o, "unreadable", sent_unreadable_json(r));
 	json_object_set_new(o, "files-bytes", json_integer(r->files_sz));
 	json_object_set_new(o, "large-pages", r->knows_large
 			    ? json_integer(r->large_cnt) : json_null());
@@ -328,6 +344,7 @@ static void sent_text(FILE *out, const struct pt_send_report *r)
 		(unsigned long long)r->pages_sent,
 		(unsigned long long)r->zero_pages_sent);
 	unreadable_text(out, &r->unreadable);
+	zeroed_text(out, r->zeroed_pages);
 	if (r->uses_copies)
 		fprintf(out, "Copies: %llu of the pages with data equal "
 			"another, and went as copies; %llu were put off for "

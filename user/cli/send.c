@@ -218,7 +218,8 @@ int pt_cmd_send(int argc, char **argv)
 		ret = pt_send_run(run, &s.o.cfg, s.o.is_live
 				  ? pt_send_process_caps() : 0);
 	if (s.o.cfg.source)
-		s.left.unreadable_sz = pt_source_unreadable_sz(s.o.cfg.source);
+		s.left.unreadable_sz = PT_PAGE_SZ *
+				       pt_source_zeroed_cnt(s.o.cfg.source);
 	pt_source_close(s.o.cfg.source);
 	free(s.parts);
 	free(s.names);

@@ -190,6 +190,7 @@ struct pt_send_report {
 	__u64 unreadable_sent;	/* pages of these that could not be read */
 	struct pt_page_names unreadable;	/* once all is committed: those
 				 * that the receiver has as unreadable, by gfn */
+	__u64 zeroed_pages;	/* pages that could not be read, and went as zero */
 	__u64 frames;		/* data frames */
 	__u64 frames_lost;	/* frames that the receiver reported missing */
 	__u64 probes;

@@ -19,6 +19,7 @@ void pt_sender_count(struct pt_sender *s)
 {
 	struct pt_send_report *r = &s->report;
 
+	r->zeroed_pages = pt_source_zeroed_cnt(s->cfg.source);
 	r->files_sent_sz = pt_send_files_sent_sz(s->files);
 	if (s->live.thread && pt_live_result(s->live.thread, NULL))
 		r->live.tracking = *pt_live_report(s->live.thread);

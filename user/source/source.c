@@ -17,6 +17,7 @@ void pt_source_close(struct pt_source *src)
 		return;
 	segs = src->segs;
 	pt_source_marks_close(src);
+	free(src->zeroed);
 	src->ops->close(src);
 	free(segs);
 }
@@ -107,6 +108,17 @@ static __u8 *buffer_room(struct pt_view *v)
 	return at;
 }
 
+/* count_zeroed counts each page that is taken for zero once, however often it is
+ * read; without memory for that, each time. */
+static void count_zeroed(struct pt_source *src, const struct pt_view *v, __u32 word,
+			 __u64 bits)
+{
+	__u64 had = src->zeroed
+		? atomic_fetch_or(&src->zeroed[v->first_page / 64 + word], bits) : 0;
+
+	atomic_fetch_add(&src->zeroed_cnt, __builtin_popcountll(bits & ~had));
+}
+
 /* sort_unreadable: pages that the source knows to be unreadable are no holes; or they
  * are taken for some. */
 static void sort_unreadable(struct pt_source *src, struct pt_view *v)
@@ -119,9 +131,7 @@ static void sort_unreadable(struct pt_source *src, struct pt_view *v)
 			continue;
 		v->holes[i] |= lost;
 		v->unreadable[i] = 0;
-		atomic_fetch_add(&src->unreadable_sz,
-				 __builtin_popcountll(lost) *
-				 (__u64)PT_PAGE_SZ);
+		count_zeroed(src, v, i, lost);
 	}
 }
 
@@ -139,6 +149,7 @@ int pt_source_view(struct pt_source *src, struct pt_view *v,
 	piece.sz = left < PT_REGION_SZ ? left : PT_REGION_SZ;
 
 	v->piece = piece;
+	v->first_page = region_idx * PT_REGION_PAGES;
 	v->page_cnt = pt_layout_region(l, region_idx, NULL);
 	v->pages = v->staged = NULL;
 	memset(v->holes, 0, sizeof(v->holes));
@@ -215,7 +226,15 @@ int pt_source_find_left(const struct pt_source *src, struct pt_source_left *out,
 
 void pt_source_on_unreadable(struct pt_source *src, enum pt_on_unreadable how)
 {
+	__u64 region_cnt = 0;
+
 	src->on_unreadable = how;
+	if (how != PT_UNREADABLE_ZERO || src->zeroed)
+		return;
+	for (__u32 i = 0; i < src->seg_cnt; i++)
+		region_cnt += (pt_segment_page_cnt(&src->segs[i]) +
+			       PT_REGION_PAGES - 1) / PT_REGION_PAGES;
+	src->zeroed = calloc(region_cnt, PT_REGION_PAGES / 8);
 }
 
 bool pt_view_lose(struct pt_source *src, struct pt_view *v, __u32 page)
@@ -226,7 +245,7 @@ bool pt_view_lose(struct pt_source *src, struct pt_view *v, __u32 page)
 		return true;
 	case PT_UNREADABLE_ZERO:
 		pt_view_set_holes(v, page, page + 1);
-		atomic_fetch_add(&src->unreadable_sz, PT_PAGE_SZ);
+		count_zeroed(src, v, page / 64, 1ULL << (page % 64));
 		return true;
 	default:
 		return false;
@@ -245,9 +264,9 @@ int pt_source_lose(struct pt_source *src, struct pt_view *v, const void *addr,
 	return 0;
 }
 
-__u64 pt_source_unreadable_sz(const struct pt_source *src)
+__u64 pt_source_zeroed_cnt(const struct pt_source *src)
 {
-	return atomic_load(&src->unreadable_sz);
+	return atomic_load(&src->zeroed_cnt);
 }
 
 bool pt_source_pread(int fd, void *to, __u32 sz, __u64 off)

@@ -18,7 +18,7 @@
  * Threads: any number of threads may view a source, each with a view of its
  * own.  One thread opens and closes it, and stays alive in between: the kernel
  * resumes a stopped process when the thread that stopped it ends.
- * No memory per page.
+ * Memory: at most 2 bits per page of a file, and 1 with PT_UNREADABLE_ZERO.
  */
 #ifndef SOURCE_SOURCE_H
 #define SOURCE_SOURCE_H
@@ -150,9 +150,8 @@ void pt_source_on_unreadable(struct pt_source *src, enum pt_on_unreadable how);
 int pt_source_mapped_by(struct pt_source *src, pid_t pid, const __u64 *addrs,
 			struct pt_error *err);
 
-/* pt_source_unreadable_sz returns the bytes that were taken for zero so far; a page
- * that is read twice counts twice. */
-__u64 pt_source_unreadable_sz(const struct pt_source *src);
+/* pt_source_zeroed_cnt returns how many pages were taken for zero so far. */
+__u64 pt_source_zeroed_cnt(const struct pt_source *src);
 
 /* pt_source_open_regions opens the caller's own memory, each region a segment.
  * The caller may write it while it is sent, and keeps it mapped until
@@ -201,6 +200,7 @@ struct pt_view {
 				 * hole, too, which takes longer to find */
 	/* The following fields are the source's. */
 	struct pt_piece piece;	/* the shown part */
+	__u64 first_page;	/* its first page, by the layout */
 	__u8 *staged;		/* its pages in buffer; NULL: in place */
 	__u8 *buffer;		/* 2 MiB, or NULL while none was needed */
 	__u32 kept_cnt;		/* pages of the buffer that were shown */

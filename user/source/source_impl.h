@@ -49,7 +49,8 @@ struct pt_source {
 	__u32 seg_cnt;
 	bool may_change;		/* see pt_source_may_change */
 	enum pt_on_unreadable on_unreadable;
-	_Atomic __u64 unreadable_sz;	/* bytes taken for zero */
+	_Atomic __u64 zeroed_cnt;	/* pages taken for zero, and */
+	_Atomic __u64 *zeroed;		/* which, one bit each, by layout; or NULL */
 	__u64 *addrs;			/* see pt_source_mapped_by; NULL: none, and */
 	int pagemap;			/* then none */
 };
