@@ -163,6 +163,29 @@ other_mapper()
 		"$("$mark" look "$mapper" "$(ram b)")" "${bad[*]}"
 }
 
+# A process that maps the memory when the guest begins to run, as vhost-user back-ends do.
+late_mapper()
+{
+	guest_begin "${bad[@]}"
+	qemu_begin b -incoming defer
+	# The commands end, which have its output; the mapper has its own.
+	cat >map_now <<END
+#!/bin/bash
+$mark map $(ram b) >mapper 2>mapper.err &
+echo \$! >mapper.pid
+until grep -qs mapped mapper; do sleep 0.02; done
+END
+	chmod +x map_now
+	mv agent.b agent.b.qemu
+	"$here/qmp_hold.py" "$PWD/agent.b" "$PWD/agent.b.qemu" ./map_now &
+	wait_until 10 test -S agent.b
+	moved a b
+	are_marked b "${bad[@]}"
+	same "unreadable in the other process" \
+		"$("$mark" look "$(cat mapper.pid)" "$(ram b)")" "${bad[*]}"
+	kill -KILL "$(cat mapper.pid)"
+}
+
 # runs_on: the guest at a was resumed, and the one at b never ran.
 runs_on()
 {
@@ -238,6 +261,7 @@ fi
 case_run "marks: two hops" two_hops
 case_run "marks: later" later
 case_run "marks: another process maps it" other_mapper
+case_run "marks: another process maps it later" late_mapper
 case_run "marks: a QEMU that cannot be entered" filtered
 case_run "marks: memory that is marked before" again
 case_run "marks: fail" fails

@@ -45,7 +45,7 @@ static struct pt_collapser *collapser;
 static struct pt_marker *marker;
 static struct pt_error err;
 static char path[64];
-static pid_t child, other;
+static pid_t child, other, late;
 static int memfd;
 static __u8 *memory;
 
@@ -55,6 +55,7 @@ static bool is_marked_early;		/* once the memory is known to have no marks */
 static __u32 marked_cnt;		/* calls */
 static __u32 before_cnt;		/* units collapsed before the first */
 static __u32 touched_cnt;		/* of which so many find a page in use */
+static __u32 unmarked_cnt;		/* calls */
 
 /* collapse: with is_late it waits for marks, which must not come. */
 static int collapse(void *arg, __u64 addr, __u64 sz)
@@ -116,6 +117,15 @@ static pid_t polling_child(void)
 	_exit(0);
 }
 
+static int run(void *arg, struct pt_error *error);
+
+static void unmarked(void *arg, const struct pt_error *error)
+{
+	(void)arg;
+	assert_int_not_equal(error->text[0], 0);
+	unmarked_cnt++;
+}
+
 static void start_guest(void)
 {
 	__u8 *room = mmap(NULL, SZ + 2 * UNIT, PROT_NONE,
@@ -129,7 +139,7 @@ static void start_guest(void)
 	assert_int_equal(pt_collapser_open(&collapser, child, &err), 0);
 	assert_int_equal(pt_marker_open(&marker, child, &err), 0);
 	assert_non_null(marker);
-	collapsed_cnt = marked_cnt = touched_cnt = 0;
+	collapsed_cnt = marked_cnt = touched_cnt = unmarked_cnt = 0;
 	has_marked = is_late = false;
 }
 
@@ -151,7 +161,8 @@ static void open_sink(bool can_mark)
 	};
 	const struct pt_sink_guest_cfg cfg = {
 		.pid = child, .ranges = &range, .cnt = 1, .collapse = collapse,
-		.poison = can_mark ? poison : NULL,
+		.poison = can_mark ? poison : NULL, .unmarked = unmarked,
+		.run = run,
 	};
 
 	assert_int_equal(pt_layout_create(&layout, &segment, 1, &err), 0);
@@ -178,6 +189,7 @@ static void child_end(pid_t *pid)
 
 static void stop_guest(void)
 {
+	child_end(&late);	/* it has the marker's socket */
 	pt_sink_close(sink);
 	pt_large_free(&want);
 	pt_layout_free(layout);
@@ -308,6 +320,40 @@ static void test_touched(void **state)
 	stop_guest();
 }
 
+/* run: a back-end maps the memory when the guest begins to run, and touches pages. */
+static int run(void *arg, struct pt_error *error)
+{
+	(void)arg;
+	(void)error;
+	late = polling_child();
+	assert_int_equal(byte_of(late, 512 + 1), 0);
+	assert_int_equal(byte_of(late, 512 + 3), (512 + 3) % 255 + 1);
+	return 0;
+}
+
+static void test_mapped_late(void **state)
+{
+	(void)state;
+	start_guest();
+	open_sink(true);
+	fill();
+	lose(512 + 1, 2);
+	assert_int_equal(pt_sink_sync(sink, &err), 0);
+	assert_int_equal(pt_sink_commit(sink, &err), 0);
+	for (__u64 page = 512 + 1; page < 512 + 3; page++) {
+		is_marked(page);
+		assert_int_equal(byte_of(late, page), -1);
+	}
+	assert_int_equal(byte_of(late, 512 + 3), (512 + 3) % 255 + 1);
+	assert_int_equal(unmarked_cnt, 0);
+	child_end(&late);
+	/* It goes on running, and somebody is told, where that fails. */
+	touched_cnt = ~0u;
+	assert_int_equal(pt_sink_commit(sink, &err), 0);
+	assert_int_equal(unmarked_cnt, 1);
+	stop_guest();
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -330,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_after_all_collapses),
 		cmocka_unit_test(test_no_collapse_over_marks),
 		cmocka_unit_test(test_touched),
+		cmocka_unit_test(test_mapped_late),
 		cmocka_unit_test(test_refused),
 	};
 

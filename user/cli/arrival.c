@@ -103,6 +103,13 @@ static int poison(void *arg, const struct pt_sink_guest_mark *marks, __u32 cnt,
 	return ret;
 }
 
+static void unmarked(void *arg, const struct pt_error *err)
+{
+	(void)arg;
+	pt_out_warn("warning: %s; the guest runs, and that process reads zeroes there",
+		    err->text);
+}
+
 /* ---- a guest that runs before its memory is whole ---- */
 
 static int arm(void *arg, const __u64 *lacks, __u64 page_cnt, struct pt_error *err)
@@ -245,7 +252,7 @@ static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 	const struct pt_sink_guest_cfg cfg = {
 		.pid = pt_qemu_pid(a->qemu), .ranges = ranges, .cnt = cnt,
 		.run = run, .collapse = a->collapser ? collapse : NULL,
-		.poison = a->marker ? poison : NULL,
+		.poison = a->marker ? poison : NULL, .unmarked = unmarked,
 		.fill = a->postcopy ? &fill : NULL, .arg = a,
 	};
 	int ret;

@@ -242,9 +242,12 @@ static int guest_read(const struct pt_sink *s, __u64 off, void *to, __u64 sz,
 
 static int guest_commit(struct pt_sink *s, struct pt_error *err)
 {
-	const struct pt_guest_sink *g = pt_guest_of(s);
+	struct pt_guest_sink *g = pt_guest_of(s);
+	int ret = g->run(g->arg, err);
 
-	return g->run(g->arg, err);
+	if (!ret)
+		pt_guest_mark_late(g);
+	return ret;
 }
 
 /* ---- open and close ---- */
@@ -368,6 +371,7 @@ int pt_sink_open_guest(struct pt_sink **out,
 	g->run = cfg->run;
 	g->collapse = cfg->collapse;
 	g->poison = cfg->poison;
+	g->unmarked = cfg->unmarked;
 	g->fill = cfg->fill;
 	g->arg = cfg->arg;
 	ret = open_all(g, cfg, err);

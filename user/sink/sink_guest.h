@@ -17,7 +17,7 @@
  * stand in a large page.
  *
  * Pages that could not be read at the source become holes, and are then marked
- * (poison()), when all has been placed.
+ * (poison()), when all has been placed, and once more when the guest runs.
  *
  * Memory: 2 bits a page.  Nobody else may write the memory from fit to commit.
  */
@@ -73,6 +73,9 @@ struct pt_sink_guest_cfg {
 	 * way. */
 	int (*poison)(void *arg, const struct pt_sink_guest_mark *marks,
 		      __u32 cnt, struct pt_error *err);
+	/* unmarked: the guest runs, and they could not be marked in a process that maps
+	 * them since. */
+	void (*unmarked)(void *arg, const struct pt_error *err);
 	const struct pt_sink_guest_fill *fill;	/* outlives the sink; NULL: there is
 						 * no way */
 	bool is_rest;		/* the guest runs already, and was armed: only names,

@@ -29,6 +29,7 @@ struct pt_guest_sink {
 	int (*collapse)(void *arg, __u64 addr, __u64 sz);
 	int (*poison)(void *arg, const struct pt_sink_guest_mark *marks,
 		      __u32 cnt, struct pt_error *err);
+	void (*unmarked)(void *arg, const struct pt_error *err);
 	const struct pt_sink_guest_fill *fill;
 	void *arg;
 	__u64 *lacks;		/* bit: the page comes later; NULL: none does */
@@ -98,6 +99,9 @@ int pt_guest_check(const struct pt_guest_sink *g, const struct pt_segment *segs,
 
 /* pt_guest_rest_ops: those of a guest that runs already. */
 extern const struct pt_sink_ops pt_guest_rest_ops;
+
+/* sink_guest_marks.c: once the guest runs. */
+void pt_guest_mark_late(struct pt_guest_sink *g);
 
 /* pt_guest_op_X: operation X of struct pt_sink_ops. */
 int pt_guest_op_build(struct pt_sink *s, __u64 off, __u64 sz);

@@ -143,28 +143,53 @@ static int map_again(const struct pt_guest_sink *g, __u8 *buffer,
 	return ret;
 }
 
+/* mark_all: an empty page that somebody touched is made a hole again. */
+static int mark_all(struct pt_guest_sink *g, struct pt_error *err)
+{
+	struct marking m = { .g = g };
+	int ret = -EEXIST;
+
+	m.marks = calloc(g->sink.marks.cnt + g->cnt, sizeof(*m.marks));
+	if (!m.marks)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory for pages "
+				    "that cannot be read");
+	for (int i = 0; ret == -EEXIST && i < TRIES; i++)
+		ret = try_mark(&m, err);
+	free(m.marks);
+	return ret;
+}
+
 /* pt_guest_op_sync marks the pages: before the guest runs, and before its source gives
  * it up. */
 int pt_guest_op_sync(struct pt_sink *s, struct pt_error *err)
 {
-	struct marking m = { .g = pt_guest_of(s) };
+	struct pt_guest_sink *g = pt_guest_of(s);
 	__u8 *buffer;
 	int ret;
 
 	if (!s->marks.cnt)
 		return 0;
 	ret = pt_guest_op_check_marks(s, err);
+	if (!ret)
+		ret = mark_all(g, err);
 	if (ret)
 		return ret;
-	m.marks = calloc(s->marks.cnt + m.g->cnt, sizeof(*m.marks));
 	buffer = malloc(READ_SZ);
-	ret = !m.marks || !buffer ? pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no "
-				   "memory for pages that cannot be read") : -EEXIST;
-	for (int i = 0; ret == -EEXIST && i < TRIES; i++)
-		ret = try_mark(&m, err);
-	if (!ret)
-		ret = map_again(m.g, buffer, err);
-	free(m.marks);
+	if (!buffer)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory for pages "
+				    "that cannot be read");
+	ret = map_again(g, buffer, err);
 	free(buffer);
 	return ret;
+}
+
+/* pt_guest_mark_late marks the pages in processes that have mapped the memory since
+ * sync, as vhost-user back-ends do when the guest begins to run: QEMU has told them of
+ * the memory before it answers that it runs. */
+void pt_guest_mark_late(struct pt_guest_sink *g)
+{
+	struct pt_error err;
+
+	if (g->sink.marks.cnt && mark_all(g, &err))
+		g->unmarked(g->arg, &err);
 }
