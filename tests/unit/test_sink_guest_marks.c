@@ -303,6 +303,25 @@ static void test_no_collapse_over_marks(void **state)
 	stop_guest();
 }
 
+/* Neither khugepaged nor anybody else makes a large page of a unit with a mark, which
+ * would take it out; of any other it is possible. */
+static void test_no_collapse_ever(void **state)
+{
+	(void)state;
+	start_guest();
+	open_sink(true);
+	fill();
+	lose(3 * 512 + 5, 1);
+	assert_int_equal(pt_sink_sync(sink, &err), 0);
+	assert_int_not_equal(pt_collapser_do(collapser, (uintptr_t)memory + 3 * UNIT,
+					     UNIT), 0);
+	is_marked(3 * 512 + 5);
+	assert_int_equal(pt_collapser_do(collapser, (uintptr_t)memory + UNIT, UNIT),
+			 0);
+	assert_int_equal(byte_of(child, 512 + 7), (512 + 7) % 255 + 1);
+	stop_guest();
+}
+
 static void test_touched(void **state)
 {
 	(void)state;
@@ -375,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_marked),
 		cmocka_unit_test(test_after_all_collapses),
 		cmocka_unit_test(test_no_collapse_over_marks),
+		cmocka_unit_test(test_no_collapse_ever),
 		cmocka_unit_test(test_touched),
 		cmocka_unit_test(test_mapped_late),
 		cmocka_unit_test(test_refused),

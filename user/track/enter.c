@@ -154,8 +154,8 @@ static int done(const struct pt_inject *in, struct pt_error *err)
 			    "CAP_SYS_PTRACE)", err);
 	if (in->result < 0)
 		return pt_error_set(err, PT_EXIT_HOST, in->result, "process %d: "
-				    "a userfaultfd of it: %s", in->pid,
-				    strerror(-in->result));
+				    "%s: %s", in->pid, in->advised ? "madvise(2) in it"
+				    : "a userfaultfd of it", strerror(-in->result));
 	return in->result;
 }
 
@@ -178,7 +178,7 @@ static int try_one(struct pt_inject *in, struct pt_error *err)
 	case PT_INJECTED_FILTERED:
 		return has_filter(in->pid, err);
 	case PT_INJECTED_LOST:
-		if (in->result >= 0)
+		if (in->result >= 0 && !in->advised)
 			close(in->result);
 		return fail(in->pid, -EINTR, "the process that traced it was "
 			    "killed", err);
@@ -190,14 +190,11 @@ static int try_one(struct pt_inject *in, struct pt_error *err)
 	return done(in, err);
 }
 
-int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments,
-	     struct pt_error *err)
+static int enter(struct pt_inject *in, struct pt_error *err)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	__u64 look_ns = pt_deadline_ns(PT_ENTER_LOOK_MS);
-	struct pt_inject in = {
-		.pid = pid, .also_kernel = also_kernel, .moments = moments,
-	};
+	pid_t pid = in->pid;
 	bool has_first;
 
 	if (!CAN_ENTER)
@@ -215,8 +212,8 @@ int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments
 		if (code < 0 || pt_proc_threads(pid, living_find, &pid) != 1)
 			return gone(pid, err);
 		has_first = pt_proc_thread_lives(pid, pid);
-		if (has_first && pt_proc_threads(pid, waiter_find, &in) == 1) {
-			code = try_one(&in, err);
+		if (has_first && pt_proc_threads(pid, waiter_find, in) == 1) {
+			code = try_one(in, err);
 			if (code != -EAGAIN)
 				return code;
 		}
@@ -227,4 +224,24 @@ int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments
 			    "the kernel shows its mappings no more", err);
 	return fail(pid, -EAGAIN, "no thread of it waits in poll(2), or it is "
 		    "stopped", err);
+}
+
+int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments,
+	     struct pt_error *err)
+{
+	struct pt_inject in = {
+		.pid = pid, .also_kernel = also_kernel, .moments = moments,
+	};
+
+	return enter(&in, err);
+}
+
+int pt_enter_advise(pid_t pid, const struct pt_enter_range *ranges, __u32 cnt,
+		    int advice, struct pt_error *err)
+{
+	struct pt_inject in = {
+		.pid = pid, .advised = ranges, .advised_cnt = cnt, .advice = advice,
+	};
+
+	return enter(&in, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* enter: a userfaultfd out of another process, which notices nothing.  See
- * track/inject.h for how.
+/* enter: a userfaultfd out of another process, or a call of madvise(2) there, which
+ * it does not notice.  See track/inject.h for how.
  *
  * A process of our own traces it, which blocks all signals, shares our memory
  * and descriptors, and ends within some ms, also if we are stopped or killed
@@ -10,6 +10,7 @@
 #ifndef TRACK_ENTER_H
 #define TRACK_ENTER_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include <pagetrim/error.h>
@@ -33,5 +34,14 @@
  *   other        userfaultfd(2) or pidfd_getfd(2) failed so: -EMFILE, ... */
 int pt_enter(pid_t pid, bool also_kernel, const struct pt_track_moments *moments,
 	     struct pt_error *err);
+
+struct pt_enter_range {
+	__u64 addr, sz;		/* in the process; multiples of the size of a page */
+};
+
+/* pt_enter_advise calls madvise(2) in process pid, for one range after the other, until
+ * one fails.  Errors as pt_enter, or as madvise(2). */
+int pt_enter_advise(pid_t pid, const struct pt_enter_range *ranges, __u32 cnt,
+		    int advice, struct pt_error *err);
 
 #endif

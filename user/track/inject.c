@@ -230,7 +230,7 @@ static int resume_to(struct tracing *t, int op)
 
 /* exchange has the thread do a call in place of its own, and leaves it before
  * its own.  Returns the result; -ESRCH and -ETIMEDOUT may be our own. */
-static long exchange(struct tracing *t, long nr, long argument,
+static long exchange(struct tracing *t, long nr, const __u64 args[3],
 		     unsigned int first_moment)
 {
 	struct user_regs_struct own, regs;
@@ -244,7 +244,9 @@ static long exchange(struct tracing *t, long nr, long argument,
 	moment(t, first_moment);
 	own = regs = t->own;
 	regs.orig_rax = nr;
-	regs.rdi = argument;
+	regs.rdi = args[0];
+	regs.rsi = args[1];
+	regs.rdx = args[2];
 	if (ptrace(PTRACE_SETREGS, tid, 0, &regs))
 		return -ESRCH;
 	moment(t, first_moment + 1);
@@ -324,16 +326,19 @@ static long fetch(const struct tracing *t, long theirs)
 
 static long take(struct tracing *t)
 {
+	const __u64 flags[3] = {
+		t->in->also_kernel ? O_CLOEXEC : O_CLOEXEC | USER_MODE_ONLY,
+	};
 	long theirs, ours, closed;
 
-	theirs = exchange(t, SYS_userfaultfd, t->in->also_kernel ? O_CLOEXEC :
-			  O_CLOEXEC | USER_MODE_ONLY, PT_TRACK_MOMENT_ENTRY);
+	theirs = exchange(t, SYS_userfaultfd, flags, PT_TRACK_MOMENT_ENTRY);
 	if (theirs < 0)
 		return theirs;
 	ours = fetch(t, theirs);
 	t->in->result = ours;	/* the caller's, if we are killed */
 	moment(t, PT_TRACK_MOMENT_FETCHED);
-	closed = exchange(t, SYS_close, theirs, PT_TRACK_MOMENT_CLOSE);
+	closed = exchange(t, SYS_close, (const __u64[3]){ theirs },
+			  PT_TRACK_MOMENT_CLOSE);
 	/* Left open there, it would keep the protection for ever. */
 	if (closed && ours >= 0) {
 		close(ours);
@@ -342,13 +347,27 @@ static long take(struct tracing *t)
 	return ours;
 }
 
+static long advise(struct tracing *t)
+{
+	long result = 0;
+
+	for (__u32 i = 0; !result && i < t->in->advised_cnt; i++) {
+		const struct pt_enter_range *r = &t->in->advised[i];
+
+		result = exchange(t, SYS_madvise,
+				  (const __u64[3]){ r->addr, r->sz, t->in->advice },
+				  PT_TRACK_MOMENT_ENTRY);
+	}
+	return result;
+}
+
 void pt_inject(struct pt_inject *in)
 {
 	struct tracing t = { .in = in };
 	enum pt_injected how = stop(&t);
 
 	if (how == PT_INJECTED_DONE) {
-		in->result = take(&t);
+		in->result = in->advised ? advise(&t) : take(&t);
 		release(&t);
 	}
 	in->how = how;		/* last: we may be killed at any moment */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* inject: one thread of another process makes a userfaultfd, and notices
- * nothing.
+/* inject: one thread of another process makes a userfaultfd, or calls madvise(2), and
+ * notices nothing.
  *
  * The thread waits in poll(2) or ppoll(2), calls that the kernel restarts, and of
  * which an early end without a result is harmless.  That call is exchanged for
@@ -37,6 +37,8 @@ struct pt_call {
  * and stores it. */
 bool pt_call_read(struct pt_call *call, pid_t pid, pid_t tid);
 
+struct pt_enter_range;
+
 enum pt_injected {
 	PT_INJECTED_LOST,	/* the tracer was killed; result may be open */
 	PT_INJECTED_LEFT,	/* the thread left its call: nothing was done */
@@ -48,10 +50,13 @@ enum pt_injected {
 struct pt_inject {
 	pid_t pid, tid;
 	bool also_kernel;	/* see pt_enter */
+	const struct pt_enter_range *advised;	/* see pt_enter_advise; NULL: a */
+	__u32 advised_cnt;			/* userfaultfd is made */
+	int advice;
 	struct pt_call call;
 	const struct pt_track_moments *moments;
 	enum pt_injected how;
-	long result;		/* a descriptor of ours, or -errno */
+	long result;		/* a descriptor of ours; of madvise 0; or -errno */
 };
 
 /* pt_inject is the work of the tracer: it fills how and result. */

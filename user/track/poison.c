@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <pagetrim/wire.h>
@@ -149,10 +150,34 @@ static int places_find(struct poisoning *p, int maps,
 
 /* --- one process ------------------------------------------------------ */
 
+/* found: of one process. */
+struct found {
+	struct spans spans;	/* the places, as it maps them */
+	struct spans units;	/* the 2 MiB around them, as far as one mapping goes */
+};
+
 struct finding {
 	const struct poisoning *p;
-	struct spans *out;
+	struct found *out;
 };
+
+/* unit_add adds the 2 MiB around a part of the mapping. */
+static int unit_add(struct spans *units, const struct pt_mapping *m,
+		    const struct pt_mapping *part)
+{
+	__u64 first = part->start & ~(PT_REGION_SZ - 1ULL);
+	__u64 end = (part->end + PT_REGION_SZ - 1) & ~(PT_REGION_SZ - 1ULL);
+	struct pt_mapping *last = units->cnt ? &units->all[units->cnt - 1] : NULL;
+	struct pt_mapping unit = {
+		.start = first > m->start ? first : m->start,
+		.end = end < m->end ? end : m->end,
+	};
+
+	if (!last || unit.start < last->start || unit.start > last->end)
+		return spans_add(units, &unit);
+	last->end = unit.end > last->end ? unit.end : last->end;
+	return 0;
+}
 
 /* find adds the parts of the mapping that show the places; also a private mapping
  * does, and one that cannot be written. */
@@ -176,7 +201,9 @@ static int find(void *arg, const struct pt_mapping *m)
 			continue;
 		part.start = m->start + (part.off - m->off);
 		part.end = part.start + (stop - part.off);
-		code = spans_add(f->out, &part);
+		code = spans_add(&f->out->spans, &part);
+		if (!code)
+			code = unit_add(&f->out->units, m, &part);
 	}
 	return code;
 }
@@ -270,10 +297,34 @@ static bool are_marked(int pagemap, const struct spans *s)
 	return true;
 }
 
+/* keep_small keeps the kernel from making large pages of the units, in which the marks
+ * would be lost without a word.  A kernel without large pages knows no such call. */
+static int keep_small(pid_t pid, const struct spans *units, struct pt_error *err)
+{
+	struct pt_enter_range *ranges = calloc(units->cnt, sizeof(*ranges));
+	int code = 0;
+
+	if (!ranges)
+		return no_memory(err);
+	for (__u32 i = 0; i < units->cnt; i++)
+		ranges[i] = (struct pt_enter_range){
+			units->all[i].start, units->all[i].end - units->all[i].start,
+		};
+	if (pid != getpid())
+		code = pt_enter_advise(pid, ranges, units->cnt, MADV_NOHUGEPAGE, err);
+	for (__u32 i = 0; pid == getpid() && !code && i < units->cnt; i++)
+		if (madvise((void *)(unsigned long)ranges[i].addr, ranges[i].sz,
+			    MADV_NOHUGEPAGE))
+			code = fail(pid, -errno, strerror(errno), err);
+	free(ranges);
+	return code == -EINVAL ? 0 : code;
+}
+
 /* process_mark enters the process, unless all is marked there: in another process of
  * the same address space, or a pass ago.  1: it marked; 0: it had not to. */
-static int process_mark(pid_t pid, const struct spans *s, struct pt_error *err)
+static int process_mark(pid_t pid, const struct found *found, struct pt_error *err)
 {
+	const struct spans *s = &found->spans;
 	int pagemap = open_pagemap(pid), uffd, code;
 
 	if (pagemap < 0)
@@ -282,7 +333,10 @@ static int process_mark(pid_t pid, const struct spans *s, struct pt_error *err)
 		close(pagemap);
 		return 0;
 	}
-	uffd = pid == getpid() ? pt_wp_uffd() : pt_enter(pid, false, NULL, err);
+	uffd = keep_small(pid, &found->units, err);
+	if (!uffd)
+		uffd = pid == getpid() ? pt_wp_uffd()
+				       : pt_enter(pid, false, NULL, err);
 	if (uffd >= 0) {
 		code = spans_mark(uffd, pagemap, s);
 		if (code)
@@ -317,7 +371,7 @@ static int unseen(pid_t pid, struct pt_error *err)
 /* process_take marks what the process maps.  One that ends meanwhile maps nothing. */
 static int process_take(const struct poisoning *p, pid_t pid, struct pt_error *err)
 {
-	struct spans found = { 0 };
+	struct found found = { 0 };
 	struct finding f = { .p = p, .out = &found };
 	int maps = pt_mappings_open(pid), code;
 
@@ -330,12 +384,13 @@ static int process_take(const struct poisoning *p, pid_t pid, struct pt_error *e
 		code = 0;
 	else if (code)
 		fail(pid, code, strerror(-code), err);
-	else if (found.cnt)
+	else if (found.spans.cnt)
 		code = process_mark(pid, &found, err);
 	if (code < 0 && pid != p->target && pt_mappings_each(maps, nothing, NULL) < 0)
 		code = 0;
 	close(maps);
-	free(found.all);
+	free(found.spans.all);
+	free(found.units.all);
 	return code;
 }
 
