@@ -211,7 +211,7 @@ static void test_found(void **state)
 	assert_int_equal(poison(&c, 63, 2), 0);
 	child_obeys(&c, 'w', 66);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(pt_pagemap_poisoned(pagemap, start,
+		assert_int_equal(pt_pagemap_poisoned(pagemap, -1, start,
 						     start + 512 * PAGE, bits), 0);
 		assert_int_equal(bits[0], 1ULL << 63);
 		assert_int_equal(bits[1], 1);

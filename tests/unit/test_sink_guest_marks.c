@@ -22,6 +22,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "scratch.h"
+
 #include "memory/large.h"
 #include "sink/sink_guest.h"
 #include "sink/sink_large.h"
@@ -52,6 +54,7 @@ static __u8 *memory;
 static atomic_uint collapsed_cnt;	/* units */
 static atomic_bool has_marked, is_late;
 static bool is_marked_early;		/* once the memory is known to have no marks */
+static bool is_huge;			/* the memory is of hugetlbfs */
 static __u32 marked_cnt;		/* calls */
 static __u32 before_cnt;		/* units collapsed before the first */
 static __u32 touched_cnt;		/* of which so many find a page in use */
@@ -132,7 +135,7 @@ static void start_guest(void)
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memory = room + (-(uintptr_t)room & (UNIT - 1));
-	memfd = memfd_create("ram", MFD_CLOEXEC);
+	memfd = memfd_create("ram", MFD_CLOEXEC | (is_huge ? MFD_HUGETLB : 0));
 	assert_int_equal(ftruncate(memfd, SZ), 0);
 	child = polling_child();
 	other = polling_child();
@@ -388,6 +391,22 @@ static void test_refused(void **state)
 	stop_guest();
 }
 
+/* A hole there is 2 MiB: the pages beside the one would be lost, too. */
+static void test_hugetlb(void **state)
+{
+	(void)state;
+	if (!scratch_huge(UNITS))
+		skip();		/* the machine has too few */
+	is_huge = true;
+	start_guest();
+	is_huge = false;
+	open_sink(true);
+	assert_int_equal(pt_sink_check_marks(sink, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "it is not on a tmpfs"));
+	stop_guest();
+	scratch_huge(-(int)UNITS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_touched),
 		cmocka_unit_test(test_mapped_late),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_hugetlb),
 	};
 
 	if (!pt_poison_is_offered()) {

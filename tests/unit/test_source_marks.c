@@ -6,7 +6,10 @@
 #include "poison_kit.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <linux/memfd.h>
 
+#include "memory/pagemap.h"
 #include "source/scan_batch.h"
 #include "trim/digest.h"
 
@@ -122,6 +125,57 @@ static void test_hole(void **state)
 	end();
 }
 
+/* A large page of hugetlbfs is lost as a whole, where the file has data beneath the mark,
+ * and where it has none.  One that is not there, under a tracker, is not touched. */
+static void test_hugetlb(void **state)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = 1 << 12 | 1 << 13 | 1 << 15 };
+	struct uffdio_register reg = {
+		.mode = UFFDIO_REGISTER_MODE_WP, .range = { .len = 4 * REGION },
+	};
+	struct uffdio_writeprotect protect = { .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+	__u64 marks[8], at;
+	struct stat st;
+	int pagemap, mem, uffd;
+	__u8 *first;
+
+	(void)state;
+	if (!scratch_huge(4))
+		skip();		/* the machine has too few */
+	memfd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	assert_int_equal(ftruncate(memfd, 4 * REGION), 0);
+	first = mmap(NULL, 4 * REGION, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	map = mmap(NULL, 4 * REGION, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	first[0] = first[REGION] = map[0] = 1;
+	at = reg.range.start = (__u64)(unsigned long)map;
+	assert_true(kit_poison(map + REGION, REGION));
+	assert_true(kit_poison(map + 2 * REGION, REGION));
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	assert_int_equal(ioctl(uffd, UFFDIO_API, &api), 0);
+	assert_int_equal(ioctl(uffd, UFFDIO_REGISTER, &reg), 0);
+	protect.range = reg.range;
+	assert_int_equal(ioctl(uffd, UFFDIO_WRITEPROTECT, &protect), 0);
+	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	for (__u64 i = 0; i < 4; i++) {
+		__u64 want = i == 1 || i == 2 ? ~0ULL : 0;
+
+		assert_int_equal(pt_pagemap_poisoned(pagemap, mem, at + i * REGION,
+						     at + (i + 1) * REGION, marks), 0);
+		assert_int_equal(marks[0], want);
+		assert_int_equal(marks[7], want);
+	}
+	assert_int_equal(fstat(memfd, &st), 0);
+	assert_int_equal(st.st_blocks * 512ULL, 2 * REGION);
+	close(mem);
+	close(pagemap);
+	close(uffd);
+	munmap(first, 4 * REGION);
+	munmap(map, 4 * REGION);
+	close(memfd);
+	scratch_huge(-4);
+}
+
 static void test_other_ways(void **state)
 {
 	struct pt_scan_batch batch;
@@ -145,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_marked),
 		cmocka_unit_test(test_not_read),
 		cmocka_unit_test(test_hole),
+		cmocka_unit_test(test_hugetlb),
 		cmocka_unit_test(test_other_ways),
 	};
 	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,

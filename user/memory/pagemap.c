@@ -160,9 +160,18 @@ bool pt_pagemap_has_marks(int pagemap, __u64 start, __u64 end)
 	return scan(pagemap, start, end, IS_SWAPPED, 1, &found) > 0;
 }
 
+/* is_lost: a read of the page fails.  In a large page of hugetlbfs a word tells nothing of
+ * what is there in place of memory, but for the protection of a tracker. */
+static bool is_lost(int mem, __u64 word, __u64 at)
+{
+	__u8 byte;
+
+	return !word && pread(mem, &byte, 1, at) < 0 && errno == EIO;
+}
+
 /* words_poisoned sets the bits of what a run of marked pages has. */
-static int words_poisoned(int pagemap, const struct page_region *run, __u64 first,
-			  __u64 bits[8])
+static int words_poisoned(int pagemap, int mem, const struct page_region *run,
+			  __u64 first, __u64 bits[8])
 {
 	__u64 words[WORDS], cnt = (run->end - run->start) / PAGE_SZ;
 	ssize_t got = pread(pagemap, words, cnt * sizeof(words[0]),
@@ -171,13 +180,14 @@ static int words_poisoned(int pagemap, const struct page_region *run, __u64 firs
 	if (got < 0)
 		return -errno;
 	for (__u64 i = 0; i < got / sizeof(words[0]); i++)
-		if (words[i] & WORD_SWAPPED && words[i] & MARK_POISON &&
-		    (words[i] & KIND_MASK) == KIND_MARK)
+		if ((words[i] & WORD_SWAPPED && words[i] & MARK_POISON &&
+		     (words[i] & KIND_MASK) == KIND_MARK) ||
+		    is_lost(mem, words[i], run->start + i * PAGE_SZ))
 			bits[(first + i) / 64] |= 1ULL << ((first + i) % 64);
 	return 0;
 }
 
-int pt_pagemap_poisoned(int pagemap, __u64 start, __u64 end, __u64 bits[8])
+int pt_pagemap_poisoned(int pagemap, int mem, __u64 start, __u64 end, __u64 bits[8])
 {
 	__u64 at = start;
 
@@ -189,7 +199,7 @@ int pt_pagemap_poisoned(int pagemap, __u64 start, __u64 end, __u64 bits[8])
 		int got = scan(pagemap, at, end, IS_SWAPPED, 0, &found);
 
 		if (got > 0)
-			got = words_poisoned(pagemap, &found,
+			got = words_poisoned(pagemap, mem, &found,
 					     (found.start - start) / PAGE_SZ, bits);
 		else
 			return got;

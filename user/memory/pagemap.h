@@ -41,9 +41,9 @@ bool pt_pagemap_has_marks(int pagemap, __u64 start, __u64 end);
 
 /* pt_pagemap_poisoned sets the bits, one for each page from start on, of the pages in
  * [start, end) that UFFDIO_POISON has marked, at most 512; the others it clears.  They
- * are not touched.  The descriptor must have been opened with CAP_SYS_ADMIN, and the
- * memory be in no pages of hugetlbfs: else it finds none.  -errno: the kernel cannot
- * tell (before Linux 6.7), or /proc is closed to us. */
-int pt_pagemap_poisoned(int pagemap, __u64 start, __u64 end, __u64 bits[8]);
+ * are not touched.  pagemap must have been opened with CAP_SYS_ADMIN: else it finds none
+ * but those of hugetlbfs, of which it reads a byte through mem, the process's memory, to
+ * know.  -errno: the kernel cannot tell (before Linux 6.7), or /proc is closed to us. */
+int pt_pagemap_poisoned(int pagemap, int mem, __u64 start, __u64 end, __u64 bits[8]);
 
 #endif

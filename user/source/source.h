@@ -145,7 +145,7 @@ void pt_source_on_unreadable(struct pt_source *src, enum pt_on_unreadable how);
 /* pt_source_mapped_by: process pid has segment i mapped as a whole, shared, at
  * addrs[i].  Pages that it cannot read there (UFFDIO_POISON) are unreadable in all
  * views to come, as on_unreadable says; with FAIL a view of one is -EIO.  It takes
- * CAP_SYS_ADMIN, without which none is found, and finds none in pages of hugetlbfs.
+ * CAP_SYS_ADMIN, without which none is found but in pages of hugetlbfs.
  *   -ESRCH, -EACCES, -EPERM, -ENOMEM, -EMFILE */
 int pt_source_mapped_by(struct pt_source *src, pid_t pid, const __u64 *addrs,
 			struct pt_error *err);

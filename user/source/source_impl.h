@@ -52,7 +52,7 @@ struct pt_source {
 	_Atomic __u64 zeroed_cnt;	/* pages taken for zero, and */
 	_Atomic __u64 *zeroed;		/* which, one bit each, by layout; or NULL */
 	__u64 *addrs;			/* see pt_source_mapped_by; NULL: none, and */
-	int pagemap;			/* then none */
+	int pagemap, mem;		/* then none; of the process */
 };
 
 /* pt_source_marks_view adds the pages that the process cannot read to

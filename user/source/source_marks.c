@@ -12,32 +12,43 @@
 
 #include "memory/pagemap.h"
 
+/* proc_open opens a file of the process in /proc; -errno. */
+static int proc_open(pid_t pid, const char *name)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 ? fd : errno == ENOENT ? -ESRCH : -errno;
+}
+
 int pt_source_mapped_by(struct pt_source *src, pid_t pid, const __u64 *addrs,
 			struct pt_error *err)
 {
-	char path[64];
-	int code = 0;
+	int code;
 
 	src->addrs = calloc(src->seg_cnt, sizeof(*src->addrs));
 	if (!src->addrs)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	memcpy(src->addrs, addrs, src->seg_cnt * sizeof(*addrs));
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	src->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (src->pagemap < 0) {
-		code = errno == ENOENT ? -ESRCH : -errno;
-		free(src->addrs);
-		src->addrs = NULL;
-		pt_error_set(err, PT_EXIT_HOST, code, "process %d: its pagemap "
-			     "cannot be opened: %s", pid, strerror(-code));
-	}
-	return code;
+	src->pagemap = proc_open(pid, "pagemap");
+	src->mem = src->pagemap < 0 ? -1 : proc_open(pid, "mem");
+	code = src->pagemap < 0 ? src->pagemap : src->mem;
+	if (code >= 0)
+		return 0;
+	pt_source_marks_close(src);
+	src->addrs = NULL;
+	return pt_error_set(err, PT_EXIT_HOST, code, "process %d: its pagemap "
+			    "or mem in /proc cannot be opened: %s", pid, strerror(-code));
 }
 
 void pt_source_marks_close(struct pt_source *src)
 {
-	if (src->addrs)
+	if (src->addrs && src->pagemap >= 0)
 		close(src->pagemap);
+	if (src->addrs && src->mem >= 0)
+		close(src->mem);
 	free(src->addrs);
 }
 
@@ -60,7 +71,7 @@ int pt_source_marks_view(const struct pt_source *src, struct pt_view *v,
 	if (!src->addrs)
 		return 0;
 	start = src->addrs[v->piece.seg] + v->piece.off;
-	code = pt_pagemap_poisoned(src->pagemap, start, start +
+	code = pt_pagemap_poisoned(src->pagemap, src->mem, start, start +
 				   (__u64)v->page_cnt * PT_PAGE_SZ, marks);
 	if (code == -ENOTTY)	/* nor has such a kernel any marks */
 		return 0;
