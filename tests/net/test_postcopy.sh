@@ -143,13 +143,7 @@ mapped_twice()
 	show hosts_up "$net" --lan
 	cp "$tmp/keys.psk" psk
 	live_launch incoming b
-	python3 -c 'import mmap, sys, time
-with open(sys.argv[1], "r+b") as ram:
-    memory = mmap.mmap(ram.fileno(), 4096)
-print("mapped", flush=True)
-time.sleep(100)' "$(live_ram b)" >mapper.said &
-	mapper=$!
-	wait_until 30 grep -qs mapped mapper.said
+	mapper=$("$here/mapper.py" "$(live_ram b)")
 	hosts_exec "$net" b timeout 30 "$pagetrim" receive --psk psk --dev "$(dev_b)" \
 		--listen "$HOSTS_B4" --qmp b/agent.sock --serve-faults 2>all.err &
 	finish $! 30
@@ -161,6 +155,38 @@ time.sleep(100)' "$(live_ram b)" >mapper.said &
 	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
 }
 
+# mapped_late: another process maps the memory once the receiver answers faults.
+mapped_late()
+{
+	begin "MIB=16 RATE=100"
+	mapfile -t entry < <(at step EARLY \
+		"'$here/mapper.py' '$(live_ram b)' >mapper.pid")
+	agents_begin
+	refused 4 "mapped by process"
+	kill "$(cat mapper.pid)"
+	grep -q "process $(cat mapper.pid) (" fail.err || die "its process is not named"
+}
+
+# mapped_at_last: it maps the memory while the guest runs, and touches nothing of it.
+mapped_at_last()
+{
+	local mapper
+
+	begin "MIB=96 RATE=4000"
+	agents_begin
+	slow=256K
+	handed_over
+	mapper=$("$here/mapper.py" "$(live_ram b)")
+	wait_until 30 grep -q "warning: b/agent.sock: process $mapper (.* has mapped" \
+		receive.err
+	kill "$mapper"
+	show "$pagetrim" ctl set max-bandwidth 30M --control control
+	agents_end 0 0
+	[[ $(served '."late-mapper"') == "$mapper ("*")" ]] || die "the report has it not"
+	same "pages that it filled" "$(served '."foreign-pages"')" 0
+	live_is_sound b
+}
+
 # goes_on: both agents are started again, and the guest gets the rest.
 goes_on()
 {
@@ -169,7 +195,7 @@ goes_on()
 	agents_end 0 0
 	same "pages to come" "$(served '."pending-pages"')" 0
 	same "keys of post-copy" "$(served ' | keys | join(" ")')" \
-		"fault-us faults lacking-pages pending-pages"
+		"fault-us faults foreign-pages lacking-pages pending-pages"
 	live_is_sound b 2
 	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
 }
@@ -263,6 +289,8 @@ case_run "postcopy: there and back" there_and_back
 case_run "postcopy: a page that is waited for goes first" ahead
 case_run "postcopy: a receiver that answers no faults" no_server
 case_run "postcopy: memory that another process maps" mapped_twice
+case_run "postcopy: another process maps the memory before the guest runs" mapped_late
+case_run "postcopy: another process maps the memory of the guest that runs" mapped_at_last
 case_run "postcopy: the receiver is killed" broken "$kill_receiver" 4 137
 case_run "postcopy: the sender is killed" broken "$kill_migrator" 137 4
 case_run "postcopy: the link is cut" broken "$cut_link" 4 4

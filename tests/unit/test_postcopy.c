@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "postcopy/postcopy_impl.h"
@@ -73,8 +75,14 @@ static void note_regions(void)
 			.first = i * CNT,
 		};
 	p->found.region_cnt = 2;
-	strcpy(p->note.names[0], "b");
-	strcpy(p->note.names[1], "a");
+}
+
+static char warned[512];
+
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	snprintf(warned, sizeof(warned), "%s", text);
 }
 
 /* start: pages of the image that do not lack hold 0x11. */
@@ -86,12 +94,13 @@ static int start(void **state)
 	memset(lacks, 0, sizeof(lacks));
 	lack(3, 5);
 	lack(CNT - 1, 3);	/* of both regions */
-	p = pt_postcopy_new();
+	p = pt_postcopy_new(&(struct pt_postcopy_cfg){ .warn = warn });
 	assert_non_null(p);
 	file = memfd_create("guest", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(file, PAGES * P), 0);
 	memory = mmap(NULL, PAGES * P, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(madvise(memory, PAGES * P, MADV_DONTFORK), 0);
 	for (__u64 i = 0; i < PAGES; i++)
 		if (!pt_postcopy_bit(lacks, i) && i != 20)	/* 20: a hole */
 			memset(addr_of(i), 0x11, P);
@@ -100,6 +109,9 @@ static int start(void **state)
 	note_regions();
 	p->kept.record_fd = pt_lazy_record_make(&p->r, PAGES, PT_POSTCOPY_IMAGE_ID, &err);
 	assert_true(p->kept.record_fd >= 0);
+	pt_postcopy_note_open(p);
+	strcpy(p->note->names[0], "b");
+	strcpy(p->note->names[1], "a");
 	arg.range.start = p->found.regions[0].addr;
 	arg.range.len = PAGES * P;
 	assert_int_equal(ioctl(p->uffd, UFFDIO_REGISTER, &arg), 0);
@@ -329,6 +341,111 @@ static void test_next(void **state)
 	got(&t, 0x55);
 }
 
+static void place_all(void)
+{
+	for (__u64 i = 0; i < PAGES; i++)
+		if (pt_postcopy_bit(lacks, i))
+			assert_int_equal(pt_postcopy_page(p, i, content(0x22), &err), 0);
+}
+
+/* Another mapping of the file reads a page that lacks: zeroes, which fill it. */
+static void test_foreign(void **state)
+{
+	struct pt_postcopy_counts counts;
+	__u8 *other;
+
+	(void)state;
+	other = mmap(NULL, PAGES * P, PROT_READ, MAP_SHARED, file, 0);
+	assert_ptr_not_equal(other, MAP_FAILED);
+	assert_int_equal(*(volatile __u8 *)(other + (addr_of(CNT + 1) - memory)), 0);
+	place_all();
+	munmap(other, PAGES * P);
+	assert_int_equal(addr_of(CNT + 1)[0], 0);
+	pt_postcopy_counts(p, &counts);
+	assert_int_equal(counts.foreign, 1);
+	assert_int_equal(pt_postcopy_whole(p, &err), -EIO);
+	assert_int_equal(err.exit, PT_EXIT_MISMATCH);
+	assert_non_null(strstr(err.text, "page 1 of memory 'b'"));
+	assert_true(p->is_whole);
+}
+
+/* A process of ours placed the page, and was killed before it had settled it. */
+static void test_placed_before(void **state)
+{
+	struct pt_postcopy_counts counts;
+
+	(void)state;
+	assert_int_equal(ioctl(p->uffd, UFFDIO_COPY, &(struct uffdio_copy){
+		.dst = (unsigned long)addr_of(4), .src = (unsigned long)content(0x44),
+		.len = P }), 0);
+	pt_postcopy_faults_end(p);
+	p->note->placing = CNT + 4 + 1;		/* of the record: page 4 of the image */
+	p->r->server_cnt++;
+	assert_int_equal(pt_postcopy_serve(p, &err), 0);
+	place_all();
+	assert_int_equal(addr_of(4)[0], 0x44);
+	pt_postcopy_counts(p, &counts);
+	assert_int_equal(counts.foreign, 0);
+	assert_int_equal(pt_postcopy_whole(p, &err), 0);
+	assert_int_equal(p->note->placing, 0);
+}
+
+static pid_t map_elsewhere(void)
+{
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (!pid) {
+		mmap(NULL, P, PROT_READ, MAP_SHARED, file, 0);
+		(void)!write(ends[1], "", 1);
+		pause();
+	}
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	close(ends[1]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Before the guest runs a process that maps its memory is an error; from then on it is
+ * told of by its number, once. */
+static void test_late_mapper(void **state)
+{
+	struct pt_postcopy_counts counts;
+	char text[32];
+	pid_t pid;
+
+	(void)state;
+	p->pid = getpid();
+	assert_int_equal(pt_postcopy_lookout_start(p, &err), 0);
+	assert_int_equal(pt_postcopy_check(p, &err), 0);
+	pid = map_elsewhere();
+	snprintf(text, sizeof(text), "process %d (test_postcopy)", pid);
+	assert_int_equal(pt_postcopy_check(p, &err), -EBUSY);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	if (!strstr(err.text, text))
+		fail_msg("%s", err.text);
+	pt_postcopy_counts(p, &counts);
+	assert_string_equal(counts.late_mapper, "");
+	pt_postcopy_running(p, 7);
+	for (int i = 0; i < WAIT_MS && !counts.late_mapper[0]; i++) {
+		usleep(1000);
+		pt_postcopy_counts(p, &counts);
+	}
+	end(pid);
+	assert_string_equal(counts.late_mapper, text + strlen("process "));
+	pt_postcopy_faults_end(p);	/* and its warning is whole */
+	assert_non_null(strstr(warned, text));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
 
 int main(void)
@@ -337,7 +454,8 @@ int main(void)
 		TEST(test_comes), TEST(test_once), TEST(test_zero),
 		TEST(test_asked_again), TEST(test_removed), TEST(test_lacks),
 		TEST(test_never_came), TEST(test_next),
-		TEST(test_many_for_one),
+		TEST(test_many_for_one), TEST(test_foreign),
+		TEST(test_placed_before), TEST(test_late_mapper),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

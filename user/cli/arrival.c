@@ -183,17 +183,22 @@ static int run_early(void *arg, struct pt_error *err)
 void pt_arrival_report(const struct pt_arrival *a, json_t *to)
 {
 	struct pt_postcopy_counts c;
+	json_t *o;
 
 	if (!a->postcopy)
 		return;
 	pt_postcopy_counts(a->postcopy, &c);
-	json_object_set_new(to, "postcopy", json_pack("{s:I, s:I, s:I, s:{s:f, s:f, s:f}}",
+	o = json_pack("{s:I, s:I, s:I, s:I, s:{s:f, s:f, s:f}}",
 		"lacking-pages", (json_int_t)c.lacking,
 		"pending-pages", (json_int_t)c.pending,
+		"foreign-pages", (json_int_t)c.foreign,
 		"faults", (json_int_t)c.faults, "fault-us",
 		"p50", pt_latency_ns(&c.latency, 500) / 1e3,
 		"p99", pt_latency_ns(&c.latency, 990) / 1e3,
-		"max", c.latency.max_ns / 1e3));
+		"max", c.latency.max_ns / 1e3);
+	if (c.late_mapper[0])
+		json_object_set_new(o, "late-mapper", json_string(c.late_mapper));
+	json_object_set_new(to, "postcopy", o);
 }
 
 static void running(void *arg, __u64 guest_id)
@@ -210,15 +215,44 @@ static __u64 lacks(void *arg, __u64 *at)
 	return pt_postcopy_lacks(a->postcopy, at);
 }
 
+/* loaded_early: once all is loaded, the guest may run. */
+static int loaded_early(void *arg, struct pt_error *err)
+{
+	const struct pt_arrival *a = arg;
+	int ret = loaded(arg, err);
+
+	return ret ? ret : pt_postcopy_check(a->postcopy, err);
+}
+
+static void warn_faults(void *arg, const char *text)
+{
+	const struct pt_arrival *a = arg;
+
+	pt_out_warn("warning: %s: %s", a->qmp, text);
+}
+
 static int open_faults(struct pt_arrival *a, struct pt_error *err)
 {
-	int ret = pt_postcopy_open(&a->postcopy, a->qemu, a->qmp, &a->unseen_cnt, err);
+	const struct pt_postcopy_cfg cfg = {
+		.qmp = a->qmp, .warn = warn_faults, .arg = a,
+	};
+	int ret = pt_postcopy_open(&a->postcopy, a->qemu, &cfg, &a->unseen_cnt, err);
 
+	a->guest.loaded = loaded_early;
 	a->guest.run = run_early;
 	a->guest.running = running;
 	a->guest.tell = tell;
 	a->guest.wanted = wanted;
 	return ret;
+}
+
+static int join_faults(struct pt_arrival *a, struct pt_error *err)
+{
+	const struct pt_postcopy_cfg cfg = {
+		.qmp = a->qmp, .warn = warn_faults, .arg = a,
+	};
+
+	return pt_postcopy_join(&a->postcopy, &cfg, err);
 }
 
 /* open_rest opens the memory of a guest that runs, and lacks some of it. */
@@ -292,7 +326,7 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 		.guest = { .name = qmp, .match = match, .begin = begin,
 			   .loaded = loaded, .arg = a },
 	};
-	ret = with.faults ? pt_postcopy_join(&a->postcopy, qmp, err) : -ENOENT;
+	ret = with.faults ? join_faults(a, err) : -ENOENT;
 	if (!ret)
 		ret = open_rest(a, err);
 	if (ret != -ENOENT) {
@@ -357,7 +391,7 @@ const char *pt_arrival_left(const struct pt_arrival *a, int failure)
 	case PT_ARRIVAL_RUNS:
 		break;
 	}
-	return a->postcopy && failure ?
+	return a->postcopy && failure && !pt_postcopy_is_whole(a->postcopy) ?
 	       "the guest runs here, and waits when it touches a page that has not come: "
 	       "do not end this QEMU, and give the same commands at both ends again" : "";
 }

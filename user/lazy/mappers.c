@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "memory/mappings.h"
 #include "memory/processes.h"
 
@@ -145,6 +146,20 @@ static bool maps_it(const struct look *l, pid_t pid, bool *is_seen)
 	return is;
 }
 
+static void name_other(struct pt_lazy_sight *sight)
+{
+	char path[32], text[16] = "";
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", sight->other);
+	in = fopen(path, "re");
+	if (in && fgets(text, sizeof(text), in))
+		text[strcspn(text, "\n")] = '\0';
+	if (in)
+		fclose(in);
+	pt_text_clean(sight->other_name, sizeof(sight->other_name), text);
+}
+
 static int others_look(const struct look *l, struct pt_lazy_sight *sight,
 		       struct pt_error *err)
 {
@@ -165,10 +180,12 @@ static int others_look(const struct look *l, struct pt_lazy_sight *sight,
 	pt_processes_close(&all);
 	if (!found)
 		return 0;
+	sight->other = found;
+	name_other(sight);
 	return pt_error_set(err, PT_EXIT_PEER, -EBUSY, "the guest's memory is mapped "
-			    "by process %d%s, where it would read zeroes (serve "
+			    "by process %d (%s)%s, where it would read zeroes (serve "
 			    "memory that only the VMM maps, once)", found,
-			    found == l->vmm ? " a second time" : ", too");
+			    sight->other_name, found == l->vmm ? " a second time" : ", too");
 }
 
 int pt_lazy_mappers_look(struct pt_lazy_sight *sight, pid_t vmm,

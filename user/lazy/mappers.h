@@ -17,6 +17,8 @@ struct pt_lazy_sight {
 	bool is_owner;		/* they are the regions, with a userfaultfd */
 	bool is_file;		/* some are a file's */
 	__u32 unseen_cnt;	/* processes whose mappings could not, if is_file */
+	pid_t other;		/* the one that maps the regions' bytes elsewhere; 0 */
+	char other_name[64];	/* its command, clean */
 };
 
 /* pt_lazy_mappers_look looks at the process, and at all others if its regions are a

@@ -240,6 +240,7 @@ static void take_over(struct pt_postcopy *p)
 {
 	pthread_mutex_lock(&p->lock);
 	take(p);
+	p->may_be_there = p->note->placing - 1;	/* 0: PT_POSTCOPY_NONE */
 	p->waiting_cnt = 0;
 	wake_all(p);
 	pthread_mutex_unlock(&p->lock);
@@ -255,17 +256,20 @@ int pt_postcopy_serve(struct pt_postcopy *p, struct pt_error *err)
 	code = p->stop_fd < 0 ? -errno
 		: pt_thread_start(&p->thread, faults_main, p, "pt-faults");
 	p->has_thread = !code;
+	if (!code)
+		code = pt_postcopy_watch(p);
 	return code ? pt_error_set(err, PT_EXIT_HOST, code, "no thread for the guest's "
 				   "faults: %s", strerror(-code)) : 0;
 }
 
 void pt_postcopy_faults_end(struct pt_postcopy *p)
 {
-	if (p->has_thread) {
+	if (p->stop_fd >= 0)
 		eventfd_write(p->stop_fd, 1);
+	if (p->has_thread)
 		pthread_join(p->thread, NULL);
-	}
 	p->has_thread = false;
+	pt_postcopy_watch_end(p);
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
 	p->stop_fd = -1;

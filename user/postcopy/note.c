@@ -3,19 +3,20 @@
 #include "postcopy/postcopy_impl.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/files.h"
 
-_Static_assert(sizeof(struct pt_postcopy_note) <= PT_LAZY_MESSAGE_MAX, "room");
+_Static_assert(sizeof(struct pt_postcopy_note) <= PT_LAZY_MESSAGE_MAX &&
+	       offsetof(struct pt_lazy_record, message) % sizeof(__u64) == 0, "room");
 
 /* ---- what is written ---- */
 
-void pt_postcopy_note_put(struct pt_postcopy *p)
+void pt_postcopy_note_open(struct pt_postcopy *p)
 {
-	memcpy(p->r->message, &p->note, sizeof(p->note));
-	p->r->message_sz = sizeof(p->note);
+	p->note = (struct pt_postcopy_note *)p->r->message;
 }
 
 /* The record's own begin says that all pages lack. */
@@ -31,8 +32,8 @@ void pt_postcopy_note_begin(struct pt_postcopy *p, const __u64 *lacks)
 	}
 	p->r->vmm_pid = p->pid;
 	p->r->server_cnt++;
+	p->r->message_sz = sizeof(*p->note);
 	p->counts.lacking = p->r->pending_cnt;
-	pt_postcopy_note_put(p);
 }
 
 void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id)
@@ -41,8 +42,7 @@ void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id)
 		return;
 	if (!guest_id)
 		__atomic_store_n(&p->r->has_run, 0, __ATOMIC_RELEASE);
-	p->note.guest_id = guest_id;
-	pt_postcopy_note_put(p);
+	p->note->guest_id = guest_id;
 	if (guest_id)
 		__atomic_store_n(&p->r->has_run, 1, __ATOMIC_RELEASE);
 }
@@ -56,7 +56,7 @@ pid_t pt_postcopy_pid(const struct pt_postcopy *p)
 
 __u64 pt_postcopy_guest_id(const struct pt_postcopy *p)
 {
-	return p->note.guest_id;
+	return p->note->guest_id;
 }
 
 /* region_from returns the region that begins at an offset of the image; NULL: none. */
@@ -77,7 +77,7 @@ bool pt_postcopy_memory(const struct pt_postcopy *p, __u32 idx, const char **nam
 		region = region_from(p, region->off + region->sz);
 	if (!region)
 		return false;
-	*name = p->note.names[region - p->found.regions];
+	*name = p->note->names[region - p->found.regions];
 	*sz = region->sz;
 	return true;
 }
@@ -129,9 +129,8 @@ static int take(struct pt_postcopy *p, struct pt_error *err)
 	       p->r->region_cnt * sizeof(*p->r->regions));
 	for (__u32 i = 0; i < p->r->region_cnt; i++)
 		p->found.files[i].fd = -1;
-	memcpy(&p->note, p->r->message, sizeof(p->note));
 	for (__u32 i = 0; i < PT_LAZY_REGIONS_MAX; i++)
-		p->note.names[i][sizeof(p->note.names[i]) - 1] = '\0';
+		p->note->names[i][sizeof(p->note->names[i]) - 1] = '\0';
 	p->is_armed = true;
 	return 0;
 }
@@ -143,7 +142,7 @@ static int go_on(struct pt_postcopy *p, struct pt_error *err)
 
 	if (code)
 		return code;
-	if (!p->is_armed || !p->r->is_begun || !p->r->has_run || !p->note.guest_id) {
+	if (!p->is_armed || !p->r->is_begun || !p->r->has_run || !p->note->guest_id) {
 		p->is_nobodys = true;
 		return -ENOENT;
 	}
@@ -152,19 +151,24 @@ static int go_on(struct pt_postcopy *p, struct pt_error *err)
 	return 0;
 }
 
-int pt_postcopy_join(struct pt_postcopy **out, const char *qmp, struct pt_error *err)
+int pt_postcopy_join(struct pt_postcopy **out, const struct pt_postcopy_cfg *cfg,
+		     struct pt_error *err)
 {
-	struct pt_postcopy *p = pt_postcopy_new();
+	struct pt_postcopy *p = pt_postcopy_new(cfg);
 	int code;
 
 	if (!p)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
-	code = pt_lazy_keeper_join(&p->kept, qmp, err);
+	code = pt_lazy_keeper_join(&p->kept, cfg->qmp, err);
 	if (!code)
 		code = pt_lazy_record_open(&p->r, p->kept.record_fd,
 					   PT_POSTCOPY_IMAGE_ID, err);
-	if (!code)
+	if (!code) {
+		pt_postcopy_note_open(p);
 		code = go_on(p, err);
+	}
+	if (!code)
+		code = pt_postcopy_lookout_start(p, err);
 	if (code) {
 		pt_postcopy_close(p);
 		return code;

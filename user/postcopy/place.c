@@ -19,35 +19,53 @@ enum what {
 	LOST,		/* the source could not read it */
 };
 
-static long place_by(struct pt_postcopy *p, enum what what, __u64 page, const void *bytes)
+/* place_by: *there grows if the page was there. */
+static long place_by(struct pt_postcopy *p, enum what what, __u64 page, const void *bytes,
+		     __u64 *there)
 {
-	__u64 addr = pt_postcopy_addr(p, page), there = 0;
+	__u64 addr = pt_postcopy_addr(p, page);
 
 	if (what == COPY)
-		return pt_place_copy(p->uffd, addr, bytes, PT_PAGE_SZ, PT_PAGE_SZ, &there);
+		return pt_place_copy(p->uffd, addr, bytes, PT_PAGE_SZ, PT_PAGE_SZ, there);
 	if (what == LOST)
-		return pt_place_poison(p->uffd, addr, PT_PAGE_SZ, &there);
+		return pt_place_poison(p->uffd, addr, PT_PAGE_SZ, there);
 	if (!pt_postcopy_is_waited_for(p, page))
 		return PT_PAGE_SZ;
-	return pt_place_zero(p->uffd, addr, PT_PAGE_SZ, PT_PAGE_SZ, &there);
+	return pt_place_zero(p->uffd, addr, PT_PAGE_SZ, PT_PAGE_SZ, there);
+}
+
+/* was_there: another process, or the kernel, put a page where this one lacked, and the
+ * guest may have read it; unless a process of ours placed it, and was killed before it
+ * could settle it. */
+static void was_there(struct pt_postcopy *p, __u64 page)
+{
+	const struct pt_lazy_region *region = pt_lazy_region_of(p->r, page);
+
+	if (page != p->may_be_there && !p->note->foreign_cnt++)
+		p->note->foreign_page = region->off / PT_PAGE_SZ + page - region->first;
 }
 
 /* try returns 0 if the page does not lack any more; or -errno. */
 static int try(struct pt_postcopy *p, enum what what, __u64 page, const void *bytes)
 {
 	long got = PT_PAGE_SZ;
+	__u64 there = 0;
 
 	pthread_mutex_lock(&p->lock);
 	if (pt_lazy_is_pending(p->r, page)) {
-		got = place_by(p, what, page, bytes);
+		__atomic_store_n(&p->note->placing, page + 1, __ATOMIC_RELEASE);
+		got = place_by(p, what, page, bytes, &there);
 		/* Nothing is mapped there any more: threads ask the kernel again. */
 		if (got == -ENOENT || got == -EFAULT)
 			got = pt_place_wake(p->uffd, pt_postcopy_addr(p, page),
 					    PT_PAGE_SZ);
+		if (there)
+			was_there(p, page);
 		if (got >= 0) {
 			pt_lazy_settle(p->r, page, 1);
 			pt_postcopy_answered(p, page);
 		}
+		__atomic_store_n(&p->note->placing, 0, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return got < 0 ? got : 0;

@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/files.h"
+
 /* ---- open ---- */
 
 static int check_pages(const struct pt_lazy_qemu *found, struct pt_error *err)
@@ -41,47 +43,70 @@ static int meet(struct pt_postcopy *p, const char *qmp, struct pt_error *err)
 	if (!code && !started)
 		code = pt_error_set(err, PT_EXIT_HOST, -EBUSY, "%s.keeper: a guest of an "
 				    "earlier command is kept there (end its QEMU)", qmp);
-	return code ? code : pt_lazy_record_open(&p->r, p->kept.record_fd, PT_POSTCOPY_IMAGE_ID, err);
+	if (!code)
+		code = pt_lazy_record_open(&p->r, p->kept.record_fd, PT_POSTCOPY_IMAGE_ID,
+					   err);
+	if (!code)
+		pt_postcopy_note_open(p);
+	return code;
 }
 
-struct pt_postcopy *pt_postcopy_new(void)
+struct pt_postcopy *pt_postcopy_new(const struct pt_postcopy_cfg *cfg)
 {
 	struct pt_postcopy *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
+	p->cfg = *cfg;
 	p->kept = PT_LAZY_KEPT_NONE;
 	p->uffd = p->pidfd = p->stop_fd = p->wake_fd = -1;
+	p->may_be_there = PT_POSTCOPY_NONE;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->ask_lock, NULL);
+	pthread_mutex_init(&p->look_lock, NULL);
 	return p;
+}
+
+int pt_postcopy_lookout_start(struct pt_postcopy *p, struct pt_error *err)
+{
+	int code = pt_lookout_start(&p->lookout, p->pid, p->found.regions,
+				    p->found.region_cnt);
+
+	return code ? pt_error_set(err, PT_EXIT_HOST, code, "no process to look who maps "
+				   "the guest's memory: %s%s", strerror(-code),
+				   pt_files_remedy(code)) : 0;
 }
 
 /* name_all notes the names of the regions: those of QEMU's memories, by address. */
 static void name_all(struct pt_postcopy *p)
 {
 	for (__u32 i = 0; i < p->found.region_cnt; i++)
-		memcpy(p->note.names[i], p->found.names[i], sizeof(p->note.names[i]));
+		memcpy(p->note->names[i], p->found.names[i], sizeof(p->note->names[i]));
 }
 
-int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qmp,
-		     __u32 *unseen_cnt, struct pt_error *err)
+int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q,
+		     const struct pt_postcopy_cfg *cfg, __u32 *unseen_cnt,
+		     struct pt_error *err)
 {
-	struct pt_postcopy *p = pt_postcopy_new();
+	struct pt_postcopy *p = pt_postcopy_new(cfg);
 	int code;
 
 	if (!p)
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	p->pid = pt_qemu_pid(q);
-	code = pt_lazy_qemu_find(&p->found, q, NULL, err);
+	code = pt_qemu_check_shared(q, err);
+	if (!code)
+		code = pt_lazy_qemu_find(&p->found, q, NULL, err);
 	if (!code)
 		code = check_pages(&p->found, err);
 	if (!code)
 		code = p->uffd = pt_lazy_qemu_enter(q, err);
 	if (code >= 0) {
 		p->pidfd = syscall(SYS_pidfd_open, p->pid, 0);
-		code = meet(p, qmp, err);
+		code = meet(p, cfg->qmp, err);
 	}
+	if (!code)
+		code = pt_postcopy_lookout_start(p, err);
 	if (code) {
 		pt_postcopy_close(p);
 		return code;
@@ -157,6 +182,25 @@ int pt_postcopy_arm(struct pt_postcopy *p, const __u64 *lacks, __u64 page_cnt,
 
 /* ---- the end ---- */
 
+/* judge: the memory is whole; whether it is right. */
+static int judge(const struct pt_postcopy *p, struct pt_error *err)
+{
+	const struct pt_lazy_region *region;
+	__u64 page = 0;
+
+	if (!p->note->foreign_cnt)
+		return 0;
+	pt_lazy_page_find(p->r, p->note->foreign_page, &page);
+	region = pt_lazy_region_of(p->r, page);
+	return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%llu pages of the guest were "
+			    "there before they came, page %llu of memory '%s' the first: "
+			    "another process that maps it has filled them, with zeroes or "
+			    "more, and the guest may have read that (the guest runs on)",
+			    (unsigned long long)p->note->foreign_cnt,
+			    (unsigned long long)(page - region->first),
+			    p->note->names[region - p->r->regions]);
+}
+
 int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
 {
 	__u64 left;
@@ -171,7 +215,12 @@ int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
 	pt_postcopy_release(p);
 	pt_lazy_keeper_part(&p->kept, PT_LAZY_PART_END);
 	p->is_whole = true;
-	return 0;
+	return judge(p, err);
+}
+
+bool pt_postcopy_is_whole(const struct pt_postcopy *p)
+{
+	return p->is_whole;
 }
 
 /* Control asks, too, so nobody waits for the lock: then it is as it was told last. */
@@ -181,9 +230,11 @@ void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out)
 	if (!pthread_mutex_trylock(&p->lock)) {
 		p->shown = p->counts;
 		p->shown.pending = p->is_armed ? p->r->pending_cnt : 0;
+		p->shown.foreign = p->is_armed ? p->note->foreign_cnt : 0;
 		pthread_mutex_unlock(&p->lock);
 	}
 	*out = p->shown;
+	memcpy(out->late_mapper, p->late_mapper, sizeof(out->late_mapper));
 	pthread_mutex_unlock(&p->ask_lock);
 }
 
@@ -208,6 +259,7 @@ void pt_postcopy_close(struct pt_postcopy *p)
 	if (!p)
 		return;
 	pt_postcopy_faults_end(p);
+	pt_lookout_end(&p->lookout);
 	leave(p);
 	pt_lazy_kept_close(&p->kept);
 	pt_lazy_record_close(p->r);
@@ -218,5 +270,6 @@ void pt_postcopy_close(struct pt_postcopy *p)
 		close(p->pidfd);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->ask_lock);
+	pthread_mutex_destroy(&p->look_lock);
 	free(p);
 }

@@ -24,10 +24,13 @@
  *
  * Each lacking page is placed once: by UFFDIO_COPY, which wakes whoever waits for it.
  * A page that the guest gave away in the meantime is not placed any more.  A fault on a
- * page that does not lack is answered with zeroes: it was one, or was given away.
+ * page that does not lack is answered with zeroes: it was one, or was given away.  A page
+ * that is there although it lacks is counted: another process that maps the memory has
+ * filled it, and the guest may have read that.
  *
- * Threads: one of its own for faults, from arm on; any thread may call page, zero and
- * lose; one at a time all else.  wanted waits for nothing.
+ * Threads: two of its own, from arm on: one for faults, and one that looks who else has
+ * the memory mapped; any thread may call page, zero and lose; one at a time all else.
+ * wanted waits for nothing.
  */
 #ifndef POSTCOPY_POSTCOPY_H
 #define POSTCOPY_POSTCOPY_H
@@ -37,29 +40,45 @@
 
 struct pt_postcopy;
 
+struct pt_postcopy_cfg {
+	const char *qmp;	/* path of QEMU's monitor: the keeper's name; the caller's */
+	/* warn reports faults that do not end it, in any thread; NULL: nobody does. */
+	void (*warn)(void *arg, const char *text);
+	void *arg;
+};
+
 struct pt_postcopy_counts {
 	__u64 lacking;		/* pages, when it was armed */
 	__u64 pending;		/* of these, still lacking */
+	__u64 foreign;		/* of these, that another process filled first */
 	__u64 faults;		/* that waited for one */
 	struct pt_latency latency;	/* of these, answered */
+	char late_mapper[80];	/* a process that has mapped the memory since the guest
+				 * runs, as 71 (name); "": none was seen */
 };
 
-/* pt_postcopy_open: qmp, the path of QEMU's monitor, is the name of the keeper.  QEMU
- * waits for a guest.  *unseen_cnt: processes that could not be looked at: one that maps
+/* pt_postcopy_open: QEMU waits for a guest.  *unseen_cnt: processes that could not be looked at: one that maps
  * the memory, too, would read zeroes.
- *   -EOPNOTSUPP  large pages of hugetlbfs; a disk; this kernel cannot
+ *   -EOPNOTSUPP  large pages of hugetlbfs; a disk; this kernel cannot; or as
+ *                pt_qemu_check_shared
  *   -EBUSY       another process maps the memory; another keeper is there
  *   -EPERM       QEMU may not make a userfaultfd that gets the kernel's faults
  *   or as pt_lazy_qemu_find, pt_lazy_qemu_enter, pt_lazy_keeper_meet */
-int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q, const char *qmp,
-		     __u32 *unseen_cnt, struct pt_error *err);
+int pt_postcopy_open(struct pt_postcopy **out, struct pt_qemu *q,
+		     const struct pt_postcopy_cfg *cfg, __u32 *unseen_cnt,
+		     struct pt_error *err);
 
 /* pt_postcopy_join goes on with the guest that an earlier process left to the keeper.  It
  * asks QEMU nothing, which may wait in a fault.
  *   -ENOENT  there is none: no keeper, or it keeps a guest that never ran, which
  *            is released
  *   or as pt_lazy_keeper_join, pt_lazy_record_open */
-int pt_postcopy_join(struct pt_postcopy **out, const char *qmp, struct pt_error *err);
+int pt_postcopy_join(struct pt_postcopy **out, const struct pt_postcopy_cfg *cfg,
+		     struct pt_error *err);
+
+/* pt_postcopy_check is done before the guest runs: nobody else has mapped its memory
+ * since it was armed; not armed: 0.  -EBUSY: a process has; or as pt_lookout_look. */
+int pt_postcopy_check(struct pt_postcopy *p, struct pt_error *err);
 
 /* pt_postcopy_serve begins to answer the faults of a guest that was joined.  -EAGAIN: no
  * thread. */
@@ -105,8 +124,10 @@ int pt_postcopy_lose(struct pt_postcopy *p, __u64 page, __u64 cnt,
 void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id);
 
 /* pt_postcopy_whole makes ordinary memory of it, and ends the keeper.
- *   -EIO  a page never came */
+ *   -EIO  a page never came, and nothing was done; or others filled some, and it was */
 int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err);
+
+bool pt_postcopy_is_whole(const struct pt_postcopy *p);	/* it was done */
 
 void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out);
 

@@ -106,6 +106,11 @@ int pt_qemu_match(const char *mine, const char *theirs, struct pt_error *err);
 int pt_qemu_source_check(struct pt_qemu *q, struct pt_error *err);
 int pt_qemu_dest_check(struct pt_qemu *q, struct pt_error *err);
 
+/* pt_qemu_check_shared refuses a guest (-EOPNOTSUPP) with a device that another process
+ * serves (vhost-user, ...), and maps its memory for that, once the device starts.  A QEMU
+ * that cannot tell is taken to have none. */
+int pt_qemu_check_shared(struct pt_qemu *q, struct pt_error *err);
+
 /* pt_qemu_drain waits until all I/O of the disks that was in flight has ended; the
  * guest runs on, but for what needs QEMU's main loop.
  *   -EOPNOTSUPP  it is not known how, or a disk is too slow: nothing was done */
