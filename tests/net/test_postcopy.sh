@@ -187,6 +187,30 @@ mapped_at_last()
 	live_is_sound b
 }
 
+# made_large: a kernel that would fill pages which lack: the oldest that setarch(8) gives
+# itself out for.
+made_large()
+{
+	live=$dir
+	live_options=(--set "MIB=16 RATE=100")
+	trap 'code=$?; set +e; live_down; umount huge; (exit $code); case_end' EXIT
+	show hosts_up "$net" --lan
+	cp "$tmp/keys.psk" psk
+	mkdir huge
+	mount -t tmpfs -o huge=always "pt-$net" huge
+	live_ram() { echo "$dir/huge/$1"; }
+	live_launch incoming b
+	hosts_exec "$net" b timeout 30 setarch --uname-2.6 "$pagetrim" receive --psk psk \
+		--dev "$(dev_b)" --listen "$HOSTS_B4" --qmp b/agent.sock --serve-faults \
+		2>all.err &
+	finish $! 30
+	cat all.err >&2
+	same "receive's exit" "$status" 3
+	grep -v '^....-..-..T' all.err >fail.err || true
+	one_error fail "without huge="
+	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
+}
+
 # goes_on: both agents are started again, and the guest gets the rest.
 goes_on()
 {
@@ -289,6 +313,7 @@ case_run "postcopy: there and back" there_and_back
 case_run "postcopy: a page that is waited for goes first" ahead
 case_run "postcopy: a receiver that answers no faults" no_server
 case_run "postcopy: memory that another process maps" mapped_twice
+case_run "postcopy: a kernel that fills the pages which lack" made_large
 case_run "postcopy: another process maps the memory before the guest runs" mapped_late
 case_run "postcopy: another process maps the memory of the guest that runs" mapped_at_last
 case_run "postcopy: the receiver is killed" broken "$kill_receiver" 4 137

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lazy/khugepaged.h"
 #include "lazy/mappers.h"
 #include "memory/mappings.h"
 #include "track/enter.h"
@@ -143,8 +144,7 @@ static int range_take(struct pt_lazy_qemu *found, const struct pt_qemu_range *ra
 		code = file_open(found, range, pid, image, err);
 	if (code)
 		return code;
-	found->region_cnt++;
-	return 0;
+	return pt_khugepaged_check(found->files[found->region_cnt++].fd, pid, err);
 }
 
 /* before: bytes of the memories whose names precede that of one. */

@@ -39,7 +39,7 @@ struct pt_lazy_qemu {
  * image NULL: there is none, and each memory's off is where it begins behind those
  * whose names precede its own.
  *   -EOPNOTSUPP, -ENOENT, -EINVAL  as pt_qemu_ram, pt_lazy_image_part,
- *                pt_lazy_regions_check
+ *                pt_lazy_regions_check, pt_khugepaged_check
  *   or as the system says */
 int pt_lazy_qemu_find(struct pt_lazy_qemu *found, struct pt_qemu *q,
 		      const struct pt_lazy_image *image, struct pt_error *err);
