@@ -62,7 +62,7 @@ agents_begin()
 	[[ -d b ]] || live_launch incoming b
 	rm -f receive.err migrate.json
 	hosts_exec "$net" b "$pagetrim" receive --json --psk psk --dev "$(dev_b)" \
-		--listen "$HOSTS_B4" --qmp b/agent.sock --peer-timeout 3 \
+		--listen "$HOSTS_B4" --qmp "$monitor" --peer-timeout 3 \
 		--control into "${live_receive_args[@]}" >receive.json 2>receive.err &
 	receiver=$!
 	wait_until 60 live_receive_listens "$receiver"
@@ -72,6 +72,7 @@ agents_begin()
 	migrator=$!
 }
 
+monitor=b/agent.sock	# of QEMU in host b, for receive
 entry=()	# words to run migrate with, see lib_entry.sh
 
 said() { grep -qs "\"event\": *\"$1\"" migrate.json; }
@@ -240,6 +241,35 @@ broken()
 	goes_on
 }
 
+# not_continued: the receiver is killed when the guest may run, and QEMU was not told to
+# run it: the same commands do.
+not_continued()
+{
+	begin "MIB=48 RATE=2000"
+	live_launch incoming b
+	touch hold
+	"$here/qmp_keep.py" held.sock b/agent.sock hold >holder.said &
+	holder=$!
+	wait_until 10 grep -qs ready holder.said
+	monitor=held.sock
+	live_receive_args+=(--pid "$(cat b/qemu.pid)")
+	agents_begin
+	wait_until 60 test -e hold.kept
+	show kill -KILL "$receiver"
+	agents_end 6 137
+	[[ -e held.sock.keeper ]] || die "no keeper is left"
+	"$root/scripts/guest/qmp.py" b/qmp.sock query-status | grep -q '"paused"' ||
+		die "the guest was run"
+	rm hold
+	agents_begin
+	agents_end 0 0
+	grep -q "was not told to run yet, and runs now" receive.err ||
+		die "nobody says that it was run"
+	live_is_sound b
+	[[ ! -e held.sock.keeper && ! -e held.sock.lock ]] || die "a keeper is left"
+	kill "$holder"
+}
+
 sends_rest()
 {
 	"$pagetrim" ctl status --json --control control 2>/dev/null |
@@ -334,5 +364,6 @@ for phase in VERIFY COMMIT; do
 	case_run "postcopy: the receiver is killed at phase $phase" \
 		behind phase "$phase" "$kills_receiver" '4|6' 137
 done
+case_run "postcopy: the receiver is killed before QEMU is told to run" not_continued
 case_run "postcopy: one dies, and then the other" twice
 cases_end

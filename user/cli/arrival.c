@@ -140,11 +140,50 @@ static int lose(void *arg, __u64 at, __u64 cnt, struct pt_error *err)
 	return pt_postcopy_lose(a->postcopy, at, cnt, err);
 }
 
+/* ask_again runs a guest whose receiver was killed just before QEMU was told to.  The
+ * sender of its rest has seen that it stands still at its source. */
+static int ask_again(struct pt_arrival *a, struct pt_error *err)
+{
+	bool was_loaded;
+	int ret = 0;
+
+	if (!a->qemu && a->monitor_fd < 0)
+		ret = a->monitor_fd = pt_qemu_connect(a->qmp, err);
+	if (!a->qemu && ret >= 0) {
+		ret = pt_qemu_adopt(&a->qemu, a->monitor_fd, a->qmp, a->pid, err);
+		a->monitor_fd = -1;
+	}
+	if (!ret)
+		ret = pt_qemu_run_again(a->qemu, &was_loaded, err);
+	if (ret < 0)
+		return ret;
+	pt_postcopy_does_run(a->postcopy);
+	if (was_loaded)
+		pt_out_log("%s: the guest was not told to run yet, and runs now", a->qmp);
+	return 0;
+}
+
+/* run_again is done while pages come: if QEMU cannot be asked, they come all the same. */
+static int run_again(void *arg, struct pt_error *err)
+{
+	struct pt_arrival *a = arg;
+
+	(void)err;
+	if (pt_postcopy_may_stand(a->postcopy) && ask_again(a, &a->why))
+		pt_out_warn("warning: the guest may stand still: %s", a->why.text);
+	return 0;
+}
+
 static int whole(void *arg, struct pt_error *err)
 {
-	const struct pt_arrival *a = arg;
+	struct pt_arrival *a = arg;
+	int ret = pt_postcopy_whole(a->postcopy, err);
 
-	return pt_postcopy_whole(a->postcopy, err);
+	if (ret || !pt_postcopy_may_stand(a->postcopy) || !ask_again(a, &a->why))
+		return ret;
+	return pt_error_set(err, PT_EXIT_UNKNOWN, -EREMOTEIO, "all pages have come, but the "
+			    "guest may stand still: %.300s (ask by query-status; if it is "
+			    "paused, continue it here)", a->why.text);
 }
 
 static const struct pt_sink_guest_fill fill = {
@@ -173,6 +212,8 @@ static int run_early(void *arg, struct pt_error *err)
 	int ret;
 
 	ret = run(arg, err);
+	if (!ret)
+		pt_postcopy_does_run(a->postcopy);
 	pt_postcopy_counts(a->postcopy, &counts);
 	if (!ret)
 		pt_out_log("%s: the guest runs, and %llu pages of its memory are still "
@@ -246,6 +287,16 @@ static int open_faults(struct pt_arrival *a, struct pt_error *err)
 	return ret;
 }
 
+/* open_monitor connects while this process may; QEMU's main thread may wait for a page,
+ * and answers once that has come. */
+static int open_monitor(struct pt_arrival *a, struct pt_error *err)
+{
+	if (!pt_postcopy_may_stand(a->postcopy))
+		return 0;
+	a->monitor_fd = pt_qemu_connect(a->qmp, err);
+	return a->monitor_fd < 0 ? a->monitor_fd : 0;
+}
+
 static int join_faults(struct pt_arrival *a, struct pt_error *err)
 {
 	const struct pt_postcopy_cfg cfg = {
@@ -262,6 +313,7 @@ static int open_rest(struct pt_arrival *a, struct pt_error *err)
 	struct pt_sink_guest_cfg own = {
 		.ranges = ranges, .fill = &fill, .is_rest = true, .arg = a,
 	};
+	int ret;
 
 	for (; own.cnt < PT_QEMU_RANGES_MAX &&
 	     pt_postcopy_memory(a->postcopy, own.cnt, &ranges[own.cnt].name,
@@ -272,11 +324,12 @@ static int open_rest(struct pt_arrival *a, struct pt_error *err)
 	a->pidfd = syscall(SYS_pidfd_open, a->pid, 0);
 	a->state = PT_ARRIVAL_RUNS;
 	a->guest.rest_of = pt_postcopy_guest_id(a->postcopy);
-	a->guest.run = run_early;	/* it is not called */
+	a->guest.run = run_again;
 	a->guest.lacks = lacks;
 	a->guest.tell = tell;
 	a->guest.wanted = wanted;
-	return pt_sink_open_guest(&a->sink, &own, err);
+	ret = open_monitor(a, err);
+	return ret ? ret : pt_sink_open_guest(&a->sink, &own, err);
 }
 
 static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
@@ -323,6 +376,7 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 	*a = (struct pt_arrival){
 		.qmp = qmp,
 		.pidfd = -1,
+		.monitor_fd = -1,
 		.guest = { .name = qmp, .match = match, .begin = begin,
 			   .loaded = loaded, .arg = a },
 	};
@@ -407,6 +461,8 @@ void pt_arrival_close(struct pt_arrival *a)
 	pt_qemu_close(a->qemu);
 	if (a->pidfd >= 0)
 		close(a->pidfd);
+	if (a->monitor_fd >= 0)
+		close(a->monitor_fd);
 	free(a->description);
 	a->sink = NULL;
 	a->postcopy = NULL;

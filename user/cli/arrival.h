@@ -45,12 +45,15 @@ struct pt_arrival {
 	struct pt_collapser *collapser;	/* for large pages; NULL: not wanted */
 	struct pt_marker *marker;	/* for pages that cannot be read; NULL: the
 					 * kernel has no marks */
+	int monitor_fd;		/* a connection to QEMU's monitor, which was not heard
+				 * yet, of a guest that may have to be run; -1 */
 	struct pt_postcopy *postcopy;	/* the guest may run before its memory is
 					 * whole; NULL: it may not */
 	__u32 unseen_cnt;	/* processes that could map it, too */
 	struct pt_sink *sink;	/* its memory */
 	struct pt_receive_guest guest;
 	enum pt_arrival_state state;
+	struct pt_error why;	/* that QEMU was not asked whether the guest runs */
 	__u64 memory_sz;	/* bytes */
 	__u32 range_cnt;	/* memory backends */
 };

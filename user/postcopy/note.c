@@ -43,8 +43,19 @@ void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id)
 	if (!guest_id)
 		__atomic_store_n(&p->r->has_run, 0, __ATOMIC_RELEASE);
 	p->note->guest_id = guest_id;
+	p->note->does_run = 0;
 	if (guest_id)
 		__atomic_store_n(&p->r->has_run, 1, __ATOMIC_RELEASE);
+}
+
+void pt_postcopy_does_run(struct pt_postcopy *p)
+{
+	p->note->does_run = 1;
+}
+
+bool pt_postcopy_may_stand(const struct pt_postcopy *p)
+{
+	return p->is_armed && p->r->has_run && !p->note->does_run;
 }
 
 /* ---- what it tells ---- */

@@ -123,6 +123,11 @@ int pt_postcopy_lose(struct pt_postcopy *p, __u64 page, __u64 cnt,
  * close leaves it to the keeper.  0: it does not run, for certain, and never did. */
 void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id);
 
+/* pt_postcopy_does_run: QEMU says that it runs.  pt_postcopy_may_stand: it was to run, and
+ * that was not said: its receiver was killed, or QEMU did not answer. */
+void pt_postcopy_does_run(struct pt_postcopy *p);
+bool pt_postcopy_may_stand(const struct pt_postcopy *p);
+
 /* pt_postcopy_whole makes ordinary memory of it, and ends the keeper.
  *   -EIO  a page never came, and nothing was done; or others filled some, and it was */
 int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err);

@@ -13,6 +13,8 @@
 /* pt_postcopy_note: further fields of the record, in the place of a VMM's message. */
 struct pt_postcopy_note {
 	__u64 guest_id;		/* 0: it never ran */
+	__u64 does_run;		/* QEMU has said so, or was seen to; 0: it was told to
+				 * run, or was about to be told */
 	__u64 placing;		/* a page of the record, plus 1, that was about to be
 				 * placed and is not settled; 0: none */
 	__u64 foreign_cnt;	/* lacking pages that were there when they came */

@@ -270,13 +270,13 @@ int pt_qmp_adopt(struct pt_qmp **out, int fd, const char *name,
 	return 0;
 }
 
-int pt_qmp_open(struct pt_qmp **out, const char *path, struct pt_error *err)
+int pt_qmp_connect(const char *path, struct pt_error *err)
 {
 	int fd = pt_qmp_line_connect(path);
 	const char *remedy = pt_files_remedy(fd);
 
 	if (fd >= 0)
-		return pt_qmp_adopt(out, fd, path, err);
+		return fd;
 	switch (fd) {
 	case -EAGAIN:	/* others wait for the monitor, too */
 		return busy(path, err);
@@ -299,6 +299,13 @@ int pt_qmp_open(struct pt_qmp **out, const char *path, struct pt_error *err)
 	}
 	return pt_error_set(err, PT_EXIT_HOST, fd, "%s: %s%s", path,
 			    strerror(-fd), remedy);
+}
+
+int pt_qmp_open(struct pt_qmp **out, const char *path, struct pt_error *err)
+{
+	int fd = pt_qmp_connect(path, err);
+
+	return fd < 0 ? fd : pt_qmp_adopt(out, fd, path, err);
 }
 
 void pt_qmp_close(struct pt_qmp *q)

@@ -46,8 +46,11 @@ struct pt_qmp_version {
  *   -ENOMEM, -ECONNRESET, -ETIMEDOUT  as pt_qmp_run */
 int pt_qmp_open(struct pt_qmp **out, const char *path, struct pt_error *err);
 
-/* pt_qmp_adopt does the same on a connected socket, which becomes the client's
+/* pt_qmp_connect is the part of it that may need a privilege: it returns a connected
+ * socket, the caller's.  QEMU need not answer.
+ * pt_qmp_adopt does the rest, on a connected socket, which becomes the client's
  * even if it fails.  name stands for the path in errors. */
+int pt_qmp_connect(const char *path, struct pt_error *err);
 int pt_qmp_adopt(struct pt_qmp **out, int fd, const char *name,
 		 struct pt_error *err);
 

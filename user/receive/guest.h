@@ -41,8 +41,8 @@ struct pt_receive_guest {
 	__u32 (*wanted)(void *arg, __u64 *pages, __u32 max);
 	/* running is called before run: from then on the guest is the one of guest_id at
 	 * its source.  rest_of, not 0: the guest of that id runs here already, and only
-	 * the rest of its memory is taken; match, begin, loaded and run are not called,
-	 * and lacks returns how many pages of the image, of one memory, lack from the first one
+	 * the rest of its memory is taken; match, begin, loaded and running are not called,
+	 * run makes sure that it runs, while the rest comes, and lacks returns how many pages of the image, of one memory, lack from the first one
 	 * from *page on; 0: none does. */
 	void (*running)(void *arg, __u64 guest_id);
 	__u64 rest_of;

@@ -138,7 +138,9 @@ int pt_rx_fill_rest(struct pt_rx_session *s, struct pt_error *err)
 	}
 	guest->tell(guest->arg, s->poll.wake_fd);
 	eventfd_write(s->poll.wake_fd, 1);
-	return ret ? ret : pt_rebuild_fill(s->memory.rebuild, err);
+	if (!ret)
+		ret = pt_rebuild_fill(s->memory.rebuild, err);
+	return ret ? ret : pt_rx_storage_run_rest(s, err);
 }
 
 int pt_rx_fill_step(struct pt_rx_session *s, struct pt_error *err)

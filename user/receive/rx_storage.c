@@ -184,6 +184,17 @@ static int run_job(void *arg, const void *bytes, size_t sz, struct pt_error *err
 	return ret;
 }
 
+/* run_rest_job: the guest may have been left just before it was run.  QEMU may wait for a
+ * page: data flows meanwhile. */
+static int run_rest_job(void *arg, const void *bytes, size_t sz, struct pt_error *err)
+{
+	const struct pt_rx_session *s = arg;
+
+	(void)bytes;
+	(void)sz;
+	return s->cfg->guest->run(s->cfg->guest->arg, err);
+}
+
 static int mismatch_job(void *arg, const void *bytes, size_t sz,
 			struct pt_error *err)
 {
@@ -289,6 +300,11 @@ int pt_rx_storage_lack(struct pt_rx_session *s, const struct pt_msg_pages_lackin
 int pt_rx_storage_run(struct pt_rx_session *s, struct pt_error *err)
 {
 	return pt_store_put(s->storage.store, run_job, NULL, 0, err);
+}
+
+int pt_rx_storage_run_rest(struct pt_rx_session *s, struct pt_error *err)
+{
+	return pt_store_put(s->storage.store, run_rest_job, NULL, 0, err);
 }
 
 int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err)

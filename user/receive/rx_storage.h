@@ -34,6 +34,9 @@ int pt_rx_storage_lack(struct pt_rx_session *s, const struct pt_msg_pages_lackin
 		       struct pt_error *err);
 int pt_rx_storage_run(struct pt_rx_session *s, struct pt_error *err);
 
+/* pt_rx_storage_run_rest makes sure that the guest whose rest comes runs. */
+int pt_rx_storage_run_rest(struct pt_rx_session *s, struct pt_error *err);
+
 /* pt_rx_storage_mismatch has the pages of mismatch_region digested:
  * differing. */
 int pt_rx_storage_mismatch(struct pt_rx_session *s, struct pt_error *err);

@@ -95,6 +95,13 @@ int pt_qemu_restore_begin(struct pt_qemu *q, int fd, struct pt_error *err)
 	return begin(q, fd, NULL, err);
 }
 
+/* is_loaded: the guest is, and was not run. */
+static bool is_loaded(const struct pt_qemu_state *s)
+{
+	return !s->is_running && !strcmp(s->migration, "completed") &&
+	       (!strcmp(s->run, "paused") || !strcmp(s->run, "prelaunch"));
+}
+
 int pt_qemu_restore_look(struct pt_qemu *q, enum pt_qemu_restore *state,
 			 struct pt_error *err)
 {
@@ -107,8 +114,7 @@ int pt_qemu_restore_look(struct pt_qemu *q, enum pt_qemu_restore *state,
 	if (!strcmp(s.run, "inmigrate"))
 		*state = !s.listens && pt_qemu_is_moving(s.migration) ? PT_QEMU_LOADS
 								       : PT_QEMU_WAITS;
-	else if (!s.is_running && !strcmp(s.migration, "completed") &&
-		 (!strcmp(s.run, "paused") || !strcmp(s.run, "prelaunch")))
+	else if (is_loaded(&s))
 		*state = PT_QEMU_LOADED;
 	if (*state != PT_QEMU_WAITS)
 		return 0;
@@ -195,4 +201,13 @@ int pt_qemu_run(struct pt_qemu *q, struct pt_error *err)
 	announce(q);
 	pt_qemu_reset_caps(q);
 	return 0;
+}
+
+int pt_qemu_run_again(struct pt_qemu *q, bool *was_loaded, struct pt_error *err)
+{
+	struct pt_qemu_state s;
+	int code = pt_qemu_look(q, &s, err);
+
+	*was_loaded = !code && is_loaded(&s);
+	return *was_loaded ? pt_qemu_run(q, err) : code;
 }

@@ -215,17 +215,19 @@ static int find_process(struct pt_qemu *q, pid_t pid, struct pt_error *err)
 	return 0;
 }
 
-int pt_qemu_open(struct pt_qemu **out, const char *path, pid_t pid,
-		 struct pt_error *err)
+int pt_qemu_adopt(struct pt_qemu **out, int fd, const char *path, pid_t pid,
+		  struct pt_error *err)
 {
 	struct pt_qemu *q = calloc(1, sizeof(*q));
 	struct pt_qmp_version version;
 	int code;
 
-	if (!q)
+	if (!q) {
+		close(fd);
 		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "%s: no memory",
 				    path);
-	code = pt_qmp_open(&q->qmp, path, err);
+	}
+	code = pt_qmp_adopt(&q->qmp, fd, path, err);
 	if (!code) {
 		q->name = pt_qmp_name(q->qmp);
 		version = pt_qmp_version(q->qmp);
@@ -240,6 +242,19 @@ int pt_qemu_open(struct pt_qemu **out, const char *path, pid_t pid,
 	}
 	*out = q;
 	return 0;
+}
+
+int pt_qemu_connect(const char *path, struct pt_error *err)
+{
+	return pt_qmp_connect(path, err);
+}
+
+int pt_qemu_open(struct pt_qemu **out, const char *path, pid_t pid,
+		 struct pt_error *err)
+{
+	int fd = pt_qemu_connect(path, err);
+
+	return fd < 0 ? fd : pt_qemu_adopt(out, fd, path, pid, err);
 }
 
 void pt_qemu_close(struct pt_qemu *q)

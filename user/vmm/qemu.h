@@ -58,6 +58,13 @@ struct pt_qemu;
 int pt_qemu_open(struct pt_qemu **out, const char *path, pid_t pid,
 		 struct pt_error *err);
 
+/* pt_qemu_connect is the part of it that may need a privilege: it returns a socket, the
+ * caller's, and QEMU need not answer.  pt_qemu_adopt does the rest, with a pid; the socket
+ * becomes its own even if it fails.  Errors as pt_qemu_open. */
+int pt_qemu_connect(const char *path, struct pt_error *err);
+int pt_qemu_adopt(struct pt_qemu **out, int fd, const char *path, pid_t pid,
+		  struct pt_error *err);
+
 /* pt_qemu_close undoes what the begins set, if the migration is over.  A migration
  * that was begun and neither completed nor cancelled goes on.  NULL is allowed. */
 void pt_qemu_close(struct pt_qemu *q);
@@ -152,6 +159,10 @@ int pt_qemu_wait_completed(struct pt_qemu *q, int timeout_ms,
  * so.
  *   -ETIMEDOUT  the guest does not run within the time */
 int pt_qemu_cancel(struct pt_qemu *q, struct pt_error *err);
+
+/* pt_qemu_run_again runs a guest that stands as pt_qemu_dest_loaded left it, and lets be
+ * all others.  *was_loaded: it stood so.  Errors as pt_qemu_run. */
+int pt_qemu_run_again(struct pt_qemu *q, bool *was_loaded, struct pt_error *err);
 
 /* pt_qemu_gave_up looks whether a migration of this QEMU has completed, and its guest
  * stands still since.  pt_qemu_guest_id returns a number, not 0, of this QEMU's guest
