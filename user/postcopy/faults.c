@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,8 +15,15 @@
 
 #define ASK_AGAIN_NS	50000000ULL	/* a frame may be lost */
 #define LOOK_MS		20		/* while some wait */
-#define ZERO_MS		1		/* while a removal hinders an answer */
+#define ZERO_MS		1		/* while a removal hinders an answer, or some are
+					 * not in the list */
+#define READS_MAX	64		/* in a row: others place pages, too */
 #define QUIET_MS	50		/* without an event, after the last page */
+
+static size_t bits_sz(const struct pt_postcopy *p)
+{
+	return (p->r->page_cnt + 63) / 64 * sizeof(__u64);
+}
 
 static void wake_all(const struct pt_postcopy *p)
 {
@@ -76,16 +84,51 @@ void pt_postcopy_tell(struct pt_postcopy *p, int wake_fd)
 
 bool pt_postcopy_is_waited_for(const struct pt_postcopy *p, __u64 page)
 {
-	for (__u32 i = 0; i < p->waiting_cnt; i++)
-		if (p->waiting[i].page == page)
-			return true;
-	return false;
+	return pt_postcopy_bit(p->waits, page);
+}
+
+static void set_bit(__u64 *bits, __u64 page)
+{
+	bits[page / 64] |= 1ULL << (page % 64);
+}
+
+static void clear_bit(__u64 *bits, __u64 page)
+{
+	bits[page / 64] &= ~(1ULL << (page % 64));
+}
+
+/* next_bit returns the first page from page on whose bit is set; end: none below it. */
+static __u64 next_bit(const __u64 *bits, __u64 page, __u64 end)
+{
+	while (page < end) {
+		__u64 word = bits[page / 64] >> (page % 64);
+
+		if (word)
+			page += __builtin_ctzll(word);
+		if (word)
+			return page < end ? page : end;
+		page = (page / 64 + 1) * 64;
+	}
+	return end;
+}
+
+/* leave: nobody waits for the page any more; its place in the list is the caller's. */
+static void leave(struct pt_postcopy *p, __u64 page)
+{
+	clear_bit(p->waits, page);
+	if (!pt_postcopy_bit(p->unlisted, page))
+		return;
+	clear_bit(p->unlisted, page);
+	p->unlisted_cnt--;
 }
 
 void pt_postcopy_answered(struct pt_postcopy *p, __u64 page)
 {
 	__u32 left = 0;
 
+	if (!pt_postcopy_is_waited_for(p, page))
+		return;
+	leave(p, page);
 	for (__u32 i = 0; i < p->waiting_cnt; i++) {
 		const struct pt_postcopy_waiting *w = &p->waiting[i];
 
@@ -97,13 +140,25 @@ void pt_postcopy_answered(struct pt_postcopy *p, __u64 page)
 	p->waiting_cnt = left;
 }
 
+/* list gives a page a place, and asks for it. */
+static void list(struct pt_postcopy *p, __u64 page, __u64 now_ns)
+{
+	struct pt_postcopy_waiting *w = &p->waiting[p->waiting_cnt++];
+
+	*w = (struct pt_postcopy_waiting){
+		.page = page, .read_ns = now_ns, .asked_ns = now_ns,
+		.is_zero = !pt_lazy_is_pending(p->r, page),
+	};
+	if (!w->is_zero)
+		ask(p, page);
+}
+
 /* fault: the thread that touched the address waits until it is woken.  A page has one
  * entry, whoever waits for it: an answer wakes all, and a thread that leaves its wait by a
  * signal faults again. */
 static void fault(struct pt_postcopy *p, __u64 addr, __u64 now_ns)
 {
 	const struct pt_lazy_region *region = pt_lazy_region_at(p->r, addr);
-	struct pt_postcopy_waiting *w;
 	__u64 page;
 
 	if (!region)
@@ -111,20 +166,27 @@ static void fault(struct pt_postcopy *p, __u64 addr, __u64 now_ns)
 	page = region->first + (addr - region->addr) / PT_PAGE_SZ;
 	if (pt_postcopy_is_waited_for(p, page))
 		return;
-	if (p->waiting_cnt == PT_POSTCOPY_WAITING_MAX) {
-		pt_place_wake(p->uffd, addr, PT_PAGE_SZ);	/* it asks again */
+	set_bit(p->waits, page);
+	p->counts.faults += pt_lazy_is_pending(p->r, page);
+	if (p->waiting_cnt < PT_POSTCOPY_WAITING_MAX) {
+		list(p, page, now_ns);
 		return;
 	}
-	w = &p->waiting[p->waiting_cnt++];
-	*w = (struct pt_postcopy_waiting){
-		.page = page, .read_ns = now_ns,
-	};
-	w->is_zero = !pt_lazy_is_pending(p->r, page);
-	if (w->is_zero)
-		return;
-	w->asked_ns = now_ns;
-	p->counts.faults++;
-	ask(p, page);
+	set_bit(p->unlisted, page);
+	p->unlisted_cnt++;
+}
+
+/* list_rest gives places to those that had none. */
+static void list_rest(struct pt_postcopy *p)
+{
+	__u64 page = 0, now_ns = pt_clock_ns();
+
+	while (p->unlisted_cnt && p->waiting_cnt < PT_POSTCOPY_WAITING_MAX) {
+		page = next_bit(p->unlisted, page, p->r->page_cnt);
+		clear_bit(p->unlisted, page);
+		p->unlisted_cnt--;
+		list(p, page, now_ns);
+	}
 }
 
 /* removal: those who wait there ask again, and get zeroes. */
@@ -136,12 +198,23 @@ static void removal(struct pt_postcopy *p, __u64 start, __u64 end)
 	for (__u32 i = 0; i < p->waiting_cnt; i++) {
 		__u64 addr = pt_postcopy_addr(p, p->waiting[i].page);
 
-		if (addr >= start && addr < end)
-			pt_place_wake(p->uffd, addr, PT_PAGE_SZ);
-		else
+		if (addr < start || addr >= end)
 			p->waiting[left++] = p->waiting[i];
 	}
 	p->waiting_cnt = left;
+	for (__u32 i = 0; i < p->r->region_cnt; i++) {
+		const struct pt_lazy_region *region = &p->r->regions[i];
+		__u64 from = start > region->addr ? start - region->addr : 0;
+		__u64 upto = end > region->addr ? end - region->addr : 0;
+		__u64 page = region->first + from / PT_PAGE_SZ;
+		__u64 last = upto < region->sz ? upto : region->sz;
+
+		last = region->first + last / PT_PAGE_SZ;
+		while ((page = next_bit(p->waits, page, last)) < last) {
+			leave(p, page);
+			pt_place_wake(p->uffd, pt_postcopy_addr(p, page), PT_PAGE_SZ);
+		}
+	}
 }
 
 /* take handles the events in the record. */
@@ -172,28 +245,42 @@ static bool read_some(struct pt_postcopy *p)
 	return got > 0;
 }
 
-/* answer_zeroes answers those that wait for nothing; returns whether some could not be
- * answered yet, since a removal is under way. */
+/* answer_zero returns whether the page could not be answered yet, since a removal is under
+ * way. */
+static bool answer_zero(struct pt_postcopy *p, __u64 page)
+{
+	__u64 addr = pt_postcopy_addr(p, page), there = 0;
+	long got = pt_place_zero(p->uffd, addr, PT_PAGE_SZ, PT_PAGE_SZ, &there);
+
+	if (got == -EAGAIN || got == -ENOMEM || got == -ENOSPC)
+		return true;
+	leave(p, page);
+	if (got < 0)
+		pt_place_wake(p->uffd, addr, PT_PAGE_SZ);
+	return false;
+}
+
+/* answer_zeroes answers those that wait for nothing, in the list or not; returns whether
+ * some are left. */
 static bool answer_zeroes(struct pt_postcopy *p)
 {
 	__u32 left = 0;
-	__u64 there = 0;
 	bool is_left = false;
 
 	for (__u32 i = 0; i < p->waiting_cnt; i++) {
 		const struct pt_postcopy_waiting w = p->waiting[i];
-		__u64 addr = pt_postcopy_addr(p, w.page);
-		long got = w.is_zero ? pt_place_zero(p->uffd, addr, PT_PAGE_SZ,
-						     PT_PAGE_SZ, &there) : -EAGAIN;
+		bool stays = !w.is_zero || answer_zero(p, w.page);
 
-		if (got == -EAGAIN || got == -ENOMEM || got == -ENOSPC) {
-			is_left |= w.is_zero;
+		is_left |= w.is_zero && stays;
+		if (stays)
 			p->waiting[left++] = w;
-		} else if (got < 0) {
-			pt_place_wake(p->uffd, addr, PT_PAGE_SZ);
-		}
 	}
 	p->waiting_cnt = left;
+	for (__u64 page = 0, left_cnt = p->unlisted_cnt; left_cnt; left_cnt--, page++) {
+		page = next_bit(p->unlisted, page, p->r->page_cnt);
+		if (!pt_lazy_is_pending(p->r, page))
+			is_left |= answer_zero(p, page);
+	}
 	return is_left;
 }
 
@@ -226,12 +313,22 @@ static void *faults_main(void *arg)
 		if (fds[1].revents)
 			return NULL;
 		pthread_mutex_lock(&p->lock);
-		while (read_some(p))
+		for (int i = 0; i < READS_MAX && read_some(p); i++)
 			;
-		wait_ms = answer_zeroes(p) ? ZERO_MS : p->waiting_cnt ? LOOK_MS : -1;
+		list_rest(p);
+		wait_ms = answer_zeroes(p) || p->unlisted_cnt ? ZERO_MS
+			: p->waiting_cnt ? LOOK_MS : -1;
 		ask_again(p);
 		pthread_mutex_unlock(&p->lock);
 	}
+}
+
+static void forget_all(struct pt_postcopy *p)
+{
+	p->waiting_cnt = 0;
+	p->unlisted_cnt = 0;
+	memset(p->waits, 0, bits_sz(p));
+	memset(p->unlisted, 0, bits_sz(p));
 }
 
 /* take_over: the events in the record may not have been handled, and threads may wait
@@ -241,7 +338,7 @@ static void take_over(struct pt_postcopy *p)
 	pthread_mutex_lock(&p->lock);
 	take(p);
 	p->may_be_there = p->note->placing - 1;	/* 0: PT_POSTCOPY_NONE */
-	p->waiting_cnt = 0;
+	forget_all(p);
 	wake_all(p);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -250,6 +347,12 @@ int pt_postcopy_serve(struct pt_postcopy *p, struct pt_error *err)
 {
 	int code;
 
+	if (!p->waits)
+		p->waits = calloc(1, bits_sz(p));
+	if (!p->unlisted)
+		p->unlisted = calloc(1, bits_sz(p));
+	if (!p->waits || !p->unlisted)
+		return pt_error_set(err, PT_EXIT_HOST, -ENOMEM, "no memory");
 	if (p->r->server_cnt > 1)
 		take_over(p);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC);

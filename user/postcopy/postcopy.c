@@ -268,6 +268,8 @@ void pt_postcopy_close(struct pt_postcopy *p)
 		close(p->uffd);
 	if (p->pidfd >= 0)
 		close(p->pidfd);
+	free(p->waits);
+	free(p->unlisted);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->ask_lock);
 	pthread_mutex_destroy(&p->look_lock);

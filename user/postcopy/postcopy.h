@@ -31,6 +31,7 @@
  * Threads: two of its own, from arm on: one for faults, and one that looks who else has
  * the memory mapped; any thread may call page, zero and lose; one at a time all else.
  * wanted waits for nothing.
+ * Memory: 3 bits a page, with the record's, and 1024 pages that are asked for at once.
  */
 #ifndef POSTCOPY_POSTCOPY_H
 #define POSTCOPY_POSTCOPY_H

@@ -24,7 +24,7 @@ struct pt_postcopy_note {
 
 #define PT_POSTCOPY_IMAGE_ID	"post-copy"	/* of the record */
 #define PT_POSTCOPY_NONE	(~0ULL)		/* no page */
-#define PT_POSTCOPY_WAITING_MAX	1024	/* faults; those above it are asked again */
+#define PT_POSTCOPY_WAITING_MAX	1024	/* pages of the list */
 
 struct pt_postcopy_waiting {
 	__u64 page;		/* of the record */
@@ -56,8 +56,11 @@ struct pt_postcopy {
 	/* A page is placed, and an event read, under the lock: nothing is placed between
 	 * a removal that was read and its effect.  UFFDIO_COPY may wait for memory. */
 	pthread_mutex_t lock;
+	__u64 *waits;		/* bit: somebody waits for the page of the record ... */
 	struct pt_postcopy_waiting waiting[PT_POSTCOPY_WAITING_MAX];
 	__u32 waiting_cnt;
+	__u64 *unlisted;	/* ... and it has no place in waiting yet */
+	__u64 unlisted_cnt;
 	struct pt_postcopy_counts counts;
 
 	/* Control takes this one, so it is held for no call that waits. */
