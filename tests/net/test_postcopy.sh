@@ -59,13 +59,24 @@ there_and_back()
 # agents_begin: both agents, and QEMU in host b; the rest comes at 2 MB/s.
 agents_begin()
 {
+	receive_begin
+	migrate_begin
+}
+
+receive_begin()
+{
 	[[ -d b ]] || live_launch incoming b
-	rm -f receive.err migrate.json
+	rm -f receive.err
 	hosts_exec "$net" b "$pagetrim" receive --json --psk psk --dev "$(dev_b)" \
 		--listen "$HOSTS_B4" --qmp "$monitor" --peer-timeout 3 \
 		--control into "${live_receive_args[@]}" >receive.json 2>receive.err &
 	receiver=$!
 	wait_until 60 live_receive_listens "$receiver"
+}
+
+migrate_begin()
+{
+	rm -f migrate.json
 	hosts_exec "$net" a "${entry[@]}" "$pagetrim" migrate --json --psk psk --dev "$(dev_a)" \
 		--to "$HOSTS_B4" --qmp a/agent.sock --control control --peer-timeout 3 \
 		"${live_migrate_args[@]}" >migrate.json 2>migrate.err &
@@ -295,6 +306,29 @@ twice()
 	goes_on
 }
 
+# stranger_before: another transfer comes where the rest of a guest is waited for.
+stranger_before()
+{
+	begin "MIB=48 RATE=2000"
+	agents_begin
+	slow=256K
+	handed_over
+	kill -KILL "$migrator"
+	agents_end 137 4
+	receive_begin
+	head -c 1M /dev/urandom >other
+	hosts_exec "$net" a "$pagetrim" send --psk psk --dev "$(dev_a)" --to "$HOSTS_B4" \
+		other 2>other.err &
+	finish $! 60
+	cat other.err >&2
+	same "send's exit" "$status" 4
+	wait_until 10 grep -q "turned away: the guest here runs" receive.err
+	kill -0 "$receiver" || die "the receiver has ended"
+	migrate_begin
+	agents_end 0 0
+	live_is_sound b 2
+}
+
 # dies_at KIND SYMBOL COMMAND MIGRATE RECEIVE: COMMAND runs when migrate is there.
 dies_at()
 {
@@ -364,6 +398,7 @@ for phase in VERIFY COMMIT; do
 	case_run "postcopy: the receiver is killed at phase $phase" \
 		behind phase "$phase" "$kills_receiver" '4|6' 137
 done
+case_run "postcopy: another transfer comes before the rest" stranger_before
 case_run "postcopy: the receiver is killed before QEMU is told to run" not_continued
 case_run "postcopy: one dies, and then the other" twice
 cases_end

@@ -108,12 +108,33 @@ static bool may_be_asked(struct pt_receiver *r, const struct pt_rx_session *s)
 	return (!s->report.result && !s->parting.is_bye) || s->parting.may_be_asked;
 }
 
+/* is_stray: another transfer came where only the rest of a guest is taken, and was refused
+ * before anything of it was opened. */
+static bool is_stray(const struct pt_receiver *r, const struct pt_rx_session *s)
+{
+	return r->cfg.guest && r->cfg.guest->rest_of && s->request.is_open &&
+	       !s->storage.store;
+}
+
+/* turn_away: the receiver waits on. */
+static void turn_away(struct pt_receiver *r, struct pt_rx_session *s)
+{
+	r->host.is_full = false;
+	if (r->cfg.events.stranger)
+		r->cfg.events.stranger(&s->report.error, r->cfg.events.arg);
+	pt_rx_session_free(s);
+}
+
 /* reap frees the session, and reports the outcome of a transfer. */
 static void reap(struct pt_receiver *r, __u32 i)
 {
 	struct pt_rx_session *s = r->sessions[i];
 
 	r->sessions[i] = r->sessions[--r->session_cnt];
+	if (is_stray(r, s)) {
+		turn_away(r, s);
+		return;
+	}
 	if (s->request.is_open && !r->cfg.serve) {
 		r->is_over = true;
 		r->result = s->report.result;
