@@ -212,6 +212,34 @@ static void test_foreign(void **state)
 	assert_true(p->is_whole);
 }
 
+/* A fault that a session found at its end is told by the one that brings the rest. */
+static void test_wrong(void **state)
+{
+	(void)state;
+	pt_postcopy_wrong(p, "page 5 differs");
+	pt_postcopy_wrong(p, "page 6 differs");
+	assert_false(p->is_whole);
+	place_all();
+	assert_int_equal(pt_postcopy_whole(p, &err), -EIO);
+	assert_int_equal(err.exit, PT_EXIT_MISMATCH);
+	assert_non_null(strstr(err.text, "an earlier session found: page 5 differs"));
+	assert_true(p->is_whole);
+}
+
+/* Nothing lacks: the guest does not wait for another session. */
+static void test_wrong_at_last(void **state)
+{
+	struct touch t;
+
+	(void)state;
+	assert_int_equal(pt_postcopy_zero(p, 3, 1, &err), 0);
+	place_all();
+	pt_postcopy_wrong(p, "page 5 differs");
+	assert_true(p->is_whole);
+	touch(&t, 3);
+	got(&t, 0);
+}
+
 /* A process of ours placed the page, and was killed before it had settled it. */
 static void test_placed_before(void **state)
 {
@@ -297,6 +325,7 @@ int main(void)
 		TEST(test_never_came), TEST(test_next),
 		TEST(test_many_for_one), TEST(test_foreign),
 		TEST(test_placed_before), TEST(test_late_mapper),
+		TEST(test_wrong), TEST(test_wrong_at_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,13 @@ static int whole(void *arg, struct pt_error *err)
 			    "paused, continue it here)", a->why.text);
 }
 
+static void wrong(void *arg, const char *text)
+{
+	const struct pt_arrival *a = arg;
+
+	pt_postcopy_wrong(a->postcopy, text);
+}
+
 static const struct pt_sink_guest_fill fill = {
 	.arm = arm, .page = page, .zero = zero, .lose = lose, .whole = whole,
 };
@@ -281,6 +288,7 @@ static int open_faults(struct pt_arrival *a, struct pt_error *err)
 
 	a->guest.loaded = loaded_early;
 	a->guest.run = run_early;
+	a->guest.wrong = wrong;
 	a->guest.running = running;
 	a->guest.tell = tell;
 	a->guest.wanted = wanted;
@@ -325,6 +333,7 @@ static int open_rest(struct pt_arrival *a, struct pt_error *err)
 	a->state = PT_ARRIVAL_RUNS;
 	a->guest.rest_of = pt_postcopy_guest_id(a->postcopy);
 	a->guest.run = run_again;
+	a->guest.wrong = wrong;
 	a->guest.lacks = lacks;
 	a->guest.tell = tell;
 	a->guest.wanted = wanted;

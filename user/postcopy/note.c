@@ -142,6 +142,7 @@ static int take(struct pt_postcopy *p, struct pt_error *err)
 		p->found.files[i].fd = -1;
 	for (__u32 i = 0; i < PT_LAZY_REGIONS_MAX; i++)
 		p->note->names[i][sizeof(p->note->names[i]) - 1] = '\0';
+	p->note->wrong[sizeof(p->note->wrong) - 1] = '\0';
 	p->is_armed = true;
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "postcopy/postcopy_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -188,6 +189,10 @@ static int judge(const struct pt_postcopy *p, struct pt_error *err)
 	const struct pt_lazy_region *region;
 	__u64 page = 0;
 
+	if (p->note->wrong[0])
+		return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "all pages have come, but "
+				    "an earlier session found: %s (the guest runs on)",
+				    p->note->wrong);
 	if (!p->note->foreign_cnt)
 		return 0;
 	pt_lazy_page_find(p->r, p->note->foreign_page, &page);
@@ -201,20 +206,42 @@ static int judge(const struct pt_postcopy *p, struct pt_error *err)
 			    p->note->names[region - p->r->regions]);
 }
 
-int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
+static __u64 left_cnt(struct pt_postcopy *p)
 {
 	__u64 left;
 
 	pthread_mutex_lock(&p->lock);
 	left = p->r->pending_cnt;
 	pthread_mutex_unlock(&p->lock);
-	if (left)
-		return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%llu pages of the guest "
-				    "never came", (unsigned long long)left);
+	return left;
+}
+
+static void make_whole(struct pt_postcopy *p)
+{
 	pt_postcopy_faults_end(p);
 	pt_postcopy_release(p);
 	pt_lazy_keeper_part(&p->kept, PT_LAZY_PART_END);
 	p->is_whole = true;
+}
+
+void pt_postcopy_wrong(struct pt_postcopy *p, const char *text)
+{
+	if (p->is_whole)
+		return;
+	if (!p->note->wrong[0])
+		snprintf(p->note->wrong, sizeof(p->note->wrong), "%s", text);
+	if (!left_cnt(p))
+		make_whole(p);
+}
+
+int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
+{
+	__u64 left = left_cnt(p);
+
+	if (left)
+		return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%llu pages of the guest "
+				    "never came", (unsigned long long)left);
+	make_whole(p);
 	return judge(p, err);
 }
 

@@ -129,8 +129,13 @@ void pt_postcopy_running(struct pt_postcopy *p, __u64 guest_id);
 void pt_postcopy_does_run(struct pt_postcopy *p);
 bool pt_postcopy_may_stand(const struct pt_postcopy *p);
 
+/* pt_postcopy_wrong: the memory was found to be wrong, as text says.  The record keeps it
+ * for the session that brings the rest; if nothing lacks, it is made ordinary memory. */
+void pt_postcopy_wrong(struct pt_postcopy *p, const char *text);
+
 /* pt_postcopy_whole makes ordinary memory of it, and ends the keeper.
- *   -EIO  a page never came, and nothing was done; or others filled some, and it was */
+ *   -EIO  a page never came, and nothing was done; or it was, and the memory is wrong: by
+ *         others that filled some of it, or as an earlier session found */
 int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err);
 
 bool pt_postcopy_is_whole(const struct pt_postcopy *p);	/* it was done */

@@ -17,6 +17,7 @@ struct pt_postcopy_note {
 				 * run, or was about to be told */
 	__u64 placing;		/* a page of the record, plus 1, that was about to be
 				 * placed and is not settled; 0: none */
+	char wrong[256];	/* a fault that a session found at its end; "" */
 	__u64 foreign_cnt;	/* lacking pages that were there when they came */
 	__u64 foreign_page;	/* of the image; the first one that was found */
 	char names[PT_LAZY_REGIONS_MAX][PT_SEGMENT_NAME_SZ];	/* of the regions */

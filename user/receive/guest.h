@@ -45,6 +45,9 @@ struct pt_receive_guest {
 	 * run makes sure that it runs, while the rest comes, and lacks returns how many pages of the image, of one memory, lack from the first one
 	 * from *page on; 0: none does. */
 	void (*running)(void *arg, __u64 guest_id);
+	/* wrong: the memory of the guest that runs is not as it was at its source; text
+	 * says where. */
+	void (*wrong)(void *arg, const char *text);
 	__u64 rest_of;
 	__u64 (*lacks)(void *arg, __u64 *page);
 	void *arg;

@@ -16,10 +16,15 @@
 static void end_session(struct pt_receiver *r, struct pt_rx_session *s,
 			const struct pt_error *err)
 {
-	struct pt_error unread;
+	struct pt_error unread, own;
 
 	if (s->state == PT_RX_COMMITTING)
 		return;
+	if (s->fill.is_handing && !r->end.is_deaf) {
+		pt_error_set(&own, PT_EXIT_FAILED, -ECANCELED, "interrupted; %s",
+			     pt_rx_session_left(s));
+		err = &own;
+	}
 	if (s->state == PT_RX_DONE)
 		pt_rx_session_enter(s, PT_RX_ENDED);
 	if (s->request.asked_id && s->state == PT_RX_OFFERED)
@@ -125,8 +130,10 @@ static void finish(struct pt_receiver *r)
 		r->result = -ENODEV;
 	} else if (!r->cfg.serve)
 		r->result = pt_error_set(&r->error, PT_EXIT_FAILED,
-					 -ECANCELED,
-					 "interrupted; nothing was received");
+					 -ECANCELED, "interrupted; %s",
+					 r->cfg.guest && r->cfg.guest->rest_of ?
+					 "the guest runs, and waits for the rest of "
+					 "its memory" : "nothing was received");
 }
 
 /* has_to_remove: storage must still remove a transfer's data. */

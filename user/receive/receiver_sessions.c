@@ -322,7 +322,7 @@ int pt_receiver_cancel_transfer(struct pt_receiver *r, __u64 transfer_id,
 				   "begun", transfer_id);
 	} else {
 		pt_error_set(&why, PT_EXIT_FAILED, -ECANCELED, "cancelled at the "
-			     "receiver; nothing was committed");
+			     "receiver; %s", pt_rx_session_left(s));
 		pt_rx_session_end(s, -ECANCELED, &why);
 		eventfd_write(r->loop.wake_fd, 1);
 	}

@@ -333,6 +333,13 @@ static bool may_run(const struct pt_rx_session *s)
 	       !atomic_load(&s->fill.does_not_run);
 }
 
+const char *pt_rx_session_left(const struct pt_rx_session *s)
+{
+	if (s->fill.is_handed)
+		return "the guest runs, and waits for the rest of its memory";
+	return s->fill.is_handing ? "the guest may run" : "nothing was committed";
+}
+
 /* tell_why sends the reason to the sender before any wait.  Without an OPEN the
  * sender may be about to ASK for an earlier transfer, or does so: any exit but
  * UNKNOWN would tell it that this transfer was not committed.  To the sender of a guest

@@ -236,6 +236,9 @@ void pt_rx_session_tick(struct pt_rx_session *s, __u64 now_ns);
 void pt_rx_session_end(struct pt_rx_session *s, int code,
 		       const struct pt_error *err);
 
+/* pt_rx_session_left returns what an end leaves, for messages. */
+const char *pt_rx_session_left(const struct pt_rx_session *s);
+
 /* pt_rx_session_leave_host returns the session's share of the host, queues and
  * memory, and takes its profile.  One call is enough. */
 void pt_rx_session_leave_host(struct pt_rx_session *s);

@@ -74,6 +74,19 @@ static void await_placers(const struct pt_rx_session *s)
 		poll(NULL, 0, 1);
 }
 
+/* name_unreadable has the report name those of a guest that runs, which are marked already. */
+static void name_unreadable(struct pt_rx_session *s)
+{
+	__u64 page_idx = 0, cnt;
+
+	s->report.unreadable = (struct pt_page_names){ 0 };
+	while ((cnt = pt_rebuild_unreadable_next(s->memory.rebuild, &page_idx))) {
+		pt_page_names_add(&s->report.unreadable,
+				  pt_layout_gfn(s->memory.layout, page_idx), cnt);
+		page_idx += cnt;
+	}
+}
+
 /* mark_unreadable tells the sink, and the report, which pages have no content. */
 static int mark_unreadable(struct pt_rx_session *s, struct pt_error *err)
 {
@@ -220,6 +233,8 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 	(void)sz;
 	if (!ret && !guest)
 		ret = pt_sink_sync(s->storage.sink, err);
+	if (s->fill.is_handed)
+		name_unreadable(s);
 	if (!ret && guest && !s->fill.is_handed)
 		ret = guest->loaded(guest->arg, err);
 	if (!ret)
@@ -232,8 +247,13 @@ static int commit_job(void *arg, const void *bytes, size_t sz,
 /* close_sink does not keep a copy that differs from the source. */
 static void close_sink(struct pt_rx_session *s)
 {
-	if (s->report.result && s->report.error.exit == PT_EXIT_MISMATCH)
+	const struct pt_receive_guest *guest = s->cfg->guest;
+	bool is_wrong = s->report.result && s->report.error.exit == PT_EXIT_MISMATCH;
+
+	if (is_wrong)
 		pt_sink_invalidate(s->storage.sink);
+	if (s->fill.is_handed && (s->compare.has_mismatch || s->report.unaccounted))
+		guest->wrong(guest->arg, s->report.error.text);
 	s->report.is_kept = s->report.result && pt_sink_is_kept(s->storage.sink);
 	pt_sink_large_end(s->storage.sink);
 	if (s->storage.sink != s->cfg->sink)

@@ -29,6 +29,12 @@ static int take_abort(struct pt_sender *s, const struct pt_msg_abort *m)
 			    m->text);
 }
 
+/* but: the end of a text about a failure. */
+static const char *but(const struct pt_sender *s)
+{
+	return s->postcopy.is_handed ? "" : "; nothing was committed";
+}
+
 /* take_mismatch names the first page whose digest differs. */
 static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
 {
@@ -47,13 +53,12 @@ static int take_mismatch(struct pt_sender *s, const struct pt_msg_mismatch *m)
 			return pt_error_set(&s->error, PT_EXIT_MISMATCH, -EIO,
 					    "page %llu differs at the receiver "
 					    "(did the source change while it "
-					    "was sent?); nothing was committed",
-					    (unsigned long long)(gfn + i));
+					    "was sent?)%s",
+					    (unsigned long long)(gfn + i), but(s));
 	return pt_error_set(&s->error, PT_EXIT_MISMATCH, -EIO,
 			    "region %llu, from page %llu on, differs at the "
-			    "receiver; nothing was committed",
-			    (unsigned long long)m->region,
-			    (unsigned long long)gfn);
+			    "receiver%s", (unsigned long long)m->region,
+			    (unsigned long long)gfn, but(s));
 }
 
 /* take_ledger: LEDGER comes once, in answer to VERIFY.  The counts of an earlier
@@ -71,9 +76,8 @@ static int take_ledger(struct pt_sender *s, const struct pt_message *m)
 	if (!s->report.unaccounted)
 		return 0;
 	return pt_error_set(&s->error, PT_EXIT_MISMATCH, -EIO,
-			    "ledger: %llu frames or records unaccounted for; "
-			    "nothing was committed",
-			    (unsigned long long)s->report.unaccounted);
+			    "ledger: %llu frames or records unaccounted for%s",
+			    (unsigned long long)s->report.unaccounted, but(s));
 }
 
 /* take_verified refuses a commit without a balanced ledger. */
@@ -86,8 +90,7 @@ static int take_verified(struct pt_sender *s)
 	}
 	return pt_error_set(&s->error, PT_EXIT_PEER, -EPROTO, "receiver: "
 			    "VERIFIED without a LEDGER after VERIFY, so its "
-			    "frames are not accounted for; nothing was "
-			    "committed");
+			    "frames are not accounted for%s", but(s));
 }
 
 static int take_held(struct pt_sender *s, const struct pt_message *m)

@@ -269,7 +269,7 @@ int pt_sender_postcopy_explain(struct pt_sender *s, int ret)
 	if (!ret || !(pt_sender_is_rest(s) ? s->setup >= PT_SETUP_OPENED
 		      : s->is_commit_sent && pt_sender_postcopy_is_on(s)))
 		return ret;
-	if (s->is_aborted && why.exit == PT_EXIT_MISMATCH)
+	if (s->postcopy.is_handed && why.exit == PT_EXIT_MISMATCH)
 		return pt_error_set(&s->error, why.exit, ret, "%.250s (the guest runs at "
 				    "the receiver, with that in its memory; if receive says "
 				    "that pages have not come, give the same commands at "
