@@ -249,6 +249,7 @@ broken()
 		jq -e '.postcopy | ."pending-pages" > 0 and ."lacking-pages" > 100'
 	show eval "$1"
 	agents_end "$2" "$3"
+	! grep -q "nothing was" receive.err migrate.err || die "a text denies the hand-over"
 	goes_on
 }
 
@@ -362,6 +363,19 @@ behind()
 	goes_on
 }
 
+# alone: all pages have come, and the receiver needs no sender to end the keeper.
+alone()
+{
+	dies_at "$@"
+	[[ -e b/agent.sock.keeper ]] || die "no keeper is left"
+	receive_begin
+	finish "$receiver" 30
+	cat receive.err >&2
+	same "receive's exit" "$status" 0
+	live_is_sound b 2
+	[[ ! -e b/agent.sock.keeper && ! -e b/agent.sock.lock ]] || die "a keeper is left"
+}
+
 # shellcheck disable=SC2016 # run later
 {
 	kills_itself='kill -KILL $TARGET'
@@ -398,6 +412,8 @@ for phase in VERIFY COMMIT; do
 	case_run "postcopy: the receiver is killed at phase $phase" \
 		behind phase "$phase" "$kills_receiver" '4|6' 137
 done
+case_run "postcopy: both agents have ended when the last page has come" \
+	alone phase COMMIT "$kills_receiver" '4|6' 137
 case_run "postcopy: another transfer comes before the rest" stranger_before
 case_run "postcopy: the receiver is killed before QEMU is told to run" not_continued
 case_run "postcopy: one dies, and then the other" twice

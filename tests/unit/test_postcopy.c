@@ -224,6 +224,7 @@ static void test_wrong(void **state)
 	assert_int_equal(err.exit, PT_EXIT_MISMATCH);
 	assert_non_null(strstr(err.text, "an earlier session found: page 5 differs"));
 	assert_true(p->is_whole);
+	assert_int_equal(pt_postcopy_whole(p, &err), -EIO);	/* again */
 }
 
 /* Nothing lacks: the guest does not wait for another session. */

@@ -372,7 +372,13 @@ static int open_sink(struct pt_arrival *a, const struct pt_qemu_range *ram,
 
 int pt_arrival_serve(struct pt_arrival *a, struct pt_error *err)
 {
-	return a->guest.rest_of ? pt_postcopy_serve(a->postcopy, err) : 0;
+	if (!a->guest.rest_of)
+		return 0;
+	if (!pt_postcopy_lacks_none(a->postcopy))
+		return pt_postcopy_serve(a->postcopy, err);
+	pt_out_log("%s: all pages of the guest have come, and its memory is ordinary from now "
+		   "on", a->qmp);
+	return pt_postcopy_whole(a->postcopy, err);
 }
 
 int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
@@ -420,6 +426,16 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
 	if (ret)
 		pt_arrival_close(a);
 	return ret;
+}
+
+bool pt_arrival_is_whole(const struct pt_arrival *a)
+{
+	return a->postcopy && pt_postcopy_is_whole(a->postcopy);
+}
+
+bool pt_arrival_lacks_none(const struct pt_arrival *a)
+{
+	return a->guest.rest_of && pt_postcopy_lacks_none(a->postcopy);
 }
 
 /* has_ended: a process that ends loses its memory and its sockets first. */

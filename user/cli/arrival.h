@@ -68,6 +68,12 @@ int pt_arrival_open(struct pt_arrival *a, const char *qmp, pid_t pid,
  * privileges are given up.  -EAGAIN: no thread. */
 int pt_arrival_serve(struct pt_arrival *a, struct pt_error *err);
 
+/* pt_arrival_lacks_none: a guest that runs already, and of which all has come; serve then
+ * makes ordinary memory of it, and its sender may come, and need not.  pt_arrival_is_whole:
+ * that was done. */
+bool pt_arrival_lacks_none(const struct pt_arrival *a);
+bool pt_arrival_is_whole(const struct pt_arrival *a);
+
 /* pt_arrival_left returns what is to be done about a QEMU whose guest did not
  * arrive, after a receiver's failure (-errno); "": nothing.  If QEMU may be the
  * cause it waits up to a second for its end. */

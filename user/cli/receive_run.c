@@ -312,6 +312,8 @@ static int open_guest(struct pt_receive_run *rx, struct pt_error *err)
 			    "that has mapped the guest's memory, too, reads zeroes there");
 	if (rx->serve_faults)
 		rx->cfg.large_pages = PT_LARGE_PAGES_OFF;
+	if (pt_arrival_lacks_none(&rx->arrival))
+		rx->cfg.wait_ms = rx->agent.peer_timeout_ms;
 	rx->arrival.control_path = rx->control_path;
 	rx->cfg.sink = rx->arrival.sink;
 	rx->cfg.guest = &rx->arrival.guest;
@@ -418,6 +420,9 @@ static int receive(struct pt_receive_run *rx, int stop_fd, struct pt_error *err)
 		announce(rx);
 		ret = drive(rx, err);
 	}
+	/* The sender that was waited for is not needed. */
+	if (ret == -ETIMEDOUT && !rx->had_transfer && pt_arrival_is_whole(&rx->arrival))
+		ret = 0;
 	pt_notify_say(rx->notify, "STOPPING=1");
 	pt_receive_control_end(&rx->control, ret, err, guest_left(rx, ret));
 	pt_control_close(&rx->at);

@@ -58,6 +58,11 @@ bool pt_postcopy_may_stand(const struct pt_postcopy *p)
 	return p->is_armed && p->r->has_run && !p->note->does_run;
 }
 
+bool pt_postcopy_lacks_none(const struct pt_postcopy *p)
+{
+	return p->is_armed && !p->r->pending_cnt && !pt_postcopy_may_stand(p);
+}
+
 /* ---- what it tells ---- */
 
 pid_t pt_postcopy_pid(const struct pt_postcopy *p)

@@ -238,6 +238,8 @@ int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err)
 {
 	__u64 left = left_cnt(p);
 
+	if (p->is_whole)
+		return judge(p, err);
 	if (left)
 		return pt_error_set(err, PT_EXIT_MISMATCH, -EIO, "%llu pages of the guest "
 				    "never came", (unsigned long long)left);

@@ -140,6 +140,9 @@ int pt_postcopy_whole(struct pt_postcopy *p, struct pt_error *err);
 
 bool pt_postcopy_is_whole(const struct pt_postcopy *p);	/* it was done */
 
+/* pt_postcopy_lacks_none: after join, whether all pages have come: no sender is needed. */
+bool pt_postcopy_lacks_none(const struct pt_postcopy *p);
+
 void pt_postcopy_counts(struct pt_postcopy *p, struct pt_postcopy_counts *out);
 
 void pt_postcopy_close(struct pt_postcopy *p);	/* NULL: nothing */
