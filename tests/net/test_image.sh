@@ -265,6 +265,8 @@ usage()
 	fails 2 "want off, lz4" pack raw y.ptrim --compress zstd:20
 	fails 2 "goes with info" verify x.ptrim --json
 	fails 2 "goes with pack" verify x.ptrim --with raw
+	fails 2 "goes with pack" verify x.ptrim --on-unreadable mark
+	fails 2 "want mark" pack raw y.ptrim --on-unreadable never
 	fails 3 "No such file" pack no-such-file y.ptrim
 	fails 3 "No such file" pack raw no/such/folder
 	[[ ! -e y.ptrim && ! -e y.ptrim.partial ]] || die "y.ptrim is there"
@@ -492,6 +494,14 @@ unreadable()
 	"$here/unreadable.py" pattern copy "$first" 4096 ||
 		die "the image is not as it was"
 	reads x.ptrim copy
+	image pack copy again.ptrim
+	same "unreadable when packed" "$(image info again.ptrim --json |
+		jq .pages.unreadable)" 4
+	image pack copy zero.ptrim --on-unreadable zero 2>err
+	grep -q "zero.ptrim: 4 pages that could not be read count as zero" err ||
+		die "no warning: $(cat err)"
+	same "unreadable when packed as zero" "$(image info zero.ptrim --json |
+		jq .pages.unreadable)" 0
 	show kill -KILL "$pid"
 }
 

@@ -21,6 +21,7 @@ struct image {
 	bool json;
 	enum pt_compression method;
 	int level;
+	enum pt_on_unreadable on_unreadable;	/* DEFAULT: fail */
 	struct files {
 		const char *paths[PT_PTRIM_FILES_MAX];
 		__u32 cnt;
@@ -50,6 +51,11 @@ static int take_file(const char *command, void *to, const char *text)
 	return -1;
 }
 
+static const struct pt_option_word unreadable[] = {
+	{ "mark", PT_UNREADABLE_MARK }, { "fail", PT_UNREADABLE_FAIL },
+	{ "zero", PT_UNREADABLE_ZERO }, { }
+};
+
 static const struct pt_option options[] = {
 	{ "parent", "PATH",
 	  "pack: store only what differs from the image PATH; else: where the "
@@ -63,6 +69,10 @@ static const struct pt_option options[] = {
 	  "pack: store the small FILE, too, beside those of IN.with/; may be repeated",
 	  PT_OPTION_AT(struct image, files), .kind = PT_OPTION_OWN,
 	  .take = take_file, .repeats = true, .offers = "file" },
+	{ "on-unreadable", "HOW",
+	  "pack: a page that cannot be read: fail (default); mark: it is unreadable "
+	  "in the image; zero: it counts as zero",
+	  PT_OPTION(WORD, struct image, on_unreadable), .words = unreadable },
 	{ "json", NULL, "info: one JSON object on stdout; keys: pagetrim-image(8)",
 	  PT_OPTION(FLAG, struct image, json) },
 	{ }
@@ -203,6 +213,10 @@ static void print_packed(const char *path, const struct pt_pack_result *r)
 	       100.0 * r->image_sz / r->memory_sz, r->pages[PT_PTRIM_DATA],
 	       r->copy_cnt, r->pages[PT_PTRIM_ZERO], r->pages[PT_PTRIM_ABSENT],
 	       r->pages[PT_PTRIM_UNREADABLE], r->pages[PT_PTRIM_PARENT]);
+	if (r->zeroed_cnt)
+		pt_out_warn("warning: %s: %llu page%s that could not be read count as "
+			    "zero in it", path, r->zeroed_cnt,
+			    r->zeroed_cnt == 1 ? "" : "s");
 }
 
 static int pack_with(struct image *im, int cnt, char **paths,
@@ -224,6 +238,8 @@ static int pack_with(struct image *im, int cnt, char **paths,
 	code = pt_source_open_files(&src, (const char *const *)paths, cnt - 1, err);
 	if (code)
 		return code;
+	pt_source_on_unreadable(src, im->on_unreadable ? im->on_unreadable
+						       : PT_UNREADABLE_FAIL);
 	if (cnt == 2)
 		code = pt_table_read(&table, paths[0], err);
 	if (!code)
@@ -376,6 +392,8 @@ static int check_words(const struct image *im, int argc, char **argv)
 		return pt_out_usage("image", "--json goes with info");
 	if (im->files.cnt && !packs)
 		return pt_out_usage("image", "--with goes with pack");
+	if (im->on_unreadable && !packs)
+		return pt_out_usage("image", "--on-unreadable goes with pack");
 	return -1;
 }
 

@@ -57,15 +57,18 @@ static int view_show(struct pack *p, __u64 region_idx, struct pt_error *err)
 	return code;
 }
 
-/* take copies pages [first, end) of the region from the view, where the first of
- * them is page `at`. */
-static int take(struct pack *p, __u32 first, __u32 end, __u32 at,
-		struct pt_error *err)
+/* take_guarded returns 1 if a page turned out to be unreadable: it is to be called
+ * again, and reads that page no more. */
+static int take_guarded(struct pack *p, __u32 first, __u32 end, __u32 at,
+			struct pt_error *err)
 {
 	struct pt_guard guard;
+	int code;
 
-	if (pt_guard_enter(&guard))
-		return pt_source_faulted(p->src, guard.addr, err);
+	if (pt_guard_enter(&guard)) {
+		code = pt_source_lose(p->src, &p->view, guard.addr, err);
+		return code ? code : 1;
+	}
 	for (__u32 i = first; i < end; i++) {
 		__u32 from = at + i - first;
 
@@ -80,6 +83,19 @@ static int take(struct pack *p, __u32 first, __u32 end, __u32 at,
 	}
 	pt_guard_leave(&guard);
 	return 0;
+}
+
+/* take copies pages [first, end) of the region from the view, where the first of
+ * them is page `at`. */
+static int take(struct pack *p, __u32 first, __u32 end, __u32 at,
+		struct pt_error *err)
+{
+	int code;
+
+	do
+		code = take_guarded(p, first, end, at, err);
+	while (code > 0);
+	return code;
 }
 
 /* region_take reads a region of the image; it may lie in two of the source's. */
@@ -320,6 +336,7 @@ int pt_pack(const char *path, struct pt_source *src, const struct pt_layout *tab
 		code = pt_ptrim_writer_file(p->writer, cfg->files[i], err);
 	if (!code)
 		code = pt_ptrim_writer_commit(p->writer, &out->image_sz, err);
+	out->zeroed_cnt = pt_source_zeroed_cnt(src);
 	pack_free(p);
 	return code;
 }

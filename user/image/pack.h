@@ -32,10 +32,12 @@ struct pt_pack_result {
 	__u64 image_sz;			/* bytes of the file */
 	__u64 pages[PT_PTRIM_STATES];	/* by state; data includes copies */
 	__u64 copy_cnt;
+	__u64 zeroed_cnt;		/* unreadable ones that were taken for zero */
 };
 
 /* pt_pack packs the source to path.  table: the segments whose bytes lie back to back
- * in the source's only segment (see layout.h); NULL: the source's own.
+ * in the source's only segment (see layout.h); NULL: the source's own.  A page that
+ * cannot be read is treated as pt_source_on_unreadable was told.
  *   -EINVAL  the source's bytes are not those of the table
  *   -ECANCELED  progress ended it; nothing is left
  *   or as the source, the writer and the parent say */
