@@ -258,6 +258,9 @@ struct pt_status {
 	uint64_t frames_lost;	/* data frames reported missing; receiver: 0 */
 	uint64_t max_bandwidth;	/* bytes per second; 0: no limit */
 	uint64_t total_ns;	/* since the start */
+	uint64_t unreadable_pages;	/* once all is committed: those that the
+					 * receiver has as unreadable */
+	uint64_t zeroed_pages;	/* could not be read, and went as zeroes; receiver: 0 */
 };
 
 /* --- sender -------------------------------------------------------------- */
@@ -269,6 +272,15 @@ enum pt_compress {
 	PT_COMPRESS_OFF = 1,
 	PT_COMPRESS_LZ4 = 2,	/* if the receiver lacks the method, the transfer */
 	PT_COMPRESS_ZSTD = 3	/* fails; not with pad */
+};
+
+/* pt_unreadable_pages: the treatment of pages of the source that cannot be read,
+ * since the read meets an I/O or memory error. */
+enum pt_unreadable_pages {
+	PT_UNREADABLE_PAGES_FAIL = 0,	/* the transfer fails with EIO */
+	PT_UNREADABLE_PAGES_MARK = 1,	/* the receiver lists them beside its image; a
+					 * sink of memory fails */
+	PT_UNREADABLE_PAGES_ZERO = 2	/* they go as zeroes; pt_status counts them */
 };
 
 /* PT_DELTA_CACHE_NONE: no page goes as its changed blocks. */
@@ -314,6 +326,12 @@ struct pt_send_opts {
 				 * blocks, up to 2^40; 0: 64 MiB */
 	uint32_t lanes;		/* streams of frames, 1..64, no fewer than queues; 0:
 				 * one a queue */
+	uint32_t was_padding;	/* not read: older programs may have any bytes here */
+	enum pt_unreadable_pages on_unreadable;	/* of the source; senders that read
+						 * one source at a time agree.  A
+						 * SIGBUS of mapped memory is an
+						 * unreadable page only after
+						 * pt_allow_sigbus, and else kills */
 };
 
 /* pt_send_open opens device, queues, files and keys: everything that requires a

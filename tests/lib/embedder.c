@@ -7,7 +7,9 @@
  *     embedder receive DEV ADDR KEY IMAGE
  *
  * receive-memfd, receive-process: into a memfd, or into the memory of a child, which
- * then writes it to IMAGE.  send-zstd, send-lz4: compressed.
+ * then writes it to IMAGE.  send-zstd, send-lz4: compressed.  send-mark-mapped,
+ * send-zero-mapped, send-fail-mapped: page 1 of the image, which is zero in it, cannot
+ * be read; receive-mark-mapped: it comes as unreadable.
  *
  * send-mapped, receive-mapped: the same with pt_allow_sigbus, after which only
  * SIGBUS has another handler.
@@ -32,6 +34,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "poison_kit.h"
+
 #define want(cond) do {							\
 	if (!(cond)) {							\
 		fprintf(stderr, "embedder: %s:%d: %s: %s\n", __FILE__,	\
@@ -51,6 +55,7 @@ static struct pt_send *sender;
 static struct pt_recv *receiver;
 static unsigned int event_cnt[5];
 static uint64_t memory_sz;		/* that arrived */
+static uint64_t unreadable_pages;	/* that are to arrive as such */
 
 /* --- the process's state --- */
 
@@ -176,8 +181,63 @@ static void on_event(const struct pt_event *event, void *arg)
 		want(event->status->memory_sz && !event->error);
 	if (event->kind == PT_EVENT_COMMITTED)
 		memory_sz = event->status->memory_sz;
+	if (event->kind == PT_EVENT_COMMITTED)
+		want(event->status->unreadable_pages == unreadable_pages);
 	if (event->kind == PT_EVENT_OPENED)
 		look_at_threads();
+}
+
+/* --- memory with a page that cannot be read --- */
+
+/* fails: it has to, and says so. */
+static bool fails(char **argv) { return !strcmp(argv[1], "send-fail-mapped"); }
+
+static enum pt_unreadable_pages treatment(char **argv)
+{
+	return !strncmp(argv[1], "send-mark", 9) ? PT_UNREADABLE_PAGES_MARK
+		: !strncmp(argv[1], "send-zero", 9) ? PT_UNREADABLE_PAGES_ZERO
+		: PT_UNREADABLE_PAGES_FAIL;
+}
+
+static struct pt_source *poisoned_source(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	struct pt_region all = { .name = "memory" };
+	struct pt_source *source;
+	struct stat st;
+	char *at;
+
+	want(fd >= 0 && !fstat(fd, &st) && st.st_size % 4096 == 0);
+	at = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	want(at != MAP_FAILED && kit_poison(at + 4096, 4096));
+	want(pread(fd, at, 4096, 0) == 4096);
+	want(pread(fd, at + 8192, st.st_size - 8192, 8192) == st.st_size - 8192);
+	close(fd);
+	all.addr = at;
+	all.sz = st.st_size;
+	want(!pt_source_regions(&source, &all, 1, &err));
+	return source;
+}
+
+static struct pt_source *make_source(char **argv)
+{
+	struct pt_source *source;
+
+	if (treatment(argv) || fails(argv))
+		return poisoned_source(argv[5]);
+	want(!pt_source_files(&source, (const char *const[]){ argv[5] }, 1, &err));
+	return source;
+}
+
+/* other_sender: a second sender of one source cannot treat its pages otherwise. */
+static void other_sender(char **argv, struct pt_source *source, struct pt_send_opts opts)
+{
+	struct pt_send *other;
+
+	opts.on_unreadable = (opts.on_unreadable + 1) % 3;
+	refused(pt_send_open(&other, source, argv[2], argv[3], &opts, &err));
+	want(strstr(err.text, "on_unreadable"));
 }
 
 /* --- the two ends --- */
@@ -189,15 +249,15 @@ static void send_image(char **argv, const struct pt_security *security)
 		.compress = !strcmp(argv[1], "send-zstd") ? PT_COMPRESS_ZSTD
 			: !strcmp(argv[1], "send-lz4") ? PT_COMPRESS_LZ4
 			: PT_COMPRESS_AUTO,
+		.on_unreadable = treatment(argv),
 	};
 	struct pollfd fd = { .events = POLLIN };
 	struct pt_status status = { .sz = sizeof(status) };
-	struct pt_source *source;
+	struct pt_source *source = make_source(argv);
 	int ret;
 
-	want(!pt_source_files(&source, (const char *const[]){ argv[5] }, 1,
-			      &err));
 	want(!pt_send_open(&sender, source, argv[2], argv[3], &opts, &err));
+	other_sender(argv, source, opts);
 	refused(pt_source_destroy(source, &err));
 	refused(pt_send_step(sender, &err));
 	refused(pt_recv_step((struct pt_recv *)sender, &err));
@@ -211,9 +271,11 @@ static void send_image(char **argv, const struct pt_security *security)
 		ret = pt_send_step(sender, &err);
 		look_at_threads();
 	} while (ret > 0);
-	want(ret == 0);
+	want(ret == (fails(argv) ? -EIO : 0));
 	want(!pt_send_status(sender, &status, &err));
-	want(status.phase == PT_PHASE_DONE && !status.left_sz);
+	want(fails(argv) || (status.phase == PT_PHASE_DONE && !status.left_sz));
+	want(status.unreadable_pages == (opts.on_unreadable == PT_UNREADABLE_PAGES_MARK));
+	want(status.zeroed_pages == (opts.on_unreadable == PT_UNREADABLE_PAGES_ZERO));
 	want(!pt_send_close(sender, &err));
 	refused(pt_send_close(sender, &err));
 	refused(pt_send_step(sender, &err));
@@ -302,6 +364,7 @@ static void receive_image(char **argv, const struct pt_security *security)
 	struct pt_sink *sink = make_sink(argv);
 	int ret;
 
+	unreadable_pages = !strncmp(argv[1], "receive-mark", 12);
 	want(!pt_recv_open(&receiver, sink, argv[2], argv[3], &opts, &err));
 	refused(pt_sink_destroy(sink, &err));
 	refused(pt_recv_open(&second, sink, argv[2], argv[3], &opts, &err));

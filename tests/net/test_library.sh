@@ -69,10 +69,15 @@ examples()
 	nothing_left
 }
 
+embedder_built()
+{
+	built embedder "$root/tests/lib/embedder.c" "-I$root/tests/unit" -lbpf -pthread
+}
+
 # embedded SUFFIX: see embedder.c; to both commands.
 embedded()
 {
-	built embedder "$root/tests/lib/embedder.c" -lbpf -pthread
+	embedder_built
 	show hosts_up "$net"
 	hosts_exec "$net" b "$tmp/embedder" "receive$1" "$(dev_b)" "$HOSTS_B4" \
 		"$key" copy >receive.out 2>receive.err &
@@ -165,7 +170,7 @@ myself_tells()
 # into SINK METHOD: see embedder.c; to memory that is not the receiver's own.
 into()
 {
-	built embedder "$root/tests/lib/embedder.c" -lbpf -pthread
+	embedder_built
 	show hosts_up "$net"
 	hosts_exec "$net" b "$tmp/embedder" "receive-$1" "$(dev_b)" "$HOSTS_B4" \
 		"$key" copy >receive.out 2>receive.err &
@@ -262,11 +267,42 @@ myself_and_another()
 	same "memory that was sent" "$(grep -c '^round' send.out || true)" 0
 }
 
+# unreadable HOW RECEIVE STATUS LIST: page 1 of a program's memory cannot be read.
+# LIST: the ranges in the list beside the copy.
+unreadable()
+{
+	embedder_built
+	show hosts_up "$net"
+	cp "$(image even)" memory
+	dd if=/dev/zero of=memory bs=4096 seek=1 count=1 conv=notrunc status=none
+	hosts_exec "$net" b "$tmp/embedder" "$2" "$(dev_b)" "$HOSTS_B4" "$key" copy \
+		>receive.out 2>receive.err &
+	receiver=$!
+	wait_until 20 is_ready "$receiver" receive.out
+	hosts_exec "$net" a "$tmp/embedder" "send-$1-mapped" "$(dev_a)" "$HOSTS_B4" \
+		"$key" memory >send.out 2>send.err &
+	sender=$!
+	finish "$sender" 60
+	same "exit of the sender" "$status $(cat send.out send.err)" "0 "
+	finish "$receiver" 20
+	same "exit of the receiver" "$status" "$3"
+	[[ $3 -ne 0 ]] || same_file memory copy
+	same "list" "$(jq -c '[.unreadable[] | .offset, .bytes]' \
+		copy.with/unreadable.json 2>/dev/null)" "$4"
+	nothing_left
+}
+
 case_run "library: the two examples" examples
 case_run "library: a program moves itself" myself_moves
 case_run "library: a program tells what it writes" myself_tells
 case_run "library: into a memfd, compressed by zstd" into memfd zstd
 case_run "library: into another process, compressed by LZ4" into process lz4
+case_run "library: a page that cannot be read is marked" \
+	unreadable mark receive-mark-mapped 0 "[4096,4096]"
+case_run "library: a page that cannot be read goes as zeroes" \
+	unreadable zero receive-mapped 0 ''
+case_run "library: a page that cannot be read fails the transfer" \
+	unreadable fail receive-mapped 1 ''
 case_run "library: a program moves itself, frames lost" myself_moves_with_loss
 case_run "library: it stays if the receiver dies" myself_and_death
 case_run "library: it stays if the link is cut" myself_and_cut

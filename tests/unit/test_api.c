@@ -229,6 +229,7 @@ static void options_are_checked(void **state)
 	refused(SEND(.zero_copy = PT_CHOICE_ON, .generic = true), "generic");
 	refused(SEND(.copies = (enum pt_choice)-1), "copies");
 	refused(SEND(.hugepages = (enum pt_pages)4), "hugepages");
+	refused(SEND(.on_unreadable = (enum pt_unreadable_pages)3), "on_unreadable");
 	refused(SEND(.max_bandwidth = UINT64_MAX), "max_bandwidth");
 	refused(SEND(.max_bandwidth = 65535), "max_bandwidth");
 	refused(send_opened_to("", &plain), "no address");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,6 +59,32 @@ static int give_source(struct api_source **out, struct pt_source *inner,
 		return 0;
 	free_source(o);
 	return -EINVAL;
+}
+
+static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
+
+int api_source_read(struct api_source_object *o, enum pt_on_unreadable how,
+		    struct api_error *err)
+{
+	bool agrees;
+
+	pthread_mutex_lock(&readers);
+	agrees = !o->reader_cnt || o->on_unreadable == how;
+	if (agrees && !o->reader_cnt) {
+		o->on_unreadable = how;
+		pt_source_on_unreadable(o->inner, how);
+	}
+	o->reader_cnt += agrees;
+	pthread_mutex_unlock(&readers);
+	return agrees ? 0 : api_mistake(err, "on_unreadable: another sender of the "
+					"source has another");
+}
+
+void api_source_unread(struct api_source_object *o)
+{
+	pthread_mutex_lock(&readers);
+	o->reader_cnt--;
+	pthread_mutex_unlock(&readers);
 }
 
 int pt_source_files(struct api_source **out, const char *const *paths,

@@ -14,7 +14,15 @@ struct api_source_object {
 	struct pt_region *table;	/* of regions, as the segments; else
 					 * NULL */
 	__u32 region_cnt;
+	__u32 reader_cnt;	/* senders that read it; under the lock of memory.c */
+	enum pt_on_unreadable on_unreadable;	/* theirs */
 };
+
+/* api_source_read: one more sender reads the source, which is held.
+ *   -EINVAL  another one does, and treats unreadable pages in another way */
+int api_source_read(struct api_source_object *o, enum pt_on_unreadable how,
+		    struct api_error *err);
+void api_source_unread(struct api_source_object *o);
 
 /* api_sink_object: path is set for a file, inner for all others. */
 struct api_sink_object {

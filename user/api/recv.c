@@ -30,6 +30,7 @@ static struct pt_status status_of(const struct pt_receive_report *r,
 		.memory_sz = r->memory_sz,
 		.data_sz = r->placed_sz,
 		.total_ns = r->total_ns,
+		.unreadable_pages = r->unreadable.page_cnt,
 	};
 }
 

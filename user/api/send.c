@@ -14,6 +14,7 @@ struct send {
 	struct pt_sender *inner;
 	struct pt_tls *tls;
 	const void *source;		/* its handle, held */
+	struct api_source_object *read;	/* its object, counted; NULL: not yet */
 	struct api_live_send *live;	/* NULL: the memory stands still */
 	struct api_strings strings;
 	const char **files;
@@ -53,6 +54,8 @@ static void free_send(struct send *s)
 	pt_tls_close(s->tls);
 	api_strings_free(&s->strings);
 	free(s->files);
+	if (s->read)
+		api_source_unread(s->read);
 	if (s->source)
 		api_release(s->source);
 	free(s);
@@ -125,6 +128,9 @@ static int check(const struct pt_send_opts *o, struct api_error *err)
 	if (o->lanes > PT_LANES_MAX)
 		return api_mistake(err, "lanes: %u, want 0..%d", o->lanes,
 				   PT_LANES_MAX);
+	if ((unsigned)o->on_unreadable > PT_UNREADABLE_PAGES_ZERO)
+		return api_mistake(err, "on_unreadable: %d is no "
+				   "pt_unreadable_pages", o->on_unreadable);
 	if ((unsigned)o->copies > PT_CHOICE_OFF)
 		return api_mistake(err, "copies: %d is no pt_choice", o->copies);
 	if (o->pad && o->copies == PT_CHOICE_ON)
@@ -214,19 +220,36 @@ static int use_live(struct send *s, struct pt_sender_cfg *cfg,
 	return ret;
 }
 
+static int use_source(struct send *s, struct pt_sender_cfg *cfg,
+		      struct api_source_object *src, const struct pt_send_opts *o,
+		      struct api_error *err)
+{
+	static const enum pt_on_unreadable how[] = {
+		[PT_UNREADABLE_PAGES_FAIL] = PT_UNREADABLE_FAIL,
+		[PT_UNREADABLE_PAGES_MARK] = PT_UNREADABLE_MARK,
+		[PT_UNREADABLE_PAGES_ZERO] = PT_UNREADABLE_ZERO,
+	};
+	int ret = api_source_read(src, how[o->on_unreadable], err);
+
+	if (ret)
+		return ret;
+	s->read = src;
+	cfg->source = src->inner;
+	return use_live(s, cfg, src, o, err);
+}
+
 /* open_all: the source is held already. */
 static int open_all(struct send *s, const struct api_source *source,
 		    const char *dev, const char *to,
 		    const struct pt_send_opts *o, struct api_error *err)
 {
-	const struct api_source_object *src = api_take(API_SOURCE, source, err);
+	struct api_source_object *src = api_take(API_SOURCE, source, err);
 	struct pt_sender_cfg cfg = { 0 };
 	int ret = src ? fill(s, &cfg, o, err) : -EINVAL;
 
 	if (!ret)
-		ret = use_live(s, &cfg, src, o, err);
+		ret = use_source(s, &cfg, src, o, err);
 	if (!ret) {
-		cfg.source = src->inner;
 		cfg.dev = api_strings_add(&s->strings, dev);
 		cfg.to = api_strings_add(&s->strings, to);
 		ret = open_sender(s, &cfg, err);
@@ -370,6 +393,8 @@ int pt_send_status(struct pt_send *send, struct pt_status *status,
 		.frames_lost = r.frames_lost,
 		.max_bandwidth = r.bytes_per_s,
 		.total_ns = r.total_ns,
+		.unreadable_pages = r.unreadable.page_cnt,
+		.zeroed_pages = r.zeroed_pages,
 	});
 	return 0;
 }

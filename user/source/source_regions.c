@@ -57,8 +57,10 @@ static int regions_load(struct pt_source *src, struct pt_view *v, __u32 first,
 		if (!copy_guarded(v->staged + off, from + off, PT_PAGE_SZ) &&
 		    !pt_view_lose(src, v, first))
 			return pt_error_set(err, PT_EXIT_FAILED, -EIO,
-					    "region '%s': its memory cannot be "
-					    "read (is its file too short?)",
+					    "region '%s': its memory cannot be read "
+					    "(is its file too short? {on-unreadable} "
+					    "mark sends such pages as unreadable, "
+					    "zero as zeroes)",
 					    src->segs[v->piece.seg].name);
 	return 0;
 }
