@@ -33,6 +33,21 @@ sent()
 	"$here/marks.py" "$file" copy 0 "$*" || die "memory differs"
 }
 
+# packed FILE: its image at rest has the same list as the copy.
+packed()
+{
+	local status=0
+
+	"$pagetrim" image pack "$1" x.ptrim 2>err || status=$?
+	same "exit of pack" "$status" 1
+	grep -q "cannot be read.*--on-unreadable mark" err || die "pack: $(cat err)"
+	show "$pagetrim" image pack "$1" x.ptrim --on-unreadable mark
+	show "$pagetrim" image unpack x.ptrim unpacked
+	same_file copy unpacked
+	same "list" "$(jq -cS .unreadable unpacked.with/unreadable.json)" \
+		"$(jq -cS .unreadable copy.with/unreadable.json)"
+}
+
 # ram_make BYTES: the file ram, without holes.
 ram_make() { head -c "$1" /dev/urandom >ram; }
 
@@ -41,6 +56,7 @@ in_tmpfs()
 	ram_make 8M
 	show "$mark" break ram 3 600 601 2047
 	sent ram 3 600 601 2047
+	packed ram
 }
 
 # One broken page takes all of its large page along.
