@@ -13,15 +13,15 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 live=$root/scripts/live_guest.sh
-settings="MIB=32 RATE=200 DISK=2"
+settings="MIB=32 RATE=200 DISK=2" disk=''
 
 # disk_make: a disk for the guest, which the kernel reads into its memory: page n has the
-# number n + 1 in each word.  Not every file in memory can be read so.
+# number n + 1 in each word.  Not every file in memory can be read so.  Each case has its
+# own: what lies beside its folder ends with it.
 disk_make()
 {
 	on_disk
-	disk=$tmp/disk
-	[[ $PWD == "$dir" ]] || disk=$PWD/disk
+	disk=$PWD/disk
 	python3 -c 'import struct, sys
 with open(sys.argv[1], "wb") as disk:
     for n in range(4096):
@@ -46,7 +46,6 @@ guest_save()
 	mv copy.ram vm.ram
 	"$pagetrim" image pack vm.ram vm.ptrim >&2
 	mv vm.ram vm.ram.with vm.ptrim "$tmp/"
-	[[ $disk == "$tmp/disk" ]] || ln -s "$disk" "$tmp/disk"
 }
 
 # qmp DIR COMMAND [ARGUMENTS]
@@ -65,10 +64,11 @@ images()
 dest_begin()
 {
 	dest_ended
+	[[ $disk ]] || disk_make
 	ram=${ram:-/dev/shm/pagetrim-serve.$net}
 	litter+=("$dir/dest" "$ram")
 	timeout $((200 * patience)) "$live" incoming --dir "$dir/dest" --ram "$ram" --size-mib 128 \
-		--disk "$(readlink -f "$tmp/disk")" --set "$settings" >&2
+		--disk "$disk" --set "$settings" >&2
 	trap dest_end EXIT
 }
 
