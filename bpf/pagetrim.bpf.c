@@ -86,7 +86,29 @@ judge_socket(const struct xdp_md *ctx, const struct found *found)
 	return PT_VERDICT_STEERED;
 }
 
-static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
+enum {
+	/* The records begin here at the latest: behind a VLAN tag and IPv6. */
+	RECORDS_OFF_MAX = PT_ETH_SZ + PT_VLAN_SZ + PT_IPV6_SZ + PT_UDP_SZ +
+			  PT_FRAME_HDR_SZ,
+};
+
+/* judge_records: the records of a frame begin at records_off.  Not inlined, and not
+ * static: so the verifier goes through the loop once, with all that a frame may say,
+ * and not again for each way that leads here.  That is most of the time in which the
+ * program is loaded. */
+__noinline int judge_records(struct xdp_md *ctx, const struct pt_frame *f,
+			     __u32 records_off)
+{
+	const __u8 *data = (const void *)(long)ctx->data;
+	struct pt_cursor c = { .end = (const void *)(long)ctx->data_end };
+
+	if (!f || records_off > RECORDS_OFF_MAX)
+		return PT_VERDICT_TRUNCATED;
+	c.pos = data + records_off;
+	return pt_parse_records(&c, f);
+}
+
+static __always_inline enum pt_verdict classify(struct xdp_md *ctx,
 						struct found *found)
 {
 	struct pt_cursor c = {
@@ -122,7 +144,7 @@ static __always_inline enum pt_verdict classify(const struct xdp_md *ctx,
 	verdict = judge_session(session, &f, queue);
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
-	verdict = pt_parse_records(&c, &f);
+	verdict = judge_records(ctx, &f, c.pos - (const void *)(long)ctx->data);
 	if (verdict != PT_VERDICT_STEERED)
 		return verdict;
 	return judge_socket(ctx, found);

@@ -114,9 +114,9 @@ static void test_several_buffers(void **state)
 	bpf_link__destroy(link);
 }
 
-/* The verifier stops at a million instructions; compilers and kernels differ,
- * so the limit here is three quarters of that.  Linux 6.1 needs five times as
- * many as 6.18. */
+/* The verifier's steps are most of the time in which a receiver starts, and at a
+ * million it stops.  39 thousand with Linux 6.18, 49 with 6.1; compilers differ, so
+ * more is allowed.  With the loop over the records inlined they are 403 thousand. */
 static void test_verifier(void **state)
 {
 	struct pagetrim_bpf *skel = pagetrim_bpf__open();
@@ -133,7 +133,7 @@ static void test_verifier(void **state)
 	assert_non_null(line);
 	assert_int_equal(sscanf(line, "processed %u insns", &cnt), 1);
 	print_message("verifier: %u instructions\n", cnt);
-	assert_in_range(cnt, 1, 750000);
+	assert_in_range(cnt, 1, 150000);
 	pagetrim_bpf__destroy(skel);
 }
 
