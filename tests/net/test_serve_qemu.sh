@@ -17,7 +17,7 @@ settings="MIB=32 RATE=200 DISK=2" disk=''
 
 # disk_make: a disk for the guest, which the kernel reads into its memory: page n has the
 # number n + 1 in each word.  Not every file in memory can be read so.  Each case has its
-# own: what lies beside its folder ends with it.
+# own, since a file outside of the folder ends with the case.
 disk_make()
 {
 	on_disk
