@@ -152,6 +152,14 @@ int pt_sender_interrupted(struct pt_sender *s)
 			    pt_sender_look(s));
 }
 
+/* interrupted: a guest that was handed over early may run at the receiver. */
+static int interrupted(struct pt_sender *s)
+{
+	return s->is_commit_sent || s->postcopy.is_handed
+		? pt_error_set(&s->error, PT_EXIT_FAILED, -ECANCELED, "interrupted")
+		: pt_stop_error(&s->error);
+}
+
 /* stop fails after a cancel.  A begun commit gets COMMIT_NS first, since most
  * commits take no longer. */
 static int stop(struct pt_sender *s, bool is_asked)
@@ -161,7 +169,7 @@ static int stop(struct pt_sender *s, bool is_asked)
 	if (is_asked && s->connect)
 		return pt_connect_stopped(s->connect, &s->error);
 	if (s->report.phase < PT_SEND_COMMIT)
-		return is_asked ? pt_stop_error(&s->error) : 0;
+		return is_asked ? interrupted(s) : 0;
 	if (is_asked && !s->stopped_ns)
 		s->stopped_ns = now_ns;
 	if (!s->stopped_ns || now_ns - s->stopped_ns < COMMIT_NS)
