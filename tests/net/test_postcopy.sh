@@ -253,8 +253,14 @@ broken()
 	goes_on
 }
 
-# not_continued: the receiver is killed when the guest may run, and QEMU was not told to
-# run it: the same commands do.
+# is_at HOST RUN: the state of QEMU's guest there.
+is_at()
+{
+	"$root/scripts/guest/qmp.py" "$1/qmp.sock" query-status | grep -q "\"$2\""
+}
+
+# not_continued SIGNAL RECEIVE: the receiver gets SIGNAL, and ends so, when the guest may
+# run, and QEMU was not told to run it: nor does its source, and the same commands do.
 not_continued()
 {
 	begin "MIB=48 RATE=2000"
@@ -267,11 +273,11 @@ not_continued()
 	live_receive_args+=(--pid "$(cat b/qemu.pid)")
 	agents_begin
 	wait_until 60 test -e hold.kept
-	show kill -KILL "$receiver"
-	agents_end 6 137
+	show kill "-$1" "$receiver"
+	agents_end 6 "$2"
 	[[ -e held.sock.keeper ]] || die "no keeper is left"
-	"$root/scripts/guest/qmp.py" b/qmp.sock query-status | grep -q '"paused"' ||
-		die "the guest was run"
+	is_at b paused || die "the guest was run"
+	is_at a postmigrate || die "the guest runs on, and may run there"
 	rm hold
 	agents_begin
 	agents_end 0 0
@@ -382,6 +388,8 @@ alone()
 	kills_itself='kill -KILL $TARGET'
 	stops_itself='kill -TERM $TARGET'
 	kills_receiver='until kill -KILL $(cat receiver.pid); do sleep 0.1; done'
+	kills_handing="until grep -qs handed into.last; do sleep 0.1; done; $kills_receiver"
+	cuts_connection='ss -Kt dport = :16644 >cut; test -s cut'
 
 	cut_link='ip -n $(hosts_netns "$net" a) link set $(dev_a) down; sleep 4;
 		ip -n $(hosts_netns "$net" a) link set $(dev_a) up'
@@ -418,9 +426,15 @@ for phase in VERIFY COMMIT; do
 	case_run "postcopy: the receiver is killed at phase $phase" \
 		behind phase "$phase" "$kills_receiver" '4|6' 137
 done
+case_run "postcopy: the receiver is killed at step RUN" \
+	behind step RUN "$kills_handing" '4|6' 137
+case_run "postcopy: the connection breaks before COMMIT is written" \
+	behind phase COMMIT "$cuts_connection" 4 4
 case_run "postcopy: both agents have ended when the last page has come" \
 	alone phase COMMIT "$kills_receiver" '4|6' 137
 case_run "postcopy: another transfer comes before the rest" stranger_before
-case_run "postcopy: the receiver is killed before QEMU is told to run" not_continued
+case_run "postcopy: the receiver is killed before QEMU is told to run" not_continued KILL 137
+case_run "postcopy: the receiver is told to end before QEMU is told to run" \
+	not_continued TERM '1|6'
 case_run "postcopy: one dies, and then the other" twice
 cases_end
