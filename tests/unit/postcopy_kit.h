@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,11 +81,13 @@ static void note_regions(void)
 }
 
 static char warned[512];
+static int warned_cnt;
 
 static void warn(void *arg, const char *text)
 {
 	(void)arg;
 	snprintf(warned, sizeof(warned), "%s", text);
+	__atomic_add_fetch(&warned_cnt, 1, __ATOMIC_RELEASE);
 }
 
 /* lack_some is the test's. */
@@ -97,6 +100,8 @@ static int start(void **state)
 
 	(void)state;
 	memset(lacks, 0, sizeof(lacks));
+	warned[0] = '\0';
+	warned_cnt = 0;
 	lack_some();
 	p = pt_postcopy_new(&(struct pt_postcopy_cfg){ .warn = warn });
 	assert_non_null(p);

@@ -262,6 +262,31 @@ static void test_placed_before(void **state)
 	assert_int_equal(p->note->placing, 0);
 }
 
+/* A guest that was to run stands, perhaps, until QEMU has said that it runs; and needs the
+ * word of its source until then, though no page lacks.  One that QEMU refused to run is
+ * nobody's. */
+static void test_may_stand(void **state)
+{
+	(void)state;
+	assert_false(pt_postcopy_may_stand(p));
+	for (__u64 id = 7; id < 9; id++) {
+		pt_postcopy_running(p, id);
+		assert_true(pt_postcopy_may_stand(p));
+		assert_int_equal(pt_postcopy_guest_id(p), id);
+		pt_postcopy_does_run(p);
+		assert_false(pt_postcopy_may_stand(p));
+		assert_false(pt_postcopy_lacks_none(p));
+	}
+	place_all();
+	assert_true(pt_postcopy_lacks_none(p));
+	pt_postcopy_running(p, 9);
+	assert_false(pt_postcopy_lacks_none(p));
+	pt_postcopy_running(p, 0);
+	assert_false(pt_postcopy_may_stand(p));
+	assert_false(p->r->has_run);
+	assert_int_equal(pt_postcopy_guest_id(p), 0);
+}
+
 static pid_t map_elsewhere(void)
 {
 	int ends[2];
@@ -312,10 +337,15 @@ static void test_late_mapper(void **state)
 		usleep(1000);
 		pt_postcopy_counts(p, &counts);
 	}
-	end(pid);
 	assert_string_equal(counts.late_mapper, text + strlen("process "));
 	pt_postcopy_faults_end(p);	/* and its warning is whole */
 	assert_non_null(strstr(warned, text));
+	warned[0] = '\0';
+	assert_int_equal(pt_postcopy_serve(p, &err), 0);	/* looks at once */
+	usleep(200000);
+	pt_postcopy_faults_end(p);
+	end(pid);
+	assert_string_equal(warned, "");
 }
 
 int main(void)
@@ -327,6 +357,7 @@ int main(void)
 		TEST(test_many_for_one), TEST(test_foreign),
 		TEST(test_placed_before), TEST(test_late_mapper),
 		TEST(test_wrong), TEST(test_wrong_at_last),
+		TEST(test_may_stand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
