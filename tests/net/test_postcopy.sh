@@ -199,6 +199,20 @@ mapped_at_last()
 	live_is_sound b
 }
 
+# unkept: the keeper is killed while the guest runs, which still gets all.
+unkept()
+{
+	begin "MIB=96 RATE=4000"
+	agents_begin
+	slow=256K
+	handed_over
+	kill -KILL "$(pgrep -x pt-keeper)"
+	wait_until 30 grep -q "warning: b/agent.sock: the keeper of .* has ended" receive.err
+	show "$pagetrim" ctl set max-bandwidth 30M --control control
+	agents_end 0 0
+	live_is_sound b
+}
+
 # made_large: a kernel that would fill pages which lack: the oldest that setarch(8) gives
 # itself out for.
 made_large()
@@ -404,6 +418,7 @@ case_run "postcopy: memory that another process maps" mapped_twice
 case_run "postcopy: a kernel that fills the pages which lack" made_large
 case_run "postcopy: another process maps the memory before the guest runs" mapped_late
 case_run "postcopy: another process maps the memory of the guest that runs" mapped_at_last
+case_run "postcopy: the keeper is killed" unkept
 case_run "postcopy: the receiver is killed" broken "$kill_receiver" 4 137
 case_run "postcopy: the sender is killed" broken "$kill_migrator" 137 4
 case_run "postcopy: the link is cut" broken "$cut_link" 4 4

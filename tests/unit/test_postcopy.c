@@ -348,6 +348,30 @@ static void test_late_mapper(void **state)
 	assert_string_equal(warned, "");
 }
 
+/* Without its keeper a guest is not run; and one that runs already is told of, once. */
+static void test_keeper_ends(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	p->pid = getpid();
+	assert_int_equal(pt_postcopy_lookout_start(p, &err), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	p->kept.connection = ends[0];
+	assert_int_equal(pt_postcopy_check(p, &err), 0);
+	close(ends[1]);
+	assert_int_equal(pt_postcopy_check(p, &err), -EPIPE);
+	assert_int_equal(err.exit, PT_EXIT_HOST);
+	assert_non_null(strstr(err.text, "keeper"));
+	pt_postcopy_running(p, 7);
+	for (int i = 0; i < WAIT_MS && !__atomic_load_n(&warned_cnt, __ATOMIC_ACQUIRE); i++)
+		usleep(1000);
+	usleep(20000);
+	pt_postcopy_faults_end(p);
+	assert_int_equal(warned_cnt, 1);
+	assert_non_null(strstr(warned, "do not end receive"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,7 +381,7 @@ int main(void)
 		TEST(test_many_for_one), TEST(test_foreign),
 		TEST(test_placed_before), TEST(test_late_mapper),
 		TEST(test_wrong), TEST(test_wrong_at_last),
-		TEST(test_may_stand),
+		TEST(test_may_stand), TEST(test_keeper_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,8 @@
  * filled it, and the guest may have read that.
  *
  * Threads: two of its own, from arm on: one for faults, and one that looks who else has
- * the memory mapped; any thread may call page, zero and lose; one at a time all else.
- * wanted waits for nothing.
+ * the memory mapped, and whether the keeper is there; any thread may call page, zero and
+ * lose; one at a time all else.  wanted waits for nothing.
  * Memory: 3 bits a page, with the record's, and 1024 pages that are asked for at once.
  */
 #ifndef POSTCOPY_POSTCOPY_H
@@ -78,7 +78,8 @@ int pt_postcopy_join(struct pt_postcopy **out, const struct pt_postcopy_cfg *cfg
 		     struct pt_error *err);
 
 /* pt_postcopy_check is done before the guest runs: nobody else has mapped its memory
- * since it was armed; not armed: 0.  -EBUSY: a process has; or as pt_lookout_look. */
+ * since it was armed, and the keeper is there; not armed: 0.  -EBUSY: a process has;
+ * -EPIPE: the keeper has ended; or as pt_lookout_look. */
 int pt_postcopy_check(struct pt_postcopy *p, struct pt_error *err);
 
 /* pt_postcopy_serve begins to answer the faults of a guest that was joined.  -EAGAIN: no

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Looks again and again who has the guest's memory mapped, while pages lack. */
+/* Looks again and again who has the guest's memory mapped, and whether the keeper is there,
+ * while pages lack. */
 #include "postcopy/postcopy_impl.h"
 
 #include <errno.h>
@@ -29,11 +30,22 @@ static int look(struct pt_postcopy *p, struct pt_lazy_sight *sight, struct pt_er
 	return code;
 }
 
+static bool has_keeper(const struct pt_postcopy *p)
+{
+	struct pollfd kept = { .fd = p->kept.connection };
+
+	return !poll(&kept, 1, 0);
+}
+
 int pt_postcopy_check(struct pt_postcopy *p, struct pt_error *err)
 {
 	struct pt_lazy_sight sight;
 	int code = p->is_armed ? look(p, &sight, err) : 0;
 
+	if (!code && p->is_armed && !has_keeper(p))
+		code = pt_error_set(err, PT_EXIT_HOST, -EPIPE, "the keeper of the guest's "
+				    "memory has ended (start QEMU and receive anew at "
+				    "the destination)");
 	if (code && err)
 		err->exit = PT_EXIT_HOST;	/* no peer is wrong for it */
 	return code;
@@ -60,6 +72,17 @@ static void found(struct pt_postcopy *p, const struct pt_lazy_sight *sight)
 	warn(p, &err);
 }
 
+/* unkept: this process has the only descriptor. */
+static void unkept(const struct pt_postcopy *p)
+{
+	struct pt_error err;
+
+	pt_error_set(&err, PT_EXIT_HOST, -EPIPE, "the keeper of the guest's memory has "
+		     "ended: if receive ends, too, before all pages have come, the guest "
+		     "reads zeroes (do not end receive)");
+	warn(p, &err);
+}
+
 /* look_once returns false once there is nobody to look. */
 static bool look_once(struct pt_postcopy *p)
 {
@@ -78,23 +101,34 @@ static bool look_once(struct pt_postcopy *p)
 static void *watch_main(void *arg)
 {
 	struct pt_postcopy *p = arg;
-	struct pollfd stop = { .fd = p->stop_fd, .events = POLLIN };
+	struct pollfd fds[] = {
+		{ .fd = p->stop_fd, .events = POLLIN },
+		{ .fd = -1 },		/* the keeper's connection: it closes */
+	};
+	bool looks = true, is_kept = true;
 	int wait_ms = 0;
 
-	while (!poll(&stop, 1, wait_ms)) {
-		__u64 begin_ns = pt_clock_ns();
+	for (;;) {
+		__u64 begin_ns;
 
-		/* Before, the guest does not run, and pt_postcopy_check looks. */
+		poll(fds, 2, wait_ms);
+		if (fds[0].revents)
+			return NULL;
+		if (fds[1].revents) {
+			unkept(p);
+			is_kept = false;
+		}
+		begin_ns = pt_clock_ns();
 		wait_ms = LOOK_MS;
+		/* Before, the guest does not run, and pt_postcopy_check looks. */
 		if (!__atomic_load_n(&p->r->has_run, __ATOMIC_ACQUIRE))
 			continue;
-		if (!look_once(p))
-			return NULL;
+		fds[1].fd = is_kept ? p->kept.connection : -1;
+		looks = looks && look_once(p);
 		begin_ns = (pt_clock_ns() - begin_ns) * PART / 1000000;
 		if (begin_ns > LOOK_MS)
 			wait_ms = begin_ns;
 	}
-	return NULL;
 }
 
 int pt_postcopy_watch(struct pt_postcopy *p)
