@@ -455,7 +455,7 @@ static void cut(struct pt_sender *s)
 
 	pt_sender_cancel(s);
 	if (!s->end.state)
-		end_begin(s, pt_stop_error(&s->error));
+		end_begin(s, interrupted(s));
 	while (pt_sender_step(s, NULL) > 0)
 		poll(&fd, 1, -1);
 }
