@@ -95,7 +95,7 @@ enum {
 /* judge_records: the records of a frame begin at records_off.  Not inlined, and not
  * static: so the verifier goes through the loop once, with all that a frame may say,
  * and not again for each way that leads here.  That is most of the time in which the
- * program is loaded. */
+ * program is loaded.  The checks of f and records_off are for the verifier, too. */
 __noinline int judge_records(struct xdp_md *ctx, const struct pt_frame *f,
 			     __u32 records_off)
 {
